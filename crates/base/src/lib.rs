@@ -1,0 +1,6 @@
+//! Small things the standard library lacks; this room has never heard of HTTP.
+
+pub mod moment;
+pub mod text;
+
+pub use moment::Moment;

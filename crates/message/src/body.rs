@@ -1,0 +1,157 @@
+//! The content of a response, as pieces that nobody has to copy.
+
+use std::{
+    fmt,
+    ops::Range,
+    os::fd::OwnedFd,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+/// Bytes shared by all who send them on one event loop, and the range of them that is meant.
+#[derive(Clone)]
+pub struct Shared {
+    bytes: Rc<[u8]>,
+    range: Range<usize>,
+}
+
+impl Shared {
+    /// The bytes of `range`, cut to what is there.
+    #[must_use]
+    pub fn slice(&self, range: Range<usize>) -> Self {
+        let end = self.range.start.saturating_add(range.end).min(self.range.end);
+        let start = self.range.start.saturating_add(range.start).min(end);
+        Self { bytes: Rc::clone(&self.bytes), range: start..end }
+    }
+
+    /// The bytes themselves.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes[self.range.clone()]
+    }
+}
+
+impl From<Rc<[u8]>> for Shared {
+    fn from(bytes: Rc<[u8]>) -> Self {
+        Self { range: 0..bytes.len(), bytes }
+    }
+}
+
+impl From<Vec<u8>> for Shared {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::from(Rc::from(bytes))
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Shared({} bytes)", self.range.len())
+    }
+}
+
+/// A range of an open file, counted from its start in bytes.
+#[derive(Clone, Debug)]
+pub struct FileRange {
+    /// The file; reading it by offset leaves no trace, so many may read it at once.
+    pub file: Rc<OwnedFd>,
+    /// Which bytes of it.
+    pub range: Range<u64>,
+}
+
+/// One piece of a body that is put together from several.
+#[derive(Clone, Debug)]
+pub enum Part {
+    /// Bytes in memory.
+    Bytes(Shared),
+    /// Bytes of a file.
+    File(FileRange),
+}
+
+impl Part {
+    /// Its length in bytes.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.range.len() as u64,
+            Self::File(file) => file.range.end.saturating_sub(file.range.start),
+        }
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes `range` of this part, cut to what is there.
+    #[must_use]
+    pub fn slice(&self, range: Range<u64>) -> Self {
+        match self {
+            Self::Bytes(bytes) => {
+                let at = |offset| usize::try_from(offset).unwrap_or(usize::MAX);
+                Self::Bytes(bytes.slice(at(range.start)..at(range.end)))
+            }
+            Self::File(file) => {
+                let end = file.range.start.saturating_add(range.end).min(file.range.end);
+                let start = file.range.start.saturating_add(range.start).min(end);
+                Self::File(FileRange { file: Rc::clone(&file.file), range: start..end })
+            }
+        }
+    }
+}
+
+/// Content that comes into being while it is sent, its length unknown.
+pub trait Source {
+    /// The next piece; `None` at the end. A broken source means that the message is cut off.
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Vec<u8>, Broken>>>;
+}
+
+/// A source could not be read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Broken;
+
+/// A response's content.
+pub enum Body {
+    /// None.
+    Empty,
+    /// Bytes in memory.
+    Bytes(Shared),
+    /// Bytes of a file.
+    File(FileRange),
+    /// Several pieces, one after the other.
+    Parts(Vec<Part>),
+    /// Content of a length that nobody knows yet.
+    Stream(Box<dyn Source>),
+}
+
+impl Body {
+    /// Its length in bytes; `None` for a stream.
+    #[must_use]
+    pub fn len(&self) -> Option<u64> {
+        match self {
+            Self::Empty => Some(0),
+            Self::Bytes(bytes) => Some(bytes.range.len() as u64),
+            Self::File(file) => Some(file.range.end.saturating_sub(file.range.start)),
+            Self::Parts(parts) => Some(parts.iter().map(Part::len).sum()),
+            Self::Stream(_) => None,
+        }
+    }
+
+    /// Whether there is certainly nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == Some(0)
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Empty"),
+            Self::Bytes(bytes) => bytes.fmt(f),
+            Self::File(file) => file.fmt(f),
+            Self::Parts(parts) => parts.fmt(f),
+            Self::Stream(_) => f.write_str("Stream"),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! A request's field lines, in the order they came (RFC 9110 section 5).
+
+use crate::name::Name;
+
+/// One field line, borrowed from the head it came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field<'h> {
+    /// The name as it was sent.
+    pub name: &'h str,
+    /// The value without the white space around it.
+    pub value: &'h [u8],
+}
+
+/// All field lines of a request, with an index of those that the server knows.
+///
+/// Whoever builds it says of each line which known name it has; looking one up is then one step.
+#[derive(Clone, Copy, Debug)]
+pub struct Fields<'h> {
+    lines: &'h [Field<'h>],
+    index: Index,
+}
+
+/// Where each known name stands first among the lines.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Index {
+    /// Position of the first line plus one, or 0 for "not there".
+    first: [u16; Name::COUNT],
+    present: u32,
+    repeated: u32,
+}
+
+impl Index {
+    /// Notes that line number `position` has the name `name`.
+    pub fn note(&mut self, name: Name, position: usize) {
+        let bit = 1 << name as u32;
+        if self.present & bit != 0 {
+            self.repeated |= bit;
+            return;
+        }
+        self.present |= bit;
+        self.first[name as usize] = u16::try_from(position + 1).unwrap_or(0);
+    }
+
+    /// Whether more than one line has the name.
+    #[must_use]
+    pub fn is_repeated(&self, name: Name) -> bool {
+        self.repeated & 1 << name as u32 != 0
+    }
+}
+
+impl<'h> Fields<'h> {
+    /// The lines with the index that was made of them.
+    #[must_use]
+    pub fn new(lines: &'h [Field<'h>], index: Index) -> Self {
+        Self { lines, index }
+    }
+
+    /// Indexes `lines`; for callers that do not read them one by one anyway.
+    #[must_use]
+    pub fn of(lines: &'h [Field<'h>]) -> Self {
+        let mut index = Index::default();
+        for (position, line) in lines.iter().enumerate() {
+            if let Some(name) = Name::parse(line.name.as_bytes()) {
+                index.note(name, position);
+            }
+        }
+        Self { lines, index }
+    }
+
+    /// The first value of a known field.
+    #[must_use]
+    pub fn get(&self, name: Name) -> Option<&'h [u8]> {
+        let position = self.index.first[name as usize];
+        (position != 0).then(|| self.lines[usize::from(position) - 1].value)
+    }
+
+    /// Every value of a known field, in order; a list field may be split over several lines.
+    pub fn all(&self, name: Name) -> impl Iterator<Item = &'h [u8]> + use<'h> {
+        let wanted = if self.contains(name) { self.lines } else { &[] };
+        wanted
+            .iter()
+            .filter(move |line| line.name.eq_ignore_ascii_case(name.as_str()))
+            .map(|line| line.value)
+    }
+
+    /// Whether there is a line of that name.
+    #[must_use]
+    pub fn contains(&self, name: Name) -> bool {
+        self.index.present & 1 << name as u32 != 0
+    }
+
+    /// Whether there is a line of any of these names; one step for all of them.
+    #[must_use]
+    pub fn contains_any(&self, names: &[Name]) -> bool {
+        let wanted = names.iter().fold(0, |bits, &name| bits | 1 << name as u32);
+        self.index.present & wanted != 0
+    }
+
+    /// Whether more than one line has the name.
+    #[must_use]
+    pub fn is_repeated(&self, name: Name) -> bool {
+        self.index.is_repeated(name)
+    }
+
+    /// All lines in the order they came.
+    #[must_use]
+    pub fn lines(&self) -> &'h [Field<'h>] {
+        self.lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_field_may_be_split_over_lines() {
+        let lines = [
+            Field { name: "Accept-Encoding", value: b"gzip" },
+            Field { name: "x", value: b"1" },
+            Field { name: "accept-encoding", value: b"br" },
+        ];
+        let fields = Fields::of(&lines);
+        assert_eq!(fields.get(Name::AcceptEncoding), Some(&b"gzip"[..]));
+        assert_eq!(fields.all(Name::AcceptEncoding).collect::<Vec<_>>(), [&b"gzip"[..], b"br"]);
+        assert!(fields.is_repeated(Name::AcceptEncoding));
+        assert!(!fields.contains(Name::Host));
+        assert!(fields.contains_any(&[Name::Host, Name::AcceptEncoding]));
+    }
+}

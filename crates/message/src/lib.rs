@@ -1,0 +1,27 @@
+//! The vocabulary of every protocol room: requests, responses, fields, bodies, paths and limits.
+//!
+//! One `Request` and one `Response` serve HTTP/1.1, 2 and 3 alike. Nothing here reads, waits or
+//! looks at a clock.
+
+pub mod body;
+pub mod date;
+pub mod fields;
+pub mod limits;
+pub mod method;
+pub mod name;
+pub mod output;
+pub mod path;
+pub mod request;
+pub mod response;
+pub mod status;
+
+pub use body::{Body, Broken, FileRange, Part, Shared, Source};
+pub use fields::{Field, Fields};
+pub use limits::Limits;
+pub use method::Method;
+pub use name::Name;
+pub use output::Output;
+pub use path::{Path, PathError};
+pub use request::{Length, Request, Version};
+pub use response::{Prepared, Response};
+pub use status::Status;

@@ -1,0 +1,62 @@
+//! What one message and one connection may cost: every limit with its name, unit and default.
+
+use std::time::Duration;
+
+/// The limits of the protocol rooms. A peer that goes over one gets the answer named with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a whole head, request line and fields together; more is 431.
+    pub head_bytes_max: usize,
+    /// Field lines of a head; more is 431. At most [`Limits::FIELDS_CEILING`].
+    pub fields_max: usize,
+    /// Bytes of the request target; more is 414.
+    pub target_bytes_max: usize,
+    /// Bytes of chunk extensions, all chunks of a message together; more is 400.
+    pub chunk_extension_bytes_max: usize,
+    /// Bytes of a trailer section; more is 431.
+    pub trailer_bytes_max: usize,
+    /// Bytes of content that are read and thrown away to keep a connection; more closes it.
+    pub drain_bytes_max: u64,
+    /// Time for a whole head, from its first byte or, on a new connection, from the accept; then 408.
+    pub head_time: Duration,
+    /// Time that a connection may wait for its next request; then it is closed.
+    pub idle_time: Duration,
+    /// Time without a byte while content is due; then 408.
+    pub body_idle_time: Duration,
+    /// Least bytes a second of content, on average once `body_idle_time` has passed; below it 408.
+    pub body_rate_min: u64,
+    /// Time in which a peer must take some of what is written; then the connection is reset.
+    pub write_stall_time: Duration,
+    /// Time that a closed connection goes on reading, so that the last answer is not lost.
+    pub linger_time: Duration,
+    /// Requests on one connection; the last one's answer says `connection: close`.
+    pub requests_max: u32,
+    /// Bytes of answers that may wait to be written before the next pipelined request is looked at.
+    pub output_bytes_max: usize,
+}
+
+impl Limits {
+    /// The most that `fields_max` may be: the slots that are set aside for a head.
+    pub const FIELDS_CEILING: usize = 256;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head_bytes_max: 32 * 1024,
+            fields_max: 100,
+            target_bytes_max: 8 * 1024,
+            chunk_extension_bytes_max: 16 * 1024,
+            trailer_bytes_max: 8 * 1024,
+            drain_bytes_max: 64 * 1024,
+            head_time: Duration::from_secs(30),
+            idle_time: Duration::from_secs(60),
+            body_idle_time: Duration::from_secs(20),
+            body_rate_min: 240,
+            write_stall_time: Duration::from_secs(30),
+            linger_time: Duration::from_secs(2),
+            requests_max: 100_000,
+            output_bytes_max: 256 * 1024,
+        }
+    }
+}

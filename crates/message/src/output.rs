@@ -1,0 +1,214 @@
+//! What a protocol room wants written: bytes and references to bodies, in order.
+
+use crate::body::{Body, FileRange, Part};
+use std::{collections::VecDeque, io::IoSlice};
+
+/// Parts up to this many bytes are copied next to their head: one piece is cheaper than two.
+const COPY_BYTES_MAX: u64 = 4 * 1024;
+
+/// Pieces waiting to be written to one peer.
+///
+/// Heads and small bodies are bytes one after the other; a larger body stands between them as a
+/// reference. Whoever writes asks for [`Output::slices`] or [`Output::file`], whichever is in
+/// front, and says with [`Output::advance`] how much the peer took.
+#[derive(Debug, Default)]
+pub struct Output {
+    bytes: Vec<u8>,
+    /// How many of `bytes` are written.
+    written: usize,
+    /// Each part with the length that `bytes` had when it was added: it follows them.
+    parts: VecDeque<(usize, Part)>,
+    /// Bytes of `parts` that lie in memory.
+    part_bytes: usize,
+}
+
+impl Output {
+    /// Where heads are written to.
+    pub fn bytes(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Adds all of a body but a stream, which its protocol room has to frame piece by piece.
+    pub fn push_body(&mut self, body: Body) {
+        match body {
+            Body::Empty | Body::Stream(_) => {}
+            Body::Bytes(bytes) => self.push(Part::Bytes(bytes)),
+            Body::File(file) => self.push(Part::File(file)),
+            Body::Parts(parts) => parts.into_iter().for_each(|part| self.push(part)),
+        }
+    }
+
+    /// Adds one part of a body.
+    pub fn push(&mut self, part: Part) {
+        match part {
+            Part::Bytes(bytes) if bytes.as_slice().len() as u64 <= COPY_BYTES_MAX => {
+                self.bytes.extend_from_slice(bytes.as_slice());
+            }
+            part => {
+                if let Part::Bytes(bytes) = &part {
+                    self.part_bytes += bytes.as_slice().len();
+                }
+                if !part.is_empty() {
+                    self.parts.push_back((self.bytes.len(), part));
+                }
+            }
+        }
+    }
+
+    /// Whether everything is written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.written == self.bytes.len() && self.parts.is_empty()
+    }
+
+    /// Bytes of memory that are waiting to be written, and a token amount for each open file.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        const PART_BYTES: usize = 64;
+        self.bytes.len() - self.written + self.part_bytes + self.parts.len() * PART_BYTES
+    }
+
+    /// Whether nothing but one run of bytes is waiting; it is [`Output::run`].
+    #[must_use]
+    pub fn is_run(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// The bytes in front, up to the first part.
+    #[must_use]
+    pub fn run(&self) -> &[u8] {
+        let end = self.parts.front().map_or(self.bytes.len(), |(before, _)| *before);
+        &self.bytes[self.written..end]
+    }
+
+    /// Fills `slices` with what is in front up to the first file, and says how many it filled and
+    /// whether a file follows them.
+    pub fn slices<'o>(&'o self, slices: &mut [IoSlice<'o>]) -> (usize, bool) {
+        let mut filled = 0;
+        let mut from = self.written;
+        let mut push = |bytes: &'o [u8]| {
+            if bytes.is_empty() {
+                return true;
+            }
+            let Some(slice) = slices.get_mut(filled) else { return false };
+            *slice = IoSlice::new(bytes);
+            filled += 1;
+            true
+        };
+        for (before, part) in &self.parts {
+            if !push(&self.bytes[from..*before]) {
+                return (filled, false);
+            }
+            from = *before;
+            match part {
+                Part::File(_) => return (filled, true),
+                Part::Bytes(bytes) => {
+                    if !push(bytes.as_slice()) {
+                        return (filled, false);
+                    }
+                }
+            }
+        }
+        push(&self.bytes[from..]);
+        (filled, false)
+    }
+
+    /// The file in front, if nothing stands before it.
+    #[must_use]
+    pub fn file(&self) -> Option<&FileRange> {
+        match self.parts.front() {
+            Some((before, Part::File(file))) if *before == self.written => Some(file),
+            _ => None,
+        }
+    }
+
+    /// Takes `count` bytes off the front: the peer has them.
+    pub fn advance(&mut self, count: usize) {
+        let mut left = count;
+        while let Some((before, part)) = self.parts.front_mut() {
+            let inline = left.min(*before - self.written);
+            self.written += inline;
+            left -= inline;
+            if self.written < *before || (left == 0 && !part.is_empty()) {
+                return;
+            }
+            let taken = part.len().min(left as u64);
+            if let Part::Bytes(_) = part {
+                self.part_bytes -= taken as usize;
+            }
+            left -= taken as usize;
+            if taken < part.len() {
+                *part = part.slice(taken..u64::MAX);
+                return;
+            }
+            self.parts.pop_front();
+        }
+        self.written = (self.written + left).min(self.bytes.len());
+        if self.is_empty() {
+            self.clear();
+        }
+    }
+
+    /// Forgets everything but keeps the room for the next answers.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.written = 0;
+        self.parts.clear();
+        self.part_bytes = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::body::Shared;
+    use proptest::prelude::*;
+    use std::{fs::File, os::fd::OwnedFd, rc::Rc};
+
+    /// Takes everything out in steps of `step` bytes; files come out as `F`s.
+    fn drained(mut output: Output, step: usize) -> Vec<u8> {
+        let mut all = Vec::new();
+        while !output.is_empty() {
+            if let Some(file) = output.file() {
+                let count = step.min((file.range.end - file.range.start) as usize);
+                all.extend(std::iter::repeat_n(b'F', count));
+                output.advance(count);
+                continue;
+            }
+            let mut slices = [IoSlice::new(&[]); 3];
+            let (filled, _) = output.slices(&mut slices);
+            let front: Vec<u8> = slices[..filled].iter().flat_map(|s| s.iter().copied()).collect();
+            assert!(!front.is_empty());
+            let count = step.min(front.len());
+            all.extend_from_slice(&front[..count]);
+            output.advance(count);
+        }
+        assert_eq!(output.memory_bytes(), 0);
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn everything_comes_out_once_and_in_order(
+            pieces in prop::collection::vec((0u8..3, 0usize..9000), 0..8),
+            step in 1usize..10_000,
+        ) {
+            let file: Rc<OwnedFd> = Rc::new(File::open("/dev/null").unwrap().into());
+            let (mut output, mut expect) = (Output::default(), Vec::new());
+            for (kind, length) in pieces {
+                let letter = b'a' + kind;
+                match kind {
+                    0 => output.bytes().extend(std::iter::repeat_n(letter, length)),
+                    1 => output.push(Part::Bytes(Shared::from(vec![letter; length]))),
+                    _ => {
+                        let range = 7..7 + length as u64;
+                        output.push(Part::File(FileRange { file: Rc::clone(&file), range }));
+                    }
+                }
+                let letter = if kind == 2 { b'F' } else { letter };
+                expect.extend(std::iter::repeat_n(letter, length));
+            }
+            prop_assert_eq!(drained(output, step), expect);
+        }
+    }
+}

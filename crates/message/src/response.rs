@@ -1,0 +1,166 @@
+//! A response as every handler makes it and every protocol room sends it.
+
+use crate::{body::Body, status::Status};
+use std::{borrow::Cow, rc::Rc};
+
+/// One field of a response: a lower-case name and a value that is known to hold no CR, LF or NUL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The name, in lower case.
+    pub name: &'static str,
+    /// The value.
+    pub value: Cow<'static, str>,
+}
+
+/// Fields that were worked out once and are sent many times, already in the form of the wire.
+///
+/// Protocol rooms add what is theirs: framing, `date`, `connection`, `server`.
+#[derive(Debug)]
+pub struct Prepared {
+    lines: Vec<Line>,
+    http1: Box<[u8]>,
+    http1_revalidated: Box<[u8]>,
+}
+
+/// The fields that a 304 repeats of the 200 it stands for (RFC 9110 section 15.4.5).
+const REVALIDATED: [&str; 5] = ["cache-control", "content-location", "etag", "expires", "vary"];
+
+impl Prepared {
+    /// Writes `lines` down in the forms they will be sent in.
+    #[must_use]
+    pub fn new(lines: Vec<Line>) -> Self {
+        let http1 = wire_form(lines.iter());
+        let http1_revalidated =
+            wire_form(lines.iter().filter(|line| REVALIDATED.contains(&line.name)));
+        Self { lines, http1, http1_revalidated }
+    }
+
+    /// The fields one by one.
+    #[must_use]
+    pub fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    /// The value of the field `name`, given in lower case.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.lines.iter().find(|line| line.name == name).map(|line| &*line.value)
+    }
+
+    /// All fields as HTTP/1 field lines, each ended by CR LF.
+    #[must_use]
+    pub fn http1(&self) -> &[u8] {
+        &self.http1
+    }
+
+    /// The fields of a 304 in the same form.
+    #[must_use]
+    pub fn http1_revalidated(&self) -> &[u8] {
+        &self.http1_revalidated
+    }
+
+    /// What these fields hold in memory, in bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let lines = self.lines.capacity() * size_of::<Line>();
+        let values: usize = self.lines.iter().map(|line| line.value.len()).sum();
+        size_of::<Self>() + lines + values + self.http1.len() + self.http1_revalidated.len()
+    }
+}
+
+fn wire_form<'l>(lines: impl Iterator<Item = &'l Line>) -> Box<[u8]> {
+    let mut form = Vec::new();
+    for line in lines {
+        line.write_http1(&mut form);
+    }
+    form.into_boxed_slice()
+}
+
+impl Line {
+    /// A line whose value is one of the program's own words.
+    #[must_use]
+    pub const fn fixed(name: &'static str, value: &'static str) -> Self {
+        Self { name, value: Cow::Borrowed(value) }
+    }
+
+    /// A line with a value made at run time; control characters in it become spaces, so that no
+    /// value can end its line (`threats`: response splitting).
+    #[must_use]
+    pub fn new(name: &'static str, value: String) -> Self {
+        let value = if value.bytes().any(|byte| byte < 0x20 || byte == 0x7f) {
+            value.replace(|c: char| c.is_ascii_control(), " ")
+        } else {
+            value
+        };
+        Self { name, value: Cow::Owned(value) }
+    }
+
+    /// Appends `name: value` and CR LF.
+    pub fn write_http1(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.name.as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(self.value.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// An answer, before a protocol room turns it into bytes.
+///
+/// Content-Length is never among the fields: protocol rooms write it from the body's length.
+#[derive(Debug)]
+pub struct Response {
+    /// The status code.
+    pub status: Status,
+    /// Fields shared with other responses. A 304 sends only those that RFC 9110 15.4.5 names.
+    pub prepared: Option<Rc<Prepared>>,
+    /// Fields of this response alone, sent after the prepared ones.
+    pub lines: Vec<Line>,
+    /// The content. For HEAD it is the one that GET would send; the protocol room leaves it out.
+    pub body: Body,
+}
+
+impl Response {
+    /// A response with neither fields nor content.
+    #[must_use]
+    pub const fn empty(status: Status) -> Self {
+        Self { status, prepared: None, lines: Vec::new(), body: Body::Empty }
+    }
+
+    /// Adds a field.
+    #[must_use]
+    pub fn with(mut self, line: Line) -> Self {
+        self.lines.push(line);
+        self
+    }
+
+    /// The value of the field `name`, given in lower case; the response's own before prepared ones.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let own = self.lines.iter().find(|line| line.name == name).map(|line| &*line.value);
+        own.or_else(|| self.prepared.as_ref().and_then(|prepared| prepared.get(name)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_cannot_end_its_line() {
+        let line = Line::new("location", "/a\r\nset-cookie: x".to_owned());
+        let mut out = Vec::new();
+        line.write_http1(&mut out);
+        assert_eq!(out, b"location: /a  set-cookie: x\r\n");
+    }
+
+    #[test]
+    fn a_304_repeats_only_what_caches_need() {
+        let prepared = Prepared::new(vec![
+            Line::fixed("content-type", "text/html"),
+            Line::fixed("etag", "\"1\""),
+            Line::fixed("vary", "accept-encoding"),
+        ]);
+        assert_eq!(prepared.http1_revalidated(), b"etag: \"1\"\r\nvary: accept-encoding\r\n");
+        assert_eq!(prepared.get("content-type"), Some("text/html"));
+    }
+}
