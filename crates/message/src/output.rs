@@ -161,9 +161,9 @@ impl Output {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::body::Shared;
+    use crate::body::{OpenFile, Shared};
     use proptest::prelude::*;
-    use std::{fs::File, os::fd::OwnedFd, rc::Rc};
+    use std::{fs::File, rc::Rc};
 
     /// Takes everything out in steps of `step` bytes; files come out as `F`s.
     fn drained(mut output: Output, step: usize) -> Vec<u8> {
@@ -193,7 +193,8 @@ mod tests {
             pieces in prop::collection::vec((0u8..3, 0usize..9000), 0..8),
             step in 1usize..10_000,
         ) {
-            let file: Rc<OwnedFd> = Rc::new(File::open("/dev/null").unwrap().into());
+            let descriptor = File::open("/dev/null").unwrap().into();
+            let file = Rc::new(OpenFile { descriptor, may_stall: false });
             let (mut output, mut expect) = (Output::default(), Vec::new());
             for (kind, length) in pieces {
                 let letter = b'a' + kind;
