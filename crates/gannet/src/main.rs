@@ -1,0 +1,3 @@
+//! gannet: a web server in one binary.
+
+fn main() {}

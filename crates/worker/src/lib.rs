@@ -1,0 +1,15 @@
+//! The life of one event loop: connections in, answers out. Start with `flow`.
+
+pub mod flow;
+mod connection;
+mod sending;
+mod accept;
+mod watch;
+mod clients;
+mod core;
+mod pool;
+mod record;
+mod log;
+mod run;
+
+pub use run::{StartError, Worker, start};
