@@ -6,7 +6,6 @@
 //! again. What is opened in the end is opened by the kernel, beneath one tree and through no link,
 //! so that whoever moves things about meanwhile earns "not found" and never a file from outside.
 
-use crate::fault::FindError;
 use crate::tree::Tree;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -14,10 +13,10 @@ use rustix::io::Errno;
 /// How many links one path may lead through; the kernel's own limit.
 const LINKS_MAX: usize = 40;
 
-/// Opens `path`, which starts in the first of `trees`, through links that lead into any of them.
-/// May block. The number is the index of the tree that holds the file.
-pub(crate) fn open(trees: &[Tree], path: &[u8]) -> Result<OwnedFd, FindError> {
-    let Some(start) = trees.first() else { return Err(FindError::NotFound) };
+/// Opens `path`, which starts in the first of `trees`, through links that lead into any of them:
+/// `XDEV` when they lead nowhere else. May block.
+pub(crate) fn open(trees: &[Tree], path: &[u8]) -> Result<OwnedFd, Errno> {
+    let start = trees.first().ok_or(Errno::NOENT)?;
     let mut place = start.real.clone();
     let mut pending = Vec::new();
     push_names(&mut pending, path);
@@ -36,19 +35,15 @@ pub(crate) fn open(trees: &[Tree], path: &[u8]) -> Result<OwnedFd, FindError> {
         {
             links += 1;
             if links > LINKS_MAX {
-                return Err(FindError::NotFound);
+                return Err(Errno::LOOP);
             }
             let parent = if target.starts_with(b"/") { 0 } else { place.len() - name.len() - 1 };
             place.truncate(parent);
             push_names(&mut pending, &target);
         }
     }
-    let (tree, inner) = containing(trees, &place).ok_or(FindError::NotFound)?;
-    tree.open_straight(if inner.is_empty() { b"." } else { inner }).map_err(|errno| match errno {
-        // Only a name that was moved since it was walked can still be in the way.
-        Errno::AGAIN => FindError::NotFound,
-        other => other.into(),
-    })
+    let (tree, inner) = containing(trees, &place).ok_or(Errno::XDEV)?;
+    tree.open_straight(if inner.is_empty() { b"." } else { inner })
 }
 
 /// Puts the names of `path` on the stack, the first one on top.

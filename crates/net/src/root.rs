@@ -92,12 +92,11 @@ impl Root {
                 Errno::XDEV => FindError::WouldBlock,
                 other => other.into(),
             })?,
-            Patience::Wait => match root.open_wait(inner) {
-                // The kernel met a link that leaves the folder, or one with ".." in it while
-                // something was being renamed: links are then followed step by step.
-                Err(Errno::XDEV | Errno::AGAIN) => links::open(&self.trees, path)?,
-                opened => opened?,
-            },
+            Patience::Wait => self.open_wait(root, path).map_err(|errno| match errno {
+                // Somebody holds a lease on the file and was not quick to give it up.
+                Errno::AGAIN => FindError::Failed(errno.into()),
+                other => other.into(),
+            })?,
         };
         let stat = stat::of(file.as_fd())?;
         let is_directory = stat.kind == Kind::Directory;
@@ -122,6 +121,15 @@ impl Root {
     pub fn stat(&self, path: &[u8]) -> Result<Stat, FindError> {
         let root = self.trees.first().ok_or(FindError::NotFound)?;
         Ok(stat::at(root.as_fd(), inner(path), AtFlags::empty())?.0)
+    }
+
+    fn open_wait(&self, root: &Tree, path: &[u8]) -> Result<OwnedFd, Errno> {
+        match root.open_wait(inner(path)) {
+            // The kernel met a link that leaves the folder, or one with ".." in it while something
+            // was being renamed: links are then followed step by step.
+            Err(Errno::XDEV | Errno::AGAIN) => links::open(&self.trees, path),
+            opened => opened,
+        }
     }
 }
 
@@ -193,3 +201,6 @@ impl fmt::Display for RootError {
 }
 
 impl std::error::Error for RootError {}
+
+#[cfg(test)]
+mod tests;
