@@ -1,0 +1,178 @@
+//! A readable page for an error or a redirect that a handler gave no content.
+
+use message::{Body, Response, Shared, Status, response::Line};
+
+/// Gives an error (4xx, 5xx) or a redirect (3xx with a Location) its page, unless the response has
+/// content or a content-type of its own.
+#[must_use]
+pub fn apply(mut response: Response) -> Response {
+    let status = response.status;
+    if status.0 < 300 || !response.body.is_empty() || response.get("content-type").is_some() {
+        return response;
+    }
+    let page = match response.get("location") {
+        Some(location) if !status.is_error() && !status.is_bodiless() => redirect(status, location),
+        _ if status.is_error() => error(status),
+        _ => return response,
+    };
+    response.body = Body::Bytes(Shared::from(page.into_bytes()));
+    response.with(Line::fixed("content-type", "text/html; charset=utf-8"))
+}
+
+/// The page of an error: what went wrong, and what its reader can do about it.
+fn error(status: Status) -> String {
+    page(status, |text| text.push_str(advice(status)))
+}
+
+/// The page of a redirect, for the clients that do not follow by themselves.
+fn redirect(status: Status, location: &str) -> String {
+    page(status, |text| {
+        text.push_str("What you asked for is at <a href=\"");
+        push_escaped(text, location);
+        text.push_str("\">");
+        push_escaped(text, location);
+        text.push_str("</a>.");
+    })
+}
+
+/// Up to the title. The colour scheme leaves light and dark to the reader's own browser.
+const START: &str = "<!doctype html>
+<html lang=\"en\">
+<meta charset=\"utf-8\">
+<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">
+<meta name=\"color-scheme\" content=\"light dark\">
+<style>
+body { font: 1.1rem/1.6 system-ui, sans-serif; max-width: 34rem; margin: 15vh auto; padding: 0 1.5rem }
+h1 { font-size: 1.5rem; line-height: 1.3 }
+p { overflow-wrap: anywhere }
+</style>
+<title>";
+
+fn page(status: Status, push_text: impl FnOnce(&mut String)) -> String {
+    let name = format!("{} {}", status.0, reason(status));
+    let mut page = String::with_capacity(START.len() + 512);
+    page.push_str(START);
+    page.push_str(&name);
+    page.push_str("</title>\n<h1>");
+    page.push_str(&name);
+    page.push_str("</h1>\n<p>");
+    push_text(&mut page);
+    page.push_str("</p>\n</html>\n");
+    page
+}
+
+/// The reason phrase, or what the status's class means where it has none.
+fn reason(status: Status) -> &'static str {
+    match (status.reason(), status.0) {
+        ("", ..400) => "Elsewhere",
+        ("", 400..500) => "Request Refused",
+        ("", _) => "Server Error",
+        (reason, _) => reason,
+    }
+}
+
+fn advice(status: Status) -> &'static str {
+    match status.0 {
+        400 | 431 => {
+            "The server could not make sense of this request. Check the address, or delete this \
+             site's cookies, and try again."
+        }
+        401 => "This page is for those who sign in.",
+        403 => "This page is not for everyone. If it should be for you, ask who runs this site.",
+        404 => {
+            "There is nothing at this address. Check its spelling, or begin at the \
+             <a href=\"/\">front page</a>."
+        }
+        405 => "This address does not take requests of this kind.",
+        406 => "The content exists, but in none of the forms that your browser accepts.",
+        408 => "The request took too long to arrive. Check your connection and try again.",
+        410 => "What was here is gone for good. Begin at the <a href=\"/\">front page</a>.",
+        412 => "The content has changed since you last saw it. Reload it and try again.",
+        413 => "What you sent is larger than this site accepts. Send something smaller.",
+        414 => "The address is too long. Try a shorter one.",
+        416 => "The part that was asked for does not exist. Download the whole again.",
+        421 => "This server does not answer for that name here. Reload the page.",
+        429 => "These are too many requests. Wait a little and try again.",
+        502 | 504 => "A server behind this one did not answer as it should. Try again in a minute.",
+        503 => "The server has too much to do just now. Try again in a minute.",
+        500.. => {
+            "Something failed on the server, and it is not your fault. Try again later, or tell \
+             who runs this site."
+        }
+        _ => "The server refused this request. Check the address and try again.",
+    }
+}
+
+/// Appends `text` so that it means itself in HTML, also inside a quoted attribute.
+fn push_escaped(page: &mut String, text: &str) {
+    for character in text.chars() {
+        match character {
+            '&' => page.push_str("&amp;"),
+            '<' => page.push_str("&lt;"),
+            '>' => page.push_str("&gt;"),
+            '"' => page.push_str("&quot;"),
+            '\'' => page.push_str("&#39;"),
+            _ => page.push(character),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page_of(response: Response) -> String {
+        match apply(response).body {
+            Body::Bytes(bytes) => String::from_utf8(bytes.as_slice().to_vec()).unwrap(),
+            _ => String::new(),
+        }
+    }
+
+    #[test]
+    fn an_error_says_what_it_is_and_what_to_do() {
+        let page = page_of(Response::empty(Status::NOT_FOUND));
+        assert!(page.starts_with("<!doctype html>\n<html lang=\"en\">"));
+        assert!(page.contains("<meta name=\"viewport\""));
+        assert!(page.contains("<title>404 Not Found</title>"));
+        assert!(page.contains("Check its spelling"));
+        assert!(!page.contains("<script") && !page.contains("//"));
+        let response = apply(Response::empty(Status::NOT_FOUND));
+        assert_eq!(response.get("content-type"), Some("text/html; charset=utf-8"));
+        for (status, words) in [
+            (418, "418 Request Refused"),
+            (599, "599 Server Error"),
+            (503, "Try again in a minute"),
+            (999, "not your fault"),
+        ] {
+            let page = page_of(Response::empty(Status(status)));
+            assert!(page.contains(words), "{status}: {page}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_has_a_link_that_cannot_be_broken_out_of() {
+        let to = |location: &str| {
+            let line = Line::new("location", location.to_owned());
+            page_of(Response::empty(Status::PERMANENT_REDIRECT).with(line))
+        };
+        assert!(to("/a/?b=1&c=2").contains("<a href=\"/a/?b=1&amp;c=2\">/a/?b=1&amp;c=2</a>"));
+        let hostile = to("/\"><script>alert('x')</script>");
+        assert!(!hostile.contains("<script") && !hostile.contains("\"><s"), "{hostile}");
+    }
+
+    #[test]
+    fn what_says_something_itself_is_left_alone() {
+        let own = |status| Response::empty(Status(status));
+        for response in [
+            own(200),
+            own(204),
+            own(300),
+            own(304).with(Line::fixed("location", "/")),
+            own(404).with(Line::fixed("content-type", "text/plain")),
+        ] {
+            assert_eq!(page_of(response), "");
+        }
+        let content = Body::Bytes(Shared::from(b"own words".to_vec()));
+        assert_eq!(page_of(Response { body: content, ..own(500) }), "own words");
+    }
+}
