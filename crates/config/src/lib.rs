@@ -26,7 +26,7 @@ pub struct Quick {
 #[must_use]
 pub fn quick(quick: Quick) -> Plan {
     let Quick { root, listen, threads, log, listing } = quick;
-    let files = Files { root, index: plan::index_default(), listing, links: Vec::new() };
+    let files = Files { id: 0, root, index: plan::index_default(), listing, links: Vec::new() };
     let mut plan =
         Plan::new(vec![Site { name: DEFAULT_SITE.into(), action: Action::Files(files) }]);
     let written = || "the command line".into();

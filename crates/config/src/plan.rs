@@ -38,6 +38,11 @@ impl Plan {
     /// The plan for these sites, with every other setting at its default and no address yet.
     pub(crate) fn new(mut sites: Vec<Site>) -> Self {
         sites.sort_by(|a, b| a.name.cmp(&b.name));
+        let files = sites.iter_mut().filter_map(|site| match &mut site.action {
+            Action::Files(files) => Some(files),
+            Action::Misdirected => None,
+        });
+        files.enumerate().for_each(|(id, files)| files.id = id);
         let default = sites.iter().position(|site| &*site.name == DEFAULT_SITE);
         let named = sites.iter().enumerate().filter(|(at, _)| Some(*at) != default);
         Self {
@@ -161,6 +166,8 @@ pub enum Action {
 /// Which files are sent, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Files {
+    /// Its number among all that serve files, in the order of the plan's sites.
+    pub id: usize,
     /// The folder they lie in; absolute.
     pub root: PathBuf,
     /// The names that stand for a folder, the first that exists.

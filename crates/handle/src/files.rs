@@ -7,20 +7,20 @@
 //!                                      └ would block ─► Job on the pool ─► resume
 //! ```
 
+mod cache;
 mod folder;
 mod load;
 mod variant;
-mod cache;
 
 pub use cache::Cache;
 pub use folder::Folder;
 
-use crate::{Answer, Tools, listing, negotiation};
-use load::{Loaded, Page, Patience};
-use message::{
-    Body, Method, Name, Path, PathError, Request, Response, Status,
-    response::{Line, Prepared},
+use crate::{
+    Answer, Tools,
+    listing::{Listing, View},
 };
+use load::{Loaded, Page, Patience};
+use message::{Method, Name, Path, PathError, Request, Response, Status, response::Line};
 use std::rc::Rc;
 use variant::Entry;
 
@@ -44,8 +44,8 @@ enum Task {
     Page { with_siblings: bool },
     /// Load the page that says that something is missing.
     NotFoundPage,
-    /// Read the folder's entries.
-    Listing,
+    /// Read the folder's entries and bring them into order.
+    Listing(View),
 }
 
 /// A job that has been done.
@@ -56,7 +56,7 @@ pub struct Done {
 
 enum Outcome {
     Loaded(Loaded),
-    Listed(Result<Vec<listing::Entry>, std::io::Error>, usize),
+    Listed(Option<Listing>),
 }
 
 impl Job {
@@ -74,10 +74,7 @@ impl Job {
                 Outcome::Loaded(load::wait(self.folder, &self.path, with_siblings))
             }
             Task::NotFoundPage => Outcome::Loaded(load::wait(self.folder, &self.path, false)),
-            Task::Listing => match load::list(self.folder, &self.path) {
-                Ok((entries, left_out)) => Outcome::Listed(Ok(entries), left_out),
-                Err(error) => Outcome::Listed(Err(error), 0),
-            },
+            Task::Listing(view) => Outcome::Listed(load::list(self.folder, &self.path, view)),
         };
         Done { job: self, outcome }
     }
@@ -96,7 +93,8 @@ pub(crate) fn answer(id: usize, request: &Request<'_>, tools: &mut Tools<'_>) ->
         Err(PathError::EncodedSlash) => return missing(folder, request, tools),
         Err(_) => return status(Status::BAD_REQUEST),
     };
-    if let Some(entry) = tools.cache.get(folder, path.as_bytes(), request, tools.now, tools.wall_seconds) {
+    let (now, wall_seconds) = (tools.now, tools.wall_seconds);
+    if let Some(entry) = tools.cache.get(folder, path.as_bytes(), request, now, wall_seconds) {
         return serve(entry, request);
     }
     if folder::is_hidden(&path) || folder::is_source(&path) {
@@ -115,8 +113,8 @@ pub(crate) fn resume(done: Done, request: &Request<'_>, tools: &mut Tools<'_>) -
     let Job { folder, path, task } = done.job;
     match done.outcome {
         Outcome::Loaded(loaded) => conclude(folder, &path, task, loaded, request, tools),
-        Outcome::Listed(Ok(entries), left_out) => list(&path, entries, left_out, request),
-        Outcome::Listed(Err(_), _) => missing(folder, request, tools),
+        Outcome::Listed(Some(listing)) => Answer::Ready(listing.answer()),
+        Outcome::Listed(None) => missing(folder, request, tools),
     }
 }
 
@@ -139,7 +137,7 @@ fn conclude(
         }
         Loaded::Folder if task == Task::NotFoundPage => status(Status::NOT_FOUND),
         Loaded::Folder if !path.ends_with(b"/") => to_folder(request),
-        Loaded::Folder if folder.listing => wait(folder, path, Task::Listing),
+        Loaded::Folder if folder.listing => wait(folder, path, Task::Listing(View::of(request))),
         Loaded::Folder | Loaded::Missing if task != Task::NotFoundPage => {
             missing(folder, request, tools)
         }
@@ -202,26 +200,6 @@ fn to_folder(request: &Request<'_>) -> Answer {
     }
     let response = Response::empty(Status::MOVED_PERMANENTLY);
     Answer::Ready(response.with(Line::new("location", location)))
-}
-
-/// A page or a JSON array of what lies in a folder.
-fn list(
-    path: &[u8],
-    entries: Vec<listing::Entry>,
-    left_out: usize,
-    request: &Request<'_>,
-) -> Answer {
-    let json = negotiation::prefers_json(&request.fields);
-    let content_type = if json { "application/json" } else { "text/html; charset=utf-8" };
-    let lines = vec![
-        Line::fixed("content-type", content_type),
-        Line::fixed("cache-control", "no-cache"),
-        Line::fixed("vary", "accept"),
-        Line::fixed("x-content-type-options", "nosniff"),
-    ];
-    let source = listing::Listing::new(path, request.query, entries, left_out, json);
-    let body = Body::Stream(Box::new(source));
-    Answer::Ready(Response { status: Status::OK, prepared: None, lines, body })
 }
 
 fn wait(folder: &'static Folder, path: &[u8], task: Task) -> Answer {

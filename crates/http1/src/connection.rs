@@ -21,6 +21,8 @@ pub struct Connection {
     input: Input,
     pace: Pace,
     requests: u32,
+    /// Bytes of the head at hand.
+    head_bytes: u32,
     answer: Answer,
     version: Version,
     is_head: bool,
@@ -103,6 +105,7 @@ impl Connection {
             input: Input::NEXT_HEAD,
             pace: Pace::NEW,
             requests: 0,
+            head_bytes: 0,
             answer: Answer::None,
             version: Version::Http11,
             is_head: false,
@@ -140,6 +143,22 @@ impl Connection {
             }
             Input::Deaf => (input.len(), Event::Closed),
             _ => (used, Event::Incomplete),
+        }
+    }
+
+    /// How many bytes the head of the current request has; they are the last of those used up when
+    /// it was told.
+    #[must_use]
+    pub const fn head_bytes(&self) -> usize {
+        self.head_bytes as usize
+    }
+
+    /// Reads a head again that was told as a request before, for an answer that comes later; `None`
+    /// for any other bytes.
+    pub fn reread<'b>(&self, head: &'b [u8], slots: &'b mut Slots<'b>) -> Option<Request<'b>> {
+        match head::parse(head, self.limits, slots) {
+            Ok(Head::Complete { request, .. }) => Some(request),
+            Ok(Head::Incomplete { .. }) | Err(_) => None,
         }
     }
 
@@ -330,6 +349,7 @@ impl Connection {
         };
         match parsed {
             Ok(Head::Complete { request, bytes, wishes }) => {
+                self.head_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
                 self.begin(&request, wishes);
                 (skipped + bytes, Event::Request(request))
             }

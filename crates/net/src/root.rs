@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
 /// A folder that is served, with the trees outside of it that its links may lead into.
+#[derive(Debug)]
 pub struct Root {
     /// The folder itself comes first.
     trees: Vec<Tree>,

@@ -7,6 +7,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags, openat2, readlinkat};
 use rustix::io::{Errno, retry_on_intr};
 
 /// A folder: what is opened through it lies beneath it, whatever its content or others do.
+#[derive(Debug)]
 pub(crate) struct Tree {
     /// The folder itself; renaming it or replacing it by another does not change what is served.
     pub(crate) directory: OwnedFd,

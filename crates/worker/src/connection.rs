@@ -246,7 +246,7 @@ impl Connection {
                     return Poll::Ready(());
                 };
                 let mut slots = Slots::new();
-                match (http1::reread(&head, &mut slots), done) {
+                match (self.http.reread(&head, &mut slots), done) {
                     (Some(request), Some(done)) => {
                         self.answer(&request, Some(done), &head, began_us, turn);
                     }
@@ -273,7 +273,8 @@ impl Connection {
                 Event::Content(_) | Event::End => {}
                 Event::Refused(refusal) => self.refuse(refusal, turn),
                 Event::Request(request) => {
-                    self.answer(&request, None, &unread[..used], turn.began_us, turn);
+                    let head = &unread[used - self.http.head_bytes()..used];
+                    self.answer(&request, None, head, turn.began_us, turn);
                     if turn.is_working() || turn.pending.record.is_some() {
                         break;
                     }
@@ -337,7 +338,7 @@ impl Connection {
     }
 
     fn send_error(&mut self, status: Status, turn: &mut Turn<'_>) {
-        let response = filter::explain(Response::empty(status));
+        let response = filter::error_page::apply(Response::empty(status));
         let bytes = response.body.len().unwrap_or(0);
         self.http.respond(response, &turn.core.date(), &mut turn.scratch.output);
         flow::record(turn.core, self.client, None, &End { status, bytes, us: 0, reason: None });

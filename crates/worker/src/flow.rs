@@ -42,14 +42,14 @@ pub(crate) fn answer(core: &Core, request: &Request<'_>, done: Option<Done>) -> 
     }));
     answered.unwrap_or_else(|_| {
         core.count(Counter::Panics);
-        Outcome::Answered(filter::explain(Response::empty(Status::INTERNAL_SERVER_ERROR)))
+        Outcome::Answered(filter::error_page::apply(Response::empty(Status::INTERNAL_SERVER_ERROR)))
     })
 }
 
 /// The answer to a message that its protocol room refused.
 pub(crate) fn refuse(core: &Core, refusal: Refusal) -> Response {
     core.count(Counter::Refused);
-    filter::explain(Response::empty(refusal.status()))
+    filter::error_page::apply(Response::empty(refusal.status()))
 }
 
 /// Puts down what happened: one line in the access log and one counter.

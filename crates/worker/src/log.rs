@@ -43,6 +43,7 @@ pub(crate) type Handle = SyncSender<Vec<u8>>;
 pub(crate) struct Writer {
     sender: Handle,
     done: Receiver<()>,
+    is_stdout: bool,
 }
 
 impl Writer {
@@ -71,13 +72,17 @@ impl Writer {
             }
             let _ = ended.send(());
         })?;
-        Ok(Some(Self { sender, done }))
+        Ok(Some(Self { sender, done, is_stdout: settings.file.is_none() }))
     }
 
-    /// Writes one line of the program's own, such as its start.
-    pub(crate) fn note(&self, line: Vec<u8>) {
-        // The queue is empty when the program says something of its own.
-        let _ = self.sender.try_send(line);
+    /// Says something of the program's own on standard output: in its place among the log lines
+    /// where those go there too.
+    pub(crate) fn note(&self, line: &[u8]) {
+        if self.is_stdout {
+            let _ = self.sender.try_send(line.to_vec());
+        } else {
+            say(line);
+        }
     }
 
     /// A way to the writer, for a loop.
@@ -85,12 +90,19 @@ impl Writer {
         self.sender.clone()
     }
 
-    /// Waits for what the loops have handed over, for a second at most.
-    pub(crate) fn finish(self) {
-        let Self { sender, done } = self;
+    /// Says the last line and waits for the log to take all, for a second at most.
+    pub(crate) fn finish(self, last_line: &[u8]) {
+        self.note(last_line);
+        let Self { sender, done, .. } = self;
         drop(sender);
         let _ = done.recv_timeout(LAST_LINES_TIME);
     }
+}
+
+/// Says something on standard output. Nobody listening is no reason to fail.
+pub(crate) fn say(line: &[u8]) {
+    let mut out = io::stdout();
+    let _ = out.write_all(line).and_then(|()| out.flush());
 }
 
 /// Standard output without the lock and the line buffer that `std::io::stdout` puts before it.

@@ -4,7 +4,7 @@ use crate::{
     accept::accept,
     clients::Clients,
     core::Core,
-    log::{Log, Writer},
+    log::{self, Log, Writer},
     pool::Pool,
 };
 use config::plan::{Action, Plan};
@@ -74,19 +74,20 @@ struct Shared {
 }
 
 /// Starts one loop for each list of listeners. The plan lives as long as the process does, since a
-/// worker never changes its config.
+/// worker never changes its config. `start_line` is what the program says first.
 ///
 /// # Errors
 /// A folder, the log or a thread cannot be had; nothing is served then.
 pub fn start(
     plan: &'static Plan,
     listeners: Vec<Vec<TcpListener>>,
-    start_line: Option<Vec<u8>>,
+    start_line: &[u8],
 ) -> Result<Worker, StartError> {
     let folders = open_folders(plan).map_err(StartError::Root)?;
     let writer = Writer::start(&plan.log).map_err(StartError::Log)?;
-    if let (Some(writer), Some(line)) = (&writer, start_line) {
-        writer.note(line);
+    match &writer {
+        Some(writer) => writer.note(start_line),
+        None => log::say(start_line),
     }
     let shared = Shared {
         plan,
@@ -115,19 +116,21 @@ impl Worker {
         let _ = self.stop.send(true);
     }
 
-    /// Waits for the loops to end, then for the last log lines; tells the counts of all loops.
-    #[must_use]
-    pub fn wait(self) -> Vec<(Counter, u64)> {
+    /// Waits for the loops to end, then for the last log lines. `farewell` makes the program's own
+    /// last line of the counts of all loops; it goes where the first one went.
+    pub fn wait(self, farewell: impl FnOnce(&[(Counter, u64)]) -> Vec<u8>) {
         for thread in self.loops {
             // A loop that could not be kept alive has counted its panics.
             let _ = thread.join();
         }
         let total = |counter| self.rows.iter().map(|row| row.get(counter)).sum();
-        let totals = Counter::ALL.iter().map(|&counter| (counter, total(counter))).collect();
-        if let Some(writer) = self.writer {
-            writer.finish();
+        let totals: Vec<_> =
+            Counter::ALL.iter().map(|&counter| (counter, total(counter))).collect();
+        let line = farewell(&totals);
+        match self.writer {
+            Some(writer) => writer.finish(&line),
+            None => log::say(&line),
         }
-        totals
     }
 }
 
@@ -147,7 +150,7 @@ fn open_folders(plan: &Plan) -> Result<&'static [Folder], RootError> {
 fn live(
     shared: &Shared,
     listeners: &[TcpListener],
-    log: Option<&crate::log::Handle>,
+    log: Option<&log::Handle>,
     row: &Arc<Row>,
     stopped: &watch::Receiver<bool>,
 ) {
@@ -169,7 +172,7 @@ fn live(
 fn run(
     shared: &Shared,
     listeners: &[TcpListener],
-    log: Option<&crate::log::Handle>,
+    log: Option<&log::Handle>,
     row: &Arc<Row>,
     mut stopped: watch::Receiver<bool>,
 ) -> io::Result<()> {

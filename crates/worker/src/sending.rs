@@ -8,7 +8,6 @@ use std::{
     io::{self, ErrorKind, IoSlice},
     os::fd::AsFd,
     pin::Pin,
-    rc::Rc,
     task::{Context, Poll},
 };
 use tokio::{io::Interest, net::TcpStream, sync::oneshot};

@@ -71,8 +71,19 @@ mod tests {
     #[test]
     fn source_is_known_by_any_of_its_names() {
         for source in [
-            "/x.php", "/x.PHP", "/x.php7", "/x.php~", "/x.php.bak", "/x.php.", "/x.php%20",
-            "/x.php/", "/x.php/info", "/x.phtml", "/x.phar", "/a.b.pht", "/.php",
+            "/x.php",
+            "/x.PHP",
+            "/x.php7",
+            "/x.php~",
+            "/x.php.bak",
+            "/x.php.",
+            "/x.php%20",
+            "/x.php/",
+            "/x.php/info",
+            "/x.phtml",
+            "/x.phar",
+            "/a.b.pht",
+            "/.php",
         ] {
             assert!(is_source(&Path::parse(source).unwrap()), "{source}");
         }

@@ -1,16 +1,30 @@
 //! Finding and reading what a path names: on the loop as far as nothing blocks, else on the pool.
 
-use super::folder::Folder;
-use crate::{listing, media_type, negotiation::Coding};
+use super::folder::{self, Folder};
+use crate::{
+    listing::{Entry, Listing, View},
+    media_type,
+    negotiation::Coding,
+};
 use message::{Body, FileRange, OpenFile, Shared};
-use net::{FindError, Found, Kind, Stat};
-use std::{io, os::fd::AsFd, rc::Rc};
+use net::{FindError, Found, Kind, Stat, file::ReadError};
+use std::{
+    os::fd::{AsFd, BorrowedFd},
+    rc::Rc,
+};
 
 pub(super) use net::Patience;
 
 /// Files up to this many bytes are read whole and may be kept in memory; larger ones are sent from
 /// their descriptor.
 const CONTENT_BYTES_MAX: u64 = 64 * 1024;
+
+/// What the names of precompressed siblings end in, beside the name of the original.
+const SIBLINGS: [(Coding, &[u8]); 3] =
+    [(Coding::Br, b".br"), (Coding::Zstd, b".zst"), (Coding::Gzip, b".gz")];
+
+/// Names of a folder that are looked at for a listing; it shows as many as it says itself.
+const ENTRIES_READ_MAX: usize = 100_000;
 
 /// A sibling counts as made from its original when it is no older than this, in seconds: unpacking
 /// and checking out write both in any order.
@@ -37,7 +51,7 @@ pub(super) struct Page {
     pub(super) passed_over: bool,
     /// Whether the file system answers without stalling, so that a loop may ask it again.
     pub(super) is_quick: bool,
-    pub(super) media: media_type::Media,
+    pub(super) media_type: &'static str,
 }
 
 /// A file's content, and the path below the root that leads to it.
@@ -87,20 +101,21 @@ pub(super) fn wait(folder: &Folder, path: &[u8], with_siblings: bool) -> Loaded 
     attempt(folder, path, with_siblings, Patience::Wait).unwrap_or(Loaded::Failed)
 }
 
-/// The entries of the folder `path`, hidden ones and sources left out, and how many did not fit.
-pub(super) fn list(folder: &Folder, path: &[u8]) -> io::Result<(Vec<listing::Entry>, usize)> {
-    let found = folder.root.find(path, Patience::Wait).map_err(|_| io::ErrorKind::NotFound)?;
-    let listed = folder.root.list(&found, listing::ENTRIES_MAX)?;
-    let shown = listed.entries.into_iter().filter(|entry| super::folder::is_shown(&entry.name));
-    let entries = shown
-        .map(|entry| listing::Entry {
-            is_directory: entry.kind == Kind::Directory,
-            size: entry.size,
-            modified: entry.modified.seconds,
+/// What lies in the folder `path`, in order, hidden files and sources left out; `None` if it cannot
+/// be read.
+pub(super) fn list(folder: &Folder, path: &[u8], view: View) -> Option<Listing> {
+    let listed = folder.root.list(path, ENTRIES_READ_MAX).ok()?;
+    let shown = listed.entries.into_iter().filter(|entry| folder::is_shown(&entry.name));
+    let entries: Vec<_> = shown
+        .map(|entry| Entry {
+            is_directory: entry.stat.kind == Kind::Directory,
+            size: entry.stat.size,
+            modified: entry.stat.modified.seconds,
             name: entry.name,
         })
         .collect();
-    Ok((entries, listed.left_out))
+    let found = entries.len() + usize::from(!listed.is_complete);
+    Some(Listing::new(view, path, entries, found))
 }
 
 fn load(
@@ -138,12 +153,13 @@ fn page(
     with_siblings: bool,
     patience: Patience,
 ) -> Result<Loaded, FindError> {
-    let media = media_type::of(&path);
-    let siblings_known = with_siblings || !media.is_compressible;
+    let media_type = media_type::of(&path);
+    let is_compressible = media_type::is_compressible(media_type);
+    let siblings_known = with_siblings || !is_compressible;
     let mut siblings = Vec::new();
-    if with_siblings && media.is_compressible {
-        for coding in Coding::COMPRESSED {
-            let sibling = [&path[..], coding.extension().as_bytes()].concat();
+    if with_siblings && is_compressible {
+        for (coding, ending) in SIBLINGS {
+            let sibling = [&path[..], ending].concat();
             match folder.root.find(&sibling, patience) {
                 Ok(other) if is_current(&other.stat, &found.stat) => {
                     siblings.push((coding, content(sibling, other, patience)?));
@@ -155,13 +171,21 @@ fn page(
     }
     let is_quick = found.is_quick;
     let plain = content(path, found, patience)?;
-    Ok(Loaded::Page(Page { plain, siblings, siblings_known, passed_over, is_quick, media }))
+    Ok(Loaded::Page(Page { plain, siblings, siblings_known, passed_over, is_quick, media_type }))
 }
 
 /// Whether `sibling` can have been made from `original` as it is now.
 fn is_current(sibling: &Stat, original: &Stat) -> bool {
     let lag = original.modified.seconds.saturating_sub(sibling.modified.seconds);
     sibling.kind == Kind::File && lag <= SIBLING_LAG_SECONDS
+}
+
+/// Reads without waiting; what is not there yet is a reason to ask the pool.
+fn read_now(file: BorrowedFd<'_>, room: &mut [u8], offset: u64) -> Result<usize, FindError> {
+    net::file::read_now(file, room, offset).map_err(|error| match error {
+        ReadError::WouldBlock => FindError::WouldBlock,
+        ReadError::Failed(error) => FindError::Failed(error),
+    })
 }
 
 fn content(path: Vec<u8>, found: Found, patience: Patience) -> Result<Content, FindError> {
@@ -176,8 +200,10 @@ fn content(path: Vec<u8>, found: Found, patience: Patience) -> Result<Content, F
     while read < size {
         let rest = &mut bytes[read..];
         let count = match patience {
-            Patience::Now => net::file::read_now(file.as_fd(), rest, read as u64)?,
-            Patience::Wait => net::file::read(file.as_fd(), rest, read as u64)?,
+            Patience::Now => read_now(file.as_fd(), rest, read as u64)?,
+            Patience::Wait => {
+                net::file::read(file.as_fd(), rest, read as u64).map_err(FindError::Failed)?
+            }
         };
         if count == 0 {
             // The file became shorter since it was looked at: what is there is what it is now.

@@ -2,15 +2,11 @@
 
 use super::load::{Bytes, Content, Page};
 use crate::{
-    media_type::Media,
-    negotiation::{self, Coding},
+    media_type,
+    negotiation::{Coding, Codings},
 };
 use base::Moment;
-use message::{
-    Body, FileRange, Name, OpenFile, Prepared, Request, Shared,
-    date,
-    response::Line,
-};
+use message::{Body, FileRange, Name, OpenFile, Prepared, Request, Shared, date, response::Line};
 use net::Stat;
 use std::rc::Rc;
 
@@ -58,18 +54,19 @@ enum Held {
 
 impl Entry {
     pub(super) fn new(page: Page, now: Moment, wall_seconds: i64) -> Self {
-        let Page { plain, siblings, siblings_known, passed_over, is_quick, media } = page;
+        let Page { plain, siblings, siblings_known, passed_over, is_quick, media_type } = page;
+        let is_compressible = media_type::is_compressible(media_type);
         let mut variants = Vec::with_capacity(1 + siblings.len());
         for (coding, content) in std::iter::once((Coding::Identity, plain)).chain(siblings) {
-            variants.push(Variant::new(coding, content, &media, now, wall_seconds));
+            variants.push(Variant::new(coding, content, media_type, now, wall_seconds));
         }
         Self {
             variants,
             siblings_known,
-            leans_on_absence: passed_over || (siblings_known && media.is_compressible),
+            leans_on_absence: passed_over || (siblings_known && is_compressible),
             is_quick,
             loaded: now,
-            is_compressible: media.is_compressible,
+            is_compressible,
         }
     }
 
@@ -83,8 +80,12 @@ impl Entry {
         if !self.is_compressible || !request.fields.contains(Name::AcceptEncoding) {
             return Some(0);
         }
-        let is_there = |coding| self.variants.iter().any(|variant| variant.coding == coding);
-        let coding = negotiation::best_coding(&request.fields, is_there)?;
+        let accepted = Codings::accepted(&request.fields);
+        let mut available = [Coding::Identity; Coding::COUNT];
+        for (place, variant) in available.iter_mut().zip(&self.variants) {
+            *place = variant.coding;
+        }
+        let coding = accepted.best(&available).ok()?;
         self.variants.iter().position(|variant| variant.coding == coding)
     }
 
@@ -104,21 +105,24 @@ impl Variant {
     fn new(
         coding: Coding,
         content: Content,
-        media: &Media,
+        media_type: &'static str,
         now: Moment,
         wall_seconds: i64,
     ) -> Self {
         let Content { path, stat, bytes } = content;
         let settled_at = stat.modified.seconds.saturating_add(SETTLING_SECONDS);
         let settles = (wall_seconds < settled_at).then_some(settled_at);
-        let mut lines = vec![Line::fixed("content-type", media.content_type)];
-        if let Some(token) = coding.token() {
-            lines.push(Line::fixed("content-encoding", token));
+        let mut lines = vec![Line::fixed("content-type", media_type)];
+        if coding != Coding::Identity {
+            lines.push(Line::fixed("content-encoding", coding.as_str()));
         }
         lines.push(Line::new("etag", entity_tag(&stat, coding, settles.is_some())));
-        lines.push(Line::new("last-modified", date::format(stat.modified.seconds.min(wall_seconds))));
+        lines.push(Line::new(
+            "last-modified",
+            date::format(stat.modified.seconds.min(wall_seconds)),
+        ));
         lines.push(Line::fixed("accept-ranges", "bytes"));
-        if media.is_compressible {
+        if media_type::is_compressible(media_type) {
             lines.push(VARY);
         }
         lines.push(Line::fixed("x-content-type-options", "nosniff"));
@@ -154,6 +158,11 @@ impl Variant {
 fn entity_tag(stat: &Stat, coding: Coding, is_weak: bool) -> String {
     let weak = if is_weak { "W/" } else { "" };
     let net::Time { seconds, nanos } = stat.modified;
-    let coding = coding.token().map_or(String::new(), |token| format!("-{token}"));
+    let coding = match coding {
+        Coding::Identity => "",
+        Coding::Br => "-br",
+        Coding::Zstd => "-zstd",
+        Coding::Gzip => "-gzip",
+    };
     format!("{weak}\"{seconds:x}.{nanos:x}-{:x}{coding}\"", stat.size)
 }
