@@ -170,11 +170,12 @@ mod tests {
 
     #[test]
     fn one_port_serves_both_families_by_two_sockets() {
-        let six = listen(any("::")).unwrap();
-        let port = six.local_addr().unwrap().port();
-        assert!(sockopt::ipv6_v6only(&six).unwrap());
-        let all = listen_exclusive(SocketAddr::new("0.0.0.0".parse().unwrap(), port)).unwrap();
-        assert!(TcpStream::connect(all.local_addr().unwrap()).is_ok());
+        let four = listen_exclusive(any("0.0.0.0")).unwrap();
+        let port = four.local_addr().unwrap().port();
+        let six = listen_exclusive(SocketAddr::new("::".parse().unwrap(), port)).unwrap();
+        assert!(TcpStream::connect(("127.0.0.1", port)).is_ok());
+        let error = six.accept().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WouldBlock, "IPv4 came in by the socket of IPv6");
     }
 
     #[test]
