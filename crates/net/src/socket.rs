@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_is_gone_is_an_error_and_no_signal() {
+    fn a_peer_that_is_gone_is_an_error() {
         let (socket, peer) = pair();
         drop(peer);
         let gone =
