@@ -72,3 +72,55 @@ fn parse_ip(text: &str) -> Option<IpAddr> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn this_process_is_found_where_it_listens() {
+        let us = fs::read_to_string("/proc/self/comm").unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let check = |ip: &str, expect: Option<u32>| {
+            let holder = holder(SocketAddr::new(ip.parse().unwrap(), port));
+            assert_eq!(holder.as_ref().map(|holder| holder.pid), expect, "{ip}");
+            assert!(holder.is_none_or(|holder| holder.name == us.trim_end()));
+        };
+        let pid = std::process::id();
+        check("127.0.0.1", Some(pid));
+        check("0.0.0.0", Some(pid));
+        check("127.0.0.2", None);
+        check("::1", None);
+        check("::", None);
+        drop(listener);
+        check("127.0.0.1", None);
+    }
+
+    #[test]
+    fn lines_of_the_kernel() {
+        let line = |local: &str, state: &str| {
+            format!(
+                "  0: {local} 00000000:0000 {state} 00000000:00000000 00:00000000 00000000  0  0 4711 1 0 100 0 0 10 0"
+            )
+        };
+        let check = |line: &str, address: &str, expect: Option<&str>| {
+            assert_eq!(listening(line, address.parse().unwrap()), expect, "{line} {address}");
+        };
+        let loopback = u32::from_ne_bytes([127, 0, 0, 1]);
+        let loopback = format!("{loopback:08X}:1F90");
+        check(&line(&loopback, "0A"), "127.0.0.1:8080", Some("4711"));
+        check(&line(&loopback, "0A"), "127.0.0.1:8081", None);
+        check(&line(&loopback, "01"), "127.0.0.1:8080", None);
+        check(&line("00000000:1F90", "0A"), "127.0.0.1:8080", Some("4711"));
+        check(&line("00000000:1F90", "0A"), "[::1]:8080", None);
+        let every = "0".repeat(32) + ":1F90";
+        check(&line(&every, "0A"), "[::1]:8080", Some("4711"));
+        check(&line(&every, "0A"), "127.0.0.1:8080", Some("4711"));
+        check("  sl  local_address rem_address   st", "127.0.0.1:8080", None);
+        check("", "127.0.0.1:8080", None);
+        check(&line("0100007Fxx:1F90", "0A"), "127.0.0.1:8080", None);
+        check(&line("é00007F:1F90", "0A"), "127.0.0.1:8080", None);
+    }
+}

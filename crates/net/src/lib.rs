@@ -4,20 +4,23 @@
 
 pub mod clock;
 pub mod failpoint;
-pub mod fault;
-pub mod file;
+pub mod process;
+
 pub mod holder;
 pub mod listener;
-pub mod process;
-pub mod root;
 pub mod socket;
+
+pub mod fault;
+pub mod file;
+pub mod root;
 pub mod stat;
 
 mod file_system;
 mod links;
 mod listing;
-mod sys;
 mod tree;
+
+mod sys;
 
 pub use fault::FindError;
 pub use listing::{Entries, Entry};

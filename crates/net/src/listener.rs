@@ -85,3 +85,105 @@ fn socket(address: SocketAddr) -> Result<OwnedFd, Errno> {
     }
     Ok(socket)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::TcpStream;
+    use std::sync::Barrier;
+    use std::thread;
+
+    fn any(ip: &str) -> SocketAddr {
+        SocketAddr::new(ip.parse().unwrap(), 0)
+    }
+
+    #[test]
+    fn every_member_of_a_group_gets_connections_on_one_port() {
+        let group = listen_group(any("127.0.0.1"), 4).unwrap();
+        let addresses: HashSet<_> = group.iter().map(|one| one.local_addr().unwrap()).collect();
+        assert_eq!((group.len(), addresses.len()), (4, 1));
+        let address = group[0].local_addr().unwrap();
+        let mut served = HashSet::new();
+        for _ in 0..100 {
+            let _peers: Vec<_> = (0..64).map(|_| TcpStream::connect(address).unwrap()).collect();
+            for (number, one) in group.iter().enumerate() {
+                while let Ok((socket, _)) = one.accept() {
+                    assert!(socket.nodelay().unwrap());
+                    served.insert(number);
+                }
+            }
+            if served.len() == group.len() {
+                return;
+            }
+        }
+        panic!("of 6400 connections all went to {served:?}");
+    }
+
+    #[test]
+    fn a_second_server_is_told_instead_of_sharing_the_port() {
+        let group = listen_group(any("127.0.0.1"), 2).unwrap();
+        let address = group[0].local_addr().unwrap();
+        let everywhere = SocketAddr::new("0.0.0.0".parse().unwrap(), address.port());
+        for address in [address, everywhere] {
+            let error = listen_group(address, 2).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::AddrInUse, "{address}");
+        }
+        // Our own workers still may.
+        assert_eq!(listen(address).unwrap().local_addr().unwrap(), address);
+    }
+
+    #[test]
+    fn of_two_servers_that_start_at_once_one_listens() {
+        for _ in 0..200 {
+            let address = listen(any("127.0.0.1")).unwrap().local_addr().unwrap();
+            let barrier = Barrier::new(2);
+            let start = || {
+                barrier.wait();
+                let listener = listen_exclusive(address);
+                barrier.wait();
+                listener.is_ok()
+            };
+            let listening = thread::scope(|scope| {
+                let other = scope.spawn(start);
+                u8::from(start()) + u8::from(other.join().unwrap())
+            });
+            assert!(listening <= 1, "both listen on {address}");
+        }
+    }
+
+    #[test]
+    fn a_port_is_free_again_as_soon_as_its_server_ends() {
+        let first = listen_exclusive(any("127.0.0.1")).unwrap();
+        first.set_nonblocking(false).unwrap();
+        let address = first.local_addr().unwrap();
+        let mut peer = TcpStream::connect(address).unwrap();
+        let mut accepted = first.accept().unwrap().0;
+        accepted.write_all(b"bye").unwrap();
+        // Closed by the server first: its end of the connection now waits out its time.
+        drop((accepted, first));
+        peer.read_to_end(&mut Vec::new()).unwrap();
+        drop(peer);
+        assert_eq!(listen_group(address, 2).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn one_port_serves_both_families_by_two_sockets() {
+        let four = listen_exclusive(any("0.0.0.0")).unwrap();
+        let port = four.local_addr().unwrap().port();
+        let six = listen_exclusive(SocketAddr::new("::".parse().unwrap(), port)).unwrap();
+        assert!(TcpStream::connect(("127.0.0.1", port)).is_ok());
+        let error = six.accept().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WouldBlock, "IPv4 came in by the socket of IPv6");
+    }
+
+    #[test]
+    fn no_address_of_this_machine_is_one_that_others_cannot_use() {
+        for address in addresses() {
+            assert!(!address.is_loopback() && !address.is_unspecified());
+            // An address of this machine is one that can be listened on.
+            listen(SocketAddr::new(address, 0)).unwrap();
+        }
+    }
+}

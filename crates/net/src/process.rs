@@ -53,3 +53,34 @@ impl Default for Reserve {
 fn spare() -> Option<File> {
     File::open("/dev/null").ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{ErrorKind, Read};
+    use std::net::TcpStream;
+
+    #[test]
+    fn the_limit_is_what_the_administrator_allows() {
+        let in_force = raise_descriptor_limit();
+        let limit = getrlimit(Resource::Nofile);
+        assert_eq!(limit.current.unwrap_or(u64::MAX), in_force);
+        assert_eq!(limit.current, limit.maximum);
+    }
+
+    #[test]
+    fn a_peer_is_turned_away_with_a_reset_and_the_reserve_is_whole_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let mut reserve = Reserve::new();
+        assert!(!reserve.turn_away(&listener));
+        listener.set_nonblocking(false).unwrap();
+        for _ in 0..2 {
+            let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            assert!(reserve.turn_away(&listener));
+            assert!(reserve.spare.is_some());
+            let error = peer.read(&mut [0; 9]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+        }
+    }
+}

@@ -147,7 +147,7 @@ fn links() {
         ("site/chain-out", "~/shared/out", "NotFound"),
         ("site/outside", "~/secret/f", "NotFound"),
         ("site/outside-climbing", "../secret/f", "NotFound"),
-        ("site/outside-prefix", "~/site-not/a", "NotFound"),
+        ("site/outside-prefix", "~/site-a", "NotFound"),
         ("site/etc", "/etc/passwd", "NotFound"),
         ("site/machine", "/", "NotFound"),
         ("site/climbs-to-the-top", "../../../../../../../../../etc/passwd", "NotFound"),
