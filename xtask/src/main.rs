@@ -1,7 +1,10 @@
 //! The house's own tools: `cargo xtask tidy`, `cargo xtask test`.
 
 mod command;
+mod full;
+mod test;
 mod tidy;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -9,6 +12,8 @@ const HELP: &str = "\
 Usage: cargo xtask VERB
 
   tidy           checks the house rules (CONTRIBUTING.md)
+  test           checks all that has to hold before a change may land
+  test --full    and the long items; writes bench/results/DATE-full.md
   help           shows this page
 ";
 
@@ -17,6 +22,8 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["tidy"] => tidy::run(),
+        ["test"] => test::run(false),
+        ["test", "--full"] => test::run(true),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

@@ -36,6 +36,11 @@ impl fmt::Display for Complaint {
     }
 }
 
+/// The names of the fuzz targets, one for each parser.
+pub(crate) fn fuzz_targets() -> impl Iterator<Item = &'static str> {
+    parsers::TARGETS.iter().map(|(_, _, name)| *name)
+}
+
 /// A rule looks at the whole tree and says what breaks it.
 type Rule = fn(&Tree) -> Vec<Complaint>;
 
