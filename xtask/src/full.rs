@@ -2,7 +2,7 @@
 
 use crate::{
     command,
-    test::{Report, Step, cargo},
+    step::{Report, Step, cargo},
     tidy,
 };
 use std::{path::Path, process::Command};
@@ -86,7 +86,7 @@ fn page(date: &str, about: &str, reports: &[Report]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test::Tests;
+    use crate::step::Tests;
     use std::time::Duration;
 
     #[test]

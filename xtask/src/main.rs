@@ -2,6 +2,7 @@
 
 mod command;
 mod full;
+mod step;
 mod test;
 mod tidy;
 mod tools;
@@ -18,8 +19,8 @@ Usage: cargo xtask VERB
 ";
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let typed: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = typed.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["tidy"] => tidy::run(),
         ["test"] => test::run(false),

@@ -1,47 +1,11 @@
 //! The gate: all that has to hold before a change may land, in one table.
 
-use crate::{command, full, tidy, tools};
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-    process::Command,
-    time::{Duration, Instant},
+use crate::{
+    command, full,
+    step::{self, Report, Step, Work, cargo},
+    tidy, tools,
 };
-
-/// One thing that has to hold.
-pub(crate) struct Step {
-    pub(crate) name: String,
-    pub(crate) work: Work,
-    /// Added to the environment of a command.
-    pub(crate) environment: Vec<(&'static str, String)>,
-    /// After this the step has failed; a hang must not take the whole gate with it.
-    pub(crate) seconds_max: u32,
-}
-
-/// How a step is done.
-pub(crate) enum Work {
-    /// By a function of ours.
-    Own(fn(&Path) -> Result<(), String>),
-    /// By cargo with these words.
-    Cargo(Vec<String>),
-}
-
-/// How a step went.
-pub(crate) struct Report {
-    pub(crate) name: String,
-    pub(crate) is_good: bool,
-    pub(crate) time: Duration,
-    pub(crate) tests: Tests,
-}
-
-/// What the test runners counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tests {
-    pub(crate) passed: usize,
-    pub(crate) failed: usize,
-    /// Left out; we have none, so each is a mistake.
-    pub(crate) skipped: usize,
-}
+use std::{path::PathBuf, process::Command};
 
 /// Runs the gate from beginning to end, whatever fails on the way.
 ///
@@ -52,11 +16,11 @@ pub(crate) fn run(is_full: bool) -> Result<(), String> {
     let root = PathBuf::from(root.trim_end());
     let mut reports = Vec::new();
     for step in steps() {
-        reports.push(report(step, &root));
+        reports.push(step::run(step, &root));
     }
     if is_full {
         for step in full::steps(&root)? {
-            reports.push(report(step, &root));
+            reports.push(step::run(step, &root));
         }
         println!("written to {}", full::write(&root, &reports)?);
     }
@@ -95,76 +59,6 @@ fn tests() -> Step {
     cargo("tests", SECONDS_MAX, if has_nextest { NEXTEST } else { PLAIN })
 }
 
-/// A step that cargo does.
-pub(crate) fn cargo(name: &str, seconds_max: u32, words: &str) -> Step {
-    Step {
-        name: name.to_owned(),
-        work: Work::Cargo(words.split_whitespace().map(str::to_owned).collect()),
-        environment: vec![("CARGO_TERM_COLOR", "never".to_owned())],
-        seconds_max,
-    }
-}
-
-/// Does one step and prints its line, and all it said if it failed.
-fn report(step: Step, root: &Path) -> Report {
-    print!("{:<24}", step.name);
-    // Losing the name's early sight is all that a failed flush costs.
-    let _ = std::io::stdout().flush();
-    let start = Instant::now();
-    let (is_done, output) = match &step.work {
-        Work::Own(work) => match work(root) {
-            Ok(()) => (true, String::new()),
-            Err(cause) => (false, cause),
-        },
-        Work::Cargo(words) => {
-            let mut cargo = command::bounded("cargo", step.seconds_max, root);
-            cargo.args(words).envs(step.environment);
-            match command::finish(&mut cargo) {
-                Ok(done) => (done.is_success, done.output),
-                Err(cause) => (false, cause),
-            }
-        }
-    };
-    let tests = count(&output);
-    let is_good = is_done && tests.failed == 0 && tests.skipped == 0;
-    let time = start.elapsed();
-    let word = if is_good { "ok" } else { "FAILED" };
-    let counted = match tests {
-        Tests { passed: 0, failed: 0, skipped: 0 } => String::new(),
-        Tests { passed, failed: 0, skipped: 0 } => format!("  {passed} tests"),
-        Tests { passed, failed, skipped } => {
-            format!("  {passed} passed, {failed} failed, {skipped} skipped")
-        }
-    };
-    println!("{word:<6} {:>7.1} s{counted}", time.as_secs_f32());
-    if !is_good {
-        println!("{}\n", output.trim_end());
-    }
-    Report { name: step.name, is_good, time, tests }
-}
-
-/// Adds up the closing lines of cargo's own runner and of nextest.
-fn count(output: &str) -> Tests {
-    let mut tests = Tests::default();
-    for line in output.lines().map(str::trim_start) {
-        if !(line.starts_with("Summary [") || line.starts_with("test result: ")) {
-            continue;
-        }
-        let words: Vec<&str> = line.split_whitespace().collect();
-        for pair in words.windows(2) {
-            let [number, word] = pair else { continue };
-            let Ok(number) = number.parse::<usize>() else { continue };
-            match word.trim_end_matches([',', ';']) {
-                "passed" => tests.passed += number,
-                "failed" | "timed" => tests.failed += number,
-                "skipped" | "ignored" => tests.skipped += number,
-                _ => {}
-            }
-        }
-    }
-    tests
-}
-
 /// The number of tests that passed, if all is good.
 fn verdict(reports: &[Report]) -> Result<usize, String> {
     let bad = reports.iter().filter(|report| !report.is_good);
@@ -180,26 +74,8 @@ fn verdict(reports: &[Report]) -> Result<usize, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn closing_lines_are_added_up() {
-        let tests = |passed, failed, skipped| Tests { passed, failed, skipped };
-        for (output, expect) in [
-            ("     Summary [   0.02s] 34 tests run: 34 passed, 0 skipped\n", tests(34, 0, 0)),
-            (
-                "  Summary [ 1s] 4/5 tests run: 2 passed (1 slow), 1 failed, 1 timed out, 3 skipped",
-                tests(2, 2, 3),
-            ),
-            (
-                "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out\n\
-              test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured\n",
-                tests(4, 2, 1),
-            ),
-            ("7 passed, 0 failed\n", tests(0, 0, 0)),
-        ] {
-            assert_eq!(count(output), expect, "{output}");
-        }
-    }
+    use crate::step::Tests;
+    use std::time::Duration;
 
     #[test]
     fn the_verdict_names_what_failed() {
@@ -217,19 +93,5 @@ mod tests {
         ] {
             assert_eq!(verdict(&reports), expect.map_err(str::to_owned));
         }
-    }
-
-    #[test]
-    fn a_step_that_skips_or_fails_is_bad() {
-        let root = Path::new("/");
-        let own = |work| Step {
-            name: "own".to_owned(),
-            work: Work::Own(work),
-            environment: Vec::new(),
-            seconds_max: 0,
-        };
-        assert!(report(own(|_| Ok(())), root).is_good);
-        assert!(!report(own(|_| Err("no".to_owned())), root).is_good);
-        assert!(!report(cargo("unknown", 60, "unknown-verb"), root).is_good);
     }
 }
