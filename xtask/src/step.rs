@@ -122,7 +122,7 @@ mod tests {
         for (output, expect) in [
             ("     Summary [   0.02s] 34 tests run: 34 passed, 0 skipped\n", tests(34, 0, 0)),
             (
-                "  Summary [ 1s] 4/5 tests run: 2 passed (1 slow), 1 failed, 1 timed out, 3 skipped",
+                "Summary [ 1s] 4/5 tests run: 2 passed (1 slow), 1 failed, 1 timed out, 3 skipped",
                 tests(2, 2, 3),
             ),
             (

@@ -94,9 +94,7 @@ pub(crate) fn end(out: &mut Vec<u8>, format: LogFormat, end: &End) {
     } else {
         [b",\"status\":", b",\"bytes\":", b",\"us\":"]
     };
-    for (label, number) in
-        labels.into_iter().zip([u64::from(end.status.0), end.bytes, end.us])
-    {
+    for (label, number) in labels.into_iter().zip([u64::from(end.status.0), end.bytes, end.us]) {
         out.extend_from_slice(label);
         push_decimal(out, number);
     }

@@ -83,7 +83,12 @@ impl Watch {
 
     /// Wakes every connection.
     pub(crate) fn wake_all(&self) {
-        self.0.borrow().rows.iter().filter_map(|row| row.waker.as_ref()).for_each(Waker::wake_by_ref);
+        self.0
+            .borrow()
+            .rows
+            .iter()
+            .filter_map(|row| row.waker.as_ref())
+            .for_each(Waker::wake_by_ref);
     }
 
     /// Marks the connection that has been idle longest and wakes it to close; false if none is idle.
