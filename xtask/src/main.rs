@@ -1,0 +1,41 @@
+//! The house's own tools: `cargo xtask tidy`, `cargo xtask test`.
+
+mod command;
+mod full;
+mod step;
+mod test;
+mod tidy;
+mod tools;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+Usage: cargo xtask VERB
+
+  tidy           checks the house rules (CONTRIBUTING.md)
+  test           checks all that has to hold before a change may land
+  test --full    and the long items; writes bench/results/DATE-full.md
+  help           shows this page
+";
+
+fn main() -> ExitCode {
+    let typed: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = typed.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["tidy"] => tidy::run(),
+        ["test"] => test::run(false),
+        ["test", "--full"] => test::run(true),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        _ => Err(format!("`{}` is not among the verbs\n\n{HELP}", words.join(" "))),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(cause) => {
+            eprintln!("{cause}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Every parser of hostile bytes has a fuzz target.
+
+use super::{Complaint, tree::Tree};
+
+/// What is parsed, the room that does it, and the name of its target.
+pub(super) const TARGETS: [(&str, &str, &str); 7] = [
+    ("a request's head", "crates/http1", "head"),
+    ("the chunked coding", "crates/http1", "chunked"),
+    ("a path", "crates/message", "path"),
+    ("Range", "crates/filter", "range"),
+    ("preconditions", "crates/filter", "preconditions"),
+    ("Accept-Encoding", "crates/filter", "accept_encoding"),
+    ("a configuration", "crates/config", "config"),
+];
+
+/// Where the target `name` lies.
+fn target_file(name: &str) -> String {
+    format!("fuzz/src/{name}.rs")
+}
+
+/// A room that parses is there together with its targets, and with a corpus that the tests run.
+pub(super) fn targets(tree: &Tree) -> Vec<Complaint> {
+    let mut found = Vec::new();
+    for (what, room, name) in TARGETS {
+        if !tree.packages.iter().any(|package| package.folder == room) {
+            continue;
+        }
+        let target = target_file(name);
+        if tree.text(&target).is_none() {
+            let text = format!("{room} parses {what}: write its fuzz target");
+            found.push(Complaint { file: target, line: 0, text });
+        }
+        let corpus = format!("fuzz/corpus/{name}/");
+        if !tree.paths.iter().any(|path| path.starts_with(&corpus)) {
+            let text = format!("{room} parses {what}: give its fuzz target some first inputs");
+            found.push(Complaint { file: corpus, line: 0, text });
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tree::sample;
+    use super::*;
+
+    #[test]
+    fn a_parser_needs_a_target_and_a_corpus() {
+        let room = ("crates/message/src/lib.rs", "");
+        let target = ("fuzz/src/path.rs", "");
+        let corpus = ("fuzz/corpus/path/dots", "");
+        for (files, expect) in [
+            (vec![room, target, corpus], vec![]),
+            (vec![room, corpus], vec![target.0]),
+            (vec![room, target], vec!["fuzz/corpus/path/"]),
+            (vec![], vec![]),
+        ] {
+            let found = targets(&sample(&files));
+            let found: Vec<&str> = found.iter().map(|complaint| complaint.file.as_str()).collect();
+            assert_eq!(found, expect);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What the tests need beside the toolchain: how it is found, and how it is installed.
+
+use crate::command;
+use std::{path::Path, process::Command};
+
+/// A Debian package and a file that is there once it is installed.
+struct Debian {
+    package: &'static str,
+    file: &'static str,
+}
+
+/// The packages of Debian that the tests need, all of them.
+const DEBIAN: [Debian; 3] = [
+    // The browser test drives a real browser.
+    Debian { package: "chromium", file: "/usr/bin/chromium" },
+    Debian { package: "chromium-driver", file: "/usr/bin/chromedriver" },
+    // Its word lists hold the paths that attackers try.
+    Debian { package: "wfuzz", file: "/usr/share/wfuzz/wordlist" },
+];
+
+/// The cargo-deny that we know to understand deny.toml; building it takes two to three minutes.
+const DENY: &str = "cargo-deny@0.20.2";
+
+/// Seconds for downloads and for building a tool.
+const INSTALL_SECONDS_MAX: u32 = 1200;
+
+/// Installs what is missing.
+///
+/// # Errors
+/// Names what is missing when it cannot be installed: no test is left out in silence.
+pub(crate) fn install(root: &Path) -> Result<(), String> {
+    install_debian(root, &missing(&DEBIAN))?;
+    install_deny(root)
+}
+
+fn missing(wanted: &[Debian]) -> Vec<&'static str> {
+    let absent = wanted.iter().filter(|debian| !Path::new(debian.file).exists());
+    absent.map(|debian| debian.package).collect()
+}
+
+fn install_debian(root: &Path, packages: &[&'static str]) -> Result<(), String> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let way_out = format!("install them: sudo apt-get install {}", packages.join(" "));
+    let Some(prefix) = privilege() else {
+        return Err(format!("packages are missing and you are not root; {way_out}"));
+    };
+    let apt = |words: &[&str]| {
+        let mut all: Vec<&str> = prefix.to_vec();
+        all.extend(["DEBIAN_FRONTEND=noninteractive", "apt-get", "--yes", "--quiet"]);
+        all.extend(words);
+        command::finish(command::bounded(all[0], INSTALL_SECONDS_MAX, root).args(&all[1..]))
+    };
+    let install = [&["install", "--no-install-recommends"], packages].concat();
+    // A machine whose lists are fresh is spared the update.
+    if !apt(&install)?.is_success {
+        apt(&["update"])?;
+        let second = apt(&install)?;
+        if !second.is_success {
+            return Err(format!("{}\n{way_out}", second.output));
+        }
+    }
+    Ok(())
+}
+
+/// How a command becomes root's, ending in `env`; `None` if it cannot without a password.
+fn privilege() -> Option<&'static [&'static str]> {
+    let is_root = command::output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
+    if is_root {
+        return Some(&["env"]);
+    }
+    let can = command::output(Command::new("sudo").args(["-n", "true"])).is_ok();
+    can.then_some(&["sudo", "-n", "env"])
+}
+
+fn install_deny(root: &Path) -> Result<(), String> {
+    if command::output(Command::new("cargo").args(["deny", "--version"])).is_ok() {
+        return Ok(());
+    }
+    let mut install = command::bounded("cargo", INSTALL_SECONDS_MAX, root);
+    let done = command::finish(install.args(["install", "--locked", DENY]))?;
+    if done.is_success { Ok(()) } else { Err(done.output) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_absent_is_missing() {
+        let wanted = [
+            Debian { package: "root", file: "/" },
+            Debian { package: "unicorn", file: "/usr/bin/unicorn" },
+        ];
+        assert_eq!(missing(&wanted), ["unicorn"]);
+    }
+}
