@@ -2,3 +2,5 @@
 
 pub mod media_type;
 pub mod negotiation;
+
+pub mod listing;
