@@ -220,7 +220,7 @@ mod tests {
             "<a href=\"?sort=name&amp;order=desc\">Name</a>",
             "<a href=\"?sort=date&amp;order=asc\">Modified</a>",
             "<td><a href=\"b%C3%BCcher/\"><bdi>bücher/</bdi></a><td>–<td>",
-            "<td><a href=\"a.txt\"><bdi>a.txt</bdi></a><td>1.5 KiB<td>",
+            "<td><a href=\"a.txt\"><bdi>a.txt</bdi></a><td>1.5\u{a0}KiB<td>",
             "<time datetime=\"1994-11-06T08:49:37Z\">1994-11-06 08:49</time>",
         ] {
             assert!(page.contains(expect), "{expect}\n{page}");

@@ -264,7 +264,7 @@ mod tests {
             "br;q=0x1",
             "br;q=00.5",
         ] {
-            let value = format!("{member}, gzip;q=0.5");
+            let value = format!("{member}, gzip;q=0.001");
             assert_eq!(best(&[&value], &[Br, Gzip]), Ok(Gzip), "{value}");
         }
         check(",, ,gzip,", &Coding::ALL, Gzip);
