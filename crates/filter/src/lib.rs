@@ -34,9 +34,9 @@ pub fn apply(request: &Request<'_>, response: Response) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use message::{Body, Field, Fields, FileRange, Length, Method, Part, Prepared, Shared};
-    use message::{Version, response::Line};
-    use std::{fs::File, os::fd::OwnedFd, rc::Rc};
+    use message::{Body, Field, Fields, FileRange, Length, Method, OpenFile, Part, Prepared};
+    use message::{Shared, Version, response::Line};
+    use std::{fs::File, rc::Rc};
 
     const MODIFIED: &str = "Sat, 29 Oct 1994 19:43:31 GMT";
 
@@ -45,8 +45,8 @@ mod tests {
     }
 
     fn file(range: std::ops::Range<u64>) -> FileRange {
-        let file: OwnedFd = File::open("/dev/null").unwrap().into();
-        FileRange { file: Rc::new(file), range }
+        let descriptor = File::open("/dev/null").unwrap().into();
+        FileRange { file: Rc::new(OpenFile { descriptor, may_stall: false }), range }
     }
 
     fn page(body: Body) -> Response {

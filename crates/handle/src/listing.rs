@@ -12,7 +12,7 @@ mod json;
 pub use entry::{Entry, Key, Order};
 
 use crate::negotiation;
-use message::{Body, Broken, Path, Request, Response, Shared, Source, Status, response::Line};
+use message::{Body, Broken, Request, Response, Shared, Source, Status, response::Line};
 use std::{
     task::{Context, Poll},
     vec,
@@ -76,16 +76,16 @@ enum Stage {
 }
 
 impl Listing {
-    /// Sorts `entries`, some or all of the `found` ones in the folder at `path`. Ten thousand take
-    /// a few milliseconds: a loop should leave that to the pool that read the folder.
+    /// Sorts `entries`, some or all of the `found` ones in the folder at `path`, which is a
+    /// normal form. Ten thousand take a few milliseconds: that is for the pool, not for a loop.
     #[must_use]
-    pub fn new(view: View, path: &Path<'_>, mut entries: Vec<Entry>, found: usize) -> Self {
+    pub fn new(view: View, path: &[u8], mut entries: Vec<Entry>, found: usize) -> Self {
         view.order.sort(&mut entries);
         let found = found.max(entries.len());
         entries.truncate(ENTRIES_MAX);
         Self {
             view,
-            path: path.as_bytes().to_vec(),
+            path: path.to_vec(),
             shown: entries.len(),
             left_out: found - entries.len(),
             rows: entries.into_iter(),
@@ -159,7 +159,7 @@ impl Source for Listing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use message::{Field, Fields, Length, Method, Version};
+    use message::{Field, Fields, Length, Method, Path, Version};
     use proptest::prelude::*;
     use std::task::Waker;
 
@@ -196,7 +196,7 @@ mod tests {
 
     fn listed(view: View, path: &str, entries: Vec<Entry>) -> String {
         let found = entries.len();
-        let listing = Listing::new(view, &Path::parse(path).unwrap(), entries, found);
+        let listing = Listing::new(view, Path::parse(path).unwrap().as_bytes(), entries, found);
         String::from_utf8(pieces(listing.answer()).concat()).unwrap()
     }
 
@@ -275,8 +275,7 @@ mod tests {
     #[test]
     fn a_huge_folder_comes_in_pieces_and_says_what_it_leaves_out() {
         let entries: Vec<_> = (0..12_000).map(|n| file(format!("{n:05}").as_bytes())).collect();
-        let root = Path::parse("/").unwrap();
-        let listing = Listing::new(view(None, ""), &root, entries.clone(), 1_000_000);
+        let listing = Listing::new(view(None, ""), b"/", entries.clone(), 1_000_000);
         let response = listing.answer();
         assert_eq!(response.get("entries-left-out"), Some("990000"));
         assert_eq!(response.get("vary"), Some("accept"));
@@ -294,8 +293,7 @@ mod tests {
     #[test]
     fn a_short_listing_has_a_length() {
         for (count, has_length) in [(WHOLE_ENTRIES_MAX, true), (WHOLE_ENTRIES_MAX + 1, false)] {
-            let root = Path::parse("/").unwrap();
-            let listing = Listing::new(view(None, ""), &root, vec![file(b"x"); count], count);
+            let listing = Listing::new(view(None, ""), b"/", vec![file(b"x"); count], count);
             assert_eq!(listing.answer().body.len().is_some(), has_length);
         }
     }

@@ -212,6 +212,26 @@ const TYPES: [(&str, &str); 180] = [
     ("zst", "application/zstd"),
 ];
 
+/// Whether compressing content of this type is worth it: text and what is like it.
+#[must_use]
+pub fn is_compressible(media_type: &str) -> bool {
+    const LIKE_TEXT: [&str; 9] = [
+        "application/json",
+        "application/manifest+json",
+        "application/wasm",
+        "application/xml",
+        "application/vnd.ms-fontobject",
+        "application/rtf",
+        "font/otf",
+        "font/ttf",
+        "image/bmp",
+    ];
+    media_type.starts_with("text/")
+        || media_type.ends_with("+json")
+        || media_type.ends_with("+xml")
+        || LIKE_TEXT.contains(&media_type)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -49,11 +49,20 @@ impl fmt::Debug for Shared {
     }
 }
 
+/// An open file that answers are made of.
+#[derive(Debug)]
+pub struct OpenFile {
+    /// The file; reading it by offset leaves no trace, so many may read it at once.
+    pub descriptor: OwnedFd,
+    /// Whether reading it may stall for long (a network file system): never do it on a loop.
+    pub may_stall: bool,
+}
+
 /// A range of an open file, counted from its start in bytes.
 #[derive(Clone, Debug)]
 pub struct FileRange {
-    /// The file; reading it by offset leaves no trace, so many may read it at once.
-    pub file: Rc<OwnedFd>,
+    /// The file.
+    pub file: Rc<OpenFile>,
     /// Which bytes of it.
     pub range: Range<u64>,
 }

@@ -15,7 +15,7 @@ pub mod request;
 pub mod response;
 pub mod status;
 
-pub use body::{Body, Broken, FileRange, Part, Shared, Source};
+pub use body::{Body, Broken, FileRange, OpenFile, Part, Shared, Source};
 pub use fields::{Field, Fields};
 pub use limits::Limits;
 pub use method::Method;

@@ -1,6 +1,6 @@
 //! What a protocol room wants written: bytes and references to bodies, in order.
 
-use crate::body::{Body, FileRange, Part};
+use crate::body::{Body, FileRange, Part, Shared};
 use std::{collections::VecDeque, io::IoSlice};
 
 /// Parts up to this many bytes are copied next to their head: one piece is cheaper than two.
@@ -122,6 +122,25 @@ impl Output {
         }
     }
 
+    /// Puts bytes that were read from the file in front in the place of as many of its own.
+    pub fn put_fetched(&mut self, bytes: Vec<u8>) {
+        let Some((before, Part::File(file))) = self.parts.front_mut() else { return };
+        file.range.start = file.range.start.saturating_add(bytes.len() as u64).min(file.range.end);
+        let before = *before;
+        if file.range.is_empty() {
+            self.parts.pop_front();
+        }
+        self.part_bytes += bytes.len();
+        self.parts.push_front((before, Part::Bytes(Shared::from(bytes))));
+    }
+
+    /// Bytes that are waiting to be written, those of files among them.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        let parts: u64 = self.parts.iter().map(|(_, part)| part.len()).sum();
+        (self.bytes.len() - self.written) as u64 + parts
+    }
+
     /// Takes `count` bytes off the front: the peer has them.
     pub fn advance(&mut self, count: usize) {
         let mut left = count;
@@ -161,9 +180,9 @@ impl Output {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::body::Shared;
+    use crate::body::OpenFile;
     use proptest::prelude::*;
-    use std::{fs::File, os::fd::OwnedFd, rc::Rc};
+    use std::{fs::File, rc::Rc};
 
     /// Takes everything out in steps of `step` bytes; files come out as `F`s.
     fn drained(mut output: Output, step: usize) -> Vec<u8> {
@@ -193,7 +212,8 @@ mod tests {
             pieces in prop::collection::vec((0u8..3, 0usize..9000), 0..8),
             step in 1usize..10_000,
         ) {
-            let file: Rc<OwnedFd> = Rc::new(File::open("/dev/null").unwrap().into());
+            let descriptor = File::open("/dev/null").unwrap().into();
+            let file = Rc::new(OpenFile { descriptor, may_stall: false });
             let (mut output, mut expect) = (Output::default(), Vec::new());
             for (kind, length) in pieces {
                 let letter = b'a' + kind;

@@ -1,0 +1,74 @@
+//! Counters: one row for each loop, written by that loop alone and read by anybody.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! counters {
+    ($($name:ident $label:literal $doc:literal;)*) => {
+        /// Everything that is counted. A new counter is one line here and one call where it happens.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Counter {
+            $(#[doc = $doc] $name,)*
+        }
+
+        impl Counter {
+            /// All counters, in the order they are shown.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The name in reports, in snake case.
+            #[must_use]
+            pub const fn label(self) -> &'static str {
+                match self {
+                    $(Self::$name => $label,)*
+                }
+            }
+        }
+    };
+}
+
+counters! {
+    Connections "connections" "Connections accepted.";
+    Requests "requests" "Requests answered, refused ones among them.";
+    Refused "refused" "Messages that were refused as malformed, ambiguous, too large or too slow.";
+    Evicted "evicted" "Idle connections closed to make room for new ones.";
+    TurnedAway "turned_away" "Connections answered 503 because a limit of connections was reached.";
+    Exhausted "exhausted" "Times that accepting paused because descriptors or memory ran out.";
+    Panics "panics" "Faults of ours that ended one exchange or restarted a loop.";
+    LinesDropped "log_lines_dropped" "Access-log lines given up because the log could not take them.";
+}
+
+/// One loop's counters.
+#[derive(Debug, Default)]
+pub struct Row([AtomicU64; Counter::ALL.len()]);
+
+impl Row {
+    /// Adds `amount`. Only the row's own loop calls this, so a plain load and store will do.
+    pub fn add(&self, counter: Counter, amount: u64) {
+        let cell = &self.0[counter as usize];
+        cell.store(cell.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
+    }
+
+    /// The value at this moment.
+    #[must_use]
+    pub fn get(&self, counter: Counter) -> u64 {
+        self.0[counter as usize].load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_counter_has_a_cell_and_a_label_of_its_own() {
+        let row = Row::default();
+        for (index, &counter) in Counter::ALL.iter().enumerate() {
+            assert_eq!(counter as usize, index);
+            row.add(counter, index as u64 + 1);
+            assert_eq!(row.get(counter), index as u64 + 1);
+        }
+        let mut labels: Vec<_> = Counter::ALL.iter().map(|counter| counter.label()).collect();
+        labels.sort_unstable();
+        labels.dedup();
+        assert_eq!(labels.len(), Counter::ALL.len());
+    }
+}

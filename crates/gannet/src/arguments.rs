@@ -1,0 +1,63 @@
+//! The words of the command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::{net::IpAddr, num::NonZero, path::PathBuf};
+
+/// A web server. `gannet ./site` serves a folder; `gannet run site.toml` serves what a file says.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) verb: Option<Verb>,
+    #[command(flatten)]
+    pub(crate) quick: Quick,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Serve what a config file says
+    Run {
+        /// The config file
+        #[arg(default_value = "gannet.toml")]
+        file: PathBuf,
+    },
+    /// Look for mistakes in a config file, and serve nothing
+    Check {
+        /// The config file
+        #[arg(default_value = "gannet.toml")]
+        file: PathBuf,
+    },
+}
+
+/// Serving one folder.
+#[derive(Args, Debug)]
+pub(crate) struct Quick {
+    /// The folder to serve
+    #[arg(default_value = ".")]
+    pub(crate) path: PathBuf,
+    /// The address to listen on [default: 127.0.0.1]
+    #[arg(long, value_name = "ADDR", conflicts_with = "lan")]
+    pub(crate) bind: Option<IpAddr>,
+    /// The port to listen on [default: 7890, or the next free one]
+    #[arg(long, value_name = "N")]
+    pub(crate) port: Option<u16>,
+    /// Listen on every address of this machine, for other devices in the network
+    #[arg(long)]
+    pub(crate) lan: bool,
+    /// How many event loops to run [default: one for each core]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZero<usize>>,
+    /// How to log requests [default: pretty on a terminal, else json]
+    #[arg(long, value_enum)]
+    pub(crate) log: Option<LogFormat>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// A short line for each request
+    Pretty,
+    /// A JSON object for each request
+    Json,
+    /// Nothing
+    Off,
+}

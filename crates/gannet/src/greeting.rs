@@ -1,0 +1,211 @@
+//! What is said at the start and at the end: on a terminal for people, else as JSON.
+
+use base::text::{push_decimal, push_json};
+use control::Counter;
+use std::{
+    io::{IsTerminal, Write},
+    net::SocketAddr,
+};
+
+/// URLs that get a line of their own; further ones share one.
+const URL_LINES_MAX: usize = 3;
+
+/// What there is to say at the start.
+pub(crate) struct Greeting {
+    /// Where it can be reached, as clickable URLs.
+    pub(crate) urls: Vec<String>,
+    /// What is served: a folder, or a config file.
+    pub(crate) what: String,
+    /// What was found there.
+    pub(crate) found: String,
+    /// Something that the user should know, such as that another port was taken.
+    pub(crate) remark: Option<String>,
+    pub(crate) loops: usize,
+    /// Whether other devices are meant to come: then a terminal shows a QR code.
+    pub(crate) is_for_others: bool,
+}
+
+/// Whether messages are for a person.
+pub(crate) fn is_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}
+
+/// Says something where no log is in the way. Nobody listening is no reason to fail.
+pub(crate) fn say(line: &[u8]) {
+    let mut out = std::io::stdout();
+    let _ = out.write_all(line).and_then(|()| out.flush());
+}
+
+/// The URLs of what listens at `addresses`; one that stands for all is spelled out.
+pub(crate) fn urls(addresses: &[SocketAddr]) -> Vec<String> {
+    let mut urls = Vec::new();
+    for address in addresses {
+        if address.ip().is_unspecified() {
+            let own = net::listener::addresses().into_iter();
+            let own = own.filter(|own| own.is_ipv4() == address.is_ipv4());
+            urls.extend(own.map(|own| url(SocketAddr::new(own, address.port()))));
+            if address.is_ipv4() {
+                urls.push(format!("http://localhost{}/", port(address.port())));
+            }
+        } else {
+            urls.push(url(*address));
+        }
+    }
+    urls
+}
+
+fn url(address: SocketAddr) -> String {
+    let host = match address {
+        SocketAddr::V4(address) => address.ip().to_string(),
+        SocketAddr::V6(address) => format!("[{}]", address.ip()),
+    };
+    format!("http://{host}{}/", port(address.port()))
+}
+
+fn port(port: u16) -> String {
+    if port == 80 { String::new() } else { format!(":{port}") }
+}
+
+impl Greeting {
+    /// At most eight lines, and a QR code below them where other devices are meant to come.
+    pub(crate) fn pretty(&self) -> Vec<u8> {
+        let mut text = format!("gannet {} serves {}\n", env!("CARGO_PKG_VERSION"), self.what);
+        let (own, shared) = self.urls.split_at(self.urls.len().min(URL_LINES_MAX));
+        for url in own {
+            text.push_str(&format!("  {url}\n"));
+        }
+        if !shared.is_empty() {
+            text.push_str(&format!("  {}\n", shared.join("  ")));
+        }
+        text.push_str(&format!("  {}\n", self.found));
+        if let Some(remark) = &self.remark {
+            text.push_str(&format!("  {remark}\n"));
+        }
+        text.push_str("  Ctrl-C stops it\n");
+        if self.is_for_others
+            && is_terminal()
+            && let Some(code) = self.urls.first().and_then(|url| qr_code(url))
+        {
+            text.push_str(&code);
+        }
+        text.into_bytes()
+    }
+
+    /// One JSON object.
+    pub(crate) fn json(&self) -> Vec<u8> {
+        let mut line = b"{\"event\":\"start\",\"version\":\"".to_vec();
+        line.extend_from_slice(env!("CARGO_PKG_VERSION").as_bytes());
+        line.extend_from_slice(b"\",\"pid\":");
+        push_decimal(&mut line, u64::from(std::process::id()));
+        line.extend_from_slice(b",\"threads\":");
+        push_decimal(&mut line, self.loops as u64);
+        line.extend_from_slice(b",\"serves\":\"");
+        push_json(&mut line, self.what.as_bytes());
+        line.extend_from_slice(b"\",\"found\":\"");
+        push_json(&mut line, self.found.as_bytes());
+        if let Some(remark) = &self.remark {
+            line.extend_from_slice(b"\",\"remark\":\"");
+            push_json(&mut line, remark.as_bytes());
+        }
+        line.extend_from_slice(b"\",\"urls\":[");
+        for (at, url) in self.urls.iter().enumerate() {
+            line.extend_from_slice(if at > 0 { b",\"" } else { b"\"" });
+            push_json(&mut line, url.as_bytes());
+            line.push(b'"');
+        }
+        line.extend_from_slice(b"]}\n");
+        line
+    }
+}
+
+/// The last line: what was done, and what went wrong.
+pub(crate) fn farewell(totals: &[(Counter, u64)], is_json: bool) -> Vec<u8> {
+    if is_json {
+        let mut line = b"{\"event\":\"stop\"".to_vec();
+        for (counter, total) in totals {
+            line.extend_from_slice(format!(",\"{}\":{total}", counter.label()).as_bytes());
+        }
+        line.extend_from_slice(b"}\n");
+        return line;
+    }
+    let shown = totals.iter().filter(|(counter, total)| {
+        *total > 0 || matches!(counter, Counter::Connections | Counter::Requests)
+    });
+    let words: Vec<_> = shown
+        .map(|(counter, total)| format!("{total} {}", counter.label().replace('_', " ")))
+        .collect();
+    format!("gannet has stopped: {}\n", words.join(", ")).into_bytes()
+}
+
+/// `url` as a QR code in half-block characters, dark on light.
+fn qr_code(url: &str) -> Option<String> {
+    let code = qrcode::QrCode::new(url).ok()?;
+    let width = code.width();
+    let is_dark = |x: usize, y: usize| {
+        // A margin of two modules, which scanners need, lies around the code.
+        let (x, y) = (x.wrapping_sub(2), y.wrapping_sub(2));
+        x < width && y < width && code[(x, y)] == qrcode::Color::Dark
+    };
+    let mut text = String::new();
+    for y in (0..width + 4).step_by(2) {
+        text.push_str("  ");
+        for x in 0..width + 4 {
+            text.push(match (is_dark(x, y), is_dark(x, y + 1)) {
+                (false, false) => '█',
+                (false, true) => '▀',
+                (true, false) => '▄',
+                (true, true) => ' ',
+            });
+        }
+        text.push('\n');
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn greeting(urls: usize) -> Greeting {
+        Greeting {
+            urls: (0..urls).map(|host| format!("http://10.0.0.{host}:7890/")).collect(),
+            what: "/srv/site".to_owned(),
+            found: "a site: index.html".to_owned(),
+            remark: Some("port 7890 is taken".to_owned()),
+            loops: 2,
+            is_for_others: false,
+        }
+    }
+
+    #[test]
+    fn eight_lines_at_most_and_every_url_in_them() {
+        let text = String::from_utf8(greeting(9).pretty()).unwrap();
+        assert!(text.lines().count() <= 8, "{text}");
+        for host in 0..9 {
+            assert!(text.contains(&format!("http://10.0.0.{host}:7890/")));
+        }
+    }
+
+    #[test]
+    fn one_json_object() {
+        let line = String::from_utf8(greeting(2).json()).unwrap();
+        assert!(line.starts_with("{\"event\":\"start\",\"version\":\""), "{line}");
+        assert!(
+            line.ends_with("\"urls\":[\"http://10.0.0.0:7890/\",\"http://10.0.0.1:7890/\"]}\n")
+        );
+    }
+
+    #[test]
+    fn urls_are_ready_to_be_clicked() {
+        let urls = |address: &str| urls(&[address.parse().unwrap()]);
+        assert_eq!(urls("127.0.0.1:80"), ["http://127.0.0.1/"]);
+        assert_eq!(urls("[::1]:7890"), ["http://[::1]:7890/"]);
+        assert!(urls("0.0.0.0:7890").contains(&"http://localhost:7890/".to_owned()));
+    }
+
+    #[test]
+    fn a_qr_code_has_its_margin() {
+        let code = qr_code("http://10.0.0.1:7890/").unwrap();
+        assert!(code.lines().next().unwrap().trim().chars().all(|c| c == '█'));
+    }
+}

@@ -1,0 +1,30 @@
+//! gannet: argument words → one of its verbs.
+
+mod arguments;
+mod found;
+mod greeting;
+mod listening;
+mod serving;
+mod verb;
+
+use arguments::{Arguments, Verb};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.verb {
+        None => verb::quick(&arguments.quick),
+        Some(Verb::Run { file }) => verb::run(&file),
+        Some(Verb::Check { file }) => verb::check(&file),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(trouble) => {
+            // Where standard error is closed there is nobody left to tell.
+            use std::io::Write;
+            let _ = writeln!(std::io::stderr(), "{}", trouble.message.trim_end());
+            ExitCode::from(trouble.exit_code)
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What each verb does.
+
+use crate::{
+    arguments::{LogFormat, Quick},
+    found,
+    greeting::{self, Greeting},
+    listening::{self, Sockets},
+    serving,
+};
+use config::plan;
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    num::NonZero,
+    path::Path,
+    thread,
+};
+
+/// Why a verb failed: what to say, and the exit code (2 for what the operator typed, else 1).
+pub(crate) struct Trouble {
+    pub(crate) exit_code: u8,
+    /// Whether it is only that a port is taken.
+    pub(crate) is_taken: bool,
+    pub(crate) message: String,
+}
+
+impl Trouble {
+    pub(crate) fn new(exit_code: u8, message: String) -> Self {
+        Self { exit_code, is_taken: false, message }
+    }
+}
+
+/// `gannet [PATH]`: serves one folder.
+pub(crate) fn quick(arguments: &Quick) -> Result<(), Trouble> {
+    let root = arguments.path.canonicalize().map_err(|error| {
+        Trouble::new(2, format!("error: {}: {error}", arguments.path.display()))
+    })?;
+    if !root.is_dir() {
+        let message = format!(
+            "error: {} is a file; gannet serves a folder, or a config file by `gannet run FILE`",
+            root.display()
+        );
+        return Err(Trouble::new(2, message));
+    }
+    let loops = loops(arguments.threads);
+    let hosts = match arguments.bind {
+        Some(host) => vec![host],
+        None if arguments.lan => listening::every_address(),
+        None => vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+    };
+    let (sockets, remark) = open(arguments.port, &hosts, loops)?;
+    let format = match arguments.log {
+        Some(LogFormat::Pretty) => plan::LogFormat::Pretty,
+        Some(LogFormat::Json) => plan::LogFormat::Json,
+        Some(LogFormat::Off) => plan::LogFormat::Off,
+        None if greeting::is_terminal() => plan::LogFormat::Pretty,
+        None => plan::LogFormat::Json,
+    };
+    let greeting = Greeting {
+        urls: greeting::urls(&sockets.addresses),
+        what: root.display().to_string(),
+        found: found::describe(&root),
+        remark,
+        loops,
+        is_for_others: arguments.lan,
+    };
+    let plan = config::quick(config::Quick {
+        root,
+        listen: sockets.addresses.clone(),
+        threads: arguments.threads,
+        log: plan::Log { format, ..plan::Log::default() },
+        listing: true,
+    });
+    serving::serve(plan, sockets, &greeting)
+}
+
+fn open(
+    port: Option<u16>,
+    hosts: &[IpAddr],
+    loops: usize,
+) -> Result<(Sockets, Option<String>), Trouble> {
+    if let Some(port) = port {
+        let addresses: Vec<_> = hosts.iter().map(|&host| SocketAddr::new(host, port)).collect();
+        return Ok((listening::open(&addresses, loops)?, None));
+    }
+    let sockets = listening::open_any_port(hosts, loops)?;
+    let chosen = sockets.addresses.first().map_or(0, SocketAddr::port);
+    let default = listening::PORT_DEFAULT;
+    let remark = (chosen != default).then(|| format!("port {default} is taken, so it is {chosen}"));
+    Ok((sockets, remark))
+}
+
+/// How many event loops to run.
+fn loops(wanted: Option<NonZero<usize>>) -> usize {
+    wanted.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get)
+}
+
+/// `gannet run FILE`: serves what a config file says.
+pub(crate) fn run(file: &Path) -> Result<(), Trouble> {
+    let plan = load(file)?;
+    let loops = loops(plan.threads);
+    let addresses: Vec<_> = plan.listen.iter().map(|listen| listen.address).collect();
+    let sockets = listening::open(&addresses, loops)?;
+    let names: Vec<_> = plan.sites.iter().take(3).map(|site| &*site.name).collect();
+    let more = if plan.sites.len() > names.len() { ", …" } else { "" };
+    let greeting = Greeting {
+        urls: greeting::urls(&sockets.addresses),
+        what: file.display().to_string(),
+        found: format!("{} sites: {}{more}", plan.sites.len(), names.join(", ")),
+        remark: None,
+        loops,
+        is_for_others: false,
+    };
+    serving::serve(plan, sockets, &greeting)
+}
+
+/// `gannet check FILE`: says whether `run` would serve it, and what is wrong where it would not.
+pub(crate) fn check(file: &Path) -> Result<(), Trouble> {
+    let plan = load(file)?;
+    greeting::say(
+        format!("{}: {} sites, no mistakes\n", file.display(), plan.sites.len()).as_bytes(),
+    );
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! The pages that one loop keeps in memory, within a bound, each checked once a tick.
+//!
+//! A page counts as unchanged while its file has the same device, inode, size and times. The bound
+//! is kept by a clock hand: it passes over what was used since its last round and drops the rest.
+
+use super::{folder::Folder, variant::Entry};
+use base::Moment;
+use message::{Name, Request};
+use std::{collections::HashMap, hash::BuildHasher, time::Duration};
+
+/// How long an entry goes on that depends on files which were not there (a compressed sibling, an
+/// index name): after that it is loaded anew.
+const ABSENCE_TIME: Duration = Duration::from_secs(1);
+
+/// Descriptors of large files that one loop keeps open at most.
+const DESCRIPTORS_MAX: usize = 256;
+
+/// Fingerprints of recent misses; once the cache is full, only what is missed twice gets in, so
+/// that one walk over a large tree does not push everything out.
+const MISSES: usize = 4096;
+
+/// Bytes of book-keeping for an entry, beside what it holds.
+const SLOT_BYTES: usize = 160;
+
+/// Hot pages of one loop.
+pub struct Cache {
+    /// Slot numbers by path, for each folder.
+    folders: Vec<HashMap<Box<[u8]>, usize>>,
+    slots: Vec<Option<Slot>>,
+    free: Vec<usize>,
+    hand: usize,
+    bytes: usize,
+    bytes_max: usize,
+    descriptors: usize,
+    misses: Box<[u32]>,
+    hasher: std::hash::RandomState,
+}
+
+struct Slot {
+    folder: usize,
+    path: Box<[u8]>,
+    entry: Entry,
+    bytes: usize,
+    was_used: bool,
+}
+
+impl Cache {
+    /// An empty cache for that many folders which never holds more than `bytes_max` bytes.
+    #[must_use]
+    pub fn new(folders: usize, bytes_max: usize) -> Self {
+        Self {
+            folders: std::iter::repeat_with(HashMap::new).take(folders).collect(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            hand: 0,
+            bytes: 0,
+            bytes_max,
+            descriptors: 0,
+            misses: vec![0; MISSES].into_boxed_slice(),
+            hasher: std::hash::RandomState::new(),
+        }
+    }
+
+    /// The page at `path`, if it is here and still what the disk holds.
+    pub(super) fn get(
+        &mut self,
+        folder: &Folder,
+        path: &[u8],
+        request: &Request<'_>,
+        now: Moment,
+        wall_seconds: i64,
+    ) -> Option<&Entry> {
+        let at = *self.folders.get(folder.id)?.get(path)?;
+        let slot = self.slots[at].as_mut()?;
+        if is_fresh(&mut slot.entry, folder, request, now, wall_seconds) {
+            slot.was_used = true;
+        } else {
+            self.remove(at);
+            return None;
+        }
+        self.slots[at].as_ref().map(|slot| &slot.entry)
+    }
+
+    /// Keeps `entry`, if it is worth its place.
+    pub(super) fn insert(&mut self, folder: &Folder, path: &[u8], entry: Entry) {
+        let bytes = entry.memory_bytes() + 2 * path.len() + SLOT_BYTES;
+        let descriptors = entry.descriptors();
+        if !entry.is_quick || bytes > self.bytes_max / 4 || folder.id >= self.folders.len() {
+            return;
+        }
+        if let Some(&at) = self.folders[folder.id].get(path) {
+            self.remove(at);
+        }
+        let fits = |cache: &Self| {
+            cache.bytes + bytes <= cache.bytes_max
+                && cache.descriptors + descriptors <= DESCRIPTORS_MAX
+        };
+        if !fits(self) && !self.was_missed(folder.id, path) {
+            return;
+        }
+        while !fits(self) {
+            if !self.drop_one() {
+                return;
+            }
+        }
+        let at = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() - 1
+        });
+        self.bytes += bytes;
+        self.descriptors += descriptors;
+        self.folders[folder.id].insert(path.into(), at);
+        let slot = Slot { folder: folder.id, path: path.into(), entry, bytes, was_used: false };
+        self.slots[at] = Some(slot);
+    }
+
+    /// Moves the hand on to the next page that was not used since its last round, and drops that.
+    fn drop_one(&mut self) -> bool {
+        for _ in 0..2 * self.slots.len() {
+            self.hand = (self.hand + 1) % self.slots.len();
+            match &mut self.slots[self.hand] {
+                Some(slot) if slot.was_used => slot.was_used = false,
+                Some(_) => {
+                    self.remove(self.hand);
+                    return true;
+                }
+                None => {}
+            }
+        }
+        false
+    }
+
+    fn remove(&mut self, at: usize) {
+        if let Some(slot) = self.slots[at].take() {
+            self.folders[slot.folder].remove(&slot.path);
+            self.bytes -= slot.bytes;
+            self.descriptors -= slot.entry.descriptors();
+            self.free.push(at);
+        }
+    }
+
+    /// Whether the page was missed before, not long ago; notes that it is missed now.
+    fn was_missed(&mut self, folder: usize, path: &[u8]) -> bool {
+        let hash = self.hasher.hash_one((folder, path));
+        let fingerprint = (hash >> 32) as u32 | 1;
+        let place = &mut self.misses[hash as usize % MISSES];
+        std::mem::replace(place, fingerprint) == fingerprint
+    }
+}
+
+/// Whether the entry still says what the disk says, as far as this request is concerned.
+fn is_fresh(
+    entry: &mut Entry,
+    folder: &Folder,
+    request: &Request<'_>,
+    now: Moment,
+    wall_seconds: i64,
+) -> bool {
+    if !entry.siblings_known && request.fields.contains(Name::AcceptEncoding) {
+        return false;
+    }
+    if entry.leans_on_absence && now.since(entry.loaded) >= ABSENCE_TIME {
+        return false;
+    }
+    // A compressed form is only as current as the plain one that it was made from.
+    let chosen = entry.chosen(request).unwrap_or(0);
+    [0, chosen].into_iter().all(|at| {
+        let variant = &mut entry.variants[at];
+        if variant.settles.is_some_and(|settles| settles <= wall_seconds) {
+            return false;
+        }
+        if variant.checked != now {
+            if !folder.root.stat(&variant.path).is_ok_and(|stat| stat == variant.stat) {
+                return false;
+            }
+            variant.checked = now;
+        }
+        true
+    })
+}

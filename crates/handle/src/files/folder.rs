@@ -1,0 +1,104 @@
+//! A site's folder, opened once, and which names below it are never served.
+
+use config::plan::Files;
+use message::Path;
+use net::{Root, RootError};
+
+/// A folder that a site serves files of.
+#[derive(Debug)]
+pub struct Folder {
+    /// Its number among all folders.
+    pub(super) id: usize,
+    pub(super) root: Root,
+    /// Names that stand for the folder itself, the first that exists wins.
+    pub(super) index: Vec<String>,
+    /// Whether a folder without an index file shows what is in it.
+    pub(super) listing: bool,
+}
+
+impl Folder {
+    /// Opens the folder and the trees that its links may enter.
+    ///
+    /// # Errors
+    /// The root or one of the link trees is missing or may not be read; the error names it.
+    pub fn open(files: &Files) -> Result<Self, RootError> {
+        Ok(Self {
+            id: files.id,
+            root: Root::open(&files.root, &files.links)?,
+            index: files.index.clone(),
+            listing: files.listing,
+        })
+    }
+}
+
+/// Whether a listing shows the name: what is never served is not listed either.
+pub(super) fn is_shown(name: &[u8]) -> bool {
+    name.first().is_some_and(|&byte| byte != b'.') && !is_source_name(name)
+}
+
+/// Whether some segment is a dotfile. `/.well-known/` is public by its purpose (RFC 8615).
+pub(super) fn is_hidden(path: &Path<'_>) -> bool {
+    path.segments()
+        .enumerate()
+        .any(|(at, segment)| segment[0] == b'.' && !(at == 0 && segment == b".well-known"))
+}
+
+/// Endings of names that hold program source; see [`is_source`].
+const SOURCE: [&[u8]; 4] = [b".php", b".phtml", b".phar", b".pht"];
+
+/// Whether a name is PHP source or a copy of one: `x.php`, `x.PHP`, `x.php7`, `x.php~`,
+/// `x.php.bak`, `x.php.`, `x.phtml`. Never sent, whatever else is configured: a site whose PHP does
+/// not run must not show its passwords.
+pub(super) fn is_source(path: &Path<'_>) -> bool {
+    path.segments().any(is_source_name)
+}
+
+fn is_source_name(name: &[u8]) -> bool {
+    (0..name.len()).filter(|&at| name[at] == b'.').any(|at| {
+        SOURCE.iter().any(|ending| {
+            name[at..].split_at_checked(ending.len()).is_some_and(|(head, tail)| {
+                head.eq_ignore_ascii_case(ending)
+                    && !tail.first().is_some_and(|byte| byte.is_ascii_alphabetic())
+            })
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn source_is_known_by_any_of_its_names() {
+        for source in [
+            "/x.php",
+            "/x.PHP",
+            "/x.php7",
+            "/x.php~",
+            "/x.php.bak",
+            "/x.php.",
+            "/x.php%20",
+            "/x.php/",
+            "/x.php/info",
+            "/x.phtml",
+            "/x.phar",
+            "/a.b.pht",
+            "/.php",
+        ] {
+            assert!(is_source(&Path::parse(source).unwrap()), "{source}");
+        }
+        for other in ["/php", "/x.phpx", "/x.html", "/php.html", "/x.photo", "/phpinfo.txt"] {
+            assert!(!is_source(&Path::parse(other).unwrap()), "{other}");
+        }
+    }
+
+    #[test]
+    fn dotfiles_are_hidden_but_the_well_known() {
+        for hidden in ["/.git/config", "/a/.env", "/%2egit/", "/a/.well-known/x"] {
+            assert!(is_hidden(&Path::parse(hidden).unwrap()), "{hidden}");
+        }
+        for open in ["/", "/a.b", "/.well-known/acme", "/a./b"] {
+            assert!(!is_hidden(&Path::parse(open).unwrap()), "{open}");
+        }
+    }
+}

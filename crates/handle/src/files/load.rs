@@ -1,0 +1,217 @@
+//! Finding and reading what a path names: on the loop as far as nothing blocks, else on the pool.
+
+use super::folder::{self, Folder};
+use crate::{
+    listing::{Entry, Listing, View},
+    media_type,
+    negotiation::Coding,
+};
+use message::{Body, FileRange, OpenFile, Shared};
+use net::{FindError, Found, Kind, Stat, file::ReadError};
+use std::{
+    os::fd::{AsFd, BorrowedFd},
+    rc::Rc,
+};
+
+pub(super) use net::Patience;
+
+/// Files up to this many bytes are read whole and may be kept in memory; larger ones are sent from
+/// their descriptor.
+const CONTENT_BYTES_MAX: u64 = 64 * 1024;
+
+/// What the names of precompressed siblings end in, beside the name of the original.
+const SIBLINGS: [(Coding, &[u8]); 3] =
+    [(Coding::Br, b".br"), (Coding::Zstd, b".zst"), (Coding::Gzip, b".gz")];
+
+/// Names of a folder that are looked at for a listing; it shows as many as it says itself.
+const ENTRIES_READ_MAX: usize = 100_000;
+
+/// A sibling counts as made from its original when it is no older than this, in seconds: unpacking
+/// and checking out write both in any order.
+const SIBLING_LAG_SECONDS: i64 = 2;
+
+/// What a path turned out to be.
+pub(super) enum Loaded {
+    Page(Page),
+    Folder,
+    Missing,
+    Denied,
+    /// No descriptors or no memory left.
+    Exhausted,
+    Failed,
+}
+
+/// A file with its precompressed siblings.
+pub(super) struct Page {
+    pub(super) plain: Content,
+    pub(super) siblings: Vec<(Coding, Content)>,
+    /// Whether siblings were looked for.
+    pub(super) siblings_known: bool,
+    /// Whether an index name that comes before this one did not exist.
+    pub(super) passed_over: bool,
+    /// Whether the file system answers without stalling, so that a loop may ask it again.
+    pub(super) is_quick: bool,
+    pub(super) media_type: &'static str,
+}
+
+/// A file's content, and the path below the root that leads to it.
+pub(super) struct Content {
+    pub(super) path: Vec<u8>,
+    pub(super) stat: Stat,
+    pub(super) bytes: Bytes,
+}
+
+pub(super) enum Bytes {
+    Memory(Vec<u8>),
+    Open(OpenFile),
+}
+
+impl Content {
+    /// The content as a body that is sent once.
+    pub(super) fn into_body(self) -> Body {
+        match self.bytes {
+            Bytes::Memory(bytes) => Body::Bytes(Shared::from(bytes)),
+            Bytes::Open(file) => {
+                Body::File(FileRange { file: Rc::new(file), range: 0..self.stat.size })
+            }
+        }
+    }
+}
+
+/// Loads `path`; `None` when that would block and patience is short.
+pub(super) fn attempt(
+    folder: &Folder,
+    path: &[u8],
+    with_siblings: bool,
+    patience: Patience,
+) -> Option<Loaded> {
+    match load(folder, path, with_siblings, patience) {
+        Ok(loaded) => Some(loaded),
+        Err(FindError::WouldBlock) => None,
+        Err(FindError::NotFound) => Some(Loaded::Missing),
+        Err(FindError::Denied) => Some(Loaded::Denied),
+        Err(FindError::Exhausted) => Some(Loaded::Exhausted),
+        Err(FindError::Failed(_)) => Some(Loaded::Failed),
+    }
+}
+
+/// Loads `path`, however long that takes.
+pub(super) fn wait(folder: &Folder, path: &[u8], with_siblings: bool) -> Loaded {
+    net::failpoint::hit("load");
+    attempt(folder, path, with_siblings, Patience::Wait).unwrap_or(Loaded::Failed)
+}
+
+/// What lies in the folder `path`, in order, hidden files and sources left out; `None` if it cannot
+/// be read.
+pub(super) fn list(folder: &Folder, path: &[u8], view: View) -> Option<Listing> {
+    let listed = folder.root.list(path, ENTRIES_READ_MAX).ok()?;
+    let shown = listed.entries.into_iter().filter(|entry| folder::is_shown(&entry.name));
+    let entries: Vec<_> = shown
+        .map(|entry| Entry {
+            is_directory: entry.stat.kind == Kind::Directory,
+            size: entry.stat.size,
+            modified: entry.stat.modified.seconds,
+            name: entry.name,
+        })
+        .collect();
+    let found = entries.len() + usize::from(!listed.is_complete);
+    Some(Listing::new(view, path, entries, found))
+}
+
+fn load(
+    folder: &Folder,
+    path: &[u8],
+    with_siblings: bool,
+    patience: Patience,
+) -> Result<Loaded, FindError> {
+    if !path.ends_with(b"/") {
+        let found = folder.root.find(path, patience)?;
+        return match found.stat.kind {
+            Kind::Directory => Ok(Loaded::Folder),
+            _ => page(folder, path.to_vec(), found, false, with_siblings, patience),
+        };
+    }
+    for (position, index) in folder.index.iter().enumerate() {
+        let file = [path, index.as_bytes()].concat();
+        match folder.root.find(&file, patience) {
+            Ok(found) if found.stat.kind == Kind::File => {
+                return page(folder, file, found, position > 0, with_siblings, patience);
+            }
+            Ok(_) | Err(FindError::NotFound) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let found = folder.root.find(path, patience)?;
+    Ok(if found.stat.kind == Kind::Directory { Loaded::Folder } else { Loaded::Missing })
+}
+
+fn page(
+    folder: &Folder,
+    path: Vec<u8>,
+    found: Found,
+    passed_over: bool,
+    with_siblings: bool,
+    patience: Patience,
+) -> Result<Loaded, FindError> {
+    let media_type = media_type::of(&path);
+    let is_compressible = media_type::is_compressible(media_type);
+    let siblings_known = with_siblings || !is_compressible;
+    let mut siblings = Vec::new();
+    if with_siblings && is_compressible {
+        for (coding, ending) in SIBLINGS {
+            let sibling = [&path[..], ending].concat();
+            match folder.root.find(&sibling, patience) {
+                Ok(other) if is_current(&other.stat, &found.stat) => {
+                    siblings.push((coding, content(sibling, other, patience)?));
+                }
+                Ok(_) | Err(FindError::NotFound | FindError::Denied) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    let is_quick = found.is_quick;
+    let plain = content(path, found, patience)?;
+    Ok(Loaded::Page(Page { plain, siblings, siblings_known, passed_over, is_quick, media_type }))
+}
+
+/// Whether `sibling` can have been made from `original` as it is now.
+fn is_current(sibling: &Stat, original: &Stat) -> bool {
+    let lag = original.modified.seconds.saturating_sub(sibling.modified.seconds);
+    sibling.kind == Kind::File && lag <= SIBLING_LAG_SECONDS
+}
+
+/// Reads without waiting; what is not there yet is a reason to ask the pool.
+fn read_now(file: BorrowedFd<'_>, room: &mut [u8], offset: u64) -> Result<usize, FindError> {
+    net::file::read_now(file, room, offset).map_err(|error| match error {
+        ReadError::WouldBlock => FindError::WouldBlock,
+        ReadError::Failed(error) => FindError::Failed(error),
+    })
+}
+
+fn content(path: Vec<u8>, found: Found, patience: Patience) -> Result<Content, FindError> {
+    let Found { file, stat, is_quick } = found;
+    if stat.size > CONTENT_BYTES_MAX {
+        let file = OpenFile { descriptor: file, may_stall: !is_quick };
+        return Ok(Content { path, stat, bytes: Bytes::Open(file) });
+    }
+    let size = usize::try_from(stat.size).unwrap_or(usize::MAX);
+    let mut bytes = vec![0; size];
+    let mut read = 0;
+    while read < size {
+        let rest = &mut bytes[read..];
+        let count = match patience {
+            Patience::Now => read_now(file.as_fd(), rest, read as u64)?,
+            Patience::Wait => {
+                net::file::read(file.as_fd(), rest, read as u64).map_err(FindError::Failed)?
+            }
+        };
+        if count == 0 {
+            // The file became shorter since it was looked at: what is there is what it is now.
+            bytes.truncate(read);
+            break;
+        }
+        read += count;
+    }
+    let stat = Stat { size: bytes.len() as u64, ..stat };
+    Ok(Content { path, stat, bytes: Bytes::Memory(bytes) })
+}

@@ -1,0 +1,168 @@
+//! A page as it is sent: its plain form and its compressed ones, each with its fields worked out.
+
+use super::load::{Bytes, Content, Page};
+use crate::{
+    media_type,
+    negotiation::{Coding, Codings},
+};
+use base::Moment;
+use message::{Body, FileRange, Name, OpenFile, Prepared, Request, Shared, date, response::Line};
+use net::Stat;
+use std::rc::Rc;
+
+/// Sent with every page that has, or might get, compressed forms.
+pub(super) const VARY: Line = Line::fixed("vary", "accept-encoding");
+
+/// A file changed this recently may change again within the resolution of its times, so that its
+/// entity-tag is weak until then (RFC 9110 section 8.8.1).
+const SETTLING_SECONDS: i64 = 2;
+
+/// A page with all its forms.
+pub(super) struct Entry {
+    /// The forms: the plain one first, then by the server's preference.
+    pub(super) variants: Vec<Variant>,
+    /// Whether compressed forms were looked for.
+    pub(super) siblings_known: bool,
+    /// Whether other files, of which the entry holds nothing, decide what it is: siblings and index
+    /// names that did not exist may come to be.
+    pub(super) leans_on_absence: bool,
+    /// Whether a loop may ask its file system whether it has changed.
+    pub(super) is_quick: bool,
+    /// When it was loaded.
+    pub(super) loaded: Moment,
+    is_compressible: bool,
+}
+
+/// One form of a page.
+pub(super) struct Variant {
+    pub(super) coding: Coding,
+    /// Where it lies below the root.
+    pub(super) path: Vec<u8>,
+    pub(super) stat: Stat,
+    pub(super) prepared: Rc<Prepared>,
+    content: Held,
+    /// The tick in which the file was last seen to be the same.
+    pub(super) checked: Moment,
+    /// The second from which the entity-tag can be a strong one, where it is weak.
+    pub(super) settles: Option<i64>,
+}
+
+enum Held {
+    Memory(Shared),
+    Open(Rc<OpenFile>),
+}
+
+impl Entry {
+    pub(super) fn new(page: Page, now: Moment, wall_seconds: i64) -> Self {
+        let Page { plain, siblings, siblings_known, passed_over, is_quick, media_type } = page;
+        let is_compressible = media_type::is_compressible(media_type);
+        let mut variants = Vec::with_capacity(1 + siblings.len());
+        for (coding, content) in std::iter::once((Coding::Identity, plain)).chain(siblings) {
+            variants.push(Variant::new(coding, content, media_type, now, wall_seconds));
+        }
+        Self {
+            variants,
+            siblings_known,
+            leans_on_absence: passed_over || (siblings_known && is_compressible),
+            is_quick,
+            loaded: now,
+            is_compressible,
+        }
+    }
+
+    /// The form to send; `None` when the client refuses each there is.
+    pub(super) fn choose(&self, request: &Request<'_>) -> Option<&Variant> {
+        self.chosen(request).map(|at| &self.variants[at])
+    }
+
+    /// The position of the form to send.
+    pub(super) fn chosen(&self, request: &Request<'_>) -> Option<usize> {
+        if !self.is_compressible || !request.fields.contains(Name::AcceptEncoding) {
+            return Some(0);
+        }
+        let accepted = Codings::accepted(&request.fields);
+        let mut available = [Coding::Identity; Coding::COUNT];
+        for (place, variant) in available.iter_mut().zip(&self.variants) {
+            *place = variant.coding;
+        }
+        let coding = accepted.best(&available).ok()?;
+        self.variants.iter().position(|variant| variant.coding == coding)
+    }
+
+    /// What it holds in memory, in bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.variants.iter().map(Variant::memory_bytes).sum::<usize>() + size_of::<Self>()
+    }
+
+    /// How many descriptors it keeps open.
+    pub(super) fn descriptors(&self) -> usize {
+        let is_open = |variant: &&Variant| matches!(variant.content, Held::Open(_));
+        self.variants.iter().filter(is_open).count()
+    }
+}
+
+impl Variant {
+    fn new(
+        coding: Coding,
+        content: Content,
+        media_type: &'static str,
+        now: Moment,
+        wall_seconds: i64,
+    ) -> Self {
+        let Content { path, stat, bytes } = content;
+        let settled_at = stat.modified.seconds.saturating_add(SETTLING_SECONDS);
+        let settles = (wall_seconds < settled_at).then_some(settled_at);
+        let mut lines = vec![Line::fixed("content-type", media_type)];
+        if coding != Coding::Identity {
+            lines.push(Line::fixed("content-encoding", coding.as_str()));
+        }
+        lines.push(Line::new("etag", entity_tag(&stat, coding, settles.is_some())));
+        lines.push(Line::new(
+            "last-modified",
+            date::format(stat.modified.seconds.min(wall_seconds)),
+        ));
+        lines.push(Line::fixed("accept-ranges", "bytes"));
+        if media_type::is_compressible(media_type) {
+            lines.push(VARY);
+        }
+        lines.push(Line::fixed("x-content-type-options", "nosniff"));
+        let content = match bytes {
+            Bytes::Memory(bytes) => Held::Memory(Shared::from(bytes)),
+            Bytes::Open(file) => Held::Open(Rc::new(file)),
+        };
+        let prepared = Rc::new(Prepared::new(lines));
+        Self { coding, path, stat, prepared, content, checked: now, settles }
+    }
+
+    /// The whole content, shared.
+    pub(super) fn body(&self) -> Body {
+        match &self.content {
+            Held::Memory(bytes) => Body::Bytes(bytes.clone()),
+            Held::Open(file) => {
+                Body::File(FileRange { file: Rc::clone(file), range: 0..self.stat.size })
+            }
+        }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let content = match &self.content {
+            Held::Memory(bytes) => bytes.as_slice().len(),
+            Held::Open(_) => size_of::<OpenFile>(),
+        };
+        content + self.prepared.memory_bytes() + self.path.capacity() + size_of::<Self>()
+    }
+}
+
+/// Time of change in seconds and nanoseconds, size and coding, each part set off from the next, so
+/// that no two states of a file share a tag (RFC 9110 section 8.8.3).
+fn entity_tag(stat: &Stat, coding: Coding, is_weak: bool) -> String {
+    let weak = if is_weak { "W/" } else { "" };
+    let net::Time { seconds, nanos } = stat.modified;
+    let coding = match coding {
+        Coding::Identity => "",
+        Coding::Br => "-br",
+        Coding::Zstd => "-zstd",
+        Coding::Gzip => "-gzip",
+    };
+    format!("{weak}\"{seconds:x}.{nanos:x}-{:x}{coding}\"", stat.size)
+}

@@ -1,0 +1,480 @@
+//! One connection, from the accept to its last byte.
+
+use crate::{
+    chunked::{Chunk, Chunked},
+    head::{self, Head, Slots},
+    pace::Pace,
+    refusal::Refusal,
+    write::{self, Date29, Framing, Persistence},
+};
+use base::Moment;
+use message::{Body, Length, Limits, Method, Output, Request, Response, Source, Version};
+
+/// A server's end of one HTTP/1.1 connection.
+#[derive(Debug)]
+pub struct Connection {
+    limits: &'static Limits,
+    /// Since when the peer has been waited for; `NEVER` while nobody waits for it.
+    waiting_since: Moment,
+    /// When the peer must have taken some of what is written to it; `NEVER` if nothing is stuck.
+    write_deadline: Moment,
+    input: Input,
+    pace: Pace,
+    requests: u32,
+    /// Bytes of the head at hand.
+    head_bytes: u32,
+    answer: Answer,
+    version: Version,
+    is_head: bool,
+    /// The client waits for `100 Continue` before it sends its content.
+    expects_continue: bool,
+    /// The answer that is due or under way is the last.
+    closing: bool,
+    /// More may come from the peer after the last answer, and must not destroy it.
+    lingers: bool,
+}
+
+/// What the bytes that come next are.
+#[derive(Clone, Copy, Debug)]
+enum Input {
+    /// A head, of which `seen` bytes have been looked at in vain; see [`Head::Incomplete`].
+    Head { seen: usize, again_at: usize, skipped_line: bool },
+    /// So many bytes of content.
+    Sized(u64),
+    /// Chunks.
+    Chunked(Chunked),
+    /// Nobody's, until the request is answered.
+    Ended,
+    /// Nothing any more.
+    Deaf,
+}
+
+impl Input {
+    const NEXT_HEAD: Self = Self::Head { seen: 0, again_at: 0, skipped_line: false };
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    /// There is no request, or its answer has been given.
+    None,
+    /// It has not begun.
+    Due,
+    /// It is being streamed.
+    Streaming(Framing),
+}
+
+/// What the bytes that came mean.
+#[derive(Debug)]
+pub enum Event<'b> {
+    /// Nothing yet: more bytes are needed, or first the answer to the request at hand.
+    Incomplete,
+    /// A request. Unless its length is known to be zero, `Content` and at last `End` follow.
+    Request(Request<'b>),
+    /// A piece of its content.
+    Content(&'b [u8]),
+    /// Its content is complete.
+    End,
+    /// The message cannot be trusted. The answer to it is due, and will be the last.
+    Refused(Refusal),
+    /// Bytes are thrown away: the connection is closing. If content had not come to its `End`, it
+    /// never will.
+    Closed,
+}
+
+/// What a deadline that has passed means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// It has not passed.
+    Nothing,
+    /// The connection is to be closed without a word.
+    Close,
+    /// The answer to this is due, and will be the last.
+    Refuse(Refusal),
+    /// The peer takes nothing: the connection is to be reset.
+    Reset,
+}
+
+impl Connection {
+    /// A connection that was accepted `now`.
+    #[must_use]
+    pub const fn new(limits: &'static Limits, now: Moment) -> Self {
+        Self {
+            limits,
+            waiting_since: now,
+            write_deadline: Moment::NEVER,
+            input: Input::NEXT_HEAD,
+            pace: Pace::NEW,
+            requests: 0,
+            head_bytes: 0,
+            answer: Answer::None,
+            version: Version::Http11,
+            is_head: false,
+            expects_continue: false,
+            closing: false,
+            lingers: false,
+        }
+    }
+
+    /// Reads on in `input`, every unread byte, oldest first: how many of them are used up, and what
+    /// they mean. To be called until it says `Incomplete` or `Closed`; that is when waiting begins.
+    ///
+    /// A next request is never told before the answer to the one before it has been given; content
+    /// that is left over then is thrown away unseen.
+    #[inline]
+    pub fn receive<'b>(
+        &mut self,
+        input: &'b [u8],
+        now: Moment,
+        slots: &'b mut Slots<'b>,
+    ) -> (usize, Event<'b>) {
+        let mut used = 0;
+        while let Input::Sized(_) | Input::Chunked(_) = self.input {
+            let (count, event) = self.receive_content(&input[used..], now);
+            used += count;
+            let is_unread = self.answer == Answer::None;
+            if !is_unread || !matches!(event, Event::Content(_) | Event::End) {
+                return (used, event);
+            }
+        }
+        match self.input {
+            Input::Head { .. } => {
+                let (count, event) = self.receive_head(&input[used..], now, slots);
+                (used + count, event)
+            }
+            Input::Deaf => (input.len(), Event::Closed),
+            _ => (used, Event::Incomplete),
+        }
+    }
+
+    /// How many bytes the head of the current request has; they are the last of those used up when
+    /// it was told.
+    #[must_use]
+    pub const fn head_bytes(&self) -> usize {
+        self.head_bytes as usize
+    }
+
+    /// Reads a head again that was told as a request before, for an answer that comes later; `None`
+    /// for any other bytes.
+    pub fn reread<'b>(&self, head: &'b [u8], slots: &'b mut Slots<'b>) -> Option<Request<'b>> {
+        match head::parse(head, self.limits, slots) {
+            Ok(Head::Complete { request, .. }) => Some(request),
+            Ok(Head::Incomplete { .. }) | Err(_) => None,
+        }
+    }
+
+    /// Answers the current request, or a refusal. A stream is handed back: its pieces are to be
+    /// given to [`Connection::stream`], its end to [`Connection::finish_stream`].
+    pub fn respond(
+        &mut self,
+        response: Response,
+        date: &Date29,
+        output: &mut Output,
+    ) -> Option<Box<dyn Source>> {
+        debug_assert!(self.answer == Answer::Due, "nobody asked");
+        let framing = match response.body.len() {
+            _ if response.status.is_bodiless() => Framing::Bodiless,
+            Some(length) => Framing::Length(length),
+            None if self.version == Version::Http11 => Framing::Chunked,
+            None => Framing::Close,
+        };
+        let must_close = self.requests >= self.limits.requests_max || !self.can_drain();
+        self.lingers |= must_close;
+        self.closing |= must_close || framing == Framing::Close;
+        let persistence = match self.closing {
+            true => Persistence::Close,
+            false if self.version == Version::Http10 => Persistence::KeepAlive,
+            false => Persistence::Implied,
+        };
+        write::head(&response, date, framing, persistence, output.bytes());
+        let body = response.body;
+        if self.is_head || framing == Framing::Bodiless {
+            self.answered();
+        } else if let Body::Stream(source) = body {
+            self.answer = Answer::Streaming(framing);
+            return Some(source);
+        } else {
+            output.push_body(body);
+            self.answered();
+        }
+        None
+    }
+
+    /// Adds a piece to the answer that is being streamed.
+    pub fn stream(&mut self, piece: &[u8], output: &mut Output) {
+        match self.answer {
+            Answer::Streaming(Framing::Chunked) => write::chunk(piece, output),
+            Answer::Streaming(_) => output.bytes().extend_from_slice(piece),
+            Answer::None | Answer::Due => {}
+        }
+    }
+
+    /// Ends the answer that is being streamed.
+    pub fn finish_stream(&mut self, output: &mut Output) {
+        if let Answer::Streaming(framing) = self.answer {
+            if framing == Framing::Chunked {
+                output.bytes().extend_from_slice(write::LAST_CHUNK);
+            }
+            self.answered();
+        }
+    }
+
+    /// Cuts off the answer that is being streamed: its source is broken. The connection is closing
+    /// now, and should be reset, since a client of HTTP/1.0 cannot tell otherwise.
+    pub fn abort_stream(&mut self) {
+        self.close();
+    }
+
+    /// Somebody is going to read the content: a client that waits to be asked for it is asked.
+    pub fn want_content(&mut self, output: &mut Output) {
+        if self.expects_continue && self.answer == Answer::Due {
+            output.bytes().extend_from_slice(write::CONTINUE);
+            self.expects_continue = false;
+        }
+    }
+
+    /// When [`Connection::expire`] is to be called; `NEVER` if there is nothing to wait for.
+    #[must_use]
+    pub fn deadline(&self) -> Moment {
+        if self.write_deadline != Moment::NEVER {
+            // Who is slow to read an answer cannot be asked for the next request.
+            return self.write_deadline;
+        }
+        let patience = match self.input {
+            Input::Head { seen: 0, .. } if self.requests > 0 => self.limits.idle_time,
+            Input::Head { .. } => self.limits.head_time,
+            Input::Sized(_) | Input::Chunked(_) => self.pace.patience(self.limits),
+            Input::Ended => return Moment::NEVER,
+            Input::Deaf => self.limits.linger_time,
+        };
+        self.waiting_since.after(patience)
+    }
+
+    /// What is to be done `now`, when the deadline may have passed.
+    pub fn expire(&mut self, now: Moment) -> Expiry {
+        if now < self.deadline() {
+            return Expiry::Nothing;
+        }
+        let refusal = match self.input {
+            _ if self.write_deadline != Moment::NEVER => {
+                self.close();
+                return Expiry::Reset;
+            }
+            Input::Head { seen: 1.., .. } => Refusal::HeadTimeout,
+            Input::Sized(_) | Input::Chunked(_) if self.answer == Answer::Due => {
+                Refusal::ContentTimeout
+            }
+            _ => {
+                self.close();
+                return Expiry::Close;
+            }
+        };
+        self.refuse();
+        Expiry::Refuse(refusal)
+    }
+
+    /// The peer takes no more of the output, as of `now`.
+    pub fn write_blocked(&mut self, now: Moment) {
+        if self.write_deadline == Moment::NEVER {
+            self.write_deadline = now.after(self.limits.write_stall_time);
+        }
+    }
+
+    /// The peer took some of the output, but not all.
+    pub fn write_progress(&mut self, now: Moment) {
+        if self.write_deadline != Moment::NEVER {
+            self.write_deadline = now.after(self.limits.write_stall_time);
+        }
+    }
+
+    /// The peer has all of the output: only now it can be expected to send something.
+    pub fn write_done(&mut self, now: Moment) {
+        if self.write_deadline != Moment::NEVER {
+            self.write_deadline = Moment::NEVER;
+            if self.waiting_since != Moment::NEVER {
+                self.waiting_since = now;
+            }
+        }
+    }
+
+    /// Whether the connection is between two requests, with nothing read and nothing owed; closing
+    /// it then harms nobody.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        matches!(self.input, Input::Head { seen: 0, .. }) && self.write_deadline == Moment::NEVER
+    }
+
+    /// The next answer is to be the last, and says so.
+    pub fn close_after_answer(&mut self) {
+        self.closing = true;
+        self.lingers = true;
+    }
+
+    /// Whether the last answer has been given. When the output is written, the caller closes its
+    /// side of the connection and asks [`Connection::linger`] what to do with the other.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        matches!(self.input, Input::Deaf) && self.answer == Answer::None
+    }
+
+    /// Whether to go on reading (and throwing away) until the peer closes its side or the deadline
+    /// passes: closing at once would destroy the last answer if more bytes come.
+    pub fn linger(&mut self, now: Moment) -> bool {
+        if self.lingers {
+            self.waiting_since = now;
+        }
+        self.lingers
+    }
+
+    fn receive_head<'b>(
+        &mut self,
+        input: &'b [u8],
+        now: Moment,
+        slots: &'b mut Slots<'b>,
+    ) -> (usize, Event<'b>) {
+        let Input::Head { mut seen, again_at, mut skipped_line } = self.input else {
+            return (0, Event::Incomplete);
+        };
+        // RFC 9112 section 2.2: old clients send an empty line after the content of a POST.
+        let mut skipped = 0;
+        if !skipped_line && input.starts_with(b"\r\n") {
+            (skipped, seen, skipped_line) = (2, 0, true);
+        }
+        let input = &input[skipped..];
+        let is_begun = seen > 0;
+        let is_worth_parsing = input.len() >= again_at || head::has_end(input, seen);
+        let parsed = if input.is_empty() || (is_begun && !is_worth_parsing) {
+            Ok(Head::Incomplete { again_at })
+        } else {
+            head::parse(input, self.limits, slots)
+        };
+        match parsed {
+            Ok(Head::Complete { request, bytes, wishes }) => {
+                self.head_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+                self.begin(&request, wishes);
+                (skipped + bytes, Event::Request(request))
+            }
+            Ok(Head::Incomplete { again_at }) => {
+                let is_first = self.requests == 0;
+                if self.waiting_since == Moment::NEVER
+                    || (!is_begun && !input.is_empty() && !is_first)
+                {
+                    self.waiting_since = now;
+                }
+                self.input = Input::Head { seen: input.len(), again_at, skipped_line };
+                (skipped, Event::Incomplete)
+            }
+            Err(refusal) => {
+                self.version = Version::Http11;
+                self.is_head = input.starts_with(b"HEAD ");
+                self.refuse();
+                (skipped, Event::Refused(refusal))
+            }
+        }
+    }
+
+    fn begin(&mut self, request: &Request<'_>, wishes: head::Wishes) {
+        self.requests = self.requests.saturating_add(1);
+        self.waiting_since = Moment::NEVER;
+        self.pace = Pace::NEW;
+        self.answer = Answer::Due;
+        self.version = request.version;
+        self.is_head = matches!(request.method, Method::Head);
+        self.expects_continue = wishes.proceed;
+        self.closing |= wishes.close || (request.version == Version::Http10 && !wishes.keep_alive);
+        self.input = match request.length {
+            Length::Known(0) => Input::Ended,
+            Length::Known(length) => Input::Sized(length),
+            Length::Unknown => Input::Chunked(Chunked::default()),
+        };
+    }
+
+    fn receive_content<'b>(&mut self, input: &'b [u8], now: Moment) -> (usize, Event<'b>) {
+        let (used, chunk) = match &mut self.input {
+            Input::Sized(0) => (0, Ok(Chunk::End)),
+            Input::Sized(_) if input.is_empty() => (0, Ok(Chunk::Incomplete)),
+            Input::Sized(left) => {
+                let count = input.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                *left -= count as u64;
+                (count, Ok(Chunk::Content(&input[..count])))
+            }
+            Input::Chunked(chunked) => chunked.decode(input, self.limits),
+            _ => (0, Ok(Chunk::Incomplete)),
+        };
+        if used > 0 {
+            // Who sends content does not wait to be asked for it.
+            self.expects_continue = false;
+            self.pace.came(used, now.since(self.waiting_since));
+            self.waiting_since = Moment::NEVER;
+        }
+        let is_unread = self.answer == Answer::None;
+        match chunk {
+            _ if is_unread && self.pace.bytes > self.limits.drain_bytes_max => {
+                self.close();
+                self.lingers = true;
+                (input.len(), Event::Closed)
+            }
+            Ok(Chunk::Content(content)) => (used, Event::Content(content)),
+            Ok(Chunk::End) => {
+                self.waiting_since = Moment::NEVER;
+                self.input = if is_unread { Input::NEXT_HEAD } else { Input::Ended };
+                (used, Event::End)
+            }
+            Ok(Chunk::Incomplete) => {
+                if self.waiting_since == Moment::NEVER && !self.expects_continue {
+                    self.waiting_since = now;
+                }
+                (used, Event::Incomplete)
+            }
+            Err(refusal) if self.answer == Answer::Due => {
+                self.refuse();
+                (used, Event::Refused(refusal))
+            }
+            Err(_) => {
+                self.input = Input::Deaf;
+                self.closing = true;
+                self.lingers = true;
+                (input.len(), Event::Closed)
+            }
+        }
+    }
+
+    /// Whether what is left of the content is little enough to be read and thrown away.
+    fn can_drain(&self) -> bool {
+        match self.input {
+            Input::Head { .. } | Input::Ended => true,
+            Input::Sized(left) => left <= self.limits.drain_bytes_max && !self.expects_continue,
+            Input::Chunked(_) => !self.expects_continue,
+            Input::Deaf => false,
+        }
+    }
+
+    /// The answer is complete: on to the next request, or to the end.
+    fn answered(&mut self) {
+        self.answer = Answer::None;
+        self.waiting_since = Moment::NEVER;
+        let has_ended = matches!(self.input, Input::Ended);
+        if self.closing {
+            self.lingers |= !has_ended;
+            self.input = Input::Deaf;
+        } else if has_ended {
+            self.input = Input::NEXT_HEAD;
+        } else {
+            self.pace = Pace::NEW;
+        }
+    }
+
+    fn refuse(&mut self) {
+        self.input = Input::Deaf;
+        self.waiting_since = Moment::NEVER;
+        self.answer = Answer::Due;
+        self.closing = true;
+        self.lingers = true;
+    }
+
+    fn close(&mut self) {
+        self.input = Input::Deaf;
+        self.waiting_since = Moment::NEVER;
+        self.answer = Answer::None;
+        self.closing = true;
+    }
+}

@@ -1,0 +1,36 @@
+//! HTTP/1.1 on the server's side (RFC 9112): bytes and the time go in, events and output come out.
+//!
+//! A [`Connection`] has neither socket nor clock nor buffer. Its caller hands it every unread byte
+//! with [`Connection::receive`] and drops as many as were used up; answers go into an
+//! [`message::Output`].
+//!
+//! ```text
+//!                     ┌──────────────── answered, content ended ────────────────┐
+//!                     ▼                                                         │
+//!   accept ────────► Head ──Request──► Content ──Content…──► End ──────────► Ended
+//!                     │ │                 │ │                                   │
+//!                     │ └─Request without content───────────────────────────────┤
+//!                     │                   │ └─answered early: drained, ─► Head  │
+//!                     │ Refused           │ Refused                             │ answered with
+//!                     ▼                   ▼                                     ▼ connection: close
+//!                    Deaf ◄───────────────┴──────────────────────────────────────
+//!                     └─► once the answer is written: linger, then close
+//! ```
+//!
+//! Whatever is ambiguous is refused, and nothing that follows a refusal is ever taken for a
+//! request: `Deaf` has no way out.
+
+pub mod connection;
+
+mod chunked;
+mod head;
+mod pace;
+mod refusal;
+mod target;
+mod write;
+
+pub use chunked::{Chunk, Chunked};
+pub use connection::{Connection, Event, Expiry};
+pub use head::Slots;
+pub use refusal::Refusal;
+pub use write::Date29;

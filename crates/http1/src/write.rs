@@ -1,0 +1,96 @@
+//! The bytes of response heads and of streamed content (RFC 9112 sections 4, 6 and 7).
+
+use base::text::{push_decimal, push_hex};
+use message::{Output, Response, Status};
+
+/// A date in the form of a `date` field, such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+pub type Date29 = [u8; 29];
+
+/// How the end of an answer's content is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// There is never content with this status.
+    Bodiless,
+    /// By its length.
+    Length(u64),
+    /// By its last chunk.
+    Chunked,
+    /// By the end of the connection.
+    Close,
+}
+
+/// What an answer says of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Persistence {
+    /// Nothing: it stays, as HTTP/1.1 has it.
+    Implied,
+    /// It stays, which an HTTP/1.0 client has to be told.
+    KeepAlive,
+    /// This is the last answer.
+    Close,
+}
+
+/// Room for what is not among the prepared fields of a usual head.
+const HEAD_BYTES: usize = 192;
+
+/// Appends a response head.
+pub(crate) fn head(
+    response: &Response,
+    date: &Date29,
+    framing: Framing,
+    persistence: Persistence,
+    out: &mut Vec<u8>,
+) {
+    let prepared = response.prepared.as_deref().map_or(&b""[..], |prepared| {
+        let is_revalidated = response.status == Status::NOT_MODIFIED;
+        if is_revalidated { prepared.http1_revalidated() } else { prepared.http1() }
+    });
+    out.reserve(HEAD_BYTES + prepared.len());
+    if response.status == Status::OK {
+        out.extend_from_slice(b"HTTP/1.1 200 OK\r\nserver: gannet\r\ndate: ");
+    } else {
+        out.extend_from_slice(b"HTTP/1.1 ");
+        push_decimal(out, u64::from(response.status.0));
+        out.push(b' ');
+        out.extend_from_slice(response.status.reason().as_bytes());
+        out.extend_from_slice(b"\r\nserver: gannet\r\ndate: ");
+    }
+    out.extend_from_slice(date);
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(prepared);
+    for line in &response.lines {
+        line.write_http1(out);
+    }
+    match framing {
+        Framing::Length(length) => {
+            out.extend_from_slice(b"content-length: ");
+            push_decimal(out, length);
+            out.extend_from_slice(b"\r\n");
+        }
+        Framing::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        Framing::Bodiless | Framing::Close => {}
+    }
+    out.extend_from_slice(match persistence {
+        Persistence::Implied => b"\r\n",
+        Persistence::KeepAlive => b"connection: keep-alive\r\n\r\n",
+        Persistence::Close => b"connection: close\r\n\r\n",
+    });
+}
+
+/// Appends `piece` as a chunk. An empty one would be the last, so it is left out.
+pub(crate) fn chunk(piece: &[u8], output: &mut Output) {
+    if piece.is_empty() {
+        return;
+    }
+    let out = output.bytes();
+    push_hex(out, piece.len() as u64);
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(piece);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The last chunk, without trailer fields.
+pub(crate) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// The interim answer that asks for the content.
+pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";

@@ -1,0 +1,62 @@
+//! What time it is: the only three clocks of the server.
+
+use base::Moment;
+use rustix::time::{ClockId, clock_gettime};
+
+/// A date and time of day, counted from 1970-01-01 00:00 UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Wall {
+    /// Whole seconds since the epoch.
+    pub seconds: i64,
+    /// Nanoseconds past that second, below 1,000,000,000.
+    pub nanos: u32,
+}
+
+/// The moment of the last timer tick (at most 4 ms ago on common kernels): enough for deadlines,
+/// and a few nanoseconds to ask, as the kernel answers through the vdso without a call.
+#[must_use]
+pub fn now() -> Moment {
+    let time = clock_gettime(ClockId::MonotonicCoarse);
+    Moment(time.tv_sec.unsigned_abs() * 1_000 + time.tv_nsec.unsigned_abs() / 1_000_000)
+}
+
+/// Microseconds on the same clock without the rounding to a tick: for durations in log lines.
+#[must_use]
+pub fn precise_us() -> u64 {
+    let time = clock_gettime(ClockId::Monotonic);
+    time.tv_sec.unsigned_abs() * 1_000_000 + time.tv_nsec.unsigned_abs() / 1_000
+}
+
+/// The date and time of the last timer tick: for `Date` fields and log lines. It jumps when an
+/// operator or a time daemon sets it, so it must never be used for deadlines.
+#[must_use]
+pub fn wall() -> Wall {
+    let time = clock_gettime(ClockId::RealtimeCoarse);
+    // The kernel keeps the nanoseconds of a timespec below a milliard, which fits.
+    Wall { seconds: time.tv_sec, nanos: time.tv_nsec.unsigned_abs() as u32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{SystemTime, UNIX_EPOCH};
+
+    #[test]
+    fn the_coarse_clock_is_the_precise_one_rounded_down_to_a_tick() {
+        let tick_ms_max = 50;
+        for _ in 0..1_000 {
+            let before_ms = precise_us() / 1_000;
+            let now = now();
+            let after_ms = precise_us() / 1_000;
+            assert!(now.0 + tick_ms_max >= before_ms && now.0 <= after_ms);
+        }
+    }
+
+    #[test]
+    fn the_wall_shows_the_date_of_the_standard_library() {
+        let wall = wall();
+        let expect = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        assert!(expect.as_secs().abs_diff(wall.seconds.unsigned_abs()) <= 1);
+        assert!(wall.nanos < 1_000_000_000);
+    }
+}

@@ -1,0 +1,262 @@
+//! Reading and sending the content of open files, with and without waiting for the disk.
+
+use crate::{file_system, sys};
+use rustix::fd::BorrowedFd;
+use rustix::fs::{Advice, fadvise, sendfile};
+use rustix::io::{Errno, ReadWriteFlags, pread, preadv2, retry_on_intr};
+use rustix::param::page_size;
+use std::fmt;
+use std::io::{self, IoSliceMut};
+use std::num::NonZeroU64;
+use std::ops::Range;
+
+/// How far apart the bytes are that stand for a range where the kernel has no cachestat: the disk
+/// is read in steps of at least this many bytes, so what lies between them is seldom missing.
+const PROBE_STEP_BYTES: usize = 16 * 1024;
+
+/// How much of a file is read at a time to bring it into memory.
+const READ_AHEAD_BUFFER_BYTES: usize = 64 * 1024;
+
+/// Why bytes could not be read without waiting.
+#[derive(Debug)]
+pub enum ReadError {
+    /// They are not in memory, or their file system cannot tell: read them on the pool.
+    WouldBlock,
+    /// The disk or the file system failed.
+    Failed(io::Error),
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WouldBlock => out.write_str("not in memory"),
+            Self::Failed(error) => write!(out, "file system: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+/// Reads what is in memory of the bytes from `offset` on. Never waits for a disk.
+///
+/// A count below the length of `buffer` means that the file ends there or that the rest is not in
+/// memory; 0 means that the file ends at `offset` or before.
+///
+/// # Errors
+///
+/// See [`ReadError`].
+pub fn read_now(file: BorrowedFd<'_>, buffer: &mut [u8], offset: u64) -> Result<usize, ReadError> {
+    let mut slices = [IoSliceMut::new(buffer)];
+    match retry_on_intr(|| preadv2(file, &mut slices, offset, ReadWriteFlags::NOWAIT)) {
+        Ok(count) => Ok(count),
+        Err(Errno::OPNOTSUPP) if file_system::is_memory(file) => {
+            read(file, buffer, offset).map_err(ReadError::Failed)
+        }
+        Err(Errno::AGAIN | Errno::OPNOTSUPP) => Err(ReadError::WouldBlock),
+        Err(other) => Err(ReadError::Failed(other.into())),
+    }
+}
+
+/// Reads the bytes from `offset` on; 0 means that the file ends there. May block: for the pool.
+///
+/// # Errors
+///
+/// When the disk or the file system fails.
+pub fn read(file: BorrowedFd<'_>, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    Ok(retry_on_intr(|| pread(file, &mut *buffer, offset))?)
+}
+
+/// Whether `range`, which lies within the file, can be sent without waiting for a disk.
+///
+/// Costs two system calls: cachestat counts the pages in memory, and reading the last byte without
+/// waiting tells that they have arrived and are not merely on their way. Before Linux 6.5 every
+/// 16 KiB are probed instead, which can miss a page in between. A file system in memory always is;
+/// one that cannot tell (overlayfs) never is, so after `read_ahead` send and do not ask again.
+#[must_use]
+pub fn is_resident(file: BorrowedFd<'_>, range: Range<u64>) -> bool {
+    let Some(last) = range.end.checked_sub(1).filter(|&last| last >= range.start) else {
+        return true;
+    };
+    let page_bytes = page_size() as u64;
+    let pages = last / page_bytes - range.start / page_bytes + 1;
+    match sys::pages_cached(file, range.start, range.end - range.start) {
+        Ok(cached) if cached >= pages => probe(file, last) != Err(Errno::AGAIN),
+        Ok(_) => file_system::is_memory(file),
+        Err(_) => is_resident_by_probes(file, range.start, last),
+    }
+}
+
+/// Brings `range` into memory, where it stays until the kernel needs the room. Blocks: for the
+/// pool.
+///
+/// # Errors
+///
+/// When the disk or the file system fails; a file that ends early is no error.
+pub fn read_ahead(file: BorrowedFd<'_>, range: Range<u64>) -> io::Result<()> {
+    // One request for all of it, where the reads below would have the disk seek between them. An
+    // advice that a file system does not take costs only that.
+    let length = NonZeroU64::new(range.end.saturating_sub(range.start));
+    if length.is_some() {
+        let _ = fadvise(file, range.start, length, Advice::WillNeed);
+    }
+    let mut scratch = [0; READ_AHEAD_BUFFER_BYTES];
+    let mut offset = range.start;
+    while offset < range.end {
+        let wanted = usize::try_from(range.end - offset).unwrap_or(usize::MAX);
+        match read(file, &mut scratch[..wanted.min(READ_AHEAD_BUFFER_BYTES)], offset)? {
+            0 => break,
+            count => offset += count as u64,
+        }
+    }
+    Ok(())
+}
+
+/// Sends up to `count` bytes from `offset` on, and tells how many the socket took; 0 means that
+/// the file ends there. Waits for the disk when they are not in memory, never for the peer when
+/// the socket is nonblocking.
+///
+/// # Errors
+///
+/// `WouldBlock` when the socket is full, else what happened to the peer or to the disk.
+pub fn send_file(
+    socket: BorrowedFd<'_>,
+    file: BorrowedFd<'_>,
+    offset: u64,
+    count: usize,
+) -> io::Result<usize> {
+    Ok(retry_on_intr(|| sendfile(socket, file, Some(&mut offset.clone()), count))?)
+}
+
+fn is_resident_by_probes(file: BorrowedFd<'_>, first: u64, last: u64) -> bool {
+    let mut offsets = (first..last).step_by(PROBE_STEP_BYTES).chain([last]);
+    offsets.all(|offset| probe(file, offset) == Ok(1)) || file_system::is_memory(file)
+}
+
+fn probe(file: BorrowedFd<'_>, offset: u64) -> Result<usize, Errno> {
+    let mut byte = [0];
+    let mut slices = [IoSliceMut::new(&mut byte)];
+    retry_on_intr(|| preadv2(file, &mut slices, offset, ReadWriteFlags::NOWAIT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsFd;
+
+    const SIZE: u64 = 300_000;
+
+    /// A file whose bytes tell their offset, on the disk and perhaps in memory.
+    fn file() -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        let content: Vec<u8> = (0..SIZE).map(|offset| offset as u8).collect();
+        file.write_all(&content).unwrap();
+        file.sync_all().unwrap();
+        file
+    }
+
+    /// The same, with the kernel asked to forget its content, which memory does not do.
+    fn cold() -> File {
+        let file = file();
+        fadvise(&file, 0, None, Advice::DontNeed).unwrap();
+        file
+    }
+
+    /// Whether the file system can tell what is in memory; overlayfs cannot, and is then taken
+    /// for a disk that has read nothing.
+    fn can_tell(file: &File) -> bool {
+        file_system::is_memory(file.as_fd()) || probe(file.as_fd(), 0) != Err(Errno::OPNOTSUPP)
+    }
+
+    fn check_read_now(file: &File, offset: u64, length: usize, is_in_memory: bool) {
+        let mut buffer = vec![0; length];
+        let outcome = read_now(file.as_fd(), &mut buffer, offset);
+        if is_in_memory && can_tell(file) {
+            let expect: Vec<u8> = (offset..SIZE).take(length).map(|offset| offset as u8).collect();
+            assert_eq!(buffer[..outcome.unwrap()], expect);
+        } else {
+            assert!(matches!(outcome, Err(ReadError::WouldBlock)));
+        }
+    }
+
+    /// Both the count of the kernel and the probes of older kernels have to say so.
+    fn check_resident(file: &File, range: Range<u64>, is_in_memory: bool) {
+        let expect = is_in_memory && can_tell(file);
+        let by_probes = is_resident_by_probes(file.as_fd(), range.start, range.end - 1);
+        assert_eq!(by_probes, expect, "{range:?}");
+        assert_eq!(is_resident(file.as_fd(), range.clone()), expect, "{range:?}");
+    }
+
+    #[test]
+    fn reads_at_an_offset_and_up_to_the_end() {
+        let file = file();
+        for (offset, length) in [(0, 3), (65, 2), (SIZE - 1, 9), (SIZE, 9), (SIZE + 9, 9)] {
+            let mut buffer = vec![0; length];
+            let count = read(file.as_fd(), &mut buffer, offset).unwrap();
+            let expect: Vec<u8> = (offset..SIZE).take(length).map(|offset| offset as u8).collect();
+            assert_eq!(buffer[..count], expect);
+            check_read_now(&file, offset, length, true);
+        }
+    }
+
+    #[test]
+    fn what_is_not_in_memory_is_neither_waited_for_nor_resident_until_it_is_read_ahead() {
+        let file = cold();
+        let is_memory = file_system::is_memory(file.as_fd());
+        check_read_now(&file, 200_000, 100, is_memory);
+        check_resident(&file, 0..SIZE, is_memory);
+
+        read_ahead(file.as_fd(), 0..SIZE).unwrap();
+        check_read_now(&file, 200_000, 100, true);
+        for range in [0..SIZE, 1_000..70_000, 0..1, SIZE - 1..SIZE] {
+            check_resident(&file, range, true);
+        }
+        assert!(is_resident(file.as_fd(), 5..5));
+    }
+
+    #[test]
+    fn a_gap_in_the_middle_of_what_is_in_memory_is_noticed() {
+        let file = cold();
+        // No reading ahead, so that only what is asked for comes into memory.
+        fadvise(&file, 0, None, Advice::Random).unwrap();
+        for range in [0..100_000, 200_000..SIZE] {
+            let mut buffer = vec![0; (range.end - range.start) as usize];
+            read(file.as_fd(), &mut buffer, range.start).unwrap();
+            check_resident(&file, range, true);
+        }
+        check_resident(&file, 0..SIZE, file_system::is_memory(file.as_fd()));
+    }
+
+    #[test]
+    fn a_range_past_the_end_of_a_truncated_file_ends_early() {
+        let file = file();
+        file.set_len(10).unwrap();
+        read_ahead(file.as_fd(), 0..SIZE).unwrap();
+        check_resident(&file, 0..10, true);
+        check_resident(&file, 0..SIZE, file_system::is_memory(file.as_fd()));
+    }
+
+    #[test]
+    fn a_file_goes_out_from_its_offset_until_the_socket_is_full() {
+        let file = file();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let socket = listener.accept().unwrap().0;
+        let send = |offset, count| send_file(socket.as_fd(), file.as_fd(), offset, count);
+        assert_eq!(send(65, 3).unwrap(), 3);
+        let mut got = [0; 3];
+        peer.read_exact(&mut got).unwrap();
+        assert_eq!(got, [65, 66, 67]);
+        assert_eq!(send(SIZE - 1, 100).unwrap(), 1);
+        assert_eq!(send(SIZE, 100).unwrap(), 0);
+
+        socket.set_nonblocking(true).unwrap();
+        let full = (0..10_000).find_map(|_| send(0, SIZE as usize).err()).unwrap();
+        assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
+        drop(peer);
+        let gone = (0..10_000).find_map(|_| send(0, SIZE as usize).err()).unwrap();
+        assert!(matches!(gone.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe));
+    }
+}

@@ -1,0 +1,126 @@
+//! Who listens on an address already, so that "address in use" can name the culprit.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// A process that listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its number.
+    pub pid: u32,
+    /// The name of its program, as the kernel keeps it: at most 15 bytes.
+    pub name: String,
+}
+
+/// The process that listens on `address`, or on its port at every address. `None` when there is
+/// none, or when it belongs to somebody whose descriptors this user may not see.
+#[must_use]
+pub fn holder(address: SocketAddr) -> Option<Holder> {
+    let mut sockets = Vec::new();
+    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        let table = fs::read_to_string(table).unwrap_or_default();
+        let inodes = table.lines().filter_map(|line| listening(line, address));
+        sockets.extend(inodes.map(|inode| format!("socket:[{inode}]")));
+    }
+    if sockets.is_empty() {
+        return None;
+    }
+    fs::read_dir("/proc").ok()?.filter_map(Result::ok).find_map(|process| {
+        let pid = process.file_name().to_str()?.parse().ok()?;
+        let mut descriptors = fs::read_dir(process.path().join("fd")).ok()?.filter_map(Result::ok);
+        descriptors.find(|descriptor| {
+            fs::read_link(descriptor.path())
+                .is_ok_and(|target| sockets.iter().any(|socket| target.as_os_str() == &**socket))
+        })?;
+        let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+        Some(Holder { pid, name: name.trim_end().to_owned() })
+    })
+}
+
+/// The inode of the socket that `line` of /proc/net/tcp describes, if it listens where `address`
+/// would have to.
+fn listening(line: &str, address: SocketAddr) -> Option<&str> {
+    const LISTEN: &str = "0A";
+    let mut fields = line.split_ascii_whitespace();
+    let (ip, port) = fields.nth(1)?.split_once(':')?;
+    let state = fields.nth(1)?;
+    let inode = fields.nth(5)?;
+    let ip = parse_ip(ip)?.to_canonical();
+    let is_there = if ip.is_ipv4() == address.is_ipv4() {
+        ip == address.ip() || ip.is_unspecified() || address.ip().is_unspecified()
+    } else {
+        // A socket on every IPv6 address can hold the port of IPv4 as well.
+        ip.is_ipv6() && ip.is_unspecified()
+    };
+    let is_port = u16::from_str_radix(port, 16) == Ok(address.port());
+    (state == LISTEN && is_port && is_there).then_some(inode)
+}
+
+/// The kernel prints addresses as 32-bit numbers of the machine's own byte order.
+fn parse_ip(text: &str) -> Option<IpAddr> {
+    let word = |at: usize| {
+        let digits = text.get(at..at + 8)?;
+        u32::from_str_radix(digits, 16).ok().map(u32::to_ne_bytes)
+    };
+    match text.len() {
+        8 => Some(Ipv4Addr::from(word(0)?).into()),
+        32 => {
+            let words = [word(0)?, word(8)?, word(16)?, word(24)?];
+            let bytes: [u8; 16] = words.concat().try_into().ok()?;
+            Some(Ipv6Addr::from(bytes).into())
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn this_process_is_found_where_it_listens() {
+        let us = fs::read_to_string("/proc/self/comm").unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let check = |ip: &str, expect: Option<u32>| {
+            let holder = holder(SocketAddr::new(ip.parse().unwrap(), port));
+            assert_eq!(holder.as_ref().map(|holder| holder.pid), expect, "{ip}");
+            assert!(holder.is_none_or(|holder| holder.name == us.trim_end()));
+        };
+        let pid = std::process::id();
+        check("127.0.0.1", Some(pid));
+        check("0.0.0.0", Some(pid));
+        check("127.0.0.2", None);
+        check("::1", None);
+        check("::", None);
+        drop(listener);
+        check("127.0.0.1", None);
+    }
+
+    #[test]
+    fn lines_of_the_kernel() {
+        let line = |local: &str, state: &str| {
+            format!(
+                "  0: {local} 00000000:0000 {state} 00000000:00000000 00:00000000 00000000  0  0 4711 1 0 100 0 0 10 0"
+            )
+        };
+        let check = |line: &str, address: &str, expect: Option<&str>| {
+            assert_eq!(listening(line, address.parse().unwrap()), expect, "{line} {address}");
+        };
+        let loopback = u32::from_ne_bytes([127, 0, 0, 1]);
+        let loopback = format!("{loopback:08X}:1F90");
+        check(&line(&loopback, "0A"), "127.0.0.1:8080", Some("4711"));
+        check(&line(&loopback, "0A"), "127.0.0.1:8081", None);
+        check(&line(&loopback, "01"), "127.0.0.1:8080", None);
+        check(&line("00000000:1F90", "0A"), "127.0.0.1:8080", Some("4711"));
+        check(&line("00000000:1F90", "0A"), "[::1]:8080", None);
+        let every = "0".repeat(32) + ":1F90";
+        check(&line(&every, "0A"), "[::1]:8080", Some("4711"));
+        check(&line(&every, "0A"), "127.0.0.1:8080", Some("4711"));
+        check("  sl  local_address rem_address   st", "127.0.0.1:8080", None);
+        check("", "127.0.0.1:8080", None);
+        check(&line("0100007Fxx:1F90", "0A"), "127.0.0.1:8080", None);
+        check(&line("é00007F:1F90", "0A"), "127.0.0.1:8080", None);
+    }
+}

@@ -1,0 +1,189 @@
+//! Listening sockets: one per event loop, all on one address, and no stranger among them.
+
+use crate::sys;
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SocketFlags, SocketType, bind, listen as start, socket_with, sockopt,
+};
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+
+/// How many connections may wait to be accepted; the kernel takes no more than its own
+/// `net.core.somaxconn`, 4096 by default.
+const BACKLOG_CONNECTIONS: i32 = 4096;
+
+/// Listens on `address`, together with other sockets of this user that listen like this; port 0
+/// means any that is free. Accepted sockets send small writes at once (TCP_NODELAY).
+///
+/// # Errors
+///
+/// Mostly `AddrInUse`, `AddrNotAvailable`, or `PermissionDenied` for a port below 1024.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket(address)?;
+    sockopt::set_socket_reuseport(&socket, true)?;
+    bind(&socket, &address)?;
+    start(&socket, BACKLOG_CONNECTIONS)?;
+    Ok(socket.into())
+}
+
+/// Listens on `address`, where nobody listens yet. Others may join it later with `listen`.
+///
+/// # Errors
+///
+/// `AddrInUse` also when another process of this user listens there and would share the port;
+/// else like [`listen`].
+pub fn listen_exclusive(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket(address)?;
+    bind(&socket, &address)?;
+    // The kernel refuses this second step too if somebody else took it first; only then is the
+    // port opened to others. The kernel makes them a group when the second one comes.
+    start(&socket, BACKLOG_CONNECTIONS)?;
+    sockopt::set_socket_reuseport(&socket, true)?;
+    Ok(socket.into())
+}
+
+/// `count` sockets on one `address` (one port, when it is 0) where nobody else listens. The kernel
+/// spreads the connections among them.
+///
+/// # Errors
+///
+/// Like [`listen_exclusive`].
+pub fn listen_group(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
+    let first = listen_exclusive(address)?;
+    let address = first.local_addr()?;
+    let mut group = vec![first];
+    while group.len() < count {
+        group.push(listen(address)?);
+    }
+    Ok(group)
+}
+
+/// This machine's own addresses that others may reach it by, IPv4 first: loopback and link-local
+/// IPv6 are left out, the latter as no URL can spell its zone.
+#[must_use]
+pub fn addresses() -> Vec<IpAddr> {
+    let mut addresses = sys::interface_addresses();
+    addresses.retain(|address| match address {
+        IpAddr::V4(address) => !address.is_loopback() && !address.is_unspecified(),
+        IpAddr::V6(address) => !address.is_loopback() && !address.is_unicast_link_local(),
+    });
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses
+}
+
+fn socket(address: SocketAddr) -> Result<OwnedFd, Errno> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
+    // Connections of the server's last life, which wait out their time, must not keep the port.
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    sockopt::set_tcp_nodelay(&socket, true)?;
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, true)?;
+    }
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::TcpStream;
+    use std::sync::Barrier;
+    use std::thread;
+
+    fn any(ip: &str) -> SocketAddr {
+        SocketAddr::new(ip.parse().unwrap(), 0)
+    }
+
+    #[test]
+    fn every_member_of_a_group_gets_connections_on_one_port() {
+        let group = listen_group(any("127.0.0.1"), 4).unwrap();
+        let addresses: HashSet<_> = group.iter().map(|one| one.local_addr().unwrap()).collect();
+        assert_eq!((group.len(), addresses.len()), (4, 1));
+        let address = group[0].local_addr().unwrap();
+        let mut served = HashSet::new();
+        for _ in 0..100 {
+            let _peers: Vec<_> = (0..64).map(|_| TcpStream::connect(address).unwrap()).collect();
+            for (number, one) in group.iter().enumerate() {
+                while let Ok((socket, _)) = one.accept() {
+                    assert!(socket.nodelay().unwrap());
+                    served.insert(number);
+                }
+            }
+            if served.len() == group.len() {
+                return;
+            }
+        }
+        panic!("of 6400 connections all went to {served:?}");
+    }
+
+    #[test]
+    fn a_second_server_is_told_instead_of_sharing_the_port() {
+        let group = listen_group(any("127.0.0.1"), 2).unwrap();
+        let address = group[0].local_addr().unwrap();
+        let everywhere = SocketAddr::new("0.0.0.0".parse().unwrap(), address.port());
+        for address in [address, everywhere] {
+            let error = listen_group(address, 2).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::AddrInUse, "{address}");
+        }
+        // Our own workers still may.
+        assert_eq!(listen(address).unwrap().local_addr().unwrap(), address);
+    }
+
+    #[test]
+    fn of_two_servers_that_start_at_once_one_listens() {
+        for _ in 0..200 {
+            let address = listen(any("127.0.0.1")).unwrap().local_addr().unwrap();
+            let barrier = Barrier::new(2);
+            let start = || {
+                barrier.wait();
+                let listener = listen_exclusive(address);
+                barrier.wait();
+                listener.is_ok()
+            };
+            let listening = thread::scope(|scope| {
+                let other = scope.spawn(start);
+                u8::from(start()) + u8::from(other.join().unwrap())
+            });
+            assert!(listening <= 1, "both listen on {address}");
+        }
+    }
+
+    #[test]
+    fn a_port_is_free_again_as_soon_as_its_server_ends() {
+        let first = listen_exclusive(any("127.0.0.1")).unwrap();
+        first.set_nonblocking(false).unwrap();
+        let address = first.local_addr().unwrap();
+        let mut peer = TcpStream::connect(address).unwrap();
+        let mut accepted = first.accept().unwrap().0;
+        accepted.write_all(b"bye").unwrap();
+        // Closed by the server first: its end of the connection now waits out its time.
+        drop((accepted, first));
+        peer.read_to_end(&mut Vec::new()).unwrap();
+        drop(peer);
+        assert_eq!(listen_group(address, 2).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn one_port_serves_both_families_by_two_sockets() {
+        let four = listen_exclusive(any("0.0.0.0")).unwrap();
+        let port = four.local_addr().unwrap().port();
+        let six = listen_exclusive(SocketAddr::new("::".parse().unwrap(), port)).unwrap();
+        assert!(TcpStream::connect(("127.0.0.1", port)).is_ok());
+        let error = six.accept().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WouldBlock, "IPv4 came in by the socket of IPv6");
+    }
+
+    #[test]
+    fn no_address_of_this_machine_is_one_that_others_cannot_use() {
+        for address in addresses() {
+            assert!(!address.is_loopback() && !address.is_unspecified());
+            // An address of this machine is one that can be listened on.
+            listen(SocketAddr::new(address, 0)).unwrap();
+        }
+    }
+}

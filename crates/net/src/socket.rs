@@ -1,0 +1,72 @@
+//! What a connected socket can do beyond the standard library.
+
+use rustix::fd::BorrowedFd;
+use rustix::io::retry_on_intr;
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg, sockopt};
+use std::io::{self, IoSlice};
+use std::time::Duration;
+
+/// Sends `slices` in one call and tells how many bytes the socket took. With `more` the kernel
+/// holds back a last packet that is not full, as a file follows that will fill it.
+///
+/// # Errors
+///
+/// `WouldBlock` when the socket is full, else what happened to the peer. Never a SIGPIPE.
+pub fn send_more(socket: BorrowedFd<'_>, slices: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
+    let flags = SendFlags::NOSIGNAL | if more { SendFlags::MORE } else { SendFlags::empty() };
+    let mut ancillary = SendAncillaryBuffer::default();
+    Ok(retry_on_intr(|| sendmsg(socket, slices, &mut ancillary, flags))?)
+}
+
+/// Makes closing this socket reset the connection, so that the peer learns that what it got is
+/// not the whole, and no state stays behind.
+///
+/// # Errors
+///
+/// When it is not a socket.
+pub fn reset_on_close(socket: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(sockopt::set_socket_linger(socket, Some(Duration::ZERO))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{ErrorKind, Read};
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsFd;
+
+    fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (listener.accept().unwrap().0, peer)
+    }
+
+    #[test]
+    fn pieces_arrive_as_one() {
+        let (socket, mut peer) = pair();
+        let pieces = [IoSlice::new(b"head"), IoSlice::new(b""), IoSlice::new(b"body")];
+        assert_eq!(send_more(socket.as_fd(), &pieces, true).unwrap(), 8);
+        assert_eq!(send_more(socket.as_fd(), &[IoSlice::new(b"!")], false).unwrap(), 1);
+        let mut got = [0; 9];
+        peer.read_exact(&mut got).unwrap();
+        assert_eq!(&got, b"headbody!");
+    }
+
+    #[test]
+    fn a_peer_that_is_gone_is_an_error() {
+        let (socket, peer) = pair();
+        drop(peer);
+        let gone =
+            (0..10_000).find_map(|_| send_more(socket.as_fd(), &[IoSlice::new(b"x")], false).err());
+        assert!(matches!(gone.unwrap().kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe));
+    }
+
+    #[test]
+    fn a_close_that_resets_is_no_end_of_file() {
+        let (socket, mut peer) = pair();
+        reset_on_close(socket.as_fd()).unwrap();
+        drop(socket);
+        let error = peer.read(&mut [0; 9]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    }
+}

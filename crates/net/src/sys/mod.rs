@@ -1,0 +1,110 @@
+//! The calls that rustix does not have, each behind a safe function.
+#![allow(unsafe_code, reason = "no safe wrapper of these calls exists")]
+
+use rustix::fd::{AsRawFd, BorrowedFd};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The number of cachestat(2), Linux 6.5, on every architecture but alpha.
+const CACHESTAT: libc::c_long = 451;
+
+/// What the kernel reads: `struct cachestat_range`.
+#[repr(C)]
+struct CacheRange {
+    offset: u64,
+    length: u64,
+}
+
+/// What the kernel writes: `struct cachestat`, in pages.
+#[repr(C)]
+#[derive(Default)]
+struct CacheCount {
+    cached: u64,
+    dirty: u64,
+    writeback: u64,
+    evicted: u64,
+    recently_evicted: u64,
+}
+
+/// How many pages of the `length` bytes from `offset` on are in the page cache.
+///
+/// # Errors
+///
+/// `ENOSYS` before Linux 6.5, `EOPNOTSUPP` where the file system keeps its pages elsewhere.
+pub(crate) fn pages_cached(file: BorrowedFd<'_>, offset: u64, length: u64) -> io::Result<u64> {
+    let range = CacheRange { offset, length };
+    let mut count = CacheCount::default();
+    // SAFETY: both structs are laid out as the kernel's and live until the call returns; the
+    // descriptor is open as long as it is borrowed.
+    let result =
+        unsafe { libc::syscall(CACHESTAT, file.as_raw_fd(), &raw const range, &raw mut count, 0) };
+    if result == 0 { Ok(count.cached) } else { Err(io::Error::last_os_error()) }
+}
+
+/// The addresses of all network interfaces that are up, in the order of the kernel.
+pub(crate) fn interface_addresses() -> Vec<IpAddr> {
+    let mut list = std::ptr::null_mut();
+    // SAFETY: getifaddrs writes one pointer, to a list that it owns until freeifaddrs.
+    if unsafe { libc::getifaddrs(&raw mut list) } != 0 {
+        return Vec::new();
+    }
+    let mut addresses = Vec::new();
+    let mut next = list;
+    // SAFETY: `next` is null or an entry of the list, which is freed only below.
+    while let Some(entry) = unsafe { next.as_ref() } {
+        if entry.ifa_flags & libc::IFF_UP.unsigned_abs() != 0 {
+            // SAFETY: the address of an entry is null or a whole socket address.
+            addresses.extend(unsafe { ip(entry.ifa_addr) });
+        }
+        next = entry.ifa_next;
+    }
+    // SAFETY: the list came from getifaddrs and nothing borrows from it any more.
+    unsafe { libc::freeifaddrs(list) };
+    addresses
+}
+
+/// # Safety
+///
+/// `address` is null or points to a whole socket address of the family it names.
+unsafe fn ip(address: *const libc::sockaddr) -> Option<IpAddr> {
+    // SAFETY: promised by the caller; the casts follow the family, and are read unaligned as a
+    // `sockaddr` promises less alignment than what it stands for.
+    unsafe {
+        match i32::from(address.as_ref()?.sa_family) {
+            libc::AF_INET => {
+                let address = address.cast::<libc::sockaddr_in>().read_unaligned();
+                Some(Ipv4Addr::from(address.sin_addr.s_addr.to_ne_bytes()).into())
+            }
+            libc::AF_INET6 => {
+                let address = address.cast::<libc::sockaddr_in6>().read_unaligned();
+                Some(Ipv6Addr::from(address.sin6_addr.s6_addr).into())
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn pages_just_written_are_cached() {
+        // In memory, as not every file system that a test may run on keeps its own pages.
+        let memory = rustix::fs::memfd_create(c"pages", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        let mut file = std::fs::File::from(memory);
+        file.write_all(&[7; 100_000]).unwrap();
+        match pages_cached(file.as_fd(), 0, 100_000) {
+            Ok(pages) => assert!(pages >= 100_000 / rustix::param::page_size() as u64),
+            // Older kernels say so, and `file::is_resident` then probes.
+            Err(error) => assert_eq!(error.raw_os_error(), Some(libc::ENOSYS)),
+        }
+    }
+
+    #[test]
+    fn loopback_is_among_the_interfaces() {
+        assert!(interface_addresses().contains(&Ipv4Addr::LOCALHOST.into()));
+    }
+}

@@ -1,0 +1,463 @@
+//! One connection: moves bytes between its socket and the protocol room, and waits for either.
+//!
+//! ```text
+//!            ┌────────── write what is left ◄─────────────┐
+//!            ▼                                            │
+//!   read ─► receive ─► Request ─► flow::answer ─► respond ┤
+//!    ▲       │ Incomplete              └ job ─► pool ─────┘
+//!    └───────┘
+//! ```
+//!
+//! A turn works in room that the loop lends it. Only what a turn leaves undone is kept, in `Held`;
+//! an idle connection keeps nothing.
+
+use crate::{
+    clients::Seat,
+    core::{Core, Scratch},
+    flow::{self, Outcome},
+    record::End,
+    sending::{self, Fetch, Written},
+    watch::Place,
+};
+use base::Moment;
+use control::Counter;
+use handle::{Done, Job};
+use http1::{Event, Expiry, Refusal, Slots};
+use message::{Body, Method, Request, Response, Source, Status};
+use std::{
+    future::Future,
+    net::IpAddr,
+    ops::Range,
+    os::fd::AsFd,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    sync::oneshot,
+};
+
+/// A connection and everything it needs; a future that ends with it.
+pub(crate) struct Connection {
+    socket: TcpStream,
+    http: http1::Connection,
+    core: Rc<Core>,
+    client: IpAddr,
+    place: Option<Place>,
+    has_shut: bool,
+    held: Option<Box<Held>>,
+    _seat: Seat,
+}
+
+/// What a turn left undone.
+struct Held {
+    input: Vec<u8>,
+    output: message::Output,
+    pending: Pending,
+}
+
+/// What an exchange under way waits for.
+#[derive(Default)]
+struct Pending {
+    work: Work,
+    fetch: Fetch,
+    record: Option<Record>,
+}
+
+#[derive(Default)]
+enum Work {
+    #[default]
+    Nothing,
+    /// A job on the pool; with it the head, to go on with the request, and when that began.
+    Job { done: oneshot::Receiver<Done>, head: Vec<u8>, began_us: u64 },
+    /// Content that comes into being while it is sent.
+    Source(Box<dyn Source>),
+}
+
+/// The log line of an answer that is not sent yet.
+struct Record {
+    line: Vec<u8>,
+    status: Status,
+    bytes: u64,
+    began_us: u64,
+}
+
+/// One turn: the room lent for it, and what it works on.
+struct Turn<'t> {
+    core: &'t Core,
+    scratch: &'t mut Scratch,
+    /// Which bytes of the input are unread.
+    unread: Range<usize>,
+    pending: Pending,
+    now: Moment,
+    /// When the bytes came that this turn is about; zero where nobody will ask.
+    began_us: u64,
+}
+
+impl Future for Connection {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let core = Rc::clone(&this.core);
+        let place = *this.place.get_or_insert_with(|| core.watch.enter(context.waker().clone()));
+        let now = core.now();
+        if core.is_stopping.get() {
+            this.http.close_after_answer();
+        }
+        if this.is_idle() && (core.is_stopping.get() || core.watch.is_evicted(place)) {
+            return Poll::Ready(());
+        }
+        let mut scratch = core.scratch();
+        let mut turn = Turn::begin(&core, &mut scratch, this.held.take(), now);
+        let polled = match this.expire(&mut turn) {
+            true => this.run(&mut turn, context),
+            false => Poll::Ready(()),
+        };
+        if polled.is_pending() {
+            this.held = turn.keep();
+            let idle_since = if this.is_idle() { now } else { Moment::NEVER };
+            core.watch.set(place, this.http.deadline(), idle_since);
+        } else {
+            turn.abandon();
+        }
+        core.give_back(scratch);
+        polled
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            self.core.watch.leave(place);
+            if self.core.is_stopping.get() {
+                self.core.emptied.notify_one();
+            }
+        }
+        if std::thread::panicking() {
+            self.core.count(Counter::Panics);
+        }
+    }
+}
+
+impl Connection {
+    pub(crate) fn new(socket: TcpStream, client: IpAddr, seat: Seat, core: Rc<Core>) -> Self {
+        let http = http1::Connection::new(&core.plan.limits, core.now());
+        Self { socket, http, core, client, place: None, has_shut: false, held: None, _seat: seat }
+    }
+
+    /// Whether nothing is under way that closing would spoil.
+    fn is_idle(&self) -> bool {
+        self.held.is_none() && self.http.is_idle()
+    }
+
+    /// Acts on a deadline that has passed; false if the connection is over.
+    fn expire(&mut self, turn: &mut Turn<'_>) -> bool {
+        match self.http.expire(turn.now) {
+            Expiry::Nothing => true,
+            Expiry::Refuse(refusal) => {
+                self.refuse(refusal, turn);
+                true
+            }
+            Expiry::Close => false,
+            Expiry::Reset => {
+                // Where even this fails, closing does what is left to do.
+                let _ = net::socket::reset_on_close(self.socket.as_fd());
+                false
+            }
+        }
+    }
+
+    /// Works until nothing is left but to wait for the peer or the pool; ready when it is over.
+    fn run(&mut self, turn: &mut Turn<'_>, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if !ready!(self.write(turn, context)) {
+                return Poll::Ready(());
+            }
+            if turn.is_working() {
+                ready!(self.work(turn, context));
+                continue;
+            }
+            turn.complete_record();
+            self.receive(turn);
+            if !turn.scratch.output.is_empty() || turn.is_working() {
+                continue;
+            }
+            if self.http.is_closing() && !self.lingers(turn, context) {
+                return Poll::Ready(());
+            }
+            if ready!(self.read(turn, context)) == 0 {
+                return Poll::Ready(());
+            }
+        }
+    }
+
+    /// Writes what is waiting; false when the connection is broken.
+    fn write(&mut self, turn: &mut Turn<'_>, context: &mut Context<'_>) -> Poll<bool> {
+        if turn.scratch.output.is_empty() {
+            return Poll::Ready(true);
+        }
+        let Turn { core, scratch, pending, now, .. } = turn;
+        match sending::write(&self.socket, &mut scratch.output, &mut pending.fetch, core, context) {
+            Written::All => {
+                self.http.write_done(*now);
+                Poll::Ready(true)
+            }
+            Written::Blocked { by_peer, progress } => {
+                if progress || !by_peer {
+                    self.http.write_progress(*now);
+                }
+                if by_peer {
+                    self.http.write_blocked(*now);
+                }
+                Poll::Pending
+            }
+            Written::Failed => {
+                // What was promised cannot be sent; an end in good order would pass for all of it.
+                let _ = net::socket::reset_on_close(self.socket.as_fd());
+                Poll::Ready(false)
+            }
+        }
+    }
+
+    /// Goes on with the exchange under way.
+    fn work(&mut self, turn: &mut Turn<'_>, context: &mut Context<'_>) -> Poll<()> {
+        match &mut turn.pending.work {
+            Work::Nothing => {}
+            Work::Source(source) => {
+                let output = &mut turn.scratch.output;
+                match ready!(source.poll_next(context)) {
+                    Some(Ok(piece)) => {
+                        turn.pending.count_content(piece.len() as u64);
+                        self.http.stream(&piece, output);
+                        return Poll::Ready(());
+                    }
+                    Some(Err(_)) => self.http.abort_stream(),
+                    None => self.http.finish_stream(output),
+                }
+                turn.pending.work = Work::Nothing;
+            }
+            Work::Job { done, .. } => {
+                let done = ready!(Pin::new(done).poll(context)).ok();
+                let Work::Job { head, began_us, .. } = std::mem::take(&mut turn.pending.work)
+                else {
+                    return Poll::Ready(());
+                };
+                let mut slots = Slots::new();
+                match (self.http.reread(&head, &mut slots), done) {
+                    (Some(request), Some(done)) => {
+                        self.answer(&request, Some(done), &head, began_us, turn);
+                    }
+                    // The pool lost the job: ours, and not the client's, to mend.
+                    _ => self.send_error(Status::INTERNAL_SERVER_ERROR, turn),
+                }
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Lets the protocol room read what has come, and answers each request in it, until an answer
+    /// has to wait or enough is written.
+    fn receive(&mut self, turn: &mut Turn<'_>) {
+        let input = std::mem::take(&mut turn.scratch.input);
+        let output_bytes_max = turn.core.plan.limits.output_bytes_max;
+        while turn.scratch.output.memory_bytes() <= output_bytes_max {
+            let mut slots = Slots::new();
+            let unread = &input[turn.unread.clone()];
+            let (used, event) = self.http.receive(unread, turn.now, &mut slots);
+            turn.unread.start += used;
+            match event {
+                Event::Incomplete | Event::Closed => break,
+                Event::Content(_) | Event::End => {}
+                Event::Refused(refusal) => self.refuse(refusal, turn),
+                Event::Request(request) => {
+                    let head = &unread[used - self.http.head_bytes()..used];
+                    self.answer(&request, None, head, turn.began_us, turn);
+                    if turn.is_working() || turn.pending.record.is_some() {
+                        break;
+                    }
+                }
+            }
+        }
+        turn.scratch.input = input;
+    }
+
+    /// Answers a request, or has the pool do what its answer waits for.
+    fn answer(
+        &mut self,
+        request: &Request<'_>,
+        done: Option<Done>,
+        head: &[u8],
+        began_us: u64,
+        turn: &mut Turn<'_>,
+    ) {
+        match flow::answer(turn.core, request, done) {
+            Outcome::Waiting(job) => match submit(turn.core, job) {
+                Some(done) => {
+                    turn.pending.work = Work::Job { done, head: head.to_vec(), began_us };
+                }
+                None => self.send_error(Status::SERVICE_UNAVAILABLE, turn),
+            },
+            Outcome::Answered(response) => {
+                let status = response.status;
+                let (bytes, is_sent_at_once) = match &response.body {
+                    _ if request.method == Method::Head => (0, true),
+                    Body::Empty => (0, true),
+                    Body::Bytes(bytes) => (bytes.as_slice().len() as u64, true),
+                    Body::File(_) | Body::Parts(_) | Body::Stream(_) => {
+                        (response.body.len().unwrap_or(0), false)
+                    }
+                };
+                let output = &mut turn.scratch.output;
+                if let Some(source) = self.http.respond(response, &turn.core.date(), output) {
+                    turn.pending.work = Work::Source(source);
+                }
+                if is_sent_at_once {
+                    let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: None };
+                    flow::record(turn.core, self.client, Some(request), &end);
+                } else {
+                    let line = turn.core.log.borrow_mut().begin(self.client, request);
+                    turn.pending.record = Some(Record { line, status, bytes, began_us });
+                }
+            }
+        }
+    }
+
+    fn refuse(&mut self, refusal: Refusal, turn: &mut Turn<'_>) {
+        let response = flow::refuse(turn.core, refusal);
+        let end = End {
+            status: response.status,
+            bytes: response.body.len().unwrap_or(0),
+            us: 0,
+            reason: Some(refusal.reason()),
+        };
+        self.http.respond(response, &turn.core.date(), &mut turn.scratch.output);
+        flow::record(turn.core, self.client, None, &end);
+    }
+
+    fn send_error(&mut self, status: Status, turn: &mut Turn<'_>) {
+        let response = filter::error_page::apply(Response::empty(status));
+        let bytes = response.body.len().unwrap_or(0);
+        self.http.respond(response, &turn.core.date(), &mut turn.scratch.output);
+        flow::record(turn.core, self.client, None, &End { status, bytes, us: 0, reason: None });
+    }
+
+    /// Says with a FIN that nothing more will come, and whether to go on reading, lest what the
+    /// peer still sends destroys the last answer on its way.
+    fn lingers(&mut self, turn: &Turn<'_>, context: &mut Context<'_>) -> bool {
+        if !self.http.linger(turn.now) {
+            return false;
+        }
+        if !self.has_shut {
+            self.has_shut = true;
+            // On a socket this never waits; where it fails, reading finds the end.
+            let _ = Pin::new(&mut self.socket).poll_shutdown(context);
+        }
+        true
+    }
+
+    /// Reads what the peer has sent behind what is unread; zero at the end, or where it is broken.
+    fn read(&mut self, turn: &mut Turn<'_>, context: &mut Context<'_>) -> Poll<usize> {
+        let unread = turn.unread.clone();
+        turn.scratch.input.copy_within(unread.clone(), 0);
+        turn.unread = 0..unread.len();
+        let mut room = ReadBuf::new(&mut turn.scratch.input[unread.len()..]);
+        let read = ready!(Pin::new(&mut self.socket).poll_read(context, &mut room));
+        let count = read.map_or(0, |()| room.filled().len());
+        turn.unread.end += count;
+        turn.began_us = turn.core.clock_us();
+        Poll::Ready(count)
+    }
+}
+
+impl<'t> Turn<'t> {
+    /// Lays out what the last turn left undone.
+    fn begin(
+        core: &'t Core,
+        scratch: &'t mut Scratch,
+        held: Option<Box<Held>>,
+        now: Moment,
+    ) -> Self {
+        let mut turn = Self {
+            core,
+            scratch,
+            unread: 0..0,
+            pending: Pending::default(),
+            now,
+            began_us: core.clock_us(),
+        };
+        if let Some(held) = held {
+            let Held { input, output, pending } = *held;
+            turn.scratch.input[..input.len()].copy_from_slice(&input);
+            turn.unread = 0..input.len();
+            turn.scratch.output = output;
+            turn.pending = pending;
+        }
+        turn
+    }
+
+    /// Keeps what is left undone, if anything is.
+    fn keep(self) -> Option<Box<Held>> {
+        let Self { scratch, unread, pending, .. } = self;
+        if unread.is_empty() && scratch.output.is_empty() && pending.is_nothing() {
+            return None;
+        }
+        let input = scratch.input[unread].to_vec();
+        Some(Box::new(Held { input, output: std::mem::take(&mut scratch.output), pending }))
+    }
+
+    /// Whether the exchange under way has more to come.
+    fn is_working(&self) -> bool {
+        !matches!(self.pending.work, Work::Nothing)
+    }
+
+    /// Puts down the answer that has now been written.
+    fn complete_record(&mut self) {
+        if let Some(record) = self.pending.record.take() {
+            self.put_down(&record, record.bytes, None);
+        }
+    }
+
+    /// Puts down an answer that will never be written whole.
+    fn abandon(&mut self) {
+        if let Some(record) = self.pending.record.take() {
+            let sent = record.bytes.saturating_sub(self.scratch.output.len());
+            self.put_down(&record, sent, Some("cut off"));
+        }
+    }
+
+    fn put_down(&self, record: &Record, bytes: u64, reason: Option<&'static str>) {
+        let us = self.elapsed_us(record.began_us);
+        let end = End { status: record.status, bytes, us, reason };
+        flow::record_begun(self.core, &record.line, &end);
+    }
+
+    fn elapsed_us(&self, began_us: u64) -> u64 {
+        self.core.clock_us().saturating_sub(began_us)
+    }
+}
+
+impl Pending {
+    fn is_nothing(&self) -> bool {
+        matches!(self.work, Work::Nothing) && !self.fetch.is_under_way() && self.record.is_none()
+    }
+
+    fn count_content(&mut self, bytes: u64) {
+        if let Some(record) = &mut self.record {
+            record.bytes += bytes;
+        }
+    }
+}
+
+/// Gives the job to the pool; `None` if the pool has too much to do.
+fn submit(core: &Core, job: Job) -> Option<oneshot::Receiver<Done>> {
+    let (sender, done) = oneshot::channel();
+    let folder = job.folder_id();
+    let work = move || {
+        // A connection that is gone needs no answer.
+        let _ = sender.send(job.run());
+    };
+    core.pool.submit(folder, Box::new(work)).then_some(done)
+}

@@ -1,0 +1,132 @@
+//! What one loop owns and lends to its connections.
+
+use crate::{clients::Clients, log::Log, pool::Pool, watch::Watch};
+use base::Moment;
+use config::plan::Plan;
+use control::{Counter, Row};
+use handle::{
+    Tools,
+    files::{Cache, Folder},
+};
+use http1::Date29;
+use message::Output;
+use std::{
+    cell::{Cell, RefCell},
+    sync::Arc,
+};
+use tokio::sync::Notify;
+
+/// Bytes that one read takes from a socket at most.
+const READ_BYTES: usize = 64 * 1024;
+
+/// Bytes of an output buffer that are kept for the next connection.
+const OUTPUT_BYTES_KEPT: usize = 512 * 1024;
+
+/// One loop's belongings. Nothing in it is shared with another loop but what is behind an `Arc`,
+/// and none of that is touched for a request.
+pub(crate) struct Core {
+    pub(crate) plan: &'static Plan,
+    folders: &'static [Folder],
+    cache: RefCell<Cache>,
+    pub(crate) watch: Watch,
+    pub(crate) log: RefCell<Log>,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) clients: Arc<Clients>,
+    counters: Arc<Row>,
+    scratch: RefCell<Option<Box<Scratch>>>,
+    date: RefCell<(i64, Date29)>,
+    /// Wakes the sweep when there is something to watch over again.
+    pub(crate) sweeper: Notify,
+    /// Told when a connection has gone.
+    pub(crate) emptied: Notify,
+    /// Set once: idle connections close, busy ones close after their answer.
+    pub(crate) is_stopping: Cell<bool>,
+}
+
+/// Room for one turn of one connection. An idle connection holds none of it.
+pub(crate) struct Scratch {
+    pub(crate) input: Vec<u8>,
+    pub(crate) output: Output,
+}
+
+impl Core {
+    pub(crate) fn new(
+        plan: &'static Plan,
+        folders: &'static [Folder],
+        cache_bytes_max: usize,
+        log: Log,
+        shared: (Arc<Pool>, Arc<Clients>, Arc<Row>),
+    ) -> Self {
+        let (pool, clients, counters) = shared;
+        Self {
+            plan,
+            folders,
+            cache: RefCell::new(Cache::new(folders.len(), cache_bytes_max)),
+            watch: Watch::default(),
+            log: RefCell::new(log),
+            pool,
+            clients,
+            counters,
+            scratch: RefCell::default(),
+            date: RefCell::new((i64::MIN, *b"Thu, 01 Jan 1970 00:00:00 GMT")),
+            sweeper: Notify::new(),
+            emptied: Notify::new(),
+            is_stopping: Cell::new(false),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        net::clock::now()
+    }
+
+    pub(crate) fn count(&self, counter: Counter) {
+        self.counters.add(counter, 1);
+    }
+
+    pub(crate) fn count_many(&self, counter: Counter, amount: u64) {
+        self.counters.add(counter, amount);
+    }
+
+    /// Lends `work` what handlers may use.
+    pub(crate) fn with_tools<T>(&self, work: impl FnOnce(&mut Tools<'_>) -> T) -> T {
+        let mut cache = self.cache.borrow_mut();
+        work(&mut Tools {
+            folders: self.folders,
+            cache: &mut cache,
+            now: self.now(),
+            wall_seconds: net::clock::wall().seconds,
+        })
+    }
+
+    /// Microseconds, for the durations in the log; zero while nobody reads them.
+    pub(crate) fn clock_us(&self) -> u64 {
+        if self.log.borrow().is_off() { 0 } else { net::clock::precise_us() }
+    }
+
+    /// The value of `Date`, worked out once a second.
+    pub(crate) fn date(&self) -> Date29 {
+        let seconds = net::clock::wall().seconds;
+        let mut date = self.date.borrow_mut();
+        if date.0 != seconds {
+            date.0 = seconds;
+            date.1.copy_from_slice(message::date::format(seconds).as_bytes());
+        }
+        date.1
+    }
+
+    /// Room for a turn; [`Core::give_back`] takes it back.
+    pub(crate) fn scratch(&self) -> Box<Scratch> {
+        self.scratch.borrow_mut().take().unwrap_or_else(|| {
+            Box::new(Scratch { input: vec![0; READ_BYTES], output: Output::default() })
+        })
+    }
+
+    /// Takes the room back for the next turn; what a burst made it grow to is let go.
+    pub(crate) fn give_back(&self, mut scratch: Box<Scratch>) {
+        scratch.output.clear();
+        if scratch.output.bytes().capacity() > OUTPUT_BYTES_KEPT {
+            scratch.output = Output::default();
+        }
+        *self.scratch.borrow_mut() = Some(scratch);
+    }
+}

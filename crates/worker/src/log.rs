@@ -1,0 +1,203 @@
+//! The access log: lines gathered by each loop, written by one thread, never waited for.
+
+use crate::record;
+use base::Moment;
+use config::plan::{Log as Settings, LogFormat};
+use message::Request;
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    net::IpAddr,
+    os::unix::fs::OpenOptionsExt,
+    sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    thread,
+    time::Duration,
+};
+
+/// Batches that may wait for the writer; while they do, further lines are dropped and counted.
+const BATCHES_MAX: usize = 64;
+
+/// How long lines for a person or a pipe are gathered.
+const PROMPT_TIME: Duration = Duration::from_millis(100);
+
+/// How long a stopping server waits for the writer to take the last lines.
+const LAST_LINES_TIME: Duration = Duration::from_secs(1);
+
+/// One loop's end of the log.
+pub(crate) struct Log {
+    format: LogFormat,
+    lines: Vec<u8>,
+    count: u64,
+    /// When the oldest line in `lines` was added.
+    since: Moment,
+    bytes_max: usize,
+    time_max: Duration,
+    writer: Option<Handle>,
+    clock: record::Clock,
+}
+
+/// A loop's way to the writer.
+pub(crate) type Handle = SyncSender<Vec<u8>>;
+
+/// The thread that writes; dropping all loops' ends ends it.
+pub(crate) struct Writer {
+    sender: Handle,
+    done: Receiver<()>,
+    is_stdout: bool,
+}
+
+impl Writer {
+    /// Opens the log and starts its thread; nothing for a log that is off.
+    ///
+    /// # Errors
+    /// The log file cannot be opened or the thread not be started.
+    pub(crate) fn start(settings: &Settings) -> io::Result<Option<Self>> {
+        if settings.format == LogFormat::Off {
+            return Ok(None);
+        }
+        let mut target: Box<dyn Write + Send> = match &settings.file {
+            Some(path) => {
+                let options = &mut OpenOptions::new();
+                let options = options.create(true).append(true).mode(0o640);
+                Box::new(options.open(path)?) as Box<dyn Write + Send>
+            }
+            None => Box::new(standard_output()?),
+        };
+        let (sender, batches) = sync_channel::<Vec<u8>>(BATCHES_MAX);
+        let (ended, done) = sync_channel(1);
+        thread::Builder::new().name("gannet-log".to_owned()).spawn(move || {
+            for batch in batches {
+                // A log that cannot be written (disk full, pipe closed) must not end serving.
+                let _ = target.write_all(&batch);
+            }
+            let _ = ended.send(());
+        })?;
+        Ok(Some(Self { sender, done, is_stdout: settings.file.is_none() }))
+    }
+
+    /// Says something of the program's own on standard output: in its place among the log lines
+    /// where those go there too.
+    pub(crate) fn note(&self, line: &[u8]) {
+        if self.is_stdout {
+            let _ = self.sender.try_send(line.to_vec());
+        } else {
+            say(line);
+        }
+    }
+
+    /// A way to the writer, for a loop.
+    pub(crate) fn handle(&self) -> Handle {
+        self.sender.clone()
+    }
+
+    /// Says the last line and waits for the log to take all, for a second at most.
+    pub(crate) fn finish(self, last_line: &[u8]) {
+        self.note(last_line);
+        let Self { sender, done, .. } = self;
+        drop(sender);
+        let _ = done.recv_timeout(LAST_LINES_TIME);
+    }
+}
+
+/// Says something on standard output. Nobody listening is no reason to fail.
+pub(crate) fn say(line: &[u8]) {
+    let mut out = io::stdout();
+    let _ = out.write_all(line).and_then(|()| out.flush());
+}
+
+/// Standard output without the lock and the line buffer that `std::io::stdout` puts before it.
+fn standard_output() -> io::Result<File> {
+    use std::os::fd::AsFd;
+    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
+}
+
+impl Log {
+    pub(crate) fn new(settings: &Settings, writer: Option<Handle>) -> Self {
+        let is_file = settings.file.is_some();
+        Self {
+            format: settings.format,
+            lines: Vec::new(),
+            count: 0,
+            since: Moment::NEVER,
+            bytes_max: settings.buffer_bytes,
+            time_max: if is_file { settings.flush_time } else { PROMPT_TIME },
+            writer,
+            clock: record::Clock::default(),
+        }
+    }
+
+    pub(crate) fn is_off(&self) -> bool {
+        self.writer.is_none()
+    }
+
+    /// Adds the line of an exchange; returns how many lines had to be dropped.
+    pub(crate) fn record(
+        &mut self,
+        client: IpAddr,
+        request: Option<&Request<'_>>,
+        end: &record::End,
+        now: Moment,
+    ) -> u64 {
+        if self.is_off() {
+            return 0;
+        }
+        let wall = net::clock::wall();
+        record::begin(&mut self.lines, self.format, &mut self.clock, wall, client, request);
+        record::end(&mut self.lines, self.format, end);
+        self.added(now)
+    }
+
+    /// The first part of a line whose end is not known yet.
+    pub(crate) fn begin(&mut self, client: IpAddr, request: &Request<'_>) -> Vec<u8> {
+        let mut line = Vec::new();
+        if !self.is_off() {
+            let wall = net::clock::wall();
+            record::begin(&mut line, self.format, &mut self.clock, wall, client, Some(request));
+        }
+        line
+    }
+
+    /// Adds a line that was begun before; returns how many lines had to be dropped.
+    pub(crate) fn complete(&mut self, line: &[u8], end: &record::End, now: Moment) -> u64 {
+        if self.is_off() {
+            return 0;
+        }
+        self.lines.extend_from_slice(line);
+        record::end(&mut self.lines, self.format, end);
+        self.added(now)
+    }
+
+    fn added(&mut self, now: Moment) -> u64 {
+        if self.count == 0 {
+            self.since = now;
+        }
+        self.count += 1;
+        if self.lines.len() >= self.bytes_max { self.hand_over() } else { 0 }
+    }
+
+    /// Whether lines are waiting.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.count > 0
+    }
+
+    /// Hands the lines over if they have waited long enough; returns how many had to be dropped.
+    pub(crate) fn sweep(&mut self, now: Moment) -> u64 {
+        if self.count > 0 && now.since(self.since) >= self.time_max { self.hand_over() } else { 0 }
+    }
+
+    /// Hands all lines over to the writer; returns how many it could not take.
+    pub(crate) fn hand_over(&mut self) -> u64 {
+        let Some(writer) = &self.writer else { return 0 };
+        let room = self.lines.len();
+        let batch = std::mem::replace(&mut self.lines, Vec::with_capacity(room));
+        let count = std::mem::take(&mut self.count);
+        match writer.try_send(batch) {
+            Ok(()) => 0,
+            Err(TrySendError::Full(mut batch) | TrySendError::Disconnected(mut batch)) => {
+                batch.clear();
+                self.lines = batch;
+                count
+            }
+        }
+    }
+}

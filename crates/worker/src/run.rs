@@ -1,0 +1,245 @@
+//! Starting the loops of a process, and stopping them.
+
+use crate::{
+    accept::accept,
+    clients::Clients,
+    core::Core,
+    log::{self, Log, Writer},
+    pool::Pool,
+};
+use config::plan::{Action, Plan};
+use control::{Counter, Row};
+use handle::files::Folder;
+use net::RootError;
+use std::{
+    fmt, io,
+    net::TcpListener,
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+use tokio::{
+    runtime::{Builder, LocalOptions},
+    sync::watch,
+    task::spawn_local,
+    time::{sleep, timeout},
+};
+
+/// How often the loops look for connections that are due, at most and at least. Between those, a
+/// quarter of the shortest time that is configured.
+const SWEEP_MIN: Duration = Duration::from_millis(10);
+const SWEEP_MAX: Duration = Duration::from_millis(100);
+
+/// The loops of this process.
+pub struct Worker {
+    stop: watch::Sender<bool>,
+    loops: Vec<JoinHandle<()>>,
+    rows: Vec<Arc<Row>>,
+    writer: Option<Writer>,
+}
+
+/// Why the loops cannot start; the operator's to mend.
+#[derive(Debug)]
+pub enum StartError {
+    /// A site's folder, or one that its links may enter, cannot be opened.
+    Root(RootError),
+    /// The access log cannot be opened.
+    Log(io::Error),
+    /// A thread cannot be started.
+    Thread(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root(error) => error.fmt(f),
+            Self::Log(error) => write!(f, "the access log cannot be opened: {error}"),
+            Self::Thread(error) => write!(f, "a thread cannot be started: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// Everything that all loops share.
+#[derive(Clone)]
+struct Shared {
+    plan: &'static Plan,
+    folders: &'static [Folder],
+    pool: Arc<Pool>,
+    clients: Arc<Clients>,
+    cache_bytes_max: usize,
+}
+
+/// Starts one loop for each list of listeners. The plan lives as long as the process does, since a
+/// worker never changes its config. `start_line` is what the program says first.
+///
+/// # Errors
+/// A folder, the log or a thread cannot be had; nothing is served then.
+pub fn start(
+    plan: &'static Plan,
+    listeners: Vec<Vec<TcpListener>>,
+    start_line: &[u8],
+) -> Result<Worker, StartError> {
+    let folders = open_folders(plan).map_err(StartError::Root)?;
+    let writer = Writer::start(&plan.log).map_err(StartError::Log)?;
+    match &writer {
+        Some(writer) => writer.note(start_line),
+        None => log::say(start_line),
+    }
+    let shared = Shared {
+        plan,
+        folders,
+        pool: Pool::new(plan.capacity.pool_threads_max),
+        clients: Arc::default(),
+        cache_bytes_max: plan.file_cache_bytes_max / listeners.len().max(1),
+    };
+    let (stop, stopped) = watch::channel(false);
+    let mut worker = Worker { stop, loops: Vec::new(), rows: Vec::new(), writer };
+    for listeners in listeners {
+        let row = Arc::new(Row::default());
+        worker.rows.push(Arc::clone(&row));
+        let (shared, stopped) = (shared.clone(), stopped.clone());
+        let writer = worker.writer.as_ref().map(Writer::handle);
+        let life = move || live(&shared, &listeners, writer.as_ref(), &row, &stopped);
+        let thread = thread::Builder::new().name("gannet-loop".to_owned()).spawn(life);
+        worker.loops.push(thread.map_err(StartError::Thread)?);
+    }
+    Ok(worker)
+}
+
+impl Worker {
+    /// Lets what is under way finish, for the plan's stop time at most, and ends.
+    pub fn stop(&self) {
+        let _ = self.stop.send(true);
+    }
+
+    /// Waits for the loops to end, then for the last log lines. `farewell` makes the program's own
+    /// last line of the counts of all loops; it goes where the first one went.
+    pub fn wait(self, farewell: impl FnOnce(&[(Counter, u64)]) -> Vec<u8>) {
+        for thread in self.loops {
+            // A loop that could not be kept alive has counted its panics.
+            let _ = thread.join();
+        }
+        let total = |counter| self.rows.iter().map(|row| row.get(counter)).sum();
+        let totals: Vec<_> =
+            Counter::ALL.iter().map(|&counter| (counter, total(counter))).collect();
+        let line = farewell(&totals);
+        match self.writer {
+            Some(writer) => writer.finish(&line),
+            None => log::say(&line),
+        }
+    }
+}
+
+/// Opens the folder of every site that serves files, in the order of their numbers.
+fn open_folders(plan: &Plan) -> Result<&'static [Folder], RootError> {
+    let mut folders = Vec::new();
+    for site in &plan.sites {
+        if let Action::Files(files) = &site.action {
+            folders.push(Folder::open(files)?);
+        }
+    }
+    Ok(folders.leak())
+}
+
+/// A loop's life. A panic that got out of a connection's task ends the loop but not the service: it
+/// starts anew on the same listeners.
+fn live(
+    shared: &Shared,
+    listeners: &[TcpListener],
+    log: Option<&log::Handle>,
+    row: &Arc<Row>,
+    stopped: &watch::Receiver<bool>,
+) {
+    loop {
+        let run = || run(shared, listeners, log, row, stopped.clone());
+        match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(Ok(())) => return,
+            // Only for want of descriptors or memory can a loop not be made; others may free some.
+            Ok(Err(_)) => row.add(Counter::Exhausted, 1),
+            Err(_) => row.add(Counter::Panics, 1),
+        }
+        if *stopped.borrow() {
+            return;
+        }
+        thread::sleep(SWEEP_MAX);
+    }
+}
+
+fn run(
+    shared: &Shared,
+    listeners: &[TcpListener],
+    log: Option<&log::Handle>,
+    row: &Arc<Row>,
+    mut stopped: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let runtime = Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build_local(LocalOptions::default())?;
+    runtime.block_on(async {
+        let core = Rc::new(Core::new(
+            shared.plan,
+            shared.folders,
+            shared.cache_bytes_max,
+            Log::new(&shared.plan.log, log.cloned()),
+            (Arc::clone(&shared.pool), Arc::clone(&shared.clients), Arc::clone(row)),
+        ));
+        let mut accepting = Vec::new();
+        for listener in listeners {
+            let listener = tokio::net::TcpListener::from_std(listener.try_clone()?)?;
+            accepting.push(spawn_local(accept(listener, Rc::clone(&core))));
+        }
+        let sweeping = spawn_local(sweep(Rc::clone(&core)));
+        net::failpoint::hit("loop");
+        // An error here means that nobody is left to say when to stop.
+        let _ = stopped.wait_for(|&stop| stop).await;
+        for task in accepting {
+            task.abort();
+        }
+        core.is_stopping.set(true);
+        core.watch.wake_all();
+        let emptied = async {
+            while core.watch.len() > 0 {
+                core.emptied.notified().await;
+            }
+        };
+        let _ = timeout(shared.plan.capacity.stop_time, emptied).await;
+        sweeping.abort();
+        let dropped = core.log.borrow_mut().hand_over();
+        core.count_many(Counter::LinesDropped, dropped);
+        Ok(())
+    })
+}
+
+/// Wakes what is due, again and again while there is anything to watch over.
+async fn sweep(core: Rc<Core>) {
+    let period = sweep_period(core.plan);
+    loop {
+        if core.watch.len() == 0 && !core.log.borrow().is_waiting() {
+            core.sweeper.notified().await;
+        }
+        sleep(period).await;
+        let now = core.now();
+        core.watch.sweep(now);
+        let dropped = core.log.borrow_mut().sweep(now);
+        core.count_many(Counter::LinesDropped, dropped);
+    }
+}
+
+fn sweep_period(plan: &Plan) -> Duration {
+    let limits = &plan.limits;
+    let times = [
+        limits.head_time,
+        limits.idle_time,
+        limits.body_idle_time,
+        limits.write_stall_time,
+        limits.linger_time,
+        plan.log.flush_time,
+    ];
+    let shortest = times.into_iter().min().unwrap_or(SWEEP_MAX);
+    (shortest / 4).clamp(SWEEP_MIN, SWEEP_MAX)
+}

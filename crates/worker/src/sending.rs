@@ -1,0 +1,169 @@
+//! From the output's pieces to the socket: bytes together in one call, files by sendfile.
+
+use crate::core::Core;
+use message::{FileRange, Output};
+use net::{file, socket};
+use std::{
+    future::Future,
+    io::{self, ErrorKind, IoSlice},
+    os::fd::AsFd,
+    pin::Pin,
+    task::{Context, Poll},
+};
+use tokio::{io::Interest, net::TcpStream, sync::oneshot};
+
+/// Bytes of a file that are sent, or read ahead, in one step.
+const STEP_BYTES: u64 = 256 * 1024;
+
+/// Bytes that a connection may write before the others of its loop get a turn.
+const BURST_BYTES: usize = 1024 * 1024;
+
+/// Pieces that one call takes at most.
+const SLICES: usize = 16;
+
+/// The piece of a file that is being read on the pool because reading it may block.
+#[derive(Default)]
+pub(crate) struct Fetch(Option<oneshot::Receiver<io::Result<Option<Vec<u8>>>>>);
+
+/// How far writing came.
+pub(crate) enum Written {
+    /// Everything is with the kernel.
+    All,
+    /// The peer, or a slow disk, must be waited for; the task is woken then. Tells whether it is
+    /// the peer that is waited for, and whether it took anything this time.
+    Blocked { by_peer: bool, progress: bool },
+    /// The connection is broken, or the file no longer holds what was promised.
+    Failed,
+}
+
+impl Fetch {
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+/// Writes as much of `output` as the peer takes.
+pub(crate) fn write(
+    peer: &TcpStream,
+    output: &mut Output,
+    fetch: &mut Fetch,
+    core: &Core,
+    context: &mut Context<'_>,
+) -> Written {
+    let mut written = 0;
+    while !output.is_empty() {
+        if written >= BURST_BYTES {
+            context.waker().wake_by_ref();
+            return Written::Blocked { by_peer: false, progress: true };
+        }
+        if let Some(receiver) = &mut fetch.0 {
+            let Poll::Ready(fetched) = Pin::new(receiver).poll(context) else {
+                return Written::Blocked { by_peer: false, progress: written > 0 };
+            };
+            fetch.0 = None;
+            match fetched {
+                Ok(Ok(Some(bytes))) if bytes.is_empty() => return Written::Failed,
+                Ok(Ok(Some(bytes))) => output.put_fetched(bytes),
+                // Resident now, as far as anybody can tell: sent without asking again.
+                Ok(Ok(None)) => match send_file(peer, output) {
+                    Ok(0) => return Written::Failed,
+                    Ok(count) => written += count,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    Err(_) => return Written::Failed,
+                },
+                Ok(Err(_)) | Err(_) => return Written::Failed,
+            }
+            continue;
+        }
+        let sent = match output.file() {
+            Some(range) if !is_ready(range) => {
+                match read_on_pool(core, range) {
+                    Some(receiver) => fetch.0 = Some(receiver),
+                    None => return Written::Failed,
+                }
+                continue;
+            }
+            Some(_) => send_file(peer, output),
+            None => send_bytes(peer, output),
+        };
+        match sent {
+            Ok(0) => return Written::Failed,
+            Ok(count) => written += count,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                match peer.poll_write_ready(context) {
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(_)) => return Written::Failed,
+                    Poll::Pending => {
+                        return Written::Blocked { by_peer: true, progress: written > 0 };
+                    }
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => return Written::Failed,
+        }
+    }
+    Written::All
+}
+
+/// Sends what stands before the first file; says to the kernel when one follows, so that the head
+/// leaves in one packet with the beginning of it.
+fn send_bytes(peer: &TcpStream, output: &mut Output) -> io::Result<usize> {
+    let count = if output.is_run() {
+        peer.try_write(output.run())?
+    } else {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let (filled, file_follows) = output.slices(&mut slices);
+        let send = || socket::send_more(peer.as_fd(), &slices[..filled], file_follows);
+        peer.try_io(Interest::WRITABLE, send)?
+    };
+    output.advance(count);
+    Ok(count)
+}
+
+/// Sends a step of the file in front.
+fn send_file(peer: &TcpStream, output: &mut Output) -> io::Result<usize> {
+    let Some(range) = output.file() else { return Ok(0) };
+    let step = step(range);
+    let send = || {
+        let count = usize::try_from(step.end - step.start).unwrap_or(usize::MAX);
+        file::send_file(peer.as_fd(), range.file.descriptor.as_fd(), step.start, count)
+    };
+    let count = peer.try_io(Interest::WRITABLE, send)?;
+    output.advance(count);
+    Ok(count)
+}
+
+fn step(range: &FileRange) -> std::ops::Range<u64> {
+    range.range.start..range.range.end.min(range.range.start.saturating_add(STEP_BYTES))
+}
+
+/// Whether sending the next step of the file cannot stall this loop.
+fn is_ready(range: &FileRange) -> bool {
+    !range.file.may_stall && file::is_resident(range.file.descriptor.as_fd(), step(range))
+}
+
+/// Has the pool read the next step; `None` when the pool has too much to do.
+fn read_on_pool(
+    core: &Core,
+    range: &FileRange,
+) -> Option<oneshot::Receiver<io::Result<Option<Vec<u8>>>>> {
+    let step = step(range);
+    let may_stall = range.file.may_stall;
+    let descriptor = range.file.descriptor.try_clone().ok()?;
+    let (sender, receiver) = oneshot::channel();
+    let work = move || {
+        let outcome = if may_stall {
+            let mut bytes = vec![0; usize::try_from(step.end - step.start).unwrap_or(0)];
+            file::read(descriptor.as_fd(), &mut bytes, step.start).map(|count| {
+                bytes.truncate(count);
+                Some(bytes)
+            })
+        } else {
+            file::read_ahead(descriptor.as_fd(), step).map(|()| None)
+        };
+        // A connection that is gone needs no answer.
+        let _ = sender.send(outcome);
+    };
+    // Files share one queue beside those of the folders.
+    core.pool.submit(usize::MAX, Box::new(work)).then_some(receiver)
+}

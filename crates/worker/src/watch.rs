@@ -1,0 +1,113 @@
+//! When each connection of a loop must be looked at again: one table, read in one sweep.
+//!
+//! A deadline moves with every request, so arming a timer for it would cost more than serving it.
+//! Here a connection writes one word, and a sweep every fraction of a second wakes those that are
+//! due.
+
+use base::Moment;
+use std::{cell::RefCell, task::Waker};
+
+/// A connection's place in the table.
+pub(crate) type Place = u32;
+
+/// All connections of one loop.
+#[derive(Default)]
+pub(crate) struct Watch(RefCell<Table>);
+
+#[derive(Default)]
+struct Table {
+    rows: Vec<Row>,
+    free: Vec<Place>,
+}
+
+struct Row {
+    /// `None` for a place that nobody has.
+    waker: Option<Waker>,
+    /// When the connection must be woken.
+    deadline: Moment,
+    /// Since when it is idle; `NEVER` while it is busy.
+    idle_since: Moment,
+    is_evicted: bool,
+}
+
+impl Watch {
+    /// Gives the task behind `waker` a place.
+    pub(crate) fn enter(&self, waker: Waker) -> Place {
+        let mut table = self.0.borrow_mut();
+        let row = Row {
+            waker: Some(waker),
+            deadline: Moment::NEVER,
+            idle_since: Moment::NEVER,
+            is_evicted: false,
+        };
+        if let Some(place) = table.free.pop() {
+            table.rows[place as usize] = row;
+            return place;
+        }
+        table.rows.push(row);
+        (table.rows.len() - 1) as Place
+    }
+
+    /// Frees a place.
+    pub(crate) fn leave(&self, place: Place) {
+        let mut table = self.0.borrow_mut();
+        table.rows[place as usize].waker = None;
+        table.rows[place as usize].deadline = Moment::NEVER;
+        table.rows[place as usize].idle_since = Moment::NEVER;
+        table.free.push(place);
+    }
+
+    /// Sets when to wake the connection, and since when it is idle.
+    pub(crate) fn set(&self, place: Place, deadline: Moment, idle_since: Moment) {
+        let row = &mut self.0.borrow_mut().rows[place as usize];
+        row.deadline = deadline;
+        row.idle_since = idle_since;
+    }
+
+    /// How many connections there are.
+    pub(crate) fn len(&self) -> usize {
+        let table = self.0.borrow();
+        table.rows.len() - table.free.len()
+    }
+
+    /// Wakes every connection whose deadline is not after `now`.
+    pub(crate) fn sweep(&self, now: Moment) {
+        for row in &self.0.borrow().rows {
+            if row.deadline <= now
+                && let Some(waker) = &row.waker
+            {
+                waker.wake_by_ref();
+            }
+        }
+    }
+
+    /// Wakes every connection.
+    pub(crate) fn wake_all(&self) {
+        self.0
+            .borrow()
+            .rows
+            .iter()
+            .filter_map(|row| row.waker.as_ref())
+            .for_each(Waker::wake_by_ref);
+    }
+
+    /// Marks the connection that has been idle longest and wakes it to close; false if none is idle.
+    pub(crate) fn evict_oldest(&self) -> bool {
+        let mut table = self.0.borrow_mut();
+        let idle = |row: &&mut Row| row.idle_since != Moment::NEVER && !row.is_evicted;
+        let Some(oldest) = table.rows.iter_mut().filter(idle).min_by_key(|row| row.idle_since)
+        else {
+            return false;
+        };
+        oldest.is_evicted = true;
+        if let Some(waker) = &oldest.waker {
+            waker.wake_by_ref();
+        }
+        true
+    }
+
+    /// Whether the connection has been chosen to make room.
+    pub(crate) fn is_evicted(&self, place: Place) -> bool {
+        self.0.borrow().rows[place as usize].is_evicted
+    }
+}
