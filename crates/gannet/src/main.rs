@@ -4,6 +4,7 @@ mod arguments;
 mod found;
 mod greeting;
 mod listening;
+mod machine;
 mod serving;
 mod verb;
 

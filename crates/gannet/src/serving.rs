@@ -12,7 +12,6 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
 };
-use worker::Worker;
 
 /// What a process that a second signal ended says: as a shell reports SIGINT.
 const EXIT_INTERRUPTED: i32 = 130;

@@ -5,6 +5,7 @@ use crate::{
     found,
     greeting::{self, Greeting},
     listening::{self, Sockets},
+    machine::load,
     serving,
 };
 use config::plan;

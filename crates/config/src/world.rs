@@ -1,0 +1,19 @@
+//! What a config asks about the machine it is for, so that this room need not look itself.
+
+use std::path::Path;
+
+/// The machine that a config is resolved for.
+pub trait World {
+    /// The folder that relative paths start from; absolute.
+    fn base(&self) -> &Path;
+
+    /// Whether `path` is a folder that can be read.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the component of the path that is missing, denied or no folder.
+    fn check_folder(&self, path: &Path) -> Result<(), String>;
+
+    /// Whether standard output, where log lines go unless a file is named, is a terminal.
+    fn is_terminal(&self) -> bool;
+}
