@@ -42,7 +42,8 @@ const START: &str = "<!doctype html>
 <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">
 <meta name=\"color-scheme\" content=\"light dark\">
 <style>
-body { font: 1.1rem/1.6 system-ui, sans-serif; max-width: 34rem; margin: 15vh auto; padding: 0 1.5rem }
+body { font: 1.1rem/1.6 system-ui, sans-serif }
+body { max-width: 34rem; margin: 15vh auto; padding: 0 1.5rem }
 h1 { font-size: 1.5rem; line-height: 1.3 }
 p { overflow-wrap: anywhere }
 </style>

@@ -333,8 +333,8 @@ mod tests {
         fn one_range_is_what_its_numbers_say(first: u128, length in 0..20u128, size: u64) {
             let last = first.saturating_add(length);
             let end = last.saturating_add(1).min(u128::from(size));
-            let expect =
-                if first < u128::from(size) { format!("{first}..{end}") } else { "none".to_owned() };
+            let is_there = first < u128::from(size);
+            let expect = if is_there { format!("{first}..{end}") } else { "none".to_owned() };
             check(&format!("bytes={first}-{last}"), size, &expect);
         }
     }

@@ -34,6 +34,7 @@ pub(super) fn push_json(text: &mut String, words: &str) {
 /// Appends a size in bytes with three digits at most, rounded down.
 pub(super) fn push_size(text: &mut String, bytes: u64) {
     const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    const SPACE: char = '\u{a0}'; // A line does not break at it.
     let (mut whole, mut tenths) = (bytes, 0);
     let mut unit = 0;
     while whole >= 1000 {
@@ -43,8 +44,8 @@ pub(super) fn push_size(text: &mut String, bytes: u64) {
     }
     // Writing into a string cannot fail.
     let _ = match (unit, whole) {
-        (1.., ..10) => write!(text, "{whole}.{tenths} {}", UNITS[unit]),
-        _ => write!(text, "{whole} {}", UNITS[unit]),
+        (1.., ..10) => write!(text, "{whole}.{tenths}{SPACE}{}", UNITS[unit]),
+        _ => write!(text, "{whole}{SPACE}{}", UNITS[unit]),
     };
 }
 
@@ -108,7 +109,7 @@ mod tests {
             (5 << 30, "5.0 GiB"),
             (u64::MAX, "15 EiB"),
         ] {
-            assert_eq!(written(|text| push_size(text, bytes)), expect);
+            assert_eq!(written(|text| push_size(text, bytes)), expect.replace(' ', "\u{a0}"));
         }
     }
 
