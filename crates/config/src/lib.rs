@@ -1,11 +1,72 @@
 //! What an operator typed → a checked, immutable plan; every refusal has a line and a column.
+//!
+//! `syntax` makes words of the text, `written` sorts them by setting, `resolve` says no to what
+//! makes no sense, and `plan` is what remains. Each setting is described once, in the tables of
+//! `written`. Nothing here touches the machine: what must be known of it is asked of a [`World`].
 
+mod guess;
+mod host;
+mod kind;
+mod mistake;
 pub mod plan;
+mod resolve;
+mod setting;
+mod source;
+mod syntax;
+mod unit;
+mod world;
+mod written;
 
+pub use mistake::{Errors, Paint, Problem};
 pub use plan::Plan;
+pub use setting::{Description, Preset};
+pub use world::World;
+pub use written::settings;
 
+use mistake::Mistake;
 use plan::{Action, DEFAULT_SITE, Files, Listen, Log, Site};
-use std::{net::SocketAddr, num::NonZero, path::PathBuf};
+use source::{Source, Span};
+use std::{
+    cell::OnceCell, collections::HashSet, net::SocketAddr, num::NonZero, path::PathBuf, str,
+};
+
+/// Makes a plan of the config `text`, a file called `name` in messages.
+///
+/// # Errors
+///
+/// Everything that is wrong with it, at once.
+pub fn load(name: &str, text: impl AsRef<[u8]>, world: &dyn World) -> Result<Plan, Errors> {
+    let text = text.as_ref();
+    let text = match str::from_utf8(text) {
+        Ok(text) => text.to_owned(),
+        Err(error) => return Err(not_utf8(name, text, error.valid_up_to())),
+    };
+    let source = Source::new(name, text);
+    let mut mistakes = Vec::new();
+    let rest = OnceCell::new();
+    let words = syntax::parse(&source, &rest, &mut mistakes);
+    let syntax = mistakes.len();
+    let line = |mistake: &Mistake| source.line(mistake.span().start);
+    let broken: HashSet<usize> = mistakes.iter().map(line).collect();
+    let written = written::read(&words, &mut mistakes);
+    let plan = resolve::resolve(written, &source, world, &mut mistakes);
+    drop(words);
+    if mistakes.is_empty() {
+        return Ok(plan);
+    }
+    // A line that was not understood cannot be blamed for what it seems to say as well.
+    let others = mistakes.split_off(syntax);
+    mistakes.extend(others.into_iter().filter(|mistake| !broken.contains(&line(mistake))));
+    Err(Errors::new(source, mistakes))
+}
+
+fn not_utf8(name: &str, text: &[u8], at: usize) -> Errors {
+    let byte = text.get(at).copied().unwrap_or_default();
+    let cause = format!("the file is not UTF-8: here is the byte 0x{byte:02x}");
+    let span = Span { start: at, end: at + char::REPLACEMENT_CHARACTER.len_utf8() };
+    let mistake = Mistake::new(span, cause, "not a character").help("save the file as UTF-8");
+    Errors::new(Source::new(name, String::from_utf8_lossy(text).into_owned()), vec![mistake])
+}
 
 /// What the command line says where there is no config file: one folder for every host.
 #[derive(Clone, Debug)]

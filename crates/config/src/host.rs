@@ -1,0 +1,114 @@
+//! Host names as the keys of sites: the one form in which requests are matched to them.
+
+use crate::{
+    mistake::quote,
+    plan::{DEFAULT_SITE, HOST_BYTES_MAX},
+};
+use std::net::{IpAddr, Ipv6Addr};
+
+/// The longest part of a name between two dots, in bytes (RFC 1035 section 2.3.4).
+const LABEL_BYTES_MAX: usize = 63;
+
+/// Why a key is not a host: the cause, and the way out.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NoHost {
+    pub(crate) cause: String,
+    pub(crate) help: String,
+}
+
+/// The host that `key` names, in lower case and without the dot of the root; [`DEFAULT_SITE`] for
+/// the site of all other hosts.
+pub(crate) fn parse(key: &str) -> Result<Box<str>, NoHost> {
+    let lower = key.to_ascii_lowercase();
+    let host = lower.strip_suffix('.').unwrap_or(&lower);
+    if host == "*" || host == DEFAULT_SITE {
+        return Ok(DEFAULT_SITE.into());
+    }
+    if let Ok(address) = host.trim_matches(['[', ']']).parse::<Ipv6Addr>() {
+        return Ok(format!("[{address}]").into());
+    }
+    let refuse = |cause: String, help: String| Err(NoHost { cause, help });
+    if let Some((_, rest)) = host.split_once("://") {
+        let name = rest.split(['/', ':']).next().unwrap_or_default();
+        let cause = format!("{} is a URL, not a host name", quote(key));
+        return refuse(cause, format!("write the host alone: {}", quote(name)));
+    }
+    if let Some((name, _)) = host.split_once(':') {
+        let cause = format!("{} has a port, which a site does not", quote(key));
+        let help = format!("write {}; ports belong in `listen` of [server]", quote(name));
+        return refuse(cause, help);
+    }
+    if host.starts_with("*.") {
+        let cause = format!("{} is a pattern, not a host name", quote(key));
+        return refuse(cause, format!("name each host, or use `{DEFAULT_SITE}` for all others"));
+    }
+    if !host.is_ascii() {
+        let cause = format!("{} is not written in ASCII", quote(key));
+        return refuse(cause, "write it as browsers send it, which begins with `xn--`".to_owned());
+    }
+    // Four numbers are an address or nothing: nobody can have such a name.
+    let numeric = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if host.len() > HOST_BYTES_MAX || !host.split('.').all(is_label) {
+        let cause = format!("{} is not a host name", quote(key));
+        return refuse(cause, "host names are letters, digits, hyphens and dots".to_owned());
+    }
+    if numeric && host.parse::<IpAddr>().is_err() {
+        let cause = format!("{} is not an IP address", quote(key));
+        return refuse(cause, "an IPv4 address has four numbers from 0 to 255".to_owned());
+    }
+    Ok(host.into())
+}
+
+/// Whether it may stand between two dots. An underscore may, as it does in names in use.
+fn is_label(label: &str) -> bool {
+    let sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    !label.is_empty()
+        && label.len() <= LABEL_BYTES_MAX
+        && label.bytes().all(sound)
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_has_one_form() {
+        fn check(key: &str, expect: &str) {
+            assert_eq!(parse(key).as_deref(), Ok(expect), "{key:?}");
+        }
+        check("example.com", "example.com");
+        check("EXAMPLE.com.", "example.com");
+        check("localhost", "localhost");
+        check("xn--bcher-kva.example", "xn--bcher-kva.example");
+        check("a_b.example", "a_b.example");
+        check("127.0.0.1", "127.0.0.1");
+        check("::1", "[::1]");
+        check("[0:0::1]", "[::1]");
+        check("*", "default");
+        check("Default", "default");
+    }
+
+    #[test]
+    fn what_is_no_host_is_refused() {
+        fn check(key: &str, expect: &str) {
+            let cause = parse(key).map_err(|refusal| refusal.cause);
+            assert_eq!(cause.as_deref().map_err(String::as_str), Err(expect), "{key:?}");
+        }
+        check("", "`` is not a host name");
+        check(".", "`.` is not a host name");
+        check("a..b", "`a..b` is not a host name");
+        check("-a.example", "`-a.example` is not a host name");
+        check("a b", "`a b` is not a host name");
+        check("a/b", "`a/b` is not a host name");
+        check("1.2.3", "`1.2.3` is not an IP address");
+        check("1.2.3.400", "`1.2.3.400` is not an IP address");
+        check("example.com:80", "`example.com:80` has a port, which a site does not");
+        check("https://a.example/", "`https://a.example/` is a URL, not a host name");
+        check("*.example.com", "`*.example.com` is a pattern, not a host name");
+        check("bücher.example", "`bücher.example` is not written in ASCII");
+        let long = "a".repeat(64);
+        check(&long, &format!("`{}…` is not a host name", "a".repeat(60)));
+    }
+}

@@ -1,0 +1,248 @@
+//! The kinds of values: sizes, durations, rates, counts, choices, flags and texts.
+
+use crate::{
+    guess,
+    mistake::{Mistake, quote},
+    setting::{Kind, Notes, Typed},
+    source::Word,
+    unit::{RATES, SIZES, TIMES, Units},
+};
+use std::{ops::RangeInclusive, time::Duration};
+use toml::{Spanned, de::DeValue};
+
+/// A size in bytes within bounds: "16KiB".
+pub(crate) struct Size<N>(pub(crate) RangeInclusive<N>);
+
+/// A rate in bytes a second within bounds: "240B/s".
+pub(crate) struct Rate(pub(crate) RangeInclusive<u64>);
+
+/// A duration in milliseconds within bounds: "30s".
+pub(crate) struct Time(pub(crate) RangeInclusive<u64>);
+
+/// A number of things within bounds: 16.
+pub(crate) struct Count<N>(pub(crate) RangeInclusive<N>);
+
+/// One of a few words, each with what it means.
+pub(crate) struct Choice<T: 'static>(pub(crate) &'static [(&'static str, T)]);
+
+/// `true` or `false`.
+pub(crate) struct Flag;
+
+/// One text, not empty.
+pub(crate) struct Text;
+
+/// A text or a list of texts, none of them empty.
+pub(crate) struct Texts;
+
+/// The integer types that settings are kept in.
+pub(crate) trait Whole: Copy + TryFrom<u64> + TryInto<u64> {}
+
+impl<N: Copy + TryFrom<u64> + TryInto<u64>> Whole for N {}
+
+impl<N: Whole> Kind for Size<N> {
+    type Value = N;
+
+    fn parse(&self, typed: &Typed<'_>, notes: &mut Notes) -> Option<N> {
+        measure(typed, notes, &SIZES, &wide(&self.0), &self.noun())?.try_into().ok()
+    }
+
+    fn noun(&self) -> String {
+        range_noun("a size", &wide(&self.0), |number| SIZES.show(number))
+    }
+}
+
+impl Kind for Rate {
+    type Value = u64;
+
+    fn parse(&self, typed: &Typed<'_>, notes: &mut Notes) -> Option<u64> {
+        measure(typed, notes, &RATES, &self.0, &self.noun())
+    }
+
+    fn noun(&self) -> String {
+        range_noun("a rate", &self.0, |number| RATES.show(number))
+    }
+}
+
+impl Kind for Time {
+    type Value = Duration;
+
+    fn parse(&self, typed: &Typed<'_>, notes: &mut Notes) -> Option<Duration> {
+        measure(typed, notes, &TIMES, &self.0, &self.noun()).map(Duration::from_millis)
+    }
+
+    fn noun(&self) -> String {
+        range_noun("a duration", &self.0, |number| TIMES.show(number))
+    }
+}
+
+impl<N: Whole> Kind for Count<N> {
+    type Value = N;
+
+    fn parse(&self, typed: &Typed<'_>, notes: &mut Notes) -> Option<N> {
+        let DeValue::Integer(integer) = typed.value.get_ref() else {
+            notes.mistakes.push(typed.wrong_kind(typed.value, &self.noun()));
+            return None;
+        };
+        // What does not fit is out of bounds, to whichever side.
+        let number = i128::from_str_radix(integer.as_str(), integer.radix()).unwrap_or(i128::MAX);
+        let number = u64::try_from(number).unwrap_or(if number < 0 { 0 } else { u64::MAX });
+        within(typed, notes, number, &wide(&self.0), |number| number.to_string())?.try_into().ok()
+    }
+
+    fn noun(&self) -> String {
+        range_noun("a whole number", &wide(&self.0), |number| number.to_string())
+    }
+}
+
+impl<T: Copy> Kind for Choice<T> {
+    type Value = T;
+
+    fn parse(&self, typed: &Typed<'_>, notes: &mut Notes) -> Option<T> {
+        let DeValue::String(text) = typed.value.get_ref() else {
+            notes.mistakes.push(typed.wrong_kind(typed.value, &self.noun()));
+            return None;
+        };
+        let found = self.0.iter().find(|(word, _)| word == text);
+        if found.is_none() {
+            let cause = format!("takes {}, not {}", self.noun(), quote(text));
+            let mistake = typed.mistake(typed.span(), &cause, "not one of these");
+            let guess = guess::nearest(text, self.0.iter().map(|(word, _)| *word));
+            notes.mistakes.push(match guess {
+                Some(guess) => mistake.help(format!("did you mean \"{guess}\"?")),
+                None => mistake,
+            });
+        }
+        found.map(|(_, meaning)| *meaning)
+    }
+
+    fn noun(&self) -> String {
+        let words: Vec<_> = self.0.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        match words.split_last() {
+            Some((last, others)) => format!("{} or {last}", others.join(", ")),
+            None => String::new(),
+        }
+    }
+}
+
+impl Kind for Flag {
+    type Value = bool;
+
+    fn parse(&self, typed: &Typed<'_>, notes: &mut Notes) -> Option<bool> {
+        let flag = typed.value.get_ref().as_bool();
+        if flag.is_none() {
+            notes.mistakes.push(typed.wrong_kind(typed.value, &self.noun()));
+        }
+        flag
+    }
+
+    fn noun(&self) -> String {
+        "`true` or `false`".to_owned()
+    }
+}
+
+impl Kind for Text {
+    type Value = String;
+
+    fn parse(&self, typed: &Typed<'_>, notes: &mut Notes) -> Option<String> {
+        text(typed, typed.value, &self.noun()).map_err(|mistake| notes.mistakes.push(mistake)).ok()
+    }
+
+    fn noun(&self) -> String {
+        "a text".to_owned()
+    }
+}
+
+impl Kind for Texts {
+    type Value = Vec<Word<String>>;
+
+    fn parse(&self, typed: &Typed<'_>, notes: &mut Notes) -> Option<Vec<Word<String>>> {
+        let DeValue::Array(list) = typed.value.get_ref() else {
+            let only = text(typed, typed.value, &self.noun());
+            let only = only.map_err(|mistake| notes.mistakes.push(mistake)).ok()?;
+            return Some(vec![Word { value: only, span: typed.span() }]);
+        };
+        let mut words = Vec::with_capacity(list.len());
+        for item in list.iter() {
+            match text(typed, item, "texts") {
+                Ok(value) => words.push(Word { value, span: item.span().into() }),
+                Err(mistake) => notes.mistakes.push(mistake),
+            }
+        }
+        (words.len() == list.len()).then_some(words)
+    }
+
+    fn noun(&self) -> String {
+        "a text or a list of texts".to_owned()
+    }
+}
+
+/// The text that stands in `value`.
+fn text(typed: &Typed<'_>, value: &Spanned<DeValue<'_>>, noun: &str) -> Result<String, Mistake> {
+    let DeValue::String(text) = value.get_ref() else {
+        return Err(typed.wrong_kind(value, noun));
+    };
+    if text.is_empty() {
+        return Err(typed.mistake(value.span().into(), "is empty", "nothing between the quotes"));
+    }
+    // Neither a path nor a name nor an address can be meant by it.
+    if text.chars().any(char::is_control) {
+        let cause = "holds a control character";
+        return Err(typed.mistake(value.span().into(), cause, "a control character in here"));
+    }
+    Ok(text.to_string())
+}
+
+/// The number with a unit that was typed, if it is within bounds.
+fn measure(
+    typed: &Typed<'_>,
+    notes: &mut Notes,
+    units: &Units,
+    bounds: &RangeInclusive<u64>,
+    noun: &str,
+) -> Option<u64> {
+    let DeValue::String(text) = typed.value.get_ref() else {
+        notes.mistakes.push(typed.wrong_kind(typed.value, noun));
+        return None;
+    };
+    match units.parse(text) {
+        Ok(number) => within(typed, notes, number, bounds, |number| units.show(number)),
+        Err(refusal) => {
+            let cause = format!("takes {noun}; {} {}", quote(text), refusal.cause);
+            let mistake = typed.mistake(typed.span(), &cause, refusal.cause);
+            notes.mistakes.push(match refusal.help {
+                Some(help) => mistake.help(help),
+                None => mistake,
+            });
+            None
+        }
+    }
+}
+
+fn within(
+    typed: &Typed<'_>,
+    notes: &mut Notes,
+    number: u64,
+    bounds: &RangeInclusive<u64>,
+    show: impl Fn(u64) -> String,
+) -> Option<u64> {
+    let (bound, side, other) = if number < *bounds.start() {
+        (*bounds.start(), "least", "less")
+    } else if number > *bounds.end() {
+        (*bounds.end(), "most", "more")
+    } else {
+        return Some(number);
+    };
+    let (cause, label) =
+        (format!("must be at {side} {}", show(bound)), format!("{other} than that"));
+    notes.mistakes.push(typed.mistake(typed.span(), &cause, &label));
+    None
+}
+
+fn range_noun(noun: &str, bounds: &RangeInclusive<u64>, show: impl Fn(u64) -> String) -> String {
+    format!("{noun} from {} to {}", show(*bounds.start()), show(*bounds.end()))
+}
+
+fn wide<N: Whole>(bounds: &RangeInclusive<N>) -> RangeInclusive<u64> {
+    let start = (*bounds.start()).try_into().unwrap_or(0);
+    start..=(*bounds.end()).try_into().unwrap_or(u64::MAX)
+}

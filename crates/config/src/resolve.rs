@@ -1,0 +1,40 @@
+//! Words → plan: the only place that says no to what is well written but makes no sense.
+
+mod limits;
+mod listen;
+mod log;
+mod site;
+
+use crate::{
+    mistake::Mistake,
+    plan::Plan,
+    source::{Source, Span, set},
+    world::World,
+    written::Written,
+};
+use std::num::NonZero;
+
+/// The plan that `written` asks for. It counts only if no mistake was made.
+pub(crate) fn resolve(
+    written: Written,
+    source: &Source,
+    world: &dyn World,
+    mistakes: &mut Vec<Mistake>,
+) -> Plan {
+    let Written { server, sites } = written;
+    // Where something was not understood, that may have been the site.
+    if sites.is_empty() && mistakes.is_empty() {
+        let start = Span { start: 0, end: 0 };
+        mistakes.push(
+            Mistake::new(start, "there is no site", "no site in this file")
+                .help("add one: `[site.\"example.com\"]` and below it `root = \"/srv/site\"`"),
+        );
+    }
+    let mut plan = Plan::new(site::resolve(sites, world, mistakes));
+    plan.listen = listen::resolve(server.listen, source, mistakes);
+    plan.threads = server.threads.and_then(|word| NonZero::new(word.value));
+    plan.log = log::resolve(server.log, world, mistakes);
+    set(&mut plan.file_cache_bytes_max, server.file_cache);
+    limits::resolve(server.limits, &mut plan.limits, &mut plan.capacity, mistakes);
+    plan
+}

@@ -1,0 +1,211 @@
+//! The description of a setting, and how a table of them is read.
+
+use crate::{
+    guess,
+    mistake::{Mistake, quote},
+    source::{Span, Word},
+};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+/// A table of the config and the settings that may stand in it.
+pub(crate) struct Section<S: 'static> {
+    /// The table as a message names it, such as `[server]`.
+    pub(crate) title: &'static str,
+    pub(crate) settings: &'static [Setting<S>],
+}
+
+/// Everything there is to know about one setting of the section `S`.
+pub(crate) struct Setting<S: 'static> {
+    pub(crate) name: &'static str,
+    /// One sentence.
+    pub(crate) doc: &'static str,
+    pub(crate) preset: Preset,
+    /// A value, in TOML.
+    pub(crate) example: &'static str,
+    pub(crate) value: &'static dyn Value<S>,
+}
+
+/// What holds where a setting is not typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preset {
+    /// This value, in TOML.
+    Value(&'static str),
+    /// What this sentence says.
+    Words(&'static str),
+}
+
+/// A setting, for help pages and editors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// The table it stands in, such as `[server.limits]`.
+    pub section: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// What it does, in a sentence.
+    pub doc: &'static str,
+    /// What holds where it is not typed.
+    pub preset: Preset,
+    /// A value, in TOML.
+    pub example: &'static str,
+    /// What kind of value it takes, such as "a duration from 1ms to 1h".
+    pub kind: String,
+}
+
+impl<S> Section<S> {
+    /// Reads what stands in `table` into `section`.
+    pub(crate) fn read(&self, table: &DeTable<'_>, section: &mut S, notes: &mut Notes) {
+        for (key, value) in table {
+            let Some(setting) = self.settings.iter().find(|known| known.name == key.get_ref())
+            else {
+                notes.unknown.push(Unknown {
+                    key: Word { value: key.get_ref().to_string(), span: key.span().into() },
+                    section: self.title,
+                    guess: guess::nearest(key.get_ref(), self.settings.iter().map(|s| s.name)),
+                });
+                continue;
+            };
+            let typed = Typed { name: setting.name, example: setting.example, value };
+            setting.value.read(section, &typed, notes);
+        }
+    }
+
+    /// Describes each setting of the section and of those inside it.
+    pub(crate) fn describe(&self, all: &mut Vec<Description>) {
+        for setting in self.settings {
+            all.push(Description {
+                section: self.title,
+                name: setting.name,
+                doc: setting.doc,
+                preset: setting.preset,
+                example: setting.example,
+                kind: setting.value.noun(),
+            });
+            setting.value.describe_inside(all);
+        }
+    }
+}
+
+/// What is noticed while a config is read.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    pub(crate) mistakes: Vec<Mistake>,
+    pub(crate) unknown: Vec<Unknown>,
+}
+
+/// A key that its section does not have. What to say of it takes a look at all sections.
+#[derive(Debug)]
+pub(crate) struct Unknown {
+    pub(crate) key: Word<String>,
+    pub(crate) section: &'static str,
+    pub(crate) guess: Option<&'static str>,
+}
+
+/// What was typed for one setting.
+pub(crate) struct Typed<'t> {
+    pub(crate) name: &'static str,
+    pub(crate) example: &'static str,
+    pub(crate) value: &'t Spanned<DeValue<'t>>,
+}
+
+impl Typed<'_> {
+    pub(crate) fn span(&self) -> Span {
+        self.value.span().into()
+    }
+
+    /// The mistake that `cause`, which follows the setting's name, describes.
+    pub(crate) fn mistake(&self, span: Span, cause: &str, label: &str) -> Mistake {
+        let Self { name, example, .. } = self;
+        Mistake::new(span, format!("`{name}` {cause}"), label)
+            .help(format!("for example: `{name} = {example}`"))
+    }
+
+    /// The mistake of a value that is not of the kind `noun`.
+    pub(crate) fn wrong_kind(&self, value: &Spanned<DeValue<'_>>, noun: &str) -> Mistake {
+        let found = match value.get_ref() {
+            DeValue::String(text) => format!("the text {}", quote(text)),
+            DeValue::Integer(_) => "a bare number".to_owned(),
+            DeValue::Float(_) => "a fraction".to_owned(),
+            DeValue::Boolean(flag) => format!("`{flag}`"),
+            DeValue::Datetime(_) => "a date".to_owned(),
+            DeValue::Array(_) => "a list".to_owned(),
+            DeValue::Table(_) => "a table".to_owned(),
+        };
+        self.mistake(value.span().into(), &format!("takes {noun}, not {found}"), &found)
+    }
+}
+
+/// A value that can be read into the section `S`.
+pub(crate) trait Value<S> {
+    fn read(&self, section: &mut S, typed: &Typed<'_>, notes: &mut Notes);
+
+    /// What kind of value it is, with an article.
+    fn noun(&self) -> String;
+
+    /// Describes the settings inside, where the value is a table of them.
+    fn describe_inside(&self, _all: &mut Vec<Description>) {}
+}
+
+/// A kind of value, whatever section it is for.
+pub(crate) trait Kind {
+    type Value;
+
+    /// The value, or `None` with a note of what is wrong.
+    fn parse(&self, typed: &Typed<'_>, notes: &mut Notes) -> Option<Self::Value>;
+
+    fn noun(&self) -> String;
+}
+
+/// A value of kind `K` and its place in the section `S`.
+pub(crate) struct At<S: 'static, K: Kind + 'static>(
+    pub(crate) K,
+    pub(crate) fn(&mut S) -> &mut Option<Word<K::Value>>,
+);
+
+impl<S, K: Kind> Value<S> for At<S, K> {
+    fn read(&self, section: &mut S, typed: &Typed<'_>, notes: &mut Notes) {
+        let Self(kind, place) = self;
+        if let Some(value) = kind.parse(typed, notes) {
+            *place(section) = Some(Word { value, span: typed.span() });
+        }
+    }
+
+    fn noun(&self) -> String {
+        self.0.noun()
+    }
+}
+
+/// A table `T` inside the section `S`.
+pub(crate) struct Table<S: 'static, T: 'static> {
+    pub(crate) section: &'static Section<T>,
+    /// The setting that a value stands for which is not a table.
+    pub(crate) short: Option<&'static str>,
+    pub(crate) place: fn(&mut S) -> &mut T,
+}
+
+impl<S, T> Table<S, T> {
+    fn short(&self) -> Option<&'static Setting<T>> {
+        self.section.settings.iter().find(|setting| Some(setting.name) == self.short)
+    }
+}
+
+impl<S, T> Value<S> for Table<S, T> {
+    fn read(&self, section: &mut S, typed: &Typed<'_>, notes: &mut Notes) {
+        match (typed.value.get_ref(), self.short()) {
+            (DeValue::Table(table), _) => self.section.read(table, (self.place)(section), notes),
+            (_, Some(short)) => short.value.read((self.place)(section), typed, notes),
+            _ => notes.mistakes.push(typed.wrong_kind(typed.value, &self.noun())),
+        }
+    }
+
+    fn noun(&self) -> String {
+        let short = self.short().map(|short| format!("{}, or ", short.value.noun()));
+        format!("{}a table", short.unwrap_or_default())
+    }
+
+    fn describe_inside(&self, all: &mut Vec<Description>) {
+        self.section.describe(all);
+    }
+}

@@ -1,0 +1,151 @@
+//! What was typed, setting by setting, each value with its place; whether it makes sense together
+//! is not asked here.
+
+mod limits;
+mod server;
+mod site;
+
+pub(crate) use limits::Limits;
+pub(crate) use server::{Log, Server};
+pub(crate) use site::Site;
+
+use crate::{
+    guess,
+    mistake::{Mistake, quote},
+    setting::{Description, Notes, Unknown},
+    source::Word,
+};
+use server::SERVER;
+use site::SITE;
+use std::borrow::Cow;
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+/// The tables of the uppermost level, and how their headers look.
+const TABLES: [(&str, &str); 2] = [("server", "[server]"), ("site", "[site.\"example.com\"]")];
+
+/// A whole config as it was typed.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    pub(crate) server: Server,
+    pub(crate) sites: Vec<Named>,
+}
+
+/// One site as it was typed.
+#[derive(Debug)]
+pub(crate) struct Named {
+    /// Its key, which should be a host.
+    pub(crate) key: Word<String>,
+    pub(crate) words: Site,
+    /// Whether all of it was understood, so that what is not there is really missing.
+    pub(crate) is_sound: bool,
+}
+
+/// Every setting there is, table by table.
+#[must_use]
+pub fn settings() -> Vec<Description> {
+    let mut all = Vec::new();
+    SERVER.describe(&mut all);
+    SITE.describe(&mut all);
+    all
+}
+
+/// Reads all settings of a config and notes what is not one, or is not of its kind.
+pub(crate) fn read(config: &DeTable<'_>, mistakes: &mut Vec<Mistake>) -> Written {
+    let mut written = Written::default();
+    let is_whole = mistakes.is_empty();
+    let mut notes = Notes::default();
+    for (key, value) in config {
+        match (key.get_ref().as_ref(), value.get_ref()) {
+            ("server", DeValue::Table(table)) => {
+                SERVER.read(table, &mut written.server, &mut notes);
+            }
+            ("site", DeValue::Table(table)) => {
+                for (key, value) in table {
+                    let so_far = (notes.mistakes.len(), notes.unknown.len());
+                    let key = Word { value: key.get_ref().to_string(), span: key.span().into() };
+                    let words = site(&key, value, &mut notes);
+                    let is_sound = so_far == (notes.mistakes.len(), notes.unknown.len());
+                    written.sites.push(Named { key, words, is_sound: is_sound && is_whole });
+                }
+            }
+            (name, _) => match TABLES.iter().find(|(table, _)| *table == name) {
+                Some((_, header)) => notes.mistakes.push(
+                    Mistake::new(
+                        value.span().into(),
+                        format!("`{name}` must be a table"),
+                        "no table",
+                    )
+                    .help(format!("write its settings below {header}")),
+                ),
+                None => notes.unknown.push(Unknown {
+                    key: Word { value: name.to_owned(), span: key.span().into() },
+                    section: "the uppermost level",
+                    guess: guess::nearest(name, TABLES.map(|(table, _)| table)),
+                }),
+            },
+        }
+    }
+    let known = settings();
+    mistakes.append(&mut notes.mistakes);
+    mistakes.extend(notes.unknown.into_iter().map(|unknown| unknown_setting(unknown, &known)));
+    written
+}
+
+fn site(key: &Word<String>, value: &Spanned<DeValue<'_>>, notes: &mut Notes) -> Site {
+    let mut site = Site::default();
+    let DeValue::Table(table) = value.get_ref() else {
+        let mistake = Mistake::new(value.span().into(), "a site is a table", "not a table");
+        let help = format!("write its settings below `[site.\"{}\"]`", key.value);
+        notes.mistakes.push(mistake.help(help));
+        return site;
+    };
+    match unquoted_host(&key.value, table) {
+        Some(host) => notes.mistakes.push(
+            Mistake::new(key.span, "a host name with dots stands in quotes", "no quotes")
+                .help(format!("write `[site.\"{host}\"]`")),
+        ),
+        None => SITE.read(table, &mut site, notes),
+    }
+    site
+}
+
+/// The host that was meant where dots without quotes around them made tables inside tables of it.
+fn unquoted_host(name: &str, table: &DeTable<'_>) -> Option<String> {
+    let (label, inside) = table.iter().next()?;
+    let is_setting = |name: &str| SITE.settings.iter().any(|setting| setting.name == name);
+    let is_label = |(name, value): (&Spanned<Cow<'_, str>>, &Spanned<DeValue<'_>>)| {
+        value.get_ref().is_table() && !is_setting(name.get_ref())
+    };
+    table.iter().all(is_label).then(|| {
+        let host = format!("{name}.{}", label.get_ref());
+        let inside = inside.get_ref().as_table();
+        inside.and_then(|inside| unquoted_host(&host, inside)).unwrap_or(host)
+    })
+}
+
+fn unknown_setting(unknown: Unknown, known: &[Description]) -> Mistake {
+    let Unknown { key, section, guess } = unknown;
+    let name = quote(&key.value);
+    let label = format!("not a setting of {section}");
+    let mistake = Mistake::new(key.span, format!("unknown setting {name}"), label);
+    if let Some(home) = known.iter().find(|setting| setting.name == key.value) {
+        return mistake.help(format!("it belongs in {}", home.section));
+    }
+    if let Some(guess) = guess {
+        return mistake.help(format!("did you mean `{guess}`?"));
+    }
+    let elsewhere = guess::nearest(&key.value, known.iter().map(|setting| setting.name))
+        .and_then(|name| known.iter().find(|setting| setting.name == name));
+    if let Some(setting) = elsewhere {
+        return mistake.help(format!("did you mean `{}` in {}?", setting.name, setting.section));
+    }
+    let here = known.iter().filter(|setting| setting.section == section);
+    let mut names: Vec<_> = here.map(|setting| setting.name).collect();
+    if names.is_empty() {
+        names.extend(TABLES.map(|(_, header)| header));
+    }
+    mistake.help(format!("there are {}", names.join(", ")))
+}
