@@ -87,6 +87,13 @@ fn deep_tables_are_errors() {
 }
 
 #[test]
+fn line_ends_and_byte_order_marks_are_no_mistakes() {
+    let text = "\u{feff}[site.default]\r\nroot = \"/srv\"\r\n";
+    let plan = load("t.toml", text, &Machine);
+    assert!(plan.is_ok(), "{plan:?}");
+}
+
+#[test]
 fn ten_thousand_sites_find_their_hosts() {
     let site = |at: usize| format!("[site.\"www.host{at}.example\"]\nroot = \"/srv/{at}\"\n");
     let text: String = (0..10_000).map(site).collect();

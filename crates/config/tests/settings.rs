@@ -71,6 +71,7 @@ fn plan_holds_what_was_typed() {
 
             [server.limits]
             head-bytes-max = "16KiB"
+            target-bytes-max = "16KiB"
             idle-time = "5m"
             body-rate-min = "1KB/s"
             connections-per-client-max = 0x10
