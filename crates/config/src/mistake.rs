@@ -5,7 +5,7 @@ use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snip
 use std::fmt;
 
 /// Mistakes that are shown in full; a file with more of them has one cause anyway.
-const SHOWN_MAX: usize = 100;
+pub(crate) const SHOWN_MAX: usize = 100;
 
 /// Characters of what was typed that a message repeats.
 const QUOTE_CHARS_MAX: usize = 60;

@@ -63,17 +63,19 @@ impl Plan {
     #[must_use]
     pub fn site(&self, host: &str) -> Option<&Site> {
         let host = host.strip_suffix('.').unwrap_or(host);
-        // Most hosts come in lower case, and the others find room on the stack.
-        let mut lower = [0; HOST_BYTES_MAX];
-        let mut key = host;
-        if host.bytes().any(|byte| byte.is_ascii_uppercase())
-            && let Some(lower) = lower.get_mut(..host.len())
-        {
-            lower.copy_from_slice(host.as_bytes());
-            lower.make_ascii_lowercase();
-            key = str::from_utf8(lower).unwrap_or(host);
+        self.find(host).or(self.default).and_then(|at| self.sites.get(at))
+    }
+
+    fn find(&self, host: &str) -> Option<usize> {
+        if !host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return self.hosts.get(host).copied();
         }
-        self.hosts.get(key).copied().or(self.default).and_then(|at| self.sites.get(at))
+        // The few hosts that come in capitals find room on the stack.
+        let mut lower = [0; HOST_BYTES_MAX];
+        let lower = lower.get_mut(..host.len())?;
+        lower.copy_from_slice(host.as_bytes());
+        lower.make_ascii_lowercase();
+        self.hosts.get(str::from_utf8(lower).ok()?).copied()
     }
 }
 

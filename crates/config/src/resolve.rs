@@ -8,7 +8,7 @@ mod site;
 use crate::{
     mistake::Mistake,
     plan::Plan,
-    source::{Source, Span, Word},
+    source::{Source, Span, set},
     world::World,
     written::Written,
 };
@@ -37,11 +37,4 @@ pub(crate) fn resolve(
     set(&mut plan.file_cache_bytes_max, server.file_cache);
     limits::resolve(server.limits, &mut plan.limits, &mut plan.capacity, mistakes);
     plan
-}
-
-/// Puts what was typed in the place of the default.
-fn set<T>(place: &mut T, word: Option<Word<T>>) {
-    if let Some(word) = word {
-        *place = word.value;
-    }
 }

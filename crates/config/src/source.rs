@@ -23,6 +23,13 @@ pub(crate) struct Word<T> {
     pub(crate) span: Span,
 }
 
+/// Puts what was typed, if anything was, in the place of the default.
+pub(crate) fn set<T>(place: &mut T, word: Option<Word<T>>) {
+    if let Some(word) = word {
+        *place = word.value;
+    }
+}
+
 /// A config file: its name, its text, and where its lines start.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {

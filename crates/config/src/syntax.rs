@@ -1,7 +1,7 @@
 //! Text → spanned words: TOML with all its syntax errors at once.
 
 use crate::{
-    mistake::{Mistake, quote},
+    mistake::{Mistake, SHOWN_MAX, quote},
     source::{Source, Span},
 };
 use std::cell::OnceCell;
@@ -47,7 +47,9 @@ pub(crate) fn parse<'s>(
         // The first error of a line is the cause of the others on it.
         if source.line(span.start) > line {
             line = source.line(span.start);
-            mistakes.push(mistake(span, error.message(), source, &table));
+            // To look for a first key takes a walk through all: not for what nobody will see.
+            let table = (mistakes.len() < SHOWN_MAX).then_some(&table);
+            mistakes.push(mistake(span, error.message(), source, table));
         }
     }
     table
@@ -74,17 +76,21 @@ fn span(error: &Error, source: &Source) -> Span {
     Span { start, end: span.end.clamp(start, last) }
 }
 
-fn mistake(span: Span, message: &str, source: &Source, table: &DeTable<'_>) -> Mistake {
+fn mistake(span: Span, message: &str, source: &Source, table: Option<&DeTable<'_>>) -> Mistake {
     let typed = source.text().get(span.start..span.end).unwrap_or_default();
     if message.starts_with("duplicate key") {
         let mistake = Mistake::new(span, format!("{} is there twice", quote(typed)), "again here")
             .help("keep one of them");
-        return match first(table, span, source) {
+        return match table.and_then(|table| first(table, span, source)) {
             Some(first) => mistake.also(first, "first here"),
             None => mistake,
         };
     }
     if message.starts_with("string values must be quoted") {
+        if typed.is_empty() {
+            return Mistake::new(span, "there is no value", "nothing after the `=`")
+                .help("write a value, or leave the line out");
+        }
         return Mistake::new(span, "a text stands in quotes", "no quotes").help(match typed {
             "yes" | "on" | "True" | "TRUE" => "write `true` if that is meant".to_owned(),
             "no" | "off" | "False" | "FALSE" => "write `false` if that is meant".to_owned(),

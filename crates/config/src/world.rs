@@ -1,6 +1,6 @@
 //! What a config asks about the machine it is for, so that this room need not look itself.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The machine that a config is resolved for.
 pub trait World {
@@ -16,4 +16,10 @@ pub trait World {
 
     /// Whether standard output, where log lines go unless a file is named, is a terminal.
     fn is_terminal(&self) -> bool;
+}
+
+/// The path that `text` names, seen from the config's folder.
+pub(crate) fn absolute(text: &str, world: &dyn World) -> PathBuf {
+    // Taken apart and put together again, it has no `.` and no doubled slashes left.
+    world.base().join(text).components().collect()
 }

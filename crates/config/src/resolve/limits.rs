@@ -1,7 +1,11 @@
 //! Limits: each alone is within its bounds already; here they are compared.
 
-use super::set;
-use crate::{mistake::Mistake, plan::Capacity, source::Word, written::Limits as Words};
+use crate::{
+    mistake::Mistake,
+    plan::Capacity,
+    source::{Word, set},
+    written::Limits as Words,
+};
 use message::Limits;
 
 /// Puts the limits that were typed in the place of the defaults.

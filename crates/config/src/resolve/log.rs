@@ -3,7 +3,8 @@
 use crate::{
     mistake::Mistake,
     plan::{Log, LogFormat},
-    world::World,
+    source::set,
+    world::{World, absolute},
     written,
 };
 use std::path::Path;
@@ -31,11 +32,11 @@ pub(crate) fn resolve(words: written::Log, world: &dyn World, mistakes: &mut Vec
             );
         }
     }
-    super::set(&mut log.format, words.format);
-    super::set(&mut log.buffer_bytes, words.buffer);
-    super::set(&mut log.flush_time, words.flush);
+    set(&mut log.format, words.format);
+    set(&mut log.buffer_bytes, words.buffer);
+    set(&mut log.flush_time, words.flush);
     log.file = words.file.map(|word| {
-        let file = super::site::absolute(&word.value, world);
+        let file = absolute(&word.value, world);
         // The file may not be there yet; its folder must be.
         let folder = file.parent().unwrap_or(Path::new("/"));
         let name = file.file_name();

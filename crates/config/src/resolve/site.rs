@@ -5,13 +5,10 @@ use crate::{
     mistake::{Mistake, quote},
     plan::{Action, Files, Site, index_default},
     source::{Span, Word},
-    world::World,
+    world::{World, absolute},
     written::Named,
 };
-use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::HashMap, path::PathBuf};
 
 /// The sites that were typed, each under the one form of its host.
 pub(crate) fn resolve(
@@ -118,10 +115,4 @@ fn folder(
         mistakes.push(Mistake::new(word.span, cause, label).help(help));
     }
     path
-}
-
-/// The path that `text` names, seen from the config's folder.
-pub(crate) fn absolute(text: &str, world: &dyn World) -> PathBuf {
-    // Taken apart and put together again, it has no `.` and no doubled slashes left.
-    world.base().join(Path::new(text)).components().collect()
 }
