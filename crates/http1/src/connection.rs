@@ -1,7 +1,9 @@
 //! One connection, from the accept to its last byte.
 
 use crate::{
-    chunked::{Chunk, Chunked},
+    chunked::Chunk,
+    content::Content,
+    event::{Event, Expiry},
     head::{self, Head, Slots},
     pace::Pace,
     refusal::Refusal,
@@ -37,10 +39,8 @@ pub struct Connection {
 enum Input {
     /// A head, of which `seen` bytes have been looked at in vain; see [`Head::Incomplete`].
     Head { seen: usize, again_at: usize, skipped_line: bool },
-    /// So many bytes of content.
-    Sized(u64),
-    /// Chunks.
-    Chunked(Chunked),
+    /// Content.
+    Content(Content),
     /// Nobody's, until the request is answered.
     Ended,
     /// Nothing any more.
@@ -59,37 +59,6 @@ enum Answer {
     Due,
     /// It is being streamed.
     Streaming(Framing),
-}
-
-/// What the bytes that came mean.
-#[derive(Debug)]
-pub enum Event<'b> {
-    /// Nothing yet: more bytes are needed, or first the answer to the request at hand.
-    Incomplete,
-    /// A request. Unless its length is known to be zero, `Content` and at last `End` follow.
-    Request(Request<'b>),
-    /// A piece of its content.
-    Content(&'b [u8]),
-    /// Its content is complete.
-    End,
-    /// The message cannot be trusted. The answer to it is due, and will be the last.
-    Refused(Refusal),
-    /// Bytes are thrown away: the connection is closing. If content had not come to its `End`, it
-    /// never will.
-    Closed,
-}
-
-/// What a deadline that has passed means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expiry {
-    /// It has not passed.
-    Nothing,
-    /// The connection is to be closed without a word.
-    Close,
-    /// The answer to this is due, and will be the last.
-    Refuse(Refusal),
-    /// The peer takes nothing: the connection is to be reset.
-    Reset,
 }
 
 impl Connection {
@@ -125,7 +94,7 @@ impl Connection {
         slots: &'b mut Slots<'b>,
     ) -> (usize, Event<'b>) {
         let mut used = 0;
-        while let Input::Sized(_) | Input::Chunked(_) = self.input {
+        while let Input::Content(_) = self.input {
             let (count, event) = self.receive_content(&input[used..], now);
             used += count;
             let is_unread = self.answer == Answer::None;
@@ -223,7 +192,7 @@ impl Connection {
         let patience = match self.input {
             Input::Head { seen: 0, .. } if self.requests > 0 => self.limits.idle_time,
             Input::Head { .. } => self.limits.head_time,
-            Input::Sized(_) | Input::Chunked(_) => self.pace.patience(self.limits),
+            Input::Content(_) => self.pace.patience(self.limits),
             Input::Ended => return Moment::NEVER,
             Input::Deaf => self.limits.linger_time,
         };
@@ -241,9 +210,7 @@ impl Connection {
                 return Expiry::Reset;
             }
             Input::Head { seen: 1.., .. } => Refusal::HeadTimeout,
-            Input::Sized(_) | Input::Chunked(_) if self.answer == Answer::Due => {
-                Refusal::ContentTimeout
-            }
+            Input::Content(_) if self.answer == Answer::Due => Refusal::ContentTimeout,
             _ => {
                 self.close();
                 return Expiry::Close;
@@ -344,7 +311,6 @@ impl Connection {
                 (skipped, Event::Incomplete)
             }
             Err(refusal) => {
-                self.version = Version::Http11;
                 self.is_head = input.starts_with(b"HEAD ");
                 self.refuse();
                 (skipped, Event::Refused(refusal))
@@ -363,23 +329,13 @@ impl Connection {
         self.closing |= wishes.close || (request.version == Version::Http10 && !wishes.keep_alive);
         self.input = match request.length {
             Length::Known(0) => Input::Ended,
-            Length::Known(length) => Input::Sized(length),
-            Length::Unknown => Input::Chunked(Chunked::default()),
+            length => Input::Content(Content::of(length)),
         };
     }
 
     fn receive_content<'b>(&mut self, input: &'b [u8], now: Moment) -> (usize, Event<'b>) {
-        let (used, chunk) = match &mut self.input {
-            Input::Sized(0) => (0, Ok(Chunk::End)),
-            Input::Sized(_) if input.is_empty() => (0, Ok(Chunk::Incomplete)),
-            Input::Sized(left) => {
-                let count = input.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
-                *left -= count as u64;
-                (count, Ok(Chunk::Content(&input[..count])))
-            }
-            Input::Chunked(chunked) => chunked.decode(input, self.limits),
-            _ => (0, Ok(Chunk::Incomplete)),
-        };
+        let Input::Content(content) = &mut self.input else { return (0, Event::Incomplete) };
+        let (used, chunk) = content.decode(input, self.limits);
         if used > 0 {
             // Who sends content does not wait to be asked for it.
             self.expects_continue = false;
@@ -422,8 +378,9 @@ impl Connection {
     fn can_drain(&self) -> bool {
         match self.input {
             Input::Head { .. } | Input::Ended => true,
-            Input::Sized(left) => left <= self.limits.drain_bytes_max && !self.expects_continue,
-            Input::Chunked(_) => !self.expects_continue,
+            Input::Content(content) => {
+                content.bytes_min() <= self.limits.drain_bytes_max && !self.expects_continue
+            }
             Input::Deaf => false,
         }
     }
@@ -431,6 +388,8 @@ impl Connection {
     /// The answer is complete: on to the next request, or to the end.
     fn answered(&mut self) {
         self.answer = Answer::None;
+        self.version = Version::Http11;
+        self.is_head = false;
         self.waiting_since = Moment::NEVER;
         let has_ended = matches!(self.input, Input::Ended);
         if self.closing {

@@ -134,7 +134,7 @@ fn unfinished<'b>(
 ) -> Result<Head<'b>, Refusal> {
     let Some(method) = head.method else {
         let may_be_method = error.is_none() && window.len() <= METHOD_BYTES_MAX;
-        let again_at = METHOD_BYTES_MAX + 1;
+        let again_at = window.len() + 1;
         return if may_be_method {
             Ok(Head::Incomplete { again_at })
         } else {
@@ -142,7 +142,8 @@ fn unfinished<'b>(
         };
     };
     let start = method.len() + 1;
-    let target_bytes = window[start..].iter().take_while(|&&byte| byte > b' ').count();
+    let is_target = |&&byte: &&u8| byte > b' ' && byte != 0x7f;
+    let target_bytes = window[start..].iter().take_while(is_target).count();
     check_lengths(method, target_bytes, limits)?;
     match error {
         None => {}
