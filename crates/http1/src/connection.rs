@@ -2,10 +2,10 @@
 
 use crate::{
     chunked::Chunk,
+    clock::{Clock, Pace},
     content::Content,
     event::{Event, Expiry},
     head::{self, Head, Slots},
-    pace::Pace,
     refusal::Refusal,
     write::{self, Date29, Framing, Persistence},
 };
@@ -16,10 +16,7 @@ use message::{Body, Length, Limits, Method, Output, Request, Response, Source, V
 #[derive(Debug)]
 pub struct Connection {
     limits: &'static Limits,
-    /// Since when the peer has been waited for; `NEVER` while nobody waits for it.
-    waiting_since: Moment,
-    /// When the peer must have taken some of what is written to it; `NEVER` if nothing is stuck.
-    write_deadline: Moment,
+    clock: Clock,
     input: Input,
     pace: Pace,
     requests: u32,
@@ -67,8 +64,7 @@ impl Connection {
     pub const fn new(limits: &'static Limits, now: Moment) -> Self {
         Self {
             limits,
-            waiting_since: now,
-            write_deadline: Moment::NEVER,
+            clock: Clock::new(now),
             input: Input::NEXT_HEAD,
             pace: Pace::NEW,
             requests: 0,
@@ -185,18 +181,13 @@ impl Connection {
     /// When [`Connection::expire`] is to be called; `NEVER` if there is nothing to wait for.
     #[must_use]
     pub fn deadline(&self) -> Moment {
-        if self.write_deadline != Moment::NEVER {
-            // Who is slow to read an answer cannot be asked for the next request.
-            return self.write_deadline;
-        }
         let patience = match self.input {
             Input::Head { seen: 0, .. } if self.requests > 0 => self.limits.idle_time,
             Input::Head { .. } => self.limits.head_time,
             Input::Content(_) => self.pace.patience(self.limits),
-            Input::Ended => return Moment::NEVER,
-            Input::Deaf => self.limits.linger_time,
+            Input::Ended | Input::Deaf => self.limits.linger_time,
         };
-        self.waiting_since.after(patience)
+        self.clock.deadline(patience)
     }
 
     /// What is to be done `now`, when the deadline may have passed.
@@ -205,7 +196,7 @@ impl Connection {
             return Expiry::Nothing;
         }
         let refusal = match self.input {
-            _ if self.write_deadline != Moment::NEVER => {
+            _ if self.clock.is_blocked() => {
                 self.close();
                 return Expiry::Reset;
             }
@@ -222,33 +213,24 @@ impl Connection {
 
     /// The peer takes no more of the output, as of `now`.
     pub fn write_blocked(&mut self, now: Moment) {
-        if self.write_deadline == Moment::NEVER {
-            self.write_deadline = now.after(self.limits.write_stall_time);
-        }
+        self.clock.block(now, self.limits);
     }
 
     /// The peer took some of the output, but not all.
     pub fn write_progress(&mut self, now: Moment) {
-        if self.write_deadline != Moment::NEVER {
-            self.write_deadline = now.after(self.limits.write_stall_time);
-        }
+        self.clock.progress(now, self.limits);
     }
 
     /// The peer has all of the output: only now it can be expected to send something.
     pub fn write_done(&mut self, now: Moment) {
-        if self.write_deadline != Moment::NEVER {
-            self.write_deadline = Moment::NEVER;
-            if self.waiting_since != Moment::NEVER {
-                self.waiting_since = now;
-            }
-        }
+        self.clock.unblock(now);
     }
 
     /// Whether the connection is between two requests, with nothing read and nothing owed; closing
     /// it then harms nobody.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        matches!(self.input, Input::Head { seen: 0, .. }) && self.write_deadline == Moment::NEVER
+        matches!(self.input, Input::Head { seen: 0, .. }) && !self.clock.is_blocked()
     }
 
     /// The next answer is to be the last, and says so.
@@ -268,7 +250,7 @@ impl Connection {
     /// passes: closing at once would destroy the last answer if more bytes come.
     pub fn linger(&mut self, now: Moment) -> bool {
         if self.lingers {
-            self.waiting_since = now;
+            self.clock.wait(now);
         }
         self.lingers
     }
@@ -301,12 +283,10 @@ impl Connection {
                 (skipped + bytes, Event::Request(request))
             }
             Ok(Head::Incomplete { again_at }) => {
-                let is_first = self.requests == 0;
-                if self.waiting_since == Moment::NEVER
-                    || (!is_begun && !input.is_empty() && !is_first)
-                {
-                    self.waiting_since = now;
+                if !is_begun && !input.is_empty() && self.requests > 0 {
+                    self.clock.stop();
                 }
+                self.clock.wait(now);
                 self.input = Input::Head { seen: input.len(), again_at, skipped_line };
                 (skipped, Event::Incomplete)
             }
@@ -320,7 +300,7 @@ impl Connection {
 
     fn begin(&mut self, request: &Request<'_>, wishes: head::Wishes) {
         self.requests = self.requests.saturating_add(1);
-        self.waiting_since = Moment::NEVER;
+        self.clock.stop();
         self.pace = Pace::NEW;
         self.answer = Answer::Due;
         self.version = request.version;
@@ -339,8 +319,8 @@ impl Connection {
         if used > 0 {
             // Who sends content does not wait to be asked for it.
             self.expects_continue = false;
-            self.pace.came(used, now.since(self.waiting_since));
-            self.waiting_since = Moment::NEVER;
+            self.pace.came(used, self.clock.waited(now));
+            self.clock.stop();
         }
         let is_unread = self.answer == Answer::None;
         match chunk {
@@ -351,13 +331,13 @@ impl Connection {
             }
             Ok(Chunk::Content(content)) => (used, Event::Content(content)),
             Ok(Chunk::End) => {
-                self.waiting_since = Moment::NEVER;
+                self.clock.stop();
                 self.input = if is_unread { Input::NEXT_HEAD } else { Input::Ended };
                 (used, Event::End)
             }
             Ok(Chunk::Incomplete) => {
-                if self.waiting_since == Moment::NEVER && !self.expects_continue {
-                    self.waiting_since = now;
+                if !self.expects_continue {
+                    self.clock.wait(now);
                 }
                 (used, Event::Incomplete)
             }
@@ -390,7 +370,7 @@ impl Connection {
         self.answer = Answer::None;
         self.version = Version::Http11;
         self.is_head = false;
-        self.waiting_since = Moment::NEVER;
+        self.clock.stop();
         let has_ended = matches!(self.input, Input::Ended);
         if self.closing {
             self.lingers |= !has_ended;
@@ -404,7 +384,7 @@ impl Connection {
 
     fn refuse(&mut self) {
         self.input = Input::Deaf;
-        self.waiting_since = Moment::NEVER;
+        self.clock.stop();
         self.answer = Answer::Due;
         self.closing = true;
         self.lingers = true;
@@ -412,7 +392,7 @@ impl Connection {
 
     fn close(&mut self) {
         self.input = Input::Deaf;
-        self.waiting_since = Moment::NEVER;
+        self.clock.stop();
         self.answer = Answer::None;
         self.closing = true;
     }

@@ -236,11 +236,17 @@ fn length(fields: &Fields<'_>, version: Version) -> Result<Length, Refusal> {
 
 fn wishes(fields: &Fields<'_>, version: Version, length: Length) -> Result<Wishes, Refusal> {
     let mut wishes = Wishes { close: false, keep_alive: false, proceed: false };
-    for value in fields.all(Name::Connection) {
-        for option in value.split(|&byte| byte == b',') {
-            let option = option.trim_ascii();
-            wishes.close |= option.eq_ignore_ascii_case(b"close");
-            wishes.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+    match fields.get(Name::Connection) {
+        None => {}
+        // Nearly every browser says just this.
+        Some(b"keep-alive") if !fields.is_repeated(Name::Connection) => wishes.keep_alive = true,
+        Some(_) => {
+            let values = fields.all(Name::Connection);
+            for option in values.flat_map(|value| value.split(|&byte| byte == b',')) {
+                let option = option.trim_ascii();
+                wishes.close |= option.eq_ignore_ascii_case(b"close");
+                wishes.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+            }
         }
     }
     if fields.contains(Name::Expect) {

@@ -28,8 +28,8 @@ mod target;
 
 mod chunked;
 mod content;
-mod pace;
 
+mod clock;
 mod refusal;
 mod write;
 
