@@ -1,9 +1,11 @@
 //! One connection, from the accept to its last byte.
 
 use crate::{
-    chunked::{Chunk, Chunked},
+    chunked::Chunk,
+    clock::{Clock, Pace},
+    content::Content,
+    event::{Event, Expiry},
     head::{self, Head, Slots},
-    pace::Pace,
     refusal::Refusal,
     write::{self, Date29, Framing, Persistence},
 };
@@ -14,10 +16,7 @@ use message::{Body, Length, Limits, Method, Output, Request, Response, Source, V
 #[derive(Debug)]
 pub struct Connection {
     limits: &'static Limits,
-    /// Since when the peer has been waited for; `NEVER` while nobody waits for it.
-    waiting_since: Moment,
-    /// When the peer must have taken some of what is written to it; `NEVER` if nothing is stuck.
-    write_deadline: Moment,
+    clock: Clock,
     input: Input,
     pace: Pace,
     requests: u32,
@@ -39,10 +38,8 @@ pub struct Connection {
 enum Input {
     /// A head, of which `seen` bytes have been looked at in vain; see [`Head::Incomplete`].
     Head { seen: usize, again_at: usize, skipped_line: bool },
-    /// So many bytes of content.
-    Sized(u64),
-    /// Chunks.
-    Chunked(Chunked),
+    /// Content.
+    Content(Content),
     /// Nobody's, until the request is answered.
     Ended,
     /// Nothing any more.
@@ -63,45 +60,13 @@ enum Answer {
     Streaming(Framing),
 }
 
-/// What the bytes that came mean.
-#[derive(Debug)]
-pub enum Event<'b> {
-    /// Nothing yet: more bytes are needed, or first the answer to the request at hand.
-    Incomplete,
-    /// A request. Unless its length is known to be zero, `Content` and at last `End` follow.
-    Request(Request<'b>),
-    /// A piece of its content.
-    Content(&'b [u8]),
-    /// Its content is complete.
-    End,
-    /// The message cannot be trusted. The answer to it is due, and will be the last.
-    Refused(Refusal),
-    /// Bytes are thrown away: the connection is closing. If content had not come to its `End`, it
-    /// never will.
-    Closed,
-}
-
-/// What a deadline that has passed means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expiry {
-    /// It has not passed.
-    Nothing,
-    /// The connection is to be closed without a word.
-    Close,
-    /// The answer to this is due, and will be the last.
-    Refuse(Refusal),
-    /// The peer takes nothing: the connection is to be reset.
-    Reset,
-}
-
 impl Connection {
     /// A connection that was accepted `now`.
     #[must_use]
     pub const fn new(limits: &'static Limits, now: Moment) -> Self {
         Self {
             limits,
-            waiting_since: now,
-            write_deadline: Moment::NEVER,
+            clock: Clock::new(now),
             input: Input::NEXT_HEAD,
             pace: Pace::NEW,
             requests: 0,
@@ -128,7 +93,7 @@ impl Connection {
         slots: &'b mut Slots<'b>,
     ) -> (usize, Event<'b>) {
         let mut used = 0;
-        while let Input::Sized(_) | Input::Chunked(_) = self.input {
+        while let Input::Content(_) = self.input {
             let (count, event) = self.receive_content(&input[used..], now);
             used += count;
             let is_unread = self.answer == Answer::None;
@@ -235,18 +200,13 @@ impl Connection {
     /// When [`Connection::expire`] is to be called; `NEVER` if there is nothing to wait for.
     #[must_use]
     pub fn deadline(&self) -> Moment {
-        if self.write_deadline != Moment::NEVER {
-            // Who is slow to read an answer cannot be asked for the next request.
-            return self.write_deadline;
-        }
         let patience = match self.input {
             Input::Head { seen: 0, .. } if self.requests > 0 => self.limits.idle_time,
             Input::Head { .. } => self.limits.head_time,
-            Input::Sized(_) | Input::Chunked(_) => self.pace.patience(self.limits),
-            Input::Ended => return Moment::NEVER,
-            Input::Deaf => self.limits.linger_time,
+            Input::Content(_) => self.pace.patience(self.limits),
+            Input::Ended | Input::Deaf => self.limits.linger_time,
         };
-        self.waiting_since.after(patience)
+        self.clock.deadline(patience)
     }
 
     /// What is to be done `now`, when the deadline may have passed.
@@ -255,14 +215,12 @@ impl Connection {
             return Expiry::Nothing;
         }
         let refusal = match self.input {
-            _ if self.write_deadline != Moment::NEVER => {
+            _ if self.clock.is_blocked() => {
                 self.close();
                 return Expiry::Reset;
             }
             Input::Head { seen: 1.., .. } => Refusal::HeadTimeout,
-            Input::Sized(_) | Input::Chunked(_) if self.answer == Answer::Due => {
-                Refusal::ContentTimeout
-            }
+            Input::Content(_) if self.answer == Answer::Due => Refusal::ContentTimeout,
             _ => {
                 self.close();
                 return Expiry::Close;
@@ -274,33 +232,24 @@ impl Connection {
 
     /// The peer takes no more of the output, as of `now`.
     pub fn write_blocked(&mut self, now: Moment) {
-        if self.write_deadline == Moment::NEVER {
-            self.write_deadline = now.after(self.limits.write_stall_time);
-        }
+        self.clock.block(now, self.limits);
     }
 
     /// The peer took some of the output, but not all.
     pub fn write_progress(&mut self, now: Moment) {
-        if self.write_deadline != Moment::NEVER {
-            self.write_deadline = now.after(self.limits.write_stall_time);
-        }
+        self.clock.progress(now, self.limits);
     }
 
     /// The peer has all of the output: only now it can be expected to send something.
     pub fn write_done(&mut self, now: Moment) {
-        if self.write_deadline != Moment::NEVER {
-            self.write_deadline = Moment::NEVER;
-            if self.waiting_since != Moment::NEVER {
-                self.waiting_since = now;
-            }
-        }
+        self.clock.unblock(now);
     }
 
     /// Whether the connection is between two requests, with nothing read and nothing owed; closing
     /// it then harms nobody.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        matches!(self.input, Input::Head { seen: 0, .. }) && self.write_deadline == Moment::NEVER
+        matches!(self.input, Input::Head { seen: 0, .. }) && !self.clock.is_blocked()
     }
 
     /// The next answer is to be the last, and says so.
@@ -320,7 +269,7 @@ impl Connection {
     /// passes: closing at once would destroy the last answer if more bytes come.
     pub fn linger(&mut self, now: Moment) -> bool {
         if self.lingers {
-            self.waiting_since = now;
+            self.clock.wait(now);
         }
         self.lingers
     }
@@ -354,17 +303,14 @@ impl Connection {
                 (skipped + bytes, Event::Request(request))
             }
             Ok(Head::Incomplete { again_at }) => {
-                let is_first = self.requests == 0;
-                if self.waiting_since == Moment::NEVER
-                    || (!is_begun && !input.is_empty() && !is_first)
-                {
-                    self.waiting_since = now;
+                if !is_begun && !input.is_empty() && self.requests > 0 {
+                    self.clock.stop();
                 }
+                self.clock.wait(now);
                 self.input = Input::Head { seen: input.len(), again_at, skipped_line };
                 (skipped, Event::Incomplete)
             }
             Err(refusal) => {
-                self.version = Version::Http11;
                 self.is_head = input.starts_with(b"HEAD ");
                 self.refuse();
                 (skipped, Event::Refused(refusal))
@@ -374,7 +320,7 @@ impl Connection {
 
     fn begin(&mut self, request: &Request<'_>, wishes: head::Wishes) {
         self.requests = self.requests.saturating_add(1);
-        self.waiting_since = Moment::NEVER;
+        self.clock.stop();
         self.pace = Pace::NEW;
         self.answer = Answer::Due;
         self.version = request.version;
@@ -383,28 +329,18 @@ impl Connection {
         self.closing |= wishes.close || (request.version == Version::Http10 && !wishes.keep_alive);
         self.input = match request.length {
             Length::Known(0) => Input::Ended,
-            Length::Known(length) => Input::Sized(length),
-            Length::Unknown => Input::Chunked(Chunked::default()),
+            length => Input::Content(Content::of(length)),
         };
     }
 
     fn receive_content<'b>(&mut self, input: &'b [u8], now: Moment) -> (usize, Event<'b>) {
-        let (used, chunk) = match &mut self.input {
-            Input::Sized(0) => (0, Ok(Chunk::End)),
-            Input::Sized(_) if input.is_empty() => (0, Ok(Chunk::Incomplete)),
-            Input::Sized(left) => {
-                let count = input.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
-                *left -= count as u64;
-                (count, Ok(Chunk::Content(&input[..count])))
-            }
-            Input::Chunked(chunked) => chunked.decode(input, self.limits),
-            _ => (0, Ok(Chunk::Incomplete)),
-        };
+        let Input::Content(content) = &mut self.input else { return (0, Event::Incomplete) };
+        let (used, chunk) = content.decode(input, self.limits);
         if used > 0 {
             // Who sends content does not wait to be asked for it.
             self.expects_continue = false;
-            self.pace.came(used, now.since(self.waiting_since));
-            self.waiting_since = Moment::NEVER;
+            self.pace.came(used, self.clock.waited(now));
+            self.clock.stop();
         }
         let is_unread = self.answer == Answer::None;
         match chunk {
@@ -415,13 +351,13 @@ impl Connection {
             }
             Ok(Chunk::Content(content)) => (used, Event::Content(content)),
             Ok(Chunk::End) => {
-                self.waiting_since = Moment::NEVER;
+                self.clock.stop();
                 self.input = if is_unread { Input::NEXT_HEAD } else { Input::Ended };
                 (used, Event::End)
             }
             Ok(Chunk::Incomplete) => {
-                if self.waiting_since == Moment::NEVER && !self.expects_continue {
-                    self.waiting_since = now;
+                if !self.expects_continue {
+                    self.clock.wait(now);
                 }
                 (used, Event::Incomplete)
             }
@@ -442,8 +378,9 @@ impl Connection {
     fn can_drain(&self) -> bool {
         match self.input {
             Input::Head { .. } | Input::Ended => true,
-            Input::Sized(left) => left <= self.limits.drain_bytes_max && !self.expects_continue,
-            Input::Chunked(_) => !self.expects_continue,
+            Input::Content(content) => {
+                content.bytes_min() <= self.limits.drain_bytes_max && !self.expects_continue
+            }
             Input::Deaf => false,
         }
     }
@@ -451,7 +388,9 @@ impl Connection {
     /// The answer is complete: on to the next request, or to the end.
     fn answered(&mut self) {
         self.answer = Answer::None;
-        self.waiting_since = Moment::NEVER;
+        self.version = Version::Http11;
+        self.is_head = false;
+        self.clock.stop();
         let has_ended = matches!(self.input, Input::Ended);
         if self.closing {
             self.lingers |= !has_ended;
@@ -465,7 +404,7 @@ impl Connection {
 
     fn refuse(&mut self) {
         self.input = Input::Deaf;
-        self.waiting_since = Moment::NEVER;
+        self.clock.stop();
         self.answer = Answer::Due;
         self.closing = true;
         self.lingers = true;
@@ -473,7 +412,7 @@ impl Connection {
 
     fn close(&mut self) {
         self.input = Input::Deaf;
-        self.waiting_since = Moment::NEVER;
+        self.clock.stop();
         self.answer = Answer::None;
         self.closing = true;
     }

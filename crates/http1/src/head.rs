@@ -134,7 +134,7 @@ fn unfinished<'b>(
 ) -> Result<Head<'b>, Refusal> {
     let Some(method) = head.method else {
         let may_be_method = error.is_none() && window.len() <= METHOD_BYTES_MAX;
-        let again_at = METHOD_BYTES_MAX + 1;
+        let again_at = window.len() + 1;
         return if may_be_method {
             Ok(Head::Incomplete { again_at })
         } else {
@@ -142,7 +142,8 @@ fn unfinished<'b>(
         };
     };
     let start = method.len() + 1;
-    let target_bytes = window[start..].iter().take_while(|&&byte| byte > b' ').count();
+    let is_target = |&&byte: &&u8| byte > b' ' && byte != 0x7f;
+    let target_bytes = window[start..].iter().take_while(is_target).count();
     check_lengths(method, target_bytes, limits)?;
     match error {
         None => {}
@@ -235,11 +236,17 @@ fn length(fields: &Fields<'_>, version: Version) -> Result<Length, Refusal> {
 
 fn wishes(fields: &Fields<'_>, version: Version, length: Length) -> Result<Wishes, Refusal> {
     let mut wishes = Wishes { close: false, keep_alive: false, proceed: false };
-    for value in fields.all(Name::Connection) {
-        for option in value.split(|&byte| byte == b',') {
-            let option = option.trim_ascii();
-            wishes.close |= option.eq_ignore_ascii_case(b"close");
-            wishes.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+    match fields.get(Name::Connection) {
+        None => {}
+        // Nearly every browser says just this.
+        Some(b"keep-alive") if !fields.is_repeated(Name::Connection) => wishes.keep_alive = true,
+        Some(_) => {
+            let values = fields.all(Name::Connection);
+            for option in values.flat_map(|value| value.split(|&byte| byte == b',')) {
+                let option = option.trim_ascii();
+                wishes.close |= option.eq_ignore_ascii_case(b"close");
+                wishes.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+            }
         }
     }
     if fields.contains(Name::Expect) {

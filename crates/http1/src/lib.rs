@@ -20,17 +20,22 @@
 //! Whatever is ambiguous is refused, and nothing that follows a refusal is ever taken for a
 //! request: `Deaf` has no way out.
 
-pub mod connection;
+mod connection;
+mod event;
+
+mod head;
+mod target;
 
 mod chunked;
-mod head;
-mod pace;
+mod content;
+
+mod clock;
 mod refusal;
-mod target;
 mod write;
 
 pub use chunked::{Chunk, Chunked};
-pub use connection::{Connection, Event, Expiry};
+pub use connection::Connection;
+pub use event::{Event, Expiry};
 pub use head::Slots;
 pub use refusal::Refusal;
 pub use write::Date29;
