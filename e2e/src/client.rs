@@ -14,6 +14,7 @@ use rustix::{
 use std::{
     io::{ErrorKind, Read, Write},
     net::{IpAddr, Shutdown, SocketAddr, TcpStream},
+    thread,
     time::Duration,
 };
 
@@ -22,6 +23,8 @@ pub struct Client {
     stream: TcpStream,
     /// What has come and is not read yet.
     unread: Vec<u8>,
+    /// How many bytes are read at a time, and how long this side rests before each.
+    pace: (usize, Duration),
 }
 
 /// How the server ended a connection.
@@ -65,7 +68,20 @@ impl Client {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        Self { stream, unread: Vec::new() }
+        Self { stream, unread: Vec::new(), pace: (64 * 1024, Duration::ZERO) }
+    }
+
+    /// From now on reads at most `bytes` at a time and rests before each time.
+    #[must_use]
+    pub fn slowed(mut self, bytes: usize, rest: Duration) -> Self {
+        self.pace = (bytes, rest);
+        self
+    }
+
+    /// The same connection a second time, to send on while the first one reads.
+    #[must_use]
+    pub fn twin(&self) -> Self {
+        Self::over(self.stream.try_clone().unwrap())
     }
 
     /// Sends `bytes` in one write.
@@ -139,6 +155,15 @@ impl Client {
         !self.unread.is_empty() || poll(&mut ready, Some(&patience)).unwrap() == 1
     }
 
+    /// Reads nothing, and waits until the server resets the connection.
+    pub fn wait_for_reset(&self) {
+        let patience = Timespec::try_from(PATIENCE).unwrap();
+        // POLLERR and POLLHUP are always reported; nothing else is asked for.
+        let mut ended = [PollFd::new(&self.stream, PollFlags::empty())];
+        assert_eq!(poll(&mut ended, Some(&patience)).unwrap(), 1, "the server never resets");
+        assert!(ended[0].revents().contains(PollFlags::ERR), "{:?}", ended[0].revents());
+    }
+
     /// Reads all that comes, and how it ends.
     pub fn drain(&mut self) -> Checked<(Vec<u8>, Ending)> {
         loop {
@@ -162,7 +187,8 @@ impl Client {
     }
 
     fn fill(&mut self) -> std::io::Result<usize> {
-        let mut buffer = [0; 64 * 1024];
+        thread::sleep(self.pace.1);
+        let mut buffer = vec![0; self.pace.0];
         let count = self.stream.read(&mut buffer)?;
         self.unread.extend_from_slice(&buffer[..count]);
         Ok(count)

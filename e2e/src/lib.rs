@@ -15,8 +15,10 @@
 
 pub mod binary;
 pub mod client;
+pub mod dialogue;
 pub mod process;
 pub mod response;
+pub mod script;
 pub mod server;
 pub mod site;
 

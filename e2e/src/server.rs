@@ -187,6 +187,11 @@ impl Server {
         guard.0.iter().map(|line| parse(line)).collect()
     }
 
+    /// Closes this end of the pipe that the log goes into, as a reader does that dies.
+    pub fn close_log(&mut self) {
+        self.stdout = Ok(thread::spawn(|| ()));
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).expect("the server runs");
