@@ -120,7 +120,7 @@ impl Response {
     fn check_sense(&self) -> Checked<()> {
         let missing = |name| self.get(name).is_none();
         match self.status {
-            200.. if missing("date") => fault("no Date (RFC 9110 section 6.6.1)"),
+            200..500 if missing("date") => fault("no Date (RFC 9110 section 6.6.1)"),
             206 if missing("content-range")
                 && !self.get("content-type").is_some_and(|t| t.starts_with("multipart/")) =>
             {
