@@ -1,0 +1,34 @@
+//! Black-box tests of the real binary: a harness that starts it, clients that send raw bytes.
+//!
+//! ```no_run
+//! let server = e2e::Server::start(&["./site"]);
+//! let answer = e2e::Client::connect(server.addr()).get("/").unwrap();
+//! assert_eq!(answer.status, 200);
+//! server.stop();
+//! ```
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test harness says what is wrong by panicking"
+)]
+
+pub mod binary;
+pub mod client;
+pub mod dialogue;
+pub mod process;
+pub mod response;
+pub mod script;
+pub mod server;
+pub mod site;
+
+pub use client::{Client, Ending};
+pub use response::Response;
+pub use server::{Launch, Server, Stopped};
+pub use site::Site;
+
+use std::time::Duration;
+
+/// How long anything may take before a test gives up on it. Nothing ever waits that long when all
+/// is well: every wait ends with the event it is for.
+pub const PATIENCE: Duration = Duration::from_secs(20);

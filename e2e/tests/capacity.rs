@@ -1,0 +1,143 @@
+//! How many connections there may be, and what happens at the limit.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
+
+use e2e::{Client, Ending, Launch, Server, Site};
+use std::{net::IpAddr, time::Duration};
+
+fn get(client: &mut Client) -> u16 {
+    client.get("/digits.txt").unwrap().status
+}
+
+/// Whether a connection is still good, or was closed without another byte.
+fn is_open(client: &mut Client) -> bool {
+    client.get("/digits.txt").is_ok_and(|response| response.status == 200)
+}
+
+/// Row 42: who comes when all places are taken gets that of the one who has been idle longest.
+#[test]
+fn the_oldest_idle_connection_makes_room() {
+    let site = Site::new();
+    let server = Server::run(&site.config("threads = 1", "connections-max = 8"));
+    let mut clients: Vec<_> = (0..8)
+        .map(|_| {
+            let mut client = Client::connect(server.addr());
+            assert_eq!(get(&mut client), 200);
+            client
+        })
+        .collect();
+    // The first was used again just now, so the second has been idle longest.
+    assert_eq!(get(&mut clients[0]), 200);
+    let mut ninth = Client::connect(server.addr());
+    assert_eq!(get(&mut ninth), 200);
+    assert_eq!(clients.remove(1).ending().unwrap(), Ending::Closed);
+    assert!(clients.iter_mut().all(is_open), "the others stay");
+    assert_eq!(get(&mut ninth), 200);
+    server.stop();
+}
+
+/// Row 42: those who are being served are never the ones to go.
+#[test]
+fn connections_at_work_keep_their_places() {
+    let site = Site::new();
+    let server = Server::run(&site.config("threads = 1", "connections-max = 4"));
+    let mut busy: Vec<_> = (0..4)
+        .map(|_| {
+            let mut client = Client::connect_narrow(server.addr());
+            client.send("GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+            assert_eq!(client.take(9).unwrap(), b"HTTP/1.1 ");
+            client
+        })
+        .collect();
+    let mut fifth = Client::connect(server.addr());
+    match fifth.get("/digits.txt") {
+        Ok(response) => assert_eq!(response.status, 503, "there is no place for a fifth"),
+        Err(fault) => assert!(!fault.0.contains("timed out"), "{fault}"),
+    }
+    for client in &mut busy {
+        let rest = client.take(Site::LARGE_BYTES).unwrap();
+        assert_eq!(rest.len(), Site::LARGE_BYTES);
+    }
+    drop(busy);
+    // Places are free again as soon as the server has noticed.
+    let again = (0..100).any(|_| is_open(&mut Client::connect(server.addr())));
+    assert!(again, "there is room again");
+    server.stop();
+}
+
+/// Row 42: one client cannot take all places; others do not feel its limit.
+#[test]
+fn a_client_has_only_so_many_places() {
+    for threads in [1, 2] {
+        let site = Site::new();
+        let server = Server::run(
+            &site.config(&format!("threads = {threads}"), "connections-per-client-max = 4"),
+        );
+        let mut clients: Vec<_> = (0..4).map(|_| Client::connect(server.addr())).collect();
+        assert!(clients.iter_mut().all(is_open));
+        for _ in 0..10 {
+            let mut more = Client::connect(server.addr());
+            let answer = more.get("/digits.txt");
+            assert!(answer.is_err_and(|f| !f.0.contains("timed out")), "one too many is served");
+        }
+        let other: IpAddr = "127.0.0.2".parse().unwrap();
+        assert_eq!(get(&mut Client::connect_from(other, server.addr())), 200);
+        assert!(clients.iter_mut().all(is_open), "those who were first stay");
+        drop(clients);
+        let again = (0..100).any(|_| is_open(&mut Client::connect(server.addr())));
+        assert!(again, "there is room again");
+        server.stop();
+    }
+}
+
+/// O1 of the threats: without descriptors nobody new is accepted, but nothing spins or breaks.
+#[test]
+fn running_out_of_descriptors() {
+    for threads in ["1", "2"] {
+        let site = Site::new();
+        let server =
+            Launch::quick(&[&site.root_text(), "--threads", threads]).after("ulimit -n 64").start();
+        let mut first = Client::connect(server.addr());
+        assert_eq!(get(&mut first), 200);
+        let mut clients: Vec<_> = (0..150).map(|_| Client::connect(server.addr())).collect();
+        for client in &mut clients {
+            let _ = client.send("GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        }
+        let before = server.process().cpu_time();
+        // Nothing is to come here; this is the length of time over which its work is watched.
+        assert!(!first.hears_within(Duration::from_millis(500)), "who was first stays");
+        let spent = server.process().cpu_time() - before;
+        assert!(spent < Duration::from_millis(100), "out of descriptors, it used {spent:?}");
+        assert!(server.process().descriptors() <= 64);
+        assert_eq!(get(&mut first), 200, "who was first is still served");
+        clients.into_iter().for_each(Client::abort);
+        assert_eq!(get(&mut Client::connect(server.addr())), 200, "it recovers");
+        server.stop();
+    }
+}
+
+#[test]
+fn descriptors_come_back() {
+    let site = Site::new();
+    let server = Server::run(&site.config("threads = 1", ""));
+    let mut client = Client::connect(server.addr());
+    for target in ["/large.bin", "/digits.txt", "/list/"] {
+        client.get(target).unwrap();
+    }
+    let before = server.process().descriptors();
+    for _ in 0..3 {
+        let mut clients: Vec<_> = (0..50).map(|_| Client::connect(server.addr())).collect();
+        for client in &mut clients {
+            client.get("/large.bin").unwrap();
+            client.get("/list/").unwrap();
+        }
+    }
+    // The connections were closed in this order, so the server has seen the end of all of them
+    // once it has answered somebody who came later often enough.
+    let settled = (0..200).any(|_| {
+        client.get("/digits.txt").unwrap();
+        server.process().descriptors() <= before
+    });
+    assert!(settled, "{} descriptors became {}", before, server.process().descriptors());
+    server.stop();
+}

@@ -1,0 +1,174 @@
+//! How the server starts, how it stops, and what it says when it cannot.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
+
+use e2e::{Client, Ending, Launch, Server, Site};
+use rustix::process::Signal;
+use std::{net::TcpListener, time::Instant};
+
+/// Starts a download and reads only its first bytes.
+fn download(server: &Server, target: &str) -> Client {
+    let mut client = Client::connect_narrow(server.addr());
+    client.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")).unwrap();
+    assert_eq!(client.take(13).unwrap(), b"HTTP/1.1 200 ");
+    client
+}
+
+#[test]
+fn what_is_under_way_is_finished_before_the_end() {
+    for threads in ["1", "2"] {
+        let site = Site::new();
+        let server = Server::start(&[&site.root_text(), "--threads", threads]);
+        let addr = server.addr();
+        let mut idle = Client::connect(addr);
+        idle.get("/digits.txt").unwrap();
+        let mut busy = download(&server, "/large.bin");
+        server.signal(Signal::TERM);
+        // The idle connection ends first: that is the sign that the server has understood.
+        assert_eq!(idle.ending().unwrap(), Ending::Closed);
+        assert!(Client::try_connect(addr).is_none(), "nobody new is let in");
+        let (bytes, ending) = busy.drain().unwrap();
+        assert_eq!(ending, Ending::Closed);
+        assert!(bytes.ends_with(&Site::large()), "the download is whole");
+        let stopped = server.ended();
+        let line = stopped.lines.iter().find(|line| line["target"] == "/large.bin").unwrap();
+        assert_eq!(line["status"], 200);
+    }
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let site = Site::new();
+    let server = Server::start(&[&site.root_text()]);
+    let mut idle = Client::connect(server.addr());
+    idle.get("/digits.txt").unwrap();
+    let mut busy = download(&server, "/huge.bin");
+    server.signal(Signal::TERM);
+    assert_eq!(idle.ending().unwrap(), Ending::Closed);
+    let start = Instant::now();
+    server.signal(Signal::TERM);
+    server.ended();
+    assert!(start.elapsed() < e2e::PATIENCE / 4, "it took {:?}", start.elapsed());
+    let (bytes, _) = busy.drain().unwrap();
+    assert!((bytes.len() as u64) < Site::HUGE_BYTES, "the download is cut off");
+}
+
+#[test]
+fn what_does_not_end_in_time_is_cut_off() {
+    let site = Site::new();
+    let server = Server::run(&site.config("threads = 1", "stop-time = \"300ms\""));
+    let _stalled = download(&server, "/huge.bin");
+    server.stop();
+}
+
+#[test]
+fn an_interrupt_stops_it_as_well() {
+    let site = Site::new();
+    let server = Server::start(&[&site.root_text()]);
+    assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
+    server.signal(Signal::INT);
+    server.ended();
+}
+
+#[test]
+fn clients_that_vanish_do_no_harm() {
+    let site = Site::new();
+    let server = Server::start(&[&site.root_text()]);
+    for _ in 0..50 {
+        download(&server, "/large.bin").abort();
+        let mut client = Client::connect(server.addr());
+        client.send("GET /digits.txt HT").unwrap();
+        client.abort();
+    }
+    assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
+    server.stop();
+}
+
+#[test]
+fn a_port_that_is_taken_is_an_error_that_says_by_whom() {
+    let site = Site::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let args = [site.root_text(), "--port".to_owned(), port.clone()];
+    let (code, _, stderr) = Launch::of(args.to_vec()).finish();
+    assert_eq!(code, Some(1), "{stderr}");
+    let me = std::fs::read_to_string("/proc/self/comm").unwrap();
+    for part in [&*port, me.trim(), &std::process::id().to_string()] {
+        assert!(stderr.contains(part), "it does not say {part:?}: {stderr}");
+    }
+}
+
+#[test]
+fn a_port_that_another_gannet_has_is_not_shared() {
+    let site = Site::new();
+    let first = Server::start(&[&site.root_text()]);
+    let port = first.addr().port().to_string();
+    let args = [site.root_text(), "--port".to_owned(), port];
+    let (code, _, stderr) = Launch::of(args.to_vec()).finish();
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains(&first.process().0.to_string()), "{stderr}");
+    first.stop();
+}
+
+/// Nobody asked for the default port, so the next one does as well.
+#[test]
+fn a_default_port_that_is_taken_is_not_insisted_on() {
+    let sites = [Site::new(), Site::new()];
+    let servers = sites.each_ref().map(|site| {
+        site.write("who.txt", site.root_text().as_bytes());
+        let args = [site.root_text(), "--log".to_owned(), "json".to_owned()];
+        Launch::of(args.to_vec()).start()
+    });
+    let [first, second] = servers.each_ref().map(|server| server.addr().port());
+    assert_ne!(first, second);
+    for (site, server) in sites.iter().zip(servers) {
+        let response = Client::connect(server.addr()).get("/who.txt").unwrap();
+        assert_eq!(response.text(), site.root_text(), "each serves its own folder");
+        server.stop();
+    }
+}
+
+#[test]
+fn mistakes_on_the_command_line_are_explained() {
+    let cases: [(&[&str], &str); 5] = [
+        (&["/no/such/folder"], "/no"),
+        (&["--no-such-word"], "--no-such-word"),
+        (&["--port", "70000"], "70000"),
+        (&["--threads", "0"], "threads"),
+        (&["run", "/no/such/file.toml"], "/no/such/file.toml"),
+    ];
+    for (args, part) in cases {
+        let args = args.iter().map(|&arg| arg.to_owned()).collect();
+        let (code, stdout, stderr) = Launch::of(args).finish();
+        assert!(matches!(code, Some(1 | 2)), "{code:?}: {stderr}");
+        assert!(stderr.contains(part), "it does not say {part:?}: {stderr}");
+        assert_eq!(stdout, "", "{part}");
+    }
+}
+
+#[test]
+fn mistakes_in_a_config_are_shown_where_they_are() {
+    let (code, stdout, stderr) =
+        Launch::run("[server]\nlisten = \"127.0.0.1:0\"\nthraeds = 2\n").finish();
+    assert_eq!(code, Some(2), "{stderr}");
+    for part in ["thraeds", "threads", ":3:"] {
+        assert!(stderr.contains(part), "it does not say {part:?}: {stderr}");
+    }
+    assert_eq!(stdout, "");
+}
+
+#[test]
+fn a_panic_costs_one_answer() {
+    let site = Site::new();
+    let server = Launch::quick(&[&site.root_text(), "--threads", "1"])
+        .env("GANNET_FAIL", "exchange=panic:2")
+        .start();
+    let mut client = Client::connect(server.addr());
+    let mut other = Client::connect(server.addr());
+    assert_eq!(client.get("/digits.txt").unwrap().status, 200);
+    assert_eq!(client.get("/digits.txt").unwrap().status, 500);
+    assert_eq!(other.get("/digits.txt").unwrap().status, 200, "others do not notice");
+    assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
+    let stopped = server.stop();
+    assert_eq!(stopped.lines.last().unwrap()["panics"], 1);
+}

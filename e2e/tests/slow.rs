@@ -1,0 +1,189 @@
+//! Clients that are slow, greedy or absent cost a bounded amount of memory and time.
+
+#![allow(clippy::unwrap_used, reason = "tests say what is wrong by panicking")]
+
+use e2e::{Client, Ending, Server, Site, Stopped};
+use std::time::{Duration, Instant};
+
+/// What a clock with coarse ticks, on both sides, may be early by.
+const TICK: Duration = Duration::from_millis(20);
+
+/// How long a client keeps trying before it says that the server takes nothing any more.
+const STALL: Duration = Duration::from_millis(200);
+
+fn server(site: &Site, threads: usize, limits: &str) -> Server {
+    Server::run(&site.config(&format!("threads = {threads}"), limits))
+}
+
+fn count(stopped: &Stopped, status: u16) -> usize {
+    stopped.lines.iter().filter(|line| line["status"] == status).count()
+}
+
+/// Sends `byte` every 50 ms until the server has something to say, and says how long that took.
+fn drip(client: &mut Client, byte: u8) -> Duration {
+    let start = Instant::now();
+    while !client.hears_within(Duration::from_millis(50)) {
+        assert!(start.elapsed() < e2e::PATIENCE, "the server puts up with it for ever");
+        let _ = client.send([byte]);
+    }
+    start.elapsed()
+}
+
+/// Row 38: each byte of a head comes soon, but the whole of it does not.
+#[test]
+fn a_head_has_a_time_in_all() {
+    let site = Site::new();
+    let server = server(&site, 1, "head-time = \"500ms\"\nidle-time = \"10s\"");
+    let mut client = Client::connect(server.addr());
+    client.get("/digits.txt").unwrap();
+    client.send("GET /digits.txt HTTP/1.1\r\nX: ").unwrap();
+    let waited = drip(&mut client, b'x');
+    assert!(waited + TICK >= Duration::from_millis(500), "cut off after {waited:?}");
+    let response = client.response().unwrap();
+    assert_eq!(response.status, 408);
+    assert!(response.closes());
+    assert_eq!(client.ending().unwrap(), Ending::Closed);
+    assert_eq!(count(&server.stop(), 408), 1);
+}
+
+/// Row 39: each byte of content comes soon, but all of them too slowly.
+#[test]
+fn content_has_a_least_rate() {
+    let site = Site::new();
+    let limits = "body-idle-time = \"400ms\"\nbody-rate-min = 1000";
+    let server = server(&site, 1, limits);
+    let mut client = Client::connect(server.addr());
+    client.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n").unwrap();
+    assert_eq!(client.response().unwrap().status, 405);
+    let waited = drip(&mut client, b'x');
+    assert!(waited + TICK >= Duration::from_millis(400), "cut off after {waited:?}");
+    assert_eq!(client.ending().unwrap(), Ending::Closed);
+    server.stop();
+}
+
+/// Row 39: there is no limit to how long content takes that comes fast enough.
+#[test]
+fn content_that_is_fast_enough_may_take_its_time() {
+    let site = Site::new();
+    let limits = "head-time = \"200ms\"\nidle-time = \"200ms\"\nbody-idle-time = \"200ms\"\n\
+                  body-rate-min = 10";
+    let server = server(&site, 1, limits);
+    let mut client = Client::connect(server.addr());
+    client.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20\r\n\r\n").unwrap();
+    assert_eq!(client.response().unwrap().status, 405);
+    for _ in 0..20 {
+        assert!(!client.hears_within(Duration::from_millis(40)), "cut off too early");
+        client.send("x").unwrap();
+    }
+    assert_eq!(client.get("/digits.txt").unwrap().status, 200);
+    server.stop();
+}
+
+/// Row 40: nobody reads a large answer. It costs no memory while it waits, and not much time.
+#[test]
+fn answers_that_nobody_reads_are_given_up() {
+    let site = Site::new();
+    let server = server(&site, 1, "write-stall-time = \"700ms\"");
+    Client::connect(server.addr()).get("/huge.bin").unwrap();
+    let before = server.process().memory_kib();
+    let mut clients: Vec<_> = (0..50).map(|_| Client::connect_narrow(server.addr())).collect();
+    for client in &mut clients {
+        client.send("GET /huge.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    }
+    for client in &mut clients {
+        client.wait_for_reset();
+    }
+    let grown = server.process().memory_peak_kib().saturating_sub(before);
+    assert!(grown < 50 * 64, "50 clients that do not read cost {grown} KiB");
+    assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
+    server.stop();
+}
+
+/// Row 40: a client that reads slowly, but reads, gets everything.
+#[test]
+fn answers_that_are_read_slowly_arrive() {
+    let site = Site::new();
+    let server = server(&site, 1, "write-stall-time = \"400ms\"");
+    let mut client = Client::connect_narrow(server.addr());
+    client.send("GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let response = client.slowed(8 * 1024, Duration::from_millis(10)).response().unwrap();
+    assert!(response.body == Site::large(), "the content is what the file holds");
+    server.stop();
+}
+
+/// Row 41: ten thousand requests come at once and nobody reads; then all are answered, in order.
+#[test]
+fn ten_thousand_pipelined_requests() {
+    for threads in [1, 2] {
+        let site = Site::new();
+        let server = server(&site, threads, "");
+        Client::connect(server.addr()).get("/digits.txt").unwrap();
+        let before = server.process().memory_kib();
+        let mut client = Client::connect_narrow(server.addr());
+        let requests: Vec<u8> = (0..10_000)
+            .flat_map(|number| {
+                let file = if number % 2 == 0 { "digits.txt" } else { "sub/page.txt" };
+                format!("GET /{file}?{number} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
+            })
+            .collect();
+        let sent = client.send_until_stalled(&requests, STALL);
+        let grown = server.process().memory_peak_kib().saturating_sub(before);
+        assert!(grown < 4 * 1024, "it cost {grown} KiB");
+        let mut sender = client.twin();
+        let rest = requests[sent..].to_vec();
+        let sending = std::thread::spawn(move || sender.send(rest).unwrap());
+        for number in 0..10_000 {
+            let response = client.response().unwrap();
+            let expect: &[u8] = if number % 2 == 0 { b"0123456789" } else { b"page\n" };
+            assert_eq!(response.body, expect, "answer {number}");
+        }
+        sending.join().unwrap();
+        let stopped = server.stop();
+        let targets = stopped.lines.iter().filter_map(|line| line["target"].as_str()).skip(1);
+        for (number, target) in targets.enumerate() {
+            assert!(target.ends_with(&format!("?{number}")), "line {number} is {target}");
+        }
+        assert_eq!(count(&stopped, 200), 10_001);
+    }
+}
+
+/// Row 41: the server stops reading requests when nobody reads its answers.
+#[test]
+fn a_flood_of_requests_is_held_back() {
+    let site = Site::new();
+    let server = server(&site, 1, "");
+    Client::connect(server.addr()).get("/large.bin").unwrap();
+    let before = server.process().memory_kib();
+    let request = "GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let flood = request.repeat(32 * 1024 * 1024 / request.len());
+    let mut clients: Vec<_> = (0..4).map(|_| Client::connect_narrow(server.addr())).collect();
+    for client in &mut clients {
+        let sent = client.send_until_stalled(flood.as_bytes(), STALL);
+        assert!(sent < flood.len(), "the server took all of it");
+    }
+    let grown = server.process().memory_peak_kib().saturating_sub(before);
+    assert!(grown < 4 * 1024, "it cost {grown} KiB");
+    assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
+    clients.into_iter().for_each(Client::abort);
+    server.stop();
+}
+
+/// Row 38: heads that are never finished cost little, however many there are.
+#[test]
+fn many_unfinished_heads() {
+    let site = Site::new();
+    let server = server(&site, 2, "connections-per-client-max = 1000");
+    Client::connect(server.addr()).get("/digits.txt").unwrap();
+    let before = server.process().memory_kib();
+    let mut clients: Vec<_> = (0..200).map(|_| Client::connect(server.addr())).collect();
+    let head = format!("GET /digits.txt HTTP/1.1\r\nHost: localhost\r\nX: {}", "a".repeat(30_000));
+    clients.iter_mut().for_each(|client| client.send(&head).unwrap());
+    assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
+    for client in &mut clients {
+        client.send("\r\n\r\n").unwrap();
+        assert_eq!(client.response().unwrap().status, 200);
+    }
+    let grown = server.process().memory_peak_kib().saturating_sub(before);
+    assert!(grown < 200 * 64, "200 unfinished heads of 30 KB cost {grown} KiB");
+    server.stop();
+}
