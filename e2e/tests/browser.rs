@@ -212,7 +212,7 @@ impl Visit {
         self.browser.click("a[href='no-such-fish.html']");
         self.is_at("no-such-fish.html");
         let page = self.browser.page_text();
-        assert!(page.contains("404") || page.contains("Not Found"), "the page says so: {page}");
+        assert!(page.contains("Nothing but water"), "the site's own page says so: {page}");
         self.is_logged("/no-such-fish.html", 404);
         let complaints = self.browser.complaints();
         let is_expected = |complaint: &String| complaint.contains("no-such-fish.html");
