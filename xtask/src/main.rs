@@ -1,5 +1,6 @@
 //! The house's own tools: `cargo xtask tidy`, `cargo xtask test`.
 
+mod bench;
 mod command;
 mod full;
 mod step;
@@ -14,6 +15,7 @@ Usage: cargo xtask VERB
 
   tidy           checks the house rules (CONTRIBUTING.md)
   test           checks all that has to hold before a change may land
+  bench [CASE…]  measures gannet beside its peers; writes bench/results/
   test --full    and the long items; writes bench/results/DATE-full.md
   help           shows this page
 ";
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["test"] => test::run(false),
         ["test", "--full"] => test::run(true),
+        ["bench", ..] => bench::run(&typed[1..]),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

@@ -1,0 +1,232 @@
+//! The cases: what is asked of whom, and what gannet may cost at most.
+
+use super::peers::{FILE_CACHE_MIB, Peer};
+
+/// A question, with a table as its answer.
+pub(super) struct Case {
+    /// The word for the command line. Cases of one name are run together.
+    pub(super) name: &'static str,
+    /// One line for the heading.
+    pub(super) what: &'static str,
+    pub(super) kind: Kind,
+}
+
+/// How the answer is found.
+pub(super) enum Kind {
+    /// CPU time per request under a load, gannet beside its peers.
+    Load(Load),
+    /// Memory of connections that wait for their next request.
+    Idle(Idle),
+    /// Time from exec to the first answer, and memory after it.
+    Start(Start),
+    /// Instructions per request of the HTTP/1.1 engine alone, at most.
+    Engine { instructions_max: u64 },
+}
+
+/// A load, and who has to bear it beside gannet.
+pub(super) struct Load {
+    pub(super) site: Site,
+    pub(super) variant: Variant,
+    pub(super) access_log: bool,
+    /// Memory of gannet after the load, in MiB at most.
+    pub(super) memory_mib_max: Option<f64>,
+    /// The peers with what gannet may cost at most, as a multiple of what the peer costs; a peer
+    /// without a target is shown for information.
+    pub(super) peers: &'static [(Peer, Option<f64>)],
+}
+
+/// What is special about the requests.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Variant {
+    /// One after the other on kept connections.
+    Plain,
+    /// So many at once on kept connections.
+    Pipelined(usize),
+    /// Conditional on the entity tag that the server gave, so that the answer is 304.
+    Conditional,
+    /// A new connection for each.
+    Close,
+}
+
+/// The files that are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Site {
+    /// One file, always the same.
+    Single { bytes: usize },
+    /// 100 virtual hosts with ten files of 0.9 KB each, drawn at random.
+    Hosts,
+    /// 200,000 files of 4 KB, drawn at random.
+    Heap,
+}
+
+/// Connections that do nothing.
+pub(super) struct Idle {
+    pub(super) connections: usize,
+    pub(super) bytes_each_max: f64,
+}
+
+/// The limits of a start.
+pub(super) struct Start {
+    pub(super) memory_mib_max: f64,
+    pub(super) milliseconds_max: f64,
+}
+
+/// The small file: 0.9 KB.
+pub(super) const SMALL: usize = 921;
+/// Connections of each load.
+pub(super) const CONNECTIONS: usize = 64;
+
+/// A load on one file, kept connections, no log; cases differ from it in what they name.
+const PLAIN: Load = Load {
+    site: Site::Single { bytes: SMALL },
+    variant: Variant::Plain,
+    access_log: false,
+    memory_mib_max: None,
+    peers: &[],
+};
+
+/// All cases, in the order in which they are run.
+pub(super) const CASES: &[Case] = &[
+    Case {
+        name: "small",
+        what: "a file of 0.9 KB, 64 kept connections",
+        kind: Kind::Load(Load {
+            peers: &[
+                (Peer::Nginx, Some(0.65)),
+                (Peer::NginxStock, None),
+                (Peer::Lighttpd, Some(0.90)),
+                (Peer::H2o, Some(0.90)),
+                (Peer::Floor, Some(1.20)),
+            ],
+            ..PLAIN
+        }),
+    },
+    Case {
+        name: "medium",
+        what: "a file of 16 KB, 64 kept connections",
+        kind: Kind::Load(Load {
+            site: Site::Single { bytes: 16 * 1024 },
+            peers: &[
+                (Peer::Nginx, Some(0.75)),
+                (Peer::Lighttpd, Some(0.95)),
+                (Peer::H2o, None),
+                (Peer::Floor, None),
+            ],
+            ..PLAIN
+        }),
+    },
+    Case {
+        name: "large",
+        what: "a file of 100 KB, 64 kept connections",
+        kind: Kind::Load(Load { site: Site::Single { bytes: 100 * 1024 }, peers: LARGE, ..PLAIN }),
+    },
+    Case {
+        name: "large",
+        what: "a file of 1 MB, 64 kept connections",
+        kind: Kind::Load(Load { site: Site::Single { bytes: 1024 * 1024 }, peers: LARGE, ..PLAIN }),
+    },
+    Case {
+        name: "pipelined",
+        what: "a file of 0.9 KB, 16 requests at once on each of 64 kept connections",
+        kind: Kind::Load(Load {
+            variant: Variant::Pipelined(16),
+            peers: &[
+                (Peer::Nginx, Some(0.3)),
+                (Peer::Lighttpd, None),
+                (Peer::H2o, None),
+                (Peer::Floor, Some(2.5)),
+            ],
+            ..PLAIN
+        }),
+    },
+    Case {
+        name: "not-modified",
+        what: "304 by If-None-Match, 64 kept connections",
+        kind: Kind::Load(Load {
+            variant: Variant::Conditional,
+            peers: &[
+                (Peer::Nginx, Some(0.7)),
+                (Peer::Lighttpd, None),
+                (Peer::H2o, None),
+                (Peer::Floor, None),
+            ],
+            ..PLAIN
+        }),
+    },
+    Case {
+        name: "many-files",
+        what: "1,000 files of 0.9 KB on 100 virtual hosts at random, 64 kept connections",
+        kind: Kind::Load(Load {
+            site: Site::Hosts,
+            peers: &[
+                (Peer::Nginx, Some(0.75)),
+                (Peer::Lighttpd, Some(0.95)),
+                (Peer::H2o, None),
+                (Peer::Floor, None),
+            ],
+            ..PLAIN
+        }),
+    },
+    Case {
+        name: "connect",
+        what: "a file of 0.9 KB, a new connection for each request, 64 at a time",
+        kind: Kind::Load(Load {
+            variant: Variant::Close,
+            peers: &[
+                (Peer::Nginx, Some(1.0)),
+                (Peer::Lighttpd, Some(1.0)),
+                (Peer::H2o, Some(1.0)),
+                (Peer::Floor, None),
+            ],
+            ..PLAIN
+        }),
+    },
+    Case {
+        name: "log",
+        what: "a file of 0.9 KB with a JSON access log in batches of 64 KiB or a second",
+        kind: Kind::Load(Load {
+            access_log: true,
+            peers: &[(Peer::GannetQuiet, Some(1.08)), (Peer::Nginx, Some(0.7))],
+            ..PLAIN
+        }),
+    },
+    Case {
+        name: "idle",
+        what: "9,000 kept connections that wait after one request each",
+        kind: Kind::Idle(Idle { connections: 9_000, bytes_each_max: 1_300.0 }),
+    },
+    Case {
+        name: "start",
+        what: "time from exec to the first answer, and memory after it",
+        kind: Kind::Start(Start { memory_mib_max: 8.0, milliseconds_max: 15.0 }),
+    },
+    Case {
+        name: "random",
+        what: "200,000 files of 4 KB at random, 64 kept connections",
+        kind: Kind::Load(Load {
+            site: Site::Heap,
+            // The file cache that is configured for gannet, and what it may have at start.
+            memory_mib_max: Some(FILE_CACHE_MIB as f64 + 8.0),
+            peers: &[
+                (Peer::Nginx, Some(1.0)),
+                (Peer::NginxStock, Some(1.0)),
+                (Peer::Lighttpd, None),
+                (Peer::Floor, None),
+            ],
+            ..PLAIN
+        }),
+    },
+    Case {
+        name: "engine",
+        what: "instructions per request of the HTTP/1.1 engine, a browser's head and 0.9 KB",
+        kind: Kind::Engine { instructions_max: 2_500 },
+    },
+];
+
+/// "The better of nginx and lighttpd" is both of them.
+const LARGE: &[(Peer, Option<f64>)] = &[
+    (Peer::Nginx, Some(1.0)),
+    (Peer::Lighttpd, Some(1.0)),
+    (Peer::H2o, None),
+    (Peer::Floor, None),
+];

@@ -1,0 +1,118 @@
+//! The files that are served: made in a temporary folder, gone with it.
+
+use std::fs::{self, File, Permissions};
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::Outcome;
+use super::cases::{SMALL, Site};
+
+/// Virtual hosts of [`Site::Hosts`], and files of each.
+const HOSTS: usize = 100;
+const FILES_PER_HOST: usize = 10;
+/// Folders of [`Site::Heap`], files in each, and bytes of each.
+const FOLDERS: usize = 200;
+const FILES_PER_FOLDER: usize = 1000;
+const HEAP_FILE_BYTES: usize = 4096;
+
+/// A temporary folder with the sites that were asked for so far, and room for the servers' files.
+pub(super) struct Content {
+    folder: TempDir,
+}
+
+/// What one request asks for.
+pub(super) struct Target {
+    pub(super) host: String,
+    pub(super) path: String,
+}
+
+impl Content {
+    /// An empty folder, which a server's unprivileged user can read as well.
+    pub(super) fn new() -> Outcome<Self> {
+        let readable = Permissions::from_mode(0o755);
+        let folder = tempfile::Builder::new().prefix("bench-").permissions(readable).tempdir()?;
+        Ok(Self { folder })
+    }
+
+    /// Where servers may keep their configurations, logs and scripts.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The folder of `site`, made at the first call. That of [`Site::Hosts`] holds a folder for
+    /// each host, named like it.
+    pub(super) fn root(&self, site: Site) -> Outcome<PathBuf> {
+        let root = self.folder().join(match site {
+            Site::Single { bytes } => format!("single-{bytes}"),
+            Site::Hosts => "hosts".into(),
+            Site::Heap => "heap".into(),
+        });
+        if root.exists() {
+            return Ok(root);
+        }
+        let content: String = PAGE.chars().cycle().take(file_bytes(site)).collect();
+        let mut folder = PathBuf::new();
+        for Target { host, path } in targets(site) {
+            let file = match site {
+                Site::Hosts => root.join(host).join(path.trim_start_matches('/')),
+                Site::Single { .. } | Site::Heap => root.join(path.trim_start_matches('/')),
+            };
+            if let Some(parent) = file.parent().filter(|parent| **parent != folder) {
+                fs::create_dir_all(parent)?;
+                folder = parent.to_owned();
+            }
+            fs::write(file, &content)?;
+        }
+        Ok(root)
+    }
+
+    /// A file that lists the targets of `site`, a host and a path in each line.
+    pub(super) fn list(&self, site: Site) -> Outcome<PathBuf> {
+        let path = self.root(site)?.with_extension("list");
+        let mut lines = BufWriter::new(File::create(&path)?);
+        for Target { host, path } in targets(site) {
+            writeln!(lines, "{host} {path}")?;
+        }
+        lines.flush()?;
+        Ok(path)
+    }
+}
+
+/// The virtual hosts of [`Site::Hosts`].
+pub(super) fn hosts() -> impl Iterator<Item = String> {
+    (0..HOSTS).map(|number| format!("site{number:02}.example"))
+}
+
+/// Everything that can be asked of `site`.
+pub(super) fn targets(site: Site) -> Box<dyn Iterator<Item = Target>> {
+    match site {
+        Site::Single { .. } => {
+            Box::new([Target { host: "localhost".into(), path: "/page.html".into() }].into_iter())
+        }
+        Site::Hosts => Box::new(hosts().flat_map(|host| {
+            (0..FILES_PER_HOST)
+                .map(move |file| Target { host: host.clone(), path: format!("/{file}.html") })
+        })),
+        Site::Heap => Box::new((0..FOLDERS).flat_map(|folder| {
+            (0..FILES_PER_FOLDER).map(move |file| Target {
+                host: "localhost".into(),
+                path: format!("/{folder:03}/{file:03}.html"),
+            })
+        })),
+    }
+}
+
+/// The size of each file of `site`.
+pub(super) fn file_bytes(site: Site) -> usize {
+    match site {
+        Site::Single { bytes } => bytes,
+        Site::Hosts => SMALL,
+        Site::Heap => HEAP_FILE_BYTES,
+    }
+}
+
+/// What the pages say, over and over.
+const PAGE: &str = "<p>The gannet folds its wings and dives.</p>\n";

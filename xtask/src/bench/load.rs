@@ -1,0 +1,234 @@
+//! The load: a browser's requests, sent by wrk or one by one by the bench itself.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+
+use super::Outcome;
+use super::cases::{CONNECTIONS, Load, Site, Variant};
+use super::content::{Content, Target, targets};
+
+/// The field lines of a request by a current browser, but for Host and Connection: with them 14
+/// and, with the request line, some 600 bytes.
+const BROWSER_FIELDS: &str = "\
+sec-ch-ua: \"Chromium\";v=\"142\", \"Google Chrome\";v=\"142\", \"Not_A Brand\";v=\"99\"\r\n\
+sec-ch-ua-mobile: ?0\r\n\
+sec-ch-ua-platform: \"Linux\"\r\n\
+Upgrade-Insecure-Requests: 1\r\n\
+User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
+Chrome/142.0.0.0 Safari/537.36\r\n\
+Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8\r\n\
+Sec-Fetch-Site: none\r\n\
+Sec-Fetch-Mode: navigate\r\n\
+Sec-Fetch-User: ?1\r\n\
+Sec-Fetch-Dest: document\r\n\
+Accept-Encoding: gzip, deflate, br, zstd\r\n\
+Accept-Language: en-GB,en;q=0.9\r\n";
+
+/// Length of a slice in seconds, and how long wrk may take for it with all that is around.
+const SLICE_SECONDS: &str = "1";
+const SLICE_SECONDS_MAX: &str = "20";
+/// A server that lets one exchange of the bench wait longer has failed.
+const EXCHANGE_TIME_MAX: Duration = Duration::from_secs(5);
+/// Clients of a crowd come from this many addresses, 127.0.0.2 and so on.
+const CROWD_ADDRESSES: usize = 50;
+
+/// What wrk did to a server in one slice.
+#[derive(Debug, PartialEq)]
+pub(super) struct Slice {
+    pub(super) requests: f64,
+    pub(super) seconds: f64,
+}
+
+/// The request of a browser for `target`; `etag` makes it conditional.
+pub(super) fn request(target: &Target, variant: Variant, etag: Option<&str>) -> String {
+    let Target { host, path } = target;
+    format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{}", rest_of_head(variant, etag))
+}
+
+/// Writes a script for wrk that sends what `load` says to a server whose entity tag is `etag`.
+pub(super) fn script(
+    load: &Load,
+    etag: Option<&str>,
+    content: &Content,
+    name: &str,
+) -> Outcome<PathBuf> {
+    let text = match load.site {
+        // wrk asks for a request once and sends it for ever, which leaves its core to the rest.
+        Site::Single { .. } => {
+            let times = if let Variant::Pipelined(times) = load.variant { times } else { 1 };
+            let target = targets(load.site).next().ok_or("a site without targets")?;
+            let requests = request(&target, load.variant, etag).repeat(times);
+            format!("local text = {}\nwrk.format = function() return text end\n", lua(&requests))
+        }
+        // The argument is the round: every server gets the same draw, every round another one.
+        Site::Hosts | Site::Heap => format!(
+            "local starts, rest = {{}}, {}\n\
+             for line in io.lines({}) do\n  \
+               local host, path = line:match(\"(%S+) (%S+)\")\n  \
+               starts[#starts + 1] = \"GET \" .. path .. \" HTTP/1.1\\r\\nHost: \" .. host .. \"\\r\\n\"\n\
+             end\n\
+             init = function(args) math.randomseed(tonumber(args[1])) end\n\
+             request = function() return starts[math.random(#starts)] .. rest end\n",
+            lua(&rest_of_head(load.variant, etag)),
+            lua(&content.list(load.site)?.to_string_lossy())
+        ),
+    };
+    let path = content.folder().join(format!("{name}.lua"));
+    fs::write(&path, text)?;
+    Ok(path)
+}
+
+/// Lets wrk run `script` against `address` for one slice.
+pub(super) fn slice(script: &Path, address: SocketAddr, round: usize) -> Outcome<Slice> {
+    let mut wrk = Command::new("timeout");
+    wrk.args([SLICE_SECONDS_MAX, "wrk", "--threads", "1", "--duration", SLICE_SECONDS]);
+    wrk.args(["--connections", &CONNECTIONS.to_string(), "--script"]).arg(script);
+    wrk.args([&format!("http://{address}/"), "--", &round.to_string()]);
+    let output = wrk.output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    Slice::parse(&text).ok_or_else(|| {
+        format!("wrk: {}{}", text.trim(), String::from_utf8_lossy(&output.stderr).trim()).into()
+    })
+}
+
+impl Slice {
+    /// What wrk's report says; nothing if anything went wrong in the slice.
+    fn parse(report: &str) -> Option<Self> {
+        if report.contains("Socket errors") || report.contains("Non-2xx") {
+            return None;
+        }
+        let line = report.lines().find(|line| line.contains(" requests in "))?;
+        let (requests, rest) = line.trim().split_once(" requests in ")?;
+        let seconds = rest.split_once("s,")?.0.parse().ok()?;
+        let requests = requests.parse().ok()?;
+        (requests > 0.0).then_some(Self { requests, seconds })
+    }
+}
+
+/// An answer, without its content.
+#[derive(Default)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) content_bytes: usize,
+    head: String,
+}
+
+impl Answer {
+    /// The value of the first field of that name.
+    pub(super) fn field(&self, name: &str) -> Option<&str> {
+        let fields = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        let mut values = fields.filter(|(field, _)| field.eq_ignore_ascii_case(name));
+        values.next().map(|(_, value)| value.trim())
+    }
+}
+
+/// Sends `request` on a connection and reads the whole answer to it.
+pub(super) fn exchange(stream: &mut TcpStream, request: &str) -> Outcome<Answer> {
+    stream.set_read_timeout(Some(EXCHANGE_TIME_MAX))?;
+    stream.set_write_timeout(Some(EXCHANGE_TIME_MAX))?;
+    stream.write_all(request.as_bytes())?;
+    let (mut input, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
+    let head_end = loop {
+        if let Some(start) = input.windows(4).position(|window| window == b"\r\n\r\n") {
+            break start + 4;
+        }
+        match stream.read(&mut buffer)? {
+            0 => return Err("the connection ended before an answer".into()),
+            read => input.extend_from_slice(&buffer[..read]),
+        }
+    };
+    let head = String::from_utf8_lossy(&input[..head_end]).into_owned();
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let mut answer = Answer { status: status.ok_or("no status")?, content_bytes: 0, head };
+    let length = answer.field("content-length").map(str::parse).transpose()?;
+    answer.content_bytes = if answer.status == 304 { 0 } else { length.unwrap_or(0) };
+    let mut rest = (head_end + answer.content_bytes).saturating_sub(input.len());
+    while rest > 0 {
+        match stream.read(&mut buffer)? {
+            0 => return Err("the connection ended within an answer".into()),
+            read => rest = rest.saturating_sub(read),
+        }
+    }
+    Ok(answer)
+}
+
+/// Opens `count` connections from several addresses, with one exchange on each, and keeps them.
+pub(super) fn crowd(count: usize, server: SocketAddr, request: &str) -> Outcome<Vec<TcpStream>> {
+    let mut crowd = Vec::with_capacity(count);
+    for number in 0..count {
+        let last = 2 + u8::try_from(number % CROWD_ADDRESSES)?;
+        let client = SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, last), 0);
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+        bind(&socket, &client)?;
+        connect(&socket, &server)?;
+        let mut stream = TcpStream::from(socket);
+        let answer = exchange(&mut stream, request)?;
+        if answer.status != 200 {
+            return Err(format!("connection {number}: status {}", answer.status).into());
+        }
+        crowd.push(stream);
+    }
+    Ok(crowd)
+}
+
+/// How many connections of `crowd` the server has not closed.
+pub(super) fn count_open(crowd: &[TcpStream]) -> Outcome<usize> {
+    let mut open = 0;
+    for stream in crowd {
+        stream.set_nonblocking(true)?;
+        let peeked = stream.peek(&mut [0]);
+        open += usize::from(peeked.is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock));
+    }
+    Ok(open)
+}
+
+/// What follows the Host line.
+fn rest_of_head(variant: Variant, etag: Option<&str>) -> String {
+    let connection = if variant == Variant::Close { "close" } else { "keep-alive" };
+    let condition = etag.map(|etag| format!("If-None-Match: {etag}\r\n")).unwrap_or_default();
+    format!("Connection: {connection}\r\n{BROWSER_FIELDS}{condition}\r\n")
+}
+
+/// `text` as a string literal of Lua.
+fn lua(text: &str) -> String {
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{}\"", escaped.replace('\r', "\\r").replace('\n', "\\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_of_wrk() {
+        let report = "Running 1s test @ http://127.0.0.1:8080/\n  1 threads and 64 connections\n\
+                      \x20 60211 requests in 1.02s, 64.10MB read\nRequests/sec:  59030.39\n";
+        let check = |report: &str, expect| assert_eq!(Slice::parse(report), expect);
+        check(report, Some(Slice { requests: 60211.0, seconds: 1.02 }));
+        check(&format!("{report}  Non-2xx or 3xx responses: 60211\n"), None);
+        check(&format!("{report}  Socket errors: connect 0, read 1, write 0, timeout 0\n"), None);
+        check("  0 requests in 1.00s, 0.00B read\n", None);
+        check("unable to connect to 127.0.0.1:1 Connection refused\n", None);
+    }
+
+    #[test]
+    fn a_browser_sends_fourteen_fields() {
+        let target = targets(Site::Heap).next().expect("a target");
+        let head = request(&target, Variant::Plain, None);
+        assert!(head.starts_with("GET /000/000.html HTTP/1.1\r\nHost: localhost\r\n"));
+        assert!(head.ends_with("\r\n\r\n"));
+        assert_eq!(head.lines().count(), 1 + 14 + 1);
+        assert!((550..=700).contains(&head.len()), "{}", head.len());
+    }
+
+    #[test]
+    fn lua_literals() {
+        assert_eq!(lua("a\r\n\"b\\"), r#""a\r\n\"b\\""#);
+    }
+}

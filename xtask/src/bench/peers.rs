@@ -1,0 +1,195 @@
+//! The servers of a case, each set up as its experts would: one worker, no log unless asked for,
+//! open files cached, connections kept.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::Outcome;
+use super::cases::Site;
+use super::content::{Content, file_bytes, hosts};
+use super::machine;
+
+/// Memory for hot files that gannet is given, in MiB.
+pub(super) const FILE_CACHE_MIB: u32 = 64;
+
+/// A server, in one way to run it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Peer {
+    Gannet,
+    /// gannet without a log, in a case with one.
+    GannetQuiet,
+    /// nginx with `open_file_cache`.
+    Nginx,
+    /// nginx without it, which is its default.
+    NginxStock,
+    Lighttpd,
+    H2o,
+    /// The canned answer of `bench/floor`.
+    Floor,
+}
+
+impl Peer {
+    /// The name in tables.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Gannet => "gannet",
+            Self::GannetQuiet => "gannet, no log",
+            Self::Nginx => "nginx",
+            Self::NginxStock => "nginx, stock",
+            Self::Lighttpd => "lighttpd",
+            Self::H2o => "h2o",
+            Self::Floor => "floor",
+        }
+    }
+}
+
+/// What a server has to serve, and where it may put its files.
+pub(super) struct Stage<'c> {
+    pub(super) content: &'c Content,
+    pub(super) site: Site,
+    pub(super) access_log: bool,
+    /// The answers will be 304.
+    pub(super) is_conditional: bool,
+}
+
+impl Stage<'_> {
+    /// The command that runs `peer` on this stage in the foreground, at 127.0.0.1:`port`.
+    pub(super) fn command(&self, peer: Peer, port: u16) -> Outcome<Command> {
+        let root = self.content.root(self.site)?;
+        let file = self.content.folder().join(format!("{peer:?}-{port}"));
+        let text = match peer {
+            Peer::Gannet | Peer::GannetQuiet => {
+                self.gannet(&root, port, (peer == Peer::Gannet).then_some(&file))
+            }
+            Peer::Nginx | Peer::NginxStock => self.nginx(&root, port, &file, peer == Peer::Nginx),
+            Peer::Lighttpd => self.lighttpd(&root, port),
+            Peer::H2o => self.h2o(&root, port),
+            Peer::Floor => String::new(),
+        };
+        let configuration = file.with_extension("conf");
+        fs::write(&configuration, text)?;
+        let mut command = Command::new(match peer {
+            Peer::Gannet | Peer::GannetQuiet => machine::release().join("gannet"),
+            Peer::Nginx | Peer::NginxStock => "nginx".into(),
+            Peer::Lighttpd => "lighttpd".into(),
+            Peer::H2o => "h2o".into(),
+            Peer::Floor => machine::release().join("floor"),
+        });
+        match peer {
+            Peer::Gannet if matches!(self.site, Site::Single { .. }) && !self.access_log => {
+                let port = port.to_string();
+                command.arg(root).args(["--port", &port, "--threads", "1", "--log", "off"])
+            }
+            Peer::Gannet | Peer::GannetQuiet => command.arg("run").arg(configuration),
+            Peer::Nginx | Peer::NginxStock | Peer::H2o => command.arg("-c").arg(configuration),
+            Peer::Lighttpd => command.arg("-D").arg("-f").arg(configuration),
+            Peer::Floor => command.arg(port.to_string()).args(self.canned()?),
+        };
+        Ok(command)
+    }
+
+    /// The file that the floor sends; none where its answer is 304.
+    fn canned(&self) -> Outcome<Option<PathBuf>> {
+        let site = Site::Single { bytes: file_bytes(self.site) };
+        let file = self.content.root(site)?.join("page.html");
+        Ok((!self.is_conditional).then_some(file))
+    }
+
+    fn gannet(&self, root: &Path, port: u16, log: Option<&PathBuf>) -> String {
+        let log = match log.filter(|_| self.access_log) {
+            Some(file) => format!("{{ format = \"json\", file = \"{}.log\" }}", file.display()),
+            None => "\"off\"".into(),
+        };
+        let server = format!(
+            "[server]\nlisten = \"127.0.0.1:{port}\"\nthreads = 1\nlog = {log}\n\
+             file-cache = \"{FILE_CACHE_MIB}MiB\"\n"
+        );
+        self.sites(root).fold(server, |mut text, (host, root)| {
+            let host = host.as_deref().unwrap_or("default");
+            // Writing into a string cannot fail.
+            let _ = write!(text, "[site.\"{host}\"]\nroot = \"{}\"\n", root.display());
+            text
+        })
+    }
+
+    fn nginx(&self, root: &Path, port: u16, file: &Path, is_tuned: bool) -> String {
+        let file = file.display();
+        let log = if self.access_log {
+            format!(
+                "log_format json escape=json '{{\"time\":\"$time_iso8601\",\
+                 \"client\":\"$remote_addr\",\"host\":\"$host\",\"method\":\"$request_method\",\
+                 \"target\":\"$request_uri\",\"version\":\"$server_protocol\",\"status\":$status,\
+                 \"bytes\":$body_bytes_sent,\"seconds\":$request_time,\
+                 \"referer\":\"$http_referer\",\"agent\":\"$http_user_agent\"}}';\n\
+                 access_log {file}.log json buffer=64k flush=1s;"
+            )
+        } else {
+            "access_log off;".into()
+        };
+        let cache = if is_tuned {
+            "open_file_cache max=10000 inactive=60s; open_file_cache_valid 30s; \
+             open_file_cache_min_uses 1; open_file_cache_errors on;"
+        } else {
+            ""
+        };
+        let servers = self.sites(root).map(|(host, root)| {
+            let host = host.as_deref().unwrap_or("_");
+            let root = root.display();
+            format!("server {{ listen 127.0.0.1:{port}; server_name {host}; root {root}; }}\n")
+        });
+        format!(
+            "user root; worker_processes 1; daemon off;\npid {file}.pid; error_log stderr warn;\n\
+             events {{ worker_connections 10000; }}\n\
+             http {{\ninclude /etc/nginx/mime.types; types_hash_max_size 2048;\n\
+             sendfile on; tcp_nopush on; keepalive_timeout 75s; keepalive_requests 1000000;\n\
+             {log}\n{cache}\n{}}}\n",
+            servers.collect::<String>()
+        )
+    }
+
+    fn lighttpd(&self, root: &Path, port: u16) -> String {
+        let root = root.display();
+        let special = match self.site {
+            Site::Single { .. } => String::new(),
+            Site::Hosts => format!(
+                "server.modules = (\"mod_simple_vhost\")\n\
+                 simple-vhost.server-root = \"{root}\"\nsimple-vhost.document-root = \"/\"\n"
+            ),
+            // Its stat cache keeps files open, and would run out of descriptors.
+            Site::Heap => "server.stat-cache-engine = \"disable\"\n".into(),
+        };
+        format!(
+            "server.port = {port}\nserver.bind = \"127.0.0.1\"\nserver.document-root = \"{root}\"\n\
+             server.max-worker = 0\nserver.max-connections = 9500\nserver.max-fds = 20000\n\
+             server.max-keep-alive-requests = 1000000\nserver.max-keep-alive-idle = 75\n\
+             mimetype.assign = (\".html\" => \"text/html\")\n{special}"
+        )
+    }
+
+    fn h2o(&self, root: &Path, port: u16) -> String {
+        let hosts = self.sites(root).map(|(host, root)| {
+            let host = host.as_deref().unwrap_or("default");
+            let root = root.display();
+            format!("  \"{host}\":\n    paths:\n      /:\n        file.dir: \"{root}\"\n")
+        });
+        format!(
+            "listen: {{host: 127.0.0.1, port: {port}}}\nuser: root\nnum-threads: 1\n\
+             max-connections: 10000\nhttp1-request-timeout: 75\nhosts:\n{}",
+            hosts.collect::<String>()
+        )
+    }
+
+    /// The virtual hosts with their folders; no name stands for every host.
+    fn sites(&self, root: &Path) -> Box<dyn Iterator<Item = (Option<String>, PathBuf)>> {
+        let root = root.to_owned();
+        match self.site {
+            Site::Hosts => Box::new(hosts().map(move |host| {
+                let folder = root.join(&host);
+                (Some(host), folder)
+            })),
+            Site::Single { .. } | Site::Heap => Box::new([(None, root)].into_iter()),
+        }
+    }
+}

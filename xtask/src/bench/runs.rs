@@ -1,0 +1,260 @@
+//! How a case is run: who is started, what is asked of them, and what becomes a row of the table.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::cases::{Case, Idle, Kind, Load, SMALL, Site, Start, Variant};
+use super::content::{Content, file_bytes, targets};
+use super::load::{self, request};
+use super::measure::{least, median, median_ratio};
+use super::peers::{Peer, Stage};
+use super::server::Server;
+use super::table::{Table, verdict};
+use super::{Outcome, machine};
+
+/// No target lies below this multiple of the floor, because nobody can meet one that does.
+const FLOOR_RATIO: f64 = 1.1;
+/// Silence after the last request of a crowd, in which servers may give memory back.
+const SILENCE: Duration = Duration::from_secs(1);
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// The bench at work: the content that its servers serve, and how often each is asked.
+pub(super) struct Bench {
+    content: Content,
+    rounds: usize,
+}
+
+impl Bench {
+    pub(super) fn new(rounds: usize) -> Outcome<Self> {
+        Ok(Self { content: Content::new()?, rounds })
+    }
+
+    /// Runs one case, with servers of its own.
+    pub(super) fn run(&self, case: &Case) -> Outcome<Table> {
+        match &case.kind {
+            Kind::Load(load) => self.load(load),
+            Kind::Idle(idle) => self.idle(idle),
+            Kind::Start(start) => self.start(start),
+            Kind::Engine { instructions_max } => engine(*instructions_max),
+        }
+    }
+
+    fn load(&self, load: &Load) -> Outcome<Table> {
+        let mut entrants = Vec::new();
+        for peer in [Peer::Gannet].into_iter().chain(load.peers.iter().map(|(peer, _)| *peer)) {
+            entrants.push(Entrant::new(peer, load, &self.content)?);
+        }
+        // The first round warms the caches of everybody and is thrown away.
+        for round in 0..=self.rounds {
+            for entrant in &mut entrants {
+                entrant.slice(round, round > 0)?;
+            }
+        }
+        let mut table = Table::new(&[
+            "server",
+            "µs/request",
+            "least",
+            "requests/s",
+            "MiB",
+            "gannet/it",
+            "at most",
+            "",
+        ]);
+        let Some((gannet, others)) = entrants.split_first() else { return Ok(table) };
+        let floor = entrants.iter().find(|entrant| entrant.server.peer == Peer::Floor);
+        table.row(gannet.cells()?);
+        for (entrant, (_, target)) in others.iter().zip(load.peers) {
+            let ratio = median_ratio(&gannet.microseconds, &entrant.microseconds);
+            let mut cells = entrant.cells()?;
+            cells.push(format!("{ratio:.2}"));
+            if let Some(target) = *target {
+                let lowest = floor.map_or(0.0, |floor| {
+                    FLOOR_RATIO * median_ratio(&floor.microseconds, &entrant.microseconds)
+                });
+                let raised = if lowest > target { " (1.1 floor)" } else { "" };
+                let limit = lowest.max(target);
+                cells.extend([format!("{limit:.2}{raised}"), verdict(ratio, limit)]);
+            }
+            table.row(cells);
+        }
+        if let Some(limit) = load.memory_mib_max {
+            let memory = gannet.server.memory_bytes()? as f64 / MIB;
+            let word = verdict(memory, limit);
+            table.note(format!("Memory of gannet: {memory:.1} MiB, at most {limit:.0}: {word}"));
+        }
+        Ok(table)
+    }
+
+    fn idle(&self, idle: &Idle) -> Outcome<Table> {
+        let count = idle.connections;
+        let mut table = Table::new(&[
+            "server",
+            "MiB without",
+            "MiB with",
+            "bytes each",
+            "at most",
+            "",
+            "MiB less than",
+            "",
+        ]);
+        let mut gannet_all = f64::NAN;
+        for peer in [Peer::Gannet, Peer::Nginx, Peer::Lighttpd, Peer::H2o] {
+            let (server, request) = self.single(peer)?;
+            let without = server.memory_bytes()? as f64;
+            let crowd = load::crowd(count, server.address, &request)?;
+            sleep(SILENCE);
+            let with = server.memory_bytes()? as f64;
+            let open = load::count_open(&crowd)?;
+            if open < count {
+                return Err(format!("{} closed {} connections", peer.name(), count - open).into());
+            }
+            let each = (with - without) / count as f64;
+            let mut cells = vec![
+                peer.name().to_owned(),
+                format!("{:.1}", without / MIB),
+                format!("{:.1}", with / MIB),
+                format!("{each:.0}"),
+            ];
+            match peer {
+                Peer::Gannet => {
+                    gannet_all = with;
+                    let limit = idle.bytes_each_max;
+                    cells.extend([format!("{limit:.0}"), verdict(each, limit)]);
+                }
+                Peer::Nginx => {
+                    let (limit, word) = (format!("{:.1}", with / MIB), verdict(gannet_all, with));
+                    cells.extend([String::new(), String::new(), limit, word]);
+                }
+                _ => {}
+            }
+            table.row(cells);
+        }
+        Ok(table)
+    }
+
+    fn start(&self, start: &Start) -> Outcome<Table> {
+        let mut table = Table::new(&["server", "ms", "least", "at most", "", "MiB", "at most", ""]);
+        for peer in [Peer::Gannet, Peer::Nginx, Peer::Lighttpd, Peer::H2o] {
+            let (mut times, mut memory) = (Vec::new(), Vec::new());
+            for _ in 0..self.rounds {
+                let (server, _) = self.single(peer)?;
+                times.push(server.first_answer.as_secs_f64() * 1e3);
+                memory.push(server.memory_bytes()? as f64 / MIB);
+            }
+            let (time, memory) = (median(&times), median(&memory));
+            let limits = |figure: f64, limit: f64| match peer {
+                Peer::Gannet => [format!("{limit:.0}"), verdict(figure, limit)],
+                _ => Default::default(),
+            };
+            let figures =
+                [peer.name().into(), format!("{time:.1}"), format!("{:.1}", least(&times))];
+            let limits_of_memory = limits(memory, start.memory_mib_max);
+            table.row(
+                figures
+                    .into_iter()
+                    .chain(limits(time, start.milliseconds_max))
+                    .chain([format!("{memory:.1}")])
+                    .chain(limits_of_memory),
+            );
+        }
+        Ok(table)
+    }
+
+    /// Starts `peer` alone with the small file, and gives the request for that.
+    fn single(&self, peer: Peer) -> Outcome<(Server, String)> {
+        let site = Site::Single { bytes: SMALL };
+        let stage =
+            Stage { content: &self.content, site, access_log: false, is_conditional: false };
+        let target = targets(site).next().ok_or("a site without targets")?;
+        let request = request(&target, Variant::Plain, None);
+        Ok((Server::start(peer, &stage, &request)?, request))
+    }
+}
+
+/// A server in a case with a load, and what its slices cost.
+struct Entrant {
+    server: Server,
+    script: std::path::PathBuf,
+    microseconds: Vec<f64>,
+    rates: Vec<f64>,
+}
+
+impl Entrant {
+    /// Starts `peer` and makes sure that it answers what the load will ask for.
+    fn new(peer: Peer, load: &Load, content: &Content) -> Outcome<Self> {
+        let is_conditional = load.variant == Variant::Conditional;
+        let Load { site, access_log, .. } = *load;
+        let stage = Stage { content, site, access_log, is_conditional };
+        let target = targets(site).next().ok_or("a site without targets")?;
+        let plain = request(&target, Variant::Plain, None);
+        let server = Server::start(peer, &stage, &plain)?;
+        let etag = if is_conditional {
+            let answer = server.ask(&plain)?;
+            Some(answer.field("etag").ok_or(format!("{}: no entity tag", peer.name()))?.to_owned())
+        } else {
+            None
+        };
+        let answer = server.ask(&request(&target, load.variant, etag.as_deref()))?;
+        let closes = answer.field("connection") == Some("close");
+        let is = (answer.status, answer.content_bytes, closes);
+        let closes = load.variant == Variant::Close;
+        let expect =
+            if is_conditional { (304, 0, closes) } else { (200, file_bytes(site), closes) };
+        if is != expect {
+            let name = peer.name();
+            return Err(format!("{name}: status, bytes, close {is:?}, not {expect:?}").into());
+        }
+        let name = format!("{peer:?}-{}", server.address.port());
+        let script = load::script(load, etag.as_deref(), content, &name)?;
+        Ok(Self { server, script, microseconds: Vec::new(), rates: Vec::new() })
+    }
+
+    /// One slice of load; counted or not.
+    fn slice(&mut self, round: usize, counts: bool) -> Outcome<()> {
+        let before = self.server.cpu_time();
+        let slice = load::slice(&self.script, self.server.address, round)
+            .map_err(|error| format!("{}: {error}", self.server.peer.name()))?;
+        let spent = self.server.cpu_time().saturating_sub(before);
+        if counts {
+            self.microseconds.push(spent.as_secs_f64() * 1e6 / slice.requests);
+            self.rates.push(slice.requests / slice.seconds);
+        }
+        Ok(())
+    }
+
+    /// The cells that every server has.
+    fn cells(&self) -> Outcome<Vec<String>> {
+        Ok(vec![
+            self.server.peer.name().to_owned(),
+            format!("{:.2}", median(&self.microseconds)),
+            format!("{:.2}", least(&self.microseconds)),
+            format!("{:.0}", median(&self.rates)),
+            format!("{:.1}", self.server.memory_bytes()? as f64 / MIB),
+        ])
+    }
+}
+
+/// Counts the instructions of the HTTP/1.1 engine in two runs of different length; what they share,
+/// as loading and preparing, falls out of the difference.
+fn engine(instructions_max: u64) -> Outcome<Table> {
+    const SHORT: u64 = 1_000;
+    const LONG: u64 = 11_000;
+    let each = (instructions(LONG)?.saturating_sub(instructions(SHORT)?)) / (LONG - SHORT);
+    let mut table = Table::new(&["", "instructions/request", "at most", ""]);
+    let word = verdict(each as f64, instructions_max as f64);
+    table.row(["http1".into(), each.to_string(), instructions_max.to_string(), word]);
+    Ok(table)
+}
+
+/// Instructions that the engine's example takes for so many requests.
+fn instructions(requests: u64) -> Outcome<u64> {
+    let output = std::process::Command::new("timeout")
+        .args(["120", "valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(machine::release().join("examples/engine"))
+        .arg(requests.to_string())
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    let collected = text.lines().find_map(|line| line.split_once("Collected : "));
+    let count = collected.and_then(|(_, count)| count.trim().parse().ok());
+    count.ok_or_else(|| format!("valgrind: {}", text.trim()).into())
+}
