@@ -21,6 +21,7 @@ pub mod response;
 pub mod script;
 pub mod server;
 pub mod site;
+pub mod webdriver;
 
 pub use client::{Client, Ending};
 pub use response::Response;

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["test"] => test::run(false),
         ["test", "--full"] => test::run(true),
-        ["bench", ..] => bench::run(&typed[1..]),
+        ["bench", ..] => bench::run(&typed[1..]).map_err(|error| error.to_string()),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

@@ -151,7 +151,12 @@ mod tests {
         let held = Arc::new(Mutex::new(held));
         for _ in 0..8 {
             let held = Arc::clone(&held);
-            assert!(pool.submit(0, Box::new(move || drop(held.lock().unwrap().recv()))));
+            assert!(pool.submit(
+                0,
+                Box::new(move || {
+                    let _ = held.lock().unwrap().recv();
+                })
+            ));
         }
         let (done, wait) = mpsc::channel();
         assert!(pool.submit(1, Box::new(move || done.send(()).unwrap())));
@@ -164,7 +169,12 @@ mod tests {
         let pool = Pool::new(2);
         assert!(pool.submit(0, Box::new(|| panic!("on purpose"))));
         let (release, held) = mpsc::channel::<()>();
-        assert!(pool.submit(0, Box::new(move || drop(held.recv()))));
+        assert!(pool.submit(
+            0,
+            Box::new(move || {
+                let _ = held.recv();
+            })
+        ));
         let mut queued = 0;
         while pool.submit(0, Box::new(|| {})) {
             queued += 1;
