@@ -1,5 +1,7 @@
 //! A person with a browser walks through the example site.
 
+#![allow(clippy::unwrap_used, reason = "tests say what is wrong by panicking")]
+
 use e2e::{Server, webdriver::Browser};
 use serde_json::{Value, json};
 use std::{fs, path::PathBuf};
