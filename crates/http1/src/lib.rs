@@ -7,12 +7,12 @@
 //! ```text
 //!                     ┌──────────────── answered, content ended ────────────────┐
 //!                     ▼                                                         │
-//!   accept ────────► Head ──Request──► Content ──Content…──► End ──────────► Ended
+//!   accept ────────► Head ──Request──► Content ──Content… End──────────────► Ended
 //!                     │ │                 │ │                                   │
 //!                     │ └─Request without content───────────────────────────────┤
 //!                     │                   │ └─answered early: drained, ─► Head  │
-//!                     │ Refused           │ Refused                             │ answered with
-//!                     ▼                   ▼                                     ▼ connection: close
+//!                     │ Refused           │ Refused                             │ answered,
+//!                     ▼                   ▼                                     ▼ to close
 //!                    Deaf ◄───────────────┴──────────────────────────────────────
 //!                     └─► once the answer is written: linger, then close
 //! ```
