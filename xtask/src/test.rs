@@ -5,15 +5,14 @@ use crate::{
     step::{self, Report, Step, Work, cargo},
     tidy, tools,
 };
-use std::{path::PathBuf, process::Command};
+use std::process::Command;
 
 /// Runs the gate from beginning to end, whatever fails on the way.
 ///
 /// # Errors
 /// Names the steps that failed; what they said has been printed by then.
 pub(crate) fn run(is_full: bool) -> Result<(), String> {
-    let root = command::output(Command::new("git").args(["rev-parse", "--show-toplevel"]))?;
-    let root = PathBuf::from(root.trim_end());
+    let root = command::root()?;
     let mut reports = Vec::new();
     for step in steps() {
         reports.push(step::run(step, &root));
