@@ -207,10 +207,11 @@ pub(super) const CASES: &[Case] = &[
             site: Site::Heap,
             // The file cache that is configured for gannet, and what it may have at start.
             memory_mib_max: Some(FILE_CACHE_MIB as f64 + 8.0),
+            // lighttpd keeps each file open for a second or more: it runs out of descriptors here.
             peers: &[
                 (Peer::Nginx, Some(1.0)),
                 (Peer::NginxStock, Some(1.0)),
-                (Peer::Lighttpd, None),
+                (Peer::H2o, None),
                 (Peer::Floor, None),
             ],
             ..PLAIN
