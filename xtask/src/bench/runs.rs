@@ -217,7 +217,7 @@ impl Entrant {
     fn slice(&mut self, round: usize, counts: bool) -> Outcome<()> {
         let before = self.server.cpu_time();
         let slice = load::slice(&self.script, self.server.address, round)
-            .map_err(|error| format!("{}: {error}", self.server.peer.name()))?;
+            .map_err(|error| self.server.complain(&format!("failed under {error}")))?;
         let spent = self.server.cpu_time().saturating_sub(before);
         if counts {
             self.microseconds.push(spent.as_secs_f64() * 1e6 / slice.requests);
