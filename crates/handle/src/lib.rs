@@ -1,9 +1,9 @@
 //! One file per action: a handler MAY answer a request; it never adjusts or records an answer.
 
-pub mod files;
-pub mod listing;
 pub mod media_type;
 pub mod negotiation;
+pub mod listing;
+pub mod files;
 
 use config::plan::Action;
 use files::{Cache, Folder};
