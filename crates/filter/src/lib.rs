@@ -44,7 +44,7 @@ mod tests {
     }
 
     fn file(range: std::ops::Range<u64>) -> FileRange {
-        let descriptor = File::open("/dev/null").unwrap().into();
+        let descriptor = std::sync::Arc::new(File::open("/dev/null").unwrap().into());
         FileRange { file: Rc::new(OpenFile { descriptor, may_stall: false }), range }
     }
 

@@ -7,6 +7,7 @@ mod listening;
 mod found;
 mod greeting;
 mod serving;
+mod trouble;
 
 use arguments::{Arguments, Verb};
 use clap::Parser;

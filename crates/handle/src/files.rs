@@ -17,7 +17,7 @@ pub use cache::Cache;
 pub use folder::Folder;
 
 use crate::{
-    Answer, Tools,
+    ALLOW, Answer, Tools,
     listing::{Listing, View},
 };
 use load::{Loaded, Page, Patience, Siblings};
@@ -25,9 +25,6 @@ use message::{Method, Name, Path, PathError, Request, Response, Status, response
 use net::Stat;
 use std::rc::Rc;
 use variant::Entry;
-
-/// The methods that files answer, for `Allow`.
-const ALLOW: Line = Line::fixed("allow", "GET, HEAD, OPTIONS");
 
 /// What a missing page is looked up as, below the folder.
 const NOT_FOUND_PAGE: &[u8] = b"/404.html";

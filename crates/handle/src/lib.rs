@@ -7,9 +7,12 @@ pub mod files;
 
 use config::plan::Action;
 use files::{Cache, Folder};
-use message::{Request, Response, Status};
+use message::{Request, Response, Status, response::Line};
 
 pub use files::{Done, Job};
+
+/// The methods that are answered here, for a 405 (RFC 9110 section 15.5.6).
+pub const ALLOW: Line = Line::fixed("allow", "GET, HEAD, OPTIONS");
 
 /// What a handler made of a request.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 pub mod flow;
 mod connection;
+mod turn;
 mod sending;
 mod accept;
 mod watch;

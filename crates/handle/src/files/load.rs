@@ -11,6 +11,7 @@ use net::{FindError, Found, Kind, Stat, file::ReadError};
 use std::{
     os::fd::{AsFd, BorrowedFd},
     rc::Rc,
+    sync::Arc,
 };
 
 pub(super) use net::Patience;
@@ -200,7 +201,7 @@ fn read_now(file: BorrowedFd<'_>, room: &mut [u8], offset: u64) -> Result<usize,
 fn content(path: Vec<u8>, found: Found, patience: Patience) -> Result<Content, FindError> {
     let Found { file, stat, is_quick } = found;
     if stat.size > CONTENT_BYTES_MAX {
-        let file = OpenFile { descriptor: file, may_stall: !is_quick };
+        let file = OpenFile { descriptor: Arc::new(file), may_stall: !is_quick };
         return Ok(Content { path, stat, bytes: Bytes::Open(file) });
     }
     let size = usize::try_from(stat.size).unwrap_or(usize::MAX);

@@ -5,7 +5,7 @@ use crate::{
     media_type,
     negotiation::{Coding, Codings},
 };
-use base::Moment;
+use base::{Moment, text::push_hex};
 use message::{Body, FileRange, Name, OpenFile, Prepared, Request, Shared, date, response::Line};
 use net::Stat;
 use std::rc::Rc;
@@ -148,13 +148,20 @@ impl Variant {
 /// Time of change in seconds and nanoseconds, size and coding, each part set off from the next, so
 /// that no two states of a file share a tag (RFC 9110 section 8.8.3).
 fn entity_tag(stat: &Stat, coding: Coding, is_weak: bool) -> String {
-    let weak = if is_weak { "W/" } else { "" };
-    let net::Time { seconds, nanos } = stat.modified;
     let coding = match coding {
-        Coding::Identity => "",
-        Coding::Br => "-br",
-        Coding::Zstd => "-zstd",
-        Coding::Gzip => "-gzip",
+        Coding::Identity => b"".as_slice(),
+        Coding::Br => b"-br",
+        Coding::Zstd => b"-zstd",
+        Coding::Gzip => b"-gzip",
     };
-    format!("{weak}\"{seconds:x}.{nanos:x}-{:x}{coding}\"", stat.size)
+    let mut tag = Vec::with_capacity(48);
+    tag.extend_from_slice(if is_weak { b"W/\"" } else { b"\"" });
+    push_hex(&mut tag, stat.modified.seconds.unsigned_abs());
+    tag.push(b'.');
+    push_hex(&mut tag, u64::from(stat.modified.nanos));
+    tag.push(b'-');
+    push_hex(&mut tag, stat.size);
+    tag.extend_from_slice(coding);
+    tag.push(b'"');
+    String::from_utf8(tag).unwrap_or_default()
 }
