@@ -134,6 +134,32 @@ fn answers_that_are_read_slowly_arrive() {
     server.stop();
 }
 
+/// Row 40: a client that takes a little now and then does not hold its connection for ever. One
+/// that is slow, too, but not that slow, gets all it asks for.
+#[test]
+fn answers_have_a_least_rate() {
+    let site = Site::new();
+    let server = server(&site, 1, "write-stall-time = \"500ms\"\nwrite-rate-min = \"20KB/s\"");
+    let ask = || {
+        let mut client = Client::connect_narrow(server.addr());
+        client.send("GET /huge.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        client
+    };
+    let mut slow_enough = ask().slowed(8 * 1024, Duration::from_millis(10));
+    let start = Instant::now();
+    let mut too_slow = ask().slowed(512, Duration::from_millis(100));
+    let reading = thread::spawn(move || too_slow.drain().unwrap().1);
+    while !reading.is_finished() {
+        slow_enough.take(16 * 1024).unwrap();
+        assert!(start.elapsed() < e2e::PATIENCE, "the server puts up with it for ever");
+    }
+    assert!(start.elapsed() + TICK >= Duration::from_millis(500), "cut off too early");
+    assert_eq!(reading.join().unwrap(), Ending::Reset);
+    slow_enough.take(16 * 1024).unwrap();
+    slow_enough.abort();
+    server.stop();
+}
+
 /// Row 41: ten thousand requests come at once and nobody reads; then all are answered, in order.
 #[test]
 fn ten_thousand_pipelined_requests() {

@@ -9,14 +9,27 @@ use std::time::Duration;
 pub(crate) struct Clock {
     /// `NEVER` while nobody waits for bytes of the peer.
     waiting_since: Moment,
-    /// `NEVER` while nothing is stuck that the peer should take.
-    write_deadline: Moment,
+    taking: Taking,
+}
+
+/// How the peer takes what is written to it.
+///
+/// It has an account of time, `write_stall_time` when it is full. Being waited for costs as much as
+/// it lasts; each byte that is taken pays for as long as it may take at the least rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taking {
+    /// It has everything.
+    Done,
+    /// It is waited for, until then at most.
+    Due(Moment),
+    /// We are not ready to send more, which costs it nothing; it has so much time left.
+    Held(Duration),
 }
 
 impl Clock {
     /// A clock that waits for the first byte of a connection accepted `now`.
     pub(crate) const fn new(now: Moment) -> Self {
-        Self { waiting_since: now, write_deadline: Moment::NEVER }
+        Self { waiting_since: now, taking: Taking::Done }
     }
 
     /// Something is expected of the peer, from `now` on unless it was already.
@@ -38,22 +51,41 @@ impl Clock {
 
     /// The peer takes no more of what is written to it.
     pub(crate) fn block(&mut self, now: Moment, limits: &Limits) {
-        if !self.is_blocked() {
-            self.write_deadline = now.after(limits.write_stall_time);
+        match self.taking {
+            Taking::Done => self.taking = Taking::Due(now.after(limits.write_stall_time)),
+            Taking::Held(left) => self.taking = Taking::Due(now.after(left)),
+            Taking::Due(_) => {}
         }
     }
 
-    /// The peer took some of it.
-    pub(crate) fn progress(&mut self, now: Moment, limits: &Limits) {
-        if self.is_blocked() {
-            self.write_deadline = now.after(limits.write_stall_time);
+    /// There is more to write, but it is not the peer that it waits for.
+    pub(crate) fn hold(&mut self, now: Moment, limits: &Limits) {
+        match self.taking {
+            Taking::Done => self.taking = Taking::Held(limits.write_stall_time),
+            Taking::Due(until) => self.taking = Taking::Held(until.since(now)),
+            Taking::Held(_) => {}
+        }
+    }
+
+    /// The peer took `bytes` of it.
+    pub(crate) fn progress(&mut self, now: Moment, bytes: u64, limits: &Limits) {
+        let full = limits.write_stall_time;
+        let paid = match (bytes, limits.write_rate_min) {
+            (0, _) => Duration::ZERO,
+            (_, 0) => full,
+            (_, rate) => Duration::from_millis(bytes.saturating_mul(1000).div_ceil(rate)),
+        };
+        match &mut self.taking {
+            Taking::Done => {}
+            Taking::Due(until) => *until = until.after(paid).min(now.after(full)),
+            Taking::Held(left) => *left = left.saturating_add(paid).min(full),
         }
     }
 
     /// The peer took all of it, and can be expected only now to send something.
     pub(crate) fn unblock(&mut self, now: Moment) {
         if self.is_blocked() {
-            self.write_deadline = Moment::NEVER;
+            self.taking = Taking::Done;
             if self.waiting_since != Moment::NEVER {
                 self.waiting_since = now;
             }
@@ -62,12 +94,16 @@ impl Clock {
 
     /// Whether the peer has to take something before it is asked for anything.
     pub(crate) fn is_blocked(&self) -> bool {
-        self.write_deadline != Moment::NEVER
+        self.taking != Taking::Done
     }
 
     /// When the wait is over that `patience` is the limit of.
     pub(crate) fn deadline(&self, patience: Duration) -> Moment {
-        if self.is_blocked() { self.write_deadline } else { self.waiting_since.after(patience) }
+        match self.taking {
+            Taking::Done => self.waiting_since.after(patience),
+            Taking::Due(until) => until,
+            Taking::Held(_) => Moment::NEVER,
+        }
     }
 }
 

@@ -235,9 +235,15 @@ impl Connection {
         self.clock.block(now, self.limits);
     }
 
-    /// The peer took some of the output, but not all.
-    pub fn write_progress(&mut self, now: Moment) {
-        self.clock.progress(now, self.limits);
+    /// There is more output, but it waits for something else than the peer, as of `now`: a disk,
+    /// or its turn. That time never counts as the peer's.
+    pub fn write_held(&mut self, now: Moment) {
+        self.clock.hold(now, self.limits);
+    }
+
+    /// The peer took `bytes` of the output since this was last told, but not all of it.
+    pub fn write_progress(&mut self, now: Moment, bytes: u64) {
+        self.clock.progress(now, bytes, self.limits);
     }
 
     /// The peer has all of the output: only now it can be expected to send something.

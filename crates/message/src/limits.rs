@@ -28,6 +28,9 @@ pub struct Limits {
     pub body_rate_min: u64,
     /// Time in which a peer must take some of what is written; then the connection is reset.
     pub write_stall_time: Duration,
+    /// Least bytes a second that a peer must take, on average over a `write_stall_time`, while it
+    /// is waited for; below it the connection is reset. Zero asks for nothing but some.
+    pub write_rate_min: u64,
     /// Time that a closed connection goes on reading, so that the last answer is not lost.
     pub linger_time: Duration,
     /// Requests on one connection; the last one's answer says `connection: close`.
@@ -55,6 +58,7 @@ impl Default for Limits {
             body_idle_time: Duration::from_secs(20),
             body_rate_min: 240,
             write_stall_time: Duration::from_secs(30),
+            write_rate_min: 240,
             linger_time: Duration::from_secs(2),
             requests_max: 100_000,
             output_bytes_max: 256 * 1024,

@@ -1,5 +1,6 @@
 //! What a connected socket can do beyond the standard library.
 
+use crate::sys;
 use rustix::fd::BorrowedFd;
 use rustix::io::retry_on_intr;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg, sockopt};
@@ -37,6 +38,15 @@ pub fn send_more(socket: BorrowedFd<'_>, slices: &[IoSlice<'_>], more: bool) -> 
     let flags = SendFlags::NOSIGNAL | if more { SendFlags::MORE } else { SendFlags::empty() };
     let mut ancillary = SendAncillaryBuffer::default();
     Ok(retry_on_intr(|| sendmsg(socket, slices, &mut ancillary, flags))?)
+}
+
+/// How many bytes of what was sent the peer has not acknowledged yet.
+///
+/// # Errors
+///
+/// When it is not connected.
+pub fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<u64> {
+    sys::unacknowledged(socket)
 }
 
 /// Makes closing this socket reset the connection, so that the peer learns that what it got is
@@ -86,6 +96,19 @@ mod tests {
         drop(peer);
         socket.set_nonblocking(false).unwrap();
         assert_eq!(receive(socket.as_fd(), &mut room).unwrap(), 0);
+    }
+
+    #[test]
+    fn what_a_peer_has_no_room_for_is_not_acknowledged() {
+        let (socket, mut peer) = pair();
+        socket.set_nonblocking(true).unwrap();
+        let sent = std::iter::from_fn(|| send(socket.as_fd(), &[0; 65_536]).ok()).sum();
+        assert!(unacknowledged(socket.as_fd()).unwrap() > 0);
+        peer.read_exact(&mut vec![0; sent]).unwrap();
+        // That everything has arrived is told with some delay.
+        while unacknowledged(socket.as_fd()).unwrap() > 0 {
+            std::thread::yield_now();
+        }
     }
 
     #[test]

@@ -108,6 +108,10 @@ impl Connection {
 
     /// Acts on a deadline that has passed; false if the connection is over.
     fn expire(&mut self, turn: &mut Turn<'_>) -> bool {
+        if !turn.scratch.output.is_empty() && self.http.deadline() <= turn.now {
+            let taken = sending::taken(&self.socket, &mut turn.pending.queued, 0);
+            self.http.write_progress(turn.now, taken);
+        }
         match self.http.expire(turn.now) {
             Expiry::Nothing => true,
             Expiry::Refuse(refusal) => {
@@ -155,16 +159,19 @@ impl Connection {
         let Turn { core, scratch, pending, now, .. } = turn;
         match sending::write(&self.socket, &mut scratch.output, &mut pending.fetch, core, context) {
             Written::All => {
+                pending.queued = 0;
                 self.http.write_done(*now);
                 Poll::Ready(true)
             }
-            Written::Blocked { by_peer, progress } => {
-                if progress || !by_peer {
-                    self.http.write_progress(*now);
-                }
-                if by_peer {
-                    self.http.write_blocked(*now);
-                }
+            Written::Blocked { by_peer: true, bytes } => {
+                let taken = sending::taken(&self.socket, &mut pending.queued, bytes);
+                self.http.write_progress(*now, taken);
+                self.http.write_blocked(*now);
+                Poll::Pending
+            }
+            Written::Blocked { by_peer: false, bytes } => {
+                pending.queued += bytes as u64;
+                self.http.write_held(*now);
                 Poll::Pending
             }
             Written::Failed => {

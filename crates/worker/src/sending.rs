@@ -31,8 +31,8 @@ pub(crate) enum Written {
     /// Everything is with the kernel.
     All,
     /// The peer, or a slow disk, must be waited for; the task is woken then. Tells whether it is
-    /// the peer that is waited for, and whether it took anything this time.
-    Blocked { by_peer: bool, progress: bool },
+    /// the peer that is waited for, and how many bytes the kernel took this time.
+    Blocked { by_peer: bool, bytes: usize },
     /// The connection is broken, or the file no longer holds what was promised.
     Failed,
 }
@@ -55,11 +55,11 @@ pub(crate) fn write(
     while !output.is_empty() {
         if written >= BURST_BYTES {
             context.waker().wake_by_ref();
-            return Written::Blocked { by_peer: false, progress: true };
+            return Written::Blocked { by_peer: false, bytes: written };
         }
         if let Some(receiver) = &mut fetch.0 {
             let Poll::Ready(fetched) = Pin::new(receiver).poll(context) else {
-                return Written::Blocked { by_peer: false, progress: written > 0 };
+                return Written::Blocked { by_peer: false, bytes: written };
             };
             fetch.0 = None;
             match fetched {
@@ -95,7 +95,7 @@ pub(crate) fn write(
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(_)) => return Written::Failed,
                     Poll::Pending => {
-                        return Written::Blocked { by_peer: true, progress: written > 0 };
+                        return Written::Blocked { by_peer: true, bytes: written };
                     }
                 }
             }
@@ -104,6 +104,17 @@ pub(crate) fn write(
         }
     }
     Written::All
+}
+
+/// How many bytes the peer has taken since this was last asked. `queued` is what the kernel held
+/// for it then, and is brought up to date; `sent` have been added to that since.
+///
+/// What the kernel accepts says little of what a slow peer takes: only once a third of its buffer,
+/// which can be megabytes, is free again does it accept more.
+pub(crate) fn taken(peer: &TcpStream, queued: &mut u64, sent: usize) -> u64 {
+    let before = *queued + sent as u64;
+    *queued = socket::unacknowledged(peer.as_fd()).unwrap_or(before);
+    before.saturating_sub(*queued)
 }
 
 /// Sends what stands before the first file; says to the kernel when one follows, so that the head

@@ -27,6 +27,8 @@ pub(crate) struct Held {
 pub(crate) struct Pending {
     pub(crate) work: Work,
     pub(crate) fetch: Fetch,
+    /// Bytes that the kernel held for the peer when that was last looked at.
+    pub(crate) queued: u64,
     pub(crate) record: Option<Record>,
 }
 

@@ -36,6 +36,7 @@ pub(crate) fn resolve(
     set(&mut limits.body_idle_time, words.body_idle_time);
     set(&mut limits.body_rate_min, words.body_rate_min);
     set(&mut limits.write_stall_time, words.write_stall_time);
+    set(&mut limits.write_rate_min, words.write_rate_min);
     set(&mut limits.linger_time, words.linger_time);
     set(&mut limits.requests_max, words.requests_max);
     set(&mut limits.output_bytes_max, words.output_bytes_max);

@@ -22,6 +22,7 @@ pub(crate) struct Limits {
     pub(crate) body_idle_time: Option<Word<Duration>>,
     pub(crate) body_rate_min: Option<Word<u64>>,
     pub(crate) write_stall_time: Option<Word<Duration>>,
+    pub(crate) write_rate_min: Option<Word<u64>>,
     pub(crate) linger_time: Option<Word<Duration>>,
     pub(crate) requests_max: Option<Word<u32>>,
     pub(crate) output_bytes_max: Option<Word<usize>>,
@@ -118,6 +119,13 @@ pub(crate) const LIMITS: Section<Limits> = Section {
             preset: Preset::Value(r#""30s""#),
             example: r#""1m""#,
             value: &At(Time(1..=HOUR), |limits: &mut Limits| &mut limits.write_stall_time),
+        },
+        Setting {
+            name: "write-rate-min",
+            doc: "The least that a client must take of an answer, on average; slower is cut off.",
+            preset: Preset::Value(r#""240B/s""#),
+            example: r#""1KB/s""#,
+            value: &At(Rate(0..=1 << 20), |limits: &mut Limits| &mut limits.write_rate_min),
         },
         Setting {
             name: "linger-time",

@@ -21,6 +21,7 @@ fn both(check: impl Fn(&Limits)) {
         body_idle_time: Duration::from_millis(500),
         body_rate_min: 1000,
         write_stall_time: Duration::from_millis(1100),
+        write_rate_min: 1000,
         linger_time: Duration::from_millis(300),
         ..Limits::default()
     });
@@ -45,6 +46,7 @@ fn defaults() {
     assert_eq!(seconds(limits.body_idle_time), (20, 0));
     assert_eq!(limits.body_rate_min, 240);
     assert_eq!(seconds(limits.write_stall_time), (30, 0));
+    assert_eq!(limits.write_rate_min, 240);
     assert_eq!(seconds(limits.linger_time), (2, 0));
 }
 
@@ -192,6 +194,11 @@ fn content_that_is_thrown_away_is_waited_for_in_silence() {
     });
 }
 
+/// What pays for `time` in which an answer is waited to be taken.
+fn fair(limits: &Limits, time: u64) -> u64 {
+    limits.write_rate_min * time / 1000
+}
+
 #[test]
 fn an_answer_has_to_be_taken() {
     both(|limits| {
@@ -202,21 +209,82 @@ fn an_answer_has_to_be_taken() {
         server.now.0 += stall - 1;
         server.connection.write_blocked(server.now);
         assert_eq!(server.connection.expire(server.now), Expiry::Nothing);
-        server.connection.write_progress(server.now);
+        // However much is taken at once, there is never more time than the limit.
+        server.connection.write_progress(server.now, 1_000_000_000);
         assert_eq!(server.expire(stall), Expiry::Reset);
         assert!(server.connection.is_closing());
     });
 }
 
 #[test]
+fn an_answer_must_not_be_taken_too_slowly() {
+    both(|limits| {
+        let stall = ms(limits.write_stall_time);
+        let step = stall / 10;
+        let expired_after = |bytes: u64| {
+            let mut server = server(Answers::AtOnce, limits, GET);
+            server.connection.write_blocked(server.now);
+            (1..1000_u64).find(|_| {
+                server.now.0 += step;
+                server.connection.write_progress(server.now, bytes);
+                server.connection.expire(server.now) == Expiry::Reset
+            })
+        };
+        assert_eq!(expired_after(fair(limits, step) + 1), None, "just above the rate");
+        let steps = expired_after(fair(limits, step) * 9 / 10);
+        assert!(steps.is_some_and(|steps| (95..=110).contains(&steps)), "just below: {steps:?}");
+        let steps = expired_after(1);
+        assert_eq!(steps, Some(11), "a byte now and then");
+    });
+}
+
+#[test]
+fn an_answer_may_be_taken_as_slowly_as_you_like_where_no_rate_is_set() {
+    both(|limits| {
+        let limits = Limits { write_rate_min: 0, ..limits.clone() };
+        let mut server = server(Answers::AtOnce, &limits, GET);
+        server.connection.write_blocked(server.now);
+        for _ in 0..1000 {
+            server.now.0 += ms(limits.write_stall_time) - 1;
+            assert_eq!(server.connection.expire(server.now), Expiry::Nothing);
+            server.connection.write_progress(server.now, 1);
+        }
+        server.connection.write_progress(server.now, 0);
+        assert_eq!(server.expire(ms(limits.write_stall_time)), Expiry::Reset);
+    });
+}
+
+#[test]
+fn time_that_we_need_is_not_the_clients() {
+    both(|limits| {
+        let stall = ms(limits.write_stall_time);
+        let mut server = server(Answers::AtOnce, limits, GET);
+        server.connection.write_held(server.now);
+        assert!(!server.connection.is_idle());
+        assert_eq!(server.connection.deadline(), Moment::NEVER);
+        server.now.0 += 100_000;
+        server.connection.write_blocked(server.now);
+        server.now.0 += 100;
+        server.connection.write_held(server.now);
+        server.now.0 += 100_000;
+        assert_eq!(server.connection.deadline(), Moment::NEVER);
+        // What is taken meanwhile pays all the same.
+        server.connection.write_progress(server.now, fair(limits, 50));
+        server.connection.write_blocked(server.now);
+        assert_eq!(server.expire(stall - 50), Expiry::Reset);
+    });
+}
+
+#[test]
 fn who_still_reads_an_answer_is_not_idle() {
     both(|limits| {
+        let stall = ms(limits.write_stall_time);
         let mut server = server(Answers::AtOnce, limits, GET);
         server.connection.write_blocked(server.now);
         for _ in 0..20 {
-            server.now.0 += ms(limits.write_stall_time) - 1;
+            server.now.0 += stall - 1;
             assert_eq!(server.connection.expire(server.now), Expiry::Nothing);
-            server.connection.write_progress(server.now);
+            server.connection.write_progress(server.now, fair(limits, stall));
         }
         server.connection.write_done(server.now);
         assert!(server.connection.is_idle());

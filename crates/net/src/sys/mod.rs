@@ -62,6 +62,18 @@ pub(crate) fn defer_accept(socket: BorrowedFd<'_>, seconds: libc::c_int) -> io::
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// How many bytes of what was written to a TCP socket its peer has not acknowledged yet.
+///
+/// # Errors
+///
+/// When it is not a connected socket.
+pub(crate) fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<u64> {
+    let mut count: libc::c_int = 0;
+    // SAFETY: the kernel writes one integer, which lives until the call returns.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut count) };
+    if result == 0 { Ok(u64::from(count.unsigned_abs())) } else { Err(io::Error::last_os_error()) }
+}
+
 /// The addresses of all network interfaces that are up, in the order of the kernel.
 pub(crate) fn interface_addresses() -> Vec<IpAddr> {
     let mut list = std::ptr::null_mut();
