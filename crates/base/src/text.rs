@@ -1,4 +1,4 @@
-//! Writing numbers and quoted text into byte buffers, without a formatter in between.
+//! Writing numbers and quoted text, without a formatter in between.
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
@@ -53,6 +53,22 @@ pub fn push_printable(out: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
+/// Appends `text` so that it means itself in HTML, also inside a quoted attribute. Control
+/// characters, which HTML does not allow, become U+FFFD.
+pub fn push_html(out: &mut String, text: &str) {
+    for character in text.chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            _ if character.is_control() => out.push('\u{fffd}'),
+            _ => out.push(character),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +84,19 @@ mod tests {
         for number in [0, 7, 10, 99, 65_536, u64::MAX] {
             assert_eq!(written(|out| push_decimal(out, number)), number.to_string());
             assert_eq!(written(|out| push_hex(out, number)), format!("{number:x}"));
+        }
+    }
+
+    #[test]
+    fn text_in_a_page_is_only_text() {
+        for (text, expect) in [
+            ("plain bücher", "plain bücher"),
+            ("<b a='1' c=\"2\">&amp;", "&lt;b a=&#39;1&#39; c=&quot;2&quot;&gt;&amp;amp;"),
+            ("a\0b\n\u{7f}\u{85}", "a\u{fffd}b\u{fffd}\u{fffd}\u{fffd}"),
+        ] {
+            let mut out = String::new();
+            push_html(&mut out, text);
+            assert_eq!(out, expect);
         }
     }
 

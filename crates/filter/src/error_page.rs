@@ -1,5 +1,6 @@
 //! A readable page for an error or a redirect that a handler gave no content.
 
+use base::text::push_html;
 use message::{Body, Response, Shared, Status, response::Line};
 
 /// Gives an error (4xx, 5xx) or a redirect (3xx with a Location) its page, unless the response has
@@ -28,9 +29,9 @@ fn error(status: Status) -> String {
 fn redirect(status: Status, location: &str) -> String {
     page(status, |text| {
         text.push_str("What you asked for is at <a href=\"");
-        push_escaped(text, location);
+        push_html(text, location);
         text.push_str("\">");
-        push_escaped(text, location);
+        push_html(text, location);
         text.push_str("</a>.");
     })
 }
@@ -101,20 +102,6 @@ fn advice(status: Status) -> &'static str {
              who runs this site."
         }
         _ => "The server refused this request. Check the address and try again.",
-    }
-}
-
-/// Appends `text` so that it means itself in HTML, also inside a quoted attribute.
-fn push_escaped(page: &mut String, text: &str) {
-    for character in text.chars() {
-        match character {
-            '&' => page.push_str("&amp;"),
-            '<' => page.push_str("&lt;"),
-            '>' => page.push_str("&gt;"),
-            '"' => page.push_str("&quot;"),
-            '\'' => page.push_str("&#39;"),
-            _ => page.push(character),
-        }
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::{
     entry::{Entry, Key, Order},
-    words::{push_date, push_html, push_size, push_timestamp},
+    words::{push_date, push_size, push_timestamp},
 };
+use base::text::push_html;
 use message::path::push_encoded_segment;
 use std::fmt::Write;
 

@@ -2,22 +2,6 @@
 
 use std::fmt::Write;
 
-/// Appends `words` so that they mean themselves in HTML, also inside a quoted attribute. Control
-/// characters, which HTML does not allow, become U+FFFD.
-pub(super) fn push_html(text: &mut String, words: &str) {
-    for character in words.chars() {
-        match character {
-            '&' => text.push_str("&amp;"),
-            '<' => text.push_str("&lt;"),
-            '>' => text.push_str("&gt;"),
-            '"' => text.push_str("&quot;"),
-            '\'' => text.push_str("&#39;"),
-            _ if character.is_control() => text.push('\u{fffd}'),
-            _ => text.push(character),
-        }
-    }
-}
-
 /// Appends `words` as a JSON string with its quotes (RFC 8259 section 7).
 pub(super) fn push_json(text: &mut String, words: &str) {
     text.push('"');
