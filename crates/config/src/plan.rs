@@ -91,9 +91,10 @@ pub struct Listen {
 /// What a worker process may cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capacity {
-    /// Connections at a time; more wait in the kernel's queue.
+    /// Connections at a time. One more takes the place of the one that has been idle longest on its
+    /// loop; where none is idle, it is answered 503.
     pub connections_max: usize,
-    /// Connections of one client address at a time; more are closed.
+    /// Connections of one client address, or of one IPv6 /64, at a time; one more is answered 503.
     pub connections_per_client_max: u32,
     /// Time for what is under way when the server is told to stop.
     pub stop_time: Duration,

@@ -150,14 +150,14 @@ pub(crate) const LIMITS: Section<Limits> = Section {
         },
         Setting {
             name: "connections-max",
-            doc: "The most connections at a time; more wait.",
+            doc: "The most connections at a time; one more takes an idle one's place, or gets 503.",
             preset: Preset::Value("10000"),
             example: "50000",
             value: &At(Count(1..=10_000_000), |limits: &mut Limits| &mut limits.connections_max),
         },
         Setting {
             name: "connections-per-client-max",
-            doc: "The most connections of one client address at a time; more are closed.",
+            doc: "The most connections of one client address at a time; one more gets 503.",
             preset: Preset::Value("1024"),
             example: "64",
             value: &At(Count(1..=10_000_000), |limits: &mut Limits| {
