@@ -47,9 +47,12 @@ fn every_link_leads_somewhere_but_one() {
 #[test]
 fn every_page_fits_a_phone_and_a_desk_in_light_and_dark() {
     let visit = Visit::start();
-    for (look, width, is_dark) in
-        [("desk", 1280, false), ("desk-dark", 1280, true), ("phone", 360, false)]
-    {
+    for (look, width, is_dark) in [
+        ("desk", 1280, false),
+        ("desk-dark", 1280, true),
+        ("phone", 360, false),
+        ("phone-dark", 360, true),
+    ] {
         visit.browser.set_look(width, is_dark);
         for page in PAGES.into_iter().chain(["gallery/", "no-such-fish.html"]) {
             visit.go(page);
@@ -58,6 +61,42 @@ fn every_page_fits_a_phone_and_a_desk_in_light_and_dark() {
             let fits = "return document.documentElement.scrollWidth <= document.documentElement.clientWidth";
             assert_eq!(visit.browser.run(fits), true, "{page} on a {look}: no scrolling sideways");
         }
+    }
+}
+
+/// Sizes and dates stand whole beside names of any length and make.
+#[test]
+fn a_listing_can_be_read_on_a_phone() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in [
+        "gannets diving off Bass Rock on a clear day in June.jpg",
+        "IMG_20260612_184503_panorama_stitched_final-v2.jpeg",
+        "Meeresv\u{f6}gel.pdf",
+        &"x".repeat(200),
+        "a",
+    ] {
+        fs::write(folder.path().join(name), [0; 8704]).unwrap();
+    }
+    fs::create_dir(folder.path().join("a folder")).unwrap();
+    let server = Server::start(&[folder.path().to_str().unwrap()]);
+    let browser = Browser::start();
+    for (look, is_dark) in [("phone", false), ("phone-dark", true)] {
+        browser.set_look(360, is_dark);
+        browser.open(&format!("http://{}/", server.addr()));
+        browser.take_picture(&format!("listing-{look}"));
+        let broken = browser.run(
+            "const lines = (cell) => {
+                 const range = document.createRange();
+                 range.selectNodeContents(cell);
+                 return new Set([...range.getClientRects()].map((one) => one.bottom)).size;
+             };
+             const cells = [...document.querySelectorAll('td + td, th')];
+             return cells.filter((cell) => lines(cell) > 1).map((cell) => cell.innerText);",
+        );
+        assert_eq!(broken, json!([]), "each stands on one line");
+        let fits =
+            "return document.documentElement.scrollWidth <= document.documentElement.clientWidth";
+        assert_eq!(browser.run(fits), true, "no scrolling sideways");
     }
 }
 

@@ -20,12 +20,16 @@ h1 { font-size: 1.25rem; overflow-wrap: anywhere }
 table { width: 100%; border-collapse: collapse }
 th, td { padding: .3rem .5rem; text-align: start; vertical-align: top }
 tr { border-bottom: 1px solid #8884 }
-th + th, td + td { text-align: end; font-variant-numeric: tabular-nums }
+th + th, td + td { text-align: end; white-space: nowrap; font-variant-numeric: tabular-nums }
 a { text-decoration: none }
 a:hover, a:focus { text-decoration: underline }
 bdi { white-space: pre-wrap; overflow-wrap: anywhere }
 [aria-sort=ascending] a::after { content: \" ↑\" }
 [aria-sort=descending] a::after { content: \" ↓\" }
+@media (max-width: 30rem) {
+  th, td { padding: .3rem .2rem }
+  td + td { font-size: .8rem; line-height: 1.875 }
+}
 </style>
 <title>Index of ";
 
