@@ -90,9 +90,8 @@ pub fn quick(quick: Quick) -> Plan {
     let files = Files { id: 0, root, index: plan::index_default(), listing, links: Vec::new() };
     let mut plan =
         Plan::new(vec![Site { name: DEFAULT_SITE.into(), action: Action::Files(files) }]);
-    let written = || "the command line".into();
-    plan.listen =
-        listen.into_iter().map(|address| Listen { address, written: written() }).collect();
+    let typed = |address| Listen { address, written: "the command line".into(), is_implied: false };
+    plan.listen = listen.into_iter().map(typed).collect();
     plan.threads = threads;
     plan.log = log;
     plan

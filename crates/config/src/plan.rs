@@ -86,6 +86,8 @@ pub struct Listen {
     pub address: SocketAddr,
     /// Where it was written, such as `site.toml:2:11`, for the error that says why it fails.
     pub written: Box<str>,
+    /// Whether it is one of those that a port alone stands for, which not every machine has.
+    pub is_implied: bool,
 }
 
 /// What a worker process may cost.

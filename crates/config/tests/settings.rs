@@ -93,6 +93,8 @@ fn plan_holds_what_was_typed() {
     let addresses: Vec<_> = plan.listen.iter().map(|l| l.address.to_string()).collect();
     assert_eq!(addresses, ["127.0.0.1:7890", "[::1]:7890", "0.0.0.0:0", "[::]:0"]);
     assert_eq!(&*plan.listen[1].written, "site.toml:3:41");
+    let implied: Vec<_> = plan.listen.iter().map(|l| l.is_implied).collect();
+    assert_eq!(implied, [false, false, true, true], "a port alone stands for two");
     assert_eq!(plan.threads, NonZero::new(4));
     let log = Log {
         format: LogFormat::Pretty,

@@ -18,13 +18,25 @@ pub(crate) struct Sockets {
     pub(crate) addresses: Vec<SocketAddr>,
 }
 
+/// An address to listen on.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted {
+    pub(crate) address: SocketAddr,
+    /// Whether nobody has named it: a port alone stands for every address there is.
+    pub(crate) is_implied: bool,
+}
+
 /// Opens one socket for each of `loops` at each address.
-pub(crate) fn open(addresses: &[SocketAddr], loops: usize) -> Result<Sockets, Trouble> {
+pub(crate) fn open(wanted: &[Wanted], loops: usize) -> Result<Sockets, Trouble> {
     let mut by_loop: Vec<Vec<TcpListener>> = (0..loops).map(|_| Vec::new()).collect();
     let mut opened = Vec::new();
-    for &address in addresses {
-        let group = net::listener::listen_group(address, loops)
-            .map_err(|error| explain(address, &error))?;
+    for &one in wanted {
+        let address = one.address;
+        let group = match net::listener::listen_group(address, loops) {
+            Ok(group) => group,
+            Err(error) if can_do_without(one, net::listener::is_absent(&error)) => continue,
+            Err(error) => return Err(explain(address, &error)),
+        };
         if let Some(listener) = group.first() {
             opened.push(listener.local_addr().unwrap_or(address));
         }
@@ -39,8 +51,7 @@ pub(crate) fn open(addresses: &[SocketAddr], loops: usize) -> Result<Sockets, Tr
 pub(crate) fn open_any_port(hosts: &[IpAddr], loops: usize) -> Result<Sockets, Trouble> {
     let mut last = None;
     for port in PORT_DEFAULT..=PORT_DEFAULT + PORTS_TRIED {
-        let addresses: Vec<_> = hosts.iter().map(|&host| SocketAddr::new(host, port)).collect();
-        match open(&addresses, loops) {
+        match open(&named(hosts, port), loops) {
             Err(trouble) if trouble.is_taken => last = Some(trouble),
             outcome => return outcome,
         }
@@ -55,6 +66,18 @@ pub(crate) fn every_address() -> Vec<IpAddr> {
         hosts.push(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
     }
     hosts
+}
+
+/// What was asked for by name: `port` at each of `hosts`.
+pub(crate) fn named(hosts: &[IpAddr], port: u16) -> Vec<Wanted> {
+    let wanted = |&host| Wanted { address: SocketAddr::new(host, port), is_implied: false };
+    hosts.iter().map(wanted).collect()
+}
+
+/// Whether an address that cannot be had is one that nobody will miss: a machine without IPv6 has
+/// no unspecified address of it, and who has typed only a port cannot mean that one.
+fn can_do_without(wanted: Wanted, is_absent: bool) -> bool {
+    is_absent && wanted.is_implied && wanted.address.is_ipv6()
 }
 
 fn explain(address: SocketAddr, error: &std::io::Error) -> Trouble {
@@ -83,5 +106,23 @@ fn explain(address: SocketAddr, error: &std::io::Error) -> Trouble {
         exit_code: 1,
         is_taken: error.kind() == ErrorKind::AddrInUse,
         message: format!("error: {message}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_ipv6_that_nobody_named_can_be_done_without() {
+        for (address, is_implied, is_absent, expect) in [
+            ("[::]:80", true, true, true),
+            ("[::]:80", true, false, false),
+            ("[::]:80", false, true, false),
+            ("0.0.0.0:80", true, true, false),
+        ] {
+            let wanted = Wanted { address: address.parse().unwrap(), is_implied };
+            assert_eq!(can_do_without(wanted, is_absent), expect, "{address}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use crate::{
     arguments::{LogFormat, Quick},
     found,
     greeting::{self, Greeting},
-    listening::{self, Sockets},
+    listening::{self, Sockets, Wanted},
     machine::load,
     serving,
     trouble::Trouble,
@@ -67,8 +67,7 @@ fn open(
     loops: usize,
 ) -> Result<(Sockets, Option<String>), Trouble> {
     if let Some(port) = port {
-        let addresses: Vec<_> = hosts.iter().map(|&host| SocketAddr::new(host, port)).collect();
-        return Ok((listening::open(&addresses, loops)?, None));
+        return Ok((listening::open(&listening::named(hosts, port), loops)?, None));
     }
     let sockets = listening::open_any_port(hosts, loops)?;
     let chosen = sockets.addresses.first().map_or(0, SocketAddr::port);
@@ -86,8 +85,12 @@ fn loops(wanted: Option<NonZero<usize>>) -> usize {
 pub(crate) fn run(file: &Path) -> Result<(), Trouble> {
     let plan = load(file)?;
     let loops = loops(plan.threads);
-    let addresses: Vec<_> = plan.listen.iter().map(|listen| listen.address).collect();
-    let sockets = listening::open(&addresses, loops)?;
+    let wanted = plan
+        .listen
+        .iter()
+        .map(|listen| Wanted { address: listen.address, is_implied: listen.is_implied })
+        .collect::<Vec<_>>();
+    let sockets = listening::open(&wanted, loops)?;
     let names: Vec<_> = plan.sites.iter().take(3).map(|site| &*site.name).collect();
     let more = if plan.sites.len() > names.len() { ", …" } else { "" };
     let greeting = Greeting {

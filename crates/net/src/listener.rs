@@ -64,6 +64,12 @@ pub fn listen_group(address: SocketAddr, count: usize) -> io::Result<Vec<TcpList
     Ok(group)
 }
 
+/// Whether `error` says that this machine does not have such addresses at all, or not this one.
+#[must_use]
+pub fn is_absent(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL))
+}
+
 /// This machine's own addresses that others may reach it by, IPv4 first: loopback and link-local
 /// IPv6 are left out, the latter as no URL can spell its zone.
 #[must_use]
@@ -185,6 +191,15 @@ mod tests {
         assert!(TcpStream::connect(("127.0.0.1", port)).is_ok());
         let error = six.accept().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::WouldBlock, "IPv4 came in by the socket of IPv6");
+    }
+
+    #[test]
+    fn an_address_of_another_machine_is_absent() {
+        // Of the block that is set aside for documentation, so nobody has it.
+        assert!(is_absent(&listen(any("192.0.2.1")).unwrap_err()));
+        let first = listen_exclusive(any("127.0.0.1")).unwrap();
+        let taken = listen_exclusive(first.local_addr().unwrap()).unwrap_err();
+        assert!(!is_absent(&taken));
     }
 
     #[test]

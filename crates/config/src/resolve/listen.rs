@@ -22,7 +22,8 @@ pub(crate) fn resolve(
     let Some(listen) = listen else {
         let written = || format!("the default of `listen` in {}", source.name()).into();
         let all = every_address(PORT_DEFAULT).into_iter();
-        return all.map(|address| Listen { address, written: written() }).collect();
+        let implied = |address| Listen { address, written: written(), is_implied: true };
+        return all.map(implied).collect();
     };
     if listen.value.is_empty() {
         let mistake = Mistake::new(listen.span, "`listen` is an empty list", "no address");
@@ -39,6 +40,7 @@ pub(crate) fn resolve(
                 continue;
             }
         };
+        let is_implied = addresses.len() > 1;
         for address in addresses {
             // Port 0 is another one each time.
             match seen.insert(address, word.span) {
@@ -51,7 +53,10 @@ pub(crate) fn resolve(
                     .also(first, "first here")
                     .help("leave one of them out"),
                 ),
-                _ => all.push(Listen { address, written: source.place(word.span).into() }),
+                _ => {
+                    let written = source.place(word.span).into();
+                    all.push(Listen { address, written, is_implied });
+                }
             }
         }
     }
