@@ -204,7 +204,12 @@ impl Server {
     }
 
     /// Waits for the end of a server that was told to stop, and checks that it is a clean one.
-    pub fn ended(mut self) -> Stopped {
+    pub fn ended(self) -> Stopped {
+        self.ended_with(0)
+    }
+
+    /// The same for an end that has its exit code.
+    pub fn ended_with(mut self, code: i32) -> Stopped {
         // With its log unread the server may have to wait for room in the pipe; so this reads, but
         // only once the server was told to stop.
         if let Err(unread) = &mut self.stdout {
@@ -218,7 +223,7 @@ impl Server {
         let stderr = std::mem::replace(&mut self.stderr, thread::spawn(String::new));
         let stderr = stderr.join().unwrap();
         let lines = self.lines();
-        assert!(status.success(), "the server ended with {status}: {stderr}");
+        assert_eq!(status.code(), Some(code), "the server ended with {status}: {stderr}");
         let last = lines.last().expect("there is a log");
         assert_eq!(last["event"], "stop", "the last line of the log says that it stops");
         Stopped { status, lines, stderr }

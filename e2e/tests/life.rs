@@ -39,18 +39,22 @@ fn what_is_under_way_is_finished_before_the_end() {
 #[test]
 fn a_second_signal_ends_it_at_once() {
     let site = Site::new();
-    let server = Server::start(&[&site.root_text()]);
-    let mut idle = Client::connect(server.addr());
-    idle.get("/digits.txt").unwrap();
-    let mut busy = download(&server, "/huge.bin");
-    server.signal(Signal::TERM);
-    assert_eq!(idle.ending().unwrap(), Ending::Closed);
-    let start = Instant::now();
-    server.signal(Signal::TERM);
-    assert!(!server.status().success(), "an end that was forced is no good end");
-    assert!(start.elapsed() < e2e::PATIENCE / 4, "it took {:?}", start.elapsed());
-    let (bytes, _) = busy.drain().unwrap();
-    assert!((bytes.len() as u64) < Site::HUGE_BYTES, "the download is cut off");
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
+        let server = Server::start(&[&site.root_text()]);
+        let mut idle = Client::connect(server.addr());
+        idle.get("/digits.txt").unwrap();
+        let mut busy = download(&server, "/huge.bin");
+        server.signal(Signal::TERM);
+        assert_eq!(idle.ending().unwrap(), Ending::Closed);
+        let start = Instant::now();
+        server.signal(signal);
+        // Even so it says what it has done.
+        let stopped = server.ended_with(code);
+        assert_eq!(stopped.lines.last().unwrap()["connections"], 2);
+        assert!(start.elapsed() < e2e::PATIENCE / 4, "it took {:?}", start.elapsed());
+        let (bytes, _) = busy.drain().unwrap();
+        assert!((bytes.len() as u64) < Site::HUGE_BYTES, "the download is cut off");
+    }
 }
 
 #[test]

@@ -18,10 +18,10 @@ fn main() -> ExitCode {
     let outcome = match arguments.verb {
         None => verb::quick(&arguments.quick),
         Some(Verb::Run { file }) => verb::run(&file),
-        Some(Verb::Check { file }) => verb::check(&file),
+        Some(Verb::Check { file }) => verb::check(&file).map(|()| ExitCode::SUCCESS),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(trouble) => {
             // Where standard error is closed there is nobody left to tell.
             use std::io::Write;

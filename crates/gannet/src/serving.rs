@@ -6,19 +6,34 @@ use crate::{
     trouble::Trouble,
 };
 use config::plan::{LogFormat, Plan};
-use std::{future::poll_fn, process, task::Poll, thread};
+use std::{
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    process::ExitCode,
+    task::Poll,
+    thread,
+    time::Duration,
+};
 use tokio::{
     runtime::Builder,
     signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
+    time::timeout,
 };
 
-/// What a process that a second signal ended says: as a shell reports SIGINT.
-const EXIT_INTERRUPTED: i32 = 130;
+/// What a shell adds to a signal's number in the exit code of a process that it ended.
+const EXIT_SIGNAL: u8 = 128;
 
-/// Serves until a signal says to stop; what is under way then may finish. A second signal ends the
-/// process at once.
-pub(crate) fn serve(plan: Plan, sockets: Sockets, greeting: &Greeting) -> Result<(), Trouble> {
+/// How long a process that a second signal ends may take for its last line.
+const FAREWELL_TIME: Duration = Duration::from_secs(2);
+
+/// Serves until a signal says to stop; what is under way then may finish. A second signal cuts that
+/// off, and its number is in the exit code.
+pub(crate) fn serve(
+    plan: Plan,
+    sockets: Sockets,
+    greeting: &Greeting,
+) -> Result<ExitCode, Trouble> {
     net::process::raise_descriptor_limit();
     // The plan lives as long as the process: nobody ever has to ask which one is in force.
     let plan: &'static Plan = Box::leak(Box::new(plan));
@@ -31,56 +46,68 @@ pub(crate) fn serve(plan: Plan, sockets: Sockets, greeting: &Greeting) -> Result
     let trouble = |error: &dyn std::fmt::Display| Trouble::new(1, format!("error: {error}"));
 
     // Signals are caught before anybody can know that there is something to stop.
-    let runtime = Builder::new_current_thread().enable_io().build().map_err(|e| trouble(&e))?;
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(|e| trouble(&e))?;
     let mut signals = {
         let _guard = runtime.enter();
         Signals::new().map_err(|error| trouble(&error))?
     };
     let worker = worker::start(plan, sockets.by_loop, &first).map_err(|error| trouble(&error))?;
 
+    let stopper = worker.stopper();
+    let (ended, mut end) = oneshot::channel();
     runtime.block_on(signals.next());
-    worker.stop();
-    let (ended, end) = oneshot::channel();
+    stopper.stop();
     let wait = move || {
         worker.wait(|totals| greeting::farewell(totals, is_json));
         let _ = ended.send(());
     };
     thread::Builder::new().spawn(wait).map_err(|error| trouble(&error))?;
-    if !runtime.block_on(signals.next_unless(end)) {
-        process::exit(EXIT_INTERRUPTED);
-    }
-    Ok(())
+    runtime.block_on(async {
+        let Some(number) = signals.next_unless(&mut end).await else {
+            return Ok(ExitCode::SUCCESS);
+        };
+        stopper.stop_at_once();
+        // Who is in a hurry even now sends a third one.
+        let _ = timeout(FAREWELL_TIME, signals.next_unless(&mut end)).await;
+        Ok(ExitCode::from(EXIT_SIGNAL.saturating_add(number)))
+    })
 }
 
-/// The signals that stop the server.
-struct Signals([Signal; 3]);
+/// The signals that stop the server, each with its number.
+struct Signals([(Signal, u8); 3]);
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
+        let catch = |kind: SignalKind| {
+            let number = u8::try_from(kind.as_raw_value()).unwrap_or(0);
+            signal(kind).map(|signal| (signal, number))
+        };
         Ok(Self([
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::hangup())?,
+            catch(SignalKind::interrupt())?,
+            catch(SignalKind::terminate())?,
+            catch(SignalKind::hangup())?,
         ]))
     }
 
-    async fn next(&mut self) {
+    /// Waits for the next signal: its number.
+    async fn next(&mut self) -> u8 {
         poll_fn(|context| {
-            let is_ready = self.0.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
-            if is_ready { Poll::Ready(()) } else { Poll::Pending }
+            for (signal, number) in &mut self.0 {
+                if signal.poll_recv(context).is_ready() {
+                    return Poll::Ready(*number);
+                }
+            }
+            Poll::Pending
         })
-        .await;
+        .await
     }
 
-    /// Waits for `end` or the next signal; false if the signal came first.
-    async fn next_unless(&mut self, mut end: oneshot::Receiver<()>) -> bool {
-        use std::{future::Future, pin::Pin};
-        poll_fn(|context| {
-            if Pin::new(&mut end).poll(context).is_ready() {
-                return Poll::Ready(true);
-            }
-            let is_ready = self.0.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
-            if is_ready { Poll::Ready(false) } else { Poll::Pending }
+    /// Waits for the next signal, or in vain until `end` comes.
+    async fn next_unless(&mut self, end: &mut oneshot::Receiver<()>) -> Option<u8> {
+        let mut next = pin!(self.next());
+        poll_fn(|context| match Pin::new(&mut *end).poll(context) {
+            Poll::Ready(_) => Poll::Ready(None),
+            Poll::Pending => next.as_mut().poll(context).map(Some),
         })
         .await
     }

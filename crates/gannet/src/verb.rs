@@ -14,11 +14,12 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     num::NonZero,
     path::Path,
+    process::ExitCode,
     thread,
 };
 
 /// `gannet [PATH]`: serves one folder.
-pub(crate) fn quick(arguments: &Quick) -> Result<(), Trouble> {
+pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
     let root = arguments.path.canonicalize().map_err(|error| {
         Trouble::new(2, format!("error: {}: {error}", arguments.path.display()))
     })?;
@@ -82,7 +83,7 @@ fn loops(wanted: Option<NonZero<usize>>) -> usize {
 }
 
 /// `gannet run FILE`: serves what a config file says.
-pub(crate) fn run(file: &Path) -> Result<(), Trouble> {
+pub(crate) fn run(file: &Path) -> Result<ExitCode, Trouble> {
     let plan = load(file)?;
     let loops = loops(plan.threads);
     let wanted = plan

@@ -12,11 +12,15 @@ use control::{Counter, Row};
 use handle::files::Folder;
 use net::RootError;
 use std::{
-    fmt, io,
+    fmt,
+    future::{Future, poll_fn},
+    io,
     net::TcpListener,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     rc::Rc,
     sync::Arc,
+    task::Poll,
     thread,
     time::Duration,
 };
@@ -34,10 +38,22 @@ const SWEEP_MAX: Duration = Duration::from_millis(100);
 
 /// The loops of this process.
 pub struct Worker {
-    stop: watch::Sender<bool>,
+    stop: watch::Sender<Stop>,
     loops: Vec<thread::JoinHandle<()>>,
     rows: Vec<Arc<Row>>,
     writer: Option<Writer>,
+}
+
+/// A way to stop the loops.
+pub struct Stopper(watch::Sender<Stop>);
+
+/// When the loops are to end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    Never,
+    /// When what is under way is finished, or the plan's stop time over.
+    Soon,
+    Now,
 }
 
 /// Why the loops cannot start; the operator's to mend.
@@ -96,7 +112,7 @@ pub fn start(
         clients: Arc::default(),
         cache_bytes_max: plan.file_cache_bytes_max / listeners.len().max(1),
     };
-    let (stop, stopped) = watch::channel(false);
+    let (stop, stopped) = watch::channel(Stop::Never);
     let mut worker = Worker { stop, loops: Vec::new(), rows: Vec::new(), writer };
     for listeners in listeners {
         let row = Arc::new(Row::default());
@@ -111,9 +127,10 @@ pub fn start(
 }
 
 impl Worker {
-    /// Lets what is under way finish, for the plan's stop time at most, and ends.
-    pub fn stop(&self) {
-        let _ = self.stop.send(true);
+    /// A way to stop the loops while somebody waits for their end.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.stop.clone())
     }
 
     /// Waits for the loops to end, then for the last log lines. `farewell` makes the program's own
@@ -131,6 +148,18 @@ impl Worker {
             Some(writer) => writer.finish(&line),
             None => log::say(&line),
         }
+    }
+}
+
+impl Stopper {
+    /// Lets what is under way finish, for the plan's stop time at most, and ends.
+    pub fn stop(&self) {
+        let _ = self.0.send(Stop::Soon);
+    }
+
+    /// Cuts off what is under way, and ends.
+    pub fn stop_at_once(&self) {
+        let _ = self.0.send(Stop::Now);
     }
 }
 
@@ -152,7 +181,7 @@ fn live(
     mut listeners: Vec<TcpListener>,
     log: Option<&log::Handle>,
     row: &Arc<Row>,
-    stopped: &watch::Receiver<bool>,
+    stopped: &watch::Receiver<Stop>,
 ) {
     loop {
         let run = || run(shared, &mut listeners, log, row, stopped.clone());
@@ -162,7 +191,7 @@ fn live(
             Ok(Err(_)) => row.add(Counter::Exhausted, 1),
             Err(_) => row.add(Counter::Panics, 1),
         }
-        if *stopped.borrow() {
+        if *stopped.borrow() != Stop::Never {
             return;
         }
         thread::park_timeout(SWEEP_MAX);
@@ -174,7 +203,7 @@ fn run(
     listeners: &mut Vec<TcpListener>,
     log: Option<&log::Handle>,
     row: &Arc<Row>,
-    mut stopped: watch::Receiver<bool>,
+    mut stopped: watch::Receiver<Stop>,
 ) -> io::Result<()> {
     let runtime = Builder::new_current_thread()
         .enable_io()
@@ -196,7 +225,7 @@ fn run(
         let sweeping = spawn_local(sweep(Rc::clone(&core)));
         net::failpoint::hit("loop");
         // An error here means that nobody is left to say when to stop.
-        let _ = stopped.wait_for(|&stop| stop).await;
+        let _ = stopped.wait_for(|&stop| stop != Stop::Never).await;
         // From here on a client that connects is refused, and so can try another server.
         accepting.iter().for_each(JoinHandle::abort);
         for task in accepting {
@@ -205,17 +234,28 @@ fn run(
         listeners.clear();
         core.is_stopping.set(true);
         core.watch.wake_all();
-        let emptied = async {
-            while core.watch.len() > 0 {
-                core.emptied.notified().await;
-            }
-        };
-        let _ = timeout(shared.plan.capacity.stop_time, emptied).await;
+        let _ = timeout(shared.plan.capacity.stop_time, emptied(&core, &mut stopped)).await;
         sweeping.abort();
         let dropped = core.log.borrow_mut().hand_over();
         core.count_many(Counter::LinesDropped, dropped);
         Ok(())
     })
+}
+
+/// Waits until the loop has no connections left, or shall not wait for them.
+async fn emptied(core: &Core, stopped: &mut watch::Receiver<Stop>) {
+    let mut empty = pin!(async {
+        while core.watch.len() > 0 {
+            core.emptied.notified().await;
+        }
+    });
+    let mut now = pin!(stopped.wait_for(|&stop| stop == Stop::Now));
+    poll_fn(|context| {
+        let is_over =
+            empty.as_mut().poll(context).is_ready() || now.as_mut().poll(context).is_ready();
+        if is_over { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }
 
 /// Wakes what is due, again and again while there is anything to watch over.
