@@ -63,10 +63,19 @@ impl Launch {
 
     /// `gannet run FILE`, the file holding `config`.
     pub fn run(config: &str) -> Self {
+        Self::with_config("run", config)
+    }
+
+    /// `gannet check FILE`, the file holding `config`.
+    pub fn check(config: &str) -> Self {
+        Self::with_config("check", config)
+    }
+
+    fn with_config(verb: &str, config: &str) -> Self {
         let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
         file.write_all(config.as_bytes()).unwrap();
         let path = file.path().to_str().unwrap().to_owned();
-        Self { config: Some(file), ..Self::of(vec!["run".to_owned(), path]) }
+        Self { config: Some(file), ..Self::of(vec![verb.to_owned(), path]) }
     }
 
     /// `gannet ARGS`, as they are.

@@ -151,6 +151,21 @@ fn mistakes_on_the_command_line_are_explained() {
 }
 
 #[test]
+fn it_says_what_it_is_and_what_it_has_checked() {
+    let (code, stdout, _) = Launch::of(vec!["--version".to_owned()]).finish();
+    assert_eq!((code, &*stdout), (Some(0), concat!("gannet ", env!("CARGO_PKG_VERSION"), "\n")));
+    let site = |host: &str| format!("[site.\"{host}\"]\nroot = \"/\"\n");
+    for (config, expect) in [
+        (site("a.example"), ": 1 site, no mistakes\n"),
+        (site("a.example") + &site("b.example"), ": 2 sites, no mistakes\n"),
+    ] {
+        let (code, stdout, stderr) = Launch::check(&config).finish();
+        assert_eq!(code, Some(0), "{stderr}");
+        assert!(stdout.ends_with(expect), "{stdout}");
+    }
+}
+
+#[test]
 fn mistakes_in_a_config_are_shown_where_they_are() {
     let (code, stdout, stderr) =
         Launch::run("[server]\nlisten = \"127.0.0.1:0\"\nthraeds = 2\n").finish();

@@ -1,5 +1,6 @@
 //! What a folder looks like from outside, for the line that says so at the start.
 
+use crate::greeting::counted;
 use std::path::Path;
 
 /// Names that an application starts from.
@@ -21,7 +22,9 @@ pub(crate) fn describe(root: &Path) -> String {
     match entries {
         0 => "an empty folder".to_owned(),
         1000.. => "a listing of more than 1000 entries: no index.html here".to_owned(),
-        count => format!("a listing of {count} entries: no index.html here"),
+        count => {
+            format!("a listing of {}: no index.html here", counted(count, "entry", "entries"))
+        }
     }
 }
 
@@ -36,7 +39,9 @@ mod tests {
         let check = |expect: &str| assert_eq!(describe(root.path()), expect);
         check("an empty folder");
         fs::write(root.path().join("a.txt"), "").unwrap();
-        check("a listing of 1 entries: no index.html here");
+        check("a listing of 1 entry: no index.html here");
+        fs::write(root.path().join("b.txt"), "").unwrap();
+        check("a listing of 2 entries: no index.html here");
         fs::write(root.path().join("index.html"), "").unwrap();
         check("a site: index.html");
         fs::write(root.path().join("404.html"), "").unwrap();

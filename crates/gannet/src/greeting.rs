@@ -36,6 +36,11 @@ pub(crate) fn say(line: &[u8]) {
     let _ = out.write_all(line).and_then(|()| out.flush());
 }
 
+/// So many of something, with the word for one or for several.
+pub(crate) fn counted(count: usize, one: &str, several: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { several })
+}
+
 /// The URLs of what listens at `addresses`; one that stands for all is spelled out.
 pub(crate) fn urls(addresses: &[SocketAddr]) -> Vec<String> {
     let mut urls = Vec::new();
@@ -132,7 +137,11 @@ pub(crate) fn farewell(totals: &[(Counter, u64)], is_json: bool) -> Vec<u8> {
         *total > 0 || matches!(counter, Counter::Connections | Counter::Requests)
     });
     let words: Vec<_> = shown
-        .map(|(counter, total)| format!("{total} {}", counter.label().replace('_', " ")))
+        .map(|(counter, total)| {
+            let several = counter.label().replace('_', " ");
+            let one = several.split(' ').map(|word| word.trim_end_matches('s')).collect::<Vec<_>>();
+            counted(usize::try_from(*total).unwrap_or(usize::MAX), &one.join(" "), &several)
+        })
         .collect();
     format!("gannet has stopped: {}\n", words.join(", ")).into_bytes()
 }
@@ -183,6 +192,18 @@ mod tests {
         assert!(text.lines().count() <= 8, "{text}");
         for host in 0..9 {
             assert!(text.contains(&format!("http://10.0.0.{host}:7890/")));
+        }
+    }
+
+    #[test]
+    fn one_is_not_several() {
+        let totals = |one, other| [(Counter::Connections, one), (Counter::LinesDropped, other)];
+        for (one, other, expect) in [
+            (1, 1, "gannet has stopped: 1 connection, 1 log line dropped\n"),
+            (2, 3, "gannet has stopped: 2 connections, 3 log lines dropped\n"),
+            (0, 0, "gannet has stopped: 0 connections\n"),
+        ] {
+            assert_eq!(farewell(&totals(one, other), false), expect.as_bytes());
         }
     }
 

@@ -3,13 +3,13 @@
 use crate::{
     arguments::{LogFormat, Quick},
     found,
-    greeting::{self, Greeting},
+    greeting::{self, Greeting, counted},
     listening::{self, Sockets, Wanted},
     machine::load,
     serving,
     trouble::Trouble,
 };
-use config::plan;
+use config::{Plan, plan};
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     num::NonZero,
@@ -97,7 +97,7 @@ pub(crate) fn run(file: &Path) -> Result<ExitCode, Trouble> {
     let greeting = Greeting {
         urls: greeting::urls(&sockets.addresses),
         what: file.display().to_string(),
-        found: format!("{} sites: {}{more}", plan.sites.len(), names.join(", ")),
+        found: format!("{}: {}{more}", sites(&plan), names.join(", ")),
         remark: None,
         loops,
         is_for_others: false,
@@ -108,8 +108,10 @@ pub(crate) fn run(file: &Path) -> Result<ExitCode, Trouble> {
 /// `gannet check FILE`: says whether `run` would serve it, and what is wrong where it would not.
 pub(crate) fn check(file: &Path) -> Result<(), Trouble> {
     let plan = load(file)?;
-    greeting::say(
-        format!("{}: {} sites, no mistakes\n", file.display(), plan.sites.len()).as_bytes(),
-    );
+    greeting::say(format!("{}: {}, no mistakes\n", file.display(), sites(&plan)).as_bytes());
     Ok(())
+}
+
+fn sites(plan: &Plan) -> String {
+    counted(plan.sites.len(), "site", "sites")
 }
