@@ -81,10 +81,9 @@ fn connections_at_work_keep_their_places() {
         })
         .collect();
     let mut fifth = Client::connect(server.addr());
-    match fifth.get("/digits.txt") {
-        Ok(response) => assert_eq!(response.status, 503, "there is no place for a fifth"),
-        Err(fault) => assert!(!fault.0.contains("unavailable"), "{fault}"),
-    }
+    assert_eq!(get(&mut fifth), 503, "there is no place for a fifth");
+    let line = server.wait_for(|line| line["status"] == 503);
+    assert_eq!(line["reason"], "too many connections");
     for client in &mut busy {
         // More than any buffer between here and there can have held already.
         client.take(16 * 1024 * 1024).unwrap();
@@ -107,10 +106,7 @@ fn a_client_has_only_so_many_places() {
         assert!(clients.iter_mut().all(is_open));
         for _ in 0..10 {
             let mut more = Client::connect(server.addr());
-            match more.get("/digits.txt") {
-                Ok(response) => assert_eq!(response.status, 503, "one too many"),
-                Err(fault) => assert!(!fault.0.contains("unavailable"), "{fault}"),
-            }
+            assert_eq!(get(&mut more), 503, "one too many");
         }
         let other: IpAddr = "127.0.0.2".parse().unwrap();
         assert_eq!(get(&mut Client::connect_from(other, server.addr())), 200);
@@ -120,6 +116,44 @@ fn a_client_has_only_so_many_places() {
         assert!(eventually(has_room), "there is room again");
         server.stop();
     }
+}
+
+/// Row 42: who is turned away is told so, however much it has sent already or goes on to send.
+#[test]
+fn who_is_turned_away_hears_why() {
+    let site = Site::new();
+    let limits = "connections-per-client-max = 1\nlinger-time = \"300ms\"";
+    let server = Server::run(&site.config("threads = 1", limits));
+    let mut first = Client::connect(server.addr());
+    assert_eq!(get(&mut first), 200);
+    let mut clients: Vec<_> = [0, 100, 100_000]
+        .into_iter()
+        .map(|length| {
+            let mut client = Client::connect(server.addr());
+            let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+            client.send([head.into_bytes(), vec![b'x'; length]].concat()).unwrap();
+            let response = client.response().unwrap();
+            assert_eq!(response.status, 503);
+            assert_eq!(response.text(), "too many connections\n");
+            assert!(response.closes() && response.get("date").is_some());
+            assert_eq!(client.ending().unwrap(), Ending::Closed);
+            // It has not understood yet, and is not reset for that.
+            client.send("x").unwrap();
+            client
+        })
+        .collect();
+    let turned_away = |line: &&serde_json::Value| {
+        line["reason"] == "too many connections from this address" && line["status"] == 503
+    };
+    let logged = || server.lines().iter().filter(turned_away).count() == clients.len();
+    assert!(eventually(logged), "{:?}", server.lines());
+    let is_over = |client: &mut Client| client.send("x").is_err();
+    assert!(eventually(|| clients.iter_mut().all(is_over)), "they are not kept for ever");
+    assert_eq!(get(&mut first), 200);
+    drop(first);
+    assert!(eventually(|| is_open(&mut Client::connect(server.addr()))), "there is room again");
+    let stopped = server.stop();
+    assert!(stopped.lines.last().unwrap()["turned_away"].as_u64() >= Some(3));
 }
 
 /// O1 of the threats: without descriptors nobody new is accepted, but nothing spins or breaks.

@@ -3,7 +3,9 @@
 use crate::sys;
 use rustix::fd::BorrowedFd;
 use rustix::io::retry_on_intr;
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg, sockopt};
+use rustix::net::{
+    RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, sendmsg, shutdown, sockopt,
+};
 use std::io::{self, IoSlice};
 use std::time::Duration;
 
@@ -49,6 +51,15 @@ pub fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<u64> {
     sys::unacknowledged(socket)
 }
 
+/// Says that nothing more will be sent. What the peer sends can still be received.
+///
+/// # Errors
+///
+/// When it is not connected any more.
+pub fn finish(socket: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(shutdown(socket, Shutdown::Write)?)
+}
+
 /// Makes closing this socket reset the connection, so that the peer learns that what it got is
 /// not the whole, and no state stays behind.
 ///
@@ -62,7 +73,7 @@ pub fn reset_on_close(socket: BorrowedFd<'_>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{ErrorKind, Read};
+    use std::io::{ErrorKind, Read, Write};
     use std::net::{TcpListener, TcpStream};
     use std::os::fd::AsFd;
 
@@ -109,6 +120,15 @@ mod tests {
         while unacknowledged(socket.as_fd()).unwrap() > 0 {
             std::thread::yield_now();
         }
+    }
+
+    #[test]
+    fn who_has_finished_can_still_be_told() {
+        let (mut socket, mut peer) = pair();
+        finish(socket.as_fd()).unwrap();
+        assert_eq!(peer.read(&mut [0; 9]).unwrap(), 0);
+        peer.write_all(b"so long").unwrap();
+        socket.read_exact(&mut [0; 7]).unwrap();
     }
 
     #[test]

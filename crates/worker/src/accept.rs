@@ -1,7 +1,8 @@
 //! Taking connections: within the limits, and without burning a core when descriptors run out.
 
-use crate::{connection::Connection, core::Core};
+use crate::{connection::Connection, core::Core, record::End, turned_away::CONTENT_BYTES};
 use control::Counter;
+use message::Status;
 use std::{
     io::{self, ErrorKind},
     net::SocketAddr,
@@ -13,11 +14,6 @@ use tokio::net::{TcpListener, TcpStream};
 /// The first and the longest pause of a loop that cannot accept for want of descriptors or memory.
 const PAUSE_MIN: Duration = Duration::from_millis(5);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
-
-/// What a connection over a limit is told.
-const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nserver: gannet\r\n\
-    content-type: text/plain\r\ncontent-length: 21\r\nretry-after: 1\r\nconnection: close\r\n\r\n\
-    too many connections\n";
 
 /// Accepts until the task is stopped.
 pub(crate) async fn accept(listener: TcpListener, core: Rc<Core>) {
@@ -33,6 +29,7 @@ pub(crate) async fn accept(listener: TcpListener, core: Rc<Core>) {
                 // Not for want of a client: descriptors or memory have run out. An idle connection
                 // gives way; those that wait in the backlog are not lost meanwhile.
                 core.count(Counter::Exhausted);
+                core.turned_away.close_all();
                 if core.watch.evict_oldest() {
                     core.count(Counter::Evicted);
                 }
@@ -49,7 +46,7 @@ fn take(socket: TcpStream, client: SocketAddr, core: &Rc<Core>) {
     let capacity = &core.plan.capacity;
     if core.clients.total() >= capacity.connections_max {
         if !core.watch.evict_oldest() {
-            return turn_away(&socket, core);
+            return turn_away(socket, client, "too many connections", core);
         }
         core.count(Counter::Evicted);
     }
@@ -59,14 +56,19 @@ fn take(socket: TcpStream, client: SocketAddr, core: &Rc<Core>) {
             tokio::task::spawn_local(connection);
             core.sweeper.notify_one();
         }
-        None => turn_away(&socket, core),
+        None => turn_away(socket, client, "too many connections from this address", core),
     }
 }
 
-fn turn_away(socket: &TcpStream, core: &Core) {
+fn turn_away(socket: TcpStream, client: SocketAddr, reason: &'static str, core: &Core) {
     core.count(Counter::TurnedAway);
-    // The send buffer of a new connection has room for this.
-    let _ = socket.try_write(TURNED_AWAY);
+    let now = core.now();
+    core.turned_away.answer(socket, &core.date(), now.after(core.plan.limits.linger_time));
+    let status = Status::SERVICE_UNAVAILABLE;
+    let end = End { status, bytes: CONTENT_BYTES, us: 0, reason: Some(reason) };
+    let dropped = core.log.borrow_mut().record(client.ip(), None, &end, now);
+    core.count_many(Counter::LinesDropped, dropped);
+    core.sweeper.notify_one();
 }
 
 /// Whether one connection failed before it was accepted, which says nothing of the next one.

@@ -1,6 +1,6 @@
 //! What one loop owns and lends to its connections.
 
-use crate::{clients::Clients, log::Log, pool::Pool, watch::Watch};
+use crate::{clients::Clients, log::Log, pool::Pool, turned_away::TurnedAway, watch::Watch};
 use base::Moment;
 use config::plan::Plan;
 use control::{Counter, Row};
@@ -32,6 +32,7 @@ pub(crate) struct Core {
     pub(crate) log: RefCell<Log>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) clients: Arc<Clients>,
+    pub(crate) turned_away: TurnedAway,
     counters: Arc<Row>,
     scratch: RefCell<Option<Box<Scratch>>>,
     date: RefCell<(i64, Date29)>,
@@ -66,6 +67,7 @@ impl Core {
             log: RefCell::new(log),
             pool,
             clients,
+            turned_away: TurnedAway::default(),
             counters,
             scratch: RefCell::default(),
             date: RefCell::new((i64::MIN, *b"Thu, 01 Jan 1970 00:00:00 GMT")),

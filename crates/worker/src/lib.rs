@@ -5,6 +5,7 @@ mod connection;
 mod turn;
 mod sending;
 mod accept;
+mod turned_away;
 mod watch;
 mod clients;
 mod core;
@@ -13,4 +14,4 @@ mod record;
 mod log;
 mod run;
 
-pub use run::{StartError, Worker, start};
+pub use run::{StartError, Stopper, Worker, start};

@@ -262,12 +262,14 @@ async fn emptied(core: &Core, stopped: &mut watch::Receiver<Stop>) {
 async fn sweep(core: Rc<Core>) {
     let period = sweep_period(core.plan);
     loop {
-        if core.watch.len() == 0 && !core.log.borrow().is_waiting() {
+        let is_at_rest = core.watch.len() == 0 && core.turned_away.is_empty();
+        if is_at_rest && !core.log.borrow().is_waiting() {
             core.sweeper.notified().await;
         }
         sleep(period).await;
         let now = core.now();
         core.watch.sweep(now);
+        core.turned_away.sweep(now);
         let dropped = core.log.borrow_mut().sweep(now);
         core.count_many(Counter::LinesDropped, dropped);
     }
