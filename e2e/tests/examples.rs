@@ -1,0 +1,94 @@
+//! The configs in `examples/` are sound, and serve what their comments say.
+
+#![allow(clippy::unwrap_used, reason = "tests say what is wrong by panicking")]
+
+use e2e::{Client, Launch, Server};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// A host, a target, and what is answered: the status and something in the content.
+type Ask = (&'static str, &'static str, u16, &'static str);
+
+const EXAMPLES: [(&str, &[Ask]); 3] = [
+    (
+        "one-site.toml",
+        &[("localhost", "/", 200, "<title>"), ("any.example", "/style.css", 200, "body")],
+    ),
+    (
+        "several-sites.toml",
+        &[
+            ("localhost", "/", 200, "<title>"),
+            ("gallery.localhost", "/", 200, "poster.png"),
+            ("other.example", "/", 421, "421"),
+        ],
+    ),
+    (
+        "links.toml",
+        &[
+            ("localhost", "/", 200, "pictures/"),
+            ("localhost", "/pictures/", 200, "poster.png"),
+            ("localhost", "/pictures/overhead.svg", 200, "<svg"),
+            ("localhost", "/stranger/style.css", 404, "404"),
+        ],
+    ),
+];
+
+#[test]
+fn every_example_is_sound_and_is_tried() {
+    let mut found: Vec<_> = fs::read_dir(examples())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".toml"))
+        .collect();
+    found.sort();
+    let mut tried = EXAMPLES.map(|(name, _)| name);
+    tried.sort_unstable();
+    assert_eq!(found, tried);
+    for name in tried {
+        let file = examples().join(name).to_str().unwrap().to_owned();
+        let (code, stdout, stderr) = Launch::of(vec!["check".to_owned(), file]).finish();
+        assert_eq!((code, &*stderr), (Some(0), ""), "{name}");
+        assert!(stdout.ends_with("no mistakes\n"), "{name}: {stdout}");
+    }
+}
+
+#[test]
+fn every_example_serves_what_it_says() {
+    for (name, asks) in EXAMPLES {
+        let folder = tempfile::tempdir().unwrap();
+        let server = start(name, folder.path());
+        for &(host, target, status, part) in asks {
+            let mut client = Client::connect(server.addr());
+            client.send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")).unwrap();
+            let response = client.response().unwrap();
+            assert_eq!(response.status, status, "{name}: {host}{target}");
+            assert!(response.text().contains(part), "{name}: {host}{target} has no {part:?}");
+        }
+        server.stop();
+        let log = fs::read_to_string(folder.path().join("gannet.log")).unwrap_or_default();
+        let logged = if name == "several-sites.toml" { asks.len() } else { 0 };
+        assert_eq!(log.lines().count(), logged, "{name}: {log}");
+    }
+}
+
+/// Serves a copy of an example in `folder`, on a port that is free.
+fn start(name: &str, folder: &Path) -> Server {
+    let mut copy = Command::new("cp");
+    copy.arg("-a").arg(examples().join(".")).arg(folder);
+    assert!(copy.status().unwrap().success());
+    // A link that is not named by `links` leads nowhere.
+    symlink("../site", folder.join("linked/stranger")).unwrap();
+    let file = folder.join(name);
+    let config = fs::read_to_string(&file).unwrap();
+    let line = config.lines().find(|line| line.starts_with("listen = ")).unwrap();
+    fs::write(&file, config.replace(line, "listen = \"127.0.0.1:0\"")).unwrap();
+    Launch::of(vec!["run".to_owned(), file.to_str().unwrap().to_owned()]).start()
+}
+
+fn examples() -> PathBuf {
+    e2e::binary::workspace().join("examples")
+}
