@@ -2,6 +2,7 @@
 
 mod budget;
 mod layout;
+mod links;
 mod modules;
 mod parsers;
 mod paths;
@@ -44,10 +45,11 @@ pub(crate) fn fuzz_targets() -> impl Iterator<Item = &'static str> {
 /// A rule looks at the whole tree and says what breaks it.
 type Rule = fn(&Tree) -> Vec<Complaint>;
 
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 14] = [
     plates::opening,
     layout::lines,
     layout::titles,
+    links::targets,
     words::banned,
     words::commented_out,
     rooms::levels,
