@@ -114,7 +114,7 @@ fn slowly(fields: &[Field<'_>], etag: Option<&str>, modified: Option<&str>) -> V
     }
 }
 
-/// The tags in a list over several lines; `None` if anything in it is no tag. A tag may hold commas.
+/// The tags in a list over several lines, commas and all; `None` if anything in it is no tag.
 fn tags(lines: &[String]) -> Option<Vec<String>> {
     let mut tags = Vec::new();
     for line in lines {

@@ -1,4 +1,4 @@
-//! Range: what is sent lies inside the content, is what was asked for, and is no more than there is.
+//! Range: what is sent lies inside the content, and is what was asked for.
 //!
 //! The first line of an input is the content's size, the second the field, the third If-Range.
 
@@ -84,10 +84,11 @@ fn check_ranges(value: &[u8], size: u64) {
     }
 }
 
-/// Every range of a field that is well formed, cut to the content, in numbers without an end.
+/// Every range of a field that is well formed, cut to the content. Two numbers that are both beyond
+/// 64 bits count as one: RFC 9110 section 14.2 lets a server ignore or reject a reversed range.
 fn slowly(value: &str, size: u64) -> Option<Vec<Range<u64>>> {
     let (unit, set) = value.split_once('=')?;
-    let cut = |position: u128| u64::try_from(position).unwrap_or(u64::MAX).min(size);
+    let cut = |position: u64| position.min(size);
     let specs = crate::text::members(set).map(|spec| {
         let (first, last) = spec.split_once('-')?;
         match (first, last) {
@@ -103,9 +104,9 @@ fn slowly(value: &str, size: u64) -> Option<Vec<Range<u64>>> {
     (unit.eq_ignore_ascii_case("bytes") && !specs.is_empty()).then_some(specs)
 }
 
-fn number(digits: &str) -> Option<u128> {
+fn number(digits: &str) -> Option<u64> {
     let are_digits = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
-    are_digits.then(|| digits.parse().unwrap_or(u128::MAX))
+    are_digits.then(|| digits.parse().unwrap_or(u64::MAX))
 }
 
 /// The answer to a request with these fields holds the ranges it was asked for, and says which.

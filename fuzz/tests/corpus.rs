@@ -21,8 +21,8 @@ macro_rules! targets {
 
         #[test]
         fn every_corpus_is_run() {
-            let folders = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus")).unwrap();
-            for folder in folders {
+            let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+            for folder in fs::read_dir(corpora).unwrap() {
                 let name = folder.unwrap().file_name();
                 let names = [$(stringify!($name)),*];
                 assert!(name.to_str().is_some_and(|name| names.contains(&name)), "{name:?}");
