@@ -10,7 +10,8 @@ const HEAD: &str = "GET /assets/css/site.min.css?v=20240611 HTTP/1.1\r\n\
     Connection: keep-alive\r\n\
     sec-ch-ua: \"Chromium\";v=\"124\", \"Not-A.Brand\";v=\"99\"\r\n\
     sec-ch-ua-mobile: ?0\r\n\
-    User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0 Safari/537.36\r\n\
+    User-Agent: Mozilla/5.0 (X11; Linux x86_64) \
+    AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0 Safari/537.36\r\n\
     sec-ch-ua-platform: \"Linux\"\r\n\
     Accept: text/css,*/*;q=0.1\r\n\
     Sec-Fetch-Site: same-origin\r\n\

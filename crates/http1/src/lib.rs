@@ -7,15 +7,20 @@
 //! ```text
 //!                     ┌──────────────── answered, content ended ────────────────┐
 //!                     ▼                                                         │
-//!   accept ────────► Head ──Request──► Content ──Content…──► End ──────────► Ended
+//!   accept ────────► Head ──Request──► Content ──Content… End──────────────► Ended
 //!                     │ │                 │ │                                   │
 //!                     │ └─Request without content───────────────────────────────┤
 //!                     │                   │ └─answered early: drained, ─► Head  │
-//!                     │ Refused           │ Refused                             │ answered with
-//!                     ▼                   ▼                                     ▼ connection: close
+//!                     │ Refused           │ Refused                             │ answered,
+//!                     ▼                   ▼                                     ▼ to close
 //!                    Deaf ◄───────────────┴──────────────────────────────────────
 //!                     └─► once the answer is written: linger, then close
 //! ```
+//!
+//! The caller's part, apart from sockets: it stops calling `receive` while more than
+//! `Limits::output_bytes_max` bytes wait to be written; it reports writes that are stuck; and when
+//! the peer has closed its side, it closes an idle connection and gives up content without `End`,
+//! but still answers a request that is complete.
 //!
 //! Whatever is ambiguous is refused, and nothing that follows a refusal is ever taken for a
 //! request: `Deaf` has no way out.

@@ -23,17 +23,20 @@ fn request() -> impl Strategy<Value = String> {
     let target = "(/|/[a-z%/.]{0,12}(\\?[a-z=&?]{0,8})?|http://b(:80)?/x)";
     let field = "[A-Za-z-]{1,10}:[ \t]{0,2}([!-~]([ -~]{0,12}[!-~])?)?[ \t]{0,2}\r\n";
     let fields = prop::collection::vec(field, 0..5).prop_map(|fields| fields.concat());
-    let content = prop_oneof![
-        3 => Just("\r\n".to_owned()),
-        2 => "[a-z\r\n]{0,40}".prop_map(|text| format!("Content-Length: {}\r\n\r\n{text}", text.len())),
-        2 => prop::collection::vec(("[a-z\r\n]{1,20}", "(;[a-z]{1,5}(=\"[a-z ]{0,3}\")?)?"), 0..4).prop_map(|chunks| {
-            let chunks: String = chunks
-                .iter()
-                .map(|(text, extension)| format!("{:x}{extension}\r\n{text}\r\n", text.len()))
-                .collect();
-            format!("Transfer-Encoding: chunked\r\n\r\n{chunks}0\r\nt: x\r\n\r\n")
-        }),
-    ];
+    let sized = "[a-z\r\n]{0,40}".prop_map(|text| {
+        let length = text.len();
+        format!("Content-Length: {length}\r\n\r\n{text}")
+    });
+    let chunk = ("[a-z\r\n]{1,20}", "(;[a-z]{1,5}(=\"[a-z ]{0,3}\")?)?");
+    let chunk = chunk.prop_map(|(text, extension)| {
+        let size = text.len();
+        format!("{size:x}{extension}\r\n{text}\r\n")
+    });
+    let chunked = prop::collection::vec(chunk, 0..4).prop_map(|chunks| {
+        let chunks = chunks.concat();
+        format!("Transfer-Encoding: chunked\r\n\r\n{chunks}0\r\nt: x\r\n\r\n")
+    });
+    let content = prop_oneof![3 => Just("\r\n".to_owned()), 2 => sized, 2 => chunked];
     let line = ("(\r\n)?", method, target, prop_oneof![9 => Just("1.1"), 1 => Just("1.0")]);
     (line, fields, content).prop_map(|((before, method, target, version), fields, content)| {
         // HTTP/1.0 has no chunks.
@@ -109,8 +112,12 @@ fn parsed(bytes: &[u8]) -> Option<(String, Length, Vec<u8>)> {
     }
 }
 
+fn config() -> ProptestConfig {
+    ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn valid_dialogues_are_understood(Wire(bytes) in dialogue()) {
