@@ -21,6 +21,9 @@ const DEBIAN: [Debian; 3] = [
 /// The cargo-deny that we know to understand deny.toml; building it takes two to three minutes.
 const DENY: &str = "cargo-deny@0.20.2";
 
+/// The cargo-fuzz that runs our targets; it takes a minute to build.
+const FUZZ: &str = "cargo-fuzz@0.13.2";
+
 /// Seconds for downloads and for building a tool.
 const INSTALL_SECONDS_MAX: u32 = 1200;
 
@@ -30,7 +33,15 @@ const INSTALL_SECONDS_MAX: u32 = 1200;
 /// Names what is missing when it cannot be installed: no test is left out in silence.
 pub(crate) fn install(root: &Path) -> Result<(), String> {
     install_debian(root, &missing(&DEBIAN))?;
-    install_deny(root)
+    install_verb(root, "deny", DENY)
+}
+
+/// Installs what only `--full` needs.
+///
+/// # Errors
+/// Says what came in the way.
+pub(crate) fn install_fuzz(root: &Path) -> Result<(), String> {
+    install_verb(root, "fuzz", FUZZ)
 }
 
 fn missing(wanted: &[Debian]) -> Vec<&'static str> {
@@ -74,12 +85,13 @@ fn privilege() -> Option<&'static [&'static str]> {
     can.then_some(&["sudo", "-n", "env"])
 }
 
-fn install_deny(root: &Path) -> Result<(), String> {
-    if command::output(Command::new("cargo").args(["deny", "--version"])).is_ok() {
+/// Teaches cargo a verb that it does not know yet.
+fn install_verb(root: &Path, verb: &str, package: &str) -> Result<(), String> {
+    if command::output(Command::new("cargo").args([verb, "--version"])).is_ok() {
         return Ok(());
     }
     let mut install = command::bounded("cargo", INSTALL_SECONDS_MAX, root);
-    let done = command::finish(install.args(["install", "--locked", DENY]))?;
+    let done = command::finish(install.args(["install", "--locked", package]))?;
     if done.is_success { Ok(()) } else { Err(done.output) }
 }
 
