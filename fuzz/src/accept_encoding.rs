@@ -99,7 +99,9 @@ fn check_same(values: &[&[u8]]) {
 /// What is unknown or malformed adds nothing, what is clear decides.
 fn check_additions(values: &[&[u8]]) {
     let with = |value: &'static [u8]| [values, &[value]].concat();
-    for nothing in [&b"x-unknown;q=1"[..], b"gzip;q=2", b"br;q=", b"identity;level=1;q=0", b""] {
+    for nothing in
+        [&b"x-unknown;q=1"[..], b"gzip;q=2", b"br;q=0.1234", b"identity;level=1;q=0", b""]
+    {
         assert_eq!(accepted(&with(nothing)), accepted(values), "{}", nothing.escape_ascii());
     }
     assert_eq!(likes_json(&with(b"image/png")), likes_json(values));

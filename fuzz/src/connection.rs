@@ -10,7 +10,7 @@ use crate::{
 };
 use base::Moment;
 use http1::{Chunk, Chunked, Connection, Event, Expiry, Slots};
-use message::{Body, Broken, Length, Output, Response, Shared, Source, Status};
+use message::{Body, Broken, Length, Limits, Output, Response, Shared, Source, Status};
 use std::{
     io::IoSlice,
     task::{Context, Poll},
@@ -81,6 +81,7 @@ fn dialogue<'p>(mode: u8, pieces: impl IntoIterator<Item = &'p [u8]>) -> (Vec<St
 
 /// A server that writes down what it sees and how it answered.
 struct Server {
+    limits: &'static Limits,
     connection: Connection,
     output: Output,
     unread: Vec<u8>,
@@ -113,6 +114,7 @@ impl Server {
     fn new(mode: u8) -> Self {
         let limits = if mode & 2 == 0 { limits::usual() } else { limits::tight() };
         Self {
+            limits,
             connection: Connection::new(limits, NOW),
             output: Output::default(),
             unread: Vec::new(),
@@ -129,6 +131,7 @@ impl Server {
     fn read(&mut self, bytes: &[u8]) {
         self.unread.extend_from_slice(bytes);
         while self.step() {}
+        assert!(self.unread.len() < self.limits.head_bytes_max, "too much has to be kept");
         assert!(self.connection.expire(NOW) == Expiry::Nothing, "no time has passed");
     }
 
@@ -137,7 +140,7 @@ impl Server {
         let mut slots = Slots::new();
         let (used, event) = self.connection.receive(&self.unread, NOW, &mut slots);
         assert!(used <= self.unread.len());
-        let (mut goes_on, mut is_due) = (true, false);
+        let (mut goes_on, mut is_due, mut has_ended) = (true, false, false);
         match event {
             Event::Incomplete => goes_on = false,
             Event::Closed => {
@@ -151,7 +154,8 @@ impl Server {
                 assert!(!self.has_refused && self.owed.is_none(), "a request out of turn");
                 self.seen.push(told(&request));
                 self.owed = Some(request.method.as_str() == "HEAD");
-                is_due = self.answers_at_once || request.length == Length::Known(0);
+                is_due = self.answers_at_once;
+                has_ended = request.length == Length::Known(0);
                 if !is_due {
                     self.connection.want_content(&mut self.output);
                 }
@@ -167,7 +171,7 @@ impl Server {
             Event::End => {
                 assert!(self.owed.is_some(), "an end out of turn");
                 self.seen.push("end".to_owned());
-                is_due = true;
+                has_ended = true;
             }
             Event::Refused(refusal) => {
                 self.seen.push(format!("{refusal:?}"));
@@ -180,10 +184,20 @@ impl Server {
             }
         }
         self.unread.drain(..used);
-        if is_due {
+        if has_ended {
+            self.check_turn();
+        }
+        if has_ended || is_due {
             self.answer();
         }
         goes_on
+    }
+
+    /// Whatever follows a request, nothing is told of it before the answer.
+    fn check_turn(&mut self) {
+        let mut slots = Slots::new();
+        let told = self.connection.receive(&self.unread, NOW, &mut slots);
+        assert!(matches!(told, (0, Event::Incomplete)), "{told:?} before the answer");
     }
 
     /// Answers in one of the ways there are, by the number of the request.
