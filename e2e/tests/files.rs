@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Client, Ending, Server, Site};
+use e2e::{Client, Ending, Server, Site, extent};
 use std::{
     fs::{self, File, OpenOptions},
     os::unix::fs::symlink,
@@ -19,6 +19,9 @@ const LISTS: [&str; 4] = [
     "vulns/dirTraversal-win.txt",
     "vulns/dirTraversal.txt",
 ];
+
+/// What the root itself shows.
+const FRONT: &str = "<!doctype html><title>front</title>\n";
 
 /// Sends a request for each target on as few connections as the server allows, and hands each
 /// answer to `judge`.
@@ -74,7 +77,10 @@ fn nothing_outside_of_the_root_is_read() {
     ask(&server, &targets, |target, response| {
         let text = response.text();
         let target = target.escape_ascii();
-        assert!(matches!(response.status, 400 | 404 | 414), "{target}: {}", response.status);
+        // Some attempts come down to the root itself.
+        let is_harmless = text == FRONT && response.status == 200;
+        let is_refused = matches!(response.status, 400 | 404 | 414);
+        assert!(is_harmless || is_refused, "{target}: {} {text}", response.status);
         assert!(!text.contains(Site::SECRET) && !text.contains("root:"), "{target}: {text}");
     });
     server.stop();
@@ -97,7 +103,7 @@ fn swapping_a_folder_for_a_link_lets_nothing_out() {
             }
         });
         let mut seen = [0; 2];
-        let targets = vec![b"/swap/secret.txt".to_vec(); 3000];
+        let targets = vec![b"/swap/secret.txt".to_vec(); extent(3000, 300_000)];
         ask(&server, &targets, |_, response| match response.status {
             200 => {
                 seen[0] += 1;
@@ -254,10 +260,8 @@ fn a_huge_folder() {
     let before = server.process().memory_kib();
     let response = client.get("/many/").unwrap();
     assert_eq!(response.status, 200);
-    let names = response.text().matches("-1").count();
-    assert!(names > 1000, "it shows names");
-    let shown = response.text().matches("<a href=").count();
-    assert!(shown <= 10_100, "{shown} of 12,000 are shown");
+    let shown = response.text().matches("nnn-").count();
+    assert!((1000..=20_100).contains(&shown), "{shown} times a name of 12,000");
     let grown = server.process().memory_peak_kib().saturating_sub(before);
     assert!(grown < 16 * 1024, "it cost {grown} KiB");
     server.stop();

@@ -47,7 +47,7 @@ fn a_second_signal_ends_it_at_once() {
     assert_eq!(idle.ending().unwrap(), Ending::Closed);
     let start = Instant::now();
     server.signal(Signal::TERM);
-    server.ended();
+    assert!(!server.status().success(), "an end that was forced is no good end");
     assert!(start.elapsed() < e2e::PATIENCE / 4, "it took {:?}", start.elapsed());
     let (bytes, _) = busy.drain().unwrap();
     assert!((bytes.len() as u64) < Site::HUGE_BYTES, "the download is cut off");
@@ -155,6 +155,21 @@ fn mistakes_in_a_config_are_shown_where_they_are() {
         assert!(stderr.contains(part), "it does not say {part:?}: {stderr}");
     }
     assert_eq!(stdout, "");
+}
+
+#[test]
+fn a_host_that_nobody_serves_is_misdirected() {
+    let site = Site::new();
+    let root = site.root();
+    let server = Server::run(&format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nlog = \"json\"\n[site.\"a.example\"]\nroot = {root:?}\n"
+    ));
+    for (host, status) in [("a.example", 200), ("b.example", 421), ("127.0.0.1", 421)] {
+        let mut client = Client::connect(server.addr());
+        client.send(format!("GET /digits.txt HTTP/1.1\r\nHost: {host}\r\n\r\n")).unwrap();
+        assert_eq!(client.response().unwrap().status, status, "{host}");
+    }
+    server.stop();
 }
 
 #[test]
