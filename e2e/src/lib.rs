@@ -28,8 +28,24 @@ pub use response::Response;
 pub use server::{Launch, Server, Stopped};
 pub use site::Site;
 
-use std::time::Duration;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 /// How long anything may take before a test gives up on it. Nothing ever waits that long when all
 /// is well: every wait ends with the event it is for.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Whether `is_so` comes true before patience runs out. For what the server does by itself, without
+/// telling anybody, and only for that.
+pub fn eventually(mut is_so: impl FnMut() -> bool) -> bool {
+    let start = Instant::now();
+    while !is_so() {
+        if start.elapsed() > PATIENCE {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    true
+}

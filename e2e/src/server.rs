@@ -205,6 +205,11 @@ impl Server {
 
     /// Waits for the end of a server that was told to stop, and checks that it is a clean one.
     pub fn ended(mut self) -> Stopped {
+        // With its log unread the server may have to wait for room in the pipe; so this reads, but
+        // only once the server was told to stop.
+        if let Err(unread) = &mut self.stdout {
+            while self.log.read_line(unread) {}
+        }
         let status = self.wait();
         match std::mem::replace(&mut self.stdout, Ok(thread::spawn(|| ()))) {
             Ok(reader) => reader.join().unwrap(),
@@ -219,12 +224,13 @@ impl Server {
         Stopped { status, lines, stderr }
     }
 
+    /// Waits for the end of a server that was told to stop, whatever its end is like; a log that
+    /// was left unread stays so.
+    pub fn status(mut self) -> ExitStatus {
+        self.wait()
+    }
+
     fn wait(&mut self) -> ExitStatus {
-        // With its log unread the server may have to wait for room in the pipe; so this reads, but
-        // only once the server was told to stop.
-        if let Err(unread) = &mut self.stdout {
-            while self.log.read_line(unread) {}
-        }
         let handle = pidfd_open(self.pid(), PidfdFlags::empty()).expect("the server is ours");
         let patience = Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
         let mut ready = [PollFd::new(&handle, PollFlags::IN)];

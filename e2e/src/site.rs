@@ -66,6 +66,8 @@ impl Site {
         }
         site.write("large.bin", &Self::large());
         File::create(site.path("huge.bin")).unwrap().set_len(Self::HUGE_BYTES).unwrap();
+        // Enough names for a listing that is sent in several pieces.
+        (0..1000).for_each(|number| site.write(&format!("crowd/{number:04}.txt"), b""));
         site.date("stale.css.br", 2000);
         site.write("../other/index.html", b"other\n");
         site.write("../outside.txt", Self::SECRET.as_bytes());

@@ -20,6 +20,9 @@ const LISTS: [&str; 4] = [
     "vulns/dirTraversal.txt",
 ];
 
+/// What the root itself shows.
+const FRONT: &str = "<!doctype html><title>front</title>\n";
+
 /// Sends a request for each target on as few connections as the server allows, and hands each
 /// answer to `judge`.
 fn ask(server: &Server, targets: &[Vec<u8>], mut judge: impl FnMut(&[u8], &e2e::Response)) {
@@ -74,7 +77,10 @@ fn nothing_outside_of_the_root_is_read() {
     ask(&server, &targets, |target, response| {
         let text = response.text();
         let target = target.escape_ascii();
-        assert!(matches!(response.status, 400 | 404 | 414), "{target}: {}", response.status);
+        // Some attempts come down to the root itself.
+        let is_harmless = text == FRONT && response.status == 200;
+        let is_refused = matches!(response.status, 400 | 404 | 414);
+        assert!(is_harmless || is_refused, "{target}: {} {text}", response.status);
         assert!(!text.contains(Site::SECRET) && !text.contains("root:"), "{target}: {text}");
     });
     server.stop();
@@ -254,10 +260,8 @@ fn a_huge_folder() {
     let before = server.process().memory_kib();
     let response = client.get("/many/").unwrap();
     assert_eq!(response.status, 200);
-    let names = response.text().matches("-1").count();
-    assert!(names > 1000, "it shows names");
-    let shown = response.text().matches("<a href=").count();
-    assert!(shown <= 10_100, "{shown} of 12,000 are shown");
+    let shown = response.text().matches("nnn-").count();
+    assert!((1000..=20_100).contains(&shown), "{shown} times a name of 12,000");
     let grown = server.process().memory_peak_kib().saturating_sub(before);
     assert!(grown < 16 * 1024, "it cost {grown} KiB");
     server.stop();

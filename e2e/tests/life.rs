@@ -47,7 +47,7 @@ fn a_second_signal_ends_it_at_once() {
     assert_eq!(idle.ending().unwrap(), Ending::Closed);
     let start = Instant::now();
     server.signal(Signal::TERM);
-    server.ended();
+    assert!(!server.status().success(), "an end that was forced is no good end");
     assert!(start.elapsed() < e2e::PATIENCE / 4, "it took {:?}", start.elapsed());
     let (bytes, _) = busy.drain().unwrap();
     assert!((bytes.len() as u64) < Site::HUGE_BYTES, "the download is cut off");

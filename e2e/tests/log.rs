@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests say what is wrong by panicking")]
 
 use e2e::{Client, Launch, Server, Site};
+use rustix::process::Signal;
+use std::time::Instant;
 
 fn server(site: &Site) -> Server {
     Server::start(&[&site.root_text(), "--threads", "1"])
@@ -81,17 +83,21 @@ fn nobody_can_write_in_the_log() {
 /// not be written is counted.
 #[test]
 fn a_log_that_nobody_reads_holds_nobody_up() {
-    const REQUESTS: usize = 5000;
+    const REQUESTS: usize = 20_000;
     let site = Site::new();
     let server = Launch::quick(&[&site.root_text(), "--threads", "1"]).with_unread_log().start();
     let mut client = Client::connect(server.addr());
     let target = format!("/digits.txt?{}", "x".repeat(200));
-    for _ in 0..REQUESTS {
-        assert_eq!(client.get(&target).unwrap().status, 200);
+    let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    for _ in 0..REQUESTS / 100 {
+        client.send(request.repeat(100)).unwrap();
+        for _ in 0..100 {
+            assert_eq!(client.response().unwrap().status, 200);
+        }
     }
     let stopped = server.stop();
     let written = stopped.lines.iter().filter(|line| line["event"] == "request").count();
-    let dropped = stopped.lines.last().unwrap()["dropped"].as_u64().expect("a count");
+    let dropped = stopped.lines.last().unwrap()["log_lines_dropped"].as_u64().expect("a count");
     assert!(dropped > 0, "{REQUESTS} lines do not fit into a pipe");
     assert_eq!(written as u64 + dropped, REQUESTS as u64, "each is written or counted");
 }
@@ -105,4 +111,20 @@ fn a_log_whose_reader_is_gone_holds_nobody_up() {
     for _ in 0..20 {
         assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
     }
+}
+
+/// O4 of the threats: nor does it hold up the end, for long.
+#[test]
+fn a_log_that_nobody_ever_reads_does_not_hold_up_the_end() {
+    let site = Site::new();
+    let server = Launch::quick(&[&site.root_text()]).with_unread_log().start();
+    let mut client = Client::connect(server.addr());
+    let target = format!("/digits.txt?{}", "x".repeat(4000));
+    for _ in 0..100 {
+        assert_eq!(client.get(&target).unwrap().status, 200);
+    }
+    let start = Instant::now();
+    server.signal(Signal::TERM);
+    assert!(server.status().success());
+    assert!(start.elapsed() < e2e::PATIENCE / 2, "it took {:?}", start.elapsed());
 }
