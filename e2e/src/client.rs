@@ -7,13 +7,14 @@ use crate::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     net::{
-        AddressFamily, SocketType, bind, connect, socket,
+        AddressFamily, SocketFlags, SocketType, bind, connect, socket_with,
         sockopt::{set_socket_linger, set_socket_recv_buffer_size},
     },
 };
 use std::{
     io::{ErrorKind, Read, Write},
     net::{IpAddr, Shutdown, SocketAddr, TcpStream},
+    os::fd::OwnedFd,
     thread,
     time::Duration,
 };
@@ -49,7 +50,7 @@ impl Client {
 
     /// Connects from another address of this host, such as 127.0.0.2.
     pub fn connect_from(source: IpAddr, addr: SocketAddr) -> Self {
-        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        let socket = unconnected();
         bind(&socket, &SocketAddr::new(source, 0)).unwrap();
         connect(&socket, &addr).expect("the server accepts");
         Self::over(TcpStream::from(socket))
@@ -58,7 +59,7 @@ impl Client {
     /// Connects with room for next to nothing on this side, so that the server feels at once when
     /// nobody reads.
     pub fn connect_narrow(addr: SocketAddr) -> Self {
-        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        let socket = unconnected();
         set_socket_recv_buffer_size(&socket, 2048).unwrap();
         connect(&socket, &addr).expect("the server accepts");
         Self::over(TcpStream::from(socket))
@@ -215,6 +216,12 @@ impl Client {
         let from = self.unread.len().saturating_sub(60);
         format!("{} bytes \"{}\"", self.unread.len(), self.unread[from..].escape_ascii())
     }
+}
+
+/// A socket that servers started by other tests of this process do not inherit.
+fn unconnected() -> OwnedFd {
+    let flags = SocketFlags::CLOEXEC;
+    socket_with(AddressFamily::INET, SocketType::STREAM, flags, None).unwrap()
 }
 
 impl Bytes for Client {

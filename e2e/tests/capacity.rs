@@ -111,20 +111,19 @@ fn running_out_of_descriptors() {
         };
         let mut first = ask(Client::connect(server.addr()));
         assert_eq!(first.take(9).unwrap(), b"HTTP/1.1 ");
-        let clients: Vec<_> = (0..150).map(|_| ask(Client::connect(server.addr()))).collect();
-        let served = |clients: &[Client]| {
-            clients.iter().filter(|client| client.hears_within(Duration::ZERO)).count()
-        };
-        // Waiting for the last of them, who is not served, gives the server time to show what it
-        // does while it has no descriptors: nothing.
-        clients[149].hears_within(Duration::from_millis(500));
+        let mut clients: Vec<_> = (0..150).map(|_| ask(Client::connect(server.addr()))).collect();
+        // Over some time it is watched what the server does about it: hardly anything.
+        thread::sleep(Duration::from_millis(300));
         let before = server.process().cpu_time();
-        clients[149].hears_within(Duration::from_millis(500));
+        thread::sleep(Duration::from_millis(500));
         let spent = server.process().cpu_time() - before;
         assert!(spent < Duration::from_millis(100), "out of descriptors, it used {spent:?}");
         let descriptors = server.process().descriptors();
-        assert!(descriptors <= 64, "{descriptors}");
-        assert!((10..64).contains(&served(&clients)), "{} are served", served(&clients));
+        assert!(descriptors > 60, "{descriptors}: it has not run out of them");
+        for client in clients.iter_mut().filter(|client| client.hears_within(Duration::ZERO)) {
+            let start = client.take(13).unwrap();
+            assert!(matches!(&*start, b"HTTP/1.1 200 " | b"HTTP/1.1 503 "), "200 or 503");
+        }
         first.take(16 * 1024 * 1024).expect("who was first is still served");
         drop(first);
         clients.into_iter().for_each(Client::abort);
