@@ -29,13 +29,19 @@ pub use server::{Launch, Server, Stopped};
 pub use site::Site;
 
 use std::{
-    thread,
+    env, thread,
     time::{Duration, Instant},
 };
 
 /// How long anything may take before a test gives up on it. Nothing ever waits that long when all
 /// is well: every wait ends with the event it is for.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How much of something a test does: `usual`, or `full` where the environment has `GANNET_FULL`,
+/// as it does for the long run of all tests.
+pub fn extent(usual: usize, full: usize) -> usize {
+    if env::var_os("GANNET_FULL").is_some() { full } else { usual }
+}
 
 /// Whether `is_so` comes true before patience runs out. For what the server does by itself, without
 /// telling anybody, and only for that.

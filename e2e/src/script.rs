@@ -285,7 +285,8 @@ mod tests {
     #[test]
     fn a_case() {
         let script = Script::parse(
-            "@ head-time = \"1s\"\n== 1, 2: title\n> GET / HTTP/1.1\n>\n-- cut\n>| x\n< 200\n< open\n",
+            "@ head-time = \"1s\"\n== 1, 2: title\n> GET / HTTP/1.1\n>\n-- cut\n>| x\n\
+             < 200\n< open\n",
         );
         assert_eq!(script.limits, "head-time = \"1s\"\n");
         assert_eq!(script.cases[0].rows, [1, 2]);

@@ -7,7 +7,7 @@
     reason = "tests say what is wrong by panicking"
 )]
 
-use e2e::{Client, Ending, Launch, Server, Site, eventually};
+use e2e::{Client, Ending, Launch, Server, Site, eventually, extent};
 use std::{net::IpAddr, thread, time::Duration};
 
 fn get(client: &mut Client) -> u16 {
@@ -40,6 +40,31 @@ fn the_oldest_idle_connection_makes_room() {
     assert_eq!(clients.remove(1).ending().unwrap(), Ending::Closed);
     assert!(clients.iter_mut().all(is_open), "the others stay");
     assert_eq!(get(&mut ninth), 200);
+    server.stop();
+}
+
+/// Row 42: room is made whichever loop somebody new comes to, and no more places are used than
+/// there are.
+#[test]
+fn room_is_made_on_every_loop() {
+    let site = Site::new();
+    let server = Server::run(&site.config("threads = 2", "connections-max = 24"));
+    let mut clients = Vec::new();
+    let mut when_full = 0;
+    for number in 0..extent(200, 20_000) {
+        let mut client = Client::connect(server.addr());
+        assert_eq!(get(&mut client), 200);
+        clients.push(client);
+        if clients.len() > 100 {
+            assert_eq!(clients.remove(0).ending().unwrap(), Ending::Closed);
+        }
+        // From here on every place is taken. One may be on its way out while the next is let in.
+        let used = server.process().descriptors();
+        if number == 24 {
+            when_full = used;
+        }
+        assert!(number < 24 || used <= when_full + 4, "{when_full} descriptors became {used}");
+    }
     server.stop();
 }
 

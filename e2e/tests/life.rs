@@ -158,6 +158,21 @@ fn mistakes_in_a_config_are_shown_where_they_are() {
 }
 
 #[test]
+fn a_host_that_nobody_serves_is_misdirected() {
+    let site = Site::new();
+    let root = site.root();
+    let server = Server::run(&format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nlog = \"json\"\n[site.\"a.example\"]\nroot = {root:?}\n"
+    ));
+    for (host, status) in [("a.example", 200), ("b.example", 421), ("127.0.0.1", 421)] {
+        let mut client = Client::connect(server.addr());
+        client.send(format!("GET /digits.txt HTTP/1.1\r\nHost: {host}\r\n\r\n")).unwrap();
+        assert_eq!(client.response().unwrap().status, status, "{host}");
+    }
+    server.stop();
+}
+
+#[test]
 fn a_panic_costs_one_answer() {
     let site = Site::new();
     let server = Launch::quick(&[&site.root_text(), "--threads", "1"])
