@@ -4,7 +4,10 @@
 
 use e2e::{Client, Launch, Server, Site};
 use rustix::process::Signal;
-use std::time::Instant;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 fn server(site: &Site) -> Server {
     Server::start(&[&site.root_text(), "--threads", "1"])
@@ -95,7 +98,10 @@ fn a_log_that_nobody_reads_holds_nobody_up() {
             assert_eq!(client.response().unwrap().status, 200);
         }
     }
-    let stopped = server.stop();
+    server.signal(Signal::TERM);
+    // The reader comes back to life while the server is ending, and not before.
+    thread::sleep(Duration::from_millis(300));
+    let stopped = server.ended();
     let written = stopped.lines.iter().filter(|line| line["event"] == "request").count();
     let dropped = stopped.lines.last().unwrap()["log_lines_dropped"].as_u64().expect("a count");
     assert!(dropped > 0, "{REQUESTS} lines do not fit into a pipe");
