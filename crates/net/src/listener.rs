@@ -1,7 +1,7 @@
 //! Listening sockets: one per event loop, all on one address, and no stranger among them.
 
 use crate::sys;
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketFlags, SocketType, bind, listen as start, socket_with, sockopt,
@@ -12,6 +12,11 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 /// How many connections may wait to be accepted; the kernel takes no more than its own
 /// `net.core.somaxconn`, 4096 by default.
 const BACKLOG_CONNECTIONS: i32 = 4096;
+
+/// How long a new connection may be silent before it is accepted all the same. Accepting it with
+/// its first request at hand saves a third of what a short connection costs, and one that never
+/// says anything costs almost nothing.
+const DEFER_SECONDS: i32 = 1;
 
 /// Listens on `address`, together with other sockets of this user that listen like this; port 0
 /// means any that is free. Accepted sockets send small writes at once (TCP_NODELAY).
@@ -80,6 +85,8 @@ fn socket(address: SocketAddr) -> Result<OwnedFd, Errno> {
     // Connections of the server's last life, which wait out their time, must not keep the port.
     sockopt::set_socket_reuseaddr(&socket, true)?;
     sockopt::set_tcp_nodelay(&socket, true)?;
+    // In HTTP the client speaks first. A kernel that cannot defer costs a wake-up, nothing more.
+    let _ = sys::defer_accept(socket.as_fd(), DEFER_SECONDS);
     if address.is_ipv6() {
         sockopt::set_ipv6_v6only(&socket, true)?;
     }
@@ -107,7 +114,9 @@ mod tests {
         let address = group[0].local_addr().unwrap();
         let mut served = HashSet::new();
         for _ in 0..100 {
-            let _peers: Vec<_> = (0..64).map(|_| TcpStream::connect(address).unwrap()).collect();
+            // A connection is there to be accepted once its first bytes are.
+            let speak = |_| TcpStream::connect(address).and_then(|mut peer| peer.write_all(b"x"));
+            (0..64).for_each(|peer| speak(peer).unwrap());
             for (number, one) in group.iter().enumerate() {
                 while let Ok((socket, _)) = one.accept() {
                     assert!(socket.nodelay().unwrap());

@@ -2,9 +2,30 @@
 
 use rustix::fd::BorrowedFd;
 use rustix::io::retry_on_intr;
-use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg, sockopt};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg, sockopt};
 use std::io::{self, IoSlice};
 use std::time::Duration;
+
+/// Takes what has come, as much as `room` holds; zero at the end.
+///
+/// The plain system call, without the C library's points of cancellation around it.
+///
+/// # Errors
+///
+/// `WouldBlock` when nothing has come, else what happened to the peer.
+pub fn receive(socket: BorrowedFd<'_>, room: &mut [u8]) -> io::Result<usize> {
+    let (_, count) = retry_on_intr(|| recv(socket, &mut *room, RecvFlags::empty()))?;
+    Ok(count)
+}
+
+/// Sends `bytes` and tells how many of them the socket took.
+///
+/// # Errors
+///
+/// `WouldBlock` when the socket is full, else what happened to the peer. Never a SIGPIPE.
+pub fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    Ok(retry_on_intr(|| rustix::net::send(socket, bytes, SendFlags::NOSIGNAL))?)
+}
 
 /// Sends `slices` in one call and tells how many bytes the socket took. With `more` the kernel
 /// holds back a last packet that is not full, as a file follows that will fill it.
@@ -50,6 +71,21 @@ mod tests {
         let mut got = [0; 9];
         peer.read_exact(&mut got).unwrap();
         assert_eq!(&got, b"headbody!");
+    }
+
+    #[test]
+    fn bytes_come_until_the_end() {
+        let (socket, peer) = pair();
+        assert_eq!(send(peer.as_fd(), b"a line").unwrap(), 6);
+        let mut room = [0; 9];
+        assert_eq!(receive(socket.as_fd(), &mut room).unwrap(), 6);
+        assert_eq!(&room[..6], b"a line");
+        socket.set_nonblocking(true).unwrap();
+        let nothing = receive(socket.as_fd(), &mut room).unwrap_err();
+        assert_eq!(nothing.kind(), ErrorKind::WouldBlock);
+        drop(peer);
+        socket.set_nonblocking(false).unwrap();
+        assert_eq!(receive(socket.as_fd(), &mut room).unwrap(), 0);
     }
 
     #[test]

@@ -26,6 +26,7 @@ use http1::{Event, Expiry, Refusal, Slots};
 use message::{Body, Method, Request, Response, Source, Status};
 use std::{
     future::Future,
+    io,
     net::IpAddr,
     ops::Range,
     os::fd::AsFd,
@@ -34,7 +35,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncWrite, Interest},
     net::TcpStream,
     sync::oneshot,
 };
@@ -363,9 +364,26 @@ impl Connection {
         let unread = turn.unread.clone();
         turn.scratch.input.copy_within(unread.clone(), 0);
         turn.unread = 0..unread.len();
-        let mut room = ReadBuf::new(&mut turn.scratch.input[unread.len()..]);
-        let read = ready!(Pin::new(&mut self.socket).poll_read(context, &mut room));
-        let count = read.map_or(0, |()| room.filled().len());
+        let room = &mut turn.scratch.input[unread.len()..];
+        let count = loop {
+            if ready!(self.socket.poll_read_ready(context)).is_err() {
+                break 0;
+            }
+            let socket = &self.socket;
+            let receive = || net::socket::receive(socket.as_fd(), room);
+            match socket.try_io(Interest::READABLE, receive) {
+                Ok(count) => {
+                    if count < room.len() {
+                        // The socket is empty now. To say so spares the call that would find out.
+                        let empty = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+                        let _ = socket.try_io(Interest::READABLE, empty);
+                    }
+                    break count;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => break 0,
+            }
+        };
         turn.unread.end += count;
         turn.began_us = turn.core.clock_us();
         Poll::Ready(count)

@@ -16,8 +16,8 @@ use std::{
 };
 use tokio::sync::Notify;
 
-/// Bytes that one read takes from a socket at most.
-const READ_BYTES: usize = 64 * 1024;
+/// Bytes that one read takes from a socket, if that much has come, beside an unfinished head.
+const READ_BYTES: usize = 48 * 1024;
 
 /// Bytes of an output buffer that are kept for the next connection.
 const OUTPUT_BYTES_KEPT: usize = 512 * 1024;
@@ -117,7 +117,8 @@ impl Core {
     /// Room for a turn; [`Core::give_back`] takes it back.
     pub(crate) fn scratch(&self) -> Box<Scratch> {
         self.scratch.borrow_mut().take().unwrap_or_else(|| {
-            Box::new(Scratch { input: vec![0; READ_BYTES], output: Output::default() })
+            let input = vec![0; READ_BYTES + self.plan.limits.head_bytes_max];
+            Box::new(Scratch { input, output: Output::default() })
         })
     }
 

@@ -109,7 +109,7 @@ pub(crate) fn write(
 /// leaves in one packet with the beginning of it.
 fn send_bytes(peer: &TcpStream, output: &mut Output) -> io::Result<usize> {
     let count = if output.is_run() {
-        peer.try_write(output.run())?
+        peer.try_io(Interest::WRITABLE, || socket::send(peer.as_fd(), output.run()))?
     } else {
         let mut slices = [IoSlice::new(&[]); SLICES];
         let (filled, file_follows) = output.slices(&mut slices);

@@ -41,6 +41,27 @@ pub(crate) fn pages_cached(file: BorrowedFd<'_>, offset: u64, length: u64) -> io
     if result == 0 { Ok(count.cached) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Has the kernel keep a connection to itself until its first bytes are there, or until about
+/// `seconds` have passed.
+///
+/// # Errors
+///
+/// When it is not a TCP socket.
+pub(crate) fn defer_accept(socket: BorrowedFd<'_>, seconds: libc::c_int) -> io::Result<()> {
+    let length = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the kernel reads one integer, which lives until the call returns.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_DEFER_ACCEPT,
+            (&raw const seconds).cast(),
+            length,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// The addresses of all network interfaces that are up, in the order of the kernel.
 pub(crate) fn interface_addresses() -> Vec<IpAddr> {
     let mut list = std::ptr::null_mut();
