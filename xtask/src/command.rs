@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsStr,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -41,6 +41,15 @@ pub(crate) fn finish(command: &mut Command) -> Result<Finished, String> {
         output.push_str("\nstopped: it took longer than it may\n");
     }
     Ok(Finished { is_success: done.status.success(), output })
+}
+
+/// The repository's root, around the current folder.
+///
+/// # Errors
+/// git does not know it.
+pub(crate) fn root() -> Result<PathBuf, String> {
+    let told = output(Command::new("git").args(["rev-parse", "--show-toplevel"]))?;
+    Ok(PathBuf::from(told.trim_end()))
 }
 
 /// The standard output of a command that has to succeed.

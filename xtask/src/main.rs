@@ -1,4 +1,4 @@
-//! The house's own tools: `cargo xtask tidy`, `cargo xtask test`.
+//! The house's own tools: `cargo xtask tidy`, `test`, `bench`.
 
 mod bench;
 mod command;
@@ -15,8 +15,8 @@ Usage: cargo xtask VERB
 
   tidy           checks the house rules (CONTRIBUTING.md)
   test           checks all that has to hold before a change may land
-  bench [CASE…]  measures gannet beside its peers; writes bench/results/
   test --full    and the long items; writes bench/results/DATE-full.md
+  bench [CASE…]  measures gannet beside its peers; writes bench/results/
   help           shows this page
 ";
 

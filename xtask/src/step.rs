@@ -42,6 +42,13 @@ pub(crate) struct Tests {
     pub(crate) skipped: usize,
 }
 
+impl Tests {
+    /// Whether every test ran and passed.
+    fn is_clean(self) -> bool {
+        self.failed == 0 && self.skipped == 0
+    }
+}
+
 /// A step that cargo does.
 pub(crate) fn cargo(name: &str, seconds_max: u32, words: &str) -> Step {
     Step {
@@ -73,7 +80,7 @@ pub(crate) fn run(step: Step, root: &Path) -> Report {
         }
     };
     let tests = count(&output);
-    let is_good = is_done && tests.failed == 0 && tests.skipped == 0;
+    let is_good = is_done && tests.is_clean();
     let time = start.elapsed();
     let word = if is_good { "ok" } else { "FAILED" };
     let counted = match tests {
@@ -138,6 +145,11 @@ mod tests {
 
     #[test]
     fn a_step_that_skips_or_fails_is_bad() {
+        for (passed, failed, skipped, expect) in
+            [(3, 0, 0, true), (3, 1, 0, false), (3, 0, 1, false), (0, 0, 0, true)]
+        {
+            assert_eq!(Tests { passed, failed, skipped }.is_clean(), expect);
+        }
         let root = Path::new("/");
         let own = |work| Step {
             name: "own".to_owned(),

@@ -5,15 +5,14 @@ use crate::{
     step::{self, Report, Step, Work, cargo},
     tidy, tools,
 };
-use std::{path::PathBuf, process::Command};
+use std::process::Command;
 
 /// Runs the gate from beginning to end, whatever fails on the way.
 ///
 /// # Errors
 /// Names the steps that failed; what they said has been printed by then.
 pub(crate) fn run(is_full: bool) -> Result<(), String> {
-    let root = command::output(Command::new("git").args(["rev-parse", "--show-toplevel"]))?;
-    let root = PathBuf::from(root.trim_end());
+    let root = command::root()?;
     let mut reports = Vec::new();
     for step in steps() {
         reports.push(step::run(step, &root));
@@ -34,12 +33,12 @@ fn steps() -> Vec<Step> {
         environment: Vec::new(),
         seconds_max: 0,
     };
-    let mut docs = cargo("docs", 900, "doc --workspace --no-deps --document-private-items");
+    let mut docs = cargo("docs", 900, "doc --workspace --no-deps --document-private-items --quiet");
     docs.environment.push(("RUSTDOCFLAGS", "-D warnings".to_owned()));
     vec![
         own("tools", tools::install),
         cargo("format", 60, "fmt --all --check"),
-        cargo("clippy", 1200, "clippy --workspace --all-targets -- -D warnings"),
+        cargo("clippy", 1200, "clippy --workspace --all-targets --quiet -- -D warnings"),
         own("tidy", |_| tidy::run()),
         cargo("deny", 120, "deny --workspace check licenses bans sources"),
         docs,
@@ -52,7 +51,7 @@ fn steps() -> Vec<Step> {
 fn tests() -> Step {
     /// Bounds a hang of all; .config/nextest.toml bounds each test.
     const SECONDS_MAX: u32 = 2400;
-    const NEXTEST: &str = "nextest run --workspace --no-fail-fast --no-tests=fail \
+    const NEXTEST: &str = "nextest run --cargo-quiet --workspace --no-fail-fast --no-tests=fail \
                            --status-level fail --final-status-level fail";
     const PLAIN: &str = "test --workspace --lib --bins --tests --no-fail-fast --quiet";
     let has_nextest = command::output(Command::new("cargo").args(["nextest", "--version"])).is_ok();

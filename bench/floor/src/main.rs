@@ -28,16 +28,16 @@ const FIELDS_MAX: usize = 64;
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<_> = std::env::args_os().skip(1).collect();
     let port = words.first().and_then(|word| word.to_str()).ok_or("floor PORT [FILE]")?.parse()?;
-    let answers = Answers::new(words.get(1).map(|word| word.as_os_str()))?;
+    let answer = Answer::new(words.get(1).map(|word| word.as_os_str()))?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
     listener.set_nonblocking(true)?;
     // Accepted sockets inherit it, which saves a system call for each of them.
     rustix::net::sockopt::set_tcp_nodelay(&listener, true)?;
-    Ok(serve(&listener, &answers)?)
+    Ok(serve(&listener, &answer)?)
 }
 
 /// Accepts, reads and answers for ever.
-fn serve(listener: &TcpListener, answers: &Answers) -> io::Result<()> {
+fn serve(listener: &TcpListener, answer: &Answer) -> io::Result<()> {
     let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let listener_key = key(listener);
     epoll::add(&poll, listener, EventData::new_u64(listener_key), EventFlags::IN)?;
@@ -56,7 +56,7 @@ fn serve(listener: &TcpListener, answers: &Answers) -> io::Result<()> {
             let Some(slot) = connections.get_mut(key as usize) else { continue };
             let Some(connection) = slot else { continue };
             let was_blocked = connection.owed > 0;
-            match connection.advance(answers, &mut input) {
+            match connection.advance(answer, &mut input) {
                 Ok(true) if (connection.owed > 0) != was_blocked => {
                     let flags = if was_blocked { EventFlags::IN } else { EventFlags::OUT };
                     epoll::modify(&poll, &connection.socket, EventData::new_u64(key), flags)?;
@@ -82,7 +82,7 @@ fn accept(
         if connections.len() <= index {
             connections.resize_with(index + 1, || None);
         }
-        connections[index] = Some(Connection { socket, owed: 0, is_last: false });
+        connections[index] = Some(Connection { socket, owed: 0 });
     }
     Ok(())
 }
@@ -91,24 +91,7 @@ fn key(socket: &impl AsFd) -> u64 {
     u64::from(socket.as_fd().as_raw_fd().unsigned_abs())
 }
 
-/// The one answer in its two forms.
-struct Answers {
-    keep: Answer,
-    close: Answer,
-}
-
-impl Answers {
-    fn new(path: Option<&OsStr>) -> io::Result<Self> {
-        let close = Answer::new(path, "connection: close\r\n")?;
-        Ok(Self { keep: Answer::new(path, "")?, close })
-    }
-
-    fn of(&self, connection: &Connection) -> &Answer {
-        if connection.is_last { &self.close } else { &self.keep }
-    }
-}
-
-/// An answer, ready to be sent.
+/// The one answer, ready to be sent.
 struct Answer {
     /// Bytes of head and content.
     length: u64,
@@ -118,15 +101,15 @@ struct Answer {
 }
 
 impl Answer {
-    fn new(path: Option<&OsStr>, field: &str) -> io::Result<Self> {
+    fn new(path: Option<&OsStr>) -> io::Result<Self> {
         let Some(path) = path else {
-            let head = head("304 Not Modified", field);
+            let head = head("304 Not Modified", "");
             return Ok(Self::in_memory(head.as_bytes()));
         };
         let mut file = File::open(path)?;
         let size = file.metadata()?.len();
         let fields = format!(
-            "content-type: text/html\r\naccept-ranges: bytes\r\ncontent-length: {size}\r\n{field}"
+            "content-type: text/html\r\naccept-ranges: bytes\r\ncontent-length: {size}\r\n"
         );
         let mut memory = head("200 OK", &fields).into_bytes();
         if size >= SENDFILE_BYTES_MIN {
@@ -177,13 +160,11 @@ struct Connection {
     socket: OwnedFd,
     /// Bytes of answers that are still to be sent; nothing is read before they are gone.
     owed: u64,
-    /// The client asked for a close after the answers to what was read last.
-    is_last: bool,
 }
 
 impl Connection {
     /// Reads what there is and answers all of it; false when the connection is over.
-    fn advance(&mut self, answers: &Answers, input: &mut [u8]) -> io::Result<bool> {
+    fn advance(&mut self, answer: &Answer, input: &mut [u8]) -> io::Result<bool> {
         if self.owed == 0 {
             let read = match rustix::io::read(&self.socket, &mut *input) {
                 Ok(0) => return Ok(false),
@@ -191,36 +172,31 @@ impl Connection {
                 Err(rustix::io::Errno::AGAIN) => return Ok(true),
                 Err(error) => return Err(error.into()),
             };
-            self.owed = self.count(&input[..read])? * answers.of(self).length;
+            self.owed = answer.length * count(&input[..read])?;
         }
         while self.owed > 0 {
-            match answers.of(self).send(&self.socket, self.owed) {
+            match answer.send(&self.socket, self.owed) {
                 Ok(0) => return Ok(false),
                 Ok(sent) => self.owed -= sent,
                 Err(rustix::io::Errno::AGAIN) => return Ok(true),
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(!self.is_last)
+        Ok(true)
     }
+}
 
-    /// How many requests `input` holds. A head that is cut off or wrong is an error: the floor
-    /// keeps no input from one read to the next.
-    fn count(&mut self, input: &[u8]) -> io::Result<u64> {
-        let (mut used, mut requests) = (0, 0);
-        while used < input.len() {
-            let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
-            let mut request = httparse::Request::new(&mut fields);
-            match request.parse(&input[used..]) {
-                Ok(httparse::Status::Complete(length)) => used += length,
-                _ => return Err(io::ErrorKind::InvalidData.into()),
-            }
-            requests += 1;
-            self.is_last |= request.headers.iter().any(|field| {
-                field.name.eq_ignore_ascii_case("connection")
-                    && field.value.eq_ignore_ascii_case(b"close")
-            });
+/// How many requests `input` holds. A head that is cut off or wrong is an error: the floor keeps no
+/// input from one read to the next.
+fn count(input: &[u8]) -> io::Result<u64> {
+    let (mut used, mut requests) = (0, 0);
+    while used < input.len() {
+        let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
+        match httparse::Request::new(&mut fields).parse(&input[used..]) {
+            Ok(httparse::Status::Complete(length)) => used += length,
+            _ => return Err(io::ErrorKind::InvalidData.into()),
         }
-        Ok(requests)
+        requests += 1;
     }
+    Ok(requests)
 }

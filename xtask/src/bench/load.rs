@@ -4,14 +4,14 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 
-use super::Outcome;
 use super::cases::{CONNECTIONS, Load, Site, Variant};
 use super::content::{Content, Target, targets};
+use super::{Outcome, machine};
+use crate::command::{bounded, finish};
 
 /// The field lines of a request by a current browser, but for Host and Connection: with them 14
 /// and, with the request line, some 600 bytes.
@@ -30,9 +30,21 @@ Sec-Fetch-Dest: document\r\n\
 Accept-Encoding: gzip, deflate, br, zstd\r\n\
 Accept-Language: en-GB,en;q=0.9\r\n";
 
+/// Draws the targets from a list. The argument is the round, so that every server gets the same
+/// draw and every round another one.
+const DRAW: &str = r#"
+local starts = {}
+for line in io.lines(list) do
+  local host, path = line:match("(%S+) (%S+)")
+  starts[#starts + 1] = "GET " .. path .. " HTTP/1.1\r\nHost: " .. host .. "\r\n"
+end
+init = function(args) math.randomseed(tonumber(args[1])) end
+request = function() return starts[math.random(#starts)] .. rest end
+"#;
+
 /// Length of a slice in seconds, and how long wrk may take for it with all that is around.
 const SLICE_SECONDS: &str = "1";
-const SLICE_SECONDS_MAX: &str = "20";
+const SLICE_SECONDS_MAX: u32 = 20;
 /// A server that lets one exchange of the bench wait longer has failed.
 const EXCHANGE_TIME_MAX: Duration = Duration::from_secs(5);
 /// Clients of a crowd come from this many addresses, 127.0.0.2 and so on.
@@ -66,18 +78,10 @@ pub(super) fn script(
             let requests = request(&target, load.variant, etag).repeat(times);
             format!("local text = {}\nwrk.format = function() return text end\n", lua(&requests))
         }
-        // The argument is the round: every server gets the same draw, every round another one.
-        Site::Hosts | Site::Heap => format!(
-            "local starts, rest = {{}}, {}\n\
-             for line in io.lines({}) do\n  \
-               local host, path = line:match(\"(%S+) (%S+)\")\n  \
-               starts[#starts + 1] = \"GET \" .. path .. \" HTTP/1.1\\r\\nHost: \" .. host .. \"\\r\\n\"\n\
-             end\n\
-             init = function(args) math.randomseed(tonumber(args[1])) end\n\
-             request = function() return starts[math.random(#starts)] .. rest end\n",
-            lua(&rest_of_head(load.variant, etag)),
-            lua(&content.list(load.site)?.to_string_lossy())
-        ),
+        Site::Hosts | Site::Heap => {
+            let list = lua(&content.list(load.site)?.to_string_lossy());
+            format!("local list, rest = {list}, {}\n{DRAW}", lua(&rest_of_head(load.variant, etag)))
+        }
     };
     let path = content.folder().join(format!("{name}.lua"));
     fs::write(&path, text)?;
@@ -86,15 +90,12 @@ pub(super) fn script(
 
 /// Lets wrk run `script` against `address` for one slice.
 pub(super) fn slice(script: &Path, address: SocketAddr, round: usize) -> Outcome<Slice> {
-    let mut wrk = Command::new("timeout");
-    wrk.args([SLICE_SECONDS_MAX, "wrk", "--threads", "1", "--duration", SLICE_SECONDS]);
+    let mut wrk = bounded("wrk", SLICE_SECONDS_MAX, &machine::root());
+    wrk.args(["--threads", "1", "--duration", SLICE_SECONDS]);
     wrk.args(["--connections", &CONNECTIONS.to_string(), "--script"]).arg(script);
     wrk.args([&format!("http://{address}/"), "--", &round.to_string()]);
-    let output = wrk.output()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    Slice::parse(&text).ok_or_else(|| {
-        format!("wrk: {}{}", text.trim(), String::from_utf8_lossy(&output.stderr).trim()).into()
-    })
+    let report = finish(&mut wrk)?.output;
+    Slice::parse(&report).ok_or_else(|| format!("wrk: {}", report.trim()).into())
 }
 
 impl Slice {

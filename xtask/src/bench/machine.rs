@@ -9,6 +9,7 @@ use rustix::process::{Resource, Rlimit};
 use rustix::thread::CpuSet;
 
 use super::Outcome;
+use crate::command::finish;
 
 /// All servers run on this core, in turns.
 pub(super) const SERVER_CORE: usize = 0;
@@ -125,13 +126,8 @@ impl fmt::Display for Machine {
 
 /// The first line that a program prints, on whichever of its two outputs.
 fn first_line(program: &str, words: &[&str]) -> Outcome<String> {
-    let output = Command::new(program)
-        .args(words)
-        .current_dir(root())
-        .output()
-        .map_err(|error| format!("{program}: {error}"))?;
-    let text = [output.stdout, output.stderr].concat();
-    Ok(String::from_utf8_lossy(&text).lines().next().unwrap_or_default().to_owned())
+    let done = finish(Command::new(program).args(words).current_dir(root()))?;
+    Ok(done.output.lines().next().unwrap_or_default().to_owned())
 }
 
 fn is_installed(program: &str) -> bool {

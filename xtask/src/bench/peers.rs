@@ -134,10 +134,12 @@ impl Stage<'_> {
         } else {
             ""
         };
+        // Options of an address may be given once.
+        let mut option = if is_tuned { " deferred" } else { "" };
         let servers = self.sites(root).map(|(host, root)| {
-            let host = host.as_deref().unwrap_or("_");
-            let root = root.display();
-            format!("server {{ listen 127.0.0.1:{port}; server_name {host}; root {root}; }}\n")
+            let (host, root) = (host.as_deref().unwrap_or("_"), root.display());
+            let listen = format!("127.0.0.1:{port}{}", std::mem::take(&mut option));
+            format!("server {{ listen {listen}; server_name {host}; root {root}; }}\n")
         });
         format!(
             "user root; worker_processes 1; daemon off;\npid {file}.pid; error_log stderr warn;\n\
@@ -151,20 +153,18 @@ impl Stage<'_> {
 
     fn lighttpd(&self, root: &Path, port: u16) -> String {
         let root = root.display();
-        let special = match self.site {
-            Site::Single { .. } => String::new(),
+        let hosts = match self.site {
+            Site::Single { .. } | Site::Heap => String::new(),
             Site::Hosts => format!(
                 "server.modules = (\"mod_simple_vhost\")\n\
                  simple-vhost.server-root = \"{root}\"\nsimple-vhost.document-root = \"/\"\n"
             ),
-            // Its stat cache keeps files open, and would run out of descriptors.
-            Site::Heap => "server.stat-cache-engine = \"disable\"\n".into(),
         };
         format!(
             "server.port = {port}\nserver.bind = \"127.0.0.1\"\nserver.document-root = \"{root}\"\n\
-             server.max-worker = 0\nserver.max-connections = 9500\nserver.max-fds = 20000\n\
+             server.defer-accept = 1\nserver.max-worker = 0\nserver.max-connections = 9500\nserver.max-fds = 20000\n\
              server.max-keep-alive-requests = 1000000\nserver.max-keep-alive-idle = 75\n\
-             mimetype.assign = (\".html\" => \"text/html\")\n{special}"
+             mimetype.assign = (\".html\" => \"text/html\")\n{hosts}"
         )
     }
 

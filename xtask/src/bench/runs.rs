@@ -1,5 +1,6 @@
 //! How a case is run: who is started, what is asked of them, and what becomes a row of the table.
 
+use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -11,11 +12,14 @@ use super::peers::{Peer, Stage};
 use super::server::Server;
 use super::table::{Table, verdict};
 use super::{Outcome, machine};
+use crate::command::{bounded, finish};
 
 /// No target lies below this multiple of the floor, because nobody can meet one that does.
 const FLOOR_RATIO: f64 = 1.1;
 /// Silence after the last request of a crowd, in which servers may give memory back.
 const SILENCE: Duration = Duration::from_secs(1);
+/// Seconds that one count of instructions may take.
+const COUNT_SECONDS_MAX: u32 = 120;
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// The bench at work: the content that its servers serve, and how often each is asked.
@@ -174,7 +178,7 @@ impl Bench {
 /// A server in a case with a load, and what its slices cost.
 struct Entrant {
     server: Server,
-    script: std::path::PathBuf,
+    script: PathBuf,
     microseconds: Vec<f64>,
     rates: Vec<f64>,
 }
@@ -213,7 +217,7 @@ impl Entrant {
     fn slice(&mut self, round: usize, counts: bool) -> Outcome<()> {
         let before = self.server.cpu_time();
         let slice = load::slice(&self.script, self.server.address, round)
-            .map_err(|error| format!("{}: {error}", self.server.peer.name()))?;
+            .map_err(|error| self.server.complain(&format!("failed under {error}")))?;
         let spent = self.server.cpu_time().saturating_sub(before);
         if counts {
             self.microseconds.push(spent.as_secs_f64() * 1e6 / slice.requests);
@@ -248,13 +252,11 @@ fn engine(instructions_max: u64) -> Outcome<Table> {
 
 /// Instructions that the engine's example takes for so many requests.
 fn instructions(requests: u64) -> Outcome<u64> {
-    let output = std::process::Command::new("timeout")
-        .args(["120", "valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(machine::release().join("examples/engine"))
-        .arg(requests.to_string())
-        .output()?;
-    let text = String::from_utf8_lossy(&output.stderr);
-    let collected = text.lines().find_map(|line| line.split_once("Collected : "));
+    let mut valgrind = bounded("valgrind", COUNT_SECONDS_MAX, &machine::root());
+    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
+    valgrind.arg(machine::release().join("examples/engine")).arg(requests.to_string());
+    let report = finish(&mut valgrind)?.output;
+    let collected = report.lines().find_map(|line| line.split_once("Collected : "));
     let count = collected.and_then(|(_, count)| count.trim().parse().ok());
-    count.ok_or_else(|| format!("valgrind: {}", text.trim()).into())
+    count.ok_or_else(|| format!("valgrind: {}", report.trim()).into())
 }

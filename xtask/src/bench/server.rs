@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -26,6 +26,8 @@ pub(super) struct Server {
     pub(super) address: SocketAddr,
     /// From before it was executed until its first answer was there.
     pub(super) first_answer: Duration,
+    /// Where its two outputs go.
+    log: PathBuf,
     child: Child,
 }
 
@@ -44,8 +46,8 @@ impl Server {
         let child = command.spawn();
         machine::keep_to(machine::LOAD_CORE)?;
         let child = child.map_err(|error| format!("{command:?}: {error}"))?;
-        let mut server = Self { peer, address, first_answer: Duration::ZERO, child };
-        server.wait_for_answer(started, request, &log)?;
+        let mut server = Self { peer, address, first_answer: Duration::ZERO, log, child };
+        server.wait_for_answer(started, request)?;
         server.first_answer = started.elapsed();
         Ok(server)
     }
@@ -54,6 +56,16 @@ impl Server {
     pub(super) fn ask(&self, request: &str) -> Outcome<Answer> {
         exchange(&mut TcpStream::connect(self.address)?, request)
             .map_err(|error| format!("{}: {error}", self.peer.name()).into())
+    }
+
+    /// A sentence about this server, with what it said itself and whether it still runs.
+    pub(super) fn complain(&mut self, what: &str) -> String {
+        let said = fs::read_to_string(&self.log).unwrap_or_default();
+        let end = match self.child.try_wait() {
+            Ok(Some(status)) => format!("; it ended with {status}"),
+            _ => String::new(),
+        };
+        format!("{} {what}{end}; it said: {}", self.peer.name(), said.trim())
     }
 
     /// CPU time that it has spent so far.
@@ -66,12 +78,10 @@ impl Server {
         measure::memory_bytes(self.child.id())
     }
 
-    fn wait_for_answer(&mut self, started: Instant, request: &str, log: &Path) -> Outcome<()> {
+    fn wait_for_answer(&mut self, started: Instant, request: &str) -> Outcome<()> {
         while TcpStream::connect(self.address).is_err() {
             if self.child.try_wait()?.is_some() || started.elapsed() > START_TIME_MAX {
-                let said = fs::read_to_string(log).unwrap_or_default();
-                let name = self.peer.name();
-                return Err(format!("{name} does not listen; it said: {}", said.trim()).into());
+                return Err(self.complain("does not listen").into());
             }
             sleep(LOOK_INTERVAL);
         }

@@ -1,6 +1,10 @@
 //! The look of a text: its width, its line ends, its one title.
 
-use super::{Complaint, tree::Text, tree::Tree};
+use super::{
+    Complaint,
+    source::Views,
+    tree::{Text, Tree},
+};
 
 /// Columns of a line, in characters.
 const COLUMNS_MAX: usize = 100;
@@ -21,14 +25,19 @@ pub(super) fn titles(tree: &Tree) -> Vec<Complaint> {
 
 fn lines_of(file: &Text) -> Vec<Complaint> {
     let is_page = file.path.ends_with(".md");
+    let literals = match file.path.ends_with(".rs") {
+        true => literals(&file.text),
+        false => Vec::new(),
+    };
     let mut found = Vec::new();
     let mut complain = |line, text: &str| {
         found.push(Complaint { file: file.path.clone(), line, text: text.to_owned() });
     };
     for (line, text) in (1..).zip(file.text.lines()) {
-        // Neither an address nor a row of a table can be broken.
+        // An address, a row of a table and what stands in a literal cannot well be broken.
         let is_whole = text.contains("://") || (is_page && text.starts_with('|'));
-        if text.chars().count() > COLUMNS_MAX && !is_whole {
+        let columns = text.chars().count() - literals.get(line - 1).unwrap_or(&0);
+        if columns > COLUMNS_MAX && !is_whole {
             complain(line, "break the line: it has more than 100 columns");
         }
         if text.trim_end() != text {
@@ -42,6 +51,18 @@ fn lines_of(file: &Text) -> Vec<Complaint> {
         complain(0, "end the file with one line end");
     }
     found
+}
+
+/// How many characters of each line stand in literals, blanks left out.
+fn literals(text: &str) -> Vec<usize> {
+    let views = Views::of(text);
+    let seen = views.code.lines().zip(views.comments.lines());
+    let hidden = |(text, (code, comment)): (&str, (&str, &str))| {
+        let is_blank = |view: &str, at: usize| view.as_bytes()[at] == b' ';
+        let letters = text.char_indices().filter(|(_, letter)| *letter != ' ');
+        letters.filter(|(at, _)| is_blank(code, *at) && is_blank(comment, *at)).count()
+    };
+    text.lines().zip(seen).map(hidden).collect()
 }
 
 fn title_of(file: &Text) -> Option<Complaint> {
@@ -78,6 +99,8 @@ mod tests {
             ("a.rs", "a", vec![0]),
             ("a.rs", &format!("{wide}\n"), vec![1]),
             ("a.rs", &format!("https://{wide}\n"), vec![]),
+            ("a.rs", &format!("f(\"{wide}\");\n"), vec![]),
+            ("a.rs", &format!("f(\"é\"); // {wide}\n"), vec![1]),
             ("a.md", &format!("| {wide}\n{wide}\n"), vec![2]),
         ] {
             let found = lines_of(&file(path, text));

@@ -43,8 +43,6 @@ pub(super) struct Module {
     /// The file, relative to the root.
     pub(super) path: String,
     pub(super) views: Views,
-    /// The package's name.
-    pub(super) package: String,
     /// The root file of the target it belongs to.
     pub(super) target: String,
     /// Its names below the target's root; none for the root itself.
@@ -59,11 +57,10 @@ impl Tree {
     /// # Errors
     /// git or cargo cannot tell what is in it.
     pub(super) fn read() -> Result<Self, String> {
-        let folder = PathBuf::from(".");
-        let root = command::output(git(&folder).args(["rev-parse", "--show-toplevel"]))?;
-        let root = PathBuf::from(root.trim_end());
-        let listed = ["ls-files", "--cached", "--others", "--exclude-standard", "-z"];
-        let listed = command::output(git(&root).args(listed))?;
+        let root = command::root()?;
+        let mut git = Command::new("git");
+        git.args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"]);
+        let listed = command::output(git.current_dir(&root))?;
         let mut paths: Vec<String> = listed.split_terminator('\0').map(str::to_owned).collect();
         paths.sort_unstable();
         paths.dedup();
@@ -81,12 +78,6 @@ impl Tree {
     pub(super) fn text(&self, path: &str) -> Option<&str> {
         self.files.iter().find(|file| file.path == path).map(|file| file.text.as_str())
     }
-}
-
-fn git(folder: &Path) -> Command {
-    let mut git = Command::new("git");
-    git.current_dir(folder);
-    git
 }
 
 /// The packages of the workspace and of every manifest that stands beside it.
@@ -158,14 +149,7 @@ fn modules(files: &[Text], packages: &[Package]) -> Vec<Module> {
                         .find(|child| texts.contains_key(child.as_str()));
                     waiting.extend(child.map(|child| (child, below, is_test || !is_shipped)));
                 }
-                modules.push(Module {
-                    path,
-                    views,
-                    package: package.name.clone(),
-                    target: target.clone(),
-                    names,
-                    is_test,
-                });
+                modules.push(Module { path, views, target: target.clone(), names, is_test });
             }
         }
     }
