@@ -16,6 +16,7 @@
 pub mod binary;
 pub mod client;
 pub mod dialogue;
+pub mod pace;
 pub mod process;
 pub mod response;
 pub mod script;
@@ -24,6 +25,7 @@ pub mod site;
 pub mod webdriver;
 
 pub use client::{Client, Ending};
+pub use pace::{Asker, Pace};
 pub use response::Response;
 pub use server::{Launch, Server, Stopped};
 pub use site::Site;
