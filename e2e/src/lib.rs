@@ -22,6 +22,7 @@ pub mod response;
 pub mod script;
 pub mod server;
 pub mod site;
+pub mod stalling;
 pub mod webdriver;
 
 pub use client::{Client, Ending};
@@ -29,6 +30,7 @@ pub use pace::{Asker, Pace};
 pub use response::Response;
 pub use server::{Launch, Server, Stopped};
 pub use site::Site;
+pub use stalling::Stalling;
 
 use std::{
     env, thread,
