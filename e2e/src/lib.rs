@@ -15,6 +15,7 @@
 
 pub mod binary;
 pub mod client;
+pub mod clock;
 pub mod dialogue;
 pub mod pace;
 pub mod process;
