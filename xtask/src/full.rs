@@ -7,6 +7,9 @@ use crate::{
 };
 use std::{path::Path, process::Command};
 
+/// Seconds for the black-box tests at length; the longest takes five minutes.
+const AT_LENGTH_SECONDS_MAX: u32 = 2400;
+
 /// Seconds that each fuzz target runs.
 const FUZZ_SECONDS: u32 = 60;
 
@@ -20,7 +23,8 @@ const FUZZ_FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage
     -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares \
     -Ccodegen-units=1 -Cdebug-assertions -Coverflow-checks";
 
-/// The long items: every fuzz target on new inputs. Another long item is one more step here.
+/// The long items: the black-box tests at length, and every fuzz target on new inputs. Another long
+/// item is one more step here.
 ///
 /// # Errors
 /// The compiler does not say what it compiles for.
@@ -28,7 +32,8 @@ pub(crate) fn steps(root: &Path) -> Result<Vec<Step>, String> {
     let told = command::output(Command::new("rustc").arg("-vV"))?;
     let host = told.lines().find_map(|line| line.strip_prefix("host: "));
     let host = host.ok_or("rustc -vV names no host")?;
-    Ok(tidy::fuzz_targets().map(|name| fuzz(root, host, name)).collect())
+    let fuzzed = tidy::fuzz_targets().map(|name| fuzz(root, host, name));
+    Ok(std::iter::once(at_length()).chain(fuzzed).collect())
 }
 
 /// Writes what the steps gave to bench/results and returns the page's name.
@@ -54,6 +59,15 @@ pub(crate) fn write(root: &Path, reports: &[Report]) -> Result<String, String> {
     path.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(fail)?;
     std::fs::write(&path, page(&date, &about, reports)).map_err(fail)?;
     Ok(name)
+}
+
+/// The black-box tests once more, by cargo's own runner: one file after the other, and none is
+/// stopped for taking long.
+fn at_length() -> Step {
+    let words = "test --package e2e --tests --no-fail-fast --quiet";
+    let mut step = cargo("tests at length", AT_LENGTH_SECONDS_MAX, words);
+    step.environment.push(("GANNET_FULL", "1".to_owned()));
+    step
 }
 
 /// One target for a while. New inputs go to a folder that git does not see; what crashes lies in
