@@ -174,7 +174,9 @@ impl<'p> Player<'p> {
                 fault("it closes without having said so")
             }
             (Ending::Closed, End::Hangup) if was_announced => fault("it said that it would close"),
-            (Ending::Closed, End::Close | End::Hangup) | (Ending::Reset, End::Reset) => Ok(()),
+            (Ending::Closed, End::Close | End::Hangup)
+            | (Ending::Reset, End::Reset)
+            | (_, End::Gone) => Ok(()),
             (ending, _) => fault(format!("the connection ended: {ending:?}")),
         }
     }

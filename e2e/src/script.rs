@@ -24,11 +24,12 @@
 //! < open                      the connection is still good: one more request is answered
 //! < close                     the server closes, as its last response said, and sends no more
 //! < hangup                    the server closes without having said so, and sends no more
+//! < gone                      the connection has ended in either way: the peer asked for trouble
 //! < reset                     the server resets the connection
 //! ```
 //!
 //! In what is sent or compared `\r \n \t \0 \\ \xHH` stand for bytes and `\{text*N}` for a text N
-//! times. Every case ends in one of the last four lines.
+//! times. Every case ends in one of the last five lines.
 
 use std::collections::HashMap;
 
@@ -86,6 +87,9 @@ pub enum End {
     Close,
     /// The server closes and has not said so: it could not know, or had nothing to say.
     Hangup,
+    /// The connection is gone; a client that goes on sending after it asked for the end may get a
+    /// reset (RFC 9112 section 9.6).
+    Gone,
     /// The server resets.
     Reset,
 }
@@ -162,7 +166,7 @@ impl Script {
     fn finished(mut self) -> Self {
         for case in &mut self.cases {
             let is_over = matches!(case.steps.last(), Some((_, Step::End(_))));
-            assert!(is_over, "{}: how does it end? open, close, hangup or reset", case.line);
+            assert!(is_over, "{}: how does it end? open, close, hangup, gone or reset", case.line);
             if case.variants.is_empty() {
                 case.variants.push(String::new());
             }
@@ -193,6 +197,7 @@ fn expect(text: &str) -> Option<Step> {
         "open" => Step::End(End::Open),
         "close" => Step::End(End::Close),
         "hangup" => Step::End(End::Hangup),
+        "gone" => Step::End(End::Gone),
         "reset" => Step::End(End::Reset),
         "body" => Step::Body(body_value(rest)?),
         _ if word.starts_with('!') => Step::NoField(word[1..].to_owned()),

@@ -1,4 +1,4 @@
-//! A real browser, driven from outside: Chromium through its chromedriver, by the WebDriver protocol.
+//! A real browser, driven from outside: Chromium through its chromedriver, by WebDriver.
 
 use crate::PATIENCE;
 use serde_json::{Value, json};

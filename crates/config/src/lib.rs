@@ -4,18 +4,18 @@
 //! makes no sense, and `plan` is what remains. Each setting is described once, in the tables of
 //! `written`. Nothing here touches the machine: what must be known of it is asked of a [`World`].
 
-mod guess;
-mod host;
-mod kind;
-mod mistake;
-pub mod plan;
-mod resolve;
-mod setting;
 mod source;
 mod syntax;
+mod setting;
+mod kind;
 mod unit;
-mod world;
 mod written;
+mod host;
+mod guess;
+mod mistake;
+mod world;
+mod resolve;
+pub mod plan;
 
 pub use mistake::{Errors, Paint, Problem};
 pub use plan::Plan;

@@ -63,7 +63,11 @@ fn check(text: &[u8]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 2_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn any_bytes_are_a_plan_or_errors(text: Vec<u8>) {
@@ -71,7 +75,9 @@ proptest! {
     }
 
     #[test]
-    fn any_pieces_are_a_plan_or_errors(pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..40)) {
+    fn any_pieces_are_a_plan_or_errors(
+        pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..40),
+    ) {
         check(pieces.concat().as_bytes());
     }
 }

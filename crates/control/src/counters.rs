@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
     ($($name:ident $label:literal $doc:literal;)*) => {
-        /// Everything that is counted. A new counter is one line here and one call where it happens.
+        /// Everything that is counted. A new counter is one line here and one call elsewhere.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Counter {
             $(#[doc = $doc] $name,)*

@@ -4,10 +4,9 @@
 //! out of (RFC 9110 section 13.2.2), then ranges, then a page for whatever has become an error.
 
 pub mod entity_tag;
-
 pub mod conditional;
-pub mod error_page;
 pub mod range;
+pub mod error_page;
 
 use message::{Name, Request, Response, Status};
 
@@ -45,7 +44,7 @@ mod tests {
     }
 
     fn file(range: std::ops::Range<u64>) -> FileRange {
-        let descriptor = File::open("/dev/null").unwrap().into();
+        let descriptor = std::sync::Arc::new(File::open("/dev/null").unwrap().into());
         FileRange { file: Rc::new(OpenFile { descriptor, may_stall: false, folder: 0 }), range }
     }
 

@@ -1,6 +1,6 @@
 //! Opening the sockets, and saying what to do where one cannot be had.
 
-use crate::verb::Trouble;
+use crate::trouble::Trouble;
 use std::{
     io::ErrorKind,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},

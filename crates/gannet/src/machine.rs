@@ -1,6 +1,6 @@
 //! This machine as a config file asks about it, and reading that file.
 
-use crate::{greeting, verb::Trouble};
+use crate::{greeting, trouble::Trouble};
 use config::{Paint, Plan, World};
 use std::{
     fs,

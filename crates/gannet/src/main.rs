@@ -1,12 +1,13 @@
 //! gannet: argument words → one of its verbs.
 
 mod arguments;
+mod verb;
+mod machine;
+mod listening;
 mod found;
 mod greeting;
-mod listening;
-mod machine;
 mod serving;
-mod verb;
+mod trouble;
 
 use arguments::{Arguments, Verb};
 use clap::Parser;

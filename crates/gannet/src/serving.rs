@@ -3,7 +3,7 @@
 use crate::{
     greeting::{self, Greeting},
     listening::Sockets,
-    verb::Trouble,
+    trouble::Trouble,
 };
 use config::plan::{LogFormat, Plan};
 use std::{future::poll_fn, process, task::Poll, thread};

@@ -7,6 +7,7 @@ use crate::{
     listening::{self, Sockets},
     machine::load,
     serving,
+    trouble::Trouble,
 };
 use config::plan;
 use std::{
@@ -15,20 +16,6 @@ use std::{
     path::Path,
     thread,
 };
-
-/// Why a verb failed: what to say, and the exit code (2 for what the operator typed, else 1).
-pub(crate) struct Trouble {
-    pub(crate) exit_code: u8,
-    /// Whether it is only that a port is taken.
-    pub(crate) is_taken: bool,
-    pub(crate) message: String,
-}
-
-impl Trouble {
-    pub(crate) fn new(exit_code: u8, message: String) -> Self {
-        Self { exit_code, is_taken: false, message }
-    }
-}
 
 /// `gannet [PATH]`: serves one folder.
 pub(crate) fn quick(arguments: &Quick) -> Result<(), Trouble> {

@@ -7,25 +7,24 @@
 //!                                      └ would block ─► Job on the pool ─► resume
 //! ```
 
-mod cache;
 mod folder;
 mod load;
 mod variant;
+mod survey;
+mod cache;
 
 pub use cache::Cache;
 pub use folder::Folder;
 
 use crate::{
-    Answer, Tools,
+    ALLOW, Answer, Tools,
     listing::{Listing, View},
 };
-use load::{Loaded, Page, Patience};
+use load::{Loaded, Page, Patience, Siblings};
 use message::{Method, Name, Path, PathError, Request, Response, Status, response::Line};
+use net::Stat;
 use std::rc::Rc;
 use variant::Entry;
-
-/// The methods that files answer, for `Allow`.
-const ALLOW: Line = Line::fixed("allow", "GET, HEAD, OPTIONS");
 
 /// What a missing page is looked up as, below the folder.
 const NOT_FOUND_PAGE: &[u8] = b"/404.html";
@@ -41,7 +40,9 @@ pub struct Job {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Task {
     /// Load what the path names.
-    Page { with_siblings: bool },
+    Page(Siblings),
+    /// Find out whether the page's folder holds precompressed files.
+    Survey,
     /// Load the page that says that something is missing.
     NotFoundPage,
     /// Read the folder's entries and bring them into order.
@@ -56,6 +57,7 @@ pub struct Done {
 
 enum Outcome {
     Loaded(Loaded),
+    Surveyed(Option<(Siblings, Stat)>),
     Listed(Option<Listing>),
 }
 
@@ -70,10 +72,13 @@ impl Job {
     #[must_use]
     pub fn run(self) -> Done {
         let outcome = match self.task {
-            Task::Page { with_siblings } => {
-                Outcome::Loaded(load::wait(self.folder, &self.path, with_siblings))
+            Task::Page(looked) => Outcome::Loaded(load::wait(self.folder, &self.path, looked)),
+            Task::Survey => {
+                Outcome::Surveyed(survey::take(self.folder, survey::parent(&self.path)).ok())
             }
-            Task::NotFoundPage => Outcome::Loaded(load::wait(self.folder, &self.path, false)),
+            Task::NotFoundPage => {
+                Outcome::Loaded(load::wait(self.folder, &self.path, Siblings::Unasked))
+            }
             Task::Listing(view) => Outcome::Listed(load::list(self.folder, &self.path, view)),
         };
         Done { job: self, outcome }
@@ -100,11 +105,30 @@ pub(crate) fn answer(id: usize, request: &Request<'_>, tools: &mut Tools<'_>) ->
     if folder::is_hidden(&path) || folder::is_source(&path) {
         return missing(folder, request, tools);
     }
-    let with_siblings = request.fields.contains(Name::AcceptEncoding);
-    let task = Task::Page { with_siblings };
-    match load::attempt(folder, path.as_bytes(), with_siblings, Patience::Now) {
-        Some(loaded) => conclude(folder, path.as_bytes(), task, loaded, request, tools),
-        None => wait(folder, path.as_bytes(), task),
+    let siblings = if request.fields.contains(Name::AcceptEncoding) {
+        let parent = survey::parent(path.as_bytes());
+        tools.cache.surveys.ask(folder, parent, now)
+    } else {
+        Some(Siblings::Unasked)
+    };
+    match siblings {
+        Some(looked) => page(folder, path.as_bytes(), looked, request, tools),
+        None => wait(folder, path.as_bytes(), Task::Survey),
+    }
+}
+
+/// Answers with the page at `path`, which is not in memory.
+fn page(
+    folder: &'static Folder,
+    path: &[u8],
+    looked: Siblings,
+    request: &Request<'_>,
+    tools: &mut Tools<'_>,
+) -> Answer {
+    let task = Task::Page(looked);
+    match load::attempt(folder, path, looked, Patience::Now) {
+        Some(loaded) => conclude(folder, path, task, loaded, request, tools),
+        None => wait(folder, path, task),
     }
 }
 
@@ -113,6 +137,14 @@ pub(crate) fn resume(done: Done, request: &Request<'_>, tools: &mut Tools<'_>) -
     let Job { folder, path, task } = done.job;
     match done.outcome {
         Outcome::Loaded(loaded) => conclude(folder, &path, task, loaded, request, tools),
+        Outcome::Surveyed(found) => {
+            let looked = found.map_or(Siblings::Sought, |(siblings, _)| siblings);
+            if let Some(found) = found {
+                let parent = survey::parent(&path);
+                tools.cache.surveys.note(folder, parent, found, tools.now);
+            }
+            page(folder, &path, looked, request, tools)
+        }
         Outcome::Listed(Some(listing)) => Answer::Ready(listing.answer()),
         Outcome::Listed(None) => missing(folder, request, tools),
     }
@@ -129,19 +161,16 @@ fn conclude(
 ) -> Answer {
     match loaded {
         Loaded::Page(page) if task == Task::NotFoundPage => not_found_page(page),
+        _ if task == Task::NotFoundPage => status(Status::NOT_FOUND),
         Loaded::Page(page) => {
             let entry = Entry::new(page, tools.now, tools.wall_seconds);
             let answer = serve(&entry, request);
             tools.cache.insert(folder, path, entry);
             answer
         }
-        Loaded::Folder if task == Task::NotFoundPage => status(Status::NOT_FOUND),
         Loaded::Folder if !path.ends_with(b"/") => to_folder(request),
         Loaded::Folder if folder.listing => wait(folder, path, Task::Listing(View::of(request))),
-        Loaded::Folder | Loaded::Missing if task != Task::NotFoundPage => {
-            missing(folder, request, tools)
-        }
-        Loaded::Folder | Loaded::Missing => status(Status::NOT_FOUND),
+        Loaded::Folder | Loaded::Missing => missing(folder, request, tools),
         Loaded::Denied => status(Status::FORBIDDEN),
         Loaded::Exhausted => {
             let response = Response::empty(Status::SERVICE_UNAVAILABLE);
@@ -166,7 +195,7 @@ fn serve(entry: &Entry, request: &Request<'_>) -> Answer {
 
 /// 404, with the site's own page for it where there is one.
 fn missing(folder: &'static Folder, request: &Request<'_>, tools: &mut Tools<'_>) -> Answer {
-    match load::attempt(folder, NOT_FOUND_PAGE, false, Patience::Now) {
+    match load::attempt(folder, NOT_FOUND_PAGE, Siblings::Unasked, Patience::Now) {
         Some(loaded) => {
             conclude(folder, NOT_FOUND_PAGE, Task::NotFoundPage, loaded, request, tools)
         }

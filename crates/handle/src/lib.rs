@@ -1,15 +1,18 @@
 //! One file per action: a handler MAY answer a request; it never adjusts or records an answer.
 
-pub mod files;
-pub mod listing;
 pub mod media_type;
 pub mod negotiation;
+pub mod listing;
+pub mod files;
 
 use config::plan::Action;
 use files::{Cache, Folder};
-use message::{Request, Response, Status};
+use message::{Request, Response, Status, response::Line};
 
 pub use files::{Done, Job};
+
+/// The methods that are answered here, for a 405 (RFC 9110 section 15.5.6).
+pub const ALLOW: Line = Line::fixed("allow", "GET, HEAD, OPTIONS");
 
 /// What a handler made of a request.
 #[derive(Debug)]

@@ -26,17 +26,14 @@
 //! request: `Deaf` has no way out.
 
 mod connection;
-mod event;
-
 mod head;
 mod target;
-
 mod chunked;
-mod content;
-
-mod clock;
-mod refusal;
 mod write;
+mod refusal;
+mod event;
+mod content;
+mod clock;
 
 pub use chunked::{Chunk, Chunked};
 pub use connection::Connection;

@@ -5,13 +5,14 @@ use std::{
     ops::Range,
     os::fd::OwnedFd,
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 /// Bytes shared by all who send them on one event loop, and the range of them that is meant.
 #[derive(Clone)]
 pub struct Shared {
-    bytes: Rc<[u8]>,
+    bytes: Rc<Vec<u8>>,
     range: Range<usize>,
 }
 
@@ -31,15 +32,9 @@ impl Shared {
     }
 }
 
-impl From<Rc<[u8]>> for Shared {
-    fn from(bytes: Rc<[u8]>) -> Self {
-        Self { range: 0..bytes.len(), bytes }
-    }
-}
-
 impl From<Vec<u8>> for Shared {
     fn from(bytes: Vec<u8>) -> Self {
-        Self::from(Rc::from(bytes))
+        Self { range: 0..bytes.len(), bytes: Rc::new(bytes) }
     }
 }
 
@@ -52,8 +47,9 @@ impl fmt::Debug for Shared {
 /// An open file that answers are made of.
 #[derive(Debug)]
 pub struct OpenFile {
-    /// The file; reading it by offset leaves no trace, so many may read it at once.
-    pub descriptor: OwnedFd,
+    /// The file; reading it by offset leaves no trace, so many may read it at once. Shared, since
+    /// the thread that reads ahead may outlive the connection that asked for it.
+    pub descriptor: Arc<OwnedFd>,
     /// Whether reading it may stall for long (a network file system): never do it on a loop.
     pub may_stall: bool,
     /// The number of the folder that it was found in: what waits for a disk waits beside others of

@@ -3,17 +3,17 @@
 //! One `Request` and one `Response` serve HTTP/1.1, 2 and 3 alike. Nothing here reads, waits or
 //! looks at a clock.
 
-pub mod body;
-pub mod date;
-pub mod fields;
-pub mod limits;
 pub mod method;
-pub mod name;
-pub mod output;
-pub mod path;
-pub mod request;
-pub mod response;
 pub mod status;
+pub mod name;
+pub mod fields;
+pub mod path;
+pub mod date;
+pub mod request;
+pub mod body;
+pub mod response;
+pub mod output;
+pub mod limits;
 
 pub use body::{Body, Broken, FileRange, OpenFile, Part, Shared, Source};
 pub use fields::{Field, Fields};

@@ -17,7 +17,8 @@ pub struct Limits {
     pub trailer_bytes_max: usize,
     /// Bytes of content that are read and thrown away to keep a connection; more closes it.
     pub drain_bytes_max: u64,
-    /// Time for a whole head, from its first byte or, on a new connection, from the accept; then 408.
+    /// Time for a whole head, from its first byte or, on a new connection, from the accept; more
+    /// is 408.
     pub head_time: Duration,
     /// Time that a connection may wait for its next request; then it is closed.
     pub idle_time: Duration,

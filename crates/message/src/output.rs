@@ -212,7 +212,7 @@ mod tests {
             pieces in prop::collection::vec((0u8..3, 0usize..9000), 0..8),
             step in 1usize..10_000,
         ) {
-            let descriptor = File::open("/dev/null").unwrap().into();
+            let descriptor = std::sync::Arc::new(File::open("/dev/null").unwrap().into());
             let file = Rc::new(OpenFile { descriptor, may_stall: false, folder: 0 });
             let (mut output, mut expect) = (Output::default(), Vec::new());
             for (kind, length) in pieces {

@@ -18,21 +18,25 @@ pub struct Line {
 #[derive(Debug)]
 pub struct Prepared {
     lines: Vec<Line>,
-    http1: Box<[u8]>,
-    http1_revalidated: Box<[u8]>,
+    /// The fields of a 304 come first, so that both forms are one.
+    http1: Vec<u8>,
+    revalidated_bytes: usize,
 }
 
 /// The fields that a 304 repeats of the 200 it stands for (RFC 9110 section 15.4.5).
 const REVALIDATED: [&str; 5] = ["cache-control", "content-location", "etag", "expires", "vary"];
 
 impl Prepared {
-    /// Writes `lines` down in the forms they will be sent in.
+    /// Writes `lines` down in the form they will be sent in.
     #[must_use]
-    pub fn new(lines: Vec<Line>) -> Self {
-        let http1 = wire_form(lines.iter());
-        let http1_revalidated =
-            wire_form(lines.iter().filter(|line| REVALIDATED.contains(&line.name)));
-        Self { lines, http1, http1_revalidated }
+    pub fn new(mut lines: Vec<Line>) -> Self {
+        let is_revalidated = |line: &&Line| REVALIDATED.contains(&line.name);
+        lines.sort_by_key(|line| !is_revalidated(&line));
+        let mut http1 = Vec::with_capacity(lines.iter().map(Line::http1_bytes).sum());
+        lines.iter().for_each(|line| line.write_http1(&mut http1));
+        let revalidated_bytes =
+            lines.iter().take_while(is_revalidated).map(Line::http1_bytes).sum();
+        Self { lines, http1, revalidated_bytes }
     }
 
     /// The fields one by one.
@@ -56,7 +60,7 @@ impl Prepared {
     /// The fields of a 304 in the same form.
     #[must_use]
     pub fn http1_revalidated(&self) -> &[u8] {
-        &self.http1_revalidated
+        &self.http1[..self.revalidated_bytes]
     }
 
     /// What these fields hold in memory, in bytes.
@@ -64,16 +68,8 @@ impl Prepared {
     pub fn memory_bytes(&self) -> usize {
         let lines = self.lines.capacity() * size_of::<Line>();
         let values: usize = self.lines.iter().map(|line| line.value.len()).sum();
-        size_of::<Self>() + lines + values + self.http1.len() + self.http1_revalidated.len()
+        size_of::<Self>() + lines + values + self.http1.capacity()
     }
-}
-
-fn wire_form<'l>(lines: impl Iterator<Item = &'l Line>) -> Box<[u8]> {
-    let mut form = Vec::new();
-    for line in lines {
-        line.write_http1(&mut form);
-    }
-    form.into_boxed_slice()
 }
 
 impl Line {
@@ -93,6 +89,11 @@ impl Line {
             value
         };
         Self { name, value: Cow::Owned(value) }
+    }
+
+    /// The length of what [`Line::write_http1`] appends, in bytes.
+    fn http1_bytes(&self) -> usize {
+        self.name.len() + self.value.len() + b": \r\n".len()
     }
 
     /// Appends `name: value` and CR LF.

@@ -3,23 +3,20 @@
 //! Whatever may block says so. What never blocks is for an event loop, the rest for the pool.
 
 pub mod clock;
-pub mod failpoint;
-pub mod process;
-
-pub mod holder;
 pub mod listener;
+pub mod holder;
 pub mod socket;
-
-pub mod fault;
-pub mod file;
 pub mod root;
-pub mod stat;
-
-mod file_system;
+mod tree;
 mod links;
 mod listing;
-mod tree;
-
+pub mod stat;
+pub mod fault;
+pub mod file;
+mod file_system;
+pub mod stream;
+pub mod process;
+pub mod failpoint;
 mod sys;
 
 pub use fault::FindError;

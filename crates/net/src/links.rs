@@ -1,4 +1,4 @@
-//! Follows links that the kernel will not follow beneath a root: absolute ones, and ones that climb.
+//! Follows links that the kernel will not follow beneath a root: absolute and climbing ones.
 //!
 //! The walk keeps a place, an absolute path that contains no link, and a stack of names still to
 //! be walked. A name inside a tree may be a link: then its target's names join the stack. Outside

@@ -66,4 +66,28 @@ impl Root {
         }
         Ok(Entries { entries, is_complete: true })
     }
+
+    /// Whether the directory at `path` holds a name that is `wanted`, or more than `names_max`
+    /// names. Blocks: for the pool.
+    ///
+    /// # Errors
+    ///
+    /// See [`FindError`]; `NotFound` also for what is not a directory.
+    pub fn any_name(
+        &self,
+        path: &[u8],
+        names_max: usize,
+        wanted: impl Fn(&[u8]) -> bool,
+    ) -> Result<bool, FindError> {
+        let directory = self.find(path, Patience::Wait)?;
+        if directory.stat.kind != Kind::Directory {
+            return Err(FindError::NotFound);
+        }
+        for (count, entry) in Dir::read_from(&directory.file)?.enumerate() {
+            if count >= names_max || wanted(entry?.file_name().to_bytes()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }

@@ -7,28 +7,25 @@
 //!    ▲       │ Incomplete              └ job ─► pool ─────┘
 //!    └───────┘
 //! ```
-//!
-//! A turn works in room that the loop lends it. Only what a turn leaves undone is kept, in `Held`;
-//! an idle connection keeps nothing.
 
 use crate::{
     clients::Seat,
-    core::{Core, Scratch},
+    core::Core,
     flow::{self, Outcome},
     record::End,
-    sending::{self, Fetch, Written},
+    sending::{self, Written},
+    turn::{Held, Record, Turn, Work},
     watch::Place,
 };
 use base::Moment;
 use control::Counter;
 use handle::{Done, Job};
 use http1::{Event, Expiry, Refusal, Slots};
-use message::{Body, Method, Request, Response, Source, Status};
+use message::{Body, Method, Request, Response, Status};
 use std::{
     future::Future,
     io,
     net::IpAddr,
-    ops::Range,
     os::fd::AsFd,
     pin::Pin,
     rc::Rc,
@@ -50,51 +47,6 @@ pub(crate) struct Connection {
     has_shut: bool,
     held: Option<Box<Held>>,
     _seat: Seat,
-}
-
-/// What a turn left undone.
-struct Held {
-    input: Vec<u8>,
-    output: message::Output,
-    pending: Pending,
-}
-
-/// What an exchange under way waits for.
-#[derive(Default)]
-struct Pending {
-    work: Work,
-    fetch: Fetch,
-    record: Option<Record>,
-}
-
-#[derive(Default)]
-enum Work {
-    #[default]
-    Nothing,
-    /// A job on the pool; with it the head, to go on with the request, and when that began.
-    Job { done: oneshot::Receiver<Done>, head: Vec<u8>, began_us: u64 },
-    /// Content that comes into being while it is sent.
-    Source(Box<dyn Source>),
-}
-
-/// The log line of an answer that is not sent yet.
-struct Record {
-    line: Vec<u8>,
-    status: Status,
-    bytes: u64,
-    began_us: u64,
-}
-
-/// One turn: the room lent for it, and what it works on.
-struct Turn<'t> {
-    core: &'t Core,
-    scratch: &'t mut Scratch,
-    /// Which bytes of the input are unread.
-    unread: Range<usize>,
-    pending: Pending,
-    now: Moment,
-    /// When the bytes came that this turn is about; zero where nobody will ask.
-    began_us: u64,
 }
 
 impl Future for Connection {
@@ -387,85 +339,6 @@ impl Connection {
         turn.unread.end += count;
         turn.began_us = turn.core.clock_us();
         Poll::Ready(count)
-    }
-}
-
-impl<'t> Turn<'t> {
-    /// Lays out what the last turn left undone.
-    fn begin(
-        core: &'t Core,
-        scratch: &'t mut Scratch,
-        held: Option<Box<Held>>,
-        now: Moment,
-    ) -> Self {
-        let mut turn = Self {
-            core,
-            scratch,
-            unread: 0..0,
-            pending: Pending::default(),
-            now,
-            began_us: core.clock_us(),
-        };
-        if let Some(held) = held {
-            let Held { input, output, pending } = *held;
-            turn.scratch.input[..input.len()].copy_from_slice(&input);
-            turn.unread = 0..input.len();
-            turn.scratch.output = output;
-            turn.pending = pending;
-        }
-        turn
-    }
-
-    /// Keeps what is left undone, if anything is.
-    fn keep(self) -> Option<Box<Held>> {
-        let Self { scratch, unread, pending, .. } = self;
-        if unread.is_empty() && scratch.output.is_empty() && pending.is_nothing() {
-            return None;
-        }
-        let input = scratch.input[unread].to_vec();
-        Some(Box::new(Held { input, output: std::mem::take(&mut scratch.output), pending }))
-    }
-
-    /// Whether the exchange under way has more to come.
-    fn is_working(&self) -> bool {
-        !matches!(self.pending.work, Work::Nothing)
-    }
-
-    /// Puts down the answer that has now been written.
-    fn complete_record(&mut self) {
-        if let Some(record) = self.pending.record.take() {
-            self.put_down(&record, record.bytes, None);
-        }
-    }
-
-    /// Puts down an answer that will never be written whole.
-    fn abandon(&mut self) {
-        if let Some(record) = self.pending.record.take() {
-            let sent = record.bytes.saturating_sub(self.scratch.output.len());
-            self.put_down(&record, sent, Some("cut off"));
-        }
-    }
-
-    fn put_down(&self, record: &Record, bytes: u64, reason: Option<&'static str>) {
-        let us = self.elapsed_us(record.began_us);
-        let end = End { status: record.status, bytes, us, reason };
-        flow::record_begun(self.core, &record.line, &end);
-    }
-
-    fn elapsed_us(&self, began_us: u64) -> u64 {
-        self.core.clock_us().saturating_sub(began_us)
-    }
-}
-
-impl Pending {
-    fn is_nothing(&self) -> bool {
-        matches!(self.work, Work::Nothing) && !self.fetch.is_under_way() && self.record.is_none()
-    }
-
-    fn count_content(&mut self, bytes: u64) {
-        if let Some(record) = &mut self.record {
-            record.bytes += bytes;
-        }
     }
 }
 

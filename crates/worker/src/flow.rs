@@ -1,12 +1,13 @@
 //! The path of a request, from its bytes to the bytes of its answer. Read this file first.
 //!
 //! ```text
-//!   accept ─► http1 ─► Request ─► route ─► Action ─► handle ─► filter ─► Response ─► http1 ─► bytes
-//!     └ accept.rs  └ connection.rs                                          └► one line in the log
+//!   accept ─► http1 ─► Request ─► route ─► Action ─► handle ─► filter ─► Response ─► bytes
+//!     │         └ connection.rs                                             └► one log line
+//!     └ accept.rs
 //! ```
 //!
-//! `accept` takes a connection and spawns a task for it; `connection` moves bytes between its socket
-//! and the protocol room; both meet here, where a request becomes an answer.
+//! `accept` takes a connection and spawns a task for it; `connection` moves bytes between its
+//! socket and the protocol room; both meet here, where a request becomes an answer.
 
 use crate::{core::Core, record::End};
 use control::Counter;
@@ -28,7 +29,7 @@ pub(crate) enum Outcome {
 
 /// Answers `request`, now or after a job; `done` is the job's result on the second way through.
 ///
-/// A panic on the way is ours, not the client's: it ends this exchange with a 500, and nothing else.
+/// A panic on the way is ours, not the client's: it ends this exchange with a 500, nothing else.
 pub(crate) fn answer(core: &Core, request: &Request<'_>, done: Option<Done>) -> Outcome {
     let answered = catch_unwind(AssertUnwindSafe(|| {
         let answer = core.with_tools(|tools| match done {
@@ -49,7 +50,11 @@ pub(crate) fn answer(core: &Core, request: &Request<'_>, done: Option<Done>) -> 
 /// The answer to a message that its protocol room refused.
 pub(crate) fn refuse(core: &Core, refusal: Refusal) -> Response {
     core.count(Counter::Refused);
-    filter::error_page::apply(Response::empty(refusal.status()))
+    let mut response = Response::empty(refusal.status());
+    if response.status == Status::METHOD_NOT_ALLOWED {
+        response.lines.push(handle::ALLOW);
+    }
+    filter::error_page::apply(response)
 }
 
 /// Puts down what happened: one line in the access log and one counter.

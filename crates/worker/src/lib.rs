@@ -1,15 +1,16 @@
 //! The life of one event loop: connections in, answers out. Start with `flow`.
 
-mod accept;
-mod clients;
-mod connection;
-mod core;
 pub mod flow;
-mod log;
+mod connection;
+mod turn;
+mod sending;
+mod accept;
+mod watch;
+mod clients;
+mod core;
 mod pool;
 mod record;
+mod log;
 mod run;
-mod sending;
-mod watch;
 
 pub use run::{StartError, Worker, start};

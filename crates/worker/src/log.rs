@@ -5,10 +5,8 @@ use base::Moment;
 use config::plan::{Log as Settings, LogFormat};
 use message::Request;
 use std::{
-    fs::{File, OpenOptions},
     io::{self, Write},
     net::IpAddr,
-    os::unix::fs::OpenOptionsExt,
     sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     thread,
     time::Duration,
@@ -22,6 +20,9 @@ const PROMPT_TIME: Duration = Duration::from_millis(100);
 
 /// How long a stopping server waits for the writer to take the last lines.
 const LAST_LINES_TIME: Duration = Duration::from_secs(1);
+
+/// How often room for the last line is looked for within that time.
+const LAST_LINE_PAUSE: Duration = Duration::from_millis(10);
 
 /// One loop's end of the log.
 pub(crate) struct Log {
@@ -55,13 +56,9 @@ impl Writer {
         if settings.format == LogFormat::Off {
             return Ok(None);
         }
-        let mut target: Box<dyn Write + Send> = match &settings.file {
-            Some(path) => {
-                let options = &mut OpenOptions::new();
-                let options = options.create(true).append(true).mode(0o640);
-                Box::new(options.open(path)?) as Box<dyn Write + Send>
-            }
-            None => Box::new(standard_output()?),
+        let mut target = match &settings.file {
+            Some(path) => net::stream::append_to(path)?,
+            None => net::stream::standard_output()?,
         };
         let (sender, batches) = sync_channel::<Vec<u8>>(BATCHES_MAX);
         let (ended, done) = sync_channel(1);
@@ -92,10 +89,24 @@ impl Writer {
 
     /// Says the last line and waits for the log to take all, for a second at most.
     pub(crate) fn finish(self, last_line: &[u8]) {
-        self.note(last_line);
-        let Self { sender, done, .. } = self;
+        let Self { sender, done, is_stdout } = self;
+        let mut tries = LAST_LINES_TIME.as_millis() / LAST_LINE_PAUSE.as_millis();
+        if is_stdout {
+            let mut line = last_line.to_vec();
+            // Nobody may have read for a long time; whoever does so now finds how it ended.
+            while let Err(TrySendError::Full(again)) = sender.try_send(line) {
+                if tries == 0 {
+                    return;
+                }
+                tries -= 1;
+                line = again;
+                let _ = done.recv_timeout(LAST_LINE_PAUSE);
+            }
+        } else {
+            say(last_line);
+        }
         drop(sender);
-        let _ = done.recv_timeout(LAST_LINES_TIME);
+        let _ = done.recv_timeout(LAST_LINE_PAUSE * u32::try_from(tries).unwrap_or(0));
     }
 }
 
@@ -103,12 +114,6 @@ impl Writer {
 pub(crate) fn say(line: &[u8]) {
     let mut out = io::stdout();
     let _ = out.write_all(line).and_then(|()| out.flush());
-}
-
-/// Standard output without the lock and the line buffer that `std::io::stdout` puts before it.
-fn standard_output() -> io::Result<File> {
-    use std::os::fd::AsFd;
-    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }
 
 impl Log {

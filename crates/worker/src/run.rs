@@ -17,13 +17,13 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::Arc,
-    thread::{self, JoinHandle},
+    thread,
     time::Duration,
 };
 use tokio::{
     runtime::{Builder, LocalOptions},
     sync::watch,
-    task::spawn_local,
+    task::{JoinHandle, spawn_local},
     time::{sleep, timeout},
 };
 
@@ -35,7 +35,7 @@ const SWEEP_MAX: Duration = Duration::from_millis(100);
 /// The loops of this process.
 pub struct Worker {
     stop: watch::Sender<bool>,
-    loops: Vec<JoinHandle<()>>,
+    loops: Vec<thread::JoinHandle<()>>,
     rows: Vec<Arc<Row>>,
     writer: Option<Writer>,
 }
@@ -103,7 +103,7 @@ pub fn start(
         worker.rows.push(Arc::clone(&row));
         let (shared, stopped) = (shared.clone(), stopped.clone());
         let writer = worker.writer.as_ref().map(Writer::handle);
-        let life = move || live(&shared, &listeners, writer.as_ref(), &row, &stopped);
+        let life = move || live(&shared, listeners, writer.as_ref(), &row, &stopped);
         let thread = thread::Builder::new().name("gannet-loop".to_owned()).spawn(life);
         worker.loops.push(thread.map_err(StartError::Thread)?);
     }
@@ -149,13 +149,13 @@ fn open_folders(plan: &Plan) -> Result<&'static [Folder], RootError> {
 /// starts anew on the same listeners.
 fn live(
     shared: &Shared,
-    listeners: &[TcpListener],
+    mut listeners: Vec<TcpListener>,
     log: Option<&log::Handle>,
     row: &Arc<Row>,
     stopped: &watch::Receiver<bool>,
 ) {
     loop {
-        let run = || run(shared, listeners, log, row, stopped.clone());
+        let run = || run(shared, &mut listeners, log, row, stopped.clone());
         match catch_unwind(AssertUnwindSafe(run)) {
             Ok(Ok(())) => return,
             // Only for want of descriptors or memory can a loop not be made; others may free some.
@@ -165,13 +165,13 @@ fn live(
         if *stopped.borrow() {
             return;
         }
-        thread::sleep(SWEEP_MAX);
+        thread::park_timeout(SWEEP_MAX);
     }
 }
 
 fn run(
     shared: &Shared,
-    listeners: &[TcpListener],
+    listeners: &mut Vec<TcpListener>,
     log: Option<&log::Handle>,
     row: &Arc<Row>,
     mut stopped: watch::Receiver<bool>,
@@ -189,7 +189,7 @@ fn run(
             (Arc::clone(&shared.pool), Arc::clone(&shared.clients), Arc::clone(row)),
         ));
         let mut accepting = Vec::new();
-        for listener in listeners {
+        for listener in listeners.iter() {
             let listener = tokio::net::TcpListener::from_std(listener.try_clone()?)?;
             accepting.push(spawn_local(accept(listener, Rc::clone(&core))));
         }
@@ -197,9 +197,12 @@ fn run(
         net::failpoint::hit("loop");
         // An error here means that nobody is left to say when to stop.
         let _ = stopped.wait_for(|&stop| stop).await;
+        // From here on a client that connects is refused, and so can try another server.
+        accepting.iter().for_each(JoinHandle::abort);
         for task in accepting {
-            task.abort();
+            let _ = task.await;
         }
+        listeners.clear();
         core.is_stopping.set(true);
         core.watch.wake_all();
         let emptied = async {

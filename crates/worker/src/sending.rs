@@ -8,6 +8,7 @@ use std::{
     io::{self, ErrorKind, IoSlice},
     os::fd::AsFd,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 use tokio::{io::Interest, net::TcpStream, sync::oneshot};
@@ -149,7 +150,7 @@ fn read_on_pool(
 ) -> Option<oneshot::Receiver<io::Result<Option<Vec<u8>>>>> {
     let step = step(range);
     let may_stall = range.file.may_stall;
-    let descriptor = range.file.descriptor.try_clone().ok()?;
+    let descriptor = Arc::clone(&range.file.descriptor);
     let (sender, receiver) = oneshot::channel();
     let work = move || {
         let outcome = if may_stall {

@@ -91,7 +91,7 @@ impl Watch {
             .for_each(Waker::wake_by_ref);
     }
 
-    /// Marks the connection that has been idle longest and wakes it to close; false if none is idle.
+    /// Marks the connection that has been idle longest and wakes it to close; false if none is.
     pub(crate) fn evict_oldest(&self) -> bool {
         let mut table = self.0.borrow_mut();
         let idle = |row: &&mut Row| row.idle_since != Moment::NEVER && !row.is_evicted;

@@ -3,7 +3,12 @@
 //! A page counts as unchanged while its file has the same device, inode, size and times. The bound
 //! is kept by a clock hand: it passes over what was used since its last round and drops the rest.
 
-use super::{folder::Folder, variant::Entry};
+use super::{
+    folder::Folder,
+    load::Siblings,
+    survey::{self, Surveys},
+    variant::Entry,
+};
 use base::Moment;
 use message::{Name, Request};
 use std::{collections::HashMap, hash::BuildHasher, time::Duration};
@@ -33,6 +38,7 @@ pub struct Cache {
     bytes_max: usize,
     descriptors: usize,
     misses: Box<[u32]>,
+    pub(super) surveys: Surveys,
     hasher: std::hash::RandomState,
 }
 
@@ -57,6 +63,7 @@ impl Cache {
             bytes_max,
             descriptors: 0,
             misses: vec![0; MISSES].into_boxed_slice(),
+            surveys: Surveys::new(folders),
             hasher: std::hash::RandomState::new(),
         }
     }
@@ -72,7 +79,9 @@ impl Cache {
     ) -> Option<&Entry> {
         let at = *self.folders.get(folder.id)?.get(path)?;
         let slot = self.slots[at].as_mut()?;
-        if is_fresh(&mut slot.entry, folder, request, now, wall_seconds) {
+        if is_whole(&mut slot.entry, &mut self.surveys, folder, request, now)
+            && is_fresh(&mut slot.entry, folder, request, now, wall_seconds)
+        {
             slot.was_used = true;
         } else {
             self.remove(at);
@@ -148,6 +157,33 @@ impl Cache {
     }
 }
 
+/// Whether nothing can have come to be that would change the entry: a compressed sibling, an index
+/// file that goes before this one.
+fn is_whole(
+    entry: &mut Entry,
+    surveys: &mut Surveys,
+    folder: &Folder,
+    request: &Request<'_>,
+    now: Moment,
+) -> bool {
+    let wants_coding = entry.is_compressible && request.fields.contains(Name::AcceptEncoding);
+    let is_current = match entry.looked {
+        Siblings::Unasked if wants_coding => return false,
+        _ if now.since(entry.looked_at) < ABSENCE_TIME => return true,
+        Siblings::Unasked => true,
+        Siblings::Sought => !entry.is_compressible,
+        Siblings::Absent => {
+            let path = survey::parent(&entry.variants[0].path);
+            surveys.ask(folder, path, now) == Some(Siblings::Absent)
+        }
+    };
+    if is_current && !entry.passed_over {
+        entry.looked_at = now;
+        return true;
+    }
+    false
+}
+
 /// Whether the entry still says what the disk says, as far as this request is concerned.
 fn is_fresh(
     entry: &mut Entry,
@@ -156,12 +192,6 @@ fn is_fresh(
     now: Moment,
     wall_seconds: i64,
 ) -> bool {
-    if !entry.siblings_known && request.fields.contains(Name::AcceptEncoding) {
-        return false;
-    }
-    if entry.leans_on_absence && now.since(entry.loaded) >= ABSENCE_TIME {
-        return false;
-    }
     // A compressed form is only as current as the plain one that it was made from.
     let chosen = entry.chosen(request).unwrap_or(0);
     [0, chosen].into_iter().all(|at| {

@@ -11,6 +11,7 @@ use net::{FindError, Found, Kind, Stat, file::ReadError};
 use std::{
     os::fd::{AsFd, BorrowedFd},
     rc::Rc,
+    sync::Arc,
 };
 
 pub(super) use net::Patience;
@@ -41,12 +42,23 @@ pub(super) enum Loaded {
     Failed,
 }
 
+/// What is known of a page's precompressed siblings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Siblings {
+    /// Nothing: the client takes no coding, so nobody asked.
+    Unasked,
+    /// There are none, since the folder holds none for any page.
+    Absent,
+    /// Those that there are were sought one by one.
+    Sought,
+}
+
 /// A file with its precompressed siblings.
 pub(super) struct Page {
     pub(super) plain: Content,
     pub(super) siblings: Vec<(Coding, Content)>,
-    /// Whether siblings were looked for.
-    pub(super) siblings_known: bool,
+    /// How they came to be known.
+    pub(super) looked: Siblings,
     /// Whether an index name that comes before this one did not exist.
     pub(super) passed_over: bool,
     /// Whether the file system answers without stalling, so that a loop may ask it again.
@@ -82,10 +94,10 @@ impl Content {
 pub(super) fn attempt(
     folder: &Folder,
     path: &[u8],
-    with_siblings: bool,
+    looked: Siblings,
     patience: Patience,
 ) -> Option<Loaded> {
-    match load(folder, path, with_siblings, patience) {
+    match load(folder, path, looked, patience) {
         Ok(loaded) => Some(loaded),
         Err(FindError::WouldBlock) => None,
         Err(FindError::NotFound) => Some(Loaded::Missing),
@@ -96,9 +108,9 @@ pub(super) fn attempt(
 }
 
 /// Loads `path`, however long that takes.
-pub(super) fn wait(folder: &Folder, path: &[u8], with_siblings: bool) -> Loaded {
+pub(super) fn wait(folder: &Folder, path: &[u8], looked: Siblings) -> Loaded {
     net::failpoint::hit("load");
-    attempt(folder, path, with_siblings, Patience::Wait).unwrap_or(Loaded::Failed)
+    attempt(folder, path, looked, Patience::Wait).unwrap_or(Loaded::Failed)
 }
 
 /// What lies in the folder `path`, in order, hidden files and sources left out; `None` if it cannot
@@ -121,21 +133,21 @@ pub(super) fn list(folder: &Folder, path: &[u8], view: View) -> Option<Listing> 
 fn load(
     folder: &Folder,
     path: &[u8],
-    with_siblings: bool,
+    looked: Siblings,
     patience: Patience,
 ) -> Result<Loaded, FindError> {
     if !path.ends_with(b"/") {
         let found = folder.root.find(path, patience)?;
         return match found.stat.kind {
             Kind::Directory => Ok(Loaded::Folder),
-            _ => page(folder, path.to_vec(), found, false, with_siblings, patience),
+            _ => page(folder, path.to_vec(), found, false, looked, patience),
         };
     }
     for (position, index) in folder.index.iter().enumerate() {
         let file = [path, index.as_bytes()].concat();
         match folder.root.find(&file, patience) {
             Ok(found) if found.stat.kind == Kind::File => {
-                return page(folder, file, found, position > 0, with_siblings, patience);
+                return page(folder, file, found, position > 0, looked, patience);
             }
             Ok(_) | Err(FindError::NotFound) => {}
             Err(error) => return Err(error),
@@ -150,14 +162,12 @@ fn page(
     path: Vec<u8>,
     found: Found,
     passed_over: bool,
-    with_siblings: bool,
+    looked: Siblings,
     patience: Patience,
 ) -> Result<Loaded, FindError> {
     let media_type = media_type::of(&path);
-    let is_compressible = media_type::is_compressible(media_type);
-    let siblings_known = with_siblings || !is_compressible;
     let mut siblings = Vec::new();
-    if with_siblings && is_compressible {
+    if looked == Siblings::Sought && media_type::is_compressible(media_type) {
         for (coding, ending) in SIBLINGS {
             let sibling = [&path[..], ending].concat();
             match folder.root.find(&sibling, patience) {
@@ -171,7 +181,7 @@ fn page(
     }
     let is_quick = found.is_quick;
     let plain = content(folder, path, found, patience)?;
-    Ok(Loaded::Page(Page { plain, siblings, siblings_known, passed_over, is_quick, media_type }))
+    Ok(Loaded::Page(Page { plain, siblings, looked, passed_over, is_quick, media_type }))
 }
 
 /// Whether `sibling` can have been made from `original` as it is now.
@@ -196,7 +206,7 @@ fn content(
 ) -> Result<Content, FindError> {
     let Found { file, stat, is_quick } = found;
     if stat.size > CONTENT_BYTES_MAX {
-        let file = OpenFile { descriptor: file, may_stall: !is_quick, folder: folder.id };
+        let file = OpenFile { descriptor: Arc::new(file), may_stall: !is_quick, folder: folder.id };
         return Ok(Content { path, stat, bytes: Bytes::Open(file) });
     }
     let size = usize::try_from(stat.size).unwrap_or(usize::MAX);

@@ -1,11 +1,11 @@
 //! A page as it is sent: its plain form and its compressed ones, each with its fields worked out.
 
-use super::load::{Bytes, Content, Page};
+use super::load::{Bytes, Content, Page, Siblings};
 use crate::{
     media_type,
     negotiation::{Coding, Codings},
 };
-use base::Moment;
+use base::{Moment, text::push_hex};
 use message::{Body, FileRange, Name, OpenFile, Prepared, Request, Shared, date, response::Line};
 use net::Stat;
 use std::rc::Rc;
@@ -21,16 +21,15 @@ const SETTLING_SECONDS: i64 = 2;
 pub(super) struct Entry {
     /// The forms: the plain one first, then by the server's preference.
     pub(super) variants: Vec<Variant>,
-    /// Whether compressed forms were looked for.
-    pub(super) siblings_known: bool,
-    /// Whether other files, of which the entry holds nothing, decide what it is: siblings and index
-    /// names that did not exist may come to be.
-    pub(super) leans_on_absence: bool,
+    /// What is known of compressed forms.
+    pub(super) looked: Siblings,
+    /// Whether an index name was passed over that did not exist, and may come to be.
+    pub(super) passed_over: bool,
     /// Whether a loop may ask its file system whether it has changed.
     pub(super) is_quick: bool,
-    /// When it was loaded.
-    pub(super) loaded: Moment,
-    is_compressible: bool,
+    /// When it was last certain that nothing has come to be which was not there.
+    pub(super) looked_at: Moment,
+    pub(super) is_compressible: bool,
 }
 
 /// One form of a page.
@@ -54,20 +53,13 @@ enum Held {
 
 impl Entry {
     pub(super) fn new(page: Page, now: Moment, wall_seconds: i64) -> Self {
-        let Page { plain, siblings, siblings_known, passed_over, is_quick, media_type } = page;
+        let Page { plain, siblings, looked, passed_over, is_quick, media_type } = page;
         let is_compressible = media_type::is_compressible(media_type);
         let mut variants = Vec::with_capacity(1 + siblings.len());
         for (coding, content) in std::iter::once((Coding::Identity, plain)).chain(siblings) {
             variants.push(Variant::new(coding, content, media_type, now, wall_seconds));
         }
-        Self {
-            variants,
-            siblings_known,
-            leans_on_absence: passed_over || (siblings_known && is_compressible),
-            is_quick,
-            loaded: now,
-            is_compressible,
-        }
+        Self { variants, looked, passed_over, is_quick, looked_at: now, is_compressible }
     }
 
     /// The form to send; `None` when the client refuses each there is.
@@ -156,13 +148,20 @@ impl Variant {
 /// Time of change in seconds and nanoseconds, size and coding, each part set off from the next, so
 /// that no two states of a file share a tag (RFC 9110 section 8.8.3).
 fn entity_tag(stat: &Stat, coding: Coding, is_weak: bool) -> String {
-    let weak = if is_weak { "W/" } else { "" };
-    let net::Time { seconds, nanos } = stat.modified;
     let coding = match coding {
-        Coding::Identity => "",
-        Coding::Br => "-br",
-        Coding::Zstd => "-zstd",
-        Coding::Gzip => "-gzip",
+        Coding::Identity => b"".as_slice(),
+        Coding::Br => b"-br",
+        Coding::Zstd => b"-zstd",
+        Coding::Gzip => b"-gzip",
     };
-    format!("{weak}\"{seconds:x}.{nanos:x}-{:x}{coding}\"", stat.size)
+    let mut tag = Vec::with_capacity(48);
+    tag.extend_from_slice(if is_weak { b"W/\"" } else { b"\"" });
+    push_hex(&mut tag, stat.modified.seconds.unsigned_abs());
+    tag.push(b'.');
+    push_hex(&mut tag, u64::from(stat.modified.nanos));
+    tag.push(b'-');
+    push_hex(&mut tag, stat.size);
+    tag.extend_from_slice(coding);
+    tag.push(b'"');
+    String::from_utf8(tag).unwrap_or_default()
 }

@@ -1,0 +1,140 @@
+//! One turn of a connection: the room lent for it, and what it leaves undone.
+//!
+//! A turn works in room that the loop lends it. Only what a turn leaves undone is kept, in `Held`;
+//! an idle connection keeps nothing.
+
+use crate::{
+    core::{Core, Scratch},
+    flow,
+    record::End,
+    sending::Fetch,
+};
+use base::Moment;
+use handle::Done;
+use message::{Output, Source, Status};
+use std::ops::Range;
+use tokio::sync::oneshot;
+
+/// What a turn left undone.
+pub(crate) struct Held {
+    pub(crate) input: Vec<u8>,
+    pub(crate) output: Output,
+    pub(crate) pending: Pending,
+}
+
+/// What an exchange under way waits for.
+#[derive(Default)]
+pub(crate) struct Pending {
+    pub(crate) work: Work,
+    pub(crate) fetch: Fetch,
+    pub(crate) record: Option<Record>,
+}
+
+#[derive(Default)]
+pub(crate) enum Work {
+    #[default]
+    Nothing,
+    /// A job on the pool; with it the head, to go on with the request, and when that began.
+    Job { done: oneshot::Receiver<Done>, head: Vec<u8>, began_us: u64 },
+    /// Content that comes into being while it is sent.
+    Source(Box<dyn Source>),
+}
+
+/// The log line of an answer that is not sent yet.
+pub(crate) struct Record {
+    pub(crate) line: Vec<u8>,
+    pub(crate) status: Status,
+    pub(crate) bytes: u64,
+    pub(crate) began_us: u64,
+}
+
+/// One turn: the room lent for it, and what it works on.
+pub(crate) struct Turn<'t> {
+    pub(crate) core: &'t Core,
+    pub(crate) scratch: &'t mut Scratch,
+    /// Which bytes of the input are unread.
+    pub(crate) unread: Range<usize>,
+    pub(crate) pending: Pending,
+    pub(crate) now: Moment,
+    /// When the bytes came that this turn is about; zero where nobody will ask.
+    pub(crate) began_us: u64,
+}
+
+impl<'t> Turn<'t> {
+    /// Lays out what the last turn left undone.
+    pub(crate) fn begin(
+        core: &'t Core,
+        scratch: &'t mut Scratch,
+        held: Option<Box<Held>>,
+        now: Moment,
+    ) -> Self {
+        let mut turn = Self {
+            core,
+            scratch,
+            unread: 0..0,
+            pending: Pending::default(),
+            now,
+            began_us: core.clock_us(),
+        };
+        if let Some(held) = held {
+            let Held { input, output, pending } = *held;
+            turn.scratch.input[..input.len()].copy_from_slice(&input);
+            turn.unread = 0..input.len();
+            turn.scratch.output = output;
+            turn.pending = pending;
+        }
+        turn
+    }
+
+    /// Keeps what is left undone, if anything is.
+    pub(crate) fn keep(self) -> Option<Box<Held>> {
+        let Self { scratch, unread, pending, .. } = self;
+        if unread.is_empty() && scratch.output.is_empty() && pending.is_nothing() {
+            return None;
+        }
+        let input = scratch.input[unread].to_vec();
+        Some(Box::new(Held { input, output: std::mem::take(&mut scratch.output), pending }))
+    }
+
+    /// Whether the exchange under way has more to come.
+    pub(crate) fn is_working(&self) -> bool {
+        !matches!(self.pending.work, Work::Nothing)
+    }
+
+    /// Puts down the answer that has now been written.
+    pub(crate) fn complete_record(&mut self) {
+        if let Some(record) = self.pending.record.take() {
+            self.put_down(&record, record.bytes, None);
+        }
+    }
+
+    /// Puts down an answer that will never be written whole.
+    pub(crate) fn abandon(&mut self) {
+        if let Some(record) = self.pending.record.take() {
+            let sent = record.bytes.saturating_sub(self.scratch.output.len());
+            self.put_down(&record, sent, Some("cut off"));
+        }
+    }
+
+    pub(crate) fn put_down(&self, record: &Record, bytes: u64, reason: Option<&'static str>) {
+        let us = self.elapsed_us(record.began_us);
+        let end = End { status: record.status, bytes, us, reason };
+        flow::record_begun(self.core, &record.line, &end);
+    }
+
+    pub(crate) fn elapsed_us(&self, began_us: u64) -> u64 {
+        self.core.clock_us().saturating_sub(began_us)
+    }
+}
+
+impl Pending {
+    pub(crate) fn is_nothing(&self) -> bool {
+        matches!(self.work, Work::Nothing) && !self.fetch.is_under_way() && self.record.is_none()
+    }
+
+    pub(crate) fn count_content(&mut self, bytes: u64) {
+        if let Some(record) = &mut self.record {
+            record.bytes += bytes;
+        }
+    }
+}
