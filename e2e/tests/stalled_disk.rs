@@ -128,13 +128,17 @@ fn more_than_can_wait_are_turned_away() {
     let addr = stage.server.addr();
     let clients = ask_in_vain(addr, "bad.example", "/", SHARE);
     assert!(eventually(|| stage.bad.stalled() == SHARE), "{} threads wait", stage.bad.stalled());
-    let waiting: Vec<_> = (0..QUEUE).map(|_| ask(addr, "bad.example", "/quick.txt")).collect();
-    for _ in 0..20 {
-        let mut client = ask(addr, "bad.example", "/quick.txt");
-        let response = client.response().unwrap();
-        assert_eq!(response.status, 503);
+    let more = 20;
+    let queue = (0..QUEUE + more).map(|_| ask(addr, "bad.example", "/quick.txt"));
+    let queue: Vec<_> = queue.collect();
+    let has_heard = |client: &Client| client.hears_within(Duration::ZERO);
+    let heard = || queue.iter().filter(|client| has_heard(client)).count();
+    assert!(eventually(|| heard() >= more), "{} are turned away", heard());
+    let (turned_away, waiting): (Vec<_>, Vec<_>) = queue.into_iter().partition(has_heard);
+    assert_eq!(turned_away.len(), more, "all who may wait do");
+    for mut client in turned_away {
+        assert_eq!(client.response().unwrap().status, 503);
     }
-    assert!(waiting.iter().all(|client| !client.hears_within(Duration::ZERO)));
     for other in stage.others() {
         other.ask(20);
     }
