@@ -7,16 +7,20 @@ use crate::{
 };
 use std::{path::Path, process::Command};
 
+/// Seconds for the black-box tests at length; the longest takes five minutes.
+const AT_LENGTH_SECONDS_MAX: u32 = 2400;
+
 /// Seconds that each fuzz target runs.
 const FUZZ_SECONDS: u32 = 60;
 
 /// Seconds to build all fuzz targets; the first to run builds what they share.
 const FUZZ_BUILD_SECONDS_MAX: u32 = 900;
 
-/// The long items: every fuzz target on new inputs. Another long item is one more step here.
+/// The long items: the black-box tests at length, and every fuzz target on new inputs. Another is
+/// one more step here.
 pub(crate) fn steps() -> Vec<Step> {
     let has_nightly = has_nightly();
-    let mut steps = vec![own("cargo-fuzz", tools::install_fuzz)];
+    let mut steps = vec![at_length(), own("cargo-fuzz", tools::install_fuzz)];
     steps.extend(tidy::fuzz_targets().map(|name| fuzz(name, has_nightly)));
     steps
 }
@@ -44,6 +48,15 @@ pub(crate) fn write(root: &Path, reports: &[Report]) -> Result<String, String> {
     path.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(fail)?;
     std::fs::write(&path, page(&date, &about, reports)).map_err(fail)?;
     Ok(name)
+}
+
+/// The black-box tests once more, by cargo's own runner: one file after the other, and none is
+/// stopped for taking long.
+fn at_length() -> Step {
+    let words = "test --package e2e --tests --no-fail-fast --quiet";
+    let mut step = cargo("tests at length", AT_LENGTH_SECONDS_MAX, words);
+    step.environment.push(("GANNET_FULL", "1".to_owned()));
+    step
 }
 
 /// Asked of the list, because naming a toolchain that is missing may install it.
