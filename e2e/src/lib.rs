@@ -15,18 +15,23 @@
 
 pub mod binary;
 pub mod client;
+pub mod clock;
 pub mod dialogue;
+pub mod pace;
 pub mod process;
 pub mod response;
 pub mod script;
 pub mod server;
 pub mod site;
+pub mod stalling;
 pub mod webdriver;
 
 pub use client::{Client, Ending};
+pub use pace::{Asker, Pace};
 pub use response::Response;
 pub use server::{Launch, Server, Stopped};
 pub use site::Site;
+pub use stalling::Stalling;
 
 use std::{
     env, thread,

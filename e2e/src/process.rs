@@ -1,5 +1,6 @@
 //! What the kernel knows about a process: its memory, its processor time, its descriptors.
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use std::{fs, time::Duration};
 
 /// A process, by its number.
@@ -15,6 +16,16 @@ impl Process {
     /// The most memory that was ever in use at once, in KiB.
     pub fn memory_peak_kib(self) -> u64 {
         self.status("VmHWM")
+    }
+
+    /// Memory in use, in KiB, a page that several processes share counted by its share.
+    pub fn memory_share_kib(self) -> u64 {
+        self.number("smaps_rollup", "Pss:")
+    }
+
+    /// How many threads there are.
+    pub fn threads(self) -> u64 {
+        self.status("Threads")
     }
 
     /// Processor time used so far, by all threads, in user and kernel mode.
@@ -34,10 +45,22 @@ impl Process {
     }
 
     fn status(self, name: &str) -> u64 {
-        let path = format!("/proc/{}/status", self.0);
-        let status = fs::read_to_string(path).expect("the process lives");
-        let line = status.lines().find(|line| line.starts_with(name));
-        let value = line.and_then(|line| line.split_whitespace().nth(1));
-        value.and_then(|value| value.parse().ok()).expect("a number of KiB")
+        self.number("status", name)
     }
+
+    /// The number behind `name` in a file that the kernel shows of the process.
+    fn number(self, file: &str, name: &str) -> u64 {
+        let path = format!("/proc/{}/{file}", self.0);
+        let text = fs::read_to_string(path).expect("the process lives");
+        let line = text.lines().find(|line| line.starts_with(name));
+        let value = line.and_then(|line| line.split_whitespace().nth(1));
+        value.and_then(|value| value.parse().ok()).expect("a number")
+    }
+}
+
+/// Lets this process, and those that it starts, open as many descriptors as it may at most.
+pub fn raise_descriptor_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
 }

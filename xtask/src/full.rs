@@ -2,33 +2,27 @@
 
 use crate::{
     command,
-    step::{Report, Step, cargo},
-    tidy,
+    step::{Report, Step, cargo, own},
+    tidy, tools,
 };
 use std::{path::Path, process::Command};
+
+/// Seconds for the black-box tests at length; the longest takes five minutes.
+const AT_LENGTH_SECONDS_MAX: u32 = 2400;
 
 /// Seconds that each fuzz target runs.
 const FUZZ_SECONDS: u32 = 60;
 
-/// Seconds to build a fuzz target.
+/// Seconds to build all fuzz targets; the first to run builds what they share.
 const FUZZ_BUILD_SECONDS_MAX: u32 = 900;
 
-/// What libFuzzer asks of the compiler; stable rustc has it all. `--target` beside it keeps it
-/// away from build scripts, which would not link.
-const FUZZ_FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
-    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
-    -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares \
-    -Ccodegen-units=1 -Cdebug-assertions -Coverflow-checks";
-
-/// The long items: every fuzz target on new inputs. Another long item is one more step here.
-///
-/// # Errors
-/// The compiler does not say what it compiles for.
-pub(crate) fn steps(root: &Path) -> Result<Vec<Step>, String> {
-    let told = command::output(Command::new("rustc").arg("-vV"))?;
-    let host = told.lines().find_map(|line| line.strip_prefix("host: "));
-    let host = host.ok_or("rustc -vV names no host")?;
-    Ok(tidy::fuzz_targets().map(|name| fuzz(root, host, name)).collect())
+/// The long items: the black-box tests at length, and every fuzz target on new inputs. Another is
+/// one more step here.
+pub(crate) fn steps() -> Vec<Step> {
+    let has_nightly = has_nightly();
+    let mut steps = vec![at_length(), own("cargo-fuzz", tools::install_fuzz)];
+    steps.extend(tidy::fuzz_targets().map(|name| fuzz(name, has_nightly)));
+    steps
 }
 
 /// Writes what the steps gave to bench/results and returns the page's name.
@@ -56,18 +50,35 @@ pub(crate) fn write(root: &Path, reports: &[Report]) -> Result<String, String> {
     Ok(name)
 }
 
-/// One target for a while. New inputs go to a folder that git does not see; what crashes lies in
-/// `target/fuzz` too, to be copied to the corpus with the fix.
-fn fuzz(root: &Path, host: &str, name: &str) -> Step {
-    let found = root.join(format!("target/fuzz/{name}"));
+/// The black-box tests once more, by cargo's own runner: one file after the other, and none is
+/// stopped for taking long.
+fn at_length() -> Step {
+    let words = "test --package e2e --tests --no-fail-fast --quiet";
+    let mut step = cargo("tests at length", AT_LENGTH_SECONDS_MAX, words);
+    step.environment.push(("GANNET_FULL", "1".to_owned()));
+    step
+}
+
+/// Asked of the list, because naming a toolchain that is missing may install it.
+fn has_nightly() -> bool {
+    let told = command::output(Command::new("rustup").args(["toolchain", "list"]));
+    told.is_ok_and(|list| list.lines().any(|line| line.starts_with("nightly")))
+}
+
+/// One target for a while. New inputs go to `target`; what crashes lies in the folder that the
+/// failure names, to be copied to the corpus with the fix.
+fn fuzz(name: &str, has_nightly: bool) -> Step {
+    let toolchain = if has_nightly { "+nightly " } else { "" };
     let words = format!(
-        "run --release --target {host} --manifest-path fuzz/libfuzzer/Cargo.toml --bin {name} -- \
-         -max_total_time={FUZZ_SECONDS} -create_missing_dirs=1 \
-         -artifact_prefix={found}/crash- {found}/corpus fuzz/corpus/{name}",
-        found = found.display(),
+        "{toolchain}fuzz run --fuzz-dir fuzz/libfuzzer --target-dir target/fuzz {name} \
+         target/fuzz/corpus/{name} fuzz/corpus/{name} -- \
+         -max_total_time={FUZZ_SECONDS} -create_missing_dirs=1",
     );
     let mut step = cargo(&format!("fuzz {name}"), FUZZ_SECONDS + FUZZ_BUILD_SECONDS_MAX, &words);
-    step.environment.push(("RUSTFLAGS", FUZZ_FLAGS.to_owned()));
+    if !has_nightly {
+        // The stable compiler has the sanitizers, too; this makes it take the flags for them.
+        step.environment.push(("RUSTC_BOOTSTRAP", "1".to_owned()));
+    }
     step
 }
 

@@ -49,6 +49,11 @@ impl Tests {
     }
 }
 
+/// A step that we do ourselves, and that bounds itself.
+pub(crate) fn own(name: &str, work: fn(&Path) -> Result<(), String>) -> Step {
+    Step { name: name.to_owned(), work: Work::Own(work), environment: Vec::new(), seconds_max: 0 }
+}
+
 /// A step that cargo does.
 pub(crate) fn cargo(name: &str, seconds_max: u32, words: &str) -> Step {
     Step {
@@ -151,14 +156,8 @@ mod tests {
             assert_eq!(Tests { passed, failed, skipped }.is_clean(), expect);
         }
         let root = Path::new("/");
-        let own = |work| Step {
-            name: "own".to_owned(),
-            work: Work::Own(work),
-            environment: Vec::new(),
-            seconds_max: 0,
-        };
-        assert!(run(own(|_| Ok(())), root).is_good);
-        assert!(!run(own(|_| Err("no".to_owned())), root).is_good);
+        assert!(run(own("own", |_| Ok(())), root).is_good);
+        assert!(!run(own("own", |_| Err("no".to_owned())), root).is_good);
         assert!(!run(cargo("unknown", 60, "unknown-verb"), root).is_good);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     command, full,
-    step::{self, Report, Step, Work, cargo},
+    step::{self, Report, Step, cargo, own},
     tidy, tools,
 };
 use std::process::Command;
@@ -18,7 +18,7 @@ pub(crate) fn run(is_full: bool) -> Result<(), String> {
         reports.push(step::run(step, &root));
     }
     if is_full {
-        for step in full::steps(&root)? {
+        for step in full::steps() {
             reports.push(step::run(step, &root));
         }
         println!("written to {}", full::write(&root, &reports)?);
@@ -27,12 +27,6 @@ pub(crate) fn run(is_full: bool) -> Result<(), String> {
 }
 
 fn steps() -> Vec<Step> {
-    let own = |name: &str, work| Step {
-        name: name.to_owned(),
-        work: Work::Own(work),
-        environment: Vec::new(),
-        seconds_max: 0,
-    };
     let mut docs = cargo("docs", 900, "doc --workspace --no-deps --document-private-items --quiet");
     docs.environment.push(("RUSTDOCFLAGS", "-D warnings".to_owned()));
     vec![

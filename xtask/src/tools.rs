@@ -10,16 +10,32 @@ struct Debian {
 }
 
 /// The packages of Debian that the tests need, all of them.
-const DEBIAN: [Debian; 3] = [
+const DEBIAN: [Debian; 7] = [
     // The browser test drives a real browser.
     Debian { package: "chromium", file: "/usr/bin/chromium" },
     Debian { package: "chromium-driver", file: "/usr/bin/chromedriver" },
+    // The vDSO of a server is read with its nm, to set the clock of that server alone.
+    Debian { package: "binutils", file: "/usr/bin/nm" },
+    // Its manual is a large site, with links into other packages.
+    Debian { package: "python3-doc", file: "/usr/share/doc/python3-doc/html/index.html" },
+    // REDbot gets an environment of its own.
+    Debian { package: "python3-venv", file: "/usr/share/doc/python3-venv" },
+    Debian { package: "slowhttptest", file: "/usr/bin/slowhttptest" },
     // Its word lists hold the paths that attackers try.
     Debian { package: "wfuzz", file: "/usr/share/wfuzz/wordlist" },
 ];
 
 /// The cargo-deny that we know to understand deny.toml; building it takes two to three minutes.
 const DENY: &str = "cargo-deny@0.20.2";
+
+/// The cargo-fuzz that runs our targets; it takes a minute to build.
+const FUZZ: &str = "cargo-fuzz@0.13.2";
+
+/// The exact versions of REDbot and of all that it needs, for pip.
+const REDBOT: &str = include_str!("../redbot.txt");
+
+/// Where the environment lies that REDbot is installed in, below the root; the tests look there.
+const REDBOT_FOLDER: &str = "target/tools/redbot";
 
 /// Seconds for downloads and for building a tool.
 const INSTALL_SECONDS_MAX: u32 = 1200;
@@ -30,7 +46,16 @@ const INSTALL_SECONDS_MAX: u32 = 1200;
 /// Names what is missing when it cannot be installed: no test is left out in silence.
 pub(crate) fn install(root: &Path) -> Result<(), String> {
     install_debian(root, &missing(&DEBIAN))?;
-    install_deny(root)
+    install_redbot(root)?;
+    install_verb(root, "deny", DENY)
+}
+
+/// Installs what only `--full` needs.
+///
+/// # Errors
+/// Says what came in the way.
+pub(crate) fn install_fuzz(root: &Path) -> Result<(), String> {
+    install_verb(root, "fuzz", FUZZ)
 }
 
 fn missing(wanted: &[Debian]) -> Vec<&'static str> {
@@ -74,13 +99,38 @@ fn privilege() -> Option<&'static [&'static str]> {
     can.then_some(&["sudo", "-n", "env"])
 }
 
-fn install_deny(root: &Path) -> Result<(), String> {
-    if command::output(Command::new("cargo").args(["deny", "--version"])).is_ok() {
+/// Teaches cargo a verb that it does not know yet.
+fn install_verb(root: &Path, verb: &str, package: &str) -> Result<(), String> {
+    if command::output(Command::new("cargo").args([verb, "--version"])).is_ok() {
         return Ok(());
     }
     let mut install = command::bounded("cargo", INSTALL_SECONDS_MAX, root);
-    let done = command::finish(install.args(["install", "--locked", DENY]))?;
+    let done = command::finish(install.args(["install", "--locked", package]))?;
     if done.is_success { Ok(()) } else { Err(done.output) }
+}
+
+/// REDbot and httplint, into an environment that nothing else on the machine sees.
+fn install_redbot(root: &Path) -> Result<(), String> {
+    let folder = root.join(REDBOT_FOLDER);
+    let (wanted, installed) = (folder.join("wanted.txt"), folder.join("installed.txt"));
+    if std::fs::read_to_string(&installed).is_ok_and(|versions| versions == REDBOT) {
+        return Ok(());
+    }
+    let run = |program: &Path, words: &[&str]| {
+        let mut command = command::bounded(&program.to_string_lossy(), INSTALL_SECONDS_MAX, root);
+        let done = command::finish(command.args(words))?;
+        if done.is_success { Ok(()) } else { Err(format!("REDbot: {}", done.output)) }
+    };
+    let write = |path: &Path| {
+        let fail = |error| format!("{}: {error}", path.display());
+        std::fs::write(path, REDBOT).map_err(fail)
+    };
+    run(Path::new("/usr/bin/python3"), &["-m", "venv", "--clear", REDBOT_FOLDER])?;
+    write(&wanted)?;
+    let words = ["install", "--quiet", "--no-deps", "--requirement", &wanted.to_string_lossy()];
+    run(&folder.join("bin/pip"), &words)?;
+    // Only once all is there, so that a download that broke off is begun anew.
+    write(&installed)
 }
 
 #[cfg(test)]

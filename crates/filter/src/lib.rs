@@ -45,7 +45,7 @@ mod tests {
 
     fn file(range: std::ops::Range<u64>) -> FileRange {
         let descriptor = std::sync::Arc::new(File::open("/dev/null").unwrap().into());
-        FileRange { file: Rc::new(OpenFile { descriptor, may_stall: false }), range }
+        FileRange { file: Rc::new(OpenFile { descriptor, may_stall: false, folder: 0 }), range }
     }
 
     fn page(body: Body) -> Response {

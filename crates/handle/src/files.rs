@@ -24,7 +24,7 @@ use load::{Loaded, Page, Patience, Siblings};
 use message::{Method, Name, Path, PathError, Request, Response, Status, response::Line};
 use net::Stat;
 use std::rc::Rc;
-use variant::Entry;
+use variant::{Entry, Variant};
 
 /// What a missing page is looked up as, below the folder.
 const NOT_FOUND_PAGE: &[u8] = b"/404.html";
@@ -99,8 +99,8 @@ pub(crate) fn answer(id: usize, request: &Request<'_>, tools: &mut Tools<'_>) ->
         Err(_) => return status(Status::BAD_REQUEST),
     };
     let (now, wall_seconds) = (tools.now, tools.wall_seconds);
-    if let Some(entry) = tools.cache.get(folder, path.as_bytes(), request, now, wall_seconds) {
-        return serve(entry, request);
+    if let Some(form) = tools.cache.get(folder, path.as_bytes(), request, now, wall_seconds) {
+        return serve(form);
     }
     if folder::is_hidden(&path) || folder::is_source(&path) {
         return missing(folder, request, tools);
@@ -164,7 +164,7 @@ fn conclude(
         _ if task == Task::NotFoundPage => status(Status::NOT_FOUND),
         Loaded::Page(page) => {
             let entry = Entry::new(page, tools.now, tools.wall_seconds);
-            let answer = serve(&entry, request);
+            let answer = serve(entry.choose(request).map(|at| &entry.variants[at]));
             tools.cache.insert(folder, path, entry);
             answer
         }
@@ -180,9 +180,9 @@ fn conclude(
     }
 }
 
-/// The answer from a page in memory, in the coding that the client likes best.
-fn serve(entry: &Entry, request: &Request<'_>) -> Answer {
-    let Some(variant) = entry.choose(request) else {
+/// The answer with the form of a page that the client likes best.
+fn serve(form: Option<&Variant>) -> Answer {
+    let Some(variant) = form else {
         return Answer::Ready(Response::empty(Status::NOT_ACCEPTABLE).with(variant::VARY));
     };
     Answer::Ready(Response {

@@ -52,6 +52,9 @@ pub struct OpenFile {
     pub descriptor: Arc<OwnedFd>,
     /// Whether reading it may stall for long (a network file system): never do it on a loop.
     pub may_stall: bool,
+    /// The number of the folder that it was found in: what waits for a disk waits beside others of
+    /// its folder, and never before those of another.
+    pub folder: usize,
 }
 
 /// A range of an open file, counted from its start in bytes.

@@ -106,7 +106,7 @@ impl Root {
         }
         let is_quick = match patience {
             Patience::Now => true,
-            Patience::Wait => self.is_quick && file_system::is_quick(file.as_fd())?,
+            Patience::Wait => self.is_quick && file_system::is_quick(file.as_fd()) == Ok(true),
         };
         Ok(Found { file, stat, is_quick })
     }

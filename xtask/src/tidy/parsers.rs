@@ -3,13 +3,14 @@
 use super::{Complaint, tree::Tree};
 
 /// What is parsed, the room that does it, and the name of its target.
-pub(super) const TARGETS: [(&str, &str, &str); 7] = [
+pub(super) const TARGETS: [(&str, &str, &str); 8] = [
     ("a request's head", "crates/http1", "head"),
     ("the chunked coding", "crates/http1", "chunked"),
+    ("the bytes of a connection", "crates/http1", "connection"),
     ("a path", "crates/message", "path"),
     ("Range", "crates/filter", "range"),
     ("preconditions", "crates/filter", "preconditions"),
-    ("Accept-Encoding", "crates/filter", "accept_encoding"),
+    ("Accept-Encoding", "crates/handle", "accept_encoding"),
     ("a configuration", "crates/config", "config"),
 ];
 

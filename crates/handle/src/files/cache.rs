@@ -7,7 +7,7 @@ use super::{
     folder::Folder,
     load::Siblings,
     survey::{self, Surveys},
-    variant::Entry,
+    variant::{Entry, Variant},
 };
 use base::Moment;
 use message::{Name, Request};
@@ -68,7 +68,8 @@ impl Cache {
         }
     }
 
-    /// The page at `path`, if it is here and still what the disk holds.
+    /// The page at `path`, if it is here and still what the disk holds, in the form to send; no
+    /// form when the client refuses each there is.
     pub(super) fn get(
         &mut self,
         folder: &Folder,
@@ -76,18 +77,19 @@ impl Cache {
         request: &Request<'_>,
         now: Moment,
         wall_seconds: i64,
-    ) -> Option<&Entry> {
+    ) -> Option<Option<&Variant>> {
         let at = *self.folders.get(folder.id)?.get(path)?;
         let slot = self.slots[at].as_mut()?;
-        if is_whole(&mut slot.entry, &mut self.surveys, folder, request, now)
-            && is_fresh(&mut slot.entry, folder, request, now, wall_seconds)
-        {
-            slot.was_used = true;
-        } else {
-            self.remove(at);
-            return None;
+        if is_whole(&mut slot.entry, &mut self.surveys, folder, request, now) {
+            let chosen = slot.entry.choose(request);
+            if is_fresh(&mut slot.entry, chosen.unwrap_or(0), folder, now, wall_seconds) {
+                slot.was_used = true;
+                let slot = self.slots[at].as_ref()?;
+                return Some(chosen.map(|at| &slot.entry.variants[at]));
+            }
         }
-        self.slots[at].as_ref().map(|slot| &slot.entry)
+        self.remove(at);
+        None
     }
 
     /// Keeps `entry`, if it is worth its place.
@@ -184,17 +186,17 @@ fn is_whole(
     false
 }
 
-/// Whether the entry still says what the disk says, as far as this request is concerned.
+/// Whether the `chosen` form still says what the disk says. A compressed one is only as current as
+/// the plain one that it was made from.
 fn is_fresh(
     entry: &mut Entry,
+    chosen: usize,
     folder: &Folder,
-    request: &Request<'_>,
     now: Moment,
     wall_seconds: i64,
 ) -> bool {
-    // A compressed form is only as current as the plain one that it was made from.
-    let chosen = entry.chosen(request).unwrap_or(0);
-    [0, chosen].into_iter().all(|at| {
+    let forms = if chosen == 0 { &[0][..] } else { &[0, chosen] };
+    forms.iter().all(|&at| {
         let variant = &mut entry.variants[at];
         if variant.settles.is_some_and(|settles| settles <= wall_seconds) {
             return false;

@@ -62,14 +62,12 @@ impl Entry {
         Self { variants, looked, passed_over, is_quick, looked_at: now, is_compressible }
     }
 
-    /// The form to send; `None` when the client refuses each there is.
-    pub(super) fn choose(&self, request: &Request<'_>) -> Option<&Variant> {
-        self.chosen(request).map(|at| &self.variants[at])
-    }
-
-    /// The position of the form to send.
-    pub(super) fn chosen(&self, request: &Request<'_>) -> Option<usize> {
+    /// The position of the form to send; `None` when the client refuses each there is.
+    pub(super) fn choose(&self, request: &Request<'_>) -> Option<usize> {
         if !self.is_compressible || !request.fields.contains(Name::AcceptEncoding) {
+            return Some(0);
+        }
+        if self.variants.len() == 1 && !may_refuse_identity(request) {
             return Some(0);
         }
         let accepted = Codings::accepted(&request.fields);
@@ -143,6 +141,12 @@ impl Variant {
         };
         content + self.prepared.memory_bytes() + self.path.capacity() + size_of::<Self>()
     }
+}
+
+/// Whether some coding carries a weight: without one nothing is refused, and there is no need to
+/// read on.
+fn may_refuse_identity(request: &Request<'_>) -> bool {
+    request.fields.all(Name::AcceptEncoding).any(|value| value.contains(&b';'))
 }
 
 /// Time of change in seconds and nanoseconds, size and coding, each part set off from the next, so

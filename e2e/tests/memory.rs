@@ -1,0 +1,76 @@
+//! What connections cost in memory, and that a server which may have little of it lives on.
+
+#![allow(clippy::unwrap_used, reason = "tests say what is wrong by panicking")]
+
+use e2e::{Asker, Client, Launch, Server, Site, process::raise_descriptor_limit};
+
+/// Connections of somebody who has many.
+const IDLE: usize = 9000;
+
+/// What an idle connection may cost, in bytes.
+const IDLE_BYTES_MAX: u64 = 1536;
+
+/// O2 of the threats, and the promise that memory stays below a formula.
+#[test]
+fn idle_connections_cost_little() {
+    raise_descriptor_limit();
+    let site = Site::new();
+    let limits = "connections-max = 9500\nconnections-per-client-max = 9500";
+    let server = Server::run(&site.config("threads = 2", limits));
+    for target in ["/digits.txt", "/large.bin", "/list/"] {
+        Client::connect(server.addr()).get(target).unwrap();
+    }
+    let before = server.process().memory_share_kib();
+    let mut clients: Vec<_> = (0..IDLE)
+        .map(|_| {
+            let mut client = Client::connect(server.addr());
+            assert_eq!(client.get("/digits.txt").unwrap().status, 200);
+            client
+        })
+        .collect();
+    let grown = server.process().memory_share_kib().saturating_sub(before) * 1024;
+    let each = grown / IDLE as u64;
+    assert!(each <= IDLE_BYTES_MAX, "an idle connection costs {each} bytes");
+    for client in clients.iter_mut().step_by(100) {
+        assert_eq!(client.get("/digits.txt").unwrap().status, 200, "all are still there");
+    }
+    drop(clients);
+    server.stop();
+}
+
+/// O2: thousands who are slow in different ways, and memory for no more than what they are
+/// documented to cost.
+#[test]
+fn thousands_of_slow_clients_fit_into_little_memory() {
+    raise_descriptor_limit();
+    let site = Site::new();
+    let limits = "connections-per-client-max = 5000";
+    let config = site.config("threads = 2", limits);
+    // In KiB: heads of 2,000 clients, 256 KiB of answers for 100, and 64 MiB for all else, most of
+    // which is the stacks of threads.
+    let bound = 2000 * 20 + 100 * 256 + 64 * 1024;
+    let server = Launch::run(&config).after(&format!("ulimit -d {bound}")).start();
+    let addr = server.addr();
+    let send = |client: Client, bytes: &str| {
+        let mut client = client;
+        client.send(bytes).unwrap();
+        client
+    };
+    let head = format!("GET /digits.txt HTTP/1.1\r\nHost: localhost\r\nX: {}", "x".repeat(16_000));
+    let mut unfinished: Vec<_> = (0..2000).map(|_| send(Client::connect(addr), &head)).collect();
+    let download = "GET /huge.bin HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let downloads: Vec<_> =
+        (0..1000).map(|_| send(Client::connect_narrow(addr), download)).collect();
+    let listings = "GET /crowd/ HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(50);
+    let listings: Vec<_> =
+        (0..100).map(|_| send(Client::connect_narrow(addr), &listings)).collect();
+    let source = "127.0.0.9".parse().unwrap();
+    Asker { addr, source, host: "localhost", target: "/digits.txt" }.ask(300);
+    for client in &mut unfinished {
+        client.send("\r\n\r\n").unwrap();
+        assert_eq!(client.response().unwrap().status, 200);
+    }
+    downloads.into_iter().chain(listings).for_each(Client::abort);
+    let stopped = server.stop();
+    assert_eq!(stopped.lines.last().unwrap()["panics"], 0);
+}

@@ -1,0 +1,167 @@
+//! A disk that stops answering stalls its own files and nothing else.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
+
+use e2e::{Asker, Client, Server, Site, Stalling, eventually, process::raise_descriptor_limit};
+use std::{
+    fs,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+/// Threads of the pool that one root may have: half of what `pool-threads-max` is by default.
+const SHARE: usize = 8;
+
+/// Jobs of one root that may wait for a thread.
+const QUEUE: usize = 1024;
+
+/// Below this, a busy machine says more about itself than about the server.
+const FLOOR: Duration = Duration::from_millis(50);
+
+/// A server whose disks are good or bad.
+struct Stage {
+    server: Server,
+    /// The root of `bad.example`.
+    bad: Stalling,
+    /// Mounted at `/inner` of the default site.
+    inner: Stalling,
+    /// The root of `good.example`: it can stall as well, so it has to be asked patiently, but
+    /// nobody makes it.
+    _good: Stalling,
+    _site: Site,
+}
+
+impl Stage {
+    fn new(limits: &str) -> Self {
+        raise_descriptor_limit();
+        let site = Site::new();
+        let folders = ["../bad", "inner", "../good"].map(|name| site.path(name));
+        let [bad, inner, _good] = folders.each_ref().map(|folder| {
+            fs::create_dir_all(folder).unwrap();
+            Stalling::mount(folder)
+        });
+        let config = format!(
+            "{}[site.\"bad.example\"]\nroot = {:?}\n[site.\"good.example\"]\nroot = {:?}\n",
+            site.config("threads = 2", limits),
+            folders[0],
+            folders[2],
+        );
+        Self { server: Server::run(&config), bad, inner, _good, _site: site }
+    }
+
+    /// Those who want nothing from a bad disk.
+    fn others(&self) -> [Asker<'static>; 4] {
+        let targets = [
+            ("localhost", "/digits.txt"),
+            ("localhost", "/large.bin"),
+            ("other.example", "/index.html"),
+            ("good.example", "/quick.txt"),
+        ];
+        let source = "127.0.0.9".parse().unwrap();
+        targets.map(|(host, target)| Asker { addr: self.server.addr(), source, host, target })
+    }
+
+    /// Checks that `others` hardly notice while `count` requests wait for `disk` in vain, and that
+    /// the server can be stopped all the same, or that all get an answer when the disk goes.
+    fn suffer(&self, host: &str, folder: &str, disk: impl Fn() -> usize) -> Vec<Client> {
+        let quiet = self.others().map(|other| other.quiet());
+        let mut clients = ask_in_vain(self.server.addr(), host, folder, 64);
+        assert!(eventually(|| disk() == SHARE), "{} threads wait", disk());
+        for (other, quiet) in self.others().iter().zip(&quiet) {
+            other.ask(300).check(quiet, FLOOR);
+        }
+        assert_eq!(disk(), SHARE, "one root has its share of the pool, and no more");
+        for (at, client) in clients.iter_mut().enumerate() {
+            if client.hears_within(Duration::ZERO) {
+                let response = client.response().unwrap();
+                panic!("{at} {}: {}", response.status, response.text());
+            }
+        }
+        clients
+    }
+}
+
+fn ask(addr: SocketAddr, host: &str, target: &str) -> Client {
+    let mut client = Client::connect(addr);
+    client.send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")).unwrap();
+    client
+}
+
+/// Asks for `count` files that stall, in one of three ways each.
+fn ask_in_vain(addr: SocketAddr, host: &str, folder: &str, count: usize) -> Vec<Client> {
+    let kinds = ["read", "open", "look"].iter().cycle().zip(0..count);
+    kinds.map(|(kind, at)| ask(addr, host, &format!("{folder}{kind}-{at}.txt"))).collect()
+}
+
+/// Checks that whoever waited is told that it was in vain.
+fn told(clients: Vec<Client>) {
+    for mut client in clients {
+        let status = client.response().unwrap().status;
+        assert!(matches!(status, 404 | 500 | 503), "{status}");
+    }
+}
+
+/// O19 of the threats.
+#[test]
+fn a_root_on_a_bad_disk_stalls_alone() {
+    let mut stage = Stage::new("");
+    let clients = stage.suffer("bad.example", "/", || stage.bad.stalled());
+    stage.bad.end();
+    told(clients);
+    stage.server.stop();
+}
+
+/// O19: here it is not known beforehand that the root may stall.
+#[test]
+fn a_bad_disk_inside_of_a_root_stalls_alone() {
+    let mut stage = Stage::new("");
+    let clients = stage.suffer("localhost", "/inner/", || stage.inner.stalled());
+    stage.inner.end();
+    told(clients);
+    stage.server.stop();
+}
+
+/// O19: who would have to wait behind a thousand others is told so at once.
+#[test]
+fn more_than_can_wait_are_turned_away() {
+    let mut stage = Stage::new("connections-per-client-max = 2000");
+    let addr = stage.server.addr();
+    let clients = ask_in_vain(addr, "bad.example", "/", SHARE);
+    assert!(eventually(|| stage.bad.stalled() == SHARE), "{} threads wait", stage.bad.stalled());
+    let more = 20;
+    let queue = (0..QUEUE + more).map(|_| ask(addr, "bad.example", "/quick.txt"));
+    let queue: Vec<_> = queue.collect();
+    let has_heard = |client: &Client| client.hears_within(Duration::ZERO);
+    let heard = || queue.iter().filter(|client| has_heard(client)).count();
+    assert!(eventually(|| heard() >= more), "{} are turned away", heard());
+    let (turned_away, waiting): (Vec<_>, Vec<_>) = queue.into_iter().partition(has_heard);
+    assert_eq!(turned_away.len(), more, "all who may wait do");
+    for mut client in turned_away {
+        assert_eq!(client.response().unwrap().status, 503);
+    }
+    for other in stage.others() {
+        other.ask(20);
+    }
+    stage.bad.end();
+    told(clients);
+    told(waiting);
+    stage.server.stop();
+}
+
+/// O19: downloads that stop in the middle hold up neither other downloads nor the end of the
+/// server.
+#[test]
+fn downloads_that_stall_are_alone_with_it() {
+    let stage = Stage::new("stop-time = \"500ms\"");
+    let addr = stage.server.addr();
+    let _clients: Vec<_> = (0..2 * SHARE).map(|_| ask(addr, "bad.example", "/stuck.bin")).collect();
+    assert!(eventually(|| stage.bad.stalled() == SHARE), "{} threads wait", stage.bad.stalled());
+    for _ in 0..10 {
+        let response = ask(addr, "good.example", "/quick.bin").response().unwrap();
+        assert_eq!(response.body.len(), Stalling::LARGE_BYTES);
+    }
+    let start = Instant::now();
+    stage.server.stop();
+    let taken = start.elapsed();
+    assert!(taken < Duration::from_secs(3), "it took {taken:?} to stop");
+}

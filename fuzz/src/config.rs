@@ -1,0 +1,245 @@
+//! A config: any bytes are a sound plan, or mistakes each with its place in the text.
+
+use config::{
+    Errors, Paint, Plan, World, load,
+    plan::{Action, LogFormat, Site},
+};
+use message::Limits;
+use std::{fmt::Write, path::Path, time::Duration};
+
+/// Pieces of configs.
+pub const TOKENS: &[&str] = &[
+    "[server]\n",
+    "[server.limits]\n",
+    "[server.log]\n",
+    "[site.\"a.example\"]\n",
+    "[site.default]\n",
+    "[[site.a]]\n",
+    "root = \"/srv\"\n",
+    "listen = \"80\"\n",
+    "log = { format = \"off\" }\n",
+    "index = [\"a\", \"b\"]\n",
+    "links = [\"/srv/a\", \"../b\"]\n",
+    "listing = true\n",
+    "threads = 4\n",
+    "file-cache = \"1GiB\"\n",
+    "head-bytes-max = \"4KiB\"\n",
+    "target-bytes-max = \"8KiB\"\n",
+    "head-time = \"30s\"\n",
+    "site.",
+    "missing",
+    "= ",
+    "{",
+    "}",
+    "[",
+    "]",
+    "\"",
+    "'''",
+    "\"\"\"",
+    "\\u0000",
+    "\\",
+    "#",
+    "\r\n",
+    "\n",
+    "\u{85}",
+    "\u{202e}",
+    "\u{1f980}",
+    "\u{1b}[2J",
+    "1979-05-27",
+    "0x10",
+    "nan",
+];
+
+/// A machine on which every folder is there unless it is called `missing`.
+struct Machine;
+
+impl World for Machine {
+    fn base(&self) -> &Path {
+        Path::new("/etc/gannet")
+    }
+
+    fn check_folder(&self, path: &Path) -> Result<(), String> {
+        match path.ancestors().find(|part| part.to_string_lossy().contains("missing")) {
+            Some(part) => Err(format!("{} is not there", part.display())),
+            None => Ok(()),
+        }
+    }
+
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+/// Loads `data` as a config file.
+pub fn run(data: &[u8]) {
+    match load("t.toml", data, &Machine) {
+        Ok(plan) => {
+            check_plan(&plan);
+            let text = written(&plan);
+            let again = load("t.toml", &text, &Machine);
+            let again = again.map(|plan| told(&plan)).map_err(|errors| errors.to_string());
+            assert_eq!(again, Ok(told(&plan)), "written and loaded again: {text}");
+        }
+        Err(errors) => check_errors(&errors, &String::from_utf8_lossy(data)),
+    }
+}
+
+/// Every mistake has a place that an editor can go to, and says nothing that acts on a terminal.
+fn check_errors(errors: &Errors, text: &str) {
+    assert!(errors.problems().len() > 0, "refused without a mistake");
+    let lines: Vec<&str> = text.split('\n').collect();
+    let mut last = 0;
+    for problem in errors.problems() {
+        let line = problem.line.checked_sub(1).and_then(|index| lines.get(index));
+        let columns = line.map(|line| 1 + line.chars().count());
+        let is_inside = columns.is_some_and(|columns| (1..=columns).contains(&problem.column));
+        assert!(is_inside, "{problem:?} in {text:?}");
+        assert!(problem.line >= last, "{problem:?} out of order");
+        last = problem.line;
+        let said = [Some(problem.message), problem.help].into_iter().flatten();
+        for said in said {
+            assert!(!said.is_empty() && !said.contains(char::is_control), "{problem:?}");
+        }
+    }
+    let plain = errors.render(Paint::Plain);
+    assert!(plain.contains("t.toml:"), "{plain}");
+    assert!(!plain.contains(|c: char| c.is_control() && c != '\n'), "{plain:?}");
+}
+
+/// What the rest of the server takes for granted.
+fn check_plan(plan: &Plan) {
+    assert!(!plan.listen.is_empty() && !plan.sites.is_empty());
+    assert!(plan.sites.is_sorted_by(|one, next| one.name < next.name));
+    for (at, site) in plan.sites.iter().enumerate() {
+        assert_eq!(plan.site(&site.name), Some(site));
+        assert_eq!(plan.site(&format!("{}.", site.name.to_uppercase())), Some(site));
+        let Action::Files(files) = &site.action else { continue };
+        assert_eq!(files.id, at);
+        let is_name = |name: &&String| !matches!(&***name, "" | "." | "..") && !name.contains('/');
+        assert!(files.index.iter().all(|name| is_name(&name)), "{:?}", files.index);
+        for folder in files.links.iter().chain([&files.root]) {
+            assert!(folder.is_absolute() && !folder.to_string_lossy().contains('\0'));
+        }
+        assert!(files.links.iter().all(|link| !link.starts_with(&files.root)));
+    }
+    let limits = &plan.limits;
+    assert!((1..=Limits::FIELDS_CEILING).contains(&limits.fields_max));
+    assert!(limits.head_bytes_max > 0 && limits.target_bytes_max > 0 && limits.requests_max > 0);
+    assert!(plan.capacity.connections_max > 0 && plan.capacity.pool_threads_max > 0);
+    let times = [limits.head_time, limits.idle_time, limits.body_idle_time, limits.linger_time];
+    assert!(times.iter().all(|time| *time > Duration::ZERO));
+}
+
+/// All of a plan but the places where it was written.
+fn told(plan: &Plan) -> String {
+    let listen: Vec<_> = plan.listen.iter().map(|listen| listen.address).collect();
+    let Plan { threads, limits, capacity, log, file_cache_bytes_max, sites, .. } = plan;
+    format!(
+        "{listen:?} {threads:?} {limits:?} {capacity:?} {log:?} {file_cache_bytes_max} {sites:?}"
+    )
+}
+
+/// A config that asks for `plan`. What has its default is left out: there are defaults that give
+/// way to other settings, and that would be a mistake if they were typed.
+fn written(plan: &Plan) -> String {
+    let listen = plan.listen.iter().map(|listen| quoted(&listen.address.to_string()));
+    let mut text = format!("[server]\nlisten = {}\n", list(listen));
+    if let Some(threads) = plan.threads {
+        push(&mut text, "threads", threads);
+    }
+    push(&mut text, "file-cache", bytes(plan.file_cache_bytes_max as u64));
+    push(&mut text, "[server.limits]\nlinger-time", time(plan.limits.linger_time));
+    push_limits(&mut text, plan);
+    let format = match plan.log.format {
+        LogFormat::Pretty => "pretty",
+        LogFormat::Json => "json",
+        LogFormat::Off => "off",
+    };
+    push(&mut text, "[server.log]\nformat", quoted(format));
+    if plan.log.format != LogFormat::Off {
+        push(&mut text, "buffer", bytes(plan.log.buffer_bytes as u64));
+        push(&mut text, "flush", time(plan.log.flush_time));
+    }
+    if let Some(file) = &plan.log.file {
+        push(&mut text, "file", path(file));
+    }
+    plan.sites.iter().for_each(|site| push_site(&mut text, site));
+    text
+}
+
+fn push_limits(text: &mut String, plan: &Plan) {
+    let usual = Limits::default();
+    let (limits, capacity) = (&plan.limits, &plan.capacity);
+    for (name, value, default) in [
+        ("head-bytes-max", limits.head_bytes_max, usual.head_bytes_max),
+        ("target-bytes-max", limits.target_bytes_max, usual.target_bytes_max),
+        ("chunk-extension-bytes-max", limits.chunk_extension_bytes_max, usize::MAX),
+        ("trailer-bytes-max", limits.trailer_bytes_max, usize::MAX),
+        ("drain-bytes-max", limits.drain_bytes_max as usize, usize::MAX),
+        ("output-bytes-max", limits.output_bytes_max, usize::MAX),
+    ] {
+        if value != default {
+            push(text, name, bytes(value as u64));
+        }
+    }
+    for (name, value) in [
+        ("head-time", limits.head_time),
+        ("idle-time", limits.idle_time),
+        ("body-idle-time", limits.body_idle_time),
+        ("write-stall-time", limits.write_stall_time),
+        ("stop-time", capacity.stop_time),
+    ] {
+        push(text, name, time(value));
+    }
+    push(text, "body-rate-min", format!("\"{}B/s\"", limits.body_rate_min));
+    push(text, "fields-max", limits.fields_max);
+    push(text, "requests-max", limits.requests_max);
+    push(text, "connections-max", capacity.connections_max);
+    push(text, "pool-threads-max", capacity.pool_threads_max);
+    let per_client = capacity.connections_per_client_max;
+    if per_client != config::plan::Capacity::default().connections_per_client_max {
+        push(text, "connections-per-client-max", per_client);
+    }
+}
+
+fn push_site(text: &mut String, site: &Site) {
+    let Action::Files(files) = &site.action else { return };
+    push(text, &format!("[site.{}]\nroot", quoted(&site.name)), path(&files.root));
+    push(text, "index", list(files.index.iter().map(|name| quoted(name))));
+    push(text, "listing", files.listing);
+    push(text, "links", list(files.links.iter().map(|link| path(link))));
+}
+
+fn push(text: &mut String, name: &str, value: impl std::fmt::Display) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{name} = {value}");
+}
+
+fn list(values: impl Iterator<Item = String>) -> String {
+    format!("[{}]", values.collect::<Vec<_>>().join(", "))
+}
+
+fn bytes(number: u64) -> String {
+    format!("\"{number}B\"")
+}
+
+fn time(time: Duration) -> String {
+    format!("\"{}ms\"", time.as_millis())
+}
+
+fn path(path: &Path) -> String {
+    quoted(&path.to_string_lossy())
+}
+
+/// A basic string of TOML, in which every character that is not plain is escaped.
+fn quoted(text: &str) -> String {
+    let mut quoted = "\"".to_owned();
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => quoted.extend(['\\', letter]),
+            ' '..='~' => quoted.push(letter),
+            _ => quoted.push_str(&format!("\\U{:08x}", u32::from(letter))),
+        }
+    }
+    quoted + "\""
+}
