@@ -29,7 +29,11 @@ fn what_is_under_way_is_finished_before_the_end() {
         server.signal(Signal::TERM);
         // The idle connection ends first: that is the sign that the server has understood.
         assert_eq!(idle.ending().unwrap(), Ending::Closed);
-        assert!(Client::try_connect(addr).is_none(), "nobody new is let in");
+        // Another loop may be a moment later to understand.
+        let start = Instant::now();
+        while Client::try_connect(addr).is_some() {
+            assert!(start.elapsed() < Duration::from_secs(5), "somebody new is let in");
+        }
         let start = Instant::now();
         let (bytes, ending) = busy.drain().unwrap();
         assert_eq!(ending, Ending::Closed);
