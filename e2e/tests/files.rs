@@ -262,6 +262,21 @@ fn an_index_that_is_never_served() {
     }
 }
 
+/// Files in a folder may be for all although its names are not: such a folder is found as well.
+#[test]
+fn a_folder_that_may_be_entered_but_not_listed() {
+    use std::os::unix::fs::PermissionsExt;
+    let site = Site::new();
+    site.write("closed/index.html", b"open\n");
+    let closed = fs::Permissions::from_mode(0o111);
+    fs::set_permissions(site.path("closed"), closed).unwrap();
+    let server = Server::run(&site.config("threads = 1", ""));
+    let mut client = Client::connect(server.addr());
+    assert_eq!(client.get("/closed/").unwrap().text(), "open\n");
+    assert_eq!(client.get("/closed").unwrap().status, 301);
+    server.stop();
+}
+
 /// A listing links to nothing that would be refused.
 #[test]
 fn a_listing_of_names_that_no_path_can_hold() {
