@@ -139,10 +139,7 @@ pub(crate) fn resume(done: Done, request: &Request<'_>, tools: &mut Tools<'_>) -
         Outcome::Loaded(loaded) => conclude(folder, &path, task, loaded, request, tools),
         Outcome::Surveyed(found) => {
             let looked = found.map_or(Siblings::Sought, |(siblings, _)| siblings);
-            if let Some(found) = found {
-                let parent = survey::parent(&path);
-                tools.cache.surveys.note(folder, parent, found, tools.now);
-            }
+            tools.cache.surveys.note(folder, survey::parent(&path), found, tools.now);
             page(folder, &path, looked, request, tools)
         }
         Outcome::Listed(Ok(listing)) => Answer::Ready(listing.answer()),
