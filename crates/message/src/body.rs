@@ -52,6 +52,8 @@ pub struct OpenFile {
     pub descriptor: Arc<OwnedFd>,
     /// Whether reading it may stall for long (a network file system): never do it on a loop.
     pub may_stall: bool,
+    /// Which folder it lies in, by number: one that stalls must not hold up the others.
+    pub folder: usize,
 }
 
 /// A range of an open file, counted from its start in bytes.

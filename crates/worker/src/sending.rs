@@ -163,6 +163,5 @@ fn read_on_pool(
         // A connection that is gone needs no answer.
         let _ = sender.send(outcome);
     };
-    // Files share one queue beside those of the folders.
-    core.pool.submit(usize::MAX, Box::new(work)).then_some(receiver)
+    core.pool.submit(range.file.folder, Box::new(work)).then_some(receiver)
 }

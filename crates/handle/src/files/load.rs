@@ -187,7 +187,7 @@ fn page(
             let sibling = [&path[..], ending].concat();
             match folder.root.find(&sibling, patience) {
                 Ok(other) if is_current(&other.stat, &found.stat) => {
-                    siblings.push((coding, content(sibling, other, patience)?));
+                    siblings.push((coding, content(folder, sibling, other, patience)?));
                 }
                 Ok(_) | Err(FindError::NotFound | FindError::Denied) => {}
                 Err(error) => return Err(error),
@@ -195,7 +195,7 @@ fn page(
         }
     }
     let is_quick = found.is_quick;
-    let plain = content(path, found, patience)?;
+    let plain = content(folder, path, found, patience)?;
     Ok(Loaded::Page(Page { plain, siblings, looked, passed_over, is_quick, media_type }))
 }
 
@@ -213,10 +213,15 @@ fn read_now(file: BorrowedFd<'_>, room: &mut [u8], offset: u64) -> Result<usize,
     })
 }
 
-fn content(path: Vec<u8>, found: Found, patience: Patience) -> Result<Content, FindError> {
+fn content(
+    folder: &Folder,
+    path: Vec<u8>,
+    found: Found,
+    patience: Patience,
+) -> Result<Content, FindError> {
     let Found { file, stat, is_quick } = found;
     if stat.size > CONTENT_BYTES_MAX {
-        let file = OpenFile { descriptor: Arc::new(file), may_stall: !is_quick };
+        let file = OpenFile { descriptor: Arc::new(file), may_stall: !is_quick, folder: folder.id };
         return Ok(Content { path, stat, bytes: Bytes::Open(file) });
     }
     let size = usize::try_from(stat.size).unwrap_or(usize::MAX);
