@@ -1,6 +1,6 @@
 //! The access log: lines gathered by each loop, written by one thread, never waited for.
 
-use crate::record;
+use crate::record::{self, Subject};
 use base::Moment;
 use config::plan::{Log as Settings, LogFormat};
 use control::{Counter, Row};
@@ -165,7 +165,7 @@ impl Log {
     pub(crate) fn record(
         &mut self,
         client: IpAddr,
-        request: Option<&Request<'_>>,
+        subject: Subject<'_>,
         end: &record::End,
         now: Moment,
     ) -> u64 {
@@ -173,7 +173,7 @@ impl Log {
             return 0;
         }
         let wall = net::clock::wall();
-        record::begin(&mut self.lines, self.format, &mut self.clock, wall, client, request);
+        record::begin(&mut self.lines, self.format, &mut self.clock, wall, client, subject);
         record::end(&mut self.lines, self.format, end);
         self.added(now)
     }
@@ -183,7 +183,14 @@ impl Log {
         let mut line = Vec::new();
         if !self.is_off() {
             let wall = net::clock::wall();
-            record::begin(&mut line, self.format, &mut self.clock, wall, client, Some(request));
+            record::begin(
+                &mut line,
+                self.format,
+                &mut self.clock,
+                wall,
+                client,
+                Subject::Request(request),
+            );
         }
         line
     }
