@@ -304,9 +304,12 @@ impl Log {
     }
 }
 
-/// A line of the log, which must be one whole JSON object whatever a client sent.
+/// A line of the log, which must be one whole JSON object, and harmless on a terminal, whatever a
+/// client sent.
 fn parse(line: &str) -> Value {
     assert!(line.ends_with('\n'), "a whole line: {line:?}");
+    let is_printable = |byte| matches!(byte, b' '..=b'~');
+    assert!(line.trim_end().bytes().all(is_printable), "odd bytes: {line:?}");
     let value: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line:?}"));
     assert!(value["event"].is_string(), "an event: {line}");
     value

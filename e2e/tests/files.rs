@@ -242,6 +242,53 @@ fn a_file_that_may_not_be_read() {
     server.stop();
 }
 
+/// Row 92: a folder's page is not its source, whatever the config says.
+#[test]
+fn an_index_that_is_never_served() {
+    let site = Site::new();
+    site.write("index.php", Site::SECRET.as_bytes());
+    site.write(".env", Site::SECRET.as_bytes());
+    let root = site.root();
+    for (index, status) in [("[\"index.php\", \".env\"]", 404), ("[\".env\", \"digits.txt\"]", 200)]
+    {
+        let server = Server::run(&format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\nlog = \"json\"\n\
+             [site.\"default\"]\nroot = {root:?}\nindex = {index}\n"
+        ));
+        let response = Client::connect(server.addr()).get("/").unwrap();
+        assert_eq!(response.status, status, "{index}");
+        assert!(!response.text().contains(Site::SECRET.trim()), "{index}");
+        server.stop();
+    }
+}
+
+/// Files in a folder may be for all although its names are not: such a folder is found as well.
+#[test]
+fn a_folder_that_may_be_entered_but_not_listed() {
+    use std::os::unix::fs::PermissionsExt;
+    let site = Site::new();
+    site.write("closed/index.html", b"open\n");
+    let closed = fs::Permissions::from_mode(0o111);
+    fs::set_permissions(site.path("closed"), closed).unwrap();
+    let server = Server::run(&site.config("threads = 1", ""));
+    let mut client = Client::connect(server.addr());
+    assert_eq!(client.get("/closed/").unwrap().text(), "open\n");
+    assert_eq!(client.get("/closed").unwrap().status, 301);
+    server.stop();
+}
+
+/// A listing links to nothing that would be refused.
+#[test]
+fn a_listing_of_names_that_no_path_can_hold() {
+    let site = Site::new();
+    site.write("list/a\nb.txt", b"");
+    site.write("list/a\tb.txt", b"");
+    let server = Server::run(&site.config("threads = 1", ""));
+    let text = Client::connect(server.addr()).get("/list/").unwrap().text();
+    assert!(!text.contains("%0A") && !text.contains("%09"), "{text}");
+    server.stop();
+}
+
 /// Row 100: a folder of many thousand names is listed in a bounded form, and costs bounded memory.
 #[test]
 fn a_huge_folder() {

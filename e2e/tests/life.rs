@@ -4,7 +4,10 @@
 
 use e2e::{Client, Ending, Launch, Server, Site, eventually};
 use rustix::process::Signal;
-use std::{net::TcpListener, time::Instant};
+use std::{
+    net::TcpListener,
+    time::{Duration, Instant},
+};
 
 /// Starts a download and reads only its first bytes.
 fn download(server: &Server, target: &str) -> Client {
@@ -29,9 +32,12 @@ fn what_is_under_way_is_finished_before_the_end() {
         assert_eq!(idle.ending().unwrap(), Ending::Closed);
         let is_shut = || Client::try_connect(addr).is_none();
         assert!(eventually(is_shut), "nobody new is let in");
+        let start = Instant::now();
         let (bytes, ending) = busy.drain().unwrap();
         assert_eq!(ending, Ending::Closed);
         assert!(bytes.ends_with(&Site::large()), "the download is whole");
+        let waited = start.elapsed();
+        assert!(waited < Duration::from_secs(5), "kept waiting for a next request {waited:?}");
         let stopped = server.ended();
         let line = stopped.lines.iter().find(|line| line["target"] == "/large.bin").unwrap();
         assert_eq!(line["status"], 200);

@@ -42,6 +42,7 @@ fn a_refusal_is_told_with_its_reason() {
     let line = server.wait_for(|line| line["event"] == "request");
     assert_eq!(line["status"], 400);
     assert!(line["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{line}");
+    assert_eq!(line["refused"], "GET / HTTP/1.1");
     server.stop();
 }
 
@@ -69,17 +70,13 @@ fn nobody_can_write_in_the_log() {
         client.send(bytes).unwrap();
         client.response().unwrap();
     }
-    // That every line is whole and valid is checked by the harness as it reads them.
+    // That every line is whole, valid and without odd bytes is checked by the harness.
     let lines = server.stop().lines;
     let requests: Vec<_> = lines.iter().filter(|line| line["event"] == "request").collect();
     assert_eq!(requests.len(), HOSTILE.len());
     assert_eq!(requests[0]["target"], "/\",\"status\":200,\"x\":\"");
     assert_eq!(requests[0]["status"], 404);
     assert_eq!(requests[3]["target"], "/\\u0000\\n");
-    for line in &lines {
-        let text = line.to_string();
-        assert!(text.bytes().all(|byte| matches!(byte, b' '..=b'~')), "odd bytes: {text}");
-    }
 }
 
 /// O4 of the threats: nobody reads the log. Requests are answered all the same, and what could

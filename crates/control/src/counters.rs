@@ -1,4 +1,4 @@
-//! Counters: one row for each loop, written by that loop alone and read by anybody.
+//! Counters: one row for each thread that counts, written by it alone and read by anybody.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -36,12 +36,12 @@ counters! {
     LinesDropped "log_lines_dropped" "Access-log lines given up because the log could not take them.";
 }
 
-/// One loop's counters.
+/// One thread's counters.
 #[derive(Debug, Default)]
 pub struct Row([AtomicU64; Counter::ALL.len()]);
 
 impl Row {
-    /// Adds `amount`. Only the row's own loop calls this, so a plain load and store will do.
+    /// Adds `amount`. Only the row's own thread calls this, so a plain load and store will do.
     pub fn add(&self, counter: Counter, amount: u64) {
         let cell = &self.0[counter as usize];
         cell.store(cell.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);

@@ -45,7 +45,8 @@ mod tests {
 
     fn file(range: std::ops::Range<u64>) -> FileRange {
         let descriptor = std::sync::Arc::new(File::open("/dev/null").unwrap().into());
-        FileRange { file: Rc::new(OpenFile { descriptor, may_stall: false, folder: 0 }), range }
+        let file = OpenFile { descriptor, may_stall: false, folder: 0 };
+        FileRange { file: Rc::new(file), range }
     }
 
     fn page(body: Body) -> Response {

@@ -22,7 +22,7 @@ use crate::{
 };
 use load::{Loaded, Page, Patience, Siblings};
 use message::{Method, Name, Path, PathError, Request, Response, Status, response::Line};
-use net::Stat;
+use net::{FindError, Stat};
 use std::rc::Rc;
 use variant::{Entry, Variant};
 
@@ -58,7 +58,7 @@ pub struct Done {
 enum Outcome {
     Loaded(Loaded),
     Surveyed(Option<(Siblings, Stat)>),
-    Listed(Option<Listing>),
+    Listed(Result<Listing, FindError>),
 }
 
 impl Job {
@@ -139,14 +139,13 @@ pub(crate) fn resume(done: Done, request: &Request<'_>, tools: &mut Tools<'_>) -
         Outcome::Loaded(loaded) => conclude(folder, &path, task, loaded, request, tools),
         Outcome::Surveyed(found) => {
             let looked = found.map_or(Siblings::Sought, |(siblings, _)| siblings);
-            if let Some(found) = found {
-                let parent = survey::parent(&path);
-                tools.cache.surveys.note(folder, parent, found, tools.now);
-            }
+            tools.cache.surveys.note(folder, survey::parent(&path), found, tools.now);
             page(folder, &path, looked, request, tools)
         }
-        Outcome::Listed(Some(listing)) => Answer::Ready(listing.answer()),
-        Outcome::Listed(None) => missing(folder, request, tools),
+        Outcome::Listed(Ok(listing)) => Answer::Ready(listing.answer()),
+        Outcome::Listed(Err(error)) => {
+            conclude(folder, &path, task, Loaded::from(error), request, tools)
+        }
     }
 }
 

@@ -258,7 +258,8 @@ impl Connection {
         matches!(self.input, Input::Head { seen: 0, .. }) && !self.clock.is_blocked()
     }
 
-    /// The next answer is to be the last, and says so.
+    /// The next answer is to be the last, and says so; where no request has come for it, the one
+    /// before was.
     pub fn close_after_answer(&mut self) {
         self.closing = true;
         self.lingers = true;
@@ -289,6 +290,11 @@ impl Connection {
         let Input::Head { mut seen, again_at, mut skipped_line } = self.input else {
             return (0, Event::Incomplete);
         };
+        if self.closing && input.is_empty() && seen == 0 {
+            // The last answer could not say that it was the last: nobody knew when its head left.
+            self.input = Input::Deaf;
+            return (0, Event::Closed);
+        }
         // RFC 9112 section 2.2: old clients send an empty line after the content of a POST.
         let mut skipped = 0;
         if !skipped_line && input.starts_with(b"\r\n") {

@@ -1,6 +1,11 @@
 //! Taking connections: within the limits, and without burning a core when descriptors run out.
 
-use crate::{connection::Connection, core::Core, record::End, turned_away::CONTENT_BYTES};
+use crate::{
+    connection::Connection,
+    core::Core,
+    record::{End, Subject},
+    turned_away::CONTENT_BYTES,
+};
 use control::Counter;
 use message::Status;
 use std::{
@@ -66,7 +71,7 @@ fn turn_away(socket: TcpStream, client: SocketAddr, reason: &'static str, core: 
     core.turned_away.answer(socket, &core.date(), now.after(core.plan.limits.linger_time));
     let status = Status::SERVICE_UNAVAILABLE;
     let end = End { status, bytes: CONTENT_BYTES, us: 0, reason: Some(reason) };
-    let dropped = core.log.borrow_mut().record(client.ip(), None, &end, now);
+    let dropped = core.log.borrow_mut().record(client.ip(), Subject::Refused(b""), &end, now);
     core.count_many(Counter::LinesDropped, dropped);
     core.sweeper.notify_one();
 }

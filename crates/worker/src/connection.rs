@@ -12,7 +12,7 @@ use crate::{
     clients::Seat,
     core::Core,
     flow::{self, Outcome},
-    record::End,
+    record::{End, Subject},
     sending::{self, Written},
     turn::{Held, Record, Turn, Work},
     watch::Place,
@@ -115,7 +115,8 @@ impl Connection {
         match self.http.expire(turn.now) {
             Expiry::Nothing => true,
             Expiry::Refuse(refusal) => {
-                self.refuse(refusal, turn);
+                let unread = turn.scratch.input[turn.unread.clone()].to_vec();
+                self.refuse(refusal, &unread, turn);
                 true
             }
             Expiry::Close => false,
@@ -211,7 +212,13 @@ impl Connection {
                         self.answer(&request, Some(done), &head, began_us, turn);
                     }
                     // The pool lost the job: ours, and not the client's, to mend.
-                    _ => self.send_error(Status::INTERNAL_SERVER_ERROR, turn),
+                    (request, _) => {
+                        let subject = match &request {
+                            Some(request) => Subject::Request(request),
+                            None => Subject::Refused(&head),
+                        };
+                        self.send_error(Status::INTERNAL_SERVER_ERROR, subject, turn);
+                    }
                 }
             }
         }
@@ -231,7 +238,7 @@ impl Connection {
             match event {
                 Event::Incomplete | Event::Closed => break,
                 Event::Content(_) | Event::End => {}
-                Event::Refused(refusal) => self.refuse(refusal, turn),
+                Event::Refused(refusal) => self.refuse(refusal, &unread[used..], turn),
                 Event::Request(request) => {
                     let head = &unread[used - self.http.head_bytes()..used];
                     self.answer(&request, None, head, turn.began_us, turn);
@@ -258,7 +265,10 @@ impl Connection {
                 Some(done) => {
                     turn.pending.work = Work::Job { done, head: head.to_vec(), began_us };
                 }
-                None => self.send_error(Status::SERVICE_UNAVAILABLE, turn),
+                None => {
+                    let subject = Subject::Request(request);
+                    self.send_error(Status::SERVICE_UNAVAILABLE, subject, turn);
+                }
             },
             Outcome::Answered(response) => {
                 let status = response.status;
@@ -276,7 +286,7 @@ impl Connection {
                 }
                 if is_sent_at_once {
                     let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: None };
-                    flow::record(turn.core, self.client, Some(request), &end);
+                    flow::record(turn.core, self.client, Subject::Request(request), &end);
                 } else {
                     let line = turn.core.log.borrow_mut().begin(self.client, request);
                     turn.pending.record = Some(Record { line, status, bytes, began_us });
@@ -285,7 +295,7 @@ impl Connection {
         }
     }
 
-    fn refuse(&mut self, refusal: Refusal, turn: &mut Turn<'_>) {
+    fn refuse(&mut self, refusal: Refusal, unread: &[u8], turn: &mut Turn<'_>) {
         let response = flow::refuse(turn.core, refusal);
         let end = End {
             status: response.status,
@@ -294,14 +304,14 @@ impl Connection {
             reason: Some(refusal.reason()),
         };
         self.http.respond(response, &turn.core.date(), &mut turn.scratch.output);
-        flow::record(turn.core, self.client, None, &end);
+        flow::record(turn.core, self.client, Subject::Refused(unread), &end);
     }
 
-    fn send_error(&mut self, status: Status, turn: &mut Turn<'_>) {
+    fn send_error(&mut self, status: Status, subject: Subject<'_>, turn: &mut Turn<'_>) {
         let response = filter::error_page::apply(Response::empty(status));
         let bytes = response.body.len().unwrap_or(0);
         self.http.respond(response, &turn.core.date(), &mut turn.scratch.output);
-        flow::record(turn.core, self.client, None, &End { status, bytes, us: 0, reason: None });
+        flow::record(turn.core, self.client, subject, &End { status, bytes, us: 0, reason: None });
     }
 
     /// Says with a FIN that nothing more will come, and whether to go on reading, lest what the

@@ -9,7 +9,10 @@
 //! `accept` takes a connection and spawns a task for it; `connection` moves bytes between its
 //! socket and the protocol room; both meet here, where a request becomes an answer.
 
-use crate::{core::Core, record::End};
+use crate::{
+    core::Core,
+    record::{End, Subject},
+};
 use control::Counter;
 use handle::{Answer, Done, Job};
 use http1::Refusal;
@@ -58,9 +61,9 @@ pub(crate) fn refuse(core: &Core, refusal: Refusal) -> Response {
 }
 
 /// Puts down what happened: one line in the access log and one counter.
-pub(crate) fn record(core: &Core, client: IpAddr, request: Option<&Request<'_>>, end: &End) {
+pub(crate) fn record(core: &Core, client: IpAddr, subject: Subject<'_>, end: &End) {
     core.count(Counter::Requests);
-    let dropped = core.log.borrow_mut().record(client, request, end, core.now());
+    let dropped = core.log.borrow_mut().record(client, subject, end, core.now());
     core.count_many(Counter::LinesDropped, dropped);
 }
 

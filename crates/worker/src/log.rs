@@ -1,13 +1,17 @@
 //! The access log: lines gathered by each loop, written by one thread, never waited for.
 
-use crate::record;
+use crate::record::{self, Subject};
 use base::Moment;
 use config::plan::{Log as Settings, LogFormat};
+use control::{Counter, Row};
 use message::Request;
 use std::{
-    io::{self, Write},
+    io::{self, ErrorKind, Write},
     net::IpAddr,
-    sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
     thread,
     time::Duration,
 };
@@ -48,11 +52,12 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Opens the log and starts its thread; nothing for a log that is off.
+    /// Opens the log and starts its thread; nothing for a log that is off. The thread counts in
+    /// `row` what it cannot write.
     ///
     /// # Errors
     /// The log file cannot be opened or the thread not be started.
-    pub(crate) fn start(settings: &Settings) -> io::Result<Option<Self>> {
+    pub(crate) fn start(settings: &Settings, row: Arc<Row>) -> io::Result<Option<Self>> {
         if settings.format == LogFormat::Off {
             return Ok(None);
         }
@@ -63,9 +68,9 @@ impl Writer {
         let (sender, batches) = sync_channel::<Vec<u8>>(BATCHES_MAX);
         let (ended, done) = sync_channel(1);
         thread::Builder::new().name("gannet-log".to_owned()).spawn(move || {
+            let mut is_torn = false;
             for batch in batches {
-                // A log that cannot be written (disk full, pipe closed) must not end serving.
-                let _ = target.write_all(&batch);
+                row.add(Counter::LinesDropped, write(&mut target, &batch, &mut is_torn));
             }
             let _ = ended.send(());
         })?;
@@ -110,6 +115,27 @@ impl Writer {
     }
 }
 
+/// Writes a batch, and returns how many of its lines are lost: a log that cannot be written (disk
+/// full, pipe closed) must not end serving. `is_torn` says that the last line has no end yet; it
+/// gets one, so that the next that can be written stands by itself.
+fn write(target: &mut impl Write, batch: &[u8], is_torn: &mut bool) -> u64 {
+    let mut lost = batch;
+    if *is_torn && target.write_all(b"\n").is_ok() {
+        *is_torn = false;
+    }
+    while !*is_torn && !lost.is_empty() {
+        match target.write(lost) {
+            Ok(0) => break,
+            Ok(count) => lost = &lost[count..],
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    let written = &batch[..batch.len() - lost.len()];
+    *is_torn |= written.last().is_some_and(|&byte| byte != b'\n');
+    lost.iter().filter(|&&byte| byte == b'\n').count() as u64
+}
+
 /// Says something on standard output. Nobody listening is no reason to fail.
 pub(crate) fn say(line: &[u8]) {
     let mut out = io::stdout();
@@ -139,7 +165,7 @@ impl Log {
     pub(crate) fn record(
         &mut self,
         client: IpAddr,
-        request: Option<&Request<'_>>,
+        subject: Subject<'_>,
         end: &record::End,
         now: Moment,
     ) -> u64 {
@@ -147,7 +173,7 @@ impl Log {
             return 0;
         }
         let wall = net::clock::wall();
-        record::begin(&mut self.lines, self.format, &mut self.clock, wall, client, request);
+        record::begin(&mut self.lines, self.format, &mut self.clock, wall, client, subject);
         record::end(&mut self.lines, self.format, end);
         self.added(now)
     }
@@ -157,7 +183,14 @@ impl Log {
         let mut line = Vec::new();
         if !self.is_off() {
             let wall = net::clock::wall();
-            record::begin(&mut line, self.format, &mut self.clock, wall, client, Some(request));
+            record::begin(
+                &mut line,
+                self.format,
+                &mut self.clock,
+                wall,
+                client,
+                Subject::Request(request),
+            );
         }
         line
     }
@@ -204,5 +237,48 @@ impl Log {
                 count
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A disk with room for so many bytes.
+    struct Disk {
+        content: Vec<u8>,
+        room: usize,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let count = bytes.len().min(self.room);
+            if count == 0 {
+                return Err(ErrorKind::StorageFull.into());
+            }
+            self.room -= count;
+            self.content.extend_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_a_full_disk_does_not_take_is_counted_and_tears_only_one_line() {
+        let mut disk = Disk { content: Vec::new(), room: 9 };
+        let mut is_torn = false;
+        let mut check = |room, batch: &str, lost, content: &str| {
+            disk.room += room;
+            assert_eq!(write(&mut disk, batch.as_bytes(), &mut is_torn), lost, "{batch}");
+            assert_eq!(String::from_utf8_lossy(&disk.content), content);
+        };
+        check(0, "one\ntwo\nthree\nfour\n", 2, "one\ntwo\nt");
+        check(0, "five\n", 1, "one\ntwo\nt");
+        check(1, "six\nseven\n", 2, "one\ntwo\nt\n");
+        check(4, "eight\n", 1, "one\ntwo\nt\neigh");
+        check(99, "nine\n", 0, "one\ntwo\nt\neigh\nnine\n");
     }
 }

@@ -6,6 +6,18 @@ use message::{Name, Request, Status};
 use net::clock::Wall;
 use std::{io::Write, net::IpAddr};
 
+/// Bytes of a refused message that its log line shows.
+const REFUSED_BYTES_MAX: usize = 128;
+
+/// What a line is about.
+#[derive(Clone, Copy)]
+pub(crate) enum Subject<'r> {
+    /// A request.
+    Request(&'r Request<'r>),
+    /// Bytes that were refused.
+    Refused(&'r [u8]),
+}
+
 /// What is known of an exchange only when it is over.
 pub(crate) struct End {
     /// The status that was sent.
@@ -44,18 +56,21 @@ pub(crate) fn begin(
     clock: &mut Clock,
     wall: Wall,
     client: IpAddr,
-    request: Option<&Request<'_>>,
+    subject: Subject<'_>,
 ) {
     let time = clock.text(wall.seconds);
     if format == LogFormat::Pretty {
         out.extend_from_slice(&time[11..]);
         out.push(b' ');
         push_address(out, client);
-        if let Some(request) = request {
-            out.push(b' ');
-            push_printable(out, request.method.as_str().as_bytes());
-            out.push(b' ');
-            push_target(out, request, push_printable);
+        out.push(b' ');
+        match subject {
+            Subject::Request(request) => {
+                push_printable(out, request.method.as_str().as_bytes());
+                out.push(b' ');
+                push_target(out, request, push_printable);
+            }
+            Subject::Refused(bytes) => push_printable(out, first_line(bytes)),
         }
         return;
     }
@@ -66,21 +81,10 @@ pub(crate) fn begin(
     out.extend_from_slice(&[b'.', digit(100), digit(10), digit(1), b'Z']);
     out.extend_from_slice(b"\",\"client\":\"");
     push_address(out, client);
-    let (method, host, protocol) = request.map_or(("", "", ""), |request| {
-        (request.method.as_str(), request.host, request.version.as_str())
-    });
-    push_member(out, b"\",\"method\":\"", method.as_bytes());
-    push_member(out, b"\",\"host\":\"", host.as_bytes());
-    out.extend_from_slice(b"\",\"target\":\"");
-    if let Some(request) = request {
-        push_target(out, request, push_json);
-    }
-    push_member(out, b"\",\"protocol\":\"", protocol.as_bytes());
-    for (label, name) in
-        [(b"\",\"referer\":\"" as &[u8], Name::Referer), (b"\",\"agent\":\"", Name::UserAgent)]
-    {
-        if let Some(value) = request.and_then(|request| request.fields.get(name)) {
-            push_member(out, label, value);
+    match subject {
+        Subject::Request(request) => push_request(out, request),
+        Subject::Refused(bytes) => {
+            push_member(out, b"\",\"refused\":\"", first_line(bytes));
         }
     }
     out.push(b'"');
@@ -111,6 +115,28 @@ pub(crate) fn end(out: &mut Vec<u8>, format: LogFormat, end: &End) {
         out.push(b'"');
     }
     out.extend_from_slice(b"}\n");
+}
+
+fn push_request(out: &mut Vec<u8>, request: &Request<'_>) {
+    push_member(out, b"\",\"method\":\"", request.method.as_str().as_bytes());
+    push_member(out, b"\",\"host\":\"", request.host.as_bytes());
+    out.extend_from_slice(b"\",\"target\":\"");
+    push_target(out, request, push_json);
+    push_member(out, b"\",\"protocol\":\"", request.version.as_str().as_bytes());
+    for (label, name) in
+        [(b"\",\"referer\":\"" as &[u8], Name::Referer), (b"\",\"agent\":\"", Name::UserAgent)]
+    {
+        if let Some(value) = request.fields.get(name) {
+            push_member(out, label, value);
+        }
+    }
+}
+
+/// The line that `bytes` begin with, as far as it is shown.
+fn first_line(bytes: &[u8]) -> &[u8] {
+    let bytes = &bytes[..bytes.len().min(REFUSED_BYTES_MAX)];
+    let end = bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+    &bytes[..end.unwrap_or(bytes.len())]
 }
 
 fn push_member(out: &mut Vec<u8>, label: &[u8], value: &[u8]) {
@@ -177,7 +203,7 @@ mod tests {
         let mut out = Vec::new();
         let wall = Wall { seconds: 1_795_539_723, nanos: 45_600_000 };
         let client = "127.0.0.1".parse().unwrap();
-        begin(&mut out, format, &mut Clock::default(), wall, client, Some(&request));
+        begin(&mut out, format, &mut Clock::default(), wall, client, Subject::Request(&request));
         end(&mut out, format, &End { status: Status::OK, bytes: 9, us: 42, reason });
         String::from_utf8(out).unwrap()
     }
@@ -200,6 +226,23 @@ mod tests {
             line(LogFormat::Pretty, &[], Some("cut off")),
             "17:02:03 127.0.0.1 GET /a?b=\"c 200 9 B 42 µs - cut off\n"
         );
+    }
+
+    #[test]
+    fn refusals() {
+        let wall = Wall { seconds: 1_795_539_723, nanos: 0 };
+        let client = "127.0.0.1".parse().unwrap();
+        let check = |format, bytes: &[u8], expect: &str| {
+            let mut out = Vec::new();
+            begin(&mut out, format, &mut Clock::default(), wall, client, Subject::Refused(bytes));
+            let line = String::from_utf8(out).unwrap();
+            assert!(line.ends_with(expect), "{line}");
+        };
+        let json = LogFormat::Json;
+        check(json, b"GET /\" HTTP/1.1\nX: y", "1\",\"refused\":\"GET /\\\" HTTP/1.1\"");
+        check(json, b"", "1\",\"refused\":\"\"");
+        check(json, &[b'x'; 999], &format!("\"refused\":\"{}\"", "x".repeat(128)));
+        check(LogFormat::Pretty, b"G\x1bT\r\n", "17:02:03 127.0.0.1 G\\x1bT");
     }
 
     #[test]

@@ -40,6 +40,7 @@ const SWEEP_MAX: Duration = Duration::from_millis(100);
 pub struct Worker {
     stop: watch::Sender<Stop>,
     loops: Vec<thread::JoinHandle<()>>,
+    /// The counters of the log's writer, and of each loop.
     rows: Vec<Arc<Row>>,
     writer: Option<Writer>,
 }
@@ -100,7 +101,8 @@ pub fn start(
     start_line: &[u8],
 ) -> Result<Worker, StartError> {
     let folders = open_folders(plan).map_err(StartError::Root)?;
-    let writer = Writer::start(&plan.log).map_err(StartError::Log)?;
+    let row = Arc::new(Row::default());
+    let writer = Writer::start(&plan.log, Arc::clone(&row)).map_err(StartError::Log)?;
     match &writer {
         Some(writer) => writer.note(start_line),
         None => log::say(start_line),
@@ -113,7 +115,7 @@ pub fn start(
         cache_bytes_max: plan.file_cache_bytes_max / listeners.len().max(1),
     };
     let (stop, stopped) = watch::channel(Stop::Never);
-    let mut worker = Worker { stop, loops: Vec::new(), rows: Vec::new(), writer };
+    let mut worker = Worker { stop, loops: Vec::new(), rows: vec![row], writer };
     for listeners in listeners {
         let row = Arc::new(Row::default());
         worker.rows.push(Arc::clone(&row));

@@ -57,35 +57,33 @@ pub(crate) fn write(
             context.waker().wake_by_ref();
             return Written::Blocked { by_peer: false, bytes: written };
         }
-        if let Some(receiver) = &mut fetch.0 {
+        let sent = if let Some(receiver) = &mut fetch.0 {
             let Poll::Ready(fetched) = Pin::new(receiver).poll(context) else {
                 return Written::Blocked { by_peer: false, bytes: written };
             };
             fetch.0 = None;
             match fetched {
                 Ok(Ok(Some(bytes))) if bytes.is_empty() => return Written::Failed,
-                Ok(Ok(Some(bytes))) => output.put_fetched(bytes),
+                Ok(Ok(Some(bytes))) => {
+                    output.put_fetched(bytes);
+                    continue;
+                }
                 // Resident now, as far as anybody can tell: sent without asking again.
-                Ok(Ok(None)) => match send_file(peer, output) {
-                    Ok(0) => return Written::Failed,
-                    Ok(count) => written += count,
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                    Err(_) => return Written::Failed,
-                },
+                Ok(Ok(None)) => send_file(peer, output),
                 Ok(Err(_)) | Err(_) => return Written::Failed,
             }
-            continue;
-        }
-        let sent = match output.file() {
-            Some(range) if !is_ready(range) => {
-                match read_on_pool(core, range) {
-                    Some(receiver) => fetch.0 = Some(receiver),
-                    None => return Written::Failed,
+        } else {
+            match output.file() {
+                Some(range) if !is_ready(range) => {
+                    match read_on_pool(core, range) {
+                        Some(receiver) => fetch.0 = Some(receiver),
+                        None => return Written::Failed,
+                    }
+                    continue;
                 }
-                continue;
+                Some(_) => send_file(peer, output),
+                None => send_bytes(peer, output),
             }
-            Some(_) => send_file(peer, output),
-            None => send_bytes(peer, output),
         };
         match sent {
             Ok(0) => return Written::Failed,

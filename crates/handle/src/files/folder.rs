@@ -10,7 +10,8 @@ pub struct Folder {
     /// Its number among all folders.
     pub(super) id: usize,
     pub(super) root: Root,
-    /// Names that stand for the folder itself, the first that exists wins.
+    /// Names that stand for the folder itself, the first that exists wins. What is never served by
+    /// its own name is not served by the folder's either.
     pub(super) index: Vec<String>,
     /// Whether a folder without an index file shows what is in it.
     pub(super) listing: bool,
@@ -25,15 +26,17 @@ impl Folder {
         Ok(Self {
             id: files.id,
             root: Root::open(&files.root, &files.links)?,
-            index: files.index.clone(),
+            index: files.index.iter().filter(|name| is_shown(name.as_bytes())).cloned().collect(),
             listing: files.listing,
         })
     }
 }
 
-/// Whether a listing shows the name: what is never served is not listed either.
+/// Whether a listing shows the name: what is never served is not listed either. A path cannot hold
+/// control characters.
 pub(super) fn is_shown(name: &[u8]) -> bool {
-    name.first().is_some_and(|&byte| byte != b'.') && !is_source_name(name)
+    let is_hidden = name.first().is_none_or(|&byte| byte == b'.');
+    !is_hidden && !is_source_name(name) && !name.iter().any(u8::is_ascii_control)
 }
 
 /// Whether some segment is a dotfile. `/.well-known/` is public by its purpose (RFC 8615).

@@ -100,10 +100,18 @@ pub(super) fn attempt(
     match load(folder, path, looked, patience) {
         Ok(loaded) => Some(loaded),
         Err(FindError::WouldBlock) => None,
-        Err(FindError::NotFound) => Some(Loaded::Missing),
-        Err(FindError::Denied) => Some(Loaded::Denied),
-        Err(FindError::Exhausted) => Some(Loaded::Exhausted),
-        Err(FindError::Failed(_)) => Some(Loaded::Failed),
+        Err(error) => Some(error.into()),
+    }
+}
+
+impl From<FindError> for Loaded {
+    fn from(error: FindError) -> Self {
+        match error {
+            FindError::NotFound => Self::Missing,
+            FindError::Denied => Self::Denied,
+            FindError::Exhausted => Self::Exhausted,
+            FindError::WouldBlock | FindError::Failed(_) => Self::Failed,
+        }
     }
 }
 
@@ -113,10 +121,9 @@ pub(super) fn wait(folder: &Folder, path: &[u8], looked: Siblings) -> Loaded {
     attempt(folder, path, looked, Patience::Wait).unwrap_or(Loaded::Failed)
 }
 
-/// What lies in the folder `path`, in order, hidden files and sources left out; `None` if it cannot
-/// be read.
-pub(super) fn list(folder: &Folder, path: &[u8], view: View) -> Option<Listing> {
-    let listed = folder.root.list(path, ENTRIES_READ_MAX).ok()?;
+/// What lies in the folder `path`, in order, hidden files and sources left out.
+pub(super) fn list(folder: &Folder, path: &[u8], view: View) -> Result<Listing, FindError> {
+    let listed = folder.root.list(path, ENTRIES_READ_MAX)?;
     let shown = listed.entries.into_iter().filter(|entry| folder::is_shown(&entry.name));
     let entries: Vec<_> = shown
         .map(|entry| Entry {
@@ -127,7 +134,7 @@ pub(super) fn list(folder: &Folder, path: &[u8], view: View) -> Option<Listing> 
         })
         .collect();
     let found = entries.len() + usize::from(!listed.is_complete);
-    Some(Listing::new(view, path, entries, found))
+    Ok(Listing::new(view, path, entries, found))
 }
 
 fn load(
@@ -137,7 +144,11 @@ fn load(
     patience: Patience,
 ) -> Result<Loaded, FindError> {
     if !path.ends_with(b"/") {
-        let found = folder.root.find(path, patience)?;
+        let found = match folder.root.find(path, patience) {
+            // What is in a folder may be for all although its names are for its owner alone.
+            Err(FindError::Denied) if is_folder(folder, path) => return Ok(Loaded::Folder),
+            found => found?,
+        };
         return match found.stat.kind {
             Kind::Directory => Ok(Loaded::Folder),
             _ => page(folder, path.to_vec(), found, false, looked, patience),
@@ -155,6 +166,10 @@ fn load(
     }
     let found = folder.root.find(path, patience)?;
     Ok(if found.stat.kind == Kind::Directory { Loaded::Folder } else { Loaded::Missing })
+}
+
+fn is_folder(folder: &Folder, path: &[u8]) -> bool {
+    folder.root.stat(path).is_ok_and(|stat| stat.kind == Kind::Directory)
 }
 
 fn page(

@@ -30,8 +30,8 @@ pub(super) struct Surveys {
 pub(super) struct Survey {
     /// `Absent` or, where some page has one, `Sought`.
     siblings: Siblings,
-    /// The folder as it was before its names were read.
-    stat: Stat,
+    /// The folder as it was before its names were read; `None` while they are.
+    stat: Option<Stat>,
     checked: Moment,
 }
 
@@ -44,35 +44,47 @@ impl Surveys {
     /// What to do about the siblings of pages in the folder `path`; `None` where it must be
     /// surveyed.
     ///
-    /// Of a folder that has just changed only the first to notice is sent to survey it anew; until
-    /// that is done the others look for siblings page by page.
+    /// Of a folder that is new or has just changed only the first to notice is sent to survey it;
+    /// until that is done the others look for siblings page by page.
     pub(super) fn ask(&mut self, folder: &Folder, path: &[u8], now: Moment) -> Option<Siblings> {
-        let survey = self.by_root.get_mut(folder.id)?.get_mut(path)?;
+        let Some(survey) = self.by_root.get_mut(folder.id)?.get_mut(path) else {
+            let survey = Survey { siblings: Siblings::Sought, stat: None, checked: now };
+            self.insert(folder, path, survey);
+            return None;
+        };
         if now.since(survey.checked) < BELIEF_TIME {
             return Some(survey.siblings);
         }
         survey.checked = now;
-        if folder.root.stat(path).is_ok_and(|stat| stat == survey.stat) {
+        if survey.stat.is_some() && folder.root.stat(path).ok() == survey.stat {
             return Some(survey.siblings);
         }
         survey.siblings = Siblings::Sought;
         None
     }
 
-    /// Remembers what a survey found.
+    /// Remembers what a survey found: nothing, if there is no such folder.
     pub(super) fn note(
         &mut self,
         folder: &Folder,
         path: &[u8],
-        found: (Siblings, Stat),
+        found: Option<(Siblings, Stat)>,
         now: Moment,
     ) {
+        if let Some((siblings, stat)) = found {
+            self.insert(folder, path, Survey { siblings, stat: Some(stat), checked: now });
+        } else if let Some(folders) = self.by_root.get_mut(folder.id)
+            && folders.remove(path).is_some()
+        {
+            self.count -= 1;
+        }
+    }
+
+    fn insert(&mut self, folder: &Folder, path: &[u8], survey: Survey) {
         if self.count >= FOLDERS_MAX {
             self.by_root.iter_mut().for_each(HashMap::clear);
             self.count = 0;
         }
-        let (siblings, stat) = found;
-        let survey = Survey { siblings, stat, checked: now };
         if let Some(folders) = self.by_root.get_mut(folder.id)
             && folders.insert(path.into(), survey).is_none()
         {
@@ -93,4 +105,50 @@ pub(super) fn take(folder: &Folder, path: &[u8]) -> Result<(Siblings, Stat), Fin
 pub(super) fn parent(path: &[u8]) -> &[u8] {
     let end = path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
     &path[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use config::plan::Files;
+    use std::fs;
+
+    #[test]
+    fn one_request_surveys_a_folder_and_the_others_do_not_wait_for_it() {
+        let site = tempfile::tempdir().unwrap();
+        let root = site.path().to_owned();
+        let files = Files { id: 0, root, index: vec![], listing: false, links: vec![] };
+        let folder = Folder::open(&files).unwrap();
+        let mut surveys = Surveys::new(1);
+        let mut now = Moment(1_000);
+        let mut check = |expect: [Option<Siblings>; 3]| {
+            now = now.after(BELIEF_TIME);
+            assert_eq!(surveys.ask(&folder, b"/", now), expect[0]);
+            assert_eq!(surveys.ask(&folder, b"/", now), expect[1]);
+            surveys.note(&folder, b"/", take(&folder, b"/").ok(), now);
+            assert_eq!(surveys.ask(&folder, b"/", now), expect[2]);
+        };
+        let (sought, absent) = (Some(Siblings::Sought), Some(Siblings::Absent));
+        check([None, sought, absent]);
+        check([absent, absent, absent]);
+        fs::write(site.path().join("page.html.gz"), "").unwrap();
+        check([None, sought, sought]);
+        check([sought, sought, sought]);
+    }
+
+    #[test]
+    fn what_is_no_folder_is_not_remembered() {
+        let site = tempfile::tempdir().unwrap();
+        let root = site.path().to_owned();
+        let files = Files { id: 0, root, index: vec![], listing: false, links: vec![] };
+        let folder = Folder::open(&files).unwrap();
+        let mut surveys = Surveys::new(1);
+        for number in 0..2 * FOLDERS_MAX {
+            let path = format!("/{number}/");
+            assert_eq!(surveys.ask(&folder, path.as_bytes(), Moment(0)), None);
+            let found = take(&folder, path.as_bytes()).ok();
+            surveys.note(&folder, path.as_bytes(), found, Moment(0));
+        }
+        assert_eq!((surveys.count, surveys.by_root[0].len()), (0, 0));
+    }
 }

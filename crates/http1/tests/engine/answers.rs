@@ -197,6 +197,18 @@ fn draining_says_so_and_lingers() {
 }
 
 #[test]
+fn draining_waits_for_no_request_behind_an_answer_under_way() {
+    let mut server = Server::new(Answers::AtOnce);
+    server.read(GET.as_bytes());
+    server.connection.write_blocked(server.now);
+    server.connection.close_after_answer();
+    server.connection.write_done(server.now);
+    server.read(b"");
+    assert!(server.connection.is_closing());
+    assert!(server.connection.linger(server.now));
+}
+
+#[test]
 fn only_who_may_still_send_is_lingered_for() {
     let check = |request: &str, lingers: bool| {
         let mut server = Server::new(Answers::AtOnce);
