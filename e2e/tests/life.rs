@@ -199,6 +199,33 @@ fn a_host_that_nobody_serves_is_misdirected() {
     server.stop();
 }
 
+/// O9 of the threats: signals that others understand do no harm, however many there are, and one
+/// that was to be ignored from the start stays ignored.
+#[test]
+fn a_storm_of_signals_stops_nothing() {
+    let site = Site::new();
+    let server = Launch::quick(&[site.root_text()]).after("trap '' HUP").start();
+    let mut client = Client::connect(server.addr());
+    for _ in 0..200 {
+        for signal in [Signal::USR1, Signal::USR2, Signal::PIPE, Signal::HUP] {
+            server.signal(signal);
+        }
+        assert_eq!(client.get("/digits.txt").unwrap().status, 200);
+    }
+    server.stop();
+}
+
+/// O14: a loop that panics outside of any exchange starts anew on its sockets.
+#[test]
+fn a_panic_of_a_loop_costs_a_moment() {
+    let site = Site::new();
+    let server = Launch::quick(&[site.root_text()]).env("GANNET_FAIL", "loop=panic:1").start();
+    for _ in 0..20 {
+        assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
+    }
+    assert_eq!(server.stop().lines.last().unwrap()["panics"], 1);
+}
+
 #[test]
 fn a_panic_costs_one_answer() {
     let site = Site::new();

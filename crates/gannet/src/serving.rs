@@ -73,26 +73,32 @@ pub(crate) fn serve(
     })
 }
 
-/// The signals that stop the server, each with its number.
-struct Signals([(Signal, u8); 3]);
+/// The signals that this process looks out for.
+struct Signals {
+    /// Those that stop it, each with its number.
+    stopping: Vec<(Signal, u8)>,
+    /// Those that mean something to other servers and must not end this one.
+    _harmless: [Signal; 2],
+}
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        let catch = |kind: SignalKind| {
-            let number = u8::try_from(kind.as_raw_value()).unwrap_or(0);
-            signal(kind).map(|signal| (signal, number))
-        };
-        Ok(Self([
-            catch(SignalKind::interrupt())?,
-            catch(SignalKind::terminate())?,
-            catch(SignalKind::hangup())?,
-        ]))
+        let mut stopping = Vec::new();
+        for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+            // Whoever started it with `nohup` means it to outlive the terminal.
+            if !net::process::is_ignored(kind.as_raw_value()) {
+                let number = u8::try_from(kind.as_raw_value()).unwrap_or(0);
+                stopping.push((signal(kind)?, number));
+            }
+        }
+        let harmless = [signal(SignalKind::user_defined1())?, signal(SignalKind::user_defined2())?];
+        Ok(Self { stopping, _harmless: harmless })
     }
 
     /// Waits for the next signal: its number.
     async fn next(&mut self) -> u8 {
         poll_fn(|context| {
-            for (signal, number) in &mut self.0 {
+            for (signal, number) in &mut self.stopping {
                 if signal.poll_recv(context).is_ready() {
                     return Poll::Ready(*number);
                 }

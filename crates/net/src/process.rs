@@ -1,10 +1,7 @@
-//! How much this process may hold, and what to do when it holds all of it.
+//! What this process was given: how many descriptors it may hold, which signals it shall ignore.
 
-use crate::socket;
 use rustix::process::{Resource, getrlimit, setrlimit};
-use std::fs::File;
-use std::net::TcpListener;
-use std::os::fd::AsFd;
+use std::fs;
 
 /// Raises the number of descriptors this process may have open to what the administrator allows,
 /// and returns the number in force.
@@ -16,49 +13,23 @@ pub fn raise_descriptor_limit() -> u64 {
     in_force.unwrap_or(u64::MAX)
 }
 
-/// A descriptor kept for the day there is none left: then the peers that knock can still be told,
-/// where they would otherwise wait in the queue until they lose patience.
-#[derive(Debug)]
-pub struct Reserve {
-    spare: Option<File>,
+/// Whether this process was started to ignore the signal of that number, as `nohup` does with
+/// SIGHUP.
+#[must_use]
+pub fn is_ignored(signal: i32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    ignored(&status) & 1_u64.checked_shl(signal.unsigned_abs().wrapping_sub(1)).unwrap_or(0) != 0
 }
 
-impl Reserve {
-    /// Takes the descriptor.
-    #[must_use]
-    pub fn new() -> Self {
-        Self { spare: spare() }
-    }
-
-    /// Takes one connection from the queue of `listener` with the spare descriptor and resets it.
-    /// False when there was none to take, or no descriptor to take it with.
-    pub fn turn_away(&mut self, listener: &TcpListener) -> bool {
-        self.spare = None;
-        let is_away = listener.accept().is_ok_and(|(peer, _)| {
-            // A peer that is gone already needs no reset.
-            let _ = socket::reset_on_close(peer.as_fd());
-            true
-        });
-        self.spare = spare();
-        is_away
-    }
-}
-
-impl Default for Reserve {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-fn spare() -> Option<File> {
-    File::open("/dev/null").ok()
+/// The set of ignored signals in the text of `/proc/PID/status`, the lowest bit for signal 1.
+fn ignored(status: &str) -> u64 {
+    let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{ErrorKind, Read};
-    use std::net::TcpStream;
 
     #[test]
     fn the_limit_is_what_the_administrator_allows() {
@@ -69,18 +40,13 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_is_turned_away_with_a_reset_and_the_reserve_is_whole_again() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let mut reserve = Reserve::new();
-        assert!(!reserve.turn_away(&listener));
-        listener.set_nonblocking(false).unwrap();
-        for _ in 0..2 {
-            let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-            assert!(reserve.turn_away(&listener));
-            assert!(reserve.spare.is_some());
-            let error = peer.read(&mut [0; 9]).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::ConnectionReset);
-        }
+    fn ignored_signals_are_read_from_the_kernels_words() {
+        let status = "Name:\tgannet\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000000002\n";
+        assert_eq!(ignored(status), 1 << 12 | 1);
+        assert_eq!(ignored(""), 0);
+        // Rust's runtime ignores SIGPIPE, 13, and nothing else.
+        assert!(is_ignored(13));
+        assert!(!is_ignored(2));
+        assert!(!is_ignored(0));
     }
 }
