@@ -182,6 +182,21 @@ fn a_host_that_nobody_serves_is_misdirected() {
     server.stop();
 }
 
+/// A panic outside of every exchange costs a loop its connections, but never its listener.
+#[test]
+fn a_panic_of_a_loop_leaves_it_serving() {
+    let site = Site::new();
+    for (fault, panics) in [("loop=panic:1", 1), ("accept=panic:1", 1)] {
+        let server =
+            Launch::quick(&[&site.root_text(), "--threads", "1"]).env("GANNET_FAIL", fault).start();
+        // The first one may be let down.
+        let _ = Client::connect(server.addr()).get("/digits.txt");
+        assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
+        let stopped = server.stop();
+        assert_eq!(stopped.lines.last().unwrap()["panics"], panics, "{fault}");
+    }
+}
+
 #[test]
 fn a_panic_costs_one_answer() {
     let site = Site::new();

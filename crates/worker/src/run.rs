@@ -12,11 +12,15 @@ use control::{Counter, Row};
 use handle::files::Folder;
 use net::RootError;
 use std::{
-    fmt, io,
+    fmt,
+    future::{Future, poll_fn},
+    io,
     net::TcpListener,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
+    task::Poll,
     thread,
     time::Duration,
 };
@@ -147,8 +151,8 @@ fn open_folders(plan: &Plan) -> Result<&'static [Folder], RootError> {
     Ok(folders.leak())
 }
 
-/// A loop's life. A panic that got out of a connection's task ends the loop but not the service: it
-/// starts anew on the same listeners.
+/// A loop's life. A panic outside of an exchange and of a connection ends the loop but not the
+/// service: it starts anew on the same listeners.
 fn live(
     shared: &Shared,
     mut listeners: Vec<TcpListener>,
@@ -159,10 +163,10 @@ fn live(
     loop {
         let run = || run(shared, &mut listeners, log, row, stopped.clone());
         match catch_unwind(AssertUnwindSafe(run)) {
-            Ok(Ok(())) => return,
+            Ok(Ok(true)) => return,
             // Only for want of descriptors or memory can a loop not be made; others may free some.
             Ok(Err(_)) => row.add(Counter::Exhausted, 1),
-            Err(_) => row.add(Counter::Panics, 1),
+            Ok(Ok(false)) | Err(_) => row.add(Counter::Panics, 1),
         }
         if *stopped.borrow() {
             return;
@@ -171,13 +175,14 @@ fn live(
     }
 }
 
+/// Runs the loop; false if it has to be started anew.
 fn run(
     shared: &Shared,
     listeners: &mut Vec<TcpListener>,
     log: Option<&log::Handle>,
     row: &Arc<Row>,
     mut stopped: watch::Receiver<bool>,
-) -> io::Result<()> {
+) -> io::Result<bool> {
     let runtime = Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -195,10 +200,12 @@ fn run(
             let listener = tokio::net::TcpListener::from_std(listener.try_clone()?)?;
             accepting.push(spawn_local(accept(listener, Rc::clone(&core))));
         }
-        let sweeping = spawn_local(sweep(Rc::clone(&core)));
+        let mut sweeping = spawn_local(sweep(Rc::clone(&core)));
         net::failpoint::hit("loop");
-        // An error here means that nobody is left to say when to stop.
-        let _ = stopped.wait_for(|&stop| stop).await;
+        let tasks = accepting.iter_mut().chain([&mut sweeping]).collect();
+        if !is_told(&mut stopped, tasks).await {
+            return Ok(false);
+        }
         // From here on a client that connects is refused, and so can try another server.
         accepting.iter().for_each(JoinHandle::abort);
         for task in accepting {
@@ -216,8 +223,24 @@ fn run(
         sweeping.abort();
         let dropped = core.log.borrow_mut().hand_over();
         core.count_many(Counter::LinesDropped, dropped);
-        Ok(())
+        Ok(true)
     })
+}
+
+/// Waits until the loop is told to stop; false if one of `tasks`, which have no end of their own,
+/// has ended before: it has panicked.
+async fn is_told(stopped: &mut watch::Receiver<bool>, mut tasks: Vec<&mut JoinHandle<()>>) -> bool {
+    // An error here means that nobody is left to say when to stop.
+    let mut told = pin!(stopped.wait_for(|&stop| stop));
+    poll_fn(|context| {
+        let has_ended =
+            |task: &mut &mut JoinHandle<()>| Pin::new(&mut **task).poll(context).is_ready();
+        if tasks.iter_mut().any(has_ended) {
+            return Poll::Ready(false);
+        }
+        told.as_mut().poll(context).map(|_| true)
+    })
+    .await
 }
 
 /// Wakes what is due, again and again while there is anything to watch over.
