@@ -81,6 +81,18 @@ fn an_interrupt_stops_it_as_well() {
 }
 
 #[test]
+fn a_lost_terminal_stops_it_unless_it_was_told_to_stay() {
+    let site = Site::new();
+    let server = Server::start(&[&site.root_text()]);
+    server.signal(Signal::HUP);
+    server.ended();
+    let server = Launch::quick(&[&site.root_text()]).after("trap '' HUP").start();
+    server.signal(Signal::HUP);
+    assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
+    assert_eq!(server.stop().status.code(), Some(0));
+}
+
+#[test]
 fn clients_that_vanish_do_no_harm() {
     let site = Site::new();
     let server = Server::start(&[&site.root_text()]);

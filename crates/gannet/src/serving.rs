@@ -53,15 +53,16 @@ pub(crate) fn serve(plan: Plan, sockets: Sockets, greeting: &Greeting) -> Result
 }
 
 /// The signals that stop the server.
-struct Signals([Signal; 3]);
+struct Signals(Vec<Signal>);
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self([
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::hangup())?,
-        ]))
+        let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
+        // Who starts it by nohup wants it to stay when the terminal goes.
+        if !net::process::ignores_hangup() {
+            kinds.push(SignalKind::hangup());
+        }
+        kinds.into_iter().map(signal).collect::<Result<_, _>>().map(Self)
     }
 
     async fn next(&mut self) {

@@ -16,6 +16,17 @@ pub fn raise_descriptor_limit() -> u64 {
     in_force.unwrap_or(u64::MAX)
 }
 
+/// Whether this process was started to outlive its terminal, as by nohup: a hangup is ignored.
+#[must_use]
+pub fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // Signal 1 is the lowest bit.
+    ignored
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & 1 == 1)
+}
+
 /// A descriptor kept for the day there is none left: then the peers that knock can still be told,
 /// where they would otherwise wait in the queue until they lose patience.
 #[derive(Debug)]
