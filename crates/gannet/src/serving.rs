@@ -19,7 +19,7 @@ const EXIT_INTERRUPTED: i32 = 130;
 /// Serves until a signal says to stop; what is under way then may finish. A second signal ends the
 /// process at once.
 pub(crate) fn serve(plan: Plan, sockets: Sockets, greeting: &Greeting) -> Result<(), Trouble> {
-    net::process::raise_descriptor_limit();
+    check_descriptors(&sockets)?;
     // The plan lives as long as the process: nobody ever has to ask which one is in force.
     let plan: &'static Plan = Box::leak(Box::new(plan));
     let is_json = match plan.log.format {
@@ -50,6 +50,27 @@ pub(crate) fn serve(plan: Plan, sockets: Sockets, greeting: &Greeting) -> Result
         process::exit(EXIT_INTERRUPTED);
     }
     Ok(())
+}
+
+/// Refuses to start where so few descriptors may be open that some loop, though it holds a socket
+/// that the kernel gives connections to, could not accept them.
+fn check_descriptors(sockets: &Sockets) -> Result<(), Trouble> {
+    // As /proc shows them: a runtime holds four, and each of its sockets twice.
+    const LOOP: usize = 4;
+    const SOCKET: usize = 2;
+    // The process's own, and enough to serve a few clients at least.
+    const OTHERS: usize = 32;
+    let loops = sockets.by_loop.len();
+    let needed = OTHERS + loops * (LOOP + SOCKET * sockets.addresses.len());
+    let allowed = net::process::raise_descriptor_limit();
+    if allowed >= needed as u64 {
+        return Ok(());
+    }
+    let message = format!(
+        "error: {loops} event loops need {needed} open files, and this user may have {allowed}: \
+         run fewer with --threads N or `threads`, or raise the limit (ulimit -Hn)"
+    );
+    Err(Trouble::new(1, message))
 }
 
 /// The signals that stop the server.
