@@ -190,6 +190,16 @@ fn running_out_of_descriptors() {
     }
 }
 
+/// Too few descriptors for its loops: a server that listens and cannot accept is worse than none.
+#[test]
+fn too_few_descriptors_to_start_with() {
+    let site = Site::new();
+    let args = [&site.root_text(), "--port", "0", "--threads", "8"].map(str::to_owned).to_vec();
+    let (code, _, stderr) = Launch::of(args).after("ulimit -n 48").finish();
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("--threads") && stderr.contains("48"), "{stderr}");
+}
+
 #[test]
 fn descriptors_come_back() {
     let site = Site::new();

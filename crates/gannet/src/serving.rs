@@ -34,7 +34,7 @@ pub(crate) fn serve(
     sockets: Sockets,
     greeting: &Greeting,
 ) -> Result<ExitCode, Trouble> {
-    net::process::raise_descriptor_limit();
+    check_descriptors(&sockets)?;
     // The plan lives as long as the process: nobody ever has to ask which one is in force.
     let plan: &'static Plan = Box::leak(Box::new(plan));
     let is_json = match plan.log.format {
@@ -71,6 +71,27 @@ pub(crate) fn serve(
         let _ = timeout(FAREWELL_TIME, signals.next_unless(&mut end)).await;
         Ok(ExitCode::from(EXIT_SIGNAL.saturating_add(number)))
     })
+}
+
+/// Refuses to start where so few descriptors may be open that some loop, though it holds a socket
+/// that the kernel gives connections to, could not accept them.
+fn check_descriptors(sockets: &Sockets) -> Result<(), Trouble> {
+    // As /proc shows them: a runtime holds four, and each of its sockets twice.
+    const LOOP: usize = 4;
+    const SOCKET: usize = 2;
+    // The process's own, and enough to serve a few clients at least.
+    const OTHERS: usize = 32;
+    let loops = sockets.by_loop.len();
+    let needed = OTHERS + loops * (LOOP + SOCKET * sockets.addresses.len());
+    let allowed = net::process::raise_descriptor_limit();
+    if allowed >= needed as u64 {
+        return Ok(());
+    }
+    let message = format!(
+        "error: {loops} event loops need {needed} open files, and this user may have {allowed}: \
+         run fewer with --threads N or `threads`, or raise the limit (ulimit -Hn)"
+    );
+    Err(Trouble::new(1, message))
 }
 
 /// The signals that this process looks out for.

@@ -21,7 +21,8 @@ use std::{
 /// `gannet [PATH]`: serves one folder.
 pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
     let root = arguments.path.canonicalize().map_err(|error| {
-        Trouble::new(2, format!("error: {}: {error}", arguments.path.display()))
+        let path = arguments.path.display();
+        Trouble::new(2, format!("error: {path}: {error}: name the folder to serve"))
     })?;
     if !root.is_dir() {
         let message = format!(

@@ -47,6 +47,7 @@ pub(crate) async fn accept(listener: TcpListener, core: Rc<Core>) {
 
 /// Gives a connection its task, or turns it away.
 fn take(socket: TcpStream, client: SocketAddr, core: &Rc<Core>) {
+    net::failpoint::hit("accept");
     core.count(Counter::Connections);
     let capacity = &core.plan.capacity;
     if core.clients.total() >= capacity.connections_max {

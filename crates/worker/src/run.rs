@@ -17,7 +17,7 @@ use std::{
     io,
     net::TcpListener,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
+    pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
     task::Poll,
@@ -176,8 +176,8 @@ fn open_folders(plan: &Plan) -> Result<&'static [Folder], RootError> {
     Ok(folders.leak())
 }
 
-/// A loop's life. A panic that got out of a connection's task ends the loop but not the service: it
-/// starts anew on the same listeners.
+/// A loop's life. A panic outside of an exchange and of a connection ends the loop but not the
+/// service: it starts anew on the same listeners.
 fn live(
     shared: &Shared,
     mut listeners: Vec<TcpListener>,
@@ -188,10 +188,10 @@ fn live(
     loop {
         let run = || run(shared, &mut listeners, log, row, stopped.clone());
         match catch_unwind(AssertUnwindSafe(run)) {
-            Ok(Ok(())) => return,
+            Ok(Ok(true)) => return,
             // Only for want of descriptors or memory can a loop not be made; others may free some.
             Ok(Err(_)) => row.add(Counter::Exhausted, 1),
-            Err(_) => row.add(Counter::Panics, 1),
+            Ok(Ok(false)) | Err(_) => row.add(Counter::Panics, 1),
         }
         if *stopped.borrow() != Stop::Never {
             return;
@@ -200,13 +200,14 @@ fn live(
     }
 }
 
+/// Runs the loop; false if it has to be started anew.
 fn run(
     shared: &Shared,
     listeners: &mut Vec<TcpListener>,
     log: Option<&log::Handle>,
     row: &Arc<Row>,
     mut stopped: watch::Receiver<Stop>,
-) -> io::Result<()> {
+) -> io::Result<bool> {
     let runtime = Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -224,10 +225,12 @@ fn run(
             let listener = tokio::net::TcpListener::from_std(listener.try_clone()?)?;
             accepting.push(spawn_local(accept(listener, Rc::clone(&core))));
         }
-        let sweeping = spawn_local(sweep(Rc::clone(&core)));
+        let mut sweeping = spawn_local(sweep(Rc::clone(&core)));
         net::failpoint::hit("loop");
-        // An error here means that nobody is left to say when to stop.
-        let _ = stopped.wait_for(|&stop| stop != Stop::Never).await;
+        let tasks = accepting.iter_mut().chain([&mut sweeping]).collect();
+        if !is_told(&mut stopped, tasks).await {
+            return Ok(false);
+        }
         // From here on a client that connects is refused, and so can try another server.
         accepting.iter().for_each(JoinHandle::abort);
         for task in accepting {
@@ -240,7 +243,7 @@ fn run(
         sweeping.abort();
         let dropped = core.log.borrow_mut().hand_over();
         core.count_many(Counter::LinesDropped, dropped);
-        Ok(())
+        Ok(true)
     })
 }
 
@@ -258,6 +261,22 @@ async fn emptied(core: &Core, stopped: &mut watch::Receiver<Stop>) {
         if is_over { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
+}
+
+/// Waits until the loop is told to stop; false if one of `tasks`, which have no end of their own,
+/// has ended before: it has panicked.
+async fn is_told(stopped: &mut watch::Receiver<Stop>, mut tasks: Vec<&mut JoinHandle<()>>) -> bool {
+    // An error here means that nobody is left to say when to stop.
+    let mut told = pin!(stopped.wait_for(|&stop| stop != Stop::Never));
+    poll_fn(|context| {
+        let has_ended =
+            |task: &mut &mut JoinHandle<()>| Pin::new(&mut **task).poll(context).is_ready();
+        if tasks.iter_mut().any(has_ended) {
+            return Poll::Ready(false);
+        }
+        told.as_mut().poll(context).map(|_| true)
+    })
+    .await
 }
 
 /// Wakes what is due, again and again while there is anything to watch over.
