@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Client, Ending, Server, Site, extent};
+use e2e::{Client, Ending, Server, Site, eventually, extent};
 use std::{
     fs::{self, File, OpenOptions},
     os::unix::fs::symlink,
@@ -179,6 +179,33 @@ fn changes_of_files_are_seen() {
     fs::remove_file(site.path("digits.txt")).unwrap();
     let response = client.get("/digits.txt").unwrap();
     assert_eq!(response.status, 404);
+    server.stop();
+}
+
+/// A build tool throws the folder away and makes it anew, a release turns a link: both are seen.
+#[test]
+fn a_folder_that_was_replaced_is_served() {
+    let place = Site::new();
+    for release in ["one", "two"] {
+        fs::create_dir(place.path(release)).unwrap();
+        place.write(&format!("{release}/page.txt"), release.as_bytes());
+    }
+    symlink(place.path("one"), place.path("current")).unwrap();
+    let current = place.path("current");
+    let config = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nlog = \"json\"\n[site.default]\nroot = {current:?}\n"
+    );
+    let server = Server::run(&config);
+    let mut client = Client::connect(server.addr());
+    let mut becomes = |text: &str| eventually(|| client.get("/page.txt").unwrap().text() == text);
+    assert!(becomes("one"));
+    symlink(place.path("two"), place.path("next")).unwrap();
+    fs::rename(place.path("next"), place.path("current")).unwrap();
+    assert!(becomes("two"), "the link was turned");
+    fs::remove_dir_all(place.path("two")).unwrap();
+    fs::create_dir(place.path("two")).unwrap();
+    place.write("two/page.txt", b"anew");
+    assert!(becomes("anew"), "the folder was made anew");
     server.stop();
 }
 

@@ -14,16 +14,17 @@ mod survey;
 mod cache;
 
 pub use cache::Cache;
-pub use folder::Folder;
+pub use folder::{Folder, Folders};
 
 use crate::{
     ALLOW, Answer, Tools,
     listing::{Listing, View},
 };
+use base::Moment;
 use load::{Loaded, Page, Patience, Siblings};
 use message::{Method, Name, Path, PathError, Request, Response, Status, response::Line};
 use net::{FindError, Stat};
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 use variant::{Entry, Variant};
 
 /// What a missing page is looked up as, below the folder.
@@ -32,7 +33,7 @@ const NOT_FOUND_PAGE: &[u8] = b"/404.html";
 /// Work on the file system that may block, for the pool.
 #[derive(Debug)]
 pub struct Job {
-    folder: &'static Folder,
+    folder: Arc<Folder>,
     path: Vec<u8>,
     task: Task,
 }
@@ -72,14 +73,14 @@ impl Job {
     #[must_use]
     pub fn run(self) -> Done {
         let outcome = match self.task {
-            Task::Page(looked) => Outcome::Loaded(load::wait(self.folder, &self.path, looked)),
+            Task::Page(looked) => Outcome::Loaded(load::wait(&self.folder, &self.path, looked)),
             Task::Survey => {
-                Outcome::Surveyed(survey::take(self.folder, survey::parent(&self.path)).ok())
+                Outcome::Surveyed(survey::take(&self.folder, survey::parent(&self.path)).ok())
             }
             Task::NotFoundPage => {
-                Outcome::Loaded(load::wait(self.folder, &self.path, Siblings::Unasked))
+                Outcome::Loaded(load::wait(&self.folder, &self.path, Siblings::Unasked))
             }
-            Task::Listing(view) => Outcome::Listed(load::list(self.folder, &self.path, view)),
+            Task::Listing(view) => Outcome::Listed(load::list(&self.folder, &self.path, view)),
         };
         Done { job: self, outcome }
     }
@@ -87,95 +88,115 @@ impl Job {
 
 /// Answers a request for something below the folder number `id`.
 pub(crate) fn answer(id: usize, request: &Request<'_>, tools: &mut Tools<'_>) -> Answer {
-    let Some(folder) = tools.folders.get(id) else { return status(Status::NOT_FOUND) };
-    match request.method {
-        Method::Get | Method::Head => {}
-        Method::Options => return Answer::Ready(Response::empty(Status::NO_CONTENT).with(ALLOW)),
-        _ => return Answer::Ready(Response::empty(Status::METHOD_NOT_ALLOWED).with(ALLOW)),
-    }
-    let path = match Path::parse(request.path) {
-        Ok(path) => path,
-        Err(PathError::EncodedSlash) => return missing(folder, request, tools),
-        Err(_) => return status(Status::BAD_REQUEST),
-    };
-    let (now, wall_seconds) = (tools.now, tools.wall_seconds);
-    if let Some(form) = tools.cache.get(folder, path.as_bytes(), request, now, wall_seconds) {
-        return serve(form);
-    }
-    if folder::is_hidden(&path) || folder::is_source(&path) {
-        return missing(folder, request, tools);
-    }
-    let siblings = if request.fields.contains(Name::AcceptEncoding) {
-        let parent = survey::parent(path.as_bytes());
-        tools.cache.surveys.ask(folder, parent, now)
-    } else {
-        Some(Siblings::Unasked)
-    };
-    match siblings {
-        Some(looked) => page(folder, path.as_bytes(), looked, request, tools),
-        None => wait(folder, path.as_bytes(), Task::Survey),
-    }
-}
-
-/// Answers with the page at `path`, which is not in memory.
-fn page(
-    folder: &'static Folder,
-    path: &[u8],
-    looked: Siblings,
-    request: &Request<'_>,
-    tools: &mut Tools<'_>,
-) -> Answer {
-    let task = Task::Page(looked);
-    match load::attempt(folder, path, looked, Patience::Now) {
-        Some(loaded) => conclude(folder, path, task, loaded, request, tools),
-        None => wait(folder, path, task),
-    }
+    let Tools { folders, cache, now, wall_seconds } = tools;
+    let Some(folder) = folders.current(id, *now) else { return status(Status::NOT_FOUND) };
+    Visit { folder, cache, request, now: *now, wall_seconds: *wall_seconds }.answer()
 }
 
 /// Goes on where [`answer`] could not.
 pub(crate) fn resume(done: Done, request: &Request<'_>, tools: &mut Tools<'_>) -> Answer {
     let Job { folder, path, task } = done.job;
+    let Tools { cache, now, wall_seconds, .. } = tools;
+    let now = *now;
+    let mut visit = Visit { folder: &folder, cache, request, now, wall_seconds: *wall_seconds };
     match done.outcome {
-        Outcome::Loaded(loaded) => conclude(folder, &path, task, loaded, request, tools),
+        Outcome::Loaded(loaded) => visit.conclude(&path, task, loaded),
         Outcome::Surveyed(found) => {
             let looked = found.map_or(Siblings::Sought, |(siblings, _)| siblings);
-            tools.cache.surveys.note(folder, survey::parent(&path), found, tools.now);
-            page(folder, &path, looked, request, tools)
+            let parent = survey::parent(&path);
+            visit.cache.surveys.note(&folder, parent, found, now, visit.wall_seconds);
+            visit.page(&path, looked)
         }
         Outcome::Listed(Ok(listing)) => Answer::Ready(listing.answer()),
-        Outcome::Listed(Err(error)) => {
-            conclude(folder, &path, task, Loaded::from(error), request, tools)
-        }
+        Outcome::Listed(Err(error)) => visit.conclude(&path, task, Loaded::from(error)),
     }
 }
 
-/// Turns what was found into an answer.
-fn conclude(
-    folder: &'static Folder,
-    path: &[u8],
-    task: Task,
-    loaded: Loaded,
-    request: &Request<'_>,
-    tools: &mut Tools<'_>,
-) -> Answer {
-    match loaded {
-        Loaded::Page(page) if task == Task::NotFoundPage => not_found_page(page),
-        _ if task == Task::NotFoundPage => status(Status::NOT_FOUND),
-        Loaded::Page(page) => {
-            let entry = Entry::new(page, tools.now, tools.wall_seconds);
-            let answer = serve(entry.choose(request).map(|at| &entry.variants[at]));
-            tools.cache.insert(folder, path, entry);
-            answer
+/// A request on its way through a folder.
+struct Visit<'v> {
+    folder: &'v Arc<Folder>,
+    cache: &'v mut Cache,
+    request: &'v Request<'v>,
+    now: Moment,
+    wall_seconds: i64,
+}
+
+impl Visit<'_> {
+    fn answer(&mut self) -> Answer {
+        let Self { folder, request, now, wall_seconds, .. } = *self;
+        match request.method {
+            Method::Get | Method::Head => {}
+            Method::Options => {
+                return Answer::Ready(Response::empty(Status::NO_CONTENT).with(ALLOW));
+            }
+            _ => return Answer::Ready(Response::empty(Status::METHOD_NOT_ALLOWED).with(ALLOW)),
         }
-        Loaded::Folder if !path.ends_with(b"/") => to_folder(request),
-        Loaded::Folder if folder.listing => wait(folder, path, Task::Listing(View::of(request))),
-        Loaded::Folder | Loaded::Missing => missing(folder, request, tools),
-        Loaded::Denied => status(Status::FORBIDDEN),
-        Loaded::Exhausted => {
-            let response = Response::empty(Status::SERVICE_UNAVAILABLE);
-            Answer::Ready(response.with(Line::fixed("retry-after", "1")))
+        let path = match Path::parse(request.path) {
+            Ok(path) => path,
+            Err(PathError::EncodedSlash) => return self.missing(),
+            Err(_) => return status(Status::BAD_REQUEST),
+        };
+        if let Some(form) = self.cache.get(folder, path.as_bytes(), request, now, wall_seconds) {
+            return serve(form);
         }
-        Loaded::Failed => status(Status::INTERNAL_SERVER_ERROR),
+        if folder::is_hidden(&path) || folder::is_source(&path) {
+            return self.missing();
+        }
+        let siblings = if request.fields.contains(Name::AcceptEncoding) {
+            self.cache.surveys.ask(folder, survey::parent(path.as_bytes()), now)
+        } else {
+            Some(Siblings::Unasked)
+        };
+        match siblings {
+            Some(looked) => self.page(path.as_bytes(), looked),
+            None => self.wait(path.as_bytes(), Task::Survey),
+        }
+    }
+
+    /// Answers with the page at `path`, which is not in memory.
+    fn page(&mut self, path: &[u8], looked: Siblings) -> Answer {
+        let task = Task::Page(looked);
+        match load::attempt(self.folder, path, looked, Patience::Now) {
+            Some(loaded) => self.conclude(path, task, loaded),
+            None => self.wait(path, task),
+        }
+    }
+
+    /// 404, with the site's own page for it where there is one.
+    fn missing(&mut self) -> Answer {
+        match load::attempt(self.folder, NOT_FOUND_PAGE, Siblings::Unasked, Patience::Now) {
+            Some(loaded) => self.conclude(NOT_FOUND_PAGE, Task::NotFoundPage, loaded),
+            None => self.wait(NOT_FOUND_PAGE, Task::NotFoundPage),
+        }
+    }
+
+    /// Turns what was found into an answer.
+    fn conclude(&mut self, path: &[u8], task: Task, loaded: Loaded) -> Answer {
+        match loaded {
+            Loaded::Page(page) if task == Task::NotFoundPage => not_found_page(page),
+            _ if task == Task::NotFoundPage => status(Status::NOT_FOUND),
+            Loaded::Page(page) => {
+                let entry = Entry::new(page, self.now, self.wall_seconds);
+                let answer = serve(entry.choose(self.request).map(|at| &entry.variants[at]));
+                self.cache.insert(self.folder, path, entry);
+                answer
+            }
+            Loaded::Folder if !path.ends_with(b"/") => to_folder(self.request),
+            Loaded::Folder if self.folder.listing => {
+                self.wait(path, Task::Listing(View::of(self.request)))
+            }
+            Loaded::Folder | Loaded::Missing => self.missing(),
+            Loaded::Denied => status(Status::FORBIDDEN),
+            Loaded::Exhausted => {
+                let response = Response::empty(Status::SERVICE_UNAVAILABLE);
+                Answer::Ready(response.with(Line::fixed("retry-after", "1")))
+            }
+            Loaded::Failed => status(Status::INTERNAL_SERVER_ERROR),
+        }
+    }
+
+    fn wait(&self, path: &[u8], task: Task) -> Answer {
+        Answer::Wait(Job { folder: Arc::clone(self.folder), path: path.to_vec(), task })
     }
 }
 
@@ -190,16 +211,6 @@ fn serve(form: Option<&Variant>) -> Answer {
         lines: Vec::new(),
         body: variant.body(),
     })
-}
-
-/// 404, with the site's own page for it where there is one.
-fn missing(folder: &'static Folder, request: &Request<'_>, tools: &mut Tools<'_>) -> Answer {
-    match load::attempt(folder, NOT_FOUND_PAGE, Siblings::Unasked, Patience::Now) {
-        Some(loaded) => {
-            conclude(folder, NOT_FOUND_PAGE, Task::NotFoundPage, loaded, request, tools)
-        }
-        None => wait(folder, NOT_FOUND_PAGE, Task::NotFoundPage),
-    }
 }
 
 /// The page for 404: no validators, since it stands for nothing that could be asked for again.
@@ -228,10 +239,6 @@ fn to_folder(request: &Request<'_>) -> Answer {
     }
     let response = Response::empty(Status::MOVED_PERMANENTLY);
     Answer::Ready(response.with(Line::new("location", location)))
-}
-
-fn wait(folder: &'static Folder, path: &[u8], task: Task) -> Answer {
-    Answer::Wait(Job { folder, path: path.to_vec(), task })
 }
 
 fn status(status: Status) -> Answer {

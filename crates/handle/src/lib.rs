@@ -6,7 +6,7 @@ pub mod listing;
 pub mod files;
 
 use config::plan::Action;
-use files::{Cache, Folder};
+use files::{Cache, Folders};
 use message::{Request, Response, Status, response::Line};
 
 pub use files::{Done, Job};
@@ -26,7 +26,7 @@ pub enum Answer {
 /// What the worker lends a handler for the time of one call.
 pub struct Tools<'t> {
     /// The folders of all sites that serve files, by [`config::plan::Files::id`].
-    pub folders: &'static [Folder],
+    pub folders: &'t mut Folders,
     /// The files that this loop holds in memory.
     pub cache: &'t mut Cache,
     /// This tick of the loop's clock; files looked at in it are not looked at again.

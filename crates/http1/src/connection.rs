@@ -37,7 +37,7 @@ pub struct Connection {
 #[derive(Clone, Copy, Debug)]
 enum Input {
     /// A head, of which `seen` bytes have been looked at in vain; see [`Head::Incomplete`].
-    Head { seen: usize, again_at: usize, skipped_line: bool },
+    Head { seen: usize, again_at: usize, skipped_line: bool, has_line: bool },
     /// Content.
     Content(Content),
     /// Nobody's, until the request is answered.
@@ -47,7 +47,8 @@ enum Input {
 }
 
 impl Input {
-    const NEXT_HEAD: Self = Self::Head { seen: 0, again_at: 0, skipped_line: false };
+    const NEXT_HEAD: Self =
+        Self::Head { seen: 0, again_at: 0, skipped_line: false, has_line: false };
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -287,7 +288,7 @@ impl Connection {
         now: Moment,
         slots: &'b mut Slots<'b>,
     ) -> (usize, Event<'b>) {
-        let Input::Head { mut seen, again_at, mut skipped_line } = self.input else {
+        let Input::Head { mut seen, again_at, mut skipped_line, mut has_line } = self.input else {
             return (0, Event::Incomplete);
         };
         if self.closing && input.is_empty() && seen == 0 {
@@ -302,7 +303,11 @@ impl Connection {
         }
         let input = &input[skipped..];
         let is_begun = seen > 0;
-        let is_worth_parsing = input.len() >= again_at || head::has_end(input, seen);
+        // A request line that is wrong shall be refused when it is there, not when a head has come.
+        let had_line = has_line;
+        has_line |= input.get(seen..).is_some_and(|new| new.contains(&b'\n'));
+        let is_worth_parsing =
+            input.len() >= again_at || has_line != had_line || head::has_end(input, seen);
         let parsed = if input.is_empty() || (is_begun && !is_worth_parsing) {
             Ok(Head::Incomplete { again_at })
         } else {
@@ -319,7 +324,7 @@ impl Connection {
                     self.clock.stop();
                 }
                 self.clock.wait(now);
-                self.input = Input::Head { seen: input.len(), again_at, skipped_line };
+                self.input = Input::Head { seen: input.len(), again_at, skipped_line, has_line };
                 (skipped, Event::Incomplete)
             }
             Err(refusal) => {

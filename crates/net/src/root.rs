@@ -78,6 +78,18 @@ impl Root {
         self.is_quick
     }
 
+    /// Whether the path that this folder was opened by still leads to it: it may have been built
+    /// anew, or be a link that was turned. Always, where asking might stall.
+    #[must_use]
+    pub fn is_in_place(&self) -> bool {
+        self.trees.first().is_none_or(|tree| {
+            let there = stat::at(rustix::fs::CWD, &tree.typed, AtFlags::empty());
+            let here = stat::of(tree.directory.as_fd());
+            let same = |(there, _): (Stat, _), here: Stat| there.identity == here.identity;
+            !self.is_quick || there.is_ok_and(|there| here.is_ok_and(|here| same(there, here)))
+        })
+    }
+
     /// Opens what lies at `path`, in normal form with a slash in front; one at the end asks for a
     /// directory. With `Patience::Now` two system calls that never wait for a disk.
     ///

@@ -21,7 +21,7 @@ use base::Moment;
 use control::Counter;
 use handle::{Done, Job};
 use http1::{Event, Expiry, Refusal, Slots};
-use message::{Body, Method, Request, Response, Status};
+use message::{Body, Method, Request, Response, Status, response::Line};
 use std::{
     future::Future,
     io,
@@ -308,7 +308,11 @@ impl Connection {
     }
 
     fn send_error(&mut self, status: Status, subject: Subject<'_>, turn: &mut Turn<'_>) {
-        let response = filter::error_page::apply(Response::empty(status));
+        let mut response = Response::empty(status);
+        if status == Status::SERVICE_UNAVAILABLE {
+            response.lines.push(Line::fixed("retry-after", "1"));
+        }
+        let response = filter::error_page::apply(response);
         let bytes = response.body.len().unwrap_or(0);
         self.http.respond(response, &turn.core.date(), &mut turn.scratch.output);
         flow::record(turn.core, self.client, subject, &End { status, bytes, us: 0, reason: None });

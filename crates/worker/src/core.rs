@@ -6,7 +6,7 @@ use config::plan::Plan;
 use control::{Counter, Row};
 use handle::{
     Tools,
-    files::{Cache, Folder},
+    files::{Cache, Folders},
 };
 use http1::Date29;
 use message::Output;
@@ -26,8 +26,7 @@ const OUTPUT_BYTES_KEPT: usize = 512 * 1024;
 /// and none of that is touched for a request.
 pub(crate) struct Core {
     pub(crate) plan: &'static Plan,
-    folders: &'static [Folder],
-    cache: RefCell<Cache>,
+    files: RefCell<(Folders, Cache)>,
     pub(crate) watch: Watch,
     pub(crate) log: RefCell<Log>,
     pub(crate) pool: Arc<Pool>,
@@ -53,16 +52,16 @@ pub(crate) struct Scratch {
 impl Core {
     pub(crate) fn new(
         plan: &'static Plan,
-        folders: &'static [Folder],
+        folders: Folders,
         cache_bytes_max: usize,
         log: Log,
         shared: (Arc<Pool>, Arc<Clients>, Arc<Row>),
     ) -> Self {
         let (pool, clients, counters) = shared;
+        let cache = Cache::new(folders.count(), cache_bytes_max);
         Self {
             plan,
-            folders,
-            cache: RefCell::new(Cache::new(folders.len(), cache_bytes_max)),
+            files: RefCell::new((folders, cache)),
             watch: Watch::default(),
             log: RefCell::new(log),
             pool,
@@ -91,10 +90,10 @@ impl Core {
 
     /// Lends `work` what handlers may use.
     pub(crate) fn with_tools<T>(&self, work: impl FnOnce(&mut Tools<'_>) -> T) -> T {
-        let mut cache = self.cache.borrow_mut();
+        let (folders, cache) = &mut *self.files.borrow_mut();
         work(&mut Tools {
-            folders: self.folders,
-            cache: &mut cache,
+            folders,
+            cache,
             now: self.now(),
             wall_seconds: net::clock::wall().seconds,
         })

@@ -7,9 +7,9 @@ use crate::{
     log::{self, Log, Writer},
     pool::Pool,
 };
-use config::plan::{Action, Plan};
+use config::plan::{Action, Files, Plan};
 use control::{Counter, Row};
-use handle::files::Folder;
+use handle::files::{Folder, Folders};
 use net::RootError;
 use std::{
     fmt,
@@ -84,7 +84,7 @@ impl std::error::Error for StartError {}
 #[derive(Clone)]
 struct Shared {
     plan: &'static Plan,
-    folders: &'static [Folder],
+    folders: Arc<[Arc<Folder>]>,
     pool: Arc<Pool>,
     clients: Arc<Clients>,
     cache_bytes_max: usize,
@@ -100,7 +100,8 @@ pub fn start(
     listeners: Vec<Vec<TcpListener>>,
     start_line: &[u8],
 ) -> Result<Worker, StartError> {
-    let folders = open_folders(plan).map_err(StartError::Root)?;
+    let folders = files(plan).map(|files| Folder::open(files).map(Arc::new));
+    let folders = folders.collect::<Result<_, _>>().map_err(StartError::Root)?;
     let row = Arc::new(Row::default());
     let writer = Writer::start(&plan.log, Arc::clone(&row)).map_err(StartError::Log)?;
     match &writer {
@@ -165,15 +166,12 @@ impl Stopper {
     }
 }
 
-/// Opens the folder of every site that serves files, in the order of their numbers.
-fn open_folders(plan: &Plan) -> Result<&'static [Folder], RootError> {
-    let mut folders = Vec::new();
-    for site in &plan.sites {
-        if let Action::Files(files) = &site.action {
-            folders.push(Folder::open(files)?);
-        }
-    }
-    Ok(folders.leak())
+/// What every site that serves files was told, in the order of their numbers.
+fn files(plan: &Plan) -> impl Iterator<Item = &Files> {
+    plan.sites.iter().filter_map(|site| match &site.action {
+        Action::Files(files) => Some(files),
+        Action::Misdirected => None,
+    })
 }
 
 /// A loop's life. A panic outside of an exchange and of a connection ends the loop but not the
@@ -215,7 +213,7 @@ fn run(
     runtime.block_on(async {
         let core = Rc::new(Core::new(
             shared.plan,
-            shared.folders,
+            Folders::new(files(shared.plan), &shared.folders),
             shared.cache_bytes_max,
             Log::new(&shared.plan.log, log.cloned()),
             (Arc::clone(&shared.pool), Arc::clone(&shared.clients), Arc::clone(row)),

@@ -1,8 +1,59 @@
-//! A site's folder, opened once, and which names below it are never served.
+//! The folders that sites serve files of, and which names below them are never served.
 
+use base::Moment;
 use config::plan::Files;
 use message::Path;
 use net::{Root, RootError};
+use std::{sync::Arc, time::Duration};
+
+/// How often a folder in use is compared with what its path leads to.
+const IN_PLACE_TIME: Duration = Duration::from_secs(1);
+
+/// The folders of all sites as one loop sees them.
+///
+/// A folder that was replaced by another of its name (built anew, or a link that was turned to a
+/// new release) is noticed within a second of use; until the new one is there the old one stays.
+/// One on a file system that may stall is kept as it is.
+pub struct Folders(Vec<Place>);
+
+struct Place {
+    files: &'static Files,
+    folder: Arc<Folder>,
+    checked: Moment,
+}
+
+impl Folders {
+    /// The folders that were opened for `files`, in the order of their numbers.
+    #[must_use]
+    pub fn new(files: impl Iterator<Item = &'static Files>, folders: &[Arc<Folder>]) -> Self {
+        let place = |(files, folder): (_, &Arc<Folder>)| Place {
+            files,
+            folder: Arc::clone(folder),
+            checked: Moment(0),
+        };
+        Self(files.zip(folders).map(place).collect())
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The folder number `id` as it is now.
+    pub(super) fn current(&mut self, id: usize, now: Moment) -> Option<&Arc<Folder>> {
+        let place = self.0.get_mut(id)?;
+        if now.since(place.checked) >= IN_PLACE_TIME {
+            place.checked = now;
+            if !place.folder.root.is_in_place()
+                && let Ok(folder) = Folder::open(place.files)
+            {
+                place.folder = Arc::new(folder);
+            }
+        }
+        Some(&place.folder)
+    }
+}
 
 /// A folder that a site serves files of.
 #[derive(Debug)]

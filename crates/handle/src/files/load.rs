@@ -21,7 +21,7 @@ pub(super) use net::Patience;
 const CONTENT_BYTES_MAX: u64 = 64 * 1024;
 
 /// What the names of precompressed siblings end in, beside the name of the original.
-const SIBLINGS: [(Coding, &[u8]); 3] =
+pub(super) const SIBLINGS: [(Coding, &[u8]); 3] =
     [(Coding::Br, b".br"), (Coding::Zstd, b".zst"), (Coding::Gzip, b".gz")];
 
 /// Names of a folder that are looked at for a listing; it shows as many as it says itself.

@@ -3,7 +3,10 @@
 //! Asking the disk for three siblings of each page costs more than reading a small page. One look
 //! through a folder's names answers for all its pages, until the folder changes.
 
-use super::{folder::Folder, load::Siblings};
+use super::{
+    folder::Folder,
+    load::{SIBLINGS, Siblings},
+};
 use base::Moment;
 use net::{FindError, Patience, Stat};
 use std::{collections::HashMap, time::Duration};
@@ -17,8 +20,8 @@ const NAMES_MAX: usize = 100_000;
 /// Folders that are remembered, for each loop; then all are forgotten.
 const FOLDERS_MAX: usize = 10_000;
 
-/// What the names of precompressed files end in.
-const ENDINGS: [&[u8]; 3] = [b".br", b".zst", b".gz"];
+/// A folder changed this recently may change again within the resolution of its times.
+const SETTLING_SECONDS: i64 = 2;
 
 /// What is known of the folders below all roots.
 pub(super) struct Surveys {
@@ -70,9 +73,17 @@ impl Surveys {
         path: &[u8],
         found: Option<(Siblings, Stat)>,
         now: Moment,
+        wall_seconds: i64,
     ) {
         if let Some((siblings, stat)) = found {
-            self.insert(folder, path, Survey { siblings, stat: Some(stat), checked: now });
+            // What has just changed may change again without its times telling: until it has
+            // settled, absence is not believed, and the next to ask surveys it again.
+            let is_settled = wall_seconds.saturating_sub(stat.changed.seconds) >= SETTLING_SECONDS;
+            let (siblings, stat) = match is_settled {
+                true => (siblings, Some(stat)),
+                false => (Siblings::Sought, None),
+            };
+            self.insert(folder, path, Survey { siblings, stat, checked: now });
         } else if let Some(folders) = self.by_root.get_mut(folder.id)
             && folders.remove(path).is_some()
         {
@@ -96,7 +107,7 @@ impl Surveys {
 /// Looks through the names in the folder `path`; blocks.
 pub(super) fn take(folder: &Folder, path: &[u8]) -> Result<(Siblings, Stat), FindError> {
     let stat = folder.root.find(path, Patience::Wait)?.stat;
-    let is_sibling = |name: &[u8]| ENDINGS.iter().any(|ending| name.ends_with(ending));
+    let is_sibling = |name: &[u8]| SIBLINGS.iter().any(|(_, ending)| name.ends_with(ending));
     let some = folder.root.any_name(path, NAMES_MAX, is_sibling)?;
     Ok((if some { Siblings::Sought } else { Siblings::Absent }, stat))
 }
@@ -125,7 +136,7 @@ mod tests {
             now = now.after(BELIEF_TIME);
             assert_eq!(surveys.ask(&folder, b"/", now), expect[0]);
             assert_eq!(surveys.ask(&folder, b"/", now), expect[1]);
-            surveys.note(&folder, b"/", take(&folder, b"/").ok(), now);
+            surveys.note(&folder, b"/", take(&folder, b"/").ok(), now, i64::MAX);
             assert_eq!(surveys.ask(&folder, b"/", now), expect[2]);
         };
         let (sought, absent) = (Some(Siblings::Sought), Some(Siblings::Absent));
@@ -147,7 +158,7 @@ mod tests {
             let path = format!("/{number}/");
             assert_eq!(surveys.ask(&folder, path.as_bytes(), Moment(0)), None);
             let found = take(&folder, path.as_bytes()).ok();
-            surveys.note(&folder, path.as_bytes(), found, Moment(0));
+            surveys.note(&folder, path.as_bytes(), found, Moment(0), i64::MAX);
         }
         assert_eq!((surveys.count, surveys.by_root[0].len()), (0, 0));
     }

@@ -149,8 +149,9 @@ fn may_refuse_identity(request: &Request<'_>) -> bool {
     request.fields.all(Name::AcceptEncoding).any(|value| value.contains(&b';'))
 }
 
-/// Time of change in seconds and nanoseconds, size and coding, each part set off from the next, so
-/// that no two states of a file share a tag (RFC 9110 section 8.8.3).
+/// Time of modification in seconds and nanoseconds, size and coding, each part set off from the
+/// next (RFC 9110 section 8.8.3). Two files of one name share a tag only if somebody gave them the
+/// same time and size; the time of change would tell them apart, but differs between mirrors.
 fn entity_tag(stat: &Stat, coding: Coding, is_weak: bool) -> String {
     let coding = match coding {
         Coding::Identity => b"".as_slice(),

@@ -1,6 +1,6 @@
 //! Hostile and ambiguous messages, each with what a server makes of it.
 
-use crate::server::{Answers, seen};
+use crate::server::{Answers, Server, seen};
 
 /// Whatever follows a refusal must not be taken for a request.
 const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -341,4 +341,14 @@ fn an_early_answer_does_not_turn_content_into_requests() {
         Answers::AtOnce,
     );
     assert_eq!(events, ["POST a / chunked", "closed"]);
+}
+
+/// Who speaks something else waits for no head to end: however it comes, one line tells.
+#[test]
+fn a_wrong_first_line_is_refused_as_soon_as_it_is_there() {
+    for line in ["GET /x\r\n", "EHLO x\r\n", "GET / HTTP/2.0\r\n", "SSH-2.0-x\r\n"] {
+        let mut server = Server::new(Answers::AtOnce);
+        line.bytes().for_each(|byte| server.read(&[byte]));
+        assert!(server.refused_at.is_some(), "{line:?}: {:?}", server.seen);
+    }
 }
