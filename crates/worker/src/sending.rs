@@ -1,13 +1,15 @@
 //! From the output's pieces to the socket: bytes together in one call, files by sendfile.
 
 use crate::core::Core;
-use message::{FileRange, Output};
+use message::{FileRange, OpenFile, Output};
 use net::{file, socket};
 use std::{
     future::Future,
     io::{self, ErrorKind, IoSlice},
+    ops::Range,
     os::fd::AsFd,
     pin::Pin,
+    rc::Rc,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -52,6 +54,7 @@ pub(crate) fn write(
     context: &mut Context<'_>,
 ) -> Written {
     let mut written = 0;
+    let mut resident = Resident::default();
     while !output.is_empty() {
         if written >= BURST_BYTES {
             context.waker().wake_by_ref();
@@ -74,7 +77,7 @@ pub(crate) fn write(
             }
         } else {
             match output.file() {
-                Some(range) if !is_ready(range) => {
+                Some(range) if !resident.covers(range) => {
                     match read_on_pool(core, range) {
                         Some(receiver) => fetch.0 = Some(receiver),
                         None => return Written::Failed,
@@ -143,13 +146,34 @@ fn send_file(peer: &TcpStream, output: &mut Output) -> io::Result<usize> {
     Ok(count)
 }
 
-fn step(range: &FileRange) -> std::ops::Range<u64> {
+fn step(range: &FileRange) -> Range<u64> {
     range.range.start..range.range.end.min(range.range.start.saturating_add(STEP_BYTES))
 }
 
-/// Whether sending the next step of the file cannot stall this loop.
-fn is_ready(range: &FileRange) -> bool {
-    !range.file.may_stall && file::is_resident(range.file.descriptor.as_fd(), step(range))
+/// The part of a file that was found in memory during this burst. Whoever is sent a file slowly may
+/// find it gone again at the next.
+#[derive(Default)]
+struct Resident(Option<(Rc<OpenFile>, Range<u64>)>);
+
+impl Resident {
+    /// Whether sending the next step of the file cannot stall this loop.
+    fn covers(&mut self, range: &FileRange) -> bool {
+        let step = step(range);
+        if let Some((file, known)) = &self.0
+            && Rc::ptr_eq(file, &range.file)
+            && known.start <= step.start
+            && step.end <= known.end
+        {
+            return true;
+        }
+        let is_resident = |part: &Range<u64>| {
+            !range.file.may_stall && file::is_resident(range.file.descriptor.as_fd(), part.clone())
+        };
+        let burst = step.start..range.range.end.min(step.start + BURST_BYTES as u64);
+        let found = [burst, step].into_iter().find(is_resident);
+        self.0 = found.map(|part| (Rc::clone(&range.file), part));
+        self.0.is_some()
+    }
 }
 
 /// Has the pool read the next step; `None` when the pool has too much to do.

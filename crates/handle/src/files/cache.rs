@@ -24,8 +24,8 @@ const DESCRIPTORS_MAX: usize = 256;
 /// that one walk over a large tree does not push everything out.
 const MISSES: usize = 4096;
 
-/// Bytes of book-keeping for an entry, beside what it holds: its slot and its place in the map, both
-/// in tables that double when they are full, and what the allocator adds to a dozen allocations.
+/// Bytes of book-keeping for an entry, beside what it holds: its slot and its place in the map, in
+/// tables that double when they are full, and what the allocator adds to a dozen allocations.
 const SLOT_BYTES: usize = 2 * (size_of::<Option<Slot>>() + size_of::<(Box<[u8]>, usize)>()) + 384;
 
 /// Hot pages of one loop.
