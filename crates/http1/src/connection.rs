@@ -304,10 +304,9 @@ impl Connection {
         let input = &input[skipped..];
         let is_begun = seen > 0;
         // A request line that is wrong shall be refused when it is there, not when a head has come.
-        let had_line = has_line;
-        has_line |= input.get(seen..).is_some_and(|new| new.contains(&b'\n'));
+        let ends_line = |from| input.get(from..).is_some_and(|new: &[u8]| new.contains(&b'\n'));
         let is_worth_parsing =
-            input.len() >= again_at || has_line != had_line || head::has_end(input, seen);
+            input.len() >= again_at || (!has_line && ends_line(seen)) || head::has_end(input, seen);
         let parsed = if input.is_empty() || (is_begun && !is_worth_parsing) {
             Ok(Head::Incomplete { again_at })
         } else {
@@ -324,6 +323,7 @@ impl Connection {
                     self.clock.stop();
                 }
                 self.clock.wait(now);
+                has_line = has_line || ends_line(seen);
                 self.input = Input::Head { seen: input.len(), again_at, skipped_line, has_line };
                 (skipped, Event::Incomplete)
             }

@@ -63,8 +63,11 @@ pub(crate) fn refuse(core: &Core, refusal: Refusal) -> Response {
 /// Puts down what happened: one line in the access log and one counter.
 pub(crate) fn record(core: &Core, client: IpAddr, subject: Subject<'_>, end: &End) {
     core.count(Counter::Requests);
-    let dropped = core.log.borrow_mut().record(client, subject, end, core.now());
-    core.count_many(Counter::LinesDropped, dropped);
+    let mut log = core.log.borrow_mut();
+    if !log.is_off() {
+        let dropped = log.record(client, subject, end, core.now());
+        core.count_many(Counter::LinesDropped, dropped);
+    }
 }
 
 /// As [`record`], for an answer whose line was begun when its head was sent.
