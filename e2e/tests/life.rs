@@ -211,6 +211,24 @@ fn a_host_that_nobody_serves_is_misdirected() {
     server.stop();
 }
 
+/// A request that was sent before the server could know that it has to stop is answered.
+#[test]
+fn a_request_on_its_way_is_answered_before_the_end() {
+    for threads in ["1", "2"] {
+        let site = Site::new();
+        let server = Launch::quick(&[&site.root_text(), "--threads", threads]).start();
+        let mut idle = Client::connect(server.addr());
+        idle.get("/digits.txt").unwrap();
+        server.signal(Signal::STOP);
+        idle.send(b"GET /digits.txt HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        server.signal(Signal::TERM);
+        server.signal(Signal::CONT);
+        assert_eq!(idle.response().unwrap().status, 200);
+        assert_eq!(idle.ending().unwrap(), Ending::Closed);
+        server.ended();
+    }
+}
+
 /// O9 of the threats: signals that others understand do no harm, however many there are, and one
 /// that was to be ignored from the start stays ignored.
 #[test]

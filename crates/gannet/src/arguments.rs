@@ -58,6 +58,6 @@ pub(crate) enum LogFormat {
     Pretty,
     /// A JSON object for each request
     Json,
-    /// Nothing
+    /// No lines for requests
     Off,
 }

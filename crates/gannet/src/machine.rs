@@ -14,7 +14,13 @@ const CONFIG_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Reads a config file and makes a plan of it.
 pub(crate) fn load(file: &Path) -> Result<Plan, Trouble> {
     let trouble = |error: io::Error| {
-        Trouble::new(2, format!("error: {}: {error}: name the config file", file.display()))
+        Trouble::new(
+            2,
+            format!(
+                "error: {}: {error}: name a config file (`gannet run FILE`), or serve a folder (`gannet PATH`)",
+                file.display()
+            ),
+        )
     };
     let size = fs::metadata(file).map_err(trouble)?.len();
     if size > CONFIG_BYTES_MAX {

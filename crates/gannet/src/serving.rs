@@ -107,9 +107,9 @@ impl Signals {
         let mut stopping = Vec::new();
         for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
             // Whoever started it with `nohup` means it to outlive the terminal.
-            if !net::process::is_ignored(kind.as_raw_value()) {
-                let number = u8::try_from(kind.as_raw_value()).unwrap_or(0);
-                stopping.push((signal(kind)?, number));
+            let number = kind.as_raw_value();
+            if kind != SignalKind::hangup() || !net::process::is_ignored(number) {
+                stopping.push((signal(kind)?, u8::try_from(number).unwrap_or(0)));
             }
         }
         let harmless = [signal(SignalKind::user_defined1())?, signal(SignalKind::user_defined2())?];

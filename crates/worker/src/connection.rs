@@ -57,15 +57,15 @@ impl Future for Connection {
         let core = Rc::clone(&this.core);
         let place = *this.place.get_or_insert_with(|| core.watch.enter(context.waker().clone()));
         let now = core.now();
-        if core.is_stopping.get() {
+        let must_leave = core.is_stopping.get() || core.watch.is_evicted(place);
+        if must_leave {
             this.http.close_after_answer();
         }
-        if this.is_idle() && (core.is_stopping.get() || core.watch.is_evicted(place)) {
-            return Poll::Ready(());
-        }
+        let is_idle = this.is_idle();
         let mut scratch = core.scratch();
         let mut turn = Turn::begin(&core, &mut scratch, this.held.take(), now);
-        let polled = match this.expire(&mut turn) {
+        let has_work = !must_leave || !is_idle || this.has_request(&mut turn);
+        let polled = match has_work && this.expire(&mut turn) {
             true => this.run(&mut turn, context),
             false => Poll::Ready(()),
         };
@@ -99,6 +99,14 @@ impl Connection {
     pub(crate) fn new(socket: TcpStream, client: IpAddr, seat: Seat, core: Rc<Core>) -> Self {
         let http = http1::Connection::new(&core.plan.limits, core.now());
         Self { socket, http, core, client, place: None, has_shut: false, held: None, _seat: seat }
+    }
+
+    /// Takes what an idle connection has sent and nobody has looked at, if there is anything:
+    /// closing now would lose a request that was on its way.
+    fn has_request(&self, turn: &mut Turn<'_>) -> bool {
+        let received = net::socket::receive(self.socket.as_fd(), &mut turn.scratch.input);
+        turn.unread = 0..received.unwrap_or(0);
+        !turn.unread.is_empty()
     }
 
     /// Whether nothing is under way that closing would spoil.
