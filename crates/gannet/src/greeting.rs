@@ -2,10 +2,7 @@
 
 use base::text::{push_decimal, push_json};
 use control::Counter;
-use std::{
-    io::{IsTerminal, Write},
-    net::SocketAddr,
-};
+use std::{io::IsTerminal, net::SocketAddr};
 
 /// URLs that get a line of their own; further ones share one.
 const URL_LINES_MAX: usize = 3;
@@ -28,12 +25,6 @@ pub(crate) struct Greeting {
 /// Whether messages are for a person.
 pub(crate) fn is_terminal() -> bool {
     std::io::stdout().is_terminal()
-}
-
-/// Says something where no log is in the way. Nobody listening is no reason to fail.
-pub(crate) fn say(line: &[u8]) {
-    let mut out = std::io::stdout();
-    let _ = out.write_all(line).and_then(|()| out.flush());
 }
 
 /// So many of something, with the word for one or for several.

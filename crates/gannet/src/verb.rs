@@ -109,7 +109,7 @@ pub(crate) fn run(file: &Path) -> Result<ExitCode, Trouble> {
 /// `gannet check FILE`: says whether `run` would serve it, and what is wrong where it would not.
 pub(crate) fn check(file: &Path) -> Result<(), Trouble> {
     let plan = load(file)?;
-    greeting::say(format!("{}: {}, no mistakes\n", file.display(), sites(&plan)).as_bytes());
+    net::stream::say(format!("{}: {}, no mistakes\n", file.display(), sites(&plan)).as_bytes());
     Ok(())
 }
 

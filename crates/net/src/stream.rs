@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io,
+    io::{self, Write},
     os::{fd::AsFd, unix::fs::OpenOptionsExt},
     path::Path,
 };
@@ -26,10 +26,17 @@ pub fn standard_output() -> io::Result<File> {
     Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }
 
+/// Says something on standard output, where no log is in the way. Nobody listening is no reason to
+/// fail.
+pub fn say(line: &[u8]) {
+    let mut out = io::stdout();
+    let _ = out.write_all(line).and_then(|()| out.flush());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{fs, io::Write};
+    use std::fs;
 
     #[test]
     fn lines_of_two_writers_stand_behind_each_other() {

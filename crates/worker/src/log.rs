@@ -83,7 +83,7 @@ impl Writer {
         if self.is_stdout {
             let _ = self.sender.try_send(line.to_vec());
         } else {
-            say(line);
+            net::stream::say(line);
         }
     }
 
@@ -108,7 +108,7 @@ impl Writer {
                 let _ = done.recv_timeout(LAST_LINE_PAUSE);
             }
         } else {
-            say(last_line);
+            net::stream::say(last_line);
         }
         drop(sender);
         let _ = done.recv_timeout(LAST_LINE_PAUSE * u32::try_from(tries).unwrap_or(0));
@@ -134,12 +134,6 @@ fn write(target: &mut impl Write, batch: &[u8], is_torn: &mut bool) -> u64 {
     let written = &batch[..batch.len() - lost.len()];
     *is_torn |= written.last().is_some_and(|&byte| byte != b'\n');
     lost.iter().filter(|&&byte| byte == b'\n').count() as u64
-}
-
-/// Says something on standard output. Nobody listening is no reason to fail.
-pub(crate) fn say(line: &[u8]) {
-    let mut out = io::stdout();
-    let _ = out.write_all(line).and_then(|()| out.flush());
 }
 
 impl Log {

@@ -106,7 +106,7 @@ pub fn start(
     let writer = Writer::start(&plan.log, Arc::clone(&row)).map_err(StartError::Log)?;
     match &writer {
         Some(writer) => writer.note(start_line),
-        None => log::say(start_line),
+        None => net::stream::say(start_line),
     }
     let shared = Shared {
         plan,
@@ -149,7 +149,7 @@ impl Worker {
         let line = farewell(&totals);
         match self.writer {
             Some(writer) => writer.finish(&line),
-            None => log::say(&line),
+            None => net::stream::say(&line),
         }
     }
 }
