@@ -1,9 +1,8 @@
 //! What will be done: checked, complete, and never changed again.
 
+use foldhash::HashMap;
 use message::Limits;
-use std::{
-    collections::HashMap, net::SocketAddr, num::NonZero, path::PathBuf, str, time::Duration,
-};
+use std::{net::SocketAddr, num::NonZero, path::PathBuf, str, time::Duration};
 
 /// The name of the site that answers for hosts which no other site claims.
 pub const DEFAULT_SITE: &str = "default";

@@ -41,7 +41,6 @@ pub fn apply(request: &Request<'_>, mut response: Response) -> Response {
 /// validators of what would be sent.
 #[must_use]
 pub fn evaluate(fields: &Fields<'_>, etag: Option<&str>, last_modified: Option<&str>) -> Verdict {
-    let etag = etag.and_then(|etag| EntityTag::parse(etag.as_bytes()));
     let is_later_than = |name| is_later(last_modified?, fields, name);
 
     if fields.contains(Name::IfMatch) {
@@ -86,13 +85,19 @@ const DESCRIBES_CONTENT: [&str; 6] = [
 fn is_listed<'v>(
     fields: &Fields<'v>,
     name: Name,
-    etag: Option<EntityTag<'_>>,
+    etag: Option<&str>,
     is_same: impl Fn(EntityTag<'v>, EntityTag<'_>) -> bool,
 ) -> bool {
-    if fields.get(name) == Some(b"*") && !fields.is_repeated(name) {
+    let value = fields.get(name).filter(|_| !fields.is_repeated(name));
+    if value == Some(b"*") {
         return true;
     }
-    let Some(etag) = etag else { return false };
+    let Some(etag) = etag.map(str::as_bytes) else { return false };
+    // Browsers send back the very text they were given. A strong tag is the same as itself.
+    if value == Some(etag) && etag.starts_with(b"\"") {
+        return true;
+    }
+    let Some(etag) = EntityTag::parse(etag) else { return false };
     entity_tag::any_listed(fields.all(name), |tag| is_same(tag, etag))
 }
 

@@ -51,20 +51,31 @@ pub(crate) fn serve(
         let _guard = runtime.enter();
         Signals::new().map_err(|error| trouble(&error))?
     };
-    let worker = worker::start(plan, sockets.by_loop, &first).map_err(|error| trouble(&error))?;
-
+    let mut worker =
+        worker::start(plan, sockets.by_loop, &first).map_err(|error| trouble(&error))?;
     let stopper = worker.stopper();
+    let mut hurried = None;
+    worker.run(async {
+        signals.next().await;
+        stopper.stop();
+        hurried = Some(signals.next().await);
+        stopper.stop_at_once();
+    });
+
+    // What is left: the other loops, and the last log lines.
     let (ended, mut end) = oneshot::channel();
-    runtime.block_on(signals.next());
-    stopper.stop();
     let wait = move || {
         worker.wait(|totals| greeting::farewell(totals, is_json));
         let _ = ended.send(());
     };
     thread::Builder::new().spawn(wait).map_err(|error| trouble(&error))?;
     runtime.block_on(async {
-        let Some(number) = signals.next_unless(&mut end).await else {
-            return Ok(ExitCode::SUCCESS);
+        let number = match hurried {
+            Some(number) => number,
+            None => match signals.next_unless(&mut end).await {
+                Some(number) => number,
+                None => return Ok(ExitCode::SUCCESS),
+            },
         };
         stopper.stop_at_once();
         // Who is in a hurry even now sends a third one.

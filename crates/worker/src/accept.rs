@@ -68,11 +68,12 @@ fn take(socket: TcpStream, client: SocketAddr, core: &Rc<Core>) {
 
 fn turn_away(socket: TcpStream, client: SocketAddr, reason: &'static str, core: &Core) {
     core.count(Counter::TurnedAway);
-    let now = core.now();
-    core.turned_away.answer(socket, &core.date(), now.after(core.plan.limits.linger_time));
+    let tick = core.tick();
+    let until = tick.now.after(core.plan.limits.linger_time);
+    core.turned_away.answer(socket, &core.date(tick), until);
     let status = Status::SERVICE_UNAVAILABLE;
     let end = End { status, bytes: CONTENT_BYTES, us: 0, reason: Some(reason) };
-    let dropped = core.log.borrow_mut().record(client.ip(), Subject::Refused(b""), &end, now);
+    let dropped = core.log.borrow_mut().record(client.ip(), Subject::Refused(b""), &end, tick.now);
     core.count_many(Counter::LinesDropped, dropped);
     core.sweeper.notify_one();
 }

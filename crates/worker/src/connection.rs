@@ -56,14 +56,14 @@ impl Future for Connection {
         let this = self.get_mut();
         let core = Rc::clone(&this.core);
         let place = *this.place.get_or_insert_with(|| core.watch.enter(context.waker().clone()));
-        let now = core.now();
+        let tick = core.tick();
         let must_leave = core.is_stopping.get() || core.watch.is_evicted(place);
         if must_leave {
             this.http.close_after_answer();
         }
         let is_idle = this.is_idle();
         let mut scratch = core.scratch();
-        let mut turn = Turn::begin(&core, &mut scratch, this.held.take(), now);
+        let mut turn = Turn::begin(&core, &mut scratch, this.held.take(), tick);
         let has_work = !must_leave || !is_idle || this.has_request(&mut turn);
         let polled = match has_work && this.expire(&mut turn) {
             true => this.run(&mut turn, context),
@@ -71,7 +71,7 @@ impl Future for Connection {
         };
         if polled.is_pending() {
             this.held = turn.keep();
-            let idle_since = if this.is_idle() { now } else { Moment::NEVER };
+            let idle_since = if this.is_idle() { tick.now } else { Moment::NEVER };
             core.watch.set(place, this.http.deadline(), idle_since);
         } else {
             turn.abandon();
@@ -116,11 +116,11 @@ impl Connection {
 
     /// Acts on a deadline that has passed; false if the connection is over.
     fn expire(&mut self, turn: &mut Turn<'_>) -> bool {
-        if !turn.scratch.output.is_empty() && self.http.deadline() <= turn.now {
+        if !turn.scratch.output.is_empty() && self.http.deadline() <= turn.tick.now {
             let taken = sending::taken(&self.socket, &mut turn.pending.queued, 0);
-            self.http.write_progress(turn.now, taken);
+            self.http.write_progress(turn.tick.now, taken);
         }
-        match self.http.expire(turn.now) {
+        match self.http.expire(turn.tick.now) {
             Expiry::Nothing => true,
             Expiry::Refuse(refusal) => {
                 let unread = turn.scratch.input[turn.unread.clone()].to_vec();
@@ -165,22 +165,22 @@ impl Connection {
         if turn.scratch.output.is_empty() {
             return Poll::Ready(true);
         }
-        let Turn { core, scratch, pending, now, .. } = turn;
+        let Turn { core, scratch, pending, tick, .. } = turn;
         match sending::write(&self.socket, &mut scratch.output, &mut pending.fetch, core, context) {
             Written::All => {
                 pending.queued = 0;
-                self.http.write_done(*now);
+                self.http.write_done(tick.now);
                 Poll::Ready(true)
             }
             Written::Blocked { by_peer: true, bytes } => {
                 let taken = sending::taken(&self.socket, &mut pending.queued, bytes);
-                self.http.write_progress(*now, taken);
-                self.http.write_blocked(*now);
+                self.http.write_progress(tick.now, taken);
+                self.http.write_blocked(tick.now);
                 Poll::Pending
             }
             Written::Blocked { by_peer: false, bytes } => {
                 pending.queued += bytes as u64;
-                self.http.write_held(*now);
+                self.http.write_held(tick.now);
                 Poll::Pending
             }
             Written::Failed => {
@@ -241,7 +241,7 @@ impl Connection {
         while turn.scratch.output.memory_bytes() <= output_bytes_max {
             let mut slots = Slots::new();
             let unread = &input[turn.unread.clone()];
-            let (used, event) = self.http.receive(unread, turn.now, &mut slots);
+            let (used, event) = self.http.receive(unread, turn.tick.now, &mut slots);
             turn.unread.start += used;
             match event {
                 Event::Incomplete | Event::Closed => break,
@@ -268,7 +268,7 @@ impl Connection {
         began_us: u64,
         turn: &mut Turn<'_>,
     ) {
-        match flow::answer(turn.core, request, done) {
+        match flow::answer(turn.core, turn.tick, request, done) {
             Outcome::Waiting(job) => match submit(turn.core, job) {
                 Some(done) => {
                     turn.pending.work = Work::Job { done, head: head.to_vec(), began_us };
@@ -289,7 +289,9 @@ impl Connection {
                     }
                 };
                 let output = &mut turn.scratch.output;
-                if let Some(source) = self.http.respond(response, &turn.core.date(), output) {
+                if let Some(source) =
+                    self.http.respond(response, &turn.core.date(turn.tick), output)
+                {
                     turn.pending.work = Work::Source(source);
                 }
                 if is_sent_at_once {
@@ -311,7 +313,7 @@ impl Connection {
             us: 0,
             reason: Some(refusal.reason()),
         };
-        self.http.respond(response, &turn.core.date(), &mut turn.scratch.output);
+        self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
         flow::record(turn.core, self.client, Subject::Refused(unread), &end);
     }
 
@@ -322,14 +324,14 @@ impl Connection {
         }
         let response = filter::error_page::apply(response);
         let bytes = response.body.len().unwrap_or(0);
-        self.http.respond(response, &turn.core.date(), &mut turn.scratch.output);
+        self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
         flow::record(turn.core, self.client, subject, &End { status, bytes, us: 0, reason: None });
     }
 
     /// Says with a FIN that nothing more will come, and whether to go on reading, lest what the
     /// peer still sends destroys the last answer on its way.
     fn lingers(&mut self, turn: &Turn<'_>, context: &mut Context<'_>) -> bool {
-        if !self.http.linger(turn.now) {
+        if !self.http.linger(turn.tick.now) {
             return false;
         }
         if !self.has_shut {

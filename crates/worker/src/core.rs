@@ -43,6 +43,14 @@ pub(crate) struct Core {
     pub(crate) is_stopping: Cell<bool>,
 }
 
+/// What the clocks said when a turn began: read once, good for all that the turn does.
+#[derive(Clone, Copy)]
+pub(crate) struct Tick {
+    pub(crate) now: Moment,
+    /// Seconds since 1970.
+    pub(crate) wall_seconds: i64,
+}
+
 /// Room for one turn of one connection. An idle connection holds none of it.
 pub(crate) struct Scratch {
     pub(crate) input: Vec<u8>,
@@ -80,6 +88,10 @@ impl Core {
         net::clock::now()
     }
 
+    pub(crate) fn tick(&self) -> Tick {
+        Tick { now: self.now(), wall_seconds: net::clock::wall().seconds }
+    }
+
     pub(crate) fn count(&self, counter: Counter) {
         self.counters.add(counter, 1);
     }
@@ -89,14 +101,10 @@ impl Core {
     }
 
     /// Lends `work` what handlers may use.
-    pub(crate) fn with_tools<T>(&self, work: impl FnOnce(&mut Tools<'_>) -> T) -> T {
+    pub(crate) fn with_tools<T>(&self, tick: Tick, work: impl FnOnce(&mut Tools<'_>) -> T) -> T {
         let (folders, cache) = &mut *self.files.borrow_mut();
-        work(&mut Tools {
-            folders,
-            cache,
-            now: self.now(),
-            wall_seconds: net::clock::wall().seconds,
-        })
+        let Tick { now, wall_seconds } = tick;
+        work(&mut Tools { folders, cache, now, wall_seconds })
     }
 
     /// Microseconds, for the durations in the log; zero while nobody reads them.
@@ -105,8 +113,7 @@ impl Core {
     }
 
     /// The value of `Date`, worked out once a second.
-    pub(crate) fn date(&self) -> Date29 {
-        let seconds = net::clock::wall().seconds;
+    pub(crate) fn date(&self, Tick { wall_seconds: seconds, .. }: Tick) -> Date29 {
         let mut date = self.date.borrow_mut();
         if date.0 != seconds {
             date.0 = seconds;

@@ -10,7 +10,7 @@
 //! socket and the protocol room; both meet here, where a request becomes an answer.
 
 use crate::{
-    core::Core,
+    core::{Core, Tick},
     record::{End, Subject},
 };
 use control::Counter;
@@ -33,9 +33,14 @@ pub(crate) enum Outcome {
 /// Answers `request`, now or after a job; `done` is the job's result on the second way through.
 ///
 /// A panic on the way is ours, not the client's: it ends this exchange with a 500, nothing else.
-pub(crate) fn answer(core: &Core, request: &Request<'_>, done: Option<Done>) -> Outcome {
+pub(crate) fn answer(
+    core: &Core,
+    tick: Tick,
+    request: &Request<'_>,
+    done: Option<Done>,
+) -> Outcome {
     let answered = catch_unwind(AssertUnwindSafe(|| {
-        let answer = core.with_tools(|tools| match done {
+        let answer = core.with_tools(tick, |tools| match done {
             None => handle::run(route::find(core.plan, request.host), request, tools),
             Some(done) => handle::resume(done, request, tools),
         });

@@ -39,7 +39,10 @@ const SWEEP_MAX: Duration = Duration::from_millis(100);
 /// The loops of this process.
 pub struct Worker {
     stop: watch::Sender<Stop>,
-    loops: Vec<thread::JoinHandle<()>>,
+    /// The loop of the thread that calls [`Worker::run`]: a process with one loop has one thread,
+    /// and the kernel finds its descriptors without counting who else uses them.
+    first: Option<Loop>,
+    others: Vec<thread::JoinHandle<()>>,
     /// The counters of the log's writer, and of each loop.
     rows: Vec<Arc<Row>>,
     writer: Option<Writer>,
@@ -90,8 +93,21 @@ struct Shared {
     cache_bytes_max: usize,
 }
 
-/// Starts one loop for each list of listeners. The plan lives as long as the process does, since a
-/// worker never changes its config. `start_line` is what the program says first.
+/// One loop before it runs.
+struct Loop {
+    shared: Shared,
+    listeners: Vec<TcpListener>,
+    log: Option<log::Handle>,
+    row: Arc<Row>,
+    stopped: watch::Receiver<Stop>,
+}
+
+/// What the thread of the first loop does beside serving.
+type Orders<'o> = Pin<Box<dyn Future<Output = ()> + 'o>>;
+
+/// Starts one loop for each list of listeners; the first of them waits for [`Worker::run`]. The
+/// plan lives as long as the process does, since a worker never changes its config. `start_line` is
+/// what the program says first.
 ///
 /// # Errors
 /// A folder, the log or a thread cannot be had; nothing is served then.
@@ -116,15 +132,20 @@ pub fn start(
         cache_bytes_max: plan.file_cache_bytes_max / listeners.len().max(1),
     };
     let (stop, stopped) = watch::channel(Stop::Never);
-    let mut worker = Worker { stop, loops: Vec::new(), rows: vec![row], writer };
+    let mut worker = Worker { stop, first: None, others: Vec::new(), rows: vec![row], writer };
     for listeners in listeners {
         let row = Arc::new(Row::default());
         worker.rows.push(Arc::clone(&row));
         let (shared, stopped) = (shared.clone(), stopped.clone());
-        let writer = worker.writer.as_ref().map(Writer::handle);
-        let life = move || live(&shared, listeners, writer.as_ref(), &row, &stopped);
+        let log = worker.writer.as_ref().map(Writer::handle);
+        let mut another = Loop { shared, listeners, log, row, stopped };
+        if worker.first.is_none() {
+            worker.first = Some(another);
+            continue;
+        }
+        let life = move || another.live(None);
         let thread = thread::Builder::new().name("gannet-loop".to_owned()).spawn(life);
-        worker.loops.push(thread.map_err(StartError::Thread)?);
+        worker.others.push(thread.map_err(StartError::Thread)?);
     }
     Ok(worker)
 }
@@ -136,10 +157,18 @@ impl Worker {
         Stopper(self.stop.clone())
     }
 
+    /// Runs the first loop on this thread until it is stopped, with `orders` on it: the future that
+    /// listens to what this process is told.
+    pub fn run(&mut self, orders: impl Future<Output = ()>) {
+        if let Some(mut first) = self.first.take() {
+            first.live(Some(Box::pin(orders)));
+        }
+    }
+
     /// Waits for the loops to end, then for the last log lines. `farewell` makes the program's own
     /// last line of the counts of all loops; it goes where the first one went.
     pub fn wait(self, farewell: impl FnOnce(&[(Counter, u64)]) -> Vec<u8>) {
-        for thread in self.loops {
+        for thread in self.others {
             // A loop that could not be kept alive has counted its panics.
             let _ = thread.join();
         }
@@ -174,48 +203,50 @@ fn files(plan: &Plan) -> impl Iterator<Item = &Files> {
     })
 }
 
-/// A loop's life. A panic outside of an exchange and of a connection ends the loop but not the
-/// service: it starts anew on the same listeners.
-fn live(
-    shared: &Shared,
-    mut listeners: Vec<TcpListener>,
-    log: Option<&log::Handle>,
-    row: &Arc<Row>,
-    stopped: &watch::Receiver<Stop>,
-) {
-    loop {
-        let run = || run(shared, &mut listeners, log, row, stopped.clone());
-        match catch_unwind(AssertUnwindSafe(run)) {
-            Ok(Ok(true)) => return,
-            // Only for want of descriptors or memory can a loop not be made; others may free some.
-            Ok(Err(_)) => row.add(Counter::Exhausted, 1),
-            Ok(Ok(false)) | Err(_) => row.add(Counter::Panics, 1),
+impl Loop {
+    /// A loop's life. A panic outside of an exchange and of a connection ends the loop but not the
+    /// service: it starts anew on the same listeners.
+    fn live(&mut self, mut orders: Option<Orders<'_>>) {
+        loop {
+            match catch_unwind(AssertUnwindSafe(|| self.run(&mut orders))) {
+                Ok(Ok(true)) => return,
+                // Only for want of descriptors or memory can a loop not be made; others may free
+                // some.
+                Ok(Err(_)) => self.row.add(Counter::Exhausted, 1),
+                Ok(Ok(false)) | Err(_) => self.row.add(Counter::Panics, 1),
+            }
+            if *self.stopped.borrow() != Stop::Never {
+                return;
+            }
+            thread::park_timeout(SWEEP_MAX);
         }
-        if *stopped.borrow() != Stop::Never {
-            return;
-        }
-        thread::park_timeout(SWEEP_MAX);
     }
-}
 
-/// Runs the loop; false if it has to be started anew.
-fn run(
-    shared: &Shared,
-    listeners: &mut Vec<TcpListener>,
-    log: Option<&log::Handle>,
-    row: &Arc<Row>,
-    mut stopped: watch::Receiver<Stop>,
-) -> io::Result<bool> {
-    let runtime = Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .build_local(LocalOptions::default())?;
-    runtime.block_on(async {
+    /// Runs the loop; false if it has to be started anew.
+    fn run(&mut self, orders: &mut Option<Orders<'_>>) -> io::Result<bool> {
+        let runtime = Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build_local(LocalOptions::default())?;
+        runtime.block_on(async {
+            let mut serving = pin!(self.serve());
+            poll_fn(|context| {
+                if orders.as_mut().is_some_and(|orders| orders.as_mut().poll(context).is_ready()) {
+                    *orders = None;
+                }
+                serving.as_mut().poll(context)
+            })
+            .await
+        })
+    }
+
+    async fn serve(&mut self) -> io::Result<bool> {
+        let Self { shared, listeners, log, row, stopped } = self;
         let core = Rc::new(Core::new(
             shared.plan,
             Folders::new(files(shared.plan), &shared.folders),
             shared.cache_bytes_max,
-            Log::new(&shared.plan.log, log.cloned()),
+            Log::new(&shared.plan.log, log.clone()),
             (Arc::clone(&shared.pool), Arc::clone(&shared.clients), Arc::clone(row)),
         ));
         let mut accepting = Vec::new();
@@ -226,7 +257,7 @@ fn run(
         let mut sweeping = spawn_local(sweep(Rc::clone(&core)));
         net::failpoint::hit("loop");
         let tasks = accepting.iter_mut().chain([&mut sweeping]).collect();
-        if !is_told(&mut stopped, tasks).await {
+        if !is_told(stopped, tasks).await {
             return Ok(false);
         }
         // From here on a client that connects is refused, and so can try another server.
@@ -237,12 +268,12 @@ fn run(
         listeners.clear();
         core.is_stopping.set(true);
         core.watch.wake_all();
-        let _ = timeout(shared.plan.capacity.stop_time, emptied(&core, &mut stopped)).await;
+        let _ = timeout(shared.plan.capacity.stop_time, emptied(&core, stopped)).await;
         sweeping.abort();
         let dropped = core.log.borrow_mut().hand_over();
         core.count_many(Counter::LinesDropped, dropped);
         Ok(true)
-    })
+    }
 }
 
 /// Waits until the loop has no connections left, or shall not wait for them.

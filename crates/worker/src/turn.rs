@@ -4,12 +4,11 @@
 //! an idle connection keeps nothing.
 
 use crate::{
-    core::{Core, Scratch},
+    core::{Core, Scratch, Tick},
     flow,
     record::End,
     sending::Fetch,
 };
-use base::Moment;
 use handle::Done;
 use message::{Output, Source, Status};
 use std::ops::Range;
@@ -57,7 +56,7 @@ pub(crate) struct Turn<'t> {
     /// Which bytes of the input are unread.
     pub(crate) unread: Range<usize>,
     pub(crate) pending: Pending,
-    pub(crate) now: Moment,
+    pub(crate) tick: Tick,
     /// When the bytes came that this turn is about; zero where nobody will ask.
     pub(crate) began_us: u64,
 }
@@ -68,14 +67,14 @@ impl<'t> Turn<'t> {
         core: &'t Core,
         scratch: &'t mut Scratch,
         held: Option<Box<Held>>,
-        now: Moment,
+        tick: Tick,
     ) -> Self {
         let mut turn = Self {
             core,
             scratch,
             unread: 0..0,
             pending: Pending::default(),
-            now,
+            tick,
             began_us: core.clock_us(),
         };
         if let Some(held) = held {

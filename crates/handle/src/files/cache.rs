@@ -10,8 +10,9 @@ use super::{
     variant::{Entry, Variant},
 };
 use base::Moment;
+use foldhash::{HashMap, HashMapExt};
 use message::{Name, Request};
-use std::{collections::HashMap, hash::BuildHasher, time::Duration};
+use std::{hash::BuildHasher, time::Duration};
 
 /// How long an entry goes on that depends on files which were not there (a compressed sibling, an
 /// index name): after that it is loaded anew.
@@ -40,7 +41,7 @@ pub struct Cache {
     descriptors: usize,
     misses: Box<[u32]>,
     pub(super) surveys: Surveys,
-    hasher: std::hash::RandomState,
+    hasher: foldhash::fast::RandomState,
 }
 
 struct Slot {
@@ -65,7 +66,7 @@ impl Cache {
             descriptors: 0,
             misses: vec![0; MISSES].into_boxed_slice(),
             surveys: Surveys::new(folders),
-            hasher: std::hash::RandomState::new(),
+            hasher: foldhash::fast::RandomState::default(),
         }
     }
 
