@@ -1,11 +1,11 @@
 //! A config: any bytes are a sound plan, or mistakes each with its place in the text.
 
 use config::{
-    Errors, Paint, Plan, World, load,
+    Content, Errors, Paint, Plan, World, load,
     plan::{Action, LogFormat, Site},
 };
 use message::Limits;
-use std::{fmt::Write, path::Path, time::Duration};
+use std::{ffi::OsString, fmt::Write, path::Path, time::Duration};
 
 /// Pieces of configs.
 pub const TOKENS: &[&str] = &[
@@ -26,6 +26,14 @@ pub const TOKENS: &[&str] = &[
     "head-bytes-max = \"4KiB\"\n",
     "target-bytes-max = \"8KiB\"\n",
     "head-time = \"30s\"\n",
+    "include = [\"one.toml\", \"t*.toml\", \"wron?.toml\"]\n",
+    "include = \"",
+    "wrong.toml",
+    "two.toml\"",
+    "${SECRET}",
+    "${file:secret}",
+    "${",
+    "$${",
     "site.",
     "missing",
     "= ",
@@ -50,6 +58,17 @@ pub const TOKENS: &[&str] = &[
     "nan",
 ];
 
+/// What the one variable holds, and no message may.
+const SECRET: &str = "Tr0ub4dor";
+
+/// The files of every folder.
+const FILES: [(&str, &str); 4] = [
+    ("one.toml", "[site.\"one.example\"]\nroot = \"/srv\"\n"),
+    ("two.toml", "include = \"*.toml\"\nwrong = \"${SECRET}\"\n"),
+    ("wrong.toml", "[site.\"one.example\"]\nroot = \"missing\"\n[server]\n"),
+    ("secret", "Tr0ub4dor\n"),
+];
+
 /// A machine on which every folder is there unless it is called `missing`.
 struct Machine;
 
@@ -63,6 +82,22 @@ impl World for Machine {
             Some(part) => Err(format!("{} is not there", part.display())),
             None => Ok(()),
         }
+    }
+
+    fn read(&self, path: &Path, _bytes_max: u64) -> Result<Content, String> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let found = FILES.iter().find(|(file, _)| *file == name);
+        let (_, text) = found.ok_or_else(|| format!("{} is not there", path.display()))?;
+        Ok(Content { bytes: text.as_bytes().to_vec(), path: path.to_owned() })
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<OsString>, String> {
+        self.check_folder(path)?;
+        Ok(FILES.iter().map(|(file, _)| file.into()).collect())
+    }
+
+    fn variable(&self, name: &str) -> Option<OsString> {
+        (name == "SECRET").then(|| SECRET.into())
     }
 
     fn is_terminal(&self) -> bool {
@@ -87,18 +122,26 @@ pub fn run(data: &[u8]) {
 /// Every mistake has a place that an editor can go to, and says nothing that acts on a terminal.
 fn check_errors(errors: &Errors, text: &str) {
     assert!(errors.problems().len() > 0, "refused without a mistake");
-    let lines: Vec<&str> = text.split('\n').collect();
-    let mut last = 0;
+    let mut last = ("t.toml", 0);
     for problem in errors.problems() {
+        let included = FILES.iter().find(|(file, _)| *file == problem.file);
+        let text = included.map_or(text, |(_, text)| text);
+        let lines: Vec<&str> = text.split('\n').collect();
         let line = problem.line.checked_sub(1).and_then(|index| lines.get(index));
         let columns = line.map(|line| 1 + line.chars().count());
         let is_inside = columns.is_some_and(|columns| (1..=columns).contains(&problem.column));
         assert!(is_inside, "{problem:?} in {text:?}");
-        assert!(problem.line >= last, "{problem:?} out of order");
-        last = problem.line;
+        let is_next = problem.file != last.0 || problem.line >= last.1;
+        assert!(is_next, "{problem:?} out of order");
+        last = (problem.file, problem.line);
         let said = [Some(problem.message), problem.help].into_iter().flatten();
         for said in said {
             assert!(!said.is_empty() && !said.contains(char::is_control), "{problem:?}");
+            let said = said.to_lowercase();
+            let parts = SECRET.as_bytes().windows(5).map(|part| String::from_utf8_lossy(part));
+            for part in parts {
+                assert!(!said.contains(&part.to_lowercase()), "{problem:?} gives {part} away");
+            }
         }
     }
     let plain = errors.render(Paint::Plain);
@@ -231,10 +274,11 @@ fn path(path: &Path) -> String {
     quoted(&path.to_string_lossy())
 }
 
-/// A basic string of TOML, in which every character that is not plain is escaped.
+/// A basic string of TOML, in which every character that is not plain is escaped, and nothing is
+/// filled in.
 fn quoted(text: &str) -> String {
     let mut quoted = "\"".to_owned();
-    for letter in text.chars() {
+    for letter in text.replace("${", "$${").chars() {
         match letter {
             '"' | '\\' => quoted.extend(['\\', letter]),
             ' '..='~' => quoted.push(letter),

@@ -8,7 +8,7 @@ mod site;
 use crate::{
     mistake::Mistake,
     plan::Plan,
-    source::{Source, Span, set},
+    source::{Sources, Span, set},
     world::World,
     written::Written,
 };
@@ -17,11 +17,11 @@ use std::num::NonZero;
 /// The plan that `written` asks for. It counts only if no mistake was made.
 pub(crate) fn resolve(
     written: Written,
-    source: &Source,
+    sources: &Sources,
     world: &dyn World,
     mistakes: &mut Vec<Mistake>,
 ) -> Plan {
-    let Written { server, sites } = written;
+    let Written { server, sites, .. } = written;
     // Where something was not understood, that may have been the site.
     if sites.is_empty() && mistakes.is_empty() {
         let start = Span { start: 0, end: 0 };
@@ -30,10 +30,10 @@ pub(crate) fn resolve(
                 .help("add one: `[site.\"example.com\"]` and below it `root = \"/srv/site\"`"),
         );
     }
-    let mut plan = Plan::new(site::resolve(sites, world, mistakes));
-    plan.listen = listen::resolve(server.listen, source, mistakes);
+    let mut plan = Plan::new(site::resolve(sites, sources, world, mistakes));
+    plan.listen = listen::resolve(server.listen, sources, mistakes);
     plan.threads = server.threads.and_then(|word| NonZero::new(word.value));
-    plan.log = log::resolve(server.log, world, mistakes);
+    plan.log = log::resolve(server.log, sources, world, mistakes);
     set(&mut plan.file_cache_bytes_max, server.file_cache);
     limits::resolve(server.limits, &mut plan.limits, &mut plan.capacity, mistakes);
     plan

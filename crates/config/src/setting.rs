@@ -72,6 +72,11 @@ impl<S> Section<S> {
         }
     }
 
+    /// The setting of that name.
+    pub(crate) fn find(&self, name: &str) -> Option<&'static Setting<S>> {
+        self.settings.iter().find(|setting| setting.name == name)
+    }
+
     /// Describes each setting of the section and of those inside it.
     pub(crate) fn describe(&self, all: &mut Vec<Description>) {
         for setting in self.settings {

@@ -3,12 +3,12 @@
 mod machine;
 
 use config::{
-    Description, Plan, Preset, Quick, World, load,
+    Content, Description, Plan, Preset, Quick, World, load,
     plan::{Action, Log, LogFormat},
     quick, settings,
 };
 use machine::Machine;
-use std::{num::NonZero, path::Path, time::Duration};
+use std::{ffi::OsString, num::NonZero, path::Path, time::Duration};
 
 /// A config in which `value` is typed for `setting`, or with nothing typed beyond what must be.
 fn config(setting: &Description, value: Option<&str>) -> String {
@@ -16,6 +16,7 @@ fn config(setting: &Description, value: Option<&str>) -> String {
     let root = if setting.name == "root" && value.is_some() { "" } else { "root = \"/srv\"\n" };
     match setting.section {
         "[site.\"HOST\"]" => format!("[site.\"a.example\"]\n{root}{line}"),
+        "the uppermost level" => format!("{line}[site.\"a.example\"]\n{root}"),
         section => format!("{section}\n{line}[site.\"a.example\"]\n{root}"),
     }
 }
@@ -165,6 +166,18 @@ impl World for Terminal {
 
     fn check_folder(&self, path: &Path) -> Result<(), String> {
         Machine.check_folder(path)
+    }
+
+    fn read(&self, path: &Path, bytes_max: u64) -> Result<Content, String> {
+        Machine.read(path, bytes_max)
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<OsString>, String> {
+        Machine.list(path)
+    }
+
+    fn variable(&self, name: &str) -> Option<OsString> {
+        Machine.variable(name)
     }
 
     fn is_terminal(&self) -> bool {

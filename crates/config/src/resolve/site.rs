@@ -4,8 +4,8 @@ use crate::{
     host,
     mistake::{Mistake, quote},
     plan::{Action, Files, Site, index_default},
-    source::{Span, Word},
-    world::{World, absolute},
+    source::{Sources, Span, Word},
+    world::World,
     written::Named,
 };
 use std::{collections::HashMap, path::PathBuf};
@@ -13,6 +13,7 @@ use std::{collections::HashMap, path::PathBuf};
 /// The sites that were typed, each under the one form of its host.
 pub(crate) fn resolve(
     sites: Vec<Named>,
+    sources: &Sources,
     world: &dyn World,
     mistakes: &mut Vec<Mistake>,
 ) -> Vec<Site> {
@@ -21,7 +22,7 @@ pub(crate) fn resolve(
     for site in sites {
         let span = site.key.span;
         let host = host::parse(&site.key.value);
-        let files = files(site, world, mistakes);
+        let files = files(site, sources, world, mistakes);
         let name = match host {
             Ok(name) => name,
             Err(refusal) => {
@@ -46,7 +47,12 @@ pub(crate) fn resolve(
 }
 
 /// What a site sends; `None` with a mistake where it has no root.
-fn files(site: Named, world: &dyn World, mistakes: &mut Vec<Mistake>) -> Option<Files> {
+fn files(
+    site: Named,
+    sources: &Sources,
+    world: &dyn World,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<Files> {
     let Named { key, words, is_sound } = site;
     let index = words.index.map_or_else(index_default, |list| index(list.value, mistakes));
     let Some(root) = words.root else {
@@ -60,9 +66,9 @@ fn files(site: Named, world: &dyn World, mistakes: &mut Vec<Mistake>) -> Option<
         return None;
     };
     let links = words.links.map_or_else(Vec::new, |list| list.value);
-    let root = Word { value: folder("root", &root, world, mistakes), span: root.span };
+    let root = Word { value: folder("root", &root, sources, world, mistakes), span: root.span };
     let links = links.iter().map(|link| {
-        let folder = folder("links", link, world, mistakes);
+        let folder = folder("links", link, sources, world, mistakes);
         if folder.starts_with(&root.value) {
             mistakes.push(
                 Mistake::new(link.span, "a link to this folder is followed anyway", "in the root")
@@ -101,10 +107,11 @@ fn index(list: Vec<Word<String>>, mistakes: &mut Vec<Mistake>) -> Vec<String> {
 fn folder(
     name: &str,
     word: &Word<String>,
+    sources: &Sources,
     world: &dyn World,
     mistakes: &mut Vec<Mistake>,
 ) -> PathBuf {
-    let path = absolute(&word.value, world);
+    let path = sources.path(word);
     if let Err(cause) = world.check_folder(&path) {
         let help = match word.value.strip_prefix('~') {
             Some(_) => "`~` is not known here: write the whole path".to_owned(),
