@@ -30,7 +30,7 @@ pub fn apply(request: &Request<'_>, mut response: Response) -> Response {
         Verdict::NotModified => {
             response.status = Status::NOT_MODIFIED;
             response.body = Body::Empty;
-            response.lines.retain(|line| !DESCRIBES_CONTENT.contains(&line.name));
+            response.lines.retain(|line| !DESCRIBES_CONTENT.contains(&&*line.name));
             response
         }
         Verdict::Failed => refusal(Status::PRECONDITION_FAILED, response),
@@ -66,7 +66,7 @@ pub(crate) fn refusal(status: Status, mut response: Response) -> Response {
     const CACHE: [&str; 4] = ["cache-control", "content-location", "etag", "expires"];
     response
         .lines
-        .retain(|line| !DESCRIBES_CONTENT.contains(&line.name) && !CACHE.contains(&line.name));
+        .retain(|line| !DESCRIBES_CONTENT.contains(&&*line.name) && !CACHE.contains(&&*line.name));
     Response { lines: response.lines, ..Response::empty(status) }
 }
 
