@@ -92,12 +92,12 @@ fn is_listed<'v>(
     if value == Some(b"*") {
         return true;
     }
-    let Some(etag) = etag.map(str::as_bytes) else { return false };
+    let Some(text) = etag.map(str::as_bytes) else { return false };
+    let Some(etag) = EntityTag::parse(text) else { return false };
     // Browsers send back the very text they were given. A strong tag is the same as itself.
-    if value == Some(etag) && etag.starts_with(b"\"") {
+    if value == Some(text) && !etag.is_weak {
         return true;
     }
-    let Some(etag) = EntityTag::parse(etag) else { return false };
     entity_tag::any_listed(fields.all(name), |tag| is_same(tag, etag))
 }
 
