@@ -1,5 +1,6 @@
 //! The text of a config file and the places in it.
 
+use crate::plan::Place;
 use annotate_snippets::normalize_untrusted_str;
 use std::{borrow::Cow, ops::Range, path::PathBuf, sync::Arc};
 
@@ -92,10 +93,16 @@ impl Sources {
         self.locate(word.span).0.path(&word.value)
     }
 
+    /// Where `span` begins, for the plan.
+    pub(crate) fn at(&self, span: Span) -> Place {
+        let (source, span) = self.locate(span);
+        let (line, column) = (source.line(span.start), source.column(span.start));
+        Place { file: Arc::clone(&source.name), line, column }
+    }
+
     /// The place of `span` as editors and terminals understand it: `name:line:column`.
     pub(crate) fn place(&self, span: Span) -> String {
-        let (source, span) = self.locate(span);
-        format!("{}:{}:{}", source.name, source.line(span.start), source.column(span.start))
+        self.at(span).to_string()
     }
 }
 

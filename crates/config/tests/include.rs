@@ -6,15 +6,16 @@ mod machine;
 
 use config::{
     Content, Plan, World, load,
-    plan::{Action, Files},
+    plan::{Action, Folder},
 };
 use machine::Machine;
 use std::{ffi::OsString, path::Path};
 
-/// The files that are sent for a host.
-fn files<'p>(plan: &'p Plan, host: &str) -> &'p Files {
-    match plan.site(host).map(|site| &site.action) {
-        Some(Action::Files(files)) => files,
+/// The folder whose files are sent for a host.
+fn folder<'p>(plan: &'p Plan, host: &str) -> &'p Folder {
+    let (site, _) = plan.site(host, 0).unwrap();
+    match &site.routes.rest.policy.action {
+        Action::Files(files) => &plan.folders[files.folder],
         other => panic!("{host} has {other:?}"),
     }
 }
@@ -23,7 +24,7 @@ fn files<'p>(plan: &'p Plan, host: &str) -> &'p Files {
 fn files_of_a_pattern_are_read_and_paths_start_from_them() {
     let text = "include = ['sites/*.toml']\n[site.default]\nroot = 'main'\n";
     let plan = load("/etc/gannet/main.toml", text, &Machine).unwrap();
-    let root = |host| files(&plan, host).root.to_str();
+    let root = |host| folder(&plan, host).root.to_str();
     assert_eq!(root("one.example"), Some("/etc/gannet/sites/one"));
     assert_eq!(root("two.example"), Some("/srv/two"));
     assert_eq!(root("else.example"), Some("/etc/gannet/main"));
@@ -40,7 +41,7 @@ fn a_pattern_may_stand_for_nothing_yet() {
 fn ten_files_may_include_each_the_next() {
     let text = "include = 'deep/02.toml'";
     let plan = load("main.toml", text, &Machine).unwrap();
-    assert_eq!(files(&plan, "deep.example").root.to_str(), Some("/srv"));
+    assert_eq!(folder(&plan, "deep.example").root.to_str(), Some("/srv"));
 }
 
 #[test]
@@ -48,7 +49,7 @@ fn texts_are_filled_in_once() {
     fn check(written: &str, expect: &str) {
         let text = format!("[site.default]\nroot = '/srv'\nindex = [{written}]\n");
         let plan = load("main.toml", text, &Machine).map_err(|errors| errors.to_string()).unwrap();
-        assert_eq!(files(&plan, "any").index, [expect], "{written}");
+        assert_eq!(folder(&plan, "any").index, [expect], "{written}");
     }
     check("'${PORT}.html'", "7890.html");
     check("'a$PORT}$'", "a$PORT}$");
@@ -95,5 +96,5 @@ impl World for Crowded {
 fn ten_thousand_files_are_read() {
     let plan = load("main.toml", "include = 'sites/*.toml'", &Crowded).unwrap();
     assert_eq!(plan.sites.len(), 10_000);
-    assert_eq!(files(&plan, "host9999.example").root.to_str(), Some("/srv/host9999"));
+    assert_eq!(folder(&plan, "host9999.example").root.to_str(), Some("/srv/host9999"));
 }
