@@ -9,6 +9,7 @@ mod syntax;
 mod fill;
 mod include;
 mod setting;
+mod shape;
 mod kind;
 mod unit;
 mod written;
@@ -17,12 +18,16 @@ mod guess;
 mod mistake;
 mod world;
 mod resolve;
+mod reference;
+mod schema;
 pub mod limits;
 pub mod plan;
 
 pub use mistake::{Errors, Paint, Problem};
 pub use plan::Plan;
-pub use setting::{Description, Preset};
+pub use reference::{help, page};
+pub use schema::schema;
+pub use shape::{Description, Preset};
 pub use world::{Content, World};
 pub use written::settings;
 

@@ -17,7 +17,8 @@ use crate::{
     guess,
     kind::Texts,
     mistake::{Mistake, quote},
-    setting::{At, Description, Notes, Preset, Section, Setting, Typed, Unknown},
+    setting::{At, Notes, Preset, Section, Setting, Typed, Unknown},
+    shape::{Description, Layout, Member, Shape},
     source::Word,
 };
 use server::SERVER;
@@ -67,11 +68,35 @@ pub(crate) struct Named {
 #[must_use]
 pub fn settings() -> Vec<Description> {
     let mut all = Vec::new();
-    TOP.describe(&mut all);
-    SERVER.describe(&mut all);
-    // Of the settings that sites and routes share, too: a case of a route has them all inside.
-    SITE.describe(&mut all);
+    let tops = [TOP.layout(), SERVER.layout(), SITE.layout()];
+    tops.iter().for_each(|layout| layout.describe(&mut all));
     all
+}
+
+/// What a whole file looks like.
+pub(crate) fn layout() -> Layout {
+    let mut top = TOP.layout();
+    let table = |name, doc, example, shape| Member {
+        name,
+        doc,
+        preset: Preset::Words("none"),
+        example,
+        kind: "a table".to_owned(),
+        shape,
+    };
+    top.members.push(table(
+        "server",
+        "What holds for the whole process, whichever site is asked for.",
+        r#"{ listen = "8080" }"#,
+        Shape::Table(SERVER.layout()),
+    ));
+    top.members.push(table(
+        "site",
+        "What is done for each host, in tables named by them.",
+        r#"{ "example.com" = { root = "/srv/site" } }"#,
+        Shape::Map(Box::new(Shape::Table(SITE.layout()))),
+    ));
+    top
 }
 
 /// Adds all settings of a file of the config, which is the main one or included and was understood

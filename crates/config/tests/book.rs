@@ -1,6 +1,7 @@
-//! The tables that people wrote into the book hold settings with the defaults that hold.
+//! The book has every setting, and its tables, which people wrote, have the defaults that hold.
 
-use config::{Preset, settings};
+use config::{Preset, page, settings};
+use std::{env, fs, path::Path};
 
 const PAGES: [&str; 2] =
     [include_str!("../../../docs/book/config.md"), include_str!("../../../docs/book/limits.md")];
@@ -27,4 +28,14 @@ fn tables_of_the_book_are_right() {
         });
         assert!(is_so, "there is no setting {name} with the default {preset}");
     }
+}
+
+#[test]
+fn reference_is_what_settings_say_of_themselves() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/book/settings.md");
+    if env::var_os("GANNET_REWRITE").is_some() {
+        fs::write(&file, page()).unwrap();
+    }
+    let is_new = fs::read_to_string(&file).is_ok_and(|text| text == page());
+    assert!(is_new, "settings.md is stale: GANNET_REWRITE=1 writes it");
 }

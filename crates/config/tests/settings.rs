@@ -1,11 +1,12 @@
 //! What each setting does to a plan: its example works, and its default is what holds without it.
 
+mod checker;
 mod machine;
 
 use config::{
     Content, Description, Plan, Preset, Quick, World, load,
     plan::{Action, Folder, Log, LogFormat},
-    quick, settings,
+    quick, schema, settings,
 };
 use machine::Machine;
 use std::{ffi::OsString, num::NonZero, path::Path, time::Duration};
@@ -80,6 +81,37 @@ fn examples_work_and_defaults_change_nothing() {
             let preset = shown(Some(value));
             assert_eq!(preset, usual, "the default of {name}");
         }
+    }
+}
+
+#[test]
+fn schema_takes_what_the_server_takes() {
+    let schema = serde_json::from_str(&schema()).unwrap();
+    assert_eq!(checker::vague(&schema), [""; 0], "give their kinds a shape");
+    for setting in settings() {
+        let text = config(&setting, Some(setting.example));
+        assert_eq!(checker::check(&schema, &text), [""; 0], "{text}");
+        if let Preset::Value(value) = setting.preset {
+            let text = config(&setting, Some(value));
+            assert_eq!(checker::check(&schema, &text), [""; 0], "{text}");
+        }
+    }
+    for (text, expect) in [
+        ("sever = {}", ".sever: unknown"),
+        ("server.lisen = '80'", ".server.lisen: unknown"),
+        ("server.threads = 0", ".server.threads: minimum"),
+        ("server.threads = 'four'", ".server.threads: type"),
+        ("server.log = 'jsn'", ".server.log: anyOf"),
+        ("server.file-cache = '1kb'", ".server.file-cache: anyOf"),
+        ("server.file-cache = '${CACHE}'", ""),
+        ("site.a = { root = '/srv', rot = 1 }", ".site.a.rot: unknown"),
+        (
+            "site.a.route.'/b' = { when = [{ them = {} }] }",
+            ".site.a.route./b.when[0].them: unknown",
+        ),
+        ("include = 7", ".include: anyOf"),
+    ] {
+        assert_eq!(checker::check(&schema, text).join(" "), expect, "{text}");
     }
 }
 
