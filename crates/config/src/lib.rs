@@ -18,6 +18,7 @@ mod guess;
 mod mistake;
 mod world;
 mod resolve;
+mod save;
 mod reference;
 mod schema;
 pub mod limits;
@@ -26,6 +27,7 @@ pub mod plan;
 pub use mistake::{Errors, Paint, Problem};
 pub use plan::Plan;
 pub use reference::{help, page};
+pub use save::save;
 pub use schema::schema;
 pub use shape::{Description, Preset};
 pub use world::{Content, World};
@@ -33,7 +35,9 @@ pub use written::settings;
 
 use include::Reading;
 use mistake::Mistake;
-use plan::{Action, DEFAULT_SITE, Files, Folder, Listen, Log, Node, Place, Route, Routes, Site};
+use plan::{
+    Action, DEFAULT_SITE, Files, Folder, Listen, LogFormat, Node, Place, Route, Routes, Site,
+};
 use std::{collections::HashSet, net::SocketAddr, num::NonZero, path::PathBuf};
 
 /// Makes a plan of the config `text`, a file called `name` in messages, and of all it includes.
@@ -68,15 +72,16 @@ pub struct Quick {
     pub listen: Vec<SocketAddr>,
     /// Event loops; `None` stands for as many as there are cores.
     pub threads: Option<NonZero<usize>>,
-    /// The access log.
-    pub log: Log,
+    /// How lines of the access log look; `None` leaves it to where they go.
+    pub log: Option<LogFormat>,
     /// Whether folders without an index file are listed.
     pub listing: bool,
 }
 
-/// The plan for serving one folder, everything else at its default.
+/// The plan for serving one folder, everything else at its default. `is_terminal` says whether log
+/// lines go to a person.
 #[must_use]
-pub fn quick(quick: Quick) -> Plan {
+pub fn quick(quick: Quick, is_terminal: bool) -> Plan {
     let Quick { root, listen, threads, log, listing } = quick;
     let place = Place::of("the command line");
     let index = plan::index_default();
@@ -89,6 +94,6 @@ pub fn quick(quick: Quick) -> Plan {
     let typed = |address| Listen { address, written: "the command line".into(), is_implied: false };
     plan.listen = listen.into_iter().map(typed).collect();
     plan.threads = threads;
-    plan.log = log;
+    plan.log.format = log.unwrap_or_else(|| LogFormat::usual(is_terminal));
     plan
 }

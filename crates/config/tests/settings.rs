@@ -6,7 +6,7 @@ mod machine;
 use config::{
     Content, Description, Plan, Preset, Quick, World, load,
     plan::{Action, Folder, Log, LogFormat},
-    quick, schema, settings,
+    quick, save, schema, settings,
 };
 use machine::Machine;
 use std::{ffi::OsString, num::NonZero, path::Path, time::Duration};
@@ -211,20 +211,28 @@ fn folder<'p>(plan: &'p Plan, host: &str) -> &'p Folder {
 }
 
 #[test]
-fn quick_plan_answers_every_host_from_one_folder() {
-    let plan = quick(Quick {
-        root: "/home/me/site".into(),
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        threads: NonZero::new(2),
-        log: Log { format: LogFormat::Off, ..Log::default() },
-        listing: true,
-    });
-    let text = "[server]\nlisten = '127.0.0.1:0'\nthreads = 2\nlog = 'off'\n\
-                [site.default]\nroot = '/home/me/site'\nlisting = true";
-    let typed = load("t.toml", text, &Machine).unwrap();
-    assert_eq!(folder(&plan, "any.example"), folder(&typed, "any.example"));
-    assert_eq!(plan.listen[0].address, typed.listen[0].address);
-    assert_eq!((plan.threads, &plan.log), (typed.threads, &typed.log));
+fn quick_plan_is_what_its_config_says() {
+    fn check(root: &str, log: Option<LogFormat>, listen: &[&str], threads: usize) {
+        let asked = Quick {
+            root: root.into(),
+            listen: listen.iter().map(|address| address.parse().unwrap()).collect(),
+            threads: NonZero::new(threads),
+            log,
+            listing: true,
+        };
+        let text = save(&asked).unwrap();
+        let typed = load("t.toml", &text, &Machine).unwrap();
+        let plan = quick(asked, false);
+        assert_eq!(folder(&plan, "any.example"), folder(&typed, "any.example"), "{text}");
+        assert_eq!(folder(&plan, "any.example").root.to_str(), Some(root));
+        let addresses = |plan: &Plan| plan.listen.iter().map(|l| l.address).collect::<Vec<_>>();
+        assert_eq!(addresses(&plan), addresses(&typed), "{text}");
+        assert_eq!((plan.threads, &plan.log), (typed.threads, &typed.log), "{text}");
+    }
+    check("/home/me/site", None, &["127.0.0.1:0"], 0);
+    check("/home/me/site", Some(LogFormat::Off), &["0.0.0.0:7890", "[::]:7890"], 2);
+    check("/a \"b\" \\c\u{e4}", Some(LogFormat::Json), &["[::1]:80"], 0);
+    check("/${HOME}/$${HOME}/$x", Some(LogFormat::Pretty), &["127.0.0.1:8080"], 1);
 }
 
 #[test]

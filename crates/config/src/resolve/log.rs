@@ -16,10 +16,8 @@ pub(crate) fn resolve(
     world: &dyn World,
     mistakes: &mut Vec<Mistake>,
 ) -> Log {
-    let mut log = Log::default();
-    if words.file.is_none() && world.is_terminal() {
-        log.format = LogFormat::Pretty;
-    }
+    let is_watched = words.file.is_none() && world.is_terminal();
+    let mut log = Log { format: LogFormat::usual(is_watched), ..Log::default() };
     if let Some(format) = &words.format
         && format.value == LogFormat::Off
     {
