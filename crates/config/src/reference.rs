@@ -24,13 +24,17 @@ pub fn help(word: &str, others: &[&str]) -> Result<String, Option<String>> {
         Some((table, name)) => setting.name == name && path(setting.section).ends_with(table),
         None => setting.name == word,
     };
-    let named: Vec<_> = all.iter().filter(is_named).map(entry).collect();
-    if !named.is_empty() {
-        return Ok(named.join("\n"));
-    }
-    let inside: Vec<_> = all.iter().filter(|setting| path(setting.section) == word).collect();
+    let mut parts: Vec<_> = all.iter().filter(is_named).map(entry).collect();
+    let is_table = |section: &str| {
+        let before = section.strip_suffix(word);
+        before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
+    };
+    let inside: Vec<_> = all.iter().filter(|setting| is_table(&path(setting.section))).collect();
     if !inside.is_empty() {
-        return Ok(overview(&inside));
+        parts.push(overview(&inside));
+    }
+    if !parts.is_empty() {
+        return Ok(parts.join("\n"));
     }
     let known = all.iter().map(|setting| setting.name).chain(others.iter().copied());
     Err(guess::nearest(word, known).map(str::to_owned))
