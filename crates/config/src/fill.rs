@@ -4,7 +4,7 @@
 use crate::{
     limits::FILLED_BYTES_MAX,
     mistake::{Mistake, quote},
-    source::{Source, Span, harmless},
+    source::{Source, Span, Word, harmless},
     world::World,
 };
 use std::{borrow::Cow, ffi::OsString};
@@ -29,6 +29,8 @@ pub(crate) struct Filled {
     /// What it has become, and what was put into it, each as a message would hold it.
     value: String,
     pieces: Vec<String>,
+    /// What it has become, with the braces doubled in what was put into it.
+    phrase: String,
 }
 
 /// Fills in what is asked for in the texts of one file.
@@ -78,18 +80,20 @@ impl Filling<'_> {
     /// `written` with everything filled in; as it is, with a mistake noted, where that fails.
     fn text(&mut self, written: &str, span: Span) -> String {
         let mut value = String::new();
+        let mut phrase = String::new();
         let mut pieces = Vec::new();
         let mut rest = written;
         while let Some(at) = rest.find("${") {
             let (before, from) = rest.split_at(at);
             let behind = from.get(2..).unwrap_or_default();
             if let Some(before) = before.strip_suffix('$') {
-                value.push_str(before);
-                value.push_str("${");
+                value.extend([before, "${"]);
+                phrase.extend([before, "${"]);
                 rest = behind;
                 continue;
             }
             value.push_str(before);
+            phrase.push_str(before);
             let found = match behind.split_once('}') {
                 Some((name, _)) => self.find(name),
                 None => Err(Refusal {
@@ -101,6 +105,7 @@ impl Filling<'_> {
             match found {
                 Ok(piece) => {
                     value.push_str(&piece);
+                    phrase.push_str(&piece.replace('{', "{{").replace('}', "}}"));
                     pieces.push(harmless(&piece));
                 }
                 Err(refusal) => {
@@ -113,9 +118,10 @@ impl Filling<'_> {
             rest = from.get(end..).unwrap_or_default();
         }
         value.push_str(rest);
+        phrase.push_str(rest);
         if !pieces.is_empty() {
             let (written, shown) = (harmless(written), harmless(&value));
-            self.filled.push(Filled { span, written, value: shown, pieces });
+            self.filled.push(Filled { span, written, value: shown, pieces, phrase });
         }
         value
     }
@@ -183,14 +189,25 @@ struct Refusal {
     help: String,
 }
 
+/// The text of `word` for one who looks for placeholders in it: braces that were filled in make
+/// none. `filled` is ordered by place.
+pub(crate) fn phrase<'w>(word: &'w Word<String>, filled: &'w [Filled]) -> &'w str {
+    let found = filled.binary_search_by_key(&word.span, |filled| filled.span);
+    found.ok().and_then(|at| filled.get(at)).map_or(&word.value, |filled| &filled.phrase)
+}
+
 /// Makes `mistake` say how a text is written, and nothing of what was filled in.
 pub(crate) fn hide(mistake: &mut Mistake, filled: &[Filled]) {
     let spans: Vec<_> = mistake.spans().collect();
-    for filled in filled {
-        let is_here = spans.iter().any(|span| span.touches(filled.span));
-        for text in mistake.texts() {
-            // One that was inherited may be blamed elsewhere.
-            if is_here || filled.is_long() && text.contains(&filled.value) {
+    let is_here = |filled: &&Filled| spans.iter().any(|span| span.touches(filled.span));
+    let (here, elsewhere): (Vec<_>, Vec<_>) = filled.iter().partition(is_here);
+    for text in mistake.texts() {
+        for filled in &here {
+            *text = filled.hidden_in(text);
+        }
+        // One that was inherited may be blamed elsewhere.
+        for filled in &elsewhere {
+            if filled.is_long() && text.contains(&filled.value) {
                 *text = filled.hidden_in(text);
             }
         }
@@ -198,6 +215,10 @@ pub(crate) fn hide(mistake: &mut Mistake, filled: &[Filled]) {
 }
 
 impl Filled {
+    pub(crate) fn span(&self) -> Span {
+        self.span
+    }
+
     fn is_long(&self) -> bool {
         self.value.chars().count() >= PIECE_CHARS_MIN
     }
@@ -246,7 +267,8 @@ mod tests {
             let value = written.replace("${X}", piece);
             let span = Span { start: 0, end: 1 };
             let (written, pieces) = (written.to_owned(), vec![piece.to_owned()]);
-            let filled = [Filled { span, written, value, pieces }];
+            let phrase = value.clone();
+            let filled = [Filled { span, written, value, pieces, phrase }];
             let mut mistake = Mistake::new(span, text, text).help(text);
             hide(&mut mistake, &filled);
             assert!(mistake.texts().all(|text| text == expect), "{mistake:?}");

@@ -28,6 +28,7 @@ pub(crate) struct Reading {
     pub(crate) unread: Vec<Mistake>,
     /// What is wrong with that which was read.
     pub(crate) mistakes: Vec<Mistake>,
+    /// The texts in which something was filled in, ordered by place.
     pub(crate) filled: Vec<Filled>,
 }
 
@@ -52,6 +53,7 @@ pub(crate) fn read(name: &str, bytes: &[u8], world: &dyn World) -> Reading {
     while let Some(due) = reader.due.pop_front() {
         reader.include(due);
     }
+    reader.reading.filled.sort_by_key(Filled::span);
     reader.reading
 }
 

@@ -50,7 +50,7 @@ pub fn load(name: &str, text: impl AsRef<[u8]>, world: &dyn World) -> Result<Pla
     let Reading { written, sources, unread: mut mistakes, mistakes: mut others, filled } = reading;
     let unread = mistakes.len();
     mistakes.append(&mut others);
-    let plan = resolve::resolve(written, &sources, world, &mut mistakes);
+    let plan = resolve::resolve(written, &sources, &filled, world, &mut mistakes);
     if mistakes.is_empty() {
         return Ok(plan);
     }

@@ -13,6 +13,7 @@ mod fields;
 mod networks;
 
 use crate::{
+    fill::Filled,
     mistake::Mistake,
     plan::Plan,
     source::{Sources, Span, set},
@@ -26,6 +27,7 @@ use std::num::NonZero;
 pub(crate) fn resolve(
     written: Written,
     sources: &Sources,
+    filled: &[Filled],
     world: &dyn World,
     mistakes: &mut Vec<Mistake>,
 ) -> Plan {
@@ -38,7 +40,7 @@ pub(crate) fn resolve(
                 .help("add one: `[site.\"example.com\"]` and below it `root = \"/srv/site\"`"),
         );
     }
-    let mut context = Context::new(sources, world, mistakes);
+    let mut context = Context::new(sources, filled, world, mistakes);
     let sites = site::resolve(sites, &mut context);
     let mut plan = Plan::new(sites, context.folders);
     plan.listen = listen::resolve(server.listen, sources, mistakes);

@@ -6,7 +6,7 @@ mod machine;
 
 use config::{
     Content, Plan, World, load,
-    plan::{Action, Folder},
+    plan::{Action, Folder, Phrase},
 };
 use machine::Machine;
 use std::{ffi::OsString, path::Path};
@@ -59,6 +59,18 @@ fn texts_are_filled_in_once() {
     check("'${NESTED}'", "${PORT} $${PORT}");
     check("\"\\u0024{PORT}\"", "7890");
     check("'${EMPTY}x${EMPTY}'", "x");
+}
+
+#[test]
+fn braces_that_are_filled_in_are_no_placeholders() {
+    let text = "site.default.respond = '{host} $${host} ${file:secrets/json}'";
+    let plan = load("main.toml", text, &Machine).unwrap();
+    let (site, _) = plan.site("any", 0).unwrap();
+    let Action::Respond(respond) = &site.routes.rest.policy.action else {
+        panic!("{site:?}");
+    };
+    let typed = Phrase::parse("{host} ${host} {{\"a\": {{}}}}").unwrap();
+    assert_eq!(format!("{:?}", respond.text), format!("{:?}", Some(typed)));
 }
 
 /// A machine with ten thousand sites, each in a file.

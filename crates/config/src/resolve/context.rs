@@ -1,6 +1,7 @@
 //! What every step of resolving needs: the text, the machine, and where mistakes go.
 
 use crate::{
+    fill::{self, Filled},
     mistake::{Mistake, quote},
     plan::{Folder, Phrase, PhraseError, Place},
     source::{Sources, Span, Word},
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 /// What every step of resolving needs.
 pub(crate) struct Context<'c> {
     pub(crate) sources: &'c Sources,
+    filled: &'c [Filled],
     pub(crate) world: &'c dyn World,
     pub(crate) mistakes: &'c mut Vec<Mistake>,
     /// The folders so far, and those that were looked at, so that each is opened and checked once.
@@ -26,11 +28,12 @@ type FolderKey = (PathBuf, Vec<PathBuf>, Vec<String>, bool);
 impl<'c> Context<'c> {
     pub(crate) fn new(
         sources: &'c Sources,
+        filled: &'c [Filled],
         world: &'c dyn World,
         mistakes: &'c mut Vec<Mistake>,
     ) -> Self {
         let (numbers, checked) = (HashMap::default(), HashMap::default());
-        Self { sources, world, mistakes, folders: Vec::new(), numbers, checked }
+        Self { sources, filled, world, mistakes, folders: Vec::new(), numbers, checked }
     }
 
     pub(crate) fn at(&self, span: Span) -> Place {
@@ -70,7 +73,7 @@ impl<'c> Context<'c> {
 
     /// The phrase that was typed for the setting `name`.
     pub(crate) fn phrase(&mut self, name: &str, word: &Word<String>) -> Option<Phrase> {
-        let refusal = match Phrase::parse(&word.value) {
+        let refusal = match Phrase::parse(fill::phrase(word, self.filled)) {
             Ok(phrase) => return Some(phrase),
             Err(refusal) => refusal,
         };
