@@ -7,7 +7,7 @@ use crate::{
     source::{Source, Span, Word, harmless},
     world::World,
 };
-use std::{borrow::Cow, ffi::OsString};
+use std::{borrow::Cow, collections::BTreeSet, ffi::OsString};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -19,6 +19,10 @@ const FILE: &str = "file:";
 /// The shortest piece of what was filled in that a message must not hold. Less than this gives no
 /// secret away, and is in too many messages by chance.
 const PIECE_CHARS_MIN: usize = 4;
+
+/// The shortest text that must not be in messages about other places. Shorter ones, such as ports,
+/// are named there for reasons of their own.
+const SECRET_CHARS_MIN: usize = 8;
 
 /// A text in which something was filled in.
 #[derive(Debug)]
@@ -196,19 +200,27 @@ pub(crate) fn phrase<'w>(word: &'w Word<String>, filled: &'w [Filled]) -> &'w st
     found.ok().and_then(|at| filled.get(at)).map_or(&word.value, |filled| &filled.phrase)
 }
 
-/// Makes `mistake` say how a text is written, and nothing of what was filled in.
-pub(crate) fn hide(mistake: &mut Mistake, filled: &[Filled]) {
-    let spans: Vec<_> = mistake.spans().collect();
-    let is_here = |filled: &&Filled| spans.iter().any(|span| span.touches(filled.span));
-    let (here, elsewhere): (Vec<_>, Vec<_>) = filled.iter().partition(is_here);
-    for text in mistake.texts() {
-        for filled in &here {
-            *text = filled.hidden_in(text);
-        }
-        // One that was inherited may be blamed elsewhere.
-        for filled in &elsewhere {
-            if filled.is_long() && text.contains(&filled.value) {
-                *text = filled.hidden_in(text);
+/// Makes `mistakes` say how texts are written, and nothing of what was filled in. `filled` is
+/// ordered by place.
+pub(crate) fn hide(mistakes: &mut [Mistake], filled: &[Filled]) {
+    let pieces = filled.iter().flat_map(|filled| &filled.pieces);
+    let secrets: BTreeSet<_> =
+        pieces.filter(|piece| piece.chars().count() >= SECRET_CHARS_MIN).collect();
+    for mistake in mistakes {
+        let spans: Vec<_> = mistake.spans().collect();
+        for text in mistake.texts() {
+            for span in &spans {
+                let first = filled.partition_point(|filled| filled.span.end < span.start);
+                let here = filled.iter().skip(first);
+                for filled in here.take_while(|filled| filled.span.start <= span.end) {
+                    *text = filled.hidden_in(text);
+                }
+            }
+            // One that was inherited may be blamed elsewhere.
+            for secret in &secrets {
+                if text.contains(*secret) {
+                    *text = text.replace(*secret, "…");
+                }
             }
         }
     }
@@ -219,16 +231,13 @@ impl Filled {
         self.span
     }
 
-    fn is_long(&self) -> bool {
-        self.value.chars().count() >= PIECE_CHARS_MIN
-    }
-
     fn hidden_in(&self, text: &str) -> String {
         // The whole value gets a stand-in that no message can hold, so that the way it is written
         // is not searched for pieces.
         const WRITTEN: &str = "\u{0}";
         let text = text.replace(&quote(&self.value), &format!("`{WRITTEN}`"));
-        let text = if self.is_long() { text.replace(&self.value, WRITTEN) } else { text };
+        let is_long = self.value.chars().count() >= PIECE_CHARS_MIN;
+        let text = if is_long { text.replace(&self.value, WRITTEN) } else { text };
         let text = self.pieces.iter().fold(text, |text, piece| without(&text, piece));
         text.replace(WRITTEN, &self.written)
     }
@@ -269,9 +278,9 @@ mod tests {
             let (written, pieces) = (written.to_owned(), vec![piece.to_owned()]);
             let phrase = value.clone();
             let filled = [Filled { span, written, value, pieces, phrase }];
-            let mut mistake = Mistake::new(span, text, text).help(text);
-            hide(&mut mistake, &filled);
-            assert!(mistake.texts().all(|text| text == expect), "{mistake:?}");
+            let mut mistakes = [Mistake::new(span, text, text).help(text)];
+            hide(&mut mistakes, &filled);
+            assert!(mistakes[0].texts().all(|text| text == expect), "{mistakes:?}");
         }
         check("${X}", "s3cret", "`s3cret` is no host", "`${X}` is no host");
         check("${X}.org", "s3cret", "is `s3cret.org`", "is `${X}.org`");
@@ -283,5 +292,23 @@ mod tests {
         check("${X}", &long, &format!("it is {}", quote(&long)), "it is `${X}`");
         check("${X}", "äöüß", "not ÄÖÜß, but äöü", "not ÄÖÜß, but äöü");
         check("${X}", "äöüß", "xäöüßx", "x${X}x");
+    }
+
+    #[test]
+    fn what_was_filled_in_is_in_no_message_about_another_place() {
+        fn check(piece: &str, text: &str, expect: &str) {
+            let filled = [Filled {
+                span: Span { start: 0, end: 1 },
+                written: "${X}".to_owned(),
+                value: piece.to_owned(),
+                pieces: vec![piece.to_owned()],
+                phrase: piece.to_owned(),
+            }];
+            let mut mistakes = [Mistake::new(Span { start: 8, end: 9 }, text, "")];
+            hide(&mut mistakes, &filled);
+            assert_eq!(mistakes[0].texts().next().map(|text| &**text), Some(expect));
+        }
+        check("s3cret s3cret", "is a s3cret s3cret", "is a …");
+        check("8080", "port 8080 is taken", "port 8080 is taken");
     }
 }

@@ -59,7 +59,7 @@ pub fn load(name: &str, text: impl AsRef<[u8]>, world: &dyn World) -> Result<Pla
     others.extend(mistakes.drain(unread..));
     let broken: HashSet<usize> = mistakes.iter().map(line).collect();
     mistakes.extend(others.into_iter().filter(|mistake| !broken.contains(&line(mistake))));
-    mistakes.iter_mut().for_each(|mistake| fill::hide(mistake, &filled));
+    fill::hide(&mut mistakes, &filled);
     Err(Errors::new(sources, mistakes))
 }
 

@@ -16,11 +16,6 @@ impl Span {
     pub(crate) fn behind(self, bytes: usize) -> Self {
         Self { start: self.start + bytes, end: self.end + bytes }
     }
-
-    /// Whether a byte lies in both, or one lies at the other's edge.
-    pub(crate) fn touches(self, other: Self) -> bool {
-        self.start <= other.end && other.start <= self.end
-    }
 }
 
 impl From<Range<usize>> for Span {
