@@ -190,7 +190,13 @@ impl Client {
     fn fill(&mut self) -> std::io::Result<usize> {
         thread::sleep(self.pace.1);
         let mut buffer = vec![0; self.pace.0];
-        let count = self.stream.read(&mut buffer)?;
+        // A read with a timeout is not taken up again by itself when something interrupts it.
+        let count = loop {
+            match self.stream.read(&mut buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                outcome => break outcome?,
+            }
+        };
         self.unread.extend_from_slice(&buffer[..count]);
         Ok(count)
     }
