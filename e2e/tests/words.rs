@@ -118,6 +118,8 @@ fn settings_are_explained() {
     check("status", &["of `redirect`", "of `respond`"]);
     check("redirect.status", &["\"permanent\""]);
     check("log", &["[server]", "flush"]);
+    check("site", &["[site.\"HOST\"]", "aliases", "root"]);
+    check("site.route.when", &["a list of tables", "from", "then"]);
     check("[server.log]", &["format", "file", "buffer"]);
     check("run", &["Usage: gannet run"]);
     let (code, stdout, stderr) = gannet(&["help", "idle_tme"]);
