@@ -145,7 +145,7 @@ fn redirects_lead_where_they_shall_and_nowhere_else() {
     check("/r/a/b", 308, "/new/a/b");
     check("/r/a?x=1&y=2", 308, "/new/a?x=1&y=2");
     check("/r/%0d%0aSet-Cookie:x", 400, "");
-    check("/r/\u{e4}", 308, "/new/%C3%A4");
+    check("/r/%c3%a4", 308, "/new/%C3%A4");
     check("/r/a%22%3Cb", 308, "/new/a%22%3Cb");
     check("/slash//evil.example/x", 308, "/evil.example/x");
     check("/slash/%5Cevil.example", 308, "/%5Cevil.example");
