@@ -153,8 +153,13 @@ mod tests {
             assert_eq!(names(head), (status, prepared, expect.to_owned()), "{head:?}");
         };
         check(("if-none-match", "*"), 304, true, "cache-control vary");
-        check(("if-match", "\"\""), 412, false, "vary content-type");
-        check(("range", "bytes=10-"), 416, false, "vary content-range content-type");
+        check(("if-match", "\"\""), 412, false, "vary content-type x-content-type-options");
+        check(
+            ("range", "bytes=10-"),
+            416,
+            false,
+            "vary content-range content-type x-content-type-options",
+        );
         let over =
             applied(Method::Get, &[("range", "bytes=10-")], page(Body::Bytes(bytes("0123"))));
         assert_eq!(over.get("content-range"), Some("bytes */4"));
