@@ -24,10 +24,15 @@ pub(crate) fn parse(key: &str) -> Result<Box<str>, NoHost> {
     if host == "*" || host == DEFAULT_SITE {
         return Ok(DEFAULT_SITE.into());
     }
-    if let Ok(address) = host.trim_matches(['[', ']']).parse::<Ipv6Addr>() {
+    let bare = host.strip_prefix('[').map_or(Some(host), |rest| rest.strip_suffix(']'));
+    if let Some(address) = bare.and_then(|bare| bare.parse::<Ipv6Addr>().ok()) {
         return Ok(format!("[{address}]").into());
     }
     let refuse = |cause: String, help: String| Err(NoHost { cause, help });
+    if host.starts_with('[') {
+        let cause = format!("{} is not an IPv6 address", quote(key));
+        return refuse(cause, "for example: `[2001:db8::1]`".to_owned());
+    }
     if let Some((_, rest)) = host.split_once("://") {
         let name = rest.split(['/', ':']).next().unwrap_or_default();
         let cause = format!("{} is a URL, not a host name", quote(key));
@@ -102,6 +107,8 @@ mod tests {
         check("-a.example", "`-a.example` is not a host name");
         check("a b", "`a b` is not a host name");
         check("a/b", "`a/b` is not a host name");
+        check("[[::1]", "`[[::1]` is not an IPv6 address");
+        check("[::1", "`[::1` is not an IPv6 address");
         check("1.2.3", "`1.2.3` is not an IP address");
         check("1.2.3.400", "`1.2.3.400` is not an IP address");
         check("example.com:80", "`example.com:80` has a port, which a site does not");
