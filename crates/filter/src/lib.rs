@@ -120,6 +120,8 @@ mod tests {
         check(Get, &[range, ("if-unmodified-since", MODIFIED)], SOME);
         check(Get, &[range, ("if-range", "\"strong\"")], SOME);
         check(Get, &[range, ("if-range", MODIFIED)], SOME);
+        check(Get, &[range, ("if-range", "Saturday, 29-Oct-94 19:43:31 GMT")], SOME);
+        check(Get, &[range, ("if-range", "Sat Oct 29 19:43:31 1994")], SOME);
         check(Get, &[range, ("if-range", "\"other\"")], ALL);
         check(Get, &[range, ("if-range", "W/\"strong\"")], ALL);
         check(Get, &[range, ("if-range", "\"strong\", \"other\"")], ALL);
