@@ -2,7 +2,9 @@
 
 pub mod moment;
 pub mod date;
+pub mod network;
 pub mod text;
 
 pub use date::Date;
 pub use moment::Moment;
+pub use network::Network;
