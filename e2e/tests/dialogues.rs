@@ -53,8 +53,10 @@ fn every_threat_is_covered() {
         covered.extend(e2e::dialogue::script(file).cases.into_iter().flat_map(|case| case.rows));
     }
     // Tests in Rust name theirs in a comment, such as `/// Rows 38, 39: slow clients.`
-    for entry in fs::read_dir(e2e::binary::workspace().join("e2e/tests")).unwrap() {
-        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+    let entries = fs::read_dir(e2e::binary::workspace().join("e2e/tests")).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    for file in paths.filter(|path| path.extension().is_some_and(|ending| ending == "rs")) {
+        let text = fs::read_to_string(file).unwrap();
         for comment in text.lines().filter_map(|line| line.trim().strip_prefix("/// Row")) {
             let numbers = comment.trim_start_matches('s').split(':').next().unwrap();
             covered

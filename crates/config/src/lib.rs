@@ -14,6 +14,7 @@ mod host;
 mod guess;
 mod mistake;
 mod world;
+pub mod unsent;
 mod resolve;
 pub mod plan;
 
