@@ -68,6 +68,8 @@ pub(crate) fn requests() -> Vec<Request> {
     preconditions(&mut all);
     codings(&mut all);
     expectations(&mut all);
+    routes(&mut all);
+    random_ranges(&mut all);
     all
 }
 
@@ -399,6 +401,71 @@ fn expectations(all: &mut Vec<Request>) {
         ("Upgrade to WebSocket", &["Upgrade: websocket", "Sec-WebSocket-Version: 13"]),
     ] {
         all.push(Request::get(group, "/letters.txt", lines));
+    }
+}
+
+fn routes(all: &mut Vec<Request>) {
+    for (group, targets) in [
+        ("a redirect", &["/old/x", "/old/", "/old/a/b?x=1", "/old/x?", "/old/a~b-c.d_e"][..]),
+        ("a redirect of the folder itself", &["/old"]),
+        ("a redirect, encoded", &["/old/a%20b", "/old/%c3%bc", "/old/%25", "/old/a%3fb"]),
+        ("a redirect, other spellings", &["//old//x", "/old/../old/x", "/%6fld/x", "/old/a/../b"]),
+        ("a redirect, lines", &["/old/%0d%0aSet-Cookie:x", "/old/x?%0d%0aSet-Cookie:x"]),
+        ("beside a route", &["/oldx", "/old%2fx", "/guardedx", "/OLD/x"]),
+        (
+            "a guarded path",
+            &[
+                "/guarded/x",
+                "/guarded/",
+                "/guarded",
+                "//guarded/x",
+                "/./guarded/x",
+                "/x/../guarded/x",
+            ],
+        ),
+        ("a guarded path, encoded", &["/%67uarded/x", "/x/%2e%2e/guarded/x", "/guarded%2fx"]),
+        ("a guarded path, around it", &["/guarded/../letters.txt", "/x/..%2fguarded/x"]),
+        ("a rewrite", &["/moved/page.txt", "/moved/", "/moved/page.txt?x", "/moved/nothing"]),
+        (
+            "a rewrite, other spellings",
+            &["//moved/page.txt", "/moved//page.txt", "/moved/x/../page.txt"],
+        ),
+        ("fields", &["/sub/page.txt", "/sub/nothing", "/sub/index.html"]),
+    ] {
+        all.extend(targets.iter().map(|target| Request::get(group, target, &[])));
+    }
+    for (group, line) in [
+        ("fields of a 304", "If-None-Match: {etag}"),
+        ("fields of a 206", "Range: bytes=1-2"),
+        ("fields of a 416", "Range: bytes=99-"),
+        ("fields of a 412", "If-Match: \"other\""),
+    ] {
+        all.push(Request::get(group, "/sub/page.txt", &[line]));
+    }
+    all.push(Request::get("a redirect", "/old/x", &[]).with_method("HEAD"));
+    all.push(
+        Request::get("a redirect of a POST", "/old/x", &["Content-Length: 0"]).with_method("POST"),
+    );
+}
+
+fn random_ranges(all: &mut Vec<Request>) {
+    let mut random = Random(0x6469_7665);
+    for _ in 0..300 {
+        let count = 1 + random.below(4);
+        let specs: Vec<_> = (0..count)
+            .map(|_| {
+                let (first, length) = (random.below(32), random.below(8));
+                match random.below(8) {
+                    0 => format!("{first}-"),
+                    1 => format!("-{first}"),
+                    2 => format!("{first}-{}", first.saturating_sub(length)),
+                    _ => format!("{first}-{}", first + length),
+                }
+            })
+            .collect();
+        let line = format!("Range: bytes={}", specs.join(","));
+        let group = if count == 1 { "one range at random" } else { "several ranges at random" };
+        all.push(Request::get(group, "/letters.txt", &[&line]));
     }
 }
 
