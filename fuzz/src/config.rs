@@ -100,7 +100,10 @@ fn check_errors(errors: &Errors, text: &str) {
     assert!(errors.problems().len() > 0, "refused without a mistake");
     let lines: Vec<&str> = text.split('\n').collect();
     let mut last = 0;
+    let mut before = None;
     for problem in errors.problems() {
+        assert!(before != Some(problem), "told twice: {problem:?}");
+        before = Some(problem);
         let line = problem.line.checked_sub(1).and_then(|index| lines.get(index));
         let columns = line.map(|line| 1 + line.chars().count());
         let is_inside = columns.is_some_and(|columns| (1..=columns).contains(&problem.column));
