@@ -130,7 +130,8 @@ impl Site {
              [server.limits]\n{limits}\n\
              [site.\"default\"]\nroot = {root:?}\nlisting = true\n\
              [site.\"other.example\"]\nroot = {other:?}\n\
-             [site.\"routes.example\"]\nroot = {root:?}\nroute = {{ {routes} }}\n"
+             [site.\"routes.example\"]\naliases = [\"[2001:db8::1]\"]\n\
+             root = {root:?}\nroute = {{ {routes} }}\n"
         )
     }
 

@@ -61,7 +61,7 @@ fn what_differs_from_other_servers_is_on_the_page_and_nothing_else_is() {
     let site = Site::new();
     let servers = Servers::start(&site);
     let requests = requests();
-    assert!(requests.len() > 900, "only {} requests", requests.len());
+    assert!(requests.len() > 2000, "only {} requests", requests.len());
     let mut found = BTreeMap::new();
     for request in &requests {
         for difference in differences(request, &servers.ask(request)) {

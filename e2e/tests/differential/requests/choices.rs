@@ -55,7 +55,7 @@ pub(super) fn preconditions(all: &mut Vec<Request>) {
     let pick =
         |random: &mut Random, kinds: &[(&str, &'static str)]| kinds[random.below(kinds.len())].1;
     let mut random = Random(0x6761_6e6e_6574);
-    for _ in 0..300 {
+    for _ in 0..1500 {
         let mut fields = Vec::new();
         let mut names = Vec::new();
         for (name, kinds) in [

@@ -60,7 +60,7 @@ pub(super) fn ranges(all: &mut Vec<Request>) {
 
 pub(super) fn ranges_at_random(all: &mut Vec<Request>) {
     let mut random = Random(0x6469_7665);
-    for _ in 0..300 {
+    for _ in 0..600 {
         let count = 1 + random.below(4);
         let specs: Vec<_> = (0..count)
             .map(|_| {
