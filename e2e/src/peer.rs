@@ -157,6 +157,11 @@ http {{
     server {{
         listen unix:{};
         root {root};
+        add_header X-Frame-Options DENY;
+        location /sub/ {{ add_header Cache-Control max-age=60; add_header X-Frame-Options DENY; }}
+        location ~ ^/old/(.*)$ {{ return 308 /sub/$1$is_args$args; }}
+        location /moved/ {{ rewrite ^/moved/(.*)$ /sub/$1 last; }}
+        location ~ ^/guarded(/|$) {{ return 403; }}
         location ~ /\\.(?!well-known/) {{ return 404; }}
         location ~* \\.(php|phtml|phar)[^/]*(/|$) {{ return 404; }}
     }}
@@ -171,7 +176,15 @@ fn lighttpd(root: &Path, folder: &Path) -> String {
     format!(
         "server.document-root = \"{root}\"
 server.bind = \"{}\"
-server.modules = (\"mod_access\", \"mod_deflate\")
+server.modules = (\"mod_rewrite\", \"mod_redirect\", \"mod_access\", \"mod_setenv\", \"mod_deflate\")
+setenv.set-response-header = (\"X-Frame-Options\" => \"DENY\")
+$HTTP[\"url\"] =~ \"^/sub/\" {{
+    setenv.set-response-header = (\"X-Frame-Options\" => \"DENY\", \"Cache-Control\" => \"max-age=60\")
+}}
+url.redirect-code = 308
+url.redirect = (\"^/old/([^?]*)(\\?.*)?$\" => \"/sub/$1$2\")
+url.rewrite-once = (\"^/moved/(.*)$\" => \"/sub/$1\")
+$HTTP[\"url\"] =~ \"^/guarded(/|$)\" {{ url.access-deny = (\"\") }}
 deflate.mimetypes = (\"text/css\")
 deflate.allowed-encodings = (\"gzip\")
 deflate.min-compress-size = 1

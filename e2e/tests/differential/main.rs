@@ -20,11 +20,23 @@ struct Servers {
     lighttpd: Peer,
 }
 
+/// What [`Peer`] has its peers do for these paths, in our words.
+const ROUTES: &str = r#"
+fields = { X-Frame-Options = "DENY" }
+
+[site.default.route]
+"/sub/*" = { cache-control = "max-age=60" }
+"/old/*" = { redirect = "/sub/{rest}" }
+"/moved/*" = { rewrite = "/sub/{rest}" }
+"/guarded/*" = { respond = { status = 403 } }
+"#;
+
 impl Servers {
     fn start(site: &Site) -> Self {
         let root = site.root();
         let config = format!(
-            "[server]\nlisten = \"127.0.0.1:0\"\nlog = \"json\"\n[site.default]\nroot = {root:?}\n"
+            "[server]\nlisten = \"127.0.0.1:0\"\nlog = \"json\"\n\
+             [site.default]\nroot = {root:?}\n{ROUTES}"
         );
         Self {
             gannet: Server::run(&config),
@@ -49,7 +61,7 @@ fn what_differs_from_other_servers_is_on_the_page_and_nothing_else_is() {
     let site = Site::new();
     let servers = Servers::start(&site);
     let requests = requests();
-    assert!(requests.len() > 600, "only {} requests", requests.len());
+    assert!(requests.len() > 2000, "only {} requests", requests.len());
     let mut found = BTreeMap::new();
     for request in &requests {
         for difference in differences(request, &servers.ask(request)) {
@@ -77,13 +89,15 @@ fn what_differs_from_other_servers_is_on_the_page_and_nothing_else_is() {
 type Aspect = (&'static str, fn(&Answer) -> String);
 
 /// What is compared of answers with what was asked for.
-const OF_SUCCESS: [Aspect; 6] = [
+const OF_SUCCESS: [Aspect; 8] = [
     ("content-type", |answer| field(answer, "content-type")),
     ("content-encoding", |answer| field(answer, "content-encoding")),
     ("accept-ranges", |answer| field(answer, "accept-ranges")),
     ("etag", |answer| validator(answer, "etag")),
     ("last-modified", |answer| field(answer, "last-modified")),
     ("vary", |answer| field(answer, "vary")),
+    ("cache-control", |answer| field(answer, "cache-control")),
+    ("x-frame-options", |answer| field(answer, "x-frame-options")),
 ];
 
 /// What is compared of those that send it in the same form, too.
@@ -94,11 +108,13 @@ const OF_THE_SAME_FORM: [Aspect; 3] = [
 ];
 
 /// What is compared of the others, whose pages are everybody's own.
-const OF_OTHERS: [Aspect; 6] = [
+const OF_OTHERS: [Aspect; 8] = [
     ("location", |answer| field(answer, "location")),
     ("etag", |answer| validator(answer, "etag")),
     ("last-modified", |answer| field(answer, "last-modified")),
     ("vary", |answer| field(answer, "vary")),
+    ("cache-control", |answer| field(answer, "cache-control")),
+    ("x-frame-options", |answer| field(answer, "x-frame-options")),
     ("content-range", |answer| field(answer, "content-range")),
     ("allow", |answer| field(answer, "allow")),
 ];
