@@ -1,8 +1,12 @@
 //! A config: any bytes are a sound plan, or mistakes each with its place in the text.
 
-use config::{Content, Errors, Paint, Plan, World, load, plan::LogFormat};
+use crate::machine::{FILES, Machine, SECRET, quoted};
+use config::{
+    Errors, Paint, Plan, load,
+    plan::{Action, Branch, LogFormat, Node, Policy, Route},
+};
 use message::Limits;
-use std::{ffi::OsString, fmt::Write, path::Path, time::Duration};
+use std::{fmt::Write, path::Path, time::Duration};
 
 /// Pieces of configs.
 pub const TOKENS: &[&str] = &[
@@ -23,6 +27,35 @@ pub const TOKENS: &[&str] = &[
     "head-bytes-max = \"4KiB\"\n",
     "target-bytes-max = \"8KiB\"\n",
     "head-time = \"30s\"\n",
+    "[site.default.route.\"/a/*\"]\n",
+    "[site.default.route.\"GET /a\"]\n",
+    "[site.default.route.\"*.pdf\"]\n",
+    "[[site.default.route.\"/a\".when]]\n",
+    "[[site.default.when]]\n",
+    "then.respond = \"here\"\n",
+    "from = [\"10.0.0.0/8\", \"::1\"]\n",
+    "fields = { X-A = \"1\", X-B = \"\" }\n",
+    "cache-control = \"no-store\"\n",
+    "aliases = [\"*.b.example\"]\n",
+    "redirect-from = [\"c.example\"]\n",
+    "redirect = \"/b/{rest}\"\n",
+    "redirect = { to = \"https://a.example{path}\", status = \"found\" }\n",
+    "rewrite = \"/b/{1}?c={query}\"\n",
+    "respond = { status = 410, text = \"{host}\", type = \"text/html\" }\n",
+    "alias = \"/srv/b\"\n",
+    "allow = [\"127.0.0.1\"]\n",
+    "deny = [\"0.0.0.0/0\"]\n",
+    "methods = [\"GET\", \"POST\"]\n",
+    "{rest}",
+    "{host}",
+    "{9}",
+    "{{",
+    "//",
+    "/*",
+    "*.",
+    "/../",
+    "%2f",
+    "\\r\\n",
     "include = [\"one.toml\", \"t*.toml\", \"wron?.toml\"]\n",
     "include = \"",
     "wrong.toml",
@@ -32,6 +65,7 @@ pub const TOKENS: &[&str] = &[
     "${",
     "$${",
     "site.",
+    "route.",
     "missing",
     "= ",
     "{",
@@ -55,53 +89,6 @@ pub const TOKENS: &[&str] = &[
     "nan",
 ];
 
-/// What the one variable holds, and no message may.
-const SECRET: &str = "Tr0ub4dor";
-
-/// The files of every folder.
-const FILES: [(&str, &str); 4] = [
-    ("one.toml", "[site.\"one.example\"]\nroot = \"/srv\"\n"),
-    ("two.toml", "include = \"*.toml\"\nwrong = \"${SECRET}\"\n"),
-    ("wrong.toml", "[site.\"one.example\"]\nroot = \"missing\"\n[server]\n"),
-    ("secret", "Tr0ub4dor\n"),
-];
-
-/// A machine on which every folder is there unless it is called `missing`.
-struct Machine;
-
-impl World for Machine {
-    fn base(&self) -> &Path {
-        Path::new("/etc/gannet")
-    }
-
-    fn check_folder(&self, path: &Path) -> Result<(), String> {
-        match path.ancestors().find(|part| part.to_string_lossy().contains("missing")) {
-            Some(part) => Err(format!("{} is not there", part.display())),
-            None => Ok(()),
-        }
-    }
-
-    fn read(&self, path: &Path, _bytes_max: u64) -> Result<Content, String> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let found = FILES.iter().find(|(file, _)| *file == name);
-        let (_, text) = found.ok_or_else(|| format!("{} is not there", path.display()))?;
-        Ok(Content { bytes: text.as_bytes().to_vec(), path: path.to_owned() })
-    }
-
-    fn list(&self, path: &Path) -> Result<Vec<OsString>, String> {
-        self.check_folder(path)?;
-        Ok(FILES.iter().map(|(file, _)| file.into()).collect())
-    }
-
-    fn variable(&self, name: &str) -> Option<OsString> {
-        (name == "SECRET").then(|| SECRET.into())
-    }
-
-    fn is_terminal(&self) -> bool {
-        false
-    }
-}
-
 /// Loads `data` as a config file.
 pub fn run(data: &[u8]) {
     match load("t.toml", data, &Machine) {
@@ -120,7 +107,10 @@ pub fn run(data: &[u8]) {
 fn check_errors(errors: &Errors, text: &str) {
     assert!(errors.problems().len() > 0, "refused without a mistake");
     let mut last = ("t.toml", 0);
+    let mut before = None;
     for problem in errors.problems() {
+        assert!(before != Some(problem), "told twice: {problem:?}");
+        before = Some(problem);
         let included = FILES.iter().find(|(file, _)| *file == problem.file);
         let text = included.map_or(text, |(_, text)| text);
         let lines: Vec<&str> = text.split('\n').collect();
@@ -165,12 +155,73 @@ fn check_plan(plan: &Plan) {
         }
         assert!(files.links.iter().all(|link| !link.starts_with(&files.root)));
     }
+    for policy in policies(plan) {
+        check_policy(plan, policy);
+    }
     let limits = &plan.limits;
     assert!((1..=Limits::FIELDS_CEILING).contains(&limits.fields_max));
     assert!(limits.head_bytes_max > 0 && limits.target_bytes_max > 0 && limits.requests_max > 0);
     assert!(plan.capacity.connections_max > 0 && plan.capacity.pool_threads_max > 0);
     let times = [limits.head_time, limits.idle_time, limits.body_idle_time, limits.linger_time];
     assert!(times.iter().all(|time| *time > Duration::ZERO));
+}
+
+/// What is done for a request has what it takes, and nothing in it can end a line of an answer.
+fn check_policy(plan: &Plan, policy: &Policy) {
+    match &policy.action {
+        Action::Files(files) => assert!(files.folder < plan.folders.len()),
+        Action::Redirect(redirect) => {
+            assert!(
+                (redirect.to.is_on_this_host() || redirect.to.head().contains("://"))
+                    && (301..=308).contains(&redirect.status.0)
+            );
+        }
+        Action::Respond(respond) => {
+            assert!((200..=599).contains(&respond.status.0));
+            assert!(!respond.media_type.contains(char::is_control));
+        }
+        Action::NotFound => {}
+    }
+    let fields = &policy.adjust.fields;
+    for prepared in [&fields.standing, &fields.found].into_iter().flatten() {
+        for line in prepared.lines() {
+            let text = format!("{}: {}", line.name, line.value);
+            assert!(!text.contains(char::is_control), "{text:?}");
+        }
+    }
+    for network in policy.access.addresses.iter().flat_map(|all| [&all.allow, &all.deny]).flatten()
+    {
+        assert!(!network.1.to_string().is_empty());
+    }
+}
+
+/// All that is done for any request.
+fn policies(plan: &Plan) -> Vec<&Policy> {
+    let mut all = Vec::new();
+    push_route(&plan.misdirected, &mut all);
+    for site in &plan.sites {
+        push_route(&site.routes.rest, &mut all);
+        push_node(&site.routes.top, &mut all);
+    }
+    all
+}
+
+fn push_node<'p>(node: &'p Node, all: &mut Vec<&'p Policy>) {
+    let of_path = [&node.exact, &node.exact_directory, &node.prefix].into_iter().flatten();
+    for branch in of_path.chain(node.suffixes.iter().map(|(_, branch)| branch)) {
+        push_branch(branch, all);
+    }
+    node.children.values().for_each(|child| push_node(child, all));
+}
+
+fn push_branch<'p>(branch: &'p Branch, all: &mut Vec<&'p Policy>) {
+    let routes = branch.methods.iter().map(|(_, route)| route).chain(&branch.any);
+    routes.for_each(|route| push_route(route, all));
+}
+
+fn push_route<'p>(route: &'p Route, all: &mut Vec<&'p Policy>) {
+    all.push(&route.policy);
+    all.extend(route.cases.iter().map(|case| &case.policy));
 }
 
 /// What a plan says of the server.
@@ -261,18 +312,4 @@ fn time(time: Duration) -> String {
 
 fn path(path: &Path) -> String {
     quoted(&path.to_string_lossy())
-}
-
-/// A basic string of TOML, in which every character that is not plain is escaped, and nothing is
-/// filled in.
-fn quoted(text: &str) -> String {
-    let mut quoted = "\"".to_owned();
-    for letter in text.replace("${", "$${").chars() {
-        match letter {
-            '"' | '\\' => quoted.extend(['\\', letter]),
-            ' '..='~' => quoted.push(letter),
-            _ => quoted.push_str(&format!("\\U{:08x}", u32::from(letter))),
-        }
-    }
-    quoted + "\""
 }

@@ -17,6 +17,7 @@ mod host;
 mod guess;
 mod mistake;
 mod world;
+pub mod unsent;
 mod resolve;
 mod save;
 mod reference;
