@@ -20,7 +20,7 @@ pub mod plan;
 pub use mistake::{Errors, Paint, Problem};
 pub use plan::Plan;
 pub use setting::{Description, Preset};
-pub use world::World;
+pub use world::{Content, World};
 pub use written::settings;
 
 use mistake::Mistake;

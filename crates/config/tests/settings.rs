@@ -3,7 +3,7 @@
 mod machine;
 
 use config::{
-    Description, Plan, Preset, Quick, World, load,
+    Content, Description, Plan, Preset, Quick, World, load,
     plan::{Action, Folder, Log, LogFormat},
     quick, settings,
 };
@@ -49,6 +49,25 @@ fn config(setting: &Description, value: Option<&str>) -> String {
             let text = if setting.name == "text" && value.is_some() { "" } else { "text = \"x\"" };
             let comma = if text.is_empty() || line.is_empty() { "" } else { "," };
             route(&format!("route.\"/a/*\".respond = {{ {text}{comma} {} }}", line.trim()))
+        }
+        "`auth`" => {
+            let users = match setting.name {
+                "file" => {
+                    "users.carol = \"$2b$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe\""
+                }
+                _ => "file = \"carol.htpasswd\"",
+            };
+            let comma = if line.is_empty() { "" } else { "," };
+            format!("[site.\"a.example\"]\n{root}auth = {{ {users}{comma} {} }}", line.trim())
+        }
+        "`cors`" => {
+            let origins = if setting.name == "origins" && value.is_some() {
+                ""
+            } else {
+                "origins = \"http://a\""
+            };
+            let comma = if origins.is_empty() || line.is_empty() { "" } else { "," };
+            format!("[site.\"a.example\"]\n{root}cors = {{ {origins}{comma} {} }}", line.trim())
         }
         section => format!("{section}\n{line}[site.\"a.example\"]\n{root}"),
     }
@@ -218,6 +237,10 @@ impl World for Terminal {
 
     fn check_folder(&self, path: &Path) -> Result<(), String> {
         Machine.check_folder(path)
+    }
+
+    fn read(&self, path: &Path, bytes_max: u64) -> Result<Content, String> {
+        Machine.read(path, bytes_max)
     }
 
     fn is_terminal(&self) -> bool {

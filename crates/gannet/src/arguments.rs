@@ -27,6 +27,11 @@ pub(crate) enum Verb {
         #[arg(default_value = "gannet.toml")]
         file: PathBuf,
     },
+    /// Make a hash of a password, for `auth` in a config file
+    HashPassword {
+        /// The user; with it, the line for a file of passwords
+        user: Option<String>,
+    },
 }
 
 /// Serving one folder.

@@ -1,10 +1,10 @@
 //! This machine as a config file asks about it, and reading that file.
 
 use crate::{greeting, trouble::Trouble};
-use config::{Paint, Plan, World};
+use config::{Content, Paint, Plan, World};
 use std::{
-    fs,
-    io::{self, IsTerminal},
+    fs::{self, File},
+    io::{self, IsTerminal, Read},
     path::{Path, PathBuf},
 };
 
@@ -50,7 +50,42 @@ impl World for Machine {
         net::Root::open(path, &[]).map(drop).map_err(|error| error.to_string())
     }
 
+    fn read(&self, path: &Path, bytes_max: u64) -> Result<Content, String> {
+        read(path, bytes_max)
+    }
+
     fn is_terminal(&self) -> bool {
         greeting::is_terminal()
+    }
+}
+
+/// Reads a file of `bytes_max` bytes at most; says why where that cannot be.
+fn read(path: &Path, bytes_max: u64) -> Result<Content, String> {
+    let why = |error: io::Error| explain(path, &error);
+    // What is no file, such as a pipe, might never end or never begin.
+    if !fs::metadata(path).map_err(why)?.is_file() {
+        return Err(format!("{} is not a file", path.display()));
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(why)?;
+    file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(why)?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(format!("{} has more than {bytes_max} bytes", path.display()));
+    }
+    Ok(Content { bytes, path: path.canonicalize().map_err(why)? })
+}
+
+/// What keeps `path` from being read; says of a folder on the way there that it does.
+fn explain(path: &Path, error: &io::Error) -> String {
+    let folder = path.parent().filter(|folder| *folder != "");
+    if let Some(error) = folder.and_then(|folder| net::Root::open(folder, &[]).err()) {
+        return error.to_string();
+    }
+    match error.kind() {
+        io::ErrorKind::NotFound => format!("{} does not exist", path.display()),
+        io::ErrorKind::PermissionDenied => {
+            format!("{}: this user may not read it (chmod o+r {0})", path.display())
+        }
+        _ => format!("{}: {error}", path.display()),
     }
 }

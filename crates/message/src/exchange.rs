@@ -17,6 +17,8 @@ pub struct Exchange<'h> {
     pub query_rewritten: Option<String>,
     /// Who asks; `None` where the connection has no address (a Unix socket).
     pub client: Option<IpAddr>,
+    /// The user who was let in, where a password was asked for.
+    pub user: Option<Box<str>>,
     /// The listener that the connection came in by: its place in the plan.
     pub listener: usize,
 }
@@ -26,7 +28,7 @@ impl<'h> Exchange<'h> {
     #[must_use]
     pub fn new(request: &'h Request<'h>, client: Option<IpAddr>, listener: usize) -> Self {
         let path = Path::parse(request.path);
-        Self { request, path, query_rewritten: None, client, listener }
+        Self { request, path, query_rewritten: None, client, user: None, listener }
     }
 
     /// The path in its normal form; `/` where it has none.

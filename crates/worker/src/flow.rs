@@ -11,14 +11,16 @@
 
 use crate::{
     core::{Core, Tick},
+    job::{Done, Job},
     record::{End, Subject},
 };
+use access::{Door, Entry};
 use config::{
     Plan,
     plan::{Form, Phrase},
 };
 use control::Counter;
-use handle::{Answer, Done, Job, Tools};
+use handle::{Answer, Tools};
 use http1::Refusal;
 use message::{Exchange, Response, Status};
 use std::{
@@ -48,7 +50,14 @@ pub(crate) fn answer(
     done: Option<Done>,
 ) -> Outcome {
     let answered = catch_unwind(AssertUnwindSafe(|| {
-        core.with_tools(tick, |tools| pass(core.plan, exchange, done, tools))
+        let mut verdicts = core.verdicts.borrow_mut();
+        let (checked, done) = match done {
+            Some(Done::Password(checked)) => (Some(checked), None),
+            Some(Done::Files(done)) => (None, Some(done)),
+            None => (None, None),
+        };
+        let mut door = Door { verdicts: &mut verdicts, now: tick.now, done: checked };
+        core.with_tools(tick, |tools| pass(core.plan, exchange, &mut door, done, tools))
     }));
     answered.unwrap_or_else(|_| {
         core.count(Counter::Panics);
@@ -60,34 +69,36 @@ pub(crate) fn answer(
 fn pass(
     plan: &'static Plan,
     exchange: &mut Exchange<'_>,
-    done: Option<Done>,
+    door: &mut Door<'_>,
+    done: Option<handle::Done>,
     tools: &mut Tools<'_>,
 ) -> Outcome {
     for _ in 0..=REWRITES_MAX {
         let found = route::find(plan, exchange, &mut ());
-        let rest = exchange.path_bytes().get(found.rest.clone()).unwrap_or_default();
         let policy = found.policy;
-        let answer = if let Some(allow) = found.refused {
-            Answer::Ready(handle::method_not_allowed(exchange, allow))
-        } else if done.is_none()
-            && let Some(refusal) = access::check(&policy.access, exchange)
-        {
-            Answer::Ready(refusal)
-        } else if let Some((to, _)) = &policy.rewrite {
-            let (path, query) = rewritten(to, exchange, rest);
-            exchange.rewrite(&path, query);
-            continue;
-        } else {
-            match done {
+        let entry = match found.refused {
+            Some(allow) => Entry::Answered(handle::method_not_allowed(exchange, allow)),
+            None => access::check(&policy.access, exchange, door),
+        };
+        let rest = exchange.path_bytes().get(found.rest).unwrap_or_default();
+        let answer = match (entry, &policy.rewrite) {
+            (Entry::Wait(job), _) => return Outcome::Waiting(Job::Password(job)),
+            (Entry::Answered(response), _) => Answer::Ready(response),
+            (Entry::Open, Some((to, _))) => {
+                let (path, query) = rewritten(to, exchange, rest);
+                exchange.rewrite(&path, query);
+                continue;
+            }
+            (Entry::Open, None) => match done {
                 None => handle::run(&policy.action, exchange, rest, tools),
                 Some(done) => handle::resume(&policy.action, done, exchange, tools),
-            }
+            },
         };
         return match answer {
             Answer::Ready(response) => {
                 Outcome::Answered(filter::apply(&policy.adjust, exchange, rest, response))
             }
-            Answer::Wait(job) => Outcome::Waiting(job),
+            Answer::Wait(job) => Outcome::Waiting(Job::Files(job)),
         };
     }
     Outcome::Answered(filter::error_page::apply(Response::empty(Status::INTERNAL_SERVER_ERROR)))

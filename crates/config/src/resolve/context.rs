@@ -2,7 +2,7 @@
 
 use crate::{
     mistake::{Mistake, quote},
-    plan::{Folder, Phrase, PhraseError, Place},
+    plan::{Folder, Password, Phrase, PhraseError, Place},
     source::{Source, Span, Word},
     world::{World, absolute},
 };
@@ -16,6 +16,8 @@ pub(crate) struct Context<'c> {
     pub(crate) mistakes: &'c mut Vec<Mistake>,
     /// The folders so far, and those that were looked at, so that each is opened and checked once.
     pub(crate) folders: Vec<Folder>,
+    /// What came of each `auth`, by its place, so that its file is read once.
+    pub(crate) passwords: HashMap<Span, Option<Password>>,
     numbers: HashMap<FolderKey, usize>,
     checked: HashMap<PathBuf, Result<(), String>>,
 }
@@ -29,8 +31,15 @@ impl<'c> Context<'c> {
         world: &'c dyn World,
         mistakes: &'c mut Vec<Mistake>,
     ) -> Self {
-        let (numbers, checked) = (HashMap::default(), HashMap::default());
-        Self { source, world, mistakes, folders: Vec::new(), numbers, checked }
+        Self {
+            source,
+            world,
+            mistakes,
+            folders: Vec::new(),
+            passwords: HashMap::default(),
+            numbers: HashMap::default(),
+            checked: HashMap::default(),
+        }
     }
 
     pub(crate) fn at(&self, span: Span) -> Place {
