@@ -26,3 +26,6 @@ pub mod range;
 pub mod accept_encoding;
 
 pub mod config;
+
+pub mod authorization;
+pub mod htpasswd;

@@ -22,7 +22,8 @@ impl Credentials {
         if !scheme.eq_ignore_ascii_case(b"Basic ") {
             return None;
         }
-        let encoded = rest.trim_ascii_start();
+        let blanks = rest.iter().take_while(|&&byte| byte == b' ').count();
+        let encoded = &rest[blanks..];
         let text = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
         let colon = text.find(':')?;
         let is_plain = !text.chars().any(char::is_control);
@@ -86,6 +87,7 @@ mod tests {
             b"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=",
             b"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ",
             b"Basic QWxhZGRpbjpvcGVuIHNlc2FtZR==",
+            b"Basic \tQWxhZGRpbjpvcGVuIHNlc2FtZQ==",
             b"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ== x",
             b"Basic QWxhZGRpbjpv cGVuIHNlc2FtZQ==",
             b"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==,",
