@@ -130,6 +130,31 @@ fn a_preflight_is_answered_before_a_password_is_asked_for() {
 }
 
 #[test]
+fn a_preflight_is_for_the_route_of_the_method_that_it_asks_about() {
+    let site = Site::new();
+    let server = Server::run(&config(
+        &site,
+        "[site.default.route.\"PUT /a\"]\nrespond = \"put\"\n\
+         cors = { origins = \"*\", methods = \"PUT\" }\n\
+         [site.default.route.\"DELETE /a\"]\nrespond = \"delete\"\n\
+         [site.default.route.\"PUT /b\"]\nrespond = \"put\"\ncors = \"*\"\n\
+         [site.default.route.\"OPTIONS /b\"]\nrespond = \"own answer\"",
+    ));
+    let check = |target: &str, method: &str, status: u16, allowed: &str| {
+        let fields = [("Origin", APP), ("Access-Control-Request-Method", method)];
+        let response = ask(&server, &format!("OPTIONS {target}"), &fields);
+        assert_eq!(response.status, status, "{target} {method}");
+        let seen = values(&response, &["access-control-allow-methods"]);
+        assert_eq!(seen, allowed, "{target} {method}");
+    };
+    check("/a", "PUT", 204, "PUT");
+    check("/a", "DELETE", 204, "-");
+    check("/a", "\u{fc}", 204, "-");
+    check("/b", "PUT", 200, "-");
+    server.stop();
+}
+
+#[test]
 fn every_origin_may_read_where_the_config_says_so() {
     let site = Site::new();
     let server = Server::run(&config(&site, "cors = \"*\""));

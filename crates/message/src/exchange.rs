@@ -1,6 +1,8 @@
 //! One request on its way to its answer: what was asked, by whom, and what is looked for by now.
 
 use crate::{
+    method::Method,
+    name::Name,
     path::{Path, PathError},
     request::Request,
 };
@@ -41,6 +43,18 @@ impl<'h> Exchange<'h> {
     #[must_use]
     pub fn query(&self) -> Option<&str> {
         self.query_rewritten.as_deref().or(self.request.query)
+    }
+
+    /// The method that is asked about, where the request is a browser's question whether a page of
+    /// another origin may use it (a preflight of CORS: section 3.2.2 of the Fetch standard).
+    #[must_use]
+    pub fn preflight(&self) -> Option<Method<'h>> {
+        let Request { method, fields, .. } = self.request;
+        if *method != Method::Options || !fields.contains(Name::Origin) {
+            return None;
+        }
+        let asked = fields.get(Name::AccessControlRequestMethod)?;
+        str::from_utf8(asked).ok().map(Method::parse)
     }
 
     /// Looks for another path from now on, one that is decoded already, and perhaps with another
