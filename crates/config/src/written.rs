@@ -12,7 +12,7 @@ mod site;
 pub(crate) use auth::Auth;
 pub(crate) use cors::Cors;
 pub(crate) use limits::Limits;
-pub(crate) use policy::{FieldWords, Policy, Security};
+pub(crate) use policy::{Policy, Security};
 pub(crate) use route::{Case, NamedRoute};
 pub(crate) use server::{Log, Server};
 pub(crate) use site::Site;

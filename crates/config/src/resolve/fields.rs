@@ -2,9 +2,10 @@
 
 use super::{context::Context, cors, policy::last, security};
 use crate::{
+    kind::FieldWords,
     mistake::{Mistake, quote},
     plan::{Adjust, FieldEdits, Origin},
-    written::{FieldWords, Policy, Security},
+    written::{Policy, Security},
 };
 use message::{Prepared, response::Line};
 

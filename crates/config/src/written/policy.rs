@@ -5,7 +5,7 @@ use super::{
     cors::{CORS, Cors},
 };
 use crate::{
-    kind::{Choice, Count, FieldMap, Flag, Text, Texts, Words},
+    kind::{Choice, Count, FieldMap, FieldWords, Flag, Text, Texts, Words},
     setting::{At, Preset, Record, Section, Setting, Table},
     source::Word,
 };
@@ -37,14 +37,6 @@ pub(crate) struct Policy {
 pub(crate) enum Security {
     Unsaid,
     Strict,
-}
-
-/// One response field as it was typed.
-#[derive(Clone, Debug)]
-pub(crate) struct FieldWords {
-    pub(crate) name: Word<String>,
-    /// No values take the field away.
-    pub(crate) values: Vec<Word<String>>,
 }
 
 /// Where else to look, as it was typed.
