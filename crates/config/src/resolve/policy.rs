@@ -221,6 +221,7 @@ fn access(chain: &[&Policy], context: &mut Context<'_>) -> Access {
     });
     let auth = last(chain, |words| words.auth.as_ref());
     let password = auth.and_then(|auth| password::resolve(auth, context));
+    password::check_caching(chain, context);
     let preflight = last(chain, |words| words.cors.as_ref()).and_then(cors::preflight);
     Access { addresses, methods, preflight, password }
 }
