@@ -227,6 +227,31 @@ fn a_password_is_right_only_for_the_list_that_it_is_in() {
 }
 
 #[test]
+fn a_rewrite_leads_through_the_guards_of_all_its_routes() {
+    let site = Site::new();
+    let more = "[site.default.route.\"/back/*\"]\nrewrite = \"/admin/{rest}\"\n\
+                [site.default.route.\"/both/*\"]\nrewrite = \"/admin/{rest}\"\nauth.users.bob = \
+                \"$2y$10$7rNorUDccQOS7xM4IgflbO964oXvno.dqys5sxNXlVpTljRp50JkO\"\n\
+                [site.default.route.\"/out/*\"]\nrewrite = \"/sub/{rest}\"\nauth.users.bob = \
+                \"$2y$10$7rNorUDccQOS7xM4IgflbO964oXvno.dqys5sxNXlVpTljRp50JkO\"\n";
+    let server = Server::run(&config(&site, more));
+    let mut client = Client::connect(server.addr());
+    let mut check = |target: &str, fields: &str, status: u16| {
+        assert_eq!(ask(&mut client, target, fields).status, status, "{target} {fields}");
+    };
+    let (alice, bob) = (basic("alice:wonderland"), basic("bob:builder"));
+    check("/back/x", "", 401);
+    check("/back/x", &bob, 401);
+    check("/back/x", &alice, 200);
+    check("/both/x", &alice, 401);
+    check("/both/x", &bob, 401);
+    check("/out/page.txt", &alice, 401);
+    check("/out/page.txt", &bob, 200);
+    check("/sub/page.txt", "", 200);
+    server.stop();
+}
+
+#[test]
 fn a_flood_of_passwords_is_turned_away_and_harms_nobody_else() {
     let site = Site::new();
     let launch = Launch::run(&config(&site, "")).env("GANNET_FAIL", "hash=stall:300");
