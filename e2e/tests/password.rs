@@ -73,17 +73,13 @@ fn who_knows_the_password_enters_and_is_named_in_the_log() {
         check(&basic("bob:wonderland"), 401, "401", None),
         check(&basic(":wonderland"), 401, "401", None),
         check(&basic("Alice:wonderland"), 401, "401", None),
-        check(&basic("bj\u{f6}rn:sm\u{f6}r \u{e5}"), 200, "admin\n", Some("bj\\xc3\\xb6rn")),
+        check(&basic("bj\u{f6}rn:sm\u{f6}r \u{e5}"), 200, "admin\n", Some("bj\u{f6}rn")),
     ];
     let lines = server.stop().lines;
     let seen: Vec<_> = lines
         .iter()
         .filter(|line| line["event"] == "request")
-        .map(|line| {
-            line["user"]
-                .as_str()
-                .map(|user| user.replace('\u{c3}', "\\xc3").replace('\u{b6}', "\\xb6"))
-        })
+        .map(|line| line["user"].as_str().map(str::to_owned))
         .collect();
     assert_eq!(seen, expect);
 }

@@ -7,7 +7,7 @@ use access::{Door, Entry, Verdicts, check};
 use base::Moment;
 use config::{Content, World, plan::Access};
 use message::{Exchange, Field, Fields, Length, Method, Request, Status, Version};
-use std::{path::Path, sync::OnceLock};
+use std::{ffi::OsString, path::Path, sync::OnceLock};
 
 /// Pieces of credentials.
 pub const TOKENS: &[&str] = &[
@@ -134,6 +134,14 @@ impl World for Nowhere {
 
     fn read(&self, path: &Path, _: u64) -> Result<Content, String> {
         Err(format!("{} is not there", path.display()))
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<OsString>, String> {
+        Err(format!("{} is not there", path.display()))
+    }
+
+    fn variable(&self, _: &str) -> Option<OsString> {
+        None
     }
 
     fn is_terminal(&self) -> bool {

@@ -33,6 +33,7 @@ macro_rules! targets {
 
 targets! {
     accept_encoding authorization chunked config connection head htpasswd path preconditions range
+    route
 }
 
 fn check(target: &str, run: fn(&[u8]), tokens: &[&str]) {

@@ -9,7 +9,7 @@ use config::{
     plan::{Access, DEFAULT_SITE},
 };
 use message::{Exchange, Field, Fields, Length, Method, Request, Version};
-use std::{path::Path, time::Duration};
+use std::{ffi::OsString, path::Path, time::Duration};
 
 /// Two sites with the same user and different passwords, `a` and nothing.
 const CONFIG: &str = r#"
@@ -38,6 +38,14 @@ impl World for Nowhere {
 
     fn read(&self, path: &Path, _: u64) -> Result<Content, String> {
         Err(format!("{} is not there", path.display()))
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<OsString>, String> {
+        Err(format!("{} is not there", path.display()))
+    }
+
+    fn variable(&self, _: &str) -> Option<OsString> {
+        None
     }
 
     fn is_terminal(&self) -> bool {

@@ -3,9 +3,11 @@
 mod arguments;
 mod verb;
 mod password;
+mod paper;
 mod machine;
 mod listening;
 mod found;
+mod explain;
 mod greeting;
 mod serving;
 mod trouble;
@@ -23,6 +25,13 @@ fn main() -> ExitCode {
         Some(Verb::HashPassword { user }) => {
             password::hash(user.as_deref()).map(|()| ExitCode::SUCCESS)
         }
+        Some(Verb::Explain(arguments)) => explain::explain(&arguments).map(|()| ExitCode::SUCCESS),
+        Some(Verb::Help { word }) => paper::help(word.as_deref()).map(|()| ExitCode::SUCCESS),
+        Some(Verb::Schema) => Ok(paper::schema()),
+        Some(Verb::Save { quick, output }) => {
+            paper::save(&quick, output.as_deref()).map(|()| ExitCode::SUCCESS)
+        }
+        Some(Verb::Completions { shell }) => Ok(paper::completions(shell)),
     };
     match outcome {
         Ok(code) => code,

@@ -13,8 +13,9 @@ use crate::{
     core::{Core, Tick},
     job::{Done, Job},
     record::{End, Subject},
+    steps,
 };
-use access::{Door, Entry};
+use access::{Door, Entry, Verdicts};
 use config::{
     Plan,
     plan::{Form, Phrase},
@@ -23,6 +24,7 @@ use control::Counter;
 use handle::{Answer, Tools};
 use http1::Refusal;
 use message::{Exchange, Response, Status};
+use route::Trace;
 use std::{
     net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -51,13 +53,8 @@ pub(crate) fn answer(
 ) -> Outcome {
     let answered = catch_unwind(AssertUnwindSafe(|| {
         let mut verdicts = core.verdicts.borrow_mut();
-        let (checked, done) = match done {
-            Some(Done::Password(checked)) => (Some(checked), None),
-            Some(Done::Files(done)) => (None, Some(done)),
-            None => (None, None),
-        };
-        let mut door = Door { verdicts: &mut verdicts, now: tick.now, done: checked };
-        core.with_tools(tick, |tools| pass(core.plan, exchange, &mut door, done, tools))
+        let verdicts = &mut *verdicts;
+        core.with_tools(tick, |tools| pass(core.plan, exchange, done, verdicts, tools, &mut ()))
     }));
     answered.unwrap_or_else(|_| {
         core.count(Counter::Panics);
@@ -65,34 +62,52 @@ pub(crate) fn answer(
     })
 }
 
-/// Route, access, rewrite, and again where it was rewritten; then handle and filter.
-fn pass(
+/// Route, access, rewrite, and again where it was rewritten; then handle and filter. `trace` hears
+/// why.
+pub(crate) fn pass(
     plan: &'static Plan,
     exchange: &mut Exchange<'_>,
-    door: &mut Door<'_>,
-    done: Option<handle::Done>,
+    done: Option<Done>,
+    verdicts: &mut Verdicts,
     tools: &mut Tools<'_>,
+    trace: &mut impl Trace,
 ) -> Outcome {
+    let (checked, done) = match done {
+        Some(Done::Password(checked)) => (Some(checked), None),
+        Some(Done::Files(done)) => (None, Some(done)),
+        None => (None, None),
+    };
+    let mut door = Door { verdicts, now: tools.now, done: checked };
     for _ in 0..=REWRITES_MAX {
-        let found = route::find(plan, exchange, &mut ());
+        let found = route::find(plan, exchange, trace);
         let policy = found.policy;
+        steps::guards(policy, trace);
         let entry = match found.refused {
             Some(allow) => Entry::Answered(handle::method_not_allowed(exchange, allow)),
-            None => access::check(&policy.access, exchange, door),
+            None => access::check(&policy.access, exchange, &mut door),
         };
         let rest = exchange.path_bytes().get(found.rest).unwrap_or_default();
         let answer = match (entry, &policy.rewrite) {
             (Entry::Wait(job), _) => return Outcome::Waiting(Job::Password(job)),
-            (Entry::Answered(response), _) => Answer::Ready(response),
-            (Entry::Open, Some((to, _))) => {
+            (Entry::Answered(response), _) => {
+                if found.refused.is_none() {
+                    trace.note(|| steps::answered(policy, &response));
+                }
+                Answer::Ready(response)
+            }
+            (Entry::Open, Some((to, place))) => {
                 let (path, query) = rewritten(to, exchange, rest);
                 exchange.rewrite(&path, query);
+                trace.note(|| steps::rewrite(exchange, place));
                 continue;
             }
-            (Entry::Open, None) => match done {
-                None => handle::run(&policy.action, exchange, rest, tools),
-                Some(done) => handle::resume(&policy.action, done, exchange, tools),
-            },
+            (Entry::Open, None) => {
+                trace.note(|| steps::action(&policy.action, plan));
+                match done {
+                    None => handle::run(&policy.action, exchange, rest, tools),
+                    Some(done) => handle::resume(&policy.action, done, exchange, tools),
+                }
+            }
         };
         return match answer {
             Answer::Ready(response) => {
@@ -112,9 +127,14 @@ fn rewritten(to: &Phrase, exchange: &Exchange<'_>, rest: &[u8]) -> (Vec<u8>, Opt
     (path.fill(exchange, rest, Form::Plain), query)
 }
 
-/// The answer to a message that its protocol room refused.
-pub(crate) fn refuse(core: &Core, refusal: Refusal) -> Response {
+/// The answer to a message that its protocol room refused, which is counted.
+pub(crate) fn refuse(core: &Core, refused: Refusal) -> Response {
     core.count(Counter::Refused);
+    refusal(refused)
+}
+
+/// The answer to a message that its protocol room refused.
+pub(crate) fn refusal(refusal: Refusal) -> Response {
     let mut response = Response::empty(refusal.status());
     if response.status == Status::METHOD_NOT_ALLOWED {
         response.lines.push(handle::ALLOW);

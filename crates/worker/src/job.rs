@@ -30,17 +30,18 @@ impl Job {
         core.pool.submit(lane, Box::new(work)).then_some(done)
     }
 
+    /// Does it, however long that takes; never called on a loop.
+    pub(crate) fn run(self) -> Done {
+        match self {
+            Self::Files(job) => Done::Files(job.run()),
+            Self::Password(job) => Done::Password(job.run()),
+        }
+    }
+
     fn lane(&self) -> Lane {
         match self {
             Self::Files(job) => Lane::Folder(job.folder_id()),
             Self::Password(_) => Lane::Passwords,
-        }
-    }
-
-    fn run(self) -> Done {
-        match self {
-            Self::Files(job) => Done::Files(job.run()),
-            Self::Password(job) => Done::Password(job.run()),
         }
     }
 }

@@ -5,7 +5,6 @@ use crate::{
     mistake::{Mistake, quote},
     plan::{Hash, HashError, Password, Users},
     source::Word,
-    world::absolute,
     written::{Auth, Policy},
 };
 use foldhash::HashMap;
@@ -102,7 +101,7 @@ fn password(auth: &Word<Auth>, context: &mut Context<'_>) -> Option<Password> {
 /// Adds the users of a file of lines `USER:HASH`; empty lines and those that begin with `#` are
 /// left out.
 fn read(file: &Word<String>, list: &mut Vec<User>, context: &mut Context<'_>) {
-    let path = absolute(&file.value, context.world);
+    let path = context.sources.path(file);
     let text = match context.world.read(&path, FILE_BYTES_MAX) {
         Ok(content) => content.bytes,
         Err(cause) => {

@@ -3,6 +3,7 @@
 
 use config::{Content, World};
 use std::{
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
 };
@@ -30,6 +31,23 @@ impl World for Machine {
         }
         let path = self.base().join(real.strip_prefix(here(self.base())).unwrap_or(&real));
         Ok(Content { bytes, path })
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<OsString>, String> {
+        let entries = fs::read_dir(here(path));
+        let entries = entries.map_err(|_| format!("{} is not a folder", path.display()))?;
+        Ok(entries.filter_map(|entry| Some(entry.ok()?.file_name())).collect())
+    }
+
+    fn variable(&self, name: &str) -> Option<OsString> {
+        match name {
+            "PORT" => Some("7890".into()),
+            "EMPTY" => Some("".into()),
+            "NESTED" => Some("${PORT} $${PORT}".into()),
+            "HOME" => Some("/home/me".into()),
+            "SECRET" => Some("correct horse battery staple".into()),
+            _ => None,
+        }
     }
 
     fn is_terminal(&self) -> bool {

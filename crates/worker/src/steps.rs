@@ -1,0 +1,102 @@
+//! The steps of a request through `flow`, in words.
+
+use base::Network;
+use config::{
+    Plan,
+    plan::{Access, Action, Place, Policy},
+};
+use message::{Exchange, Response, Status};
+use route::{REFUSED, Step, Trace};
+
+/// What the step is called in which a preflight is answered.
+pub(crate) const PREFLIGHT: &str = "preflight";
+
+/// Who may enter, guard by guard.
+pub(crate) fn guards(policy: &Policy, trace: &mut impl Trace) {
+    let Access { addresses, methods, preflight: _, password } = &policy.access;
+    let lists = addresses.as_ref().map(|addresses| [&addresses.allow, &addresses.deny]);
+    for (list, what) in lists.into_iter().flatten().zip(["allow", "deny"]) {
+        let Some((networks, place)) = list else { continue };
+        let text = || networks.iter().map(Network::to_string).collect::<Vec<_>>().join(", ");
+        trace.note(|| Step::new(what, text(), place));
+    }
+    if let Some(methods) = methods {
+        trace.note(|| Step::new("methods", &*methods.allow.value, &methods.place));
+    }
+    if let Some(password) = password {
+        trace.note(|| Step::new("auth", &*password.challenge.value, &password.place));
+    }
+}
+
+/// Which guard refused a request, or answered its preflight.
+pub(crate) fn answered(policy: &Policy, answer: &Response) -> Step {
+    let Policy { access, adjust, .. } = policy;
+    if answer.status == Status::NO_CONTENT {
+        let place = adjust.cors.as_ref().map(|cors| cors.place.clone());
+        let text = "pages of other origins are told what they may ask".to_owned();
+        return Step { what: PREFLIGHT, text, place };
+    }
+    let addresses = access.addresses.as_ref();
+    let lists = addresses.map(|addresses| [&addresses.allow, &addresses.deny]);
+    let list = lists.into_iter().flatten().flatten().next();
+    let (text, place) = match answer.status {
+        Status::FORBIDDEN => ("the client's address may not enter", list.map(|(_, place)| place)),
+        Status::METHOD_NOT_ALLOWED => {
+            ("the method may not be used", access.methods.as_ref().map(|methods| &methods.place))
+        }
+        Status::UNAUTHORIZED => (
+            "there is no user with that password",
+            access.password.as_ref().map(|password| &password.place),
+        ),
+        status => (status.reason(), None),
+    };
+    Step { what: REFUSED, text: text.to_owned(), place: place.cloned() }
+}
+
+/// What a path was rewritten to.
+pub(crate) fn rewrite(exchange: &Exchange<'_>, place: &Place) -> Step {
+    let mut text = exchange.path_bytes().escape_ascii().to_string();
+    if let Some(query) = exchange.query() {
+        text.push('?');
+        text.push_str(query);
+    }
+    Step::new("rewrite", text, place)
+}
+
+/// What answers.
+pub(crate) fn action(action: &Action, plan: &Plan) -> Step {
+    match action {
+        Action::Files(files) => {
+            let folder = plan.folders.get(files.folder);
+            let root = folder.map(|folder| folder.root.display().to_string());
+            Step::new("action", format!("files of {}", root.unwrap_or_default()), &files.place)
+        }
+        Action::Redirect(redirect) => Step::new("action", "redirect", &redirect.place),
+        Action::Respond(respond) => Step::new("action", "respond", &respond.place),
+        Action::NotFound => {
+            let text = "nothing: neither a root nor another answer is set".to_owned();
+            Step { what: "action", text, place: None }
+        }
+    }
+}
+
+/// The part of the server that sends a field where no setting does.
+pub(crate) fn built_in(name: &str) -> &'static str {
+    match name {
+        "server" | "date" | "connection" | "content-length" | "transfer-encoding" => "HTTP/1.1",
+        "content-type" => "the kind of content",
+        "etag" | "last-modified" | "accept-ranges" => "the file",
+        "content-encoding" | "vary" => "the choice among forms",
+        "content-range" => "the range that was asked for",
+        "location" => "the action",
+        "www-authenticate" => "the password that is asked for",
+        "access-control-allow-origin"
+        | "access-control-allow-credentials"
+        | "access-control-expose-headers"
+        | "access-control-allow-methods"
+        | "access-control-allow-headers"
+        | "access-control-max-age" => "cors",
+        "allow" => "the methods that there are",
+        _ => "the answer",
+    }
+}
