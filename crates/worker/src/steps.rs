@@ -89,13 +89,6 @@ pub(crate) fn built_in(name: &str) -> &'static str {
         "content-encoding" | "vary" => "the choice among forms",
         "content-range" => "the range that was asked for",
         "location" => "the action",
-        "www-authenticate" => "the password that is asked for",
-        "access-control-allow-origin"
-        | "access-control-allow-credentials"
-        | "access-control-expose-headers"
-        | "access-control-allow-methods"
-        | "access-control-allow-headers"
-        | "access-control-max-age" => "cors",
         "allow" => "the methods that there are",
         _ => "the answer",
     }
