@@ -3,12 +3,16 @@
 
 mod limits;
 mod server;
+mod auth;
+mod cors;
 mod policy;
 mod route;
 mod site;
 
+pub(crate) use auth::Auth;
+pub(crate) use cors::Cors;
 pub(crate) use limits::Limits;
-pub(crate) use policy::Policy;
+pub(crate) use policy::{Policy, Security};
 pub(crate) use route::{Case, NamedRoute};
 pub(crate) use server::{Log, Server};
 pub(crate) use site::Site;

@@ -51,6 +51,25 @@ fn config(setting: &Description, value: Option<&str>) -> String {
             let comma = if text.is_empty() || line.is_empty() { "" } else { "," };
             route(&format!("route.\"/a/*\".respond = {{ {text}{comma} {} }}", line.trim()))
         }
+        "`auth`" => {
+            let users = match setting.name {
+                "file" => {
+                    "users.carol = \"$2b$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe\""
+                }
+                _ => "file = \"carol.htpasswd\"",
+            };
+            let comma = if line.is_empty() { "" } else { "," };
+            format!("[site.\"a.example\"]\n{root}auth = {{ {users}{comma} {} }}", line.trim())
+        }
+        "`cors`" => {
+            let origins = if setting.name == "origins" && value.is_some() {
+                ""
+            } else {
+                "origins = \"http://a\""
+            };
+            let comma = if origins.is_empty() || line.is_empty() { "" } else { "," };
+            format!("[site.\"a.example\"]\n{root}cors = {{ {origins}{comma} {} }}", line.trim())
+        }
         "the uppermost level" => format!("{line}[site.\"a.example\"]\n{root}"),
         section => format!("{section}\n{line}[site.\"a.example\"]\n{root}"),
     }
