@@ -1,7 +1,5 @@
 //! One file per action: a handler MAY answer a request; it never adjusts or records an answer.
 
-pub mod media_type;
-pub mod negotiation;
 pub mod listing;
 pub mod files;
 mod redirect;

@@ -1,12 +1,9 @@
 //! A page as it is sent: its plain form and its compressed ones, each with its fields worked out.
 
 use super::load::{Bytes, Content, Page, Siblings};
-use crate::{
-    media_type,
-    negotiation::{Coding, Codings},
-};
 use base::{Moment, text::push_hex};
-use message::{Body, FileRange, Name, OpenFile, Prepared, Request, Shared, date, response::Line};
+use content::{media_type, negotiation::Codings};
+use message::{Body, Coding, FileRange, Name, OpenFile, Prepared, Request, Shared, date, response::Line};
 use net::Stat;
 use std::rc::Rc;
 
@@ -72,7 +69,7 @@ impl Entry {
         }
         let accepted = Codings::accepted(&request.fields);
         let mut available = [Coding::Identity; Coding::COUNT];
-        for (place, variant) in available.iter_mut().zip(&self.variants) {
+        for (place, variant) in available.iter_mut().zip(&self.variants[1..]) {
             *place = variant.coding;
         }
         let coding = accepted.best(&available).ok()?;
@@ -153,12 +150,6 @@ fn may_refuse_identity(request: &Request<'_>) -> bool {
 /// next (RFC 9110 section 8.8.3). Two files of one name share a tag only if somebody gave them the
 /// same time and size; the time of change would tell them apart, but differs between mirrors.
 fn entity_tag(stat: &Stat, coding: Coding, is_weak: bool) -> String {
-    let coding = match coding {
-        Coding::Identity => b"".as_slice(),
-        Coding::Br => b"-br",
-        Coding::Zstd => b"-zstd",
-        Coding::Gzip => b"-gzip",
-    };
     let mut tag = Vec::with_capacity(48);
     tag.extend_from_slice(if is_weak { b"W/\"" } else { b"\"" });
     push_hex(&mut tag, stat.modified.seconds.unsigned_abs());
@@ -166,7 +157,7 @@ fn entity_tag(stat: &Stat, coding: Coding, is_weak: bool) -> String {
     push_hex(&mut tag, u64::from(stat.modified.nanos));
     tag.push(b'-');
     push_hex(&mut tag, stat.size);
-    tag.extend_from_slice(coding);
+    tag.extend_from_slice(coding.tag_ending().as_bytes());
     tag.push(b'"');
     String::from_utf8(tag).unwrap_or_default()
 }
