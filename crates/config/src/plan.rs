@@ -5,11 +5,13 @@ mod phrase;
 mod action;
 mod access;
 mod adjust;
+mod compress;
 mod route;
 
 pub use access::{Access, Addresses, Methods};
 pub use action::{Action, Files, Folder, Redirect, Respond};
 pub use adjust::{Adjust, FieldEdits, Origin};
+pub use compress::Compress;
 pub use phrase::{Form, Phrase, PhraseError};
 pub use place::Place;
 pub use route::{Branch, Case, Node, Policy, Route, Routes};
@@ -39,6 +41,8 @@ pub struct Plan {
     pub log: Log,
     /// Bytes of memory for hot files, all event loops together; zero keeps none.
     pub file_cache_bytes_max: usize,
+    /// Bytes of memory for compressed forms of files, all event loops together; zero makes none.
+    pub compress_cache_bytes_max: usize,
     /// The sites, ordered by name.
     pub sites: Vec<Site>,
     /// The folders that files are sent from, in the order of their numbers.
@@ -82,6 +86,7 @@ impl Plan {
             capacity: Capacity::default(),
             log: Log::default(),
             file_cache_bytes_max: 64 * 1024 * 1024,
+            compress_cache_bytes_max: 64 * 1024 * 1024,
             sites: Vec::with_capacity(sites.len()),
             folders,
             misdirected: misdirected(),

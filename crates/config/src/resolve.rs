@@ -10,6 +10,7 @@ mod key;
 mod case;
 mod policy;
 mod fields;
+mod compress;
 mod networks;
 
 use crate::{
@@ -45,6 +46,7 @@ pub(crate) fn resolve(
     plan.threads = server.threads.and_then(|word| NonZero::new(word.value));
     plan.log = log::resolve(server.log, world, mistakes);
     set(&mut plan.file_cache_bytes_max, server.file_cache);
+    set(&mut plan.compress_cache_bytes_max, server.compress_cache);
     limits::resolve(server.limits, &mut plan.limits, &mut plan.capacity, mistakes);
     plan
 }

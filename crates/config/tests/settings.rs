@@ -50,6 +50,7 @@ fn config(setting: &Description, value: Option<&str>) -> String {
             let comma = if text.is_empty() || line.is_empty() { "" } else { "," };
             route(&format!("route.\"/a/*\".respond = {{ {text}{comma} {} }}", line.trim()))
         }
+        "`compress`" => format!("[site.\"a.example\"]\n{root}compress = {{ {} }}", line.trim()),
         section => format!("{section}\n{line}[site.\"a.example\"]\n{root}"),
     }
 }

@@ -288,10 +288,11 @@ impl Connection {
         let mut exchange = Exchange::new(request, Some(self.client), self.listener);
         match flow::answer(turn.core, turn.tick, &mut exchange, done) {
             Outcome::Waiting(job) => match submit(turn.core, job) {
-                Some(done) => {
+                Ok(done) => {
                     turn.pending.work = Work::Job { done, head: head.to_vec(), began_us };
                 }
-                None => {
+                Err(Some(done)) => self.answer(request, Some(*done), head, began_us, turn),
+                Err(None) => {
                     let subject = Subject::Request(request);
                     self.send_error(Status::SERVICE_UNAVAILABLE, subject, turn);
                 }
@@ -391,13 +392,20 @@ impl Connection {
     }
 }
 
-/// Gives the job to the pool; `None` if the pool has too much to do.
-fn submit(core: &Core, job: Job) -> Option<oneshot::Receiver<Done>> {
+/// Gives the job to the pool; where the pool has too much to do, an error with what is done
+/// instead, if anything is.
+fn submit(core: &Core, job: Job) -> Result<oneshot::Receiver<Done>, Option<Box<Done>>> {
     let (sender, done) = oneshot::channel();
     let folder = job.folder_id();
-    let work = move || {
-        // A connection that is gone needs no answer.
-        let _ = sender.send(job.run());
-    };
-    core.pool.submit(folder, Box::new(work)).then_some(done)
+    let mut job = Some(job);
+    let is_taken = core.pool.submit(folder, || {
+        let job = job.take();
+        Box::new(move || {
+            if let Some(job) = job {
+                // A connection that is gone needs no answer.
+                let _ = sender.send(job.run());
+            }
+        })
+    });
+    if is_taken { Ok(done) } else { Err(job.and_then(Job::decline).map(Box::new)) }
 }

@@ -79,8 +79,8 @@ fn pass(
             continue;
         } else {
             match done {
-                None => handle::run(&policy.action, exchange, rest, tools),
-                Some(done) => handle::resume(&policy.action, done, exchange, tools),
+                None => handle::run(policy, exchange, rest, tools),
+                Some(done) => handle::resume(policy, done, exchange, tools),
             }
         };
         return match answer {

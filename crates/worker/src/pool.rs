@@ -48,15 +48,16 @@ impl Pool {
         Arc::new(Self { state: Mutex::default(), work_came: Condvar::new(), threads_max })
     }
 
-    /// Queues `work` on `folder`; false if too much of it waits already or no thread can be had.
-    pub(crate) fn submit(self: &Arc<Self>, folder: usize, work: Work) -> bool {
+    /// Queues the `work` on `folder`, which is asked for only if there is room for it; false if too
+    /// much of it waits already or no thread can be had.
+    pub(crate) fn submit(self: &Arc<Self>, folder: usize, work: impl FnOnce() -> Work) -> bool {
         let mut state = self.lock();
         let load = state.load(folder);
         if load.waiting >= QUEUE_MAX {
             return false;
         }
         load.waiting += 1;
-        state.queue.push_back((folder, work));
+        state.queue.push_back((folder, work()));
         let spare = state.idle;
         if state.queue.len() > spare && state.threads < self.threads_max {
             state.threads += 1;
@@ -151,15 +152,12 @@ mod tests {
         let held = Arc::new(Mutex::new(held));
         for _ in 0..8 {
             let held = Arc::clone(&held);
-            assert!(pool.submit(
-                0,
-                Box::new(move || {
-                    let _ = held.lock().unwrap().recv();
-                })
-            ));
+            assert!(pool.submit(0, || Box::new(move || {
+                let _ = held.lock().unwrap().recv();
+            })));
         }
         let (done, wait) = mpsc::channel();
-        assert!(pool.submit(1, Box::new(move || done.send(()).unwrap())));
+        assert!(pool.submit(1, || Box::new(move || done.send(()).unwrap())));
         wait.recv_timeout(Duration::from_secs(10)).unwrap();
         drop(release);
     }
@@ -167,22 +165,19 @@ mod tests {
     #[test]
     fn what_panics_takes_no_thread_with_it_and_too_much_is_turned_away() {
         let pool = Pool::new(2);
-        assert!(pool.submit(0, Box::new(|| panic!("on purpose"))));
+        assert!(pool.submit(0, || Box::new(|| panic!("on purpose"))));
         let (release, held) = mpsc::channel::<()>();
-        assert!(pool.submit(
-            0,
-            Box::new(move || {
-                let _ = held.recv();
-            })
-        ));
+        assert!(pool.submit(0, || Box::new(move || {
+            let _ = held.recv();
+        })));
         let mut queued = 0;
-        while pool.submit(0, Box::new(|| {})) {
+        while pool.submit(0, || Box::new(|| {})) {
             queued += 1;
         }
         assert!((QUEUE_MAX - 2..=QUEUE_MAX).contains(&queued), "{queued}");
         drop(release);
         let (done, wait) = mpsc::channel();
-        assert!(pool.submit(1, Box::new(move || done.send(()).unwrap())));
+        assert!(pool.submit(1, || Box::new(move || done.send(()).unwrap())));
         wait.recv_timeout(Duration::from_secs(10)).unwrap();
     }
 }

@@ -1,6 +1,6 @@
 //! How an answer is adjusted, whoever made it.
 
-use super::{Phrase, Place};
+use super::{Compress, Phrase, Place};
 use message::Prepared;
 
 /// What is adjusted.
@@ -8,6 +8,8 @@ use message::Prepared;
 pub struct Adjust {
     /// Fields that are added, replaced and removed.
     pub fields: FieldEdits,
+    /// What is compressed on the fly; `None` for nothing.
+    pub compress: Option<Compress>,
 }
 
 /// Fields that are added, replaced and removed.

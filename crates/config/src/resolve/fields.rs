@@ -3,7 +3,7 @@
 use super::{context::Context, policy::last};
 use crate::{
     mistake::{Mistake, quote},
-    plan::{Adjust, FieldEdits, Origin},
+    plan::{FieldEdits, Origin},
     written::{FieldWords, Policy},
 };
 use message::{Prepared, response::Line};
@@ -19,8 +19,8 @@ const RESERVED: [&str; 7] = [
     "upgrade",
 ];
 
-/// The adjustments that `chain` comes to.
-pub(crate) fn resolve(chain: &[&Policy], context: &mut Context<'_>) -> Adjust {
+/// The fields that `chain` comes to.
+pub(crate) fn resolve(chain: &[&Policy], context: &mut Context<'_>) -> FieldEdits {
     let own = chain.len();
     // The last word on each name counts.
     let mut said: Vec<(String, &FieldWords)> = Vec::new();
@@ -74,7 +74,7 @@ pub(crate) fn resolve(chain: &[&Policy], context: &mut Context<'_>) -> Adjust {
                 .help("leave one of them out"),
         );
     }
-    Adjust { fields: edits }
+    edits
 }
 
 /// Notes what cannot be the name or the value of a field (RFC 9110 sections 5.1 and 5.5).

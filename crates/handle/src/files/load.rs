@@ -64,12 +64,14 @@ pub(super) struct Page {
 }
 
 /// A file's content, and the path below the root that leads to it.
+#[derive(Debug)]
 pub(super) struct Content {
     pub(super) path: Vec<u8>,
     pub(super) stat: Stat,
     pub(super) bytes: Bytes,
 }
 
+#[derive(Debug)]
 pub(super) enum Bytes {
     Memory(Vec<u8>),
     Open(OpenFile),
