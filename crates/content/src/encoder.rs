@@ -31,12 +31,12 @@ enum Form {
     Identity(Vec<u8>),
 }
 
-/// Brotli has one level: below it gzip is smaller in less time.
+/// Brotli and gzip have one level each: below it the first is no smaller than gzip, and the second
+/// no smaller than what others send; above it, the second takes longer than zstd for the same.
 const BR_QUALITY: u32 = 5;
+const GZIP_LEVEL: u32 = 2;
 const ZSTD_LEVEL_QUICK: i32 = 1;
-const ZSTD_LEVEL_KEPT: i32 = 5;
-const GZIP_LEVEL_QUICK: u32 = 2;
-const GZIP_LEVEL_KEPT: u32 = 3;
+const ZSTD_LEVEL_KEPT: i32 = 3;
 
 /// Window of a quick encoder as a power of two in bytes; it decides what a stream costs in memory.
 const QUICK_WINDOW_LOG: u32 = 17;
@@ -74,8 +74,9 @@ impl Encoder {
                 encoder.set_pledged_src_size(Some(bytes))?;
                 Form::Zstd(encoder)
             }
-            (Coding::Gzip, Effort::Quick) => gzip(GZIP_LEVEL_QUICK),
-            (Coding::Gzip, Effort::Kept(_)) => gzip(GZIP_LEVEL_KEPT),
+            (Coding::Gzip, _) => {
+                Form::Gzip(GzEncoder::new(Vec::new(), Compression::new(GZIP_LEVEL)))
+            }
             (Coding::Identity, _) => Form::Identity(Vec::new()),
         }))
     }
@@ -150,10 +151,6 @@ pub fn encode(coding: Coding, effort: Effort, content: &[u8]) -> io::Result<Vec<
     let mut encoder = Encoder::new(coding, effort)?;
     encoder.write(content)?;
     encoder.finish()
-}
-
-fn gzip(level: u32) -> Form {
-    Form::Gzip(GzEncoder::new(Vec::new(), Compression::new(level)))
 }
 
 /// The smallest window that holds `bytes`, within what decoders take.

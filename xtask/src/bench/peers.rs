@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::Outcome;
-use super::cases::Site;
+use super::cases::{Compression, SMALL, Site};
 use super::content::{Content, file_bytes, hosts};
 use super::machine;
 
@@ -50,6 +50,7 @@ pub(super) struct Stage<'c> {
     pub(super) content: &'c Content,
     pub(super) site: Site,
     pub(super) access_log: bool,
+    pub(super) compression: Compression,
     /// The answers will be 304.
     pub(super) is_conditional: bool,
 }
@@ -78,7 +79,7 @@ impl Stage<'_> {
             Peer::Floor => machine::release().join("floor"),
         });
         match peer {
-            Peer::Gannet if matches!(self.site, Site::Single { .. }) && !self.access_log => {
+            Peer::Gannet if self.site == Site::Single { bytes: SMALL } && !self.access_log => {
                 let port = port.to_string();
                 command.arg(root).args(["--port", &port, "--threads", "1", "--log", "off"])
             }
@@ -102,14 +103,21 @@ impl Stage<'_> {
             Some(file) => format!("{{ format = \"json\", file = \"{}.log\" }}", file.display()),
             None => "\"off\"".into(),
         };
+        // The smallest store of forms that takes a page of 100 KB has room for a dozen of them.
+        let (file_cache, compress_cache, compress) = match self.compression {
+            Compression::Off => (FILE_CACHE_MIB, "64MiB", "false"),
+            Compression::Kept(_) => (FILE_CACHE_MIB, "64MiB", "true"),
+            Compression::First(_) => (0, "410KiB", "true"),
+        };
         let server = format!(
             "[server]\nlisten = \"127.0.0.1:{port}\"\nthreads = 1\nlog = {log}\n\
-             file-cache = \"{FILE_CACHE_MIB}MiB\"\n"
+             file-cache = \"{file_cache}MiB\"\ncompress-cache = \"{compress_cache}\"\n"
         );
         self.sites(root).fold(server, |mut text, (host, root)| {
             let host = host.as_deref().unwrap_or("default");
             // Writing into a string cannot fail.
-            let _ = write!(text, "[site.\"{host}\"]\nroot = \"{}\"\n", root.display());
+            let root = root.display();
+            let _ = write!(text, "[site.\"{host}\"]\nroot = \"{root}\"\ncompress = {compress}\n");
             text
         })
     }
@@ -134,6 +142,10 @@ impl Stage<'_> {
         } else {
             ""
         };
+        let gzip = match self.compression {
+            Compression::Off => "",
+            Compression::Kept(_) | Compression::First(_) => "gzip on; gzip_vary on;",
+        };
         // Options of an address may be given once.
         let mut option = if is_tuned { " deferred" } else { "" };
         let servers = self.sites(root).map(|(host, root)| {
@@ -146,7 +158,7 @@ impl Stage<'_> {
              events {{ worker_connections 10000; }}\n\
              http {{\ninclude /etc/nginx/mime.types; types_hash_max_size 2048;\n\
              sendfile on; tcp_nopush on; keepalive_timeout 75s; keepalive_requests 1000000;\n\
-             {log}\n{cache}\n{}}}\n",
+             {log}\n{cache}\n{gzip}\n{}}}\n",
             servers.collect::<String>()
         )
     }
@@ -154,7 +166,7 @@ impl Stage<'_> {
     fn lighttpd(&self, root: &Path, port: u16) -> String {
         let root = root.display();
         let hosts = match self.site {
-            Site::Single { .. } | Site::Heap => String::new(),
+            Site::Single { .. } | Site::Heap | Site::Articles(_) => String::new(),
             Site::Hosts => format!(
                 "server.modules = (\"mod_simple_vhost\")\n\
                  simple-vhost.server-root = \"{root}\"\nsimple-vhost.document-root = \"/\"\n"
@@ -189,7 +201,9 @@ impl Stage<'_> {
                 let folder = root.join(&host);
                 (Some(host), folder)
             })),
-            Site::Single { .. } | Site::Heap => Box::new([(None, root)].into_iter()),
+            Site::Single { .. } | Site::Heap | Site::Articles(_) => {
+                Box::new([(None, root)].into_iter())
+            }
         }
     }
 }
