@@ -4,9 +4,9 @@ use crate::{
     guess,
     mistake::{Mistake, quote},
     setting::{Kind, Notes, Typed},
+    shape::Shape,
     source::Word,
     unit::{RATES, SIZES, TIMES, Units},
-    written::FieldWords,
 };
 use std::{ops::RangeInclusive, time::Duration};
 use toml::{Spanned, de::DeValue};
@@ -38,6 +38,14 @@ pub(crate) struct Texts;
 /// One text, which may be empty and go over several lines.
 pub(crate) struct Words;
 
+/// One field as it was typed.
+#[derive(Clone, Debug)]
+pub(crate) struct FieldWords {
+    pub(crate) name: Word<String>,
+    /// No values take the field away.
+    pub(crate) values: Vec<Word<String>>,
+}
+
 /// A table of field names, each with a text, a list of texts, or nothing.
 pub(crate) struct FieldMap;
 
@@ -56,6 +64,10 @@ impl<N: Whole> Kind for Size<N> {
     fn noun(&self) -> String {
         range_noun("a size", &wide(&self.0), |number| SIZES.show(number))
     }
+
+    fn shape(&self) -> Shape {
+        SIZES.shape()
+    }
 }
 
 impl Kind for Rate {
@@ -68,6 +80,10 @@ impl Kind for Rate {
     fn noun(&self) -> String {
         range_noun("a rate", &self.0, |number| RATES.show(number))
     }
+
+    fn shape(&self) -> Shape {
+        RATES.shape()
+    }
 }
 
 impl Kind for Time {
@@ -79,6 +95,10 @@ impl Kind for Time {
 
     fn noun(&self) -> String {
         range_noun("a duration", &self.0, |number| TIMES.show(number))
+    }
+
+    fn shape(&self) -> Shape {
+        TIMES.shape()
     }
 }
 
@@ -98,6 +118,11 @@ impl<N: Whole> Kind for Count<N> {
 
     fn noun(&self) -> String {
         range_noun("a whole number", &wide(&self.0), |number| number.to_string())
+    }
+
+    fn shape(&self) -> Shape {
+        let bounds = wide(&self.0);
+        Shape::Number(*bounds.start(), *bounds.end())
     }
 }
 
@@ -129,6 +154,10 @@ impl<T: Copy> Kind for Choice<T> {
             None => String::new(),
         }
     }
+
+    fn shape(&self) -> Shape {
+        Shape::Words(self.0.iter().map(|(word, _)| *word).collect())
+    }
 }
 
 impl Kind for Flag {
@@ -145,6 +174,10 @@ impl Kind for Flag {
     fn noun(&self) -> String {
         "`true` or `false`".to_owned()
     }
+
+    fn shape(&self) -> Shape {
+        Shape::Flag
+    }
 }
 
 impl Kind for Text {
@@ -156,6 +189,10 @@ impl Kind for Text {
 
     fn noun(&self) -> String {
         "a text".to_owned()
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Text
     }
 }
 
@@ -181,6 +218,10 @@ impl Kind for Texts {
     fn noun(&self) -> String {
         "a text or a list of texts".to_owned()
     }
+
+    fn shape(&self) -> Shape {
+        Shape::texts()
+    }
 }
 
 impl Kind for Words {
@@ -196,6 +237,10 @@ impl Kind for Words {
 
     fn noun(&self) -> String {
         "a text".to_owned()
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Text
     }
 }
 
@@ -222,6 +267,10 @@ impl Kind for FieldMap {
 
     fn noun(&self) -> String {
         "a table of fields with their values".to_owned()
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Map(Box::new(Shape::texts()))
     }
 }
 

@@ -1,6 +1,8 @@
 //! The life of one event loop: connections in, answers out. Start with `flow`.
 
 pub mod flow;
+mod steps;
+mod explain;
 mod connection;
 mod turn;
 mod sending;
@@ -14,4 +16,5 @@ mod record;
 mod log;
 mod run;
 
+pub use explain::{Asked, Explanation, Field, explain};
 pub use run::{StartError, Stopper, Worker, start};
