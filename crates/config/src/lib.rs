@@ -17,6 +17,7 @@ mod world;
 mod resolve;
 pub mod plan;
 
+pub use guess::nearest;
 pub use mistake::{Errors, Paint, Problem};
 pub use plan::Plan;
 pub use setting::{Description, Preset};

@@ -1,6 +1,7 @@
 //! What each verb does.
 
 use crate::{
+    advice,
     arguments::{LogFormat, Quick},
     found,
     greeting::{self, Greeting, counted},
@@ -22,7 +23,11 @@ use std::{
 pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
     let root = arguments.path.canonicalize().map_err(|error| {
         let path = arguments.path.display();
-        Trouble::new(2, format!("error: {path}: {error}: name the folder to serve"))
+        let help = match advice::meant(&path.to_string()) {
+            Some(verb) => format!("name the folder to serve; or did you mean `gannet {verb}`?"),
+            None => "name the folder to serve".to_owned(),
+        };
+        Trouble::new(2, format!("error: {path}: {error}: {help}"))
     })?;
     if !root.is_dir() {
         let message = format!(
