@@ -14,6 +14,7 @@ use rustix::net::{
 };
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 /// How many connections may wait to be accepted; the kernel takes no more than its own
@@ -52,7 +53,7 @@ pub struct SocketFile {
 /// # Errors
 ///
 /// See [`UnixError`].
-pub fn listen(path: &Path, mode: u32) -> Result<(OwnedFd, SocketFile), UnixError> {
+pub fn listen(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile), UnixError> {
     let address = SocketAddrUnix::new(path)?;
     let alone = lock_folder(path);
     let socket = socket()?;
@@ -68,7 +69,7 @@ pub fn listen(path: &Path, mode: u32) -> Result<(OwnedFd, SocketFile), UnixError
     // Nobody can connect before it listens, so this is the mode from the beginning.
     chmod(path, Mode::from_raw_mode(mode))?;
     start(&socket, BACKLOG_CONNECTIONS)?;
-    Ok((socket, file))
+    Ok((socket.into(), file))
 }
 
 impl Drop for SocketFile {
@@ -127,7 +128,7 @@ mod tests {
     use super::*;
     use std::fs;
     use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-    use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+    use std::os::unix::net::{UnixDatagram, UnixStream};
     use std::sync::Barrier;
 
     fn is_socket(path: &Path) -> bool {
