@@ -2,6 +2,7 @@
 
 use crate::{greeting, trouble::Trouble};
 use config::{Paint, Plan, World};
+use net::{Root, RootError};
 use std::{
     fs,
     io::{self, IsTerminal},
@@ -36,6 +37,11 @@ pub(crate) fn load(file: &Path) -> Result<Plan, Trouble> {
     })
 }
 
+/// Whether this user can serve the folder `path`. It is opened for good when it is first asked for.
+pub(crate) fn check_folder(path: &Path) -> Result<(), RootError> {
+    Root::open(path, &[]).map(drop)
+}
+
 /// The machine that this process runs on.
 struct Machine {
     base: PathBuf,
@@ -47,7 +53,7 @@ impl World for Machine {
     }
 
     fn check_folder(&self, path: &Path) -> Result<(), String> {
-        net::Root::open(path, &[]).map(drop).map_err(|error| error.to_string())
+        check_folder(path).map_err(|error| error.to_string())
     }
 
     fn is_terminal(&self) -> bool {

@@ -6,7 +6,7 @@ use crate::{
     found,
     greeting::{self, Greeting, counted},
     listening::{self, Sockets},
-    machine::load,
+    machine::{self, load},
     serving,
     trouble::Trouble,
 };
@@ -39,6 +39,7 @@ pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
         );
         return Err(Trouble::new(2, message));
     }
+    machine::check_folder(&root).map_err(|error| Trouble::new(2, format!("error: {error}")))?;
     let loops = loops(arguments.threads);
     let hosts = match arguments.bind {
         Some(host) => vec![host],
