@@ -145,8 +145,8 @@ fn told(plan: &Plan) -> String {
     format!("{listen:?} {threads:?} {limits:?} {capacity:?} {log:?} {file_cache_bytes_max}")
 }
 
-/// A config that says the same of the server as `plan`. What has its default is left out: there are defaults that give
-/// way to other settings, and that would be a mistake if they were typed.
+/// A config that says the same of the server as `plan`. What has its default is left out: there are
+/// defaults that give way to other settings, and that would be a mistake if they were typed.
 fn written(plan: &Plan) -> String {
     let listen = plan.listen.iter().map(|listen| match &listen.address {
         Address::Tcp(address) => quoted(&address.to_string()),

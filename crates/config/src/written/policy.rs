@@ -1,7 +1,7 @@
 //! What may be said of a site and of each of its routes.
 
 use crate::{
-    kind::{Choice, Count, FieldMap, Flag, Text, Texts, Words},
+    kind::{Choice, Count, FieldMap, FieldWords, Flag, Text, Texts, Words},
     setting::{At, Preset, Section, Setting, Table},
     source::Word,
 };
@@ -23,14 +23,6 @@ pub(crate) struct Policy {
     pub(crate) methods: Option<Word<Vec<Word<String>>>>,
     pub(crate) fields: Option<Word<Vec<FieldWords>>>,
     pub(crate) cache_control: Option<Word<String>>,
-}
-
-/// One response field as it was typed.
-#[derive(Clone, Debug)]
-pub(crate) struct FieldWords {
-    pub(crate) name: Word<String>,
-    /// No values take the field away.
-    pub(crate) values: Vec<Word<String>>,
 }
 
 /// Where else to look, as it was typed.
