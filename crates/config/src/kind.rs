@@ -4,6 +4,7 @@ use crate::{
     guess,
     mistake::{Mistake, quote},
     setting::{Kind, Notes, Typed},
+    shape::Shape,
     source::Word,
     unit::{RATES, SIZES, TIMES, Units},
 };
@@ -66,6 +67,10 @@ impl<N: Whole> Kind for Size<N> {
     fn noun(&self) -> String {
         range_noun("a size", &wide(&self.0), |number| SIZES.show(number))
     }
+
+    fn shape(&self) -> Shape {
+        SIZES.shape()
+    }
 }
 
 impl Kind for Rate {
@@ -78,6 +83,10 @@ impl Kind for Rate {
     fn noun(&self) -> String {
         range_noun("a rate", &self.0, |number| RATES.show(number))
     }
+
+    fn shape(&self) -> Shape {
+        RATES.shape()
+    }
 }
 
 impl Kind for Time {
@@ -89,6 +98,10 @@ impl Kind for Time {
 
     fn noun(&self) -> String {
         range_noun("a duration", &self.0, |number| TIMES.show(number))
+    }
+
+    fn shape(&self) -> Shape {
+        TIMES.shape()
     }
 }
 
@@ -108,6 +121,11 @@ impl<N: Whole> Kind for Count<N> {
 
     fn noun(&self) -> String {
         range_noun("a whole number", &wide(&self.0), |number| number.to_string())
+    }
+
+    fn shape(&self) -> Shape {
+        let bounds = wide(&self.0);
+        Shape::Number(*bounds.start(), *bounds.end())
     }
 }
 
@@ -139,6 +157,10 @@ impl<T: Copy> Kind for Choice<T> {
             None => String::new(),
         }
     }
+
+    fn shape(&self) -> Shape {
+        Shape::Words(self.0.iter().map(|(word, _)| *word).collect())
+    }
 }
 
 impl Kind for Flag {
@@ -155,6 +177,10 @@ impl Kind for Flag {
     fn noun(&self) -> String {
         "`true` or `false`".to_owned()
     }
+
+    fn shape(&self) -> Shape {
+        Shape::Flag
+    }
 }
 
 impl Kind for Text {
@@ -166,6 +192,10 @@ impl Kind for Text {
 
     fn noun(&self) -> String {
         "a text".to_owned()
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Text
     }
 }
 
@@ -191,6 +221,10 @@ impl Kind for Texts {
     fn noun(&self) -> String {
         "a text or a list of texts".to_owned()
     }
+
+    fn shape(&self) -> Shape {
+        Shape::texts()
+    }
 }
 
 impl Kind for Mode {
@@ -213,6 +247,10 @@ impl Kind for Mode {
     fn noun(&self) -> String {
         "a mode in octal from \"0\" to \"0777\"".to_owned()
     }
+
+    fn shape(&self) -> Shape {
+        Shape::Like("^0*[0-7]{1,3}$".to_owned())
+    }
 }
 
 impl Kind for Words {
@@ -228,6 +266,10 @@ impl Kind for Words {
 
     fn noun(&self) -> String {
         "a text".to_owned()
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Text
     }
 }
 
@@ -254,6 +296,10 @@ impl Kind for FieldMap {
 
     fn noun(&self) -> String {
         "a table of fields with their values".to_owned()
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Map(Box::new(Shape::texts()))
     }
 }
 

@@ -1,8 +1,8 @@
 //! Finds the routes of requests to many hosts over and over, so that instructions can be counted.
 
-use config::{Errors, Plan, World};
+use config::{Content, Errors, Plan, World};
 use message::{Exchange, Field, Fields, Length, Method, Request, Version};
-use std::{env, error::Error, fmt::Write, hint::black_box, path::Path};
+use std::{env, error::Error, ffi::OsString, fmt::Write, hint::black_box, path::Path};
 
 /// A machine on which every folder is there.
 struct Machine;
@@ -14,6 +14,18 @@ impl World for Machine {
 
     fn check_folder(&self, _: &Path) -> Result<(), String> {
         Ok(())
+    }
+
+    fn read(&self, path: &Path, _: u64) -> Result<Content, String> {
+        Err(format!("{} is not there", path.display()))
+    }
+
+    fn list(&self, _: &Path) -> Result<Vec<OsString>, String> {
+        Ok(Vec::new())
+    }
+
+    fn variable(&self, _: &str) -> Option<OsString> {
+        None
     }
 
     fn is_terminal(&self) -> bool {
