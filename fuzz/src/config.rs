@@ -3,7 +3,7 @@
 use crate::machine::{FILES, Machine, SECRET, quoted};
 use config::{
     Errors, Paint, Plan, load,
-    plan::{Action, Branch, LogFormat, Node, Policy, Route},
+    plan::{Action, Address, Branch, LogFormat, Node, Policy, Route},
 };
 use message::Limits;
 use std::{fmt::Write, path::Path, time::Duration};
@@ -18,6 +18,8 @@ pub const TOKENS: &[&str] = &[
     "[[site.a]]\n",
     "root = \"/srv\"\n",
     "listen = \"80\"\n",
+    "listen = [\"unix:a\", { address = \"[::1]:81\" }]\n",
+    "mode = \"0600\"\n",
     "log = { format = \"off\" }\n",
     "index = [\"a\", \"b\"]\n",
     "links = [\"/srv/a\", \"../b\"]\n",
@@ -141,8 +143,11 @@ fn check_plan(plan: &Plan) {
     assert!(!plan.listen.is_empty() && !plan.sites.is_empty());
     assert!(plan.sites.is_sorted_by(|one, next| one.name < next.name));
     for site in &plan.sites {
+        let listeners = site.listeners.as_deref().unwrap_or(&[0]);
+        assert!(listeners.iter().all(|&listener| listener < plan.listen.len()));
+        let listener = listeners.first().copied().unwrap_or_default();
         for host in [site.name.to_string(), format!("{}.", site.name.to_uppercase())] {
-            let found = plan.site(&host, 0).map(|(site, _)| &site.name);
+            let found = plan.site(&host, listener).map(|(site, _)| &site.name);
             assert!(found == Some(&site.name) || site.name.starts_with('*'), "{host}");
         }
     }
@@ -208,6 +213,7 @@ fn policies(plan: &Plan) -> Vec<&Policy> {
 
 fn push_node<'p>(node: &'p Node, all: &mut Vec<&'p Policy>) {
     let of_path = [&node.exact, &node.exact_directory, &node.prefix].into_iter().flatten();
+    let of_path = of_path.map(AsRef::as_ref);
     for branch in of_path.chain(node.suffixes.iter().map(|(_, branch)| branch)) {
         push_branch(branch, all);
     }
@@ -226,7 +232,7 @@ fn push_route<'p>(route: &'p Route, all: &mut Vec<&'p Policy>) {
 
 /// What a plan says of the server.
 fn told(plan: &Plan) -> String {
-    let listen: Vec<_> = plan.listen.iter().map(|listen| listen.address).collect();
+    let listen: Vec<_> = plan.listen.iter().map(|listen| &listen.address).collect();
     let Plan { threads, limits, capacity, log, file_cache_bytes_max, .. } = plan;
     format!("{listen:?} {threads:?} {limits:?} {capacity:?} {log:?} {file_cache_bytes_max}")
 }
@@ -234,7 +240,13 @@ fn told(plan: &Plan) -> String {
 /// A config that says the same of the server as `plan`. What has its default is left out: there are
 /// defaults that give way to other settings, and that would be a mistake if they were typed.
 fn written(plan: &Plan) -> String {
-    let listen = plan.listen.iter().map(|listen| quoted(&listen.address.to_string()));
+    let listen = plan.listen.iter().map(|listen| match &listen.address {
+        Address::Tcp(address) => quoted(&address.to_string()),
+        Address::Unix { mode, .. } => {
+            let address = quoted(&listen.address.to_string());
+            format!("{{ address = {address}, mode = \"{mode:o}\" }}")
+        }
+    });
     let mut text = format!("[server]\nlisten = {}\n", list(listen));
     if let Some(threads) = plan.threads {
         push(&mut text, "threads", threads);

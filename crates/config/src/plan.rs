@@ -9,12 +9,14 @@ mod cors;
 mod adjust;
 mod compress;
 mod route;
+mod listen;
 
 pub use access::{Access, Addresses, Methods};
 pub use action::{Action, Files, Folder, Redirect, Respond};
 pub use adjust::{Adjust, FieldEdits, Origin};
 pub use compress::Compress;
 pub use cors::{Cors, Origins};
+pub use listen::{Address, Listen};
 pub use password::{Hash, HashError, Password, Users, Variant};
 pub use phrase::{Form, Phrase, PhraseError};
 pub use place::Place;
@@ -22,14 +24,7 @@ pub use route::{Branch, Case, Node, Policy, Route, Routes};
 
 use foldhash::HashMap;
 use message::{Limits, Status};
-use std::{
-    io::Write,
-    net::{Ipv6Addr, SocketAddr},
-    num::NonZero,
-    path::PathBuf,
-    str,
-    time::Duration,
-};
+use std::{io::Write, net::Ipv6Addr, num::NonZero, path::PathBuf, str, time::Duration};
 
 /// The name of the site that answers for hosts which no other site claims.
 pub const DEFAULT_SITE: &str = "default";
@@ -197,17 +192,6 @@ fn moved(name: &str, place: Place) -> Route {
     let status = Status::PERMANENT_REDIRECT;
     let redirect = Redirect { to, status, keeps_query: true, place: place.clone() };
     Route::plain("/*", place, Action::Redirect(redirect))
-}
-
-/// An address to listen on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listen {
-    /// The address; port 0 lets the kernel choose.
-    pub address: SocketAddr,
-    /// Where it was written, such as `site.toml:2:11`, for the error that says why it fails.
-    pub written: Box<str>,
-    /// Whether it is one of those that a port alone stands for, which not every machine has.
-    pub is_implied: bool,
 }
 
 /// What a worker process may cost.

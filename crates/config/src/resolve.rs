@@ -1,5 +1,6 @@
 //! Words → plan: the only place that says no to what is well written but makes no sense.
 
+mod listeners;
 mod context;
 mod listen;
 mod log;
@@ -45,9 +46,13 @@ pub(crate) fn resolve(
         );
     }
     let mut context = Context::new(sources, filled, world, mistakes);
-    let sites = site::resolve(sites, &mut context);
+    let is_default = server.listen.is_none();
+    listen::of_server(server.listen, &mut context);
+    let mut sites = site::resolve(sites, &mut context);
+    let mut of_sites: Vec<_> = sites.iter_mut().map(|(site, _)| site).collect();
+    let listen = listen::resolve(is_default, &mut of_sites, &mut context);
     let mut plan = Plan::new(sites, context.folders);
-    plan.listen = listen::resolve(server.listen, sources, mistakes);
+    plan.listen = listen;
     plan.threads = server.threads.and_then(|word| NonZero::new(word.value));
     plan.log = log::resolve(server.log, sources, world, mistakes);
     set(&mut plan.file_cache_bytes_max, server.file_cache);

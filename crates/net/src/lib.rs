@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod listener;
+pub mod unix;
 pub mod holder;
 pub mod socket;
 pub mod root;

@@ -1,7 +1,8 @@
 //! How many connections there are, in all and for each client address, over all loops.
 //!
 //! Touched when a connection comes and goes, never for a request. An IPv6 client counts by its /64,
-//! since a single host owns all of that.
+//! since a single host owns all of that. Clients on a Unix socket count in all only: as a rule they
+//! are one other server of this machine, which speaks for many.
 
 use std::{
     collections::HashMap,
@@ -25,7 +26,8 @@ pub(crate) struct Clients {
 /// One connection's share in the counts; leaves them when dropped.
 pub(crate) struct Seat {
     clients: Arc<Clients>,
-    key: u64,
+    /// None for a client without an address.
+    key: Option<u64>,
 }
 
 impl Clients {
@@ -35,14 +37,20 @@ impl Clients {
     }
 
     /// Counts a connection from `address`; `None` if that would be more than `per_client_max`.
-    pub(crate) fn enter(self: &Arc<Self>, address: IpAddr, per_client_max: u32) -> Option<Seat> {
-        let key = key(address);
-        let mut shard = self.shard(key).lock().unwrap_or_else(PoisonError::into_inner);
-        let count = shard.entry(key).or_insert(0);
-        if *count >= per_client_max {
-            return None;
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        address: Option<IpAddr>,
+        per_client_max: u32,
+    ) -> Option<Seat> {
+        let key = address.map(key);
+        if let Some(key) = key {
+            let mut shard = self.shard(key).lock().unwrap_or_else(PoisonError::into_inner);
+            let count = shard.entry(key).or_insert(0);
+            if *count >= per_client_max {
+                return None;
+            }
+            *count += 1;
         }
-        *count += 1;
         self.total.fetch_add(1, Ordering::Relaxed);
         Some(Seat { clients: Arc::clone(self), key })
     }
@@ -55,12 +63,14 @@ impl Clients {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let shard = self.clients.shard(self.key);
-        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = shard.get_mut(&self.key) {
-            *count -= 1;
-            if *count == 0 {
-                shard.remove(&self.key);
+        if let Some(key) = self.key {
+            let shard = self.clients.shard(key);
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(count) = shard.get_mut(&key) {
+                *count -= 1;
+                if *count == 0 {
+                    shard.remove(&key);
+                }
             }
         }
         self.clients.total.fetch_sub(1, Ordering::Relaxed);
@@ -83,21 +93,30 @@ mod tests {
     #[test]
     fn a_client_may_have_so_many_and_no_more() {
         let clients = Arc::new(Clients::default());
-        let address: IpAddr = "127.0.0.1".parse().unwrap();
+        let address = "127.0.0.1".parse().ok();
         let seats: Vec<_> = (0..3).filter_map(|_| clients.enter(address, 3)).collect();
         assert_eq!(seats.len(), 3);
         assert!(clients.enter(address, 3).is_none());
-        assert!(clients.enter("127.0.0.2".parse().unwrap(), 3).is_some());
+        assert!(clients.enter("127.0.0.2".parse().ok(), 3).is_some());
         drop(seats);
         assert_eq!(clients.total(), 0);
         assert!(clients.enter(address, 3).is_some());
     }
 
     #[test]
+    fn clients_without_an_address_count_in_all_only() {
+        let clients = Arc::new(Clients::default());
+        let seats: Vec<_> = (0..3).filter_map(|_| clients.enter(None, 1)).collect();
+        assert_eq!((seats.len(), clients.total()), (3, 3));
+        drop(seats);
+        assert_eq!(clients.total(), 0);
+    }
+
+    #[test]
     fn an_ipv6_client_is_its_network() {
         let clients = Arc::new(Clients::default());
-        let _seat = clients.enter("2001:db8::1".parse().unwrap(), 1).unwrap();
-        assert!(clients.enter("2001:db8::2:3".parse().unwrap(), 1).is_none());
-        assert!(clients.enter("2001:db8:0:1::1".parse().unwrap(), 1).is_some());
+        let _seat = clients.enter("2001:db8::1".parse().ok(), 1).unwrap();
+        assert!(clients.enter("2001:db8::2:3".parse().ok(), 1).is_none());
+        assert!(clients.enter("2001:db8:0:1::1".parse().ok(), 1).is_some());
     }
 }

@@ -11,13 +11,13 @@ use config::{
 };
 use handle::{
     Tools,
-    files::{self, Cache, Folder, Folders, Forms},
+    files::{self, Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX},
 };
 use http1::{Event, Slots};
 use message::{Exchange, Output, Request, Response};
 use net::clock;
 use route::{REFUSED, Step};
-use std::{net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
 /// A request that might be sent.
 #[derive(Clone, Copy, Debug)]
@@ -97,9 +97,7 @@ fn answer(
     asked: &Asked<'_>,
     steps: &mut Vec<Step>,
 ) -> (Response, &'static Policy) {
-    let folders: Vec<_> =
-        plan.folders.iter().filter_map(|wanted| Folder::open(wanted).ok()).map(Arc::new).collect();
-    let mut folders = Folders::new(plan.folders.iter(), &folders);
+    let mut folders = Folders::new(&plan.folders, ROOT_DESCRIPTORS_MAX);
     let forms = Forms::new(plan.compress_cache_bytes_max);
     let mut cache = Cache::new(folders.count(), plan.file_cache_bytes_max, forms);
     let (now, wall_seconds) = (clock::now(), clock::wall().seconds);

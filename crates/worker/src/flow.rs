@@ -143,7 +143,7 @@ pub(crate) fn refusal(refusal: Refusal) -> Response {
 }
 
 /// Puts down what happened: one line in the access log and one counter.
-pub(crate) fn record(core: &Core, client: IpAddr, subject: Subject<'_>, end: &End) {
+pub(crate) fn record(core: &Core, client: Option<IpAddr>, subject: Subject<'_>, end: &End) {
     core.count(Counter::Requests);
     let mut log = core.log.borrow_mut();
     if !log.is_off() {

@@ -4,6 +4,7 @@ pub mod flow;
 mod steps;
 mod explain;
 mod connection;
+mod socket;
 mod turn;
 mod sending;
 mod accept;
@@ -18,4 +19,4 @@ mod log;
 mod run;
 
 pub use explain::{Asked, Explanation, Field, explain};
-pub use run::{StartError, Stopper, Worker, start};
+pub use run::{Listener, StartError, Stopper, Worker, start};

@@ -6,16 +6,16 @@ use crate::{
     core::Core,
     log::{self, Log, Writer},
     pool::Pool,
+    socket::Acceptor,
 };
 use config::Plan;
 use control::{Counter, Row};
-use handle::files::{Cache, Folder, Folders, Forms};
-use net::RootError;
+use handle::files::{Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX};
+use net::listener::Listening;
 use std::{
     fmt,
     future::{Future, poll_fn},
     io,
-    net::TcpListener,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     rc::Rc,
@@ -35,6 +35,14 @@ use tokio::{
 /// quarter of the shortest time that is configured.
 const SWEEP_MIN: Duration = Duration::from_millis(10);
 const SWEEP_MAX: Duration = Duration::from_millis(100);
+
+/// A socket that connections come in by.
+pub struct Listener {
+    /// Its place in [`Plan::listen`].
+    pub number: usize,
+    /// The socket itself.
+    pub socket: Listening,
+}
 
 /// The loops of this process.
 pub struct Worker {
@@ -63,8 +71,6 @@ enum Stop {
 /// Why the loops cannot start; the operator's to mend.
 #[derive(Debug)]
 pub enum StartError {
-    /// A site's folder, or one that its links may enter, cannot be opened.
-    Root(RootError),
     /// The access log cannot be opened.
     Log(io::Error),
     /// A thread cannot be started.
@@ -74,7 +80,6 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Root(error) => error.fmt(f),
             Self::Log(error) => write!(f, "the access log cannot be opened: {error}"),
             Self::Thread(error) => write!(f, "a thread cannot be started: {error}"),
         }
@@ -87,17 +92,17 @@ impl std::error::Error for StartError {}
 #[derive(Clone)]
 struct Shared {
     plan: &'static Plan,
-    folders: Arc<[Arc<Folder>]>,
     pool: Arc<Pool>,
     clients: Arc<Clients>,
     cache_bytes_max: usize,
     forms: Arc<Forms>,
+    root_descriptors_max: usize,
 }
 
 /// One loop before it runs.
 struct Loop {
     shared: Shared,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     log: Option<log::Handle>,
     row: Arc<Row>,
     stopped: watch::Receiver<Stop>,
@@ -111,14 +116,12 @@ type Orders<'o> = Pin<Box<dyn Future<Output = ()> + 'o>>;
 /// what the program says first.
 ///
 /// # Errors
-/// A folder, the log or a thread cannot be had; nothing is served then.
+/// The log or a thread cannot be had; nothing is served then.
 pub fn start(
     plan: &'static Plan,
-    listeners: Vec<Vec<TcpListener>>,
+    listeners: Vec<Vec<Listener>>,
     start_line: &[u8],
 ) -> Result<Worker, StartError> {
-    let folders = plan.folders.iter().map(|files| Folder::open(files).map(Arc::new));
-    let folders = folders.collect::<Result<_, _>>().map_err(StartError::Root)?;
     let row = Arc::new(Row::default());
     let writer = Writer::start(&plan.log, Arc::clone(&row)).map_err(StartError::Log)?;
     match &writer {
@@ -127,11 +130,11 @@ pub fn start(
     }
     let shared = Shared {
         plan,
-        folders,
         pool: Pool::new(plan.capacity.pool_threads_max, plan.capacity.password_checks_max),
         clients: Arc::default(),
         cache_bytes_max: plan.file_cache_bytes_max / listeners.len().max(1),
         forms: Forms::new(plan.compress_cache_bytes_max),
+        root_descriptors_max: ROOT_DESCRIPTORS_MAX / listeners.len().max(1),
     };
     let (stop, stopped) = watch::channel(Stop::Never);
     let mut worker = Worker { stop, first: None, others: Vec::new(), rows: vec![row], writer };
@@ -238,15 +241,19 @@ impl Loop {
         let Self { shared, listeners, log, row, stopped } = self;
         let core = Rc::new(Core::new(
             shared.plan,
-            Folders::new(shared.plan.folders.iter(), &shared.folders),
-            Cache::new(shared.folders.len(), shared.cache_bytes_max, Arc::clone(&shared.forms)),
+            Folders::new(&shared.plan.folders, shared.root_descriptors_max),
+            Cache::new(
+                shared.plan.folders.len(),
+                shared.cache_bytes_max,
+                Arc::clone(&shared.forms),
+            ),
             Log::new(&shared.plan.log, log.clone()),
             (Arc::clone(&shared.pool), Arc::clone(&shared.clients), Arc::clone(row)),
         ));
         let mut accepting = Vec::new();
-        for (number, listener) in listeners.iter().enumerate() {
-            let listener = tokio::net::TcpListener::from_std(listener.try_clone()?)?;
-            accepting.push(spawn_local(accept(listener, number, Rc::clone(&core))));
+        for Listener { number, socket } in listeners.iter() {
+            let acceptor = Acceptor::new(socket)?;
+            accepting.push(spawn_local(accept(acceptor, *number, Rc::clone(&core))));
         }
         let mut sweeping = spawn_local(sweep(Rc::clone(&core)));
         net::failpoint::hit("loop");

@@ -1,5 +1,6 @@
 //! What every step of resolving needs: the text, the machine, and where mistakes go.
 
+use super::listeners::Listeners;
 use crate::{
     fill::{self, Filled},
     mistake::{Mistake, quote},
@@ -16,6 +17,10 @@ pub(crate) struct Context<'c> {
     filled: &'c [Filled],
     pub(crate) world: &'c dyn World,
     pub(crate) mistakes: &'c mut Vec<Mistake>,
+    /// Whether everything that was typed was understood, so that what is missing was never there.
+    pub(crate) is_sound: bool,
+    /// The addresses to listen on so far.
+    pub(crate) listeners: Listeners,
     /// The folders so far, and those that were looked at, so that each is opened and checked once.
     pub(crate) folders: Vec<Folder>,
     /// What came of each `auth`, by its place, so that its file is read once.
@@ -38,7 +43,9 @@ impl<'c> Context<'c> {
             sources,
             filled,
             world,
+            is_sound: mistakes.is_empty(),
             mistakes,
+            listeners: Listeners::default(),
             folders: Vec::new(),
             passwords: HashMap::default(),
             numbers: HashMap::default(),
