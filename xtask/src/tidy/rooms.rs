@@ -7,13 +7,14 @@ use super::{
 };
 
 /// The rooms and their levels; a room may use only lower ones. See ARCHITECTURE.md.
-const LEVELS: [(&str, u8); 12] = [
+const LEVELS: [(&str, u8); 13] = [
     ("base", 0),
     ("message", 1),
     ("http1", 2),
     ("config", 2),
     ("net", 2),
     ("control", 2),
+    ("proxy-protocol", 2),
     ("route", 3),
     ("handle", 4),
     ("filter", 4),
