@@ -31,7 +31,9 @@ macro_rules! targets {
     };
 }
 
-targets! { accept_encoding chunked config connection head path preconditions range }
+targets! {
+    accept_encoding chunked config connection forwarded head path preconditions proxy_protocol range
+}
 
 fn check(target: &str, run: fn(&[u8]), tokens: &[&str]) {
     let seeds = seeds(target);

@@ -133,7 +133,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_overflows(count in 1u64.., period_s: u64, burst: u64, full: u64, now: u64, n: u64) {
+        fn nothing_overflows(
+            count in 1u64..,
+            period_s: u64,
+            burst: u64,
+            full: u64,
+            now: u64,
+            n: u64,
+        ) {
             let bucket = bucket(count, period_s, burst);
             let _ = bucket.take(full, now, n);
             prop_assert!(bucket.reserve(full, now, n).0 >= now);

@@ -7,6 +7,7 @@ pub mod method;
 pub mod status;
 pub mod name;
 pub mod fields;
+pub mod forwarded;
 pub mod path;
 pub mod date;
 pub mod request;

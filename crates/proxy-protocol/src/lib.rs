@@ -1,4 +1,4 @@
-//! The PROXY protocol, versions 1 and 2: what a balancer says of a connection before its first byte.
+//! The PROXY protocol, versions 1 and 2: what a balancer says of a connection before all else.
 //!
 //! Bytes come in, a header or a refusal goes out. Its specification is HAProxy's
 //! `doc/proxy-protocol.txt`.
