@@ -2,7 +2,9 @@
 
 pub mod moment;
 pub mod bucket;
+pub mod network;
 pub mod text;
 
 pub use bucket::Bucket;
 pub use moment::Moment;
+pub use network::Network;

@@ -16,6 +16,7 @@ const LEVELS: [(&str, u8); 13] = [
     ("control", 2),
     ("proxy-protocol", 2),
     ("route", 3),
+    ("access", 4),
     ("handle", 4),
     ("filter", 4),
     ("worker", 5),
