@@ -13,7 +13,7 @@ use std::{
 /// A host, a target, and what is answered: the status and something in the content.
 type Ask = (&'static str, &'static str, u16, &'static str);
 
-const EXAMPLES: [(&str, &[Ask]); 3] = [
+const EXAMPLES: [(&str, &[Ask]); 5] = [
     (
         "one-site.toml",
         &[("localhost", "/", 200, "<title>"), ("any.example", "/style.css", 200, "body")],
@@ -25,6 +25,19 @@ const EXAMPLES: [(&str, &[Ask]); 3] = [
             ("gallery.localhost", "/", 200, "poster.png"),
             ("other.example", "/", 421, "421"),
         ],
+    ),
+    (
+        "limits.toml",
+        &[
+            ("localhost", "/", 200, "<title>"),
+            ("localhost", "/api/a", 200, "{}"),
+            ("localhost", "/search", 200, "nothing found"),
+            ("localhost", "/gallery/overhead.svg", 200, "<svg"),
+        ],
+    ),
+    (
+        "behind-a-balancer.toml",
+        &[("localhost", "/", 200, "<title>"), ("localhost", "/office/", 403, "403")],
     ),
     (
         "links.toml",

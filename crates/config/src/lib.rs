@@ -9,6 +9,7 @@ mod syntax;
 mod setting;
 mod kind;
 mod unit;
+mod frequency;
 mod written;
 mod host;
 mod guess;

@@ -7,16 +7,23 @@ mod access;
 mod adjust;
 mod route;
 
-pub use access::{Access, Addresses, Methods};
+pub use access::{Access, Addresses, Limit, Methods};
 pub use action::{Action, Files, Folder, Redirect, Respond};
 pub use adjust::{Adjust, FieldEdits, Origin};
 pub use phrase::{Form, Phrase, PhraseError};
 pub use place::Place;
-pub use route::{Branch, Case, Node, Policy, Route, Routes};
+pub use route::{Bandwidth, Branch, Case, Node, Policy, Route, Routes};
 
+use base::Network;
 use foldhash::HashMap;
 use message::{Limits, Status};
-use std::{net::SocketAddr, num::NonZero, path::PathBuf, str, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    num::NonZero,
+    path::PathBuf,
+    str,
+    time::Duration,
+};
 
 /// The name of the site that answers for hosts which no other site claims.
 pub const DEFAULT_SITE: &str = "default";
@@ -35,6 +42,8 @@ pub struct Plan {
     pub limits: Limits,
     /// What the whole process may cost.
     pub capacity: Capacity,
+    /// The proxies whose word on who the client is counts.
+    pub trusted_proxies: Vec<Network>,
     /// The access log.
     pub log: Log,
     /// Bytes of memory for hot files, all event loops together; zero keeps none.
@@ -80,6 +89,7 @@ impl Plan {
             threads: None,
             limits: Limits::default(),
             capacity: Capacity::default(),
+            trusted_proxies: Vec::new(),
             log: Log::default(),
             file_cache_bytes_max: 64 * 1024 * 1024,
             sites: Vec::with_capacity(sites.len()),
@@ -101,6 +111,12 @@ impl Plan {
             plan.sites.push(site);
         }
         plan
+    }
+
+    /// Whether what `address` says of its clients counts.
+    #[must_use]
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|network| network.contains(address))
     }
 
     /// The site that answers for `host`, a host without port, in any case, with or without the dot
@@ -189,6 +205,8 @@ pub struct Capacity {
     pub connections_max: usize,
     /// Connections of one client address, or of one IPv6 /64, at a time; one more is answered 503.
     pub connections_per_client_max: u32,
+    /// Clients and limits that account is kept of; 64 bytes for each.
+    pub clients_max: usize,
     /// Time for what is under way when the server is told to stop.
     pub stop_time: Duration,
     /// Threads for work that would stall an event loop.
@@ -200,6 +218,7 @@ impl Default for Capacity {
         Self {
             connections_max: 10_000,
             connections_per_client_max: 1024,
+            clients_max: 65_536,
             stop_time: Duration::from_secs(30),
             pool_threads_max: 16,
         }

@@ -11,6 +11,7 @@ mod case;
 mod policy;
 mod fields;
 mod networks;
+mod politeness;
 
 use crate::{
     mistake::Mistake,
@@ -40,7 +41,10 @@ pub(crate) fn resolve(
     }
     let mut context = Context::new(source, world, mistakes);
     let sites = site::resolve(sites, &mut context);
+    let proxies = server.trusted_proxies.map_or_else(Vec::new, |list| list.value);
+    let trusted_proxies = networks::resolve(&proxies, &mut context);
     let mut plan = Plan::new(sites, context.folders);
+    plan.trusted_proxies = trusted_proxies;
     plan.listen = listen::resolve(server.listen, source, mistakes);
     plan.threads = server.threads.and_then(|word| NonZero::new(word.value));
     plan.log = log::resolve(server.log, world, mistakes);

@@ -6,7 +6,10 @@ use crate::{
     record::{End, Subject},
     turned_away::CONTENT_BYTES,
 };
-use control::Counter;
+use control::{
+    Counter,
+    clients::{Entry, Room},
+};
 use message::Status;
 use std::{
     io::{self, ErrorKind},
@@ -50,20 +53,23 @@ fn take(socket: TcpStream, client: SocketAddr, listener: usize, core: &Rc<Core>)
     net::failpoint::hit("accept");
     core.count(Counter::Connections);
     let capacity = &core.plan.capacity;
-    if core.clients.total() >= capacity.connections_max {
+    if core.clients.connections() >= capacity.connections_max as u64 {
         if !core.watch.evict_oldest() {
             return turn_away(socket, client, "too many connections", core);
         }
         core.count(Counter::Evicted);
     }
-    match core.clients.enter(client.ip(), capacity.connections_per_client_max) {
-        Some(seat) => {
+    // A trusted proxy has the connections of many clients.
+    let counted = Some(client.ip()).filter(|&address| !core.plan.trusts(address));
+    match core.clients.enter(counted, capacity.connections_per_client_max, core.now()) {
+        Entry::Counted(seat, room) => {
+            core.count_many(Counter::Uncounted, u64::from(room == Room::None));
             let connection =
                 Connection::new(socket, (client.ip(), listener), seat, Rc::clone(core));
             tokio::task::spawn_local(connection);
             core.sweeper.notify_one();
         }
-        None => turn_away(socket, client, "too many connections from this address", core),
+        Entry::Full => turn_away(socket, client, "too many connections from this address", core),
     }
 }
 

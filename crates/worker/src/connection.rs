@@ -9,19 +9,21 @@
 //! ```
 
 use crate::{
-    clients::Seat,
     core::Core,
     flow::{self, Outcome},
     record::{End, Subject},
     sending::{self, Written},
-    turn::{Held, Record, Turn, Work},
+    share::Share,
+    turn::{Held, Pending, Record, Turn, Work},
     watch::Place,
 };
 use base::Moment;
-use control::Counter;
+use control::{Counter, Seat};
 use handle::{Done, Job};
 use http1::{Event, Expiry, Refusal, Slots};
-use message::{Body, Exchange, Method, Request, Response, Status, response::Line};
+use message::{
+    Body, Exchange, Method, Request, Response, Status, forwarded::Contradiction, response::Line,
+};
 use std::{
     future::Future,
     io,
@@ -74,7 +76,9 @@ impl Future for Connection {
         if polled.is_pending() {
             this.held = turn.keep();
             let idle_since = if this.is_idle() { tick.now } else { Moment::NEVER };
-            core.watch.set(place, this.http.deadline(), idle_since);
+            let usable_at = this.held.as_ref().map(|held| held.pending.usable_at(tick.now));
+            let deadline = this.http.deadline().min(usable_at.unwrap_or(Moment::NEVER));
+            core.watch.set(place, deadline, idle_since);
         } else {
             turn.abandon();
         }
@@ -183,7 +187,9 @@ impl Connection {
             return Poll::Ready(true);
         }
         let Turn { core, scratch, pending, tick, .. } = turn;
-        match sending::write(&self.socket, &mut scratch.output, &mut pending.fetch, core, context) {
+        let Pending { fetch, share, .. } = pending;
+        let waits = (fetch, share, tick.now);
+        match sending::write(&self.socket, &mut scratch.output, waits, core, context) {
             Written::All => {
                 pending.queued = 0;
                 self.http.write_done(tick.now);
@@ -227,14 +233,14 @@ impl Connection {
             }
             Work::Job { done, .. } => {
                 let done = ready!(Pin::new(done).poll(context)).ok();
-                let Work::Job { head, began_us, .. } = std::mem::take(&mut turn.pending.work)
+                let Work::Job { head, began_us, note, .. } = std::mem::take(&mut turn.pending.work)
                 else {
                     return Poll::Ready(());
                 };
                 let mut slots = Slots::new();
                 match (self.http.reread(&head, &mut slots), done) {
                     (Some(request), Some(done)) => {
-                        self.answer(&request, Some(done), &head, began_us, turn);
+                        self.answer(&request, Some((done, note)), &head, began_us, turn);
                     }
                     // The pool lost the job: ours, and not the client's, to mend.
                     (request, _) => {
@@ -267,7 +273,7 @@ impl Connection {
                 Event::Request(request) => {
                     let head = &unread[used - self.http.head_bytes()..used];
                     self.answer(&request, None, head, turn.began_us, turn);
-                    if turn.is_working() || turn.pending.record.is_some() {
+                    if turn.is_busy() {
                         break;
                     }
                 }
@@ -280,23 +286,32 @@ impl Connection {
     fn answer(
         &mut self,
         request: &Request<'_>,
-        done: Option<Done>,
+        resumed: Option<(Done, Option<&'static str>)>,
         head: &[u8],
         began_us: u64,
         turn: &mut Turn<'_>,
     ) {
-        let mut exchange = Exchange::new(request, Some(self.client), self.listener);
-        match flow::answer(turn.core, turn.tick, &mut exchange, done) {
+        let found = flow::client(turn.core.plan, request, self.client);
+        let client = found.unwrap_or(self.client);
+        let mut exchange = Exchange::new(request, Some(client), self.listener);
+        let (done, noted) = resumed.unzip();
+        let (outcome, note) = match found {
+            Ok(_) => flow::answer(turn.core, turn.tick, &mut exchange, done),
+            Err(Contradiction) => flow::contradicted(),
+        };
+        let note = note.or(noted.flatten());
+        match outcome {
             Outcome::Waiting(job) => match submit(turn.core, job) {
                 Some(done) => {
-                    turn.pending.work = Work::Job { done, head: head.to_vec(), began_us };
+                    turn.pending.work = Work::Job { done, head: head.to_vec(), began_us, note };
                 }
                 None => {
                     let subject = Subject::Request(request);
                     self.send_error(Status::SERVICE_UNAVAILABLE, subject, turn);
                 }
             },
-            Outcome::Answered(response) => {
+            Outcome::Answered(response, bandwidth) => {
+                turn.pending.share = bandwidth.map(|limit| Share::new(limit, client));
                 let status = response.status;
                 let (bytes, is_sent_at_once) = match &response.body {
                     _ if request.method == Method::Head => (0, true),
@@ -313,11 +328,11 @@ impl Connection {
                     turn.pending.work = Work::Source(source);
                 }
                 if is_sent_at_once {
-                    let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: None };
-                    flow::record(turn.core, self.client, Subject::Request(request), &end);
+                    let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: note };
+                    flow::record(turn.core, client, Subject::Request(request), &end);
                 } else {
-                    let line = turn.core.log.borrow_mut().begin(self.client, request);
-                    turn.pending.record = Some(Record { line, status, bytes, began_us });
+                    let line = turn.core.log.borrow_mut().begin(client, request);
+                    turn.pending.record = Some(Record { line, status, bytes, began_us, note });
                 }
             }
         }
@@ -343,7 +358,12 @@ impl Connection {
         let response = filter::error_page::apply(response);
         let bytes = response.body.len().unwrap_or(0);
         self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
-        flow::record(turn.core, self.client, subject, &End { status, bytes, us: 0, reason: None });
+        let client = match subject {
+            Subject::Request(request) => flow::client(turn.core.plan, request, self.client),
+            Subject::Refused(_) => Ok(self.client),
+        };
+        let client = client.unwrap_or(self.client);
+        flow::record(turn.core, client, subject, &End { status, bytes, us: 0, reason: None });
     }
 
     /// Says with a FIN that nothing more will come, and whether to go on reading, lest what the

@@ -13,14 +13,18 @@ use crate::{
     core::{Core, Tick},
     record::{End, Subject},
 };
+use access::Verdict;
 use config::{
     Plan,
-    plan::{Form, Phrase},
+    plan::{Bandwidth, Form, Phrase},
 };
 use control::Counter;
 use handle::{Answer, Done, Job, Tools};
 use http1::Refusal;
-use message::{Exchange, Response, Status};
+use message::{
+    Exchange, Request, Response, Status,
+    forwarded::{self, Contradiction},
+};
 use std::{
     net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -28,14 +32,36 @@ use std::{
 
 /// What became of a request.
 pub(crate) enum Outcome {
-    /// It is answered.
-    Answered(Response),
+    /// It is answered, and how fast that is sent may be limited.
+    Answered(Response, Option<&'static Bandwidth>),
     /// The answer has to wait for work that may block.
     Waiting(Job),
 }
 
+/// What becomes of a request, and what its log line says of how it came to that.
+pub(crate) type Judged = (Outcome, Option<&'static str>);
+
 /// Rewrites of one request at most; a config that leads in a circle is ours to notice.
 const REWRITES_MAX: usize = 10;
+
+/// Who has sent `request` on a connection from `peer`: itself, or whom a trusted proxy names.
+#[inline]
+pub(crate) fn client(
+    plan: &Plan,
+    request: &Request<'_>,
+    peer: IpAddr,
+) -> Result<IpAddr, Contradiction> {
+    match plan.trusted_proxies.is_empty() {
+        true => Ok(peer),
+        false => forwarded::client(&request.fields, peer, |address| plan.trusts(address)),
+    }
+}
+
+/// The answer to a request that names two clients: 400, as nobody can tell who asks.
+pub(crate) fn contradicted() -> Judged {
+    let response = filter::error_page::apply(Response::empty(Status::BAD_REQUEST));
+    (Outcome::Answered(response, None), Some("Forwarded and X-Forwarded-For contradict each other"))
+}
 
 /// Answers the request of `exchange`, now or after a job; `done` is the job's result on the second
 /// way through.
@@ -46,14 +72,28 @@ pub(crate) fn answer(
     tick: Tick,
     exchange: &mut Exchange<'_>,
     done: Option<Done>,
-) -> Outcome {
+) -> Judged {
+    let mut guards = access::Tools::new(core.clients, tick.now);
     let answered = catch_unwind(AssertUnwindSafe(|| {
-        core.with_tools(tick, |tools| pass(core.plan, exchange, done, tools))
+        core.with_tools(tick, |tools| pass(core.plan, exchange, done, &mut guards, tools))
     }));
-    answered.unwrap_or_else(|_| {
+    let outcome = answered.unwrap_or_else(|_| {
         core.count(Counter::Panics);
-        Outcome::Answered(filter::error_page::apply(Response::empty(Status::INTERNAL_SERVER_ERROR)))
-    })
+        failed()
+    });
+    (outcome, note(core, guards.verdict))
+}
+
+/// Counts what a limit found; the words for the log line.
+fn note(core: &Core, verdict: Verdict) -> Option<&'static str> {
+    let (counter, note) = match verdict {
+        Verdict::Within => return None,
+        Verdict::Beyond => (Counter::Limited, Some("too many requests")),
+        Verdict::BeyondOnTrial => (Counter::LimitedOnTrial, Some("too many requests (dry run)")),
+        Verdict::Uncounted => (Counter::Uncounted, None),
+    };
+    core.count(counter);
+    note
 }
 
 /// Route, access, rewrite, and again where it was rewritten; then handle and filter.
@@ -61,6 +101,7 @@ fn pass(
     plan: &'static Plan,
     exchange: &mut Exchange<'_>,
     done: Option<Done>,
+    guards: &mut access::Tools,
     tools: &mut Tools<'_>,
 ) -> Outcome {
     for _ in 0..=REWRITES_MAX {
@@ -70,7 +111,7 @@ fn pass(
         let answer = if let Some(allow) = found.refused {
             Answer::Ready(handle::method_not_allowed(exchange, allow))
         } else if done.is_none()
-            && let Some(refusal) = access::check(&policy.access, exchange)
+            && let Some(refusal) = access::check(&policy.access, exchange, guards)
         {
             Answer::Ready(refusal)
         } else if let Some((to, _)) = &policy.rewrite {
@@ -85,12 +126,19 @@ fn pass(
         };
         return match answer {
             Answer::Ready(response) => {
-                Outcome::Answered(filter::apply(&policy.adjust, exchange, rest, response))
+                let response = filter::apply(&policy.adjust, exchange, rest, response);
+                Outcome::Answered(response, policy.bandwidth.as_ref())
             }
             Answer::Wait(job) => Outcome::Waiting(job),
         };
     }
-    Outcome::Answered(filter::error_page::apply(Response::empty(Status::INTERNAL_SERVER_ERROR)))
+    failed()
+}
+
+/// The answer where it is ours that there is no other.
+fn failed() -> Outcome {
+    let response = Response::empty(Status::INTERNAL_SERVER_ERROR);
+    Outcome::Answered(filter::error_page::apply(response), None)
 }
 
 /// The path and the query that a rewrite leads to. Its path is decoded already and stays so.

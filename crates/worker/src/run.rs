@@ -2,18 +2,18 @@
 
 use crate::{
     accept::accept,
-    clients::Clients,
     core::Core,
     log::{self, Log, Writer},
     pool::Pool,
 };
 use config::Plan;
-use control::{Counter, Row};
+use control::{Clients, Counter, Row};
 use handle::files::{Folder, Folders};
 use net::RootError;
 use std::{
     fmt,
     future::{Future, poll_fn},
+    hash::{BuildHasher, RandomState},
     io,
     net::TcpListener,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -67,6 +67,8 @@ pub enum StartError {
     Root(RootError),
     /// The access log cannot be opened.
     Log(io::Error),
+    /// There is no memory for the table of clients.
+    Memory(io::Error),
     /// A thread cannot be started.
     Thread(io::Error),
 }
@@ -76,6 +78,7 @@ impl fmt::Display for StartError {
         match self {
             Self::Root(error) => error.fmt(f),
             Self::Log(error) => write!(f, "the access log cannot be opened: {error}"),
+            Self::Memory(error) => write!(f, "there is no room for `clients-max`: {error}"),
             Self::Thread(error) => write!(f, "a thread cannot be started: {error}"),
         }
     }
@@ -89,7 +92,7 @@ struct Shared {
     plan: &'static Plan,
     folders: Arc<[Arc<Folder>]>,
     pool: Arc<Pool>,
-    clients: Arc<Clients>,
+    clients: Clients,
     cache_bytes_max: usize,
 }
 
@@ -128,7 +131,7 @@ pub fn start(
         plan,
         folders,
         pool: Pool::new(plan.capacity.pool_threads_max),
-        clients: Arc::default(),
+        clients: clients(plan).map_err(StartError::Memory)?,
         cache_bytes_max: plan.file_cache_bytes_max / listeners.len().max(1),
     };
     let (stop, stopped) = watch::channel(Stop::Never);
@@ -148,6 +151,14 @@ pub fn start(
         worker.others.push(thread.map_err(StartError::Thread)?);
     }
     Ok(worker)
+}
+
+/// A table of clients that nobody can foresee the order of.
+fn clients(plan: &Plan) -> io::Result<Clients> {
+    let words = net::memory::shared_words(Clients::words(plan.capacity.clients_max))?;
+    // Its keys are drawn by the operating system.
+    let random = RandomState::new();
+    Ok(Clients::new(words, [0, 1].map(|half: u8| random.hash_one(half))))
 }
 
 impl Worker {
@@ -239,7 +250,7 @@ impl Loop {
             Folders::new(shared.plan.folders.iter(), &shared.folders),
             shared.cache_bytes_max,
             Log::new(&shared.plan.log, log.clone()),
-            (Arc::clone(&shared.pool), Arc::clone(&shared.clients), Arc::clone(row)),
+            (Arc::clone(&shared.pool), shared.clients, Arc::clone(row)),
         ));
         let mut accepting = Vec::new();
         for (number, listener) in listeners.iter().enumerate() {

@@ -1,7 +1,7 @@
 //! Who may enter, asked before anything is done for a request.
 
 use super::Place;
-use base::Network;
+use base::{Bucket, Network};
 use message::response::Line;
 
 /// The conditions for entering; each that there is must be met.
@@ -11,14 +11,16 @@ pub struct Access {
     pub addresses: Option<Addresses>,
     /// By method.
     pub methods: Option<Methods>,
+    /// By how often the client asks.
+    pub limit: Option<Limit>,
 }
 
 impl Access {
     /// Whether everybody may enter, so that nobody need be asked.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        let Self { addresses, methods } = self;
-        addresses.is_none() && methods.is_none()
+        let Self { addresses, methods, limit } = self;
+        addresses.is_none() && methods.is_none() && limit.is_none()
     }
 }
 
@@ -38,6 +40,19 @@ pub struct Methods {
     pub names: Vec<Box<str>>,
     /// What a 405 says of them.
     pub allow: Line,
+    /// Who said so.
+    pub place: Place,
+}
+
+/// How often a client may ask.
+#[derive(Clone, Debug)]
+pub struct Limit {
+    /// Its number among all limits of the plan, from 1: whoever inherits it shares its buckets.
+    pub number: u32,
+    /// What each client has.
+    pub bucket: Bucket,
+    /// Whether nobody is refused, but who would be is noted.
+    pub is_dry_run: bool,
     /// Who said so.
     pub place: Place,
 }

@@ -18,6 +18,8 @@ pub(crate) struct Context<'c> {
     pub(crate) folders: Vec<Folder>,
     numbers: HashMap<FolderKey, usize>,
     checked: HashMap<PathBuf, Result<(), String>>,
+    /// The number of each limit, by where it was typed: who inherits it has the same one.
+    limits: HashMap<Span, u32>,
 }
 
 /// What makes two places that serve files serve the same ones.
@@ -30,7 +32,14 @@ impl<'c> Context<'c> {
         mistakes: &'c mut Vec<Mistake>,
     ) -> Self {
         let (numbers, checked) = (HashMap::default(), HashMap::default());
-        Self { source, world, mistakes, folders: Vec::new(), numbers, checked }
+        let limits = HashMap::default();
+        Self { source, world, mistakes, folders: Vec::new(), numbers, checked, limits }
+    }
+
+    /// The number of the limit that was typed there, from 1.
+    pub(crate) fn limit_number(&mut self, span: Span) -> u32 {
+        let next = u32::try_from(self.limits.len() + 1).unwrap_or(u32::MAX);
+        *self.limits.entry(span).or_insert(next)
     }
 
     pub(crate) fn at(&self, span: Span) -> Place {

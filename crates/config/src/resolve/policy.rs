@@ -3,7 +3,7 @@
 //! `chain` holds what was typed, from the site over every route that covers this one to the route
 //! itself: of scalars the last word counts, fields add up.
 
-use super::{context::Context, fields, key::Key, networks, route::allow};
+use super::{context::Context, fields, key::Key, networks, politeness, route::allow};
 use crate::{
     mistake::{Mistake, quote},
     plan::{self, Access, Action, Addresses, Files, Folder, Methods, Phrase, index_default},
@@ -39,6 +39,7 @@ pub(crate) fn resolve(chain: &[&Policy], key: &Key, context: &mut Context<'_>) -
         rewrite: rewrite(chain, key, context),
         action,
         adjust: fields::resolve(chain, context),
+        bandwidth: politeness::bandwidth(chain, context),
     }
 }
 
@@ -219,7 +220,7 @@ fn access(chain: &[&Policy], context: &mut Context<'_>) -> Access {
         let allow = allow(names.iter().map(|name| &**name));
         Methods { names, allow, place: context.at(list.span) }
     });
-    Access { addresses, methods }
+    Access { addresses, methods, limit: politeness::limit(chain, context) }
 }
 
 /// The path that is looked for instead. It is not inherited: a rewritten path that is covered by

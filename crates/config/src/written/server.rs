@@ -15,6 +15,7 @@ pub(crate) struct Server {
     pub(crate) listen: Option<Word<Vec<Word<String>>>>,
     pub(crate) threads: Option<Word<usize>>,
     pub(crate) log: Log,
+    pub(crate) trusted_proxies: Option<Word<Vec<Word<String>>>>,
     pub(crate) file_cache: Option<Word<usize>>,
     pub(crate) limits: Limits,
 }
@@ -45,6 +46,13 @@ pub(crate) const SERVER: Section<Server> = Section {
             preset: Preset::Words("as many as there are cores"),
             example: "4",
             value: &At(Count(1..=1024), |server: &mut Server| &mut server.threads),
+        },
+        Setting {
+            name: "trusted-proxies",
+            doc: "The proxies whose word on who the client is counts, by address or network.",
+            preset: Preset::Value("[]"),
+            example: r#"["10.0.0.0/8", "::1"]"#,
+            value: &At(Texts, |server: &mut Server| &mut server.trusted_proxies),
         },
         Setting {
             name: "log",

@@ -1,0 +1,31 @@
+//! How often something may happen: "20/s".
+
+use std::{num::NonZero, time::Duration};
+
+/// So many times in a period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Frequency {
+    pub(crate) count: NonZero<u64>,
+    pub(crate) period: Duration,
+}
+
+impl Frequency {
+    /// Reads a count, a slash and the first letter of second, minute, hour or day.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (count, unit) = text.split_once('/')?;
+        let seconds = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3_600,
+            "d" => 86_400,
+            _ => return None,
+        };
+        Some(Self { count: count.parse().ok()?, period: Duration::from_secs(seconds) })
+    }
+
+    /// How many may come at once where nobody says it: a tenth, so that no period ever sees more
+    /// than a tenth above the count.
+    pub(crate) fn burst(self) -> u64 {
+        (self.count.get() / 10).max(1)
+    }
+}
