@@ -13,7 +13,7 @@ use std::{
 /// A host, a target, and what is answered: the status and something in the content.
 type Ask = (&'static str, &'static str, u16, &'static str);
 
-const EXAMPLES: [(&str, &[Ask]); 5] = [
+const EXAMPLES: [(&str, &[Ask]); 6] = [
     (
         "one-site.toml",
         &[("localhost", "/", 200, "<title>"), ("any.example", "/style.css", 200, "body")],
@@ -38,6 +38,10 @@ const EXAMPLES: [(&str, &[Ask]); 5] = [
     (
         "behind-a-balancer.toml",
         &[("localhost", "/", 200, "<title>"), ("localhost", "/office/", 403, "403")],
+    ),
+    (
+        "listeners.toml",
+        &[("localhost", "/", 200, "<title>"), ("gallery.localhost", "/", 421, "421")],
     ),
     (
         "links.toml",
@@ -96,9 +100,12 @@ fn start(name: &str, folder: &Path) -> Server {
     // A link that is not named by `links` leads nowhere.
     symlink("../site", folder.join("linked/stranger")).unwrap();
     let file = folder.join(name);
-    let config = fs::read_to_string(&file).unwrap();
-    let line = config.lines().find(|line| line.starts_with("listen = ")).unwrap();
-    fs::write(&file, config.replace(line, "listen = \"127.0.0.1:0\"")).unwrap();
+    let mut config = fs::read_to_string(&file).unwrap();
+    let listens = config.lines().filter(|line| line.starts_with("listen = ")).map(str::to_owned);
+    for line in listens.collect::<Vec<_>>() {
+        config = config.replace(&line, "listen = \"127.0.0.1:0\"");
+    }
+    fs::write(&file, config).unwrap();
     Launch::of(vec!["run".to_owned(), file.to_str().unwrap().to_owned()]).start()
 }
 

@@ -1,6 +1,9 @@
 //! A config: any bytes are a sound plan, or mistakes each with its place in the text.
 
-use config::{Errors, Paint, Plan, World, load, plan::LogFormat};
+use config::{
+    Errors, Paint, Plan, World, load,
+    plan::{Address, LogFormat},
+};
 use message::Limits;
 use std::{fmt::Write, path::Path, time::Duration};
 
@@ -14,6 +17,8 @@ pub const TOKENS: &[&str] = &[
     "[[site.a]]\n",
     "root = \"/srv\"\n",
     "listen = \"80\"\n",
+    "listen = [\"unix:a\", { address = \"[::1]:81\" }]\n",
+    "mode = \"0600\"\n",
     "log = { format = \"off\" }\n",
     "index = [\"a\", \"b\"]\n",
     "links = [\"/srv/a\", \"../b\"]\n",
@@ -108,8 +113,11 @@ fn check_plan(plan: &Plan) {
     assert!(!plan.listen.is_empty() && !plan.sites.is_empty());
     assert!(plan.sites.is_sorted_by(|one, next| one.name < next.name));
     for site in &plan.sites {
+        let listeners = site.listeners.as_deref().unwrap_or(&[0]);
+        assert!(listeners.iter().all(|&listener| listener < plan.listen.len()));
+        let listener = listeners.first().copied().unwrap_or_default();
         for host in [site.name.to_string(), format!("{}.", site.name.to_uppercase())] {
-            let found = plan.site(&host, 0).map(|(site, _)| &site.name);
+            let found = plan.site(&host, listener).map(|(site, _)| &site.name);
             assert!(found == Some(&site.name) || site.name.starts_with('*'), "{host}");
         }
     }
@@ -132,7 +140,7 @@ fn check_plan(plan: &Plan) {
 
 /// What a plan says of the server.
 fn told(plan: &Plan) -> String {
-    let listen: Vec<_> = plan.listen.iter().map(|listen| listen.address).collect();
+    let listen: Vec<_> = plan.listen.iter().map(|listen| &listen.address).collect();
     let Plan { threads, limits, capacity, log, file_cache_bytes_max, .. } = plan;
     format!("{listen:?} {threads:?} {limits:?} {capacity:?} {log:?} {file_cache_bytes_max}")
 }
@@ -140,7 +148,13 @@ fn told(plan: &Plan) -> String {
 /// A config that says the same of the server as `plan`. What has its default is left out: there are defaults that give
 /// way to other settings, and that would be a mistake if they were typed.
 fn written(plan: &Plan) -> String {
-    let listen = plan.listen.iter().map(|listen| quoted(&listen.address.to_string()));
+    let listen = plan.listen.iter().map(|listen| match &listen.address {
+        Address::Tcp(address) => quoted(&address.to_string()),
+        Address::Unix { mode, .. } => {
+            let address = quoted(&listen.address.to_string());
+            format!("{{ address = {address}, mode = \"{mode:o}\" }}")
+        }
+    });
     let mut text = format!("[server]\nlisten = {}\n", list(listen));
     if let Some(threads) = plan.threads {
         push(&mut text, "threads", threads);

@@ -76,7 +76,9 @@ pub fn run(data: &[u8]) {
 
 fn client(name: &str, values: &[&[u8]], peer: IpAddr) -> IpAddr {
     let lines: Vec<_> = values.iter().map(|value| Field { name, value }).collect();
-    forwarded::client(&Fields::of(&lines), peer, is_trusted).unwrap_or(peer)
+    let is_trusted = |address: Option<IpAddr>| address.is_some_and(is_trusted);
+    let found = forwarded::client(&Fields::of(&lines), Some(peer), is_trusted);
+    found.ok().flatten().unwrap_or(peer)
 }
 
 fn is_trusted(address: IpAddr) -> bool {

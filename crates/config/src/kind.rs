@@ -49,6 +49,9 @@ pub(crate) struct Words;
 /// A table of field names, each with a text, a list of texts, or nothing.
 pub(crate) struct FieldMap;
 
+/// The permissions of a file, in octal: "0660".
+pub(crate) struct Mode;
+
 /// The integer types that settings are kept in.
 pub(crate) trait Whole: Copy + TryFrom<u64> + TryInto<u64> {}
 
@@ -216,6 +219,28 @@ impl Kind for Texts {
 
     fn noun(&self) -> String {
         "a text or a list of texts".to_owned()
+    }
+}
+
+impl Kind for Mode {
+    type Value = u32;
+
+    fn parse(&self, typed: &Typed<'_>, notes: &mut Notes) -> Option<u32> {
+        let DeValue::String(text) = typed.value.get_ref() else {
+            notes.mistakes.push(typed.wrong_kind(typed.value, &self.noun()));
+            return None;
+        };
+        let is_octal = text.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
+        let mode = u32::from_str_radix(text, 8).ok().filter(|mode| is_octal && *mode <= 0o777);
+        if mode.is_none() {
+            let cause = format!("takes {}, not {}", self.noun(), quote(text));
+            notes.mistakes.push(typed.mistake(typed.span(), &cause, "no mode"));
+        }
+        mode
+    }
+
+    fn noun(&self) -> String {
+        "a mode in octal from \"0\" to \"0777\"".to_owned()
     }
 }
 

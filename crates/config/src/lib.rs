@@ -18,6 +18,7 @@ mod world;
 mod resolve;
 pub mod plan;
 
+pub use guess::nearest;
 pub use mistake::{Errors, Paint, Problem};
 pub use plan::Plan;
 pub use setting::{Description, Preset};
@@ -25,7 +26,9 @@ pub use world::World;
 pub use written::settings;
 
 use mistake::Mistake;
-use plan::{Action, DEFAULT_SITE, Files, Folder, Listen, Log, Node, Place, Route, Routes, Site};
+use plan::{
+    Action, Address, DEFAULT_SITE, Files, Folder, Listen, Log, Node, Place, Route, Routes, Site,
+};
 use source::{Source, Span};
 use std::{
     cell::OnceCell, collections::HashSet, net::SocketAddr, num::NonZero, path::PathBuf, str,
@@ -96,7 +99,11 @@ pub fn quick(quick: Quick) -> Plan {
     let routes = Routes { top: Node::default(), rest };
     let site = Site { name: DEFAULT_SITE.into(), place, listeners: None, routes };
     let mut plan = Plan::new(vec![(site, Vec::new())], vec![folder]);
-    let typed = |address| Listen { address, written: "the command line".into(), is_implied: false };
+    let typed = |address| Listen {
+        address: Address::Tcp(address),
+        written: "the command line".into(),
+        is_implied: false,
+    };
     plan.listen = listen.into_iter().map(typed).collect();
     plan.threads = threads;
     plan.log = log;

@@ -6,10 +6,12 @@ mod action;
 mod access;
 mod adjust;
 mod route;
+mod listen;
 
 pub use access::{Access, Addresses, Limit, Methods};
 pub use action::{Action, Files, Folder, Redirect, Respond};
 pub use adjust::{Adjust, FieldEdits, Origin};
+pub use listen::{Address, Listen};
 pub use phrase::{Form, Phrase, PhraseError};
 pub use place::Place;
 pub use route::{Bandwidth, Branch, Case, Node, Policy, Route, Routes};
@@ -17,13 +19,7 @@ pub use route::{Bandwidth, Branch, Case, Node, Policy, Route, Routes};
 use base::Network;
 use foldhash::HashMap;
 use message::{Limits, Status};
-use std::{
-    net::{IpAddr, SocketAddr},
-    num::NonZero,
-    path::PathBuf,
-    str,
-    time::Duration,
-};
+use std::{net::IpAddr, num::NonZero, path::PathBuf, str, time::Duration};
 
 /// The name of the site that answers for hosts which no other site claims.
 pub const DEFAULT_SITE: &str = "default";
@@ -44,6 +40,8 @@ pub struct Plan {
     pub capacity: Capacity,
     /// The proxies whose word on who the client is counts.
     pub trusted_proxies: Vec<Network>,
+    /// Whether that is so for whoever comes by a Unix socket.
+    pub trusts_unix: bool,
     /// The access log.
     pub log: Log,
     /// Bytes of memory for hot files, all event loops together; zero keeps none.
@@ -90,6 +88,7 @@ impl Plan {
             limits: Limits::default(),
             capacity: Capacity::default(),
             trusted_proxies: Vec::new(),
+            trusts_unix: false,
             log: Log::default(),
             file_cache_bytes_max: 64 * 1024 * 1024,
             sites: Vec::with_capacity(sites.len()),
@@ -113,9 +112,11 @@ impl Plan {
         plan
     }
 
-    /// Whether what `address` says of its clients counts.
+    /// Whether what somebody at `address` says of its clients counts; on a Unix socket there is
+    /// none.
     #[must_use]
-    pub fn trusts(&self, address: IpAddr) -> bool {
+    pub fn trusts(&self, address: Option<IpAddr>) -> bool {
+        let Some(address) = address else { return self.trusts_unix };
         self.trusted_proxies.iter().any(|network| network.contains(address))
     }
 
@@ -184,17 +185,6 @@ fn moved(name: &str, place: Place) -> Route {
     let status = Status::PERMANENT_REDIRECT;
     let redirect = Redirect { to, status, keeps_query: true, place: place.clone() };
     Route::plain("/*", place, Action::Redirect(redirect))
-}
-
-/// An address to listen on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listen {
-    /// The address; port 0 lets the kernel choose.
-    pub address: SocketAddr,
-    /// Where it was written, such as `site.toml:2:11`, for the error that says why it fails.
-    pub written: Box<str>,
-    /// Whether it is one of those that a port alone stands for, which not every machine has.
-    pub is_implied: bool,
 }
 
 /// What a worker process may cost.

@@ -24,6 +24,9 @@ pub(crate) struct Word<T> {
     pub(crate) span: Span,
 }
 
+/// A list, if one was typed, and each of its items.
+pub(crate) type Listed<T> = Option<Word<Vec<Word<T>>>>;
+
 /// Puts what was typed, if anything was, in the place of the default.
 pub(crate) fn set<T>(place: &mut T, word: Option<Word<T>>) {
     if let Some(word) = word {
@@ -77,11 +80,6 @@ impl Source {
         let (line, column) = (self.line(span.start), self.column(span.start));
         Place { file: Arc::clone(&self.name), line, column }
     }
-
-    /// The place of `span` as editors and terminals understand it: `name:line:column`.
-    pub(crate) fn place(&self, span: Span) -> String {
-        format!("{}:{}:{}", self.name, self.line(span.start), self.column(span.start))
-    }
 }
 
 /// `text` as it may stand in a message: on one line, and nothing in it acts on a terminal.
@@ -107,7 +105,11 @@ mod tests {
     fn place_counts_lines_and_characters_from_one() {
         fn check(text: &str, offset: usize, expect: &str) {
             let source = Source::new("f", text.to_owned());
-            assert_eq!(source.place(Span { start: offset, end: offset }), expect, "{text:?}");
+            assert_eq!(
+                source.at(Span { start: offset, end: offset }).to_string(),
+                expect,
+                "{text:?}"
+            );
         }
         check("", 0, "f:1:1");
         check("ab", 1, "f:1:2");

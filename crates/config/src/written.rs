@@ -2,12 +2,14 @@
 //! is not asked here.
 
 mod limits;
+mod listen;
 mod server;
 mod policy;
 mod route;
 mod site;
 
 pub(crate) use limits::Limits;
+pub(crate) use listen::{Listen, Listens};
 pub(crate) use policy::{FieldWords, Policy};
 pub(crate) use route::{Case, NamedRoute};
 pub(crate) use server::{Log, Server};

@@ -1,17 +1,21 @@
 //! What each verb does.
 
 use crate::{
+    advice,
     arguments::{LogFormat, Quick},
     found,
     greeting::{self, Greeting, counted},
-    listening::{self, Sockets, Wanted},
+    listening::{self, Sockets},
     machine::load,
     serving,
     trouble::Trouble,
 };
-use config::{Plan, plan};
+use config::{
+    Plan,
+    plan::{self, Address},
+};
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr},
     num::NonZero,
     path::Path,
     process::ExitCode,
@@ -22,7 +26,11 @@ use std::{
 pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
     let root = arguments.path.canonicalize().map_err(|error| {
         let path = arguments.path.display();
-        Trouble::new(2, format!("error: {path}: {error}: name the folder to serve"))
+        let help = match advice::meant(&path.to_string()) {
+            Some(verb) => format!("name the folder to serve; or did you mean `gannet {verb}`?"),
+            None => "name the folder to serve".to_owned(),
+        };
+        Trouble::new(2, format!("error: {path}: {error}: {help}"))
     })?;
     if !root.is_dir() {
         let message = format!(
@@ -55,7 +63,7 @@ pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
     };
     let plan = config::quick(config::Quick {
         root,
-        listen: sockets.addresses.clone(),
+        listen: sockets.addresses.iter().filter_map(Address::tcp).collect(),
         threads: arguments.threads,
         log: plan::Log { format, ..plan::Log::default() },
         listing: true,
@@ -72,7 +80,7 @@ fn open(
         return Ok((listening::open(&listening::named(hosts, port), loops)?, None));
     }
     let sockets = listening::open_any_port(hosts, loops)?;
-    let chosen = sockets.addresses.first().map_or(0, SocketAddr::port);
+    let chosen = sockets.addresses.first().and_then(Address::tcp).map_or(0, |chosen| chosen.port());
     let default = listening::PORT_DEFAULT;
     let remark = (chosen != default).then(|| format!("port {default} is taken, so it is {chosen}"));
     Ok((sockets, remark))
@@ -87,12 +95,7 @@ fn loops(wanted: Option<NonZero<usize>>) -> usize {
 pub(crate) fn run(file: &Path) -> Result<ExitCode, Trouble> {
     let plan = load(file)?;
     let loops = loops(plan.threads);
-    let wanted = plan
-        .listen
-        .iter()
-        .map(|listen| Wanted { address: listen.address, is_implied: listen.is_implied })
-        .collect::<Vec<_>>();
-    let sockets = listening::open(&wanted, loops)?;
+    let sockets = listening::open(&plan.listen, loops)?;
     let names: Vec<_> = plan.sites.iter().take(3).map(|site| &*site.name).collect();
     let more = if plan.sites.len() > names.len() { ", …" } else { "" };
     let greeting = Greeting {

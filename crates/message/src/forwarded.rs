@@ -22,20 +22,21 @@ pub const PROXIES_MAX: usize = 32;
 pub struct Contradiction;
 
 /// The client whose request came from `peer`, if that is a proxy that is trusted; else, and where
-/// such proxies do not say it in a form that there is, `peer` itself.
+/// such proxies do not say it in a form that there is, `peer` itself. On a Unix socket that is
+/// nobody with an address.
 ///
 /// # Errors
 /// The two fields contradict each other.
 pub fn client(
     fields: &Fields<'_>,
-    peer: IpAddr,
-    is_trusted: impl Fn(IpAddr) -> bool,
-) -> Result<IpAddr, Contradiction> {
+    peer: Option<IpAddr>,
+    is_trusted: impl Fn(Option<IpAddr>) -> bool,
+) -> Result<Option<IpAddr>, Contradiction> {
     if !fields.contains_any(&[Name::Forwarded, Name::XForwardedFor]) || !is_trusted(peer) {
         return Ok(peer);
     }
     let told = |name, split| {
-        fields.contains(name).then(|| farthest(fields, name, split, &is_trusted).unwrap_or(peer))
+        fields.contains(name).then(|| farthest(fields, name, split, &is_trusted).or(peer))
     };
     let listed = told(Name::XForwardedFor, last_of_list as Split);
     let standard = told(Name::Forwarded, last_element as Split);
@@ -54,7 +55,7 @@ fn farthest(
     fields: &Fields<'_>,
     name: Name,
     split: Split,
-    is_trusted: impl Fn(IpAddr) -> bool,
+    is_trusted: impl Fn(Option<IpAddr>) -> bool,
 ) -> Option<IpAddr> {
     let is_one = |line: &&crate::Field<'_>| line.name.eq_ignore_ascii_case(name.as_str());
     let mut farthest = None;
@@ -65,7 +66,7 @@ fn farthest(
             let (before, address) = split(list);
             let address = address?;
             seen += 1;
-            if !is_trusted(address) {
+            if !is_trusted(Some(address)) {
                 return Some(address);
             }
             if seen > PROXIES_MAX {
@@ -167,14 +168,15 @@ mod tests {
     fn found(lines: &[(&str, &str)]) -> Result<String, Contradiction> {
         let field = |(name, value)| Field { name, value: str::as_bytes(value) };
         let lines: Vec<Field<'_>> = lines.iter().copied().map(field).collect();
-        let client = client(&Fields::of(&lines), PEER.parse().unwrap(), is_trusted);
-        client.map(|client| client.to_string())
+        let client = client(&Fields::of(&lines), PEER.parse().ok(), is_trusted);
+        client.map(|client| client.unwrap().to_string())
     }
 
-    fn is_trusted(address: IpAddr) -> bool {
-        match address.to_canonical() {
-            IpAddr::V4(address) => address.octets()[0] == 10,
-            IpAddr::V6(address) => address.octets()[0] == 0xfd,
+    fn is_trusted(address: Option<IpAddr>) -> bool {
+        match address.map(|address| address.to_canonical()) {
+            Some(IpAddr::V4(address)) => address.octets()[0] == 10,
+            Some(IpAddr::V6(address)) => address.octets()[0] == 0xfd,
+            None => true,
         }
     }
 
@@ -272,11 +274,12 @@ mod tests {
         let fields = Fields::of(&lines);
         for (peer, expect) in [
             ("10.0.0.1", "203.0.113.7"),
+            ("a Unix socket", "203.0.113.7"),
             ("::ffff:10.0.0.1", "203.0.113.7"),
             ("11.0.0.1", "11.0.0.1"),
         ] {
-            let client = client(&fields, peer.parse().unwrap(), is_trusted).unwrap();
-            assert_eq!(client, expect.parse::<IpAddr>().unwrap(), "{peer}");
+            let client = client(&fields, peer.parse().ok(), is_trusted).unwrap();
+            assert_eq!(client, expect.parse().ok(), "{peer}");
         }
     }
 

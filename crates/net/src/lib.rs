@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod memory;
 pub mod listener;
+pub mod unix;
 pub mod holder;
 pub mod socket;
 pub mod root;

@@ -4,6 +4,7 @@ use crate::{
     connection::Connection,
     core::Core,
     record::{End, Subject},
+    socket::{Acceptor, Socket},
     turned_away::CONTENT_BYTES,
 };
 use control::{
@@ -13,21 +14,20 @@ use control::{
 use message::Status;
 use std::{
     io::{self, ErrorKind},
-    net::SocketAddr,
+    net::IpAddr,
     rc::Rc,
     time::Duration,
 };
-use tokio::net::{TcpListener, TcpStream};
 
 /// The first and the longest pause of a loop that cannot accept for want of descriptors or memory.
 const PAUSE_MIN: Duration = Duration::from_millis(5);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// Accepts from the listener of that number until the task is stopped.
-pub(crate) async fn accept(listener: TcpListener, number: usize, core: Rc<Core>) {
+pub(crate) async fn accept(acceptor: Acceptor, number: usize, core: Rc<Core>) {
     let mut pause = PAUSE_MIN;
     loop {
-        match listener.accept().await {
+        match acceptor.accept().await {
             Ok((socket, client)) => {
                 pause = PAUSE_MIN;
                 take(socket, client, number, &core);
@@ -49,7 +49,7 @@ pub(crate) async fn accept(listener: TcpListener, number: usize, core: Rc<Core>)
 }
 
 /// Gives a connection its task, or turns it away.
-fn take(socket: TcpStream, client: SocketAddr, listener: usize, core: &Rc<Core>) {
+fn take(socket: Socket, client: Option<IpAddr>, listener: usize, core: &Rc<Core>) {
     net::failpoint::hit("accept");
     core.count(Counter::Connections);
     let capacity = &core.plan.capacity;
@@ -60,12 +60,11 @@ fn take(socket: TcpStream, client: SocketAddr, listener: usize, core: &Rc<Core>)
         core.count(Counter::Evicted);
     }
     // A trusted proxy has the connections of many clients.
-    let counted = Some(client.ip()).filter(|&address| !core.plan.trusts(address));
+    let counted = client.filter(|_| !core.plan.trusts(client));
     match core.clients.enter(counted, capacity.connections_per_client_max, core.now()) {
         Entry::Counted(seat, room) => {
             core.count_many(Counter::Uncounted, u64::from(room == Room::None));
-            let connection =
-                Connection::new(socket, (client.ip(), listener), seat, Rc::clone(core));
+            let connection = Connection::new(socket, (client, listener), seat, Rc::clone(core));
             tokio::task::spawn_local(connection);
             core.sweeper.notify_one();
         }
@@ -73,14 +72,14 @@ fn take(socket: TcpStream, client: SocketAddr, listener: usize, core: &Rc<Core>)
     }
 }
 
-fn turn_away(socket: TcpStream, client: SocketAddr, reason: &'static str, core: &Core) {
+fn turn_away(socket: Socket, client: Option<IpAddr>, reason: &'static str, core: &Core) {
     core.count(Counter::TurnedAway);
     let tick = core.tick();
     let until = tick.now.after(core.plan.limits.linger_time);
     core.turned_away.answer(socket, &core.date(tick), until);
     let status = Status::SERVICE_UNAVAILABLE;
     let end = End { status, bytes: CONTENT_BYTES, us: 0, reason: Some(reason) };
-    let dropped = core.log.borrow_mut().record(client.ip(), Subject::Refused(b""), &end, tick.now);
+    let dropped = core.log.borrow_mut().record(client, Subject::Refused(b""), &end, tick.now);
     core.count_many(Counter::LinesDropped, dropped);
     core.sweeper.notify_one();
 }

@@ -14,6 +14,7 @@ use crate::{
     record::{End, Subject},
     sending::{self, Written},
     share::Share,
+    socket::Socket,
     turn::{Held, Pending, Record, Turn, Work},
     watch::Place,
 };
@@ -26,25 +27,21 @@ use message::{
 };
 use std::{
     future::Future,
-    io,
     net::IpAddr,
     os::fd::AsFd,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
 };
-use tokio::{
-    io::{AsyncWrite, Interest},
-    net::TcpStream,
-    sync::oneshot,
-};
+use tokio::sync::oneshot;
 
 /// A connection and everything it needs; a future that ends with it.
 pub(crate) struct Connection {
-    socket: TcpStream,
+    socket: Socket,
     http: http1::Connection,
     core: Rc<Core>,
-    client: IpAddr,
+    /// None on a Unix socket.
+    client: Option<IpAddr>,
     /// The listener that it came in by: its place in the plan.
     listener: usize,
     place: Option<Place>,
@@ -103,8 +100,8 @@ impl Drop for Connection {
 
 impl Connection {
     pub(crate) fn new(
-        socket: TcpStream,
-        (client, listener): (IpAddr, usize),
+        socket: Socket,
+        (client, listener): (Option<IpAddr>, usize),
         seat: Seat,
         core: Rc<Core>,
     ) -> Self {
@@ -172,7 +169,7 @@ impl Connection {
             if !turn.scratch.output.is_empty() || turn.is_working() {
                 continue;
             }
-            if self.http.is_closing() && !self.lingers(turn, context) {
+            if self.http.is_closing() && !self.lingers(turn) {
                 return Poll::Ready(());
             }
             if ready!(self.read(turn, context)) == 0 {
@@ -293,7 +290,7 @@ impl Connection {
     ) {
         let found = flow::client(turn.core.plan, request, self.client);
         let client = found.unwrap_or(self.client);
-        let mut exchange = Exchange::new(request, Some(client), self.listener);
+        let mut exchange = Exchange::new(request, client, self.listener);
         let (done, noted) = resumed.unzip();
         let (outcome, note) = match found {
             Ok(_) => flow::answer(turn.core, turn.tick, &mut exchange, done),
@@ -311,7 +308,8 @@ impl Connection {
                 }
             },
             Outcome::Answered(response, bandwidth) => {
-                turn.pending.share = bandwidth.map(|limit| Share::new(limit, client));
+                turn.pending.share =
+                    bandwidth.zip(client).map(|(limit, client)| Share::new(limit, client));
                 let status = response.status;
                 let (bytes, is_sent_at_once) = match &response.body {
                     _ if request.method == Method::Head => (0, true),
@@ -368,14 +366,14 @@ impl Connection {
 
     /// Says with a FIN that nothing more will come, and whether to go on reading, lest what the
     /// peer still sends destroys the last answer on its way.
-    fn lingers(&mut self, turn: &Turn<'_>, context: &mut Context<'_>) -> bool {
+    fn lingers(&mut self, turn: &Turn<'_>) -> bool {
         if !self.http.linger(turn.tick.now) {
             return false;
         }
         if !self.has_shut {
             self.has_shut = true;
-            // On a socket this never waits; where it fails, reading finds the end.
-            let _ = Pin::new(&mut self.socket).poll_shutdown(context);
+            // Where this fails, reading finds the end.
+            let _ = net::socket::finish(self.socket.as_fd());
         }
         true
     }
@@ -386,25 +384,7 @@ impl Connection {
         turn.scratch.input.copy_within(unread.clone(), 0);
         turn.unread = 0..unread.len();
         let room = &mut turn.scratch.input[unread.len()..];
-        let count = loop {
-            if ready!(self.socket.poll_read_ready(context)).is_err() {
-                break 0;
-            }
-            let socket = &self.socket;
-            let receive = || net::socket::receive(socket.as_fd(), room);
-            match socket.try_io(Interest::READABLE, receive) {
-                Ok(count) => {
-                    if count < room.len() {
-                        // The socket is empty now. To say so spares the call that would find out.
-                        let empty = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
-                        let _ = socket.try_io(Interest::READABLE, empty);
-                    }
-                    break count;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => break 0,
-            }
-        };
+        let count = ready!(self.socket.poll_receive(room, context));
         turn.unread.end += count;
         turn.began_us = turn.core.clock_us();
         Poll::Ready(count)

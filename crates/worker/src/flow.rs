@@ -49,9 +49,9 @@ const REWRITES_MAX: usize = 10;
 pub(crate) fn client(
     plan: &Plan,
     request: &Request<'_>,
-    peer: IpAddr,
-) -> Result<IpAddr, Contradiction> {
-    match plan.trusted_proxies.is_empty() {
+    peer: Option<IpAddr>,
+) -> Result<Option<IpAddr>, Contradiction> {
+    match plan.trusted_proxies.is_empty() && !plan.trusts_unix {
         true => Ok(peer),
         false => forwarded::client(&request.fields, peer, |address| plan.trusts(address)),
     }
@@ -160,7 +160,7 @@ pub(crate) fn refuse(core: &Core, refusal: Refusal) -> Response {
 }
 
 /// Puts down what happened: one line in the access log and one counter.
-pub(crate) fn record(core: &Core, client: IpAddr, subject: Subject<'_>, end: &End) {
+pub(crate) fn record(core: &Core, client: Option<IpAddr>, subject: Subject<'_>, end: &End) {
     core.count(Counter::Requests);
     let mut log = core.log.borrow_mut();
     if !log.is_off() {

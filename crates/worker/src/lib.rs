@@ -2,6 +2,7 @@
 
 pub mod flow;
 mod connection;
+mod socket;
 mod turn;
 mod sending;
 mod share;
@@ -14,4 +15,4 @@ mod record;
 mod log;
 mod run;
 
-pub use run::{StartError, Stopper, Worker, start};
+pub use run::{Listener, StartError, Stopper, Worker, start};

@@ -5,17 +5,17 @@ use crate::{
     core::Core,
     log::{self, Log, Writer},
     pool::Pool,
+    socket::Acceptor,
 };
 use config::Plan;
 use control::{Clients, Counter, Row};
 use handle::files::{Folder, Folders};
-use net::RootError;
+use net::{RootError, listener::Listening};
 use std::{
     fmt,
     future::{Future, poll_fn},
     hash::{BuildHasher, RandomState},
     io,
-    net::TcpListener,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     rc::Rc,
@@ -35,6 +35,14 @@ use tokio::{
 /// quarter of the shortest time that is configured.
 const SWEEP_MIN: Duration = Duration::from_millis(10);
 const SWEEP_MAX: Duration = Duration::from_millis(100);
+
+/// A socket that connections come in by.
+pub struct Listener {
+    /// Its place in [`Plan::listen`].
+    pub number: usize,
+    /// The socket itself.
+    pub socket: Listening,
+}
 
 /// The loops of this process.
 pub struct Worker {
@@ -99,7 +107,7 @@ struct Shared {
 /// One loop before it runs.
 struct Loop {
     shared: Shared,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     log: Option<log::Handle>,
     row: Arc<Row>,
     stopped: watch::Receiver<Stop>,
@@ -116,7 +124,7 @@ type Orders<'o> = Pin<Box<dyn Future<Output = ()> + 'o>>;
 /// A folder, the log or a thread cannot be had; nothing is served then.
 pub fn start(
     plan: &'static Plan,
-    listeners: Vec<Vec<TcpListener>>,
+    listeners: Vec<Vec<Listener>>,
     start_line: &[u8],
 ) -> Result<Worker, StartError> {
     let folders = plan.folders.iter().map(|files| Folder::open(files).map(Arc::new));
@@ -253,9 +261,9 @@ impl Loop {
             (Arc::clone(&shared.pool), shared.clients, Arc::clone(row)),
         ));
         let mut accepting = Vec::new();
-        for (number, listener) in listeners.iter().enumerate() {
-            let listener = tokio::net::TcpListener::from_std(listener.try_clone()?)?;
-            accepting.push(spawn_local(accept(listener, number, Rc::clone(&core))));
+        for Listener { number, socket } in listeners.iter() {
+            let acceptor = Acceptor::new(socket)?;
+            accepting.push(spawn_local(accept(acceptor, *number, Rc::clone(&core))));
         }
         let mut sweeping = spawn_local(sweep(Rc::clone(&core)));
         net::failpoint::hit("loop");

@@ -1,9 +1,9 @@
 //! From the output's pieces to the socket: bytes together in one call, files by sendfile.
 
-use crate::{core::Core, share::Share};
+use crate::{core::Core, share::Share, socket::Socket};
 use base::Moment;
 use message::{FileRange, OpenFile, Output};
-use net::{file, socket};
+use net::file;
 use std::{
     future::Future,
     io::{self, ErrorKind, IoSlice},
@@ -14,7 +14,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use tokio::{io::Interest, net::TcpStream, sync::oneshot};
+use tokio::sync::oneshot;
 
 /// Bytes of a file that are sent, or read ahead, in one step.
 const STEP_BYTES: u64 = 256 * 1024;
@@ -52,7 +52,7 @@ pub(crate) type Waits<'w> = (&'w mut Fetch, &'w mut Option<Share>, Moment);
 
 /// Writes as much of `output` as the peer takes, and may be sent.
 pub(crate) fn write(
-    peer: &TcpStream,
+    peer: &Socket,
     output: &mut Output,
     (fetch, share, now): Waits<'_>,
     core: &Core,
@@ -105,7 +105,7 @@ pub(crate) fn write(
                 share.iter_mut().for_each(|share| share.spend(count));
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                match peer.poll_write_ready(context) {
+                match peer.poll_writable(context) {
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(_)) => return Written::Failed,
                     Poll::Pending => {
@@ -125,46 +125,44 @@ pub(crate) fn write(
 ///
 /// What the kernel accepts says little of what a slow peer takes: only once a third of its buffer,
 /// which can be megabytes, is free again does it accept more.
-pub(crate) fn taken(peer: &TcpStream, queued: &mut u64, sent: usize) -> u64 {
+pub(crate) fn taken(peer: &Socket, queued: &mut u64, sent: usize) -> u64 {
     let before = *queued + sent as u64;
-    *queued = socket::unacknowledged(peer.as_fd()).unwrap_or(before);
+    *queued = net::socket::unacknowledged(peer.as_fd()).unwrap_or(before);
     before.saturating_sub(*queued)
 }
 
 /// Sends what stands before the first file; says to the kernel when one follows, so that the head
 /// leaves in one packet with the beginning of it.
-fn send_bytes(peer: &TcpStream, output: &mut Output) -> io::Result<usize> {
+fn send_bytes(peer: &Socket, output: &mut Output) -> io::Result<usize> {
     let count = if output.is_run() {
-        peer.try_io(Interest::WRITABLE, || socket::send(peer.as_fd(), output.run()))?
+        peer.write(|socket| net::socket::send(socket, output.run()))?
     } else {
         let mut slices = [IoSlice::new(&[]); SLICES];
         let (filled, file_follows) = output.slices(&mut slices);
-        let send = || socket::send_more(peer.as_fd(), &slices[..filled], file_follows);
-        peer.try_io(Interest::WRITABLE, send)?
+        peer.write(|socket| net::socket::send_more(socket, &slices[..filled], file_follows))?
     };
     output.advance(count);
     Ok(count)
 }
 
 /// Sends at most so many of the bytes in front.
-fn send_front(peer: &TcpStream, output: &mut Output, most: usize) -> io::Result<usize> {
+fn send_front(peer: &Socket, output: &mut Output, most: usize) -> io::Result<usize> {
     let mut front = [IoSlice::new(&[])];
     output.slices(&mut front);
     let bytes = &front[0][..front[0].len().min(most)];
-    let count = peer.try_io(Interest::WRITABLE, || socket::send(peer.as_fd(), bytes))?;
+    let count = peer.write(|socket| net::socket::send(socket, bytes))?;
     output.advance(count);
     Ok(count)
 }
 
 /// Sends a step of the file in front, at most so many bytes.
-fn send_file(peer: &TcpStream, output: &mut Output, most: usize) -> io::Result<usize> {
+fn send_file(peer: &Socket, output: &mut Output, most: usize) -> io::Result<usize> {
     let Some(range) = output.file() else { return Ok(0) };
     let step = step(range);
-    let send = || {
+    let count = peer.write(|socket| {
         let count = usize::try_from(step.end - step.start).unwrap_or(usize::MAX).min(most);
-        file::send_file(peer.as_fd(), range.file.descriptor.as_fd(), step.start, count)
-    };
-    let count = peer.try_io(Interest::WRITABLE, send)?;
+        file::send_file(socket, range.file.descriptor.as_fd(), step.start, count)
+    })?;
     output.advance(count);
     Ok(count)
 }

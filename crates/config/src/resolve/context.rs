@@ -1,5 +1,6 @@
 //! What every step of resolving needs: the text, the machine, and where mistakes go.
 
+use super::listeners::Listeners;
 use crate::{
     mistake::{Mistake, quote},
     plan::{Folder, Phrase, PhraseError, Place},
@@ -14,6 +15,10 @@ pub(crate) struct Context<'c> {
     pub(crate) source: &'c Source,
     pub(crate) world: &'c dyn World,
     pub(crate) mistakes: &'c mut Vec<Mistake>,
+    /// Whether everything that was typed was understood, so that what is missing was never there.
+    pub(crate) is_sound: bool,
+    /// The addresses to listen on so far.
+    pub(crate) listeners: Listeners,
     /// The folders so far, and those that were looked at, so that each is opened and checked once.
     pub(crate) folders: Vec<Folder>,
     numbers: HashMap<FolderKey, usize>,
@@ -31,9 +36,17 @@ impl<'c> Context<'c> {
         world: &'c dyn World,
         mistakes: &'c mut Vec<Mistake>,
     ) -> Self {
-        let (numbers, checked) = (HashMap::default(), HashMap::default());
-        let limits = HashMap::default();
-        Self { source, world, mistakes, folders: Vec::new(), numbers, checked, limits }
+        Self {
+            source,
+            world,
+            is_sound: mistakes.is_empty(),
+            mistakes,
+            listeners: Listeners::default(),
+            folders: Vec::new(),
+            numbers: HashMap::default(),
+            checked: HashMap::default(),
+            limits: HashMap::default(),
+        }
     }
 
     /// The number of the limit that was typed there, from 1.

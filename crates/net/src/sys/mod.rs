@@ -98,6 +98,30 @@ pub(crate) fn shared_words(count: usize) -> io::Result<&'static [AtomicU64]> {
     Ok(unsafe { std::slice::from_raw_parts(start.cast::<AtomicU64>(), count) })
 }
 
+/// The process at the other end of a connected Unix socket: the one that listened, to whoever has
+/// connected. Zero for one that this process cannot see. (rustix takes it for granted that there is
+/// no zero.)
+///
+/// # Errors
+///
+/// When it is no Unix socket, or not connected.
+pub(crate) fn peer_process(socket: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut length = size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes, which is the size of what it is given, and
+    // any bytes are a valid `ucred`.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut peer).cast(),
+            &raw mut length,
+        )
+    };
+    if result == 0 { Ok(peer.pid.unsigned_abs()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// The addresses of all network interfaces that are up, in the order of the kernel.
 pub(crate) fn interface_addresses() -> Vec<IpAddr> {
     let mut list = std::ptr::null_mut();
