@@ -103,6 +103,7 @@ pub fn quick(quick: Quick) -> Plan {
         address: Address::Tcp(address),
         written: "the command line".into(),
         is_implied: false,
+        proxy_protocol: false,
     };
     plan.listen = listen.into_iter().map(typed).collect();
     plan.threads = threads;

@@ -112,6 +112,12 @@ impl Plan {
         plan
     }
 
+    /// Whether there is anybody whose word on who the client is counts.
+    #[must_use]
+    pub fn has_proxies(&self) -> bool {
+        self.trusts_unix || !self.trusted_proxies.is_empty()
+    }
+
     /// Whether what somebody at `address` says of its clients counts; on a Unix socket there is
     /// none.
     #[must_use]

@@ -1,6 +1,7 @@
 //! Taking connections: within the limits, and without burning a core when descriptors run out.
 
 use crate::{
+    admission::{self, Admission, TOO_MANY},
     connection::Connection,
     core::Core,
     record::{End, Subject},
@@ -59,16 +60,22 @@ fn take(socket: Socket, client: Option<IpAddr>, listener: usize, core: &Rc<Core>
         }
         core.count(Counter::Evicted);
     }
-    // A trusted proxy has the connections of many clients.
-    let counted = client.filter(|_| !core.plan.trusts(client));
+    let admission = Admission::of(core, listener);
+    let is_introduced = matches!(admission, Admission::HeaderDue);
+    if is_introduced && !admission::may_introduce(core, client) {
+        return admission::shut_out(core, client, admission::STRANGER);
+    }
+    // A trusted proxy has the connections of many clients, and whoever introduces others has, too.
+    let counted = client.filter(|_| !is_introduced && !core.plan.trusts(client));
     match core.clients.enter(counted, capacity.connections_per_client_max, core.now()) {
         Entry::Counted(seat, room) => {
             core.count_many(Counter::Uncounted, u64::from(room == Room::None));
-            let connection = Connection::new(socket, (client, listener), seat, Rc::clone(core));
+            let connection =
+                Connection::new(socket, (client, listener), (seat, admission), Rc::clone(core));
             tokio::task::spawn_local(connection);
             core.sweeper.notify_one();
         }
-        Entry::Full => turn_away(socket, client, "too many connections from this address", core),
+        Entry::Full => turn_away(socket, client, TOO_MANY, core),
     }
 }
 

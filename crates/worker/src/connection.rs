@@ -9,6 +9,7 @@
 //! ```
 
 use crate::{
+    admission::{self, Admission, Introduction, TOO_MANY},
     core::Core,
     flow::{self, Outcome},
     record::{End, Subject},
@@ -47,7 +48,8 @@ pub(crate) struct Connection {
     place: Option<Place>,
     has_shut: bool,
     held: Option<Box<Held>>,
-    _seat: Seat,
+    admission: Admission,
+    seat: Seat,
 }
 
 impl Future for Connection {
@@ -102,7 +104,7 @@ impl Connection {
     pub(crate) fn new(
         socket: Socket,
         (client, listener): (Option<IpAddr>, usize),
-        seat: Seat,
+        (seat, admission): (Seat, Admission),
         core: Rc<Core>,
     ) -> Self {
         let http = http1::Connection::new(&core.plan.limits, core.now());
@@ -115,7 +117,8 @@ impl Connection {
             place: None,
             has_shut: false,
             held: None,
-            _seat: seat,
+            admission,
+            seat,
         }
     }
 
@@ -145,7 +148,12 @@ impl Connection {
                 self.refuse(refusal, &unread, turn);
                 true
             }
-            Expiry::Close => false,
+            Expiry::Close => {
+                if let Admission::HeaderDue = self.admission {
+                    admission::shut_out(turn.core, self.client, admission::LATE);
+                }
+                false
+            }
             Expiry::Reset => {
                 // Where even this fails, closing does what is left to do.
                 let _ = net::socket::reset_on_close(self.socket.as_fd());
@@ -165,6 +173,9 @@ impl Connection {
                 continue;
             }
             turn.complete_record();
+            if !self.introduce(turn) {
+                return Poll::Ready(());
+            }
             self.receive(turn);
             if !turn.scratch.output.is_empty() || turn.is_working() {
                 continue;
@@ -245,7 +256,7 @@ impl Connection {
                             Some(request) => Subject::Request(request),
                             None => Subject::Refused(&head),
                         };
-                        self.send_error(Status::INTERNAL_SERVER_ERROR, subject, turn);
+                        self.send_error(Status::INTERNAL_SERVER_ERROR, subject, None, turn);
                     }
                 }
             }
@@ -253,9 +264,33 @@ impl Connection {
         Poll::Ready(())
     }
 
+    /// Takes the header that says who the client is, where one is due; false if there will be none.
+    fn introduce(&mut self, turn: &mut Turn<'_>) -> bool {
+        let Admission::HeaderDue = self.admission else { return true };
+        let unread = &turn.scratch.input[turn.unread.clone()];
+        match admission::introduce(turn.core, self.client, unread) {
+            Introduction::NotYet => {}
+            Introduction::Malformed => {
+                admission::shut_out(turn.core, self.client, admission::MALFORMED);
+                return false;
+            }
+            Introduction::Of(client, bytes, admission, seat) => {
+                (self.client, self.admission) = (client, admission);
+                if let Some(seat) = seat {
+                    self.seat = seat;
+                }
+                turn.unread.start += bytes;
+            }
+        }
+        true
+    }
+
     /// Lets the protocol room read what has come, and answers each request in it, until an answer
     /// has to wait or enough is written.
     fn receive(&mut self, turn: &mut Turn<'_>) {
+        if let Admission::HeaderDue = self.admission {
+            return;
+        }
         let input = std::mem::take(&mut turn.scratch.input);
         let output_bytes_max = turn.core.plan.limits.output_bytes_max;
         while turn.scratch.output.memory_bytes() <= output_bytes_max {
@@ -288,6 +323,12 @@ impl Connection {
         began_us: u64,
         turn: &mut Turn<'_>,
     ) {
+        if let Admission::OneTooMany = self.admission {
+            turn.core.count(Counter::TurnedAway);
+            self.http.close_after_answer();
+            let (status, subject) = (Status::SERVICE_UNAVAILABLE, Subject::Request(request));
+            return self.send_error(status, subject, Some(TOO_MANY), turn);
+        }
         let found = flow::client(turn.core.plan, request, self.client);
         let client = found.unwrap_or(self.client);
         let mut exchange = Exchange::new(request, client, self.listener);
@@ -304,7 +345,7 @@ impl Connection {
                 }
                 None => {
                     let subject = Subject::Request(request);
-                    self.send_error(Status::SERVICE_UNAVAILABLE, subject, turn);
+                    self.send_error(Status::SERVICE_UNAVAILABLE, subject, None, turn);
                 }
             },
             Outcome::Answered(response, bandwidth) => {
@@ -348,7 +389,13 @@ impl Connection {
         flow::record(turn.core, self.client, Subject::Refused(unread), &end);
     }
 
-    fn send_error(&mut self, status: Status, subject: Subject<'_>, turn: &mut Turn<'_>) {
+    fn send_error(
+        &mut self,
+        status: Status,
+        subject: Subject<'_>,
+        reason: Option<&'static str>,
+        turn: &mut Turn<'_>,
+    ) {
         let mut response = Response::empty(status);
         if status == Status::SERVICE_UNAVAILABLE {
             response.lines.push(Line::fixed("retry-after", "1"));
@@ -361,7 +408,7 @@ impl Connection {
             Subject::Refused(_) => Ok(self.client),
         };
         let client = client.unwrap_or(self.client);
-        flow::record(turn.core, client, subject, &End { status, bytes, us: 0, reason: None });
+        flow::record(turn.core, client, subject, &End { status, bytes, us: 0, reason });
     }
 
     /// Says with a FIN that nothing more will come, and whether to go on reading, lest what the

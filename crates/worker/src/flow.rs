@@ -51,9 +51,9 @@ pub(crate) fn client(
     request: &Request<'_>,
     peer: Option<IpAddr>,
 ) -> Result<Option<IpAddr>, Contradiction> {
-    match plan.trusted_proxies.is_empty() && !plan.trusts_unix {
-        true => Ok(peer),
-        false => forwarded::client(&request.fields, peer, |address| plan.trusts(address)),
+    match plan.has_proxies() {
+        false => Ok(peer),
+        true => forwarded::client(&request.fields, peer, |address| plan.trusts(address)),
     }
 }
 

@@ -8,6 +8,7 @@ mod sending;
 mod share;
 mod accept;
 mod turned_away;
+mod admission;
 mod watch;
 mod core;
 mod pool;
