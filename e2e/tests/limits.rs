@@ -113,13 +113,17 @@ fn a_limit_on_trial_refuses_nobody() {
 fn routes_share_the_limit_that_they_inherit() {
     let site = Site::new();
     let config = site.config("threads = 1", "")
-        + "limit = \"1/h\"\n[site.\"other.example\".route.\"/a\"]\nrewrite = \"/index.html\"\n\
-           [site.\"other.example\".route.\"/free\"]\nlimit = \"\"\nrespond = \"free\"\n\
-           [site.\"other.example\".route.\"/own\"]\nlimit = \"2/h\"\nrespond = \"own\"\n";
+        + &format!(
+            "[site.\"limited.example\"]\nroot = {:?}\nlimit = \"1/h\"\n\
+             route.\"/a\" = {{ rewrite = \"/index.html\" }}\n\
+             route.\"/free\" = {{ limit = \"\", respond = \"free\" }}\n\
+             route.\"/own\" = {{ limit = \"2/h\", respond = \"own\" }}\n",
+            site.root()
+        );
     let server = Server::run(&config);
     let mut client = Client::connect(server.addr());
     let mut check = |target, expect| {
-        let request = format!("GET {target} HTTP/1.1\r\nHost: other.example\r\n\r\n");
+        let request = format!("GET {target} HTTP/1.1\r\nHost: limited.example\r\n\r\n");
         client.send(request).unwrap();
         assert_eq!(client.response().unwrap().status, expect, "{target}");
     };

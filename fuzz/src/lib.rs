@@ -11,6 +11,7 @@
 #![allow(clippy::panic, reason = "a target says what is wrong by panicking")]
 
 mod limits;
+mod machine;
 mod text;
 
 pub mod proxy_protocol;
@@ -29,3 +30,4 @@ pub mod range;
 pub mod accept_encoding;
 
 pub mod config;
+pub mod route;

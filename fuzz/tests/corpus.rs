@@ -33,6 +33,7 @@ macro_rules! targets {
 
 targets! {
     accept_encoding chunked config connection forwarded head path preconditions proxy_protocol range
+    route
 }
 
 fn check(target: &str, run: fn(&[u8]), tokens: &[&str]) {

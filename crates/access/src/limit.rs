@@ -55,7 +55,7 @@ mod tests {
     fn limit(count: u64, period_s: u64, burst: u64, is_dry_run: bool) -> Limit {
         let count = NonZero::new(count).unwrap();
         let bucket = Bucket::new(count, Duration::from_secs(period_s), burst);
-        Limit { number: 1, bucket, is_dry_run, place: Place::of("here") }
+        Limit { number: 1, bucket, text: "".into(), is_dry_run, place: Place::of("here") }
     }
 
     fn table() -> Clients {

@@ -2,9 +2,11 @@
 
 pub mod moment;
 pub mod bucket;
+pub mod date;
 pub mod network;
 pub mod text;
 
 pub use bucket::Bucket;
+pub use date::Date;
 pub use moment::Moment;
 pub use network::Network;

@@ -15,6 +15,7 @@ mod host;
 mod guess;
 mod mistake;
 mod world;
+pub mod unsent;
 mod resolve;
 pub mod plan;
 

@@ -116,7 +116,9 @@ pub enum Paint {
 
 impl Errors {
     pub(crate) fn new(source: Source, mut mistakes: Vec<Mistake>) -> Self {
-        mistakes.sort_by_key(|mistake| mistake.span);
+        mistakes.sort_by(|a, b| (a.span, &a.cause).cmp(&(b.span, &b.cause)));
+        // What routes inherit is looked at once for each of them, and is wrong once.
+        mistakes.dedup_by(|a, b| (a.span, &a.cause) == (b.span, &b.cause));
         Self { source, mistakes }
     }
 

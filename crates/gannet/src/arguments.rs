@@ -28,6 +28,30 @@ pub(crate) enum Verb {
         #[arg(default_value = "gannet.toml")]
         file: PathBuf,
     },
+    /// Say what would be answered to a request, and why
+    Explain(Explain),
+}
+
+/// A request that might be sent.
+#[derive(Args, Debug)]
+pub(crate) struct Explain {
+    /// The URL that would be asked for
+    pub(crate) url: String,
+    /// The method
+    #[arg(short = 'X', value_name = "METHOD", default_value = "GET")]
+    pub(crate) method: String,
+    /// A field of the request, as "Name: value"; may be given more than once
+    #[arg(short = 'H', value_name = "FIELD")]
+    pub(crate) fields: Vec<String>,
+    /// The address of the client [default: 127.0.0.1]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) from: Option<IpAddr>,
+    /// The config file
+    #[arg(short, value_name = "FILE", default_value = "gannet.toml")]
+    pub(crate) config: PathBuf,
+    /// Say it as JSON, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Serving one folder.

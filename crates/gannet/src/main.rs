@@ -7,6 +7,7 @@ mod verb;
 mod machine;
 mod listening;
 mod found;
+mod explain;
 mod greeting;
 mod serving;
 mod trouble;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
         None => verb::quick(&arguments.quick),
         Some(Verb::Run { file }) => verb::run(&file),
         Some(Verb::Check { file }) => verb::check(&file).map(|()| ExitCode::SUCCESS),
+        Some(Verb::Explain(arguments)) => explain::explain(&arguments).map(|()| ExitCode::SUCCESS),
     });
     match outcome {
         Ok(code) => code,

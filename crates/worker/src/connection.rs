@@ -16,6 +16,7 @@ use crate::{
     sending::{self, Written},
     share::Share,
     socket::Socket,
+    steps,
     turn::{Held, Pending, Record, Turn, Work},
     watch::Place,
 };
@@ -335,7 +336,9 @@ impl Connection {
         let (done, noted) = resumed.unzip();
         let (outcome, note) = match found {
             Ok(_) => flow::answer(turn.core, turn.tick, &mut exchange, done),
-            Err(Contradiction) => flow::contradicted(),
+            Err(Contradiction) => {
+                (Outcome::Answered(flow::contradicted(), None), Some(steps::CONTRADICTION))
+            }
         };
         let note = note.or(noted.flatten());
         match outcome {

@@ -12,6 +12,7 @@
 use crate::{
     core::{Core, Tick},
     record::{End, Subject},
+    steps,
 };
 use access::Verdict;
 use config::{
@@ -25,6 +26,7 @@ use message::{
     Exchange, Request, Response, Status,
     forwarded::{self, Contradiction},
 };
+use route::Trace;
 use std::{
     net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -58,9 +60,8 @@ pub(crate) fn client(
 }
 
 /// The answer to a request that names two clients: 400, as nobody can tell who asks.
-pub(crate) fn contradicted() -> Judged {
-    let response = filter::error_page::apply(Response::empty(Status::BAD_REQUEST));
-    (Outcome::Answered(response, None), Some("Forwarded and X-Forwarded-For contradict each other"))
+pub(crate) fn contradicted() -> Response {
+    filter::error_page::apply(Response::empty(Status::BAD_REQUEST))
 }
 
 /// Answers the request of `exchange`, now or after a job; `done` is the job's result on the second
@@ -75,7 +76,9 @@ pub(crate) fn answer(
 ) -> Judged {
     let mut guards = access::Tools::new(core.clients, tick.now);
     let answered = catch_unwind(AssertUnwindSafe(|| {
-        core.with_tools(tick, |tools| pass(core.plan, exchange, done, &mut guards, tools))
+        core.with_tools(tick, |tools| {
+            pass(core.plan, exchange, done, (&mut guards, tools), &mut ())
+        })
     }));
     let outcome = answered.unwrap_or_else(|_| {
         core.count(Counter::Panics);
@@ -96,29 +99,34 @@ fn note(core: &Core, verdict: Verdict) -> Option<&'static str> {
     note
 }
 
-/// Route, access, rewrite, and again where it was rewritten; then handle and filter.
-fn pass(
+/// Route, access, rewrite, and again where it was rewritten; then handle and filter. `trace` hears
+/// why.
+pub(crate) fn pass(
     plan: &'static Plan,
     exchange: &mut Exchange<'_>,
     done: Option<Done>,
-    guards: &mut access::Tools,
-    tools: &mut Tools<'_>,
+    (guards, tools): (&mut access::Tools, &mut Tools<'_>),
+    trace: &mut impl Trace,
 ) -> Outcome {
     for _ in 0..=REWRITES_MAX {
-        let found = route::find(plan, exchange, &mut ());
+        let found = route::find(plan, exchange, trace);
         let rest = exchange.path_bytes().get(found.rest.clone()).unwrap_or_default();
         let policy = found.policy;
+        steps::guards(&policy.access, trace);
         let answer = if let Some(allow) = found.refused {
             Answer::Ready(handle::method_not_allowed(exchange, allow))
         } else if done.is_none()
             && let Some(refusal) = access::check(&policy.access, exchange, guards)
         {
+            trace.note(|| steps::refusal(&policy.access, &refusal));
             Answer::Ready(refusal)
-        } else if let Some((to, _)) = &policy.rewrite {
+        } else if let Some((to, place)) = &policy.rewrite {
             let (path, query) = rewritten(to, exchange, rest);
             exchange.rewrite(&path, query);
+            trace.note(|| steps::rewrite(exchange, place));
             continue;
         } else {
+            trace.note(|| steps::action(&policy.action, plan));
             match done {
                 None => handle::run(&policy.action, exchange, rest, tools),
                 Some(done) => handle::resume(&policy.action, done, exchange, tools),
@@ -149,9 +157,14 @@ fn rewritten(to: &Phrase, exchange: &Exchange<'_>, rest: &[u8]) -> (Vec<u8>, Opt
     (path.fill(exchange, rest, Form::Plain), query)
 }
 
-/// The answer to a message that its protocol room refused.
-pub(crate) fn refuse(core: &Core, refusal: Refusal) -> Response {
+/// The answer to a message that its protocol room refused, which is counted.
+pub(crate) fn refuse(core: &Core, refused: Refusal) -> Response {
     core.count(Counter::Refused);
+    refusal(refused)
+}
+
+/// The answer to a message that its protocol room refused.
+pub(crate) fn refusal(refusal: Refusal) -> Response {
     let mut response = Response::empty(refusal.status());
     if response.status == Status::METHOD_NOT_ALLOWED {
         response.lines.push(handle::ALLOW);

@@ -1,6 +1,8 @@
 //! The life of one event loop: connections in, answers out. Start with `flow`.
 
 pub mod flow;
+mod steps;
+mod explain;
 mod connection;
 mod socket;
 mod turn;
@@ -16,4 +18,5 @@ mod record;
 mod log;
 mod run;
 
+pub use explain::{Asked, Explanation, Field, explain};
 pub use run::{Listener, StartError, Stopper, Worker, start};

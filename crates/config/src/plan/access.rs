@@ -51,6 +51,8 @@ pub struct Limit {
     pub number: u32,
     /// What each client has.
     pub bucket: Bucket,
+    /// The same for people: `20/s, 2 at once`.
+    pub text: Box<str>,
     /// Whether nobody is refused, but who would be is noted.
     pub is_dry_run: bool,
     /// Who said so.

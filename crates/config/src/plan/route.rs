@@ -88,6 +88,8 @@ pub struct Bandwidth {
     pub number: u32,
     /// The bytes that each client may be sent.
     pub bucket: Bucket,
+    /// The same for people: `1MiB/s`.
+    pub text: Box<str>,
     /// The bytes that a connection asks for at a time, so that the client's others get their turn.
     pub step_bytes: u64,
     /// Who said so.

@@ -5,6 +5,7 @@ use crate::{
     mistake::Mistake,
     plan::{Bandwidth, Limit},
     source::Word,
+    unit::RATES,
     written::Policy,
 };
 use base::Bucket;
@@ -30,6 +31,7 @@ pub(super) fn limit(chain: &[&Policy], context: &mut Context<'_>) -> Option<Limi
     Some(Limit {
         number: context.limit_number(rate.span),
         bucket: Bucket::new(frequency.count, frequency.period, burst),
+        text: format!("{frequency}, {burst} at once").into(),
         is_dry_run: words.dry_run.as_ref().is_some_and(|word| word.value),
         place: context.at(rate.span),
     })
@@ -72,6 +74,7 @@ pub(super) fn bandwidth(chain: &[&Policy], context: &mut Context<'_>) -> Option<
     Some(Bandwidth {
         number: context.limit_number(word.span),
         bucket: Bucket::new(rate, Duration::from_secs(1), burst),
+        text: RATES.show(rate.get()).into(),
         step_bytes,
         place: context.at(word.span),
     })

@@ -2,7 +2,7 @@
 
 use crate::{
     frequency::Frequency,
-    kind::{Choice, Count, FieldMap, Flag, OrNone, Rate, Text, Texts, Times, Words},
+    kind::{Choice, Count, FieldMap, FieldWords, Flag, OrNone, Rate, Text, Texts, Times, Words},
     setting::{At, Preset, Section, Setting, Table},
     source::Word,
 };
@@ -26,14 +26,6 @@ pub(crate) struct Policy {
     pub(crate) bandwidth: Option<Word<Option<u64>>>,
     pub(crate) fields: Option<Word<Vec<FieldWords>>>,
     pub(crate) cache_control: Option<Word<String>>,
-}
-
-/// One response field as it was typed.
-#[derive(Clone, Debug)]
-pub(crate) struct FieldWords {
-    pub(crate) name: Word<String>,
-    /// No values take the field away.
-    pub(crate) values: Vec<Word<String>>,
 }
 
 /// Where else to look, as it was typed.
