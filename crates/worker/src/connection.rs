@@ -11,12 +11,11 @@
 use crate::{
     admission::{self, Admission, Introduction, TOO_MANY},
     core::Core,
-    flow::{self, Outcome},
+    flow::{self, Judged, Outcome},
     record::{End, Subject},
     sending::{self, Written},
     share::Share,
     socket::Socket,
-    steps,
     turn::{Held, Pending, Record, Turn, Work},
     watch::Place,
 };
@@ -24,9 +23,7 @@ use base::Moment;
 use control::{Counter, Seat};
 use handle::{Done, Job};
 use http1::{Event, Expiry, Refusal, Slots};
-use message::{
-    Body, Exchange, Method, Request, Response, Status, forwarded::Contradiction, response::Line,
-};
+use message::{Body, Method, Request, Response, Status, response::Line};
 use std::{
     future::Future,
     net::IpAddr,
@@ -330,16 +327,10 @@ impl Connection {
             let (status, subject) = (Status::SERVICE_UNAVAILABLE, Subject::Request(request));
             return self.send_error(status, subject, Some(TOO_MANY), turn);
         }
-        let found = flow::client(turn.core.plan, request, self.client);
-        let client = found.unwrap_or(self.client);
-        let mut exchange = Exchange::new(request, client, self.listener);
         let (done, noted) = resumed.unzip();
-        let (outcome, note) = match found {
-            Ok(_) => flow::answer(turn.core, turn.tick, &mut exchange, done),
-            Err(Contradiction) => {
-                (Outcome::Answered(flow::contradicted(), None), Some(steps::CONTRADICTION))
-            }
-        };
+        let from = (self.client, self.listener);
+        let Judged { outcome, client, note } =
+            flow::answer(turn.core, turn.tick, request, from, done);
         let note = note.or(noted.flatten());
         match outcome {
             Outcome::Waiting(job) => match submit(turn.core, job) {

@@ -40,8 +40,14 @@ pub(crate) enum Outcome {
     Waiting(Job),
 }
 
-/// What becomes of a request, and what its log line says of how it came to that.
-pub(crate) type Judged = (Outcome, Option<&'static str>);
+/// What becomes of a request.
+pub(crate) struct Judged {
+    pub(crate) outcome: Outcome,
+    /// Who has sent it.
+    pub(crate) client: Option<IpAddr>,
+    /// What its log line says of how it came to that.
+    pub(crate) note: Option<&'static str>,
+}
 
 /// Rewrites of one request at most; a config that leads in a circle is ours to notice.
 const REWRITES_MAX: usize = 10;
@@ -64,27 +70,33 @@ pub(crate) fn contradicted() -> Response {
     filter::error_page::apply(Response::empty(Status::BAD_REQUEST))
 }
 
-/// Answers the request of `exchange`, now or after a job; `done` is the job's result on the second
-/// way through.
+/// Answers `request`, which came from `peer` by the listener of that number, now or after a job;
+/// `done` is the job's result on the second way through.
 ///
 /// A panic on the way is ours, not the client's: it ends this exchange with a 500, nothing else.
 pub(crate) fn answer(
     core: &Core,
     tick: Tick,
-    exchange: &mut Exchange<'_>,
+    request: &Request<'_>,
+    (peer, listener): (Option<IpAddr>, usize),
     done: Option<Done>,
 ) -> Judged {
+    let Ok(client) = client(core.plan, request, peer) else {
+        let outcome = Outcome::Answered(contradicted(), None);
+        return Judged { outcome, client: peer, note: Some(steps::CONTRADICTION) };
+    };
+    let mut exchange = Exchange::new(request, client, listener);
     let mut guards = access::Tools::new(core.clients, tick.now);
     let answered = catch_unwind(AssertUnwindSafe(|| {
         core.with_tools(tick, |tools| {
-            pass(core.plan, exchange, done, (&mut guards, tools), &mut ())
+            pass(core.plan, &mut exchange, done, (&mut guards, tools), &mut ())
         })
     }));
     let outcome = answered.unwrap_or_else(|_| {
         core.count(Counter::Panics);
         failed()
     });
-    (outcome, note(core, guards.verdict))
+    Judged { outcome, client, note: note(core, guards.verdict) }
 }
 
 /// Counts what a limit found; the words for the log line.

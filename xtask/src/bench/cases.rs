@@ -46,6 +46,8 @@ pub(super) enum Variant {
     Conditional,
     /// A new connection for each.
     Close,
+    /// Charged to a limit that is never reached.
+    Limited,
 }
 
 /// The files that are served.
@@ -184,6 +186,15 @@ pub(super) const CASES: &[Case] = &[
         kind: Kind::Load(Load {
             access_log: true,
             peers: &[(Peer::GannetQuiet, Some(1.08)), (Peer::Nginx, Some(0.7))],
+            ..PLAIN
+        }),
+    },
+    Case {
+        name: "limit",
+        what: "a file of 0.9 KB, each request charged to a limit far above the load",
+        kind: Kind::Load(Load {
+            variant: Variant::Limited,
+            peers: &[(Peer::GannetFree, Some(1.08)), (Peer::Nginx, None)],
             ..PLAIN
         }),
     },

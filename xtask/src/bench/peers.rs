@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::Outcome;
-use super::cases::Site;
+use super::cases::{Site, Variant};
 use super::content::{Content, file_bytes, hosts};
 use super::machine;
 
@@ -20,6 +20,8 @@ pub(super) enum Peer {
     Gannet,
     /// gannet without a log, in a case with one.
     GannetQuiet,
+    /// gannet without a limit, in a case with one.
+    GannetFree,
     /// nginx with `open_file_cache`.
     Nginx,
     /// nginx without it, which is its default.
@@ -36,6 +38,7 @@ impl Peer {
         match self {
             Self::Gannet => "gannet",
             Self::GannetQuiet => "gannet, no log",
+            Self::GannetFree => "gannet, no limit",
             Self::Nginx => "nginx",
             Self::NginxStock => "nginx, stock",
             Self::Lighttpd => "lighttpd",
@@ -50,8 +53,7 @@ pub(super) struct Stage<'c> {
     pub(super) content: &'c Content,
     pub(super) site: Site,
     pub(super) access_log: bool,
-    /// The answers will be 304.
-    pub(super) is_conditional: bool,
+    pub(super) variant: Variant,
 }
 
 impl Stage<'_> {
@@ -60,8 +62,8 @@ impl Stage<'_> {
         let root = self.content.root(self.site)?;
         let file = self.content.folder().join(format!("{peer:?}-{port}"));
         let text = match peer {
-            Peer::Gannet | Peer::GannetQuiet => {
-                self.gannet(&root, port, (peer == Peer::Gannet).then_some(&file))
+            Peer::Gannet | Peer::GannetQuiet | Peer::GannetFree => {
+                self.gannet(peer, &root, port, &file)
             }
             Peer::Nginx | Peer::NginxStock => self.nginx(&root, port, &file, peer == Peer::Nginx),
             Peer::Lighttpd => self.lighttpd(&root, port),
@@ -71,18 +73,26 @@ impl Stage<'_> {
         let configuration = file.with_extension("conf");
         fs::write(&configuration, text)?;
         let mut command = Command::new(match peer {
-            Peer::Gannet | Peer::GannetQuiet => machine::release().join("gannet"),
+            Peer::Gannet | Peer::GannetQuiet | Peer::GannetFree => {
+                machine::release().join("gannet")
+            }
             Peer::Nginx | Peer::NginxStock => "nginx".into(),
             Peer::Lighttpd => "lighttpd".into(),
             Peer::H2o => "h2o".into(),
             Peer::Floor => machine::release().join("floor"),
         });
         match peer {
-            Peer::Gannet if matches!(self.site, Site::Single { .. }) && !self.access_log => {
+            Peer::Gannet
+                if matches!(self.site, Site::Single { .. })
+                    && !self.access_log
+                    && self.variant != Variant::Limited =>
+            {
                 let port = port.to_string();
                 command.arg(root).args(["--port", &port, "--threads", "1", "--log", "off"])
             }
-            Peer::Gannet | Peer::GannetQuiet => command.arg("run").arg(configuration),
+            Peer::Gannet | Peer::GannetQuiet | Peer::GannetFree => {
+                command.arg("run").arg(configuration)
+            }
             Peer::Nginx | Peer::NginxStock | Peer::H2o => command.arg("-c").arg(configuration),
             Peer::Lighttpd => command.arg("-D").arg("-f").arg(configuration),
             Peer::Floor => command.arg(port.to_string()).args(self.canned()?),
@@ -94,13 +104,17 @@ impl Stage<'_> {
     fn canned(&self) -> Outcome<Option<PathBuf>> {
         let site = Site::Single { bytes: file_bytes(self.site) };
         let file = self.content.root(site)?.join("page.html");
-        Ok((!self.is_conditional).then_some(file))
+        Ok((self.variant != Variant::Conditional).then_some(file))
     }
 
-    fn gannet(&self, root: &Path, port: u16, log: Option<&PathBuf>) -> String {
-        let log = match log.filter(|_| self.access_log) {
-            Some(file) => format!("{{ format = \"json\", file = \"{}.log\" }}", file.display()),
-            None => "\"off\"".into(),
+    fn gannet(&self, peer: Peer, root: &Path, port: u16, file: &Path) -> String {
+        let log = match self.access_log && peer != Peer::GannetQuiet {
+            true => format!("{{ format = \"json\", file = \"{}.log\" }}", file.display()),
+            false => "\"off\"".into(),
+        };
+        let limit = match self.variant == Variant::Limited && peer != Peer::GannetFree {
+            true => "limit = { rate = \"1000000/s\", burst = 1000000 }\n",
+            false => "",
         };
         let server = format!(
             "[server]\nlisten = \"127.0.0.1:{port}\"\nthreads = 1\nlog = {log}\n\
@@ -109,7 +123,7 @@ impl Stage<'_> {
         self.sites(root).fold(server, |mut text, (host, root)| {
             let host = host.as_deref().unwrap_or("default");
             // Writing into a string cannot fail.
-            let _ = write!(text, "[site.\"{host}\"]\nroot = \"{}\"\n", root.display());
+            let _ = write!(text, "[site.\"{host}\"]\nroot = \"{}\"\n{limit}", root.display());
             text
         })
     }
@@ -134,6 +148,13 @@ impl Stage<'_> {
         } else {
             ""
         };
+        let (zone, limit) = match self.variant == Variant::Limited {
+            true => (
+                "limit_req_zone $binary_remote_addr zone=all:4m rate=1000000r/s;",
+                "limit_req zone=all burst=1000000 nodelay;",
+            ),
+            false => ("", ""),
+        };
         // Options of an address may be given once.
         let mut option = if is_tuned { " deferred" } else { "" };
         let servers = self.sites(root).map(|(host, root)| {
@@ -146,7 +167,7 @@ impl Stage<'_> {
              events {{ worker_connections 10000; }}\n\
              http {{\ninclude /etc/nginx/mime.types; types_hash_max_size 2048;\n\
              sendfile on; tcp_nopush on; keepalive_timeout 75s; keepalive_requests 1000000;\n\
-             {log}\n{cache}\n{}}}\n",
+             {log}\n{cache}\n{zone}\n{limit}\n{}}}\n",
             servers.collect::<String>()
         )
     }
