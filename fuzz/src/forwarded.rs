@@ -44,6 +44,7 @@ const NAMES: [&str; 2] = ["x-forwarded-for", "forwarded"];
 pub fn run(data: &[u8]) {
     let values: Vec<&[u8]> = lines(data).collect();
     let peer: IpAddr = [10, 0, 0, 9].into();
+    check_quoted(data, peer);
     for name in NAMES {
         let found = client(name, &values, peer);
         assert_eq!(client(name, &values, [192, 0, 2, 1].into()), IpAddr::from([192, 0, 2, 1]));
@@ -71,6 +72,22 @@ pub fn run(data: &[u8]) {
                 assert_eq!(found.to_string(), address, "{}", data.escape_ascii());
             }
         }
+    }
+}
+
+/// Whatever host a client asks for: a proxy that tells of it in quotes does not thereby say who the
+/// client is.
+fn check_quoted(data: &[u8], peer: IpAddr) {
+    let escape = |&byte: &u8| match byte {
+        b'"' | b'\\' => vec![b'\\', byte],
+        _ => vec![byte],
+    };
+    let host: Vec<u8> = data.iter().flat_map(escape).collect();
+    let value = [b"host=\"", &host[..], b"\";for=203.0.113.7"].concat();
+    let turned = [b"for=203.0.113.7;host=\"", &host[..], b"\""].concat();
+    for value in [value, turned] {
+        let found = client("forwarded", &[&value], peer);
+        assert_eq!(found.to_string(), "203.0.113.7", "{}", value.escape_ascii());
     }
 }
 

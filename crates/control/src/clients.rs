@@ -493,6 +493,25 @@ mod tests {
         assert!(same < 64, "{same} of 4096 stand in the same set");
     }
 
+    /// A loop that was interrupted between its look at a line and its change of it.
+    #[test]
+    fn who_has_looked_before_a_line_changed_hands_cannot_change_it_after() {
+        let clients = table(WAYS);
+        let come_and_go = |number| drop(clients.enter(Some(client(number)), 1, Moment(1)));
+        come_and_go(0);
+        let owner = clients.owner(CONNECTIONS, client(0));
+        let Place::Own(line, seen) = clients.find(owner, 0, true) else { panic!("not found") };
+        for number in 1.. {
+            if line.owner.load(Ordering::Relaxed) != owner.0 {
+                break;
+            }
+            come_and_go(number);
+        }
+        let state = line.state.load(Ordering::Relaxed);
+        assert_eq!(state & LEVEL, seen & LEVEL, "it says the same");
+        assert_ne!(state, seen, "of somebody else");
+    }
+
     #[test]
     fn a_line_left_in_change_by_a_loop_that_died_harms_nobody() {
         let clients = table(8);

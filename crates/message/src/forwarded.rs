@@ -108,9 +108,14 @@ fn last_element(list: &[u8]) -> (Option<&[u8]>, Option<IpAddr>) {
 /// Whom an element of Forwarded names: its one `for` parameter.
 fn element(element: &[u8]) -> Option<IpAddr> {
     let mut named = None;
-    // Semicolons within quotes do not matter here: they cannot stand in an address, and a piece of
-    // a value that is cut at one is no whole value.
-    for pair in element.split(|&byte| byte == b';') {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    let ends_pair = |&byte: &u8| {
+        let is_bare = !std::mem::take(&mut is_escaped);
+        is_quoted ^= byte == b'"' && is_bare;
+        is_escaped = byte == b'\\' && is_quoted && is_bare;
+        byte == b';' && !is_quoted
+    };
+    for pair in element.split(ends_pair) {
         let pair = pair.trim_ascii();
         let Some((name, value)) = pair.split_at_checked(4) else { continue };
         if name.eq_ignore_ascii_case(b"for=") && named.replace(value).is_some() {
@@ -201,6 +206,7 @@ mod tests {
         check(name, "for=6.6.6.6, for=\"[2001:db8::7]:_x\" ; by=a, for=10.0.0.1", "2001:db8::7");
         check(name, "host=\"a,b\\\",c\";for=\"[2001:db8::7]\"", "2001:db8::7");
         check(name, "for=203.0.113.7;host=\"x, for=6.6.6.6\"", "203.0.113.7");
+        check(name, "for=203.0.113.7;host=\"a, b\\\"c\"", "203.0.113.7");
     }
 
     /// Whatever a client puts before what the proxy adds, it cannot hide or change that.
@@ -217,6 +223,18 @@ mod tests {
         }
         let long = "6.6.6.6, ".repeat(9_999) + "203.0.113.7";
         check("x-forwarded-for", &long, "203.0.113.7");
+    }
+
+    /// Some proxies tell the Host that was asked for, which is the client's word, too.
+    #[test]
+    fn nothing_in_quotes_counts() {
+        for host in
+            ["x;for=6.6.6.6", "x\\\";for=6.6.6.6", "x\\\\", ";", "\\;for=6.6.6.6", "a,for=6.6.6.6"]
+        {
+            let parameter = format!("host=\"{host}\"");
+            check("forwarded", &format!("{parameter};for=203.0.113.7"), "203.0.113.7");
+            check("forwarded", &format!("for=203.0.113.7;{parameter};proto=http"), "203.0.113.7");
+        }
     }
 
     #[test]
