@@ -138,6 +138,28 @@ fn routes_share_the_limit_that_they_inherit() {
     server.stop();
 }
 
+/// A listing is made by the pool: the request passes the guards on its first way through only, and
+/// what they found of it is not forgotten meanwhile.
+#[test]
+fn who_waits_for_the_pool_is_charged_once() {
+    let site = Site::new();
+    for dry_run in [false, true] {
+        let config = site.config("threads = 1", "")
+            + "[site.\"default\".route.\"/list/*\"]\n"
+            + &format!("limit = {{ rate = \"3/h\", burst = 3, dry-run = {dry_run} }}\n");
+        let server = Server::run(&config);
+        let mut client = Client::connect(server.addr());
+        let statuses: Vec<_> = (0..4).map(|_| client.get("/list/").unwrap().status).collect();
+        let fourth = if dry_run { 200 } else { 429 };
+        assert_eq!(statuses, [200, 200, 200, fourth]);
+        drop(client);
+        let lines = server.stop().lines;
+        let reasons = lines.iter().filter_map(|line| line["reason"].as_str()).collect::<Vec<_>>();
+        let expect = if dry_run { "too many requests (dry run)" } else { "too many requests" };
+        assert_eq!(reasons, [expect]);
+    }
+}
+
 /// O20: behind one IPv6 network there is one client, wherever it moves in it. The addresses are
 /// told by a proxy, as this machine has but one of each kind.
 #[test]

@@ -163,3 +163,44 @@ fn other_listeners_take_no_header() {
     assert_eq!(ask(server.addr(), b""), 200);
     server.stop();
 }
+
+/// A proxy of this machine that comes by a Unix socket has no address to be trusted by: it is
+/// trusted by name, in whichever way it says who the client is.
+#[test]
+fn a_proxy_on_a_unix_socket() {
+    let site = Site::new();
+    let folder = tempfile::tempdir().unwrap();
+    let (plain, introduced) = (folder.path().join("plain"), folder.path().join("introduced"));
+    let listen = format!(
+        "listen = [\"127.0.0.1:0\", \"unix:{}\", {{ address = \"unix:{}\", \
+         proxy-protocol = true }}]",
+        plain.display(),
+        introduced.display()
+    );
+    let config = |trusted: &str| {
+        let config = site.config(&format!("threads = 1\n{trusted}"), "");
+        config.replace("listen = \"127.0.0.1:0\"", &listen)
+    };
+    let ask = |mut client: Client, header: &[u8]| {
+        let request = b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 198.51.100.1\r\n\r\n";
+        client.send([header, request].concat()).ok()?;
+        client.response().ok().map(|response| response.status)
+    };
+    let header = v1("203.0.113.7");
+    for (trusted, expect) in [
+        ("", ["unix", "203.0.113.7", "127.0.0.1"]),
+        ("trusted-proxies = \"unix\"", ["198.51.100.1", "203.0.113.7", "127.0.0.1"]),
+        ("trusted-proxies = \"127.0.0.1\"", ["unix", "unix", "198.51.100.1"]),
+    ] {
+        let server = Server::run(&config(trusted));
+        let is_trusted = trusted != "trusted-proxies = \"127.0.0.1\"";
+        assert_eq!(ask(Client::connect_unix(&plain), b""), Some(200));
+        assert_eq!(ask(Client::connect_unix(&introduced), &header), is_trusted.then_some(200));
+        assert_eq!(ask(Client::connect(server.addr()), b""), Some(200));
+        assert!(eventually(|| requests(&server).len() == 3), "{:?}", requests(&server));
+        let clients =
+            requests(&server).iter().map(|line| line["client"].clone()).collect::<Vec<_>>();
+        assert_eq!(clients, expect, "{trusted}");
+        server.stop();
+    }
+}
