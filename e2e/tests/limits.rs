@@ -138,6 +138,45 @@ fn routes_share_the_limit_that_they_inherit() {
     server.stop();
 }
 
+/// Row 118: one rule, however its path and its host are written. O10: a circle of rewrites ends,
+/// and is charged once.
+#[test]
+fn no_other_spelling_leads_past_a_limit() {
+    let site = Site::new();
+    let config = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nthreads = 1\nlog = \"json\"\n\
+         [site.\"limited.example\"]\nroot = {:?}\n\
+         [site.\"limited.example\".route.\"/admin/*\"]\nlimit = \"1/h\"\n\
+         [site.\"limited.example\".route.\"/circle/*\"]\n\
+         limit = {{ rate = \"2/h\", burst = 2 }}\nrewrite = \"/circle/{{rest}}\"\n",
+        site.root()
+    );
+    let server = Server::run(&config);
+    let mut client = Client::connect(server.addr());
+    let mut check = |host: &str, target: &str, expect| {
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")).unwrap();
+        assert_eq!(client.response().unwrap().status, expect, "{host}{target}");
+    };
+    check("limited.example", "/admin/x", 200);
+    for (host, target) in [
+        ("limited.example", "/admin/x"),
+        ("LiMiTeD.eXaMpLe", "/admin/x"),
+        ("limited.example.", "/admin/x"),
+        ("limited.example:80", "/admin/x"),
+        ("limited.example", "/%61dmin/x"),
+        ("limited.example", "//admin//x"),
+        ("limited.example", "/sub/../admin/x"),
+        ("limited.example", "/./admin/x?y"),
+        ("limited.example", "/admin"),
+    ] {
+        check(host, target, 429);
+    }
+    check("limited.example", "/circle/x", 500);
+    check("limited.example", "/circle/x", 500);
+    check("limited.example", "/circle/x", 429);
+    server.stop();
+}
+
 /// A listing is made by the pool: the request passes the guards on its first way through only, and
 /// what they found of it is not forgotten meanwhile.
 #[test]
