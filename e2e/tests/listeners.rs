@@ -128,12 +128,27 @@ fn what_cannot_be_listened_on_is_explained() {
         let listen = format!("listen = 'unix:{}'", path.display());
         let (code, _, stderr) = Launch::run(&place.with(&listen)).finish();
         assert_eq!(code, Some(1), "{stderr}");
-        assert!(stderr.contains(expect), "{stderr}");
+        assert!(stderr.contains(expect) && stderr.contains(".toml:2:10)"), "{stderr}");
     };
     fs::write(place.folder.path().join("file"), "precious").unwrap();
     check("file", "what lies there is no socket");
     check("no/folder", "its folder does not exist");
     assert_eq!(fs::read(place.folder.path().join("file")).unwrap(), b"precious");
+}
+
+/// Threat 40 on a Unix socket, where the kernel knows of no acknowledgements.
+#[test]
+fn who_takes_nothing_from_a_unix_socket_is_cut_off() {
+    let place = Place::new();
+    let config = place.config();
+    let server = Server::run(&format!("{config}\n[server.limits]\nwrite-stall-time = '200ms'"));
+    let mut client = Client::connect_unix(&place.socket());
+    client.send("GET /huge.bin HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let line = server.wait_for(|line| line["target"] == "/huge.bin");
+    assert_eq!((&line["reason"], &line["client"]), (&"cut off".into(), &"unix".into()));
+    let (bytes, _) = client.drain().unwrap();
+    assert!((bytes.len() as u64) < Site::HUGE_BYTES);
+    server.stop();
 }
 
 #[test]

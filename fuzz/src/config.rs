@@ -1,6 +1,6 @@
 //! A config: any bytes are a sound plan, or mistakes each with its place in the text.
 
-use crate::machine::{Machine, quoted};
+use crate::machine::{FILES, Machine, SECRET, quoted};
 use config::{
     Errors, Paint, Plan, load,
     plan::{Action, Address, Branch, LogFormat, Node, Policy, Route},
@@ -62,6 +62,14 @@ pub const TOKENS: &[&str] = &[
     "/../",
     "%2f",
     "\\r\\n",
+    "include = [\"one.toml\", \"t*.toml\", \"wron?.toml\"]\n",
+    "include = \"",
+    "wrong.toml",
+    "two.toml\"",
+    "${SECRET}",
+    "${file:secret}",
+    "${",
+    "$${",
     "site.",
     "route.",
     "missing",
@@ -104,21 +112,29 @@ pub fn run(data: &[u8]) {
 /// Every mistake has a place that an editor can go to, and says nothing that acts on a terminal.
 fn check_errors(errors: &Errors, text: &str) {
     assert!(errors.problems().len() > 0, "refused without a mistake");
-    let lines: Vec<&str> = text.split('\n').collect();
-    let mut last = 0;
+    let mut last = ("t.toml", 0);
     let mut before = None;
     for problem in errors.problems() {
         assert!(before != Some(problem), "told twice: {problem:?}");
         before = Some(problem);
+        let included = FILES.iter().find(|(file, _)| *file == problem.file);
+        let text = included.map_or(text, |(_, text)| text);
+        let lines: Vec<&str> = text.split('\n').collect();
         let line = problem.line.checked_sub(1).and_then(|index| lines.get(index));
         let columns = line.map(|line| 1 + line.chars().count());
         let is_inside = columns.is_some_and(|columns| (1..=columns).contains(&problem.column));
         assert!(is_inside, "{problem:?} in {text:?}");
-        assert!(problem.line >= last, "{problem:?} out of order");
-        last = problem.line;
+        let is_next = problem.file != last.0 || problem.line >= last.1;
+        assert!(is_next, "{problem:?} out of order");
+        last = (problem.file, problem.line);
         let said = [Some(problem.message), problem.help].into_iter().flatten();
         for said in said {
             assert!(!said.is_empty() && !said.contains(char::is_control), "{problem:?}");
+            let said = said.to_lowercase();
+            let parts = SECRET.as_bytes().windows(5).map(|part| String::from_utf8_lossy(part));
+            for part in parts {
+                assert!(!said.contains(&part.to_lowercase()), "{problem:?} gives {part} away");
+            }
         }
     }
     let plain = errors.render(Paint::Plain);
@@ -201,6 +217,7 @@ fn policies(plan: &Plan) -> Vec<&Policy> {
 
 fn push_node<'p>(node: &'p Node, all: &mut Vec<&'p Policy>) {
     let of_path = [&node.exact, &node.exact_directory, &node.prefix].into_iter().flatten();
+    let of_path = of_path.map(AsRef::as_ref);
     for branch in of_path.chain(node.suffixes.iter().map(|(_, branch)| branch)) {
         push_branch(branch, all);
     }

@@ -5,6 +5,7 @@ use crate::{
     guess,
     mistake::{Mistake, quote},
     setting::{Kind, Notes, Typed},
+    shape::Shape,
     source::Word,
     unit::{FREQUENCIES, RATES, SIZES, TIMES, Units},
 };
@@ -74,6 +75,10 @@ impl<N: Whole> Kind for Size<N> {
     fn noun(&self) -> String {
         range_noun("a size", &wide(&self.0), |number| SIZES.show(number))
     }
+
+    fn shape(&self) -> Shape {
+        SIZES.shape()
+    }
 }
 
 impl Kind for Rate {
@@ -85,6 +90,10 @@ impl Kind for Rate {
 
     fn noun(&self) -> String {
         range_noun("a rate", &self.0, |number| RATES.show(number))
+    }
+
+    fn shape(&self) -> Shape {
+        RATES.shape()
     }
 }
 
@@ -98,6 +107,10 @@ impl Kind for Times {
 
     fn noun(&self) -> String {
         range_noun("a rate", &self.0, |number| FREQUENCIES.show(number))
+    }
+
+    fn shape(&self) -> Shape {
+        FREQUENCIES.shape()
     }
 }
 
@@ -114,6 +127,10 @@ impl<K: Kind> Kind for OrNone<K> {
     fn noun(&self) -> String {
         format!("{}, or \"\" for none", self.0.noun())
     }
+
+    fn shape(&self) -> Shape {
+        Shape::Either(vec![self.0.shape(), Shape::Words(vec![""])])
+    }
 }
 
 impl Kind for Time {
@@ -125,6 +142,10 @@ impl Kind for Time {
 
     fn noun(&self) -> String {
         range_noun("a duration", &self.0, |number| TIMES.show(number))
+    }
+
+    fn shape(&self) -> Shape {
+        TIMES.shape()
     }
 }
 
@@ -144,6 +165,11 @@ impl<N: Whole> Kind for Count<N> {
 
     fn noun(&self) -> String {
         range_noun("a whole number", &wide(&self.0), |number| number.to_string())
+    }
+
+    fn shape(&self) -> Shape {
+        let bounds = wide(&self.0);
+        Shape::Number(*bounds.start(), *bounds.end())
     }
 }
 
@@ -175,6 +201,10 @@ impl<T: Copy> Kind for Choice<T> {
             None => String::new(),
         }
     }
+
+    fn shape(&self) -> Shape {
+        Shape::Words(self.0.iter().map(|(word, _)| *word).collect())
+    }
 }
 
 impl Kind for Flag {
@@ -191,6 +221,10 @@ impl Kind for Flag {
     fn noun(&self) -> String {
         "`true` or `false`".to_owned()
     }
+
+    fn shape(&self) -> Shape {
+        Shape::Flag
+    }
 }
 
 impl Kind for Text {
@@ -202,6 +236,10 @@ impl Kind for Text {
 
     fn noun(&self) -> String {
         "a text".to_owned()
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Text
     }
 }
 
@@ -227,6 +265,10 @@ impl Kind for Texts {
     fn noun(&self) -> String {
         "a text or a list of texts".to_owned()
     }
+
+    fn shape(&self) -> Shape {
+        Shape::texts()
+    }
 }
 
 impl Kind for Mode {
@@ -249,6 +291,10 @@ impl Kind for Mode {
     fn noun(&self) -> String {
         "a mode in octal from \"0\" to \"0777\"".to_owned()
     }
+
+    fn shape(&self) -> Shape {
+        Shape::Like("^0*[0-7]{1,3}$".to_owned())
+    }
 }
 
 impl Kind for Words {
@@ -264,6 +310,10 @@ impl Kind for Words {
 
     fn noun(&self) -> String {
         "a text".to_owned()
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Text
     }
 }
 
@@ -290,6 +340,10 @@ impl Kind for FieldMap {
 
     fn noun(&self) -> String {
         "a table of fields with their values".to_owned()
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Map(Box::new(Shape::texts()))
     }
 }
 

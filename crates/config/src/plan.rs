@@ -276,6 +276,13 @@ pub enum LogFormat {
     Off,
 }
 
+impl LogFormat {
+    /// How lines look where nobody has said it: for eyes only where a person watches.
+    pub(crate) fn usual(is_terminal: bool) -> Self {
+        if is_terminal { Self::Pretty } else { Self::Json }
+    }
+}
+
 /// One site: its hosts and what is done for each path.
 #[derive(Debug)]
 pub struct Site {

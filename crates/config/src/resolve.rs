@@ -15,9 +15,10 @@ mod networks;
 mod politeness;
 
 use crate::{
+    fill::Filled,
     mistake::Mistake,
     plan::Plan,
-    source::{Source, Span, set},
+    source::{Sources, Span, set},
     world::World,
     written::Written,
 };
@@ -27,11 +28,12 @@ use std::num::NonZero;
 /// The plan that `written` asks for. It counts only if no mistake was made.
 pub(crate) fn resolve(
     written: Written,
-    source: &Source,
+    sources: &Sources,
+    filled: &[Filled],
     world: &dyn World,
     mistakes: &mut Vec<Mistake>,
 ) -> Plan {
-    let Written { server, sites } = written;
+    let Written { server, sites, .. } = written;
     // Where something was not understood, that may have been the site.
     if sites.is_empty() && mistakes.is_empty() {
         let start = Span { start: 0, end: 0 };
@@ -40,7 +42,7 @@ pub(crate) fn resolve(
                 .help("add one: `[site.\"example.com\"]` and below it `root = \"/srv/site\"`"),
         );
     }
-    let mut context = Context::new(source, world, mistakes);
+    let mut context = Context::new(sources, filled, world, mistakes);
     let is_default = server.listen.is_none();
     listen::of_server(server.listen, &mut context);
     let mut sites = site::resolve(sites, &mut context);
@@ -54,7 +56,7 @@ pub(crate) fn resolve(
     plan.trusts_unix = trusts_unix;
     plan.listen = listen;
     plan.threads = server.threads.and_then(|word| NonZero::new(word.value));
-    plan.log = log::resolve(server.log, world, mistakes);
+    plan.log = log::resolve(server.log, sources, world, mistakes);
     set(&mut plan.file_cache_bytes_max, server.file_cache);
     limits::resolve(server.limits, &mut plan.limits, &mut plan.capacity, mistakes);
     plan

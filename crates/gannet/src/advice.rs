@@ -57,7 +57,7 @@ fn advise(typed: &[&str], surplus: &str) -> Option<Trouble> {
                 "`gannet {first}` takes no {option}: its config file says that, by `{setting}` in \
                  [server]"
             )
-        } else if surplus.starts_with('-') {
+        } else if surplus.starts_with('-') || !matches!(first, "run" | "check") {
             return None;
         } else {
             format!("`gannet {first}` takes one file, and `{surplus}` is one too many")

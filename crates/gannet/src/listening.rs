@@ -42,10 +42,10 @@ pub(crate) fn open(wanted: &[Listen], loops: usize) -> Result<Sockets, Trouble> 
                     group.into_iter().map(Listening::Tcp).collect()
                 }
                 Err(error) if can_do_without(listen, net::listener::is_absent(&error)) => continue,
-                Err(error) => return Err(explain(*address, &error)),
+                Err(error) => return Err(explain(*address, &error).said_at(&listen.written)),
             },
             Address::Unix { path, mode } => {
-                let trouble = |error| explain_unix(path, &error);
+                let trouble = |error| explain_unix(path, &error).said_at(&listen.written);
                 let (file, group) = unix_group(path, *mode, loops).map_err(trouble)?;
                 sockets.files.push(file);
                 sockets.addresses.push(listen.address.clone());
@@ -96,7 +96,7 @@ pub(crate) fn every_address() -> Vec<IpAddr> {
 pub(crate) fn named(hosts: &[IpAddr], port: u16) -> Vec<Listen> {
     let listen = |&host| Listen {
         address: Address::Tcp(SocketAddr::new(host, port)),
-        written: "the command line".into(),
+        written: "".into(),
         is_implied: false,
         proxy_protocol: false,
     };

@@ -4,6 +4,7 @@ mod value;
 mod arguments;
 mod advice;
 mod verb;
+mod paper;
 mod machine;
 mod listening;
 mod found;
@@ -21,6 +22,12 @@ fn main() -> ExitCode {
         Some(Verb::Run { file }) => verb::run(&file),
         Some(Verb::Check { file }) => verb::check(&file).map(|()| ExitCode::SUCCESS),
         Some(Verb::Explain(arguments)) => explain::explain(&arguments).map(|()| ExitCode::SUCCESS),
+        Some(Verb::Help { word }) => paper::help(word.as_deref()).map(|()| ExitCode::SUCCESS),
+        Some(Verb::Schema) => Ok(paper::schema()),
+        Some(Verb::Save { quick, output }) => {
+            paper::save(&quick, output.as_deref()).map(|()| ExitCode::SUCCESS)
+        }
+        Some(Verb::Completions { shell }) => Ok(paper::completions(shell)),
     });
     match outcome {
         Ok(code) => code,

@@ -1,10 +1,10 @@
 //! Files of one folder: pages, images, downloads, index files, listings.
 //!
 //! ```text
-//!  request ─► method ─► path ─► cache ─hit──────────────────────────► variant ─► answer
-//!                                 │miss                                  ▲
-//!                                 └► load (now) ─► page │ folder │ 404 ──┘
-//!                                      └ would block ─► Job on the pool ─► resume
+//!  request ─► folder ─► method ─► path ─► cache ─hit──────────────────────────► variant ─► answer
+//!               │not open                    │miss                                  ▲
+//!               │                            └► load (now) ─► page │ folder │ 404 ──┘
+//!               └────────────────────────────────┴ would block ─► Job on the pool ─► resume
 //! ```
 
 mod folder;
@@ -14,17 +14,18 @@ mod survey;
 mod cache;
 
 pub use cache::Cache;
-pub use folder::{Folder, Folders};
+pub use folder::{Folders, ROOT_DESCRIPTORS_MAX};
 
 use crate::{
     ALLOW, Answer, Tools,
     listing::{Listing, View},
 };
 use base::Moment;
-use config::plan::Files;
+use config::plan::{self, Files};
+use folder::Folder;
 use load::{Loaded, Page, Patience, Siblings};
 use message::{Exchange, Method, Name, PathError, Request, Response, Status, response::Line};
-use net::{FindError, Stat};
+use net::{FindError, RootError, Stat};
 use std::{rc::Rc, sync::Arc};
 use variant::{Entry, Variant};
 
@@ -33,7 +34,19 @@ const NOT_FOUND_PAGE: &[u8] = b"/404.html";
 
 /// Work on the file system that may block, for the pool.
 #[derive(Debug)]
-pub struct Job {
+pub struct Job(Work);
+
+#[derive(Debug)]
+enum Work {
+    /// Open a folder.
+    Open(&'static plan::Folder),
+    /// Read what lies in one.
+    Read(Read),
+}
+
+/// Work in a folder.
+#[derive(Debug)]
+struct Read {
     folder: Arc<Folder>,
     path: Vec<u8>,
     task: Task,
@@ -52,12 +65,15 @@ enum Task {
 }
 
 /// A job that has been done.
-pub struct Done {
-    job: Job,
-    outcome: Outcome,
-}
+pub struct Done(Outcome);
 
 enum Outcome {
+    Opened(Result<Folder, RootError>),
+    Read(Read, Found),
+}
+
+/// What a reading job found.
+enum Found {
     Loaded(Loaded),
     Surveyed(Option<(Siblings, Stat)>),
     Listed(Result<Listing, FindError>),
@@ -67,31 +83,44 @@ impl Job {
     /// Which folder the job reads, so that one stalled folder cannot fill the pool.
     #[must_use]
     pub fn folder_id(&self) -> usize {
-        self.folder.id
+        match &self.0 {
+            Work::Open(wanted) => wanted.id,
+            Work::Read(read) => read.folder.id,
+        }
     }
 
     /// Does it, however long that takes; never called on a loop.
     #[must_use]
     pub fn run(self) -> Done {
-        let outcome = match self.task {
-            Task::Page(looked) => Outcome::Loaded(load::wait(&self.folder, &self.path, looked)),
-            Task::Survey => {
-                Outcome::Surveyed(survey::take(&self.folder, survey::parent(&self.path)).ok())
+        Done(match self.0 {
+            Work::Open(wanted) => Outcome::Opened(Folder::open(wanted)),
+            Work::Read(read) => {
+                let found = read.run();
+                Outcome::Read(read, found)
             }
-            Task::NotFoundPage => {
-                Outcome::Loaded(load::wait(&self.folder, &self.path, Siblings::Unasked))
-            }
-            Task::Listing(view) => Outcome::Listed(load::list(&self.folder, &self.path, view)),
-        };
-        Done { job: self, outcome }
+        })
+    }
+}
+
+impl Read {
+    fn run(&self) -> Found {
+        let Self { folder, path, task } = self;
+        match *task {
+            Task::Page(looked) => Found::Loaded(load::wait(folder, path, looked)),
+            Task::Survey => Found::Surveyed(survey::take(folder, survey::parent(path)).ok()),
+            Task::NotFoundPage => Found::Loaded(load::wait(folder, path, Siblings::Unasked)),
+            Task::Listing(view) => Found::Listed(load::list(folder, path, view)),
+        }
     }
 }
 
 /// Answers `exchange` with what lies in the folder of `files`.
 pub(crate) fn answer(files: &Files, exchange: &Exchange<'_>, tools: &mut Tools<'_>) -> Answer {
     let Tools { folders, cache, now, wall_seconds } = tools;
-    let Some(folder) = folders.current(files.folder, *now) else {
-        return status(Status::NOT_FOUND);
+    let folder = match folders.current(files.folder, *now) {
+        Some(Ok(folder)) => folder,
+        Some(Err(wanted)) => return Answer::Wait(Job(Work::Open(wanted))),
+        None => return status(Status::NOT_FOUND),
     };
     let request = exchange.request;
     let (now, wall_seconds) = (*now, *wall_seconds);
@@ -105,21 +134,33 @@ pub(crate) fn resume(
     exchange: &Exchange<'_>,
     tools: &mut Tools<'_>,
 ) -> Answer {
-    let Job { folder, path, task } = done.job;
+    let (read, found) = match done.0 {
+        Outcome::Read(read, found) => (read, found),
+        Outcome::Opened(opened) => {
+            match opened {
+                Ok(folder) => tools.folders.keep(folder, tools.now),
+                // The one that was there before stays until there is another.
+                Err(_) if tools.folders.is_open(files.folder) => {}
+                Err(error) => return not_opened(&error),
+            }
+            return answer(files, exchange, tools);
+        }
+    };
+    let Read { folder, path, task } = read;
     let Tools { cache, now, wall_seconds, .. } = tools;
     let (now, wall_seconds) = (*now, *wall_seconds);
     let request = exchange.request;
     let mut visit = Visit { files, folder: &folder, cache, exchange, request, now, wall_seconds };
-    match done.outcome {
-        Outcome::Loaded(loaded) => visit.conclude(&path, task, loaded),
-        Outcome::Surveyed(found) => {
+    match found {
+        Found::Loaded(loaded) => visit.conclude(&path, task, loaded),
+        Found::Surveyed(found) => {
             let looked = found.map_or(Siblings::Sought, |(siblings, _)| siblings);
             let parent = survey::parent(&path);
             visit.cache.surveys.note(&folder, parent, found, now, visit.wall_seconds);
             visit.page(&path, looked)
         }
-        Outcome::Listed(Ok(listing)) => Answer::Ready(listing.answer()),
-        Outcome::Listed(Err(error)) => visit.conclude(&path, task, Loaded::from(error)),
+        Found::Listed(Ok(listing)) => Answer::Ready(listing.answer()),
+        Found::Listed(Err(error)) => visit.conclude(&path, task, Loaded::from(error)),
     }
 }
 
@@ -134,6 +175,9 @@ pub fn locate(
     let folder = tools.folders.current(files.folder, tools.now)?;
     let path = exchange.path.as_ref().ok()?.below(files.segments_skipped);
     let asked = path.as_bytes().to_vec();
+    let Ok(folder) = folder else {
+        return Some((asked, " is not there: its root cannot be opened"));
+    };
     if folder::is_hidden(&path) || folder::is_source(&path) {
         return Some((asked, " is never sent: it is hidden or program source"));
     }
@@ -223,16 +267,14 @@ impl Visit<'_> {
             }
             Loaded::Folder | Loaded::Missing => self.missing(),
             Loaded::Denied => status(Status::FORBIDDEN),
-            Loaded::Exhausted => {
-                let response = Response::empty(Status::SERVICE_UNAVAILABLE);
-                Answer::Ready(response.with(Line::fixed("retry-after", "1")))
-            }
+            Loaded::Exhausted => unavailable(),
             Loaded::Failed => status(Status::INTERNAL_SERVER_ERROR),
         }
     }
 
     fn wait(&self, path: &[u8], task: Task) -> Answer {
-        Answer::Wait(Job { folder: Arc::clone(self.folder), path: path.to_vec(), task })
+        let read = Read { folder: Arc::clone(self.folder), path: path.to_vec(), task };
+        Answer::Wait(Job(Work::Read(read)))
     }
 }
 
@@ -270,6 +312,21 @@ fn to_folder(exchange: &Exchange<'_>) -> Answer {
     }
     let response = Response::empty(Status::MOVED_PERMANENTLY);
     Answer::Ready(response.with(Line::new("location", location)))
+}
+
+/// The answer for everything below a folder that cannot be opened: one that is gone holds nothing,
+/// and anything else is the machine's fault, which may pass.
+fn not_opened(error: &RootError) -> Answer {
+    match FindError::from(error) {
+        FindError::NotFound => status(Status::NOT_FOUND),
+        FindError::Denied => status(Status::FORBIDDEN),
+        FindError::WouldBlock | FindError::Exhausted | FindError::Failed(_) => unavailable(),
+    }
+}
+
+fn unavailable() -> Answer {
+    let response = Response::empty(Status::SERVICE_UNAVAILABLE);
+    Answer::Ready(response.with(Line::fixed("retry-after", "1")))
 }
 
 fn status(status: Status) -> Answer {

@@ -11,13 +11,13 @@ use config::{
 use control::Clients;
 use handle::{
     Tools,
-    files::{self, Cache, Folder, Folders},
+    files::{self, Cache, Folders, ROOT_DESCRIPTORS_MAX},
 };
 use http1::{Event, Slots};
 use message::{Exchange, Output, Request, Response};
 use net::clock;
 use route::{REFUSED, Step};
-use std::{net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
 /// A request that might be sent.
 #[derive(Clone, Copy, Debug)]
@@ -98,9 +98,7 @@ fn answer(
         steps.push(steps::contradiction());
         return (flow::contradicted(), None);
     };
-    let folders: Vec<_> =
-        plan.folders.iter().filter_map(|wanted| Folder::open(wanted).ok()).map(Arc::new).collect();
-    let mut folders = Folders::new(plan.folders.iter(), &folders);
+    let mut folders = Folders::new(&plan.folders, ROOT_DESCRIPTORS_MAX);
     let mut cache = Cache::new(folders.count(), plan.file_cache_bytes_max);
     let (now, wall_seconds) = (clock::now(), clock::wall().seconds);
     let mut tools = Tools { folders: &mut folders, cache: &mut cache, now, wall_seconds };

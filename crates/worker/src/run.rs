@@ -9,8 +9,8 @@ use crate::{
 };
 use config::Plan;
 use control::{Clients, Counter, Row};
-use handle::files::{Folder, Folders};
-use net::{RootError, listener::Listening};
+use handle::files::{Folders, ROOT_DESCRIPTORS_MAX};
+use net::listener::Listening;
 use std::{
     fmt,
     future::{Future, poll_fn},
@@ -71,8 +71,6 @@ enum Stop {
 /// Why the loops cannot start; the operator's to mend.
 #[derive(Debug)]
 pub enum StartError {
-    /// A site's folder, or one that its links may enter, cannot be opened.
-    Root(RootError),
     /// The access log cannot be opened.
     Log(io::Error),
     /// There is no memory for the table of clients.
@@ -84,7 +82,6 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Root(error) => error.fmt(f),
             Self::Log(error) => write!(f, "the access log cannot be opened: {error}"),
             Self::Memory(error) => write!(f, "there is no room for `clients-max`: {error}"),
             Self::Thread(error) => write!(f, "a thread cannot be started: {error}"),
@@ -98,10 +95,10 @@ impl std::error::Error for StartError {}
 #[derive(Clone)]
 struct Shared {
     plan: &'static Plan,
-    folders: Arc<[Arc<Folder>]>,
     pool: Arc<Pool>,
     clients: Clients,
     cache_bytes_max: usize,
+    root_descriptors_max: usize,
 }
 
 /// One loop before it runs.
@@ -121,14 +118,12 @@ type Orders<'o> = Pin<Box<dyn Future<Output = ()> + 'o>>;
 /// what the program says first.
 ///
 /// # Errors
-/// A folder, the log or a thread cannot be had; nothing is served then.
+/// The log or a thread cannot be had; nothing is served then.
 pub fn start(
     plan: &'static Plan,
     listeners: Vec<Vec<Listener>>,
     start_line: &[u8],
 ) -> Result<Worker, StartError> {
-    let folders = plan.folders.iter().map(|files| Folder::open(files).map(Arc::new));
-    let folders = folders.collect::<Result<_, _>>().map_err(StartError::Root)?;
     let row = Arc::new(Row::default());
     let writer = Writer::start(&plan.log, Arc::clone(&row)).map_err(StartError::Log)?;
     match &writer {
@@ -137,10 +132,10 @@ pub fn start(
     }
     let shared = Shared {
         plan,
-        folders,
         pool: Pool::new(plan.capacity.pool_threads_max),
         clients: clients(plan).map_err(StartError::Memory)?,
         cache_bytes_max: plan.file_cache_bytes_max / listeners.len().max(1),
+        root_descriptors_max: ROOT_DESCRIPTORS_MAX / listeners.len().max(1),
     };
     let (stop, stopped) = watch::channel(Stop::Never);
     let mut worker = Worker { stop, first: None, others: Vec::new(), rows: vec![row], writer };
@@ -255,7 +250,7 @@ impl Loop {
         let Self { shared, listeners, log, row, stopped } = self;
         let core = Rc::new(Core::new(
             shared.plan,
-            Folders::new(shared.plan.folders.iter(), &shared.folders),
+            Folders::new(&shared.plan.folders, shared.root_descriptors_max),
             shared.cache_bytes_max,
             Log::new(&shared.plan.log, log.clone()),
             (Arc::clone(&shared.pool), shared.clients, Arc::clone(row)),

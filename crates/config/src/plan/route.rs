@@ -14,17 +14,18 @@ pub struct Routes {
     pub rest: Route,
 }
 
-/// What is known of the paths that begin with the same segments.
+/// What is known of the paths that begin with the same segments. A branch is large and most nodes
+/// have one at most, so that each lies by itself: a host has tens of thousands of nodes.
 #[derive(Debug, Default)]
 pub struct Node {
     /// The segments that may follow.
     pub children: HashMap<Box<[u8]>, Self>,
     /// The route of the path that ends here, without and with a slash.
-    pub exact: Option<Branch>,
+    pub exact: Option<Box<Branch>>,
     /// The route of exactly the path with a slash at its end.
-    pub exact_directory: Option<Branch>,
+    pub exact_directory: Option<Box<Branch>>,
     /// The route of what begins so: `/a/*`.
-    pub prefix: Option<Branch>,
+    pub prefix: Option<Box<Branch>>,
     /// The routes of what begins so and ends in one of these: `/a/*.pdf`; longest ending first.
     pub suffixes: Vec<(Box<[u8]>, Branch)>,
 }

@@ -2,17 +2,19 @@
 
 use super::listeners::Listeners;
 use crate::{
+    fill::{self, Filled},
     mistake::{Mistake, quote},
     plan::{Folder, Phrase, PhraseError, Place},
-    source::{Source, Span, Word},
-    world::{World, absolute},
+    source::{Sources, Span, Word},
+    world::World,
 };
 use foldhash::HashMap;
 use std::path::PathBuf;
 
 /// What every step of resolving needs.
 pub(crate) struct Context<'c> {
-    pub(crate) source: &'c Source,
+    pub(crate) sources: &'c Sources,
+    filled: &'c [Filled],
     pub(crate) world: &'c dyn World,
     pub(crate) mistakes: &'c mut Vec<Mistake>,
     /// Whether everything that was typed was understood, so that what is missing was never there.
@@ -32,12 +34,14 @@ type FolderKey = (PathBuf, Vec<PathBuf>, Vec<String>, bool);
 
 impl<'c> Context<'c> {
     pub(crate) fn new(
-        source: &'c Source,
+        sources: &'c Sources,
+        filled: &'c [Filled],
         world: &'c dyn World,
         mistakes: &'c mut Vec<Mistake>,
     ) -> Self {
         Self {
-            source,
+            sources,
+            filled,
             world,
             is_sound: mistakes.is_empty(),
             mistakes,
@@ -56,7 +60,7 @@ impl<'c> Context<'c> {
     }
 
     pub(crate) fn at(&self, span: Span) -> Place {
-        self.source.at(span)
+        self.sources.at(span)
     }
 
     /// The number of the folder that is like this one; the last where there was none so far.
@@ -74,7 +78,7 @@ impl<'c> Context<'c> {
 
     /// The folder that `word` names for the setting `name`, which must be there.
     pub(crate) fn folder(&mut self, name: &str, word: &Word<String>) -> PathBuf {
-        let path = absolute(&word.value, self.world);
+        let path = self.sources.path(word);
         let world = self.world;
         let checked =
             self.checked.entry(path.clone()).or_insert_with_key(|path| world.check_folder(path));
@@ -92,7 +96,7 @@ impl<'c> Context<'c> {
 
     /// The phrase that was typed for the setting `name`.
     pub(crate) fn phrase(&mut self, name: &str, word: &Word<String>) -> Option<Phrase> {
-        let refusal = match Phrase::parse(&word.value) {
+        let refusal = match Phrase::parse(fill::phrase(word, self.filled)) {
             Ok(phrase) => return Some(phrase),
             Err(refusal) => refusal,
         };

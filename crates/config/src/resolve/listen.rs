@@ -5,13 +5,13 @@ use crate::{
     mistake::{Mistake, quote},
     plan::{Address, Listen, Site},
     source::{Span, Word},
-    world::{World, absolute},
     written,
 };
 use foldhash::HashMap;
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     os::unix::ffi::OsStrExt,
+    path::PathBuf,
 };
 
 /// The port where nothing else is said.
@@ -45,7 +45,7 @@ pub(crate) fn resolve(
 ) -> Vec<Listen> {
     let mut of_server: Vec<_> = (0..context.listeners.of_server).collect();
     if is_default && sites.iter().any(|site| site.listeners.is_none()) || sites.is_empty() {
-        let written = format!("the default of `listen` in {}", context.source.name());
+        let written = format!("the default of `listen` in {}", context.sources.main().name());
         for address in every_address(PORT_DEFAULT) {
             let written = written.as_str().into();
             let listen = Listen { address, written, is_implied: true, proxy_protocol: false };
@@ -104,7 +104,8 @@ fn addresses(words: written::Listen, span: Span, context: &mut Context<'_>) -> V
         return Vec::new();
     };
     let mode = words.mode.as_ref().map_or(MODE_DEFAULT, |mode| mode.value);
-    let all = match parse(&address.value, mode, context.world) {
+    let path = |text: &str| context.sources.locate(address.span).0.path(text);
+    let all = match parse(&address.value, mode, path) {
         Ok(all) => all,
         Err(help) => {
             let cause = format!("{} is not an address to listen on", quote(&address.value));
@@ -208,10 +209,15 @@ fn refuse_overlap(context: &mut Context<'_>) {
     }
 }
 
-/// The addresses that `text` stands for, or the way out.
-fn parse(text: &str, mode: u32, world: &dyn World) -> Result<Vec<Address>, String> {
+/// The addresses that `text` stands for, or the way out; `absolute` makes a path of one that is
+/// written in the file.
+fn parse(
+    text: &str,
+    mode: u32,
+    absolute: impl Fn(&str) -> PathBuf,
+) -> Result<Vec<Address>, String> {
     if let Some(path) = text.strip_prefix("unix:") {
-        return unix(path, mode, world).map(|address| vec![address]);
+        return unix(path, mode, absolute).map(|address| vec![address]);
     }
     if let Ok(address) = text.parse::<SocketAddr>() {
         return Ok(vec![Address::Tcp(address)]);
@@ -244,7 +250,7 @@ fn parse(text: &str, mode: u32, world: &dyn World) -> Result<Vec<Address>, Strin
 }
 
 /// The Unix socket at `path`, or the way out.
-fn unix(path: &str, mode: u32, world: &dyn World) -> Result<Address, String> {
+fn unix(path: &str, mode: u32, absolute: impl Fn(&str) -> PathBuf) -> Result<Address, String> {
     if path.is_empty() || path.ends_with('/') {
         return Err("write the path of a file: \"unix:/run/gannet.sock\"".to_owned());
     }
@@ -252,7 +258,7 @@ fn unix(path: &str, mode: u32, world: &dyn World) -> Result<Address, String> {
         let reason = "an abstract socket has no permissions, so that everybody could connect";
         return Err(format!("{reason}: write the path of a file"));
     }
-    let path = absolute(path, world);
+    let path = absolute(path);
     if path.as_os_str().as_bytes().len() > SOCKET_PATH_BYTES_MAX {
         return Err(format!("the kernel takes {SOCKET_PATH_BYTES_MAX} bytes at most for its path"));
     }
@@ -269,26 +275,14 @@ mod tests {
     use super::*;
     use std::path::Path;
 
-    struct Machine;
-
-    impl World for Machine {
-        fn base(&self) -> &Path {
-            Path::new("/etc/gannet")
-        }
-
-        fn check_folder(&self, _: &Path) -> Result<(), String> {
-            Ok(())
-        }
-
-        fn is_terminal(&self) -> bool {
-            false
-        }
+    fn absolute(path: &str) -> PathBuf {
+        Path::new("/etc/gannet").join(path).components().collect()
     }
 
     #[test]
     fn address_is_read_or_refused_with_the_way_out() {
         fn check(text: &str, expect: Result<&[&str], &str>) {
-            let found = parse(text, MODE_DEFAULT, &Machine);
+            let found = parse(text, MODE_DEFAULT, absolute);
             let shown = found.map(|all| all.iter().map(Address::to_string).collect::<Vec<_>>());
             let expect = expect.map(|all| all.iter().map(|&a| a.to_owned()).collect());
             assert_eq!(shown, expect.map_err(str::to_owned), "{text:?}");
@@ -313,6 +307,6 @@ mod tests {
         check("unix:/run/", Err("write the path of a file: \"unix:/run/gannet.sock\""));
         let long = format!("unix:/{}", "x".repeat(SOCKET_PATH_BYTES_MAX));
         check(&long, Err("the kernel takes 107 bytes at most for its path"));
-        assert!(parse("unix:@x", MODE_DEFAULT, &Machine).is_err());
+        assert!(parse("unix:@x", MODE_DEFAULT, absolute).is_err());
     }
 }
