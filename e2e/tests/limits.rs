@@ -199,6 +199,31 @@ fn who_waits_for_the_pool_is_charged_once() {
     }
 }
 
+/// A limit is asked before the password, so that trying passwords costs nobody but who does; and a
+/// request that waits for its password is charged once.
+#[test]
+fn passwords_cannot_be_tried_faster_than_the_limit() {
+    let site = Site::new();
+    let config = site.config("threads = 1", "")
+        + "[site.\"default\".route.\"/sub/*\"]\nlimit = { rate = \"3/h\", burst = 3 }\n\
+           auth.users.alice = \"$2b$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe\"\n";
+    let server = Server::run(&config);
+    let mut client = Client::connect(server.addr());
+    let mut check = |credentials: &str, expect| {
+        let field = format!("Authorization: Basic {credentials}");
+        let head = format!("GET /sub/page.txt HTTP/1.1\r\nHost: localhost\r\n{field}\r\n\r\n");
+        client.send(head).unwrap();
+        assert_eq!(client.response().unwrap().status, expect, "{credentials}");
+    };
+    // `alice:b`, and then the right one, `alice:a`.
+    check("YWxpY2U6Yg==", 401);
+    check("YWxpY2U6YQ==", 200);
+    check("YWxpY2U6Yg==", 401);
+    check("YWxpY2U6Yg==", 429);
+    check("YWxpY2U6YQ==", 429);
+    server.stop();
+}
+
 /// O20: behind one IPv6 network there is one client, wherever it moves in it. The addresses are
 /// told by a proxy, as this machine has but one of each kind.
 #[test]

@@ -32,7 +32,8 @@ macro_rules! targets {
 }
 
 targets! {
-    accept_encoding chunked config connection forwarded head path preconditions proxy_protocol range
+    accept_encoding authorization chunked config connection forwarded head htpasswd path
+    preconditions proxy_protocol range
     route
 }
 

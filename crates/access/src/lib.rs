@@ -1,61 +1,92 @@
-//! Who may enter: one file per guard. A guard MAY refuse a request; it never answers it otherwise.
+//! Who may enter: one file per guard. A guard MAY refuse a request; it never answers it otherwise,
+//! but for the preflight that a browser sends to ask whether it may ask.
 //!
-//! The order is fixed, the cheapest first: address, method, limit.
+//! The order is fixed, the cheapest first: address, preflight, method, limit, password.
 
 mod addresses;
+mod preflight;
 mod methods;
 mod limit;
+mod credentials;
+mod hash;
+mod verdicts;
+mod password;
+
+pub use hash::hash;
+pub use password::{Done, Job};
+pub use verdicts::Verdicts;
 
 use base::Moment;
 use config::plan::Access;
 use control::Clients;
 use message::{Exchange, Response};
 
-/// What the guards of one request may use, and what they leave behind for whoever counts and logs.
-#[derive(Debug)]
-pub struct Tools {
+/// What the worker lends the guards for the time of one exchange.
+pub struct Door<'d> {
+    /// The passwords that this loop knows to be right.
+    pub verdicts: &'d mut Verdicts,
     /// What clients have used up.
     pub clients: Clients,
-    /// Now.
+    /// What limits have found of the exchange so far.
+    pub ledger: &'d mut Ledger,
+    /// This tick of the loop's clock.
     pub now: Moment,
-    /// The limits that the request is charged for already. A rewrite leads past guards once more.
-    pub charged: Vec<u32>,
-    /// What a limit found.
-    pub verdict: Verdict,
+    /// The password that was checked for this exchange, if one had to be.
+    pub done: Option<Done>,
 }
 
-/// What a limit found; of several the last that is not `Within`.
+/// What limits have found of one exchange. It goes along while the exchange waits for a job.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// The limits that it is charged for already: a rewrite, or a job that is done, leads past the
+    /// guards once more.
+    charged: Vec<u32>,
+    /// The last finding that is worth a word.
+    pub pace: Pace,
+}
+
+/// How a client keeps to its limits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Verdict {
-    /// There was no limit, or the client keeps to it.
+pub enum Pace {
+    /// There was no limit, or it keeps to it.
     #[default]
     Within,
-    /// The client asks too often.
+    /// It asks too often.
     Beyond,
-    /// The client asks too often, and is let in as the limit is only on trial.
+    /// It asks too often, and is let in as the limit is only on trial.
     BeyondOnTrial,
-    /// There was no room to keep account of the client.
+    /// There was no room to keep account of it.
     Uncounted,
 }
 
-impl Tools {
-    /// Tools for one request.
-    #[must_use]
-    pub const fn new(clients: Clients, now: Moment) -> Self {
-        Self { clients, now, charged: Vec::new(), verdict: Verdict::Within }
-    }
+/// What became of an exchange at the door.
+#[derive(Debug)]
+pub enum Entry {
+    /// It may enter.
+    Open,
+    /// It may not, and this is why; or its preflight is answered.
+    Answered(Response),
+    /// Something has to be done first that may block; [`Door::done`] takes what came of it.
+    Wait(Job),
 }
 
-/// The refusal of the first guard that says no; `None` where all let the exchange pass.
+/// Asks every guard that there is, and notes in `exchange` which user was let in.
 #[inline]
-#[must_use]
-pub fn check(access: &Access, exchange: &Exchange<'_>, tools: &mut Tools) -> Option<Response> {
-    if access.is_open() {
-        return None;
-    }
-    let Access { addresses, methods, limit } = access;
-    let addresses = addresses.as_ref().and_then(|addresses| addresses::check(addresses, exchange));
-    addresses
+pub fn check(access: &Access, exchange: &mut Exchange<'_>, door: &mut Door<'_>) -> Entry {
+    if access.is_open() { Entry::Open } else { ask(access, exchange, door) }
+}
+
+fn ask(access: &Access, exchange: &mut Exchange<'_>, door: &mut Door<'_>) -> Entry {
+    let Access { addresses, methods, limit, preflight, password } = access;
+    let addresses = addresses.as_ref();
+    let answer = addresses
+        .and_then(|addresses| addresses::check(addresses, exchange))
+        .or_else(|| preflight.as_ref().and_then(|lines| preflight::answer(lines, exchange)))
         .or_else(|| methods.as_ref().and_then(|methods| methods::check(methods, exchange)))
-        .or_else(|| limit.as_ref().and_then(|limit| limit::check(limit, exchange, tools)))
+        .or_else(|| limit.as_ref().and_then(|limit| limit::check(limit, exchange, door)));
+    match (answer, password) {
+        (Some(answer), _) => Entry::Answered(answer),
+        (None, Some(password)) => password::check(password, exchange, door),
+        (None, None) => Entry::Open,
+    }
 }

@@ -4,6 +4,8 @@ mod place;
 mod phrase;
 mod action;
 mod access;
+mod password;
+mod cors;
 mod adjust;
 mod route;
 mod listen;
@@ -11,7 +13,9 @@ mod listen;
 pub use access::{Access, Addresses, Limit, Methods};
 pub use action::{Action, Files, Folder, Redirect, Respond};
 pub use adjust::{Adjust, FieldEdits, Origin};
+pub use cors::{Cors, Origins};
 pub use listen::{Address, Listen};
+pub use password::{Hash, HashError, Password, Users, Variant};
 pub use phrase::{Form, Phrase, PhraseError};
 pub use place::Place;
 pub use route::{Bandwidth, Branch, Case, Node, Policy, Route, Routes};
@@ -227,6 +231,9 @@ pub struct Capacity {
     pub stop_time: Duration,
     /// Threads for work that would stall an event loop.
     pub pool_threads_max: usize,
+    /// Those of them that may check passwords at a time, each of which takes a core and as much
+    /// memory as its hash asks for.
+    pub password_checks_max: usize,
 }
 
 impl Default for Capacity {
@@ -237,6 +244,7 @@ impl Default for Capacity {
             clients_max: 65_536,
             stop_time: Duration::from_secs(30),
             pool_threads_max: 16,
+            password_checks_max: 4,
         }
     }
 }

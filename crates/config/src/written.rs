@@ -4,13 +4,17 @@
 mod limits;
 mod listen;
 mod server;
+mod auth;
+mod cors;
 mod policy;
 mod route;
 mod site;
 
+pub(crate) use auth::Auth;
+pub(crate) use cors::Cors;
 pub(crate) use limits::Limits;
 pub(crate) use listen::{Listen, Listens};
-pub(crate) use policy::Policy;
+pub(crate) use policy::{Policy, Security};
 pub(crate) use route::{Case, NamedRoute};
 pub(crate) use server::{Log, Server};
 pub(crate) use site::Site;
@@ -69,10 +73,11 @@ pub(crate) struct Named {
 /// Every setting there is, table by table.
 #[must_use]
 pub fn settings() -> Vec<Description> {
-    let mut all = Vec::new();
     let tops = [TOP.layout(), SERVER.layout(), SITE.layout()];
-    tops.iter().for_each(|layout| layout.describe(&mut all));
-    all
+    let mut tables = Vec::new();
+    // The tables of `listen` may stand in two of them.
+    tops.iter().for_each(|top| top.gather(&mut tables));
+    tables.iter().flat_map(|table| table.describe()).collect()
 }
 
 /// What a whole file looks like.

@@ -7,6 +7,8 @@
 pub enum Name {
     Accept,
     AcceptEncoding,
+    AccessControlRequestMethod,
+    Authorization,
     Connection,
     ContentLength,
     Expect,
@@ -17,6 +19,7 @@ pub enum Name {
     IfNoneMatch,
     IfRange,
     IfUnmodifiedSince,
+    Origin,
     Range,
     Referer,
     TransferEncoding,
@@ -26,7 +29,7 @@ pub enum Name {
 
 impl Name {
     /// How many there are.
-    pub const COUNT: usize = 17;
+    pub const COUNT: usize = 20;
 
     /// The known field that `name` names, in any case.
     #[must_use]
@@ -35,6 +38,7 @@ impl Name {
             (4, b'h') => Self::Host,
             (5, _) => Self::Range,
             (6, b'a') => Self::Accept,
+            (6, b'o') => Self::Origin,
             (6, _) => Self::Expect,
             (7, _) => Self::Referer,
             (8, b'i') if name[3] | 0x20 == b'm' => Self::IfMatch,
@@ -42,6 +46,7 @@ impl Name {
             (9, _) => Self::Forwarded,
             (10, b'c') => Self::Connection,
             (10, b'u') => Self::UserAgent,
+            (13, b'a') => Self::Authorization,
             (13, b'i') => Self::IfNoneMatch,
             (14, b'c') => Self::ContentLength,
             (15, b'a') => Self::AcceptEncoding,
@@ -49,6 +54,7 @@ impl Name {
             (17, b'i') => Self::IfModifiedSince,
             (17, b't') => Self::TransferEncoding,
             (19, b'i') => Self::IfUnmodifiedSince,
+            (29, b'a') => Self::AccessControlRequestMethod,
             _ => return None,
         };
         is_same(name, candidate.as_str().as_bytes()).then_some(candidate)
@@ -60,6 +66,8 @@ impl Name {
         match self {
             Self::Accept => "accept",
             Self::AcceptEncoding => "accept-encoding",
+            Self::AccessControlRequestMethod => "access-control-request-method",
+            Self::Authorization => "authorization",
             Self::Connection => "connection",
             Self::ContentLength => "content-length",
             Self::Expect => "expect",
@@ -70,6 +78,7 @@ impl Name {
             Self::IfNoneMatch => "if-none-match",
             Self::IfRange => "if-range",
             Self::IfUnmodifiedSince => "if-unmodified-since",
+            Self::Origin => "origin",
             Self::Range => "range",
             Self::Referer => "referer",
             Self::TransferEncoding => "transfer-encoding",
@@ -106,6 +115,8 @@ mod tests {
         let all = [
             Name::Accept,
             Name::AcceptEncoding,
+            Name::AccessControlRequestMethod,
+            Name::Authorization,
             Name::Connection,
             Name::ContentLength,
             Name::Expect,
@@ -116,6 +127,7 @@ mod tests {
             Name::IfNoneMatch,
             Name::IfRange,
             Name::IfUnmodifiedSince,
+            Name::Origin,
             Name::Range,
             Name::Referer,
             Name::TransferEncoding,

@@ -12,6 +12,7 @@ use crate::{
     admission::{self, Admission, Introduction, TOO_MANY},
     core::Core,
     flow::{self, Judged, Outcome},
+    job::Done,
     record::{End, Subject},
     sending::{self, Written},
     share::Share,
@@ -19,9 +20,9 @@ use crate::{
     turn::{Held, Pending, Record, Turn, Work},
     watch::Place,
 };
+use access::Ledger;
 use base::Moment;
 use control::{Counter, Seat};
-use handle::{Done, Job};
 use http1::{Event, Expiry, Refusal, Slots};
 use message::{Body, Method, Request, Response, Status, response::Line};
 use std::{
@@ -32,7 +33,6 @@ use std::{
     rc::Rc,
     task::{Context, Poll, ready},
 };
-use tokio::sync::oneshot;
 
 /// A connection and everything it needs; a future that ends with it.
 pub(crate) struct Connection {
@@ -239,19 +239,20 @@ impl Connection {
             }
             Work::Job { done, .. } => {
                 let done = ready!(Pin::new(done).poll(context)).ok();
-                let Work::Job { head, began_us, note, .. } = std::mem::take(&mut turn.pending.work)
+                let Work::Job { head, began_us, ledger, .. } =
+                    std::mem::take(&mut turn.pending.work)
                 else {
                     return Poll::Ready(());
                 };
                 let mut slots = Slots::new();
                 match (self.http.reread(&head, &mut slots), done) {
                     (Some(request), Some(done)) => {
-                        self.answer(&request, Some((done, note)), &head, began_us, turn);
+                        self.answer(&request, Some((done, ledger)), &head, began_us, turn);
                     }
                     // The pool lost the job: ours, and not the client's, to mend.
                     (request, _) => {
                         let subject = match &request {
-                            Some(request) => Subject::Request(request),
+                            Some(request) => Subject::Request(request, None),
                             None => Subject::Refused(&head),
                         };
                         self.send_error(Status::INTERNAL_SERVER_ERROR, subject, None, turn);
@@ -316,7 +317,7 @@ impl Connection {
     fn answer(
         &mut self,
         request: &Request<'_>,
-        resumed: Option<(Done, Option<&'static str>)>,
+        resumed: Option<(Done, Ledger)>,
         head: &[u8],
         began_us: u64,
         turn: &mut Turn<'_>,
@@ -324,27 +325,26 @@ impl Connection {
         if let Admission::OneTooMany = self.admission {
             turn.core.count(Counter::TurnedAway);
             self.http.close_after_answer();
-            let (status, subject) = (Status::SERVICE_UNAVAILABLE, Subject::Request(request));
+            let (status, subject) = (Status::SERVICE_UNAVAILABLE, Subject::Request(request, None));
             return self.send_error(status, subject, Some(TOO_MANY), turn);
         }
-        let (done, noted) = resumed.unzip();
         let from = (self.client, self.listener);
-        let Judged { outcome, client, note } =
-            flow::answer(turn.core, turn.tick, request, from, done);
-        let note = note.or(noted.flatten());
+        let Judged { outcome, client, user, ledger, note } =
+            flow::answer(turn.core, turn.tick, request, from, resumed);
         match outcome {
-            Outcome::Waiting(job) => match submit(turn.core, job) {
+            Outcome::Waiting(job) => match job.submit(turn.core) {
                 Some(done) => {
-                    turn.pending.work = Work::Job { done, head: head.to_vec(), began_us, note };
+                    turn.pending.work = Work::Job { done, head: head.to_vec(), began_us, ledger };
                 }
                 None => {
-                    let subject = Subject::Request(request);
+                    let subject = Subject::Request(request, None);
                     self.send_error(Status::SERVICE_UNAVAILABLE, subject, None, turn);
                 }
             },
             Outcome::Answered(response, bandwidth) => {
                 turn.pending.share =
                     bandwidth.zip(client).map(|(limit, client)| Share::new(limit, client));
+                let subject = Subject::Request(request, user.as_deref());
                 let status = response.status;
                 let (bytes, is_sent_at_once) = match &response.body {
                     _ if request.method == Method::Head => (0, true),
@@ -362,9 +362,9 @@ impl Connection {
                 }
                 if is_sent_at_once {
                     let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: note };
-                    flow::record(turn.core, client, Subject::Request(request), &end);
+                    flow::record(turn.core, client, subject, &end);
                 } else {
-                    let line = turn.core.log.borrow_mut().begin(client, request);
+                    let line = turn.core.log.borrow_mut().begin(client, subject);
                     turn.pending.record = Some(Record { line, status, bytes, began_us, note });
                 }
             }
@@ -398,7 +398,7 @@ impl Connection {
         let bytes = response.body.len().unwrap_or(0);
         self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
         let client = match subject {
-            Subject::Request(request) => flow::client(turn.core.plan, request, self.client),
+            Subject::Request(request, _) => flow::client(turn.core.plan, request, self.client),
             Subject::Refused(_) => Ok(self.client),
         };
         let client = client.unwrap_or(self.client);
@@ -430,15 +430,4 @@ impl Connection {
         turn.began_us = turn.core.clock_us();
         Poll::Ready(count)
     }
-}
-
-/// Gives the job to the pool; `None` if the pool has too much to do.
-fn submit(core: &Core, job: Job) -> Option<oneshot::Receiver<Done>> {
-    let (sender, done) = oneshot::channel();
-    let folder = job.folder_id();
-    let work = move || {
-        // A connection that is gone needs no answer.
-        let _ = sender.send(job.run());
-    };
-    core.pool.submit(folder, Box::new(work)).then_some(done)
 }

@@ -11,16 +11,17 @@
 
 use crate::{
     core::{Core, Tick},
+    job::{Done, Job},
     record::{End, Subject},
     steps,
 };
-use access::Verdict;
+use access::{Door, Entry, Ledger, Pace};
 use config::{
     Plan,
     plan::{Bandwidth, Form, Phrase},
 };
 use control::Counter;
-use handle::{Answer, Done, Job, Tools};
+use handle::{Answer, Tools};
 use http1::Refusal;
 use message::{
     Exchange, Request, Response, Status,
@@ -40,12 +41,16 @@ pub(crate) enum Outcome {
     Waiting(Job),
 }
 
-/// What becomes of a request.
+/// What becomes of a request, and what is known of it by then.
 pub(crate) struct Judged {
     pub(crate) outcome: Outcome,
     /// Who has sent it.
     pub(crate) client: Option<IpAddr>,
-    /// What its log line says of how it came to that.
+    /// The user who was let in, where a password was asked for.
+    pub(crate) user: Option<Box<str>>,
+    /// What limits have found of it: it goes along with a job.
+    pub(crate) ledger: Ledger,
+    /// What its log line says of how it came to its answer.
     pub(crate) note: Option<&'static str>,
 }
 
@@ -71,7 +76,7 @@ pub(crate) fn contradicted() -> Response {
 }
 
 /// Answers `request`, which came from `peer` by the listener of that number, now or after a job;
-/// `done` is the job's result on the second way through.
+/// the job's result, and what went along with it, come in on the second way through.
 ///
 /// A panic on the way is ours, not the client's: it ends this exchange with a 500, nothing else.
 pub(crate) fn answer(
@@ -79,33 +84,41 @@ pub(crate) fn answer(
     tick: Tick,
     request: &Request<'_>,
     (peer, listener): (Option<IpAddr>, usize),
-    done: Option<Done>,
+    resumed: Option<(Done, Ledger)>,
 ) -> Judged {
+    let (done, ledger) = resumed.unzip();
+    let mut ledger = ledger.unwrap_or_default();
     let Ok(client) = client(core.plan, request, peer) else {
-        let outcome = Outcome::Answered(contradicted(), None);
-        return Judged { outcome, client: peer, note: Some(steps::CONTRADICTION) };
+        let (outcome, note) = (Outcome::Answered(contradicted(), None), Some(steps::CONTRADICTION));
+        return Judged { outcome, client: peer, user: None, ledger, note };
     };
     let mut exchange = Exchange::new(request, client, listener);
-    let mut guards = access::Tools::new(core.clients, tick.now);
     let answered = catch_unwind(AssertUnwindSafe(|| {
+        let (mut verdicts, clients) = (core.verdicts.borrow_mut(), core.clients);
+        let (verdicts, ledger) = (&mut *verdicts, &mut ledger);
+        let mut door = Door { verdicts, clients, ledger, now: tick.now, done: None };
         core.with_tools(tick, |tools| {
-            pass(core.plan, &mut exchange, done, (&mut guards, tools), &mut ())
+            pass(core.plan, &mut exchange, done, &mut door, tools, &mut ())
         })
     }));
     let outcome = answered.unwrap_or_else(|_| {
         core.count(Counter::Panics);
         failed()
     });
-    Judged { outcome, client, note: note(core, guards.verdict) }
+    let note = match outcome {
+        Outcome::Answered(..) => note(core, ledger.pace),
+        Outcome::Waiting(_) => None,
+    };
+    Judged { outcome, client, user: exchange.user, ledger, note }
 }
 
-/// Counts what a limit found; the words for the log line.
-fn note(core: &Core, verdict: Verdict) -> Option<&'static str> {
-    let (counter, note) = match verdict {
-        Verdict::Within => return None,
-        Verdict::Beyond => (Counter::Limited, Some("too many requests")),
-        Verdict::BeyondOnTrial => (Counter::LimitedOnTrial, Some("too many requests (dry run)")),
-        Verdict::Uncounted => (Counter::Uncounted, None),
+/// Counts what limits found of a request; the words for its log line.
+fn note(core: &Core, pace: Pace) -> Option<&'static str> {
+    let (counter, note) = match pace {
+        Pace::Within => return None,
+        Pace::Beyond => (Counter::Limited, Some("too many requests")),
+        Pace::BeyondOnTrial => (Counter::LimitedOnTrial, Some("too many requests (dry run)")),
+        Pace::Uncounted => (Counter::Uncounted, None),
     };
     core.count(counter);
     note
@@ -117,31 +130,45 @@ pub(crate) fn pass(
     plan: &'static Plan,
     exchange: &mut Exchange<'_>,
     done: Option<Done>,
-    (guards, tools): (&mut access::Tools, &mut Tools<'_>),
+    door: &mut Door<'_>,
+    tools: &mut Tools<'_>,
     trace: &mut impl Trace,
 ) -> Outcome {
+    let (checked, done) = match done {
+        Some(Done::Password(checked)) => (Some(checked), None),
+        Some(Done::Files(done)) => (None, Some(done)),
+        None => (None, None),
+    };
+    door.done = checked;
     for _ in 0..=REWRITES_MAX {
         let found = route::find(plan, exchange, trace);
-        let rest = exchange.path_bytes().get(found.rest.clone()).unwrap_or_default();
         let policy = found.policy;
-        steps::guards(&policy.access, trace);
-        let answer = if let Some(allow) = found.refused {
-            Answer::Ready(handle::method_not_allowed(exchange, allow))
-        } else if done.is_none()
-            && let Some(refusal) = access::check(&policy.access, exchange, guards)
-        {
-            trace.note(|| steps::refusal(&policy.access, &refusal));
-            Answer::Ready(refusal)
-        } else if let Some((to, place)) = &policy.rewrite {
-            let (path, query) = rewritten(to, exchange, rest);
-            exchange.rewrite(&path, query);
-            trace.note(|| steps::rewrite(exchange, place));
-            continue;
-        } else {
-            trace.note(|| steps::action(&policy.action, plan));
-            match done {
-                None => handle::run(&policy.action, exchange, rest, tools),
-                Some(done) => handle::resume(&policy.action, done, exchange, tools),
+        steps::guards(policy, trace);
+        let entry = match found.refused {
+            Some(allow) => Entry::Answered(handle::method_not_allowed(exchange, allow)),
+            None => access::check(&policy.access, exchange, door),
+        };
+        let rest = exchange.path_bytes().get(found.rest).unwrap_or_default();
+        let answer = match (entry, &policy.rewrite) {
+            (Entry::Wait(job), _) => return Outcome::Waiting(Job::Password(job)),
+            (Entry::Answered(response), _) => {
+                if found.refused.is_none() {
+                    trace.note(|| steps::answered(policy, &response));
+                }
+                Answer::Ready(response)
+            }
+            (Entry::Open, Some((to, place))) => {
+                let (path, query) = rewritten(to, exchange, rest);
+                exchange.rewrite(&path, query);
+                trace.note(|| steps::rewrite(exchange, place));
+                continue;
+            }
+            (Entry::Open, None) => {
+                trace.note(|| steps::action(&policy.action, plan));
+                match done {
+                    None => handle::run(&policy.action, exchange, rest, tools),
+                    Some(done) => handle::resume(&policy.action, done, exchange, tools),
+                }
             }
         };
         return match answer {
@@ -149,7 +176,7 @@ pub(crate) fn pass(
                 let response = filter::apply(&policy.adjust, exchange, rest, response);
                 Outcome::Answered(response, policy.bandwidth.as_ref())
             }
-            Answer::Wait(job) => Outcome::Waiting(job),
+            Answer::Wait(job) => Outcome::Waiting(Job::Files(job)),
         };
     }
     failed()

@@ -13,6 +13,7 @@ mod turned_away;
 mod admission;
 mod watch;
 mod core;
+mod job;
 mod pool;
 mod record;
 mod log;

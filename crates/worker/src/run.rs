@@ -132,7 +132,7 @@ pub fn start(
     }
     let shared = Shared {
         plan,
-        pool: Pool::new(plan.capacity.pool_threads_max),
+        pool: Pool::new(plan.capacity.pool_threads_max, plan.capacity.password_checks_max),
         clients: clients(plan).map_err(StartError::Memory)?,
         cache_bytes_max: plan.file_cache_bytes_max / listeners.len().max(1),
         root_descriptors_max: ROOT_DESCRIPTORS_MAX / listeners.len().max(1),

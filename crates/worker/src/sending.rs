@@ -1,6 +1,6 @@
 //! From the output's pieces to the socket: bytes together in one call, files by sendfile.
 
-use crate::{core::Core, share::Share, socket::Socket};
+use crate::{core::Core, pool::Lane, share::Share, socket::Socket};
 use base::Moment;
 use message::{FileRange, OpenFile, Output};
 use net::file;
@@ -219,5 +219,5 @@ fn read_on_pool(
         // A connection that is gone needs no answer.
         let _ = sender.send(outcome);
     };
-    core.pool.submit(range.file.folder, Box::new(work)).then_some(receiver)
+    core.pool.submit(Lane::Folder(range.file.folder), Box::new(work)).then_some(receiver)
 }

@@ -6,12 +6,13 @@
 use crate::{
     core::{Core, Scratch, Tick},
     flow,
+    job::Done,
     record::End,
     sending::Fetch,
     share::Share,
 };
+use access::Ledger;
 use base::Moment;
-use handle::Done;
 use message::{Output, Source, Status};
 use std::ops::Range;
 use tokio::sync::oneshot;
@@ -40,8 +41,8 @@ pub(crate) enum Work {
     #[default]
     Nothing,
     /// A job on the pool; with it the head, to go on with the request, when that began, and what
-    /// its log line will say of it.
-    Job { done: oneshot::Receiver<Done>, head: Vec<u8>, began_us: u64, note: Option<&'static str> },
+    /// limits have found of it.
+    Job { done: oneshot::Receiver<Done>, head: Vec<u8>, began_us: u64, ledger: Ledger },
     /// Content that comes into being while it is sent.
     Source(Box<dyn Source>),
 }

@@ -51,6 +51,8 @@ pub(super) enum Variant {
     Close,
     /// Charged to a limit that is never reached.
     Limited,
+    /// With a user and the right password.
+    Password,
 }
 
 /// The files that are served.
@@ -197,7 +199,16 @@ pub(super) const CASES: &[Case] = &[
         what: "a file of 0.9 KB, each request charged to a limit far above the load",
         kind: Kind::Load(Load {
             variant: Variant::Limited,
-            peers: &[(Peer::GannetFree, Some(1.08)), (Peer::Nginx, None)],
+            peers: &[(Peer::GannetOpen, Some(1.08)), (Peer::Nginx, None)],
+            ..PLAIN
+        }),
+    },
+    Case {
+        name: "password",
+        what: "a file of 0.9 KB behind a password that was right before (nginx hashes it each time)",
+        kind: Kind::Load(Load {
+            variant: Variant::Password,
+            peers: &[(Peer::GannetOpen, Some(1.10)), (Peer::Nginx, None)],
             ..PLAIN
         }),
     },

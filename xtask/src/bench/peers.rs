@@ -14,14 +14,21 @@ use super::machine;
 /// Memory for hot files that gannet is given, in MiB.
 pub(super) const FILE_CACHE_MIB: u32 = 64;
 
+/// The user of the case with a password, and the hash of what [`CREDENTIALS`] says: bcrypt at the
+/// cost that `htpasswd -B` takes where none is named, so that nginx can read it as well.
+const USER: &str = "alice";
+const HASH: &str = "$2y$05$U8wn5Sx.Dve3o3Gp519Jp.F92el.PYvpi28KV7.WaQi3c41VdK6BG";
+/// `alice:wonderland` in base64.
+pub(super) const CREDENTIALS: &str = "YWxpY2U6d29uZGVybGFuZA==";
+
 /// A server, in one way to run it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Peer {
     Gannet,
     /// gannet without a log, in a case with one.
     GannetQuiet,
-    /// gannet without a limit, in a case with one.
-    GannetFree,
+    /// gannet without the guard that its case is about.
+    GannetOpen,
     /// nginx with `open_file_cache`.
     Nginx,
     /// nginx without it, which is its default.
@@ -38,7 +45,7 @@ impl Peer {
         match self {
             Self::Gannet => "gannet",
             Self::GannetQuiet => "gannet, no log",
-            Self::GannetFree => "gannet, no limit",
+            Self::GannetOpen => "gannet, no guard",
             Self::Nginx => "nginx",
             Self::NginxStock => "nginx, stock",
             Self::Lighttpd => "lighttpd",
@@ -62,10 +69,12 @@ impl Stage<'_> {
         let root = self.content.root(self.site)?;
         let file = self.content.folder().join(format!("{peer:?}-{port}"));
         let text = match peer {
-            Peer::Gannet | Peer::GannetQuiet | Peer::GannetFree => {
+            Peer::Gannet | Peer::GannetQuiet | Peer::GannetOpen => {
                 self.gannet(peer, &root, port, &file)
             }
-            Peer::Nginx | Peer::NginxStock => self.nginx(&root, port, &file, peer == Peer::Nginx),
+            Peer::Nginx | Peer::NginxStock => {
+                self.nginx(&root, port, &file, peer == Peer::Nginx)?
+            }
             Peer::Lighttpd => self.lighttpd(&root, port),
             Peer::H2o => self.h2o(&root, port),
             Peer::Floor => String::new(),
@@ -73,7 +82,7 @@ impl Stage<'_> {
         let configuration = file.with_extension("conf");
         fs::write(&configuration, text)?;
         let mut command = Command::new(match peer {
-            Peer::Gannet | Peer::GannetQuiet | Peer::GannetFree => {
+            Peer::Gannet | Peer::GannetQuiet | Peer::GannetOpen => {
                 machine::release().join("gannet")
             }
             Peer::Nginx | Peer::NginxStock => "nginx".into(),
@@ -85,12 +94,12 @@ impl Stage<'_> {
             Peer::Gannet
                 if matches!(self.site, Site::Single { .. })
                     && !self.access_log
-                    && self.variant != Variant::Limited =>
+                    && !matches!(self.variant, Variant::Password | Variant::Limited) =>
             {
                 let port = port.to_string();
                 command.arg(root).args(["--port", &port, "--threads", "1", "--log", "off"])
             }
-            Peer::Gannet | Peer::GannetQuiet | Peer::GannetFree => {
+            Peer::Gannet | Peer::GannetQuiet | Peer::GannetOpen => {
                 command.arg("run").arg(configuration)
             }
             Peer::Nginx | Peer::NginxStock | Peer::H2o => command.arg("-c").arg(configuration),
@@ -112,9 +121,11 @@ impl Stage<'_> {
             true => format!("{{ format = \"json\", file = \"{}.log\" }}", file.display()),
             false => "\"off\"".into(),
         };
-        let limit = match self.variant == Variant::Limited && peer != Peer::GannetFree {
-            true => "limit = { rate = \"1000000/s\", burst = 1000000 }\n",
-            false => "",
+        let guard = match self.variant {
+            _ if peer == Peer::GannetOpen => String::new(),
+            Variant::Password => format!("auth = {{ users = {{ {USER} = \"{HASH}\" }} }}\n"),
+            Variant::Limited => "limit = { rate = \"1000000/s\", burst = 1000000 }\n".to_owned(),
+            _ => String::new(),
         };
         let server = format!(
             "[server]\nlisten = \"127.0.0.1:{port}\"\nthreads = 1\nlog = {log}\n\
@@ -123,13 +134,20 @@ impl Stage<'_> {
         self.sites(root).fold(server, |mut text, (host, root)| {
             let host = host.as_deref().unwrap_or("default");
             // Writing into a string cannot fail.
-            let _ = write!(text, "[site.\"{host}\"]\nroot = \"{}\"\n{limit}", root.display());
+            let _ = write!(text, "[site.\"{host}\"]\nroot = \"{}\"\n{guard}", root.display());
             text
         })
     }
 
-    fn nginx(&self, root: &Path, port: u16, file: &Path, is_tuned: bool) -> String {
+    fn nginx(&self, root: &Path, port: u16, file: &Path, is_tuned: bool) -> Outcome<String> {
+        let users = file.with_extension("htpasswd");
         let file = file.display();
+        let auth = if self.variant == Variant::Password {
+            fs::write(&users, format!("{USER}:{HASH}\n"))?;
+            format!("auth_basic \"bench\"; auth_basic_user_file {};", users.display())
+        } else {
+            String::new()
+        };
         let log = if self.access_log {
             format!(
                 "log_format json escape=json '{{\"time\":\"$time_iso8601\",\
@@ -162,14 +180,14 @@ impl Stage<'_> {
             let listen = format!("127.0.0.1:{port}{}", std::mem::take(&mut option));
             format!("server {{ listen {listen}; server_name {host}; root {root}; }}\n")
         });
-        format!(
+        Ok(format!(
             "user root; worker_processes 1; daemon off;\npid {file}.pid; error_log stderr warn;\n\
              events {{ worker_connections 10000; }}\n\
              http {{\ninclude /etc/nginx/mime.types; types_hash_max_size 2048;\n\
              sendfile on; tcp_nopush on; keepalive_timeout 75s; keepalive_requests 1000000;\n\
-             {log}\n{cache}\n{zone}\n{limit}\n{}}}\n",
+             {log}\n{cache}\n{auth}\n{zone}\n{limit}\n{}}}\n",
             servers.collect::<String>()
-        )
+        ))
     }
 
     fn lighttpd(&self, root: &Path, port: u16) -> String {

@@ -191,7 +191,7 @@ impl Entrant {
         let is_conditional = variant == Variant::Conditional;
         let stage = Stage { content, site, access_log, variant };
         let target = targets(site).next().ok_or("a site without targets")?;
-        let plain = request(&target, Variant::Plain, None);
+        let plain = request(&target, variant, None);
         let server = Server::start(peer, &stage, &plain)?;
         let etag = if is_conditional {
             let answer = server.ask(&plain)?;
@@ -199,10 +199,10 @@ impl Entrant {
         } else {
             None
         };
-        let answer = server.ask(&request(&target, load.variant, etag.as_deref()))?;
+        let answer = server.ask(&request(&target, variant, etag.as_deref()))?;
         let closes = answer.field("connection") == Some("close");
         let is = (answer.status, answer.content_bytes, closes);
-        let closes = load.variant == Variant::Close;
+        let closes = variant == Variant::Close;
         let expect =
             if is_conditional { (304, 0, closes) } else { (200, file_bytes(site), closes) };
         if is != expect {

@@ -1,6 +1,6 @@
 //! Who may enter, asked before anything is done for a request.
 
-use super::Place;
+use super::{Password, Place};
 use base::{Bucket, Network};
 use message::response::Line;
 
@@ -11,16 +11,22 @@ pub struct Access {
     pub addresses: Option<Addresses>,
     /// By method.
     pub methods: Option<Methods>,
+    /// What a preflight is answered with, before a password is asked for: methods, request fields,
+    /// and how long that holds.
+    pub preflight: Option<Vec<Line>>,
     /// By how often the client asks.
     pub limit: Option<Limit>,
+    /// By password.
+    pub password: Option<Password>,
 }
 
 impl Access {
     /// Whether everybody may enter, so that nobody need be asked.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        let Self { addresses, methods, limit } = self;
-        addresses.is_none() && methods.is_none() && limit.is_none()
+        let Self { addresses, methods, preflight, limit, password } = self;
+        let is_anybody = addresses.is_none() && password.is_none();
+        is_anybody && methods.is_none() && preflight.is_none() && limit.is_none()
     }
 }
 

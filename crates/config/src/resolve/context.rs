@@ -4,7 +4,7 @@ use super::listeners::Listeners;
 use crate::{
     fill::{self, Filled},
     mistake::{Mistake, quote},
-    plan::{Folder, Phrase, PhraseError, Place},
+    plan::{Folder, Password, Phrase, PhraseError, Place},
     source::{Sources, Span, Word},
     world::World,
 };
@@ -23,6 +23,8 @@ pub(crate) struct Context<'c> {
     pub(crate) listeners: Listeners,
     /// The folders so far, and those that were looked at, so that each is opened and checked once.
     pub(crate) folders: Vec<Folder>,
+    /// What came of each `auth`, by its place, so that its file is read once.
+    pub(crate) passwords: HashMap<Span, Option<Password>>,
     numbers: HashMap<FolderKey, usize>,
     checked: HashMap<PathBuf, Result<(), String>>,
     /// The number of each limit, by where it was typed: who inherits it has the same one.
@@ -47,6 +49,7 @@ impl<'c> Context<'c> {
             mistakes,
             listeners: Listeners::default(),
             folders: Vec::new(),
+            passwords: HashMap::default(),
             numbers: HashMap::default(),
             checked: HashMap::default(),
             limits: HashMap::default(),
