@@ -243,20 +243,20 @@ fn explain_names_the_lines() {
         }
     };
     let refused = [
-        ("refused      there is no user", "site.toml:9:8"),
-        ("www-authenticate: Basic", "site.toml:9:8"),
+        ("refused      there is no user", "site.toml:11:8"),
+        ("www-authenticate: Basic", "site.toml:11:8"),
         ("HTTP/1.1 401", "Unauthorized"),
     ];
     check(&["a.example/img/a.txt"], &refused);
     check(&["a.example/img/a.txt", "-H", "Authorization: Basic YWxpY2U6"], &refused);
     check(
         &["a.example/img/a.txt", "-H", "Authorization: Basic YWxpY2U6d29uZGVybGFuZA=="],
-        &[("HTTP/1.1 200", "OK"), ("access-control-allow-origin: *", "site.toml:10:8")],
+        &[("HTTP/1.1 200", "OK"), ("access-control-allow-origin: *", "site.toml:12:8")],
     );
     let (origin, asked) = ("Origin: https://x", "Access-Control-Request-Method: PUT");
     check(
         &["a.example/img/a.txt", "-X", "OPTIONS", "-H", origin, "-H", asked],
-        &[("preflight", "site.toml:10:8"), ("access-control-allow-methods", "site.toml:10:8")],
+        &[("preflight", "site.toml:12:8"), ("access-control-allow-methods", "site.toml:12:8")],
     );
     let (code, _, stderr) = run(&["ftp://a.example/"]);
     assert_eq!(code, Some(2));
