@@ -177,6 +177,29 @@ fn a_site_with_addresses_of_its_own_is_served_there_and_nowhere_else() {
 }
 
 #[test]
+fn explain_names_the_listener_at_which_the_host_is_served() {
+    let place = Place::new();
+    let root = place.site.root();
+    let file = place.folder.path().join("gannet.toml");
+    let config = format!(
+        "[server]\nlisten = ['127.0.0.1:80', '127.0.0.1:81']\n\
+         [site.'a.example']\nroot = {root:?}\n\
+         [site.'b.example']\nroot = {root:?}\nlisten = ['127.0.0.2:81', 'unix:b.sock']\n"
+    );
+    fs::write(&file, config).unwrap();
+    let check = |url: &str, listener: &str, status: &str| {
+        let words = ["explain", url, "-c", file.to_str().unwrap()].map(str::to_owned);
+        let (code, stdout, stderr) = Launch::of(words.to_vec()).finish();
+        assert_eq!(code, Some(0), "{stderr}");
+        assert!(stdout.contains(listener) && stdout.contains(status), "{url}: {stdout}");
+    };
+    check("http://a.example/digits.txt", "127.0.0.1:80", "200");
+    check("http://a.example:81/digits.txt", "127.0.0.1:81", "200");
+    check("http://b.example:81/digits.txt", "127.0.0.2:81", "200");
+    check("http://b.example/digits.txt", "127.0.0.1:80", "421");
+}
+
+#[test]
 fn where_a_site_is_not_served_the_default_one_answers() {
     let place = Place::new();
     let root = place.site.root();

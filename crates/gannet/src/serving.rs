@@ -34,7 +34,8 @@ pub(crate) fn serve(
     sockets: Sockets,
     greeting: &Greeting,
 ) -> Result<ExitCode, Trouble> {
-    let Sockets { files, by_loop, addresses } = sockets;
+    // In this order, so that the files go first where this fails.
+    let Sockets { by_loop, addresses, files } = sockets;
     check_descriptors(by_loop.len(), addresses.len())?;
     // The plan lives as long as the process: nobody ever has to ask which one is in force.
     let plan: &'static Plan = Box::leak(Box::new(plan));
