@@ -27,6 +27,19 @@ const EXAMPLES: &[(&str, &[Ask])] = &[
         ],
     ),
     (
+        "limits.toml",
+        &[
+            ("localhost", "/", 200, "<title>"),
+            ("localhost", "/api/a", 200, "{}"),
+            ("localhost", "/search", 200, "nothing found"),
+            ("localhost", "/gallery/overhead.svg", 200, "<svg"),
+        ],
+    ),
+    (
+        "behind-a-balancer.toml",
+        &[("localhost", "/", 200, "<title>"), ("localhost", "/office/", 403, "403")],
+    ),
+    (
         "listeners.toml",
         &[("localhost", "/", 200, "<title>"), ("gallery.localhost", "/", 421, "421")],
     ),
@@ -104,7 +117,7 @@ fn every_example_is_sound_and_is_tried() {
 
 #[test]
 fn every_example_serves_what_it_says() {
-    for (name, asks) in EXAMPLES {
+    for &(name, asks) in EXAMPLES {
         let folder = tempfile::tempdir().unwrap();
         let server = start(name, folder.path());
         for &(host, target, status, part) in asks {

@@ -18,6 +18,10 @@ pub const TOKENS: &[&str] = &[
     "[[site.a]]\n",
     "root = \"/srv\"\n",
     "listen = \"80\"\n",
+    "limit = { rate = \"20/s\", burst = 40, dry-run = true }\n",
+    "bandwidth = \"1MiB/s\"\n",
+    "trusted-proxies = [\"10.0.0.0/8\", \"unix\"]\n",
+    "proxy-protocol = true",
     "listen = [\"unix:a\", { address = \"[::1]:81\" }]\n",
     "mode = \"0600\"\n",
     "log = { format = \"off\" }\n",
@@ -232,22 +236,30 @@ fn push_route<'p>(route: &'p Route, all: &mut Vec<&'p Policy>) {
 
 /// What a plan says of the server.
 fn told(plan: &Plan) -> String {
-    let listen: Vec<_> = plan.listen.iter().map(|listen| &listen.address).collect();
+    let listen = plan.listen.iter().map(|listen| (&listen.address, listen.proxy_protocol));
+    let listen: Vec<_> = listen.collect();
     let Plan { threads, limits, capacity, log, file_cache_bytes_max, .. } = plan;
-    format!("{listen:?} {threads:?} {limits:?} {capacity:?} {log:?} {file_cache_bytes_max}")
+    let trusted = (&plan.trusted_proxies, plan.trusts_unix);
+    format!(
+        "{listen:?} {threads:?} {limits:?} {capacity:?} {log:?} {file_cache_bytes_max} {trusted:?}"
+    )
 }
 
 /// A config that says the same of the server as `plan`. What has its default is left out: there are
 /// defaults that give way to other settings, and that would be a mistake if they were typed.
 fn written(plan: &Plan) -> String {
-    let listen = plan.listen.iter().map(|listen| match &listen.address {
-        Address::Tcp(address) => quoted(&address.to_string()),
-        Address::Unix { mode, .. } => {
-            let address = quoted(&listen.address.to_string());
-            format!("{{ address = {address}, mode = \"{mode:o}\" }}")
-        }
+    let listen = plan.listen.iter().map(|listen| {
+        let mode = match &listen.address {
+            Address::Tcp(_) => String::new(),
+            Address::Unix { mode, .. } => format!(", mode = \"{mode:o}\""),
+        };
+        let address = quoted(&listen.address.to_string());
+        format!("{{ address = {address}, proxy-protocol = {}{mode} }}", listen.proxy_protocol)
     });
     let mut text = format!("[server]\nlisten = {}\n", list(listen));
+    let networks = plan.trusted_proxies.iter().map(|network| quoted(&network.to_string()));
+    let unix = plan.trusts_unix.then(|| quoted("unix"));
+    push(&mut text, "trusted-proxies", list(networks.chain(unix)));
     if let Some(threads) = plan.threads {
         push(&mut text, "threads", threads);
     }
@@ -299,6 +311,7 @@ fn push_limits(text: &mut String, plan: &Plan) {
     push(text, "requests-max", limits.requests_max);
     push(text, "connections-max", capacity.connections_max);
     push(text, "pool-threads-max", capacity.pool_threads_max);
+    push(text, "clients-max", capacity.clients_max);
     let usual = config::plan::Capacity::default();
     let per_client = capacity.connections_per_client_max;
     if per_client != usual.connections_per_client_max {

@@ -12,6 +12,7 @@ mod setting;
 mod shape;
 mod kind;
 mod unit;
+mod frequency;
 mod written;
 mod host;
 mod guess;
@@ -99,6 +100,7 @@ pub fn quick(quick: Quick, is_terminal: bool) -> Plan {
         address: Address::Tcp(address),
         written: "the command line".into(),
         is_implied: false,
+        proxy_protocol: false,
     };
     plan.listen = listen.into_iter().map(typed).collect();
     plan.threads = threads;

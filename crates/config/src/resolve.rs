@@ -16,6 +16,7 @@ mod password;
 mod cors;
 mod compress;
 mod networks;
+mod politeness;
 
 use crate::{
     fill::Filled,
@@ -51,7 +52,12 @@ pub(crate) fn resolve(
     let mut sites = site::resolve(sites, &mut context);
     let mut of_sites: Vec<_> = sites.iter_mut().map(|(site, _)| site).collect();
     let listen = listen::resolve(is_default, &mut of_sites, &mut context);
+    let mut proxies = server.trusted_proxies.map_or_else(Vec::new, |list| list.value);
+    let trusts_unix = proxies.extract_if(.., |word| word.value == "unix").count() > 0;
+    let trusted_proxies = networks::resolve(&proxies, &mut context);
     let mut plan = Plan::new(sites, context.folders);
+    plan.trusted_proxies = trusted_proxies;
+    plan.trusts_unix = trusts_unix;
     plan.listen = listen;
     plan.threads = server.threads.and_then(|word| NonZero::new(word.value));
     plan.log = log::resolve(server.log, sources, world, mistakes);

@@ -38,6 +38,11 @@ fn config(setting: &Description, value: Option<&str>) -> String {
                 if setting.name == "from" && value.is_some() { "" } else { "from = \"::1\"\n" };
             route(&format!("[[site.\"a.example\".route.\"/a/*\".when]]\n{from}{line}"))
         }
+        "`limit`" => {
+            let rate = if setting.name == "rate" { "" } else { "rate = \"9/s\"" };
+            let comma = if rate.is_empty() || line.is_empty() { "" } else { "," };
+            route(&format!("limit = {{ {rate}{comma} {} }}", line.trim()))
+        }
         "`redirect`" if setting.name == "to" => {
             route(&format!("route.\"/a/*\" = {{ redirect = {{ {} }} }}", line.trim()))
         }

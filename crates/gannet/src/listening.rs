@@ -98,6 +98,7 @@ pub(crate) fn named(hosts: &[IpAddr], port: u16) -> Vec<Listen> {
         address: Address::Tcp(SocketAddr::new(host, port)),
         written: "".into(),
         is_implied: false,
+        proxy_protocol: false,
     };
     hosts.iter().map(listen).collect()
 }
@@ -172,7 +173,7 @@ mod tests {
             ("0.0.0.0:80", true, true, false),
         ] {
             let address = Address::Tcp(address.parse().unwrap());
-            let wanted = Listen { address, written: "".into(), is_implied };
+            let wanted = Listen { address, written: "".into(), is_implied, proxy_protocol: false };
             assert_eq!(can_do_without(&wanted, is_absent), expect, "{}", wanted.address);
         }
     }

@@ -1,13 +1,17 @@
 //! Taking connections: within the limits, and without burning a core when descriptors run out.
 
 use crate::{
+    admission::{self, Admission, TOO_MANY},
     connection::Connection,
     core::Core,
     record::{End, Subject},
     socket::{Acceptor, Socket},
     turned_away::CONTENT_BYTES,
 };
-use control::Counter;
+use control::{
+    Counter,
+    clients::{Entry, Room},
+};
 use message::Status;
 use std::{
     io::{self, ErrorKind},
@@ -50,19 +54,28 @@ fn take(socket: Socket, client: Option<IpAddr>, listener: usize, core: &Rc<Core>
     net::failpoint::hit("accept");
     core.count(Counter::Connections);
     let capacity = &core.plan.capacity;
-    if core.clients.total() >= capacity.connections_max {
+    if core.clients.connections() >= capacity.connections_max as u64 {
         if !core.watch.evict_oldest() {
             return turn_away(socket, client, "too many connections", core);
         }
         core.count(Counter::Evicted);
     }
-    match core.clients.enter(client, capacity.connections_per_client_max) {
-        Some(seat) => {
-            let connection = Connection::new(socket, (client, listener), seat, Rc::clone(core));
+    let admission = Admission::of(core, listener);
+    let is_introduced = matches!(admission, Admission::HeaderDue);
+    if is_introduced && !admission::may_introduce(core, client) {
+        return admission::shut_out(core, client, admission::STRANGER);
+    }
+    // A trusted proxy has the connections of many clients, and whoever introduces others has, too.
+    let counted = client.filter(|_| !is_introduced && !core.plan.trusts(client));
+    match core.clients.enter(counted, capacity.connections_per_client_max, core.now()) {
+        Entry::Counted(seat, room) => {
+            core.count_many(Counter::Uncounted, u64::from(room == Room::None));
+            let connection =
+                Connection::new(socket, (client, listener), (seat, admission), Rc::clone(core));
             tokio::task::spawn_local(connection);
             core.sweeper.notify_one();
         }
-        None => turn_away(socket, client, "too many connections from this address", core),
+        Entry::Full => turn_away(socket, client, TOO_MANY, core),
     }
 }
 

@@ -2,19 +2,19 @@
 
 use crate::{
     accept::accept,
-    clients::Clients,
     core::Core,
     log::{self, Log, Writer},
     pool::Pool,
     socket::Acceptor,
 };
 use config::Plan;
-use control::{Counter, Row};
+use control::{Clients, Counter, Row};
 use handle::files::{Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX};
 use net::listener::Listening;
 use std::{
     fmt,
     future::{Future, poll_fn},
+    hash::{BuildHasher, RandomState},
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
@@ -73,6 +73,8 @@ enum Stop {
 pub enum StartError {
     /// The access log cannot be opened.
     Log(io::Error),
+    /// There is no memory for the table of clients.
+    Memory(io::Error),
     /// A thread cannot be started.
     Thread(io::Error),
 }
@@ -81,6 +83,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Log(error) => write!(f, "the access log cannot be opened: {error}"),
+            Self::Memory(error) => write!(f, "there is no room for `clients-max`: {error}"),
             Self::Thread(error) => write!(f, "a thread cannot be started: {error}"),
         }
     }
@@ -93,7 +96,7 @@ impl std::error::Error for StartError {}
 struct Shared {
     plan: &'static Plan,
     pool: Arc<Pool>,
-    clients: Arc<Clients>,
+    clients: Clients,
     cache_bytes_max: usize,
     forms: Arc<Forms>,
     root_descriptors_max: usize,
@@ -131,7 +134,7 @@ pub fn start(
     let shared = Shared {
         plan,
         pool: Pool::new(plan.capacity.pool_threads_max, plan.capacity.password_checks_max),
-        clients: Arc::default(),
+        clients: clients(plan).map_err(StartError::Memory)?,
         cache_bytes_max: plan.file_cache_bytes_max / listeners.len().max(1),
         forms: Forms::new(plan.compress_cache_bytes_max),
         root_descriptors_max: ROOT_DESCRIPTORS_MAX / listeners.len().max(1),
@@ -153,6 +156,14 @@ pub fn start(
         worker.others.push(thread.map_err(StartError::Thread)?);
     }
     Ok(worker)
+}
+
+/// A table of clients that nobody can foresee the order of.
+fn clients(plan: &Plan) -> io::Result<Clients> {
+    let words = net::memory::shared_words(Clients::words(plan.capacity.clients_max))?;
+    // Its keys are drawn by the operating system.
+    let random = RandomState::new();
+    Ok(Clients::new(words, [0, 1].map(|half: u8| random.hash_one(half))))
 }
 
 impl Worker {
@@ -248,7 +259,7 @@ impl Loop {
                 Arc::clone(&shared.forms),
             ),
             Log::new(&shared.plan.log, log.clone()),
-            (Arc::clone(&shared.pool), Arc::clone(&shared.clients), Arc::clone(row)),
+            (Arc::clone(&shared.pool), shared.clients, Arc::clone(row)),
         ));
         let mut accepting = Vec::new();
         for Listener { number, socket } in listeners.iter() {

@@ -1,6 +1,7 @@
 //! From the output's pieces to the socket: bytes together in one call, files by sendfile.
 
-use crate::{core::Core, pool::Lane, socket::Socket};
+use crate::{core::Core, pool::Lane, share::Share, socket::Socket};
+use base::Moment;
 use message::{FileRange, OpenFile, Output};
 use net::file;
 use std::{
@@ -45,11 +46,15 @@ impl Fetch {
     }
 }
 
-/// Writes as much of `output` as the peer takes.
+/// What writing may have to wait for beside the peer: the disk, and the client's bandwidth. With it
+/// the time that it is now.
+pub(crate) type Waits<'w> = (&'w mut Fetch, &'w mut Option<Share>, Moment);
+
+/// Writes as much of `output` as the peer takes, and may be sent.
 pub(crate) fn write(
     peer: &Socket,
     output: &mut Output,
-    fetch: &mut Fetch,
+    (fetch, share, now): Waits<'_>,
     core: &Core,
     context: &mut Context<'_>,
 ) -> Written {
@@ -60,6 +65,10 @@ pub(crate) fn write(
             context.waker().wake_by_ref();
             return Written::Blocked { by_peer: false, bytes: written };
         }
+        let most = share.as_mut().map(|share| share.usable_bytes(output.len(), core, now));
+        let Some(most) = most.unwrap_or(Some(usize::MAX)) else {
+            return Written::Blocked { by_peer: false, bytes: written };
+        };
         let sent = if let Some(receiver) = &mut fetch.0 {
             let Poll::Ready(fetched) = Pin::new(receiver).poll(context) else {
                 return Written::Blocked { by_peer: false, bytes: written };
@@ -72,7 +81,7 @@ pub(crate) fn write(
                     continue;
                 }
                 // Resident now, as far as anybody can tell: sent without asking again.
-                Ok(Ok(None)) => send_file(peer, output),
+                Ok(Ok(None)) => send_file(peer, output, most),
                 Ok(Err(_)) | Err(_) => return Written::Failed,
             }
         } else {
@@ -84,13 +93,17 @@ pub(crate) fn write(
                     }
                     continue;
                 }
-                Some(_) => send_file(peer, output),
+                Some(_) => send_file(peer, output, most),
+                None if share.is_some() => send_front(peer, output, most),
                 None => send_bytes(peer, output),
             }
         };
         match sent {
             Ok(0) => return Written::Failed,
-            Ok(count) => written += count,
+            Ok(count) => {
+                written += count;
+                share.iter_mut().for_each(|share| share.spend(count));
+            }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 match peer.poll_writable(context) {
                     Poll::Ready(Ok(())) => {}
@@ -132,12 +145,22 @@ fn send_bytes(peer: &Socket, output: &mut Output) -> io::Result<usize> {
     Ok(count)
 }
 
-/// Sends a step of the file in front.
-fn send_file(peer: &Socket, output: &mut Output) -> io::Result<usize> {
+/// Sends at most so many of the bytes in front.
+fn send_front(peer: &Socket, output: &mut Output, most: usize) -> io::Result<usize> {
+    let mut front = [IoSlice::new(&[])];
+    output.slices(&mut front);
+    let bytes = &front[0][..front[0].len().min(most)];
+    let count = peer.write(|socket| net::socket::send(socket, bytes))?;
+    output.advance(count);
+    Ok(count)
+}
+
+/// Sends a step of the file in front, at most so many bytes.
+fn send_file(peer: &Socket, output: &mut Output, most: usize) -> io::Result<usize> {
     let Some(range) = output.file() else { return Ok(0) };
     let step = step(range);
     let count = peer.write(|socket| {
-        let count = usize::try_from(step.end - step.start).unwrap_or(usize::MAX);
+        let count = usize::try_from(step.end - step.start).unwrap_or(usize::MAX).min(most);
         file::send_file(socket, range.file.descriptor.as_fd(), step.start, count)
     })?;
     output.advance(count);

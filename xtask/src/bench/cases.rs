@@ -50,6 +50,8 @@ pub(super) enum Variant {
     Conditional,
     /// A new connection for each.
     Close,
+    /// Charged to a limit that is never reached.
+    Limited,
     /// With a user and the right password.
     Password,
 }
@@ -217,6 +219,15 @@ pub(super) const CASES: &[Case] = &[
         kind: Kind::Load(Load {
             access_log: true,
             peers: &[(Peer::GannetQuiet, Some(1.08)), (Peer::Nginx, Some(0.7))],
+            ..PLAIN
+        }),
+    },
+    Case {
+        name: "limit",
+        what: "a file of 0.9 KB, each request charged to a limit far above the load",
+        kind: Kind::Load(Load {
+            variant: Variant::Limited,
+            peers: &[(Peer::GannetOpen, Some(1.08)), (Peer::Nginx, None)],
             ..PLAIN
         }),
     },

@@ -11,6 +11,8 @@ pub struct Listen {
     pub written: Box<str>,
     /// Whether it is one of those that a port alone stands for, which not every machine has.
     pub is_implied: bool,
+    /// Whether each connection begins with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
 }
 
 /// Where a socket listens.

@@ -1,7 +1,7 @@
 //! The routes of a site: which paths are told apart, and what is done for each.
 
 use super::{Access, Action, Adjust, Phrase, Place};
-use base::Network;
+use base::{Bucket, Network};
 use foldhash::HashMap;
 use message::response::Line;
 
@@ -78,6 +78,23 @@ pub struct Policy {
     pub action: Action,
     /// How the answer is adjusted.
     pub adjust: Adjust,
+    /// How fast it is sent.
+    pub bandwidth: Option<Bandwidth>,
+}
+
+/// How fast answers are sent to one client.
+#[derive(Clone, Debug)]
+pub struct Bandwidth {
+    /// Its number among all limits of the plan, from 1: whoever inherits it shares its buckets.
+    pub number: u32,
+    /// The bytes that each client may be sent.
+    pub bucket: Bucket,
+    /// The same for people: `1MiB/s`.
+    pub text: Box<str>,
+    /// The bytes that a connection asks for at a time, so that the client's others get their turn.
+    pub step_bytes: u64,
+    /// Who said so.
+    pub place: Place,
 }
 
 impl Default for Branch {
@@ -90,7 +107,7 @@ impl Route {
     /// A route without conditions or adjustments.
     pub(crate) fn plain(key: &str, place: Place, action: Action) -> Self {
         let (access, adjust) = (Access::default(), Adjust::default());
-        let policy = Policy { access, rewrite: None, action, adjust };
+        let policy = Policy { access, rewrite: None, action, adjust, bandwidth: None };
         Self { key: key.into(), place, policy, cases: Vec::new() }
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Context<'c> {
     pub(crate) passwords: HashMap<Span, Option<Password>>,
     numbers: HashMap<FolderKey, usize>,
     checked: HashMap<PathBuf, Result<(), String>>,
+    /// The number of each limit, by where it was typed: who inherits it has the same one.
+    limits: HashMap<Span, u32>,
 }
 
 /// What makes two places that serve files serve the same ones.
@@ -50,7 +52,14 @@ impl<'c> Context<'c> {
             passwords: HashMap::default(),
             numbers: HashMap::default(),
             checked: HashMap::default(),
+            limits: HashMap::default(),
         }
+    }
+
+    /// The number of the limit that was typed there, from 1.
+    pub(crate) fn limit_number(&mut self, span: Span) -> u32 {
+        let next = u32::try_from(self.limits.len() + 1).unwrap_or(u32::MAX);
+        *self.limits.entry(span).or_insert(next)
     }
 
     pub(crate) fn at(&self, span: Span) -> Place {

@@ -47,7 +47,8 @@ pub(crate) fn resolve(
     if is_default && sites.iter().any(|site| site.listeners.is_none()) || sites.is_empty() {
         let written = format!("the default of `listen` in {}", context.sources.main().name());
         for address in every_address(PORT_DEFAULT) {
-            let listen = Listen { address, written: written.as_str().into(), is_implied: true };
+            let written = written.as_str().into();
+            let listen = Listen { address, written, is_implied: true, proxy_protocol: false };
             of_server.push(context.listeners.add(listen, None).0);
         }
     }
@@ -72,7 +73,7 @@ fn of_list(list: Word<Vec<Word<written::Listen>>>, context: &mut Context<'_>) ->
     let mut spans: HashMap<usize, Span> = HashMap::default();
     for Word { value: words, span } in list.value {
         for listen in addresses(words, span, context) {
-            let (address, span) = (listen.address.clone(), span);
+            let (address, proxy_protocol) = (listen.address.clone(), listen.proxy_protocol);
             let (number, is_known) = context.listeners.add(listen, Some(span));
             if let Some(first) = spans.insert(number, span) {
                 let cause = format!("{address} is listened on twice");
@@ -84,7 +85,7 @@ fn of_list(list: Word<Vec<Word<written::Listen>>>, context: &mut Context<'_>) ->
                 continue;
             }
             if is_known {
-                refuse_another_mode(number, &address, span, context);
+                refuse_another_kind(number, (&address, proxy_protocol), span, context);
             }
             numbers.push(number);
         }
@@ -121,22 +122,34 @@ fn addresses(words: written::Listen, span: Span, context: &mut Context<'_>) -> V
     }
     let is_implied = all.len() > 1;
     let written = context.at(address.span).to_string();
-    let listen = |address| Listen { address, written: written.as_str().into(), is_implied };
+    let proxy_protocol = words.proxy_protocol.is_some_and(|word| word.value);
+    let written = || written.as_str().into();
+    let listen = |address| Listen { address, written: written(), is_implied, proxy_protocol };
     all.into_iter().map(listen).collect()
 }
 
-/// Refuses one socket that shall have two modes.
-fn refuse_another_mode(number: usize, address: &Address, span: Span, context: &mut Context<'_>) {
+/// Refuses one socket that shall have two modes, or be spoken to in two ways.
+fn refuse_another_kind(
+    number: usize,
+    (address, proxy_protocol): (&Address, bool),
+    span: Span,
+    context: &mut Context<'_>,
+) {
     let Listeners { all, spans, .. } = &context.listeners;
-    if all.get(number).is_some_and(|first| first.address != *address) {
-        let cause = format!("{address} has two modes");
-        let mistake = Mistake::new(span, cause, "another mode here");
-        let mistake = match spans.get(number).copied().flatten() {
-            Some(first) => mistake.also(first, "first here"),
-            None => mistake,
-        };
-        context.mistakes.push(mistake.help("give it the same `mode` in both places"));
-    }
+    let Some(first) = all.get(number) else { return };
+    let (name, cause) = if first.address != *address {
+        ("mode", format!("{address} has two modes"))
+    } else if first.proxy_protocol != proxy_protocol {
+        ("proxy-protocol", format!("{address} is spoken to both with and without a header"))
+    } else {
+        return;
+    };
+    let mistake = Mistake::new(span, cause, "otherwise here");
+    let mistake = match spans.get(number).copied().flatten() {
+        Some(first) => mistake.also(first, "first here"),
+        None => mistake,
+    };
+    context.mistakes.push(mistake.help(format!("say the same `{name}` in both places")));
 }
 
 /// Refuses addresses of the server at which no site is served.

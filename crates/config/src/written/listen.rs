@@ -1,7 +1,7 @@
 //! `listen`: where connections come in, each address as a text or as a table with more to say.
 
 use crate::{
-    kind::{Mode, Text},
+    kind::{Flag, Mode, Text},
     setting::{At, Preset, Section, Setting},
     source::{Listed, Word},
 };
@@ -11,6 +11,7 @@ use crate::{
 pub(crate) struct Listen {
     pub(crate) address: Option<Word<String>>,
     pub(crate) mode: Option<Word<u32>>,
+    pub(crate) proxy_protocol: Option<Word<bool>>,
 }
 
 /// All that was typed for `listen`.
@@ -33,6 +34,13 @@ pub(crate) const LISTEN: Section<Listen> = Section {
             preset: Preset::Value(r#""0660""#),
             example: r#""0666""#,
             value: &At(Mode, |listen: &mut Listen| &mut listen.mode),
+        },
+        Setting {
+            name: "proxy-protocol",
+            doc: "Whether a balancer says first who the client is, by the PROXY protocol.",
+            preset: Preset::Value("false"),
+            example: "true",
+            value: &At(Flag, |listen: &mut Listen| &mut listen.proxy_protocol),
         },
     ],
     common: None,

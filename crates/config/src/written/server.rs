@@ -5,7 +5,7 @@ use super::{
     listen::{LISTEN, Listens},
 };
 use crate::{
-    kind::{Choice, Count, Size, Text, Time},
+    kind::{Choice, Count, Size, Text, Texts, Time},
     plan::LogFormat,
     setting::{At, Preset, Section, Setting, Table, Tables},
     source::Word,
@@ -18,6 +18,7 @@ pub(crate) struct Server {
     pub(crate) listen: Listens,
     pub(crate) threads: Option<Word<usize>>,
     pub(crate) log: Log,
+    pub(crate) trusted_proxies: Option<Word<Vec<Word<String>>>>,
     pub(crate) file_cache: Option<Word<usize>>,
     pub(crate) compress_cache: Option<Word<usize>>,
     pub(crate) limits: Limits,
@@ -53,6 +54,13 @@ pub(crate) const SERVER: Section<Server> = Section {
             preset: Preset::Words("as many as there are cores"),
             example: "4",
             value: &At(Count(1..=1024), |server: &mut Server| &mut server.threads),
+        },
+        Setting {
+            name: "trusted-proxies",
+            doc: "The proxies whose word on who the client is counts: networks, or \"unix\".",
+            preset: Preset::Value("[]"),
+            example: r#"["10.0.0.0/8", "::1"]"#,
+            value: &At(Texts, |server: &mut Server| &mut server.trusted_proxies),
         },
         Setting {
             name: "log",
