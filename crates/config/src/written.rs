@@ -71,10 +71,9 @@ pub(crate) struct Named {
 /// Every setting there is, table by table.
 #[must_use]
 pub fn settings() -> Vec<Description> {
-    let mut all = Vec::new();
     let tops = [TOP.layout(), SERVER.layout(), SITE.layout()];
-    tops.iter().for_each(|layout| layout.describe(&mut all));
-    all
+    let tables = tops.iter().flat_map(|top| top.all());
+    tables.flat_map(|table| table.describe()).collect()
 }
 
 /// What a whole file looks like.
