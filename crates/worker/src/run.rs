@@ -9,7 +9,7 @@ use crate::{
 };
 use config::Plan;
 use control::{Counter, Row};
-use handle::files::{Folder, Folders};
+use handle::files::{Cache, Folder, Folders, Forms};
 use net::RootError;
 use std::{
     fmt,
@@ -91,6 +91,7 @@ struct Shared {
     pool: Arc<Pool>,
     clients: Arc<Clients>,
     cache_bytes_max: usize,
+    forms: Arc<Forms>,
 }
 
 /// One loop before it runs.
@@ -130,6 +131,7 @@ pub fn start(
         pool: Pool::new(plan.capacity.pool_threads_max, plan.capacity.password_checks_max),
         clients: Arc::default(),
         cache_bytes_max: plan.file_cache_bytes_max / listeners.len().max(1),
+        forms: Forms::new(plan.compress_cache_bytes_max),
     };
     let (stop, stopped) = watch::channel(Stop::Never);
     let mut worker = Worker { stop, first: None, others: Vec::new(), rows: vec![row], writer };
@@ -237,7 +239,7 @@ impl Loop {
         let core = Rc::new(Core::new(
             shared.plan,
             Folders::new(shared.plan.folders.iter(), &shared.folders),
-            shared.cache_bytes_max,
+            Cache::new(shared.folders.len(), shared.cache_bytes_max, Arc::clone(&shared.forms)),
             Log::new(&shared.plan.log, log.clone()),
             (Arc::clone(&shared.pool), Arc::clone(&shared.clients), Arc::clone(row)),
         ));
