@@ -13,7 +13,7 @@ use std::{
 /// A host, a target, and what is answered: the status and something in the content.
 type Ask = (&'static str, &'static str, u16, &'static str);
 
-const EXAMPLES: [(&str, &[Ask]); 3] = [
+const EXAMPLES: [(&str, &[Ask]); 5] = [
     (
         "one-site.toml",
         &[("localhost", "/", 200, "<title>"), ("any.example", "/style.css", 200, "body")],
@@ -33,6 +33,22 @@ const EXAMPLES: [(&str, &[Ask]); 3] = [
             ("localhost", "/pictures/", 200, "poster.png"),
             ("localhost", "/pictures/overhead.svg", 200, "<svg"),
             ("localhost", "/stranger/style.css", 404, "404"),
+        ],
+    ),
+    (
+        "spa.toml",
+        &[
+            ("localhost", "/notes/herring", 200, "<title>Notes</title>"),
+            ("localhost", "/app.js", 200, "draw"),
+            ("localhost", "/gone.js", 404, "404"),
+        ],
+    ),
+    (
+        "error-pages.toml",
+        &[
+            ("localhost", "/", 200, "<title>Pictures in"),
+            ("localhost", "/nothing", 404, "Nothing but water"),
+            ("localhost", "/api/old", 410, "\"error\": \"Gone\""),
         ],
     ),
 ];

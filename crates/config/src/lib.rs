@@ -90,7 +90,7 @@ pub fn quick(quick: Quick) -> Plan {
     let place = Place::of("the command line");
     let index = plan::index_default();
     let folder = Folder { id: 0, root, index, listing, links: Vec::new() };
-    let files = Files { folder: 0, segments_skipped: 0, fallback: None, place: place.clone() };
+    let files = Files::of_folder(0, place.clone());
     let rest = Route::plain("/*", place.clone(), Action::Files(files));
     let routes = Routes { top: Node::default(), rest };
     let site = Site { name: DEFAULT_SITE.into(), place, listeners: None, routes };

@@ -6,13 +6,20 @@ mod action;
 mod access;
 mod adjust;
 mod route;
+mod template;
+mod values;
+mod error_pages;
 
 pub use access::{Access, Addresses, Methods};
-pub use action::{Action, Files, Folder, Redirect, Respond};
+pub use action::{Action, Files, Folder, Redirect, Respond, TrailingSlash};
 pub use adjust::{Adjust, FieldEdits, Origin};
+pub(crate) use error_pages::Errors;
+pub use error_pages::{Content, ErrorPage, ErrorPages};
 pub use phrase::{Form, Phrase, PhraseError};
 pub use place::Place;
 pub use route::{Branch, Case, Node, Policy, Route, Routes};
+pub use template::{RenderError, Template, Value};
+pub use values::{ErrorValues, ListingEntry, ListingValues};
 
 use foldhash::HashMap;
 use message::{Limits, Status};

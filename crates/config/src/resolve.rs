@@ -10,6 +10,7 @@ mod key;
 mod case;
 mod policy;
 mod fields;
+mod pages;
 mod networks;
 
 use crate::{

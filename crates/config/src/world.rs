@@ -14,6 +14,14 @@ pub trait World {
     /// A sentence that names the component of the path that is missing, denied or no folder.
     fn check_folder(&self, path: &Path) -> Result<(), String>;
 
+    /// The content of the file `path`, which must have `bytes_max` bytes at most.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says why there is none, and names the component of the path that is missing
+    /// or denied.
+    fn read(&self, path: &Path, bytes_max: u64) -> Result<Vec<u8>, String>;
+
     /// Whether standard output, where log lines go unless a file is named, is a terminal.
     fn is_terminal(&self) -> bool;
 }

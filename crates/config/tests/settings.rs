@@ -13,7 +13,12 @@ use std::{num::NonZero, path::Path, time::Duration};
 /// A config in which `value` is typed for `setting`, or with nothing typed beyond what must be.
 fn config(setting: &Description, value: Option<&str>) -> String {
     let line = value.map(|value| format!("{} = {value}\n", setting.name)).unwrap_or_default();
-    let root = if setting.name == "root" && value.is_some() { "" } else { "root = \"/srv\"\n" };
+    let root = match setting.name {
+        "root" if value.is_some() => "",
+        // What is made with the template has to be made at all.
+        "listing-template" => "root = \"/srv\"\nlisting = true\n",
+        _ => "root = \"/srv\"\n",
+    };
     let route = |table: &str| format!("[site.\"a.example\"]\n{root}{table}");
     match setting.section {
         // What is looked up in it is what a route leaves.
@@ -218,6 +223,10 @@ impl World for Terminal {
 
     fn check_folder(&self, path: &Path) -> Result<(), String> {
         Machine.check_folder(path)
+    }
+
+    fn read(&self, path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
+        Machine.read(path, bytes_max)
     }
 
     fn is_terminal(&self) -> bool {

@@ -33,6 +33,7 @@ counters! {
     TurnedAway "turned_away" "Connections answered 503 because a limit of connections was reached.";
     Exhausted "exhausted" "Times that accepting paused because descriptors or memory ran out.";
     Panics "panics" "Faults of ours that ended one exchange or restarted a loop.";
+    TemplatesFailed "templates_failed" "Pages whose template failed, and that a built-in page stood in for.";
     LinesDropped "log_lines_dropped" "Access-log lines given up because the log could not take them.";
 }
 

@@ -11,6 +11,7 @@ pub mod error_page;
 mod fields;
 
 use config::plan::Adjust;
+use control::Row;
 use message::{Exchange, Name, Response, Status};
 
 /// The request fields that can change an answer of status 200.
@@ -32,11 +33,14 @@ pub fn apply(
     exchange: &Exchange<'_>,
     rest: &[u8],
     mut response: Response,
+    counters: &Row,
 ) -> Response {
     let request = exchange.request;
     if response.status != Status::OK || request.fields.contains_any(&CONCERNED) {
         response = conditional::apply(request, response);
-        response = error_page::apply(range::apply(request, response));
+        response = range::apply(request, response);
+        response = error_page::own(&adjust.error_pages, exchange, response, counters);
+        response = error_page::apply(response);
     }
     fields::apply(&adjust.fields, exchange, rest, response)
 }
@@ -86,7 +90,8 @@ mod tests {
             fields: Fields::of(&lines),
             length: Length::Known(0),
         };
-        apply(Box::leak(Box::default()), &Exchange::new(&request, None, 0), b"", response)
+        let exchange = Exchange::new(&request, None, 0);
+        apply(Box::leak(Box::default()), &exchange, b"", response, &Row::default())
     }
 
     /// The content as text; of files, which bytes they are.

@@ -4,7 +4,7 @@ use crate::{greeting, trouble::Trouble};
 use config::{Paint, Plan, World};
 use std::{
     fs,
-    io::{self, IsTerminal},
+    io::{self, IsTerminal, Read},
     path::{Path, PathBuf},
 };
 
@@ -48,6 +48,21 @@ impl World for Machine {
 
     fn check_folder(&self, path: &Path) -> Result<(), String> {
         net::Root::open(path, &[]).map(drop).map_err(|error| error.to_string())
+    }
+
+    fn read(&self, path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
+        let words = |error: io::Error| error.to_string();
+        // What is no file may have no end, or keep whoever opens it waiting.
+        if !fs::metadata(path).map_err(words)?.is_file() {
+            return Err("it is not a file".to_owned());
+        }
+        let mut bytes = Vec::new();
+        let file = fs::File::open(path).map_err(words)?;
+        file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(words)?;
+        match bytes.len() as u64 <= bytes_max {
+            true => Ok(bytes),
+            false => Err(format!("it has more than {bytes_max} bytes")),
+        }
     }
 
     fn is_terminal(&self) -> bool {

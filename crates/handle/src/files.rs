@@ -9,6 +9,7 @@
 
 mod folder;
 mod load;
+mod fallback;
 mod variant;
 mod survey;
 mod cache;
@@ -21,9 +22,10 @@ use crate::{
     listing::{Listing, View},
 };
 use base::Moment;
-use config::plan::Files;
+use config::plan::{Files, RenderError, Template, TrailingSlash};
+use control::Counter;
 use load::{Loaded, Page, Patience, Siblings};
-use message::{Exchange, Method, Name, PathError, Request, Response, Status, response::Line};
+use message::{Exchange, Method, Name, Path, PathError, Request, Response, Status, response::Line};
 use net::{FindError, Stat};
 use std::{rc::Rc, sync::Arc};
 use variant::{Entry, Variant};
@@ -37,12 +39,18 @@ pub struct Job {
     folder: Arc<Folder>,
     path: Vec<u8>,
     task: Task,
+    /// What a listing is made with.
+    template: Option<Arc<Template>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Task {
     /// Load what the path names.
     Page(Siblings),
+    /// Load the page of the folder that the path names without a slash.
+    Index(Siblings),
+    /// Load what is sent where a page is missing.
+    Fallback(Siblings),
     /// Find out whether the page's folder holds precompressed files.
     Survey,
     /// Load the page that says that something is missing.
@@ -60,7 +68,7 @@ pub struct Done {
 enum Outcome {
     Loaded(Loaded),
     Surveyed(Option<(Siblings, Stat)>),
-    Listed(Result<Listing, FindError>),
+    Listed(Result<Listing, FindError>, Result<(), RenderError>),
 }
 
 impl Job {
@@ -74,14 +82,26 @@ impl Job {
     #[must_use]
     pub fn run(self) -> Done {
         let outcome = match self.task {
-            Task::Page(looked) => Outcome::Loaded(load::wait(&self.folder, &self.path, looked)),
+            Task::Page(looked) | Task::Fallback(looked) => {
+                Outcome::Loaded(load::wait(&self.folder, &self.path, looked))
+            }
+            Task::Index(looked) => {
+                Outcome::Loaded(load::wait(&self.folder, &with_slash(&self.path), looked))
+            }
             Task::Survey => {
                 Outcome::Surveyed(survey::take(&self.folder, survey::parent(&self.path)).ok())
             }
             Task::NotFoundPage => {
                 Outcome::Loaded(load::wait(&self.folder, &self.path, Siblings::Unasked))
             }
-            Task::Listing(view) => Outcome::Listed(load::list(&self.folder, &self.path, view)),
+            Task::Listing(view) => {
+                let mut listing = load::list(&self.folder, &self.path, view);
+                let rendered = match (&mut listing, &self.template) {
+                    (Ok(listing), Some(template)) => listing.render(template),
+                    _ => Ok(()),
+                };
+                Outcome::Listed(listing, rendered)
+            }
         };
         Done { job: self, outcome }
     }
@@ -89,7 +109,7 @@ impl Job {
 
 /// Answers `exchange` with what lies in the folder of `files`.
 pub(crate) fn answer(files: &Files, exchange: &Exchange<'_>, tools: &mut Tools<'_>) -> Answer {
-    let Tools { folders, cache, now, wall_seconds } = tools;
+    let Tools { folders, cache, now, wall_seconds, .. } = tools;
     let Some(folder) = folders.current(files.folder, *now) else {
         return status(Status::NOT_FOUND);
     };
@@ -105,21 +125,26 @@ pub(crate) fn resume(
     exchange: &Exchange<'_>,
     tools: &mut Tools<'_>,
 ) -> Answer {
-    let Job { folder, path, task } = done.job;
-    let Tools { cache, now, wall_seconds, .. } = tools;
+    let Job { folder, path, task, .. } = done.job;
+    let Tools { cache, now, wall_seconds, counters, .. } = tools;
     let (now, wall_seconds) = (*now, *wall_seconds);
-    let request = exchange.request;
-    let mut visit = Visit { files, folder: &folder, cache, exchange, request, now, wall_seconds };
+    let (folder, request) = (&folder, exchange.request);
+    let mut visit = Visit { files, folder, cache, exchange, request, now, wall_seconds };
     match done.outcome {
         Outcome::Loaded(loaded) => visit.conclude(&path, task, loaded),
         Outcome::Surveyed(found) => {
             let looked = found.map_or(Siblings::Sought, |(siblings, _)| siblings);
             let parent = survey::parent(&path);
-            visit.cache.surveys.note(&folder, parent, found, now, visit.wall_seconds);
+            visit.cache.surveys.note(folder, parent, found, now, visit.wall_seconds);
             visit.page(&path, looked)
         }
-        Outcome::Listed(Ok(listing)) => Answer::Ready(listing.answer()),
-        Outcome::Listed(Err(error)) => visit.conclude(&path, task, Loaded::from(error)),
+        Outcome::Listed(Ok(listing), rendered) => {
+            if rendered.is_err() {
+                counters.add(Counter::TemplatesFailed, 1);
+            }
+            Answer::Ready(listing.answer())
+        }
+        Outcome::Listed(Err(error), _) => visit.conclude(&path, task, Loaded::from(error)),
     }
 }
 
@@ -136,7 +161,7 @@ struct Visit<'v> {
 
 impl Visit<'_> {
     fn answer(&mut self) -> Answer {
-        let Self { files, folder, exchange, request, now, wall_seconds, .. } = *self;
+        let Self { files, exchange, request, .. } = *self;
         match request.method {
             Method::Get | Method::Head => {}
             Method::Options => {
@@ -146,37 +171,90 @@ impl Visit<'_> {
         }
         let path = match &exchange.path {
             Ok(path) => path.below(files.segments_skipped),
-            Err(PathError::EncodedSlash) => return self.missing(),
+            Err(PathError::EncodedSlash) => return self.not_found(),
             Err(_) => return status(Status::BAD_REQUEST),
         };
-        if let Some(form) = self.cache.get(folder, path.as_bytes(), request, now, wall_seconds) {
-            return serve(form);
+        if files.trailing_slash == TrailingSlash::Remove
+            && let Some(answer) = without_slash(exchange)
+        {
+            return answer;
+        }
+        if let Some(answer) = self.hold(path.as_bytes()) {
+            return answer;
         }
         if folder::is_hidden(&path) || folder::is_source(&path) {
-            return self.missing();
+            return self.not_found();
         }
-        let siblings = if request.fields.contains(Name::AcceptEncoding) {
-            self.cache.surveys.ask(folder, survey::parent(path.as_bytes()), now)
-        } else {
-            Some(Siblings::Unasked)
-        };
-        match siblings {
+        match self.siblings(path.as_bytes()) {
             Some(looked) => self.page(path.as_bytes(), looked),
             None => self.wait(path.as_bytes(), Task::Survey),
         }
     }
 
+    /// Answers with the page at `path`, if it is in memory.
+    fn hold(&mut self, path: &[u8]) -> Option<Answer> {
+        let Self { folder, request, now, wall_seconds, .. } = *self;
+        self.cache.get(folder, path, request, now, wall_seconds).map(serve)
+    }
+
+    /// What is known of compressed siblings of the page at `path`; `None` if somebody has to look.
+    fn siblings(&mut self, path: &[u8]) -> Option<Siblings> {
+        if !self.request.fields.contains(Name::AcceptEncoding) {
+            return Some(Siblings::Unasked);
+        }
+        self.cache.surveys.ask(self.folder, survey::parent(path), self.now)
+    }
+
     /// Answers with the page at `path`, which is not in memory.
     fn page(&mut self, path: &[u8], looked: Siblings) -> Answer {
-        let task = Task::Page(looked);
-        match load::attempt(self.folder, path, looked, Patience::Now) {
+        self.load(path, path, Task::Page(looked), looked)
+    }
+
+    /// Loads the file at `place` for the request for `path`.
+    fn load(&mut self, path: &[u8], place: &[u8], task: Task, looked: Siblings) -> Answer {
+        match load::attempt(self.folder, place, looked, Patience::Now) {
             Some(loaded) => self.conclude(path, task, loaded),
             None => self.wait(path, task),
         }
     }
 
+    /// A folder that was asked for without its slash: it is told to come back with it, or answered
+    /// as it was asked for.
+    fn folder(&mut self, path: &[u8]) -> Answer {
+        if self.files.trailing_slash != TrailingSlash::Remove {
+            return to_slash(self.exchange, Status::MOVED_PERMANENTLY);
+        }
+        // The folder's own siblings are not known by the folder that it lies in.
+        let wants_coding = self.request.fields.contains(Name::AcceptEncoding);
+        let looked = if wants_coding { Siblings::Sought } else { Siblings::Unasked };
+        self.load(path, &with_slash(path), Task::Index(looked), looked)
+    }
+
+    /// Nothing lies at `path`: a page of an application that its script draws, or 404.
+    fn missing(&mut self, path: &[u8]) -> Answer {
+        let Some(page) = self.files.fallback.as_deref().map(str::as_bytes) else {
+            return self.not_found();
+        };
+        if !fallback::is_page(path, self.request) {
+            return self.not_found();
+        }
+        if self.files.trailing_slash == TrailingSlash::Add && !path.ends_with(b"/") {
+            return to_slash(self.exchange, Status::PERMANENT_REDIRECT);
+        }
+        if let Some(answer) = self.hold(page) {
+            return answer;
+        }
+        match self.siblings(page) {
+            Some(looked) => self.load(page, page, Task::Fallback(looked), looked),
+            None => self.wait(page, Task::Survey),
+        }
+    }
+
     /// 404, with the site's own page for it where there is one.
-    fn missing(&mut self) -> Answer {
+    fn not_found(&mut self) -> Answer {
+        if !self.files.has_missing_page {
+            return status(Status::NOT_FOUND);
+        }
         match load::attempt(self.folder, NOT_FOUND_PAGE, Siblings::Unasked, Patience::Now) {
             Some(loaded) => self.conclude(NOT_FOUND_PAGE, Task::NotFoundPage, loaded),
             None => self.wait(NOT_FOUND_PAGE, Task::NotFoundPage),
@@ -194,11 +272,15 @@ impl Visit<'_> {
                 self.cache.insert(self.folder, path, entry);
                 answer
             }
-            Loaded::Folder if !path.ends_with(b"/") => to_folder(self.exchange),
+            Loaded::Folder | Loaded::Missing if matches!(task, Task::Fallback(_)) => {
+                self.not_found()
+            }
+            Loaded::Folder if matches!(task, Task::Index(_)) => self.missing(path),
+            Loaded::Folder if !path.ends_with(b"/") => self.folder(path),
             Loaded::Folder if self.folder.listing => {
                 self.wait(path, Task::Listing(View::of(self.request)))
             }
-            Loaded::Folder | Loaded::Missing => self.missing(),
+            Loaded::Folder | Loaded::Missing => self.missing(path),
             Loaded::Denied => status(Status::FORBIDDEN),
             Loaded::Exhausted => {
                 let response = Response::empty(Status::SERVICE_UNAVAILABLE);
@@ -209,7 +291,8 @@ impl Visit<'_> {
     }
 
     fn wait(&self, path: &[u8], task: Task) -> Answer {
-        Answer::Wait(Job { folder: Arc::clone(self.folder), path: path.to_vec(), task })
+        let (folder, path) = (Arc::clone(self.folder), path.to_vec());
+        Answer::Wait(Job { folder, path, task, template: self.files.listing_template.clone() })
     }
 }
 
@@ -235,9 +318,9 @@ fn not_found_page(page: Page) -> Answer {
     Answer::Ready(Response { lines, body, ..Response::empty(Status::NOT_FOUND) })
 }
 
-/// A folder that was asked for without its slash. The location is a path on this host with exactly
+/// What was asked for without its slash. The location is a path on this host with exactly
 /// one slash in front, so it cannot lead to another one.
-fn to_folder(exchange: &Exchange<'_>) -> Answer {
+fn to_slash(exchange: &Exchange<'_>, moved: Status) -> Answer {
     let Ok(path) = &exchange.path else { return status(Status::BAD_REQUEST) };
     let mut location = path.encoded();
     location.push('/');
@@ -245,8 +328,28 @@ fn to_folder(exchange: &Exchange<'_>) -> Answer {
         location.push('?');
         location.push_str(query);
     }
-    let response = Response::empty(Status::MOVED_PERMANENTLY);
-    Answer::Ready(response.with(Line::new("location", location)))
+    Answer::Ready(Response::empty(moved).with(Line::new("location", location)))
+}
+
+/// A path that was asked for with a slash where there shall be none, by the client's own word and
+/// not by that of a rewrite.
+fn without_slash(exchange: &Exchange<'_>) -> Option<Answer> {
+    let asked = Path::parse(exchange.request.path).ok()?;
+    let mut location = asked.encoded();
+    if location.len() < 2 || !location.ends_with('/') {
+        return None;
+    }
+    location.pop();
+    if let Some(query) = exchange.request.query {
+        location.push('?');
+        location.push_str(query);
+    }
+    let response = Response::empty(Status::PERMANENT_REDIRECT);
+    Some(Answer::Ready(response.with(Line::new("location", location))))
+}
+
+fn with_slash(path: &[u8]) -> Vec<u8> {
+    [path, b"/"].concat()
 }
 
 fn status(status: Status) -> Answer {

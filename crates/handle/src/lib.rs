@@ -8,6 +8,7 @@ mod redirect;
 mod respond;
 
 use config::plan::Action;
+use control::Row;
 use files::{Cache, Folders};
 use message::{Exchange, Method, Response, Status, response::Line};
 
@@ -35,6 +36,8 @@ pub struct Tools<'t> {
     pub now: base::Moment,
     /// Seconds since 1970, for the age of files.
     pub wall_seconds: i64,
+    /// What is counted on this loop.
+    pub counters: &'t Row,
 }
 
 /// The answer where a path has routes, but none for this method (RFC 9110 section 15.5.6).

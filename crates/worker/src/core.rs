@@ -104,7 +104,8 @@ impl Core {
     pub(crate) fn with_tools<T>(&self, tick: Tick, work: impl FnOnce(&mut Tools<'_>) -> T) -> T {
         let (folders, cache) = &mut *self.files.borrow_mut();
         let Tick { now, wall_seconds } = tick;
-        work(&mut Tools { folders, cache, now, wall_seconds })
+        let counters = &*self.counters;
+        work(&mut Tools { folders, cache, now, wall_seconds, counters })
     }
 
     /// Microseconds, for the durations in the log; zero while nobody reads them.

@@ -85,7 +85,8 @@ fn pass(
         };
         return match answer {
             Answer::Ready(response) => {
-                Outcome::Answered(filter::apply(&policy.adjust, exchange, rest, response))
+                let counters = tools.counters;
+                Outcome::Answered(filter::apply(&policy.adjust, exchange, rest, response, counters))
             }
             Answer::Wait(job) => Outcome::Waiting(job),
         };

@@ -2,12 +2,12 @@
 
 use crate::{
     mistake::{Mistake, quote},
-    plan::{Folder, Phrase, PhraseError, Place},
+    plan::{ErrorPage, Folder, Phrase, PhraseError, Place, Template},
     source::{Source, Span, Word},
     world::{World, absolute},
 };
 use foldhash::HashMap;
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 /// What every step of resolving needs.
 pub(crate) struct Context<'c> {
@@ -18,6 +18,9 @@ pub(crate) struct Context<'c> {
     pub(crate) folders: Vec<Folder>,
     numbers: HashMap<FolderKey, usize>,
     checked: HashMap<PathBuf, Result<(), String>>,
+    /// The pages and templates that were read, so that each is read and blamed once.
+    pub(crate) error_pages: HashMap<PathBuf, Option<Arc<ErrorPage>>>,
+    pub(crate) listing_templates: HashMap<PathBuf, Option<Arc<Template>>>,
 }
 
 /// What makes two places that serve files serve the same ones.
@@ -29,8 +32,16 @@ impl<'c> Context<'c> {
         world: &'c dyn World,
         mistakes: &'c mut Vec<Mistake>,
     ) -> Self {
-        let (numbers, checked) = (HashMap::default(), HashMap::default());
-        Self { source, world, mistakes, folders: Vec::new(), numbers, checked }
+        Self {
+            source,
+            world,
+            mistakes,
+            folders: Vec::new(),
+            numbers: HashMap::default(),
+            checked: HashMap::default(),
+            error_pages: HashMap::default(),
+            listing_templates: HashMap::default(),
+        }
     }
 
     pub(crate) fn at(&self, span: Span) -> Place {

@@ -1,6 +1,6 @@
 //! Response fields: what a site and its routes add, replace and take away.
 
-use super::{context::Context, policy::last};
+use super::{context::Context, pages, policy::last};
 use crate::{
     kind::FieldWords,
     mistake::{Mistake, quote},
@@ -75,7 +75,7 @@ pub(crate) fn resolve(chain: &[&Policy], context: &mut Context<'_>) -> Adjust {
                 .help("leave one of them out"),
         );
     }
-    Adjust { fields: edits }
+    Adjust { fields: edits, error_pages: pages::error_pages(chain, context) }
 }
 
 /// Notes what cannot be the name or the value of a field (RFC 9110 sections 5.1 and 5.5).

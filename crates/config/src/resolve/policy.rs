@@ -3,7 +3,7 @@
 //! `chain` holds what was typed, from the site over every route that covers this one to the route
 //! itself: of scalars the last word counts, fields add up.
 
-use super::{context::Context, fields, key::Key, networks, route::allow};
+use super::{context::Context, fields, key::Key, networks, pages, route::allow};
 use crate::{
     mistake::{Mistake, quote},
     plan::{self, Access, Action, Addresses, Files, Folder, Methods, Phrase, index_default},
@@ -16,13 +16,20 @@ use message::Status;
 
 /// The policy that `chain` comes to, for a route with the key `key`.
 pub(crate) fn resolve(chain: &[&Policy], key: &Key, context: &mut Context<'_>) -> plan::Policy {
-    let action = action(chain, key, context);
+    let mut action = action(chain, key, context);
+    let adjust = fields::resolve(chain, context);
+    if let Action::Files(files) = &mut action {
+        files.has_missing_page = !adjust.error_pages.is_named(Status::NOT_FOUND);
+    }
     let own = chain.last();
     if !matches!(action, Action::Files(_)) {
         let without_effect = [
             ("index", own.and_then(|own| own.index.as_ref()).map(|word| word.span)),
             ("listing", own.and_then(|own| own.listing.as_ref()).map(|word| word.span)),
+            ("listing-template", own.and_then(|own| own.listing_template.as_ref()).map(|w| w.span)),
             ("links", own.and_then(|own| own.links.as_ref()).map(|word| word.span)),
+            ("fallback", own.and_then(|own| own.fallback.as_ref()).map(|word| word.span)),
+            ("trailing-slash", own.and_then(|own| own.trailing_slash.as_ref()).map(|w| w.span)),
         ];
         let is_site = chain.len() == 1;
         for (name, span) in without_effect {
@@ -38,7 +45,7 @@ pub(crate) fn resolve(chain: &[&Policy], key: &Key, context: &mut Context<'_>) -
         access: access(chain, context),
         rewrite: rewrite(chain, key, context),
         action,
-        adjust: fields::resolve(chain, context),
+        adjust,
     }
 }
 
@@ -126,9 +133,17 @@ fn files(chain: &[&Policy], words: &Policy, key: &Key, context: &mut Context<'_>
     let index = index.map_or_else(index_default, |list| index_names(&list.value, context));
     let listing = last(chain, |words| words.listing.as_ref()).is_some_and(|word| word.value);
     let place = context.at(word.span);
-    let fallback = None;
+    let fallback = pages::fallback(chain, context);
+    let trailing_slash = pages::trailing_slash(chain, context);
+    let listing_template = pages::listing_template(chain, context);
     let folder = context.number(Folder { id: 0, root, index, listing, links });
-    Action::Files(Files { folder, segments_skipped, fallback, place })
+    Action::Files(Files {
+        segments_skipped,
+        fallback,
+        trailing_slash,
+        listing_template,
+        ..Files::of_folder(folder, place)
+    })
 }
 
 /// The names in `list`, each of which must be able to name a file of a folder.
