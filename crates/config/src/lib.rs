@@ -24,7 +24,10 @@ pub use world::World;
 pub use written::settings;
 
 use mistake::Mistake;
-use plan::{Action, DEFAULT_SITE, Files, Folder, Listen, Log, Node, Place, Route, Routes, Site};
+use plan::{
+    Action, Branch, DEFAULT_SITE, Files, Folder, LIVE_PATH, Listen, Log, Node, Place, Route,
+    Routes, Site,
+};
 use source::{Source, Span};
 use std::{
     cell::OnceCell, collections::HashSet, net::SocketAddr, num::NonZero, path::PathBuf, str,
@@ -81,18 +84,27 @@ pub struct Quick {
     pub log: Log,
     /// Whether folders without an index file are listed.
     pub listing: bool,
+    /// Whether pages hear of changes of their files.
+    pub live: bool,
 }
 
 /// The plan for serving one folder, everything else at its default.
 #[must_use]
 pub fn quick(quick: Quick) -> Plan {
-    let Quick { root, listen, threads, log, listing } = quick;
+    let Quick { root, listen, threads, log, listing, live } = quick;
     let place = Place::of("the command line");
     let index = plan::index_default();
     let folder = Folder { id: 0, root, index, listing, links: Vec::new() };
     let files = Files::of_folder(0, place.clone());
     let rest = Route::plain("/*", place.clone(), Action::Files(files));
-    let routes = Routes { top: Node::default(), rest };
+    let mut top = Node::default();
+    if live {
+        let route = Route::plain(&format!("{LIVE_PATH}*"), place.clone(), Action::Live);
+        let below = LIVE_PATH.trim_matches('/').as_bytes().into();
+        let prefix = Some(Branch { any: Some(route), ..Branch::default() });
+        top.children.insert(below, Node { prefix, ..Node::default() });
+    }
+    let routes = Routes { top, rest };
     let site = Site { name: DEFAULT_SITE.into(), place, listeners: None, routes };
     let mut plan = Plan::new(vec![(site, Vec::new())], vec![folder]);
     let typed = |address| Listen { address, written: "the command line".into(), is_implied: false };

@@ -28,6 +28,9 @@ use std::{net::SocketAddr, num::NonZero, path::PathBuf, str, time::Duration};
 /// The name of the site that answers for hosts which no other site claims.
 pub const DEFAULT_SITE: &str = "default";
 
+/// The path below which pages hear of changes, where `gannet PATH --live` serves them.
+pub const LIVE_PATH: &str = "/.gannet/";
+
 /// The longest host name in bytes (RFC 1035 section 2.3.4); a longer one names no site.
 pub const HOST_BYTES_MAX: usize = 253;
 

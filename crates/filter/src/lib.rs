@@ -8,6 +8,7 @@ pub mod entity_tag;
 pub mod conditional;
 pub mod range;
 pub mod error_page;
+mod live;
 mod fields;
 
 use config::plan::Adjust;
@@ -24,6 +25,15 @@ const CONCERNED: [Name; 6] = [
     Name::Range,
 ];
 
+/// What the worker lends for the time of one call.
+#[derive(Clone, Copy)]
+pub struct Aids<'a> {
+    /// What is counted on this loop.
+    pub counters: &'a Row,
+    /// What has a page listen to the changes of its files, where pages do.
+    pub live_script: Option<&'a str>,
+}
+
 /// Runs every adjustment that `adjust` and the request ask for; `rest` is what the `*` of the route
 /// stands for. Where nothing is asked for, it costs one test of a bit set.
 #[inline]
@@ -33,13 +43,18 @@ pub fn apply(
     exchange: &Exchange<'_>,
     rest: &[u8],
     mut response: Response,
-    counters: &Row,
+    aids: Aids<'_>,
 ) -> Response {
     let request = exchange.request;
+    if let Some(script) = aids.live_script {
+        // Pages for errors listen, too, so they are made before all else.
+        response = error_page::own(&adjust.error_pages, exchange, response, aids.counters);
+        response = live::apply(error_page::apply(response), script);
+    }
     if response.status != Status::OK || request.fields.contains_any(&CONCERNED) {
         response = conditional::apply(request, response);
         response = range::apply(request, response);
-        response = error_page::own(&adjust.error_pages, exchange, response, counters);
+        response = error_page::own(&adjust.error_pages, exchange, response, aids.counters);
         response = error_page::apply(response);
     }
     fields::apply(&adjust.fields, exchange, rest, response)
@@ -90,8 +105,8 @@ mod tests {
             fields: Fields::of(&lines),
             length: Length::Known(0),
         };
-        let exchange = Exchange::new(&request, None, 0);
-        apply(Box::leak(Box::default()), &exchange, b"", response, &Row::default())
+        let aids = Aids { counters: &Row::default(), live_script: None };
+        apply(Box::leak(Box::default()), &Exchange::new(&request, None, 0), b"", response, aids)
     }
 
     /// The content as text; of files, which bytes they are.

@@ -44,6 +44,9 @@ pub(crate) struct Quick {
     /// Listen on every address of this machine, for other devices in the network
     #[arg(long)]
     pub(crate) lan: bool,
+    /// Reload pages in the browser when a file changes
+    #[arg(long)]
+    pub(crate) live: bool,
     /// How many event loops to run [default: one for each core]
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZero<usize>>,

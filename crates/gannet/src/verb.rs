@@ -10,6 +10,7 @@ use crate::{
     trouble::Trouble,
 };
 use config::{Plan, plan};
+use net::changes::Limit;
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     num::NonZero,
@@ -17,6 +18,7 @@ use std::{
     process::ExitCode,
     thread,
 };
+use worker::Live;
 
 /// `gannet [PATH]`: serves one folder.
 pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
@@ -45,11 +47,14 @@ pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
         None if greeting::is_terminal() => plan::LogFormat::Pretty,
         None => plan::LogFormat::Json,
     };
+    let (live, live_words) = arguments.live.then(|| follow(&root)).unzip();
+    let live = live.flatten();
     let greeting = Greeting {
         urls: greeting::urls(&sockets.addresses),
         what: root.display().to_string(),
         found: found::describe(&root),
         remark,
+        live: live_words,
         loops,
         is_for_others: arguments.lan,
     };
@@ -59,8 +64,37 @@ pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
         threads: arguments.threads,
         log: plan::Log { format, ..plan::Log::default() },
         listing: true,
+        live: live.is_some(),
     });
-    serving::serve(plan, sockets, &greeting)
+    serving::serve(plan, sockets, live, &greeting)
+}
+
+/// Begins to watch `root` for the pages that are open, and says what came of it. Where it cannot be
+/// watched it is still served.
+fn follow(root: &Path) -> (Option<Live>, String) {
+    match Live::watch(root) {
+        Ok(live) => {
+            let words = followed(live.folders(), live.limit());
+            (Some(live), words)
+        }
+        Err(error) => (
+            None,
+            format!(
+                "pages do not follow their files: {error}: raise fs.inotify.max_user_watches or \
+                 fs.inotify.max_user_instances"
+            ),
+        ),
+    }
+}
+
+/// What is watched, and why not all where it is not all.
+fn followed(folders: usize, limit: Option<Limit>) -> String {
+    let rest = match limit {
+        None => "",
+        Some(Limit::Folders) => ", the most that are watched",
+        Some(Limit::Kernel) => "; for all of them, raise fs.inotify.max_user_watches",
+    };
+    format!("pages follow their files in {}{rest}", counted(folders, "folder", "folders"))
 }
 
 fn open(
@@ -100,10 +134,11 @@ pub(crate) fn run(file: &Path) -> Result<ExitCode, Trouble> {
         what: file.display().to_string(),
         found: format!("{}: {}{more}", sites(&plan), names.join(", ")),
         remark: None,
+        live: None,
         loops,
         is_for_others: false,
     };
-    serving::serve(plan, sockets, &greeting)
+    serving::serve(plan, sockets, None, &greeting)
 }
 
 /// `gannet check FILE`: says whether `run` would serve it, and what is wrong where it would not.
@@ -115,4 +150,31 @@ pub(crate) fn check(file: &Path) -> Result<(), Trouble> {
 
 fn sites(plan: &Plan) -> String {
     counted(plan.sites.len(), "site", "sites")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_said_why_not_all_folders_are_watched() {
+        for (folders, limit, expect) in [
+            (1, None, "pages follow their files in 1 folder"),
+            (
+                2,
+                Some(Limit::Folders),
+                "pages follow their files in 2 folders, the most that are watched",
+            ),
+            (
+                2,
+                Some(Limit::Kernel),
+                "pages follow their files in 2 folders; for all of them, raise \
+                 fs.inotify.max_user_watches",
+            ),
+        ] {
+            assert_eq!(followed(folders, limit), expect);
+        }
+        let (live, words) = follow(Path::new("/nowhere"));
+        assert!(live.is_none() && words.contains("do not follow"), "{words}");
+    }
 }

@@ -15,7 +15,7 @@ mod survey;
 mod cache;
 
 pub use cache::Cache;
-pub use folder::{Folder, Folders};
+pub use folder::{Folder, Folders, is_shown};
 
 use crate::{
     ALLOW, Answer, Tools,
@@ -109,13 +109,13 @@ impl Job {
 
 /// Answers `exchange` with what lies in the folder of `files`.
 pub(crate) fn answer(files: &Files, exchange: &Exchange<'_>, tools: &mut Tools<'_>) -> Answer {
-    let Tools { folders, cache, now, wall_seconds, .. } = tools;
+    let Tools { folders, cache, now, wall_seconds, changes, .. } = tools;
     let Some(folder) = folders.current(files.folder, *now) else {
         return status(Status::NOT_FOUND);
     };
     let request = exchange.request;
-    let (now, wall_seconds) = (*now, *wall_seconds);
-    Visit { files, folder, cache, exchange, request, now, wall_seconds }.answer()
+    let (now, wall_seconds, is_live) = (*now, *wall_seconds, changes.is_some());
+    Visit { files, folder, cache, exchange, request, now, wall_seconds, is_live }.answer()
 }
 
 /// Goes on where [`answer`] could not.
@@ -126,10 +126,10 @@ pub(crate) fn resume(
     tools: &mut Tools<'_>,
 ) -> Answer {
     let Job { folder, path, task, .. } = done.job;
-    let Tools { cache, now, wall_seconds, counters, .. } = tools;
-    let (now, wall_seconds) = (*now, *wall_seconds);
+    let Tools { cache, now, wall_seconds, counters, changes, .. } = tools;
+    let (now, wall_seconds, is_live) = (*now, *wall_seconds, changes.is_some());
     let (folder, request) = (&folder, exchange.request);
-    let mut visit = Visit { files, folder, cache, exchange, request, now, wall_seconds };
+    let mut visit = Visit { files, folder, cache, exchange, request, now, wall_seconds, is_live };
     match done.outcome {
         Outcome::Loaded(loaded) => visit.conclude(&path, task, loaded),
         Outcome::Surveyed(found) => {
@@ -157,6 +157,8 @@ struct Visit<'v> {
     request: &'v Request<'v>,
     now: Moment,
     wall_seconds: i64,
+    /// Whether files are being edited: then each is sent as it lies on the disk now.
+    is_live: bool,
 }
 
 impl Visit<'_> {
@@ -194,12 +196,15 @@ impl Visit<'_> {
     /// Answers with the page at `path`, if it is in memory.
     fn hold(&mut self, path: &[u8]) -> Option<Answer> {
         let Self { folder, request, now, wall_seconds, .. } = *self;
+        if self.is_live {
+            return None;
+        }
         self.cache.get(folder, path, request, now, wall_seconds).map(serve)
     }
 
     /// What is known of compressed siblings of the page at `path`; `None` if somebody has to look.
     fn siblings(&mut self, path: &[u8]) -> Option<Siblings> {
-        if !self.request.fields.contains(Name::AcceptEncoding) {
+        if self.is_live || !self.request.fields.contains(Name::AcceptEncoding) {
             return Some(Siblings::Unasked);
         }
         self.cache.surveys.ask(self.folder, survey::parent(path), self.now)
@@ -225,7 +230,7 @@ impl Visit<'_> {
             return to_slash(self.exchange, Status::MOVED_PERMANENTLY);
         }
         // The folder's own siblings are not known by the folder that it lies in.
-        let wants_coding = self.request.fields.contains(Name::AcceptEncoding);
+        let wants_coding = !self.is_live && self.request.fields.contains(Name::AcceptEncoding);
         let looked = if wants_coding { Siblings::Sought } else { Siblings::Unasked };
         self.load(path, &with_slash(path), Task::Index(looked), looked)
     }
@@ -269,7 +274,9 @@ impl Visit<'_> {
             Loaded::Page(page) => {
                 let entry = Entry::new(page, self.now, self.wall_seconds);
                 let answer = serve(entry.choose(self.request).map(|at| &entry.variants[at]));
-                self.cache.insert(self.folder, path, entry);
+                if !self.is_live {
+                    self.cache.insert(self.folder, path, entry);
+                }
                 answer
             }
             Loaded::Folder | Loaded::Missing if matches!(task, Task::Fallback(_)) => {

@@ -4,6 +4,7 @@ pub mod media_type;
 pub mod negotiation;
 pub mod listing;
 pub mod files;
+pub mod live;
 mod redirect;
 mod respond;
 
@@ -11,6 +12,7 @@ use config::plan::Action;
 use control::Row;
 use files::{Cache, Folders};
 use message::{Exchange, Method, Response, Status, response::Line};
+use std::sync::Arc;
 
 pub use files::{Done, Job};
 
@@ -38,6 +40,8 @@ pub struct Tools<'t> {
     pub wall_seconds: i64,
     /// What is counted on this loop.
     pub counters: &'t Row,
+    /// The changes of files that pages hear of, where they do.
+    pub changes: Option<&'t Arc<live::Changes>>,
 }
 
 /// The answer where a path has routes, but none for this method (RFC 9110 section 15.5.6).
@@ -58,6 +62,7 @@ pub fn run(action: &Action, exchange: &Exchange<'_>, rest: &[u8], tools: &mut To
         Action::Files(files) => files::answer(files, exchange, tools),
         Action::Redirect(redirect) => Answer::Ready(redirect::answer(redirect, exchange, rest)),
         Action::Respond(respond) => Answer::Ready(respond::answer(respond, exchange, rest)),
+        Action::Live => Answer::Ready(live::answer(exchange, rest, tools.changes)),
         Action::NotFound => Answer::Ready(Response::empty(Status::NOT_FOUND)),
     }
 }
@@ -71,7 +76,7 @@ pub fn resume(
 ) -> Answer {
     match action {
         Action::Files(files) => files::resume(files, done, exchange, tools),
-        Action::Redirect(_) | Action::Respond(_) | Action::NotFound => {
+        Action::Redirect(_) | Action::Respond(_) | Action::Live | Action::NotFound => {
             Answer::Ready(Response::empty(Status::INTERNAL_SERVER_ERROR))
         }
     }

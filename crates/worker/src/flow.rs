@@ -18,7 +18,8 @@ use config::{
     plan::{Form, Phrase},
 };
 use control::Counter;
-use handle::{Answer, Done, Job, Tools};
+use filter::Aids;
+use handle::{Answer, Done, Job, Tools, live::script_element};
 use http1::Refusal;
 use message::{Exchange, Response, Status};
 use std::{
@@ -85,8 +86,9 @@ fn pass(
         };
         return match answer {
             Answer::Ready(response) => {
-                let counters = tools.counters;
-                Outcome::Answered(filter::apply(&policy.adjust, exchange, rest, response, counters))
+                let script = tools.changes.map(|changes| script_element(changes.number()));
+                let aids = Aids { counters: tools.counters, live_script: script.as_deref() };
+                Outcome::Answered(filter::apply(&policy.adjust, exchange, rest, response, aids))
             }
             Answer::Wait(job) => Outcome::Waiting(job),
         };

@@ -12,6 +12,8 @@ mod core;
 mod pool;
 mod record;
 mod log;
+mod live;
 mod run;
 
+pub use live::Live;
 pub use run::{StartError, Stopper, Worker, start};

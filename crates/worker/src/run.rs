@@ -4,12 +4,16 @@ use crate::{
     accept::accept,
     clients::Clients,
     core::Core,
+    live::Live,
     log::{self, Log, Writer},
     pool::Pool,
 };
 use config::Plan;
 use control::{Counter, Row};
-use handle::files::{Folder, Folders};
+use handle::{
+    files::{Folder, Folders},
+    live::Changes,
+};
 use net::RootError;
 use std::{
     fmt,
@@ -91,6 +95,7 @@ struct Shared {
     pool: Arc<Pool>,
     clients: Arc<Clients>,
     cache_bytes_max: usize,
+    changes: Option<Arc<Changes>>,
 }
 
 /// One loop before it runs.
@@ -106,19 +111,21 @@ struct Loop {
 type Orders<'o> = Pin<Box<dyn Future<Output = ()> + 'o>>;
 
 /// Starts one loop for each list of listeners; the first of them waits for [`Worker::run`]. The
-/// plan lives as long as the process does, since a worker never changes its config. `start_line` is
-/// what the program says first.
+/// plan lives as long as the process does, since a worker never changes its config. `live` is the
+/// folder that pages follow, where they do; `start_line` is what the program says first.
 ///
 /// # Errors
 /// A folder, the log or a thread cannot be had; nothing is served then.
 pub fn start(
     plan: &'static Plan,
     listeners: Vec<Vec<TcpListener>>,
+    live: Option<Live>,
     start_line: &[u8],
 ) -> Result<Worker, StartError> {
     let folders = plan.folders.iter().map(|files| Folder::open(files).map(Arc::new));
     let folders = folders.collect::<Result<_, _>>().map_err(StartError::Root)?;
     let row = Arc::new(Row::default());
+    let changes = live.map(Live::start).transpose().map_err(StartError::Thread)?;
     let writer = Writer::start(&plan.log, Arc::clone(&row)).map_err(StartError::Log)?;
     match &writer {
         Some(writer) => writer.note(start_line),
@@ -130,6 +137,7 @@ pub fn start(
         pool: Pool::new(plan.capacity.pool_threads_max),
         clients: Arc::default(),
         cache_bytes_max: plan.file_cache_bytes_max / listeners.len().max(1),
+        changes,
     };
     let (stop, stopped) = watch::channel(Stop::Never);
     let mut worker = Worker { stop, first: None, others: Vec::new(), rows: vec![row], writer };
@@ -239,7 +247,12 @@ impl Loop {
             Folders::new(shared.plan.folders.iter(), &shared.folders),
             shared.cache_bytes_max,
             Log::new(&shared.plan.log, log.clone()),
-            (Arc::clone(&shared.pool), Arc::clone(&shared.clients), Arc::clone(row)),
+            (
+                Arc::clone(&shared.pool),
+                Arc::clone(&shared.clients),
+                Arc::clone(row),
+                shared.changes.clone(),
+            ),
         ));
         let mut accepting = Vec::new();
         for (number, listener) in listeners.iter().enumerate() {
@@ -259,6 +272,7 @@ impl Loop {
         }
         listeners.clear();
         core.is_stopping.set(true);
+        shared.changes.iter().for_each(|changes| changes.end());
         core.watch.wake_all();
         let _ = timeout(shared.plan.capacity.stop_time, emptied(&core, stopped)).await;
         sweeping.abort();

@@ -13,6 +13,8 @@ pub enum Action {
     Redirect(Redirect),
     /// Says what the config says.
     Respond(Respond),
+    /// Says when files change, to the pages that are open.
+    Live,
     /// Says that there is nothing (404).
     NotFound,
 }

@@ -88,7 +88,8 @@ impl Folder {
 
 /// Whether a listing shows the name: what is never served is not listed either. A path cannot hold
 /// control characters.
-pub(super) fn is_shown(name: &[u8]) -> bool {
+#[must_use]
+pub fn is_shown(name: &[u8]) -> bool {
     let is_hidden = name.first().is_none_or(|&byte| byte == b'.');
     !is_hidden && !is_source_name(name) && !name.iter().any(u8::is_ascii_control)
 }
