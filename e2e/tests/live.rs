@@ -84,6 +84,29 @@ fn a_page_shows_what_is_saved_without_anybody_asking() {
 }
 
 #[test]
+fn an_application_that_was_opened_by_a_deep_link_follows_its_files() {
+    let desk = Desk::new();
+    let script = "document.querySelector('h1').innerText = location.pathname";
+    desk.write("app.js", script);
+    desk.write("index.html", &PAGE.replace("</body>", "<script src=\"/app.js\"></script></body>"));
+    let server = desk.serve(&["--spa"]);
+    let browser = Browser::start();
+    let shows = |heading: &str| {
+        browser.wait_until(&format!("document.querySelector('h1')?.innerText === '{heading}'"));
+    };
+    browser.open(&format!("http://{}/deep/link", server.addr()));
+    shows("/deep/link");
+    browser.run("window.typed = 'much'");
+    desk.write("style.css", "h1 { color: rgb(4, 5, 6) }");
+    browser.wait_until("getComputedStyle(document.querySelector('h1')).color === 'rgb(4, 5, 6)'");
+    assert_eq!(browser.run("return window.typed"), json!("much"));
+    desk.write("app.js", &format!("{script} + '!'"));
+    shows("/deep/link!");
+    assert!(browser.url().ends_with("/deep/link"), "{}", browser.url());
+    assert_eq!(Client::connect(server.addr()).get("/gone.js").unwrap().status, 404);
+}
+
+#[test]
 fn a_page_that_was_loaded_before_the_server_was_started_anew_is_loaded_again() {
     let desk = Desk::new();
     let server = desk.serve(&[]);

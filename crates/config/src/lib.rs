@@ -84,6 +84,8 @@ pub struct Quick {
     pub log: Log,
     /// Whether folders without an index file are listed.
     pub listing: bool,
+    /// The path that is sent where a page is missing.
+    pub fallback: Option<String>,
     /// Whether pages hear of changes of their files.
     pub live: bool,
 }
@@ -91,11 +93,12 @@ pub struct Quick {
 /// The plan for serving one folder, everything else at its default.
 #[must_use]
 pub fn quick(quick: Quick) -> Plan {
-    let Quick { root, listen, threads, log, listing, live } = quick;
+    let Quick { root, listen, threads, log, listing, fallback, live } = quick;
     let place = Place::of("the command line");
     let index = plan::index_default();
     let folder = Folder { id: 0, root, index, listing, links: Vec::new() };
-    let files = Files::of_folder(0, place.clone());
+    let fallback = fallback.map(Into::into);
+    let files = Files { fallback, ..Files::of_folder(0, place.clone()) };
     let rest = Route::plain("/*", place.clone(), Action::Files(files));
     let mut top = Node::default();
     if live {

@@ -190,6 +190,7 @@ fn quick_plan_answers_every_host_from_one_folder() {
         threads: NonZero::new(2),
         log: Log { format: LogFormat::Off, ..Log::default() },
         listing: true,
+        fallback: None,
         live: false,
     });
     let text = "[server]\nlisten = '127.0.0.1:0'\nthreads = 2\nlog = 'off'\n\

@@ -65,6 +65,7 @@ pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
         log: plan::Log { format, ..plan::Log::default() },
         listing: true,
         live: live.is_some(),
+        fallback: arguments.spa.then(|| "/index.html".to_owned()),
     });
     serving::serve(plan, sockets, live, &greeting)
 }
