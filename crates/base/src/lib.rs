@@ -1,8 +1,10 @@
 //! Small things the standard library lacks; this room has never heard of HTTP.
 
 pub mod moment;
+pub mod date;
 pub mod network;
 pub mod text;
 
+pub use date::Date;
 pub use moment::Moment;
 pub use network::Network;

@@ -14,9 +14,10 @@ mod pages;
 mod networks;
 
 use crate::{
+    fill::Filled,
     mistake::Mistake,
     plan::Plan,
-    source::{Source, Span, set},
+    source::{Sources, Span, set},
     world::World,
     written::Written,
 };
@@ -26,11 +27,12 @@ use std::num::NonZero;
 /// The plan that `written` asks for. It counts only if no mistake was made.
 pub(crate) fn resolve(
     written: Written,
-    source: &Source,
+    sources: &Sources,
+    filled: &[Filled],
     world: &dyn World,
     mistakes: &mut Vec<Mistake>,
 ) -> Plan {
-    let Written { server, sites } = written;
+    let Written { server, sites, .. } = written;
     // Where something was not understood, that may have been the site.
     if sites.is_empty() && mistakes.is_empty() {
         let start = Span { start: 0, end: 0 };
@@ -39,12 +41,12 @@ pub(crate) fn resolve(
                 .help("add one: `[site.\"example.com\"]` and below it `root = \"/srv/site\"`"),
         );
     }
-    let mut context = Context::new(source, world, mistakes);
+    let mut context = Context::new(sources, filled, world, mistakes);
     let sites = site::resolve(sites, &mut context);
     let mut plan = Plan::new(sites, context.folders);
-    plan.listen = listen::resolve(server.listen, source, mistakes);
+    plan.listen = listen::resolve(server.listen, sources, mistakes);
     plan.threads = server.threads.and_then(|word| NonZero::new(word.value));
-    plan.log = log::resolve(server.log, world, mistakes);
+    plan.log = log::resolve(server.log, sources, world, mistakes);
     set(&mut plan.file_cache_bytes_max, server.file_cache);
     limits::resolve(server.limits, &mut plan.limits, &mut plan.capacity, mistakes);
     plan

@@ -22,6 +22,27 @@ use worker::Live;
 
 /// `gannet [PATH]`: serves one folder.
 pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
+    let mut asked = asked(arguments)?;
+    let loops = loops(arguments.threads);
+    let (sockets, remark) = open(arguments.port, &hosts(arguments), loops)?;
+    asked.listen.clone_from(&sockets.addresses);
+    let (live, live_words) = arguments.live.then(|| follow(&asked.root)).unzip();
+    let live = live.flatten();
+    asked.live = live.is_some();
+    let greeting = Greeting {
+        urls: greeting::urls(&sockets.addresses),
+        what: asked.root.display().to_string(),
+        found: found::describe(&asked.root),
+        remark,
+        live: live_words,
+        loops,
+        is_for_others: arguments.lan,
+    };
+    serving::serve(config::quick(asked, greeting::is_terminal()), sockets, live, &greeting)
+}
+
+/// What was asked for without a config file; on the port that was named, or else the usual one.
+pub(crate) fn asked(arguments: &Quick) -> Result<config::Quick, Trouble> {
     let root = arguments.path.canonicalize().map_err(|error| {
         let path = arguments.path.display();
         Trouble::new(2, format!("error: {path}: {error}: name the folder to serve"))
@@ -33,41 +54,30 @@ pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
         );
         return Err(Trouble::new(2, message));
     }
-    let loops = loops(arguments.threads);
-    let hosts = match arguments.bind {
+    let port = arguments.port.unwrap_or(listening::PORT_DEFAULT);
+    let wanted = listening::named(&hosts(arguments), port);
+    let log = arguments.log.map(|format| match format {
+        LogFormat::Pretty => plan::LogFormat::Pretty,
+        LogFormat::Json => plan::LogFormat::Json,
+        LogFormat::Off => plan::LogFormat::Off,
+    });
+    Ok(config::Quick {
+        root,
+        listen: wanted.iter().map(|wanted| wanted.address).collect(),
+        threads: arguments.threads,
+        log,
+        listing: true,
+        fallback: arguments.spa.then(|| "/index.html".to_owned()),
+        live: arguments.live,
+    })
+}
+
+fn hosts(arguments: &Quick) -> Vec<IpAddr> {
+    match arguments.bind {
         Some(host) => vec![host],
         None if arguments.lan => listening::every_address(),
         None => vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
-    };
-    let (sockets, remark) = open(arguments.port, &hosts, loops)?;
-    let format = match arguments.log {
-        Some(LogFormat::Pretty) => plan::LogFormat::Pretty,
-        Some(LogFormat::Json) => plan::LogFormat::Json,
-        Some(LogFormat::Off) => plan::LogFormat::Off,
-        None if greeting::is_terminal() => plan::LogFormat::Pretty,
-        None => plan::LogFormat::Json,
-    };
-    let (live, live_words) = arguments.live.then(|| follow(&root)).unzip();
-    let live = live.flatten();
-    let greeting = Greeting {
-        urls: greeting::urls(&sockets.addresses),
-        what: root.display().to_string(),
-        found: found::describe(&root),
-        remark,
-        live: live_words,
-        loops,
-        is_for_others: arguments.lan,
-    };
-    let plan = config::quick(config::Quick {
-        root,
-        listen: sockets.addresses.clone(),
-        threads: arguments.threads,
-        log: plan::Log { format, ..plan::Log::default() },
-        listing: true,
-        live: live.is_some(),
-        fallback: arguments.spa.then(|| "/index.html".to_owned()),
-    });
-    serving::serve(plan, sockets, live, &greeting)
+    }
 }
 
 /// Begins to watch `root` for the pages that are open, and says what came of it. Where it cannot be

@@ -12,6 +12,7 @@ mod json;
 pub use entry::{Entry, Key, Order};
 
 use crate::negotiation;
+use base::Date;
 use config::plan::{ListingEntry, ListingValues, RenderError, Template};
 use message::{
     Body, Broken, Request, Response, Shared, Source, Status, path::push_encoded_segment,
@@ -182,15 +183,15 @@ impl Listing {
 /// An entry as a template sees it.
 fn values(entry: &Entry) -> ListingEntry {
     let slash = if entry.is_directory { "/" } else { "" };
-    let (mut href, mut size_text, mut modified) = (String::new(), String::new(), String::new());
+    let (mut href, mut size_text) = (String::new(), String::new());
     push_encoded_segment(&mut href, &entry.name);
     href.push_str(slash);
     if !entry.is_directory {
         words::push_size(&mut size_text, entry.size);
     }
-    words::push_timestamp(&mut modified, entry.modified);
     let name = format!("{}{slash}", entry.text());
     let size = (!entry.is_directory).then_some(entry.size);
+    let modified = format!("{}Z", Date::of(entry.modified));
     ListingEntry { name, href, size, size_text, modified }
 }
 

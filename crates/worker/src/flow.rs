@@ -12,6 +12,7 @@
 use crate::{
     core::{Core, Tick},
     record::{End, Subject},
+    steps,
 };
 use config::{
     Plan,
@@ -22,6 +23,7 @@ use filter::Aids;
 use handle::{Answer, Done, Job, Tools, live::script_element};
 use http1::Refusal;
 use message::{Exchange, Response, Status};
+use route::Trace;
 use std::{
     net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -49,7 +51,7 @@ pub(crate) fn answer(
     done: Option<Done>,
 ) -> Outcome {
     let answered = catch_unwind(AssertUnwindSafe(|| {
-        core.with_tools(tick, |tools| pass(core.plan, exchange, done, tools))
+        core.with_tools(tick, |tools| pass(core.plan, exchange, done, tools, &mut ()))
     }));
     answered.unwrap_or_else(|_| {
         core.count(Counter::Panics);
@@ -57,28 +59,34 @@ pub(crate) fn answer(
     })
 }
 
-/// Route, access, rewrite, and again where it was rewritten; then handle and filter.
-fn pass(
+/// Route, access, rewrite, and again where it was rewritten; then handle and filter. `trace` hears
+/// why.
+pub(crate) fn pass(
     plan: &'static Plan,
     exchange: &mut Exchange<'_>,
     done: Option<Done>,
     tools: &mut Tools<'_>,
+    trace: &mut impl Trace,
 ) -> Outcome {
     for _ in 0..=REWRITES_MAX {
-        let found = route::find(plan, exchange, &mut ());
+        let found = route::find(plan, exchange, trace);
         let rest = exchange.path_bytes().get(found.rest.clone()).unwrap_or_default();
         let policy = found.policy;
+        steps::guards(&policy.access, trace);
         let answer = if let Some(allow) = found.refused {
             Answer::Ready(handle::method_not_allowed(exchange, allow))
         } else if done.is_none()
             && let Some(refusal) = access::check(&policy.access, exchange)
         {
+            trace.note(|| steps::refusal(&policy.access, &refusal));
             Answer::Ready(refusal)
-        } else if let Some((to, _)) = &policy.rewrite {
+        } else if let Some((to, place)) = &policy.rewrite {
             let (path, query) = rewritten(to, exchange, rest);
             exchange.rewrite(&path, query);
+            trace.note(|| steps::rewrite(exchange, place));
             continue;
         } else {
+            trace.note(|| steps::action(&policy.action, plan));
             match done {
                 None => handle::run(&policy.action, exchange, rest, tools),
                 Some(done) => handle::resume(&policy.action, done, exchange, tools),
@@ -104,9 +112,14 @@ fn rewritten(to: &Phrase, exchange: &Exchange<'_>, rest: &[u8]) -> (Vec<u8>, Opt
     (path.fill(exchange, rest, Form::Plain), query)
 }
 
-/// The answer to a message that its protocol room refused.
-pub(crate) fn refuse(core: &Core, refusal: Refusal) -> Response {
+/// The answer to a message that its protocol room refused, which is counted.
+pub(crate) fn refuse(core: &Core, refused: Refusal) -> Response {
     core.count(Counter::Refused);
+    refusal(refused)
+}
+
+/// The answer to a message that its protocol room refused.
+pub(crate) fn refusal(refusal: Refusal) -> Response {
     let mut response = Response::empty(refusal.status());
     if response.status == Status::METHOD_NOT_ALLOWED {
         response.lines.push(handle::ALLOW);

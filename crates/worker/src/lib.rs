@@ -1,6 +1,8 @@
 //! The life of one event loop: connections in, answers out. Start with `flow`.
 
 pub mod flow;
+mod steps;
+mod explain;
 mod connection;
 mod turn;
 mod sending;
@@ -15,5 +17,6 @@ mod log;
 mod live;
 mod run;
 
+pub use explain::{Asked, Explanation, Field, explain};
 pub use live::Live;
 pub use run::{StartError, Stopper, Worker, start};

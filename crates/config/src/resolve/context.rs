@@ -1,17 +1,19 @@
 //! What every step of resolving needs: the text, the machine, and where mistakes go.
 
 use crate::{
+    fill::{self, Filled},
     mistake::{Mistake, quote},
     plan::{ErrorPage, Folder, Phrase, PhraseError, Place, Template},
-    source::{Source, Span, Word},
-    world::{World, absolute},
+    source::{Sources, Span, Word},
+    world::World,
 };
 use foldhash::HashMap;
 use std::{path::PathBuf, sync::Arc};
 
 /// What every step of resolving needs.
 pub(crate) struct Context<'c> {
-    pub(crate) source: &'c Source,
+    pub(crate) sources: &'c Sources,
+    filled: &'c [Filled],
     pub(crate) world: &'c dyn World,
     pub(crate) mistakes: &'c mut Vec<Mistake>,
     /// The folders so far, and those that were looked at, so that each is opened and checked once.
@@ -28,12 +30,14 @@ type FolderKey = (PathBuf, Vec<PathBuf>, Vec<String>, bool);
 
 impl<'c> Context<'c> {
     pub(crate) fn new(
-        source: &'c Source,
+        sources: &'c Sources,
+        filled: &'c [Filled],
         world: &'c dyn World,
         mistakes: &'c mut Vec<Mistake>,
     ) -> Self {
         Self {
-            source,
+            sources,
+            filled,
             world,
             mistakes,
             folders: Vec::new(),
@@ -45,7 +49,7 @@ impl<'c> Context<'c> {
     }
 
     pub(crate) fn at(&self, span: Span) -> Place {
-        self.source.at(span)
+        self.sources.at(span)
     }
 
     /// The number of the folder that is like this one; the last where there was none so far.
@@ -63,7 +67,7 @@ impl<'c> Context<'c> {
 
     /// The folder that `word` names for the setting `name`, which must be there.
     pub(crate) fn folder(&mut self, name: &str, word: &Word<String>) -> PathBuf {
-        let path = absolute(&word.value, self.world);
+        let path = self.sources.path(word);
         let world = self.world;
         let checked =
             self.checked.entry(path.clone()).or_insert_with_key(|path| world.check_folder(path));
@@ -81,7 +85,7 @@ impl<'c> Context<'c> {
 
     /// The phrase that was typed for the setting `name`.
     pub(crate) fn phrase(&mut self, name: &str, word: &Word<String>) -> Option<Phrase> {
-        let refusal = match Phrase::parse(&word.value) {
+        let refusal = match Phrase::parse(fill::phrase(word, self.filled)) {
             Ok(phrase) => return Some(phrase),
             Err(refusal) => refusal,
         };

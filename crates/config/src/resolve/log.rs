@@ -3,18 +3,21 @@
 use crate::{
     mistake::Mistake,
     plan::{Log, LogFormat},
-    source::set,
-    world::{World, absolute},
+    source::{Sources, set},
+    world::World,
     written,
 };
 use std::path::Path;
 
 /// The log that was asked for; lines for eyes only where a person watches.
-pub(crate) fn resolve(words: written::Log, world: &dyn World, mistakes: &mut Vec<Mistake>) -> Log {
-    let mut log = Log::default();
-    if words.file.is_none() && world.is_terminal() {
-        log.format = LogFormat::Pretty;
-    }
+pub(crate) fn resolve(
+    words: written::Log,
+    sources: &Sources,
+    world: &dyn World,
+    mistakes: &mut Vec<Mistake>,
+) -> Log {
+    let is_watched = words.file.is_none() && world.is_terminal();
+    let mut log = Log { format: LogFormat::usual(is_watched), ..Log::default() };
     if let Some(format) = &words.format
         && format.value == LogFormat::Off
     {
@@ -36,7 +39,7 @@ pub(crate) fn resolve(words: written::Log, world: &dyn World, mistakes: &mut Vec
     set(&mut log.buffer_bytes, words.buffer);
     set(&mut log.flush_time, words.flush);
     log.file = words.file.map(|word| {
-        let file = absolute(&word.value, world);
+        let file = sources.path(&word);
         // The file may not be there yet; its folder must be.
         let folder = file.parent().unwrap_or(Path::new("/"));
         let name = file.file_name();

@@ -8,7 +8,6 @@ use crate::{
         TrailingSlash, Value,
     },
     source::Word,
-    world::absolute,
     written::Policy,
 };
 use message::Path;
@@ -62,7 +61,7 @@ pub(crate) fn error_pages(chain: &[&Policy], context: &mut Context<'_>) -> Error
 }
 
 fn error_page(file: &Word<String>, context: &mut Context<'_>) -> Option<Arc<ErrorPage>> {
-    let path = absolute(&file.value, context.world);
+    let path = context.sources.path(file);
     if let Some(known) = context.error_pages.get(&path) {
         return known.clone();
     }
@@ -104,7 +103,7 @@ pub(crate) fn listing_template(
     if chain.len() > 1 {
         check_listing(chain, context);
     }
-    let path = absolute(&file.value, context.world);
+    let path = context.sources.path(file);
     if let Some(known) = context.listing_templates.get(&path) {
         return known.clone();
     }
@@ -147,8 +146,8 @@ fn read_listing_template(file: &Word<String>, context: &mut Context<'_>) -> Opti
 }
 
 fn read(name: &str, file: &Word<String>, context: &mut Context<'_>) -> Option<Vec<u8>> {
-    let path = absolute(&file.value, context.world);
-    let read = context.world.read(&path, PAGE_BYTES_MAX);
+    let path = context.sources.path(file);
+    let read = context.world.read(&path, PAGE_BYTES_MAX).map(|content| content.bytes);
     let refuse = |cause: String| {
         let cause = format!("{} cannot be read: {cause}", quote(&file.value));
         let label = format!("stands for {}", path.display());

@@ -2,14 +2,18 @@
 //! draws, and when it is simply missing.
 
 use crate::negotiation;
+use config::plan::Files;
 use message::{Method, Request};
 
-/// Whether a missing `path` asks for a page. A file that is missing must never be answered with
-/// one: a script or a picture that is HTML fails in ways that nobody understands.
-pub(super) fn is_page(path: &[u8], request: &Request<'_>) -> bool {
-    matches!(request.method, Method::Get | Method::Head)
+/// What is sent in place of the missing `path`, if that asks for a page. A file that is missing
+/// must never be answered with one: a script or a picture that is HTML fails in ways that nobody
+/// understands.
+pub(super) fn page<'f>(files: &'f Files, path: &[u8], request: &Request<'_>) -> Option<&'f [u8]> {
+    let page = files.fallback.as_deref()?;
+    let is_page = matches!(request.method, Method::Get | Method::Head)
         && has_name_of_page(path)
-        && negotiation::accepts_html(&request.fields)
+        && negotiation::accepts_html(&request.fields);
+    is_page.then_some(page.as_bytes())
 }
 
 /// Whether the last segment could be the name of a page: it has no ending, or that of one.
