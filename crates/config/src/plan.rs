@@ -4,6 +4,8 @@ mod place;
 mod phrase;
 mod action;
 mod access;
+mod password;
+mod cors;
 mod adjust;
 mod route;
 mod template;
@@ -13,8 +15,10 @@ mod error_pages;
 pub use access::{Access, Addresses, Methods};
 pub use action::{Action, Files, Folder, Redirect, Respond, TrailingSlash};
 pub use adjust::{Adjust, FieldEdits, Origin};
+pub use cors::{Cors, Origins};
 pub(crate) use error_pages::Errors;
 pub use error_pages::{Content, ErrorPage, ErrorPages};
+pub use password::{Hash, HashError, Password, Users, Variant};
 pub use phrase::{Form, Phrase, PhraseError};
 pub use place::Place;
 pub use route::{Branch, Case, Node, Policy, Route, Routes};
@@ -223,6 +227,9 @@ pub struct Capacity {
     pub stop_time: Duration,
     /// Threads for work that would stall an event loop.
     pub pool_threads_max: usize,
+    /// Those of them that may check passwords at a time, each of which takes a core and as much
+    /// memory as its hash asks for.
+    pub password_checks_max: usize,
 }
 
 impl Default for Capacity {
@@ -232,6 +239,7 @@ impl Default for Capacity {
             connections_per_client_max: 1024,
             stop_time: Duration::from_secs(30),
             pool_threads_max: 16,
+            password_checks_max: 4,
         }
     }
 }

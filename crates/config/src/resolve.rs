@@ -11,6 +11,9 @@ mod case;
 mod policy;
 mod fields;
 mod pages;
+mod security;
+mod password;
+mod cors;
 mod networks;
 
 use crate::{

@@ -1,8 +1,8 @@
 //! Adjusts an answer that a handler made to the request it answers; one file per adjustment.
 //!
 //! The order is fixed: preconditions first, because a 304 or a 412 leaves nothing to cut a range
-//! out of (RFC 9110 section 13.2.2), then ranges, then a page for whatever has become an error, and
-//! at last the fields that the config adds and takes away.
+//! out of (RFC 9110 section 13.2.2), then ranges, then a page for whatever has become an error, the
+//! fields that the config adds and takes away, and at last what pages of other origins may read.
 
 pub mod entity_tag;
 pub mod conditional;
@@ -10,6 +10,7 @@ pub mod range;
 pub mod error_page;
 mod live;
 mod fields;
+mod cors;
 
 use config::plan::Adjust;
 use control::Row;
@@ -57,7 +58,11 @@ pub fn apply(
         response = error_page::own(&adjust.error_pages, exchange, response, aids.counters);
         response = error_page::apply(response);
     }
-    fields::apply(&adjust.fields, exchange, rest, response)
+    let response = fields::apply(&adjust.fields, exchange, rest, response);
+    match &adjust.cors {
+        Some(cors) => cors::apply(cors, request, response),
+        None => response,
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::{
     clients::Seat,
     core::Core,
     flow::{self, Outcome},
+    job::Done,
     record::{End, Subject},
     sending::{self, Written},
     turn::{Held, Record, Turn, Work},
@@ -19,7 +20,6 @@ use crate::{
 };
 use base::Moment;
 use control::Counter;
-use handle::{Done, Job};
 use http1::{Event, Expiry, Refusal, Slots};
 use message::{Body, Exchange, Method, Request, Response, Status, response::Line};
 use std::{
@@ -34,7 +34,6 @@ use std::{
 use tokio::{
     io::{AsyncWrite, Interest},
     net::TcpStream,
-    sync::oneshot,
 };
 
 /// A connection and everything it needs; a future that ends with it.
@@ -239,7 +238,7 @@ impl Connection {
                     // The pool lost the job: ours, and not the client's, to mend.
                     (request, _) => {
                         let subject = match &request {
-                            Some(request) => Subject::Request(request),
+                            Some(request) => Subject::Request(request, None),
                             None => Subject::Refused(&head),
                         };
                         self.send_error(Status::INTERNAL_SERVER_ERROR, subject, turn);
@@ -287,16 +286,17 @@ impl Connection {
     ) {
         let mut exchange = Exchange::new(request, Some(self.client), self.listener);
         match flow::answer(turn.core, turn.tick, &mut exchange, done) {
-            Outcome::Waiting(job) => match submit(turn.core, job) {
+            Outcome::Waiting(job) => match job.submit(turn.core) {
                 Some(done) => {
                     turn.pending.work = Work::Job { done, head: head.to_vec(), began_us };
                 }
                 None => {
-                    let subject = Subject::Request(request);
+                    let subject = Subject::Request(request, None);
                     self.send_error(Status::SERVICE_UNAVAILABLE, subject, turn);
                 }
             },
             Outcome::Answered(response) => {
+                let subject = Subject::Request(request, exchange.user.as_deref());
                 let status = response.status;
                 let (bytes, is_sent_at_once) = match &response.body {
                     _ if request.method == Method::Head => (0, true),
@@ -314,9 +314,9 @@ impl Connection {
                 }
                 if is_sent_at_once {
                     let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: None };
-                    flow::record(turn.core, self.client, Subject::Request(request), &end);
+                    flow::record(turn.core, self.client, subject, &end);
                 } else {
-                    let line = turn.core.log.borrow_mut().begin(self.client, request);
+                    let line = turn.core.log.borrow_mut().begin(self.client, subject);
                     turn.pending.record = Some(Record { line, status, bytes, began_us });
                 }
             }
@@ -389,15 +389,4 @@ impl Connection {
         turn.began_us = turn.core.clock_us();
         Poll::Ready(count)
     }
-}
-
-/// Gives the job to the pool; `None` if the pool has too much to do.
-fn submit(core: &Core, job: Job) -> Option<oneshot::Receiver<Done>> {
-    let (sender, done) = oneshot::channel();
-    let folder = job.folder_id();
-    let work = move || {
-        // A connection that is gone needs no answer.
-        let _ = sender.send(job.run());
-    };
-    core.pool.submit(folder, Box::new(work)).then_some(done)
 }

@@ -1,6 +1,6 @@
 //! How an answer is adjusted, whoever made it.
 
-use super::{ErrorPages, Phrase, Place};
+use super::{Cors, ErrorPages, Phrase, Place};
 use message::Prepared;
 
 /// What is adjusted.
@@ -10,6 +10,8 @@ pub struct Adjust {
     pub fields: FieldEdits,
     /// Pages for errors that have none of their own.
     pub error_pages: ErrorPages,
+    /// Which pages of other origins may read it.
+    pub cors: Option<Cors>,
 }
 
 /// Fields that are added, replaced and removed.

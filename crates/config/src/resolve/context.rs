@@ -3,7 +3,7 @@
 use crate::{
     fill::{self, Filled},
     mistake::{Mistake, quote},
-    plan::{ErrorPage, Folder, Phrase, PhraseError, Place, Template},
+    plan::{ErrorPage, Folder, Password, Phrase, PhraseError, Place, Template},
     source::{Sources, Span, Word},
     world::World,
 };
@@ -18,6 +18,8 @@ pub(crate) struct Context<'c> {
     pub(crate) mistakes: &'c mut Vec<Mistake>,
     /// The folders so far, and those that were looked at, so that each is opened and checked once.
     pub(crate) folders: Vec<Folder>,
+    /// What came of each `auth`, by its place, so that its file is read once.
+    pub(crate) passwords: HashMap<Span, Option<Password>>,
     numbers: HashMap<FolderKey, usize>,
     checked: HashMap<PathBuf, Result<(), String>>,
     /// The pages and templates that were read, so that each is read and blamed once.
@@ -41,6 +43,7 @@ impl<'c> Context<'c> {
             world,
             mistakes,
             folders: Vec::new(),
+            passwords: HashMap::default(),
             numbers: HashMap::default(),
             checked: HashMap::default(),
             error_pages: HashMap::default(),
