@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Client, Response, Server, Stopped, webdriver::Browser};
+use e2e::{Client, Launch, Response, Server, Stopped, webdriver::Browser};
 use serde_json::json;
 use std::{fs, path::PathBuf};
 
@@ -107,6 +107,30 @@ fn values_are_never_expanded_twice_and_never_markup() {
         ("/{host}", "&#x2f;{host}"),
     ] {
         assert_eq!(get(&server, path), (404, format!("<p>{shown}|a.example</p>")), "{path}");
+    }
+}
+
+#[test]
+fn explain_says_whose_page_answers_and_what_stands_for_a_missing_one() {
+    let place = Place::new(&[("root/index.html", "app"), ("oops.txt", "oops")]);
+    let (root, page) = (place.path("root"), place.path("oops.txt"));
+    let config = format!(
+        "[site.default]\nroot = {root:?}\nfallback = \"/index.html\"\n\
+         error-pages = {{ 404 = {page:?} }}\n"
+    );
+    let file = place.path("site.toml");
+    fs::write(&file, config).unwrap();
+    let file = file.to_str().unwrap();
+    for (path, expect) in [
+        ("/deep/link", "/index.html in place of a page that is not there".to_owned()),
+        ("/gone.js", "the site's own for 404 Not Found".to_owned()),
+        ("/gone.js", format!("{file}:4:23")),
+    ] {
+        let url = format!("http://a.example{path}");
+        let args = ["explain", &url, "-c", file].map(str::to_owned);
+        let (code, stdout, stderr) = Launch::of(args.to_vec()).finish();
+        assert_eq!((code, &*stderr), (Some(0), ""), "{path}");
+        assert!(stdout.contains(&expect), "{path}: {expect}: {stdout}");
     }
 }
 

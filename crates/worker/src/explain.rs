@@ -124,10 +124,7 @@ fn answer(
                     let text = format!("{root}{}{verdict}", path.escape_ascii());
                     steps.push(Step::new("file", text, &wanted.place));
                 }
-                if let Some((_, place)) = policy.adjust.error_pages.find(response.status) {
-                    let text = format!("the site's own for {}", response.status);
-                    steps.push(Step::new("page", text, place));
-                }
+                steps.extend(steps::page(policy, response.status));
                 return (response, policy);
             }
         }

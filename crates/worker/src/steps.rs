@@ -84,6 +84,17 @@ pub(crate) fn action(action: &Action, plan: &Plan) -> Step {
     }
 }
 
+/// Whose page an error gets, where that is certain: an action may have content of its own.
+pub(crate) fn page(policy: &Policy, status: Status) -> Option<Step> {
+    let may_have_content = match &policy.action {
+        Action::Files(files) => files.has_missing_page && status == Status::NOT_FOUND,
+        Action::Respond(respond) => respond.text.is_some(),
+        Action::Redirect(_) | Action::Live | Action::NotFound => false,
+    };
+    let (_, place) = policy.adjust.error_pages.find(status).filter(|_| !may_have_content)?;
+    Some(Step::new("page", format!("the site's own for {status}"), place))
+}
+
 /// The part of the server that sends a field where no setting does.
 pub(crate) fn built_in(name: &str) -> &'static str {
     match name {
