@@ -13,7 +13,7 @@ use std::{
 /// A host, a target, and what is answered: the status and something in the content.
 type Ask = (&'static str, &'static str, u16, &'static str);
 
-const EXAMPLES: [(&str, &[Ask]); 9] = [
+const EXAMPLES: [(&str, &[Ask]); 10] = [
     (
         "one-site.toml",
         &[("localhost", "/", 200, "<title>"), ("any.example", "/style.css", 200, "body")],
@@ -61,6 +61,13 @@ const EXAMPLES: [(&str, &[Ask]); 9] = [
             ("localhost", "/", 200, "<title>Pictures in"),
             ("localhost", "/nothing", 404, "Nothing but water"),
             ("localhost", "/api/old", 410, "\"error\": \"Gone\""),
+        ],
+    ),
+    (
+        "compress.toml",
+        &[
+            ("localhost", "/register.html", 200, "<title>"),
+            ("localhost", "/gallery/overhead.svg", 200, "<svg"),
         ],
     ),
     (

@@ -37,8 +37,8 @@ pub use written::settings;
 use include::Reading;
 use mistake::Mistake;
 use plan::{
-    Action, Branch, DEFAULT_SITE, Files, Folder, LIVE_PATH, Listen, LogFormat, Node, Place, Route,
-    Routes, Site,
+    Action, Branch, Compress, DEFAULT_SITE, Files, Folder, LIVE_PATH, Listen, LogFormat, Node,
+    Place, Route, Routes, Site,
 };
 use std::{collections::HashSet, net::SocketAddr, num::NonZero, path::PathBuf};
 
@@ -94,7 +94,8 @@ pub fn quick(quick: Quick, is_terminal: bool) -> Plan {
     let folder = Folder { id: 0, root, index, listing, links: Vec::new() };
     let fallback = fallback.map(Into::into);
     let files = Files { fallback, ..Files::of_folder(0, place.clone()) };
-    let rest = Route::plain("/*", place.clone(), Action::Files(files));
+    let mut rest = Route::plain("/*", place.clone(), Action::Files(files));
+    rest.policy.adjust.compress = Some(Compress::default());
     let mut top = Node::default();
     if live {
         let route = Route::plain(&format!("{LIVE_PATH}*"), place.clone(), Action::Live);

@@ -7,6 +7,7 @@ mod access;
 mod password;
 mod cors;
 mod adjust;
+mod compress;
 mod route;
 mod template;
 mod values;
@@ -15,6 +16,7 @@ mod error_pages;
 pub use access::{Access, Addresses, Methods};
 pub use action::{Action, Files, Folder, Redirect, Respond, TrailingSlash};
 pub use adjust::{Adjust, FieldEdits, Origin};
+pub use compress::Compress;
 pub use cors::{Cors, Origins};
 pub(crate) use error_pages::Errors;
 pub use error_pages::{Content, ErrorPage, ErrorPages};
@@ -60,6 +62,8 @@ pub struct Plan {
     pub log: Log,
     /// Bytes of memory for hot files, all event loops together; zero keeps none.
     pub file_cache_bytes_max: usize,
+    /// Bytes of memory for compressed forms of files, all event loops together; zero makes none.
+    pub compress_cache_bytes_max: usize,
     /// The sites, ordered by name.
     pub sites: Vec<Site>,
     /// The folders that files are sent from, in the order of their numbers.
@@ -103,6 +107,7 @@ impl Plan {
             capacity: Capacity::default(),
             log: Log::default(),
             file_cache_bytes_max: 64 * 1024 * 1024,
+            compress_cache_bytes_max: 64 * 1024 * 1024,
             sites: Vec::with_capacity(sites.len()),
             folders,
             misdirected: misdirected(),

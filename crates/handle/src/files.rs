@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!  request ─► method ─► path ─► cache ─hit──────────────────────────► variant ─► answer
-//!                                 │miss                                  ▲
-//!                                 └► load (now) ─► page │ folder │ 404 ──┘
-//!                                      └ would block ─► Job on the pool ─► resume
+//!                                 │miss      no form that is wanted ─┐    ▲
+//!                                 └► load (now) ─► page │ folder │ 404 ─────┘
+//!                                      └ would block ─► Job on the pool ◄┘ ─► resume
 //! ```
 
 mod folder;
@@ -12,23 +12,30 @@ mod load;
 mod fallback;
 mod variant;
 mod survey;
+mod forms;
+mod making;
 mod cache;
 
 pub use cache::Cache;
 pub use folder::{Folder, Folders, is_shown};
+pub use forms::Forms;
 
 use crate::{
     ALLOW, Answer, Tools,
     listing::{Listing, View},
 };
 use base::Moment;
-use config::plan::{Files, RenderError, Template, TrailingSlash};
+use config::plan::{Compress, Files, RenderError, Template, TrailingSlash};
 use control::Counter;
-use load::{Loaded, Page, Patience, Siblings};
-use message::{Exchange, Method, Name, Path, PathError, Request, Response, Status, response::Line};
+use forms::{Asked, Key};
+use load::{Loaded, Patience, Siblings};
+use making::{Made, Making};
+use message::{
+    Coding, Exchange, Method, Name, Path, PathError, Request, Response, Status, response::Line,
+};
 use net::{FindError, Stat};
 use std::{rc::Rc, sync::Arc};
-use variant::{Entry, Variant};
+use variant::{Choice, Entry, Variant};
 
 /// What a missing page is looked up as, below the folder.
 const NOT_FOUND_PAGE: &[u8] = b"/404.html";
@@ -39,11 +46,9 @@ pub struct Job {
     folder: Arc<Folder>,
     path: Vec<u8>,
     task: Task,
-    /// What a listing is made with.
-    template: Option<Arc<Template>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Task {
     /// Load what the path names.
     Page(Siblings),
@@ -56,19 +61,26 @@ enum Task {
     /// Load the page that says that something is missing.
     NotFoundPage,
     /// Read the folder's entries and bring them into order.
-    Listing(View),
+    Listing(View, Option<Arc<Template>>),
+    /// Make a compressed form of a page.
+    Compress(Box<Making>),
 }
 
 /// A job that has been done.
 pub struct Done {
-    job: Job,
+    folder: Arc<Folder>,
+    path: Vec<u8>,
     outcome: Outcome,
 }
 
 enum Outcome {
     Loaded(Loaded),
+    Index(Loaded),
+    Fallback(Loaded),
+    NotFoundPage(Loaded),
     Surveyed(Option<(Siblings, Stat)>),
     Listed(Result<Listing, FindError>, Result<(), RenderError>),
+    Compressed(Made),
 }
 
 impl Job {
@@ -81,57 +93,75 @@ impl Job {
     /// Does it, however long that takes; never called on a loop.
     #[must_use]
     pub fn run(self) -> Done {
-        let outcome = match self.task {
-            Task::Page(looked) | Task::Fallback(looked) => {
-                Outcome::Loaded(load::wait(&self.folder, &self.path, looked))
-            }
-            Task::Index(looked) => {
-                Outcome::Loaded(load::wait(&self.folder, &with_slash(&self.path), looked))
-            }
-            Task::Survey => {
-                Outcome::Surveyed(survey::take(&self.folder, survey::parent(&self.path)).ok())
-            }
+        let Self { folder, path, task } = self;
+        let outcome = match task {
+            Task::Page(looked) => Outcome::Loaded(load::wait(&folder, &path, looked)),
+            Task::Index(looked) => Outcome::Index(load::wait(&folder, &with_slash(&path), looked)),
+            Task::Fallback(looked) => Outcome::Fallback(load::wait(&folder, &path, looked)),
+            Task::Survey => Outcome::Surveyed(survey::take(&folder, survey::parent(&path)).ok()),
             Task::NotFoundPage => {
-                Outcome::Loaded(load::wait(&self.folder, &self.path, Siblings::Unasked))
+                Outcome::NotFoundPage(load::wait(&folder, &path, Siblings::Unasked))
             }
-            Task::Listing(view) => {
-                let mut listing = load::list(&self.folder, &self.path, view);
-                let rendered = match (&mut listing, &self.template) {
-                    (Ok(listing), Some(template)) => listing.render(template),
+            Task::Listing(view, template) => {
+                let mut listing = load::list(&folder, &path, view);
+                let rendered = match (&mut listing, template) {
+                    (Ok(listing), Some(template)) => listing.render(&template),
                     _ => Ok(()),
                 };
                 Outcome::Listed(listing, rendered)
             }
+            Task::Compress(making) => Outcome::Compressed(making.run()),
         };
-        Done { job: self, outcome }
+        Done { folder, path, outcome }
+    }
+
+    /// What is done instead where the pool has too much to do: what was to be compressed is sent
+    /// as it is. There is nothing instead of the other jobs.
+    #[must_use]
+    pub fn decline(self) -> Option<Done> {
+        let Self { folder, path, task } = self;
+        let Task::Compress(making) = task else { return None };
+        Some(Done { folder, path, outcome: Outcome::Compressed(making.decline()) })
     }
 }
 
-/// Answers `exchange` with what lies in the folder of `files`.
-pub(crate) fn answer(files: &Files, exchange: &Exchange<'_>, tools: &mut Tools<'_>) -> Answer {
+/// Answers `exchange` with what lies in the folder of `files`, compressed as `compress` says.
+pub(crate) fn answer(
+    files: &Files,
+    compress: Option<&Compress>,
+    exchange: &Exchange<'_>,
+    tools: &mut Tools<'_>,
+) -> Answer {
     let Tools { folders, cache, now, wall_seconds, changes, .. } = tools;
     let Some(folder) = folders.current(files.folder, *now) else {
         return status(Status::NOT_FOUND);
     };
     let request = exchange.request;
     let (now, wall_seconds, is_live) = (*now, *wall_seconds, changes.is_some());
-    Visit { files, folder, cache, exchange, request, now, wall_seconds, is_live }.answer()
+    let compress = compress.filter(|_| !is_live);
+    Visit { files, compress, folder, cache, exchange, request, now, wall_seconds, is_live }.answer()
 }
 
 /// Goes on where [`answer`] could not.
 pub(crate) fn resume(
     files: &Files,
+    compress: Option<&Compress>,
     done: Done,
     exchange: &Exchange<'_>,
     tools: &mut Tools<'_>,
 ) -> Answer {
-    let Job { folder, path, task, .. } = done.job;
+    let Done { folder, path, outcome } = done;
     let Tools { cache, now, wall_seconds, counters, changes, .. } = tools;
     let (now, wall_seconds, is_live) = (*now, *wall_seconds, changes.is_some());
+    let compress = compress.filter(|_| !is_live);
     let (folder, request) = (&folder, exchange.request);
-    let mut visit = Visit { files, folder, cache, exchange, request, now, wall_seconds, is_live };
-    match done.outcome {
-        Outcome::Loaded(loaded) => visit.conclude(&path, task, loaded),
+    let mut visit =
+        Visit { files, compress, folder, cache, exchange, request, now, wall_seconds, is_live };
+    match outcome {
+        Outcome::Loaded(loaded) => visit.conclude(&path, loaded),
+        Outcome::Index(loaded) => visit.conclude_index(&path, loaded),
+        Outcome::Fallback(loaded) => visit.conclude_fallback(&path, loaded),
+        Outcome::NotFoundPage(loaded) => not_found_page(loaded),
         Outcome::Surveyed(found) => {
             let looked = found.map_or(Siblings::Sought, |(siblings, _)| siblings);
             let parent = survey::parent(&path);
@@ -144,7 +174,8 @@ pub(crate) fn resume(
             }
             Answer::Ready(listing.answer())
         }
-        Outcome::Listed(Err(error), _) => visit.conclude(&path, task, Loaded::from(error)),
+        Outcome::Listed(Err(error), _) => visit.conclude(&path, Loaded::from(error)),
+        Outcome::Compressed(made) => visit.compressed(&path, made),
     }
 }
 
@@ -177,6 +208,7 @@ pub fn locate(
 /// A request on its way through a folder.
 struct Visit<'v> {
     files: &'v Files,
+    compress: Option<&'v Compress>,
     folder: &'v Arc<Folder>,
     cache: &'v mut Cache,
     exchange: &'v Exchange<'v>,
@@ -207,25 +239,33 @@ impl Visit<'_> {
         {
             return answer;
         }
-        if let Some(answer) = self.hold(path.as_bytes()) {
+        let bytes = path.as_bytes();
+        if let Some(answer) = self.hold(bytes) {
             return answer;
         }
         if folder::is_hidden(&path) || folder::is_source(&path) {
             return self.not_found();
         }
-        match self.siblings(path.as_bytes()) {
-            Some(looked) => self.page(path.as_bytes(), looked),
-            None => self.wait(path.as_bytes(), Task::Survey),
+        match self.siblings(bytes) {
+            Some(looked) => self.page(bytes, looked),
+            None => self.wait(bytes, Task::Survey),
         }
     }
 
     /// Answers with the page at `path`, if it is in memory.
     fn hold(&mut self, path: &[u8]) -> Option<Answer> {
-        let Self { folder, request, now, wall_seconds, .. } = *self;
-        if self.is_live {
+        let Self { compress, folder, request, now, wall_seconds, is_live, .. } = *self;
+        if is_live {
             return None;
         }
-        self.cache.get(folder, path, request, now, wall_seconds).map(serve)
+        let (entry, choice) = self.cache.get(folder, path, request, compress, now, wall_seconds)?;
+        match choice {
+            Choice::Form(at) => return Some(serve(&entry.variants[at])),
+            Choice::Refused => return Some(refused()),
+            Choice::Make(_) => {}
+        }
+        let entry = self.cache.take(folder, path)?;
+        Some(self.present(path, entry))
     }
 
     /// What is known of compressed siblings of the page at `path`; `None` if somebody has to look.
@@ -238,14 +278,9 @@ impl Visit<'_> {
 
     /// Answers with the page at `path`, which is not in memory.
     fn page(&mut self, path: &[u8], looked: Siblings) -> Answer {
-        self.load(path, path, Task::Page(looked), looked)
-    }
-
-    /// Loads the file at `place` for the request for `path`.
-    fn load(&mut self, path: &[u8], place: &[u8], task: Task, looked: Siblings) -> Answer {
-        match load::attempt(self.folder, place, looked, Patience::Now) {
-            Some(loaded) => self.conclude(path, task, loaded),
-            None => self.wait(path, task),
+        match load::attempt(self.folder, path, looked, Patience::Now) {
+            Some(loaded) => self.conclude(path, loaded),
+            None => self.wait(path, Task::Page(looked)),
         }
     }
 
@@ -258,7 +293,17 @@ impl Visit<'_> {
         // The folder's own siblings are not known by the folder that it lies in.
         let wants_coding = !self.is_live && self.request.fields.contains(Name::AcceptEncoding);
         let looked = if wants_coding { Siblings::Sought } else { Siblings::Unasked };
-        self.load(path, &with_slash(path), Task::Index(looked), looked)
+        match load::attempt(self.folder, &with_slash(path), looked, Patience::Now) {
+            Some(loaded) => self.conclude_index(path, loaded),
+            None => self.wait(path, Task::Index(looked)),
+        }
+    }
+
+    fn conclude_index(&mut self, path: &[u8], loaded: Loaded) -> Answer {
+        match loaded {
+            Loaded::Folder => self.missing(path),
+            loaded => self.conclude(path, loaded),
+        }
     }
 
     /// Nothing lies at `path`: a page of an application that its script draws, or 404.
@@ -272,9 +317,17 @@ impl Visit<'_> {
         if let Some(answer) = self.hold(page) {
             return answer;
         }
-        match self.siblings(page) {
-            Some(looked) => self.load(page, page, Task::Fallback(looked), looked),
-            None => self.wait(page, Task::Survey),
+        let Some(looked) = self.siblings(page) else { return self.wait(page, Task::Survey) };
+        match load::attempt(self.folder, page, looked, Patience::Now) {
+            Some(loaded) => self.conclude_fallback(page, loaded),
+            None => self.wait(page, Task::Fallback(looked)),
+        }
+    }
+
+    fn conclude_fallback(&mut self, page: &[u8], loaded: Loaded) -> Answer {
+        match loaded {
+            Loaded::Folder | Loaded::Missing => self.not_found(),
+            loaded => self.conclude(page, loaded),
         }
     }
 
@@ -284,31 +337,19 @@ impl Visit<'_> {
             return status(Status::NOT_FOUND);
         }
         match load::attempt(self.folder, NOT_FOUND_PAGE, Siblings::Unasked, Patience::Now) {
-            Some(loaded) => self.conclude(NOT_FOUND_PAGE, Task::NotFoundPage, loaded),
+            Some(loaded) => not_found_page(loaded),
             None => self.wait(NOT_FOUND_PAGE, Task::NotFoundPage),
         }
     }
 
     /// Turns what was found into an answer.
-    fn conclude(&mut self, path: &[u8], task: Task, loaded: Loaded) -> Answer {
+    fn conclude(&mut self, path: &[u8], loaded: Loaded) -> Answer {
         match loaded {
-            Loaded::Page(page) if task == Task::NotFoundPage => not_found_page(page),
-            _ if task == Task::NotFoundPage => status(Status::NOT_FOUND),
-            Loaded::Page(page) => {
-                let entry = Entry::new(page, self.now, self.wall_seconds);
-                let answer = serve(entry.choose(self.request).map(|at| &entry.variants[at]));
-                if !self.is_live {
-                    self.cache.insert(self.folder, path, entry);
-                }
-                answer
-            }
-            Loaded::Folder | Loaded::Missing if matches!(task, Task::Fallback(_)) => {
-                self.not_found()
-            }
-            Loaded::Folder if matches!(task, Task::Index(_)) => self.missing(path),
+            Loaded::Page(page) => self.present(path, Entry::new(page, self.now, self.wall_seconds)),
             Loaded::Folder if !path.ends_with(b"/") => self.folder(path),
             Loaded::Folder if self.folder.listing => {
-                self.wait(path, Task::Listing(View::of(self.request)))
+                let template = self.files.listing_template.clone();
+                self.wait(path, Task::Listing(View::of(self.request), template))
             }
             Loaded::Folder | Loaded::Missing => self.missing(path),
             Loaded::Denied => status(Status::FORBIDDEN),
@@ -320,17 +361,76 @@ impl Visit<'_> {
         }
     }
 
+    /// Answers with the form of the page at `path` that the client likes best, made if need be, and
+    /// keeps the page.
+    fn present(&mut self, path: &[u8], mut entry: Entry) -> Answer {
+        let answer = match entry.choose(self.request, self.compress) {
+            Choice::Form(at) => serve(&entry.variants[at]),
+            Choice::Refused => refused(),
+            Choice::Make(coding) => self.make(path, coding, &mut entry),
+        };
+        if !self.is_live {
+            self.cache.insert(self.folder, path, entry);
+        }
+        answer
+    }
+
+    /// Answers with a form of `entry` that is not among its variants; where it cannot be had now,
+    /// or is not worth it, with the best of those.
+    fn make(&self, path: &[u8], coding: Coding, entry: &mut Entry) -> Answer {
+        let stat = entry.plain().stat;
+        if !self.cache.forms.takes(stat.size) {
+            entry.is_worthless = true;
+        } else {
+            match self.cache.forms.ask(Key { stat, coding }) {
+                Asked::Made(form) => {
+                    let (media_type, wall_seconds) = (entry.media_type, self.wall_seconds);
+                    let place = (entry.plain().path.clone(), stat);
+                    let variant = Variant::made(coding, place, form, media_type, wall_seconds);
+                    return serve(entry.add(variant));
+                }
+                Asked::Yours(ticket) => {
+                    let content = entry.plain().content();
+                    let making = Making::new(ticket, content, entry.media_type, self.wall_seconds);
+                    return self.wait(path, Task::Compress(Box::new(making)));
+                }
+                Asked::Worthless => entry.is_worthless = true,
+                Asked::Busy => {}
+            }
+        }
+        match entry.choose(self.request, None) {
+            Choice::Form(at) => serve(&entry.variants[at]),
+            Choice::Make(_) | Choice::Refused => refused(),
+        }
+    }
+
+    /// Answers with a form that was made for this request, or with the file as it is.
+    fn compressed(&mut self, path: &[u8], made: Made) -> Answer {
+        let Made { content, media_type, coding, form } = made;
+        let Some(form) = form else {
+            let (now, wall_seconds) = (self.now, self.wall_seconds);
+            let plain = Variant::new(Coding::Identity, content, media_type, now, wall_seconds);
+            return serve(&plain);
+        };
+        let place = (content.path, content.stat);
+        let variant = Variant::made(coding, place, form, media_type, self.wall_seconds);
+        let answer = serve(&variant);
+        if let Some(mut entry) = self.cache.take(self.folder, path) {
+            if entry.plain().stat == variant.stat {
+                entry.add(variant);
+            }
+            self.cache.insert(self.folder, path, entry);
+        }
+        answer
+    }
+
     fn wait(&self, path: &[u8], task: Task) -> Answer {
-        let (folder, path) = (Arc::clone(self.folder), path.to_vec());
-        Answer::Wait(Job { folder, path, task, template: self.files.listing_template.clone() })
+        Answer::Wait(Job { folder: Arc::clone(self.folder), path: path.to_vec(), task })
     }
 }
 
-/// The answer with the form of a page that the client likes best.
-fn serve(form: Option<&Variant>) -> Answer {
-    let Some(variant) = form else {
-        return Answer::Ready(Response::empty(Status::NOT_ACCEPTABLE).with(variant::VARY));
-    };
+/// The answer with one form of a page.
+fn serve(variant: &Variant) -> Answer {
     Answer::Ready(Response {
         prepared: Some(Rc::clone(&variant.prepared)),
         body: variant.body(),
@@ -338,8 +438,14 @@ fn serve(form: Option<&Variant>) -> Answer {
     })
 }
 
+/// The client takes none of the forms that there are.
+fn refused() -> Answer {
+    Answer::Ready(Response::empty(Status::NOT_ACCEPTABLE).with(variant::VARY))
+}
+
 /// The page for 404: no validators, since it stands for nothing that could be asked for again.
-fn not_found_page(page: Page) -> Answer {
+fn not_found_page(loaded: Loaded) -> Answer {
+    let Loaded::Page(page) = loaded else { return status(Status::NOT_FOUND) };
     let lines = vec![
         Line::fixed("content-type", "text/html; charset=utf-8"),
         Line::fixed("x-content-type-options", "nosniff"),

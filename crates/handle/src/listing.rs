@@ -11,9 +11,9 @@ mod json;
 
 pub use entry::{Entry, Key, Order};
 
-use crate::negotiation;
 use base::Date;
 use config::plan::{ListingEntry, ListingValues, RenderError, Template};
+use content::negotiation;
 use message::{
     Body, Broken, Request, Response, Shared, Source, Status, path::push_encoded_segment,
     response::Line,

@@ -287,10 +287,11 @@ impl Connection {
         let mut exchange = Exchange::new(request, Some(self.client), self.listener);
         match flow::answer(turn.core, turn.tick, &mut exchange, done) {
             Outcome::Waiting(job) => match job.submit(turn.core) {
-                Some(done) => {
+                Ok(done) => {
                     turn.pending.work = Work::Job { done, head: head.to_vec(), began_us };
                 }
-                None => {
+                Err(Some(done)) => self.answer(request, Some(*done), head, began_us, turn),
+                Err(None) => {
                     let subject = Subject::Request(request, None);
                     self.send_error(Status::SERVICE_UNAVAILABLE, subject, turn);
                 }

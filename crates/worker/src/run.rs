@@ -11,7 +11,7 @@ use crate::{
 use config::Plan;
 use control::{Counter, Row};
 use handle::{
-    files::{Folder, Folders},
+    files::{Cache, Folder, Folders, Forms},
     live::Changes,
 };
 use net::RootError;
@@ -96,6 +96,7 @@ struct Shared {
     clients: Arc<Clients>,
     cache_bytes_max: usize,
     changes: Option<Arc<Changes>>,
+    forms: Arc<Forms>,
 }
 
 /// One loop before it runs.
@@ -138,6 +139,7 @@ pub fn start(
         clients: Arc::default(),
         cache_bytes_max: plan.file_cache_bytes_max / listeners.len().max(1),
         changes,
+        forms: Forms::new(plan.compress_cache_bytes_max),
     };
     let (stop, stopped) = watch::channel(Stop::Never);
     let mut worker = Worker { stop, first: None, others: Vec::new(), rows: vec![row], writer };
@@ -245,7 +247,7 @@ impl Loop {
         let core = Rc::new(Core::new(
             shared.plan,
             Folders::new(shared.plan.folders.iter(), &shared.folders),
-            shared.cache_bytes_max,
+            Cache::new(shared.folders.len(), shared.cache_bytes_max, Arc::clone(&shared.forms)),
             Log::new(&shared.plan.log, log.clone()),
             (
                 Arc::clone(&shared.pool),

@@ -1,6 +1,6 @@
 //! How an answer is adjusted, whoever made it.
 
-use super::{Cors, ErrorPages, Phrase, Place};
+use super::{Compress, Cors, ErrorPages, Phrase, Place};
 use message::Prepared;
 
 /// What is adjusted.
@@ -12,6 +12,8 @@ pub struct Adjust {
     pub error_pages: ErrorPages,
     /// Which pages of other origins may read it.
     pub cors: Option<Cors>,
+    /// What is compressed on the fly; `None` for nothing.
+    pub compress: Option<Compress>,
 }
 
 /// Fields that are added, replaced and removed.

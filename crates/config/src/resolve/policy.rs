@@ -3,10 +3,14 @@
 //! `chain` holds what was typed, from the site over every route that covers this one to the route
 //! itself: of scalars the last word counts, fields add up.
 
-use super::{context::Context, cors, fields, key::Key, networks, pages, password, route::allow};
+use super::{
+    compress, context::Context, cors, fields, key::Key, networks, pages, password, route::allow,
+};
 use crate::{
     mistake::{Mistake, quote},
-    plan::{self, Access, Action, Addresses, Files, Folder, Methods, Phrase, index_default},
+    plan::{
+        self, Access, Action, Addresses, Adjust, Files, Folder, Methods, Phrase, index_default,
+    },
     source::{Span, Word},
     unsent,
     written::Policy,
@@ -18,9 +22,9 @@ use message::Status;
 /// The policy that `chain` comes to, for a route with the key `key`.
 pub(crate) fn resolve(chain: &[&Policy], key: &Key, context: &mut Context<'_>) -> plan::Policy {
     let mut action = action(chain, key, context);
-    let adjust = fields::resolve(chain, context);
+    let error_pages = pages::error_pages(chain, context);
     if let Action::Files(files) = &mut action {
-        files.has_missing_page = !adjust.error_pages.is_named(Status::NOT_FOUND);
+        files.has_missing_page = !error_pages.is_named(Status::NOT_FOUND);
     }
     let own = chain.last();
     if !matches!(action, Action::Files(_)) {
@@ -46,7 +50,12 @@ pub(crate) fn resolve(chain: &[&Policy], key: &Key, context: &mut Context<'_>) -
         access: access(chain, context),
         rewrite: rewrite(chain, key, context),
         action,
-        adjust,
+        adjust: Adjust {
+            fields: fields::resolve(chain, context),
+            error_pages,
+            cors: cors::of_chain(chain, context),
+            compress: compress::resolve(chain, context),
+        },
     }
 }
 

@@ -1,8 +1,8 @@
 //! When a missing path is a page of a single-page application, which the script of another page
 //! draws, and when it is simply missing.
 
-use crate::negotiation;
 use config::plan::Files;
+use content::negotiation;
 use message::{Method, Request};
 
 /// What is sent in place of the missing `path`, if that asks for a page. A file that is missing
