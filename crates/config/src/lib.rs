@@ -12,6 +12,7 @@ mod setting;
 mod shape;
 mod kind;
 mod unit;
+mod frequency;
 mod written;
 mod host;
 mod guess;
@@ -25,6 +26,7 @@ mod schema;
 pub mod limits;
 pub mod plan;
 
+pub use guess::nearest;
 pub use mistake::{Errors, Paint, Problem};
 pub use plan::Plan;
 pub use reference::{help, page};
@@ -37,8 +39,8 @@ pub use written::settings;
 use include::Reading;
 use mistake::Mistake;
 use plan::{
-    Action, Branch, Compress, DEFAULT_SITE, Files, Folder, LIVE_PATH, Listen, LogFormat, Node,
-    Place, Route, Routes, Site,
+    Action, Address, Branch, Compress, DEFAULT_SITE, Files, Folder, LIVE_PATH, Listen, LogFormat,
+    Node, Place, Route, Routes, Site,
 };
 use std::{collections::HashSet, net::SocketAddr, num::NonZero, path::PathBuf};
 
@@ -100,13 +102,19 @@ pub fn quick(quick: Quick, is_terminal: bool) -> Plan {
     if live {
         let route = Route::plain(&format!("{LIVE_PATH}*"), place.clone(), Action::Live);
         let below = LIVE_PATH.trim_matches('/').as_bytes().into();
-        let prefix = Some(Branch { any: Some(route), ..Branch::default() });
+        let branch = Branch { any: Some(route), ..Branch::default() };
+        let prefix = Some(Box::new(branch));
         top.children.insert(below, Node { prefix, ..Node::default() });
     }
     let routes = Routes { top, rest };
     let site = Site { name: DEFAULT_SITE.into(), place, listeners: None, routes };
     let mut plan = Plan::new(vec![(site, Vec::new())], vec![folder]);
-    let typed = |address| Listen { address, written: "the command line".into(), is_implied: false };
+    let typed = |address| Listen {
+        address: Address::Tcp(address),
+        written: "the command line".into(),
+        is_implied: false,
+        proxy_protocol: false,
+    };
     plan.listen = listen.into_iter().map(typed).collect();
     plan.threads = threads;
     plan.log.format = log.unwrap_or_else(|| LogFormat::usual(is_terminal));

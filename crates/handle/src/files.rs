@@ -1,129 +1,47 @@
 //! Files of one folder: pages, images, downloads, index files, listings.
 //!
 //! ```text
-//!  request ─► method ─► path ─► cache ─hit──────────────────────────► variant ─► answer
-//!                                 │miss      no form that is wanted ─┐    ▲
-//!                                 └► load (now) ─► page │ folder │ 404 ─────┘
-//!                                      └ would block ─► Job on the pool ◄┘ ─► resume
+//!  request ─► folder ─► method ─► path ─► cache ─hit──────────────────────────► variant ─► answer
+//!               │not open                    │miss      no form that is wanted ─┐    ▲
+//!               │                            └► load (now) ─► page │ folder │ 404 ─────┘
+//!               └────────────────────────────────┴ would block ─► Job on the pool ◄┘ ─► resume
 //! ```
 
 mod folder;
 mod load;
+mod slash;
 mod fallback;
 mod variant;
 mod survey;
 mod forms;
 mod making;
+mod job;
 mod cache;
 
 pub use cache::Cache;
-pub use folder::{Folder, Folders, is_shown};
+pub use folder::{Folders, ROOT_DESCRIPTORS_MAX, is_shown};
 pub use forms::Forms;
+pub use job::{Done, Job};
 
-use crate::{
-    ALLOW, Answer, Tools,
-    listing::{Listing, View},
-};
+use crate::{ALLOW, Answer, Tools, listing::View};
 use base::Moment;
-use config::plan::{Compress, Files, RenderError, Template, TrailingSlash};
+use config::plan::{Compress, Files, TrailingSlash};
 use control::Counter;
+use folder::Folder;
 use forms::{Asked, Key};
+use job::{Found, Outcome, Read, Task, Work};
 use load::{Loaded, Patience, Siblings};
 use making::{Made, Making};
 use message::{
-    Coding, Exchange, Method, Name, Path, PathError, Request, Response, Status, response::Line,
+    Coding, Exchange, Method, Name, PathError, Request, Response, Status, response::Line,
 };
-use net::{FindError, Stat};
+use net::{FindError, RootError};
+use slash::{to_slash, with_slash, without_slash};
 use std::{rc::Rc, sync::Arc};
 use variant::{Choice, Entry, Variant};
 
 /// What a missing page is looked up as, below the folder.
 const NOT_FOUND_PAGE: &[u8] = b"/404.html";
-
-/// Work on the file system that may block, for the pool.
-#[derive(Debug)]
-pub struct Job {
-    folder: Arc<Folder>,
-    path: Vec<u8>,
-    task: Task,
-}
-
-#[derive(Debug)]
-enum Task {
-    /// Load what the path names.
-    Page(Siblings),
-    /// Load the page of the folder that the path names without a slash.
-    Index(Siblings),
-    /// Load what is sent where a page is missing.
-    Fallback(Siblings),
-    /// Find out whether the page's folder holds precompressed files.
-    Survey,
-    /// Load the page that says that something is missing.
-    NotFoundPage,
-    /// Read the folder's entries and bring them into order.
-    Listing(View, Option<Arc<Template>>),
-    /// Make a compressed form of a page.
-    Compress(Box<Making>),
-}
-
-/// A job that has been done.
-pub struct Done {
-    folder: Arc<Folder>,
-    path: Vec<u8>,
-    outcome: Outcome,
-}
-
-enum Outcome {
-    Loaded(Loaded),
-    Index(Loaded),
-    Fallback(Loaded),
-    NotFoundPage(Loaded),
-    Surveyed(Option<(Siblings, Stat)>),
-    Listed(Result<Listing, FindError>, Result<(), RenderError>),
-    Compressed(Made),
-}
-
-impl Job {
-    /// Which folder the job reads, so that one stalled folder cannot fill the pool.
-    #[must_use]
-    pub fn folder_id(&self) -> usize {
-        self.folder.id
-    }
-
-    /// Does it, however long that takes; never called on a loop.
-    #[must_use]
-    pub fn run(self) -> Done {
-        let Self { folder, path, task } = self;
-        let outcome = match task {
-            Task::Page(looked) => Outcome::Loaded(load::wait(&folder, &path, looked)),
-            Task::Index(looked) => Outcome::Index(load::wait(&folder, &with_slash(&path), looked)),
-            Task::Fallback(looked) => Outcome::Fallback(load::wait(&folder, &path, looked)),
-            Task::Survey => Outcome::Surveyed(survey::take(&folder, survey::parent(&path)).ok()),
-            Task::NotFoundPage => {
-                Outcome::NotFoundPage(load::wait(&folder, &path, Siblings::Unasked))
-            }
-            Task::Listing(view, template) => {
-                let mut listing = load::list(&folder, &path, view);
-                let rendered = match (&mut listing, template) {
-                    (Ok(listing), Some(template)) => listing.render(&template),
-                    _ => Ok(()),
-                };
-                Outcome::Listed(listing, rendered)
-            }
-            Task::Compress(making) => Outcome::Compressed(making.run()),
-        };
-        Done { folder, path, outcome }
-    }
-
-    /// What is done instead where the pool has too much to do: what was to be compressed is sent
-    /// as it is. There is nothing instead of the other jobs.
-    #[must_use]
-    pub fn decline(self) -> Option<Done> {
-        let Self { folder, path, task } = self;
-        let Task::Compress(making) = task else { return None };
-        Some(Done { folder, path, outcome: Outcome::Compressed(making.decline()) })
-    }
-}
 
 /// Answers `exchange` with what lies in the folder of `files`, compressed as `compress` says.
 pub(crate) fn answer(
@@ -133,8 +51,10 @@ pub(crate) fn answer(
     tools: &mut Tools<'_>,
 ) -> Answer {
     let Tools { folders, cache, now, wall_seconds, changes, .. } = tools;
-    let Some(folder) = folders.current(files.folder, *now) else {
-        return status(Status::NOT_FOUND);
+    let folder = match folders.current(files.folder, *now) {
+        Some(Ok(folder)) => folder,
+        Some(Err(wanted)) => return Answer::Wait(Job(Work::Open(wanted))),
+        None => return status(Status::NOT_FOUND),
     };
     let request = exchange.request;
     let (now, wall_seconds, is_live) = (*now, *wall_seconds, changes.is_some());
@@ -150,32 +70,43 @@ pub(crate) fn resume(
     exchange: &Exchange<'_>,
     tools: &mut Tools<'_>,
 ) -> Answer {
-    let Done { folder, path, outcome } = done;
+    let (folder, path, found) = match done.0 {
+        Outcome::Read { folder, path, found } => (folder, path, found),
+        Outcome::Opened(opened) => {
+            match opened {
+                Ok(folder) => tools.folders.keep(folder, tools.now),
+                // The one that was there before stays until there is another.
+                Err(_) if tools.folders.is_open(files.folder) => {}
+                Err(error) => return not_opened(&error),
+            }
+            return answer(files, compress, exchange, tools);
+        }
+    };
     let Tools { cache, now, wall_seconds, counters, changes, .. } = tools;
     let (now, wall_seconds, is_live) = (*now, *wall_seconds, changes.is_some());
     let compress = compress.filter(|_| !is_live);
     let (folder, request) = (&folder, exchange.request);
     let mut visit =
         Visit { files, compress, folder, cache, exchange, request, now, wall_seconds, is_live };
-    match outcome {
-        Outcome::Loaded(loaded) => visit.conclude(&path, loaded),
-        Outcome::Index(loaded) => visit.conclude_index(&path, loaded),
-        Outcome::Fallback(loaded) => visit.conclude_fallback(&path, loaded),
-        Outcome::NotFoundPage(loaded) => not_found_page(loaded),
-        Outcome::Surveyed(found) => {
+    match found {
+        Found::Loaded(loaded) => visit.conclude(&path, loaded),
+        Found::Index(loaded) => visit.conclude_index(&path, loaded),
+        Found::Fallback(loaded) => visit.conclude_fallback(&path, loaded),
+        Found::NotFoundPage(loaded) => not_found_page(loaded),
+        Found::Surveyed(found) => {
             let looked = found.map_or(Siblings::Sought, |(siblings, _)| siblings);
             let parent = survey::parent(&path);
             visit.cache.surveys.note(folder, parent, found, now, visit.wall_seconds);
             visit.page(&path, looked)
         }
-        Outcome::Listed(Ok(listing), rendered) => {
+        Found::Listed(Ok(listing), rendered) => {
             if rendered.is_err() {
                 counters.add(Counter::TemplatesFailed, 1);
             }
             Answer::Ready(listing.answer())
         }
-        Outcome::Listed(Err(error), _) => visit.conclude(&path, Loaded::from(error)),
-        Outcome::Compressed(made) => visit.compressed(&path, made),
+        Found::Listed(Err(error), _) => visit.conclude(&path, Loaded::from(error)),
+        Found::Compressed(made) => visit.compressed(&path, made),
     }
 }
 
@@ -190,6 +121,9 @@ pub fn locate(
     let folder = tools.folders.current(files.folder, tools.now)?;
     let path = exchange.path.as_ref().ok()?.below(files.segments_skipped);
     let asked = path.as_bytes().to_vec();
+    let Ok(folder) = folder else {
+        return Some((asked, " is not there: its root cannot be opened"));
+    };
     if folder::is_hidden(&path) || folder::is_source(&path) {
         return Some((asked, " is never sent: it is hidden or program source"));
     }
@@ -353,10 +287,7 @@ impl Visit<'_> {
             }
             Loaded::Folder | Loaded::Missing => self.missing(path),
             Loaded::Denied => status(Status::FORBIDDEN),
-            Loaded::Exhausted => {
-                let response = Response::empty(Status::SERVICE_UNAVAILABLE);
-                Answer::Ready(response.with(Line::fixed("retry-after", "1")))
-            }
+            Loaded::Exhausted => unavailable(),
             Loaded::Failed => status(Status::INTERNAL_SERVER_ERROR),
         }
     }
@@ -425,7 +356,8 @@ impl Visit<'_> {
     }
 
     fn wait(&self, path: &[u8], task: Task) -> Answer {
-        Answer::Wait(Job { folder: Arc::clone(self.folder), path: path.to_vec(), task })
+        let read = Read { folder: Arc::clone(self.folder), path: path.to_vec(), task };
+        Answer::Wait(Job(Work::Read(read)))
     }
 }
 
@@ -454,38 +386,19 @@ fn not_found_page(loaded: Loaded) -> Answer {
     Answer::Ready(Response { lines, body, ..Response::empty(Status::NOT_FOUND) })
 }
 
-/// What was asked for without its slash. The location is a path on this host with exactly
-/// one slash in front, so it cannot lead to another one.
-fn to_slash(exchange: &Exchange<'_>, moved: Status) -> Answer {
-    let Ok(path) = &exchange.path else { return status(Status::BAD_REQUEST) };
-    let mut location = path.encoded();
-    location.push('/');
-    if let Some(query) = exchange.query() {
-        location.push('?');
-        location.push_str(query);
+/// The answer for everything below a folder that cannot be opened: one that is gone holds nothing,
+/// and anything else is the machine's fault, which may pass.
+fn not_opened(error: &RootError) -> Answer {
+    match FindError::from(error) {
+        FindError::NotFound => status(Status::NOT_FOUND),
+        FindError::Denied => status(Status::FORBIDDEN),
+        FindError::WouldBlock | FindError::Exhausted | FindError::Failed(_) => unavailable(),
     }
-    Answer::Ready(Response::empty(moved).with(Line::new("location", location)))
 }
 
-/// A path that was asked for with a slash where there shall be none, by the client's own word and
-/// not by that of a rewrite.
-fn without_slash(exchange: &Exchange<'_>) -> Option<Answer> {
-    let asked = Path::parse(exchange.request.path).ok()?;
-    let mut location = asked.encoded();
-    if location.len() < 2 || !location.ends_with('/') {
-        return None;
-    }
-    location.pop();
-    if let Some(query) = exchange.request.query {
-        location.push('?');
-        location.push_str(query);
-    }
-    let response = Response::empty(Status::PERMANENT_REDIRECT);
-    Some(Answer::Ready(response.with(Line::new("location", location))))
-}
-
-fn with_slash(path: &[u8]) -> Vec<u8> {
-    [path, b"/"].concat()
+fn unavailable() -> Answer {
+    let response = Response::empty(Status::SERVICE_UNAVAILABLE);
+    Answer::Ready(response.with(Line::fixed("retry-after", "1")))
 }
 
 fn status(status: Status) -> Answer {
