@@ -20,11 +20,13 @@ pub mod changes;
 pub mod stream;
 pub mod terminal;
 pub mod random;
+mod pages;
 pub mod process;
 pub mod failpoint;
 mod sys;
 
 pub use fault::FindError;
 pub use listing::{Entries, Entry};
+pub use pages::Pages;
 pub use root::{Found, Patience, Root, RootError};
 pub use stat::{Identity, Kind, Stat, Time};
