@@ -65,6 +65,22 @@ const EXAMPLES: &[(&str, &[Ask])] = &[
         ],
     ),
     (
+        "spa.toml",
+        &[
+            ("localhost", "/notes/herring", 200, "<title>Notes</title>"),
+            ("localhost", "/app.js", 200, "draw"),
+            ("localhost", "/gone.js", 404, "404"),
+        ],
+    ),
+    (
+        "error-pages.toml",
+        &[
+            ("localhost", "/", 200, "<title>Pictures in"),
+            ("localhost", "/nothing", 404, "Nothing but water"),
+            ("localhost", "/api/old", 410, "\"error\": \"Gone\""),
+        ],
+    ),
+    (
         "compress.toml",
         &[
             ("localhost", "/register.html", 200, "<title>"),

@@ -23,17 +23,19 @@ redirect-from = ["old.example"]
 root = "ROOT"
 cache-control = "max-age=60"
 fields = { Last-Modified = "" }
+error-pages = { 404 = "ROOT/page.html", 4xx = "ROOT/../oops.html.jinja" }
 [site."a.example".route]
 "/sub/*" = { fields = { X-Sub = "1" }, index = ["page.txt"] }
 "/img/*" = { rewrite = "/sub/{rest}" }
 "/old/*" = { redirect = "/new/{rest}", bandwidth = "99MiB/s" }
 "/i/*" = { alias = "ROOT/img", cache-control = "no-store" }
+"/empty.txt/*" = { fallback = "/page.html", trailing-slash = "remove" }
 "*.css" = { fields.X-Css = "yes" }
 "POST /form" = { respond = "thanks" }
 "/admin/*" = { allow = "10.0.0.0/8" }
 "/list/*" = { listing = true, methods = ["GET"], limit = { rate = "99999/s", burst = 9999 } }
 "/crowd/*" = { auth = "USERS", cors = { origins = "https://app.example.com", credentials = true } }
-"/nothing/*" = { cors = "*" }
+"/nothing/*" = { cors = "*", fallback = "/page.html", trailing-slash = "add", error-pages.404 = "" }
 "/page.html" = { redirect = { to = "https://b.example/{path}", status = "found" } }
 [[site."a.example".route."/data.json".when]]
 fields.X-Preview = "*"
@@ -79,6 +81,9 @@ fn generate(numbers: &mut Numbers) -> Asked {
         "/%2e%2e/",
         "/crowd/",
         "/nothing/",
+        "/nothing",
+        "/empty.txt/",
+        "/empty.txt/x/",
     ]);
     let second = numbers.pick(&[
         "",
@@ -131,6 +136,7 @@ fn generate(numbers: &mut Numbers) -> Asked {
 #[test]
 fn explain_cannot_lie() {
     let site = Site::new();
+    site.write("../oops.html.jinja", b"{{ status }} {{ method }} {{ path }} {{ host }}");
     let config = format!("[server]\nlisten = \"127.0.0.1:0\"\n{CONFIG}");
     let users = site.path("../users.htpasswd");
     let hash = "alice:$2y$04$LH5JCCkwJSlcnLRYaKEWaOe3Eoq1NqfuKtbYbhqF2HZJiyspQr37q\n";

@@ -191,6 +191,7 @@ fn check_policy(plan: &Plan, policy: &Policy) {
             assert!((200..=599).contains(&respond.status.0));
             assert!(!respond.media_type.contains(char::is_control));
         }
+        Action::Live => panic!("no config says that pages follow their files"),
         Action::NotFound => {}
     }
     let fields = &policy.adjust.fields;

@@ -7,11 +7,13 @@ use std::{ffi::OsString, path::Path};
 pub(crate) const SECRET: &str = "Tr0ub4dor";
 
 /// The files of every folder.
-pub(crate) const FILES: [(&str, &str); 4] = [
+pub(crate) const FILES: [(&str, &str); 6] = [
     ("one.toml", "[site.\"one.example\"]\nroot = \"/srv\"\n"),
     ("two.toml", "include = \"*.toml\"\nwrong = \"${SECRET}\"\n"),
     ("wrong.toml", "[site.\"one.example\"]\nroot = \"missing\"\n[server]\n"),
     ("secret", "Tr0ub4dor\n"),
+    ("page.html", "<p>gone\n"),
+    ("page.html.j2", "{{ path }}{% if status == 404 %}{{ reason }}{% endif %}\n"),
 ];
 
 /// A machine on which every folder is there unless it is called `missing`.

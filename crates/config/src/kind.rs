@@ -54,6 +54,12 @@ pub(crate) struct FieldWords {
     pub(crate) values: Vec<Word<String>>,
 }
 
+/// Texts with their names.
+pub(crate) type NamedTexts = Vec<(Word<String>, Word<String>)>;
+
+/// A table of names, each with a text; an empty one takes away what is inherited.
+pub(crate) struct TextMap(pub(crate) &'static str);
+
 /// A table of field names, each with a text, a list of texts, or nothing.
 pub(crate) struct FieldMap;
 
@@ -320,6 +326,40 @@ impl Kind for Words {
 
     fn shape(&self) -> Shape {
         Shape::Text
+    }
+}
+
+impl Kind for TextMap {
+    type Value = NamedTexts;
+
+    fn parse(&self, typed: &Typed<'_>, notes: &mut Notes) -> Option<NamedTexts> {
+        let DeValue::Table(table) = typed.value.get_ref() else {
+            notes.mistakes.push(typed.wrong_kind(typed.value, &self.noun()));
+            return None;
+        };
+        let mut texts = Vec::with_capacity(table.len());
+        for (key, value) in table {
+            let name = Word { value: key.get_ref().to_string(), span: key.span().into() };
+            let text = match value.get_ref() {
+                DeValue::String(text) if text.is_empty() => Ok(String::new()),
+                _ => text(typed, value, "texts"),
+            };
+            match text {
+                Ok(value_text) => {
+                    texts.push((name, Word { value: value_text, span: value.span().into() }));
+                }
+                Err(mistake) => notes.mistakes.push(mistake),
+            }
+        }
+        (texts.len() == table.len()).then_some(texts)
+    }
+
+    fn noun(&self) -> String {
+        format!("a table of {}", self.0)
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Map(Box::new(Shape::Text))
     }
 }
 

@@ -39,8 +39,8 @@ pub use written::settings;
 use include::Reading;
 use mistake::Mistake;
 use plan::{
-    Action, Address, Compress, DEFAULT_SITE, Files, Folder, Listen, LogFormat, Node, Place, Route,
-    Routes, Site,
+    Action, Address, Branch, Compress, DEFAULT_SITE, Files, Folder, LIVE_PATH, Listen, LogFormat,
+    Node, Place, Route, Routes, Site,
 };
 use std::{collections::HashSet, net::SocketAddr, num::NonZero, path::PathBuf};
 
@@ -80,20 +80,33 @@ pub struct Quick {
     pub log: Option<LogFormat>,
     /// Whether folders without an index file are listed.
     pub listing: bool,
+    /// The path that is sent where a page is missing.
+    pub fallback: Option<String>,
+    /// Whether pages hear of changes of their files.
+    pub live: bool,
 }
 
 /// The plan for serving one folder, everything else at its default. `is_terminal` says whether log
 /// lines go to a person.
 #[must_use]
 pub fn quick(quick: Quick, is_terminal: bool) -> Plan {
-    let Quick { root, listen, threads, log, listing } = quick;
+    let Quick { root, listen, threads, log, listing, fallback, live } = quick;
     let place = Place::of("the command line");
     let index = plan::index_default();
     let folder = Folder { id: 0, root, index, listing, links: Vec::new() };
-    let files = Files { folder: 0, segments_skipped: 0, fallback: None, place: place.clone() };
+    let fallback = fallback.map(Into::into);
+    let files = Files { fallback, ..Files::of_folder(0, place.clone()) };
     let mut rest = Route::plain("/*", place.clone(), Action::Files(files));
     rest.policy.adjust.compress = Some(Compress::default());
-    let routes = Routes { top: Node::default(), rest };
+    let mut top = Node::default();
+    if live {
+        let route = Route::plain(&format!("{LIVE_PATH}*"), place.clone(), Action::Live);
+        let below = LIVE_PATH.trim_matches('/').as_bytes().into();
+        let branch = Branch { any: Some(route), ..Branch::default() };
+        let prefix = Some(Box::new(branch));
+        top.children.insert(below, Node { prefix, ..Node::default() });
+    }
+    let routes = Routes { top, rest };
     let site = Site { name: DEFAULT_SITE.into(), place, listeners: None, routes };
     let mut plan = Plan::new(vec![(site, Vec::new())], vec![folder]);
     let typed = |address| Listen {

@@ -9,18 +9,25 @@ mod cors;
 mod adjust;
 mod compress;
 mod route;
+mod template;
+mod values;
+mod error_pages;
 mod listen;
 
 pub use access::{Access, Addresses, Limit, Methods};
-pub use action::{Action, Files, Folder, Redirect, Respond};
+pub use action::{Action, Files, Folder, Redirect, Respond, TrailingSlash};
 pub use adjust::{Adjust, FieldEdits, Origin};
 pub use compress::Compress;
 pub use cors::{Cors, Origins};
+pub(crate) use error_pages::Errors;
+pub use error_pages::{Content, ErrorPage, ErrorPages};
 pub use listen::{Address, Listen};
 pub use password::{Hash, HashError, Password, Users, Variant};
 pub use phrase::{Form, Phrase, PhraseError};
 pub use place::Place;
 pub use route::{Bandwidth, Branch, Case, Node, Policy, Route, Routes};
+pub use template::{RenderError, Template, Value};
+pub use values::{ErrorValues, ListingEntry, ListingValues};
 
 use base::Network;
 use foldhash::HashMap;
@@ -36,6 +43,9 @@ use std::{
 
 /// The name of the site that answers for hosts which no other site claims.
 pub const DEFAULT_SITE: &str = "default";
+
+/// The path below which pages hear of changes, where `gannet PATH --live` serves them.
+pub const LIVE_PATH: &str = "/.gannet/";
 
 /// The longest host name in bytes (RFC 1035 section 2.3.4); a longer one names no site.
 pub const HOST_BYTES_MAX: usize = 253;

@@ -11,6 +11,7 @@ mod key;
 mod case;
 mod policy;
 mod fields;
+mod pages;
 mod security;
 mod password;
 mod cors;

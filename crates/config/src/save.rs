@@ -10,7 +10,8 @@ use std::fmt::Write;
 /// config must be.
 #[must_use]
 pub fn save(quick: &Quick) -> Option<String> {
-    let Quick { root, listen, threads, log, listing } = quick;
+    // That pages follow their files is for the desk: no config says it.
+    let Quick { root, listen, threads, log, listing, fallback, live: _ } = quick;
     let listen: Vec<_> = listen.iter().map(|address| quoted(&address.to_string())).collect();
     let listen = match &*listen {
         [only] => only.clone(),
@@ -33,6 +34,9 @@ pub fn save(quick: &Quick) -> Option<String> {
     }
     let root = quoted(root.to_str()?);
     let _ = writeln!(text, "\n[site.{DEFAULT_SITE}]\nroot = {root}\nlisting = {listing}");
+    if let Some(fallback) = fallback {
+        let _ = writeln!(text, "fallback = {}", quoted(fallback));
+    }
     Some(text)
 }
 

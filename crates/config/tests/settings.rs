@@ -14,7 +14,12 @@ use std::{ffi::OsString, fs, num::NonZero, path::Path, time::Duration};
 /// A config in which `value` is typed for `setting`, or with nothing typed beyond what must be.
 fn config(setting: &Description, value: Option<&str>) -> String {
     let line = value.map(|value| format!("{} = {value}\n", setting.name)).unwrap_or_default();
-    let root = if setting.name == "root" && value.is_some() { "" } else { "root = \"/srv\"\n" };
+    let root = match setting.name {
+        "root" if value.is_some() => "",
+        // What is made with the template has to be made at all.
+        "listing-template" => "root = \"/srv\"\nlisting = true\n",
+        _ => "root = \"/srv\"\n",
+    };
     let route = |table: &str| format!("[site.\"a.example\"]\n{root}{table}");
     match setting.section {
         // What is looked up in it is what a route leaves.
@@ -318,6 +323,8 @@ fn quick_plan_is_what_its_config_says() {
             threads: NonZero::new(threads),
             log,
             listing: true,
+            fallback: (threads == 2).then(|| "/index.html".to_owned()),
+            live: false,
         };
         let text = save(&asked).unwrap();
         let typed = load("t.toml", &text, &Machine).unwrap();

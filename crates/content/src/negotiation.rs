@@ -64,6 +64,15 @@ pub fn prefers_json(fields: &Fields<'_>) -> bool {
     json.weight > 0 && (json.weight, json.precision) > (html.weight, html.precision)
 }
 
+/// Whether a client takes HTML at all; one that says nothing takes everything.
+#[must_use]
+pub fn accepts_html(fields: &Fields<'_>) -> bool {
+    let mut html = Liking::default();
+    let members = fields.all(Name::Accept).flat_map(members);
+    members.for_each(|member| html.hear(member, b"text/*", b"text/html"));
+    html.weight > 0 || !fields.contains(Name::Accept)
+}
+
 /// How much a client likes one media type, and how exactly it said so.
 #[derive(Clone, Copy, Default)]
 struct Liking {
@@ -155,6 +164,23 @@ mod tests {
     #[track_caller]
     fn check(value: &str, available: &[Coding], expect: Coding) {
         assert_eq!(best(&[value], available), Ok(expect), "{value}");
+    }
+
+    #[test]
+    fn html_is_for_those_who_take_it() {
+        let accepts = |values: &[&str]| accepts_html(&Fields::of(&lines("accept", values)));
+        for (value, expect) in [
+            ("text/html,application/xhtml+xml,*/*;q=0.8", true),
+            ("*/*", true),
+            ("text/*;q=0.1", true),
+            ("application/json", false),
+            ("image/avif,image/webp,*/*;q=0", false),
+            ("text/html;q=0, */*", false),
+            ("text/css", false),
+        ] {
+            assert_eq!(accepts(&[value]), expect, "{value}");
+        }
+        assert!(accepts(&[]));
     }
 
     #[test]

@@ -37,6 +37,7 @@ counters! {
     LimitedOnTrial "limited_on_trial" "Requests beyond a limit that is only on trial.";
     Uncounted "uncounted" "Times that the table of clients had no room to keep account of one.";
     Panics "panics" "Faults of ours that ended one exchange or restarted a loop.";
+    TemplatesFailed "templates_failed" "Pages whose template failed, and that a built-in page stood in for.";
     LinesDropped "log_lines_dropped" "Access-log lines given up because the log could not take them.";
 }
 

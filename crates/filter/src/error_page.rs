@@ -1,7 +1,56 @@
-//! A readable page for an error or a redirect that a handler gave no content.
+//! A readable page for an error or a redirect that a handler gave no content: the site's own, or a
+//! built-in one.
 
 use base::text::push_html;
-use message::{Body, Response, Shared, Status, response::Line};
+use config::plan::{Content, ErrorPages, ErrorValues, Value};
+use control::{Counter, Row};
+use message::{Body, Exchange, Path, Response, Shared, Status, response::Line};
+
+/// Gives an error the page that the site has for it, if it has one, unless the response has content
+/// or a content-type of its own. What a template fails to make is left to the built-in page.
+#[must_use]
+pub fn own(
+    pages: &ErrorPages,
+    exchange: &Exchange<'_>,
+    mut response: Response,
+    counters: &Row,
+) -> Response {
+    let status = response.status;
+    if !status.is_error() || !response.body.is_empty() || response.get("content-type").is_some() {
+        return response;
+    }
+    let Some((page, _)) = pages.find(status) else { return response };
+    let bytes = match &page.content {
+        Content::Fixed(bytes) => bytes.to_vec(),
+        Content::Template(template) => match template.render(values(status, exchange)) {
+            Ok(text) => text.into_bytes(),
+            Err(_) => {
+                counters.add(Counter::TemplatesFailed, 1);
+                return response;
+            }
+        },
+    };
+    response.body = Body::Bytes(Shared::from(bytes));
+    response
+        .with(Line::fixed("content-type", page.media_type))
+        .with(Line::fixed("x-content-type-options", "nosniff"))
+}
+
+/// What a template may say of the error. The path is the one that the client knows.
+fn values(status: Status, exchange: &Exchange<'_>) -> Vec<(&'static str, Value)> {
+    let request = exchange.request;
+    let path = Path::parse(request.path);
+    let path = path.as_ref().map_or(request.path.as_bytes(), Path::as_bytes);
+    let values = ErrorValues {
+        status,
+        reason: reason(status),
+        host: request.host,
+        path: &String::from_utf8_lossy(path),
+        method: request.method.as_str(),
+        request_id: None,
+    };
+    values.named()
+}
 
 /// Gives an error (4xx, 5xx) or a redirect (3xx with a Location) its page, unless the response has
 /// content or a content-type of its own.

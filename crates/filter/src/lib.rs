@@ -10,10 +10,12 @@ pub mod compress;
 pub mod conditional;
 pub mod range;
 pub mod error_page;
+mod live;
 mod fields;
 mod cors;
 
 use config::plan::Adjust;
+use control::Row;
 use message::{Exchange, Name, Response, Status};
 
 /// The request fields that can change an answer of status 200.
@@ -26,6 +28,15 @@ const CONCERNED: [Name; 6] = [
     Name::Range,
 ];
 
+/// What the worker lends for the time of one call.
+#[derive(Clone, Copy)]
+pub struct Aids<'a> {
+    /// What is counted on this loop.
+    pub counters: &'a Row,
+    /// What has a page listen to the changes of its files, where pages do.
+    pub live_script: Option<&'a str>,
+}
+
 /// Runs every adjustment that `adjust` and the request ask for; `rest` is what the `*` of the route
 /// stands for. Where nothing is asked for, it costs one test of a bit set.
 #[inline]
@@ -35,8 +46,14 @@ pub fn apply(
     exchange: &Exchange<'_>,
     rest: &[u8],
     mut response: Response,
+    aids: Aids<'_>,
 ) -> Response {
     let request = exchange.request;
+    if let Some(script) = aids.live_script {
+        // Pages for errors listen, too, so they are made before all else.
+        response = error_page::own(&adjust.error_pages, exchange, response, aids.counters);
+        response = live::apply(error_page::apply(response), script);
+    }
     let compress = |response| match &adjust.compress {
         Some(compress) => compress::apply(compress, request, response),
         None => response,
@@ -44,7 +61,9 @@ pub fn apply(
     response = compress(response);
     if response.status != Status::OK || request.fields.contains_any(&CONCERNED) {
         response = conditional::apply(request, response);
-        response = compress(error_page::apply(range::apply(request, response)));
+        response = range::apply(request, response);
+        response = error_page::own(&adjust.error_pages, exchange, response, aids.counters);
+        response = compress(error_page::apply(response));
     }
     let response = fields::apply(&adjust.fields, exchange, rest, response);
     match &adjust.cors {
@@ -98,7 +117,8 @@ mod tests {
             fields: Fields::of(&lines),
             length: Length::Known(0),
         };
-        apply(Box::leak(Box::default()), &Exchange::new(&request, None, 0), b"", response)
+        let aids = Aids { counters: &Row::default(), live_script: None };
+        apply(Box::leak(Box::default()), &Exchange::new(&request, None, 0), b"", response, aids)
     }
 
     /// The content as text; of files, which bytes they are.

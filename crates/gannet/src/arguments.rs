@@ -96,6 +96,12 @@ pub(crate) struct Quick {
     /// Listen on every address of this machine, for other devices in the network
     #[arg(long)]
     pub(crate) lan: bool,
+    /// Answer a missing page with /index.html, for an application of a single page
+    #[arg(long)]
+    pub(crate) spa: bool,
+    /// Reload pages in the browser when a file changes
+    #[arg(long)]
+    pub(crate) live: bool,
     /// How many event loops to run [default: one for each core]
     #[arg(long, value_name = "N", value_parser = value::threads)]
     pub(crate) threads: Option<NonZero<usize>>,

@@ -18,6 +18,8 @@ pub(crate) struct Greeting {
     pub(crate) found: String,
     /// Something that the user should know, such as that another port was taken.
     pub(crate) remark: Option<String>,
+    /// Whether pages follow their files, and why not where they should.
+    pub(crate) live: Option<String>,
     pub(crate) loops: usize,
     /// Whether other devices are meant to come: then a terminal shows a QR code.
     pub(crate) is_for_others: bool,
@@ -84,7 +86,10 @@ impl Greeting {
         if let Some(remark) = &self.remark {
             text.push_str(&format!("  {remark}\n"));
         }
-        text.push_str("  Ctrl-C stops it\n");
+        match &self.live {
+            Some(live) => text.push_str(&format!("  {live}; Ctrl-C stops it\n")),
+            None => text.push_str("  Ctrl-C stops it\n"),
+        }
         if self.is_for_others
             && is_terminal()
             && let Some(code) = self.urls.first().and_then(|url| qr_code(url))
@@ -109,6 +114,10 @@ impl Greeting {
         if let Some(remark) = &self.remark {
             line.extend_from_slice(b"\",\"remark\":\"");
             push_json(&mut line, remark.as_bytes());
+        }
+        if let Some(live) = &self.live {
+            line.extend_from_slice(b"\",\"live\":\"");
+            push_json(&mut line, live.as_bytes());
         }
         line.extend_from_slice(b"\",\"urls\":[");
         for (at, url) in self.urls.iter().enumerate() {
@@ -180,6 +189,7 @@ mod tests {
             what: "/srv/site".to_owned(),
             found: "a site: index.html".to_owned(),
             remark: Some("port 7890 is taken".to_owned()),
+            live: Some("pages follow their files".to_owned()),
             loops: 2,
             is_for_others: false,
         }

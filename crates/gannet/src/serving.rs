@@ -20,6 +20,7 @@ use tokio::{
     sync::oneshot,
     time::timeout,
 };
+use worker::Live;
 
 /// What a shell adds to a signal's number in the exit code of a process that it ended.
 const EXIT_SIGNAL: u8 = 128;
@@ -32,6 +33,7 @@ const FAREWELL_TIME: Duration = Duration::from_secs(2);
 pub(crate) fn serve(
     plan: Plan,
     sockets: Sockets,
+    live: Option<Live>,
     greeting: &Greeting,
 ) -> Result<ExitCode, Trouble> {
     // In this order, so that the files go first where this fails.
@@ -53,7 +55,7 @@ pub(crate) fn serve(
         let _guard = runtime.enter();
         Signals::new().map_err(|error| trouble(&error))?
     };
-    let mut worker = worker::start(plan, by_loop, &first).map_err(|error| trouble(&error))?;
+    let mut worker = worker::start(plan, by_loop, live, &first).map_err(|error| trouble(&error))?;
     let stopper = worker.stopper();
     let mut hurried = None;
     worker.run(async {

@@ -14,6 +14,7 @@ use config::{
     Plan,
     plan::{self, Address},
 };
+use net::changes::Limit;
 use std::{
     net::{IpAddr, Ipv4Addr},
     num::NonZero,
@@ -21,6 +22,7 @@ use std::{
     process::ExitCode,
     thread,
 };
+use worker::Live;
 
 /// `gannet [PATH]`: serves one folder.
 pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
@@ -28,15 +30,19 @@ pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
     let loops = loops(arguments.threads);
     let (sockets, remark) = open(arguments.port, &hosts(arguments), loops)?;
     asked.listen = sockets.addresses.iter().filter_map(Address::tcp).collect();
+    let (live, live_words) = arguments.live.then(|| follow(&asked.root)).unzip();
+    let live = live.flatten();
+    asked.live = live.is_some();
     let greeting = Greeting {
         urls: greeting::urls(&sockets.addresses),
         what: asked.root.display().to_string(),
         found: found::describe(&asked.root),
         remark,
+        live: live_words,
         loops,
         is_for_others: arguments.lan,
     };
-    serving::serve(config::quick(asked, greeting::is_terminal()), sockets, &greeting)
+    serving::serve(config::quick(asked, greeting::is_terminal()), sockets, live, &greeting)
 }
 
 /// What was asked for without a config file; on the port that was named, or else the usual one.
@@ -70,6 +76,8 @@ pub(crate) fn asked(arguments: &Quick) -> Result<config::Quick, Trouble> {
         threads: arguments.threads,
         log,
         listing: true,
+        fallback: arguments.spa.then(|| "/index.html".to_owned()),
+        live: arguments.live,
     })
 }
 
@@ -79,6 +87,34 @@ fn hosts(arguments: &Quick) -> Vec<IpAddr> {
         None if arguments.lan => listening::every_address(),
         None => vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
     }
+}
+
+/// Begins to watch `root` for the pages that are open, and says what came of it. Where it cannot be
+/// watched it is still served.
+fn follow(root: &Path) -> (Option<Live>, String) {
+    match Live::watch(root) {
+        Ok(live) => {
+            let words = followed(live.folders(), live.limit());
+            (Some(live), words)
+        }
+        Err(error) => (
+            None,
+            format!(
+                "pages do not follow their files: {error}: raise fs.inotify.max_user_watches or \
+                 fs.inotify.max_user_instances"
+            ),
+        ),
+    }
+}
+
+/// What is watched, and why not all where it is not all.
+fn followed(folders: usize, limit: Option<Limit>) -> String {
+    let rest = match limit {
+        None => "",
+        Some(Limit::Folders) => ", the most that are watched",
+        Some(Limit::Kernel) => "; for all of them, raise fs.inotify.max_user_watches",
+    };
+    format!("pages follow their files in {}{rest}", counted(folders, "folder", "folders"))
 }
 
 fn open(
@@ -113,10 +149,11 @@ pub(crate) fn run(file: &Path) -> Result<ExitCode, Trouble> {
         what: file.display().to_string(),
         found: format!("{}: {}{more}", sites(&plan), names.join(", ")),
         remark: None,
+        live: None,
         loops,
         is_for_others: false,
     };
-    serving::serve(plan, sockets, &greeting)
+    serving::serve(plan, sockets, None, &greeting)
 }
 
 /// `gannet check FILE`: says whether `run` would serve it, and what is wrong where it would not.
@@ -128,4 +165,31 @@ pub(crate) fn check(file: &Path) -> Result<(), Trouble> {
 
 fn sites(plan: &Plan) -> String {
     counted(plan.sites.len(), "site", "sites")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_said_why_not_all_folders_are_watched() {
+        for (folders, limit, expect) in [
+            (1, None, "pages follow their files in 1 folder"),
+            (
+                2,
+                Some(Limit::Folders),
+                "pages follow their files in 2 folders, the most that are watched",
+            ),
+            (
+                2,
+                Some(Limit::Kernel),
+                "pages follow their files in 2 folders; for all of them, raise \
+                 fs.inotify.max_user_watches",
+            ),
+        ] {
+            assert_eq!(followed(folders, limit), expect);
+        }
+        let (live, words) = follow(Path::new("/nowhere"));
+        assert!(live.is_none() && words.contains("do not follow"), "{words}");
+    }
 }

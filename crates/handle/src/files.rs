@@ -9,132 +9,39 @@
 
 mod folder;
 mod load;
+mod slash;
+mod fallback;
 mod variant;
 mod survey;
 mod forms;
 mod making;
+mod job;
 mod cache;
 
 pub use cache::Cache;
-pub use folder::{Folders, ROOT_DESCRIPTORS_MAX};
+pub use folder::{Folders, ROOT_DESCRIPTORS_MAX, is_shown};
 pub use forms::Forms;
+pub use job::{Done, Job};
 
-use crate::{
-    ALLOW, Answer, Tools,
-    listing::{Listing, View},
-};
+use crate::{ALLOW, Answer, Tools, listing::View};
 use base::Moment;
-use config::plan::{self, Compress, Files};
+use config::plan::{Compress, Files, TrailingSlash};
+use control::Counter;
 use folder::Folder;
 use forms::{Asked, Key};
+use job::{Found, Outcome, Read, Task, Work};
 use load::{Loaded, Patience, Siblings};
 use making::{Made, Making};
 use message::{
     Coding, Exchange, Method, Name, PathError, Request, Response, Status, response::Line,
 };
-use net::{FindError, RootError, Stat};
+use net::{FindError, RootError};
+use slash::{to_slash, with_slash, without_slash};
 use std::{rc::Rc, sync::Arc};
 use variant::{Choice, Entry, Variant};
 
 /// What a missing page is looked up as, below the folder.
 const NOT_FOUND_PAGE: &[u8] = b"/404.html";
-
-/// Work on the file system that may block, for the pool.
-#[derive(Debug)]
-pub struct Job(Work);
-
-#[derive(Debug)]
-enum Work {
-    /// Open a folder.
-    Open(&'static plan::Folder),
-    /// Read what lies in one.
-    Read(Read),
-}
-
-/// Work in a folder.
-#[derive(Debug)]
-struct Read {
-    folder: Arc<Folder>,
-    path: Vec<u8>,
-    task: Task,
-}
-
-#[derive(Debug)]
-enum Task {
-    /// Load what the path names.
-    Page(Siblings),
-    /// Find out whether the page's folder holds precompressed files.
-    Survey,
-    /// Load the page that says that something is missing.
-    NotFoundPage,
-    /// Read the folder's entries and bring them into order.
-    Listing(View),
-    /// Make a compressed form of a page.
-    Compress(Box<Making>),
-}
-
-/// A job that has been done.
-pub struct Done(Outcome);
-
-enum Outcome {
-    Opened(Result<Folder, RootError>),
-    Read { folder: Arc<Folder>, path: Vec<u8>, found: Found },
-}
-
-/// What a reading job found.
-enum Found {
-    Loaded(Loaded),
-    NotFoundPage(Loaded),
-    Surveyed(Option<(Siblings, Stat)>),
-    Listed(Result<Listing, FindError>),
-    Compressed(Made),
-}
-
-impl Job {
-    /// Which folder the job reads, so that one stalled folder cannot fill the pool.
-    #[must_use]
-    pub fn folder_id(&self) -> usize {
-        match &self.0 {
-            Work::Open(wanted) => wanted.id,
-            Work::Read(read) => read.folder.id,
-        }
-    }
-
-    /// Does it, however long that takes; never called on a loop.
-    #[must_use]
-    pub fn run(self) -> Done {
-        Done(match self.0 {
-            Work::Open(wanted) => Outcome::Opened(Folder::open(wanted)),
-            Work::Read(read) => read.run(),
-        })
-    }
-
-    /// What is done instead where the pool has too much to do: what was to be compressed is sent
-    /// as it is. There is nothing instead of the other jobs.
-    #[must_use]
-    pub fn decline(self) -> Option<Done> {
-        let Work::Read(Read { folder, path, task: Task::Compress(making) }) = self.0 else {
-            return None;
-        };
-        Some(Done(Outcome::Read { folder, path, found: Found::Compressed(making.decline()) }))
-    }
-}
-
-impl Read {
-    fn run(self) -> Outcome {
-        let Self { folder, path, task } = self;
-        let found = match task {
-            Task::Page(looked) => Found::Loaded(load::wait(&folder, &path, looked)),
-            Task::Survey => Found::Surveyed(survey::take(&folder, survey::parent(&path)).ok()),
-            Task::NotFoundPage => {
-                Found::NotFoundPage(load::wait(&folder, &path, Siblings::Unasked))
-            }
-            Task::Listing(view) => Found::Listed(load::list(&folder, &path, view)),
-            Task::Compress(making) => Found::Compressed(making.run()),
-        };
-        Outcome::Read { folder, path, found }
-    }
-}
 
 /// Answers `exchange` with what lies in the folder of `files`, compressed as `compress` says.
 pub(crate) fn answer(
@@ -143,15 +50,16 @@ pub(crate) fn answer(
     exchange: &Exchange<'_>,
     tools: &mut Tools<'_>,
 ) -> Answer {
-    let Tools { folders, cache, now, wall_seconds } = tools;
+    let Tools { folders, cache, now, wall_seconds, changes, .. } = tools;
     let folder = match folders.current(files.folder, *now) {
         Some(Ok(folder)) => folder,
         Some(Err(wanted)) => return Answer::Wait(Job(Work::Open(wanted))),
         None => return status(Status::NOT_FOUND),
     };
     let request = exchange.request;
-    let (now, wall_seconds) = (*now, *wall_seconds);
-    Visit { files, compress, folder, cache, exchange, request, now, wall_seconds }.answer()
+    let (now, wall_seconds, is_live) = (*now, *wall_seconds, changes.is_some());
+    let compress = compress.filter(|_| !is_live);
+    Visit { files, compress, folder, cache, exchange, request, now, wall_seconds, is_live }.answer()
 }
 
 /// Goes on where [`answer`] could not.
@@ -174,21 +82,30 @@ pub(crate) fn resume(
             return answer(files, compress, exchange, tools);
         }
     };
-    let Tools { cache, now, wall_seconds, .. } = tools;
-    let (now, wall_seconds) = (*now, *wall_seconds);
+    let Tools { cache, now, wall_seconds, counters, changes, .. } = tools;
+    let (now, wall_seconds, is_live) = (*now, *wall_seconds, changes.is_some());
+    let compress = compress.filter(|_| !is_live);
     let (folder, request) = (&folder, exchange.request);
-    let mut visit = Visit { files, compress, folder, cache, exchange, request, now, wall_seconds };
+    let mut visit =
+        Visit { files, compress, folder, cache, exchange, request, now, wall_seconds, is_live };
     match found {
         Found::Loaded(loaded) => visit.conclude(&path, loaded),
-        Found::NotFoundPage(loaded) => not_found(loaded),
+        Found::Index(loaded) => visit.conclude_index(&path, loaded),
+        Found::Fallback(loaded) => visit.conclude_fallback(&path, loaded),
+        Found::NotFoundPage(loaded) => not_found_page(loaded),
         Found::Surveyed(found) => {
             let looked = found.map_or(Siblings::Sought, |(siblings, _)| siblings);
             let parent = survey::parent(&path);
             visit.cache.surveys.note(folder, parent, found, now, visit.wall_seconds);
             visit.page(&path, looked)
         }
-        Found::Listed(Ok(listing)) => Answer::Ready(listing.answer()),
-        Found::Listed(Err(error)) => visit.conclude(&path, Loaded::from(error)),
+        Found::Listed(Ok(listing), rendered) => {
+            if rendered.is_err() {
+                counters.add(Counter::TemplatesFailed, 1);
+            }
+            Answer::Ready(listing.answer())
+        }
+        Found::Listed(Err(error), _) => visit.conclude(&path, Loaded::from(error)),
         Found::Compressed(made) => visit.compressed(&path, made),
     }
 }
@@ -212,6 +129,9 @@ pub fn locate(
     }
     Some(match load::attempt(folder, &asked, Siblings::Unasked, Patience::Wait)? {
         Loaded::Page(page) => (page.plain.path, ""),
+        Loaded::Missing if let Some(page) = fallback::page(files, &asked, exchange.request) => {
+            (page.to_vec(), " in place of a page that is not there")
+        }
         Loaded::Folder => (asked, " is a folder"),
         Loaded::Missing => (asked, " is not there"),
         Loaded::Denied => (asked, " may not be read"),
@@ -229,11 +149,13 @@ struct Visit<'v> {
     request: &'v Request<'v>,
     now: Moment,
     wall_seconds: i64,
+    /// Whether files are being edited: then each is sent as it lies on the disk now.
+    is_live: bool,
 }
 
 impl Visit<'_> {
     fn answer(&mut self) -> Answer {
-        let Self { files, compress, folder, exchange, request, now, wall_seconds, .. } = *self;
+        let Self { files, exchange, request, .. } = *self;
         match request.method {
             Method::Get | Method::Head => {}
             Method::Options => {
@@ -243,34 +165,49 @@ impl Visit<'_> {
         }
         let path = match &exchange.path {
             Ok(path) => path.below(files.segments_skipped),
-            Err(PathError::EncodedSlash) => return self.missing(),
+            Err(PathError::EncodedSlash) => return self.not_found(),
             Err(_) => return status(Status::BAD_REQUEST),
         };
-        let bytes = path.as_bytes();
-        if let Some((entry, choice)) =
-            self.cache.get(folder, bytes, request, compress, now, wall_seconds)
+        if files.trailing_slash == TrailingSlash::Remove
+            && let Some(answer) = without_slash(exchange)
         {
-            match choice {
-                Choice::Form(at) => return serve(&entry.variants[at]),
-                Choice::Refused => return refused(),
-                Choice::Make(_) => {}
-            }
-            if let Some(entry) = self.cache.take(folder, bytes) {
-                return self.present(bytes, entry);
-            }
+            return answer;
+        }
+        let bytes = path.as_bytes();
+        if let Some(answer) = self.hold(bytes) {
+            return answer;
         }
         if folder::is_hidden(&path) || folder::is_source(&path) {
-            return self.missing();
+            return self.not_found();
         }
-        let siblings = if request.fields.contains(Name::AcceptEncoding) {
-            self.cache.surveys.ask(folder, survey::parent(bytes), now)
-        } else {
-            Some(Siblings::Unasked)
-        };
-        match siblings {
+        match self.siblings(bytes) {
             Some(looked) => self.page(bytes, looked),
             None => self.wait(bytes, Task::Survey),
         }
+    }
+
+    /// Answers with the page at `path`, if it is in memory.
+    fn hold(&mut self, path: &[u8]) -> Option<Answer> {
+        let Self { compress, folder, request, now, wall_seconds, is_live, .. } = *self;
+        if is_live {
+            return None;
+        }
+        let (entry, choice) = self.cache.get(folder, path, request, compress, now, wall_seconds)?;
+        match choice {
+            Choice::Form(at) => return Some(serve(&entry.variants[at])),
+            Choice::Refused => return Some(refused()),
+            Choice::Make(_) => {}
+        }
+        let entry = self.cache.take(folder, path)?;
+        Some(self.present(path, entry))
+    }
+
+    /// What is known of compressed siblings of the page at `path`; `None` if somebody has to look.
+    fn siblings(&mut self, path: &[u8]) -> Option<Siblings> {
+        if self.is_live || !self.request.fields.contains(Name::AcceptEncoding) {
+            return Some(Siblings::Unasked);
+        }
+        self.cache.surveys.ask(self.folder, survey::parent(path), self.now)
     }
 
     /// Answers with the page at `path`, which is not in memory.
@@ -281,10 +218,60 @@ impl Visit<'_> {
         }
     }
 
+    /// A folder that was asked for without its slash: it is told to come back with it, or answered
+    /// as it was asked for.
+    fn folder(&mut self, path: &[u8]) -> Answer {
+        if self.files.trailing_slash != TrailingSlash::Remove {
+            return to_slash(self.exchange, Status::MOVED_PERMANENTLY);
+        }
+        // The folder's own siblings are not known by the folder that it lies in.
+        let wants_coding = !self.is_live && self.request.fields.contains(Name::AcceptEncoding);
+        let looked = if wants_coding { Siblings::Sought } else { Siblings::Unasked };
+        match load::attempt(self.folder, &with_slash(path), looked, Patience::Now) {
+            Some(loaded) => self.conclude_index(path, loaded),
+            None => self.wait(path, Task::Index(looked)),
+        }
+    }
+
+    fn conclude_index(&mut self, path: &[u8], loaded: Loaded) -> Answer {
+        match loaded {
+            Loaded::Folder => self.missing(path),
+            loaded => self.conclude(path, loaded),
+        }
+    }
+
+    /// Nothing lies at `path`: a page of an application that its script draws, or 404.
+    fn missing(&mut self, path: &[u8]) -> Answer {
+        let Some(page) = fallback::page(self.files, path, self.request) else {
+            return self.not_found();
+        };
+        if self.files.trailing_slash == TrailingSlash::Add && !path.ends_with(b"/") {
+            return to_slash(self.exchange, Status::PERMANENT_REDIRECT);
+        }
+        if let Some(answer) = self.hold(page) {
+            return answer;
+        }
+        let Some(looked) = self.siblings(page) else { return self.wait(page, Task::Survey) };
+        match load::attempt(self.folder, page, looked, Patience::Now) {
+            Some(loaded) => self.conclude_fallback(page, loaded),
+            None => self.wait(page, Task::Fallback(looked)),
+        }
+    }
+
+    fn conclude_fallback(&mut self, page: &[u8], loaded: Loaded) -> Answer {
+        match loaded {
+            Loaded::Folder | Loaded::Missing => self.not_found(),
+            loaded => self.conclude(page, loaded),
+        }
+    }
+
     /// 404, with the site's own page for it where there is one.
-    fn missing(&mut self) -> Answer {
+    fn not_found(&mut self) -> Answer {
+        if !self.files.has_missing_page {
+            return status(Status::NOT_FOUND);
+        }
         match load::attempt(self.folder, NOT_FOUND_PAGE, Siblings::Unasked, Patience::Now) {
-            Some(loaded) => not_found(loaded),
+            Some(loaded) => not_found_page(loaded),
             None => self.wait(NOT_FOUND_PAGE, Task::NotFoundPage),
         }
     }
@@ -293,11 +280,12 @@ impl Visit<'_> {
     fn conclude(&mut self, path: &[u8], loaded: Loaded) -> Answer {
         match loaded {
             Loaded::Page(page) => self.present(path, Entry::new(page, self.now, self.wall_seconds)),
-            Loaded::Folder if !path.ends_with(b"/") => to_folder(self.exchange),
+            Loaded::Folder if !path.ends_with(b"/") => self.folder(path),
             Loaded::Folder if self.folder.listing => {
-                self.wait(path, Task::Listing(View::of(self.request)))
+                let template = self.files.listing_template.clone();
+                self.wait(path, Task::Listing(View::of(self.request), template))
             }
-            Loaded::Folder | Loaded::Missing => self.missing(),
+            Loaded::Folder | Loaded::Missing => self.missing(path),
             Loaded::Denied => status(Status::FORBIDDEN),
             Loaded::Exhausted => unavailable(),
             Loaded::Failed => status(Status::INTERNAL_SERVER_ERROR),
@@ -312,7 +300,9 @@ impl Visit<'_> {
             Choice::Refused => refused(),
             Choice::Make(coding) => self.make(path, coding, &mut entry),
         };
-        self.cache.insert(self.folder, path, entry);
+        if !self.is_live {
+            self.cache.insert(self.folder, path, entry);
+        }
         answer
     }
 
@@ -386,7 +376,7 @@ fn refused() -> Answer {
 }
 
 /// The page for 404: no validators, since it stands for nothing that could be asked for again.
-fn not_found(loaded: Loaded) -> Answer {
+fn not_found_page(loaded: Loaded) -> Answer {
     let Loaded::Page(page) = loaded else { return status(Status::NOT_FOUND) };
     let lines = vec![
         Line::fixed("content-type", "text/html; charset=utf-8"),
@@ -394,20 +384,6 @@ fn not_found(loaded: Loaded) -> Answer {
     ];
     let body = page.plain.into_body();
     Answer::Ready(Response { lines, body, ..Response::empty(Status::NOT_FOUND) })
-}
-
-/// A folder that was asked for without its slash. The location is a path on this host with exactly
-/// one slash in front, so it cannot lead to another one.
-fn to_folder(exchange: &Exchange<'_>) -> Answer {
-    let Ok(path) = &exchange.path else { return status(Status::BAD_REQUEST) };
-    let mut location = path.encoded();
-    location.push('/');
-    if let Some(query) = exchange.query() {
-        location.push('?');
-        location.push_str(query);
-    }
-    let response = Response::empty(Status::MOVED_PERMANENTLY);
-    Answer::Ready(response.with(Line::new("location", location)))
 }
 
 /// The answer for everything below a folder that cannot be opened: one that is gone holds nothing,

@@ -2,12 +2,15 @@
 
 pub mod listing;
 pub mod files;
+pub mod live;
 mod redirect;
 mod respond;
 
 use config::plan::{Action, Policy};
+use control::Row;
 use files::{Cache, Folders};
 use message::{Exchange, Method, PathError, Response, Status, response::Line};
+use std::sync::Arc;
 
 pub use files::{Done, Job};
 
@@ -33,6 +36,10 @@ pub struct Tools<'t> {
     pub now: base::Moment,
     /// Seconds since 1970, for the age of files.
     pub wall_seconds: i64,
+    /// What is counted on this loop.
+    pub counters: &'t Row,
+    /// The changes of files that pages hear of, where they do.
+    pub changes: Option<&'t Arc<live::Changes>>,
 }
 
 /// The answer where a path has routes, but none for this method (RFC 9110 section 15.5.6).
@@ -60,6 +67,7 @@ pub fn run(policy: &Policy, exchange: &Exchange<'_>, rest: &[u8], tools: &mut To
         _ if exchange.path.is_err() => Answer::Ready(Response::empty(Status::BAD_REQUEST)),
         Action::Redirect(redirect) => Answer::Ready(redirect::answer(redirect, exchange, rest)),
         Action::Respond(respond) => Answer::Ready(respond::answer(respond, exchange, rest)),
+        Action::Live => Answer::Ready(live::answer(exchange, rest, tools.changes)),
         Action::NotFound => Answer::Ready(Response::empty(Status::NOT_FOUND)),
     }
 }
@@ -75,7 +83,7 @@ pub fn resume(
         Action::Files(files) => {
             files::resume(files, policy.adjust.compress.as_ref(), done, exchange, tools)
         }
-        Action::Redirect(_) | Action::Respond(_) | Action::NotFound => {
+        Action::Redirect(_) | Action::Respond(_) | Action::Live | Action::NotFound => {
             Answer::Ready(Response::empty(Status::INTERNAL_SERVER_ERROR))
         }
     }

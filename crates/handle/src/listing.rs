@@ -11,8 +11,13 @@ mod json;
 
 pub use entry::{Entry, Key, Order};
 
+use base::Date;
+use config::plan::{ListingEntry, ListingValues, RenderError, Template};
 use content::negotiation;
-use message::{Body, Broken, Request, Response, Shared, Source, Status, response::Line};
+use message::{
+    Body, Broken, Request, Response, Shared, Source, Status, path::push_encoded_segment,
+    response::Line,
+};
 use std::{
     task::{Context, Poll},
     vec,
@@ -66,6 +71,8 @@ pub struct Listing {
     shown: usize,
     left_out: usize,
     stage: Stage,
+    /// The whole page, where a template of the site made it.
+    page: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +97,28 @@ impl Listing {
             left_out: found - entries.len(),
             rows: entries.into_iter(),
             stage: Stage::Head,
+            page: None,
         }
+    }
+
+    /// Has the site's own template make the page, if a page is what is wanted. Like sorting, that
+    /// is for the pool.
+    ///
+    /// # Errors
+    /// The template fails; the built-in page takes its place.
+    pub fn render(&mut self, template: &Template) -> Result<(), RenderError> {
+        if self.view.format != Format::Html {
+            return Ok(());
+        }
+        let values = ListingValues {
+            path: &String::from_utf8_lossy(&self.path),
+            entries: self.rows.as_slice().iter().map(values),
+            sort: self.view.order.key.as_str(),
+            order: if self.view.order.is_descending { "desc" } else { "asc" },
+            left_out: self.left_out,
+        };
+        self.page = Some(template.render(values.named())?);
+        Ok(())
     }
 
     /// The answer that shows it.
@@ -107,7 +135,9 @@ impl Listing {
             // An array has no room for it.
             response.lines.push(Line::new("entries-left-out", self.left_out.to_string()));
         }
-        response.body = if self.shown <= WHOLE_ENTRIES_MAX {
+        response.body = if let Some(page) = self.page.take() {
+            Body::Bytes(Shared::from(page.into_bytes()))
+        } else if self.shown <= WHOLE_ENTRIES_MAX {
             let mut whole = Vec::new();
             while let Some(piece) = self.piece() {
                 whole.extend(piece);
@@ -148,6 +178,21 @@ impl Listing {
         }
         Some(text.into_bytes())
     }
+}
+
+/// An entry as a template sees it.
+fn values(entry: &Entry) -> ListingEntry {
+    let slash = if entry.is_directory { "/" } else { "" };
+    let (mut href, mut size_text) = (String::new(), String::new());
+    push_encoded_segment(&mut href, &entry.name);
+    href.push_str(slash);
+    if !entry.is_directory {
+        words::push_size(&mut size_text, entry.size);
+    }
+    let name = format!("{}{slash}", entry.text());
+    let size = (!entry.is_directory).then_some(entry.size);
+    let modified = format!("{}Z", Date::of(entry.modified));
+    ListingEntry { name, href, size, size_text, modified }
 }
 
 impl Source for Listing {
@@ -256,7 +301,7 @@ mod tests {
             let page = html(vec![file(name.as_bytes())]);
             let row = page.split_once("<tbody>").unwrap().1.split_once("<td>1.5").unwrap().0;
             let mut link = String::new();
-            message::path::push_encoded_segment(&mut link, name.as_bytes());
+            push_encoded_segment(&mut link, name.as_bytes());
             let text = row.strip_prefix(&format!("\n<tr><td><a href=\"{link}\"><bdi>")).unwrap();
             let text = text.strip_suffix("</bdi></a>").unwrap();
             assert!(!text.contains(['<', '>', '"', '\'']), "{text}");

@@ -16,6 +16,7 @@ pub mod stat;
 pub mod fault;
 pub mod file;
 mod file_system;
+pub mod changes;
 pub mod stream;
 pub mod terminal;
 pub mod random;

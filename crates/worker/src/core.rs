@@ -8,6 +8,7 @@ use control::{Clients, Counter, Row};
 use handle::{
     Tools,
     files::{Cache, Folders},
+    live::Changes,
 };
 use http1::Date29;
 use message::Output;
@@ -35,6 +36,8 @@ pub(crate) struct Core {
     pub(crate) clients: Clients,
     pub(crate) turned_away: TurnedAway,
     counters: Arc<Row>,
+    /// What pages hear of, where they follow their files.
+    changes: Option<Arc<Changes>>,
     scratch: RefCell<Option<Box<Scratch>>>,
     date: RefCell<(i64, Date29)>,
     /// Wakes the sweep when there is something to watch over again.
@@ -65,9 +68,9 @@ impl Core {
         folders: Folders,
         cache: Cache,
         log: Log,
-        shared: (Arc<Pool>, Clients, Arc<Row>),
+        shared: (Arc<Pool>, Clients, Arc<Row>, Option<Arc<Changes>>),
     ) -> Self {
-        let (pool, clients, counters) = shared;
+        let (pool, clients, counters, changes) = shared;
         Self {
             plan,
             files: RefCell::new((folders, cache)),
@@ -78,6 +81,7 @@ impl Core {
             clients,
             turned_away: TurnedAway::default(),
             counters,
+            changes,
             scratch: RefCell::default(),
             date: RefCell::new((i64::MIN, *b"Thu, 01 Jan 1970 00:00:00 GMT")),
             sweeper: Notify::new(),
@@ -106,7 +110,8 @@ impl Core {
     pub(crate) fn with_tools<T>(&self, tick: Tick, work: impl FnOnce(&mut Tools<'_>) -> T) -> T {
         let (folders, cache) = &mut *self.files.borrow_mut();
         let Tick { now, wall_seconds } = tick;
-        work(&mut Tools { folders, cache, now, wall_seconds })
+        let (counters, changes) = (&*self.counters, self.changes.as_ref());
+        work(&mut Tools { folders, cache, now, wall_seconds, counters, changes })
     }
 
     /// Microseconds, for the durations in the log; zero while nobody reads them.

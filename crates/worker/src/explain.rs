@@ -9,7 +9,7 @@ use config::{
     Plan,
     plan::{Action, Place, Policy},
 };
-use control::Clients;
+use control::{Clients, Row};
 use handle::{
     Tools,
     files::{self, Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX},
@@ -103,7 +103,8 @@ fn answer(
     let forms = Forms::new(plan.compress_cache_bytes_max);
     let mut cache = Cache::new(folders.count(), plan.file_cache_bytes_max, forms);
     let (now, wall_seconds) = (clock::now(), clock::wall().seconds);
-    let mut tools = Tools { folders: &mut folders, cache: &mut cache, now, wall_seconds };
+    let (folders, cache, counters) = (&mut folders, &mut cache, &Row::default());
+    let mut tools = Tools { folders, cache, now, wall_seconds, counters, changes: None };
     // How often the client has asked is nobody's to know here: limits are told, and let it in.
     let clients = Clients::new(&[], [0; 2]);
     let (mut done, mut verdicts) = (None, Verdicts::default());
@@ -130,6 +131,7 @@ fn answer(
                     let text = format!("{root}{}{verdict}", path.escape_ascii());
                     steps.push(Step::new("file", text, &wanted.place));
                 }
+                steps.extend(steps::page(policy, response.status));
                 if let Some(limit) = bandwidth {
                     steps.push(Step::new("bandwidth", &*limit.text, &limit.place));
                 }

@@ -21,7 +21,8 @@ use config::{
     plan::{Bandwidth, Form, Phrase},
 };
 use control::Counter;
-use handle::{Answer, Tools};
+use filter::Aids;
+use handle::{Answer, Tools, live::script_element};
 use http1::Refusal;
 use message::{
     Exchange, Request, Response, Status,
@@ -173,7 +174,9 @@ pub(crate) fn pass(
         };
         return match answer {
             Answer::Ready(response) => {
-                let response = filter::apply(&policy.adjust, exchange, rest, response);
+                let script = tools.changes.map(|changes| script_element(changes.number()));
+                let aids = Aids { counters: tools.counters, live_script: script.as_deref() };
+                let response = filter::apply(&policy.adjust, exchange, rest, response, aids);
                 Outcome::Answered(response, policy.bandwidth.as_ref())
             }
             Answer::Wait(job) => Outcome::Waiting(Job::Files(job)),

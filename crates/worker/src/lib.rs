@@ -17,7 +17,9 @@ mod job;
 mod pool;
 mod record;
 mod log;
+mod live;
 mod run;
 
 pub use explain::{Asked, Explanation, Field, explain};
+pub use live::Live;
 pub use run::{Listener, StartError, Stopper, Worker, start};

@@ -3,13 +3,17 @@
 use crate::{
     accept::accept,
     core::Core,
+    live::Live,
     log::{self, Log, Writer},
     pool::Pool,
     socket::Acceptor,
 };
 use config::Plan;
 use control::{Clients, Counter, Row};
-use handle::files::{Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX};
+use handle::{
+    files::{Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX},
+    live::Changes,
+};
 use net::listener::Listening;
 use std::{
     fmt,
@@ -98,6 +102,7 @@ struct Shared {
     pool: Arc<Pool>,
     clients: Clients,
     cache_bytes_max: usize,
+    changes: Option<Arc<Changes>>,
     forms: Arc<Forms>,
     root_descriptors_max: usize,
 }
@@ -115,17 +120,19 @@ struct Loop {
 type Orders<'o> = Pin<Box<dyn Future<Output = ()> + 'o>>;
 
 /// Starts one loop for each list of listeners; the first of them waits for [`Worker::run`]. The
-/// plan lives as long as the process does, since a worker never changes its config. `start_line` is
-/// what the program says first.
+/// plan lives as long as the process does, since a worker never changes its config. `live` is the
+/// folder that pages follow, where they do; `start_line` is what the program says first.
 ///
 /// # Errors
 /// The log or a thread cannot be had; nothing is served then.
 pub fn start(
     plan: &'static Plan,
     listeners: Vec<Vec<Listener>>,
+    live: Option<Live>,
     start_line: &[u8],
 ) -> Result<Worker, StartError> {
     let row = Arc::new(Row::default());
+    let changes = live.map(Live::start).transpose().map_err(StartError::Thread)?;
     let writer = Writer::start(&plan.log, Arc::clone(&row)).map_err(StartError::Log)?;
     match &writer {
         Some(writer) => writer.note(start_line),
@@ -136,6 +143,7 @@ pub fn start(
         pool: Pool::new(plan.capacity.pool_threads_max, plan.capacity.password_checks_max),
         clients: clients(plan).map_err(StartError::Memory)?,
         cache_bytes_max: plan.file_cache_bytes_max / listeners.len().max(1),
+        changes,
         forms: Forms::new(plan.compress_cache_bytes_max),
         root_descriptors_max: ROOT_DESCRIPTORS_MAX / listeners.len().max(1),
     };
@@ -259,7 +267,7 @@ impl Loop {
                 Arc::clone(&shared.forms),
             ),
             Log::new(&shared.plan.log, log.clone()),
-            (Arc::clone(&shared.pool), shared.clients, Arc::clone(row)),
+            (Arc::clone(&shared.pool), shared.clients, Arc::clone(row), shared.changes.clone()),
         ));
         let mut accepting = Vec::new();
         for Listener { number, socket } in listeners.iter() {
@@ -279,6 +287,7 @@ impl Loop {
         }
         listeners.clear();
         core.is_stopping.set(true);
+        shared.changes.iter().for_each(|changes| changes.end());
         core.watch.wake_all();
         let _ = timeout(shared.plan.capacity.stop_time, emptied(&core, stopped)).await;
         sweeping.abort();

@@ -92,11 +92,26 @@ pub(crate) fn action(action: &Action, plan: &Plan) -> Step {
         }
         Action::Redirect(redirect) => Step::new("action", "redirect", &redirect.place),
         Action::Respond(respond) => Step::new("action", "respond", &respond.place),
+        Action::Live => {
+            let text = "the changes of files, for the pages that are open".to_owned();
+            Step { what: "action", text, place: None }
+        }
         Action::NotFound => {
             let text = "nothing: neither a root nor another answer is set".to_owned();
             Step { what: "action", text, place: None }
         }
     }
+}
+
+/// Whose page an error gets, where that is certain: an action may have content of its own.
+pub(crate) fn page(policy: &Policy, status: Status) -> Option<Step> {
+    let may_have_content = match &policy.action {
+        Action::Files(files) => files.has_missing_page && status == Status::NOT_FOUND,
+        Action::Respond(respond) => respond.text.is_some(),
+        Action::Redirect(_) | Action::Live | Action::NotFound => false,
+    };
+    let (_, place) = policy.adjust.error_pages.find(status).filter(|_| !may_have_content)?;
+    Some(Step::new("page", format!("the site's own for {status}"), place))
 }
 
 /// The part of the server that sends a field where no setting does.

@@ -1,8 +1,8 @@
 //! What the server can do with a request.
 
-use super::{Phrase, Place};
+use super::{Phrase, Place, Template};
 use message::Status;
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 /// What the server can do with a request.
 #[derive(Clone, Debug)]
@@ -13,6 +13,8 @@ pub enum Action {
     Redirect(Redirect),
     /// Says what the config says.
     Respond(Respond),
+    /// Says when files change, to the pages that are open.
+    Live,
     /// Says that there is nothing (404).
     NotFound,
 }
@@ -28,8 +30,41 @@ pub struct Files {
     /// The path that is sent where there is no such file, unless the name asks for something that
     /// is no page.
     pub fallback: Option<Box<str>>,
+    /// Which form of a path is the right one.
+    pub trailing_slash: TrailingSlash,
+    /// Whether `/404.html` is the page for what is missing: not where the config names another.
+    pub has_missing_page: bool,
+    /// What a listing is made with, where it is not the built-in page.
+    pub listing_template: Option<Arc<Template>>,
     /// Who named the root.
     pub place: Place,
+}
+
+impl Files {
+    /// All files of the folder of that number, everything else at its default.
+    pub(crate) fn of_folder(folder: usize, place: Place) -> Self {
+        Self {
+            folder,
+            segments_skipped: 0,
+            fallback: None,
+            trailing_slash: TrailingSlash::Keep,
+            has_missing_page: true,
+            listing_template: None,
+            place,
+        }
+    }
+}
+
+/// Which form of a path is the right one; the other is redirected to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TrailingSlash {
+    /// Both, but that a folder has its slash.
+    #[default]
+    Keep,
+    /// With a slash, also where the fallback stands for a page.
+    Add,
+    /// Without a slash.
+    Remove,
 }
 
 /// A folder that files are sent from. What is asked for in the same way is the same folder, however

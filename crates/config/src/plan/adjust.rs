@@ -1,6 +1,6 @@
 //! How an answer is adjusted, whoever made it.
 
-use super::{Compress, Cors, Phrase, Place};
+use super::{Compress, Cors, ErrorPages, Phrase, Place};
 use message::Prepared;
 
 /// What is adjusted.
@@ -8,6 +8,8 @@ use message::Prepared;
 pub struct Adjust {
     /// Fields that are added, replaced and removed.
     pub fields: FieldEdits,
+    /// Pages for errors that have none of their own.
+    pub error_pages: ErrorPages,
     /// Which pages of other origins may read it.
     pub cors: Option<Cors>,
     /// What is compressed on the fly; `None` for nothing.

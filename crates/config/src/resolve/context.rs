@@ -4,12 +4,12 @@ use super::listeners::Listeners;
 use crate::{
     fill::{self, Filled},
     mistake::{Mistake, quote},
-    plan::{Folder, Password, Phrase, PhraseError, Place},
+    plan::{ErrorPage, Folder, Password, Phrase, PhraseError, Place, Template},
     source::{Sources, Span, Word},
     world::World,
 };
 use foldhash::HashMap;
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 /// What every step of resolving needs.
 pub(crate) struct Context<'c> {
@@ -29,6 +29,9 @@ pub(crate) struct Context<'c> {
     checked: HashMap<PathBuf, Result<(), String>>,
     /// The number of each limit, by where it was typed: who inherits it has the same one.
     limits: HashMap<Span, u32>,
+    /// The pages and templates that were read, so that each is read and blamed once.
+    pub(crate) error_pages: HashMap<PathBuf, Option<Arc<ErrorPage>>>,
+    pub(crate) listing_templates: HashMap<PathBuf, Option<Arc<Template>>>,
 }
 
 /// What makes two places that serve files serve the same ones.
@@ -53,6 +56,8 @@ impl<'c> Context<'c> {
             numbers: HashMap::default(),
             checked: HashMap::default(),
             limits: HashMap::default(),
+            error_pages: HashMap::default(),
+            listing_templates: HashMap::default(),
         }
     }
 

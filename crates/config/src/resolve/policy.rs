@@ -4,7 +4,7 @@
 //! itself: of scalars the last word counts, fields add up.
 
 use super::{
-    compress, context::Context, cors, fields, key::Key, networks, password, politeness,
+    compress, context::Context, cors, fields, key::Key, networks, pages, password, politeness,
     route::allow,
 };
 use crate::{
@@ -22,13 +22,20 @@ use message::Status;
 
 /// The policy that `chain` comes to, for a route with the key `key`.
 pub(crate) fn resolve(chain: &[&Policy], key: &Key, context: &mut Context<'_>) -> plan::Policy {
-    let action = action(chain, key, context);
+    let mut action = action(chain, key, context);
+    let error_pages = pages::error_pages(chain, context);
+    if let Action::Files(files) = &mut action {
+        files.has_missing_page = !error_pages.is_named(Status::NOT_FOUND);
+    }
     let own = chain.last();
     if !matches!(action, Action::Files(_)) {
         let without_effect = [
             ("index", own.and_then(|own| own.index.as_ref()).map(|word| word.span)),
             ("listing", own.and_then(|own| own.listing.as_ref()).map(|word| word.span)),
+            ("listing-template", own.and_then(|own| own.listing_template.as_ref()).map(|w| w.span)),
             ("links", own.and_then(|own| own.links.as_ref()).map(|word| word.span)),
+            ("fallback", own.and_then(|own| own.fallback.as_ref()).map(|word| word.span)),
+            ("trailing-slash", own.and_then(|own| own.trailing_slash.as_ref()).map(|w| w.span)),
         ];
         let is_site = chain.len() == 1;
         for (name, span) in without_effect {
@@ -46,6 +53,7 @@ pub(crate) fn resolve(chain: &[&Policy], key: &Key, context: &mut Context<'_>) -
         action,
         adjust: Adjust {
             fields: fields::resolve(chain, context),
+            error_pages,
             cors: cors::of_chain(chain, context),
             compress: compress::resolve(chain, context),
         },
@@ -137,9 +145,17 @@ fn files(chain: &[&Policy], words: &Policy, key: &Key, context: &mut Context<'_>
     let index = index.map_or_else(index_default, |list| index_names(&list.value, context));
     let listing = last(chain, |words| words.listing.as_ref()).is_some_and(|word| word.value);
     let place = context.at(word.span);
-    let fallback = None;
+    let fallback = pages::fallback(chain, context);
+    let trailing_slash = pages::trailing_slash(chain, context);
+    let listing_template = pages::listing_template(chain, context);
     let folder = context.number(Folder { id: 0, root, index, listing, links });
-    Action::Files(Files { folder, segments_skipped, fallback, place })
+    Action::Files(Files {
+        segments_skipped,
+        fallback,
+        trailing_slash,
+        listing_template,
+        ..Files::of_folder(folder, place)
+    })
 }
 
 /// The names in `list`, each of which must be able to name a file of a folder that may be sent.

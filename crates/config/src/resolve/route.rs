@@ -1,6 +1,6 @@
 //! Routes: their keys, what each inherits, and the tree that they are found by.
 
-use super::{case, context::Context, key::Key, policy};
+use super::{case, context::Context, key::Key, pages, policy};
 use crate::{
     mistake::{Mistake, quote},
     plan::{Branch, Node, Route, Routes},
@@ -22,6 +22,9 @@ pub(crate) fn resolve(
     let place = context.at(site.span);
     let rest_key = Key::everything();
     let policy = policy::resolve(&[&own], &rest_key, context);
+    if is_empty {
+        pages::check_listing(&[&own], context);
+    }
     if is_empty && is_sound && matches!(policy.action, crate::plan::Action::NotFound) {
         let cause = format!("the site {} has no root", quote(&site.value));
         context.mistakes.push(

@@ -7,8 +7,10 @@ use super::{
 use crate::{
     frequency::Frequency,
     kind::{
-        Choice, Count, FieldMap, FieldWords, Flag, OrNone, Rate, Size, Text, Texts, Times, Words,
+        Choice, Count, FieldMap, FieldWords, Flag, NamedTexts, OrNone, Rate, Size, Text, TextMap,
+        Texts, Times, Words,
     },
+    plan::TrailingSlash,
     setting::{At, Preset, Record, Section, Setting, Table},
     source::Word,
 };
@@ -21,7 +23,11 @@ pub(crate) struct Policy {
     pub(crate) alias: Option<Word<String>>,
     pub(crate) index: Option<Word<Vec<Word<String>>>>,
     pub(crate) listing: Option<Word<bool>>,
+    pub(crate) listing_template: Option<Word<String>>,
     pub(crate) links: Option<Word<Vec<Word<String>>>>,
+    pub(crate) fallback: Option<Word<String>>,
+    pub(crate) trailing_slash: Option<Word<TrailingSlash>>,
+    pub(crate) error_pages: Option<Word<NamedTexts>>,
     pub(crate) redirect: Redirect,
     pub(crate) respond: Respond,
     pub(crate) rewrite: Option<Word<String>>,
@@ -111,11 +117,49 @@ pub(crate) const POLICY: Section<Policy> = Section {
             value: &At(Flag, |policy: &mut Policy| &mut policy.listing),
         },
         Setting {
+            name: "listing-template",
+            doc: "The template of such a list, a file; relative to the config file's folder.",
+            preset: Preset::Words("a built-in page"),
+            example: r#""listing.html.jinja""#,
+            value: &At(Words, |policy: &mut Policy| &mut policy.listing_template),
+        },
+        Setting {
             name: "links",
             doc: "The folders outside the root that symbolic links in it may lead to.",
             preset: Preset::Value("[]"),
             example: r#"["/usr/share/javascript"]"#,
             value: &At(Texts, |policy: &mut Policy| &mut policy.links),
+        },
+        Setting {
+            name: "fallback",
+            doc: "The path in the root that is sent (200) for a missing one that asks for a page.",
+            preset: Preset::Words("none"),
+            example: r#""/index.html""#,
+            value: &At(Words, |policy: &mut Policy| &mut policy.fallback),
+        },
+        Setting {
+            name: "trailing-slash",
+            doc: "Whether the slash at the end of a path is kept, added or removed by a redirect.",
+            preset: Preset::Value("\"keep\""),
+            example: "\"remove\"",
+            value: &At(
+                Choice(&[
+                    ("keep", TrailingSlash::Keep),
+                    ("add", TrailingSlash::Add),
+                    ("remove", TrailingSlash::Remove),
+                ]),
+                |policy: &mut Policy| &mut policy.trailing_slash,
+            ),
+        },
+        Setting {
+            name: "error-pages",
+            doc: "Files to send for errors, by status, `4xx`, `5xx` or `any`; those that end in \
+                  `.jinja` or `.j2` are templates.",
+            preset: Preset::Value("{}"),
+            example: r#"{ 404 = "errors/404.html", 5xx = "errors/oops.html.jinja" }"#,
+            value: &At(TextMap("errors with their pages"), |policy: &mut Policy| {
+                &mut policy.error_pages
+            }),
         },
         Setting {
             name: "redirect",

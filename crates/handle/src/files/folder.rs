@@ -149,7 +149,8 @@ impl Folder {
 
 /// Whether a listing shows the name: what is never served is not listed either. A path cannot hold
 /// control characters.
-pub(super) fn is_shown(name: &[u8]) -> bool {
+#[must_use]
+pub fn is_shown(name: &[u8]) -> bool {
     let is_sent = !name.is_empty() && !unsent::is_dotfile(name) && !unsent::is_source(name);
     is_sent && !name.iter().any(u8::is_ascii_control)
 }

@@ -1,0 +1,125 @@
+//! Work of files that may block, what is to be done and what came of it.
+
+use super::{
+    folder::Folder,
+    load::{self, Loaded, Siblings},
+    making::{Made, Making},
+    slash::with_slash,
+    survey,
+};
+use crate::listing::{Listing, View};
+use config::plan::{self, RenderError, Template};
+use net::{FindError, RootError, Stat};
+use std::sync::Arc;
+
+/// Work on the file system that may block, for the pool.
+#[derive(Debug)]
+pub struct Job(pub(super) Work);
+
+#[derive(Debug)]
+pub(super) enum Work {
+    /// Open a folder.
+    Open(&'static plan::Folder),
+    /// Read what lies in one.
+    Read(Read),
+}
+
+/// Work in a folder.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) folder: Arc<Folder>,
+    pub(super) path: Vec<u8>,
+    pub(super) task: Task,
+}
+
+#[derive(Debug)]
+pub(super) enum Task {
+    /// Load what the path names.
+    Page(Siblings),
+    /// Load the page of the folder that the path names without a slash.
+    Index(Siblings),
+    /// Load what is sent where a page is missing.
+    Fallback(Siblings),
+    /// Find out whether the page's folder holds precompressed files.
+    Survey,
+    /// Load the page that says that something is missing.
+    NotFoundPage,
+    /// Read the folder's entries and bring them into order.
+    Listing(View, Option<Arc<Template>>),
+    /// Make a compressed form of a page.
+    Compress(Box<Making>),
+}
+
+/// A job that has been done.
+pub struct Done(pub(super) Outcome);
+
+pub(super) enum Outcome {
+    Opened(Result<Folder, RootError>),
+    Read { folder: Arc<Folder>, path: Vec<u8>, found: Found },
+}
+
+/// What a reading job found.
+pub(super) enum Found {
+    Loaded(Loaded),
+    Index(Loaded),
+    Fallback(Loaded),
+    NotFoundPage(Loaded),
+    Surveyed(Option<(Siblings, Stat)>),
+    Listed(Result<Listing, FindError>, Result<(), RenderError>),
+    Compressed(Made),
+}
+
+impl Job {
+    /// Which folder the job reads, so that one stalled folder cannot fill the pool.
+    #[must_use]
+    pub fn folder_id(&self) -> usize {
+        match &self.0 {
+            Work::Open(wanted) => wanted.id,
+            Work::Read(read) => read.folder.id,
+        }
+    }
+
+    /// Does it, however long that takes; never called on a loop.
+    #[must_use]
+    pub fn run(self) -> Done {
+        Done(match self.0 {
+            Work::Open(wanted) => Outcome::Opened(Folder::open(wanted)),
+            Work::Read(read) => read.run(),
+        })
+    }
+
+    /// What is done instead where the pool has too much to do: what was to be compressed is sent
+    /// as it is. There is nothing instead of the other jobs.
+    #[must_use]
+    pub fn decline(self) -> Option<Done> {
+        let Work::Read(Read { folder, path, task: Task::Compress(making) }) = self.0 else {
+            return None;
+        };
+        Some(Done(Outcome::Read { folder, path, found: Found::Compressed(making.decline()) }))
+    }
+}
+
+impl Read {
+    fn run(self) -> Outcome {
+        let Self { folder, path, task } = self;
+        let found = match task {
+            Task::Page(looked) => Found::Loaded(load::wait(&folder, &path, looked)),
+            Task::Index(looked) => Found::Index(load::wait(&folder, &with_slash(&path), looked)),
+            Task::Fallback(looked) => Found::Fallback(load::wait(&folder, &path, looked)),
+            Task::Survey => Found::Surveyed(survey::take(&folder, survey::parent(&path)).ok()),
+            Task::NotFoundPage => {
+                Found::NotFoundPage(load::wait(&folder, &path, Siblings::Unasked))
+            }
+            Task::Listing(view, template) => {
+                let mut listing = load::list(&folder, &path, view);
+                let rendered = match (&mut listing, template) {
+                    (Ok(listing), Some(template)) => listing.render(&template),
+                    _ => Ok(()),
+                };
+                Found::Listed(listing, rendered)
+            }
+            Task::Compress(making) => Found::Compressed(making.run()),
+        };
+        Outcome::Read { folder, path, found }
+    }
+}
