@@ -30,6 +30,7 @@ fields = { Last-Modified = "" }
 "POST /form" = { respond = "thanks" }
 "/admin/*" = { allow = "10.0.0.0/8" }
 "/list/*" = { listing = true, methods = ["GET"] }
+"/crowd/*" = { listing = true, compress = { codings = ["gzip"], least = "0B" } }
 "/page.html" = { redirect = { to = "https://b.example/{path}", status = "found" } }
 [[site."a.example".route."/data.json".when]]
 fields.X-Preview = "*"
