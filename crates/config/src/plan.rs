@@ -11,7 +11,7 @@ mod route;
 pub use access::{Access, Addresses, Methods};
 pub use action::{Action, Files, Folder, Redirect, Respond};
 pub use adjust::{Adjust, FieldEdits, Origin};
-pub use compress::Compress;
+pub use compress::{Compress, CompressCache};
 pub use phrase::{Form, Phrase, PhraseError};
 pub use place::Place;
 pub use route::{Branch, Case, Node, Policy, Route, Routes};
@@ -48,8 +48,8 @@ pub struct Plan {
     pub log: Log,
     /// Bytes of memory for hot files, all event loops together; zero keeps none.
     pub file_cache_bytes_max: usize,
-    /// Bytes of memory for compressed forms of files, all event loops together; zero makes none.
-    pub compress_cache_bytes_max: usize,
+    /// Where compressed forms of files are kept.
+    pub compress_cache: CompressCache,
     /// The sites, ordered by name.
     pub sites: Vec<Site>,
     /// The folders that files are sent from, in the order of their numbers.
@@ -93,7 +93,7 @@ impl Plan {
             capacity: Capacity::default(),
             log: Log::default(),
             file_cache_bytes_max: 64 * 1024 * 1024,
-            compress_cache_bytes_max: 64 * 1024 * 1024,
+            compress_cache: CompressCache::default(),
             sites: Vec::with_capacity(sites.len()),
             folders,
             misdirected: misdirected(),

@@ -10,7 +10,7 @@ mod site;
 pub(crate) use limits::Limits;
 pub(crate) use policy::Policy;
 pub(crate) use route::{Case, NamedRoute};
-pub(crate) use server::{Log, Server};
+pub(crate) use server::{CompressCache, Log, Server};
 pub(crate) use site::Site;
 
 use crate::{

@@ -11,6 +11,7 @@ mod folder;
 mod load;
 mod variant;
 mod survey;
+mod stored;
 mod forms;
 mod making;
 mod cache;

@@ -99,7 +99,7 @@ fn answer(
     let folders: Vec<_> =
         plan.folders.iter().filter_map(|wanted| Folder::open(wanted).ok()).map(Arc::new).collect();
     let mut folders = Folders::new(plan.folders.iter(), &folders);
-    let forms = Forms::new(plan.compress_cache_bytes_max);
+    let forms = Forms::new(plan.compress_cache.memory_bytes_max, None);
     let mut cache = Cache::new(folders.count(), plan.file_cache_bytes_max, forms);
     let (now, wall_seconds) = (clock::now(), clock::wall().seconds);
     let mut tools = Tools { folders: &mut folders, cache: &mut cache, now, wall_seconds };

@@ -7,16 +7,17 @@ use crate::{
     log::{self, Log, Writer},
     pool::Pool,
 };
-use config::Plan;
+use config::{Plan, plan::CompressCache};
 use control::{Counter, Row};
 use handle::files::{Cache, Folder, Folders, Forms};
-use net::RootError;
+use net::{RootError, Shelf};
 use std::{
     fmt,
     future::{Future, poll_fn},
     io,
     net::TcpListener,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
     pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
@@ -65,6 +66,8 @@ enum Stop {
 pub enum StartError {
     /// A site's folder, or one that its links may enter, cannot be opened.
     Root(RootError),
+    /// The folder for compressed forms cannot be written.
+    Shelf(io::Error),
     /// The access log cannot be opened.
     Log(io::Error),
     /// A thread cannot be started.
@@ -75,6 +78,9 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root(error) => error.fmt(f),
+            Self::Shelf(error) => {
+                write!(f, "the folder of `compress-cache` cannot be written: {error}")
+            }
             Self::Log(error) => write!(f, "the access log cannot be opened: {error}"),
             Self::Thread(error) => write!(f, "a thread cannot be started: {error}"),
         }
@@ -131,7 +137,7 @@ pub fn start(
         pool: Pool::new(plan.capacity.pool_threads_max),
         clients: Arc::default(),
         cache_bytes_max: plan.file_cache_bytes_max / listeners.len().max(1),
-        forms: Forms::new(plan.compress_cache_bytes_max),
+        forms: forms(&plan.compress_cache)?,
     };
     let (stop, stopped) = watch::channel(Stop::Never);
     let mut worker = Worker { stop, first: None, others: Vec::new(), rows: vec![row], writer };
@@ -195,6 +201,13 @@ impl Stopper {
     pub fn stop_at_once(&self) {
         let _ = self.0.send(Stop::Now);
     }
+}
+
+/// The store of compressed forms that the loops share.
+fn forms(cache: &CompressCache) -> Result<Arc<Forms>, StartError> {
+    let open = |folder: &PathBuf| Shelf::open(folder, cache.disk_bytes_max);
+    let shelf = cache.folder.as_ref().map(open).transpose().map_err(StartError::Shelf)?;
+    Ok(Forms::new(cache.memory_bytes_max, shelf))
 }
 
 impl Loop {
