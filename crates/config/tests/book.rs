@@ -3,8 +3,11 @@
 use config::{Preset, page, settings};
 use std::{env, fs, path::Path};
 
-const PAGES: [&str; 2] =
-    [include_str!("../../../docs/book/config.md"), include_str!("../../../docs/book/limits.md")];
+const PAGES: [&str; 3] = [
+    include_str!("../../../docs/book/config.md"),
+    include_str!("../../../docs/book/limits.md"),
+    include_str!("../../../docs/book/security.md"),
+];
 
 /// A row's setting and its default, as they stand in the table.
 fn rows(page: &str) -> impl Iterator<Item = (&str, &str)> {

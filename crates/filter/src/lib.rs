@@ -2,8 +2,8 @@
 //!
 //! The order is fixed: content gets its coding first, because its entity-tag depends on that. Then
 //! preconditions, because a 304 or a 412 leaves nothing to cut a range out of (RFC 9110 section
-//! 13.2.2), then ranges, then a page for whatever has become an error, which is content too, and
-//! at last the fields that the config adds and takes away.
+//! 13.2.2), then ranges, then a page for whatever has become an error, which is content too, the
+//! fields that the config adds and takes away, and at last what pages of other origins may read.
 
 pub mod entity_tag;
 pub mod compress;
@@ -11,6 +11,7 @@ pub mod conditional;
 pub mod range;
 pub mod error_page;
 mod fields;
+mod cors;
 
 use config::plan::Adjust;
 use message::{Exchange, Name, Response, Status};
@@ -45,7 +46,11 @@ pub fn apply(
         response = conditional::apply(request, response);
         response = compress(error_page::apply(range::apply(request, response)));
     }
-    fields::apply(&adjust.fields, exchange, rest, response)
+    let response = fields::apply(&adjust.fields, exchange, rest, response);
+    match &adjust.cors {
+        Some(cors) => cors::apply(cors, request, response),
+        None => response,
+    }
 }
 
 #[cfg(test)]

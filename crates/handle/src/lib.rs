@@ -45,8 +45,8 @@ pub fn method_not_allowed(exchange: &Exchange<'_>, allow: &Line) -> Response {
     Response::empty(status).with(allow.clone())
 }
 
-/// Answers `exchange` as the action of `policy` says; `rest` is what the `*` of its route stands
-/// for.
+/// Answers `exchange` as the action of `policy` says; `rest` is the part of its path that the `*`
+/// of its route stands for.
 pub fn run(policy: &Policy, exchange: &Exchange<'_>, rest: &[u8], tools: &mut Tools<'_>) -> Answer {
     net::failpoint::hit("exchange");
     match &policy.action {

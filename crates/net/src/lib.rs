@@ -16,6 +16,8 @@ pub mod file;
 mod file_system;
 pub mod shelf;
 pub mod stream;
+pub mod terminal;
+pub mod random;
 pub mod process;
 pub mod failpoint;
 mod sys;

@@ -12,6 +12,7 @@ use crate::{
     clients::Seat,
     core::Core,
     flow::{self, Outcome},
+    job::Done,
     record::{End, Subject},
     sending::{self, Written},
     turn::{Held, Record, Turn, Work},
@@ -19,7 +20,6 @@ use crate::{
 };
 use base::Moment;
 use control::Counter;
-use handle::{Done, Job};
 use http1::{Event, Expiry, Refusal, Slots};
 use message::{Body, Exchange, Method, Request, Response, Status, response::Line};
 use std::{
@@ -34,7 +34,6 @@ use std::{
 use tokio::{
     io::{AsyncWrite, Interest},
     net::TcpStream,
-    sync::oneshot,
 };
 
 /// A connection and everything it needs; a future that ends with it.
@@ -239,7 +238,7 @@ impl Connection {
                     // The pool lost the job: ours, and not the client's, to mend.
                     (request, _) => {
                         let subject = match &request {
-                            Some(request) => Subject::Request(request),
+                            Some(request) => Subject::Request(request, None),
                             None => Subject::Refused(&head),
                         };
                         self.send_error(Status::INTERNAL_SERVER_ERROR, subject, turn);
@@ -287,17 +286,18 @@ impl Connection {
     ) {
         let mut exchange = Exchange::new(request, Some(self.client), self.listener);
         match flow::answer(turn.core, turn.tick, &mut exchange, done) {
-            Outcome::Waiting(job) => match submit(turn.core, job) {
+            Outcome::Waiting(job) => match job.submit(turn.core) {
                 Ok(done) => {
                     turn.pending.work = Work::Job { done, head: head.to_vec(), began_us };
                 }
                 Err(Some(done)) => self.answer(request, Some(*done), head, began_us, turn),
                 Err(None) => {
-                    let subject = Subject::Request(request);
+                    let subject = Subject::Request(request, None);
                     self.send_error(Status::SERVICE_UNAVAILABLE, subject, turn);
                 }
             },
             Outcome::Answered(response) => {
+                let subject = Subject::Request(request, exchange.user.as_deref());
                 let status = response.status;
                 let (bytes, is_sent_at_once) = match &response.body {
                     _ if request.method == Method::Head => (0, true),
@@ -315,9 +315,9 @@ impl Connection {
                 }
                 if is_sent_at_once {
                     let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: None };
-                    flow::record(turn.core, self.client, Subject::Request(request), &end);
+                    flow::record(turn.core, self.client, subject, &end);
                 } else {
-                    let line = turn.core.log.borrow_mut().begin(self.client, request);
+                    let line = turn.core.log.borrow_mut().begin(self.client, subject);
                     turn.pending.record = Some(Record { line, status, bytes, began_us });
                 }
             }
@@ -390,22 +390,4 @@ impl Connection {
         turn.began_us = turn.core.clock_us();
         Poll::Ready(count)
     }
-}
-
-/// Gives the job to the pool; where the pool has too much to do, an error with what is done
-/// instead, if anything is.
-fn submit(core: &Core, job: Job) -> Result<oneshot::Receiver<Done>, Option<Box<Done>>> {
-    let (sender, done) = oneshot::channel();
-    let folder = job.folder_id();
-    let mut job = Some(job);
-    let is_taken = core.pool.submit(folder, || {
-        let job = job.take();
-        Box::new(move || {
-            if let Some(job) = job {
-                // A connection that is gone needs no answer.
-                let _ = sender.send(job.run());
-            }
-        })
-    });
-    if is_taken { Ok(done) } else { Err(job.and_then(Job::decline).map(Box::new)) }
 }

@@ -11,15 +11,17 @@
 
 use crate::{
     core::{Core, Tick},
+    job::{Done, Job},
     record::{End, Subject},
     steps,
 };
+use access::{Door, Entry, Verdicts};
 use config::{
     Plan,
     plan::{Form, Phrase},
 };
 use control::Counter;
-use handle::{Answer, Done, Job, Tools};
+use handle::{Answer, Tools};
 use http1::Refusal;
 use message::{Exchange, Response, Status};
 use route::Trace;
@@ -50,7 +52,9 @@ pub(crate) fn answer(
     done: Option<Done>,
 ) -> Outcome {
     let answered = catch_unwind(AssertUnwindSafe(|| {
-        core.with_tools(tick, |tools| pass(core.plan, exchange, done, tools, &mut ()))
+        let mut verdicts = core.verdicts.borrow_mut();
+        let verdicts = &mut *verdicts;
+        core.with_tools(tick, |tools| pass(core.plan, exchange, done, verdicts, tools, &mut ()))
     }));
     answered.unwrap_or_else(|_| {
         core.count(Counter::Panics);
@@ -64,38 +68,52 @@ pub(crate) fn pass(
     plan: &'static Plan,
     exchange: &mut Exchange<'_>,
     done: Option<Done>,
+    verdicts: &mut Verdicts,
     tools: &mut Tools<'_>,
     trace: &mut impl Trace,
 ) -> Outcome {
+    let (checked, done) = match done {
+        Some(Done::Password(checked)) => (Some(checked), None),
+        Some(Done::Files(done)) => (None, Some(done)),
+        None => (None, None),
+    };
+    let mut door = Door { verdicts, now: tools.now, done: checked };
     for _ in 0..=REWRITES_MAX {
         let found = route::find(plan, exchange, trace);
-        let rest = exchange.path_bytes().get(found.rest.clone()).unwrap_or_default();
         let policy = found.policy;
-        steps::guards(&policy.access, trace);
-        let answer = if let Some(allow) = found.refused {
-            Answer::Ready(handle::method_not_allowed(exchange, allow))
-        } else if done.is_none()
-            && let Some(refusal) = access::check(&policy.access, exchange)
-        {
-            trace.note(|| steps::refusal(&policy.access, &refusal));
-            Answer::Ready(refusal)
-        } else if let Some((to, place)) = &policy.rewrite {
-            let (path, query) = rewritten(to, exchange, rest);
-            exchange.rewrite(&path, query);
-            trace.note(|| steps::rewrite(exchange, place));
-            continue;
-        } else {
-            trace.note(|| steps::action(&policy.action, plan));
-            match done {
-                None => handle::run(policy, exchange, rest, tools),
-                Some(done) => handle::resume(policy, done, exchange, tools),
+        steps::guards(policy, trace);
+        let entry = match found.refused {
+            Some(allow) => Entry::Answered(handle::method_not_allowed(exchange, allow)),
+            None => access::check(&policy.access, exchange, &mut door),
+        };
+        let rest = exchange.path_bytes().get(found.rest).unwrap_or_default();
+        let answer = match (entry, &policy.rewrite) {
+            (Entry::Wait(job), _) => return Outcome::Waiting(Job::Password(job)),
+            (Entry::Answered(response), _) => {
+                if found.refused.is_none() {
+                    trace.note(|| steps::answered(policy, &response));
+                }
+                Answer::Ready(response)
+            }
+            (Entry::Open, Some((to, place))) => {
+                let (path, query) = rewritten(to, exchange, rest);
+                exchange.rewrite(&path, query);
+                trace.note(|| steps::rewrite(exchange, place));
+                continue;
+            }
+            (Entry::Open, None) => {
+                trace.note(|| steps::action(&policy.action, plan));
+                match done {
+                    None => handle::run(policy, exchange, rest, tools),
+                    Some(done) => handle::resume(policy, done, exchange, tools),
+                }
             }
         };
         return match answer {
             Answer::Ready(response) => {
                 Outcome::Answered(filter::apply(&policy.adjust, exchange, rest, response))
             }
-            Answer::Wait(job) => Outcome::Waiting(job),
+            Answer::Wait(job) => Outcome::Waiting(Job::Files(job)),
         };
     }
     Outcome::Answered(filter::error_page::apply(Response::empty(Status::INTERNAL_SERVER_ERROR)))

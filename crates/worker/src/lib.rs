@@ -11,6 +11,7 @@ mod turned_away;
 mod watch;
 mod clients;
 mod core;
+mod job;
 mod pool;
 mod record;
 mod log;

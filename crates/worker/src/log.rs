@@ -4,7 +4,6 @@ use crate::record::{self, Subject};
 use base::Moment;
 use config::plan::{Log as Settings, LogFormat};
 use control::{Counter, Row};
-use message::Request;
 use std::{
     io::{self, ErrorKind, Write},
     net::IpAddr,
@@ -173,18 +172,11 @@ impl Log {
     }
 
     /// The first part of a line whose end is not known yet.
-    pub(crate) fn begin(&mut self, client: IpAddr, request: &Request<'_>) -> Vec<u8> {
+    pub(crate) fn begin(&mut self, client: IpAddr, subject: Subject<'_>) -> Vec<u8> {
         let mut line = Vec::new();
         if !self.is_off() {
             let wall = net::clock::wall();
-            record::begin(
-                &mut line,
-                self.format,
-                &mut self.clock,
-                wall,
-                client,
-                Subject::Request(request),
-            );
+            record::begin(&mut line, self.format, &mut self.clock, wall, client, subject);
         }
         line
     }

@@ -15,8 +15,8 @@ const REFUSED_BYTES_MAX: usize = 128;
 /// What a line is about.
 #[derive(Clone, Copy)]
 pub(crate) enum Subject<'r> {
-    /// A request.
-    Request(&'r Request<'r>),
+    /// A request, and the user whose password was asked for.
+    Request(&'r Request<'r>, Option<&'r str>),
     /// Bytes that were refused.
     Refused(&'r [u8]),
 }
@@ -69,7 +69,11 @@ pub(crate) fn begin(
         push_address(out, client);
         out.push(b' ');
         match subject {
-            Subject::Request(request) => {
+            Subject::Request(request, user) => {
+                if let Some(user) = user {
+                    push_printable(out, user.as_bytes());
+                    out.push(b' ');
+                }
                 push_printable(out, request.method.as_str().as_bytes());
                 out.push(b' ');
                 push_target(out, request, push_printable);
@@ -86,7 +90,12 @@ pub(crate) fn begin(
     out.extend_from_slice(b"\",\"client\":\"");
     push_address(out, client);
     match subject {
-        Subject::Request(request) => push_request(out, request),
+        Subject::Request(request, user) => {
+            if let Some(user) = user {
+                push_member(out, b"\",\"user\":\"", user.as_bytes());
+            }
+            push_request(out, request);
+        }
         Subject::Refused(bytes) => {
             push_member(out, b"\",\"refused\":\"", first_line(bytes));
         }
@@ -177,7 +186,12 @@ mod tests {
     use super::*;
     use message::{Field, Fields, Length, Method, Version};
 
-    fn line(format: LogFormat, fields: &[Field<'_>], reason: Option<&'static str>) -> String {
+    fn line(
+        format: LogFormat,
+        fields: &[Field<'_>],
+        user: Option<&str>,
+        reason: Option<&'static str>,
+    ) -> String {
         let request = Request {
             version: Version::Http11,
             method: Method::Get,
@@ -190,7 +204,8 @@ mod tests {
         let mut out = Vec::new();
         let wall = Wall { seconds: 1_795_539_723, nanos: 45_600_000 };
         let client = "127.0.0.1".parse().unwrap();
-        begin(&mut out, format, &mut Clock::default(), wall, client, Subject::Request(&request));
+        let subject = Subject::Request(&request, user);
+        begin(&mut out, format, &mut Clock::default(), wall, client, subject);
         end(&mut out, format, &End { status: Status::OK, bytes: 9, us: 42, reason });
         String::from_utf8(out).unwrap()
     }
@@ -199,9 +214,9 @@ mod tests {
     fn json() {
         let fields = [Field { name: "User-Agent", value: b"x\x1b[31m\n\"" }];
         assert_eq!(
-            line(LogFormat::Json, &fields, None),
+            line(LogFormat::Json, &fields, Some("a\"\u{fc}\u{85}"), None),
             "{\"event\":\"request\",\"time\":\"2026-11-24T17:02:03.045Z\",\"client\":\"127.0.0.1\",\
-             \"method\":\"GET\",\"host\":\"example.com\",\"target\":\"/a?b=\\\"c\",\
+             \"user\":\"a\\\"\\u00fc\\u0085\",\"method\":\"GET\",\"host\":\"example.com\",\"target\":\"/a?b=\\\"c\",\
              \"protocol\":\"HTTP/1.1\",\"agent\":\"x\\u001b[31m\\u000a\\\"\",\
              \"status\":200,\"bytes\":9,\"us\":42}\n"
         );
@@ -210,8 +225,8 @@ mod tests {
     #[test]
     fn pretty() {
         assert_eq!(
-            line(LogFormat::Pretty, &[], Some("cut off")),
-            "17:02:03 127.0.0.1 GET /a?b=\"c 200 9 B 42 µs - cut off\n"
+            line(LogFormat::Pretty, &[], Some("b\u{f6}b"), Some("cut off")),
+            "17:02:03 127.0.0.1 b\\xc3\\xb6b GET /a?b=\"c 200 9 B 42 µs - cut off\n"
         );
     }
 

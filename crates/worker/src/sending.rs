@@ -1,6 +1,6 @@
 //! From the output's pieces to the socket: bytes together in one call, files by sendfile.
 
-use crate::core::Core;
+use crate::{core::Core, pool::Lane};
 use message::{FileRange, OpenFile, Output};
 use net::{file, socket};
 use std::{
@@ -198,5 +198,5 @@ fn read_on_pool(
         // A connection that is gone needs no answer.
         let _ = sender.send(outcome);
     };
-    core.pool.submit(range.file.folder, || Box::new(work)).then_some(receiver)
+    core.pool.submit(Lane::Folder(range.file.folder), || Box::new(work)).then_some(receiver)
 }

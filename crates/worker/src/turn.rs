@@ -6,10 +6,10 @@
 use crate::{
     core::{Core, Scratch, Tick},
     flow,
+    job::Done,
     record::End,
     sending::Fetch,
 };
-use handle::Done;
 use message::{Output, Source, Status};
 use std::ops::Range;
 use tokio::sync::oneshot;

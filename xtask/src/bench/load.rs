@@ -10,6 +10,7 @@ use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 
 use super::cases::{CONNECTIONS, Load, Site, Variant};
 use super::content::{Content, Target, targets};
+use super::peers::CREDENTIALS;
 use super::{Outcome, machine};
 use crate::command::{bounded, finish};
 
@@ -218,8 +219,13 @@ pub(super) fn count_open(crowd: &[TcpStream]) -> Outcome<usize> {
 fn rest_of_head(variant: Variant, codings: &str, etag: Option<&str>) -> String {
     let connection = if variant == Variant::Close { "close" } else { "keep-alive" };
     let condition = etag.map(|etag| format!("If-None-Match: {etag}\r\n")).unwrap_or_default();
+    let credentials = match variant {
+        Variant::Password => format!("Authorization: Basic {CREDENTIALS}\r\n"),
+        _ => String::new(),
+    };
     format!(
-        "Connection: {connection}\r\n{BROWSER_FIELDS}Accept-Encoding: {codings}\r\n{condition}\r\n"
+        "Connection: {connection}\r\n{BROWSER_FIELDS}Accept-Encoding: {codings}\r\n{condition}\
+         {credentials}\r\n"
     )
 }
 

@@ -182,7 +182,7 @@ impl Bench {
             site,
             access_log: false,
             compression: Compression::Off,
-            is_conditional: false,
+            variant: Variant::Plain,
         };
         let target = targets(site).next().ok_or("a site without targets")?;
         let request = request(&target, Variant::Plain, BROWSER_CODINGS, None);
@@ -201,12 +201,15 @@ struct Entrant {
 impl Entrant {
     /// Starts `peer` and makes sure that it answers what the load will ask for.
     fn new(peer: Peer, load: &Load, content: &Content) -> Outcome<Self> {
-        let is_conditional = load.variant == Variant::Conditional;
-        let Load { site, access_log, compression, .. } = *load;
+        let Load { site, access_log, compression, variant, .. } = *load;
+        let is_conditional = variant == Variant::Conditional;
         let codings = compression.accepted();
-        let stage = Stage { content, site, access_log, compression, is_conditional };
+        let stage = Stage { content, site, access_log, compression, variant };
         let target = targets(site).next().ok_or("a site without targets")?;
-        let plain = request(&target, Variant::Plain, codings, None);
+        let plain = match variant {
+            Variant::Password => request(&target, variant, codings, None),
+            _ => request(&target, Variant::Plain, codings, None),
+        };
         let server = Server::start(peer, &stage, &plain)?;
         let etag = if is_conditional {
             let answer = server.ask(&plain)?;
@@ -214,7 +217,7 @@ impl Entrant {
         } else {
             None
         };
-        let answer = server.ask(&request(&target, load.variant, codings, etag.as_deref()))?;
+        let answer = server.ask(&request(&target, variant, codings, etag.as_deref()))?;
         let closes = answer.field("connection") == Some("close");
         let is_coded = answer.field("content-encoding").is_some();
         if is_coded != (compression != Compression::Off) {
@@ -223,7 +226,7 @@ impl Entrant {
         // What is compressed is as long as its server can make it.
         let content_bytes = if is_coded { file_bytes(site) } else { answer.content_bytes };
         let is = (answer.status, content_bytes, closes);
-        let closes = load.variant == Variant::Close;
+        let closes = variant == Variant::Close;
         let expect =
             if is_conditional { (304, 0, closes) } else { (200, file_bytes(site), closes) };
         if is != expect {

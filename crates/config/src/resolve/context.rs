@@ -3,7 +3,7 @@
 use crate::{
     fill::{self, Filled},
     mistake::{Mistake, quote},
-    plan::{Folder, Phrase, PhraseError, Place},
+    plan::{Folder, Password, Phrase, PhraseError, Place},
     source::{Sources, Span, Word},
     world::World,
 };
@@ -18,6 +18,8 @@ pub(crate) struct Context<'c> {
     pub(crate) mistakes: &'c mut Vec<Mistake>,
     /// The folders so far, and those that were looked at, so that each is opened and checked once.
     pub(crate) folders: Vec<Folder>,
+    /// What came of each `auth`, by its place, so that its file is read once.
+    pub(crate) passwords: HashMap<Span, Option<Password>>,
     numbers: HashMap<FolderKey, usize>,
     checked: HashMap<PathBuf, Result<(), String>>,
 }
@@ -32,8 +34,16 @@ impl<'c> Context<'c> {
         world: &'c dyn World,
         mistakes: &'c mut Vec<Mistake>,
     ) -> Self {
-        let (numbers, checked) = (HashMap::default(), HashMap::default());
-        Self { sources, filled, world, mistakes, folders: Vec::new(), numbers, checked }
+        Self {
+            sources,
+            filled,
+            world,
+            mistakes,
+            folders: Vec::new(),
+            passwords: HashMap::default(),
+            numbers: HashMap::default(),
+            checked: HashMap::default(),
+        }
     }
 
     pub(crate) fn at(&self, span: Span) -> Place {

@@ -1,11 +1,11 @@
 //! Response fields: what a site and its routes add, replace and take away.
 
-use super::{context::Context, policy::last};
+use super::{context::Context, policy::last, security};
 use crate::{
     kind::FieldWords,
     mistake::{Mistake, quote},
     plan::{FieldEdits, Origin},
-    written::Policy,
+    written::{Policy, Security},
 };
 use message::{Prepared, response::Line};
 
@@ -39,6 +39,16 @@ pub(crate) fn resolve(chain: &[&Policy], context: &mut Context<'_>) -> FieldEdit
     }
     let mut edits = FieldEdits::default();
     let mut lines = Vec::new();
+    let security = last(chain, |words| words.security.as_ref());
+    if let Some(word) = security.filter(|word| word.value == Security::Strict) {
+        let is_said = |name: &str| said.iter().any(|(other, _)| other == name);
+        for (name, value) in security::STRICT.into_iter().filter(|(name, _)| !is_said(name)) {
+            lines.push(Line::fixed(name, value));
+            let place = context.at(word.span);
+            edits.origins.push(Origin { name: name.into(), setting: "security", place });
+            edits.replaced.push(name.into());
+        }
+    }
     for (name, field) in said {
         // Which forms there are is the server's to say: another reason is added to its own.
         if name != "vary" || field.values.is_empty() {

@@ -1,0 +1,62 @@
+//! Work that may block: what the pool does for an exchange, and what came of it.
+
+use crate::{core::Core, pool::Lane};
+use tokio::sync::oneshot;
+
+/// Work that an answer waits for.
+#[derive(Debug)]
+pub(crate) enum Job {
+    /// A handler waits for a disk.
+    Files(handle::Job),
+    /// A guard has a password checked.
+    Password(access::Job),
+}
+
+/// What came of it.
+pub(crate) enum Done {
+    Files(handle::Done),
+    Password(access::Done),
+}
+
+impl Job {
+    /// Gives the job to the pool; where the pool has too much to do, an error with what is done
+    /// instead, if anything is.
+    pub(crate) fn submit(self, core: &Core) -> Result<oneshot::Receiver<Done>, Option<Box<Done>>> {
+        let (sender, done) = oneshot::channel();
+        let lane = self.lane();
+        let mut job = Some(self);
+        let is_taken = core.pool.submit(lane, || {
+            let job = job.take();
+            Box::new(move || {
+                if let Some(job) = job {
+                    // A connection that is gone needs no answer.
+                    let _ = sender.send(job.run());
+                }
+            })
+        });
+        if is_taken { Ok(done) } else { Err(job.and_then(Self::decline).map(Box::new)) }
+    }
+
+    /// What is done where the pool has too much to do.
+    fn decline(self) -> Option<Done> {
+        match self {
+            Self::Files(job) => job.decline().map(Done::Files),
+            Self::Password(_) => None,
+        }
+    }
+
+    /// Does it, however long that takes; never called on a loop.
+    pub(crate) fn run(self) -> Done {
+        match self {
+            Self::Files(job) => Done::Files(job.run()),
+            Self::Password(job) => Done::Password(job.run()),
+        }
+    }
+
+    fn lane(&self) -> Lane {
+        match self {
+            Self::Files(job) => Lane::Folder(job.folder_id()),
+            Self::Password(_) => Lane::Passwords,
+        }
+    }
+}
