@@ -1,10 +1,10 @@
 //! What one loop owns and lends to its connections.
 
-use crate::{clients::Clients, log::Log, pool::Pool, turned_away::TurnedAway, watch::Watch};
+use crate::{log::Log, pool::Pool, turned_away::TurnedAway, watch::Watch};
 use access::Verdicts;
 use base::Moment;
 use config::plan::Plan;
-use control::{Counter, Row};
+use control::{Clients, Counter, Row};
 use handle::{
     Tools,
     files::{Cache, Folders},
@@ -23,8 +23,8 @@ const READ_BYTES: usize = 48 * 1024;
 /// Bytes of an output buffer that are kept for the next connection.
 const OUTPUT_BYTES_KEPT: usize = 512 * 1024;
 
-/// One loop's belongings. Nothing in it is shared with another loop but what is behind an `Arc`,
-/// and none of that is touched for a request.
+/// One loop's belongings. Nothing in it is shared with another loop but the table of clients and
+/// what is behind an `Arc`, and none of that is touched for a request without a limit.
 pub(crate) struct Core {
     pub(crate) plan: &'static Plan,
     files: RefCell<(Folders, Cache)>,
@@ -32,7 +32,7 @@ pub(crate) struct Core {
     pub(crate) watch: Watch,
     pub(crate) log: RefCell<Log>,
     pub(crate) pool: Arc<Pool>,
-    pub(crate) clients: Arc<Clients>,
+    pub(crate) clients: Clients,
     pub(crate) turned_away: TurnedAway,
     counters: Arc<Row>,
     scratch: RefCell<Option<Box<Scratch>>>,
@@ -65,7 +65,7 @@ impl Core {
         folders: Folders,
         cache: Cache,
         log: Log,
-        shared: (Arc<Pool>, Arc<Clients>, Arc<Row>),
+        shared: (Arc<Pool>, Clients, Arc<Row>),
     ) -> Self {
         let (pool, clients, counters) = shared;
         Self {

@@ -15,15 +15,18 @@ use crate::{
     record::{End, Subject},
     steps,
 };
-use access::{Door, Entry, Verdicts};
+use access::{Door, Entry, Ledger, Pace};
 use config::{
     Plan,
-    plan::{Form, Phrase},
+    plan::{Bandwidth, Form, Phrase},
 };
 use control::Counter;
 use handle::{Answer, Tools};
 use http1::Refusal;
-use message::{Exchange, Response, Status};
+use message::{
+    Exchange, Request, Response, Status,
+    forwarded::{self, Contradiction},
+};
 use route::Trace;
 use std::{
     net::IpAddr,
@@ -32,34 +35,93 @@ use std::{
 
 /// What became of a request.
 pub(crate) enum Outcome {
-    /// It is answered.
-    Answered(Response),
+    /// It is answered, and how fast that is sent may be limited.
+    Answered(Response, Option<&'static Bandwidth>),
     /// The answer has to wait for work that may block.
     Waiting(Job),
+}
+
+/// What becomes of a request, and what is known of it by then.
+pub(crate) struct Judged {
+    pub(crate) outcome: Outcome,
+    /// Who has sent it.
+    pub(crate) client: Option<IpAddr>,
+    /// The user who was let in, where a password was asked for.
+    pub(crate) user: Option<Box<str>>,
+    /// What limits have found of it: it goes along with a job.
+    pub(crate) ledger: Ledger,
+    /// What its log line says of how it came to its answer.
+    pub(crate) note: Option<&'static str>,
 }
 
 /// Rewrites of one request at most; a config that leads in a circle is ours to notice.
 const REWRITES_MAX: usize = 10;
 
-/// Answers the request of `exchange`, now or after a job; `done` is the job's result on the second
-/// way through.
+/// Who has sent `request` on a connection from `peer`: itself, or whom a trusted proxy names.
+#[inline]
+pub(crate) fn client(
+    plan: &Plan,
+    request: &Request<'_>,
+    peer: Option<IpAddr>,
+) -> Result<Option<IpAddr>, Contradiction> {
+    match plan.has_proxies() {
+        false => Ok(peer),
+        true => forwarded::client(&request.fields, peer, |address| plan.trusts(address)),
+    }
+}
+
+/// The answer to a request that names two clients: 400, as nobody can tell who asks.
+pub(crate) fn contradicted() -> Response {
+    filter::error_page::apply(Response::empty(Status::BAD_REQUEST))
+}
+
+/// Answers `request`, which came from `peer` by the listener of that number, now or after a job;
+/// the job's result, and what went along with it, come in on the second way through.
 ///
 /// A panic on the way is ours, not the client's: it ends this exchange with a 500, nothing else.
 pub(crate) fn answer(
     core: &Core,
     tick: Tick,
-    exchange: &mut Exchange<'_>,
-    done: Option<Done>,
-) -> Outcome {
+    request: &Request<'_>,
+    (peer, listener): (Option<IpAddr>, usize),
+    resumed: Option<(Done, Ledger)>,
+) -> Judged {
+    let (done, ledger) = resumed.unzip();
+    let mut ledger = ledger.unwrap_or_default();
+    let Ok(client) = client(core.plan, request, peer) else {
+        let (outcome, note) = (Outcome::Answered(contradicted(), None), Some(steps::CONTRADICTION));
+        return Judged { outcome, client: peer, user: None, ledger, note };
+    };
+    let mut exchange = Exchange::new(request, client, listener);
     let answered = catch_unwind(AssertUnwindSafe(|| {
-        let mut verdicts = core.verdicts.borrow_mut();
-        let verdicts = &mut *verdicts;
-        core.with_tools(tick, |tools| pass(core.plan, exchange, done, verdicts, tools, &mut ()))
+        let (mut verdicts, clients) = (core.verdicts.borrow_mut(), core.clients);
+        let (verdicts, ledger) = (&mut *verdicts, &mut ledger);
+        let mut door = Door { verdicts, clients, ledger, now: tick.now, done: None };
+        core.with_tools(tick, |tools| {
+            pass(core.plan, &mut exchange, done, &mut door, tools, &mut ())
+        })
     }));
-    answered.unwrap_or_else(|_| {
+    let outcome = answered.unwrap_or_else(|_| {
         core.count(Counter::Panics);
-        Outcome::Answered(filter::error_page::apply(Response::empty(Status::INTERNAL_SERVER_ERROR)))
-    })
+        failed()
+    });
+    let note = match outcome {
+        Outcome::Answered(..) => note(core, ledger.pace),
+        Outcome::Waiting(_) => None,
+    };
+    Judged { outcome, client, user: exchange.user, ledger, note }
+}
+
+/// Counts what limits found of a request; the words for its log line.
+fn note(core: &Core, pace: Pace) -> Option<&'static str> {
+    let (counter, note) = match pace {
+        Pace::Within => return None,
+        Pace::Beyond => (Counter::Limited, Some("too many requests")),
+        Pace::BeyondOnTrial => (Counter::LimitedOnTrial, Some("too many requests (dry run)")),
+        Pace::Uncounted => (Counter::Uncounted, None),
+    };
+    core.count(counter);
+    note
 }
 
 /// Route, access, rewrite, and again where it was rewritten; then handle and filter. `trace` hears
@@ -68,7 +130,7 @@ pub(crate) fn pass(
     plan: &'static Plan,
     exchange: &mut Exchange<'_>,
     done: Option<Done>,
-    verdicts: &mut Verdicts,
+    door: &mut Door<'_>,
     tools: &mut Tools<'_>,
     trace: &mut impl Trace,
 ) -> Outcome {
@@ -77,14 +139,14 @@ pub(crate) fn pass(
         Some(Done::Files(done)) => (None, Some(done)),
         None => (None, None),
     };
-    let mut door = Door { verdicts, now: tools.now, done: checked };
+    door.done = checked;
     for _ in 0..=REWRITES_MAX {
         let found = route::find(plan, exchange, trace);
         let policy = found.policy;
         steps::guards(policy, trace);
         let entry = match found.refused {
             Some(allow) => Entry::Answered(handle::method_not_allowed(exchange, allow)),
-            None => access::check(&policy.access, exchange, &mut door),
+            None => access::check(&policy.access, exchange, door),
         };
         let rest = exchange.path_bytes().get(found.rest).unwrap_or_default();
         let answer = match (entry, &policy.rewrite) {
@@ -111,12 +173,19 @@ pub(crate) fn pass(
         };
         return match answer {
             Answer::Ready(response) => {
-                Outcome::Answered(filter::apply(&policy.adjust, exchange, rest, response))
+                let response = filter::apply(&policy.adjust, exchange, rest, response);
+                Outcome::Answered(response, policy.bandwidth.as_ref())
             }
             Answer::Wait(job) => Outcome::Waiting(Job::Files(job)),
         };
     }
-    Outcome::Answered(filter::error_page::apply(Response::empty(Status::INTERNAL_SERVER_ERROR)))
+    failed()
+}
+
+/// The answer where it is ours that there is no other.
+fn failed() -> Outcome {
+    let response = Response::empty(Status::INTERNAL_SERVER_ERROR);
+    Outcome::Answered(filter::error_page::apply(response), None)
 }
 
 /// The path and the query that a rewrite leads to. Its path is decoded already and stays so.
@@ -143,7 +212,7 @@ pub(crate) fn refusal(refusal: Refusal) -> Response {
 }
 
 /// Puts down what happened: one line in the access log and one counter.
-pub(crate) fn record(core: &Core, client: IpAddr, subject: Subject<'_>, end: &End) {
+pub(crate) fn record(core: &Core, client: Option<IpAddr>, subject: Subject<'_>, end: &End) {
     core.count(Counter::Requests);
     let mut log = core.log.borrow_mut();
     if !log.is_off() {

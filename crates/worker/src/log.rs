@@ -157,7 +157,7 @@ impl Log {
     /// Adds the line of an exchange; returns how many lines had to be dropped.
     pub(crate) fn record(
         &mut self,
-        client: IpAddr,
+        client: Option<IpAddr>,
         subject: Subject<'_>,
         end: &record::End,
         now: Moment,
@@ -172,7 +172,7 @@ impl Log {
     }
 
     /// The first part of a line whose end is not known yet.
-    pub(crate) fn begin(&mut self, client: IpAddr, subject: Subject<'_>) -> Vec<u8> {
+    pub(crate) fn begin(&mut self, client: Option<IpAddr>, subject: Subject<'_>) -> Vec<u8> {
         let mut line = Vec::new();
         if !self.is_off() {
             let wall = net::clock::wall();

@@ -59,7 +59,7 @@ pub(crate) fn begin(
     format: LogFormat,
     clock: &mut Clock,
     wall: Wall,
-    client: IpAddr,
+    client: Option<IpAddr>,
     subject: Subject<'_>,
 ) {
     let time = clock.text(wall.seconds);
@@ -165,8 +165,10 @@ fn push_target(out: &mut Vec<u8>, request: &Request<'_>, push: fn(&mut Vec<u8>, 
     }
 }
 
-/// Appends an address. IPv4, the common case, goes without the formatter.
-fn push_address(out: &mut Vec<u8>, address: IpAddr) {
+/// Appends an address; a client on a Unix socket has none. IPv4, the common case, goes without the
+/// formatter.
+fn push_address(out: &mut Vec<u8>, address: Option<IpAddr>) {
+    let Some(address) = address else { return out.extend_from_slice(b"unix") };
     match address.to_canonical() {
         IpAddr::V4(address) => {
             for (at, octet) in address.octets().into_iter().enumerate() {
@@ -203,7 +205,7 @@ mod tests {
         };
         let mut out = Vec::new();
         let wall = Wall { seconds: 1_795_539_723, nanos: 45_600_000 };
-        let client = "127.0.0.1".parse().unwrap();
+        let client = "127.0.0.1".parse().ok();
         let subject = Subject::Request(&request, user);
         begin(&mut out, format, &mut Clock::default(), wall, client, subject);
         end(&mut out, format, &End { status: Status::OK, bytes: 9, us: 42, reason });
@@ -231,9 +233,24 @@ mod tests {
     }
 
     #[test]
+    fn a_client_without_an_address() {
+        let mut out = Vec::new();
+        let wall = Wall { seconds: 0, nanos: 0 };
+        begin(
+            &mut out,
+            LogFormat::Pretty,
+            &mut Clock::default(),
+            wall,
+            None,
+            Subject::Refused(b"x"),
+        );
+        assert_eq!(out, b"00:00:00 unix x");
+    }
+
+    #[test]
     fn refusals() {
         let wall = Wall { seconds: 1_795_539_723, nanos: 0 };
-        let client = "127.0.0.1".parse().unwrap();
+        let client = "127.0.0.1".parse().ok();
         let check = |format, bytes: &[u8], expect: &str| {
             let mut out = Vec::new();
             begin(&mut out, format, &mut Clock::default(), wall, client, Subject::Refused(bytes));

@@ -2,20 +2,20 @@
 
 use crate::{
     accept::accept,
-    clients::Clients,
     core::Core,
     log::{self, Log, Writer},
     pool::Pool,
+    socket::Acceptor,
 };
 use config::{Plan, plan::CompressCache};
-use control::{Counter, Row};
-use handle::files::{Cache, Folder, Folders, Forms};
-use net::{RootError, Shelf};
+use control::{Clients, Counter, Row};
+use handle::files::{Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX};
+use net::{Shelf, listener::Listening};
 use std::{
     fmt,
     future::{Future, poll_fn},
+    hash::{BuildHasher, RandomState},
     io,
-    net::TcpListener,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     pin::{Pin, pin},
@@ -36,6 +36,14 @@ use tokio::{
 /// quarter of the shortest time that is configured.
 const SWEEP_MIN: Duration = Duration::from_millis(10);
 const SWEEP_MAX: Duration = Duration::from_millis(100);
+
+/// A socket that connections come in by.
+pub struct Listener {
+    /// Its place in [`Plan::listen`].
+    pub number: usize,
+    /// The socket itself.
+    pub socket: Listening,
+}
 
 /// The loops of this process.
 pub struct Worker {
@@ -64,12 +72,12 @@ enum Stop {
 /// Why the loops cannot start; the operator's to mend.
 #[derive(Debug)]
 pub enum StartError {
-    /// A site's folder, or one that its links may enter, cannot be opened.
-    Root(RootError),
     /// The folder for compressed forms cannot be written.
     Shelf(io::Error),
     /// The access log cannot be opened.
     Log(io::Error),
+    /// There is no memory for the table of clients.
+    Memory(io::Error),
     /// A thread cannot be started.
     Thread(io::Error),
 }
@@ -77,11 +85,11 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Root(error) => error.fmt(f),
             Self::Shelf(error) => {
                 write!(f, "the folder of `compress-cache` cannot be written: {error}")
             }
             Self::Log(error) => write!(f, "the access log cannot be opened: {error}"),
+            Self::Memory(error) => write!(f, "there is no room for `clients-max`: {error}"),
             Self::Thread(error) => write!(f, "a thread cannot be started: {error}"),
         }
     }
@@ -93,17 +101,17 @@ impl std::error::Error for StartError {}
 #[derive(Clone)]
 struct Shared {
     plan: &'static Plan,
-    folders: Arc<[Arc<Folder>]>,
     pool: Arc<Pool>,
-    clients: Arc<Clients>,
+    clients: Clients,
     cache_bytes_max: usize,
     forms: Arc<Forms>,
+    root_descriptors_max: usize,
 }
 
 /// One loop before it runs.
 struct Loop {
     shared: Shared,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     log: Option<log::Handle>,
     row: Arc<Row>,
     stopped: watch::Receiver<Stop>,
@@ -117,14 +125,12 @@ type Orders<'o> = Pin<Box<dyn Future<Output = ()> + 'o>>;
 /// what the program says first.
 ///
 /// # Errors
-/// A folder, the log or a thread cannot be had; nothing is served then.
+/// The log or a thread cannot be had; nothing is served then.
 pub fn start(
     plan: &'static Plan,
-    listeners: Vec<Vec<TcpListener>>,
+    listeners: Vec<Vec<Listener>>,
     start_line: &[u8],
 ) -> Result<Worker, StartError> {
-    let folders = plan.folders.iter().map(|files| Folder::open(files).map(Arc::new));
-    let folders = folders.collect::<Result<_, _>>().map_err(StartError::Root)?;
     let row = Arc::new(Row::default());
     let writer = Writer::start(&plan.log, Arc::clone(&row)).map_err(StartError::Log)?;
     match &writer {
@@ -133,11 +139,11 @@ pub fn start(
     }
     let shared = Shared {
         plan,
-        folders,
         pool: Pool::new(plan.capacity.pool_threads_max, plan.capacity.password_checks_max),
-        clients: Arc::default(),
+        clients: clients(plan).map_err(StartError::Memory)?,
         cache_bytes_max: plan.file_cache_bytes_max / listeners.len().max(1),
         forms: forms(&plan.compress_cache)?,
+        root_descriptors_max: ROOT_DESCRIPTORS_MAX / listeners.len().max(1),
     };
     let (stop, stopped) = watch::channel(Stop::Never);
     let mut worker = Worker { stop, first: None, others: Vec::new(), rows: vec![row], writer };
@@ -156,6 +162,14 @@ pub fn start(
         worker.others.push(thread.map_err(StartError::Thread)?);
     }
     Ok(worker)
+}
+
+/// A table of clients that nobody can foresee the order of.
+fn clients(plan: &Plan) -> io::Result<Clients> {
+    let words = net::memory::shared_words(Clients::words(plan.capacity.clients_max))?;
+    // Its keys are drawn by the operating system.
+    let random = RandomState::new();
+    Ok(Clients::new(words, [0, 1].map(|half: u8| random.hash_one(half))))
 }
 
 impl Worker {
@@ -251,15 +265,19 @@ impl Loop {
         let Self { shared, listeners, log, row, stopped } = self;
         let core = Rc::new(Core::new(
             shared.plan,
-            Folders::new(shared.plan.folders.iter(), &shared.folders),
-            Cache::new(shared.folders.len(), shared.cache_bytes_max, Arc::clone(&shared.forms)),
+            Folders::new(&shared.plan.folders, shared.root_descriptors_max),
+            Cache::new(
+                shared.plan.folders.len(),
+                shared.cache_bytes_max,
+                Arc::clone(&shared.forms),
+            ),
             Log::new(&shared.plan.log, log.clone()),
-            (Arc::clone(&shared.pool), Arc::clone(&shared.clients), Arc::clone(row)),
+            (Arc::clone(&shared.pool), shared.clients, Arc::clone(row)),
         ));
         let mut accepting = Vec::new();
-        for (number, listener) in listeners.iter().enumerate() {
-            let listener = tokio::net::TcpListener::from_std(listener.try_clone()?)?;
-            accepting.push(spawn_local(accept(listener, number, Rc::clone(&core))));
+        for Listener { number, socket } in listeners.iter() {
+            let acceptor = Acceptor::new(socket)?;
+            accepting.push(spawn_local(accept(acceptor, *number, Rc::clone(&core))));
         }
         let mut sweeping = spawn_local(sweep(Rc::clone(&core)));
         net::failpoint::hit("loop");

@@ -9,7 +9,10 @@ use crate::{
     job::Done,
     record::End,
     sending::Fetch,
+    share::Share,
 };
+use access::Ledger;
+use base::Moment;
 use message::{Output, Source, Status};
 use std::ops::Range;
 use tokio::sync::oneshot;
@@ -29,14 +32,17 @@ pub(crate) struct Pending {
     /// Bytes that the kernel held for the peer when that was last looked at.
     pub(crate) queued: u64,
     pub(crate) record: Option<Record>,
+    /// The bytes that may be sent, where that is limited.
+    pub(crate) share: Option<Share>,
 }
 
 #[derive(Default)]
 pub(crate) enum Work {
     #[default]
     Nothing,
-    /// A job on the pool; with it the head, to go on with the request, and when that began.
-    Job { done: oneshot::Receiver<Done>, head: Vec<u8>, began_us: u64 },
+    /// A job on the pool; with it the head, to go on with the request, when that began, and what
+    /// limits have found of it.
+    Job { done: oneshot::Receiver<Done>, head: Vec<u8>, began_us: u64, ledger: Ledger },
     /// Content that comes into being while it is sent.
     Source(Box<dyn Source>),
 }
@@ -47,6 +53,7 @@ pub(crate) struct Record {
     pub(crate) status: Status,
     pub(crate) bytes: u64,
     pub(crate) began_us: u64,
+    pub(crate) note: Option<&'static str>,
 }
 
 /// One turn: the room lent for it, and what it works on.
@@ -102,10 +109,17 @@ impl<'t> Turn<'t> {
         !matches!(self.pending.work, Work::Nothing)
     }
 
+    /// Whether an answer has to be sent before the next request is looked at: its line is not
+    /// written yet, or the next one may be sent faster.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.is_working() || self.pending.record.is_some() || self.pending.share.is_some()
+    }
+
     /// Puts down the answer that has now been written.
     pub(crate) fn complete_record(&mut self) {
+        self.pending.share = None;
         if let Some(record) = self.pending.record.take() {
-            self.put_down(&record, record.bytes, None);
+            self.put_down(&record, record.bytes, record.note);
         }
     }
 
@@ -131,6 +145,12 @@ impl<'t> Turn<'t> {
 impl Pending {
     pub(crate) fn is_nothing(&self) -> bool {
         matches!(self.work, Work::Nothing) && !self.fetch.is_under_way() && self.record.is_none()
+    }
+
+    /// When the client may be sent more, if that is what is waited for; else `NEVER`.
+    pub(crate) fn usable_at(&self, now: Moment) -> Moment {
+        let usable_at = self.share.as_ref().map_or(Moment::NEVER, Share::usable_at);
+        if usable_at > now { usable_at } else { Moment::NEVER }
     }
 
     pub(crate) fn count_content(&mut self, bytes: u64) {

@@ -1,10 +1,13 @@
 //! `[server]`: what holds for the whole process, whichever site is asked for.
 
-use super::limits::{LIMITS, Limits};
+use super::{
+    limits::{LIMITS, Limits},
+    listen::{LISTEN, Listens},
+};
 use crate::{
     kind::{Choice, Count, Size, Text, Texts, Time},
     plan::LogFormat,
-    setting::{At, Preset, Section, Setting, Table},
+    setting::{At, Preset, Section, Setting, Table, Tables},
     source::Word,
 };
 use std::time::Duration;
@@ -12,9 +15,10 @@ use std::time::Duration;
 /// What was typed in `[server]`.
 #[derive(Debug, Default)]
 pub(crate) struct Server {
-    pub(crate) listen: Option<Word<Vec<Word<String>>>>,
+    pub(crate) listen: Listens,
     pub(crate) threads: Option<Word<usize>>,
     pub(crate) log: Log,
+    pub(crate) trusted_proxies: Option<Word<Vec<Word<String>>>>,
     pub(crate) file_cache: Option<Word<usize>>,
     pub(crate) compress_cache: CompressCache,
     pub(crate) limits: Limits,
@@ -46,7 +50,11 @@ pub(crate) const SERVER: Section<Server> = Section {
             doc: "The addresses to listen on; a port alone stands for every address there is.",
             preset: Preset::Value(r#""80""#),
             example: r#"["127.0.0.1:7890", "[::1]:7890"]"#,
-            value: &At(Texts, |server: &mut Server| &mut server.listen),
+            value: &Tables {
+                section: &LISTEN,
+                short: &LISTEN.settings[0],
+                place: |server: &mut Server| &mut server.listen,
+            },
         },
         Setting {
             name: "threads",
@@ -54,6 +62,13 @@ pub(crate) const SERVER: Section<Server> = Section {
             preset: Preset::Words("as many as there are cores"),
             example: "4",
             value: &At(Count(1..=1024), |server: &mut Server| &mut server.threads),
+        },
+        Setting {
+            name: "trusted-proxies",
+            doc: "The proxies whose word on who the client is counts: networks, or \"unix\".",
+            preset: Preset::Value("[]"),
+            example: r#"["10.0.0.0/8", "::1"]"#,
+            value: &At(Texts, |server: &mut Server| &mut server.trusted_proxies),
         },
         Setting {
             name: "log",
