@@ -258,3 +258,49 @@ fn what_is_made_for_one_answer_is_compressed_as_it_is_sent() {
     }
     server.stop();
 }
+
+#[test]
+fn forms_in_a_folder_outlive_the_server_and_spoiled_ones_are_not_sent() {
+    let (site, folder) = (site(), tempfile::tempdir().unwrap());
+    let folder = folder.path();
+    let cache = format!("compress-cache = {{ folder = {folder:?} }}");
+    let config = site.config(&cache, "");
+    // What changed a moment ago may change again: its form is not stored yet.
+    let forms = |server: &Server| {
+        let answer = get(server, LARGE, "gzip");
+        assert!(decoded(&answer) == page(2000));
+        let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        names.collect::<Vec<_>>()
+    };
+    let stored = |config: &str| {
+        let mut found = Vec::new();
+        let mut server = Server::run(config);
+        assert!(eventually(|| {
+            found = forms(&server);
+            if found.is_empty() {
+                std::mem::replace(&mut server, Server::run(config)).stop();
+            }
+            !found.is_empty()
+        }));
+        server.stop();
+        found
+    };
+    let found = stored(&config);
+    let [form] = &*found else { panic!("{found:?}") };
+    let whole = fs::read(form).unwrap();
+
+    // The next server sends it without making it: its compressor would fail.
+    let sound = |fault: &str| {
+        let server = Launch::run(&config).env("GANNET_FAIL", fault).start();
+        let answer = get(&server, LARGE, "gzip");
+        assert_eq!((answer.status, answer.get("content-encoding")), (200, Some("gzip")));
+        assert!(decoded(&answer) == page(2000));
+        server.stop();
+        fs::read(form).unwrap()
+    };
+    assert!(sound("encode=panic") == whole);
+    for spoiled in [whole[..whole.len() / 2].to_vec(), vec![], vec![0; whole.len()]] {
+        fs::write(form, spoiled).unwrap();
+        assert!(sound("") == whole, "it is made anew");
+    }
+}

@@ -31,6 +31,7 @@ error-pages = { 404 = "ROOT/page.html", 4xx = "ROOT/../oops.html.jinja" }
 "/i/*" = { alias = "ROOT/img", cache-control = "no-store" }
 "/empty.txt/*" = { fallback = "/page.html", trailing-slash = "remove" }
 "*.css" = { fields.X-Css = "yes" }
+"/list/x" = { compress.codings = "gzip" }
 "POST /form" = { respond = "thanks" }
 "/admin/*" = { allow = "10.0.0.0/8" }
 "/list/*" = { listing = true, methods = ["GET"], limit = { rate = "99999/s", burst = 9999 } }

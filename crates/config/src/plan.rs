@@ -17,7 +17,7 @@ mod listen;
 pub use access::{Access, Addresses, Limit, Methods};
 pub use action::{Action, Files, Folder, Redirect, Respond, TrailingSlash};
 pub use adjust::{Adjust, FieldEdits, Origin};
-pub use compress::Compress;
+pub use compress::{Compress, CompressCache};
 pub use cors::{Cors, Origins};
 pub(crate) use error_pages::Errors;
 pub use error_pages::{Content, ErrorPage, ErrorPages};
@@ -69,8 +69,8 @@ pub struct Plan {
     pub log: Log,
     /// Bytes of memory for hot files, all event loops together; zero keeps none.
     pub file_cache_bytes_max: usize,
-    /// Bytes of memory for compressed forms of files, all event loops together; zero makes none.
-    pub compress_cache_bytes_max: usize,
+    /// Where compressed forms of files are kept.
+    pub compress_cache: CompressCache,
     /// The sites, ordered by name.
     pub sites: Vec<Site>,
     /// The folders that files are sent from, in the order of their numbers.
@@ -116,7 +116,7 @@ impl Plan {
             trusts_unix: false,
             log: Log::default(),
             file_cache_bytes_max: 64 * 1024 * 1024,
-            compress_cache_bytes_max: 64 * 1024 * 1024,
+            compress_cache: CompressCache::default(),
             sites: Vec::with_capacity(sites.len()),
             folders,
             misdirected: misdirected(),

@@ -63,7 +63,7 @@ pub(crate) fn resolve(
     plan.threads = server.threads.and_then(|word| NonZero::new(word.value));
     plan.log = log::resolve(server.log, sources, world, mistakes);
     set(&mut plan.file_cache_bytes_max, server.file_cache);
-    set(&mut plan.compress_cache_bytes_max, server.compress_cache);
+    plan.compress_cache = compress::cache(server.compress_cache, sources, world, mistakes);
     limits::resolve(server.limits, &mut plan.limits, &mut plan.capacity, mistakes);
     plan
 }

@@ -16,7 +16,7 @@ pub(crate) use limits::Limits;
 pub(crate) use listen::{Listen, Listens};
 pub(crate) use policy::{Policy, Security};
 pub(crate) use route::{Case, NamedRoute};
-pub(crate) use server::{Log, Server};
+pub(crate) use server::{CompressCache, Log, Server};
 pub(crate) use site::Site;
 
 use crate::{

@@ -61,6 +61,12 @@ fn config(setting: &Description, value: Option<&str>) -> String {
             let comma = if text.is_empty() || line.is_empty() { "" } else { "," };
             route(&format!("route.\"/a/*\".respond = {{ {text}{comma} {} }}", line.trim()))
         }
+        "[server.compress-cache]" if setting.name == "disk" => {
+            let line = line.trim();
+            let comma = if line.is_empty() { "" } else { "," };
+            let table = format!("compress-cache = {{ folder = \"/srv\"{comma} {line} }}");
+            format!("[server]\n{table}\n[site.\"a.example\"]\n{root}")
+        }
         "[[server.listen]]" => {
             let address =
                 if setting.name == "address" { "" } else { "address = \"unix:/run/x\"\n" };

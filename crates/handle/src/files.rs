@@ -13,6 +13,7 @@ mod slash;
 mod fallback;
 mod variant;
 mod survey;
+mod stored;
 mod forms;
 mod making;
 mod job;

@@ -100,7 +100,7 @@ fn answer(
         return (flow::contradicted(), None);
     };
     let mut folders = Folders::new(&plan.folders, ROOT_DESCRIPTORS_MAX);
-    let forms = Forms::new(plan.compress_cache_bytes_max);
+    let forms = Forms::new(plan.compress_cache.memory_bytes_max, None);
     let mut cache = Cache::new(folders.count(), plan.file_cache_bytes_max, forms);
     let (now, wall_seconds) = (clock::now(), clock::wall().seconds);
     let (folders, cache, counters) = (&mut folders, &mut cache, &Row::default());

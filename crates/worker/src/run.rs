@@ -8,19 +8,20 @@ use crate::{
     pool::Pool,
     socket::Acceptor,
 };
-use config::Plan;
+use config::{Plan, plan::CompressCache};
 use control::{Clients, Counter, Row};
 use handle::{
     files::{Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX},
     live::Changes,
 };
-use net::listener::Listening;
+use net::{Shelf, listener::Listening};
 use std::{
     fmt,
     future::{Future, poll_fn},
     hash::{BuildHasher, RandomState},
     io,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
     pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
@@ -75,6 +76,8 @@ enum Stop {
 /// Why the loops cannot start; the operator's to mend.
 #[derive(Debug)]
 pub enum StartError {
+    /// The folder for compressed forms cannot be written.
+    Shelf(io::Error),
     /// The access log cannot be opened.
     Log(io::Error),
     /// There is no memory for the table of clients.
@@ -86,6 +89,9 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Shelf(error) => {
+                write!(f, "the folder of `compress-cache` cannot be written: {error}")
+            }
             Self::Log(error) => write!(f, "the access log cannot be opened: {error}"),
             Self::Memory(error) => write!(f, "there is no room for `clients-max`: {error}"),
             Self::Thread(error) => write!(f, "a thread cannot be started: {error}"),
@@ -144,7 +150,7 @@ pub fn start(
         clients: clients(plan).map_err(StartError::Memory)?,
         cache_bytes_max: plan.file_cache_bytes_max / listeners.len().max(1),
         changes,
-        forms: Forms::new(plan.compress_cache_bytes_max),
+        forms: forms(&plan.compress_cache)?,
         root_descriptors_max: ROOT_DESCRIPTORS_MAX / listeners.len().max(1),
     };
     let (stop, stopped) = watch::channel(Stop::Never);
@@ -217,6 +223,13 @@ impl Stopper {
     pub fn stop_at_once(&self) {
         let _ = self.0.send(Stop::Now);
     }
+}
+
+/// The store of compressed forms that the loops share.
+fn forms(cache: &CompressCache) -> Result<Arc<Forms>, StartError> {
+    let open = |folder: &PathBuf| Shelf::open(folder, cache.disk_bytes_max);
+    let shelf = cache.folder.as_ref().map(open).transpose().map_err(StartError::Shelf)?;
+    Ok(Forms::new(cache.memory_bytes_max, shelf))
 }
 
 impl Loop {

@@ -1,13 +1,14 @@
-//! What is compressed on the fly, where, and into what.
+//! What is compressed on the fly, into what, and where it is kept.
 
 use super::{context::Context, policy::last};
 use crate::{
     guess,
     mistake::{Mistake, quote},
-    plan::Compress,
-    source::Word,
+    plan::{Compress, CompressCache},
+    source::{Sources, Word, set},
     unit::SIZES,
-    written::Policy,
+    world::World,
+    written::{self, Policy},
 };
 use message::Coding;
 
@@ -82,6 +83,37 @@ fn check(own: &Policy, context: &mut Context<'_>) {
             context.mistakes.push(mistake.also(first.span, "first here").help("leave it out"));
         }
     }
+}
+
+/// Where what was compressed is kept.
+pub(crate) fn cache(
+    words: written::CompressCache,
+    sources: &Sources,
+    world: &dyn World,
+    mistakes: &mut Vec<Mistake>,
+) -> CompressCache {
+    let mut cache = CompressCache::default();
+    if let Some(disk) = &words.disk
+        && words.folder.is_none()
+    {
+        mistakes.push(
+            Mistake::new(disk.span, "`disk` has no effect without a `folder`", "no folder")
+                .help("add `folder`, or leave it out"),
+        );
+    }
+    set(&mut cache.memory_bytes_max, words.memory);
+    set(&mut cache.disk_bytes_max, words.disk);
+    cache.folder = words.folder.map(|word| {
+        let folder = sources.path(&word);
+        if let Err(cause) = world.check_folder(&folder) {
+            let cause = format!("`folder` is not a folder that can be read: {cause}");
+            let label = format!("stands for {}", folder.display());
+            let mistake = Mistake::new(word.span, cause, label);
+            mistakes.push(mistake.help("make it, or correct `folder`"));
+        }
+        folder
+    });
+    cache
 }
 
 fn coding(word: &Word<String>) -> Option<Coding> {

@@ -20,8 +20,16 @@ pub(crate) struct Server {
     pub(crate) log: Log,
     pub(crate) trusted_proxies: Option<Word<Vec<Word<String>>>>,
     pub(crate) file_cache: Option<Word<usize>>,
-    pub(crate) compress_cache: Option<Word<usize>>,
+    pub(crate) compress_cache: CompressCache,
     pub(crate) limits: Limits,
+}
+
+/// What was typed about the store of compressed forms.
+#[derive(Debug, Default)]
+pub(crate) struct CompressCache {
+    pub(crate) memory: Option<Word<usize>>,
+    pub(crate) folder: Option<Word<String>>,
+    pub(crate) disk: Option<Word<u64>>,
 }
 
 /// What was typed about the access log.
@@ -82,11 +90,15 @@ pub(crate) const SERVER: Section<Server> = Section {
         },
         Setting {
             name: "compress-cache",
-            doc: "The memory for files in compressed form, whole process; a file larger than a \
-                  quarter of it is not compressed.",
+            doc: "The memory for files in compressed form, whole process, or a table that names a \
+                  folder, too; a file larger than a quarter of the memory is not compressed.",
             preset: Preset::Value(r#""64MiB""#),
             example: r#""256MiB""#,
-            value: &At(Size(0..=1 << 40), |server: &mut Server| &mut server.compress_cache),
+            value: &Table {
+                section: &COMPRESS_CACHE,
+                short: Some("memory"),
+                place: |s: &mut Server| &mut s.compress_cache,
+            },
         },
         Setting {
             name: "limits",
@@ -94,6 +106,35 @@ pub(crate) const SERVER: Section<Server> = Section {
             preset: Preset::Value("{}"),
             example: r#"{ idle-time = "15s" }"#,
             value: &Table { section: &LIMITS, short: None, place: |s: &mut Server| &mut s.limits },
+        },
+    ],
+    common: None,
+};
+
+/// The settings of `compress-cache` where it is a table.
+const COMPRESS_CACHE: Section<CompressCache> = Section {
+    title: "[server.compress-cache]",
+    settings: &[
+        Setting {
+            name: "memory",
+            doc: "The memory for files in compressed form, whole process; 0B makes none.",
+            preset: Preset::Value(r#""64MiB""#),
+            example: r#""256MiB""#,
+            value: &At(Size(0..=1 << 40), |cache: &mut CompressCache| &mut cache.memory),
+        },
+        Setting {
+            name: "folder",
+            doc: "The folder in which they outlive the process; nobody else may write there.",
+            preset: Preset::Words("none"),
+            example: r#""/var/cache/gannet""#,
+            value: &At(Text, |cache: &mut CompressCache| &mut cache.folder),
+        },
+        Setting {
+            name: "disk",
+            doc: "The bytes of files in that folder; the oldest make room for new ones.",
+            preset: Preset::Value(r#""1GiB""#),
+            example: r#""256MiB""#,
+            value: &At(Size(1 << 20..=1 << 44), |cache: &mut CompressCache| &mut cache.disk),
         },
     ],
     common: None,

@@ -294,7 +294,7 @@ mod tests {
             fields: Fields::of(&[]),
             length: Length::Known(0),
         };
-        let mut cache = Cache::new(1, 1 << 20, Forms::new(0));
+        let mut cache = Cache::new(1, 1 << 20, Forms::new(0, None));
         let mut check = |folder: &Folder, is_there: bool| {
             assert_eq!(cache.get(folder, PATH, &request, None, NOW, 0).is_some(), is_there);
             cache.insert(folder, PATH, entry(folder));

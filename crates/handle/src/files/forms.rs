@@ -5,9 +5,10 @@
 //! however many ask for it meanwhile. The lock is taken only where a loop does not hold the form
 //! itself.
 
+use super::stored;
 use foldhash::{HashMap, HashSet};
 use message::Coding;
-use net::Stat;
+use net::{Shelf, Stat};
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -36,6 +37,8 @@ pub(super) struct Key {
 pub struct Forms {
     state: Mutex<State>,
     bytes_max: usize,
+    /// Where forms outlive the process.
+    shelf: Option<Shelf>,
 }
 
 #[derive(Debug, Default)]
@@ -74,10 +77,11 @@ pub(super) struct Ticket {
 }
 
 impl Forms {
-    /// No forms yet, and never more than `bytes_max` bytes of them.
+    /// No forms yet, and never more than `bytes_max` bytes of them; what is made lies on the shelf
+    /// too.
     #[must_use]
-    pub fn new(bytes_max: usize) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), bytes_max })
+    pub fn new(bytes_max: usize, shelf: Option<Shelf>) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::default(), bytes_max, shelf })
     }
 
     /// Whether the form of a file of `size` bytes would be kept.
@@ -109,6 +113,23 @@ impl Forms {
 impl Ticket {
     pub(super) fn key(&self) -> Key {
         self.key
+    }
+
+    /// The form as it lies on the shelf, if it does. Blocks.
+    pub(super) fn stored(&self) -> Option<Vec<u8>> {
+        let shelf = self.forms.shelf.as_ref()?;
+        // A form is smaller than its file.
+        let bytes_max = self.key.stat.size + stored::HEAD_BYTES as u64;
+        let content = shelf.read(&stored::name(&self.key), bytes_max).ok()?;
+        stored::form(&self.key, content)
+    }
+
+    /// Lays the form on the shelf. Blocks.
+    pub(super) fn store(&self, form: &[u8]) {
+        if let Some(shelf) = &self.forms.shelf {
+            // A full disk costs time the next time, and nothing else.
+            let _ = shelf.write(&stored::name(&self.key), &[&stored::head(&self.key, form), form]);
+        }
     }
 
     /// Keeps what was made for the next who ask; `None` says that it was not worth it.
@@ -191,7 +212,7 @@ mod tests {
 
     #[test]
     fn one_makes_it_and_the_others_need_not_wait() {
-        let forms = Forms::new(1 << 20);
+        let forms = Forms::new(1 << 20, None);
         let ticket = forms.ask(key(1, 1000));
         assert!(matches!(ticket, Asked::Yours(_)));
         assert_eq!(made(&forms, key(1, 1000)), "busy");
@@ -209,7 +230,7 @@ mod tests {
 
     #[test]
     fn much_under_way_is_busy_and_one_of_any_size_is_not() {
-        let forms = Forms::new(1 << 30);
+        let forms = Forms::new(1 << 30, None);
         let huge = forms.ask(key(1, 1 << 30));
         assert!(matches!(huge, Asked::Yours(_)));
         assert_eq!(made(&forms, key(2, 1000)), "busy");
@@ -222,7 +243,7 @@ mod tests {
 
     #[test]
     fn the_bound_is_kept_and_what_is_used_stays_longest() {
-        let forms = Forms::new(10 * (1000 + SLOT_BYTES));
+        let forms = Forms::new(10 * (1000 + SLOT_BYTES), None);
         for number in 0..1000 {
             keep(&forms, key(number, 4000), Some(1000));
             assert_eq!(made(&forms, key(0, 4000)), "made", "{number}");

@@ -55,11 +55,16 @@ impl Making {
         net::failpoint::hit("compress");
         let Self { ticket, content, media_type, is_settled } = self;
         let coding = ticket.key().coding;
-        let form = encode(coding, &content).ok().map(|form| {
+        let stored = ticket.stored();
+        let is_new = stored.is_none();
+        let form = stored.or_else(|| encode(coding, &content).ok()).map(|form| {
             let is_worth = form.len() as u64 <= content.stat.size - content.stat.size / GAIN_PARTS;
             is_worth.then(|| Arc::new(form))
         });
         if let Some(form) = form.as_ref().filter(|_| is_settled) {
+            if let Some(form) = form.as_ref().filter(|_| is_new) {
+                ticket.store(form);
+            }
             ticket.keep(form.clone());
         }
         Made { content, media_type, coding, form: form.flatten() }
@@ -74,6 +79,7 @@ impl Making {
 
 /// The content in `coding`; an error where it cannot be read, or was changed meanwhile.
 fn encode(coding: Coding, content: &Content) -> io::Result<Vec<u8>> {
+    net::failpoint::hit("encode");
     let size = content.stat.size;
     let mut encoder = Encoder::new(coding, Effort::Kept(size))?;
     match &content.bytes {
