@@ -1,6 +1,8 @@
 //! Small things the standard library lacks; this room has never heard of HTTP.
 
 pub mod moment;
+pub mod date;
 pub mod text;
 
+pub use date::Date;
 pub use moment::Moment;

@@ -25,18 +25,40 @@ pub fn push_hex(out: &mut Vec<u8>, number: u64) {
     }
 }
 
-/// Appends `text` as the inside of a JSON string: quotes, controls and every byte above ASCII are
-/// escaped, the latter as U+0000 to U+00FF, so that nothing in a log line can act on a terminal.
+/// Appends `text` as the inside of a JSON string (RFC 8259 section 7). Quotes, controls and all that
+/// is not ASCII are escaped, so that nothing in a log line can act on a terminal; a byte that is no
+/// UTF-8 becomes one of U+0080 to U+00FF.
 pub fn push_json(out: &mut Vec<u8>, text: &[u8]) {
-    for &byte in text {
+    let mut rest = text;
+    while let Some(&byte) = rest.first() {
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
             0x20..=0x7e => out.push(byte),
-            _ => {
-                out.extend_from_slice(b"\\u00");
-                out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+            0x80.. => {
+                let run = rest.iter().position(u8::is_ascii).unwrap_or(rest.len());
+                push_json_beyond_ascii(out, &rest[..run]);
+                rest = &rest[run..];
+                continue;
             }
+            _ => push_json_unit(out, u16::from(byte)),
         }
+        rest = &rest[1..];
+    }
+}
+
+#[cold]
+fn push_json_beyond_ascii(out: &mut Vec<u8>, text: &[u8]) {
+    for chunk in text.utf8_chunks() {
+        chunk.valid().encode_utf16().for_each(|unit| push_json_unit(out, unit));
+        chunk.invalid().iter().for_each(|&byte| push_json_unit(out, u16::from(byte)));
+    }
+}
+
+/// Appends the escape of one unit of UTF-16, of which JSON's escapes are made.
+fn push_json_unit(out: &mut Vec<u8>, unit: u16) {
+    out.extend_from_slice(b"\\u");
+    for place in [12, 8, 4, 0] {
+        out.push(HEX[usize::from(unit >> place & 15)]);
     }
 }
 
@@ -106,6 +128,10 @@ mod tests {
         assert_eq!(
             written(|out| push_json(out, hostile)),
             "a\\\"\\\\\\u000a\\u001b[2J\\u00ff\\u007f"
+        );
+        assert_eq!(
+            written(|out| push_json(out, "ü\u{85}z\u{1f980}\u{202e}".as_bytes())),
+            "\\u00fc\\u0085z\\ud83e\\udd80\\u202e"
         );
         assert_eq!(written(|out| push_printable(out, hostile)), "a\"\\\\x0a\\x1b[2J\\xff\\x7f");
     }

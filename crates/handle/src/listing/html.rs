@@ -2,9 +2,9 @@
 
 use super::{
     entry::{Entry, Key, Order},
-    words::{push_date, push_size, push_timestamp},
+    words::{push_date, push_size},
 };
-use base::text::push_html;
+use base::{Date, text::push_html};
 use message::path::push_encoded_segment;
 use std::fmt::Write;
 
@@ -91,9 +91,7 @@ pub(super) fn push_row(text: &mut String, entry: &Entry) {
     } else {
         push_size(text, entry.size);
     }
-    text.push_str("<td><time datetime=\"");
-    push_timestamp(text, entry.modified);
-    text.push_str("\">");
+    let _ = write!(text, "<td><time datetime=\"{}Z\">", Date::of(entry.modified));
     push_date(text, entry.modified);
     text.push_str("</time>");
 }

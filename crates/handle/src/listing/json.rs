@@ -1,9 +1,7 @@
 //! A listing as a JSON array.
 
-use super::{
-    entry::Entry,
-    words::{push_json, push_timestamp},
-};
+use super::entry::Entry;
+use base::{Date, text::push_json};
 use std::fmt::Write;
 
 /// Everything above the rows.
@@ -13,17 +11,18 @@ pub(super) fn push_head(text: &mut String) {
 
 /// The object of one entry; a folder's size is null.
 pub(super) fn push_row(text: &mut String, entry: &Entry, is_last: bool) {
-    text.push_str("{\"name\": ");
-    push_json(text, &entry.text());
+    let mut name = Vec::new();
+    push_json(&mut name, entry.text().as_bytes());
+    text.push_str("{\"name\": \"");
+    text.push_str(&String::from_utf8_lossy(&name));
     // Writing into a string cannot fail.
     let _ = if entry.is_directory {
-        write!(text, ", \"type\": \"directory\", \"size\": null")
+        write!(text, "\", \"type\": \"directory\", \"size\": null")
     } else {
-        write!(text, ", \"type\": \"file\", \"size\": {}", entry.size)
+        write!(text, "\", \"type\": \"file\", \"size\": {}", entry.size)
     };
-    text.push_str(", \"modified\": \"");
-    push_timestamp(text, entry.modified);
-    text.push_str(if is_last { "\"}\n" } else { "\"},\n" });
+    let end = if is_last { "\n" } else { ",\n" };
+    let _ = write!(text, ", \"modified\": \"{}Z\"}}{end}", Date::of(entry.modified));
 }
 
 /// Everything below the rows.
