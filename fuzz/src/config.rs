@@ -1,9 +1,6 @@
 //! A config: any bytes are a sound plan, or mistakes each with its place in the text.
 
-use config::{
-    Errors, Paint, Plan, World, load,
-    plan::{Action, LogFormat, Site},
-};
+use config::{Errors, Paint, Plan, World, load, plan::LogFormat};
 use message::Limits;
 use std::{fmt::Write, path::Path, time::Duration};
 
@@ -110,10 +107,13 @@ fn check_errors(errors: &Errors, text: &str) {
 fn check_plan(plan: &Plan) {
     assert!(!plan.listen.is_empty() && !plan.sites.is_empty());
     assert!(plan.sites.is_sorted_by(|one, next| one.name < next.name));
-    for (at, site) in plan.sites.iter().enumerate() {
-        assert_eq!(plan.site(&site.name), Some(site));
-        assert_eq!(plan.site(&format!("{}.", site.name.to_uppercase())), Some(site));
-        let Action::Files(files) = &site.action else { continue };
+    for site in &plan.sites {
+        for host in [site.name.to_string(), format!("{}.", site.name.to_uppercase())] {
+            let found = plan.site(&host, 0).map(|(site, _)| &site.name);
+            assert!(found == Some(&site.name) || site.name.starts_with('*'), "{host}");
+        }
+    }
+    for (at, files) in plan.folders.iter().enumerate() {
         assert_eq!(files.id, at);
         let is_name = |name: &&String| !matches!(&***name, "" | "." | "..") && !name.contains('/');
         assert!(files.index.iter().all(|name| is_name(&name)), "{:?}", files.index);
@@ -130,16 +130,14 @@ fn check_plan(plan: &Plan) {
     assert!(times.iter().all(|time| *time > Duration::ZERO));
 }
 
-/// All of a plan but the places where it was written.
+/// What a plan says of the server.
 fn told(plan: &Plan) -> String {
     let listen: Vec<_> = plan.listen.iter().map(|listen| listen.address).collect();
-    let Plan { threads, limits, capacity, log, file_cache_bytes_max, sites, .. } = plan;
-    format!(
-        "{listen:?} {threads:?} {limits:?} {capacity:?} {log:?} {file_cache_bytes_max} {sites:?}"
-    )
+    let Plan { threads, limits, capacity, log, file_cache_bytes_max, .. } = plan;
+    format!("{listen:?} {threads:?} {limits:?} {capacity:?} {log:?} {file_cache_bytes_max}")
 }
 
-/// A config that asks for `plan`. What has its default is left out: there are defaults that give
+/// A config that says the same of the server as `plan`. What has its default is left out: there are defaults that give
 /// way to other settings, and that would be a mistake if they were typed.
 fn written(plan: &Plan) -> String {
     let listen = plan.listen.iter().map(|listen| quoted(&listen.address.to_string()));
@@ -163,8 +161,7 @@ fn written(plan: &Plan) -> String {
     if let Some(file) = &plan.log.file {
         push(&mut text, "file", path(file));
     }
-    plan.sites.iter().for_each(|site| push_site(&mut text, site));
-    text
+    text + "[site.default]\nroot = \"/srv\"\n"
 }
 
 fn push_limits(text: &mut String, plan: &Plan) {
@@ -200,14 +197,6 @@ fn push_limits(text: &mut String, plan: &Plan) {
     if per_client != config::plan::Capacity::default().connections_per_client_max {
         push(text, "connections-per-client-max", per_client);
     }
-}
-
-fn push_site(text: &mut String, site: &Site) {
-    let Action::Files(files) = &site.action else { return };
-    push(text, &format!("[site.{}]\nroot", quoted(&site.name)), path(&files.root));
-    push(text, "index", list(files.index.iter().map(|name| quoted(name))));
-    push(text, "listing", files.listing);
-    push(text, "links", list(files.links.iter().map(|link| path(link))));
 }
 
 fn push(text: &mut String, name: &str, value: impl std::fmt::Display) {

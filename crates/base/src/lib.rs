@@ -3,6 +3,8 @@
 pub mod moment;
 pub mod date;
 pub mod text;
+pub mod network;
 
 pub use date::Date;
 pub use moment::Moment;
+pub use network::Network;

@@ -16,9 +16,16 @@ pub(crate) struct NoHost {
     pub(crate) help: String,
 }
 
-/// The host that `key` names, in lower case and without the dot of the root; [`DEFAULT_SITE`] for
-/// the site of all other hosts.
-pub(crate) fn parse(key: &str) -> Result<Box<str>, NoHost> {
+/// The host that `key` names, in lower case and without the dot of the root, and whether it stands
+/// for the hosts below it (`*.example.com`); [`DEFAULT_SITE`] for the site of all other hosts.
+pub(crate) fn parse(key: &str) -> Result<(Box<str>, bool), NoHost> {
+    match key.strip_prefix("*.") {
+        Some(parent) => exact(parent).map(|host| (host, true)),
+        None => exact(key).map(|host| (host, false)),
+    }
+}
+
+fn exact(key: &str) -> Result<Box<str>, NoHost> {
     let lower = key.to_ascii_lowercase();
     let host = lower.strip_suffix('.').unwrap_or(&lower);
     if host == "*" || host == DEFAULT_SITE {
@@ -38,9 +45,9 @@ pub(crate) fn parse(key: &str) -> Result<Box<str>, NoHost> {
         let help = format!("write {}; ports belong in `listen` of [server]", quote(name));
         return refuse(cause, help);
     }
-    if host.starts_with("*.") {
+    if host.contains('*') {
         let cause = format!("{} is a pattern, not a host name", quote(key));
-        return refuse(cause, format!("name each host, or use `{DEFAULT_SITE}` for all others"));
+        return refuse(cause, "a `*` stands at the start only, before a dot".to_owned());
     }
     if !host.is_ascii() {
         let cause = format!("{} is not written in ASCII", quote(key));
@@ -76,7 +83,8 @@ mod tests {
     #[test]
     fn host_has_one_form() {
         fn check(key: &str, expect: &str) {
-            assert_eq!(parse(key).as_deref(), Ok(expect), "{key:?}");
+            let (host, is_wildcard) = parse(key).unwrap();
+            assert_eq!((&*host, is_wildcard), (expect, key.starts_with("*.")), "{key:?}");
         }
         check("example.com", "example.com");
         check("EXAMPLE.com.", "example.com");
@@ -87,14 +95,14 @@ mod tests {
         check("::1", "[::1]");
         check("[0:0::1]", "[::1]");
         check("*", "default");
+        check("*.Example.com", "example.com");
         check("Default", "default");
     }
 
     #[test]
     fn what_is_no_host_is_refused() {
         fn check(key: &str, expect: &str) {
-            let cause = parse(key).map_err(|refusal| refusal.cause);
-            assert_eq!(cause.as_deref().map_err(String::as_str), Err(expect), "{key:?}");
+            assert_eq!(parse(key).unwrap_err().cause, expect, "{key:?}");
         }
         check("", "`` is not a host name");
         check(".", "`.` is not a host name");
@@ -106,7 +114,7 @@ mod tests {
         check("1.2.3.400", "`1.2.3.400` is not an IP address");
         check("example.com:80", "`example.com:80` has a port, which a site does not");
         check("https://a.example/", "`https://a.example/` is a URL, not a host name");
-        check("*.example.com", "`*.example.com` is a pattern, not a host name");
+        check("www.*.com", "`www.*.com` is a pattern, not a host name");
         check("bücher.example", "`bücher.example` is not written in ASCII");
         let long = "a".repeat(64);
         check(&long, &format!("`{}…` is not a host name", "a".repeat(60)));

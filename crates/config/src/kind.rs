@@ -6,6 +6,7 @@ use crate::{
     setting::{Kind, Notes, Typed},
     source::Word,
     unit::{RATES, SIZES, TIMES, Units},
+    written::FieldWords,
 };
 use std::{ops::RangeInclusive, time::Duration};
 use toml::{Spanned, de::DeValue};
@@ -33,6 +34,12 @@ pub(crate) struct Text;
 
 /// A text or a list of texts, none of them empty.
 pub(crate) struct Texts;
+
+/// One text, which may be empty and go over several lines.
+pub(crate) struct Words;
+
+/// A table of field names, each with a text, a list of texts, or nothing.
+pub(crate) struct FieldMap;
 
 /// The integer types that settings are kept in.
 pub(crate) trait Whole: Copy + TryFrom<u64> + TryInto<u64> {}
@@ -173,6 +180,48 @@ impl Kind for Texts {
 
     fn noun(&self) -> String {
         "a text or a list of texts".to_owned()
+    }
+}
+
+impl Kind for Words {
+    type Value = String;
+
+    fn parse(&self, typed: &Typed<'_>, notes: &mut Notes) -> Option<String> {
+        let DeValue::String(text) = typed.value.get_ref() else {
+            notes.mistakes.push(typed.wrong_kind(typed.value, &self.noun()));
+            return None;
+        };
+        Some(text.to_string())
+    }
+
+    fn noun(&self) -> String {
+        "a text".to_owned()
+    }
+}
+
+impl Kind for FieldMap {
+    type Value = Vec<FieldWords>;
+
+    fn parse(&self, typed: &Typed<'_>, notes: &mut Notes) -> Option<Vec<FieldWords>> {
+        let DeValue::Table(table) = typed.value.get_ref() else {
+            notes.mistakes.push(typed.wrong_kind(typed.value, &self.noun()));
+            return None;
+        };
+        let mut fields = Vec::with_capacity(table.len());
+        for (key, value) in table {
+            let name = Word { value: key.get_ref().to_string(), span: key.span().into() };
+            let single = Typed { value, ..*typed };
+            let values = match value.get_ref() {
+                DeValue::String(text) if text.is_empty() => Some(Vec::new()),
+                _ => Texts.parse(&single, notes),
+            };
+            fields.push(FieldWords { name, values: values? });
+        }
+        Some(fields)
+    }
+
+    fn noun(&self) -> String {
+        "a table of fields with their values".to_owned()
     }
 }
 

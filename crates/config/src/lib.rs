@@ -24,7 +24,7 @@ pub use world::World;
 pub use written::settings;
 
 use mistake::Mistake;
-use plan::{Action, DEFAULT_SITE, Files, Listen, Log, Site};
+use plan::{Action, DEFAULT_SITE, Files, Folder, Listen, Log, Node, Place, Route, Routes, Site};
 use source::{Source, Span};
 use std::{
     cell::OnceCell, collections::HashSet, net::SocketAddr, num::NonZero, path::PathBuf, str,
@@ -87,9 +87,14 @@ pub struct Quick {
 #[must_use]
 pub fn quick(quick: Quick) -> Plan {
     let Quick { root, listen, threads, log, listing } = quick;
-    let files = Files { id: 0, root, index: plan::index_default(), listing, links: Vec::new() };
-    let mut plan =
-        Plan::new(vec![Site { name: DEFAULT_SITE.into(), action: Action::Files(files) }]);
+    let place = Place::of("the command line");
+    let index = plan::index_default();
+    let folder = Folder { id: 0, root, index, listing, links: Vec::new() };
+    let files = Files { folder: 0, segments_skipped: 0, fallback: None, place: place.clone() };
+    let rest = Route::plain("/*", place.clone(), Action::Files(files));
+    let routes = Routes { top: Node::default(), rest };
+    let site = Site { name: DEFAULT_SITE.into(), place, listeners: None, routes };
+    let mut plan = Plan::new(vec![(site, Vec::new())], vec![folder]);
     let typed = |address| Listen { address, written: "the command line".into(), is_implied: false };
     plan.listen = listen.into_iter().map(typed).collect();
     plan.threads = threads;

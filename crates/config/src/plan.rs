@@ -1,7 +1,21 @@
 //! What will be done: checked, complete, and never changed again.
 
+mod place;
+mod phrase;
+mod action;
+mod access;
+mod adjust;
+mod route;
+
+pub use access::{Access, Addresses, Methods};
+pub use action::{Action, Files, Folder, Redirect, Respond};
+pub use adjust::{Adjust, FieldEdits, Origin};
+pub use phrase::{Form, Phrase, PhraseError};
+pub use place::Place;
+pub use route::{Branch, Case, Node, Policy, Route, Routes};
+
 use foldhash::HashMap;
-use message::Limits;
+use message::{Limits, Status};
 use std::{net::SocketAddr, num::NonZero, path::PathBuf, str, time::Duration};
 
 /// The name of the site that answers for hosts which no other site claims.
@@ -11,7 +25,7 @@ pub const DEFAULT_SITE: &str = "default";
 pub const HOST_BYTES_MAX: usize = 253;
 
 /// Everything that a server needs to know to serve.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Plan {
     /// The addresses to listen on; at least one.
     pub listen: Vec<Listen>,
@@ -27,55 +41,133 @@ pub struct Plan {
     pub file_cache_bytes_max: usize,
     /// The sites, ordered by name.
     pub sites: Vec<Site>,
-    /// Where each host's site stands in `sites`; the keys are in lower case.
-    hosts: HashMap<Box<str>, usize>,
+    /// The folders that files are sent from, in the order of their numbers.
+    pub folders: Vec<Folder>,
+    /// What is done for hosts that no site claims (421).
+    pub misdirected: Route,
+    /// What each host stands for; the keys are in lower case.
+    hosts: HashMap<Box<str>, Host>,
+    /// What hosts below a name stand for: `example.com` for `*.example.com`.
+    wildcards: HashMap<Box<str>, Host>,
     /// Where the site for all other hosts stands.
     default: Option<usize>,
 }
 
+/// What a host stands for.
+#[derive(Debug)]
+struct Host {
+    site: usize,
+    /// What is done for all of its paths where it only leads to the site's first name.
+    moved: Option<Box<Route>>,
+}
+
+/// A host as a site claims it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    /// The host in lower case; without `*.` where it is a wildcard.
+    pub(crate) host: Box<str>,
+    pub(crate) is_wildcard: bool,
+    /// Who says so, where requests are only sent on to the site's first name.
+    pub(crate) moved: Option<Place>,
+}
+
 impl Plan {
     /// The plan for these sites, with every other setting at its default and no address yet.
-    pub(crate) fn new(mut sites: Vec<Site>) -> Self {
-        sites.sort_by(|a, b| a.name.cmp(&b.name));
-        let files = sites.iter_mut().filter_map(|site| match &mut site.action {
-            Action::Files(files) => Some(files),
-            Action::Misdirected => None,
-        });
-        files.enumerate().for_each(|(id, files)| files.id = id);
-        let default = sites.iter().position(|site| &*site.name == DEFAULT_SITE);
-        let named = sites.iter().enumerate().filter(|(at, _)| Some(*at) != default);
-        Self {
+    pub(crate) fn new(mut sites: Vec<(Site, Vec<Claim>)>, folders: Vec<Folder>) -> Self {
+        sites.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+        let mut plan = Self {
             listen: Vec::new(),
             threads: None,
             limits: Limits::default(),
             capacity: Capacity::default(),
             log: Log::default(),
             file_cache_bytes_max: 64 * 1024 * 1024,
-            hosts: named.map(|(at, site)| (site.name.clone(), at)).collect(),
-            default,
-            sites,
+            sites: Vec::with_capacity(sites.len()),
+            folders,
+            misdirected: misdirected(),
+            hosts: HashMap::default(),
+            wildcards: HashMap::default(),
+            default: None,
+        };
+        for (at, (site, claims)) in sites.into_iter().enumerate() {
+            if &*site.name == DEFAULT_SITE {
+                plan.default = Some(at);
+            }
+            for claim in claims {
+                let moved = claim.moved.map(|place| Box::new(moved(&site.name, place)));
+                let map = if claim.is_wildcard { &mut plan.wildcards } else { &mut plan.hosts };
+                map.insert(claim.host, Host { site: at, moved });
+            }
+            plan.sites.push(site);
         }
+        plan
     }
 
     /// The site that answers for `host`, a host without port, in any case, with or without the dot
-    /// of the root; `None` where no site claims it and there is no default one.
+    /// of the root, on the listener number `listener`; with it the route for all of its paths,
+    /// where the host only leads to the site's first name. `None` where no site claims it and there
+    /// is no default one.
+    ///
+    /// The exact name goes before a wildcard, and a longer wildcard before a shorter one.
     #[must_use]
-    pub fn site(&self, host: &str) -> Option<&Site> {
+    pub fn site(&self, host: &str, listener: usize) -> Option<(&Site, Option<&Route>)> {
         let host = host.strip_suffix('.').unwrap_or(host);
-        self.find(host).or(self.default).and_then(|at| self.sites.get(at))
+        let mut lower = [0; HOST_BYTES_MAX];
+        let host = match host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            false => Some(host),
+            // The few hosts that come in capitals find room on the stack.
+            true => lower.get_mut(..host.len()).and_then(|lower| {
+                lower.copy_from_slice(host.as_bytes());
+                lower.make_ascii_lowercase();
+                str::from_utf8(lower).ok()
+            }),
+        };
+        let is_here = |at: usize| {
+            let site = self.sites.get(at)?;
+            site.listeners.as_ref().is_none_or(|all| all.contains(&listener)).then_some(site)
+        };
+        let claimed = host
+            .and_then(|host| self.find(host))
+            .and_then(|host| is_here(host.site).map(|site| (site, host.moved.as_deref())));
+        claimed.or_else(|| self.default.and_then(is_here).map(|site| (site, None)))
     }
 
-    fn find(&self, host: &str) -> Option<usize> {
-        if !host.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return self.hosts.get(host).copied();
+    fn find(&self, host: &str) -> Option<&Host> {
+        if let Some(found) = self.hosts.get(host) {
+            return Some(found);
         }
-        // The few hosts that come in capitals find room on the stack.
-        let mut lower = [0; HOST_BYTES_MAX];
-        let lower = lower.get_mut(..host.len())?;
-        lower.copy_from_slice(host.as_bytes());
-        lower.make_ascii_lowercase();
-        self.hosts.get(str::from_utf8(lower).ok()?).copied()
+        if self.wildcards.is_empty() || host.len() > HOST_BYTES_MAX {
+            return None;
+        }
+        let mut name = host;
+        while let Some((_, parent)) = name.split_once('.') {
+            if let Some(found) = self.wildcards.get(parent) {
+                return Some(found);
+            }
+            name = parent;
+        }
+        None
     }
+}
+
+/// What is done for hosts that no site claims.
+fn misdirected() -> Route {
+    let place = Place::of("no site claims this host, and there is no default one");
+    let action = Action::Respond(Respond {
+        status: Status::MISDIRECTED_REQUEST,
+        text: None,
+        media_type: "text/plain; charset=utf-8".into(),
+        place: place.clone(),
+    });
+    Route::plain("/*", place, action)
+}
+
+/// What is done for a host that leads to the first name of its site.
+fn moved(name: &str, place: Place) -> Route {
+    let to = Phrase::to_host(name);
+    let status = Status::PERMANENT_REDIRECT;
+    let redirect = Redirect { to, status, keeps_query: true, place: place.clone() };
+    Route::plain("/*", place, Action::Redirect(redirect))
 }
 
 /// An address to listen on.
@@ -149,37 +241,18 @@ pub enum LogFormat {
     Off,
 }
 
-/// One host and what is done for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One site: its hosts and what is done for each path.
+#[derive(Debug)]
 pub struct Site {
-    /// The host in lower case, or [`DEFAULT_SITE`].
+    /// Its first host in lower case, or [`DEFAULT_SITE`].
     pub name: Box<str>,
-    /// What is done for it.
-    pub action: Action,
-}
-
-/// What the server can do with a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Sends files.
-    Files(Files),
-    /// Says that this server is not the one for that host (421).
-    Misdirected,
-}
-
-/// Which files are sent, and how.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Files {
-    /// Its number among all that serve files, in the order of the plan's sites.
-    pub id: usize,
-    /// The folder they lie in; absolute.
-    pub root: PathBuf,
-    /// The names that stand for a folder, the first that exists.
-    pub index: Vec<String>,
-    /// Whether a folder without such a file is listed.
-    pub listing: bool,
-    /// Folders outside the root that symbolic links may lead into; absolute.
-    pub links: Vec<PathBuf>,
+    /// Where it is written.
+    pub place: Place,
+    /// The listeners that it answers on, by their places in [`Plan::listen`]; `None` for those that
+    /// the server names.
+    pub listeners: Option<Box<[usize]>>,
+    /// What is done for each path.
+    pub routes: Routes,
 }
 
 /// The names that stand for a folder where nothing else is said.
@@ -192,13 +265,26 @@ mod tests {
     use super::*;
 
     fn plan(names: &[&str]) -> Plan {
-        let site = |name: &&str| Site { name: (*name).into(), action: Action::Misdirected };
-        Plan::new(names.iter().map(site).collect())
+        let site = |name: &&str| {
+            let place = Place::of("here");
+            let routes = Routes {
+                top: Node::default(),
+                rest: Route::plain("/*", place.clone(), Action::NotFound),
+            };
+            let site = Site { name: (*name).into(), place, listeners: None, routes };
+            let (host, is_wildcard) = match name.strip_prefix("*.") {
+                Some(host) => (host, true),
+                None => (*name, false),
+            };
+            (site, vec![Claim { host: host.into(), is_wildcard, moved: None }])
+        };
+        Plan::new(names.iter().map(site).collect(), Vec::new())
     }
 
     fn check(names: &[&str], host: &str, expect: Option<&str>) {
         let plan = plan(names);
-        assert_eq!(plan.site(host).map(|site| &*site.name), expect, "{host:?} among {names:?}");
+        let found = plan.site(host, 0).map(|(site, _)| &*site.name);
+        assert_eq!(found, expect, "{host:?} among {names:?}");
     }
 
     #[test]
@@ -211,6 +297,18 @@ mod tests {
         check(&["a.example"], "www.a.example", None);
         check(&["a.example"], "", None);
         check(&["[::1]"], "[::1]", Some("[::1]"));
+    }
+
+    #[test]
+    fn exact_names_go_before_wildcards_and_long_ones_before_short_ones() {
+        let names = ["*.example", "*.b.example", "a.b.example"];
+        check(&names, "a.b.example", Some("a.b.example"));
+        check(&names, "c.b.example", Some("*.b.example"));
+        check(&names, "d.c.b.example", Some("*.b.example"));
+        check(&names, "b.example", Some("*.example"));
+        check(&names, "B.example.", Some("*.example"));
+        check(&names, "example", None);
+        check(&names, ".example", Some("*.example"));
     }
 
     #[test]

@@ -1,9 +1,16 @@
 //! Words → plan: the only place that says no to what is well written but makes no sense.
 
-mod limits;
+mod context;
 mod listen;
 mod log;
+mod limits;
 mod site;
+mod route;
+mod key;
+mod case;
+mod policy;
+mod fields;
+mod networks;
 
 use crate::{
     mistake::Mistake,
@@ -12,6 +19,7 @@ use crate::{
     world::World,
     written::Written,
 };
+use context::Context;
 use std::num::NonZero;
 
 /// The plan that `written` asks for. It counts only if no mistake was made.
@@ -30,7 +38,9 @@ pub(crate) fn resolve(
                 .help("add one: `[site.\"example.com\"]` and below it `root = \"/srv/site\"`"),
         );
     }
-    let mut plan = Plan::new(site::resolve(sites, world, mistakes));
+    let mut context = Context::new(source, world, mistakes);
+    let sites = site::resolve(sites, &mut context);
+    let mut plan = Plan::new(sites, context.folders);
     plan.listen = listen::resolve(server.listen, source, mistakes);
     plan.threads = server.threads.and_then(|word| NonZero::new(word.value));
     plan.log = log::resolve(server.log, world, mistakes);

@@ -15,6 +15,37 @@ pub(crate) struct Section<S: 'static> {
     /// The table as a message names it, such as `[server]`.
     pub(crate) title: &'static str,
     pub(crate) settings: &'static [Setting<S>],
+    /// The settings that this table has in common with others.
+    pub(crate) common: Option<&'static dyn Common<S>>,
+}
+
+/// The settings of one table that may stand in others too.
+pub(crate) trait Common<S> {
+    /// Reads a setting if it is one of these; false if not.
+    fn read(&self, name: &str, value: &Typed<'_>, section: &mut S, notes: &mut Notes) -> bool;
+
+    fn names(&self) -> Vec<&'static str>;
+}
+
+/// The settings of the section `T`, which may stand in the section `S` as well.
+pub(crate) struct Within<S: 'static, T: 'static> {
+    pub(crate) section: &'static Section<T>,
+    pub(crate) place: fn(&mut S) -> &mut T,
+}
+
+impl<S, T> Common<S> for Within<S, T> {
+    fn read(&self, name: &str, value: &Typed<'_>, section: &mut S, notes: &mut Notes) -> bool {
+        let known = self.section.settings.iter().find(|known| known.name == name);
+        if let Some(setting) = known {
+            let typed = Typed { name: setting.name, example: setting.example, value: value.value };
+            setting.value.read((self.place)(section), &typed, notes);
+        }
+        known.is_some()
+    }
+
+    fn names(&self) -> Vec<&'static str> {
+        self.section.settings.iter().map(|setting| setting.name).collect()
+    }
 }
 
 /// Everything there is to know about one setting of the section `S`.
@@ -58,18 +89,28 @@ impl<S> Section<S> {
     /// Reads what stands in `table` into `section`.
     pub(crate) fn read(&self, table: &DeTable<'_>, section: &mut S, notes: &mut Notes) {
         for (key, value) in table {
-            let Some(setting) = self.settings.iter().find(|known| known.name == key.get_ref())
-            else {
-                notes.unknown.push(Unknown {
-                    key: Word { value: key.get_ref().to_string(), span: key.span().into() },
-                    section: self.title,
-                    guess: guess::nearest(key.get_ref(), self.settings.iter().map(|s| s.name)),
-                });
+            let name = key.get_ref().as_ref();
+            if let Some(setting) = self.settings.iter().find(|known| known.name == name) {
+                let typed = Typed { name: setting.name, example: setting.example, value };
+                setting.value.read(section, &typed, notes);
                 continue;
-            };
-            let typed = Typed { name: setting.name, example: setting.example, value };
-            setting.value.read(section, &typed, notes);
+            }
+            let typed = Typed { name: "", example: "", value };
+            if self.common.is_some_and(|common| common.read(name, &typed, section, notes)) {
+                continue;
+            }
+            notes.unknown.push(Unknown {
+                key: Word { value: name.to_owned(), span: key.span().into() },
+                section: self.title,
+                guess: guess::nearest(name, self.names()),
+            });
         }
+    }
+
+    /// The names of all settings that may stand in the section.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> + Clone + use<S> {
+        let common = self.common.map(Common::names).unwrap_or_default();
+        self.settings.iter().map(|setting| setting.name).chain(common)
     }
 
     /// Describes each setting of the section and of those inside it.

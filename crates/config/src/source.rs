@@ -1,7 +1,8 @@
 //! The text of a config file and the places in it.
 
+use crate::plan::Place;
 use annotate_snippets::normalize_untrusted_str;
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, ops::Range, sync::Arc};
 
 /// A stretch of the text, in bytes from its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,7 +34,7 @@ pub(crate) fn set<T>(place: &mut T, word: Option<Word<T>>) {
 /// A config file: its name, its text, and where its lines start.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
-    name: String,
+    name: Arc<str>,
     text: String,
     lines: Vec<usize>,
 }
@@ -42,7 +43,7 @@ impl Source {
     pub(crate) fn new(name: &str, text: String) -> Self {
         let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let lines = [0].into_iter().chain(ends.map(|(at, _)| at + 1)).collect();
-        Self { name: harmless(name), text, lines }
+        Self { name: harmless(name).into(), text, lines }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -69,6 +70,12 @@ impl Source {
     pub(crate) fn line_start(&self, line: usize) -> usize {
         let index = line.saturating_sub(1);
         self.lines.get(index).copied().unwrap_or(self.text.len())
+    }
+
+    /// Where `span` begins, for the plan.
+    pub(crate) fn at(&self, span: Span) -> Place {
+        let (line, column) = (self.line(span.start), self.column(span.start));
+        Place { file: Arc::clone(&self.name), line, column }
     }
 
     /// The place of `span` as editors and terminals understand it: `name:line:column`.

@@ -3,9 +3,13 @@
 
 mod limits;
 mod server;
+mod policy;
+mod route;
 mod site;
 
 pub(crate) use limits::Limits;
+pub(crate) use policy::{FieldWords, Policy};
+pub(crate) use route::{Case, NamedRoute};
 pub(crate) use server::{Log, Server};
 pub(crate) use site::Site;
 
@@ -48,6 +52,7 @@ pub(crate) struct Named {
 pub fn settings() -> Vec<Description> {
     let mut all = Vec::new();
     SERVER.describe(&mut all);
+    // Of the settings that sites and routes share, too: a case of a route has them all inside.
     SITE.describe(&mut all);
     all
 }
@@ -115,7 +120,7 @@ fn site(key: &Word<String>, value: &Spanned<DeValue<'_>>, notes: &mut Notes) -> 
 /// The host that was meant where dots without quotes around them made tables inside tables of it.
 fn unquoted_host(name: &str, table: &DeTable<'_>) -> Option<String> {
     let (label, inside) = table.iter().next()?;
-    let is_setting = |name: &str| SITE.settings.iter().any(|setting| setting.name == name);
+    let is_setting = |name: &str| SITE.names().any(|known| known == name);
     let is_label = |(name, value): (&Spanned<Cow<'_, str>>, &Spanned<DeValue<'_>>)| {
         value.get_ref().is_table() && !is_setting(name.get_ref())
     };

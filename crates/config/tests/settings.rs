@@ -4,7 +4,7 @@ mod machine;
 
 use config::{
     Description, Plan, Preset, Quick, World, load,
-    plan::{Action, Log, LogFormat},
+    plan::{Action, Folder, Log, LogFormat},
     quick, settings,
 };
 use machine::Machine;
@@ -14,8 +14,42 @@ use std::{num::NonZero, path::Path, time::Duration};
 fn config(setting: &Description, value: Option<&str>) -> String {
     let line = value.map(|value| format!("{} = {value}\n", setting.name)).unwrap_or_default();
     let root = if setting.name == "root" && value.is_some() { "" } else { "root = \"/srv\"\n" };
+    let route = |table: &str| format!("[site.\"a.example\"]\n{root}{table}");
     match setting.section {
-        "[site.\"HOST\"]" => format!("[site.\"a.example\"]\n{root}{line}"),
+        // What is looked up in it is what a route leaves.
+        "a site or one of its routes" if matches!(setting.name, "alias" | "rewrite") => {
+            route(&format!("[site.\"a.example\".route.\"/a/*\"]\n{line}"))
+        }
+        "a site or one of its routes" if setting.name == "redirect" && value.is_some() => {
+            "[site.\"a.example\"]\nroute.\"/a/*\".redirect = \"/new/{rest}\"".to_owned()
+        }
+        "a site or one of its routes" if setting.name == "respond" && value.is_some() => {
+            format!("[site.\"a.example\"]\n{line}")
+        }
+        "[site.\"HOST\"]" | "a site or one of its routes" => {
+            format!("[site.\"a.example\"]\n{root}{line}")
+        }
+        "[site.\"HOST\".route.\"KEY\"]" => {
+            route(&format!("[site.\"a.example\".route.\"/a/*\"]\n{line}"))
+        }
+        "[[site.\"HOST\".route.\"KEY\".when]]" => {
+            let from =
+                if setting.name == "from" && value.is_some() { "" } else { "from = \"::1\"\n" };
+            route(&format!("[[site.\"a.example\".route.\"/a/*\".when]]\n{from}{line}"))
+        }
+        "`redirect`" if setting.name == "to" => {
+            route(&format!("route.\"/a/*\" = {{ redirect = {{ {} }} }}", line.trim()))
+        }
+        "`redirect`" => {
+            let line = line.trim();
+            let comma = if line.is_empty() { "" } else { "," };
+            route(&format!("route.\"/a/*\".redirect = {{ to = \"/b\"{comma} {line} }}"))
+        }
+        "`respond`" => {
+            let text = if setting.name == "text" && value.is_some() { "" } else { "text = \"x\"" };
+            let comma = if text.is_empty() || line.is_empty() { "" } else { "," };
+            route(&format!("route.\"/a/*\".respond = {{ {text}{comma} {} }}", line.trim()))
+        }
         section => format!("{section}\n{line}[site.\"a.example\"]\n{root}"),
     }
 }
@@ -31,7 +65,12 @@ fn plan(text: &str) -> Result<Plan, String> {
 fn examples_work_and_defaults_change_nothing() {
     for setting in settings() {
         let name = setting.name;
-        let shown = |value| format!("{:?}", plan(&config(&setting, value)).unwrap());
+        let shown = |value| {
+            let text = config(&setting, value);
+            let plan = plan(&text);
+            assert!(plan.is_ok(), "{text}: {plan:?}");
+            without_places(&format!("{plan:?}"))
+        };
         let usual = shown(None);
         let example = shown(Some(setting.example));
         let is_usual = setting.section == "[server.log]" && name == "format";
@@ -41,6 +80,13 @@ fn examples_work_and_defaults_change_nothing() {
             assert_eq!(preset, usual, "the default of {name}");
         }
     }
+}
+
+/// What is shown of a plan, without the places where it was written.
+fn without_places(shown: &str) -> String {
+    let mut parts = shown.split("Place {");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.split_once('}').map_or(part, |(_, rest)| rest))
 }
 
 #[test]
@@ -110,18 +156,25 @@ fn plan_holds_what_was_typed() {
     assert_eq!(plan.capacity.connections_per_client_max, 16);
     assert_eq!(plan.capacity.stop_time, Duration::ZERO);
 
-    let Some(Action::Files(named)) = plan.site("EXAMPLE.com").map(|site| &site.action) else {
-        panic!("example.com has no files");
-    };
+    let named = folder(&plan, "EXAMPLE.com");
     assert_eq!(named.root.to_str(), Some("/etc/gannet/site"));
     assert_eq!(named.index, ["start.html"]);
     assert!(!named.listing);
     assert_eq!(named.links[1].to_str(), Some("/etc/gannet/../shared"));
-    let Some(Action::Files(other)) = plan.site("else.example").map(|site| &site.action) else {
-        panic!("other hosts have no files");
-    };
+    let other = folder(&plan, "else.example");
     assert_eq!(other.root.to_str(), Some("/srv"));
     assert!(other.index.is_empty() && other.listing);
+}
+
+/// The folder that a host's files are sent from.
+fn folder<'p>(plan: &'p Plan, host: &str) -> &'p Folder {
+    let action = plan.site(host, 0).map(|(site, _)| &site.routes.rest.policy.action);
+    assert!(matches!(action, Some(Action::Files(_))), "{host} has no files but {action:?}");
+    let number = action.map_or(0, |action| match action {
+        Action::Files(files) => files.folder,
+        _ => 0,
+    });
+    &plan.folders[number]
 }
 
 #[test]
@@ -136,7 +189,7 @@ fn quick_plan_answers_every_host_from_one_folder() {
     let text = "[server]\nlisten = '127.0.0.1:0'\nthreads = 2\nlog = 'off'\n\
                 [site.default]\nroot = '/home/me/site'\nlisting = true";
     let typed = load("t.toml", text, &Machine).unwrap();
-    assert_eq!(plan.site("any.example"), typed.site("any.example"));
+    assert_eq!(folder(&plan, "any.example"), folder(&typed, "any.example"));
     assert_eq!(plan.listen[0].address, typed.listen[0].address);
     assert_eq!((plan.threads, &plan.log), (typed.threads, &typed.log));
 }

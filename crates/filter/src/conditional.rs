@@ -30,7 +30,7 @@ pub fn apply(request: &Request<'_>, mut response: Response) -> Response {
         Verdict::NotModified => {
             response.status = Status::NOT_MODIFIED;
             response.body = Body::Empty;
-            response.lines.retain(|line| !DESCRIBES_CONTENT.contains(&line.name));
+            response.lines.retain(|line| !DESCRIBES_CONTENT.contains(&&*line.name));
             response
         }
         Verdict::Failed => refusal(Status::PRECONDITION_FAILED, response),
@@ -66,7 +66,7 @@ pub(crate) fn refusal(status: Status, mut response: Response) -> Response {
     const CACHE: [&str; 4] = ["cache-control", "content-location", "etag", "expires"];
     response
         .lines
-        .retain(|line| !DESCRIBES_CONTENT.contains(&line.name) && !CACHE.contains(&line.name));
+        .retain(|line| !DESCRIBES_CONTENT.contains(&&*line.name) && !CACHE.contains(&&*line.name));
     Response { lines: response.lines, ..Response::empty(status) }
 }
 
@@ -92,12 +92,12 @@ fn is_listed<'v>(
     if value == Some(b"*") {
         return true;
     }
-    let Some(etag) = etag.map(str::as_bytes) else { return false };
+    let Some(text) = etag.map(str::as_bytes) else { return false };
+    let Some(etag) = EntityTag::parse(text) else { return false };
     // Browsers send back the very text they were given. A strong tag is the same as itself.
-    if value == Some(etag) && etag.starts_with(b"\"") {
+    if value == Some(text) && !etag.is_weak {
         return true;
     }
-    let Some(etag) = EntityTag::parse(etag) else { return false };
     entity_tag::any_listed(fields.all(name), |tag| is_same(tag, etag))
 }
 

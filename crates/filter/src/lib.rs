@@ -1,14 +1,17 @@
 //! Adjusts an answer that a handler made to the request it answers; one file per adjustment.
 //!
 //! The order is fixed: preconditions first, because a 304 or a 412 leaves nothing to cut a range
-//! out of (RFC 9110 section 13.2.2), then ranges, then a page for whatever has become an error.
+//! out of (RFC 9110 section 13.2.2), then ranges, then a page for whatever has become an error, and
+//! at last the fields that the config adds and takes away.
 
 pub mod entity_tag;
 pub mod conditional;
 pub mod range;
 pub mod error_page;
+mod fields;
 
-use message::{Name, Request, Response, Status};
+use config::plan::Adjust;
+use message::{Exchange, Name, Response, Status};
 
 /// The request fields that can change an answer of status 200.
 const CONCERNED: [Name; 6] = [
@@ -20,21 +23,29 @@ const CONCERNED: [Name; 6] = [
     Name::Range,
 ];
 
-/// Runs every adjustment. A request that asks for none costs one test of a bit set.
+/// Runs every adjustment that `adjust` and the request ask for; `rest` is what the `*` of the route
+/// stands for. Where nothing is asked for, it costs one test of a bit set.
 #[inline]
 #[must_use]
-pub fn apply(request: &Request<'_>, response: Response) -> Response {
-    if response.status == Status::OK && !request.fields.contains_any(&CONCERNED) {
-        return response;
+pub fn apply(
+    adjust: &'static Adjust,
+    exchange: &Exchange<'_>,
+    rest: &[u8],
+    mut response: Response,
+) -> Response {
+    let request = exchange.request;
+    if response.status != Status::OK || request.fields.contains_any(&CONCERNED) {
+        response = conditional::apply(request, response);
+        response = error_page::apply(range::apply(request, response));
     }
-    error_page::apply(range::apply(request, conditional::apply(request, response)))
+    fields::apply(&adjust.fields, exchange, rest, response)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use message::{Body, Field, Fields, FileRange, Length, Method, OpenFile, Part, Prepared};
-    use message::{Shared, Version, response::Line};
+    use message::{Request, Shared, Version, response::Line};
     use std::{fs::File, rc::Rc};
 
     const MODIFIED: &str = "Sat, 29 Oct 1994 19:43:31 GMT";
@@ -60,7 +71,7 @@ mod tests {
             Line::fixed("content-language", "en"),
             Line::fixed("vary", "accept-encoding"),
         ];
-        Response { status: Status::OK, prepared: Some(Rc::new(prepared)), lines, body }
+        Response { prepared: Some(Rc::new(prepared)), lines, body, ..Response::empty(Status::OK) }
     }
 
     fn applied(method: Method<'_>, head: &[(&str, &str)], response: Response) -> Response {
@@ -75,7 +86,7 @@ mod tests {
             fields: Fields::of(&lines),
             length: Length::Known(0),
         };
-        apply(&request, response)
+        apply(Box::leak(Box::default()), &Exchange::new(&request, None, 0), b"", response)
     }
 
     /// The content as text; of files, which bytes they are.
@@ -146,7 +157,7 @@ mod tests {
     fn a_refusal_or_304_keeps_only_the_fields_that_still_speak_of_something() {
         let names = |head| {
             let response = applied(Method::Get, &[head], page(Body::Bytes(bytes("0123456789"))));
-            let names: Vec<_> = response.lines.iter().map(|line| line.name).collect();
+            let names: Vec<_> = response.lines.iter().map(|line| &*line.name).collect();
             (response.status.0, response.prepared.is_some(), names.join(" "))
         };
         let check = |head, status, prepared, expect: &str| {

@@ -170,7 +170,7 @@ fn multipart(ranges: &[Range<u64>], size: u64, response: Response) -> Response {
     let others = prepared.chain(&response.lines).filter(|line| line.name != "content-type");
     let mut lines: Vec<_> = others.cloned().collect();
     lines.push(Line::new("content-type", format!("multipart/byteranges; boundary={boundary}")));
-    Response { status: Status::PARTIAL_CONTENT, prepared: None, lines, body: Body::Parts(parts) }
+    Response { lines, body: Body::Parts(parts), ..Response::empty(Status::PARTIAL_CONTENT) }
 }
 
 fn content_range(range: &Range<u64>, size: u64) -> String {

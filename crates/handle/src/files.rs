@@ -21,8 +21,9 @@ use crate::{
     listing::{Listing, View},
 };
 use base::Moment;
+use config::plan::Files;
 use load::{Loaded, Page, Patience, Siblings};
-use message::{Method, Name, Path, PathError, Request, Response, Status, response::Line};
+use message::{Exchange, Method, Name, PathError, Request, Response, Status, response::Line};
 use net::{FindError, Stat};
 use std::{rc::Rc, sync::Arc};
 use variant::{Entry, Variant};
@@ -86,19 +87,29 @@ impl Job {
     }
 }
 
-/// Answers a request for something below the folder number `id`.
-pub(crate) fn answer(id: usize, request: &Request<'_>, tools: &mut Tools<'_>) -> Answer {
+/// Answers `exchange` with what lies in the folder of `files`.
+pub(crate) fn answer(files: &Files, exchange: &Exchange<'_>, tools: &mut Tools<'_>) -> Answer {
     let Tools { folders, cache, now, wall_seconds } = tools;
-    let Some(folder) = folders.current(id, *now) else { return status(Status::NOT_FOUND) };
-    Visit { folder, cache, request, now: *now, wall_seconds: *wall_seconds }.answer()
+    let Some(folder) = folders.current(files.folder, *now) else {
+        return status(Status::NOT_FOUND);
+    };
+    let request = exchange.request;
+    let (now, wall_seconds) = (*now, *wall_seconds);
+    Visit { files, folder, cache, exchange, request, now, wall_seconds }.answer()
 }
 
 /// Goes on where [`answer`] could not.
-pub(crate) fn resume(done: Done, request: &Request<'_>, tools: &mut Tools<'_>) -> Answer {
+pub(crate) fn resume(
+    files: &Files,
+    done: Done,
+    exchange: &Exchange<'_>,
+    tools: &mut Tools<'_>,
+) -> Answer {
     let Job { folder, path, task } = done.job;
     let Tools { cache, now, wall_seconds, .. } = tools;
-    let now = *now;
-    let mut visit = Visit { folder: &folder, cache, request, now, wall_seconds: *wall_seconds };
+    let (now, wall_seconds) = (*now, *wall_seconds);
+    let request = exchange.request;
+    let mut visit = Visit { files, folder: &folder, cache, exchange, request, now, wall_seconds };
     match done.outcome {
         Outcome::Loaded(loaded) => visit.conclude(&path, task, loaded),
         Outcome::Surveyed(found) => {
@@ -114,8 +125,10 @@ pub(crate) fn resume(done: Done, request: &Request<'_>, tools: &mut Tools<'_>) -
 
 /// A request on its way through a folder.
 struct Visit<'v> {
+    files: &'v Files,
     folder: &'v Arc<Folder>,
     cache: &'v mut Cache,
+    exchange: &'v Exchange<'v>,
     request: &'v Request<'v>,
     now: Moment,
     wall_seconds: i64,
@@ -123,7 +136,7 @@ struct Visit<'v> {
 
 impl Visit<'_> {
     fn answer(&mut self) -> Answer {
-        let Self { folder, request, now, wall_seconds, .. } = *self;
+        let Self { files, folder, exchange, request, now, wall_seconds, .. } = *self;
         match request.method {
             Method::Get | Method::Head => {}
             Method::Options => {
@@ -131,8 +144,8 @@ impl Visit<'_> {
             }
             _ => return Answer::Ready(Response::empty(Status::METHOD_NOT_ALLOWED).with(ALLOW)),
         }
-        let path = match Path::parse(request.path) {
-            Ok(path) => path,
+        let path = match &exchange.path {
+            Ok(path) => path.below(files.segments_skipped),
             Err(PathError::EncodedSlash) => return self.missing(),
             Err(_) => return status(Status::BAD_REQUEST),
         };
@@ -181,7 +194,7 @@ impl Visit<'_> {
                 self.cache.insert(self.folder, path, entry);
                 answer
             }
-            Loaded::Folder if !path.ends_with(b"/") => to_folder(self.request),
+            Loaded::Folder if !path.ends_with(b"/") => to_folder(self.exchange),
             Loaded::Folder if self.folder.listing => {
                 self.wait(path, Task::Listing(View::of(self.request)))
             }
@@ -206,10 +219,9 @@ fn serve(form: Option<&Variant>) -> Answer {
         return Answer::Ready(Response::empty(Status::NOT_ACCEPTABLE).with(variant::VARY));
     };
     Answer::Ready(Response {
-        status: Status::OK,
         prepared: Some(Rc::clone(&variant.prepared)),
-        lines: Vec::new(),
         body: variant.body(),
+        ..Response::empty(Status::OK)
     })
 }
 
@@ -219,21 +231,17 @@ fn not_found_page(page: Page) -> Answer {
         Line::fixed("content-type", "text/html; charset=utf-8"),
         Line::fixed("x-content-type-options", "nosniff"),
     ];
-    Answer::Ready(Response {
-        status: Status::NOT_FOUND,
-        prepared: None,
-        lines,
-        body: page.plain.into_body(),
-    })
+    let body = page.plain.into_body();
+    Answer::Ready(Response { lines, body, ..Response::empty(Status::NOT_FOUND) })
 }
 
 /// A folder that was asked for without its slash. The location is a path on this host with exactly
 /// one slash in front, so it cannot lead to another one.
-fn to_folder(request: &Request<'_>) -> Answer {
-    let Ok(path) = Path::parse(request.path) else { return status(Status::BAD_REQUEST) };
+fn to_folder(exchange: &Exchange<'_>) -> Answer {
+    let Ok(path) = &exchange.path else { return status(Status::BAD_REQUEST) };
     let mut location = path.encoded();
     location.push('/');
-    if let Some(query) = request.query {
+    if let Some(query) = exchange.query() {
         location.push('?');
         location.push_str(query);
     }

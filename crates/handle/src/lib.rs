@@ -4,10 +4,12 @@ pub mod media_type;
 pub mod negotiation;
 pub mod listing;
 pub mod files;
+mod redirect;
+mod respond;
 
 use config::plan::Action;
 use files::{Cache, Folders};
-use message::{Request, Response, Status, response::Line};
+use message::{Exchange, Method, Response, Status, response::Line};
 
 pub use files::{Done, Job};
 
@@ -25,7 +27,7 @@ pub enum Answer {
 
 /// What the worker lends a handler for the time of one call.
 pub struct Tools<'t> {
-    /// The folders of all sites that serve files, by [`config::plan::Files::id`].
+    /// The folders of all sites that serve files, by [`config::plan::Folder::id`].
     pub folders: &'t mut Folders,
     /// The files that this loop holds in memory.
     pub cache: &'t mut Cache,
@@ -35,16 +37,39 @@ pub struct Tools<'t> {
     pub wall_seconds: i64,
 }
 
-/// Answers `request` as `action` says.
-pub fn run(action: &Action, request: &Request<'_>, tools: &mut Tools<'_>) -> Answer {
+/// The answer where a path has routes, but none for this method (RFC 9110 section 15.5.6).
+#[must_use]
+pub fn method_not_allowed(exchange: &Exchange<'_>, allow: &Line) -> Response {
+    let status = match exchange.request.method {
+        Method::Options => Status::NO_CONTENT,
+        _ => Status::METHOD_NOT_ALLOWED,
+    };
+    Response::empty(status).with(allow.clone())
+}
+
+/// Answers `exchange` as `action` says; `rest` is the part of its path that the `*` of its route
+/// stands for.
+pub fn run(action: &Action, exchange: &Exchange<'_>, rest: &[u8], tools: &mut Tools<'_>) -> Answer {
     net::failpoint::hit("exchange");
     match action {
-        Action::Files(files) => files::answer(files.id, request, tools),
-        Action::Misdirected => Answer::Ready(Response::empty(Status::MISDIRECTED_REQUEST)),
+        Action::Files(files) => files::answer(files, exchange, tools),
+        Action::Redirect(redirect) => Answer::Ready(redirect::answer(redirect, exchange, rest)),
+        Action::Respond(respond) => Answer::Ready(respond::answer(respond, exchange, rest)),
+        Action::NotFound => Answer::Ready(Response::empty(Status::NOT_FOUND)),
     }
 }
 
-/// Goes on with the answer to `request` once its job is done.
-pub fn resume(done: Done, request: &Request<'_>, tools: &mut Tools<'_>) -> Answer {
-    files::resume(done, request, tools)
+/// Goes on with the answer to `exchange`, which is one of files, once its job is done.
+pub fn resume(
+    action: &Action,
+    done: Done,
+    exchange: &Exchange<'_>,
+    tools: &mut Tools<'_>,
+) -> Answer {
+    match action {
+        Action::Files(files) => files::resume(files, done, exchange, tools),
+        Action::Redirect(_) | Action::Respond(_) | Action::NotFound => {
+            Answer::Ready(Response::empty(Status::INTERNAL_SERVER_ERROR))
+        }
+    }
 }

@@ -42,10 +42,9 @@ fn main() {
         let is_whole = used == HEAD.len() && matches!(black_box(&event), Event::Request(_));
         assert!(is_whole, "{event:?}");
         let response = Response {
-            status: Status::OK,
             prepared: Some(Rc::clone(&prepared)),
-            lines: Vec::new(),
             body: Body::Bytes(content.clone()),
+            ..Response::empty(Status::OK)
         };
         let source = connection.respond(response, b"Sun, 06 Nov 1994 08:49:37 GMT", &mut output);
         assert!(source.is_none(), "the content lies in memory");

@@ -58,6 +58,9 @@ pub(crate) fn head(
     out.extend_from_slice(date);
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(prepared);
+    if let Some(standing) = response.standing {
+        out.extend_from_slice(standing.http1());
+    }
     for line in &response.lines {
         line.write_http1(out);
     }

@@ -10,12 +10,14 @@ pub mod fields;
 pub mod path;
 pub mod date;
 pub mod request;
+pub mod exchange;
 pub mod body;
 pub mod response;
 pub mod output;
 pub mod limits;
 
 pub use body::{Body, Broken, FileRange, OpenFile, Part, Shared, Source};
+pub use exchange::Exchange;
 pub use fields::{Field, Fields};
 pub use limits::Limits;
 pub use method::Method;

@@ -56,10 +56,33 @@ impl<'h> Path<'h> {
         normalise(&decode(bytes)?).map(|path| Self(Cow::Owned(path)))
     }
 
+    /// Brings a path to its normal form that is decoded already.
+    pub fn of_decoded(decoded: &[u8]) -> Result<Self, PathError> {
+        if decoded.first() != Some(&b'/') {
+            return Err(PathError::NoSlash);
+        }
+        if decoded.iter().any(u8::is_ascii_control) {
+            return Err(PathError::Control);
+        }
+        normalise(decoded).map(|path| Self(Cow::Owned(path)))
+    }
+
     /// The path, with its leading slash.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The path without its first `segments`, as seen from the folder that they lead to; the path
+    /// itself where they are none.
+    #[must_use]
+    pub fn below(&self, segments: usize) -> Path<'_> {
+        let mut path = self.as_bytes();
+        for _ in 0..segments {
+            let next = path.iter().skip(1).position(|&byte| byte == b'/');
+            path = next.map_or(b"/", |slash| &path[slash + 1..]);
+        }
+        Path(Cow::Borrowed(path))
     }
 
     /// Whether it ends in a slash, and so names a directory.
@@ -78,10 +101,15 @@ impl<'h> Path<'h> {
     #[must_use]
     pub fn encoded(&self) -> String {
         let mut text = String::with_capacity(self.0.len());
-        for &byte in self.0.iter() {
-            push_encoded(&mut text, byte, b"/");
-        }
+        push_encoded_path(&mut text, &self.0);
         text
+    }
+}
+
+/// Appends `path` so that it may stand in a URL; its slashes stay.
+pub fn push_encoded_path(text: &mut String, path: &[u8]) {
+    for &byte in path {
+        push_encoded(text, byte, b"/");
     }
 }
 

@@ -7,7 +7,7 @@ use std::{borrow::Cow, rc::Rc};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     /// The name, in lower case.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// The value.
     pub value: Cow<'static, str>,
 }
@@ -21,6 +21,8 @@ pub struct Prepared {
     /// The fields of a 304 come first, so that both forms are one.
     http1: Vec<u8>,
     revalidated_bytes: usize,
+    /// A bit for each name, so that a name that is not there is mostly known at once.
+    names: u64,
 }
 
 /// The fields that a 304 repeats of the 200 it stands for (RFC 9110 section 15.4.5).
@@ -30,13 +32,14 @@ impl Prepared {
     /// Writes `lines` down in the form they will be sent in.
     #[must_use]
     pub fn new(mut lines: Vec<Line>) -> Self {
-        let is_revalidated = |line: &&Line| REVALIDATED.contains(&line.name);
+        let is_revalidated = |line: &&Line| REVALIDATED.contains(&&*line.name);
         lines.sort_by_key(|line| !is_revalidated(&line));
         let mut http1 = Vec::with_capacity(lines.iter().map(Line::http1_bytes).sum());
         lines.iter().for_each(|line| line.write_http1(&mut http1));
         let revalidated_bytes =
             lines.iter().take_while(is_revalidated).map(Line::http1_bytes).sum();
-        Self { lines, http1, revalidated_bytes }
+        let names = lines.iter().fold(0, |names, line| names | name_bit(&line.name));
+        Self { lines, http1, revalidated_bytes, names }
     }
 
     /// The fields one by one.
@@ -48,6 +51,9 @@ impl Prepared {
     /// The value of the field `name`, given in lower case.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
+        if self.names & name_bit(name) == 0 {
+            return None;
+        }
         self.lines.iter().find(|line| line.name == name).map(|line| &*line.value)
     }
 
@@ -72,23 +78,30 @@ impl Prepared {
     }
 }
 
+/// The bit of a field's name; several names share one.
+fn name_bit(name: &str) -> u64 {
+    let edge = |byte: Option<&u8>| byte.copied().map_or(0, usize::from);
+    let (first, last) = (edge(name.as_bytes().first()), edge(name.as_bytes().last()));
+    1 << ((name.len() + 5 * first + 11 * last) % 64)
+}
+
 impl Line {
     /// A line whose value is one of the program's own words.
     #[must_use]
     pub const fn fixed(name: &'static str, value: &'static str) -> Self {
-        Self { name, value: Cow::Borrowed(value) }
+        Self { name: Cow::Borrowed(name), value: Cow::Borrowed(value) }
     }
 
     /// A line with a value made at run time; control characters in it become spaces, so that no
     /// value can end its line (`threats`: response splitting).
     #[must_use]
-    pub fn new(name: &'static str, value: String) -> Self {
+    pub fn new(name: impl Into<Cow<'static, str>>, value: String) -> Self {
         let value = if value.bytes().any(|byte| byte < 0x20 || byte == 0x7f) {
             value.replace(|c: char| c.is_ascii_control(), " ")
         } else {
             value
         };
-        Self { name, value: Cow::Owned(value) }
+        Self { name: name.into(), value: Cow::Owned(value) }
     }
 
     /// The length of what [`Line::write_http1`] appends, in bytes.
@@ -114,6 +127,8 @@ pub struct Response {
     pub status: Status,
     /// Fields shared with other responses. A 304 sends only those that RFC 9110 15.4.5 names.
     pub prepared: Option<Rc<Prepared>>,
+    /// Fields that the config adds to every answer of a route, a 304 included.
+    pub standing: Option<&'static Prepared>,
     /// Fields of this response alone, sent after the prepared ones.
     pub lines: Vec<Line>,
     /// The content. For HEAD it is the one that GET would send; the protocol room leaves it out.
@@ -124,7 +139,18 @@ impl Response {
     /// A response with neither fields nor content.
     #[must_use]
     pub const fn empty(status: Status) -> Self {
-        Self { status, prepared: None, lines: Vec::new(), body: Body::Empty }
+        Self { status, prepared: None, standing: None, lines: Vec::new(), body: Body::Empty }
+    }
+
+    /// Makes prepared fields the response's own, of which single ones can be taken away; of a 304
+    /// those that it sends.
+    pub fn unprepare(&mut self) {
+        if let Some(prepared) = self.prepared.take() {
+            let is_sent = |line: &&Line| {
+                self.status != Status::NOT_MODIFIED || REVALIDATED.contains(&&*line.name)
+            };
+            self.lines.splice(0..0, prepared.lines.iter().filter(is_sent).cloned());
+        }
     }
 
     /// Adds a field.
@@ -138,7 +164,8 @@ impl Response {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         let own = self.lines.iter().find(|line| line.name == name).map(|line| &*line.value);
-        own.or_else(|| self.prepared.as_ref().and_then(|prepared| prepared.get(name)))
+        let prepared = || self.prepared.as_ref().and_then(|prepared| prepared.get(name));
+        own.or_else(prepared).or_else(|| self.standing.and_then(|standing| standing.get(name)))
     }
 }
 

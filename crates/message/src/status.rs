@@ -29,7 +29,10 @@ statuses! {
     NO_CONTENT = 204 "No Content";
     PARTIAL_CONTENT = 206 "Partial Content";
     MOVED_PERMANENTLY = 301 "Moved Permanently";
+    FOUND = 302 "Found";
+    SEE_OTHER = 303 "See Other";
     NOT_MODIFIED = 304 "Not Modified";
+    TEMPORARY_REDIRECT = 307 "Temporary Redirect";
     PERMANENT_REDIRECT = 308 "Permanent Redirect";
     BAD_REQUEST = 400 "Bad Request";
     FORBIDDEN = 403 "Forbidden";
@@ -55,6 +58,12 @@ impl Status {
     #[must_use]
     pub const fn is_bodiless(self) -> bool {
         self.0 < 200 || matches!(self.0, 204 | 304)
+    }
+
+    /// Whether the client gets what it asked for (2xx).
+    #[must_use]
+    pub const fn is_success(self) -> bool {
+        self.0 >= 200 && self.0 < 300
     }
 
     /// Whether the client is told of an error, its own (4xx) or ours (5xx).

@@ -1,9 +1,83 @@
-//! Host and path to the one action that the plan has for them; a pure function that never fails.
+//! Host, path, method and client to what the plan has for them; a pure function that never fails.
+//!
+//! ```text
+//!   host ─► site ─► the most exact pattern ─► its route for the method ─► the case that applies
+//! ```
+//!
+//! Exact beats prefix, the longest prefix wins, an ending (`*.pdf`) within it, a method before none.
 
-use config::plan::{Action, Plan};
+mod case;
+mod pattern;
+mod trace;
 
-/// The action for a request to `host`. What no site claims is misdirected, which is an action too.
-#[must_use]
-pub fn find<'p>(plan: &'p Plan, host: &str) -> &'p Action {
-    plan.site(host).map_or(&Action::Misdirected, |site| &site.action)
+pub use trace::{Note, Trace, Verdict};
+
+use config::plan::{Case, Place, Plan, Policy, Route, Site};
+use message::{Exchange, response::Line};
+use std::ops::Range;
+
+/// What the plan has for an exchange.
+#[derive(Clone, Debug)]
+pub struct Found<'p> {
+    /// The site; `None` where no site claims the host.
+    pub site: Option<&'p Site>,
+    /// The route.
+    pub route: &'p Route,
+    /// The case of the route that applies, if one does.
+    pub case: Option<&'p Case>,
+    /// What is done.
+    pub policy: &'p Policy,
+    /// Where in the path that stands which the `*` of the route's key stands for.
+    pub rest: Range<usize>,
+    /// The methods that there are, where the pattern has routes but none for this one (405).
+    pub refused: Option<&'p Line>,
+}
+
+/// Finds what `plan` has for `exchange`, and tells `trace` what was weighed on the way.
+#[inline]
+pub fn find<'p>(plan: &'p Plan, exchange: &Exchange<'_>, trace: &mut impl Trace) -> Found<'p> {
+    let all = 0..exchange.path_bytes().len();
+    let Some((site, moved)) = plan.site(exchange.request.host, exchange.listener) else {
+        return found(None, &plan.misdirected, all, exchange, trace);
+    };
+    if let Some(route) = moved {
+        return found(Some(site), route, all, exchange, trace);
+    }
+    // A path without a normal form is nobody's but the site's.
+    if exchange.path.is_err() {
+        return found(Some(site), &site.routes.rest, all, exchange, trace);
+    }
+    let path = exchange.path_bytes();
+    let Some((branch, rest)) = pattern::find(&site.routes.top, path, trace) else {
+        let rest = 1..path.len();
+        return found(Some(site), &site.routes.rest, rest, exchange, trace);
+    };
+    match pattern::for_method(branch, exchange.request.method, trace) {
+        Some(route) => found(Some(site), route, rest, exchange, trace),
+        None => {
+            let refused = Some(&branch.allow);
+            Found { refused, ..found(Some(site), &site.routes.rest, rest, exchange, trace) }
+        }
+    }
+}
+
+fn found<'p>(
+    site: Option<&'p Site>,
+    route: &'p Route,
+    rest: Range<usize>,
+    exchange: &Exchange<'_>,
+    trace: &mut impl Trace,
+) -> Found<'p> {
+    let case = case::find(&route.cases, exchange, trace);
+    let policy = case.map_or(&route.policy, |case| &case.policy);
+    trace.note(|| Note { key: &route.key, place: &route.place, verdict: Verdict::Taken });
+    Found { site, route, case, policy, rest, refused: None }
+}
+
+impl<'p> Found<'p> {
+    /// Where it is written what is done.
+    #[must_use]
+    pub fn place(&self) -> &'p Place {
+        self.case.map_or(&self.route.place, |case| &case.place)
+    }
 }

@@ -20,14 +20,14 @@ use tokio::net::{TcpListener, TcpStream};
 const PAUSE_MIN: Duration = Duration::from_millis(5);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// Accepts until the task is stopped.
-pub(crate) async fn accept(listener: TcpListener, core: Rc<Core>) {
+/// Accepts from the listener of that number until the task is stopped.
+pub(crate) async fn accept(listener: TcpListener, number: usize, core: Rc<Core>) {
     let mut pause = PAUSE_MIN;
     loop {
         match listener.accept().await {
             Ok((socket, client)) => {
                 pause = PAUSE_MIN;
-                take(socket, client, &core);
+                take(socket, client, number, &core);
             }
             Err(error) if is_the_clients(&error) => {}
             Err(_) => {
@@ -46,7 +46,7 @@ pub(crate) async fn accept(listener: TcpListener, core: Rc<Core>) {
 }
 
 /// Gives a connection its task, or turns it away.
-fn take(socket: TcpStream, client: SocketAddr, core: &Rc<Core>) {
+fn take(socket: TcpStream, client: SocketAddr, listener: usize, core: &Rc<Core>) {
     net::failpoint::hit("accept");
     core.count(Counter::Connections);
     let capacity = &core.plan.capacity;
@@ -58,7 +58,8 @@ fn take(socket: TcpStream, client: SocketAddr, core: &Rc<Core>) {
     }
     match core.clients.enter(client.ip(), capacity.connections_per_client_max) {
         Some(seat) => {
-            let connection = Connection::new(socket, client.ip(), seat, Rc::clone(core));
+            let connection =
+                Connection::new(socket, (client.ip(), listener), seat, Rc::clone(core));
             tokio::task::spawn_local(connection);
             core.sweeper.notify_one();
         }

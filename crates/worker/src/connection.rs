@@ -21,7 +21,7 @@ use base::Moment;
 use control::Counter;
 use handle::{Done, Job};
 use http1::{Event, Expiry, Refusal, Slots};
-use message::{Body, Method, Request, Response, Status, response::Line};
+use message::{Body, Exchange, Method, Request, Response, Status, response::Line};
 use std::{
     future::Future,
     io,
@@ -43,6 +43,8 @@ pub(crate) struct Connection {
     http: http1::Connection,
     core: Rc<Core>,
     client: IpAddr,
+    /// The listener that it came in by: its place in the plan.
+    listener: usize,
     place: Option<Place>,
     has_shut: bool,
     held: Option<Box<Held>>,
@@ -96,9 +98,24 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(socket: TcpStream, client: IpAddr, seat: Seat, core: Rc<Core>) -> Self {
+    pub(crate) fn new(
+        socket: TcpStream,
+        (client, listener): (IpAddr, usize),
+        seat: Seat,
+        core: Rc<Core>,
+    ) -> Self {
         let http = http1::Connection::new(&core.plan.limits, core.now());
-        Self { socket, http, core, client, place: None, has_shut: false, held: None, _seat: seat }
+        Self {
+            socket,
+            http,
+            core,
+            client,
+            listener,
+            place: None,
+            has_shut: false,
+            held: None,
+            _seat: seat,
+        }
     }
 
     /// Takes what an idle connection has sent and nobody has looked at, if there is anything:
@@ -268,7 +285,8 @@ impl Connection {
         began_us: u64,
         turn: &mut Turn<'_>,
     ) {
-        match flow::answer(turn.core, turn.tick, request, done) {
+        let mut exchange = Exchange::new(request, Some(self.client), self.listener);
+        match flow::answer(turn.core, turn.tick, &mut exchange, done) {
             Outcome::Waiting(job) => match submit(turn.core, job) {
                 Some(done) => {
                     turn.pending.work = Work::Job { done, head: head.to_vec(), began_us };

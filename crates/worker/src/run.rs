@@ -7,7 +7,7 @@ use crate::{
     log::{self, Log, Writer},
     pool::Pool,
 };
-use config::plan::{Action, Files, Plan};
+use config::Plan;
 use control::{Counter, Row};
 use handle::files::{Folder, Folders};
 use net::RootError;
@@ -116,7 +116,7 @@ pub fn start(
     listeners: Vec<Vec<TcpListener>>,
     start_line: &[u8],
 ) -> Result<Worker, StartError> {
-    let folders = files(plan).map(|files| Folder::open(files).map(Arc::new));
+    let folders = plan.folders.iter().map(|files| Folder::open(files).map(Arc::new));
     let folders = folders.collect::<Result<_, _>>().map_err(StartError::Root)?;
     let row = Arc::new(Row::default());
     let writer = Writer::start(&plan.log, Arc::clone(&row)).map_err(StartError::Log)?;
@@ -195,14 +195,6 @@ impl Stopper {
     }
 }
 
-/// What every site that serves files was told, in the order of their numbers.
-fn files(plan: &Plan) -> impl Iterator<Item = &Files> {
-    plan.sites.iter().filter_map(|site| match &site.action {
-        Action::Files(files) => Some(files),
-        Action::Misdirected => None,
-    })
-}
-
 impl Loop {
     /// A loop's life. A panic outside of an exchange and of a connection ends the loop but not the
     /// service: it starts anew on the same listeners.
@@ -244,15 +236,15 @@ impl Loop {
         let Self { shared, listeners, log, row, stopped } = self;
         let core = Rc::new(Core::new(
             shared.plan,
-            Folders::new(files(shared.plan), &shared.folders),
+            Folders::new(shared.plan.folders.iter(), &shared.folders),
             shared.cache_bytes_max,
             Log::new(&shared.plan.log, log.clone()),
             (Arc::clone(&shared.pool), Arc::clone(&shared.clients), Arc::clone(row)),
         ));
         let mut accepting = Vec::new();
-        for listener in listeners.iter() {
+        for (number, listener) in listeners.iter().enumerate() {
             let listener = tokio::net::TcpListener::from_std(listener.try_clone()?)?;
-            accepting.push(spawn_local(accept(listener, Rc::clone(&core))));
+            accepting.push(spawn_local(accept(listener, number, Rc::clone(&core))));
         }
         let mut sweeping = spawn_local(sweep(Rc::clone(&core)));
         net::failpoint::hit("loop");

@@ -1,118 +1,102 @@
-//! Sites: the host each answers for, and the folder it sends.
+//! Sites: their hosts, and the routes below them.
 
+use super::{context::Context, route};
 use crate::{
     host,
     mistake::{Mistake, quote},
-    plan::{Action, Files, Site, index_default},
+    plan::{Claim, DEFAULT_SITE, Site},
     source::{Span, Word},
-    world::{World, absolute},
     written::Named,
 };
-use std::{collections::HashMap, path::PathBuf};
+use foldhash::HashMap;
 
-/// The sites that were typed, each under the one form of its host.
-pub(crate) fn resolve(
-    sites: Vec<Named>,
-    world: &dyn World,
-    mistakes: &mut Vec<Mistake>,
-) -> Vec<Site> {
-    let mut seen: HashMap<Box<str>, Span> = HashMap::with_capacity(sites.len());
+/// The sites that were typed, each with the hosts that it answers for.
+pub(crate) fn resolve(sites: Vec<Named>, context: &mut Context<'_>) -> Vec<(Site, Vec<Claim>)> {
+    let mut claimed: HashMap<String, Span> = HashMap::default();
     let mut all = Vec::with_capacity(sites.len());
     for site in sites {
-        let span = site.key.span;
-        let host = host::parse(&site.key.value);
-        let files = files(site, world, mistakes);
-        let name = match host {
-            Ok(name) => name,
-            Err(refusal) => {
-                let mistake = Mistake::new(span, refusal.cause, "not a host name");
-                mistakes.push(mistake.help(refusal.help));
-                continue;
+        let Named { key, words, is_sound } = site;
+        let mut claims = Vec::new();
+        let name = claim(&key, "site", context);
+        if let Some((name, is_wildcard)) = &name {
+            take(&mut claimed, name, *is_wildcard, key.span, context);
+            if **name != *DEFAULT_SITE {
+                let (host, is_wildcard) = (name.clone(), *is_wildcard);
+                claims.push(Claim { host, is_wildcard, moved: None });
             }
-        };
-        // TOML has seen keys that are the same; these differ in case, dots or spelling only.
-        if let Some(first) = seen.insert(name.clone(), span) {
-            let cause = format!("there are two sites for the host {}", quote(&name));
-            let (first, again) = (first.min(span), first.max(span));
-            mistakes.push(
-                Mistake::new(again, cause, "the same host")
-                    .also(first, "first here")
-                    .help("leave one of them out, or move its settings into the other"),
-            );
         }
-        all.extend(files.map(|files| Site { name, action: Action::Files(files) }));
+        let others = [("aliases", words.aliases), ("redirect-from", words.redirect_from)];
+        for (setting, list) in others {
+            for word in list.into_iter().flat_map(|list| list.value) {
+                let Some((host, is_wildcard)) = claim(&word, setting, context) else { continue };
+                if !take(&mut claimed, &host, is_wildcard, word.span, context) {
+                    continue;
+                }
+                let is_moved = setting == "redirect-from";
+                let is_nameless = name
+                    .as_ref()
+                    .is_some_and(|(name, is_wildcard)| *is_wildcard || **name == *DEFAULT_SITE);
+                if is_moved && is_nameless {
+                    let cause = "`redirect-from` needs a site with a name of its own to lead to";
+                    context.mistakes.push(
+                        Mistake::new(word.span, cause, "leads nowhere")
+                            .also(key.span, "stands for many hosts")
+                            .help("write it in the site that requests shall be sent on to"),
+                    );
+                }
+                let moved = is_moved.then(|| context.at(word.span));
+                claims.push(Claim { host, is_wildcard, moved });
+            }
+        }
+        let place = context.at(key.span);
+        let routes = route::resolve(&key, words.policy, words.routes, is_sound, context);
+        if let Some((name, is_wildcard)) = name {
+            let name = if is_wildcard { format!("*.{name}").into() } else { name };
+            all.push((Site { name, place, listeners: None, routes }, claims));
+        }
     }
     all
 }
 
-/// What a site sends; `None` with a mistake where it has no root.
-fn files(site: Named, world: &dyn World, mistakes: &mut Vec<Mistake>) -> Option<Files> {
-    let Named { key, words, is_sound } = site;
-    let index = words.index.map_or_else(index_default, |list| index(list.value, mistakes));
-    let Some(root) = words.root else {
-        if is_sound {
-            let cause = format!("the site {} has no root", quote(&key.value));
-            mistakes.push(
-                Mistake::new(key.span, cause, "nothing to send")
-                    .help("add the folder of its files: `root = \"/srv/site\"`"),
-            );
-        }
-        return None;
-    };
-    let links = words.links.map_or_else(Vec::new, |list| list.value);
-    let root = Word { value: folder("root", &root, world, mistakes), span: root.span };
-    let links = links.iter().map(|link| {
-        let folder = folder("links", link, world, mistakes);
-        if folder.starts_with(&root.value) {
-            mistakes.push(
-                Mistake::new(link.span, "a link to this folder is followed anyway", "in the root")
-                    .also(root.span, "the root")
-                    .help("leave it out"),
-            );
-        }
-        folder
-    });
-    let links = links.collect();
-    let listing = words.listing.is_some_and(|word| word.value);
-    Some(Files { id: 0, root: root.value, index, listing, links })
-}
-
-/// The names in `list`, each of which must be able to name a file of a folder.
-fn index(list: Vec<Word<String>>, mistakes: &mut Vec<Mistake>) -> Vec<String> {
-    let mut seen: HashMap<String, Span> = HashMap::new();
-    for word in &list {
-        if word.value.contains('/') || word.value == "." || word.value == ".." {
-            let cause = format!("{} is not the name of a file", quote(&word.value));
-            mistakes.push(
-                Mistake::new(word.span, cause, "not a file name")
-                    .help("for example: `index = \"index.html\"`"),
-            );
-        }
-        if let Some(first) = seen.insert(word.value.clone(), word.span) {
-            let cause = format!("`index` names {} twice", quote(&word.value));
-            let mistake = Mistake::new(word.span, cause, "has no effect");
-            mistakes.push(mistake.also(first, "first here").help("leave it out"));
-        }
-    }
-    list.into_iter().map(|word| word.value).collect()
-}
-
-/// The folder that `word` names, which must be there.
-fn folder(
-    name: &str,
+/// The host that `word` claims, and whether it stands for those below it.
+fn claim(
     word: &Word<String>,
-    world: &dyn World,
-    mistakes: &mut Vec<Mistake>,
-) -> PathBuf {
-    let path = absolute(&word.value, world);
-    if let Err(cause) = world.check_folder(&path) {
-        let help = match word.value.strip_prefix('~') {
-            Some(_) => "`~` is not known here: write the whole path".to_owned(),
-            None => format!("make it, or correct `{name}`"),
-        };
-        let cause = format!("`{name}` is not a folder that can be read: {cause}");
-        let label = format!("stands for {}", path.display());
-        mistakes.push(Mistake::new(word.span, cause, label).help(help));
+    setting: &str,
+    context: &mut Context<'_>,
+) -> Option<(Box<str>, bool)> {
+    match host::parse(&word.value) {
+        Ok((host, _)) if setting != "site" && *host == *DEFAULT_SITE => {
+            let cause = format!("`{setting}` takes hosts, not the site of all others");
+            let help = format!("make `[site.{DEFAULT_SITE}]` of it");
+            context.mistakes.push(Mistake::new(word.span, cause, "every host").help(help));
+            None
+        }
+        Ok(claim) => Some(claim),
+        Err(refusal) => {
+            let mistake = Mistake::new(word.span, refusal.cause, "not a host name");
+            context.mistakes.push(mistake.help(refusal.help));
+            None
+        }
     }
-    path
+}
+
+/// Notes who has the host; false, with a mistake, if somebody has it already.
+fn take(
+    claimed: &mut HashMap<String, Span>,
+    host: &str,
+    is_wildcard: bool,
+    span: Span,
+    context: &mut Context<'_>,
+) -> bool {
+    let name = if is_wildcard { format!("*.{host}") } else { host.to_owned() };
+    let cause = format!("there are two sites for the host {}", quote(&name));
+    // TOML has seen keys that are the same; these differ in case, dots or spelling only.
+    let Some(first) = claimed.insert(name, span) else { return true };
+    let (first, again) = (first.min(span), first.max(span));
+    context.mistakes.push(
+        Mistake::new(again, cause, "the same host")
+            .also(first, "first here")
+            .help("leave one of them out, or move its settings into the other"),
+    );
+    false
 }

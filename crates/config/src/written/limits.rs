@@ -179,4 +179,5 @@ pub(crate) const LIMITS: Section<Limits> = Section {
             value: &At(Count(1..=1024), |limits: &mut Limits| &mut limits.pool_threads_max),
         },
     ],
+    common: None,
 };

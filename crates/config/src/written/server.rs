@@ -72,6 +72,7 @@ pub(crate) const SERVER: Section<Server> = Section {
             value: &Table { section: &LIMITS, short: None, place: |s: &mut Server| &mut s.limits },
         },
     ],
+    common: None,
 };
 
 /// The settings of `log` where it is a table.
@@ -114,4 +115,5 @@ pub(crate) const LOG: Section<Log> = Section {
             value: &At(Time(1..=3_600_000), |log: &mut Log| &mut log.flush),
         },
     ],
+    common: None,
 };

@@ -1,7 +1,7 @@
 //! The folders that sites serve files of, and which names below them are never served.
 
 use base::Moment;
-use config::plan::Files;
+use config::plan;
 use message::Path;
 use net::{Root, RootError};
 use std::{sync::Arc, time::Duration};
@@ -17,21 +17,24 @@ const IN_PLACE_TIME: Duration = Duration::from_secs(1);
 pub struct Folders(Vec<Place>);
 
 struct Place {
-    files: &'static Files,
+    wanted: &'static plan::Folder,
     folder: Arc<Folder>,
     checked: Moment,
 }
 
 impl Folders {
-    /// The folders that were opened for `files`, in the order of their numbers.
+    /// The folders that were opened for `wanted`, in the order of their numbers.
     #[must_use]
-    pub fn new(files: impl Iterator<Item = &'static Files>, folders: &[Arc<Folder>]) -> Self {
-        let place = |(files, folder): (_, &Arc<Folder>)| Place {
-            files,
+    pub fn new(
+        wanted: impl Iterator<Item = &'static plan::Folder>,
+        folders: &[Arc<Folder>],
+    ) -> Self {
+        let place = |(wanted, folder): (_, &Arc<Folder>)| Place {
+            wanted,
             folder: Arc::clone(folder),
             checked: Moment(0),
         };
-        Self(files.zip(folders).map(place).collect())
+        Self(wanted.zip(folders).map(place).collect())
     }
 
     /// How many there are.
@@ -46,7 +49,7 @@ impl Folders {
         if now.since(place.checked) >= IN_PLACE_TIME {
             place.checked = now;
             if !place.folder.root.is_in_place()
-                && let Ok(folder) = Folder::open(place.files)
+                && let Ok(folder) = Folder::open(place.wanted)
             {
                 place.folder = Arc::new(folder);
             }
@@ -73,12 +76,12 @@ impl Folder {
     ///
     /// # Errors
     /// The root or one of the link trees is missing or may not be read; the error names it.
-    pub fn open(files: &Files) -> Result<Self, RootError> {
+    pub fn open(wanted: &plan::Folder) -> Result<Self, RootError> {
         Ok(Self {
-            id: files.id,
-            root: Root::open(&files.root, &files.links)?,
-            index: files.index.iter().filter(|name| is_shown(name.as_bytes())).cloned().collect(),
-            listing: files.listing,
+            id: wanted.id,
+            root: Root::open(&wanted.root, &wanted.links)?,
+            index: wanted.index.iter().filter(|name| is_shown(name.as_bytes())).cloned().collect(),
+            listing: wanted.listing,
         })
     }
 }

@@ -121,15 +121,15 @@ pub(super) fn parent(path: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use config::plan::Files;
+    use config::plan;
     use std::fs;
 
     #[test]
     fn one_request_surveys_a_folder_and_the_others_do_not_wait_for_it() {
         let site = tempfile::tempdir().unwrap();
         let root = site.path().to_owned();
-        let files = Files { id: 0, root, index: vec![], listing: false, links: vec![] };
-        let folder = Folder::open(&files).unwrap();
+        let wanted = plan::Folder { id: 0, root, index: vec![], listing: false, links: vec![] };
+        let folder = Folder::open(&wanted).unwrap();
         let mut surveys = Surveys::new(1);
         let mut now = Moment(1_000);
         let mut check = |expect: [Option<Siblings>; 3]| {
@@ -151,8 +151,8 @@ mod tests {
     fn what_is_no_folder_is_not_remembered() {
         let site = tempfile::tempdir().unwrap();
         let root = site.path().to_owned();
-        let files = Files { id: 0, root, index: vec![], listing: false, links: vec![] };
-        let folder = Folder::open(&files).unwrap();
+        let wanted = plan::Folder { id: 0, root, index: vec![], listing: false, links: vec![] };
+        let folder = Folder::open(&wanted).unwrap();
         let mut surveys = Surveys::new(1);
         for number in 0..2 * FOLDERS_MAX {
             let path = format!("/{number}/");

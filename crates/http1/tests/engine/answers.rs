@@ -40,10 +40,10 @@ fn full(status: Status) -> Response {
         Line::fixed("etag", "\"1\""),
     ]);
     Response {
-        status,
         prepared: Some(Rc::new(prepared)),
         lines: vec![Line::fixed("x-own", "1")],
         body: Body::Bytes(Shared::from(b"hello".to_vec())),
+        ..Response::empty(status)
     }
 }
 

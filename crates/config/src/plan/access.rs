@@ -1,0 +1,43 @@
+//! Who may enter, asked before anything is done for a request.
+
+use super::Place;
+use base::Network;
+use message::response::Line;
+
+/// The conditions for entering; each that there is must be met.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// By address.
+    pub addresses: Option<Addresses>,
+    /// By method.
+    pub methods: Option<Methods>,
+}
+
+impl Access {
+    /// Whether everybody may enter, so that nobody need be asked.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        let Self { addresses, methods } = self;
+        addresses.is_none() && methods.is_none()
+    }
+}
+
+/// Who may enter by address: none that is denied; where some are allowed, only those.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// Those that may, and who said so; `None` for all.
+    pub allow: Option<(Vec<Network>, Place)>,
+    /// Those that may not, and who said so.
+    pub deny: Option<(Vec<Network>, Place)>,
+}
+
+/// The methods that may be used.
+#[derive(Clone, Debug)]
+pub struct Methods {
+    /// Their names; HEAD comes with GET.
+    pub names: Vec<Box<str>>,
+    /// What a 405 says of them.
+    pub allow: Line,
+    /// Who said so.
+    pub place: Place,
+}

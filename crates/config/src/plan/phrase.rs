@@ -1,0 +1,260 @@
+//! Text with placeholders, such as `/new/{rest}`: taken apart once, filled in for each request.
+//!
+//! What is filled in is never looked through for placeholders again, so a client that sends
+//! `{host}` is answered with those six characters.
+
+use message::{Exchange, Name, path};
+use std::net::IpAddr;
+
+/// The segments of the rest that have a placeholder of their own, from `{1}`.
+const SEGMENTS_MAX: u8 = 9;
+
+/// A text with placeholders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Phrase {
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Literal(Box<str>),
+    Blank(Blank),
+}
+
+/// What a placeholder stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Blank {
+    Host,
+    /// The port that was asked for with its colon; nothing where none was named.
+    Port,
+    Path,
+    Query,
+    /// What the `*` of the route stands for.
+    Rest,
+    /// One segment of it, counted from 1.
+    Segment(u8),
+    Method,
+    Client,
+}
+
+const BLANKS: [(&str, Blank); 7] = [
+    ("host", Blank::Host),
+    ("port", Blank::Port),
+    ("path", Blank::Path),
+    ("query", Blank::Query),
+    ("rest", Blank::Rest),
+    ("method", Blank::Method),
+    ("client", Blank::Client),
+];
+
+/// Why a text is no phrase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PhraseError {
+    /// A `{` without its `}`.
+    Open,
+    /// A `}` without its `{`.
+    Close,
+    /// Nothing has this name.
+    Unknown(Box<str>),
+}
+
+/// How what is filled in is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As it is.
+    Plain,
+    /// As it may stand in a URL: everything but unreserved characters, and slashes in `{path}` and
+    /// `{rest}`, is percent-encoded; a query stays as it was sent.
+    Url,
+}
+
+impl Phrase {
+    /// Takes `text` apart. `{{` and `}}` stand for braces.
+    ///
+    /// # Errors
+    /// A brace has no partner, or a placeholder no meaning.
+    pub fn parse(text: &str) -> Result<Self, PhraseError> {
+        let mut parts = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find(['{', '}']) {
+            literal.push_str(&rest[..at]);
+            let (brace, behind) = rest[at..].split_at(1);
+            rest = behind;
+            if let Some(behind) = rest.strip_prefix(brace) {
+                literal.push_str(brace);
+                rest = behind;
+                continue;
+            }
+            if brace == "}" {
+                return Err(PhraseError::Close);
+            }
+            let (name, behind) = rest.split_once('}').ok_or(PhraseError::Open)?;
+            rest = behind;
+            if !literal.is_empty() {
+                parts.push(Part::Literal(std::mem::take(&mut literal).into()));
+            }
+            parts.push(Part::Blank(blank(name)?));
+        }
+        literal.push_str(rest);
+        if !literal.is_empty() {
+            parts.push(Part::Literal(literal.into()));
+        }
+        Ok(Self { parts })
+    }
+
+    /// The URL of the same path, and of the same port, on another host.
+    #[must_use]
+    pub(crate) fn to_host(host: &str) -> Self {
+        let to = Part::Literal(format!("//{host}").into());
+        Self { parts: vec![to, Part::Blank(Blank::Port), Part::Blank(Blank::Path)] }
+    }
+
+    /// The names of all placeholders, for help.
+    #[must_use]
+    pub fn names() -> String {
+        let named = BLANKS.iter().map(|(name, _)| format!("{{{name}}}")).collect::<Vec<_>>();
+        format!("{} and {{1}} to {{{SEGMENTS_MAX}}}", named.join(", "))
+    }
+
+    /// The text, if it has no placeholders.
+    #[must_use]
+    pub fn literal(&self) -> Option<&str> {
+        match &*self.parts {
+            [] => Some(""),
+            [Part::Literal(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The text before the first placeholder.
+    #[must_use]
+    pub fn head(&self) -> &str {
+        match self.parts.first() {
+            Some(Part::Literal(text)) => text,
+            _ => "",
+        }
+    }
+
+    /// Whether it is a path, and so leads to the host that was asked.
+    #[must_use]
+    pub fn is_on_this_host(&self) -> bool {
+        self.head().starts_with('/') && !self.head().starts_with("//")
+    }
+
+    /// The part before the first `?` that was written, and the part behind it, if there is one.
+    #[must_use]
+    pub fn split_query(&self) -> (Self, Option<Self>) {
+        for (at, part) in self.parts.iter().enumerate() {
+            let Part::Literal(text) = part else { continue };
+            let Some((before, behind)) = text.split_once('?') else { continue };
+            let mut path = self.parts[..at].to_vec();
+            path.push(Part::Literal(before.into()));
+            let mut query = vec![Part::Literal(behind.into())];
+            query.extend_from_slice(&self.parts[at + 1..]);
+            return (Self { parts: path }, Some(Self { parts: query }));
+        }
+        (self.clone(), None)
+    }
+
+    /// Whether no client can choose the host that it leads to: it is a path, or the host ends before
+    /// anything but the path is filled in.
+    #[must_use]
+    pub(crate) fn is_location(&self) -> bool {
+        if self.is_on_this_host() {
+            return true;
+        }
+        let Some((scheme, authority)) = self.head().split_once("//") else { return false };
+        let is_scheme = scheme.is_empty()
+            || scheme.strip_suffix(':').is_some_and(|scheme| {
+                !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            });
+        if !is_scheme || authority.contains('/') {
+            return is_scheme && !authority.starts_with('/');
+        }
+        // The host that was asked is one that the site answers for.
+        let mut parts = self.parts.iter().skip(1).peekable();
+        let is_host = |part: &&Part| matches!(part, Part::Blank(Blank::Host));
+        let has_host = authority.is_empty() && parts.next_if(is_host).is_some();
+        if !has_host && authority.is_empty() {
+            return false;
+        }
+        parts.next_if(|part| matches!(part, Part::Blank(Blank::Port)));
+        match parts.next() {
+            None | Some(Part::Blank(Blank::Path)) => true,
+            Some(Part::Literal(text)) => text.starts_with('/'),
+            Some(Part::Blank(_)) => false,
+        }
+    }
+
+    /// Whether it speaks of what the `*` of a route stands for.
+    #[must_use]
+    pub fn has_rest(&self) -> bool {
+        let speaks = |part: &Part| matches!(part, Part::Blank(Blank::Rest | Blank::Segment(_)));
+        self.parts.iter().any(speaks)
+    }
+
+    /// The text for `exchange`, whose path the route matched up to `rest`.
+    #[must_use]
+    pub fn fill(&self, exchange: &Exchange<'_>, rest: &[u8], form: Form) -> Vec<u8> {
+        let mut out = Vec::with_capacity(64);
+        for part in &self.parts {
+            match part {
+                Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
+                Part::Blank(blank) => fill(*blank, exchange, rest, form, &mut out),
+            }
+        }
+        out
+    }
+}
+
+fn blank(name: &str) -> Result<Blank, PhraseError> {
+    let named = BLANKS.iter().find(|(known, _)| *known == name).map(|(_, blank)| *blank);
+    let segment = || match name.as_bytes() {
+        [digit @ b'1'..=b'9'] => Some(Blank::Segment(digit - b'0')),
+        _ => None,
+    };
+    named.or_else(segment).ok_or_else(|| PhraseError::Unknown(name.into()))
+}
+
+fn fill(blank: Blank, exchange: &Exchange<'_>, rest: &[u8], form: Form, out: &mut Vec<u8>) {
+    let client;
+    let value = match blank {
+        Blank::Host => exchange.request.host.as_bytes(),
+        Blank::Port => return out.extend_from_slice(port(exchange)),
+        Blank::Path => exchange.path_bytes(),
+        // It was sent in the form of a URL, and is left in it.
+        Blank::Query => return out.extend_from_slice(exchange.query().unwrap_or("").as_bytes()),
+        Blank::Rest => rest,
+        Blank::Segment(number) => {
+            let mut segments = rest.split(|&byte| byte == b'/').filter(|part| !part.is_empty());
+            segments.nth(usize::from(number) - 1).unwrap_or_default()
+        }
+        Blank::Method => exchange.request.method.as_str().as_bytes(),
+        Blank::Client => {
+            client = written(exchange.client);
+            client.as_bytes()
+        }
+    };
+    match form {
+        Form::Plain => out.extend_from_slice(value),
+        Form::Url => {
+            let mut text = String::with_capacity(value.len());
+            path::push_encoded_path(&mut text, value);
+            out.extend_from_slice(text.as_bytes());
+        }
+    }
+}
+
+/// The end of the Host field from its colon on, if a port stands there.
+fn port<'h>(exchange: &Exchange<'h>) -> &'h [u8] {
+    let host = exchange.request.fields.get(Name::Host).unwrap_or_default();
+    let Some(colon) = host.iter().rposition(|&byte| byte == b':') else { return b"" };
+    let port = &host[colon..];
+    let is_port = port.len() > 1 && port[1..].iter().all(u8::is_ascii_digit);
+    if is_port { port } else { b"" }
+}
+
+fn written(client: Option<IpAddr>) -> String {
+    client.map_or_else(|| "unix".to_owned(), |client| client.to_string())
+}

@@ -1,0 +1,95 @@
+//! The routes of a site: which paths are told apart, and what is done for each.
+
+use super::{Access, Action, Adjust, Phrase, Place};
+use base::Network;
+use foldhash::HashMap;
+use message::response::Line;
+
+/// The routes of one site, by the segments of their paths.
+#[derive(Debug)]
+pub struct Routes {
+    /// The segment before the first one: `/`.
+    pub top: Node,
+    /// What is done where no other route matches: the site's own settings.
+    pub rest: Route,
+}
+
+/// What is known of the paths that begin with the same segments.
+#[derive(Debug, Default)]
+pub struct Node {
+    /// The segments that may follow.
+    pub children: HashMap<Box<[u8]>, Self>,
+    /// The route of the path that ends here, without and with a slash.
+    pub exact: Option<Branch>,
+    /// The route of exactly the path with a slash at its end.
+    pub exact_directory: Option<Branch>,
+    /// The route of what begins so: `/a/*`.
+    pub prefix: Option<Branch>,
+    /// The routes of what begins so and ends in one of these: `/a/*.pdf`; longest ending first.
+    pub suffixes: Vec<(Box<[u8]>, Branch)>,
+}
+
+/// The routes of one path pattern, told apart by method.
+#[derive(Debug)]
+pub struct Branch {
+    /// For the methods of this name. HEAD goes with GET where it has none of its own.
+    pub methods: Vec<(Box<str>, Route)>,
+    /// For every other method.
+    pub any: Option<Route>,
+    /// The methods above as `Allow` names them, for a 405.
+    pub allow: Line,
+}
+
+/// What is done for the requests that match one key.
+#[derive(Debug)]
+pub struct Route {
+    /// The key as it was written, such as `POST /form`; `/*` for a site's own settings.
+    pub key: Box<str>,
+    /// Where.
+    pub place: Place,
+    /// What is done where no case applies.
+    pub policy: Policy,
+    /// Cases, of which at most one applies.
+    pub cases: Vec<Case>,
+}
+
+/// A case of a route: what is done instead where its conditions are met.
+#[derive(Debug)]
+pub struct Case {
+    /// The client's address lies in one of these; `None` for anywhere.
+    pub from: Option<Vec<Network>>,
+    /// The request has these fields with these values, or with any value.
+    pub fields: Vec<(Box<str>, Option<Box<str>>)>,
+    /// Where it is written.
+    pub place: Place,
+    /// What is done.
+    pub policy: Policy,
+}
+
+/// Everything that is done for a request that has found its route, in this order.
+#[derive(Debug)]
+pub struct Policy {
+    /// Who may enter.
+    pub access: Access,
+    /// The path that is looked for instead, and by whose word.
+    pub rewrite: Option<(Phrase, Place)>,
+    /// What answers.
+    pub action: Action,
+    /// How the answer is adjusted.
+    pub adjust: Adjust,
+}
+
+impl Default for Branch {
+    fn default() -> Self {
+        Self { methods: Vec::new(), any: None, allow: Line::fixed("allow", "OPTIONS") }
+    }
+}
+
+impl Route {
+    /// A route without conditions or adjustments.
+    pub(crate) fn plain(key: &str, place: Place, action: Action) -> Self {
+        let (access, adjust) = (Access::default(), Adjust::default());
+        let policy = Policy { access, rewrite: None, action, adjust };
+        Self { key: key.into(), place, policy, cases: Vec::new() }
+    }
+}

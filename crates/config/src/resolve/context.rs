@@ -1,0 +1,89 @@
+//! What every step of resolving needs: the text, the machine, and where mistakes go.
+
+use crate::{
+    mistake::{Mistake, quote},
+    plan::{Folder, Phrase, PhraseError, Place},
+    source::{Source, Span, Word},
+    world::{World, absolute},
+};
+use foldhash::HashMap;
+use std::path::PathBuf;
+
+/// What every step of resolving needs.
+pub(crate) struct Context<'c> {
+    pub(crate) source: &'c Source,
+    pub(crate) world: &'c dyn World,
+    pub(crate) mistakes: &'c mut Vec<Mistake>,
+    /// The folders so far, and those that were looked at, so that each is opened and checked once.
+    pub(crate) folders: Vec<Folder>,
+    numbers: HashMap<FolderKey, usize>,
+    checked: HashMap<PathBuf, Result<(), String>>,
+}
+
+/// What makes two places that serve files serve the same ones.
+type FolderKey = (PathBuf, Vec<PathBuf>, Vec<String>, bool);
+
+impl<'c> Context<'c> {
+    pub(crate) fn new(
+        source: &'c Source,
+        world: &'c dyn World,
+        mistakes: &'c mut Vec<Mistake>,
+    ) -> Self {
+        let (numbers, checked) = (HashMap::default(), HashMap::default());
+        Self { source, world, mistakes, folders: Vec::new(), numbers, checked }
+    }
+
+    pub(crate) fn at(&self, span: Span) -> Place {
+        self.source.at(span)
+    }
+
+    /// The number of the folder that is like this one; the last where there was none so far.
+    pub(crate) fn number(&mut self, mut folder: Folder) -> usize {
+        let Folder { root, links, index, listing, .. } = &folder;
+        let key = (root.clone(), links.clone(), index.clone(), *listing);
+        let next = self.folders.len();
+        folder.id = *self.numbers.entry(key).or_insert(next);
+        let id = folder.id;
+        if id == next {
+            self.folders.push(folder);
+        }
+        id
+    }
+
+    /// The folder that `word` names for the setting `name`, which must be there.
+    pub(crate) fn folder(&mut self, name: &str, word: &Word<String>) -> PathBuf {
+        let path = absolute(&word.value, self.world);
+        let world = self.world;
+        let checked =
+            self.checked.entry(path.clone()).or_insert_with_key(|path| world.check_folder(path));
+        if let Err(cause) = checked {
+            let help = match word.value.strip_prefix('~') {
+                Some(_) => "`~` is not known here: write the whole path".to_owned(),
+                None => format!("make it, or correct `{name}`"),
+            };
+            let cause = format!("`{name}` is not a folder that can be read: {cause}");
+            let label = format!("stands for {}", path.display());
+            self.mistakes.push(Mistake::new(word.span, cause, label).help(help));
+        }
+        path
+    }
+
+    /// The phrase that was typed for the setting `name`.
+    pub(crate) fn phrase(&mut self, name: &str, word: &Word<String>) -> Option<Phrase> {
+        let refusal = match Phrase::parse(&word.value) {
+            Ok(phrase) => return Some(phrase),
+            Err(refusal) => refusal,
+        };
+        let (cause, label) = match &refusal {
+            PhraseError::Open => (format!("a `{{` in `{name}` has no `}}`"), "not closed"),
+            PhraseError::Close => (format!("a `}}` in `{name}` has no `{{`"), "not opened"),
+            PhraseError::Unknown(blank) => {
+                let cause = format!("there is no placeholder {}", quote(&format!("{{{blank}}}")));
+                (cause, "unknown placeholder")
+            }
+        };
+        let help = format!("there are {}; write `{{{{` for a brace", Phrase::names());
+        self.mistakes.push(Mistake::new(word.span, cause, label).help(help));
+        None
+    }
+}

@@ -1,0 +1,95 @@
+//! Response fields: what a site and its routes add, replace and take away.
+
+use super::{context::Context, policy::last};
+use crate::{
+    mistake::{Mistake, quote},
+    plan::{Adjust, FieldEdits, Origin},
+    written::{FieldWords, Policy},
+};
+use message::{Prepared, response::Line};
+
+/// Fields that the server itself writes, since a message depends on them.
+const RESERVED: [&str; 7] = [
+    "connection",
+    "content-length",
+    "date",
+    "keep-alive",
+    "server",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// The adjustments that `chain` comes to.
+pub(crate) fn resolve(chain: &[&Policy], context: &mut Context<'_>) -> Adjust {
+    let own = chain.len();
+    // The last word on each name counts.
+    let mut said: Vec<(String, &FieldWords)> = Vec::new();
+    for (at, words) in chain.iter().enumerate() {
+        for field in words.fields.iter().flat_map(|fields| &fields.value) {
+            if at + 1 == own {
+                check(field, context);
+            }
+            let name = field.name.value.to_ascii_lowercase();
+            match said.iter_mut().find(|(other, _)| *other == name) {
+                Some((_, known)) => *known = field,
+                None => said.push((name, field)),
+            }
+        }
+    }
+    let mut edits = FieldEdits::default();
+    let mut lines = Vec::new();
+    for (name, field) in said {
+        // Which forms there are is the server's to say: another reason is added to its own.
+        if name != "vary" || field.values.is_empty() {
+            edits.replaced.push(name.as_str().into());
+        }
+        let place = context.at(field.name.span);
+        edits.origins.push(Origin { name: name.as_str().into(), setting: "fields", place });
+        for value in &field.values {
+            let Some(phrase) = context.phrase(&field.name.value, value) else { continue };
+            match phrase.literal() {
+                Some(text) => lines.push(Line::new(name.clone(), text.to_owned())),
+                None => edits.phrases.push((name.as_str().into(), phrase)),
+            }
+        }
+    }
+    edits.standing = (!lines.is_empty()).then(|| Prepared::new(lines.clone()));
+    let cache_control = last(chain, |words| words.cache_control.as_ref());
+    if let Some(word) = cache_control.filter(|word| !word.value.is_empty()) {
+        let name: Box<str> = "cache-control".into();
+        lines.push(Line::new("cache-control", word.value.clone()));
+        let place = context.at(word.span);
+        edits.origins.push(Origin { name: name.clone(), setting: "cache-control", place });
+        edits.replaced.push(name);
+    }
+    edits.found = (!lines.is_empty()).then(|| Prepared::new(lines));
+    if let Some(own) = chain.last()
+        && let (Some(word), Some(fields)) = (&own.cache_control, &own.fields)
+        && let Some(other) =
+            fields.value.iter().find(|field| field.name.value.eq_ignore_ascii_case("cache-control"))
+    {
+        context.mistakes.push(
+            Mistake::new(other.name.span, "`cache-control` is said twice", "again here")
+                .also(word.span, "first here")
+                .help("leave one of them out"),
+        );
+    }
+    Adjust { fields: edits }
+}
+
+/// Notes what cannot be the name or the value of a field (RFC 9110 sections 5.1 and 5.5).
+fn check(field: &FieldWords, context: &mut Context<'_>) {
+    let name = &field.name.value;
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_token) {
+        let cause = format!("{} is not the name of a field", quote(name));
+        let mistake = Mistake::new(field.name.span, cause, "not a field name");
+        context.mistakes.push(mistake.help("for example: `X-Frame-Options`"));
+    }
+    if RESERVED.contains(&&*name.to_ascii_lowercase()) {
+        let cause = format!("gannet writes {} itself", quote(name));
+        context
+            .mistakes
+            .push(Mistake::new(field.name.span, cause, "reserved").help("leave it out"));
+    }
+}

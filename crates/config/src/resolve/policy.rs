@@ -1,0 +1,255 @@
+//! What is done for the requests that match a route: its own settings, and what it inherits.
+//!
+//! `chain` holds what was typed, from the site over every route that covers this one to the route
+//! itself: of scalars the last word counts, fields add up.
+
+use super::{context::Context, fields, key::Key, networks, route::allow};
+use crate::{
+    mistake::{Mistake, quote},
+    plan::{self, Access, Action, Addresses, Files, Folder, Methods, Phrase, index_default},
+    source::{Span, Word},
+    written::Policy,
+};
+use base::Network;
+use foldhash::HashMap;
+use message::Status;
+
+/// The policy that `chain` comes to, for a route with the key `key`.
+pub(crate) fn resolve(chain: &[&Policy], key: &Key, context: &mut Context<'_>) -> plan::Policy {
+    let action = action(chain, key, context);
+    let own = chain.last();
+    if !matches!(action, Action::Files(_)) {
+        let without_effect = [
+            ("index", own.and_then(|own| own.index.as_ref()).map(|word| word.span)),
+            ("listing", own.and_then(|own| own.listing.as_ref()).map(|word| word.span)),
+            ("links", own.and_then(|own| own.links.as_ref()).map(|word| word.span)),
+        ];
+        let is_site = chain.len() == 1;
+        for (name, span) in without_effect {
+            // What a site says may be for its routes.
+            let Some(span) = span.filter(|_| !is_site) else { continue };
+            context.mistakes.push(
+                Mistake::new(span, format!("`{name}` has no effect here"), "no files are sent")
+                    .help("leave it out, or add a `root`"),
+            );
+        }
+    }
+    plan::Policy {
+        access: access(chain, context),
+        rewrite: rewrite(chain, key, context),
+        action,
+        adjust: fields::resolve(chain, context),
+    }
+}
+
+/// The last word on one setting.
+pub(super) fn last<'w, T>(
+    chain: &[&'w Policy],
+    place: impl Fn(&'w Policy) -> Option<&'w Word<T>>,
+) -> Option<&'w Word<T>> {
+    chain.iter().rev().find_map(|words| place(words))
+}
+
+/// What answers: as the last of the chain says that says anything.
+fn action(chain: &[&Policy], key: &Key, context: &mut Context<'_>) -> Action {
+    for (at, words) in chain.iter().enumerate().rev() {
+        let Policy { root, alias, redirect, respond, .. } = words;
+        let respond_span = [
+            respond.status.as_ref().map(|word| word.span),
+            respond.text.as_ref().map(|word| word.span),
+            respond.media_type.as_ref().map(|word| word.span),
+        ];
+        let said: Vec<(&str, Span)> = [
+            ("root", root.as_ref().map(|word| word.span)),
+            ("alias", alias.as_ref().map(|word| word.span)),
+            ("redirect", redirect.to.as_ref().map(|word| word.span)),
+            ("respond", respond_span.into_iter().flatten().next()),
+        ]
+        .into_iter()
+        .filter_map(|(name, span)| span.map(|span| (name, span)))
+        .collect();
+        // What is inherited was judged where it was typed.
+        let is_own = at + 1 == chain.len();
+        if let [(first, first_span), (second, second_span), ..] = &*said
+            && is_own
+        {
+            let cause = format!("`{second}` contradicts `{first}`: one request has one answer");
+            context.mistakes.push(
+                Mistake::new(*second_span, cause, "another answer")
+                    .also(*first_span, "an answer")
+                    .help("leave one of them out, or give it a route of its own"),
+            );
+        }
+        if let Some(status) = &redirect.status
+            && redirect.to.is_none()
+        {
+            let mistake = Mistake::new(status.span, "`redirect` does not say where to", "no `to`");
+            context.mistakes.push(mistake.help("for example: `redirect = \"/new/{rest}\"`"));
+        }
+        match said.first() {
+            Some(("root" | "alias", _)) => return files(chain, words, key, context),
+            Some(("redirect", _)) => return redirect_to(words, key, context),
+            Some(_) => return respond_with(words, context),
+            None => {}
+        }
+    }
+    Action::NotFound
+}
+
+fn files(chain: &[&Policy], words: &Policy, key: &Key, context: &mut Context<'_>) -> Action {
+    let (name, word, segments_skipped) = match (&words.root, &words.alias) {
+        (Some(root), _) => ("root", root, 0),
+        (None, Some(alias)) => ("alias", alias, key.segments().count()),
+        (None, None) => return Action::NotFound,
+    };
+    if name == "alias" && !key.is_prefix {
+        let cause = "`alias` needs a route with a `*`, whose rest is looked up";
+        let mistake = Mistake::new(word.span, cause, "nothing to look up");
+        context.mistakes.push(mistake.help("write `root`, or a route such as `\"/a/*\"`"));
+    }
+    let root = context.folder(name, word);
+    let listed = |words: &Word<Vec<Word<String>>>| words.value.clone();
+    let links = last(chain, |words| words.links.as_ref()).map(listed).unwrap_or_default();
+    let links = links.iter().map(|link| {
+        let folder = context.folder("links", link);
+        if folder.starts_with(&root) {
+            context.mistakes.push(
+                Mistake::new(link.span, "a link to this folder is followed anyway", "in the root")
+                    .also(word.span, "the root")
+                    .help("leave it out"),
+            );
+        }
+        folder
+    });
+    let links = links.collect();
+    let index = last(chain, |words| words.index.as_ref());
+    let index = index.map_or_else(index_default, |list| index_names(&list.value, context));
+    let listing = last(chain, |words| words.listing.as_ref()).is_some_and(|word| word.value);
+    let place = context.at(word.span);
+    let fallback = None;
+    let folder = context.number(Folder { id: 0, root, index, listing, links });
+    Action::Files(Files { folder, segments_skipped, fallback, place })
+}
+
+/// The names in `list`, each of which must be able to name a file of a folder.
+fn index_names(list: &[Word<String>], context: &mut Context<'_>) -> Vec<String> {
+    let mut seen: HashMap<&str, Span> = HashMap::default();
+    for word in list {
+        if word.value.contains('/') || word.value == "." || word.value == ".." {
+            let cause = format!("{} is not the name of a file", quote(&word.value));
+            context.mistakes.push(
+                Mistake::new(word.span, cause, "not a file name")
+                    .help("for example: `index = \"index.html\"`"),
+            );
+        }
+        if let Some(first) = seen.insert(&word.value, word.span) {
+            let cause = format!("`index` names {} twice", quote(&word.value));
+            let mistake = Mistake::new(word.span, cause, "has no effect");
+            context.mistakes.push(mistake.also(first, "first here").help("leave it out"));
+        }
+    }
+    list.iter().map(|word| word.value.clone()).collect()
+}
+
+fn redirect_to(words: &Policy, key: &Key, context: &mut Context<'_>) -> Action {
+    let Some(to) = &words.redirect.to else { return Action::NotFound };
+    let Some(phrase) = context.phrase("redirect", to) else { return Action::NotFound };
+    if !phrase.is_location() {
+        let cause = "a client could lead this redirect to any host";
+        context.mistakes.push(
+            Mistake::new(to.span, cause, "where the host ends is not said").help(
+                "begin with a path (`/new/{rest}`) or a whole host (`https://example.com/{rest}`, \
+                 `https://{host}{path}`)",
+            ),
+        );
+    }
+    check_rest(&phrase, "redirect", to, key, context);
+    let status = words.redirect.status.as_ref().map(|word| word.value);
+    let keeps_query = !to.value.contains(['?', '#']);
+    let place = context.at(to.span);
+    let status = status.unwrap_or(Status::PERMANENT_REDIRECT);
+    Action::Redirect(plan::Redirect { to: phrase, status, keeps_query, place })
+}
+
+fn respond_with(words: &Policy, context: &mut Context<'_>) -> Action {
+    let respond = &words.respond;
+    let status = respond.status.as_ref().map_or(Status::OK, |word| Status(word.value));
+    let text = respond.text.as_ref();
+    let span = text.map(|word| word.span).or(respond.status.as_ref().map(|word| word.span));
+    let span = span.or(respond.media_type.as_ref().map(|word| word.span));
+    let media_type = respond.media_type.as_ref();
+    if let Some(word) = media_type
+        && text.is_none()
+    {
+        let mistake = Mistake::new(word.span, "`type` has no effect without a text", "no text");
+        context.mistakes.push(mistake.help("add `text`, or leave it out"));
+    }
+    if let (Some(word), true) = (text, status.is_bodiless()) {
+        let cause = format!("an answer with status {} has no content", status.0);
+        context.mistakes.push(Mistake::new(word.span, cause, "never sent").help("leave it out"));
+    }
+    let phrase = text.and_then(|word| context.phrase("respond", word));
+    let default = "text/plain; charset=utf-8";
+    let media_type = media_type.map_or(default, |word| &word.value).into();
+    let place = context.at(span.unwrap_or(Span { start: 0, end: 0 }));
+    Action::Respond(plan::Respond { status, text: phrase, media_type, place })
+}
+
+fn access(chain: &[&Policy], context: &mut Context<'_>) -> Access {
+    let list = |setting: Option<&Word<Vec<Word<String>>>>, context: &mut Context<'_>| {
+        let list = setting.filter(|list| !list.value.is_empty())?;
+        let networks: Vec<Network> = networks::resolve(&list.value, context);
+        Some((networks, context.at(list.span)))
+    };
+    let allow_list = list(last(chain, |words| words.allow.as_ref()), context);
+    let deny_list = list(last(chain, |words| words.deny.as_ref()), context);
+    let addresses = (allow_list.is_some() || deny_list.is_some())
+        .then_some(Addresses { allow: allow_list, deny: deny_list });
+    let methods = last(chain, |words| words.methods.as_ref()).filter(|list| !list.value.is_empty());
+    let methods = methods.map(|list| {
+        for word in &list.value {
+            if !word.value.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-') {
+                let cause = format!("{} is not a method", quote(&word.value));
+                let mistake = Mistake::new(word.span, cause, "not a method");
+                context.mistakes.push(mistake.help("methods are in capitals, such as `\"GET\"`"));
+            }
+        }
+        let names: Vec<Box<str>> =
+            list.value.iter().map(|word| word.value.as_str().into()).collect();
+        let allow = allow(names.iter().map(|name| &**name));
+        Methods { names, allow, place: context.at(list.span) }
+    });
+    Access { addresses, methods }
+}
+
+/// The path that is looked for instead. It is not inherited: a rewritten path that is covered by
+/// its own route would be rewritten for ever.
+fn rewrite(
+    chain: &[&Policy],
+    key: &Key,
+    context: &mut Context<'_>,
+) -> Option<(Phrase, plan::Place)> {
+    let word = chain.last()?.rewrite.as_ref()?;
+    let phrase = context.phrase("rewrite", word)?;
+    if !phrase.head().starts_with('/') {
+        let mistake = Mistake::new(word.span, "`rewrite` takes a path", "no `/` at its start");
+        context.mistakes.push(mistake.help("for example: `rewrite = \"/v2/{rest}\"`"));
+    }
+    check_rest(&phrase, "rewrite", word, key, context);
+    Some((phrase, context.at(word.span)))
+}
+
+/// A phrase that speaks of the rest needs a route that leaves one.
+fn check_rest(
+    phrase: &Phrase,
+    name: &str,
+    word: &Word<String>,
+    key: &Key,
+    context: &mut Context<'_>,
+) {
+    if phrase.has_rest() && !key.is_prefix {
+        let cause = format!("`{name}` speaks of the rest of a path, and this route leaves none");
+        let mistake = Mistake::new(word.span, cause, "no `*` in the route");
+        context.mistakes.push(mistake.help("write `{path}`, or put a `*` at the end of the route"));
+    }
+}

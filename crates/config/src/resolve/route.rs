@@ -1,0 +1,123 @@
+//! Routes: their keys, what each inherits, and the tree that they are found by.
+
+use super::{case, context::Context, key::Key, policy};
+use crate::{
+    mistake::{Mistake, quote},
+    plan::{Branch, Node, Route, Routes},
+    source::Word,
+    written::{NamedRoute, Policy},
+};
+use foldhash::HashMap;
+use message::response::Line;
+
+/// The routes of the site `site`, whose own settings are `own`.
+pub(crate) fn resolve(
+    site: &Word<String>,
+    own: Policy,
+    routes: Vec<NamedRoute>,
+    is_sound: bool,
+    context: &mut Context<'_>,
+) -> Routes {
+    let is_empty = routes.is_empty();
+    let place = context.at(site.span);
+    let rest_key = Key::everything();
+    let policy = policy::resolve(&[&own], &rest_key, context);
+    if is_empty && is_sound && matches!(policy.action, crate::plan::Action::NotFound) {
+        let cause = format!("the site {} has no root", quote(&site.value));
+        context.mistakes.push(
+            Mistake::new(site.span, cause, "nothing to send")
+                .help("add the folder of its files: `root = \"/srv/site\"`"),
+        );
+    }
+    let rest = Route { key: "/*".into(), place, policy, cases: Vec::new() };
+
+    let mut keyed: Vec<(Key, NamedRoute)> = Vec::with_capacity(routes.len());
+    for route in routes {
+        match Key::parse(&route.key) {
+            Ok(key) => keyed.push((key, route)),
+            Err(mistake) => context.mistakes.push(*mistake),
+        }
+    }
+    // Whoever covers another comes before it.
+    keyed.sort_by(|(a, _), (b, _)| a.order().cmp(&b.order()));
+    find_doubles(&keyed, context);
+    let mut by_stem: HashMap<&[u8], Vec<usize>> = HashMap::default();
+    for (at, (key, _)) in keyed.iter().enumerate() {
+        by_stem.entry(key.stem()).or_default().push(at);
+    }
+    let mut top = Node::default();
+    for (at, (key, route)) in keyed.iter().enumerate() {
+        let candidates = key.stems().filter_map(|stem| by_stem.get(stem)).flatten();
+        let mut covering: Vec<usize> = candidates
+            .copied()
+            .filter(|&other| other != at && keyed[other].0.covers(key))
+            .collect();
+        covering.sort_unstable();
+        let covering = covering.iter().map(|&other| &keyed[other].1.words.policy);
+        let chain: Vec<&Policy> =
+            [&own].into_iter().chain(covering).chain([&route.words.policy]).collect();
+        let policy = policy::resolve(&chain, key, context);
+        let cases = case::resolve(&route.words.cases, &chain, key, context);
+        let place = context.at(route.key.span);
+        let route = Route { key: route.key.value.as_str().into(), place, policy, cases };
+        insert(&mut top, key, route);
+    }
+    Routes { top, rest }
+}
+
+/// Finds keys that are the same in their normal form; keys that are the same in letters TOML finds.
+fn find_doubles(keyed: &[(Key, NamedRoute)], context: &mut Context<'_>) {
+    for pair in keyed.windows(2) {
+        let [(a, first), (b, again)] = pair else { continue };
+        if a.order() == b.order() {
+            let (first, again) = (first.key.span, again.key.span);
+            let (first, again) = (first.min(again), first.max(again));
+            context.mistakes.push(
+                Mistake::new(again, "there are two routes for the same paths", "the same again")
+                    .also(first, "first here")
+                    .help("leave one of them out"),
+            );
+        }
+    }
+}
+
+/// Puts `route` where the paths that match its key lead.
+fn insert(top: &mut Node, key: &Key, route: Route) {
+    let mut node = top;
+    for segment in key.segments() {
+        node = node.children.entry(segment.into()).or_default();
+    }
+    let branch = match key {
+        Key { suffix: None, is_prefix: true, .. } => node.prefix.get_or_insert_default(),
+        Key { is_prefix: false, .. } if key.prefix().ends_with(b"/") => {
+            node.exact_directory.get_or_insert_default()
+        }
+        Key { is_prefix: false, .. } => node.exact.get_or_insert_default(),
+        Key { suffix: Some(suffix), .. } => {
+            let at = node.suffixes.iter().position(|(other, _)| other == suffix);
+            let at = at.unwrap_or_else(|| {
+                let at = node.suffixes.partition_point(|(other, _)| other.len() >= suffix.len());
+                node.suffixes.insert(at, (suffix.clone(), Branch::default()));
+                at
+            });
+            &mut node.suffixes[at].1
+        }
+    };
+    match &key.method {
+        None => branch.any = Some(route),
+        Some(method) => branch.methods.push((method.clone(), route)),
+    }
+    branch.allow = allow(branch.methods.iter().map(|(method, _)| &**method));
+}
+
+/// The methods as `Allow` names them; HEAD comes with GET, and OPTIONS is answered anyway.
+pub(crate) fn allow<'m>(methods: impl Iterator<Item = &'m str>) -> Line {
+    let mut names: Vec<&str> = methods.collect();
+    if names.contains(&"GET") && !names.contains(&"HEAD") {
+        names.push("HEAD");
+    }
+    names.push("OPTIONS");
+    names.sort_unstable();
+    names.dedup();
+    Line::new("allow", names.join(", "))
+}

@@ -1,0 +1,216 @@
+//! What may be said of a site and of each of its routes.
+
+use crate::{
+    kind::{Choice, Count, FieldMap, Flag, Text, Texts, Words},
+    setting::{At, Preset, Section, Setting, Table},
+    source::Word,
+};
+use message::Status;
+
+/// What was typed for a site, a route or a case of one.
+#[derive(Debug, Default)]
+pub(crate) struct Policy {
+    pub(crate) root: Option<Word<String>>,
+    pub(crate) alias: Option<Word<String>>,
+    pub(crate) index: Option<Word<Vec<Word<String>>>>,
+    pub(crate) listing: Option<Word<bool>>,
+    pub(crate) links: Option<Word<Vec<Word<String>>>>,
+    pub(crate) redirect: Redirect,
+    pub(crate) respond: Respond,
+    pub(crate) rewrite: Option<Word<String>>,
+    pub(crate) allow: Option<Word<Vec<Word<String>>>>,
+    pub(crate) deny: Option<Word<Vec<Word<String>>>>,
+    pub(crate) methods: Option<Word<Vec<Word<String>>>>,
+    pub(crate) fields: Option<Word<Vec<FieldWords>>>,
+    pub(crate) cache_control: Option<Word<String>>,
+}
+
+/// One response field as it was typed.
+#[derive(Clone, Debug)]
+pub(crate) struct FieldWords {
+    pub(crate) name: Word<String>,
+    /// No values take the field away.
+    pub(crate) values: Vec<Word<String>>,
+}
+
+/// Where else to look, as it was typed.
+#[derive(Debug, Default)]
+pub(crate) struct Redirect {
+    pub(crate) to: Option<Word<String>>,
+    pub(crate) status: Option<Word<Status>>,
+}
+
+/// An answer as it was typed.
+#[derive(Debug, Default)]
+pub(crate) struct Respond {
+    pub(crate) text: Option<Word<String>>,
+    pub(crate) status: Option<Word<u16>>,
+    pub(crate) media_type: Option<Word<String>>,
+}
+
+/// The settings that a site and its routes share.
+pub(crate) const POLICY: Section<Policy> = Section {
+    title: "a site or one of its routes",
+    settings: &[
+        Setting {
+            name: "root",
+            doc: "The folder that files are sent from, looked up by the whole path; relative to the \
+                  config file's folder.",
+            preset: Preset::Words("none"),
+            example: r#""/srv/site""#,
+            value: &At(Text, |policy: &mut Policy| &mut policy.root),
+        },
+        Setting {
+            name: "alias",
+            doc: "As `root`, but only what the `*` of the route stands for is looked up in it.",
+            preset: Preset::Words("none"),
+            example: r#""/srv/assets""#,
+            value: &At(Text, |policy: &mut Policy| &mut policy.alias),
+        },
+        Setting {
+            name: "index",
+            doc: "The file names that stand for a folder; the first that exists is sent.",
+            preset: Preset::Value(r#"["index.html"]"#),
+            example: r#"["index.html", "index.htm"]"#,
+            value: &At(Texts, |policy: &mut Policy| &mut policy.index),
+        },
+        Setting {
+            name: "listing",
+            doc: "Whether a folder without such a file is answered with a list of what is in it.",
+            preset: Preset::Value("false"),
+            example: "true",
+            value: &At(Flag, |policy: &mut Policy| &mut policy.listing),
+        },
+        Setting {
+            name: "links",
+            doc: "The folders outside the root that symbolic links in it may lead to.",
+            preset: Preset::Value("[]"),
+            example: r#"["/usr/share/javascript"]"#,
+            value: &At(Texts, |policy: &mut Policy| &mut policy.links),
+        },
+        Setting {
+            name: "redirect",
+            doc: "Where requests are sent on to, or a table that says with which status, too.",
+            preset: Preset::Words("none"),
+            example: r#""/new/{rest}""#,
+            value: &Table {
+                section: &REDIRECT,
+                short: Some("to"),
+                place: |policy: &mut Policy| &mut policy.redirect,
+            },
+        },
+        Setting {
+            name: "respond",
+            doc: "A text to answer with, or a table that says with which status and type, too.",
+            preset: Preset::Words("none"),
+            example: r#"{ status = 410, text = "gone for good" }"#,
+            value: &Table {
+                section: &RESPOND,
+                short: Some("text"),
+                place: |policy: &mut Policy| &mut policy.respond,
+            },
+        },
+        Setting {
+            name: "rewrite",
+            doc: "The path that is looked for instead; it is matched to the routes anew.",
+            preset: Preset::Words("none"),
+            example: r#""/v2/{rest}""#,
+            value: &At(Text, |policy: &mut Policy| &mut policy.rewrite),
+        },
+        Setting {
+            name: "allow",
+            doc: "The addresses and networks that may enter; with it, no others may.",
+            preset: Preset::Words("everybody"),
+            example: r#"["10.0.0.0/8", "::1"]"#,
+            value: &At(Texts, |policy: &mut Policy| &mut policy.allow),
+        },
+        Setting {
+            name: "deny",
+            doc: "The addresses and networks that may not enter, even if they are allowed.",
+            preset: Preset::Words("nobody"),
+            example: r#"["10.6.6.0/24"]"#,
+            value: &At(Texts, |policy: &mut Policy| &mut policy.deny),
+        },
+        Setting {
+            name: "methods",
+            doc: "The methods that may be used; HEAD goes with GET.",
+            preset: Preset::Words("all that what answers knows"),
+            example: r#"["GET", "POST"]"#,
+            value: &At(Texts, |policy: &mut Policy| &mut policy.methods),
+        },
+        Setting {
+            name: "fields",
+            doc: "Response fields to send, in place of others of their name; an empty value takes \
+                  one away.",
+            preset: Preset::Value("{}"),
+            example: r#"{ X-Frame-Options = "DENY", X-Powered-By = "" }"#,
+            value: &At(FieldMap, |policy: &mut Policy| &mut policy.fields),
+        },
+        Setting {
+            name: "cache-control",
+            doc: "How long caches may keep what is found; errors are not for them.",
+            preset: Preset::Words("not said"),
+            example: r#""public, max-age=31536000, immutable""#,
+            value: &At(Words, |policy: &mut Policy| &mut policy.cache_control),
+        },
+    ],
+    common: None,
+};
+
+const REDIRECT: Section<Redirect> = Section {
+    title: "`redirect`",
+    settings: &[
+        Setting {
+            name: "to",
+            doc: "A path on this host or a URL, with placeholders such as `{rest}`.",
+            preset: Preset::Words("none"),
+            example: r#""https://example.com/{rest}""#,
+            value: &At(Text, |redirect: &mut Redirect| &mut redirect.to),
+        },
+        Setting {
+            name: "status",
+            doc: "Whether it holds for good, and whether the method may change.",
+            preset: Preset::Value("\"permanent\""),
+            example: r#""temporary""#,
+            value: &At(
+                Choice(&[
+                    ("permanent", Status::PERMANENT_REDIRECT),
+                    ("temporary", Status::TEMPORARY_REDIRECT),
+                    ("see-other", Status::SEE_OTHER),
+                    ("moved", Status::MOVED_PERMANENTLY),
+                    ("found", Status::FOUND),
+                ]),
+                |redirect: &mut Redirect| &mut redirect.status,
+            ),
+        },
+    ],
+    common: None,
+};
+
+const RESPOND: Section<Respond> = Section {
+    title: "`respond`",
+    settings: &[
+        Setting {
+            name: "text",
+            doc: "The content, with placeholders such as `{host}`.",
+            preset: Preset::Words("none"),
+            example: r#""hello from {host}\n""#,
+            value: &At(Words, |respond: &mut Respond| &mut respond.text),
+        },
+        Setting {
+            name: "status",
+            doc: "The status code.",
+            preset: Preset::Value("200"),
+            example: "410",
+            value: &At(Count(200..=599), |respond: &mut Respond| &mut respond.status),
+        },
+        Setting {
+            name: "type",
+            doc: "The media type of the content.",
+            preset: Preset::Value(r#""text/plain; charset=utf-8""#),
+            example: r#""application/json""#,
+            value: &At(Text, |respond: &mut Respond| &mut respond.media_type),
+        },
+    ],
+    common: None,
+};
