@@ -5,8 +5,8 @@
 mod addresses;
 mod methods;
 
-use config::plan::Access;
-use message::{Exchange, Response};
+use config::plan::{Access, Place};
+use message::{Exchange, Response, Status};
 
 /// The refusal of the first guard that says no; `None` where all let the exchange pass.
 #[inline]
@@ -18,4 +18,18 @@ pub fn check(access: &Access, exchange: &Exchange<'_>) -> Option<Response> {
     let Access { addresses, methods } = access;
     let addresses = addresses.as_ref().and_then(|addresses| addresses::check(addresses, exchange));
     addresses.or_else(|| methods.as_ref().and_then(|methods| methods::check(methods, exchange)))
+}
+
+/// The setting by which [`check`] refuses the exchange with `status`, and where it is written.
+#[must_use]
+pub fn said<'a>(
+    access: &'a Access,
+    exchange: &Exchange<'_>,
+    status: Status,
+) -> Option<(&'static str, &'a Place)> {
+    match status {
+        Status::FORBIDDEN => addresses::said(access.addresses.as_ref()?, exchange),
+        Status::METHOD_NOT_ALLOWED => Some(("methods", &access.methods.as_ref()?.place)),
+        _ => None,
+    }
 }

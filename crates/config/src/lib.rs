@@ -8,6 +8,7 @@ mod source;
 mod syntax;
 mod setting;
 mod kind;
+mod log_kind;
 mod unit;
 mod written;
 mod host;
@@ -24,7 +25,7 @@ pub use world::World;
 pub use written::settings;
 
 use mistake::Mistake;
-use plan::{Action, DEFAULT_SITE, Files, Folder, Listen, Log, Node, Place, Route, Routes, Site};
+use plan::{Action, DEFAULT_SITE, Files, Folder, Listen, Logs, Node, Place, Route, Routes, Site};
 use source::{Source, Span};
 use std::{
     cell::OnceCell, collections::HashSet, net::SocketAddr, num::NonZero, path::PathBuf, str,
@@ -77,8 +78,8 @@ pub struct Quick {
     pub listen: Vec<SocketAddr>,
     /// Event loops; `None` stands for as many as there are cores.
     pub threads: Option<NonZero<usize>>,
-    /// The access log.
-    pub log: Log,
+    /// The logs.
+    pub logs: Logs,
     /// Whether folders without an index file are listed.
     pub listing: bool,
 }
@@ -86,7 +87,7 @@ pub struct Quick {
 /// The plan for serving one folder, everything else at its default.
 #[must_use]
 pub fn quick(quick: Quick) -> Plan {
-    let Quick { root, listen, threads, log, listing } = quick;
+    let Quick { root, listen, threads, logs, listing } = quick;
     let place = Place::of("the command line");
     let index = plan::index_default();
     let folder = Folder { id: 0, root, index, listing, links: Vec::new() };
@@ -98,6 +99,6 @@ pub fn quick(quick: Quick) -> Plan {
     let typed = |address| Listen { address, written: "the command line".into(), is_implied: false };
     plan.listen = listen.into_iter().map(typed).collect();
     plan.threads = threads;
-    plan.log = log;
+    plan.logs = logs;
     plan
 }

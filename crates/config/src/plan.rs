@@ -1,22 +1,28 @@
 //! What will be done: checked, complete, and never changed again.
 
 mod place;
+mod braces;
 mod phrase;
 mod action;
 mod access;
 mod adjust;
 mod route;
+pub(crate) mod template;
+mod log;
 
 pub use access::{Access, Addresses, Methods};
 pub use action::{Action, Files, Folder, Redirect, Respond};
 pub use adjust::{Adjust, FieldEdits, Origin};
-pub use phrase::{Form, Phrase, PhraseError};
+pub use braces::PhraseError;
+pub use log::{ErrorLog, Log, LogFormat, Logs, Statuses, Target};
+pub use phrase::{Form, Phrase};
 pub use place::Place;
 pub use route::{Branch, Case, Node, Policy, Route, Routes};
+pub use template::{BLANKS, Blank, Template, TemplatePart};
 
 use foldhash::HashMap;
 use message::{Limits, Status};
-use std::{net::SocketAddr, num::NonZero, path::PathBuf, str, time::Duration};
+use std::{net::SocketAddr, num::NonZero, str, time::Duration};
 
 /// The name of the site that answers for hosts which no other site claims.
 pub const DEFAULT_SITE: &str = "default";
@@ -35,8 +41,11 @@ pub struct Plan {
     pub limits: Limits,
     /// What the whole process may cost.
     pub capacity: Capacity,
-    /// The access log.
-    pub log: Log,
+    /// The logs.
+    pub logs: Logs,
+    /// The field that tells a client the id of its exchange, in lower case; no exchange has an id
+    /// where it is `None`.
+    pub request_id: Option<Box<str>>,
     /// Bytes of memory for hot files, all event loops together; zero keeps none.
     pub file_cache_bytes_max: usize,
     /// The sites, ordered by name.
@@ -80,7 +89,8 @@ impl Plan {
             threads: None,
             limits: Limits::default(),
             capacity: Capacity::default(),
-            log: Log::default(),
+            logs: Logs::default(),
+            request_id: None,
             file_cache_bytes_max: 64 * 1024 * 1024,
             sites: Vec::with_capacity(sites.len()),
             folders,
@@ -204,41 +214,6 @@ impl Default for Capacity {
             pool_threads_max: 16,
         }
     }
-}
-
-/// The access log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Log {
-    /// How a line looks.
-    pub format: LogFormat,
-    /// The file that lines are appended to; `None` stands for standard output.
-    pub file: Option<PathBuf>,
-    /// Bytes of lines that an event loop gathers before it writes them.
-    pub buffer_bytes: usize,
-    /// Time after which gathered lines are written even if they are few.
-    pub flush_time: Duration,
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self {
-            format: LogFormat::Json,
-            file: None,
-            buffer_bytes: 64 * 1024,
-            flush_time: Duration::from_secs(1),
-        }
-    }
-}
-
-/// How a line of the access log looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For eyes, in colour.
-    Pretty,
-    /// One JSON object a line.
-    Json,
-    /// There are none.
-    Off,
 }
 
 /// One site: its hosts and what is done for each path.

@@ -20,6 +20,7 @@ use crate::{
     written::Written,
 };
 use context::Context;
+use log::Book;
 use std::num::NonZero;
 
 /// The plan that `written` asks for. It counts only if no mistake was made.
@@ -38,12 +39,15 @@ pub(crate) fn resolve(
                 .help("add one: `[site.\"example.com\"]` and below it `root = \"/srv/site\"`"),
         );
     }
-    let mut context = Context::new(source, world, mistakes);
+    let logs = Book::new(server.log, server.error_log, world, mistakes);
+    let mut context = Context::new(source, world, logs, mistakes);
     let sites = site::resolve(sites, &mut context);
-    let mut plan = Plan::new(sites, context.folders);
+    let Context { folders, logs, mistakes, .. } = context;
+    let mut plan = Plan::new(sites, folders);
+    plan.logs = logs.close(mistakes);
+    plan.request_id = server.request_id.and_then(|word| word.value);
     plan.listen = listen::resolve(server.listen, source, mistakes);
     plan.threads = server.threads.and_then(|word| NonZero::new(word.value));
-    plan.log = log::resolve(server.log, world, mistakes);
     set(&mut plan.file_cache_bytes_max, server.file_cache);
     limits::resolve(server.limits, &mut plan.limits, &mut plan.capacity, mistakes);
     plan

@@ -2,15 +2,17 @@
 //! is not asked here.
 
 mod limits;
+mod log;
 mod server;
 mod policy;
 mod route;
 mod site;
 
 pub(crate) use limits::Limits;
+pub(crate) use log::{ErrorFormat, ErrorLog, Log, ServerLog};
 pub(crate) use policy::{FieldWords, Policy};
 pub(crate) use route::{Case, NamedRoute};
-pub(crate) use server::{Log, Server};
+pub(crate) use server::Server;
 pub(crate) use site::Site;
 
 use crate::{

@@ -1,10 +1,15 @@
 //! The book's tables hold every setting, with the default that holds, and no other.
 
-use config::{Preset, settings};
+use config::{Preset, plan::BLANKS, settings};
 use std::collections::BTreeSet;
 
-const PAGES: [&str; 2] =
-    [include_str!("../../../docs/book/config.md"), include_str!("../../../docs/book/limits.md")];
+const LOGS: &str = include_str!("../../../docs/book/logs.md");
+
+const PAGES: [&str; 3] = [
+    include_str!("../../../docs/book/config.md"),
+    include_str!("../../../docs/book/limits.md"),
+    LOGS,
+];
 
 /// A row's setting and its default, as they stand in the table.
 fn rows(page: &str) -> impl Iterator<Item = (&str, &str)> {
@@ -31,4 +36,11 @@ fn the_book_has_every_setting_with_its_default_and_no_other() {
     let missing: Vec<_> = expect.difference(&found).collect();
     let wrong: Vec<_> = found.difference(&expect).collect();
     assert!(missing.is_empty() && wrong.is_empty(), "missing: {missing:#?}\nwrong: {wrong:#?}");
+}
+
+#[test]
+fn the_book_has_every_name_of_a_template() {
+    for (name, ..) in BLANKS {
+        assert!(LOGS.contains(&format!("| `{{{name}}}` |")), "{name}");
+    }
 }

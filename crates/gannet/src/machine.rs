@@ -53,4 +53,8 @@ impl World for Machine {
     fn is_terminal(&self) -> bool {
         greeting::is_terminal()
     }
+
+    fn is_error_terminal(&self) -> bool {
+        io::stderr().is_terminal()
+    }
 }

@@ -11,6 +11,7 @@ use crate::{
 };
 use config::{Plan, plan};
 use std::{
+    io::{self, IsTerminal},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     num::NonZero,
     path::Path,
@@ -57,7 +58,7 @@ pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
         root,
         listen: sockets.addresses.clone(),
         threads: arguments.threads,
-        log: plan::Log { format, ..plan::Log::default() },
+        logs: plan::Logs::of(format, io::stderr().is_terminal()),
         listing: true,
     });
     serving::serve(plan, sockets, &greeting)

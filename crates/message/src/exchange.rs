@@ -3,6 +3,7 @@
 use crate::{
     path::{Path, PathError},
     request::Request,
+    request_id::RequestId,
 };
 use std::net::IpAddr;
 
@@ -19,6 +20,8 @@ pub struct Exchange<'h> {
     pub client: Option<IpAddr>,
     /// The listener that the connection came in by: its place in the plan.
     pub listener: usize,
+    /// Its id, where the plan gives ids.
+    pub id: Option<RequestId>,
 }
 
 impl<'h> Exchange<'h> {
@@ -26,7 +29,7 @@ impl<'h> Exchange<'h> {
     #[must_use]
     pub fn new(request: &'h Request<'h>, client: Option<IpAddr>, listener: usize) -> Self {
         let path = Path::parse(request.path);
-        Self { request, path, query_rewritten: None, client, listener }
+        Self { request, path, query_rewritten: None, client, listener, id: None }
     }
 
     /// The path in its normal form; `/` where it has none.

@@ -3,7 +3,9 @@
 use crate::{
     connection::Connection,
     core::Core,
-    record::{End, Subject},
+    flow::SERVER_LOG,
+    log::{Incident, Kind},
+    record::{About, End, Subject},
     turned_away::CONTENT_BYTES,
 };
 use control::Counter;
@@ -30,10 +32,11 @@ pub(crate) async fn accept(listener: TcpListener, number: usize, core: Rc<Core>)
                 take(socket, client, number, &core);
             }
             Err(error) if is_the_clients(&error) => {}
-            Err(_) => {
+            Err(error) => {
                 // Not for want of a client: descriptors or memory have run out. An idle connection
                 // gives way; those that wait in the backlog are not lost meanwhile.
                 core.count(Counter::Exhausted);
+                core.report(&Incident::new(Kind::Exhausted, &error.to_string()));
                 core.turned_away.close_all();
                 if core.watch.evict_oldest() {
                     core.count(Counter::Evicted);
@@ -74,8 +77,15 @@ fn turn_away(socket: TcpStream, client: SocketAddr, reason: &'static str, core: 
     core.turned_away.answer(socket, &core.date(tick), until);
     let status = Status::SERVICE_UNAVAILABLE;
     let end = End { status, bytes: CONTENT_BYTES, us: 0, reason: Some(reason) };
-    let dropped = core.log.borrow_mut().record(client.ip(), Subject::Refused(b""), &end, tick.now);
+    let about = About { client: Some(client.ip()), id: None, subject: Subject::Refused(b"") };
+    let dropped = core.log.borrow_mut().record(SERVER_LOG, about, &end, tick.now);
     core.count_many(Counter::LinesDropped, dropped);
+    let incident = Incident {
+        about: Some(about),
+        status: Some(status),
+        ..Incident::new(Kind::TurnedAway, reason)
+    };
+    core.report(&incident);
     core.sweeper.notify_one();
 }
 

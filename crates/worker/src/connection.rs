@@ -11,17 +11,18 @@
 use crate::{
     clients::Seat,
     core::Core,
-    flow::{self, Outcome},
-    record::{End, Subject},
+    flow::{self, Outcome, SERVER_LOG},
+    log::{Incident, Kind},
+    record::{About, End, Record, Subject},
     sending::{self, Written},
-    turn::{Held, Record, Turn, Work},
+    turn::{Held, Turn, Work},
     watch::Place,
 };
 use base::Moment;
 use control::Counter;
 use handle::{Done, Job};
 use http1::{Event, Expiry, Refusal, Slots};
-use message::{Body, Exchange, Method, Request, Response, Status, response::Line};
+use message::{Body, Exchange, Method, Request, RequestId, Response, Status, response::Line};
 use std::{
     future::Future,
     io,
@@ -227,14 +228,12 @@ impl Connection {
             }
             Work::Job { done, .. } => {
                 let done = ready!(Pin::new(done).poll(context)).ok();
-                let Work::Job { head, began_us, .. } = std::mem::take(&mut turn.pending.work)
-                else {
-                    return Poll::Ready(());
-                };
+                let work = std::mem::take(&mut turn.pending.work);
+                let Work::Job { head, began_us, id, .. } = work else { return Poll::Ready(()) };
                 let mut slots = Slots::new();
                 match (self.http.reread(&head, &mut slots), done) {
                     (Some(request), Some(done)) => {
-                        self.answer(&request, Some(done), &head, began_us, turn);
+                        self.answer((&request, id), Some(done), &head, began_us, turn);
                     }
                     // The pool lost the job: ours, and not the client's, to mend.
                     (request, _) => {
@@ -242,7 +241,8 @@ impl Connection {
                             Some(request) => Subject::Request(request),
                             None => Subject::Refused(&head),
                         };
-                        self.send_error(Status::INTERNAL_SERVER_ERROR, subject, turn);
+                        let about = self.about(id, subject);
+                        self.send_error(Status::INTERNAL_SERVER_ERROR, about, turn);
                     }
                 }
             }
@@ -266,7 +266,7 @@ impl Connection {
                 Event::Refused(refusal) => self.refuse(refusal, &unread[used..], turn),
                 Event::Request(request) => {
                     let head = &unread[used - self.http.head_bytes()..used];
-                    self.answer(&request, None, head, turn.began_us, turn);
+                    self.answer((&request, turn.core.id()), None, head, turn.began_us, turn);
                     if turn.is_working() || turn.pending.record.is_some() {
                         break;
                     }
@@ -279,24 +279,32 @@ impl Connection {
     /// Answers a request, or has the pool do what its answer waits for.
     fn answer(
         &mut self,
-        request: &Request<'_>,
+        (request, id): (&Request<'_>, Option<RequestId>),
         done: Option<Done>,
         head: &[u8],
         began_us: u64,
         turn: &mut Turn<'_>,
     ) {
         let mut exchange = Exchange::new(request, Some(self.client), self.listener);
+        exchange.id = id;
+        let about = About::exchange(&exchange);
         match flow::answer(turn.core, turn.tick, &mut exchange, done) {
             Outcome::Waiting(job) => match submit(turn.core, job) {
                 Some(done) => {
-                    turn.pending.work = Work::Job { done, head: head.to_vec(), began_us };
+                    turn.pending.work = Work::Job { done, head: head.to_vec(), began_us, id };
                 }
                 None => {
-                    let subject = Subject::Request(request);
-                    self.send_error(Status::SERVICE_UNAVAILABLE, subject, turn);
+                    let status = Status::SERVICE_UNAVAILABLE;
+                    let incident = Incident {
+                        about: Some(about),
+                        status: Some(status),
+                        ..Incident::new(Kind::Busy, "too many jobs wait for the disk")
+                    };
+                    turn.core.report(&incident);
+                    self.send_error(status, about, turn);
                 }
             },
-            Outcome::Answered(response) => {
+            Outcome::Answered(response, log) => {
                 let status = response.status;
                 let (bytes, is_sent_at_once) = match &response.body {
                     _ if request.method == Method::Head => (0, true),
@@ -314,17 +322,18 @@ impl Connection {
                 }
                 if is_sent_at_once {
                     let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: None };
-                    flow::record(turn.core, self.client, Subject::Request(request), &end);
+                    flow::record(turn.core, log, about, &end);
                 } else {
-                    let line = turn.core.log.borrow_mut().begin(self.client, request);
-                    turn.pending.record = Some(Record { line, status, bytes, began_us });
+                    let line = turn.core.log.borrow_mut().begin(log, about, status.0);
+                    turn.pending.record = Some(Record { log, line, status, bytes, began_us });
                 }
             }
         }
     }
 
     fn refuse(&mut self, refusal: Refusal, unread: &[u8], turn: &mut Turn<'_>) {
-        let response = flow::refuse(turn.core, refusal);
+        let about = self.about(turn.core.id(), Subject::Refused(unread));
+        let response = flow::refuse(turn.core, refusal, about);
         let end = End {
             status: response.status,
             bytes: response.body.len().unwrap_or(0),
@@ -332,18 +341,23 @@ impl Connection {
             reason: Some(refusal.reason()),
         };
         self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
-        flow::record(turn.core, self.client, Subject::Refused(unread), &end);
+        flow::record(turn.core, SERVER_LOG, about, &end);
     }
 
-    fn send_error(&mut self, status: Status, subject: Subject<'_>, turn: &mut Turn<'_>) {
+    fn send_error(&mut self, status: Status, about: About<'_>, turn: &mut Turn<'_>) {
         let mut response = Response::empty(status);
         if status == Status::SERVICE_UNAVAILABLE {
             response.lines.push(Line::fixed("retry-after", "1"));
         }
-        let response = filter::error_page::apply(response);
+        let mut response = filter::error_page::apply(response);
+        flow::mark(turn.core, about.id, &mut response);
         let bytes = response.body.len().unwrap_or(0);
         self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
-        flow::record(turn.core, self.client, subject, &End { status, bytes, us: 0, reason: None });
+        flow::record(turn.core, SERVER_LOG, about, &End { status, bytes, us: 0, reason: None });
+    }
+
+    fn about<'a>(&self, id: Option<RequestId>, subject: Subject<'a>) -> About<'a> {
+        About { client: Some(self.client), id, subject }
     }
 
     /// Says with a FIN that nothing more will come, and whether to go on reading, lest what the

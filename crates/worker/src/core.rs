@@ -1,6 +1,13 @@
 //! What one loop owns and lends to its connections.
 
-use crate::{clients::Clients, log::Log, pool::Pool, turned_away::TurnedAway, watch::Watch};
+use crate::{
+    clients::Clients,
+    ids::Ids,
+    log::{Incident, Log},
+    pool::Pool,
+    turned_away::TurnedAway,
+    watch::Watch,
+};
 use base::Moment;
 use config::plan::Plan;
 use control::{Counter, Row};
@@ -9,7 +16,7 @@ use handle::{
     files::{Cache, Folders},
 };
 use http1::Date29;
-use message::Output;
+use message::{Output, RequestId};
 use std::{
     cell::{Cell, RefCell},
     sync::Arc,
@@ -33,6 +40,7 @@ pub(crate) struct Core {
     pub(crate) clients: Arc<Clients>,
     pub(crate) turned_away: TurnedAway,
     counters: Arc<Row>,
+    ids: RefCell<Ids>,
     scratch: RefCell<Option<Box<Scratch>>>,
     date: RefCell<(i64, Date29)>,
     /// Wakes the sweep when there is something to watch over again.
@@ -76,6 +84,7 @@ impl Core {
             clients,
             turned_away: TurnedAway::default(),
             counters,
+            ids: RefCell::new(Ids::new()),
             scratch: RefCell::default(),
             date: RefCell::new((i64::MIN, *b"Thu, 01 Jan 1970 00:00:00 GMT")),
             sweeper: Notify::new(),
@@ -98,6 +107,18 @@ impl Core {
 
     pub(crate) fn count_many(&self, counter: Counter, amount: u64) {
         self.counters.add(counter, amount);
+    }
+
+    /// Puts down in the error log what went wrong.
+    pub(crate) fn report(&self, incident: &Incident<'_>) {
+        let dropped = self.log.borrow_mut().report(incident, self.now());
+        self.count_many(Counter::LinesDropped, dropped);
+        self.sweeper.notify_one();
+    }
+
+    /// The id of an exchange that begins, where the plan gives ids.
+    pub(crate) fn id(&self) -> Option<RequestId> {
+        self.plan.request_id.is_some().then(|| self.ids.borrow_mut().next())
     }
 
     /// Lends `work` what handlers may use.

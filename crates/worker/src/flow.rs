@@ -11,28 +11,30 @@
 
 use crate::{
     core::{Core, Tick},
-    record::{End, Subject},
+    log::{Incident, Kind},
+    record::{About, End, Record},
+    refusal,
 };
-use config::{
-    Plan,
-    plan::{Form, Phrase},
-};
+use config::plan::{Form, Phrase};
 use control::Counter;
 use handle::{Answer, Done, Job, Tools};
 use http1::Refusal;
-use message::{Exchange, Response, Status};
+use message::{Exchange, RequestId, Response, Status, response::Line};
 use std::{
-    net::IpAddr,
+    borrow::Cow,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
 /// What became of a request.
 pub(crate) enum Outcome {
-    /// It is answered.
-    Answered(Response),
+    /// It is answered, and the answer has its line in the access log of that number.
+    Answered(Response, usize),
     /// The answer has to wait for work that may block.
     Waiting(Job),
 }
+
+/// The access log of what reaches no site.
+pub(crate) const SERVER_LOG: usize = 0;
 
 /// Rewrites of one request at most; a config that leads in a circle is ours to notice.
 const REWRITES_MAX: usize = 10;
@@ -48,23 +50,27 @@ pub(crate) fn answer(
     done: Option<Done>,
 ) -> Outcome {
     let answered = catch_unwind(AssertUnwindSafe(|| {
-        core.with_tools(tick, |tools| pass(core.plan, exchange, done, tools))
+        core.with_tools(tick, |tools| pass(core, exchange, done, tools))
     }));
-    answered.unwrap_or_else(|_| {
+    let mut outcome = answered.unwrap_or_else(|_| {
         core.count(Counter::Panics);
-        Outcome::Answered(filter::error_page::apply(Response::empty(Status::INTERNAL_SERVER_ERROR)))
-    })
+        Outcome::Answered(broken(), SERVER_LOG)
+    });
+    if let Outcome::Answered(response, _) = &mut outcome {
+        mark(core, exchange.id, response);
+    }
+    outcome
 }
 
 /// Route, access, rewrite, and again where it was rewritten; then handle and filter.
 fn pass(
-    plan: &'static Plan,
+    core: &Core,
     exchange: &mut Exchange<'_>,
     done: Option<Done>,
     tools: &mut Tools<'_>,
 ) -> Outcome {
     for _ in 0..=REWRITES_MAX {
-        let found = route::find(plan, exchange, &mut ());
+        let found = route::find(core.plan, exchange, &mut ());
         let rest = exchange.path_bytes().get(found.rest.clone()).unwrap_or_default();
         let policy = found.policy;
         let answer = if let Some(allow) = found.refused {
@@ -85,12 +91,31 @@ fn pass(
         };
         return match answer {
             Answer::Ready(response) => {
-                Outcome::Answered(filter::apply(&policy.adjust, exchange, rest, response))
+                refusal::tell(core, exchange, &found, response.status);
+                let response = filter::apply(&policy.adjust, exchange, rest, response);
+                Outcome::Answered(response, policy.log)
             }
             Answer::Wait(job) => Outcome::Waiting(job),
         };
     }
-    Outcome::Answered(filter::error_page::apply(Response::empty(Status::INTERNAL_SERVER_ERROR)))
+    let about = About::exchange(exchange);
+    let reason = "rewritten more than 10 times: the routes lead in a circle";
+    let incident = Incident { about: Some(about), ..Incident::new(Kind::Failed, reason) };
+    core.report(&incident);
+    Outcome::Answered(broken(), SERVER_LOG)
+}
+
+/// The answer to a request that we could not answer, by a fault of ours.
+fn broken() -> Response {
+    filter::error_page::apply(Response::empty(Status::INTERNAL_SERVER_ERROR))
+}
+
+/// Puts the id of its exchange on an answer.
+pub(crate) fn mark(core: &Core, id: Option<RequestId>, response: &mut Response) {
+    if let (Some(id), Some(name)) = (id, &core.plan.request_id) {
+        let name = Cow::Borrowed(&**name);
+        response.lines.push(Line::new(name, id.as_str().to_owned()));
+    }
 }
 
 /// The path and the query that a rewrite leads to. Its path is decoded already and stays so.
@@ -102,28 +127,35 @@ fn rewritten(to: &Phrase, exchange: &Exchange<'_>, rest: &[u8]) -> (Vec<u8>, Opt
 }
 
 /// The answer to a message that its protocol room refused.
-pub(crate) fn refuse(core: &Core, refusal: Refusal) -> Response {
+pub(crate) fn refuse(core: &Core, refusal: Refusal, about: About<'_>) -> Response {
     core.count(Counter::Refused);
+    let (kind, reason) = (Kind::Refused, refusal.reason());
+    let status = Some(refusal.status());
+    core.report(&Incident { kind, reason, about: Some(about), status, setting: None });
     let mut response = Response::empty(refusal.status());
     if response.status == Status::METHOD_NOT_ALLOWED {
         response.lines.push(handle::ALLOW);
     }
-    filter::error_page::apply(response)
+    let mut response = filter::error_page::apply(response);
+    mark(core, about.id, &mut response);
+    response
 }
 
-/// Puts down what happened: one line in the access log and one counter.
-pub(crate) fn record(core: &Core, client: IpAddr, subject: Subject<'_>, end: &End) {
+/// Puts down what happened: one line in the access log number `log` and one counter.
+pub(crate) fn record(core: &Core, log: usize, about: About<'_>, end: &End) {
     core.count(Counter::Requests);
-    let mut log = core.log.borrow_mut();
-    if !log.is_off() {
-        let dropped = log.record(client, subject, end, core.now());
+    let mut logs = core.log.borrow_mut();
+    if !logs.is_off() {
+        let dropped = logs.record(log, about, end, core.now());
         core.count_many(Counter::LinesDropped, dropped);
     }
 }
 
 /// As [`record`], for an answer whose line was begun when its head was sent.
-pub(crate) fn record_begun(core: &Core, line: &[u8], end: &End) {
+pub(crate) fn record_begun(core: &Core, record: &Record, end: &End) {
     core.count(Counter::Requests);
-    let dropped = core.log.borrow_mut().complete(line, end, core.now());
-    core.count_many(Counter::LinesDropped, dropped);
+    if let Some(line) = &record.line {
+        let dropped = core.log.borrow_mut().complete(record.log, line, end, core.now());
+        core.count_many(Counter::LinesDropped, dropped);
+    }
 }

@@ -1,6 +1,7 @@
 //! The life of one event loop: connections in, answers out. Start with `flow`.
 
 pub mod flow;
+mod refusal;
 mod connection;
 mod turn;
 mod sending;
@@ -10,8 +11,9 @@ mod watch;
 mod clients;
 mod core;
 mod pool;
+mod ids;
 mod record;
 mod log;
 mod run;
 
-pub use run::{StartError, Stopper, Worker, start};
+pub use run::{Reopener, StartError, Stopper, Worker, start};

@@ -4,7 +4,7 @@ use crate::{
     accept::accept,
     clients::Clients,
     core::Core,
-    log::{self, Log, Writer},
+    log::{Log, Ways, Writers},
     pool::Pool,
 };
 use config::Plan;
@@ -43,13 +43,17 @@ pub struct Worker {
     /// and the kernel finds its descriptors without counting who else uses them.
     first: Option<Loop>,
     others: Vec<thread::JoinHandle<()>>,
-    /// The counters of the log's writer, and of each loop.
+    /// The counters of the logs' writers, and of each loop.
     rows: Vec<Arc<Row>>,
-    writer: Option<Writer>,
+    writers: Writers,
+    reopen: watch::Sender<u64>,
 }
 
 /// A way to stop the loops.
 pub struct Stopper(watch::Sender<Stop>);
+
+/// A way to have the log files opened anew.
+pub struct Reopener(watch::Sender<u64>);
 
 /// When the loops are to end.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,7 +69,7 @@ enum Stop {
 pub enum StartError {
     /// A site's folder, or one that its links may enter, cannot be opened.
     Root(RootError),
-    /// The access log cannot be opened.
+    /// A log cannot be opened.
     Log(io::Error),
     /// A thread cannot be started.
     Thread(io::Error),
@@ -75,7 +79,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root(error) => error.fmt(f),
-            Self::Log(error) => write!(f, "the access log cannot be opened: {error}"),
+            Self::Log(error) => write!(f, "a log cannot be opened: {error}"),
             Self::Thread(error) => write!(f, "a thread cannot be started: {error}"),
         }
     }
@@ -97,9 +101,11 @@ struct Shared {
 struct Loop {
     shared: Shared,
     listeners: Vec<TcpListener>,
-    log: Option<log::Handle>,
+    number: usize,
+    ways: Ways,
     row: Arc<Row>,
     stopped: watch::Receiver<Stop>,
+    reopened: watch::Receiver<u64>,
 }
 
 /// What the thread of the first loop does beside serving.
@@ -110,7 +116,7 @@ type Orders<'o> = Pin<Box<dyn Future<Output = ()> + 'o>>;
 /// what the program says first.
 ///
 /// # Errors
-/// A folder, the log or a thread cannot be had; nothing is served then.
+/// A folder, a log or a thread cannot be had; nothing is served then.
 pub fn start(
     plan: &'static Plan,
     listeners: Vec<Vec<TcpListener>>,
@@ -118,12 +124,10 @@ pub fn start(
 ) -> Result<Worker, StartError> {
     let folders = plan.folders.iter().map(|files| Folder::open(files).map(Arc::new));
     let folders = folders.collect::<Result<_, _>>().map_err(StartError::Root)?;
-    let row = Arc::new(Row::default());
-    let writer = Writer::start(&plan.log, Arc::clone(&row)).map_err(StartError::Log)?;
-    match &writer {
-        Some(writer) => writer.note(start_line),
-        None => net::stream::say(start_line),
-    }
+    let mut rows = Vec::new();
+    let writers = Writers::open(&plan.logs, listeners.len(), &mut rows).map_err(StartError::Log)?;
+    writers.report_panics(&plan.logs);
+    writers.note(start_line);
     let shared = Shared {
         plan,
         folders,
@@ -132,13 +136,15 @@ pub fn start(
         cache_bytes_max: plan.file_cache_bytes_max / listeners.len().max(1),
     };
     let (stop, stopped) = watch::channel(Stop::Never);
-    let mut worker = Worker { stop, first: None, others: Vec::new(), rows: vec![row], writer };
-    for listeners in listeners {
+    let (reopen, reopened) = watch::channel(0);
+    let mut worker = Worker { stop, first: None, others: Vec::new(), rows, writers, reopen };
+    for (number, listeners) in listeners.into_iter().enumerate() {
         let row = Arc::new(Row::default());
         worker.rows.push(Arc::clone(&row));
-        let (shared, stopped) = (shared.clone(), stopped.clone());
-        let log = worker.writer.as_ref().map(Writer::handle);
-        let mut another = Loop { shared, listeners, log, row, stopped };
+        let shared = shared.clone();
+        let (stopped, reopened) = (stopped.clone(), reopened.clone());
+        let ways = worker.writers.ways();
+        let mut another = Loop { shared, listeners, number, ways, row, stopped, reopened };
         if worker.first.is_none() {
             worker.first = Some(another);
             continue;
@@ -155,6 +161,12 @@ impl Worker {
     #[must_use]
     pub fn stopper(&self) -> Stopper {
         Stopper(self.stop.clone())
+    }
+
+    /// A way to have the log files opened anew, under their names, after something moved them away.
+    #[must_use]
+    pub fn reopener(&self) -> Reopener {
+        Reopener(self.reopen.clone())
     }
 
     /// Runs the first loop on this thread until it is stopped, with `orders` on it: the future that
@@ -175,11 +187,7 @@ impl Worker {
         let total = |counter| self.rows.iter().map(|row| row.get(counter)).sum();
         let totals: Vec<_> =
             Counter::ALL.iter().map(|&counter| (counter, total(counter))).collect();
-        let line = farewell(&totals);
-        match self.writer {
-            Some(writer) => writer.finish(&line),
-            None => net::stream::say(&line),
-        }
+        self.writers.finish(&farewell(&totals));
     }
 }
 
@@ -192,6 +200,13 @@ impl Stopper {
     /// Cuts off what is under way, and ends.
     pub fn stop_at_once(&self) {
         let _ = self.0.send(Stop::Now);
+    }
+}
+
+impl Reopener {
+    /// Opens the files anew once what was logged before this call is in the old ones.
+    pub fn reopen(&self) {
+        self.0.send_modify(|epoch| *epoch += 1);
     }
 }
 
@@ -233,12 +248,12 @@ impl Loop {
     }
 
     async fn serve(&mut self) -> io::Result<bool> {
-        let Self { shared, listeners, log, row, stopped } = self;
+        let Self { shared, listeners, number, ways, row, stopped, reopened } = self;
         let core = Rc::new(Core::new(
             shared.plan,
             Folders::new(shared.plan.folders.iter(), &shared.folders),
             shared.cache_bytes_max,
-            Log::new(&shared.plan.log, log.clone()),
+            Log::new(&shared.plan.logs, ways.clone(), *number),
             (Arc::clone(&shared.pool), Arc::clone(&shared.clients), Arc::clone(row)),
         ));
         let mut accepting = Vec::new();
@@ -247,8 +262,9 @@ impl Loop {
             accepting.push(spawn_local(accept(listener, number, Rc::clone(&core))));
         }
         let mut sweeping = spawn_local(sweep(Rc::clone(&core)));
+        let mut reopening = spawn_local(reopen(Rc::clone(&core), reopened.clone()));
         net::failpoint::hit("loop");
-        let tasks = accepting.iter_mut().chain([&mut sweeping]).collect();
+        let tasks = accepting.iter_mut().chain([&mut sweeping, &mut reopening]).collect();
         if !is_told(stopped, tasks).await {
             return Ok(false);
         }
@@ -262,7 +278,8 @@ impl Loop {
         core.watch.wake_all();
         let _ = timeout(shared.plan.capacity.stop_time, emptied(&core, stopped)).await;
         sweeping.abort();
-        let dropped = core.log.borrow_mut().hand_over();
+        reopening.abort();
+        let dropped = core.log.borrow_mut().hand_over_all();
         core.count_many(Counter::LinesDropped, dropped);
         Ok(true)
     }
@@ -317,6 +334,20 @@ async fn sweep(core: Rc<Core>) {
     }
 }
 
+/// Passes each reopening of the log files on to them.
+async fn reopen(core: Rc<Core>, mut reopened: watch::Receiver<u64>) {
+    loop {
+        let epoch = *reopened.borrow_and_update();
+        let dropped = core.log.borrow_mut().reopen(epoch);
+        core.count_many(Counter::LinesDropped, dropped);
+        core.sweeper.notify_one();
+        if reopened.changed().await.is_err() {
+            // Nobody is left to ask for another one.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 fn sweep_period(plan: &Plan) -> Duration {
     let limits = &plan.limits;
     let times = [
@@ -325,7 +356,7 @@ fn sweep_period(plan: &Plan) -> Duration {
         limits.body_idle_time,
         limits.write_stall_time,
         limits.linger_time,
-        plan.log.flush_time,
+        plan.logs.flush_time,
     ];
     let shortest = times.into_iter().min().unwrap_or(SWEEP_MAX);
     (shortest / 4).clamp(SWEEP_MIN, SWEEP_MAX)

@@ -6,11 +6,11 @@
 use crate::{
     core::{Core, Scratch, Tick},
     flow,
-    record::End,
+    record::{End, Record},
     sending::Fetch,
 };
 use handle::Done;
-use message::{Output, Source, Status};
+use message::{Output, RequestId, Source};
 use std::ops::Range;
 use tokio::sync::oneshot;
 
@@ -35,18 +35,11 @@ pub(crate) struct Pending {
 pub(crate) enum Work {
     #[default]
     Nothing,
-    /// A job on the pool; with it the head, to go on with the request, and when that began.
-    Job { done: oneshot::Receiver<Done>, head: Vec<u8>, began_us: u64 },
+    /// A job on the pool; with it the head and the id, to go on with the request, and when that
+    /// began.
+    Job { done: oneshot::Receiver<Done>, head: Vec<u8>, began_us: u64, id: Option<RequestId> },
     /// Content that comes into being while it is sent.
     Source(Box<dyn Source>),
-}
-
-/// The log line of an answer that is not sent yet.
-pub(crate) struct Record {
-    pub(crate) line: Vec<u8>,
-    pub(crate) status: Status,
-    pub(crate) bytes: u64,
-    pub(crate) began_us: u64,
 }
 
 /// One turn: the room lent for it, and what it works on.
@@ -120,7 +113,7 @@ impl<'t> Turn<'t> {
     pub(crate) fn put_down(&self, record: &Record, bytes: u64, reason: Option<&'static str>) {
         let us = self.elapsed_us(record.began_us);
         let end = End { status: record.status, bytes, us, reason };
-        flow::record_begun(self.core, &record.line, &end);
+        flow::record_begun(self.core, record, &end);
     }
 
     pub(crate) fn elapsed_us(&self, began_us: u64) -> u64 {

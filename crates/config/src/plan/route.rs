@@ -77,6 +77,8 @@ pub struct Policy {
     pub action: Action,
     /// How the answer is adjusted.
     pub adjust: Adjust,
+    /// The access log that has its line: a place in [`super::Logs::access`].
+    pub log: usize,
 }
 
 impl Default for Branch {
@@ -89,7 +91,7 @@ impl Route {
     /// A route without conditions or adjustments.
     pub(crate) fn plain(key: &str, place: Place, action: Action) -> Self {
         let (access, adjust) = (Access::default(), Adjust::default());
-        let policy = Policy { access, rewrite: None, action, adjust };
+        let policy = Policy { access, rewrite: None, action, adjust, log: 0 };
         Self { key: key.into(), place, policy, cases: Vec::new() }
     }
 }

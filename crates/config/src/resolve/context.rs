@@ -1,5 +1,6 @@
 //! What every step of resolving needs: the text, the machine, and where mistakes go.
 
+use super::log::Book;
 use crate::{
     mistake::{Mistake, quote},
     plan::{Folder, Phrase, PhraseError, Place},
@@ -14,6 +15,7 @@ pub(crate) struct Context<'c> {
     pub(crate) source: &'c Source,
     pub(crate) world: &'c dyn World,
     pub(crate) mistakes: &'c mut Vec<Mistake>,
+    pub(crate) logs: Book<'c>,
     /// The folders so far, and those that were looked at, so that each is opened and checked once.
     pub(crate) folders: Vec<Folder>,
     numbers: HashMap<FolderKey, usize>,
@@ -27,10 +29,11 @@ impl<'c> Context<'c> {
     pub(crate) fn new(
         source: &'c Source,
         world: &'c dyn World,
+        logs: Book<'c>,
         mistakes: &'c mut Vec<Mistake>,
     ) -> Self {
         let (numbers, checked) = (HashMap::default(), HashMap::default());
-        Self { source, world, mistakes, folders: Vec::new(), numbers, checked }
+        Self { source, world, mistakes, logs, folders: Vec::new(), numbers, checked }
     }
 
     pub(crate) fn at(&self, span: Span) -> Place {

@@ -39,6 +39,7 @@ pub(crate) fn resolve(chain: &[&Policy], key: &Key, context: &mut Context<'_>) -
         rewrite: rewrite(chain, key, context),
         action,
         adjust: fields::resolve(chain, context),
+        log: context.logs.policy(chain.iter().map(|words| &words.log), context.mistakes),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What may be said of a site and of each of its routes.
 
+use super::log::{LOG, Log};
 use crate::{
     kind::{Choice, Count, FieldMap, Flag, Text, Texts, Words},
     setting::{At, Preset, Section, Setting, Table},
@@ -23,6 +24,7 @@ pub(crate) struct Policy {
     pub(crate) methods: Option<Word<Vec<Word<String>>>>,
     pub(crate) fields: Option<Word<Vec<FieldWords>>>,
     pub(crate) cache_control: Option<Word<String>>,
+    pub(crate) log: Log,
 }
 
 /// One response field as it was typed.
@@ -152,6 +154,17 @@ pub(crate) const POLICY: Section<Policy> = Section {
             preset: Preset::Words("not said"),
             example: r#""public, max-age=31536000, immutable""#,
             value: &At(Words, |policy: &mut Policy| &mut policy.cache_control),
+        },
+        Setting {
+            name: "log",
+            doc: "The access log that has the lines of these requests, in place of another.",
+            preset: Preset::Words("what the site or the server says"),
+            example: r#"{ file = "/var/log/example.com.log" }"#,
+            value: &Table {
+                section: &LOG,
+                short: Some("format"),
+                place: |policy: &mut Policy| &mut policy.log,
+            },
         },
     ],
     common: None,

@@ -20,4 +20,8 @@ impl World for Machine {
     fn is_terminal(&self) -> bool {
         false
     }
+
+    fn is_error_terminal(&self) -> bool {
+        false
+    }
 }
