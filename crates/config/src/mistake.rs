@@ -117,6 +117,8 @@ pub enum Paint {
 impl Errors {
     pub(crate) fn new(source: Source, mut mistakes: Vec<Mistake>) -> Self {
         mistakes.sort_by_key(|mistake| mistake.span);
+        // What is inherited by several routes may be judged for each of them.
+        mistakes.dedup_by(|again, first| (again.span, &again.cause) == (first.span, &first.cause));
         Self { source, mistakes }
     }
 

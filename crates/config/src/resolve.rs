@@ -39,13 +39,15 @@ pub(crate) fn resolve(
                 .help("add one: `[site.\"example.com\"]` and below it `root = \"/srv/site\"`"),
         );
     }
-    let logs = Book::new(server.log, server.error_log, world, mistakes);
+    let request_id = server.request_id.and_then(|word| word.value);
+    let has_ids = request_id.is_some();
+    let logs = Book::new(server.log, server.error_log, has_ids, world, mistakes);
     let mut context = Context::new(source, world, logs, mistakes);
     let sites = site::resolve(sites, &mut context);
     let Context { folders, logs, mistakes, .. } = context;
     let mut plan = Plan::new(sites, folders);
     plan.logs = logs.close(mistakes);
-    plan.request_id = server.request_id.and_then(|word| word.value);
+    plan.request_id = request_id;
     plan.listen = listen::resolve(server.listen, source, mistakes);
     plan.threads = server.threads.and_then(|word| NonZero::new(word.value));
     set(&mut plan.file_cache_bytes_max, server.file_cache);

@@ -165,6 +165,12 @@ impl Phrase {
         self.parts.iter().any(speaks)
     }
 
+    /// Whether it speaks of the exchange's id.
+    #[must_use]
+    pub(crate) fn has_id(&self) -> bool {
+        self.parts.contains(&Part::Blank(Blank::RequestId))
+    }
+
     /// The text for `exchange`, whose path the route matched up to `rest`.
     #[must_use]
     pub fn fill(&self, exchange: &Exchange<'_>, rest: &[u8], form: Form) -> Vec<u8> {

@@ -66,6 +66,15 @@ pub(crate) const COMBINED: &str =
     r#"{client} - - [{time-common}] "{request}" {status} {bytes} "{referer}" "{agent}""#;
 
 impl Template {
+    /// Whether it speaks of the exchange's id.
+    #[must_use]
+    pub(crate) fn has_id(&self) -> bool {
+        let is_id = |part: &TemplatePart| {
+            matches!(part, TemplatePart::Blank { blank: Blank::RequestId, .. })
+        };
+        self.parts.iter().any(is_id)
+    }
+
     /// Takes `text` apart. `{{` and `}}` stand for braces.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! What every step of resolving needs: the text, the machine, and where mistakes go.
 
-use super::log::Book;
+use super::log::{Book, no_ids};
 use crate::{
     mistake::{Mistake, quote},
     plan::{Folder, Phrase, PhraseError, Place},
@@ -74,7 +74,12 @@ impl<'c> Context<'c> {
     /// The phrase that was typed for the setting `name`.
     pub(crate) fn phrase(&mut self, name: &str, word: &Word<String>) -> Option<Phrase> {
         let refusal = match Phrase::parse(&word.value) {
-            Ok(phrase) => return Some(phrase),
+            Ok(phrase) => {
+                if phrase.has_id() && !self.logs.has_ids {
+                    self.mistakes.push(no_ids(word.span));
+                }
+                return Some(phrase);
+            }
             Err(refusal) => refusal,
         };
         let (cause, label) = match &refusal {

@@ -21,6 +21,8 @@ pub(crate) struct Book<'w> {
     places: HashMap<Log, usize>,
     /// What was typed about gathering lines, which makes sense only if some log is on.
     gathering: Vec<(&'static str, Span)>,
+    /// Whether exchanges have ids.
+    pub(super) has_ids: bool,
     world: &'w dyn World,
 }
 
@@ -38,6 +40,7 @@ impl<'w> Book<'w> {
     pub(crate) fn new(
         words: ServerLog,
         errors: written::ErrorLog,
+        has_ids: bool,
         world: &'w dyn World,
         mistakes: &mut Vec<Mistake>,
     ) -> Self {
@@ -50,7 +53,7 @@ impl<'w> Book<'w> {
         set(&mut logs.buffer_bytes, buffer);
         set(&mut logs.flush_time, flush);
         let (server, places) = (Choice::default(), HashMap::default());
-        let mut book = Self { logs, server, places, gathering, world };
+        let mut book = Self { logs, server, places, gathering, has_ids, world };
         book.judge(&log, &log.over(&book.server, world), mistakes);
         book.server = log.over(&book.server, world);
         book.add(&book.server.clone());
@@ -90,7 +93,13 @@ impl<'w> Book<'w> {
 
     /// Says what is wrong with `words`, which made `choice` what it is.
     fn judge(&self, words: &written::Log, choice: &Choice, mistakes: &mut Vec<Mistake>) {
-        let written::Log { file, only, sample, .. } = words;
+        let written::Log { format, file, only, sample } = words;
+        if let Some(Word { value: LogFormat::Template(template), span }) = format
+            && template.has_id()
+            && !self.has_ids
+        {
+            mistakes.push(no_ids(*span));
+        }
         let typed = [
             ("file", file.as_ref().map(|word| word.span)),
             ("only", only.as_ref().map(|word| word.span)),
@@ -176,6 +185,16 @@ impl written::Log {
             sample: sample.as_ref().map(|word| word.value).or(inherited.sample),
         }
     }
+}
+
+/// The mistake of a text that speaks of an id where no exchange has one.
+pub(super) fn no_ids(span: Span) -> Mistake {
+    Mistake::new(
+        span,
+        "`{request-id}` stands for nothing: no exchange has an id",
+        "never filled in",
+    )
+    .help("add `request-id = true` to [server]")
 }
 
 /// The mistake of a setting of a log that has no lines.
