@@ -6,7 +6,6 @@ use crate::{
     setting::{Kind, Notes, Typed},
     source::Word,
     unit::{RATES, SIZES, TIMES, Units},
-    written::FieldWords,
 };
 use std::{ops::RangeInclusive, time::Duration};
 use toml::{Spanned, de::DeValue};
@@ -37,6 +36,14 @@ pub(crate) struct Texts;
 
 /// One text, which may be empty and go over several lines.
 pub(crate) struct Words;
+
+/// One field as it was typed.
+#[derive(Clone, Debug)]
+pub(crate) struct FieldWords {
+    pub(crate) name: Word<String>,
+    /// No values take the field away.
+    pub(crate) values: Vec<Word<String>>,
+}
 
 /// A table of field names, each with a text, a list of texts, or nothing.
 pub(crate) struct FieldMap;

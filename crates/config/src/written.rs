@@ -10,7 +10,7 @@ mod site;
 
 pub(crate) use limits::Limits;
 pub(crate) use log::{ErrorFormat, ErrorLog, Log, ServerLog};
-pub(crate) use policy::{FieldWords, Policy};
+pub(crate) use policy::Policy;
 pub(crate) use route::{Case, NamedRoute};
 pub(crate) use server::Server;
 pub(crate) use site::Site;

@@ -4,7 +4,8 @@
 //!   host ─► site ─► the most exact pattern ─► its route for the method ─► the case that applies
 //! ```
 //!
-//! Exact beats prefix, the longest prefix wins, an ending (`*.pdf`) within it, a method before none.
+//! Exact beats prefix, the longest prefix wins, an ending (`*.pdf`) within it, a method before
+//! none.
 
 mod case;
 mod pattern;

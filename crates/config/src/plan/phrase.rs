@@ -128,7 +128,7 @@ impl Phrase {
         (self.clone(), None)
     }
 
-    /// Whether no client can choose the host that it leads to: it is a path, or the host ends before
+    /// Whether no client can choose the host it leads to: it is a path, or the host ends before
     /// anything but the path is filled in.
     #[must_use]
     pub(crate) fn is_location(&self) -> bool {

@@ -2,9 +2,10 @@
 
 use super::{context::Context, policy::last};
 use crate::{
+    kind::FieldWords,
     mistake::{Mistake, quote},
     plan::{Adjust, FieldEdits, Origin},
-    written::{FieldWords, Policy},
+    written::Policy,
 };
 use message::{Prepared, response::Line};
 

@@ -2,7 +2,7 @@
 
 use super::log::{LOG, Log};
 use crate::{
-    kind::{Choice, Count, FieldMap, Flag, Text, Texts, Words},
+    kind::{Choice, Count, FieldMap, FieldWords, Flag, Text, Texts, Words},
     setting::{At, Preset, Section, Setting, Table},
     source::Word,
 };
@@ -25,14 +25,6 @@ pub(crate) struct Policy {
     pub(crate) fields: Option<Word<Vec<FieldWords>>>,
     pub(crate) cache_control: Option<Word<String>>,
     pub(crate) log: Log,
-}
-
-/// One response field as it was typed.
-#[derive(Clone, Debug)]
-pub(crate) struct FieldWords {
-    pub(crate) name: Word<String>,
-    /// No values take the field away.
-    pub(crate) values: Vec<Word<String>>,
 }
 
 /// Where else to look, as it was typed.

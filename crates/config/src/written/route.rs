@@ -1,11 +1,11 @@
 //! `[site."HOST".route."KEY"]`: what is done for the paths that match a key.
 
 use super::{
-    policy::{FieldWords, POLICY, Policy},
+    policy::{POLICY, Policy},
     site::Site,
 };
 use crate::{
-    kind::{FieldMap, Texts},
+    kind::{FieldMap, FieldWords, Texts},
     mistake::Mistake,
     setting::{At, Description, Notes, Preset, Section, Setting, Table, Typed, Value, Within},
     source::{Span, Word},
