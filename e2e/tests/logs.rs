@@ -487,7 +487,8 @@ fn refusals_are_told_with_their_reasons() {
         "log = \"json\"\nerror-log = { file = \"LOGS/errors.log\" }",
         "route.\"/deny\".deny = \"127.0.0.0/8\"\nroute.\"/allow\".allow = \"10.0.0.1\"\n\
          route.\"/post\".methods = \"POST\"\nroute.\"PUT /put\".respond = \"put\"\n\
-         route.\"/said\".respond = { status = 403, text = \"by the config\" }",
+         route.\"/said\".respond = { status = 403, text = \"by the config\" }\n\
+         route.\"/both\" = { deny = \"::/0\", allow = \"::1\", respond = \"let in\" }",
         "",
     );
     let check = |head: &str, status: u16, reason: &str, setting: Option<&str>| {
@@ -514,10 +515,11 @@ fn refusals_are_told_with_their_reasons() {
     check(&ask("/%00"), 400, "path", None);
     check(&ask("/deny"), 403, "address", Some("deny"));
     check(&ask("/allow"), 403, "address", Some("allow"));
+    check(&ask("/both"), 403, "address", Some("allow"));
     check(&ask("/post"), 405, "method", Some("methods"));
     check(&ask("/put"), 405, "method", Some("route"));
     server.stop();
-    assert_eq!(stage.lines("errors.log").len(), 7);
+    assert_eq!(stage.lines("errors.log").len(), 8);
 }
 
 /// A flood of nonsense fills no disk: the lines of a second are counted, and each is accounted for.

@@ -13,6 +13,7 @@ use crate::{
     core::Core,
     flow::{self, Outcome, SERVER_LOG},
     log::{Incident, Kind},
+    pool::POOL_IS_FULL,
     record::{About, End, Record, Subject},
     sending::{self, Written},
     turn::{Held, Turn, Work},
@@ -229,7 +230,9 @@ impl Connection {
             Work::Job { done, .. } => {
                 let done = ready!(Pin::new(done).poll(context)).ok();
                 let work = std::mem::take(&mut turn.pending.work);
-                let Work::Job { head, began_us, id, .. } = work else { return Poll::Ready(()) };
+                let Work::Job { head, began_us, id, log, .. } = work else {
+                    return Poll::Ready(());
+                };
                 let mut slots = Slots::new();
                 match (self.http.reread(&head, &mut slots), done) {
                     (Some(request), Some(done)) => {
@@ -242,7 +245,7 @@ impl Connection {
                             None => Subject::Refused(&head),
                         };
                         let about = self.about(id, subject);
-                        self.send_error(Status::INTERNAL_SERVER_ERROR, about, turn);
+                        self.send_error(Status::INTERNAL_SERVER_ERROR, (about, log), turn);
                     }
                 }
             }
@@ -289,19 +292,19 @@ impl Connection {
         exchange.id = id;
         let about = About::exchange(&exchange);
         match flow::answer(turn.core, turn.tick, &mut exchange, done) {
-            Outcome::Waiting(job) => match submit(turn.core, job) {
+            Outcome::Waiting(job, log) => match submit(turn.core, job) {
                 Some(done) => {
-                    turn.pending.work = Work::Job { done, head: head.to_vec(), began_us, id };
+                    turn.pending.work = Work::Job { done, head: head.to_vec(), began_us, id, log };
                 }
                 None => {
                     let status = Status::SERVICE_UNAVAILABLE;
                     let incident = Incident {
                         about: Some(about),
                         status: Some(status),
-                        ..Incident::new(Kind::Busy, "too many jobs wait for the disk")
+                        ..Incident::new(Kind::Busy, POOL_IS_FULL)
                     };
                     turn.core.report(&incident);
-                    self.send_error(status, about, turn);
+                    self.send_error(status, (about, log), turn);
                 }
             },
             Outcome::Answered(response, log) => {
@@ -344,7 +347,12 @@ impl Connection {
         flow::record(turn.core, SERVER_LOG, about, &end);
     }
 
-    fn send_error(&mut self, status: Status, about: About<'_>, turn: &mut Turn<'_>) {
+    fn send_error(
+        &mut self,
+        status: Status,
+        (about, log): (About<'_>, usize),
+        turn: &mut Turn<'_>,
+    ) {
         let mut response = Response::empty(status);
         if status == Status::SERVICE_UNAVAILABLE {
             response.lines.push(Line::fixed("retry-after", "1"));
@@ -353,7 +361,7 @@ impl Connection {
         flow::mark(turn.core, about.id, &mut response);
         let bytes = response.body.len().unwrap_or(0);
         self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
-        flow::record(turn.core, SERVER_LOG, about, &End { status, bytes, us: 0, reason: None });
+        flow::record(turn.core, log, about, &End { status, bytes, us: 0, reason: None });
     }
 
     fn about<'a>(&self, id: Option<RequestId>, subject: Subject<'a>) -> About<'a> {

@@ -29,8 +29,8 @@ use std::{
 pub(crate) enum Outcome {
     /// It is answered, and the answer has its line in the access log of that number.
     Answered(Response, usize),
-    /// The answer has to wait for work that may block.
-    Waiting(Job),
+    /// The answer, which will have its line there, has to wait for work that may block.
+    Waiting(Job, usize),
 }
 
 /// The access log of what reaches no site.
@@ -95,7 +95,7 @@ fn pass(
                 let response = filter::apply(&policy.adjust, exchange, rest, response);
                 Outcome::Answered(response, policy.log)
             }
-            Answer::Wait(job) => Outcome::Waiting(job),
+            Answer::Wait(job) => Outcome::Waiting(job, policy.log),
         };
     }
     let about = About::exchange(exchange);

@@ -148,7 +148,7 @@ impl Log {
     /// The access log number `id` and where its lines go, if an answer of that status has one.
     fn wanted(&mut self, id: usize, status: u16) -> Option<(&'static Settings, Place)> {
         let settings = self.logs.access.get(id)?;
-        if settings.format == LogFormat::Off || !settings.only.has(status) {
+        if matches!(settings.format, LogFormat::Off) || !settings.only.has(status) {
             return None;
         }
         let sample = settings.sample.get();

@@ -14,6 +14,9 @@ use std::{
 /// Jobs that may wait for a thread, for each folder; more are turned away with 503.
 const QUEUE_MAX: usize = 1024;
 
+/// What the error log says of a job that is turned away.
+pub(crate) const POOL_IS_FULL: &str = "too many jobs wait for the disk";
+
 /// How long a thread waits for work before it ends.
 const IDLE_TIME: Duration = Duration::from_secs(10);
 

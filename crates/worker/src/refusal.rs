@@ -13,13 +13,16 @@ use route::Found;
 /// Puts down in the error log why a request is not answered as it was meant. What merely is not
 /// there is no trouble.
 pub(crate) fn tell(core: &Core, exchange: &Exchange<'_>, found: &Found<'_>, status: Status) {
-    if !status.is_error()
-        || matches!(found.policy.action, Action::Respond(_)) && found.site.is_some()
-    {
+    if !status.is_error() {
         return;
     }
     let access = access::said(&found.policy.access, exchange, status);
     let setting = access.or_else(|| found.refused.map(|_| ("route", found.place())));
+    // What the config itself answers was meant so.
+    let is_meant = matches!(found.policy.action, Action::Respond(_)) && found.site.is_some();
+    if is_meant && setting.is_none() {
+        return;
+    }
     let (kind, reason) = match (status, access) {
         (Status::BAD_REQUEST, _) => (Kind::Refused, "the path is malformed"),
         (Status::FORBIDDEN, None) => (Kind::Refused, "the file may not be read"),

@@ -1,6 +1,10 @@
 //! From the output's pieces to the socket: bytes together in one call, files by sendfile.
 
-use crate::core::Core;
+use crate::{
+    core::Core,
+    log::{Incident, Kind},
+    pool::POOL_IS_FULL,
+};
 use message::{FileRange, OpenFile, Output};
 use net::{file, socket};
 use std::{
@@ -80,7 +84,10 @@ pub(crate) fn write(
                 Some(range) if !resident.covers(range) => {
                     match read_on_pool(core, range) {
                         Some(receiver) => fetch.0 = Some(receiver),
-                        None => return Written::Failed,
+                        None => {
+                            core.report(&Incident::new(Kind::Busy, POOL_IS_FULL));
+                            return Written::Failed;
+                        }
                     }
                     continue;
                 }

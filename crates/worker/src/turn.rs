@@ -35,9 +35,15 @@ pub(crate) struct Pending {
 pub(crate) enum Work {
     #[default]
     Nothing,
-    /// A job on the pool; with it the head and the id, to go on with the request, and when that
-    /// began.
-    Job { done: oneshot::Receiver<Done>, head: Vec<u8>, began_us: u64, id: Option<RequestId> },
+    /// A job on the pool; with it the head and the id, to go on with the request, when that began,
+    /// and the access log that has its line.
+    Job {
+        done: oneshot::Receiver<Done>,
+        head: Vec<u8>,
+        began_us: u64,
+        id: Option<RequestId>,
+        log: usize,
+    },
     /// Content that comes into being while it is sent.
     Source(Box<dyn Source>),
 }

@@ -109,6 +109,22 @@ impl Batch {
         Self { runs: vec![(place, line.len())], bytes: line }
     }
 
+    /// The lines of each place, put together in their order.
+    fn by_place(&self) -> Vec<(usize, Vec<u8>)> {
+        let starts = [0].into_iter().chain(self.runs.iter().map(|(_, end)| *end));
+        let runs = self.runs.iter().zip(starts);
+        let mut runs: Vec<_> =
+            runs.map(|(&(place, end), start)| (place, &self.bytes[start..end])).collect();
+        // Stable, so that the lines of each place stay in their order.
+        runs.sort_by_key(|(place, _)| *place);
+        let places = runs.chunk_by(|(one, _), (other, _)| one == other);
+        let joined = places.filter_map(|runs| {
+            let lines: Vec<_> = runs.iter().map(|(_, lines)| *lines).collect();
+            Some((runs.first()?.0, lines.concat()))
+        });
+        joined.collect()
+    }
+
     /// Takes note that everything since the last run belongs to what stands at `place`.
     pub(crate) fn close_run(&mut self, place: usize) {
         let end = self.bytes.len();
@@ -205,22 +221,10 @@ impl Inbox {
         if let [(place, end)] = batch.runs[..] {
             return self.open.get_mut(place).map_or(0, |open| open.write(&batch.bytes[..end]));
         }
-        let starts = [0].into_iter().chain(batch.runs.iter().map(|(_, end)| *end));
-        let mut runs: Vec<_> = batch
-            .runs
-            .iter()
-            .zip(starts)
-            .map(|(&(place, end), start)| (place, &batch.bytes[start..end]))
-            .collect();
-        // Stable, so that the lines of each file stay in their order.
-        runs.sort_by_key(|(place, _)| *place);
-        let same = |a: &(usize, &[u8]), b: &(usize, &[u8])| a.0 == b.0;
-        let files = runs.chunk_by(same).map(|runs| {
-            let lines: Vec<_> = runs.iter().map(|(_, lines)| *lines).collect();
-            let open = runs.first().and_then(|(place, _)| self.open.get_mut(*place));
-            open.map_or(0, |open| open.write(&lines.concat()))
-        });
-        files.sum()
+        let files = batch.by_place().into_iter();
+        let written = files
+            .map(|(place, lines)| self.open.get_mut(place).map_or(0, |open| open.write(&lines)));
+        written.sum()
     }
 
     /// Opens each file anew by its name. One that cannot be is kept as it is.
@@ -323,6 +327,19 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn lines_of_one_place_are_put_together_in_their_order() {
+        let mut batch = Batch::default();
+        for (place, line) in [(1, "a\n"), (0, "b\n"), (0, "c\n"), (1, "d\n"), (2, "e\n")] {
+            batch.bytes.extend_from_slice(line.as_bytes());
+            batch.close_run(place);
+        }
+        assert_eq!(batch.runs, [(1, 2), (0, 6), (1, 8), (2, 10)]);
+        let expect = [(0, "b\nc\n"), (1, "a\nd\n"), (2, "e\n")];
+        let expect = expect.map(|(place, lines)| (place, lines.as_bytes().to_vec()));
+        assert_eq!(batch.by_place(), expect);
     }
 
     #[test]
