@@ -133,9 +133,10 @@ impl Log {
         dropped + self.pass()
     }
 
-    /// Hands over all lines; returns how many the writers could not take.
-    pub(crate) fn hand_over_all(&mut self) -> u64 {
-        (0..self.lanes.len()).map(|at| self.hand_over(at)).sum()
+    /// Hands over all lines, for there will be no more; returns how many the writers could not take.
+    pub(crate) fn close(&mut self) -> u64 {
+        let dropped = self.settle(Moment::NEVER);
+        dropped + (0..self.lanes.len()).map(|at| self.hand_over(at)).sum::<u64>()
     }
 
     /// Has the files opened anew, for the time number `epoch`, once all that is gathered is in the

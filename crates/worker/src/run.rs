@@ -279,7 +279,7 @@ impl Loop {
         let _ = timeout(shared.plan.capacity.stop_time, emptied(&core, stopped)).await;
         sweeping.abort();
         reopening.abort();
-        let dropped = core.log.borrow_mut().hand_over_all();
+        let dropped = core.log.borrow_mut().close();
         core.count_many(Counter::LinesDropped, dropped);
         Ok(true)
     }
