@@ -18,6 +18,7 @@ pub mod client;
 pub mod clock;
 pub mod dialogue;
 pub mod pace;
+pub mod peer;
 pub mod process;
 pub mod response;
 pub mod script;
@@ -28,6 +29,7 @@ pub mod webdriver;
 
 pub use client::{Client, Ending};
 pub use pace::{Asker, Pace};
+pub use peer::{Answer, Peer};
 pub use response::Response;
 pub use server::{Launch, Server, Stopped};
 pub use site::Site;

@@ -47,6 +47,17 @@ const FILES: [(&str, &str); 28] = [
     ("page.html", "<!doctype html><title>page</title>\n"),
 ];
 
+/// Routes as a line of their site's table; `ROOT` stands for the root.
+const ROUTES: &str = r#"
+    "/admin/*" = { respond = { status = 403, text = "guarded" } },
+    "/pictures/*" = { alias = "ROOT/img" },
+    "/old/*" = { redirect = "/sub/{rest}" },
+    "/turn" = { redirect = "/{query}" },
+    "/away/*" = { redirect = "https://other.example/{rest}" },
+    "/moved/*" = { rewrite = "/sub/{rest}" },
+    "POST /form" = { respond = "thanks" },
+"#;
+
 impl Site {
     /// What no answer may ever hold.
     pub const SECRET: &str = "SECRET: not for the public";
@@ -108,15 +119,19 @@ impl Site {
         file.set_modified(SystemTime::now() - Duration::from_secs(seconds_ago)).unwrap();
     }
 
-    /// A config that serves the root to all hosts and the other folder to `other.example`;
-    /// `server` and `limits` are lines of these two tables.
+    /// A config that serves the root to all hosts, the other folder to `other.example`, and to
+    /// `routes.example` the root with some routes; `server` and `limits` are lines of these two
+    /// tables.
     pub fn config(&self, server: &str, limits: &str) -> String {
         let (root, other) = (self.root(), self.folder.path().join("other"));
+        let routes = ROUTES.replace("ROOT", &self.root_text());
         format!(
             "[server]\nlisten = \"127.0.0.1:0\"\nlog = \"json\"\n{server}\n\
              [server.limits]\n{limits}\n\
              [site.\"default\"]\nroot = {root:?}\nlisting = true\n\
-             [site.\"other.example\"]\nroot = {other:?}\n"
+             [site.\"other.example\"]\nroot = {other:?}\n\
+             [site.\"routes.example\"]\naliases = [\"[2001:db8::1]\"]\n\
+             root = {root:?}\nroute = {{ {routes} }}\n"
         )
     }
 

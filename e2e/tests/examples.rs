@@ -13,7 +13,7 @@ use std::{
 /// A host, a target, and what is answered: the status and something in the content.
 type Ask = (&'static str, &'static str, u16, &'static str);
 
-const EXAMPLES: [(&str, &[Ask]); 4] = [
+const EXAMPLES: [(&str, &[Ask]); 6] = [
     (
         "one-site.toml",
         &[("localhost", "/", 200, "<title>"), ("any.example", "/style.css", 200, "body")],
@@ -36,12 +36,33 @@ const EXAMPLES: [(&str, &[Ask]); 4] = [
         ],
     ),
     (
+        "routes.toml",
+        &[
+            ("localhost", "/", 200, "<title>"),
+            ("old.localhost", "/style.css", 308, ""),
+            ("localhost", "/assets/style.css", 200, "body"),
+            ("localhost", "/old/style.css", 308, ""),
+            ("localhost", "/register.html", 405, ""),
+            ("localhost", "/health", 200, "ok"),
+            ("localhost", "/inside/x", 200, "for colleagues"),
+        ],
+    ),
+    (
         "links.toml",
         &[
             ("localhost", "/", 200, "pictures/"),
             ("localhost", "/pictures/", 200, "poster.png"),
             ("localhost", "/pictures/overhead.svg", 200, "<svg"),
             ("localhost", "/stranger/style.css", 404, "404"),
+        ],
+    ),
+    (
+        "many-files.toml",
+        &[
+            ("localhost", "/", 200, "<title>"),
+            ("localhost", "/version", 200, "this is 2026-11\n"),
+            ("gallery.localhost", "/", 200, "poster.png"),
+            ("other.example", "/", 421, "421"),
         ],
     ),
 ];
@@ -76,6 +97,11 @@ fn every_example_serves_what_it_says() {
             let response = client.response().unwrap();
             assert_eq!(response.status, status, "{name}: {host}{target}");
             assert!(response.text().contains(part), "{name}: {host}{target} has no {part:?}");
+            assert_eq!(
+                explained(&folder.path().join(name), host, target),
+                status,
+                "{name}: {target}"
+            );
         }
         server.stop();
         for (example, log, lines) in [
@@ -89,6 +115,15 @@ fn every_example_serves_what_it_says() {
             assert_eq!(log.lines().count(), lines, "{name}: {log}");
         }
     }
+}
+
+/// The status that `gannet explain` says a request is answered with.
+fn explained(file: &Path, host: &str, target: &str) -> u16 {
+    let args = ["explain", &format!("http://{host}{target}"), "-c", file.to_str().unwrap()];
+    let (code, stdout, stderr) = Launch::of(args.map(str::to_owned).to_vec()).finish();
+    assert_eq!(code, Some(0), "{stderr}");
+    let answer = stdout.lines().find(|line| line.starts_with("answer")).unwrap();
+    answer.split(' ').find_map(|word| word.parse().ok()).unwrap()
 }
 
 /// Serves a copy of an example in `folder`, on a port that is free.

@@ -1,8 +1,9 @@
 //! A config: any bytes are a sound plan, or mistakes each with its place in the text.
 
+use crate::machine::{FILES, Machine, SECRET, quoted};
 use config::{
-    Errors, Paint, Plan, World, load,
-    plan::{BLANKS, LogFormat, Target, Template, TemplatePart},
+    Errors, Paint, Plan, load,
+    plan::{Action, Branch, LogFormat, Node, Policy, Route, Target},
 };
 use message::Limits;
 use std::{fmt::Write, path::Path, time::Duration};
@@ -30,7 +31,45 @@ pub const TOKENS: &[&str] = &[
     "head-bytes-max = \"4KiB\"\n",
     "target-bytes-max = \"8KiB\"\n",
     "head-time = \"30s\"\n",
+    "[site.default.route.\"/a/*\"]\n",
+    "[site.default.route.\"GET /a\"]\n",
+    "[site.default.route.\"*.pdf\"]\n",
+    "[[site.default.route.\"/a\".when]]\n",
+    "[[site.default.when]]\n",
+    "then.respond = \"here\"\n",
+    "from = [\"10.0.0.0/8\", \"::1\"]\n",
+    "fields = { X-A = \"1\", X-B = \"\" }\n",
+    "cache-control = \"no-store\"\n",
+    "aliases = [\"*.b.example\"]\n",
+    "redirect-from = [\"c.example\"]\n",
+    "redirect = \"/b/{rest}\"\n",
+    "redirect = { to = \"https://a.example{path}\", status = \"found\" }\n",
+    "rewrite = \"/b/{1}?c={query}\"\n",
+    "respond = { status = 410, text = \"{host}\", type = \"text/html\" }\n",
+    "alias = \"/srv/b\"\n",
+    "allow = [\"127.0.0.1\"]\n",
+    "deny = [\"0.0.0.0/0\"]\n",
+    "methods = [\"GET\", \"POST\"]\n",
+    "{rest}",
+    "{host}",
+    "{9}",
+    "{{",
+    "//",
+    "/*",
+    "*.",
+    "/../",
+    "%2f",
+    "\\r\\n",
+    "include = [\"one.toml\", \"t*.toml\", \"wron?.toml\"]\n",
+    "include = \"",
+    "wrong.toml",
+    "two.toml\"",
+    "${SECRET}",
+    "${file:secret}",
+    "${",
+    "$${",
     "site.",
+    "route.",
     "missing",
     "= ",
     "{",
@@ -54,30 +93,6 @@ pub const TOKENS: &[&str] = &[
     "nan",
 ];
 
-/// A machine on which every folder is there unless it is called `missing`.
-struct Machine;
-
-impl World for Machine {
-    fn base(&self) -> &Path {
-        Path::new("/etc/gannet")
-    }
-
-    fn check_folder(&self, path: &Path) -> Result<(), String> {
-        match path.ancestors().find(|part| part.to_string_lossy().contains("missing")) {
-            Some(part) => Err(format!("{} is not there", part.display())),
-            None => Ok(()),
-        }
-    }
-
-    fn is_terminal(&self) -> bool {
-        false
-    }
-
-    fn is_error_terminal(&self) -> bool {
-        false
-    }
-}
-
 /// Loads `data` as a config file.
 pub fn run(data: &[u8]) {
     match load("t.toml", data, &Machine) {
@@ -95,18 +110,29 @@ pub fn run(data: &[u8]) {
 /// Every mistake has a place that an editor can go to, and says nothing that acts on a terminal.
 fn check_errors(errors: &Errors, text: &str) {
     assert!(errors.problems().len() > 0, "refused without a mistake");
-    let lines: Vec<&str> = text.split('\n').collect();
-    let mut last = 0;
+    let mut last = ("t.toml", 0);
+    let mut before = None;
     for problem in errors.problems() {
+        assert!(before != Some(problem), "told twice: {problem:?}");
+        before = Some(problem);
+        let included = FILES.iter().find(|(file, _)| *file == problem.file);
+        let text = included.map_or(text, |(_, text)| text);
+        let lines: Vec<&str> = text.split('\n').collect();
         let line = problem.line.checked_sub(1).and_then(|index| lines.get(index));
         let columns = line.map(|line| 1 + line.chars().count());
         let is_inside = columns.is_some_and(|columns| (1..=columns).contains(&problem.column));
         assert!(is_inside, "{problem:?} in {text:?}");
-        assert!(problem.line >= last, "{problem:?} out of order");
-        last = problem.line;
+        let is_next = problem.file != last.0 || problem.line >= last.1;
+        assert!(is_next, "{problem:?} out of order");
+        last = (problem.file, problem.line);
         let said = [Some(problem.message), problem.help].into_iter().flatten();
         for said in said {
             assert!(!said.is_empty() && !said.contains(char::is_control), "{problem:?}");
+            let said = said.to_lowercase();
+            let parts = SECRET.as_bytes().windows(5).map(|part| String::from_utf8_lossy(part));
+            for part in parts {
+                assert!(!said.contains(&part.to_lowercase()), "{problem:?} gives {part} away");
+            }
         }
     }
     let plain = errors.render(Paint::Plain);
@@ -133,12 +159,73 @@ fn check_plan(plan: &Plan) {
         }
         assert!(files.links.iter().all(|link| !link.starts_with(&files.root)));
     }
+    for policy in policies(plan) {
+        check_policy(plan, policy);
+    }
     let limits = &plan.limits;
     assert!((1..=Limits::FIELDS_CEILING).contains(&limits.fields_max));
     assert!(limits.head_bytes_max > 0 && limits.target_bytes_max > 0 && limits.requests_max > 0);
     assert!(plan.capacity.connections_max > 0 && plan.capacity.pool_threads_max > 0);
     let times = [limits.head_time, limits.idle_time, limits.body_idle_time, limits.linger_time];
     assert!(times.iter().all(|time| *time > Duration::ZERO));
+}
+
+/// What is done for a request has what it takes, and nothing in it can end a line of an answer.
+fn check_policy(plan: &Plan, policy: &Policy) {
+    match &policy.action {
+        Action::Files(files) => assert!(files.folder < plan.folders.len()),
+        Action::Redirect(redirect) => {
+            assert!(
+                (redirect.to.is_on_this_host() || redirect.to.head().contains("://"))
+                    && (301..=308).contains(&redirect.status.0)
+            );
+        }
+        Action::Respond(respond) => {
+            assert!((200..=599).contains(&respond.status.0));
+            assert!(!respond.media_type.contains(char::is_control));
+        }
+        Action::NotFound => {}
+    }
+    let fields = &policy.adjust.fields;
+    for prepared in [&fields.standing, &fields.found].into_iter().flatten() {
+        for line in prepared.lines() {
+            let text = format!("{}: {}", line.name, line.value);
+            assert!(!text.contains(char::is_control), "{text:?}");
+        }
+    }
+    for network in policy.access.addresses.iter().flat_map(|all| [&all.allow, &all.deny]).flatten()
+    {
+        assert!(!network.1.to_string().is_empty());
+    }
+}
+
+/// All that is done for any request.
+fn policies(plan: &Plan) -> Vec<&Policy> {
+    let mut all = Vec::new();
+    push_route(&plan.misdirected, &mut all);
+    for site in &plan.sites {
+        push_route(&site.routes.rest, &mut all);
+        push_node(&site.routes.top, &mut all);
+    }
+    all
+}
+
+fn push_node<'p>(node: &'p Node, all: &mut Vec<&'p Policy>) {
+    let of_path = [&node.exact, &node.exact_directory, &node.prefix].into_iter().flatten();
+    for branch in of_path.chain(node.suffixes.iter().map(|(_, branch)| branch)) {
+        push_branch(branch, all);
+    }
+    node.children.values().for_each(|child| push_node(child, all));
+}
+
+fn push_branch<'p>(branch: &'p Branch, all: &mut Vec<&'p Policy>) {
+    let routes = branch.methods.iter().map(|(_, route)| route).chain(&branch.any);
+    routes.for_each(|route| push_route(route, all));
+}
+
+fn push_route<'p>(route: &'p Route, all: &mut Vec<&'p Policy>) {
+    all.push(&route.policy);
+    all.extend(route.cases.iter().map(|case| &case.policy));
 }
 
 /// What a plan says of the server.
@@ -181,7 +268,7 @@ fn push_logs(text: &mut String, plan: &Plan) {
         LogFormat::Pretty => "pretty",
         LogFormat::Json => "json",
         LogFormat::Off => "off",
-        LogFormat::Template(template) => &templated(template),
+        LogFormat::Template(template) => &template.to_string(),
     };
     push(text, "[server.log]\nformat", quoted(format));
     if log.format != LogFormat::Off {
@@ -207,17 +294,6 @@ fn push_logs(text: &mut String, plan: &Plan) {
     if let Some(Target::File(file)) = target {
         push(text, "file", path(file));
     }
-}
-
-fn templated(template: &Template) -> String {
-    let part = |part: &TemplatePart| match part {
-        TemplatePart::Literal(text) => text.replace('{', "{{").replace('}', "}}"),
-        TemplatePart::Blank { blank, .. } => {
-            let named = BLANKS.iter().find(|(_, known, _)| known == blank);
-            format!("{{{}}}", named.map_or("", |(name, ..)| name))
-        }
-    };
-    template.parts.iter().map(part).collect()
 }
 
 fn push_limits(text: &mut String, plan: &Plan) {
@@ -274,17 +350,4 @@ fn time(time: Duration) -> String {
 
 fn path(path: &Path) -> String {
     quoted(&path.to_string_lossy())
-}
-
-/// A basic string of TOML, in which every character that is not plain is escaped.
-fn quoted(text: &str) -> String {
-    let mut quoted = "\"".to_owned();
-    for letter in text.chars() {
-        match letter {
-            '"' | '\\' => quoted.extend(['\\', letter]),
-            ' '..='~' => quoted.push(letter),
-            _ => quoted.push_str(&format!("\\U{:08x}", u32::from(letter))),
-        }
-    }
-    quoted + "\""
 }

@@ -11,6 +11,7 @@
 #![allow(clippy::panic, reason = "a target says what is wrong by panicking")]
 
 mod limits;
+mod machine;
 mod text;
 
 pub mod connection;
@@ -26,3 +27,4 @@ pub mod range;
 pub mod accept_encoding;
 
 pub mod config;
+pub mod route;

@@ -31,7 +31,7 @@ macro_rules! targets {
     };
 }
 
-targets! { accept_encoding chunked config connection head path preconditions range }
+targets! { accept_encoding chunked config connection head path preconditions range route }
 
 fn check(target: &str, run: fn(&[u8]), tokens: &[&str]) {
     let seeds = seeds(target);

@@ -10,7 +10,7 @@ struct Debian {
 }
 
 /// The packages of Debian that the tests need, all of them.
-const DEBIAN: [Debian; 7] = [
+const DEBIAN: [Debian; 10] = [
     // The browser test drives a real browser.
     Debian { package: "chromium", file: "/usr/bin/chromium" },
     Debian { package: "chromium-driver", file: "/usr/bin/chromedriver" },
@@ -21,6 +21,10 @@ const DEBIAN: [Debian; 7] = [
     // REDbot gets an environment of its own.
     Debian { package: "python3-venv", file: "/usr/share/doc/python3-venv" },
     Debian { package: "slowhttptest", file: "/usr/bin/slowhttptest" },
+    // Answers are compared with those of other servers.
+    Debian { package: "nginx", file: "/usr/sbin/nginx" },
+    Debian { package: "lighttpd", file: "/usr/sbin/lighttpd" },
+    Debian { package: "lighttpd-mod-deflate", file: "/usr/lib/lighttpd/mod_deflate.so" },
     // Its word lists hold the paths that attackers try.
     Debian { package: "wfuzz", file: "/usr/share/wfuzz/wordlist" },
 ];

@@ -25,9 +25,9 @@ pub fn push_hex(out: &mut Vec<u8>, number: u64) {
     }
 }
 
-/// Appends `text` as the inside of a JSON string (RFC 8259 section 7). Quotes, controls and all that
-/// is not ASCII are escaped, so that nothing in a log line can act on a terminal; a byte that is no
-/// UTF-8 becomes one of U+0080 to U+00FF.
+/// Appends `text` as the inside of a JSON string (RFC 8259 section 7). Quotes, controls and all
+/// that is not ASCII are escaped, so that nothing in a log line can act on a terminal; a byte that
+/// is no UTF-8 becomes one of U+0080 to U+00FF.
 pub fn push_json(out: &mut Vec<u8>, text: &[u8]) {
     let mut rest = text;
     while let Some(&byte) = rest.first() {

@@ -19,10 +19,13 @@ pub(crate) struct NoHost {
 /// The host that `key` names, in lower case and without the dot of the root, and whether it stands
 /// for the hosts below it (`*.example.com`); [`DEFAULT_SITE`] for the site of all other hosts.
 pub(crate) fn parse(key: &str) -> Result<(Box<str>, bool), NoHost> {
-    match key.strip_prefix("*.") {
-        Some(parent) => exact(parent).map(|host| (host, true)),
-        None => exact(key).map(|host| (host, false)),
+    let Some(parent) = key.strip_prefix("*.") else { return exact(key).map(|host| (host, false)) };
+    let host = exact(parent)?;
+    if *host == *DEFAULT_SITE || host.starts_with('[') || host.parse::<IpAddr>().is_ok() {
+        let cause = format!("{} is not a name that others stand below", quote(parent));
+        return Err(NoHost { cause, help: "for example: `*.example.com`".to_owned() });
     }
+    Ok((host, true))
 }
 
 fn exact(key: &str) -> Result<Box<str>, NoHost> {
@@ -31,10 +34,15 @@ fn exact(key: &str) -> Result<Box<str>, NoHost> {
     if host == "*" || host == DEFAULT_SITE {
         return Ok(DEFAULT_SITE.into());
     }
-    if let Ok(address) = host.trim_matches(['[', ']']).parse::<Ipv6Addr>() {
+    let bare = host.strip_prefix('[').map_or(Some(host), |rest| rest.strip_suffix(']'));
+    if let Some(address) = bare.and_then(|bare| bare.parse::<Ipv6Addr>().ok()) {
         return Ok(format!("[{address}]").into());
     }
     let refuse = |cause: String, help: String| Err(NoHost { cause, help });
+    if host.starts_with('[') {
+        let cause = format!("{} is not an IPv6 address", quote(key));
+        return refuse(cause, "for example: `[2001:db8::1]`".to_owned());
+    }
     if let Some((_, rest)) = host.split_once("://") {
         let name = rest.split(['/', ':']).next().unwrap_or_default();
         let cause = format!("{} is a URL, not a host name", quote(key));
@@ -110,10 +118,16 @@ mod tests {
         check("-a.example", "`-a.example` is not a host name");
         check("a b", "`a b` is not a host name");
         check("a/b", "`a/b` is not a host name");
+        check("[[::1]", "`[[::1]` is not an IPv6 address");
+        check("[::1", "`[::1` is not an IPv6 address");
         check("1.2.3", "`1.2.3` is not an IP address");
         check("1.2.3.400", "`1.2.3.400` is not an IP address");
         check("example.com:80", "`example.com:80` has a port, which a site does not");
         check("https://a.example/", "`https://a.example/` is a URL, not a host name");
+        check("*.*", "`*` is not a name that others stand below");
+        check("*.default", "`default` is not a name that others stand below");
+        check("*.127.0.0.1", "`127.0.0.1` is not a name that others stand below");
+        check("*.[::1]", "`[::1]` is not a name that others stand below");
         check("www.*.com", "`www.*.com` is a pattern, not a host name");
         check("bücher.example", "`bücher.example` is not written in ASCII");
         let long = "a".repeat(64);

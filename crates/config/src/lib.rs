@@ -6,7 +6,10 @@
 
 mod source;
 mod syntax;
+mod fill;
+mod include;
 mod setting;
+mod shape;
 mod kind;
 mod log_kind;
 mod unit;
@@ -15,58 +18,51 @@ mod host;
 mod guess;
 mod mistake;
 mod world;
+pub mod unsent;
 mod resolve;
+mod save;
+mod reference;
+mod schema;
+pub mod limits;
 pub mod plan;
 
 pub use mistake::{Errors, Paint, Problem};
 pub use plan::Plan;
-pub use setting::{Description, Preset};
-pub use world::World;
+pub use reference::{help, page};
+pub use save::save;
+pub use schema::schema;
+pub use shape::{Description, Preset};
+pub use world::{Content, World};
 pub use written::settings;
 
+use include::Reading;
 use mistake::Mistake;
-use plan::{Action, DEFAULT_SITE, Files, Folder, Listen, Logs, Node, Place, Route, Routes, Site};
-use source::{Source, Span};
-use std::{
-    cell::OnceCell, collections::HashSet, net::SocketAddr, num::NonZero, path::PathBuf, str,
+use plan::{
+    Action, DEFAULT_SITE, Files, Folder, Listen, LogFormat, Logs, Node, Place, Route, Routes, Site,
 };
+use std::{collections::HashSet, net::SocketAddr, num::NonZero, path::PathBuf};
 
-/// Makes a plan of the config `text`, a file called `name` in messages.
+/// Makes a plan of the config `text`, a file called `name` in messages, and of all it includes.
 ///
 /// # Errors
 ///
 /// Everything that is wrong with it, at once.
 pub fn load(name: &str, text: impl AsRef<[u8]>, world: &dyn World) -> Result<Plan, Errors> {
-    let text = text.as_ref();
-    let text = match str::from_utf8(text) {
-        Ok(text) => text.to_owned(),
-        Err(error) => return Err(not_utf8(name, text, error.valid_up_to())),
-    };
-    let source = Source::new(name, text);
-    let mut mistakes = Vec::new();
-    let rest = OnceCell::new();
-    let words = syntax::parse(&source, &rest, &mut mistakes);
-    let syntax = mistakes.len();
-    let line = |mistake: &Mistake| source.line(mistake.span().start);
-    let broken: HashSet<usize> = mistakes.iter().map(line).collect();
-    let written = written::read(&words, &mut mistakes);
-    let plan = resolve::resolve(written, &source, world, &mut mistakes);
-    drop(words);
+    let reading = include::read(name, text.as_ref(), world);
+    let Reading { written, sources, unread: mut mistakes, mistakes: mut others, filled } = reading;
+    let unread = mistakes.len();
+    mistakes.append(&mut others);
+    let plan = resolve::resolve(written, &sources, &filled, world, &mut mistakes);
     if mistakes.is_empty() {
         return Ok(plan);
     }
     // A line that was not understood cannot be blamed for what it seems to say as well.
-    let others = mistakes.split_off(syntax);
+    let line = |mistake: &Mistake| sources.line_start(mistake.span());
+    others.extend(mistakes.drain(unread..));
+    let broken: HashSet<usize> = mistakes.iter().map(line).collect();
     mistakes.extend(others.into_iter().filter(|mistake| !broken.contains(&line(mistake))));
-    Err(Errors::new(source, mistakes))
-}
-
-fn not_utf8(name: &str, text: &[u8], at: usize) -> Errors {
-    let byte = text.get(at).copied().unwrap_or_default();
-    let cause = format!("the file is not UTF-8: here is the byte 0x{byte:02x}");
-    let span = Span { start: at, end: at + char::REPLACEMENT_CHARACTER.len_utf8() };
-    let mistake = Mistake::new(span, cause, "not a character").help("save the file as UTF-8");
-    Errors::new(Source::new(name, String::from_utf8_lossy(text).into_owned()), vec![mistake])
+    fill::hide(&mut mistakes, &filled);
+    Err(Errors::new(sources, mistakes))
 }
 
 /// What the command line says where there is no config file: one folder for every host.
@@ -78,16 +74,25 @@ pub struct Quick {
     pub listen: Vec<SocketAddr>,
     /// Event loops; `None` stands for as many as there are cores.
     pub threads: Option<NonZero<usize>>,
-    /// The logs.
-    pub logs: Logs,
+    /// How lines of the access log look; `None` leaves it to where they go.
+    pub log: Option<LogFormat>,
     /// Whether folders without an index file are listed.
     pub listing: bool,
 }
 
+/// Whether a person watches what is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Eyes {
+    /// On standard output.
+    pub output: bool,
+    /// On standard error.
+    pub errors: bool,
+}
+
 /// The plan for serving one folder, everything else at its default.
 #[must_use]
-pub fn quick(quick: Quick) -> Plan {
-    let Quick { root, listen, threads, logs, listing } = quick;
+pub fn quick(quick: Quick, eyes: Eyes) -> Plan {
+    let Quick { root, listen, threads, log, listing } = quick;
     let place = Place::of("the command line");
     let index = plan::index_default();
     let folder = Folder { id: 0, root, index, listing, links: Vec::new() };
@@ -99,6 +104,7 @@ pub fn quick(quick: Quick) -> Plan {
     let typed = |address| Listen { address, written: "the command line".into(), is_implied: false };
     plan.listen = listen.into_iter().map(typed).collect();
     plan.threads = threads;
-    plan.logs = logs;
+    let format = log.unwrap_or_else(|| LogFormat::usual(eyes.output));
+    plan.logs = Logs::of(format, eyes.errors);
     plan
 }

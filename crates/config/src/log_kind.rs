@@ -5,6 +5,7 @@ use crate::{
     mistake::{Mistake, quote},
     plan::{BLANKS, LogFormat, PhraseError, Statuses, Template, template},
     setting::{Kind, Notes, Typed},
+    shape::Shape,
 };
 use std::num::NonZero;
 use toml::de::DeValue;
@@ -73,6 +74,10 @@ impl Kind for LineFormat {
         let words = WORDS.map(|word| format!("\"{word}\"")).join(", ");
         format!("{words} or a template such as \"{{client}} {{status}}\"")
     }
+
+    fn shape(&self) -> Shape {
+        Shape::Either(vec![Shape::Words(WORDS.to_vec()), Shape::Like("[{}]".to_owned())])
+    }
 }
 
 fn no_template(typed: &Typed<'_>, error: &PhraseError) -> Mistake {
@@ -119,6 +124,10 @@ impl Kind for Share {
     fn noun(&self) -> String {
         format!("a share from \"1/1\" to \"1/{SAMPLE_MAX}\"")
     }
+
+    fn shape(&self) -> Shape {
+        Shape::Text
+    }
 }
 
 impl Kind for StatusList {
@@ -149,6 +158,10 @@ impl Kind for StatusList {
 
     fn noun(&self) -> String {
         "status codes such as \"404\" or \"5xx\", one or a list".to_owned()
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Either(vec![Shape::Text, Shape::List(Box::new(Shape::Text))])
     }
 }
 
@@ -186,6 +199,10 @@ impl Kind for FieldOrFlag {
 
     fn noun(&self) -> String {
         "`true`, `false` or the name of a field".to_owned()
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Either(vec![Shape::Flag, Shape::Text])
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is wrong with a config: where, why, and the way out.
 
-use crate::source::{Source, Span, harmless, without_c1};
+use crate::source::{Source, Sources, Span, harmless, without_c1};
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 use std::fmt;
 
@@ -42,39 +42,67 @@ impl Mistake {
         self.span
     }
 
+    /// Where it is, and where the second place is that it is about.
+    pub(crate) fn spans(&self) -> impl Iterator<Item = Span> {
+        [Some(self.span), self.also.map(|(span, _)| span)].into_iter().flatten()
+    }
+
+    /// What it says.
+    pub(crate) fn texts(&mut self) -> impl Iterator<Item = &mut String> {
+        [Some(&mut self.cause), Some(&mut self.label), self.help.as_mut()].into_iter().flatten()
+    }
+
+    /// The same mistake in a text that begins `bytes` later.
+    pub(crate) fn behind(mut self, bytes: usize) -> Self {
+        self.span = self.span.behind(bytes);
+        self.also = self.also.map(|(span, label)| (span.behind(bytes), label));
+        self
+    }
+
     /// Adds the lines that the mistake is about, underlined, and the way out.
-    fn group<'m>(&'m self, source: &'m Source) -> Group<'m> {
+    fn group<'m>(&'m self, sources: &'m Sources) -> Group<'m> {
+        let (source, span) = sources.locate(self.span);
+        let primary = (span, self.label.as_str(), AnnotationKind::Primary);
+        let also = self.also.map(|(span, label)| {
+            let (source, span) = sources.locate(span);
+            (source, (span, label, AnnotationKind::Context))
+        });
         let group = Group::with_title(Level::ERROR.primary_title(self.cause.as_str()));
-        let group = group.element(self.snippet(source));
+        let group = match also {
+            None => group.element(snippet(source, &[primary])),
+            Some((other, also)) if std::ptr::eq(source, other) => {
+                group.element(snippet(source, &[primary, also]))
+            }
+            Some((other, also)) => {
+                group.element(snippet(source, &[primary])).element(snippet(other, &[also]))
+            }
+        };
         match &self.help {
             Some(help) => group.element(Level::HELP.message(help.as_str())),
             None => group,
         }
     }
+}
 
-    /// Only the lines in question are given away: the renderer reads all it gets.
-    fn snippet<'m>(&'m self, source: &'m Source) -> Snippet<'m, Annotation<'m>> {
-        let spans = [Some(self.span), self.also.map(|(span, _)| span)];
-        let first = spans.iter().flatten().map(|span| span.start).min().unwrap_or(0);
-        let last = spans.iter().flatten().map(|span| span.end).max().unwrap_or(0);
-        let line = source.line(first);
-        let from = source.line_start(line);
-        let to = source.line_start(source.line(last) + 1);
-        let text = source.text();
-        let inside = |span: Span| {
-            let start = text.floor_char_boundary(span.start);
-            start - from..text.ceil_char_boundary(span.end).max(start) - from
-        };
-        let snippet = Snippet::source(without_c1(text.get(from..to).unwrap_or_default()));
-        let primary = AnnotationKind::Primary.span(inside(self.span)).label(self.label.as_str());
-        let snippet = snippet.line_start(line).path(source.name()).annotation(primary);
-        match self.also {
-            Some((span, label)) => {
-                snippet.annotation(AnnotationKind::Context.span(inside(span)).label(label))
-            }
-            None => snippet,
-        }
-    }
+/// The lines of `marks`, each of them underlined. Only the lines in question are given away: the
+/// renderer reads all it gets.
+fn snippet<'m>(
+    source: &'m Source,
+    marks: &[(Span, &'m str, AnnotationKind)],
+) -> Snippet<'m, Annotation<'m>> {
+    let first = marks.iter().map(|(span, ..)| span.start).min().unwrap_or(0);
+    let last = marks.iter().map(|(span, ..)| span.end).max().unwrap_or(0);
+    let line = source.line(first);
+    let from = source.line_start(line);
+    let to = source.line_start(source.line(last) + 1);
+    let text = source.text();
+    let snippet = Snippet::source(without_c1(text.get(from..to).unwrap_or_default()));
+    let snippet = snippet.line_start(line).path(source.name());
+    snippet.annotations(marks.iter().map(|(span, label, kind)| {
+        let start = text.floor_char_boundary(span.start);
+        let end = text.ceil_char_boundary(span.end).max(start);
+        kind.span(start - from..end - from).label(*label)
+    }))
 }
 
 /// Text that was typed, as a message repeats it.
@@ -85,16 +113,18 @@ pub(crate) fn quote(text: &str) -> String {
     format!("`{shown}{rest}`")
 }
 
-/// Everything that is wrong with one config file, in the order of its lines; never empty.
+/// Everything that is wrong with a config, file by file in the order of the lines; never empty.
 #[derive(Clone, Debug)]
 pub struct Errors {
-    source: Source,
+    sources: Box<Sources>,
     mistakes: Vec<Mistake>,
 }
 
 /// One error, for a program to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Problem<'e> {
+    /// The file, as it was named or found.
+    pub file: &'e str,
     /// The line, counted from 1.
     pub line: usize,
     /// The character of the line, counted from 1.
@@ -115,20 +145,24 @@ pub enum Paint {
 }
 
 impl Errors {
-    pub(crate) fn new(source: Source, mut mistakes: Vec<Mistake>) -> Self {
-        mistakes.sort_by_key(|mistake| mistake.span);
-        // What is inherited by several routes may be judged for each of them.
-        mistakes.dedup_by(|again, first| (again.span, &again.cause) == (first.span, &first.cause));
-        Self { source, mistakes }
+    pub(crate) fn new(sources: Sources, mut mistakes: Vec<Mistake>) -> Self {
+        mistakes.sort_by(|a, b| (a.span, &a.cause).cmp(&(b.span, &b.cause)));
+        // What routes inherit is looked at once for each of them, and is wrong once.
+        mistakes.dedup_by(|a, b| (a.span, &a.cause) == (b.span, &b.cause));
+        Self { sources: Box::new(sources), mistakes }
     }
 
     /// The errors one by one, in the order of the lines.
     pub fn problems(&self) -> impl ExactSizeIterator<Item = Problem<'_>> {
-        self.mistakes.iter().map(|mistake| Problem {
-            line: self.source.line(mistake.span.start),
-            column: self.source.column(mistake.span.start),
-            message: &mistake.cause,
-            help: mistake.help.as_deref(),
+        self.mistakes.iter().map(|mistake| {
+            let (source, span) = self.sources.locate(mistake.span);
+            Problem {
+                file: source.name(),
+                line: source.line(span.start),
+                column: source.column(span.start),
+                message: &mistake.cause,
+                help: mistake.help.as_deref(),
+            }
         })
     }
 
@@ -141,13 +175,19 @@ impl Errors {
         };
         let mut text = String::new();
         for mistake in self.mistakes.iter().take(SHOWN_MAX) {
-            text.push_str(&renderer.render(&[mistake.group(&self.source)]));
+            text.push_str(&renderer.render(&[mistake.group(&self.sources)]));
             text.push_str("\n\n");
         }
-        let name = self.source.name();
+        let name = self.sources.main().name();
         match self.mistakes.len() {
             1 => text.push_str(&format!("{name}: 1 mistake")),
             count => text.push_str(&format!("{name}: {count} mistakes")),
+        }
+        // They are sorted, so those of one file stand together.
+        let mut files: Vec<_> = self.problems().map(|problem| problem.file).collect();
+        files.dedup();
+        if files.len() > 1 {
+            text.push_str(&format!(" in {} files", files.len()));
         }
         if self.mistakes.len() > SHOWN_MAX {
             text.push_str(&format!(", the first {SHOWN_MAX} are shown"));

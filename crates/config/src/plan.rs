@@ -22,7 +22,13 @@ pub use template::{BLANKS, Blank, Template, TemplatePart};
 
 use foldhash::HashMap;
 use message::{Limits, Status};
-use std::{net::SocketAddr, num::NonZero, str, time::Duration};
+use std::{
+    io::Write,
+    net::{Ipv6Addr, SocketAddr},
+    num::NonZero,
+    str,
+    time::Duration,
+};
 
 /// The name of the site that answers for hosts which no other site claims.
 pub const DEFAULT_SITE: &str = "default";
@@ -121,17 +127,8 @@ impl Plan {
     /// The exact name goes before a wildcard, and a longer wildcard before a shorter one.
     #[must_use]
     pub fn site(&self, host: &str, listener: usize) -> Option<(&Site, Option<&Route>)> {
-        let host = host.strip_suffix('.').unwrap_or(host);
-        let mut lower = [0; HOST_BYTES_MAX];
-        let host = match host.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            false => Some(host),
-            // The few hosts that come in capitals find room on the stack.
-            true => lower.get_mut(..host.len()).and_then(|lower| {
-                lower.copy_from_slice(host.as_bytes());
-                lower.make_ascii_lowercase();
-                str::from_utf8(lower).ok()
-            }),
-        };
+        let mut room = [0; HOST_BYTES_MAX];
+        let host = canonical(host, &mut room);
         let is_here = |at: usize| {
             let site = self.sites.get(at)?;
             site.listeners.as_ref().is_none_or(|all| all.contains(&listener)).then_some(site)
@@ -158,6 +155,28 @@ impl Plan {
         }
         None
     }
+}
+
+/// The one form of `host` that sites have their names in; `None` for what cannot be one.
+///
+/// The few hosts that come in capitals, or as an IPv6 address, which has many spellings, find
+/// `room` on the stack.
+fn canonical<'h>(host: &'h str, room: &'h mut [u8; HOST_BYTES_MAX]) -> Option<&'h str> {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let length = if let Some(rest) = host.strip_prefix('[') {
+        let address: Ipv6Addr = rest.strip_suffix(']')?.parse().ok()?;
+        let mut left = &mut room[..];
+        write!(left, "[{address}]").ok()?;
+        HOST_BYTES_MAX - left.len()
+    } else if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        let lower = room.get_mut(..host.len())?;
+        lower.copy_from_slice(host.as_bytes());
+        lower.make_ascii_lowercase();
+        host.len()
+    } else {
+        return Some(host);
+    };
+    str::from_utf8(&room[..length]).ok()
 }
 
 /// What is done for hosts that no site claims.
@@ -271,7 +290,12 @@ mod tests {
         check(&["a.example"], "a.example..", None);
         check(&["a.example"], "www.a.example", None);
         check(&["a.example"], "", None);
-        check(&["[::1]"], "[::1]", Some("[::1]"));
+        for address in ["[::1]", "[0:0::1]", "[0000::0001]", "[::0.0.0.1]"] {
+            check(&["[::1]"], address, Some("[::1]"));
+        }
+        check(&["[2001:db8::a]"], "[2001:DB8:0:0::A]", Some("[2001:db8::a]"));
+        check(&["[::1]"], "[::2]", None);
+        check(&["[::1]"], "[::1", None);
     }
 
     #[test]

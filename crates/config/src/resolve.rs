@@ -13,9 +13,10 @@ mod fields;
 mod networks;
 
 use crate::{
+    fill::Filled,
     mistake::Mistake,
     plan::Plan,
-    source::{Source, Span, set},
+    source::{Sources, Span, set},
     world::World,
     written::Written,
 };
@@ -26,11 +27,12 @@ use std::num::NonZero;
 /// The plan that `written` asks for. It counts only if no mistake was made.
 pub(crate) fn resolve(
     written: Written,
-    source: &Source,
+    sources: &Sources,
+    filled: &[Filled],
     world: &dyn World,
     mistakes: &mut Vec<Mistake>,
 ) -> Plan {
-    let Written { server, sites } = written;
+    let Written { server, sites, .. } = written;
     // Where something was not understood, that may have been the site.
     if sites.is_empty() && mistakes.is_empty() {
         let start = Span { start: 0, end: 0 };
@@ -41,14 +43,15 @@ pub(crate) fn resolve(
     }
     let request_id = server.request_id.and_then(|word| word.value);
     let has_ids = request_id.is_some();
-    let logs = Book::new(server.log, server.error_log, has_ids, world, mistakes);
-    let mut context = Context::new(source, world, logs, mistakes);
+    let machine = (sources, world);
+    let logs = Book::new(server.log, server.error_log, has_ids, machine, mistakes);
+    let mut context = Context::new(sources, filled, world, logs, mistakes);
     let sites = site::resolve(sites, &mut context);
     let Context { folders, logs, mistakes, .. } = context;
     let mut plan = Plan::new(sites, folders);
     plan.logs = logs.close(mistakes);
     plan.request_id = request_id;
-    plan.listen = listen::resolve(server.listen, source, mistakes);
+    plan.listen = listen::resolve(server.listen, sources, mistakes);
     plan.threads = server.threads.and_then(|word| NonZero::new(word.value));
     set(&mut plan.file_cache_bytes_max, server.file_cache);
     limits::resolve(server.limits, &mut plan.limits, &mut plan.capacity, mistakes);

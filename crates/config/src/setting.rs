@@ -3,12 +3,15 @@
 use crate::{
     guess,
     mistake::{Mistake, quote},
+    shape::{Layout, Member, Shape},
     source::{Span, Word},
 };
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
+
+pub(crate) use crate::shape::Preset;
 
 /// A table of the config and the settings that may stand in it.
 pub(crate) struct Section<S: 'static> {
@@ -25,6 +28,8 @@ pub(crate) trait Common<S> {
     fn read(&self, name: &str, value: &Typed<'_>, section: &mut S, notes: &mut Notes) -> bool;
 
     fn names(&self) -> Vec<&'static str>;
+
+    fn layout(&self) -> Layout;
 }
 
 /// The settings of the section `T`, which may stand in the section `S` as well.
@@ -46,6 +51,10 @@ impl<S, T> Common<S> for Within<S, T> {
     fn names(&self) -> Vec<&'static str> {
         self.section.settings.iter().map(|setting| setting.name).collect()
     }
+
+    fn layout(&self) -> Layout {
+        self.section.layout()
+    }
 }
 
 /// Everything there is to know about one setting of the section `S`.
@@ -59,38 +68,12 @@ pub(crate) struct Setting<S: 'static> {
     pub(crate) value: &'static dyn Value<S>,
 }
 
-/// What holds where a setting is not typed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Preset {
-    /// This value, in TOML.
-    Value(&'static str),
-    /// What this sentence says.
-    Words(&'static str),
-}
-
-/// A setting, for help pages and editors.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Description {
-    /// The table it stands in, such as `[server.limits]`.
-    pub section: &'static str,
-    /// Its name.
-    pub name: &'static str,
-    /// What it does, in a sentence.
-    pub doc: &'static str,
-    /// What holds where it is not typed.
-    pub preset: Preset,
-    /// A value, in TOML.
-    pub example: &'static str,
-    /// What kind of value it takes, such as "a duration from 1ms to 1h".
-    pub kind: String,
-}
-
 impl<S> Section<S> {
     /// Reads what stands in `table` into `section`.
     pub(crate) fn read(&self, table: &DeTable<'_>, section: &mut S, notes: &mut Notes) {
         for (key, value) in table {
             let name = key.get_ref().as_ref();
-            if let Some(setting) = self.settings.iter().find(|known| known.name == name) {
+            if let Some(setting) = self.find(name) {
                 let typed = Typed { name: setting.name, example: setting.example, value };
                 setting.value.read(section, &typed, notes);
                 continue;
@@ -107,25 +90,29 @@ impl<S> Section<S> {
         }
     }
 
+    /// The setting of that name, of those that are only its own.
+    pub(crate) fn find(&self, name: &str) -> Option<&'static Setting<S>> {
+        self.settings.iter().find(|setting| setting.name == name)
+    }
+
     /// The names of all settings that may stand in the section.
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> + Clone + use<S> {
         let common = self.common.map(Common::names).unwrap_or_default();
         self.settings.iter().map(|setting| setting.name).chain(common)
     }
 
-    /// Describes each setting of the section and of those inside it.
-    pub(crate) fn describe(&self, all: &mut Vec<Description>) {
-        for setting in self.settings {
-            all.push(Description {
-                section: self.title,
-                name: setting.name,
-                doc: setting.doc,
-                preset: setting.preset,
-                example: setting.example,
-                kind: setting.value.noun(),
-            });
-            setting.value.describe_inside(all);
-        }
+    /// What the section looks like.
+    pub(crate) fn layout(&self) -> Layout {
+        let members = self.settings.iter().map(|setting| Member {
+            name: setting.name,
+            doc: setting.doc,
+            preset: setting.preset,
+            example: setting.example,
+            kind: setting.value.noun(),
+            shape: setting.value.shape(),
+        });
+        let common = self.common.map(|common| Box::new(common.layout()));
+        Layout { title: self.title, members: members.collect(), common }
     }
 }
 
@@ -185,8 +172,8 @@ pub(crate) trait Value<S> {
     /// What kind of value it is, with an article.
     fn noun(&self) -> String;
 
-    /// Describes the settings inside, where the value is a table of them.
-    fn describe_inside(&self, _all: &mut Vec<Description>) {}
+    /// What it looks like.
+    fn shape(&self) -> Shape;
 }
 
 /// A kind of value, whatever section it is for.
@@ -197,6 +184,11 @@ pub(crate) trait Kind {
     fn parse(&self, typed: &Typed<'_>, notes: &mut Notes) -> Option<Self::Value>;
 
     fn noun(&self) -> String;
+
+    /// What it looks like.
+    fn shape(&self) -> Shape {
+        Shape::Any
+    }
 }
 
 /// A value of kind `K` and its place in the section `S`.
@@ -215,6 +207,10 @@ impl<S, K: Kind> Value<S> for At<S, K> {
 
     fn noun(&self) -> String {
         self.0.noun()
+    }
+
+    fn shape(&self) -> Shape {
+        self.0.shape()
     }
 }
 
@@ -246,7 +242,11 @@ impl<S, T> Value<S> for Table<S, T> {
         format!("{}a table", short.unwrap_or_default())
     }
 
-    fn describe_inside(&self, all: &mut Vec<Description>) {
-        self.section.describe(all);
+    fn shape(&self) -> Shape {
+        let table = Shape::Table(self.section.layout());
+        match self.short() {
+            Some(short) => Shape::Either(vec![short.value.shape(), table]),
+            None => table,
+        }
     }
 }

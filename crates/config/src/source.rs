@@ -2,13 +2,20 @@
 
 use crate::plan::Place;
 use annotate_snippets::normalize_untrusted_str;
-use std::{borrow::Cow, ops::Range, sync::Arc};
+use std::{borrow::Cow, ops::Range, path::PathBuf, sync::Arc};
 
-/// A stretch of the text, in bytes from its start.
+/// A stretch of a config's text, in bytes from its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Span {
     pub(crate) start: usize,
     pub(crate) end: usize,
+}
+
+impl Span {
+    /// The same stretch, seen from a point that lies `bytes` before.
+    pub(crate) fn behind(self, bytes: usize) -> Self {
+        Self { start: self.start + bytes, end: self.end + bytes }
+    }
 }
 
 impl From<Range<usize>> for Span {
@@ -31,23 +38,93 @@ pub(crate) fn set<T>(place: &mut T, word: Option<Word<T>>) {
     }
 }
 
-/// A config file: its name, its text, and where its lines start.
+/// All files of a config. A place in them is a place in the text that they would be one after the
+/// other, so that a span says of itself which file it lies in.
+#[derive(Clone, Debug)]
+pub(crate) struct Sources {
+    main: Source,
+    /// The included files in the order they were read, each with where it starts.
+    included: Vec<(usize, Source)>,
+}
+
+impl Sources {
+    pub(crate) fn new(main: Source) -> Self {
+        Self { main, included: Vec::new() }
+    }
+
+    /// Adds an included file.
+    pub(crate) fn push(&mut self, source: Source) {
+        let (start, last) = self.last();
+        // One more than its length: the end of a file is not the start of the next one.
+        let next = start + last.text.len() + 1;
+        self.included.push((next, source));
+    }
+
+    /// The file that was read last, and where it starts.
+    pub(crate) fn last(&self) -> (usize, &Source) {
+        self.included.last().map_or((0, &self.main), |(start, source)| (*start, source))
+    }
+
+    pub(crate) fn main(&self) -> &Source {
+        &self.main
+    }
+
+    /// The file that `span` lies in, and where in it.
+    pub(crate) fn locate(&self, span: Span) -> (&Source, Span) {
+        let before = self.included.partition_point(|(start, _)| *start <= span.start);
+        let at = before.checked_sub(1).and_then(|last| self.included.get(last));
+        let (start, source) = at.map_or((0, &self.main), |(start, source)| (*start, source));
+        (source, Span { start: span.start - start, end: span.end - start })
+    }
+
+    /// Where the line starts that `span` starts on.
+    pub(crate) fn line_start(&self, span: Span) -> usize {
+        let (source, inside) = self.locate(span);
+        span.start - inside.start + source.line_start(source.line(inside.start))
+    }
+
+    /// The path that `word` names, seen from the file it stands in.
+    pub(crate) fn path(&self, word: &Word<String>) -> PathBuf {
+        self.locate(word.span).0.path(&word.value)
+    }
+
+    /// Where `span` begins, for the plan.
+    pub(crate) fn at(&self, span: Span) -> Place {
+        let (source, span) = self.locate(span);
+        let (line, column) = (source.line(span.start), source.column(span.start));
+        Place { file: Arc::clone(&source.name), line, column }
+    }
+
+    /// The place of `span` as editors and terminals understand it: `name:line:column`.
+    pub(crate) fn place(&self, span: Span) -> String {
+        self.at(span).to_string()
+    }
+}
+
+/// A config file: its name, its text, where its lines start, and where relative paths in it start.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     name: Arc<str>,
+    folder: PathBuf,
     text: String,
     lines: Vec<usize>,
 }
 
 impl Source {
-    pub(crate) fn new(name: &str, text: String) -> Self {
+    pub(crate) fn new(name: &str, folder: PathBuf, text: String) -> Self {
         let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let lines = [0].into_iter().chain(ends.map(|(at, _)| at + 1)).collect();
-        Self { name: harmless(name).into(), text, lines }
+        Self { name: harmless(name).into(), folder, text, lines }
     }
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The path that `text` names, seen from this file.
+    pub(crate) fn path(&self, text: &str) -> PathBuf {
+        // Taken apart and put together again, it has no `.` and no doubled slashes left.
+        self.folder.join(text).components().collect()
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -70,17 +147,6 @@ impl Source {
     pub(crate) fn line_start(&self, line: usize) -> usize {
         let index = line.saturating_sub(1);
         self.lines.get(index).copied().unwrap_or(self.text.len())
-    }
-
-    /// Where `span` begins, for the plan.
-    pub(crate) fn at(&self, span: Span) -> Place {
-        let (line, column) = (self.line(span.start), self.column(span.start));
-        Place { file: Arc::clone(&self.name), line, column }
-    }
-
-    /// The place of `span` as editors and terminals understand it: `name:line:column`.
-    pub(crate) fn place(&self, span: Span) -> String {
-        format!("{}:{}:{}", self.name, self.line(span.start), self.column(span.start))
     }
 }
 
@@ -106,8 +172,8 @@ mod tests {
     #[test]
     fn place_counts_lines_and_characters_from_one() {
         fn check(text: &str, offset: usize, expect: &str) {
-            let source = Source::new("f", text.to_owned());
-            assert_eq!(source.place(Span { start: offset, end: offset }), expect, "{text:?}");
+            let sources = Sources::new(Source::new("f", "/".into(), text.to_owned()));
+            assert_eq!(sources.place(Span { start: offset, end: offset }), expect, "{text:?}");
         }
         check("", 0, "f:1:1");
         check("ab", 1, "f:1:2");
@@ -116,5 +182,22 @@ mod tests {
         check("ä\nöx", 5, "f:2:2");
         check("öx", 1, "f:1:1");
         check("ab\n", 3, "f:2:1");
+    }
+
+    #[test]
+    fn a_place_is_in_one_file() {
+        let file = |name: &str, text: &str| Source::new(name, "/".into(), text.to_owned());
+        let mut sources = Sources::new(file("main", "a\nb"));
+        sources.push(file("empty", ""));
+        sources.push(file("last", "c\nd"));
+        let check = |offset: usize, expect: &str| {
+            assert_eq!(sources.place(Span { start: offset, end: offset }), expect, "{offset}");
+        };
+        check(0, "main:1:1");
+        check(3, "main:2:2");
+        check(4, "empty:1:1");
+        check(5, "last:1:1");
+        check(7, "last:2:1");
+        assert_eq!(sources.line_start(Span { start: 8, end: 8 }), 7);
     }
 }

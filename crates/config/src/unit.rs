@@ -1,6 +1,6 @@
 //! Numbers with a unit, as people write them: "16KiB", "30s".
 
-use crate::guess;
+use crate::{guess, shape::Shape};
 
 /// Why a text is no number with a unit.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,6 +61,12 @@ impl Units {
             Some((name, worth)) => format!("{}{name}", number / worth),
             None => number.to_string(),
         }
+    }
+
+    /// What a text of them looks like.
+    pub(crate) fn shape(&self) -> Shape {
+        let names: Vec<_> = self.0.iter().rev().map(|(name, _)| *name).collect();
+        Shape::Like(format!("^[0-9]+({})$", names.join("|")))
     }
 
     fn refuse_unit(&self, number: &str, unit: &str) -> Refusal {

@@ -1,10 +1,13 @@
 //! What a config asks about the machine it is for, so that this room need not look itself.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 /// The machine that a config is resolved for.
 pub trait World {
-    /// The folder that relative paths start from; absolute.
+    /// The folder of the main config file, from which relative paths in it start; absolute.
     fn base(&self) -> &Path;
 
     /// Whether `path` is a folder that can be read.
@@ -14,6 +17,25 @@ pub trait World {
     /// A sentence that names the component of the path that is missing, denied or no folder.
     fn check_folder(&self, path: &Path) -> Result<(), String>;
 
+    /// The content of the file `path`, which must have `bytes_max` bytes at most.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says why there is none, and names the component of the path that is missing
+    /// or denied.
+    fn read(&self, path: &Path, bytes_max: u64) -> Result<Content, String>;
+
+    /// The names in the folder `path`, in any order.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says why there are none, and names the component of the path that is
+    /// missing, denied or no folder.
+    fn list(&self, path: &Path) -> Result<Vec<OsString>, String>;
+
+    /// The variable `name` of the environment, if it is set.
+    fn variable(&self, name: &str) -> Option<OsString>;
+
     /// Whether standard output, where log lines go unless a file is named, is a terminal.
     fn is_terminal(&self) -> bool;
 
@@ -21,8 +43,11 @@ pub trait World {
     fn is_error_terminal(&self) -> bool;
 }
 
-/// The path that `text` names, seen from the config's folder.
-pub(crate) fn absolute(text: &str, world: &dyn World) -> PathBuf {
-    // Taken apart and put together again, it has no `.` and no doubled slashes left.
-    world.base().join(text).components().collect()
+/// A file that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// What it holds.
+    pub bytes: Vec<u8>,
+    /// Its one path, without links.
+    pub path: PathBuf,
 }

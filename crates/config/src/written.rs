@@ -17,8 +17,10 @@ pub(crate) use site::Site;
 
 use crate::{
     guess,
+    kind::Texts,
     mistake::{Mistake, quote},
-    setting::{Description, Notes, Unknown},
+    setting::{At, Notes, Preset, Section, Setting, Typed, Unknown},
+    shape::{Description, Layout, Member, Shape},
     source::Word,
 };
 use server::SERVER;
@@ -29,12 +31,27 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
+/// The settings of the uppermost level that are not tables.
+const TOP: Section<Written> = Section {
+    title: "the uppermost level",
+    settings: &[Setting {
+        name: "include",
+        doc: "Further files of the config; `*` and `?` stand for any characters, or one, of a name.",
+        preset: Preset::Value("[]"),
+        example: r#"["sites/*.toml"]"#,
+        value: &At(Texts, |written: &mut Written| &mut written.include),
+    }],
+    common: None,
+};
+
 /// The tables of the uppermost level, and how their headers look.
 const TABLES: [(&str, &str); 2] = [("server", "[server]"), ("site", "[site.\"example.com\"]")];
 
 /// A whole config as it was typed.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
+    /// The files that the one read last includes.
+    pub(crate) include: Option<Word<Vec<Word<String>>>>,
     pub(crate) server: Server,
     pub(crate) sites: Vec<Named>,
 }
@@ -53,19 +70,57 @@ pub(crate) struct Named {
 #[must_use]
 pub fn settings() -> Vec<Description> {
     let mut all = Vec::new();
-    SERVER.describe(&mut all);
-    // Of the settings that sites and routes share, too: a case of a route has them all inside.
-    SITE.describe(&mut all);
+    let tops = [TOP.layout(), SERVER.layout(), SITE.layout()];
+    tops.iter().for_each(|layout| layout.describe(&mut all));
     all
 }
 
-/// Reads all settings of a config and notes what is not one, or is not of its kind.
-pub(crate) fn read(config: &DeTable<'_>, mistakes: &mut Vec<Mistake>) -> Written {
-    let mut written = Written::default();
-    let is_whole = mistakes.is_empty();
+/// What a whole file looks like.
+pub(crate) fn layout() -> Layout {
+    let mut top = TOP.layout();
+    let table = |name, doc, example, shape| Member {
+        name,
+        doc,
+        preset: Preset::Words("none"),
+        example,
+        kind: "a table".to_owned(),
+        shape,
+    };
+    top.members.push(table(
+        "server",
+        "What holds for the whole process, whichever site is asked for.",
+        r#"{ listen = "8080" }"#,
+        Shape::Table(SERVER.layout()),
+    ));
+    top.members.push(table(
+        "site",
+        "What is done for each host, in tables named by them.",
+        r#"{ "example.com" = { root = "/srv/site" } }"#,
+        Shape::Map(Box::new(Shape::Table(SITE.layout()))),
+    ));
+    top
+}
+
+/// Adds all settings of a file of the config, which is the main one or included and was understood
+/// as a whole or in parts; notes what is not a setting, or is not of its kind.
+pub(crate) fn read(
+    file: &DeTable<'_>,
+    is_main: bool,
+    is_whole: bool,
+    written: &mut Written,
+    mistakes: &mut Vec<Mistake>,
+) {
     let mut notes = Notes::default();
-    for (key, value) in config {
+    for (key, value) in file {
         match (key.get_ref().as_ref(), value.get_ref()) {
+            ("server", _) if !is_main => notes.mistakes.push(
+                Mistake::new(
+                    key.span().into(),
+                    "`[server]` stands in the main file only",
+                    "not here",
+                )
+                .help("move its settings to the file that `gannet run` names"),
+            ),
             ("server", DeValue::Table(table)) => {
                 SERVER.read(table, &mut written.server, &mut notes);
             }
@@ -78,6 +133,10 @@ pub(crate) fn read(config: &DeTable<'_>, mistakes: &mut Vec<Mistake>) -> Written
                     written.sites.push(Named { key, words, is_sound: is_sound && is_whole });
                 }
             }
+            (name, _) if let Some(setting) = TOP.find(name) => {
+                let typed = Typed { name: setting.name, example: setting.example, value };
+                setting.value.read(written, &typed, &mut notes);
+            }
             (name, _) => match TABLES.iter().find(|(table, _)| *table == name) {
                 Some((_, header)) => notes.mistakes.push(
                     Mistake::new(
@@ -89,16 +148,22 @@ pub(crate) fn read(config: &DeTable<'_>, mistakes: &mut Vec<Mistake>) -> Written
                 ),
                 None => notes.unknown.push(Unknown {
                     key: Word { value: name.to_owned(), span: key.span().into() },
-                    section: "the uppermost level",
-                    guess: guess::nearest(name, TABLES.map(|(table, _)| table)),
+                    section: TOP.title,
+                    guess: guess::nearest(name, top_names()),
                 }),
             },
         }
     }
-    let known = settings();
     mistakes.append(&mut notes.mistakes);
-    mistakes.extend(notes.unknown.into_iter().map(|unknown| unknown_setting(unknown, &known)));
-    written
+    if !notes.unknown.is_empty() {
+        let known = settings();
+        mistakes.extend(notes.unknown.into_iter().map(|unknown| unknown_setting(unknown, &known)));
+    }
+}
+
+fn top_names() -> impl Iterator<Item = &'static str> {
+    let settings = TOP.settings.iter().map(|setting| setting.name);
+    settings.chain(TABLES.map(|(table, _)| table))
 }
 
 fn site(key: &Word<String>, value: &Spanned<DeValue<'_>>, notes: &mut Notes) -> Site {
@@ -139,6 +204,10 @@ fn unknown_setting(unknown: Unknown, known: &[Description]) -> Mistake {
     let label = format!("not a setting of {section}");
     let mistake = Mistake::new(key.span, format!("unknown setting {name}"), label);
     if let Some(home) = known.iter().find(|setting| setting.name == key.value) {
+        // Below the header of a table, a line belongs to that table.
+        if home.section == TOP.title {
+            return mistake.help("it belongs above the header of the first table");
+        }
         return mistake.help(format!("it belongs in {}", home.section));
     }
     if let Some(guess) = guess {
@@ -151,7 +220,7 @@ fn unknown_setting(unknown: Unknown, known: &[Description]) -> Mistake {
     }
     let here = known.iter().filter(|setting| setting.section == section);
     let mut names: Vec<_> = here.map(|setting| setting.name).collect();
-    if names.is_empty() {
+    if section == TOP.title {
         names.extend(TABLES.map(|(_, header)| header));
     }
     mistake.help(format!("there are {}", names.join(", ")))

@@ -1,14 +1,15 @@
 //! What each setting does to a plan: its example works, and its default is what holds without it.
 
+mod checker;
 mod machine;
 
 use config::{
-    Description, Plan, Preset, Quick, World, load,
-    plan::{Action, Branch, ErrorLog, Folder, LogFormat, Logs, Target},
-    quick, settings,
+    Content, Description, Eyes, Plan, Preset, Quick, World, load,
+    plan::{Action, Branch, ErrorLog, Folder, LogFormat, Target},
+    quick, save, schema, settings,
 };
 use machine::Machine;
-use std::{num::NonZero, path::Path, time::Duration};
+use std::{ffi::OsString, num::NonZero, path::Path, time::Duration};
 
 /// A config in which `value` is typed for `setting`, or with nothing typed beyond what must be.
 fn config(setting: &Description, value: Option<&str>) -> String {
@@ -51,6 +52,7 @@ fn config(setting: &Description, value: Option<&str>) -> String {
             let comma = if text.is_empty() || line.is_empty() { "" } else { "," };
             route(&format!("route.\"/a/*\".respond = {{ {text}{comma} {} }}", line.trim()))
         }
+        "the uppermost level" => format!("{line}[site.\"a.example\"]\n{root}"),
         section => format!("{section}\n{line}[site.\"a.example\"]\n{root}"),
     }
 }
@@ -79,6 +81,37 @@ fn examples_work_and_defaults_change_nothing() {
             let preset = shown(Some(value));
             assert_eq!(preset, usual, "the default of {name}");
         }
+    }
+}
+
+#[test]
+fn schema_takes_what_the_server_takes() {
+    let schema = serde_json::from_str(&schema()).unwrap();
+    assert_eq!(checker::vague(&schema), [""; 0], "give their kinds a shape");
+    for setting in settings() {
+        let text = config(&setting, Some(setting.example));
+        assert_eq!(checker::check(&schema, &text), [""; 0], "{text}");
+        if let Preset::Value(value) = setting.preset {
+            let text = config(&setting, Some(value));
+            assert_eq!(checker::check(&schema, &text), [""; 0], "{text}");
+        }
+    }
+    for (text, expect) in [
+        ("sever = {}", ".sever: unknown"),
+        ("server.lisen = '80'", ".server.lisen: unknown"),
+        ("server.threads = 0", ".server.threads: minimum"),
+        ("server.threads = 'four'", ".server.threads: type"),
+        ("server.log = 'jsn'", ".server.log: anyOf"),
+        ("server.file-cache = '1kb'", ".server.file-cache: anyOf"),
+        ("server.file-cache = '${CACHE}'", ""),
+        ("site.a = { root = '/srv', rot = 1 }", ".site.a.rot: unknown"),
+        (
+            "site.a.route.'/b' = { when = [{ them = {} }] }",
+            ".site.a.route./b.when[0].them: unknown",
+        ),
+        ("include = 7", ".include: anyOf"),
+    ] {
+        assert_eq!(checker::check(&schema, text).join(" "), expect, "{text}");
     }
 }
 
@@ -177,20 +210,28 @@ fn folder<'p>(plan: &'p Plan, host: &str) -> &'p Folder {
 }
 
 #[test]
-fn quick_plan_answers_every_host_from_one_folder() {
-    let plan = quick(Quick {
-        root: "/home/me/site".into(),
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        threads: NonZero::new(2),
-        logs: Logs::of(LogFormat::Off, false),
-        listing: true,
-    });
-    let text = "[server]\nlisten = '127.0.0.1:0'\nthreads = 2\nlog = 'off'\n\
-                [site.default]\nroot = '/home/me/site'\nlisting = true";
-    let typed = load("t.toml", text, &Machine).unwrap();
-    assert_eq!(folder(&plan, "any.example"), folder(&typed, "any.example"));
-    assert_eq!(plan.listen[0].address, typed.listen[0].address);
-    assert_eq!((plan.threads, &plan.logs), (typed.threads, &typed.logs));
+fn quick_plan_is_what_its_config_says() {
+    fn check(root: &str, log: Option<LogFormat>, listen: &[&str], threads: usize) {
+        let asked = Quick {
+            root: root.into(),
+            listen: listen.iter().map(|address| address.parse().unwrap()).collect(),
+            threads: NonZero::new(threads),
+            log,
+            listing: true,
+        };
+        let text = save(&asked).unwrap();
+        let typed = load("t.toml", &text, &Machine).unwrap();
+        let plan = quick(asked, Eyes::default());
+        assert_eq!(folder(&plan, "any.example"), folder(&typed, "any.example"), "{text}");
+        assert_eq!(folder(&plan, "any.example").root.to_str(), Some(root));
+        let addresses = |plan: &Plan| plan.listen.iter().map(|l| l.address).collect::<Vec<_>>();
+        assert_eq!(addresses(&plan), addresses(&typed), "{text}");
+        assert_eq!((plan.threads, &plan.logs), (typed.threads, &typed.logs), "{text}");
+    }
+    check("/home/me/site", None, &["127.0.0.1:0"], 0);
+    check("/home/me/site", Some(LogFormat::Off), &["0.0.0.0:7890", "[::]:7890"], 2);
+    check("/a \"b\" \\c\u{e4}", Some(LogFormat::Json), &["[::1]:80"], 0);
+    check("/${HOME}/$${HOME}/$x", Some(LogFormat::Pretty), &["127.0.0.1:8080"], 1);
 }
 
 #[test]
@@ -269,6 +310,18 @@ impl World for Terminal {
 
     fn check_folder(&self, path: &Path) -> Result<(), String> {
         Machine.check_folder(path)
+    }
+
+    fn read(&self, path: &Path, bytes_max: u64) -> Result<Content, String> {
+        Machine.read(path, bytes_max)
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<OsString>, String> {
+        Machine.list(path)
+    }
+
+    fn variable(&self, name: &str) -> Option<OsString> {
+        Machine.variable(name)
     }
 
     fn is_terminal(&self) -> bool {

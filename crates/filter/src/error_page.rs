@@ -17,7 +17,9 @@ pub fn apply(mut response: Response) -> Response {
         _ => return response,
     };
     response.body = Body::Bytes(Shared::from(page.into_bytes()));
-    response.with(Line::fixed("content-type", "text/html; charset=utf-8"))
+    response
+        .with(Line::fixed("content-type", "text/html; charset=utf-8"))
+        .with(Line::fixed("x-content-type-options", "nosniff"))
 }
 
 /// The page of an error: what went wrong, and what its reader can do about it.
@@ -126,6 +128,7 @@ mod tests {
         assert!(!page.contains("<script") && !page.contains("//"));
         let response = apply(Response::empty(Status::NOT_FOUND));
         assert_eq!(response.get("content-type"), Some("text/html; charset=utf-8"));
+        assert_eq!(response.get("x-content-type-options"), Some("nosniff"));
         for (status, words) in [
             (418, "418 Request Refused"),
             (599, "599 Server Error"),

@@ -131,6 +131,8 @@ mod tests {
         check(Get, &[range, ("if-unmodified-since", MODIFIED)], SOME);
         check(Get, &[range, ("if-range", "\"strong\"")], SOME);
         check(Get, &[range, ("if-range", MODIFIED)], SOME);
+        check(Get, &[range, ("if-range", "Saturday, 29-Oct-94 19:43:31 GMT")], SOME);
+        check(Get, &[range, ("if-range", "Sat Oct 29 19:43:31 1994")], SOME);
         check(Get, &[range, ("if-range", "\"other\"")], ALL);
         check(Get, &[range, ("if-range", "W/\"strong\"")], ALL);
         check(Get, &[range, ("if-range", "\"strong\", \"other\"")], ALL);
@@ -164,8 +166,13 @@ mod tests {
             assert_eq!(names(head), (status, prepared, expect.to_owned()), "{head:?}");
         };
         check(("if-none-match", "*"), 304, true, "cache-control vary");
-        check(("if-match", "\"\""), 412, false, "vary content-type");
-        check(("range", "bytes=10-"), 416, false, "vary content-range content-type");
+        check(("if-match", "\"\""), 412, false, "vary content-type x-content-type-options");
+        check(
+            ("range", "bytes=10-"),
+            416,
+            false,
+            "vary content-range content-type x-content-type-options",
+        );
         let over =
             applied(Method::Get, &[("range", "bytes=10-")], page(Body::Bytes(bytes("0123"))));
         assert_eq!(over.get("content-range"), Some("bytes */4"));

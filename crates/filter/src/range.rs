@@ -2,7 +2,7 @@
 
 use crate::{conditional::refusal, entity_tag::EntityTag};
 use base::text;
-use message::{Body, Method, Name, Part, Request, Response, Shared, Status, response::Line};
+use message::{Body, Method, Name, Part, Request, Response, Shared, Status, date, response::Line};
 use std::ops::Range;
 
 /// Ranges that one request may ask for; more, and it gets the whole content. Nobody needs as many,
@@ -121,7 +121,11 @@ fn is_unchanged(request: &Request<'_>, response: &Response) -> bool {
     };
     match EntityTag::parse(value) {
         Some(wanted) => wanted.is_strongly(etag),
-        None => !etag.is_weak && response.get("last-modified").map(str::as_bytes) == Some(value),
+        None if etag.is_weak => false,
+        None => date::parse(value).is_some_and(|date| {
+            let modified = response.get("last-modified").map(str::as_bytes);
+            modified.and_then(date::parse) == Some(date)
+        }),
     }
 }
 

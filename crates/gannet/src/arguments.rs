@@ -1,11 +1,12 @@
 //! The words of the command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use std::{net::IpAddr, num::NonZero, path::PathBuf};
 
 /// A web server. `gannet ./site` serves a folder; `gannet run site.toml` serves what a file says.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
+#[command(version, args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) verb: Option<Verb>,
@@ -27,6 +28,51 @@ pub(crate) enum Verb {
         #[arg(default_value = "gannet.toml")]
         file: PathBuf,
     },
+    /// Say what would be answered to a request, and why
+    Explain(Explain),
+    /// Explain a setting of the config, all settings of a table, or a verb
+    Help {
+        /// Such as `idle-time`, `server.limits` or `run`
+        word: Option<String>,
+    },
+    /// Print the JSON Schema of config files, for editors
+    Schema,
+    /// Write the config that serves a folder as `gannet PATH` with these options does
+    Save {
+        #[command(flatten)]
+        quick: Quick,
+        /// The file to write, which must not be there yet [default: standard output]
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Print a script that completes words of the command line in a shell
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+}
+
+/// A request that might be sent.
+#[derive(Args, Debug)]
+pub(crate) struct Explain {
+    /// The URL that would be asked for
+    pub(crate) url: String,
+    /// The method
+    #[arg(short = 'X', value_name = "METHOD", default_value = "GET")]
+    pub(crate) method: String,
+    /// A field of the request, as "Name: value"; may be given more than once
+    #[arg(short = 'H', value_name = "FIELD")]
+    pub(crate) fields: Vec<String>,
+    /// The address of the client [default: 127.0.0.1]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) from: Option<IpAddr>,
+    /// The config file
+    #[arg(short, value_name = "FILE", default_value = "gannet.toml")]
+    pub(crate) config: PathBuf,
+    /// Say it as JSON, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Serving one folder.

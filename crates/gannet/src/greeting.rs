@@ -63,7 +63,8 @@ fn port(port: u16) -> String {
 }
 
 impl Greeting {
-    /// At most eight lines, and a QR code below them where other devices are meant to come.
+    /// At most eight lines, and a QR code with its caption below them where other devices are meant
+    /// to come.
     pub(crate) fn pretty(&self) -> Vec<u8> {
         let mut text = format!("gannet {} serves {}\n", env!("CARGO_PKG_VERSION"), self.what);
         let (own, shared) = self.urls.split_at(self.urls.len().min(URL_LINES_MAX));
@@ -137,7 +138,7 @@ pub(crate) fn farewell(totals: &[(Counter, u64)], is_json: bool) -> Vec<u8> {
     format!("gannet has stopped: {}\n", words.join(", ")).into_bytes()
 }
 
-/// `url` as a QR code in half-block characters, dark on light.
+/// `url` as a QR code in half-block characters, dark on light, above the URL that it holds.
 fn qr_code(url: &str) -> Option<String> {
     let code = qrcode::QrCode::new(url).ok()?;
     let width = code.width();
@@ -159,6 +160,7 @@ fn qr_code(url: &str) -> Option<String> {
         }
         text.push('\n');
     }
+    text.push_str(&format!("  scan to open {url}\n"));
     Some(text)
 }
 
@@ -216,8 +218,9 @@ mod tests {
     }
 
     #[test]
-    fn a_qr_code_has_its_margin() {
+    fn a_qr_code_has_its_margin_and_says_what_it_opens() {
         let code = qr_code("http://10.0.0.1:7890/").unwrap();
+        assert_eq!(code.lines().last(), Some("  scan to open http://10.0.0.1:7890/"));
         assert!(code.lines().next().unwrap().trim().chars().all(|c| c == '█'));
     }
 }

@@ -2,9 +2,11 @@
 
 mod arguments;
 mod verb;
+mod paper;
 mod machine;
 mod listening;
 mod found;
+mod explain;
 mod greeting;
 mod serving;
 mod trouble;
@@ -19,6 +21,13 @@ fn main() -> ExitCode {
         None => verb::quick(&arguments.quick),
         Some(Verb::Run { file }) => verb::run(&file),
         Some(Verb::Check { file }) => verb::check(&file).map(|()| ExitCode::SUCCESS),
+        Some(Verb::Explain(arguments)) => explain::explain(&arguments).map(|()| ExitCode::SUCCESS),
+        Some(Verb::Help { word }) => paper::help(word.as_deref()).map(|()| ExitCode::SUCCESS),
+        Some(Verb::Schema) => Ok(paper::schema()),
+        Some(Verb::Save { quick, output }) => {
+            paper::save(&quick, output.as_deref()).map(|()| ExitCode::SUCCESS)
+        }
+        Some(Verb::Completions { shell }) => Ok(paper::completions(shell)),
     };
     match outcome {
         Ok(code) => code,

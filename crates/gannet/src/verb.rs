@@ -9,7 +9,7 @@ use crate::{
     serving,
     trouble::Trouble,
 };
-use config::{Plan, plan};
+use config::{Eyes, Plan, plan};
 use std::{
     io::{self, IsTerminal},
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -21,6 +21,24 @@ use std::{
 
 /// `gannet [PATH]`: serves one folder.
 pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
+    let mut asked = asked(arguments)?;
+    let loops = loops(arguments.threads);
+    let (sockets, remark) = open(arguments.port, &hosts(arguments), loops)?;
+    asked.listen.clone_from(&sockets.addresses);
+    let greeting = Greeting {
+        urls: greeting::urls(&sockets.addresses),
+        what: asked.root.display().to_string(),
+        found: found::describe(&asked.root),
+        remark,
+        loops,
+        is_for_others: arguments.lan,
+    };
+    let eyes = Eyes { output: greeting::is_terminal(), errors: io::stderr().is_terminal() };
+    serving::serve(config::quick(asked, eyes), sockets, &greeting)
+}
+
+/// What was asked for without a config file; on the port that was named, or else the usual one.
+pub(crate) fn asked(arguments: &Quick) -> Result<config::Quick, Trouble> {
     let root = arguments.path.canonicalize().map_err(|error| {
         let path = arguments.path.display();
         Trouble::new(2, format!("error: {path}: {error}: name the folder to serve"))
@@ -32,36 +50,28 @@ pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
         );
         return Err(Trouble::new(2, message));
     }
-    let loops = loops(arguments.threads);
-    let hosts = match arguments.bind {
+    let port = arguments.port.unwrap_or(listening::PORT_DEFAULT);
+    let wanted = listening::named(&hosts(arguments), port);
+    let log = arguments.log.map(|format| match format {
+        LogFormat::Pretty => plan::LogFormat::Pretty,
+        LogFormat::Json => plan::LogFormat::Json,
+        LogFormat::Off => plan::LogFormat::Off,
+    });
+    Ok(config::Quick {
+        root,
+        listen: wanted.iter().map(|wanted| wanted.address).collect(),
+        threads: arguments.threads,
+        log,
+        listing: true,
+    })
+}
+
+fn hosts(arguments: &Quick) -> Vec<IpAddr> {
+    match arguments.bind {
         Some(host) => vec![host],
         None if arguments.lan => listening::every_address(),
         None => vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
-    };
-    let (sockets, remark) = open(arguments.port, &hosts, loops)?;
-    let format = match arguments.log {
-        Some(LogFormat::Pretty) => plan::LogFormat::Pretty,
-        Some(LogFormat::Json) => plan::LogFormat::Json,
-        Some(LogFormat::Off) => plan::LogFormat::Off,
-        None if greeting::is_terminal() => plan::LogFormat::Pretty,
-        None => plan::LogFormat::Json,
-    };
-    let greeting = Greeting {
-        urls: greeting::urls(&sockets.addresses),
-        what: root.display().to_string(),
-        found: found::describe(&root),
-        remark,
-        loops,
-        is_for_others: arguments.lan,
-    };
-    let plan = config::quick(config::Quick {
-        root,
-        listen: sockets.addresses.clone(),
-        threads: arguments.threads,
-        logs: plan::Logs::of(format, io::stderr().is_terminal()),
-        listing: true,
-    });
-    serving::serve(plan, sockets, &greeting)
+    }
 }
 
 fn open(

@@ -123,6 +123,29 @@ pub(crate) fn resume(
     }
 }
 
+/// What the path of `exchange` leads to below its folder, and what is to be said of that, if
+/// anything is. Waits for the disk.
+#[must_use]
+pub fn locate(
+    files: &Files,
+    exchange: &Exchange<'_>,
+    tools: &mut Tools<'_>,
+) -> Option<(Vec<u8>, &'static str)> {
+    let folder = tools.folders.current(files.folder, tools.now)?;
+    let path = exchange.path.as_ref().ok()?.below(files.segments_skipped);
+    let asked = path.as_bytes().to_vec();
+    if folder::is_hidden(&path) || folder::is_source(&path) {
+        return Some((asked, " is never sent: it is hidden or program source"));
+    }
+    Some(match load::attempt(folder, &asked, Siblings::Unasked, Patience::Wait)? {
+        Loaded::Page(page) => (page.plain.path, ""),
+        Loaded::Folder => (asked, " is a folder"),
+        Loaded::Missing => (asked, " is not there"),
+        Loaded::Denied => (asked, " may not be read"),
+        Loaded::Exhausted | Loaded::Failed => (asked, " cannot be read"),
+    })
+}
+
 /// A request on its way through a folder.
 struct Visit<'v> {
     files: &'v Files,

@@ -9,7 +9,7 @@ mod respond;
 
 use config::plan::Action;
 use files::{Cache, Folders};
-use message::{Exchange, Method, Response, Status, response::Line};
+use message::{Exchange, Method, PathError, Response, Status, response::Line};
 
 pub use files::{Done, Job};
 
@@ -53,6 +53,11 @@ pub fn run(action: &Action, exchange: &Exchange<'_>, rest: &[u8], tools: &mut To
     net::failpoint::hit("exchange");
     match action {
         Action::Files(files) => files::answer(files, exchange, tools),
+        // What has no normal form is no path of ours; a slash that was encoded might be elsewhere.
+        _ if exchange.path == Err(PathError::EncodedSlash) => {
+            Answer::Ready(Response::empty(Status::NOT_FOUND))
+        }
+        _ if exchange.path.is_err() => Answer::Ready(Response::empty(Status::BAD_REQUEST)),
         Action::Redirect(redirect) => Answer::Ready(redirect::answer(redirect, exchange, rest)),
         Action::Respond(respond) => Answer::Ready(respond::answer(respond, exchange, rest)),
         Action::NotFound => Answer::Ready(Response::empty(Status::NOT_FOUND)),

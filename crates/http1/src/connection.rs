@@ -190,14 +190,6 @@ impl Connection {
         self.close();
     }
 
-    /// Somebody is going to read the content: a client that waits to be asked for it is asked.
-    pub fn want_content(&mut self, output: &mut Output) {
-        if self.expects_continue && self.answer == Answer::Due {
-            output.bytes().extend_from_slice(write::CONTINUE);
-            self.expects_continue = false;
-        }
-    }
-
     /// When [`Connection::expire`] is to be called; `NEVER` if there is nothing to wait for.
     #[must_use]
     pub fn deadline(&self) -> Moment {

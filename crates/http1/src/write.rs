@@ -94,6 +94,3 @@ pub(crate) fn chunk(piece: &[u8], output: &mut Output) {
 
 /// The last chunk, without trailer fields.
 pub(crate) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
-
-/// The interim answer that asks for the content.
-pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";

@@ -1,6 +1,6 @@
 //! The case of a route that applies to an exchange.
 
-use crate::trace::{Note, Trace, Verdict};
+use crate::trace::{Step, Trace};
 use config::plan::Case;
 use message::Exchange;
 
@@ -11,17 +11,20 @@ pub(crate) fn find<'p>(
     trace: &mut impl Trace,
 ) -> Option<&'p Case> {
     cases.iter().find(|case| {
-        let verdict = weigh(case, exchange);
-        trace.note(|| Note { key: "when", place: &case.place, verdict });
-        verdict == Verdict::Taken
+        let missing = missing(case, exchange);
+        if let Some(missing) = missing {
+            trace.note(|| Step::new("passed over", format!("a case: {missing}"), &case.place));
+        }
+        missing.is_none()
     })
 }
 
-fn weigh(case: &Case, exchange: &Exchange<'_>) -> Verdict {
+/// What the exchange lacks for the case to apply.
+fn missing(case: &Case, exchange: &Exchange<'_>) -> Option<&'static str> {
     if let Some(networks) = &case.from {
         let is_inside = |client| networks.iter().any(|network| network.contains(client));
         if !exchange.client.is_some_and(is_inside) {
-            return Verdict::OtherClient;
+            return Some("the client has another address");
         }
     }
     let lines = exchange.request.fields.lines();
@@ -29,8 +32,5 @@ fn weigh(case: &Case, exchange: &Exchange<'_>) -> Verdict {
         let mut named = lines.iter().filter(|line| line.name.eq_ignore_ascii_case(name));
         named.any(|line| value.as_ref().is_none_or(|value| value.as_bytes() == line.value))
     };
-    match case.fields.iter().all(is_there) {
-        true => Verdict::Taken,
-        false => Verdict::OtherFields,
-    }
+    (!case.fields.iter().all(is_there)).then_some("the request has not its fields")
 }

@@ -11,7 +11,7 @@ mod case;
 mod pattern;
 mod trace;
 
-pub use trace::{Note, Trace, Verdict};
+pub use trace::{REFUSED, Step, Trace};
 
 use config::plan::{Case, Place, Plan, Policy, Route, Site};
 use message::{Exchange, response::Line};
@@ -39,8 +39,10 @@ pub struct Found<'p> {
 pub fn find<'p>(plan: &'p Plan, exchange: &Exchange<'_>, trace: &mut impl Trace) -> Found<'p> {
     let all = 0..exchange.path_bytes().len();
     let Some((site, moved)) = plan.site(exchange.request.host, exchange.listener) else {
+        trace.note(|| Step::new("site", "none", &plan.misdirected.place));
         return found(None, &plan.misdirected, all, exchange, trace);
     };
+    trace.note(|| Step::new("site", &*site.name, &site.place));
     if let Some(route) = moved {
         return found(Some(site), route, all, exchange, trace);
     }
@@ -56,6 +58,8 @@ pub fn find<'p>(plan: &'p Plan, exchange: &Exchange<'_>, trace: &mut impl Trace)
     match pattern::for_method(branch, exchange.request.method, trace) {
         Some(route) => found(Some(site), route, rest, exchange, trace),
         None => {
+            let allow = &*branch.allow.value;
+            trace.note(|| Step::new(REFUSED, format!("only {allow}"), &site.place));
             let refused = Some(&branch.allow);
             Found { refused, ..found(Some(site), &site.routes.rest, rest, exchange, trace) }
         }
@@ -71,7 +75,10 @@ fn found<'p>(
 ) -> Found<'p> {
     let case = case::find(&route.cases, exchange, trace);
     let policy = case.map_or(&route.policy, |case| &case.policy);
-    trace.note(|| Note { key: &route.key, place: &route.place, verdict: Verdict::Taken });
+    trace.note(|| Step::new("route", &*route.key, &route.place));
+    if let Some(case) = case {
+        trace.note(|| Step::new("case", "its conditions are met", &case.place));
+    }
     Found { site, route, case, policy, rest, refused: None }
 }
 

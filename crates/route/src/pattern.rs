@@ -1,6 +1,6 @@
 //! The most exact pattern of a site that matches a path, in one walk along its segments.
 
-use crate::trace::{Note, Trace, Verdict};
+use crate::trace::{Step, Trace};
 use config::plan::{Branch, Node, Route};
 use message::Method;
 use std::ops::Range;
@@ -52,11 +52,8 @@ fn take<'p>(
 ) {
     if let Some((other, _)) = best.replace((branch, rest)) {
         for route in other.methods.iter().map(|(_, route)| route).chain(&other.any) {
-            trace.note(|| Note {
-                key: &route.key,
-                place: &route.place,
-                verdict: Verdict::LessExact,
-            });
+            let text = || format!("{}: it matches, but less exactly", route.key);
+            trace.note(|| Step::new("passed over", text(), &route.place));
         }
     }
 }
@@ -79,8 +76,8 @@ pub(crate) fn for_method<'p>(
     };
     for (_, route) in &branch.methods {
         if !found.is_some_and(|found| std::ptr::eq(found, route)) {
-            let verdict = Verdict::OtherMethod;
-            trace.note(|| Note { key: &route.key, place: &route.place, verdict });
+            let text = || format!("{}: it is for another method", route.key);
+            trace.note(|| Step::new("passed over", text(), &route.place));
         }
     }
     found.or(branch.any.as_ref())

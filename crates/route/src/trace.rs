@@ -1,40 +1,42 @@
-//! What was weighed on the way to a route, for whoever wants to know why.
+//! What is weighed on the way of a request, for whoever wants to know why.
 
 use config::plan::Place;
 
-/// Hears what is weighed. `()` does not listen, and costs nothing.
+/// What a step is called after which a request is not answered but refused.
+pub const REFUSED: &str = "refused";
+
+/// Hears each step on the way. `()` does not listen, and costs nothing.
 pub trait Trace {
-    /// Takes down a note, which is made only if somebody wants it.
-    fn note<'p>(&mut self, note: impl FnOnce() -> Note<'p>);
+    /// Takes down a step, which is made only if somebody wants it.
+    fn note(&mut self, step: impl FnOnce() -> Step);
 }
 
 impl Trace for () {
     #[inline]
-    fn note<'p>(&mut self, _: impl FnOnce() -> Note<'p>) {}
+    fn note(&mut self, _: impl FnOnce() -> Step) {}
 }
 
-/// One thing that was weighed.
-#[derive(Clone, Debug)]
-pub struct Note<'p> {
-    /// The key of the route, or what a case asks for.
-    pub key: &'p str,
-    /// Where it is written.
-    pub place: &'p Place,
-    /// What became of it.
-    pub verdict: Verdict,
+impl Trace for Vec<Step> {
+    fn note(&mut self, step: impl FnOnce() -> Step) {
+        self.push(step());
+    }
 }
 
-/// What became of a route that was weighed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is the one.
-    Taken,
-    /// It matches the path too, but another matches it more exactly.
-    LessExact,
-    /// It is for another method.
-    OtherMethod,
-    /// The client's address is none of those that it is for.
-    OtherClient,
-    /// The request lacks a field that it is for.
-    OtherFields,
+/// One step on the way of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What was weighed, or what it came to: `site`, `route`, `passed over`, `rewrite`.
+    pub what: &'static str,
+    /// In words.
+    pub text: String,
+    /// Who said so, where it was written.
+    pub place: Option<Place>,
+}
+
+impl Step {
+    /// A step that was written at `place`.
+    #[must_use]
+    pub fn new(what: &'static str, text: impl Into<String>, place: &Place) -> Self {
+        Self { what, text: text.into(), place: Some(place.clone()) }
+    }
 }

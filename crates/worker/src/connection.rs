@@ -307,7 +307,7 @@ impl Connection {
                     self.send_error(status, (about, log), turn);
                 }
             },
-            Outcome::Answered(response, log) => {
+            Outcome::Answered { response, log, .. } => {
                 let status = response.status;
                 let (bytes, is_sent_at_once) = match &response.body {
                     _ if request.method == Method::Head => (0, true),

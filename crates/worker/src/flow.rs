@@ -13,13 +13,18 @@ use crate::{
     core::{Core, Tick},
     log::{Incident, Kind},
     record::{About, End, Record},
-    refusal,
+    refusal::Trouble,
+    steps,
 };
-use config::plan::{Form, Phrase};
+use config::{
+    Plan,
+    plan::{Form, Phrase},
+};
 use control::Counter;
 use handle::{Answer, Done, Job, Tools};
 use http1::Refusal;
 use message::{Exchange, RequestId, Response, Status, response::Line};
+use route::Trace;
 use std::{
     borrow::Cow,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -27,8 +32,14 @@ use std::{
 
 /// What became of a request.
 pub(crate) enum Outcome {
-    /// It is answered, and the answer has its line in the access log of that number.
-    Answered(Response, usize),
+    /// It is answered.
+    Answered {
+        response: Response,
+        /// The access log that has its line.
+        log: usize,
+        /// What the error log is told.
+        trouble: Option<Trouble>,
+    },
     /// The answer, which will have its line there, has to wait for work that may block.
     Waiting(Job, usize),
 }
@@ -50,40 +61,50 @@ pub(crate) fn answer(
     done: Option<Done>,
 ) -> Outcome {
     let answered = catch_unwind(AssertUnwindSafe(|| {
-        core.with_tools(tick, |tools| pass(core, exchange, done, tools))
+        core.with_tools(tick, |tools| pass(core.plan, exchange, done, tools, &mut ()))
     }));
     let mut outcome = answered.unwrap_or_else(|_| {
         core.count(Counter::Panics);
-        Outcome::Answered(broken(), SERVER_LOG)
+        // The panic itself has a line already.
+        Outcome::Answered { response: broken(), log: SERVER_LOG, trouble: None }
     });
-    if let Outcome::Answered(response, _) = &mut outcome {
+    if let Outcome::Answered { response, trouble, .. } = &mut outcome {
         mark(core, exchange.id, response);
+        if let Some(trouble) = trouble.take() {
+            core.report(&trouble.incident(exchange, response.status));
+        }
     }
     outcome
 }
 
-/// Route, access, rewrite, and again where it was rewritten; then handle and filter.
-fn pass(
-    core: &Core,
+/// Route, access, rewrite, and again where it was rewritten; then handle and filter. `trace` hears
+/// why.
+pub(crate) fn pass(
+    plan: &'static Plan,
     exchange: &mut Exchange<'_>,
     done: Option<Done>,
     tools: &mut Tools<'_>,
+    trace: &mut impl Trace,
 ) -> Outcome {
     for _ in 0..=REWRITES_MAX {
-        let found = route::find(core.plan, exchange, &mut ());
+        let found = route::find(plan, exchange, trace);
         let rest = exchange.path_bytes().get(found.rest.clone()).unwrap_or_default();
         let policy = found.policy;
+        steps::guards(&policy.access, trace);
         let answer = if let Some(allow) = found.refused {
             Answer::Ready(handle::method_not_allowed(exchange, allow))
         } else if done.is_none()
             && let Some(refusal) = access::check(&policy.access, exchange)
         {
+            trace.note(|| steps::refusal(&policy.access, &refusal));
             Answer::Ready(refusal)
-        } else if let Some((to, _)) = &policy.rewrite {
+        } else if let Some((to, place)) = &policy.rewrite {
             let (path, query) = rewritten(to, exchange, rest);
             exchange.rewrite(&path, query);
+            trace.note(|| steps::rewrite(exchange, place));
             continue;
         } else {
+            trace.note(|| steps::action(&policy.action, plan));
             match done {
                 None => handle::run(&policy.action, exchange, rest, tools),
                 Some(done) => handle::resume(&policy.action, done, exchange, tools),
@@ -91,18 +112,14 @@ fn pass(
         };
         return match answer {
             Answer::Ready(response) => {
-                refusal::tell(core, exchange, &found, response.status);
+                let trouble = Trouble::find(exchange, &found, response.status);
                 let response = filter::apply(&policy.adjust, exchange, rest, response);
-                Outcome::Answered(response, policy.log)
+                Outcome::Answered { response, log: policy.log, trouble }
             }
             Answer::Wait(job) => Outcome::Waiting(job, policy.log),
         };
     }
-    let about = About::exchange(exchange);
-    let reason = "rewritten more than 10 times: the routes lead in a circle";
-    let incident = Incident { about: Some(about), ..Incident::new(Kind::Failed, reason) };
-    core.report(&incident);
-    Outcome::Answered(broken(), SERVER_LOG)
+    Outcome::Answered { response: broken(), log: SERVER_LOG, trouble: Some(Trouble::CIRCLE) }
 }
 
 /// The answer to a request that we could not answer, by a fault of ours.
@@ -126,19 +143,24 @@ fn rewritten(to: &Phrase, exchange: &Exchange<'_>, rest: &[u8]) -> (Vec<u8>, Opt
     (path.fill(exchange, rest, Form::Plain), query)
 }
 
-/// The answer to a message that its protocol room refused.
-pub(crate) fn refuse(core: &Core, refusal: Refusal, about: About<'_>) -> Response {
+/// The answer to a message that its protocol room refused, which is counted and told.
+pub(crate) fn refuse(core: &Core, refused: Refusal, about: About<'_>) -> Response {
     core.count(Counter::Refused);
-    let (kind, reason) = (Kind::Refused, refusal.reason());
-    let status = Some(refusal.status());
+    let (kind, reason) = (Kind::Refused, refused.reason());
+    let status = Some(refused.status());
     core.report(&Incident { kind, reason, about: Some(about), status, setting: None });
+    let mut response = refusal(refused);
+    mark(core, about.id, &mut response);
+    response
+}
+
+/// The answer to a message that its protocol room refused.
+pub(crate) fn refusal(refusal: Refusal) -> Response {
     let mut response = Response::empty(refusal.status());
     if response.status == Status::METHOD_NOT_ALLOWED {
         response.lines.push(handle::ALLOW);
     }
-    let mut response = filter::error_page::apply(response);
-    mark(core, about.id, &mut response);
-    response
+    filter::error_page::apply(response)
 }
 
 /// Puts down what happened: one line in the access log number `log` and one counter.

@@ -2,6 +2,8 @@
 
 pub mod flow;
 mod refusal;
+mod steps;
+mod explain;
 mod connection;
 mod turn;
 mod sending;
@@ -16,4 +18,5 @@ mod record;
 mod log;
 mod run;
 
+pub use explain::{Asked, Explanation, Field, explain};
 pub use run::{Reopener, StartError, Stopper, Worker, start};

@@ -133,7 +133,8 @@ impl Log {
         dropped + self.pass()
     }
 
-    /// Hands over all lines, for there will be no more; returns how many the writers could not take.
+    /// Hands over all lines, for there will be no more; returns how many the writers could not
+    /// take.
     pub(crate) fn close(&mut self) -> u64 {
         let dropped = self.settle(Moment::NEVER);
         dropped + (0..self.lanes.len()).map(|at| self.hand_over(at)).sum::<u64>()

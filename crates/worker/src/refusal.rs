@@ -2,37 +2,60 @@
 //! that says so.
 
 use crate::{
-    core::Core,
     log::{Incident, Kind},
     record::About,
 };
-use config::plan::Action;
+use config::plan::{Action, Place};
 use message::{Exchange, Status};
 use route::Found;
 
-/// Puts down in the error log why a request is not answered as it was meant. What merely is not
-/// there is no trouble.
-pub(crate) fn tell(core: &Core, exchange: &Exchange<'_>, found: &Found<'_>, status: Status) {
-    if !status.is_error() {
-        return;
+/// Why a request was not answered as it was meant.
+pub(crate) struct Trouble {
+    kind: Kind,
+    reason: &'static str,
+    setting: Option<(&'static str, &'static Place)>,
+}
+
+impl Trouble {
+    /// The routes rewrite a request again and again.
+    pub(crate) const CIRCLE: Self =
+        Self { kind: Kind::Failed, reason: "the rewrites lead in a circle", setting: None };
+
+    /// Why an exchange is answered with `status`. What merely is not there is no trouble.
+    #[inline]
+    pub(crate) fn find(
+        exchange: &Exchange<'_>,
+        found: &Found<'static>,
+        status: Status,
+    ) -> Option<Self> {
+        if status.is_error() { Self::of_error(exchange, found, status) } else { None }
     }
-    let access = access::said(&found.policy.access, exchange, status);
-    let setting = access.or_else(|| found.refused.map(|_| ("route", found.place())));
-    // What the config itself answers was meant so.
-    let is_meant = matches!(found.policy.action, Action::Respond(_)) && found.site.is_some();
-    if is_meant && setting.is_none() {
-        return;
+
+    fn of_error(exchange: &Exchange<'_>, found: &Found<'static>, status: Status) -> Option<Self> {
+        let access = access::said(&found.policy.access, exchange, status);
+        let setting = access.or_else(|| found.refused.map(|_| ("route", found.place())));
+        // What the config itself answers was meant so.
+        let is_meant = matches!(found.policy.action, Action::Respond(_)) && found.site.is_some();
+        if is_meant && setting.is_none() {
+            return None;
+        }
+        let (kind, reason) = match (status, access) {
+            (Status::BAD_REQUEST, _) => (Kind::Refused, "the path is malformed"),
+            (Status::FORBIDDEN, None) => (Kind::Refused, "the file may not be read"),
+            (Status::FORBIDDEN, _) => (Kind::Refused, "the client's address may not enter"),
+            (Status::METHOD_NOT_ALLOWED, _) => (Kind::Refused, "the method may not be used"),
+            (Status::MISDIRECTED_REQUEST, _) => (Kind::Refused, "no site claims the host"),
+            (Status(429), _) => (Kind::Refused, "the client asks too often"),
+            (Status(500..), _) => (Kind::Failed, "the file could not be read"),
+            _ => return None,
+        };
+        Some(Self { kind, reason, setting })
     }
-    let (kind, reason) = match (status, access) {
-        (Status::BAD_REQUEST, _) => (Kind::Refused, "the path is malformed"),
-        (Status::FORBIDDEN, None) => (Kind::Refused, "the file may not be read"),
-        (Status::FORBIDDEN, _) => (Kind::Refused, "the client's address may not enter"),
-        (Status::METHOD_NOT_ALLOWED, _) => (Kind::Refused, "the method may not be used"),
-        (Status::MISDIRECTED_REQUEST, _) => (Kind::Refused, "no site claims the host"),
-        (Status(429), _) => (Kind::Refused, "the client asks too often"),
-        (Status(500..), _) => (Kind::Failed, "the file could not be read"),
-        _ => return,
-    };
-    let about = Some(About::exchange(exchange));
-    core.report(&Incident { kind, reason, about, status: Some(status), setting });
+
+    /// The same with who asked what, and the status that was answered.
+    pub(crate) fn incident<'i>(&self, exchange: &Exchange<'i>, status: Status) -> Incident<'i> {
+        let Self { kind, reason, setting } = *self;
+        let about = Some(About::exchange(exchange));
+        Incident { kind, reason, about, status: Some(status), setting }
+    }
 }

@@ -75,10 +75,16 @@ pub struct ErrorLog {
     pub has_refusals: bool,
 }
 
+impl LogFormat {
+    /// How lines look where nobody has said it: for eyes only where a person watches.
+    pub(crate) fn usual(is_terminal: bool) -> Self {
+        if is_terminal { Self::Pretty } else { Self::Json }
+    }
+}
+
 impl Logs {
     /// One log of this format on standard output, and the errors on standard error.
-    #[must_use]
-    pub fn of(format: LogFormat, errors_are_pretty: bool) -> Self {
+    pub(crate) fn of(format: LogFormat, errors_are_pretty: bool) -> Self {
         let has_refusals = !(errors_are_pretty && format == LogFormat::Pretty);
         let errors = ErrorLog { is_pretty: errors_are_pretty, target: 1, has_refusals };
         let log = Log { format, target: 0, sample: NonZero::<u32>::MIN, only: Statuses::default() };

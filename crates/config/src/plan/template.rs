@@ -1,6 +1,7 @@
 //! A log line as a text with blanks, such as `{client} {status}`: taken apart once, at the start.
 
 use super::braces::{PhraseError, Piece, pieces};
+use std::fmt;
 
 /// A text with blanks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -92,6 +93,19 @@ impl Template {
             },
         });
         Ok(Self { parts: parts.collect::<Result<_, _>>()? })
+    }
+}
+
+/// The text that it was.
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.parts.iter().try_for_each(|part| match part {
+            TemplatePart::Literal(text) => f.write_str(&text.replace('{', "{{").replace('}', "}}")),
+            TemplatePart::Blank { blank, .. } => {
+                let named = BLANKS.iter().find(|(_, known, _)| known == blank);
+                write!(f, "{{{}}}", named.map_or("", |(name, ..)| name))
+            }
+        })
     }
 }
 

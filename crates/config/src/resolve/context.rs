@@ -2,17 +2,19 @@
 
 use super::log::{Book, no_ids};
 use crate::{
+    fill::{self, Filled},
     mistake::{Mistake, quote},
     plan::{Folder, Phrase, PhraseError, Place},
-    source::{Source, Span, Word},
-    world::{World, absolute},
+    source::{Sources, Span, Word},
+    world::World,
 };
 use foldhash::HashMap;
 use std::path::PathBuf;
 
 /// What every step of resolving needs.
 pub(crate) struct Context<'c> {
-    pub(crate) source: &'c Source,
+    pub(crate) sources: &'c Sources,
+    filled: &'c [Filled],
     pub(crate) world: &'c dyn World,
     pub(crate) mistakes: &'c mut Vec<Mistake>,
     pub(crate) logs: Book<'c>,
@@ -27,17 +29,18 @@ type FolderKey = (PathBuf, Vec<PathBuf>, Vec<String>, bool);
 
 impl<'c> Context<'c> {
     pub(crate) fn new(
-        source: &'c Source,
+        sources: &'c Sources,
+        filled: &'c [Filled],
         world: &'c dyn World,
         logs: Book<'c>,
         mistakes: &'c mut Vec<Mistake>,
     ) -> Self {
         let (numbers, checked) = (HashMap::default(), HashMap::default());
-        Self { source, world, mistakes, logs, folders: Vec::new(), numbers, checked }
+        Self { sources, filled, world, mistakes, logs, folders: Vec::new(), numbers, checked }
     }
 
     pub(crate) fn at(&self, span: Span) -> Place {
-        self.source.at(span)
+        self.sources.at(span)
     }
 
     /// The number of the folder that is like this one; the last where there was none so far.
@@ -55,7 +58,7 @@ impl<'c> Context<'c> {
 
     /// The folder that `word` names for the setting `name`, which must be there.
     pub(crate) fn folder(&mut self, name: &str, word: &Word<String>) -> PathBuf {
-        let path = absolute(&word.value, self.world);
+        let path = self.sources.path(word);
         let world = self.world;
         let checked =
             self.checked.entry(path.clone()).or_insert_with_key(|path| world.check_folder(path));
@@ -73,7 +76,7 @@ impl<'c> Context<'c> {
 
     /// The phrase that was typed for the setting `name`.
     pub(crate) fn phrase(&mut self, name: &str, word: &Word<String>) -> Option<Phrase> {
-        let refusal = match Phrase::parse(&word.value) {
+        let refusal = match Phrase::parse(fill::phrase(word, self.filled)) {
             Ok(phrase) => {
                 if phrase.has_id() && !self.logs.has_ids {
                     self.mistakes.push(no_ids(word.span));

@@ -3,7 +3,7 @@
 use crate::{
     mistake::{Mistake, quote},
     plan::Listen,
-    source::{Source, Span, Word},
+    source::{Sources, Span, Word},
 };
 use std::{
     collections::HashMap,
@@ -16,11 +16,11 @@ const PORT_DEFAULT: u16 = 80;
 /// The addresses of `listen`, in the order they were typed.
 pub(crate) fn resolve(
     listen: Option<Word<Vec<Word<String>>>>,
-    source: &Source,
+    sources: &Sources,
     mistakes: &mut Vec<Mistake>,
 ) -> Vec<Listen> {
     let Some(listen) = listen else {
-        let written = || format!("the default of `listen` in {}", source.name()).into();
+        let written = || format!("the default of `listen` in {}", sources.main().name()).into();
         let all = every_address(PORT_DEFAULT).into_iter();
         let implied = |address| Listen { address, written: written(), is_implied: true };
         return all.map(implied).collect();
@@ -54,7 +54,7 @@ pub(crate) fn resolve(
                     .help("leave one of them out"),
                 ),
                 _ => {
-                    let written = source.place(word.span).into();
+                    let written = sources.place(word.span).into();
                     all.push(Listen { address, written, is_implied });
                 }
             }

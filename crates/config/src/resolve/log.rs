@@ -3,8 +3,8 @@
 use crate::{
     mistake::Mistake,
     plan::{ErrorLog, Log, LogFormat, Logs, Statuses, Target},
-    source::{Span, Word, set},
-    world::{World, absolute},
+    source::{Sources, Span, Word, set},
+    world::World,
     written::{self, ErrorFormat, ServerLog},
 };
 use foldhash::HashMap;
@@ -23,6 +23,7 @@ pub(crate) struct Book<'w> {
     gathering: Vec<(&'static str, Span)>,
     /// Whether exchanges have ids.
     pub(super) has_ids: bool,
+    sources: &'w Sources,
     world: &'w dyn World,
 }
 
@@ -41,7 +42,7 @@ impl<'w> Book<'w> {
         words: ServerLog,
         errors: written::ErrorLog,
         has_ids: bool,
-        world: &'w dyn World,
+        (sources, world): (&'w Sources, &'w dyn World),
         mistakes: &mut Vec<Mistake>,
     ) -> Self {
         let ServerLog { log, buffer, flush } = words;
@@ -53,9 +54,9 @@ impl<'w> Book<'w> {
         set(&mut logs.buffer_bytes, buffer);
         set(&mut logs.flush_time, flush);
         let (server, places) = (Choice::default(), HashMap::default());
-        let mut book = Self { logs, server, places, gathering, has_ids, world };
-        book.judge(&log, &log.over(&book.server, world), mistakes);
-        book.server = log.over(&book.server, world);
+        let mut book = Self { logs, server, places, gathering, has_ids, sources, world };
+        book.judge(&log, &log.over(&book.server, sources), mistakes);
+        book.server = log.over(&book.server, sources);
         book.add(&book.server.clone());
         book.logs.errors = book.errors(errors, mistakes);
         book
@@ -71,7 +72,7 @@ impl<'w> Book<'w> {
         let mut choice = self.server.clone();
         let mut own = None;
         for words in chain {
-            choice = words.over(&choice, self.world);
+            choice = words.over(&choice, self.sources);
             own = Some(words);
         }
         if let Some(own) = own {
@@ -112,7 +113,7 @@ impl<'w> Book<'w> {
             }
         }
         if let Some(file) = file {
-            check_file(file, self.world, mistakes);
+            check_file(file, (self.sources, self.world), mistakes);
         }
     }
 
@@ -123,9 +124,8 @@ impl<'w> Book<'w> {
         });
         let format = choice.format.as_ref().map(|word| word.value.clone());
         let is_watched = choice.file.is_none() && self.world.is_terminal();
-        let usual = if is_watched { LogFormat::Pretty } else { LogFormat::Json };
         let log = Log {
-            format: format.unwrap_or(usual),
+            format: format.unwrap_or_else(|| LogFormat::usual(is_watched)),
             target,
             sample: choice.sample.unwrap_or(NonZero::<u32>::MIN),
             only: choice.only.clone(),
@@ -144,8 +144,8 @@ impl<'w> Book<'w> {
         mistakes: &mut Vec<Mistake>,
     ) -> Option<ErrorLog> {
         let file = words.file.map(|word| {
-            check_file(&word, self.world, mistakes);
-            (absolute(&word.value, self.world), word.span)
+            check_file(&word, (self.sources, self.world), mistakes);
+            (self.sources.path(&word), word.span)
         });
         let is_pretty = match words.format {
             Some(Word { value: ErrorFormat::Off, span }) => {
@@ -172,15 +172,12 @@ impl<'w> Book<'w> {
 
 impl written::Log {
     /// What these words make of what is inherited.
-    fn over(&self, inherited: &Choice, world: &dyn World) -> Choice {
+    fn over(&self, inherited: &Choice, sources: &Sources) -> Choice {
         let Self { format, file, only, sample } = self;
         let only = only.as_ref().map_or(&inherited.only, |word| &word.value);
         Choice {
             format: format.clone().or_else(|| inherited.format.clone()),
-            file: file
-                .as_ref()
-                .map(|word| absolute(&word.value, world))
-                .or_else(|| inherited.file.clone()),
+            file: file.as_ref().map(|word| sources.path(word)).or_else(|| inherited.file.clone()),
             only: only.clone(),
             sample: sample.as_ref().map(|word| word.value).or(inherited.sample),
         }
@@ -208,8 +205,12 @@ fn no_effect(name: &str, span: Span, off: Option<&Word<LogFormat>>) -> Mistake {
 }
 
 /// Says what is wrong with the file that `word` names. It may not be there yet; its folder must be.
-fn check_file(word: &Word<String>, world: &dyn World, mistakes: &mut Vec<Mistake>) {
-    let file = absolute(&word.value, world);
+fn check_file(
+    word: &Word<String>,
+    (sources, world): (&Sources, &dyn World),
+    mistakes: &mut Vec<Mistake>,
+) {
+    let file = sources.path(word);
     let folder = file.parent().unwrap_or(Path::new("/"));
     if let Err(cause) = world.check_folder(folder) {
         let cause = format!("the log file cannot be written: {cause}");

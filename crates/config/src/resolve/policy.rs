@@ -8,6 +8,7 @@ use crate::{
     mistake::{Mistake, quote},
     plan::{self, Access, Action, Addresses, Files, Folder, Methods, Phrase, index_default},
     source::{Span, Word},
+    unsent,
     written::Policy,
 };
 use base::Network;
@@ -132,16 +133,26 @@ fn files(chain: &[&Policy], words: &Policy, key: &Key, context: &mut Context<'_>
     Action::Files(Files { folder, segments_skipped, fallback, place })
 }
 
-/// The names in `list`, each of which must be able to name a file of a folder.
+/// The names in `list`, each of which must be able to name a file of a folder that may be sent.
 fn index_names(list: &[Word<String>], context: &mut Context<'_>) -> Vec<String> {
     let mut seen: HashMap<&str, Span> = HashMap::default();
     for word in list {
-        if word.value.contains('/') || word.value == "." || word.value == ".." {
+        let name = word.value.as_bytes();
+        let is_path = matches!(name, b"." | b"..") || name.contains(&b'/');
+        if is_path || name.iter().any(u8::is_ascii_control) {
             let cause = format!("{} is not the name of a file", quote(&word.value));
             context.mistakes.push(
                 Mistake::new(word.span, cause, "not a file name")
                     .help("for example: `index = \"index.html\"`"),
             );
+        }
+        if !is_path && (unsent::is_dotfile(name) || unsent::is_source(name)) {
+            let (what, help) = match unsent::is_source(name) {
+                true => ("PHP source", "leave it out: PHP does not run here"),
+                false => ("a dotfile", "leave it out, or give the file a name without the dot"),
+            };
+            let cause = format!("{} is {what}, which is never sent", quote(&word.value));
+            context.mistakes.push(Mistake::new(word.span, cause, "has no effect").help(help));
         }
         if let Some(first) = seen.insert(&word.value, word.span) {
             let cause = format!("`index` names {} twice", quote(&word.value));

@@ -7,7 +7,8 @@ use super::{
 use crate::{
     kind::{FieldMap, FieldWords, Texts},
     mistake::Mistake,
-    setting::{At, Description, Notes, Preset, Section, Setting, Table, Typed, Value, Within},
+    setting::{At, Notes, Preset, Section, Setting, Table, Typed, Value, Within},
+    shape::Shape,
     source::{Span, Word},
 };
 use toml::{Spanned, de::DeValue};
@@ -103,8 +104,8 @@ impl Value<Site> for Routes {
         "a table of routes by their paths".to_owned()
     }
 
-    fn describe_inside(&self, all: &mut Vec<Description>) {
-        ROUTE.describe(all);
+    fn shape(&self) -> Shape {
+        Shape::Map(Box::new(Shape::Table(ROUTE.layout())))
     }
 }
 
@@ -131,8 +132,8 @@ impl Value<Route> for Cases {
         "a list of tables".to_owned()
     }
 
-    fn describe_inside(&self, all: &mut Vec<Description>) {
-        CASE.describe(all);
+    fn shape(&self) -> Shape {
+        Shape::List(Box::new(Shape::Table(CASE.layout())))
     }
 }
 

@@ -1,7 +1,12 @@
-//! A machine on which every folder is there unless it is called `missing`.
+//! A machine on which every folder is there unless it is called `missing`; the files of
+//! `/etc/gannet` lie in `tests/files`.
 
-use config::World;
-use std::path::Path;
+use config::{Content, World};
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+};
 
 pub(crate) struct Machine;
 
@@ -17,6 +22,34 @@ impl World for Machine {
         }
     }
 
+    fn read(&self, path: &Path, bytes_max: u64) -> Result<Content, String> {
+        let absent = |_| format!("{} is not there", path.display());
+        let real = here(path).canonicalize().map_err(absent)?;
+        let bytes = fs::read(&real).map_err(absent)?;
+        if bytes.len() as u64 > bytes_max {
+            return Err(format!("{} has more than {bytes_max} bytes", path.display()));
+        }
+        let path = self.base().join(real.strip_prefix(here(self.base())).unwrap_or(&real));
+        Ok(Content { bytes, path })
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<OsString>, String> {
+        let entries = fs::read_dir(here(path));
+        let entries = entries.map_err(|_| format!("{} is not a folder", path.display()))?;
+        Ok(entries.filter_map(|entry| Some(entry.ok()?.file_name())).collect())
+    }
+
+    fn variable(&self, name: &str) -> Option<OsString> {
+        match name {
+            "PORT" => Some("7890".into()),
+            "EMPTY" => Some("".into()),
+            "NESTED" => Some("${PORT} $${PORT}".into()),
+            "HOME" => Some("/home/me".into()),
+            "SECRET" => Some("correct horse battery staple".into()),
+            _ => None,
+        }
+    }
+
     fn is_terminal(&self) -> bool {
         false
     }
@@ -24,4 +57,10 @@ impl World for Machine {
     fn is_error_terminal(&self) -> bool {
         false
     }
+}
+
+/// Where a file of that machine lies on this one.
+fn here(path: &Path) -> PathBuf {
+    let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files");
+    files.join(path.strip_prefix(Machine.base()).unwrap_or(path))
 }

@@ -1,0 +1,53 @@
+//! The config that a command line without one stands for.
+
+use crate::{
+    Quick,
+    plan::{DEFAULT_SITE, LogFormat},
+};
+use std::fmt::Write;
+
+/// A config that serves what `quick` does; `None` where the folder's path is not UTF-8, which a
+/// config must be.
+#[must_use]
+pub fn save(quick: &Quick) -> Option<String> {
+    let Quick { root, listen, threads, log, listing } = quick;
+    let listen: Vec<_> = listen.iter().map(|address| quoted(&address.to_string())).collect();
+    let listen = match &*listen {
+        [only] => only.clone(),
+        all => format!("[{}]", all.join(", ")),
+    };
+    let mut text = format!(
+        "# Serve it by `gannet run FILE`; `gannet help NAME` explains a setting.\n\n\
+         [server]\nlisten = {listen}\n"
+    );
+    if let Some(threads) = threads {
+        let _ = writeln!(text, "threads = {threads}");
+    }
+    if let Some(format) = log {
+        let word = match format {
+            LogFormat::Pretty => "pretty",
+            LogFormat::Json => "json",
+            LogFormat::Template(template) => &template.to_string(),
+            LogFormat::Off => "off",
+        };
+        let _ = writeln!(text, "log = {}", quoted(word));
+    }
+    let root = quoted(root.to_str()?);
+    let _ = writeln!(text, "\n[site.{DEFAULT_SITE}]\nroot = {root}\nlisting = {listing}");
+    Some(text)
+}
+
+/// A basic string of TOML in which nothing is filled in.
+fn quoted(text: &str) -> String {
+    let mut quoted = "\"".to_owned();
+    for letter in text.replace("${", "$${").chars() {
+        match letter {
+            '"' | '\\' => quoted.extend(['\\', letter]),
+            control if control.is_control() => {
+                let _ = write!(quoted, "\\U{:08x}", u32::from(control));
+            }
+            _ => quoted.push(letter),
+        }
+    }
+    quoted + "\""
+}

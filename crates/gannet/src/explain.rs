@@ -1,0 +1,165 @@
+//! `gannet explain URL`: what would be answered, and why.
+
+use crate::{arguments::Explain, machine::load, trouble::Trouble};
+use base::text::{push_json, push_printable};
+use config::{Plan, plan::Place};
+use std::net::IpAddr;
+use worker::{Asked, Explanation};
+
+/// Says what a server with this config would answer, and which line of it is the reason.
+pub(crate) fn explain(arguments: &Explain) -> Result<(), Trouble> {
+    let plan: &'static Plan = Box::leak(Box::new(load(&arguments.config)?));
+    let url = Url::parse(&arguments.url)?;
+    let bytes = request(arguments, &url)?;
+    let listener = listener(plan, url.port);
+    let client = Some(arguments.from.unwrap_or(IpAddr::from([127, 0, 0, 1])));
+    let asked = Asked { bytes: &bytes, client, listener };
+    let explanation = worker::explain(plan, &asked).map_err(|cause| {
+        let help = "name a URL such as http://example.com/path, and fields as \"Name: value\"";
+        Trouble::new(2, format!("error: {cause}: {help}"))
+    })?;
+    let listen =
+        plan.listen.get(listener).map(|listen| (listen.address.to_string(), &*listen.written));
+    let mut out = Vec::new();
+    match arguments.json {
+        true => json(&mut out, &explanation, listen),
+        false => words(&mut out, &explanation, listen),
+    }
+    net::stream::say(&out);
+    Ok(())
+}
+
+/// The parts of the URL that was named.
+struct Url<'u> {
+    /// The host, and the port if there is one.
+    authority: &'u str,
+    port: u16,
+    /// The path and the query.
+    target: &'u str,
+}
+
+impl<'u> Url<'u> {
+    fn parse(url: &'u str) -> Result<Self, Trouble> {
+        let refuse = |cause: &str| {
+            let help = "name a URL such as http://example.com/path?query";
+            Err(Trouble::new(2, format!("error: {url:?}: {cause}: {help}")))
+        };
+        let rest = match url.split_once("://") {
+            Some(("http", rest)) => rest,
+            Some((scheme, _)) => return refuse(&format!("{scheme} is not served")),
+            None => url,
+        };
+        let rest = rest.split_once('#').map_or(rest, |(rest, _)| rest);
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, target) = rest.split_at(end);
+        let behind_host = authority.rsplit_once(']').map_or(authority, |(_, behind)| behind);
+        let port = match behind_host.rsplit_once(':') {
+            None => 80,
+            Some((_, port)) => match port.parse() {
+                Ok(port) => port,
+                Err(_) => return refuse("it has no sound port"),
+            },
+        };
+        Ok(Self { authority, port, target })
+    }
+}
+
+/// The bytes that a client would send.
+fn request(arguments: &Explain, url: &Url<'_>) -> Result<Vec<u8>, Trouble> {
+    let slash = if url.target.starts_with('/') { "" } else { "/" };
+    let mut head = format!(
+        "{} {slash}{} HTTP/1.1\r\nHost: {}\r\n",
+        arguments.method, url.target, url.authority
+    );
+    for field in &arguments.fields {
+        let Some((name, value)) = field.split_once(':') else {
+            let message = format!("error: {field:?} is no field: write \"Name: value\"");
+            return Err(Trouble::new(2, message));
+        };
+        head.push_str(&format!("{name}: {}\r\n", value.trim()));
+    }
+    head.push_str("\r\n");
+    Ok(head.into_bytes())
+}
+
+/// The listener that a request to `port` comes in by; the first where none has that port.
+fn listener(plan: &Plan, port: u16) -> usize {
+    plan.listen.iter().position(|listen| listen.address.port() == port).unwrap_or(0)
+}
+
+fn words(out: &mut Vec<u8>, explanation: &Explanation, listen: Option<(String, &str)>) {
+    let mut line = |what: &str, text: &str, place: &str| {
+        let start = out.len();
+        out.extend_from_slice(format!("{what:<12} ").as_bytes());
+        push_printable(out, text.as_bytes());
+        if !place.is_empty() {
+            let width = out.len() - start;
+            out.extend(std::iter::repeat_n(b' ', 60_usize.saturating_sub(width) + 2));
+            push_printable(out, place.as_bytes());
+        }
+        out.push(b'\n');
+    };
+    if let Some((address, written)) = listen {
+        line("listener", &address, written);
+    }
+    for step in &explanation.steps {
+        line(step.what, &step.text, &place(step.place.as_ref()));
+    }
+    line("answer", &explanation.status, "");
+    for field in &explanation.fields {
+        let text = format!("{}: {}", field.name, field.value);
+        let place = match &field.place {
+            Some(place) => format!("{} {place}", field.origin),
+            None => field.origin.to_owned(),
+        };
+        line("", &text, &place);
+    }
+}
+
+fn place(place: Option<&Place>) -> String {
+    place.map(Place::to_string).unwrap_or_default()
+}
+
+fn json(out: &mut Vec<u8>, explanation: &Explanation, listen: Option<(String, &str)>) {
+    let mut first = true;
+    out.push(b'{');
+    if let Some((address, written)) = listen {
+        out.extend_from_slice(b"\"listener\":");
+        object(out, &[("address", &address), ("place", written)]);
+        first = false;
+    }
+    out.extend_from_slice(if first { b"\"steps\":[" } else { b",\"steps\":[" });
+    for (at, step) in explanation.steps.iter().enumerate() {
+        out.extend_from_slice(if at > 0 { b"," } else { b"" });
+        let place = place(step.place.as_ref());
+        object(out, &[("what", step.what), ("text", &step.text), ("place", &place)]);
+    }
+    out.extend_from_slice(b"],\"status\":\"");
+    push_json(out, explanation.status.as_bytes());
+    out.extend_from_slice(b"\",\"fields\":[");
+    for (at, field) in explanation.fields.iter().enumerate() {
+        out.extend_from_slice(if at > 0 { b"," } else { b"" });
+        let place = place(field.place.as_ref());
+        let members = [
+            ("name", &*field.name),
+            ("value", &field.value),
+            ("origin", field.origin),
+            ("place", &place),
+        ];
+        object(out, &members);
+    }
+    out.extend_from_slice(b"]}\n");
+}
+
+/// Appends an object of texts, without those that are empty.
+fn object(out: &mut Vec<u8>, members: &[(&str, &str)]) {
+    out.push(b'{');
+    let mut separator = "";
+    for (name, value) in members.iter().filter(|(_, value)| !value.is_empty()) {
+        out.extend_from_slice(format!("{separator}\"{name}\":\"").as_bytes());
+        push_json(out, value.as_bytes());
+        out.push(b'"');
+        separator = ",";
+    }
+    out.push(b'}');
+}

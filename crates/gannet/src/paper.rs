@@ -1,0 +1,73 @@
+//! The verbs that only write something: help, a schema, a config, a script for the shell.
+
+use crate::{
+    arguments::{Arguments, Quick},
+    trouble::Trouble,
+    verb,
+};
+use clap::CommandFactory;
+use clap_complete::Shell;
+use std::{fs::File, io::Write, path::Path, process::ExitCode};
+
+/// `gannet help [WORD]`: explains a setting, the settings of a table, a verb, or all verbs.
+pub(crate) fn help(word: Option<&str>) -> Result<(), Trouble> {
+    let mut command = Arguments::command();
+    // Only then do the verbs know how they are called.
+    command.build();
+    let Some(word) = word else {
+        say(&command.render_help().to_string());
+        return Ok(());
+    };
+    if let Some(verb) = command.find_subcommand_mut(word) {
+        say(&verb.render_help().to_string());
+        return Ok(());
+    }
+    let verbs: Vec<_> = command.get_subcommands().map(|verb| verb.get_name()).collect();
+    let text = config::help(word, &verbs).map_err(|guess| {
+        let way_out = match guess {
+            Some(guess) => format!("did you mean `{guess}`?"),
+            None => "docs/book/settings.md has them all".to_owned(),
+        };
+        let message = format!("error: there is no setting, table or verb `{word}`: {way_out}");
+        Trouble::new(2, message)
+    })?;
+    say(&text);
+    Ok(())
+}
+
+/// `gannet schema`: prints the JSON Schema of config files.
+pub(crate) fn schema() -> ExitCode {
+    say(&config::schema());
+    ExitCode::SUCCESS
+}
+
+/// `gannet save`: writes the config that serves a folder as `gannet PATH` does.
+pub(crate) fn save(quick: &Quick, output: Option<&Path>) -> Result<(), Trouble> {
+    let asked = verb::asked(quick)?;
+    let text = config::save(&asked).ok_or_else(|| {
+        let root = asked.root.display();
+        let message = format!("error: {root}: a config is UTF-8, and this path is not: rename it");
+        Trouble::new(2, message)
+    })?;
+    let Some(file) = output else {
+        say(&text);
+        return Ok(());
+    };
+    let written = File::create_new(file).and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|error| {
+        let file = file.display();
+        Trouble::new(1, format!("error: {file}: {error}: name a file that is not there yet"))
+    })
+}
+
+/// `gannet completions SHELL`: prints a script that completes the command line.
+pub(crate) fn completions(shell: Shell) -> ExitCode {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "gannet", &mut script);
+    net::stream::say(&script);
+    ExitCode::SUCCESS
+}
+
+fn say(text: &str) {
+    net::stream::say(text.as_bytes());
+}

@@ -1,0 +1,139 @@
+//! What would be answered to a request, and why: the same functions as in `flow`, with an ear.
+
+use crate::{
+    flow::{self, Outcome},
+    steps,
+};
+use config::{
+    Plan,
+    plan::{Action, Place, Policy},
+};
+use handle::{
+    Tools,
+    files::{self, Cache, Folder, Folders},
+};
+use http1::{Event, Slots};
+use message::{Exchange, Output, Request, Response};
+use net::clock;
+use route::{REFUSED, Step};
+use std::{net::IpAddr, sync::Arc};
+
+/// A request that might be sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Its bytes, as they would come over a connection.
+    pub bytes: &'a [u8],
+    /// Who would send it; `None` over a Unix socket.
+    pub client: Option<IpAddr>,
+    /// The listener that it would come in by: its place in the plan.
+    pub listener: usize,
+}
+
+/// What would be answered, and why.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// The steps, in their order.
+    pub steps: Vec<Step>,
+    /// The status line, without its end.
+    pub status: String,
+    /// The fields, in their order.
+    pub fields: Vec<Field>,
+}
+
+/// A field of the answer.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// Its name, in lower case.
+    pub name: String,
+    /// Its value; what a client sent may be in it, so it is for careful eyes.
+    pub value: String,
+    /// The setting that put it there, or the part of the server.
+    pub origin: &'static str,
+    /// Where that setting is written.
+    pub place: Option<Place>,
+}
+
+/// Works out the answer to `asked` as a server with this plan would, without a socket.
+///
+/// # Errors
+/// The bytes are no whole request.
+pub fn explain(plan: &'static Plan, asked: &Asked<'_>) -> Result<Explanation, &'static str> {
+    let mut http = http1::Connection::new(&plan.limits, clock::now());
+    let mut slots = Slots::new();
+    let (_, event) = http.receive(asked.bytes, clock::now(), &mut slots);
+    let mut steps = Vec::new();
+    let (response, policy) = match event {
+        Event::Request(request) => {
+            let (response, policy) = answer(plan, &request, asked, &mut steps);
+            (response, Some(policy))
+        }
+        Event::Refused(refusal) => {
+            let text = refusal.reason().to_owned();
+            steps.push(Step { what: REFUSED, text, place: None });
+            (flow::refusal(refusal), None)
+        }
+        Event::Content(_) | Event::End | Event::Incomplete | Event::Closed => {
+            return Err("this is no whole request");
+        }
+    };
+    let mut output = Output::default();
+    let date = message::date::format(clock::wall().seconds);
+    let mut date29 = *b"Thu, 01 Jan 1970 00:00:00 GMT";
+    date29.copy_from_slice(date.as_bytes());
+    http.respond(response, &date29, &mut output);
+    let head = String::from_utf8_lossy(output.bytes()).into_owned();
+    let mut lines = head.split("\r\n").take_while(|line| !line.is_empty());
+    let status = lines.next().unwrap_or_default().to_owned();
+    let fields = lines.filter_map(|line| line.split_once(": "));
+    let fields = fields.map(|(name, value)| field(name, value, policy)).collect();
+    Ok(Explanation { steps, status, fields })
+}
+
+/// The way of a sound request, whatever of it has to wait done at once.
+fn answer(
+    plan: &'static Plan,
+    request: &Request<'_>,
+    asked: &Asked<'_>,
+    steps: &mut Vec<Step>,
+) -> (Response, &'static Policy) {
+    let folders: Vec<_> =
+        plan.folders.iter().filter_map(|wanted| Folder::open(wanted).ok()).map(Arc::new).collect();
+    let mut folders = Folders::new(plan.folders.iter(), &folders);
+    let mut cache = Cache::new(folders.count(), plan.file_cache_bytes_max);
+    let (now, wall_seconds) = (clock::now(), clock::wall().seconds);
+    let mut tools = Tools { folders: &mut folders, cache: &mut cache, now, wall_seconds };
+    let mut done = None;
+    loop {
+        let mut exchange = Exchange::new(request, asked.client, asked.listener);
+        steps.clear();
+        match flow::pass(plan, &mut exchange, done, &mut tools, steps) {
+            Outcome::Waiting(job, _) => done = Some(job.run()),
+            Outcome::Answered { response, .. } => {
+                let policy = route::find(plan, &exchange, &mut ()).policy;
+                let is_refused = steps.iter().any(|step| step.what == REFUSED);
+                if let Action::Files(wanted) = &policy.action
+                    && !is_refused
+                    && let Some((path, verdict)) = files::locate(wanted, &exchange, &mut tools)
+                {
+                    let root = plan.folders.get(wanted.folder).map(|folder| folder.root.display());
+                    let root = root.map(|root| root.to_string()).unwrap_or_default();
+                    let text = format!("{root}{}{verdict}", path.escape_ascii());
+                    steps.push(Step::new("file", text, &wanted.place));
+                }
+                return (response, policy);
+            }
+        }
+    }
+}
+
+/// A field with whoever put it there.
+fn field(name: &str, value: &str, policy: Option<&Policy>) -> Field {
+    let origins = policy.map_or(&[][..], |policy| &policy.adjust.fields.origins);
+    let origin = origins.iter().rev().find(|origin| *origin.name == *name);
+    Field {
+        name: name.to_owned(),
+        value: value.to_owned(),
+        origin: origin.map_or_else(|| steps::built_in(name), |origin| origin.setting),
+        place: origin.map(|origin| origin.place.clone()),
+    }
+}

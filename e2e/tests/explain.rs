@@ -1,0 +1,222 @@
+//! `gannet explain` says what a running server answers, and names the line that is the reason.
+
+#![allow(clippy::unwrap_used, reason = "tests say what is wrong by panicking")]
+
+use e2e::{Client, Launch, Server, Site};
+use serde_json::Value;
+use std::{fs, thread};
+
+/// Requests that are compared.
+const REQUESTS: usize = 1000;
+
+const CONFIG: &str = r#"
+[site.default]
+root = "ROOT"
+listing = true
+fields = { X-Site = "default", X-Host = "{host}" }
+
+[site."a.example"]
+aliases = ["*.a.example"]
+redirect-from = ["old.example"]
+root = "ROOT"
+cache-control = "max-age=60"
+fields = { Last-Modified = "" }
+[site."a.example".route]
+"/sub/*" = { fields = { X-Sub = "1" }, index = ["page.txt"] }
+"/img/*" = { rewrite = "/sub/{rest}" }
+"/old/*" = { redirect = "/new/{rest}" }
+"/i/*" = { alias = "ROOT/img", cache-control = "no-store" }
+"*.css" = { fields.X-Css = "yes" }
+"POST /form" = { respond = "thanks" }
+"/admin/*" = { allow = "10.0.0.0/8" }
+"/list/*" = { listing = true, methods = ["GET"] }
+"/page.html" = { redirect = { to = "https://b.example/{path}", status = "found" } }
+[[site."a.example".route."/data.json".when]]
+fields.X-Preview = "*"
+then.respond = { status = 202, text = "{client}", type = "application/json" }
+"#;
+
+/// Numbers that are the same in each run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn pick<'t>(&mut self, among: &[&'t str]) -> &'t str {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        among[(self.0 >> 33) as usize % among.len()]
+    }
+}
+
+struct Asked {
+    host: &'static str,
+    method: &'static str,
+    target: String,
+    fields: Vec<&'static str>,
+}
+
+fn generate(numbers: &mut Numbers) -> Asked {
+    let host = numbers.pick(&["a.example", "x.a.example", "old.example", "b.example", "localhost"]);
+    let method = numbers.pick(&["GET", "GET", "GET", "GET", "HEAD", "POST", "OPTIONS", "DELETE"]);
+    let first = numbers.pick(&[
+        "/",
+        "/sub",
+        "/sub/",
+        "/img/",
+        "/img",
+        "/old/",
+        "/i/",
+        "/admin/",
+        "/list/",
+        "/form",
+        "//sub//",
+        "/./sub/",
+        "/%73ub/",
+        "/.git/",
+        "/%2e%2e/",
+        "/crowd/",
+        "/nothing/",
+    ]);
+    let second = numbers.pick(&[
+        "",
+        "",
+        "page.txt",
+        "a.txt",
+        "index.html",
+        "style.css",
+        "stale.css",
+        "data.json",
+        "page.html",
+        "digits.txt",
+        "empty.txt",
+        "shell.php",
+        "a%20b.txt",
+        "..%2fx",
+        "%zz",
+        "x",
+        "large.bin",
+    ]);
+    let query = numbers.pick(&["", "", "?", "?a=b", "?sort=size&order=desc"]);
+    let mut fields = Vec::new();
+    for _ in 0..2 {
+        fields.push(numbers.pick(&[
+            "Accept: text/html",
+            "Accept: application/json",
+            "Accept-Encoding: gzip, br",
+            "Accept-Encoding: identity;q=0",
+            "Range: bytes=0-3",
+            "Range: bytes=5-2,1-",
+            "Range: bytes=999999999-",
+            "If-None-Match: *",
+            "If-Match: \"x\"",
+            "If-Modified-Since: Sun, 06 Nov 2094 08:49:37 GMT",
+            "If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT",
+            "X-Preview: 1",
+            "Connection: close",
+        ]));
+    }
+    fields.dedup();
+    Asked { host, method, target: format!("{first}{second}{query}"), fields }
+}
+
+#[test]
+fn explain_cannot_lie() {
+    let site = Site::new();
+    let config = format!("[server]\nlisten = \"127.0.0.1:0\"\n{CONFIG}");
+    let config = config.replace("ROOT", &site.root_text());
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), &config).unwrap();
+    let server = Server::run(&config);
+    let mut numbers = Numbers(7);
+    let asked: Vec<Asked> = (0..REQUESTS).map(|_| generate(&mut numbers)).collect();
+    thread::scope(|scope| {
+        for part in asked.chunks(REQUESTS.div_ceil(4)) {
+            let (server, file) = (&server, &file);
+            scope.spawn(move || {
+                for asked in part {
+                    let file = file.path().to_str().unwrap();
+                    compare(asked, &explained(asked, file), server);
+                }
+            });
+        }
+    });
+    server.stop();
+}
+
+fn explained(asked: &Asked, file: &str) -> Value {
+    let url = format!("http://{}{}", asked.host, asked.target);
+    let mut args = vec!["explain", &url, "-X", asked.method, "-c", file, "--json"];
+    asked.fields.iter().for_each(|field| args.extend(["-H", field]));
+    let (code, stdout, stderr) = Launch::of(args.into_iter().map(str::to_owned).collect()).finish();
+    assert_eq!((code, &*stderr), (Some(0), ""), "{url}");
+    serde_json::from_str(&stdout).unwrap()
+}
+
+fn compare(asked: &Asked, explained: &Value, server: &Server) {
+    let Asked { host, method, target, fields } = asked;
+    let head =
+        format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n{}\r\n\r\n", fields.join("\r\n"));
+    let mut client = Client::connect(server.addr());
+    client.send(&head).unwrap();
+    let response = match *method {
+        "HEAD" => client.response_to_head(),
+        _ => client.response(),
+    };
+    let response = response.unwrap();
+    let status = explained["status"].as_str().unwrap();
+    assert_eq!(status[9..12], response.status.to_string(), "{head}{explained:#}");
+    let is_same_each_time = |name: &str| name != "date" && name != "content-range";
+    let mut sent: Vec<_> = response.fields.clone();
+    let mut told: Vec<_> = explained["fields"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|field| {
+            let text = |key: &str| field[key].as_str().unwrap_or_default().to_owned();
+            (text("name"), text("value"))
+        })
+        .collect();
+    // The boundary between several ranges is made up anew each time.
+    for fields in [&mut sent, &mut told] {
+        fields.retain(|(name, _)| is_same_each_time(name));
+        for (_, value) in fields.iter_mut().filter(|(_, value)| value.contains("boundary=")) {
+            value.truncate(value.find("boundary=").unwrap());
+        }
+    }
+    assert_eq!(sent, told, "{head}{explained:#}");
+}
+
+#[test]
+fn explain_names_the_lines() {
+    let site = Site::new();
+    let text = format!(
+        "[site.\"a.example\"]\nroot = {:?}\nfields.X-A = \"1\"\n[site.\"a.example\".route.\"/sub/*\"]\n\
+         deny = \"10.0.0.0/8\"\n[site.\"a.example\".route.\"/sub/page.txt\"]\ncache-control = \"no-store\"\n",
+        site.root_text()
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("site.toml");
+    fs::write(&file, text).unwrap();
+    let run = |args: &[&str]| {
+        let args = [&["explain"], args, &["-c", file.to_str().unwrap()]].concat();
+        Launch::of(args.into_iter().map(str::to_owned).collect()).finish()
+    };
+    let (code, stdout, _) = run(&["http://a.example/sub/page.txt"]);
+    assert_eq!(code, Some(0));
+    for (what, text, place) in [
+        ("site", "a.example", "site.toml:1:7"),
+        ("passed over", "/sub/*", "site.toml:4:25"),
+        ("route", "/sub/page.txt", "site.toml:6:25"),
+        ("deny", "10.0.0.0/8", "site.toml:5:8"),
+        ("file", "sub/page.txt", "site.toml:2:8"),
+        ("", "x-a: 1", "site.toml:3:8"),
+        ("", "cache-control: no-store", "site.toml:7:17"),
+    ] {
+        let line = stdout.lines().find(|line| line.starts_with(what) && line.contains(text));
+        assert!(line.is_some_and(|line| line.ends_with(place)), "{what} {text} {place}: {stdout}");
+    }
+    let (_, stdout, _) = run(&["a.example/sub/x", "--from", "10.1.1.1"]);
+    assert!(stdout.contains("403 Forbidden") && stdout.contains("refused"), "{stdout}");
+    let (code, _, stderr) = run(&["ftp://a.example/"]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("name a URL such as"), "{stderr}");
+}
