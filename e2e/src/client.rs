@@ -6,6 +6,7 @@ use crate::{
 };
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
+    io::retry_on_intr,
     net::{
         AddressFamily, SocketFlags, SocketType, bind, connect, socket_with,
         sockopt::{set_socket_linger, set_socket_recv_buffer_size},
@@ -106,7 +107,7 @@ impl Client {
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
                     let mut ready = [PollFd::new(&self.stream, PollFlags::OUT)];
                     let patience = Timespec::try_from(patience).unwrap();
-                    if poll(&mut ready, Some(&patience)).unwrap() == 0 {
+                    if retry_on_intr(|| poll(&mut ready, Some(&patience))).unwrap() == 0 {
                         break;
                     }
                 }
@@ -153,7 +154,7 @@ impl Client {
     pub fn hears_within(&self, patience: Duration) -> bool {
         let mut ready = [PollFd::new(&self.stream, PollFlags::IN)];
         let patience = Timespec::try_from(patience).unwrap();
-        !self.unread.is_empty() || poll(&mut ready, Some(&patience)).unwrap() == 1
+        !self.unread.is_empty() || retry_on_intr(|| poll(&mut ready, Some(&patience))).unwrap() == 1
     }
 
     /// Reads nothing, and waits until the server resets the connection.
@@ -161,7 +162,11 @@ impl Client {
         let patience = Timespec::try_from(PATIENCE).unwrap();
         // POLLERR and POLLHUP are always reported; nothing else is asked for.
         let mut ended = [PollFd::new(&self.stream, PollFlags::empty())];
-        assert_eq!(poll(&mut ended, Some(&patience)).unwrap(), 1, "the server never resets");
+        assert_eq!(
+            retry_on_intr(|| poll(&mut ended, Some(&patience))).unwrap(),
+            1,
+            "the server never resets"
+        );
         assert!(ended[0].revents().contains(PollFlags::ERR), "{:?}", ended[0].revents());
     }
 
@@ -190,7 +195,13 @@ impl Client {
     fn fill(&mut self) -> std::io::Result<usize> {
         thread::sleep(self.pace.1);
         let mut buffer = vec![0; self.pace.0];
-        let count = self.stream.read(&mut buffer)?;
+        // A read with a timeout is not taken up again by itself when something interrupts it.
+        let count = loop {
+            match self.stream.read(&mut buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                outcome => break outcome?,
+            }
+        };
         self.unread.extend_from_slice(&buffer[..count]);
         Ok(count)
     }

@@ -3,6 +3,7 @@
 use crate::{PATIENCE, binary, process::Process};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
+    io::retry_on_intr,
     process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
 };
 use serde_json::Value;
@@ -248,7 +249,7 @@ impl Server {
         let handle = pidfd_open(self.pid(), PidfdFlags::empty()).expect("the server is ours");
         let patience = Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
         let mut ready = [PollFd::new(&handle, PollFlags::IN)];
-        let count = poll(&mut ready, Some(&patience)).unwrap();
+        let count = retry_on_intr(|| poll(&mut ready, Some(&patience))).unwrap();
         assert_eq!(count, 1, "the server has not ended in {PATIENCE:?}");
         self.child.wait().unwrap()
     }

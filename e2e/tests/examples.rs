@@ -13,7 +13,7 @@ use std::{
 /// A host, a target, and what is answered: the status and something in the content.
 type Ask = (&'static str, &'static str, u16, &'static str);
 
-const EXAMPLES: [(&str, &[Ask]); 6] = [
+const EXAMPLES: [(&str, &[Ask]); 8] = [
     (
         "one-site.toml",
         &[("localhost", "/", 200, "<title>"), ("any.example", "/style.css", 200, "body")],
@@ -55,6 +55,20 @@ const EXAMPLES: [(&str, &[Ask]); 6] = [
             ("localhost", "/pictures/overhead.svg", 200, "<svg"),
             ("localhost", "/stranger/style.css", 404, "404"),
         ],
+    ),
+    (
+        "password.toml",
+        &[
+            ("localhost", "/", 200, "<title>"),
+            ("localhost", "/gallery/", 401, "401"),
+            ("localhost", "//%67allery/poster.png", 401, "401"),
+            ("localhost", "/gallery/overhead.svg", 200, "<svg"),
+            ("localhost", "/staff.htpasswd", 404, ""),
+        ],
+    ),
+    (
+        "cors.toml",
+        &[("localhost", "/", 200, "<title>"), ("localhost", "/gallery/overhead.svg", 200, "<svg")],
     ),
     (
         "many-files.toml",

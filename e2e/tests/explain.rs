@@ -14,6 +14,7 @@ const CONFIG: &str = r#"
 root = "ROOT"
 listing = true
 fields = { X-Site = "default", X-Host = "{host}" }
+security = "strict"
 
 [site."a.example"]
 aliases = ["*.a.example"]
@@ -30,6 +31,8 @@ fields = { Last-Modified = "" }
 "POST /form" = { respond = "thanks" }
 "/admin/*" = { allow = "10.0.0.0/8" }
 "/list/*" = { listing = true, methods = ["GET"] }
+"/crowd/*" = { auth = "USERS", cors = { origins = "https://app.example.com", credentials = true } }
+"/nothing/*" = { cors = "*" }
 "/page.html" = { redirect = { to = "https://b.example/{path}", status = "found" } }
 [[site."a.example".route."/data.json".when]]
 fields.X-Preview = "*"
@@ -111,6 +114,10 @@ fn generate(numbers: &mut Numbers) -> Asked {
             "If-Modified-Since: Sun, 06 Nov 2094 08:49:37 GMT",
             "If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT",
             "X-Preview: 1",
+            "Authorization: Basic YWxpY2U6d29uZGVybGFuZA==",
+            "Authorization: Basic YWxpY2U6",
+            "Origin: https://app.example.com",
+            "Access-Control-Request-Method: PUT",
             "Connection: close",
         ]));
     }
@@ -122,7 +129,11 @@ fn generate(numbers: &mut Numbers) -> Asked {
 fn explain_cannot_lie() {
     let site = Site::new();
     let config = format!("[server]\nlisten = \"127.0.0.1:0\"\n{CONFIG}");
+    let users = site.path("../users.htpasswd");
+    let hash = "alice:$2y$04$LH5JCCkwJSlcnLRYaKEWaOe3Eoq1NqfuKtbYbhqF2HZJiyspQr37q\n";
+    fs::write(&users, hash).unwrap();
     let config = config.replace("ROOT", &site.root_text());
+    let config = config.replace("USERS", users.to_str().unwrap());
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), &config).unwrap();
     let server = Server::run(&config);
@@ -190,12 +201,15 @@ fn explain_names_the_lines() {
     let site = Site::new();
     let text = format!(
         "[site.\"a.example\"]\nroot = {:?}\nfields.X-A = \"1\"\n[site.\"a.example\".route.\"/sub/*\"]\n\
-         deny = \"10.0.0.0/8\"\n[site.\"a.example\".route.\"/sub/page.txt\"]\ncache-control = \"no-store\"\n",
+         deny = \"10.0.0.0/8\"\n[site.\"a.example\".route.\"/sub/page.txt\"]\ncache-control = \"no-store\"\n\
+         [site.\"a.example\".route.\"/img/*\"]\nauth = \"users\"\ncors = \"*\"\n",
         site.root_text()
     );
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("site.toml");
     fs::write(&file, text).unwrap();
+    let hash = "alice:$2y$04$LH5JCCkwJSlcnLRYaKEWaOe3Eoq1NqfuKtbYbhqF2HZJiyspQr37q\n";
+    fs::write(folder.path().join("users"), hash).unwrap();
     let run = |args: &[&str]| {
         let args = [&["explain"], args, &["-c", file.to_str().unwrap()]].concat();
         Launch::of(args.into_iter().map(str::to_owned).collect()).finish()
@@ -216,6 +230,29 @@ fn explain_names_the_lines() {
     }
     let (_, stdout, _) = run(&["a.example/sub/x", "--from", "10.1.1.1"]);
     assert!(stdout.contains("403 Forbidden") && stdout.contains("refused"), "{stdout}");
+    let check = |args: &[&str], expect: &[(&str, &str)]| {
+        let (_, stdout, _) = run(args);
+        for (part, place) in expect {
+            let line = stdout.lines().find(|line| line.contains(part));
+            assert!(line.is_some_and(|line| line.ends_with(place)), "{part} {place}: {stdout}");
+        }
+    };
+    let refused = [
+        ("refused      there is no user", "site.toml:9:8"),
+        ("www-authenticate: Basic", "site.toml:9:8"),
+        ("HTTP/1.1 401", "Unauthorized"),
+    ];
+    check(&["a.example/img/a.txt"], &refused);
+    check(&["a.example/img/a.txt", "-H", "Authorization: Basic YWxpY2U6"], &refused);
+    check(
+        &["a.example/img/a.txt", "-H", "Authorization: Basic YWxpY2U6d29uZGVybGFuZA=="],
+        &[("HTTP/1.1 200", "OK"), ("access-control-allow-origin: *", "site.toml:10:8")],
+    );
+    let (origin, asked) = ("Origin: https://x", "Access-Control-Request-Method: PUT");
+    check(
+        &["a.example/img/a.txt", "-X", "OPTIONS", "-H", origin, "-H", asked],
+        &[("preflight", "site.toml:10:8"), ("access-control-allow-methods", "site.toml:10:8")],
+    );
     let (code, _, stderr) = run(&["ftp://a.example/"]);
     assert_eq!(code, Some(2));
     assert!(stderr.contains("name a URL such as"), "{stderr}");

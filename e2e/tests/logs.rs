@@ -488,7 +488,8 @@ fn refusals_are_told_with_their_reasons() {
         "route.\"/deny\".deny = \"127.0.0.0/8\"\nroute.\"/allow\".allow = \"10.0.0.1\"\n\
          route.\"/post\".methods = \"POST\"\nroute.\"PUT /put\".respond = \"put\"\n\
          route.\"/said\".respond = { status = 403, text = \"by the config\" }\n\
-         route.\"/both\" = { deny = \"::/0\", allow = \"::1\", respond = \"let in\" }",
+         route.\"/both\" = { deny = \"::/0\", allow = \"::1\", respond = \"let in\" }\n\
+         route.\"/auth\".auth.users.alice = \"$2b$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe\"",
         "",
     );
     let check = |head: &str, status: u16, reason: &str, setting: Option<&str>| {
@@ -510,16 +511,19 @@ fn refusals_are_told_with_their_reasons() {
     // What is merely not there, and what the config itself says, is no trouble.
     assert_eq!(get(server.addr(), "x", "/nothing").status, 404);
     assert_eq!(get(server.addr(), "x", "/said").status, 403);
+    assert_eq!(get(server.addr(), "x", "/auth").status, 401);
     check("GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400, "more than one host", None);
     check(&format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(40_000)), 414, "too long", None);
     check(&ask("/%00"), 400, "path", None);
     check(&ask("/deny"), 403, "address", Some("deny"));
     check(&ask("/allow"), 403, "address", Some("allow"));
     check(&ask("/both"), 403, "address", Some("allow"));
+    let wrong = "GET /auth HTTP/1.1\r\nHost: x\r\nAuthorization: Basic YWxpY2U6eA==\r\n\r\n";
+    check(wrong, 401, "password", Some("auth"));
     check(&ask("/post"), 405, "method", Some("methods"));
     check(&ask("/put"), 405, "method", Some("route"));
     server.stop();
-    assert_eq!(stage.lines("errors.log").len(), 8);
+    assert_eq!(stage.lines("errors.log").len(), 9);
 }
 
 /// A flood of nonsense fills no disk: the lines of a second are counted, and each is accounted for.

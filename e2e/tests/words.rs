@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests say what is wrong by panicking")]
 
 use e2e::{Client, Launch};
-use std::{fs, os::unix::fs::symlink, path::Path};
+use std::{fs, net::SocketAddr, os::unix::fs::symlink, path::Path};
 
 /// What `gannet ARGS` says: its exit code, standard output and standard error.
 fn gannet(args: &[&str]) -> (Option<i32>, String, String) {
@@ -19,7 +19,7 @@ fn write(folder: &Path, files: &[(&str, &str)]) {
     }
 }
 
-fn status_and_text(addr: std::net::SocketAddr, host: &str, target: &str) -> (u16, String) {
+fn status_and_text(addr: SocketAddr, host: &str, target: &str) -> (u16, String) {
     let mut client = Client::connect(addr);
     client.send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")).unwrap();
     let response = client.response().unwrap();
@@ -89,6 +89,21 @@ fn mistakes_name_the_file_they_are_in_and_give_no_secret_away() {
 }
 
 #[test]
+fn a_file_that_is_filled_in_has_64_kib_at_most() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "site.default.respond = '${file:secret}'\nserver.listen = '127.0.0.1:0'";
+    write(folder.path(), &[("main.toml", config)]);
+    let check = |bytes: usize| {
+        fs::write(folder.path().join("secret"), "x".repeat(bytes)).unwrap();
+        gannet(&["check", folder.path().join("main.toml").to_str().unwrap()])
+    };
+    let (code, _, stderr) = check(64 * 1024);
+    assert_eq!((code, &*stderr), (Some(0), ""));
+    let (code, _, stderr) = check(64 * 1024 + 1);
+    assert!(code == Some(2) && stderr.contains("has more than 65536 bytes"), "{stderr}");
+}
+
+#[test]
 fn settings_are_explained() {
     fn check(word: &str, parts: &[&str]) {
         let (code, stdout, stderr) = gannet(&["help", word]);
@@ -103,6 +118,8 @@ fn settings_are_explained() {
     check("status", &["of `redirect`", "of `respond`"]);
     check("redirect.status", &["\"permanent\""]);
     check("log", &["[server]", "flush"]);
+    check("site", &["[site.\"HOST\"]", "aliases", "root"]);
+    check("site.route.when", &["a list of tables", "from", "then"]);
     check("[server.log]", &["format", "file", "buffer"]);
     check("run", &["Usage: gannet run"]);
     let (code, stdout, stderr) = gannet(&["help", "idle_tme"]);

@@ -325,9 +325,13 @@ fn push_limits(text: &mut String, plan: &Plan) {
     push(text, "requests-max", limits.requests_max);
     push(text, "connections-max", capacity.connections_max);
     push(text, "pool-threads-max", capacity.pool_threads_max);
+    let usual = config::plan::Capacity::default();
     let per_client = capacity.connections_per_client_max;
-    if per_client != config::plan::Capacity::default().connections_per_client_max {
+    if per_client != usual.connections_per_client_max {
         push(text, "connections-per-client-max", per_client);
+    }
+    if capacity.password_checks_max != usual.password_checks_max {
+        push(text, "password-checks-max", capacity.password_checks_max);
     }
 }
 

@@ -28,3 +28,6 @@ pub mod accept_encoding;
 
 pub mod config;
 pub mod route;
+
+pub mod authorization;
+pub mod htpasswd;

@@ -48,10 +48,6 @@ impl World for Machine {
     fn is_terminal(&self) -> bool {
         false
     }
-
-    fn is_error_terminal(&self) -> bool {
-        false
-    }
 }
 
 /// A basic string of TOML, in which every character that is not plain is escaped, and nothing is

@@ -31,7 +31,10 @@ macro_rules! targets {
     };
 }
 
-targets! { accept_encoding chunked config connection head path preconditions range route }
+targets! {
+    accept_encoding authorization chunked config connection head htpasswd path preconditions range
+    route
+}
 
 fn check(target: &str, run: fn(&[u8]), tokens: &[&str]) {
     let seeds = seeds(target);

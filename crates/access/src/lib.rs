@@ -1,23 +1,63 @@
-//! Who may enter: one file per guard. A guard MAY refuse a request; it never answers it otherwise.
+//! Who may enter: one file per guard. A guard MAY refuse a request; it never answers it otherwise,
+//! but for the preflight that a browser sends to ask whether it may ask.
 //!
-//! The order is fixed, the cheapest first: address, method.
+//! The order is fixed, the cheapest first: address, preflight, method, password.
 
 mod addresses;
+mod preflight;
 mod methods;
+mod credentials;
+mod hash;
+mod verdicts;
+mod password;
 
+pub use hash::hash;
+pub use password::{Done, Job};
+pub use verdicts::Verdicts;
+
+use base::Moment;
 use config::plan::{Access, Place};
 use message::{Exchange, Response, Status};
 
-/// The refusal of the first guard that says no; `None` where all let the exchange pass.
+/// What the worker lends the guards for the time of one exchange.
+pub struct Door<'d> {
+    /// The passwords that this loop knows to be right.
+    pub verdicts: &'d mut Verdicts,
+    /// This tick of the loop's clock.
+    pub now: Moment,
+    /// The password that was checked for this exchange, if one had to be.
+    pub done: Option<Done>,
+}
+
+/// What became of an exchange at the door.
+#[derive(Debug)]
+pub enum Entry {
+    /// It may enter.
+    Open,
+    /// It may not, and this is why; or its preflight is answered.
+    Answered(Response),
+    /// Something has to be done first that may block; [`Door::done`] takes what came of it.
+    Wait(Job),
+}
+
+/// Asks every guard that there is, and notes in `exchange` which user was let in.
 #[inline]
-#[must_use]
-pub fn check(access: &Access, exchange: &Exchange<'_>) -> Option<Response> {
-    if access.is_open() {
-        return None;
+pub fn check(access: &Access, exchange: &mut Exchange<'_>, door: &mut Door<'_>) -> Entry {
+    if access.is_open() { Entry::Open } else { ask(access, exchange, door) }
+}
+
+fn ask(access: &Access, exchange: &mut Exchange<'_>, door: &mut Door<'_>) -> Entry {
+    let Access { addresses, methods, preflight, password } = access;
+    let addresses = addresses.as_ref();
+    let answer = addresses
+        .and_then(|addresses| addresses::check(addresses, exchange))
+        .or_else(|| preflight.as_ref().and_then(|lines| preflight::answer(lines, exchange)))
+        .or_else(|| methods.as_ref().and_then(|methods| methods::check(methods, exchange)));
+    match (answer, password) {
+        (Some(answer), _) => Entry::Answered(answer),
+        (None, Some(password)) => password::check(password, exchange, door),
+        (None, None) => Entry::Open,
     }
-    let Access { addresses, methods } = access;
-    let addresses = addresses.as_ref().and_then(|addresses| addresses::check(addresses, exchange));
-    addresses.or_else(|| methods.as_ref().and_then(|methods| methods::check(methods, exchange)))
 }
 
 /// The setting by which [`check`] refuses the exchange with `status`, and where it is written.
@@ -30,6 +70,7 @@ pub fn said<'a>(
     match status {
         Status::FORBIDDEN => addresses::said(access.addresses.as_ref()?, exchange),
         Status::METHOD_NOT_ALLOWED => Some(("methods", &access.methods.as_ref()?.place)),
+        Status::UNAUTHORIZED => Some(("auth", &access.password.as_ref()?.place)),
         _ => None,
     }
 }

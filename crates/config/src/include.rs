@@ -80,10 +80,13 @@ impl Reader<'_> {
         let content = match self.world.read(&path, FILE_BYTES_MAX) {
             Ok(content) => content,
             Err(why) => {
-                let name = quote(&name.to_string_lossy());
-                let cause = format!("{name} cannot be included: {why}");
-                let help = "correct `include`, or mend the file";
-                return self.refuse(span, &cause, "not read", help);
+                let name = name.to_string_lossy();
+                let cause = format!("{} cannot be included: {why}", quote(&name));
+                let help = match self.world.list(&path) {
+                    Ok(_) => format!("name the files in it: {}", quote(&format!("{name}/*.toml"))),
+                    Err(_) => "correct `include`, or mend the file".to_owned(),
+                };
+                return self.refuse(span, &cause, "not read", &help);
             }
         };
         let file = Found { path: content.path, name };

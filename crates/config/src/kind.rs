@@ -49,6 +49,12 @@ pub(crate) struct FieldWords {
 /// A table of field names, each with a text, a list of texts, or nothing.
 pub(crate) struct FieldMap;
 
+/// A table of names, each with a text.
+pub(crate) struct Pairs;
+
+/// A name and the text that was typed for it.
+pub(crate) type Pair = (Word<String>, Word<String>);
+
 /// The integer types that settings are kept in.
 pub(crate) trait Whole: Copy + TryFrom<u64> + TryInto<u64> {}
 
@@ -271,6 +277,34 @@ impl Kind for FieldMap {
 
     fn shape(&self) -> Shape {
         Shape::Map(Box::new(Shape::texts()))
+    }
+}
+
+impl Kind for Pairs {
+    type Value = Vec<Pair>;
+
+    fn parse(&self, typed: &Typed<'_>, notes: &mut Notes) -> Option<Vec<Pair>> {
+        let DeValue::Table(table) = typed.value.get_ref() else {
+            notes.mistakes.push(typed.wrong_kind(typed.value, &self.noun()));
+            return None;
+        };
+        let mut pairs = Vec::with_capacity(table.len());
+        for (key, value) in table {
+            let name = Word { value: key.get_ref().to_string(), span: key.span().into() };
+            match text(typed, value, "texts") {
+                Ok(text) => pairs.push((name, Word { value: text, span: value.span().into() })),
+                Err(mistake) => notes.mistakes.push(mistake),
+            }
+        }
+        Some(pairs)
+    }
+
+    fn noun(&self) -> String {
+        "a table of names with their texts".to_owned()
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Map(Box::new(Shape::Text))
     }
 }
 

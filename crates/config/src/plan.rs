@@ -5,6 +5,8 @@ mod braces;
 mod phrase;
 mod action;
 mod access;
+mod password;
+mod cors;
 mod adjust;
 mod route;
 pub(crate) mod template;
@@ -14,7 +16,9 @@ pub use access::{Access, Addresses, Methods};
 pub use action::{Action, Files, Folder, Redirect, Respond};
 pub use adjust::{Adjust, FieldEdits, Origin};
 pub use braces::PhraseError;
+pub use cors::{Cors, Origins};
 pub use log::{ErrorLog, Log, LogFormat, Logs, Statuses, Target};
+pub use password::{Hash, HashError, Password, Users, Variant};
 pub use phrase::{Form, Phrase};
 pub use place::Place;
 pub use route::{Branch, Case, Node, Policy, Route, Routes};
@@ -222,6 +226,9 @@ pub struct Capacity {
     pub stop_time: Duration,
     /// Threads for work that would stall an event loop.
     pub pool_threads_max: usize,
+    /// Those of them that may check passwords at a time, each of which takes a core and as much
+    /// memory as its hash asks for.
+    pub password_checks_max: usize,
 }
 
 impl Default for Capacity {
@@ -231,6 +238,7 @@ impl Default for Capacity {
             connections_per_client_max: 1024,
             stop_time: Duration::from_secs(30),
             pool_threads_max: 16,
+            password_checks_max: 4,
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::{
     guess,
-    shape::{Description, Preset},
-    written::settings,
+    shape::{Description, Layout, Preset},
+    written,
 };
 use std::fmt::Write;
 
@@ -18,44 +18,37 @@ const COLUMNS: usize = 80;
 /// There is none of that name: the one that may have been meant, if any, of the settings and of
 /// `others`.
 pub fn help(word: &str, others: &[&str]) -> Result<String, Option<String>> {
-    let all = settings();
-    let word = word.trim_matches(['[', ']', '`']);
-    let is_named = |setting: &&Description| match word.rsplit_once('.') {
-        Some((table, name)) => setting.name == name && path(setting.section).ends_with(table),
-        None => setting.name == word,
-    };
-    let mut parts: Vec<_> = all.iter().filter(is_named).map(entry).collect();
-    let is_table = |section: &str| {
-        let before = section.strip_suffix(word);
-        before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
-    };
-    let inside: Vec<_> = all.iter().filter(|setting| is_table(&path(setting.section))).collect();
-    if !inside.is_empty() {
-        parts.push(overview(&inside));
+    let layout = written::layout();
+    let tables = layout.all();
+    let word = path(word);
+    let (table, name) = word.rsplit_once('.').unwrap_or(("", &word));
+    let mut parts = Vec::new();
+    for layout in tables.iter().filter(|layout| ends_with(&path(layout.title), table)) {
+        let named = layout.describe().filter(|setting| setting.name == name);
+        parts.extend(named.map(|setting| entry(&setting)));
     }
+    let named = tables.iter().filter(|layout| ends_with(&path(layout.title), &word));
+    parts.extend(named.map(|layout| overview(layout)));
     if !parts.is_empty() {
         return Ok(parts.join("\n"));
     }
-    let known = all.iter().map(|setting| setting.name).chain(others.iter().copied());
-    Err(guess::nearest(word, known).map(str::to_owned))
+    let names = tables.iter().flat_map(|layout| &layout.members).map(|member| member.name);
+    Err(guess::nearest(&word, names.chain(others.iter().copied())).map(str::to_owned))
 }
 
 /// The page of the book that has every setting.
 #[must_use]
 pub fn page() -> String {
-    let all = settings();
     let mut page = PREFACE.to_owned();
-    let mut sections: Vec<&str> = Vec::new();
-    for setting in &all {
-        if !sections.contains(&setting.section) {
-            sections.push(setting.section);
+    for layout in written::layout().all() {
+        let _ = write!(page, "\n## {}\n", heading(layout.title));
+        if let Some(common) = &layout.common {
+            let title = heading(common.title);
+            let anchor = title.to_lowercase().replace(' ', "-");
+            let _ = write!(page, "\nAlso all settings of [{title}](#{anchor}).\n");
         }
-    }
-    for section in sections {
-        let _ = write!(page, "\n## {}\n", heading(section));
-        for setting in all.iter().filter(|setting| setting.section == section) {
-            let Description { name, doc, kind, example, .. } = setting;
-            let preset = preset(setting.preset, "`");
+        for Description { name, doc, kind, preset, example, .. } in layout.describe() {
+            let preset = shown(preset, "`");
             let text = wrapped(&format!("{doc} Takes {kind}; default: {preset}."), "");
             let _ = write!(page, "\n### `{name}`\n\n{text}\n\n```toml\n{name} = {example}\n```\n");
         }
@@ -94,25 +87,35 @@ machine knows, such as whether a folder is there, is for `gannet check`.
 fn entry(setting: &Description) -> String {
     let Description { section, name, doc, kind, example, .. } = setting;
     let doc = wrapped(doc, "  ");
-    let preset = preset(setting.preset, "");
+    let preset = shown(setting.preset, "");
     format!(
         "`{name}`, a setting of {section}\n\n{doc}\n\n  takes    {kind}\n  default  {preset}\n  \
          example  {name} = {example}\n"
     )
 }
 
-/// The settings of one table, each with its name and what it does.
-fn overview(settings: &[&Description]) -> String {
-    let mut text = String::new();
-    for setting in settings {
-        let _ = write!(text, "{}\n{}\n", setting.name, wrapped(setting.doc, "    "));
+/// The settings that may stand in one table, each with what it does.
+fn overview(layout: &Layout) -> String {
+    let mut text = format!("Settings of {}\n", layout.title);
+    for layout in [Some(layout), layout.common.as_deref()].into_iter().flatten() {
+        for member in &layout.members {
+            let _ = write!(text, "\n  {}\n{}\n", member.name, wrapped(member.doc, "    "));
+        }
     }
     text
 }
 
-/// The title of a table as a path: `site.HOST.route.KEY`.
-fn path(section: &str) -> String {
-    section.replace(['[', ']', '"', '`'], "")
+/// A setting's or table's name as a path: `site.route.when` for `[[site."HOST".route."KEY".when]]`.
+fn path(title: &str) -> String {
+    let title = title.replace(['[', ']', '"', '`'], "");
+    let names = title.split('.').filter(|part| !matches!(*part, "HOST" | "KEY"));
+    names.collect::<Vec<_>>().join(".")
+}
+
+/// Whether the last parts of `path` are those of `end`.
+fn ends_with(path: &str, end: &str) -> bool {
+    let before = path.strip_suffix(end);
+    before.is_some_and(|before| end.is_empty() || before.is_empty() || before.ends_with('.'))
 }
 
 /// The title of a table as a title of the page.
@@ -123,7 +126,7 @@ fn heading(section: &str) -> String {
     }
 }
 
-fn preset(preset: Preset, quote: &str) -> String {
+fn shown(preset: Preset, quote: &str) -> String {
     match preset {
         Preset::Value(value) => format!("{quote}{value}{quote}"),
         Preset::Words(words) => words.to_owned(),

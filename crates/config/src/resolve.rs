@@ -10,6 +10,9 @@ mod key;
 mod case;
 mod policy;
 mod fields;
+mod security;
+mod password;
+mod cors;
 mod networks;
 
 use crate::{

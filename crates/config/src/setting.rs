@@ -214,6 +214,37 @@ impl<S, K: Kind> Value<S> for At<S, K> {
     }
 }
 
+/// A table `T` inside the section `S` that may be left out, which is not the same as an empty one.
+pub(crate) struct Record<S: 'static, T: 'static> {
+    pub(crate) section: &'static Section<T>,
+    /// The setting that a value stands for which is not a table.
+    pub(crate) short: Option<&'static str>,
+    pub(crate) place: fn(&mut S) -> &mut Option<Word<T>>,
+}
+
+impl<S, T: Default> Value<S> for Record<S, T> {
+    fn read(&self, section: &mut S, typed: &Typed<'_>, notes: &mut Notes) {
+        let mut value = T::default();
+        self.table().read(&mut value, typed, notes);
+        *(self.place)(section) = Some(Word { value, span: typed.span() });
+    }
+
+    fn noun(&self) -> String {
+        self.table().noun()
+    }
+
+    fn shape(&self) -> Shape {
+        self.table().shape()
+    }
+}
+
+impl<S, T> Record<S, T> {
+    /// The table as it is read once there is room for it.
+    fn table(&self) -> Table<T, T> {
+        Table { section: self.section, short: self.short, place: |value| value }
+    }
+}
+
 /// A table `T` inside the section `S`.
 pub(crate) struct Table<S: 'static, T: 'static> {
     pub(crate) section: &'static Section<T>,

@@ -89,22 +89,32 @@ impl Shape {
 }
 
 impl Layout {
-    /// Describes the settings of this table, then those that it shares, then those of the tables
-    /// inside, each once.
-    pub(crate) fn describe(&self, all: &mut Vec<Description>) {
-        if all.iter().any(|known| known.section == self.title) {
+    /// This table, the one that it shares settings with, and those inside, each once.
+    pub(crate) fn all(&self) -> Vec<&Self> {
+        let mut all = Vec::new();
+        self.gather(&mut all);
+        all
+    }
+
+    fn gather<'l>(&'l self, all: &mut Vec<&'l Self>) {
+        if all.iter().any(|known| known.title == self.title) {
             return;
         }
-        all.extend(self.members.iter().map(|member| Description {
+        all.push(self);
+        self.common.iter().for_each(|common| common.gather(all));
+        let inside = self.members.iter().flat_map(|member| member.shape.tables());
+        inside.for_each(|layout| layout.gather(all));
+    }
+
+    /// Describes the settings that are only this table's.
+    pub(crate) fn describe(&self) -> impl Iterator<Item = Description> {
+        self.members.iter().map(|member| Description {
             section: self.title,
             name: member.name,
             doc: member.doc,
             preset: member.preset,
             example: member.example,
             kind: member.kind.clone(),
-        }));
-        self.common.iter().for_each(|common| common.describe(all));
-        let inside = self.members.iter().flat_map(|member| member.shape.tables());
-        inside.for_each(|layout| layout.describe(all));
+        })
     }
 }

@@ -5,7 +5,7 @@ use annotate_snippets::normalize_untrusted_str;
 use std::{borrow::Cow, ops::Range, path::PathBuf, sync::Arc};
 
 /// A stretch of a config's text, in bytes from its start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Span {
     pub(crate) start: usize,
     pub(crate) end: usize,

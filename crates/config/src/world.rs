@@ -40,7 +40,9 @@ pub trait World {
     fn is_terminal(&self) -> bool;
 
     /// Whether standard error, where lines of the error log go unless a file is named, is one.
-    fn is_error_terminal(&self) -> bool;
+    fn is_error_terminal(&self) -> bool {
+        false
+    }
 }
 
 /// A file that was read.

@@ -4,13 +4,17 @@
 mod limits;
 mod log;
 mod server;
+mod auth;
+mod cors;
 mod policy;
 mod route;
 mod site;
 
+pub(crate) use auth::Auth;
+pub(crate) use cors::Cors;
 pub(crate) use limits::Limits;
 pub(crate) use log::{ErrorFormat, ErrorLog, Log, ServerLog};
-pub(crate) use policy::Policy;
+pub(crate) use policy::{Policy, Security};
 pub(crate) use route::{Case, NamedRoute};
 pub(crate) use server::Server;
 pub(crate) use site::Site;
@@ -69,10 +73,9 @@ pub(crate) struct Named {
 /// Every setting there is, table by table.
 #[must_use]
 pub fn settings() -> Vec<Description> {
-    let mut all = Vec::new();
     let tops = [TOP.layout(), SERVER.layout(), SITE.layout()];
-    tops.iter().for_each(|layout| layout.describe(&mut all));
-    all
+    let tables = tops.iter().flat_map(|top| top.all());
+    tables.flat_map(|table| table.describe()).collect()
 }
 
 /// What a whole file looks like.

@@ -5,9 +5,10 @@ use std::{env, fs, path::Path};
 
 const LOGS: &str = include_str!("../../../docs/book/logs.md");
 
-const PAGES: [&str; 3] = [
+const PAGES: [&str; 4] = [
     include_str!("../../../docs/book/config.md"),
     include_str!("../../../docs/book/limits.md"),
+    include_str!("../../../docs/book/security.md"),
     LOGS,
 ];
 

@@ -32,6 +32,15 @@ fn files_of_a_pattern_are_read_and_paths_start_from_them() {
 }
 
 #[test]
+fn plan_knows_which_file_a_site_stands_in() {
+    let text = "include = 'sites/*.toml'\n[site.default]\nroot = 'main'\n";
+    let plan = load("etc/main.toml", text, &Machine).unwrap();
+    let place = |host| plan.site(host, 0).map(|(site, _)| site.place.to_string()).unwrap();
+    assert_eq!(place("two.example"), "etc/sites/two.toml:1:7");
+    assert_eq!(place("else.example"), "etc/main.toml:2:7");
+}
+
+#[test]
 fn a_pattern_may_stand_for_nothing_yet() {
     let text = "include = ['sites/*.conf']\n[site.default]\nroot = '/srv'\n";
     assert!(load("main.toml", text, &Machine).is_ok());
@@ -97,10 +106,6 @@ impl World for Crowded {
 
     fn variable(&self, name: &str) -> Option<OsString> {
         Machine.variable(name)
-    }
-
-    fn is_error_terminal(&self) -> bool {
-        false
     }
 
     fn is_terminal(&self) -> bool {

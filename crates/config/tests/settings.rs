@@ -9,7 +9,7 @@ use config::{
     quick, save, schema, settings,
 };
 use machine::Machine;
-use std::{ffi::OsString, num::NonZero, path::Path, time::Duration};
+use std::{ffi::OsString, fs, num::NonZero, path::Path, time::Duration};
 
 /// A config in which `value` is typed for `setting`, or with nothing typed beyond what must be.
 fn config(setting: &Description, value: Option<&str>) -> String {
@@ -51,6 +51,25 @@ fn config(setting: &Description, value: Option<&str>) -> String {
             let text = if setting.name == "text" && value.is_some() { "" } else { "text = \"x\"" };
             let comma = if text.is_empty() || line.is_empty() { "" } else { "," };
             route(&format!("route.\"/a/*\".respond = {{ {text}{comma} {} }}", line.trim()))
+        }
+        "`auth`" => {
+            let users = match setting.name {
+                "file" => {
+                    "users.carol = \"$2b$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe\""
+                }
+                _ => "file = \"carol.htpasswd\"",
+            };
+            let comma = if line.is_empty() { "" } else { "," };
+            format!("[site.\"a.example\"]\n{root}auth = {{ {users}{comma} {} }}", line.trim())
+        }
+        "`cors`" => {
+            let origins = if setting.name == "origins" && value.is_some() {
+                ""
+            } else {
+                "origins = \"http://a\""
+            };
+            let comma = if origins.is_empty() || line.is_empty() { "" } else { "," };
+            format!("[site.\"a.example\"]\n{root}cors = {{ {origins}{comma} {} }}", line.trim())
         }
         "the uppermost level" => format!("{line}[site.\"a.example\"]\n{root}"),
         section => format!("{section}\n{line}[site.\"a.example\"]\n{root}"),
@@ -112,6 +131,20 @@ fn schema_takes_what_the_server_takes() {
         ("include = 7", ".include: anyOf"),
     ] {
         assert_eq!(checker::check(&schema, text).join(" "), expect, "{text}");
+    }
+}
+
+#[test]
+fn schema_takes_every_example_config() {
+    let schema = serde_json::from_str(&schema()).unwrap();
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let files = [examples.join("sites"), examples].map(|folder| fs::read_dir(folder).unwrap());
+    let files = files.into_iter().flatten().map(|file| file.unwrap().path());
+    let configs: Vec<_> = files.filter(|file| file.extension() == Some("toml".as_ref())).collect();
+    assert!(configs.len() > 3, "{configs:?}");
+    for file in configs {
+        let text = fs::read_to_string(&file).unwrap();
+        assert_eq!(checker::check(&schema, &text), [""; 0], "{}", file.display());
     }
 }
 

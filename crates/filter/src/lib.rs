@@ -1,14 +1,15 @@
 //! Adjusts an answer that a handler made to the request it answers; one file per adjustment.
 //!
 //! The order is fixed: preconditions first, because a 304 or a 412 leaves nothing to cut a range
-//! out of (RFC 9110 section 13.2.2), then ranges, then a page for whatever has become an error, and
-//! at last the fields that the config adds and takes away.
+//! out of (RFC 9110 section 13.2.2), then ranges, then a page for whatever has become an error, the
+//! fields that the config adds and takes away, and at last what pages of other origins may read.
 
 pub mod entity_tag;
 pub mod conditional;
 pub mod range;
 pub mod error_page;
 mod fields;
+mod cors;
 
 use config::plan::Adjust;
 use message::{Exchange, Name, Response, Status};
@@ -38,7 +39,11 @@ pub fn apply(
         response = conditional::apply(request, response);
         response = error_page::apply(range::apply(request, response));
     }
-    fields::apply(&adjust.fields, exchange, rest, response)
+    let response = fields::apply(&adjust.fields, exchange, rest, response);
+    match &adjust.cors {
+        Some(cors) => cors::apply(cors, request, response),
+        None => response,
+    }
 }
 
 #[cfg(test)]

@@ -28,6 +28,11 @@ pub(crate) enum Verb {
         #[arg(default_value = "gannet.toml")]
         file: PathBuf,
     },
+    /// Make a hash of a password, for `auth` in a config file
+    HashPassword {
+        /// The user; with it, the line for a file of passwords
+        user: Option<String>,
+    },
     /// Say what would be answered to a request, and why
     Explain(Explain),
     /// Explain a setting of the config, all settings of a table, or a verb

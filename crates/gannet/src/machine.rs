@@ -81,8 +81,8 @@ fn read(path: &Path, bytes_max: u64) -> Result<Content, String> {
 /// What keeps `path` from being read; says of a folder on the way there that it does.
 fn explain(path: &Path, error: &io::Error) -> String {
     let folder = path.parent().filter(|folder| *folder != "");
-    if let Some(error) = folder.and_then(|folder| net::Root::open(folder, &[]).err()) {
-        return error.to_string();
+    if let Some(fault) = folder.and_then(|folder| net::Root::open(folder, &[]).err()) {
+        return net::RootError { path: path.to_owned(), ..fault }.to_string();
     }
     match error.kind() {
         io::ErrorKind::NotFound => format!("{} does not exist", path.display()),

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod verb;
+mod password;
 mod paper;
 mod machine;
 mod listening;
@@ -21,6 +22,9 @@ fn main() -> ExitCode {
         None => verb::quick(&arguments.quick),
         Some(Verb::Run { file }) => verb::run(&file),
         Some(Verb::Check { file }) => verb::check(&file).map(|()| ExitCode::SUCCESS),
+        Some(Verb::HashPassword { user }) => {
+            password::hash(user.as_deref()).map(|()| ExitCode::SUCCESS)
+        }
         Some(Verb::Explain(arguments)) => explain::explain(&arguments).map(|()| ExitCode::SUCCESS),
         Some(Verb::Help { word }) => paper::help(word.as_deref()).map(|()| ExitCode::SUCCESS),
         Some(Verb::Schema) => Ok(paper::schema()),
@@ -34,7 +38,9 @@ fn main() -> ExitCode {
         Err(trouble) => {
             // Where standard error is closed there is nobody left to tell.
             use std::io::Write;
-            let _ = writeln!(std::io::stderr(), "{}", trouble.message.trim_end());
+            if !trouble.message.is_empty() {
+                let _ = writeln!(std::io::stderr(), "{}", trouble.message.trim_end());
+            }
             ExitCode::from(trouble.exit_code)
         }
     }

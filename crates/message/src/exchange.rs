@@ -1,6 +1,8 @@
 //! One request on its way to its answer: what was asked, by whom, and what is looked for by now.
 
 use crate::{
+    method::Method,
+    name::Name,
     path::{Path, PathError},
     request::Request,
     request_id::RequestId,
@@ -18,6 +20,8 @@ pub struct Exchange<'h> {
     pub query_rewritten: Option<String>,
     /// Who asks; `None` where the connection has no address (a Unix socket).
     pub client: Option<IpAddr>,
+    /// The user who was let in, where a password was asked for.
+    pub user: Option<Box<str>>,
     /// The listener that the connection came in by: its place in the plan.
     pub listener: usize,
     /// Its id, where the plan gives ids.
@@ -29,7 +33,7 @@ impl<'h> Exchange<'h> {
     #[must_use]
     pub fn new(request: &'h Request<'h>, client: Option<IpAddr>, listener: usize) -> Self {
         let path = Path::parse(request.path);
-        Self { request, path, query_rewritten: None, client, listener, id: None }
+        Self { request, path, query_rewritten: None, client, user: None, listener, id: None }
     }
 
     /// The path in its normal form; `/` where it has none.
@@ -42,6 +46,18 @@ impl<'h> Exchange<'h> {
     #[must_use]
     pub fn query(&self) -> Option<&str> {
         self.query_rewritten.as_deref().or(self.request.query)
+    }
+
+    /// The method that is asked about, where the request is a browser's question whether a page of
+    /// another origin may use it (a preflight of CORS: section 3.2.2 of the Fetch standard).
+    #[must_use]
+    pub fn preflight(&self) -> Option<Method<'h>> {
+        let Request { method, fields, .. } = self.request;
+        if *method != Method::Options || !fields.contains(Name::Origin) {
+            return None;
+        }
+        let asked = fields.get(Name::AccessControlRequestMethod)?;
+        str::from_utf8(asked).ok().map(Method::parse)
     }
 
     /// Looks for another path from now on, one that is decoded already, and perhaps with another

@@ -7,6 +7,8 @@
 pub enum Name {
     Accept,
     AcceptEncoding,
+    AccessControlRequestMethod,
+    Authorization,
     Connection,
     ContentLength,
     Expect,
@@ -16,6 +18,7 @@ pub enum Name {
     IfNoneMatch,
     IfRange,
     IfUnmodifiedSince,
+    Origin,
     Range,
     Referer,
     TransferEncoding,
@@ -24,7 +27,7 @@ pub enum Name {
 
 impl Name {
     /// How many there are.
-    pub const COUNT: usize = 15;
+    pub const COUNT: usize = 18;
 
     /// The known field that `name` names, in any case.
     #[must_use]
@@ -33,18 +36,21 @@ impl Name {
             (4, b'h') => Self::Host,
             (5, _) => Self::Range,
             (6, b'a') => Self::Accept,
+            (6, b'o') => Self::Origin,
             (6, _) => Self::Expect,
             (7, _) => Self::Referer,
             (8, b'i') if name[3] | 0x20 == b'm' => Self::IfMatch,
             (8, b'i') => Self::IfRange,
             (10, b'c') => Self::Connection,
             (10, b'u') => Self::UserAgent,
+            (13, b'a') => Self::Authorization,
             (13, b'i') => Self::IfNoneMatch,
             (14, b'c') => Self::ContentLength,
             (15, b'a') => Self::AcceptEncoding,
             (17, b'i') => Self::IfModifiedSince,
             (17, b't') => Self::TransferEncoding,
             (19, b'i') => Self::IfUnmodifiedSince,
+            (29, b'a') => Self::AccessControlRequestMethod,
             _ => return None,
         };
         is_same(name, candidate.as_str().as_bytes()).then_some(candidate)
@@ -56,6 +62,8 @@ impl Name {
         match self {
             Self::Accept => "accept",
             Self::AcceptEncoding => "accept-encoding",
+            Self::AccessControlRequestMethod => "access-control-request-method",
+            Self::Authorization => "authorization",
             Self::Connection => "connection",
             Self::ContentLength => "content-length",
             Self::Expect => "expect",
@@ -65,6 +73,7 @@ impl Name {
             Self::IfNoneMatch => "if-none-match",
             Self::IfRange => "if-range",
             Self::IfUnmodifiedSince => "if-unmodified-since",
+            Self::Origin => "origin",
             Self::Range => "range",
             Self::Referer => "referer",
             Self::TransferEncoding => "transfer-encoding",
@@ -100,6 +109,8 @@ mod tests {
         let all = [
             Name::Accept,
             Name::AcceptEncoding,
+            Name::AccessControlRequestMethod,
+            Name::Authorization,
             Name::Connection,
             Name::ContentLength,
             Name::Expect,
@@ -109,6 +120,7 @@ mod tests {
             Name::IfNoneMatch,
             Name::IfRange,
             Name::IfUnmodifiedSince,
+            Name::Origin,
             Name::Range,
             Name::Referer,
             Name::TransferEncoding,

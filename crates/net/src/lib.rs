@@ -15,6 +15,8 @@ pub mod fault;
 pub mod file;
 mod file_system;
 pub mod stream;
+pub mod terminal;
+pub mod random;
 pub mod process;
 pub mod failpoint;
 mod sys;

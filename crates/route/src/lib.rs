@@ -55,7 +55,9 @@ pub fn find<'p>(plan: &'p Plan, exchange: &Exchange<'_>, trace: &mut impl Trace)
         let rest = 1..path.len();
         return found(Some(site), &site.routes.rest, rest, exchange, trace);
     };
-    match pattern::for_method(branch, exchange.request.method, trace) {
+    let about = exchange.preflight().filter(|&method| pattern::answers_preflight(branch, method));
+    let method = about.unwrap_or(exchange.request.method);
+    match pattern::for_method(branch, method, trace) {
         Some(route) => found(Some(site), route, rest, exchange, trace),
         None => {
             let allow = &*branch.allow.value;

@@ -58,6 +58,14 @@ fn take<'p>(
     }
 }
 
+/// Whether a preflight about `method` is for the route of that method: it says what other origins
+/// may do, and no route is for OPTIONS itself.
+pub(crate) fn answers_preflight(branch: &Branch, method: Method<'_>) -> bool {
+    let is_taken = branch.methods.iter().any(|(name, _)| **name == *"OPTIONS");
+    let route = for_method(branch, method, &mut ()).filter(|_| !is_taken);
+    route.is_some_and(|route| route.policy.access.preflight.is_some())
+}
+
 /// The route of `branch` for `method`: HEAD is served as GET is, where nothing is said of it.
 pub(crate) fn for_method<'p>(
     branch: &'p Branch,

@@ -77,7 +77,8 @@ fn turn_away(socket: TcpStream, client: SocketAddr, reason: &'static str, core: 
     core.turned_away.answer(socket, &core.date(tick), until);
     let status = Status::SERVICE_UNAVAILABLE;
     let end = End { status, bytes: CONTENT_BYTES, us: 0, reason: Some(reason) };
-    let about = About { client: Some(client.ip()), id: None, subject: Subject::Refused(b"") };
+    let about =
+        About { client: Some(client.ip()), id: None, user: None, subject: Subject::Refused(b"") };
     let dropped = core.log.borrow_mut().record(SERVER_LOG, about, &end, tick.now);
     core.count_many(Counter::LinesDropped, dropped);
     let incident = Incident {

@@ -12,6 +12,7 @@ use crate::{
     clients::Seat,
     core::Core,
     flow::{self, Outcome, SERVER_LOG},
+    job::Done,
     log::{Incident, Kind},
     pool::POOL_IS_FULL,
     record::{About, End, Record, Subject},
@@ -21,7 +22,6 @@ use crate::{
 };
 use base::Moment;
 use control::Counter;
-use handle::{Done, Job};
 use http1::{Event, Expiry, Refusal, Slots};
 use message::{Body, Exchange, Method, Request, RequestId, Response, Status, response::Line};
 use std::{
@@ -36,7 +36,6 @@ use std::{
 use tokio::{
     io::{AsyncWrite, Interest},
     net::TcpStream,
-    sync::oneshot,
 };
 
 /// A connection and everything it needs; a future that ends with it.
@@ -290,13 +289,13 @@ impl Connection {
     ) {
         let mut exchange = Exchange::new(request, Some(self.client), self.listener);
         exchange.id = id;
-        let about = About::exchange(&exchange);
         match flow::answer(turn.core, turn.tick, &mut exchange, done) {
-            Outcome::Waiting(job, log) => match submit(turn.core, job) {
+            Outcome::Waiting(job, log) => match job.submit(turn.core) {
                 Some(done) => {
                     turn.pending.work = Work::Job { done, head: head.to_vec(), began_us, id, log };
                 }
                 None => {
+                    let about = About::exchange(&exchange);
                     let status = Status::SERVICE_UNAVAILABLE;
                     let incident = Incident {
                         about: Some(about),
@@ -308,6 +307,7 @@ impl Connection {
                 }
             },
             Outcome::Answered { response, log, .. } => {
+                let about = About::exchange(&exchange);
                 let status = response.status;
                 let (bytes, is_sent_at_once) = match &response.body {
                     _ if request.method == Method::Head => (0, true),
@@ -358,14 +358,14 @@ impl Connection {
             response.lines.push(Line::fixed("retry-after", "1"));
         }
         let mut response = filter::error_page::apply(response);
-        flow::mark(turn.core, about.id, &mut response);
+        flow::mark(turn.core.plan, about.id, &mut response);
         let bytes = response.body.len().unwrap_or(0);
         self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
         flow::record(turn.core, log, about, &End { status, bytes, us: 0, reason: None });
     }
 
     fn about<'a>(&self, id: Option<RequestId>, subject: Subject<'a>) -> About<'a> {
-        About { client: Some(self.client), id, subject }
+        About { client: Some(self.client), id, user: None, subject }
     }
 
     /// Says with a FIN that nothing more will come, and whether to go on reading, lest what the
@@ -411,15 +411,4 @@ impl Connection {
         turn.began_us = turn.core.clock_us();
         Poll::Ready(count)
     }
-}
-
-/// Gives the job to the pool; `None` if the pool has too much to do.
-fn submit(core: &Core, job: Job) -> Option<oneshot::Receiver<Done>> {
-    let (sender, done) = oneshot::channel();
-    let folder = job.folder_id();
-    let work = move || {
-        // A connection that is gone needs no answer.
-        let _ = sender.send(job.run());
-    };
-    core.pool.submit(folder, Box::new(work)).then_some(done)
 }

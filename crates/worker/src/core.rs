@@ -8,6 +8,7 @@ use crate::{
     turned_away::TurnedAway,
     watch::Watch,
 };
+use access::Verdicts;
 use base::Moment;
 use config::plan::Plan;
 use control::{Counter, Row};
@@ -34,6 +35,7 @@ const OUTPUT_BYTES_KEPT: usize = 512 * 1024;
 pub(crate) struct Core {
     pub(crate) plan: &'static Plan,
     files: RefCell<(Folders, Cache)>,
+    pub(crate) verdicts: RefCell<Verdicts>,
     pub(crate) watch: Watch,
     pub(crate) log: RefCell<Log>,
     pub(crate) pool: Arc<Pool>,
@@ -78,6 +80,7 @@ impl Core {
         Self {
             plan,
             files: RefCell::new((folders, cache)),
+            verdicts: RefCell::default(),
             watch: Watch::default(),
             log: RefCell::new(log),
             pool,

@@ -2,8 +2,10 @@
 
 use crate::{
     flow::{self, Outcome},
+    ids::Ids,
     steps,
 };
+use access::Verdicts;
 use config::{
     Plan,
     plan::{Action, Place, Policy},
@@ -102,15 +104,18 @@ fn answer(
     let mut cache = Cache::new(folders.count(), plan.file_cache_bytes_max);
     let (now, wall_seconds) = (clock::now(), clock::wall().seconds);
     let mut tools = Tools { folders: &mut folders, cache: &mut cache, now, wall_seconds };
-    let mut done = None;
+    let (mut done, mut verdicts) = (None, Verdicts::default());
     loop {
         let mut exchange = Exchange::new(request, asked.client, asked.listener);
+        exchange.id = plan.request_id.is_some().then(|| Ids::new().next());
         steps.clear();
-        match flow::pass(plan, &mut exchange, done, &mut tools, steps) {
+        match flow::pass(plan, &mut exchange, done, &mut verdicts, &mut tools, steps) {
             Outcome::Waiting(job, _) => done = Some(job.run()),
-            Outcome::Answered { response, .. } => {
+            Outcome::Answered { mut response, .. } => {
+                flow::mark(plan, exchange.id, &mut response);
                 let policy = route::find(plan, &exchange, &mut ()).policy;
-                let is_refused = steps.iter().any(|step| step.what == REFUSED);
+                let ends = [REFUSED, steps::PREFLIGHT];
+                let is_refused = steps.iter().any(|step| ends.contains(&step.what));
                 if let Action::Files(wanted) = &policy.action
                     && !is_refused
                     && let Some((path, verdict)) = files::locate(wanted, &exchange, &mut tools)
@@ -128,12 +133,26 @@ fn answer(
 
 /// A field with whoever put it there.
 fn field(name: &str, value: &str, policy: Option<&Policy>) -> Field {
-    let origins = policy.map_or(&[][..], |policy| &policy.adjust.fields.origins);
-    let origin = origins.iter().rev().find(|origin| *origin.name == *name);
+    let setting = policy.and_then(|policy| setting(name, value, policy));
     Field {
         name: name.to_owned(),
         value: value.to_owned(),
-        origin: origin.map_or_else(|| steps::built_in(name), |origin| origin.setting),
-        place: origin.map(|origin| origin.place.clone()),
+        origin: setting.map_or_else(|| steps::built_in(name), |(setting, _)| setting),
+        place: setting.map(|(_, place)| place.clone()),
+    }
+}
+
+/// The setting that put a field there, and where it is written.
+fn setting<'p>(name: &str, value: &str, policy: &'p Policy) -> Option<(&'static str, &'p Place)> {
+    let Policy { access, adjust, .. } = policy;
+    let cors = || adjust.cors.as_ref().map(|cors| ("cors", &cors.place));
+    match name {
+        "www-authenticate" => access.password.as_ref().map(|asked| ("auth", &asked.place)),
+        "vary" if value == "origin" => cors(),
+        _ if name.starts_with("access-control-") => cors(),
+        _ => {
+            let origin = adjust.fields.origins.iter().rev().find(|origin| *origin.name == *name);
+            origin.map(|origin| (origin.setting, &origin.place))
+        }
     }
 }

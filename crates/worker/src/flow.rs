@@ -11,17 +11,19 @@
 
 use crate::{
     core::{Core, Tick},
+    job::{Done, Job},
     log::{Incident, Kind},
     record::{About, End, Record},
     refusal::Trouble,
     steps,
 };
+use access::{Door, Entry, Verdicts};
 use config::{
     Plan,
     plan::{Form, Phrase},
 };
 use control::Counter;
-use handle::{Answer, Done, Job, Tools};
+use handle::{Answer, Tools};
 use http1::Refusal;
 use message::{Exchange, RequestId, Response, Status, response::Line};
 use route::Trace;
@@ -61,7 +63,9 @@ pub(crate) fn answer(
     done: Option<Done>,
 ) -> Outcome {
     let answered = catch_unwind(AssertUnwindSafe(|| {
-        core.with_tools(tick, |tools| pass(core.plan, exchange, done, tools, &mut ()))
+        let mut verdicts = core.verdicts.borrow_mut();
+        let verdicts = &mut *verdicts;
+        core.with_tools(tick, |tools| pass(core.plan, exchange, done, verdicts, tools, &mut ()))
     }));
     let mut outcome = answered.unwrap_or_else(|_| {
         core.count(Counter::Panics);
@@ -69,7 +73,7 @@ pub(crate) fn answer(
         Outcome::Answered { response: broken(), log: SERVER_LOG, trouble: None }
     });
     if let Outcome::Answered { response, trouble, .. } = &mut outcome {
-        mark(core, exchange.id, response);
+        mark(core.plan, exchange.id, response);
         if let Some(trouble) = trouble.take() {
             core.report(&trouble.incident(exchange, response.status));
         }
@@ -83,31 +87,47 @@ pub(crate) fn pass(
     plan: &'static Plan,
     exchange: &mut Exchange<'_>,
     done: Option<Done>,
+    verdicts: &mut Verdicts,
     tools: &mut Tools<'_>,
     trace: &mut impl Trace,
 ) -> Outcome {
+    let (checked, done) = match done {
+        Some(Done::Password(checked)) => (Some(checked), None),
+        Some(Done::Files(done)) => (None, Some(done)),
+        None => (None, None),
+    };
+    let mut door = Door { verdicts, now: tools.now, done: checked };
     for _ in 0..=REWRITES_MAX {
         let found = route::find(plan, exchange, trace);
-        let rest = exchange.path_bytes().get(found.rest.clone()).unwrap_or_default();
         let policy = found.policy;
-        steps::guards(&policy.access, trace);
-        let answer = if let Some(allow) = found.refused {
-            Answer::Ready(handle::method_not_allowed(exchange, allow))
-        } else if done.is_none()
-            && let Some(refusal) = access::check(&policy.access, exchange)
-        {
-            trace.note(|| steps::refusal(&policy.access, &refusal));
-            Answer::Ready(refusal)
-        } else if let Some((to, place)) = &policy.rewrite {
-            let (path, query) = rewritten(to, exchange, rest);
-            exchange.rewrite(&path, query);
-            trace.note(|| steps::rewrite(exchange, place));
-            continue;
-        } else {
-            trace.note(|| steps::action(&policy.action, plan));
-            match done {
-                None => handle::run(&policy.action, exchange, rest, tools),
-                Some(done) => handle::resume(&policy.action, done, exchange, tools),
+        steps::guards(policy, trace);
+        let entry = match found.refused {
+            Some(allow) => Entry::Answered(handle::method_not_allowed(exchange, allow)),
+            None => access::check(&policy.access, exchange, &mut door),
+        };
+        let rest = exchange.path_bytes().get(found.rest.clone()).unwrap_or_default();
+        let answer = match (entry, &policy.rewrite) {
+            (Entry::Wait(job), _) => {
+                return Outcome::Waiting(Job::Password(job), policy.log);
+            }
+            (Entry::Answered(response), _) => {
+                if found.refused.is_none() {
+                    trace.note(|| steps::answered(policy, &response));
+                }
+                Answer::Ready(response)
+            }
+            (Entry::Open, Some((to, place))) => {
+                let (path, query) = rewritten(to, exchange, rest);
+                exchange.rewrite(&path, query);
+                trace.note(|| steps::rewrite(exchange, place));
+                continue;
+            }
+            (Entry::Open, None) => {
+                trace.note(|| steps::action(&policy.action, plan));
+                match done {
+                    None => handle::run(&policy.action, exchange, rest, tools),
+                    Some(done) => handle::resume(&policy.action, done, exchange, tools),
+                }
             }
         };
         return match answer {
@@ -116,7 +136,7 @@ pub(crate) fn pass(
                 let response = filter::apply(&policy.adjust, exchange, rest, response);
                 Outcome::Answered { response, log: policy.log, trouble }
             }
-            Answer::Wait(job) => Outcome::Waiting(job, policy.log),
+            Answer::Wait(job) => Outcome::Waiting(Job::Files(job), policy.log),
         };
     }
     Outcome::Answered { response: broken(), log: SERVER_LOG, trouble: Some(Trouble::CIRCLE) }
@@ -128,8 +148,8 @@ fn broken() -> Response {
 }
 
 /// Puts the id of its exchange on an answer.
-pub(crate) fn mark(core: &Core, id: Option<RequestId>, response: &mut Response) {
-    if let (Some(id), Some(name)) = (id, &core.plan.request_id) {
+pub(crate) fn mark(plan: &'static Plan, id: Option<RequestId>, response: &mut Response) {
+    if let (Some(id), Some(name)) = (id, &plan.request_id) {
         let name = Cow::Borrowed(&**name);
         response.lines.push(Line::new(name, id.as_str().to_owned()));
     }
@@ -150,7 +170,7 @@ pub(crate) fn refuse(core: &Core, refused: Refusal, about: About<'_>) -> Respons
     let status = Some(refused.status());
     core.report(&Incident { kind, reason, about: Some(about), status, setting: None });
     let mut response = refusal(refused);
-    mark(core, about.id, &mut response);
+    mark(core.plan, about.id, &mut response);
     response
 }
 

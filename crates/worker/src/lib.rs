@@ -12,6 +12,7 @@ mod turned_away;
 mod watch;
 mod clients;
 mod core;
+mod job;
 mod pool;
 mod ids;
 mod record;

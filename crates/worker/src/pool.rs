@@ -1,7 +1,7 @@
-//! The bounded pool of threads for work that may block: cold disks, listings.
+//! The bounded pool of threads for work that may block: cold disks, listings, passwords.
 //!
-//! Work is queued by folder, and one folder gets at most half of the threads: a root on a dead
-//! network disk stalls itself, never the others.
+//! Work is queued in lanes, and no lane gets all of the threads: a root on a dead network disk
+//! stalls itself, never the others, and who tries passwords holds up nobody but those who do, too.
 
 use std::{
     collections::VecDeque,
@@ -11,55 +11,81 @@ use std::{
     time::Duration,
 };
 
-/// Jobs that may wait for a thread, for each folder; more are turned away with 503.
-const QUEUE_MAX: usize = 1024;
+/// Jobs of one folder that may wait for a thread; more are turned away with 503.
+const FOLDER_WAITING_MAX: usize = 1024;
+
+/// Passwords that may wait for a thread; more are turned away with 503. Each takes its time, so a
+/// long queue would answer those who have given up.
+const PASSWORDS_WAITING_MAX: usize = 64;
 
 /// What the error log says of a job that is turned away.
-pub(crate) const POOL_IS_FULL: &str = "too many jobs wait for the disk";
+pub(crate) const POOL_IS_FULL: &str = "too much work waits for the pool of threads";
 
 /// How long a thread waits for work before it ends.
 const IDLE_TIME: Duration = Duration::from_secs(10);
 
 type Work = Box<dyn FnOnce() + Send>;
 
+/// What work stands in line with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// What reads the folder of this number.
+    Folder(usize),
+    /// What checks passwords, of whatever site: it is the processor they share.
+    Passwords,
+}
+
+impl Lane {
+    fn waiting_max(self) -> usize {
+        match self {
+            Self::Folder(_) => FOLDER_WAITING_MAX,
+            Self::Passwords => PASSWORDS_WAITING_MAX,
+        }
+    }
+}
+
 /// Threads that start when there is work for them, up to a bound.
 pub(crate) struct Pool {
     state: Mutex<State>,
     work_came: Condvar,
     threads_max: usize,
+    passwords_max: usize,
 }
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<(usize, Work)>,
-    /// Jobs under way and waiting, by folder; folders without any are not in it.
-    folders: Vec<Load>,
+    queue: VecDeque<(Lane, Work)>,
+    /// Jobs under way and waiting, by lane; lanes without any are not in it.
+    loads: Vec<Load>,
     threads: usize,
     idle: usize,
 }
 
 struct Load {
-    folder: usize,
+    lane: Lane,
     running: usize,
     waiting: usize,
 }
 
 impl Pool {
-    /// A pool of at most `threads_max` threads, none of them started yet.
-    pub(crate) fn new(threads_max: usize) -> Arc<Self> {
+    /// A pool of at most `threads_max` threads, none of them started yet, of which at most
+    /// `passwords_max` check passwords at a time.
+    pub(crate) fn new(threads_max: usize, passwords_max: usize) -> Arc<Self> {
         let threads_max = threads_max.max(2);
-        Arc::new(Self { state: Mutex::default(), work_came: Condvar::new(), threads_max })
+        let passwords_max = passwords_max.clamp(1, threads_max - 1);
+        let (state, work_came) = (Mutex::default(), Condvar::new());
+        Arc::new(Self { state, work_came, threads_max, passwords_max })
     }
 
-    /// Queues `work` on `folder`; false if too much of it waits already or no thread can be had.
-    pub(crate) fn submit(self: &Arc<Self>, folder: usize, work: Work) -> bool {
+    /// Queues `work` in `lane`; false if too much of it waits already or no thread can be had.
+    pub(crate) fn submit(self: &Arc<Self>, lane: Lane, work: Work) -> bool {
         let mut state = self.lock();
-        let load = state.load(folder);
-        if load.waiting >= QUEUE_MAX {
+        let load = state.load(lane);
+        if load.waiting >= lane.waiting_max() {
             return false;
         }
         load.waiting += 1;
-        state.queue.push_back((folder, work));
+        state.queue.push_back((lane, work));
         let spare = state.idle;
         if state.queue.len() > spare && state.threads < self.threads_max {
             state.threads += 1;
@@ -69,7 +95,7 @@ impl Pool {
                 state.threads -= 1;
                 if state.threads == 0 {
                     state.queue.clear();
-                    state.folders.clear();
+                    state.loads.clear();
                     return false;
                 }
             }
@@ -87,13 +113,13 @@ impl Pool {
     fn serve(&self) {
         let mut state = self.lock();
         loop {
-            if let Some((folder, work)) = state.take(self.threads_max / 2) {
+            if let Some((lane, work)) = state.take(|lane| self.share(lane)) {
                 drop(state);
                 // What panics here has lost its answer, which its connection notices; the thread
                 // goes on.
                 let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
                 state = self.lock();
-                state.finish(folder);
+                state.finish(lane);
                 continue;
             }
             state.idle += 1;
@@ -108,37 +134,44 @@ impl Pool {
         }
     }
 
+    /// The threads that one lane may have.
+    fn share(&self, lane: Lane) -> usize {
+        match lane {
+            Lane::Folder(_) => self.threads_max / 2,
+            Lane::Passwords => self.passwords_max,
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    fn load(&mut self, folder: usize) -> &mut Load {
-        let at = self.folders.iter().position(|load| load.folder == folder).unwrap_or_else(|| {
-            self.folders.push(Load { folder, running: 0, waiting: 0 });
-            self.folders.len() - 1
+    fn load(&mut self, lane: Lane) -> &mut Load {
+        let at = self.loads.iter().position(|load| load.lane == lane).unwrap_or_else(|| {
+            self.loads.push(Load { lane, running: 0, waiting: 0 });
+            self.loads.len() - 1
         });
-        &mut self.folders[at]
+        &mut self.loads[at]
     }
 
-    /// The oldest work whose folder has a thread left of its `share`.
-    fn take(&mut self, share: usize) -> Option<(usize, Work)> {
-        let folders = &self.folders;
-        let may_run = |folder: usize| {
-            folders.iter().all(|load| load.folder != folder || load.running < share)
-        };
-        let at = self.queue.iter().position(|(folder, _)| may_run(*folder))?;
-        let (folder, work) = self.queue.remove(at)?;
-        let load = self.load(folder);
+    /// The oldest work whose lane has a thread left of its `share`.
+    fn take(&mut self, share: impl Fn(Lane) -> usize) -> Option<(Lane, Work)> {
+        let loads = &self.loads;
+        let may_run =
+            |lane: Lane| loads.iter().all(|load| load.lane != lane || load.running < share(lane));
+        let at = self.queue.iter().position(|(lane, _)| may_run(*lane))?;
+        let (lane, work) = self.queue.remove(at)?;
+        let load = self.load(lane);
         load.waiting -= 1;
         load.running += 1;
-        Some((folder, work))
+        Some((lane, work))
     }
 
-    fn finish(&mut self, folder: usize) {
-        self.load(folder).running -= 1;
-        self.folders.retain(|load| load.running + load.waiting > 0);
+    fn finish(&mut self, lane: Lane) {
+        self.load(lane).running -= 1;
+        self.loads.retain(|load| load.running + load.waiting > 0);
     }
 }
 
@@ -147,45 +180,51 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
-    #[test]
-    fn a_stalled_folder_leaves_half_of_the_pool_to_the_others() {
-        let pool = Pool::new(4);
+    /// Fills `lane` with `count` jobs that wait for the sender to go; how many it took.
+    fn fill(pool: &Arc<Pool>, lane: Lane, count: usize) -> (usize, mpsc::Sender<()>) {
         let (release, held) = mpsc::channel::<()>();
         let held = Arc::new(Mutex::new(held));
-        for _ in 0..8 {
+        let job = |_: &usize| {
             let held = Arc::clone(&held);
-            assert!(pool.submit(
-                0,
-                Box::new(move || {
-                    let _ = held.lock().unwrap().recv();
-                })
-            ));
-        }
+            let wait = move || {
+                let _ = held.lock().unwrap().recv();
+            };
+            pool.submit(lane, Box::new(wait))
+        };
+        ((0..count).filter(job).count(), release)
+    }
+
+    /// Waits until a job of `lane` is done.
+    fn is_served(pool: &Arc<Pool>, lane: Lane) {
         let (done, wait) = mpsc::channel();
-        assert!(pool.submit(1, Box::new(move || done.send(()).unwrap())));
+        assert!(pool.submit(lane, Box::new(move || done.send(()).unwrap())));
         wait.recv_timeout(Duration::from_secs(10)).unwrap();
-        drop(release);
+    }
+
+    #[test]
+    fn a_lane_that_stalls_leaves_threads_to_the_others() {
+        let check = |lane| {
+            let pool = Pool::new(4, 9);
+            let (taken, _release) = fill(&pool, lane, 8);
+            assert_eq!(taken, 8);
+            is_served(&pool, Lane::Folder(1));
+        };
+        check(Lane::Folder(0));
+        check(Lane::Passwords);
     }
 
     #[test]
     fn what_panics_takes_no_thread_with_it_and_too_much_is_turned_away() {
-        let pool = Pool::new(2);
-        assert!(pool.submit(0, Box::new(|| panic!("on purpose"))));
-        let (release, held) = mpsc::channel::<()>();
-        assert!(pool.submit(
-            0,
-            Box::new(move || {
-                let _ = held.recv();
-            })
-        ));
-        let mut queued = 0;
-        while pool.submit(0, Box::new(|| {})) {
-            queued += 1;
-        }
-        assert!((QUEUE_MAX - 2..=QUEUE_MAX).contains(&queued), "{queued}");
-        drop(release);
-        let (done, wait) = mpsc::channel();
-        assert!(pool.submit(1, Box::new(move || done.send(()).unwrap())));
-        wait.recv_timeout(Duration::from_secs(10)).unwrap();
+        let check = |lane: Lane| {
+            let pool = Pool::new(2, 1);
+            assert!(pool.submit(lane, Box::new(|| panic!("on purpose"))));
+            let (taken, release) = fill(&pool, lane, lane.waiting_max() + 100);
+            let most = lane.waiting_max() + 1;
+            assert!((most - 2..=most).contains(&taken), "{taken} of {lane:?}");
+            drop(release);
+            is_served(&pool, Lane::Folder(1));
+        };
+        check(Lane::Folder(0));
+        check(Lane::Passwords);
     }
 }

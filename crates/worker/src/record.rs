@@ -21,15 +21,18 @@ pub(crate) struct About<'r> {
     pub(crate) client: Option<IpAddr>,
     /// The id of the exchange, where it has one.
     pub(crate) id: Option<RequestId>,
+    /// The user who was let in, where a password was asked for.
+    pub(crate) user: Option<&'r str>,
     /// What was asked.
     pub(crate) subject: Subject<'r>,
 }
 
 impl<'r> About<'r> {
     /// What is known of an exchange.
-    pub(crate) fn exchange(exchange: &Exchange<'r>) -> Self {
-        let &Exchange { request, client, id, .. } = exchange;
-        Self { client, id, subject: Subject::Request(request) }
+    pub(crate) fn exchange(exchange: &'r Exchange<'_>) -> Self {
+        let Exchange { request, client, id, user, .. } = exchange;
+        let subject = Subject::Request(request);
+        Self { client: *client, id: *id, user: user.as_deref(), subject }
     }
 }
 
@@ -143,6 +146,10 @@ fn begin_pretty(out: &mut Vec<u8>, clock: &mut Clock, wall: Wall, about: About<'
 pub(crate) fn push_brief(out: &mut Vec<u8>, about: About<'_>) {
     push_client(out, about.client);
     out.push(b' ');
+    if let Some(user) = about.user {
+        push_printable(out, user.as_bytes());
+        out.push(b' ');
+    }
     match about.subject {
         Subject::Request(request) => {
             push_printable(out, request.method.as_str().as_bytes());
@@ -178,6 +185,9 @@ pub(crate) fn push_about(out: &mut Vec<u8>, about: About<'_>) {
     push_client(out, about.client);
     if let Some(id) = about.id {
         push_member(out, b"\",\"request_id\":\"", id.as_str().as_bytes());
+    }
+    if let Some(user) = about.user {
+        push_member(out, b"\",\"user\":\"", user.as_bytes());
     }
     match about.subject {
         Subject::Request(request) => push_request(out, request),
@@ -279,7 +289,8 @@ mod tests {
         };
         let id = fields.is_empty().then(|| RequestId::of(0xbeef));
         let client = Some("127.0.0.1".parse().unwrap());
-        let about = About { client, id, subject: Subject::Request(&request) };
+        let user = fields.is_empty().then_some("b\u{f6}b \"");
+        let about = About { client, id, user, subject: Subject::Request(&request) };
         lines(format, about, reason)
     }
 
@@ -305,15 +316,16 @@ mod tests {
              \"protocol\":\"HTTP/1.1\",\"agent\":\"x\\u001b[31m\\u000a\\\"\",\
              \"status\":200,\"bytes\":9,\"us\":1000042}\n"
         );
-        let id = "\"request_id\":\"0000000000000000000000000000beef\"";
-        assert!(line(&LogFormat::Json, &[], None).contains(id));
+        let who =
+            "\"request_id\":\"0000000000000000000000000000beef\",\"user\":\"b\\u00f6b \\\"\",";
+        assert!(line(&LogFormat::Json, &[], None).contains(who));
     }
 
     #[test]
     fn pretty() {
         assert_eq!(
             line(&LogFormat::Pretty, &[], Some("cut off")),
-            "17:02:03 127.0.0.1 GET /a?b=\"c 200 9 B 1000042 µs - cut off\n"
+            "17:02:03 127.0.0.1 b\\xc3\\xb6b \" GET /a?b=\"c 200 9 B 1000042 µs - cut off\n"
         );
     }
 
@@ -326,12 +338,15 @@ mod tests {
         let check = |text: &str, fields: &[Field<'_>], expect: &str| {
             assert_eq!(line(&template(text), fields, None), format!("{expect}\n"), "{text}");
         };
-        let combined = "{client} - - [{time-common}] \"{request}\" {status} {bytes} \
+        let combined = "{client} - {user} [{time-common}] \"{request}\" {status} {bytes} \
                         \"{referer}\" \"{agent}\"";
-        let start = "127.0.0.1 - - [24/Nov/2026:17:02:03 +0000] \"GET /a?b=\\x22c HTTP/1.1\" 200 9";
+        let start = |user: &str| {
+            let time = "24/Nov/2026:17:02:03 +0000";
+            format!("127.0.0.1 - {user} [{time}] \"GET /a?b=\\x22c HTTP/1.1\" 200 9")
+        };
         let agent = "a \\x22b\\x22 \\x5C\\x1B[31m\\x0A\\xFF";
-        check(combined, &fields, &format!("{start} \"http://a b/\" \"{agent}\""));
-        check(combined, &[], &format!("{start} \"-\" \"-\""));
+        check(combined, &fields, &format!("{} \"http://a b/\" \"{agent}\"", start("-")));
+        check(combined, &[], &format!("{} \"-\" \"-\"", start("b\\xC3\\xB6b\\x20\\x22")));
         check("{bytes}{{{status}}}", &[], "9{200}");
         check(
             "{agent} {referer}",
@@ -357,7 +372,8 @@ mod tests {
     #[test]
     fn refusals() {
         let check = |format: &LogFormat, bytes: &[u8], expect: &str| {
-            let about = About { client: None, id: None, subject: Subject::Refused(bytes) };
+            let about =
+                About { client: None, id: None, user: None, subject: Subject::Refused(bytes) };
             let line = lines(format, about, None);
             assert!(line.contains(expect), "{line}");
         };

@@ -6,7 +6,7 @@ use crate::{
     record::About,
 };
 use config::plan::{Action, Place};
-use message::{Exchange, Status};
+use message::{Exchange, Name, Status};
 use route::Found;
 
 /// Why a request was not answered as it was meant.
@@ -39,7 +39,12 @@ impl Trouble {
         if is_meant && setting.is_none() {
             return None;
         }
+        let has_tried = exchange.request.fields.contains(Name::Authorization);
         let (kind, reason) = match (status, access) {
+            // Without a password it is only asked for.
+            (Status::UNAUTHORIZED, _) if has_tried => {
+                (Kind::Refused, "the user or the password is wrong")
+            }
             (Status::BAD_REQUEST, _) => (Kind::Refused, "the path is malformed"),
             (Status::FORBIDDEN, None) => (Kind::Refused, "the file may not be read"),
             (Status::FORBIDDEN, _) => (Kind::Refused, "the client's address may not enter"),
@@ -53,7 +58,7 @@ impl Trouble {
     }
 
     /// The same with who asked what, and the status that was answered.
-    pub(crate) fn incident<'i>(&self, exchange: &Exchange<'i>, status: Status) -> Incident<'i> {
+    pub(crate) fn incident<'i>(&self, exchange: &'i Exchange<'_>, status: Status) -> Incident<'i> {
         let Self { kind, reason, setting } = *self;
         let about = Some(About::exchange(exchange));
         Incident { kind, reason, about, status: Some(status), setting }

@@ -131,7 +131,7 @@ pub fn start(
     let shared = Shared {
         plan,
         folders,
-        pool: Pool::new(plan.capacity.pool_threads_max),
+        pool: Pool::new(plan.capacity.pool_threads_max, plan.capacity.password_checks_max),
         clients: Arc::default(),
         cache_bytes_max: plan.file_cache_bytes_max / listeners.len().max(1),
     };

@@ -3,7 +3,7 @@
 use crate::{
     core::Core,
     log::{Incident, Kind},
-    pool::POOL_IS_FULL,
+    pool::{Lane, POOL_IS_FULL},
 };
 use message::{FileRange, OpenFile, Output};
 use net::{file, socket};
@@ -205,5 +205,5 @@ fn read_on_pool(
         // A connection that is gone needs no answer.
         let _ = sender.send(outcome);
     };
-    core.pool.submit(range.file.folder, Box::new(work)).then_some(receiver)
+    core.pool.submit(Lane::Folder(range.file.folder), Box::new(work)).then_some(receiver)
 }

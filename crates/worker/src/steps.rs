@@ -3,14 +3,17 @@
 use base::Network;
 use config::{
     Plan,
-    plan::{Access, Action, Place},
+    plan::{Access, Action, Place, Policy},
 };
 use message::{Exchange, Response, Status};
 use route::{REFUSED, Step, Trace};
 
+/// What the step is called in which a preflight is answered.
+pub(crate) const PREFLIGHT: &str = "preflight";
+
 /// Who may enter, guard by guard.
-pub(crate) fn guards(access: &Access, trace: &mut impl Trace) {
-    let Access { addresses, methods } = access;
+pub(crate) fn guards(policy: &Policy, trace: &mut impl Trace) {
+    let Access { addresses, methods, preflight: _, password } = &policy.access;
     let lists = addresses.as_ref().map(|addresses| [&addresses.allow, &addresses.deny]);
     for (list, what) in lists.into_iter().flatten().zip(["allow", "deny"]) {
         let Some((networks, place)) = list else { continue };
@@ -20,18 +23,31 @@ pub(crate) fn guards(access: &Access, trace: &mut impl Trace) {
     if let Some(methods) = methods {
         trace.note(|| Step::new("methods", &*methods.allow.value, &methods.place));
     }
+    if let Some(password) = password {
+        trace.note(|| Step::new("auth", &*password.challenge.value, &password.place));
+    }
 }
 
-/// Who refused a request.
-pub(crate) fn refusal(access: &Access, refusal: &Response) -> Step {
+/// Which guard refused a request, or answered its preflight.
+pub(crate) fn answered(policy: &Policy, answer: &Response) -> Step {
+    let Policy { access, adjust, .. } = policy;
+    if answer.status == Status::NO_CONTENT {
+        let place = adjust.cors.as_ref().map(|cors| cors.place.clone());
+        let text = "pages of other origins are told what they may ask".to_owned();
+        return Step { what: PREFLIGHT, text, place };
+    }
     let addresses = access.addresses.as_ref();
     let lists = addresses.map(|addresses| [&addresses.allow, &addresses.deny]);
     let list = lists.into_iter().flatten().flatten().next();
-    let (text, place) = match refusal.status {
+    let (text, place) = match answer.status {
         Status::FORBIDDEN => ("the client's address may not enter", list.map(|(_, place)| place)),
         Status::METHOD_NOT_ALLOWED => {
             ("the method may not be used", access.methods.as_ref().map(|methods| &methods.place))
         }
+        Status::UNAUTHORIZED => (
+            "there is no user with that password",
+            access.password.as_ref().map(|password| &password.place),
+        ),
         status => (status.reason(), None),
     };
     Step { what: REFUSED, text: text.to_owned(), place: place.cloned() }
@@ -73,6 +89,7 @@ pub(crate) fn built_in(name: &str) -> &'static str {
         "content-encoding" | "vary" => "the choice among forms",
         "content-range" => "the range that was asked for",
         "location" => "the action",
+        "x-request-id" => "request-id",
         "allow" => "the methods that there are",
         _ => "the answer",
     }

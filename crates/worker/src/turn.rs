@@ -6,10 +6,10 @@
 use crate::{
     core::{Core, Scratch, Tick},
     flow,
+    job::Done,
     record::{End, Record},
     sending::Fetch,
 };
-use handle::Done;
 use message::{Output, RequestId, Source};
 use std::ops::Range;
 use tokio::sync::oneshot;

@@ -46,6 +46,8 @@ pub(super) enum Variant {
     Conditional,
     /// A new connection for each.
     Close,
+    /// With a user and the right password.
+    Password,
 }
 
 /// The files that are served.
@@ -184,6 +186,15 @@ pub(super) const CASES: &[Case] = &[
         kind: Kind::Load(Load {
             access_log: true,
             peers: &[(Peer::GannetQuiet, Some(1.08)), (Peer::Nginx, Some(0.7))],
+            ..PLAIN
+        }),
+    },
+    Case {
+        name: "password",
+        what: "a file of 0.9 KB behind a password that was right before (nginx hashes it each time)",
+        kind: Kind::Load(Load {
+            variant: Variant::Password,
+            peers: &[(Peer::GannetOpen, Some(1.10)), (Peer::Nginx, None)],
             ..PLAIN
         }),
     },

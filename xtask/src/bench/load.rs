@@ -10,6 +10,7 @@ use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 
 use super::cases::{CONNECTIONS, Load, Site, Variant};
 use super::content::{Content, Target, targets};
+use super::peers::CREDENTIALS;
 use super::{Outcome, machine};
 use crate::command::{bounded, finish};
 
@@ -193,7 +194,11 @@ pub(super) fn count_open(crowd: &[TcpStream]) -> Outcome<usize> {
 fn rest_of_head(variant: Variant, etag: Option<&str>) -> String {
     let connection = if variant == Variant::Close { "close" } else { "keep-alive" };
     let condition = etag.map(|etag| format!("If-None-Match: {etag}\r\n")).unwrap_or_default();
-    format!("Connection: {connection}\r\n{BROWSER_FIELDS}{condition}\r\n")
+    let credentials = match variant {
+        Variant::Password => format!("Authorization: Basic {CREDENTIALS}\r\n"),
+        _ => String::new(),
+    };
+    format!("Connection: {connection}\r\n{BROWSER_FIELDS}{condition}{credentials}\r\n")
 }
 
 /// `text` as a string literal of Lua.

@@ -7,12 +7,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::Outcome;
-use super::cases::Site;
+use super::cases::{Site, Variant};
 use super::content::{Content, file_bytes, hosts};
 use super::machine;
 
 /// Memory for hot files that gannet is given, in MiB.
 pub(super) const FILE_CACHE_MIB: u32 = 64;
+
+/// The user of the case with a password, and the hash of what [`CREDENTIALS`] says: bcrypt at the
+/// cost that `htpasswd -B` takes where none is named, so that nginx can read it as well.
+const USER: &str = "alice";
+const HASH: &str = "$2y$05$U8wn5Sx.Dve3o3Gp519Jp.F92el.PYvpi28KV7.WaQi3c41VdK6BG";
+/// `alice:wonderland` in base64.
+pub(super) const CREDENTIALS: &str = "YWxpY2U6d29uZGVybGFuZA==";
 
 /// A server, in one way to run it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +27,8 @@ pub(super) enum Peer {
     Gannet,
     /// gannet without a log, in a case with one.
     GannetQuiet,
+    /// gannet without a password, in a case with one.
+    GannetOpen,
     /// nginx with `open_file_cache`.
     Nginx,
     /// nginx without it, which is its default.
@@ -36,6 +45,7 @@ impl Peer {
         match self {
             Self::Gannet => "gannet",
             Self::GannetQuiet => "gannet, no log",
+            Self::GannetOpen => "gannet, no password",
             Self::Nginx => "nginx",
             Self::NginxStock => "nginx, stock",
             Self::Lighttpd => "lighttpd",
@@ -50,8 +60,7 @@ pub(super) struct Stage<'c> {
     pub(super) content: &'c Content,
     pub(super) site: Site,
     pub(super) access_log: bool,
-    /// The answers will be 304.
-    pub(super) is_conditional: bool,
+    pub(super) variant: Variant,
 }
 
 impl Stage<'_> {
@@ -60,10 +69,12 @@ impl Stage<'_> {
         let root = self.content.root(self.site)?;
         let file = self.content.folder().join(format!("{peer:?}-{port}"));
         let text = match peer {
-            Peer::Gannet | Peer::GannetQuiet => {
-                self.gannet(&root, port, (peer == Peer::Gannet).then_some(&file))
+            Peer::Gannet | Peer::GannetQuiet | Peer::GannetOpen => {
+                self.gannet(peer, &root, port, &file)
             }
-            Peer::Nginx | Peer::NginxStock => self.nginx(&root, port, &file, peer == Peer::Nginx),
+            Peer::Nginx | Peer::NginxStock => {
+                self.nginx(&root, port, &file, peer == Peer::Nginx)?
+            }
             Peer::Lighttpd => self.lighttpd(&root, port),
             Peer::H2o => self.h2o(&root, port),
             Peer::Floor => String::new(),
@@ -71,18 +82,26 @@ impl Stage<'_> {
         let configuration = file.with_extension("conf");
         fs::write(&configuration, text)?;
         let mut command = Command::new(match peer {
-            Peer::Gannet | Peer::GannetQuiet => machine::release().join("gannet"),
+            Peer::Gannet | Peer::GannetQuiet | Peer::GannetOpen => {
+                machine::release().join("gannet")
+            }
             Peer::Nginx | Peer::NginxStock => "nginx".into(),
             Peer::Lighttpd => "lighttpd".into(),
             Peer::H2o => "h2o".into(),
             Peer::Floor => machine::release().join("floor"),
         });
         match peer {
-            Peer::Gannet if matches!(self.site, Site::Single { .. }) && !self.access_log => {
+            Peer::Gannet
+                if matches!(self.site, Site::Single { .. })
+                    && !self.access_log
+                    && self.variant != Variant::Password =>
+            {
                 let port = port.to_string();
                 command.arg(root).args(["--port", &port, "--threads", "1", "--log", "off"])
             }
-            Peer::Gannet | Peer::GannetQuiet => command.arg("run").arg(configuration),
+            Peer::Gannet | Peer::GannetQuiet | Peer::GannetOpen => {
+                command.arg("run").arg(configuration)
+            }
             Peer::Nginx | Peer::NginxStock | Peer::H2o => command.arg("-c").arg(configuration),
             Peer::Lighttpd => command.arg("-D").arg("-f").arg(configuration),
             Peer::Floor => command.arg(port.to_string()).args(self.canned()?),
@@ -94,13 +113,17 @@ impl Stage<'_> {
     fn canned(&self) -> Outcome<Option<PathBuf>> {
         let site = Site::Single { bytes: file_bytes(self.site) };
         let file = self.content.root(site)?.join("page.html");
-        Ok((!self.is_conditional).then_some(file))
+        Ok((self.variant != Variant::Conditional).then_some(file))
     }
 
-    fn gannet(&self, root: &Path, port: u16, log: Option<&PathBuf>) -> String {
-        let log = match log.filter(|_| self.access_log) {
-            Some(file) => format!("{{ format = \"json\", file = \"{}.log\" }}", file.display()),
-            None => "\"off\"".into(),
+    fn gannet(&self, peer: Peer, root: &Path, port: u16, file: &Path) -> String {
+        let log = match self.access_log && peer != Peer::GannetQuiet {
+            true => format!("{{ format = \"json\", file = \"{}.log\" }}", file.display()),
+            false => "\"off\"".into(),
+        };
+        let auth = match self.variant == Variant::Password && peer != Peer::GannetOpen {
+            true => format!("auth = {{ users = {{ {USER} = \"{HASH}\" }} }}\n"),
+            false => String::new(),
         };
         let server = format!(
             "[server]\nlisten = \"127.0.0.1:{port}\"\nthreads = 1\nlog = {log}\n\
@@ -109,13 +132,20 @@ impl Stage<'_> {
         self.sites(root).fold(server, |mut text, (host, root)| {
             let host = host.as_deref().unwrap_or("default");
             // Writing into a string cannot fail.
-            let _ = write!(text, "[site.\"{host}\"]\nroot = \"{}\"\n", root.display());
+            let _ = write!(text, "[site.\"{host}\"]\nroot = \"{}\"\n{auth}", root.display());
             text
         })
     }
 
-    fn nginx(&self, root: &Path, port: u16, file: &Path, is_tuned: bool) -> String {
+    fn nginx(&self, root: &Path, port: u16, file: &Path, is_tuned: bool) -> Outcome<String> {
+        let users = file.with_extension("htpasswd");
         let file = file.display();
+        let auth = if self.variant == Variant::Password {
+            fs::write(&users, format!("{USER}:{HASH}\n"))?;
+            format!("auth_basic \"bench\"; auth_basic_user_file {};", users.display())
+        } else {
+            String::new()
+        };
         let log = if self.access_log {
             format!(
                 "log_format json escape=json '{{\"time\":\"$time_iso8601\",\
@@ -141,14 +171,14 @@ impl Stage<'_> {
             let listen = format!("127.0.0.1:{port}{}", std::mem::take(&mut option));
             format!("server {{ listen {listen}; server_name {host}; root {root}; }}\n")
         });
-        format!(
+        Ok(format!(
             "user root; worker_processes 1; daemon off;\npid {file}.pid; error_log stderr warn;\n\
              events {{ worker_connections 10000; }}\n\
              http {{\ninclude /etc/nginx/mime.types; types_hash_max_size 2048;\n\
              sendfile on; tcp_nopush on; keepalive_timeout 75s; keepalive_requests 1000000;\n\
-             {log}\n{cache}\n{}}}\n",
+             {log}\n{cache}\n{auth}\n{}}}\n",
             servers.collect::<String>()
-        )
+        ))
     }
 
     fn lighttpd(&self, root: &Path, port: u16) -> String {

@@ -167,10 +167,10 @@ impl Bench {
     /// Starts `peer` alone with the small file, and gives the request for that.
     fn single(&self, peer: Peer) -> Outcome<(Server, String)> {
         let site = Site::Single { bytes: SMALL };
-        let stage =
-            Stage { content: &self.content, site, access_log: false, is_conditional: false };
+        let variant = Variant::Plain;
+        let stage = Stage { content: &self.content, site, access_log: false, variant };
         let target = targets(site).next().ok_or("a site without targets")?;
-        let request = request(&target, Variant::Plain, None);
+        let request = request(&target, variant, None);
         Ok((Server::start(peer, &stage, &request)?, request))
     }
 }
@@ -186,11 +186,11 @@ struct Entrant {
 impl Entrant {
     /// Starts `peer` and makes sure that it answers what the load will ask for.
     fn new(peer: Peer, load: &Load, content: &Content) -> Outcome<Self> {
-        let is_conditional = load.variant == Variant::Conditional;
-        let Load { site, access_log, .. } = *load;
-        let stage = Stage { content, site, access_log, is_conditional };
+        let Load { site, access_log, variant, .. } = *load;
+        let is_conditional = variant == Variant::Conditional;
+        let stage = Stage { content, site, access_log, variant };
         let target = targets(site).next().ok_or("a site without targets")?;
-        let plain = request(&target, Variant::Plain, None);
+        let plain = request(&target, variant, None);
         let server = Server::start(peer, &stage, &plain)?;
         let etag = if is_conditional {
             let answer = server.ask(&plain)?;
@@ -198,10 +198,10 @@ impl Entrant {
         } else {
             None
         };
-        let answer = server.ask(&request(&target, load.variant, etag.as_deref()))?;
+        let answer = server.ask(&request(&target, variant, etag.as_deref()))?;
         let closes = answer.field("connection") == Some("close");
         let is = (answer.status, answer.content_bytes, closes);
-        let closes = load.variant == Variant::Close;
+        let closes = variant == Variant::Close;
         let expect =
             if is_conditional { (304, 0, closes) } else { (200, file_bytes(site), closes) };
         if is != expect {

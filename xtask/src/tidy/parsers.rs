@@ -3,7 +3,7 @@
 use super::{Complaint, tree::Tree};
 
 /// What is parsed, the room that does it, and the name of its target.
-pub(super) const TARGETS: [(&str, &str, &str); 9] = [
+pub(super) const TARGETS: [(&str, &str, &str); 11] = [
     ("a request's head", "crates/http1", "head"),
     ("the chunked coding", "crates/http1", "chunked"),
     ("the bytes of a connection", "crates/http1", "connection"),
@@ -12,6 +12,8 @@ pub(super) const TARGETS: [(&str, &str, &str); 9] = [
     ("preconditions", "crates/filter", "preconditions"),
     ("Accept-Encoding", "crates/handle", "accept_encoding"),
     ("a configuration", "crates/config", "config"),
+    ("a file of passwords", "crates/config", "htpasswd"),
+    ("Authorization", "crates/access", "authorization"),
     ("the routes of a path", "crates/route", "route"),
 ];
 

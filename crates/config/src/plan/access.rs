@@ -1,6 +1,6 @@
 //! Who may enter, asked before anything is done for a request.
 
-use super::Place;
+use super::{Password, Place};
 use base::Network;
 use message::response::Line;
 
@@ -11,14 +11,19 @@ pub struct Access {
     pub addresses: Option<Addresses>,
     /// By method.
     pub methods: Option<Methods>,
+    /// What a preflight is answered with, before a password is asked for: methods, request fields,
+    /// and how long that holds.
+    pub preflight: Option<Vec<Line>>,
+    /// By password.
+    pub password: Option<Password>,
 }
 
 impl Access {
     /// Whether everybody may enter, so that nobody need be asked.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        let Self { addresses, methods } = self;
-        addresses.is_none() && methods.is_none()
+        let Self { addresses, methods, preflight, password } = self;
+        addresses.is_none() && methods.is_none() && preflight.is_none() && password.is_none()
     }
 }
 

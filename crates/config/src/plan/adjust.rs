@@ -1,6 +1,6 @@
 //! How an answer is adjusted, whoever made it.
 
-use super::{Phrase, Place};
+use super::{Cors, Phrase, Place};
 use message::Prepared;
 
 /// What is adjusted.
@@ -8,6 +8,8 @@ use message::Prepared;
 pub struct Adjust {
     /// Fields that are added, replaced and removed.
     pub fields: FieldEdits,
+    /// Which pages of other origins may read it.
+    pub cors: Option<Cors>,
 }
 
 /// Fields that are added, replaced and removed.

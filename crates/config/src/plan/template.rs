@@ -42,6 +42,7 @@ blanks! {
     Time "time" "the time as `2026-11-24T17:02:03.045Z`";
     TimeCommon "time-common" "the time as `24/Nov/2026:17:02:03 +0000`";
     Client "client" "the client's address, `unix` on a Unix socket";
+    User "user" "the user who was let in, where a password was asked for";
     Request "request" "method, target and protocol, or the first line of what was refused";
     Method "method" "the method";
     Host "host" "the host that was asked, without port";
@@ -60,11 +61,11 @@ blanks! {
 }
 
 /// The Common Log Format, as the first servers wrote it.
-pub(crate) const COMMON: &str = r#"{client} - - [{time-common}] "{request}" {status} {bytes}"#;
+pub(crate) const COMMON: &str = r#"{client} - {user} [{time-common}] "{request}" {status} {bytes}"#;
 
 /// The same with referer and agent behind it.
 pub(crate) const COMBINED: &str =
-    r#"{client} - - [{time-common}] "{request}" {status} {bytes} "{referer}" "{agent}""#;
+    r#"{client} - {user} [{time-common}] "{request}" {status} {bytes} "{referer}" "{agent}""#;
 
 impl Template {
     /// Whether it speaks of the exchange's id.

@@ -4,7 +4,7 @@ use super::log::{Book, no_ids};
 use crate::{
     fill::{self, Filled},
     mistake::{Mistake, quote},
-    plan::{Folder, Phrase, PhraseError, Place},
+    plan::{Folder, Password, Phrase, PhraseError, Place},
     source::{Sources, Span, Word},
     world::World,
 };
@@ -20,6 +20,8 @@ pub(crate) struct Context<'c> {
     pub(crate) logs: Book<'c>,
     /// The folders so far, and those that were looked at, so that each is opened and checked once.
     pub(crate) folders: Vec<Folder>,
+    /// What came of each `auth`, by its place, so that its file is read once.
+    pub(crate) passwords: HashMap<Span, Option<Password>>,
     numbers: HashMap<FolderKey, usize>,
     checked: HashMap<PathBuf, Result<(), String>>,
 }
@@ -35,8 +37,17 @@ impl<'c> Context<'c> {
         logs: Book<'c>,
         mistakes: &'c mut Vec<Mistake>,
     ) -> Self {
-        let (numbers, checked) = (HashMap::default(), HashMap::default());
-        Self { sources, filled, world, mistakes, logs, folders: Vec::new(), numbers, checked }
+        Self {
+            sources,
+            filled,
+            world,
+            mistakes,
+            logs,
+            folders: Vec::new(),
+            passwords: HashMap::default(),
+            numbers: HashMap::default(),
+            checked: HashMap::default(),
+        }
     }
 
     pub(crate) fn at(&self, span: Span) -> Place {

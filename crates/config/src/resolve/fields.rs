@@ -1,11 +1,11 @@
 //! Response fields: what a site and its routes add, replace and take away.
 
-use super::{context::Context, policy::last};
+use super::{context::Context, cors, policy::last, security};
 use crate::{
     kind::FieldWords,
     mistake::{Mistake, quote},
     plan::{Adjust, FieldEdits, Origin},
-    written::Policy,
+    written::{Policy, Security},
 };
 use message::{Prepared, response::Line};
 
@@ -39,6 +39,16 @@ pub(crate) fn resolve(chain: &[&Policy], context: &mut Context<'_>) -> Adjust {
     }
     let mut edits = FieldEdits::default();
     let mut lines = Vec::new();
+    let security = last(chain, |words| words.security.as_ref());
+    if let Some(word) = security.filter(|word| word.value == Security::Strict) {
+        let is_said = |name: &str| said.iter().any(|(other, _)| other == name);
+        for (name, value) in security::STRICT.into_iter().filter(|(name, _)| !is_said(name)) {
+            lines.push(Line::fixed(name, value));
+            let place = context.at(word.span);
+            edits.origins.push(Origin { name: name.into(), setting: "security", place });
+            edits.replaced.push(name.into());
+        }
+    }
     for (name, field) in said {
         // Which forms there are is the server's to say: another reason is added to its own.
         if name != "vary" || field.values.is_empty() {
@@ -75,7 +85,10 @@ pub(crate) fn resolve(chain: &[&Policy], context: &mut Context<'_>) -> Adjust {
                 .help("leave one of them out"),
         );
     }
-    Adjust { fields: edits }
+    let cors = last(chain, |words| words.cors.as_ref());
+    let is_own = chain.last().is_some_and(|own| own.cors.is_some());
+    let cors = cors.and_then(|cors| cors::resolve(cors, is_own, context));
+    Adjust { fields: edits, cors }
 }
 
 /// Notes what cannot be the name or the value of a field (RFC 9110 sections 5.1 and 5.5).

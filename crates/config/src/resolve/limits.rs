@@ -25,6 +25,11 @@ pub(crate) fn resolve(
         ("connections-max", &words.connections_max, capacity.connections_max),
         mistakes,
     );
+    check_below(
+        ("password-checks-max", &words.password_checks_max),
+        ("pool-threads-max", &words.pool_threads_max, capacity.pool_threads_max),
+        mistakes,
+    );
     set(&mut limits.head_bytes_max, words.head_bytes_max);
     set(&mut limits.fields_max, words.fields_max);
     set(&mut limits.target_bytes_max, words.target_bytes_max);
@@ -44,6 +49,7 @@ pub(crate) fn resolve(
     set(&mut capacity.connections_per_client_max, words.connections_per_client_max);
     set(&mut capacity.stop_time, words.stop_time);
     set(&mut capacity.pool_threads_max, words.pool_threads_max);
+    set(&mut capacity.password_checks_max, words.password_checks_max);
 }
 
 /// Refuses a limit that is never reached because an outer one is reached before. Only a limit that

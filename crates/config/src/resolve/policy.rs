@@ -3,7 +3,7 @@
 //! `chain` holds what was typed, from the site over every route that covers this one to the route
 //! itself: of scalars the last word counts, fields add up.
 
-use super::{context::Context, fields, key::Key, networks, route::allow};
+use super::{context::Context, cors, fields, key::Key, networks, password, route::allow};
 use crate::{
     mistake::{Mistake, quote},
     plan::{self, Access, Action, Addresses, Files, Folder, Methods, Phrase, index_default},
@@ -231,7 +231,11 @@ fn access(chain: &[&Policy], context: &mut Context<'_>) -> Access {
         let allow = allow(names.iter().map(|name| &**name));
         Methods { names, allow, place: context.at(list.span) }
     });
-    Access { addresses, methods }
+    let auth = last(chain, |words| words.auth.as_ref());
+    let password = auth.and_then(|auth| password::resolve(auth, context));
+    password::check_caching(chain, context);
+    let preflight = last(chain, |words| words.cors.as_ref()).and_then(cors::preflight);
+    Access { addresses, methods, preflight, password }
 }
 
 /// The path that is looked for instead. It is not inherited: a rewritten path that is covered by

@@ -30,6 +30,7 @@ pub(crate) struct Limits {
     pub(crate) connections_per_client_max: Option<Word<u32>>,
     pub(crate) stop_time: Option<Word<Duration>>,
     pub(crate) pool_threads_max: Option<Word<usize>>,
+    pub(crate) password_checks_max: Option<Word<usize>>,
 }
 
 const KIB: usize = 1024;
@@ -177,6 +178,13 @@ pub(crate) const LIMITS: Section<Limits> = Section {
             preset: Preset::Value("16"),
             example: "32",
             value: &At(Count(1..=1024), |limits: &mut Limits| &mut limits.pool_threads_max),
+        },
+        Setting {
+            name: "password-checks-max",
+            doc: "The most passwords that are checked at a time; 64 wait, and one more gets 503.",
+            preset: Preset::Value("4"),
+            example: "2",
+            value: &At(Count(1..=1023), |limits: &mut Limits| &mut limits.password_checks_max),
         },
     ],
     common: None,

@@ -1,9 +1,13 @@
 //! What may be said of a site and of each of its routes.
 
-use super::log::{LOG, Log};
+use super::{
+    auth::{AUTH, Auth},
+    cors::{CORS, Cors},
+    log::{LOG, Log},
+};
 use crate::{
     kind::{Choice, Count, FieldMap, FieldWords, Flag, Text, Texts, Words},
-    setting::{At, Preset, Section, Setting, Table},
+    setting::{At, Preset, Record, Section, Setting, Table},
     source::Word,
 };
 use message::Status;
@@ -24,7 +28,17 @@ pub(crate) struct Policy {
     pub(crate) methods: Option<Word<Vec<Word<String>>>>,
     pub(crate) fields: Option<Word<Vec<FieldWords>>>,
     pub(crate) cache_control: Option<Word<String>>,
+    pub(crate) auth: Option<Word<Auth>>,
+    pub(crate) security: Option<Word<Security>>,
+    pub(crate) cors: Option<Word<Cors>>,
     pub(crate) log: Log,
+}
+
+/// How careful browsers are told to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Security {
+    Unsaid,
+    Strict,
 }
 
 /// Where else to look, as it was typed.
@@ -146,6 +160,39 @@ pub(crate) const POLICY: Section<Policy> = Section {
             preset: Preset::Words("not said"),
             example: r#""public, max-age=31536000, immutable""#,
             value: &At(Words, |policy: &mut Policy| &mut policy.cache_control),
+        },
+        Setting {
+            name: "auth",
+            doc: "Who may enter by password: a file of users, or a table; `{}` lets everybody in.",
+            preset: Preset::Words("everybody"),
+            example: r#"{ realm = "staff", file = "staff.htpasswd" }"#,
+            value: &Record {
+                section: &AUTH,
+                short: Some("file"),
+                place: |policy: &mut Policy| &mut policy.auth,
+            },
+        },
+        Setting {
+            name: "security",
+            doc: "The response fields that make browsers careful, all by one word.",
+            preset: Preset::Value("\"\""),
+            example: r#""strict""#,
+            value: &At(
+                Choice(&[("strict", Security::Strict), ("", Security::Unsaid)]),
+                |policy: &mut Policy| &mut policy.security,
+            ),
+        },
+        Setting {
+            name: "cors",
+            doc: "The other origins whose pages may read the answers, or a table that says what \
+                  else they may; `{}` is nobody.",
+            preset: Preset::Value("{}"),
+            example: r#"{ origins = ["https://app.example.com"], max-age = "10m" }"#,
+            value: &Record {
+                section: &CORS,
+                short: Some("origins"),
+                place: |policy: &mut Policy| &mut policy.cors,
+            },
         },
         Setting {
             name: "log",

@@ -25,6 +25,9 @@ impl World for Machine {
     fn read(&self, path: &Path, bytes_max: u64) -> Result<Content, String> {
         let absent = |_| format!("{} is not there", path.display());
         let real = here(path).canonicalize().map_err(absent)?;
+        if real.is_dir() {
+            return Err(format!("{} is not a file", path.display()));
+        }
         let bytes = fs::read(&real).map_err(absent)?;
         if bytes.len() as u64 > bytes_max {
             return Err(format!("{} has more than {bytes_max} bytes", path.display()));
@@ -51,10 +54,6 @@ impl World for Machine {
     }
 
     fn is_terminal(&self) -> bool {
-        false
-    }
-
-    fn is_error_terminal(&self) -> bool {
         false
     }
 }

@@ -116,6 +116,7 @@ fn push_early(
         Blank::Protocol => request.map_or("", |request| request.version.as_str()).as_bytes(),
         Blank::Referer => field(Name::Referer),
         Blank::Agent => field(Name::UserAgent),
+        Blank::User => about.user.unwrap_or_default().as_bytes(),
         Blank::RequestId => about.id.as_ref().map(|id| id.as_str().as_bytes()).unwrap_or_default(),
         Blank::Status | Blank::Bytes | Blank::Us | Blank::Seconds | Blank::Reason => return false,
     };

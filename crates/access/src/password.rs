@@ -1,0 +1,89 @@
+//! Who may enter by password.
+//!
+//! ```text
+//!   credentials ─none─► 401
+//!        │ some
+//!        ▼
+//!     verdict ─right─► open
+//!        │ none
+//!        ▼
+//!       Job ─► pool ─► Done ─right─► verdict kept, open
+//!                        └─wrong─► 401
+//! ```
+//!
+//! To hash a password takes milliseconds on purpose, so it is never done on a loop. An unknown user
+//! costs as much as a known one on every way through here, so the clock tells nobody who there is.
+
+use crate::{
+    Door, Entry,
+    credentials::Credentials,
+    verdicts::{Key, Verdicts},
+};
+use config::plan::{Password, Users};
+use message::{Exchange, Response, Status};
+use std::{fmt, sync::Arc};
+
+/// A password to be checked, for the pool.
+pub struct Job {
+    users: Arc<Users>,
+    credentials: Credentials,
+    /// Whose hash is checked where there is no such user.
+    number: u64,
+    key: Key,
+}
+
+/// A password that was checked.
+pub struct Done {
+    key: Key,
+    is_right: bool,
+}
+
+impl Job {
+    fn new(password: &Password, credentials: Credentials, key: Key, verdicts: &Verdicts) -> Self {
+        let users = Arc::clone(&password.users);
+        let number = verdicts.number(&users, &credentials);
+        Self { users, credentials, number, key }
+    }
+
+    /// Checks it; that takes milliseconds, or a second where the hash is costly.
+    #[must_use]
+    pub fn run(self) -> Done {
+        let Self { users, credentials, number, key } = self;
+        net::failpoint::hit("hash");
+        let checked = users.hash(credentials.user(), number).map(|(hash, is_known)| {
+            let matches = crate::hash::matches(hash, credentials.password().as_bytes());
+            is_known && matches
+        });
+        Done { key, is_right: checked.unwrap_or(false) }
+    }
+}
+
+/// Without the password.
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Job(the password of {:?})", self.credentials.user())
+    }
+}
+
+/// 401 without the right credentials (RFC 9110 section 15.5.2).
+pub(crate) fn check(
+    password: &Password,
+    exchange: &mut Exchange<'_>,
+    door: &mut Door<'_>,
+) -> Entry {
+    let refuse = || {
+        let refusal = Response::empty(Status::UNAUTHORIZED).with(password.challenge.clone());
+        Entry::Answered(refusal)
+    };
+    let Some(credentials) = Credentials::of(&exchange.request.fields) else { return refuse() };
+    let key = door.verdicts.key(&password.users, &credentials);
+    if !door.verdicts.is_right(&key, door.now) {
+        match door.done.take_if(|done| done.key == key) {
+            Some(Done { is_right: true, .. }) => door.verdicts.note(key, door.now),
+            Some(_) => return refuse(),
+            None => return Entry::Wait(Job::new(password, credentials, key, door.verdicts)),
+        }
+    }
+    exchange.user = Some(credentials.user().into());
+    Entry::Open
+}
