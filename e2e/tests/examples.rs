@@ -13,7 +13,7 @@ use std::{
 /// A host, a target, and what is answered: the status and something in the content.
 type Ask = (&'static str, &'static str, u16, &'static str);
 
-const EXAMPLES: [(&str, &[Ask]); 8] = [
+const EXAMPLES: [(&str, &[Ask]); 9] = [
     (
         "one-site.toml",
         &[("localhost", "/", 200, "<title>"), ("any.example", "/style.css", 200, "body")],
@@ -54,6 +54,13 @@ const EXAMPLES: [(&str, &[Ask]); 8] = [
             ("localhost", "/pictures/", 200, "poster.png"),
             ("localhost", "/pictures/overhead.svg", 200, "<svg"),
             ("localhost", "/stranger/style.css", 404, "404"),
+        ],
+    ),
+    (
+        "compress.toml",
+        &[
+            ("localhost", "/register.html", 200, "<title>"),
+            ("localhost", "/gallery/overhead.svg", 200, "<svg"),
         ],
     ),
     (

@@ -3,8 +3,8 @@
 //! Each line of an input is one field line's value.
 
 use crate::text::lines;
-use handle::negotiation::{Coding, Codings, NotAcceptable, prefers_json};
-use message::{Field, Fields};
+use content::negotiation::{Codings, NotAcceptable, prefers_json};
+use message::{Coding, Field, Fields};
 
 /// Pieces of preferences.
 pub const TOKENS: &[&str] = &[
@@ -66,16 +66,21 @@ fn fields<'v>(name: &'v str, values: &[&'v [u8]]) -> Vec<Field<'v>> {
     values.iter().map(|&value| Field { name, value }).collect()
 }
 
-/// The best is there and beats each of the others alone; there is none only if each is refused.
+/// The best is there and none of the others beats it; there is none only if each is refused. The
+/// order of those that there are decides a tie, and nothing else.
 fn check_choice(codings: &Codings, available: &[Coding]) {
     let best = codings.best(available);
     let backwards: Vec<_> = available.iter().rev().copied().collect();
-    assert_eq!(codings.best(&backwards), best, "the order of the files matters");
+    let last = codings.best(&backwards);
+    if let (Ok(first), Ok(last)) = (best, last) {
+        assert_eq!(codings.best(&[last, first]), Ok(last), "{first:?} is liked better");
+    }
+    assert_eq!(best.is_ok(), last.is_ok());
     match best {
         Ok(best) => {
             assert!(available.contains(&best));
             for &other in available {
-                assert_eq!(codings.best(&[other, best]), Ok(best), "{other:?} is liked better");
+                assert_eq!(codings.best(&[best, other]), Ok(best), "{other:?} is liked better");
             }
         }
         Err(NotAcceptable) => {

@@ -38,7 +38,8 @@ pub use written::settings;
 use include::Reading;
 use mistake::Mistake;
 use plan::{
-    Action, DEFAULT_SITE, Files, Folder, Listen, LogFormat, Logs, Node, Place, Route, Routes, Site,
+    Action, Compress, DEFAULT_SITE, Files, Folder, Listen, LogFormat, Logs, Node, Place, Route,
+    Routes, Site,
 };
 use std::{collections::HashSet, net::SocketAddr, num::NonZero, path::PathBuf};
 
@@ -97,7 +98,8 @@ pub fn quick(quick: Quick, eyes: Eyes) -> Plan {
     let index = plan::index_default();
     let folder = Folder { id: 0, root, index, listing, links: Vec::new() };
     let files = Files { folder: 0, segments_skipped: 0, fallback: None, place: place.clone() };
-    let rest = Route::plain("/*", place.clone(), Action::Files(files));
+    let mut rest = Route::plain("/*", place.clone(), Action::Files(files));
+    rest.policy.adjust.compress = Some(Compress::default());
     let routes = Routes { top: Node::default(), rest };
     let site = Site { name: DEFAULT_SITE.into(), place, listeners: None, routes };
     let mut plan = Plan::new(vec![(site, Vec::new())], vec![folder]);

@@ -8,6 +8,7 @@ mod access;
 mod password;
 mod cors;
 mod adjust;
+mod compress;
 mod route;
 pub(crate) mod template;
 mod log;
@@ -16,6 +17,7 @@ pub use access::{Access, Addresses, Methods};
 pub use action::{Action, Files, Folder, Redirect, Respond};
 pub use adjust::{Adjust, FieldEdits, Origin};
 pub use braces::PhraseError;
+pub use compress::Compress;
 pub use cors::{Cors, Origins};
 pub use log::{ErrorLog, Log, LogFormat, Logs, Statuses, Target};
 pub use password::{Hash, HashError, Password, Users, Variant};
@@ -58,6 +60,8 @@ pub struct Plan {
     pub request_id: Option<Box<str>>,
     /// Bytes of memory for hot files, all event loops together; zero keeps none.
     pub file_cache_bytes_max: usize,
+    /// Bytes of memory for compressed forms of files, all event loops together; zero makes none.
+    pub compress_cache_bytes_max: usize,
     /// The sites, ordered by name.
     pub sites: Vec<Site>,
     /// The folders that files are sent from, in the order of their numbers.
@@ -102,6 +106,7 @@ impl Plan {
             logs: Logs::default(),
             request_id: None,
             file_cache_bytes_max: 64 * 1024 * 1024,
+            compress_cache_bytes_max: 64 * 1024 * 1024,
             sites: Vec::with_capacity(sites.len()),
             folders,
             misdirected: misdirected(),

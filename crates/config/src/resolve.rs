@@ -13,6 +13,7 @@ mod fields;
 mod security;
 mod password;
 mod cors;
+mod compress;
 mod networks;
 
 use crate::{
@@ -57,6 +58,7 @@ pub(crate) fn resolve(
     plan.listen = listen::resolve(server.listen, sources, mistakes);
     plan.threads = server.threads.and_then(|word| NonZero::new(word.value));
     set(&mut plan.file_cache_bytes_max, server.file_cache);
+    set(&mut plan.compress_cache_bytes_max, server.compress_cache);
     limits::resolve(server.limits, &mut plan.limits, &mut plan.capacity, mistakes);
     plan
 }

@@ -71,6 +71,7 @@ fn config(setting: &Description, value: Option<&str>) -> String {
             let comma = if origins.is_empty() || line.is_empty() { "" } else { "," };
             format!("[site.\"a.example\"]\n{root}cors = {{ {origins}{comma} {} }}", line.trim())
         }
+        "`compress`" => format!("[site.\"a.example\"]\n{root}compress = {{ {} }}", line.trim()),
         "the uppermost level" => format!("{line}[site.\"a.example\"]\n{root}"),
         section => format!("{section}\n{line}[site.\"a.example\"]\n{root}"),
     }

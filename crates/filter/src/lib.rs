@@ -1,10 +1,12 @@
 //! Adjusts an answer that a handler made to the request it answers; one file per adjustment.
 //!
-//! The order is fixed: preconditions first, because a 304 or a 412 leaves nothing to cut a range
-//! out of (RFC 9110 section 13.2.2), then ranges, then a page for whatever has become an error, the
+//! The order is fixed: content gets its coding first, because its entity-tag depends on that. Then
+//! preconditions, because a 304 or a 412 leaves nothing to cut a range out of (RFC 9110 section
+//! 13.2.2), then ranges, then a page for whatever has become an error, which is content too, the
 //! fields that the config adds and takes away, and at last what pages of other origins may read.
 
 pub mod entity_tag;
+pub mod compress;
 pub mod conditional;
 pub mod range;
 pub mod error_page;
@@ -35,9 +37,14 @@ pub fn apply(
     mut response: Response,
 ) -> Response {
     let request = exchange.request;
+    let compress = |response| match &adjust.compress {
+        Some(compress) => compress::apply(compress, request, response),
+        None => response,
+    };
+    response = compress(response);
     if response.status != Status::OK || request.fields.contains_any(&CONCERNED) {
         response = conditional::apply(request, response);
-        response = error_page::apply(range::apply(request, response));
+        response = compress(error_page::apply(range::apply(request, response)));
     }
     let response = fields::apply(&adjust.fields, exchange, rest, response);
     match &adjust.cors {

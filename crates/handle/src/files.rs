@@ -2,31 +2,38 @@
 //!
 //! ```text
 //!  request ─► method ─► path ─► cache ─hit──────────────────────────► variant ─► answer
-//!                                 │miss                                  ▲
-//!                                 └► load (now) ─► page │ folder │ 404 ──┘
-//!                                      └ would block ─► Job on the pool ─► resume
+//!                                 │miss      no form that is wanted ─┐    ▲
+//!                                 └► load (now) ─► page │ folder │ 404 ─────┘
+//!                                      └ would block ─► Job on the pool ◄┘ ─► resume
 //! ```
 
 mod folder;
 mod load;
 mod variant;
 mod survey;
+mod forms;
+mod making;
 mod cache;
 
 pub use cache::Cache;
 pub use folder::{Folder, Folders};
+pub use forms::Forms;
 
 use crate::{
     ALLOW, Answer, Tools,
     listing::{Listing, View},
 };
 use base::Moment;
-use config::plan::Files;
-use load::{Loaded, Page, Patience, Siblings};
-use message::{Exchange, Method, Name, PathError, Request, Response, Status, response::Line};
+use config::plan::{Compress, Files};
+use forms::{Asked, Key};
+use load::{Loaded, Patience, Siblings};
+use making::{Made, Making};
+use message::{
+    Coding, Exchange, Method, Name, PathError, Request, Response, Status, response::Line,
+};
 use net::{FindError, Stat};
 use std::{rc::Rc, sync::Arc};
-use variant::{Entry, Variant};
+use variant::{Choice, Entry, Variant};
 
 /// What a missing page is looked up as, below the folder.
 const NOT_FOUND_PAGE: &[u8] = b"/404.html";
@@ -39,7 +46,7 @@ pub struct Job {
     task: Task,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Task {
     /// Load what the path names.
     Page(Siblings),
@@ -49,18 +56,23 @@ enum Task {
     NotFoundPage,
     /// Read the folder's entries and bring them into order.
     Listing(View),
+    /// Make a compressed form of a page.
+    Compress(Box<Making>),
 }
 
 /// A job that has been done.
 pub struct Done {
-    job: Job,
+    folder: Arc<Folder>,
+    path: Vec<u8>,
     outcome: Outcome,
 }
 
 enum Outcome {
     Loaded(Loaded),
+    NotFoundPage(Loaded),
     Surveyed(Option<(Siblings, Stat)>),
     Listed(Result<Listing, FindError>),
+    Compressed(Made),
 }
 
 impl Job {
@@ -73,53 +85,70 @@ impl Job {
     /// Does it, however long that takes; never called on a loop.
     #[must_use]
     pub fn run(self) -> Done {
-        let outcome = match self.task {
-            Task::Page(looked) => Outcome::Loaded(load::wait(&self.folder, &self.path, looked)),
-            Task::Survey => {
-                Outcome::Surveyed(survey::take(&self.folder, survey::parent(&self.path)).ok())
-            }
+        let Self { folder, path, task } = self;
+        let outcome = match task {
+            Task::Page(looked) => Outcome::Loaded(load::wait(&folder, &path, looked)),
+            Task::Survey => Outcome::Surveyed(survey::take(&folder, survey::parent(&path)).ok()),
             Task::NotFoundPage => {
-                Outcome::Loaded(load::wait(&self.folder, &self.path, Siblings::Unasked))
+                Outcome::NotFoundPage(load::wait(&folder, &path, Siblings::Unasked))
             }
-            Task::Listing(view) => Outcome::Listed(load::list(&self.folder, &self.path, view)),
+            Task::Listing(view) => Outcome::Listed(load::list(&folder, &path, view)),
+            Task::Compress(making) => Outcome::Compressed(making.run()),
         };
-        Done { job: self, outcome }
+        Done { folder, path, outcome }
+    }
+
+    /// What is done instead where the pool has too much to do: what was to be compressed is sent
+    /// as it is. There is nothing instead of the other jobs.
+    #[must_use]
+    pub fn decline(self) -> Option<Done> {
+        let Self { folder, path, task } = self;
+        let Task::Compress(making) = task else { return None };
+        Some(Done { folder, path, outcome: Outcome::Compressed(making.decline()) })
     }
 }
 
-/// Answers `exchange` with what lies in the folder of `files`.
-pub(crate) fn answer(files: &Files, exchange: &Exchange<'_>, tools: &mut Tools<'_>) -> Answer {
+/// Answers `exchange` with what lies in the folder of `files`, compressed as `compress` says.
+pub(crate) fn answer(
+    files: &Files,
+    compress: Option<&Compress>,
+    exchange: &Exchange<'_>,
+    tools: &mut Tools<'_>,
+) -> Answer {
     let Tools { folders, cache, now, wall_seconds } = tools;
     let Some(folder) = folders.current(files.folder, *now) else {
         return status(Status::NOT_FOUND);
     };
     let request = exchange.request;
     let (now, wall_seconds) = (*now, *wall_seconds);
-    Visit { files, folder, cache, exchange, request, now, wall_seconds }.answer()
+    Visit { files, compress, folder, cache, exchange, request, now, wall_seconds }.answer()
 }
 
 /// Goes on where [`answer`] could not.
 pub(crate) fn resume(
     files: &Files,
+    compress: Option<&Compress>,
     done: Done,
     exchange: &Exchange<'_>,
     tools: &mut Tools<'_>,
 ) -> Answer {
-    let Job { folder, path, task } = done.job;
+    let Done { folder, path, outcome } = done;
     let Tools { cache, now, wall_seconds, .. } = tools;
     let (now, wall_seconds) = (*now, *wall_seconds);
-    let request = exchange.request;
-    let mut visit = Visit { files, folder: &folder, cache, exchange, request, now, wall_seconds };
-    match done.outcome {
-        Outcome::Loaded(loaded) => visit.conclude(&path, task, loaded),
+    let (folder, request) = (&folder, exchange.request);
+    let mut visit = Visit { files, compress, folder, cache, exchange, request, now, wall_seconds };
+    match outcome {
+        Outcome::Loaded(loaded) => visit.conclude(&path, loaded),
+        Outcome::NotFoundPage(loaded) => not_found(loaded),
         Outcome::Surveyed(found) => {
             let looked = found.map_or(Siblings::Sought, |(siblings, _)| siblings);
             let parent = survey::parent(&path);
-            visit.cache.surveys.note(&folder, parent, found, now, visit.wall_seconds);
+            visit.cache.surveys.note(folder, parent, found, now, visit.wall_seconds);
             visit.page(&path, looked)
         }
         Outcome::Listed(Ok(listing)) => Answer::Ready(listing.answer()),
-        Outcome::Listed(Err(error)) => visit.conclude(&path, task, Loaded::from(error)),
+        Outcome::Listed(Err(error)) => visit.conclude(&path, Loaded::from(error)),
+        Outcome::Compressed(made) => visit.compressed(&path, made),
     }
 }
 
@@ -149,6 +178,7 @@ pub fn locate(
 /// A request on its way through a folder.
 struct Visit<'v> {
     files: &'v Files,
+    compress: Option<&'v Compress>,
     folder: &'v Arc<Folder>,
     cache: &'v mut Cache,
     exchange: &'v Exchange<'v>,
@@ -159,7 +189,7 @@ struct Visit<'v> {
 
 impl Visit<'_> {
     fn answer(&mut self) -> Answer {
-        let Self { files, folder, exchange, request, now, wall_seconds, .. } = *self;
+        let Self { files, compress, folder, exchange, request, now, wall_seconds, .. } = *self;
         match request.method {
             Method::Get | Method::Head => {}
             Method::Options => {
@@ -172,51 +202,53 @@ impl Visit<'_> {
             Err(PathError::EncodedSlash) => return self.missing(),
             Err(_) => return status(Status::BAD_REQUEST),
         };
-        if let Some(form) = self.cache.get(folder, path.as_bytes(), request, now, wall_seconds) {
-            return serve(form);
+        let bytes = path.as_bytes();
+        if let Some((entry, choice)) =
+            self.cache.get(folder, bytes, request, compress, now, wall_seconds)
+        {
+            match choice {
+                Choice::Form(at) => return serve(&entry.variants[at]),
+                Choice::Refused => return refused(),
+                Choice::Make(_) => {}
+            }
+            if let Some(entry) = self.cache.take(folder, bytes) {
+                return self.present(bytes, entry);
+            }
         }
         if folder::is_hidden(&path) || folder::is_source(&path) {
             return self.missing();
         }
         let siblings = if request.fields.contains(Name::AcceptEncoding) {
-            self.cache.surveys.ask(folder, survey::parent(path.as_bytes()), now)
+            self.cache.surveys.ask(folder, survey::parent(bytes), now)
         } else {
             Some(Siblings::Unasked)
         };
         match siblings {
-            Some(looked) => self.page(path.as_bytes(), looked),
-            None => self.wait(path.as_bytes(), Task::Survey),
+            Some(looked) => self.page(bytes, looked),
+            None => self.wait(bytes, Task::Survey),
         }
     }
 
     /// Answers with the page at `path`, which is not in memory.
     fn page(&mut self, path: &[u8], looked: Siblings) -> Answer {
-        let task = Task::Page(looked);
         match load::attempt(self.folder, path, looked, Patience::Now) {
-            Some(loaded) => self.conclude(path, task, loaded),
-            None => self.wait(path, task),
+            Some(loaded) => self.conclude(path, loaded),
+            None => self.wait(path, Task::Page(looked)),
         }
     }
 
     /// 404, with the site's own page for it where there is one.
     fn missing(&mut self) -> Answer {
         match load::attempt(self.folder, NOT_FOUND_PAGE, Siblings::Unasked, Patience::Now) {
-            Some(loaded) => self.conclude(NOT_FOUND_PAGE, Task::NotFoundPage, loaded),
+            Some(loaded) => not_found(loaded),
             None => self.wait(NOT_FOUND_PAGE, Task::NotFoundPage),
         }
     }
 
     /// Turns what was found into an answer.
-    fn conclude(&mut self, path: &[u8], task: Task, loaded: Loaded) -> Answer {
+    fn conclude(&mut self, path: &[u8], loaded: Loaded) -> Answer {
         match loaded {
-            Loaded::Page(page) if task == Task::NotFoundPage => not_found_page(page),
-            _ if task == Task::NotFoundPage => status(Status::NOT_FOUND),
-            Loaded::Page(page) => {
-                let entry = Entry::new(page, self.now, self.wall_seconds);
-                let answer = serve(entry.choose(self.request).map(|at| &entry.variants[at]));
-                self.cache.insert(self.folder, path, entry);
-                answer
-            }
+            Loaded::Page(page) => self.present(path, Entry::new(page, self.now, self.wall_seconds)),
             Loaded::Folder if !path.ends_with(b"/") => to_folder(self.exchange),
             Loaded::Folder if self.folder.listing => {
                 self.wait(path, Task::Listing(View::of(self.request)))
@@ -231,16 +263,74 @@ impl Visit<'_> {
         }
     }
 
+    /// Answers with the form of the page at `path` that the client likes best, made if need be, and
+    /// keeps the page.
+    fn present(&mut self, path: &[u8], mut entry: Entry) -> Answer {
+        let answer = match entry.choose(self.request, self.compress) {
+            Choice::Form(at) => serve(&entry.variants[at]),
+            Choice::Refused => refused(),
+            Choice::Make(coding) => self.make(path, coding, &mut entry),
+        };
+        self.cache.insert(self.folder, path, entry);
+        answer
+    }
+
+    /// Answers with a form of `entry` that is not among its variants; where it cannot be had now,
+    /// or is not worth it, with the best of those.
+    fn make(&self, path: &[u8], coding: Coding, entry: &mut Entry) -> Answer {
+        let stat = entry.plain().stat;
+        if !self.cache.forms.takes(stat.size) {
+            entry.is_worthless = true;
+        } else {
+            match self.cache.forms.ask(Key { stat, coding }) {
+                Asked::Made(form) => {
+                    let (media_type, wall_seconds) = (entry.media_type, self.wall_seconds);
+                    let place = (entry.plain().path.clone(), stat);
+                    let variant = Variant::made(coding, place, form, media_type, wall_seconds);
+                    return serve(entry.add(variant));
+                }
+                Asked::Yours(ticket) => {
+                    let content = entry.plain().content();
+                    let making = Making::new(ticket, content, entry.media_type, self.wall_seconds);
+                    return self.wait(path, Task::Compress(Box::new(making)));
+                }
+                Asked::Worthless => entry.is_worthless = true,
+                Asked::Busy => {}
+            }
+        }
+        match entry.choose(self.request, None) {
+            Choice::Form(at) => serve(&entry.variants[at]),
+            Choice::Make(_) | Choice::Refused => refused(),
+        }
+    }
+
+    /// Answers with a form that was made for this request, or with the file as it is.
+    fn compressed(&mut self, path: &[u8], made: Made) -> Answer {
+        let Made { content, media_type, coding, form } = made;
+        let Some(form) = form else {
+            let (now, wall_seconds) = (self.now, self.wall_seconds);
+            let plain = Variant::new(Coding::Identity, content, media_type, now, wall_seconds);
+            return serve(&plain);
+        };
+        let place = (content.path, content.stat);
+        let variant = Variant::made(coding, place, form, media_type, self.wall_seconds);
+        let answer = serve(&variant);
+        if let Some(mut entry) = self.cache.take(self.folder, path) {
+            if entry.plain().stat == variant.stat {
+                entry.add(variant);
+            }
+            self.cache.insert(self.folder, path, entry);
+        }
+        answer
+    }
+
     fn wait(&self, path: &[u8], task: Task) -> Answer {
         Answer::Wait(Job { folder: Arc::clone(self.folder), path: path.to_vec(), task })
     }
 }
 
-/// The answer with the form of a page that the client likes best.
-fn serve(form: Option<&Variant>) -> Answer {
-    let Some(variant) = form else {
-        return Answer::Ready(Response::empty(Status::NOT_ACCEPTABLE).with(variant::VARY));
-    };
+/// The answer with one form of a page.
+fn serve(variant: &Variant) -> Answer {
     Answer::Ready(Response {
         prepared: Some(Rc::clone(&variant.prepared)),
         body: variant.body(),
@@ -248,8 +338,14 @@ fn serve(form: Option<&Variant>) -> Answer {
     })
 }
 
+/// The client takes none of the forms that there are.
+fn refused() -> Answer {
+    Answer::Ready(Response::empty(Status::NOT_ACCEPTABLE).with(variant::VARY))
+}
+
 /// The page for 404: no validators, since it stands for nothing that could be asked for again.
-fn not_found_page(page: Page) -> Answer {
+fn not_found(loaded: Loaded) -> Answer {
+    let Loaded::Page(page) = loaded else { return status(Status::NOT_FOUND) };
     let lines = vec![
         Line::fixed("content-type", "text/html; charset=utf-8"),
         Line::fixed("x-content-type-options", "nosniff"),

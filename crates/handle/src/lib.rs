@@ -1,13 +1,11 @@
 //! One file per action: a handler MAY answer a request; it never adjusts or records an answer.
 
-pub mod media_type;
-pub mod negotiation;
 pub mod listing;
 pub mod files;
 mod redirect;
 mod respond;
 
-use config::plan::Action;
+use config::plan::{Action, Policy};
 use files::{Cache, Folders};
 use message::{Exchange, Method, PathError, Response, Status, response::Line};
 
@@ -47,12 +45,14 @@ pub fn method_not_allowed(exchange: &Exchange<'_>, allow: &Line) -> Response {
     Response::empty(status).with(allow.clone())
 }
 
-/// Answers `exchange` as `action` says; `rest` is the part of its path that the `*` of its route
-/// stands for.
-pub fn run(action: &Action, exchange: &Exchange<'_>, rest: &[u8], tools: &mut Tools<'_>) -> Answer {
+/// Answers `exchange` as the action of `policy` says; `rest` is the part of its path that the `*`
+/// of its route stands for.
+pub fn run(policy: &Policy, exchange: &Exchange<'_>, rest: &[u8], tools: &mut Tools<'_>) -> Answer {
     net::failpoint::hit("exchange");
-    match action {
-        Action::Files(files) => files::answer(files, exchange, tools),
+    match &policy.action {
+        Action::Files(files) => {
+            files::answer(files, policy.adjust.compress.as_ref(), exchange, tools)
+        }
         // What has no normal form is no path of ours; a slash that was encoded might be elsewhere.
         _ if exchange.path == Err(PathError::EncodedSlash) => {
             Answer::Ready(Response::empty(Status::NOT_FOUND))
@@ -66,13 +66,15 @@ pub fn run(action: &Action, exchange: &Exchange<'_>, rest: &[u8], tools: &mut To
 
 /// Goes on with the answer to `exchange`, which is one of files, once its job is done.
 pub fn resume(
-    action: &Action,
+    policy: &Policy,
     done: Done,
     exchange: &Exchange<'_>,
     tools: &mut Tools<'_>,
 ) -> Answer {
-    match action {
-        Action::Files(files) => files::resume(files, done, exchange, tools),
+    match &policy.action {
+        Action::Files(files) => {
+            files::resume(files, policy.adjust.compress.as_ref(), done, exchange, tools)
+        }
         Action::Redirect(_) | Action::Respond(_) | Action::NotFound => {
             Answer::Ready(Response::empty(Status::INTERNAL_SERVER_ERROR))
         }

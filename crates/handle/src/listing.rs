@@ -11,7 +11,7 @@ mod json;
 
 pub use entry::{Entry, Key, Order};
 
-use crate::negotiation;
+use content::negotiation;
 use message::{Body, Broken, Request, Response, Shared, Source, Status, response::Line};
 use std::{
     task::{Context, Poll},

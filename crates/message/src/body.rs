@@ -12,8 +12,16 @@ use std::{
 /// Bytes shared by all who send them on one event loop, and the range of them that is meant.
 #[derive(Clone)]
 pub struct Shared {
-    bytes: Rc<Vec<u8>>,
+    bytes: Rc<Kept>,
     range: Range<usize>,
+}
+
+/// Where the bytes are. To share them once more counts on this loop alone in either case.
+enum Kept {
+    /// They belong to this loop.
+    Here(Vec<u8>),
+    /// Other loops hold them too.
+    Everywhere(Arc<Vec<u8>>),
 }
 
 impl Shared {
@@ -28,13 +36,23 @@ impl Shared {
     /// The bytes themselves.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
-        &self.bytes[self.range.clone()]
+        let bytes = match &*self.bytes {
+            Kept::Here(bytes) => bytes,
+            Kept::Everywhere(bytes) => &**bytes,
+        };
+        &bytes[self.range.clone()]
     }
 }
 
 impl From<Vec<u8>> for Shared {
     fn from(bytes: Vec<u8>) -> Self {
-        Self { range: 0..bytes.len(), bytes: Rc::new(bytes) }
+        Self { range: 0..bytes.len(), bytes: Rc::new(Kept::Here(bytes)) }
+    }
+}
+
+impl From<Arc<Vec<u8>>> for Shared {
+    fn from(bytes: Arc<Vec<u8>>) -> Self {
+        Self { range: 0..bytes.len(), bytes: Rc::new(Kept::Everywhere(bytes)) }
     }
 }
 

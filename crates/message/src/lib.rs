@@ -6,6 +6,7 @@
 pub mod method;
 pub mod status;
 pub mod name;
+pub mod coding;
 pub mod fields;
 pub mod path;
 pub mod date;
@@ -18,6 +19,7 @@ pub mod output;
 pub mod limits;
 
 pub use body::{Body, Broken, FileRange, OpenFile, Part, Shared, Source};
+pub use coding::Coding;
 pub use exchange::Exchange;
 pub use fields::{Field, Fields};
 pub use limits::Limits;

@@ -1,6 +1,6 @@
 //! Reading and sending the content of open files, with and without waiting for the disk.
 
-use crate::{file_system, sys};
+use crate::{Stat, file_system, stat, sys};
 use rustix::fd::BorrowedFd;
 use rustix::fs::{Advice, fadvise, sendfile};
 use rustix::io::{Errno, ReadWriteFlags, pread, preadv2, retry_on_intr};
@@ -64,6 +64,15 @@ pub fn read_now(file: BorrowedFd<'_>, buffer: &mut [u8], offset: u64) -> Result<
 /// When the disk or the file system fails.
 pub fn read(file: BorrowedFd<'_>, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     Ok(retry_on_intr(|| pread(file, &mut *buffer, offset))?)
+}
+
+/// What the file is now.
+///
+/// # Errors
+///
+/// When the file system fails.
+pub fn stat(file: BorrowedFd<'_>) -> io::Result<Stat> {
+    Ok(stat::of(file)?)
 }
 
 /// Whether `range`, which lies within the file, can be sent without waiting for a disk.

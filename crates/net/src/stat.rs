@@ -6,7 +6,7 @@ use rustix::io::Errno;
 
 /// A file's description. Two that are equal describe the same unchanged content: any write moves
 /// `changed`, which no unprivileged call can set back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Stat {
     /// What it is.
     pub kind: Kind,
@@ -21,7 +21,7 @@ pub struct Stat {
 }
 
 /// What lies at a path; links are followed before anyone asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A regular file.
     File,
@@ -41,7 +41,7 @@ pub struct Identity {
 }
 
 /// A time stamp of a file system, counted from 1970-01-01 00:00 UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time {
     /// Whole seconds since the epoch, negative before it.
     pub seconds: i64,

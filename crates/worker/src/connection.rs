@@ -291,10 +291,11 @@ impl Connection {
         exchange.id = id;
         match flow::answer(turn.core, turn.tick, &mut exchange, done) {
             Outcome::Waiting(job, log) => match job.submit(turn.core) {
-                Some(done) => {
+                Ok(done) => {
                     turn.pending.work = Work::Job { done, head: head.to_vec(), began_us, id, log };
                 }
-                None => {
+                Err(Some(done)) => self.answer((request, id), Some(*done), head, began_us, turn),
+                Err(None) => {
                     let about = About::exchange(&exchange);
                     let status = Status::SERVICE_UNAVAILABLE;
                     let incident = Incident {

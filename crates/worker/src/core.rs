@@ -71,12 +71,11 @@ impl Core {
     pub(crate) fn new(
         plan: &'static Plan,
         folders: Folders,
-        cache_bytes_max: usize,
+        cache: Cache,
         log: Log,
         shared: (Arc<Pool>, Arc<Clients>, Arc<Row>),
     ) -> Self {
         let (pool, clients, counters) = shared;
-        let cache = Cache::new(folders.count(), cache_bytes_max);
         Self {
             plan,
             files: RefCell::new((folders, cache)),

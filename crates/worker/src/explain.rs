@@ -12,7 +12,7 @@ use config::{
 };
 use handle::{
     Tools,
-    files::{self, Cache, Folder, Folders},
+    files::{self, Cache, Folder, Folders, Forms},
 };
 use http1::{Event, Slots};
 use message::{Exchange, Output, Request, Response};
@@ -101,7 +101,8 @@ fn answer(
     let folders: Vec<_> =
         plan.folders.iter().filter_map(|wanted| Folder::open(wanted).ok()).map(Arc::new).collect();
     let mut folders = Folders::new(plan.folders.iter(), &folders);
-    let mut cache = Cache::new(folders.count(), plan.file_cache_bytes_max);
+    let forms = Forms::new(plan.compress_cache_bytes_max);
+    let mut cache = Cache::new(folders.count(), plan.file_cache_bytes_max, forms);
     let (now, wall_seconds) = (clock::now(), clock::wall().seconds);
     let mut tools = Tools { folders: &mut folders, cache: &mut cache, now, wall_seconds };
     let (mut done, mut verdicts) = (None, Verdicts::default());

@@ -125,8 +125,8 @@ pub(crate) fn pass(
             (Entry::Open, None) => {
                 trace.note(|| steps::action(&policy.action, plan));
                 match done {
-                    None => handle::run(&policy.action, exchange, rest, tools),
-                    Some(done) => handle::resume(&policy.action, done, exchange, tools),
+                    None => handle::run(policy, exchange, rest, tools),
+                    Some(done) => handle::resume(policy, done, exchange, tools),
                 }
             }
         };

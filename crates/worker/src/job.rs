@@ -19,15 +19,30 @@ pub(crate) enum Done {
 }
 
 impl Job {
-    /// Gives the job to the pool; `None` if the pool has too much to do.
-    pub(crate) fn submit(self, core: &Core) -> Option<oneshot::Receiver<Done>> {
+    /// Gives the job to the pool; where the pool has too much to do, an error with what is done
+    /// instead, if anything is.
+    pub(crate) fn submit(self, core: &Core) -> Result<oneshot::Receiver<Done>, Option<Box<Done>>> {
         let (sender, done) = oneshot::channel();
         let lane = self.lane();
-        let work = move || {
-            // A connection that is gone needs no answer.
-            let _ = sender.send(self.run());
-        };
-        core.pool.submit(lane, Box::new(work)).then_some(done)
+        let mut job = Some(self);
+        let is_taken = core.pool.submit(lane, || {
+            let job = job.take();
+            Box::new(move || {
+                if let Some(job) = job {
+                    // A connection that is gone needs no answer.
+                    let _ = sender.send(job.run());
+                }
+            })
+        });
+        if is_taken { Ok(done) } else { Err(job.and_then(Self::decline).map(Box::new)) }
+    }
+
+    /// What is done where the pool has too much to do.
+    fn decline(self) -> Option<Done> {
+        match self {
+            Self::Files(job) => job.decline().map(Done::Files),
+            Self::Password(_) => None,
+        }
     }
 
     /// Does it, however long that takes; never called on a loop.

@@ -77,15 +77,16 @@ impl Pool {
         Arc::new(Self { state, work_came, threads_max, passwords_max })
     }
 
-    /// Queues `work` in `lane`; false if too much of it waits already or no thread can be had.
-    pub(crate) fn submit(self: &Arc<Self>, lane: Lane, work: Work) -> bool {
+    /// Queues the `work` in `lane`, which is asked for only if there is room for it; false if too
+    /// much of it waits already or no thread can be had.
+    pub(crate) fn submit(self: &Arc<Self>, lane: Lane, work: impl FnOnce() -> Work) -> bool {
         let mut state = self.lock();
         let load = state.load(lane);
         if load.waiting >= lane.waiting_max() {
             return false;
         }
         load.waiting += 1;
-        state.queue.push_back((lane, work));
+        state.queue.push_back((lane, work()));
         let spare = state.idle;
         if state.queue.len() > spare && state.threads < self.threads_max {
             state.threads += 1;
@@ -189,7 +190,7 @@ mod tests {
             let wait = move || {
                 let _ = held.lock().unwrap().recv();
             };
-            pool.submit(lane, Box::new(wait))
+            pool.submit(lane, || Box::new(wait))
         };
         ((0..count).filter(job).count(), release)
     }
@@ -197,7 +198,7 @@ mod tests {
     /// Waits until a job of `lane` is done.
     fn is_served(pool: &Arc<Pool>, lane: Lane) {
         let (done, wait) = mpsc::channel();
-        assert!(pool.submit(lane, Box::new(move || done.send(()).unwrap())));
+        assert!(pool.submit(lane, || Box::new(move || done.send(()).unwrap())));
         wait.recv_timeout(Duration::from_secs(10)).unwrap();
     }
 
@@ -217,7 +218,7 @@ mod tests {
     fn what_panics_takes_no_thread_with_it_and_too_much_is_turned_away() {
         let check = |lane: Lane| {
             let pool = Pool::new(2, 1);
-            assert!(pool.submit(lane, Box::new(|| panic!("on purpose"))));
+            assert!(pool.submit(lane, || Box::new(|| panic!("on purpose"))));
             let (taken, release) = fill(&pool, lane, lane.waiting_max() + 100);
             let most = lane.waiting_max() + 1;
             assert!((most - 2..=most).contains(&taken), "{taken} of {lane:?}");

@@ -9,7 +9,7 @@ use crate::{
 };
 use config::Plan;
 use control::{Counter, Row};
-use handle::files::{Folder, Folders};
+use handle::files::{Cache, Folder, Folders, Forms};
 use net::RootError;
 use std::{
     fmt,
@@ -95,6 +95,7 @@ struct Shared {
     pool: Arc<Pool>,
     clients: Arc<Clients>,
     cache_bytes_max: usize,
+    forms: Arc<Forms>,
 }
 
 /// One loop before it runs.
@@ -134,6 +135,7 @@ pub fn start(
         pool: Pool::new(plan.capacity.pool_threads_max, plan.capacity.password_checks_max),
         clients: Arc::default(),
         cache_bytes_max: plan.file_cache_bytes_max / listeners.len().max(1),
+        forms: Forms::new(plan.compress_cache_bytes_max),
     };
     let (stop, stopped) = watch::channel(Stop::Never);
     let (reopen, reopened) = watch::channel(0);
@@ -184,10 +186,13 @@ impl Worker {
             // A loop that could not be kept alive has counted its panics.
             let _ = thread.join();
         }
-        let total = |counter| self.rows.iter().map(|row| row.get(counter)).sum();
-        let totals: Vec<_> =
-            Counter::ALL.iter().map(|&counter| (counter, total(counter))).collect();
-        self.writers.finish(&farewell(&totals));
+        let rows = self.rows;
+        self.writers.finish(|| {
+            let total = |counter| rows.iter().map(|row| row.get(counter)).sum();
+            let totals: Vec<_> =
+                Counter::ALL.iter().map(|&counter| (counter, total(counter))).collect();
+            farewell(&totals)
+        });
     }
 }
 
@@ -252,7 +257,7 @@ impl Loop {
         let core = Rc::new(Core::new(
             shared.plan,
             Folders::new(shared.plan.folders.iter(), &shared.folders),
-            shared.cache_bytes_max,
+            Cache::new(shared.folders.len(), shared.cache_bytes_max, Arc::clone(&shared.forms)),
             Log::new(&shared.plan.logs, ways.clone(), *number),
             (Arc::clone(&shared.pool), Arc::clone(&shared.clients), Arc::clone(row)),
         ));

@@ -205,5 +205,5 @@ fn read_on_pool(
         // A connection that is gone needs no answer.
         let _ = sender.send(outcome);
     };
-    core.pool.submit(Lane::Folder(range.file.folder), Box::new(work)).then_some(receiver)
+    core.pool.submit(Lane::Folder(range.file.folder), || Box::new(work)).then_some(receiver)
 }

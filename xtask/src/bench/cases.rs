@@ -28,6 +28,7 @@ pub(super) struct Load {
     pub(super) site: Site,
     pub(super) variant: Variant,
     pub(super) access_log: bool,
+    pub(super) compression: Compression,
     /// Memory of gannet after the load, in MiB at most.
     pub(super) memory_mib_max: Option<f64>,
     /// The peers with what gannet may cost at most, as a multiple of what the peer costs; a peer
@@ -50,6 +51,30 @@ pub(super) enum Variant {
     Password,
 }
 
+/// Whether answers are compressed on the fly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Compression {
+    /// Nobody does it, whatever the client takes.
+    Off,
+    /// In one of these codings, and what has been compressed is kept.
+    Kept(&'static str),
+    /// In one of these codings, and hardly anything is kept: each request is a first one.
+    First(&'static str),
+}
+
+impl Compression {
+    /// The codings that the client takes.
+    pub(super) fn accepted(self) -> &'static str {
+        match self {
+            Self::Off => BROWSER_CODINGS,
+            Self::Kept(codings) | Self::First(codings) => codings,
+        }
+    }
+}
+
+/// What a current browser takes.
+pub(super) const BROWSER_CODINGS: &str = "gzip, deflate, br, zstd";
+
 /// The files that are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Site {
@@ -59,6 +84,8 @@ pub(super) enum Site {
     Hosts,
     /// 200,000 files of 4 KB, drawn at random.
     Heap,
+    /// So many pages of 100 KB, each of its own words, asked for one after the other.
+    Articles(usize),
 }
 
 /// Connections that do nothing.
@@ -83,6 +110,7 @@ const PLAIN: Load = Load {
     site: Site::Single { bytes: SMALL },
     variant: Variant::Plain,
     access_log: false,
+    compression: Compression::Off,
     memory_mib_max: None,
     peers: &[],
 };
@@ -223,6 +251,36 @@ pub(super) const CASES: &[Case] = &[
                 (Peer::H2o, None),
                 (Peer::Floor, None),
             ],
+            ..PLAIN
+        }),
+    },
+    Case {
+        name: "compress-first",
+        what: "1,000 pages of 100 KB in turn, each compressed by gzip for its request",
+        kind: Kind::Load(Load {
+            site: Site::Articles(1000),
+            compression: Compression::First("gzip"),
+            peers: &[(Peer::Nginx, Some(1.05))],
+            ..PLAIN
+        }),
+    },
+    Case {
+        name: "compress-first",
+        what: "the same for a browser's codings, of which gannet takes zstd and nginx gzip",
+        kind: Kind::Load(Load {
+            site: Site::Articles(1000),
+            compression: Compression::First(BROWSER_CODINGS),
+            peers: &[(Peer::Nginx, Some(1.05))],
+            ..PLAIN
+        }),
+    },
+    Case {
+        name: "compress-second",
+        what: "a page of 100 KB by gzip, which gannet has kept and nginx compresses anew",
+        kind: Kind::Load(Load {
+            site: Site::Articles(1),
+            compression: Compression::Kept("gzip"),
+            peers: &[(Peer::Nginx, Some(0.15))],
             ..PLAIN
         }),
     },

@@ -4,6 +4,7 @@ use std::fs::{self, File, Permissions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 
@@ -17,6 +18,8 @@ const FILES_PER_HOST: usize = 10;
 const FOLDERS: usize = 200;
 const FILES_PER_FOLDER: usize = 1000;
 const HEAP_FILE_BYTES: usize = 4096;
+/// Bytes of each page of [`Site::Articles`].
+const ARTICLE_BYTES: usize = 100 * 1024;
 
 /// A temporary folder with the sites that were asked for so far, and room for the servers' files.
 pub(super) struct Content {
@@ -49,22 +52,32 @@ impl Content {
             Site::Single { bytes } => format!("single-{bytes}"),
             Site::Hosts => "hosts".into(),
             Site::Heap => "heap".into(),
+            Site::Articles(count) => format!("articles-{count}"),
         });
         if root.exists() {
             return Ok(root);
         }
         let content: String = PAGE.chars().cycle().take(file_bytes(site)).collect();
+        let mut words = Words::default();
         let mut folder = PathBuf::new();
         for Target { host, path } in targets(site) {
             let file = match site {
                 Site::Hosts => root.join(host).join(path.trim_start_matches('/')),
-                Site::Single { .. } | Site::Heap => root.join(path.trim_start_matches('/')),
+                Site::Single { .. } | Site::Heap | Site::Articles(_) => {
+                    root.join(path.trim_start_matches('/'))
+                }
             };
             if let Some(parent) = file.parent().filter(|parent| **parent != folder) {
                 fs::create_dir_all(parent)?;
                 folder = parent.to_owned();
             }
-            fs::write(file, &content)?;
+            match site {
+                Site::Articles(_) => fs::write(&file, words.article(file_bytes(site)))?,
+                _ => fs::write(&file, &content)?,
+            }
+            // Long enough ago that no server expects another change right away.
+            let file = File::options().append(true).open(&file)?;
+            file.set_modified(SystemTime::now() - Duration::from_secs(3600))?;
         }
         Ok(root)
     }
@@ -92,6 +105,10 @@ pub(super) fn targets(site: Site) -> Box<dyn Iterator<Item = Target>> {
         Site::Single { .. } => {
             Box::new([Target { host: "localhost".into(), path: "/page.html".into() }].into_iter())
         }
+        Site::Articles(count) => Box::new(
+            (0..count)
+                .map(|number| Target { host: "localhost".into(), path: format!("/{number}.html") }),
+        ),
         Site::Hosts => Box::new(hosts().flat_map(|host| {
             (0..FILES_PER_HOST)
                 .map(move |file| Target { host: host.clone(), path: format!("/{file}.html") })
@@ -111,6 +128,49 @@ pub(super) fn file_bytes(site: Site) -> usize {
         Site::Single { bytes } => bytes,
         Site::Hosts => SMALL,
         Site::Heap => HEAP_FILE_BYTES,
+        Site::Articles(_) => ARTICLE_BYTES,
+    }
+}
+
+/// Makes text that compresses as pages of people do, the same in every run.
+#[derive(Default)]
+struct Words(u64);
+
+impl Words {
+    /// A page of that many bytes.
+    fn article(&mut self, bytes: usize) -> String {
+        let mut page = "<!doctype html>\n<html lang=\"en\">\n<title>Article</title>\n".to_owned();
+        while page.len() < bytes {
+            page.push_str("<div class=\"entry\">\n<h2><a href=\"/article/");
+            page.push_str(&(self.next() % 10_000).to_string());
+            page.push_str(".html\">");
+            self.push_words(&mut page, 4);
+            page.push_str("</a></h2>\n<p class=\"text\">");
+            self.push_words(&mut page, 40);
+            page.push_str("</p>\n</div>\n");
+        }
+        page.truncate(bytes);
+        page
+    }
+
+    fn push_words(&mut self, page: &mut String, count: usize) {
+        for _ in 0..count {
+            // Of 4,096 words the first are by far the most frequent, as in any language.
+            let (a, b) = (self.next() % 64, self.next() % 64);
+            let mut word = (a * b * 2_654_435_761) % 4096 + 7;
+            while word > 0 {
+                page.push(char::from(b"etaoinshrdlucmfw"[(word % 16) as usize]));
+                word /= 12;
+            }
+            page.push(' ');
+        }
+    }
+
+    /// The next of a long row of numbers (Knuth's generator).
+    fn next(&mut self) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 33
     }
 }
 

@@ -14,8 +14,8 @@ use super::peers::CREDENTIALS;
 use super::{Outcome, machine};
 use crate::command::{bounded, finish};
 
-/// The field lines of a request by a current browser, but for Host and Connection: with them 14
-/// and, with the request line, some 600 bytes.
+/// The field lines of a request by a current browser, but for Host, Connection and Accept-Encoding:
+/// with them 14 and, with the request line, some 600 bytes.
 const BROWSER_FIELDS: &str = "\
 sec-ch-ua: \"Chromium\";v=\"142\", \"Google Chrome\";v=\"142\", \"Not_A Brand\";v=\"99\"\r\n\
 sec-ch-ua-mobile: ?0\r\n\
@@ -28,7 +28,6 @@ Sec-Fetch-Site: none\r\n\
 Sec-Fetch-Mode: navigate\r\n\
 Sec-Fetch-User: ?1\r\n\
 Sec-Fetch-Dest: document\r\n\
-Accept-Encoding: gzip, deflate, br, zstd\r\n\
 Accept-Language: en-GB,en;q=0.9\r\n";
 
 /// Draws the targets from a list. The argument is the round, so that every server gets the same
@@ -41,6 +40,17 @@ for line in io.lines(list) do
 end
 init = function(args) math.randomseed(tonumber(args[1])) end
 request = function() return starts[math.random(#starts)] .. rest end
+"#;
+
+/// Takes the targets of a list in turn, beginning elsewhere in every round.
+const TURN: &str = r#"
+local starts, at = {}, 0
+for line in io.lines(list) do
+  local host, path = line:match("(%S+) (%S+)")
+  starts[#starts + 1] = "GET " .. path .. " HTTP/1.1\r\nHost: " .. host .. "\r\n"
+end
+init = function(args) at = tonumber(args[1]) * 331 end
+request = function() at = at + 1; return starts[at % #starts + 1] .. rest end
 "#;
 
 /// Length of a slice in seconds, and how long wrk may take for it with all that is around.
@@ -58,10 +68,15 @@ pub(super) struct Slice {
     pub(super) seconds: f64,
 }
 
-/// The request of a browser for `target`; `etag` makes it conditional.
-pub(super) fn request(target: &Target, variant: Variant, etag: Option<&str>) -> String {
+/// The request of a browser that takes these codings for `target`; `etag` makes it conditional.
+pub(super) fn request(
+    target: &Target,
+    variant: Variant,
+    codings: &str,
+    etag: Option<&str>,
+) -> String {
     let Target { host, path } = target;
-    format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{}", rest_of_head(variant, etag))
+    format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{}", rest_of_head(variant, codings, etag))
 }
 
 /// Writes a script for wrk that sends what `load` says to a server whose entity tag is `etag`.
@@ -71,17 +86,20 @@ pub(super) fn script(
     content: &Content,
     name: &str,
 ) -> Outcome<PathBuf> {
+    let codings = load.compression.accepted();
     let text = match load.site {
         // wrk asks for a request once and sends it for ever, which leaves its core to the rest.
-        Site::Single { .. } => {
+        Site::Single { .. } | Site::Articles(1) => {
             let times = if let Variant::Pipelined(times) = load.variant { times } else { 1 };
             let target = targets(load.site).next().ok_or("a site without targets")?;
-            let requests = request(&target, load.variant, etag).repeat(times);
+            let requests = request(&target, load.variant, codings, etag).repeat(times);
             format!("local text = {}\nwrk.format = function() return text end\n", lua(&requests))
         }
-        Site::Hosts | Site::Heap => {
+        Site::Hosts | Site::Heap | Site::Articles(_) => {
             let list = lua(&content.list(load.site)?.to_string_lossy());
-            format!("local list, rest = {list}, {}\n{DRAW}", lua(&rest_of_head(load.variant, etag)))
+            let rest = lua(&rest_of_head(load.variant, codings, etag));
+            let order = if matches!(load.site, Site::Articles(_)) { TURN } else { DRAW };
+            format!("local list, rest = {list}, {rest}\n{order}")
         }
     };
     let path = content.folder().join(format!("{name}.lua"));
@@ -160,6 +178,13 @@ pub(super) fn exchange(stream: &mut TcpStream, request: &str) -> Outcome<Answer>
     Ok(answer)
 }
 
+/// Sends `request`, which asks for the connection to be closed, and counts the bytes of the answer.
+pub(super) fn weigh(stream: &mut TcpStream, request: &str) -> Outcome<usize> {
+    stream.set_read_timeout(Some(EXCHANGE_TIME_MAX))?;
+    stream.write_all(request.as_bytes())?;
+    Ok(stream.read_to_end(&mut Vec::new())?)
+}
+
 /// Opens `count` connections from several addresses, with one exchange on each, and keeps them.
 pub(super) fn crowd(count: usize, server: SocketAddr, request: &str) -> Outcome<Vec<TcpStream>> {
     let mut crowd = Vec::with_capacity(count);
@@ -191,14 +216,17 @@ pub(super) fn count_open(crowd: &[TcpStream]) -> Outcome<usize> {
 }
 
 /// What follows the Host line.
-fn rest_of_head(variant: Variant, etag: Option<&str>) -> String {
+fn rest_of_head(variant: Variant, codings: &str, etag: Option<&str>) -> String {
     let connection = if variant == Variant::Close { "close" } else { "keep-alive" };
     let condition = etag.map(|etag| format!("If-None-Match: {etag}\r\n")).unwrap_or_default();
     let credentials = match variant {
         Variant::Password => format!("Authorization: Basic {CREDENTIALS}\r\n"),
         _ => String::new(),
     };
-    format!("Connection: {connection}\r\n{BROWSER_FIELDS}{condition}{credentials}\r\n")
+    format!(
+        "Connection: {connection}\r\n{BROWSER_FIELDS}Accept-Encoding: {codings}\r\n{condition}\
+         {credentials}\r\n"
+    )
 }
 
 /// `text` as a string literal of Lua.
@@ -209,6 +237,7 @@ fn lua(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::cases::BROWSER_CODINGS;
     use super::*;
 
     #[test]
@@ -226,7 +255,7 @@ mod tests {
     #[test]
     fn a_browser_sends_fourteen_fields() {
         let target = targets(Site::Heap).next().expect("a target");
-        let head = request(&target, Variant::Plain, None);
+        let head = request(&target, Variant::Plain, BROWSER_CODINGS, None);
         assert!(head.starts_with("GET /000/000.html HTTP/1.1\r\nHost: localhost\r\n"));
         assert!(head.ends_with("\r\n\r\n"));
         assert_eq!(head.lines().count(), 1 + 14 + 1);

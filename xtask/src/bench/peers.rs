@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::Outcome;
-use super::cases::{Site, Variant};
+use super::cases::{Compression, SMALL, Site, Variant};
 use super::content::{Content, file_bytes, hosts};
 use super::machine;
 
@@ -60,6 +60,7 @@ pub(super) struct Stage<'c> {
     pub(super) content: &'c Content,
     pub(super) site: Site,
     pub(super) access_log: bool,
+    pub(super) compression: Compression,
     pub(super) variant: Variant,
 }
 
@@ -92,7 +93,7 @@ impl Stage<'_> {
         });
         match peer {
             Peer::Gannet
-                if matches!(self.site, Site::Single { .. })
+                if self.site == (Site::Single { bytes: SMALL })
                     && !self.access_log
                     && self.variant != Variant::Password =>
             {
@@ -125,14 +126,22 @@ impl Stage<'_> {
             true => format!("auth = {{ users = {{ {USER} = \"{HASH}\" }} }}\n"),
             false => String::new(),
         };
+        // The smallest store of forms that takes a page of 100 KB has room for a dozen of them.
+        let (file_cache, compress_cache, compress) = match self.compression {
+            Compression::Off => (FILE_CACHE_MIB, "64MiB", "false"),
+            Compression::Kept(_) => (FILE_CACHE_MIB, "64MiB", "true"),
+            Compression::First(_) => (0, "410KiB", "true"),
+        };
         let server = format!(
             "[server]\nlisten = \"127.0.0.1:{port}\"\nthreads = 1\nlog = {log}\n\
-             file-cache = \"{FILE_CACHE_MIB}MiB\"\n"
+             file-cache = \"{file_cache}MiB\"\ncompress-cache = \"{compress_cache}\"\n"
         );
         self.sites(root).fold(server, |mut text, (host, root)| {
             let host = host.as_deref().unwrap_or("default");
             // Writing into a string cannot fail.
-            let _ = write!(text, "[site.\"{host}\"]\nroot = \"{}\"\n{auth}", root.display());
+            let root = root.display();
+            let _ =
+                write!(text, "[site.\"{host}\"]\nroot = \"{root}\"\ncompress = {compress}\n{auth}");
             text
         })
     }
@@ -164,6 +173,10 @@ impl Stage<'_> {
         } else {
             ""
         };
+        let gzip = match self.compression {
+            Compression::Off => "",
+            Compression::Kept(_) | Compression::First(_) => "gzip on; gzip_vary on;",
+        };
         // Options of an address may be given once.
         let mut option = if is_tuned { " deferred" } else { "" };
         let servers = self.sites(root).map(|(host, root)| {
@@ -176,7 +189,7 @@ impl Stage<'_> {
              events {{ worker_connections 10000; }}\n\
              http {{\ninclude /etc/nginx/mime.types; types_hash_max_size 2048;\n\
              sendfile on; tcp_nopush on; keepalive_timeout 75s; keepalive_requests 1000000;\n\
-             {log}\n{cache}\n{auth}\n{}}}\n",
+             {log}\n{cache}\n{gzip}\n{auth}\n{}}}\n",
             servers.collect::<String>()
         ))
     }
@@ -184,7 +197,7 @@ impl Stage<'_> {
     fn lighttpd(&self, root: &Path, port: u16) -> String {
         let root = root.display();
         let hosts = match self.site {
-            Site::Single { .. } | Site::Heap => String::new(),
+            Site::Single { .. } | Site::Heap | Site::Articles(_) => String::new(),
             Site::Hosts => format!(
                 "server.modules = (\"mod_simple_vhost\")\n\
                  simple-vhost.server-root = \"{root}\"\nsimple-vhost.document-root = \"/\"\n"
@@ -219,7 +232,9 @@ impl Stage<'_> {
                 let folder = root.join(&host);
                 (Some(host), folder)
             })),
-            Site::Single { .. } | Site::Heap => Box::new([(None, root)].into_iter()),
+            Site::Single { .. } | Site::Heap | Site::Articles(_) => {
+                Box::new([(None, root)].into_iter())
+            }
         }
     }
 }

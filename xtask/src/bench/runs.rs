@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::cases::{Case, Idle, Kind, Load, SMALL, Site, Start, Variant};
+use super::cases::{
+    BROWSER_CODINGS, Case, Compression, Idle, Kind, Load, SMALL, Site, Start, Variant,
+};
 use super::content::{Content, file_bytes, targets};
 use super::load::{self, request};
 use super::measure::{least, median, median_ratio};
@@ -80,6 +82,14 @@ impl Bench {
                 cells.extend([format!("{limit:.2}{raised}"), verdict(ratio, limit)]);
             }
             table.row(cells);
+        }
+        if load.compression != Compression::Off {
+            let target = targets(load.site).next().ok_or("a site without targets")?;
+            let request = request(&target, Variant::Close, load.compression.accepted(), None);
+            for entrant in &entrants {
+                let (name, bytes) = (entrant.server.peer.name(), entrant.server.weigh(&request)?);
+                table.note(format!("Bytes of an answer of {name}, with its head: {bytes}"));
+            }
         }
         if let Some(limit) = load.memory_mib_max {
             let memory = gannet.server.memory_bytes()? as f64 / MIB;
@@ -167,10 +177,15 @@ impl Bench {
     /// Starts `peer` alone with the small file, and gives the request for that.
     fn single(&self, peer: Peer) -> Outcome<(Server, String)> {
         let site = Site::Single { bytes: SMALL };
-        let variant = Variant::Plain;
-        let stage = Stage { content: &self.content, site, access_log: false, variant };
+        let stage = Stage {
+            content: &self.content,
+            site,
+            access_log: false,
+            compression: Compression::Off,
+            variant: Variant::Plain,
+        };
         let target = targets(site).next().ok_or("a site without targets")?;
-        let request = request(&target, variant, None);
+        let request = request(&target, Variant::Plain, BROWSER_CODINGS, None);
         Ok((Server::start(peer, &stage, &request)?, request))
     }
 }
@@ -186,11 +201,15 @@ struct Entrant {
 impl Entrant {
     /// Starts `peer` and makes sure that it answers what the load will ask for.
     fn new(peer: Peer, load: &Load, content: &Content) -> Outcome<Self> {
-        let Load { site, access_log, variant, .. } = *load;
+        let Load { site, access_log, compression, variant, .. } = *load;
         let is_conditional = variant == Variant::Conditional;
-        let stage = Stage { content, site, access_log, variant };
+        let codings = compression.accepted();
+        let stage = Stage { content, site, access_log, compression, variant };
         let target = targets(site).next().ok_or("a site without targets")?;
-        let plain = request(&target, variant, None);
+        let plain = match variant {
+            Variant::Password => request(&target, variant, codings, None),
+            _ => request(&target, Variant::Plain, codings, None),
+        };
         let server = Server::start(peer, &stage, &plain)?;
         let etag = if is_conditional {
             let answer = server.ask(&plain)?;
@@ -198,9 +217,15 @@ impl Entrant {
         } else {
             None
         };
-        let answer = server.ask(&request(&target, variant, etag.as_deref()))?;
+        let answer = server.ask(&request(&target, variant, codings, etag.as_deref()))?;
         let closes = answer.field("connection") == Some("close");
-        let is = (answer.status, answer.content_bytes, closes);
+        let is_coded = answer.field("content-encoding").is_some();
+        if is_coded != (compression != Compression::Off) {
+            return Err(format!("{}: compressed: {is_coded}", peer.name()).into());
+        }
+        // What is compressed is as long as its server can make it.
+        let content_bytes = if is_coded { file_bytes(site) } else { answer.content_bytes };
+        let is = (answer.status, content_bytes, closes);
         let closes = variant == Variant::Close;
         let expect =
             if is_conditional { (304, 0, closes) } else { (200, file_bytes(site), closes) };

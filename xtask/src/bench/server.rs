@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::load::{Answer, exchange};
+use super::load::{Answer, exchange, weigh};
 use super::peers::{Peer, Stage};
 use super::{Outcome, machine, measure};
 
@@ -55,6 +55,12 @@ impl Server {
     /// Sends `request` on a connection of its own.
     pub(super) fn ask(&self, request: &str) -> Outcome<Answer> {
         exchange(&mut TcpStream::connect(self.address)?, request)
+            .map_err(|error| format!("{}: {error}", self.peer.name()).into())
+    }
+
+    /// Bytes of its whole answer to `request`, which asks for the connection to be closed.
+    pub(super) fn weigh(&self, request: &str) -> Outcome<usize> {
+        weigh(&mut TcpStream::connect(self.address)?, request)
             .map_err(|error| format!("{}: {error}", self.peer.name()).into())
     }
 

@@ -7,11 +7,12 @@ use super::{
 };
 
 /// The rooms and their levels; a room may use only lower ones. See ARCHITECTURE.md.
-const LEVELS: [(&str, u8); 13] = [
+const LEVELS: [(&str, u8); 14] = [
     ("base", 0),
     ("message", 1),
     ("http1", 2),
     ("config", 2),
+    ("content", 2),
     ("net", 2),
     ("control", 2),
     ("route", 3),

@@ -1,6 +1,6 @@
 //! How an answer is adjusted, whoever made it.
 
-use super::{Cors, Phrase, Place};
+use super::{Compress, Cors, Phrase, Place};
 use message::Prepared;
 
 /// What is adjusted.
@@ -10,6 +10,8 @@ pub struct Adjust {
     pub fields: FieldEdits,
     /// Which pages of other origins may read it.
     pub cors: Option<Cors>,
+    /// What is compressed on the fly; `None` for nothing.
+    pub compress: Option<Compress>,
 }
 
 /// Fields that are added, replaced and removed.

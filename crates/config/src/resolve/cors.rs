@@ -1,11 +1,11 @@
 //! CORS: which origins, and what their pages may ask and read.
 
-use super::context::Context;
+use super::{context::Context, policy::last};
 use crate::{
     mistake::{Mistake, quote},
     plan::{Cors, Origins},
     source::Word,
-    written::Cors as Words,
+    written::{Cors as Words, Policy},
 };
 use message::response::Line;
 
@@ -27,9 +27,16 @@ pub(crate) fn preflight(cors: &Word<Words>) -> Option<Vec<Line>> {
     Some(lines)
 }
 
+/// The last word of `chain` on it.
+pub(crate) fn of_chain(chain: &[&Policy], context: &mut Context<'_>) -> Option<Cors> {
+    let cors = last(chain, |words| words.cors.as_ref())?;
+    let is_own = chain.last().is_some_and(|own| own.cors.is_some());
+    resolve(cors, is_own, context)
+}
+
 /// Who may read as `cors` says; `None` where that is no other origin. Mistakes are noted where the
 /// words are the route's own, so that they are noted once.
-pub(crate) fn resolve(cors: &Word<Words>, is_own: bool, context: &mut Context<'_>) -> Option<Cors> {
+fn resolve(cors: &Word<Words>, is_own: bool, context: &mut Context<'_>) -> Option<Cors> {
     let words = &cors.value;
     if is_own {
         check(words, context);

@@ -1,10 +1,10 @@
 //! Response fields: what a site and its routes add, replace and take away.
 
-use super::{context::Context, cors, policy::last, security};
+use super::{context::Context, policy::last, security};
 use crate::{
     kind::FieldWords,
     mistake::{Mistake, quote},
-    plan::{Adjust, FieldEdits, Origin},
+    plan::{FieldEdits, Origin},
     written::{Policy, Security},
 };
 use message::{Prepared, response::Line};
@@ -20,8 +20,8 @@ const RESERVED: [&str; 7] = [
     "upgrade",
 ];
 
-/// The adjustments that `chain` comes to.
-pub(crate) fn resolve(chain: &[&Policy], context: &mut Context<'_>) -> Adjust {
+/// The fields that `chain` comes to.
+pub(crate) fn resolve(chain: &[&Policy], context: &mut Context<'_>) -> FieldEdits {
     let own = chain.len();
     // The last word on each name counts.
     let mut said: Vec<(String, &FieldWords)> = Vec::new();
@@ -85,10 +85,7 @@ pub(crate) fn resolve(chain: &[&Policy], context: &mut Context<'_>) -> Adjust {
                 .help("leave one of them out"),
         );
     }
-    let cors = last(chain, |words| words.cors.as_ref());
-    let is_own = chain.last().is_some_and(|own| own.cors.is_some());
-    let cors = cors.and_then(|cors| cors::resolve(cors, is_own, context));
-    Adjust { fields: edits, cors }
+    edits
 }
 
 /// Notes what cannot be the name or the value of a field (RFC 9110 sections 5.1 and 5.5).

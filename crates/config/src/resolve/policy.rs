@@ -3,10 +3,12 @@
 //! `chain` holds what was typed, from the site over every route that covers this one to the route
 //! itself: of scalars the last word counts, fields add up.
 
-use super::{context::Context, cors, fields, key::Key, networks, password, route::allow};
+use super::{compress, context::Context, cors, fields, key::Key, networks, password, route::allow};
 use crate::{
     mistake::{Mistake, quote},
-    plan::{self, Access, Action, Addresses, Files, Folder, Methods, Phrase, index_default},
+    plan::{
+        self, Access, Action, Addresses, Adjust, Files, Folder, Methods, Phrase, index_default,
+    },
     source::{Span, Word},
     unsent,
     written::Policy,
@@ -39,7 +41,11 @@ pub(crate) fn resolve(chain: &[&Policy], key: &Key, context: &mut Context<'_>) -
         access: access(chain, context),
         rewrite: rewrite(chain, key, context),
         action,
-        adjust: fields::resolve(chain, context),
+        adjust: Adjust {
+            fields: fields::resolve(chain, context),
+            cors: cors::of_chain(chain, context),
+            compress: compress::resolve(chain, context),
+        },
         log: context.logs.policy(chain.iter().map(|words| &words.log), context.mistakes),
     }
 }

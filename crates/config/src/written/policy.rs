@@ -6,7 +6,7 @@ use super::{
     log::{LOG, Log},
 };
 use crate::{
-    kind::{Choice, Count, FieldMap, FieldWords, Flag, Text, Texts, Words},
+    kind::{Choice, Count, FieldMap, FieldWords, Flag, Size, Text, Texts, Words},
     setting::{At, Preset, Record, Section, Setting, Table},
     source::Word,
 };
@@ -28,6 +28,7 @@ pub(crate) struct Policy {
     pub(crate) methods: Option<Word<Vec<Word<String>>>>,
     pub(crate) fields: Option<Word<Vec<FieldWords>>>,
     pub(crate) cache_control: Option<Word<String>>,
+    pub(crate) compress: Compress,
     pub(crate) auth: Option<Word<Auth>>,
     pub(crate) security: Option<Word<Security>>,
     pub(crate) cors: Option<Word<Cors>>,
@@ -46,6 +47,15 @@ pub(crate) enum Security {
 pub(crate) struct Redirect {
     pub(crate) to: Option<Word<String>>,
     pub(crate) status: Option<Word<Status>>,
+}
+
+/// What is compressed on the fly, as it was typed.
+#[derive(Debug, Default)]
+pub(crate) struct Compress {
+    pub(crate) on: Option<Word<bool>>,
+    pub(crate) codings: Option<Word<Vec<Word<String>>>>,
+    pub(crate) least: Option<Word<u64>>,
+    pub(crate) most: Option<Word<u64>>,
 }
 
 /// An answer as it was typed.
@@ -195,6 +205,17 @@ pub(crate) const POLICY: Section<Policy> = Section {
             },
         },
         Setting {
+            name: "compress",
+            doc: "Whether text and the like is compressed on the fly, or a table that says how.",
+            preset: Preset::Value("true"),
+            example: r#"{ codings = ["zstd", "gzip"], least = "4KiB" }"#,
+            value: &Table {
+                section: &COMPRESS,
+                short: Some("on"),
+                place: |policy: &mut Policy| &mut policy.compress,
+            },
+        },
+        Setting {
             name: "log",
             doc: "The access log that has the lines of these requests, in place of another.",
             preset: Preset::Words("what the site or the server says"),
@@ -234,6 +255,41 @@ const REDIRECT: Section<Redirect> = Section {
                 ]),
                 |redirect: &mut Redirect| &mut redirect.status,
             ),
+        },
+    ],
+    common: None,
+};
+
+const COMPRESS: Section<Compress> = Section {
+    title: "`compress`",
+    settings: &[
+        Setting {
+            name: "on",
+            doc: "Whether anything is compressed on the fly.",
+            preset: Preset::Value("true"),
+            example: "false",
+            value: &At(Flag, |compress: &mut Compress| &mut compress.on),
+        },
+        Setting {
+            name: "codings",
+            doc: "What is offered; of those that a client likes equally, the first is sent.",
+            preset: Preset::Value(r#"["zstd", "br", "gzip"]"#),
+            example: r#"["br", "gzip"]"#,
+            value: &At(Texts, |compress: &mut Compress| &mut compress.codings),
+        },
+        Setting {
+            name: "least",
+            doc: "The size from which on content is worth it.",
+            preset: Preset::Value(r#""1KiB""#),
+            example: r#""4KiB""#,
+            value: &At(Size(0..=1 << 30), |compress: &mut Compress| &mut compress.least),
+        },
+        Setting {
+            name: "most",
+            doc: "The size up to which files are worth it.",
+            preset: Preset::Value(r#""16MiB""#),
+            example: r#""1MiB""#,
+            value: &At(Size(0..=1 << 30), |compress: &mut Compress| &mut compress.most),
         },
     ],
     common: None,

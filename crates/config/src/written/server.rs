@@ -20,6 +20,7 @@ pub(crate) struct Server {
     pub(crate) error_log: ErrorLog,
     pub(crate) request_id: Option<Word<Option<Box<str>>>>,
     pub(crate) file_cache: Option<Word<usize>>,
+    pub(crate) compress_cache: Option<Word<usize>>,
     pub(crate) limits: Limits,
 }
 
@@ -76,6 +77,14 @@ pub(crate) const SERVER: Section<Server> = Section {
             preset: Preset::Value(r#""64MiB""#),
             example: r#""1GiB""#,
             value: &At(Size(0..=1 << 40), |server: &mut Server| &mut server.file_cache),
+        },
+        Setting {
+            name: "compress-cache",
+            doc: "The memory for files in compressed form, whole process; a file larger than a \
+                  quarter of it is not compressed.",
+            preset: Preset::Value(r#""64MiB""#),
+            example: r#""256MiB""#,
+            value: &At(Size(0..=1 << 40), |server: &mut Server| &mut server.compress_cache),
         },
         Setting {
             name: "limits",

@@ -5,14 +5,16 @@
 
 use super::{
     folder::Folder,
+    forms::Forms,
     load::Siblings,
     survey::{self, Surveys},
-    variant::{Entry, Variant},
+    variant::{Choice, Entry},
 };
 use base::Moment;
+use config::plan::Compress;
 use foldhash::{HashMap, HashMapExt};
 use message::{Name, Request};
-use std::{hash::BuildHasher, time::Duration};
+use std::{hash::BuildHasher, sync::Arc, time::Duration};
 
 /// How long an entry goes on that depends on files which were not there (a compressed sibling, an
 /// index name): after that it is loaded anew.
@@ -41,6 +43,8 @@ pub struct Cache {
     descriptors: usize,
     misses: Box<[u32]>,
     pub(super) surveys: Surveys,
+    /// What all loops share: it is asked for a form that is not here.
+    pub(super) forms: Arc<Forms>,
     hasher: foldhash::fast::RandomState,
 }
 
@@ -53,9 +57,10 @@ struct Slot {
 }
 
 impl Cache {
-    /// An empty cache for that many folders which never holds more than `bytes_max` bytes.
+    /// An empty cache for that many folders which never holds more than `bytes_max` bytes, and
+    /// finds compressed forms among `forms`.
     #[must_use]
-    pub fn new(folders: usize, bytes_max: usize) -> Self {
+    pub fn new(folders: usize, bytes_max: usize, forms: Arc<Forms>) -> Self {
         Self {
             folders: std::iter::repeat_with(HashMap::new).take(folders).collect(),
             slots: Vec::new(),
@@ -66,32 +71,40 @@ impl Cache {
             descriptors: 0,
             misses: vec![0; MISSES].into_boxed_slice(),
             surveys: Surveys::new(folders),
+            forms,
             hasher: foldhash::fast::RandomState::default(),
         }
     }
 
-    /// The page at `path`, if it is here and still what the disk holds, in the form to send; no
-    /// form when the client refuses each there is.
+    /// The page at `path`, if it is here and still what the disk holds, with the form to send.
     pub(super) fn get(
         &mut self,
         folder: &Folder,
         path: &[u8],
         request: &Request<'_>,
+        compress: Option<&Compress>,
         now: Moment,
         wall_seconds: i64,
-    ) -> Option<Option<&Variant>> {
+    ) -> Option<(&Entry, Choice)> {
         let at = *self.folders.get(folder.id)?.get(path)?;
         let slot = self.slots[at].as_mut()?;
         if is_whole(&mut slot.entry, &mut self.surveys, folder, request, now) {
-            let chosen = slot.entry.choose(request);
-            if is_fresh(&mut slot.entry, chosen.unwrap_or(0), folder, now, wall_seconds) {
+            let choice = slot.entry.choose(request, compress);
+            let chosen = if let Choice::Form(at) = choice { at } else { 0 };
+            if is_fresh(&mut slot.entry, chosen, folder, now, wall_seconds) {
                 slot.was_used = true;
                 let slot = self.slots[at].as_ref()?;
-                return Some(chosen.map(|at| &slot.entry.variants[at]));
+                return Some((&slot.entry, choice));
             }
         }
         self.remove(at);
         None
+    }
+
+    /// Takes the page at `path` out, to be changed and kept again.
+    pub(super) fn take(&mut self, folder: &Folder, path: &[u8]) -> Option<Entry> {
+        let at = *self.folders.get(folder.id)?.get(path)?;
+        self.remove(at)
     }
 
     /// Keeps `entry`, if it is worth its place.
@@ -143,13 +156,13 @@ impl Cache {
         false
     }
 
-    fn remove(&mut self, at: usize) {
-        if let Some(slot) = self.slots[at].take() {
-            self.folders[slot.folder].remove(&slot.path);
-            self.bytes -= slot.bytes;
-            self.descriptors -= slot.entry.descriptors();
-            self.free.push(at);
-        }
+    fn remove(&mut self, at: usize) -> Option<Entry> {
+        let slot = self.slots[at].take()?;
+        self.folders[slot.folder].remove(&slot.path);
+        self.bytes -= slot.bytes;
+        self.descriptors -= slot.entry.descriptors();
+        self.free.push(at);
+        Some(slot.entry)
     }
 
     /// Whether the page was missed before, not long ago; notes that it is missed now.
@@ -177,7 +190,7 @@ fn is_whole(
         Siblings::Unasked => true,
         Siblings::Sought => !entry.is_compressible,
         Siblings::Absent => {
-            let path = survey::parent(&entry.variants[0].path);
+            let path = survey::parent(&entry.plain().path);
             surveys.ask(folder, path, now) == Some(Siblings::Absent)
         }
     };
@@ -189,7 +202,7 @@ fn is_whole(
 }
 
 /// Whether the `chosen` form still says what the disk says. A compressed one is only as current as
-/// the plain one that it was made from.
+/// the plain one that it was made from; one that was made here lies nowhere else.
 fn is_fresh(
     entry: &mut Entry,
     chosen: usize,
@@ -197,7 +210,8 @@ fn is_fresh(
     now: Moment,
     wall_seconds: i64,
 ) -> bool {
-    let forms = if chosen == 0 { &[0][..] } else { &[0, chosen] };
+    let lies_alone = chosen == 0 || entry.variants[chosen].is_made;
+    let forms = if lies_alone { &[0][..] } else { &[0, chosen] };
     forms.iter().all(|&at| {
         let variant = &mut entry.variants[at];
         if variant.settles.is_some_and(|settles| settles <= wall_seconds) {

@@ -1,12 +1,9 @@
 //! Finding and reading what a path names: on the loop as far as nothing blocks, else on the pool.
 
 use super::folder::{self, Folder};
-use crate::{
-    listing::{Entry, Listing, View},
-    media_type,
-    negotiation::Coding,
-};
-use message::{Body, FileRange, OpenFile, Shared};
+use crate::listing::{Entry, Listing, View};
+use content::media_type;
+use message::{Body, Coding, FileRange, OpenFile, Shared};
 use net::{FindError, Found, Kind, Stat, file::ReadError};
 use std::{
     os::fd::{AsFd, BorrowedFd},
@@ -67,12 +64,14 @@ pub(super) struct Page {
 }
 
 /// A file's content, and the path below the root that leads to it.
+#[derive(Debug)]
 pub(super) struct Content {
     pub(super) path: Vec<u8>,
     pub(super) stat: Stat,
     pub(super) bytes: Bytes,
 }
 
+#[derive(Debug)]
 pub(super) enum Bytes {
     Memory(Vec<u8>),
     Open(OpenFile),

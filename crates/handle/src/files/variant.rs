@@ -1,14 +1,14 @@
 //! A page as it is sent: its plain form and its compressed ones, each with its fields worked out.
 
 use super::load::{Bytes, Content, Page, Siblings};
-use crate::{
-    media_type,
-    negotiation::{Coding, Codings},
-};
 use base::{Moment, text::push_hex};
-use message::{Body, FileRange, Name, OpenFile, Prepared, Request, Shared, date, response::Line};
+use config::plan::Compress;
+use content::{media_type, negotiation::Codings};
+use message::{
+    Body, Coding, FileRange, Name, OpenFile, Prepared, Request, Shared, date, response::Line,
+};
 use net::Stat;
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 /// Sent with every page that has, or might get, compressed forms.
 pub(super) const VARY: Line = Line::fixed("vary", "accept-encoding");
@@ -30,11 +30,27 @@ pub(super) struct Entry {
     /// When it was last certain that nothing has come to be which was not there.
     pub(super) looked_at: Moment,
     pub(super) is_compressible: bool,
+    /// Whether it is known that a compressed form would hardly be smaller.
+    pub(super) is_worthless: bool,
+    pub(super) media_type: &'static str,
+}
+
+/// Which form of a page to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Choice {
+    /// The one at this position.
+    Form(usize),
+    /// One that has to be made.
+    Make(Coding),
+    /// The client refuses each there is.
+    Refused,
 }
 
 /// One form of a page.
 pub(super) struct Variant {
     pub(super) coding: Coding,
+    /// Whether it was made on the fly, from the plain form that it lies beside.
+    pub(super) is_made: bool,
     /// Where it lies below the root.
     pub(super) path: Vec<u8>,
     pub(super) stat: Stat,
@@ -59,24 +75,60 @@ impl Entry {
         for (coding, content) in std::iter::once((Coding::Identity, plain)).chain(siblings) {
             variants.push(Variant::new(coding, content, media_type, now, wall_seconds));
         }
-        Self { variants, looked, passed_over, is_quick, looked_at: now, is_compressible }
+        Self {
+            variants,
+            looked,
+            passed_over,
+            is_quick,
+            looked_at: now,
+            is_compressible,
+            is_worthless: false,
+            media_type,
+        }
     }
 
-    /// The position of the form to send; `None` when the client refuses each there is.
-    pub(super) fn choose(&self, request: &Request<'_>) -> Option<usize> {
+    /// The page as it lies on the disk.
+    pub(super) fn plain(&self) -> &Variant {
+        &self.variants[0]
+    }
+
+    /// Adds a form that was made, in the place of another in its coding.
+    pub(super) fn add(&mut self, variant: Variant) -> &Variant {
+        self.variants.retain(|other| !other.is_made || other.coding != variant.coding);
+        let at = self.variants.len();
+        self.variants.push(variant);
+        &self.variants[at]
+    }
+
+    /// The form to send. Where a client likes several equally, files that lie there go before forms
+    /// that are made on the fly, as `compress` says, and those before the plain one.
+    pub(super) fn choose(&self, request: &Request<'_>, compress: Option<&Compress>) -> Choice {
         if !self.is_compressible || !request.fields.contains(Name::AcceptEncoding) {
-            return Some(0);
+            return Choice::Form(0);
         }
-        if self.variants.len() == 1 && !may_refuse_identity(request) {
-            return Some(0);
+        let on_the_fly = compress.filter(|compress| self.is_worth(compress, request));
+        if on_the_fly.is_none() && self.variants.len() == 1 && !may_refuse_identity(request) {
+            return Choice::Form(0);
         }
-        let accepted = Codings::accepted(&request.fields);
-        let mut available = [Coding::Identity; Coding::COUNT];
-        for (place, variant) in available.iter_mut().zip(&self.variants) {
-            *place = variant.coding;
-        }
-        let coding = accepted.best(&available).ok()?;
-        self.variants.iter().position(|variant| variant.coding == coding)
+        let files = self.variants[1..].iter().filter(|variant| !variant.is_made);
+        let made = on_the_fly.iter().flat_map(|compress| &compress.codings);
+        let mut available = [Coding::Identity; 2 * Coding::COUNT];
+        let candidates = files.map(|variant| variant.coding).chain(made.copied());
+        available.iter_mut().zip(candidates).for_each(|(place, coding)| *place = coding);
+        let Ok(coding) = Codings::accepted(&request.fields).best(&available) else {
+            return Choice::Refused;
+        };
+        let at = self.variants.iter().position(|variant| variant.coding == coding);
+        at.map_or(Choice::Make(coding), Choice::Form)
+    }
+
+    /// Whether a form may be made, or sent if it has been. Ranges are cut from what lies on the
+    /// disk, since what is made has other bytes from one version of its encoder to the next.
+    fn is_worth(&self, compress: &Compress, request: &Request<'_>) -> bool {
+        let size = self.plain().stat.size;
+        !self.is_worthless
+            && (compress.bytes_min..=compress.bytes_max).contains(&size)
+            && !request.fields.contains(Name::Range)
     }
 
     /// What it holds in memory, in bytes.
@@ -92,7 +144,8 @@ impl Entry {
 }
 
 impl Variant {
-    fn new(
+    /// A form that lies on the disk.
+    pub(super) fn new(
         coding: Coding,
         content: Content,
         media_type: &'static str,
@@ -102,26 +155,51 @@ impl Variant {
         let Content { path, stat, bytes } = content;
         let settled_at = stat.modified.seconds.saturating_add(SETTLING_SECONDS);
         let settles = (wall_seconds < settled_at).then_some(settled_at);
-        let mut lines = vec![Line::fixed("content-type", media_type)];
-        if coding != Coding::Identity {
-            lines.push(Line::fixed("content-encoding", coding.as_str()));
-        }
-        lines.push(Line::new("etag", entity_tag(&stat, coding, settles.is_some())));
-        lines.push(Line::new(
-            "last-modified",
-            date::format(stat.modified.seconds.min(wall_seconds)),
-        ));
+        let tag = entity_tag(&stat, coding, settles.is_some());
+        let mut lines = lines(coding, tag, &stat, media_type, wall_seconds);
         lines.push(Line::fixed("accept-ranges", "bytes"));
-        if media_type::is_compressible(media_type) {
-            lines.push(VARY);
-        }
-        lines.push(Line::fixed("x-content-type-options", "nosniff"));
         let content = match bytes {
             Bytes::Memory(bytes) => Held::Memory(Shared::from(bytes)),
             Bytes::Open(file) => Held::Open(Rc::new(file)),
         };
         let prepared = Rc::new(Prepared::new(lines));
-        Self { coding, path, stat, prepared, content, checked: now, settles }
+        Self { coding, is_made: false, path, stat, prepared, content, checked: now, settles }
+    }
+
+    /// A form that was made of the file at `path`. Its entity-tag is weak, since another version of
+    /// the encoder makes other bytes of the same file (RFC 9110 section 8.8.1).
+    pub(super) fn made(
+        coding: Coding,
+        (path, stat): (Vec<u8>, Stat),
+        bytes: Arc<Vec<u8>>,
+        media_type: &'static str,
+        wall_seconds: i64,
+    ) -> Self {
+        let tag = entity_tag(&stat, coding, true);
+        let prepared = Prepared::new(lines(coding, tag, &stat, media_type, wall_seconds));
+        Self {
+            coding,
+            is_made: true,
+            path,
+            stat,
+            prepared: Rc::new(prepared),
+            content: Held::Memory(Shared::from(bytes)),
+            checked: Moment(0),
+            settles: None,
+        }
+    }
+
+    /// The content with its place on the disk, once more; what is in memory is copied.
+    pub(super) fn content(&self) -> Content {
+        let bytes = match &self.content {
+            Held::Memory(bytes) => Bytes::Memory(bytes.as_slice().to_vec()),
+            Held::Open(file) => Bytes::Open(OpenFile {
+                descriptor: Arc::clone(&file.descriptor),
+                may_stall: file.may_stall,
+                folder: file.folder,
+            }),
+        };
+        Content { path: self.path.clone(), stat: self.stat, bytes }
     }
 
     /// The whole content, shared.
@@ -143,6 +221,28 @@ impl Variant {
     }
 }
 
+/// The fields that every form of a page has.
+fn lines(
+    coding: Coding,
+    tag: String,
+    stat: &Stat,
+    media_type: &'static str,
+    wall_seconds: i64,
+) -> Vec<Line> {
+    let modified = date::format(stat.modified.seconds.min(wall_seconds));
+    let mut lines = vec![Line::fixed("content-type", media_type)];
+    if coding != Coding::Identity {
+        lines.push(Line::fixed("content-encoding", coding.as_str()));
+    }
+    lines.push(Line::new("etag", tag));
+    lines.push(Line::new("last-modified", modified));
+    if media_type::is_compressible(media_type) {
+        lines.push(VARY);
+    }
+    lines.push(Line::fixed("x-content-type-options", "nosniff"));
+    lines
+}
+
 /// Whether some coding carries a weight: without one nothing is refused, and there is no need to
 /// read on.
 fn may_refuse_identity(request: &Request<'_>) -> bool {
@@ -153,12 +253,6 @@ fn may_refuse_identity(request: &Request<'_>) -> bool {
 /// next (RFC 9110 section 8.8.3). Two files of one name share a tag only if somebody gave them the
 /// same time and size; the time of change would tell them apart, but differs between mirrors.
 fn entity_tag(stat: &Stat, coding: Coding, is_weak: bool) -> String {
-    let coding = match coding {
-        Coding::Identity => b"".as_slice(),
-        Coding::Br => b"-br",
-        Coding::Zstd => b"-zstd",
-        Coding::Gzip => b"-gzip",
-    };
     let mut tag = Vec::with_capacity(48);
     tag.extend_from_slice(if is_weak { b"W/\"" } else { b"\"" });
     push_hex(&mut tag, stat.modified.seconds.unsigned_abs());
@@ -166,7 +260,7 @@ fn entity_tag(stat: &Stat, coding: Coding, is_weak: bool) -> String {
     push_hex(&mut tag, u64::from(stat.modified.nanos));
     tag.push(b'-');
     push_hex(&mut tag, stat.size);
-    tag.extend_from_slice(coding);
+    tag.extend_from_slice(coding.tag_ending().as_bytes());
     tag.push(b'"');
     String::from_utf8(tag).unwrap_or_default()
 }

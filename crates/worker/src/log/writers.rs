@@ -109,12 +109,17 @@ impl Writers {
         }
     }
 
-    /// Says the last line and waits for the writers to take all, for a second at most.
-    pub(crate) fn finish(self, last_line: &[u8]) {
+    /// Waits for the writers to take all, for a second at most, and says the last line: once the
+    /// files have what they can take, so that it counts what they could not.
+    pub(crate) fn finish(mut self, last_line: impl FnOnce() -> Vec<u8>) {
+        if let Some((files, _)) = self.writers.pop_if(|(_, is_files)| *is_files) {
+            files.finish(LAST_LINES_TIME);
+        }
+        let last_line = last_line();
         let mut time = LAST_LINES_TIME;
         match self.output.and_then(|at| self.writers.get(at)) {
             Some((writer, _)) => {
-                let mut message = Message::Lines(Batch::line(0, last_line.to_vec()));
+                let mut message = Message::Lines(Batch::line(0, last_line));
                 // Nobody may have read for a long time; whoever does so now finds how it ended.
                 while let Err(TrySendError::Full(again)) = writer.way().send(message) {
                     if time.is_zero() {
@@ -125,7 +130,7 @@ impl Writers {
                     time = time.saturating_sub(LAST_LINE_PAUSE);
                 }
             }
-            None => net::stream::say(last_line),
+            None => net::stream::say(&last_line),
         }
         for (writer, _) in self.writers.into_iter().rev() {
             writer.finish(time);
