@@ -15,7 +15,8 @@ use rustix::{
 use std::{
     io::{ErrorKind, Read, Write},
     net::{IpAddr, Shutdown, SocketAddr, TcpStream},
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    path::Path,
     thread,
     time::Duration,
 };
@@ -44,6 +45,13 @@ impl Client {
         Self::over(TcpStream::connect(addr).expect("the server accepts"))
     }
 
+    /// Connects to a Unix socket.
+    pub fn connect_unix(path: &Path) -> Self {
+        let stream = UnixStream::connect(path).expect("the server accepts");
+        // Nothing that is asked of it here depends on the family of its address.
+        Self::timed(TcpStream::from(OwnedFd::from(stream)))
+    }
+
     /// Connects, if anybody listens there.
     pub fn try_connect(addr: SocketAddr) -> Option<Self> {
         TcpStream::connect(addr).ok().map(Self::over)
@@ -68,6 +76,10 @@ impl Client {
 
     fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
+        Self::timed(stream)
+    }
+
+    fn timed(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         Self { stream, unread: Vec::new(), pace: (64 * 1024, Duration::ZERO) }

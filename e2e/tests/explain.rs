@@ -10,6 +10,7 @@ use std::{fs, thread};
 const REQUESTS: usize = 1000;
 
 const CONFIG: &str = r#"
+trusted-proxies = ["127.0.0.1"]
 [site.default]
 root = "ROOT"
 listing = true
@@ -25,12 +26,12 @@ fields = { Last-Modified = "" }
 [site."a.example".route]
 "/sub/*" = { fields = { X-Sub = "1" }, index = ["page.txt"] }
 "/img/*" = { rewrite = "/sub/{rest}" }
-"/old/*" = { redirect = "/new/{rest}" }
+"/old/*" = { redirect = "/new/{rest}", bandwidth = "99MiB/s" }
 "/i/*" = { alias = "ROOT/img", cache-control = "no-store" }
 "*.css" = { fields.X-Css = "yes" }
 "POST /form" = { respond = "thanks" }
 "/admin/*" = { allow = "10.0.0.0/8" }
-"/list/*" = { listing = true, methods = ["GET"] }
+"/list/*" = { listing = true, methods = ["GET"], limit = { rate = "99999/s", burst = 9999 } }
 "/crowd/*" = { auth = "USERS", cors = { origins = "https://app.example.com", credentials = true } }
 "/nothing/*" = { cors = "*" }
 "/page.html" = { redirect = { to = "https://b.example/{path}", status = "found" } }
@@ -119,6 +120,8 @@ fn generate(numbers: &mut Numbers) -> Asked {
             "Origin: https://app.example.com",
             "Access-Control-Request-Method: PUT",
             "Connection: close",
+            "X-Forwarded-For: 6.6.6.6, 10.1.2.3",
+            "Forwarded: for=10.1.2.3",
         ]));
     }
     fields.dedup();
@@ -201,7 +204,7 @@ fn explain_names_the_lines() {
     let site = Site::new();
     let text = format!(
         "[site.\"a.example\"]\nroot = {:?}\nfields.X-A = \"1\"\n[site.\"a.example\".route.\"/sub/*\"]\n\
-         deny = \"10.0.0.0/8\"\n[site.\"a.example\".route.\"/sub/page.txt\"]\ncache-control = \"no-store\"\n\
+         deny = \"10.0.0.0/8\"\nlimit = \"20/s\"\nbandwidth = \"1MiB/s\"\n[site.\"a.example\".route.\"/sub/page.txt\"]\ncache-control = \"no-store\"\n\
          [site.\"a.example\".route.\"/img/*\"]\nauth = \"users\"\ncors = \"*\"\n",
         site.root_text()
     );
@@ -219,11 +222,13 @@ fn explain_names_the_lines() {
     for (what, text, place) in [
         ("site", "a.example", "site.toml:1:7"),
         ("passed over", "/sub/*", "site.toml:4:25"),
-        ("route", "/sub/page.txt", "site.toml:6:25"),
+        ("route", "/sub/page.txt", "site.toml:8:25"),
         ("deny", "10.0.0.0/8", "site.toml:5:8"),
+        ("limit", "20/s, 2 at once", "site.toml:6:9"),
+        ("bandwidth", "1MiB/s", "site.toml:7:13"),
         ("file", "sub/page.txt", "site.toml:2:8"),
         ("", "x-a: 1", "site.toml:3:8"),
-        ("", "cache-control: no-store", "site.toml:7:17"),
+        ("", "cache-control: no-store", "site.toml:9:17"),
     ] {
         let line = stdout.lines().find(|line| line.starts_with(what) && line.contains(text));
         assert!(line.is_some_and(|line| line.ends_with(place)), "{what} {text} {place}: {stdout}");
@@ -238,20 +243,20 @@ fn explain_names_the_lines() {
         }
     };
     let refused = [
-        ("refused      there is no user", "site.toml:9:8"),
-        ("www-authenticate: Basic", "site.toml:9:8"),
+        ("refused      there is no user", "site.toml:11:8"),
+        ("www-authenticate: Basic", "site.toml:11:8"),
         ("HTTP/1.1 401", "Unauthorized"),
     ];
     check(&["a.example/img/a.txt"], &refused);
     check(&["a.example/img/a.txt", "-H", "Authorization: Basic YWxpY2U6"], &refused);
     check(
         &["a.example/img/a.txt", "-H", "Authorization: Basic YWxpY2U6d29uZGVybGFuZA=="],
-        &[("HTTP/1.1 200", "OK"), ("access-control-allow-origin: *", "site.toml:10:8")],
+        &[("HTTP/1.1 200", "OK"), ("access-control-allow-origin: *", "site.toml:12:8")],
     );
     let (origin, asked) = ("Origin: https://x", "Access-Control-Request-Method: PUT");
     check(
         &["a.example/img/a.txt", "-X", "OPTIONS", "-H", origin, "-H", asked],
-        &[("preflight", "site.toml:10:8"), ("access-control-allow-methods", "site.toml:10:8")],
+        &[("preflight", "site.toml:12:8"), ("access-control-allow-methods", "site.toml:12:8")],
     );
     let (code, _, stderr) = run(&["ftp://a.example/"]);
     assert_eq!(code, Some(2));

@@ -3,9 +3,10 @@
 //! Each line of an input is one field line's value.
 
 use crate::text::lines;
-use access::{Door, Entry, Verdicts, check};
+use access::{Door, Entry, Ledger, Verdicts, check};
 use base::Moment;
 use config::{Content, World, plan::Access};
+use control::Clients;
 use message::{Exchange, Field, Fields, Length, Method, Request, Status, Version};
 use std::{ffi::OsString, path::Path, sync::OnceLock};
 
@@ -54,7 +55,13 @@ pub fn run(data: &[u8]) {
     };
     let mut exchange = Exchange::new(&request, None, 0);
     let mut verdicts = Verdicts::default();
-    let mut door = Door { verdicts: &mut verdicts, now: Moment(0), done: None };
+    let mut door = Door {
+        verdicts: &mut verdicts,
+        clients: Clients::new(&[], [0; 2]),
+        ledger: &mut Ledger::default(),
+        now: Moment(0),
+        done: None,
+    };
     let entry = check(access(), &mut exchange, &mut door);
     assert_eq!(exchange.user, None, "nobody was let in");
     match (entry, meant(&values)) {

@@ -3,7 +3,7 @@
 use crate::machine::{FILES, Machine, SECRET, quoted};
 use config::{
     Errors, Paint, Plan, load,
-    plan::{Action, Branch, LogFormat, Node, Policy, Route, Target},
+    plan::{Action, Address, Branch, LogFormat, Node, Policy, Route, Target},
 };
 use message::Limits;
 use std::{fmt::Write, path::Path, time::Duration};
@@ -18,6 +18,12 @@ pub const TOKENS: &[&str] = &[
     "[[site.a]]\n",
     "root = \"/srv\"\n",
     "listen = \"80\"\n",
+    "limit = { rate = \"20/s\", burst = 40, dry-run = true }\n",
+    "bandwidth = \"1MiB/s\"\n",
+    "trusted-proxies = [\"10.0.0.0/8\", \"unix\"]\n",
+    "proxy-protocol = true",
+    "listen = [\"unix:a\", { address = \"[::1]:81\" }]\n",
+    "mode = \"0600\"\n",
     "log = { format = \"off\" }\n",
     "log = { format = \"{client} \\\"{request}\\\" {{\", sample = \"1/2\" }\n",
     "log = { file = \"a.log\", only = [\"4xx\", \"500\"] }\n",
@@ -145,8 +151,11 @@ fn check_plan(plan: &Plan) {
     assert!(!plan.listen.is_empty() && !plan.sites.is_empty());
     assert!(plan.sites.is_sorted_by(|one, next| one.name < next.name));
     for site in &plan.sites {
+        let listeners = site.listeners.as_deref().unwrap_or(&[0]);
+        assert!(listeners.iter().all(|&listener| listener < plan.listen.len()));
+        let listener = listeners.first().copied().unwrap_or_default();
         for host in [site.name.to_string(), format!("{}.", site.name.to_uppercase())] {
-            let found = plan.site(&host, 0).map(|(site, _)| &site.name);
+            let found = plan.site(&host, listener).map(|(site, _)| &site.name);
             assert!(found == Some(&site.name) || site.name.starts_with('*'), "{host}");
         }
     }
@@ -212,6 +221,7 @@ fn policies(plan: &Plan) -> Vec<&Policy> {
 
 fn push_node<'p>(node: &'p Node, all: &mut Vec<&'p Policy>) {
     let of_path = [&node.exact, &node.exact_directory, &node.prefix].into_iter().flatten();
+    let of_path = of_path.map(AsRef::as_ref);
     for branch in of_path.chain(node.suffixes.iter().map(|(_, branch)| branch)) {
         push_branch(branch, all);
     }
@@ -230,7 +240,8 @@ fn push_route<'p>(route: &'p Route, all: &mut Vec<&'p Policy>) {
 
 /// What a plan says of the server.
 fn told(plan: &Plan) -> String {
-    let listen: Vec<_> = plan.listen.iter().map(|listen| listen.address).collect();
+    let listen = plan.listen.iter().map(|listen| (&listen.address, listen.proxy_protocol));
+    let listen: Vec<_> = listen.collect();
     let Plan { threads, limits, capacity, logs, file_cache_bytes_max, request_id, .. } = plan;
     let log = &logs.access[0];
     let told = match log.format {
@@ -240,14 +251,27 @@ fn told(plan: &Plan) -> String {
     let errors =
         logs.errors.as_ref().map(|errors| (errors.is_pretty, &logs.targets[errors.target]));
     let logs = format!("{told} {:?} {errors:?} {request_id:?}", logs.targets[log.target]);
-    format!("{listen:?} {threads:?} {limits:?} {capacity:?} {logs} {file_cache_bytes_max}")
+    let trusted = (&plan.trusted_proxies, plan.trusts_unix);
+    format!(
+        "{listen:?} {threads:?} {limits:?} {capacity:?} {logs} {file_cache_bytes_max} {trusted:?}"
+    )
 }
 
 /// A config that says the same of the server as `plan`. What has its default is left out: there are
 /// defaults that give way to other settings, and that would be a mistake if they were typed.
 fn written(plan: &Plan) -> String {
-    let listen = plan.listen.iter().map(|listen| quoted(&listen.address.to_string()));
+    let listen = plan.listen.iter().map(|listen| {
+        let mode = match &listen.address {
+            Address::Tcp(_) => String::new(),
+            Address::Unix { mode, .. } => format!(", mode = \"{mode:o}\""),
+        };
+        let address = quoted(&listen.address.to_string());
+        format!("{{ address = {address}, proxy-protocol = {}{mode} }}", listen.proxy_protocol)
+    });
     let mut text = format!("[server]\nlisten = {}\n", list(listen));
+    let networks = plan.trusted_proxies.iter().map(|network| quoted(&network.to_string()));
+    let unix = plan.trusts_unix.then(|| quoted("unix"));
+    push(&mut text, "trusted-proxies", list(networks.chain(unix)));
     if let Some(threads) = plan.threads {
         push(&mut text, "threads", threads);
     }
@@ -325,6 +349,7 @@ fn push_limits(text: &mut String, plan: &Plan) {
     push(text, "requests-max", limits.requests_max);
     push(text, "connections-max", capacity.connections_max);
     push(text, "pool-threads-max", capacity.pool_threads_max);
+    push(text, "clients-max", capacity.clients_max);
     let usual = config::plan::Capacity::default();
     let per_client = capacity.connections_per_client_max;
     if per_client != usual.connections_per_client_max {

@@ -14,12 +14,15 @@ mod limits;
 mod machine;
 mod text;
 
+pub mod proxy_protocol;
+
 pub mod connection;
 pub mod head;
 
 pub mod chunked;
 
 pub mod path;
+pub mod forwarded;
 
 pub mod preconditions;
 pub mod range;

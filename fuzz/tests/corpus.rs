@@ -32,7 +32,8 @@ macro_rules! targets {
 }
 
 targets! {
-    accept_encoding authorization chunked config connection head htpasswd path preconditions range
+    accept_encoding authorization chunked config connection forwarded head htpasswd path
+    preconditions proxy_protocol range
     route
 }
 

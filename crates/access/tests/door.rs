@@ -2,12 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
-use access::{Done, Door, Entry, Job, Verdicts, check};
+use access::{Done, Door, Entry, Job, Ledger, Verdicts, check};
 use base::Moment;
 use config::{
     Content, Plan, World, load,
     plan::{Access, DEFAULT_SITE},
 };
+use control::Clients;
 use message::{Exchange, Field, Fields, Length, Method, Request, Version};
 use std::{ffi::OsString, path::Path, time::Duration};
 
@@ -87,13 +88,24 @@ const ALICE: (&str, &str) = ("Authorization", "Basic YWxpY2U6YQ==");
 const WRONG: (&str, &str) = ("Authorization", "Basic YWxpY2U6Yg==");
 const BOB: (&str, &str) = ("Authorization", "Basic Ym9iOmE=");
 
+/// The door where nobody's limits are kept account of.
+fn door<'d>(
+    verdicts: &'d mut Verdicts,
+    ledger: &'d mut Ledger,
+    now: u64,
+    done: Option<Done>,
+) -> Door<'d> {
+    Door { verdicts, clients: Clients::new(&[], [0; 2]), ledger, now: Moment(now), done }
+}
+
 #[test]
 fn guards_are_asked_in_their_order() {
     let plan = load("t.toml", CONFIG, &Nowhere).unwrap();
     let access = access(&plan, DEFAULT_SITE);
     let mut verdicts = Verdicts::default();
     let mut check = |method, client, fields: &[(&str, &str)], expect: &str| {
-        let mut door = Door { verdicts: &mut verdicts, now: Moment(0), done: None };
+        let mut ledger = Ledger::default();
+        let mut door = door(&mut verdicts, &mut ledger, 0, None);
         let (seen, _) = ask(access, (method, client, fields), &mut door);
         assert_eq!(seen, expect, "{method:?} from {client} with {fields:?}");
     };
@@ -115,7 +127,8 @@ fn a_right_password_is_checked_once_and_a_wrong_one_each_time() {
     let (one, other) = (access(&plan, DEFAULT_SITE), access(&plan, "b.example"));
     let mut verdicts = Verdicts::default();
     let mut check = |access, now, fields, done: Option<Done>, expect: &str| {
-        let mut door = Door { verdicts: &mut verdicts, now: Moment(now), done };
+        let mut ledger = Ledger::default();
+        let mut door = door(&mut verdicts, &mut ledger, now, done);
         let (seen, job) = ask(access, (Method::Get, "10.0.0.1", &[fields]), &mut door);
         assert_eq!(seen, expect, "{fields:?}");
         job.map(Job::run)

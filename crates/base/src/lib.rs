@@ -1,10 +1,12 @@
 //! Small things the standard library lacks; this room has never heard of HTTP.
 
 pub mod moment;
+pub mod bucket;
 pub mod date;
 pub mod text;
 pub mod network;
 
+pub use bucket::Bucket;
 pub use date::Date;
 pub use moment::Moment;
 pub use network::Network;

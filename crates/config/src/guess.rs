@@ -4,10 +4,8 @@
 const WORD_CHARS_MAX: usize = 64;
 
 /// The word of `known` nearest to `typed`, if it is near enough to be worth a question.
-pub(crate) fn nearest<'k>(
-    typed: &str,
-    known: impl IntoIterator<Item = &'k str>,
-) -> Option<&'k str> {
+#[must_use]
+pub fn nearest<'k>(typed: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let typed = plain(typed);
     if typed.len() > WORD_CHARS_MAX {
         return None;

@@ -1,12 +1,13 @@
 //! The kinds of values: sizes, durations, rates, counts, choices, flags and texts.
 
 use crate::{
+    frequency::Frequency,
     guess,
     mistake::{Mistake, quote},
     setting::{Kind, Notes, Typed},
     shape::Shape,
     source::Word,
-    unit::{RATES, SIZES, TIMES, Units},
+    unit::{FREQUENCIES, RATES, SIZES, TIMES, Units},
 };
 use std::{ops::RangeInclusive, time::Duration};
 use toml::{Spanned, de::DeValue};
@@ -16,6 +17,13 @@ pub(crate) struct Size<N>(pub(crate) RangeInclusive<N>);
 
 /// A rate in bytes a second within bounds: "240B/s".
 pub(crate) struct Rate(pub(crate) RangeInclusive<u64>);
+
+/// So many times in a second, a minute, an hour or a day, within bounds that are counted in times a
+/// day: "20/s".
+pub(crate) struct Times(pub(crate) RangeInclusive<u64>);
+
+/// A value of this kind, or the empty text, which says that there is none.
+pub(crate) struct OrNone<K>(pub(crate) K);
 
 /// A duration in milliseconds within bounds: "30s".
 pub(crate) struct Time(pub(crate) RangeInclusive<u64>);
@@ -48,6 +56,9 @@ pub(crate) struct FieldWords {
 
 /// A table of field names, each with a text, a list of texts, or nothing.
 pub(crate) struct FieldMap;
+
+/// The permissions of a file, in octal: "0660".
+pub(crate) struct Mode;
 
 /// A table of names, each with a text.
 pub(crate) struct Pairs;
@@ -89,6 +100,42 @@ impl Kind for Rate {
 
     fn shape(&self) -> Shape {
         RATES.shape()
+    }
+}
+
+impl Kind for Times {
+    type Value = Frequency;
+
+    fn parse(&self, typed: &Typed<'_>, notes: &mut Notes) -> Option<Frequency> {
+        measure(typed, notes, &FREQUENCIES, &self.0, &self.noun())?;
+        Frequency::parse(typed.value.get_ref().as_str()?)
+    }
+
+    fn noun(&self) -> String {
+        range_noun("a rate", &self.0, |number| FREQUENCIES.show(number))
+    }
+
+    fn shape(&self) -> Shape {
+        FREQUENCIES.shape()
+    }
+}
+
+impl<K: Kind> Kind for OrNone<K> {
+    type Value = Option<K::Value>;
+
+    fn parse(&self, typed: &Typed<'_>, notes: &mut Notes) -> Option<Self::Value> {
+        match typed.value.get_ref() {
+            DeValue::String(text) if text.is_empty() => Some(None),
+            _ => self.0.parse(typed, notes).map(Some),
+        }
+    }
+
+    fn noun(&self) -> String {
+        format!("{}, or \"\" for none", self.0.noun())
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Either(vec![self.0.shape(), Shape::Words(vec![""])])
     }
 }
 
@@ -227,6 +274,32 @@ impl Kind for Texts {
 
     fn shape(&self) -> Shape {
         Shape::texts()
+    }
+}
+
+impl Kind for Mode {
+    type Value = u32;
+
+    fn parse(&self, typed: &Typed<'_>, notes: &mut Notes) -> Option<u32> {
+        let DeValue::String(text) = typed.value.get_ref() else {
+            notes.mistakes.push(typed.wrong_kind(typed.value, &self.noun()));
+            return None;
+        };
+        let is_octal = text.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
+        let mode = u32::from_str_radix(text, 8).ok().filter(|mode| is_octal && *mode <= 0o777);
+        if mode.is_none() {
+            let cause = format!("takes {}, not {}", self.noun(), quote(text));
+            notes.mistakes.push(typed.mistake(typed.span(), &cause, "no mode"));
+        }
+        mode
+    }
+
+    fn noun(&self) -> String {
+        "a mode in octal from \"0\" to \"0777\"".to_owned()
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Like("^0*[0-7]{1,3}$".to_owned())
     }
 }
 

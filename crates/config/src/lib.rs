@@ -13,6 +13,7 @@ mod shape;
 mod kind;
 mod log_kind;
 mod unit;
+mod frequency;
 mod written;
 mod host;
 mod guess;
@@ -26,6 +27,7 @@ mod schema;
 pub mod limits;
 pub mod plan;
 
+pub use guess::nearest;
 pub use mistake::{Errors, Paint, Problem};
 pub use plan::Plan;
 pub use reference::{help, page};
@@ -38,8 +40,8 @@ pub use written::settings;
 use include::Reading;
 use mistake::Mistake;
 use plan::{
-    Action, Compress, DEFAULT_SITE, Files, Folder, Listen, LogFormat, Logs, Node, Place, Route,
-    Routes, Site,
+    Action, Address, Compress, DEFAULT_SITE, Files, Folder, Listen, LogFormat, Logs, Node, Place,
+    Route, Routes, Site,
 };
 use std::{collections::HashSet, net::SocketAddr, num::NonZero, path::PathBuf};
 
@@ -103,7 +105,12 @@ pub fn quick(quick: Quick, eyes: Eyes) -> Plan {
     let routes = Routes { top: Node::default(), rest };
     let site = Site { name: DEFAULT_SITE.into(), place, listeners: None, routes };
     let mut plan = Plan::new(vec![(site, Vec::new())], vec![folder]);
-    let typed = |address| Listen { address, written: "the command line".into(), is_implied: false };
+    let typed = |address| Listen {
+        address: Address::Tcp(address),
+        written: "the command line".into(),
+        is_implied: false,
+        proxy_protocol: false,
+    };
     plan.listen = listen.into_iter().map(typed).collect();
     plan.threads = threads;
     let format = log.unwrap_or_else(|| LogFormat::usual(eyes.output));

@@ -12,25 +12,28 @@ mod compress;
 mod route;
 pub(crate) mod template;
 mod log;
+mod listen;
 
-pub use access::{Access, Addresses, Methods};
+pub use access::{Access, Addresses, Limit, Methods};
 pub use action::{Action, Files, Folder, Redirect, Respond};
 pub use adjust::{Adjust, FieldEdits, Origin};
 pub use braces::PhraseError;
 pub use compress::Compress;
 pub use cors::{Cors, Origins};
+pub use listen::{Address, Listen};
 pub use log::{ErrorLog, Log, LogFormat, Logs, Statuses, Target};
 pub use password::{Hash, HashError, Password, Users, Variant};
 pub use phrase::{Form, Phrase};
 pub use place::Place;
-pub use route::{Branch, Case, Node, Policy, Route, Routes};
+pub use route::{Bandwidth, Branch, Case, Node, Policy, Route, Routes};
 pub use template::{BLANKS, Blank, Template, TemplatePart};
 
+use base::Network;
 use foldhash::HashMap;
 use message::{Limits, Status};
 use std::{
     io::Write,
-    net::{Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv6Addr},
     num::NonZero,
     str,
     time::Duration,
@@ -58,6 +61,10 @@ pub struct Plan {
     /// The field that tells a client the id of its exchange, in lower case; no exchange has an id
     /// where it is `None`.
     pub request_id: Option<Box<str>>,
+    /// The proxies whose word on who the client is counts.
+    pub trusted_proxies: Vec<Network>,
+    /// Whether that is so for whoever comes by a Unix socket.
+    pub trusts_unix: bool,
     /// Bytes of memory for hot files, all event loops together; zero keeps none.
     pub file_cache_bytes_max: usize,
     /// Bytes of memory for compressed forms of files, all event loops together; zero makes none.
@@ -105,6 +112,8 @@ impl Plan {
             capacity: Capacity::default(),
             logs: Logs::default(),
             request_id: None,
+            trusted_proxies: Vec::new(),
+            trusts_unix: false,
             file_cache_bytes_max: 64 * 1024 * 1024,
             compress_cache_bytes_max: 64 * 1024 * 1024,
             sites: Vec::with_capacity(sites.len()),
@@ -126,6 +135,20 @@ impl Plan {
             plan.sites.push(site);
         }
         plan
+    }
+
+    /// Whether there is anybody whose word on who the client is counts.
+    #[must_use]
+    pub fn has_proxies(&self) -> bool {
+        self.trusts_unix || !self.trusted_proxies.is_empty()
+    }
+
+    /// Whether what somebody at `address` says of its clients counts; on a Unix socket there is
+    /// none.
+    #[must_use]
+    pub fn trusts(&self, address: Option<IpAddr>) -> bool {
+        let Some(address) = address else { return self.trusts_unix };
+        self.trusted_proxies.iter().any(|network| network.contains(address))
     }
 
     /// The site that answers for `host`, a host without port, in any case, with or without the dot
@@ -208,17 +231,6 @@ fn moved(name: &str, place: Place) -> Route {
     Route::plain("/*", place, Action::Redirect(redirect))
 }
 
-/// An address to listen on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listen {
-    /// The address; port 0 lets the kernel choose.
-    pub address: SocketAddr,
-    /// Where it was written, such as `site.toml:2:11`, for the error that says why it fails.
-    pub written: Box<str>,
-    /// Whether it is one of those that a port alone stands for, which not every machine has.
-    pub is_implied: bool,
-}
-
 /// What a worker process may cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capacity {
@@ -227,6 +239,8 @@ pub struct Capacity {
     pub connections_max: usize,
     /// Connections of one client address, or of one IPv6 /64, at a time; one more is answered 503.
     pub connections_per_client_max: u32,
+    /// Clients and limits that account is kept of; 64 bytes for each.
+    pub clients_max: usize,
     /// Time for what is under way when the server is told to stop.
     pub stop_time: Duration,
     /// Threads for work that would stall an event loop.
@@ -241,6 +255,7 @@ impl Default for Capacity {
         Self {
             connections_max: 10_000,
             connections_per_client_max: 1024,
+            clients_max: 65_536,
             stop_time: Duration::from_secs(30),
             pool_threads_max: 16,
             password_checks_max: 4,

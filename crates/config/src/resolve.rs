@@ -1,5 +1,6 @@
 //! Words → plan: the only place that says no to what is well written but makes no sense.
 
+mod listeners;
 mod context;
 mod listen;
 mod log;
@@ -15,6 +16,7 @@ mod password;
 mod cors;
 mod compress;
 mod networks;
+mod politeness;
 
 use crate::{
     fill::Filled,
@@ -50,12 +52,21 @@ pub(crate) fn resolve(
     let machine = (sources, world);
     let logs = Book::new(server.log, server.error_log, has_ids, machine, mistakes);
     let mut context = Context::new(sources, filled, world, logs, mistakes);
-    let sites = site::resolve(sites, &mut context);
+    let is_default = server.listen.is_none();
+    listen::of_server(server.listen, &mut context);
+    let mut sites = site::resolve(sites, &mut context);
+    let mut of_sites: Vec<_> = sites.iter_mut().map(|(site, _)| site).collect();
+    let listen = listen::resolve(is_default, &mut of_sites, &mut context);
+    let mut proxies = server.trusted_proxies.map_or_else(Vec::new, |list| list.value);
+    let trusts_unix = proxies.extract_if(.., |word| word.value == "unix").count() > 0;
+    let trusted_proxies = networks::resolve(&proxies, &mut context);
     let Context { folders, logs, mistakes, .. } = context;
     let mut plan = Plan::new(sites, folders);
     plan.logs = logs.close(mistakes);
     plan.request_id = request_id;
-    plan.listen = listen::resolve(server.listen, sources, mistakes);
+    plan.trusted_proxies = trusted_proxies;
+    plan.trusts_unix = trusts_unix;
+    plan.listen = listen;
     plan.threads = server.threads.and_then(|word| NonZero::new(word.value));
     set(&mut plan.file_cache_bytes_max, server.file_cache);
     set(&mut plan.compress_cache_bytes_max, server.compress_cache);

@@ -4,7 +4,7 @@ use crate::{
     guess,
     mistake::{Mistake, quote},
     shape::{Layout, Member, Shape},
-    source::{Span, Word},
+    source::{Listed, Span, Word},
 };
 use toml::{
     Spanned,
@@ -211,6 +211,47 @@ impl<S, K: Kind> Value<S> for At<S, K> {
 
     fn shape(&self) -> Shape {
         self.0.shape()
+    }
+}
+
+/// A list of tables `T` inside the section `S`; one alone needs no list, and a text stands for a
+/// table that says no more than the setting `short`.
+pub(crate) struct Tables<S: 'static, T: 'static> {
+    pub(crate) section: &'static Section<T>,
+    pub(crate) short: &'static Setting<T>,
+    pub(crate) place: fn(&mut S) -> &mut Listed<T>,
+}
+
+impl<S, T: Default> Value<S> for Tables<S, T> {
+    fn read(&self, section: &mut S, typed: &Typed<'_>, notes: &mut Notes) {
+        let noun = self.noun();
+        let (items, noun) = match typed.value.get_ref() {
+            DeValue::Array(list) => (list.iter().collect(), "texts or tables"),
+            _ => (vec![typed.value], noun.as_str()),
+        };
+        let mut tables = Vec::with_capacity(items.len());
+        for value in items {
+            let mut table = T::default();
+            match value.get_ref() {
+                DeValue::Table(inside) => self.section.read(inside, &mut table, notes),
+                DeValue::String(_) => {
+                    self.short.value.read(&mut table, &Typed { value, ..*typed }, notes);
+                }
+                _ => notes.mistakes.push(typed.wrong_kind(value, noun)),
+            }
+            tables.push(Word { value: table, span: value.span().into() });
+        }
+        *(self.place)(section) = Some(Word { value: tables, span: typed.span() });
+    }
+
+    fn noun(&self) -> String {
+        format!("{}, a table, or a list of these", self.short.value.noun())
+    }
+
+    fn shape(&self) -> Shape {
+        let one = vec![self.short.value.shape(), Shape::Table(self.section.layout())];
+        let list = Shape::List(Box::new(Shape::Either(one.clone())));
+        Shape::Either(one.into_iter().chain([list]).collect())
     }
 }
 

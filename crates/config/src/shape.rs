@@ -96,7 +96,8 @@ impl Layout {
         all
     }
 
-    fn gather<'l>(&'l self, all: &mut Vec<&'l Self>) {
+    /// Adds them to `all`, but those that are there already.
+    pub(crate) fn gather<'l>(&'l self, all: &mut Vec<&'l Self>) {
         if all.iter().any(|known| known.title == self.title) {
             return;
         }

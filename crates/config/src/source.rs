@@ -31,6 +31,9 @@ pub(crate) struct Word<T> {
     pub(crate) span: Span,
 }
 
+/// A list, if one was typed, and each of its items.
+pub(crate) type Listed<T> = Option<Word<Vec<Word<T>>>>;
+
 /// Puts what was typed, if anything was, in the place of the default.
 pub(crate) fn set<T>(place: &mut T, word: Option<Word<T>>) {
     if let Some(word) = word {
@@ -93,11 +96,6 @@ impl Sources {
         let (source, span) = self.locate(span);
         let (line, column) = (source.line(span.start), source.column(span.start));
         Place { file: Arc::clone(&source.name), line, column }
-    }
-
-    /// The place of `span` as editors and terminals understand it: `name:line:column`.
-    pub(crate) fn place(&self, span: Span) -> String {
-        self.at(span).to_string()
     }
 }
 
@@ -173,7 +171,8 @@ mod tests {
     fn place_counts_lines_and_characters_from_one() {
         fn check(text: &str, offset: usize, expect: &str) {
             let sources = Sources::new(Source::new("f", "/".into(), text.to_owned()));
-            assert_eq!(sources.place(Span { start: offset, end: offset }), expect, "{text:?}");
+            let place = sources.at(Span { start: offset, end: offset });
+            assert_eq!(place.to_string(), expect, "{text:?}");
         }
         check("", 0, "f:1:1");
         check("ab", 1, "f:1:2");
@@ -191,7 +190,8 @@ mod tests {
         sources.push(file("empty", ""));
         sources.push(file("last", "c\nd"));
         let check = |offset: usize, expect: &str| {
-            assert_eq!(sources.place(Span { start: offset, end: offset }), expect, "{offset}");
+            let place = sources.at(Span { start: offset, end: offset });
+            assert_eq!(place.to_string(), expect, "{offset}");
         };
         check(0, "main:1:1");
         check(3, "main:2:2");

@@ -39,6 +39,10 @@ pub(crate) const RATES: Units = Units(&[
     ("B/s", 1),
 ]);
 
+/// Units of frequencies, in times a day.
+pub(crate) const FREQUENCIES: Units =
+    Units(&[("/s", 86_400), ("/m", 1_440), ("/h", 24), ("/d", 1)]);
+
 impl Units {
     /// The number that `text` stands for, counted in the smallest unit; or what is wrong with it.
     pub(crate) fn parse(&self, text: &str) -> Result<u64, Refusal> {
@@ -109,6 +113,8 @@ mod tests {
         check(&TIMES, "250ms", 250);
         check(&TIMES, "5m", 300_000);
         check(&RATES, "240B/s", 240);
+        check(&FREQUENCIES, "20/s", 20 * 86_400);
+        check(&FREQUENCIES, "1000/h", 24_000);
     }
 
     #[test]
@@ -129,6 +135,9 @@ mod tests {
         check(&SIZES, "16k", "has an unknown unit", "did you mean \"16KiB\"?");
         check(&SIZES, "1\u{df}", "has an unknown unit", "did you mean \"1B\"?");
         check(&RATES, "240B", "has an unknown unit", "did you mean \"240B/s\"?");
+        check(&FREQUENCIES, "20", "has no unit", "there are /d, /h, /m, /s");
+        check(&FREQUENCIES, "20/sec", "has an unknown unit", "there are /d, /h, /m, /s");
+        check(&FREQUENCIES, "20/S", "has an unknown unit", "did you mean \"20/s\"?");
         check(&SIZES, "99999999999999999999B", "is beyond all bounds", "");
         check(&SIZES, "99999999999TiB", "is beyond all bounds", "");
     }

@@ -2,6 +2,7 @@
 //! is not asked here.
 
 mod limits;
+mod listen;
 mod log;
 mod server;
 mod auth;
@@ -13,6 +14,7 @@ mod site;
 pub(crate) use auth::Auth;
 pub(crate) use cors::Cors;
 pub(crate) use limits::Limits;
+pub(crate) use listen::{Listen, Listens};
 pub(crate) use log::{ErrorFormat, ErrorLog, Log, ServerLog};
 pub(crate) use policy::{Policy, Security};
 pub(crate) use route::{Case, NamedRoute};
@@ -74,8 +76,10 @@ pub(crate) struct Named {
 #[must_use]
 pub fn settings() -> Vec<Description> {
     let tops = [TOP.layout(), SERVER.layout(), SITE.layout()];
-    let tables = tops.iter().flat_map(|top| top.all());
-    tables.flat_map(|table| table.describe()).collect()
+    let mut tables = Vec::new();
+    // The tables of `listen` may stand in two of them.
+    tops.iter().for_each(|top| top.gather(&mut tables));
+    tables.iter().flat_map(|table| table.describe()).collect()
 }
 
 /// What a whole file looks like.

@@ -5,7 +5,7 @@ mod machine;
 
 use config::{
     Content, Description, Eyes, Plan, Preset, Quick, World, load,
-    plan::{Action, Branch, ErrorLog, Folder, LogFormat, Target},
+    plan::{Action, Address, Branch, ErrorLog, Folder, LogFormat, Target},
     quick, save, schema, settings,
 };
 use machine::Machine;
@@ -39,6 +39,11 @@ fn config(setting: &Description, value: Option<&str>) -> String {
                 if setting.name == "from" && value.is_some() { "" } else { "from = \"::1\"\n" };
             route(&format!("[[site.\"a.example\".route.\"/a/*\".when]]\n{from}{line}"))
         }
+        "`limit`" => {
+            let rate = if setting.name == "rate" { "" } else { "rate = \"9/s\"" };
+            let comma = if rate.is_empty() || line.is_empty() { "" } else { "," };
+            route(&format!("limit = {{ {rate}{comma} {} }}", line.trim()))
+        }
         "`redirect`" if setting.name == "to" => {
             route(&format!("route.\"/a/*\" = {{ redirect = {{ {} }} }}", line.trim()))
         }
@@ -51,6 +56,16 @@ fn config(setting: &Description, value: Option<&str>) -> String {
             let text = if setting.name == "text" && value.is_some() { "" } else { "text = \"x\"" };
             let comma = if text.is_empty() || line.is_empty() { "" } else { "," };
             route(&format!("route.\"/a/*\".respond = {{ {text}{comma} {} }}", line.trim()))
+        }
+        "[[server.listen]]" => {
+            let address =
+                if setting.name == "address" { "" } else { "address = \"unix:/run/x\"\n" };
+            let line = if setting.name == "address" && value.is_none() {
+                "address = \"80\"\n"
+            } else {
+                &line
+            };
+            format!("[[server.listen]]\n{address}{line}[site.\"a.example\"]\n{root}")
         }
         "`auth`" => {
             let users = match setting.name {
@@ -244,6 +259,56 @@ fn folder<'p>(plan: &'p Plan, host: &str) -> &'p Folder {
 }
 
 #[test]
+fn sites_are_served_where_they_or_the_server_say() {
+    fn check(text: &str, addresses: &[&str], expect: &[(&str, usize, Option<&str>)]) {
+        let plan = load("t.toml", text, &Machine).unwrap();
+        let found: Vec<_> = plan.listen.iter().map(|l| l.address.to_string()).collect();
+        assert_eq!(found, addresses);
+        for &(host, listener, site) in expect {
+            let found = plan.site(host, listener).map(|(site, _)| &*site.name);
+            assert_eq!(found, site, "{host} at {}", addresses[listener]);
+        }
+    }
+    let (a, b) = (Some("a.example"), Some("b.example"));
+    check(
+        "[server]\nlisten = ['127.0.0.1:80', 'unix:x']\n\
+         [site.'a.example']\nroot = '/srv'\n\
+         [site.'b.example']\nroot = '/srv'\nlisten = ['unix:x', '[::1]:81']",
+        &["127.0.0.1:80", "unix:/etc/gannet/x", "[::1]:81"],
+        &[
+            ("a.example", 0, a),
+            ("a.example", 1, a),
+            ("a.example", 2, None),
+            ("b.example", 0, None),
+            ("b.example", 1, b),
+            ("b.example", 2, b),
+        ],
+    );
+    check(
+        "[site.'a.example']\nroot = '/srv'\nlisten = '127.0.0.1:81'\n\
+         [site.default]\nroot = '/srv'",
+        &["127.0.0.1:81", "0.0.0.0:80", "[::]:80"],
+        &[("a.example", 0, a), ("x.example", 0, None), ("a.example", 2, Some("default"))],
+    );
+    check(
+        "[site.'a.example']\nroot = '/srv'\nlisten = '127.0.0.1:0'\n\
+         [site.'b.example']\nroot = '/srv'\nlisten = '127.0.0.1:0'",
+        &["127.0.0.1:0", "127.0.0.1:0"],
+        &[("a.example", 0, a), ("a.example", 1, None), ("b.example", 1, b)],
+    );
+}
+
+#[test]
+fn modes_of_unix_sockets() {
+    let text = "[server]\nlisten = ['unix:/a', { address = 'unix:/b', mode = '0606' }]\n\
+                [site.default]\nroot = '/srv'";
+    let plan = load("t.toml", text, &Machine).unwrap();
+    let unix = |path: &str, mode| Address::Unix { path: path.into(), mode };
+    assert_eq!(plan.listen[0].address, unix("/a", 0o660));
+    assert_eq!(plan.listen[1].address, unix("/b", 0o606));
+}
+
+#[test]
 fn quick_plan_is_what_its_config_says() {
     fn check(root: &str, log: Option<LogFormat>, listen: &[&str], threads: usize) {
         let asked = Quick {
@@ -258,7 +323,8 @@ fn quick_plan_is_what_its_config_says() {
         let plan = quick(asked, Eyes::default());
         assert_eq!(folder(&plan, "any.example"), folder(&typed, "any.example"), "{text}");
         assert_eq!(folder(&plan, "any.example").root.to_str(), Some(root));
-        let addresses = |plan: &Plan| plan.listen.iter().map(|l| l.address).collect::<Vec<_>>();
+        let addresses =
+            |plan: &Plan| plan.listen.iter().map(|l| l.address.clone()).collect::<Vec<_>>();
         assert_eq!(addresses(&plan), addresses(&typed), "{text}");
         assert_eq!((plan.threads, &plan.logs), (typed.threads, &typed.logs), "{text}");
     }
@@ -318,7 +384,8 @@ fn sites_and_routes_have_the_log_of_the_server_or_their_own() {
         (log.target, log.sample.get(), log.only.has(200), log.only.has(404))
     };
     let all = &routes("b").top.children[&b"all"[..]];
-    let route = |branch: &Option<Branch>| branch.as_ref().unwrap().any.as_ref().unwrap().policy.log;
+    let route =
+        |branch: &Option<Box<Branch>>| branch.as_ref().unwrap().any.as_ref().unwrap().policy.log;
     for (id, expect) in [
         (routes("a").rest.policy.log, (0, 10, false, true)),
         (routes("b").rest.policy.log, (1, 1, false, true)),

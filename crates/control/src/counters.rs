@@ -31,7 +31,11 @@ counters! {
     Refused "refused" "Messages that were refused as malformed, ambiguous, too large or too slow.";
     Evicted "evicted" "Idle connections closed to make room for new ones.";
     TurnedAway "turned_away" "Connections answered 503 because a limit of connections was reached.";
+    ShutOut "shut_out" "Connections closed without an answer for want of a PROXY protocol header.";
     Exhausted "exhausted" "Times that accepting paused because descriptors or memory ran out.";
+    Limited "limited" "Requests answered 429 as their client asks too often.";
+    LimitedOnTrial "limited_on_trial" "Requests beyond a limit that is only on trial.";
+    Uncounted "uncounted" "Times that the table of clients had no room to keep account of one.";
     Panics "panics" "Faults of ours that ended one exchange or restarted a loop.";
     LinesDropped "log_lines_dropped" "Access-log lines given up because the log could not take them.";
 }

@@ -1,5 +1,7 @@
-//! What processes and loops tell each other: the counters they share.
+//! What processes and loops tell each other: the counters and the clients they share.
 
 pub mod counters;
+pub mod clients;
 
+pub use clients::{Clients, Seat};
 pub use counters::{Counter, Row};

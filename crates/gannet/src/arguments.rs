@@ -1,5 +1,6 @@
 //! The words of the command line.
 
+use crate::value;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::{net::IpAddr, num::NonZero, path::PathBuf};
@@ -87,7 +88,7 @@ pub(crate) struct Quick {
     #[arg(default_value = ".")]
     pub(crate) path: PathBuf,
     /// The address to listen on [default: 127.0.0.1]
-    #[arg(long, value_name = "ADDR", conflicts_with = "lan")]
+    #[arg(long, value_name = "ADDR", value_parser = value::bind, conflicts_with = "lan")]
     pub(crate) bind: Option<IpAddr>,
     /// The port to listen on [default: 7890, or the next free one]
     #[arg(long, value_name = "N")]
@@ -96,7 +97,7 @@ pub(crate) struct Quick {
     #[arg(long)]
     pub(crate) lan: bool,
     /// How many event loops to run [default: one for each core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = value::threads)]
     pub(crate) threads: Option<NonZero<usize>>,
     /// How to log requests [default: pretty on a terminal, else json]
     #[arg(long, value_enum)]

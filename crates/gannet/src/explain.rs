@@ -2,7 +2,10 @@
 
 use crate::{arguments::Explain, machine::load, trouble::Trouble};
 use base::text::{push_json, push_printable};
-use config::{Plan, plan::Place};
+use config::{
+    Plan,
+    plan::{Listen, Place},
+};
 use std::net::IpAddr;
 use worker::{Asked, Explanation};
 
@@ -11,7 +14,7 @@ pub(crate) fn explain(arguments: &Explain) -> Result<(), Trouble> {
     let plan: &'static Plan = Box::leak(Box::new(load(&arguments.config)?));
     let url = Url::parse(&arguments.url)?;
     let bytes = request(arguments, &url)?;
-    let listener = listener(plan, url.port);
+    let listener = listener(plan, &url);
     let client = Some(arguments.from.unwrap_or(IpAddr::from([127, 0, 0, 1])));
     let asked = Asked { bytes: &bytes, client, listener };
     let explanation = worker::explain(plan, &asked).map_err(|cause| {
@@ -82,9 +85,15 @@ fn request(arguments: &Explain, url: &Url<'_>) -> Result<Vec<u8>, Trouble> {
     Ok(head.into_bytes())
 }
 
-/// The listener that a request to `port` comes in by; the first where none has that port.
-fn listener(plan: &Plan, port: u16) -> usize {
-    plan.listen.iter().position(|listen| listen.address.port() == port).unwrap_or(0)
+/// The listener that a request for `url` comes in by: where several have its port, the first at
+/// which its host is served, and the first of all where none has it.
+fn listener(plan: &Plan, url: &Url<'_>) -> usize {
+    let host = url.authority.strip_suffix(&format!(":{}", url.port)).unwrap_or(url.authority);
+    let has_port = |listen: &Listen| listen.address.tcp().is_some_and(|at| at.port() == url.port);
+    let all = plan.listen.iter().enumerate().filter(|(_, listen)| has_port(listen));
+    let all: Vec<_> = all.map(|(at, _)| at).collect();
+    let served = all.iter().find(|&&at| plan.site(host, at).is_some());
+    served.or(all.first()).copied().unwrap_or(0)
 }
 
 fn words(out: &mut Vec<u8>, explanation: &Explanation, listen: Option<(String, &str)>) {

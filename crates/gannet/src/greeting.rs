@@ -1,6 +1,7 @@
 //! What is said at the start and at the end: on a terminal for people, else as JSON.
 
 use base::text::{push_decimal, push_json};
+use config::plan::Address;
 use control::Counter;
 use std::{io::IsTerminal, net::SocketAddr};
 
@@ -32,10 +33,15 @@ pub(crate) fn counted(count: usize, one: &str, several: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { several })
 }
 
-/// The URLs of what listens at `addresses`; one that stands for all is spelled out.
-pub(crate) fn urls(addresses: &[SocketAddr]) -> Vec<String> {
+/// The URLs of what listens at `addresses`; one that stands for all is spelled out. There are no
+/// URLs by a Unix socket: it is shown as it was written.
+pub(crate) fn urls(addresses: &[Address]) -> Vec<String> {
     let mut urls = Vec::new();
     for address in addresses {
+        let Address::Tcp(address) = address else {
+            urls.push(address.to_string());
+            continue;
+        };
         if address.ip().is_unspecified() {
             let own = net::listener::addresses().into_iter();
             let own = own.filter(|own| own.is_ipv4() == address.is_ipv4());
@@ -211,7 +217,7 @@ mod tests {
 
     #[test]
     fn urls_are_ready_to_be_clicked() {
-        let urls = |address: &str| urls(&[address.parse().unwrap()]);
+        let urls = |address: &str| urls(&[Address::Tcp(address.parse().unwrap())]);
         assert_eq!(urls("127.0.0.1:80"), ["http://127.0.0.1/"]);
         assert_eq!(urls("[::1]:7890"), ["http://[::1]:7890/"]);
         assert!(urls("0.0.0.0:7890").contains(&"http://localhost:7890/".to_owned()));

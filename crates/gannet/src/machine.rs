@@ -2,6 +2,7 @@
 
 use crate::{greeting, trouble::Trouble};
 use config::{Content, Paint, Plan, World, limits::FILE_BYTES_MAX};
+use net::{Root, RootError};
 use std::{
     env,
     ffi::OsString,
@@ -23,6 +24,11 @@ pub(crate) fn load(file: &Path) -> Result<Plan, Trouble> {
     })
 }
 
+/// Whether this user can serve the folder `path`. It is opened for good when it is first asked for.
+pub(crate) fn check_folder(path: &Path) -> Result<(), RootError> {
+    Root::open(path, &[]).map(drop)
+}
+
 /// The machine that this process runs on.
 struct Machine {
     base: PathBuf,
@@ -34,7 +40,7 @@ impl World for Machine {
     }
 
     fn check_folder(&self, path: &Path) -> Result<(), String> {
-        net::Root::open(path, &[]).map(drop).map_err(|error| error.to_string())
+        check_folder(path).map_err(|error| error.to_string())
     }
 
     fn read(&self, path: &Path, bytes_max: u64) -> Result<Content, String> {
@@ -81,8 +87,8 @@ fn read(path: &Path, bytes_max: u64) -> Result<Content, String> {
 /// What keeps `path` from being read; says of a folder on the way there that it does.
 fn explain(path: &Path, error: &io::Error) -> String {
     let folder = path.parent().filter(|folder| *folder != "");
-    if let Some(fault) = folder.and_then(|folder| net::Root::open(folder, &[]).err()) {
-        return net::RootError { path: path.to_owned(), ..fault }.to_string();
+    if let Some(fault) = folder.and_then(|folder| Root::open(folder, &[]).err()) {
+        return RootError { path: path.to_owned(), ..fault }.to_string();
     }
     match error.kind() {
         io::ErrorKind::NotFound => format!("{} does not exist", path.display()),

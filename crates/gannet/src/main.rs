@@ -1,6 +1,8 @@
 //! gannet: argument words → one of its verbs.
 
+mod value;
 mod arguments;
+mod advice;
 mod verb;
 mod password;
 mod paper;
@@ -12,13 +14,11 @@ mod greeting;
 mod serving;
 mod trouble;
 
-use arguments::{Arguments, Verb};
-use clap::Parser;
+use arguments::Verb;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let outcome = match arguments.verb {
+    let outcome = advice::parse(std::env::args_os()).and_then(|arguments| match arguments.verb {
         None => verb::quick(&arguments.quick),
         Some(Verb::Run { file }) => verb::run(&file),
         Some(Verb::Check { file }) => verb::check(&file).map(|()| ExitCode::SUCCESS),
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
             paper::save(&quick, output.as_deref()).map(|()| ExitCode::SUCCESS)
         }
         Some(Verb::Completions { shell }) => Ok(paper::completions(shell)),
-    };
+    });
     match outcome {
         Ok(code) => code,
         Err(trouble) => {

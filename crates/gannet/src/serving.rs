@@ -34,7 +34,9 @@ pub(crate) fn serve(
     sockets: Sockets,
     greeting: &Greeting,
 ) -> Result<ExitCode, Trouble> {
-    check_descriptors(&sockets)?;
+    // In this order, so that the files go first where this fails.
+    let Sockets { by_loop, addresses, files } = sockets;
+    check_descriptors(by_loop.len(), addresses.len())?;
     // The plan lives as long as the process: nobody ever has to ask which one is in force.
     let plan: &'static Plan = Box::leak(Box::new(plan));
     let is_json = match plan.logs.access.first().map(|log| &log.format) {
@@ -51,12 +53,13 @@ pub(crate) fn serve(
         let _guard = runtime.enter();
         Signals::new().map_err(|error| trouble(&error))?
     };
-    let mut worker =
-        worker::start(plan, sockets.by_loop, &first).map_err(|error| trouble(&error))?;
+    let mut worker = worker::start(plan, by_loop, &first).map_err(|error| trouble(&error))?;
     let (stopper, reopener) = (worker.stopper(), worker.reopener());
     let mut hurried = None;
     worker.run(async {
         signals.next(|| reopener.reopen()).await;
+        // While the sockets are open, nobody else can have put a file of the same identity there.
+        drop(files);
         stopper.stop();
         hurried = Some(signals.next(|| reopener.reopen()).await);
         stopper.stop_at_once();
@@ -86,14 +89,13 @@ pub(crate) fn serve(
 
 /// Refuses to start where so few descriptors may be open that some loop, though it holds a socket
 /// that the kernel gives connections to, could not accept them.
-fn check_descriptors(sockets: &Sockets) -> Result<(), Trouble> {
+fn check_descriptors(loops: usize, addresses: usize) -> Result<(), Trouble> {
     // As /proc shows them: a runtime holds four, and each of its sockets twice.
     const LOOP: usize = 4;
     const SOCKET: usize = 2;
     // The process's own, and enough to serve a few clients at least.
     const OTHERS: usize = 32;
-    let loops = sockets.by_loop.len();
-    let needed = OTHERS + loops * (LOOP + SOCKET * sockets.addresses.len());
+    let needed = OTHERS + loops * (LOOP + SOCKET * addresses);
     let allowed = net::process::raise_descriptor_limit();
     if allowed >= needed as u64 {
         return Ok(());

@@ -12,4 +12,12 @@ impl Trouble {
     pub(crate) fn new(exit_code: u8, message: String) -> Self {
         Self { exit_code, is_taken: false, message }
     }
+
+    /// Adds the place of a config file that led to it, if there is one.
+    pub(crate) fn said_at(mut self, place: &str) -> Self {
+        if !place.is_empty() {
+            self.message.push_str(&format!(" ({place})"));
+        }
+        self
+    }
 }

@@ -1,18 +1,22 @@
 //! What each verb does.
 
 use crate::{
+    advice,
     arguments::{LogFormat, Quick},
     found,
     greeting::{self, Greeting, counted},
-    listening::{self, Sockets, Wanted},
-    machine::load,
+    listening::{self, Sockets},
+    machine::{self, load},
     serving,
     trouble::Trouble,
 };
-use config::{Eyes, Plan, plan};
+use config::{
+    Eyes, Plan,
+    plan::{self, Address},
+};
 use std::{
     io::{self, IsTerminal},
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr},
     num::NonZero,
     path::Path,
     process::ExitCode,
@@ -24,7 +28,7 @@ pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
     let mut asked = asked(arguments)?;
     let loops = loops(arguments.threads);
     let (sockets, remark) = open(arguments.port, &hosts(arguments), loops)?;
-    asked.listen.clone_from(&sockets.addresses);
+    asked.listen = sockets.addresses.iter().filter_map(Address::tcp).collect();
     let greeting = Greeting {
         urls: greeting::urls(&sockets.addresses),
         what: asked.root.display().to_string(),
@@ -41,7 +45,11 @@ pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
 pub(crate) fn asked(arguments: &Quick) -> Result<config::Quick, Trouble> {
     let root = arguments.path.canonicalize().map_err(|error| {
         let path = arguments.path.display();
-        Trouble::new(2, format!("error: {path}: {error}: name the folder to serve"))
+        let help = match advice::meant(&path.to_string()) {
+            Some(verb) => format!("name the folder to serve; or did you mean `gannet {verb}`?"),
+            None => "name the folder to serve".to_owned(),
+        };
+        Trouble::new(2, format!("error: {path}: {error}: {help}"))
     })?;
     if !root.is_dir() {
         let message = format!(
@@ -50,6 +58,7 @@ pub(crate) fn asked(arguments: &Quick) -> Result<config::Quick, Trouble> {
         );
         return Err(Trouble::new(2, message));
     }
+    machine::check_folder(&root).map_err(|error| Trouble::new(2, format!("error: {error}")))?;
     let port = arguments.port.unwrap_or(listening::PORT_DEFAULT);
     let wanted = listening::named(&hosts(arguments), port);
     let log = arguments.log.map(|format| match format {
@@ -59,7 +68,7 @@ pub(crate) fn asked(arguments: &Quick) -> Result<config::Quick, Trouble> {
     });
     Ok(config::Quick {
         root,
-        listen: wanted.iter().map(|wanted| wanted.address).collect(),
+        listen: wanted.iter().filter_map(|wanted| wanted.address.tcp()).collect(),
         threads: arguments.threads,
         log,
         listing: true,
@@ -83,7 +92,7 @@ fn open(
         return Ok((listening::open(&listening::named(hosts, port), loops)?, None));
     }
     let sockets = listening::open_any_port(hosts, loops)?;
-    let chosen = sockets.addresses.first().map_or(0, SocketAddr::port);
+    let chosen = sockets.addresses.first().and_then(Address::tcp).map_or(0, |chosen| chosen.port());
     let default = listening::PORT_DEFAULT;
     let remark = (chosen != default).then(|| format!("port {default} is taken, so it is {chosen}"));
     Ok((sockets, remark))
@@ -98,12 +107,7 @@ fn loops(wanted: Option<NonZero<usize>>) -> usize {
 pub(crate) fn run(file: &Path) -> Result<ExitCode, Trouble> {
     let plan = load(file)?;
     let loops = loops(plan.threads);
-    let wanted = plan
-        .listen
-        .iter()
-        .map(|listen| Wanted { address: listen.address, is_implied: listen.is_implied })
-        .collect::<Vec<_>>();
-    let sockets = listening::open(&wanted, loops)?;
+    let sockets = listening::open(&plan.listen, loops)?;
     let names: Vec<_> = plan.sites.iter().take(3).map(|site| &*site.name).collect();
     let more = if plan.sites.len() > names.len() { ", …" } else { "" };
     let greeting = Greeting {

@@ -1,10 +1,10 @@
 //! Files of one folder: pages, images, downloads, index files, listings.
 //!
 //! ```text
-//!  request ─► method ─► path ─► cache ─hit──────────────────────────► variant ─► answer
-//!                                 │miss      no form that is wanted ─┐    ▲
-//!                                 └► load (now) ─► page │ folder │ 404 ─────┘
-//!                                      └ would block ─► Job on the pool ◄┘ ─► resume
+//!  request ─► folder ─► method ─► path ─► cache ─hit──────────────────────────► variant ─► answer
+//!               │not open                    │miss      no form that is wanted ─┐    ▲
+//!               │                            └► load (now) ─► page │ folder │ 404 ─────┘
+//!               └────────────────────────────────┴ would block ─► Job on the pool ◄┘ ─► resume
 //! ```
 
 mod folder;
@@ -16,7 +16,7 @@ mod making;
 mod cache;
 
 pub use cache::Cache;
-pub use folder::{Folder, Folders};
+pub use folder::{Folders, ROOT_DESCRIPTORS_MAX};
 pub use forms::Forms;
 
 use crate::{
@@ -24,14 +24,15 @@ use crate::{
     listing::{Listing, View},
 };
 use base::Moment;
-use config::plan::{Compress, Files};
+use config::plan::{self, Compress, Files};
+use folder::Folder;
 use forms::{Asked, Key};
 use load::{Loaded, Patience, Siblings};
 use making::{Made, Making};
 use message::{
     Coding, Exchange, Method, Name, PathError, Request, Response, Status, response::Line,
 };
-use net::{FindError, Stat};
+use net::{FindError, RootError, Stat};
 use std::{rc::Rc, sync::Arc};
 use variant::{Choice, Entry, Variant};
 
@@ -40,7 +41,19 @@ const NOT_FOUND_PAGE: &[u8] = b"/404.html";
 
 /// Work on the file system that may block, for the pool.
 #[derive(Debug)]
-pub struct Job {
+pub struct Job(Work);
+
+#[derive(Debug)]
+enum Work {
+    /// Open a folder.
+    Open(&'static plan::Folder),
+    /// Read what lies in one.
+    Read(Read),
+}
+
+/// Work in a folder.
+#[derive(Debug)]
+struct Read {
     folder: Arc<Folder>,
     path: Vec<u8>,
     task: Task,
@@ -61,13 +74,15 @@ enum Task {
 }
 
 /// A job that has been done.
-pub struct Done {
-    folder: Arc<Folder>,
-    path: Vec<u8>,
-    outcome: Outcome,
-}
+pub struct Done(Outcome);
 
 enum Outcome {
+    Opened(Result<Folder, RootError>),
+    Read { folder: Arc<Folder>, path: Vec<u8>, found: Found },
+}
+
+/// What a reading job found.
+enum Found {
     Loaded(Loaded),
     NotFoundPage(Loaded),
     Surveyed(Option<(Siblings, Stat)>),
@@ -79,32 +94,45 @@ impl Job {
     /// Which folder the job reads, so that one stalled folder cannot fill the pool.
     #[must_use]
     pub fn folder_id(&self) -> usize {
-        self.folder.id
+        match &self.0 {
+            Work::Open(wanted) => wanted.id,
+            Work::Read(read) => read.folder.id,
+        }
     }
 
     /// Does it, however long that takes; never called on a loop.
     #[must_use]
     pub fn run(self) -> Done {
-        let Self { folder, path, task } = self;
-        let outcome = match task {
-            Task::Page(looked) => Outcome::Loaded(load::wait(&folder, &path, looked)),
-            Task::Survey => Outcome::Surveyed(survey::take(&folder, survey::parent(&path)).ok()),
-            Task::NotFoundPage => {
-                Outcome::NotFoundPage(load::wait(&folder, &path, Siblings::Unasked))
-            }
-            Task::Listing(view) => Outcome::Listed(load::list(&folder, &path, view)),
-            Task::Compress(making) => Outcome::Compressed(making.run()),
-        };
-        Done { folder, path, outcome }
+        Done(match self.0 {
+            Work::Open(wanted) => Outcome::Opened(Folder::open(wanted)),
+            Work::Read(read) => read.run(),
+        })
     }
 
     /// What is done instead where the pool has too much to do: what was to be compressed is sent
     /// as it is. There is nothing instead of the other jobs.
     #[must_use]
     pub fn decline(self) -> Option<Done> {
+        let Work::Read(Read { folder, path, task: Task::Compress(making) }) = self.0 else {
+            return None;
+        };
+        Some(Done(Outcome::Read { folder, path, found: Found::Compressed(making.decline()) }))
+    }
+}
+
+impl Read {
+    fn run(self) -> Outcome {
         let Self { folder, path, task } = self;
-        let Task::Compress(making) = task else { return None };
-        Some(Done { folder, path, outcome: Outcome::Compressed(making.decline()) })
+        let found = match task {
+            Task::Page(looked) => Found::Loaded(load::wait(&folder, &path, looked)),
+            Task::Survey => Found::Surveyed(survey::take(&folder, survey::parent(&path)).ok()),
+            Task::NotFoundPage => {
+                Found::NotFoundPage(load::wait(&folder, &path, Siblings::Unasked))
+            }
+            Task::Listing(view) => Found::Listed(load::list(&folder, &path, view)),
+            Task::Compress(making) => Found::Compressed(making.run()),
+        };
+        Outcome::Read { folder, path, found }
     }
 }
 
@@ -116,8 +144,10 @@ pub(crate) fn answer(
     tools: &mut Tools<'_>,
 ) -> Answer {
     let Tools { folders, cache, now, wall_seconds } = tools;
-    let Some(folder) = folders.current(files.folder, *now) else {
-        return status(Status::NOT_FOUND);
+    let folder = match folders.current(files.folder, *now) {
+        Some(Ok(folder)) => folder,
+        Some(Err(wanted)) => return Answer::Wait(Job(Work::Open(wanted))),
+        None => return status(Status::NOT_FOUND),
     };
     let request = exchange.request;
     let (now, wall_seconds) = (*now, *wall_seconds);
@@ -132,23 +162,34 @@ pub(crate) fn resume(
     exchange: &Exchange<'_>,
     tools: &mut Tools<'_>,
 ) -> Answer {
-    let Done { folder, path, outcome } = done;
+    let (folder, path, found) = match done.0 {
+        Outcome::Read { folder, path, found } => (folder, path, found),
+        Outcome::Opened(opened) => {
+            match opened {
+                Ok(folder) => tools.folders.keep(folder, tools.now),
+                // The one that was there before stays until there is another.
+                Err(_) if tools.folders.is_open(files.folder) => {}
+                Err(error) => return not_opened(&error),
+            }
+            return answer(files, compress, exchange, tools);
+        }
+    };
     let Tools { cache, now, wall_seconds, .. } = tools;
     let (now, wall_seconds) = (*now, *wall_seconds);
     let (folder, request) = (&folder, exchange.request);
     let mut visit = Visit { files, compress, folder, cache, exchange, request, now, wall_seconds };
-    match outcome {
-        Outcome::Loaded(loaded) => visit.conclude(&path, loaded),
-        Outcome::NotFoundPage(loaded) => not_found(loaded),
-        Outcome::Surveyed(found) => {
+    match found {
+        Found::Loaded(loaded) => visit.conclude(&path, loaded),
+        Found::NotFoundPage(loaded) => not_found(loaded),
+        Found::Surveyed(found) => {
             let looked = found.map_or(Siblings::Sought, |(siblings, _)| siblings);
             let parent = survey::parent(&path);
             visit.cache.surveys.note(folder, parent, found, now, visit.wall_seconds);
             visit.page(&path, looked)
         }
-        Outcome::Listed(Ok(listing)) => Answer::Ready(listing.answer()),
-        Outcome::Listed(Err(error)) => visit.conclude(&path, Loaded::from(error)),
-        Outcome::Compressed(made) => visit.compressed(&path, made),
+        Found::Listed(Ok(listing)) => Answer::Ready(listing.answer()),
+        Found::Listed(Err(error)) => visit.conclude(&path, Loaded::from(error)),
+        Found::Compressed(made) => visit.compressed(&path, made),
     }
 }
 
@@ -163,6 +204,9 @@ pub fn locate(
     let folder = tools.folders.current(files.folder, tools.now)?;
     let path = exchange.path.as_ref().ok()?.below(files.segments_skipped);
     let asked = path.as_bytes().to_vec();
+    let Ok(folder) = folder else {
+        return Some((asked, " is not there: its root cannot be opened"));
+    };
     if folder::is_hidden(&path) || folder::is_source(&path) {
         return Some((asked, " is never sent: it is hidden or program source"));
     }
@@ -255,10 +299,7 @@ impl Visit<'_> {
             }
             Loaded::Folder | Loaded::Missing => self.missing(),
             Loaded::Denied => status(Status::FORBIDDEN),
-            Loaded::Exhausted => {
-                let response = Response::empty(Status::SERVICE_UNAVAILABLE);
-                Answer::Ready(response.with(Line::fixed("retry-after", "1")))
-            }
+            Loaded::Exhausted => unavailable(),
             Loaded::Failed => status(Status::INTERNAL_SERVER_ERROR),
         }
     }
@@ -325,7 +366,8 @@ impl Visit<'_> {
     }
 
     fn wait(&self, path: &[u8], task: Task) -> Answer {
-        Answer::Wait(Job { folder: Arc::clone(self.folder), path: path.to_vec(), task })
+        let read = Read { folder: Arc::clone(self.folder), path: path.to_vec(), task };
+        Answer::Wait(Job(Work::Read(read)))
     }
 }
 
@@ -366,6 +408,21 @@ fn to_folder(exchange: &Exchange<'_>) -> Answer {
     }
     let response = Response::empty(Status::MOVED_PERMANENTLY);
     Answer::Ready(response.with(Line::new("location", location)))
+}
+
+/// The answer for everything below a folder that cannot be opened: one that is gone holds nothing,
+/// and anything else is the machine's fault, which may pass.
+fn not_opened(error: &RootError) -> Answer {
+    match FindError::from(error) {
+        FindError::NotFound => status(Status::NOT_FOUND),
+        FindError::Denied => status(Status::FORBIDDEN),
+        FindError::WouldBlock | FindError::Exhausted | FindError::Failed(_) => unavailable(),
+    }
+}
+
+fn unavailable() -> Answer {
+    let response = Response::empty(Status::SERVICE_UNAVAILABLE);
+    Answer::Ready(response.with(Line::fixed("retry-after", "1")))
 }
 
 fn status(status: Status) -> Answer {

@@ -8,6 +8,7 @@ pub mod status;
 pub mod name;
 pub mod coding;
 pub mod fields;
+pub mod forwarded;
 pub mod path;
 pub mod date;
 pub mod request;

@@ -12,6 +12,7 @@ pub enum Name {
     Connection,
     ContentLength,
     Expect,
+    Forwarded,
     Host,
     IfMatch,
     IfModifiedSince,
@@ -23,11 +24,12 @@ pub enum Name {
     Referer,
     TransferEncoding,
     UserAgent,
+    XForwardedFor,
 }
 
 impl Name {
     /// How many there are.
-    pub const COUNT: usize = 18;
+    pub const COUNT: usize = 20;
 
     /// The known field that `name` names, in any case.
     #[must_use]
@@ -41,12 +43,14 @@ impl Name {
             (7, _) => Self::Referer,
             (8, b'i') if name[3] | 0x20 == b'm' => Self::IfMatch,
             (8, b'i') => Self::IfRange,
+            (9, _) => Self::Forwarded,
             (10, b'c') => Self::Connection,
             (10, b'u') => Self::UserAgent,
             (13, b'a') => Self::Authorization,
             (13, b'i') => Self::IfNoneMatch,
             (14, b'c') => Self::ContentLength,
             (15, b'a') => Self::AcceptEncoding,
+            (15, b'x') => Self::XForwardedFor,
             (17, b'i') => Self::IfModifiedSince,
             (17, b't') => Self::TransferEncoding,
             (19, b'i') => Self::IfUnmodifiedSince,
@@ -67,6 +71,7 @@ impl Name {
             Self::Connection => "connection",
             Self::ContentLength => "content-length",
             Self::Expect => "expect",
+            Self::Forwarded => "forwarded",
             Self::Host => "host",
             Self::IfMatch => "if-match",
             Self::IfModifiedSince => "if-modified-since",
@@ -78,6 +83,7 @@ impl Name {
             Self::Referer => "referer",
             Self::TransferEncoding => "transfer-encoding",
             Self::UserAgent => "user-agent",
+            Self::XForwardedFor => "x-forwarded-for",
         }
     }
 }
@@ -114,6 +120,7 @@ mod tests {
             Name::Connection,
             Name::ContentLength,
             Name::Expect,
+            Name::Forwarded,
             Name::Host,
             Name::IfMatch,
             Name::IfModifiedSince,
@@ -125,6 +132,7 @@ mod tests {
             Name::Referer,
             Name::TransferEncoding,
             Name::UserAgent,
+            Name::XForwardedFor,
         ];
         assert_eq!(all.len(), Name::COUNT);
         for (index, name) in all.into_iter().enumerate() {

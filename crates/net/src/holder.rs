@@ -12,6 +12,14 @@ pub struct Holder {
     pub name: String,
 }
 
+impl Holder {
+    /// The process of that number.
+    pub(crate) fn of(pid: u32) -> Self {
+        let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        Self { pid, name: name.trim_end().to_owned() }
+    }
+}
+
 /// The process that listens on `address`, or on its port at every address. `None` when there is
 /// none, or when it belongs to somebody whose descriptors this user may not see.
 #[must_use]
@@ -32,8 +40,7 @@ pub fn holder(address: SocketAddr) -> Option<Holder> {
             fs::read_link(descriptor.path())
                 .is_ok_and(|target| sockets.iter().any(|socket| target.as_os_str() == &**socket))
         })?;
-        let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-        Some(Holder { pid, name: name.trim_end().to_owned() })
+        Some(Holder::of(pid))
     })
 }
 

@@ -3,7 +3,9 @@
 //! Whatever may block says so. What never blocks is for an event loop, the rest for the pool.
 
 pub mod clock;
+pub mod memory;
 pub mod listener;
+pub mod unix;
 pub mod holder;
 pub mod socket;
 pub mod root;

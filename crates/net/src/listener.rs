@@ -8,6 +8,7 @@ use rustix::net::{
 };
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
 
 /// How many connections may wait to be accepted; the kernel takes no more than its own
 /// `net.core.somaxconn`, 4096 by default.
@@ -17,6 +18,15 @@ const BACKLOG_CONNECTIONS: i32 = 4096;
 /// its first request at hand saves a third of what a short connection costs, and one that never
 /// says anything costs almost nothing.
 const DEFER_SECONDS: i32 = 1;
+
+/// A socket that connections come in by. It never blocks.
+#[derive(Debug)]
+pub enum Listening {
+    /// At an IP address.
+    Tcp(TcpListener),
+    /// At a path. All loops accept from one such socket; the kernel wakes each of them.
+    Unix(UnixListener),
+}
 
 /// Listens on `address`, together with other sockets of this user that listen like this; port 0
 /// means any that is free. Accepted sockets send small writes at once (TCP_NODELAY).

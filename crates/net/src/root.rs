@@ -5,7 +5,7 @@ use crate::stat::{Kind, Stat};
 use crate::tree::Tree;
 use crate::{file_system, links, stat};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, open, openat2};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, open, openat2};
 use rustix::io::Errno;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -79,15 +79,31 @@ impl Root {
     }
 
     /// Whether the path that this folder was opened by still leads to it: it may have been built
-    /// anew, or be a link that was turned. Always, where asking might stall.
+    /// anew, or be a link that was turned. False too where the answer is not in memory, so that
+    /// asking never waits for a disk; always true for a root that is not quick.
     #[must_use]
     pub fn is_in_place(&self) -> bool {
         self.trees.first().is_none_or(|tree| {
-            let there = stat::at(rustix::fs::CWD, &tree.typed, AtFlags::empty());
-            let here = stat::of(tree.directory.as_fd());
-            let same = |(there, _): (Stat, _), here: Stat| there.identity == here.identity;
-            !self.is_quick || there.is_ok_and(|there| here.is_ok_and(|here| same(there, here)))
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let there = || openat2(CWD, &tree.typed, flags, Mode::empty(), ResolveFlags::CACHED);
+            let is_it = |there: OwnedFd| {
+                stat::of(there.as_fd()).is_ok_and(|there| there.identity == tree.identity)
+            };
+            !self.is_quick || there().is_ok_and(is_it)
         })
+    }
+
+    /// Whether both are the same folders. Two that are open at a time and are not the same one have
+    /// not the same identity.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.trees.iter().map(|tree| tree.identity).eq(other.trees.iter().map(|tree| tree.identity))
+    }
+
+    /// How many descriptors it holds.
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        self.trees.len()
     }
 
     /// Opens what lies at `path`, in normal form with a slash in front; one at the end asks for a
@@ -168,7 +184,9 @@ fn open_tree(path: &Path) -> Result<Tree, RootError> {
     // Tells whether the kernel knows openat2, and whether we may search the folder.
     openat2(&directory, c".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::BENEATH)
         .map_err(|errno| fault(&real, errno.into()))?;
-    Ok(Tree { directory, real: text(real), typed: text(typed) })
+    let identity =
+        stat::of(directory.as_fd()).map_err(|errno| fault(&real, errno.into()))?.identity;
+    Ok(Tree { directory, identity, real: text(real), typed: text(typed) })
 }
 
 fn text(path: PathBuf) -> Vec<u8> {
@@ -194,6 +212,12 @@ fn culprit(path: &Path) -> PathBuf {
         }
     }
     path.into()
+}
+
+impl From<&RootError> for FindError {
+    fn from(error: &RootError) -> Self {
+        Errno::from_io_error(&error.cause).unwrap_or(Errno::IO).into()
+    }
 }
 
 impl fmt::Display for RootError {

@@ -1,7 +1,6 @@
 //! One folder held by its descriptor, and the only calls that open anything beneath it.
 
-use crate::stat;
-use crate::stat::Kind;
+use crate::stat::{self, Identity, Kind};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2, readlinkat};
 use rustix::io::{Errno, retry_on_intr};
@@ -11,6 +10,8 @@ use rustix::io::{Errno, retry_on_intr};
 pub(crate) struct Tree {
     /// The folder itself; renaming it or replacing it by another does not change what is served.
     pub(crate) directory: OwnedFd,
+    /// Which one it is.
+    pub(crate) identity: Identity,
     /// Its absolute path without links, without a slash at the end (empty for `/`).
     pub(crate) real: Vec<u8>,
     /// Its absolute path as the operator typed it: links in the tree may be spelled like that.

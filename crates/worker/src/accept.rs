@@ -1,32 +1,36 @@
 //! Taking connections: within the limits, and without burning a core when descriptors run out.
 
 use crate::{
+    admission::{self, Admission, TOO_MANY},
     connection::Connection,
     core::Core,
     flow::SERVER_LOG,
     log::{Incident, Kind},
     record::{About, End, Subject},
+    socket::{Acceptor, Socket},
     turned_away::CONTENT_BYTES,
 };
-use control::Counter;
+use control::{
+    Counter,
+    clients::{Entry, Room},
+};
 use message::Status;
 use std::{
     io::{self, ErrorKind},
-    net::SocketAddr,
+    net::IpAddr,
     rc::Rc,
     time::Duration,
 };
-use tokio::net::{TcpListener, TcpStream};
 
 /// The first and the longest pause of a loop that cannot accept for want of descriptors or memory.
 const PAUSE_MIN: Duration = Duration::from_millis(5);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// Accepts from the listener of that number until the task is stopped.
-pub(crate) async fn accept(listener: TcpListener, number: usize, core: Rc<Core>) {
+pub(crate) async fn accept(acceptor: Acceptor, number: usize, core: Rc<Core>) {
     let mut pause = PAUSE_MIN;
     loop {
-        match listener.accept().await {
+        match acceptor.accept().await {
             Ok((socket, client)) => {
                 pause = PAUSE_MIN;
                 take(socket, client, number, &core);
@@ -49,44 +53,46 @@ pub(crate) async fn accept(listener: TcpListener, number: usize, core: Rc<Core>)
 }
 
 /// Gives a connection its task, or turns it away.
-fn take(socket: TcpStream, client: SocketAddr, listener: usize, core: &Rc<Core>) {
+fn take(socket: Socket, client: Option<IpAddr>, listener: usize, core: &Rc<Core>) {
     net::failpoint::hit("accept");
     core.count(Counter::Connections);
     let capacity = &core.plan.capacity;
-    if core.clients.total() >= capacity.connections_max {
+    if core.clients.connections() >= capacity.connections_max as u64 {
         if !core.watch.evict_oldest() {
             return turn_away(socket, client, "too many connections", core);
         }
         core.count(Counter::Evicted);
     }
-    match core.clients.enter(client.ip(), capacity.connections_per_client_max) {
-        Some(seat) => {
+    let admission = Admission::of(core, listener);
+    let is_introduced = matches!(admission, Admission::HeaderDue);
+    if is_introduced && !admission::may_introduce(core, client) {
+        return admission::shut_out(core, client, admission::STRANGER);
+    }
+    // A trusted proxy has the connections of many clients, and whoever introduces others has, too.
+    let counted = client.filter(|_| !is_introduced && !core.plan.trusts(client));
+    match core.clients.enter(counted, capacity.connections_per_client_max, core.now()) {
+        Entry::Counted(seat, room) => {
+            core.count_many(Counter::Uncounted, u64::from(room == Room::None));
             let connection =
-                Connection::new(socket, (client.ip(), listener), seat, Rc::clone(core));
+                Connection::new(socket, (client, listener), (seat, admission), Rc::clone(core));
             tokio::task::spawn_local(connection);
             core.sweeper.notify_one();
         }
-        None => turn_away(socket, client, "too many connections from this address", core),
+        Entry::Full => turn_away(socket, client, TOO_MANY, core),
     }
 }
 
-fn turn_away(socket: TcpStream, client: SocketAddr, reason: &'static str, core: &Core) {
+fn turn_away(socket: Socket, client: Option<IpAddr>, reason: &'static str, core: &Core) {
     core.count(Counter::TurnedAway);
     let tick = core.tick();
     let until = tick.now.after(core.plan.limits.linger_time);
     core.turned_away.answer(socket, &core.date(tick), until);
     let status = Status::SERVICE_UNAVAILABLE;
     let end = End { status, bytes: CONTENT_BYTES, us: 0, reason: Some(reason) };
-    let about =
-        About { client: Some(client.ip()), id: None, user: None, subject: Subject::Refused(b"") };
+    let about = About { client, id: None, user: None, subject: Subject::Refused(b"") };
     let dropped = core.log.borrow_mut().record(SERVER_LOG, about, &end, tick.now);
     core.count_many(Counter::LinesDropped, dropped);
-    let incident = Incident {
-        about: Some(about),
-        status: Some(status),
-        ..Incident::new(Kind::TurnedAway, reason)
-    };
-    core.report(&incident);
+    core.report(&Incident::of(Kind::TurnedAway, reason, about, status));
     core.sweeper.notify_one();
 }
 

@@ -9,47 +9,47 @@
 //! ```
 
 use crate::{
-    clients::Seat,
+    admission::{self, Admission, Introduction, TOO_MANY},
     core::Core,
-    flow::{self, Outcome, SERVER_LOG},
+    flow::{self, Judged, Outcome, SERVER_LOG},
     job::Done,
     log::{Incident, Kind},
     pool::POOL_IS_FULL,
     record::{About, End, Record, Subject},
     sending::{self, Written},
-    turn::{Held, Turn, Work},
+    share::Share,
+    socket::Socket,
+    turn::{Held, Pending, Turn, Work},
     watch::Place,
 };
+use access::Ledger;
 use base::Moment;
-use control::Counter;
+use control::{Counter, Seat};
 use http1::{Event, Expiry, Refusal, Slots};
-use message::{Body, Exchange, Method, Request, RequestId, Response, Status, response::Line};
+use message::{Body, Method, Request, RequestId, Response, Status, response::Line};
 use std::{
     future::Future,
-    io,
     net::IpAddr,
     os::fd::AsFd,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
 };
-use tokio::{
-    io::{AsyncWrite, Interest},
-    net::TcpStream,
-};
 
 /// A connection and everything it needs; a future that ends with it.
 pub(crate) struct Connection {
-    socket: TcpStream,
+    socket: Socket,
     http: http1::Connection,
     core: Rc<Core>,
-    client: IpAddr,
+    /// None on a Unix socket.
+    client: Option<IpAddr>,
     /// The listener that it came in by: its place in the plan.
     listener: usize,
     place: Option<Place>,
     has_shut: bool,
     held: Option<Box<Held>>,
-    _seat: Seat,
+    admission: Admission,
+    seat: Seat,
 }
 
 impl Future for Connection {
@@ -75,7 +75,9 @@ impl Future for Connection {
         if polled.is_pending() {
             this.held = turn.keep();
             let idle_since = if this.is_idle() { tick.now } else { Moment::NEVER };
-            core.watch.set(place, this.http.deadline(), idle_since);
+            let usable_at = this.held.as_ref().map(|held| held.pending.usable_at(tick.now));
+            let deadline = this.http.deadline().min(usable_at.unwrap_or(Moment::NEVER));
+            core.watch.set(place, deadline, idle_since);
         } else {
             turn.abandon();
         }
@@ -100,9 +102,9 @@ impl Drop for Connection {
 
 impl Connection {
     pub(crate) fn new(
-        socket: TcpStream,
-        (client, listener): (IpAddr, usize),
-        seat: Seat,
+        socket: Socket,
+        (client, listener): (Option<IpAddr>, usize),
+        (seat, admission): (Seat, Admission),
         core: Rc<Core>,
     ) -> Self {
         let http = http1::Connection::new(&core.plan.limits, core.now());
@@ -115,7 +117,8 @@ impl Connection {
             place: None,
             has_shut: false,
             held: None,
-            _seat: seat,
+            admission,
+            seat,
         }
     }
 
@@ -145,7 +148,12 @@ impl Connection {
                 self.refuse(refusal, &unread, turn);
                 true
             }
-            Expiry::Close => false,
+            Expiry::Close => {
+                if let Admission::HeaderDue = self.admission {
+                    admission::shut_out(turn.core, self.client, admission::LATE);
+                }
+                false
+            }
             Expiry::Reset => {
                 // Where even this fails, closing does what is left to do.
                 let _ = net::socket::reset_on_close(self.socket.as_fd());
@@ -165,11 +173,14 @@ impl Connection {
                 continue;
             }
             turn.complete_record();
+            if !self.introduce(turn) {
+                return Poll::Ready(());
+            }
             self.receive(turn);
             if !turn.scratch.output.is_empty() || turn.is_working() {
                 continue;
             }
-            if self.http.is_closing() && !self.lingers(turn, context) {
+            if self.http.is_closing() && !self.lingers(turn) {
                 return Poll::Ready(());
             }
             if ready!(self.read(turn, context)) == 0 {
@@ -184,7 +195,9 @@ impl Connection {
             return Poll::Ready(true);
         }
         let Turn { core, scratch, pending, tick, .. } = turn;
-        match sending::write(&self.socket, &mut scratch.output, &mut pending.fetch, core, context) {
+        let Pending { fetch, share, .. } = pending;
+        let waits = (fetch, share, tick.now);
+        match sending::write(&self.socket, &mut scratch.output, waits, core, context) {
             Written::All => {
                 pending.queued = 0;
                 self.http.write_done(tick.now);
@@ -229,13 +242,13 @@ impl Connection {
             Work::Job { done, .. } => {
                 let done = ready!(Pin::new(done).poll(context)).ok();
                 let work = std::mem::take(&mut turn.pending.work);
-                let Work::Job { head, began_us, id, log, .. } = work else {
+                let Work::Job { head, id, began_us, ledger, log, .. } = work else {
                     return Poll::Ready(());
                 };
                 let mut slots = Slots::new();
                 match (self.http.reread(&head, &mut slots), done) {
                     (Some(request), Some(done)) => {
-                        self.answer((&request, id), Some(done), &head, began_us, turn);
+                        self.answer((&request, id), Some((done, ledger)), &head, began_us, turn);
                     }
                     // The pool lost the job: ours, and not the client's, to mend.
                     (request, _) => {
@@ -244,7 +257,7 @@ impl Connection {
                             None => Subject::Refused(&head),
                         };
                         let about = self.about(id, subject);
-                        self.send_error(Status::INTERNAL_SERVER_ERROR, (about, log), turn);
+                        self.send_error(Status::INTERNAL_SERVER_ERROR, (about, log), None, turn);
                     }
                 }
             }
@@ -252,9 +265,33 @@ impl Connection {
         Poll::Ready(())
     }
 
+    /// Takes the header that says who the client is, where one is due; false if there will be none.
+    fn introduce(&mut self, turn: &mut Turn<'_>) -> bool {
+        let Admission::HeaderDue = self.admission else { return true };
+        let unread = &turn.scratch.input[turn.unread.clone()];
+        match admission::introduce(turn.core, self.client, unread) {
+            Introduction::NotYet => {}
+            Introduction::Malformed => {
+                admission::shut_out(turn.core, self.client, admission::MALFORMED);
+                return false;
+            }
+            Introduction::Of(client, bytes, admission, seat) => {
+                (self.client, self.admission) = (client, admission);
+                if let Some(seat) = seat {
+                    self.seat = seat;
+                }
+                turn.unread.start += bytes;
+            }
+        }
+        true
+    }
+
     /// Lets the protocol room read what has come, and answers each request in it, until an answer
     /// has to wait or enough is written.
     fn receive(&mut self, turn: &mut Turn<'_>) {
+        if let Admission::HeaderDue = self.admission {
+            return;
+        }
         let input = std::mem::take(&mut turn.scratch.input);
         let output_bytes_max = turn.core.plan.limits.output_bytes_max;
         while turn.scratch.output.memory_bytes() <= output_bytes_max {
@@ -269,7 +306,7 @@ impl Connection {
                 Event::Request(request) => {
                     let head = &unread[used - self.http.head_bytes()..used];
                     self.answer((&request, turn.core.id()), None, head, turn.began_us, turn);
-                    if turn.is_working() || turn.pending.record.is_some() {
+                    if turn.is_busy() {
                         break;
                     }
                 }
@@ -282,33 +319,41 @@ impl Connection {
     fn answer(
         &mut self,
         (request, id): (&Request<'_>, Option<RequestId>),
-        done: Option<Done>,
+        resumed: Option<(Done, Ledger)>,
         head: &[u8],
         began_us: u64,
         turn: &mut Turn<'_>,
     ) {
-        let mut exchange = Exchange::new(request, Some(self.client), self.listener);
-        exchange.id = id;
-        match flow::answer(turn.core, turn.tick, &mut exchange, done) {
+        if let Admission::OneTooMany = self.admission {
+            turn.core.count(Counter::TurnedAway);
+            self.http.close_after_answer();
+            let about = self.about(id, Subject::Request(request));
+            let status = Status::SERVICE_UNAVAILABLE;
+            turn.core.report(&Incident::of(Kind::TurnedAway, TOO_MANY, about, status));
+            return self.send_error(status, (about, SERVER_LOG), Some(TOO_MANY), turn);
+        }
+        let from = (self.client, self.listener);
+        let Judged { outcome, client, user, ledger, note } =
+            flow::answer(turn.core, turn.tick, (request, id), from, resumed);
+        let about = About { client, id, user: user.as_deref(), subject: Subject::Request(request) };
+        match outcome {
             Outcome::Waiting(job, log) => match job.submit(turn.core) {
                 Ok(done) => {
-                    turn.pending.work = Work::Job { done, head: head.to_vec(), began_us, id, log };
+                    let head = head.to_vec();
+                    turn.pending.work = Work::Job { done, head, id, began_us, ledger, log };
                 }
-                Err(Some(done)) => self.answer((request, id), Some(*done), head, began_us, turn),
+                Err(Some(done)) => {
+                    self.answer((request, id), Some((*done, ledger)), head, began_us, turn);
+                }
                 Err(None) => {
-                    let about = About::exchange(&exchange);
                     let status = Status::SERVICE_UNAVAILABLE;
-                    let incident = Incident {
-                        about: Some(about),
-                        status: Some(status),
-                        ..Incident::new(Kind::Busy, POOL_IS_FULL)
-                    };
-                    turn.core.report(&incident);
-                    self.send_error(status, (about, log), turn);
+                    turn.core.report(&Incident::of(Kind::Busy, POOL_IS_FULL, about, status));
+                    self.send_error(status, (about, log), None, turn);
                 }
             },
-            Outcome::Answered { response, log, .. } => {
-                let about = About::exchange(&exchange);
+            Outcome::Answered { response, bandwidth, log, .. } => {
+                turn.pending.share =
+                    bandwidth.zip(client).map(|(limit, client)| Share::new(limit, client));
                 let status = response.status;
                 let (bytes, is_sent_at_once) = match &response.body {
                     _ if request.method == Method::Head => (0, true),
@@ -325,11 +370,11 @@ impl Connection {
                     turn.pending.work = Work::Source(source);
                 }
                 if is_sent_at_once {
-                    let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: None };
+                    let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: note };
                     flow::record(turn.core, log, about, &end);
                 } else {
                     let line = turn.core.log.borrow_mut().begin(log, about, status.0);
-                    turn.pending.record = Some(Record { log, line, status, bytes, began_us });
+                    turn.pending.record = Some(Record { log, line, status, bytes, began_us, note });
                 }
             }
         }
@@ -352,6 +397,7 @@ impl Connection {
         &mut self,
         status: Status,
         (about, log): (About<'_>, usize),
+        reason: Option<&'static str>,
         turn: &mut Turn<'_>,
     ) {
         let mut response = Response::empty(status);
@@ -362,23 +408,27 @@ impl Connection {
         flow::mark(turn.core.plan, about.id, &mut response);
         let bytes = response.body.len().unwrap_or(0);
         self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
-        flow::record(turn.core, log, about, &End { status, bytes, us: 0, reason: None });
+        flow::record(turn.core, log, about, &End { status, bytes, us: 0, reason });
     }
 
     fn about<'a>(&self, id: Option<RequestId>, subject: Subject<'a>) -> About<'a> {
-        About { client: Some(self.client), id, user: None, subject }
+        let client = match subject {
+            Subject::Request(request) => flow::client(self.core.plan, request, self.client),
+            Subject::Refused(_) => Ok(self.client),
+        };
+        About { client: client.unwrap_or(self.client), id, user: None, subject }
     }
 
     /// Says with a FIN that nothing more will come, and whether to go on reading, lest what the
     /// peer still sends destroys the last answer on its way.
-    fn lingers(&mut self, turn: &Turn<'_>, context: &mut Context<'_>) -> bool {
+    fn lingers(&mut self, turn: &Turn<'_>) -> bool {
         if !self.http.linger(turn.tick.now) {
             return false;
         }
         if !self.has_shut {
             self.has_shut = true;
-            // On a socket this never waits; where it fails, reading finds the end.
-            let _ = Pin::new(&mut self.socket).poll_shutdown(context);
+            // Where this fails, reading finds the end.
+            let _ = net::socket::finish(self.socket.as_fd());
         }
         true
     }
@@ -389,25 +439,7 @@ impl Connection {
         turn.scratch.input.copy_within(unread.clone(), 0);
         turn.unread = 0..unread.len();
         let room = &mut turn.scratch.input[unread.len()..];
-        let count = loop {
-            if ready!(self.socket.poll_read_ready(context)).is_err() {
-                break 0;
-            }
-            let socket = &self.socket;
-            let receive = || net::socket::receive(socket.as_fd(), room);
-            match socket.try_io(Interest::READABLE, receive) {
-                Ok(count) => {
-                    if count < room.len() {
-                        // The socket is empty now. To say so spares the call that would find out.
-                        let empty = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
-                        let _ = socket.try_io(Interest::READABLE, empty);
-                    }
-                    break count;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => break 0,
-            }
-        };
+        let count = ready!(self.socket.poll_receive(room, context));
         turn.unread.end += count;
         turn.began_us = turn.core.clock_us();
         Poll::Ready(count)

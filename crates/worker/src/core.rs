@@ -1,7 +1,6 @@
 //! What one loop owns and lends to its connections.
 
 use crate::{
-    clients::Clients,
     ids::Ids,
     log::{Incident, Log},
     pool::Pool,
@@ -11,7 +10,7 @@ use crate::{
 use access::Verdicts;
 use base::Moment;
 use config::plan::Plan;
-use control::{Counter, Row};
+use control::{Clients, Counter, Row};
 use handle::{
     Tools,
     files::{Cache, Folders},
@@ -30,8 +29,8 @@ const READ_BYTES: usize = 48 * 1024;
 /// Bytes of an output buffer that are kept for the next connection.
 const OUTPUT_BYTES_KEPT: usize = 512 * 1024;
 
-/// One loop's belongings. Nothing in it is shared with another loop but what is behind an `Arc`,
-/// and none of that is touched for a request.
+/// One loop's belongings. Nothing in it is shared with another loop but the table of clients and
+/// what is behind an `Arc`, and none of that is touched for a request without a limit.
 pub(crate) struct Core {
     pub(crate) plan: &'static Plan,
     files: RefCell<(Folders, Cache)>,
@@ -39,7 +38,7 @@ pub(crate) struct Core {
     pub(crate) watch: Watch,
     pub(crate) log: RefCell<Log>,
     pub(crate) pool: Arc<Pool>,
-    pub(crate) clients: Arc<Clients>,
+    pub(crate) clients: Clients,
     pub(crate) turned_away: TurnedAway,
     counters: Arc<Row>,
     ids: RefCell<Ids>,
@@ -73,7 +72,7 @@ impl Core {
         folders: Folders,
         cache: Cache,
         log: Log,
-        shared: (Arc<Pool>, Arc<Clients>, Arc<Row>),
+        shared: (Arc<Pool>, Clients, Arc<Row>),
     ) -> Self {
         let (pool, clients, counters) = shared;
         Self {

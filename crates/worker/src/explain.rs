@@ -5,20 +5,21 @@ use crate::{
     ids::Ids,
     steps,
 };
-use access::Verdicts;
+use access::{Door, Ledger, Verdicts};
 use config::{
     Plan,
     plan::{Action, Place, Policy},
 };
+use control::Clients;
 use handle::{
     Tools,
-    files::{self, Cache, Folder, Folders, Forms},
+    files::{self, Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX},
 };
 use http1::{Event, Slots};
 use message::{Exchange, Output, Request, Response};
 use net::clock;
 use route::{REFUSED, Step};
-use std::{net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
 /// A request that might be sent.
 #[derive(Clone, Copy, Debug)]
@@ -65,10 +66,7 @@ pub fn explain(plan: &'static Plan, asked: &Asked<'_>) -> Result<Explanation, &'
     let (_, event) = http.receive(asked.bytes, clock::now(), &mut slots);
     let mut steps = Vec::new();
     let (response, policy) = match event {
-        Event::Request(request) => {
-            let (response, policy) = answer(plan, &request, asked, &mut steps);
-            (response, Some(policy))
-        }
+        Event::Request(request) => answer(plan, &request, asked, &mut steps),
         Event::Refused(refusal) => {
             let text = refusal.reason().to_owned();
             steps.push(Step { what: REFUSED, text, place: None });
@@ -97,22 +95,31 @@ fn answer(
     request: &Request<'_>,
     asked: &Asked<'_>,
     steps: &mut Vec<Step>,
-) -> (Response, &'static Policy) {
-    let folders: Vec<_> =
-        plan.folders.iter().filter_map(|wanted| Folder::open(wanted).ok()).map(Arc::new).collect();
-    let mut folders = Folders::new(plan.folders.iter(), &folders);
+) -> (Response, Option<&'static Policy>) {
+    let Ok(client) = flow::client(plan, request, asked.client) else {
+        steps.push(steps::contradiction());
+        return (flow::contradicted(), None);
+    };
+    let mut folders = Folders::new(&plan.folders, ROOT_DESCRIPTORS_MAX);
     let forms = Forms::new(plan.compress_cache_bytes_max);
     let mut cache = Cache::new(folders.count(), plan.file_cache_bytes_max, forms);
     let (now, wall_seconds) = (clock::now(), clock::wall().seconds);
     let mut tools = Tools { folders: &mut folders, cache: &mut cache, now, wall_seconds };
+    // How often the client has asked is nobody's to know here: limits are told, and let it in.
+    let clients = Clients::new(&[], [0; 2]);
     let (mut done, mut verdicts) = (None, Verdicts::default());
     loop {
-        let mut exchange = Exchange::new(request, asked.client, asked.listener);
+        let mut exchange = Exchange::new(request, client, asked.listener);
         exchange.id = plan.request_id.is_some().then(|| Ids::new().next());
         steps.clear();
-        match flow::pass(plan, &mut exchange, done, &mut verdicts, &mut tools, steps) {
+        if client != asked.client {
+            steps.push(steps::client(client));
+        }
+        let (verdicts, ledger) = (&mut verdicts, &mut Ledger::default());
+        let mut door = Door { verdicts, clients, ledger, now, done: None };
+        match flow::pass(plan, &mut exchange, done, &mut door, &mut tools, steps) {
             Outcome::Waiting(job, _) => done = Some(job.run()),
-            Outcome::Answered { mut response, .. } => {
+            Outcome::Answered { mut response, bandwidth, .. } => {
                 flow::mark(plan, exchange.id, &mut response);
                 let policy = route::find(plan, &exchange, &mut ()).policy;
                 let ends = [REFUSED, steps::PREFLIGHT];
@@ -126,7 +133,10 @@ fn answer(
                     let text = format!("{root}{}{verdict}", path.escape_ascii());
                     steps.push(Step::new("file", text, &wanted.place));
                 }
-                return (response, policy);
+                if let Some(limit) = bandwidth {
+                    steps.push(Step::new("bandwidth", &*limit.text, &limit.place));
+                }
+                return (response, Some(policy));
             }
         }
     }

@@ -17,18 +17,23 @@ use crate::{
     refusal::Trouble,
     steps,
 };
-use access::{Door, Entry, Verdicts};
+use access::{Door, Entry, Ledger, Pace};
 use config::{
     Plan,
-    plan::{Form, Phrase},
+    plan::{Bandwidth, Form, Phrase},
 };
 use control::Counter;
 use handle::{Answer, Tools};
 use http1::Refusal;
-use message::{Exchange, RequestId, Response, Status, response::Line};
+use message::{
+    Exchange, Request, RequestId, Response, Status,
+    forwarded::{self, Contradiction},
+    response::Line,
+};
 use route::Trace;
 use std::{
     borrow::Cow,
+    net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -37,6 +42,8 @@ pub(crate) enum Outcome {
     /// It is answered.
     Answered {
         response: Response,
+        /// How fast it is sent, where that is limited.
+        bandwidth: Option<&'static Bandwidth>,
         /// The access log that has its line.
         log: usize,
         /// What the error log is told.
@@ -46,39 +53,111 @@ pub(crate) enum Outcome {
     Waiting(Job, usize),
 }
 
+/// What becomes of a request, and what is known of it by then.
+pub(crate) struct Judged {
+    pub(crate) outcome: Outcome,
+    /// Who has sent it.
+    pub(crate) client: Option<IpAddr>,
+    /// The user who was let in, where a password was asked for.
+    pub(crate) user: Option<Box<str>>,
+    /// What limits have found of it: it goes along with a job.
+    pub(crate) ledger: Ledger,
+    /// What its log line says of how it came to its answer.
+    pub(crate) note: Option<&'static str>,
+}
+
 /// The access log of what reaches no site.
 pub(crate) const SERVER_LOG: usize = 0;
 
 /// Rewrites of one request at most; a config that leads in a circle is ours to notice.
 const REWRITES_MAX: usize = 10;
 
-/// Answers the request of `exchange`, now or after a job; `done` is the job's result on the second
-/// way through.
+/// Who has sent `request` on a connection from `peer`: itself, or whom a trusted proxy names.
+#[inline]
+pub(crate) fn client(
+    plan: &Plan,
+    request: &Request<'_>,
+    peer: Option<IpAddr>,
+) -> Result<Option<IpAddr>, Contradiction> {
+    match plan.has_proxies() {
+        false => Ok(peer),
+        true => forwarded::client(&request.fields, peer, |address| plan.trusts(address)),
+    }
+}
+
+/// The answer to a request that names two clients: 400, as nobody can tell who asks.
+pub(crate) fn contradicted() -> Response {
+    filter::error_page::apply(Response::empty(Status::BAD_REQUEST))
+}
+
+/// Answers `request`, which came from `peer` by the listener of that number, now or after a job;
+/// the job's result, and what went along with it, come in on the second way through.
 ///
 /// A panic on the way is ours, not the client's: it ends this exchange with a 500, nothing else.
 pub(crate) fn answer(
     core: &Core,
     tick: Tick,
-    exchange: &mut Exchange<'_>,
-    done: Option<Done>,
-) -> Outcome {
+    (request, id): (&Request<'_>, Option<RequestId>),
+    (peer, listener): (Option<IpAddr>, usize),
+    resumed: Option<(Done, Ledger)>,
+) -> Judged {
+    let (done, ledger) = resumed.unzip();
+    let mut ledger = ledger.unwrap_or_default();
+    let client = client(core.plan, request, peer);
+    let mut exchange = Exchange::new(request, client.unwrap_or(peer), listener);
+    exchange.id = id;
+    if client.is_err() {
+        let outcome = closed(contradicted(), Some(Trouble::CONTRADICTION));
+        return judged(core, exchange, outcome, ledger, Some(steps::CONTRADICTION));
+    }
     let answered = catch_unwind(AssertUnwindSafe(|| {
-        let mut verdicts = core.verdicts.borrow_mut();
-        let verdicts = &mut *verdicts;
-        core.with_tools(tick, |tools| pass(core.plan, exchange, done, verdicts, tools, &mut ()))
+        let (mut verdicts, clients) = (core.verdicts.borrow_mut(), core.clients);
+        let (verdicts, ledger) = (&mut *verdicts, &mut ledger);
+        let mut door = Door { verdicts, clients, ledger, now: tick.now, done: None };
+        core.with_tools(tick, |tools| {
+            pass(core.plan, &mut exchange, done, &mut door, tools, &mut ())
+        })
     }));
-    let mut outcome = answered.unwrap_or_else(|_| {
+    let outcome = answered.unwrap_or_else(|_| {
         core.count(Counter::Panics);
         // The panic itself has a line already.
-        Outcome::Answered { response: broken(), log: SERVER_LOG, trouble: None }
+        failed(None)
     });
+    let note = match outcome {
+        Outcome::Answered { .. } => note(core, ledger.pace),
+        Outcome::Waiting(..) => None,
+    };
+    judged(core, exchange, outcome, ledger, note)
+}
+
+/// Puts its id on an answer, and down in the error log what was wrong.
+fn judged(
+    core: &Core,
+    exchange: Exchange<'_>,
+    mut outcome: Outcome,
+    ledger: Ledger,
+    note: Option<&'static str>,
+) -> Judged {
     if let Outcome::Answered { response, trouble, .. } = &mut outcome {
         mark(core.plan, exchange.id, response);
         if let Some(trouble) = trouble.take() {
-            core.report(&trouble.incident(exchange, response.status));
+            core.report(&trouble.incident(&exchange, response.status));
         }
     }
-    outcome
+    let Exchange { client, user, .. } = exchange;
+    Judged { outcome, client, user, ledger, note }
+}
+
+/// Counts what limits found of a request; the words for its log line.
+fn note(core: &Core, pace: Pace) -> Option<&'static str> {
+    let (counter, note) = match pace {
+        Pace::Within => return None,
+        Pace::Beyond => (Counter::Limited, Some("too many requests")),
+        Pace::BeyondOnTrial => (Counter::LimitedOnTrial, Some("too many requests (dry run)")),
+        Pace::Uncounted => (Counter::Uncounted, None),
+    };
+    core.count(counter);
+    note
 }
 
 /// Route, access, rewrite, and again where it was rewritten; then handle and filter. `trace` hears
@@ -87,7 +166,7 @@ pub(crate) fn pass(
     plan: &'static Plan,
     exchange: &mut Exchange<'_>,
     done: Option<Done>,
-    verdicts: &mut Verdicts,
+    door: &mut Door<'_>,
     tools: &mut Tools<'_>,
     trace: &mut impl Trace,
 ) -> Outcome {
@@ -96,20 +175,18 @@ pub(crate) fn pass(
         Some(Done::Files(done)) => (None, Some(done)),
         None => (None, None),
     };
-    let mut door = Door { verdicts, now: tools.now, done: checked };
+    door.done = checked;
     for _ in 0..=REWRITES_MAX {
         let found = route::find(plan, exchange, trace);
         let policy = found.policy;
         steps::guards(policy, trace);
         let entry = match found.refused {
             Some(allow) => Entry::Answered(handle::method_not_allowed(exchange, allow)),
-            None => access::check(&policy.access, exchange, &mut door),
+            None => access::check(&policy.access, exchange, door),
         };
         let rest = exchange.path_bytes().get(found.rest.clone()).unwrap_or_default();
         let answer = match (entry, &policy.rewrite) {
-            (Entry::Wait(job), _) => {
-                return Outcome::Waiting(Job::Password(job), policy.log);
-            }
+            (Entry::Wait(job), _) => return Outcome::Waiting(Job::Password(job), policy.log),
             (Entry::Answered(response), _) => {
                 if found.refused.is_none() {
                     trace.note(|| steps::answered(policy, &response));
@@ -134,17 +211,23 @@ pub(crate) fn pass(
             Answer::Ready(response) => {
                 let trouble = Trouble::find(exchange, &found, response.status);
                 let response = filter::apply(&policy.adjust, exchange, rest, response);
-                Outcome::Answered { response, log: policy.log, trouble }
+                let bandwidth = policy.bandwidth.as_ref();
+                Outcome::Answered { response, bandwidth, log: policy.log, trouble }
             }
             Answer::Wait(job) => Outcome::Waiting(Job::Files(job), policy.log),
         };
     }
-    Outcome::Answered { response: broken(), log: SERVER_LOG, trouble: Some(Trouble::CIRCLE) }
+    failed(Some(Trouble::CIRCLE))
 }
 
-/// The answer to a request that we could not answer, by a fault of ours.
-fn broken() -> Response {
-    filter::error_page::apply(Response::empty(Status::INTERNAL_SERVER_ERROR))
+/// The answer where it is ours that there is no other.
+fn failed(trouble: Option<Trouble>) -> Outcome {
+    closed(filter::error_page::apply(Response::empty(Status::INTERNAL_SERVER_ERROR)), trouble)
+}
+
+/// An answer that no site gives.
+fn closed(response: Response, trouble: Option<Trouble>) -> Outcome {
+    Outcome::Answered { response, bandwidth: None, log: SERVER_LOG, trouble }
 }
 
 /// Puts the id of its exchange on an answer.

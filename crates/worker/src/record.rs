@@ -73,6 +73,8 @@ pub(crate) struct Record {
     pub(crate) status: Status,
     pub(crate) bytes: u64,
     pub(crate) began_us: u64,
+    /// What its line says of how it came about.
+    pub(crate) note: Option<&'static str>,
 }
 
 /// Appends a whole line.

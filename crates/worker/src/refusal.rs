@@ -4,6 +4,7 @@
 use crate::{
     log::{Incident, Kind},
     record::About,
+    steps,
 };
 use config::plan::{Action, Place};
 use message::{Exchange, Name, Status};
@@ -20,6 +21,10 @@ impl Trouble {
     /// The routes rewrite a request again and again.
     pub(crate) const CIRCLE: Self =
         Self { kind: Kind::Failed, reason: "the rewrites lead in a circle", setting: None };
+
+    /// The fields of proxies name two clients.
+    pub(crate) const CONTRADICTION: Self =
+        Self { kind: Kind::Refused, reason: steps::CONTRADICTION, setting: None };
 
     /// Why an exchange is answered with `status`. What merely is not there is no trouble.
     #[inline]

@@ -2,20 +2,20 @@
 
 use crate::{
     accept::accept,
-    clients::Clients,
     core::Core,
     log::{Log, Ways, Writers},
     pool::Pool,
+    socket::Acceptor,
 };
 use config::Plan;
-use control::{Counter, Row};
-use handle::files::{Cache, Folder, Folders, Forms};
-use net::RootError;
+use control::{Clients, Counter, Row};
+use handle::files::{Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX};
+use net::listener::Listening;
 use std::{
     fmt,
     future::{Future, poll_fn},
+    hash::{BuildHasher, RandomState},
     io,
-    net::TcpListener,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     rc::Rc,
@@ -35,6 +35,14 @@ use tokio::{
 /// quarter of the shortest time that is configured.
 const SWEEP_MIN: Duration = Duration::from_millis(10);
 const SWEEP_MAX: Duration = Duration::from_millis(100);
+
+/// A socket that connections come in by.
+pub struct Listener {
+    /// Its place in [`Plan::listen`].
+    pub number: usize,
+    /// The socket itself.
+    pub socket: Listening,
+}
 
 /// The loops of this process.
 pub struct Worker {
@@ -67,10 +75,10 @@ enum Stop {
 /// Why the loops cannot start; the operator's to mend.
 #[derive(Debug)]
 pub enum StartError {
-    /// A site's folder, or one that its links may enter, cannot be opened.
-    Root(RootError),
     /// A log cannot be opened.
     Log(io::Error),
+    /// There is no memory for the table of clients.
+    Memory(io::Error),
     /// A thread cannot be started.
     Thread(io::Error),
 }
@@ -78,8 +86,8 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Root(error) => error.fmt(f),
             Self::Log(error) => write!(f, "a log cannot be opened: {error}"),
+            Self::Memory(error) => write!(f, "there is no room for `clients-max`: {error}"),
             Self::Thread(error) => write!(f, "a thread cannot be started: {error}"),
         }
     }
@@ -91,17 +99,17 @@ impl std::error::Error for StartError {}
 #[derive(Clone)]
 struct Shared {
     plan: &'static Plan,
-    folders: Arc<[Arc<Folder>]>,
     pool: Arc<Pool>,
-    clients: Arc<Clients>,
+    clients: Clients,
     cache_bytes_max: usize,
     forms: Arc<Forms>,
+    root_descriptors_max: usize,
 }
 
 /// One loop before it runs.
 struct Loop {
     shared: Shared,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     number: usize,
     ways: Ways,
     row: Arc<Row>,
@@ -117,25 +125,23 @@ type Orders<'o> = Pin<Box<dyn Future<Output = ()> + 'o>>;
 /// what the program says first.
 ///
 /// # Errors
-/// A folder, a log or a thread cannot be had; nothing is served then.
+/// A log, memory or a thread cannot be had; nothing is served then.
 pub fn start(
     plan: &'static Plan,
-    listeners: Vec<Vec<TcpListener>>,
+    listeners: Vec<Vec<Listener>>,
     start_line: &[u8],
 ) -> Result<Worker, StartError> {
-    let folders = plan.folders.iter().map(|files| Folder::open(files).map(Arc::new));
-    let folders = folders.collect::<Result<_, _>>().map_err(StartError::Root)?;
     let mut rows = Vec::new();
     let writers = Writers::open(&plan.logs, listeners.len(), &mut rows).map_err(StartError::Log)?;
     writers.report_panics(&plan.logs);
     writers.note(start_line);
     let shared = Shared {
         plan,
-        folders,
         pool: Pool::new(plan.capacity.pool_threads_max, plan.capacity.password_checks_max),
-        clients: Arc::default(),
+        clients: clients(plan).map_err(StartError::Memory)?,
         cache_bytes_max: plan.file_cache_bytes_max / listeners.len().max(1),
         forms: Forms::new(plan.compress_cache_bytes_max),
+        root_descriptors_max: ROOT_DESCRIPTORS_MAX / listeners.len().max(1),
     };
     let (stop, stopped) = watch::channel(Stop::Never);
     let (reopen, reopened) = watch::channel(0);
@@ -156,6 +162,14 @@ pub fn start(
         worker.others.push(thread.map_err(StartError::Thread)?);
     }
     Ok(worker)
+}
+
+/// A table of clients that nobody can foresee the order of.
+fn clients(plan: &Plan) -> io::Result<Clients> {
+    let words = net::memory::shared_words(Clients::words(plan.capacity.clients_max))?;
+    // Its keys are drawn by the operating system.
+    let random = RandomState::new();
+    Ok(Clients::new(words, [0, 1].map(|half: u8| random.hash_one(half))))
 }
 
 impl Worker {
@@ -256,15 +270,19 @@ impl Loop {
         let Self { shared, listeners, number, ways, row, stopped, reopened } = self;
         let core = Rc::new(Core::new(
             shared.plan,
-            Folders::new(shared.plan.folders.iter(), &shared.folders),
-            Cache::new(shared.folders.len(), shared.cache_bytes_max, Arc::clone(&shared.forms)),
+            Folders::new(&shared.plan.folders, shared.root_descriptors_max),
+            Cache::new(
+                shared.plan.folders.len(),
+                shared.cache_bytes_max,
+                Arc::clone(&shared.forms),
+            ),
             Log::new(&shared.plan.logs, ways.clone(), *number),
-            (Arc::clone(&shared.pool), Arc::clone(&shared.clients), Arc::clone(row)),
+            (Arc::clone(&shared.pool), shared.clients, Arc::clone(row)),
         ));
         let mut accepting = Vec::new();
-        for (number, listener) in listeners.iter().enumerate() {
-            let listener = tokio::net::TcpListener::from_std(listener.try_clone()?)?;
-            accepting.push(spawn_local(accept(listener, number, Rc::clone(&core))));
+        for Listener { number, socket } in listeners.iter() {
+            let acceptor = Acceptor::new(socket)?;
+            accepting.push(spawn_local(accept(acceptor, *number, Rc::clone(&core))));
         }
         let mut sweeping = spawn_local(sweep(Rc::clone(&core)));
         let mut reopening = spawn_local(reopen(Rc::clone(&core), reopened.clone()));

@@ -4,9 +4,12 @@ use crate::{
     core::Core,
     log::{Incident, Kind},
     pool::{Lane, POOL_IS_FULL},
+    share::Share,
+    socket::Socket,
 };
+use base::Moment;
 use message::{FileRange, OpenFile, Output};
-use net::{file, socket};
+use net::file;
 use std::{
     future::Future,
     io::{self, ErrorKind, IoSlice},
@@ -17,7 +20,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use tokio::{io::Interest, net::TcpStream, sync::oneshot};
+use tokio::sync::oneshot;
 
 /// Bytes of a file that are sent, or read ahead, in one step.
 const STEP_BYTES: u64 = 256 * 1024;
@@ -49,11 +52,15 @@ impl Fetch {
     }
 }
 
-/// Writes as much of `output` as the peer takes.
+/// What writing may have to wait for beside the peer: the disk, and the client's bandwidth. With it
+/// the time that it is now.
+pub(crate) type Waits<'w> = (&'w mut Fetch, &'w mut Option<Share>, Moment);
+
+/// Writes as much of `output` as the peer takes, and may be sent.
 pub(crate) fn write(
-    peer: &TcpStream,
+    peer: &Socket,
     output: &mut Output,
-    fetch: &mut Fetch,
+    (fetch, share, now): Waits<'_>,
     core: &Core,
     context: &mut Context<'_>,
 ) -> Written {
@@ -64,6 +71,10 @@ pub(crate) fn write(
             context.waker().wake_by_ref();
             return Written::Blocked { by_peer: false, bytes: written };
         }
+        let most = share.as_mut().map(|share| share.usable_bytes(output.len(), core, now));
+        let Some(most) = most.unwrap_or(Some(usize::MAX)) else {
+            return Written::Blocked { by_peer: false, bytes: written };
+        };
         let sent = if let Some(receiver) = &mut fetch.0 {
             let Poll::Ready(fetched) = Pin::new(receiver).poll(context) else {
                 return Written::Blocked { by_peer: false, bytes: written };
@@ -76,7 +87,7 @@ pub(crate) fn write(
                     continue;
                 }
                 // Resident now, as far as anybody can tell: sent without asking again.
-                Ok(Ok(None)) => send_file(peer, output),
+                Ok(Ok(None)) => send_file(peer, output, most),
                 Ok(Err(_)) | Err(_) => return Written::Failed,
             }
         } else {
@@ -84,22 +95,23 @@ pub(crate) fn write(
                 Some(range) if !resident.covers(range) => {
                     match read_on_pool(core, range) {
                         Some(receiver) => fetch.0 = Some(receiver),
-                        None => {
-                            core.report(&Incident::new(Kind::Busy, POOL_IS_FULL));
-                            return Written::Failed;
-                        }
+                        None => return Written::Failed,
                     }
                     continue;
                 }
-                Some(_) => send_file(peer, output),
+                Some(_) => send_file(peer, output, most),
+                None if share.is_some() => send_front(peer, output, most),
                 None => send_bytes(peer, output),
             }
         };
         match sent {
             Ok(0) => return Written::Failed,
-            Ok(count) => written += count,
+            Ok(count) => {
+                written += count;
+                share.iter_mut().for_each(|share| share.spend(count));
+            }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                match peer.poll_write_ready(context) {
+                match peer.poll_writable(context) {
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(_)) => return Written::Failed,
                     Poll::Pending => {
@@ -119,36 +131,44 @@ pub(crate) fn write(
 ///
 /// What the kernel accepts says little of what a slow peer takes: only once a third of its buffer,
 /// which can be megabytes, is free again does it accept more.
-pub(crate) fn taken(peer: &TcpStream, queued: &mut u64, sent: usize) -> u64 {
+pub(crate) fn taken(peer: &Socket, queued: &mut u64, sent: usize) -> u64 {
     let before = *queued + sent as u64;
-    *queued = socket::unacknowledged(peer.as_fd()).unwrap_or(before);
+    *queued = net::socket::unacknowledged(peer.as_fd()).unwrap_or(before);
     before.saturating_sub(*queued)
 }
 
 /// Sends what stands before the first file; says to the kernel when one follows, so that the head
 /// leaves in one packet with the beginning of it.
-fn send_bytes(peer: &TcpStream, output: &mut Output) -> io::Result<usize> {
+fn send_bytes(peer: &Socket, output: &mut Output) -> io::Result<usize> {
     let count = if output.is_run() {
-        peer.try_io(Interest::WRITABLE, || socket::send(peer.as_fd(), output.run()))?
+        peer.write(|socket| net::socket::send(socket, output.run()))?
     } else {
         let mut slices = [IoSlice::new(&[]); SLICES];
         let (filled, file_follows) = output.slices(&mut slices);
-        let send = || socket::send_more(peer.as_fd(), &slices[..filled], file_follows);
-        peer.try_io(Interest::WRITABLE, send)?
+        peer.write(|socket| net::socket::send_more(socket, &slices[..filled], file_follows))?
     };
     output.advance(count);
     Ok(count)
 }
 
-/// Sends a step of the file in front.
-fn send_file(peer: &TcpStream, output: &mut Output) -> io::Result<usize> {
+/// Sends at most so many of the bytes in front.
+fn send_front(peer: &Socket, output: &mut Output, most: usize) -> io::Result<usize> {
+    let mut front = [IoSlice::new(&[])];
+    output.slices(&mut front);
+    let bytes = &front[0][..front[0].len().min(most)];
+    let count = peer.write(|socket| net::socket::send(socket, bytes))?;
+    output.advance(count);
+    Ok(count)
+}
+
+/// Sends a step of the file in front, at most so many bytes.
+fn send_file(peer: &Socket, output: &mut Output, most: usize) -> io::Result<usize> {
     let Some(range) = output.file() else { return Ok(0) };
     let step = step(range);
-    let send = || {
-        let count = usize::try_from(step.end - step.start).unwrap_or(usize::MAX);
-        file::send_file(peer.as_fd(), range.file.descriptor.as_fd(), step.start, count)
-    };
-    let count = peer.try_io(Interest::WRITABLE, send)?;
+    let count = peer.write(|socket| {
+        let count = usize::try_from(step.end - step.start).unwrap_or(usize::MAX).min(most);
+        file::send_file(socket, range.file.descriptor.as_fd(), step.start, count)
+    })?;
     output.advance(count);
     Ok(count)
 }
@@ -205,5 +225,9 @@ fn read_on_pool(
         // A connection that is gone needs no answer.
         let _ = sender.send(outcome);
     };
-    core.pool.submit(Lane::Folder(range.file.folder), || Box::new(work)).then_some(receiver)
+    let is_taken = core.pool.submit(Lane::Folder(range.file.folder), || Box::new(work));
+    if !is_taken {
+        core.report(&Incident::new(Kind::Busy, POOL_IS_FULL));
+    }
+    is_taken.then_some(receiver)
 }

@@ -7,13 +7,17 @@ use config::{
 };
 use message::{Exchange, Response, Status};
 use route::{REFUSED, Step, Trace};
+use std::net::IpAddr;
+
+/// Why a request that names two clients is refused.
+pub(crate) const CONTRADICTION: &str = "Forwarded and X-Forwarded-For contradict each other";
 
 /// What the step is called in which a preflight is answered.
 pub(crate) const PREFLIGHT: &str = "preflight";
 
 /// Who may enter, guard by guard.
 pub(crate) fn guards(policy: &Policy, trace: &mut impl Trace) {
-    let Access { addresses, methods, preflight: _, password } = &policy.access;
+    let Access { addresses, methods, preflight: _, limit, password } = &policy.access;
     let lists = addresses.as_ref().map(|addresses| [&addresses.allow, &addresses.deny]);
     for (list, what) in lists.into_iter().flatten().zip(["allow", "deny"]) {
         let Some((networks, place)) = list else { continue };
@@ -22,6 +26,10 @@ pub(crate) fn guards(policy: &Policy, trace: &mut impl Trace) {
     }
     if let Some(methods) = methods {
         trace.note(|| Step::new("methods", &*methods.allow.value, &methods.place));
+    }
+    if let Some(limit) = limit {
+        let trial = if limit.is_dry_run { ", dry run" } else { "" };
+        trace.note(|| Step::new("limit", format!("{}{trial}", limit.text), &limit.place));
     }
     if let Some(password) = password {
         trace.note(|| Step::new("auth", &*password.challenge.value, &password.place));
@@ -51,6 +59,17 @@ pub(crate) fn answered(policy: &Policy, answer: &Response) -> Step {
         status => (status.reason(), None),
     };
     Step { what: REFUSED, text: text.to_owned(), place: place.cloned() }
+}
+
+/// Whom a trusted proxy names as the client.
+pub(crate) fn client(client: Option<IpAddr>) -> Step {
+    let text = client.map_or_else(|| "unix".to_owned(), |client| client.to_string());
+    Step { what: "client", text, place: None }
+}
+
+/// That two clients are named.
+pub(crate) fn contradiction() -> Step {
+    Step { what: REFUSED, text: CONTRADICTION.to_owned(), place: None }
 }
 
 /// What a path was rewritten to.
@@ -90,6 +109,7 @@ pub(crate) fn built_in(name: &str) -> &'static str {
         "content-range" => "the range that was asked for",
         "location" => "the action",
         "x-request-id" => "request-id",
+        "retry-after" => "the limit",
         "allow" => "the methods that there are",
         _ => "the answer",
     }

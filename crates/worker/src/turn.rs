@@ -9,7 +9,10 @@ use crate::{
     job::Done,
     record::{End, Record},
     sending::Fetch,
+    share::Share,
 };
+use access::Ledger;
+use base::Moment;
 use message::{Output, RequestId, Source};
 use std::ops::Range;
 use tokio::sync::oneshot;
@@ -29,6 +32,8 @@ pub(crate) struct Pending {
     /// Bytes that the kernel held for the peer when that was last looked at.
     pub(crate) queued: u64,
     pub(crate) record: Option<Record>,
+    /// The bytes that may be sent, where that is limited.
+    pub(crate) share: Option<Share>,
 }
 
 #[derive(Default)]
@@ -36,12 +41,13 @@ pub(crate) enum Work {
     #[default]
     Nothing,
     /// A job on the pool; with it the head and the id, to go on with the request, when that began,
-    /// and the access log that has its line.
+    /// what limits have found of it, and the access log that has its line.
     Job {
         done: oneshot::Receiver<Done>,
         head: Vec<u8>,
-        began_us: u64,
         id: Option<RequestId>,
+        began_us: u64,
+        ledger: Ledger,
         log: usize,
     },
     /// Content that comes into being while it is sent.
@@ -101,10 +107,17 @@ impl<'t> Turn<'t> {
         !matches!(self.pending.work, Work::Nothing)
     }
 
+    /// Whether an answer has to be sent before the next request is looked at: its line is not
+    /// written yet, or the next one may be sent faster.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.is_working() || self.pending.record.is_some() || self.pending.share.is_some()
+    }
+
     /// Puts down the answer that has now been written.
     pub(crate) fn complete_record(&mut self) {
+        self.pending.share = None;
         if let Some(record) = self.pending.record.take() {
-            self.put_down(&record, record.bytes, None);
+            self.put_down(&record, record.bytes, record.note);
         }
     }
 
@@ -130,6 +143,12 @@ impl<'t> Turn<'t> {
 impl Pending {
     pub(crate) fn is_nothing(&self) -> bool {
         matches!(self.work, Work::Nothing) && !self.fetch.is_under_way() && self.record.is_none()
+    }
+
+    /// When the client may be sent more, if that is what is waited for; else `NEVER`.
+    pub(crate) fn usable_at(&self, now: Moment) -> Moment {
+        let usable_at = self.share.as_ref().map_or(Moment::NEVER, Share::usable_at);
+        if usable_at > now { usable_at } else { Moment::NEVER }
     }
 
     pub(crate) fn count_content(&mut self, bytes: u64) {

@@ -1,10 +1,10 @@
 //! Connections over a limit: each is answered at once, and kept a moment longer to hear it.
 
+use crate::socket::Socket;
 use base::Moment;
 use http1::Date29;
-use net::socket;
+use net::socket::{finish, receive, send_more};
 use std::{cell::RefCell, collections::VecDeque, io::IoSlice, os::fd::AsFd};
-use tokio::net::TcpStream;
 
 /// Connections that are kept at most; the oldest of them goes first.
 const KEPT_MAX: usize = 64;
@@ -26,18 +26,16 @@ pub(crate) const CONTENT_BYTES: u64 = 21;
 /// answer. So they are read first, and what comes later finds the socket still open for a while.
 /// None of this takes a task, or more than a fixed number of descriptors.
 #[derive(Default)]
-pub(crate) struct TurnedAway(RefCell<VecDeque<(Moment, TcpStream)>>);
+pub(crate) struct TurnedAway(RefCell<VecDeque<(Moment, Socket)>>);
 
 impl TurnedAway {
     /// Answers 503 on `peer`, which is closed at `until` at the latest.
-    pub(crate) fn answer(&self, peer: TcpStream, date: &Date29, until: Moment) {
+    pub(crate) fn answer(&self, peer: Socket, date: &Date29, until: Moment) {
         drop_unread(&peer);
         let answer = [HEAD, date, REST].map(IoSlice::new);
         // The send buffer of a new connection has room for this. Where sending fails, there is
         // nobody left to be told.
-        if socket::send_more(peer.as_fd(), &answer, false).is_err()
-            || socket::finish(peer.as_fd()).is_err()
-        {
+        if send_more(peer.as_fd(), &answer, false).is_err() || finish(peer.as_fd()).is_err() {
             return;
         }
         let mut kept = self.0.borrow_mut();
@@ -69,7 +67,7 @@ impl TurnedAway {
     }
 }
 
-fn drop_unread(peer: &TcpStream) {
+fn drop_unread(peer: &Socket) {
     // Nothing there, or nobody: all the same to whoever drops it.
-    let _ = socket::receive(peer.as_fd(), &mut [0; DROPPED_BYTES]);
+    let _ = receive(peer.as_fd(), &mut [0; DROPPED_BYTES]);
 }

@@ -21,6 +21,9 @@ pub(super) enum Kind {
     Start(Start),
     /// Instructions per request of the HTTP/1.1 engine alone, at most.
     Engine { instructions_max: u64 },
+    /// Instructions to find a route, among the sites of a small host and of a large one; and how
+    /// many times as many the large one may take.
+    Route { instructions_max: u64, ratio_max: f64 },
 }
 
 /// A load, and who has to bear it beside gannet.
@@ -47,6 +50,8 @@ pub(super) enum Variant {
     Conditional,
     /// A new connection for each.
     Close,
+    /// Charged to a limit that is never reached.
+    Limited,
     /// With a user and the right password.
     Password,
 }
@@ -218,6 +223,15 @@ pub(super) const CASES: &[Case] = &[
         }),
     },
     Case {
+        name: "limit",
+        what: "a file of 0.9 KB, each request charged to a limit far above the load",
+        kind: Kind::Load(Load {
+            variant: Variant::Limited,
+            peers: &[(Peer::GannetOpen, Some(1.08)), (Peer::Nginx, None)],
+            ..PLAIN
+        }),
+    },
+    Case {
         name: "password",
         what: "a file of 0.9 KB behind a password that was right before (nginx hashes it each time)",
         kind: Kind::Load(Load {
@@ -288,6 +302,11 @@ pub(super) const CASES: &[Case] = &[
         name: "engine",
         what: "instructions per request of the HTTP/1.1 engine, a browser's head and 0.9 KB",
         kind: Kind::Engine { instructions_max: 6_800 },
+    },
+    Case {
+        name: "route",
+        what: "instructions to find the route of a request, with 1 and with 10,000 sites",
+        kind: Kind::Route { instructions_max: 1_500, ratio_max: 1.05 },
     },
 ];
 

@@ -25,6 +25,10 @@ use runs::Bench;
 /// What the steps of the bench give; every error is a sentence for the person at the terminal.
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
+/// Cases that count the instructions of an example, with its package and its name.
+const EXAMPLES: [(&str, &str, &str); 2] =
+    [("engine", "gannet-http1", "engine"), ("route", "gannet-route", "find")];
+
 /// Rounds where none are asked for.
 const ROUNDS: usize = 7;
 /// Rounds of one run at most, which bounds the longest case to some ten minutes.
@@ -36,8 +40,10 @@ pub(crate) fn run(words: &[String]) -> Outcome<()> {
     let request = Request::parse(words)?;
     machine::install_missing()?;
     machine::build(&["--package", "gannet", "--package", "gannet-floor"])?;
-    if request.cases.iter().any(|case| case.name == "engine") {
-        machine::build(&["--package", "gannet-http1", "--example", "engine"])?;
+    for (name, package, example) in EXAMPLES {
+        if request.cases.iter().any(|case| case.name == name) {
+            machine::build(&["--package", package, "--example", example])?;
+        }
     }
     let machine = Machine::look()?;
     machine::raise_descriptor_limit()?;

@@ -27,7 +27,7 @@ pub(super) enum Peer {
     Gannet,
     /// gannet without a log, in a case with one.
     GannetQuiet,
-    /// gannet without a password, in a case with one.
+    /// gannet without the guard that its case is about.
     GannetOpen,
     /// nginx with `open_file_cache`.
     Nginx,
@@ -45,7 +45,7 @@ impl Peer {
         match self {
             Self::Gannet => "gannet",
             Self::GannetQuiet => "gannet, no log",
-            Self::GannetOpen => "gannet, no password",
+            Self::GannetOpen => "gannet, no guard",
             Self::Nginx => "nginx",
             Self::NginxStock => "nginx, stock",
             Self::Lighttpd => "lighttpd",
@@ -95,7 +95,7 @@ impl Stage<'_> {
             Peer::Gannet
                 if self.site == (Site::Single { bytes: SMALL })
                     && !self.access_log
-                    && self.variant != Variant::Password =>
+                    && !matches!(self.variant, Variant::Password | Variant::Limited) =>
             {
                 let port = port.to_string();
                 command.arg(root).args(["--port", &port, "--threads", "1", "--log", "off"])
@@ -122,9 +122,11 @@ impl Stage<'_> {
             true => format!("{{ format = \"json\", file = \"{}.log\" }}", file.display()),
             false => "\"off\"".into(),
         };
-        let auth = match self.variant == Variant::Password && peer != Peer::GannetOpen {
-            true => format!("auth = {{ users = {{ {USER} = \"{HASH}\" }} }}\n"),
-            false => String::new(),
+        let guard = match self.variant {
+            _ if peer == Peer::GannetOpen => String::new(),
+            Variant::Password => format!("auth = {{ users = {{ {USER} = \"{HASH}\" }} }}\n"),
+            Variant::Limited => "limit = { rate = \"1000000/s\", burst = 1000000 }\n".to_owned(),
+            _ => String::new(),
         };
         // The smallest store of forms that takes a page of 100 KB has room for a dozen of them.
         let (file_cache, compress_cache, compress) = match self.compression {
@@ -140,8 +142,10 @@ impl Stage<'_> {
             let host = host.as_deref().unwrap_or("default");
             // Writing into a string cannot fail.
             let root = root.display();
-            let _ =
-                write!(text, "[site.\"{host}\"]\nroot = \"{root}\"\ncompress = {compress}\n{auth}");
+            let _ = write!(
+                text,
+                "[site.\"{host}\"]\nroot = \"{root}\"\ncompress = {compress}\n{guard}"
+            );
             text
         })
     }
@@ -177,6 +181,13 @@ impl Stage<'_> {
             Compression::Off => "",
             Compression::Kept(_) | Compression::First(_) => "gzip on; gzip_vary on;",
         };
+        let (zone, limit) = match self.variant == Variant::Limited {
+            true => (
+                "limit_req_zone $binary_remote_addr zone=all:4m rate=1000000r/s;",
+                "limit_req zone=all burst=1000000 nodelay;",
+            ),
+            false => ("", ""),
+        };
         // Options of an address may be given once.
         let mut option = if is_tuned { " deferred" } else { "" };
         let servers = self.sites(root).map(|(host, root)| {
@@ -189,7 +200,7 @@ impl Stage<'_> {
              events {{ worker_connections 10000; }}\n\
              http {{\ninclude /etc/nginx/mime.types; types_hash_max_size 2048;\n\
              sendfile on; tcp_nopush on; keepalive_timeout 75s; keepalive_requests 1000000;\n\
-             {log}\n{cache}\n{gzip}\n{auth}\n{}}}\n",
+             {log}\n{cache}\n{gzip}\n{auth}\n{zone}\n{limit}\n{}}}\n",
             servers.collect::<String>()
         ))
     }

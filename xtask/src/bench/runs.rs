@@ -42,6 +42,7 @@ impl Bench {
             Kind::Idle(idle) => self.idle(idle),
             Kind::Start(start) => self.start(start),
             Kind::Engine { instructions_max } => engine(*instructions_max),
+            Kind::Route { instructions_max, ratio_max } => route(*instructions_max, *ratio_max),
         }
     }
 
@@ -263,23 +264,45 @@ impl Entrant {
     }
 }
 
-/// Counts the instructions of the HTTP/1.1 engine in two runs of different length; what they share,
-/// as loading and preparing, falls out of the difference.
+/// Counts the instructions of the HTTP/1.1 engine.
 fn engine(instructions_max: u64) -> Outcome<Table> {
-    const SHORT: u64 = 1_000;
-    const LONG: u64 = 11_000;
-    let each = (instructions(LONG)?.saturating_sub(instructions(SHORT)?)) / (LONG - SHORT);
+    let each = each("engine", &[])?;
     let mut table = Table::new(&["", "instructions/request", "at most", ""]);
     let word = verdict(each as f64, instructions_max as f64);
     table.row(["http1".into(), each.to_string(), instructions_max.to_string(), word]);
     Ok(table)
 }
 
-/// Instructions that the engine's example takes for so many requests.
-fn instructions(requests: u64) -> Outcome<u64> {
+/// Counts the instructions that it takes to find a route among the sites of a small host and of a
+/// large one.
+fn route(instructions_max: u64, ratio_max: f64) -> Outcome<Table> {
+    let (small, large) = (each("find", &["1"])?, each("find", &["10000"])?);
+    let ratio = large as f64 / small as f64;
+    let mut table = Table::new(&["", "instructions/request", "at most", ""]);
+    for (name, each) in [("1 site", small), ("10,000 sites", large)] {
+        let word = verdict(each as f64, instructions_max as f64);
+        table.row([name.into(), each.to_string(), instructions_max.to_string(), word]);
+    }
+    let word = verdict(ratio, ratio_max);
+    table.row(["ratio".into(), format!("{ratio:.3}"), format!("{ratio_max:.2}"), word]);
+    Ok(table)
+}
+
+/// Instructions for each turn of an example, by two runs of different length; what they share, as
+/// loading and preparing, falls out of the difference.
+fn each(example: &str, words: &[&str]) -> Outcome<u64> {
+    const SHORT: u64 = 1_000;
+    const LONG: u64 = 11_000;
+    let (long, short) = (instructions(example, words, LONG)?, instructions(example, words, SHORT)?);
+    Ok(long.saturating_sub(short) / (LONG - SHORT))
+}
+
+/// Instructions that an example takes for so many turns.
+fn instructions(example: &str, words: &[&str], turns: u64) -> Outcome<u64> {
     let mut valgrind = bounded("valgrind", COUNT_SECONDS_MAX, &machine::root());
     valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
-    valgrind.arg(machine::release().join("examples/engine")).arg(requests.to_string());
+    valgrind.arg(machine::release().join("examples").join(example)).args(words);
+    valgrind.arg(turns.to_string());
     let report = finish(&mut valgrind)?.output;
     let collected = report.lines().find_map(|line| line.split_once("Collected : "));
     let count = collected.and_then(|(_, count)| count.trim().parse().ok());

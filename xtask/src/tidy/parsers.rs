@@ -3,11 +3,13 @@
 use super::{Complaint, tree::Tree};
 
 /// What is parsed, the room that does it, and the name of its target.
-pub(super) const TARGETS: [(&str, &str, &str); 11] = [
+pub(super) const TARGETS: [(&str, &str, &str); 13] = [
     ("a request's head", "crates/http1", "head"),
     ("the chunked coding", "crates/http1", "chunked"),
     ("the bytes of a connection", "crates/http1", "connection"),
+    ("the PROXY protocol", "crates/proxy-protocol", "proxy_protocol"),
     ("a path", "crates/message", "path"),
+    ("X-Forwarded-For and Forwarded", "crates/message", "forwarded"),
     ("Range", "crates/filter", "range"),
     ("preconditions", "crates/filter", "preconditions"),
     ("Accept-Encoding", "crates/handle", "accept_encoding"),
@@ -50,13 +52,13 @@ mod tests {
 
     #[test]
     fn a_parser_needs_a_target_and_a_corpus() {
-        let room = ("crates/message/src/lib.rs", "");
-        let target = ("fuzz/src/path.rs", "");
-        let corpus = ("fuzz/corpus/path/dots", "");
+        let room = ("crates/route/src/lib.rs", "");
+        let target = ("fuzz/src/route.rs", "");
+        let corpus = ("fuzz/corpus/route/empty", "");
         for (files, expect) in [
             (vec![room, target, corpus], vec![]),
             (vec![room, corpus], vec![target.0]),
-            (vec![room, target], vec!["fuzz/corpus/path/"]),
+            (vec![room, target], vec!["fuzz/corpus/route/"]),
             (vec![], vec![]),
         ] {
             let found = targets(&sample(&files));

@@ -7,7 +7,7 @@ use super::{
 };
 
 /// The rooms and their levels; a room may use only lower ones. See ARCHITECTURE.md.
-const LEVELS: [(&str, u8); 14] = [
+const LEVELS: [(&str, u8); 15] = [
     ("base", 0),
     ("message", 1),
     ("http1", 2),
@@ -15,6 +15,7 @@ const LEVELS: [(&str, u8); 14] = [
     ("content", 2),
     ("net", 2),
     ("control", 2),
+    ("proxy-protocol", 2),
     ("route", 3),
     ("access", 4),
     ("handle", 4),

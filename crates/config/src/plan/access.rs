@@ -1,7 +1,7 @@
 //! Who may enter, asked before anything is done for a request.
 
 use super::{Password, Place};
-use base::Network;
+use base::{Bucket, Network};
 use message::response::Line;
 
 /// The conditions for entering; each that there is must be met.
@@ -14,6 +14,8 @@ pub struct Access {
     /// What a preflight is answered with, before a password is asked for: methods, request fields,
     /// and how long that holds.
     pub preflight: Option<Vec<Line>>,
+    /// By how often the client asks.
+    pub limit: Option<Limit>,
     /// By password.
     pub password: Option<Password>,
 }
@@ -22,8 +24,9 @@ impl Access {
     /// Whether everybody may enter, so that nobody need be asked.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        let Self { addresses, methods, preflight, password } = self;
-        addresses.is_none() && methods.is_none() && preflight.is_none() && password.is_none()
+        let Self { addresses, methods, preflight, limit, password } = self;
+        let is_anybody = addresses.is_none() && password.is_none();
+        is_anybody && methods.is_none() && preflight.is_none() && limit.is_none()
     }
 }
 
@@ -43,6 +46,21 @@ pub struct Methods {
     pub names: Vec<Box<str>>,
     /// What a 405 says of them.
     pub allow: Line,
+    /// Who said so.
+    pub place: Place,
+}
+
+/// How often a client may ask.
+#[derive(Clone, Debug)]
+pub struct Limit {
+    /// Its number among all limits of the plan, from 1: whoever inherits it shares its buckets.
+    pub number: u32,
+    /// What each client has.
+    pub bucket: Bucket,
+    /// The same for people: `20/s, 2 at once`.
+    pub text: Box<str>,
+    /// Whether nobody is refused, but who would be is noted.
+    pub is_dry_run: bool,
     /// Who said so.
     pub place: Place,
 }

@@ -1,7 +1,7 @@
 //! The routes of a site: which paths are told apart, and what is done for each.
 
 use super::{Access, Action, Adjust, Phrase, Place};
-use base::Network;
+use base::{Bucket, Network};
 use foldhash::HashMap;
 use message::response::Line;
 
@@ -14,17 +14,18 @@ pub struct Routes {
     pub rest: Route,
 }
 
-/// What is known of the paths that begin with the same segments.
+/// What is known of the paths that begin with the same segments. A branch is large and most nodes
+/// have one at most, so that each lies by itself: a host has tens of thousands of nodes.
 #[derive(Debug, Default)]
 pub struct Node {
     /// The segments that may follow.
     pub children: HashMap<Box<[u8]>, Self>,
     /// The route of the path that ends here, without and with a slash.
-    pub exact: Option<Branch>,
+    pub exact: Option<Box<Branch>>,
     /// The route of exactly the path with a slash at its end.
-    pub exact_directory: Option<Branch>,
+    pub exact_directory: Option<Box<Branch>>,
     /// The route of what begins so: `/a/*`.
-    pub prefix: Option<Branch>,
+    pub prefix: Option<Box<Branch>>,
     /// The routes of what begins so and ends in one of these: `/a/*.pdf`; longest ending first.
     pub suffixes: Vec<(Box<[u8]>, Branch)>,
 }
@@ -79,6 +80,23 @@ pub struct Policy {
     pub adjust: Adjust,
     /// The access log that has its line: a place in [`super::Logs::access`].
     pub log: usize,
+    /// How fast it is sent.
+    pub bandwidth: Option<Bandwidth>,
+}
+
+/// How fast answers are sent to one client.
+#[derive(Clone, Debug)]
+pub struct Bandwidth {
+    /// Its number among all limits of the plan, from 1: whoever inherits it shares its buckets.
+    pub number: u32,
+    /// The bytes that each client may be sent.
+    pub bucket: Bucket,
+    /// The same for people: `1MiB/s`.
+    pub text: Box<str>,
+    /// The bytes that a connection asks for at a time, so that the client's others get their turn.
+    pub step_bytes: u64,
+    /// Who said so.
+    pub place: Place,
 }
 
 impl Default for Branch {
@@ -91,7 +109,7 @@ impl Route {
     /// A route without conditions or adjustments.
     pub(crate) fn plain(key: &str, place: Place, action: Action) -> Self {
         let (access, adjust) = (Access::default(), Adjust::default());
-        let policy = Policy { access, rewrite: None, action, adjust, log: 0 };
+        let policy = Policy { access, rewrite: None, action, adjust, log: 0, bandwidth: None };
         Self { key: key.into(), place, policy, cases: Vec::new() }
     }
 }

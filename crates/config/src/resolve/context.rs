@@ -1,5 +1,6 @@
 //! What every step of resolving needs: the text, the machine, and where mistakes go.
 
+use super::listeners::Listeners;
 use super::log::{Book, no_ids};
 use crate::{
     fill::{self, Filled},
@@ -18,12 +19,18 @@ pub(crate) struct Context<'c> {
     pub(crate) world: &'c dyn World,
     pub(crate) mistakes: &'c mut Vec<Mistake>,
     pub(crate) logs: Book<'c>,
+    /// Whether everything that was typed was understood, so that what is missing was never there.
+    pub(crate) is_sound: bool,
+    /// The addresses to listen on so far.
+    pub(crate) listeners: Listeners,
     /// The folders so far, and those that were looked at, so that each is opened and checked once.
     pub(crate) folders: Vec<Folder>,
     /// What came of each `auth`, by its place, so that its file is read once.
     pub(crate) passwords: HashMap<Span, Option<Password>>,
     numbers: HashMap<FolderKey, usize>,
     checked: HashMap<PathBuf, Result<(), String>>,
+    /// The number of each limit, by where it was typed: who inherits it has the same one.
+    limits: HashMap<Span, u32>,
 }
 
 /// What makes two places that serve files serve the same ones.
@@ -41,13 +48,22 @@ impl<'c> Context<'c> {
             sources,
             filled,
             world,
+            is_sound: mistakes.is_empty(),
             mistakes,
             logs,
+            listeners: Listeners::default(),
             folders: Vec::new(),
             passwords: HashMap::default(),
             numbers: HashMap::default(),
             checked: HashMap::default(),
+            limits: HashMap::default(),
         }
+    }
+
+    /// The number of the limit that was typed there, from 1.
+    pub(crate) fn limit_number(&mut self, span: Span) -> u32 {
+        let next = u32::try_from(self.limits.len() + 1).unwrap_or(u32::MAX);
+        *self.limits.entry(span).or_insert(next)
     }
 
     pub(crate) fn at(&self, span: Span) -> Place {

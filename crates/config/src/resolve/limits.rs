@@ -47,6 +47,7 @@ pub(crate) fn resolve(
     set(&mut limits.output_bytes_max, words.output_bytes_max);
     set(&mut capacity.connections_max, words.connections_max);
     set(&mut capacity.connections_per_client_max, words.connections_per_client_max);
+    set(&mut capacity.clients_max, words.clients_max);
     set(&mut capacity.stop_time, words.stop_time);
     set(&mut capacity.pool_threads_max, words.pool_threads_max);
     set(&mut capacity.password_checks_max, words.password_checks_max);

@@ -1,78 +1,235 @@
-//! Addresses to listen on.
+//! Addresses to listen on: those of the server, and those that single sites have for themselves.
 
+use super::{context::Context, listeners::Listeners};
 use crate::{
     mistake::{Mistake, quote},
-    plan::Listen,
-    source::{Sources, Span, Word},
+    plan::{Address, Listen, Site},
+    source::{Span, Word},
+    written,
 };
+use foldhash::HashMap;
 use std::{
-    collections::HashMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::unix::ffi::OsStrExt,
+    path::PathBuf,
 };
 
 /// The port where nothing else is said.
 const PORT_DEFAULT: u16 = 80;
 
-/// The addresses of `listen`, in the order they were typed.
-pub(crate) fn resolve(
-    listen: Option<Word<Vec<Word<String>>>>,
-    sources: &Sources,
-    mistakes: &mut Vec<Mistake>,
-) -> Vec<Listen> {
-    let Some(listen) = listen else {
-        let written = || format!("the default of `listen` in {}", sources.main().name()).into();
-        let all = every_address(PORT_DEFAULT).into_iter();
-        let implied = |address| Listen { address, written: written(), is_implied: true };
-        return all.map(implied).collect();
-    };
-    if listen.value.is_empty() {
-        let mistake = Mistake::new(listen.span, "`listen` is an empty list", "no address");
-        mistakes.push(mistake.help("for example: `listen = \"80\"`"));
+/// The permissions of a Unix socket where nothing else is said: its owner and its group connect.
+const MODE_DEFAULT: u32 = 0o660;
+
+/// The longest path of a Unix socket, in bytes: what the kernel has room for, without the NUL.
+const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+/// Takes down the addresses that the server names, before those of any site.
+pub(crate) fn of_server(listen: written::Listens, context: &mut Context<'_>) {
+    if let Some(list) = listen {
+        of_list(list, context);
+        context.listeners.of_server = context.listeners.all.len();
     }
-    let mut seen: HashMap<SocketAddr, Span> = HashMap::new();
-    let mut all = Vec::new();
-    for word in listen.value {
-        let addresses = match parse(&word.value) {
-            Ok(addresses) => addresses,
-            Err(help) => {
-                let cause = format!("{} is not an address to listen on", quote(&word.value));
-                mistakes.push(Mistake::new(word.span, cause, "no address").help(help));
-                continue;
-            }
-        };
-        let is_implied = addresses.len() > 1;
-        for address in addresses {
-            // Port 0 is another one each time.
-            match seen.insert(address, word.span) {
-                Some(first) if address.port() != 0 => mistakes.push(
-                    Mistake::new(
-                        word.span,
-                        format!("{address} is listened on twice"),
-                        "again here",
-                    )
-                    .also(first, "first here")
-                    .help("leave one of them out"),
-                ),
-                _ => {
-                    let written = sources.place(word.span).into();
-                    all.push(Listen { address, written, is_implied });
-                }
-            }
-        }
-    }
-    all
 }
 
-/// The addresses that `text` stands for, or the way out.
-fn parse(text: &str) -> Result<Vec<SocketAddr>, String> {
+/// Takes down the addresses that one site names: their places in the plan.
+pub(crate) fn of_site(listen: written::Listens, context: &mut Context<'_>) -> Option<Box<[usize]>> {
+    listen.map(|list| of_list(list, context).into())
+}
+
+/// All addresses of the plan, once every site has named its own; gives the sites without any those
+/// of the server.
+pub(crate) fn resolve(
+    is_default: bool,
+    sites: &mut [&mut Site],
+    context: &mut Context<'_>,
+) -> Vec<Listen> {
+    let mut of_server: Vec<_> = (0..context.listeners.of_server).collect();
+    if is_default && sites.iter().any(|site| site.listeners.is_none()) || sites.is_empty() {
+        let written = format!("the default of `listen` in {}", context.sources.main().name());
+        for address in every_address(PORT_DEFAULT) {
+            let written = written.as_str().into();
+            let listen = Listen { address, written, is_implied: true, proxy_protocol: false };
+            of_server.push(context.listeners.add(listen, None).0);
+        }
+    }
+    refuse_idle(sites, context);
+    refuse_overlap(context);
+    // Where no site has addresses for itself, all sites are served at all of them.
+    if of_server.len() < context.listeners.all.len() {
+        for site in sites.iter_mut().filter(|site| site.listeners.is_none()) {
+            site.listeners = Some(of_server.as_slice().into());
+        }
+    }
+    std::mem::take(&mut context.listeners.all)
+}
+
+/// Takes down the addresses of one list, in the order they were typed.
+fn of_list(list: Word<Vec<Word<written::Listen>>>, context: &mut Context<'_>) -> Vec<usize> {
+    if list.value.is_empty() {
+        let mistake = Mistake::new(list.span, "`listen` is an empty list", "no address");
+        context.mistakes.push(mistake.help("for example: `listen = \"80\"`"));
+    }
+    let mut numbers: Vec<usize> = Vec::new();
+    let mut spans: HashMap<usize, Span> = HashMap::default();
+    for Word { value: words, span } in list.value {
+        for listen in addresses(words, span, context) {
+            let (address, proxy_protocol) = (listen.address.clone(), listen.proxy_protocol);
+            let (number, is_known) = context.listeners.add(listen, Some(span));
+            if let Some(first) = spans.insert(number, span) {
+                let cause = format!("{address} is listened on twice");
+                context.mistakes.push(
+                    Mistake::new(span, cause, "again here")
+                        .also(first, "first here")
+                        .help("leave one of them out"),
+                );
+                continue;
+            }
+            if is_known {
+                refuse_another_kind(number, (&address, proxy_protocol), span, context);
+            }
+            numbers.push(number);
+        }
+    }
+    numbers
+}
+
+/// The addresses that one text or table stands for; none, with a mistake, where it makes no sense.
+fn addresses(words: written::Listen, span: Span, context: &mut Context<'_>) -> Vec<Listen> {
+    let Some(address) = words.address else {
+        // Where its address was not understood, that has been said.
+        if context.is_sound {
+            let mistake = Mistake::new(span, "a listener has no address", "listens nowhere");
+            context.mistakes.push(mistake.help("add it: `address = \"127.0.0.1:8080\"`"));
+        }
+        return Vec::new();
+    };
+    let mode = words.mode.as_ref().map_or(MODE_DEFAULT, |mode| mode.value);
+    let path = |text: &str| context.sources.locate(address.span).0.path(text);
+    let all = match parse(&address.value, mode, path) {
+        Ok(all) => all,
+        Err(help) => {
+            let cause = format!("{} is not an address to listen on", quote(&address.value));
+            let mistake = Mistake::new(address.span, cause, "no address");
+            context.mistakes.push(mistake.help(help));
+            return Vec::new();
+        }
+    };
+    if let Some(mode) = words.mode
+        && all.iter().any(|address| matches!(address, Address::Tcp(_)))
+    {
+        let mistake = Mistake::new(mode.span, "`mode` is for Unix sockets", "has no effect");
+        context.mistakes.push(mistake.also(address.span, "no file").help("leave it out"));
+    }
+    let is_implied = all.len() > 1;
+    let written = context.at(address.span).to_string();
+    let proxy_protocol = words.proxy_protocol.is_some_and(|word| word.value);
+    let written = || written.as_str().into();
+    let listen = |address| Listen { address, written: written(), is_implied, proxy_protocol };
+    all.into_iter().map(listen).collect()
+}
+
+/// Refuses one socket that shall have two modes, or be spoken to in two ways.
+fn refuse_another_kind(
+    number: usize,
+    (address, proxy_protocol): (&Address, bool),
+    span: Span,
+    context: &mut Context<'_>,
+) {
+    let Listeners { all, spans, .. } = &context.listeners;
+    let Some(first) = all.get(number) else { return };
+    let (name, cause) = if first.address != *address {
+        ("mode", format!("{address} has two modes"))
+    } else if first.proxy_protocol != proxy_protocol {
+        ("proxy-protocol", format!("{address} is spoken to both with and without a header"))
+    } else {
+        return;
+    };
+    let mistake = Mistake::new(span, cause, "otherwise here");
+    let mistake = match spans.get(number).copied().flatten() {
+        Some(first) => mistake.also(first, "first here"),
+        None => mistake,
+    };
+    context.mistakes.push(mistake.help(format!("say the same `{name}` in both places")));
+}
+
+/// Refuses addresses of the server at which no site is served.
+fn refuse_idle(sites: &[&mut Site], context: &mut Context<'_>) {
+    let is_everybody_apart = sites.iter().all(|site| site.listeners.is_some());
+    // What was not understood may have been the address of a site.
+    if sites.is_empty() || !is_everybody_apart || !context.mistakes.is_empty() {
+        return;
+    }
+    let Listeners { all, spans, of_server, .. } = &context.listeners;
+    let mut refused = None;
+    for (number, (listen, span)) in all.iter().zip(spans).take(*of_server).enumerate() {
+        let is_served = |site: &&mut Site| {
+            site.listeners.as_ref().is_some_and(|listeners| listeners.contains(&number))
+        };
+        if let Some(span) = span
+            && !sites.iter().any(is_served)
+            && refused.replace(*span) != Some(*span)
+        {
+            let cause = format!("no site is served on {}", listen.address);
+            context.mistakes.push(
+                Mistake::new(*span, cause, "has no effect")
+                    .help("every site has a `listen` of its own: leave this one out"),
+            );
+        }
+    }
+}
+
+/// Refuses addresses that are part of another one: the kernel gives a port to one or the other.
+fn refuse_overlap(context: &mut Context<'_>) {
+    let Listeners { all, spans, .. } = &context.listeners;
+    let tcp = |listen: &Listen| match listen.address {
+        Address::Tcp(address) if address.port() != 0 => Some(address),
+        Address::Tcp(_) | Address::Unix { .. } => None,
+    };
+    let all: Vec<_> = all.iter().map(tcp).zip(spans.iter().copied()).collect();
+    let every: HashMap<(bool, u16), Option<Span>> = all
+        .iter()
+        .filter_map(|(address, span)| Some((address.as_ref()?, *span)))
+        .filter(|(address, _)| address.ip().is_unspecified())
+        .map(|(address, span)| ((address.is_ipv4(), address.port()), span))
+        .collect();
+    for (address, span) in all {
+        let Some(address) = address.filter(|address| !address.ip().is_unspecified()) else {
+            continue;
+        };
+        let Some(other) = every.get(&(address.is_ipv4(), address.port())) else { continue };
+        let Some(span) = span else { continue };
+        let cause = format!("{address} is part of port {} on every address", address.port());
+        let mistake = Mistake::new(span, cause, "listened on twice");
+        context.mistakes.push(match other {
+            Some(other) => mistake.also(*other, "every address").help("leave one of them out"),
+            None => mistake.help(
+                "sites without a `listen` are served there: say where else by `listen` of [server]",
+            ),
+        });
+    }
+}
+
+/// The addresses that `text` stands for, or the way out; `absolute` makes a path of one that is
+/// written in the file.
+fn parse(
+    text: &str,
+    mode: u32,
+    absolute: impl Fn(&str) -> PathBuf,
+) -> Result<Vec<Address>, String> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return unix(path, mode, absolute).map(|address| vec![address]);
+    }
     if let Ok(address) = text.parse::<SocketAddr>() {
-        return Ok(vec![address]);
+        return Ok(vec![Address::Tcp(address)]);
     }
     if let Ok(port) = text.strip_prefix("*:").unwrap_or(text).parse::<u16>() {
-        return Ok(every_address(port).to_vec());
+        return Ok(every_address(port).into());
     }
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err("ports are numbers from 0 to 65535".to_owned());
+    }
+    if text.starts_with('/') {
+        return Err(format!("a Unix socket is written \"unix:{text}\""));
     }
     if let Some((host, port)) = text.rsplit_once(':')
         && port.parse::<u16>().is_ok()
@@ -89,23 +246,44 @@ fn parse(text: &str) -> Result<Vec<SocketAddr>, String> {
         let address = SocketAddr::new(address, PORT_DEFAULT);
         return Err(format!("add the port: \"{address}\""));
     }
-    Err("write \"ADDRESS:PORT\" or \"PORT\"".to_owned())
+    Err("write \"ADDRESS:PORT\", \"PORT\" or \"unix:PATH\"".to_owned())
 }
 
-fn every_address(port: u16) -> [SocketAddr; 2] {
+/// The Unix socket at `path`, or the way out.
+fn unix(path: &str, mode: u32, absolute: impl Fn(&str) -> PathBuf) -> Result<Address, String> {
+    if path.is_empty() || path.ends_with('/') {
+        return Err("write the path of a file: \"unix:/run/gannet.sock\"".to_owned());
+    }
+    if path.starts_with('@') {
+        let reason = "an abstract socket has no permissions, so that everybody could connect";
+        return Err(format!("{reason}: write the path of a file"));
+    }
+    let path = absolute(path);
+    if path.as_os_str().as_bytes().len() > SOCKET_PATH_BYTES_MAX {
+        return Err(format!("the kernel takes {SOCKET_PATH_BYTES_MAX} bytes at most for its path"));
+    }
+    Ok(Address::Unix { path, mode })
+}
+
+fn every_address(port: u16) -> [Address; 2] {
     let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-    [v4, SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))]
+    [v4, SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))].map(Address::Tcp)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
+
+    fn absolute(path: &str) -> PathBuf {
+        Path::new("/etc/gannet").join(path).components().collect()
+    }
 
     #[test]
     fn address_is_read_or_refused_with_the_way_out() {
         fn check(text: &str, expect: Result<&[&str], &str>) {
-            let found = parse(text);
-            let shown = found.map(|all| all.iter().map(SocketAddr::to_string).collect::<Vec<_>>());
+            let found = parse(text, MODE_DEFAULT, absolute);
+            let shown = found.map(|all| all.iter().map(Address::to_string).collect::<Vec<_>>());
             let expect = expect.map(|all| all.iter().map(|&a| a.to_owned()).collect());
             assert_eq!(shown, expect.map_err(str::to_owned), "{text:?}");
         }
@@ -113,14 +291,22 @@ mod tests {
         check("[::1]:0", Ok(&["[::1]:0"]));
         check("8080", Ok(&["0.0.0.0:8080", "[::]:8080"]));
         check("*:8080", Ok(&["0.0.0.0:8080", "[::]:8080"]));
+        check("unix:/run/x.sock", Ok(&["unix:/run/x.sock"]));
+        check("unix:run//./x", Ok(&["unix:/etc/gannet/run/x"]));
         check("65536", Err("ports are numbers from 0 to 65535"));
         check("127.0.0.1", Err("add the port: \"127.0.0.1:80\""));
         check("[::1]", Err("add the port: \"[::1]:80\""));
         check("::1:80", Err("put the IPv6 address in brackets: \"[::1]:80\""));
-        check("fe80::1:x", Err("write \"ADDRESS:PORT\" or \"PORT\""));
+        check("fe80::1:x", Err("write \"ADDRESS:PORT\", \"PORT\" or \"unix:PATH\""));
         check("localhost:80", Err("write \"127.0.0.1:80\" or \"[::1]:80\""));
         check("example.com:80", Err("write an IP address, not a name, before the port"));
         check(":80", Err("write an IP address, not a name, before the port"));
-        check("http", Err("write \"ADDRESS:PORT\" or \"PORT\""));
+        check("http", Err("write \"ADDRESS:PORT\", \"PORT\" or \"unix:PATH\""));
+        check("/run/x", Err("a Unix socket is written \"unix:/run/x\""));
+        check("unix:", Err("write the path of a file: \"unix:/run/gannet.sock\""));
+        check("unix:/run/", Err("write the path of a file: \"unix:/run/gannet.sock\""));
+        let long = format!("unix:/{}", "x".repeat(SOCKET_PATH_BYTES_MAX));
+        check(&long, Err("the kernel takes 107 bytes at most for its path"));
+        assert!(parse("unix:@x", MODE_DEFAULT, absolute).is_err());
     }
 }

@@ -3,7 +3,10 @@
 //! `chain` holds what was typed, from the site over every route that covers this one to the route
 //! itself: of scalars the last word counts, fields add up.
 
-use super::{compress, context::Context, cors, fields, key::Key, networks, password, route::allow};
+use super::{
+    compress, context::Context, cors, fields, key::Key, networks, password, politeness,
+    route::allow,
+};
 use crate::{
     mistake::{Mistake, quote},
     plan::{
@@ -47,6 +50,7 @@ pub(crate) fn resolve(chain: &[&Policy], key: &Key, context: &mut Context<'_>) -
             compress: compress::resolve(chain, context),
         },
         log: context.logs.policy(chain.iter().map(|words| &words.log), context.mistakes),
+        bandwidth: politeness::bandwidth(chain, context),
     }
 }
 
@@ -241,7 +245,8 @@ fn access(chain: &[&Policy], context: &mut Context<'_>) -> Access {
     let password = auth.and_then(|auth| password::resolve(auth, context));
     password::check_caching(chain, context);
     let preflight = last(chain, |words| words.cors.as_ref()).and_then(cors::preflight);
-    Access { addresses, methods, preflight, password }
+    let limit = politeness::limit(chain, context);
+    Access { addresses, methods, preflight, limit, password }
 }
 
 /// The path that is looked for instead. It is not inherited: a rewritten path that is covered by

@@ -1,6 +1,6 @@
 //! Sites: their hosts, and the routes below them.
 
-use super::{context::Context, route};
+use super::{context::Context, listen, route};
 use crate::{
     host,
     mistake::{Mistake, quote},
@@ -48,11 +48,12 @@ pub(crate) fn resolve(sites: Vec<Named>, context: &mut Context<'_>) -> Vec<(Site
                 claims.push(Claim { host, is_wildcard, moved });
             }
         }
+        let listeners = listen::of_site(words.listen, context);
         let place = context.at(key.span);
         let routes = route::resolve(&key, words.policy, words.routes, is_sound, context);
         if let Some((name, is_wildcard)) = name {
             let name = if is_wildcard { format!("*.{name}").into() } else { name };
-            all.push((Site { name, place, listeners: None, routes }, claims));
+            all.push((Site { name, place, listeners, routes }, claims));
         }
     }
     all

@@ -28,6 +28,7 @@ pub(crate) struct Limits {
     pub(crate) output_bytes_max: Option<Word<usize>>,
     pub(crate) connections_max: Option<Word<usize>>,
     pub(crate) connections_per_client_max: Option<Word<u32>>,
+    pub(crate) clients_max: Option<Word<usize>>,
     pub(crate) stop_time: Option<Word<Duration>>,
     pub(crate) pool_threads_max: Option<Word<usize>>,
     pub(crate) password_checks_max: Option<Word<usize>>,
@@ -164,6 +165,13 @@ pub(crate) const LIMITS: Section<Limits> = Section {
             value: &At(Count(1..=10_000_000), |limits: &mut Limits| {
                 &mut limits.connections_per_client_max
             }),
+        },
+        Setting {
+            name: "clients-max",
+            doc: "The most clients and limits that account is kept of, each in 64 bytes.",
+            preset: Preset::Value("65536"),
+            example: "1048576",
+            value: &At(Count(1024..=1 << 26), |limits: &mut Limits| &mut limits.clients_max),
         },
         Setting {
             name: "stop-time",

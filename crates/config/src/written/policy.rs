@@ -6,7 +6,10 @@ use super::{
     log::{LOG, Log},
 };
 use crate::{
-    kind::{Choice, Count, FieldMap, FieldWords, Flag, Size, Text, Texts, Words},
+    frequency::Frequency,
+    kind::{
+        Choice, Count, FieldMap, FieldWords, Flag, OrNone, Rate, Size, Text, Texts, Times, Words,
+    },
     setting::{At, Preset, Record, Section, Setting, Table},
     source::Word,
 };
@@ -26,6 +29,8 @@ pub(crate) struct Policy {
     pub(crate) allow: Option<Word<Vec<Word<String>>>>,
     pub(crate) deny: Option<Word<Vec<Word<String>>>>,
     pub(crate) methods: Option<Word<Vec<Word<String>>>>,
+    pub(crate) limit: Limit,
+    pub(crate) bandwidth: Option<Word<Option<u64>>>,
     pub(crate) fields: Option<Word<Vec<FieldWords>>>,
     pub(crate) cache_control: Option<Word<String>>,
     pub(crate) compress: Compress,
@@ -64,6 +69,14 @@ pub(crate) struct Respond {
     pub(crate) text: Option<Word<String>>,
     pub(crate) status: Option<Word<u16>>,
     pub(crate) media_type: Option<Word<String>>,
+}
+
+/// How often a client may ask, as it was typed.
+#[derive(Debug, Default)]
+pub(crate) struct Limit {
+    pub(crate) rate: Option<Word<Option<Frequency>>>,
+    pub(crate) burst: Option<Word<u64>>,
+    pub(crate) dry_run: Option<Word<bool>>,
 }
 
 /// The settings that a site and its routes share.
@@ -157,6 +170,24 @@ pub(crate) const POLICY: Section<Policy> = Section {
             value: &At(Texts, |policy: &mut Policy| &mut policy.methods),
         },
         Setting {
+            name: "limit",
+            doc: "How often a client may ask, or a table that says more; beyond it is 429.",
+            preset: Preset::Value(r#""""#),
+            example: r#"{ rate = "20/s", burst = 40 }"#,
+            value: &Table {
+                section: &LIMIT,
+                short: Some("rate"),
+                place: |policy: &mut Policy| &mut policy.limit,
+            },
+        },
+        Setting {
+            name: "bandwidth",
+            doc: "The most that is sent to a client, over all of its connections.",
+            preset: Preset::Value(r#""""#),
+            example: r#""1MiB/s""#,
+            value: &At(OrNone(Rate(1024..=1 << 30)), |policy: &mut Policy| &mut policy.bandwidth),
+        },
+        Setting {
             name: "fields",
             doc: "Response fields to send, in place of others of their name; an empty value takes \
                   one away.",
@@ -225,6 +256,34 @@ pub(crate) const POLICY: Section<Policy> = Section {
                 short: Some("format"),
                 place: |policy: &mut Policy| &mut policy.log,
             },
+        },
+    ],
+    common: None,
+};
+
+const LIMIT: Section<Limit> = Section {
+    title: "`limit`",
+    settings: &[
+        Setting {
+            name: "rate",
+            doc: "How often a client may ask, evenly spread.",
+            preset: Preset::Value(r#""""#),
+            example: r#""100/m""#,
+            value: &At(OrNone(Times(1..=1_000_000 * 86_400)), |limit: &mut Limit| &mut limit.rate),
+        },
+        Setting {
+            name: "burst",
+            doc: "How many of its requests may come at once.",
+            preset: Preset::Words("a tenth of the number in `rate`, at least 1"),
+            example: "40",
+            value: &At(Count(1..=1_000_000), |limit: &mut Limit| &mut limit.burst),
+        },
+        Setting {
+            name: "dry-run",
+            doc: "Whether requests beyond it are only counted and marked in the log.",
+            preset: Preset::Value("false"),
+            example: "true",
+            value: &At(Flag, |limit: &mut Limit| &mut limit.dry_run),
         },
     ],
     common: None,

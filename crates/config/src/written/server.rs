@@ -2,23 +2,25 @@
 
 use super::{
     limits::{LIMITS, Limits},
+    listen::{LISTEN, Listens},
     log::{ERROR_LOG, ErrorLog, SERVER_LOG, ServerLog},
 };
 use crate::{
     kind::{Count, Size, Texts},
     log_kind::FieldOrFlag,
-    setting::{At, Preset, Section, Setting, Table},
+    setting::{At, Preset, Section, Setting, Table, Tables},
     source::Word,
 };
 
 /// What was typed in `[server]`.
 #[derive(Debug, Default)]
 pub(crate) struct Server {
-    pub(crate) listen: Option<Word<Vec<Word<String>>>>,
+    pub(crate) listen: Listens,
     pub(crate) threads: Option<Word<usize>>,
     pub(crate) log: ServerLog,
     pub(crate) error_log: ErrorLog,
     pub(crate) request_id: Option<Word<Option<Box<str>>>>,
+    pub(crate) trusted_proxies: Option<Word<Vec<Word<String>>>>,
     pub(crate) file_cache: Option<Word<usize>>,
     pub(crate) compress_cache: Option<Word<usize>>,
     pub(crate) limits: Limits,
@@ -33,7 +35,11 @@ pub(crate) const SERVER: Section<Server> = Section {
             doc: "The addresses to listen on; a port alone stands for every address there is.",
             preset: Preset::Value(r#""80""#),
             example: r#"["127.0.0.1:7890", "[::1]:7890"]"#,
-            value: &At(Texts, |server: &mut Server| &mut server.listen),
+            value: &Tables {
+                section: &LISTEN,
+                short: &LISTEN.settings[0],
+                place: |server: &mut Server| &mut server.listen,
+            },
         },
         Setting {
             name: "threads",
@@ -41,6 +47,13 @@ pub(crate) const SERVER: Section<Server> = Section {
             preset: Preset::Words("as many as there are cores"),
             example: "4",
             value: &At(Count(1..=1024), |server: &mut Server| &mut server.threads),
+        },
+        Setting {
+            name: "trusted-proxies",
+            doc: "The proxies whose word on who the client is counts: networks, or \"unix\".",
+            preset: Preset::Value("[]"),
+            example: r#"["10.0.0.0/8", "::1"]"#,
+            value: &At(Texts, |server: &mut Server| &mut server.trusted_proxies),
         },
         Setting {
             name: "log",

@@ -1,12 +1,13 @@
 //! `[site."HOST"]`: what is done for the requests to one host.
 
 use super::{
+    listen::{LISTEN, Listens},
     policy::{POLICY, Policy},
     route::{self, NamedRoute},
 };
 use crate::{
     kind::Texts,
-    setting::{At, Preset, Section, Setting, Within},
+    setting::{At, Preset, Section, Setting, Tables, Within},
     source::Word,
 };
 
@@ -15,6 +16,7 @@ use crate::{
 pub(crate) struct Site {
     pub(crate) aliases: Option<Word<Vec<Word<String>>>>,
     pub(crate) redirect_from: Option<Word<Vec<Word<String>>>>,
+    pub(crate) listen: Listens,
     pub(crate) policy: Policy,
     pub(crate) routes: Vec<NamedRoute>,
 }
@@ -36,6 +38,17 @@ pub(crate) const SITE: Section<Site> = Section {
             preset: Preset::Value("[]"),
             example: r#"["example.org", "*.example.org"]"#,
             value: &At(Texts, |site: &mut Site| &mut site.redirect_from),
+        },
+        Setting {
+            name: "listen",
+            doc: "The addresses at which this site is served, instead of those of the server.",
+            preset: Preset::Words("what `[server]` says"),
+            example: r#"["127.0.0.1:7891", "unix:/run/site.sock"]"#,
+            value: &Tables {
+                section: &LISTEN,
+                short: &LISTEN.settings[0],
+                place: |site: &mut Site| &mut site.listen,
+            },
         },
         Setting {
             name: "route",

@@ -88,8 +88,11 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// Whether `text` fits one of the three forms of patterns that there are.
+/// Whether `text` fits one of the few forms of patterns that there are.
 fn fits(pattern: &str, text: &str) -> bool {
+    if pattern == "^0*[0-7]{1,3}$" {
+        return u32::from_str_radix(text, 8).is_ok_and(|mode| mode <= 0o777);
+    }
     if pattern == r"\$\{" {
         return text.contains("${");
     }

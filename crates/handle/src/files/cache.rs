@@ -12,7 +12,7 @@ use super::{
 };
 use base::Moment;
 use config::plan::Compress;
-use foldhash::{HashMap, HashMapExt};
+use foldhash::HashMap;
 use message::{Name, Request};
 use std::{hash::BuildHasher, sync::Arc, time::Duration};
 
@@ -33,8 +33,8 @@ const SLOT_BYTES: usize = 2 * (size_of::<Option<Slot>>() + size_of::<(Box<[u8]>,
 
 /// Hot pages of one loop.
 pub struct Cache {
-    /// Slot numbers by path, for each folder.
-    folders: Vec<HashMap<Box<[u8]>, usize>>,
+    /// What lies in each folder.
+    shelves: Vec<Shelf>,
     slots: Vec<Option<Slot>>,
     free: Vec<usize>,
     hand: usize,
@@ -46,6 +46,16 @@ pub struct Cache {
     /// What all loops share: it is asked for a form that is not here.
     pub(super) forms: Arc<Forms>,
     hasher: foldhash::fast::RandomState,
+}
+
+/// The pages of one folder.
+#[derive(Default)]
+struct Shelf {
+    /// Slot numbers by path.
+    slots: HashMap<Box<[u8]>, usize>,
+    /// The opening of the folder that they were found by. Nothing outlives it: another folder of
+    /// that number may be another folder altogether.
+    opening: u64,
 }
 
 struct Slot {
@@ -62,7 +72,7 @@ impl Cache {
     #[must_use]
     pub fn new(folders: usize, bytes_max: usize, forms: Arc<Forms>) -> Self {
         Self {
-            folders: std::iter::repeat_with(HashMap::new).take(folders).collect(),
+            shelves: std::iter::repeat_with(Shelf::default).take(folders).collect(),
             slots: Vec::new(),
             free: Vec::new(),
             hand: 0,
@@ -86,7 +96,12 @@ impl Cache {
         now: Moment,
         wall_seconds: i64,
     ) -> Option<(&Entry, Choice)> {
-        let at = *self.folders.get(folder.id)?.get(path)?;
+        let shelf = self.shelves.get(folder.id)?;
+        if shelf.opening != folder.opening {
+            self.clear(folder);
+            return None;
+        }
+        let at = *shelf.slots.get(path)?;
         let slot = self.slots[at].as_mut()?;
         if is_whole(&mut slot.entry, &mut self.surveys, folder, request, now) {
             let choice = slot.entry.choose(request, compress);
@@ -103,7 +118,7 @@ impl Cache {
 
     /// Takes the page at `path` out, to be changed and kept again.
     pub(super) fn take(&mut self, folder: &Folder, path: &[u8]) -> Option<Entry> {
-        let at = *self.folders.get(folder.id)?.get(path)?;
+        let at = *self.shelves.get(folder.id)?.slots.get(path)?;
         self.remove(at)
     }
 
@@ -111,10 +126,15 @@ impl Cache {
     pub(super) fn insert(&mut self, folder: &Folder, path: &[u8], entry: Entry) {
         let bytes = entry.memory_bytes() + 2 * path.len() + SLOT_BYTES;
         let descriptors = entry.descriptors();
-        if !entry.is_quick || bytes > self.bytes_max / 4 || folder.id >= self.folders.len() {
+        // A job may have been under way for a folder that is not the current one any more.
+        let is_current = |shelf: &Shelf| shelf.opening == folder.opening;
+        let Some(shelf) = self.shelves.get(folder.id).filter(|shelf| is_current(shelf)) else {
+            return;
+        };
+        if !entry.is_quick || bytes > self.bytes_max / 4 {
             return;
         }
-        if let Some(&at) = self.folders[folder.id].get(path) {
+        if let Some(&at) = shelf.slots.get(path) {
             self.remove(at);
         }
         let fits = |cache: &Self| {
@@ -135,7 +155,7 @@ impl Cache {
         });
         self.bytes += bytes;
         self.descriptors += descriptors;
-        self.folders[folder.id].insert(path.into(), at);
+        self.shelves[folder.id].slots.insert(path.into(), at);
         let slot = Slot { folder: folder.id, path: path.into(), entry, bytes, was_used: false };
         self.slots[at] = Some(slot);
     }
@@ -158,11 +178,20 @@ impl Cache {
 
     fn remove(&mut self, at: usize) -> Option<Entry> {
         let slot = self.slots[at].take()?;
-        self.folders[slot.folder].remove(&slot.path);
+        self.shelves[slot.folder].slots.remove(&slot.path);
         self.bytes -= slot.bytes;
         self.descriptors -= slot.entry.descriptors();
         self.free.push(at);
         Some(slot.entry)
+    }
+
+    /// Drops what was found by another opening of `folder`.
+    fn clear(&mut self, folder: &Folder) {
+        let shelf = &mut self.shelves[folder.id];
+        shelf.opening = folder.opening;
+        for at in std::mem::take(&mut shelf.slots).into_values() {
+            self.remove(at);
+        }
     }
 
     /// Whether the page was missed before, not long ago; notes that it is missed now.
@@ -225,4 +254,56 @@ fn is_fresh(
         }
         true
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::load::{self, Loaded, Patience},
+        *,
+    };
+    use config::plan;
+    use message::{Fields, Length, Method, Version};
+    use std::fs;
+
+    const PATH: &[u8] = b"/page.txt";
+    const NOW: Moment = Moment(1);
+
+    fn entry(folder: &Folder) -> Entry {
+        let page = load::attempt(folder, PATH, Siblings::Unasked, Patience::Wait);
+        let Some(Loaded::Page(page)) = page else { unreachable!("there is a page") };
+        Entry::new(page, NOW, 0)
+    }
+
+    #[test]
+    fn what_one_opening_of_a_folder_found_is_not_there_for_another() {
+        let site = tempfile::tempdir().unwrap();
+        fs::write(site.path().join("page.txt"), "page").unwrap();
+        let root = site.path().to_owned();
+        let wanted = plan::Folder { id: 0, root, index: vec![], listing: false, links: vec![] };
+        let opened = |opening| Folder { opening, ..Folder::open(&wanted).unwrap() };
+        let (first, second) = (opened(1), opened(2));
+        let request = Request {
+            version: Version::Http11,
+            method: Method::Get,
+            host: "a.example",
+            path: "/page.txt",
+            query: None,
+            fields: Fields::of(&[]),
+            length: Length::Known(0),
+        };
+        let mut cache = Cache::new(1, 1 << 20, Forms::new(0));
+        let mut check = |folder: &Folder, is_there: bool| {
+            assert_eq!(cache.get(folder, PATH, &request, None, NOW, 0).is_some(), is_there);
+            cache.insert(folder, PATH, entry(folder));
+        };
+        check(&first, false);
+        check(&first, true);
+        check(&second, false);
+        check(&second, true);
+        // A job that was under way when the second one came is too late.
+        cache.insert(&first, PATH, entry(&first));
+        cache.insert(&second, PATH, entry(&second));
+        assert_eq!(cache.slots.len() - cache.free.len(), 1);
+    }
 }

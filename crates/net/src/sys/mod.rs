@@ -4,6 +4,7 @@
 use rustix::fd::{AsRawFd, BorrowedFd};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::atomic::AtomicU64;
 
 /// The number of cachestat(2), Linux 6.5, on every architecture but alpha.
 const CACHESTAT: libc::c_long = 451;
@@ -72,6 +73,53 @@ pub(crate) fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<u64> {
     // SAFETY: the kernel writes one integer, which lives until the call returns.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut count) };
     if result == 0 { Ok(u64::from(count.unsigned_abs())) } else { Err(io::Error::last_os_error()) }
+}
+
+/// `count` words of memory, all 0, which are never given back.
+///
+/// # Errors
+///
+/// When there is not so much address space.
+pub(crate) fn shared_words(count: usize) -> io::Result<&'static [AtomicU64]> {
+    if count == 0 {
+        return Ok(&[]);
+    }
+    let bytes = count.checked_mul(size_of::<AtomicU64>()).ok_or(io::ErrorKind::OutOfMemory)?;
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    // Children of this process share it, too. Pages are only set aside when they are touched.
+    let kind = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: a new mapping at an address of the kernel's choice touches no other memory.
+    let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, kind, -1, 0) };
+    if start == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the mapping is that long, starts at a page, is zeroed, and is never unmapped. Who
+    // else may hold it sees it through atomics, too.
+    Ok(unsafe { std::slice::from_raw_parts(start.cast::<AtomicU64>(), count) })
+}
+
+/// The process at the other end of a connected Unix socket: the one that listened, to whoever has
+/// connected. Zero for one that this process cannot see. (rustix takes it for granted that there is
+/// no zero.)
+///
+/// # Errors
+///
+/// When it is no Unix socket, or not connected.
+pub(crate) fn peer_process(socket: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut length = size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes, which is the size of what it is given, and
+    // any bytes are a valid `ucred`.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut peer).cast(),
+            &raw mut length,
+        )
+    };
+    if result == 0 { Ok(peer.pid.unsigned_abs()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// The addresses of all network interfaces that are up, in the order of the kernel.

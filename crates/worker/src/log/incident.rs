@@ -72,6 +72,11 @@ impl<'i> Incident<'i> {
         Self { kind, reason, about: None, status: None, setting: None }
     }
 
+    /// An incident of an exchange that is answered with `status`.
+    pub(crate) fn of(kind: Kind, reason: &'i str, about: About<'i>, status: Status) -> Self {
+        Self { about: Some(about), status: Some(status), ..Self::new(kind, reason) }
+    }
+
     /// Appends the line.
     pub(crate) fn write(&self, out: &mut Vec<u8>, is_pretty: bool, clock: &mut Clock, wall: Wall) {
         let Self { kind, reason, about, status, setting } = self;

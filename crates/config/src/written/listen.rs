@@ -1,0 +1,47 @@
+//! `listen`: where connections come in, each address as a text or as a table with more to say.
+
+use crate::{
+    kind::{Flag, Mode, Text},
+    setting::{At, Preset, Section, Setting},
+    source::{Listed, Word},
+};
+
+/// What was typed for one address.
+#[derive(Debug, Default)]
+pub(crate) struct Listen {
+    pub(crate) address: Option<Word<String>>,
+    pub(crate) mode: Option<Word<u32>>,
+    pub(crate) proxy_protocol: Option<Word<bool>>,
+}
+
+/// All that was typed for `listen`.
+pub(crate) type Listens = Listed<Listen>;
+
+/// The settings of an address where it is a table.
+pub(crate) const LISTEN: Section<Listen> = Section {
+    title: "[[server.listen]]",
+    settings: &[
+        Setting {
+            name: "address",
+            doc: "An address and port, a port alone, or `unix:` and the path of a socket.",
+            preset: Preset::Words("none: every listener needs one"),
+            example: r#""unix:/run/gannet.sock""#,
+            value: &At(Text, |listen: &mut Listen| &mut listen.address),
+        },
+        Setting {
+            name: "mode",
+            doc: "Who may connect to a Unix socket: the permissions of its file, in octal.",
+            preset: Preset::Value(r#""0660""#),
+            example: r#""0666""#,
+            value: &At(Mode, |listen: &mut Listen| &mut listen.mode),
+        },
+        Setting {
+            name: "proxy-protocol",
+            doc: "Whether a balancer says first who the client is, by the PROXY protocol.",
+            preset: Preset::Value("false"),
+            example: "true",
+            value: &At(Flag, |listen: &mut Listen| &mut listen.proxy_protocol),
+        },
+    ],
+    common: None,
+};

@@ -1,0 +1,117 @@
+//! What to do instead of what was typed where the parser's own words would leave one at a loss.
+
+use crate::{arguments::Arguments, trouble::Trouble};
+use clap::{
+    Command, CommandFactory, Parser,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+use std::ffi::OsString;
+
+/// What the options for a folder are called in a config file.
+const SETTINGS: [(&str, &str); 5] = [
+    ("--bind", "listen"),
+    ("--port", "listen"),
+    ("--lan", "listen"),
+    ("--threads", "threads"),
+    ("--log", "log"),
+];
+
+/// The arguments in `words`, the first of which is the program's name.
+///
+/// Where clap's answer is the right one, as to `--help`, it is given here and the process ends.
+pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Arguments, Trouble> {
+    let words: Vec<_> = words.into_iter().collect();
+    Arguments::try_parse_from(&words).map_err(|error| {
+        let typed: Vec<_> = words.iter().skip(1).map(|word| word.to_string_lossy()).collect();
+        let typed: Vec<_> = typed.iter().map(AsRef::as_ref).collect();
+        let surplus = match error.kind() {
+            ErrorKind::UnknownArgument => error.get(ContextKind::InvalidArg),
+            // A second word without dashes is taken for a verb behind a folder.
+            ErrorKind::ArgumentConflict => error.get(ContextKind::InvalidSubcommand),
+            _ => None,
+        };
+        match surplus {
+            Some(ContextValue::String(word)) => {
+                advise(&typed, word).unwrap_or_else(|| error.exit())
+            }
+            _ => error.exit(),
+        }
+    })
+}
+
+/// The verb that `word` was meant to be, if it is no verb but nearly one.
+pub(crate) fn meant(word: &str) -> Option<String> {
+    let command = Arguments::command();
+    let verbs = command.get_subcommands().map(Command::get_name);
+    config::nearest(word, verbs).filter(|verb| *verb != word).map(ToOwned::to_owned)
+}
+
+/// What to say where `typed` has the word `surplus` in it that nothing takes.
+fn advise(typed: &[&str], surplus: &str) -> Option<Trouble> {
+    let command = Arguments::command();
+    let first = *typed.first()?;
+    let option = surplus.split(['=', ' ']).next().unwrap_or(surplus);
+    let message = if command.get_subcommands().any(|verb| verb.get_name() == first) {
+        if let Some((option, setting)) = SETTINGS.iter().find(|(known, _)| *known == option) {
+            format!(
+                "`gannet {first}` takes no {option}: its config file says that, by `{setting}` in \
+                 [server]"
+            )
+        } else if surplus.starts_with('-') || !matches!(first, "run" | "check") {
+            return None;
+        } else {
+            format!("`gannet {first}` takes one file, and `{surplus}` is one too many")
+        }
+    } else if surplus.starts_with('-') {
+        return None;
+    } else if let Some(verb) = meant(first) {
+        let rest = typed.get(1..).unwrap_or_default().join(" ");
+        format!("there is no `{first}`: did you mean `gannet {verb} {rest}`?")
+    } else {
+        format!(
+            "gannet serves one folder, and `{surplus}` is one too many: name one, or serve both by \
+             a config file (`gannet run FILE`)"
+        )
+    };
+    Some(Trouble::new(2, format!("error: {message}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_nothing_takes_are_answered_with_the_way_out() {
+        fn check(typed: &str, expect: &str) {
+            let words = ["gannet"].into_iter().chain(typed.split(' ')).map(OsString::from);
+            let Err(trouble) = parse(words) else { panic!("{typed:?} is taken") };
+            assert_eq!((trouble.exit_code, &*trouble.message), (2, expect), "{typed:?}");
+        }
+        let folders = "error: gannet serves one folder, and `b` is one too many: name one, or \
+                       serve both by a config file (`gannet run FILE`)";
+        check("a b", folders);
+        check("--port 80 a b", folders);
+        check("chekc x", "error: there is no `chekc`: did you mean `gannet check x`?");
+        check("ruun site.toml", "error: there is no `ruun`: did you mean `gannet run site.toml`?");
+        check("run a.toml b", "error: `gannet run` takes one file, and `b` is one too many");
+        let port = "error: `gannet run` takes no --port: its config file says that, by `listen` in \
+                    [server]";
+        check("run --port 80", port);
+        check("run site.toml --port=80", port);
+        check(
+            "check --threads 4",
+            "error: `gannet check` takes no --threads: its config file says that, by `threads` in \
+             [server]",
+        );
+    }
+
+    #[test]
+    fn words_that_are_taken_need_no_advice() {
+        for typed in ["a", "run", "check site.toml", "--bind ::1 --port 80", "--bind [::1] a"] {
+            let words = ["gannet"].into_iter().chain(typed.split(' ')).map(OsString::from);
+            assert!(parse(words).is_ok(), "{typed:?}");
+        }
+        assert_eq!(meant("check"), None);
+        assert_eq!(meant("site"), None);
+    }
+}

@@ -1,0 +1,44 @@
+//! The values of options, and what to say to whoever typed something else.
+
+use std::{net::IpAddr, num::NonZero};
+
+/// The address that `--bind` takes.
+pub(crate) fn bind(text: &str) -> Result<IpAddr, String> {
+    let plain = |text: &str| text.trim_matches(['[', ']']).parse::<IpAddr>().ok();
+    if let Some(address) = plain(text) {
+        return Ok(address);
+    }
+    Err(match text.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => {
+            let host = plain(host).map_or_else(|| "ADDR".to_owned(), |host| host.to_string());
+            format!("the port goes apart: --bind {host} --port {port}")
+        }
+        _ if text == "localhost" => "write 127.0.0.1 or ::1".to_owned(),
+        _ => "it takes an IP address of this machine; `ip address` lists them".to_owned(),
+    })
+}
+
+/// The number that `--threads` takes.
+pub(crate) fn threads(text: &str) -> Result<NonZero<usize>, String> {
+    let refusal = "it takes a number from 1; leave it out for one event loop for each core";
+    text.parse().map_err(|_| refusal.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_refused_with_the_way_out() {
+        fn check(text: &str, expect: &str) {
+            assert_eq!(bind(text), Err(expect.to_owned()), "{text:?}");
+        }
+        check("127.0.0.1:80", "the port goes apart: --bind 127.0.0.1 --port 80");
+        check("[::1]:80", "the port goes apart: --bind ::1 --port 80");
+        check("localhost:80", "the port goes apart: --bind ADDR --port 80");
+        check("localhost", "write 127.0.0.1 or ::1");
+        check("eth0", "it takes an IP address of this machine; `ip address` lists them");
+        assert!(threads("0").is_err() && threads("x").is_err() && threads("-1").is_err());
+        assert_eq!(threads("3").map(NonZero::get), Ok(3));
+    }
+}

@@ -1,0 +1,238 @@
+//! Unix sockets: listening at a path where no living server does, and taking the path away again.
+
+use crate::holder::Holder;
+use crate::stat::{self, Identity};
+use crate::sys;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{
+    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, chmod, flock, open, unlink,
+};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen as start,
+    socket_with,
+};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+/// How many connections may wait to be accepted; the kernel takes no more than its own
+/// `net.core.somaxconn`, 4096 by default. Further clients wait to connect.
+const BACKLOG_CONNECTIONS: i32 = 4096;
+
+/// Why nobody can listen at a path.
+#[derive(Debug)]
+pub enum UnixError {
+    /// Another process listens there; `None` where the kernel does not tell which.
+    Taken(Option<Holder>),
+    /// Something lies there that is no socket.
+    NoSocket,
+    /// The kernel says no.
+    Failed(io::Error),
+}
+
+impl From<Errno> for UnixError {
+    fn from(errno: Errno) -> Self {
+        Self::Failed(errno.into())
+    }
+}
+
+/// The file of a socket that listens. Dropping this takes it away, unless another has taken its
+/// place.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    identity: Identity,
+}
+
+/// Listens at `path`, with a file of that `mode`, in the place of what a server left behind that is
+/// no more. Drop the [`SocketFile`] before the socket: while that is open no other file can have
+/// its identity.
+///
+/// # Errors
+///
+/// See [`UnixError`].
+pub fn listen(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile), UnixError> {
+    let address = SocketAddrUnix::new(path)?;
+    let alone = lock_folder(path);
+    let socket = socket()?;
+    match bind(&socket, &address) {
+        Err(Errno::ADDRINUSE) => {
+            remove_stale(path, &address, alone.is_some())?;
+            bind(&socket, &address)?;
+        }
+        bound => bound?,
+    }
+    let (stat, _) = look(path)?;
+    let file = SocketFile { path: path.to_owned(), identity: stat.identity };
+    // Nobody can connect before it listens, so this is the mode from the beginning.
+    chmod(path, Mode::from_raw_mode(mode))?;
+    start(&socket, BACKLOG_CONNECTIONS)?;
+    Ok((socket.into(), file))
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if look(&self.path).is_ok_and(|(stat, _)| stat.identity == self.identity) {
+            // Where this fails, the next server finds a file that nobody listens at.
+            let _ = unlink(&self.path);
+        }
+    }
+}
+
+/// Locks the folder that `path` lies in, as every start does: a socket that is bound and does not
+/// listen yet looks like one that was left behind. `None` where somebody else has the lock. Nobody
+/// waits for it, since everybody who may read a folder may lock it.
+fn lock_folder(path: &Path) -> Option<OwnedFd> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty())?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = open(folder, flags, Mode::empty()).ok()?;
+    flock(&folder, FlockOperation::NonBlockingLockExclusive).ok().map(|()| folder)
+}
+
+/// Takes away what lies at `path`, if it is a socket that nobody listens at, nor is about to.
+fn remove_stale(path: &Path, address: &SocketAddrUnix, is_alone: bool) -> Result<(), UnixError> {
+    match look(path) {
+        Ok((_, FileType::Socket)) => {}
+        Ok(_) => return Err(UnixError::NoSocket),
+        Err(Errno::NOENT) => return Ok(()),
+        Err(errno) => return Err(errno.into()),
+    }
+    let probe = socket()?;
+    match connect(&probe, address) {
+        Ok(()) => {
+            let pid = sys::peer_process(probe.as_fd()).ok().filter(|&pid| pid != 0);
+            Err(UnixError::Taken(pid.map(Holder::of)))
+        }
+        // Its queue is full, or it is one that takes no streams: somebody is there.
+        Err(Errno::AGAIN | Errno::PROTOTYPE) => Err(UnixError::Taken(None)),
+        Err(Errno::CONNREFUSED) if is_alone => Ok(unlink(path)?),
+        Err(Errno::CONNREFUSED) => Err(UnixError::Taken(None)),
+        Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+fn look(path: &Path) -> Result<(stat::Stat, FileType), Errno> {
+    stat::at(CWD, path.as_os_str().as_bytes(), AtFlags::SYMLINK_NOFOLLOW)
+}
+
+fn socket() -> Result<OwnedFd, Errno> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+    use std::os::unix::net::{UnixDatagram, UnixStream};
+    use std::sync::Barrier;
+
+    fn is_socket(path: &Path) -> bool {
+        fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket())
+    }
+
+    #[test]
+    fn it_has_its_mode_and_is_gone_when_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        for mode in [0o600, 0o666] {
+            let (socket, file) = listen(&path, mode).unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, mode);
+            UnixStream::connect(&path).unwrap();
+            drop(file);
+            assert!(!path.exists());
+            drop(socket);
+        }
+    }
+
+    #[test]
+    fn what_a_dead_server_left_behind_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(is_socket(&path));
+        let _listening = listen(&path, 0o600).unwrap();
+        UnixStream::connect(&path).unwrap();
+    }
+
+    #[test]
+    fn a_living_server_is_named_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let _living = UnixListener::bind(&path).unwrap();
+        let Err(UnixError::Taken(Some(holder))) = listen(&path, 0o600) else {
+            panic!("nobody is named");
+        };
+        assert_eq!(holder.pid, std::process::id());
+        assert!(!holder.name.is_empty());
+        UnixStream::connect(&path).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_stream_that_was_left_behind_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("file"), "precious").unwrap();
+        assert!(matches!(listen(&path("file"), 0o600), Err(UnixError::NoSocket)));
+        assert_eq!(fs::read(path("file")).unwrap(), b"precious");
+        std::os::unix::fs::symlink("file", path("link")).unwrap();
+        assert!(matches!(listen(&path("link"), 0o600), Err(UnixError::NoSocket)));
+        let _datagrams = UnixDatagram::bind(path("datagrams")).unwrap();
+        assert!(matches!(listen(&path("datagrams"), 0o600), Err(UnixError::Taken(None))));
+        assert!(matches!(listen(&path("no/folder"), 0o600), Err(UnixError::Failed(_))));
+        let long = path(&"x".repeat(107));
+        assert!(matches!(listen(&long, 0o600), Err(UnixError::Failed(_))));
+    }
+
+    #[test]
+    fn another_file_that_took_its_place_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let (_socket, file) = listen(&path, 0o600).unwrap();
+        fs::remove_file(&path).unwrap();
+        let _other = UnixListener::bind(&path).unwrap();
+        drop(file);
+        UnixStream::connect(&path).unwrap();
+    }
+
+    #[test]
+    fn nothing_is_taken_away_while_another_server_may_be_starting() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        drop(UnixListener::bind(&path).unwrap());
+        let other = lock_folder(&path).unwrap();
+        assert!(matches!(listen(&path, 0o600), Err(UnixError::Taken(None))));
+        assert!(is_socket(&path));
+        drop(other);
+        listen(&path, 0o600).unwrap();
+    }
+
+    #[test]
+    fn of_two_servers_that_start_at_once_one_listens() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        for _ in 0..100 {
+            // Both find a file that nobody listens at.
+            let _ = fs::remove_file(&path);
+            drop(UnixListener::bind(&path).unwrap());
+            let barrier = Barrier::new(2);
+            let start = || {
+                barrier.wait();
+                let listening = listen(&path, 0o600);
+                barrier.wait();
+                UnixStream::connect(&path).unwrap();
+                barrier.wait();
+                listening.is_ok()
+            };
+            let listening = std::thread::scope(|scope| {
+                let other = scope.spawn(start);
+                u8::from(start()) + u8::from(other.join().unwrap())
+            });
+            assert_eq!(listening, 1);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What has to be settled before a connection's first request is read: on some listeners a balancer
+//! says first who the client is, by the PROXY protocol.
+
+use crate::{
+    core::Core,
+    flow::SERVER_LOG,
+    log::{Incident, Kind},
+    record::{About, End, Subject},
+};
+use control::{
+    Counter, Seat,
+    clients::{Entry, Room},
+};
+use message::Status;
+use std::net::IpAddr;
+
+/// How far a connection has come.
+pub(crate) enum Admission {
+    /// Its header is due.
+    HeaderDue,
+    /// Requests are read.
+    Open,
+    /// Its client turned out to have as many connections as it may have: the first request is the
+    /// last, and is told so.
+    OneTooMany,
+}
+
+/// What the bytes so far have settled.
+pub(crate) enum Introduction {
+    /// Nothing: more of them are needed.
+    NotYet,
+    /// The client, behind so many bytes of header, and its own seat where it has one.
+    Of(Option<IpAddr>, usize, Admission, Option<Seat>),
+    /// That they will never be a header.
+    Malformed,
+}
+
+/// Why a client is turned away that has as many connections as it may have.
+pub(crate) const TOO_MANY: &str = "too many connections from this address";
+
+/// Why a connection is shut out, as the log says it.
+pub(crate) const MALFORMED: &str = "no header of the PROXY protocol";
+pub(crate) const LATE: &str = "the header of the PROXY protocol came too late";
+pub(crate) const STRANGER: &str = "the PROXY protocol, from nobody who is trusted";
+
+impl Admission {
+    /// Where a connection to the listener of that number begins.
+    pub(crate) fn of(core: &Core, listener: usize) -> Self {
+        let listen = core.plan.listen.get(listener);
+        if listen.is_some_and(|listen| listen.proxy_protocol) {
+            Self::HeaderDue
+        } else {
+            Self::Open
+        }
+    }
+}
+
+/// Whether somebody at `address` may send a header: anybody where no proxies are named.
+pub(crate) fn may_introduce(core: &Core, address: Option<IpAddr>) -> bool {
+    !core.plan.has_proxies() || core.plan.trusts(address)
+}
+
+/// Reads the header at the start of `unread` on a connection from `peer`.
+pub(crate) fn introduce(core: &Core, peer: Option<IpAddr>, unread: &[u8]) -> Introduction {
+    let header = match proxy_protocol::parse(unread) {
+        Ok(Some(header)) => header,
+        Ok(None) => return Introduction::NotYet,
+        Err(_) => return Introduction::Malformed,
+    };
+    let Some(source) = header.source else {
+        return Introduction::Of(peer, header.bytes, Admission::Open, None);
+    };
+    let client = Some(source.ip().to_canonical());
+    let max = core.plan.capacity.connections_per_client_max;
+    match core.clients.enter(client.filter(|_| !core.plan.trusts(client)), max, core.now()) {
+        Entry::Counted(seat, room) => {
+            core.count_many(Counter::Uncounted, u64::from(room == Room::None));
+            Introduction::Of(client, header.bytes, Admission::Open, Some(seat))
+        }
+        Entry::Full => Introduction::Of(client, header.bytes, Admission::OneTooMany, None),
+    }
+}
+
+/// Counts and puts down that a connection is closed without an answer, as nobody knows whose it is.
+pub(crate) fn shut_out(core: &Core, peer: Option<IpAddr>, reason: &'static str) {
+    core.count(Counter::ShutOut);
+    let end = End { status: Status::BAD_REQUEST, bytes: 0, us: 0, reason: Some(reason) };
+    let about = About { client: peer, id: None, user: None, subject: Subject::Refused(b"") };
+    let dropped = core.log.borrow_mut().record(SERVER_LOG, about, &end, core.now());
+    core.count_many(Counter::LinesDropped, dropped);
+    core.report(&Incident { about: Some(about), ..Incident::new(Kind::Refused, reason) });
+    core.sweeper.notify_one();
+}

@@ -1,0 +1,113 @@
+//! Sockets on their loop. What listens and what is connected may be of TCP or of Unix; nobody
+//! outside of this file has to ask which.
+
+use net::{listener::Listening, socket};
+use std::{
+    io,
+    net::IpAddr,
+    os::fd::{AsFd, BorrowedFd},
+    task::{Context, Poll, ready},
+};
+use tokio::{
+    io::Interest,
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+};
+
+/// A socket that connections come in by.
+pub(crate) enum Acceptor {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// A connected socket.
+pub(crate) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Acceptor {
+    /// Has the loop look after a copy of `listening`.
+    pub(crate) fn new(listening: &Listening) -> io::Result<Self> {
+        Ok(match listening {
+            Listening::Tcp(socket) => Self::Tcp(TcpListener::from_std(socket.try_clone()?)?),
+            Listening::Unix(socket) => Self::Unix(UnixListener::from_std(socket.try_clone()?)?),
+        })
+    }
+
+    /// The next connection, and the address of its client, which one on a Unix socket has not.
+    pub(crate) async fn accept(&self) -> io::Result<(Socket, Option<IpAddr>)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (socket, client) = listener.accept().await?;
+                Ok((Socket::Tcp(socket), Some(client.ip())))
+            }
+            Self::Unix(listener) => {
+                let (socket, _) = listener.accept().await?;
+                Ok((Socket::Unix(socket), None))
+            }
+        }
+    }
+}
+
+impl Socket {
+    /// Takes what has come, as much as `room` holds; zero at the end, or where it is broken.
+    pub(crate) fn poll_receive(&self, room: &mut [u8], context: &mut Context<'_>) -> Poll<usize> {
+        loop {
+            let ready = match self {
+                Self::Tcp(socket) => socket.poll_read_ready(context),
+                Self::Unix(socket) => socket.poll_read_ready(context),
+            };
+            if ready!(ready).is_err() {
+                return Poll::Ready(0);
+            }
+            match self.attempt(Interest::READABLE, |socket| socket::receive(socket, room)) {
+                Ok(count) => {
+                    if count < room.len() {
+                        // The socket is empty now. To say so spares the call that would find out.
+                        let empty = |_: BorrowedFd<'_>| Err(io::ErrorKind::WouldBlock.into());
+                        let _ = self.attempt::<()>(Interest::READABLE, empty);
+                    }
+                    return Poll::Ready(count);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return Poll::Ready(0),
+            }
+        }
+    }
+
+    /// Writes by `call`; `WouldBlock` where that finds the socket full, or it is known to be.
+    pub(crate) fn write<T>(
+        &self,
+        call: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        self.attempt(Interest::WRITABLE, call)
+    }
+
+    /// Waits until the socket takes something again.
+    pub(crate) fn poll_writable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(socket) => socket.poll_write_ready(context),
+            Self::Unix(socket) => socket.poll_write_ready(context),
+        }
+    }
+
+    fn attempt<T>(
+        &self,
+        interest: Interest,
+        call: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        match self {
+            Self::Tcp(socket) => socket.try_io(interest, || call(socket.as_fd())),
+            Self::Unix(socket) => socket.try_io(interest, || call(socket.as_fd())),
+        }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(socket) => socket.as_fd(),
+            Self::Unix(socket) => socket.as_fd(),
+        }
+    }
+}
