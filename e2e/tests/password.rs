@@ -284,6 +284,28 @@ fn a_flood_of_passwords_is_turned_away_and_harms_nobody_else() {
     assert!(listing < checked, "what reads a folder has waited behind all that was checked");
 }
 
+/// P4: what a check takes, it gives back.
+#[test]
+fn checks_leave_no_memory_behind() {
+    let site = Site::new();
+    let config = config(&site, "");
+    let (_, line, _) = run(&["hash-password", "alice"], "wonderland");
+    fs::write(site.path("../users.htpasswd"), line).unwrap();
+    let server = Server::run(&config);
+    let mut client = Client::connect(server.addr());
+    let mut try_often = |count| {
+        for number in 0..count {
+            let fields = basic(&format!("alice:{number}"));
+            assert_eq!(ask(&mut client, "/admin/x", &fields).status, 401);
+        }
+        server.process().memory_share_kib()
+    };
+    let before = try_often(2);
+    let grown = try_often(60).saturating_sub(before);
+    assert!(grown < 16 * 1024, "60 checks of 19 MiB each have left {grown} KiB");
+    server.stop();
+}
+
 /// `gannet ARGS` with `input` on its standard input: exit code, output, errors.
 fn run(args: &[&str], input: &str) -> (Option<i32>, String, String) {
     let mut command = Command::new(binary::path());

@@ -26,7 +26,11 @@ impl Credentials {
         let encoded = &rest[blanks..];
         let text = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
         let colon = text.find(':')?;
-        let is_plain = !text.chars().any(char::is_control);
+        // Beyond ASCII there are controls as well, which a walk along the characters finds.
+        let is_plain = match text.is_ascii() {
+            true => !text.bytes().any(|byte| byte.is_ascii_control()),
+            false => !text.contains(char::is_control),
+        };
         is_plain.then_some(Self { text, colon })
     }
 

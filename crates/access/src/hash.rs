@@ -1,8 +1,9 @@
 //! Hashes of passwords: made, and compared with what somebody typed.
 
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use config::plan::{Hash, Variant};
+use net::Pages;
 use std::hint::black_box;
 
 /// Bytes of a password that bcrypt looks at.
@@ -22,15 +23,14 @@ const DIGEST_BYTES: usize = 32;
 #[must_use]
 pub fn hash(password: &[u8], salt: [u8; 16]) -> Option<String> {
     let params = Params::new(MEMORY_KIB, PASSES, LANES, Some(DIGEST_BYTES)).ok()?;
-    let mut digest = [0; DIGEST_BYTES];
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-    argon2.hash_password_into(password, &salt, &mut digest).ok()?;
+    let digest = digest(&argon2, password, &salt, DIGEST_BYTES)?;
     let [salt, digest] = [&salt[..], &digest].map(|bytes| STANDARD_NO_PAD.encode(bytes));
     Some(format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${salt}${digest}"))
 }
 
-/// Whether `hash` is one of `password`.
-pub(crate) fn matches(hash: &Hash, password: &[u8]) -> bool {
+/// Whether `hash` is one of `password`; `None` where there is no memory to find out.
+pub(crate) fn matches(hash: &Hash, password: &[u8]) -> Option<bool> {
     match hash {
         Hash::Bcrypt { cost, salt, digest } => {
             // The NUL at the end of a C string is part of what is hashed, where there is room.
@@ -39,23 +39,28 @@ pub(crate) fn matches(hash: &Hash, password: &[u8]) -> bool {
                 bytes.push(0);
             }
             let found = bcrypt::bcrypt(*cost, *salt, &bytes);
-            is_same(&found[..digest.len()], digest)
+            Some(is_same(&found[..digest.len()], digest))
         }
-        Hash::Argon2 { variant, is_current, memory_kib, passes, lanes, salt, digest } => {
+        Hash::Argon2 { variant, is_current, memory_kib, passes, lanes, salt, digest: expect } => {
             let algorithm = match variant {
                 Variant::Argon2d => Algorithm::Argon2d,
                 Variant::Argon2i => Algorithm::Argon2i,
                 Variant::Argon2id => Algorithm::Argon2id,
             };
             let version = if *is_current { Version::V0x13 } else { Version::V0x10 };
-            let Ok(params) = Params::new(*memory_kib, *passes, *lanes, Some(digest.len())) else {
-                return false;
-            };
-            let mut found = vec![0; digest.len()];
+            let params = Params::new(*memory_kib, *passes, *lanes, Some(expect.len())).ok()?;
             let argon2 = Argon2::new(algorithm, version, params);
-            argon2.hash_password_into(password, salt, &mut found).is_ok() && is_same(&found, digest)
+            digest(&argon2, password, salt, expect.len()).map(|found| is_same(&found, expect))
         }
     }
+}
+
+/// What Argon2 makes of `password`, in memory that is there for this one time only.
+fn digest(argon2: &Argon2<'_>, password: &[u8], salt: &[u8], bytes: usize) -> Option<Vec<u8>> {
+    let mut digest = vec![0; bytes];
+    let mut blocks = Pages::filled(argon2.params().block_count(), Block::new()).ok()?;
+    let made = argon2.hash_password_into_with_memory(password, salt, &mut digest, blocks.as_mut());
+    made.ok().map(|()| digest)
 }
 
 /// Compares all bytes, however early the first differs.
@@ -70,7 +75,7 @@ mod tests {
 
     fn check(hash: &str, password: &[u8], expect: bool) {
         let parsed = Hash::parse(hash).unwrap();
-        assert_eq!(matches(&parsed, password), expect, "{hash} {}", password.escape_ascii());
+        assert_eq!(matches(&parsed, password), Some(expect), "{hash} {}", password.escape_ascii());
     }
 
     #[test]
@@ -100,7 +105,7 @@ mod tests {
         let digest = bcrypt::bcrypt(4, salt, &[b'x'; 72])[..23].try_into().unwrap();
         let hash = Hash::Bcrypt { cost: 4, salt, digest };
         for (length, expect) in [(71, false), (72, true), (73, true), (10_000, true)] {
-            assert_eq!(matches(&hash, &vec![b'x'; length]), expect, "{length}");
+            assert_eq!(matches(&hash, &vec![b'x'; length]), Some(expect), "{length}");
         }
     }
 

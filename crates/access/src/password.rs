@@ -20,7 +20,7 @@ use crate::{
     verdicts::{Key, Verdicts},
 };
 use config::plan::{Password, Users};
-use message::{Exchange, Response, Status};
+use message::{Exchange, Response, Status, response::Line};
 use std::{fmt, sync::Arc};
 
 /// A password to be checked, for the pool.
@@ -35,7 +35,8 @@ pub struct Job {
 /// A password that was checked.
 pub struct Done {
     key: Key,
-    is_right: bool,
+    /// `None` where there was no memory to find out.
+    is_right: Option<bool>,
 }
 
 impl Job {
@@ -50,11 +51,14 @@ impl Job {
     pub fn run(self) -> Done {
         let Self { users, credentials, number, key } = self;
         net::failpoint::hit("hash");
-        let checked = users.hash(credentials.user(), number).map(|(hash, is_known)| {
-            let matches = crate::hash::matches(hash, credentials.password().as_bytes());
-            is_known && matches
-        });
-        Done { key, is_right: checked.unwrap_or(false) }
+        let password = credentials.password().as_bytes();
+        let is_right = match users.hash(credentials.user(), number) {
+            Some((hash, is_known)) => {
+                crate::hash::matches(hash, password).map(|matches| is_known && matches)
+            }
+            None => Some(false),
+        };
+        Done { key, is_right }
     }
 }
 
@@ -79,8 +83,12 @@ pub(crate) fn check(
     let key = door.verdicts.key(&password.users, &credentials);
     if !door.verdicts.is_right(&key, door.now) {
         match door.done.take_if(|done| done.key == key) {
-            Some(Done { is_right: true, .. }) => door.verdicts.note(key, door.now),
-            Some(_) => return refuse(),
+            Some(Done { is_right: Some(true), .. }) => door.verdicts.note(key, door.now),
+            Some(Done { is_right: Some(false), .. }) => return refuse(),
+            Some(Done { is_right: None, .. }) => {
+                let busy = Response::empty(Status::SERVICE_UNAVAILABLE);
+                return Entry::Answered(busy.with(Line::fixed("retry-after", "1")));
+            }
             None => return Entry::Wait(Job::new(password, credentials, key, door.verdicts)),
         }
     }

@@ -19,11 +19,13 @@ mod file_system;
 pub mod stream;
 pub mod terminal;
 pub mod random;
+mod pages;
 pub mod process;
 pub mod failpoint;
 mod sys;
 
 pub use fault::FindError;
 pub use listing::{Entries, Entry};
+pub use pages::Pages;
 pub use root::{Found, Patience, Root, RootError};
 pub use stat::{Identity, Kind, Stat, Time};

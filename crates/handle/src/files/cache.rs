@@ -118,7 +118,7 @@ impl Cache {
 
     /// Takes the page at `path` out, to be changed and kept again.
     pub(super) fn take(&mut self, folder: &Folder, path: &[u8]) -> Option<Entry> {
-        let at = *self.shelves.get(folder.id)?.slots.get(path)?;
+        let at = *self.shelf(folder)?.slots.get(path)?;
         self.remove(at)
     }
 
@@ -126,11 +126,7 @@ impl Cache {
     pub(super) fn insert(&mut self, folder: &Folder, path: &[u8], entry: Entry) {
         let bytes = entry.memory_bytes() + 2 * path.len() + SLOT_BYTES;
         let descriptors = entry.descriptors();
-        // A job may have been under way for a folder that is not the current one any more.
-        let is_current = |shelf: &Shelf| shelf.opening == folder.opening;
-        let Some(shelf) = self.shelves.get(folder.id).filter(|shelf| is_current(shelf)) else {
-            return;
-        };
+        let Some(shelf) = self.shelf(folder) else { return };
         if !entry.is_quick || bytes > self.bytes_max / 4 {
             return;
         }
@@ -183,6 +179,12 @@ impl Cache {
         self.descriptors -= slot.entry.descriptors();
         self.free.push(at);
         Some(slot.entry)
+    }
+
+    /// What was found by this opening of `folder`; none for a job that was under way for a folder
+    /// which is not the current one any more.
+    fn shelf(&self, folder: &Folder) -> Option<&Shelf> {
+        self.shelves.get(folder.id).filter(|shelf| shelf.opening == folder.opening)
     }
 
     /// Drops what was found by another opening of `folder`.
