@@ -27,6 +27,15 @@ const EXAMPLES: &[(&str, &[Ask])] = &[
         ],
     ),
     (
+        "logs.toml",
+        &[
+            ("localhost", "/", 200, "<title>"),
+            ("localhost", "/images/sea.svg", 200, "<svg"),
+            ("gallery.localhost", "/?x", 200, "poster.png"),
+            ("other.example", "/", 421, "421"),
+        ],
+    ),
+    (
         "limits.toml",
         &[
             ("localhost", "/", 200, "<title>"),
@@ -149,9 +158,16 @@ fn every_example_serves_what_it_says() {
             );
         }
         server.stop();
-        let log = fs::read_to_string(folder.path().join("gannet.log")).unwrap_or_default();
-        let logged = if name == "several-sites.toml" { asks.len() } else { 0 };
-        assert_eq!(log.lines().count(), logged, "{name}: {log}");
+        for (example, log, lines) in [
+            ("several-sites.toml", "gannet.log", asks.len()),
+            ("logs.toml", "access.log", 2),
+            ("logs.toml", "gallery.log", 1),
+            ("logs.toml", "errors.log", 1),
+        ] {
+            let lines = if example == name { lines } else { 0 };
+            let log = fs::read_to_string(folder.path().join(log)).unwrap_or_default();
+            assert_eq!(log.lines().count(), lines, "{name}: {log}");
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::machine::{FILES, Machine, SECRET, quoted};
 use config::{
     Errors, Paint, Plan, load,
-    plan::{Action, Address, Branch, LogFormat, Node, Policy, Route},
+    plan::{Action, Address, Branch, LogFormat, Node, Policy, Route, Target},
 };
 use message::Limits;
 use std::{fmt::Write, path::Path, time::Duration};
@@ -25,6 +25,10 @@ pub const TOKENS: &[&str] = &[
     "listen = [\"unix:a\", { address = \"[::1]:81\" }]\n",
     "mode = \"0600\"\n",
     "log = { format = \"off\" }\n",
+    "log = { format = \"{client} \\\"{request}\\\" {{\", sample = \"1/2\" }\n",
+    "log = { file = \"a.log\", only = [\"4xx\", \"500\"] }\n",
+    "error-log = \"combined\"\n",
+    "request-id = true\n",
     "index = [\"a\", \"b\"]\n",
     "links = [\"/srv/a\", \"../b\"]\n",
     "listing = true\n",
@@ -241,10 +245,18 @@ fn push_route<'p>(route: &'p Route, all: &mut Vec<&'p Policy>) {
 fn told(plan: &Plan) -> String {
     let listen = plan.listen.iter().map(|listen| (&listen.address, listen.proxy_protocol));
     let listen: Vec<_> = listen.collect();
-    let Plan { threads, limits, capacity, log, file_cache_bytes_max, .. } = plan;
+    let Plan { threads, limits, capacity, logs, file_cache_bytes_max, request_id, .. } = plan;
+    let log = &logs.access[0];
+    let told = match log.format {
+        LogFormat::Off => String::new(),
+        _ => format!("{log:?} {:?} {:?}", logs.buffer_bytes, logs.flush_time),
+    };
+    let errors =
+        logs.errors.as_ref().map(|errors| (errors.is_pretty, &logs.targets[errors.target]));
+    let logs = format!("{told} {:?} {errors:?} {request_id:?}", logs.targets[log.target]);
     let trusted = (&plan.trusted_proxies, plan.trusts_unix);
     format!(
-        "{listen:?} {threads:?} {limits:?} {capacity:?} {log:?} {file_cache_bytes_max} {trusted:?}"
+        "{listen:?} {threads:?} {limits:?} {capacity:?} {logs} {file_cache_bytes_max} {trusted:?}"
     )
 }
 
@@ -267,22 +279,48 @@ fn written(plan: &Plan) -> String {
         push(&mut text, "threads", threads);
     }
     push(&mut text, "file-cache", bytes(plan.file_cache_bytes_max as u64));
+    if let Some(name) = &plan.request_id {
+        push(&mut text, "request-id", quoted(name));
+    }
     push(&mut text, "[server.limits]\nlinger-time", time(plan.limits.linger_time));
     push_limits(&mut text, plan);
-    let format = match plan.log.format {
+    push_logs(&mut text, plan);
+    text + "[site.default]\nroot = \"/srv\"\n"
+}
+
+fn push_logs(text: &mut String, plan: &Plan) {
+    let logs = &plan.logs;
+    let log = &logs.access[0];
+    let format = match &log.format {
         LogFormat::Pretty => "pretty",
         LogFormat::Json => "json",
         LogFormat::Off => "off",
+        LogFormat::Template(template) => &template.to_string(),
     };
-    push(&mut text, "[server.log]\nformat", quoted(format));
-    if plan.log.format != LogFormat::Off {
-        push(&mut text, "buffer", bytes(plan.log.buffer_bytes as u64));
-        push(&mut text, "flush", time(plan.log.flush_time));
+    push(text, "[server.log]\nformat", quoted(format));
+    if log.format != LogFormat::Off {
+        push(text, "buffer", bytes(logs.buffer_bytes as u64));
+        push(text, "flush", time(logs.flush_time));
+        push(text, "sample", format!("\"1/{}\"", log.sample));
+        let only = log.only.ranges.iter().map(|(first, last)| match last - first {
+            0 => format!("\"{first}\""),
+            _ => format!("\"{}xx\"", first / 100),
+        });
+        push(text, "only", list(only));
+        if let Target::File(file) = &logs.targets[log.target] {
+            push(text, "file", path(file));
+        }
     }
-    if let Some(file) = &plan.log.file {
-        push(&mut text, "file", path(file));
+    let format = match &logs.errors {
+        Some(errors) if errors.is_pretty => "pretty",
+        Some(_) => "json",
+        None => "off",
+    };
+    push(text, "[server.error-log]\nformat", quoted(format));
+    let target = logs.errors.as_ref().map(|errors| &logs.targets[errors.target]);
+    if let Some(Target::File(file)) = target {
+        push(text, "file", path(file));
     }
-    text + "[site.default]\nroot = \"/srv\"\n"
 }
 
 fn push_limits(text: &mut String, plan: &Plan) {

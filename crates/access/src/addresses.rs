@@ -1,21 +1,32 @@
 //! Who may enter by the client's address.
 
 use base::Network;
-use config::plan::Addresses;
+use config::plan::{Addresses, Place};
 use message::{Exchange, Response, Status};
-use std::net::IpAddr;
 
 /// 403 for an address that is denied, or not among those allowed. A client without an address, on
 /// a Unix socket, is let in only where none is asked for.
 pub(crate) fn check(addresses: &Addresses, exchange: &Exchange<'_>) -> Option<Response> {
+    said(addresses, exchange).map(|_| Response::empty(Status::FORBIDDEN))
+}
+
+/// The setting that keeps the client out, and where it is written; `None` if it may enter.
+pub(crate) fn said<'a>(
+    addresses: &'a Addresses,
+    exchange: &Exchange<'_>,
+) -> Option<(&'static str, &'a Place)> {
     let Addresses { allow, deny } = addresses;
-    let is_in = |list: &[Network], client: IpAddr| list.iter().any(|block| block.contains(client));
-    let may_enter = match exchange.client {
-        Some(client) => {
-            let is_denied = deny.as_ref().is_some_and(|(list, _)| is_in(list, client));
-            !is_denied && allow.as_ref().is_none_or(|(list, _)| is_in(list, client))
-        }
-        None => allow.is_none(),
+    let client = exchange.client;
+    let is_in = |list: &[Network]| {
+        client.is_some_and(|client| list.iter().any(|block| block.contains(client)))
     };
-    (!may_enter).then(|| Response::empty(Status::FORBIDDEN))
+    if let Some((list, place)) = deny
+        && is_in(list)
+    {
+        return Some(("deny", place));
+    }
+    match allow {
+        Some((list, place)) if !is_in(list) => Some(("allow", place)),
+        _ => None,
+    }
 }

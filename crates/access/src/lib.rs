@@ -17,9 +17,9 @@ pub use password::{Done, Job};
 pub use verdicts::Verdicts;
 
 use base::Moment;
-use config::plan::Access;
+use config::plan::{Access, Place};
 use control::Clients;
-use message::{Exchange, Response};
+use message::{Exchange, Response, Status};
 
 /// What the worker lends the guards for the time of one exchange.
 pub struct Door<'d> {
@@ -88,5 +88,21 @@ fn ask(access: &Access, exchange: &mut Exchange<'_>, door: &mut Door<'_>) -> Ent
         (Some(answer), _) => Entry::Answered(answer),
         (None, Some(password)) => password::check(password, exchange, door),
         (None, None) => Entry::Open,
+    }
+}
+
+/// The setting by which [`check`] refuses the exchange with `status`, and where it is written.
+#[must_use]
+pub fn said<'a>(
+    access: &'a Access,
+    exchange: &Exchange<'_>,
+    status: Status,
+) -> Option<(&'static str, &'a Place)> {
+    match status {
+        Status::FORBIDDEN => addresses::said(access.addresses.as_ref()?, exchange),
+        Status::METHOD_NOT_ALLOWED => Some(("methods", &access.methods.as_ref()?.place)),
+        Status(429) => Some(("limit", &access.limit.as_ref()?.place)),
+        Status::UNAUTHORIZED => Some(("auth", &access.password.as_ref()?.place)),
+        _ => None,
     }
 }

@@ -3,8 +3,8 @@
 pub mod moment;
 pub mod bucket;
 pub mod date;
-pub mod network;
 pub mod text;
+pub mod network;
 
 pub use bucket::Bucket;
 pub use date::Date;

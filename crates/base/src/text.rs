@@ -75,6 +75,26 @@ pub fn push_printable(out: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
+/// Appends `text` as web servers write it into a line of a log that is no JSON: printable ASCII as
+/// it is but for `"` and `\`, which become `\xHH` as every other byte does; the blank, too, unless
+/// `is_quoted`. Nothing at all is a hyphen.
+pub fn push_quoted(out: &mut Vec<u8>, text: &[u8], is_quoted: bool) {
+    const UPPER: &[u8; 16] = b"0123456789ABCDEF";
+    if text.is_empty() {
+        out.push(b'-');
+    }
+    for &byte in text {
+        match byte {
+            b'!' | b'#'..=b'[' | b']'..=b'~' => out.push(byte),
+            b' ' if is_quoted => out.push(byte),
+            _ => {
+                let digits = [UPPER[usize::from(byte >> 4)], UPPER[usize::from(byte & 15)]];
+                out.extend_from_slice(&[b'\\', b'x', digits[0], digits[1]]);
+            }
+        }
+    }
+}
+
 /// Appends `text` so that it means itself in HTML, also inside a quoted attribute. Control
 /// characters, which HTML does not allow, become U+FFFD.
 pub fn push_html(out: &mut String, text: &str) {
@@ -134,5 +154,11 @@ mod tests {
             "\\u00fc\\u0085z\\ud83e\\udd80\\u202e"
         );
         assert_eq!(written(|out| push_printable(out, hostile)), "a\"\\\\x0a\\x1b[2J\\xff\\x7f");
+        let quoted = "a\\x22\\x5C\\x0A\\x1B[2J\\xFF\\x7F";
+        assert_eq!(written(|out| push_quoted(out, hostile, true)), quoted);
+        for (is_quoted, expect) in [(true, "a b"), (false, "a\\x20b")] {
+            assert_eq!(written(|out| push_quoted(out, b"a b", is_quoted)), expect);
+            assert_eq!(written(|out| push_quoted(out, b"", is_quoted)), "-");
+        }
     }
 }

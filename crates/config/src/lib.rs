@@ -11,6 +11,7 @@ mod include;
 mod setting;
 mod shape;
 mod kind;
+mod log_kind;
 mod unit;
 mod frequency;
 mod written;
@@ -40,7 +41,7 @@ use include::Reading;
 use mistake::Mistake;
 use plan::{
     Action, Address, Branch, Compress, DEFAULT_SITE, Files, Folder, LIVE_PATH, Listen, LogFormat,
-    Node, Place, Route, Routes, Site,
+    Logs, Node, Place, Route, Routes, Site,
 };
 use std::{collections::HashSet, net::SocketAddr, num::NonZero, path::PathBuf};
 
@@ -86,10 +87,18 @@ pub struct Quick {
     pub live: bool,
 }
 
-/// The plan for serving one folder, everything else at its default. `is_terminal` says whether log
-/// lines go to a person.
+/// Whether a person watches what is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Eyes {
+    /// On standard output.
+    pub output: bool,
+    /// On standard error.
+    pub errors: bool,
+}
+
+/// The plan for serving one folder, everything else at its default.
 #[must_use]
-pub fn quick(quick: Quick, is_terminal: bool) -> Plan {
+pub fn quick(quick: Quick, eyes: Eyes) -> Plan {
     let Quick { root, listen, threads, log, listing, fallback, live } = quick;
     let place = Place::of("the command line");
     let index = plan::index_default();
@@ -117,6 +126,7 @@ pub fn quick(quick: Quick, is_terminal: bool) -> Plan {
     };
     plan.listen = listen.into_iter().map(typed).collect();
     plan.threads = threads;
-    plan.log.format = log.unwrap_or_else(|| LogFormat::usual(is_terminal));
+    let format = log.unwrap_or_else(|| LogFormat::usual(eyes.output));
+    plan.logs = Logs::of(format, eyes.errors);
     plan
 }

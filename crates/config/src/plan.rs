@@ -1,6 +1,7 @@
 //! What will be done: checked, complete, and never changed again.
 
 mod place;
+mod braces;
 mod phrase;
 mod action;
 mod access;
@@ -12,18 +13,23 @@ mod route;
 mod template;
 mod values;
 mod error_pages;
+pub(crate) mod line_template;
+mod log;
 mod listen;
 
 pub use access::{Access, Addresses, Limit, Methods};
 pub use action::{Action, Files, Folder, Redirect, Respond, TrailingSlash};
 pub use adjust::{Adjust, FieldEdits, Origin};
+pub use braces::PhraseError;
 pub use compress::{Compress, CompressCache};
 pub use cors::{Cors, Origins};
 pub(crate) use error_pages::Errors;
 pub use error_pages::{Content, ErrorPage, ErrorPages};
+pub use line_template::{BLANKS, Blank, LinePart, LineTemplate};
 pub use listen::{Address, Listen};
+pub use log::{ErrorLog, Log, LogFormat, Logs, Statuses, Target};
 pub use password::{Hash, HashError, Password, Users, Variant};
-pub use phrase::{Form, Phrase, PhraseError};
+pub use phrase::{Form, Phrase};
 pub use place::Place;
 pub use route::{Bandwidth, Branch, Case, Node, Policy, Route, Routes};
 pub use template::{RenderError, Template, Value};
@@ -36,7 +42,6 @@ use std::{
     io::Write,
     net::{IpAddr, Ipv6Addr},
     num::NonZero,
-    path::PathBuf,
     str,
     time::Duration,
 };
@@ -61,12 +66,15 @@ pub struct Plan {
     pub limits: Limits,
     /// What the whole process may cost.
     pub capacity: Capacity,
+    /// The logs.
+    pub logs: Logs,
+    /// The field that tells a client the id of its exchange, in lower case; no exchange has an id
+    /// where it is `None`.
+    pub request_id: Option<Box<str>>,
     /// The proxies whose word on who the client is counts.
     pub trusted_proxies: Vec<Network>,
     /// Whether that is so for whoever comes by a Unix socket.
     pub trusts_unix: bool,
-    /// The access log.
-    pub log: Log,
     /// Bytes of memory for hot files, all event loops together; zero keeps none.
     pub file_cache_bytes_max: usize,
     /// Where compressed forms of files are kept.
@@ -112,9 +120,10 @@ impl Plan {
             threads: None,
             limits: Limits::default(),
             capacity: Capacity::default(),
+            logs: Logs::default(),
+            request_id: None,
             trusted_proxies: Vec::new(),
             trusts_unix: false,
-            log: Log::default(),
             file_cache_bytes_max: 64 * 1024 * 1024,
             compress_cache: CompressCache::default(),
             sites: Vec::with_capacity(sites.len()),
@@ -261,48 +270,6 @@ impl Default for Capacity {
             pool_threads_max: 16,
             password_checks_max: 4,
         }
-    }
-}
-
-/// The access log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Log {
-    /// How a line looks.
-    pub format: LogFormat,
-    /// The file that lines are appended to; `None` stands for standard output.
-    pub file: Option<PathBuf>,
-    /// Bytes of lines that an event loop gathers before it writes them.
-    pub buffer_bytes: usize,
-    /// Time after which gathered lines are written even if they are few.
-    pub flush_time: Duration,
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self {
-            format: LogFormat::Json,
-            file: None,
-            buffer_bytes: 64 * 1024,
-            flush_time: Duration::from_secs(1),
-        }
-    }
-}
-
-/// How a line of the access log looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For eyes, in colour.
-    Pretty,
-    /// One JSON object a line.
-    Json,
-    /// There are none.
-    Off,
-}
-
-impl LogFormat {
-    /// How lines look where nobody has said it: for eyes only where a person watches.
-    pub(crate) fn usual(is_terminal: bool) -> Self {
-        if is_terminal { Self::Pretty } else { Self::Json }
     }
 }
 

@@ -28,6 +28,7 @@ use crate::{
     written::Written,
 };
 use context::Context;
+use log::Book;
 use std::num::NonZero;
 
 /// The plan that `written` asks for. It counts only if no mistake was made.
@@ -47,7 +48,11 @@ pub(crate) fn resolve(
                 .help("add one: `[site.\"example.com\"]` and below it `root = \"/srv/site\"`"),
         );
     }
-    let mut context = Context::new(sources, filled, world, mistakes);
+    let request_id = server.request_id.and_then(|word| word.value);
+    let has_ids = request_id.is_some();
+    let machine = (sources, world);
+    let logs = Book::new(server.log, server.error_log, has_ids, machine, mistakes);
+    let mut context = Context::new(sources, filled, world, logs, mistakes);
     let is_default = server.listen.is_none();
     listen::of_server(server.listen, &mut context);
     let mut sites = site::resolve(sites, &mut context);
@@ -56,12 +61,14 @@ pub(crate) fn resolve(
     let mut proxies = server.trusted_proxies.map_or_else(Vec::new, |list| list.value);
     let trusts_unix = proxies.extract_if(.., |word| word.value == "unix").count() > 0;
     let trusted_proxies = networks::resolve(&proxies, &mut context);
-    let mut plan = Plan::new(sites, context.folders);
+    let Context { folders, logs, mistakes, .. } = context;
+    let mut plan = Plan::new(sites, folders);
+    plan.logs = logs.close(mistakes);
+    plan.request_id = request_id;
     plan.trusted_proxies = trusted_proxies;
     plan.trusts_unix = trusts_unix;
     plan.listen = listen;
     plan.threads = server.threads.and_then(|word| NonZero::new(word.value));
-    plan.log = log::resolve(server.log, sources, world, mistakes);
     set(&mut plan.file_cache_bytes_max, server.file_cache);
     plan.compress_cache = compress::cache(server.compress_cache, sources, world, mistakes);
     limits::resolve(server.limits, &mut plan.limits, &mut plan.capacity, mistakes);

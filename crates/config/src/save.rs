@@ -28,9 +28,10 @@ pub fn save(quick: &Quick) -> Option<String> {
         let word = match format {
             LogFormat::Pretty => "pretty",
             LogFormat::Json => "json",
+            LogFormat::Template(template) => &template.to_string(),
             LogFormat::Off => "off",
         };
-        let _ = writeln!(text, "log = \"{word}\"");
+        let _ = writeln!(text, "log = {}", quoted(word));
     }
     let root = quoted(root.to_str()?);
     let _ = writeln!(text, "\n[site.{DEFAULT_SITE}]\nroot = {root}\nlisting = {listing}");

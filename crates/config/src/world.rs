@@ -38,6 +38,11 @@ pub trait World {
 
     /// Whether standard output, where log lines go unless a file is named, is a terminal.
     fn is_terminal(&self) -> bool;
+
+    /// Whether standard error, where lines of the error log go unless a file is named, is one.
+    fn is_error_terminal(&self) -> bool {
+        false
+    }
 }
 
 /// A file that was read.

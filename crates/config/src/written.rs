@@ -3,6 +3,7 @@
 
 mod limits;
 mod listen;
+mod log;
 mod server;
 mod auth;
 mod cors;
@@ -14,9 +15,10 @@ pub(crate) use auth::Auth;
 pub(crate) use cors::Cors;
 pub(crate) use limits::Limits;
 pub(crate) use listen::{Listen, Listens};
+pub(crate) use log::{ErrorFormat, ErrorLog, Log, ServerLog};
 pub(crate) use policy::{Policy, Security};
 pub(crate) use route::{Case, NamedRoute};
-pub(crate) use server::{CompressCache, Log, Server};
+pub(crate) use server::{CompressCache, Server};
 pub(crate) use site::Site;
 
 use crate::{

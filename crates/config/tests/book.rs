@@ -1,12 +1,15 @@
 //! The book has every setting, and its tables, which people wrote, have the defaults that hold.
 
-use config::{Preset, page, settings};
+use config::{Preset, page, plan::BLANKS, settings};
 use std::{env, fs, path::Path};
 
-const PAGES: [&str; 3] = [
+const LOGS: &str = include_str!("../../../docs/book/logs.md");
+
+const PAGES: [&str; 4] = [
     include_str!("../../../docs/book/config.md"),
     include_str!("../../../docs/book/limits.md"),
     include_str!("../../../docs/book/security.md"),
+    LOGS,
 ];
 
 /// A row's setting and its default, as they stand in the table.
@@ -41,4 +44,11 @@ fn reference_is_what_settings_say_of_themselves() {
     }
     let is_new = fs::read_to_string(&file).is_ok_and(|text| text == page());
     assert!(is_new, "settings.md is stale: GANNET_REWRITE=1 writes it");
+}
+
+#[test]
+fn the_book_has_every_name_of_a_template() {
+    for (name, ..) in BLANKS {
+        assert!(LOGS.contains(&format!("| `{{{name}}}` |")), "{name}");
+    }
 }

@@ -4,8 +4,8 @@ mod checker;
 mod machine;
 
 use config::{
-    Content, Description, Plan, Preset, Quick, World, load,
-    plan::{Action, Address, Folder, Log, LogFormat},
+    Content, Description, Eyes, Plan, Preset, Quick, World, load,
+    plan::{Action, Address, Branch, ErrorLog, Folder, LogFormat, Target},
     quick, save, schema, settings,
 };
 use machine::Machine;
@@ -35,6 +35,7 @@ fn config(setting: &Description, value: Option<&str>) -> String {
         "[site.\"HOST\"]" | "a site or one of its routes" => {
             format!("[site.\"a.example\"]\n{root}{line}")
         }
+        "[site.\"HOST\".log]" => route(&format!("[site.\"a.example\".log]\n{line}")),
         "[site.\"HOST\".route.\"KEY\"]" => {
             route(&format!("[site.\"a.example\".route.\"/a/*\"]\n{line}"))
         }
@@ -121,8 +122,7 @@ fn examples_work_and_defaults_change_nothing() {
         };
         let usual = shown(None);
         let example = shown(Some(setting.example));
-        let is_usual = setting.section == "[server.log]" && name == "format";
-        assert_eq!(example == usual, is_usual, "what the example of {name} does to a plan");
+        assert_ne!(example, usual, "what the example of {name} does to a plan");
         if let Preset::Value(value) = setting.preset {
             let preset = shown(Some(value));
             assert_eq!(preset, usual, "the default of {name}");
@@ -194,7 +194,8 @@ fn settings_are_described() {
     }
     let kind = |name: &str| all.iter().find(|s| s.name == name).map(|s| s.kind.as_str());
     assert_eq!(kind("head-time"), Some("a duration from 1ms to 1h"));
-    assert_eq!(kind("log"), Some("\"pretty\", \"json\" or \"off\", or a table"));
+    let log = r#""pretty", "json", "combined", "common", "off" or a template such as "{client} {status}", or a table"#;
+    assert_eq!(kind("log"), Some(log));
 }
 
 #[test]
@@ -235,13 +236,11 @@ fn plan_holds_what_was_typed() {
     let implied: Vec<_> = plan.listen.iter().map(|l| l.is_implied).collect();
     assert_eq!(implied, [false, false, true, true], "a port alone stands for two");
     assert_eq!(plan.threads, NonZero::new(4));
-    let log = Log {
-        format: LogFormat::Pretty,
-        file: Some("/etc/gannet/log/access.log".into()),
-        buffer_bytes: 1 << 20,
-        flush_time: Duration::from_millis(250),
-    };
-    assert_eq!(plan.log, log);
+    let log = &plan.logs.access[0];
+    assert_eq!(log.format, LogFormat::Pretty);
+    assert_eq!(plan.logs.targets[log.target], Target::File("/etc/gannet/log/access.log".into()));
+    assert_eq!(plan.logs.buffer_bytes, 1 << 20);
+    assert_eq!(plan.logs.flush_time, Duration::from_millis(250));
     assert_eq!(plan.file_cache_bytes_max, 1_000_000_000);
     assert_eq!(plan.limits.head_bytes_max, 16 * 1024);
     assert_eq!(plan.limits.idle_time, Duration::from_secs(300));
@@ -334,13 +333,13 @@ fn quick_plan_is_what_its_config_says() {
         };
         let text = save(&asked).unwrap();
         let typed = load("t.toml", &text, &Machine).unwrap();
-        let plan = quick(asked, false);
+        let plan = quick(asked, Eyes::default());
         assert_eq!(folder(&plan, "any.example"), folder(&typed, "any.example"), "{text}");
         assert_eq!(folder(&plan, "any.example").root.to_str(), Some(root));
         let addresses =
             |plan: &Plan| plan.listen.iter().map(|l| l.address.clone()).collect::<Vec<_>>();
         assert_eq!(addresses(&plan), addresses(&typed), "{text}");
-        assert_eq!((plan.threads, &plan.log), (typed.threads, &typed.log), "{text}");
+        assert_eq!((plan.threads, &plan.logs), (typed.threads, &typed.logs), "{text}");
     }
     check("/home/me/site", None, &["127.0.0.1:0"], 0);
     check("/home/me/site", Some(LogFormat::Off), &["0.0.0.0:7890", "[::]:7890"], 2);
@@ -352,7 +351,7 @@ fn quick_plan_is_what_its_config_says() {
 fn log_is_for_eyes_where_they_are() {
     fn check(world: &dyn World, server: &str, expect: LogFormat) {
         let text = format!("{server}\n[site.default]\nroot = '/srv'");
-        let format = load("t.toml", text, world).map(|plan| plan.log.format);
+        let format = load("t.toml", text, world).map(|plan| plan.logs.access[0].format.clone());
         assert_eq!(format.ok(), Some(expect), "{server}");
     }
     check(&Machine, "", LogFormat::Json);
@@ -360,6 +359,59 @@ fn log_is_for_eyes_where_they_are() {
     check(&Terminal, "[server.log]\nfile = '/var/log/x'", LogFormat::Json);
     check(&Terminal, "[server]\nlog = 'json'", LogFormat::Json);
     check(&Terminal, "[server]\nlog = 'off'", LogFormat::Off);
+}
+
+/// A log takes over what it does not say itself from where it would be otherwise; logs that are
+/// alike are one, and so are files.
+#[test]
+fn sites_and_routes_have_the_log_of_the_server_or_their_own() {
+    let text = r#"
+        [server]
+        log = { format = "combined", file = "a.log", only = ["4xx", "500"], sample = "1/10" }
+        error-log = { format = "json", file = "a.log" }
+        request-id = "X-Trace"
+        [site.a]
+        root = "/srv"
+        route."/quiet".log = "off"
+        [site.b]
+        root = "/srv"
+        log = { file = "b.log", sample = "1/1" }
+        route."/all/*".log = { only = [] }
+        route."/all/some".log = { sample = "1/2" }
+        [site.c]
+        root = "/srv"
+        log = { file = "./b.log", only = [], sample = "1/1" }
+        [site.e]
+        root = "/srv"
+        log = { sample = "1/10" }
+    "#;
+    let plan = load("t.toml", text, &Machine).unwrap();
+    let file = |name: &str| Target::File(format!("/etc/gannet/{name}").into());
+    assert_eq!(plan.logs.targets, [file("a.log"), file("b.log")]);
+    let errors = ErrorLog { is_pretty: false, target: 0, has_refusals: true };
+    assert_eq!(plan.logs.errors, Some(errors));
+    assert_eq!(plan.request_id.as_deref(), Some("x-trace"));
+    let routes = |site: &str| &plan.site(site, 0).unwrap().0.routes;
+    let log = |id: usize| {
+        let log = &plan.logs.access[id];
+        (log.target, log.sample.get(), log.only.has(200), log.only.has(404))
+    };
+    let all = &routes("b").top.children[&b"all"[..]];
+    let route =
+        |branch: &Option<Box<Branch>>| branch.as_ref().unwrap().any.as_ref().unwrap().policy.log;
+    for (id, expect) in [
+        (routes("a").rest.policy.log, (0, 10, false, true)),
+        (routes("b").rest.policy.log, (1, 1, false, true)),
+        (route(&all.prefix), (1, 1, true, true)),
+        (route(&all.children[&b"some"[..]].exact), (1, 2, true, true)),
+        (routes("c").rest.policy.log, (1, 1, true, true)),
+    ] {
+        assert_eq!(log(id), expect);
+    }
+    let quiet = route(&routes("a").top.children[&b"quiet"[..]].exact);
+    assert_eq!(plan.logs.access[quiet].format, LogFormat::Off);
+    assert_eq!(routes("e").rest.policy.log, 0, "what is like the server's is the server's");
+    assert_eq!(routes("c").rest.policy.log, route(&all.prefix), "as are others that are alike");
 }
 
 /// A machine whose standard output is watched.
@@ -387,6 +439,10 @@ impl World for Terminal {
     }
 
     fn is_terminal(&self) -> bool {
+        true
+    }
+
+    fn is_error_terminal(&self) -> bool {
         true
     }
 }

@@ -62,6 +62,10 @@ impl World for Machine {
     fn is_terminal(&self) -> bool {
         greeting::is_terminal()
     }
+
+    fn is_error_terminal(&self) -> bool {
+        io::stderr().is_terminal()
+    }
 }
 
 /// Reads a file of `bytes_max` bytes at most; says why where that cannot be.

@@ -41,10 +41,10 @@ pub(crate) fn serve(
     check_descriptors(by_loop.len(), addresses.len())?;
     // The plan lives as long as the process: nobody ever has to ask which one is in force.
     let plan: &'static Plan = Box::leak(Box::new(plan));
-    let is_json = match plan.log.format {
-        LogFormat::Json => true,
-        LogFormat::Pretty => false,
-        LogFormat::Off => !greeting::is_terminal(),
+    let is_json = match plan.logs.access.first().map(|log| &log.format) {
+        Some(LogFormat::Json) => true,
+        Some(LogFormat::Pretty) => false,
+        _ => !greeting::is_terminal(),
     };
     let first = if is_json { greeting.json() } else { greeting.pretty() };
     let trouble = |error: &dyn std::fmt::Display| Trouble::new(1, format!("error: {error}"));
@@ -56,14 +56,14 @@ pub(crate) fn serve(
         Signals::new().map_err(|error| trouble(&error))?
     };
     let mut worker = worker::start(plan, by_loop, live, &first).map_err(|error| trouble(&error))?;
-    let stopper = worker.stopper();
+    let (stopper, reopener) = (worker.stopper(), worker.reopener());
     let mut hurried = None;
     worker.run(async {
-        signals.next().await;
+        signals.next(|| reopener.reopen()).await;
         // While the sockets are open, nobody else can have put a file of the same identity there.
         drop(files);
         stopper.stop();
-        hurried = Some(signals.next().await);
+        hurried = Some(signals.next(|| reopener.reopen()).await);
         stopper.stop_at_once();
     });
 
@@ -113,8 +113,10 @@ fn check_descriptors(loops: usize, addresses: usize) -> Result<(), Trouble> {
 struct Signals {
     /// Those that stop it, each with its number.
     stopping: Vec<(Signal, u8)>,
-    /// Those that mean something to other servers and must not end this one.
-    _harmless: [Signal; 2],
+    /// The one that says that log files were moved away.
+    reopening: Signal,
+    /// One that means something to other servers and must not end this one.
+    _harmless: Signal,
 }
 
 impl Signals {
@@ -127,13 +129,16 @@ impl Signals {
                 stopping.push((signal(kind)?, u8::try_from(number).unwrap_or(0)));
             }
         }
-        let harmless = [signal(SignalKind::user_defined1())?, signal(SignalKind::user_defined2())?];
-        Ok(Self { stopping, _harmless: harmless })
+        let reopening = signal(SignalKind::user_defined1())?;
+        Ok(Self { stopping, reopening, _harmless: signal(SignalKind::user_defined2())? })
     }
 
-    /// Waits for the next signal: its number.
-    async fn next(&mut self) -> u8 {
+    /// Waits for the next signal to stop: its number. Meanwhile those to reopen the logs are heard.
+    async fn next(&mut self, reopen: impl Fn()) -> u8 {
         poll_fn(|context| {
+            while self.reopening.poll_recv(context).is_ready() {
+                reopen();
+            }
             for (signal, number) in &mut self.stopping {
                 if signal.poll_recv(context).is_ready() {
                     return Poll::Ready(*number);
@@ -146,7 +151,7 @@ impl Signals {
 
     /// Waits for the next signal, or in vain until `end` comes.
     async fn next_unless(&mut self, end: &mut oneshot::Receiver<()>) -> Option<u8> {
-        let mut next = pin!(self.next());
+        let mut next = pin!(self.next(|| ()));
         poll_fn(|context| match Pin::new(&mut *end).poll(context) {
             Poll::Ready(_) => Poll::Ready(None),
             Poll::Pending => next.as_mut().poll(context).map(Some),

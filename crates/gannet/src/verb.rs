@@ -11,11 +11,12 @@ use crate::{
     trouble::Trouble,
 };
 use config::{
-    Plan,
+    Eyes, Plan,
     plan::{self, Address},
 };
 use net::changes::Limit;
 use std::{
+    io::{self, IsTerminal},
     net::{IpAddr, Ipv4Addr},
     num::NonZero,
     path::Path,
@@ -42,7 +43,8 @@ pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
         loops,
         is_for_others: arguments.lan,
     };
-    serving::serve(config::quick(asked, greeting::is_terminal()), sockets, live, &greeting)
+    let eyes = Eyes { output: greeting::is_terminal(), errors: io::stderr().is_terminal() };
+    serving::serve(config::quick(asked, eyes), sockets, live, &greeting)
 }
 
 /// What was asked for without a config file; on the port that was named, or else the usual one.

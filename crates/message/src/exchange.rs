@@ -5,6 +5,7 @@ use crate::{
     name::Name,
     path::{Path, PathError},
     request::Request,
+    request_id::RequestId,
 };
 use std::net::IpAddr;
 
@@ -23,6 +24,8 @@ pub struct Exchange<'h> {
     pub user: Option<Box<str>>,
     /// The listener that the connection came in by: its place in the plan.
     pub listener: usize,
+    /// Its id, where the plan gives ids.
+    pub id: Option<RequestId>,
 }
 
 impl<'h> Exchange<'h> {
@@ -30,7 +33,7 @@ impl<'h> Exchange<'h> {
     #[must_use]
     pub fn new(request: &'h Request<'h>, client: Option<IpAddr>, listener: usize) -> Self {
         let path = Path::parse(request.path);
-        Self { request, path, query_rewritten: None, client, user: None, listener }
+        Self { request, path, query_rewritten: None, client, user: None, listener, id: None }
     }
 
     /// The path in its normal form; `/` where it has none.

@@ -1,4 +1,4 @@
-//! Where log lines go: a file that is appended to, or standard output.
+//! Where log lines go: a file that is appended to, standard output or standard error.
 
 use std::{
     fs::{File, OpenOptions},
@@ -7,14 +7,28 @@ use std::{
     path::Path,
 };
 
+/// Something that log lines are written to.
+#[derive(Debug)]
+pub struct Sink(File);
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 /// Opens the file at `path` so that each write lands whole behind all others; makes it, readable by
 /// its group, where there is none.
 ///
 /// # Errors
 ///
 /// When it can be neither opened nor made.
-pub fn append_to(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).mode(0o640).open(path)
+pub fn append_to(path: &Path) -> io::Result<Sink> {
+    OpenOptions::new().create(true).append(true).mode(0o640).open(path).map(Sink)
 }
 
 /// Standard output without the lock and the line buffer that the standard library puts before it.
@@ -22,8 +36,17 @@ pub fn append_to(path: &Path) -> io::Result<File> {
 /// # Errors
 ///
 /// When it is closed, or no descriptor is left.
-pub fn standard_output() -> io::Result<File> {
-    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
+pub fn standard_output() -> io::Result<Sink> {
+    Ok(Sink(File::from(io::stdout().as_fd().try_clone_to_owned()?)))
+}
+
+/// Standard error without the lock of the standard library.
+///
+/// # Errors
+///
+/// When it is closed, or no descriptor is left.
+pub fn standard_error() -> io::Result<Sink> {
+    Ok(Sink(File::from(io::stderr().as_fd().try_clone_to_owned()?)))
 }
 
 /// Says something on standard output, where no log is in the way. Nobody listening is no reason to

@@ -4,7 +4,9 @@ use crate::{
     admission::{self, Admission, TOO_MANY},
     connection::Connection,
     core::Core,
-    record::{End, Subject},
+    flow::SERVER_LOG,
+    log::{Incident, Kind},
+    record::{About, End, Subject},
     socket::{Acceptor, Socket},
     turned_away::CONTENT_BYTES,
 };
@@ -34,10 +36,11 @@ pub(crate) async fn accept(acceptor: Acceptor, number: usize, core: Rc<Core>) {
                 take(socket, client, number, &core);
             }
             Err(error) if is_the_clients(&error) => {}
-            Err(_) => {
+            Err(error) => {
                 // Not for want of a client: descriptors or memory have run out. An idle connection
                 // gives way; those that wait in the backlog are not lost meanwhile.
                 core.count(Counter::Exhausted);
+                core.report(&Incident::new(Kind::Exhausted, &error.to_string()));
                 core.turned_away.close_all();
                 if core.watch.evict_oldest() {
                     core.count(Counter::Evicted);
@@ -86,8 +89,10 @@ fn turn_away(socket: Socket, client: Option<IpAddr>, reason: &'static str, core:
     core.turned_away.answer(socket, &core.date(tick), until);
     let status = Status::SERVICE_UNAVAILABLE;
     let end = End { status, bytes: CONTENT_BYTES, us: 0, reason: Some(reason) };
-    let dropped = core.log.borrow_mut().record(client, Subject::Refused(b""), &end, tick.now);
+    let about = About { client, id: None, user: None, subject: Subject::Refused(b"") };
+    let dropped = core.log.borrow_mut().record(SERVER_LOG, about, &end, tick.now);
     core.count_many(Counter::LinesDropped, dropped);
+    core.report(&Incident::of(Kind::TurnedAway, reason, about, status));
     core.sweeper.notify_one();
 }
 

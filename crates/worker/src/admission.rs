@@ -3,7 +3,9 @@
 
 use crate::{
     core::Core,
-    record::{End, Subject},
+    flow::SERVER_LOG,
+    log::{Incident, Kind},
+    record::{About, End, Subject},
 };
 use control::{
     Counter, Seat,
@@ -83,7 +85,9 @@ pub(crate) fn introduce(core: &Core, peer: Option<IpAddr>, unread: &[u8]) -> Int
 pub(crate) fn shut_out(core: &Core, peer: Option<IpAddr>, reason: &'static str) {
     core.count(Counter::ShutOut);
     let end = End { status: Status::BAD_REQUEST, bytes: 0, us: 0, reason: Some(reason) };
-    let dropped = core.log.borrow_mut().record(peer, Subject::Refused(b""), &end, core.now());
+    let about = About { client: peer, id: None, user: None, subject: Subject::Refused(b"") };
+    let dropped = core.log.borrow_mut().record(SERVER_LOG, about, &end, core.now());
     core.count_many(Counter::LinesDropped, dropped);
+    core.report(&Incident { about: Some(about), ..Incident::new(Kind::Refused, reason) });
     core.sweeper.notify_one();
 }

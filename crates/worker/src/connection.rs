@@ -11,20 +11,22 @@
 use crate::{
     admission::{self, Admission, Introduction, TOO_MANY},
     core::Core,
-    flow::{self, Judged, Outcome},
+    flow::{self, Judged, Outcome, SERVER_LOG},
     job::Done,
-    record::{End, Subject},
+    log::{Incident, Kind},
+    pool::POOL_IS_FULL,
+    record::{About, End, Record, Subject},
     sending::{self, Written},
     share::Share,
     socket::Socket,
-    turn::{Held, Pending, Record, Turn, Work},
+    turn::{Held, Pending, Turn, Work},
     watch::Place,
 };
 use access::Ledger;
 use base::Moment;
 use control::{Counter, Seat};
 use http1::{Event, Expiry, Refusal, Slots};
-use message::{Body, Method, Request, Response, Status, response::Line};
+use message::{Body, Method, Request, RequestId, Response, Status, response::Line};
 use std::{
     future::Future,
     net::IpAddr,
@@ -239,23 +241,23 @@ impl Connection {
             }
             Work::Job { done, .. } => {
                 let done = ready!(Pin::new(done).poll(context)).ok();
-                let Work::Job { head, began_us, ledger, .. } =
-                    std::mem::take(&mut turn.pending.work)
-                else {
+                let work = std::mem::take(&mut turn.pending.work);
+                let Work::Job { head, id, began_us, ledger, log, .. } = work else {
                     return Poll::Ready(());
                 };
                 let mut slots = Slots::new();
                 match (self.http.reread(&head, &mut slots), done) {
                     (Some(request), Some(done)) => {
-                        self.answer(&request, Some((done, ledger)), &head, began_us, turn);
+                        self.answer((&request, id), Some((done, ledger)), &head, began_us, turn);
                     }
                     // The pool lost the job: ours, and not the client's, to mend.
                     (request, _) => {
                         let subject = match &request {
-                            Some(request) => Subject::Request(request, None),
+                            Some(request) => Subject::Request(request),
                             None => Subject::Refused(&head),
                         };
-                        self.send_error(Status::INTERNAL_SERVER_ERROR, subject, None, turn);
+                        let about = self.about(id, subject);
+                        self.send_error(Status::INTERNAL_SERVER_ERROR, (about, log), None, turn);
                     }
                 }
             }
@@ -303,7 +305,7 @@ impl Connection {
                 Event::Refused(refusal) => self.refuse(refusal, &unread[used..], turn),
                 Event::Request(request) => {
                     let head = &unread[used - self.http.head_bytes()..used];
-                    self.answer(&request, None, head, turn.began_us, turn);
+                    self.answer((&request, turn.core.id()), None, head, turn.began_us, turn);
                     if turn.is_busy() {
                         break;
                     }
@@ -316,7 +318,7 @@ impl Connection {
     /// Answers a request, or has the pool do what its answer waits for.
     fn answer(
         &mut self,
-        request: &Request<'_>,
+        (request, id): (&Request<'_>, Option<RequestId>),
         resumed: Option<(Done, Ledger)>,
         head: &[u8],
         began_us: u64,
@@ -325,29 +327,33 @@ impl Connection {
         if let Admission::OneTooMany = self.admission {
             turn.core.count(Counter::TurnedAway);
             self.http.close_after_answer();
-            let (status, subject) = (Status::SERVICE_UNAVAILABLE, Subject::Request(request, None));
-            return self.send_error(status, subject, Some(TOO_MANY), turn);
+            let about = self.about(id, Subject::Request(request));
+            let status = Status::SERVICE_UNAVAILABLE;
+            turn.core.report(&Incident::of(Kind::TurnedAway, TOO_MANY, about, status));
+            return self.send_error(status, (about, SERVER_LOG), Some(TOO_MANY), turn);
         }
         let from = (self.client, self.listener);
         let Judged { outcome, client, user, ledger, note } =
-            flow::answer(turn.core, turn.tick, request, from, resumed);
+            flow::answer(turn.core, turn.tick, (request, id), from, resumed);
+        let about = About { client, id, user: user.as_deref(), subject: Subject::Request(request) };
         match outcome {
-            Outcome::Waiting(job) => match job.submit(turn.core) {
+            Outcome::Waiting(job, log) => match job.submit(turn.core) {
                 Ok(done) => {
-                    turn.pending.work = Work::Job { done, head: head.to_vec(), began_us, ledger };
+                    let head = head.to_vec();
+                    turn.pending.work = Work::Job { done, head, id, began_us, ledger, log };
                 }
                 Err(Some(done)) => {
-                    self.answer(request, Some((*done, ledger)), head, began_us, turn);
+                    self.answer((request, id), Some((*done, ledger)), head, began_us, turn);
                 }
                 Err(None) => {
-                    let subject = Subject::Request(request, None);
-                    self.send_error(Status::SERVICE_UNAVAILABLE, subject, None, turn);
+                    let status = Status::SERVICE_UNAVAILABLE;
+                    turn.core.report(&Incident::of(Kind::Busy, POOL_IS_FULL, about, status));
+                    self.send_error(status, (about, log), None, turn);
                 }
             },
-            Outcome::Answered(response, bandwidth) => {
+            Outcome::Answered { response, bandwidth, log, .. } => {
                 turn.pending.share =
                     bandwidth.zip(client).map(|(limit, client)| Share::new(limit, client));
-                let subject = Subject::Request(request, user.as_deref());
                 let status = response.status;
                 let (bytes, is_sent_at_once) = match &response.body {
                     _ if request.method == Method::Head => (0, true),
@@ -365,17 +371,18 @@ impl Connection {
                 }
                 if is_sent_at_once {
                     let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: note };
-                    flow::record(turn.core, client, subject, &end);
+                    flow::record(turn.core, log, about, &end);
                 } else {
-                    let line = turn.core.log.borrow_mut().begin(client, subject);
-                    turn.pending.record = Some(Record { line, status, bytes, began_us, note });
+                    let line = turn.core.log.borrow_mut().begin(log, about, status.0);
+                    turn.pending.record = Some(Record { log, line, status, bytes, began_us, note });
                 }
             }
         }
     }
 
     fn refuse(&mut self, refusal: Refusal, unread: &[u8], turn: &mut Turn<'_>) {
-        let response = flow::refuse(turn.core, refusal);
+        let about = self.about(turn.core.id(), Subject::Refused(unread));
+        let response = flow::refuse(turn.core, refusal, about);
         let end = End {
             status: response.status,
             bytes: response.body.len().unwrap_or(0),
@@ -383,13 +390,13 @@ impl Connection {
             reason: Some(refusal.reason()),
         };
         self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
-        flow::record(turn.core, self.client, Subject::Refused(unread), &end);
+        flow::record(turn.core, SERVER_LOG, about, &end);
     }
 
     fn send_error(
         &mut self,
         status: Status,
-        subject: Subject<'_>,
+        (about, log): (About<'_>, usize),
         reason: Option<&'static str>,
         turn: &mut Turn<'_>,
     ) {
@@ -397,15 +404,19 @@ impl Connection {
         if status == Status::SERVICE_UNAVAILABLE {
             response.lines.push(Line::fixed("retry-after", "1"));
         }
-        let response = filter::error_page::apply(response);
+        let mut response = filter::error_page::apply(response);
+        flow::mark(turn.core.plan, about.id, &mut response);
         let bytes = response.body.len().unwrap_or(0);
         self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
+        flow::record(turn.core, log, about, &End { status, bytes, us: 0, reason });
+    }
+
+    fn about<'a>(&self, id: Option<RequestId>, subject: Subject<'a>) -> About<'a> {
         let client = match subject {
-            Subject::Request(request, _) => flow::client(turn.core.plan, request, self.client),
+            Subject::Request(request) => flow::client(self.core.plan, request, self.client),
             Subject::Refused(_) => Ok(self.client),
         };
-        let client = client.unwrap_or(self.client);
-        flow::record(turn.core, client, subject, &End { status, bytes, us: 0, reason });
+        About { client: client.unwrap_or(self.client), id, user: None, subject }
     }
 
     /// Says with a FIN that nothing more will come, and whether to go on reading, lest what the

@@ -1,6 +1,12 @@
 //! What one loop owns and lends to its connections.
 
-use crate::{log::Log, pool::Pool, turned_away::TurnedAway, watch::Watch};
+use crate::{
+    ids::Ids,
+    log::{Incident, Log},
+    pool::Pool,
+    turned_away::TurnedAway,
+    watch::Watch,
+};
 use access::Verdicts;
 use base::Moment;
 use config::plan::Plan;
@@ -11,7 +17,7 @@ use handle::{
     live::Changes,
 };
 use http1::Date29;
-use message::Output;
+use message::{Output, RequestId};
 use std::{
     cell::{Cell, RefCell},
     sync::Arc,
@@ -38,6 +44,7 @@ pub(crate) struct Core {
     counters: Arc<Row>,
     /// What pages hear of, where they follow their files.
     changes: Option<Arc<Changes>>,
+    ids: RefCell<Ids>,
     scratch: RefCell<Option<Box<Scratch>>>,
     date: RefCell<(i64, Date29)>,
     /// Wakes the sweep when there is something to watch over again.
@@ -82,6 +89,7 @@ impl Core {
             turned_away: TurnedAway::default(),
             counters,
             changes,
+            ids: RefCell::new(Ids::new()),
             scratch: RefCell::default(),
             date: RefCell::new((i64::MIN, *b"Thu, 01 Jan 1970 00:00:00 GMT")),
             sweeper: Notify::new(),
@@ -104,6 +112,18 @@ impl Core {
 
     pub(crate) fn count_many(&self, counter: Counter, amount: u64) {
         self.counters.add(counter, amount);
+    }
+
+    /// Puts down in the error log what went wrong.
+    pub(crate) fn report(&self, incident: &Incident<'_>) {
+        let dropped = self.log.borrow_mut().report(incident, self.now());
+        self.count_many(Counter::LinesDropped, dropped);
+        self.sweeper.notify_one();
+    }
+
+    /// The id of an exchange that begins, where the plan gives ids.
+    pub(crate) fn id(&self) -> Option<RequestId> {
+        self.plan.request_id.is_some().then(|| self.ids.borrow_mut().next())
     }
 
     /// Lends `work` what handlers may use.

@@ -2,6 +2,7 @@
 
 use crate::{
     flow::{self, Outcome},
+    ids::Ids,
     steps,
 };
 use access::{Door, Ledger, Verdicts};
@@ -110,6 +111,7 @@ fn answer(
     let (mut done, mut verdicts) = (None, Verdicts::default());
     loop {
         let mut exchange = Exchange::new(request, client, asked.listener);
+        exchange.id = plan.request_id.is_some().then(|| Ids::new().next());
         steps.clear();
         if client != asked.client {
             steps.push(steps::client(client));
@@ -117,8 +119,9 @@ fn answer(
         let (verdicts, ledger) = (&mut verdicts, &mut Ledger::default());
         let mut door = Door { verdicts, clients, ledger, now, done: None };
         match flow::pass(plan, &mut exchange, done, &mut door, &mut tools, steps) {
-            Outcome::Waiting(job) => done = Some(job.run()),
-            Outcome::Answered(response, bandwidth) => {
+            Outcome::Waiting(job, _) => done = Some(job.run()),
+            Outcome::Answered { mut response, bandwidth, .. } => {
+                flow::mark(plan, exchange.id, &mut response);
                 let policy = route::find(plan, &exchange, &mut ()).policy;
                 let ends = [REFUSED, steps::PREFLIGHT];
                 let is_refused = steps.iter().any(|step| ends.contains(&step.what));

@@ -12,7 +12,9 @@
 use crate::{
     core::{Core, Tick},
     job::{Done, Job},
-    record::{End, Subject},
+    log::{Incident, Kind},
+    record::{About, End, Record},
+    refusal::Trouble,
     steps,
 };
 use access::{Door, Entry, Ledger, Pace};
@@ -25,21 +27,31 @@ use filter::Aids;
 use handle::{Answer, Tools, live::script_element};
 use http1::Refusal;
 use message::{
-    Exchange, Request, Response, Status,
+    Exchange, Request, RequestId, Response, Status,
     forwarded::{self, Contradiction},
+    response::Line,
 };
 use route::Trace;
 use std::{
+    borrow::Cow,
     net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
 /// What became of a request.
 pub(crate) enum Outcome {
-    /// It is answered, and how fast that is sent may be limited.
-    Answered(Response, Option<&'static Bandwidth>),
-    /// The answer has to wait for work that may block.
-    Waiting(Job),
+    /// It is answered.
+    Answered {
+        response: Response,
+        /// How fast it is sent, where that is limited.
+        bandwidth: Option<&'static Bandwidth>,
+        /// The access log that has its line.
+        log: usize,
+        /// What the error log is told.
+        trouble: Option<Trouble>,
+    },
+    /// The answer, which will have its line there, has to wait for work that may block.
+    Waiting(Job, usize),
 }
 
 /// What becomes of a request, and what is known of it by then.
@@ -54,6 +66,9 @@ pub(crate) struct Judged {
     /// What its log line says of how it came to its answer.
     pub(crate) note: Option<&'static str>,
 }
+
+/// The access log of what reaches no site.
+pub(crate) const SERVER_LOG: usize = 0;
 
 /// Rewrites of one request at most; a config that leads in a circle is ours to notice.
 const REWRITES_MAX: usize = 10;
@@ -83,17 +98,19 @@ pub(crate) fn contradicted() -> Response {
 pub(crate) fn answer(
     core: &Core,
     tick: Tick,
-    request: &Request<'_>,
+    (request, id): (&Request<'_>, Option<RequestId>),
     (peer, listener): (Option<IpAddr>, usize),
     resumed: Option<(Done, Ledger)>,
 ) -> Judged {
     let (done, ledger) = resumed.unzip();
     let mut ledger = ledger.unwrap_or_default();
-    let Ok(client) = client(core.plan, request, peer) else {
-        let (outcome, note) = (Outcome::Answered(contradicted(), None), Some(steps::CONTRADICTION));
-        return Judged { outcome, client: peer, user: None, ledger, note };
-    };
-    let mut exchange = Exchange::new(request, client, listener);
+    let client = client(core.plan, request, peer);
+    let mut exchange = Exchange::new(request, client.unwrap_or(peer), listener);
+    exchange.id = id;
+    if client.is_err() {
+        let outcome = closed(contradicted(), Some(Trouble::CONTRADICTION));
+        return judged(core, exchange, outcome, ledger, Some(steps::CONTRADICTION));
+    }
     let answered = catch_unwind(AssertUnwindSafe(|| {
         let (mut verdicts, clients) = (core.verdicts.borrow_mut(), core.clients);
         let (verdicts, ledger) = (&mut *verdicts, &mut ledger);
@@ -104,13 +121,32 @@ pub(crate) fn answer(
     }));
     let outcome = answered.unwrap_or_else(|_| {
         core.count(Counter::Panics);
-        failed()
+        // The panic itself has a line already.
+        failed(None)
     });
     let note = match outcome {
-        Outcome::Answered(..) => note(core, ledger.pace),
-        Outcome::Waiting(_) => None,
+        Outcome::Answered { .. } => note(core, ledger.pace),
+        Outcome::Waiting(..) => None,
     };
-    Judged { outcome, client, user: exchange.user, ledger, note }
+    judged(core, exchange, outcome, ledger, note)
+}
+
+/// Puts its id on an answer, and down in the error log what was wrong.
+fn judged(
+    core: &Core,
+    exchange: Exchange<'_>,
+    mut outcome: Outcome,
+    ledger: Ledger,
+    note: Option<&'static str>,
+) -> Judged {
+    if let Outcome::Answered { response, trouble, .. } = &mut outcome {
+        mark(core.plan, exchange.id, response);
+        if let Some(trouble) = trouble.take() {
+            core.report(&trouble.incident(&exchange, response.status));
+        }
+    }
+    let Exchange { client, user, .. } = exchange;
+    Judged { outcome, client, user, ledger, note }
 }
 
 /// Counts what limits found of a request; the words for its log line.
@@ -149,9 +185,9 @@ pub(crate) fn pass(
             Some(allow) => Entry::Answered(handle::method_not_allowed(exchange, allow)),
             None => access::check(&policy.access, exchange, door),
         };
-        let rest = exchange.path_bytes().get(found.rest).unwrap_or_default();
+        let rest = exchange.path_bytes().get(found.rest.clone()).unwrap_or_default();
         let answer = match (entry, &policy.rewrite) {
-            (Entry::Wait(job), _) => return Outcome::Waiting(Job::Password(job)),
+            (Entry::Wait(job), _) => return Outcome::Waiting(Job::Password(job), policy.log),
             (Entry::Answered(response), _) => {
                 if found.refused.is_none() {
                     trace.note(|| steps::answered(policy, &response));
@@ -174,21 +210,35 @@ pub(crate) fn pass(
         };
         return match answer {
             Answer::Ready(response) => {
+                let trouble = Trouble::find(exchange, &found, response.status);
                 let script = tools.changes.map(|changes| script_element(changes.number()));
                 let aids = Aids { counters: tools.counters, live_script: script.as_deref() };
                 let response = filter::apply(&policy.adjust, exchange, rest, response, aids);
-                Outcome::Answered(response, policy.bandwidth.as_ref())
+                let bandwidth = policy.bandwidth.as_ref();
+                Outcome::Answered { response, bandwidth, log: policy.log, trouble }
             }
-            Answer::Wait(job) => Outcome::Waiting(Job::Files(job)),
+            Answer::Wait(job) => Outcome::Waiting(Job::Files(job), policy.log),
         };
     }
-    failed()
+    failed(Some(Trouble::CIRCLE))
 }
 
 /// The answer where it is ours that there is no other.
-fn failed() -> Outcome {
-    let response = Response::empty(Status::INTERNAL_SERVER_ERROR);
-    Outcome::Answered(filter::error_page::apply(response), None)
+fn failed(trouble: Option<Trouble>) -> Outcome {
+    closed(filter::error_page::apply(Response::empty(Status::INTERNAL_SERVER_ERROR)), trouble)
+}
+
+/// An answer that no site gives.
+fn closed(response: Response, trouble: Option<Trouble>) -> Outcome {
+    Outcome::Answered { response, bandwidth: None, log: SERVER_LOG, trouble }
+}
+
+/// Puts the id of its exchange on an answer.
+pub(crate) fn mark(plan: &'static Plan, id: Option<RequestId>, response: &mut Response) {
+    if let (Some(id), Some(name)) = (id, &plan.request_id) {
+        let name = Cow::Borrowed(&**name);
+        response.lines.push(Line::new(name, id.as_str().to_owned()));
+    }
 }
 
 /// The path and the query that a rewrite leads to. Its path is decoded already and stays so.
@@ -199,10 +249,15 @@ fn rewritten(to: &Phrase, exchange: &Exchange<'_>, rest: &[u8]) -> (Vec<u8>, Opt
     (path.fill(exchange, rest, Form::Plain), query)
 }
 
-/// The answer to a message that its protocol room refused, which is counted.
-pub(crate) fn refuse(core: &Core, refused: Refusal) -> Response {
+/// The answer to a message that its protocol room refused, which is counted and told.
+pub(crate) fn refuse(core: &Core, refused: Refusal, about: About<'_>) -> Response {
     core.count(Counter::Refused);
-    refusal(refused)
+    let (kind, reason) = (Kind::Refused, refused.reason());
+    let status = Some(refused.status());
+    core.report(&Incident { kind, reason, about: Some(about), status, setting: None });
+    let mut response = refusal(refused);
+    mark(core.plan, about.id, &mut response);
+    response
 }
 
 /// The answer to a message that its protocol room refused.
@@ -214,19 +269,21 @@ pub(crate) fn refusal(refusal: Refusal) -> Response {
     filter::error_page::apply(response)
 }
 
-/// Puts down what happened: one line in the access log and one counter.
-pub(crate) fn record(core: &Core, client: Option<IpAddr>, subject: Subject<'_>, end: &End) {
+/// Puts down what happened: one line in the access log number `log` and one counter.
+pub(crate) fn record(core: &Core, log: usize, about: About<'_>, end: &End) {
     core.count(Counter::Requests);
-    let mut log = core.log.borrow_mut();
-    if !log.is_off() {
-        let dropped = log.record(client, subject, end, core.now());
+    let mut logs = core.log.borrow_mut();
+    if !logs.is_off() {
+        let dropped = logs.record(log, about, end, core.now());
         core.count_many(Counter::LinesDropped, dropped);
     }
 }
 
 /// As [`record`], for an answer whose line was begun when its head was sent.
-pub(crate) fn record_begun(core: &Core, line: &[u8], end: &End) {
+pub(crate) fn record_begun(core: &Core, record: &Record, end: &End) {
     core.count(Counter::Requests);
-    let dropped = core.log.borrow_mut().complete(line, end, core.now());
-    core.count_many(Counter::LinesDropped, dropped);
+    if let Some(line) = &record.line {
+        let dropped = core.log.borrow_mut().complete(record.log, line, end, core.now());
+        core.count_many(Counter::LinesDropped, dropped);
+    }
 }

@@ -1,6 +1,7 @@
 //! The life of one event loop: connections in, answers out. Start with `flow`.
 
 pub mod flow;
+mod refusal;
 mod steps;
 mod explain;
 mod connection;
@@ -15,6 +16,7 @@ mod watch;
 mod core;
 mod job;
 mod pool;
+mod ids;
 mod record;
 mod log;
 mod live;
@@ -22,4 +24,4 @@ mod run;
 
 pub use explain::{Asked, Explanation, Field, explain};
 pub use live::Live;
-pub use run::{Listener, StartError, Stopper, Worker, start};
+pub use run::{Listener, Reopener, StartError, Stopper, Worker, start};

@@ -18,6 +18,9 @@ const FOLDER_WAITING_MAX: usize = 1024;
 /// long queue would answer those who have given up.
 const PASSWORDS_WAITING_MAX: usize = 64;
 
+/// What the error log says of a job that is turned away.
+pub(crate) const POOL_IS_FULL: &str = "too much work waits for the pool of threads";
+
 /// How long a thread waits for work before it ends.
 const IDLE_TIME: Duration = Duration::from_secs(10);
 

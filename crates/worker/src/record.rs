@@ -1,11 +1,13 @@
-//! One line of the access log, as JSON or for a person's eyes.
+//! One line of the access log: as JSON, for a person's eyes, or as a template says.
 
-use base::{
-    Date,
-    text::{push_decimal, push_json, push_printable},
-};
+mod clock;
+mod template;
+
+pub(crate) use clock::Clock;
+
+use base::text::{push_decimal, push_json, push_printable};
 use config::plan::LogFormat;
-use message::{Name, Request, Status};
+use message::{Exchange, Name, Request, RequestId, Status};
 use net::clock::Wall;
 use std::{io::Write, net::IpAddr};
 
@@ -14,9 +16,31 @@ const REFUSED_BYTES_MAX: usize = 128;
 
 /// What a line is about.
 #[derive(Clone, Copy)]
+pub(crate) struct About<'r> {
+    /// Who asked; `None` on a Unix socket.
+    pub(crate) client: Option<IpAddr>,
+    /// The id of the exchange, where it has one.
+    pub(crate) id: Option<RequestId>,
+    /// The user who was let in, where a password was asked for.
+    pub(crate) user: Option<&'r str>,
+    /// What was asked.
+    pub(crate) subject: Subject<'r>,
+}
+
+impl<'r> About<'r> {
+    /// What is known of an exchange.
+    pub(crate) fn exchange(exchange: &'r Exchange<'_>) -> Self {
+        let Exchange { request, client, id, user, .. } = exchange;
+        let subject = Subject::Request(request);
+        Self { client: *client, id: *id, user: user.as_deref(), subject }
+    }
+}
+
+/// What was asked.
+#[derive(Clone, Copy)]
 pub(crate) enum Subject<'r> {
-    /// A request, and the user whose password was asked for.
-    Request(&'r Request<'r>, Option<&'r str>),
+    /// A request.
+    Request(&'r Request<'r>),
     /// Bytes that were refused.
     Refused(&'r [u8]),
 }
@@ -33,95 +57,153 @@ pub(crate) struct End {
     pub(crate) reason: Option<&'static str>,
 }
 
-/// The text of the current second, so that it is worked out once.
-#[derive(Default)]
-pub(crate) struct Clock {
-    second: i64,
-    /// `2026-11-24T17:00:00`
+/// A line whose end is not known yet.
+pub(crate) struct Begun {
     text: Vec<u8>,
+    /// Where in `text` what is missing belongs, in the order of the template.
+    gaps: Vec<usize>,
 }
 
-impl Clock {
-    fn text(&mut self, second: i64) -> &[u8] {
-        if self.text.is_empty() || self.second != second {
-            self.second = second;
-            self.text.clear();
-            // Writing into memory cannot fail.
-            let _ = write!(self.text, "{}", Date::of(second));
-        }
-        &self.text
-    }
+/// The log line of an answer that is not sent yet.
+pub(crate) struct Record {
+    /// The access log that it is for.
+    pub(crate) log: usize,
+    /// `None` where there is no line for it.
+    pub(crate) line: Option<Begun>,
+    pub(crate) status: Status,
+    pub(crate) bytes: u64,
+    pub(crate) began_us: u64,
+    /// What its line says of how it came about.
+    pub(crate) note: Option<&'static str>,
 }
 
-/// Appends the part of the line that is known once the request is.
-pub(crate) fn begin(
+/// Appends a whole line.
+pub(crate) fn write(
     out: &mut Vec<u8>,
-    format: LogFormat,
-    clock: &mut Clock,
-    wall: Wall,
-    client: Option<IpAddr>,
-    subject: Subject<'_>,
+    format: &LogFormat,
+    (clock, wall): (&mut Clock, Wall),
+    about: About<'_>,
+    end: &End,
 ) {
-    let time = clock.text(wall.seconds);
-    if format == LogFormat::Pretty {
-        out.extend_from_slice(&time[11..]);
-        out.push(b' ');
-        push_address(out, client);
-        out.push(b' ');
-        match subject {
-            Subject::Request(request, user) => {
-                if let Some(user) = user {
-                    push_printable(out, user.as_bytes());
-                    out.push(b' ');
-                }
-                push_printable(out, request.method.as_str().as_bytes());
-                out.push(b' ');
-                push_target(out, request, push_printable);
-            }
-            Subject::Refused(bytes) => push_printable(out, first_line(bytes)),
+    match format {
+        LogFormat::Json => {
+            begin_json(out, clock, wall, about);
+            end_json(out, end);
         }
-        return;
+        LogFormat::Pretty => {
+            begin_pretty(out, clock, wall, about);
+            end_pretty(out, end);
+        }
+        LogFormat::Template(parts) => template::write(out, parts, (clock, wall), about, end),
+        LogFormat::Off => {}
     }
-    out.extend_from_slice(b"{\"event\":\"request\",\"time\":\"");
-    out.extend_from_slice(time);
-    let millis = wall.nanos / 1_000_000;
-    let digit = |place| b'0' + (millis / place % 10) as u8;
-    out.extend_from_slice(&[b'.', digit(100), digit(10), digit(1), b'Z']);
-    out.extend_from_slice(b"\",\"client\":\"");
-    push_address(out, client);
-    match subject {
-        Subject::Request(request, user) => {
-            if let Some(user) = user {
-                push_member(out, b"\",\"user\":\"", user.as_bytes());
+}
+
+impl Begun {
+    /// As much of a line as is known once the request is.
+    pub(crate) fn new(
+        format: &LogFormat,
+        (clock, wall): (&mut Clock, Wall),
+        about: About<'_>,
+    ) -> Self {
+        let mut text = Vec::new();
+        let mut gaps = Vec::new();
+        match format {
+            LogFormat::Json => begin_json(&mut text, clock, wall, about),
+            LogFormat::Pretty => begin_pretty(&mut text, clock, wall, about),
+            LogFormat::Template(parts) => {
+                gaps = template::begin(&mut text, parts, (clock, wall), about);
             }
-            push_request(out, request);
+            LogFormat::Off => {}
         }
-        Subject::Refused(bytes) => {
-            push_member(out, b"\",\"refused\":\"", first_line(bytes));
+        Self { text, gaps }
+    }
+
+    /// Appends the line, whole.
+    pub(crate) fn finish(&self, out: &mut Vec<u8>, format: &LogFormat, end: &End) {
+        match format {
+            LogFormat::Json => {
+                out.extend_from_slice(&self.text);
+                end_json(out, end);
+            }
+            LogFormat::Pretty => {
+                out.extend_from_slice(&self.text);
+                end_pretty(out, end);
+            }
+            LogFormat::Template(parts) => {
+                template::finish(out, parts, (&self.text, &self.gaps), end);
+            }
+            LogFormat::Off => {}
         }
+    }
+}
+
+fn begin_pretty(out: &mut Vec<u8>, clock: &mut Clock, wall: Wall, about: About<'_>) {
+    out.extend_from_slice(clock.time_of_day(wall.seconds));
+    out.push(b' ');
+    push_brief(out, about);
+}
+
+/// Appends who asked what, for eyes.
+pub(crate) fn push_brief(out: &mut Vec<u8>, about: About<'_>) {
+    push_client(out, about.client);
+    out.push(b' ');
+    if let Some(user) = about.user {
+        push_printable(out, user.as_bytes());
+        out.push(b' ');
+    }
+    match about.subject {
+        Subject::Request(request) => {
+            push_printable(out, request.method.as_str().as_bytes());
+            out.push(b' ');
+            push_target(out, request, push_printable);
+        }
+        Subject::Refused(bytes) => push_printable(out, first_line(bytes)),
+    }
+}
+
+fn end_pretty(out: &mut Vec<u8>, end: &End) {
+    for (number, unit) in [(u64::from(end.status.0), ""), (end.bytes, " B"), (end.us, " µs")] {
+        out.push(b' ');
+        push_decimal(out, number);
+        out.extend_from_slice(unit.as_bytes());
+    }
+    if let Some(reason) = end.reason {
+        out.extend_from_slice(b" - ");
+        push_printable(out, reason.as_bytes());
+    }
+    out.push(b'\n');
+}
+
+fn begin_json(out: &mut Vec<u8>, clock: &mut Clock, wall: Wall, about: About<'_>) {
+    out.extend_from_slice(b"{\"event\":\"request\",\"time\":\"");
+    clock.push_time(out, wall);
+    push_about(out, about);
+}
+
+/// Appends the members that say who asked what, from the end of the one before on.
+pub(crate) fn push_about(out: &mut Vec<u8>, about: About<'_>) {
+    out.extend_from_slice(b"\",\"client\":\"");
+    push_client(out, about.client);
+    if let Some(id) = about.id {
+        push_member(out, b"\",\"request_id\":\"", id.as_str().as_bytes());
+    }
+    if let Some(user) = about.user {
+        push_member(out, b"\",\"user\":\"", user.as_bytes());
+    }
+    match about.subject {
+        Subject::Request(request) => push_request(out, request),
+        Subject::Refused(bytes) => push_member(out, b"\",\"refused\":\"", first_line(bytes)),
     }
     out.push(b'"');
 }
 
-/// Appends the rest of the line, which [`begin`] began.
-pub(crate) fn end(out: &mut Vec<u8>, format: LogFormat, end: &End) {
-    let is_pretty = format == LogFormat::Pretty;
-    let labels: [&[u8]; 3] = if is_pretty {
-        [b" ", b" ", b" B "]
-    } else {
-        [b",\"status\":", b",\"bytes\":", b",\"us\":"]
-    };
-    for (label, number) in labels.into_iter().zip([u64::from(end.status.0), end.bytes, end.us]) {
+fn end_json(out: &mut Vec<u8>, end: &End) {
+    let numbers = [u64::from(end.status.0), end.bytes, end.us];
+    let labels: [&[u8]; 3] = [b",\"status\":", b",\"bytes\":", b",\"us\":"];
+    for (label, number) in labels.into_iter().zip(numbers) {
         out.extend_from_slice(label);
         push_decimal(out, number);
-    }
-    if is_pretty {
-        out.extend_from_slice(" µs".as_bytes());
-        if let Some(reason) = end.reason {
-            push_member(out, b" - ", reason.as_bytes());
-        }
-        out.push(b'\n');
-        return;
     }
     if let Some(reason) = end.reason {
         push_member(out, b",\"reason\":\"", reason.as_bytes());
@@ -152,25 +234,25 @@ fn first_line(bytes: &[u8]) -> &[u8] {
     &bytes[..end.unwrap_or(bytes.len())]
 }
 
-fn push_member(out: &mut Vec<u8>, label: &[u8], value: &[u8]) {
+pub(crate) fn push_member(out: &mut Vec<u8>, label: &[u8], value: &[u8]) {
     out.extend_from_slice(label);
     push_json(out, value);
 }
 
-fn push_target(out: &mut Vec<u8>, request: &Request<'_>, push: fn(&mut Vec<u8>, &[u8])) {
+fn push_target(out: &mut Vec<u8>, request: &Request<'_>, push: impl Fn(&mut Vec<u8>, &[u8])) {
     push(out, request.path.as_bytes());
     if let Some(query) = request.query {
         out.push(b'?');
-        push(out, query.as_bytes());
+        if !query.is_empty() {
+            push(out, query.as_bytes());
+        }
     }
 }
 
-/// Appends an address; a client on a Unix socket has none. IPv4, the common case, goes without the
-/// formatter.
-fn push_address(out: &mut Vec<u8>, address: Option<IpAddr>) {
-    let Some(address) = address else { return out.extend_from_slice(b"unix") };
-    match address.to_canonical() {
-        IpAddr::V4(address) => {
+/// Appends the client's address. IPv4, the common case, goes without the formatter.
+fn push_client(out: &mut Vec<u8>, client: Option<IpAddr>) {
+    match client.map(|address| address.to_canonical()) {
+        Some(IpAddr::V4(address)) => {
             for (at, octet) in address.octets().into_iter().enumerate() {
                 if at > 0 {
                     out.push(b'.');
@@ -179,21 +261,25 @@ fn push_address(out: &mut Vec<u8>, address: Option<IpAddr>) {
             }
         }
         // Writing into memory cannot fail.
-        IpAddr::V6(address) => drop(write!(out, "{address}")),
+        Some(IpAddr::V6(address)) => drop(write!(out, "{address}")),
+        None => out.extend_from_slice(b"unix"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use config::plan::LineTemplate;
     use message::{Field, Fields, Length, Method, Version};
 
-    fn line(
-        format: LogFormat,
-        fields: &[Field<'_>],
-        user: Option<&str>,
-        reason: Option<&'static str>,
-    ) -> String {
+    const WALL: Wall = Wall { seconds: 1_795_539_723, nanos: 45_600_000 };
+
+    fn template(text: &str) -> LogFormat {
+        LogFormat::Template(LineTemplate::parse(text).unwrap())
+    }
+
+    /// The line of a request with these fields, which is the same in one step and in two.
+    fn line(format: &LogFormat, fields: &[Field<'_>], reason: Option<&'static str>) -> String {
         let request = Request {
             version: Version::Http11,
             method: Method::Get,
@@ -203,12 +289,22 @@ mod tests {
             fields: Fields::of(fields),
             length: Length::Known(0),
         };
+        let id = fields.is_empty().then(|| RequestId::of(0xbeef));
+        let client = Some("127.0.0.1".parse().unwrap());
+        let user = fields.is_empty().then_some("b\u{f6}b \"");
+        let about = About { client, id, user, subject: Subject::Request(&request) };
+        lines(format, about, reason)
+    }
+
+    fn lines(format: &LogFormat, about: About<'_>, reason: Option<&'static str>) -> String {
+        let end = End { status: Status::OK, bytes: 9, us: 1_000_042, reason };
+        let mut clock = Clock::default();
         let mut out = Vec::new();
-        let wall = Wall { seconds: 1_795_539_723, nanos: 45_600_000 };
-        let client = "127.0.0.1".parse().ok();
-        let subject = Subject::Request(&request, user);
-        begin(&mut out, format, &mut Clock::default(), wall, client, subject);
-        end(&mut out, format, &End { status: Status::OK, bytes: 9, us: 42, reason });
+        write(&mut out, format, (&mut clock, WALL), about, &end);
+        let begun = Begun::new(format, (&mut clock, WALL), about);
+        let mut again = Vec::new();
+        begun.finish(&mut again, format, &end);
+        assert_eq!(out, again, "one step and two");
         String::from_utf8(out).unwrap()
     }
 
@@ -216,51 +312,80 @@ mod tests {
     fn json() {
         let fields = [Field { name: "User-Agent", value: b"x\x1b[31m\n\"" }];
         assert_eq!(
-            line(LogFormat::Json, &fields, Some("a\"\u{fc}\u{85}"), None),
+            line(&LogFormat::Json, &fields, None),
             "{\"event\":\"request\",\"time\":\"2026-11-24T17:02:03.045Z\",\"client\":\"127.0.0.1\",\
-             \"user\":\"a\\\"\\u00fc\\u0085\",\"method\":\"GET\",\"host\":\"example.com\",\"target\":\"/a?b=\\\"c\",\
+             \"method\":\"GET\",\"host\":\"example.com\",\"target\":\"/a?b=\\\"c\",\
              \"protocol\":\"HTTP/1.1\",\"agent\":\"x\\u001b[31m\\u000a\\\"\",\
-             \"status\":200,\"bytes\":9,\"us\":42}\n"
+             \"status\":200,\"bytes\":9,\"us\":1000042}\n"
         );
+        let who =
+            "\"request_id\":\"0000000000000000000000000000beef\",\"user\":\"b\\u00f6b \\\"\",";
+        assert!(line(&LogFormat::Json, &[], None).contains(who));
     }
 
     #[test]
     fn pretty() {
         assert_eq!(
-            line(LogFormat::Pretty, &[], Some("b\u{f6}b"), Some("cut off")),
-            "17:02:03 127.0.0.1 b\\xc3\\xb6b GET /a?b=\"c 200 9 B 42 µs - cut off\n"
+            line(&LogFormat::Pretty, &[], Some("cut off")),
+            "17:02:03 127.0.0.1 b\\xc3\\xb6b \" GET /a?b=\"c 200 9 B 1000042 µs - cut off\n"
         );
     }
 
     #[test]
-    fn a_client_without_an_address() {
-        let mut out = Vec::new();
-        let wall = Wall { seconds: 0, nanos: 0 };
-        begin(
-            &mut out,
-            LogFormat::Pretty,
-            &mut Clock::default(),
-            wall,
-            None,
-            Subject::Refused(b"x"),
+    fn templates() {
+        let fields = [
+            Field { name: "User-Agent", value: b"a \"b\" \\\x1b[31m\n\xff" },
+            Field { name: "Referer", value: b"http://a b/" },
+        ];
+        let check = |text: &str, fields: &[Field<'_>], expect: &str| {
+            assert_eq!(line(&template(text), fields, None), format!("{expect}\n"), "{text}");
+        };
+        let combined = "{client} - {user} [{time-common}] \"{request}\" {status} {bytes} \
+                        \"{referer}\" \"{agent}\"";
+        let start = |user: &str| {
+            let time = "24/Nov/2026:17:02:03 +0000";
+            format!("127.0.0.1 - {user} [{time}] \"GET /a?b=\\x22c HTTP/1.1\" 200 9")
+        };
+        let agent = "a \\x22b\\x22 \\x5C\\x1B[31m\\x0A\\xFF";
+        check(combined, &fields, &format!("{} \"http://a b/\" \"{agent}\"", start("-")));
+        check(combined, &[], &format!("{} \"-\" \"-\"", start("b\\xC3\\xB6b\\x20\\x22")));
+        check("{bytes}{{{status}}}", &[], "9{200}");
+        check(
+            "{agent} {referer}",
+            &fields,
+            &format!("{} http://a\\x20b/", agent.replace(' ', "\\x20")),
         );
-        assert_eq!(out, b"00:00:00 unix x");
+        check(
+            "{method} {host} {path} {query} {target}",
+            &[],
+            "GET example.com /a b=\\x22c /a?b=\\x22c",
+        );
+        check("{protocol} {us} {seconds} {reason}", &[], "HTTP/1.1 1000042 1.000042 -");
+        check(
+            "{request-id} {time}",
+            &[],
+            "0000000000000000000000000000beef 2026-11-24T17:02:03.045Z",
+        );
+        check("{request-id}", &fields, "-");
+        check("nothing", &[], "nothing");
+        assert_eq!(line(&template("{reason}"), &[], Some("cut off")), "cut\\x20off\n");
     }
 
     #[test]
     fn refusals() {
-        let wall = Wall { seconds: 1_795_539_723, nanos: 0 };
-        let client = "127.0.0.1".parse().ok();
-        let check = |format, bytes: &[u8], expect: &str| {
-            let mut out = Vec::new();
-            begin(&mut out, format, &mut Clock::default(), wall, client, Subject::Refused(bytes));
-            let line = String::from_utf8(out).unwrap();
-            assert!(line.ends_with(expect), "{line}");
+        let check = |format: &LogFormat, bytes: &[u8], expect: &str| {
+            let about =
+                About { client: None, id: None, user: None, subject: Subject::Refused(bytes) };
+            let line = lines(format, about, None);
+            assert!(line.contains(expect), "{line}");
         };
-        let json = LogFormat::Json;
-        check(json, b"GET /\" HTTP/1.1\nX: y", "1\",\"refused\":\"GET /\\\" HTTP/1.1\"");
-        check(json, b"", "1\",\"refused\":\"\"");
+        let json = &LogFormat::Json;
+        check(json, b"GET /\" HTTP/1.1\nX: y", "\"unix\",\"refused\":\"GET /\\\" HTTP/1.1\"");
+        check(json, b"", "\"unix\",\"refused\":\"\"");
         check(json, &[b'x'; 999], &format!("\"refused\":\"{}\"", "x".repeat(128)));
-        check(LogFormat::Pretty, b"G\x1bT\r\n", "17:02:03 127.0.0.1 G\\x1bT");
+        check(&LogFormat::Pretty, b"G\x1bT\r\n", "17:02:03 unix G\\x1bT");
+        let format = template("{client} \"{request}\" {method} {path} {target} {host} {status}");
+        check(&format, b"G\x1bT /\r\n", "unix \"G\\x1BT /\" - - - - 200\n");
+        check(&format, b"", "unix \"-\" - - - - 200\n");
     }
 }

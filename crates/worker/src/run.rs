@@ -4,7 +4,7 @@ use crate::{
     accept::accept,
     core::Core,
     live::Live,
-    log::{self, Log, Writer},
+    log::{Log, Ways, Writers},
     pool::Pool,
     socket::Acceptor,
 };
@@ -56,13 +56,17 @@ pub struct Worker {
     /// and the kernel finds its descriptors without counting who else uses them.
     first: Option<Loop>,
     others: Vec<thread::JoinHandle<()>>,
-    /// The counters of the log's writer, and of each loop.
+    /// The counters of the logs' writers, and of each loop.
     rows: Vec<Arc<Row>>,
-    writer: Option<Writer>,
+    writers: Writers,
+    reopen: watch::Sender<u64>,
 }
 
 /// A way to stop the loops.
 pub struct Stopper(watch::Sender<Stop>);
+
+/// A way to have the log files opened anew.
+pub struct Reopener(watch::Sender<u64>);
 
 /// When the loops are to end.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -78,7 +82,7 @@ enum Stop {
 pub enum StartError {
     /// The folder for compressed forms cannot be written.
     Shelf(io::Error),
-    /// The access log cannot be opened.
+    /// A log cannot be opened.
     Log(io::Error),
     /// There is no memory for the table of clients.
     Memory(io::Error),
@@ -92,7 +96,7 @@ impl fmt::Display for StartError {
             Self::Shelf(error) => {
                 write!(f, "the folder of `compress-cache` cannot be written: {error}")
             }
-            Self::Log(error) => write!(f, "the access log cannot be opened: {error}"),
+            Self::Log(error) => write!(f, "a log cannot be opened: {error}"),
             Self::Memory(error) => write!(f, "there is no room for `clients-max`: {error}"),
             Self::Thread(error) => write!(f, "a thread cannot be started: {error}"),
         }
@@ -117,9 +121,11 @@ struct Shared {
 struct Loop {
     shared: Shared,
     listeners: Vec<Listener>,
-    log: Option<log::Handle>,
+    number: usize,
+    ways: Ways,
     row: Arc<Row>,
     stopped: watch::Receiver<Stop>,
+    reopened: watch::Receiver<u64>,
 }
 
 /// What the thread of the first loop does beside serving.
@@ -130,20 +136,18 @@ type Orders<'o> = Pin<Box<dyn Future<Output = ()> + 'o>>;
 /// folder that pages follow, where they do; `start_line` is what the program says first.
 ///
 /// # Errors
-/// The log or a thread cannot be had; nothing is served then.
+/// A log, memory or a thread cannot be had; nothing is served then.
 pub fn start(
     plan: &'static Plan,
     listeners: Vec<Vec<Listener>>,
     live: Option<Live>,
     start_line: &[u8],
 ) -> Result<Worker, StartError> {
-    let row = Arc::new(Row::default());
     let changes = live.map(Live::start).transpose().map_err(StartError::Thread)?;
-    let writer = Writer::start(&plan.log, Arc::clone(&row)).map_err(StartError::Log)?;
-    match &writer {
-        Some(writer) => writer.note(start_line),
-        None => net::stream::say(start_line),
-    }
+    let mut rows = Vec::new();
+    let writers = Writers::open(&plan.logs, listeners.len(), &mut rows).map_err(StartError::Log)?;
+    writers.report_panics(&plan.logs);
+    writers.note(start_line);
     let shared = Shared {
         plan,
         pool: Pool::new(plan.capacity.pool_threads_max, plan.capacity.password_checks_max),
@@ -154,13 +158,15 @@ pub fn start(
         root_descriptors_max: ROOT_DESCRIPTORS_MAX / listeners.len().max(1),
     };
     let (stop, stopped) = watch::channel(Stop::Never);
-    let mut worker = Worker { stop, first: None, others: Vec::new(), rows: vec![row], writer };
-    for listeners in listeners {
+    let (reopen, reopened) = watch::channel(0);
+    let mut worker = Worker { stop, first: None, others: Vec::new(), rows, writers, reopen };
+    for (number, listeners) in listeners.into_iter().enumerate() {
         let row = Arc::new(Row::default());
         worker.rows.push(Arc::clone(&row));
-        let (shared, stopped) = (shared.clone(), stopped.clone());
-        let log = worker.writer.as_ref().map(Writer::handle);
-        let mut another = Loop { shared, listeners, log, row, stopped };
+        let shared = shared.clone();
+        let (stopped, reopened) = (stopped.clone(), reopened.clone());
+        let ways = worker.writers.ways();
+        let mut another = Loop { shared, listeners, number, ways, row, stopped, reopened };
         if worker.first.is_none() {
             worker.first = Some(another);
             continue;
@@ -187,6 +193,12 @@ impl Worker {
         Stopper(self.stop.clone())
     }
 
+    /// A way to have the log files opened anew, under their names, after something moved them away.
+    #[must_use]
+    pub fn reopener(&self) -> Reopener {
+        Reopener(self.reopen.clone())
+    }
+
     /// Runs the first loop on this thread until it is stopped, with `orders` on it: the future that
     /// listens to what this process is told.
     pub fn run(&mut self, orders: impl Future<Output = ()>) {
@@ -202,14 +214,13 @@ impl Worker {
             // A loop that could not be kept alive has counted its panics.
             let _ = thread.join();
         }
-        let total = |counter| self.rows.iter().map(|row| row.get(counter)).sum();
-        let totals: Vec<_> =
-            Counter::ALL.iter().map(|&counter| (counter, total(counter))).collect();
-        let line = farewell(&totals);
-        match self.writer {
-            Some(writer) => writer.finish(&line),
-            None => net::stream::say(&line),
-        }
+        let rows = self.rows;
+        self.writers.finish(|| {
+            let total = |counter| rows.iter().map(|row| row.get(counter)).sum();
+            let totals: Vec<_> =
+                Counter::ALL.iter().map(|&counter| (counter, total(counter))).collect();
+            farewell(&totals)
+        });
     }
 }
 
@@ -222,6 +233,13 @@ impl Stopper {
     /// Cuts off what is under way, and ends.
     pub fn stop_at_once(&self) {
         let _ = self.0.send(Stop::Now);
+    }
+}
+
+impl Reopener {
+    /// Opens the files anew once what was logged before this call is in the old ones.
+    pub fn reopen(&self) {
+        self.0.send_modify(|epoch| *epoch += 1);
     }
 }
 
@@ -270,7 +288,7 @@ impl Loop {
     }
 
     async fn serve(&mut self) -> io::Result<bool> {
-        let Self { shared, listeners, log, row, stopped } = self;
+        let Self { shared, listeners, number, ways, row, stopped, reopened } = self;
         let core = Rc::new(Core::new(
             shared.plan,
             Folders::new(&shared.plan.folders, shared.root_descriptors_max),
@@ -279,7 +297,7 @@ impl Loop {
                 shared.cache_bytes_max,
                 Arc::clone(&shared.forms),
             ),
-            Log::new(&shared.plan.log, log.clone()),
+            Log::new(&shared.plan.logs, ways.clone(), *number),
             (Arc::clone(&shared.pool), shared.clients, Arc::clone(row), shared.changes.clone()),
         ));
         let mut accepting = Vec::new();
@@ -288,8 +306,9 @@ impl Loop {
             accepting.push(spawn_local(accept(acceptor, *number, Rc::clone(&core))));
         }
         let mut sweeping = spawn_local(sweep(Rc::clone(&core)));
+        let mut reopening = spawn_local(reopen(Rc::clone(&core), reopened.clone()));
         net::failpoint::hit("loop");
-        let tasks = accepting.iter_mut().chain([&mut sweeping]).collect();
+        let tasks = accepting.iter_mut().chain([&mut sweeping, &mut reopening]).collect();
         if !is_told(stopped, tasks).await {
             return Ok(false);
         }
@@ -304,7 +323,8 @@ impl Loop {
         core.watch.wake_all();
         let _ = timeout(shared.plan.capacity.stop_time, emptied(&core, stopped)).await;
         sweeping.abort();
-        let dropped = core.log.borrow_mut().hand_over();
+        reopening.abort();
+        let dropped = core.log.borrow_mut().close();
         core.count_many(Counter::LinesDropped, dropped);
         Ok(true)
     }
@@ -359,6 +379,20 @@ async fn sweep(core: Rc<Core>) {
     }
 }
 
+/// Passes each reopening of the log files on to them.
+async fn reopen(core: Rc<Core>, mut reopened: watch::Receiver<u64>) {
+    loop {
+        let epoch = *reopened.borrow_and_update();
+        let dropped = core.log.borrow_mut().reopen(epoch);
+        core.count_many(Counter::LinesDropped, dropped);
+        core.sweeper.notify_one();
+        if reopened.changed().await.is_err() {
+            // Nobody is left to ask for another one.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 fn sweep_period(plan: &Plan) -> Duration {
     let limits = &plan.limits;
     let times = [
@@ -367,7 +401,7 @@ fn sweep_period(plan: &Plan) -> Duration {
         limits.body_idle_time,
         limits.write_stall_time,
         limits.linger_time,
-        plan.log.flush_time,
+        plan.logs.flush_time,
     ];
     let shortest = times.into_iter().min().unwrap_or(SWEEP_MAX);
     (shortest / 4).clamp(SWEEP_MIN, SWEEP_MAX)

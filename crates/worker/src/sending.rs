@@ -1,6 +1,12 @@
 //! From the output's pieces to the socket: bytes together in one call, files by sendfile.
 
-use crate::{core::Core, pool::Lane, share::Share, socket::Socket};
+use crate::{
+    core::Core,
+    log::{Incident, Kind},
+    pool::{Lane, POOL_IS_FULL},
+    share::Share,
+    socket::Socket,
+};
 use base::Moment;
 use message::{FileRange, OpenFile, Output};
 use net::file;
@@ -219,5 +225,9 @@ fn read_on_pool(
         // A connection that is gone needs no answer.
         let _ = sender.send(outcome);
     };
-    core.pool.submit(Lane::Folder(range.file.folder), || Box::new(work)).then_some(receiver)
+    let is_taken = core.pool.submit(Lane::Folder(range.file.folder), || Box::new(work));
+    if !is_taken {
+        core.report(&Incident::new(Kind::Busy, POOL_IS_FULL));
+    }
+    is_taken.then_some(receiver)
 }

@@ -123,6 +123,7 @@ pub(crate) fn built_in(name: &str) -> &'static str {
         "content-encoding" | "vary" => "the choice among forms",
         "content-range" => "the range that was asked for",
         "location" => "the action",
+        "x-request-id" => "request-id",
         "retry-after" => "the limit",
         "allow" => "the methods that there are",
         _ => "the answer",

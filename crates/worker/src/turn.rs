@@ -7,13 +7,13 @@ use crate::{
     core::{Core, Scratch, Tick},
     flow,
     job::Done,
-    record::End,
+    record::{End, Record},
     sending::Fetch,
     share::Share,
 };
 use access::Ledger;
 use base::Moment;
-use message::{Output, Source, Status};
+use message::{Output, RequestId, Source};
 use std::ops::Range;
 use tokio::sync::oneshot;
 
@@ -40,20 +40,18 @@ pub(crate) struct Pending {
 pub(crate) enum Work {
     #[default]
     Nothing,
-    /// A job on the pool; with it the head, to go on with the request, when that began, and what
-    /// limits have found of it.
-    Job { done: oneshot::Receiver<Done>, head: Vec<u8>, began_us: u64, ledger: Ledger },
+    /// A job on the pool; with it the head and the id, to go on with the request, when that began,
+    /// what limits have found of it, and the access log that has its line.
+    Job {
+        done: oneshot::Receiver<Done>,
+        head: Vec<u8>,
+        id: Option<RequestId>,
+        began_us: u64,
+        ledger: Ledger,
+        log: usize,
+    },
     /// Content that comes into being while it is sent.
     Source(Box<dyn Source>),
-}
-
-/// The log line of an answer that is not sent yet.
-pub(crate) struct Record {
-    pub(crate) line: Vec<u8>,
-    pub(crate) status: Status,
-    pub(crate) bytes: u64,
-    pub(crate) began_us: u64,
-    pub(crate) note: Option<&'static str>,
 }
 
 /// One turn: the room lent for it, and what it works on.
@@ -134,7 +132,7 @@ impl<'t> Turn<'t> {
     pub(crate) fn put_down(&self, record: &Record, bytes: u64, reason: Option<&'static str>) {
         let us = self.elapsed_us(record.began_us);
         let end = End { status: record.status, bytes, us, reason };
-        flow::record_begun(self.core, &record.line, &end);
+        flow::record_begun(self.core, record, &end);
     }
 
     pub(crate) fn elapsed_us(&self, began_us: u64) -> u64 {

@@ -3,6 +3,7 @@
 //! What is filled in is never looked through for placeholders again, so a client that sends
 //! `{host}` is answered with those six characters.
 
+use super::braces::{PhraseError, Piece, pieces};
 use message::{Exchange, Name, path};
 use std::net::IpAddr;
 
@@ -35,9 +36,11 @@ enum Blank {
     Segment(u8),
     Method,
     Client,
+    /// The id of the exchange; nothing where it has none.
+    RequestId,
 }
 
-const BLANKS: [(&str, Blank); 7] = [
+const BLANKS: [(&str, Blank); 8] = [
     ("host", Blank::Host),
     ("port", Blank::Port),
     ("path", Blank::Path),
@@ -45,18 +48,8 @@ const BLANKS: [(&str, Blank); 7] = [
     ("rest", Blank::Rest),
     ("method", Blank::Method),
     ("client", Blank::Client),
+    ("request-id", Blank::RequestId),
 ];
-
-/// Why a text is no phrase.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PhraseError {
-    /// A `{` without its `}`.
-    Open,
-    /// A `}` without its `{`.
-    Close,
-    /// Nothing has this name.
-    Unknown(Box<str>),
-}
 
 /// How what is filled in is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,33 +67,11 @@ impl Phrase {
     /// # Errors
     /// A brace has no partner, or a placeholder no meaning.
     pub fn parse(text: &str) -> Result<Self, PhraseError> {
-        let mut parts = Vec::new();
-        let mut literal = String::new();
-        let mut rest = text;
-        while let Some(at) = rest.find(['{', '}']) {
-            literal.push_str(&rest[..at]);
-            let (brace, behind) = rest[at..].split_at(1);
-            rest = behind;
-            if let Some(behind) = rest.strip_prefix(brace) {
-                literal.push_str(brace);
-                rest = behind;
-                continue;
-            }
-            if brace == "}" {
-                return Err(PhraseError::Close);
-            }
-            let (name, behind) = rest.split_once('}').ok_or(PhraseError::Open)?;
-            rest = behind;
-            if !literal.is_empty() {
-                parts.push(Part::Literal(std::mem::take(&mut literal).into()));
-            }
-            parts.push(Part::Blank(blank(name)?));
-        }
-        literal.push_str(rest);
-        if !literal.is_empty() {
-            parts.push(Part::Literal(literal.into()));
-        }
-        Ok(Self { parts })
+        let parts = pieces(text)?.into_iter().map(|piece| match piece {
+            Piece::Literal(text) => Ok(Part::Literal(text.into())),
+            Piece::Name(name) => blank(name).map(Part::Blank),
+        });
+        Ok(Self { parts: parts.collect::<Result<_, _>>()? })
     }
 
     /// The URL of the same path, and of the same port, on another host.
@@ -194,6 +165,12 @@ impl Phrase {
         self.parts.iter().any(speaks)
     }
 
+    /// Whether it speaks of the exchange's id.
+    #[must_use]
+    pub(crate) fn has_id(&self) -> bool {
+        self.parts.contains(&Part::Blank(Blank::RequestId))
+    }
+
     /// The text for `exchange`, whose path the route matched up to `rest`.
     #[must_use]
     pub fn fill(&self, exchange: &Exchange<'_>, rest: &[u8], form: Form) -> Vec<u8> {
@@ -235,6 +212,7 @@ fn fill(blank: Blank, exchange: &Exchange<'_>, rest: &[u8], form: Form, out: &mu
             client = written(exchange.client);
             client.as_bytes()
         }
+        Blank::RequestId => exchange.id.as_ref().map_or("", |id| id.as_str()).as_bytes(),
     };
     match form {
         Form::Plain => out.extend_from_slice(value),

@@ -78,6 +78,8 @@ pub struct Policy {
     pub action: Action,
     /// How the answer is adjusted.
     pub adjust: Adjust,
+    /// The access log that has its line: a place in [`super::Logs::access`].
+    pub log: usize,
     /// How fast it is sent.
     pub bandwidth: Option<Bandwidth>,
 }
@@ -107,7 +109,7 @@ impl Route {
     /// A route without conditions or adjustments.
     pub(crate) fn plain(key: &str, place: Place, action: Action) -> Self {
         let (access, adjust) = (Access::default(), Adjust::default());
-        let policy = Policy { access, rewrite: None, action, adjust, bandwidth: None };
+        let policy = Policy { access, rewrite: None, action, adjust, log: 0, bandwidth: None };
         Self { key: key.into(), place, policy, cases: Vec::new() }
     }
 }

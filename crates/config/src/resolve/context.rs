@@ -1,6 +1,7 @@
 //! What every step of resolving needs: the text, the machine, and where mistakes go.
 
 use super::listeners::Listeners;
+use super::log::{Book, no_ids};
 use crate::{
     fill::{self, Filled},
     mistake::{Mistake, quote},
@@ -17,6 +18,7 @@ pub(crate) struct Context<'c> {
     filled: &'c [Filled],
     pub(crate) world: &'c dyn World,
     pub(crate) mistakes: &'c mut Vec<Mistake>,
+    pub(crate) logs: Book<'c>,
     /// Whether everything that was typed was understood, so that what is missing was never there.
     pub(crate) is_sound: bool,
     /// The addresses to listen on so far.
@@ -42,6 +44,7 @@ impl<'c> Context<'c> {
         sources: &'c Sources,
         filled: &'c [Filled],
         world: &'c dyn World,
+        logs: Book<'c>,
         mistakes: &'c mut Vec<Mistake>,
     ) -> Self {
         Self {
@@ -50,6 +53,7 @@ impl<'c> Context<'c> {
             world,
             is_sound: mistakes.is_empty(),
             mistakes,
+            logs,
             listeners: Listeners::default(),
             folders: Vec::new(),
             passwords: HashMap::default(),
@@ -105,7 +109,12 @@ impl<'c> Context<'c> {
     /// The phrase that was typed for the setting `name`.
     pub(crate) fn phrase(&mut self, name: &str, word: &Word<String>) -> Option<Phrase> {
         let refusal = match Phrase::parse(fill::phrase(word, self.filled)) {
-            Ok(phrase) => return Some(phrase),
+            Ok(phrase) => {
+                if phrase.has_id() && !self.logs.has_ids {
+                    self.mistakes.push(no_ids(word.span));
+                }
+                return Some(phrase);
+            }
             Err(refusal) => refusal,
         };
         let (cause, label) = match &refusal {

@@ -57,6 +57,7 @@ pub(crate) fn resolve(chain: &[&Policy], key: &Key, context: &mut Context<'_>) -
             cors: cors::of_chain(chain, context),
             compress: compress::resolve(chain, context),
         },
+        log: context.logs.policy(chain.iter().map(|words| &words.log), context.mistakes),
         bandwidth: politeness::bandwidth(chain, context),
     }
 }

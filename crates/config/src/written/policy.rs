@@ -3,6 +3,7 @@
 use super::{
     auth::{AUTH, Auth},
     cors::{CORS, Cors},
+    log::{LOG, Log},
 };
 use crate::{
     frequency::Frequency,
@@ -42,6 +43,7 @@ pub(crate) struct Policy {
     pub(crate) auth: Option<Word<Auth>>,
     pub(crate) security: Option<Word<Security>>,
     pub(crate) cors: Option<Word<Cors>>,
+    pub(crate) log: Log,
 }
 
 /// How careful browsers are told to be.
@@ -286,6 +288,17 @@ pub(crate) const POLICY: Section<Policy> = Section {
                 section: &COMPRESS,
                 short: Some("on"),
                 place: |policy: &mut Policy| &mut policy.compress,
+            },
+        },
+        Setting {
+            name: "log",
+            doc: "The access log that has the lines of these requests, in place of another.",
+            preset: Preset::Words("what the site or the server says"),
+            example: r#"{ file = "/var/log/example.com.log" }"#,
+            value: &Table {
+                section: &LOG,
+                short: Some("format"),
+                place: |policy: &mut Policy| &mut policy.log,
             },
         },
     ],

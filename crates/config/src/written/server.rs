@@ -3,21 +3,23 @@
 use super::{
     limits::{LIMITS, Limits},
     listen::{LISTEN, Listens},
+    log::{ERROR_LOG, ErrorLog, SERVER_LOG, ServerLog},
 };
 use crate::{
-    kind::{Choice, Count, Size, Text, Texts, Time},
-    plan::LogFormat,
+    kind::{Count, Size, Text, Texts},
+    log_kind::FieldOrFlag,
     setting::{At, Preset, Section, Setting, Table, Tables},
     source::Word,
 };
-use std::time::Duration;
 
 /// What was typed in `[server]`.
 #[derive(Debug, Default)]
 pub(crate) struct Server {
     pub(crate) listen: Listens,
     pub(crate) threads: Option<Word<usize>>,
-    pub(crate) log: Log,
+    pub(crate) log: ServerLog,
+    pub(crate) error_log: ErrorLog,
+    pub(crate) request_id: Option<Word<Option<Box<str>>>>,
     pub(crate) trusted_proxies: Option<Word<Vec<Word<String>>>>,
     pub(crate) file_cache: Option<Word<usize>>,
     pub(crate) compress_cache: CompressCache,
@@ -30,15 +32,6 @@ pub(crate) struct CompressCache {
     pub(crate) memory: Option<Word<usize>>,
     pub(crate) folder: Option<Word<String>>,
     pub(crate) disk: Option<Word<u64>>,
-}
-
-/// What was typed about the access log.
-#[derive(Debug, Default)]
-pub(crate) struct Log {
-    pub(crate) format: Option<Word<LogFormat>>,
-    pub(crate) file: Option<Word<String>>,
-    pub(crate) buffer: Option<Word<usize>>,
-    pub(crate) flush: Option<Word<Duration>>,
 }
 
 /// The settings of `[server]`.
@@ -72,14 +65,32 @@ pub(crate) const SERVER: Section<Server> = Section {
         },
         Setting {
             name: "log",
-            doc: "The access log: how its lines look, or a table that says where they go, too.",
+            doc: "The access log: how its lines look, or a table that says which lines go where.",
             preset: Preset::Words("\"pretty\" on a terminal, else \"json\""),
             example: r#"{ format = "json", file = "/var/log/gannet.log" }"#,
             value: &Table {
-                section: &LOG,
+                section: &SERVER_LOG,
                 short: Some("format"),
                 place: |s: &mut Server| &mut s.log,
             },
+        },
+        Setting {
+            name: "error-log",
+            doc: "The log of what goes wrong: how its lines look, or a table that says where, too.",
+            preset: Preset::Words("\"pretty\" on a terminal, else \"json\""),
+            example: r#"{ format = "json", file = "/var/log/gannet-errors.log" }"#,
+            value: &Table {
+                section: &ERROR_LOG,
+                short: Some("format"),
+                place: |s: &mut Server| &mut s.error_log,
+            },
+        },
+        Setting {
+            name: "request-id",
+            doc: "Whether each exchange has an id: in its log lines, and in this field of its answer.",
+            preset: Preset::Value("false"),
+            example: "true",
+            value: &At(FieldOrFlag("x-request-id"), |server: &mut Server| &mut server.request_id),
         },
         Setting {
             name: "file-cache",
@@ -135,49 +146,6 @@ const COMPRESS_CACHE: Section<CompressCache> = Section {
             preset: Preset::Value(r#""1GiB""#),
             example: r#""256MiB""#,
             value: &At(Size(1 << 20..=1 << 44), |cache: &mut CompressCache| &mut cache.disk),
-        },
-    ],
-    common: None,
-};
-
-/// The settings of `log` where it is a table.
-pub(crate) const LOG: Section<Log> = Section {
-    title: "[server.log]",
-    settings: &[
-        Setting {
-            name: "format",
-            doc: "How a line looks: coloured for eyes, one JSON object, or there are none.",
-            preset: Preset::Words("\"pretty\" on a terminal, else \"json\""),
-            example: r#""json""#,
-            value: &At(
-                Choice(&[
-                    ("pretty", LogFormat::Pretty),
-                    ("json", LogFormat::Json),
-                    ("off", LogFormat::Off),
-                ]),
-                |log: &mut Log| &mut log.format,
-            ),
-        },
-        Setting {
-            name: "file",
-            doc: "The file that lines are appended to; relative to the config file's folder.",
-            preset: Preset::Words("standard output"),
-            example: r#""/var/log/gannet.log""#,
-            value: &At(Text, |log: &mut Log| &mut log.file),
-        },
-        Setting {
-            name: "buffer",
-            doc: "The bytes of lines that an event loop gathers before it writes them.",
-            preset: Preset::Value(r#""64KiB""#),
-            example: r#""16KiB""#,
-            value: &At(Size(1024..=16 << 20), |log: &mut Log| &mut log.buffer),
-        },
-        Setting {
-            name: "flush",
-            doc: "The time after which gathered lines are written even if they are few.",
-            preset: Preset::Value(r#""1s""#),
-            example: r#""250ms""#,
-            value: &At(Time(1..=3_600_000), |log: &mut Log| &mut log.flush),
         },
     ],
     common: None,

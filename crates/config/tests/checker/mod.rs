@@ -96,6 +96,9 @@ fn fits(pattern: &str, text: &str) -> bool {
     if pattern == r"\$\{" {
         return text.contains("${");
     }
+    if pattern == "[{}]" {
+        return text.contains(['{', '}']);
+    }
     let units = pattern.strip_prefix("^[0-9]+(").and_then(|rest| rest.strip_suffix(")$"));
     let units = units.unwrap_or_else(|| panic!("the pattern {pattern}"));
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();

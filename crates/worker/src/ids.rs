@@ -1,0 +1,51 @@
+//! Ids for exchanges: made by each loop for itself, without a lock and without asking the kernel.
+
+use message::RequestId;
+use std::hash::{BuildHasher, RandomState};
+
+/// One loop's ids. None of them comes twice, and no two loops are likely ever to have one in
+/// common: each begins at a place of its own among 2^128.
+pub(crate) struct Ids {
+    next: u128,
+}
+
+impl Ids {
+    pub(crate) fn new() -> Self {
+        // The standard library seeds its hash maps from the kernel's random numbers.
+        let random = RandomState::new();
+        let half = |number: u8| u128::from(random.hash_one(number));
+        Self { next: half(0) << 64 | half(1) }
+    }
+
+    /// The next id. What it is does not show how many there were.
+    pub(crate) fn next(&mut self) -> RequestId {
+        // The golden ratio's bits, odd: all 2^128 numbers are passed before one comes again.
+        self.next = self.next.wrapping_add(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+        let high = mix((self.next >> 64) as u64);
+        let low = mix(self.next as u64);
+        RequestId::of(u128::from(high) << 64 | u128::from(low))
+    }
+}
+
+/// Steele, Lea and Flood's mixing of 64 bits (SplitMix), which never makes two numbers one.
+fn mix(mut bits: u64) -> u64 {
+    bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ bits >> 31
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn no_id_comes_twice() {
+        let mut seen = HashSet::new();
+        for mut loop_ids in [Ids::new(), Ids::new()] {
+            for _ in 0..10_000 {
+                assert!(seen.insert(loop_ids.next().as_str().to_owned()));
+            }
+        }
+    }
+}
