@@ -7,6 +7,7 @@ mod log;
 mod server;
 mod auth;
 mod cors;
+mod answers;
 mod policy;
 mod route;
 mod site;

@@ -1,6 +1,7 @@
 //! What may be said of a site and of each of its routes.
 
 use super::{
+    answers::{REDIRECT, RESPOND, Redirect, Respond},
     auth::{AUTH, Auth},
     cors::{CORS, Cors},
     log::{LOG, Log},
@@ -15,7 +16,6 @@ use crate::{
     setting::{At, Preset, Record, Section, Setting, Table},
     source::Word,
 };
-use message::Status;
 
 /// What was typed for a site, a route or a case of one.
 #[derive(Debug, Default)]
@@ -53,13 +53,6 @@ pub(crate) enum Security {
     Strict,
 }
 
-/// Where else to look, as it was typed.
-#[derive(Debug, Default)]
-pub(crate) struct Redirect {
-    pub(crate) to: Option<Word<String>>,
-    pub(crate) status: Option<Word<Status>>,
-}
-
 /// What is compressed on the fly, as it was typed.
 #[derive(Debug, Default)]
 pub(crate) struct Compress {
@@ -67,14 +60,6 @@ pub(crate) struct Compress {
     pub(crate) codings: Option<Word<Vec<Word<String>>>>,
     pub(crate) least: Option<Word<u64>>,
     pub(crate) most: Option<Word<u64>>,
-}
-
-/// An answer as it was typed.
-#[derive(Debug, Default)]
-pub(crate) struct Respond {
-    pub(crate) text: Option<Word<String>>,
-    pub(crate) status: Option<Word<u16>>,
-    pub(crate) media_type: Option<Word<String>>,
 }
 
 /// How often a client may ask, as it was typed.
@@ -333,36 +318,6 @@ const LIMIT: Section<Limit> = Section {
     common: None,
 };
 
-const REDIRECT: Section<Redirect> = Section {
-    title: "`redirect`",
-    settings: &[
-        Setting {
-            name: "to",
-            doc: "A path on this host or a URL, with placeholders such as `{rest}`.",
-            preset: Preset::Words("none"),
-            example: r#""https://example.com/{rest}""#,
-            value: &At(Text, |redirect: &mut Redirect| &mut redirect.to),
-        },
-        Setting {
-            name: "status",
-            doc: "Whether it holds for good, and whether the method may change.",
-            preset: Preset::Value("\"permanent\""),
-            example: r#""temporary""#,
-            value: &At(
-                Choice(&[
-                    ("permanent", Status::PERMANENT_REDIRECT),
-                    ("temporary", Status::TEMPORARY_REDIRECT),
-                    ("see-other", Status::SEE_OTHER),
-                    ("moved", Status::MOVED_PERMANENTLY),
-                    ("found", Status::FOUND),
-                ]),
-                |redirect: &mut Redirect| &mut redirect.status,
-            ),
-        },
-    ],
-    common: None,
-};
-
 const COMPRESS: Section<Compress> = Section {
     title: "`compress`",
     settings: &[
@@ -393,34 +348,6 @@ const COMPRESS: Section<Compress> = Section {
             preset: Preset::Value(r#""16MiB""#),
             example: r#""1MiB""#,
             value: &At(Size(0..=1 << 30), |compress: &mut Compress| &mut compress.most),
-        },
-    ],
-    common: None,
-};
-
-const RESPOND: Section<Respond> = Section {
-    title: "`respond`",
-    settings: &[
-        Setting {
-            name: "text",
-            doc: "The content, with placeholders such as `{host}`.",
-            preset: Preset::Words("none"),
-            example: r#""hello from {host}\n""#,
-            value: &At(Words, |respond: &mut Respond| &mut respond.text),
-        },
-        Setting {
-            name: "status",
-            doc: "The status code.",
-            preset: Preset::Value("200"),
-            example: "410",
-            value: &At(Count(200..=599), |respond: &mut Respond| &mut respond.status),
-        },
-        Setting {
-            name: "type",
-            doc: "The media type of the content.",
-            preset: Preset::Value(r#""text/plain; charset=utf-8""#),
-            example: r#""application/json""#,
-            value: &At(Text, |respond: &mut Respond| &mut respond.media_type),
         },
     ],
     common: None,
