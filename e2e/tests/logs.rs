@@ -470,6 +470,24 @@ fn an_id_is_in_the_answer_and_in_its_lines() {
 }
 
 #[test]
+fn a_trusted_proxy_names_the_exchange() {
+    let stage = Stage::new();
+    let server =
+        stage.serve("log = \"json\"\nrequest-id = true\ntrusted-proxies = [\"127.0.0.1\"]", "", "");
+    let id = |field: &str| {
+        let mut client = Client::connect(server.addr());
+        client.send(format!("GET /digits.txt HTTP/1.1\r\nHost: x\r\n{field}\r\n")).unwrap();
+        client.response().unwrap().get("x-request-id").unwrap().to_owned()
+    };
+    assert_eq!(id("X-Request-Id: Root=1-67.a\r\n"), "Root=1-67.a");
+    server.wait_for(|line| line["request_id"] == "Root=1-67.a");
+    for odd in ["X-Request-Id: a b\r\n", "X-Request-Id: a\r\nX-Request-Id: b\r\n", ""] {
+        assert_eq!(id(odd).len(), 32, "{odd}");
+    }
+    server.stop();
+}
+
+#[test]
 fn without_ids_nobody_gets_one() {
     let stage = Stage::new();
     let server = stage.serve("log = \"json\"", "", "");

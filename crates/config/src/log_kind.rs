@@ -72,7 +72,7 @@ impl Kind for LineFormat {
 
     fn noun(&self) -> String {
         let words = WORDS.map(|word| format!("\"{word}\"")).join(", ");
-        format!("{words} or a template such as \"{{client}} {{status}}\"")
+        format!("{words} or a template")
     }
 
     fn shape(&self) -> Shape {

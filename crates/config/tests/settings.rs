@@ -194,7 +194,7 @@ fn settings_are_described() {
     }
     let kind = |name: &str| all.iter().find(|s| s.name == name).map(|s| s.kind.as_str());
     assert_eq!(kind("head-time"), Some("a duration from 1ms to 1h"));
-    let log = r#""pretty", "json", "combined", "common", "off" or a template such as "{client} {status}", or a table"#;
+    let log = r#""pretty", "json", "combined", "common", "off" or a template, or a table"#;
     assert_eq!(kind("log"), Some(log));
 }
 

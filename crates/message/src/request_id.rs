@@ -4,25 +4,43 @@ use std::str;
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
-/// 128 bits, as 32 hexadecimal digits.
+/// The longest id that is taken over from somebody else, in bytes.
+const REQUEST_ID_BYTES_MAX: usize = 64;
+
+/// 128 bits as 32 hexadecimal digits, or what a proxy has named it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RequestId([u8; 32]);
+pub struct RequestId {
+    text: [u8; REQUEST_ID_BYTES_MAX],
+    bytes: u8,
+}
 
 impl RequestId {
     /// The id of these bits.
     #[must_use]
     pub fn of(bits: u128) -> Self {
-        let mut digits = [0; 32];
-        for (place, digit) in digits.iter_mut().rev().enumerate() {
+        let mut text = [0; REQUEST_ID_BYTES_MAX];
+        for (place, digit) in text[..32].iter_mut().rev().enumerate() {
             *digit = HEX[(bits >> (place * 4)) as usize & 15];
         }
-        Self(digits)
+        Self { text, bytes: 32 }
     }
 
-    /// Its digits.
+    /// The id that a proxy gave: letters, digits and `-._~+/=:`, one at least and
+    /// 64 at most; anything else is no id.
+    #[must_use]
+    pub fn parse(value: &[u8]) -> Option<Self> {
+        let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/=:".contains(byte);
+        let mut text = [0; REQUEST_ID_BYTES_MAX];
+        text.get_mut(..value.len())?.copy_from_slice(value);
+        let bytes = u8::try_from(value.len()).ok().filter(|&bytes| bytes > 0)?;
+        value.iter().all(is_plain).then_some(Self { text, bytes })
+    }
+
+    /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        str::from_utf8(&self.0).unwrap_or_default()
+        let text = self.text.get(..usize::from(self.bytes)).unwrap_or_default();
+        str::from_utf8(text).unwrap_or_default()
     }
 }
 
@@ -34,6 +52,18 @@ mod tests {
     fn an_id_has_all_of_its_digits() {
         for bits in [0, 1, 0xabc, u128::MAX, 0x0123_4567_89ab_cdef_0011_2233_4455_6677] {
             assert_eq!(RequestId::of(bits).as_str(), format!("{bits:032x}"));
+        }
+    }
+
+    #[test]
+    fn only_what_is_harmless_is_taken_over() {
+        let taken = |value: &str| RequestId::parse(value.as_bytes()).map(|id| id.as_str().len());
+        let longest = "x".repeat(REQUEST_ID_BYTES_MAX);
+        for value in ["1", "3f0b-9c~", "Root=1-67a:b+c/d=", &longest] {
+            assert_eq!(taken(value), Some(value.len()), "{value}");
+        }
+        for value in ["", "a b", "a\"b", "a\nb", "ü", "{host}", &(longest + "x")] {
+            assert_eq!(taken(value), None, "{value}");
         }
     }
 }

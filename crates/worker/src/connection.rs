@@ -305,7 +305,8 @@ impl Connection {
                 Event::Refused(refusal) => self.refuse(refusal, &unread[used..], turn),
                 Event::Request(request) => {
                     let head = &unread[used - self.http.head_bytes()..used];
-                    self.answer((&request, turn.core.id()), None, head, turn.began_us, turn);
+                    let id = turn.core.id(Some((&request, self.client)));
+                    self.answer((&request, id), None, head, turn.began_us, turn);
                     if turn.is_busy() {
                         break;
                     }
@@ -381,7 +382,7 @@ impl Connection {
     }
 
     fn refuse(&mut self, refusal: Refusal, unread: &[u8], turn: &mut Turn<'_>) {
-        let about = self.about(turn.core.id(), Subject::Refused(unread));
+        let about = self.about(turn.core.id(None), Subject::Refused(unread));
         let response = flow::refuse(turn.core, refusal, about);
         let end = End {
             status: response.status,

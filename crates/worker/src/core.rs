@@ -17,9 +17,10 @@ use handle::{
     live::Changes,
 };
 use http1::Date29;
-use message::{Output, RequestId};
+use message::{Field, Output, Request, RequestId};
 use std::{
     cell::{Cell, RefCell},
+    net::IpAddr,
     sync::Arc,
 };
 use tokio::sync::Notify;
@@ -121,9 +122,17 @@ impl Core {
         self.sweeper.notify_one();
     }
 
-    /// The id of an exchange that begins, where the plan gives ids.
-    pub(crate) fn id(&self) -> Option<RequestId> {
-        self.plan.request_id.is_some().then(|| self.ids.borrow_mut().next())
+    /// The id of an exchange that begins, where the plan gives ids: the one that a trusted proxy
+    /// has sent along, or a new one.
+    pub(crate) fn id(&self, request: Option<(&Request<'_>, Option<IpAddr>)>) -> Option<RequestId> {
+        let name = self.plan.request_id.as_deref()?;
+        let of_proxy = |(request, peer): (&Request<'_>, _)| {
+            let is_id = |line: &&Field<'_>| line.name.eq_ignore_ascii_case(name);
+            let mut named = request.fields.lines().iter().filter(is_id);
+            let only = named.next().filter(|_| named.next().is_none() && self.plan.trusts(peer));
+            only.and_then(|line| RequestId::parse(line.value))
+        };
+        request.and_then(of_proxy).or_else(|| Some(self.ids.borrow_mut().next()))
     }
 
     /// Lends `work` what handlers may use.
