@@ -41,6 +41,8 @@ cache-control = "max-age=60"
 "/closed/*" = { deny = "127.0.0.0/8" }
 "/closed/open/*" = { deny = [], respond = "open again" }
 "/host/*" = { fields.X-Host = "{host}" }
+"/kept/*" = { fields.Cache-Control = "private", respond = "kept" }
+"/kept/longer/*" = { cache-control = "max-age=9" }
 
 [[site."a.example".route."/case/*".when]]
 from = "127.0.0.0/8"
@@ -188,6 +190,9 @@ fn fields_add_up_and_are_taken_away() {
     let longer = ask("a.example", "/p/q/x", "");
     assert_eq!((longer.get("x-p"), longer.get("x-gone")), (Some("p"), None), "covered by /p/*");
     assert_eq!(ask("a.example", "/host/x", "").get("x-host"), Some("a.example"));
+    // Of two ways to say for how long it may be kept the more exact route's counts.
+    assert_eq!(all(&ask("a.example", "/kept/x", ""), "cache-control"), ["private"]);
+    assert_eq!(all(&ask("a.example", "/kept/longer/x", ""), "cache-control"), ["max-age=9"]);
     let gone = ask("a.example", "/gone", "");
     assert_eq!((gone.get("x-site"), gone.get("cache-control")), (Some("a"), None));
 
