@@ -10,6 +10,28 @@ use crate::{
 };
 use message::{Prepared, response::Line};
 
+/// Whether a field of that name, in any case, has a meaning of its own in answers, so that an id
+/// cannot be its value.
+pub(super) fn has_meaning(name: &str) -> bool {
+    const MEANING: [&str; 12] = [
+        "accept-ranges",
+        "allow",
+        "cache-control",
+        "etag",
+        "expires",
+        "last-modified",
+        "location",
+        "retry-after",
+        "set-cookie",
+        "trailer",
+        "vary",
+        "www-authenticate",
+    ];
+    let name = name.to_ascii_lowercase();
+    let is_one = RESERVED.contains(&&*name) || MEANING.contains(&&*name);
+    is_one || name.starts_with("content-") || name.starts_with("access-control-")
+}
+
 /// Fields that the server itself writes, since a message depends on them.
 const RESERVED: [&str; 7] = [
     "connection",
