@@ -53,6 +53,28 @@ fn get(server: &Server, path: &str) -> (u16, String) {
     (response.status, response.text())
 }
 
+#[test]
+fn a_page_can_name_the_exchange() {
+    let place = Place::new(&[
+        ("root/index.html", "home"),
+        ("404.html.j2", "{% if request_id %}tell us {{ request_id }}{% else %}no id{% endif %}"),
+    ]);
+    let lines = "error-pages = { 404 = \"@/404.html.j2\" }";
+    let server = place.serve(lines);
+    assert_eq!(get(&server, "/nothing"), (404, "no id".to_owned()));
+    server.stop();
+    let root = place.path("root");
+    let page = place.path("404.html.j2");
+    let server = Server::run(&format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nrequest-id = true\n\
+         [site.default]\nroot = {root:?}\nerror-pages = {{ 404 = {page:?} }}\n"
+    ));
+    let response = ask(&server, "GET /nothing HTTP/1.1\r\nHost: x");
+    let id = response.get("x-request-id").unwrap().to_owned();
+    assert_eq!(response.text(), format!("tell us {id}"));
+    server.stop();
+}
+
 fn counted(stopped: &Stopped, counter: &str) -> u64 {
     stopped.lines.last().unwrap()[counter].as_u64().unwrap()
 }

@@ -27,9 +27,12 @@ cache-control = "max-age=60"
 "/gone" = { respond = { status = 410 } }
 "/json" = { respond = { text = "{{}}", type = "application/json", status = 203 } }
 "/echo/*" = { respond = "{method} {host} {path} {query} {client}" }
+"/page/*" = { respond = { text = "<p title='{rest}'>{query}</p>", type = "text/html" } }
+"/data/*" = { respond = { text = '{{"a": "{rest}", "b": "{query}"}}', type = "application/json" } }
 "/r/*" = { redirect = "/new/{rest}" }
 "/slash/*" = { redirect = "/{rest}" }
 "/away/*" = { redirect = { to = "https://b.example{path}", status = "temporary" } }
+"/there/*" = { redirect = "https://{host}/x{path}" }
 "/query" = { redirect = "/to?x={query}" }
 "/re/*" = { rewrite = "/p/{rest}" }
 "/hop/*" = { rewrite = "/re/{rest}" }
@@ -41,6 +44,8 @@ cache-control = "max-age=60"
 "/closed/*" = { deny = "127.0.0.0/8" }
 "/closed/open/*" = { deny = [], respond = "open again" }
 "/host/*" = { fields.X-Host = "{host}" }
+"/kept/*" = { fields.Cache-Control = "private", respond = "kept" }
+"/kept/longer/*" = { cache-control = "max-age=9" }
 
 [[site."a.example".route."/case/*".when]]
 from = "127.0.0.0/8"
@@ -149,6 +154,7 @@ fn redirects_lead_where_they_shall_and_nowhere_else() {
     check("/r/a%22%3Cb", 308, "/new/a%22%3Cb");
     check("/slash//evil.example/x", 308, "/evil.example/x");
     check("/slash/%5Cevil.example", 308, "/%5Cevil.example");
+    check("/there/x", 308, "https://a.example/x/there/x");
     check("/away/x", 307, "https://b.example/away/x");
     check("/query?a=b", 308, "/to?x=a=b");
     server.stop();
@@ -188,6 +194,9 @@ fn fields_add_up_and_are_taken_away() {
     let longer = ask("a.example", "/p/q/x", "");
     assert_eq!((longer.get("x-p"), longer.get("x-gone")), (Some("p"), None), "covered by /p/*");
     assert_eq!(ask("a.example", "/host/x", "").get("x-host"), Some("a.example"));
+    // Of two ways to say for how long it may be kept the more exact route's counts.
+    assert_eq!(all(&ask("a.example", "/kept/x", ""), "cache-control"), ["private"]);
+    assert_eq!(all(&ask("a.example", "/kept/longer/x", ""), "cache-control"), ["max-age=9"]);
     let gone = ask("a.example", "/gone", "");
     assert_eq!((gone.get("x-site"), gone.get("cache-control")), (Some("a"), None));
 
@@ -221,6 +230,12 @@ fn what_is_echoed_is_never_filled_in_twice() {
     let server = server();
     let echoed = ask(&server, "GET", "a.example", "/echo/%7Bhost%7D?{host}", "").text();
     assert_eq!(echoed, "GET a.example /echo/{host} {host} 127.0.0.1");
+    let text = |target: &str| ask(&server, "GET", "a.example", target, "").text();
+    assert_eq!(text("/page/%3Cb%3E?a'b"), "<p title='&lt;b&gt;'>a&#39;b</p>");
+    assert_eq!(
+        text("/data/a%22%5Cb%3C/script?c'd"),
+        r#"{"a": "a\"\\b\u003c/script", "b": "c\u0027d"}"#
+    );
     server.stop();
 }
 

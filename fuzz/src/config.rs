@@ -115,6 +115,7 @@ pub fn run(data: &[u8]) {
 
 /// Every mistake has a place that an editor can go to, and says nothing that acts on a terminal.
 fn check_errors(errors: &Errors, text: &str) {
+    let typed = text.to_lowercase();
     assert!(errors.problems().len() > 0, "refused without a mistake");
     let mut last = ("t.toml", 0);
     let mut before = None;
@@ -138,7 +139,10 @@ fn check_errors(errors: &Errors, text: &str) {
             assert!(!said.is_empty() && !said.contains(char::is_control), "{problem:?}");
             let said = said.to_lowercase();
             let parts = SECRET.as_bytes().windows(5).map(|part| String::from_utf8_lossy(part));
-            for part in parts {
+            // What was typed in the open may be repeated.
+            let is_hidden =
+                |part: &std::borrow::Cow<'_, str>| !typed.contains(&part.to_lowercase());
+            for part in parts.filter(is_hidden) {
                 assert!(!said.contains(&part.to_lowercase()), "{problem:?} gives {part} away");
             }
         }

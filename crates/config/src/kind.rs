@@ -379,9 +379,9 @@ impl Kind for FieldMap {
                 DeValue::String(text) if text.is_empty() => Some(Vec::new()),
                 _ => Texts.parse(&single, notes),
             };
-            fields.push(FieldWords { name, values: values? });
+            fields.extend(values.map(|values| FieldWords { name, values }));
         }
-        Some(fields)
+        (fields.len() == table.len()).then_some(fields)
     }
 
     fn noun(&self) -> String {

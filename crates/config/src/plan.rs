@@ -169,19 +169,25 @@ impl Plan {
     /// The exact name goes before a wildcard, and a longer wildcard before a shorter one.
     #[must_use]
     pub fn site(&self, host: &str, listener: usize) -> Option<(&Site, Option<&Route>)> {
-        let mut room = [0; HOST_BYTES_MAX];
-        let host = canonical(host, &mut room);
         let is_here = |at: usize| {
             let site = self.sites.get(at)?;
             site.listeners.as_ref().is_none_or(|all| all.contains(&listener)).then_some(site)
         };
-        let claimed = host
-            .and_then(|host| self.find(host))
+        let claimed = self
+            .hosts
+            .get(host)
+            .or_else(|| self.find(host))
             .and_then(|host| is_here(host.site).map(|site| (site, host.moved.as_deref())));
         claimed.or_else(|| self.default.and_then(is_here).map(|site| (site, None)))
     }
 
+    /// Finds a host that is not written as the plan writes it, or is below a wildcard.
     fn find(&self, host: &str) -> Option<&Host> {
+        if self.hosts.is_empty() && self.wildcards.is_empty() {
+            return None;
+        }
+        let mut room = [0; HOST_BYTES_MAX];
+        let host = canonical(host, &mut room)?;
         if let Some(found) = self.hosts.get(host) {
             return Some(found);
         }

@@ -21,7 +21,7 @@ mod politeness;
 
 use crate::{
     fill::Filled,
-    mistake::Mistake,
+    mistake::{Mistake, quote},
     plan::Plan,
     source::{Sources, Span, set},
     world::World,
@@ -47,6 +47,13 @@ pub(crate) fn resolve(
             Mistake::new(start, "there is no site", "no site in this file")
                 .help("add one: `[site.\"example.com\"]` and below it `root = \"/srv/site\"`"),
         );
+    }
+    if let Some(word) = &server.request_id
+        && let Some(name) = word.value.as_ref().filter(|name| fields::has_meaning(name))
+    {
+        let cause = format!("{} has a meaning of its own in answers", quote(name));
+        let mistake = Mistake::new(word.span, cause, "no field for an id");
+        mistakes.push(mistake.help("for example: `request-id = \"X-Request-Id\"`"));
     }
     let request_id = server.request_id.and_then(|word| word.value);
     let has_ids = request_id.is_some();

@@ -41,8 +41,9 @@ counters! {
     LinesDropped "log_lines_dropped" "Access-log lines given up because the log could not take them.";
 }
 
-/// One thread's counters.
+/// One thread's counters, on cache lines that no other thread writes to.
 #[derive(Debug, Default)]
+#[repr(align(128))]
 pub struct Row([AtomicU64; Counter::ALL.len()]);
 
 impl Row {

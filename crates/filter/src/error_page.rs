@@ -4,7 +4,7 @@
 use base::text::push_html;
 use config::plan::{Content, ErrorPages, ErrorValues, Value};
 use control::{Counter, Row};
-use message::{Body, Exchange, Path, Response, Shared, Status, response::Line};
+use message::{Body, Exchange, Path, RequestId, Response, Shared, Status, response::Line};
 
 /// Gives an error the page that the site has for it, if it has one, unless the response has content
 /// or a content-type of its own. What a template fails to make is left to the built-in page.
@@ -47,7 +47,7 @@ fn values(status: Status, exchange: &Exchange<'_>) -> Vec<(&'static str, Value)>
         host: request.host,
         path: &String::from_utf8_lossy(path),
         method: request.method.as_str(),
-        request_id: None,
+        request_id: exchange.id.as_ref().map(RequestId::as_str),
     };
     values.named()
 }

@@ -38,7 +38,7 @@ pub struct Aids<'a> {
 }
 
 /// Runs every adjustment that `adjust` and the request ask for; `rest` is what the `*` of the route
-/// stands for. Where nothing is asked for, it costs one test of a bit set.
+/// stands for. What is not asked for costs a branch.
 #[inline]
 #[must_use]
 pub fn apply(

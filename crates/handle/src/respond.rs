@@ -9,7 +9,8 @@ pub(crate) fn answer(respond: &Respond, exchange: &Exchange<'_>, rest: &[u8]) ->
     let Some(text) = respond.text.as_ref().filter(|_| !respond.status.is_bodiless()) else {
         return response;
     };
-    let body = Body::Bytes(Shared::from(text.fill(exchange, rest, Form::Plain)));
+    let form = Form::of(&respond.media_type);
+    let body = Body::Bytes(Shared::from(text.fill(exchange, rest, form)));
     let media_type = Line::new("content-type", respond.media_type.to_string());
     Response { body, ..response.with(media_type) }
 }

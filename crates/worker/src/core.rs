@@ -112,7 +112,9 @@ impl Core {
     }
 
     pub(crate) fn count_many(&self, counter: Counter, amount: u64) {
-        self.counters.add(counter, amount);
+        if amount > 0 {
+            self.counters.add(counter, amount);
+        }
     }
 
     /// Puts down in the error log what went wrong.

@@ -181,19 +181,20 @@ pub(crate) fn pass(
         let found = route::find(plan, exchange, trace);
         let policy = found.policy;
         steps::guards(policy, trace);
-        let entry = match found.refused {
-            Some(allow) => Entry::Answered(handle::method_not_allowed(exchange, allow)),
-            None => access::check(&policy.access, exchange, door),
+        let entry = access::check(&policy.access, exchange, door);
+        if let Entry::Answered(response) = &entry {
+            trace.note(|| steps::answered(policy, exchange, response));
+        }
+        let entry = match (entry, found.refused) {
+            (Entry::Open, Some(allow)) => {
+                Entry::Answered(handle::method_not_allowed(exchange, allow))
+            }
+            (entry, _) => entry,
         };
         let rest = exchange.path_bytes().get(found.rest.clone()).unwrap_or_default();
         let answer = match (entry, &policy.rewrite) {
             (Entry::Wait(job), _) => return Outcome::Waiting(Job::Password(job), policy.log),
-            (Entry::Answered(response), _) => {
-                if found.refused.is_none() {
-                    trace.note(|| steps::answered(policy, &response));
-                }
-                Answer::Ready(response)
-            }
+            (Entry::Answered(response), _) => Answer::Ready(response),
             (Entry::Open, Some((to, place))) => {
                 let (path, query) = rewritten(to, exchange, rest);
                 exchange.rewrite(&path, query);

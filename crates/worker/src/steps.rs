@@ -37,28 +37,22 @@ pub(crate) fn guards(policy: &Policy, trace: &mut impl Trace) {
 }
 
 /// Which guard refused a request, or answered its preflight.
-pub(crate) fn answered(policy: &Policy, answer: &Response) -> Step {
+pub(crate) fn answered(policy: &Policy, exchange: &Exchange<'_>, answer: &Response) -> Step {
     let Policy { access, adjust, .. } = policy;
     if answer.status == Status::NO_CONTENT {
         let place = adjust.cors.as_ref().map(|cors| cors.place.clone());
         let text = "pages of other origins are told what they may ask".to_owned();
         return Step { what: PREFLIGHT, text, place };
     }
-    let addresses = access.addresses.as_ref();
-    let lists = addresses.map(|addresses| [&addresses.allow, &addresses.deny]);
-    let list = lists.into_iter().flatten().flatten().next();
-    let (text, place) = match answer.status {
-        Status::FORBIDDEN => ("the client's address may not enter", list.map(|(_, place)| place)),
-        Status::METHOD_NOT_ALLOWED => {
-            ("the method may not be used", access.methods.as_ref().map(|methods| &methods.place))
-        }
-        Status::UNAUTHORIZED => (
-            "there is no user with that password",
-            access.password.as_ref().map(|password| &password.place),
-        ),
-        status => (status.reason(), None),
+    let text = match answer.status {
+        Status::FORBIDDEN => "the client's address may not enter",
+        Status::METHOD_NOT_ALLOWED => "the method may not be used",
+        Status::UNAUTHORIZED => "there is no user with that password",
+        status => status.reason(),
     };
-    Step { what: REFUSED, text: text.to_owned(), place: place.cloned() }
+    let said = access::said(access, exchange, answer.status);
+    let place = said.map(|(_, place)| place.clone());
+    Step { what: REFUSED, text: text.to_owned(), place }
 }
 
 /// Whom a trusted proxy names as the client.

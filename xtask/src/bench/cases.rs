@@ -52,6 +52,8 @@ pub(super) enum Variant {
     Close,
     /// Charged to a limit that is never reached.
     Limited,
+    /// By one of a hundred routes, which adds five fields.
+    Routed,
     /// With a user and the right password.
     Password,
 }
@@ -219,6 +221,15 @@ pub(super) const CASES: &[Case] = &[
         kind: Kind::Load(Load {
             access_log: true,
             peers: &[(Peer::GannetQuiet, Some(1.08)), (Peer::Nginx, Some(0.7))],
+            ..PLAIN
+        }),
+    },
+    Case {
+        name: "fields",
+        what: "a file of 0.9 KB by one of 100 routes, with five fields added",
+        kind: Kind::Load(Load {
+            variant: Variant::Routed,
+            peers: &[(Peer::GannetOpen, Some(1.10)), (Peer::Nginx, None)],
             ..PLAIN
         }),
     },

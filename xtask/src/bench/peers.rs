@@ -95,7 +95,10 @@ impl Stage<'_> {
             Peer::Gannet
                 if self.site == (Site::Single { bytes: SMALL })
                     && !self.access_log
-                    && !matches!(self.variant, Variant::Password | Variant::Limited) =>
+                    && !matches!(
+                        self.variant,
+                        Variant::Password | Variant::Limited | Variant::Routed
+                    ) =>
             {
                 let port = port.to_string();
                 command.arg(root).args(["--port", &port, "--threads", "1", "--log", "off"])
@@ -125,6 +128,7 @@ impl Stage<'_> {
         let guard = match self.variant {
             _ if peer == Peer::GannetOpen => String::new(),
             Variant::Password => format!("auth = {{ users = {{ {USER} = \"{HASH}\" }} }}\n"),
+            Variant::Routed => routes(),
             Variant::Limited => "limit = { rate = \"1000000/s\", burst = 1000000 }\n".to_owned(),
             _ => String::new(),
         };
@@ -193,7 +197,9 @@ impl Stage<'_> {
         let servers = self.sites(root).map(|(host, root)| {
             let (host, root) = (host.as_deref().unwrap_or("_"), root.display());
             let listen = format!("127.0.0.1:{port}{}", std::mem::take(&mut option));
-            format!("server {{ listen {listen}; server_name {host}; root {root}; }}\n")
+            let locations =
+                if self.variant == Variant::Routed { locations() } else { String::new() };
+            format!("server {{ listen {listen}; server_name {host}; root {root}; {locations} }}\n")
         });
         Ok(format!(
             "user root; worker_processes 1; daemon off;\npid {file}.pid; error_log stderr warn;\n\
@@ -248,4 +254,34 @@ impl Stage<'_> {
             }
         }
     }
+}
+
+/// Routes beside the one that is asked for, and fields that it adds.
+const ROUTES: usize = 99;
+const FIELDS: [(&str, &str); 5] = [
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Permissions-Policy", "camera=(), microphone=()"),
+    ("Content-Security-Policy", "default-src 'self'"),
+    ("X-Served-By", "bench"),
+];
+
+/// A hundred routes, as gannet is told.
+fn routes() -> String {
+    let fields = FIELDS.map(|(name, value)| format!("{name} = \"{value}\""));
+    let page = format!("route.\"/page.html\".fields = {{ {} }}\n", fields.join(", "));
+    (0..ROUTES).fold(page, |text, number| {
+        text + &format!("route.\"/part-{number}/*\".cache-control = \"max-age={number}\"\n")
+    })
+}
+
+/// The same, as nginx is told.
+fn locations() -> String {
+    let fields = FIELDS.map(|(name, value)| format!("add_header {name} \"{value}\" always;"));
+    let page = format!("location = /page.html {{ {} }}", fields.join(" "));
+    (0..ROUTES).fold(page, |text, number| {
+        text + &format!(
+            " location /part-{number}/ {{ add_header Cache-Control \"max-age={number}\"; }}"
+        )
+    })
 }

@@ -12,7 +12,7 @@ pub(super) const TARGETS: [(&str, &str, &str); 13] = [
     ("X-Forwarded-For and Forwarded", "crates/message", "forwarded"),
     ("Range", "crates/filter", "range"),
     ("preconditions", "crates/filter", "preconditions"),
-    ("Accept-Encoding", "crates/handle", "accept_encoding"),
+    ("Accept-Encoding", "crates/content", "accept_encoding"),
     ("a configuration", "crates/config", "config"),
     ("a file of passwords", "crates/config", "htpasswd"),
     ("Authorization", "crates/access", "authorization"),

@@ -4,6 +4,7 @@
 //! `{host}` is answered with those six characters.
 
 use super::braces::{PhraseError, Piece, pieces};
+use base::text::{push_html, push_json};
 use message::{Exchange, Name, path};
 use std::net::IpAddr;
 
@@ -57,8 +58,27 @@ pub enum Form {
     /// As it is.
     Plain,
     /// As it may stand in a URL: everything but unreserved characters, and slashes in `{path}` and
-    /// `{rest}`, is percent-encoded; a query stays as it was sent.
+    /// `{rest}`, is percent-encoded; a query and a host stay as they were sent.
     Url,
+    /// So that it means itself in HTML and XML, between tags and in quoted attributes.
+    Html,
+    /// So that it means itself inside a text of JSON or JavaScript.
+    Json,
+}
+
+impl Form {
+    /// The form for content of this type: what a client has sent shall never become part of a page
+    /// or a program.
+    #[must_use]
+    pub fn of(media_type: &str) -> Self {
+        let media_type = media_type.to_ascii_lowercase();
+        let speaks = |words: &[&str]| words.iter().any(|word| media_type.contains(word));
+        match () {
+            () if speaks(&["html", "xml", "svg"]) => Self::Html,
+            () if speaks(&["json", "script"]) => Self::Json,
+            () => Self::Plain,
+        }
+    }
 }
 
 impl Phrase {
@@ -200,8 +220,7 @@ fn fill(blank: Blank, exchange: &Exchange<'_>, rest: &[u8], form: Form, out: &mu
         Blank::Host => exchange.request.host.as_bytes(),
         Blank::Port => return out.extend_from_slice(port(exchange)),
         Blank::Path => exchange.path_bytes(),
-        // It was sent in the form of a URL, and is left in it.
-        Blank::Query => return out.extend_from_slice(exchange.query().unwrap_or("").as_bytes()),
+        Blank::Query => exchange.query().unwrap_or("").as_bytes(),
         Blank::Rest => rest,
         Blank::Segment(number) => {
             let mut segments = rest.split(|&byte| byte == b'/').filter(|part| !part.is_empty());
@@ -216,6 +235,24 @@ fn fill(blank: Blank, exchange: &Exchange<'_>, rest: &[u8], form: Form, out: &mu
     };
     match form {
         Form::Plain => out.extend_from_slice(value),
+        // Both were sent in the form of a URL, and the host is known to be one.
+        Form::Url if matches!(blank, Blank::Query | Blank::Host) => out.extend_from_slice(value),
+        Form::Html => {
+            let mut text = String::with_capacity(value.len());
+            push_html(&mut text, &String::from_utf8_lossy(value));
+            out.extend_from_slice(text.as_bytes());
+        }
+        Form::Json => {
+            let mut text = Vec::with_capacity(value.len());
+            push_json(&mut text, value);
+            // The end of a script element would end it inside of a text, too, and a program may
+            // have its texts in single quotes.
+            out.extend(text.into_iter().flat_map(|byte| match byte {
+                b'<' => b"\\u003c".to_vec(),
+                b'\'' => b"\\u0027".to_vec(),
+                byte => vec![byte],
+            }));
+        }
         Form::Url => {
             let mut text = String::with_capacity(value.len());
             path::push_encoded_path(&mut text, value);

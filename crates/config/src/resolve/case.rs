@@ -2,7 +2,7 @@
 
 use super::{context::Context, key::Key, networks, policy};
 use crate::{
-    mistake::Mistake,
+    mistake::{Mistake, quote},
     plan,
     source::Span,
     written::{Case, Policy},
@@ -20,15 +20,18 @@ pub(crate) fn resolve(
         let span = case.span.unwrap_or(Span { start: 0, end: 0 });
         let from = case.from.as_ref().filter(|list| !list.value.is_empty());
         let from = from.map(|list| networks::resolve(&list.value, context));
-        let fields = case.fields.iter().flat_map(|fields| &fields.value);
-        let fields: Vec<_> = fields
-            .filter_map(|field| {
-                let value = field.values.first()?;
-                let value = (value.value != "*").then(|| value.value.as_str().into());
-                Some((field.name.value.to_ascii_lowercase().into(), value))
-            })
-            .collect();
-        if from.is_none() && fields.is_empty() {
+        let mut fields = Vec::new();
+        for field in case.fields.iter().flat_map(|fields| &fields.value) {
+            let [value] = &*field.values else {
+                let cause = format!("{} takes one value here", quote(&field.name.value));
+                let mistake = Mistake::new(field.name.span, cause, "none, or several");
+                context.mistakes.push(mistake.help("write a text; `\"*\"` stands for any value"));
+                continue;
+            };
+            let value = (value.value != "*").then(|| value.value.as_str().into());
+            fields.push((field.name.value.to_ascii_lowercase().into(), value));
+        }
+        if from.is_none() && case.fields.as_ref().is_none_or(|fields| fields.value.is_empty()) {
             let mistake =
                 Mistake::new(span, "a case without `from` and `fields`", "always applies");
             let help = "say when it applies, or move its settings into the route";

@@ -1,6 +1,6 @@
 //! What is compressed on the fly, into what, and where it is kept.
 
-use super::{context::Context, policy::last};
+use super::{context::Context, fields, policy::last};
 use crate::{
     guess,
     mistake::{Mistake, quote},
@@ -44,8 +44,8 @@ pub(crate) fn resolve(chain: &[&Policy], context: &mut Context<'_>) -> Option<Co
     }
     let is_on = last(chain, |words| words.compress.on.as_ref()).is_none_or(|word| word.value);
     // Whoever forbids others to transform the content does not do it either.
-    let may_transform = last(chain, |words| words.cache_control.as_ref())
-        .is_none_or(|word| !word.value.to_ascii_lowercase().contains("no-transform"));
+    let may_transform = fields::caching(chain)
+        .is_none_or(|(_, value, _)| !value.to_ascii_lowercase().contains("no-transform"));
     (is_on && may_transform && !compress.codings.is_empty()).then_some(compress)
 }
 

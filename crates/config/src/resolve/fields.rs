@@ -5,9 +5,32 @@ use crate::{
     kind::FieldWords,
     mistake::{Mistake, quote},
     plan::{FieldEdits, Origin},
+    source::Span,
     written::{Policy, Security},
 };
 use message::{Prepared, response::Line};
+
+/// Whether a field of that name, in any case, has a meaning of its own in answers, so that an id
+/// cannot be its value.
+pub(super) fn has_meaning(name: &str) -> bool {
+    const MEANING: [&str; 12] = [
+        "accept-ranges",
+        "allow",
+        "cache-control",
+        "etag",
+        "expires",
+        "last-modified",
+        "location",
+        "retry-after",
+        "set-cookie",
+        "trailer",
+        "vary",
+        "www-authenticate",
+    ];
+    let name = name.to_ascii_lowercase();
+    let is_one = RESERVED.contains(&&*name) || MEANING.contains(&&*name);
+    is_one || name.starts_with("content-") || name.starts_with("access-control-")
+}
 
 /// Fields that the server itself writes, since a message depends on them.
 const RESERVED: [&str; 7] = [
@@ -49,6 +72,10 @@ pub(crate) fn resolve(chain: &[&Policy], context: &mut Context<'_>) -> FieldEdit
             edits.replaced.push(name.into());
         }
     }
+    // Of the two ways to say how long caches may keep it, the later word counts.
+    let caching = caching(chain);
+    let is_superseded = matches!(caching, Some((Caching::Setting, ..)));
+    said.retain(|(name, _)| !(is_superseded && name == "cache-control"));
     for (name, field) in said {
         // Which forms there are is the server's to say: another reason is added to its own.
         if name != "vary" || field.values.is_empty() {
@@ -65,11 +92,11 @@ pub(crate) fn resolve(chain: &[&Policy], context: &mut Context<'_>) -> FieldEdit
         }
     }
     edits.standing = (!lines.is_empty()).then(|| Prepared::new(lines.clone()));
-    let cache_control = last(chain, |words| words.cache_control.as_ref());
-    if let Some(word) = cache_control.filter(|word| !word.value.is_empty()) {
+    if let Some((Caching::Setting, value, span)) = caching.filter(|(_, value, _)| !value.is_empty())
+    {
         let name: Box<str> = "cache-control".into();
-        lines.push(Line::new("cache-control", word.value.clone()));
-        let place = context.at(word.span);
+        lines.push(Line::new("cache-control", value.to_owned()));
+        let place = context.at(span);
         edits.origins.push(Origin { name: name.clone(), setting: "cache-control", place });
         edits.replaced.push(name);
     }
@@ -86,6 +113,31 @@ pub(crate) fn resolve(chain: &[&Policy], context: &mut Context<'_>) -> FieldEdit
         );
     }
     edits
+}
+
+/// How it is said for how long caches may keep something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Caching {
+    /// By the setting of that name: what is found is meant.
+    Setting,
+    /// Among the fields: every answer is meant.
+    Field,
+}
+
+/// The last word of `chain` on caches: how it is said, what, and where.
+pub(super) fn caching<'w>(chain: &[&'w Policy]) -> Option<(Caching, &'w str, Span)> {
+    chain.iter().rev().find_map(|words| {
+        let setting = words.cache_control.as_ref();
+        let setting = setting.map(|word| (Caching::Setting, word.value.as_str(), word.span));
+        let mut fields = words.fields.iter().flat_map(|fields| &fields.value);
+        let field = fields.find(|field| field.name.value.eq_ignore_ascii_case("cache-control"));
+        let field = field.map(|field| {
+            let value = field.values.first();
+            let span = value.map_or(field.name.span, |value| value.span);
+            (Caching::Field, value.map_or("", |value| &value.value), span)
+        });
+        setting.or(field)
+    })
 }
 
 /// Notes what cannot be the name or the value of a field (RFC 9110 sections 5.1 and 5.5).

@@ -1,6 +1,6 @@
 //! Passwords: the realm, its users, and the hashes of theirs, from the config and from a file.
 
-use super::{context::Context, policy::last};
+use super::{context::Context, fields, policy::last};
 use crate::{
     mistake::{Mistake, quote},
     plan::{Hash, HashError, Password, Users},
@@ -39,11 +39,13 @@ pub(crate) fn resolve(auth: &Word<Auth>, context: &mut Context<'_>) -> Option<Pa
 /// password (RFC 9111 section 3.5). Where both are inherited it was noted before.
 pub(crate) fn check_caching(chain: &[&Policy], context: &mut Context<'_>) {
     let auth = last(chain, |words| words.auth.as_ref());
-    let caching = last(chain, |words| words.cache_control.as_ref());
-    let is_own = chain.last().is_some_and(|own| own.auth.is_some() || own.cache_control.is_some());
-    let (Some(auth), Some(caching), true) = (auth, caching, is_own) else { return };
+    let caching = fields::caching(chain);
+    let is_own = chain.last().is_some_and(|own| {
+        own.auth.is_some() || own.cache_control.is_some() || own.fields.is_some()
+    });
+    let (Some(auth), Some((_, value, span)), true) = (auth, caching, is_own) else { return };
     let asks = auth.value.users.is_some() || auth.value.file.is_some();
-    let mut directives = caching.value.split(',').map(|directive| directive.trim_ascii());
+    let mut directives = value.split(',').map(|directive| directive.trim_ascii());
     let is_for_all = |directive: &str| {
         let name = directive.split('=').next().unwrap_or_default();
         ["public", "s-maxage"].iter().any(|shared| name.eq_ignore_ascii_case(shared))
@@ -51,7 +53,7 @@ pub(crate) fn check_caching(chain: &[&Policy], context: &mut Context<'_>) {
     if let Some(directive) = directives.find(|directive| asks && is_for_all(directive)) {
         let cause = format!("{} lets caches show to all what is for some", quote(directive));
         context.mistakes.push(
-            Mistake::new(caching.span, cause, "for everybody")
+            Mistake::new(span, cause, "for everybody")
                 .also(auth.span, "for these alone")
                 .help("say `private` where a password is asked for, or leave it out"),
         );

@@ -90,7 +90,9 @@ fn action(chain: &[&Policy], key: &Key, context: &mut Context<'_>) -> Action {
         .collect();
         // What is inherited was judged where it was typed.
         let is_own = at + 1 == chain.len();
-        if let [(first, first_span), (second, second_span), ..] = &*said
+        let rewrite = words.rewrite.as_ref().map(|word| ("rewrite", word.span));
+        let answers: Vec<_> = said.iter().copied().chain(rewrite).collect();
+        if let [(first, first_span), (second, second_span), ..] = &*answers
             && is_own
         {
             let cause = format!("`{second}` contradicts `{first}`: one request has one answer");
