@@ -101,7 +101,7 @@ pub fn said<'a>(
     match status {
         Status::FORBIDDEN => addresses::said(access.addresses.as_ref()?, exchange),
         Status::METHOD_NOT_ALLOWED => Some(("methods", &access.methods.as_ref()?.place)),
-        Status(429) => Some(("limit", &access.limit.as_ref()?.place)),
+        Status::TOO_MANY_REQUESTS => Some(("limit", &access.limit.as_ref()?.place)),
         Status::UNAUTHORIZED => Some(("auth", &access.password.as_ref()?.place)),
         _ => None,
     }

@@ -2,6 +2,7 @@
 
 use config::plan::{FieldEdits, Form};
 use message::{Exchange, Response, Status, response::Line};
+use std::borrow::Cow;
 
 /// Makes the edits. Where an answer has none of the fields that are replaced, those whose values
 /// are known beforehand cost one copy of their bytes.
@@ -23,7 +24,7 @@ pub(crate) fn apply(
     for (name, phrase) in &edits.phrases {
         let value = phrase.fill(exchange, rest, Form::Plain);
         let value = String::from_utf8_lossy(&value).into_owned();
-        response.lines.push(Line::new(name.to_string(), value));
+        response.lines.push(Line::new(Cow::Borrowed(&**name), value));
     }
     response
 }

@@ -55,7 +55,7 @@ impl Trouble {
             (Status::FORBIDDEN, _) => (Kind::Refused, "the client's address may not enter"),
             (Status::METHOD_NOT_ALLOWED, _) => (Kind::Refused, "the method may not be used"),
             (Status::MISDIRECTED_REQUEST, _) => (Kind::Refused, "no site claims the host"),
-            (Status(429), _) => (Kind::Refused, "the client asks too often"),
+            (Status::TOO_MANY_REQUESTS, _) => (Kind::Refused, "the client asks too often"),
             (Status(500..), _) => (Kind::Failed, "the file could not be read"),
             _ => return None,
         };
