@@ -1,10 +1,10 @@
 //! What the kernel knows about a process: its memory, its processor time, its descriptors.
 
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process, setrlimit};
 use std::{fs, time::Duration};
 
 /// A process, by its number.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Process(pub u32);
 
 impl Process {
@@ -42,6 +42,39 @@ impl Process {
     /// How many descriptors are open.
     pub fn descriptors(self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.0)).expect("the process lives").count()
+    }
+
+    /// The processes that it has started and that have not ended yet, the oldest first.
+    pub fn children(self) -> Vec<Self> {
+        let all = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+            let id: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+            // Behind the name, which may hold anything: the state and the parent.
+            let mut rest = stat.rsplit_once(") ")?.1.split(' ');
+            let (state, parent) = (rest.next()?, rest.next()?);
+            (state != "Z" && parent == self.0.to_string()).then_some(Self(id))
+        });
+        let mut children: Vec<_> = all.collect();
+        children.sort_unstable_by_key(|child| child.0);
+        children
+    }
+
+    /// The name that the kernel keeps of it.
+    pub fn name(self) -> String {
+        let name = fs::read_to_string(format!("/proc/{}/comm", self.0)).unwrap_or_default();
+        name.trim_end().to_owned()
+    }
+
+    /// Whether it has not ended.
+    pub fn is_alive(self) -> bool {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0)).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("State:") && !line.contains('Z'))
+    }
+
+    /// Ends it at once.
+    pub fn kill(self) {
+        let id = i32::try_from(self.0).ok().and_then(Pid::from_raw);
+        let _ = id.map(|id| kill_process(id, Signal::KILL));
     }
 
     fn status(self, name: &str) -> u64 {

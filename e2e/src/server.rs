@@ -181,9 +181,20 @@ impl Server {
         self.addr
     }
 
-    /// The process.
+    /// The process that serves; of several workers the one that was started first.
     pub fn process(&self) -> Process {
+        self.workers().first().copied().unwrap_or(self.started())
+    }
+
+    /// The process that was started, which has the others do its work where it was `gannet run`.
+    pub fn started(&self) -> Process {
         Process(self.child.id())
+    }
+
+    /// The worker processes, in the order they were started.
+    pub fn workers(&self) -> Vec<Process> {
+        let children = self.started().children().into_iter();
+        children.filter(|child| child.name() == "gannet-worker").collect()
     }
 
     /// The first line of the log that `is_wanted`, as soon as it is there.
@@ -261,7 +272,10 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // Workers outlive the process that watches them.
+        let children = self.started().children();
         let _ = self.child.kill();
+        children.into_iter().for_each(Process::kill);
         let _ = self.child.wait();
     }
 }

@@ -103,7 +103,7 @@ fn the_file_of_a_socket_comes_with_its_mode_and_goes_with_the_server() {
     // A living one is named, and goes on.
     let (code, _, stderr) = Launch::run(&place.config()).finish();
     assert_eq!(code, Some(1));
-    let expect = format!("unix:{path}: gannet (pid {}) listens there", server.process().0);
+    let expect = format!("unix:{path}: gannet (pid {}) listens there", server.started().0);
     assert!(stderr.contains(&expect), "{stderr}");
     assert_eq!(status(Client::connect_unix(&socket), "x"), 200);
 

@@ -5,6 +5,7 @@ pub mod bucket;
 pub mod date;
 pub mod text;
 pub mod network;
+pub mod pack;
 
 pub use bucket::Bucket;
 pub use date::Date;

@@ -19,6 +19,8 @@ mod host;
 mod guess;
 mod mistake;
 mod world;
+mod bundle;
+pub mod blueprint;
 pub mod unsent;
 mod resolve;
 mod save;
@@ -27,6 +29,8 @@ mod schema;
 pub mod limits;
 pub mod plan;
 
+pub use blueprint::Blueprint;
+pub use bundle::{Bundle, record};
 pub use guess::nearest;
 pub use mistake::{Errors, Paint, Problem};
 pub use plan::Plan;

@@ -62,6 +62,8 @@ pub struct Plan {
     pub listen: Vec<Listen>,
     /// Event loops of a worker process; `None` stands for as many as there are cores.
     pub threads: Option<NonZero<usize>>,
+    /// Worker processes of `gannet run`.
+    pub workers: NonZero<usize>,
     /// What one message and one connection may cost.
     pub limits: Limits,
     /// What the whole process may cost.
@@ -118,6 +120,7 @@ impl Plan {
         let mut plan = Self {
             listen: Vec::new(),
             threads: None,
+            workers: NonZero::<usize>::MIN,
             limits: Limits::default(),
             capacity: Capacity::default(),
             logs: Logs::default(),
@@ -259,6 +262,8 @@ pub struct Capacity {
     pub clients_max: usize,
     /// Time for what is under way when the server is told to stop.
     pub stop_time: Duration,
+    /// Time for what is under way in a worker process that another one has replaced.
+    pub drain_time: Duration,
     /// Threads for work that would stall an event loop.
     pub pool_threads_max: usize,
     /// Those of them that may check passwords at a time, each of which takes a core and as much
@@ -273,6 +278,7 @@ impl Default for Capacity {
             connections_per_client_max: 1024,
             clients_max: 65_536,
             stop_time: Duration::from_secs(30),
+            drain_time: Duration::from_secs(3600),
             pool_threads_max: 16,
             password_checks_max: 4,
         }

@@ -76,6 +76,7 @@ pub(crate) fn resolve(
     plan.trusts_unix = trusts_unix;
     plan.listen = listen;
     plan.threads = server.threads.and_then(|word| NonZero::new(word.value));
+    plan.workers = server.workers.and_then(|word| NonZero::new(word.value)).unwrap_or(plan.workers);
     set(&mut plan.file_cache_bytes_max, server.file_cache);
     plan.compress_cache = compress::cache(server.compress_cache, sources, world, mistakes);
     limits::resolve(server.limits, &mut plan.limits, &mut plan.capacity, mistakes);

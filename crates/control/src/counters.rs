@@ -41,22 +41,67 @@ counters! {
     LinesDropped "log_lines_dropped" "Access-log lines given up because the log could not take them.";
 }
 
-/// One thread's counters, on cache lines that no other thread writes to.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-pub struct Row([AtomicU64; Counter::ALL.len()]);
+/// Words of a row: whole cache lines that no other thread writes to.
+const ROW_WORDS: usize = Counter::ALL.len().next_multiple_of(16);
+
+/// The rows of a worker process. Whoever shares the memory can read them while it lives and after.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows(&'static [AtomicU64]);
+
+/// One thread's counters. The default one counts nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Row(&'static [AtomicU64]);
+
+impl Rows {
+    /// Rows beside those of the loops: one for each thread that writes logs.
+    pub const WRITERS: usize = 3;
+
+    /// How many words the rows of a process with so many loops have.
+    #[must_use]
+    pub const fn words(loops: usize) -> usize {
+        (Self::WRITERS + loops) * ROW_WORDS
+    }
+
+    /// The rows in these words, which are all 0 in the beginning.
+    #[must_use]
+    pub const fn new(words: &'static [AtomicU64]) -> Self {
+        Self(words)
+    }
+
+    /// The row number `at`; those of the writers go first.
+    #[must_use]
+    pub fn row(&self, at: usize) -> Row {
+        Row(self.0.chunks_exact(ROW_WORDS).nth(at).unwrap_or_default())
+    }
+
+    /// What all rows together have counted.
+    #[must_use]
+    pub fn total(&self, counter: Counter) -> u64 {
+        self.0.chunks_exact(ROW_WORDS).map(|row| Row(row).get(counter)).sum()
+    }
+}
+
+/// What rows come to together whose words have just been looked at, in the order of
+/// [`Counter::ALL`].
+#[must_use]
+pub fn totals(words: &[u64]) -> Vec<u64> {
+    let rows = words.chunks_exact(ROW_WORDS);
+    let total = |at| rows.clone().filter_map(|row| row.get(at)).sum();
+    (0..Counter::ALL.len()).map(total).collect()
+}
 
 impl Row {
     /// Adds `amount`. Only the row's own thread calls this, so a plain load and store will do.
     pub fn add(&self, counter: Counter, amount: u64) {
-        let cell = &self.0[counter as usize];
-        cell.store(cell.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
+        if let Some(cell) = self.0.get(counter as usize) {
+            cell.store(cell.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
+        }
     }
 
     /// The value at this moment.
     #[must_use]
     pub fn get(&self, counter: Counter) -> u64 {
-        self.0[counter as usize].load(Ordering::Relaxed)
+        self.0.get(counter as usize).map_or(0, |cell| cell.load(Ordering::Relaxed))
     }
 }
 
@@ -66,12 +111,20 @@ mod tests {
 
     #[test]
     fn every_counter_has_a_cell_and_a_label_of_its_own() {
-        let row = Row::default();
+        let words: Vec<_> = (0..Rows::words(1)).map(|_| AtomicU64::new(0)).collect();
+        let rows = Rows::new(words.leak());
+        let row = rows.row(Rows::WRITERS);
         for (index, &counter) in Counter::ALL.iter().enumerate() {
             assert_eq!(counter as usize, index);
             row.add(counter, index as u64 + 1);
-            assert_eq!(row.get(counter), index as u64 + 1);
+            assert_eq!((row.get(counter), rows.row(0).get(counter)), (index as u64 + 1, 0));
+            rows.row(0).add(counter, 1);
+            assert_eq!(rows.total(counter), index as u64 + 2);
+            let looked: Vec<_> = rows.0.iter().map(|word| word.load(Ordering::Relaxed)).collect();
+            assert_eq!(totals(&looked)[index], index as u64 + 2);
         }
+        rows.row(Rows::WRITERS + 1).add(Counter::Requests, 1);
+        assert_eq!(Row::default().get(Counter::Requests), 0);
         let mut labels: Vec<_> = Counter::ALL.iter().map(|counter| counter.label()).collect();
         labels.sort_unstable();
         labels.dedup();

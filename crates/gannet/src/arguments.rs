@@ -51,12 +51,28 @@ pub(crate) enum Verb {
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Be one of the processes that `run` starts
+    #[command(hide = true)]
+    Role {
+        /// Which one
+        #[arg(value_enum)]
+        role: Role,
+    },
     /// Print a script that completes words of the command line in a shell
     Completions {
         /// The shell
         #[arg(value_enum)]
         shell: Shell,
     },
+}
+
+/// What a process is that the supervisor has started.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Role {
+    /// Looks at a config, once
+    Check,
+    /// Serves
+    Worker,
 }
 
 /// A request that might be sent.

@@ -1,7 +1,7 @@
 //! This machine as a config file asks about it, and reading that file.
 
 use crate::{greeting, trouble::Trouble};
-use config::{Content, Paint, Plan, World, limits::FILE_BYTES_MAX};
+use config::{Bundle, Content, Paint, Plan, World, limits::FILE_BYTES_MAX};
 use net::{Root, RootError};
 use std::{
     env,
@@ -13,15 +13,27 @@ use std::{
 
 /// Reads a config file, with all that it includes, and makes a plan of it.
 pub(crate) fn load(file: &Path) -> Result<Plan, Trouble> {
-    let Content { bytes, path } = read(file, FILE_BYTES_MAX).map_err(|why| {
-        let ways_out = "name a config file (`gannet run FILE`), or serve a folder (`gannet PATH`)";
-        Trouble::new(2, format!("error: {why}: {ways_out}"))
-    })?;
-    let machine = Machine { base: path.parent().unwrap_or(&path).to_owned() };
+    let (bytes, machine) = open(file)?;
     config::load(&file.to_string_lossy(), bytes, &machine).map_err(|errors| {
         let paint = if io::stderr().is_terminal() { Paint::Coloured } else { Paint::Plain };
         Trouble::new(2, errors.render(paint))
     })
+}
+
+/// The same, with a bundle of all that was read, from which another process makes the same plan.
+pub(crate) fn record(file: &Path, paint: Paint) -> Result<(Plan, Bundle), Trouble> {
+    let (bytes, machine) = open(file)?;
+    config::record(&file.to_string_lossy(), &bytes, &machine)
+        .map_err(|errors| Trouble::new(2, errors.render(paint)))
+}
+
+fn open(file: &Path) -> Result<(Vec<u8>, Machine), Trouble> {
+    let Content { bytes, path } = read(file, FILE_BYTES_MAX).map_err(|why| {
+        let ways_out = "name a config file (`gannet run FILE`), or serve a folder (`gannet PATH`)";
+        Trouble::new(2, format!("error: {why}: {ways_out}"))
+    })?;
+    let base = path.parent().unwrap_or(&path).to_owned();
+    Ok((bytes, Machine { base }))
 }
 
 /// Whether this user can serve the folder `path`. It is opened for good when it is first asked for.

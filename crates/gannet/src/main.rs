@@ -7,11 +7,13 @@ mod verb;
 mod password;
 mod paper;
 mod machine;
-mod listening;
+mod port;
 mod found;
 mod explain;
 mod greeting;
 mod serving;
+mod role;
+mod supervising;
 mod trouble;
 
 use arguments::Verb;
@@ -20,7 +22,8 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let outcome = advice::parse(std::env::args_os()).and_then(|arguments| match arguments.verb {
         None => verb::quick(&arguments.quick),
-        Some(Verb::Run { file }) => verb::run(&file),
+        Some(Verb::Run { file }) => supervising::run(file),
+        Some(Verb::Role { role }) => role::play(role),
         Some(Verb::Check { file }) => verb::check(&file).map(|()| ExitCode::SUCCESS),
         Some(Verb::HashPassword { user }) => {
             password::hash(user.as_deref()).map(|()| ExitCode::SUCCESS)

@@ -2,10 +2,10 @@
 
 use crate::{
     greeting::{self, Greeting},
-    listening::Sockets,
     trouble::Trouble,
 };
-use config::plan::{LogFormat, Plan};
+use config::plan::{Listen, LogFormat, Plan};
+use net::listener::Listening;
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
@@ -14,13 +14,14 @@ use std::{
     thread,
     time::Duration,
 };
+use supervisor::{Sockets, sockets};
 use tokio::{
     runtime::Builder,
     signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
     time::timeout,
 };
-use worker::Live;
+use worker::{Listener, Live, Setup};
 
 /// What a shell adds to a signal's number in the exit code of a process that it ended.
 const EXIT_SIGNAL: u8 = 128;
@@ -32,13 +33,16 @@ const FAREWELL_TIME: Duration = Duration::from_secs(2);
 /// off, and its number is in the exit code.
 pub(crate) fn serve(
     plan: Plan,
-    sockets: Sockets,
+    (mut sockets, wanted): (Sockets, &[Listen]),
     live: Option<Live>,
     greeting: &Greeting,
 ) -> Result<ExitCode, Trouble> {
+    let loops = greeting.loops;
+    let trouble = |error: &dyn std::fmt::Display| Trouble::new(1, format!("error: {error}"));
+    sockets::check_room(loops, wanted.len())?;
+    sockets.widen(loops).map_err(|error| trouble(&error))?;
     // In this order, so that the files go first where this fails.
-    let Sockets { by_loop, addresses, files } = sockets;
-    check_descriptors(by_loop.len(), addresses.len())?;
+    let (by_loop, files) = sockets.part(wanted, loops).map_err(|error| trouble(&error))?;
     // The plan lives as long as the process: nobody ever has to ask which one is in force.
     let plan: &'static Plan = Box::leak(Box::new(plan));
     let is_json = match plan.logs.access.first().map(|log| &log.format) {
@@ -47,7 +51,6 @@ pub(crate) fn serve(
         _ => !greeting::is_terminal(),
     };
     let first = if is_json { greeting.json() } else { greeting.pretty() };
-    let trouble = |error: &dyn std::fmt::Display| Trouble::new(1, format!("error: {error}"));
 
     // Signals are caught before anybody can know that there is something to stop.
     let runtime = Builder::new_current_thread().enable_all().build().map_err(|e| trouble(&e))?;
@@ -55,10 +58,12 @@ pub(crate) fn serve(
         let _guard = runtime.enter();
         Signals::new().map_err(|error| trouble(&error))?
     };
-    let mut worker = worker::start(plan, by_loop, live, &first).map_err(|error| trouble(&error))?;
+    let setup = Setup::alone(plan, loops).map(|setup| Setup { live, ..setup });
+    let mut worker = setup.and_then(worker::start).map_err(|error| trouble(&error))?;
+    worker.say(&first);
     let (stopper, reopener) = (worker.stopper(), worker.reopener());
     let mut hurried = None;
-    worker.run(async {
+    worker.run(by_loop.into_iter().map(listeners).collect(), async {
         signals.next(|| reopener.reopen()).await;
         // While the sockets are open, nobody else can have put a file of the same identity there.
         drop(files);
@@ -89,24 +94,9 @@ pub(crate) fn serve(
     })
 }
 
-/// Refuses to start where so few descriptors may be open that some loop, though it holds a socket
-/// that the kernel gives connections to, could not accept them.
-fn check_descriptors(loops: usize, addresses: usize) -> Result<(), Trouble> {
-    // As /proc shows them: a runtime holds four, and each of its sockets twice.
-    const LOOP: usize = 4;
-    const SOCKET: usize = 2;
-    // The process's own, and enough to serve a few clients at least.
-    const OTHERS: usize = 32;
-    let needed = OTHERS + loops * (LOOP + SOCKET * addresses);
-    let allowed = net::process::raise_descriptor_limit();
-    if allowed >= needed as u64 {
-        return Ok(());
-    }
-    let message = format!(
-        "error: {loops} event loops need {needed} open files, and this user may have {allowed}: \
-         run fewer with --threads N or `threads`, or raise the limit (ulimit -Hn)"
-    );
-    Err(Trouble::new(1, message))
+/// Sockets as a loop has them.
+pub(crate) fn listeners(sockets: Vec<(usize, Listening)>) -> Vec<Listener> {
+    sockets.into_iter().map(|(number, socket)| Listener { number, socket }).collect()
 }
 
 /// The signals that this process looks out for.

@@ -5,14 +5,13 @@ use crate::{
     arguments::{LogFormat, Quick},
     found,
     greeting::{self, Greeting, counted},
-    listening::{self, Sockets},
     machine::{self, load},
-    serving,
+    port, serving,
     trouble::Trouble,
 };
 use config::{
     Eyes, Plan,
-    plan::{self, Address},
+    plan::{self, Address, Listen},
 };
 use net::changes::Limit;
 use std::{
@@ -23,19 +22,21 @@ use std::{
     process::ExitCode,
     thread,
 };
+use supervisor::Sockets;
 use worker::Live;
 
 /// `gannet [PATH]`: serves one folder.
 pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
     let mut asked = asked(arguments)?;
     let loops = loops(arguments.threads);
-    let (sockets, remark) = open(arguments.port, &hosts(arguments), loops)?;
-    asked.listen = sockets.addresses.iter().filter_map(Address::tcp).collect();
+    let (sockets, wanted, remark) = open(arguments.port, &hosts(arguments))?;
+    let addresses = sockets.addresses(&wanted);
+    asked.listen = addresses.iter().filter_map(Address::tcp).collect();
     let (live, live_words) = arguments.live.then(|| follow(&asked.root)).unzip();
     let live = live.flatten();
     asked.live = live.is_some();
     let greeting = Greeting {
-        urls: greeting::urls(&sockets.addresses),
+        urls: greeting::urls(&addresses),
         what: asked.root.display().to_string(),
         found: found::describe(&asked.root),
         remark,
@@ -44,7 +45,7 @@ pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
         is_for_others: arguments.lan,
     };
     let eyes = Eyes { output: greeting::is_terminal(), errors: io::stderr().is_terminal() };
-    serving::serve(config::quick(asked, eyes), sockets, live, &greeting)
+    serving::serve(config::quick(asked, eyes), (sockets, &wanted), live, &greeting)
 }
 
 /// What was asked for without a config file; on the port that was named, or else the usual one.
@@ -65,8 +66,8 @@ pub(crate) fn asked(arguments: &Quick) -> Result<config::Quick, Trouble> {
         return Err(Trouble::new(2, message));
     }
     machine::check_folder(&root).map_err(|error| Trouble::new(2, format!("error: {error}")))?;
-    let port = arguments.port.unwrap_or(listening::PORT_DEFAULT);
-    let wanted = listening::named(&hosts(arguments), port);
+    let number = arguments.port.unwrap_or(port::PORT_DEFAULT);
+    let wanted = port::named(&hosts(arguments), number);
     let log = arguments.log.map(|format| match format {
         LogFormat::Pretty => plan::LogFormat::Pretty,
         LogFormat::Json => plan::LogFormat::Json,
@@ -86,7 +87,7 @@ pub(crate) fn asked(arguments: &Quick) -> Result<config::Quick, Trouble> {
 fn hosts(arguments: &Quick) -> Vec<IpAddr> {
     match arguments.bind {
         Some(host) => vec![host],
-        None if arguments.lan => listening::every_address(),
+        None if arguments.lan => port::every_address(),
         None => vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
     }
 }
@@ -119,43 +120,27 @@ fn followed(folders: usize, limit: Option<Limit>) -> String {
     format!("pages follow their files in {}{rest}", counted(folders, "folder", "folders"))
 }
 
+/// Opens what to listen on, and says where the port is not the usual one.
 fn open(
-    port: Option<u16>,
+    wanted: Option<u16>,
     hosts: &[IpAddr],
-    loops: usize,
-) -> Result<(Sockets, Option<String>), Trouble> {
-    if let Some(port) = port {
-        return Ok((listening::open(&listening::named(hosts, port), loops)?, None));
+) -> Result<(Sockets, Vec<Listen>, Option<String>), Trouble> {
+    if let Some(number) = wanted {
+        let (mut sockets, wanted) = (Sockets::default(), port::named(hosts, number));
+        sockets.open(&wanted)?;
+        return Ok((sockets, wanted, None));
     }
-    let sockets = listening::open_any_port(hosts, loops)?;
-    let chosen = sockets.addresses.first().and_then(Address::tcp).map_or(0, |chosen| chosen.port());
-    let default = listening::PORT_DEFAULT;
+    let (sockets, wanted) = port::open_any(hosts)?;
+    let mut addresses = sockets.addresses(&wanted).into_iter();
+    let chosen = addresses.find_map(|address| address.tcp()).map_or(0, |chosen| chosen.port());
+    let default = port::PORT_DEFAULT;
     let remark = (chosen != default).then(|| format!("port {default} is taken, so it is {chosen}"));
-    Ok((sockets, remark))
+    Ok((sockets, wanted, remark))
 }
 
 /// How many event loops to run.
-fn loops(wanted: Option<NonZero<usize>>) -> usize {
+pub(crate) fn loops(wanted: Option<NonZero<usize>>) -> usize {
     wanted.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get)
-}
-
-/// `gannet run FILE`: serves what a config file says.
-pub(crate) fn run(file: &Path) -> Result<ExitCode, Trouble> {
-    let plan = load(file)?;
-    let loops = loops(plan.threads);
-    let sockets = listening::open(&plan.listen, loops)?;
-    let names: Vec<_> = plan.sites.iter().take(3).map(|site| &*site.name).collect();
-    let more = if plan.sites.len() > names.len() { ", …" } else { "" };
-    let greeting = Greeting {
-        urls: greeting::urls(&sockets.addresses),
-        what: file.display().to_string(),
-        found: format!("{}: {}{more}", sites(&plan), names.join(", ")),
-        remark: None,
-        live: None,
-        loops,
-        is_for_others: false,
-    };
-    serving::serve(plan, sockets, None, &greeting)
 }
 
 /// `gannet check FILE`: says whether `run` would serve it, and what is wrong where it would not.
@@ -167,6 +152,13 @@ pub(crate) fn check(file: &Path) -> Result<(), Trouble> {
 
 fn sites(plan: &Plan) -> String {
     counted(plan.sites.len(), "site", "sites")
+}
+
+/// The sites of `plan`, in a few words.
+pub(crate) fn found(plan: &Plan) -> String {
+    let names: Vec<_> = plan.sites.iter().take(3).map(|site| &*site.name).collect();
+    let more = if plan.sites.len() > names.len() { ", …" } else { "" };
+    format!("{}: {}{more}", sites(plan), names.join(", "))
 }
 
 #[cfg(test)]

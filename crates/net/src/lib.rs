@@ -4,6 +4,8 @@
 
 pub mod clock;
 pub mod memory;
+pub mod sealed;
+pub mod channel;
 pub mod listener;
 pub mod unix;
 pub mod holder;

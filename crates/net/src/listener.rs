@@ -1,7 +1,7 @@
 //! Listening sockets: one per event loop, all on one address, and no stranger among them.
 
 use crate::sys;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketFlags, SocketType, bind, listen as start, socket_with, sockopt,
@@ -26,6 +26,45 @@ pub enum Listening {
     Tcp(TcpListener),
     /// At a path. All loops accept from one such socket; the kernel wakes each of them.
     Unix(UnixListener),
+}
+
+impl Listening {
+    /// The socket behind a descriptor that another process has given.
+    ///
+    /// # Errors
+    ///
+    /// It is no such socket.
+    pub fn of(descriptor: OwnedFd) -> io::Result<Self> {
+        let is_listening = sockopt::socket_acceptconn(&descriptor)?;
+        match sockopt::socket_domain(&descriptor)? {
+            AddressFamily::INET | AddressFamily::INET6 if is_listening => {
+                Ok(Self::Tcp(descriptor.into()))
+            }
+            AddressFamily::UNIX if is_listening => Ok(Self::Unix(descriptor.into())),
+            _ => Err(io::ErrorKind::InvalidInput.into()),
+        }
+    }
+
+    /// Another descriptor of the same socket.
+    ///
+    /// # Errors
+    ///
+    /// Descriptors have run out.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(socket) => socket.try_clone().map(Self::Tcp),
+            Self::Unix(socket) => socket.try_clone().map(Self::Unix),
+        }
+    }
+}
+
+impl AsFd for Listening {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(socket) => socket.as_fd(),
+            Self::Unix(socket) => socket.as_fd(),
+        }
+    }
 }
 
 /// Listens on `address`, together with other sockets of this user that listen like this; port 0

@@ -1,7 +1,20 @@
-//! Memory that all loops share, and later all processes.
+//! Memory that all loops share, or all processes of a server.
 
 use crate::sys;
-use std::{io, sync::atomic::AtomicU64};
+use rustix::{
+    fd::{BorrowedFd, OwnedFd},
+    fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, ftruncate, memfd_create},
+};
+use std::{
+    ffi::CStr,
+    fs::File,
+    io::{self, ErrorKind},
+    os::unix::fs::FileExt,
+    sync::atomic::AtomicU64,
+};
+
+/// What keeps memory as long as it is: one that shrinks would end whoever has it mapped.
+const SEALS: SealFlags = SealFlags::SEAL.union(SealFlags::SHRINK).union(SealFlags::GROW);
 
 /// `count` words, all 0, at the beginning of a page. They cost memory only once they are touched,
 /// and stay until the process ends.
@@ -13,10 +26,51 @@ pub fn shared_words(count: usize) -> io::Result<&'static [AtomicU64]> {
     sys::shared_words(count)
 }
 
+/// A descriptor of `count` words, all 0, that other processes can be given; `name` is what the
+/// kernel shows of it.
+///
+/// # Errors
+///
+/// The machine has no such amount to give, or no descriptor is left.
+pub fn share(name: &CStr, count: usize) -> io::Result<OwnedFd> {
+    let bytes = count.checked_mul(size_of::<AtomicU64>()).ok_or(ErrorKind::OutOfMemory)?;
+    let memory = memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    ftruncate(&memory, bytes as u64)?;
+    fcntl_add_seals(&memory, SEALS)?;
+    Ok(memory)
+}
+
+/// The words behind a descriptor that [`share`] made. They stay mapped until the process ends.
+///
+/// # Errors
+///
+/// It is something else, or there is no address space left.
+pub fn shared(memory: BorrowedFd<'_>) -> io::Result<&'static [AtomicU64]> {
+    if !fcntl_get_seals(memory)?.contains(SEALS) {
+        return Err(ErrorKind::InvalidData.into());
+    }
+    let bytes = fstat(memory)?.st_size.unsigned_abs();
+    let bytes = usize::try_from(bytes).map_err(|_| ErrorKind::OutOfMemory)?;
+    sys::mapped_words(memory, bytes / size_of::<AtomicU64>())
+}
+
+/// What the words behind a descriptor that [`share`] made are now, without mapping them.
+///
+/// # Errors
+///
+/// It is something else.
+pub fn look(memory: BorrowedFd<'_>) -> io::Result<Vec<u64>> {
+    let size = usize::try_from(fstat(memory)?.st_size).map_err(|_| ErrorKind::InvalidData)?;
+    let mut bytes = vec![0; size];
+    File::from(memory.try_clone_to_owned()?).read_exact_at(&mut bytes, 0)?;
+    let (words, _) = bytes.as_chunks();
+    Ok(words.iter().map(|word| u64::from_ne_bytes(*word)).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::Ordering;
+    use std::{os::fd::AsFd, sync::atomic::Ordering};
 
     #[test]
     fn words_are_zero_and_keep_what_is_put_there() {
@@ -26,6 +80,25 @@ mod tests {
         words[99_999].store(7, Ordering::Relaxed);
         std::thread::spawn(|| assert_eq!(words[99_999].load(Ordering::Relaxed), 7)).join().unwrap();
         assert_eq!(shared_words(0).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn words_behind_a_descriptor_are_the_same_for_all() {
+        let memory = share(c"test", 1000).unwrap();
+        let (one, other) = (shared(memory.as_fd()).unwrap(), shared(memory.as_fd()).unwrap());
+        assert!(one.len() == 1000 && one.as_ptr() != other.as_ptr());
+        one[999].store(7, Ordering::Relaxed);
+        assert_eq!(other[999].load(Ordering::Relaxed), 7);
+        assert_eq!(look(memory.as_fd()).unwrap()[998..], [0, 7]);
+        assert!(File::from(memory).set_len(8).is_err(), "it never shrinks");
+        assert_eq!(shared(share(c"test", 0).unwrap().as_fd()).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn what_might_shrink_is_not_mapped() {
+        let memory = memfd_create(c"test", MemfdFlags::ALLOW_SEALING).unwrap();
+        ftruncate(&memory, 4096).unwrap();
+        assert!(shared(memory.as_fd()).is_err());
     }
 
     #[test]

@@ -1,7 +1,69 @@
 //! What this process was given: how many descriptors it may hold, which signals it shall ignore.
 
-use rustix::process::{Resource, getrlimit, setrlimit};
-use std::fs;
+use rustix::{
+    fd::OwnedFd,
+    process::{
+        Pid, PidfdFlags, Resource, Rlimit, Signal, getrlimit, nice, pidfd_open, pidfd_send_signal,
+        setrlimit,
+    },
+};
+use std::{ffi::CStr, fs, io};
+
+/// What a process is given whose work is the least urgent.
+const NICE_MOST: i32 = 19;
+
+/// A process that this one has started, however soon another gets its number.
+#[derive(Debug)]
+pub struct Handle(OwnedFd);
+
+impl Handle {
+    /// The child of that number, which has not been waited for yet.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or descriptors have run out.
+    pub fn of(pid: u32) -> io::Result<Self> {
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        let pid = pid.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(Self(pidfd_open(pid, PidfdFlags::empty())?))
+    }
+
+    /// Ends it at once, if it has not ended yet.
+    pub fn kill(&self) {
+        let _ = pidfd_send_signal(&self.0, Signal::KILL);
+    }
+}
+
+/// Bounds what this process may use of the machine, and lets others go first: for work on what
+/// somebody else has written.
+///
+/// # Errors
+///
+/// The kernel says no.
+pub fn confine(cpu_seconds: u64, memory_bytes: u64) -> io::Result<()> {
+    for (resource, most) in [(Resource::Cpu, cpu_seconds), (Resource::As, memory_bytes)] {
+        let maximum = getrlimit(resource).maximum;
+        let most = Some(maximum.map_or(most, |maximum| maximum.min(most)));
+        setrlimit(resource, Rlimit { current: most, maximum: most })?;
+    }
+    nice(NICE_MOST)?;
+    Ok(())
+}
+
+/// The program that this process runs, as it was when it started.
+///
+/// # Errors
+///
+/// There is no `/proc`.
+pub fn program() -> io::Result<OwnedFd> {
+    fs::File::open("/proc/self/exe").map(OwnedFd::from)
+}
+
+/// Names this process, for those who list processes.
+pub fn set_name(name: &CStr) {
+    // It is for eyes only.
+    let _ = rustix::thread::set_name(name);
+}
 
 /// Raises the number of descriptors this process may have open to what the administrator allows,
 /// and returns the number in force.

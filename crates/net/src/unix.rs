@@ -72,6 +72,16 @@ pub fn listen(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile), Unix
     Ok((socket.into(), file))
 }
 
+impl SocketFile {
+    /// Changes who may connect, unless another file has taken its place.
+    pub fn set_mode(&self, mode: u32) {
+        if look(&self.path).is_ok_and(|(stat, _)| stat.identity == self.identity) {
+            // It was made by this process, which so may do it.
+            let _ = chmod(&self.path, Mode::from_raw_mode(mode));
+        }
+    }
+}
+
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if look(&self.path).is_ok_and(|(stat, _)| stat.identity == self.identity) {

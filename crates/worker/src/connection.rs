@@ -61,13 +61,14 @@ impl Future for Connection {
         let place = *this.place.get_or_insert_with(|| core.watch.enter(context.waker().clone()));
         let tick = core.tick();
         let must_leave = core.is_stopping.get() || core.watch.is_evicted(place);
-        if must_leave {
-            this.http.close_after_answer();
-        }
         let is_idle = this.is_idle();
         let mut scratch = core.scratch();
         let mut turn = Turn::begin(&core, &mut scratch, this.held.take(), tick);
-        let has_work = !must_leave || !is_idle || this.has_request(&mut turn);
+        let asks = is_idle && core.is_parting(must_leave) && this.has_request(&mut turn);
+        if asks || (must_leave && !is_idle) {
+            this.http.close_after_answer();
+        }
+        let has_work = asks || !must_leave || !is_idle;
         let polled = match has_work && this.expire(&mut turn) {
             true => this.run(&mut turn, context),
             false => Poll::Ready(()),
@@ -90,7 +91,7 @@ impl Drop for Connection {
     fn drop(&mut self) {
         if let Some(place) = self.place {
             self.core.watch.leave(place);
-            if self.core.is_stopping.get() {
+            if self.core.is_parting(false) {
                 self.core.emptied.notify_one();
             }
         }

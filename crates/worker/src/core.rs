@@ -42,7 +42,7 @@ pub(crate) struct Core {
     pub(crate) pool: Arc<Pool>,
     pub(crate) clients: Clients,
     pub(crate) turned_away: TurnedAway,
-    counters: Arc<Row>,
+    counters: Row,
     /// What pages hear of, where they follow their files.
     changes: Option<Arc<Changes>>,
     ids: RefCell<Ids>,
@@ -52,6 +52,8 @@ pub(crate) struct Core {
     pub(crate) sweeper: Notify,
     /// Told when a connection has gone.
     pub(crate) emptied: Notify,
+    /// Set once: idle connections close after their next answer.
+    pub(crate) is_draining: Cell<bool>,
     /// Set once: idle connections close, busy ones close after their answer.
     pub(crate) is_stopping: Cell<bool>,
 }
@@ -76,7 +78,7 @@ impl Core {
         folders: Folders,
         cache: Cache,
         log: Log,
-        shared: (Arc<Pool>, Clients, Arc<Row>, Option<Arc<Changes>>),
+        shared: (Arc<Pool>, Clients, Row, Option<Arc<Changes>>),
     ) -> Self {
         let (pool, clients, counters, changes) = shared;
         Self {
@@ -95,8 +97,14 @@ impl Core {
             date: RefCell::new((i64::MIN, *b"Thu, 01 Jan 1970 00:00:00 GMT")),
             sweeper: Notify::new(),
             emptied: Notify::new(),
+            is_draining: Cell::new(false),
             is_stopping: Cell::new(false),
         }
+    }
+
+    /// Whether an answer that begins now is the last of its connection, which `must_leave` or not.
+    pub(crate) fn is_parting(&self, must_leave: bool) -> bool {
+        must_leave || self.is_draining.get()
     }
 
     pub(crate) fn now(&self) -> Moment {
@@ -141,7 +149,7 @@ impl Core {
     pub(crate) fn with_tools<T>(&self, tick: Tick, work: impl FnOnce(&mut Tools<'_>) -> T) -> T {
         let (folders, cache) = &mut *self.files.borrow_mut();
         let Tick { now, wall_seconds } = tick;
-        let (counters, changes) = (&*self.counters, self.changes.as_ref());
+        let (counters, changes) = (&self.counters, self.changes.as_ref());
         work(&mut Tools { folders, cache, now, wall_seconds, counters, changes })
     }
 

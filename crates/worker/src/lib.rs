@@ -24,4 +24,5 @@ mod run;
 
 pub use explain::{Asked, Explanation, Field, explain};
 pub use live::Live;
-pub use run::{Listener, Reopener, StartError, Stopper, Worker, start};
+pub use log::LogFiles;
+pub use run::{Listener, Reopener, Setup, StartError, Stopper, Worker, start};

@@ -2,8 +2,10 @@
 
 pub(crate) mod writer;
 pub(crate) mod incident;
+mod files;
 mod writers;
 
+pub use files::LogFiles;
 pub(crate) use incident::{Incident, Kind};
 pub(crate) use writers::{Ways, Writers};
 

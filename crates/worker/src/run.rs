@@ -4,12 +4,12 @@ use crate::{
     accept::accept,
     core::Core,
     live::Live,
-    log::{Log, Ways, Writers},
+    log::{Log, LogFiles, Ways, Writers},
     pool::Pool,
     socket::Acceptor,
 };
 use config::{Plan, plan::CompressCache};
-use control::{Clients, Counter, Row};
+use control::{Clients, Counter, Row, Rows};
 use handle::{
     files::{Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX},
     live::Changes,
@@ -24,7 +24,7 @@ use std::{
     path::PathBuf,
     pin::{Pin, pin},
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, mpsc},
     task::Poll,
     thread,
     time::Duration,
@@ -41,6 +41,10 @@ use tokio::{
 const SWEEP_MIN: Duration = Duration::from_millis(10);
 const SWEEP_MAX: Duration = Duration::from_millis(100);
 
+/// How long an idle client of a draining worker has to ask once more. One that is shut out while it
+/// asks would see its request fail.
+const GRACE_TIME: Duration = Duration::from_secs(5);
+
 /// A socket that connections come in by.
 pub struct Listener {
     /// Its place in [`Plan::listen`].
@@ -55,9 +59,9 @@ pub struct Worker {
     /// The loop of the thread that calls [`Worker::run`]: a process with one loop has one thread,
     /// and the kernel finds its descriptors without counting who else uses them.
     first: Option<Loop>,
-    others: Vec<thread::JoinHandle<()>>,
-    /// The counters of the logs' writers, and of each loop.
-    rows: Vec<Arc<Row>>,
+    /// The others wait for their listeners.
+    others: Vec<(mpsc::Sender<Vec<Listener>>, thread::JoinHandle<()>)>,
+    rows: Rows,
     writers: Writers,
     reopen: watch::Sender<u64>,
 }
@@ -68,10 +72,46 @@ pub struct Stopper(watch::Sender<Stop>);
 /// A way to have the log files opened anew.
 pub struct Reopener(watch::Sender<u64>);
 
+/// What the loops of a process do, and what they share with those of others.
+pub struct Setup {
+    /// What they serve. It lives as long as the process does, since a worker never changes its
+    /// config.
+    pub plan: &'static Plan,
+    /// How many there are.
+    pub loops: usize,
+    /// The folder that pages follow, where they do.
+    pub live: Option<Live>,
+    /// Where log files come from.
+    pub files: Arc<LogFiles>,
+    /// What each client has used up.
+    pub clients: Clients,
+    /// The rows for what is counted: [`Rows::words`] of so many loops.
+    pub rows: Rows,
+}
+
+impl Setup {
+    /// What `loops` need that share nothing with another process.
+    ///
+    /// # Errors
+    /// There is no memory.
+    pub fn alone(plan: &'static Plan, loops: usize) -> Result<Self, StartError> {
+        let words = |count| net::memory::shared_words(count).map_err(StartError::Memory);
+        // The keys of the table of clients are drawn by the operating system.
+        let random = RandomState::new();
+        let seed = [0, 1].map(|half: u8| random.hash_one(half));
+        let clients = Clients::new(words(Clients::words(plan.capacity.clients_max))?, seed);
+        let rows = Rows::new(words(Rows::words(loops))?);
+        let files = Arc::new(LogFiles::by_path());
+        Ok(Self { plan, loops, live: None, files, clients, rows })
+    }
+}
+
 /// When the loops are to end.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stop {
     Never,
+    /// When what is under way is finished, or the plan's drain time over. Others accept meanwhile.
+    Drained,
     /// When what is under way is finished, or the plan's stop time over.
     Soon,
     Now,
@@ -123,7 +163,7 @@ struct Loop {
     listeners: Vec<Listener>,
     number: usize,
     ways: Ways,
-    row: Arc<Row>,
+    row: Row,
     stopped: watch::Receiver<Stop>,
     reopened: watch::Receiver<u64>,
 }
@@ -131,62 +171,58 @@ struct Loop {
 /// What the thread of the first loop does beside serving.
 type Orders<'o> = Pin<Box<dyn Future<Output = ()> + 'o>>;
 
-/// Starts one loop for each list of listeners; the first of them waits for [`Worker::run`]. The
-/// plan lives as long as the process does, since a worker never changes its config. `live` is the
-/// folder that pages follow, where they do; `start_line` is what the program says first.
+/// Makes loops, which serve nobody before [`Worker::run`].
 ///
 /// # Errors
-/// A log, memory or a thread cannot be had; nothing is served then.
-pub fn start(
-    plan: &'static Plan,
-    listeners: Vec<Vec<Listener>>,
-    live: Option<Live>,
-    start_line: &[u8],
-) -> Result<Worker, StartError> {
+/// A log, memory or a thread cannot be had.
+pub fn start(setup: Setup) -> Result<Worker, StartError> {
+    let Setup { plan, loops, live, files, clients, rows } = setup;
     let changes = live.map(Live::start).transpose().map_err(StartError::Thread)?;
-    let mut rows = Vec::new();
-    let writers = Writers::open(&plan.logs, listeners.len(), &mut rows).map_err(StartError::Log)?;
+    let writers = Writers::open(&plan.logs, loops, &files, rows).map_err(StartError::Log)?;
     writers.report_panics(&plan.logs);
-    writers.note(start_line);
     let shared = Shared {
         plan,
         pool: Pool::new(plan.capacity.pool_threads_max, plan.capacity.password_checks_max),
-        clients: clients(plan).map_err(StartError::Memory)?,
-        cache_bytes_max: plan.file_cache_bytes_max / listeners.len().max(1),
+        clients,
+        cache_bytes_max: plan.file_cache_bytes_max / loops.max(1),
         changes,
         forms: forms(&plan.compress_cache)?,
-        root_descriptors_max: ROOT_DESCRIPTORS_MAX / listeners.len().max(1),
+        root_descriptors_max: ROOT_DESCRIPTORS_MAX / loops.max(1),
     };
     let (stop, stopped) = watch::channel(Stop::Never);
     let (reopen, reopened) = watch::channel(0);
     let mut worker = Worker { stop, first: None, others: Vec::new(), rows, writers, reopen };
-    for (number, listeners) in listeners.into_iter().enumerate() {
-        let row = Arc::new(Row::default());
-        worker.rows.push(Arc::clone(&row));
+    for number in 0..loops {
+        let row = rows.row(Rows::WRITERS + number);
         let shared = shared.clone();
         let (stopped, reopened) = (stopped.clone(), reopened.clone());
-        let ways = worker.writers.ways();
+        let (ways, listeners) = (worker.writers.ways(), Vec::new());
         let mut another = Loop { shared, listeners, number, ways, row, stopped, reopened };
         if worker.first.is_none() {
             worker.first = Some(another);
             continue;
         }
-        let life = move || another.live(None);
+        let (way, given) = mpsc::channel();
+        let life = move || {
+            // Where nobody gives any, the process ends.
+            if let Ok(listeners) = given.recv() {
+                another.listeners = listeners;
+                another.live(None);
+            }
+        };
         let thread = thread::Builder::new().name("gannet-loop".to_owned()).spawn(life);
-        worker.others.push(thread.map_err(StartError::Thread)?);
+        worker.others.push((way, thread.map_err(StartError::Thread)?));
     }
     Ok(worker)
 }
 
-/// A table of clients that nobody can foresee the order of.
-fn clients(plan: &Plan) -> io::Result<Clients> {
-    let words = net::memory::shared_words(Clients::words(plan.capacity.clients_max))?;
-    // Its keys are drawn by the operating system.
-    let random = RandomState::new();
-    Ok(Clients::new(words, [0, 1].map(|half: u8| random.hash_one(half))))
-}
-
 impl Worker {
+    /// How many loops there are.
+    #[must_use]
+    pub fn loops(&self) -> usize {
+        usize::from(self.first.is_some()) + self.others.len()
+    }
+
     /// A way to stop the loops while somebody waits for their end.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
@@ -199,10 +235,22 @@ impl Worker {
         Reopener(self.reopen.clone())
     }
 
-    /// Runs the first loop on this thread until it is stopped, with `orders` on it: the future that
-    /// listens to what this process is told.
-    pub fn run(&mut self, orders: impl Future<Output = ()>) {
+    /// Says something of the program's own on standard output, before all lines of the loops.
+    pub fn say(&self, line: &[u8]) {
+        self.writers.note(line);
+    }
+
+    /// Has the loops serve, each at its `listeners`: the first one on this thread until it is
+    /// stopped, with `orders` on it, the future that listens to what this process is told.
+    pub fn run(&mut self, listeners: Vec<Vec<Listener>>, orders: impl Future<Output = ()>) {
+        let mut listeners = listeners.into_iter();
+        let own = listeners.next().unwrap_or_default();
+        for (way, _) in &self.others {
+            // One that is not there any more has counted its panics.
+            let _ = way.send(listeners.next().unwrap_or_default());
+        }
         if let Some(mut first) = self.first.take() {
+            first.listeners = own;
             first.live(Some(Box::pin(orders)));
         }
     }
@@ -210,21 +258,27 @@ impl Worker {
     /// Waits for the loops to end, then for the last log lines. `farewell` makes the program's own
     /// last line of the counts of all loops; it goes where the first one went.
     pub fn wait(self, farewell: impl FnOnce(&[(Counter, u64)]) -> Vec<u8>) {
-        for thread in self.others {
+        for (way, thread) in self.others {
+            drop(way);
             // A loop that could not be kept alive has counted its panics.
             let _ = thread.join();
         }
         let rows = self.rows;
         self.writers.finish(|| {
-            let total = |counter| rows.iter().map(|row| row.get(counter)).sum();
-            let totals: Vec<_> =
-                Counter::ALL.iter().map(|&counter| (counter, total(counter))).collect();
+            let total = |&counter: &Counter| (counter, rows.total(counter));
+            let totals: Vec<_> = Counter::ALL.iter().map(total).collect();
             farewell(&totals)
         });
     }
 }
 
 impl Stopper {
+    /// Accepts nobody from now on, since others do; lets clients ask once more and what is under
+    /// way finish, for the plan's drain time at most, and ends.
+    pub fn drain(&self) {
+        let _ = self.0.send(Stop::Drained);
+    }
+
     /// Lets what is under way finish, for the plan's stop time at most, and ends.
     pub fn stop(&self) {
         let _ = self.0.send(Stop::Soon);
@@ -298,7 +352,7 @@ impl Loop {
                 Arc::clone(&shared.forms),
             ),
             Log::new(&shared.plan.logs, ways.clone(), *number),
-            (Arc::clone(&shared.pool), shared.clients, Arc::clone(row), shared.changes.clone()),
+            (Arc::clone(&shared.pool), shared.clients, *row, shared.changes.clone()),
         ));
         let mut accepting = Vec::new();
         for Listener { number, socket } in listeners.iter() {
@@ -318,10 +372,16 @@ impl Loop {
             let _ = task.await;
         }
         listeners.clear();
+        let capacity = &shared.plan.capacity;
+        core.is_draining.set(true);
+        emptied(&core, stopped, Stop::Drained, GRACE_TIME).await;
         core.is_stopping.set(true);
         shared.changes.iter().for_each(|changes| changes.end());
         core.watch.wake_all();
-        let _ = timeout(shared.plan.capacity.stop_time, emptied(&core, stopped)).await;
+        emptied(&core, stopped, Stop::Drained, capacity.drain_time).await;
+        if *stopped.borrow() != Stop::Drained {
+            emptied(&core, stopped, Stop::Soon, capacity.stop_time).await;
+        }
         sweeping.abort();
         reopening.abort();
         let dropped = core.log.borrow_mut().close();
@@ -330,20 +390,21 @@ impl Loop {
     }
 }
 
-/// Waits until the loop has no connections left, or shall not wait for them.
-async fn emptied(core: &Core, stopped: &mut watch::Receiver<Stop>) {
+/// Waits until the loop has no connections left, is told to hurry more than `haste` says, or `time`
+/// is over.
+async fn emptied(core: &Core, stopped: &mut watch::Receiver<Stop>, haste: Stop, time: Duration) {
     let mut empty = pin!(async {
         while core.watch.len() > 0 {
             core.emptied.notified().await;
         }
     });
-    let mut now = pin!(stopped.wait_for(|&stop| stop == Stop::Now));
-    poll_fn(|context| {
+    let mut hurried = pin!(stopped.wait_for(|&stop| stop > haste));
+    let end = poll_fn(|context| {
         let is_over =
-            empty.as_mut().poll(context).is_ready() || now.as_mut().poll(context).is_ready();
+            empty.as_mut().poll(context).is_ready() || hurried.as_mut().poll(context).is_ready();
         if is_over { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
+    });
+    let _ = timeout(time, end).await;
 }
 
 /// Waits until the loop is told to stop; false if one of `tasks`, which have no end of their own,

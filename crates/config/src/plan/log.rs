@@ -97,6 +97,14 @@ impl Logs {
         }
     }
 
+    /// Whether any lines go to the target at that place.
+    #[must_use]
+    pub fn uses(&self, target: usize) -> bool {
+        let mut access = self.access.iter();
+        self.errors.as_ref().is_some_and(|errors| errors.target == target)
+            || access.any(|log| log.target == target && log.format != LogFormat::Off)
+    }
+
     /// The place of `target`, which is added if it is not there yet.
     pub(crate) fn target(&mut self, target: Target) -> usize {
         self.targets.iter().position(|known| *known == target).unwrap_or_else(|| {

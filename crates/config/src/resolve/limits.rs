@@ -49,6 +49,7 @@ pub(crate) fn resolve(
     set(&mut capacity.connections_per_client_max, words.connections_per_client_max);
     set(&mut capacity.clients_max, words.clients_max);
     set(&mut capacity.stop_time, words.stop_time);
+    set(&mut capacity.drain_time, words.drain_time);
     set(&mut capacity.pool_threads_max, words.pool_threads_max);
     set(&mut capacity.password_checks_max, words.password_checks_max);
 }

@@ -30,6 +30,7 @@ pub(crate) struct Limits {
     pub(crate) connections_per_client_max: Option<Word<u32>>,
     pub(crate) clients_max: Option<Word<usize>>,
     pub(crate) stop_time: Option<Word<Duration>>,
+    pub(crate) drain_time: Option<Word<Duration>>,
     pub(crate) pool_threads_max: Option<Word<usize>>,
     pub(crate) password_checks_max: Option<Word<usize>>,
 }
@@ -179,6 +180,13 @@ pub(crate) const LIMITS: Section<Limits> = Section {
             preset: Preset::Value(r#""30s""#),
             example: r#""10s""#,
             value: &At(Time(0..=24 * HOUR), |limits: &mut Limits| &mut limits.stop_time),
+        },
+        Setting {
+            name: "drain-time",
+            doc: "The time for what is under way in a worker that a reload has replaced.",
+            preset: Preset::Value(r#""1h""#),
+            example: r#""10m""#,
+            value: &At(Time(0..=24 * HOUR), |limits: &mut Limits| &mut limits.drain_time),
         },
         Setting {
             name: "pool-threads-max",

@@ -17,6 +17,7 @@ use crate::{
 pub(crate) struct Server {
     pub(crate) listen: Listens,
     pub(crate) threads: Option<Word<usize>>,
+    pub(crate) workers: Option<Word<usize>>,
     pub(crate) log: ServerLog,
     pub(crate) error_log: ErrorLog,
     pub(crate) request_id: Option<Word<Option<Box<str>>>>,
@@ -51,10 +52,18 @@ pub(crate) const SERVER: Section<Server> = Section {
         },
         Setting {
             name: "threads",
-            doc: "The number of event loops.",
+            doc: "The number of event loops of a worker process.",
             preset: Preset::Words("as many as there are cores"),
             example: "4",
             value: &At(Count(1..=1024), |server: &mut Server| &mut server.threads),
+        },
+        Setting {
+            name: "workers",
+            doc: "The number of worker processes of `gannet run`; a crash costs one of them its \
+                  connections.",
+            preset: Preset::Value("1"),
+            example: "2",
+            value: &At(Count(1..=64), |server: &mut Server| &mut server.workers),
         },
         Setting {
             name: "trusted-proxies",

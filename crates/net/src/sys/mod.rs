@@ -98,6 +98,32 @@ pub(crate) fn shared_words(count: usize) -> io::Result<&'static [AtomicU64]> {
     Ok(unsafe { std::slice::from_raw_parts(start.cast::<AtomicU64>(), count) })
 }
 
+/// The first `count` words of memory behind a descriptor, which are never given back.
+///
+/// # Errors
+///
+/// When there is not so much address space, or it cannot be mapped.
+pub(crate) fn mapped_words(
+    memory: BorrowedFd<'_>,
+    count: usize,
+) -> io::Result<&'static [AtomicU64]> {
+    if count == 0 {
+        return Ok(&[]);
+    }
+    let bytes = count.checked_mul(size_of::<AtomicU64>()).ok_or(io::ErrorKind::OutOfMemory)?;
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    let (anywhere, whole) = (std::ptr::null_mut(), 0);
+    // SAFETY: a new mapping at an address of the kernel's choice touches no other memory.
+    let start =
+        unsafe { libc::mmap(anywhere, bytes, access, libc::MAP_SHARED, memory.as_raw_fd(), whole) };
+    if start == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the caller has seen to it that the memory is that long and never shrinks; the mapping
+    // starts at a page and is never unmapped. Other processes see it through atomics, too.
+    Ok(unsafe { std::slice::from_raw_parts(start.cast::<AtomicU64>(), count) })
+}
+
 /// The process at the other end of a connected Unix socket: the one that listened, to whoever has
 /// connected. Zero for one that this process cannot see. (rustix takes it for granted that there is
 /// no zero.)

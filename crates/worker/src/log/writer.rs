@@ -9,7 +9,10 @@
 //! To reopen the files, each loop hands over what it has gathered and then says that it has passed.
 //! When all have, everything that was gathered before is in the old files.
 
-use super::incident::{Incident, Kind};
+use super::{
+    files::LogFiles,
+    incident::{Incident, Kind},
+};
 use crate::record::Clock;
 use config::plan::Target;
 use control::{Counter, Row};
@@ -85,7 +88,8 @@ pub(crate) enum Complaints {
 struct Inbox {
     messages: Receiver<Message>,
     open: Vec<Open>,
-    row: Arc<Row>,
+    files: Arc<LogFiles>,
+    row: Row,
     /// The last reopening that each loop has passed, and the last that was done.
     passed: Vec<u64>,
     reopened: u64,
@@ -97,8 +101,10 @@ struct Inbox {
 /// Something that lines are written to.
 struct Open<T = Sink> {
     target: T,
-    /// Where it is opened anew; `None` for what nobody can move away.
-    path: Option<PathBuf>,
+    /// What it is among the targets of the plan, and where; `None` for what nobody can move away.
+    file: Option<(usize, PathBuf)>,
+    /// Bytes that no other process can come in between.
+    whole_bytes: usize,
     /// Whether its last line has no end yet.
     is_torn: bool,
 }
@@ -169,16 +175,20 @@ impl Writer {
     /// # Errors
     /// One of them cannot be opened.
     pub(crate) fn open(
-        targets: &[Target],
-        loops: usize,
-        row: Arc<Row>,
+        targets: &[(usize, &Target)],
+        (loops, files): (usize, &Arc<LogFiles>),
+        row: Row,
         complaints: Complaints,
     ) -> io::Result<Self> {
-        let open = targets.iter().map(Open::new).collect::<Result<_, _>>()?;
+        let open = |&(at, target): &(usize, &Target)| Open::new(at, target, files);
+        let open = targets.iter().map(open).collect::<Result<_, _>>()?;
+        let files = Arc::clone(files);
         let (sender, messages) = sync_channel(BATCHES_MAX);
         let (ended, done) = sync_channel(1);
         let passed = vec![0; loops];
-        let inbox = Inbox { messages, open, row, passed, reopened: 0, complaints, _ended: ended };
+        let reopened = 0;
+        let inbox =
+            Inbox { messages, open, files, row, passed, reopened, complaints, _ended: ended };
         let (inbox, start) = (Mutex::new(Some(inbox)), OnceLock::new());
         Ok(Self { way: Way(Arc::new(Inner { sender, inbox, start })), done })
     }
@@ -230,12 +240,13 @@ impl Inbox {
     /// Opens each file anew by its name. One that cannot be is kept as it is.
     fn reopen(&mut self) {
         for at in 0..self.open.len() {
-            let Some(path) = self.open[at].path.clone() else { continue };
-            match net::stream::append_to(&path) {
-                Ok(file) => {
+            let Some((target, path)) = self.open[at].file.clone() else { continue };
+            match self.files.open(target, &path) {
+                Ok(Some(file)) => {
                     self.open[at].target = file;
                     self.open[at].is_torn = false;
                 }
+                Ok(None) => {}
                 Err(error) => self.complain(&path, &error),
             }
         }
@@ -265,18 +276,21 @@ impl Inbox {
 }
 
 impl Open {
-    fn new(target: &Target) -> io::Result<Self> {
-        let (target, path) = match target {
+    fn new(at: usize, target: &Target, files: &LogFiles) -> io::Result<Self> {
+        let (target, file) = match target {
             Target::Output => (net::stream::standard_output()?, None),
             Target::Errors => (net::stream::standard_error()?, None),
             Target::File(path) => {
                 let named = |error: io::Error| {
                     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
                 };
-                (net::stream::append_to(path).map_err(named)?, Some(path.clone()))
+                let file = files.open(at, path).map_err(named)?;
+                let absent = || named(ErrorKind::NotFound.into());
+                (file.ok_or_else(absent)?, Some((at, path.clone())))
             }
         };
-        Ok(Self { target, path, is_torn: false })
+        let whole_bytes = target.whole_bytes();
+        Ok(Self { target, file, whole_bytes, is_torn: false })
     }
 }
 
@@ -290,7 +304,7 @@ impl<T: Write> Open<T> {
             self.is_torn = false;
         }
         while !self.is_torn && !lost.is_empty() {
-            match self.target.write(lost) {
+            match self.target.write(whole(lost, self.whole_bytes)) {
                 Ok(0) => break,
                 Ok(count) => lost = &lost[count..],
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -303,9 +317,31 @@ impl<T: Write> Open<T> {
     }
 }
 
+/// As many of `lines` as `bytes_max` has room for, but one at least.
+fn whole(lines: &[u8], bytes_max: usize) -> &[u8] {
+    let Some(first) = lines.get(..bytes_max) else { return lines };
+    let is_end = |&byte: &u8| byte == b'\n';
+    let end = first.iter().rposition(is_end).or_else(|| lines.iter().position(is_end));
+    end.map_or(lines, |end| &lines[..=end])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_written_in_pieces_that_stay_whole() {
+        for (lines, bytes_max, expect) in [
+            ("a\nb\n", 99, "a\nb\n"),
+            ("a\nb\n", 4, "a\nb\n"),
+            ("a\nb\n", 3, "a\n"),
+            ("abc\nd\n", 2, "abc\n"),
+            ("abc", 2, "abc"),
+        ] {
+            let whole = whole(lines.as_bytes(), bytes_max);
+            assert_eq!(whole, expect.as_bytes(), "{lines:?} {bytes_max}");
+        }
+    }
 
     /// A disk with room for so many bytes.
     struct Disk {
@@ -345,7 +381,7 @@ mod tests {
     #[test]
     fn what_a_full_disk_does_not_take_is_counted_and_tears_only_one_line() {
         let disk = Disk { content: Vec::new(), room: 9 };
-        let mut open = Open { target: disk, path: None, is_torn: false };
+        let mut open = Open { target: disk, file: None, whole_bytes: usize::MAX, is_torn: false };
         let mut check = |room, batch: &str, lost, content: &str| {
             open.target.room += room;
             assert_eq!(open.write(batch.as_bytes()), lost, "{batch}");

@@ -1,12 +1,13 @@
 //! All writers of a process, and the ways to them that a loop has.
 
 use super::{
+    files::LogFiles,
     incident::{Incident, Kind, Tally},
     writer::{Batch, Complaints, Message, Way, Writer},
 };
 use crate::record::Clock;
-use config::plan::{LogFormat, Logs, Target};
-use control::Row;
+use config::plan::{Logs, Target};
+use control::Rows;
 use std::{
     io, panic,
     sync::{Arc, Mutex, PoisonError, mpsc::TrySendError},
@@ -51,7 +52,12 @@ impl Writers {
     ///
     /// # Errors
     /// A file cannot be opened.
-    pub(crate) fn open(logs: &Logs, loops: usize, rows: &mut Vec<Arc<Row>>) -> io::Result<Self> {
+    pub(crate) fn open(
+        logs: &Logs,
+        loops: usize,
+        files: &Arc<LogFiles>,
+        rows: Rows,
+    ) -> io::Result<Self> {
         let mut this = Self { writers: Vec::new(), places: Arc::default(), output: None };
         let mut places = vec![None; logs.targets.len()];
         let is_file = |target: &Target| matches!(target, Target::File(_));
@@ -60,20 +66,19 @@ impl Writers {
         for is_of_kind in kinds {
             let mut targets = Vec::new();
             for (at, target) in logs.targets.iter().enumerate() {
-                if is_of_kind(target) && is_used(logs, at) {
+                if is_of_kind(target) && logs.uses(at) {
                     let (writer, within) = (this.writers.len(), targets.len());
                     places[at] = Some(Place { writer, within });
-                    targets.push(target.clone());
+                    targets.push((at, target));
                 }
             }
-            let Some(first) = targets.first() else { continue };
-            if *first == Target::Output {
+            let Some((_, first)) = targets.first() else { continue };
+            if **first == Target::Output {
                 this.output = Some(this.writers.len());
             }
-            let row = Arc::new(Row::default());
-            rows.push(Arc::clone(&row));
             let complaints = this.complaints(logs, &places);
-            let writer = Writer::open(&targets, loops, row, complaints)?;
+            let row = rows.row(this.writers.len());
+            let writer = Writer::open(&targets, (loops, files), row, complaints)?;
             this.writers.push((writer, is_file(first)));
         }
         this.places = places.into();
@@ -101,6 +106,9 @@ impl Writers {
     /// Says something of the program's own on standard output: in its place among the log lines
     /// where those go there too.
     pub(crate) fn note(&self, line: &[u8]) {
+        if line.is_empty() {
+            return;
+        }
         match self.output.and_then(|at| self.writers.get(at)) {
             Some((writer, _)) => {
                 let _ = writer.way().send(Message::Lines(Batch::line(0, line.to_vec())));
@@ -118,6 +126,7 @@ impl Writers {
         let last_line = last_line();
         let mut time = LAST_LINES_TIME;
         match self.output.and_then(|at| self.writers.get(at)) {
+            _ if last_line.is_empty() => {}
             Some((writer, _)) => {
                 let mut message = Message::Lines(Batch::line(0, last_line));
                 // Nobody may have read for a long time; whoever does so now finds how it ended.
@@ -188,10 +197,4 @@ impl Ways {
             None => Err(TrySendError::Disconnected(message)),
         }
     }
-}
-
-fn is_used(logs: &Logs, target: usize) -> bool {
-    let mut access = logs.access.iter();
-    logs.errors.as_ref().is_some_and(|errors| errors.target == target)
-        || access.any(|log| log.target == target && log.format != LogFormat::Off)
 }

@@ -1,0 +1,169 @@
+//! What the process that starts the others has to know of a config: everything else is for those.
+
+use crate::plan::{Address, Listen, LogFormat, Plan, Target};
+use base::pack::{Packer, Unpacker};
+use std::{os::unix::ffi::OsStrExt, path::PathBuf, time::Duration};
+
+/// The form of the bytes; another one is refused.
+const VERSION: u64 = 1;
+
+/// What a supervisor knows of a config.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blueprint {
+    /// The addresses to listen on, in the order of the plan.
+    pub listen: Vec<Listen>,
+    /// Event loops of each worker.
+    pub threads: usize,
+    /// Workers.
+    pub workers: usize,
+    /// Clients and limits that account is kept of.
+    pub clients_max: usize,
+    /// The files that lines are written to, each with its place among the targets of the plan.
+    pub logs: Vec<(usize, PathBuf)>,
+    /// Where lines about what goes wrong are written.
+    pub errors: Option<Errors>,
+    /// Time for what is under way when the server stops.
+    pub stop_time: Duration,
+    /// Time for what is under way in a worker that another one has replaced.
+    pub drain_time: Duration,
+    /// Whether the lines that say when the server starts and stops are JSON; where nobody has said
+    /// so, that is for whoever sees the terminal to decide.
+    pub is_json: Option<bool>,
+    /// The sites, in a few words.
+    pub found: String,
+}
+
+/// The error log, as a supervisor has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Errors {
+    /// Whether lines are for eyes; else they are JSON.
+    pub is_pretty: bool,
+    /// The file; standard error where there is none.
+    pub file: Option<PathBuf>,
+}
+
+impl Blueprint {
+    /// What a supervisor has to know of `plan`, each worker of which has so many `threads`; `found`
+    /// says in a few words what is in it.
+    #[must_use]
+    pub fn new(plan: &Plan, threads: usize, found: String) -> Self {
+        let targets = plan.logs.targets.iter().enumerate();
+        let file = |(at, target): (usize, &Target)| match target {
+            Target::File(path) if plan.logs.uses(at) => Some((at, path.clone())),
+            Target::File(_) | Target::Output | Target::Errors => None,
+        };
+        let errors = plan.logs.errors.as_ref().map(|errors| Errors {
+            is_pretty: errors.is_pretty,
+            file: match plan.logs.targets.get(errors.target) {
+                Some(Target::File(path)) => Some(path.clone()),
+                _ => None,
+            },
+        });
+        Self {
+            listen: plan.listen.clone(),
+            threads,
+            workers: plan.workers.get(),
+            clients_max: plan.capacity.clients_max,
+            logs: targets.filter_map(file).collect(),
+            errors,
+            stop_time: plan.capacity.stop_time,
+            drain_time: plan.capacity.drain_time,
+            is_json: match plan.logs.access.first().map(|log| &log.format) {
+                Some(LogFormat::Json) => Some(true),
+                Some(LogFormat::Pretty) => Some(false),
+                _ => None,
+            },
+            found,
+        }
+    }
+
+    /// The blueprint as bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Packer::default();
+        out.number(VERSION);
+        out.number(self.listen.len() as u64);
+        for Listen { address, written, is_implied, proxy_protocol } in &self.listen {
+            match address {
+                Address::Tcp(address) => {
+                    out.byte(0);
+                    out.bytes(address.to_string().as_bytes());
+                }
+                Address::Unix { path, mode } => {
+                    out.byte(1);
+                    out.bytes(path.as_os_str().as_bytes());
+                    out.number(u64::from(*mode));
+                }
+            }
+            out.bytes(written.as_bytes());
+            out.byte(u8::from(*is_implied));
+            out.byte(u8::from(*proxy_protocol));
+        }
+        [self.threads, self.workers, self.clients_max, self.logs.len()]
+            .into_iter()
+            .for_each(|number| out.number(number as u64));
+        for (at, path) in &self.logs {
+            out.number(*at as u64);
+            out.bytes(path.as_os_str().as_bytes());
+        }
+        out.byte(u8::from(self.errors.is_some()));
+        if let Some(Errors { is_pretty, file }) = &self.errors {
+            out.byte(u8::from(*is_pretty));
+            out.byte(u8::from(file.is_some()));
+            file.iter().for_each(|path| out.bytes(path.as_os_str().as_bytes()));
+        }
+        for time in [self.stop_time, self.drain_time] {
+            out.number(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        }
+        out.byte(u8::from(self.is_json.is_some()));
+        self.is_json.iter().for_each(|&is_json| out.byte(u8::from(is_json)));
+        out.bytes(self.found.as_bytes());
+        out.finish()
+    }
+
+    /// The blueprint in `bytes`; `None` where they are not one of this program.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut from = Unpacker::new(bytes);
+        if from.number()? != VERSION {
+            return None;
+        }
+        let blueprint = Self {
+            listen: from.list(listen)?,
+            threads: from.count()?,
+            workers: from.count()?,
+            clients_max: from.count()?,
+            logs: from.list(|from| Some((from.count()?, from.path()?)))?,
+            errors: maybe(&mut from, |from| {
+                Some(Errors { is_pretty: from.flag()?, file: maybe(from, Unpacker::path)? })
+            })?,
+            stop_time: Duration::from_millis(from.number()?),
+            drain_time: Duration::from_millis(from.number()?),
+            is_json: maybe(&mut from, Unpacker::flag)?,
+            found: from.text()?,
+        };
+        from.is_empty().then_some(blueprint)
+    }
+}
+
+fn listen(from: &mut Unpacker<'_>) -> Option<Listen> {
+    let address = match from.byte()? {
+        0 => Address::Tcp(from.text()?.parse().ok()?),
+        1 => Address::Unix { path: from.path()?, mode: from.count()? },
+        _ => return None,
+    };
+    Some(Listen {
+        address,
+        written: from.text()?.into(),
+        is_implied: from.flag()?,
+        proxy_protocol: from.flag()?,
+    })
+}
+
+/// A value that may be missing.
+fn maybe<'b, T>(
+    from: &mut Unpacker<'b>,
+    value: impl FnOnce(&mut Unpacker<'b>) -> Option<T>,
+) -> Option<Option<T>> {
+    if from.flag()? { value(from).map(Some) } else { Some(None) }
+}

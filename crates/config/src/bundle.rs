@@ -1,0 +1,236 @@
+//! A config file with all that the world answered while it was resolved: enough to resolve it once
+//! more without a world, to the same plan.
+
+use crate::{Content, Errors, Plan, World};
+use base::pack::{Packer, Unpacker};
+use foldhash::HashMap;
+use std::{
+    cell::RefCell,
+    ffi::OsString,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
+
+/// The form of the bytes; another one is refused.
+const VERSION: u64 = 1;
+
+/// What a world that has no answer says: the config asks for something that it did not ask for when
+/// it was checked.
+const UNKNOWN: &str = "nobody has looked";
+
+/// A config and the answers of a world. Two of them are the same config if they are equal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bundle {
+    /// The file in messages.
+    name: String,
+    text: Vec<u8>,
+    base: PathBuf,
+    is_terminal: bool,
+    is_error_terminal: bool,
+    folders: HashMap<PathBuf, Result<(), String>>,
+    files: HashMap<(PathBuf, u64), Result<Content, String>>,
+    lists: HashMap<PathBuf, Result<Vec<OsString>, String>>,
+    variables: HashMap<String, Option<OsString>>,
+}
+
+/// Makes a plan of a config as [`crate::load`] does, and keeps what `world` answers.
+///
+/// # Errors
+///
+/// Everything that is wrong with it, at once.
+pub fn record(name: &str, text: &[u8], world: &dyn World) -> Result<(Plan, Bundle), Errors> {
+    let bundle = Bundle {
+        name: name.to_owned(),
+        text: text.to_owned(),
+        base: world.base().to_owned(),
+        is_terminal: world.is_terminal(),
+        is_error_terminal: world.is_error_terminal(),
+        ..Bundle::default()
+    };
+    let recorder = Recorder { world, bundle: RefCell::new(bundle) };
+    let plan = crate::load(name, text, &recorder)?;
+    Ok((plan, recorder.bundle.into_inner()))
+}
+
+impl Bundle {
+    /// The plan that the config and these answers make.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::load`]: nothing that was checked by the same program has any.
+    pub fn resolve(&self) -> Result<Plan, Errors> {
+        crate::load(&self.name, &self.text, self)
+    }
+
+    /// The bundle as bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let Self { name, text, base, is_terminal, is_error_terminal, .. } = self;
+        let mut out = Packer::default();
+        out.number(VERSION);
+        out.bytes(name.as_bytes());
+        out.bytes(text);
+        out.bytes(base.as_os_str().as_bytes());
+        out.byte(u8::from(*is_terminal));
+        out.byte(u8::from(*is_error_terminal));
+        out.number(self.folders.len() as u64);
+        for (path, answer) in &self.folders {
+            out.bytes(path.as_os_str().as_bytes());
+            push(&mut out, answer, |_, ()| ());
+        }
+        out.number(self.files.len() as u64);
+        for ((path, bytes_max), answer) in &self.files {
+            out.bytes(path.as_os_str().as_bytes());
+            out.number(*bytes_max);
+            push(&mut out, answer, |out, content| {
+                out.bytes(&content.bytes);
+                out.bytes(content.path.as_os_str().as_bytes());
+            });
+        }
+        out.number(self.lists.len() as u64);
+        for (path, answer) in &self.lists {
+            out.bytes(path.as_os_str().as_bytes());
+            push(&mut out, answer, |out, names| {
+                out.number(names.len() as u64);
+                names.iter().for_each(|name| out.bytes(name.as_bytes()));
+            });
+        }
+        out.number(self.variables.len() as u64);
+        for (name, value) in &self.variables {
+            out.bytes(name.as_bytes());
+            out.byte(u8::from(value.is_some()));
+            value.iter().for_each(|value| out.bytes(value.as_bytes()));
+        }
+        out.finish()
+    }
+
+    /// The bundle in `bytes`; `None` where they are not one of this program.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut from = Unpacker::new(bytes);
+        if from.number()? != VERSION {
+            return None;
+        }
+        let bundle = Self {
+            name: from.text()?,
+            text: from.bytes()?.to_owned(),
+            base: from.path()?,
+            is_terminal: from.flag()?,
+            is_error_terminal: from.flag()?,
+            folders: from
+                .list(|from| Some((from.path()?, take(from, |_| Some(()))?)))?
+                .into_iter()
+                .collect(),
+            files: from
+                .list(|from| Some(((from.path()?, from.number()?), take(from, content)?)))?
+                .into_iter()
+                .collect(),
+            lists: from
+                .list(|from| {
+                    Some((from.path()?, take(from, |from| from.list(Unpacker::os_text))?))
+                })?
+                .into_iter()
+                .collect(),
+            variables: from
+                .list(|from| {
+                    let name = from.text()?;
+                    Some((name, if from.flag()? { Some(from.os_text()?) } else { None }))
+                })?
+                .into_iter()
+                .collect(),
+        };
+        from.is_empty().then_some(bundle)
+    }
+}
+
+impl World for Bundle {
+    fn base(&self) -> &Path {
+        &self.base
+    }
+
+    fn check_folder(&self, path: &Path) -> Result<(), String> {
+        self.folders.get(path).cloned().unwrap_or_else(|| Err(UNKNOWN.to_owned()))
+    }
+
+    fn read(&self, path: &Path, bytes_max: u64) -> Result<Content, String> {
+        let key = (path.to_owned(), bytes_max);
+        self.files.get(&key).cloned().unwrap_or_else(|| Err(UNKNOWN.to_owned()))
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<OsString>, String> {
+        self.lists.get(path).cloned().unwrap_or_else(|| Err(UNKNOWN.to_owned()))
+    }
+
+    fn variable(&self, name: &str) -> Option<OsString> {
+        self.variables.get(name).cloned().flatten()
+    }
+
+    fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+
+    fn is_error_terminal(&self) -> bool {
+        self.is_error_terminal
+    }
+}
+
+/// A world whose answers are kept. The same question gets the same answer again, so that what is
+/// resolved from the bundle is what was checked, whatever changes meanwhile.
+struct Recorder<'w> {
+    world: &'w dyn World,
+    bundle: RefCell<Bundle>,
+}
+
+impl World for Recorder<'_> {
+    fn base(&self) -> &Path {
+        self.world.base()
+    }
+
+    fn check_folder(&self, path: &Path) -> Result<(), String> {
+        let answers = &mut self.bundle.borrow_mut().folders;
+        answers.entry(path.to_owned()).or_insert_with(|| self.world.check_folder(path)).clone()
+    }
+
+    fn read(&self, path: &Path, bytes_max: u64) -> Result<Content, String> {
+        let answers = &mut self.bundle.borrow_mut().files;
+        let key = (path.to_owned(), bytes_max);
+        answers.entry(key).or_insert_with(|| self.world.read(path, bytes_max)).clone()
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<OsString>, String> {
+        let answers = &mut self.bundle.borrow_mut().lists;
+        answers.entry(path.to_owned()).or_insert_with(|| self.world.list(path)).clone()
+    }
+
+    fn variable(&self, name: &str) -> Option<OsString> {
+        let answers = &mut self.bundle.borrow_mut().variables;
+        answers.entry(name.to_owned()).or_insert_with(|| self.world.variable(name)).clone()
+    }
+
+    fn is_terminal(&self) -> bool {
+        self.world.is_terminal()
+    }
+
+    fn is_error_terminal(&self) -> bool {
+        self.world.is_error_terminal()
+    }
+}
+
+fn push<T>(out: &mut Packer, answer: &Result<T, String>, mut value: impl FnMut(&mut Packer, &T)) {
+    out.byte(u8::from(answer.is_ok()));
+    match answer {
+        Ok(known) => value(out, known),
+        Err(why) => out.bytes(why.as_bytes()),
+    }
+}
+
+fn take<T>(
+    from: &mut Unpacker<'_>,
+    value: impl FnOnce(&mut Unpacker<'_>) -> Option<T>,
+) -> Option<Result<T, String>> {
+    Some(if from.flag()? { Ok(value(from)?) } else { Err(from.text()?) })
+}
+
+fn content(from: &mut Unpacker<'_>) -> Option<Content> {
+    Some(Content { bytes: from.bytes()?.to_owned(), path: from.path()? })
+}

@@ -1,0 +1,280 @@
+//! The notes that the processes of a server pass each other, as bytes. Descriptors go along with
+//! some of them: each note says which.
+//!
+//! ```text
+//!   supervisor ── Question ──► check      once: what is this config?
+//!              ◄── Verdict ───
+//!   supervisor ── Order ─────► worker     Begin, Logs…, Resolve │ Listeners…, Serve │ Drain
+//!              ◄── Report ────                         Ready ◄──┘
+//! ```
+
+use base::pack::{Packer, Unpacker};
+use std::path::PathBuf;
+
+/// The form of all notes; another one is refused.
+const VERSION: u8 = 1;
+
+/// Bytes of a text at most; the rest of a longer one is left out.
+pub const TEXT_BYTES_MAX: usize = 48 * 1024;
+
+/// What the supervisor asks of the process that checks a config.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Whether this file can be served.
+    Check {
+        /// The file as it was named.
+        file: PathBuf,
+        /// Whether mistakes are shown in colours.
+        is_painted: bool,
+    },
+}
+
+/// What the process that checks a config says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It can be served. Along with it go the bundle and the blueprint, both sealed.
+    Fine,
+    /// It cannot.
+    Refused {
+        /// What `gannet check` would end with.
+        code: u8,
+        /// What `gannet check` would say.
+        text: String,
+    },
+}
+
+/// What the supervisor tells a worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// What to be: the first note. Along with it go the bundle, the table of clients and the rows
+    /// for counters.
+    Begin {
+        /// How many loops to run.
+        loops: usize,
+        /// The seed of the table of clients.
+        seed: [u64; 2],
+    },
+    /// Log files, for the targets of those numbers, which go along.
+    Logs(Vec<usize>),
+    /// A log file that could not be opened anew, and why.
+    LogKept(usize, String),
+    /// All log files of a reopening have been named.
+    Reopen,
+    /// Everything has been given: resolve the plan and get ready.
+    Resolve,
+    /// Sockets for a loop, which go along.
+    Listeners {
+        /// The number of the loop.
+        slot: usize,
+        /// The place of each socket's address in the plan.
+        numbers: Vec<usize>,
+    },
+    /// All sockets have been given: accept.
+    Serve,
+    /// Another worker serves: accept nobody, finish what is under way, and end.
+    Drain,
+    /// The server stops: finish what is under way within the stop time, and end.
+    Stop,
+    /// Cut off what is under way, and end.
+    StopAtOnce,
+}
+
+/// What a worker tells the supervisor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// It can serve.
+    Ready,
+    /// It cannot, and ends.
+    Failed(String),
+}
+
+/// A note of one kind.
+pub trait Note: Sized {
+    /// The note as bytes.
+    fn encode(&self) -> Vec<u8>;
+
+    /// The note in `bytes`; `None` where there is none of this kind and version.
+    fn decode(bytes: &[u8]) -> Option<Self>;
+}
+
+impl Note for Question {
+    fn encode(&self) -> Vec<u8> {
+        let Self::Check { file, is_painted } = self;
+        write(0, |out| {
+            out.bytes(file.as_os_str().as_encoded_bytes());
+            out.byte(u8::from(*is_painted));
+        })
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        read(bytes, |tag, from| match tag {
+            0 => Some(Self::Check { file: from.path()?, is_painted: from.flag()? }),
+            _ => None,
+        })
+    }
+}
+
+impl Note for Verdict {
+    fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Fine => write(0, |_| ()),
+            Self::Refused { code, text } => write(1, |out| {
+                out.byte(*code);
+                out.bytes(short(text).as_bytes());
+            }),
+        }
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        read(bytes, |tag, from| match tag {
+            0 => Some(Self::Fine),
+            1 => Some(Self::Refused { code: from.byte()?, text: from.text()? }),
+            _ => None,
+        })
+    }
+}
+
+impl Note for Order {
+    fn encode(&self) -> Vec<u8> {
+        let numbers = |out: &mut Packer, list: &[usize]| {
+            out.number(list.len() as u64);
+            list.iter().for_each(|&number| out.number(number as u64));
+        };
+        match self {
+            Self::Begin { loops, seed } => write(0, |out| {
+                out.number(*loops as u64);
+                seed.iter().for_each(|&half| out.number(half));
+            }),
+            Self::Logs(targets) => write(1, |out| numbers(out, targets)),
+            Self::LogKept(target, why) => write(2, |out| {
+                out.number(*target as u64);
+                out.bytes(short(why).as_bytes());
+            }),
+            Self::Reopen => write(3, |_| ()),
+            Self::Resolve => write(4, |_| ()),
+            Self::Listeners { slot, numbers: list } => write(5, |out| {
+                out.number(*slot as u64);
+                numbers(out, list);
+            }),
+            Self::Serve => write(6, |_| ()),
+            Self::Drain => write(7, |_| ()),
+            Self::Stop => write(8, |_| ()),
+            Self::StopAtOnce => write(9, |_| ()),
+        }
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        read(bytes, |tag, from| {
+            Some(match tag {
+                0 => {
+                    let loops = from.count()?;
+                    Self::Begin { loops, seed: [from.number()?, from.number()?] }
+                }
+                1 => Self::Logs(from.list(Unpacker::count)?),
+                2 => Self::LogKept(from.count()?, from.text()?),
+                3 => Self::Reopen,
+                4 => Self::Resolve,
+                5 => {
+                    let slot = from.count()?;
+                    Self::Listeners { slot, numbers: from.list(Unpacker::count)? }
+                }
+                6 => Self::Serve,
+                7 => Self::Drain,
+                8 => Self::Stop,
+                9 => Self::StopAtOnce,
+                _ => return None,
+            })
+        })
+    }
+}
+
+impl Note for Report {
+    fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Ready => write(0, |_| ()),
+            Self::Failed(text) => write(1, |out| out.bytes(short(text).as_bytes())),
+        }
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        read(bytes, |tag, from| match tag {
+            0 => Some(Self::Ready),
+            1 => Some(Self::Failed(from.text()?)),
+            _ => None,
+        })
+    }
+}
+
+fn write(tag: u8, rest: impl FnOnce(&mut Packer)) -> Vec<u8> {
+    let mut out = Packer::default();
+    out.byte(VERSION);
+    out.byte(tag);
+    rest(&mut out);
+    out.finish()
+}
+
+fn read<T>(bytes: &[u8], note: impl FnOnce(u8, &mut Unpacker<'_>) -> Option<T>) -> Option<T> {
+    let mut from = Unpacker::new(bytes);
+    if from.byte()? != VERSION {
+        return None;
+    }
+    let tag = from.byte()?;
+    let note = note(tag, &mut from)?;
+    from.is_empty().then_some(note)
+}
+
+/// As much of `text` as a note has room for.
+fn short(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(TEXT_BYTES_MAX)).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Debug;
+
+    /// Each note comes back as it was, and nothing shorter or longer is taken for one.
+    fn check<N: Note + Debug + PartialEq>(notes: &[N]) {
+        for note in notes {
+            let mut bytes = note.encode();
+            assert_eq!(N::decode(&bytes).as_ref(), Some(note));
+            for end in 0..bytes.len() {
+                assert_eq!(N::decode(&bytes[..end]), None, "{note:?} cut at {end}");
+            }
+            bytes.push(0);
+            assert_eq!(N::decode(&bytes), None, "{note:?} and more");
+            bytes.pop();
+            bytes[0] = VERSION + 1;
+            assert_eq!(N::decode(&bytes), None, "{note:?} of another version");
+        }
+        assert_eq!(N::decode(&[VERSION, 99]), None);
+    }
+
+    #[test]
+    fn notes_come_back_as_they_were() {
+        check(&[Question::Check { file: "/a b.toml".into(), is_painted: true }]);
+        check(&[Verdict::Fine, Verdict::Refused { code: 2, text: "no".to_owned() }]);
+        check(&[Report::Ready, Report::Failed("no room".to_owned())]);
+        check(&[
+            Order::Begin { loops: 2, seed: [3, u64::MAX] },
+            Order::Logs(vec![0, 7]),
+            Order::LogKept(1, "why".to_owned()),
+            Order::Reopen,
+            Order::Resolve,
+            Order::Listeners { slot: 1, numbers: vec![0, 2] },
+            Order::Serve,
+            Order::Drain,
+            Order::Stop,
+            Order::StopAtOnce,
+        ]);
+    }
+
+    #[test]
+    fn a_long_text_is_cut_at_a_character() {
+        let text = "ä".repeat(TEXT_BYTES_MAX);
+        let Some(Report::Failed(cut)) = Report::decode(&Report::Failed(text).encode()) else {
+            panic!("no note");
+        };
+        assert!(cut.len() == TEXT_BYTES_MAX && cut.ends_with('ä'));
+    }
+}

@@ -1,0 +1,280 @@
+//! The processes that the supervisor starts: one looks at a config, the others serve.
+
+use crate::{arguments::Role, machine, serving, trouble::Trouble, verb};
+use config::{Blueprint, Bundle, Paint, Plan};
+use control::{
+    Clients, Rows,
+    note::{Note, Order, Question, Report, Verdict},
+};
+use net::{channel, listener::Listening, memory, process, sealed};
+use std::{
+    future::{pending, poll_fn},
+    io::{self, ErrorKind},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::net::UnixDatagram,
+    },
+    path::Path,
+    pin::pin,
+    process::ExitCode,
+    sync::Arc,
+    thread,
+};
+use tokio::{
+    io::Interest,
+    // As good for whole messages of one kind as of another.
+    net::UnixDatagram as Channel,
+    runtime::{Builder, Runtime},
+    signal::unix::{Signal, SignalKind, signal},
+    sync::oneshot,
+};
+use worker::{Asked, LogFiles, Reopener, Setup, Stopper, Worker};
+
+/// What the look at a config may cost.
+const CHECK_CPU_SECONDS: u64 = 30;
+const CHECK_MEMORY_BYTES: u64 = 1 << 30;
+
+/// Bytes of a bundle at most: what the look at it could have held.
+const BUNDLE_BYTES_MAX: u64 = CHECK_MEMORY_BYTES;
+
+/// Does what the supervisor wants of a process in that role.
+pub(crate) fn play(role: Role) -> Result<ExitCode, Trouble> {
+    let end = channel::inherited().map_err(|_| {
+        let message = "error: `gannet role` is for gannet itself: use `gannet run FILE`";
+        Trouble::new(2, message.to_owned())
+    })?;
+    let failed = |error: io::Error| Trouble::new(1, format!("error: {error}"));
+    match role {
+        Role::Check => check(end.as_fd()).map_err(failed),
+        Role::Worker => serve(&end).map_err(failed),
+    }
+}
+
+/// Looks at a config, within limits, and hands over what it has found.
+fn check(end: BorrowedFd<'_>) -> io::Result<ExitCode> {
+    process::set_name(c"gannet-check");
+    process::confine(CHECK_CPU_SECONDS, CHECK_MEMORY_BYTES)?;
+    let message = channel::receive(end, true)?.ok_or(ErrorKind::UnexpectedEof)?;
+    let question = Question::decode(&message.bytes).ok_or(ErrorKind::InvalidData)?;
+    let Question::Check { file, is_painted } = question;
+    match look(&file, if is_painted { Paint::Coloured } else { Paint::Plain }) {
+        Ok((bundle, blueprint)) => {
+            let bundle = sealed::bytes(c"gannet-config", &bundle.encode())?;
+            let blueprint = sealed::bytes(c"gannet-blueprint", &blueprint.encode())?;
+            let along = [bundle.as_fd(), blueprint.as_fd()];
+            channel::send(end, &Verdict::Fine.encode(), &along, true)?;
+        }
+        Err(Trouble { exit_code: code, message: text }) => {
+            channel::send(end, &Verdict::Refused { code, text }.encode(), &[], true)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn look(file: &Path, paint: Paint) -> Result<(Bundle, Blueprint), Trouble> {
+    let (plan, bundle) = machine::record(file, paint)?;
+    let blueprint = Blueprint::new(&plan, verb::loops(plan.threads), verb::found(&plan));
+    Ok((bundle, blueprint))
+}
+
+/// Serves, from the first order to the last.
+fn serve(end: &OwnedFd) -> io::Result<ExitCode> {
+    process::set_name(c"gannet-worker");
+    process::raise_descriptor_limit();
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let (mut worker, files) = match prepare(end.as_fd()) {
+        Ok(ready) => ready,
+        Err(text) => {
+            channel::send(end.as_fd(), &Report::Failed(text).encode(), &[], true)?;
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let mut ear = Ear::new(end, &worker, files, &runtime)?;
+    channel::send(end.as_fd(), &Report::Ready.encode(), &[], true)?;
+    let Some(listeners) = ear.listeners()? else { return Ok(ExitCode::SUCCESS) };
+    let listeners = listeners.into_iter().map(serving::listeners).collect();
+    worker.run(listeners, ear.obey());
+    // What is left: the other loops, and the last log lines.
+    let (ended, mut over) = oneshot::channel::<()>();
+    let wait = move || {
+        worker.wait(|_| Vec::new());
+        drop(ended);
+    };
+    thread::Builder::new().spawn(wait)?;
+    runtime.block_on(async {
+        let mut obeying = pin!(ear.obey());
+        let mut over = pin!(&mut over);
+        poll_fn(|context| {
+            let _ = obeying.as_mut().poll(context);
+            over.as_mut().poll(context).map(drop)
+        })
+        .await;
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Takes what is given and makes loops of it. The process is as good as one that serves, then.
+fn prepare(end: BorrowedFd<'_>) -> Result<(Worker, Arc<LogFiles>), String> {
+    let odd = |_| "error: the supervisor is another program".to_owned();
+    let failed = |error: io::Error| format!("error: {error}");
+    let files = Arc::new(LogFiles::given());
+    let mut begun = None;
+    loop {
+        let message = channel::receive(end, true).map_err(failed)?;
+        let message = message.ok_or("error: the supervisor is gone")?;
+        let order = Order::decode(&message.bytes).ok_or(()).map_err(odd)?;
+        match order {
+            Order::Begin { loops, seed } => {
+                let along: Result<[OwnedFd; 3], _> = message.descriptors.try_into();
+                begun = Some((loops, seed, along.map_err(|_| ()).map_err(odd)?));
+            }
+            Order::Resolve => break,
+            order => take_files(&files, order, message.descriptors),
+        }
+    }
+    let (loops, seed, [bundle, clients, rows]) = begun.ok_or(()).map_err(odd)?;
+    let bytes = sealed::read(bundle.as_fd(), BUNDLE_BYTES_MAX).map_err(failed)?;
+    let bundle = Bundle::decode(&bytes).ok_or(()).map_err(odd)?;
+    let plan = bundle.resolve().map_err(|errors| errors.render(Paint::Plain))?;
+    // The plan lives as long as the process: nobody ever has to ask which one is in force.
+    let plan: &'static Plan = Box::leak(Box::new(plan));
+    let clients = Clients::new(memory::shared(clients.as_fd()).map_err(failed)?, seed);
+    let rows = Rows::new(memory::shared(rows.as_fd()).map_err(failed)?);
+    let setup = Setup { plan, loops, live: None, files: Arc::clone(&files), clients, rows };
+    let worker = worker::start(setup).map_err(|error| format!("error: {error}"))?;
+    rehearse(plan)?;
+    Ok((worker, files))
+}
+
+/// Answers a request of its own, which asks no disk for anything.
+fn rehearse(plan: &'static Plan) -> Result<(), String> {
+    let host = plan.sites.first().map_or("localhost", |site| &site.name);
+    let request = format!("OPTIONS * HTTP/1.1\r\nHost: {}\r\n\r\n", host.trim_start_matches("*."));
+    let asked = Asked { bytes: request.as_bytes(), client: None, listener: 0 };
+    let answer = worker::explain(plan, &asked);
+    answer.map(drop).map_err(|why| format!("error: it cannot answer itself: {why}"))
+}
+
+/// Takes log files, if the order is about those.
+fn take_files(files: &LogFiles, order: Order, descriptors: Vec<OwnedFd>) {
+    match order {
+        Order::Logs(targets) => {
+            for (target, file) in targets.into_iter().zip(descriptors) {
+                files.give(target, Ok(file.into()));
+            }
+        }
+        Order::LogKept(target, why) => files.give(target, Err(io::Error::other(why))),
+        _ => {}
+    }
+}
+
+/// The sockets of each loop, each with the place of its address in the plan.
+type BySlot = Vec<Vec<(usize, Listening)>>;
+
+/// What hears the orders of the supervisor.
+struct Ear<'e> {
+    end: &'e OwnedFd,
+    stopper: Stopper,
+    reopener: Reopener,
+    files: Arc<LogFiles>,
+    loops: usize,
+    /// What stops a worker whose supervisor is gone. While that is there it decides.
+    term: Signal,
+    /// Those that a terminal sends to all of its processes, and those that mean something to the
+    /// supervisor.
+    _others: Vec<Signal>,
+}
+
+impl<'e> Ear<'e> {
+    fn new(
+        end: &'e OwnedFd,
+        worker: &Worker,
+        files: Arc<LogFiles>,
+        runtime: &Runtime,
+    ) -> io::Result<Self> {
+        let _guard = runtime.enter();
+        let others = [
+            SignalKind::interrupt(),
+            SignalKind::hangup(),
+            SignalKind::quit(),
+            SignalKind::user_defined1(),
+            SignalKind::user_defined2(),
+        ];
+        Ok(Self {
+            end,
+            stopper: worker.stopper(),
+            reopener: worker.reopener(),
+            files,
+            loops: worker.loops(),
+            term: signal(SignalKind::terminate())?,
+            _others: others.into_iter().map(signal).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Waits for the sockets of each loop; `None` where nobody wants it to serve any more.
+    fn listeners(&self) -> io::Result<Option<BySlot>> {
+        let mut by_loop: Vec<_> = (0..self.loops).map(|_| Vec::new()).collect();
+        loop {
+            let Some(message) = channel::receive(self.end.as_fd(), true)? else { return Ok(None) };
+            match Order::decode(&message.bytes).ok_or(ErrorKind::InvalidData)? {
+                Order::Serve => return Ok(Some(by_loop)),
+                Order::Listeners { slot, numbers } => {
+                    let Some(own) = by_loop.get_mut(slot) else { continue };
+                    for (number, socket) in numbers.into_iter().zip(message.descriptors) {
+                        own.push((number, Listening::of(socket)?));
+                    }
+                }
+                Order::Drain | Order::Stop | Order::StopAtOnce => return Ok(None),
+                order => self.act(order, message.descriptors),
+            }
+        }
+    }
+
+    /// Does what it is told, as long as anybody is there; then serves on, until a signal says to
+    /// stop.
+    async fn obey(&mut self) {
+        // A loop that is started anew has a new runtime, with which all this has to begin anew.
+        while let Ok(end) = self.channel() {
+            let receive = || channel::receive(end.as_fd(), false);
+            loop {
+                match end.async_io(Interest::READABLE, receive).await {
+                    Ok(Some(message)) => {
+                        if let Some(order) = Order::decode(&message.bytes) {
+                            self.act(order, message.descriptors);
+                        }
+                    }
+                    Ok(None) => return self.live_alone().await,
+                    Err(_) => break,
+                }
+            }
+        }
+        pending().await
+    }
+
+    fn channel(&self) -> io::Result<Channel> {
+        let end = UnixDatagram::from(self.end.try_clone()?);
+        end.set_nonblocking(true)?;
+        Channel::from_std(end)
+    }
+
+    async fn live_alone(&mut self) {
+        // One that has come before the supervisor went was meant for all.
+        if self.term.recv().await.is_some() {
+            self.stopper.stop();
+        }
+        if self.term.recv().await.is_some() {
+            self.stopper.stop_at_once();
+        }
+        pending().await
+    }
+
+    fn act(&self, order: Order, descriptors: Vec<OwnedFd>) {
+        match order {
+            Order::Drain => self.stopper.drain(),
+            Order::Stop => self.stopper.stop(),
+            Order::StopAtOnce => self.stopper.stop_at_once(),
+            Order::Reopen => self.reopener.reopen(),
+            order => take_files(&self.files, order, descriptors),
+        }
+    }
+}

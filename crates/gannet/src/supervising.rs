@@ -1,0 +1,69 @@
+//! `gannet run`: what its supervisor says to people.
+
+use crate::{
+    greeting::{self, Greeting},
+    trouble::Trouble,
+};
+use config::{Blueprint, plan::Address};
+use control::Counter;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+use supervisor::{Failure, Program, Voice};
+
+/// How long a stopping server waits for somebody to take its last line.
+const LAST_LINE_TIME: Duration = Duration::from_secs(1);
+
+/// `gannet run FILE`: serves what a config file says, by workers that it watches.
+pub(crate) fn run(file: PathBuf) -> Result<ExitCode, Trouble> {
+    let program = Program::this()
+        .map_err(|error| Trouble::new(1, format!("error: /proc/self/exe: {error}")))?;
+    let words = Words { file: &file };
+    match supervisor::run(program, file.clone(), &words) {
+        Ok(code) => Ok(ExitCode::from(code)),
+        Err(Failure { code, text }) => Err(Trouble::new(code, text)),
+    }
+}
+
+struct Words<'f> {
+    file: &'f Path,
+}
+
+impl Voice for Words<'_> {
+    fn started(&self, blueprint: &Blueprint, addresses: &[Address]) {
+        let greeting = Greeting {
+            urls: greeting::urls(addresses),
+            what: self.file.display().to_string(),
+            found: blueprint.found.clone(),
+            remark: None,
+            live: None,
+            loops: blueprint.threads,
+            is_for_others: false,
+        };
+        net::stream::say(&match is_json(blueprint) {
+            true => greeting.json(),
+            false => greeting.pretty(),
+        });
+    }
+
+    fn stopped(&self, blueprint: &Blueprint, totals: &[(Counter, u64)]) {
+        let line = greeting::farewell(totals, is_json(blueprint));
+        let (said, over) = mpsc::channel::<()>();
+        // Nobody may read it, or have read for a long time.
+        let say = move || {
+            net::stream::say(&line);
+            drop(said);
+        };
+        if thread::Builder::new().spawn(say).is_ok() {
+            let _ = over.recv_timeout(LAST_LINE_TIME);
+        }
+    }
+}
+
+fn is_json(blueprint: &Blueprint) -> bool {
+    blueprint.is_json.unwrap_or_else(|| !greeting::is_terminal())
+}

@@ -1,0 +1,21 @@
+//! The process that owns the sockets: starts, watches and replaces the workers, which serve.
+//!
+//! ```text
+//!   signals ─┐                           ┌─► a process that checks the config
+//!   notes ───┼─► Event ─► Machine ─► Order ─► workers, told by notes
+//!   time ────┘                           └─► sockets, log files, shared memory
+//! ```
+//!
+//! [`machine`] decides and touches nothing; [`shell`] does what it orders. What a config says is
+//! not known here but for a [`config::Blueprint`], and nothing that comes from the network is read.
+
+pub mod machine;
+pub mod sockets;
+mod logs;
+mod child;
+mod journal;
+mod shell;
+
+pub use child::Program;
+pub use shell::{Failure, Voice, run};
+pub use sockets::{Fault, Sockets};

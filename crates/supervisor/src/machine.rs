@@ -1,0 +1,463 @@
+//! What is done when: events come in, with the time, and orders go out.
+//!
+//! ```text
+//!   a generation:  Starting ──all ready──► Serving ──next one ready──► Draining ──all gone──► ∅
+//!                     └──anything wrong──► Given up ──────────────────────────────────────────┘
+//!   a member:      Starting ─► Ready ─► Serving ─► Leaving ─► Gone
+//!                     ▲                    │
+//!                     └── Absent ◄─ died ──┘
+//! ```
+//!
+//! A reload is one attempt at a time: a config is checked, a generation of workers is started for
+//! it, and only when all of them are ready does it take the place of the one before. Whatever goes
+//! wrong until then leaves that one as it is.
+
+mod generation;
+
+use base::Moment;
+use generation::{Generation, Member, Phase, Stage};
+use std::{mem, time::Duration};
+
+/// Time for a worker to get ready.
+const READY_TIME: Duration = Duration::from_secs(30);
+
+/// Time for a check of the config.
+const CHECK_TIME: Duration = Duration::from_secs(60);
+
+/// A worker that has served so long was healthy: its death says nothing of its config.
+const HEALTHY_TIME: Duration = Duration::from_secs(2);
+
+/// The first and the longest wait before a worker that has died young is started again.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// So many young deaths in so much time take a config back, while the one before still drains.
+const DEATHS_MAX: usize = 3;
+const DEATHS_TIME: Duration = Duration::from_secs(30);
+
+/// Generations at a time; one more has to wait until the oldest has hurried away.
+const GENERATIONS_MAX: usize = 4;
+
+/// What a worker may take longer to end than it was told.
+const SLACK_TIME: Duration = Duration::from_secs(10);
+
+/// How long workers that are to end at once may take.
+const AT_ONCE_TIME: Duration = Duration::from_secs(2);
+
+/// What a shell adds to a signal's number in the exit code of a process that it ended.
+const EXIT_SIGNAL: u8 = 128;
+
+/// The number of a worker; no two ever have the same.
+pub type WorkerId = u64;
+
+/// What the machine has to know of a config; `S` is whatever stands for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked<S> {
+    /// The config.
+    pub source: S,
+    /// How many workers it wants.
+    pub workers: usize,
+    /// Time for what is under way when the server stops.
+    pub stop_time: Duration,
+    /// Time for what is under way in a worker that another one has replaced.
+    pub drain_time: Duration,
+}
+
+/// What has happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event<S> {
+    /// Somebody wants the config to be read, again or for the first time.
+    Load,
+    /// The config can be served.
+    Checked(Checked<S>),
+    /// It cannot: the exit code and the words of `gannet check`.
+    Refused(u8, String),
+    /// The sockets and files for a generation are open.
+    Opened,
+    /// They cannot be had: what `gannet run` would say.
+    NotOpened(String),
+    /// A worker can serve.
+    Ready(WorkerId),
+    /// A worker cannot, and says why.
+    Failed(WorkerId, String),
+    /// A worker is gone: how it ended.
+    Ended(WorkerId, String),
+    /// A signal of that number says to stop; gently where clients may ask once more.
+    Stop {
+        /// Its number.
+        signal: u8,
+        /// Whether what is under way may take the time that it has in a reload.
+        is_gentle: bool,
+    },
+    /// Nothing but that time has passed.
+    Tick,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order<S> {
+    /// Have the config checked, and give up any check before.
+    Check,
+    /// End the check that is under way.
+    EndCheck,
+    /// Open what a config needs that is not open yet; [`Event::Opened`] is the answer.
+    Open(S),
+    /// Start a worker, in that place of its generation.
+    Start(WorkerId, S, usize),
+    /// All workers of a config are ready: its sockets are the ones that are kept.
+    Keep(S),
+    /// Have a worker, which is ready, serve.
+    Serve(WorkerId),
+    /// Have a worker end when its clients have gone to others.
+    Drain(WorkerId),
+    /// Have a worker end within the stop time.
+    Stop(WorkerId),
+    /// Have a worker end at once.
+    StopAtOnce(WorkerId),
+    /// End a worker that does not do what it is told.
+    Kill(WorkerId),
+    /// Close all sockets: whoever connects from now on may try another server.
+    Close,
+    /// The first generation serves: say so.
+    Greet(S),
+    /// Put something down in the error log.
+    Note(Note),
+    /// End, with this exit code.
+    Exit(u8),
+    /// End, as the config cannot be served: the exit code, and why.
+    Fail(u8, String),
+}
+
+/// What is worth a line in the error log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// Another config is served.
+    Reloaded,
+    /// Another config was wanted and cannot be served; why.
+    NotReloaded(String),
+    /// A worker has died while it served; how.
+    Died(WorkerId, String),
+    /// A worker was ended, as it did not end itself.
+    Killed(WorkerId),
+    /// The last config kept its workers from living: the one before is served again.
+    TakenBack,
+}
+
+/// The state of all.
+#[derive(Debug)]
+pub struct Machine<S> {
+    /// The oldest first.
+    generations: Vec<Generation<S>>,
+    workers: WorkerId,
+    attempt: Attempt,
+    /// Whether the config is to be read again after the attempt that is under way.
+    is_wanted: bool,
+    has_started: bool,
+    /// What was served before what is served now.
+    before: Option<Checked<S>>,
+    stopping: Option<Stopping>,
+}
+
+/// How far a reload is.
+#[derive(Debug, PartialEq, Eq)]
+enum Attempt {
+    None,
+    Checking(Moment),
+    /// The last generation is starting, because its config was `Taken` back or not.
+    Starting {
+        is_back: bool,
+    },
+}
+
+#[derive(Debug)]
+struct Stopping {
+    code: u8,
+    signals: u32,
+}
+
+impl<S: Clone> Default for Machine<S> {
+    fn default() -> Self {
+        Self {
+            generations: Vec::new(),
+            workers: 0,
+            attempt: Attempt::None,
+            is_wanted: false,
+            has_started: false,
+            before: None,
+            stopping: None,
+        }
+    }
+}
+
+impl<S: Clone> Machine<S> {
+    /// Takes notice of an event, and says what to do, in this order.
+    pub fn handle(&mut self, event: Event<S>, now: Moment) -> Vec<Order<S>> {
+        let mut orders = Vec::new();
+        let out = &mut orders;
+        match event {
+            Event::Load => self.is_wanted = self.stopping.is_none(),
+            Event::Checked(checked) if matches!(self.attempt, Attempt::Checking(_)) => {
+                self.begin(checked, false, out);
+            }
+            Event::Refused(code, text) if matches!(self.attempt, Attempt::Checking(_)) => {
+                self.give_up(code, text, out);
+            }
+            Event::Opened => self.start(now, out),
+            Event::NotOpened(text) => self.give_up(1, text, out),
+            Event::Ready(id) => self.ready(id, now, out),
+            Event::Failed(id, text) if self.is_starting(id) => self.give_up(1, text, out),
+            Event::Ended(id, how) => self.ended(id, &how, now, out),
+            Event::Stop { signal, is_gentle } => self.stop(signal, is_gentle, now, out),
+            Event::Checked(_) | Event::Refused(..) | Event::Failed(..) | Event::Tick => {}
+        }
+        self.keep_time(now, out);
+        self.forget();
+        self.go_on(now, out);
+        if let Some(Stopping { code, .. }) = self.stopping
+            && self.generations.is_empty()
+        {
+            out.push(Order::Exit(code));
+        }
+        orders
+    }
+
+    /// When something is to be done even if nothing happens.
+    #[must_use]
+    pub fn deadline(&self) -> Moment {
+        let members = self.generations.iter().flat_map(|generation| &generation.members);
+        let next = members.map(Member::deadline).min().unwrap_or(Moment::NEVER);
+        match self.attempt {
+            Attempt::Checking(until) => next.min(until),
+            Attempt::None | Attempt::Starting { .. } => next,
+        }
+    }
+
+    /// Begins the next attempt, if there is anything to attempt and room for it.
+    fn go_on(&mut self, now: Moment, out: &mut Vec<Order<S>>) {
+        if !self.is_wanted || self.attempt != Attempt::None || self.stopping.is_some() {
+            return;
+        }
+        if self.generations.len() >= GENERATIONS_MAX {
+            if let Some(oldest) = self.generations.first_mut() {
+                oldest.hurry(now, out);
+            }
+            return;
+        }
+        self.is_wanted = false;
+        self.attempt = Attempt::Checking(now.after(CHECK_TIME));
+        out.push(Order::Check);
+    }
+
+    /// Makes room for a generation.
+    fn begin(&mut self, config: Checked<S>, is_back: bool, out: &mut Vec<Order<S>>) {
+        out.push(Order::Open(config.source.clone()));
+        self.generations.push(Generation::new(config));
+        self.attempt = Attempt::Starting { is_back };
+    }
+
+    /// Starts all workers of the generation that has all it needs.
+    fn start(&mut self, now: Moment, out: &mut Vec<Order<S>>) {
+        let is_new = |generation: &&mut Generation<S>| generation.phase == Phase::Starting;
+        let Some(generation) = self.generations.last_mut().filter(is_new) else { return };
+        for place in 0..generation.config.workers {
+            self.workers += 1;
+            let until = now.after(READY_TIME);
+            generation.members.push(Member::new(self.workers, until));
+            out.push(Order::Start(self.workers, generation.config.source.clone(), place));
+        }
+    }
+
+    fn is_starting(&mut self, id: WorkerId) -> bool {
+        self.find(id).is_some_and(|(generation, _)| generation.phase == Phase::Starting)
+    }
+
+    fn find(&mut self, id: WorkerId) -> Option<(&mut Generation<S>, usize)> {
+        self.generations.iter_mut().find_map(|generation| {
+            let at = generation.members.iter().position(|member| member.id == id)?;
+            Some((generation, at))
+        })
+    }
+
+    fn ready(&mut self, id: WorkerId, now: Moment, out: &mut Vec<Order<S>>) {
+        let Some((generation, at)) = self.find(id) else { return };
+        let Some(member) = generation.members.get_mut(at) else { return };
+        if !matches!(member.stage, Stage::Starting(_)) {
+            return;
+        }
+        member.stage = Stage::Ready;
+        match generation.phase {
+            Phase::Starting => {
+                if generation.members.iter().all(|member| member.stage == Stage::Ready) {
+                    self.activate(now, out);
+                }
+            }
+            Phase::Serving => {
+                member.stage = Stage::Serving(now);
+                out.push(Order::Serve(id));
+            }
+            Phase::Draining | Phase::GivenUp => out.push(Order::Kill(id)),
+        }
+    }
+
+    /// Puts the last generation, which is ready, in the place of the one before.
+    fn activate(&mut self, now: Moment, out: &mut Vec<Order<S>>) {
+        let Some((last, others)) = self.generations.split_last_mut() else { return };
+        last.phase = Phase::Serving;
+        let is_first = !mem::replace(&mut self.has_started, true);
+        out.push(Order::Keep(last.config.source.clone()));
+        if is_first {
+            out.push(Order::Greet(last.config.source.clone()));
+        }
+        for member in &mut last.members {
+            member.stage = Stage::Serving(now);
+            out.push(Order::Serve(member.id));
+        }
+        let is_back =
+            mem::replace(&mut self.attempt, Attempt::None) == Attempt::Starting { is_back: true };
+        if let Some(serving) = others.iter_mut().find(|other| other.phase == Phase::Serving) {
+            serving.drain(now, out);
+            self.before = (!is_back).then(|| serving.config.clone());
+        }
+        if !is_first && !is_back {
+            out.push(Order::Note(Note::Reloaded));
+        }
+    }
+
+    /// Gives up the attempt that is under way.
+    fn give_up(&mut self, code: u8, text: String, out: &mut Vec<Order<S>>) {
+        let is_new = |generation: &&mut Generation<S>| generation.phase == Phase::Starting;
+        if let Some(generation) = self.generations.last_mut().filter(is_new) {
+            generation.phase = Phase::GivenUp;
+            generation.kill(out);
+        }
+        let attempt = mem::replace(&mut self.attempt, Attempt::None);
+        if self.stopping.is_some() || attempt == Attempt::None {
+            return;
+        }
+        out.push(match self.has_started {
+            true => Order::Note(Note::NotReloaded(text)),
+            false => Order::Fail(code, text),
+        });
+    }
+
+    fn ended(&mut self, id: WorkerId, how: &str, now: Moment, out: &mut Vec<Order<S>>) {
+        let is_stopping = self.stopping.is_some();
+        let Some((generation, at)) = self.find(id) else { return };
+        let phase = generation.phase;
+        match phase {
+            Phase::Starting => {
+                generation.gone(at);
+                self.give_up(1, format!("a worker ended before it was ready: {how}"), out);
+            }
+            Phase::Serving if !is_stopping => {
+                out.push(Order::Note(Note::Died(id, how.to_owned())));
+                generation.lost(at, now);
+                self.take_back(out);
+            }
+            Phase::Serving | Phase::Draining | Phase::GivenUp => generation.gone(at),
+        }
+    }
+
+    /// Goes back to the config before where the one that is served keeps its workers from living.
+    fn take_back(&mut self, out: &mut Vec<Order<S>>) {
+        let drains = self.generations.iter().any(|other| other.phase == Phase::Draining);
+        let is_failing = |generation: &Generation<S>| {
+            generation.phase == Phase::Serving && generation.deaths.len() >= DEATHS_MAX
+        };
+        let is_failing = self.generations.iter().any(is_failing);
+        if !drains || !is_failing || self.attempt != Attempt::None {
+            return;
+        }
+        if let Some(before) = self.before.take() {
+            out.push(Order::Note(Note::TakenBack));
+            self.begin(before, true, out);
+        }
+    }
+
+    fn stop(&mut self, signal: u8, is_gentle: bool, now: Moment, out: &mut Vec<Order<S>>) {
+        if let Some(stopping) = &mut self.stopping {
+            stopping.signals += 1;
+            stopping.code = EXIT_SIGNAL.saturating_add(signal);
+            let is_urgent = stopping.signals > 2;
+            for generation in &mut self.generations {
+                if is_urgent {
+                    generation.kill(out);
+                } else {
+                    generation.stop_at_once(now, out);
+                }
+            }
+            return;
+        }
+        if matches!(self.attempt, Attempt::Checking(_)) {
+            out.push(Order::EndCheck);
+        }
+        self.attempt = Attempt::None;
+        self.is_wanted = false;
+        self.stopping = Some(Stopping { code: 0, signals: 1 });
+        out.push(Order::Close);
+        for generation in &mut self.generations {
+            match generation.phase {
+                Phase::Starting | Phase::GivenUp => {
+                    generation.phase = Phase::GivenUp;
+                    generation.kill(out);
+                }
+                Phase::Serving if is_gentle => generation.drain(now, out),
+                Phase::Draining if is_gentle => {}
+                Phase::Serving | Phase::Draining => generation.hurry(now, out),
+            }
+        }
+    }
+
+    /// Does what its time has come for.
+    fn keep_time(&mut self, now: Moment, out: &mut Vec<Order<S>>) {
+        if let Attempt::Checking(until) = self.attempt
+            && until <= now
+        {
+            out.push(Order::EndCheck);
+            self.give_up(1, format!("the check took longer than {CHECK_TIME:?}"), out);
+        }
+        let mut is_late = false;
+        for generation in &mut self.generations {
+            let Generation { config, phase, members, .. } = generation;
+            for (place, member) in members.iter_mut().enumerate() {
+                match member.stage {
+                    Stage::Absent(until) if until <= now => {
+                        self.workers += 1;
+                        member.id = self.workers;
+                        member.stage = Stage::Starting(now.after(READY_TIME));
+                        out.push(Order::Start(member.id, config.source.clone(), place));
+                    }
+                    Stage::Starting(until) if until <= now && *phase == Phase::Starting => {
+                        is_late = true;
+                    }
+                    Stage::Starting(until) | Stage::Leaving(until) if until <= now => {
+                        member.stage = Stage::Leaving(Moment::NEVER);
+                        out.push(Order::Note(Note::Killed(member.id)));
+                        out.push(Order::Kill(member.id));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        if is_late {
+            self.give_up(1, format!("a worker was not ready within {READY_TIME:?}"), out);
+        }
+    }
+
+    /// Forgets generations of which nothing is left.
+    fn forget(&mut self) {
+        let is_stopping = self.stopping.is_some();
+        self.generations.retain(|generation| {
+            let is_gone = generation.members.iter().all(|member| match member.stage {
+                Stage::Gone => true,
+                Stage::Absent(_) => is_stopping || generation.phase != Phase::Serving,
+                _ => false,
+            });
+            // One that waits for its sockets has no members yet.
+            !is_gone || (generation.phase == Phase::Starting && !is_stopping)
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

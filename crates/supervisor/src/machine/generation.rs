@@ -1,0 +1,148 @@
+//! A generation: the workers that serve one config, and what becomes of each.
+
+use super::{
+    AT_ONCE_TIME, Checked, DEATHS_TIME, HEALTHY_TIME, Order, PAUSE_MAX, PAUSE_MIN, SLACK_TIME,
+    WorkerId,
+};
+use base::Moment;
+
+#[derive(Debug)]
+pub(super) struct Generation<S> {
+    pub(super) config: Checked<S>,
+    pub(super) phase: Phase,
+    pub(super) members: Vec<Member>,
+    /// When workers died young, lately.
+    pub(super) deaths: Vec<Moment>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Starting,
+    Serving,
+    Draining,
+    GivenUp,
+}
+
+/// A worker in its place.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) id: WorkerId,
+    pub(super) stage: Stage,
+    /// How often those in this place have died young, one after the other.
+    pub(super) young_deaths: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It has until then to get ready.
+    Starting(Moment),
+    Ready,
+    /// Since when.
+    Serving(Moment),
+    /// It has until then to end.
+    Leaving(Moment),
+    /// It has died, and another is started then.
+    Absent(Moment),
+    Gone,
+}
+
+impl Member {
+    pub(super) fn new(id: WorkerId, until: Moment) -> Self {
+        Self { id, stage: Stage::Starting(until), young_deaths: 0 }
+    }
+
+    /// When something has to be done about it.
+    pub(super) fn deadline(&self) -> Moment {
+        match self.stage {
+            Stage::Starting(until) | Stage::Leaving(until) | Stage::Absent(until) => until,
+            Stage::Ready | Stage::Serving(_) | Stage::Gone => Moment::NEVER,
+        }
+    }
+
+    /// Has it leave by `order`, if it is there and has not been told to be faster.
+    fn leave<S>(
+        &mut self,
+        order: fn(WorkerId) -> Order<S>,
+        until: Moment,
+        out: &mut Vec<Order<S>>,
+    ) {
+        let until = match self.stage {
+            Stage::Gone => return,
+            Stage::Absent(_) => {
+                self.stage = Stage::Gone;
+                return;
+            }
+            Stage::Leaving(before) => until.min(before),
+            Stage::Starting(_) | Stage::Ready | Stage::Serving(_) => until,
+        };
+        self.stage = Stage::Leaving(until);
+        out.push(order(self.id));
+    }
+}
+
+impl<S> Generation<S> {
+    pub(super) fn new(config: Checked<S>) -> Self {
+        Self { config, phase: Phase::Starting, members: Vec::new(), deaths: Vec::new() }
+    }
+
+    /// Has all members end once their clients have gone elsewhere.
+    pub(super) fn drain(&mut self, now: Moment, out: &mut Vec<Order<S>>) {
+        self.phase = Phase::Draining;
+        let until = now.after(self.config.drain_time).after(SLACK_TIME);
+        self.members.iter_mut().for_each(|member| match member.stage {
+            // It has no clients yet.
+            Stage::Starting(_) => member.leave(Order::Kill, until, out),
+            _ => member.leave(Order::Drain, until, out),
+        });
+    }
+
+    /// Has all members end within the stop time.
+    pub(super) fn hurry(&mut self, now: Moment, out: &mut Vec<Order<S>>) {
+        self.phase = Phase::Draining;
+        let until = now.after(self.config.stop_time).after(SLACK_TIME);
+        for member in &mut self.members {
+            match member.stage {
+                // It has been told before.
+                Stage::Leaving(before) if before <= until => {}
+                Stage::Starting(_) => member.leave(Order::Kill, until, out),
+                _ => member.leave(Order::Stop, until, out),
+            }
+        }
+    }
+
+    pub(super) fn stop_at_once(&mut self, now: Moment, out: &mut Vec<Order<S>>) {
+        let until = now.after(AT_ONCE_TIME);
+        self.members.iter_mut().for_each(|member| member.leave(Order::StopAtOnce, until, out));
+    }
+
+    pub(super) fn kill(&mut self, out: &mut Vec<Order<S>>) {
+        let forever = Moment::NEVER;
+        self.members.iter_mut().for_each(|member| member.leave(Order::Kill, forever, out));
+    }
+
+    /// Takes notice that the member `at` has ended, as it was told.
+    pub(super) fn gone(&mut self, at: usize) {
+        if let Some(member) = self.members.get_mut(at) {
+            member.stage = Stage::Gone;
+        }
+    }
+
+    /// Takes notice that the member `at` has died: another comes, at once if this one was healthy.
+    pub(super) fn lost(&mut self, at: usize, now: Moment) {
+        let Some(member) = self.members.get_mut(at) else { return };
+        let was_healthy = match member.stage {
+            Stage::Serving(since) => now.since(since) >= HEALTHY_TIME,
+            _ => false,
+        };
+        if was_healthy {
+            member.young_deaths = 0;
+            member.stage = Stage::Absent(now);
+            return;
+        }
+        let pause = PAUSE_MIN.saturating_mul(1 << member.young_deaths.min(16)).min(PAUSE_MAX);
+        member.young_deaths += 1;
+        member.stage = Stage::Absent(now.after(pause));
+        self.deaths.retain(|&death| now.since(death) < DEATHS_TIME);
+        self.deaths.push(now);
+    }
+}

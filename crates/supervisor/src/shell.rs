@@ -1,0 +1,356 @@
+//! Does what the machine orders, and tells it what happens.
+
+mod workers;
+
+use crate::{
+    child::{Child, Heard, Program},
+    journal,
+    logs::LogFiles,
+    machine::{Checked, Event, Machine, Note, Order, WorkerId},
+    sockets::{self, Sockets},
+};
+use base::Moment;
+use config::{Blueprint, plan::Address};
+use control::{
+    Clients, Counter,
+    note::{Note as _, Question, Report, Verdict},
+};
+use net::{channel::Message, sealed};
+use std::{
+    collections::VecDeque,
+    io,
+    os::fd::{AsFd, OwnedFd},
+    path::PathBuf,
+    rc::Rc,
+    time::Duration,
+};
+use tokio::{
+    runtime::{Builder, LocalOptions},
+    signal::unix::{SignalKind, signal},
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    task::spawn_local,
+    time::{sleep, timeout},
+};
+use workers::Workers;
+
+/// Bytes of a blueprint at most: some 10,000 sites with addresses and logs of their own.
+const BLUEPRINT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// What is said to people, by whoever knows how.
+pub trait Voice {
+    /// The server has started; it listens there.
+    fn started(&self, blueprint: &Blueprint, addresses: &[Address]);
+
+    /// The server has stopped; so much was counted.
+    fn stopped(&self, blueprint: &Blueprint, totals: &[(Counter, u64)]);
+}
+
+/// Why a server has not started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The exit code.
+    pub code: u8,
+    /// What to say.
+    pub text: String,
+}
+
+/// A config that was checked.
+#[derive(Debug)]
+struct Source {
+    /// What workers resolve.
+    bundle: OwnedFd,
+    blueprint: Blueprint,
+}
+
+type Told = Event<Rc<Source>>;
+
+/// What comes from outside.
+enum Happening {
+    Event(Told),
+    Check(u64, Heard),
+    Worker(WorkerId, Heard),
+    Reopen,
+}
+
+struct Shell<'v> {
+    program: Program,
+    file: PathBuf,
+    voice: &'v dyn Voice,
+    machine: Machine<Rc<Source>>,
+    happenings: UnboundedSender<Happening>,
+    /// What has happened by our own doing, for the machine to hear of next.
+    due: VecDeque<Told>,
+    /// The check that is under way, and how many there were.
+    check: Option<Child>,
+    checks: u64,
+    sockets: Sockets,
+    logs: LogFiles,
+    /// The table of clients, and how many lines it has.
+    clients: Option<(usize, OwnedFd)>,
+    seed: [u64; 2],
+    workers: Workers,
+    /// What is served, once anything is.
+    serving: Option<Rc<Source>>,
+    end: Option<Result<u8, Failure>>,
+}
+
+/// Serves what the config `file` says, until a signal says to stop; returns the exit code.
+///
+/// # Errors
+///
+/// It cannot be served.
+pub fn run(program: Program, file: PathBuf, voice: &dyn Voice) -> Result<u8, Failure> {
+    let failed = |error: io::Error| Failure { code: 1, text: format!("error: {error}") };
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())
+        .map_err(failed)?;
+    runtime.block_on(async {
+        let (happenings, heard) = unbounded_channel();
+        // Signals are caught before anybody can know that there is something to stop.
+        catch(&happenings).map_err(failed)?;
+        let seed = net::random::bytes::<16>().map_err(failed)?;
+        let [one, other] = [0, 8].map(|at| {
+            let half = seed.get(at..).and_then(|rest| rest.first_chunk());
+            u64::from_le_bytes(half.copied().unwrap_or_default())
+        });
+        let shell = Shell {
+            program,
+            file,
+            voice,
+            machine: Machine::default(),
+            happenings,
+            due: VecDeque::from([Event::Load]),
+            check: None,
+            checks: 0,
+            sockets: Sockets::default(),
+            logs: LogFiles::default(),
+            clients: None,
+            seed: [one, other],
+            workers: Workers::default(),
+            serving: None,
+            end: None,
+        };
+        shell.live(heard).await
+    })
+}
+
+/// Has signals heard as nginx's users expect.
+fn catch(happenings: &UnboundedSender<Happening>) -> io::Result<()> {
+    let stop = |kind: SignalKind, is_gentle| {
+        let signal = u8::try_from(kind.as_raw_value()).unwrap_or(0);
+        move || Some(Happening::Event(Event::Stop { signal, is_gentle }))
+    };
+    type What = Box<dyn Fn() -> Option<Happening>>;
+    let signals: [(SignalKind, What); 6] = [
+        (SignalKind::interrupt(), Box::new(stop(SignalKind::interrupt(), false))),
+        (SignalKind::terminate(), Box::new(stop(SignalKind::terminate(), false))),
+        (SignalKind::quit(), Box::new(stop(SignalKind::quit(), true))),
+        (SignalKind::hangup(), Box::new(|| Some(Happening::Event(Event::Load)))),
+        (SignalKind::user_defined1(), Box::new(|| Some(Happening::Reopen))),
+        // It means something to other servers and must not end this one.
+        (SignalKind::user_defined2(), Box::new(|| None)),
+    ];
+    for (kind, what) in signals {
+        let mut signal = signal(kind)?;
+        let happenings = happenings.clone();
+        spawn_local(async move {
+            while signal.recv().await.is_some() {
+                what().map(|happening| happenings.send(happening));
+            }
+        });
+    }
+    Ok(())
+}
+
+impl Shell<'_> {
+    async fn live(mut self, mut heard: UnboundedReceiver<Happening>) -> Result<u8, Failure> {
+        loop {
+            while let Some(event) = self.due.pop_front() {
+                let orders = self.machine.handle(event, net::clock::now());
+                orders.into_iter().for_each(|order| self.perform(order));
+            }
+            if let Some(end) = self.end {
+                return end;
+            }
+            let happening = match self.machine.deadline() {
+                Moment::NEVER => heard.recv().await,
+                deadline => {
+                    // The clock that deadlines are counted by may be a tick late.
+                    let time = deadline.since(net::clock::now()) + Duration::from_millis(5);
+                    timeout(time, heard.recv()).await.unwrap_or(Some(Happening::Event(Event::Tick)))
+                }
+            };
+            match happening {
+                Some(happening) => self.hear(happening),
+                None => sleep(Duration::MAX).await,
+            }
+        }
+    }
+
+    fn hear(&mut self, happening: Happening) {
+        match happening {
+            Happening::Event(event) => self.due.push_back(event),
+            Happening::Check(number, heard) if number == self.checks && self.check.is_some() => {
+                self.check = None;
+                self.due.push_back(match heard {
+                    Heard::Note(message) => judge(message),
+                    Heard::Ended(how) => {
+                        Event::Refused(1, format!("error: the check of the config {how}"))
+                    }
+                });
+            }
+            Happening::Check(..) => {}
+            Happening::Worker(id, Heard::Note(message)) => {
+                self.due.push_back(match Report::decode(&message.bytes) {
+                    Some(Report::Ready) => Event::Ready(id),
+                    Some(Report::Failed(text)) => Event::Failed(id, text),
+                    None => return self.workers.kill(id),
+                });
+            }
+            Happening::Worker(id, Heard::Ended(how)) => {
+                self.workers.ended(id);
+                self.due.push_back(Event::Ended(id, how));
+            }
+            Happening::Reopen => {
+                let kept = self.logs.reopen();
+                self.workers.reopen(&self.logs, &kept);
+            }
+        }
+    }
+
+    fn perform(&mut self, order: Order<Rc<Source>>) {
+        match order {
+            Order::Check => self.check(),
+            Order::EndCheck => self.check.take().iter().for_each(Child::kill),
+            Order::Open(source) => {
+                let opened = self.open(&source.blueprint);
+                self.due.push_back(opened.map_or_else(Event::NotOpened, |()| Event::Opened));
+            }
+            Order::Start(id, source, place) => self.start(id, source, place),
+            Order::Keep(source) => self.keep(source),
+            Order::Serve(id) => self.workers.serve(id, &self.sockets),
+            Order::Drain(id) => self.workers.tell(id, &control::note::Order::Drain),
+            Order::Stop(id) => self.workers.tell(id, &control::note::Order::Stop),
+            Order::StopAtOnce(id) => self.workers.tell(id, &control::note::Order::StopAtOnce),
+            Order::Kill(id) => self.workers.kill(id),
+            Order::Close => self.sockets = Sockets::default(),
+            Order::Greet(source) => {
+                let addresses = self.sockets.addresses(&source.blueprint.listen);
+                self.voice.started(&source.blueprint, &addresses);
+            }
+            Order::Note(note) => self.note(&note),
+            Order::Exit(code) => {
+                if let Some(source) = &self.serving {
+                    self.voice.stopped(&source.blueprint, &self.workers.totals());
+                }
+                self.end = Some(Ok(code));
+            }
+            Order::Fail(code, text) => self.end = Some(Err(Failure { code, text })),
+        }
+    }
+
+    /// Has a process look at the config, which this one never does.
+    fn check(&mut self) {
+        self.checks += 1;
+        let (number, happenings) = (self.checks, self.happenings.clone());
+        let hear = move |heard| drop(happenings.send(Happening::Check(number, heard)));
+        match Child::start(&self.program, "check", hear) {
+            Ok(child) => {
+                // What goes into a log has no colours.
+                let is_painted = self.serving.is_none() && net::stream::is_watched();
+                let question = Question::Check { file: self.file.clone(), is_painted };
+                child.tell(Message { bytes: question.encode(), descriptors: Vec::new() });
+                self.check = Some(child);
+            }
+            Err(error) => self.due.push_back(Event::Refused(1, not_started(&error))),
+        }
+    }
+
+    /// Opens what a config needs that is not open yet.
+    fn open(&mut self, blueprint: &Blueprint) -> Result<(), String> {
+        let said = |fault: sockets::Fault| fault.message;
+        sockets::check_room(blueprint.threads, blueprint.listen.len()).map_err(said)?;
+        self.sockets.open(&blueprint.listen).map_err(said)?;
+        self.logs.open(blueprint)?;
+        let lines = blueprint.clients_max;
+        if self.clients.as_ref().is_none_or(|(known, _)| *known != lines) {
+            let table = net::memory::share(c"gannet-clients", Clients::words(lines));
+            let table =
+                table.map_err(|e| format!("error: there is no room for `clients-max`: {e}"));
+            self.clients = Some((lines, table?));
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, id: WorkerId, source: Rc<Source>, place: usize) {
+        let happenings = self.happenings.clone();
+        let hear = move |heard| drop(happenings.send(Happening::Worker(id, heard)));
+        let clients = self.clients.as_ref().map(|(_, table)| (table.as_fd(), self.seed));
+        let child = Child::start(&self.program, "worker", hear);
+        let started = child
+            .and_then(|child| self.workers.begin(id, child, (source, place), clients, &self.logs));
+        if let Err(error) = started {
+            self.workers.kill(id);
+            self.due.push_back(Event::Failed(id, not_started(&error)));
+            self.due.push_back(Event::Ended(id, not_started(&error)));
+        }
+    }
+
+    /// Takes up the sockets of a config whose workers are about to serve, and parts with others.
+    fn keep(&mut self, source: Rc<Source>) {
+        let Blueprint { listen, threads, workers, .. } = &source.blueprint;
+        // Where descriptors have run out, some loops have nothing to do, and others more.
+        let _ = self.sockets.widen(threads * workers);
+        self.sockets.keep(listen);
+        self.serving = Some(source);
+        self.tidy();
+    }
+
+    /// Closes what only a config has needed that is not served.
+    fn tidy(&mut self) {
+        let Some(serving) = &self.serving else { return };
+        self.sockets.keep(&serving.blueprint.listen);
+        let others = self.workers.sources().map(|source| &source.blueprint);
+        self.logs.keep(others.chain([&serving.blueprint]));
+    }
+
+    fn note(&mut self, note: &Note) {
+        if matches!(note, Note::NotReloaded(_)) {
+            self.tidy();
+        }
+        let Some(serving) = self.serving.clone() else { return };
+        let is_pretty = serving.blueprint.errors.as_ref().is_some_and(|errors| errors.is_pretty);
+        let line = journal::line(note, is_pretty, net::clock::wall());
+        self.logs.write(&serving.blueprint, &line);
+    }
+}
+
+/// What the process that checks a config has found.
+fn judge(message: Message) -> Told {
+    let odd = || Event::Refused(1, "error: the check of the config said nothing".to_owned());
+    match Verdict::decode(&message.bytes) {
+        Some(Verdict::Refused { code, text }) => Event::Refused(code, text),
+        Some(Verdict::Fine) => {
+            let mut descriptors = message.descriptors.into_iter();
+            let (Some(bundle), Some(blueprint)) = (descriptors.next(), descriptors.next()) else {
+                return odd();
+            };
+            let bytes = sealed::read(blueprint.as_fd(), BLUEPRINT_BYTES_MAX);
+            let Some(blueprint) = bytes.ok().and_then(|bytes| Blueprint::decode(&bytes)) else {
+                return odd();
+            };
+            Event::Checked(Checked {
+                workers: blueprint.workers,
+                stop_time: blueprint.stop_time,
+                drain_time: blueprint.drain_time,
+                source: Rc::new(Source { bundle, blueprint }),
+            })
+        }
+        None => odd(),
+    }
+}
+
+fn not_started(error: &io::Error) -> String {
+    format!("error: a process cannot be started: {error}")
+}

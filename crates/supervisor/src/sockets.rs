@@ -1,0 +1,301 @@
+//! The listening sockets of a server, and what to do where one cannot be had.
+//!
+//! A socket is kept as long as its address is configured: one of several at an address that is
+//! closed takes with it the connections that wait there to be accepted.
+
+use config::plan::{Address, Listen};
+use net::{
+    listener::Listening,
+    unix::{SocketFile, UnixError},
+};
+use std::{
+    fmt,
+    io::{self, ErrorKind},
+    net::SocketAddr,
+    path::Path,
+};
+
+/// Why there is no socket, in words for an operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Whether it is only that a port is taken.
+    pub is_taken: bool,
+    /// The address, the cause and the way out.
+    pub message: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// Sockets that are open.
+#[derive(Debug, Default)]
+pub struct Sockets(Vec<Held>);
+
+/// The sockets of each loop, and the files of Unix sockets, which have to be dropped before those.
+pub type Parted = (Vec<Vec<(usize, Listening)>>, Vec<SocketFile>);
+
+/// The sockets at one address.
+#[derive(Debug)]
+struct Held {
+    /// As it was typed.
+    address: Address,
+    /// Which of those that are typed in the same way.
+    turn: usize,
+    /// Where it is, which differs where the kernel has chosen the port.
+    bound: Address,
+    /// The file of a Unix socket. It has to be dropped before the socket is closed.
+    file: Option<SocketFile>,
+    /// One for each loop at an IP address; never fewer than there were. One at a path.
+    group: Vec<Listening>,
+}
+
+impl Sockets {
+    /// Opens a socket at each address of `wanted` that has none. If one cannot be had, all is as it
+    /// was before.
+    ///
+    /// # Errors
+    ///
+    /// The first one that cannot be had.
+    pub fn open(&mut self, wanted: &[Listen]) -> Result<(), Fault> {
+        let count = self.0.len();
+        for (number, listen) in wanted.iter().enumerate() {
+            if self.find(wanted, number).is_some() {
+                continue;
+            }
+            match held(listen, turn(wanted, number)) {
+                Ok(held) => self.0.extend(held),
+                Err(fault) => {
+                    self.0.truncate(count);
+                    return Err(fault.said_at(&listen.written));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens more sockets at addresses that have fewer than `slots`.
+    ///
+    /// # Errors
+    ///
+    /// Descriptors have run out.
+    pub fn widen(&mut self, slots: usize) -> io::Result<()> {
+        for held in &mut self.0 {
+            let Address::Tcp(address) = held.bound else { continue };
+            while held.group.len() < slots {
+                held.group.push(Listening::Tcp(net::listener::listen(address)?));
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes all but those at the addresses of `wanted`.
+    pub fn keep(&mut self, wanted: &[Listen]) {
+        self.0.retain_mut(|held| {
+            let number = (0..wanted.len()).find(|&number| held.is_for(wanted, number));
+            let address =
+                number.and_then(|number| wanted.get(number)).map(|listen| &listen.address);
+            if let (Some(Address::Unix { mode, .. }), Some(file)) = (address, &held.file) {
+                file.set_mode(*mode);
+            }
+            number.is_some()
+        });
+    }
+
+    /// Where they listen, in the order of `wanted`.
+    #[must_use]
+    pub fn addresses(&self, wanted: &[Listen]) -> Vec<Address> {
+        let bound = |number| self.find(wanted, number).map(|held| held.bound.clone());
+        (0..wanted.len()).filter_map(bound).collect()
+    }
+
+    /// The sockets for the loop number `slot` of so many, each with the place of its address in
+    /// `wanted`. What is left of loops that are no more is shared out.
+    pub fn of_slot(
+        &self,
+        wanted: &[Listen],
+        slot: usize,
+        slots: usize,
+    ) -> impl Iterator<Item = (usize, &Listening)> {
+        wanted.iter().enumerate().flat_map(move |(number, listen)| {
+            let group = self.find(wanted, number).map_or(&[][..], |held| &held.group);
+            let is_shared = matches!(listen.address, Address::Unix { .. });
+            let is_own = move |at: usize| is_shared || at % slots.max(1) == slot;
+            let own = group.iter().enumerate().filter(move |(at, _)| is_own(*at));
+            own.map(move |(_, socket)| (number, socket))
+        })
+    }
+
+    /// Parts with them, for a process whose own loops they are for.
+    ///
+    /// # Errors
+    ///
+    /// Descriptors have run out.
+    pub fn part(self, wanted: &[Listen], slots: usize) -> io::Result<Parted> {
+        let copy = |(number, socket): (usize, &Listening)| Ok((number, socket.try_clone()?));
+        let of_slot = |slot| self.of_slot(wanted, slot, slots).map(copy).collect();
+        let by_slot = (0..slots).map(of_slot).collect::<io::Result<_>>()?;
+        Ok((by_slot, self.0.into_iter().filter_map(|held| held.file).collect()))
+    }
+
+    /// The sockets for the address number `number` of `wanted`.
+    fn find(&self, wanted: &[Listen], number: usize) -> Option<&Held> {
+        self.0.iter().find(|held| held.is_for(wanted, number))
+    }
+}
+
+impl Held {
+    fn is_for(&self, wanted: &[Listen], number: usize) -> bool {
+        let listen = wanted.get(number);
+        listen.is_some_and(|listen| is_same(&listen.address, &self.address))
+            && turn(wanted, number) == self.turn
+    }
+}
+
+/// Which of the same addresses in `wanted` the one of that number is: only the port 0, for which
+/// the kernel chooses one each time, may be wanted twice.
+fn turn(wanted: &[Listen], number: usize) -> usize {
+    let Some((listen, before)) = wanted.get(..=number).and_then(|upto| upto.split_last()) else {
+        return 0;
+    };
+    before.iter().filter(|other| is_same(&other.address, &listen.address)).count()
+}
+
+/// The first socket at an address; none where nobody will miss it.
+fn held(listen: &Listen, turn: usize) -> Result<Option<Held>, Fault> {
+    let address = listen.address.clone();
+    match &listen.address {
+        Address::Tcp(wanted) => match net::listener::listen_exclusive(*wanted) {
+            Ok(socket) => {
+                let bound = Address::Tcp(socket.local_addr().unwrap_or(*wanted));
+                let group = vec![Listening::Tcp(socket)];
+                Ok(Some(Held { address, turn, bound, file: None, group }))
+            }
+            Err(error) if can_do_without(listen, net::listener::is_absent(&error)) => Ok(None),
+            Err(error) => Err(explain(*wanted, &error)),
+        },
+        Address::Unix { path, mode } => match net::unix::listen(path, *mode) {
+            Ok((socket, file)) => {
+                let (bound, group) = (address.clone(), vec![Listening::Unix(socket)]);
+                Ok(Some(Held { address, turn, bound, file: Some(file), group }))
+            }
+            Err(error) => Err(explain_unix(path, &error)),
+        },
+    }
+}
+
+/// Refuses so many loops in one process where so few descriptors may be open that some of them,
+/// though they hold a socket that the kernel gives connections to, could not accept those.
+///
+/// # Errors
+///
+/// What is needed, what there is, and the way out.
+pub fn check_room(loops: usize, addresses: usize) -> Result<(), Fault> {
+    // As /proc shows them: a runtime holds four, and each of its sockets twice.
+    const LOOP: usize = 4;
+    const SOCKET: usize = 2;
+    // The process's own, and enough to serve a few clients at least.
+    const OTHERS: usize = 32;
+    let needed = OTHERS + loops * (LOOP + SOCKET * addresses);
+    let allowed = net::process::raise_descriptor_limit();
+    if allowed >= needed as u64 {
+        return Ok(());
+    }
+    let message = format!(
+        "error: {loops} event loops need {needed} open files, and this user may have {allowed}: \
+         run fewer with --threads N or `threads`, or raise the limit (ulimit -Hn)"
+    );
+    Err(Fault { is_taken: false, message })
+}
+
+impl Fault {
+    /// Adds the place of a config file that led to it, if there is one.
+    fn said_at(mut self, place: &str) -> Self {
+        if !place.is_empty() {
+            self.message.push_str(&format!(" ({place})"));
+        }
+        self
+    }
+}
+
+/// Whether two addresses are one place: a Unix socket may have got another mode.
+fn is_same(one: &Address, other: &Address) -> bool {
+    match (one, other) {
+        (Address::Unix { path: one, .. }, Address::Unix { path: other, .. }) => one == other,
+        _ => one == other,
+    }
+}
+
+/// Whether an address that cannot be had is one that nobody will miss: a machine without IPv6 has
+/// no unspecified address of it, and who has typed only a port cannot mean that one.
+fn can_do_without(wanted: &Listen, is_absent: bool) -> bool {
+    let is_ipv6 = matches!(wanted.address, Address::Tcp(SocketAddr::V6(_)));
+    is_absent && wanted.is_implied && is_ipv6
+}
+
+fn explain_unix(path: &Path, error: &UnixError) -> Fault {
+    let other = "choose another path by `listen`";
+    let cause = match error {
+        UnixError::Taken(Some(holder)) => {
+            format!("{} (pid {}) listens there; stop that, or {other}", holder.name, holder.pid)
+        }
+        UnixError::Taken(None) => {
+            format!("another server listens there, or is about to; stop that, or {other}")
+        }
+        UnixError::NoSocket => format!("what lies there is no socket; move it away, or {other}"),
+        UnixError::Failed(error) if error.kind() == ErrorKind::NotFound => {
+            "its folder does not exist; make that first".to_owned()
+        }
+        UnixError::Failed(error) if error.kind() == ErrorKind::PermissionDenied => {
+            format!("this user may not make or replace it; {other}")
+        }
+        UnixError::Failed(error) => format!("cannot listen: {error}"),
+    };
+    Fault { is_taken: false, message: format!("error: unix:{}: {cause}", path.display()) }
+}
+
+fn explain(address: SocketAddr, error: &io::Error) -> Fault {
+    let port = address.port();
+    let message = match error.kind() {
+        ErrorKind::AddrInUse => {
+            let holder = net::holder::holder(address).map_or_else(
+                || "another process, which only root may name".to_owned(),
+                |holder| format!("{} (pid {})", holder.name, holder.pid),
+            );
+            format!(
+                "{address}: the port is taken by {holder}; stop that, or choose another with \
+                 --port N or `listen`"
+            )
+        }
+        ErrorKind::PermissionDenied => format!(
+            "{address}: permission denied: ports below 1024 are for root; use --port 8080 or, to \
+             allow this port to everybody, sysctl net.ipv4.ip_unprivileged_port_start={port}"
+        ),
+        ErrorKind::AddrNotAvailable => {
+            format!("{address}: this machine has no such address; `ip address` lists those it has")
+        }
+        _ => format!("{address}: cannot listen: {error}"),
+    };
+    Fault { is_taken: error.kind() == ErrorKind::AddrInUse, message: format!("error: {message}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_ipv6_that_nobody_named_can_be_done_without() {
+        for (address, is_implied, is_absent, expect) in [
+            ("[::]:80", true, true, true),
+            ("[::]:80", true, false, false),
+            ("[::]:80", false, true, false),
+            ("0.0.0.0:80", true, true, false),
+        ] {
+            let address = Address::Tcp(address.parse().unwrap());
+            let wanted = Listen { address, written: "".into(), is_implied, proxy_protocol: false };
+            assert_eq!(can_do_without(&wanted, is_absent), expect, "{}", wanted.address);
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! What `gannet run` does with its processes: it starts them, has them replaced, and outlives them.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
+
+use e2e::{Client, Launch, Server, Site, eventually, process::Process};
+use rustix::process::Signal;
+use serde_json::Value;
+use std::{
+    collections::HashSet,
+    fs,
+    net::SocketAddr,
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    thread,
+};
+
+/// A server with a config that a test may change.
+struct Place {
+    site: Site,
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { site: Site::new(), folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn file(&self) -> String {
+        self.folder.path().join("gannet.toml").to_str().unwrap().to_owned()
+    }
+
+    /// Writes a config with more lines in `[server]`, `[server.limits]` and the site.
+    fn write(&self, server: &str, limits: &str, site: &str) {
+        let text = format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\nlog = \"json\"\n{server}\n\
+             error-log = {{ format = \"json\", file = \"errors.log\" }}\n\
+             [server.limits]\n{limits}\n[site.default]\nroot = {:?}\n{site}\n",
+            self.site.root_text()
+        );
+        fs::write(self.file(), text).unwrap();
+    }
+
+    /// The lines of the error log about `event`.
+    fn errors(&self, event: &str) -> Vec<Value> {
+        let text = fs::read_to_string(self.folder.path().join("errors.log")).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter(|line| line["event"] == event).collect()
+    }
+
+    fn start(&self) -> Server {
+        Launch::of(vec!["run".to_owned(), self.file()]).start()
+    }
+}
+
+/// What a site says of itself in a field.
+fn version(addr: SocketAddr) -> String {
+    let answer = Client::connect(addr).get("/digits.txt").unwrap();
+    assert_eq!(answer.status, 200);
+    answer.get("x-version").unwrap_or_default().to_owned()
+}
+
+fn says(version: u32) -> String {
+    format!("fields = {{ X-Version = \"{version}\" }}")
+}
+
+fn ids(workers: &[Process]) -> HashSet<u32> {
+    workers.iter().map(|worker| worker.0).collect()
+}
+
+#[test]
+fn several_workers_serve_one_address_and_stop_together() {
+    let place = Place::new();
+    place.write("workers = 3\nthreads = 2", "", "");
+    let server = place.start();
+    assert_eq!(server.workers().len(), 3);
+    for _ in 0..20 {
+        version(server.addr());
+    }
+    let workers = server.workers();
+    let stopped = server.stop();
+    assert!(workers.iter().all(|worker| !worker.is_alive()), "nobody is left behind");
+    let last = stopped.lines.last().unwrap();
+    assert_eq!((&last["connections"], &last["requests"]), (&20.into(), &20.into()));
+    assert_eq!(stopped.stderr, "");
+}
+
+#[test]
+fn a_reload_serves_the_new_config_and_fails_no_request() {
+    let place = Place::new();
+    place.write("workers = 2\nthreads = 2", "", &says(0));
+    let server = place.start();
+    let (addr, is_over, asked) = (server.addr(), AtomicBool::new(false), AtomicU32::new(0));
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            // New connections, and ones that are kept as long as the server keeps them.
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    version(addr);
+                    asked.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            scope.spawn(|| {
+                let mut client = Client::connect(addr);
+                while !is_over.load(Ordering::Relaxed) {
+                    let answer = client.get("/digits.txt").unwrap();
+                    assert_eq!(answer.status, 200);
+                    asked.fetch_add(1, Ordering::Relaxed);
+                    if answer.closes() {
+                        client = Client::connect(addr);
+                    }
+                }
+            });
+        }
+        for number in 1..=10 {
+            let before = ids(&server.workers());
+            place.write("workers = 2\nthreads = 2", "", &says(number));
+            server.signal(Signal::HUP);
+            assert!(eventually(|| version(addr) == number.to_string()), "{number}");
+            let is_done = || ids(&server.workers()).is_disjoint(&before);
+            assert!(eventually(is_done), "the old workers end once their clients are gone");
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    assert!(asked.into_inner() > 0);
+    server.stop();
+}
+
+#[test]
+fn a_config_that_cannot_be_served_changes_nothing() {
+    let place = Place::new();
+    place.write("threads = 1", "", &says(1));
+    let server = place.start();
+    let workers = ids(&server.workers());
+    let other = Server::start(&[place.site.root_text()]);
+    let taken = other.addr().to_string();
+    let good = fs::read_to_string(place.file()).unwrap();
+    let bad = [
+        (good.replace("threads", "thraeds"), "did you mean `threads`"),
+        (good.replace("127.0.0.1:0", &taken), "the port is taken by gannet"),
+    ];
+    for (number, (text, why)) in bad.iter().enumerate() {
+        fs::write(place.file(), text).unwrap();
+        server.signal(Signal::HUP);
+        assert!(eventually(|| place.errors("not_reloaded").len() == number + 1), "{why}");
+        let line = place.errors("not_reloaded").pop().unwrap();
+        assert!(line["reason"].as_str().unwrap().contains(why), "{line}");
+        assert_eq!(version(server.addr()), "1");
+        assert_eq!(ids(&server.workers()), workers);
+    }
+    server.stop();
+}
+
+#[test]
+fn a_worker_that_dies_is_replaced_and_the_others_do_not_notice() {
+    let place = Place::new();
+    place.write("workers = 2\nthreads = 1", "", &says(1));
+    let server = place.start();
+    // Connections to both.
+    let mut clients: Vec<_> = (0..40).map(|_| Client::connect(server.addr())).collect();
+    clients.iter_mut().for_each(|client| assert_eq!(client.get("/").unwrap().status, 200));
+    let before = server.workers();
+    before[0].kill();
+    assert!(eventually(|| server.workers().len() == 2 && !server.workers().contains(&before[0])));
+    // Nobody is refused meanwhile, and whoever waits is served.
+    (0..40).for_each(|_| assert_eq!(version(server.addr()), "1"));
+    let served = clients.iter_mut().filter_map(|client| client.get("/").ok()).count();
+    assert!((1..40).contains(&served), "{served} of 40 had the other worker");
+    let died = place.errors("worker_died");
+    assert!(died[0]["reason"].as_str().unwrap().contains("signal 9"), "{died:?}");
+    let stopped = server.stop();
+    assert!(stopped.lines.last().unwrap()["requests"].as_u64().unwrap() >= 80, "none is forgotten");
+}
