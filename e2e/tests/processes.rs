@@ -9,6 +9,7 @@ use std::{
     collections::HashSet,
     fs,
     net::SocketAddr,
+    os::unix::fs::PermissionsExt,
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
     thread,
 };
@@ -164,8 +165,77 @@ fn a_worker_that_dies_is_replaced_and_the_others_do_not_notice() {
     (0..40).for_each(|_| assert_eq!(version(server.addr()), "1"));
     let served = clients.iter_mut().filter_map(|client| client.get("/").ok()).count();
     assert!((1..40).contains(&served), "{served} of 40 had the other worker");
+    let (code, stdout, _) =
+        Launch::of(["status", "--json", &place.file()].map(str::to_owned).to_vec()).finish();
+    let status: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((code, &status["connections_now"]), (Some(0), &served.into()), "the dead have none");
+    assert_eq!(status["restarts"], 1);
     let died = place.errors("worker_died");
     assert!(died[0]["reason"].as_str().unwrap().contains("signal 9"), "{died:?}");
     let stopped = server.stop();
     assert!(stopped.lines.last().unwrap()["requests"].as_u64().unwrap() >= 80, "none is forgotten");
+}
+
+#[test]
+fn an_operator_is_told_what_comes_of_a_wish() {
+    let place = Place::new();
+    place.write("workers = 2\nthreads = 2", "", &says(1));
+    let tell = |words: &[&str]| {
+        let words = words.iter().map(|word| (*word).to_owned()).chain([place.file()]);
+        Launch::of(words.collect()).finish()
+    };
+    let (code, _, stderr) = tell(&["status"]);
+    assert!(code == Some(1) && stderr.contains("no server listens there"), "{stderr}");
+    let server = place.start();
+    let status = || {
+        let (code, stdout, stderr) = tell(&["status", "--json"]);
+        assert_eq!(code, Some(0), "{stderr}");
+        serde_json::from_str::<Value>(&stdout).unwrap()
+    };
+    assert_eq!(version(server.addr()), "1");
+    let now = status();
+    assert_eq!(now["pid"], server.started().0);
+    assert_eq!(now["generations"][0]["phase"], "serving");
+    assert_eq!(now["generations"][0]["workers"][1]["loops"], 2);
+    assert_eq!((&now["requests"], &now["restarts"]), (&1.into(), &0.into()));
+
+    place.write("workers = 1\nthreads = 1", "", &says(2));
+    let (code, stdout, stderr) = tell(&["reload"]);
+    assert_eq!((code, &*stderr), (Some(0), ""), "{stdout}");
+    assert_eq!(version(server.addr()), "2", "it is served as soon as that is said");
+
+    place.write("thraeds = 1", "", &says(3));
+    let (_, _, checked) = tell(&["check"]);
+    let (code, _, stderr) = tell(&["reload"]);
+    assert_eq!((code, stderr), (Some(2), checked));
+    assert_eq!(version(server.addr()), "2");
+    let now = status();
+    assert_eq!((&now["reload"]["done"], &now["requests"]), (&false.into(), &3.into()));
+
+    let (code, _, stderr) = tell(&["stop"]);
+    assert_eq!((code, &*stderr), (Some(0), ""));
+    assert!(Client::try_connect(server.addr()).is_none());
+    server.ended();
+}
+
+#[test]
+fn many_who_wish_the_same_get_it_at_once() {
+    let place = Place::new();
+    place.write("control = 'here.sock'", "", &says(1));
+    let server = place.start();
+    let socket = place.folder.path().join("here.sock");
+    assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
+    place.write("control = 'here.sock'", "", &says(2));
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let (code, _, stderr) =
+                    Launch::of(vec!["reload".to_owned(), place.file()]).finish();
+                assert_eq!(code, Some(0), "{stderr}");
+                assert_eq!(version(server.addr()), "2");
+            });
+        }
+    });
+    server.stop();
+    assert!(!socket.exists());
 }

@@ -16,6 +16,10 @@ pub struct Blueprint {
     pub threads: usize,
     /// Workers.
     pub workers: usize,
+    /// The socket by which the server is told what to do, where one is named.
+    pub control: Option<PathBuf>,
+    /// Connections of all workers at a time.
+    pub connections_max: usize,
     /// Clients and limits that account is kept of.
     pub clients_max: usize,
     /// The files that lines are written to, each with its place among the targets of the plan.
@@ -63,6 +67,8 @@ impl Blueprint {
             listen: plan.listen.clone(),
             threads,
             workers: plan.workers.get(),
+            control: plan.control.clone(),
+            connections_max: plan.capacity.connections_max,
             clients_max: plan.capacity.clients_max,
             logs: targets.filter_map(file).collect(),
             errors,
@@ -99,9 +105,13 @@ impl Blueprint {
             out.byte(u8::from(*is_implied));
             out.byte(u8::from(*proxy_protocol));
         }
-        [self.threads, self.workers, self.clients_max, self.logs.len()]
-            .into_iter()
-            .for_each(|number| out.number(number as u64));
+        out.number(self.threads as u64);
+        out.number(self.workers as u64);
+        out.byte(u8::from(self.control.is_some()));
+        self.control.iter().for_each(|path| out.bytes(path.as_os_str().as_bytes()));
+        out.number(self.connections_max as u64);
+        out.number(self.clients_max as u64);
+        out.number(self.logs.len() as u64);
         for (at, path) in &self.logs {
             out.number(*at as u64);
             out.bytes(path.as_os_str().as_bytes());
@@ -132,6 +142,8 @@ impl Blueprint {
             listen: from.list(listen)?,
             threads: from.count()?,
             workers: from.count()?,
+            control: maybe(&mut from, Unpacker::path)?,
+            connections_max: from.count()?,
             clients_max: from.count()?,
             logs: from.list(|from| Some((from.count()?, from.path()?)))?,
             errors: maybe(&mut from, |from| {

@@ -42,6 +42,7 @@ use std::{
     io::Write,
     net::{IpAddr, Ipv6Addr},
     num::NonZero,
+    path::PathBuf,
     str,
     time::Duration,
 };
@@ -64,6 +65,9 @@ pub struct Plan {
     pub threads: Option<NonZero<usize>>,
     /// Worker processes of `gannet run`.
     pub workers: NonZero<usize>,
+    /// The socket by which the server is told what to do; absolute. `None` leaves it to whoever
+    /// runs it.
+    pub control: Option<PathBuf>,
     /// What one message and one connection may cost.
     pub limits: Limits,
     /// What the whole process may cost.
@@ -121,6 +125,7 @@ impl Plan {
             listen: Vec::new(),
             threads: None,
             workers: NonZero::<usize>::MIN,
+            control: None,
             limits: Limits::default(),
             capacity: Capacity::default(),
             logs: Logs::default(),

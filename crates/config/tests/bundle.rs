@@ -15,6 +15,7 @@ include = ["sites/*.toml"]
 [server]
 listen = ["127.0.0.1:${PORT}", "unix:/run/gannet.sock"]
 workers = 3
+control = "/run/control.sock"
 log = { format = "json", file = "/var/log/gannet.log" }
 error-log = "pretty"
 [site."a.example"]

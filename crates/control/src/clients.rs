@@ -15,6 +15,7 @@
 //! State and level are one word, so a change is one compare-and-swap. The generation moves on
 //! whenever a line changes hands, so whoever looked at it before cannot change it after.
 
+use crate::seats::{self, Seats};
 use base::{Bucket, Moment, bucket};
 use std::{
     hash::{DefaultHasher, Hasher},
@@ -47,6 +48,7 @@ pub struct Clients {
     words: &'static [AtomicU64],
     sets: u64,
     seed: [u64; 2],
+    seats: Seats,
 }
 
 /// One connection's part in the counts; leaves them when dropped.
@@ -54,6 +56,7 @@ pub struct Clients {
 pub struct Seat {
     total: &'static AtomicU64,
     state: Option<&'static AtomicU64>,
+    seat: Option<&'static AtomicU64>,
 }
 
 /// What became of a request to enter.
@@ -117,7 +120,28 @@ impl Clients {
     #[must_use]
     pub const fn new(words: &'static [AtomicU64], seed: [u64; 2]) -> Self {
         let sets = (words.len() / LINE_WORDS).saturating_sub(1) / WAYS;
-        Self { words, sets: sets as u64, seed }
+        Self { words, sets: sets as u64, seed, seats: Seats::new(&[]) }
+    }
+
+    /// The same table for a process that has these seats.
+    #[must_use]
+    pub const fn with_seats(self, seats: Seats) -> Self {
+        Self { seats, ..self }
+    }
+
+    /// Takes off all connections that a process has counted which is gone; `seats` is what its
+    /// [`Seats`] hold, from the first one on.
+    pub fn vacate(&self, seats: &[u64]) {
+        let (order, seen) = (Ordering::AcqRel, Ordering::Relaxed);
+        for place in seats::taken(seats) {
+            // Never below nothing, whatever the process has written there.
+            let one_less = |count: u64| count.checked_sub(1);
+            let total = self.words.first().map(|total| total.fetch_update(order, seen, one_less));
+            let line = place.filter(|place| *place >= LINE_WORDS && place % LINE_WORDS == 1);
+            let state = line.and_then(|place| self.words.get(place)).filter(|_| total.is_some());
+            let one_less = |state: u64| (state & LEVEL > 0).then(|| state - 1);
+            let _ = state.map(|state| state.fetch_update(order, seen, one_less));
+        }
     }
 
     /// How many connections there are in all.
@@ -142,7 +166,11 @@ impl Clients {
             }
         }
         total.fetch_add(1, Ordering::Relaxed);
-        Entry::Counted(Seat { total, state }, room)
+        let start = self.words.as_ptr().addr();
+        let place =
+            state.map(|state| (std::ptr::from_ref(state).addr() - start) / size_of::<u64>());
+        let seat = self.seats.take(place);
+        Entry::Counted(Seat { total, state, seat }, room)
     }
 
     /// Takes `amount` from what `client` has left of the limit with this number, if it has that.
@@ -296,6 +324,9 @@ impl Owner {
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        if let Some(seat) = self.seat {
+            seat.store(0, Ordering::Release);
+        }
         // A line that counts a connection does not change hands, so this is still the client's.
         if let Some(state) = self.state {
             state.fetch_sub(1, Ordering::AcqRel);
@@ -354,6 +385,34 @@ mod tests {
         assert!(enter(client(1)).is_some());
         let nobody = clients.enter(None, 0, Moment(5));
         assert!(matches!(nobody, Entry::Counted(..)) && clients.connections() == 2);
+    }
+
+    /// A process that was killed, and another that was not.
+    #[test]
+    fn the_connections_of_the_dead_are_taken_off() {
+        let words = |count| (0..count).map(|_| AtomicU64::new(0)).collect::<Vec<_>>().leak();
+        let (dead, alive) = (words(Seats::words(4)), words(Seats::words(4)));
+        let table = table(64);
+        let [dead_one, alive_one] =
+            [&*dead, &*alive].map(|words| table.with_seats(Seats::new(words)));
+        let left = alive_one.enter(Some(client(1)), 9, Moment(5));
+        let lost = [Some(client(1)), Some(client(1)), None, Some(client(2))]
+            .map(|client| dead_one.enter(client, 9, Moment(5)));
+        drop(dead_one.enter(Some(client(3)), 9, Moment(5)));
+        std::mem::forget(lost);
+        assert_eq!(table.connections(), 5);
+        let seats: Vec<_> =
+            dead[Seats::FIRST..].iter().map(|seat| seat.load(Ordering::Relaxed)).collect();
+        table.vacate(&seats);
+        assert_eq!(table.connections(), 1);
+        let enter = || seat(table.enter(Some(client(1)), 3, Moment(5)));
+        let seats: Vec<_> = (0..3).filter_map(|_| enter()).collect();
+        assert_eq!(seats.len(), 2, "one of three is still there");
+        drop((seats, left));
+        assert_eq!(table.connections(), 0);
+        // Whatever a process has written there.
+        table.vacate(&[1, 2, 9, 9, 64, u64::MAX]);
+        assert_eq!(table.connections(), 0);
     }
 
     #[test]

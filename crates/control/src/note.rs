@@ -5,7 +5,7 @@
 //!   supervisor ── Question ──► check      once: what is this config?
 //!              ◄── Verdict ───
 //!   supervisor ── Order ─────► worker     Begin, Logs…, Resolve │ Listeners…, Serve │ Drain
-//!              ◄── Report ────                         Ready ◄──┘
+//!              ◄── Report ────                         Ready ◄──┘             └─► Parted
 //! ```
 
 use base::pack::{Packer, Unpacker};
@@ -46,8 +46,8 @@ pub enum Verdict {
 /// What the supervisor tells a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// What to be: the first note. Along with it go the bundle, the table of clients and the rows
-    /// for counters.
+    /// What to be: the first note. Along with it go the bundle, the table of clients, the seats for
+    /// its connections and the rows for counters.
     Begin {
         /// How many loops to run.
         loops: usize,
@@ -86,6 +86,8 @@ pub enum Report {
     Ready,
     /// It cannot, and ends.
     Failed(String),
+    /// It accepts nobody any more.
+    Parted,
 }
 
 /// A note of one kind.
@@ -193,6 +195,7 @@ impl Note for Report {
         match self {
             Self::Ready => write(0, |_| ()),
             Self::Failed(text) => write(1, |out| out.bytes(short(text).as_bytes())),
+            Self::Parted => write(2, |_| ()),
         }
     }
 
@@ -200,12 +203,13 @@ impl Note for Report {
         read(bytes, |tag, from| match tag {
             0 => Some(Self::Ready),
             1 => Some(Self::Failed(from.text()?)),
+            2 => Some(Self::Parted),
             _ => None,
         })
     }
 }
 
-fn write(tag: u8, rest: impl FnOnce(&mut Packer)) -> Vec<u8> {
+pub(crate) fn write(tag: u8, rest: impl FnOnce(&mut Packer)) -> Vec<u8> {
     let mut out = Packer::default();
     out.byte(VERSION);
     out.byte(tag);
@@ -213,7 +217,10 @@ fn write(tag: u8, rest: impl FnOnce(&mut Packer)) -> Vec<u8> {
     out.finish()
 }
 
-fn read<T>(bytes: &[u8], note: impl FnOnce(u8, &mut Unpacker<'_>) -> Option<T>) -> Option<T> {
+pub(crate) fn read<T>(
+    bytes: &[u8],
+    note: impl FnOnce(u8, &mut Unpacker<'_>) -> Option<T>,
+) -> Option<T> {
     let mut from = Unpacker::new(bytes);
     if from.byte()? != VERSION {
         return None;
@@ -224,17 +231,17 @@ fn read<T>(bytes: &[u8], note: impl FnOnce(u8, &mut Unpacker<'_>) -> Option<T>) 
 }
 
 /// As much of `text` as a note has room for.
-fn short(text: &str) -> &str {
+pub(crate) fn short(text: &str) -> &str {
     text.get(..text.floor_char_boundary(TEXT_BYTES_MAX)).unwrap_or(text)
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use std::fmt::Debug;
 
     /// Each note comes back as it was, and nothing shorter or longer is taken for one.
-    fn check<N: Note + Debug + PartialEq>(notes: &[N]) {
+    pub(crate) fn check<N: Note + Debug + PartialEq>(notes: &[N]) {
         for note in notes {
             let mut bytes = note.encode();
             assert_eq!(N::decode(&bytes).as_ref(), Some(note));
@@ -254,7 +261,7 @@ mod tests {
     fn notes_come_back_as_they_were() {
         check(&[Question::Check { file: "/a b.toml".into(), is_painted: true }]);
         check(&[Verdict::Fine, Verdict::Refused { code: 2, text: "no".to_owned() }]);
-        check(&[Report::Ready, Report::Failed("no room".to_owned())]);
+        check(&[Report::Ready, Report::Failed("no room".to_owned()), Report::Parted]);
         check(&[
             Order::Begin { loops: 2, seed: [3, u64::MAX] },
             Order::Logs(vec![0, 7]),

@@ -23,6 +23,24 @@ pub(crate) enum Verb {
         #[arg(default_value = "gannet.toml")]
         file: PathBuf,
     },
+    /// Have a running server read its config again, and wait until it serves that
+    Reload {
+        #[command(flatten)]
+        desk: Desk,
+    },
+    /// Have a running server finish what is under way and end, and wait until it has
+    Stop {
+        #[command(flatten)]
+        desk: Desk,
+    },
+    /// Show how a running server is
+    Status {
+        #[command(flatten)]
+        desk: Desk,
+        /// Say it as JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
     /// Look for mistakes in a config file, and serve nothing
     Check {
         /// The config file
@@ -73,6 +91,17 @@ pub(crate) enum Role {
     Check,
     /// Serves
     Worker,
+}
+
+/// Where a running server is told what to do.
+#[derive(Args, Debug)]
+pub(crate) struct Desk {
+    /// The config file that it was started with
+    #[arg(default_value = "gannet.toml")]
+    pub(crate) file: PathBuf,
+    /// The socket that it listens at [default: what the config says, or one named after it]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) control: Option<PathBuf>,
 }
 
 /// A request that might be sent.

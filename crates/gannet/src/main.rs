@@ -14,6 +14,7 @@ mod greeting;
 mod serving;
 mod role;
 mod supervising;
+mod wishing;
 mod trouble;
 
 use arguments::Verb;
@@ -23,6 +24,9 @@ fn main() -> ExitCode {
     let outcome = advice::parse(std::env::args_os()).and_then(|arguments| match arguments.verb {
         None => verb::quick(&arguments.quick),
         Some(Verb::Run { file }) => supervising::run(file),
+        Some(Verb::Reload { desk }) => wishing::reload(&desk),
+        Some(Verb::Stop { desk }) => wishing::stop(&desk),
+        Some(Verb::Status { desk, json }) => wishing::status(&desk, json),
         Some(Verb::Role { role }) => role::play(role),
         Some(Verb::Check { file }) => verb::check(&file).map(|()| ExitCode::SUCCESS),
         Some(Verb::HashPassword { user }) => {

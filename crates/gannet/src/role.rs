@@ -3,7 +3,7 @@
 use crate::{arguments::Role, machine, serving, trouble::Trouble, verb};
 use config::{Blueprint, Bundle, Paint, Plan};
 use control::{
-    Clients, Rows,
+    Clients, Rows, Seats,
     note::{Note, Order, Question, Report, Verdict},
 };
 use net::{channel, listener::Listening, memory, process, sealed};
@@ -125,20 +125,22 @@ fn prepare(end: BorrowedFd<'_>) -> Result<(Worker, Arc<LogFiles>), String> {
         let order = Order::decode(&message.bytes).ok_or(()).map_err(odd)?;
         match order {
             Order::Begin { loops, seed } => {
-                let along: Result<[OwnedFd; 3], _> = message.descriptors.try_into();
+                let along: Result<[OwnedFd; 4], _> = message.descriptors.try_into();
                 begun = Some((loops, seed, along.map_err(|_| ()).map_err(odd)?));
             }
             Order::Resolve => break,
             order => take_files(&files, order, message.descriptors),
         }
     }
-    let (loops, seed, [bundle, clients, rows]) = begun.ok_or(()).map_err(odd)?;
+    let (loops, seed, [bundle, clients, seats, rows]) = begun.ok_or(()).map_err(odd)?;
     let bytes = sealed::read(bundle.as_fd(), BUNDLE_BYTES_MAX).map_err(failed)?;
     let bundle = Bundle::decode(&bytes).ok_or(()).map_err(odd)?;
     let plan = bundle.resolve().map_err(|errors| errors.render(Paint::Plain))?;
     // The plan lives as long as the process: nobody ever has to ask which one is in force.
     let plan: &'static Plan = Box::leak(Box::new(plan));
-    let clients = Clients::new(memory::shared(clients.as_fd()).map_err(failed)?, seed);
+    let seats = Seats::new(memory::shared(seats.as_fd()).map_err(failed)?);
+    let clients = memory::shared(clients.as_fd()).map_err(failed)?;
+    let clients = Clients::new(clients, seed).with_seats(seats);
     let rows = Rows::new(memory::shared(rows.as_fd()).map_err(failed)?);
     let setup = Setup { plan, loops, live: None, files: Arc::clone(&files), clients, rows };
     let worker = worker::start(setup).map_err(|error| format!("error: {error}"))?;
@@ -239,8 +241,16 @@ impl<'e> Ear<'e> {
             loop {
                 match end.async_io(Interest::READABLE, receive).await {
                     Ok(Some(message)) => {
-                        if let Some(order) = Order::decode(&message.bytes) {
+                        let order = Order::decode(&message.bytes);
+                        let is_drain = order == Some(Order::Drain);
+                        if let Some(order) = order {
                             self.act(order, message.descriptors);
+                        }
+                        if is_drain {
+                            self.stopper.parted().await;
+                            let note = Report::Parted.encode();
+                            // Where the supervisor does not listen, it waits a moment longer.
+                            let _ = channel::send(end.as_fd(), &note, &[], false);
                         }
                     }
                     Ok(None) => return self.live_alone().await,

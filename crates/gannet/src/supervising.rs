@@ -3,6 +3,7 @@
 use crate::{
     greeting::{self, Greeting},
     trouble::Trouble,
+    wishing,
 };
 use config::{Blueprint, plan::Address};
 use control::Counter;
@@ -23,7 +24,8 @@ pub(crate) fn run(file: PathBuf) -> Result<ExitCode, Trouble> {
     let program = Program::this()
         .map_err(|error| Trouble::new(1, format!("error: /proc/self/exe: {error}")))?;
     let words = Words { file: &file };
-    match supervisor::run(program, file.clone(), &words) {
+    let desk_path = wishing::desk_path(&file);
+    match supervisor::run(program, file.clone(), desk_path, &words) {
         Ok(code) => Ok(ExitCode::from(code)),
         Err(Failure { code, text }) => Err(Trouble::new(code, text)),
     }

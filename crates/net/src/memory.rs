@@ -54,15 +54,18 @@ pub fn shared(memory: BorrowedFd<'_>) -> io::Result<&'static [AtomicU64]> {
     sys::mapped_words(memory, bytes / size_of::<AtomicU64>())
 }
 
-/// What the words behind a descriptor that [`share`] made are now, without mapping them.
+/// What the words behind a descriptor that [`share`] made are now, `count` of them from number
+/// `start` on or as many as there are, without mapping them.
 ///
 /// # Errors
 ///
 /// It is something else.
-pub fn look(memory: BorrowedFd<'_>) -> io::Result<Vec<u64>> {
-    let size = usize::try_from(fstat(memory)?.st_size).map_err(|_| ErrorKind::InvalidData)?;
-    let mut bytes = vec![0; size];
-    File::from(memory.try_clone_to_owned()?).read_exact_at(&mut bytes, 0)?;
+pub fn look(memory: BorrowedFd<'_>, start: usize, count: usize) -> io::Result<Vec<u64>> {
+    let words = fstat(memory)?.st_size.unsigned_abs() / size_of::<u64>() as u64;
+    let left = usize::try_from(words.saturating_sub(start as u64)).unwrap_or(usize::MAX);
+    let mut bytes = vec![0; left.min(count) * size_of::<u64>()];
+    let start = start as u64 * size_of::<u64>() as u64;
+    File::from(memory.try_clone_to_owned()?).read_exact_at(&mut bytes, start)?;
     let (words, _) = bytes.as_chunks();
     Ok(words.iter().map(|word| u64::from_ne_bytes(*word)).collect())
 }
@@ -89,7 +92,7 @@ mod tests {
         assert!(one.len() == 1000 && one.as_ptr() != other.as_ptr());
         one[999].store(7, Ordering::Relaxed);
         assert_eq!(other[999].load(Ordering::Relaxed), 7);
-        assert_eq!(look(memory.as_fd()).unwrap()[998..], [0, 7]);
+        assert_eq!(look(memory.as_fd(), 998, 9999).unwrap(), [0, 7]);
         assert!(File::from(memory).set_len(8).is_err(), "it never shrinks");
         assert_eq!(shared(share(c"test", 0).unwrap().as_fd()).unwrap().len(), 0);
     }

@@ -7,7 +7,12 @@ use rustix::{
         setrlimit,
     },
 };
-use std::{ffi::CStr, fs, io};
+use std::{
+    ffi::CStr,
+    fs, io,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
+    path::Path,
+};
 
 /// What a process is given whose work is the least urgent.
 const NICE_MOST: i32 = 19;
@@ -57,6 +62,21 @@ pub fn confine(cpu_seconds: u64, memory_bytes: u64) -> io::Result<()> {
 /// There is no `/proc`.
 pub fn program() -> io::Result<OwnedFd> {
     fs::File::open("/proc/self/exe").map(OwnedFd::from)
+}
+
+/// The user that this process runs as; 0 is root.
+#[must_use]
+pub fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// Makes the folder `path` for this user alone, if it is not there; false where it is somebody
+/// else's, or others may write there.
+#[must_use]
+pub fn own_folder(path: &Path) -> bool {
+    let _ = fs::DirBuilder::new().mode(0o700).create(path);
+    fs::symlink_metadata(path)
+        .is_ok_and(|found| found.is_dir() && found.uid() == user() && found.mode() & 0o022 == 0)
 }
 
 /// Names this process, for those who list processes.

@@ -3,7 +3,7 @@
 use crate::holder::Holder;
 use crate::stat::{self, Identity};
 use crate::sys;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
     AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, chmod, flock, open, unlink,
 };
@@ -91,6 +91,15 @@ impl Drop for SocketFile {
     }
 }
 
+/// The user at the other end of a connected socket.
+///
+/// # Errors
+///
+/// It is no Unix socket.
+pub fn peer_user(socket: BorrowedFd<'_>) -> io::Result<u32> {
+    sys::peer(socket).map(|peer| peer.uid)
+}
+
 /// Locks the folder that `path` lies in, as every start does: a socket that is bound and does not
 /// listen yet looks like one that was left behind. `None` where somebody else has the lock. Nobody
 /// waits for it, since everybody who may read a folder may lock it.
@@ -112,7 +121,8 @@ fn remove_stale(path: &Path, address: &SocketAddrUnix, is_alone: bool) -> Result
     let probe = socket()?;
     match connect(&probe, address) {
         Ok(()) => {
-            let pid = sys::peer_process(probe.as_fd()).ok().filter(|&pid| pid != 0);
+            let pid = sys::peer(probe.as_fd()).ok().map(|peer| peer.pid.unsigned_abs());
+            let pid = pid.filter(|&pid| pid != 0);
             Err(UnixError::Taken(pid.map(Holder::of)))
         }
         // Its queue is full, or it is one that takes no streams: somebody is there.

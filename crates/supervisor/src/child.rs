@@ -42,6 +42,7 @@ pub(crate) enum Heard {
 /// A child, as long as its end has not been heard of.
 #[derive(Debug)]
 pub(crate) struct Child {
+    pid: u32,
     orders: UnboundedSender<Message>,
     handle: Handle,
 }
@@ -79,7 +80,8 @@ impl Child {
         hear: impl Fn(Heard) + 'static,
     ) -> io::Result<Self> {
         let (process, end) = program.start(role)?;
-        let handle = Handle::of(process.id())?;
+        let pid = process.id();
+        let handle = Handle::of(pid)?;
         // Heard from now on, so that no end is missed.
         let ends = signal(SignalKind::child())?;
         let end = UnixDatagram::from(end);
@@ -88,13 +90,18 @@ impl Child {
         let (orders, next) = unbounded_channel();
         spawn_local(send(Rc::clone(&end), next));
         spawn_local(listen(end, process, ends, hear));
-        Ok(Self { orders, handle })
+        Ok(Self { pid, orders, handle })
     }
 
     /// Tells it something, after all that was said before. Nobody waits until it listens.
     pub(crate) fn tell(&self, message: Message) {
         // Of one that is gone it is soon heard.
         let _ = self.orders.send(message);
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
     }
 
     /// Ends it.

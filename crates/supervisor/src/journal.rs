@@ -13,11 +13,12 @@ pub(crate) fn line(note: &Note, is_pretty: bool, wall: Wall) -> Vec<u8> {
         Note::Reloaded => {
             ("reloaded", "notice", "the config was read again and is served".to_owned())
         }
-        Note::NotReloaded(why) => ("not_reloaded", "error", why.clone()),
+        Note::NotReloaded(_, why) => ("not_reloaded", "error", why.clone()),
         Note::Died(id, how) => ("worker_died", "error", format!("worker {id} {how}")),
         Note::Killed(id) => {
             ("worker_killed", "error", format!("worker {id} did not do what it was told"))
         }
+        Note::Deaf(why) => ("no_control", "warning", why.clone()),
         Note::TakenBack => (
             "taken_back",
             "error",
@@ -57,7 +58,7 @@ mod tests {
         let wall = Wall { seconds: 1_795_539_723, nanos: 45_600_000 };
         let line = |note, is_pretty| String::from_utf8(line(&note, is_pretty, wall)).unwrap();
         assert_eq!(
-            line(Note::NotReloaded("a\n \"b\"\n".to_owned()), false),
+            line(Note::NotReloaded(2, "a\n \"b\"\n".to_owned()), false),
             "{\"event\":\"not_reloaded\",\"level\":\"error\",\"time\":\"2026-11-24T17:02:03.045Z\",\
              \"reason\":\"a\\u000a \\\"b\\\"\"}\n"
         );
@@ -66,7 +67,7 @@ mod tests {
             "17:02:03 worker died: worker 3 was ended by signal 9\n"
         );
         assert_eq!(
-            line(Note::NotReloaded("a\n\x1b".to_owned()), true),
+            line(Note::NotReloaded(2, "a\n\x1b".to_owned()), true),
             "17:02:03 not reloaded: a\n\\x1b\n"
         );
     }

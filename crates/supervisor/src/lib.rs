@@ -14,6 +14,7 @@ pub mod sockets;
 mod logs;
 mod child;
 mod journal;
+mod wishes;
 mod shell;
 
 pub use child::Program;

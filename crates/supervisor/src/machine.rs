@@ -24,6 +24,9 @@ const READY_TIME: Duration = Duration::from_secs(30);
 /// Time for a check of the config.
 const CHECK_TIME: Duration = Duration::from_secs(60);
 
+/// Time for workers to notice that they are replaced.
+const PARTING_TIME: Duration = Duration::from_secs(2);
+
 /// A worker that has served so long was healthy: its death says nothing of its config.
 const HEALTHY_TIME: Duration = Duration::from_secs(2);
 
@@ -80,6 +83,8 @@ pub enum Event<S> {
     Ready(WorkerId),
     /// A worker cannot, and says why.
     Failed(WorkerId, String),
+    /// A worker accepts nobody any more.
+    Parted(WorkerId),
     /// A worker is gone: how it ended.
     Ended(WorkerId, String),
     /// A signal of that number says to stop; gently where clients may ask once more.
@@ -133,14 +138,16 @@ pub enum Order<S> {
 pub enum Note {
     /// Another config is served.
     Reloaded,
-    /// Another config was wanted and cannot be served; why.
-    NotReloaded(String),
+    /// Another config was wanted and cannot be served: the exit code and the words of `check`.
+    NotReloaded(u8, String),
     /// A worker has died while it served; how.
     Died(WorkerId, String),
     /// A worker was ended, as it did not end itself.
     Killed(WorkerId),
     /// The last config kept its workers from living: the one before is served again.
     TakenBack,
+    /// Nobody can tell the server what to do but by signals; why.
+    Deaf(String),
 }
 
 /// The state of all.
@@ -148,6 +155,8 @@ pub enum Note {
 pub struct Machine<S> {
     /// The oldest first.
     generations: Vec<Generation<S>>,
+    /// How many there were.
+    count: u64,
     workers: WorkerId,
     attempt: Attempt,
     /// Whether the config is to be read again after the attempt that is under way.
@@ -163,10 +172,12 @@ pub struct Machine<S> {
 enum Attempt {
     None,
     Checking(Moment),
-    /// The last generation is starting, because its config was `Taken` back or not.
+    /// The last generation is starting; whether its config is the one before, taken back.
     Starting {
         is_back: bool,
     },
+    /// It serves, and until then the one before may still accept somebody.
+    Parting(Moment),
 }
 
 #[derive(Debug)]
@@ -179,6 +190,7 @@ impl<S: Clone> Default for Machine<S> {
     fn default() -> Self {
         Self {
             generations: Vec::new(),
+            count: 0,
             workers: 0,
             attempt: Attempt::None,
             is_wanted: false,
@@ -206,11 +218,17 @@ impl<S: Clone> Machine<S> {
             Event::NotOpened(text) => self.give_up(1, text, out),
             Event::Ready(id) => self.ready(id, now, out),
             Event::Failed(id, text) if self.is_starting(id) => self.give_up(1, text, out),
+            Event::Parted(id) => {
+                if let Some((generation, at)) = self.find(id) {
+                    generation.parted(at);
+                }
+            }
             Event::Ended(id, how) => self.ended(id, &how, now, out),
             Event::Stop { signal, is_gentle } => self.stop(signal, is_gentle, now, out),
             Event::Checked(_) | Event::Refused(..) | Event::Failed(..) | Event::Tick => {}
         }
         self.keep_time(now, out);
+        self.settle(now, out);
         self.forget();
         self.go_on(now, out);
         if let Some(Stopping { code, .. }) = self.stopping
@@ -227,9 +245,25 @@ impl<S: Clone> Machine<S> {
         let members = self.generations.iter().flat_map(|generation| &generation.members);
         let next = members.map(Member::deadline).min().unwrap_or(Moment::NEVER);
         match self.attempt {
-            Attempt::Checking(until) => next.min(until),
+            Attempt::Checking(until) | Attempt::Parting(until) => next.min(until),
             Attempt::None | Attempt::Starting { .. } => next,
         }
+    }
+
+    /// The generations, the oldest first: the number of each, what it does, in a word, and its
+    /// workers.
+    pub fn generations(
+        &self,
+    ) -> impl Iterator<Item = (u64, &'static str, impl Iterator<Item = WorkerId>)> {
+        self.generations.iter().map(|generation| {
+            let phase = match generation.phase {
+                Phase::Starting => "starting",
+                Phase::Serving => "serving",
+                Phase::Draining => "draining",
+                Phase::GivenUp => "given up",
+            };
+            (generation.number, phase, generation.members.iter().map(|member| member.id))
+        })
     }
 
     /// Begins the next attempt, if there is anything to attempt and room for it.
@@ -251,7 +285,8 @@ impl<S: Clone> Machine<S> {
     /// Makes room for a generation.
     fn begin(&mut self, config: Checked<S>, is_back: bool, out: &mut Vec<Order<S>>) {
         out.push(Order::Open(config.source.clone()));
-        self.generations.push(Generation::new(config));
+        self.count += 1;
+        self.generations.push(Generation::new(self.count, config));
         self.attempt = Attempt::Starting { is_back };
     }
 
@@ -312,13 +347,25 @@ impl<S: Clone> Machine<S> {
             member.stage = Stage::Serving(now);
             out.push(Order::Serve(member.id));
         }
-        let is_back =
-            mem::replace(&mut self.attempt, Attempt::None) == Attempt::Starting { is_back: true };
+        let is_back = self.attempt == Attempt::Starting { is_back: true };
+        self.attempt = match is_first || is_back {
+            true => Attempt::None,
+            false => Attempt::Parting(now.after(PARTING_TIME)),
+        };
         if let Some(serving) = others.iter_mut().find(|other| other.phase == Phase::Serving) {
             serving.drain(now, out);
             self.before = (!is_back).then(|| serving.config.clone());
         }
-        if !is_first && !is_back {
+    }
+
+    /// Says that a reload is done, once the workers before accept nobody any more.
+    fn settle(&mut self, now: Moment, out: &mut Vec<Order<S>>) {
+        let Attempt::Parting(until) = self.attempt else { return };
+        let is_parting = |generation: &Generation<S>| {
+            generation.phase == Phase::Draining && !generation.has_parted()
+        };
+        if until <= now || !self.generations.iter().any(is_parting) {
+            self.attempt = Attempt::None;
             out.push(Order::Note(Note::Reloaded));
         }
     }
@@ -335,7 +382,7 @@ impl<S: Clone> Machine<S> {
             return;
         }
         out.push(match self.has_started {
-            true => Order::Note(Note::NotReloaded(text)),
+            true => Order::Note(Note::NotReloaded(code, text)),
             false => Order::Fail(code, text),
         });
     }

@@ -1,5 +1,6 @@
 //! Does what the machine orders, and tells it what happens.
 
+mod desk;
 mod workers;
 
 use crate::{
@@ -8,17 +9,20 @@ use crate::{
     logs::LogFiles,
     machine::{Checked, Event, Machine, Note, Order, WorkerId},
     sockets::{self, Sockets},
+    wishes::{Asker, Desk},
 };
 use base::Moment;
 use config::{Blueprint, plan::Address};
 use control::{
-    Clients, Counter,
+    Counter,
     note::{Note as _, Question, Report, Verdict},
+    wish::{Outcome, Wish},
 };
+use desk::{CURRENT, END, History, NEXT};
 use net::{channel::Message, sealed};
 use std::{
     collections::VecDeque,
-    io,
+    io, mem,
     os::fd::{AsFd, OwnedFd},
     path::PathBuf,
     rc::Rc,
@@ -31,7 +35,7 @@ use tokio::{
     task::spawn_local,
     time::{sleep, timeout},
 };
-use workers::Workers;
+use workers::{Table, Workers};
 
 /// Bytes of a blueprint at most: some 10,000 sites with addresses and logs of their own.
 const BLUEPRINT_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -69,6 +73,7 @@ enum Happening {
     Event(Told),
     Check(u64, Heard),
     Worker(WorkerId, Heard),
+    Wish(Wish, Asker),
     Reopen,
 }
 
@@ -85,21 +90,32 @@ struct Shell<'v> {
     checks: u64,
     sockets: Sockets,
     logs: LogFiles,
-    /// The table of clients, and how many lines it has.
-    clients: Option<(usize, OwnedFd)>,
+    clients: Option<Rc<Table>>,
     seed: [u64; 2],
     workers: Workers,
     /// What is served, once anything is.
     serving: Option<Rc<Source>>,
+    /// Where wishes come in; where they do if no config says so.
+    desks: Vec<Desk>,
+    desk_path: Option<PathBuf>,
+    /// Who waits for the next reload to begin, for the one under way to end, and for the end.
+    askers: [Vec<Asker>; 3],
+    history: History,
     end: Option<Result<u8, Failure>>,
 }
 
-/// Serves what the config `file` says, until a signal says to stop; returns the exit code.
+/// Serves what the config `file` says, until a signal or a wish says to stop; returns the exit
+/// code. Wishes come in by the socket that the config names, or at `desk_path`.
 ///
 /// # Errors
 ///
 /// It cannot be served.
-pub fn run(program: Program, file: PathBuf, voice: &dyn Voice) -> Result<u8, Failure> {
+pub fn run(
+    program: Program,
+    file: PathBuf,
+    desk_path: Option<PathBuf>,
+    voice: &dyn Voice,
+) -> Result<u8, Failure> {
     let failed = |error: io::Error| Failure { code: 1, text: format!("error: {error}") };
     let runtime = Builder::new_current_thread()
         .enable_all()
@@ -129,6 +145,10 @@ pub fn run(program: Program, file: PathBuf, voice: &dyn Voice) -> Result<u8, Fai
             seed: [one, other],
             workers: Workers::default(),
             serving: None,
+            desks: Vec::new(),
+            desk_path,
+            askers: Default::default(),
+            history: History { since: net::clock::now(), restarts: 0, reload: None },
             end: None,
         };
         shell.live(heard).await
@@ -205,6 +225,7 @@ impl Shell<'_> {
                 self.due.push_back(match Report::decode(&message.bytes) {
                     Some(Report::Ready) => Event::Ready(id),
                     Some(Report::Failed(text)) => Event::Failed(id, text),
+                    Some(Report::Parted) => Event::Parted(id),
                     None => return self.workers.kill(id),
                 });
             }
@@ -212,6 +233,7 @@ impl Shell<'_> {
                 self.workers.ended(id);
                 self.due.push_back(Event::Ended(id, how));
             }
+            Happening::Wish(wish, asker) => self.grant(wish, asker),
             Happening::Reopen => {
                 let kept = self.logs.reopen();
                 self.workers.reopen(&self.logs, &kept);
@@ -221,7 +243,11 @@ impl Shell<'_> {
 
     fn perform(&mut self, order: Order<Rc<Source>>) {
         match order {
-            Order::Check => self.check(),
+            Order::Check => {
+                let next = mem::take(&mut self.askers[NEXT]);
+                self.askers[CURRENT].extend(next);
+                self.check();
+            }
             Order::EndCheck => self.check.take().iter().for_each(Child::kill),
             Order::Open(source) => {
                 let opened = self.open(&source.blueprint);
@@ -244,6 +270,7 @@ impl Shell<'_> {
                 if let Some(source) = &self.serving {
                     self.voice.stopped(&source.blueprint, &self.workers.totals());
                 }
+                self.askers[END].drain(..).for_each(|asker| asker.answer(&Outcome::Done));
                 self.end = Some(Ok(code));
             }
             Order::Fail(code, text) => self.end = Some(Err(Failure { code, text })),
@@ -273,12 +300,13 @@ impl Shell<'_> {
         sockets::check_room(blueprint.threads, blueprint.listen.len()).map_err(said)?;
         self.sockets.open(&blueprint.listen).map_err(said)?;
         self.logs.open(blueprint)?;
+        if let Some(path) = &blueprint.control {
+            self.open_desk(path).map_err(said)?;
+        }
         let lines = blueprint.clients_max;
-        if self.clients.as_ref().is_none_or(|(known, _)| *known != lines) {
-            let table = net::memory::share(c"gannet-clients", Clients::words(lines));
-            let table =
-                table.map_err(|e| format!("error: there is no room for `clients-max`: {e}"));
-            self.clients = Some((lines, table?));
+        if self.clients.as_ref().is_none_or(|known| known.lines() != lines) {
+            let failed = |e| format!("error: there is no room for `clients-max`: {e}");
+            self.clients = Some(Rc::new(Table::new(lines, self.seed).map_err(failed)?));
         }
         Ok(())
     }
@@ -286,10 +314,11 @@ impl Shell<'_> {
     fn start(&mut self, id: WorkerId, source: Rc<Source>, place: usize) {
         let happenings = self.happenings.clone();
         let hear = move |heard| drop(happenings.send(Happening::Worker(id, heard)));
-        let clients = self.clients.as_ref().map(|(_, table)| (table.as_fd(), self.seed));
-        let child = Child::start(&self.program, "worker", hear);
-        let started = child
-            .and_then(|child| self.workers.begin(id, child, (source, place), clients, &self.logs));
+        let clients = self.clients.clone().ok_or_else(|| io::ErrorKind::NotFound.into());
+        let started = clients.and_then(|clients| {
+            let child = Child::start(&self.program, "worker", hear)?;
+            self.workers.begin(id, child, (source, place), clients, &self.logs)
+        });
         if let Err(error) = started {
             self.workers.kill(id);
             self.due.push_back(Event::Failed(id, not_started(&error)));
@@ -303,21 +332,46 @@ impl Shell<'_> {
         // Where descriptors have run out, some loops have nothing to do, and others more.
         let _ = self.sockets.widen(threads * workers);
         self.sockets.keep(listen);
-        self.serving = Some(source);
+        self.serving = Some(Rc::clone(&source));
         self.tidy();
+        // Where nobody has said which, it is no reason not to serve.
+        if let (None, Some(path)) = (&source.blueprint.control, self.desk_path.clone())
+            && let Err(fault) = self.open_desk(&path)
+        {
+            self.note(&Note::Deaf(fault.message));
+        }
     }
 
     /// Closes what only a config has needed that is not served.
     fn tidy(&mut self) {
         let Some(serving) = &self.serving else { return };
         self.sockets.keep(&serving.blueprint.listen);
+        let desk = serving.blueprint.control.as_ref().or(self.desk_path.as_ref());
+        self.desks.retain(|one| desk.is_some_and(|desk| one.path() == desk));
         let others = self.workers.sources().map(|source| &source.blueprint);
         self.logs.keep(others.chain([&serving.blueprint]));
     }
 
     fn note(&mut self, note: &Note) {
-        if matches!(note, Note::NotReloaded(_)) {
-            self.tidy();
+        let now = net::clock::now();
+        let outcome = match note {
+            Note::Reloaded => {
+                self.history.reload = Some((now, None));
+                Some(Outcome::Done)
+            }
+            Note::NotReloaded(code, text) => {
+                self.tidy();
+                self.history.reload = Some((now, Some(text.clone())));
+                Some(Outcome::Refused { code: *code, text: text.clone() })
+            }
+            Note::Died(..) => {
+                self.history.restarts += 1;
+                None
+            }
+            Note::Killed(_) | Note::TakenBack | Note::Deaf(_) => None,
+        };
+        if let Some(outcome) = outcome {
+            self.askers[CURRENT].drain(..).for_each(|asker| asker.answer(&outcome));
         }
         let Some(serving) = self.serving.clone() else { return };
         let is_pretty = serving.blueprint.errors.as_ref().is_some_and(|errors| errors.is_pretty);

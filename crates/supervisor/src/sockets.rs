@@ -181,7 +181,7 @@ fn held(listen: &Listen, turn: usize) -> Result<Option<Held>, Fault> {
                 let (bound, group) = (address.clone(), vec![Listening::Unix(socket)]);
                 Ok(Some(Held { address, turn, bound, file: Some(file), group }))
             }
-            Err(error) => Err(explain_unix(path, &error)),
+            Err(error) => Err(explain_unix(path, &error, "listen")),
         },
     }
 }
@@ -235,8 +235,8 @@ fn can_do_without(wanted: &Listen, is_absent: bool) -> bool {
     is_absent && wanted.is_implied && is_ipv6
 }
 
-fn explain_unix(path: &Path, error: &UnixError) -> Fault {
-    let other = "choose another path by `listen`";
+pub(crate) fn explain_unix(path: &Path, error: &UnixError, setting: &str) -> Fault {
+    let other = format!("choose another path by `{setting}`");
     let cause = match error {
         UnixError::Taken(Some(holder)) => {
             format!("{} (pid {}) listens there; stop that, or {other}", holder.name, holder.pid)

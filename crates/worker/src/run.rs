@@ -45,6 +45,9 @@ const SWEEP_MAX: Duration = Duration::from_millis(100);
 /// asks would see its request fail.
 const GRACE_TIME: Duration = Duration::from_secs(5);
 
+/// How long loops may take to notice that they shall accept nobody.
+const PARTING_TIME: Duration = Duration::from_secs(1);
+
 /// A socket that connections come in by.
 pub struct Listener {
     /// Its place in [`Plan::listen`].
@@ -56,6 +59,8 @@ pub struct Listener {
 /// The loops of this process.
 pub struct Worker {
     stop: watch::Sender<Stop>,
+    /// How many loops accept nobody any more.
+    parted: watch::Sender<usize>,
     /// The loop of the thread that calls [`Worker::run`]: a process with one loop has one thread,
     /// and the kernel finds its descriptors without counting who else uses them.
     first: Option<Loop>,
@@ -67,7 +72,11 @@ pub struct Worker {
 }
 
 /// A way to stop the loops.
-pub struct Stopper(watch::Sender<Stop>);
+pub struct Stopper {
+    stop: watch::Sender<Stop>,
+    parted: watch::Receiver<usize>,
+    loops: usize,
+}
 
 /// A way to have the log files opened anew.
 pub struct Reopener(watch::Sender<u64>);
@@ -165,6 +174,7 @@ struct Loop {
     ways: Ways,
     row: Row,
     stopped: watch::Receiver<Stop>,
+    parted: watch::Sender<usize>,
     reopened: watch::Receiver<u64>,
 }
 
@@ -191,13 +201,15 @@ pub fn start(setup: Setup) -> Result<Worker, StartError> {
     };
     let (stop, stopped) = watch::channel(Stop::Never);
     let (reopen, reopened) = watch::channel(0);
-    let mut worker = Worker { stop, first: None, others: Vec::new(), rows, writers, reopen };
+    let (parted, _) = watch::channel(0);
+    let others = Vec::new();
+    let mut worker = Worker { stop, parted, first: None, others, rows, writers, reopen };
     for number in 0..loops {
         let row = rows.row(Rows::WRITERS + number);
         let shared = shared.clone();
         let (stopped, reopened) = (stopped.clone(), reopened.clone());
-        let (ways, listeners) = (worker.writers.ways(), Vec::new());
-        let mut another = Loop { shared, listeners, number, ways, row, stopped, reopened };
+        let (ways, listeners, parted) = (worker.writers.ways(), Vec::new(), worker.parted.clone());
+        let mut another = Loop { shared, listeners, number, ways, row, stopped, parted, reopened };
         if worker.first.is_none() {
             worker.first = Some(another);
             continue;
@@ -226,7 +238,8 @@ impl Worker {
     /// A way to stop the loops while somebody waits for their end.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
-        Stopper(self.stop.clone())
+        let (stop, parted) = (self.stop.clone(), self.parted.subscribe());
+        Stopper { stop, parted, loops: self.loops() }
     }
 
     /// A way to have the log files opened anew, under their names, after something moved them away.
@@ -276,17 +289,25 @@ impl Stopper {
     /// Accepts nobody from now on, since others do; lets clients ask once more and what is under
     /// way finish, for the plan's drain time at most, and ends.
     pub fn drain(&self) {
-        let _ = self.0.send(Stop::Drained);
+        let _ = self.stop.send(Stop::Drained);
+    }
+
+    /// Waits until no loop accepts anybody, after it was told to drain or to stop; a second at
+    /// most, as a loop that hangs tells nothing.
+    pub async fn parted(&self) {
+        let mut parted = self.parted.clone();
+        let all = parted.wait_for(|&count| count >= self.loops);
+        let _ = timeout(PARTING_TIME, all).await;
     }
 
     /// Lets what is under way finish, for the plan's stop time at most, and ends.
     pub fn stop(&self) {
-        let _ = self.0.send(Stop::Soon);
+        let _ = self.stop.send(Stop::Soon);
     }
 
     /// Cuts off what is under way, and ends.
     pub fn stop_at_once(&self) {
-        let _ = self.0.send(Stop::Now);
+        let _ = self.stop.send(Stop::Now);
     }
 }
 
@@ -342,7 +363,7 @@ impl Loop {
     }
 
     async fn serve(&mut self) -> io::Result<bool> {
-        let Self { shared, listeners, number, ways, row, stopped, reopened } = self;
+        let Self { shared, listeners, number, ways, row, stopped, parted, reopened } = self;
         let core = Rc::new(Core::new(
             shared.plan,
             Folders::new(&shared.plan.folders, shared.root_descriptors_max),
@@ -372,6 +393,7 @@ impl Loop {
             let _ = task.await;
         }
         listeners.clear();
+        parted.send_modify(|count| *count += 1);
         let capacity = &shared.plan.capacity;
         core.is_draining.set(true);
         emptied(&core, stopped, Stop::Drained, GRACE_TIME).await;

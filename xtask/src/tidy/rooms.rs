@@ -51,7 +51,7 @@ const BANS: [Ban; 8] = [
     },
     Ban {
         names: &["TcpListener", "TcpStream", "UdpSocket", "UnixListener", "UnixStream"],
-        places: &["net", "worker", "gannet"],
+        places: &["net", "worker", "gannet", "supervisor/src/wishes.rs"],
         instead: "take bytes in and give bytes out; `net` opens sockets, the worker pumps them",
     },
     Ban {

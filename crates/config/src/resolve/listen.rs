@@ -4,7 +4,8 @@ use super::{context::Context, listeners::Listeners};
 use crate::{
     mistake::{Mistake, quote},
     plan::{Address, Listen, Site},
-    source::{Span, Word},
+    source::{Sources, Span, Word},
+    world::World,
     written,
 };
 use foldhash::HashMap;
@@ -34,6 +35,31 @@ pub(crate) fn of_server(listen: written::Listens, context: &mut Context<'_>) {
 /// Takes down the addresses that one site names: their places in the plan.
 pub(crate) fn of_site(listen: written::Listens, context: &mut Context<'_>) -> Option<Box<[usize]>> {
     listen.map(|list| of_list(list, context).into())
+}
+
+/// The socket that the server is told what to do by.
+pub(crate) fn control(
+    word: &Word<String>,
+    sources: &Sources,
+    world: &dyn World,
+    mistakes: &mut Vec<Mistake>,
+) -> PathBuf {
+    let path = sources.path(word);
+    let folder = path.parent().unwrap_or(&path);
+    let refusal = match world.check_folder(folder) {
+        Err(cause) => Some((cause, "make the folder, or name another one")),
+        Ok(()) if path.as_os_str().as_bytes().len() > SOCKET_PATH_BYTES_MAX => {
+            let cause = format!("it is longer than {SOCKET_PATH_BYTES_MAX} bytes");
+            Some((cause, "choose a shorter one"))
+        }
+        Ok(()) => None,
+    };
+    if let Some((cause, help)) = refusal {
+        let cause = format!("no socket can be there: {cause}");
+        let label = format!("stands for {}", path.display());
+        mistakes.push(Mistake::new(word.span, cause, label).help(help));
+    }
+    path
 }
 
 /// All addresses of the plan, once every site has named its own; gives the sites without any those

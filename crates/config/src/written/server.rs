@@ -18,6 +18,7 @@ pub(crate) struct Server {
     pub(crate) listen: Listens,
     pub(crate) threads: Option<Word<usize>>,
     pub(crate) workers: Option<Word<usize>>,
+    pub(crate) control: Option<Word<String>>,
     pub(crate) log: ServerLog,
     pub(crate) error_log: ErrorLog,
     pub(crate) request_id: Option<Word<Option<Box<str>>>>,
@@ -64,6 +65,13 @@ pub(crate) const SERVER: Section<Server> = Section {
             preset: Preset::Value("1"),
             example: "2",
             value: &At(Count(1..=64), |server: &mut Server| &mut server.workers),
+        },
+        Setting {
+            name: "control",
+            doc: "The socket by which `gannet reload`, `stop` and `status` reach the server.",
+            preset: Preset::Words("in /run or the user's folder for such, named after the config"),
+            example: r#""/run/gannet.sock""#,
+            value: &At(Text, |server: &mut Server| &mut server.control),
         },
         Setting {
             name: "trusted-proxies",

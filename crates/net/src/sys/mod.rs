@@ -124,14 +124,14 @@ pub(crate) fn mapped_words(
     Ok(unsafe { std::slice::from_raw_parts(start.cast::<AtomicU64>(), count) })
 }
 
-/// The process at the other end of a connected Unix socket: the one that listened, to whoever has
-/// connected. Zero for one that this process cannot see. (rustix takes it for granted that there is
+/// Who is at the other end of a connected Unix socket: who has listened, to whoever has connected.
+/// The process is zero where this one cannot see it. (rustix takes it for granted that there is
 /// no zero.)
 ///
 /// # Errors
 ///
 /// When it is no Unix socket, or not connected.
-pub(crate) fn peer_process(socket: BorrowedFd<'_>) -> io::Result<u32> {
+pub(crate) fn peer(socket: BorrowedFd<'_>) -> io::Result<libc::ucred> {
     let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
     let mut length = size_of::<libc::ucred>() as libc::socklen_t;
     // SAFETY: the kernel writes at most `length` bytes, which is the size of what it is given, and
@@ -145,7 +145,7 @@ pub(crate) fn peer_process(socket: BorrowedFd<'_>) -> io::Result<u32> {
             &raw mut length,
         )
     };
-    if result == 0 { Ok(peer.pid.unsigned_abs()) } else { Err(io::Error::last_os_error()) }
+    if result == 0 { Ok(peer) } else { Err(io::Error::last_os_error()) }
 }
 
 /// The addresses of all network interfaces that are up, in the order of the kernel.

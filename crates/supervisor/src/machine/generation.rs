@@ -8,6 +8,7 @@ use base::Moment;
 
 #[derive(Debug)]
 pub(super) struct Generation<S> {
+    pub(super) number: u64,
     pub(super) config: Checked<S>,
     pub(super) phase: Phase,
     pub(super) members: Vec<Member>,
@@ -28,6 +29,8 @@ pub(super) enum Phase {
 pub(super) struct Member {
     pub(super) id: WorkerId,
     pub(super) stage: Stage,
+    /// Whether it accepts nobody any more.
+    pub(super) has_parted: bool,
     /// How often those in this place have died young, one after the other.
     pub(super) young_deaths: u32,
 }
@@ -48,7 +51,7 @@ pub(super) enum Stage {
 
 impl Member {
     pub(super) fn new(id: WorkerId, until: Moment) -> Self {
-        Self { id, stage: Stage::Starting(until), young_deaths: 0 }
+        Self { id, stage: Stage::Starting(until), has_parted: false, young_deaths: 0 }
     }
 
     /// When something has to be done about it.
@@ -81,8 +84,8 @@ impl Member {
 }
 
 impl<S> Generation<S> {
-    pub(super) fn new(config: Checked<S>) -> Self {
-        Self { config, phase: Phase::Starting, members: Vec::new(), deaths: Vec::new() }
+    pub(super) fn new(number: u64, config: Checked<S>) -> Self {
+        Self { number, config, phase: Phase::Starting, members: Vec::new(), deaths: Vec::new() }
     }
 
     /// Has all members end once their clients have gone elsewhere.
@@ -118,6 +121,18 @@ impl<S> Generation<S> {
     pub(super) fn kill(&mut self, out: &mut Vec<Order<S>>) {
         let forever = Moment::NEVER;
         self.members.iter_mut().for_each(|member| member.leave(Order::Kill, forever, out));
+    }
+
+    /// Takes notice that the member `at` accepts nobody any more.
+    pub(super) fn parted(&mut self, at: usize) {
+        if let Some(member) = self.members.get_mut(at) {
+            member.has_parted = true;
+        }
+    }
+
+    /// Whether none of its members accepts anybody.
+    pub(super) fn has_parted(&self) -> bool {
+        self.members.iter().all(|member| member.has_parted || member.stage == Stage::Gone)
     }
 
     /// Takes notice that the member `at` has ended, as it was told.

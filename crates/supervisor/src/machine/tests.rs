@@ -23,6 +23,7 @@ fn play(scene: &str) {
             "not-opened" => Event::NotOpened("why".to_owned()),
             "ready" => Event::Ready(number(2)),
             "failed" => Event::Failed(number(2), "why".to_owned()),
+            "parted" => Event::Parted(number(2)),
             "ended" => Event::Ended(number(2), "how".to_owned()),
             "term" => Event::Stop { signal: 15, is_gentle: false },
             "quit" => Event::Stop { signal: 3, is_gentle: true },
@@ -50,7 +51,8 @@ fn name(order: &Order<String>) -> String {
         Order::Close => "close".to_owned(),
         Order::Greet(source) => format!("greet {source}"),
         Order::Note(Note::Reloaded) => "reloaded".to_owned(),
-        Order::Note(Note::NotReloaded(_)) => "not reloaded".to_owned(),
+        Order::Note(Note::Deaf(_)) => "deaf".to_owned(),
+        Order::Note(Note::NotReloaded(..)) => "not reloaded".to_owned(),
         Order::Note(Note::Died(id, _)) => format!("died {id}"),
         Order::Note(Note::Killed(id)) => format!("killed {id}"),
         Order::Note(Note::TakenBack) => "taken back".to_owned(),
@@ -111,9 +113,20 @@ fn a_reload_drains_the_old_ones_once_the_new_ones_are_ready() {
          9 checked b 2 → open b
          9 opened → start 2 b0, start 3 b1
          10 ready 2 →
-         11 ready 3 → keep b, serve 2, serve 3, drain 1, reloaded
+         11 ready 3 → keep b, serve 2, serve 3, drain 1
+         11 parted 1 → reloaded
          12 ended 1 →",
     );
+    // One that hangs is not waited for, nor is one that is gone.
+    for (time, how) in [(2010, "tick"), (11, "ended 1")] {
+        play_on(&format!(
+            "9 load → check
+             9 checked b 1 → open b
+             9 opened → start 2 b0
+             10 ready 2 → keep b, serve 2, drain 1
+             {time} {how} → reloaded"
+        ));
+    }
 }
 
 #[test]
@@ -147,7 +160,8 @@ fn reloads_that_pile_up_are_one() {
          9 load →
          9 checked b 1 → open b
          9 opened → start 2 b0
-         9 ready 2 → keep b, serve 2, drain 1, reloaded, check",
+         9 ready 2 → keep b, serve 2, drain 1
+         9 parted 1 → reloaded, check",
     );
 }
 
@@ -157,15 +171,18 @@ fn a_reload_too_many_hurries_the_oldest() {
         "1 load → check
          1 checked b 1 → open b
          1 opened → start 2 b0
-         1 ready 2 → keep b, serve 2, drain 1, reloaded
+         1 ready 2 → keep b, serve 2, drain 1
+         1 parted 1 → reloaded
          2 load → check
          2 checked c 1 → open c
          2 opened → start 3 c0
-         2 ready 3 → keep c, serve 3, drain 2, reloaded
+         2 ready 3 → keep c, serve 3, drain 2
+         2 parted 2 → reloaded
          3 load → check
          3 checked d 1 → open d
          3 opened → start 4 d0
-         3 ready 4 → keep d, serve 4, drain 3, reloaded
+         3 ready 4 → keep d, serve 4, drain 3
+         3 parted 3 → reloaded
          4 load → stop 1
          5 load →
          5000 ended 1 → check",
@@ -206,7 +223,8 @@ fn a_config_whose_workers_die_is_taken_back_while_the_one_before_drains() {
          9 load → check
          9 checked b 1 → open b
          9 opened → start 2 b0
-         9 ready 2 → keep b, serve 2, drain 1, reloaded";
+         9 ready 2 → keep b, serve 2, drain 1
+         9 parted 1 → reloaded";
     play_on(&format!(
         "{reloaded}
          10 ended 2 → died 2

@@ -2,21 +2,27 @@
 
 use super::Source;
 use crate::{child::Child, logs::LogFiles, machine::WorkerId, sockets::Sockets};
+use config::Blueprint;
 use control::{
-    Counter, Rows, counters,
+    Clients, Counter, Rows, Seats, counters,
     note::{Note, Order},
+    wish,
 };
 use net::{
     channel::{DESCRIPTORS_MAX, Message},
     memory,
 };
 use std::{
+    cell::OnceCell,
     collections::HashMap,
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::PathBuf,
     rc::Rc,
 };
+
+/// Seats of a dead worker that are looked at in one piece.
+const SEATS_AT_ONCE: usize = 16 * 1024;
 
 /// The workers that are there.
 #[derive(Debug, Default)]
@@ -32,8 +38,49 @@ struct Worker {
     source: Rc<Source>,
     /// Which of the workers of its generation it is.
     place: usize,
+    /// What its connections are noted in, and the table of clients where they are counted.
+    seats: OwnedFd,
+    clients: Rc<Table>,
     /// What it counts in.
     rows: OwnedFd,
+}
+
+/// The table of clients.
+#[derive(Debug)]
+pub(super) struct Table {
+    memory: OwnedFd,
+    lines: usize,
+    seed: [u64; 2],
+    /// Mapped once some worker has died.
+    mapped: OnceCell<Option<Clients>>,
+}
+
+impl Table {
+    /// A new one.
+    pub(super) fn new(lines: usize, seed: [u64; 2]) -> io::Result<Self> {
+        let memory = memory::share(c"gannet-clients", Clients::words(lines))?;
+        Ok(Self { memory, lines, seed, mapped: OnceCell::new() })
+    }
+
+    pub(super) fn lines(&self) -> usize {
+        self.lines
+    }
+
+    /// How many connections there are.
+    pub(super) fn connections(&self) -> u64 {
+        let first = memory::look(self.memory.as_fd(), 0, 1).unwrap_or_default();
+        first.first().copied().unwrap_or(0)
+    }
+
+    /// Takes off the connections of a worker that is gone.
+    fn vacate(&self, seats: &[u64]) {
+        if seats.iter().all(|&seat| seat == 0) {
+            return;
+        }
+        let map = || memory::shared(self.memory.as_fd()).ok();
+        let clients = self.mapped.get_or_init(|| Some(Clients::new(map()?, self.seed)));
+        clients.iter().for_each(|clients| clients.vacate(seats));
+    }
 }
 
 impl Workers {
@@ -44,20 +91,17 @@ impl Workers {
         id: WorkerId,
         child: Child,
         (source, place): (Rc<Source>, usize),
-        clients: Option<(BorrowedFd<'_>, [u64; 2])>,
+        clients: Rc<Table>,
         logs: &LogFiles,
     ) -> io::Result<()> {
-        let (clients, seed) = clients.ok_or(io::ErrorKind::NotFound)?;
-        let loops = source.blueprint.threads;
+        let Blueprint { threads: loops, connections_max, .. } = source.blueprint;
+        let seats = memory::share(c"gannet-seats", Seats::words(connections_max))?;
         let rows = memory::share(c"gannet-counters", Rows::words(loops))?;
-        tell(
-            &child,
-            &Order::Begin { loops, seed },
-            &[source.bundle.as_fd(), clients, rows.as_fd()],
-        )?;
+        let along = [&source.bundle, &clients.memory, &seats, &rows].map(AsFd::as_fd);
+        tell(&child, &Order::Begin { loops, seed: clients.seed }, &along)?;
         give_logs(&child, &source, logs, &HashMap::new())?;
         tell(&child, &Order::Resolve, &[])?;
-        self.all.insert(id, Worker { child, source, place, rows });
+        self.all.insert(id, Worker { child, source, place, seats, clients, rows });
         Ok(())
     }
 
@@ -108,6 +152,13 @@ impl Workers {
     /// Takes notice that a worker is gone, and keeps what it has counted.
     pub(super) fn ended(&mut self, id: WorkerId) {
         let Some(worker) = self.all.remove(&id) else { return };
+        let mut start = Seats::FIRST;
+        while let Ok(seats) = memory::look(worker.seats.as_fd(), start, SEATS_AT_ONCE)
+            && !seats.is_empty()
+        {
+            worker.clients.vacate(&seats);
+            start += seats.len();
+        }
         let counted = counted(&worker);
         self.folded.resize(Counter::ALL.len(), 0);
         self.folded.iter_mut().zip(counted).for_each(|(all, own)| *all = all.wrapping_add(own));
@@ -124,6 +175,18 @@ impl Workers {
         Counter::ALL.iter().enumerate().map(total).collect()
     }
 
+    /// What there is to say of one that is there.
+    pub(super) fn status(&self, id: WorkerId) -> Option<wish::Worker> {
+        let worker = self.all.get(&id)?;
+        let requests = Counter::ALL.iter().position(|&counter| counter == Counter::Requests);
+        let requests = requests.and_then(|at| counted(worker).get(at).copied());
+        Some(wish::Worker {
+            pid: u64::from(worker.child.pid()),
+            loops: worker.source.blueprint.threads as u64,
+            requests: requests.unwrap_or(0),
+        })
+    }
+
     /// What they serve.
     pub(super) fn sources(&self) -> impl Iterator<Item = &Rc<Source>> + Clone {
         self.all.values().map(|worker| &worker.source)
@@ -131,7 +194,7 @@ impl Workers {
 }
 
 fn counted(worker: &Worker) -> Vec<u64> {
-    counters::totals(&memory::look(worker.rows.as_fd()).unwrap_or_default())
+    counters::totals(&memory::look(worker.rows.as_fd(), 0, usize::MAX).unwrap_or_default())
 }
 
 /// Gives a worker its log files, but for those that were kept.

@@ -1,0 +1,78 @@
+//! What operators wish of a running server, and what they are told.
+
+use super::{Happening, Shell};
+use crate::{
+    machine::Event,
+    sockets::Fault,
+    wishes::{Asker, Desk},
+};
+use base::Moment;
+use control::wish::{self, Outcome, Wish};
+use std::path::Path;
+
+/// What is remembered of the past.
+pub(super) struct History {
+    pub(super) since: Moment,
+    pub(super) restarts: u64,
+    /// When the last reload was over, and why it failed if it did.
+    pub(super) reload: Option<(Moment, Option<String>)>,
+}
+
+/// For what somebody waits.
+pub(super) const NEXT: usize = 0;
+pub(super) const CURRENT: usize = 1;
+pub(super) const END: usize = 2;
+
+impl Shell<'_> {
+    /// Does what somebody wishes, who is told what comes of it.
+    pub(super) fn grant(&mut self, wish: Wish, asker: Asker) {
+        match wish {
+            Wish::Reload => {
+                self.askers[NEXT].push(asker);
+                self.due.push_back(Event::Load);
+            }
+            Wish::Stop => {
+                // Whoever wants the same a second time is in no hurry.
+                if self.askers[END].is_empty() {
+                    self.due.push_back(Event::Stop { signal: 15, is_gentle: false });
+                }
+                self.askers[END].push(asker);
+            }
+            Wish::Status => asker.answer(&Outcome::Status(self.status())),
+        }
+    }
+
+    fn status(&self) -> wish::Status {
+        let now = net::clock::now();
+        let generations = self.machine.generations().map(|(number, phase, workers)| {
+            let workers = workers.filter_map(|id| self.workers.status(id)).collect();
+            wish::Generation { number, phase: phase.to_owned(), workers }
+        });
+        let totals = self.workers.totals();
+        let counted = totals.iter().map(|(counter, total)| (counter.label().to_owned(), *total));
+        wish::Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: u64::from(std::process::id()),
+            seconds: now.since(self.history.since).as_secs(),
+            generations: generations.collect(),
+            connections: self.clients.as_ref().map_or(0, |table| table.connections()),
+            restarts: self.history.restarts,
+            reload: self
+                .history
+                .reload
+                .clone()
+                .map(|(when, fault)| wish::Reload { seconds: now.since(when).as_secs(), fault }),
+            counted: counted.collect(),
+        }
+    }
+
+    /// Opens the socket that wishes come in by, if it is not open.
+    pub(super) fn open_desk(&mut self, path: &Path) -> Result<(), Fault> {
+        if self.desks.iter().all(|desk| desk.path() != path) {
+            let happenings = self.happenings.clone();
+            let hear = move |wish, asker| drop(happenings.send(Happening::Wish(wish, asker)));
+            self.desks.push(Desk::open(path, hear)?);
+        }
+        Ok(())
+    }
+}
