@@ -43,7 +43,7 @@ const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 pub fn run(data: &[u8]) {
     let values: Vec<&[u8]> = lines(data).collect();
     let lines: Vec<_> =
-        values.iter().map(|&value| Field { name: "authorization", value }).collect();
+        values.iter().map(|&value| Field { name: b"authorization", value }).collect();
     let request = Request {
         version: Version::Http11,
         method: Method::Get,

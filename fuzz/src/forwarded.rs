@@ -92,7 +92,7 @@ fn check_quoted(data: &[u8], peer: IpAddr) {
 }
 
 fn client(name: &str, values: &[&[u8]], peer: IpAddr) -> IpAddr {
-    let lines: Vec<_> = values.iter().map(|value| Field { name, value }).collect();
+    let lines: Vec<_> = values.iter().map(|value| Field { name: name.as_bytes(), value }).collect();
     let is_trusted = |address: Option<IpAddr>| address.is_some_and(is_trusted);
     let found = forwarded::client(&Fields::of(&lines), Some(peer), is_trusted);
     found.ok().flatten().unwrap_or(peer)

@@ -64,8 +64,10 @@ fn ask(
     (method, client, fields): (Method<'_>, &str, &[(&str, &str)]),
     door: &mut Door<'_>,
 ) -> (String, Option<Job>) {
-    let lines: Vec<_> =
-        fields.iter().map(|&(name, value)| Field { name, value: value.as_bytes() }).collect();
+    let lines: Vec<_> = fields
+        .iter()
+        .map(|(name, value)| Field { name: name.as_bytes(), value: value.as_bytes() })
+        .collect();
     let request = Request {
         version: Version::Http11,
         method,

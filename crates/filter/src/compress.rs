@@ -215,8 +215,10 @@ mod tests {
     use std::{collections::VecDeque, io::Read, task::Waker};
 
     fn applied(head: &[(&str, &str)], response: Response) -> Response {
-        let lines: Vec<_> =
-            head.iter().map(|&(name, value)| Field { name, value: value.as_bytes() }).collect();
+        let lines: Vec<_> = head
+            .iter()
+            .map(|&(name, value)| Field { name: name.as_bytes(), value: value.as_bytes() })
+            .collect();
         let request = Request {
             version: Version::Http11,
             method: Method::Get,

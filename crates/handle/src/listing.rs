@@ -213,7 +213,7 @@ mod tests {
     }
 
     fn view(query: Option<&str>, accept: &str) -> View {
-        let lines = [Field { name: "accept", value: accept.as_bytes() }];
+        let lines = [Field { name: b"accept", value: accept.as_bytes() }];
         View::of(&Request {
             version: Version::Http11,
             method: Method::Get,

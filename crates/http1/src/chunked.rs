@@ -1,6 +1,6 @@
 //! The chunked coding and its trailer section (RFC 9112 section 7), byte by byte but for the data.
 
-use crate::{head::is_token, refusal::Refusal};
+use crate::{refusal::Refusal, scan::is_token};
 use message::Limits;
 
 /// Where a decoder stands in a message. It keeps no bytes, so cuts do not matter to it.

@@ -15,17 +15,10 @@ pub(crate) struct Target<'b> {
     pub(crate) query: Option<&'b str>,
 }
 
-/// Takes a target apart. Its length has been checked.
+/// Takes a target apart, whose length and bytes have been checked.
 pub(crate) fn parse<'b>(target: &'b str, method: Method<'_>) -> Result<Target<'b>, Refusal> {
     if matches!(method, Method::Connect) {
         return Err(Refusal::Connect);
-    }
-    // Without an early end, so that many bytes are looked at in one step.
-    let odd = target
-        .bytes()
-        .fold(false, |odd, byte| odd | !(0x21..=0x7e).contains(&byte) | (byte == b'#'));
-    if odd {
-        return Err(Refusal::Target);
     }
     if target.starts_with('/') {
         let (path, query) = split_query(target);
@@ -130,10 +123,7 @@ mod tests {
 
     #[test]
     fn what_is_no_target() {
-        for target in [
-            "*", "b:443", "b", "?a", "a/b", "ftp://b/", "http:/b", "http:b", "/a#b", "/\u{fc}",
-            "/\u{7f}",
-        ] {
+        for target in ["*", "b:443", "b", "?a", "a/b", "ftp://b/", "http:/b", "http:b"] {
             check("GET", target, Err(Refusal::Target));
         }
         check("OPTIONS", "*?a", Err(Refusal::Target));

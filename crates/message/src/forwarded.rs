@@ -6,7 +6,7 @@
 //! first address that is not one of theirs is the client. What stands to the left of it is not
 //! looked at, whatever it is.
 
-use crate::{Fields, Name};
+use crate::{Fields, Name, fields::Names};
 use std::{net::IpAddr, str};
 
 /// Proxies that a request may come through; more than these are no chain but a mistake, or an
@@ -21,6 +21,9 @@ pub const PROXIES_MAX: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contradiction;
 
+/// The fields in which proxies name it.
+const NAMES: Names = Names::of(&[Name::Forwarded, Name::XForwardedFor]);
+
 /// The client whose request came from `peer`, if that is a proxy that is trusted; else, and where
 /// such proxies do not say it in a form that there is, `peer` itself. On a Unix socket that is
 /// nobody with an address.
@@ -32,7 +35,7 @@ pub fn client(
     peer: Option<IpAddr>,
     is_trusted: impl Fn(Option<IpAddr>) -> bool,
 ) -> Result<Option<IpAddr>, Contradiction> {
-    if !fields.contains_any(&[Name::Forwarded, Name::XForwardedFor]) || !is_trusted(peer) {
+    if !fields.contains_any(NAMES) || !is_trusted(peer) {
         return Ok(peer);
     }
     let told = |name, split| {
@@ -57,7 +60,8 @@ fn farthest(
     split: Split,
     is_trusted: impl Fn(Option<IpAddr>) -> bool,
 ) -> Option<IpAddr> {
-    let is_one = |line: &&crate::Field<'_>| line.name.eq_ignore_ascii_case(name.as_str());
+    let is_one =
+        |line: &&crate::Field<'_>| line.name.eq_ignore_ascii_case(name.as_str().as_bytes());
     let mut farthest = None;
     let mut seen = 0;
     for line in fields.lines().iter().rev().filter(is_one) {
@@ -171,10 +175,13 @@ mod tests {
     /// What is found of a request from `PEER` with these lines, where 10.0.0.0/8 and fd00::/8 are
     /// trusted.
     fn found(lines: &[(&str, &str)]) -> Result<String, Contradiction> {
-        let field = |(name, value)| Field { name, value: str::as_bytes(value) };
-        let lines: Vec<Field<'_>> = lines.iter().copied().map(field).collect();
+        let lines: Vec<_> = lines.iter().map(|&(name, value)| field(name, value)).collect();
         let client = client(&Fields::of(&lines), PEER.parse().ok(), is_trusted);
         client.map(|client| client.unwrap().to_string())
+    }
+
+    fn field<'f>(name: &'f str, value: &'f str) -> Field<'f> {
+        Field { name: name.as_bytes(), value: value.as_bytes() }
     }
 
     fn is_trusted(address: Option<IpAddr>) -> bool {
@@ -288,7 +295,7 @@ mod tests {
 
     #[test]
     fn only_proxies_that_are_trusted_are_asked() {
-        let lines = [Field { name: "x-forwarded-for", value: b"203.0.113.7" }];
+        let lines = [Field { name: b"x-forwarded-for", value: b"203.0.113.7" }];
         let fields = Fields::of(&lines);
         for (peer, expect) in [
             ("10.0.0.1", "203.0.113.7"),

@@ -33,6 +33,7 @@ impl Name {
 
     /// The known field that `name` names, in any case.
     #[must_use]
+    #[inline]
     pub fn parse(name: &[u8]) -> Option<Self> {
         let candidate = match (name.len(), name.first()? | 0x20) {
             (4, b'h') => Self::Host,

@@ -58,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // A stride without a common divisor leads through all hosts.
     let hosts: Vec<_> =
         (0..1000).map(|at| format!("host{:05}.example", at * 7919 % sites)).collect();
-    let fields = [Field { name: "host", value: b"" }];
+    let fields = [Field { name: b"host", value: b"" }];
     for turn in 0..count {
         let request = Request {
             version: Version::Http11,

@@ -29,7 +29,7 @@ fn missing(case: &Case, exchange: &Exchange<'_>) -> Option<&'static str> {
     }
     let lines = exchange.request.fields.lines();
     let is_there = |(name, value): &(Box<str>, Option<Box<str>>)| {
-        let mut named = lines.iter().filter(|line| line.name.eq_ignore_ascii_case(name));
+        let mut named = lines.iter().filter(|line| line.name.eq_ignore_ascii_case(name.as_bytes()));
         named.any(|line| value.as_ref().is_none_or(|value| value.as_bytes() == line.value))
     };
     (!case.fields.iter().all(is_there)).then_some("the request has not its fields")
