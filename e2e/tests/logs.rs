@@ -578,21 +578,28 @@ fn repeats_are_counted_instead_of_written() {
     assert_eq!(told().1, REFUSALS + 30);
 }
 
-/// A fault of ours is one line that says where, and no text of many lines beside it.
+/// A fault of ours has a line that says where, and one that says whose request it ended; the answer
+/// is dressed like every other of its site.
 #[test]
-fn a_panic_is_told_in_one_line() {
+fn a_panic_is_told_with_the_request_that_it_ended() {
     let site = Site::new();
-    let server = Launch::quick(&[&site.root_text(), "--threads", "1"])
-        .env("GANNET_FAIL", "exchange=panic:1")
-        .start();
-    assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 500);
+    let root = site.root_text();
+    let server = "[server]\nlisten = \"127.0.0.1:0\"\nthreads = 1\nlog = \"off\"\n";
+    let config =
+        format!("{server}[site.\"x\"]\nroot = {root:?}\nfields = {{ X-Site = \"here\" }}\n");
+    let server = Launch::run(&config).env("GANNET_FAIL", "exchange=panic:1").start();
+    let answer = get(server.addr(), "x", "/digits.txt");
+    assert_eq!((answer.status, answer.get("x-site")), (500, Some("here")));
+    assert_eq!(get(server.addr(), "x", "/digits.txt").status, 200);
     let stopped = server.stop();
-    let lines: Vec<_> = stopped.stderr.lines().collect();
-    assert_eq!(lines.len(), 1, "{}", stopped.stderr);
-    let line: Value = serde_json::from_str(lines[0]).unwrap();
-    assert_eq!((&line["event"], &line["level"]), (&"panicked".into(), &"error".into()));
-    let reason = line["reason"].as_str().unwrap();
+    let lines: Vec<Value> =
+        stopped.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [fault, exchange] = &lines[..] else { panic!("{}", stopped.stderr) };
+    assert_eq!((&fault["event"], &fault["level"]), (&"panicked".into(), &"error".into()));
+    let reason = fault["reason"].as_str().unwrap();
     assert!(reason.contains("exchange") && reason.contains(".rs:"), "{reason}");
+    assert_eq!((&exchange["event"], &exchange["status"]), (&"failed".into(), &500.into()));
+    assert_eq!(exchange["target"], "/digits.txt");
 }
 
 /// O3 of the threats: where the disk is full, serving goes on, and what is lost is counted.

@@ -398,8 +398,7 @@ fn not_opened(error: &RootError) -> Answer {
 }
 
 fn unavailable() -> Answer {
-    let response = Response::empty(Status::SERVICE_UNAVAILABLE);
-    Answer::Ready(response.with(Line::fixed("retry-after", "1")))
+    Answer::Ready(crate::failed(Status::SERVICE_UNAVAILABLE))
 }
 
 fn status(status: Status) -> Answer {

@@ -52,6 +52,17 @@ pub fn method_not_allowed(exchange: &Exchange<'_>, allow: &Line) -> Response {
     Response::empty(status).with(allow.clone())
 }
 
+/// The answer where there is no other; what is unavailable may be asked for again.
+#[must_use]
+pub fn failed(status: Status) -> Response {
+    match status {
+        Status::SERVICE_UNAVAILABLE => {
+            Response::empty(status).with(Line::fixed("retry-after", "1"))
+        }
+        _ => Response::empty(status),
+    }
+}
+
 /// Answers `exchange` as the action of `policy` says; `rest` is the part of its path that the `*`
 /// of its route stands for.
 pub fn run(policy: &Policy, exchange: &Exchange<'_>, rest: &[u8], tools: &mut Tools<'_>) -> Answer {

@@ -4,6 +4,7 @@ use crate::{
     ids::Ids,
     log::{Incident, Log},
     pool::Pool,
+    record::{About, End, Record},
     turned_away::TurnedAway,
     watch::Watch,
 };
@@ -124,12 +125,32 @@ impl Core {
         self.sweeper.notify_one();
     }
 
+    /// Puts down what happened: one line in the access log number `log` and one counter.
+    pub(crate) fn record(&self, log: usize, about: About<'_>, end: &End) {
+        self.count(Counter::Requests);
+        let mut logs = self.log.borrow_mut();
+        if !logs.is_off() {
+            let dropped = logs.record(log, about, end, self.now());
+            self.count_many(Counter::LinesDropped, dropped);
+        }
+    }
+
+    /// As [`Core::record`], for an answer whose line was begun when its head was sent.
+    pub(crate) fn record_begun(&self, record: &Record, end: &End) {
+        self.count(Counter::Requests);
+        if let Some(line) = &record.line {
+            let dropped = self.log.borrow_mut().complete(record.log, line, end, self.now());
+            self.count_many(Counter::LinesDropped, dropped);
+        }
+    }
+
     /// The id of an exchange that begins, where the plan gives ids: the one that a trusted proxy
     /// has sent along, or a new one.
+    #[inline]
     pub(crate) fn id(&self, request: Option<(&Request<'_>, Option<IpAddr>)>) -> Option<RequestId> {
         let name = self.plan.request_id.as_deref()?;
         let of_proxy = |(request, peer): (&Request<'_>, _)| {
-            let is_id = |line: &&Field<'_>| line.name.eq_ignore_ascii_case(name);
+            let is_id = |line: &&Field<'_>| line.name.eq_ignore_ascii_case(name.as_bytes());
             let mut named = request.fields.lines().iter().filter(is_id);
             let only = named.next().filter(|_| named.next().is_none() && self.plan.trusts(peer));
             only.and_then(|line| RequestId::parse(line.value))

@@ -1,7 +1,11 @@
 //! Ids for exchanges: made by each loop for itself, without a lock and without asking the kernel.
 
-use message::RequestId;
-use std::hash::{BuildHasher, RandomState};
+use config::Plan;
+use message::{RequestId, Response, response::Line};
+use std::{
+    borrow::Cow,
+    hash::{BuildHasher, RandomState},
+};
 
 /// One loop's ids. None of them comes twice, and no two loops are likely ever to have one in
 /// common: each begins at a place of its own among 2^128.
@@ -32,6 +36,14 @@ fn mix(mut bits: u64) -> u64 {
     bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     bits ^ bits >> 31
+}
+
+/// Puts the id of its exchange on an answer.
+pub(crate) fn mark(plan: &'static Plan, id: Option<&RequestId>, response: &mut Response) {
+    if let (Some(id), Some(name)) = (id, &plan.request_id) {
+        let name = Cow::Borrowed(&**name);
+        response.lines.push(Line::new(name, id.as_str().to_owned()));
+    }
 }
 
 #[cfg(test)]
