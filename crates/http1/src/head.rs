@@ -2,7 +2,9 @@
 
 use crate::{refusal::Refusal, target};
 use httparse::Status::{Complete, Partial};
-use message::{Field, Fields, Length, Limits, Method, Name, Request, Version, fields::Index};
+use message::{
+    Field, Fields, Length, Limits, Method, Name, Request, Version, fields::Index, name::is_token,
+};
 use std::mem::MaybeUninit;
 
 /// Bytes of a method; a longer one is nothing that this server could know.
@@ -221,9 +223,7 @@ fn length(fields: &Fields<'_>, version: Version) -> Result<Length, Refusal> {
     if let Some(coding) = coding {
         return match coding {
             _ if coding.eq_ignore_ascii_case(b"chunked") => Ok(Length::Unknown),
-            _ if !coding.is_empty() && coding.iter().all(|&byte| is_token(byte)) => {
-                Err(Refusal::CodingUnknown)
-            }
+            _ if is_token(coding) => Err(Refusal::CodingUnknown),
             _ => Err(Refusal::Coding),
         };
     }
@@ -257,11 +257,4 @@ fn wishes(fields: &Fields<'_>, version: Version, length: Length) -> Result<Wishe
         wishes.proceed = version == Version::Http11 && length != Length::Known(0);
     }
     Ok(wishes)
-}
-
-/// Whether `byte` may stand in a token (RFC 9110 section 5.6.2).
-pub(crate) const fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+')
-        || matches!(byte, b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
 }
