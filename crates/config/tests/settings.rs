@@ -42,7 +42,8 @@ fn config(setting: &Description, value: Option<&str>) -> String {
         "[[site.\"HOST\".route.\"KEY\".when]]" => {
             let from =
                 if setting.name == "from" && value.is_some() { "" } else { "from = \"::1\"\n" };
-            route(&format!("[[site.\"a.example\".route.\"/a/*\".when]]\n{from}{line}"))
+            let then = if line.starts_with("then") { "" } else { "then.listing = true\n" };
+            route(&format!("[[site.\"a.example\".route.\"/a/*\".when]]\n{from}{then}{line}"))
         }
         "`limit`" => {
             let rate = if setting.name == "rate" { "" } else { "rate = \"9/s\"" };

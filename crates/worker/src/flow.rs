@@ -20,7 +20,7 @@ use crate::{
 use access::{Door, Entry, Ledger, Pace};
 use config::{
     Plan,
-    plan::{Bandwidth, Form, Phrase},
+    plan::{Bandwidth, Form, Rewrite},
 };
 use control::Counter;
 use filter::Aids;
@@ -195,10 +195,10 @@ pub(crate) fn pass(
         let answer = match (entry, &policy.rewrite) {
             (Entry::Wait(job), _) => return Outcome::Waiting(Job::Password(job), policy.log),
             (Entry::Answered(response), _) => Answer::Ready(response),
-            (Entry::Open, Some((to, place))) => {
+            (Entry::Open, Some(to)) => {
                 let (path, query) = rewritten(to, exchange, rest);
                 exchange.rewrite(&path, query);
-                trace.note(|| steps::rewrite(exchange, place));
+                trace.note(|| steps::rewrite(exchange, &to.place));
                 continue;
             }
             (Entry::Open, None) => {
@@ -243,11 +243,10 @@ pub(crate) fn mark(plan: &'static Plan, id: Option<RequestId>, response: &mut Re
 }
 
 /// The path and the query that a rewrite leads to. Its path is decoded already and stays so.
-fn rewritten(to: &Phrase, exchange: &Exchange<'_>, rest: &[u8]) -> (Vec<u8>, Option<String>) {
-    let (path, query) = to.split_query();
-    let query = query.map(|query| query.fill(exchange, rest, Form::Url));
+fn rewritten(to: &Rewrite, exchange: &Exchange<'_>, rest: &[u8]) -> (Vec<u8>, Option<String>) {
+    let query = to.query.as_ref().map(|query| query.fill(exchange, rest, Form::Url));
     let query = query.map(|query| String::from_utf8_lossy(&query).into_owned());
-    (path.fill(exchange, rest, Form::Plain), query)
+    (to.path.fill(exchange, rest, Form::Plain), query)
 }
 
 /// The answer to a message that its protocol room refused, which is counted and told.
