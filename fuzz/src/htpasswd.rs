@@ -31,12 +31,14 @@ pub const TOKENS: &[&str] = &[
     "=",
     "\0",
     "\u{fc}",
+    "\u{feff}",
 ];
 
 /// Loads a config that names `data` as its file of passwords.
 pub fn run(data: &[u8]) {
     let config = "[site.a]\nrespond = \"x\"\nauth = \"f\"\n";
-    let people = lines(data)
+    let text = data.strip_prefix("\u{feff}".as_bytes()).unwrap_or(data);
+    let people = lines(text)
         .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
         .filter(|line| !line.trim_ascii().is_empty() && !line.starts_with(b"#"));
     match load("a.toml", config, &Disk(data)) {

@@ -63,7 +63,8 @@ const CASE: Section<Case> = Section {
         },
         Setting {
             name: "fields",
-            doc: "The case applies to requests with these fields; `\"*\"` stands for any value.",
+            doc: "The case applies to requests with these fields; `\"*\"` is any value. Several \
+                  lines of one field are one value, joined by `, `.",
             preset: Preset::Words("every request"),
             example: r#"{ X-Preview = "yes" }"#,
             value: &At(FieldMap, |case: &mut Case| &mut case.fields),
