@@ -9,7 +9,7 @@ use super::{
 use crate::{
     kind::FieldWords,
     mistake::{Mistake, quote},
-    plan::{FieldEdits, Origin, Phrase},
+    plan::{FieldEdits, Origin},
     source::Span,
     written::{Policy, Security},
 };
@@ -160,7 +160,7 @@ fn check(field: &FieldWords, key: &Key, context: &mut Context<'_>) {
             .push(Mistake::new(field.name.span, cause, "reserved").help("leave it out"));
     }
     for value in &field.values {
-        if let Ok(phrase) = Phrase::parse(&value.value) {
+        if let Some(phrase) = context.phrase(name, value) {
             check_rest(&phrase, name, value, key, context);
         }
     }

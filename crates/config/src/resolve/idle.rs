@@ -129,7 +129,10 @@ fn check_methods(chain: &[&Policy], policy: &plan::Policy, key: &Key, context: &
         is_named(method)
             && named.is_none_or(|named| named == method || (named == "GET" && method == "HEAD"))
     };
-    let span = key.method.as_ref().map(|_| key.span).or(guard);
+    // Whoever is kept out is answered.
+    let access = &policy.access;
+    let is_open = access.addresses.is_none() && access.limit.is_none() && access.password.is_none();
+    let span = key.method.as_ref().filter(|_| is_open).map(|_| key.span).or(guard);
     if let Some(span) = span.filter(|_| !METHODS_OF_FILES.into_iter().any(is_for)) {
         context.mistakes.push(
             Mistake::new(span, "files are sent for GET and HEAD alone", "never answered")
