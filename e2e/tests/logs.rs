@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests say what is wrong by panicking")]
 
 use e2e::{Client, Launch, Server, Site, eventually};
-use rustix::process::Signal;
+use rustix::{
+    fs::{CWD, Mode, mkfifoat},
+    process::Signal,
+};
 use serde_json::Value;
 use std::{
     collections::HashSet,
@@ -419,15 +422,23 @@ fn a_file_that_cannot_be_opened_anew_is_kept() {
 #[test]
 fn a_file_that_cannot_be_opened_is_an_error_that_names_it() {
     let stage = Stage::new();
-    fs::create_dir(stage.file("a.log")).unwrap();
+    fs::create_dir(stage.file("folder")).unwrap();
+    mkfifoat(CWD, stage.file("pipe"), Mode::RUSR | Mode::WUSR).unwrap();
     let root = stage.site.root();
-    let file = stage.file("a.log");
-    let config = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\nlog = {{ file = {file:?} }}\n[site.default]\nroot = {root:?}\n"
-    );
-    let (code, _, stderr) = Launch::run(&config).finish();
-    assert_eq!(code, Some(1), "{stderr}");
-    assert!(stderr.contains(file.to_str().unwrap()), "{stderr}");
+    for (name, why) in [
+        ("folder", "it is a folder, not a file"),
+        ("pipe", "it is a pipe, not a file"),
+        ("nowhere/a.log", "nowhere does not exist"),
+    ] {
+        let file = stage.file(name);
+        let config = format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\nlog = {{ file = {file:?} }}\n[site.default]\nroot = {root:?}\n"
+        );
+        let (code, _, stderr) = Launch::run(&config).finish();
+        assert_eq!(code, Some(2), "{stderr}");
+        let is_told = |part: &str| stderr.contains(part);
+        assert!(is_told(why) && is_told(file.to_str().unwrap()) && is_told(":3:16"), "{stderr}");
+    }
 }
 
 #[test]
@@ -504,9 +515,9 @@ fn refusals_are_told_with_their_reasons() {
     let server = stage.serve(
         "log = \"json\"\nerror-log = { file = \"LOGS/errors.log\" }",
         "route.\"/deny\".deny = \"127.0.0.0/8\"\nroute.\"/allow\".allow = \"10.0.0.1\"\n\
-         route.\"/post\".methods = \"POST\"\nroute.\"PUT /put\".respond = \"put\"\n\
+         route.\"/post\" = { methods = \"POST\", respond = \"let in\" }\nroute.\"PUT /put\".respond = \"put\"\n\
          route.\"/said\".respond = { status = 403, text = \"by the config\" }\n\
-         route.\"/both\" = { deny = \"::/0\", allow = \"::1\", respond = \"let in\" }\n\
+         route.\"/both\" = { deny = \"::2\", allow = \"::1\", respond = \"let in\" }\n\
          route.\"/auth\".auth.users.alice = \"$2b$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe\"",
         "",
     );

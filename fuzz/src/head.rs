@@ -138,7 +138,8 @@ fn check_target(target: &str, request: &Request<'_>) -> Option<String> {
 /// The host is the authority but for a port, and nothing in it could lead elsewhere.
 fn check_host(authority: &str, host: &str) {
     let port = authority.strip_prefix(host);
-    let is_port = |port: &str| port.is_empty() || port[1..].parse().is_ok_and(|port: u16| port > 0);
+    let is_port =
+        |port: &str| matches!(port, "" | ":") || port[1..].parse().is_ok_and(|port: u16| port > 0);
     assert!(port.is_some_and(is_port), "{authority:?} {host:?}");
     assert!(!host.contains(['/', '@', '?', '#', '\\', '%', ' ', '"']), "{host:?}");
     assert!(host.is_ascii() && host.contains(':') == host.starts_with('['), "{host:?}");

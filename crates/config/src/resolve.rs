@@ -10,6 +10,8 @@ mod route;
 mod key;
 mod case;
 mod policy;
+mod idle;
+mod circle;
 mod fields;
 mod pages;
 mod security;

@@ -1,11 +1,9 @@
 //! The bytes of a head become a request, or are refused (RFC 9112 sections 2 to 6).
 
-use crate::{
-    refusal::Refusal,
-    scan::{self, is_token},
-    target,
+use crate::{refusal::Refusal, scan, target};
+use message::{
+    Field, Fields, Length, Limits, Method, Name, Request, Version, fields::Index, name::is_token,
 };
-use message::{Field, Fields, Length, Limits, Method, Name, Request, Version, fields::Index};
 
 /// Bytes of a method; a longer one is nothing that this server could know.
 const METHOD_BYTES_MAX: usize = 32;
@@ -314,9 +312,7 @@ fn length(fields: &Fields<'_>, version: Version) -> Result<Length, Refusal> {
     if let Some(coding) = coding {
         return match coding {
             _ if coding.eq_ignore_ascii_case(b"chunked") => Ok(Length::Unknown),
-            _ if !coding.is_empty() && coding.iter().all(|&byte| is_token(byte)) => {
-                Err(Refusal::CodingUnknown)
-            }
+            _ if is_token(coding) => Err(Refusal::CodingUnknown),
             _ => Err(Refusal::Coding),
         };
     }

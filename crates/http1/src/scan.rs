@@ -3,6 +3,8 @@
 //! Nearly all of the work on a head is to find such ends. A word of eight bytes is asked in a few
 //! steps which of them may end a part; what these steps are not sure of is looked up one by one.
 
+use message::name::is_token_byte;
+
 /// A word with this in each of its bytes.
 const fn each(byte: u8) -> u64 {
     u64::from_le_bytes([byte; 8])
@@ -82,18 +84,11 @@ static TOKEN_BYTES: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte: u8 = 0;
     while byte < 128 {
-        table[byte as usize] = is_token(byte);
+        table[byte as usize] = is_token_byte(byte);
         byte += 1;
     }
     table
 };
-
-/// Whether `byte` may stand in a token (RFC 9110 section 5.6.2).
-pub(crate) const fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+')
-        || matches!(byte, b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
-}
 
 #[cfg(test)]
 mod tests {
@@ -108,7 +103,7 @@ mod tests {
         let is_value = |byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f);
         let is_target = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
         let cases: [(Scan, Belongs); 3] =
-            [(token_end, is_token), (value_end, is_value), (target_end, is_target)];
+            [(token_end, is_token_byte), (value_end, is_value), (target_end, is_target)];
         for (scan, belongs) in cases {
             for byte in 0..=u8::MAX {
                 for neighbour in 0..=u8::MAX {

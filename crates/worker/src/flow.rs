@@ -20,7 +20,7 @@ use crate::{
 use access::{Door, Entry, Ledger, Pace};
 use config::{
     Plan,
-    plan::{Bandwidth, Form, Phrase},
+    plan::{Bandwidth, Form, Rewrite},
 };
 use control::Counter;
 use filter::Aids;
@@ -171,10 +171,10 @@ pub(crate) fn pass(
         let answer = match (entry, &policy.rewrite) {
             (Entry::Wait(job), _) => return Outcome::Waiting(Job::Password(job)),
             (Entry::Answered(response), _) => Answer::Ready(response),
-            (Entry::Open, Some((to, place))) if rewrites < REWRITES_MAX => {
+            (Entry::Open, Some(to)) if rewrites < REWRITES_MAX => {
                 let (path, query) = rewritten(to, exchange, rest);
                 exchange.rewrite(&path, query);
-                trace.note(|| steps::rewrite(exchange, place));
+                trace.note(|| steps::rewrite(exchange, &to.place));
                 rewrites += 1;
                 continue;
             }
@@ -229,9 +229,8 @@ fn enter(
 }
 
 /// The path and the query that a rewrite leads to. Its path is decoded already and stays so.
-fn rewritten(to: &Phrase, exchange: &Exchange<'_>, rest: &[u8]) -> (Vec<u8>, Option<String>) {
-    let (path, query) = to.split_query();
-    let query = query.map(|query| query.fill(exchange, rest, Form::Url));
+fn rewritten(to: &Rewrite, exchange: &Exchange<'_>, rest: &[u8]) -> (Vec<u8>, Option<String>) {
+    let query = to.query.as_ref().map(|query| query.fill(exchange, rest, Form::Url));
     let query = query.map(|query| String::from_utf8_lossy(&query).into_owned());
-    (path.fill(exchange, rest, Form::Plain), query)
+    (to.path.fill(exchange, rest, Form::Plain), query)
 }

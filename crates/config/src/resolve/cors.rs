@@ -7,7 +7,7 @@ use crate::{
     source::Word,
     written::{Cors as Words, Policy},
 };
-use message::response::Line;
+use message::{name::is_token, response::Line};
 
 /// The methods that a page may use without asking for them (Fetch standard, section 2.2.1).
 const METHODS_DEFAULT: &str = "GET, HEAD, POST";
@@ -105,9 +105,7 @@ fn check(words: &Words, context: &mut Context<'_>) {
     let with_credentials = credentials.as_ref().is_some_and(|word| word.value);
     for (name, list) in [("methods", methods), ("fields", fields), ("expose", expose)] {
         for word in listed(list).unwrap_or_default() {
-            let is_token =
-                |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-            if !word.value.bytes().all(is_token) {
+            if !is_token(word.value.as_bytes()) {
                 let cause = format!("{} cannot stand in `{name}`", quote(&word.value));
                 let mistake = Mistake::new(word.span, cause, "not a name");
                 context.mistakes.push(mistake.help("write names, such as `PUT` or `X-Total`"));
@@ -124,7 +122,11 @@ fn check(words: &Words, context: &mut Context<'_>) {
 /// unless it is the scheme's own.
 fn check_origin(word: &Word<String>, context: &mut Context<'_>) {
     let text = &word.value;
-    let (cause, help) = if text == "null" {
+    let (cause, help) = if text.contains('*') {
+        let cause =
+            format!("{} is the origin of no page: a `*` stands for nothing in it", quote(text));
+        (cause, "name each origin by itself, or write \"*\" for all".to_owned())
+    } else if text == "null" {
         let cause = "the origin `null` is that of any page in a sandbox";
         (cause.to_owned(), "name an origin, such as `https://app.example.com`".to_owned())
     } else if let Some((scheme, rest)) = text.split_once("://") {

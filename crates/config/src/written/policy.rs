@@ -7,7 +7,6 @@ use super::{
     log::{LOG, Log},
 };
 use crate::{
-    frequency::Frequency,
     kind::{
         Choice, Count, FieldMap, FieldWords, Flag, NamedTexts, OrNone, Rate, Size, Text, TextMap,
         Texts, Times, Words,
@@ -15,6 +14,7 @@ use crate::{
     plan::TrailingSlash,
     setting::{At, Preset, Record, Section, Setting, Table},
     source::Word,
+    unit::Frequency,
 };
 
 /// What was typed for a site, a route or a case of one.
