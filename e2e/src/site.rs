@@ -56,6 +56,11 @@ const ROUTES: &str = r#"
     "/away/*" = { redirect = "https://other.example/{rest}" },
     "/moved/*" = { rewrite = "/sub/{rest}" },
     "POST /form" = { respond = "thanks" },
+    "/talk" = { respond = "talk", methods = ["GET", "POST"] },
+    "/told" = { respond = "options", methods = ["GET", "OPTIONS"] },
+    "/sub/*" = { methods = ["POST", "GET"] },
+    "/img/*" = { methods = ["POST"] },
+    "/away/talk" = { methods = ["GET"], redirect = "/talk" },
 "#;
 
 impl Site {

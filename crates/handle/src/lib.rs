@@ -42,7 +42,8 @@ pub struct Tools<'t> {
     pub changes: Option<&'t Arc<live::Changes>>,
 }
 
-/// The answer where a path has routes, but none for this method (RFC 9110 section 15.5.6).
+/// The answer where nothing is done for this method but to say which there are (RFC 9110 sections
+/// 9.3.7 and 15.5.6).
 #[must_use]
 pub fn method_not_allowed(exchange: &Exchange<'_>, allow: &Line) -> Response {
     let status = match exchange.request.method {
@@ -54,8 +55,18 @@ pub fn method_not_allowed(exchange: &Exchange<'_>, allow: &Line) -> Response {
 
 /// Answers `exchange` as the action of `policy` says; `rest` is the part of its path that the `*`
 /// of its route stands for.
-pub fn run(policy: &Policy, exchange: &Exchange<'_>, rest: &[u8], tools: &mut Tools<'_>) -> Answer {
+pub fn run(
+    policy: &'static Policy,
+    exchange: &Exchange<'_>,
+    rest: &[u8],
+    tools: &mut Tools<'_>,
+) -> Answer {
     net::failpoint::hit("exchange");
+    if !takes(policy, exchange.request.method) {
+        let methods = policy.access.methods.as_ref();
+        let allow = methods.map_or(const { &ALLOW }, |methods| &methods.allow);
+        return Answer::Ready(method_not_allowed(exchange, allow));
+    }
     match &policy.action {
         Action::Files(files) => {
             files::answer(files, policy.adjust.compress.as_ref(), exchange, tools)
@@ -67,8 +78,19 @@ pub fn run(policy: &Policy, exchange: &Exchange<'_>, rest: &[u8], tools: &mut To
         _ if exchange.path.is_err() => Answer::Ready(Response::empty(Status::BAD_REQUEST)),
         Action::Redirect(redirect) => Answer::Ready(redirect::answer(redirect, exchange, rest)),
         Action::Respond(respond) => Answer::Ready(respond::answer(respond, exchange, rest)),
-        Action::Live => Answer::Ready(live::answer(exchange, rest, tools.changes)),
+        Action::Live => Answer::Ready(live::answer(rest, tools.changes)),
         Action::NotFound => Answer::Ready(Response::empty(Status::NOT_FOUND)),
+    }
+}
+
+/// Whether the action of `policy` answers a request by `method`, which the guards have let in.
+fn takes(policy: &Policy, method: Method<'_>) -> bool {
+    match (&policy.action, method) {
+        (Action::Files(_) | Action::Live, method) => matches!(method, Method::Get | Method::Head),
+        (_, Method::Options) => {
+            policy.access.methods.as_ref().is_none_or(|methods| methods.has(method.as_str()))
+        }
+        _ => true,
     }
 }
 

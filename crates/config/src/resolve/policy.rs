@@ -48,7 +48,7 @@ pub(crate) fn resolve(chain: &[&Policy], key: &Key, context: &mut Context<'_>) -
         }
     }
     plan::Policy {
-        access: access(chain, context),
+        access: access(chain, &action, context),
         rewrite: rewrite(chain, key, context),
         action,
         adjust: Adjust {
@@ -224,6 +224,13 @@ fn respond_with(words: &Policy, context: &mut Context<'_>) -> Action {
         let mistake = Mistake::new(word.span, "`type` has no effect without a text", "no text");
         context.mistakes.push(mistake.help("add `text`, or leave it out"));
     }
+    if let Some(word) = media_type
+        && (!word.value.contains('/') || !word.value.bytes().all(|b| matches!(b, b' '..=b'~')))
+    {
+        let cause = format!("{} is not a media type", quote(&word.value));
+        let mistake = Mistake::new(word.span, cause, "not a media type");
+        context.mistakes.push(mistake.help("for example: `type = \"application/json\"`"));
+    }
     if let (Some(word), true) = (text, status.is_bodiless()) {
         let cause = format!("an answer with status {} has no content", status.0);
         context.mistakes.push(Mistake::new(word.span, cause, "never sent").help("leave it out"));
@@ -235,7 +242,7 @@ fn respond_with(words: &Policy, context: &mut Context<'_>) -> Action {
     Action::Respond(plan::Respond { status, text: phrase, media_type, place })
 }
 
-fn access(chain: &[&Policy], context: &mut Context<'_>) -> Access {
+fn access(chain: &[&Policy], action: &Action, context: &mut Context<'_>) -> Access {
     let list = |setting: Option<&Word<Vec<Word<String>>>>, context: &mut Context<'_>| {
         let list = setting.filter(|list| !list.value.is_empty())?;
         let networks: Vec<Network> = networks::resolve(&list.value, context);
@@ -256,7 +263,10 @@ fn access(chain: &[&Policy], context: &mut Context<'_>) -> Access {
         }
         let names: Vec<Box<str>> =
             list.value.iter().map(|word| word.value.as_str().into()).collect();
-        let allow = allow(names.iter().map(|name| &**name));
+        // Files are only ever read, whatever else a site may do.
+        let is_taken =
+            |name: &&str| !matches!(action, Action::Files(_)) || ["GET", "HEAD"].contains(name);
+        let allow = allow(names.iter().map(|name| &**name).filter(is_taken));
         Methods { names, allow, place: context.at(list.span) }
     });
     let auth = last(chain, |words| words.auth.as_ref());

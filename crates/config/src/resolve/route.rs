@@ -3,7 +3,7 @@
 use super::{case, context::Context, key::Key, pages, policy};
 use crate::{
     mistake::{Mistake, quote},
-    plan::{Branch, Node, Route, Routes},
+    plan::{self, Branch, Node, Route, Routes},
     source::Word,
     written::{NamedRoute, Policy},
 };
@@ -25,7 +25,7 @@ pub(crate) fn resolve(
     if is_empty {
         pages::check_listing(&[&own], context);
     }
-    if is_empty && is_sound && matches!(policy.action, crate::plan::Action::NotFound) {
+    if is_empty && is_sound && matches!(policy.action, plan::Action::NotFound) {
         let cause = format!("the site {} has no root", quote(&site.value));
         context.mistakes.push(
             Mistake::new(site.span, cause, "nothing to send")
@@ -60,6 +60,9 @@ pub(crate) fn resolve(
         let chain: Vec<&Policy> =
             [&own].into_iter().chain(covering).chain([&route.words.policy]).collect();
         let policy = policy::resolve(&chain, key, context);
+        if route.words.cases.is_empty() {
+            check_method(key, &route.key, &policy, &chain, context);
+        }
         let cases = case::resolve(&route.words.cases, &chain, key, context);
         let place = context.at(route.key.span);
         let route = Route { key: route.key.value.as_str().into(), place, policy, cases };
@@ -81,6 +84,33 @@ fn find_doubles(keyed: &[(Key, NamedRoute)], context: &mut Context<'_>) {
                     .help("leave one of them out"),
             );
         }
+    }
+}
+
+/// Notes that a route for one method has no other answer to it than 405.
+fn check_method(
+    key: &Key,
+    word: &Word<String>,
+    policy: &plan::Policy,
+    chain: &[&Policy],
+    context: &mut Context<'_>,
+) {
+    let Some(method) = key.method.as_deref().filter(|method| *method != "OPTIONS") else { return };
+    let shut_out = policy.access.methods.as_ref().is_some_and(|methods| !methods.has(method));
+    let methods = policy::last(chain, |words| words.methods.as_ref()).filter(|_| shut_out);
+    if let Some(methods) = methods {
+        let cause = format!("`methods` lets no {method} in, so this route never answers");
+        let mistake = Mistake::new(word.span, cause, "never reached");
+        let help = format!("add `{method}` to `methods`, here or there, or leave the route out");
+        context.mistakes.push(mistake.also(methods.span, "those that may be used").help(help));
+    } else if let (plan::Action::Files(_), None) = (&policy.action, &policy.rewrite)
+        && !["GET", "HEAD"].contains(&method)
+        // What a pattern says may be for the routes that it covers.
+        && !key.is_prefix
+    {
+        let cause = format!("files are only read, so this route answers {method} with 405");
+        let mistake = Mistake::new(word.span, cause, "never reached");
+        context.mistakes.push(mistake.help("say what answers, such as `respond`, or leave it out"));
     }
 }
 
