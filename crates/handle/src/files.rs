@@ -33,7 +33,9 @@ use forms::{Asked, Key};
 use job::{Found, Outcome, Read, Task, Work};
 use load::{Loaded, Patience, Siblings};
 use making::{Made, Making};
-use message::{Coding, Exchange, Name, PathError, Request, Response, Status, response::Line};
+use message::{
+    Coding, Exchange, Method, Name, PathError, Request, Response, Status, response::Line,
+};
 use net::{FindError, RootError};
 use slash::{to_slash, with_slash, without_slash};
 use std::{rc::Rc, sync::Arc};
@@ -142,7 +144,8 @@ pub fn locate(
     exchange: &Exchange<'_>,
     tools: &mut Tools<'_>,
 ) -> Option<(Vec<u8>, &'static str)> {
-    let folder = tools.folders.current(files.folder, tools.now)?;
+    let is_read = matches!(exchange.request.method, Method::Get | Method::Head);
+    let folder = tools.folders.current(files.folder, tools.now).filter(|_| is_read)?;
     let path = exchange.path.as_ref().ok()?.below(files.segments_skipped);
     let asked = path.as_bytes().to_vec();
     let Ok(folder) = folder else {

@@ -9,7 +9,7 @@ mod respond;
 use config::plan::{Action, Policy};
 use control::Row;
 use files::{Cache, Folders};
-use message::{Exchange, Method, PathError, Response, Status, response::Line};
+use message::{Exchange, Method, PathError, Request, Response, Status, response::Line};
 use std::sync::Arc;
 
 pub use files::{Done, Job};
@@ -62,7 +62,7 @@ pub fn run(
     tools: &mut Tools<'_>,
 ) -> Answer {
     net::failpoint::hit("exchange");
-    if !takes(policy, exchange.request.method) {
+    if !takes(policy, exchange.request) {
         let methods = policy.access.methods.as_ref();
         let allow = methods.map_or(const { &ALLOW }, |methods| &methods.allow);
         return Answer::Ready(method_not_allowed(exchange, allow));
@@ -83,9 +83,12 @@ pub fn run(
     }
 }
 
-/// Whether the action of `policy` answers a request by `method`, which the guards have let in.
-fn takes(policy: &Policy, method: Method<'_>) -> bool {
+/// Whether the action of `policy` answers `request` by its method, which the guards have let in.
+/// `*` stands for the server as a whole, and only OPTIONS asks for it.
+fn takes(policy: &Policy, request: &Request<'_>) -> bool {
+    let method = request.method;
     match (&policy.action, method) {
+        (_, Method::Options) if request.path == "*" => false,
         (Action::Files(_) | Action::Live, method) => matches!(method, Method::Get | Method::Head),
         (_, Method::Options) => {
             policy.access.methods.as_ref().is_none_or(|methods| methods.has(method.as_str()))

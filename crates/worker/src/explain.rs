@@ -16,7 +16,7 @@ use handle::{
     files::{self, Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX},
 };
 use http1::{Event, Slots};
-use message::{Exchange, Output, Request, Response};
+use message::{Exchange, Output, Request, RequestId, Response};
 use net::clock;
 use route::{REFUSED, Step};
 use std::net::IpAddr;
@@ -111,7 +111,7 @@ fn answer(
     let (mut done, mut verdicts) = (None, Verdicts::default());
     loop {
         let mut exchange = Exchange::new(request, client, asked.listener);
-        exchange.id = plan.request_id.is_some().then(|| Ids::new().next());
+        exchange.id = id(plan, request, asked.client);
         steps.clear();
         if client != asked.client {
             steps.push(steps::client(client));
@@ -122,11 +122,16 @@ fn answer(
             Outcome::Waiting(job, _) => done = Some(job.run()),
             Outcome::Answered { mut response, bandwidth, .. } => {
                 flow::mark(plan, exchange.id, &mut response);
+                if steps.last().is_some_and(|step| step.what == "rewrite") {
+                    let text = "the rewrites lead in a circle".to_owned();
+                    steps.push(Step { what: "failed", text, place: None });
+                    return (response, None);
+                }
                 let policy = route::find(plan, &exchange, &mut ()).policy;
-                let ends = [REFUSED, steps::PREFLIGHT];
-                let is_refused = steps.iter().any(|step| ends.contains(&step.what));
+                // What a guard has answered gets to no file.
+                let has_acted = steps.iter().any(|step| step.what == "action");
                 if let Action::Files(wanted) = &policy.action
-                    && !is_refused
+                    && has_acted
                     && let Some((path, verdict)) = files::locate(wanted, &exchange, &mut tools)
                 {
                     let root = plan.folders.get(wanted.folder).map(|folder| folder.root.display());
@@ -142,6 +147,15 @@ fn answer(
             }
         }
     }
+}
+
+/// The id that the exchange would have: as in `Core::id`, that of a trusted proxy, or a new one.
+fn id(plan: &Plan, request: &Request<'_>, peer: Option<IpAddr>) -> Option<RequestId> {
+    let name = plan.request_id.as_deref()?;
+    let is_id = |line: &&message::Field<'_>| line.name.eq_ignore_ascii_case(name);
+    let mut named = request.fields.lines().iter().filter(is_id);
+    let only = named.next().filter(|_| named.next().is_none() && plan.trusts(peer));
+    only.and_then(|line| RequestId::parse(line.value)).or_else(|| Some(Ids::new().next()))
 }
 
 /// A field with whoever put it there.
