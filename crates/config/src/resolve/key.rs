@@ -96,9 +96,26 @@ impl Key {
         }
     }
 
+    /// The key that only a GET of the file at `path` matches.
+    pub(crate) fn of_file(path: &[u8]) -> Self {
+        Self { method: Some("GET".into()), path: path.into(), is_prefix: false, suffix: None }
+    }
+
+    /// What is greatest for the most exact of the keys that cover the same path.
+    pub(crate) fn rank(&self) -> impl Ord + use<> {
+        let suffix_bytes = self.suffix.as_ref().map(|suffix| suffix.len());
+        (!self.is_prefix, self.path.len(), suffix_bytes, self.method.is_some())
+    }
+
     /// The path without the `*` and what stands behind it.
     pub(crate) fn prefix(&self) -> &[u8] {
         &self.path
+    }
+
+    /// The folder that the path, or what stands before the `*`, lies in or is.
+    pub(crate) fn folder(&self) -> &[u8] {
+        let end = self.path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+        &self.path[..end]
     }
 
     pub(crate) fn segments(&self) -> impl Iterator<Item = &[u8]> {

@@ -1,6 +1,13 @@
 //! Routes: their keys, what each inherits, and the tree that they are found by.
 
-use super::{case, context::Context, key::Key, pages, policy};
+use super::{
+    case,
+    context::Context,
+    key::Key,
+    pages,
+    past::{self, Known},
+    policy,
+};
 use crate::{
     mistake::{Mistake, quote},
     plan::{self, Branch, Node, Route, Routes},
@@ -49,6 +56,7 @@ pub(crate) fn resolve(
         by_stem.entry(key.stem()).or_default().push(at);
     }
     let mut top = Node::default();
+    let mut known = vec![(&rest_key, site.span, Known::of(&rest.policy, context))];
     for (at, (key, route)) in keyed.iter().enumerate() {
         let candidates = key.stems().filter_map(|stem| by_stem.get(stem)).flatten();
         let mut covering: Vec<usize> = candidates
@@ -65,9 +73,11 @@ pub(crate) fn resolve(
         }
         let cases = case::resolve(&route.words.cases, &chain, key, context);
         let place = context.at(route.key.span);
+        known.push((key, route.key.span, Known::of(&policy, context)));
         let route = Route { key: route.key.value.as_str().into(), place, policy, cases };
         insert(&mut top, key, route);
     }
+    past::check(&known, context);
     Routes { top, rest }
 }
 
