@@ -200,3 +200,26 @@ impl fmt::Debug for Body {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slice_is_cut_to_what_is_there_wherever_the_bytes_are() {
+        let text = b"0123456789";
+        let standing: &'static [u8] = text;
+        let kinds = [
+            Shared::from(text.to_vec()),
+            Shared::from(Arc::new(text.to_vec())),
+            Shared::from(standing),
+        ];
+        for shared in kinds {
+            assert_eq!(shared.as_slice(), text);
+            let middle = shared.slice(2..8);
+            assert_eq!(middle.as_slice(), b"234567");
+            assert_eq!(middle.slice(4..usize::MAX).as_slice(), b"67");
+            assert_eq!(middle.clone().slice(9..10).as_slice(), b"");
+        }
+    }
+}
