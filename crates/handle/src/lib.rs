@@ -6,7 +6,7 @@ pub mod live;
 mod redirect;
 mod respond;
 
-use config::plan::{Action, Policy};
+use config::plan::{Action, Files, Policy};
 use control::Row;
 use files::{Cache, Folders};
 use message::{Exchange, Method, PathError, Request, Response, Status, response::Line};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub use files::{Done, Job};
 
 /// The methods that are answered here, for a 405 (RFC 9110 section 15.5.6).
-pub const ALLOW: Line = Line::fixed("allow", "GET, HEAD, OPTIONS");
+pub const ALLOW: Line = Files::ALLOW;
 
 /// What a handler made of a request.
 #[derive(Debug)]
@@ -63,8 +63,11 @@ pub fn run(
 ) -> Answer {
     net::failpoint::hit("exchange");
     if !takes(policy, exchange.request) {
-        let methods = policy.access.methods.as_ref();
-        let allow = methods.map_or(const { &ALLOW }, |methods| &methods.allow);
+        let allow = match (&policy.action, &policy.access.methods) {
+            (Action::Files(files), _) => &files.allow,
+            (_, Some(methods)) => &methods.allow,
+            (_, None) => const { &ALLOW },
+        };
         return Answer::Ready(method_not_allowed(exchange, allow));
     }
     match &policy.action {

@@ -47,8 +47,12 @@ pub(crate) fn resolve(chain: &[&Policy], key: &Key, context: &mut Context<'_>) -
             );
         }
     }
+    let access = access(chain, &action, context);
+    if let (Action::Files(files), Some(methods)) = (&mut action, &access.methods) {
+        files.allow = methods.allow.clone();
+    }
     plan::Policy {
-        access: access(chain, &action, context),
+        access,
         rewrite: rewrite(chain, key, context),
         action,
         adjust: Adjust {

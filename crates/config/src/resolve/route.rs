@@ -150,7 +150,22 @@ fn insert(top: &mut Node, key: &Key, route: Route) {
         None => branch.any = Some(route),
         Some(method) => branch.methods.push((method.clone(), route)),
     }
-    branch.allow = allow(branch.methods.iter().map(|(method, _)| &**method));
+    let keyed: Vec<&str> = branch.methods.iter().map(|(method, _)| &**method).collect();
+    branch.allow = allow(keyed.iter().copied());
+    // What the route for all other methods refuses may be answered by these.
+    let any = branch.any.iter_mut().filter(|_| !keyed.is_empty());
+    for policy in any.flat_map(|any| {
+        [&mut any.policy].into_iter().chain(any.cases.iter_mut().map(|case| &mut case.policy))
+    }) {
+        let files = match &mut policy.action {
+            plan::Action::Files(files) => Some(&mut files.allow),
+            _ => None,
+        };
+        let methods = policy.access.methods.as_mut().map(|methods| &mut methods.allow);
+        for line in files.into_iter().chain(methods) {
+            *line = allow(line.value.split(", ").chain(keyed.iter().copied()));
+        }
+    }
 }
 
 /// The methods as `Allow` names them; HEAD comes with GET, and OPTIONS is answered anyway.
