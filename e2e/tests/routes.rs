@@ -111,6 +111,7 @@ fn the_most_exact_route_answers() {
     assert_eq!(refused.get("allow"), Some("OPTIONS, POST, PUT"));
     let asked = check("OPTIONS", "/form", 204, "");
     assert_eq!(asked.get("allow"), Some("OPTIONS, POST, PUT"));
+    check("OPTIONS", "*", 204, "");
     check("POST", "/p/form", 200, "posted below");
     check("GET", "/get", 200, "got");
     check("HEAD", "/get", 200, "");

@@ -8,6 +8,7 @@ mod limits;
 mod site;
 mod route;
 mod key;
+mod past;
 mod case;
 mod policy;
 mod idle;

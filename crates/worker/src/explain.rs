@@ -2,7 +2,7 @@
 
 use crate::{
     flow::{self, Answered, Outcome},
-    ids::{Ids, mark},
+    ids::{self, Ids, mark},
     refusal::refusal,
     steps,
 };
@@ -107,7 +107,7 @@ fn answer(
     let clients = Clients::new(&[], [0; 2]);
     let (mut done, mut verdicts) = (None, Verdicts::default());
     loop {
-        let id = plan.request_id.is_some().then(|| Ids::new().next());
+        let id = ids::of(plan, request, asked.client, || Ids::new().next());
         let (mut exchange, failed) =
             flow::begin(plan, (request, id), (asked.client, asked.listener));
         steps.clear();
@@ -121,10 +121,10 @@ fn answer(
             Outcome::Answered(Answered { mut response, bandwidth, .. }) => {
                 mark(plan, exchange.id.as_ref(), &mut response);
                 let policy = route::find(plan, &exchange, &mut ()).policy;
-                let ends = [REFUSED, steps::PREFLIGHT];
-                let is_refused = steps.iter().any(|step| ends.contains(&step.what));
+                // What a guard has answered gets to no file.
+                let has_acted = steps.iter().any(|step| step.what == "action");
                 if let Action::Files(wanted) = &policy.action
-                    && !is_refused
+                    && has_acted
                     && let Some((path, verdict)) = files::locate(wanted, &exchange, &mut tools)
                 {
                     let root = plan.folders.get(wanted.folder).map(|folder| folder.root.display());

@@ -31,7 +31,43 @@ pub(crate) fn preflight(cors: &Word<Words>) -> Option<Vec<Line>> {
 pub(crate) fn of_chain(chain: &[&Policy], context: &mut Context<'_>) -> Option<Cors> {
     let cors = last(chain, |words| words.cors.as_ref())?;
     let is_own = chain.last().is_some_and(|own| own.cors.is_some());
-    resolve(cors, is_own, context)
+    let resolved = resolve(cors, is_own, context)?;
+    check_fields(chain, (cors, is_own), context);
+    Some(resolved)
+}
+
+/// Notes fields of `chain` that `cors` sends itself: browsers take none that comes twice.
+fn check_fields(
+    chain: &[&Policy],
+    (cors, is_own): (&Word<Words>, bool),
+    context: &mut Context<'_>,
+) {
+    const SENT: [&str; 6] = [
+        "access-control-allow-credentials",
+        "access-control-allow-headers",
+        "access-control-allow-methods",
+        "access-control-allow-origin",
+        "access-control-expose-headers",
+        "access-control-max-age",
+    ];
+    for name in SENT {
+        // The last word on a field counts, and may be that there is none.
+        let said = chain.iter().enumerate().rev().find_map(|(at, words)| {
+            let mut fields = words.fields.iter().flat_map(|fields| &fields.value);
+            Some((at, fields.find(|field| field.name.value.eq_ignore_ascii_case(name))?))
+        });
+        if let Some((at, field)) = said
+            && !field.values.is_empty()
+            && (is_own || at + 1 == chain.len())
+        {
+            let cause = format!("`cors` sends {} itself", quote(&field.name.value));
+            context.mistakes.push(
+                Mistake::new(field.name.span, cause, "would be sent twice")
+                    .also(cors.span, "says it already")
+                    .help("say it in `cors`, or leave one of them out"),
+            );
+        }
+    }
 }
 
 /// Who may read as `cors` says; `None` where that is no other origin. Mistakes are noted where the

@@ -28,8 +28,12 @@ pub(crate) fn resolve(chain: &[&Policy], key: &Key, context: &mut Context<'_>) -
     if let Action::Files(files) = &mut action {
         files.has_missing_page = !error_pages.is_named(Status::NOT_FOUND);
     }
+    let access = access(chain, &action, context);
+    if let (Action::Files(files), Some(methods)) = (&mut action, &access.methods) {
+        files.allow = methods.allow.clone();
+    }
     plan::Policy {
-        access: access(chain, context),
+        access,
         rewrite: rewrite(chain, key, context),
         action,
         adjust: Adjust {
@@ -232,9 +236,10 @@ fn is_media_type(text: &str) -> bool {
     names
         .is_some_and(|(kind, subtype)| [kind, subtype].iter().all(|name| is_token(name.as_bytes())))
         && parameters.contains('=')
+        && parameters.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
-fn access(chain: &[&Policy], context: &mut Context<'_>) -> Access {
+fn access(chain: &[&Policy], action: &Action, context: &mut Context<'_>) -> Access {
     let list = |setting: Option<&Word<Vec<Word<String>>>>, context: &mut Context<'_>| {
         let list = setting.filter(|list| !list.value.is_empty())?;
         let networks: Vec<Network> = networks::resolve(&list.value, context);
@@ -258,7 +263,10 @@ fn access(chain: &[&Policy], context: &mut Context<'_>) -> Access {
         }
         let names: Vec<Box<str>> =
             list.value.iter().map(|word| word.value.as_str().into()).collect();
-        let allow = allow(names.iter().map(|name| &**name));
+        // Files are only ever read, whatever else a site may do.
+        let is_taken =
+            |name: &&str| !matches!(action, Action::Files(_)) || ["GET", "HEAD"].contains(name);
+        let allow = allow(names.iter().map(|name| &**name).filter(is_taken));
         Methods { names, allow, place: context.at(list.span) }
     });
     let auth = last(chain, |words| words.auth.as_ref());

@@ -6,6 +6,8 @@ use super::{
     context::Context,
     idle,
     key::{Key, Keys},
+    pages,
+    past::{self, Known},
     policy,
 };
 use crate::{
@@ -28,6 +30,9 @@ pub(crate) fn resolve(
     let place = context.at(site.span);
     let rest_key = Key::everything();
     let policy = policy::resolve(&[&own], &rest_key, context);
+    if is_empty {
+        pages::check_listing(&[&own], context);
+    }
     match policy.action {
         _ if !is_empty => {}
         Action::NotFound if is_sound => {
@@ -60,6 +65,7 @@ pub(crate) fn resolve(
     covering.iter().flatten().for_each(|&at| has_heirs[at] = true);
     let mut leads = Vec::with_capacity(keyed.len() + 1);
     let mut top = Node::default();
+    let mut known = vec![(&rest_key, site.span, Known::of(&rest.policy, context))];
     for (at, (key, route)) in keyed.iter().enumerate() {
         let typed = covering[at].iter().map(|&other| &keyed[other].1.words.policy);
         let chain: Vec<&Policy> =
@@ -71,11 +77,13 @@ pub(crate) fn resolve(
         }
         leads.push(cases.is_empty().then(|| Lead::of(&policy, &chain, key)).flatten());
         let place = context.at(route.key.span);
+        known.push((key, route.key.span, Known::of(&policy, context)));
         let route = Route { key: route.key.value.as_str().into(), place, policy, cases };
         insert(&mut top, key, route);
     }
     leads.push(Lead::of(&rest.policy, &[&own], &rest_key));
     circle::check(&leads, &keys, context);
+    past::check(&known, context);
     Routes { top, rest }
 }
 
@@ -121,7 +129,22 @@ fn insert(top: &mut Node, key: &Key, route: Route) {
         None => branch.any = Some(route),
         Some(method) => branch.methods.push((method.clone(), route)),
     }
-    branch.allow = allow(branch.methods.iter().map(|(method, _)| &**method));
+    let keyed: Vec<&str> = branch.methods.iter().map(|(method, _)| &**method).collect();
+    branch.allow = allow(keyed.iter().copied());
+    // What the route for all other methods refuses may be answered by these.
+    let any = branch.any.iter_mut().filter(|_| !keyed.is_empty());
+    for policy in any.flat_map(|any| {
+        [&mut any.policy].into_iter().chain(any.cases.iter_mut().map(|case| &mut case.policy))
+    }) {
+        let files = match &mut policy.action {
+            Action::Files(files) => Some(&mut files.allow),
+            _ => None,
+        };
+        let methods = policy.access.methods.as_mut().map(|methods| &mut methods.allow);
+        for line in files.into_iter().chain(methods) {
+            *line = allow(line.value.split(", ").chain(keyed.iter().copied()));
+        }
+    }
 }
 
 /// The methods as `Allow` names them; HEAD comes with GET, and OPTIONS is answered anyway.

@@ -193,7 +193,7 @@ pub(crate) const POLICY: Section<Policy> = Section {
         },
         Setting {
             name: "methods",
-            doc: "The methods that may be used; HEAD goes with GET.",
+            doc: "The methods that may be used; HEAD goes with GET, and OPTIONS says which there are.",
             preset: Preset::Words("all that what answers knows"),
             example: r#"["GET", "POST"]"#,
             value: &At(Texts, |policy: &mut Policy| &mut policy.methods),
