@@ -212,8 +212,9 @@ pub(crate) fn pass(
         return match answer {
             Answer::Ready(response) => {
                 let trouble = Trouble::find(exchange, &found, response.status);
-                let script = tools.changes.map(|changes| script_element(changes.number()));
-                let aids = Aids { counters: tools.counters, live_script: script.as_deref() };
+                let script = tools.changes.map(|changes| || script_element(changes.number()));
+                let live_script = script.as_ref().map(|script| script as &dyn Fn() -> String);
+                let aids = Aids { counters: tools.counters, live_script };
                 let response = filter::apply(&policy.adjust, exchange, rest, response, aids);
                 let bandwidth = policy.bandwidth.as_ref();
                 Outcome::Answered { response, bandwidth, log: policy.log, trouble }
