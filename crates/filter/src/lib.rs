@@ -33,8 +33,8 @@ const CONCERNED: Names = Names::of(&[
 pub struct Aids<'a> {
     /// What is counted on this loop.
     pub counters: &'a Row,
-    /// What has a page listen to the changes of its files, where pages do.
-    pub live_script: Option<&'a str>,
+    /// Makes what has a page listen to the changes of its files, where pages do.
+    pub live_script: Option<&'a dyn Fn() -> String>,
 }
 
 /// Runs every adjustment that `adjust` and the request ask for; `rest` is what the `*` of the route

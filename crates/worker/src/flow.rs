@@ -201,8 +201,9 @@ pub(crate) fn pass(
         let note = failed.map(|(_, trouble)| trouble.reason);
         let trouble = failed.map(|(_, trouble)| trouble);
         let trouble = trouble.or_else(|| Trouble::find(exchange, &found, response.status));
-        let script = tools.changes.map(|changes| script_element(changes.number()));
-        let aids = Aids { counters: tools.counters, live_script: script.as_deref() };
+        let script = tools.changes.map(|changes| || script_element(changes.number()));
+        let live_script = script.as_ref().map(|script| script as &dyn Fn() -> String);
+        let aids = Aids { counters: tools.counters, live_script };
         let response = filter::apply(&policy.adjust, exchange, rest, response, aids);
         let (bandwidth, log) = (policy.bandwidth.as_ref(), policy.log);
         return Outcome::Answered(Answered { response, bandwidth, log, note, trouble });
