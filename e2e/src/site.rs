@@ -63,7 +63,6 @@ const ROUTES: &str = r#"
     "DELETE /most" = { respond = "deleted", methods = ["DELETE"] },
     "/told" = { respond = "options", methods = ["GET", "OPTIONS"] },
     "/sub/*" = { methods = ["POST", "GET"] },
-    "/img/*" = { methods = ["POST"] },
     "/away/talk" = { methods = ["GET"], redirect = "/talk" },
 "#;
 

@@ -12,9 +12,9 @@ fn refusals_are_told_with_their_reasons() {
     let server = stage.serve(
         "log = \"json\"\nerror-log = { file = \"LOGS/errors.log\" }",
         "route.\"/deny\".deny = \"127.0.0.0/8\"\nroute.\"/allow\".allow = \"10.0.0.1\"\n\
-         route.\"/post\".methods = \"POST\"\nroute.\"PUT /put\".respond = \"put\"\n\
+         route.\"/post\" = { methods = \"POST\", respond = \"let in\" }\nroute.\"PUT /put\".respond = \"put\"\n\
          route.\"/said\".respond = { status = 403, text = \"by the config\" }\n\
-         route.\"/both\" = { deny = \"::/0\", allow = \"::1\", respond = \"let in\" }\n\
+         route.\"/both\" = { deny = \"::2\", allow = \"::1\", respond = \"let in\" }\n\
          route.\"/auth\".auth.users.alice = \"$2b$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe\"",
         "",
     );

@@ -47,6 +47,11 @@ impl Trouble {
         Self { kind, reason, setting: None }
     }
 
+    /// Whether it is not the sender's to mend.
+    pub(crate) fn is_ours(self) -> bool {
+        self.kind == Kind::Failed
+    }
+
     /// Why an exchange is answered with `status`. What merely is not there is no trouble.
     #[inline]
     pub(crate) fn find(

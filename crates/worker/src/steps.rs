@@ -61,7 +61,8 @@ pub(crate) fn client(client: Option<IpAddr>) -> Step {
 
 /// Why it cannot be answered as it was meant.
 pub(crate) fn failed(trouble: &Trouble) -> Step {
-    Step { what: REFUSED, text: trouble.reason.to_owned(), place: None }
+    let what = if trouble.is_ours() { "failed" } else { REFUSED };
+    Step { what, text: trouble.reason.to_owned(), place: None }
 }
 
 /// What a path was rewritten to.
