@@ -24,6 +24,7 @@ pub mod response;
 pub mod script;
 pub mod server;
 pub mod site;
+pub mod stage;
 pub mod stalling;
 pub mod webdriver;
 
@@ -33,6 +34,7 @@ pub use peer::{Answer, Peer};
 pub use response::Response;
 pub use server::{Launch, Server, Stopped};
 pub use site::Site;
+pub use stage::Stage;
 pub use stalling::Stalling;
 
 use std::{

@@ -56,6 +56,14 @@ const ROUTES: &str = r#"
     "/away/*" = { redirect = "https://other.example/{rest}" },
     "/moved/*" = { rewrite = "/sub/{rest}" },
     "POST /form" = { respond = "thanks" },
+    "/talk" = { respond = "talk", methods = ["GET", "POST"] },
+    "/both" = { root = "ROOT" },
+    "POST /both" = { respond = "posted" },
+    "/most" = { respond = "most", methods = ["PUT"] },
+    "DELETE /most" = { respond = "deleted", methods = ["DELETE"] },
+    "/told" = { respond = "options", methods = ["GET", "OPTIONS"] },
+    "/sub/*" = { methods = ["POST", "GET"] },
+    "/away/talk" = { methods = ["GET"], redirect = "/talk" },
 "#;
 
 impl Site {

@@ -269,3 +269,66 @@ fn explain_names_the_lines() {
     assert_eq!(code, Some(2));
     assert!(stderr.contains("name a URL such as"), "{stderr}");
 }
+
+/// What `gannet explain` says with these arguments, of a config with two listeners.
+fn told(args: &[&str]) -> String {
+    const CONFIG: &str = "[server]\nlisten = [\"127.0.0.1:80\", \"unix:/run/gannet.sock\"]\n\
+        trusted-proxies = [\"unix\"]\nrequest-id = \"X-Request-Id\"\n\
+        [site.\"a.example\"]\nrespond = \"a\"\n[site.\"b.example\"]\nroot = \"ROOT\"\n\
+        [site.\"b.example\".route]\n\"/circle/*\" = { rewrite = \"/circle/x{rest}\" }\n\
+        \"/office/*\" = { allow = \"10.0.0.0/8\" }\n";
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("site.toml");
+    fs::write(&file, CONFIG.replace("ROOT", folder.path().to_str().unwrap())).unwrap();
+    let args = [&["explain"], args, &["-c", file.to_str().unwrap()]].concat();
+    let (code, stdout, stderr) =
+        Launch::of(args.iter().map(|&arg| arg.to_owned()).collect()).finish();
+    assert_eq!((code, &*stderr), (Some(0), ""), "{args:?}");
+    stdout
+}
+
+#[test]
+fn a_request_is_explained_as_it_would_come() {
+    fn check(args: &[&str], expect: &[&str], absent: &[&str]) {
+        let told = told(args);
+        let lines: Vec<_> = told.lines().collect();
+        let has = |part: &&&str| lines.iter().any(|line| line.contains(**part));
+        assert_eq!(expect.iter().find(|part| !has(part)), None, "{args:?}: {told}");
+        assert_eq!(absent.iter().find(has), None, "{args:?}: {told}");
+    }
+    // The field that is typed is the one that is sent.
+    let host = ["-H", "host: b.example"];
+    check(&[&["a.example/missing"], &host[..]].concat(), &["site         b.example", "404"], &[]);
+    check(&[&["a.example/"], &host[..], &host[..]].concat(), &["refused", "400"], &[]);
+    // A Unix socket has no address, but a listener.
+    let (proxy, tcp) = (["-H", "X-Forwarded-For: 10.1.2.3"], "127.0.0.1:80");
+    let office = "b.example/office/x";
+    check(
+        &[&[office, "--from", "unix"], &proxy[..]].concat(),
+        &["unix:/run", "10.1.2.3", "404"],
+        &[tcp],
+    );
+    check(&[office, "--from", "unix"], &["unix:/run", "403"], &["client "]);
+    check(&[&[office], &proxy[..]].concat(), &[tcp, "403"], &["client "]);
+    // The id of a proxy that is trusted stays.
+    let id = ["-H", "X-Request-Id: from-proxy"];
+    check(
+        &[&["a.example", "--from", "unix"], &id[..]].concat(),
+        &["x-request-id: from-proxy"],
+        &[],
+    );
+    check(&[&["a.example"], &id[..]].concat(), &["x-request-id: "], &["from-proxy"]);
+    // The server as a whole.
+    let whole = ["*", "-X", "OPTIONS"];
+    check(
+        &[&whole[..], &host[..]].concat(),
+        &["site         b.example", "204", "allow: GET, HEAD, OPTIONS"],
+        &[],
+    );
+    check(&whole, &["204"], &[]);
+    check(&["*"], &["refused", "400"], &[]);
+    // What leads nowhere is not called a file.
+    let circle = ["failed       the rewrites lead in a circle", "500"];
+    check(&["b.example/circle/x"], &circle, &["is not there"]);
+    check(&["b.example/x", "-X", "PUT"], &["405"], &["is not there"]);
+}

@@ -148,7 +148,7 @@ fn no_other_spelling_leads_past_a_limit() {
          [site.\"limited.example\"]\nroot = {:?}\n\
          [site.\"limited.example\".route.\"/admin/*\"]\nlimit = \"1/h\"\n\
          [site.\"limited.example\".route.\"/circle/*\"]\n\
-         limit = {{ rate = \"2/h\", burst = 2 }}\nrewrite = \"/circle/{{rest}}\"\n",
+         limit = {{ rate = \"2/h\", burst = 2 }}\nrewrite = \"/circle/{{1}}\"\n",
         site.root()
     );
     let server = Server::run(&config);

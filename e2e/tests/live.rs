@@ -156,6 +156,11 @@ fn only_pages_differ_from_what_is_sent_without_it() {
     for (target, status) in [("/.gannet/", 404), ("/.gannet/x", 404)] {
         assert_eq!(client.get(target).unwrap().status, status, "{target}");
     }
+    for (method, status) in [("POST", 405), ("OPTIONS", 204)] {
+        client.send(format!("{method} /.gannet/live HTTP/1.1\r\nHost: a\r\n\r\n")).unwrap();
+        let response = client.response().unwrap();
+        assert_eq!((response.status, response.get("allow")), (status, Some("GET, HEAD, OPTIONS")));
+    }
 
     let plain = Server::start(&[desk.folder.path().to_str().unwrap()]);
     let mut client = Client::connect(plain.addr());

@@ -225,6 +225,7 @@ fn a_fallback_is_for_pages_alone() {
         ("GET", "/app.js", any, 200),
         ("GET", "/gone.js", any, 404),
         ("GET", "/gone.css", page, 404),
+        ("GET", "/gone.css/", page, 404),
         ("GET", "/assets/gone.svg", image, 404),
         ("GET", "/deep/link", image, 404),
         ("GET", "/api/item", "application/json", 404),
@@ -239,6 +240,12 @@ fn a_fallback_is_for_pages_alone() {
             for head in [&head, &coded] {
                 let response = ask(&server, head);
                 assert_eq!(response.status, status, "{head}");
+                // Where the field decides, and only there, caches have to know.
+                let varies = response.fields.iter().any(|(n, v)| n == "vary" && v == "accept");
+                let is_decided = !matches!(path, "/" | "/.git/config" | "/x%2Fy")
+                    && method != "POST"
+                    && (path.ends_with(".html") || !path.contains('.'));
+                assert_eq!(varies, is_decided, "{head}");
                 if method == "GET" && status == 404 {
                     assert!(!response.text().contains("app"), "{head}: {}", response.text());
                 }

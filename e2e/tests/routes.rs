@@ -36,6 +36,7 @@ cache-control = "max-age=60"
 "/query" = { redirect = "/to?x={query}" }
 "/re/*" = { rewrite = "/p/{rest}" }
 "/hop/*" = { rewrite = "/re/{rest}" }
+"/asked/*" = { rewrite = "/echo/{1}?a={2}&b=?{query}" }
 "/circle/*" = { rewrite = "/circle/x{rest}" }
 "/into/*" = { rewrite = "/inner/{rest}" }
 "/inner/*" = { allow = "10.0.0.0/8" }
@@ -110,6 +111,7 @@ fn the_most_exact_route_answers() {
     assert_eq!(refused.get("allow"), Some("OPTIONS, POST, PUT"));
     let asked = check("OPTIONS", "/form", 204, "");
     assert_eq!(asked.get("allow"), Some("OPTIONS, POST, PUT"));
+    check("OPTIONS", "*", 204, "");
     check("POST", "/p/form", 200, "posted below");
     check("GET", "/get", 200, "got");
     check("HEAD", "/get", 200, "");
@@ -166,6 +168,7 @@ fn rewrites_are_matched_anew_and_end() {
     let ask = |target: &str| ask(&server, "GET", "a.example", target, "");
     assert_eq!(ask("/re/x").text(), "prefix x");
     assert_eq!(ask("/hop/q/1/2").text(), "longer 1-2");
+    assert_eq!(ask("/asked/x%3Fy/z%26/?q").text(), "GET a.example /echo/x?y a=z%26&b=?q 127.0.0.1");
     assert_eq!(ask("/circle/x").status, 500);
     assert_eq!(ask("/into/a.txt").status, 403, "the guard of where it leads to applies");
     server.stop();
@@ -222,6 +225,9 @@ fn cases_apply_where_their_conditions_are_met() {
     assert_eq!(ask("x-preview: no\r\n").get("location"), Some("/p/away"));
     assert_eq!(ask("").text(), "site");
     assert_eq!(ask("X-Preview: other\r\n").text(), "site");
+    for both in ["X-Preview: yes\r\nX-Preview: no\r\n", "X-Preview: no\r\nX-Preview: yes\r\n"] {
+        assert_eq!(ask(both).text(), "site", "two lines are one value");
+    }
     server.stop();
 }
 

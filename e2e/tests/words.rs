@@ -153,6 +153,11 @@ fn saved_config_serves_the_same() {
     let (code, _, stderr) = gannet(&[&args[..], &["-o", &file]].concat());
     assert!(code == Some(1) && stderr.contains("not there yet"), "{code:?}: {stderr}");
 
+    let live = folder.path().join("live.toml").to_str().unwrap().to_owned();
+    let (code, stdout, stderr) = gannet(&["save", &site, "--live", "-o", &live]);
+    assert_eq!((code, &*stdout, fs::exists(live).unwrap()), (Some(2), "", false));
+    assert!(stderr.contains("a config has no setting for --live"), "{stderr}");
+
     let saved = Launch::of(vec!["run".to_owned(), file]).start();
     let quick = Launch::quick(&[&*site, "--threads", "1"]).start();
     for target in ["/", "/page.html", "/absent"] {

@@ -63,7 +63,7 @@ fn likes_json(values: &[&[u8]]) -> bool {
 }
 
 fn fields<'v>(name: &'v str, values: &[&'v [u8]]) -> Vec<Field<'v>> {
-    values.iter().map(|&value| Field { name, value }).collect()
+    values.iter().map(|&value| Field { name: name.as_bytes(), value }).collect()
 }
 
 /// The best is there and none of the others beats it; there is none only if each is refused. The

@@ -5,10 +5,10 @@
 use crate::text::lines;
 use access::{Door, Entry, Ledger, Verdicts, check};
 use base::Moment;
-use config::{Content, World, plan::Access};
+use config::{World, plan::Access};
 use control::Clients;
 use message::{Exchange, Field, Fields, Length, Method, Request, Status, Version};
-use std::{ffi::OsString, path::Path, sync::OnceLock};
+use std::sync::OnceLock;
 
 /// Pieces of credentials.
 pub const TOKENS: &[&str] = &[
@@ -43,7 +43,7 @@ const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 pub fn run(data: &[u8]) {
     let values: Vec<&[u8]> = lines(data).collect();
     let lines: Vec<_> =
-        values.iter().map(|&value| Field { name: "authorization", value }).collect();
+        values.iter().map(|&value| Field { name: b"authorization", value }).collect();
     let request = Request {
         version: Version::Http11,
         method: Method::Get,
@@ -130,28 +130,4 @@ fn access() -> &'static Access {
 /// A machine on which there is nothing.
 struct Nowhere;
 
-impl World for Nowhere {
-    fn base(&self) -> &Path {
-        Path::new("/")
-    }
-
-    fn check_folder(&self, _: &Path) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn read(&self, path: &Path, _: u64) -> Result<Content, String> {
-        Err(format!("{} is not there", path.display()))
-    }
-
-    fn list(&self, path: &Path) -> Result<Vec<OsString>, String> {
-        Err(format!("{} is not there", path.display()))
-    }
-
-    fn variable(&self, _: &str) -> Option<OsString> {
-        None
-    }
-
-    fn is_terminal(&self) -> bool {
-        false
-    }
-}
+impl World for Nowhere {}

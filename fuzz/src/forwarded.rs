@@ -92,7 +92,7 @@ fn check_quoted(data: &[u8], peer: IpAddr) {
 }
 
 fn client(name: &str, values: &[&[u8]], peer: IpAddr) -> IpAddr {
-    let lines: Vec<_> = values.iter().map(|value| Field { name, value }).collect();
+    let lines: Vec<_> = values.iter().map(|value| Field { name: name.as_bytes(), value }).collect();
     let is_trusted = |address: Option<IpAddr>| address.is_some_and(is_trusted);
     let found = forwarded::client(&Fields::of(&lines), Some(peer), is_trusted);
     found.ok().flatten().unwrap_or(peer)
@@ -109,9 +109,10 @@ fn is_trusted(address: IpAddr) -> bool {
 fn slowly(values: &[&[u8]], peer: IpAddr) -> IpAddr {
     let text = values.iter().map(|value| latin1(value)).collect::<Vec<_>>().join(",");
     let mut farthest = peer;
-    for (seen, member) in text.split(',').rev().enumerate() {
-        let blanks = ['\t', '\n', '\x0c', '\r', ' '];
-        let Some(address) = address(member.trim_matches(blanks)) else { return peer };
+    let blanks = ['\t', '\n', '\x0c', '\r', ' '];
+    let members = text.split(',').rev().map(|member| member.trim_matches(blanks));
+    for (seen, member) in members.filter(|member| !member.is_empty()).enumerate() {
+        let Some(address) = address(member) else { return peer };
         if !is_trusted(address) {
             return address;
         }

@@ -46,10 +46,6 @@ impl World for Machine {
     fn variable(&self, name: &str) -> Option<OsString> {
         (name == "SECRET").then(|| SECRET.into())
     }
-
-    fn is_terminal(&self) -> bool {
-        false
-    }
 }
 
 /// A basic string of TOML, in which every character that is not plain is escaped, and nothing is

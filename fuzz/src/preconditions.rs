@@ -47,7 +47,7 @@ pub fn run(data: &[u8]) {
         match name {
             "etag" => etag = str::from_utf8(value).ok(),
             "last-modified" => modified = str::from_utf8(value).ok(),
-            _ => fields.push(Field { name, value }),
+            _ => fields.push(Field { name: name.as_bytes(), value }),
         }
         check_tag(value);
     }
@@ -72,7 +72,7 @@ fn check_tag(value: &[u8]) {
 /// The verdict, by the numbered steps of the RFC.
 fn slowly(fields: &[Field<'_>], etag: Option<&str>, modified: Option<&str>) -> Verdict {
     let values = |name: &str| {
-        let lines = fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name));
+        let lines = fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name.as_bytes()));
         lines.map(|field| latin1(field.value)).collect::<Vec<_>>()
     };
     let etag = etag.map(|etag| latin1(etag.as_bytes())).filter(|etag| is_tag(etag));

@@ -112,8 +112,8 @@ fn number(digits: &str) -> Option<u64> {
 /// The answer to a request with these fields holds the ranges it was asked for, and says which.
 fn check_answer(value: &[u8], if_range: Option<&[u8]>, size: u64) {
     let content: Vec<u8> = (0..size).map(|at| (at * 31 % 251) as u8).collect();
-    let mut lines = vec![Field { name: "range", value }];
-    lines.extend(if_range.map(|value| Field { name: "if-range", value }));
+    let mut lines = vec![Field { name: b"range", value }];
+    lines.extend(if_range.map(|value| Field { name: b"if-range", value }));
     let request = Request {
         version: Version::Http11,
         method: Method::Get,

@@ -56,7 +56,7 @@ mod tests {
 
     fn check(lines: &[&[u8]], expect: Option<(&str, &str)>) {
         let lines: Vec<_> =
-            lines.iter().map(|value| Field { name: "authorization", value }).collect();
+            lines.iter().map(|value| Field { name: b"authorization", value }).collect();
         let found = Credentials::of(&Fields::of(&lines));
         let found = found.as_ref().map(|found| (found.user(), found.password()));
         assert_eq!(found, expect, "{lines:?}");
@@ -120,9 +120,9 @@ mod tests {
 
         #[test]
         fn any_bytes_are_read_or_not(value: Vec<u8>) {
-            let _ = Credentials::of(&Fields::of(&[Field { name: "authorization", value: &value }]));
+            let _ = Credentials::of(&Fields::of(&[Field { name: b"authorization", value: &value }]));
             let value = [b"Basic ", &*value].concat();
-            let _ = Credentials::of(&Fields::of(&[Field { name: "authorization", value: &value }]));
+            let _ = Credentials::of(&Fields::of(&[Field { name: b"authorization", value: &value }]));
         }
     }
 }

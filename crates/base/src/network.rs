@@ -41,10 +41,16 @@ impl Network {
         bits(address) == bits(self.address) && masked(address, self.prefix_bits) == self.address
     }
 
+    /// Whether every address of `other` lies in this block.
+    #[must_use]
+    pub fn covers(self, other: Self) -> bool {
+        self.prefix_bits <= other.prefix_bits && self.contains(other.address)
+    }
+
     /// Whether both blocks have an address in common: then one holds the other.
     #[must_use]
     pub fn overlaps(self, other: Self) -> bool {
-        self.contains(other.address) || other.contains(self.address)
+        self.covers(other) || other.covers(self)
     }
 }
 

@@ -28,6 +28,7 @@ pub struct Bundle {
     is_terminal: bool,
     is_error_terminal: bool,
     folders: HashMap<PathBuf, Result<(), String>>,
+    logs: HashMap<PathBuf, Result<(), String>>,
     files: HashMap<(PathBuf, u64), Result<Content, String>>,
     lists: HashMap<PathBuf, Result<Vec<OsString>, String>>,
     variables: HashMap<String, Option<OsString>>,
@@ -73,10 +74,12 @@ impl Bundle {
         out.bytes(base.as_os_str().as_bytes());
         out.byte(u8::from(*is_terminal));
         out.byte(u8::from(*is_error_terminal));
-        out.number(self.folders.len() as u64);
-        for (path, answer) in &self.folders {
-            out.bytes(path.as_os_str().as_bytes());
-            push(&mut out, answer, |_, ()| ());
+        for looks in [&self.folders, &self.logs] {
+            out.number(looks.len() as u64);
+            for (path, answer) in looks {
+                out.bytes(path.as_os_str().as_bytes());
+                push(&mut out, answer, |_, ()| ());
+            }
         }
         out.number(self.files.len() as u64);
         for ((path, bytes_max), answer) in &self.files {
@@ -117,10 +120,8 @@ impl Bundle {
             base: from.path()?,
             is_terminal: from.flag()?,
             is_error_terminal: from.flag()?,
-            folders: from
-                .list(|from| Some((from.path()?, take(from, |_| Some(()))?)))?
-                .into_iter()
-                .collect(),
+            folders: looks(&mut from)?,
+            logs: looks(&mut from)?,
             files: from
                 .list(|from| Some(((from.path()?, from.number()?), take(from, content)?)))?
                 .into_iter()
@@ -150,6 +151,10 @@ impl World for Bundle {
 
     fn check_folder(&self, path: &Path) -> Result<(), String> {
         self.folders.get(path).cloned().unwrap_or_else(|| Err(UNKNOWN.to_owned()))
+    }
+
+    fn check_log(&self, path: &Path) -> Result<(), String> {
+        self.logs.get(path).cloned().unwrap_or_else(|| Err(UNKNOWN.to_owned()))
     }
 
     fn read(&self, path: &Path, bytes_max: u64) -> Result<Content, String> {
@@ -191,6 +196,11 @@ impl World for Recorder<'_> {
         answers.entry(path.to_owned()).or_insert_with(|| self.world.check_folder(path)).clone()
     }
 
+    fn check_log(&self, path: &Path) -> Result<(), String> {
+        let answers = &mut self.bundle.borrow_mut().logs;
+        answers.entry(path.to_owned()).or_insert_with(|| self.world.check_log(path)).clone()
+    }
+
     fn read(&self, path: &Path, bytes_max: u64) -> Result<Content, String> {
         let answers = &mut self.bundle.borrow_mut().files;
         let key = (path.to_owned(), bytes_max);
@@ -229,6 +239,11 @@ fn take<T>(
     value: impl FnOnce(&mut Unpacker<'_>) -> Option<T>,
 ) -> Option<Result<T, String>> {
     Some(if from.flag()? { Ok(value(from)?) } else { Err(from.text()?) })
+}
+
+fn looks(from: &mut Unpacker<'_>) -> Option<HashMap<PathBuf, Result<(), String>>> {
+    let looks = from.list(|from| Some((from.path()?, take(from, |_| Some(()))?)))?;
+    Some(looks.into_iter().collect())
 }
 
 fn content(from: &mut Unpacker<'_>) -> Option<Content> {

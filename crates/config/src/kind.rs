@@ -1,13 +1,12 @@
 //! The kinds of values: sizes, durations, rates, counts, choices, flags and texts.
 
 use crate::{
-    frequency::Frequency,
     guess,
     mistake::{Mistake, quote},
     setting::{Kind, Notes, Typed},
     shape::Shape,
     source::Word,
-    unit::{FREQUENCIES, RATES, SIZES, TIMES, Units},
+    unit::{FREQUENCIES, Frequency, RATES, SIZES, TIMES, Units},
 };
 use std::{ops::RangeInclusive, time::Duration};
 use toml::{Spanned, de::DeValue};
@@ -57,7 +56,7 @@ pub(crate) struct FieldWords {
 /// Texts with their names.
 pub(crate) type NamedTexts = Vec<(Word<String>, Word<String>)>;
 
-/// A table of names, each with a text; an empty one takes away what is inherited.
+/// A table of names, each with a text, which may be empty.
 pub(crate) struct TextMap(pub(crate) &'static str);
 
 /// A table of field names, each with a text, a list of texts, or nothing.
@@ -65,12 +64,6 @@ pub(crate) struct FieldMap;
 
 /// The permissions of a file, in octal: "0660".
 pub(crate) struct Mode;
-
-/// A table of names, each with a text.
-pub(crate) struct Pairs;
-
-/// A name and the text that was typed for it.
-pub(crate) type Pair = (Word<String>, Word<String>);
 
 /// The integer types that settings are kept in.
 pub(crate) trait Whole: Copy + TryFrom<u64> + TryInto<u64> {}
@@ -351,7 +344,7 @@ impl Kind for TextMap {
                 Err(mistake) => notes.mistakes.push(mistake),
             }
         }
-        (texts.len() == table.len()).then_some(texts)
+        Some(texts)
     }
 
     fn noun(&self) -> String {
@@ -381,7 +374,9 @@ impl Kind for FieldMap {
             };
             fields.extend(values.map(|values| FieldWords { name, values }));
         }
-        (fields.len() == table.len()).then_some(fields)
+        let is_whole = fields.len() == table.len();
+        find_doubles(typed, fields.iter().map(|field| &field.name).collect(), notes);
+        is_whole.then_some(fields)
     }
 
     fn noun(&self) -> String {
@@ -393,31 +388,18 @@ impl Kind for FieldMap {
     }
 }
 
-impl Kind for Pairs {
-    type Value = Vec<Pair>;
-
-    fn parse(&self, typed: &Typed<'_>, notes: &mut Notes) -> Option<Vec<Pair>> {
-        let DeValue::Table(table) = typed.value.get_ref() else {
-            notes.mistakes.push(typed.wrong_kind(typed.value, &self.noun()));
-            return None;
-        };
-        let mut pairs = Vec::with_capacity(table.len());
-        for (key, value) in table {
-            let name = Word { value: key.get_ref().to_string(), span: key.span().into() };
-            match text(typed, value, "texts") {
-                Ok(text) => pairs.push((name, Word { value: text, span: value.span().into() })),
-                Err(mistake) => notes.mistakes.push(mistake),
-            }
+/// Finds names that differ in case only: fields have the same name then.
+fn find_doubles(typed: &Typed<'_>, mut names: Vec<&Word<String>>, notes: &mut Notes) {
+    names.sort_by_key(|name| (name.value.to_ascii_lowercase(), name.span));
+    for pair in names.windows(2) {
+        let [first, again] = pair else { continue };
+        if first.value.eq_ignore_ascii_case(&again.value) {
+            let cause = format!("names {} twice", quote(&again.value));
+            let mistake = typed.mistake(again.span, &cause, "the same field");
+            notes
+                .mistakes
+                .push(mistake.also(first.span, "first here").help("leave one of them out"));
         }
-        Some(pairs)
-    }
-
-    fn noun(&self) -> String {
-        "a table of names with their texts".to_owned()
-    }
-
-    fn shape(&self) -> Shape {
-        Shape::Map(Box::new(Shape::Text))
     }
 }
 

@@ -13,7 +13,6 @@ mod shape;
 mod kind;
 mod log_kind;
 mod unit;
-mod frequency;
 mod written;
 mod host;
 mod guess;

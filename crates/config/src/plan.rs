@@ -31,7 +31,7 @@ pub use log::{ErrorLog, Log, LogFormat, Logs, Statuses, Target};
 pub use password::{Hash, HashError, Password, Users, Variant};
 pub use phrase::{Form, Phrase};
 pub use place::Place;
-pub use route::{Bandwidth, Branch, Case, Node, Policy, Route, Routes};
+pub use route::{Bandwidth, Branch, Case, Node, Policy, Rewrite, Route, Routes};
 pub use template::{RenderError, Template, Value};
 pub use values::{ErrorValues, ListingEntry, ListingValues};
 

@@ -5,7 +5,6 @@ use crate::{
     written,
 };
 use serde_json::{Map, Value, json};
-use toml::de::DeValue;
 
 /// Where editors learn what a schema is.
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
@@ -108,22 +107,6 @@ fn name(title: &str) -> String {
 
 /// A value in TOML as one in JSON.
 fn value(text: &str) -> Value {
-    DeValue::parse(text).map_or(Value::Null, |value| json(value.get_ref()))
-}
-
-fn json(value: &DeValue<'_>) -> Value {
-    match value {
-        DeValue::String(text) => json!(text),
-        DeValue::Integer(number) => {
-            json!(i64::from_str_radix(number.as_str(), number.radix()).ok())
-        }
-        DeValue::Float(number) => json!(number.as_str().parse::<f64>().ok()),
-        DeValue::Boolean(flag) => json!(flag),
-        DeValue::Datetime(time) => json!(time.to_string()),
-        DeValue::Array(list) => list.iter().map(|item| json(item.get_ref())).collect(),
-        DeValue::Table(table) => {
-            let members = table.iter();
-            members.map(|(key, value)| (key.get_ref().to_string(), json(value.get_ref()))).collect()
-        }
-    }
+    let named = toml::from_str::<Map<String, Value>>(&format!("value = {text}"));
+    named.ok().and_then(|mut named| named.remove("value")).unwrap_or_default()
 }

@@ -1,6 +1,7 @@
 //! Numbers with a unit, as people write them: "16KiB", "30s".
 
 use crate::{guess, shape::Shape};
+use std::{fmt, num::NonZero, time::Duration};
 
 /// Why a text is no number with a unit.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,11 +42,26 @@ pub(crate) const RATES: Units = Units(&[
 
 /// Units of frequencies, in times a day.
 pub(crate) const FREQUENCIES: Units =
-    Units(&[("/s", 86_400), ("/m", 1_440), ("/h", 24), ("/d", 1)]);
+    Units(&[("/s", DAY_SECONDS), ("/m", 1_440), ("/h", 24), ("/d", 1)]);
+
+const DAY_SECONDS: u64 = 86_400;
+
+/// So many times in a period: "20/s".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Frequency {
+    pub(crate) count: NonZero<u64>,
+    pub(crate) period: Duration,
+}
 
 impl Units {
     /// The number that `text` stands for, counted in the smallest unit; or what is wrong with it.
     pub(crate) fn parse(&self, text: &str) -> Result<u64, Refusal> {
+        let (number, worth) = self.split(text)?;
+        number.checked_mul(worth).ok_or(Refusal { cause: "is beyond all bounds", help: None })
+    }
+
+    /// The number in front, and what its unit is worth.
+    fn split(&self, text: &str) -> Result<(u64, u64), Refusal> {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (number, unit) = text.split_at(digits);
         if number.is_empty() {
@@ -54,8 +70,10 @@ impl Units {
         let Some((_, worth)) = self.0.iter().find(|(name, _)| *name == unit) else {
             return Err(self.refuse_unit(number, unit));
         };
-        let total = number.parse::<u64>().ok().and_then(|number| number.checked_mul(*worth));
-        total.ok_or(Refusal { cause: "is beyond all bounds", help: None })
+        let number = number.parse();
+        number
+            .map(|number| (number, *worth))
+            .map_err(|_| Refusal { cause: "is beyond all bounds", help: None })
     }
 
     /// The shortest way to write `number`, which is counted in the smallest unit.
@@ -92,6 +110,28 @@ impl Units {
             None => list(),
         };
         Refusal { cause: "has an unknown unit", help: Some(help) }
+    }
+}
+
+impl Frequency {
+    /// Reads a count with one of the units above.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (count, worth) = FREQUENCIES.split(text).ok()?;
+        Some(Self { count: NonZero::new(count)?, period: Duration::from_secs(DAY_SECONDS / worth) })
+    }
+
+    /// How many may come at once where nobody says it: a tenth, so that no period ever sees more
+    /// than a tenth above the count.
+    pub(crate) fn burst(self) -> u64 {
+        (self.count.get() / 10).max(1)
+    }
+}
+
+impl fmt::Display for Frequency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_its = |(_, worth): &&(&str, u64)| DAY_SECONDS / worth == self.period.as_secs();
+        let unit = FREQUENCIES.0.iter().find(is_its);
+        write!(f, "{}{}", self.count, unit.map_or("", |(name, _)| name))
     }
 }
 

@@ -5,17 +5,32 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The machine that a config is resolved for.
+/// The machine that a config is resolved for; where nothing else is said, one on which every folder
+/// is there and no file.
 pub trait World {
     /// The folder of the main config file, from which relative paths in it start; absolute.
-    fn base(&self) -> &Path;
+    fn base(&self) -> &Path {
+        Path::new("/")
+    }
 
     /// Whether `path` is a folder that can be read.
     ///
     /// # Errors
     ///
     /// A sentence that names the component of the path that is missing, denied or no folder.
-    fn check_folder(&self, path: &Path) -> Result<(), String>;
+    fn check_folder(&self, _path: &Path) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Whether lines can be appended to the file `path`, which may have to be made for it; nothing
+    /// is made yet.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says why not, and names what is missing, denied or no file.
+    fn check_log(&self, path: &Path) -> Result<(), String> {
+        self.check_folder(path.parent().unwrap_or(path))
+    }
 
     /// The content of the file `path`, which must have `bytes_max` bytes at most.
     ///
@@ -23,7 +38,9 @@ pub trait World {
     ///
     /// A sentence that says why there is none, and names the component of the path that is missing
     /// or denied.
-    fn read(&self, path: &Path, bytes_max: u64) -> Result<Content, String>;
+    fn read(&self, path: &Path, _bytes_max: u64) -> Result<Content, String> {
+        Err(format!("{} is not there", path.display()))
+    }
 
     /// The names in the folder `path`, in any order.
     ///
@@ -31,13 +48,19 @@ pub trait World {
     ///
     /// A sentence that says why there are none, and names the component of the path that is
     /// missing, denied or no folder.
-    fn list(&self, path: &Path) -> Result<Vec<OsString>, String>;
+    fn list(&self, _path: &Path) -> Result<Vec<OsString>, String> {
+        Ok(Vec::new())
+    }
 
     /// The variable `name` of the environment, if it is set.
-    fn variable(&self, name: &str) -> Option<OsString>;
+    fn variable(&self, _name: &str) -> Option<OsString> {
+        None
+    }
 
     /// Whether standard output, where log lines go unless a file is named, is a terminal.
-    fn is_terminal(&self) -> bool;
+    fn is_terminal(&self) -> bool {
+        false
+    }
 
     /// Whether standard error, where lines of the error log go unless a file is named, is one.
     fn is_error_terminal(&self) -> bool {

@@ -86,14 +86,6 @@ fn braces_that_are_filled_in_are_no_placeholders() {
 struct Crowded;
 
 impl World for Crowded {
-    fn base(&self) -> &Path {
-        Machine.base()
-    }
-
-    fn check_folder(&self, path: &Path) -> Result<(), String> {
-        Machine.check_folder(path)
-    }
-
     fn read(&self, path: &Path, _bytes_max: u64) -> Result<Content, String> {
         let name = path.file_stem().unwrap().to_str().unwrap();
         let text = format!("[site.\"{name}.example\"]\nroot = \"/srv/{name}\"\n");
@@ -102,14 +94,6 @@ impl World for Crowded {
 
     fn list(&self, _path: &Path) -> Result<Vec<OsString>, String> {
         Ok((0..10_000).map(|at| format!("host{at}.toml").into()).collect())
-    }
-
-    fn variable(&self, name: &str) -> Option<OsString> {
-        Machine.variable(name)
-    }
-
-    fn is_terminal(&self) -> bool {
-        false
     }
 }
 

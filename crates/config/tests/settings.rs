@@ -4,12 +4,12 @@ mod checker;
 mod machine;
 
 use config::{
-    Content, Description, Eyes, Plan, Preset, Quick, World, load,
+    Description, Eyes, Plan, Preset, Quick, World, load,
     plan::{Action, Address, Branch, ErrorLog, Folder, LogFormat, Target},
     quick, save, schema, settings,
 };
 use machine::Machine;
-use std::{ffi::OsString, fs, num::NonZero, path::Path, time::Duration};
+use std::{fs, num::NonZero, path::Path, time::Duration};
 
 /// A config in which `value` is typed for `setting`, or with nothing typed beyond what must be.
 fn config(setting: &Description, value: Option<&str>) -> String {
@@ -42,7 +42,8 @@ fn config(setting: &Description, value: Option<&str>) -> String {
         "[[site.\"HOST\".route.\"KEY\".when]]" => {
             let from =
                 if setting.name == "from" && value.is_some() { "" } else { "from = \"::1\"\n" };
-            route(&format!("[[site.\"a.example\".route.\"/a/*\".when]]\n{from}{line}"))
+            let then = if line.starts_with("then") { "" } else { "then.listing = true\n" };
+            route(&format!("[[site.\"a.example\".route.\"/a/*\".when]]\n{from}{then}{line}"))
         }
         "`limit`" => {
             let rate = if setting.name == "rate" { "" } else { "rate = \"9/s\"" };
@@ -418,26 +419,6 @@ fn sites_and_routes_have_the_log_of_the_server_or_their_own() {
 struct Terminal;
 
 impl World for Terminal {
-    fn base(&self) -> &Path {
-        Machine.base()
-    }
-
-    fn check_folder(&self, path: &Path) -> Result<(), String> {
-        Machine.check_folder(path)
-    }
-
-    fn read(&self, path: &Path, bytes_max: u64) -> Result<Content, String> {
-        Machine.read(path, bytes_max)
-    }
-
-    fn list(&self, path: &Path) -> Result<Vec<OsString>, String> {
-        Machine.list(path)
-    }
-
-    fn variable(&self, name: &str) -> Option<OsString> {
-        Machine.variable(name)
-    }
-
     fn is_terminal(&self) -> bool {
         true
     }

@@ -49,7 +49,10 @@ pub fn apply(compress: &Compress, request: &Request<'_>, mut response: Response)
     if is_prepared || !is_large || !is_whole(response.status) || !is_eligible(&response) {
         return response;
     }
-    response.lines.push(Line::fixed("vary", "accept-encoding"));
+    match response.lines.iter_mut().find(|line| line.name == "vary") {
+        Some(line) => line.value.to_mut().push_str(", accept-encoding"),
+        None => response.lines.push(Line::fixed("vary", "accept-encoding")),
+    }
     if request.fields.contains(Name::Range) || !request.fields.contains(Name::AcceptEncoding) {
         return response;
     }
@@ -215,8 +218,10 @@ mod tests {
     use std::{collections::VecDeque, io::Read, task::Waker};
 
     fn applied(head: &[(&str, &str)], response: Response) -> Response {
-        let lines: Vec<_> =
-            head.iter().map(|&(name, value)| Field { name, value: value.as_bytes() }).collect();
+        let lines: Vec<_> = head
+            .iter()
+            .map(|&(name, value)| Field { name: name.as_bytes(), value: value.as_bytes() })
+            .collect();
         let request = Request {
             version: Version::Http11,
             method: Method::Get,
@@ -296,7 +301,7 @@ mod tests {
         check(&[BROWSER], with("content-encoding", "x"), ("x", "", ""));
         check(&[BROWSER], with("cache-control", "public, No-Transform"), plain);
         check(&[BROWSER], with("vary", "Accept-Encoding"), ("", "", "Accept-Encoding"));
-        check(&[BROWSER], with("vary", "accept"), ("zstd", "", "accept accept-encoding"));
+        check(&[BROWSER], with("vary", "accept"), ("zstd", "", "accept, accept-encoding"));
         let png =
             Response { lines: vec![Line::fixed("content-type", "image/png")], ..page(&text()) };
         check(&[BROWSER], png, plain);

@@ -122,8 +122,10 @@ mod tests {
     const LATER: &str = "Sat, 29 Oct 1994 19:43:32 GMT";
 
     fn verdict(etag: Option<&str>, last_modified: Option<&str>, head: &[(&str, &str)]) -> Verdict {
-        let lines: Vec<_> =
-            head.iter().map(|&(name, value)| Field { name, value: value.as_bytes() }).collect();
+        let lines: Vec<_> = head
+            .iter()
+            .map(|&(name, value)| Field { name: name.as_bytes(), value: value.as_bytes() })
+            .collect();
         evaluate(&Fields::of(&lines), etag, last_modified)
     }
 

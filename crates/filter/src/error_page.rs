@@ -10,7 +10,7 @@ use message::{Body, Exchange, Path, RequestId, Response, Shared, Status, respons
 /// or a content-type of its own. What a template fails to make is left to the built-in page.
 #[must_use]
 pub fn own(
-    pages: &ErrorPages,
+    pages: &'static ErrorPages,
     exchange: &Exchange<'_>,
     mut response: Response,
     counters: &Row,
@@ -20,17 +20,17 @@ pub fn own(
         return response;
     }
     let Some((page, _)) = pages.find(status) else { return response };
-    let bytes = match &page.content {
-        Content::Fixed(bytes) => bytes.to_vec(),
+    let content = match &page.content {
+        Content::Fixed(bytes) => Shared::from(&**bytes),
         Content::Template(template) => match template.render(values(status, exchange)) {
-            Ok(text) => text.into_bytes(),
+            Ok(text) => Shared::from(text.into_bytes()),
             Err(_) => {
                 counters.add(Counter::TemplatesFailed, 1);
                 return response;
             }
         },
     };
-    response.body = Body::Bytes(Shared::from(bytes));
+    response.body = Body::Bytes(content);
     response
         .with(Line::fixed("content-type", page.media_type))
         .with(Line::fixed("x-content-type-options", "nosniff"))

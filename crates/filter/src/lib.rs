@@ -16,25 +16,25 @@ mod cors;
 
 use config::plan::Adjust;
 use control::Row;
-use message::{Exchange, Name, Response, Status};
+use message::{Exchange, Name, Response, Status, fields::Names};
 
 /// The request fields that can change an answer of status 200.
-const CONCERNED: [Name; 6] = [
+const CONCERNED: Names = Names::of(&[
     Name::IfMatch,
     Name::IfModifiedSince,
     Name::IfNoneMatch,
     Name::IfRange,
     Name::IfUnmodifiedSince,
     Name::Range,
-];
+]);
 
 /// What the worker lends for the time of one call.
 #[derive(Clone, Copy)]
 pub struct Aids<'a> {
     /// What is counted on this loop.
     pub counters: &'a Row,
-    /// What has a page listen to the changes of its files, where pages do.
-    pub live_script: Option<&'a str>,
+    /// Makes what has a page listen to the changes of its files, where pages do.
+    pub live_script: Option<&'a dyn Fn() -> String>,
 }
 
 /// Runs every adjustment that `adjust` and the request ask for; `rest` is what the `*` of the route
@@ -59,7 +59,7 @@ pub fn apply(
         None => response,
     };
     response = compress(response);
-    if response.status != Status::OK || request.fields.contains_any(&CONCERNED) {
+    if response.status != Status::OK || request.fields.contains_any(CONCERNED) {
         response = conditional::apply(request, response);
         response = range::apply(request, response);
         response = error_page::own(&adjust.error_pages, exchange, response, aids.counters);
@@ -106,8 +106,10 @@ mod tests {
     }
 
     fn applied(method: Method<'_>, head: &[(&str, &str)], response: Response) -> Response {
-        let lines: Vec<_> =
-            head.iter().map(|&(name, value)| Field { name, value: value.as_bytes() }).collect();
+        let lines: Vec<_> = head
+            .iter()
+            .map(|&(name, value)| Field { name: name.as_bytes(), value: value.as_bytes() })
+            .collect();
         let request = Request {
             version: Version::Http11,
             method,

@@ -10,10 +10,10 @@ use std::task::{Context, Poll};
 /// Fields that speak of the page as it lies on the disk, or for how long it may be kept.
 const LEFT_OUT: [&str; 4] = ["accept-ranges", "cache-control", "etag", "last-modified"];
 
-/// Adds the element `script` to a page, which nobody may keep then; anything else may be kept, but
-/// is asked for again.
+/// Adds the element that `script` makes to a page, which nobody may keep then; anything else may be
+/// kept, but is asked for again, and no script is made for it.
 #[must_use]
-pub(crate) fn apply(mut response: Response, script: &str) -> Response {
+pub(crate) fn apply(mut response: Response, script: &dyn Fn() -> String) -> Response {
     let is_page = response.get("content-type").is_some_and(|kind| kind.starts_with("text/html"));
     if !is_page || response.get("content-encoding").is_some() {
         if response.get("cache-control").is_none() {
@@ -24,7 +24,7 @@ pub(crate) fn apply(mut response: Response, script: &str) -> Response {
     response.unprepare();
     response.lines.retain(|line| !LEFT_OUT.contains(&&*line.name));
     response.lines.push(Line::fixed("cache-control", "no-store"));
-    let script = Shared::from(script.as_bytes().to_vec());
+    let script = Shared::from(script().into_bytes());
     response.body = match response.body {
         Body::Empty => Body::Bytes(script),
         Body::Bytes(bytes) => Body::Parts(vec![Part::Bytes(bytes), Part::Bytes(script)]),
@@ -107,7 +107,7 @@ mod tests {
             (Body::Parts(parts()), "page+"),
             (Body::Stream(Box::new(Once(Some(b"page".to_vec())))), "page+"),
         ] {
-            let response = apply(page("text/html; charset=utf-8", body), "+");
+            let response = apply(page("text/html; charset=utf-8", body), &|| "+".to_owned());
             assert_eq!(response.get("etag"), None);
             assert_eq!(response.get("x-content-type-options"), Some("nosniff"));
             assert_eq!(response.get("cache-control"), Some("no-store"));
@@ -118,13 +118,14 @@ mod tests {
     #[test]
     fn what_is_no_page_stays_as_it_is_but_is_asked_for_again() {
         let bytes = || Body::Bytes(Shared::from(b"a{}".to_vec()));
-        let response = apply(page("text/css", bytes()), "+");
+        let never = || panic!("no script is made for it");
+        let response = apply(page("text/css", bytes()), &never);
         assert_eq!(response.get("etag"), Some("\"1\""));
         assert_eq!(response.get("cache-control"), Some("no-cache"));
         assert_eq!(text(response.body), "a{}");
         let stream =
             page("text/event-stream", bytes()).with(Line::fixed("cache-control", "no-store"));
-        let response = apply(stream, "+");
+        let response = apply(stream, &never);
         assert_eq!(response.lines.len(), 1);
         assert_eq!(text(response.body), "a{}");
     }

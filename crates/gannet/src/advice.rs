@@ -7,13 +7,15 @@ use clap::{
 };
 use std::ffi::OsString;
 
-/// What the options for a folder are called in a config file.
-const SETTINGS: [(&str, &str); 5] = [
-    ("--bind", "listen"),
-    ("--port", "listen"),
-    ("--lan", "listen"),
-    ("--threads", "threads"),
-    ("--log", "log"),
+/// What there is in a config file for the options that are for a folder.
+const SETTINGS: [(&str, &str); 7] = [
+    ("--bind", "its config file says that, by `listen` in [server]"),
+    ("--port", "its config file says that, by `listen` in [server]"),
+    ("--lan", "its config file says that, by `listen` in [server]"),
+    ("--threads", "its config file says that, by `threads` in [server]"),
+    ("--log", "its config file says that, by `log` in [server]"),
+    ("--spa", "its config file says that, by `fallback = \"/index.html\"` in a site"),
+    ("--live", "pages follow the files of a folder only, by `gannet PATH --live`"),
 ];
 
 /// The arguments in `words`, the first of which is the program's name.
@@ -52,11 +54,8 @@ fn advise(typed: &[&str], surplus: &str) -> Option<Trouble> {
     let first = *typed.first()?;
     let option = surplus.split(['=', ' ']).next().unwrap_or(surplus);
     let message = if command.get_subcommands().any(|verb| verb.get_name() == first) {
-        if let Some((option, setting)) = SETTINGS.iter().find(|(known, _)| *known == option) {
-            format!(
-                "`gannet {first}` takes no {option}: its config file says that, by `{setting}` in \
-                 [server]"
-            )
+        if let Some((option, instead)) = SETTINGS.iter().find(|(known, _)| *known == option) {
+            format!("`gannet {first}` takes no {option}: {instead}")
         } else if surplus.starts_with('-') || !matches!(first, "run" | "check") {
             return None;
         } else {
@@ -102,6 +101,16 @@ mod tests {
             "check --threads 4",
             "error: `gannet check` takes no --threads: its config file says that, by `threads` in \
              [server]",
+        );
+        check(
+            "run --spa",
+            "error: `gannet run` takes no --spa: its config file says that, by \
+             `fallback = \"/index.html\"` in a site",
+        );
+        check(
+            "run site.toml --live",
+            "error: `gannet run` takes no --live: pages follow the files of a folder only, by \
+             `gannet PATH --live`",
         );
     }
 

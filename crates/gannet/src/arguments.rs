@@ -1,6 +1,6 @@
 //! The words of the command line.
 
-use crate::value;
+use crate::value::{self, Client};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::{net::IpAddr, num::NonZero, path::PathBuf};
@@ -107,7 +107,7 @@ pub(crate) struct Desk {
 /// A request that might be sent.
 #[derive(Args, Debug)]
 pub(crate) struct Explain {
-    /// The URL that would be asked for
+    /// The URL that would be asked for, or `*` for the server as a whole
     pub(crate) url: String,
     /// The method
     #[arg(short = 'X', value_name = "METHOD", default_value = "GET")]
@@ -115,9 +115,9 @@ pub(crate) struct Explain {
     /// A field of the request, as "Name: value"; may be given more than once
     #[arg(short = 'H', value_name = "FIELD")]
     pub(crate) fields: Vec<String>,
-    /// The address of the client [default: 127.0.0.1]
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) from: Option<IpAddr>,
+    /// The address of the client, or `unix` for one that comes by a Unix socket
+    #[arg(long, value_name = "ADDR", value_parser = value::client, default_value = "127.0.0.1")]
+    pub(crate) from: Client,
     /// The config file
     #[arg(short, value_name = "FILE", default_value = "gannet.toml")]
     pub(crate) config: PathBuf,

@@ -1,21 +1,25 @@
 //! `gannet explain URL`: what would be answered, and why.
 
-use crate::{arguments::Explain, machine::load, trouble::Trouble};
+use crate::{arguments::Explain, machine::load, trouble::Trouble, value::Client};
 use base::text::{push_json, push_printable};
 use config::{
     Plan,
     plan::{Listen, Place},
 };
-use std::net::IpAddr;
+use std::borrow::Cow;
 use worker::{Asked, Explanation};
 
 /// Says what a server with this config would answer, and which line of it is the reason.
 pub(crate) fn explain(arguments: &Explain) -> Result<(), Trouble> {
     let plan: &'static Plan = Box::leak(Box::new(load(&arguments.config)?));
     let url = Url::parse(&arguments.url)?;
-    let bytes = request(arguments, &url)?;
-    let listener = listener(plan, &url);
-    let client = Some(arguments.from.unwrap_or(IpAddr::from([127, 0, 0, 1])));
+    let fields = fields(arguments, &url)?;
+    let listener = listener(plan, arguments.from, url.port, fields[0].1);
+    let bytes = request(&arguments.method, &url, &fields);
+    let client = match arguments.from {
+        Client::Address(address) => Some(address),
+        Client::Unix => None,
+    };
     let asked = Asked { bytes: &bytes, client, listener };
     let explanation = worker::explain(plan, &asked).map_err(|cause| {
         let help = "name a URL such as http://example.com/path, and fields as \"Name: value\"";
@@ -37,8 +41,8 @@ struct Url<'u> {
     /// The host, and the port if there is one.
     authority: &'u str,
     port: u16,
-    /// The path and the query.
-    target: &'u str,
+    /// The path and the query, with the slash that is not typed where there is nothing else.
+    target: Cow<'u, str>,
 }
 
 impl<'u> Url<'u> {
@@ -47,6 +51,9 @@ impl<'u> Url<'u> {
             let help = "name a URL such as http://example.com/path?query";
             Err(Trouble::new(2, format!("error: {url:?}: {cause}: {help}")))
         };
+        if url == "*" {
+            return Ok(Self { authority: "localhost", port: 80, target: Cow::Borrowed(url) });
+        }
         let rest = match url.split_once("://") {
             Some(("http", rest)) => rest,
             Some((scheme, _)) => return refuse(&format!("{scheme} is not served")),
@@ -63,34 +70,47 @@ impl<'u> Url<'u> {
                 Err(_) => return refuse("it has no sound port"),
             },
         };
-        Ok(Self { authority, port, target })
+        let slash = if target.starts_with('/') { "" } else { "/" };
+        Ok(Self { authority, port, target: Cow::Owned(format!("{slash}{target}")) })
     }
+}
+
+/// The fields that a client would send, Host first: as it is typed, or else that of the URL.
+fn fields<'a>(arguments: &'a Explain, url: &Url<'a>) -> Result<Vec<(&'a str, &'a str)>, Trouble> {
+    let split = |field: &'a String| match field.split_once(':') {
+        Some((name, value)) => Ok((name, value.trim())),
+        None => {
+            let message = format!("error: {field:?} is no field: write \"Name: value\"");
+            Err(Trouble::new(2, message))
+        }
+    };
+    let mut fields = arguments.fields.iter().map(split).collect::<Result<Vec<_>, _>>()?;
+    match fields.iter().position(|(name, _)| name.eq_ignore_ascii_case("host")) {
+        Some(at) => fields[..=at].rotate_right(1),
+        None => fields.insert(0, ("Host", url.authority)),
+    }
+    Ok(fields)
 }
 
 /// The bytes that a client would send.
-fn request(arguments: &Explain, url: &Url<'_>) -> Result<Vec<u8>, Trouble> {
-    let slash = if url.target.starts_with('/') { "" } else { "/" };
-    let mut head = format!(
-        "{} {slash}{} HTTP/1.1\r\nHost: {}\r\n",
-        arguments.method, url.target, url.authority
-    );
-    for field in &arguments.fields {
-        let Some((name, value)) = field.split_once(':') else {
-            let message = format!("error: {field:?} is no field: write \"Name: value\"");
-            return Err(Trouble::new(2, message));
-        };
-        head.push_str(&format!("{name}: {}\r\n", value.trim()));
-    }
+fn request(method: &str, url: &Url<'_>, fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut head = format!("{method} {} HTTP/1.1\r\n", url.target);
+    fields.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
     head.push_str("\r\n");
-    Ok(head.into_bytes())
+    head.into_bytes()
 }
 
-/// The listener that a request for `url` comes in by: where several have its port, the first at
-/// which its host is served, and the first of all where none has it.
-fn listener(plan: &Plan, url: &Url<'_>) -> usize {
-    let host = url.authority.strip_suffix(&format!(":{}", url.port)).unwrap_or(url.authority);
-    let has_port = |listen: &Listen| listen.address.tcp().is_some_and(|at| at.port() == url.port);
-    let all = plan.listen.iter().enumerate().filter(|(_, listen)| has_port(listen));
+/// The listener that the request comes in by: of the Unix sockets, or of those with that port, the
+/// first at which its host is served, and the first of all where none has it.
+fn listener(plan: &Plan, from: Client, port: u16, host: &str) -> usize {
+    let is_port = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    let host =
+        host.rsplit_once(':').map_or(host, |(name, port)| if is_port(port) { name } else { host });
+    let may_be = |listen: &Listen| match (from, listen.address.tcp()) {
+        (Client::Unix, address) => address.is_none(),
+        (Client::Address(_), address) => address.is_some_and(|at| at.port() == port),
+    };
+    let all = plan.listen.iter().enumerate().filter(|(_, listen)| may_be(listen));
     let all: Vec<_> = all.map(|(at, _)| at).collect();
     let served = all.iter().find(|&&at| plan.site(host, at).is_some());
     served.or(all.first()).copied().unwrap_or(0)

@@ -55,6 +55,12 @@ impl World for Machine {
         check_folder(path).map_err(|error| error.to_string())
     }
 
+    fn check_log(&self, path: &Path) -> Result<(), String> {
+        let folder = path.parent().unwrap_or(path);
+        self.check_folder(folder)?;
+        net::stream::check(path).map_err(|error| format!("{}: {error}", path.display()))
+    }
+
     fn read(&self, path: &Path, bytes_max: u64) -> Result<Content, String> {
         read(path, bytes_max)
     }

@@ -43,6 +43,11 @@ pub(crate) fn schema() -> ExitCode {
 
 /// `gannet save`: writes the config that serves a folder as `gannet PATH` does.
 pub(crate) fn save(quick: &Quick, output: Option<&Path>) -> Result<(), Trouble> {
+    if quick.live {
+        let message = "error: a config has no setting for --live, which is for a desk, not for a \
+                       server: leave it out, or serve the folder by `gannet PATH --live`";
+        return Err(Trouble::new(2, message.to_owned()));
+    }
     let asked = verb::asked(quick)?;
     let text = config::save(&asked).ok_or_else(|| {
         let root = asked.root.display();

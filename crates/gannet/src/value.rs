@@ -18,6 +18,25 @@ pub(crate) fn bind(text: &str) -> Result<IpAddr, String> {
     })
 }
 
+/// Who a request comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Client {
+    /// Somebody with an address.
+    Address(IpAddr),
+    /// Somebody at a Unix socket, who has none.
+    Unix,
+}
+
+/// The client that `--from` takes.
+pub(crate) fn client(text: &str) -> Result<Client, String> {
+    match text {
+        "unix" => Ok(Client::Unix),
+        text => text.parse().map(Client::Address).map_err(|_| {
+            "it takes an IP address, or `unix` for who comes by a Unix socket".to_owned()
+        }),
+    }
+}
+
 /// The number that `--threads` takes.
 pub(crate) fn threads(text: &str) -> Result<NonZero<usize>, String> {
     let refusal = "it takes a number from 1; leave it out for one event loop for each core";
@@ -39,6 +58,11 @@ mod tests {
         check("localhost", "write 127.0.0.1 or ::1");
         check("eth0", "it takes an IP address of this machine; `ip address` lists them");
         assert!(threads("0").is_err() && threads("x").is_err() && threads("-1").is_err());
+        assert_eq!(
+            (client("unix"), client("::1")),
+            (Ok(Client::Unix), Ok(Client::Address(IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]))))
+        );
+        assert!(client("unix:/run/x").is_err() && client("localhost").is_err());
         assert_eq!(threads("3").map(NonZero::get), Ok(3));
     }
 }

@@ -24,7 +24,7 @@ pub use folder::{Folders, ROOT_DESCRIPTORS_MAX, is_shown};
 pub use forms::Forms;
 pub use job::{Done, Job};
 
-use crate::{ALLOW, Answer, Tools, listing::View};
+use crate::{Answer, Tools, listing::View};
 use base::Moment;
 use config::plan::{Compress, Files, TrailingSlash};
 use control::Counter;
@@ -60,7 +60,21 @@ pub(crate) fn answer(
     let request = exchange.request;
     let (now, wall_seconds, is_live) = (*now, *wall_seconds, changes.is_some());
     let compress = compress.filter(|_| !is_live);
-    Visit { files, compress, folder, cache, exchange, request, now, wall_seconds, is_live }.answer()
+    let varies = false;
+    let mut visit = Visit {
+        files,
+        compress,
+        folder,
+        cache,
+        exchange,
+        request,
+        now,
+        wall_seconds,
+        is_live,
+        varies,
+    };
+    let answer = visit.answer();
+    visit.say_what_decided(answer)
 }
 
 /// Goes on where [`answer`] could not.
@@ -71,8 +85,8 @@ pub(crate) fn resume(
     exchange: &Exchange<'_>,
     tools: &mut Tools<'_>,
 ) -> Answer {
-    let (folder, path, found) = match done.0 {
-        Outcome::Read { folder, path, found } => (folder, path, found),
+    let (folder, path, varies, found) = match done.0 {
+        Outcome::Read { folder, path, varies, found } => (folder, path, varies, found),
         Outcome::Opened(opened) => {
             match opened {
                 Ok(folder) => tools.folders.keep(folder, tools.now),
@@ -87,9 +101,19 @@ pub(crate) fn resume(
     let (now, wall_seconds, is_live) = (*now, *wall_seconds, changes.is_some());
     let compress = compress.filter(|_| !is_live);
     let (folder, request) = (&folder, exchange.request);
-    let mut visit =
-        Visit { files, compress, folder, cache, exchange, request, now, wall_seconds, is_live };
-    match found {
+    let mut visit = Visit {
+        files,
+        compress,
+        folder,
+        cache,
+        exchange,
+        request,
+        now,
+        wall_seconds,
+        is_live,
+        varies,
+    };
+    let answer = match found {
         Found::Loaded(loaded) => visit.conclude(&path, loaded),
         Found::Index(loaded) => visit.conclude_index(&path, loaded),
         Found::Fallback(loaded) => visit.conclude_fallback(&path, loaded),
@@ -108,7 +132,8 @@ pub(crate) fn resume(
         }
         Found::Listed(Err(error), _) => visit.conclude(&path, Loaded::from(error)),
         Found::Compressed(made) => visit.compressed(&path, made),
-    }
+    };
+    visit.say_what_decided(answer)
 }
 
 /// What the path of `exchange` leads to below its folder, and what is to be said of that, if
@@ -119,7 +144,8 @@ pub fn locate(
     exchange: &Exchange<'_>,
     tools: &mut Tools<'_>,
 ) -> Option<(Vec<u8>, &'static str)> {
-    let folder = tools.folders.current(files.folder, tools.now)?;
+    let is_read = matches!(exchange.request.method, Method::Get | Method::Head);
+    let folder = tools.folders.current(files.folder, tools.now).filter(|_| is_read)?;
     let path = exchange.path.as_ref().ok()?.below(files.segments_skipped);
     let asked = path.as_bytes().to_vec();
     let Ok(folder) = folder else {
@@ -152,18 +178,13 @@ struct Visit<'v> {
     wall_seconds: i64,
     /// Whether files are being edited: then each is sent as it lies on the disk now.
     is_live: bool,
+    /// Whether what the client accepts has decided between a fallback and 404.
+    varies: bool,
 }
 
 impl Visit<'_> {
     fn answer(&mut self) -> Answer {
-        let Self { files, exchange, request, .. } = *self;
-        match request.method {
-            Method::Get | Method::Head => {}
-            Method::Options => {
-                return Answer::Ready(Response::empty(Status::NO_CONTENT).with(ALLOW));
-            }
-            _ => return Answer::Ready(Response::empty(Status::METHOD_NOT_ALLOWED).with(ALLOW)),
-        }
+        let Self { files, exchange, .. } = *self;
         let path = match &exchange.path {
             Ok(path) => path.below(files.segments_skipped),
             Err(PathError::EncodedSlash) => return self.not_found(),
@@ -243,6 +264,7 @@ impl Visit<'_> {
 
     /// Nothing lies at `path`: a page of an application that its script draws, or 404.
     fn missing(&mut self, path: &[u8]) -> Answer {
+        self.varies |= fallback::varies(self.files, path, self.request);
         let Some(page) = fallback::page(self.files, path, self.request) else {
             return self.not_found();
         };
@@ -357,8 +379,18 @@ impl Visit<'_> {
     }
 
     fn wait(&self, path: &[u8], task: Task) -> Answer {
-        let read = Read { folder: Arc::clone(self.folder), path: path.to_vec(), task };
-        Answer::Wait(Job(Work::Read(read)))
+        let (folder, path, varies) = (Arc::clone(self.folder), path.to_vec(), self.varies);
+        Answer::Wait(Job(Work::Read(Read { folder, path, varies, task })))
+    }
+
+    /// Tells caches by what field of the request an answer was chosen, where one was.
+    fn say_what_decided(&self, answer: Answer) -> Answer {
+        match answer {
+            Answer::Ready(response) if self.varies => {
+                Answer::Ready(response.with(Line::fixed("vary", "accept")))
+            }
+            answer => answer,
+        }
     }
 }
 
@@ -398,8 +430,7 @@ fn not_opened(error: &RootError) -> Answer {
 }
 
 fn unavailable() -> Answer {
-    let response = Response::empty(Status::SERVICE_UNAVAILABLE);
-    Answer::Ready(response.with(Line::fixed("retry-after", "1")))
+    Answer::Ready(crate::failed(Status::SERVICE_UNAVAILABLE))
 }
 
 fn status(status: Status) -> Answer {

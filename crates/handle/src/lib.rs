@@ -6,16 +6,16 @@ pub mod live;
 mod redirect;
 mod respond;
 
-use config::plan::{Action, Policy};
+use config::plan::{Action, Files, Policy};
 use control::Row;
 use files::{Cache, Folders};
-use message::{Exchange, Method, PathError, Response, Status, response::Line};
+use message::{Exchange, Method, PathError, Request, Response, Status, response::Line};
 use std::sync::Arc;
 
 pub use files::{Done, Job};
 
 /// The methods that are answered here, for a 405 (RFC 9110 section 15.5.6).
-pub const ALLOW: Line = Line::fixed("allow", "GET, HEAD, OPTIONS");
+pub const ALLOW: Line = Files::ALLOW;
 
 /// What a handler made of a request.
 #[derive(Debug)]
@@ -42,7 +42,8 @@ pub struct Tools<'t> {
     pub changes: Option<&'t Arc<live::Changes>>,
 }
 
-/// The answer where a path has routes, but none for this method (RFC 9110 section 15.5.6).
+/// The answer where nothing is done for this method but to say which there are (RFC 9110 sections
+/// 9.3.7 and 15.5.6).
 #[must_use]
 pub fn method_not_allowed(exchange: &Exchange<'_>, allow: &Line) -> Response {
     let status = match exchange.request.method {
@@ -52,10 +53,34 @@ pub fn method_not_allowed(exchange: &Exchange<'_>, allow: &Line) -> Response {
     Response::empty(status).with(allow.clone())
 }
 
+/// The answer where there is no other; what is unavailable may be asked for again.
+#[must_use]
+pub fn failed(status: Status) -> Response {
+    match status {
+        Status::SERVICE_UNAVAILABLE => {
+            Response::empty(status).with(Line::fixed("retry-after", "1"))
+        }
+        _ => Response::empty(status),
+    }
+}
+
 /// Answers `exchange` as the action of `policy` says; `rest` is the part of its path that the `*`
 /// of its route stands for.
-pub fn run(policy: &Policy, exchange: &Exchange<'_>, rest: &[u8], tools: &mut Tools<'_>) -> Answer {
+pub fn run(
+    policy: &'static Policy,
+    exchange: &Exchange<'_>,
+    rest: &[u8],
+    tools: &mut Tools<'_>,
+) -> Answer {
     net::failpoint::hit("exchange");
+    if !takes(policy, exchange.request) {
+        let allow = match (&policy.action, &policy.access.methods) {
+            (Action::Files(files), _) => &files.allow,
+            (_, Some(methods)) => &methods.allow,
+            (_, None) => const { &ALLOW },
+        };
+        return Answer::Ready(method_not_allowed(exchange, allow));
+    }
     match &policy.action {
         Action::Files(files) => {
             files::answer(files, policy.adjust.compress.as_ref(), exchange, tools)
@@ -67,8 +92,22 @@ pub fn run(policy: &Policy, exchange: &Exchange<'_>, rest: &[u8], tools: &mut To
         _ if exchange.path.is_err() => Answer::Ready(Response::empty(Status::BAD_REQUEST)),
         Action::Redirect(redirect) => Answer::Ready(redirect::answer(redirect, exchange, rest)),
         Action::Respond(respond) => Answer::Ready(respond::answer(respond, exchange, rest)),
-        Action::Live => Answer::Ready(live::answer(exchange, rest, tools.changes)),
+        Action::Live => Answer::Ready(live::answer(rest, tools.changes)),
         Action::NotFound => Answer::Ready(Response::empty(Status::NOT_FOUND)),
+    }
+}
+
+/// Whether the action of `policy` answers `request` by its method, which the guards have let in.
+/// `*` stands for the server as a whole, and only OPTIONS asks for it.
+fn takes(policy: &Policy, request: &Request<'_>) -> bool {
+    let method = request.method;
+    match (&policy.action, method) {
+        (_, Method::Options) if request.path == "*" => false,
+        (Action::Files(_) | Action::Live, method) => matches!(method, Method::Get | Method::Head),
+        (_, Method::Options) => {
+            policy.access.methods.as_ref().is_none_or(|methods| methods.has(method.as_str()))
+        }
+        _ => true,
     }
 }
 

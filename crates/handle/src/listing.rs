@@ -14,10 +14,7 @@ pub use entry::{Entry, Key, Order};
 use base::Date;
 use config::plan::{ListingEntry, ListingValues, RenderError, Template};
 use content::negotiation;
-use message::{
-    Body, Broken, Request, Response, Shared, Source, Status, path::push_encoded_segment,
-    response::Line,
-};
+use message::{Body, Broken, Request, Response, Shared, Source, Status, response::Line};
 use std::{
     task::{Context, Poll},
     vec,
@@ -47,7 +44,7 @@ pub struct View {
 pub enum Format {
     /// A page.
     Html,
-    /// An array of objects with `name`, `type`, `size` and `modified`.
+    /// An array of objects with `name`, `href`, `type`, `size` and `modified`.
     Json,
 }
 
@@ -184,8 +181,7 @@ impl Listing {
 fn values(entry: &Entry) -> ListingEntry {
     let slash = if entry.is_directory { "/" } else { "" };
     let (mut href, mut size_text) = (String::new(), String::new());
-    push_encoded_segment(&mut href, &entry.name);
-    href.push_str(slash);
+    entry.push_href(&mut href);
     if !entry.is_directory {
         words::push_size(&mut size_text, entry.size);
     }
@@ -204,7 +200,7 @@ impl Source for Listing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use message::{Field, Fields, Length, Method, Path, Version};
+    use message::{Field, Fields, Length, Method, Path, Version, path::push_encoded_segment};
     use proptest::prelude::*;
     use std::task::Waker;
 
@@ -213,7 +209,7 @@ mod tests {
     }
 
     fn view(query: Option<&str>, accept: &str) -> View {
-        let lines = [Field { name: "accept", value: accept.as_bytes() }];
+        let lines = [Field { name: b"accept", value: accept.as_bytes() }];
         View::of(&Request {
             version: Version::Http11,
             method: Method::Get,
@@ -279,9 +275,9 @@ mod tests {
     fn an_array_for_programs() {
         let folder = Entry { is_directory: true, ..file(b"d\"\\\n\x7f") };
         let expect = serde_json::json!([
-            {"name": "d\"\\\n\u{7f}", "type": "directory", "size": null,
+            {"name": "d\"\\\n\u{7f}", "href": "d%22%5C%0A%7F/", "type": "directory", "size": null,
                 "modified": "1994-11-06T08:49:37Z"},
-            {"name": "ü\u{fffd}", "type": "file", "size": 1536,
+            {"name": "ü\u{fffd}", "href": "%C3%BC%FF", "type": "file", "size": 1536,
                 "modified": "1994-11-06T08:49:37Z"},
         ]);
         assert_eq!(json(vec![file(b"\xc3\xbc\xff"), folder]), expect);

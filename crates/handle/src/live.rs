@@ -5,7 +5,7 @@
 //! ```
 
 use config::plan::LIVE_PATH;
-use message::{Body, Broken, Exchange, Method, Response, Shared, Source, Status, response::Line};
+use message::{Body, Broken, Response, Shared, Source, Status, response::Line};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
@@ -89,20 +89,13 @@ impl State {
 }
 
 /// Answers what a page asks for below [`LIVE_PATH`]: `rest` is what follows it.
-pub(crate) fn answer(
-    exchange: &Exchange<'_>,
-    rest: &[u8],
-    changes: Option<&Arc<Changes>>,
-) -> Response {
-    if !matches!(exchange.request.method, Method::Get | Method::Head) {
-        return Response::empty(Status::METHOD_NOT_ALLOWED).with(Line::fixed("allow", "GET, HEAD"));
-    }
+pub(crate) fn answer(rest: &[u8], changes: Option<&Arc<Changes>>) -> Response {
     let (media_type, body) = match (rest, changes) {
         (b"live", Some(changes)) => {
             ("text/event-stream", Body::Stream(Box::new(Stream::new(changes))))
         }
         (b"live.js", Some(_)) => {
-            let script = Shared::from(SCRIPT.as_bytes().to_vec());
+            let script = Shared::from(SCRIPT.as_bytes());
             ("text/javascript; charset=utf-8", Body::Bytes(script))
         }
         _ => return Response::empty(Status::NOT_FOUND),

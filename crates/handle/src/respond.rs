@@ -3,14 +3,16 @@
 use config::plan::{Form, Respond};
 use message::{Body, Exchange, Response, Shared, response::Line};
 
-/// The answer that stands in the config.
-pub(crate) fn answer(respond: &Respond, exchange: &Exchange<'_>, rest: &[u8]) -> Response {
+/// The answer that stands in the config; what has no placeholders is sent from there, uncopied.
+pub(crate) fn answer(respond: &'static Respond, exchange: &Exchange<'_>, rest: &[u8]) -> Response {
     let response = Response::empty(respond.status);
     let Some(text) = respond.text.as_ref().filter(|_| !respond.status.is_bodiless()) else {
         return response;
     };
-    let form = Form::of(&respond.media_type);
-    let body = Body::Bytes(Shared::from(text.fill(exchange, rest, form)));
-    let media_type = Line::new("content-type", respond.media_type.to_string());
-    Response { body, ..response.with(media_type) }
+    let content = match text.literal() {
+        Some(text) => Shared::from(text.as_bytes()),
+        None => Shared::from(text.fill(exchange, rest, Form::of(&respond.media_type))),
+    };
+    let response = response.with(Line::fixed("content-type", &respond.media_type));
+    Response { body: Body::Bytes(content), ..response }
 }

@@ -1,7 +1,7 @@
 //! The chunked coding and its trailer section (RFC 9112 section 7), byte by byte but for the data.
 
-use crate::{head::is_token, refusal::Refusal};
-use message::Limits;
+use crate::refusal::Refusal;
+use message::{Limits, name::is_token_byte};
 
 /// Where a decoder stands in a message. It keeps no bytes, so cuts do not matter to it.
 ///
@@ -142,7 +142,7 @@ fn extension(step: Step, byte: u8) -> Option<Step> {
         (Step::Quoted, _) if is_text => Some(Step::Quoted),
         (Step::Extension, b'"') => Some(Step::Quoted),
         (Step::Extension, b';' | b'=' | b' ' | b'\t') => Some(Step::Extension),
-        (Step::Extension, _) if is_token(byte) => Some(Step::Extension),
+        (Step::Extension, _) if is_token_byte(byte) => Some(Step::Extension),
         _ => None,
     }
 }
@@ -152,7 +152,7 @@ fn extension(step: Step, byte: u8) -> Option<Step> {
 fn trailer(step: Step, byte: u8) -> Option<Step> {
     match (step, byte) {
         (Step::Name, b':') => Some(Step::Value),
-        (Step::LineStart | Step::Name, _) if is_token(byte) => Some(Step::Name),
+        (Step::LineStart | Step::Name, _) if is_token_byte(byte) => Some(Step::Name),
         (Step::Value, b'\r') => Some(Step::LineEnd),
         (Step::Value, b'\t' | b' '..=b'~' | 0x80..) => Some(Step::Value),
         (Step::LineEnd, b'\n') => Some(Step::LineStart),

@@ -1,9 +1,9 @@
 //! The bytes of a head become a request, or are refused (RFC 9112 sections 2 to 6).
 
-use crate::{refusal::Refusal, target};
-use httparse::Status::{Complete, Partial};
-use message::{Field, Fields, Length, Limits, Method, Name, Request, Version, fields::Index};
-use std::mem::MaybeUninit;
+use crate::{refusal::Refusal, scan, target};
+use message::{
+    Field, Fields, Length, Limits, Method, Name, Request, Version, fields::Index, name::is_token,
+};
 
 /// Bytes of a method; a longer one is nothing that this server could know.
 const METHOD_BYTES_MAX: usize = 32;
@@ -11,15 +11,44 @@ const METHOD_BYTES_MAX: usize = 32;
 /// The longest content that can be told by its length: 2^63 - 1 bytes, what files can hold.
 const LENGTH_MAX: u64 = i64::MAX as u64;
 
-/// Room on the stack for the field lines of one head.
-pub struct Slots<'b>([MaybeUninit<Field<'b>>; Limits::FIELDS_CEILING]);
+/// Field lines that there is room for without asking for memory; a browser sends some fifteen.
+const FIELDS_USUAL: usize = 24;
 
-impl Slots<'_> {
-    /// Room that nobody has touched yet; costs nothing.
+/// Room for the field lines of one head.
+pub struct Slots<'b> {
+    usual: [Field<'b>; FIELDS_USUAL],
+    /// All lines, where there are more.
+    many: Vec<Field<'b>>,
+}
+
+impl<'b> Slots<'b> {
+    /// Room on the stack.
     #[inline]
     #[must_use]
-    pub fn new() -> Self {
-        Self([const { MaybeUninit::uninit() }; Limits::FIELDS_CEILING])
+    pub const fn new() -> Self {
+        Self { usual: [Field { name: b"", value: b"" }; FIELDS_USUAL], many: Vec::new() }
+    }
+
+    /// Puts down line number `position`; the lines before it are there. A line that is put together
+    /// elsewhere first costs more than all the rest of it.
+    #[inline]
+    fn put(&mut self, position: usize, name: &'b [u8], value: &'b [u8]) {
+        match self.usual.get_mut(position) {
+            Some(line) => (line.name, line.value) = (name, value),
+            None => self.put_beyond(Field { name, value }),
+        }
+    }
+
+    #[cold]
+    fn put_beyond(&mut self, line: Field<'b>) {
+        if self.many.is_empty() {
+            self.many.extend(self.usual);
+        }
+        self.many.push(line);
+    }
+
+    fn lines(&self, count: usize) -> &[Field<'b>] {
+        if self.many.is_empty() { &self.usual[..count] } else { &self.many }
     }
 }
 
@@ -49,59 +78,50 @@ pub(crate) struct Wishes {
     pub(crate) proceed: bool,
 }
 
+/// Why reading has come to a stop before the end of a head.
+enum Stop {
+    /// The bytes so far are sound; so many are needed before it is worth beginning anew.
+    Short {
+        again_at: usize,
+    },
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
 /// Parses the head that `input` begins with.
 ///
 /// What is said of some bytes stays true when more come, so it does not matter how a head is cut:
-/// httparse errs at the first byte that is wrong, the limits count from the start, and everything
-/// else is looked at when the head is complete.
+/// reading ends at the first byte that is wrong, the limits count from the start, and what several
+/// lines say together is looked at when the head is complete.
 pub(crate) fn parse<'b>(
     input: &'b [u8],
     limits: &Limits,
     slots: &'b mut Slots<'b>,
 ) -> Result<Head<'b>, Refusal> {
-    if let [b'\r' | b'\n', rest @ ..] = input {
-        let may_be_line = input[0] == b'\r' && rest.is_empty();
-        return if may_be_line {
-            Ok(Head::Incomplete { again_at: 2 })
-        } else {
-            Err(Refusal::EmptyLine)
-        };
-    }
     let window = &input[..input.len().min(limits.head_bytes_max)];
-    let mut found = [const { MaybeUninit::uninit() }; Limits::FIELDS_CEILING];
-    let found = &mut found[..limits.fields_max.min(Limits::FIELDS_CEILING)];
-    let mut head = httparse::Request::new(&mut []);
-    let bytes = match head.parse_with_uninit_headers(window, found) {
-        Ok(Complete(bytes)) => bytes,
-        Ok(Partial) => return unfinished(None, &head, window, limits),
-        Err(error) => return unfinished(Some(error), &head, window, limits),
-    };
-    let (Some(method), Some(target), Some(minor)) = (head.method, head.path, head.version) else {
-        return Err(Refusal::Method);
-    };
-    check_lengths(method, target.len(), limits)?;
-
-    // Writing placeholders first is how safe code makes whole fields of the room for them.
-    let lines = slots.0[..head.headers.len()].write_copy_of_slice(&UNSET[..head.headers.len()]);
-    let mut index = Index::default();
-    // httparse takes a bare LF for a line end: what stands before each name and at the end of the
-    // head shows whether there was one.
-    let mut are_lines_ended = window[..bytes].ends_with(b"\r\n\r\n");
-    for (position, (line, header)) in lines.iter_mut().zip(head.headers.iter()).enumerate() {
-        let start = header.name.as_ptr().addr() - window.as_ptr().addr();
-        are_lines_ended &= window[..start].ends_with(b"\r\n");
-        *line = Field { name: header.name, value: header.value };
-        if let Some(name) = Name::parse(header.name.as_bytes()) {
-            index.note(name, position);
+    match read(window, limits, slots) {
+        Ok(head) => Ok(head),
+        Err(Stop::Refused(refusal)) => Err(refusal),
+        Err(Stop::Short { .. }) if window.len() >= limits.head_bytes_max => {
+            Err(Refusal::HeadTooLong)
+        }
+        Err(Stop::Short { again_at }) => {
+            Ok(Head::Incomplete { again_at: again_at.min(limits.head_bytes_max) })
         }
     }
-    if !are_lines_ended {
-        return Err(Refusal::LineEnd);
-    }
+}
 
-    let version = if minor == 1 { Version::Http11 } else { Version::Http10 };
-    let method = Method::parse(method);
-    let fields = Fields::new(lines, index);
+fn read<'b>(window: &'b [u8], limits: &Limits, slots: &'b mut Slots<'b>) -> Result<Head<'b>, Stop> {
+    let (method, at) = method(window)?;
+    let (target, at) = target(window, at, limits)?;
+    let (version, at) = version(window, at)?;
+    let (count, index, bytes) = lines(window, at, limits, slots)?;
+    let fields = Fields::new(slots.lines(count), index);
     let target = target::parse(target, method)?;
     let host = host(&fields, version, target.authority)?;
     let length = length(&fields, version)?;
@@ -111,79 +131,150 @@ pub(crate) fn parse<'b>(
     Ok(Head::Complete { request, bytes, wishes })
 }
 
+/// The method, and where the target begins.
+fn method(window: &[u8]) -> Result<(Method<'_>, usize), Stop> {
+    if let [b'\r' | b'\n', rest @ ..] = window {
+        let may_be_line = window[0] == b'\r' && rest.is_empty();
+        return Err(if may_be_line {
+            Stop::Short { again_at: 2 }
+        } else {
+            Refusal::EmptyLine.into()
+        });
+    }
+    let end = scan::token_end(window, 0);
+    match window.get(end) {
+        _ if end > METHOD_BYTES_MAX => Err(Refusal::Method.into()),
+        None => Err(Stop::Short { again_at: end + 1 }),
+        Some(b' ') if end > 0 => Ok((Method::parse(text(&window[..end])), end + 1)),
+        Some(_) => Err(Refusal::Method.into()),
+    }
+}
+
+/// The target, and where the version begins.
+fn target<'b>(window: &'b [u8], start: usize, limits: &Limits) -> Result<(&'b str, usize), Stop> {
+    let end = scan::target_end(window, start);
+    match window.get(end) {
+        _ if end - start > limits.target_bytes_max => Err(Refusal::TargetTooLong.into()),
+        None => {
+            let too_long_at = start + limits.target_bytes_max + 1;
+            Err(Stop::Short { again_at: twice(window).min(too_long_at) })
+        }
+        Some(b' ') if end > start => Ok((text(&window[start..end]), end + 1)),
+        Some(_) => Err(Refusal::Target.into()),
+    }
+}
+
+/// The version that ends the request line, and where the field lines begin.
+fn version(window: &[u8], start: usize) -> Result<(Version, usize), Stop> {
+    const BYTES: usize = "HTTP/1.1".len();
+    let begun = &window[start..];
+    let version = match begun.first_chunk::<BYTES>() {
+        Some(b"HTTP/1.1") => Version::Http11,
+        Some(b"HTTP/1.0") => Version::Http10,
+        _ => return Err(other_version(begun, window)),
+    };
+    line_end(window, start + BYTES, Refusal::LineEnd).map(|end| (version, end))
+}
+
+/// What is wrong with a version that is not ours, unless too little of it has come to tell.
+#[cold]
+fn other_version(begun: &[u8], window: &[u8]) -> Stop {
+    let form = b"HTTP/0.0";
+    let fits = |(&byte, &form): (&u8, &u8)| byte == form || (form == b'0' && byte.is_ascii_digit());
+    match begun.get(5) {
+        _ if !begun.iter().zip(form).all(fits) => Refusal::Version.into(),
+        _ if begun.len() < form.len() => Stop::Short { again_at: twice(window) },
+        Some(b'1') => Refusal::Version.into(),
+        _ => Refusal::VersionMajor.into(),
+    }
+}
+
+/// Reads the field lines into `slots`: how many they are, which known names they have, and where
+/// the head ends.
+#[inline]
+fn lines<'b>(
+    window: &'b [u8],
+    mut at: usize,
+    limits: &Limits,
+    slots: &mut Slots<'b>,
+) -> Result<(usize, Index, usize), Stop> {
+    let mut index = Index::default();
+    let mut count = 0;
+    let fields_max = limits.fields_max.min(Limits::FIELDS_CEILING);
+    loop {
+        match window.get(at) {
+            None => return Err(Stop::Short { again_at: twice(window) }),
+            Some(b'\r' | b'\n') => {
+                return line_end(window, at, Refusal::LineEnd).map(|end| (count, index, end));
+            }
+            Some(_) if count >= fields_max => return Err(Refusal::TooManyFields.into()),
+            Some(_) => {}
+        }
+        let colon = scan::token_end(window, at);
+        match window.get(colon) {
+            None => return Err(Stop::Short { again_at: twice(window) }),
+            Some(b':') if colon > at => {}
+            Some(_) => return Err(Refusal::FieldName.into()),
+        }
+        let mut from = colon + 1;
+        while window.get(from).is_some_and(is_space) {
+            from += 1;
+        }
+        let end = scan::value_end(window, from);
+        let next = line_end(window, end, Refusal::FieldValue)?;
+        let name = &window[at..colon];
+        if let Some(name) = Name::parse(name) {
+            index.note(name, count);
+        }
+        slots.put(count, name, trimmed(&window[from..end]));
+        (at, count) = (next, count + 1);
+    }
+}
+
+fn is_space(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+/// `value` without the white space behind it.
+#[inline]
+fn trimmed(mut value: &[u8]) -> &[u8] {
+    while let [rest @ .., last] = value
+        && is_space(last)
+    {
+        value = rest;
+    }
+    value
+}
+
+/// What follows the line end at `at`; `other` if something else is there. A bare LF is none: where
+/// one server takes it for an end and another does not, they see different messages.
+#[inline]
+fn line_end(window: &[u8], at: usize, other: Refusal) -> Result<usize, Stop> {
+    match window[at..] {
+        [b'\r', b'\n', ..] => Ok(at + 2),
+        [] | [b'\r'] => Err(Stop::Short { again_at: twice(window) }),
+        [b'\n', ..] => Err(Refusal::LineEnd.into()),
+        _ => Err(other.into()),
+    }
+}
+
+/// Waiting for twice as many bytes keeps the work in proportion to them, however small the pieces
+/// are that they come in.
+fn twice(window: &[u8]) -> usize {
+    window.len() * 2
+}
+
+/// Bytes that are ASCII, as text.
+fn text(ascii: &[u8]) -> &str {
+    str::from_utf8(ascii).unwrap_or_default()
+}
+
 /// Whether the end of a head stands in `input`, of which `seen` bytes have been searched before.
 pub(crate) fn has_end(input: &[u8], seen: usize) -> bool {
     (seen..input.len()).any(|at| {
         let before = &input[..at];
         input[at] == b'\n' && (before.ends_with(b"\n") || before.ends_with(b"\n\r"))
     })
-}
-
-static UNSET: [Field<'static>; Limits::FIELDS_CEILING] =
-    [Field { name: "", value: b"" }; Limits::FIELDS_CEILING];
-
-/// What is wrong with a head that httparse could not finish, or when it is worth a second look.
-/// Waiting for twice as many bytes keeps the work in proportion to them, however small the pieces
-/// are that they come in.
-#[cold]
-fn unfinished<'b>(
-    error: Option<httparse::Error>,
-    head: &httparse::Request<'_, '_>,
-    window: &[u8],
-    limits: &Limits,
-) -> Result<Head<'b>, Refusal> {
-    let Some(method) = head.method else {
-        let may_be_method = error.is_none() && window.len() <= METHOD_BYTES_MAX;
-        let again_at = window.len() + 1;
-        return if may_be_method {
-            Ok(Head::Incomplete { again_at })
-        } else {
-            Err(Refusal::Method)
-        };
-    };
-    let start = method.len() + 1;
-    let is_target = |&&byte: &&u8| byte > b' ' && byte != 0x7f;
-    let target_bytes = window[start..].iter().take_while(is_target).count();
-    check_lengths(method, target_bytes, limits)?;
-    match error {
-        None => {}
-        Some(httparse::Error::Token | httparse::Error::Status) => return Err(Refusal::Target),
-        Some(httparse::Error::Version) => check_version(&window[start + target_bytes + 1..])?,
-        Some(httparse::Error::NewLine) => return Err(Refusal::LineEnd),
-        Some(httparse::Error::HeaderName) => return Err(Refusal::FieldName),
-        Some(httparse::Error::HeaderValue) => return Err(Refusal::FieldValue),
-        Some(httparse::Error::TooManyHeaders) => return Err(Refusal::TooManyFields),
-    }
-    if window.len() >= limits.head_bytes_max {
-        return Err(Refusal::HeadTooLong);
-    }
-    let is_in_target = start + target_bytes == window.len();
-    let target_end_max =
-        if is_in_target { start + limits.target_bytes_max + 1 } else { usize::MAX };
-    let again_at = (window.len() * 2).min(limits.head_bytes_max).min(target_end_max);
-    Ok(Head::Incomplete { again_at })
-}
-
-fn check_lengths(method: &str, target_bytes: usize, limits: &Limits) -> Result<(), Refusal> {
-    if method.len() > METHOD_BYTES_MAX {
-        return Err(Refusal::Method);
-    }
-    if target_bytes > limits.target_bytes_max {
-        return Err(Refusal::TargetTooLong);
-    }
-    Ok(())
-}
-
-/// Refuses a version that is not ours, unless too little of it has come to tell what it is.
-fn check_version(begun: &[u8]) -> Result<(), Refusal> {
-    let form = b"HTTP/0.0";
-    let fits = |(&byte, &form): (&u8, &u8)| byte == form || (form == b'0' && byte.is_ascii_digit());
-    match begun.get(5) {
-        _ if !begun.iter().zip(form).all(fits) => Err(Refusal::Version),
-        _ if begun.len() < form.len() => Ok(()),
-        Some(b'1') => Err(Refusal::Version),
-        _ => Err(Refusal::VersionMajor),
-    }
 }
 
 /// The one host that is asked (RFC 9112 section 3.2): an absolute target names it, else the host
@@ -221,9 +312,7 @@ fn length(fields: &Fields<'_>, version: Version) -> Result<Length, Refusal> {
     if let Some(coding) = coding {
         return match coding {
             _ if coding.eq_ignore_ascii_case(b"chunked") => Ok(Length::Unknown),
-            _ if !coding.is_empty() && coding.iter().all(|&byte| is_token(byte)) => {
-                Err(Refusal::CodingUnknown)
-            }
+            _ if is_token(coding) => Err(Refusal::CodingUnknown),
             _ => Err(Refusal::Coding),
         };
     }
@@ -257,11 +346,4 @@ fn wishes(fields: &Fields<'_>, version: Version, length: Length) -> Result<Wishe
         wishes.proceed = version == Version::Http11 && length != Length::Known(0);
     }
     Ok(wishes)
-}
-
-/// Whether `byte` may stand in a token (RFC 9110 section 5.6.2).
-pub(crate) const fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+')
-        || matches!(byte, b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
 }

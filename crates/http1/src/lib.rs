@@ -27,6 +27,7 @@
 
 mod connection;
 mod head;
+mod scan;
 mod target;
 mod chunked;
 mod write;

@@ -12,8 +12,17 @@ use std::{
 /// Bytes shared by all who send them on one event loop, and the range of them that is meant.
 #[derive(Clone)]
 pub struct Shared {
-    bytes: Rc<Kept>,
+    bytes: Bytes,
     range: Range<usize>,
+}
+
+/// For how long the bytes are there.
+#[derive(Clone)]
+enum Bytes {
+    /// As long as somebody sends them.
+    Kept(Rc<Kept>),
+    /// For good: they are part of the plan, or of the program.
+    Standing(&'static [u8]),
 }
 
 /// Where the bytes are. To share them once more counts on this loop alone in either case.
@@ -30,15 +39,18 @@ impl Shared {
     pub fn slice(&self, range: Range<usize>) -> Self {
         let end = self.range.start.saturating_add(range.end).min(self.range.end);
         let start = self.range.start.saturating_add(range.start).min(end);
-        Self { bytes: Rc::clone(&self.bytes), range: start..end }
+        Self { bytes: self.bytes.clone(), range: start..end }
     }
 
     /// The bytes themselves.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
-        let bytes = match &*self.bytes {
-            Kept::Here(bytes) => bytes,
-            Kept::Everywhere(bytes) => &**bytes,
+        let bytes: &[u8] = match &self.bytes {
+            Bytes::Kept(kept) => match &**kept {
+                Kept::Here(bytes) => bytes,
+                Kept::Everywhere(bytes) => bytes,
+            },
+            Bytes::Standing(bytes) => bytes,
         };
         &bytes[self.range.clone()]
     }
@@ -46,13 +58,20 @@ impl Shared {
 
 impl From<Vec<u8>> for Shared {
     fn from(bytes: Vec<u8>) -> Self {
-        Self { range: 0..bytes.len(), bytes: Rc::new(Kept::Here(bytes)) }
+        Self { range: 0..bytes.len(), bytes: Bytes::Kept(Rc::new(Kept::Here(bytes))) }
     }
 }
 
 impl From<Arc<Vec<u8>>> for Shared {
     fn from(bytes: Arc<Vec<u8>>) -> Self {
-        Self { range: 0..bytes.len(), bytes: Rc::new(Kept::Everywhere(bytes)) }
+        let range = 0..bytes.len();
+        Self { range, bytes: Bytes::Kept(Rc::new(Kept::Everywhere(bytes))) }
+    }
+}
+
+impl From<&'static [u8]> for Shared {
+    fn from(bytes: &'static [u8]) -> Self {
+        Self { range: 0..bytes.len(), bytes: Bytes::Standing(bytes) }
     }
 }
 
@@ -178,6 +197,29 @@ impl fmt::Debug for Body {
             Self::File(file) => file.fmt(f),
             Self::Parts(parts) => parts.fmt(f),
             Self::Stream(_) => f.write_str("Stream"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slice_is_cut_to_what_is_there_wherever_the_bytes_are() {
+        let text = b"0123456789";
+        let standing: &'static [u8] = text;
+        let kinds = [
+            Shared::from(text.to_vec()),
+            Shared::from(Arc::new(text.to_vec())),
+            Shared::from(standing),
+        ];
+        for shared in kinds {
+            assert_eq!(shared.as_slice(), text);
+            let middle = shared.slice(2..8);
+            assert_eq!(middle.as_slice(), b"234567");
+            assert_eq!(middle.slice(4..usize::MAX).as_slice(), b"67");
+            assert_eq!(middle.clone().slice(9..10).as_slice(), b"");
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::name::Name;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field<'h> {
     /// The name as it was sent.
-    pub name: &'h str,
+    pub name: &'h [u8],
     /// The value without the white space around it.
     pub value: &'h [u8],
 }
@@ -18,6 +18,23 @@ pub struct Field<'h> {
 pub struct Fields<'h> {
     lines: &'h [Field<'h>],
     index: Index,
+}
+
+/// Some of the known names.
+#[derive(Clone, Copy, Debug)]
+pub struct Names(u32);
+
+impl Names {
+    /// These.
+    #[must_use]
+    pub const fn of(names: &[Name]) -> Self {
+        let (mut bits, mut rest) = (0, names);
+        while let [name, more @ ..] = rest {
+            bits |= 1 << *name as u32;
+            rest = more;
+        }
+        Self(bits)
+    }
 }
 
 /// Where each known name stands first among the lines.
@@ -60,7 +77,7 @@ impl<'h> Fields<'h> {
     pub fn of(lines: &'h [Field<'h>]) -> Self {
         let mut index = Index::default();
         for (position, line) in lines.iter().enumerate() {
-            if let Some(name) = Name::parse(line.name.as_bytes()) {
+            if let Some(name) = Name::parse(line.name) {
                 index.note(name, position);
             }
         }
@@ -82,9 +99,10 @@ impl<'h> Fields<'h> {
             first if self.is_repeated(name) => &self.lines[first - 1..],
             first => &self.lines[first - 1..first],
         };
+        let is_only = wanted.len() == 1;
         wanted
             .iter()
-            .filter(move |line| line.name.eq_ignore_ascii_case(name.as_str()))
+            .filter(move |line| is_only || line.name.eq_ignore_ascii_case(name.as_str().as_bytes()))
             .map(|line| line.value)
     }
 
@@ -96,9 +114,8 @@ impl<'h> Fields<'h> {
 
     /// Whether there is a line of any of these names; one step for all of them.
     #[must_use]
-    pub fn contains_any(&self, names: &[Name]) -> bool {
-        let wanted = names.iter().fold(0, |bits, &name| bits | 1 << name as u32);
-        self.index.present & wanted != 0
+    pub fn contains_any(&self, names: Names) -> bool {
+        self.index.present & names.0 != 0
     }
 
     /// Whether more than one line has the name.
@@ -121,9 +138,9 @@ mod tests {
     #[test]
     fn a_list_field_may_be_split_over_lines() {
         let lines = [
-            Field { name: "Accept-Encoding", value: b"gzip" },
-            Field { name: "x", value: b"1" },
-            Field { name: "accept-encoding", value: b"br" },
+            Field { name: b"Accept-Encoding", value: b"gzip" },
+            Field { name: b"x", value: b"1" },
+            Field { name: b"accept-encoding", value: b"br" },
         ];
         let fields = Fields::of(&lines);
         assert_eq!(fields.get(Name::AcceptEncoding), Some(&b"gzip"[..]));
@@ -133,6 +150,6 @@ mod tests {
         assert_eq!(fields.all(Name::Host).count(), 0);
         let once = Fields::of(&lines[..2]);
         assert_eq!(once.all(Name::AcceptEncoding).collect::<Vec<_>>(), [b"gzip"]);
-        assert!(fields.contains_any(&[Name::Host, Name::AcceptEncoding]));
+        assert!(fields.contains_any(Names::of(&[Name::Host, Name::AcceptEncoding])));
     }
 }

@@ -6,7 +6,7 @@
 //! first address that is not one of theirs is the client. What stands to the left of it is not
 //! looked at, whatever it is.
 
-use crate::{Fields, Name};
+use crate::{Fields, Name, fields::Names};
 use std::{net::IpAddr, str};
 
 /// Proxies that a request may come through; more than these are no chain but a mistake, or an
@@ -21,6 +21,9 @@ pub const PROXIES_MAX: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contradiction;
 
+/// The fields in which proxies name it.
+const NAMES: Names = Names::of(&[Name::Forwarded, Name::XForwardedFor]);
+
 /// The client whose request came from `peer`, if that is a proxy that is trusted; else, and where
 /// such proxies do not say it in a form that there is, `peer` itself. On a Unix socket that is
 /// nobody with an address.
@@ -32,39 +35,48 @@ pub fn client(
     peer: Option<IpAddr>,
     is_trusted: impl Fn(Option<IpAddr>) -> bool,
 ) -> Result<Option<IpAddr>, Contradiction> {
-    if !fields.contains_any(&[Name::Forwarded, Name::XForwardedFor]) || !is_trusted(peer) {
+    if !fields.contains_any(NAMES) || !is_trusted(peer) {
         return Ok(peer);
     }
-    let told = |name, split| {
-        fields.contains(name).then(|| farthest(fields, name, split, &is_trusted).or(peer))
+    let told = |name, form: (Split, Naming)| {
+        fields.contains(name).then(|| farthest(fields, name, form, &is_trusted).or(peer))
     };
-    let listed = told(Name::XForwardedFor, last_of_list as Split);
-    let standard = told(Name::Forwarded, last_element as Split);
+    let listed = told(Name::XForwardedFor, (last_of_list, node));
+    let standard = told(Name::Forwarded, (last_element, element));
     match (listed, standard) {
         (Some(listed), Some(standard)) if listed != standard => Err(Contradiction),
         (told, None) | (_, told) => Ok(told.unwrap_or(peer)),
     }
 }
 
-/// Takes the last member off a list: what stands before it, if anything does, and whom it names.
-type Split = fn(&[u8]) -> (Option<&[u8]>, Option<IpAddr>);
+/// Takes the last member off a list: what stands before it, if anything does, and the member.
+type Split = fn(&[u8]) -> (Option<&[u8]>, &[u8]);
+
+/// Whom a member names.
+type Naming = fn(&[u8]) -> Option<IpAddr>;
 
 /// The first address from the right that is not trusted, or the leftmost one if all are; `None` as
-/// soon as a member names none.
+/// soon as a member names none. Empty members are none at all (RFC 9110 section 5.6.1.2).
 fn farthest(
     fields: &Fields<'_>,
     name: Name,
-    split: Split,
+    (split, named): (Split, Naming),
     is_trusted: impl Fn(Option<IpAddr>) -> bool,
 ) -> Option<IpAddr> {
-    let is_one = |line: &&crate::Field<'_>| line.name.eq_ignore_ascii_case(name.as_str());
+    let is_one =
+        |line: &&crate::Field<'_>| line.name.eq_ignore_ascii_case(name.as_str().as_bytes());
     let mut farthest = None;
     let mut seen = 0;
     for line in fields.lines().iter().rev().filter(is_one) {
         let mut rest = Some(line.value);
         while let Some(list) = rest {
-            let (before, address) = split(list);
-            let address = address?;
+            let (before, member) = split(list);
+            rest = before;
+            let member = member.trim_ascii();
+            if member.is_empty() {
+                continue;
+            }
+            let address = named(member)?;
             seen += 1;
             if !is_trusted(Some(address)) {
                 return Some(address);
@@ -73,24 +85,22 @@ fn farthest(
                 return None;
             }
             farthest = Some(address);
-            rest = before;
         }
     }
     farthest
 }
 
 /// The last member of an X-Forwarded-For.
-fn last_of_list(list: &[u8]) -> (Option<&[u8]>, Option<IpAddr>) {
-    let (before, last) = match list.iter().rposition(|&byte| byte == b',') {
+fn last_of_list(list: &[u8]) -> (Option<&[u8]>, &[u8]) {
+    match list.iter().rposition(|&byte| byte == b',') {
         Some(comma) => (Some(&list[..comma]), &list[comma + 1..]),
         None => (None, list),
-    };
-    (before, node(last.trim_ascii()))
+    }
 }
 
 /// The last element of a Forwarded. Commas within quotes do not end one: seen from the right, a
 /// quote with an even number of backslashes before it opens or closes.
-fn last_element(list: &[u8]) -> (Option<&[u8]>, Option<IpAddr>) {
+fn last_element(list: &[u8]) -> (Option<&[u8]>, &[u8]) {
     let mut is_quoted = false;
     for at in (0..list.len()).rev() {
         match list[at] {
@@ -98,11 +108,11 @@ fn last_element(list: &[u8]) -> (Option<&[u8]>, Option<IpAddr>) {
                 let escapes = list[..at].iter().rev().take_while(|&&byte| byte == b'\\').count();
                 is_quoted ^= escapes.is_multiple_of(2);
             }
-            b',' if !is_quoted => return (Some(&list[..at]), element(&list[at + 1..])),
+            b',' if !is_quoted => return (Some(&list[..at]), &list[at + 1..]),
             _ => {}
         }
     }
-    (None, element(list))
+    (None, list)
 }
 
 /// Whom an element of Forwarded names: its one `for` parameter.
@@ -171,10 +181,13 @@ mod tests {
     /// What is found of a request from `PEER` with these lines, where 10.0.0.0/8 and fd00::/8 are
     /// trusted.
     fn found(lines: &[(&str, &str)]) -> Result<String, Contradiction> {
-        let field = |(name, value)| Field { name, value: str::as_bytes(value) };
-        let lines: Vec<Field<'_>> = lines.iter().copied().map(field).collect();
+        let lines: Vec<_> = lines.iter().map(|&(name, value)| field(name, value)).collect();
         let client = client(&Fields::of(&lines), PEER.parse().ok(), is_trusted);
         client.map(|client| client.unwrap().to_string())
+    }
+
+    fn field<'f>(name: &'f str, value: &'f str) -> Field<'f> {
+        Field { name: name.as_bytes(), value: value.as_bytes() }
     }
 
     fn is_trusted(address: Option<IpAddr>) -> bool {
@@ -207,6 +220,20 @@ mod tests {
         check(name, "host=\"a,b\\\",c\";for=\"[2001:db8::7]\"", "2001:db8::7");
         check(name, "for=203.0.113.7;host=\"x, for=6.6.6.6\"", "203.0.113.7");
         check(name, "for=203.0.113.7;host=\"a, b\\\"c\"", "203.0.113.7");
+    }
+
+    #[test]
+    fn empty_members_are_none() {
+        for value in ["203.0.113.7,", "203.0.113.7, , 10.1.1.1,,", ",203.0.113.7 \t, "] {
+            check("x-forwarded-for", value, "203.0.113.7");
+        }
+        for value in ["for=203.0.113.7,", "for=203.0.113.7, , for=10.1.1.1,,", "for=203.0.113.7,\t"]
+        {
+            check("forwarded", value, "203.0.113.7");
+        }
+        let lines = [("X-Forwarded-For", "203.0.113.7"), ("X-Forwarded-For", "")];
+        assert_eq!(found(&lines).as_deref(), Ok("203.0.113.7"));
+        check("x-forwarded-for", &format!("203.0.113.7{}", ",".repeat(9_999)), "203.0.113.7");
     }
 
     /// Whatever a client puts before what the proxy adds, it cannot hide or change that.
@@ -244,7 +271,7 @@ mod tests {
             ",",
             "unknown",
             "_hidden",
-            "203.0.113.7,",
+            " , ,, ",
             "203.0.113.7, unknown",
             "1.2.3",
             "::1::",
@@ -288,7 +315,7 @@ mod tests {
 
     #[test]
     fn only_proxies_that_are_trusted_are_asked() {
-        let lines = [Field { name: "x-forwarded-for", value: b"203.0.113.7" }];
+        let lines = [Field { name: b"x-forwarded-for", value: b"203.0.113.7" }];
         let fields = Fields::of(&lines);
         for (peer, expect) in [
             ("10.0.0.1", "203.0.113.7"),

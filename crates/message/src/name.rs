@@ -33,6 +33,7 @@ impl Name {
 
     /// The known field that `name` names, in any case.
     #[must_use]
+    #[inline]
     pub fn parse(name: &[u8]) -> Option<Self> {
         let candidate = match (name.len(), name.first()? | 0x20) {
             (4, b'h') => Self::Host,
@@ -104,6 +105,20 @@ fn is_same(name: &[u8], lower: &[u8]) -> bool {
     };
     let words = name.as_chunks().0.iter().zip(lower.as_chunks().0);
     words.map(differ_words).fold(differ_words((sent_last, lower_last)), |odd, more| odd | more) == 0
+}
+
+/// Whether `text` is a token, as names of fields and methods are (RFC 9110 section 5.6.2).
+#[must_use]
+pub fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(|&byte| is_token_byte(byte))
+}
+
+/// Whether `byte` may stand in a token.
+#[must_use]
+pub const fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+')
+        || matches!(byte, b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
 }
 
 #[cfg(test)]

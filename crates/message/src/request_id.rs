@@ -1,28 +1,25 @@
 //! The id of an exchange, by which its answer and its lines in the logs find each other.
 
-use std::str;
+use std::{rc::Rc, str};
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// The longest id that is taken over from somebody else, in bytes.
 const REQUEST_ID_BYTES_MAX: usize = 64;
 
-/// 128 bits as 32 hexadecimal digits, or what a proxy has named it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RequestId {
-    text: [u8; REQUEST_ID_BYTES_MAX],
-    bytes: u8,
-}
+/// 128 bits as 32 hexadecimal digits, or what a proxy has named it. To clone it counts, no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestId(Rc<str>);
 
 impl RequestId {
     /// The id of these bits.
     #[must_use]
     pub fn of(bits: u128) -> Self {
-        let mut text = [0; REQUEST_ID_BYTES_MAX];
-        for (place, digit) in text[..32].iter_mut().rev().enumerate() {
+        let mut text = [0; 32];
+        for (place, digit) in text.iter_mut().rev().enumerate() {
             *digit = HEX[(bits >> (place * 4)) as usize & 15];
         }
-        Self { text, bytes: 32 }
+        Self(str::from_utf8(&text).unwrap_or_default().into())
     }
 
     /// The id that a proxy gave: letters, digits and `-._~+/=:`, one at least and
@@ -30,17 +27,14 @@ impl RequestId {
     #[must_use]
     pub fn parse(value: &[u8]) -> Option<Self> {
         let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/=:".contains(byte);
-        let mut text = [0; REQUEST_ID_BYTES_MAX];
-        text.get_mut(..value.len())?.copy_from_slice(value);
-        let bytes = u8::try_from(value.len()).ok().filter(|&bytes| bytes > 0)?;
-        value.iter().all(is_plain).then_some(Self { text, bytes })
+        let is_id = (1..=REQUEST_ID_BYTES_MAX).contains(&value.len()) && value.iter().all(is_plain);
+        str::from_utf8(value).ok().filter(|_| is_id).map(|text| Self(text.into()))
     }
 
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        let text = self.text.get(..usize::from(self.bytes)).unwrap_or_default();
-        str::from_utf8(text).unwrap_or_default()
+        &self.0
     }
 }
 

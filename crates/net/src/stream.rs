@@ -1,15 +1,21 @@
 //! Where log lines go: a file that is appended to, standard output or standard error.
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    fs::{Access, OFlags, access, fcntl_getfl, fcntl_setfl},
+};
 use std::{
-    fs::{File, OpenOptions},
-    io::{self, IsTerminal, Write},
+    fs::{self, File, FileType, OpenOptions},
+    io::{self, ErrorKind, IsTerminal, Write},
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
-        unix::fs::OpenOptionsExt,
+        unix::fs::{FileTypeExt, OpenOptionsExt},
     },
     path::Path,
 };
+
+/// What is no file, and lines go there all the same; the last is for trying out a full disk.
+const STREAMS: [&str; 4] = ["/dev/stdout", "/dev/stderr", "/dev/null", "/dev/full"];
 
 /// Something that log lines are written to.
 #[derive(Debug)]
@@ -54,9 +60,62 @@ impl Write for Sink {
 ///
 /// # Errors
 ///
-/// When it can be neither opened nor made.
+/// When it can be neither opened nor made, or is something that might make a writer wait, such as
+/// a pipe.
 pub fn append_to(path: &Path) -> io::Result<Sink> {
-    OpenOptions::new().create(true).append(true).mode(0o640).open(path).map(Sink)
+    open(path, OpenOptions::new().create(true).mode(0o640)).map(Sink)
+}
+
+/// Whether [`append_to`] would succeed now; makes nothing.
+///
+/// # Errors
+///
+/// What it would fail with.
+pub fn check(path: &Path) -> io::Result<()> {
+    let is_missing =
+        fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+    if !is_missing {
+        return open(path, &mut OpenOptions::new()).map(drop);
+    }
+    let folder = path.parent().unwrap_or(path);
+    access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(|errno| {
+        let cause = io::Error::from(errno);
+        io::Error::new(
+            cause.kind(),
+            format!("no file can be made in {}: {cause}", folder.display()),
+        )
+    })
+}
+
+/// Opens a file for appending; never waits for somebody to open its other end.
+fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let is_stream = STREAMS.iter().any(|stream| path == Path::new(stream));
+    if let Ok(there) = fs::symlink_metadata(path)
+        && let Some(what) = other_than_file(there.file_type()).filter(|_| !is_stream)
+    {
+        return Err(io::Error::new(ErrorKind::InvalidInput, format!("it is {what}, not a file")));
+    }
+    // What stands there may be another thing by now.
+    let follow = if is_stream { OFlags::empty() } else { OFlags::NOFOLLOW };
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY | follow;
+    let file = options.append(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    if is_stream {
+        fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
+    }
+    Ok(file)
+}
+
+/// What is to be said of what is no file.
+fn other_than_file(kind: FileType) -> Option<&'static str> {
+    match () {
+        () if kind.is_file() => None,
+        // Who may make one there could have this user write anywhere.
+        () if kind.is_symlink() => Some("a symbolic link"),
+        () if kind.is_dir() => Some("a folder"),
+        () if kind.is_fifo() => Some("a pipe"),
+        () if kind.is_socket() => Some("a socket"),
+        () => Some("a device"),
+    }
 }
 
 /// Standard output without the lock and the line buffer that the standard library puts before it.
@@ -106,7 +165,8 @@ pub fn try_to_tell(line: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
+    use rustix::fs::{CWD, Mode, mkfifoat};
+    use std::os::unix::net::UnixListener;
 
     #[test]
     fn lines_of_two_writers_stand_behind_each_other() {
@@ -117,5 +177,35 @@ mod tests {
         other.write_all(b"b\n").unwrap();
         one.write_all(b"c\n").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"a\nb\nc\n");
+    }
+
+    #[test]
+    fn what_is_checked_can_be_opened_and_is_not_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("access.log");
+        assert!(check(&path).is_ok() && !path.exists());
+        drop(append_to(&path).unwrap());
+        assert!(check(&path).is_ok());
+        assert!(check(&path.join("a.log")).is_err() && check(&path.with_file_name("a/b")).is_err());
+        for stream in ["/dev/null", "/dev/stdout"] {
+            append_to(Path::new(stream)).unwrap().write_all(b"").unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (pipe, socket) = (folder.path().join("pipe"), folder.path().join("socket"));
+        mkfifoat(CWD, &pipe, Mode::RUSR | Mode::WUSR).unwrap();
+        let _socket = UnixListener::bind(&socket).unwrap();
+        for (path, what) in [
+            (pipe.as_path(), "it is a pipe, not a file"),
+            (&socket, "it is a socket, not a file"),
+            (folder.path(), "it is a folder, not a file"),
+            (Path::new("/dev/zero"), "it is a device, not a file"),
+        ] {
+            assert_eq!(append_to(path).unwrap_err().to_string(), what);
+            assert_eq!(check(path).unwrap_err().to_string(), what);
+        }
     }
 }

@@ -3,8 +3,7 @@
 
 use crate::{
     core::Core,
-    flow::SERVER_LOG,
-    log::{Incident, Kind},
+    log::{Incident, Kind, SERVER_LOG},
     record::{About, End, Subject},
 };
 use control::{

@@ -9,24 +9,24 @@
 //! ```
 
 use crate::{
-    admission::{self, Admission, Introduction, TOO_MANY},
+    admission::{self, Admission, Introduction},
     core::Core,
-    flow::{self, Judged, Outcome, SERVER_LOG},
+    flow::{self, Answered, Outcome},
     job::Done,
-    log::{Incident, Kind},
-    pool::POOL_IS_FULL,
+    log::SERVER_LOG,
     record::{About, End, Record, Subject},
+    refusal::{self, Trouble},
     sending::{self, Written},
     share::Share,
     socket::Socket,
-    turn::{Held, Pending, Turn, Work},
+    turn::{Held, Pending, Turn, Waiting, Work},
     watch::Place,
 };
 use access::Ledger;
 use base::Moment;
 use control::{Counter, Seat};
 use http1::{Event, Expiry, Refusal, Slots};
-use message::{Body, Method, Request, RequestId, Response, Status, response::Line};
+use message::{Body, Exchange, Method, Request, RequestId, Status};
 use std::{
     future::Future,
     net::IpAddr,
@@ -240,26 +240,11 @@ impl Connection {
                 }
                 turn.pending.work = Work::Nothing;
             }
-            Work::Job { done, .. } => {
-                let done = ready!(Pin::new(done).poll(context)).ok();
-                let work = std::mem::take(&mut turn.pending.work);
-                let Work::Job { head, id, began_us, ledger, log, .. } = work else {
-                    return Poll::Ready(());
-                };
-                let mut slots = Slots::new();
-                match (self.http.reread(&head, &mut slots), done) {
-                    (Some(request), Some(done)) => {
-                        self.answer((&request, id), Some((done, ledger)), &head, began_us, turn);
-                    }
-                    // The pool lost the job: ours, and not the client's, to mend.
-                    (request, _) => {
-                        let subject = match &request {
-                            Some(request) => Subject::Request(request),
-                            None => Subject::Refused(&head),
-                        };
-                        let about = self.about(id, subject);
-                        self.send_error(Status::INTERNAL_SERVER_ERROR, (about, log), None, turn);
-                    }
+            Work::Job(waiting) => {
+                let done = ready!(Pin::new(&mut waiting.done).poll(context));
+                if let Work::Job(waiting) = std::mem::take(&mut turn.pending.work) {
+                    let lost = Done::Failed(Status::INTERNAL_SERVER_ERROR, Trouble::LOST);
+                    self.resume(*waiting, done.unwrap_or(lost), turn);
                 }
             }
         }
@@ -307,7 +292,13 @@ impl Connection {
                 Event::Request(request) => {
                     let head = &unread[used - self.http.head_bytes()..used];
                     let id = turn.core.id(Some((&request, self.client)));
-                    self.answer((&request, id), None, head, turn.began_us, turn);
+                    self.answer(
+                        (&request, id),
+                        None,
+                        Ledger::default(),
+                        (head, turn.began_us),
+                        turn,
+                    );
                     if turn.is_busy() {
                         break;
                     }
@@ -317,74 +308,96 @@ impl Connection {
         turn.scratch.input = input;
     }
 
+    /// Goes on with an exchange whose job is done.
+    fn resume(&mut self, waiting: Waiting, done: Done, turn: &mut Turn<'_>) {
+        let Waiting { head, id, began_us, ledger, .. } = waiting;
+        let mut slots = Slots::new();
+        let Some(request) = self.http.reread(&head, &mut slots) else {
+            debug_assert!(false, "a head that was read once can be read again");
+            let response = refusal::bare(Status::INTERNAL_SERVER_ERROR);
+            self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
+            return;
+        };
+        self.answer((&request, id), Some(done), ledger, (&head, began_us), turn);
+    }
+
     /// Answers a request, or has the pool do what its answer waits for.
     fn answer(
         &mut self,
         (request, id): (&Request<'_>, Option<RequestId>),
-        resumed: Option<(Done, Ledger)>,
-        head: &[u8],
-        began_us: u64,
+        done: Option<Done>,
+        mut ledger: Ledger,
+        (head, began_us): (&[u8], u64),
         turn: &mut Turn<'_>,
     ) {
+        let from = (self.client, self.listener);
+        let (mut exchange, failed) = flow::begin(turn.core.plan, (request, id), from);
+        let mut done = done.or(failed);
         if let Admission::OneTooMany = self.admission {
             turn.core.count(Counter::TurnedAway);
             self.http.close_after_answer();
-            let about = self.about(id, Subject::Request(request));
-            let status = Status::SERVICE_UNAVAILABLE;
-            turn.core.report(&Incident::of(Kind::TurnedAway, TOO_MANY, about, status));
-            return self.send_error(status, (about, SERVER_LOG), Some(TOO_MANY), turn);
+            done = Some(Done::Failed(Status::SERVICE_UNAVAILABLE, Trouble::ONE_TOO_MANY));
         }
-        let from = (self.client, self.listener);
-        let Judged { outcome, client, user, ledger, note } =
-            flow::answer(turn.core, turn.tick, (request, id), from, resumed);
-        let about = About { client, id, user: user.as_deref(), subject: Subject::Request(request) };
-        match outcome {
-            Outcome::Waiting(job, log) => match job.submit(turn.core) {
-                Ok(done) => {
-                    let head = head.to_vec();
-                    turn.pending.work = Work::Job { done, head, id, began_us, ledger, log };
+        loop {
+            match flow::answer(turn.core, turn.tick, &mut exchange, &mut ledger, done.take()) {
+                Outcome::Answered(answered) => {
+                    return self.send(answered, &exchange, began_us, turn);
                 }
-                Err(Some(done)) => {
-                    self.answer((request, id), Some((*done, ledger)), head, began_us, turn);
-                }
-                Err(None) => {
-                    let status = Status::SERVICE_UNAVAILABLE;
-                    turn.core.report(&Incident::of(Kind::Busy, POOL_IS_FULL, about, status));
-                    self.send_error(status, (about, log), None, turn);
-                }
-            },
-            Outcome::Answered { response, bandwidth, log, .. } => {
-                turn.pending.share =
-                    bandwidth.zip(client).map(|(limit, client)| Share::new(limit, client));
-                let status = response.status;
-                let (bytes, is_sent_at_once) = match &response.body {
-                    _ if request.method == Method::Head => (0, true),
-                    Body::Empty => (0, true),
-                    Body::Bytes(bytes) => (bytes.as_slice().len() as u64, true),
-                    Body::File(_) | Body::Parts(_) | Body::Stream(_) => {
-                        (response.body.len().unwrap_or(0), false)
+                Outcome::Waiting(job) => match job.submit(turn.core) {
+                    Ok(done) => {
+                        let (head, id) = (head.to_vec(), exchange.id);
+                        let waiting = Waiting { done, head, id, began_us, ledger };
+                        turn.pending.work = Work::Job(Box::new(waiting));
+                        return;
                     }
-                };
-                let output = &mut turn.scratch.output;
-                if let Some(source) =
-                    self.http.respond(response, &turn.core.date(turn.tick), output)
-                {
-                    turn.pending.work = Work::Source(source);
-                }
-                if is_sent_at_once {
-                    let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: note };
-                    flow::record(turn.core, log, about, &end);
-                } else {
-                    let line = turn.core.log.borrow_mut().begin(log, about, status.0);
-                    turn.pending.record = Some(Record { log, line, status, bytes, began_us, note });
-                }
+                    Err(Some(instead)) => done = Some(*instead),
+                    Err(None) => {
+                        done = Some(Done::Failed(Status::SERVICE_UNAVAILABLE, Trouble::BUSY));
+                    }
+                },
             }
         }
     }
 
+    /// Has the protocol room write an answer down, and puts down that it was given.
+    fn send(
+        &mut self,
+        answered: Answered,
+        exchange: &Exchange<'_>,
+        began_us: u64,
+        turn: &mut Turn<'_>,
+    ) {
+        let Answered { response, bandwidth, log, note, .. } = answered;
+        turn.pending.share =
+            bandwidth.zip(exchange.client).map(|(limit, client)| Share::new(limit, client));
+        let status = response.status;
+        let (bytes, is_sent_at_once) = match &response.body {
+            _ if exchange.request.method == Method::Head => (0, true),
+            Body::Empty => (0, true),
+            Body::Bytes(bytes) => (bytes.as_slice().len() as u64, true),
+            Body::File(_) | Body::Parts(_) | Body::Stream(_) => {
+                (response.body.len().unwrap_or(0), false)
+            }
+        };
+        let output = &mut turn.scratch.output;
+        if let Some(source) = self.http.respond(response, &turn.core.date(turn.tick), output) {
+            turn.pending.work = Work::Source(source);
+        }
+        let about = About::exchange(exchange);
+        if is_sent_at_once {
+            let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: note };
+            turn.core.record(log, about, &end);
+        } else {
+            let line = turn.core.log.borrow_mut().begin(log, about, status.0);
+            turn.pending.record = Some(Record { log, line, status, bytes, began_us, note });
+        }
+    }
+
     fn refuse(&mut self, refusal: Refusal, unread: &[u8], turn: &mut Turn<'_>) {
-        let about = self.about(turn.core.id(None), Subject::Refused(unread));
-        let response = flow::refuse(turn.core, refusal, about);
+        let id = turn.core.id(None);
+        let subject = Subject::Refused(unread);
+        let about = About { client: self.client, id: id.as_ref(), user: None, subject };
+        let response = refusal::refuse(turn.core, refusal, about);
         let end = End {
             status: response.status,
             bytes: response.body.len().unwrap_or(0),
@@ -392,33 +405,7 @@ impl Connection {
             reason: Some(refusal.reason()),
         };
         self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
-        flow::record(turn.core, SERVER_LOG, about, &end);
-    }
-
-    fn send_error(
-        &mut self,
-        status: Status,
-        (about, log): (About<'_>, usize),
-        reason: Option<&'static str>,
-        turn: &mut Turn<'_>,
-    ) {
-        let mut response = Response::empty(status);
-        if status == Status::SERVICE_UNAVAILABLE {
-            response.lines.push(Line::fixed("retry-after", "1"));
-        }
-        let mut response = filter::error_page::apply(response);
-        flow::mark(turn.core.plan, about.id, &mut response);
-        let bytes = response.body.len().unwrap_or(0);
-        self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
-        flow::record(turn.core, log, about, &End { status, bytes, us: 0, reason });
-    }
-
-    fn about<'a>(&self, id: Option<RequestId>, subject: Subject<'a>) -> About<'a> {
-        let client = match subject {
-            Subject::Request(request) => flow::client(self.core.plan, request, self.client),
-            Subject::Refused(_) => Ok(self.client),
-        };
-        About { client: client.unwrap_or(self.client), id, user: None, subject }
+        turn.core.record(SERVER_LOG, about, &end);
     }
 
     /// Says with a FIN that nothing more will come, and whether to go on reading, lest what the

@@ -1,9 +1,10 @@
 //! What one loop owns and lends to its connections.
 
 use crate::{
-    ids::Ids,
+    ids::{self, Ids},
     log::{Incident, Log},
     pool::Pool,
+    record::{About, End, Record},
     turned_away::TurnedAway,
     watch::Watch,
 };
@@ -17,7 +18,7 @@ use handle::{
     live::Changes,
 };
 use http1::Date29;
-use message::{Field, Output, Request, RequestId};
+use message::{Output, Request, RequestId};
 use std::{
     cell::{Cell, RefCell},
     net::IpAddr,
@@ -132,17 +133,35 @@ impl Core {
         self.sweeper.notify_one();
     }
 
-    /// The id of an exchange that begins, where the plan gives ids: the one that a trusted proxy
-    /// has sent along, or a new one.
+    /// Puts down what happened: one line in the access log number `log` and one counter.
+    pub(crate) fn record(&self, log: usize, about: About<'_>, end: &End) {
+        self.count(Counter::Requests);
+        let mut logs = self.log.borrow_mut();
+        if !logs.is_off() {
+            let dropped = logs.record(log, about, end, self.now());
+            self.count_many(Counter::LinesDropped, dropped);
+        }
+    }
+
+    /// As [`Core::record`], for an answer whose line was begun when its head was sent.
+    pub(crate) fn record_begun(&self, record: &Record, end: &End) {
+        self.count(Counter::Requests);
+        if let Some(line) = &record.line {
+            let dropped = self.log.borrow_mut().complete(record.log, line, end, self.now());
+            self.count_many(Counter::LinesDropped, dropped);
+        }
+    }
+
+    /// The id of the exchange that begins with `request`, or with bytes that are none, where the
+    /// plan gives ids.
+    #[inline]
     pub(crate) fn id(&self, request: Option<(&Request<'_>, Option<IpAddr>)>) -> Option<RequestId> {
-        let name = self.plan.request_id.as_deref()?;
-        let of_proxy = |(request, peer): (&Request<'_>, _)| {
-            let is_id = |line: &&Field<'_>| line.name.eq_ignore_ascii_case(name);
-            let mut named = request.fields.lines().iter().filter(is_id);
-            let only = named.next().filter(|_| named.next().is_none() && self.plan.trusts(peer));
-            only.and_then(|line| RequestId::parse(line.value))
-        };
-        request.and_then(of_proxy).or_else(|| Some(self.ids.borrow_mut().next()))
+        self.plan.request_id.as_ref()?;
+        let new = || self.ids.borrow_mut().next();
+        match request {
+            Some((request, peer)) => ids::of(self.plan, request, peer, new),
+            None => Some(new()),
+        }
     }
 
     /// Lends `work` what handlers may use.

@@ -1,8 +1,9 @@
 //! What would be answered to a request, and why: the same functions as in `flow`, with an ear.
 
 use crate::{
-    flow::{self, Outcome},
-    ids::Ids,
+    flow::{self, Answered, Outcome},
+    ids::{self, Ids, mark},
+    refusal::refusal,
     steps,
 };
 use access::{Door, Ledger, Verdicts};
@@ -16,7 +17,7 @@ use handle::{
     files::{self, Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX},
 };
 use http1::{Event, Slots};
-use message::{Exchange, Output, Request, Response};
+use message::{Output, Request, Response};
 use net::clock;
 use route::{REFUSED, Step};
 use std::net::IpAddr;
@@ -67,10 +68,10 @@ pub fn explain(plan: &'static Plan, asked: &Asked<'_>) -> Result<Explanation, &'
     let mut steps = Vec::new();
     let (response, policy) = match event {
         Event::Request(request) => answer(plan, &request, asked, &mut steps),
-        Event::Refused(refusal) => {
-            let text = refusal.reason().to_owned();
+        Event::Refused(refused) => {
+            let text = refused.reason().to_owned();
             steps.push(Step { what: REFUSED, text, place: None });
-            (flow::refusal(refusal), None)
+            (refusal(refused), None)
         }
         Event::Content(_) | Event::End | Event::Incomplete | Event::Closed => {
             return Err("this is no whole request");
@@ -96,10 +97,6 @@ fn answer(
     asked: &Asked<'_>,
     steps: &mut Vec<Step>,
 ) -> (Response, Option<&'static Policy>) {
-    let Ok(client) = flow::client(plan, request, asked.client) else {
-        steps.push(steps::contradiction());
-        return (flow::contradicted(), None);
-    };
     let mut folders = Folders::new(&plan.folders, ROOT_DESCRIPTORS_MAX);
     let forms = Forms::new(plan.compress_cache.memory_bytes_max, None);
     let mut cache = Cache::new(folders.count(), plan.file_cache_bytes_max, forms);
@@ -110,23 +107,24 @@ fn answer(
     let clients = Clients::new(&[], [0; 2]);
     let (mut done, mut verdicts) = (None, Verdicts::default());
     loop {
-        let mut exchange = Exchange::new(request, client, asked.listener);
-        exchange.id = plan.request_id.is_some().then(|| Ids::new().next());
+        let id = ids::of(plan, request, asked.client, || Ids::new().next());
+        let (mut exchange, failed) =
+            flow::begin(plan, (request, id), (asked.client, asked.listener));
         steps.clear();
-        if client != asked.client {
-            steps.push(steps::client(client));
+        if exchange.client != asked.client {
+            steps.push(steps::client(exchange.client));
         }
         let (verdicts, ledger) = (&mut verdicts, &mut Ledger::default());
         let mut door = Door { verdicts, clients, ledger, now, done: None };
-        match flow::pass(plan, &mut exchange, done, &mut door, &mut tools, steps) {
-            Outcome::Waiting(job, _) => done = Some(job.run()),
-            Outcome::Answered { mut response, bandwidth, .. } => {
-                flow::mark(plan, exchange.id, &mut response);
+        match flow::pass(plan, &mut exchange, done.or(failed), &mut door, &mut tools, steps) {
+            Outcome::Waiting(job) => done = Some(job.run()),
+            Outcome::Answered(Answered { mut response, bandwidth, .. }) => {
+                mark(plan, exchange.id.as_ref(), &mut response);
                 let policy = route::find(plan, &exchange, &mut ()).policy;
-                let ends = [REFUSED, steps::PREFLIGHT];
-                let is_refused = steps.iter().any(|step| ends.contains(&step.what));
+                // What a guard has answered gets to no file.
+                let has_acted = steps.iter().any(|step| step.what == "action");
                 if let Action::Files(wanted) = &policy.action
-                    && !is_refused
+                    && has_acted
                     && let Some((path, verdict)) = files::locate(wanted, &exchange, &mut tools)
                 {
                     let root = plan.folders.get(wanted.folder).map(|folder| folder.root.display());

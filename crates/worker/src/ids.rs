@@ -1,7 +1,12 @@
 //! Ids for exchanges: made by each loop for itself, without a lock and without asking the kernel.
 
-use message::RequestId;
-use std::hash::{BuildHasher, RandomState};
+use config::Plan;
+use message::{Field, Request, RequestId, Response, response::Line};
+use std::{
+    borrow::Cow,
+    hash::{BuildHasher, RandomState},
+    net::IpAddr,
+};
 
 /// One loop's ids. None of them comes twice, and no two loops are likely ever to have one in
 /// common: each begins at a place of its own among 2^128.
@@ -32,6 +37,29 @@ fn mix(mut bits: u64) -> u64 {
     bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     bits ^ bits >> 31
+}
+
+/// The id of the exchange that `request` begins, where the plan gives ids: the one that a trusted
+/// proxy has sent along, or a new one.
+pub(crate) fn of(
+    plan: &Plan,
+    request: &Request<'_>,
+    peer: Option<IpAddr>,
+    new: impl FnOnce() -> RequestId,
+) -> Option<RequestId> {
+    let name = plan.request_id.as_deref()?.as_bytes();
+    let is_id = |line: &&Field<'_>| line.name.eq_ignore_ascii_case(name);
+    let mut named = request.fields.lines().iter().filter(is_id);
+    let only = named.next().filter(|_| named.next().is_none() && plan.trusts(peer));
+    only.and_then(|line| RequestId::parse(line.value)).or_else(|| Some(new()))
+}
+
+/// Puts the id of its exchange on an answer.
+pub(crate) fn mark(plan: &'static Plan, id: Option<&RequestId>, response: &mut Response) {
+    if let (Some(id), Some(name)) = (id, &plan.request_id) {
+        let name = Cow::Borrowed(&**name);
+        response.lines.push(Line::new(name, id.as_str().to_owned()));
+    }
 }
 
 #[cfg(test)]

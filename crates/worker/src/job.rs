@@ -1,6 +1,7 @@
 //! Work that may block: what the pool does for an exchange, and what came of it.
 
-use crate::{core::Core, pool::Lane};
+use crate::{core::Core, pool::Lane, refusal::Trouble};
+use message::Status;
 use tokio::sync::oneshot;
 
 /// Work that an answer waits for.
@@ -16,6 +17,8 @@ pub(crate) enum Job {
 pub(crate) enum Done {
     Files(handle::Done),
     Password(access::Done),
+    /// That there is no answer but this status, and why.
+    Failed(Status, Trouble),
 }
 
 impl Job {

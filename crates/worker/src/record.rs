@@ -20,7 +20,7 @@ pub(crate) struct About<'r> {
     /// Who asked; `None` on a Unix socket.
     pub(crate) client: Option<IpAddr>,
     /// The id of the exchange, where it has one.
-    pub(crate) id: Option<RequestId>,
+    pub(crate) id: Option<&'r RequestId>,
     /// The user who was let in, where a password was asked for.
     pub(crate) user: Option<&'r str>,
     /// What was asked.
@@ -32,7 +32,7 @@ impl<'r> About<'r> {
     pub(crate) fn exchange(exchange: &'r Exchange<'_>) -> Self {
         let Exchange { request, client, id, user, .. } = exchange;
         let subject = Subject::Request(request);
-        Self { client: *client, id: *id, user: user.as_deref(), subject }
+        Self { client: *client, id: id.as_ref(), user: user.as_deref(), subject }
     }
 }
 
@@ -292,7 +292,7 @@ mod tests {
         let id = fields.is_empty().then(|| RequestId::of(0xbeef));
         let client = Some("127.0.0.1".parse().unwrap());
         let user = fields.is_empty().then_some("b\u{f6}b \"");
-        let about = About { client, id, user, subject: Subject::Request(&request) };
+        let about = About { client, id: id.as_ref(), user, subject: Subject::Request(&request) };
         lines(format, about, reason)
     }
 
@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn json() {
-        let fields = [Field { name: "User-Agent", value: b"x\x1b[31m\n\"" }];
+        let fields = [Field { name: b"User-Agent", value: b"x\x1b[31m\n\"" }];
         assert_eq!(
             line(&LogFormat::Json, &fields, None),
             "{\"event\":\"request\",\"time\":\"2026-11-24T17:02:03.045Z\",\"client\":\"127.0.0.1\",\
@@ -334,8 +334,8 @@ mod tests {
     #[test]
     fn templates() {
         let fields = [
-            Field { name: "User-Agent", value: b"a \"b\" \\\x1b[31m\n\xff" },
-            Field { name: "Referer", value: b"http://a b/" },
+            Field { name: b"User-Agent", value: b"a \"b\" \\\x1b[31m\n\xff" },
+            Field { name: b"Referer", value: b"http://a b/" },
         ];
         let check = |text: &str, fields: &[Field<'_>], expect: &str| {
             assert_eq!(line(&template(text), fields, None), format!("{expect}\n"), "{text}");

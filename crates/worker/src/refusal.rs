@@ -1,30 +1,56 @@
-//! Why a request was not answered as it was meant, for the error log: in words, with the setting
-//! that says so.
+//! Why a request was not answered as it was meant, and the answer to a message that is no request.
 
 use crate::{
+    admission,
+    core::Core,
+    ids::mark,
     log::{Incident, Kind},
+    pool::POOL_IS_FULL,
     record::About,
-    steps,
 };
 use config::plan::{Action, Place};
-use message::{Exchange, Name, Status};
+use control::Counter;
+use http1::Refusal;
+use message::{Exchange, Name, Response, Status};
 use route::Found;
 
 /// Why a request was not answered as it was meant.
+#[derive(Clone, Copy)]
 pub(crate) struct Trouble {
     kind: Kind,
-    reason: &'static str,
+    pub(crate) reason: &'static str,
     setting: Option<(&'static str, &'static Place)>,
 }
 
 impl Trouble {
     /// The routes rewrite a request again and again.
-    pub(crate) const CIRCLE: Self =
-        Self { kind: Kind::Failed, reason: "the rewrites lead in a circle", setting: None };
+    pub(crate) const CIRCLE: Self = Self::of(Kind::Failed, "the rewrites lead in a circle");
 
     /// The fields of proxies name two clients.
     pub(crate) const CONTRADICTION: Self =
-        Self { kind: Kind::Refused, reason: steps::CONTRADICTION, setting: None };
+        Self::of(Kind::Refused, "Forwarded and X-Forwarded-For contradict each other");
+
+    /// The client turned out to have as many connections as it may have.
+    pub(crate) const ONE_TOO_MANY: Self = Self::of(Kind::TurnedAway, admission::TOO_MANY);
+
+    /// The pool takes no more work.
+    pub(crate) const BUSY: Self = Self::of(Kind::Busy, POOL_IS_FULL);
+
+    /// The pool has lost its job.
+    pub(crate) const LOST: Self =
+        Self::of(Kind::Failed, "a fault of ours ended the work that the answer waited for");
+
+    /// A fault of ours has ended the exchange.
+    pub(crate) const PANIC: Self = Self::of(Kind::Failed, "a fault of ours ended the exchange");
+
+    const fn of(kind: Kind, reason: &'static str) -> Self {
+        Self { kind, reason, setting: None }
+    }
+
+    /// Whether it is not the sender's to mend.
+    pub(crate) fn is_ours(self) -> bool {
+        self.kind == Kind::Failed
+    }
 
     /// Why an exchange is answered with `status`. What merely is not there is no trouble.
     #[inline]
@@ -68,4 +94,30 @@ impl Trouble {
         let about = Some(About::exchange(exchange));
         Incident { kind, reason, about, status: Some(status), setting }
     }
+}
+
+/// The answer to a message that its protocol room refused, which is counted and told.
+pub(crate) fn refuse(core: &Core, refused: Refusal, about: About<'_>) -> Response {
+    core.count(Counter::Refused);
+    let (kind, reason) = (Kind::Refused, refused.reason());
+    let status = Some(refused.status());
+    core.report(&Incident { kind, reason, about: Some(about), status, setting: None });
+    let mut response = refusal(refused);
+    mark(core.plan, about.id, &mut response);
+    response
+}
+
+/// The answer to a message that its protocol room refused.
+pub(crate) fn refusal(refusal: Refusal) -> Response {
+    match refusal.status() {
+        Status::METHOD_NOT_ALLOWED => {
+            filter::error_page::apply(Response::empty(refusal.status()).with(handle::ALLOW))
+        }
+        status => bare(status),
+    }
+}
+
+/// An error without anything that a site adds.
+pub(crate) fn bare(status: Status) -> Response {
+    filter::error_page::apply(Response::empty(status))
 }

@@ -1,5 +1,6 @@
 //! The steps of a request through `flow`, in words.
 
+use crate::refusal::Trouble;
 use base::Network;
 use config::{
     Plan,
@@ -8,9 +9,6 @@ use config::{
 use message::{Exchange, Response, Status};
 use route::{REFUSED, Step, Trace};
 use std::net::IpAddr;
-
-/// Why a request that names two clients is refused.
-pub(crate) const CONTRADICTION: &str = "Forwarded and X-Forwarded-For contradict each other";
 
 /// What the step is called in which a preflight is answered.
 pub(crate) const PREFLIGHT: &str = "preflight";
@@ -61,9 +59,10 @@ pub(crate) fn client(client: Option<IpAddr>) -> Step {
     Step { what: "client", text, place: None }
 }
 
-/// That two clients are named.
-pub(crate) fn contradiction() -> Step {
-    Step { what: REFUSED, text: CONTRADICTION.to_owned(), place: None }
+/// Why it cannot be answered as it was meant.
+pub(crate) fn failed(trouble: &Trouble) -> Step {
+    let what = if trouble.is_ours() { "failed" } else { REFUSED };
+    Step { what, text: trouble.reason.to_owned(), place: None }
 }
 
 /// What a path was rewritten to.

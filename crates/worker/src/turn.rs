@@ -5,7 +5,6 @@
 
 use crate::{
     core::{Core, Scratch, Tick},
-    flow,
     job::Done,
     record::{End, Record},
     sending::Fetch,
@@ -40,18 +39,20 @@ pub(crate) struct Pending {
 pub(crate) enum Work {
     #[default]
     Nothing,
-    /// A job on the pool; with it the head and the id, to go on with the request, when that began,
-    /// what limits have found of it, and the access log that has its line.
-    Job {
-        done: oneshot::Receiver<Done>,
-        head: Vec<u8>,
-        id: Option<RequestId>,
-        began_us: u64,
-        ledger: Ledger,
-        log: usize,
-    },
+    /// A job on the pool.
+    Job(Box<Waiting>),
     /// Content that comes into being while it is sent.
     Source(Box<dyn Source>),
+}
+
+/// An exchange whose job is on the pool, with all that it takes to go on.
+pub(crate) struct Waiting {
+    pub(crate) done: oneshot::Receiver<Done>,
+    pub(crate) head: Vec<u8>,
+    pub(crate) id: Option<RequestId>,
+    pub(crate) began_us: u64,
+    /// What limits have found of it.
+    pub(crate) ledger: Ledger,
 }
 
 /// One turn: the room lent for it, and what it works on.
@@ -132,7 +133,7 @@ impl<'t> Turn<'t> {
     pub(crate) fn put_down(&self, record: &Record, bytes: u64, reason: Option<&'static str>) {
         let us = self.elapsed_us(record.began_us);
         let end = End { status: record.status, bytes, us, reason };
-        flow::record_begun(self.core, record, &end);
+        self.core.record_begun(record, &end);
     }
 
     pub(crate) fn elapsed_us(&self, began_us: u64) -> u64 {

@@ -317,7 +317,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "route",
         what: "instructions to find the route of a request, with 1 and with 10,000 sites",
-        kind: Kind::Route { instructions_max: 1_500, ratio_max: 1.05 },
+        kind: Kind::Route { instructions_max: 1_180, ratio_max: 1.05 },
     },
 ];
 

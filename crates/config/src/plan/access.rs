@@ -42,12 +42,21 @@ pub struct Addresses {
 /// The methods that may be used.
 #[derive(Clone, Debug)]
 pub struct Methods {
-    /// Their names; HEAD comes with GET.
+    /// Their names.
     pub names: Vec<Box<str>>,
-    /// What a 405 says of them.
+    /// What a 405 says of them, and an answer to OPTIONS.
     pub allow: Line,
     /// Who said so.
     pub place: Place,
+}
+
+impl Methods {
+    /// Whether `method` is named; HEAD goes with GET.
+    #[must_use]
+    pub fn has(&self, method: &str) -> bool {
+        let is_named = |method: &str| self.names.iter().any(|name| **name == *method);
+        is_named(method) || (method == "HEAD" && is_named("GET"))
+    }
 }
 
 /// How often a client may ask.

@@ -1,7 +1,7 @@
 //! What the server can do with a request.
 
 use super::{Phrase, Place, Template};
-use message::Status;
+use message::{Status, response::Line};
 use std::{path::PathBuf, sync::Arc};
 
 /// What the server can do with a request.
@@ -36,11 +36,17 @@ pub struct Files {
     pub has_missing_page: bool,
     /// What a listing is made with, where it is not the built-in page.
     pub listing_template: Option<Arc<Template>>,
+    /// The methods that there are for these paths: at most those that files take, and those that
+    /// other routes of the same paths answer.
+    pub allow: Line,
     /// Who named the root.
     pub place: Place,
 }
 
 impl Files {
+    /// The methods that files take.
+    pub const ALLOW: Line = Line::fixed("allow", "GET, HEAD, OPTIONS");
+
     /// All files of the folder of that number, everything else at its default.
     pub(crate) fn of_folder(folder: usize, place: Place) -> Self {
         Self {
@@ -50,6 +56,7 @@ impl Files {
             trailing_slash: TrailingSlash::Keep,
             has_missing_page: true,
             listing_template: None,
+            allow: Self::ALLOW,
             place,
         }
     }

@@ -57,7 +57,7 @@ blanks! {
     Bytes "bytes" "the bytes of content that were sent";
     Us "us" "the microseconds from the read that completed the head to the end of the answer";
     Seconds "seconds" "the same in seconds, such as `0.000042`";
-    Reason "reason" "why the message was refused, or the answer cut off";
+    Reason "reason" "why a message or a connection was refused, an answer cut off, or what a limit has found";
 }
 
 /// The Common Log Format, as the first servers wrote it.

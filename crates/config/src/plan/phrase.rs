@@ -135,17 +135,17 @@ impl Phrase {
 
     /// The part before the first `?` that was written, and the part behind it, if there is one.
     #[must_use]
-    pub fn split_query(&self) -> (Self, Option<Self>) {
+    pub(crate) fn split_query(mut self) -> (Self, Option<Self>) {
         for (at, part) in self.parts.iter().enumerate() {
             let Part::Literal(text) = part else { continue };
             let Some((before, behind)) = text.split_once('?') else { continue };
-            let mut path = self.parts[..at].to_vec();
-            path.push(Part::Literal(before.into()));
-            let mut query = vec![Part::Literal(behind.into())];
-            query.extend_from_slice(&self.parts[at + 1..]);
-            return (Self { parts: path }, Some(Self { parts: query }));
+            let (before, behind) = (before.into(), behind.into());
+            let mut query = self.parts.split_off(at);
+            query[0] = Part::Literal(behind);
+            self.parts.push(Part::Literal(before));
+            return (self, Some(Self { parts: query }));
         }
-        (self.clone(), None)
+        (self, None)
     }
 
     /// Whether no client can choose the host it leads to: it is a path, or the host ends before
@@ -183,6 +183,13 @@ impl Phrase {
     pub fn has_rest(&self) -> bool {
         let speaks = |part: &Part| matches!(part, Part::Blank(Blank::Rest | Blank::Segment(_)));
         self.parts.iter().any(speaks)
+    }
+
+    /// Whether it is `text` and then the rest, whole.
+    #[must_use]
+    pub(crate) fn is_rest_behind(&self, text: &[u8]) -> bool {
+        matches!(&*self.parts, [Part::Literal(before), Part::Blank(Blank::Rest)]
+            if before.as_bytes() == text)
     }
 
     /// Whether it speaks of the exchange's id.

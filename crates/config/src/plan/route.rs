@@ -72,8 +72,8 @@ pub struct Case {
 pub struct Policy {
     /// Who may enter.
     pub access: Access,
-    /// The path that is looked for instead, and by whose word.
-    pub rewrite: Option<(Phrase, Place)>,
+    /// What is looked for instead.
+    pub rewrite: Option<Rewrite>,
     /// What answers.
     pub action: Action,
     /// How the answer is adjusted.
@@ -82,6 +82,17 @@ pub struct Policy {
     pub log: usize,
     /// How fast it is sent.
     pub bandwidth: Option<Bandwidth>,
+}
+
+/// What is looked for instead of what was asked for.
+#[derive(Clone, Debug)]
+pub struct Rewrite {
+    /// The path.
+    pub path: Phrase,
+    /// The query; `None` keeps the one that was asked.
+    pub query: Option<Phrase>,
+    /// Who said so.
+    pub place: Place,
 }
 
 /// How fast answers are sent to one client.

@@ -1,6 +1,6 @@
 //! The cases of a route.
 
-use super::{context::Context, key::Key, networks, policy};
+use super::{context::Context, idle, key::Key, networks, policy};
 use crate::{
     mistake::{Mistake, quote},
     plan,
@@ -37,8 +37,15 @@ pub(crate) fn resolve(
             let help = "say when it applies, or move its settings into the route";
             context.mistakes.push(mistake.help(help));
         }
+        // A rewrite is not inherited, so that nothing, too, is something else beside one.
+        if !case.has_effect && chain.last().is_none_or(|route| route.rewrite.is_none()) {
+            let mistake = Mistake::new(span, "a case in which nothing else is done", "no `then`");
+            let help = "for example: `then = { respond = \"hello, colleague\" }`";
+            context.mistakes.push(mistake.help(help));
+        }
         let chain: Vec<&Policy> = chain.iter().copied().chain([&case.then]).collect();
         let policy = policy::resolve(&chain, key, context);
+        idle::check(&chain, &policy, key, context);
         let case = plan::Case { from, fields, place: context.at(span), policy };
         if let Some((_, other)) = all.iter().find(|(other, _)| overlap(other, &case)) {
             context.mistakes.push(

@@ -7,7 +7,7 @@ use crate::{
     source::Word,
     written::{Cors as Words, Policy},
 };
-use message::response::Line;
+use message::{name::is_token, response::Line};
 
 /// The methods that a page may use without asking for them (Fetch standard, section 2.2.1).
 const METHODS_DEFAULT: &str = "GET, HEAD, POST";
@@ -31,7 +31,43 @@ pub(crate) fn preflight(cors: &Word<Words>) -> Option<Vec<Line>> {
 pub(crate) fn of_chain(chain: &[&Policy], context: &mut Context<'_>) -> Option<Cors> {
     let cors = last(chain, |words| words.cors.as_ref())?;
     let is_own = chain.last().is_some_and(|own| own.cors.is_some());
-    resolve(cors, is_own, context)
+    let resolved = resolve(cors, is_own, context)?;
+    check_fields(chain, (cors, is_own), context);
+    Some(resolved)
+}
+
+/// Notes fields of `chain` that `cors` sends itself: browsers take none that comes twice.
+fn check_fields(
+    chain: &[&Policy],
+    (cors, is_own): (&Word<Words>, bool),
+    context: &mut Context<'_>,
+) {
+    const SENT: [&str; 6] = [
+        "access-control-allow-credentials",
+        "access-control-allow-headers",
+        "access-control-allow-methods",
+        "access-control-allow-origin",
+        "access-control-expose-headers",
+        "access-control-max-age",
+    ];
+    for name in SENT {
+        // The last word on a field counts, and may be that there is none.
+        let said = chain.iter().enumerate().rev().find_map(|(at, words)| {
+            let mut fields = words.fields.iter().flat_map(|fields| &fields.value);
+            Some((at, fields.find(|field| field.name.value.eq_ignore_ascii_case(name))?))
+        });
+        if let Some((at, field)) = said
+            && !field.values.is_empty()
+            && (is_own || at + 1 == chain.len())
+        {
+            let cause = format!("`cors` sends {} itself", quote(&field.name.value));
+            context.mistakes.push(
+                Mistake::new(field.name.span, cause, "would be sent twice")
+                    .also(cors.span, "says it already")
+                    .help("say it in `cors`, or leave one of them out"),
+            );
+        }
+    }
 }
 
 /// Who may read as `cors` says; `None` where that is no other origin. Mistakes are noted where the
@@ -105,9 +141,7 @@ fn check(words: &Words, context: &mut Context<'_>) {
     let with_credentials = credentials.as_ref().is_some_and(|word| word.value);
     for (name, list) in [("methods", methods), ("fields", fields), ("expose", expose)] {
         for word in listed(list).unwrap_or_default() {
-            let is_token =
-                |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-            if !word.value.bytes().all(is_token) {
+            if !is_token(word.value.as_bytes()) {
                 let cause = format!("{} cannot stand in `{name}`", quote(&word.value));
                 let mistake = Mistake::new(word.span, cause, "not a name");
                 context.mistakes.push(mistake.help("write names, such as `PUT` or `X-Total`"));
@@ -124,7 +158,11 @@ fn check(words: &Words, context: &mut Context<'_>) {
 /// unless it is the scheme's own.
 fn check_origin(word: &Word<String>, context: &mut Context<'_>) {
     let text = &word.value;
-    let (cause, help) = if text == "null" {
+    let (cause, help) = if text.contains('*') {
+        let cause =
+            format!("{} is the origin of no page: a `*` stands for nothing in it", quote(text));
+        (cause, "name each origin by itself, or write \"*\" for all".to_owned())
+    } else if text == "null" {
         let cause = "the origin `null` is that of any page in a sandbox";
         (cause.to_owned(), "name an origin, such as `https://app.example.com`".to_owned())
     } else if let Some((scheme, rest)) = text.split_once("://") {

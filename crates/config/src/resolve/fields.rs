@@ -1,6 +1,11 @@
 //! Response fields: what a site and its routes add, replace and take away.
 
-use super::{context::Context, policy::last, security};
+use super::{
+    context::Context,
+    key::Key,
+    policy::{check_rest, last},
+    security,
+};
 use crate::{
     kind::FieldWords,
     mistake::{Mistake, quote},
@@ -8,7 +13,7 @@ use crate::{
     source::Span,
     written::{Policy, Security},
 };
-use message::{Prepared, response::Line};
+use message::{Prepared, name::is_token, response::Line};
 
 /// Whether a field of that name, in any case, has a meaning of its own in answers, so that an id
 /// cannot be its value.
@@ -44,14 +49,14 @@ const RESERVED: [&str; 7] = [
 ];
 
 /// The fields that `chain` comes to.
-pub(crate) fn resolve(chain: &[&Policy], context: &mut Context<'_>) -> FieldEdits {
+pub(crate) fn resolve(chain: &[&Policy], key: &Key, context: &mut Context<'_>) -> FieldEdits {
     let own = chain.len();
     // The last word on each name counts.
     let mut said: Vec<(String, &FieldWords)> = Vec::new();
     for (at, words) in chain.iter().enumerate() {
         for field in words.fields.iter().flat_map(|fields| &fields.value) {
             if at + 1 == own {
-                check(field, context);
+                check(field, key, context);
             }
             let name = field.name.value.to_ascii_lowercase();
             match said.iter_mut().find(|(other, _)| *other == name) {
@@ -141,10 +146,9 @@ pub(super) fn caching<'w>(chain: &[&'w Policy]) -> Option<(Caching, &'w str, Spa
 }
 
 /// Notes what cannot be the name or the value of a field (RFC 9110 sections 5.1 and 5.5).
-fn check(field: &FieldWords, context: &mut Context<'_>) {
+fn check(field: &FieldWords, key: &Key, context: &mut Context<'_>) {
     let name = &field.name.value;
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if name.is_empty() || !name.bytes().all(is_token) {
+    if !is_token(name.as_bytes()) {
         let cause = format!("{} is not the name of a field", quote(name));
         let mistake = Mistake::new(field.name.span, cause, "not a field name");
         context.mistakes.push(mistake.help("for example: `X-Frame-Options`"));
@@ -154,5 +158,10 @@ fn check(field: &FieldWords, context: &mut Context<'_>) {
         context
             .mistakes
             .push(Mistake::new(field.name.span, cause, "reserved").help("leave it out"));
+    }
+    for value in &field.values {
+        if let Some(phrase) = context.phrase(name, value) {
+            check_rest(&phrase, name, value, key, context);
+        }
     }
 }

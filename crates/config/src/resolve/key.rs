@@ -2,8 +2,9 @@
 
 use crate::{
     mistake::{Mistake, quote},
-    source::Word,
+    source::{Span, Word},
 };
+use foldhash::HashMap;
 use message::{Path, path::push_encoded_path};
 
 /// A key in the form in which keys are compared.
@@ -16,12 +17,20 @@ pub(crate) struct Key {
     pub(crate) is_prefix: bool,
     /// What stands behind the `*`.
     pub(crate) suffix: Option<Box<[u8]>>,
+    /// Where it was typed.
+    pub(crate) span: Span,
 }
 
 impl Key {
     /// The key of a site's own settings.
     pub(crate) fn everything() -> Self {
-        Self { method: None, path: (*b"/").into(), is_prefix: true, suffix: None }
+        let span = Span { start: 0, end: 0 };
+        Self { method: None, path: (*b"/").into(), is_prefix: true, suffix: None, span }
+    }
+
+    /// The key of exactly `path`.
+    pub(crate) fn exactly(path: &Path<'_>) -> Self {
+        Self { path: path.as_bytes().into(), is_prefix: false, ..Self::everything() }
     }
 
     /// Reads what was typed.
@@ -70,6 +79,7 @@ impl Key {
                 path: before.as_bytes().into(),
                 is_prefix: behind.is_some(),
                 suffix: behind.filter(|behind| !behind.is_empty()).map(|b| b.as_bytes().into()),
+                span: word.span,
             }),
             _ => {
                 let cause =
@@ -82,12 +92,11 @@ impl Key {
                     }
                     text
                 });
-                let star = if behind.is_some() { "*" } else { "" };
+                let behind = behind.map_or_else(String::new, |behind| format!("*{behind}"));
                 let help = match normal {
                     Some(normal) => format!(
-                        "write `\"{normal}{star}{}\"`: without escapes, dot segments and doubled \
-                         slashes",
-                        behind.unwrap_or_default()
+                        "write `\"{normal}{behind}\"`: without escapes, dot segments and doubled \
+                         slashes"
                     ),
                     None => "write it without escapes, dot segments and doubled slashes".to_owned(),
                 };
@@ -96,9 +105,21 @@ impl Key {
         }
     }
 
+    /// The key that only a GET of the file at `path` matches.
+    pub(crate) fn of_file(path: &[u8]) -> Self {
+        let span = Span { start: 0, end: 0 };
+        Self { method: Some("GET".into()), path: path.into(), is_prefix: false, suffix: None, span }
+    }
+
     /// The path without the `*` and what stands behind it.
     pub(crate) fn prefix(&self) -> &[u8] {
         &self.path
+    }
+
+    /// The folder that the path, or what stands before the `*`, lies in or is.
+    pub(crate) fn folder(&self) -> &[u8] {
+        let end = self.path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+        &self.path[..end]
     }
 
     pub(crate) fn segments(&self) -> impl Iterator<Item = &[u8]> {
@@ -106,12 +127,12 @@ impl Key {
     }
 
     /// The path without a slash at its end: what keys of `/a`, `/a/` and `/a/*` have in common.
-    pub(crate) fn stem(&self) -> &[u8] {
+    fn stem(&self) -> &[u8] {
         self.path.strip_suffix(b"/").unwrap_or(&self.path)
     }
 
     /// The stems of all keys that may cover this one.
-    pub(crate) fn stems(&self) -> impl Iterator<Item = &[u8]> {
+    fn stems(&self) -> impl Iterator<Item = &[u8]> {
         let stem = self.stem();
         let borders = stem.iter().enumerate().filter(|(_, byte)| **byte == b'/');
         borders.map(|(at, _)| &stem[..at]).chain([stem])
@@ -122,12 +143,18 @@ impl Key {
         (self.path.len(), !self.is_prefix, &self.suffix, &self.method, &self.path)
     }
 
+    /// What is greatest for the most exact of those that match one path.
+    pub(crate) fn rank(&self) -> impl Ord + use<> {
+        (!self.is_prefix, self.path.len(), self.suffix.as_ref().map_or(0, |suffix| suffix.len()))
+    }
+
     /// Whether every request that matches `other` matches this one, too.
     pub(crate) fn covers(&self, other: &Self) -> bool {
-        let has_method = self.method.is_none() || self.method == other.method;
-        if !has_method {
-            return false;
-        }
+        (self.method.is_none() || self.method == other.method) && self.covers_paths(other)
+    }
+
+    /// Whether every path that matches `other` matches this one, too.
+    pub(crate) fn covers_paths(&self, other: &Self) -> bool {
         if !self.is_prefix {
             return !other.is_prefix && self.path == other.path;
         }
@@ -140,5 +167,35 @@ impl Key {
                 (Some(suffix), Some(ending)) => ending.ends_with(suffix),
                 (Some(_), None) => false,
             }
+    }
+}
+
+/// The keys of a site's routes, sorted, so that those which cover a path are found without a look
+/// at all of them.
+pub(crate) struct Keys<'k> {
+    pub(crate) all: Vec<&'k Key>,
+    by_stem: HashMap<&'k [u8], Vec<usize>>,
+}
+
+impl<'k> Keys<'k> {
+    pub(crate) fn new(all: Vec<&'k Key>) -> Self {
+        let mut by_stem: HashMap<&[u8], Vec<usize>> = HashMap::default();
+        for (at, key) in all.iter().enumerate() {
+            by_stem.entry(key.stem()).or_default().push(at);
+        }
+        Self { all, by_stem }
+    }
+
+    /// The places of those that cover `key` as `covers` says, in their order.
+    pub(crate) fn matching(
+        &self,
+        key: &Key,
+        covers: impl Fn(&Key, &Key) -> bool,
+    ) -> impl Iterator<Item = usize> {
+        let candidates = key.stems().filter_map(|stem| self.by_stem.get(stem)).flatten();
+        let mut matching: Vec<usize> =
+            candidates.copied().filter(|&at| covers(self.all[at], key)).collect();
+        matching.sort_unstable();
+        matching.into_iter()
     }
 }

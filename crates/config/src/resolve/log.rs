@@ -8,10 +8,7 @@ use crate::{
     written::{self, ErrorFormat, ServerLog},
 };
 use foldhash::HashMap;
-use std::{
-    num::NonZero,
-    path::{Path, PathBuf},
-};
+use std::{num::NonZero, path::PathBuf};
 
 /// The logs as they are found, site by site.
 pub(crate) struct Book<'w> {
@@ -204,24 +201,23 @@ fn no_effect(name: &str, span: Span, off: Option<&Word<LogFormat>>) -> Mistake {
     }
 }
 
-/// Says what is wrong with the file that `word` names. It may not be there yet; its folder must be.
+/// Says what is wrong with the file that `word` names.
 fn check_file(
     word: &Word<String>,
     (sources, world): (&Sources, &dyn World),
     mistakes: &mut Vec<Mistake>,
 ) {
     let file = sources.path(word);
-    let folder = file.parent().unwrap_or(Path::new("/"));
-    if let Err(cause) = world.check_folder(folder) {
-        let cause = format!("the log file cannot be written: {cause}");
-        mistakes.push(
-            Mistake::new(word.span, cause, format!("stands for {}", file.display()))
-                .help("make the folder, or name a file in another one"),
-        );
-    } else if file.file_name().is_none() || word.value.ends_with('/') {
+    if file.file_name().is_none() || word.value.ends_with('/') {
         mistakes.push(
             Mistake::new(word.span, "`file` names a folder", "no file name at its end")
                 .help("add a name: `file = \"/var/log/gannet.log\"`"),
+        );
+    } else if let Err(cause) = world.check_log(&file) {
+        let cause = format!("the log file cannot be written: {cause}");
+        mistakes.push(
+            Mistake::new(word.span, cause, format!("stands for {}", file.display()))
+                .help("name a file in a folder that is there and that this user may write to"),
         );
     }
 }

@@ -4,6 +4,7 @@ use super::context::Context;
 use crate::{
     mistake::{Mistake, quote},
     source::Word,
+    written::Policy,
 };
 use base::{Network, network::NetworkError};
 
@@ -31,4 +32,22 @@ pub(crate) fn resolve(list: &[Word<String>], context: &mut Context<'_>) -> Vec<N
         context.mistakes.push(Mistake::new(word.span, cause, "not a network").help(help));
     }
     networks
+}
+
+/// Notes what `own` lets in and keeps out by the same word: `deny` has the last one.
+pub(crate) fn check(own: &Policy, context: &mut Context<'_>) {
+    let (Some(allow), Some(deny)) = (&own.allow, &own.deny) else { return };
+    let network = |word: &Word<String>| word.value.parse::<Network>().ok();
+    for word in &allow.value {
+        let Some(allowed) = network(word) else { continue };
+        let is_over = |word: &&Word<String>| network(word).is_some_and(|deny| deny.covers(allowed));
+        if let Some(denied) = deny.value.iter().find(is_over) {
+            let cause = format!("{} is let in and kept out", quote(&word.value));
+            context.mistakes.push(
+                Mistake::new(word.span, cause, "has no effect")
+                    .also(denied.span, "nobody of it may enter")
+                    .help("leave one of them out"),
+            );
+        }
+    }
 }

@@ -99,10 +99,6 @@ pub(crate) fn listing_template(
 ) -> Option<Arc<Template>> {
     let file = last(chain, |words| words.listing_template.as_ref());
     let file = file.filter(|file| !file.value.is_empty())?;
-    // What a site says may be for its routes.
-    if chain.len() > 1 {
-        check_listing(chain, context);
-    }
     let path = context.sources.path(file);
     if let Some(known) = context.listing_templates.get(&path) {
         return known.clone();

@@ -100,6 +100,9 @@ fn password(auth: &Word<Auth>, context: &mut Context<'_>) -> Option<Password> {
     })
 }
 
+/// What some editors put before a text in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// Adds the users of a file of lines `USER:HASH`; empty lines and those that begin with `#` are
 /// left out.
 fn read(file: &Word<String>, list: &mut Vec<User>, context: &mut Context<'_>) {
@@ -118,6 +121,7 @@ fn read(file: &Word<String>, list: &mut Vec<User>, context: &mut Context<'_>) {
     let mut seen: HashMap<Vec<u8>, usize> = list.iter().map(known).collect();
     let mut wrong = 0;
     let before = list.len();
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
     for (at, line) in text.split(|&byte| byte == b'\n').enumerate() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.trim_ascii().is_empty() || line.starts_with(b"#") {
@@ -157,6 +161,8 @@ fn user(line: &[u8]) -> Result<User, (String, Option<String>)> {
     let plain = |cause: &str| (cause.to_owned(), Some("write `USER:HASH`".to_owned()));
     let line = str::from_utf8(line).map_err(|_| plain("is not UTF-8"))?;
     let (name, hash) = line.split_once(':').ok_or_else(|| plain("has no `:` behind a user"))?;
+    // As Apache does: what follows a second colon is a comment.
+    let hash = hash.split(':').next().unwrap_or_default();
     if let Some(cause) = Users::name_fault(name) {
         return Err(plain(&format!("has a faulty name: {cause}")));
     }

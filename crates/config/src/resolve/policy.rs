@@ -10,7 +10,8 @@ use super::{
 use crate::{
     mistake::{Mistake, quote},
     plan::{
-        self, Access, Action, Addresses, Adjust, Files, Folder, Methods, Phrase, index_default,
+        self, Access, Action, Addresses, Adjust, Files, Folder, Methods, Phrase, Rewrite,
+        index_default,
     },
     source::{Span, Word},
     unsent,
@@ -18,7 +19,7 @@ use crate::{
 };
 use base::Network;
 use foldhash::HashMap;
-use message::Status;
+use message::{Path, PathError, Status, name::is_token};
 
 /// The policy that `chain` comes to, for a route with the key `key`.
 pub(crate) fn resolve(chain: &[&Policy], key: &Key, context: &mut Context<'_>) -> plan::Policy {
@@ -27,32 +28,16 @@ pub(crate) fn resolve(chain: &[&Policy], key: &Key, context: &mut Context<'_>) -
     if let Action::Files(files) = &mut action {
         files.has_missing_page = !error_pages.is_named(Status::NOT_FOUND);
     }
-    let own = chain.last();
-    if !matches!(action, Action::Files(_)) {
-        let without_effect = [
-            ("index", own.and_then(|own| own.index.as_ref()).map(|word| word.span)),
-            ("listing", own.and_then(|own| own.listing.as_ref()).map(|word| word.span)),
-            ("listing-template", own.and_then(|own| own.listing_template.as_ref()).map(|w| w.span)),
-            ("links", own.and_then(|own| own.links.as_ref()).map(|word| word.span)),
-            ("fallback", own.and_then(|own| own.fallback.as_ref()).map(|word| word.span)),
-            ("trailing-slash", own.and_then(|own| own.trailing_slash.as_ref()).map(|w| w.span)),
-        ];
-        let is_site = chain.len() == 1;
-        for (name, span) in without_effect {
-            // What a site says may be for its routes.
-            let Some(span) = span.filter(|_| !is_site) else { continue };
-            context.mistakes.push(
-                Mistake::new(span, format!("`{name}` has no effect here"), "no files are sent")
-                    .help("leave it out, or add a `root`"),
-            );
-        }
+    let access = access(chain, &action, context);
+    if let (Action::Files(files), Some(methods)) = (&mut action, &access.methods) {
+        files.allow = methods.allow.clone();
     }
     plan::Policy {
-        access: access(chain, context),
+        access,
         rewrite: rewrite(chain, key, context),
         action,
         adjust: Adjust {
-            fields: fields::resolve(chain, context),
+            fields: fields::resolve(chain, key, context),
             error_pages,
             cors: cors::of_chain(chain, context),
             compress: compress::resolve(chain, context),
@@ -111,7 +96,7 @@ fn action(chain: &[&Policy], key: &Key, context: &mut Context<'_>) -> Action {
         match said.first() {
             Some(("root" | "alias", _)) => return files(chain, words, key, context),
             Some(("redirect", _)) => return redirect_to(words, key, context),
-            Some(_) => return respond_with(words, context),
+            Some(_) => return respond_with(words, key, context),
             None => {}
         }
     }
@@ -211,7 +196,7 @@ fn redirect_to(words: &Policy, key: &Key, context: &mut Context<'_>) -> Action {
     Action::Redirect(plan::Redirect { to: phrase, status, keeps_query, place })
 }
 
-fn respond_with(words: &Policy, context: &mut Context<'_>) -> Action {
+fn respond_with(words: &Policy, key: &Key, context: &mut Context<'_>) -> Action {
     let respond = &words.respond;
     let status = respond.status.as_ref().map_or(Status::OK, |word| Status(word.value));
     let text = respond.text.as_ref();
@@ -228,19 +213,41 @@ fn respond_with(words: &Policy, context: &mut Context<'_>) -> Action {
         let cause = format!("an answer with status {} has no content", status.0);
         context.mistakes.push(Mistake::new(word.span, cause, "never sent").help("leave it out"));
     }
-    let phrase = text.and_then(|word| context.phrase("respond", word));
+    if let Some(word) = media_type.filter(|word| !is_media_type(&word.value)) {
+        let cause = format!("{} is not a media type", quote(&word.value));
+        let mistake = Mistake::new(word.span, cause, "not a media type");
+        context.mistakes.push(mistake.help("for example: `type = \"text/html; charset=utf-8\"`"));
+    }
+    let phrase = text.and_then(|word| {
+        let phrase = context.phrase("respond", word)?;
+        check_rest(&phrase, "respond", word, key, context);
+        Some(phrase)
+    });
     let default = "text/plain; charset=utf-8";
     let media_type = media_type.map_or(default, |word| &word.value).into();
     let place = context.at(span.unwrap_or(Span { start: 0, end: 0 }));
     Action::Respond(plan::Respond { status, text: phrase, media_type, place })
 }
 
-fn access(chain: &[&Policy], context: &mut Context<'_>) -> Access {
+/// Whether `text` is a type, a subtype and perhaps parameters (RFC 9110 section 8.3.1).
+fn is_media_type(text: &str) -> bool {
+    let (essence, parameters) = text.split_once(';').unwrap_or((text, "="));
+    let names = essence.trim_end().split_once('/');
+    names
+        .is_some_and(|(kind, subtype)| [kind, subtype].iter().all(|name| is_token(name.as_bytes())))
+        && parameters.contains('=')
+        && parameters.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
+fn access(chain: &[&Policy], action: &Action, context: &mut Context<'_>) -> Access {
     let list = |setting: Option<&Word<Vec<Word<String>>>>, context: &mut Context<'_>| {
         let list = setting.filter(|list| !list.value.is_empty())?;
         let networks: Vec<Network> = networks::resolve(&list.value, context);
         Some((networks, context.at(list.span)))
     };
+    if let Some(own) = chain.last() {
+        networks::check(own, context);
+    }
     let allow_list = list(last(chain, |words| words.allow.as_ref()), context);
     let deny_list = list(last(chain, |words| words.deny.as_ref()), context);
     let addresses = (allow_list.is_some() || deny_list.is_some())
@@ -256,7 +263,10 @@ fn access(chain: &[&Policy], context: &mut Context<'_>) -> Access {
         }
         let names: Vec<Box<str>> =
             list.value.iter().map(|word| word.value.as_str().into()).collect();
-        let allow = allow(names.iter().map(|name| &**name));
+        // Files are only ever read, whatever else a site may do.
+        let is_taken =
+            |name: &&str| !matches!(action, Action::Files(_)) || ["GET", "HEAD"].contains(name);
+        let allow = allow(names.iter().map(|name| &**name).filter(is_taken));
         Methods { names, allow, place: context.at(list.span) }
     });
     let auth = last(chain, |words| words.auth.as_ref());
@@ -269,23 +279,33 @@ fn access(chain: &[&Policy], context: &mut Context<'_>) -> Access {
 
 /// The path that is looked for instead. It is not inherited: a rewritten path that is covered by
 /// its own route would be rewritten for ever.
-fn rewrite(
-    chain: &[&Policy],
-    key: &Key,
-    context: &mut Context<'_>,
-) -> Option<(Phrase, plan::Place)> {
+fn rewrite(chain: &[&Policy], key: &Key, context: &mut Context<'_>) -> Option<Rewrite> {
     let word = chain.last()?.rewrite.as_ref()?;
     let phrase = context.phrase("rewrite", word)?;
-    if !phrase.head().starts_with('/') {
-        let mistake = Mistake::new(word.span, "`rewrite` takes a path", "no `/` at its start");
-        context.mistakes.push(mistake.help("for example: `rewrite = \"/v2/{rest}\"`"));
-    }
     check_rest(&phrase, "rewrite", word, key, context);
-    Some((phrase, context.at(word.span)))
+    let (path, query) = phrase.split_query();
+    // Of what is filled in, only whole segments can be judged that stand before it.
+    let known = path.literal().unwrap_or_else(|| {
+        let head = path.head();
+        &head[..head.rfind('/').map_or(0, |slash| slash + 1)]
+    });
+    match Path::of_decoded(known.as_bytes()) {
+        Err(PathError::NoSlash) => {
+            let mistake = Mistake::new(word.span, "`rewrite` takes a path", "no `/` at its start");
+            context.mistakes.push(mistake.help("for example: `rewrite = \"/v2/{rest}\"`"));
+        }
+        Err(error) => {
+            let cause = format!("`rewrite` leads nowhere: {error}");
+            let mistake = Mistake::new(word.span, cause, "never answered");
+            context.mistakes.push(mistake.help("write it without dot segments"));
+        }
+        Ok(_) => {}
+    }
+    Some(Rewrite { path, query, place: context.at(word.span) })
 }
 
 /// A phrase that speaks of the rest needs a route that leaves one.
-fn check_rest(
+pub(super) fn check_rest(
     phrase: &Phrase,
     name: &str,
     word: &Word<String>,

@@ -1,13 +1,21 @@
 //! Routes: their keys, what each inherits, and the tree that they are found by.
 
-use super::{case, context::Context, key::Key, pages, policy};
+use super::{
+    case,
+    circle::{self, Lead},
+    context::Context,
+    idle,
+    key::{Key, Keys},
+    pages,
+    past::{self, Known},
+    policy,
+};
 use crate::{
     mistake::{Mistake, quote},
-    plan::{Branch, Node, Route, Routes},
+    plan::{Action, Branch, Node, Route, Routes},
     source::Word,
     written::{NamedRoute, Policy},
 };
-use foldhash::HashMap;
 use message::response::Line;
 
 /// The routes of the site `site`, whose own settings are `own`.
@@ -25,12 +33,16 @@ pub(crate) fn resolve(
     if is_empty {
         pages::check_listing(&[&own], context);
     }
-    if is_empty && is_sound && matches!(policy.action, crate::plan::Action::NotFound) {
-        let cause = format!("the site {} has no root", quote(&site.value));
-        context.mistakes.push(
-            Mistake::new(site.span, cause, "nothing to send")
-                .help("add the folder of its files: `root = \"/srv/site\"`"),
-        );
+    match policy.action {
+        _ if !is_empty => {}
+        Action::NotFound if is_sound => {
+            let cause = format!("the site {} has no root", quote(&site.value));
+            context.mistakes.push(
+                Mistake::new(site.span, cause, "nothing to send")
+                    .help("add the folder of its files: `root = \"/srv/site\"`"),
+            );
+        }
+        _ => idle::check(&[&own], &policy, &rest_key, context),
     }
     let rest = Route { key: "/*".into(), place, policy, cases: Vec::new() };
 
@@ -44,27 +56,34 @@ pub(crate) fn resolve(
     // Whoever covers another comes before it.
     keyed.sort_by(|(a, _), (b, _)| a.order().cmp(&b.order()));
     find_doubles(&keyed, context);
-    let mut by_stem: HashMap<&[u8], Vec<usize>> = HashMap::default();
-    for (at, (key, _)) in keyed.iter().enumerate() {
-        by_stem.entry(key.stem()).or_default().push(at);
-    }
+    let keys = Keys::new(keyed.iter().map(|(key, _)| key).collect());
+    let covering = keyed.iter().enumerate().map(|(at, (key, _))| {
+        keys.matching(key, Key::covers).filter(|&other| other != at).collect::<Vec<_>>()
+    });
+    let covering: Vec<Vec<usize>> = covering.collect();
+    let mut has_heirs = vec![false; keyed.len()];
+    covering.iter().flatten().for_each(|&at| has_heirs[at] = true);
+    let mut leads = Vec::with_capacity(keyed.len() + 1);
     let mut top = Node::default();
+    let mut known = vec![(&rest_key, site.span, Known::of(&rest.policy, context))];
     for (at, (key, route)) in keyed.iter().enumerate() {
-        let candidates = key.stems().filter_map(|stem| by_stem.get(stem)).flatten();
-        let mut covering: Vec<usize> = candidates
-            .copied()
-            .filter(|&other| other != at && keyed[other].0.covers(key))
-            .collect();
-        covering.sort_unstable();
-        let covering = covering.iter().map(|&other| &keyed[other].1.words.policy);
+        let typed = covering[at].iter().map(|&other| &keyed[other].1.words.policy);
         let chain: Vec<&Policy> =
-            [&own].into_iter().chain(covering).chain([&route.words.policy]).collect();
+            [&own].into_iter().chain(typed).chain([&route.words.policy]).collect();
         let policy = policy::resolve(&chain, key, context);
         let cases = case::resolve(&route.words.cases, &chain, key, context);
+        if cases.is_empty() && !has_heirs[at] {
+            idle::check(&chain, &policy, key, context);
+        }
+        leads.push(cases.is_empty().then(|| Lead::of(&policy, &chain, key)).flatten());
         let place = context.at(route.key.span);
+        known.push((key, route.key.span, Known::of(&policy, context)));
         let route = Route { key: route.key.value.as_str().into(), place, policy, cases };
         insert(&mut top, key, route);
     }
+    leads.push(Lead::of(&rest.policy, &[&own], &rest_key));
+    circle::check(&leads, &keys, context);
+    past::check(&known, context);
     Routes { top, rest }
 }
 
@@ -110,7 +129,22 @@ fn insert(top: &mut Node, key: &Key, route: Route) {
         None => branch.any = Some(route),
         Some(method) => branch.methods.push((method.clone(), route)),
     }
-    branch.allow = allow(branch.methods.iter().map(|(method, _)| &**method));
+    let keyed: Vec<&str> = branch.methods.iter().map(|(method, _)| &**method).collect();
+    branch.allow = allow(keyed.iter().copied());
+    // What the route for all other methods refuses may be answered by these.
+    let any = branch.any.iter_mut().filter(|_| !keyed.is_empty());
+    for policy in any.flat_map(|any| {
+        [&mut any.policy].into_iter().chain(any.cases.iter_mut().map(|case| &mut case.policy))
+    }) {
+        let files = match &mut policy.action {
+            Action::Files(files) => Some(&mut files.allow),
+            _ => None,
+        };
+        let methods = policy.access.methods.as_mut().map(|methods| &mut methods.allow);
+        for line in files.into_iter().chain(methods) {
+            *line = allow(line.value.split(", ").chain(keyed.iter().copied()));
+        }
+    }
 }
 
 /// The methods as `Allow` names them; HEAD comes with GET, and OPTIONS is answered anyway.

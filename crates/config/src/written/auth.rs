@@ -1,7 +1,7 @@
 //! `auth`: who may enter by password.
 
 use crate::{
-    kind::{Pair, Pairs, Text},
+    kind::{NamedTexts, Text, TextMap},
     setting::{At, Preset, Section, Setting},
     source::Word,
 };
@@ -10,7 +10,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct Auth {
     pub(crate) realm: Option<Word<String>>,
-    pub(crate) users: Option<Word<Vec<Pair>>>,
+    pub(crate) users: Option<Word<NamedTexts>>,
     pub(crate) file: Option<Word<String>>,
 }
 
@@ -30,7 +30,7 @@ pub(crate) const AUTH: Section<Auth> = Section {
             doc: "The users and the hashes of their passwords, as `gannet hash-password` makes them.",
             preset: Preset::Value("{}"),
             example: r#"{ alice = "$2b$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe" }"#,
-            value: &At(Pairs, |auth: &mut Auth| &mut auth.users),
+            value: &At(TextMap("names with their texts"), |auth: &mut Auth| &mut auth.users),
         },
         Setting {
             name: "file",

@@ -7,7 +7,6 @@ use super::{
     log::{LOG, Log},
 };
 use crate::{
-    frequency::Frequency,
     kind::{
         Choice, Count, FieldMap, FieldWords, Flag, NamedTexts, OrNone, Rate, Size, Text, TextMap,
         Texts, Times, Words,
@@ -15,6 +14,7 @@ use crate::{
     plan::TrailingSlash,
     setting::{At, Preset, Record, Section, Setting, Table},
     source::Word,
+    unit::Frequency,
 };
 
 /// What was typed for a site, a route or a case of one.
@@ -193,7 +193,7 @@ pub(crate) const POLICY: Section<Policy> = Section {
         },
         Setting {
             name: "methods",
-            doc: "The methods that may be used; HEAD goes with GET.",
+            doc: "The methods that may be used; HEAD goes with GET, and OPTIONS says which there are.",
             preset: Preset::Words("all that what answers knows"),
             example: r#"["GET", "POST"]"#,
             value: &At(Texts, |policy: &mut Policy| &mut policy.methods),

@@ -34,6 +34,8 @@ pub(crate) struct Case {
     pub(crate) from: Option<Word<Vec<Word<String>>>>,
     pub(crate) fields: Option<Word<Vec<FieldWords>>>,
     pub(crate) then: Policy,
+    /// Whether anything stands in `then`.
+    pub(crate) has_effect: bool,
 }
 
 /// The settings of a route.
@@ -61,7 +63,8 @@ const CASE: Section<Case> = Section {
         },
         Setting {
             name: "fields",
-            doc: "The case applies to requests with these fields; `\"*\"` stands for any value.",
+            doc: "The case applies to requests with these fields; `\"*\"` is any value. Several \
+                  lines of one field are one value, joined by `, `.",
             preset: Preset::Words("every request"),
             example: r#"{ X-Preview = "yes" }"#,
             value: &At(FieldMap, |case: &mut Case| &mut case.fields),
@@ -69,7 +72,7 @@ const CASE: Section<Case> = Section {
         Setting {
             name: "then",
             doc: "What is done in this case, in addition to what the route says or instead of it.",
-            preset: Preset::Value("{}"),
+            preset: Preset::Words("none: every case needs it"),
             example: r#"{ cache-control = "no-store" }"#,
             value: &Table {
                 section: &POLICY,
@@ -121,7 +124,13 @@ impl Value<Route> for Cases {
             let span = Some(item.span().into());
             let mut case = Case { span, ..Case::default() };
             match item.get_ref() {
-                DeValue::Table(table) => CASE.read(table, &mut case, notes),
+                DeValue::Table(table) => {
+                    let then = table.get("then").map(|then| then.get_ref());
+                    let is_empty =
+                        |then: &DeValue<'_>| then.as_table().is_some_and(|t| t.is_empty());
+                    case.has_effect = then.is_some_and(|then| !is_empty(then));
+                    CASE.read(table, &mut case, notes);
+                }
                 _ => notes.mistakes.push(no_table(item, "a case", "for example: `from = …`")),
             }
             route.cases.push(case);

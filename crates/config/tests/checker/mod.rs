@@ -3,8 +3,7 @@
 
 #![allow(clippy::panic, reason = "tests say what is wrong by panicking")]
 
-use serde_json::{Value, json};
-use toml::de::{DeTable, DeValue};
+use serde_json::Value;
 
 /// The settings of which `schema` says nothing but that they are there.
 pub(crate) fn vague(schema: &Value) -> Vec<String> {
@@ -20,8 +19,7 @@ pub(crate) fn vague(schema: &Value) -> Vec<String> {
 
 /// What `schema` has against the config `text`, each with the path of the value.
 pub(crate) fn check(schema: &Value, text: &str) -> Vec<String> {
-    let table = DeTable::parse(text).map(|table| DeValue::Table(table.into_inner()));
-    let value = table.map_or_else(|error| panic!("{text}: {error}"), |table| json(&table));
+    let value: Value = toml::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
     let mut faults = Vec::new();
     look(schema, schema, &value, "", &mut faults);
     faults
@@ -103,21 +101,4 @@ fn fits(pattern: &str, text: &str) -> bool {
     let units = units.unwrap_or_else(|| panic!("the pattern {pattern}"));
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     digits > 0 && units.split('|').any(|unit| text[digits..] == *unit)
-}
-
-fn json(value: &DeValue<'_>) -> Value {
-    match value {
-        DeValue::String(text) => json!(text),
-        DeValue::Integer(number) => {
-            json!(i64::from_str_radix(number.as_str(), number.radix()).ok())
-        }
-        DeValue::Float(number) => json!(number.as_str().parse::<f64>().ok()),
-        DeValue::Boolean(flag) => json!(flag),
-        DeValue::Datetime(time) => json!(time.to_string()),
-        DeValue::Array(list) => list.iter().map(|item| json(item.get_ref())).collect(),
-        DeValue::Table(table) => {
-            let members = table.iter();
-            members.map(|(key, value)| (key.get_ref().to_string(), json(value.get_ref()))).collect()
-        }
-    }
 }

@@ -9,15 +9,20 @@ use message::{Method, Request};
 /// must never be answered with one: a script or a picture that is HTML fails in ways that nobody
 /// understands.
 pub(super) fn page<'f>(files: &'f Files, path: &[u8], request: &Request<'_>) -> Option<&'f [u8]> {
-    let page = files.fallback.as_deref()?;
-    let is_page = matches!(request.method, Method::Get | Method::Head)
-        && has_name_of_page(path)
-        && negotiation::accepts_html(&request.fields);
-    is_page.then_some(page.as_bytes())
+    let is_page = varies(files, path, request) && negotiation::accepts_html(&request.fields);
+    files.fallback.as_deref().filter(|_| is_page).map(str::as_bytes)
 }
 
-/// Whether the last segment could be the name of a page: it has no ending, or that of one.
+/// Whether what is sent for the missing `path` hangs on what the client accepts.
+pub(super) fn varies(files: &Files, path: &[u8], request: &Request<'_>) -> bool {
+    let is_read = matches!(request.method, Method::Get | Method::Head);
+    files.fallback.is_some() && is_read && has_name_of_page(path)
+}
+
+/// Whether the last segment could be the name of a page: it has no ending, or that of one. A slash
+/// behind it makes no page of a missing picture.
 fn has_name_of_page(path: &[u8]) -> bool {
+    let path = path.strip_suffix(b"/").unwrap_or(path);
     let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
     match name.iter().rposition(|&byte| byte == b'.') {
         None => true,
@@ -41,7 +46,9 @@ mod tests {
             ("/v1.2/link", true),
             ("/a.html", true),
             ("/a.HTM", true),
+            ("/a.html/", true),
             ("/app.js", false),
+            ("/app.css/", false),
             ("/app.css", false),
             ("/picture.webp", false),
             ("/john.doe", false),

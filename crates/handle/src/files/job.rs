@@ -29,6 +29,8 @@ pub(super) enum Work {
 pub(super) struct Read {
     pub(super) folder: Arc<Folder>,
     pub(super) path: Vec<u8>,
+    /// Whether the answer hangs on what the client accepts.
+    pub(super) varies: bool,
     pub(super) task: Task,
 }
 
@@ -55,7 +57,7 @@ pub struct Done(pub(super) Outcome);
 
 pub(super) enum Outcome {
     Opened(Result<Folder, RootError>),
-    Read { folder: Arc<Folder>, path: Vec<u8>, found: Found },
+    Read { folder: Arc<Folder>, path: Vec<u8>, varies: bool, found: Found },
 }
 
 /// What a reading job found.
@@ -92,16 +94,17 @@ impl Job {
     /// as it is. There is nothing instead of the other jobs.
     #[must_use]
     pub fn decline(self) -> Option<Done> {
-        let Work::Read(Read { folder, path, task: Task::Compress(making) }) = self.0 else {
+        let Work::Read(Read { folder, path, varies, task: Task::Compress(making) }) = self.0 else {
             return None;
         };
-        Some(Done(Outcome::Read { folder, path, found: Found::Compressed(making.decline()) }))
+        let found = Found::Compressed(making.decline());
+        Some(Done(Outcome::Read { folder, path, varies, found }))
     }
 }
 
 impl Read {
     fn run(self) -> Outcome {
-        let Self { folder, path, task } = self;
+        let Self { folder, path, varies, task } = self;
         let found = match task {
             Task::Page(looked) => Found::Loaded(load::wait(&folder, &path, looked)),
             Task::Index(looked) => Found::Index(load::wait(&folder, &with_slash(&path), looked)),
@@ -120,6 +123,6 @@ impl Read {
             }
             Task::Compress(making) => Found::Compressed(making.run()),
         };
-        Outcome::Read { folder, path, found }
+        Outcome::Read { folder, path, varies, found }
     }
 }

@@ -1,5 +1,6 @@
 //! One entry of a folder, and the orders that entries may be shown in.
 
+use message::path::push_encoded_segment;
 use std::{borrow::Cow, cmp::Ordering};
 
 /// A file or a folder in a folder.
@@ -19,6 +20,14 @@ impl Entry {
     /// Its name as text, with U+FFFD for what is none.
     pub(super) fn text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.name)
+    }
+
+    /// Appends what leads to it from its folder, whatever bytes its name has.
+    pub(super) fn push_href(&self, href: &mut String) {
+        push_encoded_segment(href, &self.name);
+        if self.is_directory {
+            href.push('/');
+        }
     }
 
     fn cmp_name(&self, other: &Self) -> Ordering {

@@ -80,8 +80,7 @@ fn push_column(text: &mut String, key: Key, order: Order) {
 pub(super) fn push_row(text: &mut String, entry: &Entry) {
     let slash = if entry.is_directory { "/" } else { "" };
     text.push_str("\n<tr><td><a href=\"");
-    push_encoded_segment(text, &entry.name);
-    text.push_str(slash);
+    entry.push_href(text);
     text.push_str("\"><bdi>");
     push_html(text, &entry.text());
     text.push_str(slash);

@@ -91,7 +91,7 @@ fn written(request: &Request<'_>) -> Vec<u8> {
     let (method, version) = (request.method.as_str(), request.version.as_str());
     let mut bytes = format!("{method} {origin}{path}{query} {version}\r\n").into_bytes();
     for line in request.fields.lines() {
-        bytes.extend_from_slice(line.name.as_bytes());
+        bytes.extend_from_slice(line.name);
         bytes.extend_from_slice(b": ");
         bytes.extend_from_slice(line.value);
         bytes.extend_from_slice(b"\r\n");

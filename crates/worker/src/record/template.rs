@@ -117,7 +117,7 @@ fn push_early(
         Blank::Referer => field(Name::Referer),
         Blank::Agent => field(Name::UserAgent),
         Blank::User => about.user.unwrap_or_default().as_bytes(),
-        Blank::RequestId => about.id.as_ref().map(|id| id.as_str().as_bytes()).unwrap_or_default(),
+        Blank::RequestId => about.id.map(|id| id.as_str().as_bytes()).unwrap_or_default(),
         Blank::Status | Blank::Bytes | Blank::Us | Blank::Seconds | Blank::Reason => return false,
     };
     push_quoted(out, value, is_quoted);

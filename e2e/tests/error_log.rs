@@ -1,0 +1,111 @@
+//! The error log: what went wrong, why, and which setting says so.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests say what is wrong by panicking")]
+
+use e2e::{Client, Launch, Site, Stage, eventually, stage::get};
+use serde_json::Value;
+
+/// The error log says why, and which setting says so.
+#[test]
+fn refusals_are_told_with_their_reasons() {
+    let stage = Stage::new();
+    let server = stage.serve(
+        "log = \"json\"\nerror-log = { file = \"LOGS/errors.log\" }",
+        "route.\"/deny\".deny = \"127.0.0.0/8\"\nroute.\"/allow\".allow = \"10.0.0.1\"\n\
+         route.\"/post\" = { methods = \"POST\", respond = \"let in\" }\nroute.\"PUT /put\".respond = \"put\"\n\
+         route.\"/said\".respond = { status = 403, text = \"by the config\" }\n\
+         route.\"/both\" = { deny = \"::2\", allow = \"::1\", respond = \"let in\" }\n\
+         route.\"/auth\".auth.users.alice = \"$2b$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe\"",
+        "",
+    );
+    let check = |head: &str, status: u16, reason: &str, setting: Option<&str>| {
+        let before = stage.lines("errors.log").len();
+        let mut client = Client::connect(server.addr());
+        client.send(head).unwrap();
+        assert_eq!(client.response().unwrap().status, status, "{head}");
+        assert!(eventually(|| stage.lines("errors.log").len() > before), "{head} is not told");
+        let line = stage.lines("errors.log").pop().unwrap();
+        let line: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(line["event"], "refused", "{line}");
+        assert_eq!(line["client"], "127.0.0.1", "{line}");
+        assert_eq!(line["status"], status, "{line}");
+        assert!(line["reason"].as_str().is_some_and(|found| found.contains(reason)), "{line}");
+        assert_eq!(line["setting"].as_str(), setting, "{line}");
+        assert_eq!(line["place"].is_string(), setting.is_some(), "{line}");
+    };
+    let ask = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n");
+    // What is merely not there, and what the config itself says, is no trouble.
+    assert_eq!(get(server.addr(), "x", "/nothing").status, 404);
+    assert_eq!(get(server.addr(), "x", "/said").status, 403);
+    assert_eq!(get(server.addr(), "x", "/auth").status, 401);
+    check("GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400, "more than one host", None);
+    check(&format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(40_000)), 414, "too long", None);
+    check(&ask("/%00"), 400, "path", None);
+    check(&ask("/deny"), 403, "address", Some("deny"));
+    check(&ask("/allow"), 403, "address", Some("allow"));
+    check(&ask("/both"), 403, "address", Some("allow"));
+    let wrong = "GET /auth HTTP/1.1\r\nHost: x\r\nAuthorization: Basic YWxpY2U6eA==\r\n\r\n";
+    check(wrong, 401, "password", Some("auth"));
+    check(&ask("/post"), 405, "method", Some("methods"));
+    check(&ask("/put"), 405, "method", Some("route"));
+    server.stop();
+    assert_eq!(stage.lines("errors.log").len(), 9);
+}
+
+/// A flood of nonsense fills no disk: the lines of a second are counted, and each is accounted for.
+#[test]
+fn repeats_are_counted_instead_of_written() {
+    const REFUSALS: usize = 500;
+    let stage = Stage::new();
+    let server = stage.serve(
+        "log = \"off\"\nerror-log = { format = \"json\", file = \"LOGS/errors.log\" }",
+        "",
+        "",
+    );
+    let refuse = |times: usize| {
+        for _ in 0..times {
+            let mut client = Client::connect(server.addr());
+            client.send("nonsense\r\n\r\n").unwrap();
+            assert_eq!(client.response().unwrap().status, 400);
+        }
+    };
+    refuse(REFUSALS);
+    let told = || {
+        let lines = stage.lines("errors.log");
+        let repeats = |line: &String| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            line["repeats"].as_u64().unwrap_or(1) as usize
+        };
+        (lines.len(), lines.iter().map(repeats).sum::<usize>())
+    };
+    assert!(eventually(|| told().1 == REFUSALS), "{:?}", told());
+    assert!(told().0 < REFUSALS / 2, "{:?}", told());
+    // A second that is not over when the server stops is accounted for, too.
+    refuse(30);
+    server.stop();
+    assert_eq!(told().1, REFUSALS + 30);
+}
+
+/// A fault of ours has a line that says where, and one that says whose request it ended; the answer
+/// is dressed like every other of its site.
+#[test]
+fn a_panic_is_told_with_the_request_that_it_ended() {
+    let site = Site::new();
+    let root = site.root_text();
+    let server = "[server]\nlisten = \"127.0.0.1:0\"\nthreads = 1\nlog = \"off\"\n";
+    let config =
+        format!("{server}[site.\"x\"]\nroot = {root:?}\nfields = {{ X-Site = \"here\" }}\n");
+    let server = Launch::run(&config).env("GANNET_FAIL", "exchange=panic:1").start();
+    let answer = get(server.addr(), "x", "/digits.txt");
+    assert_eq!((answer.status, answer.get("x-site")), (500, Some("here")));
+    assert_eq!(get(server.addr(), "x", "/digits.txt").status, 200);
+    let stopped = server.stop();
+    let lines: Vec<Value> =
+        stopped.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [fault, exchange] = &lines[..] else { panic!("{}", stopped.stderr) };
+    assert_eq!((&fault["event"], &fault["level"]), (&"panicked".into(), &"error".into()));
+    let reason = fault["reason"].as_str().unwrap();
+    assert!(reason.contains("exchange") && reason.contains(".rs:"), "{reason}");
+    assert_eq!((&exchange["event"], &exchange["status"]), (&"failed".into(), &500.into()));
+    assert_eq!(exchange["target"], "/digits.txt");
+}

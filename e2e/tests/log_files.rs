@@ -1,0 +1,176 @@
+//! Which log has the line of an exchange, and the files that logs are: shared, moved, full.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests say what is wrong by panicking")]
+
+use e2e::{
+    Client, Launch, Stage, eventually,
+    stage::{get, lines},
+};
+use rustix::{
+    fs::{CWD, Mode, mkfifoat},
+    process::Signal,
+};
+use std::{collections::HashSet, fs, path::Path, thread};
+
+#[test]
+fn each_exchange_is_in_the_log_of_its_route_and_in_no_other() {
+    let stage = Stage::new();
+    let server = stage.serve(
+        "log = { format = \"{host} {path}\", file = \"LOGS/all.log\" }",
+        "route.\"/digits.txt\".log = \"off\"\nroute.\"/sub/*\".log = { only = [\"4xx\"] }",
+        "[site.\"b.example\"]\nroot = \"ROOT\"\nlog = { file = \"LOGS/b.log\" }\n\
+         [site.\"c.example\"]\nroot = \"ROOT\"\nlog = { file = \"LOGS/all.log\", sample = \"1/3\" }",
+    );
+    for (host, target) in [
+        ("a", "/page.html"),
+        ("a", "/digits.txt"),
+        ("a", "/sub/page.txt"),
+        ("a", "/sub/nothing"),
+        ("b.example", "/digits.txt"),
+        ("b.example", "/nothing"),
+    ] {
+        get(server.addr(), host, target);
+    }
+    // All on one connection, and so on one loop.
+    let mut client = Client::connect(server.addr());
+    for number in 0..7 {
+        let head = format!("GET /digits.txt?{number} HTTP/1.1\r\nHost: c.example\r\n\r\n");
+        client.send(head).unwrap();
+        client.response().unwrap();
+    }
+    server.stop();
+    let mut all = stage.lines("all.log");
+    all.sort();
+    let sampled = "c.example /digits.txt";
+    assert_eq!(all, ["a /page.html", "a /sub/nothing", sampled, sampled, sampled]);
+    let mut b = stage.lines("b.log");
+    b.sort();
+    assert_eq!(b, ["b.example /digits.txt", "b.example /nothing"]);
+}
+
+/// Two loops and two sites write to one file as fast as they can.
+#[test]
+fn no_line_of_a_shared_file_is_torn() {
+    const REQUESTS: usize = 3_000;
+    let stage = Stage::new();
+    let server = stage.serve(
+        "log = { format = \"{host} {query} {host}\", file = \"LOGS/a.log\", buffer = \"16KiB\" }\n\
+         threads = 2",
+        "",
+        "[site.\"b.example\"]\nroot = \"ROOT\"\nlog = { format = \"{host} {query} {host}\" }",
+    );
+    let addr = server.addr();
+    thread::scope(|scope| {
+        for host in ["a.example", "b.example", "a.example", "b.example"] {
+            scope.spawn(move || {
+                let mut client = Client::connect(addr);
+                let query = "x".repeat(100);
+                for _ in 0..REQUESTS / 100 {
+                    let head = format!("GET /digits.txt?{query} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+                    client.send(head.repeat(100)).unwrap();
+                    (0..100).for_each(|_| assert_eq!(client.response().unwrap().status, 200));
+                }
+            });
+        }
+    });
+    let dropped = server.stop().lines.last().unwrap()["log_lines_dropped"].as_u64().unwrap();
+    let lines = stage.lines("a.log");
+    assert_eq!(lines.len() as u64 + dropped, 4 * REQUESTS as u64);
+    assert!(!lines.is_empty());
+    let query = "x".repeat(100);
+    let whole = |line: &&String| {
+        ["a", "b"].iter().any(|site| **line == format!("{site}.example {query} {site}.example"))
+    };
+    assert_eq!(lines.iter().filter(whole).count(), lines.len());
+}
+
+/// logrotate moves the file away and sends SIGUSR1, while the server is busy.
+#[test]
+fn moved_files_are_opened_anew_and_nothing_is_lost() {
+    let stage = Stage::new();
+    let log = "log = { format = \"{query}\", file = \"LOGS/a.log\" }\nthreads = 2";
+    let server = stage.serve(log, "", "");
+    let addr = server.addr();
+    let ask = |from: usize| {
+        let mut clients: Vec<_> = (0..8).map(|_| Client::connect(addr)).collect();
+        for number in from..from + 400 {
+            let target = format!("/digits.txt?{number}");
+            assert_eq!(clients[number % 8].get(&target).unwrap().status, 200);
+        }
+    };
+    let mut files = vec![stage.file("a.log")];
+    for round in 0..5 {
+        ask(round * 400);
+        // What was logged so far is at most gathered; the flush is a second away.
+        let moved = stage.file(&format!("a.log.{round}"));
+        fs::rename(stage.file("a.log"), &moved).unwrap();
+        server.signal(Signal::USR1);
+        assert!(eventually(|| stage.file("a.log").exists()), "a new file");
+        let numbers = |path: &Path| -> HashSet<usize> {
+            lines(path).iter().map(|line| line.parse().unwrap()).collect()
+        };
+        let all: HashSet<usize> = (round * 400..(round + 1) * 400).collect();
+        assert!(eventually(|| all == numbers(&moved)), "all of it is in the old file");
+        files.push(moved);
+    }
+    server.stop();
+    let all: Vec<_> = files.iter().flat_map(|file| lines(file)).collect();
+    assert_eq!(all.len(), 2_000, "each once");
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_anew_is_kept() {
+    let stage = Stage::new();
+    fs::create_dir(stage.file("logs")).unwrap();
+    let server = stage.serve(
+        "log = { format = \"{path}\", file = \"LOGS/logs/a.log\" }\n\
+         error-log = { format = \"json\", file = \"LOGS/errors.log\" }",
+        "",
+        "",
+    );
+    assert_eq!(get(server.addr(), "x", "/digits.txt").status, 200);
+    fs::rename(stage.file("logs"), stage.file("moved")).unwrap();
+    server.signal(Signal::USR1);
+    let complaint = || {
+        let lines = stage.lines("errors.log");
+        lines.iter().any(|line| line.contains("log_kept") && line.contains("logs/a.log"))
+    };
+    assert!(eventually(complaint), "{:?}", stage.lines("errors.log"));
+    assert_eq!(get(server.addr(), "x", "/page.html").status, 200);
+    server.stop();
+    assert_eq!(stage.lines("moved/a.log"), ["/digits.txt", "/page.html"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_is_an_error_that_names_it() {
+    let stage = Stage::new();
+    fs::create_dir(stage.file("folder")).unwrap();
+    mkfifoat(CWD, stage.file("pipe"), Mode::RUSR | Mode::WUSR).unwrap();
+    let root = stage.site.root();
+    for (name, why) in [
+        ("folder", "it is a folder, not a file"),
+        ("pipe", "it is a pipe, not a file"),
+        ("nowhere/a.log", "nowhere does not exist"),
+    ] {
+        let file = stage.file(name);
+        let config = format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\nlog = {{ file = {file:?} }}\n[site.default]\nroot = {root:?}\n"
+        );
+        let (code, _, stderr) = Launch::run(&config).finish();
+        assert_eq!(code, Some(2), "{stderr}");
+        let is_told = |part: &str| stderr.contains(part);
+        assert!(is_told(why) && is_told(file.to_str().unwrap()) && is_told(":3:16"), "{stderr}");
+    }
+}
+
+/// O3 of the threats: where the disk is full, serving goes on, and what is lost is counted.
+#[test]
+fn a_full_disk_costs_lines_and_nothing_else() {
+    let stage = Stage::new();
+    let server = stage.serve("log = { format = \"json\", file = \"/dev/full\" }", "", "");
+    for _ in 0..20 {
+        assert_eq!(get(server.addr(), "x", "/digits.txt").status, 200);
+    }
+    let stopped = server.stop();
+    assert_eq!(stopped.lines.last().unwrap()["log_lines_dropped"], 20);
+}
