@@ -73,8 +73,13 @@ impl Process {
 
     /// Ends it at once.
     pub fn kill(self) {
+        self.signal(Signal::KILL);
+    }
+
+    /// Sends it a signal, if it has not ended.
+    pub fn signal(self, signal: Signal) {
         let id = i32::try_from(self.0).ok().and_then(Pid::from_raw);
-        let _ = id.map(|id| kill_process(id, Signal::KILL));
+        let _ = id.map(|id| kill_process(id, signal));
     }
 
     fn status(self, name: &str) -> u64 {

@@ -55,13 +55,13 @@ fn flood(addr: SocketAddr) -> (usize, usize) {
 }
 
 #[test]
-fn two_loops_let_in_as_many_as_one() {
+fn all_loops_of_all_workers_let_in_as_many_as_one() {
     let site = Site::new();
-    for threads in [1, 2] {
-        let server = server(&site, &format!("threads = {threads}"), "limit = \"20/s\"");
+    for loops in ["threads = 1", "threads = 2", "threads = 2\nworkers = 2"] {
+        let server = server(&site, loops, "limit = \"20/s\"");
         let (given, refused) = flood(server.addr());
         // Two at once, and one in each 50 ms.
-        assert!((15..=22).contains(&given), "{given} with {threads} loops");
+        assert!((15..=22).contains(&given), "{given} with {loops}");
         assert!(refused > 100, "{refused}");
         // Others do not feel it, and nor does what is not limited.
         let other = "127.0.0.2".parse().unwrap();

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Client, Launch, Server, Site, eventually, process::Process};
+use e2e::{Client, Ending, Launch, Server, Site, eventually, process::Process};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::{
@@ -238,4 +238,174 @@ fn many_who_wish_the_same_get_it_at_once() {
     });
     server.stop();
     assert!(!socket.exists());
+}
+
+/// Has the server read its config again, and waits until it is served.
+fn reload(place: &Place) {
+    let (code, _, stderr) = Launch::of(vec!["reload".to_owned(), place.file()]).finish();
+    assert_eq!(code, Some(0), "{stderr}");
+}
+
+/// Starts a download and reads only its first bytes.
+fn download(addr: SocketAddr) -> Client {
+    let mut client = Client::connect_narrow(addr);
+    client.send("GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    assert_eq!(client.take(13).unwrap(), b"HTTP/1.1 200 ");
+    client
+}
+
+#[test]
+fn what_a_reload_finds_under_way_is_finished() {
+    let place = Place::new();
+    place.write("threads = 2", "stop-time = \"0s\"", &says(1));
+    let server = place.start();
+    let old = server.workers();
+    let mut idle = Client::connect(server.addr());
+    idle.get("/digits.txt").unwrap();
+    let mut busy = download(server.addr());
+    place.write("threads = 2", "stop-time = \"0s\"", &says(2));
+    reload(&place);
+    // Who was idle is served once more, and told to go elsewhere.
+    let answer = idle.get("/digits.txt").unwrap();
+    assert_eq!((answer.status, answer.get("x-version"), answer.closes()), (200, Some("1"), true));
+    assert_eq!(idle.ending().unwrap(), Ending::Closed);
+    assert!(old[0].is_alive());
+    let (bytes, _) = busy.drain().unwrap();
+    assert!(bytes.ends_with(&Site::large()), "the download is whole");
+    assert!(eventually(|| !old[0].is_alive()), "then the old worker ends");
+    server.stop();
+}
+
+#[test]
+fn a_gentle_stop_waits_for_what_is_under_way() {
+    let place = Place::new();
+    place.write("threads = 1", "stop-time = \"0s\"", "");
+    let server = place.start();
+    let mut busy = download(server.addr());
+    server.signal(Signal::QUIT);
+    assert!(eventually(|| Client::try_connect(server.addr()).is_none()), "nobody new is let in");
+    let (bytes, _) = busy.drain().unwrap();
+    assert!(bytes.ends_with(&Site::large()), "the download is whole");
+    server.ended();
+}
+
+/// O9 of the threats, and the storm of reloads.
+#[test]
+fn a_storm_of_reloads_is_weathered() {
+    let place = Place::new();
+    place.write("threads = 1", "", &says(1));
+    let server = place.start();
+    reload(&place);
+    assert!(eventually(|| server.workers().len() == 1));
+    let before = server.started().descriptors();
+    for number in 2..300 {
+        if number % 50 == 0 {
+            place.write("threads = 1", "", &says(number));
+            assert_eq!(version(server.addr()).parse::<u32>().unwrap() / 50, (number - 1) / 50);
+        }
+        server.signal(Signal::HUP);
+        assert!(server.workers().len() <= 4);
+    }
+    assert!(eventually(|| version(server.addr()) == "250"));
+    reload(&place);
+    assert!(eventually(|| server.workers().len() == 1), "the others end");
+    assert!(eventually(|| server.started().descriptors() <= before), "nothing is left behind");
+    server.stop();
+}
+
+#[test]
+fn workers_come_and_go_without_a_client_noticing() {
+    let place = Place::new();
+    place.write("workers = 4\nthreads = 2", "", &says(0));
+    let server = place.start();
+    let (addr, is_over) = (server.addr(), AtomicBool::new(false));
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    version(addr);
+                }
+            });
+        }
+        for (number, workers) in [1, 4, 2, 1, 4].into_iter().enumerate() {
+            let server_lines = format!("workers = {workers}\nthreads = {}", 1 + number % 2);
+            place.write(&server_lines, "", &says(number as u32));
+            reload(&place);
+            assert!(eventually(|| server.workers().len() == workers), "{workers}");
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    server.stop();
+}
+
+#[test]
+fn addresses_come_and_go() {
+    let place = Place::new();
+    place.write("threads = 1", "", &says(1));
+    let server = place.start();
+    let socket = place.folder.path().join("s");
+    let good = fs::read_to_string(place.file()).unwrap();
+    let more = good.replace("\"127.0.0.1:0\"", "[\"127.0.0.1:0\", \"unix:s\"]");
+    fs::write(place.file(), more).unwrap();
+    reload(&place);
+    let mut client = Client::connect_unix(&socket);
+    assert_eq!(client.get("/digits.txt").unwrap().status, 200);
+    assert_eq!(version(server.addr()), "1", "the port is kept");
+    fs::write(place.file(), good).unwrap();
+    reload(&place);
+    assert!(!socket.exists());
+    assert_eq!(version(server.addr()), "1");
+    server.stop();
+}
+
+#[test]
+fn workers_outlive_the_process_that_watches_them() {
+    let place = Place::new();
+    place.write("workers = 2\nthreads = 1", "", &says(1));
+    let server = place.start();
+    let workers = server.workers();
+    server.started().kill();
+    assert!(eventually(|| !server.started().is_alive()));
+    for _ in 0..20 {
+        assert_eq!(version(server.addr()), "1");
+    }
+    // They end as they are told, and one after the other.
+    for worker in &workers {
+        worker.signal(Signal::TERM);
+        assert!(eventually(|| !worker.is_alive()));
+    }
+    assert!(Client::try_connect(server.addr()).is_none());
+}
+
+#[test]
+fn a_role_is_not_for_people() {
+    for role in ["check", "worker"] {
+        let (code, _, stderr) = Launch::of(["role", role].map(str::to_owned).to_vec()).finish();
+        assert_eq!(code, Some(2));
+        assert!(stderr.contains("use `gannet run FILE`"), "{stderr}");
+    }
+}
+
+#[test]
+fn log_files_are_opened_anew_for_all_workers() {
+    let place = Place::new();
+    place.write(
+        "workers = 2\nthreads = 2",
+        "",
+        "log = { file = \"access.log\", format = \"json\" }",
+    );
+    let server = place.start();
+    let file = |name: &str| place.folder.path().join(name);
+    let count = |name: &str| fs::read_to_string(file(name)).unwrap_or_default().lines().count();
+    (0..20).for_each(|_| drop(version(server.addr())));
+    fs::rename(file("access.log"), file("access.log.1")).unwrap();
+    server.signal(Signal::USR1);
+    assert!(eventually(|| count("access.log.1") == 20), "what was before is in the old one");
+    assert!(eventually(|| file("access.log").exists()));
+    // A worker that comes later gets the new one, too.
+    server.workers()[0].kill();
+    assert!(eventually(|| server.workers().len() == 2));
+    (0..20).for_each(|_| drop(version(server.addr())));
+    server.stop();
+    assert_eq!((count("access.log.1"), count("access.log")), (20, 20));
 }
