@@ -95,7 +95,8 @@ fn a_panic_is_told_with_the_request_that_it_ended() {
     let server = "[server]\nlisten = \"127.0.0.1:0\"\nthreads = 1\nlog = \"off\"\n";
     let config =
         format!("{server}[site.\"x\"]\nroot = {root:?}\nfields = {{ X-Site = \"here\" }}\n");
-    let server = Launch::run(&config).env("GANNET_FAIL", "exchange=panic:1").start();
+    // The first one is the worker's own, with which it tries out whether it can serve.
+    let server = Launch::run(&config).env("GANNET_FAIL", "exchange=panic:2").start();
     let answer = get(server.addr(), "x", "/digits.txt");
     assert_eq!((answer.status, answer.get("x-site")), (500, Some("here")));
     assert_eq!(get(server.addr(), "x", "/digits.txt").status, 200);

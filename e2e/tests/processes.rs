@@ -409,3 +409,14 @@ fn log_files_are_opened_anew_for_all_workers() {
     server.stop();
     assert_eq!((count("access.log.1"), count("access.log")), (20, 20));
 }
+
+/// A worker that cannot answer itself is not let near anybody else.
+#[test]
+fn a_worker_that_dies_before_it_is_ready_is_the_end_of_the_start() {
+    let place = Place::new();
+    place.write("threads = 1", "", "");
+    let launch = Launch::of(vec!["run".to_owned(), place.file()]);
+    let (code, stdout, stderr) = launch.env("GANNET_FAIL", "exchange=panic:1").finish();
+    assert_eq!((code, &*stdout), (Some(1), ""), "{stderr}");
+    assert!(stderr.contains("a worker ended before it was ready"), "{stderr}");
+}

@@ -394,7 +394,7 @@ impl<S: Clone> Machine<S> {
         match phase {
             Phase::Starting => {
                 generation.gone(at);
-                self.give_up(1, format!("a worker ended before it was ready: {how}"), out);
+                self.give_up(1, format!("error: a worker ended before it was ready: {how}"), out);
             }
             Phase::Serving if !is_stopping => {
                 out.push(Order::Note(Note::Died(id, how.to_owned())));
@@ -461,7 +461,7 @@ impl<S: Clone> Machine<S> {
             && until <= now
         {
             out.push(Order::EndCheck);
-            self.give_up(1, format!("the check took longer than {CHECK_TIME:?}"), out);
+            self.give_up(1, format!("error: the check took longer than {CHECK_TIME:?}"), out);
         }
         let mut is_late = false;
         for generation in &mut self.generations {
@@ -487,7 +487,7 @@ impl<S: Clone> Machine<S> {
             }
         }
         if is_late {
-            self.give_up(1, format!("a worker was not ready within {READY_TIME:?}"), out);
+            self.give_up(1, format!("error: a worker was not ready within {READY_TIME:?}"), out);
         }
     }
 
