@@ -115,7 +115,7 @@ fn settings_are_explained() {
     }
     check("idle-time", &["[server.limits]", "a duration from 1ms to 1d", "\"1m\"", "idle-time ="]);
     check("server.limits.idle-time", &["[server.limits]"]);
-    check("status", &["of `redirect`", "of `respond`"]);
+    check("status", &["Usage: gannet status", "of `redirect`", "of `respond`"]);
     check("redirect.status", &["\"permanent\""]);
     check("log", &["[server]", "flush"]);
     check("site", &["[site.\"HOST\"]", "aliases", "root"]);

@@ -99,7 +99,7 @@ pub(crate) struct Desk {
     /// The config file that it was started with
     #[arg(default_value = "gannet.toml")]
     pub(crate) file: PathBuf,
-    /// The socket that it listens at [default: what the config says, or one named after it]
+    /// The socket it listens at [default: as the config says]
     #[arg(long, value_name = "PATH")]
     pub(crate) control: Option<PathBuf>,
 }

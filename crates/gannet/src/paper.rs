@@ -18,12 +18,16 @@ pub(crate) fn help(word: Option<&str>) -> Result<(), Trouble> {
         say(&command.render_help().to_string());
         return Ok(());
     };
-    if let Some(verb) = command.find_subcommand_mut(word) {
-        say(&verb.render_help().to_string());
+    let verb = command.find_subcommand_mut(word).map(|verb| verb.render_help().to_string());
+    let verbs: Vec<_> = command.get_subcommands().map(|verb| verb.get_name()).collect();
+    let text = config::help(word, &verbs);
+    if let Some(verb) = verb {
+        // A setting may be called like a verb.
+        let settings = text.map(|text| format!("\n{text}")).unwrap_or_default();
+        say(&(verb + &settings));
         return Ok(());
     }
-    let verbs: Vec<_> = command.get_subcommands().map(|verb| verb.get_name()).collect();
-    let text = config::help(word, &verbs).map_err(|guess| {
+    let text = text.map_err(|guess| {
         let way_out = match guess {
             Some(guess) => format!("did you mean `{guess}`?"),
             None => "docs/book/settings.md has them all".to_owned(),
