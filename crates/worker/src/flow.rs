@@ -220,7 +220,9 @@ fn enter(
 ) -> Entry {
     steps::guards(found.policy, trace);
     match (access::check(&found.policy.access, exchange, door), found.refused) {
-        (Entry::Open, Some(allow)) => Entry::Answered(handle::method_not_allowed(exchange, allow)),
+        (Entry::Open, Some(branch)) => {
+            Entry::Answered(handle::method_not_allowed(exchange, &branch.allow))
+        }
         (Entry::Answered(response), _) => {
             trace.note(|| steps::answered(found.policy, exchange, &response));
             Entry::Answered(response)
