@@ -117,7 +117,7 @@ fn answer(
         let (verdicts, ledger) = (&mut verdicts, &mut Ledger::default());
         let mut door = Door { verdicts, clients, ledger, now, done: None };
         match flow::pass(plan, &mut exchange, done.or(failed), &mut door, &mut tools, steps) {
-            Outcome::Waiting(job) => done = Some(job.run()),
+            Outcome::Waiting(job) => done = Some(Box::new(job.run())),
             Outcome::Answered(Answered { mut response, bandwidth, .. }) => {
                 mark(plan, exchange.id.as_ref(), &mut response);
                 let policy = route::find(plan, &exchange, &mut ()).policy;
