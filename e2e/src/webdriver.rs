@@ -149,9 +149,18 @@ impl Browser {
         text(self.post("element", &query)[ELEMENT].clone())
     }
 
-    /// A command of Chromium's own, beyond the protocol.
+    /// A command of Chromium's own, beyond the protocol. A page that is just being left aborts it;
+    /// then it is for the next.
     fn chromium(&self, command: &str, parameters: &Value) -> Value {
-        self.post("goog/cdp/execute", &json!({ "cmd": command, "params": parameters }))
+        let give_up = Instant::now() + PATIENCE;
+        let path = format!("/session/{}/goog/cdp/execute", self.session);
+        let parameters = json!({ "cmd": command, "params": parameters });
+        loop {
+            match self.driver.call("POST", &path, &parameters) {
+                Ok(value) => return value,
+                Err(error) => assert!(Instant::now() < give_up, "{command}: {error}"),
+            }
+        }
     }
 
     fn post(&self, command: &str, parameters: &Value) -> Value {

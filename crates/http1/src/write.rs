@@ -46,14 +46,18 @@ pub(crate) fn head(
         if is_revalidated { prepared.http1_revalidated() } else { prepared.http1() }
     });
     out.reserve(HEAD_BYTES + prepared.len());
-    if response.status == Status::OK {
-        out.extend_from_slice(b"HTTP/1.1 200 OK\r\nserver: gannet\r\ndate: ");
-    } else {
-        out.extend_from_slice(b"HTTP/1.1 ");
-        push_decimal(out, u64::from(response.status.0));
-        out.push(b' ');
-        out.extend_from_slice(response.status.reason().as_bytes());
-        out.extend_from_slice(b"\r\nserver: gannet\r\ndate: ");
+    match response.status {
+        Status::OK => out.extend_from_slice(b"HTTP/1.1 200 OK\r\nserver: gannet\r\ndate: "),
+        Status::NOT_MODIFIED => {
+            out.extend_from_slice(b"HTTP/1.1 304 Not Modified\r\nserver: gannet\r\ndate: ");
+        }
+        status => {
+            out.extend_from_slice(b"HTTP/1.1 ");
+            push_decimal(out, u64::from(status.0));
+            out.push(b' ');
+            out.extend_from_slice(status.reason().as_bytes());
+            out.extend_from_slice(b"\r\nserver: gannet\r\ndate: ");
+        }
     }
     out.extend_from_slice(date);
     out.extend_from_slice(b"\r\n");

@@ -21,8 +21,9 @@ const PASSWORDS_WAITING_MAX: usize = 64;
 /// What the error log says of a job that is turned away.
 pub(crate) const POOL_IS_FULL: &str = "too much work waits for the pool of threads";
 
-/// How long a thread waits for work before it ends.
-const IDLE_TIME: Duration = Duration::from_secs(10);
+/// How long a thread waits for work before it ends. For a loop that is alone in its process again,
+/// the kernel finds descriptors without counting who else uses them.
+const IDLE_TIME: Duration = Duration::from_secs(2);
 
 type Work = Box<dyn FnOnce() + Send>;
 
