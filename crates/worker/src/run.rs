@@ -32,7 +32,7 @@ use std::{
 use tokio::{
     runtime::{Builder, LocalOptions},
     sync::watch,
-    task::{JoinHandle, spawn_local},
+    task::{JoinHandle, spawn_local, yield_now},
     time::{sleep, timeout},
 };
 
@@ -387,6 +387,9 @@ impl Loop {
         if !is_told(stopped, tasks).await {
             return Ok(false);
         }
+        // Who came before that is let in: once the kernel is asked, once its answer is acted on.
+        yield_now().await;
+        yield_now().await;
         // From here on a client that connects is refused, and so can try another server.
         accepting.iter().for_each(JoinHandle::abort);
         for task in accepting {
