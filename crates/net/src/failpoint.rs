@@ -1,7 +1,8 @@
 //! Places where a test may order a fault, so that black-box tests can see the server survive it.
 //!
-//! `GANNET_FAIL="files=panic:3,send=stall:200"` panics at the third hit of `files`, and makes each
-//! hit of `send` last 200 ms. Release builds neither read the variable nor contain the points.
+//! `GANNET_FAIL="files=panic:3,send=stall:200,exchange=hang:2"` panics at the third hit of `files`,
+//! makes each hit of `send` last 200 ms, and the second one of `exchange` an hour. Release builds
+//! neither read the variable nor contain the points.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,7 +33,10 @@ struct Point {
 enum Fault {
     Panic { at_hit: Option<u64> },
     Stall(Duration),
+    Hang { at_hit: u64 },
 }
+
+const FOREVER: Duration = Duration::from_secs(3600);
 
 impl Point {
     #[allow(clippy::panic, reason = "a test ordered it, and release builds never come here")]
@@ -44,6 +48,8 @@ impl Point {
             }
             Fault::Panic { .. } => {}
             Fault::Stall(wait) => std::thread::sleep(wait),
+            Fault::Hang { at_hit } if at_hit == hits => std::thread::sleep(FOREVER),
+            Fault::Hang { .. } => {}
         }
     }
 }
@@ -56,6 +62,7 @@ fn parse(text: &str) -> impl Iterator<Item = Point> {
         let number = number.parse().ok();
         let fault = match verb {
             "panic" => Fault::Panic { at_hit: number },
+            "hang" => Fault::Hang { at_hit: number? },
             "stall" => Fault::Stall(Duration::from_millis(number?)),
             _ => return None,
         };

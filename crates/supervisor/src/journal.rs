@@ -15,6 +15,7 @@ pub(crate) fn line(note: &Note, is_pretty: bool, wall: Wall) -> Vec<u8> {
         }
         Note::NotReloaded(_, why) => ("not_reloaded", "error", why.clone()),
         Note::Died(id, how) => ("worker_died", "error", format!("worker {id} {how}")),
+        Note::Hung(id) => ("worker_hung", "error", format!("a loop of worker {id} was stuck")),
         Note::Killed(id) => {
             ("worker_killed", "error", format!("worker {id} did not do what it was told"))
         }

@@ -83,6 +83,8 @@ pub enum Event<S> {
     Ready(WorkerId),
     /// A worker cannot, and says why.
     Failed(WorkerId, String),
+    /// A loop of a worker is stuck.
+    Hung(WorkerId),
     /// A worker accepts nobody any more.
     Parted(WorkerId),
     /// A worker is gone: how it ended.
@@ -142,6 +144,8 @@ pub enum Note {
     NotReloaded(u8, String),
     /// A worker has died while it served; how.
     Died(WorkerId, String),
+    /// A worker was ended, as one of its loops was stuck.
+    Hung(WorkerId),
     /// A worker was ended, as it did not end itself.
     Killed(WorkerId),
     /// The last config kept its workers from living: the one before is served again.
@@ -218,6 +222,9 @@ impl<S: Clone> Machine<S> {
             Event::NotOpened(text) => self.give_up(1, text, out),
             Event::Ready(id) => self.ready(id, now, out),
             Event::Failed(id, text) if self.is_starting(id) => self.give_up(1, text, out),
+            Event::Hung(id) if self.find(id).is_some() => {
+                out.extend([Order::Note(Note::Hung(id)), Order::Kill(id)]);
+            }
             Event::Parted(id) => {
                 if let Some((generation, at)) = self.find(id) {
                     generation.parted(at);
@@ -225,7 +232,11 @@ impl<S: Clone> Machine<S> {
             }
             Event::Ended(id, how) => self.ended(id, &how, now, out),
             Event::Stop { signal, is_gentle } => self.stop(signal, is_gentle, now, out),
-            Event::Checked(_) | Event::Refused(..) | Event::Failed(..) | Event::Tick => {}
+            Event::Checked(_)
+            | Event::Refused(..)
+            | Event::Failed(..)
+            | Event::Hung(_)
+            | Event::Tick => {}
         }
         self.keep_time(now, out);
         self.settle(now, out);

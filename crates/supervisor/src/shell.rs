@@ -35,7 +35,7 @@ use tokio::{
     task::spawn_local,
     time::{sleep, timeout},
 };
-use workers::{Table, Workers};
+use workers::{LOOK_TIME, Table, Workers};
 
 /// Bytes of a blueprint at most: some 10,000 sites with addresses and logs of their own.
 const BLUEPRINT_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -74,6 +74,7 @@ enum Happening {
     Check(u64, Heard),
     Worker(WorkerId, Heard),
     Wish(Wish, Asker),
+    Look,
     Reopen,
 }
 
@@ -125,6 +126,12 @@ pub fn run(
         let (happenings, heard) = unbounded_channel();
         // Signals are caught before anybody can know that there is something to stop.
         catch(&happenings).map_err(failed)?;
+        let look = happenings.clone();
+        spawn_local(async move {
+            while look.send(Happening::Look).is_ok() {
+                sleep(LOOK_TIME).await;
+            }
+        });
         let seed = net::random::bytes::<16>().map_err(failed)?;
         let [one, other] = [0, 8].map(|at| {
             let half = seed.get(at..).and_then(|rest| rest.first_chunk());
@@ -232,6 +239,9 @@ impl Shell<'_> {
             Happening::Worker(id, Heard::Ended(how)) => {
                 self.workers.ended(id);
                 self.due.push_back(Event::Ended(id, how));
+            }
+            Happening::Look => {
+                self.due.extend(self.workers.look().into_iter().map(Event::Hung));
             }
             Happening::Wish(wish, asker) => self.grant(wish, asker),
             Happening::Reopen => {
@@ -368,7 +378,7 @@ impl Shell<'_> {
                 self.history.restarts += 1;
                 None
             }
-            Note::Killed(_) | Note::TakenBack | Note::Deaf(_) => None,
+            Note::Hung(_) | Note::Killed(_) | Note::TakenBack | Note::Deaf(_) => None,
         };
         if let Some(outcome) = outcome {
             self.askers[CURRENT].drain(..).for_each(|asker| asker.answer(&outcome));

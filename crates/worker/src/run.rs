@@ -346,9 +346,13 @@ impl Loop {
 
     /// Runs the loop; false if it has to be started anew.
     fn run(&mut self, orders: &mut Option<Orders<'_>>) -> io::Result<bool> {
+        let row = self.row;
         let runtime = Builder::new_current_thread()
             .enable_io()
             .enable_time()
+            // Whoever watches this process can see from outside that a loop hangs.
+            .on_thread_park(move || row.rest())
+            .on_thread_unpark(move || row.wake())
             .build_local(LocalOptions::default())?;
         runtime.block_on(async {
             let mut serving = pin!(self.serve());
@@ -457,6 +461,7 @@ async fn sweep(core: Rc<Core>) {
             core.sweeper.notified().await;
         }
         sleep(period).await;
+        core.get_on();
         let now = core.now();
         core.watch.sweep(now);
         core.turned_away.sweep(now);

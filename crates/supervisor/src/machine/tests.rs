@@ -23,6 +23,7 @@ fn play(scene: &str) {
             "not-opened" => Event::NotOpened("why".to_owned()),
             "ready" => Event::Ready(number(2)),
             "failed" => Event::Failed(number(2), "why".to_owned()),
+            "hung" => Event::Hung(number(2)),
             "parted" => Event::Parted(number(2)),
             "ended" => Event::Ended(number(2), "how".to_owned()),
             "term" => Event::Stop { signal: 15, is_gentle: false },
@@ -51,6 +52,7 @@ fn name(order: &Order<String>) -> String {
         Order::Close => "close".to_owned(),
         Order::Greet(source) => format!("greet {source}"),
         Order::Note(Note::Reloaded) => "reloaded".to_owned(),
+        Order::Note(Note::Hung(id)) => format!("hung {id}"),
         Order::Note(Note::Deaf(_)) => "deaf".to_owned(),
         Order::Note(Note::NotReloaded(..)) => "not reloaded".to_owned(),
         Order::Note(Note::Died(id, _)) => format!("died {id}"),
@@ -204,6 +206,15 @@ fn who_was_healthy_is_replaced_at_once_and_others_after_a_while() {
          9000 ended 4 → died 4, start 5 a0
          9000 ended 5 → died 5
          9100 tick → start 6 a0",
+    );
+}
+
+#[test]
+fn who_hangs_is_replaced() {
+    play_on(
+        "12000 hung 1 → hung 1, kill 1
+         12001 ended 1 → died 1, start 2 a0
+         12002 hung 1 →",
     );
 }
 

@@ -19,7 +19,13 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::PathBuf,
     rc::Rc,
+    time::Duration,
 };
+
+/// How often the loops of all workers are looked at, and how many looks must find one at the same
+/// work for it to be stuck. Looks are counted and not time, as this process may have slept, too.
+pub(super) const LOOK_TIME: Duration = Duration::from_secs(1);
+const LOOKS_MAX: u32 = 10;
 
 /// Seats of a dead worker that are looked at in one piece.
 const SEATS_AT_ONCE: usize = 16 * 1024;
@@ -43,6 +49,8 @@ struct Worker {
     clients: Rc<Table>,
     /// What it counts in.
     rows: OwnedFd,
+    /// The last beat of each loop that was at work, and how many looks have found the same one.
+    beats: Vec<(Option<u64>, u32)>,
 }
 
 /// The table of clients.
@@ -101,7 +109,8 @@ impl Workers {
         tell(&child, &Order::Begin { loops, seed: clients.seed }, &along)?;
         give_logs(&child, &source, logs, &HashMap::new())?;
         tell(&child, &Order::Resolve, &[])?;
-        self.all.insert(id, Worker { child, source, place, seats, clients, rows });
+        self.all
+            .insert(id, Worker { child, source, place, seats, clients, rows, beats: Vec::new() });
         Ok(())
     }
 
@@ -141,6 +150,22 @@ impl Workers {
             let _ = give_logs(child, source, logs, kept)
                 .and_then(|()| tell(child, &Order::Reopen, &[]));
         }
+    }
+
+    /// Looks at every loop, once each [`LOOK_TIME`]; the workers of which one is stuck.
+    pub(super) fn look(&mut self) -> Vec<WorkerId> {
+        let is_stuck = |(id, worker): (&WorkerId, &mut Worker)| {
+            let words = memory::look(worker.rows.as_fd(), 0, usize::MAX).unwrap_or_default();
+            let now: Vec<_> = counters::beats(&words).collect();
+            worker.beats.resize(now.len(), (None, 0));
+            for (known, beat) in worker.beats.iter_mut().zip(now) {
+                let is_same = beat.is_some() && known.0 == beat;
+                *known = (beat, if is_same { known.1 + 1 } else { 0 });
+            }
+            // Told once: one more look would find it dead.
+            worker.beats.iter().any(|(_, looks)| *looks == LOOKS_MAX).then_some(*id)
+        };
+        self.all.iter_mut().filter_map(is_stuck).collect()
     }
 
     pub(super) fn kill(&self, id: WorkerId) {
