@@ -107,7 +107,8 @@ fn the_most_exact_route_answers() {
     check("GET", "/p/..%2fexact", 404, "");
     check("GET", "/%zz", 400, "");
 
-    check("POST", "/form", 200, "posted");
+    let posted = check("POST", "/form", 200, "posted");
+    assert_eq!(posted.get("x-content-type-options"), Some("nosniff"));
     check("PUT", "/form", 200, "put");
     let refused = check("GET", "/form", 405, "");
     assert_eq!(refused.get("allow"), Some("OPTIONS, POST, PUT"));

@@ -154,16 +154,36 @@ pub fn locate(
     if folder::is_hidden(&path) || folder::is_source(&path) {
         return Some((asked, " is never sent: it is hidden or program source"));
     }
-    Some(match load::attempt(folder, &asked, Siblings::Unasked, Patience::Wait)? {
+    let loaded = load::attempt(folder, &asked, Siblings::Unasked, Patience::Wait)?;
+    let is_closed = asked.ends_with(b"/") && !folder.listing;
+    let is_missing = match &loaded {
+        Loaded::Missing => true,
+        Loaded::Folder => is_closed,
+        _ => false,
+    };
+    if is_missing && let Some(page) = fallback::page(files, &asked, exchange.request) {
+        return Some((page.to_vec(), " in place of a page that is not there"));
+    }
+    Some(match loaded {
         Loaded::Page(page) => (page.plain.path, ""),
-        Loaded::Missing if let Some(page) = fallback::page(files, &asked, exchange.request) => {
-            (page.to_vec(), " in place of a page that is not there")
+        Loaded::Folder if is_closed => {
+            (asked, " is a folder with no index file, and `listing` is off")
         }
         Loaded::Folder => (asked, " is a folder"),
         Loaded::Missing => (asked, " is not there"),
         Loaded::Denied => (asked, " may not be read"),
         Loaded::Exhausted | Loaded::Failed => (asked, " cannot be read"),
     })
+}
+
+/// The page that the folder of `files` has itself for what is missing, if it is there. Waits for
+/// the disk.
+#[must_use]
+pub fn missing_page(files: &Files, tools: &mut Tools<'_>) -> Option<&'static [u8]> {
+    let folder = tools.folders.current(files.folder, tools.now)?.ok()?;
+    let look = || load::attempt(folder, NOT_FOUND_PAGE, Siblings::Unasked, Patience::Wait);
+    let is_there = files.has_missing_page && matches!(look(), Some(Loaded::Page(_)));
+    is_there.then_some(NOT_FOUND_PAGE)
 }
 
 /// A request on its way through a folder.

@@ -52,7 +52,7 @@ pub(crate) struct Answered {
     /// What that line says of how it came about.
     pub(crate) note: Option<&'static str>,
     /// What the error log is told.
-    pub(crate) trouble: Option<Trouble>,
+    pub(crate) trouble: Option<Box<Trouble>>,
 }
 
 /// Rewrites of one request at most; a config that leads in a circle is ours to notice.
@@ -65,12 +65,13 @@ pub(crate) fn begin<'r>(
     plan: &Plan,
     (request, id): (&'r Request<'r>, Option<RequestId>),
     (peer, listener): (Option<IpAddr>, usize),
-) -> (Exchange<'r>, Option<Done>) {
+) -> (Exchange<'r>, Option<Box<Done>>) {
     let client = client(plan, request, peer);
     let mut exchange = Exchange::new(request, client.unwrap_or(peer), listener);
     exchange.id = id;
     // Nobody can tell who asks.
-    let failed = client.err().map(|_| Done::Failed(Status::BAD_REQUEST, Trouble::CONTRADICTION));
+    let failed =
+        client.err().and_then(|_| Done::failed(Status::BAD_REQUEST, Trouble::CONTRADICTION));
     (exchange, failed)
 }
 
@@ -96,7 +97,7 @@ pub(crate) fn answer(
     tick: Tick,
     exchange: &mut Exchange<'_>,
     ledger: &mut Ledger,
-    done: Option<Done>,
+    done: Option<Box<Done>>,
 ) -> Outcome {
     let mut attempt = |done| {
         catch_unwind(AssertUnwindSafe(|| {
@@ -109,8 +110,7 @@ pub(crate) fn answer(
     };
     let mut outcome = attempt(done).unwrap_or_else(|_| {
         core.count(Counter::Panics);
-        let failed = Done::Failed(Status::INTERNAL_SERVER_ERROR, Trouble::PANIC);
-        attempt(Some(failed)).unwrap_or_else(|_| {
+        attempt(Done::failed(Status::INTERNAL_SERVER_ERROR, Trouble::PANIC)).unwrap_or_else(|_| {
             let response = bare(Status::INTERNAL_SERVER_ERROR);
             let (bandwidth, log, note, trouble) = (None, SERVER_LOG, None, None);
             Outcome::Answered(Answered { response, bandwidth, log, note, trouble })
@@ -144,13 +144,13 @@ fn note(core: &Core, pace: Pace) -> Option<&'static str> {
 pub(crate) fn pass(
     plan: &'static Plan,
     exchange: &mut Exchange<'_>,
-    done: Option<Done>,
+    done: Option<Box<Done>>,
     door: &mut Door<'_>,
     tools: &mut Tools<'_>,
     trace: &mut impl Trace,
 ) -> Outcome {
     let (mut files, mut failed) = (None, None);
-    match done {
+    match done.map(|done| *done) {
         Some(Done::Files(done)) => files = Some(done),
         Some(Done::Password(done)) => door.done = Some(done),
         Some(Done::Failed(status, trouble)) => {
@@ -207,6 +207,7 @@ pub(crate) fn pass(
         let aids = Aids { counters: tools.counters, live_script };
         let response = filter::apply(&policy.adjust, exchange, rest, response, aids);
         let (bandwidth, log) = (policy.bandwidth.as_ref(), policy.log);
+        let trouble = trouble.map(Box::new);
         return Outcome::Answered(Answered { response, bandwidth, log, note, trouble });
     }
 }
@@ -221,7 +222,9 @@ fn enter(
 ) -> Entry {
     steps::guards(found.policy, trace);
     match (access::check(&found.policy.access, exchange, door), found.refused) {
-        (Entry::Open, Some(allow)) => Entry::Answered(handle::method_not_allowed(exchange, allow)),
+        (Entry::Open, Some(branch)) => {
+            Entry::Answered(handle::method_not_allowed(exchange, &branch.allow))
+        }
         (Entry::Answered(response), _) => {
             trace.note(|| steps::answered(found.policy, exchange, &response));
             Entry::Answered(response)

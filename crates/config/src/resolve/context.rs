@@ -10,7 +10,18 @@ use crate::{
     world::World,
 };
 use foldhash::HashMap;
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// What is wrong with the folder `path` that the setting `name` stands for, which is shown below.
+pub(super) fn blame(name: &str, path: &Path, cause: &str) -> String {
+    match cause.strip_prefix(&*path.to_string_lossy()) {
+        Some(rest) if rest.starts_with([' ', ':']) => format!("`{name}`{rest}"),
+        _ => format!("`{name}`: {cause}"),
+    }
+}
 
 /// What every step of resolving needs.
 pub(crate) struct Context<'c> {
@@ -102,7 +113,7 @@ impl<'c> Context<'c> {
                 Some(_) => "`~` is not known here: write the whole path".to_owned(),
                 None => format!("make it, or correct `{name}`"),
             };
-            let cause = format!("`{name}` is not a folder that can be read: {cause}");
+            let cause = blame(name, &path, cause);
             let label = format!("stands for {}", path.display());
             self.mistakes.push(Mistake::new(word.span, cause, label).help(help));
         }
