@@ -31,6 +31,8 @@ pub(crate) struct Context<'c> {
     pub(crate) world: &'c dyn World,
     pub(crate) mistakes: &'c mut Vec<Mistake>,
     pub(crate) logs: Book<'c>,
+    /// The field that has the id of each exchange.
+    pub(crate) request_id: Option<Word<Option<Box<str>>>>,
     /// Whether everything that was typed was understood, so that what is missing was never there.
     pub(crate) is_sound: bool,
     /// The addresses to listen on so far.
@@ -67,6 +69,7 @@ impl<'c> Context<'c> {
             is_sound: mistakes.is_empty(),
             mistakes,
             logs,
+            request_id: None,
             listeners: Listeners::default(),
             folders: Vec::new(),
             passwords: HashMap::default(),
