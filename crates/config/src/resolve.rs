@@ -8,7 +8,6 @@ mod limits;
 mod site;
 mod route;
 mod key;
-mod past;
 mod case;
 mod policy;
 mod idle;

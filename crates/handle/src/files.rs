@@ -10,6 +10,7 @@
 mod folder;
 mod load;
 mod slash;
+mod doors;
 mod fallback;
 mod variant;
 mod survey;
@@ -26,7 +27,10 @@ pub use job::{Done, Job};
 
 use crate::{Answer, Tools, listing::View};
 use base::Moment;
-use config::plan::{Compress, Files, TrailingSlash};
+use config::{
+    plan::{Compress, Files, TrailingSlash},
+    unsent,
+};
 use control::Counter;
 use folder::Folder;
 use forms::{Asked, Key};
@@ -34,7 +38,7 @@ use job::{Found, Outcome, Read, Task, Work};
 use load::{Loaded, Patience, Siblings};
 use making::{Made, Making};
 use message::{
-    Coding, Exchange, Method, Name, PathError, Request, Response, Status, response::Line,
+    Coding, Exchange, Method, Name, Path, PathError, Request, Response, Status, response::Line,
 };
 use net::{FindError, RootError};
 use slash::{to_slash, with_slash, without_slash};
@@ -60,7 +64,7 @@ pub(crate) fn answer(
     let request = exchange.request;
     let (now, wall_seconds, is_live) = (*now, *wall_seconds, changes.is_some());
     let compress = compress.filter(|_| !is_live);
-    let varies = false;
+    let (varies, others) = (false, Vec::new());
     let mut visit = Visit {
         files,
         compress,
@@ -72,9 +76,10 @@ pub(crate) fn answer(
         wall_seconds,
         is_live,
         varies,
+        others,
     };
     let answer = visit.answer();
-    visit.say_what_decided(answer)
+    visit.finish(answer)
 }
 
 /// Goes on where [`answer`] could not.
@@ -100,7 +105,7 @@ pub(crate) fn resume(
     let Tools { cache, now, wall_seconds, counters, changes, .. } = tools;
     let (now, wall_seconds, is_live) = (*now, *wall_seconds, changes.is_some());
     let compress = compress.filter(|_| !is_live);
-    let (folder, request) = (&folder, exchange.request);
+    let (folder, request, others) = (&folder, exchange.request, Vec::new());
     let mut visit = Visit {
         files,
         compress,
@@ -112,6 +117,7 @@ pub(crate) fn resume(
         wall_seconds,
         is_live,
         varies,
+        others,
     };
     let answer = match found {
         Found::Loaded(loaded) => visit.conclude(&path, loaded),
@@ -133,7 +139,7 @@ pub(crate) fn resume(
         Found::Listed(Err(error), _) => visit.conclude(&path, Loaded::from(error)),
         Found::Compressed(made) => visit.compressed(&path, made),
     };
-    visit.say_what_decided(answer)
+    visit.finish(answer)
 }
 
 /// What the path of `exchange` leads to below its folder, and what is to be said of that, if
@@ -151,7 +157,7 @@ pub fn locate(
     let Ok(folder) = folder else {
         return Some((asked, " is not there: its root cannot be opened"));
     };
-    if folder::is_hidden(&path) || folder::is_source(&path) {
+    if unsent::is_unsent(&path) {
         return Some((asked, " is never sent: it is hidden or program source"));
     }
     Some(match load::attempt(folder, &asked, Siblings::Unasked, Patience::Wait)? {
@@ -180,6 +186,8 @@ struct Visit<'v> {
     is_live: bool,
     /// Whether what the client accepts has decided between a fallback and 404.
     varies: bool,
+    /// The other paths whose guards are to let in who is sent what was found.
+    others: Vec<Vec<u8>>,
 }
 
 impl Visit<'_> {
@@ -199,7 +207,7 @@ impl Visit<'_> {
         if let Some(answer) = self.hold(bytes) {
             return answer;
         }
-        if folder::is_hidden(&path) || folder::is_source(&path) {
+        if unsent::is_unsent(&path) {
             return self.not_found();
         }
         match self.siblings(bytes) {
@@ -210,13 +218,17 @@ impl Visit<'_> {
 
     /// Answers with the page at `path`, if it is in memory.
     fn hold(&mut self, path: &[u8]) -> Option<Answer> {
-        let Self { compress, folder, request, now, wall_seconds, is_live, .. } = *self;
+        let Self { files, compress, folder, exchange, request, now, wall_seconds, is_live, .. } =
+            *self;
         if is_live {
             return None;
         }
         let (entry, choice) = self.cache.get(folder, path, request, compress, now, wall_seconds)?;
         match choice {
-            Choice::Form(at) => return Some(serve(&entry.variants[at])),
+            Choice::Form(at) => {
+                self.others = doors::others(files, exchange, path, &entry.plain().path);
+                return Some(serve(&entry.variants[at]));
+            }
             Choice::Refused => return Some(refused()),
             Choice::Make(_) => {}
         }
@@ -318,11 +330,14 @@ impl Visit<'_> {
     /// Answers with the form of the page at `path` that the client likes best, made if need be, and
     /// keeps the page.
     fn present(&mut self, path: &[u8], mut entry: Entry) -> Answer {
+        self.others = doors::others(self.files, self.exchange, path, &entry.plain().path);
         let answer = match entry.choose(self.request, self.compress) {
             Choice::Form(at) => serve(&entry.variants[at]),
             Choice::Refused => refused(),
             Choice::Make(coding) => self.make(path, coding, &mut entry),
         };
+        // What is in memory is sent without another look at its name.
+        debug_assert!(Path::of_decoded(path).is_ok_and(|path| !unsent::is_unsent(&path)));
         if !self.is_live {
             self.cache.insert(self.folder, path, entry);
         }
@@ -361,6 +376,7 @@ impl Visit<'_> {
     /// Answers with a form that was made for this request, or with the file as it is.
     fn compressed(&mut self, path: &[u8], made: Made) -> Answer {
         let Made { content, media_type, coding, form } = made;
+        self.others = doors::others(self.files, self.exchange, path, &content.path);
         let Some(form) = form else {
             let (now, wall_seconds) = (self.now, self.wall_seconds);
             let plain = Variant::new(Coding::Identity, content, media_type, now, wall_seconds);
@@ -383,13 +399,16 @@ impl Visit<'_> {
         Answer::Wait(Job(Work::Read(Read { folder, path, varies, task })))
     }
 
-    /// Tells caches by what field of the request an answer was chosen, where one was.
-    fn say_what_decided(&self, answer: Answer) -> Answer {
-        match answer {
-            Answer::Ready(response) if self.varies => {
-                Answer::Ready(response.with(Line::fixed("vary", "accept")))
-            }
-            answer => answer,
+    /// Tells caches by what field of the request an answer was chosen, where one was; and whose
+    /// guards have to let it out.
+    fn finish(self, answer: Answer) -> Answer {
+        let Answer::Ready(mut response) = answer else { return answer };
+        if self.varies {
+            response = response.with(Line::fixed("vary", "accept"));
+        }
+        match self.others.is_empty() {
+            true => Answer::Ready(response),
+            false => Answer::Guarded(response, self.others),
         }
     }
 }

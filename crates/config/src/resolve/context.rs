@@ -5,7 +5,7 @@ use super::log::{Book, no_ids};
 use crate::{
     fill::{self, Filled},
     mistake::{Mistake, quote},
-    plan::{ErrorPage, Folder, Password, Phrase, PhraseError, Place, Template},
+    plan::{ErrorPage, Folder, Password, Phrase, PhraseError, Place, Template, TrailingSlash},
     source::{Sources, Span, Word},
     world::World,
 };
@@ -21,6 +21,8 @@ pub(crate) struct Context<'c> {
     pub(crate) logs: Book<'c>,
     /// Whether everything that was typed was understood, so that what is missing was never there.
     pub(crate) is_sound: bool,
+    /// Whether guards tell paths of the site apart that is resolved.
+    pub(crate) has_doors: bool,
     /// The addresses to listen on so far.
     pub(crate) listeners: Listeners,
     /// The folders so far, and those that were looked at, so that each is opened and checked once.
@@ -36,8 +38,9 @@ pub(crate) struct Context<'c> {
     pub(crate) listing_templates: HashMap<PathBuf, Option<Arc<Template>>>,
 }
 
-/// What makes two places that serve files serve the same ones.
-type FolderKey = (PathBuf, Vec<PathBuf>, Vec<String>, bool);
+/// What makes two places that serve files serve the same ones by the same paths: root, links, index
+/// names, whether folders are listed, and whether they are sent without their slash.
+type FolderKey = (PathBuf, Vec<PathBuf>, Vec<String>, bool, bool);
 
 impl<'c> Context<'c> {
     pub(crate) fn new(
@@ -54,6 +57,7 @@ impl<'c> Context<'c> {
             is_sound: mistakes.is_empty(),
             mistakes,
             logs,
+            has_doors: false,
             listeners: Listeners::default(),
             folders: Vec::new(),
             passwords: HashMap::default(),
@@ -75,10 +79,12 @@ impl<'c> Context<'c> {
         self.sources.at(span)
     }
 
-    /// The number of the folder that is like this one; the last where there was none so far.
-    pub(crate) fn number(&mut self, mut folder: Folder) -> usize {
+    /// The number of the folder that is like this one, and sent with `slashes` like that; the last
+    /// where there was none so far.
+    pub(crate) fn number(&mut self, mut folder: Folder, slashes: TrailingSlash) -> usize {
         let Folder { root, links, index, listing, .. } = &folder;
-        let key = (root.clone(), links.clone(), index.clone(), *listing);
+        let is_slashless = slashes == TrailingSlash::Remove;
+        let key = (root.clone(), links.clone(), index.clone(), *listing, is_slashless);
         let next = self.folders.len();
         folder.id = *self.numbers.entry(key).or_insert(next);
         let id = folder.id;
