@@ -278,7 +278,7 @@ fn told(args: &[&str]) -> String {
         [site.\"b.example\".route]\n\"/circle/*\" = { rewrite = \"/circle/x{rest}\" }\n\
         \"/office/*\" = { allow = \"10.0.0.0/8\" }\n";
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("site.toml");
+    let file = folder.path().join(".site.toml");
     fs::write(&file, CONFIG.replace("ROOT", folder.path().to_str().unwrap())).unwrap();
     let args = [&["explain"], args, &["-c", file.to_str().unwrap()]].concat();
     let (code, stdout, stderr) =

@@ -3,7 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "tests say what is wrong by panicking")]
 
 use e2e::{Client, Launch, Server};
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::PathBuf,
+};
 
 /// The user `alice` with the password `wonderland`.
 const AUTH: &str =
@@ -138,5 +142,52 @@ fn addresses_have_to_be_let_in_by_site_route_and_case() {
     for (list, line) in [("127.0.0.0/8", 8), ("9.9.9.9", 9)] {
         let is_told = |told: &str| told.contains(list) && told.contains(&format!("{file}:{line}:"));
         assert!(told.lines().any(is_told), "{list}: {told}");
+    }
+}
+
+/// What the server itself reads and writes is not sent, whoever put it into a root.
+#[test]
+fn files_of_the_server_itself_do_not_lie_in_a_root() {
+    let place = Place::new();
+    let users = AUTH.split(['"']).nth(1).unwrap();
+    fs::write(place.path("site/staff"), format!("alice:{users}\n")).unwrap();
+    fs::write(place.path("site/.staff"), format!("alice:{users}\n")).unwrap();
+    fs::write(place.path("site/secret"), "xyzzy").unwrap();
+    fs::create_dir(place.path("site/forms")).unwrap();
+    symlink(place.path("site"), place.path("link")).unwrap();
+    let check = |file: &str, server: &str, lines: &str, named: &[&str]| {
+        let file = place.path(file);
+        let here = place.folder.path().to_str().unwrap();
+        fs::write(&file, place.config(&server.replace('@', here), lines)).unwrap();
+        let args = vec!["check".to_owned(), file.to_str().unwrap().to_owned()];
+        let (code, _, errors) = Launch::of(args).finish();
+        assert_eq!(code, Some(if named.is_empty() { 0 } else { 2 }), "{errors}");
+        for name in named {
+            assert!(errors.contains(&format!("`{name}`, a")), "{name}: {errors}");
+        }
+    };
+    check("gannet.toml", "", "", &[]);
+    check("site/gannet.toml", "", "", &["gannet.toml"]);
+    check("site/.gannet.toml", "", "auth = \"@/site/.staff\"", &[]);
+    check("gannet.toml", "", "auth = \"@/site/staff\"", &["staff"]);
+    check("gannet.toml", "", "auth = \"@/link/staff\"", &["staff"]);
+    check("gannet.toml", "", "fields.X-Key = \"${file:@/site/secret}\"", &["secret"]);
+    check("gannet.toml", "", "log.file = \"@/link/new.log\"", &["new.log"]);
+    check("gannet.toml", "error-log.file = \"@/site/e.log\"", "", &["e.log"]);
+    check("gannet.toml", "compress-cache.folder = \"@/site/forms\"", "", &["forms"]);
+}
+
+/// What lies among the compressed forms is sent, so nobody else may put anything there.
+#[test]
+fn a_folder_of_forms_that_others_may_write_to_is_refused() {
+    let place = Place::new();
+    let forms = place.path("forms");
+    fs::create_dir(&forms).unwrap();
+    let config = place.config(&format!("compress-cache = {{ folder = {forms:?} }}"), "");
+    for (mode, expect) in [(0o777, 2), (0o775, 2), (0o755, 0), (0o700, 0)] {
+        fs::set_permissions(&forms, fs::Permissions::from_mode(mode)).unwrap();
+        let (code, _, errors) = Launch::check(&config).finish();
+        assert_eq!(code, Some(expect), "{mode:o}: {errors}");
+        assert_eq!(errors.contains("chmod go-w"), expect == 2, "{mode:o}: {errors}");
     }
 }

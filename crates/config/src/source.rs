@@ -86,6 +86,13 @@ impl Sources {
         span.start - inside.start + source.line_start(source.line(inside.start))
     }
 
+    /// Where the files lie, each with the place at which it starts.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (PathBuf, Span)> {
+        let all = [(0, &self.main)].into_iter();
+        all.chain(self.included.iter().map(|(start, source)| (*start, source)))
+            .map(|(start, source)| (source.path.clone(), Span { start, end: start }))
+    }
+
     /// The path that `word` names, seen from the file it stands in.
     pub(crate) fn path(&self, word: &Word<String>) -> PathBuf {
         self.locate(word.span).0.path(&word.value)
@@ -99,20 +106,20 @@ impl Sources {
     }
 }
 
-/// A config file: its name, its text, where its lines start, and where relative paths in it start.
+/// A config file: its name, where it lies, its text, and where its lines start.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     name: Arc<str>,
-    folder: PathBuf,
+    path: PathBuf,
     text: String,
     lines: Vec<usize>,
 }
 
 impl Source {
-    pub(crate) fn new(name: &str, folder: PathBuf, text: String) -> Self {
+    pub(crate) fn new(name: &str, path: PathBuf, text: String) -> Self {
         let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let lines = [0].into_iter().chain(ends.map(|(at, _)| at + 1)).collect();
-        Self { name: harmless(name).into(), folder, text, lines }
+        Self { name: harmless(name).into(), path, text, lines }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -122,7 +129,8 @@ impl Source {
     /// The path that `text` names, seen from this file.
     pub(crate) fn path(&self, text: &str) -> PathBuf {
         // Taken apart and put together again, it has no `.` and no doubled slashes left.
-        self.folder.join(text).components().collect()
+        let folder = self.path.parent().unwrap_or(&self.path);
+        folder.join(text).components().collect()
     }
 
     pub(crate) fn text(&self) -> &str {

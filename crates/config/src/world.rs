@@ -22,6 +22,20 @@ pub trait World {
         Ok(())
     }
 
+    /// Whether nobody but this user may write into the folder `path`, which is there.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says who else may.
+    fn check_private(&self, _path: &Path) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// The one name of `path`, without links as far as it is there.
+    fn real(&self, path: &Path) -> PathBuf {
+        path.to_owned()
+    }
+
     /// Whether lines can be appended to the file `path`, which may have to be made for it; nothing
     /// is made yet.
     ///

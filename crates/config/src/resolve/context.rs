@@ -2,6 +2,7 @@
 
 use super::listeners::Listeners;
 use super::log::{Book, no_ids};
+use super::own::Own;
 use crate::{
     fill::{self, Filled},
     mistake::{Mistake, quote},
@@ -15,7 +16,7 @@ use std::{path::PathBuf, sync::Arc};
 /// What every step of resolving needs.
 pub(crate) struct Context<'c> {
     pub(crate) sources: &'c Sources,
-    filled: &'c [Filled],
+    pub(crate) filled: &'c [Filled],
     pub(crate) world: &'c dyn World,
     pub(crate) mistakes: &'c mut Vec<Mistake>,
     pub(crate) logs: Book<'c>,
@@ -29,6 +30,10 @@ pub(crate) struct Context<'c> {
     pub(crate) folders: Vec<Folder>,
     /// What came of each `auth`, by its place, so that its file is read once.
     pub(crate) passwords: HashMap<Span, Option<Password>>,
+    /// The roots, and where each is first named.
+    pub(crate) served: Vec<(PathBuf, Span)>,
+    /// Files of passwords, and where each is named.
+    pub(crate) own: Vec<Own>,
     numbers: HashMap<FolderKey, usize>,
     checked: HashMap<PathBuf, Result<(), String>>,
     /// The number of each limit, by where it was typed: who inherits it has the same one.
@@ -61,6 +66,8 @@ impl<'c> Context<'c> {
             listeners: Listeners::default(),
             folders: Vec::new(),
             passwords: HashMap::default(),
+            served: Vec::new(),
+            own: Vec::new(),
             numbers: HashMap::default(),
             checked: HashMap::default(),
             limits: HashMap::default(),

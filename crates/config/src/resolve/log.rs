@@ -1,5 +1,6 @@
 //! The logs: which lines each site has, and where they go.
 
+use super::own::Own;
 use crate::{
     mistake::Mistake,
     plan::{ErrorLog, Log, LogFormat, Logs, Statuses, Target},
@@ -18,6 +19,8 @@ pub(crate) struct Book<'w> {
     places: HashMap<Log, usize>,
     /// What was typed about gathering lines, which makes sense only if some log is on.
     gathering: Vec<(&'static str, Span)>,
+    /// The files that are named, and where.
+    pub(super) own: Vec<Own>,
     /// Whether exchanges have ids.
     pub(super) has_ids: bool,
     sources: &'w Sources,
@@ -51,7 +54,8 @@ impl<'w> Book<'w> {
         set(&mut logs.buffer_bytes, buffer);
         set(&mut logs.flush_time, flush);
         let (server, places) = (Choice::default(), HashMap::default());
-        let mut book = Self { logs, server, places, gathering, has_ids, sources, world };
+        let own = Vec::new();
+        let mut book = Self { logs, server, places, gathering, own, has_ids, sources, world };
         book.judge(&log, &log.over(&book.server, sources), mistakes);
         book.server = log.over(&book.server, sources);
         book.add(&book.server.clone());
@@ -90,7 +94,7 @@ impl<'w> Book<'w> {
     }
 
     /// Says what is wrong with `words`, which made `choice` what it is.
-    fn judge(&self, words: &written::Log, choice: &Choice, mistakes: &mut Vec<Mistake>) {
+    fn judge(&mut self, words: &written::Log, choice: &Choice, mistakes: &mut Vec<Mistake>) {
         let written::Log { format, file, only, sample } = words;
         if let Some(Word { value: LogFormat::Template(template), span }) = format
             && template.has_id()
@@ -110,6 +114,7 @@ impl<'w> Book<'w> {
             }
         }
         if let Some(file) = file {
+            self.own.push((self.sources.path(file), file.span));
             check_file(file, (self.sources, self.world), mistakes);
         }
     }
@@ -142,6 +147,7 @@ impl<'w> Book<'w> {
     ) -> Option<ErrorLog> {
         let file = words.file.map(|word| {
             check_file(&word, (self.sources, self.world), mistakes);
+            self.own.push((self.sources.path(&word), word.span));
             (self.sources.path(&word), word.span)
         });
         let is_pretty = match words.format {

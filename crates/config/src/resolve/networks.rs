@@ -93,8 +93,39 @@ fn check_allow(lists: &[&List], chain: &[&Policy], context: &mut Context<'_>) {
     }
 }
 
+/// Notes that nobody from `from` may enter in the case that `chain` ends with, by what was said
+/// before that: what the case says itself is meant so.
+pub(crate) fn check_case(from: &List, chain: &[&Policy], context: &mut Context<'_>) {
+    let Some(then) = chain.last() else { return };
+    let networks =
+        |list: &List| -> Vec<Network> { list.value.iter().filter_map(network).collect() };
+    let clients = networks(from);
+    let is_inherited =
+        |list: &&List, own: Option<&List>| own.is_none_or(|own| own.span != list.span);
+    let allow = said(chain, |words| words.allow.as_ref()).into_iter().find(|list| {
+        let let_in = networks(list);
+        let overlaps = |client: &Network| let_in.iter().any(|network| network.overlaps(*client));
+        is_inherited(list, then.allow.as_ref()) && !clients.iter().any(overlaps)
+    });
+    let deny = said(chain, |words| words.deny.as_ref()).into_iter().find(|list| {
+        let kept_out = networks(list);
+        let is_covered = |client: &Network| kept_out.iter().any(|network| network.covers(*client));
+        is_inherited(list, then.deny.as_ref()) && clients.iter().all(is_covered)
+    });
+    let lists = [("allow", allow), ("deny", deny)];
+    if let Some((name, list)) = lists.into_iter().find_map(|(name, list)| Some((name, list?))) {
+        let help =
+            format!("leave the case out, or take the list away in its `then`: `{name} = []`");
+        context.mistakes.push(
+            Mistake::new(from.span, "nobody whom this case is for may enter", "kept out")
+                .also(list.span, "by this")
+                .help(help),
+        );
+    }
+}
+
 /// How to begin anew where what is inherited counts as well.
-pub(super) const ANEW: &str = "name addresses that both let in; what is inherited is only taken \
+const ANEW: &str = "name addresses that both let in; what is inherited is only taken \
                                away by an empty list, `allow = []`";
 
 /// Notes what `own` lets in and keeps out by the same word: `deny` has the last one.
