@@ -48,6 +48,14 @@ fn refusals_are_told_with_their_reasons() {
     check(wrong, 401, "password", Some("auth"));
     check(&ask("/post"), 405, "method", Some("methods"));
     check(&ask("/put"), 405, "method", Some("route"));
+    // The lines of both stand one below the other.
+    let place = |line: &String| -> Option<usize> {
+        let line: Value = serde_json::from_str(line).unwrap();
+        line["place"].as_str()?.rsplit(':').nth(1)?.parse().ok()
+    };
+    let places: Vec<_> = stage.lines("errors.log").iter().filter_map(place).collect();
+    let [.., post, put] = *places else { panic!("{places:?}") };
+    assert_eq!(put, post + 1);
     server.stop();
     assert_eq!(stage.lines("errors.log").len(), 9);
 }

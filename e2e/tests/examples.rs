@@ -16,7 +16,7 @@ type Ask = (&'static str, &'static str, u16, &'static str);
 const EXAMPLES: &[(&str, &[Ask])] = &[
     (
         "one-site.toml",
-        &[("localhost", "/", 200, "<title>"), ("any.example", "/style.css", 200, "body")],
+        &[("localhost", "/", 200, "<title>"), ("any.example", "/gallery/", 200, "poster.png")],
     ),
     (
         "several-sites.toml",
@@ -40,6 +40,7 @@ const EXAMPLES: &[(&str, &[Ask])] = &[
         &[
             ("localhost", "/", 200, "<title>"),
             ("localhost", "/api/a", 200, "{}"),
+            ("localhost", "/gallery/", 200, "poster.png"),
             ("localhost", "/search", 200, "nothing found"),
             ("localhost", "/gallery/overhead.svg", 200, "<svg"),
         ],
@@ -59,7 +60,9 @@ const EXAMPLES: &[(&str, &[Ask])] = &[
             ("old.localhost", "/style.css", 308, ""),
             ("localhost", "/assets/style.css", 200, "body"),
             ("localhost", "/old/style.css", 308, ""),
-            ("localhost", "/register.html", 405, ""),
+            ("localhost", "/register", 405, ""),
+            ("localhost", "/register.html", 200, "<title>"),
+            ("localhost", "/gallery/", 200, "poster.png"),
             ("localhost", "/health", 200, "ok"),
             ("localhost", "/inside/x", 200, "for colleagues"),
         ],

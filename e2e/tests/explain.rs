@@ -225,6 +225,7 @@ fn explain_names_the_lines() {
         Launch::of(args.into_iter().map(str::to_owned).collect()).finish()
     };
     let (code, stdout, _) = run(&["http://a.example/sub/page.txt"]);
+    let stdout = joined(&stdout);
     assert_eq!(code, Some(0));
     for (what, text, place) in [
         ("site", "a.example", "site.toml:1:7"),
@@ -243,19 +244,24 @@ fn explain_names_the_lines() {
     let (_, stdout, _) = run(&["a.example/sub/x", "--from", "10.1.1.1"]);
     assert!(stdout.contains("403 Forbidden") && stdout.contains("refused"), "{stdout}");
     let check = |args: &[&str], expect: &[(&str, &str)]| {
-        let (_, stdout, _) = run(args);
+        let stdout = joined(&run(args).1);
         for (part, place) in expect {
             let line = stdout.lines().find(|line| line.contains(part));
             assert!(line.is_some_and(|line| line.ends_with(place)), "{part} {place}: {stdout}");
         }
     };
     let refused = [
-        ("refused      there is no user", "site.toml:11:8"),
+        ("refused      no password was given", "site.toml:11:8"),
         ("www-authenticate: Basic", "site.toml:11:8"),
         ("HTTP/1.1 401", "Unauthorized"),
     ];
     check(&["a.example/img/a.txt"], &refused);
-    check(&["a.example/img/a.txt", "-H", "Authorization: Basic YWxpY2U6"], &refused);
+    let wrong = [("refused      there is no user with that password", "site.toml:11:8")];
+    check(&["a.example/img/a.txt", "-H", "Authorization: Basic YWxpY2U6"], &wrong);
+    // A place is told apart from a text, however long that is.
+    let (_, stdout, _) = run(&[&format!("a.example/sub/{}", "x".repeat(70))]);
+    let below = format!("x is not there\n{:62}/", "");
+    assert!(stdout.contains(&below), "{stdout}");
     check(
         &["a.example/img/a.txt", "-H", "Authorization: Basic YWxpY2U6d29uZGVybGFuZA=="],
         &[("HTTP/1.1 200", "OK"), ("access-control-allow-origin: *", "site.toml:12:8")],
@@ -265,9 +271,45 @@ fn explain_names_the_lines() {
         &["a.example/img/a.txt", "-X", "OPTIONS", "-H", origin, "-H", asked],
         &[("preflight", "site.toml:12:8"), ("access-control-allow-methods", "site.toml:12:8")],
     );
-    let (code, _, stderr) = run(&["ftp://a.example/"]);
-    assert_eq!(code, Some(2));
-    assert!(stderr.contains("name a URL such as"), "{stderr}");
+    for (args, part) in [
+        (&["ftp://a.example/"][..], "name one such as"),
+        (&["/old/page"], "\"/old/page\": a URL has a host: name one such as"),
+        (&[""], "a URL has a host"),
+        (&["a.example:81/"], "nobody listens at port 81: this config does at 0.0.0.0:80"),
+        (&["a.example", "--from", "unix"], "nobody listens at a Unix socket"),
+    ] {
+        let (code, stdout, stderr) = run(args);
+        assert_eq!((code, &*stdout), (Some(2), ""), "{args:?}");
+        assert!(stderr.contains(part), "{args:?}: {stderr}");
+    }
+}
+
+/// What was said, the place of each line in it.
+fn joined(said: &str) -> String {
+    said.replace(&format!("\n{:62}", ""), "  ")
+}
+
+#[test]
+fn a_field_is_of_the_setting_that_made_it() {
+    let site = Site::new();
+    let text = format!(
+        "[site.\"a.example\"]\nroot = {:?}\nfields = {{ Vary = \"origin\", WWW-Authenticate = \"x\", Access-Control-Allow-Origin = \"*\" }}\n\
+         route.\"/sub/*\" = {{ fields.Access-Control-Allow-Origin = \"\", cors = \"*\" }}\n",
+        site.root_text()
+    );
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), text).unwrap();
+    let check = |url: &str, field: &str, origin: &str| {
+        let args = ["explain", url, "-c", file.path().to_str().unwrap()];
+        let (_, stdout, _) = Launch::of(args.map(str::to_owned).into()).finish();
+        let line = stdout.lines().find(|line| line.contains(field));
+        assert!(line.is_some_and(|line| line.contains(origin)), "{field} {origin}: {stdout}");
+    };
+    check("a.example/page.html", "vary: accept-encoding", "the choice among forms");
+    check("a.example/page.html", "vary: origin", "fields /");
+    check("a.example/page.html", "www-authenticate: x", "fields /");
+    check("a.example/page.html", "access-control-allow-origin: *", "fields /");
+    check("a.example/sub/page.txt", "access-control-allow-origin: *", "cors /");
 }
 
 /// What `gannet explain` says with these arguments, of a config with two listeners.
@@ -276,8 +318,13 @@ fn told(args: &[&str]) -> String {
         trusted-proxies = [\"unix\"]\nrequest-id = \"X-Request-Id\"\n\
         [site.\"a.example\"]\nrespond = \"a\"\n[site.\"b.example\"]\nroot = \"ROOT\"\n\
         [site.\"b.example\".route]\n\"/circle/*\" = { rewrite = \"/circle/x{rest}\" }\n\
-        \"/office/*\" = { allow = \"10.0.0.0/8\" }\n";
+        \"/office/*\" = { allow = \"10.0.0.0/8\" }\n\"POST /form\" = { respond = \"thanks\" }\n\
+        \"/closed/*\" = { error-pages = { 404 = \"own.html\" } }\n";
     let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("sub")).unwrap();
+    fs::create_dir(folder.path().join("closed")).unwrap();
+    fs::write(folder.path().join("404.html"), "nothing here").unwrap();
+    fs::write(folder.path().join("own.html"), "nor here").unwrap();
     let file = folder.path().join(".site.toml");
     fs::write(&file, CONFIG.replace("ROOT", folder.path().to_str().unwrap())).unwrap();
     let args = [&["explain"], args, &["-c", file.to_str().unwrap()]].concat();
@@ -331,4 +378,14 @@ fn a_request_is_explained_as_it_would_come() {
     let circle = ["failed       the rewrites lead in a circle", "500"];
     check(&["b.example/circle/x"], &circle, &["is not there"]);
     check(&["b.example/x", "-X", "PUT"], &["405"], &["is not there"]);
+    // Why there is nothing, and whose page says so.
+    let closed = "/sub/ is a folder with no index file, and `listing` is off";
+    check(&["b.example/sub/"], &[closed, "page  ", "/404.html", "404 Not Found"], &[]);
+    check(&["b.example/sub"], &["/sub is a folder", "301"], &["listing", "page  "]);
+    let own = "page         the site's own for 404";
+    check(&["b.example/closed/x"], &["is not there", own], &["/404.html"]);
+    check(&["b.example/form"], &["refused      only OPTIONS, POST", "405"], &["is not there"]);
+    let refused = told(&["b.example/form"]);
+    let place = refused.lines().find(|line| line.starts_with("refused")).map(str::trim_end);
+    assert!(place.is_some_and(|line| line.ends_with("site.toml:12:1")), "{refused}");
 }

@@ -122,12 +122,36 @@ fn settings_are_explained() {
     check("site.route.when", &["a list of tables", "from", "then"]);
     check("[server.log]", &["format", "file", "buffer"]);
     check("run", &["Usage: gannet run"]);
+    check("site.root", &["`root`, a setting of a site or one of its routes", "root ="]);
+    check("live", &["gannet PATH --live", "Reload pages"]);
+    check("hash-password", &["from standard input"]);
     let (code, stdout, stderr) = gannet(&["help", "idle_tme"]);
     assert_eq!((code, &*stdout), (Some(2), ""));
     assert!(stderr.ends_with("did you mean `idle-time`?\n"), "{stderr}");
     let (code, stdout, _) = gannet(&["help"]);
     assert_eq!(code, Some(0));
     assert!(stdout.contains("Usage: gannet") && stdout.contains("completions"), "{stdout}");
+}
+
+#[test]
+fn what_cannot_be_done_is_said_with_the_way_out() {
+    fn check(args: &[&str], expect: &str) {
+        let (code, stdout, stderr) = gannet(args);
+        assert!(code.is_some_and(|code| code > 0) && stdout.is_empty(), "{args:?}: {stdout}");
+        assert!(stderr.contains(expect), "{args:?}: {expect:?} is not in\n{stderr}");
+        assert!(!stderr.contains("os error") && !stderr.contains("as a value"), "{stderr}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().to_str().unwrap();
+    let (taken, missing) = (format!("{root}/taken.toml"), format!("{root}/missing.toml"));
+    fs::write(&taken, "").unwrap();
+    let run =
+        format!("missing.toml does not exist: name the folder to serve; `gannet run {missing}`");
+    check(&[&missing], &run);
+    check(&["check", &missing], "does not exist: name a config file behind the verb");
+    check(&["explain", "localhost", "-c", &missing], "name a config file by `-c FILE`");
+    check(&["save", root, "-o", &taken], "taken.toml exists already: name a file");
+    check(&["check", "--json"], "unexpected argument '--json'");
 }
 
 #[test]

@@ -24,8 +24,12 @@ pub fn help(word: &str, others: &[&str]) -> Result<String, Option<String>> {
     let (table, name) = word.rsplit_once('.').unwrap_or(("", &word));
     let mut parts = Vec::new();
     for layout in tables.iter().filter(|layout| ends_with(&path(layout.title), table)) {
-        let named = layout.describe().filter(|setting| setting.name == name);
-        parts.extend(named.map(|setting| entry(&setting)));
+        // What sites and routes have in common is a table of its own where none is named.
+        let common = layout.common.as_deref().filter(|_| !table.is_empty());
+        for layout in [Some(*layout), common].into_iter().flatten() {
+            let named = layout.describe().filter(|setting| setting.name == name);
+            parts.extend(named.map(|setting| entry(&setting)));
+        }
     }
     let named = tables.iter().filter(|layout| ends_with(&path(layout.title), &word));
     parts.extend(named.map(|layout| overview(layout)));

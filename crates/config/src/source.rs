@@ -2,7 +2,12 @@
 
 use crate::plan::Place;
 use annotate_snippets::normalize_untrusted_str;
-use std::{borrow::Cow, ops::Range, path::PathBuf, sync::Arc};
+use std::{
+    borrow::Cow,
+    ops::Range,
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+};
 
 /// A stretch of a config's text, in bytes from its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -128,9 +133,21 @@ impl Source {
 
     /// The path that `text` names, seen from this file.
     pub(crate) fn path(&self, text: &str) -> PathBuf {
-        // Taken apart and put together again, it has no `.` and no doubled slashes left.
-        let folder = self.path.parent().unwrap_or(&self.path);
-        folder.join(text).components().collect()
+        // Put together by parts, it has no `.` and no doubled slash left, and no `..` at its start:
+        // the folder has no links on its way, so that its parent is the one by name.
+        let mut path = self.path.parent().unwrap_or(&self.path).to_owned();
+        let mut is_above = true;
+        for part in Path::new(text).components() {
+            match part {
+                Component::CurDir => {}
+                Component::ParentDir if is_above => _ = path.pop(),
+                part => {
+                    is_above = false;
+                    path.push(part);
+                }
+            }
+        }
+        path
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -189,6 +206,22 @@ mod tests {
         check("ä\nöx", 5, "f:2:2");
         check("öx", 1, "f:1:1");
         check("ab\n", 3, "f:2:1");
+    }
+
+    #[test]
+    fn a_path_starts_from_the_folder_of_its_file() {
+        let source = Source::new("f", "/etc/gannet/f".into(), String::new());
+        let check = |text: &str, expect: &str| {
+            assert_eq!(source.path(text).to_str(), Some(expect), "{text:?}");
+        };
+        check("site", "/etc/gannet/site");
+        check("./site//x/./", "/etc/gannet/site/x");
+        check("../site", "/etc/site");
+        check("./../../../srv", "/srv");
+        check("/srv/x", "/srv/x");
+        // It may be a link, whose parent is elsewhere.
+        check("link/../x", "/etc/gannet/link/../x");
+        check("/srv/link/../x", "/srv/link/../x");
     }
 
     #[test]

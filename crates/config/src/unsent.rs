@@ -3,7 +3,7 @@
 use message::Path;
 
 /// Endings of names that hold program source; see [`is_source`].
-const SOURCE: [&[u8]; 4] = [b".php", b".phtml", b".phar", b".pht"];
+const SOURCE: [&[u8]; 6] = [b".php", b".phps", b".phpt", b".phtml", b".phar", b".pht"];
 
 /// Whether nothing is sent at this path: some segment is a dotfile or PHP source. `/.well-known/`
 /// is public by its purpose (RFC 8615).
@@ -51,6 +51,8 @@ mod tests {
             "x.php.",
             "x.php ",
             "x.phtml",
+            "x.phps",
+            "x.phpt",
             "x.phar",
             "a.b.pht",
             ".php",

@@ -23,7 +23,9 @@ const SETTINGS: [(&str, &str); 7] = [
 /// Where clap's answer is the right one, as to `--help`, it is given here and the process ends.
 pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Arguments, Trouble> {
     let words: Vec<_> = words.into_iter().collect();
-    Arguments::try_parse_from(&words).map_err(|error| {
+    Arguments::try_parse_from(&words).map_err(|mut error| {
+        // How an option could be passed as a value helps nobody who meant it as one.
+        error.remove(ContextKind::Suggested);
         let typed: Vec<_> = words.iter().skip(1).map(|word| word.to_string_lossy()).collect();
         let typed: Vec<_> = typed.iter().map(AsRef::as_ref).collect();
         let surplus = match error.kind() {

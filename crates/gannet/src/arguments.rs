@@ -29,7 +29,7 @@ pub(crate) enum Verb {
         #[arg(default_value = "gannet.toml")]
         file: PathBuf,
     },
-    /// Make a hash of a password, for `auth` in a config file
+    /// Read a password from standard input and print its hash, for `auth` in a config file
     HashPassword {
         /// The user; with it, the line for a file of passwords
         user: Option<String>,

@@ -1,6 +1,6 @@
 //! `gannet explain URL`: what would be answered, and why.
 
-use crate::{arguments::Explain, machine::load, trouble::Trouble, value::Client};
+use crate::{arguments::Explain, machine::load_by, trouble::Trouble, value::Client};
 use base::text::{push_json, push_printable};
 use config::{
     Plan,
@@ -9,12 +9,19 @@ use config::{
 use std::borrow::Cow;
 use worker::{Asked, Explanation};
 
+/// The port of a URL that names none.
+const PORT_DEFAULT: u16 = 80;
+
+/// Where the places stand in a line.
+const COLUMN: usize = 62;
+
 /// Says what a server with this config would answer, and which line of it is the reason.
 pub(crate) fn explain(arguments: &Explain) -> Result<(), Trouble> {
-    let plan: &'static Plan = Box::leak(Box::new(load(&arguments.config)?));
+    let plan: &'static Plan =
+        Box::leak(Box::new(load_by(&arguments.config, "name a config file by `-c FILE`")?));
     let url = Url::parse(&arguments.url)?;
     let fields = fields(arguments, &url)?;
-    let listener = listener(plan, arguments.from, url.port, fields[0].1);
+    let listener = listener(plan, arguments.from, url.port, fields[0].1)?;
     let bytes = request(&arguments.method, &url, &fields);
     let client = match arguments.from {
         Client::Address(address) => Some(address),
@@ -40,19 +47,17 @@ pub(crate) fn explain(arguments: &Explain) -> Result<(), Trouble> {
 struct Url<'u> {
     /// The host, and the port if there is one.
     authority: &'u str,
-    port: u16,
+    /// The port, where one is named.
+    port: Option<u16>,
     /// The path and the query, with the slash that is not typed where there is nothing else.
     target: Cow<'u, str>,
 }
 
 impl<'u> Url<'u> {
     fn parse(url: &'u str) -> Result<Self, Trouble> {
-        let refuse = |cause: &str| {
-            let help = "name a URL such as http://example.com/path?query";
-            Err(Trouble::new(2, format!("error: {url:?}: {cause}: {help}")))
-        };
+        let refuse = |cause: &str| Err(no_url(url, cause));
         if url == "*" {
-            return Ok(Self { authority: "localhost", port: 80, target: Cow::Borrowed(url) });
+            return Ok(Self { authority: "localhost", port: None, target: Cow::Borrowed(url) });
         }
         let rest = match url.split_once("://") {
             Some(("http", rest)) => rest,
@@ -64,15 +69,20 @@ impl<'u> Url<'u> {
         let (authority, target) = rest.split_at(end);
         let behind_host = authority.rsplit_once(']').map_or(authority, |(_, behind)| behind);
         let port = match behind_host.rsplit_once(':') {
-            None => 80,
+            None => None,
             Some((_, port)) => match port.parse() {
-                Ok(port) => port,
+                Ok(port) => Some(port),
                 Err(_) => return refuse("it has no sound port"),
             },
         };
         let slash = if target.starts_with('/') { "" } else { "/" };
         Ok(Self { authority, port, target: Cow::Owned(format!("{slash}{target}")) })
     }
+}
+
+fn no_url(url: &str, cause: &str) -> Trouble {
+    let help = "name one such as http://example.com/path?query";
+    Trouble::new(2, format!("error: {url:?}: {cause}: {help}"))
 }
 
 /// The fields that a client would send, Host first: as it is typed, or else that of the URL.
@@ -87,6 +97,9 @@ fn fields<'a>(arguments: &'a Explain, url: &Url<'a>) -> Result<Vec<(&'a str, &'a
     let mut fields = arguments.fields.iter().map(split).collect::<Result<Vec<_>, _>>()?;
     match fields.iter().position(|(name, _)| name.eq_ignore_ascii_case("host")) {
         Some(at) => fields[..=at].rotate_right(1),
+        None if url.authority.is_empty() => {
+            return Err(no_url(&arguments.url, "a URL has a host"));
+        }
         None => fields.insert(0, ("Host", url.authority)),
     }
     Ok(fields)
@@ -100,20 +113,34 @@ fn request(method: &str, url: &Url<'_>, fields: &[(&str, &str)]) -> Vec<u8> {
     head.into_bytes()
 }
 
-/// The listener that the request comes in by: of the Unix sockets, or of those with that port, the
-/// first at which its host is served, and the first of all where none has it.
-fn listener(plan: &Plan, from: Client, port: u16, host: &str) -> usize {
+/// The listener that the request comes in by: of the Unix sockets, or of those with that port (80
+/// or else any where none is named), the first at which its host is served, or else the first.
+fn listener(plan: &Plan, from: Client, port: Option<u16>, host: &str) -> Result<usize, Trouble> {
     let is_port = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
     let host =
         host.rsplit_once(':').map_or(host, |(name, port)| if is_port(port) { name } else { host });
     let may_be = |listen: &Listen| match (from, listen.address.tcp()) {
         (Client::Unix, address) => address.is_none(),
-        (Client::Address(_), address) => address.is_some_and(|at| at.port() == port),
+        (Client::Address(_), address) => {
+            address.is_some_and(|at| at.port() == port.unwrap_or(PORT_DEFAULT))
+        }
     };
     let all = plan.listen.iter().enumerate().filter(|(_, listen)| may_be(listen));
     let all: Vec<_> = all.map(|(at, _)| at).collect();
     let served = all.iter().find(|&&at| plan.site(host, at).is_some());
-    served.or(all.first()).copied().unwrap_or(0)
+    match (served.or(all.first()), from, port) {
+        (Some(&at), _, _) => Ok(at),
+        (None, Client::Address(_), None) => Ok(0),
+        (None, Client::Unix, _) => Err(unheard(plan, "at a Unix socket")),
+        (None, Client::Address(_), Some(port)) => Err(unheard(plan, &format!("at port {port}"))),
+    }
+}
+
+/// Nobody listens there.
+fn unheard(plan: &Plan, there: &str) -> Trouble {
+    let listen: Vec<_> = plan.listen.iter().map(|listen| listen.address.to_string()).collect();
+    let listen = listen.join(", ");
+    Trouble::new(2, format!("error: nobody listens {there}: this config does at {listen}"))
 }
 
 fn words(out: &mut Vec<u8>, explanation: &Explanation, listen: Option<(String, &str)>) {
@@ -122,8 +149,13 @@ fn words(out: &mut Vec<u8>, explanation: &Explanation, listen: Option<(String, &
         out.extend_from_slice(format!("{what:<12} ").as_bytes());
         push_printable(out, text.as_bytes());
         if !place.is_empty() {
-            let width = out.len() - start;
-            out.extend(std::iter::repeat_n(b' ', 60_usize.saturating_sub(width) + 2));
+            let mut width = out.len() - start;
+            // What is long has its place below, in the column of the others.
+            if width > COLUMN - 2 {
+                out.push(b'\n');
+                width = 0;
+            }
+            out.extend(std::iter::repeat_n(b' ', COLUMN - width));
             push_printable(out, place.as_bytes());
         }
         out.push(b'\n');

@@ -12,12 +12,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Reads a config file, with all that it includes, and makes a plan of it.
+/// Reads the config file behind a verb, with all that it includes, and makes a plan of it.
 pub(crate) fn load(file: &Path) -> Result<Plan, Trouble> {
-    let Content { bytes, path } = read(file, FILE_BYTES_MAX).map_err(|why| {
-        let ways_out = "name a config file (`gannet run FILE`), or serve a folder (`gannet PATH`)";
-        Trouble::new(2, format!("error: {why}: {ways_out}"))
-    })?;
+    load_by(file, "name a config file behind the verb, or serve a folder by `gannet PATH`")
+}
+
+/// The same of one that is named in another way, as `way_out` says where it cannot be read.
+pub(crate) fn load_by(file: &Path, way_out: &str) -> Result<Plan, Trouble> {
+    let Content { bytes, path } = read(file, FILE_BYTES_MAX)
+        .map_err(|why| Trouble::new(2, format!("error: {why}: {way_out}")))?;
     let machine = Machine { base: path.parent().unwrap_or(&path).to_owned() };
     config::load(&file.to_string_lossy(), bytes, &machine).map_err(|errors| {
         let paint = if io::stderr().is_terminal() { Paint::Coloured } else { Paint::Plain };
@@ -107,8 +110,8 @@ fn read(path: &Path, bytes_max: u64) -> Result<Content, String> {
     Ok(Content { bytes, path: path.canonicalize().map_err(why)? })
 }
 
-/// What keeps `path` from being read; says of a folder on the way there that it does.
-fn explain(path: &Path, error: &io::Error) -> String {
+/// What keeps `path` from being read; it says of a folder on the way there that it does.
+pub(crate) fn explain(path: &Path, error: &io::Error) -> String {
     let folder = path.parent().filter(|folder| *folder != "");
     if let Some(fault) = folder.and_then(|folder| Root::open(folder, &[]).err()) {
         return RootError { path: path.to_owned(), ..fault }.to_string();

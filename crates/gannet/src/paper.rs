@@ -2,12 +2,18 @@
 
 use crate::{
     arguments::{Arguments, Quick},
+    machine,
     trouble::Trouble,
     verb,
 };
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 use clap_complete::Shell;
-use std::{fs::File, io::Write, path::Path, process::ExitCode};
+use std::{
+    fs::File,
+    io::{ErrorKind, Write},
+    path::Path,
+    process::ExitCode,
+};
 
 /// `gannet help [WORD]`: explains a setting, the settings of a table, a verb, or all verbs.
 pub(crate) fn help(word: Option<&str>) -> Result<(), Trouble> {
@@ -23,16 +29,25 @@ pub(crate) fn help(word: Option<&str>) -> Result<(), Trouble> {
         return Ok(());
     }
     let verbs: Vec<_> = command.get_subcommands().map(|verb| verb.get_name()).collect();
-    let text = config::help(word, &verbs).map_err(|guess| {
+    let text = config::help(word, &verbs).or_else(|guess| {
+        if let Some(text) = option(&command, word) {
+            return Ok(text);
+        }
         let way_out = match guess {
             Some(guess) => format!("did you mean `{guess}`?"),
             None => "docs/book/settings.md has them all".to_owned(),
         };
         let message = format!("error: there is no setting, table or verb `{word}`: {way_out}");
-        Trouble::new(2, message)
+        Err(Trouble::new(2, message))
     })?;
     say(&text);
     Ok(())
+}
+
+/// What `word` means as an option for serving a folder, such as `live`.
+fn option(command: &Command, word: &str) -> Option<String> {
+    let option = command.get_arguments().find(|option| option.get_long() == Some(word))?;
+    Some(format!("gannet PATH --{word}\n  {}\n", option.get_help()?))
 }
 
 /// `gannet schema`: prints the JSON Schema of config files.
@@ -60,8 +75,11 @@ pub(crate) fn save(quick: &Quick, output: Option<&Path>) -> Result<(), Trouble> 
     };
     let written = File::create_new(file).and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|error| {
-        let file = file.display();
-        Trouble::new(1, format!("error: {file}: {error}: name a file that is not there yet"))
+        let why = match error.kind() {
+            ErrorKind::AlreadyExists => format!("{} exists already", file.display()),
+            _ => machine::explain(file, &error),
+        };
+        Trouble::new(1, format!("error: {why}: name a file that is not there yet"))
     })
 }
 

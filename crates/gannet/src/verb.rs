@@ -53,9 +53,13 @@ pub(crate) fn asked(arguments: &Quick) -> Result<config::Quick, Trouble> {
         let path = arguments.path.display();
         let help = match advice::meant(&path.to_string()) {
             Some(verb) => format!("name the folder to serve; or did you mean `gannet {verb}`?"),
+            None if arguments.path.extension().is_some_and(|end| end == "toml") => {
+                format!("name the folder to serve; `gannet run {path}` serves a config file")
+            }
             None => "name the folder to serve".to_owned(),
         };
-        Trouble::new(2, format!("error: {path}: {error}: {help}"))
+        let why = machine::explain(&arguments.path, &error);
+        Trouble::new(2, format!("error: {why}: {help}"))
     })?;
     if !root.is_dir() {
         let message = format!(

@@ -37,9 +37,7 @@ use forms::{Asked, Key};
 use job::{Found, Outcome, Read, Task, Work};
 use load::{Loaded, Patience, Siblings};
 use making::{Made, Making};
-use message::{
-    Coding, Exchange, Method, Name, Path, PathError, Request, Response, Status, response::Line,
-};
+use message::{Coding, Exchange, Method, Name, Path, PathError, Response, Status, response::Line};
 use net::{FindError, RootError};
 use slash::{to_slash, with_slash, without_slash};
 use std::{rc::Rc, sync::Arc};
@@ -61,7 +59,6 @@ pub(crate) fn answer(
         Some(Err(wanted)) => return Answer::Wait(Job(Work::Open(wanted))),
         None => return status(Status::NOT_FOUND),
     };
-    let request = exchange.request;
     let (now, wall_seconds, is_live) = (*now, *wall_seconds, changes.is_some());
     let compress = compress.filter(|_| !is_live);
     let (varies, others) = (false, Vec::new());
@@ -71,7 +68,6 @@ pub(crate) fn answer(
         folder,
         cache,
         exchange,
-        request,
         now,
         wall_seconds,
         is_live,
@@ -105,14 +101,13 @@ pub(crate) fn resume(
     let Tools { cache, now, wall_seconds, counters, changes, .. } = tools;
     let (now, wall_seconds, is_live) = (*now, *wall_seconds, changes.is_some());
     let compress = compress.filter(|_| !is_live);
-    let (folder, request, others) = (&folder, exchange.request, Vec::new());
+    let (folder, others) = (&folder, Vec::new());
     let mut visit = Visit {
         files,
         compress,
         folder,
         cache,
         exchange,
-        request,
         now,
         wall_seconds,
         is_live,
@@ -160,16 +155,36 @@ pub fn locate(
     if unsent::is_unsent(&path) {
         return Some((asked, " is never sent: it is hidden or program source"));
     }
-    Some(match load::attempt(folder, &asked, Siblings::Unasked, Patience::Wait)? {
+    let loaded = load::attempt(folder, &asked, Siblings::Unasked, Patience::Wait)?;
+    let is_closed = asked.ends_with(b"/") && !folder.listing;
+    let is_missing = match &loaded {
+        Loaded::Missing => true,
+        Loaded::Folder => is_closed,
+        _ => false,
+    };
+    if is_missing && let Some(page) = fallback::page(files, &asked, exchange.request) {
+        return Some((page.to_vec(), " in place of a page that is not there"));
+    }
+    Some(match loaded {
         Loaded::Page(page) => (page.plain.path, ""),
-        Loaded::Missing if let Some(page) = fallback::page(files, &asked, exchange.request) => {
-            (page.to_vec(), " in place of a page that is not there")
+        Loaded::Folder if is_closed => {
+            (asked, " is a folder with no index file, and `listing` is off")
         }
         Loaded::Folder => (asked, " is a folder"),
         Loaded::Missing => (asked, " is not there"),
         Loaded::Denied => (asked, " may not be read"),
         Loaded::Exhausted | Loaded::Failed => (asked, " cannot be read"),
     })
+}
+
+/// The page that the folder of `files` has itself for what is missing, if it is there. Waits for
+/// the disk.
+#[must_use]
+pub fn missing_page(files: &Files, tools: &mut Tools<'_>) -> Option<&'static [u8]> {
+    let folder = tools.folders.current(files.folder, tools.now)?.ok()?;
+    let look = || load::attempt(folder, NOT_FOUND_PAGE, Siblings::Unasked, Patience::Wait);
+    let is_there = files.has_missing_page && matches!(look(), Some(Loaded::Page(_)));
+    is_there.then_some(NOT_FOUND_PAGE)
 }
 
 /// A request on its way through a folder.
@@ -179,7 +194,6 @@ struct Visit<'v> {
     folder: &'v Arc<Folder>,
     cache: &'v mut Cache,
     exchange: &'v Exchange<'v>,
-    request: &'v Request<'v>,
     now: Moment,
     wall_seconds: i64,
     /// Whether files are being edited: then each is sent as it lies on the disk now.
@@ -218,8 +232,8 @@ impl Visit<'_> {
 
     /// Answers with the page at `path`, if it is in memory.
     fn hold(&mut self, path: &[u8]) -> Option<Answer> {
-        let Self { files, compress, folder, exchange, request, now, wall_seconds, is_live, .. } =
-            *self;
+        let Self { files, compress, folder, exchange, now, wall_seconds, is_live, .. } = *self;
+        let request = exchange.request;
         if is_live {
             return None;
         }
@@ -238,7 +252,7 @@ impl Visit<'_> {
 
     /// What is known of compressed siblings of the page at `path`; `None` if somebody has to look.
     fn siblings(&mut self, path: &[u8]) -> Option<Siblings> {
-        if self.is_live || !self.request.fields.contains(Name::AcceptEncoding) {
+        if self.is_live || !self.exchange.request.fields.contains(Name::AcceptEncoding) {
             return Some(Siblings::Unasked);
         }
         self.cache.surveys.ask(self.folder, survey::parent(path), self.now)
@@ -259,7 +273,8 @@ impl Visit<'_> {
             return to_slash(self.exchange, Status::MOVED_PERMANENTLY);
         }
         // The folder's own siblings are not known by the folder that it lies in.
-        let wants_coding = !self.is_live && self.request.fields.contains(Name::AcceptEncoding);
+        let wants_coding =
+            !self.is_live && self.exchange.request.fields.contains(Name::AcceptEncoding);
         let looked = if wants_coding { Siblings::Sought } else { Siblings::Unasked };
         match load::attempt(self.folder, &with_slash(path), looked, Patience::Now) {
             Some(loaded) => self.conclude_index(path, loaded),
@@ -276,8 +291,8 @@ impl Visit<'_> {
 
     /// Nothing lies at `path`: a page of an application that its script draws, or 404.
     fn missing(&mut self, path: &[u8]) -> Answer {
-        self.varies |= fallback::varies(self.files, path, self.request);
-        let Some(page) = fallback::page(self.files, path, self.request) else {
+        self.varies |= fallback::varies(self.files, path, self.exchange.request);
+        let Some(page) = fallback::page(self.files, path, self.exchange.request) else {
             return self.not_found();
         };
         if self.files.trailing_slash == TrailingSlash::Add && !path.ends_with(b"/") {
@@ -318,7 +333,7 @@ impl Visit<'_> {
             Loaded::Folder if !path.ends_with(b"/") => self.folder(path),
             Loaded::Folder if self.folder.listing => {
                 let template = self.files.listing_template.clone();
-                self.wait(path, Task::Listing(View::of(self.request), template))
+                self.wait(path, Task::Listing(View::of(self.exchange.request), template))
             }
             Loaded::Folder | Loaded::Missing => self.missing(path),
             Loaded::Denied => status(Status::FORBIDDEN),
@@ -331,7 +346,7 @@ impl Visit<'_> {
     /// keeps the page.
     fn present(&mut self, path: &[u8], mut entry: Entry) -> Answer {
         self.others = doors::others(self.files, self.exchange, path, &entry.plain().path);
-        let answer = match entry.choose(self.request, self.compress) {
+        let answer = match entry.choose(self.exchange.request, self.compress) {
             Choice::Form(at) => serve(&entry.variants[at]),
             Choice::Refused => refused(),
             Choice::Make(coding) => self.make(path, coding, &mut entry),
@@ -367,7 +382,7 @@ impl Visit<'_> {
                 Asked::Busy => {}
             }
         }
-        match entry.choose(self.request, None) {
+        match entry.choose(self.exchange.request, None) {
             Choice::Form(at) => serve(&entry.variants[at]),
             Choice::Make(_) | Choice::Refused => refused(),
         }
@@ -406,10 +421,7 @@ impl Visit<'_> {
         if self.varies {
             response = response.with(Line::fixed("vary", "accept"));
         }
-        match self.others.is_empty() {
-            true => Answer::Ready(response),
-            false => Answer::Guarded(response, self.others),
-        }
+        doors::guarded(response, self.others)
     }
 }
 

@@ -23,7 +23,7 @@ pub enum Answer {
     /// The answer, ready to be sent.
     Ready(Response),
     /// The same, for whom the guards of these other paths let in: what is sent has them, too.
-    Guarded(Response, Vec<Vec<u8>>),
+    Guarded(Box<(Response, Vec<Vec<u8>>)>),
     /// Something has to be done first that may block; [`resume`] takes what came of it.
     Wait(Job),
 }

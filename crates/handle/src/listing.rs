@@ -127,6 +127,7 @@ impl Listing {
         };
         let mut response = Response::empty(Status::OK)
             .with(Line::fixed("content-type", media_type))
+            .with(Line::fixed("x-content-type-options", "nosniff"))
             .with(Line::fixed("vary", "accept"));
         if self.left_out > 0 {
             // An array has no room for it.
@@ -214,6 +215,7 @@ mod tests {
             version: Version::Http11,
             method: Method::Get,
             host: "localhost",
+            port: "",
             path: "/",
             query,
             fields: Fields::of(&lines),
@@ -320,6 +322,7 @@ mod tests {
         let response = listing.answer();
         assert_eq!(response.get("entries-left-out"), Some("990000"));
         assert_eq!(response.get("vary"), Some("accept"));
+        assert_eq!(response.get("x-content-type-options"), Some("nosniff"));
         let pieces = pieces(response);
         assert!(pieces.iter().all(|piece| piece.len() < PIECE_BYTES + 1024));
         assert!(pieces.len() > 50);

@@ -13,6 +13,8 @@ pub(crate) fn answer(respond: &'static Respond, exchange: &Exchange<'_>, rest: &
         Some(text) => Shared::from(text.as_bytes()),
         None => Shared::from(text.fill(exchange, rest, Form::of(&respond.media_type))),
     };
-    let response = response.with(Line::fixed("content-type", &respond.media_type));
+    let response = response
+        .with(Line::fixed("content-type", &respond.media_type))
+        .with(Line::fixed("x-content-type-options", "nosniff"));
     Response { body: Body::Bytes(content), ..response }
 }

@@ -223,16 +223,22 @@ impl From<&RootError> for FindError {
 impl fmt::Display for RootError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (path, component) = (self.path.display(), self.component.display());
+        if self.component != self.path {
+            write!(out, "{path}: ")?;
+        }
         match Errno::from_io_error(&self.cause) {
-            Some(Errno::NOENT) => write!(out, "{path}: {component} does not exist"),
-            Some(Errno::NOTDIR) => write!(out, "{path}: {component} is not a folder"),
+            Some(Errno::NOENT) => write!(out, "{component} does not exist"),
+            Some(Errno::NOTDIR) => write!(out, "{component} is not a folder"),
             Some(Errno::ACCESS) => {
-                write!(out, "{path}: this user may not enter {component} (chmod o+x {component})")
+                write!(out, "this user may not enter {component} (chmod o+x {component})")
             }
             Some(Errno::NOSYS | Errno::PERM) => {
-                write!(out, "{path}: no openat2 here; it needs Linux 5.6, allowed by the container")
+                write!(
+                    out,
+                    "{component}: no openat2 here; it needs Linux 5.6, allowed by the container"
+                )
             }
-            _ => write!(out, "{path}: {component}: {}", self.cause),
+            _ => write!(out, "{component}: {}", self.cause),
         }
     }
 }

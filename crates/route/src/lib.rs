@@ -13,8 +13,8 @@ mod trace;
 
 pub use trace::{REFUSED, Step, Trace};
 
-use config::plan::{Case, Place, Plan, Policy, Route, Site};
-use message::{Exchange, response::Line};
+use config::plan::{Branch, Case, Place, Plan, Policy, Route, Site};
+use message::Exchange;
 use std::ops::Range;
 
 /// What the plan has for an exchange.
@@ -30,8 +30,8 @@ pub struct Found<'p> {
     pub policy: &'p Policy,
     /// Where in the path that stands which the `*` of the route's key stands for.
     pub rest: Range<usize>,
-    /// The methods that there are, where the pattern has routes but none for this one (405).
-    pub refused: Option<&'p Line>,
+    /// The routes of the pattern, where there are some but none for this method (405).
+    pub refused: Option<&'p Branch>,
 }
 
 /// Finds what `plan` has for `exchange`, and tells `trace` what was weighed on the way.
@@ -60,10 +60,12 @@ pub fn find<'p>(plan: &'p Plan, exchange: &Exchange<'_>, trace: &mut impl Trace)
     match pattern::for_method(branch, method, trace) {
         Some(route) => found(Some(site), route, rest, exchange, trace),
         None => {
+            let refused = Some(branch);
+            let found =
+                Found { refused, ..found(Some(site), &site.routes.rest, rest, exchange, trace) };
             let allow = &*branch.allow.value;
-            trace.note(|| Step::new(REFUSED, format!("only {allow}"), &site.place));
-            let refused = Some(&branch.allow);
-            Found { refused, ..found(Some(site), &site.routes.rest, rest, exchange, trace) }
+            trace.note(|| Step::new(REFUSED, format!("only {allow}"), found.place()));
+            found
         }
     }
 }
@@ -85,9 +87,12 @@ fn found<'p>(
 }
 
 impl<'p> Found<'p> {
-    /// Where it is written what is done.
+    /// Where it is written what is done, or that nothing is for this method.
     #[must_use]
     pub fn place(&self) -> &'p Place {
+        if let Some((_, route)) = self.refused.and_then(|branch| branch.methods.first()) {
+            return &route.place;
+        }
         self.case.map_or(&self.route.place, |case| &case.place)
     }
 }

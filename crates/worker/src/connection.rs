@@ -317,14 +317,14 @@ impl Connection {
             self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
             return;
         };
-        self.answer((&request, id), Some(done), ledger, (&head, began_us), turn);
+        self.answer((&request, id), Some(Box::new(done)), ledger, (&head, began_us), turn);
     }
 
     /// Answers a request, or has the pool do what its answer waits for.
     fn answer(
         &mut self,
         (request, id): (&Request<'_>, Option<RequestId>),
-        done: Option<Done>,
+        done: Option<Box<Done>>,
         mut ledger: Ledger,
         (head, began_us): (&[u8], u64),
         turn: &mut Turn<'_>,
@@ -335,7 +335,7 @@ impl Connection {
         if let Admission::OneTooMany = self.admission {
             turn.core.count(Counter::TurnedAway);
             self.http.close_after_answer();
-            done = Some(Done::Failed(Status::SERVICE_UNAVAILABLE, Trouble::ONE_TOO_MANY));
+            done = Done::failed(Status::SERVICE_UNAVAILABLE, Trouble::ONE_TOO_MANY);
         }
         loop {
             match flow::answer(turn.core, turn.tick, &mut exchange, &mut ledger, done.take()) {
@@ -349,9 +349,9 @@ impl Connection {
                         turn.pending.work = Work::Job(Box::new(waiting));
                         return;
                     }
-                    Err(Some(instead)) => done = Some(*instead),
+                    Err(Some(instead)) => done = Some(instead),
                     Err(None) => {
-                        done = Some(Done::Failed(Status::SERVICE_UNAVAILABLE, Trouble::BUSY));
+                        done = Done::failed(Status::SERVICE_UNAVAILABLE, Trouble::BUSY);
                     }
                 },
             }
@@ -388,7 +388,8 @@ impl Connection {
             turn.core.record(log, about, &end);
         } else {
             let line = turn.core.log.borrow_mut().begin(log, about, status.0);
-            turn.pending.record = Some(Record { log, line, status, bytes, began_us, note });
+            let record = Record { log, line, status, bytes, began_us, note };
+            turn.pending.record = Some(Box::new(record));
         }
     }
 

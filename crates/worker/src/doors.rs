@@ -32,7 +32,7 @@ pub(crate) fn enter(
     exchange: &mut Exchange<'_>,
     door: &mut Door<'_>,
     trace: &mut impl Trace,
-) -> (Entry, Option<Trouble>) {
+) -> (Entry, Option<Box<Trouble>>) {
     for path in paths {
         let asked = std::mem::replace(&mut exchange.path, Path::of_decoded(path));
         let found = route::find(plan, exchange, &mut ());
@@ -41,7 +41,7 @@ pub(crate) fn enter(
         let entry = check(found.policy, exchange, door, trace);
         if let Entry::Answered(response) = &entry {
             let trouble = Trouble::find(exchange, &found, response.status);
-            return (entry, trouble);
+            return (entry, trouble.map(Box::new));
         }
         if let Entry::Wait(_) = entry {
             return (entry, None);
@@ -58,10 +58,10 @@ pub(crate) fn pass(
     exchange: &mut Exchange<'_>,
     door: &mut Door<'_>,
     trace: &mut impl Trace,
-) -> Result<(Response, Option<Trouble>), Job> {
+) -> Result<(Response, Option<Box<Trouble>>), Job> {
     let (response, paths) = match answer {
         Answer::Ready(response) => return Ok((response, None)),
-        Answer::Guarded(response, paths) => (response, paths),
+        Answer::Guarded(guarded) => *guarded,
         Answer::Wait(job) => return Err(Job::Files(job)),
     };
     match enter(plan, &paths, exchange, door, trace) {

@@ -9,7 +9,7 @@ use crate::{
 use access::{Door, Ledger, Verdicts};
 use config::{
     Plan,
-    plan::{Action, Place, Policy},
+    plan::{Action, FieldEdits, Place, Policy},
 };
 use control::{Clients, Row};
 use handle::{
@@ -17,7 +17,7 @@ use handle::{
     files::{self, Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX},
 };
 use http1::{Event, Slots};
-use message::{Output, Request, Response};
+use message::{Output, Prepared, Request, Response, Status};
 use net::clock;
 use route::{REFUSED, Step};
 use std::net::IpAddr;
@@ -117,23 +117,30 @@ fn answer(
         let (verdicts, ledger) = (&mut verdicts, &mut Ledger::default());
         let mut door = Door { verdicts, clients, ledger, now, done: None };
         match flow::pass(plan, &mut exchange, done.or(failed), &mut door, &mut tools, steps) {
-            Outcome::Waiting(job) => done = Some(job.run()),
+            Outcome::Waiting(job) => done = Some(Box::new(job.run())),
             Outcome::Answered(Answered { mut response, bandwidth, .. }) => {
                 mark(plan, exchange.id.as_ref(), &mut response);
                 let policy = route::find(plan, &exchange, &mut ()).policy;
                 // What a guard has answered gets to no file.
                 let has_acted = steps.iter().any(|step| step.what == "action")
                     && steps.iter().all(|step| step.what != REFUSED);
+                let mut page = None;
                 if let Action::Files(wanted) = &policy.action
                     && has_acted
-                    && let Some((path, verdict)) = files::locate(wanted, &exchange, &mut tools)
                 {
-                    let root = plan.folders.get(wanted.folder).map(|folder| folder.root.display());
-                    let root = root.map(|root| root.to_string()).unwrap_or_default();
-                    let text = format!("{root}{}{verdict}", path.escape_ascii());
-                    steps.push(Step::new("file", text, &wanted.place));
+                    let located = files::locate(wanted, &exchange, &mut tools);
+                    let step = |what, path: &[u8], verdict| {
+                        let root = steps::root(wanted, plan);
+                        let text = format!("{root}{}{verdict}", path.escape_ascii());
+                        Step::new(what, text, &wanted.place)
+                    };
+                    steps.extend(located.map(|(path, verdict)| step("file", &path, verdict)));
+                    if response.status == Status::NOT_FOUND {
+                        let own = files::missing_page(wanted, &mut tools);
+                        page = own.map(|path| step("page", path, ""));
+                    }
                 }
-                steps.extend(steps::page(policy, response.status));
+                steps.extend(page.or_else(|| steps::page(policy, response.status)));
                 if let Some(limit) = bandwidth {
                     steps.push(Step::new("bandwidth", &*limit.text, &limit.place));
                 }
@@ -154,17 +161,21 @@ fn field(name: &str, value: &str, policy: Option<&Policy>) -> Field {
     }
 }
 
-/// The setting that put a field there, and where it is written.
+/// The setting that put a field there, and where it is written: an edit that makes this very line,
+/// or else what sends a field of that name by itself.
 fn setting<'p>(name: &str, value: &str, policy: &'p Policy) -> Option<(&'static str, &'p Place)> {
     let Policy { access, adjust, .. } = policy;
-    let cors = || adjust.cors.as_ref().map(|cors| ("cors", &cors.place));
-    match name {
+    let FieldEdits { found, phrases, origins, .. } = &adjust.fields;
+    let lines = found.as_ref().map_or(&[][..], Prepared::lines);
+    let is_edit = lines.iter().any(|line| line.name == name && line.value == value)
+        || phrases.iter().any(|(edited, _)| **edited == *name);
+    let edit = origins.iter().rev().find(|origin| is_edit && *origin.name == *name);
+    let edit = edit.map(|origin| (origin.setting, &origin.place));
+    edit.or_else(|| match name {
         "www-authenticate" => access.password.as_ref().map(|asked| ("auth", &asked.place)),
-        "vary" if value == "origin" => cors(),
-        _ if name.starts_with("access-control-") => cors(),
-        _ => {
-            let origin = adjust.fields.origins.iter().rev().find(|origin| *origin.name == *name);
-            origin.map(|origin| (origin.setting, &origin.place))
+        _ if name.starts_with("access-control-") || (name, value) == ("vary", "origin") => {
+            adjust.cors.as_ref().map(|cors| ("cors", &cors.place))
         }
-    }
+        _ => None,
+    })
 }

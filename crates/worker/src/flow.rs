@@ -53,7 +53,7 @@ pub(crate) struct Answered {
     /// What that line says of how it came about.
     pub(crate) note: Option<&'static str>,
     /// What the error log is told.
-    pub(crate) trouble: Option<Trouble>,
+    pub(crate) trouble: Option<Box<Trouble>>,
 }
 
 /// Rewrites of one request at most; a config that leads in a circle is ours to notice.
@@ -66,12 +66,13 @@ pub(crate) fn begin<'r>(
     plan: &Plan,
     (request, id): (&'r Request<'r>, Option<RequestId>),
     (peer, listener): (Option<IpAddr>, usize),
-) -> (Exchange<'r>, Option<Done>) {
+) -> (Exchange<'r>, Option<Box<Done>>) {
     let client = client(plan, request, peer);
     let mut exchange = Exchange::new(request, client.unwrap_or(peer), listener);
     exchange.id = id;
     // Nobody can tell who asks.
-    let failed = client.err().map(|_| Done::Failed(Status::BAD_REQUEST, Trouble::CONTRADICTION));
+    let failed =
+        client.err().and_then(|_| Done::failed(Status::BAD_REQUEST, Trouble::CONTRADICTION));
     (exchange, failed)
 }
 
@@ -97,7 +98,7 @@ pub(crate) fn answer(
     tick: Tick,
     exchange: &mut Exchange<'_>,
     ledger: &mut Ledger,
-    done: Option<Done>,
+    done: Option<Box<Done>>,
 ) -> Outcome {
     let mut attempt = |done| {
         catch_unwind(AssertUnwindSafe(|| {
@@ -110,8 +111,7 @@ pub(crate) fn answer(
     };
     let mut outcome = attempt(done).unwrap_or_else(|_| {
         core.count(Counter::Panics);
-        let failed = Done::Failed(Status::INTERNAL_SERVER_ERROR, Trouble::PANIC);
-        attempt(Some(failed)).unwrap_or_else(|_| {
+        attempt(Done::failed(Status::INTERNAL_SERVER_ERROR, Trouble::PANIC)).unwrap_or_else(|_| {
             let response = bare(Status::INTERNAL_SERVER_ERROR);
             let (bandwidth, log, note, trouble) = (None, SERVER_LOG, None, None);
             Outcome::Answered(Answered { response, bandwidth, log, note, trouble })
@@ -145,13 +145,13 @@ fn note(core: &Core, pace: Pace) -> Option<&'static str> {
 pub(crate) fn pass(
     plan: &'static Plan,
     exchange: &mut Exchange<'_>,
-    done: Option<Done>,
+    done: Option<Box<Done>>,
     door: &mut Door<'_>,
     tools: &mut Tools<'_>,
     trace: &mut impl Trace,
 ) -> Outcome {
-    let (mut files, mut failed, mut others) = (None, None, Vec::new());
-    match done {
+    let (mut files, mut failed, mut others, mut rewrites) = (None, None, Vec::new(), 0);
+    match done.map(|done| *done) {
         Some(Done::Files(done)) => files = Some(done),
         Some(Done::Password(done, paths)) => (door.done, others) = (Some(done), paths),
         Some(Done::Failed(status, trouble)) => {
@@ -160,7 +160,6 @@ pub(crate) fn pass(
         }
         None => {}
     }
-    let mut rewrites = 0;
     loop {
         let found = route::find(plan, exchange, trace);
         let policy = found.policy;
@@ -174,15 +173,16 @@ pub(crate) fn pass(
             (Entry::Answered(response), _) => Answer::Ready(response),
             (Entry::Open, Some(to)) if rewrites < REWRITES_MAX => {
                 let (path, query) = rewritten(to, exchange, rest);
-                exchange.rewrite(&path, query);
+                exchange.rewrite(&path, query, to.keeps_slash);
                 trace.note(|| steps::rewrite(exchange, &to.place));
                 rewrites += 1;
                 continue;
             }
             (Entry::Open, Some(_)) => {
-                trace.note(|| steps::failed(&Trouble::CIRCLE));
-                failed = Some((Status::INTERNAL_SERVER_ERROR, Trouble::CIRCLE));
-                Answer::Ready(handle::failed(Status::INTERNAL_SERVER_ERROR))
+                let (status, trouble) = Trouble::of_rewrites(exchange);
+                trace.note(|| steps::failed(&trouble));
+                failed = Some((status, trouble));
+                Answer::Ready(handle::failed(status))
             }
             (Entry::Open, None) => match (failed, files) {
                 (Some((status, _)), _) => Answer::Ready(handle::failed(status)),
@@ -200,8 +200,9 @@ pub(crate) fn pass(
             Err(job) => return Outcome::Waiting(job),
         };
         let note = failed.map(|(_, trouble)| trouble.reason);
-        let trouble = failed.map(|(_, trouble)| trouble).or(refusal).or(other);
-        let trouble = trouble.or_else(|| Trouble::find(exchange, &found, response.status));
+        let trouble = failed.map(|(_, trouble)| Box::new(trouble)).or(refusal).or(other);
+        let find = || Trouble::find(exchange, &found, response.status).map(Box::new);
+        let trouble = trouble.or_else(find);
         let script = tools.changes.map(|changes| || script_element(changes.number()));
         let live_script = script.as_ref().map(|script| script as &dyn Fn() -> String);
         let aids = Aids { counters: tools.counters, live_script };
@@ -225,10 +226,12 @@ fn enter(
     exchange: &mut Exchange<'_>,
     door: &mut Door<'_>,
     trace: &mut impl Trace,
-) -> (Entry, Option<Trouble>) {
+) -> (Entry, Option<Box<Trouble>>) {
     let entry = match (doors::check(found.policy, exchange, door, trace), found.refused) {
         (Entry::Open, None) => return doors::enter(plan, others, exchange, door, trace),
-        (Entry::Open, Some(allow)) => Entry::Answered(handle::method_not_allowed(exchange, allow)),
+        (Entry::Open, Some(branch)) => {
+            Entry::Answered(handle::method_not_allowed(exchange, &branch.allow))
+        }
         (entry, _) => entry,
     };
     (entry, None)

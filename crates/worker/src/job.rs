@@ -21,6 +21,13 @@ pub(crate) enum Done {
     Failed(Status, Trouble),
 }
 
+impl Done {
+    /// That there is no answer but this status, and why.
+    pub(crate) fn failed(status: Status, why: Trouble) -> Option<Box<Self>> {
+        Some(Box::new(Self::Failed(status, why)))
+    }
+}
+
 impl Job {
     /// Gives the job to the pool; where the pool has too much to do, an error with what is done
     /// instead, if anything is.

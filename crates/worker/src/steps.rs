@@ -4,9 +4,9 @@ use crate::refusal::Trouble;
 use base::Network;
 use config::{
     Plan,
-    plan::{Access, Action, Place, Policy},
+    plan::{Access, Action, Files, Place, Policy},
 };
-use message::{Exchange, Response, Status};
+use message::{Exchange, Name, Response, Status};
 use route::{REFUSED, Step, Trace};
 use std::net::IpAddr;
 
@@ -46,6 +46,9 @@ pub(crate) fn answered(policy: &Policy, exchange: &Exchange<'_>, answer: &Respon
     let text = match answer.status {
         Status::FORBIDDEN => "the client's address may not enter",
         Status::METHOD_NOT_ALLOWED => "the method may not be used",
+        Status::UNAUTHORIZED if !exchange.request.fields.contains(Name::Authorization) => {
+            "no password was given"
+        }
         Status::UNAUTHORIZED => "there is no user with that password",
         status => status.reason(),
     };
@@ -85,9 +88,7 @@ pub(crate) fn rewrite(exchange: &Exchange<'_>, place: &Place) -> Step {
 pub(crate) fn action(action: &Action, plan: &Plan) -> Step {
     match action {
         Action::Files(files) => {
-            let folder = plan.folders.get(files.folder);
-            let root = folder.map(|folder| folder.root.display().to_string());
-            Step::new("action", format!("files of {}", root.unwrap_or_default()), &files.place)
+            Step::new("action", format!("files of {}", root(files, plan)), &files.place)
         }
         Action::Redirect(redirect) => Step::new("action", "redirect", &redirect.place),
         Action::Respond(respond) => Step::new("action", "respond", &respond.place),
@@ -102,14 +103,16 @@ pub(crate) fn action(action: &Action, plan: &Plan) -> Step {
     }
 }
 
-/// Whose page an error gets, where that is certain: an action may have content of its own.
+/// The folder that `files` are sent from.
+pub(crate) fn root(files: &Files, plan: &Plan) -> String {
+    let folder = plan.folders.get(files.folder);
+    folder.map(|folder| folder.root.display().to_string()).unwrap_or_default()
+}
+
+/// Whose page an error gets; a text of the config is content already.
 pub(crate) fn page(policy: &Policy, status: Status) -> Option<Step> {
-    let may_have_content = match &policy.action {
-        Action::Files(files) => files.has_missing_page && status == Status::NOT_FOUND,
-        Action::Respond(respond) => respond.text.is_some(),
-        Action::Redirect(_) | Action::Live | Action::NotFound => false,
-    };
-    let (_, place) = policy.adjust.error_pages.find(status).filter(|_| !may_have_content)?;
+    let has_content = matches!(&policy.action, Action::Respond(respond) if respond.text.is_some());
+    let (_, place) = policy.adjust.error_pages.find(status).filter(|_| !has_content)?;
     Some(Step::new("page", format!("the site's own for {status}"), place))
 }
 

@@ -13,7 +13,7 @@ use crate::{
 use access::Ledger;
 use base::Moment;
 use message::{Output, RequestId, Source};
-use std::ops::Range;
+use std::{mem, ops::Range};
 use tokio::sync::oneshot;
 
 /// What a turn left undone.
@@ -30,7 +30,7 @@ pub(crate) struct Pending {
     pub(crate) fetch: Fetch,
     /// Bytes that the kernel held for the peer when that was last looked at.
     pub(crate) queued: u64,
-    pub(crate) record: Option<Record>,
+    pub(crate) record: Option<Box<Record>>,
     /// The bytes that may be sent, where that is limited.
     pub(crate) share: Option<Share>,
 }
@@ -69,6 +69,7 @@ pub(crate) struct Turn<'t> {
 
 impl<'t> Turn<'t> {
     /// Lays out what the last turn left undone.
+    #[inline]
     pub(crate) fn begin(
         core: &'t Core,
         scratch: &'t mut Scratch,
@@ -94,13 +95,14 @@ impl<'t> Turn<'t> {
     }
 
     /// Keeps what is left undone, if anything is.
-    pub(crate) fn keep(self) -> Option<Box<Held>> {
-        let Self { scratch, unread, pending, .. } = self;
-        if unread.is_empty() && scratch.output.is_empty() && pending.is_nothing() {
+    pub(crate) fn keep(&mut self) -> Option<Box<Held>> {
+        let is_done = self.unread.is_empty() && self.scratch.output.is_empty();
+        if is_done && self.pending.is_nothing() {
             return None;
         }
-        let input = scratch.input[unread].to_vec();
-        Some(Box::new(Held { input, output: std::mem::take(&mut scratch.output), pending }))
+        let input = self.scratch.input[self.unread.clone()].to_vec();
+        let (output, pending) = (mem::take(&mut self.scratch.output), mem::take(&mut self.pending));
+        Some(Box::new(Held { input, output, pending }))
     }
 
     /// Whether the exchange under way has more to come.

@@ -1,6 +1,10 @@
 //! What is compressed on the fly, into what, and where it is kept.
 
-use super::{context::Context, fields, policy::last};
+use super::{
+    context::{Context, blame},
+    fields,
+    policy::last,
+};
 use crate::{
     guess,
     mistake::{Mistake, quote},
@@ -106,7 +110,7 @@ pub(crate) fn cache(
     cache.folder = words.folder.map(|word| {
         let folder = sources.path(&word);
         if let Err(cause) = world.check_folder(&folder) {
-            let cause = format!("`folder` is not a folder that can be read: {cause}");
+            let cause = blame("folder", &folder, &cause);
             let label = format!("stands for {}", folder.display());
             let mistake = Mistake::new(word.span, cause, label);
             mistakes.push(mistake.help("make it, or correct `folder`"));

@@ -11,7 +11,18 @@ use crate::{
     world::World,
 };
 use foldhash::HashMap;
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// What is wrong with the folder `path` that the setting `name` stands for, which is shown below.
+pub(super) fn blame(name: &str, path: &Path, cause: &str) -> String {
+    match cause.strip_prefix(&*path.to_string_lossy()) {
+        Some(rest) if rest.starts_with([' ', ':']) => format!("`{name}`{rest}"),
+        _ => format!("`{name}`: {cause}"),
+    }
+}
 
 /// What every step of resolving needs.
 pub(crate) struct Context<'c> {
@@ -20,6 +31,8 @@ pub(crate) struct Context<'c> {
     pub(crate) world: &'c dyn World,
     pub(crate) mistakes: &'c mut Vec<Mistake>,
     pub(crate) logs: Book<'c>,
+    /// The field that has the id of each exchange.
+    pub(crate) request_id: Option<Word<Option<Box<str>>>>,
     /// Whether everything that was typed was understood, so that what is missing was never there.
     pub(crate) is_sound: bool,
     /// Whether guards tell paths of the site apart that is resolved.
@@ -63,6 +76,7 @@ impl<'c> Context<'c> {
             mistakes,
             logs,
             has_doors: false,
+            request_id: None,
             listeners: Listeners::default(),
             folders: Vec::new(),
             passwords: HashMap::default(),
@@ -112,7 +126,7 @@ impl<'c> Context<'c> {
                 Some(_) => "`~` is not known here: write the whole path".to_owned(),
                 None => format!("make it, or correct `{name}`"),
             };
-            let cause = format!("`{name}` is not a folder that can be read: {cause}");
+            let cause = blame(name, &path, cause);
             let label = format!("stands for {}", path.display());
             self.mistakes.push(Mistake::new(word.span, cause, label).help(help));
         }

@@ -1,8 +1,9 @@
 //! By which other paths than the one that was asked for a file is reached, so that their guards are
 //! asked as well.
 
+use crate::Answer;
 use config::plan::Files;
-use message::Exchange;
+use message::{Exchange, Response};
 
 /// The paths, other than the one asked for, of the file that lies at `file` and was found as what
 /// `found` names: its own, and that of the folder whose index it is. None where the guards of its
@@ -24,4 +25,12 @@ pub(super) fn others(
     let folder = (found != file).then(|| [before, found, slash].concat());
     let all = folder.into_iter().chain([[before, file].concat()]);
     all.filter(|path| path != asked).collect()
+}
+
+/// `response`, for whom the guards of the paths `others` let in.
+pub(super) fn guarded(response: Response, others: Vec<Vec<u8>>) -> Answer {
+    match others.is_empty() {
+        true => Answer::Ready(response),
+        false => Answer::Guarded(Box::new((response, others))),
+    }
 }

@@ -234,6 +234,8 @@ fn the_error_names_the_part_of_the_path_that_is_at_fault() {
         assert_eq!(error.component, ground.path(component), "{name}");
         let text = error.to_string();
         assert!(text.contains(reason), "{text}");
+        let named = text.matches(ground.path(name).to_str().unwrap()).count();
+        assert!(named == 1 || reason == "may not enter", "{text}");
     };
     check("none", "none", "does not exist");
     check("site/none/deeper", "site/none", "does not exist");
