@@ -33,6 +33,12 @@ impl Handle {
         Ok(Self(pidfd_open(pid, PidfdFlags::empty())?))
     }
 
+    /// Ends it as a program ends itself that finds a fault in itself: where it is so arranged, what
+    /// it was at is kept for whoever looks for that fault.
+    pub fn abort(&self) {
+        let _ = pidfd_send_signal(&self.0, Signal::ABORT);
+    }
+
     /// Ends it at once, if it has not ended yet.
     pub fn kill(&self) {
         let _ = pidfd_send_signal(&self.0, Signal::KILL);

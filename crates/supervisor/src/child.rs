@@ -104,6 +104,11 @@ impl Child {
         self.pid
     }
 
+    /// Ends it as a fault of its own does.
+    pub(crate) fn abort(&self) {
+        self.handle.abort();
+    }
+
     /// Ends it.
     pub(crate) fn kill(&self) {
         self.handle.kill();

@@ -44,6 +44,9 @@ const GENERATIONS_MAX: usize = 4;
 /// What a worker may take longer to end than it was told.
 const SLACK_TIME: Duration = Duration::from_secs(10);
 
+/// How long a worker that hangs may take to end of that.
+const ABORT_TIME: Duration = Duration::from_secs(2);
+
 /// How long workers that are to end at once may take.
 const AT_ONCE_TIME: Duration = Duration::from_secs(2);
 
@@ -85,6 +88,8 @@ pub enum Event<S> {
     Failed(WorkerId, String),
     /// A worker accepts nobody any more.
     Parted(WorkerId),
+    /// A loop of a worker does nothing any more: what it was at.
+    Hung(WorkerId, String),
     /// A worker is gone: how it ended.
     Ended(WorkerId, String),
     /// A signal of that number says to stop; gently where clients may ask once more.
@@ -119,6 +124,8 @@ pub enum Order<S> {
     Stop(WorkerId),
     /// Have a worker end at once.
     StopAtOnce(WorkerId),
+    /// End a worker that hangs, so that its fault can be looked for.
+    Abort(WorkerId),
     /// End a worker that does not do what it is told.
     Kill(WorkerId),
     /// Close all sockets: whoever connects from now on may try another server.
@@ -142,6 +149,10 @@ pub enum Note {
     NotReloaded(u8, String),
     /// A worker has died while it served; how.
     Died(WorkerId, String),
+    /// A worker hangs, and is ended: what it was at.
+    Hung(WorkerId, String),
+    /// A worker is gone that was at these requests.
+    CutOff(WorkerId, Vec<String>),
     /// A worker was ended, as it did not end itself.
     Killed(WorkerId),
     /// The last config kept its workers from living: the one before is served again.
@@ -221,6 +232,11 @@ impl<S: Clone> Machine<S> {
             Event::Parted(id) => {
                 if let Some((generation, at)) = self.find(id) {
                     generation.parted(at);
+                }
+            }
+            Event::Hung(id, how) => {
+                if let Some((generation, at)) = self.find(id) {
+                    generation.hung(at, how, now, out);
                 }
             }
             Event::Ended(id, how) => self.ended(id, &how, now, out),
@@ -467,6 +483,10 @@ impl<S: Clone> Machine<S> {
         for generation in &mut self.generations {
             let Generation { config, phase, members, .. } = generation;
             for (place, member) in members.iter_mut().enumerate() {
+                if member.aborted <= now {
+                    member.aborted = Moment::NEVER;
+                    out.push(Order::Kill(member.id));
+                }
                 match member.stage {
                     Stage::Absent(until) if until <= now => {
                         self.workers += 1;

@@ -1,6 +1,7 @@
 //! Does what the machine orders, and tells it what happens.
 
 mod desk;
+mod watch;
 mod workers;
 
 use crate::{
@@ -75,6 +76,8 @@ enum Happening {
     Worker(WorkerId, Heard),
     Wish(Wish, Asker),
     Reopen,
+    /// It is time to look after the workers.
+    Look,
 }
 
 struct Shell<'v> {
@@ -125,6 +128,7 @@ pub fn run(
         let (happenings, heard) = unbounded_channel();
         // Signals are caught before anybody can know that there is something to stop.
         catch(&happenings).map_err(failed)?;
+        watch::tick(&happenings);
         let seed = net::random::bytes::<16>().map_err(failed)?;
         let [one, other] = [0, 8].map(|at| {
             let half = seed.get(at..).and_then(|rest| rest.first_chunk());
@@ -230,6 +234,10 @@ impl Shell<'_> {
                 });
             }
             Happening::Worker(id, Heard::Ended(how)) => {
+                let requests = self.workers.requests(id);
+                if !requests.is_empty() {
+                    self.note(&Note::CutOff(id, requests));
+                }
                 self.workers.ended(id);
                 self.due.push_back(Event::Ended(id, how));
             }
@@ -237,6 +245,10 @@ impl Shell<'_> {
             Happening::Reopen => {
                 let kept = self.logs.reopen();
                 self.workers.reopen(&self.logs, &kept);
+            }
+            Happening::Look => {
+                let hung = self.workers.look().into_iter();
+                self.due.extend(hung.map(|(id, how)| Event::Hung(id, how)));
             }
         }
     }
@@ -259,6 +271,7 @@ impl Shell<'_> {
             Order::Drain(id) => self.workers.tell(id, &control::note::Order::Drain),
             Order::Stop(id) => self.workers.tell(id, &control::note::Order::Stop),
             Order::StopAtOnce(id) => self.workers.tell(id, &control::note::Order::StopAtOnce),
+            Order::Abort(id) => self.workers.abort(id),
             Order::Kill(id) => self.workers.kill(id),
             Order::Close => self.sockets = Sockets::default(),
             Order::Greet(source) => {
@@ -368,7 +381,11 @@ impl Shell<'_> {
                 self.history.restarts += 1;
                 None
             }
-            Note::Killed(_) | Note::TakenBack | Note::Deaf(_) => None,
+            Note::Hung(..)
+            | Note::CutOff(..)
+            | Note::Killed(_)
+            | Note::TakenBack
+            | Note::Deaf(_) => None,
         };
         if let Some(outcome) = outcome {
             self.askers[CURRENT].drain(..).for_each(|asker| asker.answer(&outcome));

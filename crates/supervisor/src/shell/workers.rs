@@ -1,6 +1,6 @@
 //! The workers that are there: what each is given and told, and what it has counted.
 
-use super::Source;
+use super::{Source, watch::Watch};
 use crate::{child::Child, logs::LogFiles, machine::WorkerId, sockets::Sockets};
 use config::Blueprint;
 use control::{
@@ -43,6 +43,7 @@ struct Worker {
     clients: Rc<Table>,
     /// What it counts in.
     rows: OwnedFd,
+    watch: Watch,
 }
 
 /// The table of clients.
@@ -97,11 +98,13 @@ impl Workers {
         let Blueprint { threads: loops, connections_max, .. } = source.blueprint;
         let seats = memory::share(c"gannet-seats", Seats::words(connections_max))?;
         let rows = memory::share(c"gannet-counters", Rows::words(loops))?;
-        let along = [&source.bundle, &clients.memory, &seats, &rows].map(AsFd::as_fd);
+        let watch = Watch::new(loops)?;
+        let all = [&source.bundle, &clients.memory, &seats, &rows, watch.memory()];
+        let along = all.map(AsFd::as_fd);
         tell(&child, &Order::Begin { loops, seed: clients.seed }, &along)?;
         give_logs(&child, &source, logs, &HashMap::new())?;
         tell(&child, &Order::Resolve, &[])?;
-        self.all.insert(id, Worker { child, source, place, seats, clients, rows });
+        self.all.insert(id, Worker { child, source, place, seats, clients, rows, watch });
         Ok(())
     }
 
@@ -140,6 +143,23 @@ impl Workers {
             // One that gets none writes to the old ones.
             let _ = give_logs(child, source, logs, kept)
                 .and_then(|()| tell(child, &Order::Reopen, &[]));
+        }
+    }
+
+    /// Looks whether all loops move; tells of each worker with one that does not, once.
+    pub(super) fn look(&mut self) -> Vec<(WorkerId, String)> {
+        let hung = self.all.iter_mut().filter_map(|(id, worker)| Some((*id, worker.watch.look()?)));
+        hung.collect()
+    }
+
+    /// The requests that a worker was at.
+    pub(super) fn requests(&self, id: WorkerId) -> Vec<String> {
+        self.all.get(&id).map(|worker| worker.watch.requests()).unwrap_or_default()
+    }
+
+    pub(super) fn abort(&self, id: WorkerId) {
+        if let Some(worker) = self.all.get(&id) {
+            worker.child.abort();
         }
     }
 
