@@ -289,6 +289,29 @@ fn joined(said: &str) -> String {
     said.replace(&format!("\n{:62}", ""), "  ")
 }
 
+#[test]
+fn a_field_is_of_the_setting_that_made_it() {
+    let site = Site::new();
+    let text = format!(
+        "[site.\"a.example\"]\nroot = {:?}\nfields = {{ Vary = \"origin\", WWW-Authenticate = \"x\", Access-Control-Allow-Origin = \"*\" }}\n\
+         route.\"/sub/*\" = {{ fields.Access-Control-Allow-Origin = \"\", cors = \"*\" }}\n",
+        site.root_text()
+    );
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), text).unwrap();
+    let check = |url: &str, field: &str, origin: &str| {
+        let args = ["explain", url, "-c", file.path().to_str().unwrap()];
+        let (_, stdout, _) = Launch::of(args.map(str::to_owned).into()).finish();
+        let line = stdout.lines().find(|line| line.contains(field));
+        assert!(line.is_some_and(|line| line.contains(origin)), "{field} {origin}: {stdout}");
+    };
+    check("a.example/page.html", "vary: accept-encoding", "the choice among forms");
+    check("a.example/page.html", "vary: origin", "fields /");
+    check("a.example/page.html", "www-authenticate: x", "fields /");
+    check("a.example/page.html", "access-control-allow-origin: *", "fields /");
+    check("a.example/sub/page.txt", "access-control-allow-origin: *", "cors /");
+}
+
 /// What `gannet explain` says with these arguments, of a config with two listeners.
 fn told(args: &[&str]) -> String {
     const CONFIG: &str = "[server]\nlisten = [\"127.0.0.1:80\", \"unix:/run/gannet.sock\"]\n\

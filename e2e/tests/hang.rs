@@ -85,6 +85,30 @@ fn a_loop_that_sleeps_or_works_does_not_hang() {
     server.stop();
 }
 
+/// A loop that has done all that it had to do waits for the others of its worker.
+#[test]
+fn a_loop_that_is_done_does_not_hang() {
+    let stage = Stage::new();
+    let server = serve(&stage, 1, "look=set:20");
+    let file = stage.file("gannet.toml");
+    let config = fs::read_to_string(&file).unwrap().replace("threads = 1", "threads = 2");
+    fs::write(&file, config).unwrap();
+    let reload = || assert_eq!(tell(&stage, &["reload"]).finish().0, Some(0));
+    reload();
+    let before = server.workers();
+    let mut download = download(&server);
+    reload();
+    let seconds = || {
+        let (_, status, _) = tell(&stage, &["status", "--json"]).finish();
+        serde_json::from_str::<Value>(&status).unwrap()["reload"]["seconds"].as_u64().unwrap()
+    };
+    assert!(eventually(|| seconds() > 1));
+    assert!(before.iter().any(|worker| worker.is_alive()), "it still has a client");
+    let (rest, _) = download.drain().unwrap();
+    assert!(rest.len() > 32 * 1024 * 1024);
+    server.stop();
+}
+
 #[test]
 fn what_a_dead_worker_was_at_is_told() {
     let stage = Stage::new();

@@ -48,6 +48,29 @@ fn each_exchange_is_in_the_log_of_its_route_and_in_no_other() {
     assert_eq!(b, ["b.example /digits.txt", "b.example /nothing"]);
 }
 
+/// However its path is written.
+#[test]
+fn a_file_of_several_logs_is_opened_once() {
+    let stage = Stage::new();
+    let all = stage.file("all.log");
+    let name = all.parent().unwrap().file_name().unwrap().to_str().unwrap();
+    let server = stage.serve(
+        &format!(
+            "log = {{ file = \"LOGS/all.log\" }}\n\
+             error-log = {{ file = \"LOGS/../{name}/all.log\" }}"
+        ),
+        "",
+        &format!(
+            "[site.\"b.example\"]\nroot = \"ROOT\"\n\
+             log = {{ file = \"LOGS/./../{name}/all.log\" }}"
+        ),
+    );
+    let folder = format!("/proc/{}/fd", server.process().0);
+    let files = fs::read_dir(folder).unwrap().filter_map(|fd| fs::read_link(fd.ok()?.path()).ok());
+    assert_eq!(files.filter(|file| file.ends_with("all.log")).count(), 1);
+    server.stop();
+}
+
 /// Two loops and two sites write to one file as fast as they can.
 #[test]
 fn no_line_of_a_shared_file_is_torn() {

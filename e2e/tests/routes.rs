@@ -29,6 +29,8 @@ cache-control = "max-age=60"
 "/echo/*" = { respond = "{method} {host} {path} {query} {client}" }
 "/page/*" = { respond = { text = "<p title='{rest}'>{query}</p>", type = "text/html" } }
 "/data/*" = { respond = { text = '{{"a": "{rest}", "b": "{query}"}}', type = "application/json" } }
+"/script/*" = { respond = { text = "a = `{rest}`", type = "text/javascript" } }
+"/k/*" = { rewrite = "/{rest}" }
 "/r/*" = { redirect = "/new/{rest}" }
 "/slash/*" = { redirect = "/{rest}" }
 "/away/*" = { redirect = { to = "https://b.example{path}", status = "temporary" } }
@@ -139,6 +141,13 @@ fn hosts_find_their_site() {
     let moved = ask(&server, "GET", "old.example:8080", "/x%20y?q=%41", "");
     assert_eq!(moved.status, 308);
     assert_eq!(moved.get("location"), Some("//a.example:8080/x%20y?q=%41"));
+    // An absolute target names the port, too: what the Host field says is ignored.
+    let port = |target: &str| {
+        let moved = ask(&server, "GET", "a.example:4444", target, "");
+        moved.get("location").map(str::to_owned)
+    };
+    assert_eq!(port("http://old.example/x").as_deref(), Some("//a.example/x"));
+    assert_eq!(port("http://old.example:81/x").as_deref(), Some("//a.example:81/x"));
     server.stop();
 }
 
@@ -171,6 +180,9 @@ fn rewrites_are_matched_anew_and_end() {
     assert_eq!(ask("/hop/q/1/2").text(), "longer 1-2");
     assert_eq!(ask("/asked/x%3Fy/z%26/?q").text(), "GET a.example /echo/x?y a=z%26&b=?q 127.0.0.1");
     assert_eq!(ask("/circle/x").status, 500);
+    // It would end, and that it takes so long is the client's doing.
+    assert_eq!(ask("/k/k/k/exact").text(), "exact");
+    assert_eq!(ask(&format!("{}/exact", "/k".repeat(11))).status, 404);
     assert_eq!(ask("/into/a.txt").status, 403, "the guard of where it leads to applies");
     server.stop();
 }
@@ -243,6 +255,7 @@ fn what_is_echoed_is_never_filled_in_twice() {
         text("/data/a%22%5Cb%3C/script?c'd"),
         r#"{"a": "a\"\\b\u003c/script", "b": "c\u0027d"}"#
     );
+    assert_eq!(text("/script/$%7Ba%7D%60"), r"a = `\u0024{a}\u0060`");
     server.stop();
 }
 
@@ -253,13 +266,17 @@ fn files_are_found_by_root_and_by_alias() {
     let server = Server::run(&format!(
         "[server]\nlisten = \"127.0.0.1:0\"\n[site.default]\nroot = {root:?}\n\
          [site.default.route]\n\"/i/*\" = {{ alias = \"{root}/img\" }}\n\
-         \"/deep/er/*\" = {{ alias = {root:?}, listing = true }}\n"
+         \"/deep/er/*\" = {{ alias = {root:?}, listing = true }}\n\
+         \"/app/*\" = {{ rewrite = \"/{{rest}}\" }}\n\"/one\" = {{ rewrite = \"/sub?b\" }}\n"
     ));
     let ask = |target: &str| ask(&server, "GET", "x", target, "");
     assert_eq!(ask("/img/a.txt").text(), "image\n");
     assert_eq!(ask("/i/a.txt").text(), "image\n");
     assert_eq!(ask("/deep/er/sub/page.txt").text(), "page\n");
     assert_eq!(ask("/deep/er/sub").get("location"), Some("/deep/er/sub/"));
+    // Where a slash is missing, it is added to the path that the client knows, if that helps.
+    assert_eq!(ask("/app/sub?a").get("location"), Some("/app/sub/?a"));
+    assert_eq!(ask("/one?a").get("location"), Some("/sub/?b"));
     assert!(ask("/deep/er/list/").text().contains("a%20b.txt"));
     // Row 89: a prefix ends on a segment's border.
     for target in ["/i../digits.txt", "/i/../digits.txt/../i../x", "/ix/a.txt", "/i/%2e%2e/secret"]

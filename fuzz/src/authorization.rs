@@ -48,6 +48,7 @@ pub fn run(data: &[u8]) {
         version: Version::Http11,
         method: Method::Get,
         host: "a",
+        port: "",
         path: "/",
         query: None,
         fields: Fields::of(&lines),

@@ -14,6 +14,7 @@ mod limits;
 mod machine;
 mod text;
 
+pub mod note;
 pub mod proxy_protocol;
 
 pub mod connection;

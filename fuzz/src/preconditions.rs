@@ -156,6 +156,7 @@ fn check_answer(
         version: Version::Http11,
         method,
         host: "a",
+        port: "",
         path: "/",
         query: None,
         fields: Fields::of(fields),

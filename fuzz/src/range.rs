@@ -118,6 +118,7 @@ fn check_answer(value: &[u8], if_range: Option<&[u8]>, size: u64) {
         version: Version::Http11,
         method: Method::Get,
         host: "a",
+        port: "",
         path: "/",
         query: None,
         fields: Fields::of(&lines),

@@ -68,6 +68,7 @@ fn check(plan: &Plan, patterns: &[Pattern<'_>], method: &str, target: &str) {
         version: Version::Http11,
         method: Method::parse(method),
         host: "a.example",
+        port: "",
         path: target,
         query: None,
         fields: Fields::of(&[]),

@@ -32,7 +32,7 @@ macro_rules! targets {
 }
 
 targets! {
-    accept_encoding authorization chunked config connection forwarded head htpasswd path
+    accept_encoding authorization chunked config connection forwarded head htpasswd note path
     preconditions proxy_protocol range
     route
 }

@@ -57,6 +57,7 @@ mod tests {
             version: Version::Http11,
             method: Method::Get,
             host: "a.example",
+            port: "",
             path: "/",
             query: None,
             fields: Fields::of(&[]),

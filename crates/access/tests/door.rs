@@ -48,6 +48,7 @@ fn ask(
         version: Version::Http11,
         method,
         host: "a",
+        port: "",
         path: "/",
         query: None,
         fields: Fields::of(&lines),

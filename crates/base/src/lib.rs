@@ -6,6 +6,7 @@ pub mod date;
 pub mod text;
 pub mod network;
 pub mod pack;
+pub mod stable;
 
 pub use bucket::Bucket;
 pub use date::Date;

@@ -278,7 +278,8 @@ mod tests {
             let (written, pieces) = (written.to_owned(), vec![piece.to_owned()]);
             let phrase = value.clone();
             let filled = [Filled { span, written, value, pieces, phrase }];
-            let mut mistakes = [Mistake::new(span, text, text).help(text)];
+            let text = text.to_owned();
+            let mut mistakes = [Mistake::new(span, text.clone(), text.clone()).help(text)];
             hide(&mut mistakes, &filled);
             assert!(mistakes[0].texts().all(|text| text == expect), "{mistakes:?}");
         }
@@ -295,6 +296,19 @@ mod tests {
     }
 
     #[test]
+    fn our_own_words_are_never_taken_for_a_secret() {
+        let span = Span { start: 0, end: 1 };
+        let secret = || "gannet hash-password".to_owned();
+        let (written, pieces) = ("${X}".to_owned(), vec![secret()]);
+        let filled = [Filled { span, written, value: secret(), pieces, phrase: secret() }];
+        let mut mistakes = [Mistake::new(span, "a password", secret()).help("hash-password")];
+        hide(&mut mistakes, &filled);
+        let shown = format!("{mistakes:?}");
+        assert!(shown.contains("a password") && shown.contains("hash-password"), "{shown}");
+        assert!(!shown.contains("gannet"), "{shown}");
+    }
+
+    #[test]
     fn what_was_filled_in_is_in_no_message_about_another_place() {
         fn check(piece: &str, text: &str, expect: &str) {
             let filled = [Filled {
@@ -304,6 +318,7 @@ mod tests {
                 pieces: vec![piece.to_owned()],
                 phrase: piece.to_owned(),
             }];
+            let text = text.to_owned();
             let mut mistakes = [Mistake::new(Span { start: 8, end: 9 }, text, "")];
             hide(&mut mistakes, &filled);
             assert_eq!(mistakes[0].texts().next().map(|text| &**text), Some(expect));

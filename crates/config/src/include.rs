@@ -14,6 +14,7 @@ use crate::{
 use foldhash::HashMap;
 use pattern::Found;
 use std::{
+    borrow::Cow,
     cell::OnceCell,
     collections::{VecDeque, hash_map::Entry},
     path::{Path, PathBuf},
@@ -48,6 +49,7 @@ pub(crate) fn read(name: &str, bytes: &[u8], world: &dyn World) -> Reading {
         },
         seen: HashMap::from_iter([(main.path.clone(), None)]),
         due: VecDeque::new(),
+        looked_at: 0,
     };
     reader.understand(fault, &main, 0);
     while let Some(due) = reader.due.pop_front() {
@@ -72,6 +74,8 @@ struct Reader<'w> {
     /// The files so far, and where each was asked for; nowhere for the main one.
     seen: HashMap<PathBuf, Option<Span>>,
     due: VecDeque<Due>,
+    /// Files and folders that patterns made it look at.
+    looked_at: usize,
 }
 
 impl Reader<'_> {
@@ -86,7 +90,7 @@ impl Reader<'_> {
                     Ok(_) => format!("name the files in it: {}", quote(&format!("{name}/*.toml"))),
                     Err(_) => "correct `include`, or mend the file".to_owned(),
                 };
-                return self.refuse(span, &cause, "not read", &help);
+                return self.refuse(span, cause, "not read", help);
             }
         };
         let file = Found { path: content.path, name };
@@ -123,27 +127,28 @@ impl Reader<'_> {
         let (text, span) = (pattern.value.as_str(), pattern.span);
         if depth > INCLUDE_DEPTH_MAX {
             let cause = format!("more than {INCLUDE_DEPTH_MAX} files include each the next one");
-            return self.refuse(span, &cause, "one too many", "include it in one of those before");
+            return self.refuse(span, cause, "one too many", "include it in one of those before");
         }
         if text.contains("**") {
             let help = "write one `*` for each folder: `sites/*/*.toml`";
             return self.refuse(span, "`**` stands for nothing", "not a pattern", help);
         }
-        let found = match pattern::find(text, file.folder(), self.world) {
+        let found = pattern::find(text, file.folder(), self.world, &mut self.looked_at);
+        let found = match found {
             Ok(found) => found,
-            Err(why) => {
+            Err((why, help)) => {
                 let cause = format!("{} cannot be included: {why}", quote(text));
-                return self.refuse(span, &cause, "not found", "correct it, or make the folder");
+                return self.refuse(span, cause, "not found", help);
             }
         };
         // A folder that is there to take sites may have none yet.
         if found.is_empty() && !text.contains('*') {
             let cause = format!("there is no file {}", quote(text));
-            self.refuse(span, &cause, "nothing to include", "correct it, or leave it out");
+            self.refuse(span, cause, "nothing to include", "correct it, or leave it out");
         }
         if self.seen.len() + self.due.len() + found.len() > FILES_MAX {
             let cause = format!("there are more than {FILES_MAX} files to include");
-            return self.refuse(span, &cause, "too many", "put several sites into one file");
+            return self.refuse(span, cause, "too many", "put several sites into one file");
         }
         self.due.extend(found.into_iter().map(|file| Due { file, depth, span }));
     }
@@ -169,7 +174,13 @@ impl Reader<'_> {
         false
     }
 
-    fn refuse(&mut self, span: Span, cause: &str, label: &str, help: &str) {
+    fn refuse(
+        &mut self,
+        span: Span,
+        cause: impl Into<Cow<'static, str>>,
+        label: &'static str,
+        help: impl Into<Cow<'static, str>>,
+    ) {
         self.reading.unread.push(Mistake::new(span, cause, label).help(help));
     }
 }

@@ -461,7 +461,7 @@ fn within(
     };
     let (cause, label) =
         (format!("must be at {side} {}", show(bound)), format!("{other} than that"));
-    notes.mistakes.push(typed.mistake(typed.span(), &cause, &label));
+    notes.mistakes.push(typed.mistake(typed.span(), &cause, label));
     None
 }
 

@@ -2,7 +2,7 @@
 
 use crate::source::{Source, Sources, Span, harmless, without_c1};
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// Mistakes that are shown in full; a file with more of them has one cause anyway.
 pub(crate) const SHOWN_MAX: usize = 100;
@@ -14,17 +14,21 @@ const QUOTE_CHARS_MAX: usize = 60;
 #[derive(Clone, Debug)]
 pub(crate) struct Mistake {
     span: Span,
-    cause: String,
+    cause: Cow<'static, str>,
     /// What stands under the underlined text.
-    label: String,
+    label: Cow<'static, str>,
     /// A second place that the mistake is about.
     also: Option<(Span, &'static str)>,
-    help: Option<String>,
+    help: Option<Cow<'static, str>>,
 }
 
 impl Mistake {
-    pub(crate) fn new(span: Span, cause: impl AsRef<str>, label: impl AsRef<str>) -> Self {
-        let (cause, label) = (harmless(cause.as_ref()), harmless(label.as_ref()));
+    pub(crate) fn new(
+        span: Span,
+        cause: impl Into<Cow<'static, str>>,
+        label: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let (cause, label) = (words(cause), words(label));
         Self { span, cause, label, also: None, help: None }
     }
 
@@ -33,8 +37,8 @@ impl Mistake {
         self
     }
 
-    pub(crate) fn help(mut self, help: impl AsRef<str>) -> Self {
-        self.help = Some(harmless(help.as_ref()));
+    pub(crate) fn help(mut self, help: impl Into<Cow<'static, str>>) -> Self {
+        self.help = Some(words(help));
         self
     }
 
@@ -47,9 +51,13 @@ impl Mistake {
         [Some(self.span), self.also.map(|(span, _)| span)].into_iter().flatten()
     }
 
-    /// What it says.
+    /// What it says in other words than those of this program alone.
     pub(crate) fn texts(&mut self) -> impl Iterator<Item = &mut String> {
-        [Some(&mut self.cause), Some(&mut self.label), self.help.as_mut()].into_iter().flatten()
+        let texts = [Some(&mut self.cause), Some(&mut self.label), self.help.as_mut()];
+        texts.into_iter().flatten().filter_map(|text| match text {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(text) => Some(text),
+        })
     }
 
     /// The same mistake in a text that begins `bytes` later.
@@ -62,12 +70,12 @@ impl Mistake {
     /// Adds the lines that the mistake is about, underlined, and the way out.
     fn group<'m>(&'m self, sources: &'m Sources) -> Group<'m> {
         let (source, span) = sources.locate(self.span);
-        let primary = (span, self.label.as_str(), AnnotationKind::Primary);
+        let primary = (span, &*self.label, AnnotationKind::Primary);
         let also = self.also.map(|(span, label)| {
             let (source, span) = sources.locate(span);
             (source, (span, label, AnnotationKind::Context))
         });
-        let group = Group::with_title(Level::ERROR.primary_title(self.cause.as_str()));
+        let group = Group::with_title(Level::ERROR.primary_title(&*self.cause));
         let group = match also {
             None => group.element(snippet(source, &[primary])),
             Some((other, also)) if std::ptr::eq(source, other) => {
@@ -78,9 +86,17 @@ impl Mistake {
             }
         };
         match &self.help {
-            Some(help) => group.element(Level::HELP.message(help.as_str())),
+            Some(help) => group.element(Level::HELP.message(&**help)),
             None => group,
         }
+    }
+}
+
+/// A text of a mistake; into one that was put together, something that was typed may have got.
+fn words(text: impl Into<Cow<'static, str>>) -> Cow<'static, str> {
+    match text.into() {
+        Cow::Borrowed(own) => Cow::Borrowed(own),
+        Cow::Owned(text) => Cow::Owned(harmless(&text)),
     }
 }
 

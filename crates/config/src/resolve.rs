@@ -58,11 +58,11 @@ pub(crate) fn resolve(
         let mistake = Mistake::new(word.span, cause, "no field for an id");
         mistakes.push(mistake.help("for example: `request-id = \"X-Request-Id\"`"));
     }
-    let request_id = server.request_id.and_then(|word| word.value);
-    let has_ids = request_id.is_some();
+    let has_ids = server.request_id.as_ref().is_some_and(|word| word.value.is_some());
     let machine = (sources, world);
     let logs = Book::new(server.log, server.error_log, has_ids, machine, mistakes);
     let mut context = Context::new(sources, filled, world, logs, mistakes);
+    context.request_id = server.request_id;
     let is_default = server.listen.is_none();
     listen::of_server(server.listen, &mut context);
     let mut sites = site::resolve(sites, &mut context);
@@ -71,10 +71,10 @@ pub(crate) fn resolve(
     let mut proxies = server.trusted_proxies.map_or_else(Vec::new, |list| list.value);
     let trusts_unix = proxies.extract_if(.., |word| word.value == "unix").count() > 0;
     let trusted_proxies = networks::resolve(&proxies, &mut context);
-    let Context { folders, logs, mistakes, .. } = context;
+    let Context { folders, logs, request_id, mistakes, .. } = context;
     let mut plan = Plan::new(sites, folders);
     plan.logs = logs.close(mistakes);
-    plan.request_id = request_id;
+    plan.request_id = request_id.and_then(|word| word.value);
     plan.trusted_proxies = trusted_proxies;
     plan.trusts_unix = trusts_unix;
     plan.listen = listen;

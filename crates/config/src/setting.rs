@@ -6,6 +6,7 @@ use crate::{
     shape::{Layout, Member, Shape},
     source::{Listed, Span, Word},
 };
+use std::borrow::Cow;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -144,7 +145,12 @@ impl Typed<'_> {
     }
 
     /// The mistake that `cause`, which follows the setting's name, describes.
-    pub(crate) fn mistake(&self, span: Span, cause: &str, label: &str) -> Mistake {
+    pub(crate) fn mistake(
+        &self,
+        span: Span,
+        cause: &str,
+        label: impl Into<Cow<'static, str>>,
+    ) -> Mistake {
         let Self { name, example, .. } = self;
         Mistake::new(span, format!("`{name}` {cause}"), label)
             .help(format!("for example: `{name} = {example}`"))
@@ -161,7 +167,7 @@ impl Typed<'_> {
             DeValue::Array(_) => "a list".to_owned(),
             DeValue::Table(_) => "a table".to_owned(),
         };
-        self.mistake(value.span().into(), &format!("takes {noun}, not {found}"), &found)
+        self.mistake(value.span().into(), &format!("takes {noun}, not {found}"), found)
     }
 }
 

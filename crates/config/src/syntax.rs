@@ -99,7 +99,7 @@ fn mistake(span: Span, message: &str, source: &Source, table: Option<&DeTable<'_
     }
     let way_out = WAYS_OUT.iter().find(|(start, _)| message.starts_with(start));
     let help = way_out.map_or("the rules of TOML are at https://toml.io", |(_, help)| help);
-    Mistake::new(span, message, "not understood").help(help)
+    Mistake::new(span, message.to_owned(), "not understood").help(help)
 }
 
 /// Where the key was first that is there a second time at `again`.

@@ -1,7 +1,7 @@
 //! Names of files that are never sent, whatever a config says.
 
 /// Endings of names that hold program source; see [`is_source`].
-const SOURCE: [&[u8]; 4] = [b".php", b".phtml", b".phar", b".pht"];
+const SOURCE: [&[u8]; 6] = [b".php", b".phps", b".phpt", b".phtml", b".phar", b".pht"];
 
 /// Whether a name is a dotfile: settings, passwords and histories of the programs that made the
 /// site.
@@ -39,6 +39,8 @@ mod tests {
             "x.php.",
             "x.php ",
             "x.phtml",
+            "x.phps",
+            "x.phpt",
             "x.phar",
             "a.b.pht",
             ".php",

@@ -22,6 +22,11 @@ pub trait World {
         Ok(())
     }
 
+    /// The one path of the folder `path`, without links; `path` itself if it is not there.
+    fn real_folder(&self, path: &Path) -> PathBuf {
+        path.to_owned()
+    }
+
     /// Whether lines can be appended to the file `path`, which may have to be made for it; nothing
     /// is made yet.
     ///

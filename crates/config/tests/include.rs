@@ -103,3 +103,20 @@ fn ten_thousand_files_are_read() {
     assert_eq!(plan.sites.len(), 10_000);
     assert_eq!(folder(&plan, "host9999.example").root.to_str(), Some("/srv/host9999"));
 }
+
+/// A machine on which each folder has ten folders.
+struct Deep;
+
+impl World for Deep {
+    fn list(&self, _path: &Path) -> Result<Vec<OsString>, String> {
+        Ok((0..10).map(|at| at.to_string().into()).collect())
+    }
+}
+
+#[test]
+fn a_pattern_for_too_much_is_refused() {
+    let errors = load("main.toml", "include = '*/*/*/*/*/*/*/*/*/*'", &Deep).unwrap_err();
+    let problem = errors.problems().next().unwrap();
+    assert!(problem.message.contains("more than 200000 files and folders"), "{errors}");
+    assert_eq!(problem.help, Some("name the folders, with a `*` only for what differs"));
+}

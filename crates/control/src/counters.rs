@@ -41,8 +41,11 @@ counters! {
     LinesDropped "log_lines_dropped" "Access-log lines given up because the log could not take them.";
 }
 
-/// Words of a row: whole cache lines that no other thread writes to.
-const ROW_WORDS: usize = Counter::ALL.len().next_multiple_of(16);
+/// Words of a row: whole cache lines that no other thread writes to. The last one is its beat.
+const ROW_WORDS: usize = (Counter::ALL.len() + 1).next_multiple_of(16);
+
+/// The lowest bit of a beat: whether the thread is at work, and not waiting for something to do.
+const AT_WORK: u64 = 1;
 
 /// The rows of a worker process. Whoever shares the memory can read them while it lives and after.
 #[derive(Clone, Copy, Debug)]
@@ -90,11 +93,39 @@ pub fn totals(words: &[u64]) -> Vec<u64> {
     (0..Counter::ALL.len()).map(total).collect()
 }
 
+/// The beat of each loop in rows whose words have just been looked at, where it is at work: the
+/// same one a while later means that it hangs.
+pub fn beats(words: &[u64]) -> impl Iterator<Item = Option<u64>> {
+    let loops = words.chunks_exact(ROW_WORDS).skip(Rows::WRITERS);
+    loops.map(|row| row.last().copied().filter(|beat| beat & AT_WORK != 0))
+}
+
 impl Row {
     /// Adds `amount`. Only the row's own thread calls this, so a plain load and store will do.
     pub fn add(&self, counter: Counter, amount: u64) {
         if let Some(cell) = self.0.get(counter as usize) {
             cell.store(cell.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
+        }
+    }
+
+    /// Puts down that the thread has something to do.
+    pub fn wake(&self) {
+        self.beat(|beat| (beat + 2) | AT_WORK);
+    }
+
+    /// Puts down that it waits for something to do.
+    pub fn rest(&self) {
+        self.beat(|beat| (beat + 2) & !AT_WORK);
+    }
+
+    /// Puts down that it gets on.
+    pub fn get_on(&self) {
+        self.beat(|beat| beat + 2);
+    }
+
+    fn beat(&self, next: impl Fn(u64) -> u64) {
+        if let Some(cell) = self.0.get(ROW_WORDS - 1) {
+            cell.store(next(cell.load(Ordering::Relaxed)), Ordering::Relaxed);
         }
     }
 
@@ -129,5 +160,25 @@ mod tests {
         labels.sort_unstable();
         labels.dedup();
         assert_eq!(labels.len(), Counter::ALL.len());
+    }
+
+    #[test]
+    fn who_is_at_work_beats_and_who_rests_need_not() {
+        let words: Vec<_> = (0..Rows::words(2)).map(|_| AtomicU64::new(0)).collect();
+        let rows = Rows::new(words.leak());
+        let look = || {
+            let words: Vec<_> = rows.0.iter().map(|word| word.load(Ordering::Relaxed)).collect();
+            beats(&words).collect::<Vec<_>>()
+        };
+        let row = rows.row(Rows::WRITERS + 1);
+        assert_eq!(look(), [None, None]);
+        row.wake();
+        let first = look();
+        assert!(first[0].is_none() && first[1].is_some() && look() == first);
+        row.get_on();
+        assert_ne!(look(), first);
+        row.rest();
+        assert_eq!(look(), [None, None]);
+        assert!(Counter::ALL.iter().all(|&counter| rows.total(counter) == 0));
     }
 }

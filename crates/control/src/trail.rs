@@ -1,9 +1,8 @@
-//! What each loop of a process is at: whether it moves, in which phase it is, which requests are
-//! under way. It alone writes that; whoever has started the process reads it, even when that is
-//! gone.
+//! What each loop of a process is at: in which phase, and which requests are under way. It alone
+//! writes that; whoever has started the process reads it, even when that is gone.
 //!
 //! ```text
-//!   a loop  │ beat │ phase │ … │ request │ kept │ kept │ …
+//!   a loop  │ phase │ … │ request │ kept │ kept │ …
 //!   request │ lengths │ method │ host │ path │      lengths: 0 where there is none
 //! ```
 //!
@@ -12,7 +11,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Words of a loop's beat and phase, on cache lines of their own.
+/// Words for a loop's phase, so that no other one writes to its cache lines.
 const HEAD_WORDS: usize = 16;
 
 /// Words of the parts of a request; the rest of a longer one is left out.
@@ -27,8 +26,7 @@ const REQUESTS: usize = 16;
 /// Words of a loop.
 const TRAIL_WORDS: usize = HEAD_WORDS + REQUESTS * REQUEST_WORDS;
 
-const BEAT: usize = 0;
-const PHASE: usize = 1;
+const PHASE: usize = 0;
 
 macro_rules! phases {
     ($($name:ident $words:literal $doc:literal;)*) => {
@@ -104,27 +102,6 @@ impl Trails {
 }
 
 impl Trail {
-    /// The loop is awake from now on: a beat that then stays the same is one of a loop that hangs.
-    pub fn wake(&self) {
-        self.beat(|beat| beat | 1);
-    }
-
-    /// The loop moves.
-    pub fn step(&self) {
-        self.beat(|beat| beat.wrapping_add(2));
-    }
-
-    /// The loop sleeps from now on, as it may for any time.
-    pub fn sleep(&self) {
-        self.beat(|beat| (beat | 1).wrapping_add(1));
-    }
-
-    fn beat(&self, next: impl FnOnce(u64) -> u64) {
-        if let Some(beat) = self.0.get(BEAT) {
-            beat.store(next(beat.load(Relaxed)), Relaxed);
-        }
-    }
-
     /// A connection's turn begins.
     #[inline]
     pub fn turn(&self) {
@@ -218,12 +195,6 @@ pub const fn place(at: usize) -> (usize, usize) {
     (at * TRAIL_WORDS, TRAIL_WORDS)
 }
 
-/// Whether a loop with this beat is awake.
-#[must_use]
-pub const fn is_awake(beat: u64) -> bool {
-    beat % 2 == 1
-}
-
 /// Puts as much of `text` into `words` as there is room for: how many bytes.
 #[inline]
 fn put(words: &[AtomicU64], text: &str) -> u64 {
@@ -264,32 +235,6 @@ mod tests {
     fn look(trails: Trails, at: usize) -> Vec<u64> {
         let (start, count) = place(at);
         trails.0[start..start + count].iter().map(|word| word.load(Relaxed)).collect()
-    }
-
-    #[test]
-    fn a_beat_tells_who_sleeps_from_who_hangs() {
-        let trails = trails(2);
-        let trail = trails.trail(1);
-        let beat = || look(trails, 1)[BEAT];
-        assert!(!is_awake(beat()), "one that has never run");
-        let mut seen = vec![beat()];
-        for _ in 0..3 {
-            trail.wake();
-            seen.push(beat());
-            assert!(is_awake(beat()));
-            trail.wake();
-            assert_eq!(seen.last(), Some(&beat()), "only what moves has another beat");
-            trail.step();
-            seen.push(beat());
-            assert!(is_awake(beat()));
-            trail.sleep();
-            seen.push(beat());
-            assert!(!is_awake(beat()));
-        }
-        let mut unique = seen.clone();
-        unique.dedup();
-        assert_eq!(unique, seen);
-        assert_eq!(look(trails, 0)[BEAT], 0);
     }
 
     #[test]
@@ -334,7 +279,6 @@ mod tests {
             let _ = Seen::of(&words).requests().count();
         }
         let none = Trail::default();
-        none.wake();
         none.begin("a", "b", "c");
         none.turn();
         assert!(none.keep().is_none() && Trails::default().trail(3).0.is_empty());

@@ -226,6 +226,7 @@ mod tests {
             version: Version::Http11,
             method: Method::Get,
             host: "localhost",
+            port: "",
             path: "/",
             query: None,
             fields: Fields::of(&lines),

@@ -114,6 +114,7 @@ mod tests {
             version: Version::Http11,
             method,
             host: "localhost",
+            port: "",
             path: "/",
             query: None,
             fields: Fields::of(&lines),

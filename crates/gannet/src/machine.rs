@@ -61,6 +61,10 @@ impl World for Machine {
         check_folder(path).map_err(|error| error.to_string())
     }
 
+    fn real_folder(&self, path: &Path) -> PathBuf {
+        path.canonicalize().unwrap_or_else(|_| path.to_owned())
+    }
+
     fn check_log(&self, path: &Path) -> Result<(), String> {
         let folder = path.parent().unwrap_or(path);
         self.check_folder(folder)?;

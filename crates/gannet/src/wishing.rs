@@ -1,7 +1,7 @@
 //! `gannet reload`, `stop` and `status`: what an operator wants of a server that runs.
 
 use crate::{arguments::Desk, greeting::counted, machine, trouble::Trouble};
-use base::text::push_json;
+use base::{stable, text::push_json};
 use control::{
     note::Note,
     wish::{Generation, Outcome, Reload, Status, Wish},
@@ -65,11 +65,8 @@ pub(crate) fn desk_path(file: &Path) -> Option<PathBuf> {
             }
         },
     };
-    // FNV-1a: two configs of one machine have two sockets, and this program always finds its own.
-    let file = file.canonicalize().ok()?;
-    let hash = file.as_os_str().as_bytes().iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
-    });
+    // Two configs of one machine have two sockets, and this program always finds its own.
+    let hash = stable::hash(file.canonicalize().ok()?.as_os_str().as_bytes());
     Some(folder.join(format!("gannet-{hash:016x}.sock")))
 }
 

@@ -215,6 +215,7 @@ mod tests {
             version: Version::Http11,
             method: Method::Get,
             host: "localhost",
+            port: "",
             path: "/",
             query,
             fields: Fields::of(&lines),

@@ -123,11 +123,11 @@ fn read<'b>(window: &'b [u8], limits: &Limits, slots: &'b mut Slots<'b>) -> Resu
     let (count, index, bytes) = lines(window, at, limits, slots)?;
     let fields = Fields::new(slots.lines(count), index);
     let target = target::parse(target, method)?;
-    let host = host(&fields, version, target.authority)?;
+    let (host, port) = host(&fields, version, target.authority)?;
     let length = length(&fields, version)?;
     let wishes = wishes(&fields, version, length)?;
     let (path, query) = (target.path, target.query);
-    let request = Request { version, method, host, path, query, fields, length };
+    let request = Request { version, method, host, port, path, query, fields, length };
     Ok(Head::Complete { request, bytes, wishes })
 }
 
@@ -277,19 +277,19 @@ pub(crate) fn has_end(input: &[u8], seen: usize) -> bool {
     })
 }
 
-/// The one host that is asked (RFC 9112 section 3.2): an absolute target names it, else the host
-/// field, which has to be sound in either case.
+/// The one host that is asked, and its port with the colon (RFC 9112 section 3.2): an absolute
+/// target names both, else the host field, which has to be sound in either case.
 fn host<'b>(
     fields: &Fields<'b>,
     version: Version,
     authority: Option<&'b str>,
-) -> Result<&'b str, Refusal> {
+) -> Result<(&'b str, &'b str), Refusal> {
     if fields.is_repeated(Name::Host) {
         return Err(Refusal::HostRepeated);
     }
     let named = match fields.get(Name::Host) {
         Some(value) => target::host(str::from_utf8(value).map_err(|_| Refusal::Host)?)?,
-        None if version == Version::Http10 => "",
+        None if version == Version::Http10 => ("", ""),
         None => return Err(Refusal::HostMissing),
     };
     authority.map_or(Ok(named), target::host)

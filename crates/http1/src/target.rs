@@ -40,11 +40,11 @@ pub(crate) fn parse<'b>(target: &'b str, method: Method<'_>) -> Result<Target<'b
     Ok(Target { authority: Some(authority), path, query })
 }
 
-/// The host of `authority` without its port, or a refusal if either is malformed: a registered
-/// name, an IPv4 address or an IPv6 address in brackets; no user name, no empty host. Escapes are
-/// refused although RFC 3986 knows them: with them, one host would have many spellings. A port may
-/// be empty, which is as good as none (RFC 3986 section 3.2.3).
-pub(crate) fn host(authority: &str) -> Result<&str, Refusal> {
+/// The host of `authority` and its port with the colon, or a refusal if either is malformed: a
+/// registered name, an IPv4 address or an IPv6 address in brackets; no user name, no empty host.
+/// Escapes are refused although RFC 3986 knows them: with them, one host would have many spellings.
+/// A port may be empty, which is as good as none (RFC 3986 section 3.2.3).
+pub(crate) fn host(authority: &str) -> Result<(&str, &str), Refusal> {
     let (host, rest) = if let Some(rest) = authority.strip_prefix('[') {
         let (address, _) = rest.split_once(']').ok_or(Refusal::Host)?;
         address.parse::<Ipv6Addr>().map_err(|_| Refusal::Host)?;
@@ -53,8 +53,9 @@ pub(crate) fn host(authority: &str) -> Result<&str, Refusal> {
         let end = authority.bytes().position(|byte| !NAME_BYTES[usize::from(byte)]);
         authority.split_at(end.unwrap_or(authority.len()))
     };
-    let is_port = matches!(rest, "" | ":") || rest.strip_prefix(':').is_some_and(is_port);
-    if is_port && !host.is_empty() { Ok(host) } else { Err(Refusal::Host) }
+    let port = if rest == ":" { "" } else { rest };
+    let is_port = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+    if is_port && !host.is_empty() { Ok((host, port)) } else { Err(Refusal::Host) }
 }
 
 /// The bytes of a registered name: unreserved ones and sub-delimiters.
@@ -132,19 +133,19 @@ mod tests {
 
     #[test]
     fn hosts() {
-        for (authority, name) in [
-            ("a", "a"),
-            ("Example.COM", "Example.COM"),
-            ("a_b.c-d.", "a_b.c-d."),
-            ("a:1", "a"),
-            ("a:65535", "a"),
-            ("a:", "a"),
-            ("[::1]:", "[::1]"),
-            ("127.0.0.1:80", "127.0.0.1"),
-            ("[::1]", "[::1]"),
-            ("[2001:db8::1]:443", "[2001:db8::1]"),
+        for (authority, expect) in [
+            ("a", ("a", "")),
+            ("Example.COM", ("Example.COM", "")),
+            ("a_b.c-d.", ("a_b.c-d.", "")),
+            ("a:1", ("a", ":1")),
+            ("a:65535", ("a", ":65535")),
+            ("a:", ("a", "")),
+            ("[::1]:", ("[::1]", "")),
+            ("127.0.0.1:80", ("127.0.0.1", ":80")),
+            ("[::1]", ("[::1]", "")),
+            ("[2001:db8::1]:443", ("[2001:db8::1]", ":443")),
         ] {
-            assert_eq!(host(authority), Ok(name));
+            assert_eq!(host(authority), Ok(expect));
         }
         for authority in [
             "",

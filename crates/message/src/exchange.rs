@@ -18,6 +18,8 @@ pub struct Exchange<'h> {
     pub path: Result<Path<'h>, PathError>,
     /// The query of a rewrite; the request's own where there was none.
     pub query_rewritten: Option<String>,
+    /// Whether one more slash at the end of what was asked is one at the end of `path`.
+    pub keeps_slash: bool,
     /// Who asks; `None` where the connection has no address (a Unix socket).
     pub client: Option<IpAddr>,
     /// The user who was let in, where a password was asked for.
@@ -33,7 +35,8 @@ impl<'h> Exchange<'h> {
     #[must_use]
     pub fn new(request: &'h Request<'h>, client: Option<IpAddr>, listener: usize) -> Self {
         let path = Path::parse(request.path);
-        Self { request, path, query_rewritten: None, client, user: None, listener, id: None }
+        let (query_rewritten, keeps_slash, user, id) = (None, true, None, None);
+        Self { request, path, query_rewritten, keeps_slash, client, user, listener, id }
     }
 
     /// The path in its normal form; `/` where it has none.
@@ -61,9 +64,10 @@ impl<'h> Exchange<'h> {
     }
 
     /// Looks for another path from now on, one that is decoded already, and perhaps with another
-    /// query.
-    pub fn rewrite(&mut self, path: &[u8], query: Option<String>) {
+    /// query. It may end as what was asked does, so that a slash there would be one here.
+    pub fn rewrite(&mut self, path: &[u8], query: Option<String>, keeps_slash: bool) {
         self.path = Path::of_decoded(path);
+        self.keeps_slash &= keeps_slash;
         if query.is_some() {
             self.query_rewritten = query;
         }

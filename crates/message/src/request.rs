@@ -40,6 +40,8 @@ pub struct Request<'h> {
     pub method: Method<'h>,
     /// The host that was asked, without port, as it was sent; empty where HTTP/1.0 named none.
     pub host: &'h str,
+    /// The port that was asked, with its colon, as it was sent; empty where none was named.
+    pub port: &'h str,
     /// The target's raw path, still with its percent-escapes; begins with `/`, or is `*`.
     pub path: &'h str,
     /// What follows the first `?` of the target.

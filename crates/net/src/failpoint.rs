@@ -53,6 +53,8 @@ enum Fault {
     Set(u64),
 }
 
+const FOREVER: Duration = Duration::from_secs(3600);
+
 impl Point {
     #[allow(clippy::panic, reason = "a test ordered it, and release builds never come here")]
     fn act(&self) {
@@ -61,9 +63,9 @@ impl Point {
             Fault::Panic { at_hit } if at_hit.is_none_or(|at_hit| at_hit == hits) => {
                 panic!("failpoint {}", self.name);
             }
-            Fault::Hang { at_hit } if at_hit == hits => std::thread::sleep(Duration::MAX),
-            Fault::Panic { .. } | Fault::Hang { .. } | Fault::Set(_) => {}
             Fault::Stall(wait) => std::thread::sleep(wait),
+            Fault::Hang { at_hit } if at_hit == hits => std::thread::sleep(FOREVER),
+            Fault::Panic { .. } | Fault::Hang { .. } | Fault::Set(_) => {}
         }
     }
 }

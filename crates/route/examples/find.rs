@@ -40,6 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             version: Version::Http11,
             method: Method::Get,
             host: &hosts[turn % hosts.len()],
+            port: "",
             path: "/assets/css/site.min.css",
             query: None,
             fields: Fields::of(&fields),

@@ -86,10 +86,10 @@ pub enum Event<S> {
     Ready(WorkerId),
     /// A worker cannot, and says why.
     Failed(WorkerId, String),
+    /// A loop of a worker is stuck: what it was at.
+    Hung(WorkerId, String),
     /// A worker accepts nobody any more.
     Parted(WorkerId),
-    /// A loop of a worker does nothing any more: what it was at.
-    Hung(WorkerId, String),
     /// A worker is gone: how it ended.
     Ended(WorkerId, String),
     /// A signal of that number says to stop; gently where clients may ask once more.

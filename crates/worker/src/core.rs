@@ -119,6 +119,11 @@ impl Core {
         Tick { now: self.now(), wall_seconds: net::clock::wall().seconds }
     }
 
+    /// Puts down that the loop has not come to a stop.
+    pub(crate) fn get_on(&self) {
+        self.counters.get_on();
+    }
+
     pub(crate) fn count(&self, counter: Counter) {
         self.counters.add(counter, 1);
     }

@@ -9,7 +9,7 @@ use crate::{
 use access::{Door, Ledger, Verdicts};
 use config::{
     Plan,
-    plan::{Action, Place, Policy},
+    plan::{Action, FieldEdits, Place, Policy},
 };
 use control::{Clients, Row};
 use handle::{
@@ -17,7 +17,7 @@ use handle::{
     files::{self, Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX},
 };
 use http1::{Event, Slots};
-use message::{Output, Request, Response, Status};
+use message::{Output, Prepared, Request, Response, Status};
 use net::clock;
 use route::{REFUSED, Step};
 use std::net::IpAddr;
@@ -160,17 +160,21 @@ fn field(name: &str, value: &str, policy: Option<&Policy>) -> Field {
     }
 }
 
-/// The setting that put a field there, and where it is written.
+/// The setting that put a field there, and where it is written: an edit that makes this very line,
+/// or else what sends a field of that name by itself.
 fn setting<'p>(name: &str, value: &str, policy: &'p Policy) -> Option<(&'static str, &'p Place)> {
     let Policy { access, adjust, .. } = policy;
-    let cors = || adjust.cors.as_ref().map(|cors| ("cors", &cors.place));
-    match name {
+    let FieldEdits { found, phrases, origins, .. } = &adjust.fields;
+    let lines = found.as_ref().map_or(&[][..], Prepared::lines);
+    let is_edit = lines.iter().any(|line| line.name == name && line.value == value)
+        || phrases.iter().any(|(edited, _)| **edited == *name);
+    let edit = origins.iter().rev().find(|origin| is_edit && *origin.name == *name);
+    let edit = edit.map(|origin| (origin.setting, &origin.place));
+    edit.or_else(|| match name {
         "www-authenticate" => access.password.as_ref().map(|asked| ("auth", &asked.place)),
-        "vary" if value == "origin" => cors(),
-        _ if name.starts_with("access-control-") => cors(),
-        _ => {
-            let origin = adjust.fields.origins.iter().rev().find(|origin| *origin.name == *name);
-            origin.map(|origin| (origin.setting, &origin.place))
+        _ if name.starts_with("access-control-") || (name, value) == ("vary", "origin") => {
+            adjust.cors.as_ref().map(|cors| ("cors", &cors.place))
         }
-    }
+        _ => None,
+    })
 }

@@ -173,15 +173,16 @@ pub(crate) fn pass(
             (Entry::Answered(response), _) => Answer::Ready(response),
             (Entry::Open, Some(to)) if rewrites < REWRITES_MAX => {
                 let (path, query) = rewritten(to, exchange, rest);
-                exchange.rewrite(&path, query);
+                exchange.rewrite(&path, query, to.keeps_slash);
                 trace.note(|| steps::rewrite(exchange, &to.place));
                 rewrites += 1;
                 continue;
             }
             (Entry::Open, Some(_)) => {
-                trace.note(|| steps::failed(&Trouble::CIRCLE));
-                failed = Some((Status::INTERNAL_SERVER_ERROR, Trouble::CIRCLE));
-                Answer::Ready(handle::failed(Status::INTERNAL_SERVER_ERROR))
+                let (status, trouble) = Trouble::of_rewrites(exchange);
+                trace.note(|| steps::failed(&trouble));
+                failed = Some((status, trouble));
+                Answer::Ready(handle::failed(status))
             }
             (Entry::Open, None) => match (failed, files) {
                 (Some((status, _)), _) => Answer::Ready(handle::failed(status)),

@@ -284,6 +284,7 @@ mod tests {
             version: Version::Http11,
             method: Method::Get,
             host: "example.com",
+            port: "",
             path: "/a",
             query: Some("b=\"c"),
             fields: Fields::of(fields),

@@ -11,7 +11,7 @@ use crate::{
 use config::plan::{Action, Place};
 use control::Counter;
 use http1::Refusal;
-use message::{Exchange, Name, Response, Status};
+use message::{Exchange, Name, Path, Response, Status};
 use route::Found;
 
 /// Why a request was not answered as it was meant.
@@ -23,9 +23,6 @@ pub(crate) struct Trouble {
 }
 
 impl Trouble {
-    /// The routes rewrite a request again and again.
-    pub(crate) const CIRCLE: Self = Self::of(Kind::Failed, "the rewrites lead in a circle");
-
     /// The fields of proxies name two clients.
     pub(crate) const CONTRADICTION: Self =
         Self::of(Kind::Refused, "Forwarded and X-Forwarded-For contradict each other");
@@ -45,6 +42,21 @@ impl Trouble {
 
     const fn of(kind: Kind, reason: &'static str) -> Self {
         Self { kind, reason, setting: None }
+    }
+
+    /// The routes rewrite `exchange` again and again: in a circle, unless its path has become
+    /// shorter, which ends. Who asks for `/x/x/x…` where `/x/*` leads to `/{rest}` means nothing.
+    pub(crate) fn of_rewrites(exchange: &Exchange<'_>) -> (Status, Self) {
+        let asked = Path::parse(exchange.request.path);
+        let has_shrunk =
+            asked.is_ok_and(|asked| asked.as_bytes().len() > exchange.path_bytes().len());
+        match has_shrunk {
+            true => (Status::NOT_FOUND, Self::of(Kind::Refused, "the path is rewritten too often")),
+            false => {
+                let circle = Self::of(Kind::Failed, "the rewrites lead in a circle");
+                (Status::INTERNAL_SERVER_ERROR, circle)
+            }
+        }
     }
 
     /// Whether it is not the sender's to mend.

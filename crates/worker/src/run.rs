@@ -335,10 +335,10 @@ impl Loop {
     /// service: it starts anew on the same listeners.
     fn live(&mut self, mut orders: Option<Orders<'_>>) {
         loop {
-            self.trail.wake();
+            self.row.wake();
             let ended = catch_unwind(AssertUnwindSafe(|| self.run(&mut orders)));
             self.trail.go(Phase::Rest);
-            self.trail.sleep();
+            self.row.rest();
             match ended {
                 Ok(Ok(true)) => return,
                 // Only for want of descriptors or memory can a loop not be made; others may free
@@ -355,12 +355,13 @@ impl Loop {
 
     /// Runs the loop; false if it has to be started anew.
     fn run(&mut self, orders: &mut Option<Orders<'_>>) -> io::Result<bool> {
-        let trail = self.trail;
+        let row = self.row;
         let runtime = Builder::new_current_thread()
             .enable_io()
             .enable_time()
-            .on_thread_park(move || trail.sleep())
-            .on_thread_unpark(move || trail.wake())
+            // Whoever watches this process can see from outside that a loop hangs.
+            .on_thread_park(move || row.rest())
+            .on_thread_unpark(move || row.wake())
             .build_local(LocalOptions::default())?;
         runtime.block_on(async {
             let mut serving = pin!(self.serve());
@@ -469,8 +470,7 @@ async fn sweep(core: Rc<Core>) {
             core.sweeper.notified().await;
         }
         sleep(period).await;
-        // A loop that has so much to do that it never sleeps moves all the same.
-        core.trail.step();
+        core.get_on();
         core.trail.go(Phase::Sweeping);
         let now = core.now();
         core.watch.sweep(now);

@@ -1,6 +1,6 @@
 //! The files that a pattern of `include` names.
 
-use crate::world::World;
+use crate::{limits::LOOKED_AT_MAX, world::World};
 use std::{
     ffi::{OsStr, OsString},
     os::unix::ffi::OsStrExt,
@@ -15,12 +15,19 @@ pub(super) struct Found {
 }
 
 /// All that `pattern` names, seen from the folder `from`, sorted by name. `*` stands for any
-/// characters of a name and `?` for one; neither stands for a dot at its start.
+/// characters of a name and `?` for one; neither stands for a dot at its start. `looked_at` counts
+/// what was looked at.
 ///
 /// # Errors
 ///
-/// Why a folder that is named without either cannot be looked through.
-pub(super) fn find(pattern: &str, from: Found, world: &dyn World) -> Result<Vec<Found>, String> {
+/// Why a folder that is named without either cannot be looked through, or that there is too much
+/// to look at; and the way out.
+pub(super) fn find(
+    pattern: &str,
+    from: Found,
+    world: &dyn World,
+    looked_at: &mut usize,
+) -> Result<Vec<Found>, (String, &'static str)> {
     let mut found = vec![from];
     let mut is_sure = true;
     for part in Path::new(pattern).iter() {
@@ -32,10 +39,15 @@ pub(super) fn find(pattern: &str, from: Found, world: &dyn World) -> Result<Vec<
         for folder in &found {
             let mut names: Vec<OsString> = match world.list(&folder.path) {
                 Ok(names) => names,
-                Err(cause) if is_sure => return Err(cause),
+                Err(cause) if is_sure => return Err((cause, "correct it, or make the folder")),
                 // What a pattern found may be a file, or have no such file in it.
-                Err(_) => continue,
+                Err(_) => Vec::new(),
             };
+            *looked_at += 1 + names.len();
+            if *looked_at > LOOKED_AT_MAX {
+                let cause = format!("there are more than {LOOKED_AT_MAX} files and folders to see");
+                return Err((cause, "name the folders, with a `*` only for what differs"));
+            }
             names.retain(|name| matches(part.as_bytes(), name.as_bytes()));
             names.sort_unstable();
             inside.extend(names.iter().map(|name| {

@@ -62,7 +62,8 @@ impl Methods {
 /// How often a client may ask.
 #[derive(Clone, Debug)]
 pub struct Limit {
-    /// Its number among all limits of the plan, from 1: whoever inherits it shares its buckets.
+    /// Its number, from 1; no other limit of the plan has it. Whoever inherits the limit shares its
+    /// buckets.
     pub number: u32,
     /// What each client has.
     pub bucket: Bucket,

@@ -5,7 +5,7 @@
 
 use super::braces::{PhraseError, Piece, pieces};
 use base::text::{push_html, push_json};
-use message::{Exchange, Name, path};
+use message::{Exchange, path};
 use std::net::IpAddr;
 
 /// The segments of the rest that have a placeholder of their own, from `{1}`.
@@ -185,6 +185,12 @@ impl Phrase {
         self.parts.iter().any(speaks)
     }
 
+    /// Whether it ends as the path does that was asked.
+    #[must_use]
+    pub(crate) fn ends_as_asked(&self) -> bool {
+        matches!(self.parts.last(), Some(Part::Blank(Blank::Path | Blank::Rest)))
+    }
+
     /// Whether it is `text` and then the rest, whole.
     #[must_use]
     pub(crate) fn is_rest_behind(&self, text: &[u8]) -> bool {
@@ -225,7 +231,7 @@ fn fill(blank: Blank, exchange: &Exchange<'_>, rest: &[u8], form: Form, out: &mu
     let client;
     let value = match blank {
         Blank::Host => exchange.request.host.as_bytes(),
-        Blank::Port => return out.extend_from_slice(port(exchange)),
+        Blank::Port => return out.extend_from_slice(exchange.request.port.as_bytes()),
         Blank::Path => exchange.path_bytes(),
         Blank::Query => exchange.query().unwrap_or("").as_bytes(),
         Blank::Rest => rest,
@@ -253,10 +259,12 @@ fn fill(blank: Blank, exchange: &Exchange<'_>, rest: &[u8], form: Form, out: &mu
             let mut text = Vec::with_capacity(value.len());
             push_json(&mut text, value);
             // The end of a script element would end it inside of a text, too, and a program may
-            // have its texts in single quotes.
+            // have its texts in single quotes or in backticks, where `${` begins a program.
             out.extend(text.into_iter().flat_map(|byte| match byte {
                 b'<' => b"\\u003c".to_vec(),
                 b'\'' => b"\\u0027".to_vec(),
+                b'`' => b"\\u0060".to_vec(),
+                b'$' => b"\\u0024".to_vec(),
                 byte => vec![byte],
             }));
         }
@@ -266,15 +274,6 @@ fn fill(blank: Blank, exchange: &Exchange<'_>, rest: &[u8], form: Form, out: &mu
             out.extend_from_slice(text.as_bytes());
         }
     }
-}
-
-/// The end of the Host field from its colon on, if a port stands there.
-fn port<'h>(exchange: &Exchange<'h>) -> &'h [u8] {
-    let host = exchange.request.fields.get(Name::Host).unwrap_or_default();
-    let Some(colon) = host.iter().rposition(|&byte| byte == b':') else { return b"" };
-    let port = &host[colon..];
-    let is_port = port.len() > 1 && port[1..].iter().all(u8::is_ascii_digit);
-    if is_port { port } else { b"" }
 }
 
 fn written(client: Option<IpAddr>) -> String {

@@ -91,6 +91,8 @@ pub struct Rewrite {
     pub path: Phrase,
     /// The query; `None` keeps the one that was asked.
     pub query: Option<Phrase>,
+    /// Whether it leads from a path with one more slash at its end to just that.
+    pub keeps_slash: bool,
     /// Who said so.
     pub place: Place,
 }

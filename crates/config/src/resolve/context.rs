@@ -9,7 +9,8 @@ use crate::{
     source::{Sources, Span, Word},
     world::World,
 };
-use foldhash::HashMap;
+use base::stable;
+use foldhash::{HashMap, HashSet};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -30,6 +31,8 @@ pub(crate) struct Context<'c> {
     pub(crate) world: &'c dyn World,
     pub(crate) mistakes: &'c mut Vec<Mistake>,
     pub(crate) logs: Book<'c>,
+    /// The field that has the id of each exchange.
+    pub(crate) request_id: Option<Word<Option<Box<str>>>>,
     /// Whether everything that was typed was understood, so that what is missing was never there.
     pub(crate) is_sound: bool,
     /// The addresses to listen on so far.
@@ -42,6 +45,7 @@ pub(crate) struct Context<'c> {
     checked: HashMap<PathBuf, Result<(), String>>,
     /// The number of each limit, by where it was typed: who inherits it has the same one.
     limits: HashMap<Span, u32>,
+    limit_numbers: HashSet<u32>,
     /// The pages and templates that were read, so that each is read and blamed once.
     pub(crate) error_pages: HashMap<PathBuf, Option<Arc<ErrorPage>>>,
     pub(crate) listing_templates: HashMap<PathBuf, Option<Arc<Template>>>,
@@ -65,21 +69,33 @@ impl<'c> Context<'c> {
             is_sound: mistakes.is_empty(),
             mistakes,
             logs,
+            request_id: None,
             listeners: Listeners::default(),
             folders: Vec::new(),
             passwords: HashMap::default(),
             numbers: HashMap::default(),
             checked: HashMap::default(),
             limits: HashMap::default(),
+            limit_numbers: HashSet::default(),
             error_pages: HashMap::default(),
             listing_templates: HashMap::default(),
         }
     }
 
-    /// The number of the limit that was typed there, from 1.
-    pub(crate) fn limit_number(&mut self, span: Span) -> u32 {
-        let next = u32::try_from(self.limits.len() + 1).unwrap_or(u32::MAX);
-        *self.limits.entry(span).or_insert(next)
+    /// The number of the limit that was typed there and says so, from 1. It is made of that, since
+    /// two configs share one table of clients in a reload: the same limit goes on, and another one
+    /// never finds what was used up of this.
+    pub(crate) fn limit_number(&mut self, span: Span, says: &str) -> u32 {
+        if let Some(known) = self.limits.get(&span) {
+            return *known;
+        }
+        let hash = stable::hash(format!("{} {says}", self.at(span)).as_bytes());
+        let mut number = (hash ^ (hash >> 32)) as u32;
+        while number == 0 || !self.limit_numbers.insert(number) {
+            number = number.wrapping_add(1);
+        }
+        self.limits.insert(span, number);
+        number
     }
 
     pub(crate) fn at(&self, span: Span) -> Place {

@@ -48,23 +48,17 @@ const RESERVED: [&str; 7] = [
     "upgrade",
 ];
 
+/// Fields without which a message means something else (RFC 9110, sections 8.4, 10.2.1, 10.2.2,
+/// 11.6.1, 12.5.5 and 14.4): one that the server itself writes is never taken away.
+const NEEDED: [&str; 6] =
+    ["allow", "content-encoding", "content-range", "location", "vary", "www-authenticate"];
+
+/// Fields that preconditions are weighed by, before any field is added.
+const VALIDATORS: [&str; 2] = ["etag", "last-modified"];
+
 /// The fields that `chain` comes to.
 pub(crate) fn resolve(chain: &[&Policy], key: &Key, context: &mut Context<'_>) -> FieldEdits {
-    let own = chain.len();
-    // The last word on each name counts.
-    let mut said: Vec<(String, &FieldWords)> = Vec::new();
-    for (at, words) in chain.iter().enumerate() {
-        for field in words.fields.iter().flat_map(|fields| &fields.value) {
-            if at + 1 == own {
-                check(field, key, context);
-            }
-            let name = field.name.value.to_ascii_lowercase();
-            match said.iter_mut().find(|(other, _)| *other == name) {
-                Some((_, known)) => *known = field,
-                None => said.push((name, field)),
-            }
-        }
-    }
+    let mut said = said(chain, key, context);
     let mut edits = FieldEdits::default();
     let mut lines = Vec::new();
     let security = last(chain, |words| words.security.as_ref());
@@ -82,8 +76,12 @@ pub(crate) fn resolve(chain: &[&Policy], key: &Key, context: &mut Context<'_>) -
     let is_superseded = matches!(caching, Some((Caching::Setting, ..)));
     said.retain(|(name, _)| !(is_superseded && name == "cache-control"));
     for (name, field) in said {
+        // What a wider route has said of it is forgotten by now; what the server says stays.
+        if field.values.is_empty() && NEEDED.contains(&&*name) {
+            continue;
+        }
         // Which forms there are is the server's to say: another reason is added to its own.
-        if name != "vary" || field.values.is_empty() {
+        if name != "vary" {
             edits.replaced.push(name.as_str().into());
         }
         let place = context.at(field.name.span);
@@ -120,6 +118,30 @@ pub(crate) fn resolve(chain: &[&Policy], key: &Key, context: &mut Context<'_>) -
     edits
 }
 
+/// The last word of `chain` on each name, which counts, with the name in lower case.
+fn said<'w>(
+    chain: &[&'w Policy],
+    key: &Key,
+    context: &mut Context<'_>,
+) -> Vec<(String, &'w FieldWords)> {
+    let own = chain.len();
+    let mut said: Vec<(String, &FieldWords)> = Vec::new();
+    for (at, words) in chain.iter().enumerate() {
+        for field in words.fields.iter().flat_map(|fields| &fields.value) {
+            let name = field.name.value.to_ascii_lowercase();
+            let known = said.iter_mut().find(|(other, _)| *other == name);
+            if at + 1 == own {
+                check(field, known.is_some(), key, context);
+            }
+            match known {
+                Some((_, known)) => *known = field,
+                None => said.push((name, field)),
+            }
+        }
+    }
+    said
+}
+
 /// How it is said for how long caches may keep something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Caching {
@@ -146,8 +168,9 @@ pub(super) fn caching<'w>(chain: &[&'w Policy]) -> Option<(Caching, &'w str, Spa
 }
 
 /// Notes what cannot be the name or the value of a field (RFC 9110 sections 5.1 and 5.5).
-fn check(field: &FieldWords, key: &Key, context: &mut Context<'_>) {
+fn check(field: &FieldWords, is_inherited: bool, key: &Key, context: &mut Context<'_>) {
     let name = &field.name.value;
+    check_own(field, is_inherited, context);
     if !is_token(name.as_bytes()) {
         let cause = format!("{} is not the name of a field", quote(name));
         let mistake = Mistake::new(field.name.span, cause, "not a field name");
@@ -163,5 +186,31 @@ fn check(field: &FieldWords, key: &Key, context: &mut Context<'_>) {
         if let Some(phrase) = context.phrase(name, value) {
             check_rest(&phrase, name, value, key, context);
         }
+    }
+}
+
+/// Notes what contradicts a field that the server itself writes.
+fn check_own(field: &FieldWords, is_inherited: bool, context: &mut Context<'_>) {
+    let (name, span) = (&field.name.value, field.name.span);
+    let is_removed = field.values.is_empty();
+    let lower = name.to_ascii_lowercase();
+    if is_removed && !is_inherited && NEEDED.contains(&&*lower) {
+        let cause = format!("{} is sent only where HTTP requires it", quote(name));
+        let mistake = Mistake::new(span, cause, "cannot be taken away");
+        context.mistakes.push(mistake.help("leave it out"));
+    }
+    if !is_removed && VALIDATORS.contains(&&*lower) {
+        let cause =
+            format!("gannet makes {} itself, to compare it with what clients hold", quote(name));
+        let mistake = Mistake::new(span, cause, "would never match");
+        context.mistakes.push(mistake.help("leave it out; an empty text takes it away"));
+    }
+    if let Some(word) = &context.request_id
+        && word.value.as_ref().is_some_and(|id| id.eq_ignore_ascii_case(name))
+    {
+        let cause = format!("`request-id` sends {} itself", quote(name));
+        let label = if is_removed { "has no effect" } else { "would be sent twice" };
+        let mistake = Mistake::new(span, cause, label).also(word.span, "says it already");
+        context.mistakes.push(mistake.help("leave one of them out"));
     }
 }

@@ -40,7 +40,7 @@ pub(crate) fn check(
 /// Settings with the places where they were typed.
 type Typed = Vec<(&'static str, Option<Span>)>;
 
-fn note(settings: Typed, label: &str, help: &str, context: &mut Context<'_>) {
+fn note(settings: Typed, label: &'static str, help: &'static str, context: &mut Context<'_>) {
     for (name, span) in settings {
         let Some(span) = span else { continue };
         let mistake = Mistake::new(span, format!("`{name}` has no effect here"), label);

@@ -246,6 +246,11 @@ fn parse(
         return unix(path, mode, absolute).map(|address| vec![address]);
     }
     if let Ok(address) = text.parse::<SocketAddr>() {
+        // The kernel gives such a socket to IPv4, where the other spelling names the same one.
+        if address.ip().to_canonical() != address.ip() {
+            let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+            return Err(format!("write the IPv4 address that it stands for: \"{address}\""));
+        }
         return Ok(vec![Address::Tcp(address)]);
     }
     if let Ok(port) = text.strip_prefix("*:").unwrap_or(text).parse::<u16>() {
@@ -319,6 +324,10 @@ mod tests {
         check("*:8080", Ok(&["0.0.0.0:8080", "[::]:8080"]));
         check("unix:/run/x.sock", Ok(&["unix:/run/x.sock"]));
         check("unix:run//./x", Ok(&["unix:/etc/gannet/run/x"]));
+        check(
+            "[::ffff:127.0.0.1]:80",
+            Err("write the IPv4 address that it stands for: \"127.0.0.1:80\""),
+        );
         check("65536", Err("ports are numbers from 0 to 65535"));
         check("127.0.0.1", Err("add the port: \"127.0.0.1:80\""));
         check("[::1]", Err("add the port: \"[::1]:80\""));

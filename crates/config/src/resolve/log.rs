@@ -8,7 +8,10 @@ use crate::{
     written::{self, ErrorFormat, ServerLog},
 };
 use foldhash::HashMap;
-use std::{num::NonZero, path::PathBuf};
+use std::{
+    num::NonZero,
+    path::{Path, PathBuf},
+};
 
 /// The logs as they are found, site by site.
 pub(crate) struct Book<'w> {
@@ -16,6 +19,8 @@ pub(crate) struct Book<'w> {
     server: Choice,
     /// The logs so far, each with its place.
     places: HashMap<Log, usize>,
+    /// The files so far, by their one path, as each was named first.
+    files: HashMap<PathBuf, PathBuf>,
     /// What was typed about gathering lines, which makes sense only if some log is on.
     gathering: Vec<(&'static str, Span)>,
     /// Whether exchanges have ids.
@@ -50,8 +55,8 @@ impl<'w> Book<'w> {
         let mut logs = Logs { targets, access, errors: None, ..Logs::default() };
         set(&mut logs.buffer_bytes, buffer);
         set(&mut logs.flush_time, flush);
-        let (server, places) = (Choice::default(), HashMap::default());
-        let mut book = Self { logs, server, places, gathering, has_ids, sources, world };
+        let (server, places, files) = (Choice::default(), HashMap::default(), HashMap::default());
+        let mut book = Self { logs, server, places, files, gathering, has_ids, sources, world };
         book.judge(&log, &log.over(&book.server, sources), mistakes);
         book.server = log.over(&book.server, sources);
         book.add(&book.server.clone());
@@ -115,10 +120,8 @@ impl<'w> Book<'w> {
     }
 
     fn add(&mut self, choice: &Choice) -> usize {
-        let target = self.logs.target(match &choice.file {
-            Some(file) => Target::File(file.clone()),
-            None => Target::Output,
-        });
+        let target = choice.file.as_deref().map_or(Target::Output, |file| self.file(file));
+        let target = self.logs.target(target);
         let format = choice.format.as_ref().map(|word| word.value.clone());
         let is_watched = choice.file.is_none() && self.world.is_terminal();
         let log = Log {
@@ -133,6 +136,13 @@ impl<'w> Book<'w> {
             self.logs.access.push(log);
         }
         place
+    }
+
+    /// The target for lines to `file`: the same for each way of writing its path.
+    fn file(&mut self, file: &Path) -> Target {
+        let folder = self.world.real_folder(file.parent().unwrap_or(file));
+        let one = folder.join(file.file_name().unwrap_or_default());
+        Target::File(self.files.entry(one).or_insert_with(|| file.to_owned()).clone())
     }
 
     fn errors(
@@ -159,10 +169,8 @@ impl<'w> Book<'w> {
         let is_told_anyway = is_pretty
             && file.is_none()
             && server.next().is_some_and(|log| log.format == LogFormat::Pretty);
-        let target = self.logs.target(match file {
-            Some((file, _)) => Target::File(file),
-            None => Target::Errors,
-        });
+        let target = file.map_or(Target::Errors, |(file, _)| self.file(&file));
+        let target = self.logs.target(target);
         Some(ErrorLog { is_pretty, target, has_refusals: !is_told_anyway })
     }
 }

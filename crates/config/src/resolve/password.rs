@@ -84,7 +84,7 @@ fn password(auth: &Word<Auth>, context: &mut Context<'_>) -> Option<Password> {
             Err(error) => {
                 let cause = format!("the password of {} {error}", quote(&name.value));
                 let mistake = Mistake::new(hash.span, cause, "not a hash that is taken");
-                context.mistakes.push(mistake.help(way_out(&error, &name.value)));
+                context.mistakes.push(mistake.help(way_out(&error)));
             }
         }
     }
@@ -145,8 +145,7 @@ fn read(file: &Word<String>, list: &mut Vec<User>, context: &mut Context<'_>) {
                 }
                 let cause = format!("{}:{number}: this line {cause}", file.value);
                 let mistake = Mistake::new(file.span, cause, "in this file");
-                let help = help.unwrap_or_else(|| "leave it out".to_owned());
-                context.mistakes.push(mistake.help(help));
+                context.mistakes.push(mistake.help(help.unwrap_or("leave it out")));
             }
         }
     }
@@ -157,8 +156,8 @@ fn read(file: &Word<String>, list: &mut Vec<User>, context: &mut Context<'_>) {
 }
 
 /// The user that a line is for; or what is wrong with it, and the way out.
-fn user(line: &[u8]) -> Result<User, (String, Option<String>)> {
-    let plain = |cause: &str| (cause.to_owned(), Some("write `USER:HASH`".to_owned()));
+fn user(line: &[u8]) -> Result<User, (String, Option<&'static str>)> {
+    let plain = |cause: &str| (cause.to_owned(), Some("write `USER:HASH`"));
     let line = str::from_utf8(line).map_err(|_| plain("is not UTF-8"))?;
     let (name, hash) = line.split_once(':').ok_or_else(|| plain("has no `:` behind a user"))?;
     // As Apache does: what follows a second colon is a comment.
@@ -166,17 +165,16 @@ fn user(line: &[u8]) -> Result<User, (String, Option<String>)> {
     if let Some(cause) = Users::name_fault(name) {
         return Err(plain(&format!("has a faulty name: {cause}")));
     }
-    let hash =
-        Hash::parse(hash).map_err(|error| (error.to_string(), Some(way_out(&error, name))))?;
+    let hash = Hash::parse(hash).map_err(|error| (error.to_string(), Some(way_out(&error))))?;
     Ok((name.into(), hash))
 }
 
-fn way_out(error: &HashError, name: &str) -> String {
+fn way_out(error: &HashError) -> &'static str {
     match error {
         HashError::Weak(_) | HashError::Malformed(_) => {
-            format!("make a new one with `gannet hash-password {}`", quote(name).trim_matches('`'))
+            "make a new one with `gannet hash-password USER`"
         }
-        HashError::Costly(_) => "make one that costs less with `gannet hash-password`".to_owned(),
+        HashError::Costly(_) => "make one that costs less with `gannet hash-password`",
     }
 }
 

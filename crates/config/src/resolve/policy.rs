@@ -301,7 +301,8 @@ fn rewrite(chain: &[&Policy], key: &Key, context: &mut Context<'_>) -> Option<Re
         }
         Ok(_) => {}
     }
-    Some(Rewrite { path, query, place: context.at(word.span) })
+    let keeps_slash = key.is_prefix && key.suffix.is_none() && path.ends_as_asked();
+    Some(Rewrite { path, query, keeps_slash, place: context.at(word.span) })
 }
 
 /// A phrase that speaks of the rest needs a route that leaves one.

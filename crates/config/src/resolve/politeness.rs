@@ -28,10 +28,11 @@ pub(super) fn limit(chain: &[&Policy], context: &mut Context<'_>) -> Option<Limi
     let rate = words.rate.as_ref()?;
     let frequency = rate.value?;
     let burst = words.burst.as_ref().map_or(frequency.burst(), |word| word.value);
+    let text = format!("{frequency}, {burst} at once");
     Some(Limit {
-        number: context.limit_number(rate.span),
+        number: context.limit_number(rate.span, &text),
         bucket: Bucket::new(frequency.count, frequency.period, burst),
-        text: format!("{frequency}, {burst} at once").into(),
+        text: text.into(),
         is_dry_run: words.dry_run.as_ref().is_some_and(|word| word.value),
         place: context.at(rate.span),
     })
@@ -72,7 +73,7 @@ pub(super) fn bandwidth(chain: &[&Policy], context: &mut Context<'_>) -> Option<
     let step_bytes = (rate.get() / 8).clamp(STEP_BYTES_MIN, STEP_BYTES_MAX);
     let burst = (rate.get() / 4).max(2 * step_bytes);
     Some(Bandwidth {
-        number: context.limit_number(word.span),
+        number: context.limit_number(word.span, &RATES.show(rate.get())),
         bucket: Bucket::new(rate, Duration::from_secs(1), burst),
         text: RATES.show(rate.get()).into(),
         step_bytes,

@@ -219,7 +219,8 @@ pub(crate) const POLICY: Section<Policy> = Section {
         Setting {
             name: "fields",
             doc: "Response fields to send, in place of others of their name; an empty value takes \
-                  one away.",
+                  one away. Of what HTTP requires, such as `Location` or `Vary`, it takes away \
+                  only what a wider route has added.",
             preset: Preset::Value("{}"),
             example: r#"{ X-Frame-Options = "DENY", X-Powered-By = "" }"#,
             value: &At(FieldMap, |policy: &mut Policy| &mut policy.fields),

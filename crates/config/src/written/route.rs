@@ -146,7 +146,7 @@ impl Value<Route> for Cases {
     }
 }
 
-fn no_table(value: &Spanned<DeValue<'_>>, what: &str, help: &str) -> Mistake {
+fn no_table(value: &Spanned<DeValue<'_>>, what: &str, help: &'static str) -> Mistake {
     let cause = format!("{what} is a table");
     Mistake::new(value.span().into(), cause, "not a table").help(help)
 }

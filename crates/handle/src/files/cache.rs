@@ -289,6 +289,7 @@ mod tests {
             version: Version::Http11,
             method: Method::Get,
             host: "a.example",
+            port: "",
             path: "/page.txt",
             query: None,
             fields: Fields::of(&[]),

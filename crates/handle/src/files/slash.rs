@@ -3,15 +3,20 @@
 use crate::Answer;
 use message::{Exchange, Path, Response, Status, response::Line};
 
-/// What was asked for without its slash. The location is a path on this host with exactly
-/// one slash in front, so it cannot lead to another one.
+/// What was asked for without its slash: the path that the client knows, unless a slash there
+/// would not be one in that which it was rewritten to. The location is a path on this host with
+/// exactly one slash in front, so it cannot lead to another one.
 pub(super) fn to_slash(exchange: &Exchange<'_>, moved: Status) -> Answer {
-    let Ok(path) = &exchange.path else {
-        return Answer::Ready(Response::empty(Status::BAD_REQUEST));
+    let asked = Path::parse(exchange.request.path).ok();
+    let asked = asked.filter(|asked| exchange.keeps_slash && !asked.is_directory());
+    let (path, query) = match (&asked, &exchange.path) {
+        (Some(asked), _) => (asked, exchange.request.query),
+        (None, Ok(path)) => (path, exchange.query()),
+        (None, Err(_)) => return Answer::Ready(Response::empty(Status::BAD_REQUEST)),
     };
     let mut location = path.encoded();
     location.push('/');
-    if let Some(query) = exchange.query() {
+    if let Some(query) = query {
         location.push('?');
         location.push_str(query);
     }

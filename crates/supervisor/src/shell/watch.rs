@@ -1,8 +1,8 @@
-//! Whether the loops of a worker move, and what they are at where they do not.
+//! Whether the loops of a worker get on, and what they are at where they do not.
 
 use super::Happening;
 use control::{
-    Trails,
+    Trails, counters,
     trail::{self, Seen},
 };
 use net::memory;
@@ -16,8 +16,8 @@ use tokio::{sync::mpsc::UnboundedSender, task::spawn_local, time::sleep};
 /// How often the workers are looked after, in milliseconds.
 const LOOK_MS: u64 = 1000;
 
-/// A loop hangs that is awake and the same in so many looks, one after the other. Looks are counted
-/// instead of the time: whoever stops this process and lets it go on must not end all workers.
+/// How many looks more must find a loop at the same work for it to hang. Looks are counted and not
+/// the time, as this process may have slept, too.
 const LOOKS_MAX: u32 = 10;
 
 /// Requests that are told of one worker.
@@ -39,39 +39,35 @@ pub(super) fn tick(happenings: &UnboundedSender<Happening>) {
 pub(super) struct Watch {
     /// Where they show what they are at.
     memory: OwnedFd,
-    /// The beat of each, and how often it was the same before.
-    beats: Vec<(u64, u32)>,
+    /// The last beat of each that was at work, and how many looks more have found the same one.
+    beats: Vec<(Option<u64>, u32)>,
 }
 
 impl Watch {
     /// For so many loops.
     pub(super) fn new(loops: usize) -> io::Result<Self> {
         let memory = memory::share(c"gannet-trails", Trails::words(loops))?;
-        Ok(Self { memory, beats: vec![(0, 0); loops] })
+        Ok(Self { memory, beats: vec![(None, 0); loops] })
     }
 
     pub(super) fn memory(&self) -> &OwnedFd {
         &self.memory
     }
 
-    /// Looks once more: what the loop is at that hangs, if one does. That is told once.
-    pub(super) fn look(&mut self) -> Option<String> {
-        let memory = self.memory.as_fd();
-        let mut hung = None;
-        for (at, (before, looks)) in self.beats.iter_mut().enumerate() {
-            let (start, _) = trail::place(at);
-            let words = memory::look(memory, start, 1).unwrap_or_default();
-            let beat = words.first().copied().unwrap_or(0);
-            let is_same = beat == *before && trail::is_awake(beat);
+    /// Looks once more, also at the rows where each loop shows that it gets on: what the one is at
+    /// that hangs, if there is one. That is told once.
+    pub(super) fn look(&mut self, rows: &OwnedFd) -> Option<String> {
+        let words = memory::look(rows.as_fd(), 0, usize::MAX).unwrap_or_default();
+        let beats = self.beats.iter_mut().zip(counters::beats(&words));
+        for ((before, looks), beat) in beats {
+            let is_same = beat.is_some() && beat == *before;
             (*before, *looks) = (beat, if is_same { looks.saturating_add(1) } else { 0 });
-            if *looks == LOOKS_MAX {
-                hung = hung.or(Some(at));
-            }
         }
-        let seen = self.seen(hung?)?;
-        let request = seen.request.map(|request| format!(", at {request}")).unwrap_or_default();
+        let hung = self.beats.iter().position(|(_, looks)| *looks == LOOKS_MAX)?;
+        let Seen { phase, request, .. } = self.seen(hung)?;
+        let request = request.map(|request| format!(", at {request}")).unwrap_or_default();
         let time = Duration::from_millis(LOOK_MS) * LOOKS_MAX;
-        Some(format!("a loop has not moved for {time:?} {}{request}", seen.phase))
+        Some(format!("a loop has not got on for {time:?} {phase}{request}"))
     }
 
     /// All requests that are not over, as far as there is room to tell them.

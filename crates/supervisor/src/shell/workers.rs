@@ -146,10 +146,10 @@ impl Workers {
         }
     }
 
-    /// Looks whether all loops move; tells of each worker with one that does not, once.
+    /// Looks whether all loops get on; tells of each worker with one that does not, once.
     pub(super) fn look(&mut self) -> Vec<(WorkerId, String)> {
-        let hung = self.all.iter_mut().filter_map(|(id, worker)| Some((*id, worker.watch.look()?)));
-        hung.collect()
+        let all = self.all.iter_mut();
+        all.filter_map(|(id, worker)| Some((*id, worker.watch.look(&worker.rows)?))).collect()
     }
 
     /// The requests that a worker was at.
