@@ -133,9 +133,8 @@ impl Launch {
             let _ = child.kill();
             panic!("the server has not started: {}", stderr.join().unwrap());
         };
-        let url = start["urls"][0].as_str().expect("the start line says where");
-        let addr = url.trim_start_matches("http://").trim_end_matches('/');
-        let addr = addr.parse().expect("the first URL holds an address");
+        let addr = start["listens"][0].as_str().expect("the start line says where");
+        let addr = addr.parse().expect("the first is an address");
         assert_eq!(start["pid"], child.id(), "the start line says who");
         Server { child, addr, log, stdout, stderr, _config: self.config }
     }

@@ -325,7 +325,7 @@ fn told(args: &[&str]) -> String {
     fs::create_dir(folder.path().join("closed")).unwrap();
     fs::write(folder.path().join("404.html"), "nothing here").unwrap();
     fs::write(folder.path().join("own.html"), "nor here").unwrap();
-    let file = folder.path().join("site.toml");
+    let file = folder.path().join(".site.toml");
     fs::write(&file, CONFIG.replace("ROOT", folder.path().to_str().unwrap())).unwrap();
     let args = [&["explain"], args, &["-c", file.to_str().unwrap()]].concat();
     let (code, stdout, stderr) =

@@ -275,7 +275,7 @@ fn a_file_that_may_not_be_read() {
     server.stop();
 }
 
-/// Row 92: a folder's page is not its source: a config that wants it so is refused.
+/// Row 92: a folder's page is not its source, nor a fallback: a config that wants it so is refused.
 #[test]
 fn an_index_that_is_never_served() {
     let site = Site::new();
@@ -285,6 +285,12 @@ fn an_index_that_is_never_served() {
     assert_eq!(code, Some(2), "{errors}");
     for name in ["index.php", ".env"] {
         assert!(errors.contains(&format!("`{name}` is ")), "{errors}");
+    }
+    for fallback in ["/.git/config", "/shell.php"] {
+        let config = format!("[site.default]\nroot = {root:?}\nfallback = {fallback:?}\n");
+        let (code, _, errors) = Launch::check(&config).finish();
+        assert_eq!(code, Some(2), "{errors}");
+        assert!(errors.contains(&format!("`{fallback}` is ")), "{errors}");
     }
 }
 

@@ -40,9 +40,8 @@ impl Place {
 /// The addresses in the start line.
 fn addresses(server: &Server) -> Vec<SocketAddr> {
     let start = server.wait_for(|line| line["event"] == "start");
-    let urls = start["urls"].as_array().unwrap().iter().filter_map(|url| url.as_str());
-    let tcp = urls.filter_map(|url| url.strip_prefix("http://"));
-    tcp.map(|url| url.trim_end_matches('/').parse().unwrap()).collect()
+    let all = start["listens"].as_array().unwrap().iter().filter_map(|place| place.as_str());
+    all.filter_map(|place| place.parse().ok()).collect()
 }
 
 fn status(mut client: Client, host: &str) -> u16 {

@@ -324,6 +324,28 @@ fn the_slash_at_the_end_is_as_the_config_has_it() {
     );
 }
 
+/// What one site makes of a folder without its slash is nothing to another of the same files.
+#[test]
+fn the_slash_at_the_end_is_a_matter_of_each_site() {
+    let place = Place::new(&[("root/docs/index.html", "docs")]);
+    let root = place.path("root");
+    let config = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nlog = \"json\"\nthreads = 1\n\
+         [site.\"bare.example\"]\nroot = {root:?}\ntrailing-slash = \"remove\"\n\
+         [site.default]\nroot = {root:?}\n"
+    );
+    let server = Server::run(&config);
+    let ask = |host: &str, path: &str| {
+        ask(&server, &format!("GET {path} HTTP/1.1\r\nHost: {host}")).status
+    };
+    for _ in 0..2 {
+        assert_eq!(ask("bare.example", "/docs"), 200);
+        assert_eq!(ask("other.example", "/docs"), 301);
+        assert_eq!(ask("other.example", "/docs/"), 200);
+        assert_eq!(ask("bare.example", "/docs/"), 308);
+    }
+}
+
 #[test]
 fn a_browser_opens_a_deep_link_of_an_application() {
     let file = e2e::binary::workspace().join("examples/app");

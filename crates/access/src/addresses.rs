@@ -20,13 +20,7 @@ pub(crate) fn said<'a>(
     let is_in = |list: &[Network]| {
         client.is_some_and(|client| list.iter().any(|block| block.contains(client)))
     };
-    if let Some((list, place)) = deny
-        && is_in(list)
-    {
-        return Some(("deny", place));
-    }
-    match allow {
-        Some((list, place)) if !is_in(list) => Some(("allow", place)),
-        _ => None,
-    }
+    let denied = deny.iter().find(|(list, _)| is_in(list)).map(|(_, place)| ("deny", place));
+    denied
+        .or_else(|| allow.iter().find(|(list, _)| !is_in(list)).map(|(_, place)| ("allow", place)))
 }

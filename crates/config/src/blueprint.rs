@@ -35,6 +35,8 @@ pub struct Blueprint {
     pub is_json: Option<bool>,
     /// The sites, in a few words.
     pub found: String,
+    /// For each address to listen on, the hosts that stand for it and that a site answers to.
+    pub hosts: Vec<Vec<String>>,
 }
 
 /// The error log, as a supervisor has it.
@@ -48,9 +50,19 @@ pub struct Errors {
 
 impl Blueprint {
     /// What a supervisor has to know of `plan`, each worker of which has so many `threads`; `found`
-    /// says in a few words what is in it.
+    /// says in a few words what is in it. `hosts` tells which hosts stand for an address.
     #[must_use]
-    pub fn new(plan: &Plan, threads: usize, found: String) -> Self {
+    pub fn new(
+        plan: &Plan,
+        threads: usize,
+        found: String,
+        hosts: impl Fn(&Address) -> Vec<String>,
+    ) -> Self {
+        let answers = |(at, listen): (usize, &Listen)| {
+            let mut hosts = hosts(&listen.address);
+            hosts.retain(|host| plan.site(host, at).is_some());
+            hosts
+        };
         let targets = plan.logs.targets.iter().enumerate();
         let file = |(at, target): (usize, &Target)| match target {
             Target::File(path) if plan.logs.uses(at) => Some((at, path.clone())),
@@ -80,6 +92,7 @@ impl Blueprint {
                 _ => None,
             },
             found,
+            hosts: plan.listen.iter().enumerate().map(answers).collect(),
         }
     }
 
@@ -128,6 +141,11 @@ impl Blueprint {
         out.byte(u8::from(self.is_json.is_some()));
         self.is_json.iter().for_each(|&is_json| out.byte(u8::from(is_json)));
         out.bytes(self.found.as_bytes());
+        out.number(self.hosts.len() as u64);
+        for hosts in &self.hosts {
+            out.number(hosts.len() as u64);
+            hosts.iter().for_each(|host| out.bytes(host.as_bytes()));
+        }
         out.finish()
     }
 
@@ -153,6 +171,7 @@ impl Blueprint {
             drain_time: Duration::from_millis(from.number()?),
             is_json: maybe(&mut from, Unpacker::flag)?,
             found: from.text()?,
+            hosts: from.list(|from| from.list(Unpacker::text))?,
         };
         from.is_empty().then_some(blueprint)
     }

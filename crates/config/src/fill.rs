@@ -7,7 +7,7 @@ use crate::{
     source::{Source, Span, Word, harmless},
     world::World,
 };
-use std::{borrow::Cow, collections::BTreeSet, ffi::OsString};
+use std::{borrow::Cow, collections::BTreeSet, ffi::OsString, path::PathBuf};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -35,6 +35,8 @@ pub(crate) struct Filled {
     pieces: Vec<String>,
     /// What it has become, with the braces doubled in what was put into it.
     phrase: String,
+    /// The files whose content was put into it.
+    pub(crate) files: Vec<PathBuf>,
 }
 
 /// Fills in what is asked for in the texts of one file.
@@ -85,7 +87,7 @@ impl Filling<'_> {
     fn text(&mut self, written: &str, span: Span) -> String {
         let mut value = String::new();
         let mut phrase = String::new();
-        let mut pieces = Vec::new();
+        let (mut pieces, mut files) = (Vec::new(), Vec::new());
         let mut rest = written;
         while let Some(at) = rest.find("${") {
             let (before, from) = rest.split_at(at);
@@ -99,7 +101,10 @@ impl Filling<'_> {
             value.push_str(before);
             phrase.push_str(before);
             let found = match behind.split_once('}') {
-                Some((name, _)) => self.find(name),
+                Some((name, _)) => {
+                    files.extend(name.strip_prefix(FILE).map(|path| self.source.path(path)));
+                    self.find(name)
+                }
                 None => Err(Refusal {
                     cause: "`${` has no `}`".to_owned(),
                     help: "close the name with `}`, or write `$${` for `${` itself".to_owned(),
@@ -125,7 +130,7 @@ impl Filling<'_> {
         phrase.push_str(rest);
         if !pieces.is_empty() {
             let (written, shown) = (harmless(written), harmless(&value));
-            self.filled.push(Filled { span, written, value: shown, pieces, phrase });
+            self.filled.push(Filled { span, written, value: shown, pieces, phrase, files });
         }
         value
     }
@@ -277,7 +282,7 @@ mod tests {
             let span = Span { start: 0, end: 1 };
             let (written, pieces) = (written.to_owned(), vec![piece.to_owned()]);
             let phrase = value.clone();
-            let filled = [Filled { span, written, value, pieces, phrase }];
+            let filled = [Filled { span, written, value, pieces, phrase, files: Vec::new() }];
             let text = text.to_owned();
             let mut mistakes = [Mistake::new(span, text.clone(), text.clone()).help(text)];
             hide(&mut mistakes, &filled);
@@ -300,7 +305,14 @@ mod tests {
         let span = Span { start: 0, end: 1 };
         let secret = || "gannet hash-password".to_owned();
         let (written, pieces) = ("${X}".to_owned(), vec![secret()]);
-        let filled = [Filled { span, written, value: secret(), pieces, phrase: secret() }];
+        let filled = [Filled {
+            span,
+            written,
+            value: secret(),
+            pieces,
+            phrase: secret(),
+            files: Vec::new(),
+        }];
         let mut mistakes = [Mistake::new(span, "a password", secret()).help("hash-password")];
         hide(&mut mistakes, &filled);
         let shown = format!("{mistakes:?}");
@@ -317,6 +329,7 @@ mod tests {
                 value: piece.to_owned(),
                 pieces: vec![piece.to_owned()],
                 phrase: piece.to_owned(),
+                files: Vec::new(),
             }];
             let text = text.to_owned();
             let mut mistakes = [Mistake::new(Span { start: 8, end: 9 }, text, "")];

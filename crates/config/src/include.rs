@@ -187,7 +187,7 @@ impl Reader<'_> {
 
 /// The file with the content `bytes`, and what keeps it from being read.
 fn source(file: &Found, bytes: &[u8]) -> (Source, Option<Mistake>) {
-    let source = |text| Source::new(&file.name.to_string_lossy(), file.folder().path, text);
+    let source = |text| Source::new(&file.name.to_string_lossy(), file.path.clone(), text);
     let error = match str::from_utf8(bytes) {
         Ok(text) => return (source(text.to_owned()), None),
         Err(error) => error,

@@ -8,7 +8,7 @@ mod limits;
 mod site;
 mod route;
 mod key;
-mod past;
+mod own;
 mod case;
 mod policy;
 mod idle;
@@ -25,7 +25,7 @@ mod politeness;
 use crate::{
     fill::Filled,
     mistake::{Mistake, quote},
-    plan::Plan,
+    plan::{Address, Plan},
     source::{Sources, Span, set},
     world::World,
     written::Written,
@@ -69,14 +69,26 @@ pub(crate) fn resolve(
     let mut of_sites: Vec<_> = sites.iter_mut().map(|(site, _)| site).collect();
     let listen = listen::resolve(is_default, &mut of_sites, &mut context);
     let mut proxies = server.trusted_proxies.map_or_else(Vec::new, |list| list.value);
-    let trusts_unix = proxies.extract_if(.., |word| word.value == "unix").count() > 0;
+    let unix: Vec<_> = proxies.extract_if(.., |word| word.value == "unix").collect();
+    let has_unix = listen.iter().any(|listen| matches!(listen.address, Address::Unix { .. }));
+    if let Some(word) = unix.first().filter(|_| context.is_sound && !has_unix) {
+        context.mistakes.push(
+            Mistake::new(word.span, "nobody comes by a Unix socket", "has no effect")
+                .help("add a listener `\"unix:PATH\"`, or leave it out"),
+        );
+    }
     let trusted_proxies = networks::resolve(&proxies, &mut context);
+    let forms = server.compress_cache.folder.as_ref();
+    let forms = forms.map(|word| (sources.path(word), word.span));
+    let mut files = std::mem::take(&mut context.own);
+    files.extend(context.logs.own.drain(..).chain(forms));
+    own::check(files, &mut context);
     let Context { folders, logs, request_id, mistakes, .. } = context;
     let mut plan = Plan::new(sites, folders);
     plan.logs = logs.close(mistakes);
     plan.request_id = request_id.and_then(|word| word.value);
     plan.trusted_proxies = trusted_proxies;
-    plan.trusts_unix = trusts_unix;
+    plan.trusts_unix = !unix.is_empty();
     plan.listen = listen;
     plan.threads = server.threads.and_then(|word| NonZero::new(word.value));
     plan.workers = server.workers.and_then(|word| NonZero::new(word.value)).unwrap_or(plan.workers);

@@ -91,6 +91,13 @@ impl Sources {
         span.start - inside.start + source.line_start(source.line(inside.start))
     }
 
+    /// Where the files lie, each with the place at which it starts.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (PathBuf, Span)> {
+        let all = [(0, &self.main)].into_iter();
+        all.chain(self.included.iter().map(|(start, source)| (*start, source)))
+            .map(|(start, source)| (source.path.clone(), Span { start, end: start }))
+    }
+
     /// The path that `word` names, seen from the file it stands in.
     pub(crate) fn path(&self, word: &Word<String>) -> PathBuf {
         self.locate(word.span).0.path(&word.value)
@@ -104,20 +111,20 @@ impl Sources {
     }
 }
 
-/// A config file: its name, its text, where its lines start, and where relative paths in it start.
+/// A config file: its name, where it lies, its text, and where its lines start.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     name: Arc<str>,
-    folder: PathBuf,
+    path: PathBuf,
     text: String,
     lines: Vec<usize>,
 }
 
 impl Source {
-    pub(crate) fn new(name: &str, folder: PathBuf, text: String) -> Self {
+    pub(crate) fn new(name: &str, path: PathBuf, text: String) -> Self {
         let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let lines = [0].into_iter().chain(ends.map(|(at, _)| at + 1)).collect();
-        Self { name: harmless(name).into(), folder, text, lines }
+        Self { name: harmless(name).into(), path, text, lines }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -128,7 +135,7 @@ impl Source {
     pub(crate) fn path(&self, text: &str) -> PathBuf {
         // Put together by parts, it has no `.` and no doubled slash left, and no `..` at its start:
         // the folder has no links on its way, so that its parent is the one by name.
-        let mut path = self.folder.clone();
+        let mut path = self.path.parent().unwrap_or(&self.path).to_owned();
         let mut is_above = true;
         for part in Path::new(text).components() {
             match part {
@@ -203,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_path_starts_from_the_folder_of_its_file() {
-        let source = Source::new("f", "/etc/gannet".into(), String::new());
+        let source = Source::new("f", "/etc/gannet/f".into(), String::new());
         let check = |text: &str, expect: &str| {
             assert_eq!(source.path(text).to_str(), Some(expect), "{text:?}");
         };

@@ -1,7 +1,19 @@
 //! Names of files that are never sent, whatever a config says.
 
+use message::Path;
+
 /// Endings of names that hold program source; see [`is_source`].
 const SOURCE: [&[u8]; 6] = [b".php", b".phps", b".phpt", b".phtml", b".phar", b".pht"];
+
+/// Whether nothing is sent at this path: some segment is a dotfile or PHP source. `/.well-known/`
+/// is public by its purpose (RFC 8615).
+#[must_use]
+pub fn is_unsent(path: &Path<'_>) -> bool {
+    let is_well_known = |at: usize, name: &[u8]| at == 0 && name == b".well-known";
+    path.segments()
+        .enumerate()
+        .any(|(at, name)| (is_dotfile(name) && !is_well_known(at, name)) || is_source(name))
+}
 
 /// Whether a name is a dotfile: settings, passwords and histories of the programs that made the
 /// site.
@@ -49,6 +61,24 @@ mod tests {
         }
         for other in ["", "php", "x.phpx", "x.html", "php.html", "x.photo", "phpinfo.txt"] {
             assert!(!is_source(other.as_bytes()), "{other}");
+        }
+    }
+
+    #[test]
+    fn source_is_source_wherever_it_stands_in_a_path() {
+        for source in ["/x.php", "/x.php%20", "/x.php/", "/x.php/info", "/a/.php"] {
+            assert!(is_unsent(&Path::parse(source).unwrap()), "{source}");
+        }
+        assert!(!is_unsent(&Path::parse("/php/x.html").unwrap()));
+    }
+
+    #[test]
+    fn dotfiles_are_hidden_but_the_well_known() {
+        for hidden in ["/.git/config", "/a/.env", "/%2egit/", "/a/.well-known/x"] {
+            assert!(is_unsent(&Path::parse(hidden).unwrap()), "{hidden}");
+        }
+        for open in ["/", "/a.b", "/.well-known/acme", "/a./b"] {
+            assert!(!is_unsent(&Path::parse(open).unwrap()), "{open}");
         }
     }
 }

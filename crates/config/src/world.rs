@@ -22,8 +22,17 @@ pub trait World {
         Ok(())
     }
 
-    /// The one path of the folder `path`, without links; `path` itself if it is not there.
-    fn real_folder(&self, path: &Path) -> PathBuf {
+    /// Whether nobody but this user may write into the folder `path`, which is there.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says who else may.
+    fn check_private(&self, _path: &Path) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// The one name of `path`, without links as far as it is there.
+    fn real(&self, path: &Path) -> PathBuf {
         path.to_owned()
     }
 

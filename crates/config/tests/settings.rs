@@ -66,7 +66,7 @@ fn config(setting: &Description, value: Option<&str>) -> String {
         "[server.compress-cache]" if setting.name == "disk" => {
             let line = line.trim();
             let comma = if line.is_empty() { "" } else { "," };
-            let table = format!("compress-cache = {{ folder = \"/srv\"{comma} {line} }}");
+            let table = format!("compress-cache = {{ folder = \"/var/forms\"{comma} {line} }}");
             format!("[server]\n{table}\n[site.\"a.example\"]\n{root}")
         }
         "[[server.listen]]" => {

@@ -3,7 +3,7 @@
 use base::text::{push_decimal, push_json};
 use config::plan::Address;
 use control::Counter;
-use std::{io::IsTerminal, net::SocketAddr};
+use std::{io::IsTerminal, net::IpAddr};
 
 /// URLs that get a line of their own; further ones share one.
 const URL_LINES_MAX: usize = 3;
@@ -12,6 +12,8 @@ const URL_LINES_MAX: usize = 3;
 pub(crate) struct Greeting {
     /// Where it can be reached, as clickable URLs.
     pub(crate) urls: Vec<String>,
+    /// Where it listens.
+    pub(crate) listens: Vec<String>,
     /// What is served: a folder, or a config file.
     pub(crate) what: String,
     /// What was found there.
@@ -38,32 +40,29 @@ pub(crate) fn counted(count: usize, one: &str, several: &str) -> String {
 /// The URLs of what listens at `addresses`; one that stands for all is spelled out. There are no
 /// URLs by a Unix socket: it is shown as it was written.
 pub(crate) fn urls(addresses: &[Address]) -> Vec<String> {
-    let mut urls = Vec::new();
-    for address in addresses {
-        let Address::Tcp(address) = address else {
-            urls.push(address.to_string());
-            continue;
-        };
-        if address.ip().is_unspecified() {
-            let own = net::listener::addresses().into_iter();
-            let own = own.filter(|own| own.is_ipv4() == address.is_ipv4());
-            urls.extend(own.map(|own| url(SocketAddr::new(own, address.port()))));
-            if address.is_ipv4() {
-                urls.push(format!("http://localhost{}/", port(address.port())));
-            }
-        } else {
-            urls.push(url(*address));
-        }
-    }
-    urls
+    let of = |address: &Address| match address {
+        Address::Tcp(address) => urls_by(&hosts(address.ip()), address.port()),
+        Address::Unix { .. } => vec![address.to_string()],
+    };
+    addresses.iter().flat_map(of).collect()
 }
 
-fn url(address: SocketAddr) -> String {
-    let host = match address {
-        SocketAddr::V4(address) => address.ip().to_string(),
-        SocketAddr::V6(address) => format!("[{}]", address.ip()),
+/// The URLs by these hosts.
+pub(crate) fn urls_by(hosts: &[String], number: u16) -> Vec<String> {
+    hosts.iter().map(|host| format!("http://{host}{}/", port(number))).collect()
+}
+
+/// The hosts in the URLs of what listens at `ip`.
+pub(crate) fn hosts(ip: IpAddr) -> Vec<String> {
+    let host = |ip: IpAddr| match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
     };
-    format!("http://{host}{}/", port(address.port()))
+    if !ip.is_unspecified() {
+        return vec![host(ip)];
+    }
+    let own = net::listener::addresses().into_iter().filter(|own| own.is_ipv4() == ip.is_ipv4());
+    own.map(host).chain(ip.is_ipv4().then(|| "localhost".to_owned())).collect()
 }
 
 fn port(port: u16) -> String {
@@ -119,13 +118,17 @@ impl Greeting {
             line.extend_from_slice(b"\",\"live\":\"");
             push_json(&mut line, live.as_bytes());
         }
-        line.extend_from_slice(b"\",\"urls\":[");
-        for (at, url) in self.urls.iter().enumerate() {
-            line.extend_from_slice(if at > 0 { b",\"" } else { b"\"" });
-            push_json(&mut line, url.as_bytes());
-            line.push(b'"');
+        line.push(b'"');
+        for (name, all) in [("urls", &self.urls), ("listens", &self.listens)] {
+            line.extend_from_slice(format!(",\"{name}\":[").as_bytes());
+            for (at, one) in all.iter().enumerate() {
+                line.extend_from_slice(if at > 0 { b",\"" } else { b"\"" });
+                push_json(&mut line, one.as_bytes());
+                line.push(b'"');
+            }
+            line.push(b']');
         }
-        line.extend_from_slice(b"]}\n");
+        line.extend_from_slice(b"}\n");
         line
     }
 }
@@ -186,6 +189,7 @@ mod tests {
     fn greeting(urls: usize) -> Greeting {
         Greeting {
             urls: (0..urls).map(|host| format!("http://10.0.0.{host}:7890/")).collect(),
+            listens: vec!["10.0.0.0:7890".to_owned()],
             what: "/srv/site".to_owned(),
             found: "a site: index.html".to_owned(),
             remark: Some("port 7890 is taken".to_owned()),
@@ -220,9 +224,10 @@ mod tests {
     fn one_json_object() {
         let line = String::from_utf8(greeting(2).json()).unwrap();
         assert!(line.starts_with("{\"event\":\"start\",\"version\":\""), "{line}");
-        assert!(
-            line.ends_with("\"urls\":[\"http://10.0.0.0:7890/\",\"http://10.0.0.1:7890/\"]}\n")
-        );
+        assert!(line.ends_with(
+            "\"urls\":[\"http://10.0.0.0:7890/\",\"http://10.0.0.1:7890/\"],\
+                 \"listens\":[\"10.0.0.0:7890\"]}\n"
+        ));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::{
     ffi::OsString,
     fs::{self, File},
     io::{self, IsTerminal, Read},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -61,8 +62,20 @@ impl World for Machine {
         check_folder(path).map_err(|error| error.to_string())
     }
 
-    fn real_folder(&self, path: &Path) -> PathBuf {
-        path.canonicalize().unwrap_or_else(|_| path.to_owned())
+    fn check_private(&self, path: &Path) -> Result<(), String> {
+        let mode = fs::metadata(path).map_err(|error| error.to_string())?.mode();
+        match mode & 0o022 {
+            0 => Ok(()),
+            _ => Err(format!("{}: others may write there (chmod go-w {0})", path.display())),
+        }
+    }
+
+    fn real(&self, path: &Path) -> PathBuf {
+        let there = path.ancestors().find_map(|part| Some((part, part.canonicalize().ok()?)));
+        let Some((part, real)) = there else { return path.to_owned() };
+        // What is not there, such as a log before its first line, has no links.
+        let rest = path.strip_prefix(part).unwrap_or(Path::new(""));
+        real.join(rest).components().collect()
     }
 
     fn check_log(&self, path: &Path) -> Result<(), String> {

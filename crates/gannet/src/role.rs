@@ -1,7 +1,7 @@
 //! The processes that the supervisor starts: one looks at a config, the others serve.
 
-use crate::{arguments::Role, machine, serving, trouble::Trouble, verb};
-use config::{Blueprint, Bundle, Paint, Plan};
+use crate::{arguments::Role, greeting, machine, serving, trouble::Trouble, verb};
+use config::{Blueprint, Bundle, Paint, Plan, plan::Address};
 use control::{
     Clients, Rows, Seats, Trails,
     note::{Note, Order, Question, Report, Verdict},
@@ -73,7 +73,10 @@ fn check(end: BorrowedFd<'_>) -> io::Result<ExitCode> {
 
 fn look(file: &Path, paint: Paint) -> Result<(Bundle, Blueprint), Trouble> {
     let (plan, bundle) = machine::record(file, paint)?;
-    let blueprint = Blueprint::new(&plan, verb::loops(plan.threads), verb::found(&plan));
+    let hosts = |address: &Address| {
+        address.tcp().map(|address| greeting::hosts(address.ip())).unwrap_or_default()
+    };
+    let blueprint = Blueprint::new(&plan, verb::loops(plan.threads), verb::found(&plan), hosts);
     Ok((bundle, blueprint))
 }
 

@@ -36,12 +36,27 @@ struct Words<'f> {
 }
 
 impl Voice for Words<'_> {
-    fn started(&self, blueprint: &Blueprint, addresses: &[Address]) {
+    fn started(&self, blueprint: &Blueprint, addresses: &[(usize, Address)]) {
+        let urls = |(at, address): &(usize, Address)| match address {
+            Address::Tcp(address) => blueprint
+                .hosts
+                .get(*at)
+                .map(|hosts| greeting::urls_by(hosts, address.port()))
+                .unwrap_or_default(),
+            Address::Unix { .. } => vec![address.to_string()],
+        };
+        let urls: Vec<_> = addresses.iter().flat_map(urls).collect();
+        let listens: Vec<_> = addresses.iter().map(|(_, address)| address.to_string()).collect();
+        // A person would be led to a page that says that nobody is there.
+        let remark = urls
+            .is_empty()
+            .then(|| format!("at {}, by the names of the sites and no others", listens.join(", ")));
         let greeting = Greeting {
-            urls: greeting::urls(addresses),
+            urls,
+            listens,
             what: self.file.display().to_string(),
             found: blueprint.found.clone(),
-            remark: None,
+            remark,
             live: None,
             loops: blueprint.threads,
             is_for_others: false,

@@ -30,13 +30,15 @@ pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
     let mut asked = asked(arguments)?;
     let loops = loops(arguments.threads);
     let (sockets, wanted, remark) = open(arguments.port, &hosts(arguments))?;
-    let addresses = sockets.addresses(&wanted);
+    let addresses: Vec<_> =
+        sockets.addresses(&wanted).into_iter().map(|(_, address)| address).collect();
     asked.listen = addresses.iter().filter_map(Address::tcp).collect();
     let (live, live_words) = arguments.live.then(|| follow(&asked.root)).unzip();
     let live = live.flatten();
     asked.live = live.is_some();
     let greeting = Greeting {
         urls: greeting::urls(&addresses),
+        listens: addresses.iter().map(Address::to_string).collect(),
         what: asked.root.display().to_string(),
         found: found::describe(&asked.root),
         remark,
@@ -136,7 +138,7 @@ fn open(
     }
     let (sockets, wanted) = port::open_any(hosts)?;
     let mut addresses = sockets.addresses(&wanted).into_iter();
-    let chosen = addresses.find_map(|address| address.tcp()).map_or(0, |chosen| chosen.port());
+    let chosen = addresses.find_map(|(_, address)| address.tcp()).map_or(0, |chosen| chosen.port());
     let default = port::PORT_DEFAULT;
     let remark = (chosen != default).then(|| format!("port {default} is taken, so it is {chosen}"));
     Ok((sockets, wanted, remark))

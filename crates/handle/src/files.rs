@@ -10,6 +10,7 @@
 mod folder;
 mod load;
 mod slash;
+mod doors;
 mod fallback;
 mod variant;
 mod survey;
@@ -26,16 +27,17 @@ pub use job::{Done, Job};
 
 use crate::{Answer, Tools, listing::View};
 use base::Moment;
-use config::plan::{Compress, Files, TrailingSlash};
+use config::{
+    plan::{Compress, Files, TrailingSlash},
+    unsent,
+};
 use control::Counter;
 use folder::Folder;
 use forms::{Asked, Key};
 use job::{Found, Outcome, Read, Task, Work};
 use load::{Loaded, Patience, Siblings};
 use making::{Made, Making};
-use message::{
-    Coding, Exchange, Method, Name, PathError, Request, Response, Status, response::Line,
-};
+use message::{Coding, Exchange, Method, Name, Path, PathError, Response, Status, response::Line};
 use net::{FindError, RootError};
 use slash::{to_slash, with_slash, without_slash};
 use std::{rc::Rc, sync::Arc};
@@ -57,24 +59,23 @@ pub(crate) fn answer(
         Some(Err(wanted)) => return Answer::Wait(Job(Work::Open(wanted))),
         None => return status(Status::NOT_FOUND),
     };
-    let request = exchange.request;
     let (now, wall_seconds, is_live) = (*now, *wall_seconds, changes.is_some());
     let compress = compress.filter(|_| !is_live);
-    let varies = false;
+    let (varies, others) = (false, Vec::new());
     let mut visit = Visit {
         files,
         compress,
         folder,
         cache,
         exchange,
-        request,
         now,
         wall_seconds,
         is_live,
         varies,
+        others,
     };
     let answer = visit.answer();
-    visit.say_what_decided(answer)
+    visit.finish(answer)
 }
 
 /// Goes on where [`answer`] could not.
@@ -100,18 +101,18 @@ pub(crate) fn resume(
     let Tools { cache, now, wall_seconds, counters, changes, .. } = tools;
     let (now, wall_seconds, is_live) = (*now, *wall_seconds, changes.is_some());
     let compress = compress.filter(|_| !is_live);
-    let (folder, request) = (&folder, exchange.request);
+    let (folder, others) = (&folder, Vec::new());
     let mut visit = Visit {
         files,
         compress,
         folder,
         cache,
         exchange,
-        request,
         now,
         wall_seconds,
         is_live,
         varies,
+        others,
     };
     let answer = match found {
         Found::Loaded(loaded) => visit.conclude(&path, loaded),
@@ -133,7 +134,7 @@ pub(crate) fn resume(
         Found::Listed(Err(error), _) => visit.conclude(&path, Loaded::from(error)),
         Found::Compressed(made) => visit.compressed(&path, made),
     };
-    visit.say_what_decided(answer)
+    visit.finish(answer)
 }
 
 /// What the path of `exchange` leads to below its folder, and what is to be said of that, if
@@ -151,7 +152,7 @@ pub fn locate(
     let Ok(folder) = folder else {
         return Some((asked, " is not there: its root cannot be opened"));
     };
-    if folder::is_hidden(&path) || folder::is_source(&path) {
+    if unsent::is_unsent(&path) {
         return Some((asked, " is never sent: it is hidden or program source"));
     }
     let loaded = load::attempt(folder, &asked, Siblings::Unasked, Patience::Wait)?;
@@ -193,13 +194,14 @@ struct Visit<'v> {
     folder: &'v Arc<Folder>,
     cache: &'v mut Cache,
     exchange: &'v Exchange<'v>,
-    request: &'v Request<'v>,
     now: Moment,
     wall_seconds: i64,
     /// Whether files are being edited: then each is sent as it lies on the disk now.
     is_live: bool,
     /// Whether what the client accepts has decided between a fallback and 404.
     varies: bool,
+    /// The other paths whose guards are to let in who is sent what was found.
+    others: Vec<Vec<u8>>,
 }
 
 impl Visit<'_> {
@@ -219,7 +221,7 @@ impl Visit<'_> {
         if let Some(answer) = self.hold(bytes) {
             return answer;
         }
-        if folder::is_hidden(&path) || folder::is_source(&path) {
+        if unsent::is_unsent(&path) {
             return self.not_found();
         }
         match self.siblings(bytes) {
@@ -230,13 +232,17 @@ impl Visit<'_> {
 
     /// Answers with the page at `path`, if it is in memory.
     fn hold(&mut self, path: &[u8]) -> Option<Answer> {
-        let Self { compress, folder, request, now, wall_seconds, is_live, .. } = *self;
+        let Self { files, compress, folder, exchange, now, wall_seconds, is_live, .. } = *self;
+        let request = exchange.request;
         if is_live {
             return None;
         }
         let (entry, choice) = self.cache.get(folder, path, request, compress, now, wall_seconds)?;
         match choice {
-            Choice::Form(at) => return Some(serve(&entry.variants[at])),
+            Choice::Form(at) => {
+                self.others = doors::others(files, exchange, path, &entry.plain().path);
+                return Some(serve(&entry.variants[at]));
+            }
             Choice::Refused => return Some(refused()),
             Choice::Make(_) => {}
         }
@@ -246,7 +252,7 @@ impl Visit<'_> {
 
     /// What is known of compressed siblings of the page at `path`; `None` if somebody has to look.
     fn siblings(&mut self, path: &[u8]) -> Option<Siblings> {
-        if self.is_live || !self.request.fields.contains(Name::AcceptEncoding) {
+        if self.is_live || !self.exchange.request.fields.contains(Name::AcceptEncoding) {
             return Some(Siblings::Unasked);
         }
         self.cache.surveys.ask(self.folder, survey::parent(path), self.now)
@@ -267,7 +273,8 @@ impl Visit<'_> {
             return to_slash(self.exchange, Status::MOVED_PERMANENTLY);
         }
         // The folder's own siblings are not known by the folder that it lies in.
-        let wants_coding = !self.is_live && self.request.fields.contains(Name::AcceptEncoding);
+        let wants_coding =
+            !self.is_live && self.exchange.request.fields.contains(Name::AcceptEncoding);
         let looked = if wants_coding { Siblings::Sought } else { Siblings::Unasked };
         match load::attempt(self.folder, &with_slash(path), looked, Patience::Now) {
             Some(loaded) => self.conclude_index(path, loaded),
@@ -284,8 +291,8 @@ impl Visit<'_> {
 
     /// Nothing lies at `path`: a page of an application that its script draws, or 404.
     fn missing(&mut self, path: &[u8]) -> Answer {
-        self.varies |= fallback::varies(self.files, path, self.request);
-        let Some(page) = fallback::page(self.files, path, self.request) else {
+        self.varies |= fallback::varies(self.files, path, self.exchange.request);
+        let Some(page) = fallback::page(self.files, path, self.exchange.request) else {
             return self.not_found();
         };
         if self.files.trailing_slash == TrailingSlash::Add && !path.ends_with(b"/") {
@@ -326,7 +333,7 @@ impl Visit<'_> {
             Loaded::Folder if !path.ends_with(b"/") => self.folder(path),
             Loaded::Folder if self.folder.listing => {
                 let template = self.files.listing_template.clone();
-                self.wait(path, Task::Listing(View::of(self.request), template))
+                self.wait(path, Task::Listing(View::of(self.exchange.request), template))
             }
             Loaded::Folder | Loaded::Missing => self.missing(path),
             Loaded::Denied => status(Status::FORBIDDEN),
@@ -338,11 +345,14 @@ impl Visit<'_> {
     /// Answers with the form of the page at `path` that the client likes best, made if need be, and
     /// keeps the page.
     fn present(&mut self, path: &[u8], mut entry: Entry) -> Answer {
-        let answer = match entry.choose(self.request, self.compress) {
+        self.others = doors::others(self.files, self.exchange, path, &entry.plain().path);
+        let answer = match entry.choose(self.exchange.request, self.compress) {
             Choice::Form(at) => serve(&entry.variants[at]),
             Choice::Refused => refused(),
             Choice::Make(coding) => self.make(path, coding, &mut entry),
         };
+        // What is in memory is sent without another look at its name.
+        debug_assert!(Path::of_decoded(path).is_ok_and(|path| !unsent::is_unsent(&path)));
         if !self.is_live {
             self.cache.insert(self.folder, path, entry);
         }
@@ -372,7 +382,7 @@ impl Visit<'_> {
                 Asked::Busy => {}
             }
         }
-        match entry.choose(self.request, None) {
+        match entry.choose(self.exchange.request, None) {
             Choice::Form(at) => serve(&entry.variants[at]),
             Choice::Make(_) | Choice::Refused => refused(),
         }
@@ -381,6 +391,7 @@ impl Visit<'_> {
     /// Answers with a form that was made for this request, or with the file as it is.
     fn compressed(&mut self, path: &[u8], made: Made) -> Answer {
         let Made { content, media_type, coding, form } = made;
+        self.others = doors::others(self.files, self.exchange, path, &content.path);
         let Some(form) = form else {
             let (now, wall_seconds) = (self.now, self.wall_seconds);
             let plain = Variant::new(Coding::Identity, content, media_type, now, wall_seconds);
@@ -403,14 +414,14 @@ impl Visit<'_> {
         Answer::Wait(Job(Work::Read(Read { folder, path, varies, task })))
     }
 
-    /// Tells caches by what field of the request an answer was chosen, where one was.
-    fn say_what_decided(&self, answer: Answer) -> Answer {
-        match answer {
-            Answer::Ready(response) if self.varies => {
-                Answer::Ready(response.with(Line::fixed("vary", "accept")))
-            }
-            answer => answer,
+    /// Tells caches by what field of the request an answer was chosen, where one was; and whose
+    /// guards have to let it out.
+    fn finish(self, answer: Answer) -> Answer {
+        let Answer::Ready(mut response) = answer else { return answer };
+        if self.varies {
+            response = response.with(Line::fixed("vary", "accept"));
         }
+        doors::guarded(response, self.others)
     }
 }
 

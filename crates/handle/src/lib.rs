@@ -22,6 +22,8 @@ pub const ALLOW: Line = Files::ALLOW;
 pub enum Answer {
     /// The answer, ready to be sent.
     Ready(Response),
+    /// The same, for whom the guards of these other paths let in: what is sent has them, too.
+    Guarded(Box<(Response, Vec<Vec<u8>>)>),
     /// Something has to be done first that may block; [`resume`] takes what came of it.
     Wait(Job),
 }

@@ -44,7 +44,7 @@ const BLUEPRINT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// What is said to people, by whoever knows how.
 pub trait Voice {
     /// The server has started; it listens there.
-    fn started(&self, blueprint: &Blueprint, addresses: &[Address]);
+    fn started(&self, blueprint: &Blueprint, addresses: &[(usize, Address)]);
 
     /// The server has stopped; so much was counted.
     fn stopped(&self, blueprint: &Blueprint, totals: &[(Counter, u64)]);

@@ -104,10 +104,10 @@ impl Sockets {
         });
     }
 
-    /// Where they listen, in the order of `wanted`.
+    /// Where they listen, in the order of `wanted`, each with its place there.
     #[must_use]
-    pub fn addresses(&self, wanted: &[Listen]) -> Vec<Address> {
-        let bound = |number| self.find(wanted, number).map(|held| held.bound.clone());
+    pub fn addresses(&self, wanted: &[Listen]) -> Vec<(usize, Address)> {
+        let bound = |number| self.find(wanted, number).map(|held| (number, held.bound.clone()));
         (0..wanted.len()).filter_map(bound).collect()
     }
 

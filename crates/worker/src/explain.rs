@@ -122,7 +122,8 @@ fn answer(
                 mark(plan, exchange.id.as_ref(), &mut response);
                 let policy = route::find(plan, &exchange, &mut ()).policy;
                 // What a guard has answered gets to no file.
-                let has_acted = steps.iter().any(|step| step.what == "action");
+                let has_acted = steps.iter().any(|step| step.what == "action")
+                    && steps.iter().all(|step| step.what != REFUSED);
                 let mut page = None;
                 if let Action::Files(wanted) = &policy.action
                     && has_acted

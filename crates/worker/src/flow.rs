@@ -11,6 +11,7 @@
 
 use crate::{
     core::{Core, Tick},
+    doors,
     ids::mark,
     job::{Done, Job},
     log::SERVER_LOG,
@@ -149,27 +150,26 @@ pub(crate) fn pass(
     tools: &mut Tools<'_>,
     trace: &mut impl Trace,
 ) -> Outcome {
-    let (mut files, mut failed) = (None, None);
+    let (mut files, mut failed, mut others, mut rewrites) = (None, None, Vec::new(), 0);
     match done.map(|done| *done) {
         Some(Done::Files(done)) => files = Some(done),
-        Some(Done::Password(done)) => door.done = Some(done),
+        Some(Done::Password(done, paths)) => (door.done, others) = (Some(done), paths),
         Some(Done::Failed(status, trouble)) => {
             trace.note(|| steps::failed(&trouble));
             failed = Some((status, trouble));
         }
         None => {}
     }
-    let mut rewrites = 0;
     loop {
         let found = route::find(plan, exchange, trace);
         let policy = found.policy;
-        let entry = match failed {
-            None => enter(&found, exchange, door, trace),
-            Some(_) => Entry::Open,
+        let (entry, refusal) = match failed {
+            None => enter(plan, (&found, &others), exchange, door, trace),
+            Some(_) => (Entry::Open, None),
         };
-        let rest = exchange.path_bytes().get(found.rest.clone()).unwrap_or_default();
+        let rest = rest_of(&found, exchange);
         let answer = match (entry, &policy.rewrite) {
-            (Entry::Wait(job), _) => return Outcome::Waiting(Job::Password(job)),
+            (Entry::Wait(job), _) => return Outcome::Waiting(Job::Password(job, others)),
             (Entry::Answered(response), _) => Answer::Ready(response),
             (Entry::Open, Some(to)) if rewrites < REWRITES_MAX => {
                 let (path, query) = rewritten(to, exchange, rest);
@@ -195,42 +195,46 @@ pub(crate) fn pass(
                 }
             },
         };
-        let response = match answer {
-            Answer::Ready(response) => response,
-            Answer::Wait(job) => return Outcome::Waiting(Job::Files(job)),
+        let (response, other) = match doors::pass(plan, answer, exchange, door, trace) {
+            Ok(passed) => passed,
+            Err(job) => return Outcome::Waiting(job),
         };
         let note = failed.map(|(_, trouble)| trouble.reason);
-        let trouble = failed.map(|(_, trouble)| trouble);
-        let trouble = trouble.or_else(|| Trouble::find(exchange, &found, response.status));
+        let trouble = failed.map(|(_, trouble)| Box::new(trouble)).or(refusal).or(other);
+        let find = || Trouble::find(exchange, &found, response.status).map(Box::new);
+        let trouble = trouble.or_else(find);
         let script = tools.changes.map(|changes| || script_element(changes.number()));
         let live_script = script.as_ref().map(|script| script as &dyn Fn() -> String);
         let aids = Aids { counters: tools.counters, live_script };
+        let rest = rest_of(&found, exchange);
         let response = filter::apply(&policy.adjust, exchange, rest, response, aids);
         let (bandwidth, log) = (policy.bandwidth.as_ref(), policy.log);
-        let trouble = trouble.map(Box::new);
         return Outcome::Answered(Answered { response, bandwidth, log, note, trouble });
     }
 }
 
+/// The part of the path that the `*` of the route stands for.
+fn rest_of<'e>(found: &Found<'_>, exchange: &'e Exchange<'_>) -> &'e [u8] {
+    exchange.path_bytes().get(found.rest.clone()).unwrap_or_default()
+}
+
 /// Asks who may enter; of a path without a route for this method only then, since whoever may not
-/// enter need not know of the others.
+/// enter need not know of the others. Then the guards of other paths that are known to matter.
 fn enter(
-    found: &Found<'static>,
+    plan: &'static Plan,
+    (found, others): (&Found<'static>, &[Vec<u8>]),
     exchange: &mut Exchange<'_>,
     door: &mut Door<'_>,
     trace: &mut impl Trace,
-) -> Entry {
-    steps::guards(found.policy, trace);
-    match (access::check(&found.policy.access, exchange, door), found.refused) {
+) -> (Entry, Option<Box<Trouble>>) {
+    let entry = match (doors::check(found.policy, exchange, door, trace), found.refused) {
+        (Entry::Open, None) => return doors::enter(plan, others, exchange, door, trace),
         (Entry::Open, Some(branch)) => {
             Entry::Answered(handle::method_not_allowed(exchange, &branch.allow))
         }
-        (Entry::Answered(response), _) => {
-            trace.note(|| steps::answered(found.policy, exchange, &response));
-            Entry::Answered(response)
-        }
         (entry, _) => entry,
-    }
+    };
+    (entry, None)
 }
 
 /// The path and the query that a rewrite leads to. Its path is decoded already and stays so.

@@ -9,14 +9,14 @@ use tokio::sync::oneshot;
 pub(crate) enum Job {
     /// A handler waits for a disk.
     Files(handle::Job),
-    /// A guard has a password checked.
-    Password(access::Job),
+    /// A guard has a password checked; with it the other paths whose guards are asked, by then.
+    Password(access::Job, Vec<Vec<u8>>),
 }
 
 /// What came of it.
 pub(crate) enum Done {
     Files(handle::Done),
-    Password(access::Done),
+    Password(access::Done, Vec<Vec<u8>>),
     /// That there is no answer but this status, and why.
     Failed(Status, Trouble),
 }
@@ -51,7 +51,7 @@ impl Job {
     fn decline(self) -> Option<Done> {
         match self {
             Self::Files(job) => job.decline().map(Done::Files),
-            Self::Password(_) => None,
+            Self::Password(..) => None,
         }
     }
 
@@ -59,14 +59,14 @@ impl Job {
     pub(crate) fn run(self) -> Done {
         match self {
             Self::Files(job) => Done::Files(job.run()),
-            Self::Password(job) => Done::Password(job.run()),
+            Self::Password(job, others) => Done::Password(job.run(), others),
         }
     }
 
     fn lane(&self) -> Lane {
         match self {
             Self::Files(job) => Lane::Folder(job.folder_id()),
-            Self::Password(_) => Lane::Passwords,
+            Self::Password(..) => Lane::Passwords,
         }
     }
 }

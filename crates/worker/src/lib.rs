@@ -2,6 +2,7 @@
 
 pub mod flow;
 mod refusal;
+mod doors;
 mod steps;
 mod explain;
 mod connection;

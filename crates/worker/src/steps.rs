@@ -17,10 +17,11 @@ pub(crate) const PREFLIGHT: &str = "preflight";
 pub(crate) fn guards(policy: &Policy, trace: &mut impl Trace) {
     let Access { addresses, methods, preflight: _, limit, password } = &policy.access;
     let lists = addresses.as_ref().map(|addresses| [&addresses.allow, &addresses.deny]);
-    for (list, what) in lists.into_iter().flatten().zip(["allow", "deny"]) {
-        let Some((networks, place)) = list else { continue };
-        let text = || networks.iter().map(Network::to_string).collect::<Vec<_>>().join(", ");
-        trace.note(|| Step::new(what, text(), place));
+    for (lists, what) in lists.into_iter().flatten().zip(["allow", "deny"]) {
+        for (networks, place) in lists {
+            let text = || networks.iter().map(Network::to_string).collect::<Vec<_>>().join(", ");
+            trace.note(|| Step::new(what, text(), place));
+        }
     }
     if let Some(methods) = methods {
         trace.note(|| Step::new("methods", &*methods.allow.value, &methods.place));
@@ -54,6 +55,11 @@ pub(crate) fn answered(policy: &Policy, exchange: &Exchange<'_>, answer: &Respon
     let said = access::said(access, exchange, answer.status);
     let place = said.map(|(_, place)| place.clone());
     Step { what: REFUSED, text: text.to_owned(), place }
+}
+
+/// Whose guards are asked as well, as what is sent lies there.
+pub(crate) fn other(path: &[u8], place: &Place) -> Step {
+    Step::new("sent", format!("as {}", path.escape_ascii()), place)
 }
 
 /// Whom a trusted proxy names as the client.

@@ -30,13 +30,14 @@ impl Access {
     }
 }
 
-/// Who may enter by address: none that is denied; where some are allowed, only those.
+/// Who may enter by address: whoever is in every list of those that may, and in none of those that
+/// may not. Site, routes and case have a list each, in this order.
 #[derive(Clone, Debug)]
 pub struct Addresses {
-    /// Those that may, and who said so; `None` for all.
-    pub allow: Option<(Vec<Network>, Place)>,
+    /// Those that may, and who said so; none for all.
+    pub allow: Vec<(Vec<Network>, Place)>,
     /// Those that may not, and who said so.
-    pub deny: Option<(Vec<Network>, Place)>,
+    pub deny: Vec<(Vec<Network>, Place)>,
 }
 
 /// The methods that may be used.

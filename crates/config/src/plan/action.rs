@@ -39,6 +39,9 @@ pub struct Files {
     /// The methods that there are for these paths: at most those that files take, and those that
     /// other routes of the same paths answer.
     pub allow: Line,
+    /// Whether guards tell paths of the site apart, so that what is sent by another path than its
+    /// own has to meet those of its own.
+    pub has_doors: bool,
     /// Who named the root.
     pub place: Place,
 }
@@ -57,6 +60,7 @@ impl Files {
             has_missing_page: true,
             listing_template: None,
             allow: Self::ALLOW,
+            has_doors: false,
             place,
         }
     }

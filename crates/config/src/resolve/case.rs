@@ -46,6 +46,12 @@ pub(crate) fn resolve(
         let chain: Vec<&Policy> = chain.iter().copied().chain([&case.then]).collect();
         let policy = policy::resolve(&chain, key, context);
         idle::check(&chain, &policy, key, context);
+        if let Some(from) = &case.from
+            && !from.value.is_empty()
+            && !idle::adjusts(&case.then)
+        {
+            networks::check_case(from, &chain, context);
+        }
         let case = plan::Case { from, fields, place: context.at(span), policy };
         if let Some((_, other)) = all.iter().find(|(other, _)| overlap(other, &case)) {
             context.mistakes.push(

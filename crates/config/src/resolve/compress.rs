@@ -114,6 +114,9 @@ pub(crate) fn cache(
             let label = format!("stands for {}", folder.display());
             let mistake = Mistake::new(word.span, cause, label);
             mistakes.push(mistake.help("make it, or correct `folder`"));
+        } else if let Err(cause) = world.check_private(&folder) {
+            let mistake = Mistake::new(word.span, cause, "what lies there is sent");
+            mistakes.push(mistake.help("let nobody else write there, or name another folder"));
         }
         folder
     });

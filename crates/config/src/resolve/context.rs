@@ -2,10 +2,11 @@
 
 use super::listeners::Listeners;
 use super::log::{Book, no_ids};
+use super::own::Own;
 use crate::{
     fill::{self, Filled},
     mistake::{Mistake, quote},
-    plan::{ErrorPage, Folder, Password, Phrase, PhraseError, Place, Template},
+    plan::{ErrorPage, Folder, Password, Phrase, PhraseError, Place, Template, TrailingSlash},
     source::{Sources, Span, Word},
     world::World,
 };
@@ -27,7 +28,7 @@ pub(super) fn blame(name: &str, path: &Path, cause: &str) -> String {
 /// What every step of resolving needs.
 pub(crate) struct Context<'c> {
     pub(crate) sources: &'c Sources,
-    filled: &'c [Filled],
+    pub(crate) filled: &'c [Filled],
     pub(crate) world: &'c dyn World,
     pub(crate) mistakes: &'c mut Vec<Mistake>,
     pub(crate) logs: Book<'c>,
@@ -35,12 +36,18 @@ pub(crate) struct Context<'c> {
     pub(crate) request_id: Option<Word<Option<Box<str>>>>,
     /// Whether everything that was typed was understood, so that what is missing was never there.
     pub(crate) is_sound: bool,
+    /// Whether guards tell paths of the site apart that is resolved.
+    pub(crate) has_doors: bool,
     /// The addresses to listen on so far.
     pub(crate) listeners: Listeners,
     /// The folders so far, and those that were looked at, so that each is opened and checked once.
     pub(crate) folders: Vec<Folder>,
     /// What came of each `auth`, by its place, so that its file is read once.
     pub(crate) passwords: HashMap<Span, Option<Password>>,
+    /// The roots, and where each is first named.
+    pub(crate) served: Vec<(PathBuf, Span)>,
+    /// Files of passwords, and where each is named.
+    pub(crate) own: Vec<Own>,
     numbers: HashMap<FolderKey, usize>,
     checked: HashMap<PathBuf, Result<(), String>>,
     /// The number of each limit, by where it was typed: who inherits it has the same one.
@@ -51,8 +58,9 @@ pub(crate) struct Context<'c> {
     pub(crate) listing_templates: HashMap<PathBuf, Option<Arc<Template>>>,
 }
 
-/// What makes two places that serve files serve the same ones.
-type FolderKey = (PathBuf, Vec<PathBuf>, Vec<String>, bool);
+/// What makes two places that serve files serve the same ones by the same paths: root, links, index
+/// names, whether folders are listed, and whether they are sent without their slash.
+type FolderKey = (PathBuf, Vec<PathBuf>, Vec<String>, bool, bool);
 
 impl<'c> Context<'c> {
     pub(crate) fn new(
@@ -69,10 +77,13 @@ impl<'c> Context<'c> {
             is_sound: mistakes.is_empty(),
             mistakes,
             logs,
+            has_doors: false,
             request_id: None,
             listeners: Listeners::default(),
             folders: Vec::new(),
             passwords: HashMap::default(),
+            served: Vec::new(),
+            own: Vec::new(),
             numbers: HashMap::default(),
             checked: HashMap::default(),
             limits: HashMap::default(),
@@ -102,10 +113,12 @@ impl<'c> Context<'c> {
         self.sources.at(span)
     }
 
-    /// The number of the folder that is like this one; the last where there was none so far.
-    pub(crate) fn number(&mut self, mut folder: Folder) -> usize {
+    /// The number of the folder that is like this one, and sent with `slashes` like that; the last
+    /// where there was none so far.
+    pub(crate) fn number(&mut self, mut folder: Folder, slashes: TrailingSlash) -> usize {
         let Folder { root, links, index, listing, .. } = &folder;
-        let key = (root.clone(), links.clone(), index.clone(), *listing);
+        let is_slashless = slashes == TrailingSlash::Remove;
+        let key = (root.clone(), links.clone(), index.clone(), *listing, is_slashless);
         let next = self.folders.len();
         folder.id = *self.numbers.entry(key).or_insert(next);
         let id = folder.id;

@@ -84,6 +84,11 @@ fn of_answers(own: &Policy) -> Typed {
     ]
 }
 
+/// Whether anything is said of how answers are adjusted: that concerns those who are kept out, too.
+pub(super) fn adjusts(own: &Policy) -> bool {
+    of_answers(own).iter().any(|(_, span)| span.is_some())
+}
+
 /// Caches are told what they may keep of what is found.
 fn check_caching(own: &Policy, policy: &plan::Policy, context: &mut Context<'_>) {
     let help = match (&policy.rewrite, &policy.action) {

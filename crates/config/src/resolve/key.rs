@@ -105,21 +105,9 @@ impl Key {
         }
     }
 
-    /// The key that only a GET of the file at `path` matches.
-    pub(crate) fn of_file(path: &[u8]) -> Self {
-        let span = Span { start: 0, end: 0 };
-        Self { method: Some("GET".into()), path: path.into(), is_prefix: false, suffix: None, span }
-    }
-
     /// The path without the `*` and what stands behind it.
     pub(crate) fn prefix(&self) -> &[u8] {
         &self.path
-    }
-
-    /// The folder that the path, or what stands before the `*`, lies in or is.
-    pub(crate) fn folder(&self) -> &[u8] {
-        let end = self.path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
-        &self.path[..end]
     }
 
     pub(crate) fn segments(&self) -> impl Iterator<Item = &[u8]> {

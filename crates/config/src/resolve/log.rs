@@ -1,5 +1,6 @@
 //! The logs: which lines each site has, and where they go.
 
+use super::own::Own;
 use crate::{
     mistake::Mistake,
     plan::{ErrorLog, Log, LogFormat, Logs, Statuses, Target},
@@ -23,6 +24,8 @@ pub(crate) struct Book<'w> {
     files: HashMap<PathBuf, PathBuf>,
     /// What was typed about gathering lines, which makes sense only if some log is on.
     gathering: Vec<(&'static str, Span)>,
+    /// The files that are named, and where.
+    pub(super) own: Vec<Own>,
     /// Whether exchanges have ids.
     pub(super) has_ids: bool,
     sources: &'w Sources,
@@ -56,7 +59,9 @@ impl<'w> Book<'w> {
         set(&mut logs.buffer_bytes, buffer);
         set(&mut logs.flush_time, flush);
         let (server, places, files) = (Choice::default(), HashMap::default(), HashMap::default());
-        let mut book = Self { logs, server, places, files, gathering, has_ids, sources, world };
+        let own = Vec::new();
+        let mut book =
+            Self { logs, server, places, files, gathering, own, has_ids, sources, world };
         book.judge(&log, &log.over(&book.server, sources), mistakes);
         book.server = log.over(&book.server, sources);
         book.add(&book.server.clone());
@@ -95,7 +100,7 @@ impl<'w> Book<'w> {
     }
 
     /// Says what is wrong with `words`, which made `choice` what it is.
-    fn judge(&self, words: &written::Log, choice: &Choice, mistakes: &mut Vec<Mistake>) {
+    fn judge(&mut self, words: &written::Log, choice: &Choice, mistakes: &mut Vec<Mistake>) {
         let written::Log { format, file, only, sample } = words;
         if let Some(Word { value: LogFormat::Template(template), span }) = format
             && template.has_id()
@@ -115,6 +120,7 @@ impl<'w> Book<'w> {
             }
         }
         if let Some(file) = file {
+            self.own.push((self.sources.path(file), file.span));
             check_file(file, (self.sources, self.world), mistakes);
         }
     }
@@ -140,7 +146,7 @@ impl<'w> Book<'w> {
 
     /// The target for lines to `file`: the same for each way of writing its path.
     fn file(&mut self, file: &Path) -> Target {
-        let folder = self.world.real_folder(file.parent().unwrap_or(file));
+        let folder = self.world.real(file.parent().unwrap_or(file));
         let one = folder.join(file.file_name().unwrap_or_default());
         Target::File(self.files.entry(one).or_insert_with(|| file.to_owned()).clone())
     }
@@ -152,6 +158,7 @@ impl<'w> Book<'w> {
     ) -> Option<ErrorLog> {
         let file = words.file.map(|word| {
             check_file(&word, (self.sources, self.world), mistakes);
+            self.own.push((self.sources.path(&word), word.span));
             (self.sources.path(&word), word.span)
         });
         let is_pretty = match words.format {

@@ -8,6 +8,7 @@ use crate::{
         TrailingSlash, Value,
     },
     source::Word,
+    unsent,
     written::Policy,
 };
 use message::Path;
@@ -185,13 +186,19 @@ pub(crate) fn fallback(chain: &[&Policy], context: &mut Context<'_>) -> Option<B
     let is_own = chain.last().is_some_and(|own| own.fallback.is_some());
     // It is looked up as it stands, so it must be in the form that paths have here.
     let path = Path::parse(&word.value).ok();
-    let is_fine = path.is_some_and(|path| path.as_bytes() == word.value.as_bytes());
+    let is_fine = path.as_ref().is_some_and(|path| path.as_bytes() == word.value.as_bytes());
     if !is_fine && is_own {
         let cause = format!("{} is not the path of a file", quote(&word.value));
         context.mistakes.push(
             Mistake::new(word.span, cause, "not a path")
                 .help("write it as seen from the root: `fallback = \"/index.html\"`"),
         );
+    }
+    if is_own && path.is_some_and(|path| unsent::is_unsent(&path)) {
+        let cause =
+            format!("{} is a dotfile or PHP source, which is never sent", quote(&word.value));
+        let mistake = Mistake::new(word.span, cause, "has no effect");
+        context.mistakes.push(mistake.help("name a page that everybody may see"));
     }
     Some(word.value.as_str().into())
 }

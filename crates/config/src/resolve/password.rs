@@ -108,7 +108,10 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 fn read(file: &Word<String>, list: &mut Vec<User>, context: &mut Context<'_>) {
     let path = context.sources.path(file);
     let text = match context.world.read(&path, FILE_BYTES_MAX) {
-        Ok(content) => content.bytes,
+        Ok(content) => {
+            context.own.push((path, file.span));
+            content.bytes
+        }
         Err(cause) => {
             let label = format!("stands for {}", path.display());
             let cause = format!("the file of passwords cannot be read: {cause}");

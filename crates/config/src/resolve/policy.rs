@@ -1,7 +1,7 @@
 //! What is done for the requests that match a route: its own settings, and what it inherits.
 //!
 //! `chain` holds what was typed, from the site over every route that covers this one to the route
-//! itself: of scalars the last word counts, fields add up.
+//! itself: of scalars the last word counts; fields, and lists of addresses, add up.
 
 use super::{
     compress, context::Context, cors, fields, key::Key, networks, pages, password, politeness,
@@ -9,15 +9,11 @@ use super::{
 };
 use crate::{
     mistake::{Mistake, quote},
-    plan::{
-        self, Access, Action, Addresses, Adjust, Files, Folder, Methods, Phrase, Rewrite,
-        index_default,
-    },
+    plan::{self, Access, Action, Adjust, Files, Folder, Methods, Phrase, Rewrite, index_default},
     source::{Span, Word},
     unsent,
     written::Policy,
 };
-use base::Network;
 use foldhash::HashMap;
 use message::{Path, PathError, Status, name::is_token};
 
@@ -115,6 +111,9 @@ fn files(chain: &[&Policy], words: &Policy, key: &Key, context: &mut Context<'_>
         context.mistakes.push(mistake.help("write `root`, or a route such as `\"/a/*\"`"));
     }
     let root = context.folder(name, word);
+    if context.served.iter().all(|(other, _)| *other != root) {
+        context.served.push((root.clone(), word.span));
+    }
     let listed = |words: &Word<Vec<Word<String>>>| words.value.clone();
     let links = last(chain, |words| words.links.as_ref()).map(listed).unwrap_or_default();
     let links = links.iter().map(|link| {
@@ -136,12 +135,13 @@ fn files(chain: &[&Policy], words: &Policy, key: &Key, context: &mut Context<'_>
     let fallback = pages::fallback(chain, context);
     let trailing_slash = pages::trailing_slash(chain, context);
     let listing_template = pages::listing_template(chain, context);
-    let folder = context.number(Folder { id: 0, root, index, listing, links });
+    let folder = context.number(Folder { id: 0, root, index, listing, links }, trailing_slash);
     Action::Files(Files {
         segments_skipped,
         fallback,
         trailing_slash,
         listing_template,
+        has_doors: context.has_doors,
         ..Files::of_folder(folder, place)
     })
 }
@@ -240,18 +240,7 @@ fn is_media_type(text: &str) -> bool {
 }
 
 fn access(chain: &[&Policy], action: &Action, context: &mut Context<'_>) -> Access {
-    let list = |setting: Option<&Word<Vec<Word<String>>>>, context: &mut Context<'_>| {
-        let list = setting.filter(|list| !list.value.is_empty())?;
-        let networks: Vec<Network> = networks::resolve(&list.value, context);
-        Some((networks, context.at(list.span)))
-    };
-    if let Some(own) = chain.last() {
-        networks::check(own, context);
-    }
-    let allow_list = list(last(chain, |words| words.allow.as_ref()), context);
-    let deny_list = list(last(chain, |words| words.deny.as_ref()), context);
-    let addresses = (allow_list.is_some() || deny_list.is_some())
-        .then_some(Addresses { allow: allow_list, deny: deny_list });
+    let addresses = networks::addresses(chain, context);
     let methods = last(chain, |words| words.methods.as_ref()).filter(|list| !list.value.is_empty());
     let methods = methods.map(|list| {
         for word in &list.value {

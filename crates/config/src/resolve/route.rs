@@ -6,9 +6,7 @@ use super::{
     context::Context,
     idle,
     key::{Key, Keys},
-    pages,
-    past::{self, Known},
-    policy,
+    pages, policy,
 };
 use crate::{
     mistake::{Mistake, quote},
@@ -29,6 +27,10 @@ pub(crate) fn resolve(
     let is_empty = routes.is_empty();
     let place = context.at(site.span);
     let rest_key = Key::everything();
+    context.has_doors = routes.iter().any(|route| {
+        let cases = route.words.cases.iter().map(|case| &case.then);
+        [&route.words.policy].into_iter().chain(cases).any(Policy::guards)
+    });
     let policy = policy::resolve(&[&own], &rest_key, context);
     if is_empty {
         pages::check_listing(&[&own], context);
@@ -65,7 +67,6 @@ pub(crate) fn resolve(
     covering.iter().flatten().for_each(|&at| has_heirs[at] = true);
     let mut leads = Vec::with_capacity(keyed.len() + 1);
     let mut top = Node::default();
-    let mut known = vec![(&rest_key, site.span, Known::of(&rest.policy, context))];
     for (at, (key, route)) in keyed.iter().enumerate() {
         let typed = covering[at].iter().map(|&other| &keyed[other].1.words.policy);
         let chain: Vec<&Policy> =
@@ -77,13 +78,11 @@ pub(crate) fn resolve(
         }
         leads.push(cases.is_empty().then(|| Lead::of(&policy, &chain, key)).flatten());
         let place = context.at(route.key.span);
-        known.push((key, route.key.span, Known::of(&policy, context)));
         let route = Route { key: route.key.value.as_str().into(), place, policy, cases };
         insert(&mut top, key, route);
     }
     leads.push(Lead::of(&rest.policy, &[&own], &rest_key));
     circle::check(&leads, &keys, context);
-    past::check(&known, context);
     Routes { top, rest }
 }
 

@@ -70,6 +70,15 @@ pub(crate) struct Limit {
     pub(crate) dry_run: Option<Word<bool>>,
 }
 
+impl Policy {
+    /// Whether a guard is named here, or taken away.
+    pub(crate) fn guards(&self) -> bool {
+        let Self { allow, deny, methods, limit, auth, .. } = self;
+        let by_address = allow.is_some() || deny.is_some();
+        by_address || methods.is_some() || auth.is_some() || limit.rate.is_some()
+    }
+}
+
 /// The settings that a site and its routes share.
 pub(crate) const POLICY: Section<Policy> = Section {
     title: "a site or one of its routes",
@@ -179,14 +188,16 @@ pub(crate) const POLICY: Section<Policy> = Section {
         },
         Setting {
             name: "allow",
-            doc: "The addresses and networks that may enter; with it, no others may.",
+            doc: "The addresses and networks that may enter; with it, no others may. Who enters is in \
+                  each list that is inherited, too; an empty one takes those away.",
             preset: Preset::Words("everybody"),
             example: r#"["10.0.0.0/8", "::1"]"#,
             value: &At(Texts, |policy: &mut Policy| &mut policy.allow),
         },
         Setting {
             name: "deny",
-            doc: "The addresses and networks that may not enter, even if they are allowed.",
+            doc: "The addresses and networks that may not enter, even if they are allowed. Lists \
+                  add up with those that are inherited; an empty one takes those away.",
             preset: Preset::Words("nobody"),
             example: r#"["10.6.6.0/24"]"#,
             value: &At(Texts, |policy: &mut Policy| &mut policy.deny),

@@ -2,7 +2,6 @@
 
 use base::Moment;
 use config::{plan, unsent};
-use message::Path;
 use net::{Root, RootError};
 use std::{sync::Arc, time::Duration};
 
@@ -155,18 +154,6 @@ pub fn is_shown(name: &[u8]) -> bool {
     is_sent && !name.iter().any(u8::is_ascii_control)
 }
 
-/// Whether some segment is a dotfile. `/.well-known/` is public by its purpose (RFC 8615).
-pub(super) fn is_hidden(path: &Path<'_>) -> bool {
-    path.segments()
-        .enumerate()
-        .any(|(at, name)| unsent::is_dotfile(name) && !(at == 0 && name == b".well-known"))
-}
-
-/// Whether some segment is the name of PHP source.
-pub(super) fn is_source(path: &Path<'_>) -> bool {
-    path.segments().any(unsent::is_source)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,23 +225,5 @@ mod tests {
         assert!(ask(&mut folders, 0, now));
         assert!(!ask(&mut folders, 0, now));
         assert_eq!((folders.openings, folders.open.len(), folders.descriptors), (2, 1, 1));
-    }
-
-    #[test]
-    fn source_is_source_wherever_it_stands_in_a_path() {
-        for source in ["/x.php", "/x.php%20", "/x.php/", "/x.php/info", "/a/.php"] {
-            assert!(is_source(&Path::parse(source).unwrap()), "{source}");
-        }
-        assert!(!is_source(&Path::parse("/php/x.html").unwrap()));
-    }
-
-    #[test]
-    fn dotfiles_are_hidden_but_the_well_known() {
-        for hidden in ["/.git/config", "/a/.env", "/%2egit/", "/a/.well-known/x"] {
-            assert!(is_hidden(&Path::parse(hidden).unwrap()), "{hidden}");
-        }
-        for open in ["/", "/a.b", "/.well-known/acme", "/a./b"] {
-            assert!(!is_hidden(&Path::parse(open).unwrap()), "{open}");
-        }
     }
 }
