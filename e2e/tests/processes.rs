@@ -420,3 +420,20 @@ fn a_worker_that_dies_before_it_is_ready_is_the_end_of_the_start() {
     assert_eq!((code, &*stdout), (Some(1), ""), "{stderr}");
     assert!(stderr.contains("a worker ended before it was ready"), "{stderr}");
 }
+
+/// A link in the first lines leads to a page of somebody's, not to "nobody is here".
+#[test]
+fn the_start_names_urls_that_a_site_answers() {
+    let site = Site::new();
+    let root = site.root_text();
+    for (name, urls) in [("default", 1), ("127.0.0.1", 1), ("a.example", 0)] {
+        let server = Server::run(&format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\n[site.{name:?}]\nroot = {root:?}\n"
+        ));
+        let start = server.wait_for(|line| line["event"] == "start");
+        assert_eq!(start["urls"].as_array().unwrap().len(), urls, "{start}");
+        let remark = start["remark"].as_str().unwrap_or_default();
+        assert_eq!(remark.contains(&server.addr().to_string()), urls == 0, "{start}");
+        server.stop();
+    }
+}
