@@ -11,6 +11,7 @@ use std::{
     ffi::OsStr,
     io::{BufRead, BufReader, Read, Write},
     net::SocketAddr,
+    os::fd::OwnedFd,
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex},
     thread::{self, JoinHandle},
@@ -23,6 +24,7 @@ pub struct Launch {
     config: Option<tempfile::NamedTempFile>,
     environment: Vec<(String, String)>,
     prelude: String,
+    input: Option<OwnedFd>,
     reads_log: bool,
 }
 
@@ -86,6 +88,7 @@ impl Launch {
             config: None,
             environment: Vec::new(),
             prelude: String::new(),
+            input: None,
             reads_log: true,
         }
     }
@@ -101,6 +104,13 @@ impl Launch {
     #[must_use]
     pub fn after(mut self, command: &str) -> Self {
         self.prelude = format!("{command} && ");
+        self
+    }
+
+    /// Gives it this as its standard input, for a prelude to do something with.
+    #[must_use]
+    pub fn with_input(mut self, input: impl Into<OwnedFd>) -> Self {
+        self.input = Some(input.into());
         self
     }
 
@@ -157,7 +167,10 @@ impl Launch {
         command
             .args(self.args.iter().map(OsStr::new))
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
+            .stdin(match &self.input {
+                Some(input) => Stdio::from(input.try_clone().unwrap()),
+                None => Stdio::null(),
+            })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command

@@ -421,21 +421,6 @@ fn a_worker_that_dies_before_it_is_ready_is_the_end_of_the_start() {
     assert!(stderr.contains("a worker ended before it was ready"), "{stderr}");
 }
 
-#[test]
-fn a_loop_that_hangs_is_found_and_its_worker_replaced() {
-    let place = Place::new();
-    place.write("threads = 1", "", &says(1));
-    let launch = Launch::of(vec!["run".to_owned(), place.file()]);
-    // The first one is the worker's own, before it is ready.
-    let server = launch.env("GANNET_FAIL", "exchange=hang:2").start();
-    let before = server.workers();
-    let mut client = Client::connect(server.addr());
-    assert!(client.get("/digits.txt").is_err(), "it ends with its worker");
-    assert_eq!(place.errors("worker_hung").len(), 1);
-    assert!(eventually(|| server.workers().len() == 1 && server.workers() != before));
-    server.stop();
-}
-
 /// A link in the first lines leads to a page of somebody's, not to "nobody is here".
 #[test]
 fn the_start_names_urls_that_a_site_answers() {

@@ -1,11 +1,14 @@
-//! What processes and loops tell each other: notes, and the counters and the clients they share.
+//! What processes and loops tell each other: notes, the counters and the clients they share, and
+//! what each of them is at.
 
 pub mod note;
 pub mod wish;
 pub mod counters;
 mod seats;
+pub mod trail;
 pub mod clients;
 
 pub use clients::{Clients, Seat};
 pub use counters::{Counter, Row, Rows};
 pub use seats::Seats;
+pub use trail::{Trail, Trails};

@@ -47,7 +47,7 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
     /// What to be: the first note. Along with it go the bundle, the table of clients, the seats for
-    /// its connections and the rows for counters.
+    /// its connections, the rows for counters and the trails of its loops.
     Begin {
         /// How many loops to run.
         loops: usize,

@@ -3,7 +3,7 @@
 use crate::{arguments::Role, greeting, machine, serving, trouble::Trouble, verb};
 use config::{Blueprint, Bundle, Paint, Plan, plan::Address};
 use control::{
-    Clients, Rows, Seats,
+    Clients, Rows, Seats, Trails,
     note::{Note, Order, Question, Report, Verdict},
 };
 use net::{channel, listener::Listening, memory, process, sealed};
@@ -128,14 +128,14 @@ fn prepare(end: BorrowedFd<'_>) -> Result<(Worker, Arc<LogFiles>), String> {
         let order = Order::decode(&message.bytes).ok_or(()).map_err(odd)?;
         match order {
             Order::Begin { loops, seed } => {
-                let along: Result<[OwnedFd; 4], _> = message.descriptors.try_into();
+                let along: Result<[OwnedFd; 5], _> = message.descriptors.try_into();
                 begun = Some((loops, seed, along.map_err(|_| ()).map_err(odd)?));
             }
             Order::Resolve => break,
             order => take_files(&files, order, message.descriptors),
         }
     }
-    let (loops, seed, [bundle, clients, seats, rows]) = begun.ok_or(()).map_err(odd)?;
+    let (loops, seed, [bundle, clients, seats, rows, trails]) = begun.ok_or(()).map_err(odd)?;
     let bytes = sealed::read(bundle.as_fd(), BUNDLE_BYTES_MAX).map_err(failed)?;
     let bundle = Bundle::decode(&bytes).ok_or(()).map_err(odd)?;
     let plan = bundle.resolve().map_err(|errors| errors.render(Paint::Plain))?;
@@ -145,7 +145,8 @@ fn prepare(end: BorrowedFd<'_>) -> Result<(Worker, Arc<LogFiles>), String> {
     let clients = memory::shared(clients.as_fd()).map_err(failed)?;
     let clients = Clients::new(clients, seed).with_seats(seats);
     let rows = Rows::new(memory::shared(rows.as_fd()).map_err(failed)?);
-    let setup = Setup { plan, loops, live: None, files: Arc::clone(&files), clients, rows };
+    let trails = Trails::new(memory::shared(trails.as_fd()).map_err(failed)?);
+    let setup = Setup { plan, loops, live: None, files: Arc::clone(&files), clients, rows, trails };
     let worker = worker::start(setup).map_err(|error| format!("error: {error}"))?;
     rehearse(plan)?;
     Ok((worker, files))

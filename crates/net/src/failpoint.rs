@@ -1,8 +1,9 @@
 //! Places where a test may order a fault, so that black-box tests can see the server survive it.
 //!
-//! `GANNET_FAIL="files=panic:3,send=stall:200,exchange=hang:2"` panics at the third hit of `files`,
-//! makes each hit of `send` last 200 ms, and the second one of `exchange` an hour. Release builds
-//! neither read the variable nor contain the points.
+//! `GANNET_FAIL="files=panic:3,send=stall:200"` panics at the third hit of `files`, and makes each
+//! hit of `send` last 200 ms; `files=hang:3` never comes back from the third hit, and
+//! `look=set:100` puts 100 in the place of the number `look`. Release builds neither read the
+//! variable nor contain the points.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,12 +16,27 @@ use std::time::Duration;
 /// In builds with debug assertions, when ordered to.
 #[inline]
 pub fn hit(name: &str) {
-    static POINTS: OnceLock<Vec<Point>> = OnceLock::new();
     if cfg!(debug_assertions) {
-        let points = POINTS
-            .get_or_init(|| parse(&std::env::var("GANNET_FAIL").unwrap_or_default()).collect());
-        points.iter().filter(|point| point.name == name).for_each(Point::act);
+        points().iter().filter(|point| point.name == name).for_each(Point::act);
     }
+}
+
+/// The number `name`: `usual`, or what the environment variable `GANNET_FAIL` orders.
+#[must_use]
+pub fn number(name: &str, usual: u64) -> u64 {
+    if !cfg!(debug_assertions) {
+        return usual;
+    }
+    let ordered = points().iter().find_map(|point| match point.fault {
+        Fault::Set(number) if point.name == name => Some(number),
+        _ => None,
+    });
+    ordered.unwrap_or(usual)
+}
+
+fn points() -> &'static [Point] {
+    static POINTS: OnceLock<Vec<Point>> = OnceLock::new();
+    POINTS.get_or_init(|| parse(&std::env::var("GANNET_FAIL").unwrap_or_default()).collect())
 }
 
 struct Point {
@@ -34,6 +50,7 @@ enum Fault {
     Panic { at_hit: Option<u64> },
     Stall(Duration),
     Hang { at_hit: u64 },
+    Set(u64),
 }
 
 const FOREVER: Duration = Duration::from_secs(3600);
@@ -46,10 +63,9 @@ impl Point {
             Fault::Panic { at_hit } if at_hit.is_none_or(|at_hit| at_hit == hits) => {
                 panic!("failpoint {}", self.name);
             }
-            Fault::Panic { .. } => {}
             Fault::Stall(wait) => std::thread::sleep(wait),
             Fault::Hang { at_hit } if at_hit == hits => std::thread::sleep(FOREVER),
-            Fault::Hang { .. } => {}
+            Fault::Panic { .. } | Fault::Hang { .. } | Fault::Set(_) => {}
         }
     }
 }
@@ -63,6 +79,7 @@ fn parse(text: &str) -> impl Iterator<Item = Point> {
         let fault = match verb {
             "panic" => Fault::Panic { at_hit: number },
             "hang" => Fault::Hang { at_hit: number? },
+            "set" => Fault::Set(number?),
             "stall" => Fault::Stall(Duration::from_millis(number?)),
             _ => return None,
         };
@@ -87,10 +104,12 @@ mod tests {
         check("files=explode,send=stall:soon", &[]);
         check("files=panic", &[("files", Fault::Panic { at_hit: None })]);
         check(
-            "files=panic:3, send=stall:200",
+            "files=panic:3, send=stall:200,files=hang:2,look=set:7",
             &[
                 ("files", Fault::Panic { at_hit: Some(3) }),
                 ("send", Fault::Stall(Duration::from_millis(200))),
+                ("files", Fault::Hang { at_hit: 2 }),
+                ("look", Fault::Set(7)),
             ],
         );
     }

@@ -2,7 +2,7 @@
 
 use crate::sys;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::io::Errno;
+use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{
     AddressFamily, SocketFlags, SocketType, bind, listen as start, socket_with, sockopt,
 };
@@ -65,6 +65,40 @@ impl AsFd for Listening {
             Self::Unix(socket) => socket.as_fd(),
         }
     }
+}
+
+/// Makes a socket that others have opened like those that are opened here.
+///
+/// # Errors
+///
+/// The kernel says no.
+pub fn adopt(socket: &Listening) -> io::Result<()> {
+    ioctl_fionbio(socket, true)?;
+    if let Listening::Tcp(socket) = socket {
+        sockopt::set_tcp_nodelay(socket, true)?;
+        sockopt::set_socket_reuseport(socket, true)?;
+        // A kernel that cannot defer costs a wake-up, nothing more.
+        let _ = sys::defer_accept(socket.as_fd(), DEFER_SECONDS);
+    }
+    Ok(())
+}
+
+/// Whether connections of IPv4 come in by a socket of IPv6, under addresses that no list has.
+#[must_use]
+pub fn is_of_both_families(socket: &Listening) -> bool {
+    match socket {
+        Listening::Tcp(socket) if socket.local_addr().is_ok_and(|own| own.is_ipv6()) => {
+            sockopt::ipv6_v6only(socket).is_ok_and(|is_only| !is_only)
+                && socket.local_addr().is_ok_and(|own| own.ip().is_unspecified())
+        }
+        _ => false,
+    }
+}
+
+/// Whether an address could not be had because somebody else has it, or may have it alone.
+#[must_use]
+pub fn is_kept_from_us(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
 }
 
 /// Listens on `address`, together with other sockets of this user that listen like this; port 0

@@ -1,10 +1,11 @@
 //! What this process was given: how many descriptors it may hold, which signals it shall ignore.
 
+use crate::sys;
 use rustix::{
     fd::OwnedFd,
     process::{
-        Pid, PidfdFlags, Resource, Rlimit, Signal, getrlimit, nice, pidfd_open, pidfd_send_signal,
-        setrlimit,
+        Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, getrlimit, nice, pidfd_open,
+        pidfd_send_signal, setrlimit, waitpid,
     },
 };
 use std::{
@@ -31,6 +32,12 @@ impl Handle {
         let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
         let pid = pid.ok_or(io::ErrorKind::InvalidInput)?;
         Ok(Self(pidfd_open(pid, PidfdFlags::empty())?))
+    }
+
+    /// Ends it as a program ends itself that finds a fault in itself: where it is so arranged, what
+    /// it was at is kept for whoever looks for that fault.
+    pub fn abort(&self) {
+        let _ = pidfd_send_signal(&self.0, Signal::ABORT);
     }
 
     /// Ends it at once, if it has not ended yet.
@@ -62,6 +69,19 @@ pub fn confine(cpu_seconds: u64, memory_bytes: u64) -> io::Result<()> {
 /// There is no `/proc`.
 pub fn program() -> io::Result<OwnedFd> {
     fs::File::open("/proc/self/exe").map(OwnedFd::from)
+}
+
+/// A child of this process that has ended and that nobody has waited for yet.
+#[must_use]
+pub fn ended_child() -> Option<u32> {
+    sys::ended_child().ok().flatten()
+}
+
+/// Takes notice of the end of a child, so that the kernel may forget it.
+pub fn forget_child(pid: u32) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    // One that is gone already is what is wanted.
+    let _ = pid.map(|pid| waitpid(Some(pid), WaitOptions::NOHANG));
 }
 
 /// The user that this process runs as; 0 is root.
@@ -112,6 +132,7 @@ fn ignored(status: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::process::Command;
 
     #[test]
     fn the_limit_is_what_the_administrator_allows() {
@@ -119,6 +140,23 @@ mod tests {
         let limit = getrlimit(Resource::Nofile);
         assert_eq!(limit.current.unwrap_or(u64::MAX), in_force);
         assert_eq!(limit.current, limit.maximum);
+    }
+
+    #[test]
+    fn a_child_that_has_ended_is_found_until_it_is_forgotten() {
+        let pid = Command::new("true").spawn().unwrap().id();
+        let is_there = || ended_child().is_some();
+        while !is_there() {
+            std::thread::yield_now();
+        }
+        // Other tests have children, too.
+        let state = || fs::read_to_string(format!("/proc/{pid}/stat"));
+        while !state().unwrap().contains(") Z ") {
+            std::thread::yield_now();
+        }
+        forget_child(pid);
+        assert!(state().is_err());
+        forget_child(pid);
     }
 
     #[test]

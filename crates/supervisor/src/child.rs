@@ -1,5 +1,6 @@
 //! A process that this one has started: its notes, its orders, its end.
 
+use crate::orphans::Own;
 use net::{
     channel::{self, Message},
     process::Handle,
@@ -63,6 +64,9 @@ impl Program {
         let (own, other) = channel::pair()?;
         let path = format!("/proc/self/fd/{}", self.0.as_raw_fd());
         let mut command = Command::new(path);
+        for name in net::systemd::VARIABLES {
+            command.env_remove(name);
+        }
         command.arg0("gannet").args(["role", role]).stdin(Stdio::from(other));
         Ok((command.spawn()?, own))
     }
@@ -89,7 +93,12 @@ impl Child {
         let end = Rc::new(Channel::from_std(end)?);
         let (orders, next) = unbounded_channel();
         spawn_local(send(Rc::clone(&end), next));
-        spawn_local(listen(end, process, ends, hear));
+        let own = Own::new(pid);
+        spawn_local(async move {
+            let how = listen(end, process, ends, &hear).await;
+            drop(own);
+            hear(Heard::Ended(how));
+        });
         Ok(Self { pid, orders, handle })
     }
 
@@ -102,6 +111,11 @@ impl Child {
     /// Its process.
     pub(crate) fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// Ends it as a fault of its own does.
+    pub(crate) fn abort(&self) {
+        self.handle.abort();
     }
 
     /// Ends it.
@@ -121,20 +135,24 @@ async fn send(end: Rc<Channel>, mut orders: UnboundedReceiver<Message>) {
 }
 
 /// Hears all that it says, and then how it ended.
-async fn listen(end: Rc<Channel>, mut process: Process, mut ends: Signal, hear: impl Fn(Heard)) {
+async fn listen(
+    end: Rc<Channel>,
+    mut process: Process,
+    mut ends: Signal,
+    hear: &impl Fn(Heard),
+) -> String {
     let receive = || channel::receive(end.as_fd(), false);
     while let Ok(Some(message)) = end.async_io(Interest::READABLE, receive).await {
         hear(Heard::Note(message));
     }
-    let how = loop {
+    loop {
         match process.try_wait() {
             Ok(Some(status)) => break ending(status),
             Err(error) => break format!("cannot be waited for: {error}"),
             Ok(None) if ends.recv().await.is_some() => {}
             Ok(None) => break "cannot be waited for".to_owned(),
         }
-    };
-    hear(Heard::Ended(how));
+    }
 }
 
 fn ending(status: ExitStatus) -> String {

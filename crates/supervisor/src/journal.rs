@@ -15,7 +15,11 @@ pub(crate) fn line(note: &Note, is_pretty: bool, wall: Wall) -> Vec<u8> {
         }
         Note::NotReloaded(_, why) => ("not_reloaded", "error", why.clone()),
         Note::Died(id, how) => ("worker_died", "error", format!("worker {id} {how}")),
-        Note::Hung(id) => ("worker_hung", "error", format!("a loop of worker {id} was stuck")),
+        Note::Hung(id, how) => ("worker_hung", "error", format!("worker {id} hangs: {how}")),
+        Note::CutOff(id, requests) => {
+            let all = requests.join(", ");
+            ("cut_off", "error", format!("worker {id} is gone and had not finished: {all}"))
+        }
         Note::Killed(id) => {
             ("worker_killed", "error", format!("worker {id} did not do what it was told"))
         }
@@ -66,6 +70,11 @@ mod tests {
         assert_eq!(
             line(Note::Died(3, "was ended by signal 9".to_owned()), true),
             "17:02:03 worker died: worker 3 was ended by signal 9\n"
+        );
+        let requests = ["GET a/\x1b".to_owned(), "POST b/".to_owned()].to_vec();
+        assert_eq!(
+            line(Note::CutOff(3, requests), true),
+            "17:02:03 cut off: worker 3 is gone and had not finished: GET a/\\x1b, POST b/\n"
         );
         assert_eq!(
             line(Note::NotReloaded(2, "a\n\x1b".to_owned()), true),

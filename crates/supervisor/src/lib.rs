@@ -13,6 +13,7 @@ pub mod machine;
 pub mod sockets;
 mod logs;
 mod child;
+mod orphans;
 mod journal;
 mod wishes;
 mod shell;

@@ -44,6 +44,9 @@ const GENERATIONS_MAX: usize = 4;
 /// What a worker may take longer to end than it was told.
 const SLACK_TIME: Duration = Duration::from_secs(10);
 
+/// How long a worker that hangs may take to end of that.
+const ABORT_TIME: Duration = Duration::from_secs(2);
+
 /// How long workers that are to end at once may take.
 const AT_ONCE_TIME: Duration = Duration::from_secs(2);
 
@@ -83,8 +86,8 @@ pub enum Event<S> {
     Ready(WorkerId),
     /// A worker cannot, and says why.
     Failed(WorkerId, String),
-    /// A loop of a worker is stuck.
-    Hung(WorkerId),
+    /// A loop of a worker is stuck: what it was at.
+    Hung(WorkerId, String),
     /// A worker accepts nobody any more.
     Parted(WorkerId),
     /// A worker is gone: how it ended.
@@ -121,6 +124,8 @@ pub enum Order<S> {
     Stop(WorkerId),
     /// Have a worker end at once.
     StopAtOnce(WorkerId),
+    /// End a worker that hangs, so that its fault can be looked for.
+    Abort(WorkerId),
     /// End a worker that does not do what it is told.
     Kill(WorkerId),
     /// Close all sockets: whoever connects from now on may try another server.
@@ -144,8 +149,10 @@ pub enum Note {
     NotReloaded(u8, String),
     /// A worker has died while it served; how.
     Died(WorkerId, String),
-    /// A worker was ended, as one of its loops was stuck.
-    Hung(WorkerId),
+    /// A worker hangs, and is ended: what it was at.
+    Hung(WorkerId, String),
+    /// A worker is gone that was at these requests.
+    CutOff(WorkerId, Vec<String>),
     /// A worker was ended, as it did not end itself.
     Killed(WorkerId),
     /// The last config kept its workers from living: the one before is served again.
@@ -222,21 +229,19 @@ impl<S: Clone> Machine<S> {
             Event::NotOpened(text) => self.give_up(1, text, out),
             Event::Ready(id) => self.ready(id, now, out),
             Event::Failed(id, text) if self.is_starting(id) => self.give_up(1, text, out),
-            Event::Hung(id) if self.find(id).is_some() => {
-                out.extend([Order::Note(Note::Hung(id)), Order::Kill(id)]);
-            }
             Event::Parted(id) => {
                 if let Some((generation, at)) = self.find(id) {
                     generation.parted(at);
                 }
             }
+            Event::Hung(id, how) => {
+                if let Some((generation, at)) = self.find(id) {
+                    generation.hung(at, how, now, out);
+                }
+            }
             Event::Ended(id, how) => self.ended(id, &how, now, out),
             Event::Stop { signal, is_gentle } => self.stop(signal, is_gentle, now, out),
-            Event::Checked(_)
-            | Event::Refused(..)
-            | Event::Failed(..)
-            | Event::Hung(_)
-            | Event::Tick => {}
+            Event::Checked(_) | Event::Refused(..) | Event::Failed(..) | Event::Tick => {}
         }
         self.keep_time(now, out);
         self.settle(now, out);
@@ -478,6 +483,10 @@ impl<S: Clone> Machine<S> {
         for generation in &mut self.generations {
             let Generation { config, phase, members, .. } = generation;
             for (place, member) in members.iter_mut().enumerate() {
+                if member.aborted <= now {
+                    member.aborted = Moment::NEVER;
+                    out.push(Order::Kill(member.id));
+                }
                 match member.stage {
                     Stage::Absent(until) if until <= now => {
                         self.workers += 1;

@@ -1,6 +1,8 @@
 //! Does what the machine orders, and tells it what happens.
 
 mod desk;
+mod service;
+mod watch;
 mod workers;
 
 use crate::{
@@ -8,6 +10,7 @@ use crate::{
     journal,
     logs::LogFiles,
     machine::{Checked, Event, Machine, Note, Order, WorkerId},
+    orphans,
     sockets::{self, Sockets},
     wishes::{Asker, Desk},
 };
@@ -19,7 +22,12 @@ use control::{
     wish::{Outcome, Wish},
 };
 use desk::{CURRENT, END, History, NEXT};
-use net::{channel::Message, sealed};
+use net::{
+    channel::Message,
+    sealed,
+    systemd::{self, Handed},
+};
+use service::Service;
 use std::{
     collections::VecDeque,
     io, mem,
@@ -35,7 +43,7 @@ use tokio::{
     task::spawn_local,
     time::{sleep, timeout},
 };
-use workers::{LOOK_TIME, Table, Workers};
+use workers::{Table, Workers};
 
 /// Bytes of a blueprint at most: some 10,000 sites with addresses and logs of their own.
 const BLUEPRINT_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -74,8 +82,11 @@ enum Happening {
     Check(u64, Heard),
     Worker(WorkerId, Heard),
     Wish(Wish, Asker),
-    Look,
     Reopen,
+    /// It is time to look after the workers.
+    Look,
+    /// It is time to say that this process gets on.
+    Alive,
 }
 
 struct Shell<'v> {
@@ -90,6 +101,10 @@ struct Shell<'v> {
     check: Option<Child>,
     checks: u64,
     sockets: Sockets,
+    /// Sockets that nobody has asked for yet.
+    handed: Vec<Handed>,
+    /// Whoever has started this process.
+    service: Service,
     logs: LogFiles,
     clients: Option<Rc<Table>>,
     seed: [u64; 2],
@@ -118,6 +133,7 @@ pub fn run(
     voice: &dyn Voice,
 ) -> Result<u8, Failure> {
     let failed = |error: io::Error| Failure { code: 1, text: format!("error: {error}") };
+    let handed = systemd::handed();
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build_local(LocalOptions::default())
@@ -126,12 +142,9 @@ pub fn run(
         let (happenings, heard) = unbounded_channel();
         // Signals are caught before anybody can know that there is something to stop.
         catch(&happenings).map_err(failed)?;
-        let look = happenings.clone();
-        spawn_local(async move {
-            while look.send(Happening::Look).is_ok() {
-                sleep(LOOK_TIME).await;
-            }
-        });
+        orphans::adopt().map_err(failed)?;
+        watch::tick(&happenings);
+        let service = Service::new(&happenings);
         let seed = net::random::bytes::<16>().map_err(failed)?;
         let [one, other] = [0, 8].map(|at| {
             let half = seed.get(at..).and_then(|rest| rest.first_chunk());
@@ -147,6 +160,8 @@ pub fn run(
             check: None,
             checks: 0,
             sockets: Sockets::default(),
+            handed,
+            service,
             logs: LogFiles::default(),
             clients: None,
             seed: [one, other],
@@ -237,16 +252,22 @@ impl Shell<'_> {
                 });
             }
             Happening::Worker(id, Heard::Ended(how)) => {
+                let requests = self.workers.requests(id);
+                if !requests.is_empty() {
+                    self.note(&Note::CutOff(id, requests));
+                }
                 self.workers.ended(id);
                 self.due.push_back(Event::Ended(id, how));
-            }
-            Happening::Look => {
-                self.due.extend(self.workers.look().into_iter().map(Event::Hung));
             }
             Happening::Wish(wish, asker) => self.grant(wish, asker),
             Happening::Reopen => {
                 let kept = self.logs.reopen();
                 self.workers.reopen(&self.logs, &kept);
+            }
+            Happening::Alive => self.service.alive(),
+            Happening::Look => {
+                let hung = self.workers.look().into_iter();
+                self.due.extend(hung.map(|(id, how)| Event::Hung(id, how)));
             }
         }
     }
@@ -256,6 +277,9 @@ impl Shell<'_> {
             Order::Check => {
                 let next = mem::take(&mut self.askers[NEXT]);
                 self.askers[CURRENT].extend(next);
+                if self.serving.is_some() {
+                    self.service.reloading();
+                }
                 self.check();
             }
             Order::EndCheck => self.check.take().iter().for_each(Child::kill),
@@ -269,11 +293,16 @@ impl Shell<'_> {
             Order::Drain(id) => self.workers.tell(id, &control::note::Order::Drain),
             Order::Stop(id) => self.workers.tell(id, &control::note::Order::Stop),
             Order::StopAtOnce(id) => self.workers.tell(id, &control::note::Order::StopAtOnce),
+            Order::Abort(id) => self.workers.abort(id),
             Order::Kill(id) => self.workers.kill(id),
-            Order::Close => self.sockets = Sockets::default(),
+            Order::Close => {
+                self.service.stopping();
+                self.sockets = Sockets::default();
+            }
             Order::Greet(source) => {
                 let addresses = self.sockets.addresses(&source.blueprint.listen);
                 self.voice.started(&source.blueprint, &addresses);
+                self.service.ready(&format!("serves {}", source.blueprint.found));
             }
             Order::Note(note) => self.note(&note),
             Order::Exit(code) => {
@@ -308,6 +337,7 @@ impl Shell<'_> {
     fn open(&mut self, blueprint: &Blueprint) -> Result<(), String> {
         let said = |fault: sockets::Fault| fault.message;
         sockets::check_room(blueprint.threads, blueprint.listen.len()).map_err(said)?;
+        self.sockets.adopt(mem::take(&mut self.handed), &blueprint.listen).map_err(said)?;
         self.sockets.open(&blueprint.listen).map_err(said)?;
         self.logs.open(blueprint)?;
         if let Some(path) = &blueprint.control {
@@ -362,23 +392,34 @@ impl Shell<'_> {
         self.logs.keep(others.chain([&serving.blueprint]));
     }
 
+    /// What is served, in a few words.
+    fn found(&self) -> &str {
+        self.serving.as_ref().map_or("", |source| &source.blueprint.found)
+    }
+
     fn note(&mut self, note: &Note) {
         let now = net::clock::now();
         let outcome = match note {
             Note::Reloaded => {
                 self.history.reload = Some((now, None));
+                self.service.ready(&format!("serves {}", self.found()));
                 Some(Outcome::Done)
             }
             Note::NotReloaded(code, text) => {
                 self.tidy();
                 self.history.reload = Some((now, Some(text.clone())));
+                self.service.ready(&format!("serves {}; not reloaded: {text}", self.found()));
                 Some(Outcome::Refused { code: *code, text: text.clone() })
             }
             Note::Died(..) => {
                 self.history.restarts += 1;
                 None
             }
-            Note::Hung(_) | Note::Killed(_) | Note::TakenBack | Note::Deaf(_) => None,
+            Note::Hung(..)
+            | Note::CutOff(..)
+            | Note::Killed(_)
+            | Note::TakenBack
+            | Note::Deaf(_) => None,
         };
         if let Some(outcome) = outcome {
             self.askers[CURRENT].drain(..).for_each(|asker| asker.answer(&outcome));

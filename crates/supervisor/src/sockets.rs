@@ -3,9 +3,11 @@
 //! A socket is kept as long as its address is configured: one of several at an address that is
 //! closed takes with it the connections that wait there to be accepted.
 
+mod handed;
+
 use config::plan::{Address, Listen};
 use net::{
-    listener::Listening,
+    listener::{Listening, is_kept_from_us},
     unix::{SocketFile, UnixError},
 };
 use std::{
@@ -76,7 +78,8 @@ impl Sockets {
         Ok(())
     }
 
-    /// Opens more sockets at addresses that have fewer than `slots`.
+    /// Opens more sockets at addresses that have fewer than `slots`; where only whoever has started
+    /// this process may do so, loops share the one that it has handed over.
     ///
     /// # Errors
     ///
@@ -85,7 +88,12 @@ impl Sockets {
         for held in &mut self.0 {
             let Address::Tcp(address) = held.bound else { continue };
             while held.group.len() < slots {
-                held.group.push(Listening::Tcp(net::listener::listen(address)?));
+                let another = match (net::listener::listen(address), held.group.first()) {
+                    (Ok(socket), _) => Listening::Tcp(socket),
+                    (Err(error), Some(first)) if is_kept_from_us(&error) => first.try_clone()?,
+                    (Err(error), _) => return Err(error),
+                };
+                held.group.push(another);
             }
         }
         Ok(())

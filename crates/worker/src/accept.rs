@@ -12,6 +12,7 @@ use crate::{
 use control::{
     Counter,
     clients::{Entry, Room},
+    trail::Phase,
 };
 use message::Status;
 use std::{
@@ -32,7 +33,9 @@ pub(crate) async fn accept(acceptor: Acceptor, number: usize, core: Rc<Core>) {
         match acceptor.accept().await {
             Ok((socket, client)) => {
                 pause = PAUSE_MIN;
+                core.trail.go(Phase::Accepting);
                 take(socket, client, number, &core);
+                core.trail.go(Phase::Rest);
             }
             Err(error) if is_the_clients(&error) => {}
             Err(error) => {

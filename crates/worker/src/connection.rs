@@ -24,7 +24,7 @@ use crate::{
 };
 use access::Ledger;
 use base::Moment;
-use control::{Counter, Seat};
+use control::{Counter, Seat, trail::Phase};
 use http1::{Event, Expiry, Refusal, Slots};
 use message::{Body, Exchange, Method, Request, RequestId, Status};
 use std::{
@@ -58,6 +58,7 @@ impl Future for Connection {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         let core = Rc::clone(&this.core);
+        core.trail.turn();
         let place = *this.place.get_or_insert_with(|| core.watch.enter(context.waker().clone()));
         let tick = core.tick();
         let must_leave = core.is_stopping.get() || core.watch.is_evicted(place);
@@ -83,6 +84,7 @@ impl Future for Connection {
             turn.abandon();
         }
         core.give_back(scratch);
+        core.trail.go(Phase::Rest);
         polled
     }
 }
@@ -196,6 +198,7 @@ impl Connection {
             return Poll::Ready(true);
         }
         let Turn { core, scratch, pending, tick, .. } = turn;
+        core.trail.go(Phase::Sending);
         let Pending { fetch, share, .. } = pending;
         let waits = (fetch, share, tick.now);
         match sending::write(&self.socket, &mut scratch.output, waits, core, context) {
@@ -330,6 +333,12 @@ impl Connection {
         (head, began_us): (&[u8], u64),
         turn: &mut Turn<'_>,
     ) {
+        let Request { method, host, path, .. } = request;
+        turn.core.trail.begin(method.as_str(), host, path);
+        turn.core.trail.go(Phase::Answering);
+        if done.is_none() {
+            turn.pending.kept = None;
+        }
         let from = (self.client, self.listener);
         let (mut exchange, failed) = flow::begin(turn.core.plan, (request, id), from);
         let mut done = done.or(failed);
@@ -395,6 +404,8 @@ impl Connection {
     }
 
     fn refuse(&mut self, refusal: Refusal, unread: &[u8], turn: &mut Turn<'_>) {
+        turn.core.trail.forget();
+        turn.pending.kept = None;
         let id = turn.core.id(None);
         let subject = Subject::Refused(unread);
         let about = About { client: self.client, id: id.as_ref(), user: None, subject };

@@ -11,7 +11,7 @@ use crate::{
 use access::Verdicts;
 use base::Moment;
 use config::plan::Plan;
-use control::{Clients, Counter, Row};
+use control::{Clients, Counter, Row, Trail};
 use handle::{
     Tools,
     files::{Cache, Folders},
@@ -44,6 +44,8 @@ pub(crate) struct Core {
     pub(crate) clients: Clients,
     pub(crate) turned_away: TurnedAway,
     counters: Row,
+    /// What shows this loop to whoever watches over it.
+    pub(crate) trail: Trail,
     /// What pages hear of, where they follow their files.
     changes: Option<Arc<Changes>>,
     ids: RefCell<Ids>,
@@ -79,9 +81,9 @@ impl Core {
         folders: Folders,
         cache: Cache,
         log: Log,
-        shared: (Arc<Pool>, Clients, Row, Option<Arc<Changes>>),
+        shared: (Arc<Pool>, Clients, Row, Trail, Option<Arc<Changes>>),
     ) -> Self {
-        let (pool, clients, counters, changes) = shared;
+        let (pool, clients, counters, trail, changes) = shared;
         Self {
             plan,
             files: RefCell::new((folders, cache)),
@@ -92,6 +94,7 @@ impl Core {
             clients,
             turned_away: TurnedAway::default(),
             counters,
+            trail,
             changes,
             ids: RefCell::new(Ids::new()),
             scratch: RefCell::default(),

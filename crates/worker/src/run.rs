@@ -9,7 +9,7 @@ use crate::{
     socket::Acceptor,
 };
 use config::{Plan, plan::CompressCache};
-use control::{Clients, Counter, Row, Rows};
+use control::{Clients, Counter, Row, Rows, Trail, Trails, trail::Phase};
 use handle::{
     files::{Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX},
     live::Changes,
@@ -96,6 +96,8 @@ pub struct Setup {
     pub clients: Clients,
     /// The rows for what is counted: [`Rows::words`] of so many loops.
     pub rows: Rows,
+    /// What shows each loop to whoever watches over them: [`Trails::words`] of so many loops.
+    pub trails: Trails,
 }
 
 impl Setup {
@@ -111,7 +113,8 @@ impl Setup {
         let clients = Clients::new(words(Clients::words(plan.capacity.clients_max))?, seed);
         let rows = Rows::new(words(Rows::words(loops))?);
         let files = Arc::new(LogFiles::by_path());
-        Ok(Self { plan, loops, live: None, files, clients, rows })
+        let trails = Trails::default();
+        Ok(Self { plan, loops, live: None, files, clients, rows, trails })
     }
 }
 
@@ -173,6 +176,7 @@ struct Loop {
     number: usize,
     ways: Ways,
     row: Row,
+    trail: Trail,
     stopped: watch::Receiver<Stop>,
     parted: watch::Sender<usize>,
     reopened: watch::Receiver<u64>,
@@ -186,7 +190,7 @@ type Orders<'o> = Pin<Box<dyn Future<Output = ()> + 'o>>;
 /// # Errors
 /// A log, memory or a thread cannot be had.
 pub fn start(setup: Setup) -> Result<Worker, StartError> {
-    let Setup { plan, loops, live, files, clients, rows } = setup;
+    let Setup { plan, loops, live, files, clients, rows, trails } = setup;
     let changes = live.map(Live::start).transpose().map_err(StartError::Thread)?;
     let writers = Writers::open(&plan.logs, loops, &files, rows).map_err(StartError::Log)?;
     writers.report_panics(&plan.logs);
@@ -205,11 +209,12 @@ pub fn start(setup: Setup) -> Result<Worker, StartError> {
     let others = Vec::new();
     let mut worker = Worker { stop, parted, first: None, others, rows, writers, reopen };
     for number in 0..loops {
-        let row = rows.row(Rows::WRITERS + number);
+        let (row, trail) = (rows.row(Rows::WRITERS + number), trails.trail(number));
         let shared = shared.clone();
         let (stopped, reopened) = (stopped.clone(), reopened.clone());
         let (ways, listeners, parted) = (worker.writers.ways(), Vec::new(), worker.parted.clone());
-        let mut another = Loop { shared, listeners, number, ways, row, stopped, parted, reopened };
+        let mut another =
+            Loop { shared, listeners, number, ways, row, trail, stopped, parted, reopened };
         if worker.first.is_none() {
             worker.first = Some(another);
             continue;
@@ -330,7 +335,11 @@ impl Loop {
     /// service: it starts anew on the same listeners.
     fn live(&mut self, mut orders: Option<Orders<'_>>) {
         loop {
-            match catch_unwind(AssertUnwindSafe(|| self.run(&mut orders))) {
+            self.row.wake();
+            let ended = catch_unwind(AssertUnwindSafe(|| self.run(&mut orders)));
+            self.trail.go(Phase::Rest);
+            self.row.rest();
+            match ended {
                 Ok(Ok(true)) => return,
                 // Only for want of descriptors or memory can a loop not be made; others may free
                 // some.
@@ -367,7 +376,7 @@ impl Loop {
     }
 
     async fn serve(&mut self) -> io::Result<bool> {
-        let Self { shared, listeners, number, ways, row, stopped, parted, reopened } = self;
+        let Self { shared, listeners, number, ways, row, trail, stopped, parted, reopened } = self;
         let core = Rc::new(Core::new(
             shared.plan,
             Folders::new(&shared.plan.folders, shared.root_descriptors_max),
@@ -377,7 +386,7 @@ impl Loop {
                 Arc::clone(&shared.forms),
             ),
             Log::new(&shared.plan.logs, ways.clone(), *number),
-            (Arc::clone(&shared.pool), shared.clients, *row, shared.changes.clone()),
+            (Arc::clone(&shared.pool), shared.clients, *row, *trail, shared.changes.clone()),
         ));
         let mut accepting = Vec::new();
         for Listener { number, socket } in listeners.iter() {
@@ -462,11 +471,13 @@ async fn sweep(core: Rc<Core>) {
         }
         sleep(period).await;
         core.get_on();
+        core.trail.go(Phase::Sweeping);
         let now = core.now();
         core.watch.sweep(now);
         core.turned_away.sweep(now);
         let dropped = core.log.borrow_mut().sweep(now);
         core.count_many(Counter::LinesDropped, dropped);
+        core.trail.go(Phase::Rest);
     }
 }
 

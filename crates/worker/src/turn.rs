@@ -12,6 +12,7 @@ use crate::{
 };
 use access::Ledger;
 use base::Moment;
+use control::trail::Kept;
 use message::{Output, RequestId, Source};
 use std::{mem, ops::Range};
 use tokio::sync::oneshot;
@@ -33,6 +34,8 @@ pub(crate) struct Pending {
     pub(crate) record: Option<Box<Record>>,
     /// The bytes that may be sent, where that is limited.
     pub(crate) share: Option<Share>,
+    /// What shows the exchange under way to whoever watches over the loop.
+    pub(crate) kept: Option<Kept>,
 }
 
 #[derive(Default)]
@@ -96,10 +99,14 @@ impl<'t> Turn<'t> {
 
     /// Keeps what is left undone, if anything is.
     pub(crate) fn keep(&mut self) -> Option<Box<Held>> {
-        let is_done = self.unread.is_empty() && self.scratch.output.is_empty();
-        if is_done && self.pending.is_nothing() {
+        let is_done = self.scratch.output.is_empty() && self.pending.is_nothing();
+        if is_done && self.unread.is_empty() {
             return None;
         }
+        self.pending.kept = match is_done {
+            true => None,
+            false => self.pending.kept.take().or_else(|| self.core.trail.keep()),
+        };
         let input = self.scratch.input[self.unread.clone()].to_vec();
         let (output, pending) = (mem::take(&mut self.scratch.output), mem::take(&mut self.pending));
         Some(Box::new(Held { input, output, pending }))

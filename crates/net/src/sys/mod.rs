@@ -148,6 +148,26 @@ pub(crate) fn peer(socket: BorrowedFd<'_>) -> io::Result<libc::ucred> {
     if result == 0 { Ok(peer) } else { Err(io::Error::last_os_error()) }
 }
 
+/// A child that has ended and that nobody has waited for yet, which stays so. (rustix does not tell
+/// its number.)
+///
+/// # Errors
+///
+/// When there are no children.
+pub(crate) fn ended_child() -> io::Result<Option<u32>> {
+    let mut about = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: the kernel writes at most one such struct, which lives until the call returns.
+    let result = unsafe { libc::waitid(libc::P_ALL, 0, about.as_mut_ptr(), options) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: all zeroes are a valid struct of this kind, and so is what the kernel has written
+    // over them; of an ended child its number is set, and else zero.
+    let pid = unsafe { about.assume_init().si_pid() };
+    Ok(Some(pid.unsigned_abs()).filter(|&pid| pid != 0))
+}
+
 /// The addresses of all network interfaces that are up, in the order of the kernel.
 pub(crate) fn interface_addresses() -> Vec<IpAddr> {
     let mut list = std::ptr::null_mut();

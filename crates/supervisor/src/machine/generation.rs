@@ -1,8 +1,8 @@
 //! A generation: the workers that serve one config, and what becomes of each.
 
 use super::{
-    AT_ONCE_TIME, Checked, DEATHS_TIME, HEALTHY_TIME, Order, PAUSE_MAX, PAUSE_MIN, SLACK_TIME,
-    WorkerId,
+    ABORT_TIME, AT_ONCE_TIME, Checked, DEATHS_TIME, HEALTHY_TIME, Note, Order, PAUSE_MAX,
+    PAUSE_MIN, SLACK_TIME, WorkerId,
 };
 use base::Moment;
 
@@ -31,6 +31,8 @@ pub(super) struct Member {
     pub(super) stage: Stage,
     /// Whether it accepts nobody any more.
     pub(super) has_parted: bool,
+    /// It was aborted, and has until then to end.
+    pub(super) aborted: Moment,
     /// How often those in this place have died young, one after the other.
     pub(super) young_deaths: u32,
 }
@@ -51,15 +53,21 @@ pub(super) enum Stage {
 
 impl Member {
     pub(super) fn new(id: WorkerId, until: Moment) -> Self {
-        Self { id, stage: Stage::Starting(until), has_parted: false, young_deaths: 0 }
+        Self {
+            id,
+            stage: Stage::Starting(until),
+            has_parted: false,
+            aborted: Moment::NEVER,
+            young_deaths: 0,
+        }
     }
 
     /// When something has to be done about it.
     pub(super) fn deadline(&self) -> Moment {
-        match self.stage {
+        self.aborted.min(match self.stage {
             Stage::Starting(until) | Stage::Leaving(until) | Stage::Absent(until) => until,
             Stage::Ready | Stage::Serving(_) | Stage::Gone => Moment::NEVER,
-        }
+        })
     }
 
     /// Has it leave by `order`, if it is there and has not been told to be faster.
@@ -135,9 +143,18 @@ impl<S> Generation<S> {
         self.members.iter().all(|member| member.has_parted || member.stage == Stage::Gone)
     }
 
+    /// Has the member `at` end, which does nothing any more.
+    pub(super) fn hung(&mut self, at: usize, how: String, now: Moment, out: &mut Vec<Order<S>>) {
+        let Some(member) = self.members.get_mut(at) else { return };
+        member.aborted = now.after(ABORT_TIME);
+        out.push(Order::Note(Note::Hung(member.id, how)));
+        out.push(Order::Abort(member.id));
+    }
+
     /// Takes notice that the member `at` has ended, as it was told.
     pub(super) fn gone(&mut self, at: usize) {
         if let Some(member) = self.members.get_mut(at) {
+            member.aborted = Moment::NEVER;
             member.stage = Stage::Gone;
         }
     }
@@ -145,6 +162,7 @@ impl<S> Generation<S> {
     /// Takes notice that the member `at` has died: another comes, at once if this one was healthy.
     pub(super) fn lost(&mut self, at: usize, now: Moment) {
         let Some(member) = self.members.get_mut(at) else { return };
+        member.aborted = Moment::NEVER;
         let was_healthy = match member.stage {
             Stage::Serving(since) => now.since(since) >= HEALTHY_TIME,
             _ => false,

@@ -23,8 +23,8 @@ fn play(scene: &str) {
             "not-opened" => Event::NotOpened("why".to_owned()),
             "ready" => Event::Ready(number(2)),
             "failed" => Event::Failed(number(2), "why".to_owned()),
-            "hung" => Event::Hung(number(2)),
             "parted" => Event::Parted(number(2)),
+            "hung" => Event::Hung(number(2), "how".to_owned()),
             "ended" => Event::Ended(number(2), "how".to_owned()),
             "term" => Event::Stop { signal: 15, is_gentle: false },
             "quit" => Event::Stop { signal: 3, is_gentle: true },
@@ -48,14 +48,16 @@ fn name(order: &Order<String>) -> String {
         Order::Drain(id) => format!("drain {id}"),
         Order::Stop(id) => format!("stop {id}"),
         Order::StopAtOnce(id) => format!("cut {id}"),
+        Order::Abort(id) => format!("abort {id}"),
         Order::Kill(id) => format!("kill {id}"),
         Order::Close => "close".to_owned(),
         Order::Greet(source) => format!("greet {source}"),
         Order::Note(Note::Reloaded) => "reloaded".to_owned(),
-        Order::Note(Note::Hung(id)) => format!("hung {id}"),
         Order::Note(Note::Deaf(_)) => "deaf".to_owned(),
         Order::Note(Note::NotReloaded(..)) => "not reloaded".to_owned(),
         Order::Note(Note::Died(id, _)) => format!("died {id}"),
+        Order::Note(Note::Hung(id, _)) => format!("hung {id}"),
+        Order::Note(Note::CutOff(id, _)) => format!("cut off {id}"),
         Order::Note(Note::Killed(id)) => format!("killed {id}"),
         Order::Note(Note::TakenBack) => "taken back".to_owned(),
         Order::Exit(code) => format!("exit {code}"),
@@ -210,15 +212,6 @@ fn who_was_healthy_is_replaced_at_once_and_others_after_a_while() {
 }
 
 #[test]
-fn who_hangs_is_replaced() {
-    play_on(
-        "12000 hung 1 → hung 1, kill 1
-         12001 ended 1 → died 1, start 2 a0
-         12002 hung 1 →",
-    );
-}
-
-#[test]
 fn a_replacement_that_hangs_is_replaced() {
     play_on(
         "2000 ended 1 → died 1, start 2 a0
@@ -226,6 +219,24 @@ fn a_replacement_that_hangs_is_replaced() {
          32000 ended 2 → died 2
          32100 tick → start 3 a0",
     );
+}
+
+#[test]
+fn who_hangs_is_aborted_then_killed_and_replaced() {
+    play_on(
+        "9000 hung 1 → hung 1, abort 1
+         9001 ended 1 → died 1, start 2 a0
+         11000 tick →
+         11001 ready 2 → serve 2
+         19000 hung 2 → hung 2, abort 2
+         20999 tick →
+         21000 tick → kill 2
+         21001 tick →
+         21001 ended 2 → died 2, start 3 a0
+         21001 hung 2 →",
+    );
+    // One that was to end is not replaced.
+    play_on("9 quit → close, drain 1\n 20 hung 1 → hung 1, abort 1\n 21 ended 1 → exit 0");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The workers that are there: what each is given and told, and what it has counted.
 
-use super::Source;
+use super::{Source, watch::Watch};
 use crate::{child::Child, logs::LogFiles, machine::WorkerId, sockets::Sockets};
 use config::Blueprint;
 use control::{
@@ -19,13 +19,7 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::PathBuf,
     rc::Rc,
-    time::Duration,
 };
-
-/// How often the loops of all workers are looked at, and how many looks must find one at the same
-/// work for it to be stuck. Looks are counted and not time, as this process may have slept, too.
-pub(super) const LOOK_TIME: Duration = Duration::from_secs(1);
-const LOOKS_MAX: u32 = 10;
 
 /// Seats of a dead worker that are looked at in one piece.
 const SEATS_AT_ONCE: usize = 16 * 1024;
@@ -49,8 +43,7 @@ struct Worker {
     clients: Rc<Table>,
     /// What it counts in.
     rows: OwnedFd,
-    /// The last beat of each loop that was at work, and how many looks have found the same one.
-    beats: Vec<(Option<u64>, u32)>,
+    watch: Watch,
 }
 
 /// The table of clients.
@@ -105,12 +98,13 @@ impl Workers {
         let Blueprint { threads: loops, connections_max, .. } = source.blueprint;
         let seats = memory::share(c"gannet-seats", Seats::words(connections_max))?;
         let rows = memory::share(c"gannet-counters", Rows::words(loops))?;
-        let along = [&source.bundle, &clients.memory, &seats, &rows].map(AsFd::as_fd);
+        let watch = Watch::new(loops)?;
+        let all = [&source.bundle, &clients.memory, &seats, &rows, watch.memory()];
+        let along = all.map(AsFd::as_fd);
         tell(&child, &Order::Begin { loops, seed: clients.seed }, &along)?;
         give_logs(&child, &source, logs, &HashMap::new())?;
         tell(&child, &Order::Resolve, &[])?;
-        self.all
-            .insert(id, Worker { child, source, place, seats, clients, rows, beats: Vec::new() });
+        self.all.insert(id, Worker { child, source, place, seats, clients, rows, watch });
         Ok(())
     }
 
@@ -152,20 +146,21 @@ impl Workers {
         }
     }
 
-    /// Looks at every loop, once each [`LOOK_TIME`]; the workers of which one is stuck.
-    pub(super) fn look(&mut self) -> Vec<WorkerId> {
-        let is_stuck = |(id, worker): (&WorkerId, &mut Worker)| {
-            let words = memory::look(worker.rows.as_fd(), 0, usize::MAX).unwrap_or_default();
-            let now: Vec<_> = counters::beats(&words).collect();
-            worker.beats.resize(now.len(), (None, 0));
-            for (known, beat) in worker.beats.iter_mut().zip(now) {
-                let is_same = beat.is_some() && known.0 == beat;
-                *known = (beat, if is_same { known.1 + 1 } else { 0 });
-            }
-            // Told once: one more look would find it dead.
-            worker.beats.iter().any(|(_, looks)| *looks == LOOKS_MAX).then_some(*id)
-        };
-        self.all.iter_mut().filter_map(is_stuck).collect()
+    /// Looks whether all loops get on; tells of each worker with one that does not, once.
+    pub(super) fn look(&mut self) -> Vec<(WorkerId, String)> {
+        let all = self.all.iter_mut();
+        all.filter_map(|(id, worker)| Some((*id, worker.watch.look(&worker.rows)?))).collect()
+    }
+
+    /// The requests that a worker was at.
+    pub(super) fn requests(&self, id: WorkerId) -> Vec<String> {
+        self.all.get(&id).map(|worker| worker.watch.requests()).unwrap_or_default()
+    }
+
+    pub(super) fn abort(&self, id: WorkerId) {
+        if let Some(worker) = self.all.get(&id) {
+            worker.child.abort();
+        }
     }
 
     pub(super) fn kill(&self, id: WorkerId) {

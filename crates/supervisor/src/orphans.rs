@@ -1,0 +1,64 @@
+//! The first process of a container inherits those whose parents have ended, and has to take notice
+//! of their end: nobody else will.
+
+use std::{cell::RefCell, collections::HashSet, io, time::Duration};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::spawn_local,
+    time::sleep,
+};
+
+/// The number of the first process.
+const FIRST: u32 = 1;
+
+/// How long those who wait for a child of their own are given to do so.
+const PAUSE: Duration = Duration::from_millis(20);
+
+thread_local! {
+    /// The children that this process has started, and whose end somebody waits for.
+    static OWN: RefCell<HashSet<u32>> = RefCell::default();
+}
+
+/// A child that somebody waits for, as long as this is there.
+pub(crate) struct Own(u32);
+
+impl Own {
+    /// The child of that number.
+    pub(crate) fn new(pid: u32) -> Self {
+        OWN.with_borrow_mut(|own| own.insert(pid));
+        Self(pid)
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        OWN.with_borrow_mut(|own| own.remove(&self.0));
+    }
+}
+
+/// Takes notice of the end of all that others have left, where this is the first process.
+///
+/// # Errors
+///
+/// There is no way to hear of it.
+pub(crate) fn adopt() -> io::Result<()> {
+    if std::process::id() != FIRST {
+        return Ok(());
+    }
+    let mut ends = signal(SignalKind::child())?;
+    spawn_local(async move {
+        loop {
+            while let Some(pid) = net::process::ended_child() {
+                if OWN.with_borrow(|own| own.contains(&pid)) {
+                    sleep(PAUSE).await;
+                } else {
+                    net::process::forget_child(pid);
+                }
+            }
+            if ends.recv().await.is_none() {
+                return;
+            }
+        }
+    });
+    Ok(())
+}
