@@ -6,7 +6,7 @@
 //!   time ────┘                           └─► sockets, log files, shared memory
 //! ```
 //!
-//! [`machine`] decides and touches nothing; [`shell`] does what it orders. What a config says is
+//! [`machine`] decides and touches nothing; `shell` does what it orders. What a config says is
 //! not known here but for a [`config::Blueprint`], and nothing that comes from the network is read.
 
 pub mod machine;

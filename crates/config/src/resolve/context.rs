@@ -45,7 +45,7 @@ pub(crate) struct Context<'c> {
     /// What came of each `auth`, by its place, so that its file is read once.
     pub(crate) passwords: HashMap<Span, Option<Password>>,
     /// The roots, and where each is first named.
-    pub(crate) served: Vec<(PathBuf, Span)>,
+    pub(crate) served: HashMap<PathBuf, Span>,
     /// Files of passwords, and where each is named.
     pub(crate) own: Vec<Own>,
     numbers: HashMap<FolderKey, usize>,
@@ -82,7 +82,7 @@ impl<'c> Context<'c> {
             listeners: Listeners::default(),
             folders: Vec::new(),
             passwords: HashMap::default(),
-            served: Vec::new(),
+            served: HashMap::default(),
             own: Vec::new(),
             numbers: HashMap::default(),
             checked: HashMap::default(),

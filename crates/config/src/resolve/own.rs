@@ -7,6 +7,7 @@ use crate::{
     source::Span,
     unsent,
 };
+use foldhash::HashMap;
 use message::Path;
 use std::{os::unix::ffi::OsStrExt, path::PathBuf};
 
@@ -21,15 +22,17 @@ pub(crate) fn check(own: Vec<Own>, context: &mut Context<'_>) {
     });
     let own = own.into_iter().map(|(path, span)| (path, "a file of the server's own", span));
     let roots = context.served.iter().map(|(root, span)| (context.world.real(root), *span));
-    let roots: Vec<_> = roots.collect();
+    let roots: HashMap<PathBuf, Span> = roots.collect();
     for (path, what, span) in configs.chain(secrets).chain(own) {
         let real = context.world.real(&path);
-        let is_sent = |root: &PathBuf| {
-            let Ok(below) = real.strip_prefix(root) else { return false };
+        let sender = real.ancestors().find_map(|folder| {
+            let root = roots.get(folder)?;
+            let below = real.strip_prefix(folder).ok()?;
             let path = [b"/", below.as_os_str().as_bytes()].concat();
-            Path::of_decoded(&path).is_ok_and(|path| !unsent::is_unsent(&path))
-        };
-        if let Some((_, root)) = roots.iter().find(|(root, _)| is_sent(root)) {
+            let is_sent = Path::of_decoded(&path).is_ok_and(|path| !unsent::is_unsent(&path));
+            is_sent.then_some(root)
+        });
+        if let Some(root) = sender {
             let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
             let cause = format!("{}, {what}, lies where files are sent from", quote(&name));
             context.mistakes.push(

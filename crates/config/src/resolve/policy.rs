@@ -111,9 +111,7 @@ fn files(chain: &[&Policy], words: &Policy, key: &Key, context: &mut Context<'_>
         context.mistakes.push(mistake.help("write `root`, or a route such as `\"/a/*\"`"));
     }
     let root = context.folder(name, word);
-    if context.served.iter().all(|(other, _)| *other != root) {
-        context.served.push((root.clone(), word.span));
-    }
+    context.served.entry(root.clone()).or_insert(word.span);
     let listed = |words: &Word<Vec<Word<String>>>| words.value.clone();
     let links = last(chain, |words| words.links.as_ref()).map(listed).unwrap_or_default();
     let links = links.iter().map(|link| {
