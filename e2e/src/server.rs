@@ -11,6 +11,7 @@ use std::{
     ffi::OsStr,
     io::{BufRead, BufReader, Read, Write},
     net::SocketAddr,
+    path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex},
     thread::{self, JoinHandle},
@@ -19,6 +20,7 @@ use std::{
 
 /// How a server is to be started.
 pub struct Launch {
+    program: Option<PathBuf>,
     args: Vec<String>,
     config: Option<tempfile::NamedTempFile>,
     environment: Vec<(String, String)>,
@@ -82,12 +84,20 @@ impl Launch {
     /// `gannet ARGS`, as they are.
     pub fn of(args: Vec<String>) -> Self {
         Self {
+            program: None,
             args,
             config: None,
             environment: Vec::new(),
             prelude: String::new(),
             reads_log: true,
         }
+    }
+
+    /// Starts the program at `path` instead of the one that was built.
+    #[must_use]
+    pub fn program(mut self, path: &Path) -> Self {
+        self.program = Some(path.to_owned());
+        self
     }
 
     /// Sets a variable of the environment.
@@ -147,11 +157,12 @@ impl Launch {
     }
 
     fn command(&self) -> Command {
+        let program = self.program.as_deref().unwrap_or_else(|| binary::path());
         let mut command = if self.prelude.is_empty() {
-            Command::new(binary::path())
+            Command::new(program)
         } else {
             let mut shell = Command::new("sh");
-            shell.arg("-c").arg(format!("{}exec \"$0\" \"$@\"", self.prelude)).arg(binary::path());
+            shell.arg("-c").arg(format!("{}exec \"$0\" \"$@\"", self.prelude)).arg(program);
             shell
         };
         command
