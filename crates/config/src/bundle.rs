@@ -28,7 +28,9 @@ pub struct Bundle {
     is_terminal: bool,
     is_error_terminal: bool,
     folders: HashMap<PathBuf, Result<(), String>>,
+    privates: HashMap<PathBuf, Result<(), String>>,
     logs: HashMap<PathBuf, Result<(), String>>,
+    reals: HashMap<PathBuf, PathBuf>,
     files: HashMap<(PathBuf, u64), Result<Content, String>>,
     lists: HashMap<PathBuf, Result<Vec<OsString>, String>>,
     variables: HashMap<String, Option<OsString>>,
@@ -74,12 +76,17 @@ impl Bundle {
         out.bytes(base.as_os_str().as_bytes());
         out.byte(u8::from(*is_terminal));
         out.byte(u8::from(*is_error_terminal));
-        for looks in [&self.folders, &self.logs] {
+        for looks in [&self.folders, &self.privates, &self.logs] {
             out.number(looks.len() as u64);
             for (path, answer) in looks {
                 out.bytes(path.as_os_str().as_bytes());
                 push(&mut out, answer, |_, ()| ());
             }
+        }
+        out.number(self.reals.len() as u64);
+        for (path, real) in &self.reals {
+            out.bytes(path.as_os_str().as_bytes());
+            out.bytes(real.as_os_str().as_bytes());
         }
         out.number(self.files.len() as u64);
         for ((path, bytes_max), answer) in &self.files {
@@ -121,7 +128,9 @@ impl Bundle {
             is_terminal: from.flag()?,
             is_error_terminal: from.flag()?,
             folders: looks(&mut from)?,
+            privates: looks(&mut from)?,
             logs: looks(&mut from)?,
+            reals: from.list(|from| Some((from.path()?, from.path()?)))?.into_iter().collect(),
             files: from
                 .list(|from| Some(((from.path()?, from.number()?), take(from, content)?)))?
                 .into_iter()
@@ -151,6 +160,14 @@ impl World for Bundle {
 
     fn check_folder(&self, path: &Path) -> Result<(), String> {
         self.folders.get(path).cloned().unwrap_or_else(|| Err(UNKNOWN.to_owned()))
+    }
+
+    fn check_private(&self, path: &Path) -> Result<(), String> {
+        self.privates.get(path).cloned().unwrap_or_else(|| Err(UNKNOWN.to_owned()))
+    }
+
+    fn real(&self, path: &Path) -> PathBuf {
+        self.reals.get(path).cloned().unwrap_or_else(|| path.to_owned())
     }
 
     fn check_log(&self, path: &Path) -> Result<(), String> {
@@ -194,6 +211,16 @@ impl World for Recorder<'_> {
     fn check_folder(&self, path: &Path) -> Result<(), String> {
         let answers = &mut self.bundle.borrow_mut().folders;
         answers.entry(path.to_owned()).or_insert_with(|| self.world.check_folder(path)).clone()
+    }
+
+    fn check_private(&self, path: &Path) -> Result<(), String> {
+        let answers = &mut self.bundle.borrow_mut().privates;
+        answers.entry(path.to_owned()).or_insert_with(|| self.world.check_private(path)).clone()
+    }
+
+    fn real(&self, path: &Path) -> PathBuf {
+        let answers = &mut self.bundle.borrow_mut().reals;
+        answers.entry(path.to_owned()).or_insert_with(|| self.world.real(path)).clone()
     }
 
     fn check_log(&self, path: &Path) -> Result<(), String> {
