@@ -12,6 +12,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::SocketAddr,
     os::fd::OwnedFd,
+    path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex},
     thread::{self, JoinHandle},
@@ -20,6 +21,7 @@ use std::{
 
 /// How a server is to be started.
 pub struct Launch {
+    program: Option<PathBuf>,
     args: Vec<String>,
     config: Option<tempfile::NamedTempFile>,
     environment: Vec<(String, String)>,
@@ -84,6 +86,7 @@ impl Launch {
     /// `gannet ARGS`, as they are.
     pub fn of(args: Vec<String>) -> Self {
         Self {
+            program: None,
             args,
             config: None,
             environment: Vec::new(),
@@ -91,6 +94,13 @@ impl Launch {
             input: None,
             reads_log: true,
         }
+    }
+
+    /// Starts the program at `path` instead of the one that was built.
+    #[must_use]
+    pub fn program(mut self, path: &Path) -> Self {
+        self.program = Some(path.to_owned());
+        self
     }
 
     /// Sets a variable of the environment.
@@ -157,11 +167,12 @@ impl Launch {
     }
 
     fn command(&self) -> Command {
+        let program = self.program.as_deref().unwrap_or_else(|| binary::path());
         let mut command = if self.prelude.is_empty() {
-            Command::new(binary::path())
+            Command::new(program)
         } else {
             let mut shell = Command::new("sh");
-            shell.arg("-c").arg(format!("{}exec \"$0\" \"$@\"", self.prelude)).arg(binary::path());
+            shell.arg("-c").arg(format!("{}exec \"$0\" \"$@\"", self.prelude)).arg(program);
             shell
         };
         command

@@ -15,6 +15,7 @@ mod machine;
 mod text;
 
 pub mod note;
+pub mod state;
 pub mod proxy_protocol;
 
 pub mod connection;

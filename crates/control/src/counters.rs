@@ -42,7 +42,7 @@ counters! {
 }
 
 /// Words of a row: whole cache lines that no other thread writes to. The last one is its beat.
-const ROW_WORDS: usize = (Counter::ALL.len() + 1).next_multiple_of(16);
+const ROW_WORDS: usize = row_words(Counter::ALL.len());
 
 /// The lowest bit of a beat: whether the thread is at work, and not waiting for something to do.
 const AT_WORK: u64 = 1;
@@ -91,6 +91,22 @@ pub fn totals(words: &[u64]) -> Vec<u64> {
     let rows = words.chunks_exact(ROW_WORDS);
     let total = |at| rows.clone().filter_map(|row| row.get(at)).sum();
     (0..Counter::ALL.len()).map(total).collect()
+}
+
+/// The same for rows of another program that counts what has these `names`, in this order: what
+/// has no name here is left out.
+#[must_use]
+pub fn totals_by_name(words: &[u64], names: &[String]) -> Vec<u64> {
+    let rows = words.chunks_exact(row_words(names.len()).max(1));
+    let total = |counter: &Counter| {
+        let at = names.iter().position(|name| name == counter.label());
+        at.map_or(0, |at| rows.clone().filter_map(|row| row.get(at)).sum())
+    };
+    Counter::ALL.iter().map(total).collect()
+}
+
+const fn row_words(counters: usize) -> usize {
+    (counters + 1).next_multiple_of(16)
 }
 
 /// The beat of each loop in rows whose words have just been looked at, where it is at work: the
@@ -154,6 +170,14 @@ mod tests {
             let looked: Vec<_> = rows.0.iter().map(|word| word.load(Ordering::Relaxed)).collect();
             assert_eq!(totals(&looked)[index], index as u64 + 2);
         }
+        let looked: Vec<_> = rows.0.iter().map(|word| word.load(Ordering::Relaxed)).collect();
+        let mut names: Vec<_> = Counter::ALL.iter().map(|one| one.label().to_owned()).collect();
+        assert_eq!(totals_by_name(&looked, &names), totals(&looked));
+        names.swap(0, 1);
+        names[2] = "of_another_program".to_owned();
+        let (named, all) = (totals_by_name(&looked, &names), totals(&looked));
+        assert_eq!((named[0], named[1], named[2]), (all[1], all[0], 0));
+        assert_eq!(totals_by_name(&looked, &[]), vec![0; all.len()]);
         rows.row(Rows::WRITERS + 1).add(Counter::Requests, 1);
         assert_eq!(Row::default().get(Counter::Requests), 0);
         let mut labels: Vec<_> = Counter::ALL.iter().map(|counter| counter.label()).collect();

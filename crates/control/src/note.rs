@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!   supervisor ── Question ──► check      once: what is this config?
+//!              ── Question ──► trial      once: could you do what I do?
 //!              ◄── Verdict ───
 //!   supervisor ── Order ─────► worker     Begin, Logs…, Resolve │ Listeners…, Serve │ Drain
 //!              ◄── Report ────                         Ready ◄──┘             └─► Parted
@@ -17,7 +18,7 @@ const VERSION: u8 = 1;
 /// Bytes of a text at most; the rest of a longer one is left out.
 pub const TEXT_BYTES_MAX: usize = 48 * 1024;
 
-/// What the supervisor asks of the process that checks a config.
+/// What the supervisor asks of a process that looks at something for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
     /// Whether this file can be served.
@@ -27,12 +28,20 @@ pub enum Question {
         /// Whether mistakes are shown in colours.
         is_painted: bool,
     },
+    /// Whether this program could take the place of the one that asks.
+    Try {
+        /// The config that it would serve.
+        file: PathBuf,
+        /// The descriptor of what it would find, which was left to it as all others were.
+        state: u64,
+    },
 }
 
-/// What the process that checks a config says.
+/// What a process says that looks at something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It can be served. Along with it go the bundle and the blueprint, both sealed.
+    /// It can be served, or the program can serve. Along with it go the bundle and the blueprint,
+    /// both sealed, if a config was asked about.
     Fine,
     /// It cannot.
     Refused {
@@ -101,16 +110,22 @@ pub trait Note: Sized {
 
 impl Note for Question {
     fn encode(&self) -> Vec<u8> {
-        let Self::Check { file, is_painted } = self;
-        write(0, |out| {
-            out.bytes(file.as_os_str().as_encoded_bytes());
-            out.byte(u8::from(*is_painted));
-        })
+        match self {
+            Self::Check { file, is_painted } => write(0, |out| {
+                out.bytes(file.as_os_str().as_encoded_bytes());
+                out.byte(u8::from(*is_painted));
+            }),
+            Self::Try { file, state } => write(1, |out| {
+                out.bytes(file.as_os_str().as_encoded_bytes());
+                out.number(*state);
+            }),
+        }
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         read(bytes, |tag, from| match tag {
             0 => Some(Self::Check { file: from.path()?, is_painted: from.flag()? }),
+            1 => Some(Self::Try { file: from.path()?, state: from.number()? }),
             _ => None,
         })
     }
@@ -259,7 +274,10 @@ pub(crate) mod tests {
 
     #[test]
     fn notes_come_back_as_they_were() {
-        check(&[Question::Check { file: "/a b.toml".into(), is_painted: true }]);
+        check(&[
+            Question::Check { file: "/a b.toml".into(), is_painted: true },
+            Question::Try { file: "/a b.toml".into(), state: 7 },
+        ]);
         check(&[Verdict::Fine, Verdict::Refused { code: 2, text: "no".to_owned() }]);
         check(&[Report::Ready, Report::Failed("no room".to_owned()), Report::Parted]);
         check(&[

@@ -3,9 +3,10 @@
 
 use crate::note::{Note, read, short, write};
 use base::pack::{Packer, Unpacker};
+use std::path::PathBuf;
 
 /// What an operator wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wish {
     /// That the config is read again, and served.
     Reload,
@@ -13,6 +14,9 @@ pub enum Wish {
     Stop,
     /// To know how it is.
     Status,
+    /// That another program takes the place of the one that runs: the one at that path, or else
+    /// the one that lies now where that one was started from.
+    Upgrade(Option<PathBuf>),
 }
 
 /// What comes of it.
@@ -85,12 +89,28 @@ pub struct Reload {
 
 impl Note for Wish {
     fn encode(&self) -> Vec<u8> {
-        write(*self as u8, |_| ())
+        match self {
+            Self::Reload => write(0, |_| ()),
+            Self::Stop => write(1, |_| ()),
+            Self::Status => write(2, |_| ()),
+            Self::Upgrade(None) => write(3, |_| ()),
+            Self::Upgrade(Some(path)) => {
+                write(4, |out| out.bytes(path.as_os_str().as_encoded_bytes()))
+            }
+        }
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let all = [Self::Reload, Self::Stop, Self::Status];
-        read(bytes, |tag, _| all.into_iter().find(|&wish| wish as u8 == tag))
+        read(bytes, |tag, from| {
+            Some(match tag {
+                0 => Self::Reload,
+                1 => Self::Stop,
+                2 => Self::Status,
+                3 => Self::Upgrade(None),
+                4 => Self::Upgrade(Some(from.path()?)),
+                _ => return None,
+            })
+        })
     }
 }
 
@@ -178,7 +198,8 @@ mod tests {
 
     #[test]
     fn wishes_and_outcomes_come_back_as_they_were() {
-        check(&[Wish::Reload, Wish::Stop, Wish::Status]);
+        let other = Wish::Upgrade(Some("/other/gannet".into()));
+        check(&[Wish::Reload, Wish::Stop, Wish::Status, Wish::Upgrade(None), other]);
         let worker = Worker { pid: 12, loops: 2, requests: 9 };
         let generation =
             Generation { number: 3, phase: "serving".to_owned(), workers: vec![worker] };

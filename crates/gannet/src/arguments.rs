@@ -22,11 +22,25 @@ pub(crate) enum Verb {
         /// The config file
         #[arg(default_value = "gannet.toml")]
         file: PathBuf,
+        #[command(flatten)]
+        left: Left,
     },
     /// Have a running server read its config again, and wait until it serves that
     Reload {
         #[command(flatten)]
         desk: Desk,
+    },
+    /// Have another program take the place of the one that a running server runs, and wait until it
+    /// serves
+    Upgrade {
+        /// The program [default: what lies now where the running one was started from]
+        binary: Option<PathBuf>,
+        /// The config file that the server was started with
+        #[arg(short, value_name = "FILE", default_value = "gannet.toml")]
+        config: PathBuf,
+        /// The socket that it listens at [default: what the config says, or one named after it]
+        #[arg(long, value_name = "PATH")]
+        control: Option<PathBuf>,
     },
     /// Have a running server finish what is under way and end, and wait until it has
     Stop {
@@ -89,8 +103,21 @@ pub(crate) enum Verb {
 pub(crate) enum Role {
     /// Looks at a config, once
     Check,
+    /// Shows that it could serve, once
+    Trial,
     /// Serves
     Worker,
+}
+
+/// What the program before has left, where this one takes its place in the same process.
+#[derive(Args, Debug)]
+pub(crate) struct Left {
+    /// The descriptor of the state
+    #[arg(long, hide = true, value_name = "FD")]
+    pub(crate) state: Option<i32>,
+    /// The descriptor of the program before
+    #[arg(long, hide = true, value_name = "FD", requires = "state")]
+    pub(crate) before: Option<i32>,
 }
 
 /// Where a running server is told what to do.

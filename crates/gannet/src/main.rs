@@ -17,15 +17,18 @@ mod supervising;
 mod wishing;
 mod trouble;
 
-use arguments::Verb;
+use arguments::{Desk, Verb};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let outcome = advice::parse(std::env::args_os()).and_then(|arguments| match arguments.verb {
         None => verb::quick(&arguments.quick),
-        Some(Verb::Run { file }) => supervising::run(file),
+        Some(Verb::Run { file, left }) => supervising::run(file, &left),
         Some(Verb::Reload { desk }) => wishing::reload(&desk),
         Some(Verb::Stop { desk }) => wishing::stop(&desk),
+        Some(Verb::Upgrade { binary, config, control }) => {
+            wishing::upgrade(&Desk { file: config, control }, binary)
+        }
         Some(Verb::Status { desk, json }) => wishing::status(&desk, json),
         Some(Verb::Role { role }) => role::play(role),
         Some(Verb::Check { file }) => verb::check(&file).map(|()| ExitCode::SUCCESS),

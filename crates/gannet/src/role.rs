@@ -1,6 +1,6 @@
 //! The processes that the supervisor starts: one looks at a config, the others serve.
 
-use crate::{arguments::Role, greeting, machine, serving, trouble::Trouble, verb};
+use crate::{arguments::Role, greeting, machine, serving, supervising, trouble::Trouble, verb};
 use config::{Blueprint, Bundle, Paint, Plan, plan::Address};
 use control::{
     Clients, Rows, Seats, Trails,
@@ -20,6 +20,7 @@ use std::{
     sync::Arc,
     thread,
 };
+use supervisor::Failure;
 use tokio::{
     io::Interest,
     // As good for whole messages of one kind as of another.
@@ -46,6 +47,7 @@ pub(crate) fn play(role: Role) -> Result<ExitCode, Trouble> {
     let failed = |error: io::Error| Trouble::new(1, format!("error: {error}"));
     match role {
         Role::Check => check(end.as_fd()).map_err(failed),
+        Role::Trial => rehearse_all(end.as_fd()).map_err(failed),
         Role::Worker => serve(&end).map_err(failed),
     }
 }
@@ -56,7 +58,9 @@ fn check(end: BorrowedFd<'_>) -> io::Result<ExitCode> {
     process::confine(CHECK_CPU_SECONDS, CHECK_MEMORY_BYTES)?;
     let message = channel::receive(end, true)?.ok_or(ErrorKind::UnexpectedEof)?;
     let question = Question::decode(&message.bytes).ok_or(ErrorKind::InvalidData)?;
-    let Question::Check { file, is_painted } = question;
+    let Question::Check { file, is_painted } = question else {
+        return Err(ErrorKind::InvalidData.into());
+    };
     match look(&file, if is_painted { Paint::Coloured } else { Paint::Plain }) {
         Ok((bundle, blueprint)) => {
             let bundle = sealed::bytes(c"gannet-config", &bundle.encode())?;
@@ -68,6 +72,23 @@ fn check(end: BorrowedFd<'_>) -> io::Result<ExitCode> {
             channel::send(end, &Verdict::Refused { code, text }.encode(), &[], true)?;
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows that this program could take the place of the one that asks.
+fn rehearse_all(end: BorrowedFd<'_>) -> io::Result<ExitCode> {
+    process::set_name(c"gannet-trial");
+    let message = channel::receive(end, true)?.ok_or(ErrorKind::UnexpectedEof)?;
+    let question = Question::decode(&message.bytes).ok_or(ErrorKind::InvalidData)?;
+    let Question::Try { file, state } = question else {
+        return Err(ErrorKind::InvalidData.into());
+    };
+    let state = i32::try_from(state).map_err(|_| ErrorKind::InvalidData)?;
+    let verdict = match supervising::rehearse(file, state) {
+        Ok(()) => Verdict::Fine,
+        Err(Failure { code, text }) => Verdict::Refused { code, text },
+    };
+    channel::send(end, &verdict.encode(), &[], true)?;
     Ok(ExitCode::SUCCESS)
 }
 

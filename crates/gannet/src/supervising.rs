@@ -1,6 +1,7 @@
 //! `gannet run`: what its supervisor says to people.
 
 use crate::{
+    arguments::Left,
     greeting::{self, Greeting},
     trouble::Trouble,
     wishing,
@@ -8,27 +9,42 @@ use crate::{
 use config::{Blueprint, plan::Address};
 use control::Counter;
 use std::{
+    ffi::OsString,
+    io,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::mpsc,
     thread,
     time::Duration,
 };
-use supervisor::{Failure, Program, Voice};
+use supervisor::{Failure, Program, Succession, Voice};
 
 /// How long a stopping server waits for somebody to take its last line.
 const LAST_LINE_TIME: Duration = Duration::from_secs(1);
 
 /// `gannet run FILE`: serves what a config file says, by workers that it watches.
-pub(crate) fn run(file: PathBuf) -> Result<ExitCode, Trouble> {
+pub(crate) fn run(file: PathBuf, left: &Left) -> Result<ExitCode, Trouble> {
+    let before = left.before;
+    let succession = left.state.map(|state| Succession { state, before });
+    if succession.is_some() {
+        // It was started by a number.
+        net::process::set_name(c"gannet");
+    }
     let program = Program::this()
         .map_err(|error| Trouble::new(1, format!("error: /proc/self/exe: {error}")))?;
     let words = Words { file: &file };
     let desk_path = wishing::desk_path(&file);
-    match supervisor::run(program, file.clone(), desk_path, &words) {
+    match supervisor::run(program, file.clone(), desk_path, succession, &words) {
         Ok(code) => Ok(ExitCode::from(code)),
         Err(Failure { code, text }) => Err(Trouble::new(code, text)),
     }
+}
+
+/// Shows, to the process at the other end, that this program could go on with `state`.
+pub(crate) fn rehearse(file: PathBuf, state: i32) -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure { code: 1, text: format!("error: {error}") };
+    let program = Program::this().map_err(failed)?;
+    supervisor::rehearse(program, file.clone(), state, &Words { file: &file })
 }
 
 struct Words<'f> {
@@ -65,6 +81,14 @@ impl Voice for Words<'_> {
             true => greeting.json(),
             false => greeting.pretty(),
         });
+    }
+
+    fn words(&self, succession: Succession) -> Vec<OsString> {
+        let mut words: Vec<OsString> =
+            vec!["gannet".into(), "run".into(), format!("--state={}", succession.state).into()];
+        words.extend(succession.before.map(|before| format!("--before={before}").into()));
+        words.extend(["--".into(), self.file.into()]);
+        words
     }
 
     fn stopped(&self, blueprint: &Blueprint, totals: &[(Counter, u64)]) {

@@ -1,4 +1,4 @@
-//! `gannet reload`, `stop` and `status`: what an operator wants of a server that runs.
+//! `gannet reload`, `upgrade`, `stop` and `status`: what an operator wants of a server that runs.
 
 use crate::{arguments::Desk, greeting::counted, machine, trouble::Trouble};
 use base::{stable, text::push_json};
@@ -24,7 +24,7 @@ const OUTCOME_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Has a running server read its config again, and waits until it is served or refused.
 pub(crate) fn reload(desk: &Desk) -> Result<ExitCode, Trouble> {
-    match ask(desk, Wish::Reload)? {
+    match ask(desk, &Wish::Reload)? {
         Outcome::Done => {
             net::stream::say(format!("{}: reloaded\n", desk.file.display()).as_bytes());
             Ok(ExitCode::SUCCESS)
@@ -33,9 +33,23 @@ pub(crate) fn reload(desk: &Desk) -> Result<ExitCode, Trouble> {
     }
 }
 
+/// Has another program take the place of the one that a server runs, and waits until it serves.
+pub(crate) fn upgrade(desk: &Desk, binary: Option<PathBuf>) -> Result<ExitCode, Trouble> {
+    // The server may be in another folder.
+    let failed = |error: io::Error| Trouble::new(1, format!("error: {error}"));
+    let binary = binary.map(std::path::absolute).transpose().map_err(failed)?;
+    match ask(desk, &Wish::Upgrade(binary))? {
+        Outcome::Done => {
+            net::stream::say(format!("{}: upgraded\n", desk.file.display()).as_bytes());
+            Ok(ExitCode::SUCCESS)
+        }
+        outcome => refused(outcome),
+    }
+}
+
 /// Has a running server stop, and waits until it has.
 pub(crate) fn stop(desk: &Desk) -> Result<ExitCode, Trouble> {
-    match ask(desk, Wish::Stop)? {
+    match ask(desk, &Wish::Stop)? {
         Outcome::Done => Ok(ExitCode::SUCCESS),
         outcome => refused(outcome),
     }
@@ -43,7 +57,7 @@ pub(crate) fn stop(desk: &Desk) -> Result<ExitCode, Trouble> {
 
 /// Shows how a running server is.
 pub(crate) fn status(desk: &Desk, is_json: bool) -> Result<ExitCode, Trouble> {
-    match ask(desk, Wish::Status)? {
+    match ask(desk, &Wish::Status)? {
         Outcome::Status(status) => {
             net::stream::say(&if is_json { json(&status) } else { pretty(&status).into_bytes() });
             Ok(ExitCode::SUCCESS)
@@ -71,7 +85,7 @@ pub(crate) fn desk_path(file: &Path) -> Option<PathBuf> {
 }
 
 /// Sends a wish, and waits for what comes of it.
-fn ask(desk: &Desk, wish: Wish) -> Result<Outcome, Trouble> {
+fn ask(desk: &Desk, wish: &Wish) -> Result<Outcome, Trouble> {
     let plan = machine::load(&desk.file);
     let path = match (&desk.control, &plan) {
         (Some(path), _) => Some(path.clone()),

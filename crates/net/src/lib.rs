@@ -25,6 +25,7 @@ pub mod terminal;
 pub mod random;
 mod pages;
 pub mod process;
+pub mod succession;
 pub mod systemd;
 pub mod failpoint;
 mod sys;

@@ -2,21 +2,24 @@
 
 use crate::sys;
 use rustix::{
-    fd::OwnedFd,
+    fd::{AsFd, OwnedFd},
     process::{
-        Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, getrlimit, nice, pidfd_open,
-        pidfd_send_signal, setrlimit, waitpid,
+        Pid, PidfdFlags, Resource, Rlimit, Signal, WaitId, WaitIdOptions, WaitOptions, getrlimit,
+        nice, pidfd_open, pidfd_send_signal, setrlimit, waitid, waitpid,
     },
 };
 use std::{
     ffi::CStr,
     fs, io,
     os::unix::fs::{DirBuilderExt, MetadataExt},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// What a process is given whose work is the least urgent.
 const NICE_MOST: i32 = 19;
+
+/// What the kernel says behind the path of a program whose file was replaced.
+const REPLACED: &str = " (deleted)";
 
 /// A process that this one has started, however soon another gets its number.
 #[derive(Debug)]
@@ -32,6 +35,21 @@ impl Handle {
         let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
         let pid = pid.ok_or(io::ErrorKind::InvalidInput)?;
         Ok(Self(pidfd_open(pid, PidfdFlags::empty())?))
+    }
+
+    /// How it has ended, in words; `None` as long as it has not.
+    ///
+    /// # Errors
+    ///
+    /// It is not a child of this process, or was waited for before.
+    pub fn ending(&self) -> io::Result<Option<String>> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        let status = waitid(WaitId::PidFd(self.0.as_fd()), options)?;
+        Ok(status.map(|status| match (status.terminating_signal(), status.exit_status()) {
+            (Some(signal), _) => format!("was ended by signal {signal}"),
+            (None, Some(code)) => format!("ended with exit code {code}"),
+            (None, None) => "ended".to_owned(),
+        }))
     }
 
     /// Ends it as a program ends itself that finds a fault in itself: where it is so arranged, what
@@ -82,6 +100,28 @@ pub fn forget_child(pid: u32) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     // One that is gone already is what is wanted.
     let _ = pid.map(|pid| waitpid(Some(pid), WaitOptions::NOHANG));
+}
+
+/// Where the program lay that this process runs; another file may have taken its place since.
+///
+/// # Errors
+///
+/// There is no `/proc`.
+pub fn program_path() -> io::Result<PathBuf> {
+    let path = fs::read_link("/proc/self/exe")?.into_os_string().into_string();
+    // A path that is no text is found as long as nobody replaces it.
+    Ok(path.map_or_else(PathBuf::from, |path| {
+        PathBuf::from(path.strip_suffix(REPLACED).unwrap_or(&path))
+    }))
+}
+
+/// The program that lies at `path` now, which is not run yet.
+///
+/// # Errors
+///
+/// It is not there, or not for this user.
+pub fn program_at(path: &Path) -> io::Result<OwnedFd> {
+    fs::File::open(path).map(OwnedFd::from)
 }
 
 /// The user that this process runs as; 0 is root.

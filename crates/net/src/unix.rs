@@ -73,6 +73,16 @@ pub fn listen(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile), Unix
 }
 
 impl SocketFile {
+    /// The file at `path`, of a socket that this process has got from the program before.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub fn at(path: &Path) -> io::Result<Self> {
+        let (stat, _) = look(path)?;
+        Ok(Self { path: path.to_owned(), identity: stat.identity })
+    }
+
     /// Changes who may connect, unless another file has taken its place.
     pub fn set_mode(&self, mode: u32) {
         if look(&self.path).is_ok_and(|(stat, _)| stat.identity == self.identity) {

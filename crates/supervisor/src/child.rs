@@ -8,13 +8,11 @@ use net::{
 use std::{
     io,
     os::{
-        fd::{AsFd, AsRawFd, OwnedFd},
-        unix::{
-            net::UnixDatagram,
-            process::{CommandExt, ExitStatusExt},
-        },
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+        unix::{net::UnixDatagram, process::CommandExt},
     },
-    process::{Child as Process, Command, ExitStatus, Stdio},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
     rc::Rc,
 };
 use tokio::{
@@ -26,10 +24,13 @@ use tokio::{
     task::spawn_local,
 };
 
-/// The program that this process runs, as it was when it started: a file that is replaced
-/// meanwhile is another program.
+/// A program as it was when this process started, or opened it: a file that is replaced meanwhile
+/// is another program.
 #[derive(Debug)]
-pub struct Program(OwnedFd);
+pub struct Program {
+    file: OwnedFd,
+    path: PathBuf,
+}
 
 /// What is heard of a child.
 #[derive(Debug)]
@@ -44,8 +45,9 @@ pub(crate) enum Heard {
 #[derive(Debug)]
 pub(crate) struct Child {
     pid: u32,
+    end: Rc<Channel>,
     orders: UnboundedSender<Message>,
-    handle: Handle,
+    handle: Rc<Handle>,
 }
 
 impl Program {
@@ -55,20 +57,41 @@ impl Program {
     ///
     /// There is no `/proc`.
     pub fn this() -> io::Result<Self> {
-        net::process::program().map(Self)
+        Ok(Self { file: net::process::program()?, path: net::process::program_path()? })
+    }
+
+    /// The one that lies at `path` now.
+    pub(crate) fn at(path: &Path) -> io::Result<Self> {
+        Ok(Self { file: net::process::program_at(path)?, path: path.to_owned() })
+    }
+
+    /// The one that the program before has left here.
+    pub(crate) fn left(file: OwnedFd) -> Self {
+        Self { file, path: PathBuf::new() }
+    }
+
+    /// Where it was found.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Starts it once more, in a role, with a channel as its standard input. Nothing else is
     /// inherited but standard output, standard error, the environment and the working folder.
-    fn start(&self, role: &str) -> io::Result<(Process, OwnedFd)> {
+    fn start(&self, role: &str) -> io::Result<(u32, OwnedFd)> {
         let (own, other) = channel::pair()?;
-        let path = format!("/proc/self/fd/{}", self.0.as_raw_fd());
+        let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         let mut command = Command::new(path);
         for name in net::systemd::VARIABLES {
             command.env_remove(name);
         }
         command.arg0("gannet").args(["role", role]).stdin(Stdio::from(other));
-        Ok((command.spawn()?, own))
+        Ok((command.spawn()?.id(), own))
+    }
+}
+
+impl AsFd for Program {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 
@@ -83,9 +106,17 @@ impl Child {
         role: &str,
         hear: impl Fn(Heard) + 'static,
     ) -> io::Result<Self> {
-        let (process, end) = program.start(role)?;
-        let pid = process.id();
-        let handle = Handle::of(pid)?;
+        let (pid, end) = program.start(role)?;
+        Self::of(pid, end, hear)
+    }
+
+    /// The child of that number, which is there, with this end of its channel.
+    ///
+    /// # Errors
+    ///
+    /// It is no child of this process, or descriptors have run out.
+    pub(crate) fn of(pid: u32, end: OwnedFd, hear: impl Fn(Heard) + 'static) -> io::Result<Self> {
+        let handle = Rc::new(Handle::of(pid)?);
         // Heard from now on, so that no end is missed.
         let ends = signal(SignalKind::child())?;
         let end = UnixDatagram::from(end);
@@ -93,13 +124,14 @@ impl Child {
         let end = Rc::new(Channel::from_std(end)?);
         let (orders, next) = unbounded_channel();
         spawn_local(send(Rc::clone(&end), next));
-        let own = Own::new(pid);
+        let (own, handle_there) = (Own::new(pid), Rc::clone(&handle));
+        let end_there = Rc::clone(&end);
         spawn_local(async move {
-            let how = listen(end, process, ends, &hear).await;
+            let how = listen(end_there, handle_there, ends, &hear).await;
             drop(own);
             hear(Heard::Ended(how));
         });
-        Ok(Self { pid, orders, handle })
+        Ok(Self { pid, end, orders, handle })
     }
 
     /// Tells it something, after all that was said before. Nobody waits until it listens.
@@ -111,6 +143,11 @@ impl Child {
     /// Its process.
     pub(crate) fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// What it is told things by.
+    pub(crate) fn channel(&self) -> &Channel {
+        &self.end
     }
 
     /// Ends it as a fault of its own does.
@@ -137,7 +174,7 @@ async fn send(end: Rc<Channel>, mut orders: UnboundedReceiver<Message>) {
 /// Hears all that it says, and then how it ended.
 async fn listen(
     end: Rc<Channel>,
-    mut process: Process,
+    handle: Rc<Handle>,
     mut ends: Signal,
     hear: &impl Fn(Heard),
 ) -> String {
@@ -146,19 +183,11 @@ async fn listen(
         hear(Heard::Note(message));
     }
     loop {
-        match process.try_wait() {
-            Ok(Some(status)) => break ending(status),
+        match handle.ending() {
+            Ok(Some(how)) => break how,
             Err(error) => break format!("cannot be waited for: {error}"),
             Ok(None) if ends.recv().await.is_some() => {}
             Ok(None) => break "cannot be waited for".to_owned(),
         }
-    }
-}
-
-fn ending(status: ExitStatus) -> String {
-    match (status.signal(), status.code()) {
-        (Some(signal), _) => format!("was ended by signal {signal}"),
-        (None, Some(code)) => format!("ended with exit code {code}"),
-        (None, None) => "ended".to_owned(),
     }
 }

@@ -24,6 +24,12 @@ pub(crate) fn line(note: &Note, is_pretty: bool, wall: Wall) -> Vec<u8> {
             ("worker_killed", "error", format!("worker {id} did not do what it was told"))
         }
         Note::Deaf(why) => ("no_control", "warning", why.clone()),
+        Note::Upgraded => (
+            "upgraded",
+            "notice",
+            format!("gannet {} has taken the place of the one before", env!("CARGO_PKG_VERSION")),
+        ),
+        Note::NotUpgraded(why) => ("not_upgraded", "error", why.clone()),
         Note::TakenBack => (
             "taken_back",
             "error",

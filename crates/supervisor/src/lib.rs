@@ -10,6 +10,7 @@
 //! not known here but for a [`config::Blueprint`], and nothing that comes from the network is read.
 
 pub mod machine;
+pub mod state;
 pub mod sockets;
 mod logs;
 mod child;
@@ -19,5 +20,5 @@ mod wishes;
 mod shell;
 
 pub use child::Program;
-pub use shell::{Failure, Voice, run};
+pub use shell::{Failure, Succession, Voice, rehearse, run};
 pub use sockets::{Fault, Sockets};

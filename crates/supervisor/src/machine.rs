@@ -13,6 +13,9 @@
 //! wrong until then leaves that one as it is.
 
 mod generation;
+mod memory;
+
+pub use memory::{Kept, KeptMember, Memory, Standing};
 
 use base::Moment;
 use generation::{Generation, Member, Phase, Stage};
@@ -159,6 +162,10 @@ pub enum Note {
     TakenBack,
     /// Nobody can tell the server what to do but by signals; why.
     Deaf(String),
+    /// Another program has taken the place of the one before.
+    Upgraded,
+    /// Another program was to do so and cannot; why.
+    NotUpgraded(String),
 }
 
 /// The state of all.

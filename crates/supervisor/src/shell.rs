@@ -2,14 +2,19 @@
 
 mod desk;
 mod service;
+mod signals;
+mod upgrade;
+mod verdict;
 mod watch;
 mod workers;
+
+pub use upgrade::Succession;
 
 use crate::{
     child::{Child, Heard, Program},
     journal,
     logs::LogFiles,
-    machine::{Checked, Event, Machine, Note, Order, WorkerId},
+    machine::{Event, Machine, Note, Order, WorkerId},
     orphans,
     sockets::{self, Sockets},
     wishes::{Asker, Desk},
@@ -18,35 +23,39 @@ use base::Moment;
 use config::{Blueprint, plan::Address};
 use control::{
     Counter,
-    note::{Note as _, Question, Report, Verdict},
+    note::{Note as _, Question, Report},
     wish::{Outcome, Wish},
 };
 use desk::{CURRENT, END, History, NEXT};
 use net::{
     channel::Message,
-    sealed,
     systemd::{self, Handed},
 };
 use service::Service;
+use signals::catch;
 use std::{
     collections::VecDeque,
+    ffi::OsString,
     io, mem,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{OwnedFd, RawFd},
     path::PathBuf,
     rc::Rc,
     time::Duration,
 };
 use tokio::{
-    runtime::{Builder, LocalOptions},
-    signal::unix::{SignalKind, signal},
+    runtime::{Builder, LocalOptions, LocalRuntime},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-    task::spawn_local,
     time::{sleep, timeout},
 };
+use upgrade::Upgrade;
+use verdict::judge;
 use workers::{Table, Workers};
 
 /// Bytes of a blueprint at most: some 10,000 sites with addresses and logs of their own.
 const BLUEPRINT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Bytes of the state at most that is left to another program: the blueprints of all generations.
+const STATE_BYTES_MAX: u64 = 8 * BLUEPRINT_BYTES_MAX;
 
 /// What is said to people, by whoever knows how.
 pub trait Voice {
@@ -55,6 +64,9 @@ pub trait Voice {
 
     /// The server has stopped; so much was counted.
     fn stopped(&self, blueprint: &Blueprint, totals: &[(Counter, u64)]);
+
+    /// The words by which a program is to go on where this one is.
+    fn words(&self, succession: Succession) -> Vec<OsString>;
 }
 
 /// Why a server has not started.
@@ -80,6 +92,7 @@ type Told = Event<Rc<Source>>;
 enum Happening {
     Event(Told),
     Check(u64, Heard),
+    Trial(u64, Heard),
     Worker(WorkerId, Heard),
     Wish(Wish, Asker),
     Reopen,
@@ -87,6 +100,7 @@ enum Happening {
     Look,
     /// It is time to say that this process gets on.
     Alive,
+    Upgrade,
 }
 
 struct Shell<'v> {
@@ -117,11 +131,15 @@ struct Shell<'v> {
     /// Who waits for the next reload to begin, for the one under way to end, and for the end.
     askers: [Vec<Asker>; 3],
     history: History,
+    /// The change of programs that is under way, and whether all this is only a trial of one.
+    upgrade: Option<Upgrade>,
+    is_trial: bool,
     end: Option<Result<u8, Failure>>,
 }
 
 /// Serves what the config `file` says, until a signal or a wish says to stop; returns the exit
-/// code. Wishes come in by the socket that the config names, or at `desk_path`.
+/// code. Wishes come in by the socket that the config names, or at `desk_path`. Where another
+/// program has left this process, it goes on as that has left it.
 ///
 /// # Errors
 ///
@@ -130,27 +148,70 @@ pub fn run(
     program: Program,
     file: PathBuf,
     desk_path: Option<PathBuf>,
+    succession: Option<Succession>,
     voice: &dyn Voice,
 ) -> Result<u8, Failure> {
-    let failed = |error: io::Error| Failure { code: 1, text: format!("error: {error}") };
-    let handed = systemd::handed();
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build_local(LocalOptions::default())
-        .map_err(failed)?;
-    runtime.block_on(async {
+    // What another program has left holds all sockets, those of whoever has started it, too.
+    let handed = if succession.is_none() { systemd::handed() } else { Vec::new() };
+    runtime()?.block_on(async {
         let (happenings, heard) = unbounded_channel();
         // Signals are caught before anybody can know that there is something to stop.
         catch(&happenings).map_err(failed)?;
         orphans::adopt().map_err(failed)?;
         watch::tick(&happenings);
+        let mut shell = Shell::new(program, file, happenings, voice)?;
+        (shell.desk_path, shell.handed) = (desk_path, handed);
+        if let Some(succession) = succession {
+            shell.succeed(succession)?;
+            net::succession::release_signals();
+        }
+        shell.live(heard).await
+    })
+}
+
+/// Shows that this program could go on with the `state` that another one has left, and serve what
+/// the config `file` says: as [`run`] does, but it serves nobody and says nothing.
+///
+/// # Errors
+///
+/// It could not.
+pub fn rehearse(
+    program: Program,
+    file: PathBuf,
+    state: RawFd,
+    voice: &dyn Voice,
+) -> Result<(), Failure> {
+    runtime()?.block_on(async {
+        let (happenings, heard) = unbounded_channel();
+        let mut shell = Shell::new(program, file, happenings, voice)?;
+        shell.try_on(state)?;
+        shell.live(heard).await.map(drop)
+    })
+}
+
+fn runtime() -> Result<LocalRuntime, Failure> {
+    let mut builder = Builder::new_current_thread();
+    builder.enable_all().build_local(LocalOptions::default()).map_err(failed)
+}
+
+fn failed(error: io::Error) -> Failure {
+    Failure { code: 1, text: format!("error: {error}") }
+}
+
+impl<'v> Shell<'v> {
+    fn new(
+        program: Program,
+        file: PathBuf,
+        happenings: UnboundedSender<Happening>,
+        voice: &'v dyn Voice,
+    ) -> Result<Self, Failure> {
         let service = Service::new(&happenings);
         let seed = net::random::bytes::<16>().map_err(failed)?;
         let [one, other] = [0, 8].map(|at| {
             let half = seed.get(at..).and_then(|rest| rest.first_chunk());
             u64::from_le_bytes(half.copied().unwrap_or_default())
         });
-        let shell = Shell {
+        Ok(Self {
             program,
             file,
             voice,
@@ -160,7 +221,7 @@ pub fn run(
             check: None,
             checks: 0,
             sockets: Sockets::default(),
-            handed,
+            handed: Vec::new(),
             service,
             logs: LogFiles::default(),
             clients: None,
@@ -168,44 +229,15 @@ pub fn run(
             workers: Workers::default(),
             serving: None,
             desks: Vec::new(),
-            desk_path,
+            desk_path: None,
             askers: Default::default(),
             history: History { since: net::clock::now(), restarts: 0, reload: None },
+            upgrade: None,
+            is_trial: false,
             end: None,
-        };
-        shell.live(heard).await
-    })
-}
-
-/// Has signals heard as nginx's users expect.
-fn catch(happenings: &UnboundedSender<Happening>) -> io::Result<()> {
-    let stop = |kind: SignalKind, is_gentle| {
-        let signal = u8::try_from(kind.as_raw_value()).unwrap_or(0);
-        move || Some(Happening::Event(Event::Stop { signal, is_gentle }))
-    };
-    type What = Box<dyn Fn() -> Option<Happening>>;
-    let signals: [(SignalKind, What); 6] = [
-        (SignalKind::interrupt(), Box::new(stop(SignalKind::interrupt(), false))),
-        (SignalKind::terminate(), Box::new(stop(SignalKind::terminate(), false))),
-        (SignalKind::quit(), Box::new(stop(SignalKind::quit(), true))),
-        (SignalKind::hangup(), Box::new(|| Some(Happening::Event(Event::Load)))),
-        (SignalKind::user_defined1(), Box::new(|| Some(Happening::Reopen))),
-        // It means something to other servers and must not end this one.
-        (SignalKind::user_defined2(), Box::new(|| None)),
-    ];
-    for (kind, what) in signals {
-        let mut signal = signal(kind)?;
-        let happenings = happenings.clone();
-        spawn_local(async move {
-            while signal.recv().await.is_some() {
-                what().map(|happening| happenings.send(happening));
-            }
-        });
+        })
     }
-    Ok(())
-}
 
-impl Shell<'_> {
     async fn live(mut self, mut heard: UnboundedReceiver<Happening>) -> Result<u8, Failure> {
         loop {
             while let Some(event) = self.due.pop_front() {
@@ -214,6 +246,9 @@ impl Shell<'_> {
             }
             if let Some(end) = self.end {
                 return end;
+            }
+            if heard.is_empty() {
+                self.hand_over();
             }
             let happening = match self.machine.deadline() {
                 Moment::NEVER => heard.recv().await,
@@ -235,14 +270,20 @@ impl Shell<'_> {
             Happening::Event(event) => self.due.push_back(event),
             Happening::Check(number, heard) if number == self.checks && self.check.is_some() => {
                 self.check = None;
-                self.due.push_back(match heard {
+                let mut event = match heard {
                     Heard::Note(message) => judge(message),
                     Heard::Ended(how) => {
                         Event::Refused(1, format!("error: the check of the config {how}"))
                     }
-                });
+                };
+                if let (Event::Checked(checked), true) = (&mut event, self.is_trial) {
+                    checked.workers = 1;
+                }
+                self.due.push_back(event);
             }
             Happening::Check(..) => {}
+            Happening::Trial(number, heard) => self.tried(number, heard),
+            Happening::Upgrade => self.upgrade(None, None),
             Happening::Worker(id, Heard::Note(message)) => {
                 self.due.push_back(match Report::decode(&message.bytes) {
                     Some(Report::Ready) => Event::Ready(id),
@@ -273,6 +314,9 @@ impl Shell<'_> {
     }
 
     fn perform(&mut self, order: Order<Rc<Source>>) {
+        if self.end.is_some() {
+            return;
+        }
         match order {
             Order::Check => {
                 let next = mem::take(&mut self.askers[NEXT]);
@@ -288,6 +332,7 @@ impl Shell<'_> {
                 self.due.push_back(opened.map_or_else(Event::NotOpened, |()| Event::Opened));
             }
             Order::Start(id, source, place) => self.start(id, source, place),
+            Order::Keep(_) if self.is_trial => self.end = Some(Ok(0)),
             Order::Keep(source) => self.keep(source),
             Order::Serve(id) => self.workers.serve(id, &self.sockets),
             Order::Drain(id) => self.workers.tell(id, &control::note::Order::Drain),
@@ -340,7 +385,7 @@ impl Shell<'_> {
         self.sockets.adopt(mem::take(&mut self.handed), &blueprint.listen).map_err(said)?;
         self.sockets.open(&blueprint.listen).map_err(said)?;
         self.logs.open(blueprint)?;
-        if let Some(path) = &blueprint.control {
+        if let (Some(path), false) = (&blueprint.control, self.is_trial) {
             self.open_desk(path).map_err(said)?;
         }
         let lines = blueprint.clients_max;
@@ -419,40 +464,19 @@ impl Shell<'_> {
             | Note::CutOff(..)
             | Note::Killed(_)
             | Note::TakenBack
-            | Note::Deaf(_) => None,
+            | Note::Deaf(_)
+            | Note::Upgraded
+            | Note::NotUpgraded(_) => None,
         };
         if let Some(outcome) = outcome {
             self.askers[CURRENT].drain(..).for_each(|asker| asker.answer(&outcome));
         }
         let Some(serving) = self.serving.clone() else { return };
         let is_pretty = serving.blueprint.errors.as_ref().is_some_and(|errors| errors.is_pretty);
+        let of_upgrade = self.reloaded(note);
+        let note = of_upgrade.as_ref().unwrap_or(note);
         let line = journal::line(note, is_pretty, net::clock::wall());
         self.logs.write(&serving.blueprint, &line);
-    }
-}
-
-/// What the process that checks a config has found.
-fn judge(message: Message) -> Told {
-    let odd = || Event::Refused(1, "error: the check of the config said nothing".to_owned());
-    match Verdict::decode(&message.bytes) {
-        Some(Verdict::Refused { code, text }) => Event::Refused(code, text),
-        Some(Verdict::Fine) => {
-            let mut descriptors = message.descriptors.into_iter();
-            let (Some(bundle), Some(blueprint)) = (descriptors.next(), descriptors.next()) else {
-                return odd();
-            };
-            let bytes = sealed::read(blueprint.as_fd(), BLUEPRINT_BYTES_MAX);
-            let Some(blueprint) = bytes.ok().and_then(|bytes| Blueprint::decode(&bytes)) else {
-                return odd();
-            };
-            Event::Checked(Checked {
-                workers: blueprint.workers,
-                stop_time: blueprint.stop_time,
-                drain_time: blueprint.drain_time,
-                source: Rc::new(Source { bundle, blueprint }),
-            })
-        }
-        None => odd(),
     }
 }
 

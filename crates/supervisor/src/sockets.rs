@@ -5,6 +5,7 @@
 
 mod handed;
 
+use crate::state::{Group, Leaving, Left};
 use config::plan::{Address, Listen};
 use net::{
     listener::{Listening, is_kept_from_us},
@@ -134,6 +135,35 @@ impl Sockets {
             let own = group.iter().enumerate().filter(move |(at, _)| is_own(*at));
             own.map(move |(_, socket)| (number, socket))
         })
+    }
+
+    /// What is left to another program.
+    pub(crate) fn leave<'s>(&'s self, out: &mut Leaving<'s>) -> Vec<Group> {
+        let leave = |held: &'s Held| Group {
+            address: held.address.clone(),
+            turn: held.turn,
+            bound: held.bound.clone(),
+            sockets: held.group.iter().map(|socket| out.put(socket)).collect(),
+        };
+        self.0.iter().map(leave).collect()
+    }
+
+    /// What another program has left; the files of Unix sockets, too, where it `is_owner`.
+    ///
+    /// # Errors
+    ///
+    /// What was left is something else.
+    pub(crate) fn of(groups: Vec<Group>, left: &mut Left, is_owner: bool) -> io::Result<Self> {
+        let held = |Group { address, turn, bound, sockets }| {
+            let file = match &bound {
+                Address::Unix { path, .. } if is_owner => SocketFile::at(path).ok(),
+                _ => None,
+            };
+            let socket = |at| Listening::of(left.take(at)?);
+            let group = sockets.into_iter().map(socket).collect::<io::Result<_>>()?;
+            Ok(Held { address, turn, bound, file, group })
+        };
+        Ok(Self(groups.into_iter().map(held).collect::<io::Result<_>>()?))
     }
 
     /// Parts with them, for a process whose own loops they are for.

@@ -8,8 +8,12 @@ use control::{
 use net::{process, unix};
 use std::{
     io,
-    os::fd::AsFd,
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::net::UnixListener as StdListener,
+    },
     path::{Path, PathBuf},
+    rc::Rc,
     time::Duration,
 };
 use tokio::{
@@ -22,15 +26,16 @@ use tokio::{
 const MODE: u32 = 0o600;
 
 /// Bytes of a wish at most, and how long one may take.
-const WISH_BYTES_MAX: usize = 64;
+const WISH_BYTES_MAX: usize = 8 * 1024;
 const WISH_TIME: Duration = Duration::from_secs(5);
 
 /// The socket, as long as it is open.
 #[derive(Debug)]
 pub(crate) struct Desk {
     path: PathBuf,
-    /// Dropped before the socket, which the task has.
+    /// Dropped before the socket, which the task has, too.
     _file: unix::SocketFile,
+    socket: Rc<UnixListener>,
     task: JoinHandle<()>,
 }
 
@@ -49,11 +54,33 @@ impl Desk {
     ) -> Result<Self, Fault> {
         let explain = |error| explain_unix(path, &error, "control");
         let (socket, file) = unix::listen(path, MODE).map_err(explain)?;
-        let socket = UnixListener::from_std(socket);
-        let socket = socket.map_err(|error| explain(unix::UnixError::Failed(error)))?;
+        let desk = Self::of(path, socket, file, hear);
+        desk.map_err(|error| explain(unix::UnixError::Failed(error)))
+    }
+
+    /// Goes on with a socket that the program before has left.
+    ///
+    /// # Errors
+    /// It is none, or its file is gone.
+    pub(crate) fn left(
+        path: &Path,
+        socket: OwnedFd,
+        hear: impl Fn(Wish, Asker) + Clone + 'static,
+    ) -> io::Result<Self> {
+        Self::of(path, socket.into(), unix::SocketFile::at(path)?, hear)
+    }
+
+    fn of(
+        path: &Path,
+        socket: StdListener,
+        file: unix::SocketFile,
+        hear: impl Fn(Wish, Asker) + Clone + 'static,
+    ) -> io::Result<Self> {
+        let socket = Rc::new(UnixListener::from_std(socket)?);
+        let own = Rc::clone(&socket);
         let task = spawn_local(async move {
             loop {
-                match socket.accept().await {
+                match own.accept().await {
                     Ok((stream, _)) => {
                         let hear = hear.clone();
                         spawn_local(async move {
@@ -68,7 +95,11 @@ impl Desk {
                 }
             }
         });
-        Ok(Self { path: path.to_owned(), _file: file, task })
+        Ok(Self { path: path.to_owned(), _file: file, socket, task })
+    }
+
+    pub(crate) fn socket(&self) -> &UnixListener {
+        &self.socket
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -83,6 +114,14 @@ impl Drop for Desk {
 }
 
 impl Asker {
+    /// One who has asked the program before.
+    ///
+    /// # Errors
+    /// It is another kind of descriptor.
+    pub(crate) fn left(stream: OwnedFd) -> io::Result<Self> {
+        UnixStream::from_std(stream.into()).map(Self)
+    }
+
     /// What it wishes; `None` where it may not, or says nothing that can be understood.
     async fn wish(&self) -> Option<Wish> {
         let user = unix::peer_user(self.0.as_fd()).ok()?;
@@ -110,5 +149,11 @@ impl Asker {
     pub(crate) fn answer(self, outcome: &Outcome) {
         // The socket is empty and holds more than this. Whoever has gone needs no answer.
         let _ = self.0.try_write(&outcome.encode());
+    }
+}
+
+impl AsFd for Asker {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }

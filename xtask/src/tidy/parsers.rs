@@ -3,7 +3,7 @@
 use super::{Complaint, tree::Tree};
 
 /// What is parsed, the room that does it, and the name of its target.
-pub(super) const TARGETS: [(&str, &str, &str); 14] = [
+pub(super) const TARGETS: [(&str, &str, &str); 15] = [
     ("a request's head", "crates/http1", "head"),
     ("the chunked coding", "crates/http1", "chunked"),
     ("the bytes of a connection", "crates/http1", "connection"),
@@ -18,6 +18,7 @@ pub(super) const TARGETS: [(&str, &str, &str); 14] = [
     ("Authorization", "crates/access", "authorization"),
     ("the routes of a path", "crates/route", "route"),
     ("the notes of processes", "crates/control", "note"),
+    ("what a supervisor leaves", "crates/supervisor", "state"),
 ];
 
 /// Where the target `name` lies.

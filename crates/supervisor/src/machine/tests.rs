@@ -2,8 +2,9 @@
 
 use super::*;
 
-/// Plays a scene. A line is `TIME event → orders`; a checked config is a letter and a number of
-/// workers, with a stop time of 1 s and a drain time of 60 s.
+/// Plays a scene. A line is `TIME event → orders`, with `left` behind the event where it comes to
+/// the machine of another program that has taken the place of this one; a checked config is a
+/// letter and a number of workers, with a stop time of 1 s and a drain time of 60 s.
 fn play(scene: &str) {
     let mut machine = Machine::default();
     for line in scene.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -31,6 +32,10 @@ fn play(scene: &str) {
             "tick" => Event::Tick,
             other => panic!("{other}"),
         };
+        if words.last() == Some(&"left") {
+            let memory = machine.memory().map(|source: &String| Some(source.clone()));
+            machine = Machine::of(memory.unwrap(), Moment(number(0)));
+        }
         let orders = machine.handle(event, Moment(number(0)));
         let done: Vec<_> = orders.iter().map(name).collect();
         assert_eq!(done.join(", "), expect.trim(), "{line}\n{machine:#?}");
@@ -60,6 +65,7 @@ fn name(order: &Order<String>) -> String {
         Order::Note(Note::CutOff(id, _)) => format!("cut off {id}"),
         Order::Note(Note::Killed(id)) => format!("killed {id}"),
         Order::Note(Note::TakenBack) => "taken back".to_owned(),
+        Order::Note(Note::Upgraded | Note::NotUpgraded(_)) => "upgrade".to_owned(),
         Order::Exit(code) => format!("exit {code}"),
         Order::Fail(code, _) => format!("fail {code}"),
     }
@@ -313,4 +319,49 @@ fn it_wakes_for_what_comes_next() {
     assert_eq!(machine.deadline(), Moment::NEVER);
     machine.handle(Event::Load, Moment(5));
     assert_eq!(machine.deadline(), Moment(5).after(CHECK_TIME));
+}
+
+#[test]
+fn another_program_goes_on_where_this_one_was() {
+    play_on(
+        "3000 load left → check
+         3100 checked b 1 → open b
+         3100 opened → start 2 b0
+         3200 ready 2 → keep b, serve 2, drain 1
+         3300 parted 1 → reloaded
+         3400 ended 2 left → died 2
+         3500 tick → start 3 b0
+         3600 ready 3 left → serve 3
+         3700 ended 1 →
+         3800 term → close, stop 3
+         3900 ended 3 → exit 0",
+    );
+    // Whatever goes wrong until the new program serves leaves the workers as they are.
+    play_on(
+        "3000 load left → check
+         3100 refused → not reloaded
+         3200 ended 1 left → died 1
+         3300 tick → start 2 a0",
+    );
+}
+
+#[test]
+fn it_is_left_only_while_nothing_is_under_way() {
+    let mut machine = Machine::default();
+    assert!(!machine.is_quiet());
+    let config =
+        Checked { source: "a", workers: 1, stop_time: Duration::ZERO, drain_time: Duration::ZERO };
+    let rows = [
+        (Event::Load, false),
+        (Event::Checked(config), false),
+        (Event::Opened, false),
+        (Event::Ready(1), true),
+        (Event::Load, false),
+        (Event::Refused(2, String::new()), true),
+        (Event::Stop { signal: 15, is_gentle: false }, false),
+    ];
+    for (event, expect) in rows {
+        machine.handle(event.clone(), Moment(0));
+        assert_eq!(machine.is_quiet(), expect, "{event:?}");
+    }
 }

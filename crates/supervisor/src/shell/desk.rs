@@ -8,7 +8,7 @@ use crate::{
 };
 use base::Moment;
 use control::wish::{self, Outcome, Wish};
-use std::path::Path;
+use std::{io, os::fd::OwnedFd, path::Path};
 
 /// What is remembered of the past.
 pub(super) struct History {
@@ -38,6 +38,7 @@ impl Shell<'_> {
                 }
                 self.askers[END].push(asker);
             }
+            Wish::Upgrade(path) => self.upgrade(path, Some(asker)),
             Wish::Status => asker.answer(&Outcome::Status(self.status())),
         }
     }
@@ -64,6 +65,14 @@ impl Shell<'_> {
                 .map(|(when, fault)| wish::Reload { seconds: now.since(when).as_secs(), fault }),
             counted: counted.collect(),
         }
+    }
+
+    /// Goes on with such a socket that another program has left.
+    pub(super) fn take_desk(&mut self, path: &Path, socket: OwnedFd) -> io::Result<()> {
+        let happenings = self.happenings.clone();
+        let hear = move |wish, asker| drop(happenings.send(Happening::Wish(wish, asker)));
+        self.desks.push(Desk::left(path, socket, hear)?);
+        Ok(())
     }
 
     /// Opens the socket that wishes come in by, if it is not open.

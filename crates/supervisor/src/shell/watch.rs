@@ -46,8 +46,12 @@ pub(super) struct Watch {
 impl Watch {
     /// For so many loops.
     pub(super) fn new(loops: usize) -> io::Result<Self> {
-        let memory = memory::share(c"gannet-trails", Trails::words(loops))?;
-        Ok(Self { memory, beats: vec![(None, 0); loops] })
+        Ok(Self::left(memory::share(c"gannet-trails", Trails::words(loops))?, loops))
+    }
+
+    /// For those of a worker that another program has started.
+    pub(super) fn left(memory: OwnedFd, loops: usize) -> Self {
+        Self { memory, beats: vec![(None, 0); loops] }
     }
 
     pub(super) fn memory(&self) -> &OwnedFd {

@@ -1,7 +1,13 @@
 //! The workers that are there: what each is given and told, and what it has counted.
 
 use super::{Source, watch::Watch};
-use crate::{child::Child, logs::LogFiles, machine::WorkerId, sockets::Sockets};
+use crate::{
+    child::{Child, Heard},
+    logs::LogFiles,
+    machine::WorkerId,
+    sockets::Sockets,
+    state::{self, Leaving, Left},
+};
 use config::Blueprint;
 use control::{
     Clients, Counter, Rows, Seats, counters,
@@ -15,7 +21,7 @@ use net::{
 use std::{
     cell::OnceCell,
     collections::HashMap,
-    io,
+    io, iter,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::PathBuf,
     rc::Rc,
@@ -41,8 +47,9 @@ struct Worker {
     /// What its connections are noted in, and the table of clients where they are counted.
     seats: OwnedFd,
     clients: Rc<Table>,
-    /// What it counts in.
+    /// What it counts in, and the names of that where another program has started it.
     rows: OwnedFd,
+    counters: Option<Vec<String>>,
     watch: Watch,
 }
 
@@ -61,6 +68,15 @@ impl Table {
     pub(super) fn new(lines: usize, seed: [u64; 2]) -> io::Result<Self> {
         let memory = memory::share(c"gannet-clients", Clients::words(lines))?;
         Ok(Self { memory, lines, seed, mapped: OnceCell::new() })
+    }
+
+    /// One that another program has made.
+    pub(super) fn left(memory: OwnedFd, lines: usize, seed: [u64; 2]) -> Self {
+        Self { memory, lines, seed, mapped: OnceCell::new() }
+    }
+
+    pub(super) fn memory(&self) -> &OwnedFd {
+        &self.memory
     }
 
     pub(super) fn lines(&self) -> usize {
@@ -104,7 +120,9 @@ impl Workers {
         tell(&child, &Order::Begin { loops, seed: clients.seed }, &along)?;
         give_logs(&child, &source, logs, &HashMap::new())?;
         tell(&child, &Order::Resolve, &[])?;
-        self.all.insert(id, Worker { child, source, place, seats, clients, rows, watch });
+        let counters = None;
+        let worker = Worker { child, source, place, seats, clients, rows, counters, watch };
+        self.all.insert(id, worker);
         Ok(())
     }
 
@@ -148,7 +166,10 @@ impl Workers {
 
     /// Looks whether all loops get on; tells of each worker with one that does not, once.
     pub(super) fn look(&mut self) -> Vec<(WorkerId, String)> {
-        let all = self.all.iter_mut();
+        // Where another program counts other things its beat lies elsewhere.
+        let is_like = |names: &Vec<String>| names.len() == Counter::ALL.len();
+        let all =
+            self.all.iter_mut().filter(|(_, worker)| worker.counters.as_ref().is_none_or(is_like));
         all.filter_map(|(id, worker)| Some((*id, worker.watch.look(&worker.rows)?))).collect()
     }
 
@@ -207,6 +228,66 @@ impl Workers {
         })
     }
 
+    /// What is left to another program: the workers, and what those have counted that are gone.
+    /// Configs and tables are put down by their places in these lists.
+    pub(super) fn leave<'w>(
+        &'w self,
+        sources: &[&Rc<Source>],
+        tables: &[&Rc<Table>],
+        out: &mut Leaving<'w>,
+    ) -> (Vec<state::Worker>, Vec<(String, u64)>) {
+        let names = || Counter::ALL.iter().map(|counter| counter.label().to_owned());
+        let leave = |(&id, worker): (&WorkerId, &'w Worker)| {
+            Some(state::Worker {
+                id,
+                pid: worker.child.pid(),
+                channel: out.put(worker.child.channel()),
+                source: sources.iter().position(|one| Rc::ptr_eq(one, &worker.source))?,
+                place: worker.place,
+                table: tables.iter().position(|one| Rc::ptr_eq(one, &worker.clients))?,
+                seats: out.put(&worker.seats),
+                rows: out.put(&worker.rows),
+                trail: out.put(worker.watch.memory()),
+                counters: worker.counters.clone().unwrap_or_else(|| names().collect()),
+            })
+        };
+        let workers = self.all.iter().filter_map(leave).collect();
+        let gone = self.folded.iter().copied().chain(iter::repeat(0));
+        (workers, names().zip(gone).collect())
+    }
+
+    /// Goes on with a worker that another program has left.
+    pub(super) fn take(
+        &mut self,
+        worker: state::Worker,
+        (source, clients): (Rc<Source>, Rc<Table>),
+        left: &mut Left,
+        hear: impl Fn(Heard) + 'static,
+    ) -> io::Result<()> {
+        let child = Child::of(worker.pid, left.take(worker.channel)?, hear)?;
+        let (seats, rows) = (left.take(worker.seats)?, left.take(worker.rows)?);
+        let (place, counters) = (worker.place, Some(worker.counters));
+        let watch = Watch::left(left.take(worker.trail)?, source.blueprint.threads);
+        let id = worker.id;
+        let worker = Worker { child, source, place, seats, clients, rows, counters, watch };
+        self.all.insert(id, worker);
+        Ok(())
+    }
+
+    /// Goes on with what was counted before, by name.
+    pub(super) fn count_on(&mut self, counted: &[(String, u64)]) {
+        let before = |counter: &Counter| {
+            let found = counted.iter().find(|(name, _)| name == counter.label());
+            found.map_or(0, |(_, count)| *count)
+        };
+        self.folded = Counter::ALL.iter().map(before).collect();
+    }
+
+    /// The tables of clients that they count in.
+    pub(super) fn tables(&self) -> impl Iterator<Item = &Rc<Table>> {
+        self.all.values().map(|worker| &worker.clients)
+    }
+
     /// What they serve.
     pub(super) fn sources(&self) -> impl Iterator<Item = &Rc<Source>> + Clone {
         self.all.values().map(|worker| &worker.source)
@@ -214,7 +295,11 @@ impl Workers {
 }
 
 fn counted(worker: &Worker) -> Vec<u64> {
-    counters::totals(&memory::look(worker.rows.as_fd(), 0, usize::MAX).unwrap_or_default())
+    let words = memory::look(worker.rows.as_fd(), 0, usize::MAX).unwrap_or_default();
+    match &worker.counters {
+        None => counters::totals(&words),
+        Some(names) => counters::totals_by_name(&words, names),
+    }
 }
 
 /// Gives a worker its log files, but for those that were kept.

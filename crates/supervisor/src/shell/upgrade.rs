@@ -1,0 +1,394 @@
+//! Becoming another program, in the same process, without a client noticing.
+//!
+//! ```text
+//!   wish ─► Trial ──it can serve──► Due ─► the next program: Proving ──its workers serve──► ∅
+//!             └──it cannot──► ∅      ▲                          │
+//!                                    └── Due, back to this one ◄┘ it cannot
+//! ```
+//!
+//! In a trial the next program gets copies of all descriptors, starts a worker as far as it can
+//! without a socket to serve, and ends. Only then does this process become that program, which
+//! keeps the file of this one until a generation of its own workers serves.
+
+use super::{Failure, Happening, NEXT, STATE_BYTES_MAX, Shell, Source, workers::Table};
+use crate::{
+    child::{Child, Heard, Program},
+    machine::{Event, Machine, Note},
+    sockets::Sockets,
+    state::{Leaving, Left, State},
+    wishes::Asker,
+};
+use base::Moment;
+use control::{
+    note::{Note as _, Question, Verdict},
+    wish::Outcome,
+};
+use net::{channel::Message, sealed, succession};
+use std::{
+    io::{self, ErrorKind},
+    os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
+    path::{Path, PathBuf},
+    rc::Rc,
+    time::Duration,
+};
+use tokio::{task::spawn_local, time::sleep};
+
+/// Time for a program to show that it can serve: a check and the start of a worker, and as much
+/// again.
+const TRIAL_TIME: Duration = Duration::from_secs(180);
+
+/// What a program finds that takes the place of another in the same process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Succession {
+    /// The descriptor of the state.
+    pub state: RawFd,
+    /// The one of the program before, to go back to; none where this is already the one that was
+    /// gone back to.
+    pub before: Option<RawFd>,
+}
+
+/// A change of programs that is under way.
+pub(super) struct Upgrade {
+    /// The next program; where this is the next one, the one before.
+    program: Program,
+    stage: Stage,
+    askers: Vec<Asker>,
+}
+
+enum Stage {
+    /// A process shows what the next program can.
+    Trial { number: u64, child: Child, has_passed: bool },
+    /// This process becomes that program as soon as nothing else is under way.
+    Due { is_back: bool },
+    /// This is the next program, and none of its workers serves yet.
+    Proving,
+}
+
+impl Shell<'_> {
+    /// Has the program at `path` take the place of this one, or the one that lies now where this
+    /// one was started from.
+    pub(super) fn upgrade(&mut self, path: Option<PathBuf>, asker: Option<Asker>) {
+        let path = path.unwrap_or_else(|| self.program.path().to_owned());
+        if self.upgrade.is_some() {
+            let text = "error: another upgrade is under way: try again when it is over".to_owned();
+            let outcome = Outcome::Refused { code: 1, text };
+            asker.into_iter().for_each(|asker| asker.answer(&outcome));
+            return;
+        }
+        let askers = asker.into_iter().collect();
+        match Program::at(&path).and_then(|program| Ok((self.try_out(&program)?, program))) {
+            Ok((stage, program)) => self.upgrade = Some(Upgrade { program, stage, askers }),
+            Err(error) => self.refuse(askers, 1, not_run(&path, &error)),
+        }
+    }
+
+    /// Starts a trial of `program`.
+    fn try_out(&mut self, program: &Program) -> io::Result<Stage> {
+        self.checks += 1;
+        let (number, happenings) = (self.checks, self.happenings.clone());
+        let hear = move |heard| drop(happenings.send(Happening::Trial(number, heard)));
+        let mut out = Leaving::default();
+        let state = sealed::bytes(c"gannet-state", &self.state(&[], &mut out).encode())?;
+        let _ = out.put(&state);
+        let heirlooms = succession::leave(out.0)?;
+        let child = Child::start(program, "trial", hear);
+        drop(heirlooms);
+        let child = child?;
+        let state = u64::from(state.as_raw_fd().unsigned_abs());
+        let question = Question::Try { file: self.file.clone(), state };
+        child.tell(Message { bytes: question.encode(), descriptors: Vec::new() });
+        let happenings = self.happenings.clone();
+        spawn_local(async move {
+            sleep(TRIAL_TIME).await;
+            let how = format!("has not shown within {TRIAL_TIME:?} that it can serve");
+            let _ = happenings.send(Happening::Trial(number, Heard::Ended(how)));
+        });
+        Ok(Stage::Trial { number, child, has_passed: false })
+    }
+
+    /// Takes notice of what a trial says.
+    pub(super) fn tried(&mut self, of: u64, heard: Heard) {
+        let Some(Upgrade { stage, .. }) = &mut self.upgrade else { return };
+        let Stage::Trial { number, child, has_passed } = stage else { return };
+        if *number != of {
+            return;
+        }
+        let (code, text) = match heard {
+            Heard::Note(message) => match Verdict::decode(&message.bytes) {
+                Some(Verdict::Fine) => {
+                    *has_passed = true;
+                    return;
+                }
+                Some(Verdict::Refused { code, text }) => (code, text),
+                None => (1, "error: that program is of another kind".to_owned()),
+            },
+            Heard::Ended(_) if *has_passed => {
+                *stage = Stage::Due { is_back: false };
+                return;
+            }
+            Heard::Ended(how) => {
+                let text = format!(
+                    "error: that program cannot take over: a trial of it {how}: it is none, or \
+                     another version that does not know how"
+                );
+                (1, text)
+            }
+        };
+        child.kill();
+        let askers = self.upgrade.take().map(|upgrade| upgrade.askers);
+        self.refuse(askers.unwrap_or_default(), code, text);
+    }
+
+    fn refuse(&mut self, askers: Vec<Asker>, code: u8, text: String) {
+        self.note(&Note::NotUpgraded(text.clone()));
+        let outcome = Outcome::Refused { code, text };
+        askers.into_iter().for_each(|asker| asker.answer(&outcome));
+    }
+
+    /// What the end of a reload means where it was one of a new program: what to put down.
+    pub(super) fn reloaded(&mut self, note: &Note) -> Option<Note> {
+        let upgrade = self.upgrade.as_mut()?;
+        if matches!(upgrade.stage, Stage::Trial { .. } | Stage::Due { is_back: false }) {
+            return None;
+        }
+        match note {
+            Note::Reloaded => {
+                self.upgrade = None;
+                Some(Note::Upgraded)
+            }
+            Note::NotReloaded(_, text) => {
+                upgrade.stage = Stage::Due { is_back: true };
+                Some(Note::NotUpgraded(text.clone()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Becomes another program, if it is time. Everything that has happened is dealt with.
+    pub(super) fn hand_over(&mut self) {
+        let is_due = |upgrade: &mut Upgrade| matches!(upgrade.stage, Stage::Due { .. });
+        if !self.machine.is_quiet() {
+            return;
+        }
+        let Some(Upgrade { program, stage, askers }) = self.upgrade.take_if(is_due) else { return };
+        let is_back = matches!(stage, Stage::Due { is_back: true });
+        // From here on it is that program which goes on, unless there is an error.
+        if let Err(error) = self.become_program(&program, &askers, is_back) {
+            self.refuse(askers, 1, not_run(program.path(), &error));
+        }
+    }
+
+    fn become_program(&self, program: &Program, askers: &[Asker], is_back: bool) -> io::Result<()> {
+        let mut out = Leaving::default();
+        let state = sealed::bytes(c"gannet-state", &self.state(askers, &mut out).encode())?;
+        let _ = out.put(&state);
+        let mut left = Succession { state: state.as_raw_fd(), before: None };
+        if !is_back {
+            let _ = out.put(&self.program);
+            left.before = Some(self.program.as_fd().as_raw_fd());
+        }
+        let _heirlooms = succession::leave(out.0)?;
+        succession::hold_signals();
+        let error = succession::become_program(program.as_fd(), &self.voice.words(left));
+        succession::release_signals();
+        Err(error)
+    }
+
+    /// All that is left to another program, and the descriptors of that.
+    fn state<'s>(&'s self, askers: &'s [Asker], out: &mut Leaving<'s>) -> State {
+        let mut sources: Vec<&'s Rc<Source>> = Vec::new();
+        let mut tables: Vec<&'s Rc<Table>> = Vec::new();
+        let machine = self.machine.memory().map(|source| Some(place(&mut sources, source)));
+        self.workers.sources().for_each(|source| _ = place(&mut sources, source));
+        let serving = self.serving.as_ref().map(|source| place(&mut sources, source));
+        self.workers.tables().for_each(|table| _ = place(&mut tables, table));
+        if let Some(table) = &self.clients {
+            tables.retain(|other| !Rc::ptr_eq(other, table));
+            tables.push(table);
+        }
+        let (workers, counted) = self.workers.leave(&sources, &tables, out);
+        let mut state = State {
+            descriptors: Vec::new(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            sockets: self.sockets.leave(out),
+            desks: self
+                .desks
+                .iter()
+                .map(|desk| (desk.path().to_owned(), out.put(desk.socket())))
+                .collect(),
+            tables: tables.iter().map(|table| (out.put(table.memory()), table.lines())).collect(),
+            seed: self.seed,
+            sources: sources
+                .iter()
+                .map(|source| (out.put(&source.bundle), source.blueprint.clone()))
+                .collect(),
+            serving,
+            machine: machine.unwrap_or_default(),
+            workers,
+            counted,
+            seconds: net::clock::now().since(self.history.since).as_secs(),
+            restarts: self.history.restarts,
+            askers: askers.iter().map(|asker| out.put(asker)).collect(),
+        };
+        state.descriptors = out.numbers();
+        state
+    }
+
+    /// Goes on where another program has left this process.
+    pub(super) fn succeed(&mut self, found: Succession) -> Result<(), Failure> {
+        let failed = |error: io::Error| failure(&error);
+        let own = succession::take(&[found.state]).map_err(failed)?;
+        let memory = own.into_iter().next().ok_or(ErrorKind::InvalidData.into()).map_err(failed)?;
+        let before = succession::take(found.before.as_slice()).map_err(failed)?;
+        let before = before.into_iter().next().map(Program::left);
+        let read = read(&memory).and_then(|state| Ok((Left::of(&state)?, state)));
+        let (mut left, state) = match read {
+            Ok(read) => read,
+            Err(error) => {
+                // The program before understands what it has left.
+                if let (Some(before), Ok(_heirlooms)) =
+                    (&before, succession::leave(vec![memory.as_fd()]))
+                {
+                    let words = self.voice.words(Succession { before: None, ..found });
+                    let _ = succession::become_program(before.as_fd(), &words);
+                }
+                return Err(failure(&error));
+            }
+        };
+        let askers = self.restore(state, &mut left).map_err(failed)?;
+        match before {
+            Some(program) => {
+                self.askers[NEXT] = askers;
+                let (stage, askers) = (Stage::Proving, Vec::new());
+                self.upgrade = Some(Upgrade { program, stage, askers });
+            }
+            None => {
+                self.due.clear();
+                self.due.push_back(Event::Tick);
+                if !askers.is_empty() {
+                    let text = "error: that program does not understand what this one leaves it: \
+                                restart the server by it"
+                        .to_owned();
+                    self.refuse(askers, 1, text);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes up all that was left; returns those who wait for what comes of it.
+    fn restore(&mut self, state: State, left: &mut Left) -> io::Result<Vec<Asker>> {
+        let missing = || io::Error::from(ErrorKind::InvalidData);
+        self.sockets = Sockets::of(state.sockets, left, true)?;
+        for (path, at) in state.desks {
+            self.take_desk(&path, left.take(at)?)?;
+        }
+        let seed = state.seed;
+        let table = |(at, lines)| Ok(Rc::new(Table::left(left.take(at)?, lines, seed)));
+        let tables = state.tables.into_iter().map(table).collect::<io::Result<Vec<_>>>()?;
+        self.clients = tables.last().cloned();
+        self.seed = seed;
+        let source = |(at, blueprint)| Ok(Rc::new(Source { bundle: left.take(at)?, blueprint }));
+        let sources = state.sources.into_iter().map(source).collect::<io::Result<Vec<_>>>()?;
+        for source in &sources {
+            // What cannot be opened any more is said when the next workers want it.
+            let _ = self.logs.open(&source.blueprint);
+        }
+        self.serving = state.serving.and_then(|at| sources.get(at).cloned());
+        for worker in state.workers {
+            let (id, happenings) = (worker.id, self.happenings.clone());
+            let hear = move |heard| drop(happenings.send(Happening::Worker(id, heard)));
+            let source = sources.get(worker.source).cloned().ok_or_else(missing)?;
+            let table = tables.get(worker.table).cloned().ok_or_else(missing)?;
+            self.workers.take(worker, (source, table), left, hear)?;
+        }
+        self.workers.count_on(&state.counted);
+        let now = net::clock::now();
+        let memory = state.machine.map(|at| sources.get(at).cloned()).ok_or_else(missing)?;
+        self.machine = Machine::of(memory, now);
+        self.history.since = Moment(now.0.saturating_sub(state.seconds.saturating_mul(1000)));
+        self.history.restarts = state.restarts;
+        state.askers.into_iter().map(|at| Asker::left(left.take(at)?)).collect()
+    }
+
+    /// Makes this shell one that only shows that it could take up what was left.
+    pub(super) fn try_on(&mut self, state: RawFd) -> Result<(), Failure> {
+        let failed = |error: io::Error| failure(&error);
+        let own = succession::take(&[state]).map_err(failed)?;
+        let state = own.first().map_or(Err(ErrorKind::InvalidData.into()), read).map_err(failed)?;
+        if is_older(env!("CARGO_PKG_VERSION"), &state.version) {
+            let text = format!(
+                "error: that is gannet {}, and {} runs: only a restart goes back to an older one",
+                env!("CARGO_PKG_VERSION"),
+                state.version
+            );
+            return Err(Failure { code: 1, text });
+        }
+        let mut left = Left::of(&state).map_err(failed)?;
+        self.is_trial = true;
+        self.seed = state.seed;
+        self.sockets = Sockets::of(state.sockets, &mut left, false).map_err(failed)?;
+        if let Some((at, lines)) = state.tables.last() {
+            let memory = left.take(*at).map_err(failed)?;
+            self.clients = Some(Rc::new(Table::left(memory, *lines, state.seed)));
+        }
+        Ok(())
+    }
+}
+
+fn read(memory: &OwnedFd) -> io::Result<State> {
+    let bytes = sealed::read(memory.as_fd(), STATE_BYTES_MAX)?;
+    State::decode(&bytes).ok_or_else(|| ErrorKind::InvalidData.into())
+}
+
+/// The place of `one` among others, where it is put if it is not there yet.
+fn place<'s, T>(all: &mut Vec<&'s Rc<T>>, one: &'s Rc<T>) -> usize {
+    all.iter().position(|other| Rc::ptr_eq(other, one)).unwrap_or_else(|| {
+        all.push(one);
+        all.len() - 1
+    })
+}
+
+fn failure(error: &io::Error) -> Failure {
+    let text = match error.kind() {
+        ErrorKind::InvalidData => "error: that program does not understand what the one that runs \
+                                   leaves it: restart the server by it"
+            .to_owned(),
+        _ => format!("error: that program cannot take over: {error}"),
+    };
+    Failure { code: 1, text }
+}
+
+fn not_run(path: &Path, error: &io::Error) -> String {
+    let cause = match error.kind() {
+        ErrorKind::NotFound => "there is no such program".to_owned(),
+        ErrorKind::PermissionDenied => "the user of the server may not run it".to_owned(),
+        _ => format!("it cannot be run: {error}"),
+    };
+    format!("error: {}: {cause}", path.display())
+}
+
+/// Whether a version is before another one: its first number that differs is smaller.
+fn is_older(one: &str, other: &str) -> bool {
+    let numbers = |version: &str| -> Vec<u64> {
+        version.split(['.', '-', '+']).map_while(|part| part.parse().ok()).collect()
+    };
+    numbers(one) < numbers(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_by_their_numbers() {
+        for (one, other, expect) in [
+            ("0.9.9", "0.10.0", true),
+            ("1.0.0", "1.0.0", false),
+            ("1.0.1", "1.0.0", false),
+            ("1.0.0", "2.0.0-rc.1", true),
+        ] {
+            assert_eq!(is_older(one, other), expect, "{one} {other}");
+        }
+    }
+}

@@ -1,0 +1,424 @@
+//! All that a supervisor leaves to the program that takes its place in the same process.
+//!
+//! Descriptors stay open under their numbers. The list of those comes first; whatever else is about
+//! one of them says its place in that list.
+
+use crate::machine::{Checked, Kept, KeptMember, Memory, Standing};
+use base::pack::{Packer, Unpacker};
+use config::{Blueprint, plan::Address};
+use std::{
+    io::{self, ErrorKind},
+    os::{
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
+        unix::ffi::OsStrExt,
+    },
+    path::PathBuf,
+    time::Duration,
+};
+
+/// The form of the state, and of what the workers of one program have in common with the supervisor
+/// of another: notes, the table of clients and the seats in it. Whoever changes one of those raises
+/// this number; then a server of the version before has to be restarted.
+const VERSION: u64 = 1;
+
+/// What the state begins with, before its version.
+const MARK: u64 = u64::from_le_bytes(*b"gannet\0\0");
+
+/// A place in the list of descriptors.
+pub type Place = usize;
+
+/// What is left. All that is a number of a file or process was opened or started by the program
+/// before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// The descriptors.
+    pub descriptors: Vec<RawFd>,
+    /// The version of the program that leaves this.
+    pub version: String,
+    /// The sockets that clients come in by.
+    pub sockets: Vec<Group>,
+    /// The sockets that wishes come in by, with their paths.
+    pub desks: Vec<(PathBuf, Place)>,
+    /// Tables of clients with the number of their lines; new workers get the last one.
+    pub tables: Vec<(Place, usize)>,
+    /// Their seed.
+    pub seed: [u64; 2],
+    /// The configs that workers serve: each with its bundle.
+    pub sources: Vec<(Place, Blueprint)>,
+    /// Which of them is served to those who come.
+    pub serving: Option<usize>,
+    /// What is done when.
+    pub machine: Memory<usize>,
+    /// The workers.
+    pub workers: Vec<Worker>,
+    /// What those have counted that are gone, by name: all that there is a name for.
+    pub counted: Vec<(String, u64)>,
+    /// Seconds that the server runs.
+    pub seconds: u64,
+    /// Workers that were started in the place of one that had died.
+    pub restarts: u64,
+    /// Who waits for what comes of this.
+    pub askers: Vec<Place>,
+}
+
+/// The sockets at one address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// As it was typed.
+    pub address: Address,
+    /// Which of those that are typed in the same way.
+    pub turn: usize,
+    /// Where it is.
+    pub bound: Address,
+    /// One for each loop.
+    pub sockets: Vec<Place>,
+}
+
+/// A worker that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Worker {
+    /// Its number.
+    pub id: u64,
+    /// Its process.
+    pub pid: u32,
+    /// What it is told things by.
+    pub channel: Place,
+    /// Which config it serves.
+    pub source: usize,
+    /// Which of the workers of its generation it is.
+    pub place: usize,
+    /// Which table of clients it counts in.
+    pub table: usize,
+    /// What its connections are noted in.
+    pub seats: Place,
+    /// What it counts in.
+    pub rows: Place,
+    /// Where its loops show what they are at.
+    pub trail: Place,
+    /// The names of what it counts, in the order of its program.
+    pub counters: Vec<String>,
+}
+
+/// Descriptors that are to be left.
+#[derive(Debug, Default)]
+pub(crate) struct Leaving<'d>(pub(crate) Vec<BorrowedFd<'d>>);
+
+/// Descriptors that were left.
+#[derive(Debug)]
+pub(crate) struct Left(Vec<Option<OwnedFd>>);
+
+impl<'d> Leaving<'d> {
+    /// Puts one down; returns its place.
+    pub(crate) fn put(&mut self, descriptor: &'d impl AsFd) -> Place {
+        self.0.push(descriptor.as_fd());
+        self.0.len() - 1
+    }
+
+    /// The numbers of all.
+    pub(crate) fn numbers(&self) -> Vec<RawFd> {
+        self.0.iter().map(AsRawFd::as_raw_fd).collect()
+    }
+}
+
+impl Left {
+    /// Takes those of `state`.
+    pub(crate) fn of(state: &State) -> io::Result<Self> {
+        let all = net::succession::take(&state.descriptors)?;
+        Ok(Self(all.into_iter().map(Some).collect()))
+    }
+
+    /// Takes the one at that place, which a state names once.
+    pub(crate) fn take(&mut self, at: Place) -> io::Result<OwnedFd> {
+        let found = self.0.get_mut(at).and_then(Option::take);
+        found.ok_or_else(|| ErrorKind::InvalidData.into())
+    }
+}
+
+impl State {
+    /// The state as bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut packer = Packer::default();
+        let out = &mut packer;
+        out.number(MARK);
+        out.number(VERSION);
+        list(out, &self.descriptors, |out, &one| out.number(u64::from(one.unsigned_abs())));
+        out.bytes(self.version.as_bytes());
+        list(out, &self.sockets, |out, group| {
+            address(out, &group.address);
+            out.number(group.turn as u64);
+            address(out, &group.bound);
+            list(out, &group.sockets, |out, &at| out.number(at as u64));
+        });
+        list(out, &self.desks, |out, (path, at)| {
+            out.bytes(path.as_os_str().as_bytes());
+            out.number(*at as u64);
+        });
+        list(out, &self.tables, |out, (at, lines)| numbers(out, &[*at as u64, *lines as u64]));
+        numbers(out, &self.seed);
+        list(out, &self.sources, |out, (at, blueprint)| {
+            out.number(*at as u64);
+            out.bytes(&blueprint.encode());
+        });
+        list(out, self.serving.as_slice(), |out, &at| out.number(at as u64));
+        memory(out, &self.machine);
+        list(out, &self.workers, |out, worker| {
+            let Worker { id, pid, channel, source, place, table, seats, rows, trail, counters } =
+                worker;
+            numbers(out, &[*id, u64::from(*pid)]);
+            let places = [channel, source, place, table, seats, rows, trail];
+            numbers(out, &places.map(|place| *place as u64));
+            list(out, counters, |out, name| out.bytes(name.as_bytes()));
+        });
+        list(out, &self.counted, |out, (name, count)| {
+            out.bytes(name.as_bytes());
+            out.number(*count);
+        });
+        numbers(out, &[self.seconds, self.restarts]);
+        list(out, &self.askers, |out, &at| out.number(at as u64));
+        packer.finish()
+    }
+
+    /// The state in `bytes`; `None` where they are of a program that this one does not understand,
+    /// or name what is not there.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut unpacker = Unpacker::new(bytes);
+        let from = &mut unpacker;
+        if from.number()? != MARK || from.number()? != VERSION {
+            return None;
+        }
+        let state = Self {
+            descriptors: from.list(Unpacker::count)?,
+            version: from.text()?,
+            sockets: from.list(|from| {
+                let (address, turn) = (take_address(from)?, from.count()?);
+                let (bound, sockets) = (take_address(from)?, from.list(Unpacker::count)?);
+                Some(Group { address, turn, bound, sockets })
+            })?,
+            desks: from.list(|from| Some((from.path()?, from.count()?)))?,
+            tables: from.list(|from| Some((from.count()?, from.count()?)))?,
+            seed: [from.number()?, from.number()?],
+            sources: from.list(|from| Some((from.count()?, Blueprint::decode(from.bytes()?)?)))?,
+            serving: maybe(from)?,
+            machine: take_memory(from)?,
+            workers: from.list(|from| {
+                Some(Worker {
+                    id: from.number()?,
+                    pid: from.count()?,
+                    channel: from.count()?,
+                    source: from.count()?,
+                    place: from.count()?,
+                    table: from.count()?,
+                    seats: from.count()?,
+                    rows: from.count()?,
+                    trail: from.count()?,
+                    counters: from.list(Unpacker::text)?,
+                })
+            })?,
+            counted: from.list(|from| Some((from.text()?, from.number()?)))?,
+            seconds: from.number()?,
+            restarts: from.number()?,
+            askers: from.list(Unpacker::count)?,
+        };
+        (from.is_empty() && state.is_whole()).then_some(state)
+    }
+
+    /// Whether all that is named is there, and each descriptor is named once.
+    fn is_whole(&self) -> bool {
+        let sources = || {
+            let kept = self.machine.generations.iter().map(|kept| kept.config.source);
+            kept.chain(self.workers.iter().map(|worker| worker.source)).chain(self.serving)
+        };
+        let mut places = self.askers.clone();
+        places.extend(self.sockets.iter().flat_map(|group| &group.sockets));
+        places.extend(self.desks.iter().map(|(_, at)| at));
+        places.extend(self.tables.iter().map(|(at, _)| at));
+        places.extend(self.sources.iter().map(|(at, _)| at));
+        let of_worker = |one: &'_ Worker| [one.channel, one.seats, one.rows, one.trail];
+        places.extend(self.workers.iter().flat_map(of_worker));
+        places.sort_unstable();
+        places.into_iter().eq(0..self.descriptors.len())
+            && sources().all(|source| source < self.sources.len())
+            && self.workers.iter().all(|worker| worker.table < self.tables.len())
+    }
+}
+
+fn numbers(out: &mut Packer, all: &[u64]) {
+    all.iter().for_each(|&number| out.number(number));
+}
+
+fn list<T>(out: &mut Packer, all: &[T], mut one: impl FnMut(&mut Packer, &T)) {
+    out.number(all.len() as u64);
+    all.iter().for_each(|value| one(out, value));
+}
+
+/// A list of one or none.
+fn maybe(from: &mut Unpacker<'_>) -> Option<Option<usize>> {
+    match *from.list(Unpacker::count)? {
+        [] => Some(None),
+        [one] => Some(Some(one)),
+        _ => None,
+    }
+}
+
+fn address(out: &mut Packer, address: &Address) {
+    match address {
+        Address::Tcp(address) => {
+            out.byte(0);
+            out.bytes(address.to_string().as_bytes());
+        }
+        Address::Unix { path, mode } => {
+            out.byte(1);
+            out.bytes(path.as_os_str().as_bytes());
+            out.number(u64::from(*mode));
+        }
+    }
+}
+
+fn take_address(from: &mut Unpacker<'_>) -> Option<Address> {
+    match from.byte()? {
+        0 => Some(Address::Tcp(from.text()?.parse().ok()?)),
+        1 => Some(Address::Unix { path: from.path()?, mode: from.count()? }),
+        _ => None,
+    }
+}
+
+fn memory(out: &mut Packer, memory: &Memory<usize>) {
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    numbers(out, &[memory.count, memory.workers]);
+    list(out, &memory.generations, |out, kept| {
+        let Checked { source, workers, stop_time, drain_time } = kept.config;
+        out.byte(u8::from(kept.is_serving));
+        let counts = [kept.number, source as u64, workers as u64];
+        numbers(out, &counts);
+        numbers(out, &[stop_time, drain_time].map(millis));
+        list(out, &kept.members, |out, member| {
+            out.number(member.id);
+            out.byte(member.standing as u8);
+        });
+    });
+}
+
+fn take_memory(from: &mut Unpacker<'_>) -> Option<Memory<usize>> {
+    let member = |from: &mut Unpacker<'_>| {
+        let (id, tag) = (from.number()?, from.byte()?);
+        let standing = Standing::ALL.into_iter().find(|&standing| standing as u8 == tag)?;
+        Some(KeptMember { id, standing })
+    };
+    let kept = |from: &mut Unpacker<'_>| {
+        let (is_serving, number) = (from.flag()?, from.number()?);
+        let config = Checked {
+            source: from.count()?,
+            workers: from.count()?,
+            stop_time: Duration::from_millis(from.number()?),
+            drain_time: Duration::from_millis(from.number()?),
+        };
+        Some(Kept { number, config, is_serving, members: from.list(member)? })
+    };
+    Some(Memory { count: from.number()?, workers: from.number()?, generations: from.list(kept)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blueprint() -> Blueprint {
+        Blueprint {
+            listen: Vec::new(),
+            threads: 2,
+            workers: 1,
+            control: None,
+            connections_max: 8,
+            clients_max: 9,
+            logs: vec![(0, "/log".into())],
+            errors: None,
+            stop_time: Duration::from_secs(1),
+            drain_time: Duration::from_secs(2),
+            is_json: None,
+            found: "one site".to_owned(),
+            hosts: Vec::new(),
+        }
+    }
+
+    fn state() -> State {
+        let tcp = |text: &str| Address::Tcp(text.parse().unwrap());
+        let unix = Address::Unix { path: "/s".into(), mode: 0o660 };
+        let group = |address, bound, sockets| Group { address, turn: 0, bound, sockets };
+        let config = Checked {
+            source: 0,
+            workers: 1,
+            stop_time: Duration::from_secs(3),
+            drain_time: Duration::from_secs(4),
+        };
+        let members = vec![
+            KeptMember { id: 5, standing: Standing::Serving },
+            KeptMember { id: 6, standing: Standing::Absent },
+        ];
+        let kept = Kept { number: 3, config, is_serving: true, members };
+        State {
+            descriptors: (10..21).collect(),
+            version: "1.2.3".to_owned(),
+            sockets: vec![
+                group(tcp("[::1]:0"), tcp("[::1]:8080"), vec![0, 9]),
+                group(unix.clone(), unix, vec![1]),
+            ],
+            desks: vec![("/desk".into(), 2)],
+            tables: vec![(3, 100)],
+            seed: [7, u64::MAX],
+            sources: vec![(4, blueprint())],
+            serving: Some(0),
+            machine: Memory { count: 3, workers: 6, generations: vec![kept] },
+            workers: vec![Worker {
+                id: 5,
+                pid: 4242,
+                channel: 5,
+                source: 0,
+                place: 0,
+                table: 0,
+                seats: 6,
+                rows: 7,
+                trail: 10,
+                counters: vec!["requests".to_owned()],
+            }],
+            counted: vec![("requests".to_owned(), 12)],
+            seconds: 99,
+            restarts: 1,
+            askers: vec![8],
+        }
+    }
+
+    #[test]
+    fn a_state_comes_back_as_it_was_and_nothing_else_is_one() {
+        let state = state();
+        let bytes = state.encode();
+        assert_eq!(State::decode(&bytes), Some(state));
+        for end in 0..bytes.len() {
+            assert_eq!(State::decode(&bytes[..end]), None, "cut at {end}");
+        }
+        assert_eq!(State::decode(&[&*bytes, b"\0"].concat()), None);
+        for at in [0, 8] {
+            let mut other = bytes.clone();
+            other[at] += 1;
+            assert_eq!(State::decode(&other), None, "another mark or version");
+        }
+    }
+
+    #[test]
+    fn what_names_something_that_is_not_there_is_no_state() {
+        let spoil: [fn(&mut State); 7] = [
+            |state| state.descriptors.push(30),
+            |state| state.descriptors.truncate(9),
+            |state| state.askers[0] = 0,
+            |state| state.serving = Some(1),
+            |state| state.workers[0].source = 1,
+            |state| state.workers[0].table = 1,
+            |state| state.machine.generations[0].config.source = 1,
+        ];
+        for (number, spoil) in spoil.into_iter().enumerate() {
+            let mut state = state();
+            spoil(&mut state);
+            assert_eq!(State::decode(&state.encode()), None, "{number}");
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! `gannet upgrade`: another program takes the place of the one that serves, and nobody notices.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
+
+use e2e::{Client, Launch, Server, Site, binary, eventually, process::Process};
+use rustix::process::Signal;
+use serde_json::Value;
+use std::{
+    collections::HashSet,
+    fs,
+    net::SocketAddr,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    thread,
+};
+
+/// A server whose program and config a test may replace.
+struct Place {
+    site: Site,
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let place = Self { site: Site::new(), folder: tempfile::tempdir().unwrap() };
+        place.put("gannet", &fs::read(binary::path()).unwrap(), 0o755);
+        place.write("workers = 2\nthreads = 1");
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn config(&self) -> String {
+        self.path("gannet.toml").to_str().unwrap().to_owned()
+    }
+
+    /// Puts a file in the place of what lies there, as a package manager does.
+    fn put(&self, name: &str, content: &[u8], mode: u32) -> PathBuf {
+        let new = self.path("new");
+        fs::write(&new, content).unwrap();
+        fs::set_permissions(&new, fs::Permissions::from_mode(mode)).unwrap();
+        fs::rename(&new, self.path(name)).unwrap();
+        self.path(name)
+    }
+
+    fn write(&self, server: &str) {
+        let text = format!(
+            "[server]\nlisten = [\"127.0.0.1:0\", \"unix:s\"]\nlog = \"json\"\n{server}\n\
+             error-log = {{ format = \"json\", file = \"errors.log\" }}\n\
+             [site.default]\nroot = {:?}\n",
+            self.site.root_text()
+        );
+        fs::write(self.config(), text).unwrap();
+    }
+
+    fn start(&self) -> Server {
+        let launch = Launch::of(vec!["run".to_owned(), self.config()]);
+        launch.program(&self.path("gannet")).start()
+    }
+
+    /// Has the server run `program`: the exit code and what is said of it.
+    fn upgrade(&self, program: Option<&Path>) -> (Option<i32>, String) {
+        let mut words = vec!["upgrade".to_owned(), "-c".to_owned(), self.config()];
+        words.extend(program.map(|path| path.to_str().unwrap().to_owned()));
+        let (code, _, stderr) = Launch::of(words).finish();
+        (code, stderr)
+    }
+
+    fn status(&self) -> Value {
+        let words = ["status", "--json", &self.config()].map(str::to_owned);
+        let (code, stdout, stderr) = Launch::of(words.to_vec()).finish();
+        assert_eq!(code, Some(0), "{stderr}");
+        serde_json::from_str(&stdout).unwrap()
+    }
+
+    /// What the error log says about `event`.
+    fn reasons(&self, event: &str) -> Vec<String> {
+        let text = fs::read_to_string(self.path("errors.log")).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let about = lines.filter(|line| line["event"] == event);
+        about.map(|line| line["reason"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+fn ids(server: &Server) -> HashSet<u32> {
+    server.workers().iter().map(|worker| worker.0).collect()
+}
+
+/// The program that a process runs.
+fn program(process: Process) -> PathBuf {
+    fs::read_link(format!("/proc/{}/exe", process.0)).unwrap()
+}
+
+fn ask(addr: SocketAddr) {
+    assert_eq!(Client::connect(addr).get("/digits.txt").unwrap().status, 200);
+}
+
+/// Does `work` while clients ask, on new connections and on ones that are kept, and none may fail.
+fn under_load(addr: SocketAddr, work: impl FnOnce()) -> u32 {
+    let (is_over, asked) = (AtomicBool::new(false), AtomicU32::new(0));
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    ask(addr);
+                    asked.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            scope.spawn(|| {
+                let mut client = Client::connect(addr);
+                while !is_over.load(Ordering::Relaxed) {
+                    let answer = client.get("/digits.txt").unwrap();
+                    assert_eq!(answer.status, 200);
+                    asked.fetch_add(1, Ordering::Relaxed);
+                    if answer.closes() {
+                        client = Client::connect(addr);
+                    }
+                }
+            });
+        }
+        let _over = Over(&is_over);
+        work();
+    });
+    asked.into_inner()
+}
+
+/// Says that all is over, though a test fail.
+struct Over<'o>(&'o AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn another_program_takes_over_and_no_request_fails() {
+    let place = Place::new();
+    let server = place.start();
+    let started = server.started();
+    let other = place.put("other", &fs::read(binary::path()).unwrap(), 0o755);
+    let asked = under_load(server.addr(), || {
+        for number in 0..6 {
+            let before = ids(&server);
+            // What lies at the same path now, another path, and by a signal, in turn.
+            place.put("gannet", &fs::read(binary::path()).unwrap(), 0o755);
+            let next = [Some(place.path("gannet")), Some(other.clone()), None][number % 3].clone();
+            match number % 3 {
+                0 | 1 => assert_eq!(place.upgrade(next.as_deref()), (Some(0), String::new())),
+                _ => server.signal(Signal::USR2),
+            }
+            let count = || place.reasons("upgraded").len();
+            assert!(eventually(|| count() == number + 1), "{:?}", place.reasons("not_upgraded"));
+            let is_done = || ids(&server).is_disjoint(&before) && server.workers().len() == 2;
+            assert!(eventually(is_done), "the old workers end once their clients are gone");
+            let expect = next.unwrap_or_else(|| other.clone());
+            assert_eq!(program(started), expect);
+            assert!(server.workers().iter().all(|&worker| program(worker) == expect));
+        }
+    });
+    assert_eq!(started.name(), "gannet");
+    let status = place.status();
+    assert_eq!(status["pid"], started.0);
+    assert!(status["requests"].as_u64().unwrap() >= u64::from(asked), "none is forgotten");
+    assert_eq!(status["generations"][0]["number"], 7);
+    let mut client = Client::connect_unix(&place.path("s"));
+    assert_eq!(client.get("/digits.txt").unwrap().status, 200);
+    server.stop();
+    assert!(!place.path("s").exists(), "what was made before is taken away");
+}
+
+#[test]
+fn what_is_under_way_is_finished() {
+    let place = Place::new();
+    let server = place.start();
+    let old = server.workers();
+    let mut busy = Client::connect_narrow(server.addr());
+    busy.send("GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    assert_eq!(busy.take(13).unwrap(), b"HTTP/1.1 200 ");
+    assert_eq!(place.upgrade(None), (Some(0), String::new()));
+    assert_eq!(place.upgrade(None), (Some(0), String::new()));
+    assert!(old.iter().any(|worker| worker.is_alive()));
+    let (bytes, _) = busy.drain().unwrap();
+    assert!(bytes.ends_with(&Site::large()), "the download is whole");
+    assert!(eventually(|| old.iter().all(|worker| !worker.is_alive())), "then the old ones end");
+    // The new program has others in the place of those that die, and is told what to do.
+    let before = server.workers();
+    before[0].kill();
+    assert!(eventually(|| server.workers().len() == 2 && !server.workers().contains(&before[0])));
+    assert_eq!(place.reasons("worker_died").len(), 1);
+    let (code, _, stderr) = Launch::of(vec!["reload".to_owned(), place.config()]).finish();
+    assert_eq!((code, &*stderr), (Some(0), ""));
+    server.stop();
+}
+
+#[test]
+fn a_program_that_cannot_take_over_is_refused_and_changes_nothing() {
+    let place = Place::new();
+    let server = place.start();
+    let (started, workers) = (server.started(), ids(&server));
+    let good = fs::read(binary::path()).unwrap();
+    let mut foreign = good.clone();
+    // The number of an architecture that is nobody's.
+    foreign[18..20].copy_from_slice(&[0xfe, 0xca]);
+    let older = replaced(&good, env!("CARGO_PKG_VERSION").as_bytes(), b"0.0.9");
+    let cases = [
+        (place.path("missing"), "there is no such program"),
+        (place.put("text", b"hello", 0o644), "the user of the server may not run it"),
+        (place.put("broken", &good[..good.len() / 8], 0o755), "cannot"),
+        (place.put("foreign", &foreign, 0o755), "it cannot be run: Exec format error"),
+        (place.put("older", &older, 0o755), "gannet 0.0.9, and 0.1.0 runs"),
+        ("/bin/false".into(), "a trial of it ended with exit code 1"),
+        ("/bin/true".into(), "a trial of it ended with exit code 0"),
+    ];
+    let asked = under_load(server.addr(), || {
+        for (path, why) in &cases {
+            let (code, stderr) = place.upgrade(Some(path));
+            assert_eq!(code, Some(1), "{path:?}: {stderr}");
+            assert!(stderr.contains(why), "{path:?}: {stderr}");
+            let told = place.reasons("not_upgraded").pop().unwrap();
+            assert_eq!(told, stderr.trim_end(), "{path:?}");
+        }
+        let good = fs::read_to_string(place.config()).unwrap();
+        fs::write(place.config(), good.replace("threads", "thraeds")).unwrap();
+        let (_, _, checked) = Launch::of(vec!["check".to_owned(), place.config()]).finish();
+        let words = ["upgrade", "-c", &place.config()].map(str::to_owned);
+        let (code, _, stderr) = Launch::of(words.to_vec()).finish();
+        assert_eq!((code, stderr), (Some(2), checked), "a config that the next one cannot serve");
+    });
+    assert!(asked > 0);
+    assert_eq!(ids(&server), workers, "the workers are the same");
+    assert_eq!(program(started), place.path("gannet"));
+    server.stop();
+}
+
+/// All that is `old` in `bytes`, by something of the same length.
+fn replaced(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    let places: Vec<_> =
+        (0..bytes.len() - old.len()).filter(|&at| bytes[at..].starts_with(old)).collect();
+    assert!(!places.is_empty());
+    places.into_iter().for_each(|at| bytes[at..at + new.len()].copy_from_slice(new));
+    bytes
+}
+
+/// What only shows once the next program has taken over.
+#[test]
+fn a_program_that_has_taken_over_and_cannot_serve_goes_back_to_the_one_before() {
+    let place = Place::new();
+    place.write("workers = 2\nthreads = 1\ncontrol = \"c.sock\"");
+    let server = place.start();
+    let (started, workers) = (server.started(), ids(&server));
+    let other = place.put("other", &fs::read(binary::path()).unwrap(), 0o755);
+    let good = fs::read_to_string(place.config()).unwrap();
+    under_load(server.addr(), || {
+        place.put("taken", b"precious", 0o600);
+        // No trial opens the socket that wishes come in by, since nobody is to find it there.
+        place.write("workers = 2\nthreads = 1\ncontrol = \"taken\"");
+        let control = place.path("c.sock");
+        let (config, paths) =
+            (place.config(), [&control, &other].map(|path| path.to_str().unwrap()));
+        let words = ["upgrade", "-c", &config, "--control", paths[0], paths[1]];
+        let (code, _, stderr) = Launch::of(words.map(str::to_owned).to_vec()).finish();
+        assert_eq!(code, Some(1), "{stderr}");
+        assert!(stderr.contains("taken: what lies there is no socket"), "{stderr}");
+        assert!(eventually(|| program(started) == place.path("gannet")));
+        assert_eq!(place.reasons("not_upgraded").len(), 1);
+    });
+    assert_eq!(ids(&server), workers, "the workers are the same");
+    // They still hear what the process before them says.
+    fs::write(place.config(), good).unwrap();
+    assert_eq!(place.upgrade(Some(&other)), (Some(0), String::new()));
+    assert!(eventually(|| ids(&server).is_disjoint(&workers)));
+    assert_eq!(program(started), other);
+    server.stop();
+}
