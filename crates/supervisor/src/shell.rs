@@ -8,7 +8,7 @@ mod verdict;
 mod watch;
 mod workers;
 
-pub use upgrade::Succession;
+pub use upgrade::{Succession, rehearse};
 
 use crate::{
     child::{Child, Heard, Program},
@@ -34,12 +34,7 @@ use net::{
 use service::Service;
 use signals::catch;
 use std::{
-    collections::VecDeque,
-    ffi::OsString,
-    io, mem,
-    os::fd::{OwnedFd, RawFd},
-    path::PathBuf,
-    rc::Rc,
+    collections::VecDeque, ffi::OsString, io, mem, os::fd::OwnedFd, path::PathBuf, rc::Rc,
     time::Duration,
 };
 use tokio::{
@@ -166,26 +161,6 @@ pub fn run(
             net::succession::release_signals();
         }
         shell.live(heard).await
-    })
-}
-
-/// Shows that this program could go on with the `state` that another one has left, and serve what
-/// the config `file` says: as [`run`] does, but it serves nobody and says nothing.
-///
-/// # Errors
-///
-/// It could not.
-pub fn rehearse(
-    program: Program,
-    file: PathBuf,
-    state: RawFd,
-    voice: &dyn Voice,
-) -> Result<(), Failure> {
-    runtime()?.block_on(async {
-        let (happenings, heard) = unbounded_channel();
-        let mut shell = Shell::new(program, file, happenings, voice)?;
-        shell.try_on(state)?;
-        shell.live(heard).await.map(drop)
     })
 }
 

@@ -10,7 +10,9 @@
 //! without a socket to serve, and ends. Only then does this process become that program, which
 //! keeps the file of this one until a generation of its own workers serves.
 
-use super::{Failure, Happening, NEXT, STATE_BYTES_MAX, Shell, Source, workers::Table};
+use super::{
+    Failure, Happening, NEXT, STATE_BYTES_MAX, Shell, Source, Voice, runtime, workers::Table,
+};
 use crate::{
     child::{Child, Heard, Program},
     machine::{Event, Machine, Note},
@@ -31,7 +33,7 @@ use std::{
     rc::Rc,
     time::Duration,
 };
-use tokio::{task::spawn_local, time::sleep};
+use tokio::{sync::mpsc::unbounded_channel, task::spawn_local, time::sleep};
 
 /// Time for a program to show that it can serve: a check and the start of a worker, and as much
 /// again.
@@ -62,6 +64,26 @@ enum Stage {
     Due { is_back: bool },
     /// This is the next program, and none of its workers serves yet.
     Proving,
+}
+
+/// Shows that this program could go on with the `state` that another one has left, and serve what
+/// the config `file` says: as [`super::run`] does, but it serves nobody and says nothing.
+///
+/// # Errors
+///
+/// It could not.
+pub fn rehearse(
+    program: Program,
+    file: PathBuf,
+    state: RawFd,
+    voice: &dyn Voice,
+) -> Result<(), Failure> {
+    runtime()?.block_on(async {
+        let (happenings, heard) = unbounded_channel();
+        let mut shell = Shell::new(program, file, happenings, voice)?;
+        shell.try_on(state)?;
+        shell.live(heard).await.map(drop)
+    })
 }
 
 impl Shell<'_> {
