@@ -103,17 +103,7 @@ impl Blueprint {
         out.number(VERSION);
         out.number(self.listen.len() as u64);
         for Listen { address, written, is_implied, proxy_protocol } in &self.listen {
-            match address {
-                Address::Tcp(address) => {
-                    out.byte(0);
-                    out.bytes(address.to_string().as_bytes());
-                }
-                Address::Unix { path, mode } => {
-                    out.byte(1);
-                    out.bytes(path.as_os_str().as_bytes());
-                    out.number(u64::from(*mode));
-                }
-            }
+            pack_address(&mut out, address);
             out.bytes(written.as_bytes());
             out.byte(u8::from(*is_implied));
             out.byte(u8::from(*proxy_protocol));
@@ -177,14 +167,33 @@ impl Blueprint {
     }
 }
 
+/// Appends an address; [`unpack_address`] reads it.
+pub fn pack_address(out: &mut Packer, address: &Address) {
+    match address {
+        Address::Tcp(address) => {
+            out.byte(0);
+            out.bytes(address.to_string().as_bytes());
+        }
+        Address::Unix { path, mode } => {
+            out.byte(1);
+            out.bytes(path.as_os_str().as_bytes());
+            out.number(u64::from(*mode));
+        }
+    }
+}
+
+/// Reads an address; `None` where there is none.
+pub fn unpack_address(from: &mut Unpacker<'_>) -> Option<Address> {
+    match from.byte()? {
+        0 => Some(Address::Tcp(from.text()?.parse().ok()?)),
+        1 => Some(Address::Unix { path: from.path()?, mode: from.count()? }),
+        _ => None,
+    }
+}
+
 fn listen(from: &mut Unpacker<'_>) -> Option<Listen> {
-    let address = match from.byte()? {
-        0 => Address::Tcp(from.text()?.parse().ok()?),
-        1 => Address::Unix { path: from.path()?, mode: from.count()? },
-        _ => return None,
-    };
     Some(Listen {
-        address,
+        address: unpack_address(from)?,
         written: from.text()?.into(),
         is_implied: from.flag()?,
         proxy_protocol: from.flag()?,

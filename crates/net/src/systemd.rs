@@ -1,10 +1,7 @@
 //! What systemd, or whoever starts services as it does, hands over, and what it is told.
-#![allow(unsafe_code, reason = "a descriptor that was handed over is but a number")]
 
-use rustix::{
-    fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
-    io::{FdFlags, fcntl_getfd, fcntl_setfd},
-};
+use crate::succession;
+use rustix::fd::{OwnedFd, RawFd};
 use std::{
     env,
     ffi::OsStr,
@@ -112,22 +109,16 @@ pub fn handed() -> Vec<Handed> {
 
 /// Takes the descriptor of that number, if one was left open for this program.
 fn take(number: RawFd) -> Option<OwnedFd> {
-    // SAFETY: it is borrowed for one call, which says so if no descriptor has that number.
-    let flags = fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) }).ok()?;
-    if flags.contains(FdFlags::CLOEXEC) {
-        return None;
-    }
-    // SAFETY: the descriptor is open and not close-on-exec, as was just seen. Whatever this program
-    // opens is, so it has come from outside and nobody here owns it; the next line makes it so that
-    // it cannot be taken twice.
-    let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
-    fcntl_setfd(descriptor.as_fd(), FdFlags::CLOEXEC).ok().map(|()| descriptor)
+    succession::take(&[number]).ok()?.pop()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::fd::IntoRawFd;
+    use rustix::{
+        fd::IntoRawFd,
+        io::{FdFlags, fcntl_setfd},
+    };
 
     #[test]
     fn a_manager_is_told_at_a_path_and_at_a_name() {

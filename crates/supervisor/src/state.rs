@@ -5,7 +5,11 @@
 
 use crate::machine::{Checked, Kept, KeptMember, Memory, Standing};
 use base::pack::{Packer, Unpacker};
-use config::{Blueprint, plan::Address};
+use config::{
+    Blueprint,
+    blueprint::{pack_address, unpack_address},
+    plan::Address,
+};
 use std::{
     io::{self, ErrorKind},
     os::{
@@ -145,9 +149,9 @@ impl State {
         list(out, &self.descriptors, |out, &one| out.number(u64::from(one.unsigned_abs())));
         out.bytes(self.version.as_bytes());
         list(out, &self.sockets, |out, group| {
-            address(out, &group.address);
+            pack_address(out, &group.address);
             out.number(group.turn as u64);
-            address(out, &group.bound);
+            pack_address(out, &group.bound);
             list(out, &group.sockets, |out, &at| out.number(at as u64));
         });
         list(out, &self.desks, |out, (path, at)| {
@@ -192,8 +196,8 @@ impl State {
             descriptors: from.list(Unpacker::count)?,
             version: from.text()?,
             sockets: from.list(|from| {
-                let (address, turn) = (take_address(from)?, from.count()?);
-                let (bound, sockets) = (take_address(from)?, from.list(Unpacker::count)?);
+                let (address, turn) = (unpack_address(from)?, from.count()?);
+                let (bound, sockets) = (unpack_address(from)?, from.list(Unpacker::count)?);
                 Some(Group { address, turn, bound, sockets })
             })?,
             desks: from.list(|from| Some((from.path()?, from.count()?)))?,
@@ -258,28 +262,6 @@ fn maybe(from: &mut Unpacker<'_>) -> Option<Option<usize>> {
     match *from.list(Unpacker::count)? {
         [] => Some(None),
         [one] => Some(Some(one)),
-        _ => None,
-    }
-}
-
-fn address(out: &mut Packer, address: &Address) {
-    match address {
-        Address::Tcp(address) => {
-            out.byte(0);
-            out.bytes(address.to_string().as_bytes());
-        }
-        Address::Unix { path, mode } => {
-            out.byte(1);
-            out.bytes(path.as_os_str().as_bytes());
-            out.number(u64::from(*mode));
-        }
-    }
-}
-
-fn take_address(from: &mut Unpacker<'_>) -> Option<Address> {
-    match from.byte()? {
-        0 => Some(Address::Tcp(from.text()?.parse().ok()?)),
-        1 => Some(Address::Unix { path: from.path()?, mode: from.count()? }),
         _ => None,
     }
 }
