@@ -17,6 +17,7 @@ pub mod binary;
 pub mod client;
 pub mod clock;
 pub mod dialogue;
+pub mod load;
 pub mod pace;
 pub mod peer;
 pub mod process;
@@ -29,6 +30,7 @@ pub mod stalling;
 pub mod webdriver;
 
 pub use client::{Client, Ending};
+pub use load::under_load;
 pub use pace::{Asker, Pace};
 pub use peer::{Answer, Peer};
 pub use response::Response;

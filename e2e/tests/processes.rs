@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Client, Ending, Launch, Server, Site, eventually, process::Process};
+use e2e::{Client, Ending, Launch, Server, Site, eventually, process::Process, under_load};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::{
@@ -10,7 +10,7 @@ use std::{
     fs,
     net::SocketAddr,
     os::unix::fs::PermissionsExt,
-    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
 };
 
@@ -89,28 +89,8 @@ fn a_reload_serves_the_new_config_and_fails_no_request() {
     let place = Place::new();
     place.write("workers = 2\nthreads = 2", "", &says(0));
     let server = place.start();
-    let (addr, is_over, asked) = (server.addr(), AtomicBool::new(false), AtomicU32::new(0));
-    thread::scope(|scope| {
-        for _ in 0..2 {
-            // New connections, and ones that are kept as long as the server keeps them.
-            scope.spawn(|| {
-                while !is_over.load(Ordering::Relaxed) {
-                    version(addr);
-                    asked.fetch_add(1, Ordering::Relaxed);
-                }
-            });
-            scope.spawn(|| {
-                let mut client = Client::connect(addr);
-                while !is_over.load(Ordering::Relaxed) {
-                    let answer = client.get("/digits.txt").unwrap();
-                    assert_eq!(answer.status, 200);
-                    asked.fetch_add(1, Ordering::Relaxed);
-                    if answer.closes() {
-                        client = Client::connect(addr);
-                    }
-                }
-            });
-        }
+    let addr = server.addr();
+    let asked = under_load(addr, || {
         for number in 1..=10 {
             let before = ids(&server.workers());
             place.write("workers = 2\nthreads = 2", "", &says(number));
@@ -119,9 +99,8 @@ fn a_reload_serves_the_new_config_and_fails_no_request() {
             let is_done = || ids(&server.workers()).is_disjoint(&before);
             assert!(eventually(is_done), "the old workers end once their clients are gone");
         }
-        is_over.store(true, Ordering::Relaxed);
     });
-    assert!(asked.into_inner() > 0);
+    assert!(asked > 0);
     server.stop();
 }
 

@@ -2,17 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Client, Launch, Server, Site, binary, eventually, process::Process};
+use e2e::{Client, Launch, Server, Site, binary, eventually, process::Process, under_load};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::{
     collections::HashSet,
     fs,
-    net::SocketAddr,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, AtomicU32, Ordering},
-    thread,
 };
 
 /// A server whose program and config a test may replace.
@@ -92,48 +89,6 @@ fn ids(server: &Server) -> HashSet<u32> {
 /// The program that a process runs.
 fn program(process: Process) -> PathBuf {
     fs::read_link(format!("/proc/{}/exe", process.0)).unwrap()
-}
-
-fn ask(addr: SocketAddr) {
-    assert_eq!(Client::connect(addr).get("/digits.txt").unwrap().status, 200);
-}
-
-/// Does `work` while clients ask, on new connections and on ones that are kept, and none may fail.
-fn under_load(addr: SocketAddr, work: impl FnOnce()) -> u32 {
-    let (is_over, asked) = (AtomicBool::new(false), AtomicU32::new(0));
-    thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while !is_over.load(Ordering::Relaxed) {
-                    ask(addr);
-                    asked.fetch_add(1, Ordering::Relaxed);
-                }
-            });
-            scope.spawn(|| {
-                let mut client = Client::connect(addr);
-                while !is_over.load(Ordering::Relaxed) {
-                    let answer = client.get("/digits.txt").unwrap();
-                    assert_eq!(answer.status, 200);
-                    asked.fetch_add(1, Ordering::Relaxed);
-                    if answer.closes() {
-                        client = Client::connect(addr);
-                    }
-                }
-            });
-        }
-        let _over = Over(&is_over);
-        work();
-    });
-    asked.into_inner()
-}
-
-/// Says that all is over, though a test fail.
-struct Over<'o>(&'o AtomicBool);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 #[test]
