@@ -40,13 +40,39 @@ pub use stage::Stage;
 pub use stalling::Stalling;
 
 use std::{
-    env, thread,
+    env,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    thread,
     time::{Duration, Instant},
 };
+use tempfile::TempDir;
 
 /// How long anything may take before a test gives up on it. Nothing ever waits that long when all
 /// is well: every wait ends with the event it is for.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A folder for a test, which the user that serves can read: not root, where that runs the tests.
+pub fn folder() -> TempDir {
+    let for_all = Permissions::from_mode(0o755);
+    tempfile::Builder::new().permissions(for_all).tempdir().unwrap()
+}
+
+/// Gives `folder` to the user that serves where root runs the tests: the first of those that gannet
+/// takes, too.
+pub fn give_to_server(folder: &Path) {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let users = fs::read_to_string("/etc/passwd").unwrap();
+    let number = |name: &str| {
+        let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
+        line.split(':').nth(2)?.parse::<u32>().ok()
+    };
+    let user = ["www-data", "nobody"].iter().find_map(|name| number(name)).unwrap_or(65534);
+    std::os::unix::fs::chown(folder, Some(user), None).unwrap();
+}
 
 /// How much of something a test does: `usual`, or `full` where the environment has `GANNET_FULL`,
 /// as it does for the long run of all tests.

@@ -43,7 +43,7 @@ impl Peer {
     }
 
     fn start(name: &str, root: &Path, config: fn(&Path, &Path) -> String) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::folder();
         let file = folder.path().join("config");
         fs::write(&file, config(root, folder.path())).unwrap();
         let mut command = Command::new(Path::new("/usr/sbin").join(name));

@@ -79,7 +79,7 @@ impl Site {
     /// Makes it.
     #[expect(clippy::new_without_default, reason = "it writes files; that is no default value")]
     pub fn new() -> Self {
-        let site = Self { folder: tempfile::tempdir().unwrap() };
+        let site = Self { folder: crate::folder() };
         for (name, content) in FILES {
             site.write(name, content.as_bytes());
         }
@@ -165,7 +165,8 @@ impl Site {
 
     fn add_special_files(&self) {
         use rustix::fs::{CWD, FileType, Mode, mknodat};
-        mknodat(CWD, self.path("fifo"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+        let for_all = Mode::RUSR | Mode::RGRP | Mode::ROTH;
+        mknodat(CWD, self.path("fifo"), FileType::Fifo, for_all, 0).unwrap();
         drop(UnixListener::bind(self.path("socket")).unwrap());
         symlink("/dev/zero", self.path("device")).unwrap();
         let name = std::ffi::OsStr::from_bytes(b"list/\xff.txt");

@@ -18,7 +18,7 @@ impl Stage {
     /// Makes both.
     #[expect(clippy::new_without_default, reason = "it writes files; that is no default value")]
     pub fn new() -> Self {
-        Self { site: Site::new(), logs: tempfile::tempdir().unwrap() }
+        Self { site: Site::new(), logs: crate::folder() }
     }
 
     /// Where the log `name` is.

@@ -67,7 +67,7 @@ fn every_page_fits_a_phone_and_a_desk_in_light_and_dark() {
 /// Sizes and dates stand whole beside names of any length and make.
 #[test]
 fn a_listing_can_be_read_on_a_phone() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = e2e::folder();
     for name in [
         "gannets diving off Bass Rock on a clear day in June.jpg",
         "IMG_20260612_184503_panorama_stitched_final-v2.jpeg",
@@ -106,7 +106,7 @@ fn a_listing_can_be_read_on_a_phone() {
 fn packed_siblings_hold_what_their_files_hold() {
     let browser = Browser::start();
     for (suffix, coding) in [("br", "br"), ("gz", "gzip")] {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = e2e::folder();
         for name in ["style.css".to_owned(), format!("style.css.{suffix}")] {
             // Written one after the other, the sibling is never the older one.
             fs::write(folder.path().join(&name), fs::read(site().join(&name)).unwrap()).unwrap();

@@ -260,8 +260,9 @@ fn what_is_made_for_one_answer_is_compressed_as_it_is_sent() {
 
 #[test]
 fn forms_in_a_folder_outlive_the_server_and_spoiled_ones_are_not_sent() {
-    let (site, folder) = (site(), tempfile::tempdir().unwrap());
+    let (site, folder) = (site(), e2e::folder());
     let folder = folder.path();
+    e2e::give_to_server(folder);
     let cache = format!("compress-cache = {{ folder = {folder:?} }}");
     let config = site.config(&cache, "");
     // What changed a moment ago may change again: its form is not stored yet.

@@ -146,7 +146,7 @@ fn every_example_is_sound_and_is_tried() {
 #[test]
 fn every_example_serves_what_it_says() {
     for &(name, asks) in EXAMPLES {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = e2e::folder();
         let server = start(name, folder.path());
         for &(host, target, status, part) in asks {
             let mut client = Client::connect(server.addr());

@@ -215,7 +215,7 @@ fn explain_names_the_lines() {
          [site.\"a.example\".route.\"/img/*\"]\nauth = \"users\"\ncors = \"*\"\n",
         site.root_text()
     );
-    let folder = tempfile::tempdir().unwrap();
+    let folder = e2e::folder();
     let file = folder.path().join("site.toml");
     fs::write(&file, text).unwrap();
     let hash = "alice:$2y$04$LH5JCCkwJSlcnLRYaKEWaOe3Eoq1NqfuKtbYbhqF2HZJiyspQr37q\n";
@@ -320,7 +320,7 @@ fn told(args: &[&str]) -> String {
         [site.\"b.example\".route]\n\"/circle/*\" = { rewrite = \"/circle/x{rest}\" }\n\
         \"/office/*\" = { allow = \"10.0.0.0/8\" }\n\"POST /form\" = { respond = \"thanks\" }\n\
         \"/closed/*\" = { error-pages = { 404 = \"own.html\" } }\n";
-    let folder = tempfile::tempdir().unwrap();
+    let folder = e2e::folder();
     fs::create_dir(folder.path().join("sub")).unwrap();
     fs::create_dir(folder.path().join("closed")).unwrap();
     fs::write(folder.path().join("404.html"), "nothing here").unwrap();

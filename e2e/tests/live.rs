@@ -20,7 +20,7 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        let desk = Self { folder: tempfile::tempdir().unwrap() };
+        let desk = Self { folder: e2e::folder() };
         desk.write("index.html", PAGE);
         desk.write("style.css", "h1 { color: rgb(1, 2, 3) }");
         desk.write("picture.svg", "<svg xmlns='http://www.w3.org/2000/svg'/>");

@@ -17,7 +17,7 @@ const LOAD_TIME_MAX: Duration = Duration::from_secs(10);
 
 #[test]
 fn ten_thousand_sites_are_loaded_and_served() {
-    let all = tempfile::tempdir().unwrap();
+    let all = e2e::folder();
     // To make and to remove so many folders takes longer than all else here: links stand for them.
     fs::create_dir(all.path().join("release")).unwrap();
     let mut config = String::from("[server]\nlisten = '127.0.0.1:0'\nthreads = 1\n");

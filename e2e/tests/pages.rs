@@ -14,7 +14,7 @@ struct Place {
 
 impl Place {
     fn new(files: &[(&str, &str)]) -> Self {
-        let place = Self { folder: tempfile::tempdir().unwrap() };
+        let place = Self { folder: e2e::folder() };
         for (name, content) in files {
             let path = place.path(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();

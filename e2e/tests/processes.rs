@@ -22,7 +22,7 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        Self { site: Site::new(), folder: tempfile::tempdir().unwrap() }
+        Self { site: Site::new(), folder: e2e::folder() }
     }
 
     fn file(&self) -> String {

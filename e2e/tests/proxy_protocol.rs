@@ -169,7 +169,7 @@ fn other_listeners_take_no_header() {
 #[test]
 fn a_proxy_on_a_unix_socket() {
     let site = Site::new();
-    let folder = tempfile::tempdir().unwrap();
+    let folder = e2e::folder();
     let (plain, introduced) = (folder.path().join("plain"), folder.path().join("introduced"));
     let listen = format!(
         "listen = [\"127.0.0.1:0\", \"unix:{}\", {{ address = \"unix:{}\", \

@@ -31,7 +31,7 @@ const PNG: &[u8] =
 
 /// A folder with one of everything.
 fn site() -> tempfile::TempDir {
-    let site = tempfile::tempdir().unwrap();
+    let site = e2e::folder();
     let write = |name: &str, content: &[u8]| {
         fs::write(site.path().join(name), content).unwrap();
         let file = File::options().append(true).open(site.path().join(name)).unwrap();

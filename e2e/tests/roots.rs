@@ -34,7 +34,7 @@ fn get(client: &mut Client, number: usize) -> (u16, String) {
 
 #[test]
 fn of_many_folders_so_many_are_kept_open_and_all_are_served() {
-    let all = tempfile::tempdir().unwrap();
+    let all = e2e::folder();
     let count = ROOTS_MAX + 100;
     let server = Server::run(&config(all.path(), count));
     assert!(server.process().descriptors() < OTHERS_MAX);
@@ -51,7 +51,7 @@ fn of_many_folders_so_many_are_kept_open_and_all_are_served() {
 
 #[test]
 fn what_is_gone_when_it_is_asked_for_is_back_when_it_is_back() {
-    let all = tempfile::tempdir().unwrap();
+    let all = e2e::folder();
     let server = Server::run(&config(all.path(), 2));
     let mut client = Client::connect(server.addr());
     let (root, away) = (all.path().join("1"), all.path().join("away"));
@@ -69,7 +69,7 @@ fn what_is_gone_when_it_is_asked_for_is_back_when_it_is_back() {
 /// A link in a new folder leads to the very file that the old one held, which lies outside by now.
 #[test]
 fn no_page_outlives_the_folder_that_it_was_found_in() {
-    let all = tempfile::tempdir().unwrap();
+    let all = e2e::folder();
     let server = Server::run(&config(all.path(), 1));
     let mut client = Client::connect(server.addr());
     assert_eq!(get(&mut client, 0).0, 200);

@@ -28,7 +28,7 @@ fn status_and_text(addr: SocketAddr, host: &str, target: &str) -> (u16, String) 
 
 #[test]
 fn sites_in_files_of_their_own_are_served() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = e2e::folder();
     let main = "include = ['enabled/*.toml']\nserver.listen = '127.0.0.1:${PORT}'\n";
     write(
         folder.path(),
@@ -53,7 +53,7 @@ fn sites_in_files_of_their_own_are_served() {
 
 #[test]
 fn mistakes_name_the_file_they_are_in_and_give_no_secret_away() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = e2e::folder();
     write(
         folder.path(),
         &[
@@ -90,7 +90,7 @@ fn mistakes_name_the_file_they_are_in_and_give_no_secret_away() {
 
 #[test]
 fn a_file_that_is_filled_in_has_64_kib_at_most() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = e2e::folder();
     let config = "site.default.respond = '${file:secret}'\nserver.listen = '127.0.0.1:0'";
     write(folder.path(), &[("main.toml", config)]);
     let check = |bytes: usize| {
@@ -165,7 +165,7 @@ fn schema_is_json() {
 
 #[test]
 fn saved_config_serves_the_same() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = e2e::folder();
     write(folder.path(), &[("my ${site}/page.html", "a page")]);
     let site = folder.path().join("my ${site}").to_str().unwrap().to_owned();
     let file = folder.path().join("gannet.toml").to_str().unwrap().to_owned();

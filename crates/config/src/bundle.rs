@@ -65,6 +65,20 @@ impl Bundle {
         crate::load(&self.name, &self.text, self)
     }
 
+    /// The same config for `world`, of which only the folders are looked at anew: what was read
+    /// stays as it was.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it there, at once.
+    pub fn recheck(self, world: &dyn World) -> Result<(Plan, Self), Errors> {
+        let (name, text) = (self.name.clone(), self.text.clone());
+        let bundle = RefCell::new(Self { folders: HashMap::default(), ..self });
+        let recorder = Recorder { world, bundle };
+        let plan = crate::load(&name, &text, &recorder)?;
+        Ok((plan, recorder.bundle.into_inner()))
+    }
+
     /// The bundle as bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {

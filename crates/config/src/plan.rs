@@ -68,6 +68,8 @@ pub struct Plan {
     /// The socket by which the server is told what to do; absolute. `None` leaves it to whoever
     /// runs it.
     pub control: Option<PathBuf>,
+    /// The user that workers run as where root starts them; `None` leaves it to who runs them.
+    pub user: Option<String>,
     /// What one message and one connection may cost.
     pub limits: Limits,
     /// What the whole process may cost.
@@ -126,6 +128,7 @@ impl Plan {
             threads: None,
             workers: NonZero::<usize>::MIN,
             control: None,
+            user: None,
             limits: Limits::default(),
             capacity: Capacity::default(),
             logs: Logs::default(),

@@ -91,8 +91,8 @@ pub enum Order {
 /// What a worker tells the supervisor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
-    /// It can serve.
-    Ready,
+    /// It can serve, and has given up so much: a line for each layer of its sandbox.
+    Ready(Vec<String>),
     /// It cannot, and ends.
     Failed(String),
     /// It accepts nobody any more.
@@ -208,7 +208,10 @@ impl Note for Order {
 impl Note for Report {
     fn encode(&self) -> Vec<u8> {
         match self {
-            Self::Ready => write(0, |_| ()),
+            Self::Ready(layers) => write(0, |out| {
+                out.number(layers.len() as u64);
+                layers.iter().for_each(|layer| out.bytes(layer.as_bytes()));
+            }),
             Self::Failed(text) => write(1, |out| out.bytes(short(text).as_bytes())),
             Self::Parted => write(2, |_| ()),
         }
@@ -216,7 +219,7 @@ impl Note for Report {
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         read(bytes, |tag, from| match tag {
-            0 => Some(Self::Ready),
+            0 => Some(Self::Ready(from.list(Unpacker::text)?)),
             1 => Some(Self::Failed(from.text()?)),
             2 => Some(Self::Parted),
             _ => None,
@@ -279,7 +282,11 @@ pub(crate) mod tests {
             Question::Try { file: "/a b.toml".into(), state: 7 },
         ]);
         check(&[Verdict::Fine, Verdict::Refused { code: 2, text: "no".to_owned() }]);
-        check(&[Report::Ready, Report::Failed("no room".to_owned()), Report::Parted]);
+        check(&[
+            Report::Ready(vec!["no core dumps: on".to_owned()]),
+            Report::Failed("no room".to_owned()),
+            Report::Parted,
+        ]);
         check(&[
             Order::Begin { loops: 2, seed: [3, u64::MAX] },
             Order::Logs(vec![0, 7]),

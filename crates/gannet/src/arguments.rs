@@ -24,6 +24,9 @@ pub(crate) enum Verb {
         file: PathBuf,
         #[command(flatten)]
         left: Left,
+        /// Serve nothing; try to break out of the sandbox of a worker
+        #[arg(long, hide = true)]
+        selftest_sandbox: bool,
     },
     /// Have a running server read its config again, and wait until it serves that
     Reload {

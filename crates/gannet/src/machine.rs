@@ -1,8 +1,13 @@
 //! This machine as a config file asks about it, and reading that file.
 
 use crate::{greeting, trouble::Trouble};
-use config::{Bundle, Content, Paint, Plan, World, limits::FILE_BYTES_MAX};
-use net::{Root, RootError};
+use config::{Bundle, Content, Errors, Paint, Plan, World, limits::FILE_BYTES_MAX};
+use net::{
+    Root, RootError,
+    identity::{IdentityError, User},
+    layer::Layer,
+    process,
+};
 use std::{
     env,
     ffi::OsString,
@@ -11,6 +16,10 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
+
+/// Whom root has serve where nobody says so: the first that there is. The last is a number, which
+/// no list has to know.
+const USERS: [&str; 3] = ["www-data", "nobody", "65534"];
 
 /// What to do where the file behind a verb cannot be read.
 const WAY_OUT: &str = "name a config file behind the verb, or serve a folder by `gannet PATH`";
@@ -30,10 +39,42 @@ pub(crate) fn load_by(file: &Path, way_out: &str) -> Result<Plan, Trouble> {
 }
 
 /// The same, with a bundle of all that was read, from which another process makes the same plan.
+/// The folders in it are those that the user can read whom the plan will be served by; this process
+/// is that user from then on.
 pub(crate) fn record(file: &Path, paint: Paint) -> Result<(Plan, Bundle), Trouble> {
     let (bytes, machine) = open(file, WAY_OUT)?;
-    config::record(&file.to_string_lossy(), &bytes, &machine)
-        .map_err(|errors| Trouble::new(2, errors.render(paint)))
+    let refused = |errors: Errors| Trouble::new(2, errors.render(paint));
+    let (plan, bundle) =
+        config::record(&file.to_string_lossy(), &bytes, &machine).map_err(refused)?;
+    match serving_user(&plan)? {
+        None => Ok((plan, bundle)),
+        Some(user) => {
+            become_user(&user)?;
+            bundle.recheck(&machine).map_err(refused)
+        }
+    }
+}
+
+/// Whom a plan is served by: another user than this process's where root has started it.
+pub(crate) fn serving_user(plan: &Plan) -> Result<Option<User>, Trouble> {
+    let trouble = |error: IdentityError| Trouble::new(2, format!("error: `user`: {error}"));
+    let named = plan.user.as_ref().map(|name| User::find(name)).transpose().map_err(trouble)?;
+    match (named, process::is_root()) {
+        (Some(user), false) if user.number == process::user() => Ok(None),
+        (Some(_), false) => Err(trouble(IdentityError::NotRoot(process::user()))),
+        (Some(user), true) => Ok(Some(user)),
+        (None, false) => Ok(None),
+        (None, true) => {
+            let usual = USERS.iter().find_map(|name| User::find(name).ok());
+            usual.map(Some).ok_or_else(|| trouble(IdentityError::Unknown(USERS.join(", "))))
+        }
+    }
+}
+
+/// Makes this process one of that user.
+pub(crate) fn become_user(user: &User) -> Result<Layer, Trouble> {
+    let trouble = |error: IdentityError| Trouble::new(1, format!("error: `user`: {error}"));
+    user.become_user().map_err(trouble)
 }
 
 fn open(file: &Path, way_out: &str) -> Result<(Vec<u8>, Machine), Trouble> {

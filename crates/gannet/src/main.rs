@@ -15,6 +15,7 @@ mod serving;
 mod role;
 mod supervising;
 mod wishing;
+mod selftest;
 mod trouble;
 
 use arguments::{Desk, Verb};
@@ -23,7 +24,10 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let outcome = advice::parse(std::env::args_os()).and_then(|arguments| match arguments.verb {
         None => verb::quick(&arguments.quick),
-        Some(Verb::Run { file, left }) => supervising::run(file, &left),
+        Some(Verb::Run { file, selftest_sandbox: true, .. }) => {
+            machine::load(&file).and_then(|plan| selftest::run(&plan))
+        }
+        Some(Verb::Run { file, left, .. }) => supervising::run(file, &left),
         Some(Verb::Reload { desk }) => wishing::reload(&desk),
         Some(Verb::Stop { desk }) => wishing::stop(&desk),
         Some(Verb::Upgrade { binary, config, control }) => {

@@ -1,12 +1,14 @@
 //! The processes that the supervisor starts: one looks at a config, the others serve.
 
-use crate::{arguments::Role, greeting, machine, serving, supervising, trouble::Trouble, verb};
+use crate::{
+    arguments::Role, greeting, machine, selftest, serving, supervising, trouble::Trouble, verb,
+};
 use config::{Blueprint, Bundle, Paint, Plan, plan::Address};
 use control::{
     Clients, Rows, Seats, Trails,
     note::{Note, Order, Question, Report, Verdict},
 };
-use net::{channel, listener::Listening, memory, process, sealed};
+use net::{channel, layer::Layer, listener::Listening, memory, process, sealed};
 use std::{
     future::{pending, poll_fn},
     io::{self, ErrorKind},
@@ -106,7 +108,7 @@ fn serve(end: &OwnedFd) -> io::Result<ExitCode> {
     process::set_name(c"gannet-worker");
     process::raise_descriptor_limit();
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let (mut worker, files) = match prepare(end.as_fd()) {
+    let (mut worker, files, layers) = match prepare(end.as_fd()) {
         Ok(ready) => ready,
         Err(text) => {
             channel::send(end.as_fd(), &Report::Failed(text).encode(), &[], true)?;
@@ -114,7 +116,7 @@ fn serve(end: &OwnedFd) -> io::Result<ExitCode> {
         }
     };
     let mut ear = Ear::new(end, &worker, files, &runtime)?;
-    channel::send(end.as_fd(), &Report::Ready.encode(), &[], true)?;
+    channel::send(end.as_fd(), &Report::Ready(layers).encode(), &[], true)?;
     let Some(listeners) = ear.listeners()? else { return Ok(ExitCode::SUCCESS) };
     let listeners = listeners.into_iter().map(serving::listeners).collect();
     worker.run(listeners, ear.obey());
@@ -138,7 +140,7 @@ fn serve(end: &OwnedFd) -> io::Result<ExitCode> {
 }
 
 /// Takes what is given and makes loops of it. The process is as good as one that serves, then.
-fn prepare(end: BorrowedFd<'_>) -> Result<(Worker, Arc<LogFiles>), String> {
+fn prepare(end: BorrowedFd<'_>) -> Result<(Worker, Arc<LogFiles>, Vec<String>), String> {
     let odd = |_| "error: the supervisor is another program".to_owned();
     let failed = |error: io::Error| format!("error: {error}");
     let files = Arc::new(LogFiles::given());
@@ -162,15 +164,31 @@ fn prepare(end: BorrowedFd<'_>) -> Result<(Worker, Arc<LogFiles>), String> {
     let plan = bundle.resolve().map_err(|errors| errors.render(Paint::Plain))?;
     // The plan lives as long as the process: nobody ever has to ask which one is in force.
     let plan: &'static Plan = Box::leak(Box::new(plan));
+    let layers = confine(plan)?;
     let seats = Seats::new(memory::shared(seats.as_fd()).map_err(failed)?);
     let clients = memory::shared(clients.as_fd()).map_err(failed)?;
     let clients = Clients::new(clients, seed).with_seats(seats);
     let rows = Rows::new(memory::shared(rows.as_fd()).map_err(failed)?);
     let trails = Trails::new(memory::shared(trails.as_fd()).map_err(failed)?);
     let setup = Setup { plan, loops, live: None, files: Arc::clone(&files), clients, rows, trails };
-    let worker = worker::start(setup).map_err(|error| format!("error: {error}"))?;
+    let worker = worker::start(setup).map_err(|error| match layers.first() {
+        // What keeps it may be that it is no longer who was started.
+        Some(user) if user.starts_with("user: ") => format!("error: {error} ({user})"),
+        _ => format!("error: {error}"),
+    })?;
     rehearse(plan)?;
-    Ok((worker, files))
+    Ok((worker, files, layers))
+}
+
+/// Gives up all that serving does not need, before there are threads.
+fn confine(plan: &Plan) -> Result<Vec<String>, String> {
+    let words = |trouble: Trouble| trouble.message;
+    let mut layers = Vec::new();
+    if let Some(user) = machine::serving_user(plan).map_err(words)? {
+        layers.push(machine::become_user(&user).map_err(words)?);
+    }
+    layers.extend(selftest::confinement(plan).enter().map_err(|error| format!("error: {error}"))?);
+    Ok(layers.iter().map(Layer::to_string).collect())
 }
 
 /// Answers a request of its own, which asks no disk for anything.

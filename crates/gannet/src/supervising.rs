@@ -52,7 +52,7 @@ struct Words<'f> {
 }
 
 impl Voice for Words<'_> {
-    fn started(&self, blueprint: &Blueprint, addresses: &[(usize, Address)]) {
+    fn started(&self, blueprint: &Blueprint, addresses: &[(usize, Address)], layers: &[String]) {
         let urls = |(at, address): &(usize, Address)| match address {
             Address::Tcp(address) => blueprint
                 .hosts
@@ -72,7 +72,7 @@ impl Voice for Words<'_> {
             listens,
             what: self.file.display().to_string(),
             found: blueprint.found.clone(),
-            remark,
+            remark: remark.or_else(|| hole(layers)),
             live: None,
             loops: blueprint.threads,
             is_for_others: false,
@@ -103,6 +103,13 @@ impl Voice for Words<'_> {
             let _ = over.recv_timeout(LAST_LINE_TIME);
         }
     }
+}
+
+/// What workers should have given up and could not.
+fn hole(layers: &[String]) -> Option<String> {
+    let missing: Vec<_> =
+        layers.iter().filter(|layer| layer.contains("not available")).map(String::as_str).collect();
+    (!missing.is_empty()).then(|| format!("sandbox: {}", missing.join("; ")))
 }
 
 fn is_json(blueprint: &Blueprint) -> bool {

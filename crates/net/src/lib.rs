@@ -27,6 +27,10 @@ mod pages;
 pub mod process;
 pub mod succession;
 pub mod systemd;
+pub mod layer;
+pub mod identity;
+pub mod sandbox;
+pub mod selftest;
 pub mod failpoint;
 mod sys;
 

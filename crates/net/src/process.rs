@@ -163,6 +163,25 @@ pub fn is_ignored(signal: i32) -> bool {
     ignored(&status) & 1_u64.checked_shl(signal.unsigned_abs().wrapping_sub(1)).unwrap_or(0) != 0
 }
 
+/// Whether this process may do whatever it likes on this machine.
+#[must_use]
+pub fn is_root() -> bool {
+    user() == 0
+}
+
+/// Finds that this process has one thread.
+///
+/// # Errors
+///
+/// It has more; what concerns a thread and those that it starts would not reach them all.
+pub(crate) fn check_single_thread() -> io::Result<()> {
+    // Where there is no /proc it cannot be told, and the caller's own order has to do.
+    match fs::read_dir("/proc/self/task").map_or(1, Iterator::count) {
+        1 => Ok(()),
+        count => Err(io::Error::other(format!("this process has {count} threads already"))),
+    }
+}
+
 /// The set of ignored signals in the text of `/proc/PID/status`, the lowest bit for signal 1.
 fn ignored(status: &str) -> u64 {
     let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -54,8 +54,8 @@ const STATE_BYTES_MAX: u64 = 8 * BLUEPRINT_BYTES_MAX;
 
 /// What is said to people, by whoever knows how.
 pub trait Voice {
-    /// The server has started; it listens there.
-    fn started(&self, blueprint: &Blueprint, addresses: &[(usize, Address)]);
+    /// The server has started; it listens there, and its workers have given up so much.
+    fn started(&self, blueprint: &Blueprint, addresses: &[(usize, Address)], layers: &[String]);
 
     /// The server has stopped; so much was counted.
     fn stopped(&self, blueprint: &Blueprint, totals: &[(Counter, u64)]);
@@ -118,6 +118,8 @@ struct Shell<'v> {
     clients: Option<Rc<Table>>,
     seed: [u64; 2],
     workers: Workers,
+    /// What workers have given up: all of them the same.
+    layers: Vec<String>,
     /// What is served, once anything is.
     serving: Option<Rc<Source>>,
     /// Where wishes come in; where they do if no config says so.
@@ -202,6 +204,7 @@ impl<'v> Shell<'v> {
             clients: None,
             seed: [one, other],
             workers: Workers::default(),
+            layers: Vec::new(),
             serving: None,
             desks: Vec::new(),
             desk_path: None,
@@ -261,7 +264,10 @@ impl<'v> Shell<'v> {
             Happening::Upgrade => self.upgrade(None, None),
             Happening::Worker(id, Heard::Note(message)) => {
                 self.due.push_back(match Report::decode(&message.bytes) {
-                    Some(Report::Ready) => Event::Ready(id),
+                    Some(Report::Ready(layers)) => {
+                        self.layers = layers;
+                        Event::Ready(id)
+                    }
                     Some(Report::Failed(text)) => Event::Failed(id, text),
                     Some(Report::Parted) => Event::Parted(id),
                     None => return self.workers.kill(id),
@@ -321,7 +327,7 @@ impl<'v> Shell<'v> {
             }
             Order::Greet(source) => {
                 let addresses = self.sockets.addresses(&source.blueprint.listen);
-                self.voice.started(&source.blueprint, &addresses);
+                self.voice.started(&source.blueprint, &addresses, &self.layers);
                 self.service.ready(&format!("serves {}", source.blueprint.found));
             }
             Order::Note(note) => self.note(&note),

@@ -32,7 +32,7 @@ const MODIFIED: Duration = Duration::from_secs(784_111_777);
 impl Site {
     /// Makes it.
     pub(crate) fn new() -> Self {
-        let site = Self(tempfile::tempdir().unwrap());
+        let site = Self(e2e::folder());
         for (name, content) in FILES {
             let path = site.root().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -19,6 +19,7 @@ pub(crate) struct Server {
     pub(crate) threads: Option<Word<usize>>,
     pub(crate) workers: Option<Word<usize>>,
     pub(crate) control: Option<Word<String>>,
+    pub(crate) user: Option<Word<String>>,
     pub(crate) log: ServerLog,
     pub(crate) error_log: ErrorLog,
     pub(crate) request_id: Option<Word<Option<Box<str>>>>,
@@ -72,6 +73,13 @@ pub(crate) const SERVER: Section<Server> = Section {
             preset: Preset::Words("in /run or the user's folder for such, named after the config"),
             example: r#""/run/gannet.sock""#,
             value: &At(Text, |server: &mut Server| &mut server.control),
+        },
+        Setting {
+            name: "user",
+            doc: "The user that worker processes run as where root starts the server.",
+            preset: Preset::Words("\"www-data\" if there is one, else \"nobody\""),
+            example: r#""www""#,
+            value: &At(Text, |server: &mut Server| &mut server.user),
         },
         Setting {
             name: "trusted-proxies",

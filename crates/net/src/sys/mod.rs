@@ -1,13 +1,16 @@
 //! The calls that rustix does not have, each behind a safe function.
 #![allow(unsafe_code, reason = "no safe wrapper of these calls exists")]
 
+pub(crate) mod calls;
+pub(crate) mod child;
+pub(crate) mod landlock;
+pub(crate) mod seccomp;
+pub(crate) mod user;
+
 use rustix::fd::{AsRawFd, BorrowedFd};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::AtomicU64;
-
-/// The number of cachestat(2), Linux 6.5, on every architecture but alpha.
-const CACHESTAT: libc::c_long = 451;
 
 /// What the kernel reads: `struct cachestat_range`.
 #[repr(C)]
@@ -37,8 +40,9 @@ pub(crate) fn pages_cached(file: BorrowedFd<'_>, offset: u64, length: u64) -> io
     let mut count = CacheCount::default();
     // SAFETY: both structs are laid out as the kernel's and live until the call returns; the
     // descriptor is open as long as it is borrowed.
-    let result =
-        unsafe { libc::syscall(CACHESTAT, file.as_raw_fd(), &raw const range, &raw mut count, 0) };
+    let result = unsafe {
+        libc::syscall(calls::CACHESTAT, file.as_raw_fd(), &raw const range, &raw mut count, 0)
+    };
     if result == 0 { Ok(count.cached) } else { Err(io::Error::last_os_error()) }
 }
 
@@ -73,6 +77,28 @@ pub(crate) fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<u64> {
     // SAFETY: the kernel writes one integer, which lives until the call returns.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut count) };
     if result == 0 { Ok(u64::from(count.unsigned_abs())) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Has the parent trace this process.
+///
+/// # Errors
+///
+/// When it may not.
+pub(crate) fn trace_me() -> io::Result<()> {
+    // SAFETY: this order takes no pointer.
+    let result = unsafe { libc::ptrace(libc::PTRACE_TRACEME) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Puts this process into a user namespace of its own, in which it would be root.
+///
+/// # Errors
+///
+/// When it may not.
+pub(crate) fn leave_user_namespace() -> io::Result<()> {
+    // SAFETY: the call takes no pointer and leaves memory and descriptors as they are.
+    let result = unsafe { libc::unshare(libc::CLONE_NEWUSER) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// `count` words of memory, all 0, which are never given back.

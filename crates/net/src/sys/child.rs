@@ -1,0 +1,106 @@
+//! A child of this process that runs one function and ends.
+
+use rustix::fd::{AsRawFd, BorrowedFd};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What a child ends with where its function panics, as Rust's own processes do.
+const PANICKED: u8 = 101;
+
+/// How a child has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// By itself, with this code.
+    Code(u8),
+    /// By the signal of that number.
+    Signal(i32),
+}
+
+/// Runs `work` in a copy of this process and waits for its end. Of the descriptors the copy has
+/// those for input, output and errors, and those that are `kept`.
+///
+/// The copy has this thread only, and what other threads have locked stays locked in it: it is for
+/// processes that have none, and for work that takes no lock but the allocator's, which the C
+/// library takes care of.
+///
+/// # Errors
+///
+/// When there is no memory or no process number for it.
+pub(crate) fn run(kept: &[BorrowedFd<'_>], work: impl FnOnce() -> u8) -> io::Result<Ending> {
+    // SAFETY: both processes go on behind this call with memory of their own. What threads that
+    // the child lacks may have left half done is the matter of the documentation above.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        close_all_but(kept);
+        let code = catch_unwind(AssertUnwindSafe(work)).unwrap_or(PANICKED);
+        // SAFETY: this ends the child here: nothing that its parent has set up for its own end is
+        // run, and nothing it holds is used again.
+        unsafe { libc::_exit(i32::from(code)) }
+    }
+    if child < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let mut status = 0;
+    loop {
+        // SAFETY: the kernel writes one integer, which lives until the call returns.
+        if unsafe { libc::waitpid(child, &raw mut status, 0) } == child {
+            break;
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    Ok(match libc::WIFSIGNALED(status) {
+        true => Ending::Signal(libc::WTERMSIG(status)),
+        false => Ending::Code(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(PANICKED)),
+    })
+}
+
+/// Closes what the child has no business with: the port of a listener that its parent closes would
+/// stay taken.
+fn close_all_but(kept: &[BorrowedFd<'_>]) {
+    let mut kept: Vec<_> = kept.iter().map(|kept| kept.as_raw_fd().unsigned_abs()).collect();
+    kept.sort_unstable();
+    let mut next = libc::STDERR_FILENO.unsigned_abs() + 1;
+    for last in kept.into_iter().chain([u32::MAX]) {
+        if next < last {
+            // SAFETY: nothing that owns one of these is used in the child, as its caller has
+            // promised. Where the kernel is older than this call, 5.9, they stay.
+            unsafe { libc::syscall(libc::SYS_close_range, next, last - 1, 0) };
+        }
+        next = last.saturating_add(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn a_child_ends_with_what_its_work_gives_and_leaves_its_parent_alone() {
+        let mut word = 1;
+        let ending = run(&[], || {
+            word = 2;
+            7
+        });
+        assert_eq!((ending.unwrap(), word), (Ending::Code(7), 1));
+        // The test's own thread has its words kept back, so this says nothing.
+        assert_eq!(run(&[], || panic!("in the child")).unwrap(), Ending::Code(PANICKED));
+        assert_eq!(run(&[], || std::process::abort()).unwrap(), Ending::Signal(libc::SIGABRT));
+    }
+
+    #[test]
+    fn a_child_has_the_descriptors_that_it_was_given() {
+        let pipes = [io::pipe().unwrap(), io::pipe().unwrap()];
+        let is_open = |pipe: &io::PipeReader| rustix::io::fcntl_getfd(pipe).is_ok();
+        let kept = [pipes[1].1.as_fd(), pipes[0].0.as_fd()];
+        let ending = run(&kept, || {
+            let rest = [is_open(&pipes[0].0), is_open(&pipes[1].0)];
+            let written = rustix::io::write(&pipes[1].1, b"x").is_ok();
+            u8::from(rest == [true, false] && written)
+        });
+        assert_eq!(ending.unwrap(), Ending::Code(1));
+    }
+}
