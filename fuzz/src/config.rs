@@ -273,7 +273,9 @@ fn written(plan: &Plan) -> String {
             Address::Unix { mode, .. } => format!(", mode = \"{mode:o}\""),
         };
         let address = quoted(&listen.address.to_string());
-        format!("{{ address = {address}, proxy-protocol = {}{mode} }}", listen.proxy_protocol)
+        let proxy = listen.proxy_protocol;
+        // What listens with TLS says no more of the server, and of sites nothing is written.
+        format!("{{ address = {address}, tls = false, proxy-protocol = {proxy}{mode} }}")
     });
     let mut text = format!("[server]\nlisten = {}\n", list(listen));
     let networks = plan.trusted_proxies.iter().map(|network| quoted(&network.to_string()));
@@ -344,6 +346,7 @@ fn push_limits(text: &mut String, plan: &Plan) {
     }
     for (name, value) in [
         ("head-time", limits.head_time),
+        ("handshake-time", limits.handshake_time),
         ("idle-time", limits.idle_time),
         ("body-idle-time", limits.body_idle_time),
         ("write-stall-time", limits.write_stall_time),

@@ -34,7 +34,7 @@ macro_rules! targets {
 targets! {
     accept_encoding authorization chunked config connection forwarded head htpasswd note path
     preconditions proxy_protocol range
-    route state
+    route state tls_hello
 }
 
 fn check(target: &str, run: fn(&[u8]), tokens: &[&str]) {

@@ -5,7 +5,7 @@ use base::pack::{Packer, Unpacker};
 use std::{os::unix::ffi::OsStrExt, path::PathBuf, time::Duration};
 
 /// The form of the bytes; another one is refused.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 /// What a supervisor knows of a config.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,11 +102,12 @@ impl Blueprint {
         let mut out = Packer::default();
         out.number(VERSION);
         out.number(self.listen.len() as u64);
-        for Listen { address, written, is_implied, proxy_protocol } in &self.listen {
+        for Listen { address, written, is_implied, proxy_protocol, tls } in &self.listen {
             pack_address(&mut out, address);
             out.bytes(written.as_bytes());
             out.byte(u8::from(*is_implied));
             out.byte(u8::from(*proxy_protocol));
+            out.byte(u8::from(*tls));
         }
         out.number(self.threads as u64);
         out.number(self.workers as u64);
@@ -197,6 +198,7 @@ fn listen(from: &mut Unpacker<'_>) -> Option<Listen> {
         written: from.text()?.into(),
         is_implied: from.flag()?,
         proxy_protocol: from.flag()?,
+        tls: from.flag()?,
     })
 }
 

@@ -37,7 +37,7 @@ pub use reference::{help, page};
 pub use save::save;
 pub use schema::schema;
 pub use shape::{Description, Preset};
-pub use world::{Content, World};
+pub use world::{Content, PairFault, World};
 pub use written::settings;
 
 use include::Reading;
@@ -119,13 +119,14 @@ pub fn quick(quick: Quick, eyes: Eyes) -> Plan {
         top.children.insert(below, Node { prefix, ..Node::default() });
     }
     let routes = Routes { top, rest };
-    let site = Site { name: DEFAULT_SITE.into(), place, listeners: None, routes };
+    let site = Site { name: DEFAULT_SITE.into(), place, listeners: None, tls: None, routes };
     let mut plan = Plan::new(vec![(site, Vec::new())], vec![folder]);
     let typed = |address| Listen {
         address: Address::Tcp(address),
         written: "the command line".into(),
         is_implied: false,
         proxy_protocol: false,
+        tls: false,
     };
     plan.listen = listen.into_iter().map(typed).collect();
     plan.threads = threads;

@@ -32,6 +32,9 @@ counters! {
     Evicted "evicted" "Idle connections closed to make room for new ones.";
     TurnedAway "turned_away" "Connections answered 503 because a limit of connections was reached.";
     ShutOut "shut_out" "Connections closed without an answer for want of a PROXY protocol header.";
+    Handshakes "handshakes" "Times that hands were shaken by TLS, the quick ones of the next line among them.";
+    HandshakesResumed "handshakes_resumed" "Those that a ticket of the client has spared most of.";
+    HandshakesFailed "handshakes_failed" "Connections that TLS could not be spoken on, or not to their end.";
     Exhausted "exhausted" "Times that accepting paused because descriptors or memory ran out.";
     Limited "limited" "Requests answered 429 as their client asks too often.";
     LimitedOnTrial "limited_on_trial" "Requests beyond a limit that is only on trial.";

@@ -56,7 +56,7 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
     /// What to be: the first note. Along with it go the bundle, the table of clients, the seats for
-    /// its connections, the rows for counters and the trails of its loops.
+    /// its connections, the rows for counters, the trails of its loops and the keys of tickets.
     Begin {
         /// How many loops to run.
         loops: usize,

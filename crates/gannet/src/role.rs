@@ -5,7 +5,7 @@ use crate::{
 };
 use config::{Blueprint, Bundle, Paint, Plan, plan::Address};
 use control::{
-    Clients, Rows, Seats, Trails,
+    Clients, Rows, Seats, TicketKeys, Trails,
     note::{Note, Order, Question, Report, Verdict},
 };
 use net::{channel, layer::Layer, listener::Listening, memory, process, sealed};
@@ -151,14 +151,15 @@ fn prepare(end: BorrowedFd<'_>) -> Result<(Worker, Arc<LogFiles>, Vec<String>), 
         let order = Order::decode(&message.bytes).ok_or(()).map_err(odd)?;
         match order {
             Order::Begin { loops, seed } => {
-                let along: Result<[OwnedFd; 5], _> = message.descriptors.try_into();
+                let along: Result<[OwnedFd; 6], _> = message.descriptors.try_into();
                 begun = Some((loops, seed, along.map_err(|_| ()).map_err(odd)?));
             }
             Order::Resolve => break,
             order => take_files(&files, order, message.descriptors),
         }
     }
-    let (loops, seed, [bundle, clients, seats, rows, trails]) = begun.ok_or(()).map_err(odd)?;
+    let (loops, seed, [bundle, clients, seats, rows, trails, tickets]) =
+        begun.ok_or(()).map_err(odd)?;
     let bytes = sealed::read(bundle.as_fd(), BUNDLE_BYTES_MAX).map_err(failed)?;
     let bundle = Bundle::decode(&bytes).ok_or(()).map_err(odd)?;
     let plan = bundle.resolve().map_err(|errors| errors.render(Paint::Plain))?;
@@ -170,7 +171,9 @@ fn prepare(end: BorrowedFd<'_>) -> Result<(Worker, Arc<LogFiles>, Vec<String>), 
     let clients = Clients::new(clients, seed).with_seats(seats);
     let rows = Rows::new(memory::shared(rows.as_fd()).map_err(failed)?);
     let trails = Trails::new(memory::shared(trails.as_fd()).map_err(failed)?);
-    let setup = Setup { plan, loops, live: None, files: Arc::clone(&files), clients, rows, trails };
+    let tickets = TicketKeys::new(memory::shared(tickets.as_fd()).map_err(failed)?);
+    let (given, live) = (Arc::clone(&files), None);
+    let setup = Setup { plan, loops, live, files: given, clients, rows, trails, tickets };
     let worker = worker::start(setup).map_err(|error| match layers.first() {
         // What keeps it may be that it is no longer who was started.
         Some(user) if user.starts_with("user: ") => format!("error: {error} ({user})"),

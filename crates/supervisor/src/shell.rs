@@ -1,8 +1,10 @@
 //! Does what the machine orders, and tells it what happens.
 
 mod desk;
+mod keeping;
 mod service;
 mod signals;
+mod tickets;
 mod upgrade;
 mod verdict;
 mod watch;
@@ -16,7 +18,7 @@ use crate::{
     logs::LogFiles,
     machine::{Event, Machine, Note, Order, WorkerId},
     orphans,
-    sockets::{self, Sockets},
+    sockets::Sockets,
     wishes::{Asker, Desk},
 };
 use base::Moment;
@@ -37,6 +39,7 @@ use std::{
     collections::VecDeque, ffi::OsString, io, mem, os::fd::OwnedFd, path::PathBuf, rc::Rc,
     time::Duration,
 };
+use tickets::Tickets;
 use tokio::{
     runtime::{Builder, LocalOptions, LocalRuntime},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -91,6 +94,8 @@ enum Happening {
     Worker(WorkerId, Heard),
     Wish(Wish, Asker),
     Reopen,
+    /// It is time for another key of tickets.
+    Rotate,
     /// It is time to look after the workers.
     Look,
     /// It is time to say that this process gets on.
@@ -116,6 +121,7 @@ struct Shell<'v> {
     service: Service,
     logs: LogFiles,
     clients: Option<Rc<Table>>,
+    tickets: Tickets,
     seed: [u64; 2],
     workers: Workers,
     /// What workers have given up: all of them the same.
@@ -156,6 +162,7 @@ pub fn run(
         catch(&happenings).map_err(failed)?;
         orphans::adopt().map_err(failed)?;
         watch::tick(&happenings);
+        tickets::tick(&happenings);
         let mut shell = Shell::new(program, file, happenings, voice)?;
         (shell.desk_path, shell.handed) = (desk_path, handed);
         if let Some(succession) = succession {
@@ -202,6 +209,7 @@ impl<'v> Shell<'v> {
             service,
             logs: LogFiles::default(),
             clients: None,
+            tickets: Tickets::new().map_err(failed)?,
             seed: [one, other],
             workers: Workers::default(),
             layers: Vec::new(),
@@ -286,6 +294,8 @@ impl<'v> Shell<'v> {
                 let kept = self.logs.reopen();
                 self.workers.reopen(&self.logs, &kept);
             }
+            // Where the kernel gives no random bytes, the key before goes on.
+            Happening::Rotate => drop(self.tickets.rotate()),
             Happening::Alive => self.service.alive(),
             Happening::Look => {
                 let hung = self.workers.look().into_iter();
@@ -359,63 +369,20 @@ impl<'v> Shell<'v> {
         }
     }
 
-    /// Opens what a config needs that is not open yet.
-    fn open(&mut self, blueprint: &Blueprint) -> Result<(), String> {
-        let said = |fault: sockets::Fault| fault.message;
-        sockets::check_room(blueprint.threads, blueprint.listen.len()).map_err(said)?;
-        self.sockets.adopt(mem::take(&mut self.handed), &blueprint.listen).map_err(said)?;
-        self.sockets.open(&blueprint.listen).map_err(said)?;
-        self.logs.open(blueprint)?;
-        if let (Some(path), false) = (&blueprint.control, self.is_trial) {
-            self.open_desk(path).map_err(said)?;
-        }
-        let lines = blueprint.clients_max;
-        if self.clients.as_ref().is_none_or(|known| known.lines() != lines) {
-            let failed = |e| format!("error: there is no room for `clients-max`: {e}");
-            self.clients = Some(Rc::new(Table::new(lines, self.seed).map_err(failed)?));
-        }
-        Ok(())
-    }
-
     fn start(&mut self, id: WorkerId, source: Rc<Source>, place: usize) {
         let happenings = self.happenings.clone();
         let hear = move |heard| drop(happenings.send(Happening::Worker(id, heard)));
         let clients = self.clients.clone().ok_or_else(|| io::ErrorKind::NotFound.into());
         let started = clients.and_then(|clients| {
             let child = Child::start(&self.program, "worker", hear)?;
-            self.workers.begin(id, child, (source, place), clients, &self.logs)
+            let shared = (clients, self.tickets.memory());
+            self.workers.begin(id, child, (source, place), shared, &self.logs)
         });
         if let Err(error) = started {
             self.workers.kill(id);
             self.due.push_back(Event::Failed(id, not_started(&error)));
             self.due.push_back(Event::Ended(id, not_started(&error)));
         }
-    }
-
-    /// Takes up the sockets of a config whose workers are about to serve, and parts with others.
-    fn keep(&mut self, source: Rc<Source>) {
-        let Blueprint { listen, threads, workers, .. } = &source.blueprint;
-        // Where descriptors have run out, some loops have nothing to do, and others more.
-        let _ = self.sockets.widen(threads * workers);
-        self.sockets.keep(listen);
-        self.serving = Some(Rc::clone(&source));
-        self.tidy();
-        // Where nobody has said which, it is no reason not to serve.
-        if let (None, Some(path)) = (&source.blueprint.control, self.desk_path.clone())
-            && let Err(fault) = self.open_desk(&path)
-        {
-            self.note(&Note::Deaf(fault.message));
-        }
-    }
-
-    /// Closes what only a config has needed that is not served.
-    fn tidy(&mut self) {
-        let Some(serving) = &self.serving else { return };
-        self.sockets.keep(&serving.blueprint.listen);
-        let desk = serving.blueprint.control.as_ref().or(self.desk_path.as_ref());
-        self.desks.retain(|one| desk.is_some_and(|desk| one.path() == desk));
-        let others = self.workers.sources().map(|source| &source.blueprint);
-        self.logs.keep(others.chain([&serving.blueprint]));
     }
 
     /// What is served, in a few words.

@@ -5,6 +5,7 @@ use crate::{
     log::{Incident, Log},
     pool::Pool,
     record::{About, End, Record},
+    records::Records,
     turned_away::TurnedAway,
     watch::Watch,
 };
@@ -24,6 +25,7 @@ use std::{
     net::IpAddr,
     sync::Arc,
 };
+use tls::Sites;
 use tokio::sync::Notify;
 
 /// Bytes that one read takes from a socket, if that much has come, beside an unfinished head.
@@ -42,6 +44,8 @@ pub(crate) struct Core {
     pub(crate) log: RefCell<Log>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) clients: Clients,
+    /// Whose certificates are shown to whom, where TLS is spoken.
+    pub(crate) sites: Option<&'static Sites>,
     pub(crate) turned_away: TurnedAway,
     counters: Row,
     /// What shows this loop to whoever watches over it.
@@ -73,6 +77,8 @@ pub(crate) struct Tick {
 pub(crate) struct Scratch {
     pub(crate) input: Vec<u8>,
     pub(crate) output: Output,
+    /// Empty until TLS is spoken.
+    pub(crate) records: Records,
 }
 
 impl Core {
@@ -81,9 +87,10 @@ impl Core {
         folders: Folders,
         cache: Cache,
         log: Log,
-        shared: (Arc<Pool>, Clients, Row, Trail, Option<Arc<Changes>>),
+        (counters, trail): (Row, Trail),
+        shared: (Arc<Pool>, Clients, Option<&'static Sites>, Option<Arc<Changes>>),
     ) -> Self {
-        let (pool, clients, counters, trail, changes) = shared;
+        let (pool, clients, sites, changes) = shared;
         Self {
             plan,
             files: RefCell::new((folders, cache)),
@@ -92,6 +99,7 @@ impl Core {
             log: RefCell::new(log),
             pool,
             clients,
+            sites,
             turned_away: TurnedAway::default(),
             counters,
             trail,
@@ -109,6 +117,11 @@ impl Core {
     /// Whether an answer that begins now is the last of its connection, which `must_leave` or not.
     pub(crate) fn is_parting(&self, must_leave: bool) -> bool {
         must_leave || self.is_draining.get()
+    }
+
+    /// Whether TLS is spoken with those who come in by the listener of that number.
+    pub(crate) fn speaks_tls(&self, listener: usize) -> bool {
+        self.plan.listen.get(listener).is_some_and(|listen| listen.tls)
     }
 
     pub(crate) fn now(&self) -> Moment {
@@ -199,7 +212,7 @@ impl Core {
     pub(crate) fn scratch(&self) -> Box<Scratch> {
         self.scratch.borrow_mut().take().unwrap_or_else(|| {
             let input = vec![0; READ_BYTES + self.plan.limits.head_bytes_max];
-            Box::new(Scratch { input, output: Output::default() })
+            Box::new(Scratch { input, output: Output::default(), records: Records::default() })
         })
     }
 

@@ -7,6 +7,8 @@ mod steps;
 mod explain;
 mod connection;
 mod socket;
+mod records;
+mod secure;
 mod turn;
 mod sending;
 mod share;

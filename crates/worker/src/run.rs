@@ -9,7 +9,7 @@ use crate::{
     socket::Acceptor,
 };
 use config::{Plan, plan::CompressCache};
-use control::{Clients, Counter, Row, Rows, Trail, Trails, trail::Phase};
+use control::{Clients, Counter, Row, Rows, TicketKeys, Trail, Trails, trail::Phase};
 use handle::{
     files::{Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX},
     live::Changes,
@@ -29,6 +29,7 @@ use std::{
     thread,
     time::Duration,
 };
+use tls::Sites;
 use tokio::{
     runtime::{Builder, LocalOptions},
     sync::watch,
@@ -98,6 +99,8 @@ pub struct Setup {
     pub rows: Rows,
     /// What shows each loop to whoever watches over them: [`Trails::words`] of so many loops.
     pub trails: Trails,
+    /// The keys of session tickets.
+    pub tickets: TicketKeys,
 }
 
 impl Setup {
@@ -113,8 +116,8 @@ impl Setup {
         let clients = Clients::new(words(Clients::words(plan.capacity.clients_max))?, seed);
         let rows = Rows::new(words(Rows::words(loops))?);
         let files = Arc::new(LogFiles::by_path());
-        let trails = Trails::default();
-        Ok(Self { plan, loops, live: None, files, clients, rows, trails })
+        let (trails, tickets) = (Trails::default(), TicketKeys::default());
+        Ok(Self { plan, loops, live: None, files, clients, rows, trails, tickets })
     }
 }
 
@@ -163,6 +166,7 @@ struct Shared {
     plan: &'static Plan,
     pool: Arc<Pool>,
     clients: Clients,
+    sites: Option<&'static Sites>,
     cache_bytes_max: usize,
     changes: Option<Arc<Changes>>,
     forms: Arc<Forms>,
@@ -190,7 +194,7 @@ type Orders<'o> = Pin<Box<dyn Future<Output = ()> + 'o>>;
 /// # Errors
 /// A log, memory or a thread cannot be had.
 pub fn start(setup: Setup) -> Result<Worker, StartError> {
-    let Setup { plan, loops, live, files, clients, rows, trails } = setup;
+    let Setup { plan, loops, live, files, clients, rows, trails, tickets } = setup;
     let changes = live.map(Live::start).transpose().map_err(StartError::Thread)?;
     let writers = Writers::open(&plan.logs, loops, &files, rows).map_err(StartError::Log)?;
     writers.report_panics(&plan.logs);
@@ -198,6 +202,7 @@ pub fn start(setup: Setup) -> Result<Worker, StartError> {
         plan,
         pool: Pool::new(plan.capacity.pool_threads_max, plan.capacity.password_checks_max),
         clients,
+        sites: (!plan.certificates.is_empty()).then(|| Sites::new(plan, tickets)),
         cache_bytes_max: plan.file_cache_bytes_max / loops.max(1),
         changes,
         forms: forms(&plan.compress_cache)?,
@@ -386,7 +391,8 @@ impl Loop {
                 Arc::clone(&shared.forms),
             ),
             Log::new(&shared.plan.logs, ways.clone(), *number),
-            (Arc::clone(&shared.pool), shared.clients, *row, *trail, shared.changes.clone()),
+            (*row, *trail),
+            (Arc::clone(&shared.pool), shared.clients, shared.sites, shared.changes.clone()),
         ));
         let mut accepting = Vec::new();
         for Listener { number, socket } in listeners.iter() {

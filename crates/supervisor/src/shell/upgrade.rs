@@ -11,7 +11,8 @@
 //! keeps the file of this one until a generation of its own workers serves.
 
 use super::{
-    Failure, Happening, NEXT, STATE_BYTES_MAX, Shell, Source, Voice, runtime, workers::Table,
+    Failure, Happening, NEXT, STATE_BYTES_MAX, Shell, Source, Voice, runtime, tickets::Tickets,
+    workers::Table,
 };
 use crate::{
     child::{Child, Heard, Program},
@@ -240,6 +241,7 @@ impl Shell<'_> {
                 .collect(),
             tables: tables.iter().map(|table| (out.put(table.memory()), table.lines())).collect(),
             seed: self.seed,
+            tickets: out.put(self.tickets.memory()),
             sources: sources
                 .iter()
                 .map(|source| (out.put(&source.bundle), source.blueprint.clone()))
@@ -310,6 +312,7 @@ impl Shell<'_> {
         let tables = state.tables.into_iter().map(table).collect::<io::Result<Vec<_>>>()?;
         self.clients = tables.last().cloned();
         self.seed = seed;
+        self.tickets = Tickets::left(left.take(state.tickets)?)?;
         let source = |(at, blueprint)| Ok(Rc::new(Source { bundle: left.take(at)?, blueprint }));
         let sources = state.sources.into_iter().map(source).collect::<io::Result<Vec<_>>>()?;
         for source in &sources {

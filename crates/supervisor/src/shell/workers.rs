@@ -108,14 +108,14 @@ impl Workers {
         id: WorkerId,
         child: Child,
         (source, place): (Rc<Source>, usize),
-        clients: Rc<Table>,
+        (clients, tickets): (Rc<Table>, &OwnedFd),
         logs: &LogFiles,
     ) -> io::Result<()> {
         let Blueprint { threads: loops, connections_max, .. } = source.blueprint;
         let seats = memory::share(c"gannet-seats", Seats::words(connections_max))?;
         let rows = memory::share(c"gannet-counters", Rows::words(loops))?;
         let watch = Watch::new(loops)?;
-        let all = [&source.bundle, &clients.memory, &seats, &rows, watch.memory()];
+        let all = [&source.bundle, &clients.memory, &seats, &rows, watch.memory(), tickets];
         let along = all.map(AsFd::as_fd);
         tell(&child, &Order::Begin { loops, seed: clients.seed }, &along)?;
         give_logs(&child, &source, logs, &HashMap::new())?;
