@@ -37,6 +37,8 @@ pub struct Blueprint {
     pub found: String,
     /// For each address to listen on, the hosts that stand for it and that a site answers to.
     pub hosts: Vec<Vec<String>>,
+    /// The files of certificates and their keys.
+    pub certificates: Vec<PathBuf>,
 }
 
 /// The error log, as a supervisor has it.
@@ -93,6 +95,11 @@ impl Blueprint {
             },
             found,
             hosts: plan.listen.iter().enumerate().map(answers).collect(),
+            certificates: plan
+                .certificates
+                .iter()
+                .flat_map(|one| [one.chain.clone(), one.key.clone()])
+                .collect(),
         }
     }
 
@@ -137,6 +144,8 @@ impl Blueprint {
             out.number(hosts.len() as u64);
             hosts.iter().for_each(|host| out.bytes(host.as_bytes()));
         }
+        out.number(self.certificates.len() as u64);
+        self.certificates.iter().for_each(|file| out.bytes(file.as_os_str().as_bytes()));
         out.finish()
     }
 
@@ -163,6 +172,7 @@ impl Blueprint {
             is_json: maybe(&mut from, Unpacker::flag)?,
             found: from.text()?,
             hosts: from.list(|from| from.list(Unpacker::text))?,
+            certificates: from.list(Unpacker::path)?,
         };
         from.is_empty().then_some(blueprint)
     }

@@ -79,6 +79,14 @@ impl Bundle {
         Ok((plan, recorder.bundle.into_inner()))
     }
 
+    /// Puts other content in the place of what was in the file `path`.
+    pub fn renew(&mut self, path: &Path, bytes: Vec<u8>) {
+        let files = self.files.iter_mut().filter(|((name, _), _)| name == path);
+        for content in files.filter_map(|(_, answer)| answer.as_mut().ok()) {
+            content.bytes.clone_from(&bytes);
+        }
+    }
+
     /// The bundle as bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {

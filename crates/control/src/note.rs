@@ -35,6 +35,8 @@ pub enum Question {
         /// The descriptor of what it would find, which was left to it as all others were.
         state: u64,
     },
+    /// Whether the files of its certificates hold other ones by now. Along with it goes the bundle.
+    Renew,
 }
 
 /// What a process says that looks at something.
@@ -49,6 +51,14 @@ pub enum Verdict {
         code: u8,
         /// What `gannet check` would say.
         text: String,
+    },
+    /// So it is with the certificates. Along with it goes the bundle with those that are new, if
+    /// any are.
+    Renewed {
+        /// The new ones.
+        renewed: Vec<String>,
+        /// What is wrong with some.
+        troubles: Vec<String>,
     },
 }
 
@@ -69,6 +79,8 @@ pub enum Order {
     LogKept(usize, String),
     /// All log files of a reopening have been named.
     Reopen,
+    /// Certificates are others by now: those in the bundle that goes along.
+    Certificates,
     /// Everything has been given: resolve the plan and get ready.
     Resolve,
     /// Sockets for a loop, which go along.
@@ -119,6 +131,7 @@ impl Note for Question {
                 out.bytes(file.as_os_str().as_encoded_bytes());
                 out.number(*state);
             }),
+            Self::Renew => write(2, |_| ()),
         }
     }
 
@@ -126,6 +139,7 @@ impl Note for Question {
         read(bytes, |tag, from| match tag {
             0 => Some(Self::Check { file: from.path()?, is_painted: from.flag()? }),
             1 => Some(Self::Try { file: from.path()?, state: from.number()? }),
+            2 => Some(Self::Renew),
             _ => None,
         })
     }
@@ -139,6 +153,13 @@ impl Note for Verdict {
                 out.byte(*code);
                 out.bytes(short(text).as_bytes());
             }),
+            Self::Renewed { renewed, troubles } => write(2, |out| {
+                for list in [renewed, troubles] {
+                    let list = few(list);
+                    out.number(list.len() as u64);
+                    list.iter().for_each(|text| out.bytes(text.as_bytes()));
+                }
+            }),
         }
     }
 
@@ -146,6 +167,10 @@ impl Note for Verdict {
         read(bytes, |tag, from| match tag {
             0 => Some(Self::Fine),
             1 => Some(Self::Refused { code: from.byte()?, text: from.text()? }),
+            2 => Some(Self::Renewed {
+                renewed: from.list(Unpacker::text)?,
+                troubles: from.list(Unpacker::text)?,
+            }),
             _ => None,
         })
     }
@@ -177,6 +202,7 @@ impl Note for Order {
             Self::Drain => write(7, |_| ()),
             Self::Stop => write(8, |_| ()),
             Self::StopAtOnce => write(9, |_| ()),
+            Self::Certificates => write(10, |_| ()),
         }
     }
 
@@ -199,6 +225,7 @@ impl Note for Order {
                 7 => Self::Drain,
                 8 => Self::Stop,
                 9 => Self::StopAtOnce,
+                10 => Self::Certificates,
                 _ => return None,
             })
         })
@@ -253,6 +280,21 @@ pub(crate) fn short(text: &str) -> &str {
     text.get(..text.floor_char_boundary(TEXT_BYTES_MAX)).unwrap_or(text)
 }
 
+/// As many of `list` as a note has room for, and how many are left out.
+fn few(list: &[String]) -> Vec<String> {
+    const BYTES_MAX: usize = TEXT_BYTES_MAX / 2 - 100;
+    let mut bytes = 0;
+    let fits = |text: &&String| {
+        bytes += text.len() + size_of::<u64>();
+        bytes <= BYTES_MAX
+    };
+    let mut few: Vec<_> = list.iter().take_while(fits).cloned().collect();
+    if few.len() < list.len() {
+        few.push(format!("{} more", list.len() - few.len()));
+    }
+    few
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -280,8 +322,14 @@ pub(crate) mod tests {
         check(&[
             Question::Check { file: "/a b.toml".into(), is_painted: true },
             Question::Try { file: "/a b.toml".into(), state: 7 },
+            Question::Renew,
         ]);
-        check(&[Verdict::Fine, Verdict::Refused { code: 2, text: "no".to_owned() }]);
+        let (renewed, troubles) = (vec!["a".to_owned()], vec!["b".to_owned(), String::new()]);
+        check(&[
+            Verdict::Fine,
+            Verdict::Refused { code: 2, text: "no".to_owned() },
+            Verdict::Renewed { renewed, troubles },
+        ]);
         check(&[
             Report::Ready(vec!["no core dumps: on".to_owned()]),
             Report::Failed("no room".to_owned()),
@@ -295,10 +343,22 @@ pub(crate) mod tests {
             Order::Resolve,
             Order::Listeners { slot: 1, numbers: vec![0, 2] },
             Order::Serve,
+            Order::Certificates,
             Order::Drain,
             Order::Stop,
             Order::StopAtOnce,
         ]);
+    }
+
+    #[test]
+    fn of_many_texts_some_are_told_and_how_many_are_not() {
+        let troubles = vec!["x".repeat(1000); 1000];
+        let note = Verdict::Renewed { renewed: Vec::new(), troubles }.encode();
+        assert!(note.len() < TEXT_BYTES_MAX);
+        let Some(Verdict::Renewed { troubles, .. }) = Verdict::decode(&note) else {
+            panic!("no note");
+        };
+        assert_eq!(troubles.last().unwrap(), &format!("{} more", 1001 - troubles.len()));
     }
 
     #[test]

@@ -163,7 +163,7 @@ impl World for Machine {
 }
 
 /// Reads a file of `bytes_max` bytes at most; says why where that cannot be.
-fn read(path: &Path, bytes_max: u64) -> Result<Content, String> {
+pub(crate) fn read(path: &Path, bytes_max: u64) -> Result<Content, String> {
     let why = |error: io::Error| explain(path, &error);
     // What is no file, such as a pipe, might never end or never begin.
     if !fs::metadata(path).map_err(why)?.is_file() {

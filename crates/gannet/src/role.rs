@@ -1,14 +1,19 @@
 //! The processes that the supervisor starts: one looks at a config, the others serve.
 
 use crate::{
-    arguments::Role, greeting, machine, selftest, serving, supervising, trouble::Trouble, verb,
+    arguments::Role,
+    greeting, machine,
+    renewal::{self, Renewal},
+    selftest, serving, supervising,
+    trouble::Trouble,
+    verb,
 };
 use config::{Blueprint, Bundle, Paint, Plan, plan::Address};
 use control::{
     Clients, Rows, Seats, TicketKeys, Trails,
     note::{Note, Order, Question, Report, Verdict},
 };
-use net::{channel, layer::Layer, listener::Listening, memory, process, sealed};
+use net::{channel, clock, layer::Layer, listener::Listening, memory, process, sealed};
 use std::{
     future::{pending, poll_fn},
     io::{self, ErrorKind},
@@ -31,7 +36,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
 };
-use worker::{Asked, LogFiles, Reopener, Setup, Stopper, Worker};
+use worker::{Asked, LogFiles, Renewer, Reopener, Setup, Stopper, Worker};
 
 /// What the look at a config may cost.
 const CHECK_CPU_SECONDS: u64 = 30;
@@ -60,8 +65,10 @@ fn check(end: BorrowedFd<'_>) -> io::Result<ExitCode> {
     process::confine(CHECK_CPU_SECONDS, CHECK_MEMORY_BYTES)?;
     let message = channel::receive(end, true)?.ok_or(ErrorKind::UnexpectedEof)?;
     let question = Question::decode(&message.bytes).ok_or(ErrorKind::InvalidData)?;
-    let Question::Check { file, is_painted } = question else {
-        return Err(ErrorKind::InvalidData.into());
+    let (file, is_painted) = match question {
+        Question::Check { file, is_painted } => (file, is_painted),
+        Question::Renew => return renew(end, &message.descriptors),
+        Question::Try { .. } => return Err(ErrorKind::InvalidData.into()),
     };
     match look(&file, if is_painted { Paint::Coloured } else { Paint::Plain }) {
         Ok((bundle, blueprint)) => {
@@ -74,6 +81,19 @@ fn check(end: BorrowedFd<'_>) -> io::Result<ExitCode> {
             channel::send(end, &Verdict::Refused { code, text }.encode(), &[], true)?;
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Looks whether the files of certificates hold other ones by now.
+fn renew(end: BorrowedFd<'_>, along: &[OwnedFd]) -> io::Result<ExitCode> {
+    let bundle = along.first().ok_or(ErrorKind::InvalidData)?;
+    let bytes = sealed::read(bundle.as_fd(), BUNDLE_BYTES_MAX)?;
+    let bundle = Bundle::decode(&bytes).ok_or(ErrorKind::InvalidData)?;
+    let Renewal { bundle, renewed, troubles } = renewal::look(bundle, clock::wall().seconds);
+    let bundle = bundle.map(|bundle| sealed::bytes(c"gannet-config", &bundle.encode()));
+    let bundle = bundle.transpose()?;
+    let along: Vec<_> = bundle.iter().map(AsFd::as_fd).collect();
+    channel::send(end, &Verdict::Renewed { renewed, troubles }.encode(), &along, true)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -224,6 +244,7 @@ struct Ear<'e> {
     end: &'e OwnedFd,
     stopper: Stopper,
     reopener: Reopener,
+    renewer: Renewer,
     files: Arc<LogFiles>,
     loops: usize,
     /// What stops a worker whose supervisor is gone. While that is there it decides.
@@ -252,6 +273,7 @@ impl<'e> Ear<'e> {
             end,
             stopper: worker.stopper(),
             reopener: worker.reopener(),
+            renewer: worker.renewer(),
             files,
             loops: worker.loops(),
             term: signal(SignalKind::terminate())?,
@@ -324,12 +346,26 @@ impl<'e> Ear<'e> {
         pending().await
     }
 
+    /// Uses other certificates, which another thread takes in: there may be many.
+    fn renew(&self, along: Vec<OwnedFd>) {
+        let renewer = self.renewer;
+        let renew = move || {
+            let bytes = sealed::read(along.first()?.as_fd(), BUNDLE_BYTES_MAX).ok()?;
+            // What was checked by the same program is sound; where there is no room, the
+            // certificates that are there go on.
+            renewer.renew(&Bundle::decode(&bytes)?.resolve().ok()?);
+            Some(())
+        };
+        let _ = thread::Builder::new().name("gannet-renewal".to_owned()).spawn(renew);
+    }
+
     fn act(&self, order: Order, descriptors: Vec<OwnedFd>) {
         match order {
             Order::Drain => self.stopper.drain(),
             Order::Stop => self.stopper.stop(),
             Order::StopAtOnce => self.stopper.stop_at_once(),
             Order::Reopen => self.reopener.reopen(),
+            Order::Certificates => self.renew(descriptors),
             order => take_files(&self.files, order, descriptors),
         }
     }

@@ -1,5 +1,6 @@
 //! Does what the machine orders, and tells it what happens.
 
+mod certificates;
 mod desk;
 mod keeping;
 mod service;
@@ -22,6 +23,7 @@ use crate::{
     wishes::{Asker, Desk},
 };
 use base::Moment;
+use certificates::Certificates;
 use config::{Blueprint, plan::Address};
 use control::{
     Counter,
@@ -94,6 +96,9 @@ enum Happening {
     Worker(WorkerId, Heard),
     Wish(Wish, Asker),
     Reopen,
+    /// Files of certificates have changed, and what a look at them has found.
+    FilesChanged,
+    Renewal(u64, Heard),
     /// It is time for another key of tickets.
     Rotate,
     /// It is time to look after the workers.
@@ -122,6 +127,7 @@ struct Shell<'v> {
     logs: LogFiles,
     clients: Option<Rc<Table>>,
     tickets: Tickets,
+    certificates: Certificates,
     seed: [u64; 2],
     workers: Workers,
     /// What workers have given up: all of them the same.
@@ -210,6 +216,7 @@ impl<'v> Shell<'v> {
             logs: LogFiles::default(),
             clients: None,
             tickets: Tickets::new().map_err(failed)?,
+            certificates: Certificates::new(),
             seed: [one, other],
             workers: Workers::default(),
             layers: Vec::new(),
@@ -294,6 +301,8 @@ impl<'v> Shell<'v> {
                 let kept = self.logs.reopen();
                 self.workers.reopen(&self.logs, &kept);
             }
+            Happening::FilesChanged => self.look_at_certificates(),
+            Happening::Renewal(number, heard) => self.looked_at_certificates(number, heard),
             // Where the kernel gives no random bytes, the key before goes on.
             Happening::Rotate => drop(self.tickets.rotate()),
             Happening::Alive => self.service.alive(),
@@ -375,8 +384,9 @@ impl<'v> Shell<'v> {
         let clients = self.clients.clone().ok_or_else(|| io::ErrorKind::NotFound.into());
         let started = clients.and_then(|clients| {
             let child = Child::start(&self.program, "worker", hear)?;
-            let shared = (clients, self.tickets.memory());
-            self.workers.begin(id, child, (source, place), shared, &self.logs)
+            let bundle = self.certificates.bundle(&source);
+            let shared = (bundle, clients, self.tickets.memory());
+            self.workers.begin(id, child, (Rc::clone(&source), place), shared, &self.logs)
         });
         if let Err(error) = started {
             self.workers.kill(id);
@@ -413,6 +423,7 @@ impl<'v> Shell<'v> {
             | Note::Killed(_)
             | Note::TakenBack
             | Note::Deaf(_)
+            | Note::Certificate(_)
             | Note::Upgraded
             | Note::NotUpgraded(_) => None,
         };

@@ -326,6 +326,7 @@ mod tests {
             is_json: None,
             found: "one site".to_owned(),
             hosts: Vec::new(),
+            certificates: vec!["/cert".into()],
         }
     }
 

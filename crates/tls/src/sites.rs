@@ -1,10 +1,7 @@
 //! Whose certificates and terms a name has. All loops share them; each handshake looks once.
 
-use crate::{
-    pair::{Fault, Pair},
-    terms,
-};
-use config::{Plan, plan::Pem};
+use crate::{pair::Pair, terms};
+use config::{Plan, plan::Certificate};
 use control::TicketKeys;
 use rustls::{
     ServerConfig,
@@ -71,16 +68,20 @@ impl Sites {
         Some((number, self.terms.get(number)?.get_or_init(make).clone()?))
     }
 
-    /// Uses another pair from the next handshake on.
-    ///
-    /// # Errors
-    /// It cannot be used; the one before stays.
-    pub fn renew(&self, number: usize, pem: &Pem) -> Result<(), Fault> {
-        let pair = Pair::load(&pem.chain, &pem.key)?;
-        if let Some(state) = self.pairs.get(number) {
-            *state.lock().unwrap_or_else(PoisonError::into_inner) = State::Loaded(pair);
+    /// Uses these certificates, as many as the plan has, from the next handshake on. In the place
+    /// of one that cannot be used, which a check would have found, the one before stays.
+    pub fn renew(&self, certificates: &[Certificate]) {
+        let all = self.plan.certificates.iter().zip(certificates).zip(&self.pairs);
+        for ((own, new), state) in all {
+            let next = match own.pem == new.pem {
+                true => State::Checked,
+                false => match Pair::load(&new.pem.chain, &new.pem.key) {
+                    Ok(pair) => State::Loaded(pair),
+                    Err(_) => continue,
+                },
+            };
+            *state.lock().unwrap_or_else(PoisonError::into_inner) = next;
         }
-        Ok(())
     }
 
     /// Whether a connection that was made for the site of that number may ask for `host`, which

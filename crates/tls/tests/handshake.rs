@@ -263,11 +263,17 @@ fn a_renewed_certificate_is_shown_from_the_next_handshake_on() {
     let [ecdsa, rsa] = ["ecdsa.pem", "rsa.pem"]
         .map(|name| CertificateDer::from_pem_slice(&file(name)).unwrap().as_ref().to_vec());
     assert_eq!(shown(), ecdsa);
-    let pem = |chain: &str, key: &str| config::plan::Pem { chain: file(chain), key: file(key) };
-    assert_eq!(sites.renew(0, &pem("rsa.pem", "ecdsa.key")), Err(Fault::Mismatch));
+    let renew = |chain: &str, key: &str| {
+        let mut certificates = plan.certificates.clone();
+        certificates[0].pem = config::plan::Pem { chain: file(chain), key: file(key) };
+        sites.renew(&certificates);
+    };
+    renew("rsa.pem", "ecdsa.key");
     assert_eq!(shown(), ecdsa, "the last good one stays");
-    sites.renew(0, &pem("rsa.pem", "rsa.key")).unwrap();
+    renew("rsa.pem", "rsa.key");
     assert_eq!(shown(), rsa);
+    renew("ecdsa.pem", "ecdsa.key");
+    assert_eq!(shown(), ecdsa, "back to the first one");
 }
 
 #[test]

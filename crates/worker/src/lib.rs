@@ -23,9 +23,11 @@ mod ids;
 mod record;
 mod log;
 mod live;
+mod start_error;
 mod run;
 
 pub use explain::{Asked, Explanation, Field, explain};
 pub use live::Live;
 pub use log::LogFiles;
-pub use run::{Listener, Reopener, Setup, StartError, Stopper, Worker, start};
+pub use run::{Listener, Renewer, Reopener, Setup, Stopper, Worker, start};
+pub use start_error::StartError;

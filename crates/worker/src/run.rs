@@ -7,6 +7,7 @@ use crate::{
     log::{Log, LogFiles, Ways, Writers},
     pool::Pool,
     socket::Acceptor,
+    start_error::StartError,
 };
 use config::{Plan, plan::CompressCache};
 use control::{Clients, Counter, Row, Rows, TicketKeys, Trail, Trails, trail::Phase};
@@ -16,7 +17,6 @@ use handle::{
 };
 use net::{Shelf, listener::Listening};
 use std::{
-    fmt,
     future::{Future, poll_fn},
     hash::{BuildHasher, RandomState},
     io,
@@ -70,6 +70,7 @@ pub struct Worker {
     rows: Rows,
     writers: Writers,
     reopen: watch::Sender<u64>,
+    sites: Option<&'static Sites>,
 }
 
 /// A way to stop the loops.
@@ -81,6 +82,10 @@ pub struct Stopper {
 
 /// A way to have the log files opened anew.
 pub struct Reopener(watch::Sender<u64>);
+
+/// A way to have other certificates used.
+#[derive(Clone, Copy)]
+pub struct Renewer(Option<&'static Sites>);
 
 /// What the loops of a process do, and what they share with those of others.
 pub struct Setup {
@@ -131,34 +136,6 @@ enum Stop {
     Soon,
     Now,
 }
-
-/// Why the loops cannot start; the operator's to mend.
-#[derive(Debug)]
-pub enum StartError {
-    /// The folder for compressed forms cannot be written.
-    Shelf(io::Error),
-    /// A log cannot be opened.
-    Log(io::Error),
-    /// There is no memory for the table of clients.
-    Memory(io::Error),
-    /// A thread cannot be started.
-    Thread(io::Error),
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Shelf(error) => {
-                write!(f, "the folder of `compress-cache` cannot be written: {error}")
-            }
-            Self::Log(error) => write!(f, "a log cannot be opened: {error}"),
-            Self::Memory(error) => write!(f, "there is no room for `clients-max`: {error}"),
-            Self::Thread(error) => write!(f, "a thread cannot be started: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
 
 /// Everything that all loops share.
 #[derive(Clone)]
@@ -212,7 +189,8 @@ pub fn start(setup: Setup) -> Result<Worker, StartError> {
     let (reopen, reopened) = watch::channel(0);
     let (parted, _) = watch::channel(0);
     let others = Vec::new();
-    let mut worker = Worker { stop, parted, first: None, others, rows, writers, reopen };
+    let sites = shared.sites;
+    let mut worker = Worker { stop, parted, first: None, others, rows, writers, reopen, sites };
     for number in 0..loops {
         let (row, trail) = (rows.row(Rows::WRITERS + number), trails.trail(number));
         let shared = shared.clone();
@@ -256,6 +234,12 @@ impl Worker {
     #[must_use]
     pub fn reopener(&self) -> Reopener {
         Reopener(self.reopen.clone())
+    }
+
+    /// A way to have other certificates used, from the next handshake on.
+    #[must_use]
+    pub fn renewer(&self) -> Renewer {
+        Renewer(self.sites)
     }
 
     /// Says something of the program's own on standard output, before all lines of the loops.
@@ -325,6 +309,13 @@ impl Reopener {
     /// Opens the files anew once what was logged before this call is in the old ones.
     pub fn reopen(&self) {
         self.0.send_modify(|epoch| *epoch += 1);
+    }
+}
+
+impl Renewer {
+    /// Uses the certificates of `plan`, which is the one that is served but for these.
+    pub fn renew(&self, plan: &Plan) {
+        self.0.iter().for_each(|sites| sites.renew(&plan.certificates));
     }
 }
 

@@ -31,6 +31,9 @@ impl Shell<'_> {
         let _ = self.sockets.widen(threads * workers);
         self.sockets.keep(listen);
         self.serving = Some(Rc::clone(&source));
+        if let Err(error) = self.certificates.watch(&source, &self.happenings) {
+            self.note(&Note::Certificate(Err(format!("changes go unnoticed: no thread: {error}"))));
+        }
         self.tidy();
         // Where nobody has said which, it is no reason not to serve.
         if let (None, Some(path)) = (&source.blueprint.control, self.desk_path.clone())

@@ -143,7 +143,9 @@ impl Shell<'_> {
                     return;
                 }
                 Some(Verdict::Refused { code, text }) => (code, text),
-                None => (1, "error: that program is of another kind".to_owned()),
+                Some(Verdict::Renewed { .. }) | None => {
+                    (1, "error: that program is of another kind".to_owned())
+                }
             },
             Heard::Ended(_) if *has_passed => {
                 *stage = Stage::Due { is_back: false };
@@ -244,7 +246,7 @@ impl Shell<'_> {
             tickets: out.put(self.tickets.memory()),
             sources: sources
                 .iter()
-                .map(|source| (out.put(&source.bundle), source.blueprint.clone()))
+                .map(|source| (out.put(self.certificates.bundle(source)), source.blueprint.clone()))
                 .collect(),
             serving,
             machine: machine.unwrap_or_default(),

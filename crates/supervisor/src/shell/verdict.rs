@@ -28,6 +28,6 @@ pub(super) fn judge(message: Message) -> Told {
                 source: Rc::new(Source { bundle, blueprint }),
             })
         }
-        None => odd(),
+        Some(Verdict::Renewed { .. }) | None => odd(),
     }
 }

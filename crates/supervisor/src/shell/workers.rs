@@ -108,14 +108,14 @@ impl Workers {
         id: WorkerId,
         child: Child,
         (source, place): (Rc<Source>, usize),
-        (clients, tickets): (Rc<Table>, &OwnedFd),
+        (bundle, clients, tickets): (&OwnedFd, Rc<Table>, &OwnedFd),
         logs: &LogFiles,
     ) -> io::Result<()> {
         let Blueprint { threads: loops, connections_max, .. } = source.blueprint;
         let seats = memory::share(c"gannet-seats", Seats::words(connections_max))?;
         let rows = memory::share(c"gannet-counters", Rows::words(loops))?;
         let watch = Watch::new(loops)?;
-        let all = [&source.bundle, &clients.memory, &seats, &rows, watch.memory(), tickets];
+        let all = [bundle, &clients.memory, &seats, &rows, watch.memory(), tickets];
         let along = all.map(AsFd::as_fd);
         tell(&child, &Order::Begin { loops, seed: clients.seed }, &along)?;
         give_logs(&child, &source, logs, &HashMap::new())?;
@@ -152,6 +152,14 @@ impl Workers {
     pub(super) fn tell(&self, id: WorkerId, order: &Order) {
         if let Some(worker) = self.all.get(&id) {
             let _ = tell(&worker.child, order, &[]);
+        }
+    }
+
+    /// Has the workers of `source` use the certificates in this bundle.
+    pub(super) fn renew(&self, source: &Rc<Source>, bundle: &OwnedFd) {
+        for worker in self.all.values().filter(|worker| Rc::ptr_eq(&worker.source, source)) {
+            // One that gets none goes on with those that it has.
+            let _ = tell(&worker.child, &Order::Certificates, &[bundle.as_fd()]);
         }
     }
 
