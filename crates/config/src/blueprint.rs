@@ -1,11 +1,11 @@
 //! What the process that starts the others has to know of a config: everything else is for those.
 
-use crate::plan::{Address, Listen, LogFormat, Plan, Target};
+use crate::plan::{Address, Label, Listen, LogFormat, Plan, Target};
 use base::pack::{Packer, Unpacker};
 use std::{os::unix::ffi::OsStrExt, path::PathBuf, time::Duration};
 
 /// The form of the bytes; another one is refused.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 
 /// What a supervisor knows of a config.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct Blueprint {
     pub hosts: Vec<Vec<String>>,
     /// The files of certificates and their keys.
     pub certificates: Vec<PathBuf>,
+    /// What the labels of sites and routes stand for.
+    pub labels: Vec<Label>,
 }
 
 /// The error log, as a supervisor has it.
@@ -100,6 +102,7 @@ impl Blueprint {
                 .iter()
                 .flat_map(|one| [one.chain.clone(), one.key.clone()])
                 .collect(),
+            labels: plan.labels.clone(),
         }
     }
 
@@ -146,6 +149,11 @@ impl Blueprint {
         }
         out.number(self.certificates.len() as u64);
         self.certificates.iter().for_each(|file| out.bytes(file.as_os_str().as_bytes()));
+        out.number(self.labels.len() as u64);
+        for Label { site, route } in &self.labels {
+            out.bytes(site.as_bytes());
+            out.bytes(route.as_bytes());
+        }
         out.finish()
     }
 
@@ -173,6 +181,9 @@ impl Blueprint {
             found: from.text()?,
             hosts: from.list(|from| from.list(Unpacker::text))?,
             certificates: from.list(Unpacker::path)?,
+            labels: from.list(|from| {
+                Some(Label { site: from.text()?.into(), route: from.text()?.into() })
+            })?,
         };
         from.is_empty().then_some(blueprint)
     }

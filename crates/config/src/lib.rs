@@ -119,7 +119,8 @@ pub fn quick(quick: Quick, eyes: Eyes) -> Plan {
         top.children.insert(below, Node { prefix, ..Node::default() });
     }
     let routes = Routes { top, rest };
-    let site = Site { name: DEFAULT_SITE.into(), place, listeners: None, tls: None, routes };
+    let (listeners, tls, label) = (None, None, 0);
+    let site = Site { name: DEFAULT_SITE.into(), place, listeners, tls, routes, label };
     let mut plan = Plan::new(vec![(site, Vec::new())], vec![folder]);
     let typed = |address| Listen {
         address: Address::Tcp(address),

@@ -2,7 +2,7 @@
 
 use crate::{
     arguments::Role,
-    greeting, machine,
+    comparing, greeting, machine,
     renewal::{self, Renewal},
     selftest, serving, supervising,
     trouble::Trouble,
@@ -10,8 +10,9 @@ use crate::{
 };
 use config::{Blueprint, Bundle, Paint, Plan, plan::Address};
 use control::{
-    Clients, Rows, Seats, TicketKeys, Trails,
+    Clients, Recents, Rows, Seats, Tallies, TicketKeys, Trails,
     note::{Note, Order, Question, Report, Verdict},
+    wish::Outcome,
 };
 use net::{channel, clock, layer::Layer, listener::Listening, memory, process, sealed};
 use std::{
@@ -36,7 +37,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
 };
-use worker::{Asked, LogFiles, Renewer, Reopener, Setup, Stopper, Worker};
+use worker::{Asked, LogFiles, Renewer, Reopener, Setup, Signs, Stopper, Worker};
 
 /// What the look at a config may cost.
 const CHECK_CPU_SECONDS: u64 = 30;
@@ -68,6 +69,7 @@ fn check(end: BorrowedFd<'_>) -> io::Result<ExitCode> {
     let (file, is_painted) = match question {
         Question::Check { file, is_painted } => (file, is_painted),
         Question::Renew => return renew(end, &message.descriptors),
+        Question::Compare { file } => return compare(end, &file, &message.descriptors),
         Question::Try { .. } => return Err(ErrorKind::InvalidData.into()),
     };
     match look(&file, if is_painted { Paint::Coloured } else { Paint::Plain }) {
@@ -76,6 +78,21 @@ fn check(end: BorrowedFd<'_>) -> io::Result<ExitCode> {
             let blueprint = sealed::bytes(c"gannet-blueprint", &blueprint.encode())?;
             let along = [bundle.as_fd(), blueprint.as_fd()];
             channel::send(end, &Verdict::Fine.encode(), &along, true)?;
+        }
+        Err(Trouble { exit_code: code, message: text }) => {
+            channel::send(end, &Verdict::Refused { code, text }.encode(), &[], true)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Finds out what a config would change.
+fn compare(end: BorrowedFd<'_>, file: &Path, along: &[OwnedFd]) -> io::Result<ExitCode> {
+    match comparing::compare(file, along) {
+        Ok(comparison) => {
+            let found = Outcome::Compared(comparison).encode();
+            let found = sealed::bytes(c"gannet-comparison", &found)?;
+            channel::send(end, &Verdict::Compared.encode(), &[found.as_fd()], true)?;
         }
         Err(Trouble { exit_code: code, message: text }) => {
             channel::send(end, &Verdict::Refused { code, text }.encode(), &[], true)?;
@@ -171,15 +188,15 @@ fn prepare(end: BorrowedFd<'_>) -> Result<(Worker, Arc<LogFiles>, Vec<String>), 
         let order = Order::decode(&message.bytes).ok_or(()).map_err(odd)?;
         match order {
             Order::Begin { loops, seed } => {
-                let along: Result<[OwnedFd; 6], _> = message.descriptors.try_into();
+                let along: Result<[OwnedFd; 8], _> = message.descriptors.try_into();
                 begun = Some((loops, seed, along.map_err(|_| ()).map_err(odd)?));
             }
             Order::Resolve => break,
             order => take_files(&files, order, message.descriptors),
         }
     }
-    let (loops, seed, [bundle, clients, seats, rows, trails, tickets]) =
-        begun.ok_or(()).map_err(odd)?;
+    let (loops, seed, along) = begun.ok_or(()).map_err(odd)?;
+    let [bundle, clients, seats, rows, trails, tallies, recents, tickets] = along;
     let bytes = sealed::read(bundle.as_fd(), BUNDLE_BYTES_MAX).map_err(failed)?;
     let bundle = Bundle::decode(&bytes).ok_or(()).map_err(odd)?;
     let plan = bundle.resolve().map_err(|errors| errors.render(Paint::Plain))?;
@@ -189,11 +206,16 @@ fn prepare(end: BorrowedFd<'_>) -> Result<(Worker, Arc<LogFiles>, Vec<String>), 
     let seats = Seats::new(memory::shared(seats.as_fd()).map_err(failed)?);
     let clients = memory::shared(clients.as_fd()).map_err(failed)?;
     let clients = Clients::new(clients, seed).with_seats(seats);
-    let rows = Rows::new(memory::shared(rows.as_fd()).map_err(failed)?);
-    let trails = Trails::new(memory::shared(trails.as_fd()).map_err(failed)?);
-    let tickets = TicketKeys::new(memory::shared(tickets.as_fd()).map_err(failed)?);
+    let words = |memory: OwnedFd| memory::shared(memory.as_fd()).map_err(failed);
+    let signs = Signs {
+        rows: Rows::new(words(rows)?),
+        trails: Trails::new(words(trails)?),
+        tallies: Tallies::new(words(tallies)?, plan.labels.len()),
+        recents: Recents::new(words(recents)?, loops),
+    };
+    let tickets = TicketKeys::new(words(tickets)?);
     let (given, live) = (Arc::clone(&files), None);
-    let setup = Setup { plan, loops, live, files: given, clients, rows, trails, tickets };
+    let setup = Setup { plan, loops, live, files: given, clients, signs, tickets };
     let worker = worker::start(setup).map_err(|error| match layers.first() {
         // What keeps it may be that it is no longer who was started.
         Some(user) if user.starts_with("user: ") => format!("error: {error} ({user})"),

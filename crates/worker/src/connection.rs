@@ -346,10 +346,11 @@ impl Connection {
         let Request { method, host, path, .. } = request;
         turn.core.trail.begin(method.as_str(), host, path);
         turn.core.trail.go(Phase::Answering);
+        let from = (self.client, self.listener);
         if done.is_none() {
             turn.pending.kept = None;
+            turn.core.keep(request, from, turn.tick.now);
         }
-        let from = (self.client, self.listener);
         let (mut exchange, failed) = flow::begin(turn.core.plan, (request, id), from);
         let misdirects = self.secure.as_ref().is_some_and(|one| one.misdirects(host, turn.core));
         let misdirected = || {
@@ -390,7 +391,7 @@ impl Connection {
         began_us: u64,
         turn: &mut Turn<'_>,
     ) {
-        let Answered { response, bandwidth, log, note, .. } = answered;
+        let Answered { response, bandwidth, account, note, .. } = answered;
         turn.pending.share =
             bandwidth.zip(exchange.client).map(|(limit, client)| Share::new(limit, client));
         let status = response.status;
@@ -409,10 +410,10 @@ impl Connection {
         let about = About::exchange(exchange);
         if is_sent_at_once {
             let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: note };
-            turn.core.record(log, about, &end);
+            turn.core.record(account, about, &end);
         } else {
-            let line = turn.core.log.borrow_mut().begin(log, about, status.0);
-            let record = Record { log, line, status, bytes, began_us, note };
+            let line = turn.core.log.borrow_mut().begin(account.log, about, status.0);
+            let record = Record { account, line, status, bytes, began_us, note };
             turn.pending.record = Some(Box::new(record));
         }
     }

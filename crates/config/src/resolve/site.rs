@@ -63,7 +63,7 @@ pub(crate) fn resolve(sites: Vec<Named>, context: &mut Context<'_>) -> Vec<(Site
         if let Some((name, is_wildcard)) = name {
             let name = if is_wildcard { format!("*.{name}").into() } else { name };
             context.typed.push(tls::Typed { key: key.span, tls: span, redirects });
-            all.push((Site { name, place, listeners, tls, routes }, claims));
+            all.push((Site { name, place, listeners, tls, routes, label: 0 }, claims));
         }
     }
     all

@@ -2,7 +2,7 @@
 
 use super::Connection;
 use crate::{
-    log::SERVER_LOG,
+    account::Account,
     record::{About, End, Subject},
     refusal,
     turn::Turn,
@@ -28,7 +28,7 @@ impl Connection {
         self.http.close_after_answer();
         self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
         turn.core.count(Counter::Refused);
-        turn.core.record(SERVER_LOG, about, &end);
+        turn.core.record(Account::OF_SERVER, about, &end);
     }
 
     pub(super) fn refuse(&mut self, refusal: Refusal, unread: &[u8], turn: &mut Turn<'_>) {
@@ -45,6 +45,6 @@ impl Connection {
             reason: Some(refusal.reason()),
         };
         self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
-        turn.core.record(SERVER_LOG, about, &end);
+        turn.core.record(Account::OF_SERVER, about, &end);
     }
 }
