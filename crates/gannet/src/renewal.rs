@@ -42,9 +42,12 @@ pub(crate) fn look(mut bundle: Bundle, now: i64) -> Renewal {
                 troubles.push(format!("{name} cannot be used: {why}: the one before goes on"));
             }
             Ok((found, pair)) => {
+                // A new one that does not hold is no reason to part with one that does.
+                let is_refused = found != pem && !pair.holds(now) && holds(&pem, now);
+                let rest = if is_refused { ": the one before goes on" } else { "" };
                 let warning = pair.warning(now, WARNING_SECONDS);
-                troubles.extend(warning.map(|warning| format!("{name} {warning}")));
-                if found != pem {
+                troubles.extend(warning.map(|warning| format!("{name} {warning}{rest}")));
+                if found != pem && !is_refused {
                     bundle.renew(&chain, found.chain);
                     bundle.renew(&key, found.key);
                     renewed.push(name);
@@ -54,6 +57,10 @@ pub(crate) fn look(mut bundle: Bundle, now: i64) -> Renewal {
     }
     let bundle = (!renewed.is_empty()).then_some(bundle);
     Renewal { bundle, renewed, troubles }
+}
+
+fn holds(pem: &Pem, now: i64) -> bool {
+    Pair::load(&pem.chain, &pem.key).is_ok_and(|pair| pair.holds(now))
 }
 
 fn read(path: &std::path::Path) -> Result<Vec<u8>, String> {

@@ -71,6 +71,14 @@ impl Pair {
         Ok(Self { certified: Arc::new(certified) })
     }
 
+    /// Whether it holds at that time, in seconds since 1970, as far as anybody can tell.
+    #[must_use]
+    pub fn holds(&self, now: i64) -> bool {
+        let der = self.certified.end_entity_cert().ok();
+        let validity = der.and_then(|der| der::validity(der));
+        validity.is_none_or(|(from, until)| (from..=until).contains(&now))
+    }
+
     /// What is wrong with it at that time, in seconds since 1970, or will be `within` so many
     /// seconds, though it can be used: a sentence without a full stop.
     #[must_use]
