@@ -175,7 +175,7 @@ fn step(range: &FileRange) -> Range<u64> {
     range.range.start..range.range.end.min(range.range.start.saturating_add(STEP_BYTES))
 }
 
-/// Whether sending the next step of a file cannot stall this loop. Looking for the whole burst costs
+/// Whether sending the next step of a file cannot stall this loop. Looking for a whole burst costs
 /// little more than for a step, and so every other one who is sent the file in this tick is told.
 fn is_resident(range: &FileRange, now: Moment) -> bool {
     let FileRange { file, range } = range;
