@@ -57,6 +57,7 @@ pub(crate) fn play(role: Role) -> Result<ExitCode, Trouble> {
 /// Looks at a config, within limits, and hands over what it has found.
 fn check(end: BorrowedFd<'_>) -> io::Result<ExitCode> {
     process::set_name(c"gannet-check");
+    net::failpoint::hit("check");
     process::confine(CHECK_CPU_SECONDS, CHECK_MEMORY_BYTES)?;
     let message = channel::receive(end, true)?.ok_or(ErrorKind::UnexpectedEof)?;
     let question = Question::decode(&message.bytes).ok_or(ErrorKind::InvalidData)?;
@@ -107,6 +108,7 @@ fn look(file: &Path, paint: Paint) -> Result<(Bundle, Blueprint), Trouble> {
 fn serve(end: &OwnedFd) -> io::Result<ExitCode> {
     process::set_name(c"gannet-worker");
     process::raise_descriptor_limit();
+    net::failpoint::call()?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let (mut worker, files, layers) = match prepare(end.as_fd()) {
         Ok(ready) => ready,
@@ -126,6 +128,7 @@ fn serve(end: &OwnedFd) -> io::Result<ExitCode> {
         worker.wait(|_| Vec::new());
         drop(ended);
     };
+    net::failpoint::call()?;
     thread::Builder::new().spawn(wait)?;
     runtime.block_on(async {
         let mut obeying = pin!(ear.obey());
@@ -238,6 +241,7 @@ impl<'e> Ear<'e> {
         runtime: &Runtime,
     ) -> io::Result<Self> {
         let _guard = runtime.enter();
+        net::failpoint::call()?;
         let others = [
             SignalKind::interrupt(),
             SignalKind::hangup(),

@@ -37,6 +37,7 @@ pub struct Message {
 ///
 /// No descriptor is left.
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    crate::failpoint::call()?;
     let (unix, kind) = (AddressFamily::UNIX, SocketType::SEQPACKET);
     Ok(socketpair(unix, kind, SocketFlags::CLOEXEC, None)?)
 }
@@ -47,6 +48,7 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 ///
 /// Standard input is no such thing: a person has started this process.
 pub fn inherited() -> io::Result<OwnedFd> {
+    crate::failpoint::call()?;
     let input = rustix::stdio::stdin();
     if sockopt::socket_type(input)? != SocketType::SEQPACKET {
         return Err(ErrorKind::InvalidInput.into());
@@ -79,6 +81,7 @@ pub fn send(
     }
     let wait = if is_patient { SendFlags::empty() } else { SendFlags::DONTWAIT };
     let flags = SendFlags::NOSIGNAL | wait;
+    crate::failpoint::call()?;
     loop {
         match sendmsg(end, &[IoSlice::new(bytes)], &mut along, flags) {
             Err(Errno::INTR) => {}
@@ -100,6 +103,7 @@ pub fn receive(end: BorrowedFd<'_>, is_patient: bool) -> io::Result<Option<Messa
     let mut along = RecvAncillaryBuffer::new(&mut room);
     let wait = if is_patient { RecvFlags::empty() } else { RecvFlags::DONTWAIT };
     let flags = RecvFlags::CMSG_CLOEXEC | wait;
+    crate::failpoint::call()?;
     let received = loop {
         match recvmsg(end, &mut [IoSliceMut::new(&mut bytes)], &mut along, flags) {
             Err(Errno::INTR) => {}

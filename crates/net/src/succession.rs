@@ -25,6 +25,7 @@ pub struct Heirlooms<'d>(Vec<BorrowedFd<'d>>);
 ///
 /// One of them is none.
 pub fn leave<'d>(descriptors: Vec<BorrowedFd<'d>>) -> io::Result<Heirlooms<'d>> {
+    crate::failpoint::call()?;
     let heirlooms = Heirlooms(descriptors);
     heirlooms.0.iter().try_for_each(|one| fcntl_setfd(one, FdFlags::empty()))?;
     Ok(heirlooms)
@@ -45,6 +46,7 @@ impl Drop for Heirlooms<'_> {
 ///
 /// One of the numbers is of no descriptor, or of one that was opened here or taken before.
 pub fn take(numbers: &[RawFd]) -> io::Result<Vec<OwnedFd>> {
+    crate::failpoint::call()?;
     for (at, &number) in numbers.iter().enumerate() {
         if number <= 2 || numbers.iter().take(at).any(|&other| other == number) {
             return Err(ErrorKind::InvalidInput.into());
@@ -78,6 +80,9 @@ pub fn release_signals() {
 /// Goes on as another program, with these words; it finds no descriptors but those that were left
 /// to it, and those of standard input and output. It returns only where that cannot be.
 pub fn become_program(program: BorrowedFd<'_>, words: &[OsString]) -> io::Error {
+    if let Err(error) = crate::failpoint::call() {
+        return error;
+    }
     let text = |word: &OsStr| CString::new(word.as_bytes());
     let path = format!("/proc/self/fd/{}", program.as_raw_fd());
     let words: Result<Vec<_>, _> = words.iter().map(|word| text(word)).collect();

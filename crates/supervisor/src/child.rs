@@ -79,6 +79,7 @@ impl Program {
     /// inherited but standard output, standard error, the environment and the working folder.
     fn start(&self, role: &str) -> io::Result<(u32, OwnedFd)> {
         let (own, other) = channel::pair()?;
+        net::failpoint::call()?;
         let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         let mut command = Command::new(path);
         for name in net::systemd::VARIABLES {
@@ -118,6 +119,7 @@ impl Child {
     pub(crate) fn of(pid: u32, end: OwnedFd, hear: impl Fn(Heard) + 'static) -> io::Result<Self> {
         let handle = Rc::new(Handle::of(pid)?);
         // Heard from now on, so that no end is missed.
+        net::failpoint::call()?;
         let ends = signal(SignalKind::child())?;
         let end = UnixDatagram::from(end);
         end.set_nonblocking(true)?;

@@ -167,6 +167,7 @@ pub fn run(
 }
 
 fn runtime() -> Result<LocalRuntime, Failure> {
+    net::failpoint::call().map_err(failed)?;
     let mut builder = Builder::new_current_thread();
     builder.enable_all().build_local(LocalOptions::default()).map_err(failed)
 }

@@ -326,8 +326,11 @@ fn give_logs(
 }
 
 fn tell(child: &Child, order: &Order, along: &[BorrowedFd<'_>]) -> io::Result<()> {
-    let descriptors =
-        along.iter().map(|one| one.try_clone_to_owned()).collect::<io::Result<Vec<_>>>()?;
+    let copy = |one: &BorrowedFd<'_>| {
+        net::failpoint::call()?;
+        one.try_clone_to_owned()
+    };
+    let descriptors = along.iter().map(copy).collect::<io::Result<Vec<_>>>()?;
     child.tell(Message { bytes: order.encode(), descriptors });
     Ok(())
 }
