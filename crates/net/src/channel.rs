@@ -50,7 +50,7 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 pub fn inherited() -> io::Result<OwnedFd> {
     crate::failpoint::call()?;
     let input = rustix::stdio::stdin();
-    if sockopt::socket_type(input)? != SocketType::SEQPACKET {
+    if sockopt::socket_type(input) != Ok(SocketType::SEQPACKET) {
         return Err(ErrorKind::InvalidInput.into());
     }
     let end = input.try_clone_to_owned()?;
@@ -106,8 +106,9 @@ pub fn receive(end: BorrowedFd<'_>, is_patient: bool) -> io::Result<Option<Messa
     crate::failpoint::call()?;
     let received = loop {
         match recvmsg(end, &mut [IoSliceMut::new(&mut bytes)], &mut along, flags) {
-            Err(Errno::INTR) => {}
-            Err(Errno::CONNRESET) => return Ok(None),
+            // The second is said once where the other side has gone without reading all; what it
+            // has said before that is still to come.
+            Err(Errno::INTR | Errno::CONNRESET) => {}
             Err(errno) => return Err(errno.into()),
             Ok(received) => break received,
         }
@@ -156,6 +157,16 @@ mod tests {
         assert!(receive(other.as_fd(), true).unwrap().is_none());
         let error = send(other.as_fd(), b"x", &[], false).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn the_last_words_of_who_did_not_listen_are_heard() {
+        let (one, other) = pair().unwrap();
+        send(one.as_fd(), b"unheard", &[], false).unwrap();
+        send(other.as_fd(), b"last", &[], false).unwrap();
+        drop(other);
+        assert_eq!(receive(one.as_fd(), false).unwrap().unwrap().bytes, b"last");
+        assert!(receive(one.as_fd(), true).unwrap().is_none());
     }
 
     #[test]
