@@ -9,18 +9,20 @@ use std::{os::fd::AsFd, rc::Rc};
 
 /// The event that its message stands for.
 pub(super) fn judge(message: Message) -> Told {
-    let odd = || Event::Refused(1, "error: the check of the config said nothing".to_owned());
+    let odd = |why: &str| Event::Refused(1, format!("error: the check of the config {why}"));
+    let odd_words = || odd("said what nobody understands");
     match Verdict::decode(&message.bytes) {
         Some(Verdict::Refused { code, text }) => Event::Refused(code, text),
         Some(Verdict::Fine) => {
             let mut descriptors = message.descriptors.into_iter();
             let (Some(bundle), Some(blueprint)) = (descriptors.next(), descriptors.next()) else {
-                return odd();
+                return odd_words();
             };
-            let bytes = sealed::read(blueprint.as_fd(), BLUEPRINT_BYTES_MAX);
-            let Some(blueprint) = bytes.ok().and_then(|bytes| Blueprint::decode(&bytes)) else {
-                return odd();
+            let bytes = match sealed::read(blueprint.as_fd(), BLUEPRINT_BYTES_MAX) {
+                Ok(bytes) => bytes,
+                Err(error) => return odd(&format!("cannot be read: {error}")),
             };
+            let Some(blueprint) = Blueprint::decode(&bytes) else { return odd_words() };
             Event::Checked(Checked {
                 workers: blueprint.workers,
                 stop_time: blueprint.stop_time,
@@ -28,6 +30,6 @@ pub(super) fn judge(message: Message) -> Told {
                 source: Rc::new(Source { bundle, blueprint }),
             })
         }
-        None => odd(),
+        None => odd_words(),
     }
 }

@@ -8,7 +8,6 @@ use crate::{
     sockets::Sockets,
     state::{self, Leaving, Left},
 };
-use config::Blueprint;
 use control::{
     Clients, Counter, Rows, Seats, counters,
     note::{Note, Order},
@@ -102,7 +101,11 @@ impl Table {
 
 impl Workers {
     /// Tells a child what it is to be: the worker of that number, in that place of those which
-    /// serve `source`.
+    /// serve `source`. One that cannot be told is ended.
+    ///
+    /// # Errors
+    ///
+    /// Descriptors or memory have run out.
     pub(super) fn begin(
         &mut self,
         id: WorkerId,
@@ -111,15 +114,19 @@ impl Workers {
         clients: Rc<Table>,
         logs: &LogFiles,
     ) -> io::Result<()> {
-        let Blueprint { threads: loops, connections_max, .. } = source.blueprint;
-        let seats = memory::share(c"gannet-seats", Seats::words(connections_max))?;
-        let rows = memory::share(c"gannet-counters", Rows::words(loops))?;
-        let watch = Watch::new(loops)?;
-        let all = [&source.bundle, &clients.memory, &seats, &rows, watch.memory()];
-        let along = all.map(AsFd::as_fd);
-        tell(&child, &Order::Begin { loops, seed: clients.seed }, &along)?;
-        give_logs(&child, &source, logs, &HashMap::new())?;
-        tell(&child, &Order::Resolve, &[])?;
+        let (loops, connections_max) = (source.blueprint.threads, source.blueprint.connections_max);
+        let begin = || -> io::Result<_> {
+            let seats = memory::share(c"gannet-seats", Seats::words(connections_max))?;
+            let rows = memory::share(c"gannet-counters", Rows::words(loops))?;
+            let watch = Watch::new(loops)?;
+            let all = [&source.bundle, &clients.memory, &seats, &rows, watch.memory()];
+            let along = all.map(AsFd::as_fd);
+            tell(&child, &Order::Begin { loops, seed: clients.seed }, &along)?;
+            give_logs(&child, &source, logs, &HashMap::new())?;
+            tell(&child, &Order::Resolve, &[])?;
+            Ok((seats, rows, watch))
+        };
+        let (seats, rows, watch) = begin().inspect_err(|_| child.kill())?;
         let counters = None;
         let worker = Worker { child, source, place, seats, clients, rows, counters, watch };
         self.all.insert(id, worker);
@@ -281,6 +288,11 @@ impl Workers {
             found.map_or(0, |(_, count)| *count)
         };
         self.folded = Counter::ALL.iter().map(before).collect();
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
     }
 
     /// The tables of clients that they count in.
