@@ -29,6 +29,7 @@ use rustix::{
 use serde_json::Value;
 use std::{
     fs::{self, File},
+    os::unix::fs::PermissionsExt,
     path::PathBuf,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
@@ -294,6 +295,30 @@ fn a_storm_of_signals_is_weathered_by_all_processes() {
     server.signal(Signal::TERM);
     server.ended_with(143);
     assert!(before.iter().all(|worker| !worker.is_alive()), "nobody is left behind");
+}
+
+/// What was counted of clients goes on to count, though a reload would have begun anew.
+#[test]
+fn a_reload_that_fails_late_forgets_no_client() {
+    let place = Place::new();
+    let server = place.launch().start();
+    let mut clients: Vec<_> = (0..3).map(|_| Client::connect(server.addr())).collect();
+    clients.iter_mut().for_each(|client| drop(client.get("/digits.txt").unwrap()));
+    // No worker can write there, which only a worker finds out.
+    fs::create_dir(place.path("forms")).unwrap();
+    fs::set_permissions(place.path("forms"), fs::Permissions::from_mode(0o555)).unwrap();
+    let limits = "compress-cache = { folder = \"forms\" }\n[server.limits]\nclients-max = 5000\n\
+                  [server.error-log]\nfile = \"errors.log\"";
+    let text = fs::read_to_string(place.config()).unwrap();
+    let errors = text.lines().find(|line| line.starts_with("error-log")).unwrap();
+    fs::write(place.config(), text.replace(errors, limits)).unwrap();
+    let (code, said) = place.tell("reload");
+    assert!(matches!(code, Some(1 | 2)) && said.contains("compress-cache"), "{code:?}: {said}");
+    let words = ["status", "--json", &place.config()].map(str::to_owned);
+    let (_, stdout, _) = Launch::of(words.to_vec()).finish();
+    let status: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(status["connections_now"], 3, "{status}");
+    server.stop();
 }
 
 /// O8 of the threats.

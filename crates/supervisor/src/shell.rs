@@ -35,8 +35,8 @@ use net::{
 use service::Service;
 use signals::catch;
 use std::{
-    collections::VecDeque, ffi::OsString, io, mem, os::fd::OwnedFd, path::PathBuf, rc::Rc,
-    time::Duration,
+    cell::OnceCell, collections::VecDeque, ffi::OsString, io, mem, os::fd::OwnedFd, path::PathBuf,
+    rc::Rc, time::Duration,
 };
 use tokio::{
     runtime::{Builder, LocalOptions, LocalRuntime},
@@ -80,6 +80,8 @@ struct Source {
     /// What workers resolve.
     bundle: OwnedFd,
     blueprint: Blueprint,
+    /// Where its workers count what each client has used up, once it was opened here.
+    clients: OnceCell<Rc<Table>>,
 }
 
 type Told = Event<Rc<Source>>;
@@ -116,6 +118,7 @@ struct Shell<'v> {
     /// Whoever has started this process.
     service: Service,
     logs: LogFiles,
+    /// Where those count that serve.
     clients: Option<Rc<Table>>,
     seed: [u64; 2],
     workers: Workers,
@@ -324,7 +327,7 @@ impl<'v> Shell<'v> {
             }
             Order::EndCheck => self.check.take().iter().for_each(Child::kill),
             Order::Open(source) => {
-                let opened = self.open(&source.blueprint);
+                let opened = self.open(&source);
                 self.due.push_back(opened.map_or_else(Event::NotOpened, |()| Event::Opened));
             }
             Order::Start(id, source, place) => self.start(id, source, place),
@@ -375,8 +378,9 @@ impl<'v> Shell<'v> {
     }
 
     fn start(&mut self, id: WorkerId, source: Rc<Source>, place: usize) {
-        // They were opened for its generation.
-        let Some(clients) = self.clients.clone() else { return };
+        let clients = source.clients.get().or(self.clients.as_ref());
+        // It was opened for its generation.
+        let Some(clients) = clients.cloned() else { return };
         let happenings = self.happenings.clone();
         let hear = move |heard| drop(happenings.send(Happening::Worker(id, heard)));
         match Child::start(&self.program, "worker", hear) {

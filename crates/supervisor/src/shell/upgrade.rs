@@ -28,6 +28,7 @@ use control::{
 };
 use net::{channel::Message, sealed, succession};
 use std::{
+    cell::OnceCell,
     io::{self, ErrorKind},
     os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
     path::{Path, PathBuf},
@@ -299,7 +300,10 @@ impl Shell<'_> {
         let tables = state.tables.into_iter().map(table).collect::<io::Result<Vec<_>>>()?;
         self.clients = tables.last().cloned();
         self.seed = seed;
-        let source = |(at, blueprint)| Ok(Rc::new(Source { bundle: left.take(at)?, blueprint }));
+        let source = |(at, blueprint)| {
+            let (bundle, clients) = (left.take(at)?, OnceCell::new());
+            Ok(Rc::new(Source { bundle, blueprint, clients }))
+        };
         let sources = state.sources.into_iter().map(source).collect::<io::Result<Vec<_>>>()?;
         for source in &sources {
             // What cannot be opened any more is said when the next workers want it.

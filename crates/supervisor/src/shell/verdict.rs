@@ -5,7 +5,7 @@ use crate::machine::{Checked, Event};
 use config::Blueprint;
 use control::note::{Note as _, Verdict};
 use net::{channel::Message, sealed};
-use std::{os::fd::AsFd, rc::Rc};
+use std::{cell::OnceCell, os::fd::AsFd, rc::Rc};
 
 /// The event that its message stands for.
 pub(super) fn judge(message: Message) -> Told {
@@ -27,7 +27,7 @@ pub(super) fn judge(message: Message) -> Told {
                 workers: blueprint.workers,
                 stop_time: blueprint.stop_time,
                 drain_time: blueprint.drain_time,
-                source: Rc::new(Source { bundle, blueprint }),
+                source: Rc::new(Source { bundle, blueprint, clients: OnceCell::new() }),
             })
         }
         None => odd_words(),
