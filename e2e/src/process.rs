@@ -44,6 +44,14 @@ impl Process {
         fs::read_dir(format!("/proc/{}/fd", self.0)).expect("the process lives").count()
     }
 
+    /// How many of them are left when no more is under way: not those that hold the last requests
+    /// of workers that are gone, which are few or many as clients asked.
+    pub fn lasting_descriptors(self) -> usize {
+        let all = fs::read_dir(format!("/proc/{}/fd", self.0)).expect("the process lives");
+        let targets = all.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+        targets.filter(|target| !target.to_string_lossy().contains("gannet-recents")).count()
+    }
+
     /// The processes that it has started and that have not ended yet, the oldest first.
     pub fn children(self) -> Vec<Self> {
         let all = self.offspring().into_iter();

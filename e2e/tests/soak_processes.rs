@@ -187,7 +187,7 @@ fn used(place: &Place, server: &Server) -> Use {
     });
     let all: Vec<_> = [started].into_iter().chain(server.workers()).collect();
     Use {
-        descriptors: all.iter().map(|process| process.descriptors()).collect(),
+        descriptors: all.iter().map(|process| process.lasting_descriptors()).collect(),
         threads: all.iter().map(|process| process.threads()).collect(),
         memory_kib: all.iter().map(|process| process.memory_share_kib()).collect(),
     }

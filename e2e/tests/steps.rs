@@ -107,9 +107,9 @@ fn check(server: &Server, expect: u32, descriptors: usize, nth: u64) {
         server.workers().len() == WORKERS
             && started.children().len() == WORKERS
             && started.zombies() == 0
-            && started.descriptors() <= descriptors
+            && started.lasting_descriptors() <= descriptors
     };
-    let left = || (started.children(), started.zombies(), started.descriptors());
+    let left = || (started.children(), started.zombies(), started.lasting_descriptors());
     assert!(eventually(is_settled), "call {nth}: {:?}, more than {descriptors}", left());
 }
 
@@ -159,7 +159,7 @@ fn step(words: impl Fn(&Place) -> Vec<String>) {
     place.write(served);
     assert_eq!(tell(), (Some(0), String::new()));
     assert!(eventually(|| server.workers().len() == WORKERS));
-    let descriptors = pid.descriptors();
+    let descriptors = pid.lasting_descriptors();
     let (mut done, mut refused) = (0, 0);
     for nth in calls() {
         let mut kept = Client::connect(server.addr());
