@@ -143,12 +143,8 @@ fn listener(plan: &Plan, from: Client, url: &Url<'_>, host: &str) -> Result<usiz
         (Some(&at), _, _) => Ok(at),
         (None, Client::Address(_), None) => {
             let is_like = |at: &usize| plan.listen[*at].tls == is_tls;
-            let mut like = (0..plan.listen.len()).filter(is_like);
-            let first = like.clone().next();
-            let served = like.find(|&at| plan.site(host, at).is_some());
-            served
-                .or(first)
-                .ok_or_else(|| unheard(plan, if is_tls { "with TLS" } else { "without TLS" }))
+            let first = (0..plan.listen.len()).find(is_like);
+            first.ok_or_else(|| unheard(plan, if is_tls { "with TLS" } else { "without TLS" }))
         }
         (None, Client::Unix, _) => Err(unheard(plan, "at a Unix socket")),
         (None, Client::Address(_), Some(port)) => {

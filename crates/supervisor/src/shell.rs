@@ -4,7 +4,7 @@ mod certificates;
 mod compare;
 mod desk;
 mod had;
-mod keeping;
+mod needs;
 mod service;
 mod signals;
 mod tickets;
@@ -38,8 +38,8 @@ use net::systemd::{self, Handed};
 use service::Service;
 use signals::catch;
 use std::{
-    collections::VecDeque, ffi::OsString, io, mem, os::fd::OwnedFd, path::PathBuf, rc::Rc,
-    time::Duration,
+    cell::OnceCell, collections::VecDeque, ffi::OsString, io, mem, os::fd::OwnedFd, path::PathBuf,
+    rc::Rc, time::Duration,
 };
 use tickets::Tickets;
 use tokio::{
@@ -84,6 +84,8 @@ struct Source {
     /// What workers resolve.
     bundle: OwnedFd,
     blueprint: Blueprint,
+    /// Where its workers count what each client has used up, once it was opened here.
+    clients: OnceCell<Rc<Table>>,
 }
 
 type Told = Event<Rc<Source>>;
@@ -128,6 +130,7 @@ struct Shell<'v> {
     /// Whoever has started this process.
     service: Service,
     logs: LogFiles,
+    /// Where those count that serve.
     clients: Option<Rc<Table>>,
     tickets: Tickets,
     certificates: Certificates,
@@ -157,7 +160,6 @@ struct Shell<'v> {
 ///
 /// It cannot be served.
 pub fn run(
-    program: Program,
     file: PathBuf,
     desk_path: Option<PathBuf>,
     succession: Option<Succession>,
@@ -165,17 +167,17 @@ pub fn run(
 ) -> Result<u8, Failure> {
     // What another program has left holds all sockets, those of whoever has started it, too.
     let handed = if succession.is_none() { systemd::handed() } else { Vec::new() };
-    runtime()?.block_on(async {
+    // Whatever keeps this program from going on, the one before can.
+    let or_back = |failure: Failure| {
+        succession.iter().for_each(|found| upgrade::go_back(*found, voice, &failure));
+        failure
+    };
+    runtime().map_err(or_back)?.block_on(async {
         let (happenings, heard) = unbounded_channel();
-        // Signals are caught before anybody can know that there is something to stop.
-        catch(&happenings).map_err(failed)?;
-        orphans::adopt().map_err(failed)?;
-        watch::tick(&happenings);
-        tickets::tick(&happenings);
-        let mut shell = Shell::new(program, file, happenings, voice)?;
+        let mut shell = Shell::begin(file, happenings, voice).map_err(or_back)?;
         (shell.desk_path, shell.handed) = (desk_path, handed);
         if let Some(succession) = succession {
-            shell.succeed(succession)?;
+            shell.succeed(succession).map_err(or_back)?;
             net::succession::release_signals();
         }
         shell.live(heard).await
@@ -183,6 +185,7 @@ pub fn run(
 }
 
 fn runtime() -> Result<LocalRuntime, Failure> {
+    net::failpoint::call().map_err(failed)?;
     let mut builder = Builder::new_current_thread();
     builder.enable_all().build_local(LocalOptions::default()).map_err(failed)
 }
@@ -192,12 +195,26 @@ fn failed(error: io::Error) -> Failure {
 }
 
 impl<'v> Shell<'v> {
-    fn new(
-        program: Program,
+    /// A shell that hears what this process is told.
+    fn begin(
         file: PathBuf,
         happenings: UnboundedSender<Happening>,
         voice: &'v dyn Voice,
     ) -> Result<Self, Failure> {
+        // Signals are caught before anybody can know that there is something to stop.
+        catch(&happenings).map_err(failed)?;
+        orphans::adopt().map_err(failed)?;
+        watch::tick(&happenings);
+        tickets::tick(&happenings);
+        Self::new(file, happenings, voice)
+    }
+
+    fn new(
+        file: PathBuf,
+        happenings: UnboundedSender<Happening>,
+        voice: &'v dyn Voice,
+    ) -> Result<Self, Failure> {
+        let program = Program::this().map_err(failed)?;
         let service = Service::new(&happenings);
         let seed = net::random::bytes::<16>().map_err(failed)?;
         let [one, other] = [0, 8].map(|at| {
@@ -334,7 +351,7 @@ impl<'v> Shell<'v> {
             }
             Order::EndCheck => self.check.take().iter().for_each(Child::kill),
             Order::Open(source) => {
-                let opened = self.open(&source.blueprint);
+                let opened = self.open(&source);
                 self.due.push_back(opened.map_or_else(Event::NotOpened, |()| Event::Opened));
             }
             Order::Start(id, source, place) => self.start(id, source, place),
@@ -368,19 +385,24 @@ impl<'v> Shell<'v> {
     }
 
     fn start(&mut self, id: WorkerId, source: Rc<Source>, place: usize) {
+        let clients = source.clients.get().or(self.clients.as_ref());
+        // It was opened for its generation.
+        let Some(clients) = clients.cloned() else { return };
         let happenings = self.happenings.clone();
         let hear = move |heard| drop(happenings.send(Happening::Worker(id, heard)));
-        let clients = self.clients.clone().ok_or_else(|| io::ErrorKind::NotFound.into());
-        let started = clients.and_then(|clients| {
-            let child = Child::start(&self.program, "worker", hear)?;
-            let bundle = self.certificates.bundle(&source);
-            let shared = (bundle, clients, self.tickets.memory());
-            self.workers.begin(id, child, (Rc::clone(&source), place), shared, &self.logs)
-        });
-        if let Err(error) = started {
-            self.workers.kill(id);
-            self.due.push_back(Event::Failed(id, not_started(&error)));
-            self.due.push_back(Event::Ended(id, not_started(&error)));
+        match Child::start(&self.program, "worker", hear) {
+            Ok(child) => {
+                let bundle = self.certificates.bundle(&source);
+                let shared = (bundle, clients, self.tickets.memory());
+                let of = (Rc::clone(&source), place);
+                let begun = self.workers.begin(id, child, of, shared, &self.logs);
+                let failed = |error| Event::Failed(id, not_started(&error));
+                self.due.extend(begun.err().map(failed));
+            }
+            Err(error) => {
+                self.due.push_back(Event::Failed(id, not_started(&error)));
+                self.due.push_back(Event::Ended(id, not_started(&error)));
+            }
         }
     }
 

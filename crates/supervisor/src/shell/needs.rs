@@ -1,4 +1,5 @@
-//! What a config needs open: its sockets, its log files, its table of clients.
+//! What a config needs of this process: sockets, log files, memory. It is opened before any worker
+//! is started, and closed when nobody serves that config any more.
 
 use super::{Shell, Source, workers::Table};
 use crate::{machine::Note, sockets};
@@ -7,7 +8,8 @@ use std::{mem, rc::Rc};
 
 impl Shell<'_> {
     /// Opens what a config needs that is not open yet.
-    pub(super) fn open(&mut self, blueprint: &Blueprint) -> Result<(), String> {
+    pub(super) fn open(&mut self, source: &Source) -> Result<(), String> {
+        let blueprint = &source.blueprint;
         let said = |fault: sockets::Fault| fault.message;
         sockets::check_room(blueprint.threads, blueprint.listen.len()).map_err(said)?;
         self.sockets.adopt(mem::take(&mut self.handed), &blueprint.listen).map_err(said)?;
@@ -16,11 +18,13 @@ impl Shell<'_> {
         if let (Some(path), false) = (&blueprint.control, self.is_trial) {
             self.open_desk(path).map_err(said)?;
         }
-        let lines = blueprint.clients_max;
-        if self.clients.as_ref().is_none_or(|known| known.lines() != lines) {
-            let failed = |e| format!("error: there is no room for `clients-max`: {e}");
-            self.clients = Some(Rc::new(Table::new(lines, self.seed).map_err(failed)?));
-        }
+        let failed = |e| format!("error: there is no room for `clients-max`: {e}");
+        let table = match &self.clients {
+            Some(known) if known.lines() == blueprint.clients_max => Rc::clone(known),
+            _ => Rc::new(Table::new(blueprint.clients_max, self.seed).map_err(failed)?),
+        };
+        // One that is served once more has its own.
+        let _ = source.clients.set(table);
         Ok(())
     }
 
@@ -30,6 +34,7 @@ impl Shell<'_> {
         // Where descriptors have run out, some loops have nothing to do, and others more.
         let _ = self.sockets.widen(threads * workers);
         self.sockets.keep(listen);
+        self.clients = source.clients.get().cloned().or_else(|| self.clients.take());
         self.serving = Some(Rc::clone(&source));
         if let Err(error) = self.certificates.watch(&source, &self.happenings) {
             self.note(&Note::Certificate(Err(format!("changes go unnoticed: no thread: {error}"))));
