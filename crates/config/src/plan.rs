@@ -4,6 +4,7 @@ mod place;
 mod braces;
 mod phrase;
 mod action;
+mod php;
 mod access;
 mod password;
 mod cors;
@@ -29,6 +30,7 @@ pub use line_template::{BLANKS, Blank, LinePart, LineTemplate};
 pub use listen::{Address, Listen};
 pub use log::{ErrorLog, Log, LogFormat, Logs, Statuses, Target};
 pub use password::{Hash, HashError, Password, Users, Variant};
+pub use php::{Application, Php, Upstream};
 pub use phrase::{Form, Phrase};
 pub use place::Place;
 pub use route::{Bandwidth, Branch, Case, Node, Policy, Rewrite, Route, Routes};
@@ -91,6 +93,8 @@ pub struct Plan {
     pub sites: Vec<Site>,
     /// The folders that files are sent from, in the order of their numbers.
     pub folders: Vec<Folder>,
+    /// The applications that are asked, each by its number.
+    pub applications: Vec<Upstream>,
     /// What is done for hosts that no site claims (421).
     pub misdirected: Route,
     /// What each host stands for; the keys are in lower case.
@@ -139,6 +143,7 @@ impl Plan {
             compress_cache: CompressCache::default(),
             sites: Vec::with_capacity(sites.len()),
             folders,
+            applications: Vec::new(),
             misdirected: misdirected(),
             hosts: HashMap::default(),
             wildcards: HashMap::default(),

@@ -2,6 +2,7 @@
 
 use crate::{
     ids::{self, Ids},
+    loads::Loads,
     log::{Incident, Log},
     pool::Pool,
     record::{About, End, Record},
@@ -41,6 +42,8 @@ pub(crate) struct Core {
     pub(crate) watch: Watch,
     pub(crate) log: RefCell<Log>,
     pub(crate) pool: Arc<Pool>,
+    /// How many requests are with each application.
+    pub(crate) loads: Loads,
     pub(crate) clients: Clients,
     pub(crate) turned_away: TurnedAway,
     counters: Row,
@@ -60,6 +63,10 @@ pub(crate) struct Core {
     /// Set once: idle connections close, busy ones close after their answer.
     pub(crate) is_stopping: Cell<bool>,
 }
+
+/// What a loop gets of its process: pool, loads of applications, table of clients, its own row of
+/// counters and its trail, and the changes of files.
+pub(crate) type Lent = (Arc<Pool>, Loads, Clients, (Row, Trail), Option<Arc<Changes>>);
 
 /// What the clocks said when a turn began: read once, good for all that the turn does.
 #[derive(Clone, Copy)]
@@ -81,9 +88,8 @@ impl Core {
         folders: Folders,
         cache: Cache,
         log: Log,
-        shared: (Arc<Pool>, Clients, Row, Trail, Option<Arc<Changes>>),
+        (pool, loads, clients, (counters, trail), changes): Lent,
     ) -> Self {
-        let (pool, clients, counters, trail, changes) = shared;
         Self {
             plan,
             files: RefCell::new((folders, cache)),
@@ -91,6 +97,7 @@ impl Core {
             watch: Watch::default(),
             log: RefCell::new(log),
             pool,
+            loads,
             clients,
             turned_away: TurnedAway::default(),
             counters,

@@ -117,6 +117,12 @@ fn answer(
         let (verdicts, ledger) = (&mut verdicts, &mut Ledger::default());
         let mut door = Door { verdicts, clients, ledger, now, done: None };
         match flow::pass(plan, &mut exchange, done.or(failed), &mut door, &mut tools, steps) {
+            Outcome::Calling(call) => {
+                // What the program will say nobody knows.
+                steps.push(steps::program(&call));
+                let policy = route::find(plan, &exchange, &mut ()).policy;
+                return (Response::empty(Status::OK), Some(policy));
+            }
             Outcome::Waiting(job) => done = Some(Box::new(job.run())),
             Outcome::Answered(Answered { mut response, bandwidth, .. }) => {
                 mark(plan, exchange.id.as_ref(), &mut response);

@@ -4,6 +4,7 @@ use crate::{
     accept::accept,
     core::Core,
     live::Live,
+    loads::Loads,
     log::{Log, LogFiles, Ways, Writers},
     pool::Pool,
     socket::Acceptor,
@@ -162,6 +163,7 @@ impl std::error::Error for StartError {}
 struct Shared {
     plan: &'static Plan,
     pool: Arc<Pool>,
+    loads: Loads,
     clients: Clients,
     cache_bytes_max: usize,
     changes: Option<Arc<Changes>>,
@@ -197,6 +199,7 @@ pub fn start(setup: Setup) -> Result<Worker, StartError> {
     let shared = Shared {
         plan,
         pool: Pool::new(plan.capacity.pool_threads_max, plan.capacity.password_checks_max),
+        loads: Loads::new(plan.applications.len()),
         clients,
         cache_bytes_max: plan.file_cache_bytes_max / loops.max(1),
         changes,
@@ -377,6 +380,7 @@ impl Loop {
 
     async fn serve(&mut self) -> io::Result<bool> {
         let Self { shared, listeners, number, ways, row, trail, stopped, parted, reopened } = self;
+        let Shared { pool, loads, clients, changes, .. } = shared.clone();
         let core = Rc::new(Core::new(
             shared.plan,
             Folders::new(&shared.plan.folders, shared.root_descriptors_max),
@@ -386,7 +390,7 @@ impl Loop {
                 Arc::clone(&shared.forms),
             ),
             Log::new(&shared.plan.logs, ways.clone(), *number),
-            (Arc::clone(&shared.pool), shared.clients, *row, *trail, shared.changes.clone()),
+            (pool, loads, clients, (*row, *trail), changes),
         ));
         let mut accepting = Vec::new();
         for Listener { number, socket } in listeners.iter() {

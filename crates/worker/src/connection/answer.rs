@@ -1,0 +1,68 @@
+//! Answers on their way to the protocol room, and the lines that say that they were given.
+
+use super::Connection;
+use crate::{
+    flow::Answered,
+    log::SERVER_LOG,
+    record::{About, End, Record, Subject},
+    refusal,
+    share::Share,
+    turn::{Turn, Work},
+};
+use http1::Refusal;
+use message::{Body, Exchange, Method};
+
+impl Connection {
+    /// Has the protocol room write an answer down, and puts down that it was given.
+    pub(super) fn send(
+        &mut self,
+        answered: Answered,
+        exchange: &Exchange<'_>,
+        began_us: u64,
+        turn: &mut Turn<'_>,
+    ) {
+        let Answered { response, bandwidth, log, note, .. } = answered;
+        turn.pending.share =
+            bandwidth.zip(exchange.client).map(|(limit, client)| Share::new(limit, client));
+        let status = response.status;
+        let (bytes, is_sent_at_once) = match &response.body {
+            _ if exchange.request.method == Method::Head => (0, true),
+            Body::Empty => (0, true),
+            Body::Bytes(bytes) => (bytes.as_slice().len() as u64, true),
+            Body::File(_) | Body::Parts(_) => (response.body.len().unwrap_or(0), false),
+            // It is counted as it comes.
+            Body::Stream(_) => (0, false),
+        };
+        let output = &mut turn.scratch.output;
+        if let Some(source) = self.http.respond(response, &turn.core.date(turn.tick), output) {
+            turn.pending.work = Work::Source(source);
+        }
+        let about = About::exchange(exchange);
+        if is_sent_at_once {
+            let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: note };
+            turn.core.record(log, about, &end);
+        } else {
+            let line = turn.core.log.borrow_mut().begin(log, about, status.0);
+            let record = Record { log, line, status, bytes, began_us, note };
+            turn.pending.record = Some(Box::new(record));
+        }
+    }
+
+    pub(super) fn refuse(&mut self, refusal: Refusal, unread: &[u8], turn: &mut Turn<'_>) {
+        turn.core.trail.forget();
+        turn.pending.kept = None;
+        turn.pending.work = Work::Nothing;
+        let id = turn.core.id(None);
+        let subject = Subject::Refused(unread);
+        let about = About { client: self.client, id: id.as_ref(), user: None, subject };
+        let response = refusal::refuse(turn.core, refusal, about);
+        let end = End {
+            status: response.status,
+            bytes: response.body.len().unwrap_or(0),
+            us: 0,
+            reason: Some(refusal.reason()),
+        };
+        self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
+        turn.core.record(SERVER_LOG, about, &end);
+    }
+}
