@@ -174,3 +174,61 @@ fn an_answer_is_there_when_the_script_says_so_and_its_warnings_are_in_the_log() 
     assert!(line.contains("\"event\":\"stderr\"") && line.contains("/warn.php?x=1"), "{line}");
     assert!(line.contains("\"request_id\""), "{line}");
 }
+
+#[test]
+fn a_folder_with_an_application_is_a_running_site() {
+    let site = site();
+    fs::create_dir_all(site.path().join("wp-content/uploads")).unwrap();
+    fs::create_dir(site.path().join("wp-includes")).unwrap();
+    fs::write(site.path().join("wp-includes/version.php"), "").unwrap();
+    fs::write(site.path().join("wp-content/uploads/x.php"), SHOW).unwrap();
+    let server = Server::start(&[site.path().to_str().unwrap()]);
+    let start = server.wait_for(|line| line["event"] == "start");
+    let found = start["found"].as_str().unwrap();
+    assert!(found.starts_with("a PHP application (index.php), run by php-fpm"), "{found}");
+    let mut client = Client::connect(server.addr());
+    let answer = client.get("/some/page?a=b").unwrap();
+    let told: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(told["get"]["a"], "b");
+    assert_eq!(client.get("/style.css").unwrap().text(), "p {}");
+    assert_eq!(client.get("/wp-content/uploads/x.php").unwrap().status, 404);
+    let php = server.started().children();
+    assert!(!php.is_empty());
+    server.stop();
+    assert!(php.iter().all(|child| !child.is_alive()), "php-fpm has not ended with the server");
+}
+
+#[test]
+fn php_ends_with_a_server_that_is_killed() {
+    let site = site();
+    let server = Server::start(&[site.path().to_str().unwrap()]);
+    let php = server.started().children();
+    assert_eq!(Client::connect(server.addr()).get("/").unwrap().status, 200);
+    server.signal(rustix::process::Signal::KILL);
+    assert!(e2e::eventually(|| php.iter().all(|child| !child.is_alive())));
+}
+
+#[test]
+fn php_that_is_killed_takes_with_it_what_it_was_at_and_nothing_else() {
+    let site = site();
+    let sleep = "<?php while (true) usleep(1000);";
+    fs::write(site.path().join("long.php"), sleep).unwrap();
+    let php = Php::start(2, "");
+    let server = serve(site.path(), &php);
+    let mut long = Client::connect(server.addr());
+    long.send("GET /long.php HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let mut other = Client::connect(server.addr());
+    assert_eq!(other.get("/").unwrap().status, 200);
+    let socket = php.socket();
+    drop(php);
+    assert_eq!(long.response().unwrap().status, 502);
+    assert_eq!(other.get("/").unwrap().status, 502);
+    assert_eq!(other.get("/style.css").unwrap().status, 200);
+    // Another one at the same place is asked at once.
+    let again = Php::start(2, "");
+    fs::create_dir_all(socket.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink(again.socket(), &socket).unwrap();
+    assert_eq!(other.get("/").unwrap().status, 200);
+    server.stop();
+    fs::remove_dir_all(socket.parent().unwrap()).unwrap();
+}

@@ -337,6 +337,7 @@ fn quick_plan_is_what_its_config_says() {
             log,
             listing: true,
             fallback: (threads == 2).then(|| "/index.html".to_owned()),
+            php: None,
             live: false,
         };
         let text = save(&asked).unwrap();

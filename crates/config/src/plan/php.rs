@@ -42,6 +42,20 @@ pub enum Upstream {
 }
 
 impl Php {
+    /// PHP beside these files, run by `application`, everything else at its default. What is
+    /// missing the program at the top answers, so no page of the folder does.
+    pub(crate) fn of(files: Files, application: Application) -> Self {
+        Self {
+            files: Files { has_missing_page: false, fallback: None, ..files },
+            denied: Vec::new(),
+            application,
+            time: Duration::from_secs(60),
+            content_bytes_max: 64 << 20,
+            buffer_bytes_max: 256 << 20,
+            requests_max: 512,
+        }
+    }
+
     /// The name of the program that answers where no other does, and for a folder.
     pub const INDEX: &[u8] = b"index.php";
 

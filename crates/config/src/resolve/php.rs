@@ -8,7 +8,7 @@ use crate::{
     written::{Php as Words, Policy},
 };
 use message::Path;
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 /// The folders in which distributions have php-fpm listen.
 const FOLDERS: [&str; 2] = ["/run/php", "/run/php-fpm"];
@@ -49,17 +49,16 @@ pub(crate) fn resolve(
         (None, Some(address)) => of_address(address, is_own, context),
         (None, None) => usual(word, is_own, context),
     }?;
-    let number = context.application(&upstream);
-    Some(plan::Php {
-        // What is missing the program at the top answers, so no page of the folder does.
-        files: Files { has_missing_page: false, fallback: None, ..files.clone() },
-        denied: denied(chain, context),
-        application: Application { number, address: upstream },
-        time: time.as_ref().map_or(Duration::from_secs(60), |word| word.value),
-        content_bytes_max: content_bytes_max.as_ref().map_or(64 << 20, |word| word.value),
-        buffer_bytes_max: buffer_bytes_max.as_ref().map_or(256 << 20, |word| word.value),
-        requests_max: requests_max.as_ref().map_or(512, |word| word.value),
-    })
+    let application = Application { number: context.application(&upstream), address: upstream };
+    let mut php = plan::Php::of(files.clone(), application);
+    php.denied = denied(chain, context);
+    php.time = time.as_ref().map_or(php.time, |word| word.value);
+    php.content_bytes_max =
+        content_bytes_max.as_ref().map_or(php.content_bytes_max, |word| word.value);
+    php.buffer_bytes_max =
+        buffer_bytes_max.as_ref().map_or(php.buffer_bytes_max, |word| word.value);
+    php.requests_max = requests_max.as_ref().map_or(php.requests_max, |word| word.value);
+    Some(php)
 }
 
 fn of_address(word: &Word<String>, is_own: bool, context: &mut Context<'_>) -> Option<Upstream> {
