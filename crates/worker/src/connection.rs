@@ -357,10 +357,11 @@ impl Connection {
         let Request { method, host, path, .. } = request;
         turn.core.trail.begin(method.as_str(), host, path);
         turn.core.trail.go(Phase::Answering);
+        let from = (self.client, self.listener);
         if done.is_none() {
             turn.pending.kept = None;
+            turn.core.keep(request, from, turn.tick.now);
         }
-        let from = (self.client, self.listener);
         let (mut exchange, failed) = flow::begin(turn.core.plan, (request, id), from);
         let mut done = done.or(failed);
         if let Admission::OneTooMany = self.admission {

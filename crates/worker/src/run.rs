@@ -7,10 +7,11 @@ use crate::{
     loads::Loads,
     log::{Log, LogFiles, Ways, Writers},
     pool::Pool,
+    signs::Signs,
     socket::Acceptor,
 };
 use config::{Plan, plan::CompressCache};
-use control::{Clients, Counter, Row, Rows, Trail, Trails, trail::Phase};
+use control::{Clients, Counter, Row, Rows, Trail, trail::Phase};
 use handle::{
     files::{Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX},
     live::Changes,
@@ -95,10 +96,8 @@ pub struct Setup {
     pub files: Arc<LogFiles>,
     /// What each client has used up.
     pub clients: Clients,
-    /// The rows for what is counted: [`Rows::words`] of so many loops.
-    pub rows: Rows,
-    /// What shows each loop to whoever watches over them: [`Trails::words`] of so many loops.
-    pub trails: Trails,
+    /// What shows the loops to whoever has started the process.
+    pub signs: Signs,
 }
 
 impl Setup {
@@ -114,8 +113,9 @@ impl Setup {
         let clients = Clients::new(words(Clients::words(plan.capacity.clients_max))?, seed);
         let rows = Rows::new(words(Rows::words(loops))?);
         let files = Arc::new(LogFiles::by_path());
-        let trails = Trails::default();
-        Ok(Self { plan, loops, live: None, files, clients, rows, trails })
+        // Nobody looks at the others.
+        let signs = Signs { rows, ..Signs::default() };
+        Ok(Self { plan, loops, live: None, files, clients, signs })
     }
 }
 
@@ -165,6 +165,7 @@ struct Shared {
     pool: Arc<Pool>,
     loads: Loads,
     clients: Clients,
+    signs: Signs,
     cache_bytes_max: usize,
     changes: Option<Arc<Changes>>,
     forms: Arc<Forms>,
@@ -192,7 +193,8 @@ type Orders<'o> = Pin<Box<dyn Future<Output = ()> + 'o>>;
 /// # Errors
 /// A log, memory or a thread cannot be had.
 pub fn start(setup: Setup) -> Result<Worker, StartError> {
-    let Setup { plan, loops, live, files, clients, rows, trails } = setup;
+    let Setup { plan, loops, live, files, clients, signs } = setup;
+    let rows = signs.rows;
     let changes = live.map(Live::start).transpose().map_err(StartError::Thread)?;
     let writers = Writers::open(&plan.logs, loops, &files, rows).map_err(StartError::Log)?;
     writers.report_panics(&plan.logs);
@@ -201,6 +203,7 @@ pub fn start(setup: Setup) -> Result<Worker, StartError> {
         pool: Pool::new(plan.capacity.pool_threads_max, plan.capacity.password_checks_max),
         loads: Loads::new(plan.applications.len()),
         clients,
+        signs,
         cache_bytes_max: plan.file_cache_bytes_max / loops.max(1),
         changes,
         forms: forms(&plan.compress_cache)?,
@@ -212,7 +215,7 @@ pub fn start(setup: Setup) -> Result<Worker, StartError> {
     let others = Vec::new();
     let mut worker = Worker { stop, parted, first: None, others, rows, writers, reopen };
     for number in 0..loops {
-        let (row, trail) = (rows.row(Rows::WRITERS + number), trails.trail(number));
+        let (row, trail) = (rows.row(Rows::WRITERS + number), signs.trails.trail(number));
         let shared = shared.clone();
         let (stopped, reopened) = (stopped.clone(), reopened.clone());
         let (ways, listeners, parted) = (worker.writers.ways(), Vec::new(), worker.parted.clone());
@@ -379,7 +382,7 @@ impl Loop {
     }
 
     async fn serve(&mut self) -> io::Result<bool> {
-        let Self { shared, listeners, number, ways, row, trail, stopped, parted, reopened } = self;
+        let Self { shared, listeners, number, ways, stopped, parted, reopened, .. } = self;
         let Shared { pool, loads, clients, changes, .. } = shared.clone();
         let core = Rc::new(Core::new(
             shared.plan,
@@ -390,7 +393,8 @@ impl Loop {
                 Arc::clone(&shared.forms),
             ),
             Log::new(&shared.plan.logs, ways.clone(), *number),
-            (pool, loads, clients, (*row, *trail), changes),
+            shared.signs.of(*number),
+            (pool, loads, clients, changes),
         ));
         let mut accepting = Vec::new();
         for Listener { number, socket } in listeners.iter() {

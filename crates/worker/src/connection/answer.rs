@@ -2,8 +2,8 @@
 
 use super::Connection;
 use crate::{
+    account::Account,
     flow::Answered,
-    log::SERVER_LOG,
     record::{About, End, Record, Subject},
     refusal,
     share::Share,
@@ -21,7 +21,7 @@ impl Connection {
         began_us: u64,
         turn: &mut Turn<'_>,
     ) {
-        let Answered { response, bandwidth, log, note, .. } = answered;
+        let Answered { response, bandwidth, account, note, .. } = answered;
         turn.pending.share =
             bandwidth.zip(exchange.client).map(|(limit, client)| Share::new(limit, client));
         let status = response.status;
@@ -40,10 +40,10 @@ impl Connection {
         let about = About::exchange(exchange);
         if is_sent_at_once {
             let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: note };
-            turn.core.record(log, about, &end);
+            turn.core.record(account, about, &end);
         } else {
-            let line = turn.core.log.borrow_mut().begin(log, about, status.0);
-            let record = Record { log, line, status, bytes, began_us, note };
+            let line = turn.core.log.borrow_mut().begin(account.log, about, status.0);
+            let record = Record { account, line, status, bytes, began_us, note };
             turn.pending.record = Some(Box::new(record));
         }
     }
@@ -63,6 +63,6 @@ impl Connection {
             reason: Some(refusal.reason()),
         };
         self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
-        turn.core.record(SERVER_LOG, about, &end);
+        turn.core.record(Account::OF_SERVER, about, &end);
     }
 }
