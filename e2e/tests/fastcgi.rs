@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
 use e2e::{
-    Application, Client, Ending, Server,
+    Application, Client, Ending, Launch, Server,
     application::{Asked, answer, end, output, record},
 };
 use std::{
@@ -403,4 +403,25 @@ fn the_guards_of_a_program_stand_in_front_of_every_path_that_leads_to_it() {
         assert_eq!(client.get(target).unwrap().status, status, "{target}");
     }
     server.stop();
+}
+
+#[test]
+fn it_is_explained_which_program_would_be_run() {
+    let site = site();
+    let root = site.path().canonicalize().unwrap();
+    let setting = "php = { address = '127.0.0.1:9' }\nphp-deny = '/files/*'\n";
+    let text = format!("[server]\nlisten = '80'\n[site.default]\nroot = {root:?}\n{setting}");
+    let folder = e2e::folder();
+    let file = folder.path().join("site.toml");
+    fs::write(&file, text).unwrap();
+    let check = |target: &str, expect: &str| {
+        let args = ["explain", &format!("http://a{target}"), "-c", file.to_str().unwrap()];
+        let (code, stdout, stderr) = Launch::of(args.map(str::to_owned).to_vec()).finish();
+        assert_eq!((code, &*stderr), (Some(0), ""));
+        assert!(stdout.contains(expect), "{target}: {stdout}");
+    };
+    check("/admin.php/x", &format!("{}/admin.php, run by 127.0.0.1:9", root.display()));
+    check("/pretty", &format!("{}/index.php, run by 127.0.0.1:9", root.display()));
+    check("/a.jpg", &format!("{}/a.jpg", root.display()));
+    check("/files/run.php", "404");
 }

@@ -9,7 +9,7 @@ use crate::{
 use access::{Door, Ledger, Verdicts};
 use config::{
     Plan,
-    plan::{Action, FieldEdits, Place, Policy},
+    plan::{FieldEdits, Place, Policy},
 };
 use control::{Clients, Row};
 use handle::{
@@ -166,7 +166,7 @@ impl Explainer {
                     let has_acted = steps.iter().any(|step| step.what == "action")
                         && steps.iter().all(|step| step.what != REFUSED);
                     let mut page = None;
-                    if let Action::Files(wanted) = &policy.action
+                    if let Some(wanted) = policy.action.files()
                         && has_acted
                     {
                         let located = files::locate(wanted, &exchange, &mut tools);
