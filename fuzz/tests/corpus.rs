@@ -32,8 +32,8 @@ macro_rules! targets {
 }
 
 targets! {
-    accept_encoding authorization chunked config connection forwarded head htpasswd note path
-    preconditions proxy_protocol range
+    accept_encoding authorization chunked config connection fastcgi forwarded head htpasswd note
+    path preconditions proxy_protocol range
     route state tls_hello
 }
 

@@ -10,7 +10,7 @@ struct Debian {
 }
 
 /// The packages of Debian that the tests need, all of them.
-const DEBIAN: [Debian; 11] = [
+const DEBIAN: [Debian; 12] = [
     // The browser test drives a real browser.
     Debian { package: "chromium", file: "/usr/bin/chromium" },
     Debian { package: "chromium-driver", file: "/usr/bin/chromedriver" },
@@ -27,6 +27,8 @@ const DEBIAN: [Debian; 11] = [
     Debian { package: "nginx", file: "/usr/sbin/nginx" },
     Debian { package: "lighttpd", file: "/usr/sbin/lighttpd" },
     Debian { package: "lighttpd-mod-deflate", file: "/usr/lib/lighttpd/mod_deflate.so" },
+    // PHP is run by the real one.
+    Debian { package: "php-fpm", file: "/usr/share/doc/php-fpm" },
     // Its word lists hold the paths that attackers try.
     Debian { package: "wfuzz", file: "/usr/share/wfuzz/wordlist" },
 ];

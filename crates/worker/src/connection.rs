@@ -9,19 +9,19 @@
 //!    └───────┘
 //! ```
 
+mod answer;
+mod content;
 mod intake;
 mod refusing;
 
 use crate::{
     admission::{self, Admission},
     core::{Core, Scratch},
-    flow::{self, Answered, Outcome},
-    job::Done,
-    record::{About, End, Record},
+    flow::{self, Outcome},
+    job::{Done, Suspended},
     refusal::{self, Trouble},
     secure::Secure,
     sending::{self, Peer, Written},
-    share::Share,
     socket::Socket,
     turn::{Held, Pending, Turn, Waiting, Work},
     watch::Place,
@@ -30,7 +30,7 @@ use access::Ledger;
 use base::Moment;
 use control::{Counter, Seat, trail::Phase};
 use http1::{Event, Expiry, Slots};
-use message::{Body, Exchange, Method, Request, RequestId, Status};
+use message::{Request, RequestId, Status};
 use std::{
     future::Future,
     net::IpAddr,
@@ -265,16 +265,24 @@ impl Connection {
                     Some(Err(_)) => {
                         self.http.abort_stream();
                         self.secure.iter_mut().for_each(|secure| secure.cut());
+                        turn.break_off();
+                        // A client that cannot tell the end from the length has to see a fault.
+                        let _ = net::socket::reset_on_close(self.socket.as_fd());
                     }
                     None => self.http.finish_stream(output),
                 }
                 turn.pending.work = Work::Nothing;
             }
+            Work::Upload(upload) => {
+                if ready!(upload.poll_written(context)).is_err() {
+                    self.refuse_content(Status::INSUFFICIENT_STORAGE, Trouble::NO_ROOM, turn);
+                }
+            }
             Work::Job(waiting) => {
                 let done = ready!(Pin::new(&mut waiting.done).poll(context));
                 if let Work::Job(waiting) = std::mem::take(&mut turn.pending.work) {
                     let lost = Done::Failed(Status::INTERNAL_SERVER_ERROR, Trouble::LOST);
-                    self.resume(*waiting, done.unwrap_or(lost), turn);
+                    self.resume(waiting.exchange, done.unwrap_or(lost), turn);
                 }
             }
         }
@@ -296,7 +304,18 @@ impl Connection {
             turn.unread.start += used;
             match event {
                 Event::Incomplete | Event::Closed => break,
-                Event::Content(_) | Event::End => {}
+                Event::Content(piece) => {
+                    self.take(piece, turn);
+                    if turn.is_working() {
+                        break;
+                    }
+                }
+                Event::End => {
+                    self.ask(turn);
+                    if turn.is_working() {
+                        break;
+                    }
+                }
                 Event::Refused(refusal) => self.refuse(refusal, &unread[used..], turn),
                 Event::Request(request) => {
                     let head = &unread[used - self.http.head_bytes()..used];
@@ -321,9 +340,9 @@ impl Connection {
         turn.scratch.input = input;
     }
 
-    /// Goes on with an exchange whose job is done.
-    fn resume(&mut self, waiting: Waiting, done: Done, turn: &mut Turn<'_>) {
-        let Waiting { head, id, began_us, ledger, .. } = waiting;
+    /// Goes on with an exchange for which something has been done.
+    fn resume(&mut self, exchange: Suspended, done: Done, turn: &mut Turn<'_>) {
+        let Suspended { head, id, began_us, ledger } = exchange;
         let mut slots = Slots::new();
         let Some(request) = self.http.reread(&head, &mut slots) else {
             debug_assert!(false, "a head that was read once can be read again");
@@ -367,11 +386,14 @@ impl Connection {
                 Outcome::Answered(answered) => {
                     return self.send(answered, &exchange, began_us, turn);
                 }
+                Outcome::Calling(call) => {
+                    return self.call(&call, &exchange, (head, began_us, ledger), turn);
+                }
                 Outcome::Waiting(job) => match job.submit(turn.core) {
                     Ok(done) => {
                         let (head, id) = (head.to_vec(), exchange.id);
-                        let waiting = Waiting { done, head, id, began_us, ledger };
-                        turn.pending.work = Work::Job(Box::new(waiting));
+                        let exchange = Suspended { head, id, began_us, ledger };
+                        turn.pending.work = Work::Job(Box::new(Waiting { done, exchange }));
                         return;
                     }
                     Err(Some(instead)) => done = Some(instead),
@@ -380,41 +402,6 @@ impl Connection {
                     }
                 },
             }
-        }
-    }
-
-    /// Has the protocol room write an answer down, and puts down that it was given.
-    fn send(
-        &mut self,
-        answered: Answered,
-        exchange: &Exchange<'_>,
-        began_us: u64,
-        turn: &mut Turn<'_>,
-    ) {
-        let Answered { response, bandwidth, account, note, .. } = answered;
-        turn.pending.share =
-            bandwidth.zip(exchange.client).map(|(limit, client)| Share::new(limit, client));
-        let status = response.status;
-        let (bytes, is_sent_at_once) = match &response.body {
-            _ if exchange.request.method == Method::Head => (0, true),
-            Body::Empty => (0, true),
-            Body::Bytes(bytes) => (bytes.as_slice().len() as u64, true),
-            Body::File(_) | Body::Parts(_) | Body::Stream(_) => {
-                (response.body.len().unwrap_or(0), false)
-            }
-        };
-        let output = &mut turn.scratch.output;
-        if let Some(source) = self.http.respond(response, &turn.core.date(turn.tick), output) {
-            turn.pending.work = Work::Source(source);
-        }
-        let about = About::exchange(exchange);
-        if is_sent_at_once {
-            let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: note };
-            turn.core.record(account, about, &end);
-        } else {
-            let line = turn.core.log.borrow_mut().begin(account.log, about, status.0);
-            let record = Record { account, line, status, bytes, began_us, note };
-            turn.pending.record = Some(Box::new(record));
         }
     }
 
