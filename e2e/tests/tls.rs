@@ -5,6 +5,7 @@
 use e2e::{
     Client, Ending, Launch, Server, Site, eventually,
     secure::{Certificates, Visitor},
+    webdriver::Browser,
 };
 use rustls::{ProtocolVersion, version};
 use serde_json::Value;
@@ -405,4 +406,41 @@ fn an_expired_certificate_is_used_and_spoken_of() {
     assert!(eventually(|| place.reasons("certificate").len() == 1));
     let reason = place.reasons("certificate").pop().unwrap();
     assert!(reason.contains("old.pem") && reason.contains(" expires on "), "{reason}");
+}
+
+#[test]
+fn a_browser_shows_a_page_over_tls() {
+    let place = Place::new();
+    place.certificates.make("here", "ec", &["localhost"]);
+    let server = place.serve("", &place.of("localhost", "here", ""));
+    let browser = Browser::start();
+    browser.open(&format!("https://localhost:{}/page.html", server.addr().port()));
+    let seen = browser.run(
+        "const [page] = performance.getEntriesByType('navigation');\
+         return [document.title, location.protocol, page.nextHopProtocol].join(' ');",
+    );
+    assert_eq!(seen, "page https: http/1.1");
+    assert_eq!(server.stop().lines.pop().unwrap()["handshakes_failed"], 0);
+}
+
+/// Bytes of memory that a connection may have which waits for its next request: 12 KiB.
+const IDLE_BYTES_MAX: u64 = 12 * 1024;
+
+#[test]
+fn a_connection_that_waits_keeps_no_buffer() {
+    const CONNECTIONS: u64 = 500;
+    let place = Place::new();
+    let server = place.serve("threads = 1", &place.of("a.example", "a", ""));
+    let visitor = place.certificates.visitor(&["a"]);
+    let come = || {
+        let mut client = visitor.connect(server.addr(), "a.example");
+        assert_eq!(client.get("/digits.txt").unwrap().status, 200);
+        client
+    };
+    // What all connections share is there by then.
+    let _first: Vec<_> = (0..20).map(|_| come()).collect();
+    let before = server.process().memory_kib();
+    let _crowd: Vec<_> = (0..CONNECTIONS).map(|_| come()).collect();
+    let each = (server.process().memory_kib() - before) * 1024 / CONNECTIONS;
+    assert!(each <= IDLE_BYTES_MAX, "{each} bytes each");
 }
