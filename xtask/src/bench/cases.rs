@@ -82,6 +82,8 @@ pub(super) enum Variant {
 pub(super) enum Compression {
     /// Nobody does it, whatever the client takes.
     Off,
+    /// The client takes none, since a server in one process would do it.
+    Declined,
     /// In one of these codings, and what has been compressed is kept.
     Kept(&'static str),
     /// In one of these codings, and hardly anything is kept: each request is a first one.
@@ -89,10 +91,16 @@ pub(super) enum Compression {
 }
 
 impl Compression {
+    /// Whether answers are compressed.
+    pub(super) fn is_done(self) -> bool {
+        matches!(self, Self::Kept(_) | Self::First(_))
+    }
+
     /// The codings that the client takes.
     pub(super) fn accepted(self) -> &'static str {
         match self {
             Self::Off => BROWSER_CODINGS,
+            Self::Declined => "identity",
             Self::Kept(codings) | Self::First(codings) => codings,
         }
     }
@@ -334,6 +342,7 @@ pub(super) const CASES: &[Case] = &[
         what: "a file of 0.9 KB, by a worker under its supervisor and by one process",
         kind: Kind::Load(Load {
             gannet: Peer::GannetWorker,
+            compression: Compression::Declined,
             peers: &[(Peer::GannetQuick, Some(1.02))],
             ..PLAIN
         }),
@@ -345,6 +354,7 @@ pub(super) const CASES: &[Case] = &[
         kind: Kind::Load(Load {
             gannet: Peer::GannetWorker,
             site: Site::Heap,
+            compression: Compression::Declined,
             peers: &[(Peer::GannetQuick, Some(1.04))],
             ..PLAIN
         }),
