@@ -10,7 +10,7 @@ struct Debian {
 }
 
 /// The packages of Debian that the tests need, all of them.
-const DEBIAN: [Debian; 12] = [
+const DEBIAN: [Debian; 13] = [
     // The browser test drives a real browser.
     Debian { package: "chromium", file: "/usr/bin/chromium" },
     Debian { package: "chromium-driver", file: "/usr/bin/chromedriver" },
@@ -20,7 +20,7 @@ const DEBIAN: [Debian; 12] = [
     Debian { package: "openssl", file: "/usr/bin/openssl" },
     // Its manual is a large site, with links into other packages.
     Debian { package: "python3-doc", file: "/usr/share/doc/python3-doc/html/index.html" },
-    // REDbot gets an environment of its own.
+    // REDbot and sslyze get environments of their own.
     Debian { package: "python3-venv", file: "/usr/share/doc/python3-venv" },
     Debian { package: "slowhttptest", file: "/usr/bin/slowhttptest" },
     // Answers are compared with those of other servers.
@@ -29,6 +29,8 @@ const DEBIAN: [Debian; 12] = [
     Debian { package: "lighttpd-mod-deflate", file: "/usr/lib/lighttpd/mod_deflate.so" },
     // PHP is run by the real one.
     Debian { package: "php-fpm", file: "/usr/share/doc/php-fpm" },
+    // It judges how TLS is spoken.
+    Debian { package: "testssl.sh", file: "/usr/bin/testssl" },
     // Its word lists hold the paths that attackers try.
     Debian { package: "wfuzz", file: "/usr/share/wfuzz/wordlist" },
 ];
@@ -39,11 +41,12 @@ const DENY: &str = "cargo-deny@0.20.2";
 /// The cargo-fuzz that runs our targets; it takes a minute to build.
 const FUZZ: &str = "cargo-fuzz@0.13.2";
 
-/// The exact versions of REDbot and of all that it needs, for pip.
-const REDBOT: &str = include_str!("../redbot.txt");
+/// Programs in Python, each with the exact versions of all that it needs, for pip.
+const PYTHON: [(&str, &str); 2] =
+    [("redbot", include_str!("../redbot.txt")), ("sslyze", include_str!("../sslyze.txt"))];
 
-/// Where the environment lies that REDbot is installed in, below the root; the tests look there.
-const REDBOT_FOLDER: &str = "target/tools/redbot";
+/// Where their environments lie, below the root; the tests look there.
+const PYTHON_FOLDER: &str = "target/tools";
 
 /// Seconds for downloads and for building a tool.
 const INSTALL_SECONDS_MAX: u32 = 1200;
@@ -54,7 +57,7 @@ const INSTALL_SECONDS_MAX: u32 = 1200;
 /// Names what is missing when it cannot be installed: no test is left out in silence.
 pub(crate) fn install(root: &Path) -> Result<(), String> {
     install_debian(root, &missing(&DEBIAN))?;
-    install_redbot(root)?;
+    PYTHON.iter().try_for_each(|(name, versions)| install_python(root, name, versions))?;
     install_verb(root, "deny", DENY)
 }
 
@@ -117,23 +120,23 @@ fn install_verb(root: &Path, verb: &str, package: &str) -> Result<(), String> {
     if done.is_success { Ok(()) } else { Err(done.output) }
 }
 
-/// REDbot and httplint, into an environment that nothing else on the machine sees.
-fn install_redbot(root: &Path) -> Result<(), String> {
-    let folder = root.join(REDBOT_FOLDER);
+/// A program in Python, into an environment that nothing else on the machine sees.
+fn install_python(root: &Path, name: &str, versions: &str) -> Result<(), String> {
+    let folder = root.join(PYTHON_FOLDER).join(name);
     let (wanted, installed) = (folder.join("wanted.txt"), folder.join("installed.txt"));
-    if std::fs::read_to_string(&installed).is_ok_and(|versions| versions == REDBOT) {
+    if std::fs::read_to_string(&installed).is_ok_and(|installed| installed == versions) {
         return Ok(());
     }
     let run = |program: &Path, words: &[&str]| {
         let mut command = command::bounded(&program.to_string_lossy(), INSTALL_SECONDS_MAX, root);
         let done = command::finish(command.args(words))?;
-        if done.is_success { Ok(()) } else { Err(format!("REDbot: {}", done.output)) }
+        if done.is_success { Ok(()) } else { Err(format!("{name}: {}", done.output)) }
     };
     let write = |path: &Path| {
         let fail = |error| format!("{}: {error}", path.display());
-        std::fs::write(path, REDBOT).map_err(fail)
+        std::fs::write(path, versions).map_err(fail)
     };
-    run(Path::new("/usr/bin/python3"), &["-m", "venv", "--clear", REDBOT_FOLDER])?;
+    run(Path::new("/usr/bin/python3"), &["-m", "venv", "--clear", &folder.to_string_lossy()])?;
     write(&wanted)?;
     let words = ["install", "--quiet", "--no-deps", "--requirement", &wanted.to_string_lossy()];
     run(&folder.join("bin/pip"), &words)?;

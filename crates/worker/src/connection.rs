@@ -222,7 +222,8 @@ impl Connection {
         core.trail.go(Phase::Sending);
         let Scratch { output, records, .. } = &mut **scratch;
         let secure = self.secure.as_deref_mut().map(|secure| (secure, records));
-        let mut peer = Peer { socket: &self.socket, secure };
+        let is_last = self.http.is_closing();
+        let mut peer = Peer { socket: &self.socket, secure, is_last };
         let Pending { fetch, share, .. } = pending;
         let waits = (fetch, share, tick.now);
         match sending::write(&mut peer, output, waits, core, context) {

@@ -57,6 +57,8 @@ impl Fetch {
 pub(crate) struct Peer<'p> {
     pub(crate) socket: &'p Socket,
     pub(crate) secure: Option<(&'p mut Secure, &'p mut Records)>,
+    /// Whether nothing follows what is written.
+    pub(crate) is_last: bool,
 }
 
 /// What writing may have to wait for beside the peer: the disk, and the client's bandwidth. With it
@@ -77,8 +79,11 @@ pub(crate) fn write(
             context.waker().wake_by_ref();
             return Written::Blocked { by_peer: false, bytes: written };
         }
-        if peer.has_unsent() {
-            match peer.send_sealed(&mut written, context) {
+        // As many records as there is room for leave together. What waits for a disk, or for
+        // bandwidth, is not waited for.
+        let may_seal = !output.is_empty() && share.is_none() && !fetch.is_under_way();
+        if peer.has_unsent() && !(may_seal && peer.takes_record()) {
+            match peer.send_sealed(output.is_empty(), &mut written, context) {
                 None => continue,
                 Some(end) => return end,
             }
@@ -138,9 +143,25 @@ impl Peer<'_> {
         self.secure.as_ref().is_some_and(|(_, records)| records.has_unsent())
     }
 
-    /// Sends what is sealed; what ends the writing, if anything does.
-    fn send_sealed(&mut self, written: &mut usize, context: &mut Context<'_>) -> Option<Written> {
-        match self.secure.as_mut().map_or(Ok(0), |(_, records)| records.send(self.socket)) {
+    /// Whether one more record can be sealed before any is sent.
+    fn takes_record(&self) -> bool {
+        self.secure.as_ref().is_some_and(|(_, records)| records.output.takes_record())
+    }
+
+    /// Sends what is sealed, which is all there is to write or not; what ends the writing, if
+    /// anything does.
+    fn send_sealed(
+        &mut self,
+        is_all: bool,
+        written: &mut usize,
+        context: &mut Context<'_>,
+    ) -> Option<Written> {
+        let Some((secure, records)) = &mut self.secure else { return Some(Written::Failed) };
+        if is_all && self.is_last {
+            // That nothing more will come leaves with the last of it.
+            secure.end(records);
+        }
+        match records.send(self.socket) {
             Ok(0) => Some(Written::Failed),
             Ok(count) => {
                 *written += count;

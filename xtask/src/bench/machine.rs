@@ -22,6 +22,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("lighttpd", "lighttpd"),
     ("h2o", "h2o"),
     ("wrk", "wrk"),
+    ("openssl", "openssl"),
     ("valgrind", "valgrind"),
 ];
 /// Time that apt-get may take for the lists, and again for the packages.
@@ -113,6 +114,7 @@ impl Machine {
             ("lighttpd", first_line("lighttpd", &["-v"])?),
             ("h2o", first_line("h2o", &["-v"])?),
             ("wrk", first_line("wrk", &["-v"])?),
+            ("openssl", first_line("openssl", &["version"])?),
         ];
         Ok(Self { date, lines })
     }

@@ -21,7 +21,8 @@ pub(super) fn memory_bytes(root: u32) -> Outcome<u64> {
     let mut kibibytes = 0;
     for pid in tree(root) {
         let path = format!("/proc/{pid}/smaps_rollup");
-        let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+        // Who has gone meanwhile has no memory.
+        let Ok(text) = fs::read_to_string(&path) else { continue };
         kibibytes += self::kibibytes(&text, "Pss:").ok_or(format!("{path} without Pss"))?;
     }
     Ok(kibibytes * 1024)
