@@ -18,6 +18,7 @@ pub mod client;
 pub mod clock;
 pub mod dialogue;
 pub mod load;
+pub mod manager;
 pub mod pace;
 pub mod peer;
 pub mod process;
@@ -31,6 +32,7 @@ pub mod webdriver;
 
 pub use client::{Client, Ending};
 pub use load::under_load;
+pub use manager::Manager;
 pub use pace::{Asker, Pace};
 pub use peer::{Answer, Peer};
 pub use response::Response;

@@ -27,6 +27,7 @@ pub struct Launch {
     environment: Vec<(String, String)>,
     prelude: String,
     input: Option<OwnedFd>,
+    held: Vec<OwnedFd>,
     reads_log: bool,
 }
 
@@ -92,6 +93,7 @@ impl Launch {
             environment: Vec::new(),
             prelude: String::new(),
             input: None,
+            held: Vec::new(),
             reads_log: true,
         }
     }
@@ -121,6 +123,13 @@ impl Launch {
     #[must_use]
     pub fn with_input(mut self, input: impl Into<OwnedFd>) -> Self {
         self.input = Some(input.into());
+        self
+    }
+
+    /// Holds these until it has started, for a prelude that does something with their numbers.
+    #[must_use]
+    pub fn holding(mut self, descriptors: Vec<OwnedFd>) -> Self {
+        self.held = descriptors;
         self
     }
 

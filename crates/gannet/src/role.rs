@@ -8,7 +8,12 @@ use control::{
     Clients, Rows, Seats, Trails,
     note::{Note, Order, Question, Report, Verdict},
 };
-use net::{channel, layer::Layer, listener::Listening, memory, process, sealed};
+use net::{
+    channel::{self, Message},
+    layer::Layer,
+    listener::Listening,
+    memory, process, sealed,
+};
 use std::{
     future::{pending, poll_fn},
     io::{self, ErrorKind},
@@ -20,6 +25,7 @@ use std::{
     pin::pin,
     process::ExitCode,
     sync::Arc,
+    task::Poll,
     thread,
 };
 use supervisor::Failure;
@@ -51,6 +57,7 @@ pub(crate) fn play(role: Role) -> Result<ExitCode, Trouble> {
         Role::Check => check(end.as_fd()).map_err(failed),
         Role::Trial => rehearse_all(end.as_fd()).map_err(failed),
         Role::Worker => serve(&end).map_err(failed),
+        Role::Keeper => keep(end).map_err(failed),
     }
 }
 
@@ -91,6 +98,14 @@ fn rehearse_all(end: BorrowedFd<'_>) -> io::Result<ExitCode> {
         Err(Failure { code, text }) => Verdict::Refused { code, text },
     };
     channel::send(end, &verdict.encode(), &[], true)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Keeps what the supervisor holds.
+fn keep(door: OwnedFd) -> io::Result<ExitCode> {
+    process::set_name(c"gannet-keeper");
+    process::raise_descriptor_limit();
+    supervisor::keep(door)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -223,11 +238,24 @@ struct Ear<'e> {
     reopener: Reopener,
     files: Arc<LogFiles>,
     loops: usize,
-    /// What stops a worker whose supervisor is gone. While that is there it decides.
+    /// The process that has started this one, and whether the channel to it is over.
+    parent: i32,
+    is_over: bool,
+    /// What stops a worker whose supervisor is gone, and what drains it. While that is there it
+    /// decides.
     term: Signal,
+    quit: Signal,
+    /// What has come of those so far, as it may be that the supervisor is on its way out.
+    asked: Option<Order>,
     /// Those that a terminal sends to all of its processes, and those that mean something to the
     /// supervisor.
     _others: Vec<Signal>,
+}
+
+/// What an [`Ear`] hears.
+enum Heard {
+    Message(io::Result<Option<Message>>),
+    Asked(Order),
 }
 
 impl<'e> Ear<'e> {
@@ -241,7 +269,6 @@ impl<'e> Ear<'e> {
         let others = [
             SignalKind::interrupt(),
             SignalKind::hangup(),
-            SignalKind::quit(),
             SignalKind::user_defined1(),
             SignalKind::user_defined2(),
         ];
@@ -251,7 +278,11 @@ impl<'e> Ear<'e> {
             reopener: worker.reopener(),
             files,
             loops: worker.loops(),
+            parent: process::parent(),
+            is_over: false,
             term: signal(SignalKind::terminate())?,
+            quit: signal(SignalKind::quit())?,
+            asked: None,
             _others: others.into_iter().map(signal).collect::<Result<_, _>>()?,
         })
     }
@@ -280,10 +311,9 @@ impl<'e> Ear<'e> {
     async fn obey(&mut self) {
         // A loop that is started anew has a new runtime, with which all this has to begin anew.
         while let Ok(end) = self.channel() {
-            let receive = || channel::receive(end.as_fd(), false);
             loop {
-                match end.async_io(Interest::READABLE, receive).await {
-                    Ok(Some(message)) => {
+                match self.hear(&end).await {
+                    Heard::Message(Ok(Some(message))) => {
                         let order = Order::decode(&message.bytes);
                         let is_drain = order == Some(Order::Drain);
                         if let Some(order) = order {
@@ -296,12 +326,36 @@ impl<'e> Ear<'e> {
                             let _ = channel::send(end.as_fd(), &note, &[], false);
                         }
                     }
-                    Ok(None) => return self.live_alone().await,
-                    Err(_) => break,
+                    Heard::Message(Ok(None)) => self.is_over = true,
+                    Heard::Message(Err(_)) => break,
+                    Heard::Asked(order) => self.asked = Some(order),
                 }
+                self.live_alone();
             }
         }
         pending().await
+    }
+
+    /// The next message, as long as there may be any, or what a signal asks for.
+    async fn hear(&mut self, end: &Channel) -> Heard {
+        let receive = || channel::receive(end.as_fd(), false);
+        let mut message = pin!(end.async_io(Interest::READABLE, receive));
+        poll_fn(|context| {
+            if self.term.poll_recv(context).is_ready() {
+                // A second one is from somebody who is in a hurry.
+                let is_second = matches!(self.asked, Some(Order::Stop | Order::StopAtOnce));
+                let order = if is_second { Order::StopAtOnce } else { Order::Stop };
+                return Poll::Ready(Heard::Asked(order));
+            }
+            if self.quit.poll_recv(context).is_ready() {
+                return Poll::Ready(Heard::Asked(Order::Drain));
+            }
+            match self.is_over {
+                true => Poll::Pending,
+                false => message.as_mut().poll(context).map(Heard::Message),
+            }
+        })
+        .await
     }
 
     fn channel(&self) -> io::Result<Channel> {
@@ -310,15 +364,13 @@ impl<'e> Ear<'e> {
         Channel::from_std(end)
     }
 
-    async fn live_alone(&mut self) {
-        // One that has come before the supervisor went was meant for all.
-        if self.term.recv().await.is_some() {
-            self.stopper.stop();
+    /// Does what signals ask for where nobody else does. The channel of a supervisor that was
+    /// killed may be kept for the next one.
+    fn live_alone(&self) {
+        if self.is_over || process::parent() != self.parent {
+            // One that has come before the supervisor went was meant for all.
+            self.asked.iter().for_each(|order| self.act(order.clone(), Vec::new()));
         }
-        if self.term.recv().await.is_some() {
-            self.stopper.stop_at_once();
-        }
-        pending().await
     }
 
     fn act(&self, order: Order, descriptors: Vec<OwnedFd>) {

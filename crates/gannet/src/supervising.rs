@@ -33,7 +33,7 @@ pub(crate) fn run(file: PathBuf, left: &Left) -> Result<ExitCode, Trouble> {
     let program = Program::this()
         .map_err(|error| Trouble::new(1, format!("error: /proc/self/exe: {error}")))?;
     let words = Words { file: &file };
-    let desk_path = wishing::desk_path(&file);
+    let desk_path = wishing::own_desk_path(&file);
     match supervisor::run(program, file.clone(), desk_path, succession, &words) {
         Ok(code) => Ok(ExitCode::from(code)),
         Err(Failure { code, text }) => Err(Trouble::new(code, text)),

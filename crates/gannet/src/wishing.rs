@@ -70,7 +70,7 @@ pub(crate) fn status(desk: &Desk, is_json: bool) -> Result<ExitCode, Trouble> {
 /// where this user has no place for such.
 pub(crate) fn desk_path(file: &Path) -> Option<PathBuf> {
     let folder = match process::user() {
-        0 => PathBuf::from("/run"),
+        0 => PathBuf::from("/run/gannet"),
         user => match env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) {
             Some(folder) if folder.is_absolute() => folder,
             _ => {
@@ -82,6 +82,11 @@ pub(crate) fn desk_path(file: &Path) -> Option<PathBuf> {
     // Two configs of one machine have two sockets, and this program always finds its own.
     let hash = stable::hash(file.canonicalize().ok()?.as_os_str().as_bytes());
     Some(folder.join(format!("gannet-{hash:016x}.sock")))
+}
+
+/// The same for the server itself, which makes the folder; `None` where that is somebody else's.
+pub(crate) fn own_desk_path(file: &Path) -> Option<PathBuf> {
+    desk_path(file).filter(|path| path.parent().is_some_and(process::own_folder))
 }
 
 /// Sends a wish, and waits for what comes of it.

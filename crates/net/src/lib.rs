@@ -27,6 +27,7 @@ mod pages;
 pub mod process;
 pub mod succession;
 pub mod systemd;
+pub mod store;
 pub mod layer;
 pub mod identity;
 pub mod sandbox;

@@ -2,10 +2,12 @@
 
 use crate::sys;
 use rustix::{
-    fd::{AsFd, OwnedFd},
+    event::{PollFd, PollFlags, Timespec, poll},
+    fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
+    io::Errno,
     process::{
-        Pid, PidfdFlags, Resource, Rlimit, Signal, WaitId, WaitIdOptions, WaitOptions, getrlimit,
-        nice, pidfd_open, pidfd_send_signal, setrlimit, waitid, waitpid,
+        Pid, PidfdFlags, Resource, Rlimit, Signal, WaitId, WaitIdOptions, WaitOptions, getppid,
+        getrlimit, nice, pidfd_open, pidfd_send_signal, setrlimit, waitid, waitpid,
     },
 };
 use std::{
@@ -21,9 +23,28 @@ const NICE_MOST: i32 = 19;
 /// What the kernel says behind the path of a program whose file was replaced.
 const REPLACED: &str = " (deleted)";
 
-/// A process that this one has started, however soon another gets its number.
+/// A process that this one has started, or another that is no more, however soon its number is
+/// somebody else's. The descriptor can be read from once the process has ended.
 #[derive(Debug)]
 pub struct Handle(OwnedFd);
+
+impl From<OwnedFd> for Handle {
+    fn from(descriptor: OwnedFd) -> Self {
+        Self(descriptor)
+    }
+}
+
+impl AsFd for Handle {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for Handle {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
 
 impl Handle {
     /// The child of that number, which has not been waited for yet.
@@ -37,19 +58,36 @@ impl Handle {
         Ok(Self(pidfd_open(pid, PidfdFlags::empty())?))
     }
 
-    /// How it has ended, in words; `None` as long as it has not.
+    /// How it has ended, in words; `None` as long as it has not. Only its parent is told more than
+    /// that it has.
     ///
     /// # Errors
     ///
-    /// It is not a child of this process, or was waited for before.
+    /// The kernel says no.
     pub fn ending(&self) -> io::Result<Option<String>> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-        let status = waitid(WaitId::PidFd(self.0.as_fd()), options)?;
+        let status = match waitid(WaitId::PidFd(self.0.as_fd()), options) {
+            Err(Errno::CHILD) => return Ok(self.has_ended().then(|| "ended".to_owned())),
+            status => status?,
+        };
         Ok(status.map(|status| match (status.terminating_signal(), status.exit_status()) {
             (Some(signal), _) => format!("was ended by signal {signal}"),
             (None, Some(code)) => format!("ended with exit code {code}"),
             (None, None) => "ended".to_owned(),
         }))
+    }
+
+    /// Whether it has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        let mut ready = [PollFd::new(&self.0, PollFlags::IN)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut ready, Some(&now)).is_ok_and(|count| count > 0)
+    }
+
+    /// Has it end once its clients have gone elsewhere.
+    pub fn quit(&self) {
+        let _ = pidfd_send_signal(&self.0, Signal::QUIT);
     }
 
     /// Ends it as a program ends itself that finds a fault in itself: where it is so arranged, what
@@ -139,6 +177,12 @@ pub fn own_folder(path: &Path) -> bool {
         .is_ok_and(|found| found.is_dir() && found.uid() == user() && found.mode() & 0o022 == 0)
 }
 
+/// The process that this one is a child of: another one once that has ended.
+#[must_use]
+pub fn parent() -> i32 {
+    Pid::as_raw(getppid())
+}
+
 /// Names this process, for those who list processes.
 pub fn set_name(name: &CStr) {
     // It is for eyes only.
@@ -191,7 +235,10 @@ fn ignored(status: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::Command;
+    use std::{
+        io::{BufRead, BufReader},
+        process::{Command, Stdio},
+    };
 
     #[test]
     fn the_limit_is_what_the_administrator_allows() {
@@ -216,6 +263,28 @@ mod tests {
         forget_child(pid);
         assert!(state().is_err());
         forget_child(pid);
+    }
+
+    /// What the end of a process that is nobody's child here looks like.
+    #[test]
+    fn the_end_of_another_processs_child_is_noticed() {
+        let mut shell = Command::new("sh")
+            .args(["-c", "sleep 60 & echo $!; wait"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let handle = Handle::of(line.trim().parse().unwrap()).unwrap();
+        assert!(!handle.has_ended());
+        assert_eq!(handle.ending().unwrap(), None);
+        handle.kill();
+        while !handle.has_ended() {
+            std::thread::yield_now();
+        }
+        assert_eq!(handle.ending().unwrap().as_deref(), Some("ended"));
+        shell.wait().unwrap();
+        assert_eq!(handle.ending().unwrap().as_deref(), Some("ended"));
     }
 
     #[test]

@@ -9,9 +9,10 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen as start,
-    socket_with,
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, getsockname,
+    listen as start, socket_with,
 };
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixListener;
@@ -54,9 +55,26 @@ pub struct SocketFile {
 ///
 /// See [`UnixError`].
 pub fn listen(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile), UnixError> {
+    listen_for(SocketType::STREAM, path, mode).map(|(socket, file)| (socket.into(), file))
+}
+
+/// The same for connections on which messages stay whole.
+///
+/// # Errors
+///
+/// See [`UnixError`].
+pub fn listen_for_messages(path: &Path, mode: u32) -> Result<(OwnedFd, SocketFile), UnixError> {
+    listen_for(SocketType::SEQPACKET, path, mode)
+}
+
+fn listen_for(
+    kind: SocketType,
+    path: &Path,
+    mode: u32,
+) -> Result<(OwnedFd, SocketFile), UnixError> {
     let address = SocketAddrUnix::new(path)?;
     let alone = lock_folder(path);
-    let socket = socket()?;
+    let socket = socket(kind)?;
     match bind(&socket, &address) {
         Err(Errno::ADDRINUSE) => {
             remove_stale(path, &address, alone.is_some())?;
@@ -69,7 +87,7 @@ pub fn listen(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile), Unix
     // Nobody can connect before it listens, so this is the mode from the beginning.
     chmod(path, Mode::from_raw_mode(mode))?;
     start(&socket, BACKLOG_CONNECTIONS)?;
-    Ok((socket.into(), file))
+    Ok((socket, file))
 }
 
 impl SocketFile {
@@ -81,6 +99,22 @@ impl SocketFile {
     pub fn at(path: &Path) -> io::Result<Self> {
         let (stat, _) = look(path)?;
         Ok(Self { path: path.to_owned(), identity: stat.identity })
+    }
+
+    /// The file of a socket that listens.
+    ///
+    /// # Errors
+    ///
+    /// It has none.
+    pub fn of(socket: BorrowedFd<'_>) -> io::Result<Self> {
+        let address = SocketAddrUnix::try_from(getsockname(socket)?)?;
+        let path = address.path_bytes().ok_or(Errno::NOENT)?;
+        Self::at(Path::new(OsStr::from_bytes(path)))
+    }
+
+    /// Parts with it: another process takes it away.
+    pub fn leave(self) {
+        std::mem::forget(self);
     }
 
     /// Changes who may connect, unless another file has taken its place.
@@ -128,7 +162,7 @@ fn remove_stale(path: &Path, address: &SocketAddrUnix, is_alone: bool) -> Result
         Err(Errno::NOENT) => return Ok(()),
         Err(errno) => return Err(errno.into()),
     }
-    let probe = socket()?;
+    let probe = socket(SocketType::STREAM)?;
     match connect(&probe, address) {
         Ok(()) => {
             let pid = sys::peer(probe.as_fd()).ok().map(|peer| peer.pid.unsigned_abs());
@@ -148,9 +182,9 @@ fn look(path: &Path) -> Result<(stat::Stat, FileType), Errno> {
     stat::at(CWD, path.as_os_str().as_bytes(), AtFlags::SYMLINK_NOFOLLOW)
 }
 
-fn socket() -> Result<OwnedFd, Errno> {
+fn socket(kind: SocketType) -> Result<OwnedFd, Errno> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+    socket_with(AddressFamily::UNIX, kind, flags, None)
 }
 
 #[cfg(test)]

@@ -19,7 +19,6 @@ use tokio::{
     io::Interest,
     // As good for whole messages of one kind as of another.
     net::UnixDatagram as Channel,
-    signal::unix::{Signal, SignalKind, signal},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     task::spawn_local,
 };
@@ -77,15 +76,22 @@ impl Program {
 
     /// Starts it once more, in a role, with a channel as its standard input. Nothing else is
     /// inherited but standard output, standard error, the environment and the working folder.
-    fn start(&self, role: &str) -> io::Result<(u32, OwnedFd)> {
+    fn start(&self, role: &str) -> io::Result<(Handle, u32, OwnedFd)> {
         let (own, other) = channel::pair()?;
+        let (handle, pid) = self.start_with(role, other)?;
+        Ok((handle, pid, own))
+    }
+
+    /// The same with something else as its standard input.
+    pub(crate) fn start_with(&self, role: &str, input: OwnedFd) -> io::Result<(Handle, u32)> {
         let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         let mut command = Command::new(path);
         for name in net::systemd::VARIABLES {
             command.env_remove(name);
         }
-        command.arg0("gannet").args(["role", role]).stdin(Stdio::from(other));
-        Ok((command.spawn()?.id(), own))
+        command.arg0("gannet").args(["role", role]).stdin(Stdio::from(input));
+        let pid = command.spawn()?.id();
+        Ok((Handle::of(pid)?, pid))
     }
 }
 
@@ -106,28 +112,31 @@ impl Child {
         role: &str,
         hear: impl Fn(Heard) + 'static,
     ) -> io::Result<Self> {
-        let (pid, end) = program.start(role)?;
-        Self::of(pid, end, hear)
+        let (handle, pid, end) = program.start(role)?;
+        Self::of(pid, handle, end, hear)
     }
 
-    /// The child of that number, which is there, with this end of its channel.
+    /// A process that is there, with this end of its channel; it may be another's child by now.
     ///
     /// # Errors
     ///
-    /// It is no child of this process, or descriptors have run out.
-    pub(crate) fn of(pid: u32, end: OwnedFd, hear: impl Fn(Heard) + 'static) -> io::Result<Self> {
-        let handle = Rc::new(Handle::of(pid)?);
-        // Heard from now on, so that no end is missed.
-        let ends = signal(SignalKind::child())?;
+    /// Descriptors have run out, or one is of another kind.
+    pub(crate) fn of(
+        pid: u32,
+        handle: Handle,
+        end: OwnedFd,
+        hear: impl Fn(Heard) + 'static,
+    ) -> io::Result<Self> {
+        let handle = Rc::new(handle);
+        let ended = ended(Rc::clone(&handle))?;
         let end = UnixDatagram::from(end);
         end.set_nonblocking(true)?;
         let end = Rc::new(Channel::from_std(end)?);
         let (orders, next) = unbounded_channel();
         spawn_local(send(Rc::clone(&end), next));
-        let (own, handle_there) = (Own::new(pid), Rc::clone(&handle));
-        let end_there = Rc::clone(&end);
+        let (own, end_there) = (Own::new(pid), Rc::clone(&end));
         spawn_local(async move {
-            let how = listen(end_there, handle_there, ends, &hear).await;
+            let how = listen(end_there, ended, &hear).await;
             drop(own);
             hear(Heard::Ended(how));
         });
@@ -148,6 +157,11 @@ impl Child {
     /// What it is told things by.
     pub(crate) fn channel(&self) -> &Channel {
         &self.end
+    }
+
+    /// Its process, however soon its number is another's.
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
     }
 
     /// Ends it as a fault of its own does.
@@ -174,20 +188,36 @@ async fn send(end: Rc<Channel>, mut orders: UnboundedReceiver<Message>) {
 /// Hears all that it says, and then how it ended.
 async fn listen(
     end: Rc<Channel>,
-    handle: Rc<Handle>,
-    mut ends: Signal,
+    ended: impl Future<Output = String>,
     hear: &impl Fn(Heard),
 ) -> String {
     let receive = || channel::receive(end.as_fd(), false);
     while let Ok(Some(message)) = end.async_io(Interest::READABLE, receive).await {
         hear(Heard::Note(message));
     }
-    loop {
-        match handle.ending() {
-            Ok(Some(how)) => break how,
-            Err(error) => break format!("cannot be waited for: {error}"),
-            Ok(None) if ends.recv().await.is_some() => {}
-            Ok(None) => break "cannot be waited for".to_owned(),
+    ended.await
+}
+
+/// How a process ends, once it has.
+fn ended(handle: Rc<Handle>) -> io::Result<impl Future<Output = String>> {
+    // It can be read from then, and nothing more is wanted of it than of a socket.
+    let end = UnixDatagram::from(handle.as_fd().try_clone_to_owned()?);
+    end.set_nonblocking(true)?;
+    let end = Channel::from_std(end)?;
+    Ok(async move {
+        let ending = || handle.ending()?.ok_or_else(|| io::ErrorKind::WouldBlock.into());
+        let ended = end.async_io(Interest::READABLE, ending).await;
+        ended.unwrap_or_else(|error| format!("cannot be waited for: {error}"))
+    })
+}
+
+/// Has the end noticed of a process whose end is nobody's business.
+pub(crate) fn forget(handle: Handle, pid: u32) {
+    let own = Own::new(pid);
+    spawn_local(async move {
+        if let Ok(ended) = ended(Rc::new(handle)) {
+            let _ = ended.await;
         }
-    }
+        drop(own);
+    });
 }

@@ -23,6 +23,12 @@ pub(crate) fn line(note: &Note, is_pretty: bool, wall: Wall) -> Vec<u8> {
         Note::Killed(id) => {
             ("worker_killed", "error", format!("worker {id} did not do what it was told"))
         }
+        Note::Adopted => (
+            "adopted",
+            "warning",
+            "the process that watched the workers was killed: this one goes on with them"
+                .to_owned(),
+        ),
         Note::Deaf(why) => ("no_control", "warning", why.clone()),
         Note::Upgraded => (
             "upgraded",

@@ -15,10 +15,12 @@ pub mod sockets;
 mod logs;
 mod child;
 mod orphans;
+mod keeper;
 mod journal;
 mod wishes;
 mod shell;
 
 pub use child::Program;
+pub use keeper::keep;
 pub use shell::{Failure, Succession, Voice, rehearse, run};
 pub use sockets::{Fault, Sockets};

@@ -1,6 +1,9 @@
 //! Does what the machine orders, and tells it what happens.
 
 mod desk;
+mod keeping;
+mod leaving;
+mod notes;
 mod service;
 mod signals;
 mod upgrade;
@@ -12,7 +15,6 @@ pub use upgrade::{Succession, rehearse};
 
 use crate::{
     child::{Child, Heard, Program},
-    journal,
     logs::LogFiles,
     machine::{Event, Machine, Note, Order, WorkerId},
     orphans,
@@ -27,15 +29,18 @@ use control::{
     wish::{Outcome, Wish},
 };
 use desk::{CURRENT, END, History, NEXT};
+use keeping::Keeping;
 use net::{
     channel::Message,
+    process::Handle,
+    store::MARK,
     systemd::{self, Handed},
 };
 use service::Service;
 use signals::catch;
 use std::{
-    collections::VecDeque, ffi::OsString, io, mem, os::fd::OwnedFd, path::PathBuf, rc::Rc,
-    time::Duration,
+    collections::VecDeque, ffi::OsString, io, mem, os::fd::OwnedFd, panic, path::PathBuf, process,
+    rc::Rc, time::Duration,
 };
 use tokio::{
     runtime::{Builder, LocalOptions, LocalRuntime},
@@ -76,8 +81,9 @@ pub struct Failure {
 /// A config that was checked.
 #[derive(Debug)]
 struct Source {
-    /// What workers resolve.
+    /// What workers resolve, and what that is called where it is kept.
     bundle: OwnedFd,
+    name: String,
     blueprint: Blueprint,
 }
 
@@ -110,8 +116,13 @@ struct Shell<'v> {
     check: Option<Child>,
     checks: u64,
     sockets: Sockets,
-    /// Sockets that nobody has asked for yet.
+    /// Sockets that nobody has asked for yet, and those of a server of another version that was
+    /// killed, with its workers, which are to drain.
     handed: Vec<Handed>,
+    taken_over: Vec<Handed>,
+    strangers: Vec<Handle>,
+    /// Where copies of all this are.
+    keeping: Keeping,
     /// Whoever has started this process.
     service: Service,
     logs: LogFiles,
@@ -136,7 +147,8 @@ struct Shell<'v> {
 
 /// Serves what the config `file` says, until a signal or a wish says to stop; returns the exit
 /// code. Wishes come in by the socket that the config names, or at `desk_path`. Where another
-/// program has left this process, it goes on as that has left it.
+/// program has left this process, it goes on as that has left it, and where a process that has done
+/// this was killed, with what it has had kept.
 ///
 /// # Errors
 ///
@@ -150,6 +162,9 @@ pub fn run(
 ) -> Result<u8, Failure> {
     // What another program has left holds all sockets, those of whoever has started it, too.
     let handed = if succession.is_none() { systemd::handed() } else { Vec::new() };
+    let (mut kept, handed) =
+        handed.into_iter().partition::<Vec<_>, _>(|one| one.name.starts_with(MARK));
+    die_of_panics();
     runtime()?.block_on(async {
         let (happenings, heard) = unbounded_channel();
         // Signals are caught before anybody can know that there is something to stop.
@@ -157,13 +172,29 @@ pub fn run(
         orphans::adopt().map_err(failed)?;
         watch::tick(&happenings);
         let mut shell = Shell::new(program, file, happenings, voice)?;
-        (shell.desk_path, shell.handed) = (desk_path, handed);
-        if let Some(succession) = succession {
-            shell.succeed(succession)?;
-            net::succession::release_signals();
+        let path = desk_path.as_ref().map(|path| path.with_extension("keep"));
+        let (keeping, by_ours) = Keeping::open(path, &shell.program);
+        kept.extend(by_ours);
+        (shell.desk_path, shell.handed, shell.keeping) = (desk_path, handed, keeping);
+        match succession {
+            Some(succession) => {
+                shell.succeed(succession)?;
+                net::succession::release_signals();
+            }
+            None => shell.adopt(kept).map_err(failed)?,
         }
         shell.live(heard).await
     })
+}
+
+/// Has a panic be a death like any other: nothing is taken away on the way out that the next
+/// process could go on with.
+fn die_of_panics() {
+    let tell = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        tell(panic);
+        process::abort();
+    }));
 }
 
 fn runtime() -> Result<LocalRuntime, Failure> {
@@ -199,6 +230,9 @@ impl<'v> Shell<'v> {
             checks: 0,
             sockets: Sockets::default(),
             handed: Vec::new(),
+            taken_over: Vec::new(),
+            strangers: Vec::new(),
+            keeping: Keeping::default(),
             service,
             logs: LogFiles::default(),
             clients: None,
@@ -225,6 +259,7 @@ impl<'v> Shell<'v> {
             if let Some(end) = self.end {
                 return end;
             }
+            self.save();
             if heard.is_empty() {
                 self.hand_over();
             }
@@ -279,6 +314,7 @@ impl<'v> Shell<'v> {
                     self.note(&Note::CutOff(id, requests));
                 }
                 self.workers.ended(id);
+                self.keeping.touch();
                 self.due.push_back(Event::Ended(id, how));
             }
             Happening::Wish(wish, asker) => self.grant(wish, asker),
@@ -288,6 +324,7 @@ impl<'v> Shell<'v> {
             }
             Happening::Alive => self.service.alive(),
             Happening::Look => {
+                self.keeping.look();
                 let hung = self.workers.look().into_iter();
                 self.due.extend(hung.map(|(id, how)| Event::Hung(id, how)));
             }
@@ -298,6 +335,7 @@ impl<'v> Shell<'v> {
         if self.end.is_some() {
             return;
         }
+        self.keeping.touch();
         match order {
             Order::Check => {
                 let next = mem::take(&mut self.askers[NEXT]);
@@ -315,7 +353,11 @@ impl<'v> Shell<'v> {
             Order::Start(id, source, place) => self.start(id, source, place),
             Order::Keep(_) if self.is_trial => self.end = Some(Ok(0)),
             Order::Keep(source) => self.keep(source),
-            Order::Serve(id) => self.workers.serve(id, &self.sockets),
+            Order::Serve(id) => {
+                // One that serves is never forgotten.
+                self.save();
+                self.workers.serve(id, &self.sockets);
+            }
             Order::Drain(id) => self.workers.tell(id, &control::note::Order::Drain),
             Order::Stop(id) => self.workers.tell(id, &control::note::Order::Stop),
             Order::StopAtOnce(id) => self.workers.tell(id, &control::note::Order::StopAtOnce),
@@ -323,6 +365,7 @@ impl<'v> Shell<'v> {
             Order::Kill(id) => self.workers.kill(id),
             Order::Close => {
                 self.service.stopping();
+                self.keeping.clear();
                 self.sockets = Sockets::default();
             }
             Order::Greet(source) => {
@@ -363,6 +406,7 @@ impl<'v> Shell<'v> {
     fn open(&mut self, blueprint: &Blueprint) -> Result<(), String> {
         let said = |fault: sockets::Fault| fault.message;
         sockets::check_room(blueprint.threads, blueprint.listen.len()).map_err(said)?;
+        self.sockets.take_over(mem::take(&mut self.taken_over), &blueprint.listen);
         self.sockets.adopt(mem::take(&mut self.handed), &blueprint.listen).map_err(said)?;
         self.sockets.open(&blueprint.listen).map_err(said)?;
         self.logs.open(blueprint)?;
@@ -400,12 +444,8 @@ impl<'v> Shell<'v> {
         self.sockets.keep(listen);
         self.serving = Some(Rc::clone(&source));
         self.tidy();
-        // Where nobody has said which, it is no reason not to serve.
-        if let (None, Some(path)) = (&source.blueprint.control, self.desk_path.clone())
-            && let Err(fault) = self.open_desk(&path)
-        {
-            self.note(&Note::Deaf(fault.message));
-        }
+        self.open_own_desk(&source);
+        self.strangers.drain(..).for_each(|stranger| stranger.quit());
     }
 
     /// Closes what only a config has needed that is not served.
@@ -416,48 +456,6 @@ impl<'v> Shell<'v> {
         self.desks.retain(|one| desk.is_some_and(|desk| one.path() == desk));
         let others = self.workers.sources().map(|source| &source.blueprint);
         self.logs.keep(others.chain([&serving.blueprint]));
-    }
-
-    /// What is served, in a few words.
-    fn found(&self) -> &str {
-        self.serving.as_ref().map_or("", |source| &source.blueprint.found)
-    }
-
-    fn note(&mut self, note: &Note) {
-        let now = net::clock::now();
-        let outcome = match note {
-            Note::Reloaded => {
-                self.history.reload = Some((now, None));
-                self.service.ready(&format!("serves {}", self.found()));
-                Some(Outcome::Done)
-            }
-            Note::NotReloaded(code, text) => {
-                self.tidy();
-                self.history.reload = Some((now, Some(text.clone())));
-                self.service.ready(&format!("serves {}; not reloaded: {text}", self.found()));
-                Some(Outcome::Refused { code: *code, text: text.clone() })
-            }
-            Note::Died(..) => {
-                self.history.restarts += 1;
-                None
-            }
-            Note::Hung(..)
-            | Note::CutOff(..)
-            | Note::Killed(_)
-            | Note::TakenBack
-            | Note::Deaf(_)
-            | Note::Upgraded
-            | Note::NotUpgraded(_) => None,
-        };
-        if let Some(outcome) = outcome {
-            self.askers[CURRENT].drain(..).for_each(|asker| asker.answer(&outcome));
-        }
-        let Some(serving) = self.serving.clone() else { return };
-        let is_pretty = serving.blueprint.errors.as_ref().is_some_and(|errors| errors.is_pretty);
-        let of_upgrade = self.reloaded(note);
-        let note = of_upgrade.as_ref().unwrap_or(note);
-        let line = journal::line(note, is_pretty, net::clock::wall());
-        self.logs.write(&serving.blueprint, &line);
     }
 }
 

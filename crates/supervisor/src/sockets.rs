@@ -5,7 +5,8 @@
 
 mod handed;
 
-use crate::state::{Group, Leaving, Left};
+use crate::state::{Group, Leaving, Left, SOCKET};
+use base::stable;
 use config::plan::{Address, Listen};
 use net::{
     listener::{Listening, is_kept_from_us},
@@ -53,6 +54,8 @@ struct Held {
     file: Option<SocketFile>,
     /// One for each loop at an IP address; never fewer than there were. One at a path.
     group: Vec<Listening>,
+    /// Whether there can be no more of them, so that all loops accept from each.
+    is_shared: bool,
 }
 
 impl Sockets {
@@ -80,7 +83,7 @@ impl Sockets {
     }
 
     /// Opens more sockets at addresses that have fewer than `slots`; where only whoever has started
-    /// this process may do so, loops share the one that it has handed over.
+    /// this process may do so, loops share those that it has handed over.
     ///
     /// # Errors
     ///
@@ -88,13 +91,12 @@ impl Sockets {
     pub fn widen(&mut self, slots: usize) -> io::Result<()> {
         for held in &mut self.0 {
             let Address::Tcp(address) = held.bound else { continue };
-            while held.group.len() < slots {
-                let another = match (net::listener::listen(address), held.group.first()) {
-                    (Ok(socket), _) => Listening::Tcp(socket),
-                    (Err(error), Some(first)) if is_kept_from_us(&error) => first.try_clone()?,
-                    (Err(error), _) => return Err(error),
-                };
-                held.group.push(another);
+            while held.group.len() < slots && !held.is_shared {
+                match net::listener::listen(address) {
+                    Ok(socket) => held.group.push(Listening::Tcp(socket)),
+                    Err(error) if is_kept_from_us(&error) => held.is_shared = true,
+                    Err(error) => return Err(error),
+                }
             }
         }
         Ok(())
@@ -129,8 +131,10 @@ impl Sockets {
         slots: usize,
     ) -> impl Iterator<Item = (usize, &Listening)> {
         wanted.iter().enumerate().flat_map(move |(number, listen)| {
-            let group = self.find(wanted, number).map_or(&[][..], |held| &held.group);
-            let is_shared = matches!(listen.address, Address::Unix { .. });
+            let held = self.find(wanted, number);
+            let group = held.map_or(&[][..], |held| &held.group);
+            let is_shared = matches!(listen.address, Address::Unix { .. })
+                || held.is_some_and(|held| held.is_shared);
             let is_own = move |at: usize| is_shared || at % slots.max(1) == slot;
             let own = group.iter().enumerate().filter(move |(at, _)| is_own(*at));
             own.map(move |(_, socket)| (number, socket))
@@ -139,11 +143,15 @@ impl Sockets {
 
     /// What is left to another program.
     pub(crate) fn leave<'s>(&'s self, out: &mut Leaving<'s>) -> Vec<Group> {
-        let leave = |held: &'s Held| Group {
-            address: held.address.clone(),
-            turn: held.turn,
-            bound: held.bound.clone(),
-            sockets: held.group.iter().map(|socket| out.put(socket)).collect(),
+        let leave = |held: &'s Held| {
+            let place = stable::hash(held.bound.to_string().as_bytes());
+            let put = |(at, socket)| out.put(format!("{SOCKET}{place:016x}-{at:04}"), socket);
+            Group {
+                address: held.address.clone(),
+                turn: held.turn,
+                bound: held.bound.clone(),
+                sockets: held.group.iter().enumerate().map(put).collect(),
+            }
         };
         self.0.iter().map(leave).collect()
     }
@@ -161,7 +169,7 @@ impl Sockets {
             };
             let socket = |at| Listening::of(left.take(at)?);
             let group = sockets.into_iter().map(socket).collect::<io::Result<_>>()?;
-            Ok(Held { address, turn, bound, file, group })
+            Ok(Held { address, turn, bound, file, group, is_shared: false })
         };
         Ok(Self(groups.into_iter().map(held).collect::<io::Result<_>>()?))
     }
@@ -209,7 +217,7 @@ fn held(listen: &Listen, turn: usize) -> Result<Option<Held>, Fault> {
             Ok(socket) => {
                 let bound = Address::Tcp(socket.local_addr().unwrap_or(*wanted));
                 let group = vec![Listening::Tcp(socket)];
-                Ok(Some(Held { address, turn, bound, file: None, group }))
+                Ok(Some(Held { address, turn, bound, file: None, group, is_shared: false }))
             }
             Err(error) if can_do_without(listen, net::listener::is_absent(&error)) => Ok(None),
             Err(error) => Err(explain(*wanted, &error)),
@@ -217,7 +225,7 @@ fn held(listen: &Listen, turn: usize) -> Result<Option<Held>, Fault> {
         Address::Unix { path, mode } => match net::unix::listen(path, *mode) {
             Ok((socket, file)) => {
                 let (bound, group) = (address.clone(), vec![Listening::Unix(socket)]);
-                Ok(Some(Held { address, turn, bound, file: Some(file), group }))
+                Ok(Some(Held { address, turn, bound, file: Some(file), group, is_shared: false }))
             }
             Err(error) => Err(explain_unix(path, &error, "listen")),
         },

@@ -294,7 +294,7 @@ impl Stopper {
     /// Accepts nobody from now on, since others do; lets clients ask once more and what is under
     /// way finish, for the plan's drain time at most, and ends.
     pub fn drain(&self) {
-        let _ = self.stop.send(Stop::Drained);
+        self.hasten(Stop::Drained);
     }
 
     /// Waits until no loop accepts anybody, after it was told to drain or to stop; a second at
@@ -307,12 +307,21 @@ impl Stopper {
 
     /// Lets what is under way finish, for the plan's stop time at most, and ends.
     pub fn stop(&self) {
-        let _ = self.stop.send(Stop::Soon);
+        self.hasten(Stop::Soon);
     }
 
     /// Cuts off what is under way, and ends.
     pub fn stop_at_once(&self) {
-        let _ = self.stop.send(Stop::Now);
+        self.hasten(Stop::Now);
+    }
+
+    /// Who was told to be faster before is not slowed down.
+    fn hasten(&self, to: Stop) {
+        self.stop.send_if_modified(|stop| {
+            let is_faster = *stop < to;
+            *stop = to.max(*stop);
+            is_faster
+        });
     }
 }
 

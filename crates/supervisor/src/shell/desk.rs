@@ -1,8 +1,8 @@
 //! What operators wish of a running server, and what they are told.
 
-use super::{Happening, Shell};
+use super::{Happening, Shell, Source};
 use crate::{
-    machine::Event,
+    machine::{Event, Note},
     sockets::Fault,
     wishes::{Asker, Desk},
 };
@@ -73,6 +73,16 @@ impl Shell<'_> {
         let hear = move |wish, asker| drop(happenings.send(Happening::Wish(wish, asker)));
         self.desks.push(Desk::left(path, socket, hear)?);
         Ok(())
+    }
+
+    /// Opens the socket that wishes come in by where `source` is served.
+    pub(super) fn open_own_desk(&mut self, source: &Source) {
+        // It is no reason not to serve.
+        if let Some(path) = source.blueprint.control.clone().or_else(|| self.desk_path.clone())
+            && let Err(fault) = self.open_desk(&path)
+        {
+            self.note(&Note::Deaf(fault.message));
+        }
     }
 
     /// Opens the socket that wishes come in by, if it is not open.

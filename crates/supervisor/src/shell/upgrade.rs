@@ -10,17 +10,14 @@
 //! without a socket to serve, and ends. Only then does this process become that program, which
 //! keeps the file of this one until a generation of its own workers serves.
 
-use super::{
-    Failure, Happening, NEXT, STATE_BYTES_MAX, Shell, Source, Voice, runtime, workers::Table,
-};
+use super::{Failure, Happening, NEXT, Shell, Voice, leaving::read, runtime, workers::Table};
 use crate::{
     child::{Child, Heard, Program},
-    machine::{Event, Machine, Note},
+    machine::{Event, Note},
     sockets::Sockets,
-    state::{Leaving, Left, State},
+    state::{Leaving, Left},
     wishes::Asker,
 };
-use base::Moment;
 use control::{
     note::{Note as _, Question, Verdict},
     wish::Outcome,
@@ -28,7 +25,7 @@ use control::{
 use net::{channel::Message, sealed, succession};
 use std::{
     io::{self, ErrorKind},
-    os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
+    os::fd::{AsFd, AsRawFd, RawFd},
     path::{Path, PathBuf},
     rc::Rc,
     time::Duration,
@@ -110,9 +107,9 @@ impl Shell<'_> {
         let (number, happenings) = (self.checks, self.happenings.clone());
         let hear = move |heard| drop(happenings.send(Happening::Trial(number, heard)));
         let mut out = Leaving::default();
-        let state = sealed::bytes(c"gannet-state", &self.state(&[], &mut out).encode())?;
-        let _ = out.put(&state);
-        let heirlooms = succession::leave(out.0)?;
+        let state = sealed::bytes(c"gannet-state", &self.state(Some(&[]), &mut out).encode())?;
+        let _ = out.put("state", &state);
+        let heirlooms = succession::leave(out.borrowed())?;
         let child = Child::start(program, "trial", hear);
         drop(heirlooms);
         let child = child?;
@@ -195,6 +192,7 @@ impl Shell<'_> {
         let Some(Upgrade { program, stage, askers }) = self.upgrade.take_if(is_due) else { return };
         let is_back = matches!(stage, Stage::Due { is_back: true });
         // From here on it is that program which goes on, unless there is an error.
+        self.save();
         if let Err(error) = self.become_program(&program, &askers, is_back) {
             self.refuse(askers, 1, not_run(program.path(), &error));
         }
@@ -202,58 +200,18 @@ impl Shell<'_> {
 
     fn become_program(&self, program: &Program, askers: &[Asker], is_back: bool) -> io::Result<()> {
         let mut out = Leaving::default();
-        let state = sealed::bytes(c"gannet-state", &self.state(askers, &mut out).encode())?;
-        let _ = out.put(&state);
+        let state = sealed::bytes(c"gannet-state", &self.state(Some(askers), &mut out).encode())?;
+        let _ = out.put("state", &state);
         let mut left = Succession { state: state.as_raw_fd(), before: None };
         if !is_back {
-            let _ = out.put(&self.program);
+            let _ = out.put("before", &self.program);
             left.before = Some(self.program.as_fd().as_raw_fd());
         }
-        let _heirlooms = succession::leave(out.0)?;
+        let _heirlooms = succession::leave(out.borrowed())?;
         succession::hold_signals();
         let error = succession::become_program(program.as_fd(), &self.voice.words(left));
         succession::release_signals();
         Err(error)
-    }
-
-    /// All that is left to another program, and the descriptors of that.
-    fn state<'s>(&'s self, askers: &'s [Asker], out: &mut Leaving<'s>) -> State {
-        let mut sources: Vec<&'s Rc<Source>> = Vec::new();
-        let mut tables: Vec<&'s Rc<Table>> = Vec::new();
-        let machine = self.machine.memory().map(|source| Some(place(&mut sources, source)));
-        self.workers.sources().for_each(|source| _ = place(&mut sources, source));
-        let serving = self.serving.as_ref().map(|source| place(&mut sources, source));
-        self.workers.tables().for_each(|table| _ = place(&mut tables, table));
-        if let Some(table) = &self.clients {
-            tables.retain(|other| !Rc::ptr_eq(other, table));
-            tables.push(table);
-        }
-        let (workers, counted) = self.workers.leave(&sources, &tables, out);
-        let mut state = State {
-            descriptors: Vec::new(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            sockets: self.sockets.leave(out),
-            desks: self
-                .desks
-                .iter()
-                .map(|desk| (desk.path().to_owned(), out.put(desk.socket())))
-                .collect(),
-            tables: tables.iter().map(|table| (out.put(table.memory()), table.lines())).collect(),
-            seed: self.seed,
-            sources: sources
-                .iter()
-                .map(|source| (out.put(&source.bundle), source.blueprint.clone()))
-                .collect(),
-            serving,
-            machine: machine.unwrap_or_default(),
-            workers,
-            counted,
-            seconds: net::clock::now().since(self.history.since).as_secs(),
-            restarts: self.history.restarts,
-            askers: askers.iter().map(|asker| out.put(asker)).collect(),
-        };
-        state.descriptors = out.numbers();
-        state
     }
 
     /// Goes on where another program has left this process.
@@ -277,7 +235,9 @@ impl Shell<'_> {
                 return Err(failure(&error));
             }
         };
+        self.keeping.know(&state);
         let askers = self.restore(state, &mut left).map_err(failed)?;
+        net::failpoint::hit("succeed");
         match before {
             Some(program) => {
                 self.askers[NEXT] = askers;
@@ -296,41 +256,6 @@ impl Shell<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Takes up all that was left; returns those who wait for what comes of it.
-    fn restore(&mut self, state: State, left: &mut Left) -> io::Result<Vec<Asker>> {
-        let missing = || io::Error::from(ErrorKind::InvalidData);
-        self.sockets = Sockets::of(state.sockets, left, true)?;
-        for (path, at) in state.desks {
-            self.take_desk(&path, left.take(at)?)?;
-        }
-        let seed = state.seed;
-        let table = |(at, lines)| Ok(Rc::new(Table::left(left.take(at)?, lines, seed)));
-        let tables = state.tables.into_iter().map(table).collect::<io::Result<Vec<_>>>()?;
-        self.clients = tables.last().cloned();
-        self.seed = seed;
-        let source = |(at, blueprint)| Ok(Rc::new(Source { bundle: left.take(at)?, blueprint }));
-        let sources = state.sources.into_iter().map(source).collect::<io::Result<Vec<_>>>()?;
-        for source in &sources {
-            // What cannot be opened any more is said when the next workers want it.
-            let _ = self.logs.open(&source.blueprint);
-        }
-        self.serving = state.serving.and_then(|at| sources.get(at).cloned());
-        for worker in state.workers {
-            let (id, happenings) = (worker.id, self.happenings.clone());
-            let hear = move |heard| drop(happenings.send(Happening::Worker(id, heard)));
-            let source = sources.get(worker.source).cloned().ok_or_else(missing)?;
-            let table = tables.get(worker.table).cloned().ok_or_else(missing)?;
-            self.workers.take(worker, (source, table), left, hear)?;
-        }
-        self.workers.count_on(&state.counted);
-        let now = net::clock::now();
-        let memory = state.machine.map(|at| sources.get(at).cloned()).ok_or_else(missing)?;
-        self.machine = Machine::of(memory, now);
-        self.history.since = Moment(now.0.saturating_sub(state.seconds.saturating_mul(1000)));
-        self.history.restarts = state.restarts;
-        state.askers.into_iter().map(|at| Asker::left(left.take(at)?)).collect()
     }
 
     /// Makes this shell one that only shows that it could take up what was left.
@@ -352,23 +277,11 @@ impl Shell<'_> {
         self.sockets = Sockets::of(state.sockets, &mut left, false).map_err(failed)?;
         if let Some((at, lines)) = state.tables.last() {
             let memory = left.take(*at).map_err(failed)?;
-            self.clients = Some(Rc::new(Table::left(memory, *lines, state.seed)));
+            let name = "clients".to_owned();
+            self.clients = Some(Rc::new(Table::left(memory, name, *lines, state.seed)));
         }
         Ok(())
     }
-}
-
-fn read(memory: &OwnedFd) -> io::Result<State> {
-    let bytes = sealed::read(memory.as_fd(), STATE_BYTES_MAX)?;
-    State::decode(&bytes).ok_or_else(|| ErrorKind::InvalidData.into())
-}
-
-/// The place of `one` among others, where it is put if it is not there yet.
-fn place<'s, T>(all: &mut Vec<&'s Rc<T>>, one: &'s Rc<T>) -> usize {
-    all.iter().position(|other| Rc::ptr_eq(other, one)).unwrap_or_else(|| {
-        all.push(one);
-        all.len() - 1
-    })
 }
 
 fn failure(error: &io::Error) -> Failure {

@@ -1,7 +1,10 @@
 //! What the process that checks a config has found.
 
 use super::{BLUEPRINT_BYTES_MAX, Source, Told};
-use crate::machine::{Checked, Event};
+use crate::{
+    machine::{Checked, Event},
+    state,
+};
 use config::Blueprint;
 use control::note::{Note as _, Verdict};
 use net::{channel::Message, sealed};
@@ -21,11 +24,12 @@ pub(super) fn judge(message: Message) -> Told {
             let Some(blueprint) = bytes.ok().and_then(|bytes| Blueprint::decode(&bytes)) else {
                 return odd();
             };
+            let Ok(name) = state::name("config") else { return odd() };
             Event::Checked(Checked {
                 workers: blueprint.workers,
                 stop_time: blueprint.stop_time,
                 drain_time: blueprint.drain_time,
-                source: Rc::new(Source { bundle, blueprint }),
+                source: Rc::new(Source { bundle, name, blueprint }),
             })
         }
         None => odd(),

@@ -6,7 +6,7 @@ use crate::{
     logs::LogFiles,
     machine::WorkerId,
     sockets::Sockets,
-    state::{self, Leaving, Left},
+    state::{self, Leaving, Left, PROCESS, Place},
 };
 use config::Blueprint;
 use control::{
@@ -57,6 +57,8 @@ struct Worker {
 #[derive(Debug)]
 pub(super) struct Table {
     memory: OwnedFd,
+    /// What it is called where it is kept.
+    name: String,
     lines: usize,
     seed: [u64; 2],
     /// Mapped once some worker has died.
@@ -67,16 +69,16 @@ impl Table {
     /// A new one.
     pub(super) fn new(lines: usize, seed: [u64; 2]) -> io::Result<Self> {
         let memory = memory::share(c"gannet-clients", Clients::words(lines))?;
-        Ok(Self { memory, lines, seed, mapped: OnceCell::new() })
+        Ok(Self::left(memory, state::name("clients")?, lines, seed))
     }
 
     /// One that another program has made.
-    pub(super) fn left(memory: OwnedFd, lines: usize, seed: [u64; 2]) -> Self {
-        Self { memory, lines, seed, mapped: OnceCell::new() }
+    pub(super) fn left(memory: OwnedFd, name: String, lines: usize, seed: [u64; 2]) -> Self {
+        Self { memory, name, lines, seed, mapped: OnceCell::new() }
     }
 
-    pub(super) fn memory(&self) -> &OwnedFd {
-        &self.memory
+    pub(super) fn leave<'t>(&'t self, out: &mut Leaving<'t>) -> Place {
+        out.put(&*self.name, &self.memory)
     }
 
     pub(super) fn lines(&self) -> usize {
@@ -216,6 +218,11 @@ impl Workers {
         Counter::ALL.iter().enumerate().map(total).collect()
     }
 
+    /// Whether a worker is there.
+    pub(super) fn is_there(&self, id: WorkerId) -> bool {
+        self.all.contains_key(&id)
+    }
+
     /// What there is to say of one that is there.
     pub(super) fn status(&self, id: WorkerId) -> Option<wish::Worker> {
         let worker = self.all.get(&id)?;
@@ -228,30 +235,34 @@ impl Workers {
         })
     }
 
-    /// What is left to another program: the workers, and what those have counted that are gone.
-    /// Configs and tables are put down by their places in these lists.
+    /// What is left to another program: the workers of those numbers, and what those have counted
+    /// that are gone. Configs and tables are put down by their places in these lists.
     pub(super) fn leave<'w>(
         &'w self,
+        ids: &[WorkerId],
         sources: &[&Rc<Source>],
         tables: &[&Rc<Table>],
         out: &mut Leaving<'w>,
     ) -> (Vec<state::Worker>, Vec<(String, u64)>) {
         let names = || Counter::ALL.iter().map(|counter| counter.label().to_owned());
-        let leave = |(&id, worker): (&WorkerId, &'w Worker)| {
+        let leave = |&id: &WorkerId| {
+            let worker = self.all.get(&id)?;
+            let name = |what| format!("worker-{id}-{what}");
             Some(state::Worker {
                 id,
                 pid: worker.child.pid(),
-                channel: out.put(worker.child.channel()),
+                process: out.put(format!("worker-{id}{PROCESS}"), worker.child.handle()),
+                channel: out.put(name("channel"), worker.child.channel()),
                 source: sources.iter().position(|one| Rc::ptr_eq(one, &worker.source))?,
                 place: worker.place,
                 table: tables.iter().position(|one| Rc::ptr_eq(one, &worker.clients))?,
-                seats: out.put(&worker.seats),
-                rows: out.put(&worker.rows),
-                trail: out.put(worker.watch.memory()),
+                seats: out.put(name("seats"), &worker.seats),
+                rows: out.put(name("rows"), &worker.rows),
+                trail: out.put(name("trail"), worker.watch.memory()),
                 counters: worker.counters.clone().unwrap_or_else(|| names().collect()),
             })
         };
-        let workers = self.all.iter().filter_map(leave).collect();
+        let workers = ids.iter().filter_map(leave).collect();
         let gone = self.folded.iter().copied().chain(iter::repeat(0));
         (workers, names().zip(gone).collect())
     }
@@ -264,7 +275,8 @@ impl Workers {
         left: &mut Left,
         hear: impl Fn(Heard) + 'static,
     ) -> io::Result<()> {
-        let child = Child::of(worker.pid, left.take(worker.channel)?, hear)?;
+        let process = left.take(worker.process)?.into();
+        let child = Child::of(worker.pid, process, left.take(worker.channel)?, hear)?;
         let (seats, rows) = (left.take(worker.seats)?, left.take(worker.rows)?);
         let (place, counters) = (worker.place, Some(worker.counters));
         let watch = Watch::left(left.take(worker.trail)?, source.blueprint.threads);
