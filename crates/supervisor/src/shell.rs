@@ -335,7 +335,10 @@ impl<'v> Shell<'v> {
         if self.end.is_some() {
             return;
         }
-        self.keeping.touch();
+        // The others change nothing that a next process would have to know.
+        if !matches!(order, Order::Check | Order::EndCheck | Order::Greet(_) | Order::Note(_)) {
+            self.keeping.touch();
+        }
         match order {
             Order::Check => {
                 let next = mem::take(&mut self.askers[NEXT]);
