@@ -40,7 +40,8 @@ pub fn run(data: &[u8]) {
             state
                 .workers
                 .iter()
-                .flat_map(|one| [one.process, one.channel, one.seats, one.rows, one.trail]),
+                .flat_map(|one| [one.process, one.channel, one.seats, one.rows, one.trail])
+                .chain(state.workers.iter().flat_map(|one| [one.tallies, one.recents])),
         )
         .chain(state.askers.iter().copied())
         .collect();

@@ -1,6 +1,8 @@
 //! Does what the machine orders, and tells it what happens.
 
+mod compare;
 mod desk;
+mod had;
 mod keeping;
 mod leaving;
 mod notes;
@@ -22,16 +24,16 @@ use crate::{
     wishes::{Asker, Desk},
 };
 use base::Moment;
+use compare::Comparison;
 use config::{Blueprint, plan::Address};
 use control::{
     Counter,
-    note::{Note as _, Question, Report},
+    note::{Note as _, Report},
     wish::{Outcome, Wish},
 };
 use desk::{CURRENT, END, History, NEXT};
 use keeping::Keeping;
 use net::{
-    channel::Message,
     process::Handle,
     store::MARK,
     systemd::{self, Handed},
@@ -94,6 +96,7 @@ enum Happening {
     Event(Told),
     Check(u64, Heard),
     Trial(u64, Heard),
+    Comparison(u64, Heard),
     Worker(WorkerId, Heard),
     Wish(Wish, Asker),
     Reopen,
@@ -115,6 +118,8 @@ struct Shell<'v> {
     /// The check that is under way, and how many there were.
     check: Option<Child>,
     checks: u64,
+    /// The comparison of configs that is under way.
+    comparison: Option<Comparison>,
     sockets: Sockets,
     /// Sockets that nobody has asked for yet, and those of a server of another version that was
     /// killed, with its workers, which are to drain.
@@ -228,6 +233,7 @@ impl<'v> Shell<'v> {
             due: VecDeque::from([Event::Load]),
             check: None,
             checks: 0,
+            comparison: None,
             sockets: Sockets::default(),
             handed: Vec::new(),
             taken_over: Vec::new(),
@@ -243,7 +249,7 @@ impl<'v> Shell<'v> {
             desks: Vec::new(),
             desk_path: None,
             askers: Default::default(),
-            history: History { since: net::clock::now(), restarts: 0, reload: None },
+            history: History { since: net::clock::now(), restarts: 0, cut_off: 0, reload: None },
             upgrade: None,
             is_trial: false,
             end: None,
@@ -296,6 +302,7 @@ impl<'v> Shell<'v> {
             }
             Happening::Check(..) => {}
             Happening::Trial(number, heard) => self.tried(number, heard),
+            Happening::Comparison(number, heard) => self.compared(number, heard),
             Happening::Upgrade => self.upgrade(None, None),
             Happening::Worker(id, Heard::Note(message)) => {
                 self.due.push_back(match Report::decode(&message.bytes) {
@@ -311,6 +318,7 @@ impl<'v> Shell<'v> {
             Happening::Worker(id, Heard::Ended(how)) => {
                 let requests = self.workers.requests(id);
                 if !requests.is_empty() {
+                    self.history.cut_off += requests.len() as u64;
                     self.note(&Note::CutOff(id, requests));
                 }
                 self.workers.ended(id);
@@ -385,23 +393,6 @@ impl<'v> Shell<'v> {
                 self.end = Some(Ok(code));
             }
             Order::Fail(code, text) => self.end = Some(Err(Failure { code, text })),
-        }
-    }
-
-    /// Has a process look at the config, which this one never does.
-    fn check(&mut self) {
-        self.checks += 1;
-        let (number, happenings) = (self.checks, self.happenings.clone());
-        let hear = move |heard| drop(happenings.send(Happening::Check(number, heard)));
-        match Child::start(&self.program, "check", hear) {
-            Ok(child) => {
-                // What goes into a log has no colours.
-                let is_painted = self.serving.is_none() && net::stream::is_watched();
-                let question = Question::Check { file: self.file.clone(), is_painted };
-                child.tell(Message { bytes: question.encode(), descriptors: Vec::new() });
-                self.check = Some(child);
-            }
-            Err(error) => self.due.push_back(Event::Refused(1, not_started(&error))),
         }
     }
 

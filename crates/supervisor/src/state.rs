@@ -13,8 +13,9 @@ use base::{
 use config::{
     Blueprint,
     blueprint::{pack_address, unpack_address},
-    plan::Address,
+    plan::{Address, Label},
 };
+use control::tally::Counts;
 use std::{
     collections::HashMap,
     io::{self, ErrorKind},
@@ -27,9 +28,10 @@ use std::{
 };
 
 /// The form of the state, and of what the workers of one program have in common with the supervisor
-/// of another: notes, the table of clients and the seats in it. Whoever changes one of those raises
-/// this number; then a server of the version before has to be restarted.
-const VERSION: u64 = 2;
+/// of another: notes, the table of clients and the seats in it, rows of labels, slots of requests.
+/// Whoever changes one of those raises this number; then a server of the version before has to be
+/// restarted.
+const VERSION: u64 = 3;
 
 /// What the state begins with, before its version.
 const MARK: u64 = u64::from_le_bytes(*b"gannet\0\0");
@@ -72,10 +74,16 @@ pub struct State {
     pub workers: Vec<Worker>,
     /// What those have counted that are gone, by name: all that there is a name for.
     pub counted: Vec<(String, u64)>,
+    /// What the sites and routes of those have had.
+    pub had: Vec<(Label, Counts)>,
+    /// What workers have given up.
+    pub layers: Vec<String>,
     /// Since when the server runs, by the clock that counts from the start of the machine.
     pub since: Moment,
     /// Workers that were started in the place of one that had died.
     pub restarts: u64,
+    /// Requests that those were at.
+    pub cut_off: u64,
     /// Who waits for what comes of this.
     pub askers: Vec<Place>,
     /// How many states of this server were kept before, for the case that it is killed.
@@ -118,6 +126,10 @@ pub struct Worker {
     pub rows: Place,
     /// Where its loops show what they are at.
     pub trail: Place,
+    /// What it counts of sites and routes in.
+    pub tallies: Place,
+    /// Where it puts down the last requests.
+    pub recents: Place,
     /// The names of what it counts, in the order of its program.
     pub counters: Vec<String>,
 }
@@ -210,8 +222,10 @@ impl State {
         memory(out, &self.machine);
         list(out, &self.workers, |out, worker| {
             numbers(out, &[worker.id, u64::from(worker.pid)]);
-            let Worker { process, channel, source, place, table, seats, rows, trail, .. } = worker;
-            let places = [process, channel, source, place, table, seats, rows, trail];
+            let Worker { process, channel, source, place, table, .. } = worker;
+            let Worker { seats, rows, trail, tallies, recents, .. } = worker;
+            let places =
+                [process, channel, source, place, table, seats, rows, trail, tallies, recents];
             numbers(out, &places.map(|place| *place as u64));
             list(out, &worker.counters, |out, name| out.bytes(name.as_bytes()));
         });
@@ -219,7 +233,13 @@ impl State {
             out.bytes(name.as_bytes());
             out.number(*count);
         });
-        numbers(out, &[self.since.0, self.restarts]);
+        list(out, &self.had, |out, (Label { site, route }, counts)| {
+            out.bytes(site.as_bytes());
+            out.bytes(route.as_bytes());
+            counts.pack(out);
+        });
+        list(out, &self.layers, |out, layer| out.bytes(layer.as_bytes()));
+        numbers(out, &[self.since.0, self.restarts, self.cut_off]);
         list(out, &self.askers, |out, &at| out.number(at as u64));
         out.number(self.saves);
         packer.finish()
@@ -260,12 +280,20 @@ impl State {
                     seats: from.count()?,
                     rows: from.count()?,
                     trail: from.count()?,
+                    tallies: from.count()?,
+                    recents: from.count()?,
                     counters: from.list(Unpacker::text)?,
                 })
             })?,
             counted: from.list(|from| Some((from.text()?, from.number()?)))?,
+            had: from.list(|from| {
+                let label = Label { site: from.text()?.into(), route: from.text()?.into() };
+                Some((label, Counts::unpack(from)?))
+            })?,
+            layers: from.list(Unpacker::text)?,
             since: Moment(from.number()?),
             restarts: from.number()?,
+            cut_off: from.number()?,
             askers: from.list(Unpacker::count)?,
             saves: from.number()?,
         };
@@ -283,8 +311,9 @@ impl State {
         places.extend(self.desks.iter().map(|(_, at)| at));
         places.extend(self.tables.iter().map(|(at, _)| at));
         places.extend(self.sources.iter().map(|(at, _)| at));
-        let of_worker =
-            |one: &'_ Worker| [one.process, one.channel, one.seats, one.rows, one.trail];
+        let of_worker = |one: &'_ Worker| {
+            [one.process, one.channel, one.seats, one.rows, one.trail, one.tallies, one.recents]
+        };
         places.extend(self.workers.iter().flat_map(of_worker));
         places.sort_unstable();
         places.into_iter().eq(0..self.descriptors.len())
@@ -350,6 +379,10 @@ fn take_memory(from: &mut Unpacker<'_>) -> Option<Memory<usize>> {
 mod tests {
     use super::*;
 
+    fn label() -> Label {
+        Label { site: "a".into(), route: "/*".into() }
+    }
+
     fn blueprint() -> Blueprint {
         Blueprint {
             listen: Vec::new(),
@@ -365,6 +398,7 @@ mod tests {
             is_json: None,
             found: "one site".to_owned(),
             hosts: Vec::new(),
+            labels: vec![label()],
         }
     }
 
@@ -384,7 +418,7 @@ mod tests {
         ];
         let kept = Kept { number: 3, config, is_serving: true, members };
         State {
-            descriptors: (10..22).map(|number| (format!("name-{number}"), number)).collect(),
+            descriptors: (10..24).map(|number| (format!("name-{number}"), number)).collect(),
             version: "1.2.3".to_owned(),
             sockets: vec![
                 group(tcp("[::1]:0"), tcp("[::1]:8080"), vec![0, 9]),
@@ -399,7 +433,7 @@ mod tests {
             workers: vec![Worker {
                 id: 5,
                 pid: 4242,
-                process: 11,
+                process: 13,
                 channel: 5,
                 source: 0,
                 place: 0,
@@ -407,11 +441,16 @@ mod tests {
                 seats: 6,
                 rows: 7,
                 trail: 10,
+                tallies: 11,
+                recents: 12,
                 counters: vec!["requests".to_owned()],
             }],
             counted: vec![("requests".to_owned(), 12)],
+            had: vec![(label(), Counts { classes: [0, 1, 2, 3, 4], bytes: 5 })],
+            layers: vec!["no core dumps: on".to_owned()],
             since: Moment(99),
             restarts: 1,
+            cut_off: 2,
             askers: vec![8],
             saves: 7,
         }

@@ -9,11 +9,11 @@
 //! ```
 
 use crate::{
+    account::Account,
     admission::{self, Admission, Introduction},
     core::Core,
     flow::{self, Answered, Outcome},
     job::Done,
-    log::SERVER_LOG,
     record::{About, End, Record, Subject},
     refusal::{self, Trouble},
     sending::{self, Written},
@@ -336,10 +336,11 @@ impl Connection {
         let Request { method, host, path, .. } = request;
         turn.core.trail.begin(method.as_str(), host, path);
         turn.core.trail.go(Phase::Answering);
+        let from = (self.client, self.listener);
         if done.is_none() {
             turn.pending.kept = None;
+            turn.core.keep(request, from, turn.tick.now);
         }
-        let from = (self.client, self.listener);
         let (mut exchange, failed) = flow::begin(turn.core.plan, (request, id), from);
         let mut done = done.or(failed);
         if let Admission::OneTooMany = self.admission {
@@ -376,7 +377,7 @@ impl Connection {
         began_us: u64,
         turn: &mut Turn<'_>,
     ) {
-        let Answered { response, bandwidth, log, note, .. } = answered;
+        let Answered { response, bandwidth, account, note, .. } = answered;
         turn.pending.share =
             bandwidth.zip(exchange.client).map(|(limit, client)| Share::new(limit, client));
         let status = response.status;
@@ -395,10 +396,10 @@ impl Connection {
         let about = About::exchange(exchange);
         if is_sent_at_once {
             let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: note };
-            turn.core.record(log, about, &end);
+            turn.core.record(account, about, &end);
         } else {
-            let line = turn.core.log.borrow_mut().begin(log, about, status.0);
-            let record = Record { log, line, status, bytes, began_us, note };
+            let line = turn.core.log.borrow_mut().begin(account.log, about, status.0);
+            let record = Record { account, line, status, bytes, began_us, note };
             turn.pending.record = Some(Box::new(record));
         }
     }
@@ -417,7 +418,7 @@ impl Connection {
             reason: Some(refusal.reason()),
         };
         self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
-        turn.core.record(SERVER_LOG, about, &end);
+        turn.core.record(Account::OF_SERVER, about, &end);
     }
 
     /// Says with a FIN that nothing more will come, and whether to go on reading, lest what the

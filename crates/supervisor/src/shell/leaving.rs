@@ -58,8 +58,11 @@ impl Shell<'_> {
             machine: machine.unwrap_or_default(),
             workers,
             counted,
+            had: self.workers.had_before().counted(),
+            layers: self.layers.clone(),
             since: self.history.since,
             restarts: self.history.restarts,
+            cut_off: self.history.cut_off,
             askers,
             saves: self.keeping.saves(),
         };
@@ -97,12 +100,13 @@ impl Shell<'_> {
             let table = tables.get(worker.table).cloned().ok_or_else(missing)?;
             self.workers.take(worker, (source, table), left, hear)?;
         }
-        self.workers.count_on(&state.counted);
+        self.workers.count_on(&state.counted, state.had);
+        self.layers = state.layers;
         let now = net::clock::now();
         let memory = state.machine.map(|at| sources.get(at).cloned()).ok_or_else(missing)?;
         self.machine = Machine::of(memory, now);
         self.history.since = state.since;
-        self.history.restarts = state.restarts;
+        (self.history.restarts, self.history.cut_off) = (state.restarts, state.cut_off);
         state.askers.into_iter().map(|at| Asker::left(left.take(at)?)).collect()
     }
 

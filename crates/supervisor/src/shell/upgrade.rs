@@ -139,7 +139,9 @@ impl Shell<'_> {
                     return;
                 }
                 Some(Verdict::Refused { code, text }) => (code, text),
-                None => (1, "error: that program is of another kind".to_owned()),
+                Some(Verdict::Compared) | None => {
+                    (1, "error: that program is of another kind".to_owned())
+                }
             },
             Heard::Ended(_) if *has_passed => {
                 *stage = Stage::Due { is_back: false };
@@ -186,7 +188,7 @@ impl Shell<'_> {
     /// Becomes another program, if it is time. Everything that has happened is dealt with.
     pub(super) fn hand_over(&mut self) {
         let is_due = |upgrade: &mut Upgrade| matches!(upgrade.stage, Stage::Due { .. });
-        if !self.machine.is_quiet() {
+        if !self.machine.is_quiet() || self.comparison.is_some() {
             return;
         }
         let Some(Upgrade { program, stage, askers }) = self.upgrade.take_if(is_due) else { return };
