@@ -47,6 +47,7 @@ use std::{
 use tokio::{
     runtime::{Builder, LocalOptions, LocalRuntime},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    task::yield_now,
     time::{sleep, timeout},
 };
 use upgrade::Upgrade;
@@ -136,6 +137,8 @@ struct Shell<'v> {
     workers: Workers,
     /// What workers have given up: all of them the same.
     layers: Vec<String>,
+    /// What is served from now on, which nobody has been told yet.
+    greeting: Option<Rc<Source>>,
     /// What is served, once anything is.
     serving: Option<Rc<Source>>,
     /// Where wishes come in; where they do if no config says so.
@@ -245,6 +248,7 @@ impl<'v> Shell<'v> {
             seed: [one, other],
             workers: Workers::default(),
             layers: Vec::new(),
+            greeting: None,
             serving: None,
             desks: Vec::new(),
             desk_path: None,
@@ -266,6 +270,11 @@ impl<'v> Shell<'v> {
                 return end;
             }
             self.save();
+            if let Some(source) = self.greeting.take() {
+                // Workers first hear that they serve.
+                yield_now().await;
+                self.greet(&source);
+            }
             if heard.is_empty() {
                 self.hand_over();
             }
@@ -379,11 +388,7 @@ impl<'v> Shell<'v> {
                 self.keeping.clear();
                 self.sockets = Sockets::default();
             }
-            Order::Greet(source) => {
-                let addresses = self.sockets.addresses(&source.blueprint.listen);
-                self.voice.started(&source.blueprint, &addresses, &self.layers);
-                self.service.ready(&format!("serves {}", source.blueprint.found));
-            }
+            Order::Greet(source) => self.greeting = Some(source),
             Order::Note(note) => self.note(&note),
             Order::Exit(code) => {
                 if let Some(source) = &self.serving {

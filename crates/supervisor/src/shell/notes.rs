@@ -1,6 +1,6 @@
 //! What the server itself has to say, and to whom.
 
-use super::{CURRENT, Shell};
+use super::{CURRENT, Shell, Source};
 use crate::{journal, machine::Note};
 use control::wish::Outcome;
 
@@ -8,6 +8,13 @@ impl Shell<'_> {
     /// What is served, in a few words.
     fn found(&self) -> &str {
         self.serving.as_ref().map_or("", |source| &source.blueprint.found)
+    }
+
+    /// Says that it is served.
+    pub(super) fn greet(&mut self, source: &Source) {
+        let addresses = self.sockets.addresses(&source.blueprint.listen);
+        self.voice.started(&source.blueprint, &addresses, &self.layers);
+        self.service.ready(&format!("serves {}", source.blueprint.found));
     }
 
     pub(super) fn note(&mut self, note: &Note) {
