@@ -13,6 +13,7 @@
     reason = "a test harness says what is wrong by panicking"
 )]
 
+pub mod application;
 pub mod binary;
 pub mod client;
 pub mod clock;
@@ -20,21 +21,25 @@ pub mod dialogue;
 pub mod load;
 pub mod manager;
 pub mod pace;
+pub mod php;
 pub mod peer;
 pub mod process;
 pub mod response;
 pub mod script;
+pub mod secure;
 pub mod server;
 pub mod site;
 pub mod stage;
 pub mod stalling;
 pub mod webdriver;
 
+pub use application::Application;
 pub use client::{Client, Ending};
 pub use load::under_load;
 pub use manager::Manager;
 pub use pace::{Asker, Pace};
 pub use peer::{Answer, Peer};
+pub use php::Php;
 pub use response::Response;
 pub use server::{Launch, Server, Stopped};
 pub use site::Site;
@@ -80,6 +85,14 @@ pub fn give_to_server(folder: &Path) {
 /// as it does for the long run of all tests.
 pub fn extent(usual: usize, full: usize) -> usize {
     if env::var_os("GANNET_FULL").is_some() { full } else { usual }
+}
+
+/// How long a test goes on that looks for what piles up: so many seconds as a rule, so many at
+/// length, and the minutes of the environment's `GANNET_SOAK_MINUTES` where it has that.
+pub fn soak_time(usual: usize, full: usize) -> Duration {
+    let minutes = env::var("GANNET_SOAK_MINUTES").ok().and_then(|minutes| minutes.parse().ok());
+    let seconds = minutes.map_or(extent(usual, full) as u64, |minutes: u64| minutes * 60);
+    Duration::from_secs(seconds)
 }
 
 /// Whether `is_so` comes true before patience runs out. For what the server does by itself, without

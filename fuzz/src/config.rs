@@ -189,6 +189,11 @@ fn check_plan(plan: &Plan) {
 fn check_policy(plan: &Plan, policy: &Policy) {
     match &policy.action {
         Action::Files(files) => assert!(files.folder < plan.folders.len()),
+        Action::Php(php) => {
+            assert!(php.files.folder < plan.folders.len());
+            let listed = plan.applications.get(php.application.number);
+            assert_eq!(listed, Some(&php.application.address));
+        }
         Action::Redirect(redirect) => {
             assert!(
                 (redirect.to.is_on_this_host() || redirect.to.head().contains("://"))
@@ -273,7 +278,9 @@ fn written(plan: &Plan) -> String {
             Address::Unix { mode, .. } => format!(", mode = \"{mode:o}\""),
         };
         let address = quoted(&listen.address.to_string());
-        format!("{{ address = {address}, proxy-protocol = {}{mode} }}", listen.proxy_protocol)
+        let proxy = listen.proxy_protocol;
+        // What listens with TLS says no more of the server, and of sites nothing is written.
+        format!("{{ address = {address}, tls = false, proxy-protocol = {proxy}{mode} }}")
     });
     let mut text = format!("[server]\nlisten = {}\n", list(listen));
     let networks = plan.trusted_proxies.iter().map(|network| quoted(&network.to_string()));
@@ -344,6 +351,7 @@ fn push_limits(text: &mut String, plan: &Plan) {
     }
     for (name, value) in [
         ("head-time", limits.head_time),
+        ("handshake-time", limits.handshake_time),
         ("idle-time", limits.idle_time),
         ("body-idle-time", limits.body_idle_time),
         ("write-stall-time", limits.write_stall_time),

@@ -16,7 +16,9 @@ mod text;
 
 pub mod note;
 pub mod state;
+pub mod fastcgi;
 pub mod proxy_protocol;
+pub mod tls_hello;
 
 pub mod connection;
 pub mod head;

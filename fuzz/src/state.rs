@@ -34,6 +34,7 @@ pub fn run(data: &[u8]) {
         .iter()
         .flat_map(|group| group.sockets.iter().copied())
         .chain(state.desks.iter().map(|(_, at)| *at))
+        .chain([state.tickets])
         .chain(state.tables.iter().map(|(at, _)| *at))
         .chain(state.sources.iter().map(|(at, _)| *at))
         .chain(

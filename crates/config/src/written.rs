@@ -7,6 +7,8 @@ mod log;
 mod server;
 mod auth;
 mod cors;
+mod tls;
+mod php;
 mod answers;
 mod policy;
 mod route;
@@ -17,10 +19,12 @@ pub(crate) use cors::Cors;
 pub(crate) use limits::Limits;
 pub(crate) use listen::{Listen, Listens};
 pub(crate) use log::{ErrorFormat, ErrorLog, Log, ServerLog};
+pub(crate) use php::Php;
 pub(crate) use policy::{Policy, Security};
 pub(crate) use route::{Case, NamedRoute};
 pub(crate) use server::{CompressCache, Server};
 pub(crate) use site::Site;
+pub(crate) use tls::{Mode, Tls};
 
 use crate::{
     guess,

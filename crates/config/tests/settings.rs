@@ -18,6 +18,7 @@ fn config(setting: &Description, value: Option<&str>) -> String {
         "root" if value.is_some() => "",
         // What is made with the template has to be made at all.
         "listing-template" => "root = \"/srv\"\nlisting = true\n",
+        "php-deny" => "root = \"/srv\"\nphp.address = \"127.0.0.1:9000\"\n",
         _ => "root = \"/srv\"\n",
     };
     let route = |table: &str| format!("[site.\"a.example\"]\n{root}{table}");
@@ -69,6 +70,20 @@ fn config(setting: &Description, value: Option<&str>) -> String {
             let table = format!("compress-cache = {{ folder = \"/var/forms\"{comma} {line} }}");
             format!("[server]\n{table}\n[site.\"a.example\"]\n{root}")
         }
+        "[site.\"HOST\".tls]" => {
+            let files = [("cert", "certs/other.pem"), ("key", "certs/other.key")];
+            let files = files.iter().filter(|(name, _)| value.is_none() || setting.name != *name);
+            let files = files.map(|(name, file)| format!("{name} = \"{file}\"\n"));
+            let files = if line.contains("\"off\"") { String::new() } else { files.collect() };
+            format!("[site.\"a.example\"]\n{root}[site.\"a.example\".tls]\n{files}{line}")
+        }
+        "[[server.listen]]" if setting.name == "tls" => {
+            let line = if value.is_none() { "" } else { &line };
+            let tls = "tls = { cert = \"certs/other.pem\", key = \"certs/other.key\" }\n";
+            let usual = "[[server.listen]]\naddress = \"443\"\n";
+            let own = "[[server.listen]]\naddress = \"unix:/run/x\"\n";
+            format!("{usual}{own}{line}[site.\"a.example\"]\n{root}{tls}")
+        }
         "[[server.listen]]" => {
             let address =
                 if setting.name == "address" { "" } else { "address = \"unix:/run/x\"\n" };
@@ -97,6 +112,12 @@ fn config(setting: &Description, value: Option<&str>) -> String {
             };
             let comma = if origins.is_empty() || line.is_empty() { "" } else { "," };
             format!("[site.\"a.example\"]\n{root}cors = {{ {origins}{comma} {} }}", line.trim())
+        }
+        "`php`" => {
+            let is_said = matches!(setting.name, "socket" | "address") && value.is_some();
+            let socket = if is_said { "" } else { "socket = \"/run/x.sock\"" };
+            let comma = if socket.is_empty() || line.is_empty() { "" } else { "," };
+            format!("[site.\"a.example\"]\n{root}php = {{ {socket}{comma} {} }}", line.trim())
         }
         "`compress`" => format!("[site.\"a.example\"]\n{root}compress = {{ {} }}", line.trim()),
         "the uppermost level" => format!("{line}[site.\"a.example\"]\n{root}"),
@@ -330,6 +351,7 @@ fn quick_plan_is_what_its_config_says() {
             log,
             listing: true,
             fallback: (threads == 2).then(|| "/index.html".to_owned()),
+            php: None,
             live: false,
         };
         let text = save(&asked).unwrap();

@@ -1,45 +1,39 @@
 //! The processes that the supervisor starts: one looks at a config, the others serve.
 
+mod ear;
+
 use crate::{
-    arguments::Role, comparing, greeting, machine, selftest, serving, supervising,
-    trouble::Trouble, verb,
+    arguments::Role,
+    comparing, greeting, machine,
+    renewal::{self, Renewal},
+    selftest, serving, supervising,
+    trouble::Trouble,
+    verb,
 };
 use config::{Blueprint, Bundle, Paint, Plan, plan::Address};
 use control::{
-    Clients, Recents, Rows, Seats, Tallies, Trails,
+    Clients, Recents, Rows, Seats, Tallies, TicketKeys, Trails,
     note::{Note, Order, Question, Report, Verdict},
     wish::Outcome,
 };
-use net::{
-    channel::{self, Message},
-    layer::Layer,
-    listener::Listening,
-    memory, process, sealed,
-};
+use ear::{Ear, take_files};
+use net::{channel, clock, layer::Layer, memory, process, sealed};
 use std::{
-    future::{pending, poll_fn},
+    future::poll_fn,
     io::{self, ErrorKind},
-    os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
-        unix::net::UnixDatagram,
-    },
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::Path,
     pin::pin,
     process::ExitCode,
-    sync::Arc,
-    task::Poll,
+    sync::{Arc, mpsc},
     thread,
 };
 use supervisor::Failure;
 use tokio::{
-    io::Interest,
-    // As good for whole messages of one kind as of another.
-    net::UnixDatagram as Channel,
     runtime::{Builder, Runtime},
-    signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
 };
-use worker::{Asked, LogFiles, Reopener, Setup, Signs, Stopper, Worker};
+use worker::{Asked, LogFiles, Setup, Signs, Worker};
 
 /// What the look at a config may cost.
 const CHECK_CPU_SECONDS: u64 = 30;
@@ -50,27 +44,42 @@ const BUNDLE_BYTES_MAX: u64 = CHECK_MEMORY_BYTES;
 
 /// Does what the supervisor wants of a process in that role.
 pub(crate) fn play(role: Role) -> Result<ExitCode, Trouble> {
-    let end = channel::inherited().map_err(|_| {
-        let message = "error: `gannet role` is for gannet itself: use `gannet run FILE`";
-        Trouble::new(2, message.to_owned())
-    })?;
-    let failed = |error: io::Error| Trouble::new(1, format!("error: {error}"));
+    let failed = |error: io::Error| match error.kind() {
+        ErrorKind::InvalidInput => {
+            let message = "error: `gannet role` is for gannet itself: use `gannet run FILE`";
+            Trouble::new(2, message.to_owned())
+        }
+        _ => Trouble::new(1, format!("error: {error}")),
+    };
+    let end = channel::inherited().map_err(failed)?;
+    let end_there = end.as_fd();
     match role {
-        Role::Check => check(end.as_fd()).map_err(failed),
-        Role::Trial => rehearse_all(end.as_fd()).map_err(failed),
+        Role::Check => check(end_there).or_else(|error| refuse(end_there, &error)).map_err(failed),
+        Role::Trial => {
+            rehearse_all(end_there).or_else(|error| refuse(end_there, &error)).map_err(failed)
+        }
         Role::Worker => serve(&end).map_err(failed),
         Role::Keeper => keep(end).map_err(failed),
     }
+}
+
+/// Says why nothing can be found out.
+fn refuse(end: BorrowedFd<'_>, error: &io::Error) -> io::Result<ExitCode> {
+    let verdict = Verdict::Refused { code: 1, text: format!("error: {error}") };
+    channel::send(end, &verdict.encode(), &[], true)?;
+    Ok(ExitCode::FAILURE)
 }
 
 /// Looks at a config, within limits, and hands over what it has found.
 fn check(end: BorrowedFd<'_>) -> io::Result<ExitCode> {
     process::set_name(c"gannet-check");
     process::confine(CHECK_CPU_SECONDS, CHECK_MEMORY_BYTES)?;
+    net::failpoint::hit("check");
     let message = channel::receive(end, true)?.ok_or(ErrorKind::UnexpectedEof)?;
     let question = Question::decode(&message.bytes).ok_or(ErrorKind::InvalidData)?;
     let (file, is_painted) = match question {
         Question::Check { file, is_painted } => (file, is_painted),
+        Question::Renew => return renew(end, &message.descriptors),
         Question::Compare { file } => return compare(end, &file, &message.descriptors),
         Question::Try { .. } => return Err(ErrorKind::InvalidData.into()),
     };
@@ -100,6 +109,19 @@ fn compare(end: BorrowedFd<'_>, file: &Path, along: &[OwnedFd]) -> io::Result<Ex
             channel::send(end, &Verdict::Refused { code, text }.encode(), &[], true)?;
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Looks whether the files of certificates hold other ones by now.
+fn renew(end: BorrowedFd<'_>, along: &[OwnedFd]) -> io::Result<ExitCode> {
+    let bundle = along.first().ok_or(ErrorKind::InvalidData)?;
+    let bytes = sealed::read(bundle.as_fd(), BUNDLE_BYTES_MAX)?;
+    let bundle = Bundle::decode(&bytes).ok_or(ErrorKind::InvalidData)?;
+    let Renewal { bundle, renewed, troubles } = renewal::look(bundle, clock::wall().seconds);
+    let bundle = bundle.map(|bundle| sealed::bytes(c"gannet-config", &bundle.encode()));
+    let bundle = bundle.transpose()?;
+    let along: Vec<_> = bundle.iter().map(AsFd::as_fd).collect();
+    channel::send(end, &Verdict::Renewed { renewed, troubles }.encode(), &along, true)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -141,26 +163,31 @@ fn look(file: &Path, paint: Paint) -> Result<(Bundle, Blueprint), Trouble> {
 fn serve(end: &OwnedFd) -> io::Result<ExitCode> {
     process::set_name(c"gannet-worker");
     process::raise_descriptor_limit();
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let (mut worker, files, layers) = match prepare(end.as_fd()) {
+    let (runtime, mut worker, mut ear, layers) = match ready(end) {
         Ok(ready) => ready,
         Err(text) => {
             channel::send(end.as_fd(), &Report::Failed(text).encode(), &[], true)?;
             return Ok(ExitCode::FAILURE);
         }
     };
-    let mut ear = Ear::new(end, &worker, files, &runtime)?;
     channel::send(end.as_fd(), &Report::Ready(layers).encode(), &[], true)?;
     let Some(listeners) = ear.listeners()? else { return Ok(ExitCode::SUCCESS) };
     let listeners = listeners.into_iter().map(serving::listeners).collect();
     worker.run(listeners, ear.obey());
     // What is left: the other loops, and the last log lines.
     let (ended, mut over) = oneshot::channel::<()>();
+    let (give, given) = mpsc::channel::<Worker>();
     let wait = move || {
-        worker.wait(|_| Vec::new());
+        given.iter().for_each(|worker| worker.wait(|_| Vec::new()));
         drop(ended);
     };
-    thread::Builder::new().spawn(wait)?;
+    let spawned = net::failpoint::call().and_then(|()| thread::Builder::new().spawn(wait));
+    match spawned {
+        // What is under way is finished all the same, though nobody can have it hurry.
+        Err(_) => worker.wait(|_| Vec::new()),
+        Ok(_) => drop(give.send(worker)),
+    }
+    drop(give);
     runtime.block_on(async {
         let mut obeying = pin!(ear.obey());
         let mut over = pin!(&mut over);
@@ -171,6 +198,19 @@ fn serve(end: &OwnedFd) -> io::Result<ExitCode> {
         .await;
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// All that a worker is, once it could serve.
+type Ready<'e> = (Runtime, Worker, Ear<'e>, Vec<String>);
+
+/// Gets ready to serve; in words for an operator, why not.
+fn ready(end: &OwnedFd) -> Result<Ready<'_>, String> {
+    let failed = |error: io::Error| format!("error: {error}");
+    net::failpoint::call().map_err(failed)?;
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let (worker, files, layers) = prepare(end.as_fd())?;
+    let ear = Ear::new(end, &worker, files, &runtime).map_err(failed)?;
+    Ok((runtime, worker, ear, layers))
 }
 
 /// Takes what is given and makes loops of it. The process is as good as one that serves, then.
@@ -185,7 +225,7 @@ fn prepare(end: BorrowedFd<'_>) -> Result<(Worker, Arc<LogFiles>, Vec<String>), 
         let order = Order::decode(&message.bytes).ok_or(()).map_err(odd)?;
         match order {
             Order::Begin { loops, seed } => {
-                let along: Result<[OwnedFd; 7], _> = message.descriptors.try_into();
+                let along: Result<[OwnedFd; 8], _> = message.descriptors.try_into();
                 begun = Some((loops, seed, along.map_err(|_| ()).map_err(odd)?));
             }
             Order::Resolve => break,
@@ -193,7 +233,7 @@ fn prepare(end: BorrowedFd<'_>) -> Result<(Worker, Arc<LogFiles>, Vec<String>), 
         }
     }
     let (loops, seed, along) = begun.ok_or(()).map_err(odd)?;
-    let [bundle, clients, seats, rows, trails, tallies, recents] = along;
+    let [bundle, clients, seats, rows, trails, tallies, recents, tickets] = along;
     let bytes = sealed::read(bundle.as_fd(), BUNDLE_BYTES_MAX).map_err(failed)?;
     let bundle = Bundle::decode(&bytes).ok_or(()).map_err(odd)?;
     let plan = bundle.resolve().map_err(|errors| errors.render(Paint::Plain))?;
@@ -210,7 +250,9 @@ fn prepare(end: BorrowedFd<'_>) -> Result<(Worker, Arc<LogFiles>, Vec<String>), 
         tallies: Tallies::new(words(tallies)?, plan.labels.len()),
         recents: Recents::new(words(recents)?, loops),
     };
-    let setup = Setup { plan, loops, live: None, files: Arc::clone(&files), clients, signs };
+    let tickets = TicketKeys::new(words(tickets)?);
+    let (given, live) = (Arc::clone(&files), None);
+    let setup = Setup { plan, loops, live, files: given, clients, signs, tickets };
     let worker = worker::start(setup).map_err(|error| match layers.first() {
         // What keeps it may be that it is no longer who was started.
         Some(user) if user.starts_with("user: ") => format!("error: {error} ({user})"),
@@ -238,173 +280,4 @@ fn rehearse(plan: &'static Plan) -> Result<(), String> {
     let asked = Asked { bytes: request.as_bytes(), client: None, listener: 0 };
     let answer = worker::explain(plan, &asked);
     answer.map(drop).map_err(|why| format!("error: it cannot answer itself: {why}"))
-}
-
-/// Takes log files, if the order is about those.
-fn take_files(files: &LogFiles, order: Order, descriptors: Vec<OwnedFd>) {
-    match order {
-        Order::Logs(targets) => {
-            for (target, file) in targets.into_iter().zip(descriptors) {
-                files.give(target, Ok(file.into()));
-            }
-        }
-        Order::LogKept(target, why) => files.give(target, Err(io::Error::other(why))),
-        _ => {}
-    }
-}
-
-/// The sockets of each loop, each with the place of its address in the plan.
-type BySlot = Vec<Vec<(usize, Listening)>>;
-
-/// What hears the orders of the supervisor.
-struct Ear<'e> {
-    end: &'e OwnedFd,
-    stopper: Stopper,
-    reopener: Reopener,
-    files: Arc<LogFiles>,
-    loops: usize,
-    /// The process that has started this one, and whether the channel to it is over.
-    parent: i32,
-    is_over: bool,
-    /// What stops a worker whose supervisor is gone, and what drains it. While that is there it
-    /// decides.
-    term: Signal,
-    quit: Signal,
-    /// What has come of those so far, as it may be that the supervisor is on its way out.
-    asked: Option<Order>,
-    /// Those that a terminal sends to all of its processes, and those that mean something to the
-    /// supervisor.
-    _others: Vec<Signal>,
-}
-
-/// What an [`Ear`] hears.
-enum Heard {
-    Message(io::Result<Option<Message>>),
-    Asked(Order),
-}
-
-impl<'e> Ear<'e> {
-    fn new(
-        end: &'e OwnedFd,
-        worker: &Worker,
-        files: Arc<LogFiles>,
-        runtime: &Runtime,
-    ) -> io::Result<Self> {
-        let _guard = runtime.enter();
-        let others = [
-            SignalKind::interrupt(),
-            SignalKind::hangup(),
-            SignalKind::user_defined1(),
-            SignalKind::user_defined2(),
-        ];
-        Ok(Self {
-            end,
-            stopper: worker.stopper(),
-            reopener: worker.reopener(),
-            files,
-            loops: worker.loops(),
-            parent: process::parent(),
-            is_over: false,
-            term: signal(SignalKind::terminate())?,
-            quit: signal(SignalKind::quit())?,
-            asked: None,
-            _others: others.into_iter().map(signal).collect::<Result<_, _>>()?,
-        })
-    }
-
-    /// Waits for the sockets of each loop; `None` where nobody wants it to serve any more.
-    fn listeners(&self) -> io::Result<Option<BySlot>> {
-        let mut by_loop: Vec<_> = (0..self.loops).map(|_| Vec::new()).collect();
-        loop {
-            let Some(message) = channel::receive(self.end.as_fd(), true)? else { return Ok(None) };
-            match Order::decode(&message.bytes).ok_or(ErrorKind::InvalidData)? {
-                Order::Serve => return Ok(Some(by_loop)),
-                Order::Listeners { slot, numbers } => {
-                    let Some(own) = by_loop.get_mut(slot) else { continue };
-                    for (number, socket) in numbers.into_iter().zip(message.descriptors) {
-                        own.push((number, Listening::of(socket)?));
-                    }
-                }
-                Order::Drain | Order::Stop | Order::StopAtOnce => return Ok(None),
-                order => self.act(order, message.descriptors),
-            }
-        }
-    }
-
-    /// Does what it is told, as long as anybody is there; then serves on, until a signal says to
-    /// stop.
-    async fn obey(&mut self) {
-        // A loop that is started anew has a new runtime, with which all this has to begin anew.
-        while let Ok(end) = self.channel() {
-            loop {
-                match self.hear(&end).await {
-                    Heard::Message(Ok(Some(message))) => {
-                        let order = Order::decode(&message.bytes);
-                        let is_drain = order == Some(Order::Drain);
-                        if let Some(order) = order {
-                            self.act(order, message.descriptors);
-                        }
-                        if is_drain {
-                            self.stopper.parted().await;
-                            let note = Report::Parted.encode();
-                            // Where the supervisor does not listen, it waits a moment longer.
-                            let _ = channel::send(end.as_fd(), &note, &[], false);
-                        }
-                    }
-                    Heard::Message(Ok(None)) => self.is_over = true,
-                    Heard::Message(Err(_)) => break,
-                    Heard::Asked(order) => self.asked = Some(order),
-                }
-                self.live_alone();
-            }
-        }
-        pending().await
-    }
-
-    /// The next message, as long as there may be any, or what a signal asks for.
-    async fn hear(&mut self, end: &Channel) -> Heard {
-        let receive = || channel::receive(end.as_fd(), false);
-        let mut message = pin!(end.async_io(Interest::READABLE, receive));
-        poll_fn(|context| {
-            if self.term.poll_recv(context).is_ready() {
-                // A second one is from somebody who is in a hurry.
-                let is_second = matches!(self.asked, Some(Order::Stop | Order::StopAtOnce));
-                let order = if is_second { Order::StopAtOnce } else { Order::Stop };
-                return Poll::Ready(Heard::Asked(order));
-            }
-            if self.quit.poll_recv(context).is_ready() {
-                return Poll::Ready(Heard::Asked(Order::Drain));
-            }
-            match self.is_over {
-                true => Poll::Pending,
-                false => message.as_mut().poll(context).map(Heard::Message),
-            }
-        })
-        .await
-    }
-
-    fn channel(&self) -> io::Result<Channel> {
-        let end = UnixDatagram::from(self.end.try_clone()?);
-        end.set_nonblocking(true)?;
-        Channel::from_std(end)
-    }
-
-    /// Does what signals ask for where nobody else does. The channel of a supervisor that was
-    /// killed may be kept for the next one.
-    fn live_alone(&self) {
-        if self.is_over || process::parent() != self.parent {
-            // One that has come before the supervisor went was meant for all.
-            self.asked.iter().for_each(|order| self.act(order.clone(), Vec::new()));
-        }
-    }
-
-    fn act(&self, order: Order, descriptors: Vec<OwnedFd>) {
-        match order {
-            Order::Drain => self.stopper.drain(),
-            Order::Stop => self.stopper.stop(),
-            Order::StopAtOnce => self.stopper.stop_at_once(),
-            Order::Reopen => self.reopener.reopen(),
-            order => take_files(&self.files, order, descriptors),
-        }
-    }
 }

@@ -15,6 +15,7 @@ use std::{
     fs, io,
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
+    process::Command,
 };
 
 /// What a process is given whose work is the least urgent.
@@ -55,6 +56,7 @@ impl Handle {
     pub fn of(pid: u32) -> io::Result<Self> {
         let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
         let pid = pid.ok_or(io::ErrorKind::InvalidInput)?;
+        crate::failpoint::call()?;
         Ok(Self(pidfd_open(pid, PidfdFlags::empty())?))
     }
 
@@ -96,10 +98,21 @@ impl Handle {
         let _ = pidfd_send_signal(&self.0, Signal::ABORT);
     }
 
+    /// Asks it to end.
+    pub fn stop(&self) {
+        let _ = pidfd_send_signal(&self.0, Signal::TERM);
+    }
+
     /// Ends it at once, if it has not ended yet.
     pub fn kill(&self) {
         let _ = pidfd_send_signal(&self.0, Signal::KILL);
     }
+}
+
+/// Has the child that `command` starts asked to end as soon as the thread has ended that starts it,
+/// however that comes about. It hears nothing of the signals of a terminal.
+pub fn bind_to_parent(command: &mut Command) {
+    sys::child::bind_to_parent(command);
 }
 
 /// Bounds what this process may use of the machine, and lets others go first: for work on what
@@ -109,6 +122,7 @@ impl Handle {
 ///
 /// The kernel says no.
 pub fn confine(cpu_seconds: u64, memory_bytes: u64) -> io::Result<()> {
+    crate::failpoint::call()?;
     for (resource, most) in [(Resource::Cpu, cpu_seconds), (Resource::As, memory_bytes)] {
         let maximum = getrlimit(resource).maximum;
         let most = Some(maximum.map_or(most, |maximum| maximum.min(most)));
@@ -124,6 +138,7 @@ pub fn confine(cpu_seconds: u64, memory_bytes: u64) -> io::Result<()> {
 ///
 /// There is no `/proc`.
 pub fn program() -> io::Result<OwnedFd> {
+    crate::failpoint::call()?;
     fs::File::open("/proc/self/exe").map(OwnedFd::from)
 }
 
@@ -159,6 +174,7 @@ pub fn program_path() -> io::Result<PathBuf> {
 ///
 /// It is not there, or not for this user.
 pub fn program_at(path: &Path) -> io::Result<OwnedFd> {
+    crate::failpoint::call()?;
     fs::File::open(path).map(OwnedFd::from)
 }
 
@@ -219,6 +235,7 @@ pub fn is_root() -> bool {
 ///
 /// It has more; what concerns a thread and those that it starts would not reach them all.
 pub(crate) fn check_single_thread() -> io::Result<()> {
+    crate::failpoint::call()?;
     // Where there is no /proc it cannot be told, and the caller's own order has to do.
     match fs::read_dir("/proc/self/task").map_or(1, Iterator::count) {
         1 => Ok(()),

@@ -73,6 +73,7 @@ fn listen_for(
     mode: u32,
 ) -> Result<(OwnedFd, SocketFile), UnixError> {
     let address = SocketAddrUnix::new(path)?;
+    crate::failpoint::call().map_err(UnixError::Failed)?;
     let alone = lock_folder(path);
     let socket = socket(kind)?;
     match bind(&socket, &address) {
@@ -97,6 +98,7 @@ impl SocketFile {
     ///
     /// There is none.
     pub fn at(path: &Path) -> io::Result<Self> {
+        crate::failpoint::call()?;
         let (stat, _) = look(path)?;
         Ok(Self { path: path.to_owned(), identity: stat.identity })
     }

@@ -6,14 +6,15 @@ use net::{
     process::Handle,
 };
 use std::{
-    io,
+    io::{self, ErrorKind},
     os::{
         fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
         unix::{net::UnixDatagram, process::CommandExt},
     },
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{self, Command, Stdio},
     rc::Rc,
+    time::Duration,
 };
 use tokio::{
     io::Interest,
@@ -21,12 +22,17 @@ use tokio::{
     net::UnixDatagram as Channel,
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     task::spawn_local,
+    time::sleep,
 };
+
+/// How long what has run out, descriptors or memory, is given to come back before a child is
+/// spoken to again.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A program as it was when this process started, or opened it: a file that is replaced meanwhile
 /// is another program.
 #[derive(Debug)]
-pub struct Program {
+pub(crate) struct Program {
     file: OwnedFd,
     path: PathBuf,
 }
@@ -55,7 +61,7 @@ impl Program {
     /// # Errors
     ///
     /// There is no `/proc`.
-    pub fn this() -> io::Result<Self> {
+    pub(crate) fn this() -> io::Result<Self> {
         Ok(Self { file: net::process::program()?, path: net::process::program_path()? })
     }
 
@@ -76,22 +82,28 @@ impl Program {
 
     /// Starts it once more, in a role, with a channel as its standard input. Nothing else is
     /// inherited but standard output, standard error, the environment and the working folder.
-    fn start(&self, role: &str) -> io::Result<(Handle, u32, OwnedFd)> {
+    fn start(&self, role: &str) -> io::Result<(process::Child, Handle, OwnedFd)> {
         let (own, other) = channel::pair()?;
-        let (handle, pid) = self.start_with(role, other)?;
-        Ok((handle, pid, own))
+        let (child, handle) = self.start_with(role, other)?;
+        Ok((child, handle, own))
     }
 
     /// The same with something else as its standard input.
-    pub(crate) fn start_with(&self, role: &str, input: OwnedFd) -> io::Result<(Handle, u32)> {
+    pub(crate) fn start_with(
+        &self,
+        role: &str,
+        input: OwnedFd,
+    ) -> io::Result<(process::Child, Handle)> {
+        net::failpoint::call()?;
         let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         let mut command = Command::new(path);
         for name in net::systemd::VARIABLES {
             command.env_remove(name);
         }
         command.arg0("gannet").args(["role", role]).stdin(Stdio::from(input));
-        let pid = command.spawn()?.id();
-        Ok((Handle::of(pid)?, pid))
+        let mut child = command.spawn()?;
+        let handle = Handle::of(child.id()).inspect_err(|_| end(&mut child))?;
+        Ok((child, handle))
     }
 }
 
@@ -112,8 +124,8 @@ impl Child {
         role: &str,
         hear: impl Fn(Heard) + 'static,
     ) -> io::Result<Self> {
-        let (handle, pid, end) = program.start(role)?;
-        Self::of(pid, handle, end, hear)
+        let (mut child, handle, channel) = program.start(role)?;
+        Self::of(child.id(), handle, channel, hear).inspect_err(|_| end(&mut child))
     }
 
     /// A process that is there, with this end of its channel; it may be another's child by now.
@@ -128,15 +140,16 @@ impl Child {
         hear: impl Fn(Heard) + 'static,
     ) -> io::Result<Self> {
         let handle = Rc::new(handle);
+        net::failpoint::call()?;
         let ended = ended(Rc::clone(&handle))?;
         let end = UnixDatagram::from(end);
         end.set_nonblocking(true)?;
         let end = Rc::new(Channel::from_std(end)?);
         let (orders, next) = unbounded_channel();
         spawn_local(send(Rc::clone(&end), next));
-        let (own, end_there) = (Own::new(pid), Rc::clone(&end));
+        let (own, end_there, process) = (Own::new(pid), Rc::clone(&end), Rc::clone(&handle));
         spawn_local(async move {
-            let how = listen(end_there, ended, &hear).await;
+            let how = listen(end_there, (&process, ended), &hear).await;
             drop(own);
             hear(Heard::Ended(how));
         });
@@ -175,12 +188,20 @@ impl Child {
     }
 }
 
+/// Ends a child that nobody else knows of.
+fn end(child: &mut process::Child) {
+    let _ = child.kill().and_then(|()| child.wait());
+}
+
 async fn send(end: Rc<Channel>, mut orders: UnboundedReceiver<Message>) {
     while let Some(Message { bytes, descriptors }) = orders.recv().await {
         let along = channel::borrow(&descriptors);
         let send = || channel::send(end.as_fd(), &bytes, &along, false);
-        if end.async_io(Interest::WRITABLE, send).await.is_err() {
-            return;
+        while let Err(error) = end.async_io(Interest::WRITABLE, send).await {
+            if error.kind() == ErrorKind::BrokenPipe {
+                return;
+            }
+            sleep(PAUSE).await;
         }
     }
 }
@@ -188,12 +209,18 @@ async fn send(end: Rc<Channel>, mut orders: UnboundedReceiver<Message>) {
 /// Hears all that it says, and then how it ended.
 async fn listen(
     end: Rc<Channel>,
-    ended: impl Future<Output = String>,
+    (handle, ended): (&Handle, impl Future<Output = String>),
     hear: &impl Fn(Heard),
 ) -> String {
     let receive = || channel::receive(end.as_fd(), false);
-    while let Ok(Some(message)) = end.async_io(Interest::READABLE, receive).await {
-        hear(Heard::Note(message));
+    loop {
+        match end.async_io(Interest::READABLE, receive).await {
+            Ok(Some(message)) => hear(Heard::Note(message)),
+            Ok(None) => break,
+            // It speaks another language, or was taken over.
+            Err(error) if error.kind() == ErrorKind::InvalidData => handle.kill(),
+            Err(_) => sleep(PAUSE).await,
+        }
     }
     ended.await
 }
@@ -205,19 +232,17 @@ fn ended(handle: Rc<Handle>) -> io::Result<impl Future<Output = String>> {
     end.set_nonblocking(true)?;
     let end = Channel::from_std(end)?;
     Ok(async move {
-        let ending = || handle.ending()?.ok_or_else(|| io::ErrorKind::WouldBlock.into());
+        let ending = || handle.ending()?.ok_or_else(|| ErrorKind::WouldBlock.into());
         let ended = end.async_io(Interest::READABLE, ending).await;
         ended.unwrap_or_else(|error| format!("cannot be waited for: {error}"))
     })
 }
 
 /// Has the end noticed of a process whose end is nobody's business.
-pub(crate) fn forget(handle: Handle, pid: u32) {
-    let own = Own::new(pid);
+pub(crate) fn forget(handle: Handle) {
     spawn_local(async move {
         if let Ok(ended) = ended(Rc::new(handle)) {
             let _ = ended.await;
         }
-        drop(own);
     });
 }

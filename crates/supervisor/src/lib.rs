@@ -20,7 +20,6 @@ mod journal;
 mod wishes;
 mod shell;
 
-pub use child::Program;
 pub use keeper::keep;
 pub use shell::{Failure, Succession, Voice, rehearse, run};
 pub use sockets::{Fault, Sockets};

@@ -1,13 +1,16 @@
 //! Does what the machine orders, and tells it what happens.
 
+mod certificates;
 mod compare;
 mod desk;
 mod had;
 mod keeping;
 mod leaving;
 mod notes;
+mod needs;
 mod service;
 mod signals;
+mod tickets;
 mod upgrade;
 mod verdict;
 mod watch;
@@ -20,10 +23,11 @@ use crate::{
     logs::LogFiles,
     machine::{Event, Machine, Note, Order, WorkerId},
     orphans,
-    sockets::{self, Sockets},
+    sockets::Sockets,
     wishes::{Asker, Desk},
 };
 use base::Moment;
+use certificates::Certificates;
 use compare::Comparison;
 use config::{Blueprint, plan::Address};
 use control::{
@@ -41,9 +45,10 @@ use net::{
 use service::Service;
 use signals::catch;
 use std::{
-    collections::VecDeque, ffi::OsString, io, mem, os::fd::OwnedFd, panic, path::PathBuf, process,
-    rc::Rc, time::Duration,
+    cell::OnceCell, collections::VecDeque, ffi::OsString, io, mem, os::fd::OwnedFd, panic,
+    path::PathBuf, process, rc::Rc, time::Duration,
 };
+use tickets::Tickets;
 use tokio::{
     runtime::{Builder, LocalOptions, LocalRuntime},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -88,6 +93,8 @@ struct Source {
     bundle: OwnedFd,
     name: String,
     blueprint: Blueprint,
+    /// Where its workers count what each client has used up, once it was opened here.
+    clients: OnceCell<Rc<Table>>,
 }
 
 type Told = Event<Rc<Source>>;
@@ -101,6 +108,11 @@ enum Happening {
     Worker(WorkerId, Heard),
     Wish(Wish, Asker),
     Reopen,
+    /// Files of certificates have changed, and what a look at them has found.
+    FilesChanged,
+    Renewal(u64, Heard),
+    /// It is time for another key of tickets.
+    Rotate,
     /// It is time to look after the workers.
     Look,
     /// It is time to say that this process gets on.
@@ -132,7 +144,10 @@ struct Shell<'v> {
     /// Whoever has started this process.
     service: Service,
     logs: LogFiles,
+    /// Where those count that serve.
     clients: Option<Rc<Table>>,
+    tickets: Tickets,
+    certificates: Certificates,
     seed: [u64; 2],
     workers: Workers,
     /// What workers have given up: all of them the same.
@@ -162,7 +177,6 @@ struct Shell<'v> {
 ///
 /// It cannot be served.
 pub fn run(
-    program: Program,
     file: PathBuf,
     desk_path: Option<PathBuf>,
     succession: Option<Succession>,
@@ -173,20 +187,21 @@ pub fn run(
     let (mut kept, handed) =
         handed.into_iter().partition::<Vec<_>, _>(|one| one.name.starts_with(MARK));
     die_of_panics();
-    runtime()?.block_on(async {
+    // Whatever keeps this program from going on, the one before can.
+    let or_back = |failure: Failure| {
+        succession.iter().for_each(|found| upgrade::go_back(*found, voice, &failure));
+        failure
+    };
+    runtime().map_err(or_back)?.block_on(async {
         let (happenings, heard) = unbounded_channel();
-        // Signals are caught before anybody can know that there is something to stop.
-        catch(&happenings).map_err(failed)?;
-        orphans::adopt().map_err(failed)?;
-        watch::tick(&happenings);
-        let mut shell = Shell::new(program, file, happenings, voice)?;
+        let mut shell = Shell::begin(file, happenings, voice).map_err(or_back)?;
         let path = desk_path.as_ref().map(|path| path.with_extension("keep"));
         let (keeping, by_ours) = Keeping::open(path, &shell.program);
         kept.extend(by_ours);
         (shell.desk_path, shell.handed, shell.keeping) = (desk_path, handed, keeping);
         match succession {
             Some(succession) => {
-                shell.succeed(succession)?;
+                shell.succeed(succession).map_err(or_back)?;
                 net::succession::release_signals();
             }
             None => shell.adopt(kept).map_err(failed)?,
@@ -206,6 +221,7 @@ fn die_of_panics() {
 }
 
 fn runtime() -> Result<LocalRuntime, Failure> {
+    net::failpoint::call().map_err(failed)?;
     let mut builder = Builder::new_current_thread();
     builder.enable_all().build_local(LocalOptions::default()).map_err(failed)
 }
@@ -215,12 +231,26 @@ fn failed(error: io::Error) -> Failure {
 }
 
 impl<'v> Shell<'v> {
-    fn new(
-        program: Program,
+    /// A shell that hears what this process is told.
+    fn begin(
         file: PathBuf,
         happenings: UnboundedSender<Happening>,
         voice: &'v dyn Voice,
     ) -> Result<Self, Failure> {
+        // Signals are caught before anybody can know that there is something to stop.
+        catch(&happenings).map_err(failed)?;
+        orphans::adopt().map_err(failed)?;
+        watch::tick(&happenings);
+        tickets::tick(&happenings);
+        Self::new(file, happenings, voice)
+    }
+
+    fn new(
+        file: PathBuf,
+        happenings: UnboundedSender<Happening>,
+        voice: &'v dyn Voice,
+    ) -> Result<Self, Failure> {
+        let program = Program::this().map_err(failed)?;
         let service = Service::new(&happenings);
         let seed = net::random::bytes::<16>().map_err(failed)?;
         let [one, other] = [0, 8].map(|at| {
@@ -245,6 +275,8 @@ impl<'v> Shell<'v> {
             service,
             logs: LogFiles::default(),
             clients: None,
+            tickets: Tickets::new().map_err(failed)?,
+            certificates: Certificates::new(),
             seed: [one, other],
             workers: Workers::default(),
             layers: Vec::new(),
@@ -339,6 +371,10 @@ impl<'v> Shell<'v> {
                 let kept = self.logs.reopen();
                 self.workers.reopen(&self.logs, &kept);
             }
+            Happening::FilesChanged => self.look_at_certificates(),
+            Happening::Renewal(number, heard) => self.looked_at_certificates(number, heard),
+            // Where the kernel gives no random bytes, the key before goes on.
+            Happening::Rotate => drop(self.tickets.rotate()),
             Happening::Alive => self.service.alive(),
             Happening::Look => {
                 self.keeping.look();
@@ -367,7 +403,7 @@ impl<'v> Shell<'v> {
             }
             Order::EndCheck => self.check.take().iter().for_each(Child::kill),
             Order::Open(source) => {
-                let opened = self.open(&source.blueprint);
+                let opened = self.open(&source);
                 self.due.push_back(opened.map_or_else(Event::NotOpened, |()| Event::Opened));
             }
             Order::Start(id, source, place) => self.start(id, source, place),
@@ -401,60 +437,26 @@ impl<'v> Shell<'v> {
         }
     }
 
-    /// Opens what a config needs that is not open yet.
-    fn open(&mut self, blueprint: &Blueprint) -> Result<(), String> {
-        let said = |fault: sockets::Fault| fault.message;
-        sockets::check_room(blueprint.threads, blueprint.listen.len()).map_err(said)?;
-        self.sockets.take_over(mem::take(&mut self.taken_over), &blueprint.listen);
-        self.sockets.adopt(mem::take(&mut self.handed), &blueprint.listen).map_err(said)?;
-        self.sockets.open(&blueprint.listen).map_err(said)?;
-        self.logs.open(blueprint)?;
-        if let (Some(path), false) = (&blueprint.control, self.is_trial) {
-            self.open_desk(path).map_err(said)?;
-        }
-        let lines = blueprint.clients_max;
-        if self.clients.as_ref().is_none_or(|known| known.lines() != lines) {
-            let failed = |e| format!("error: there is no room for `clients-max`: {e}");
-            self.clients = Some(Rc::new(Table::new(lines, self.seed).map_err(failed)?));
-        }
-        Ok(())
-    }
-
     fn start(&mut self, id: WorkerId, source: Rc<Source>, place: usize) {
+        let clients = source.clients.get().or(self.clients.as_ref());
+        // It was opened for its generation.
+        let Some(clients) = clients.cloned() else { return };
         let happenings = self.happenings.clone();
         let hear = move |heard| drop(happenings.send(Happening::Worker(id, heard)));
-        let clients = self.clients.clone().ok_or_else(|| io::ErrorKind::NotFound.into());
-        let started = clients.and_then(|clients| {
-            let child = Child::start(&self.program, "worker", hear)?;
-            self.workers.begin(id, child, (source, place), clients, &self.logs)
-        });
-        if let Err(error) = started {
-            self.workers.kill(id);
-            self.due.push_back(Event::Failed(id, not_started(&error)));
-            self.due.push_back(Event::Ended(id, not_started(&error)));
+        match Child::start(&self.program, "worker", hear) {
+            Ok(child) => {
+                let (_, bundle) = self.certificates.bundle(&source);
+                let shared = (bundle, clients, self.tickets.memory());
+                let of = (Rc::clone(&source), place);
+                let begun = self.workers.begin(id, child, of, shared, &self.logs);
+                let failed = |error| Event::Failed(id, not_started(&error));
+                self.due.extend(begun.err().map(failed));
+            }
+            Err(error) => {
+                self.due.push_back(Event::Failed(id, not_started(&error)));
+                self.due.push_back(Event::Ended(id, not_started(&error)));
+            }
         }
-    }
-
-    /// Takes up the sockets of a config whose workers are about to serve, and parts with others.
-    fn keep(&mut self, source: Rc<Source>) {
-        let Blueprint { listen, threads, workers, .. } = &source.blueprint;
-        // Where descriptors have run out, some loops have nothing to do, and others more.
-        let _ = self.sockets.widen(threads * workers);
-        self.sockets.keep(listen);
-        self.serving = Some(Rc::clone(&source));
-        self.tidy();
-        self.open_own_desk(&source);
-        self.strangers.drain(..).for_each(|stranger| stranger.quit());
-    }
-
-    /// Closes what only a config has needed that is not served.
-    fn tidy(&mut self) {
-        let Some(serving) = &self.serving else { return };
-        self.sockets.keep(&serving.blueprint.listen);
-        let desk = serving.blueprint.control.as_ref().or(self.desk_path.as_ref());
-        self.desks.retain(|one| desk.is_some_and(|desk| one.path() == desk));
-        let others = self.workers.sources().map(|source| &source.blueprint);
-        self.logs.keep(others.chain([&serving.blueprint]));
     }
 }
 

@@ -28,10 +28,10 @@ use std::{
 };
 
 /// The form of the state, and of what the workers of one program have in common with the supervisor
-/// of another: notes, the table of clients and the seats in it, rows of labels, slots of requests.
-/// Whoever changes one of those raises this number; then a server of the version before has to be
-/// restarted.
-const VERSION: u64 = 3;
+/// of another: notes, the table of clients and the seats in it, rows of labels, slots of requests,
+/// the keys of tickets. Whoever changes one of those raises this number; then a server of the
+/// version before has to be restarted.
+const VERSION: u64 = 4;
 
 /// What the state begins with, before its version.
 const MARK: u64 = u64::from_le_bytes(*b"gannet\0\0");
@@ -64,6 +64,8 @@ pub struct State {
     pub tables: Vec<(Place, usize)>,
     /// Their seed.
     pub seed: [u64; 2],
+    /// The keys of session tickets.
+    pub tickets: Place,
     /// The configs that workers serve: each with its bundle.
     pub sources: Vec<(Place, Blueprint)>,
     /// Which of them is served to those who come.
@@ -166,10 +168,11 @@ pub(crate) fn name(of: &str) -> io::Result<String> {
 }
 
 impl Left {
-    /// Takes those of `state` by their numbers.
-    pub(crate) fn of(state: &State) -> io::Result<Self> {
-        let numbers: Vec<_> = state.descriptors.iter().map(|(_, number)| *number).collect();
-        let all = net::succession::take(&numbers)?;
+    /// Takes those of `state` by their numbers, or copies of them, for the program before to find
+    /// them where they were if it is gone back to.
+    pub(crate) fn of(state: &State, are_copies: bool) -> io::Result<Self> {
+        let take = if are_copies { net::succession::copy } else { net::succession::take };
+        let all = take(&state.numbers())?;
         Ok(Self(all.into_iter().map(Some).collect()))
     }
 
@@ -190,6 +193,11 @@ impl Left {
 }
 
 impl State {
+    /// The numbers of the descriptors.
+    pub(crate) fn numbers(&self) -> Vec<RawFd> {
+        self.descriptors.iter().map(|(_, number)| *number).collect()
+    }
+
     /// The state as bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -214,6 +222,7 @@ impl State {
         });
         list(out, &self.tables, |out, (at, lines)| numbers(out, &[*at as u64, *lines as u64]));
         numbers(out, &self.seed);
+        out.number(self.tickets as u64);
         list(out, &self.sources, |out, (at, blueprint)| {
             out.number(*at as u64);
             out.bytes(&blueprint.encode());
@@ -265,6 +274,7 @@ impl State {
             desks: from.list(|from| Some((from.path()?, from.count()?)))?,
             tables: from.list(|from| Some((from.count()?, from.count()?)))?,
             seed: [from.number()?, from.number()?],
+            tickets: from.count()?,
             sources: from.list(|from| Some((from.count()?, Blueprint::decode(from.bytes()?)?)))?,
             serving: maybe(from)?,
             machine: take_memory(from)?,
@@ -307,6 +317,7 @@ impl State {
             kept.chain(self.workers.iter().map(|worker| worker.source)).chain(self.serving)
         };
         let mut places = self.askers.clone();
+        places.push(self.tickets);
         places.extend(self.sockets.iter().flat_map(|group| &group.sockets));
         places.extend(self.desks.iter().map(|(_, at)| at));
         places.extend(self.tables.iter().map(|(at, _)| at));
@@ -398,6 +409,7 @@ mod tests {
             is_json: None,
             found: "one site".to_owned(),
             hosts: Vec::new(),
+            certificates: vec!["/cert".into()],
             labels: vec![label()],
         }
     }
@@ -418,7 +430,7 @@ mod tests {
         ];
         let kept = Kept { number: 3, config, is_serving: true, members };
         State {
-            descriptors: (10..24).map(|number| (format!("name-{number}"), number)).collect(),
+            descriptors: (10..25).map(|number| (format!("name-{number}"), number)).collect(),
             version: "1.2.3".to_owned(),
             sockets: vec![
                 group(tcp("[::1]:0"), tcp("[::1]:8080"), vec![0, 9]),
@@ -427,6 +439,7 @@ mod tests {
             desks: vec![("/desk".into(), 2)],
             tables: vec![(3, 100)],
             seed: [7, u64::MAX],
+            tickets: 14,
             sources: vec![(4, blueprint())],
             serving: Some(0),
             machine: Memory { count: 3, workers: 6, generations: vec![kept] },
@@ -474,7 +487,8 @@ mod tests {
 
     #[test]
     fn what_names_something_that_is_not_there_is_no_state() {
-        let spoil: [fn(&mut State); 7] = [
+        let spoil: [fn(&mut State); 8] = [
+            |state| state.tickets = 12,
             |state| state.descriptors.push(("more".to_owned(), 30)),
             |state| state.descriptors.truncate(9),
             |state| state.askers[0] = 0,

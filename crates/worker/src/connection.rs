@@ -1,4 +1,5 @@
 //! One connection: moves bytes between its socket and the protocol room, and waits for either.
+//! Between the two TLS may be spoken, which neither of them has to know of.
 //!
 //! ```text
 //!            ┌────────── write what is left ◄─────────────┐
@@ -8,16 +9,19 @@
 //!    └───────┘
 //! ```
 
+mod answer;
+mod content;
+mod intake;
+mod refusing;
+
 use crate::{
-    account::Account,
-    admission::{self, Admission, Introduction},
-    core::Core,
-    flow::{self, Answered, Outcome},
-    job::Done,
-    record::{About, End, Record, Subject},
+    admission::{self, Admission},
+    core::{Core, Scratch},
+    flow::{self, Outcome},
+    job::{Done, Suspended},
     refusal::{self, Trouble},
-    sending::{self, Written},
-    share::Share,
+    secure::Secure,
+    sending::{self, Peer, Written},
     socket::Socket,
     turn::{Held, Pending, Turn, Waiting, Work},
     watch::Place,
@@ -25,8 +29,8 @@ use crate::{
 use access::Ledger;
 use base::Moment;
 use control::{Counter, Seat, trail::Phase};
-use http1::{Event, Expiry, Refusal, Slots};
-use message::{Body, Exchange, Method, Request, RequestId, Status};
+use http1::{Event, Expiry, Slots};
+use message::{Request, RequestId, Status};
 use std::{
     future::Future,
     net::IpAddr,
@@ -39,6 +43,7 @@ use std::{
 /// A connection and everything it needs; a future that ends with it.
 pub(crate) struct Connection {
     socket: Socket,
+    secure: Option<Box<Secure>>,
     http: http1::Connection,
     core: Rc<Core>,
     /// None on a Unix socket.
@@ -65,8 +70,9 @@ impl Future for Connection {
         let is_idle = this.is_idle();
         let mut scratch = core.scratch();
         let mut turn = Turn::begin(&core, &mut scratch, this.held.take(), tick);
+        let is_shaking = this.lay_out(&mut turn);
         let asks = is_idle && core.is_parting(must_leave) && this.has_request(&mut turn);
-        if asks || (must_leave && !is_idle) {
+        if asks || (must_leave && !is_idle && !is_shaking) {
             this.http.close_after_answer();
         }
         let has_work = asks || !must_leave || !is_idle;
@@ -76,11 +82,15 @@ impl Future for Connection {
         };
         if polled.is_pending() {
             this.held = turn.keep();
+            this.secure.iter_mut().for_each(|secure| secure.keep(&turn.scratch.records));
             let idle_since = if this.is_idle() { tick.now } else { Moment::NEVER };
             let usable_at = this.held.as_ref().map(|held| held.pending.usable_at(tick.now));
-            let deadline = this.http.deadline().min(usable_at.unwrap_or(Moment::NEVER));
+            let deadline = this.deadline().min(usable_at.unwrap_or(Moment::NEVER));
             core.watch.set(place, deadline, idle_since);
         } else {
+            if is_idle {
+                this.part(&mut turn);
+            }
             turn.abandon();
         }
         core.give_back(scratch);
@@ -110,9 +120,14 @@ impl Connection {
         (seat, admission): (Seat, Admission),
         core: Rc<Core>,
     ) -> Self {
-        let http = http1::Connection::new(&core.plan.limits, core.now());
+        let limits = &core.plan.limits;
+        let http = http1::Connection::new(limits, core.now());
+        let secure = core
+            .speaks_tls(listener)
+            .then(|| Box::new(Secure::new(listener, core.now().after(limits.handshake_time))));
         Self {
             socket,
+            secure,
             http,
             core,
             client,
@@ -125,27 +140,28 @@ impl Connection {
         }
     }
 
-    /// Takes what an idle connection has sent and nobody has looked at, if there is anything:
-    /// closing now would lose a request that was on its way.
-    fn has_request(&self, turn: &mut Turn<'_>) -> bool {
-        let received = net::socket::receive(self.socket.as_fd(), &mut turn.scratch.input);
-        turn.unread = 0..received.unwrap_or(0);
-        !turn.unread.is_empty()
+    /// When something is due.
+    fn deadline(&self) -> Moment {
+        let secure =
+            self.secure.as_ref().filter(|_| !matches!(self.admission, Admission::HeaderDue));
+        self.http.deadline().min(secure.map_or(Moment::NEVER, |secure| secure.deadline()))
     }
 
     /// Whether nothing is under way that closing would spoil.
     fn is_idle(&self) -> bool {
-        self.held.is_none() && self.http.is_idle()
+        let is_quiet = self.secure.as_ref().is_none_or(|secure| secure.is_idle());
+        self.held.is_none() && self.http.is_idle() && is_quiet
     }
 
     /// Acts on a deadline that has passed; false if the connection is over.
     fn expire(&mut self, turn: &mut Turn<'_>) -> bool {
-        if !turn.scratch.output.is_empty() && self.http.deadline() <= turn.tick.now {
+        let is_sending = !turn.scratch.output.is_empty() || self.has_unsent(turn);
+        if is_sending && self.http.deadline() <= turn.tick.now {
             let taken = sending::taken(&self.socket, &mut turn.pending.queued, 0);
             self.http.write_progress(turn.tick.now, taken);
         }
         match self.http.expire(turn.tick.now) {
-            Expiry::Nothing => true,
+            Expiry::Nothing => self.deadline() > turn.tick.now,
             Expiry::Refuse(refusal) => {
                 let unread = turn.scratch.input[turn.unread.clone()].to_vec();
                 self.refuse(refusal, &unread, turn);
@@ -180,13 +196,18 @@ impl Connection {
                 return Poll::Ready(());
             }
             self.receive(turn);
-            if !turn.scratch.output.is_empty() || turn.is_working() {
+            if !turn.scratch.output.is_empty() || turn.is_working() || self.has_unsent(turn) {
                 continue;
             }
             if self.http.is_closing() && !self.lingers(turn) {
                 return Poll::Ready(());
             }
-            if ready!(self.read(turn, context)) == 0 {
+            // What TLS has to say comes before what it waits for.
+            if self.has_unsent(turn) {
+                continue;
+            }
+            if !ready!(self.read(turn, context)) {
+                self.part(turn);
                 return Poll::Ready(());
             }
         }
@@ -194,14 +215,17 @@ impl Connection {
 
     /// Writes what is waiting; false when the connection is broken.
     fn write(&mut self, turn: &mut Turn<'_>, context: &mut Context<'_>) -> Poll<bool> {
-        if turn.scratch.output.is_empty() {
+        if turn.scratch.output.is_empty() && !self.has_unsent(turn) {
             return Poll::Ready(true);
         }
         let Turn { core, scratch, pending, tick, .. } = turn;
         core.trail.go(Phase::Sending);
+        let Scratch { output, records, .. } = &mut **scratch;
+        let secure = self.secure.as_deref_mut().map(|secure| (secure, records));
+        let mut peer = Peer { socket: &self.socket, secure };
         let Pending { fetch, share, .. } = pending;
         let waits = (fetch, share, tick.now);
-        match sending::write(&self.socket, &mut scratch.output, waits, core, context) {
+        match sending::write(&mut peer, output, waits, core, context) {
             Written::All => {
                 pending.queued = 0;
                 self.http.write_done(tick.now);
@@ -238,41 +262,31 @@ impl Connection {
                         self.http.stream(&piece, output);
                         return Poll::Ready(());
                     }
-                    Some(Err(_)) => self.http.abort_stream(),
+                    Some(Err(_)) => {
+                        self.http.abort_stream();
+                        self.secure.iter_mut().for_each(|secure| secure.cut());
+                        turn.break_off();
+                        // A client that cannot tell the end from the length has to see a fault.
+                        let _ = net::socket::reset_on_close(self.socket.as_fd());
+                    }
                     None => self.http.finish_stream(output),
                 }
                 turn.pending.work = Work::Nothing;
+            }
+            Work::Upload(upload) => {
+                if ready!(upload.poll_written(context)).is_err() {
+                    self.refuse_content(Status::INSUFFICIENT_STORAGE, Trouble::NO_ROOM, turn);
+                }
             }
             Work::Job(waiting) => {
                 let done = ready!(Pin::new(&mut waiting.done).poll(context));
                 if let Work::Job(waiting) = std::mem::take(&mut turn.pending.work) {
                     let lost = Done::Failed(Status::INTERNAL_SERVER_ERROR, Trouble::LOST);
-                    self.resume(*waiting, done.unwrap_or(lost), turn);
+                    self.resume(waiting.exchange, done.unwrap_or(lost), turn);
                 }
             }
         }
         Poll::Ready(())
-    }
-
-    /// Takes the header that says who the client is, where one is due; false if there will be none.
-    fn introduce(&mut self, turn: &mut Turn<'_>) -> bool {
-        let Admission::HeaderDue = self.admission else { return true };
-        let unread = &turn.scratch.input[turn.unread.clone()];
-        match admission::introduce(turn.core, self.client, unread) {
-            Introduction::NotYet => {}
-            Introduction::Malformed => {
-                admission::shut_out(turn.core, self.client, admission::MALFORMED);
-                return false;
-            }
-            Introduction::Of(client, bytes, admission, seat) => {
-                (self.client, self.admission) = (client, admission);
-                if let Some(seat) = seat {
-                    self.seat = seat;
-                }
-                turn.unread.start += bytes;
-            }
-        }
-        true
     }
 
     /// Lets the protocol room read what has come, and answers each request in it, until an answer
@@ -290,11 +304,26 @@ impl Connection {
             turn.unread.start += used;
             match event {
                 Event::Incomplete | Event::Closed => break,
-                Event::Content(_) | Event::End => {}
+                Event::Content(piece) => {
+                    self.take(piece, turn);
+                    if turn.is_working() {
+                        break;
+                    }
+                }
+                Event::End => {
+                    self.ask(turn);
+                    if turn.is_working() {
+                        break;
+                    }
+                }
                 Event::Refused(refusal) => self.refuse(refusal, &unread[used..], turn),
                 Event::Request(request) => {
                     let head = &unread[used - self.http.head_bytes()..used];
                     let id = turn.core.id(Some((&request, self.client)));
+                    if let Admission::InClear = self.admission {
+                        self.refuse_clear(&request, id, turn);
+                        break;
+                    }
                     self.answer(
                         (&request, id),
                         None,
@@ -311,9 +340,9 @@ impl Connection {
         turn.scratch.input = input;
     }
 
-    /// Goes on with an exchange whose job is done.
-    fn resume(&mut self, waiting: Waiting, done: Done, turn: &mut Turn<'_>) {
-        let Waiting { head, id, began_us, ledger, .. } = waiting;
+    /// Goes on with an exchange for which something has been done.
+    fn resume(&mut self, exchange: Suspended, done: Done, turn: &mut Turn<'_>) {
+        let Suspended { head, id, began_us, ledger } = exchange;
         let mut slots = Slots::new();
         let Some(request) = self.http.reread(&head, &mut slots) else {
             debug_assert!(false, "a head that was read once can be read again");
@@ -342,7 +371,11 @@ impl Connection {
             turn.core.keep(request, from, turn.tick.now);
         }
         let (mut exchange, failed) = flow::begin(turn.core.plan, (request, id), from);
-        let mut done = done.or(failed);
+        let misdirects = self.secure.as_ref().is_some_and(|one| one.misdirects(host, turn.core));
+        let misdirected = || {
+            Done::failed(Status::MISDIRECTED_REQUEST, Trouble::OTHER_NAME).filter(|_| misdirects)
+        };
+        let mut done = done.or(failed).or_else(misdirected);
         if let Admission::OneTooMany = self.admission {
             turn.core.count(Counter::TurnedAway);
             self.http.close_after_answer();
@@ -353,11 +386,14 @@ impl Connection {
                 Outcome::Answered(answered) => {
                     return self.send(answered, &exchange, began_us, turn);
                 }
+                Outcome::Calling(call) => {
+                    return self.call(&call, &exchange, (head, began_us, ledger), turn);
+                }
                 Outcome::Waiting(job) => match job.submit(turn.core) {
                     Ok(done) => {
                         let (head, id) = (head.to_vec(), exchange.id);
-                        let waiting = Waiting { done, head, id, began_us, ledger };
-                        turn.pending.work = Work::Job(Box::new(waiting));
+                        let exchange = Suspended { head, id, began_us, ledger };
+                        turn.pending.work = Work::Job(Box::new(Waiting { done, exchange }));
                         return;
                     }
                     Err(Some(instead)) => done = Some(instead),
@@ -369,62 +405,17 @@ impl Connection {
         }
     }
 
-    /// Has the protocol room write an answer down, and puts down that it was given.
-    fn send(
-        &mut self,
-        answered: Answered,
-        exchange: &Exchange<'_>,
-        began_us: u64,
-        turn: &mut Turn<'_>,
-    ) {
-        let Answered { response, bandwidth, account, note, .. } = answered;
-        turn.pending.share =
-            bandwidth.zip(exchange.client).map(|(limit, client)| Share::new(limit, client));
-        let status = response.status;
-        let (bytes, is_sent_at_once) = match &response.body {
-            _ if exchange.request.method == Method::Head => (0, true),
-            Body::Empty => (0, true),
-            Body::Bytes(bytes) => (bytes.as_slice().len() as u64, true),
-            Body::File(_) | Body::Parts(_) | Body::Stream(_) => {
-                (response.body.len().unwrap_or(0), false)
-            }
-        };
-        let output = &mut turn.scratch.output;
-        if let Some(source) = self.http.respond(response, &turn.core.date(turn.tick), output) {
-            turn.pending.work = Work::Source(source);
-        }
-        let about = About::exchange(exchange);
-        if is_sent_at_once {
-            let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: note };
-            turn.core.record(account, about, &end);
-        } else {
-            let line = turn.core.log.borrow_mut().begin(account.log, about, status.0);
-            let record = Record { account, line, status, bytes, began_us, note };
-            turn.pending.record = Some(Box::new(record));
-        }
-    }
-
-    fn refuse(&mut self, refusal: Refusal, unread: &[u8], turn: &mut Turn<'_>) {
-        turn.core.trail.forget();
-        turn.pending.kept = None;
-        let id = turn.core.id(None);
-        let subject = Subject::Refused(unread);
-        let about = About { client: self.client, id: id.as_ref(), user: None, subject };
-        let response = refusal::refuse(turn.core, refusal, about);
-        let end = End {
-            status: response.status,
-            bytes: response.body.len().unwrap_or(0),
-            us: 0,
-            reason: Some(refusal.reason()),
-        };
-        self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
-        turn.core.record(Account::OF_SERVER, about, &end);
-    }
-
     /// Says with a FIN that nothing more will come, and whether to go on reading, lest what the
     /// peer still sends destroys the last answer on its way.
-    fn lingers(&mut self, turn: &Turn<'_>) -> bool {
-        if !self.http.linger(turn.tick.now) {
+    fn lingers(&mut self, turn: &mut Turn<'_>) -> bool {
+        let lingers = self.http.linger(turn.tick.now);
+        if let Some(secure) = &mut self.secure
+            && secure.end(&mut turn.scratch.records)
+        {
+            // Once that is sent, this is asked again.
+            return true;
+        }
+        if !lingers {
             return false;
         }
         if !self.has_shut {
@@ -433,17 +424,5 @@ impl Connection {
             let _ = net::socket::finish(self.socket.as_fd());
         }
         true
-    }
-
-    /// Reads what the peer has sent behind what is unread; zero at the end, or where it is broken.
-    fn read(&mut self, turn: &mut Turn<'_>, context: &mut Context<'_>) -> Poll<usize> {
-        let unread = turn.unread.clone();
-        turn.scratch.input.copy_within(unread.clone(), 0);
-        turn.unread = 0..unread.len();
-        let room = &mut turn.scratch.input[unread.len()..];
-        let count = ready!(self.socket.poll_receive(room, context));
-        turn.unread.end += count;
-        turn.began_us = turn.core.clock_us();
-        Poll::Ready(count)
     }
 }

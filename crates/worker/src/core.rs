@@ -3,9 +3,11 @@
 use crate::{
     account::Account,
     ids::{self, Ids},
+    loads::Loads,
     log::{Incident, Log},
     pool::Pool,
     record::{About, End, Record},
+    records::Records,
     signs::Sign,
     turned_away::TurnedAway,
     watch::Watch,
@@ -29,6 +31,7 @@ use std::{
     net::IpAddr,
     sync::Arc,
 };
+use tls::Sites;
 use tokio::sync::Notify;
 
 /// Bytes that one read takes from a socket, if that much has come, beside an unfinished head.
@@ -46,7 +49,11 @@ pub(crate) struct Core {
     pub(crate) watch: Watch,
     pub(crate) log: RefCell<Log>,
     pub(crate) pool: Arc<Pool>,
+    /// How many requests are with each application.
+    pub(crate) loads: Loads,
     pub(crate) clients: Clients,
+    /// Whose certificates are shown to whom, where TLS is spoken.
+    pub(crate) sites: Option<&'static Sites>,
     pub(crate) turned_away: TurnedAway,
     counters: Row,
     tally: Tally,
@@ -70,6 +77,10 @@ pub(crate) struct Core {
     pub(crate) is_stopping: Cell<bool>,
 }
 
+/// What a loop shares with others: pool, loads of applications, table of clients, certificates, and
+/// the changes of files.
+pub(crate) type Lent = (Arc<Pool>, Loads, Clients, Option<&'static Sites>, Option<Arc<Changes>>);
+
 /// What the clocks said when a turn began: read once, good for all that the turn does.
 #[derive(Clone, Copy)]
 pub(crate) struct Tick {
@@ -82,6 +93,8 @@ pub(crate) struct Tick {
 pub(crate) struct Scratch {
     pub(crate) input: Vec<u8>,
     pub(crate) output: Output,
+    /// Empty until TLS is spoken.
+    pub(crate) records: Records,
 }
 
 impl Core {
@@ -91,10 +104,9 @@ impl Core {
         cache: Cache,
         log: Log,
         sign: Sign,
-        shared: (Arc<Pool>, Clients, Option<Arc<Changes>>),
+        (pool, loads, clients, sites, changes): Lent,
     ) -> Self {
         let Sign { row: counters, trail, tally, recent } = sign;
-        let (pool, clients, changes) = shared;
         Self {
             plan,
             files: RefCell::new((folders, cache)),
@@ -102,7 +114,9 @@ impl Core {
             watch: Watch::default(),
             log: RefCell::new(log),
             pool,
+            loads,
             clients,
+            sites,
             turned_away: TurnedAway::default(),
             counters,
             tally,
@@ -123,6 +137,11 @@ impl Core {
     /// Whether an answer that begins now is the last of its connection, which `must_leave` or not.
     pub(crate) fn is_parting(&self, must_leave: bool) -> bool {
         must_leave || self.is_draining.get()
+    }
+
+    /// Whether TLS is spoken with those who come in by the listener of that number.
+    pub(crate) fn speaks_tls(&self, listener: usize) -> bool {
+        self.plan.listen.get(listener).is_some_and(|listen| listen.tls)
     }
 
     pub(crate) fn now(&self) -> Moment {
@@ -240,7 +259,7 @@ impl Core {
     pub(crate) fn scratch(&self) -> Box<Scratch> {
         self.scratch.borrow_mut().take().unwrap_or_else(|| {
             let input = vec![0; READ_BYTES + self.plan.limits.head_bytes_max];
-            Box::new(Scratch { input, output: Output::default() })
+            Box::new(Scratch { input, output: Output::default(), records: Records::default() })
         })
     }
 

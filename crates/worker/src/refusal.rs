@@ -11,7 +11,7 @@ use crate::{
 use config::plan::{Action, Place};
 use control::Counter;
 use http1::Refusal;
-use message::{Exchange, Name, Path, Response, Status};
+use message::{Body, Exchange, Name, Path, Request, Response, Shared, Status, response::Line};
 use route::Found;
 
 /// Why a request was not answered as it was meant.
@@ -30,6 +30,10 @@ impl Trouble {
     /// The client turned out to have as many connections as it may have.
     pub(crate) const ONE_TOO_MANY: Self = Self::of(Kind::TurnedAway, admission::TOO_MANY);
 
+    /// The connection was made for another name, whose certificate does not cover this one.
+    pub(crate) const OTHER_NAME: Self =
+        Self::of(Kind::Refused, "the connection was made for another name");
+
     /// The pool takes no more work.
     pub(crate) const BUSY: Self = Self::of(Kind::Busy, POOL_IS_FULL);
 
@@ -39,6 +43,23 @@ impl Trouble {
 
     /// A fault of ours has ended the exchange.
     pub(crate) const PANIC: Self = Self::of(Kind::Failed, "a fault of ours ended the exchange");
+
+    /// Too many requests are with the application already.
+    pub(crate) const APPLICATION_BUSY: Self =
+        Self::of(Kind::Busy, "too many requests wait for the application");
+
+    /// The request's content is more than may be.
+    pub(crate) const TOO_LARGE: Self =
+        Self::of(Kind::Refused, "the content is larger than `upload-max` allows");
+
+    /// The request's content finds no room.
+    pub(crate) const NO_ROOM: Self =
+        Self::of(Kind::Failed, "the content could not be written to /var/tmp");
+
+    /// What an application has done wrong.
+    pub(crate) const fn of_application(reason: &'static str) -> Self {
+        Self::of(Kind::Failed, reason)
+    }
 
     const fn of(kind: Kind, reason: &'static str) -> Self {
         Self { kind, reason, setting: None }
@@ -127,6 +148,20 @@ pub(crate) fn refusal(refusal: Refusal) -> Response {
         }
         status => bare(status),
     }
+}
+
+/// Why a request in clear is not answered where TLS is spoken.
+pub(crate) const IN_CLEAR: &str = "it came in clear, and TLS is spoken here";
+
+/// The answer to a request in clear where TLS is spoken.
+pub(crate) fn in_clear(request: &Request<'_>) -> Response {
+    let Request { host, port, .. } = request;
+    let text = format!("TLS is spoken here: ask by https://{host}{port}/ instead of http://\n");
+    let mut response = Response::empty(Status::BAD_REQUEST);
+    response.body = Body::Bytes(Shared::from(text.into_bytes()));
+    response
+        .with(Line::fixed("content-type", "text/plain; charset=utf-8"))
+        .with(Line::fixed("x-content-type-options", "nosniff"))
 }
 
 /// An error without anything that a site adds.

@@ -4,20 +4,22 @@ use crate::{
     accept::accept,
     core::Core,
     live::Live,
+    loads::Loads,
     log::{Log, LogFiles, Ways, Writers},
     pool::Pool,
     signs::Signs,
     socket::Acceptor,
+    start_error::StartError,
+    sweep::{SWEEP_MAX, sweep},
 };
 use config::{Plan, plan::CompressCache};
-use control::{Clients, Counter, Row, Rows, Trail, trail::Phase};
+use control::{Clients, Counter, Row, Rows, TicketKeys, Trail, trail::Phase};
 use handle::{
     files::{Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX},
     live::Changes,
 };
 use net::{Shelf, listener::Listening};
 use std::{
-    fmt,
     future::{Future, poll_fn},
     hash::{BuildHasher, RandomState},
     io,
@@ -30,17 +32,13 @@ use std::{
     thread,
     time::Duration,
 };
+use tls::Sites;
 use tokio::{
     runtime::{Builder, LocalOptions},
     sync::watch,
     task::{JoinHandle, spawn_local, yield_now},
-    time::{sleep, timeout},
+    time::timeout,
 };
-
-/// How often the loops look for connections that are due, at most and at least. Between those, a
-/// quarter of the shortest time that is configured.
-const SWEEP_MIN: Duration = Duration::from_millis(10);
-const SWEEP_MAX: Duration = Duration::from_millis(100);
 
 /// How long an idle client of a draining worker has to ask once more. One that is shut out while it
 /// asks would see its request fail.
@@ -70,6 +68,7 @@ pub struct Worker {
     rows: Rows,
     writers: Writers,
     reopen: watch::Sender<u64>,
+    sites: Option<&'static Sites>,
 }
 
 /// A way to stop the loops.
@@ -81,6 +80,10 @@ pub struct Stopper {
 
 /// A way to have the log files opened anew.
 pub struct Reopener(watch::Sender<u64>);
+
+/// A way to have other certificates used.
+#[derive(Clone, Copy)]
+pub struct Renewer(Option<&'static Sites>);
 
 /// What the loops of a process do, and what they share with those of others.
 pub struct Setup {
@@ -97,6 +100,8 @@ pub struct Setup {
     pub clients: Clients,
     /// What shows the loops to whoever has started the process.
     pub signs: Signs,
+    /// The keys of session tickets.
+    pub tickets: TicketKeys,
 }
 
 impl Setup {
@@ -114,7 +119,8 @@ impl Setup {
         let files = Arc::new(LogFiles::by_path());
         // Nobody looks at the others.
         let signs = Signs { rows, ..Signs::default() };
-        Ok(Self { plan, loops, live: None, files, clients, signs })
+        let tickets = TicketKeys::default();
+        Ok(Self { plan, loops, live: None, files, clients, signs, tickets })
     }
 }
 
@@ -129,40 +135,14 @@ enum Stop {
     Now,
 }
 
-/// Why the loops cannot start; the operator's to mend.
-#[derive(Debug)]
-pub enum StartError {
-    /// The folder for compressed forms cannot be written.
-    Shelf(io::Error),
-    /// A log cannot be opened.
-    Log(io::Error),
-    /// There is no memory for the table of clients.
-    Memory(io::Error),
-    /// A thread cannot be started.
-    Thread(io::Error),
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Shelf(error) => {
-                write!(f, "the folder of `compress-cache` cannot be written: {error}")
-            }
-            Self::Log(error) => write!(f, "a log cannot be opened: {error}"),
-            Self::Memory(error) => write!(f, "there is no room for `clients-max`: {error}"),
-            Self::Thread(error) => write!(f, "a thread cannot be started: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
-
 /// Everything that all loops share.
 #[derive(Clone)]
 struct Shared {
     plan: &'static Plan,
     pool: Arc<Pool>,
+    loads: Loads,
     clients: Clients,
+    sites: Option<&'static Sites>,
     signs: Signs,
     cache_bytes_max: usize,
     changes: Option<Arc<Changes>>,
@@ -191,7 +171,7 @@ type Orders<'o> = Pin<Box<dyn Future<Output = ()> + 'o>>;
 /// # Errors
 /// A log, memory or a thread cannot be had.
 pub fn start(setup: Setup) -> Result<Worker, StartError> {
-    let Setup { plan, loops, live, files, clients, signs } = setup;
+    let Setup { plan, loops, live, files, clients, signs, tickets } = setup;
     let rows = signs.rows;
     let changes = live.map(Live::start).transpose().map_err(StartError::Thread)?;
     let writers = Writers::open(&plan.logs, loops, &files, rows).map_err(StartError::Log)?;
@@ -199,7 +179,9 @@ pub fn start(setup: Setup) -> Result<Worker, StartError> {
     let shared = Shared {
         plan,
         pool: Pool::new(plan.capacity.pool_threads_max, plan.capacity.password_checks_max),
+        loads: Loads::new(plan.applications.len()),
         clients,
+        sites: (!plan.certificates.is_empty()).then(|| Sites::new(plan, tickets)),
         signs,
         cache_bytes_max: plan.file_cache_bytes_max / loops.max(1),
         changes,
@@ -210,7 +192,8 @@ pub fn start(setup: Setup) -> Result<Worker, StartError> {
     let (reopen, reopened) = watch::channel(0);
     let (parted, _) = watch::channel(0);
     let others = Vec::new();
-    let mut worker = Worker { stop, parted, first: None, others, rows, writers, reopen };
+    let sites = shared.sites;
+    let mut worker = Worker { stop, parted, first: None, others, rows, writers, reopen, sites };
     for number in 0..loops {
         let (row, trail) = (rows.row(Rows::WRITERS + number), signs.trails.trail(number));
         let shared = shared.clone();
@@ -230,6 +213,7 @@ pub fn start(setup: Setup) -> Result<Worker, StartError> {
                 another.live(None);
             }
         };
+        net::failpoint::call().map_err(StartError::Thread)?;
         let thread = thread::Builder::new().name("gannet-loop".to_owned()).spawn(life);
         worker.others.push((way, thread.map_err(StartError::Thread)?));
     }
@@ -254,6 +238,12 @@ impl Worker {
     #[must_use]
     pub fn reopener(&self) -> Reopener {
         Reopener(self.reopen.clone())
+    }
+
+    /// A way to have other certificates used, from the next handshake on.
+    #[must_use]
+    pub fn renewer(&self) -> Renewer {
+        Renewer(self.sites)
     }
 
     /// Says something of the program's own on standard output, before all lines of the loops.
@@ -320,8 +310,7 @@ impl Stopper {
 
     /// Who was told to be faster before is not slowed down.
     fn hasten(&self, to: Stop) {
-        let all = self.stop.borrow().max(to);
-        self.stop.send_replace(all);
+        self.stop.send_modify(|stop| *stop = to.max(*stop));
     }
 }
 
@@ -329,6 +318,13 @@ impl Reopener {
     /// Opens the files anew once what was logged before this call is in the old ones.
     pub fn reopen(&self) {
         self.0.send_modify(|epoch| *epoch += 1);
+    }
+}
+
+impl Renewer {
+    /// Uses the certificates of `plan`, which is the one that is served but for these.
+    pub fn renew(&self, plan: &Plan) {
+        self.0.iter().for_each(|sites| sites.renew(&plan.certificates));
     }
 }
 
@@ -365,6 +361,7 @@ impl Loop {
     /// Runs the loop; false if it has to be started anew.
     fn run(&mut self, orders: &mut Option<Orders<'_>>) -> io::Result<bool> {
         let row = self.row;
+        net::failpoint::call()?;
         let runtime = Builder::new_current_thread()
             .enable_io()
             .enable_time()
@@ -386,6 +383,7 @@ impl Loop {
 
     async fn serve(&mut self) -> io::Result<bool> {
         let Self { shared, listeners, number, ways, stopped, parted, reopened, .. } = self;
+        let Shared { pool, loads, clients, sites, changes, .. } = shared.clone();
         let core = Rc::new(Core::new(
             shared.plan,
             Folders::new(&shared.plan.folders, shared.root_descriptors_max),
@@ -396,7 +394,7 @@ impl Loop {
             ),
             Log::new(&shared.plan.logs, ways.clone(), *number),
             shared.signs.of(*number),
-            (Arc::clone(&shared.pool), shared.clients, shared.changes.clone()),
+            (pool, loads, clients, sites, changes),
         ));
         let mut accepting = Vec::new();
         for Listener { number, socket } in listeners.iter() {
@@ -471,26 +469,6 @@ async fn is_told(stopped: &mut watch::Receiver<Stop>, mut tasks: Vec<&mut JoinHa
     .await
 }
 
-/// Wakes what is due, again and again while there is anything to watch over.
-async fn sweep(core: Rc<Core>) {
-    let period = sweep_period(core.plan);
-    loop {
-        let is_at_rest = core.watch.len() == 0 && core.turned_away.is_empty();
-        if is_at_rest && !core.log.borrow().is_waiting() {
-            core.sweeper.notified().await;
-        }
-        sleep(period).await;
-        core.get_on();
-        core.trail.go(Phase::Sweeping);
-        let now = core.now();
-        core.watch.sweep(now);
-        core.turned_away.sweep(now);
-        let dropped = core.log.borrow_mut().sweep(now);
-        core.count_many(Counter::LinesDropped, dropped);
-        core.trail.go(Phase::Rest);
-    }
-}
-
 /// Passes each reopening of the log files on to them.
 async fn reopen(core: Rc<Core>, mut reopened: watch::Receiver<u64>) {
     loop {
@@ -503,18 +481,4 @@ async fn reopen(core: Rc<Core>, mut reopened: watch::Receiver<u64>) {
             std::future::pending::<()>().await;
         }
     }
-}
-
-fn sweep_period(plan: &Plan) -> Duration {
-    let limits = &plan.limits;
-    let times = [
-        limits.head_time,
-        limits.idle_time,
-        limits.body_idle_time,
-        limits.write_stall_time,
-        limits.linger_time,
-        plan.logs.flush_time,
-    ];
-    let shortest = times.into_iter().min().unwrap_or(SWEEP_MAX);
-    (shortest / 4).clamp(SWEEP_MIN, SWEEP_MAX)
 }

@@ -3,11 +3,13 @@
 use super::{Complaint, tree::Tree};
 
 /// What is parsed, the room that does it, and the name of its target.
-pub(super) const TARGETS: [(&str, &str, &str); 15] = [
+pub(super) const TARGETS: [(&str, &str, &str); 17] = [
     ("a request's head", "crates/http1", "head"),
     ("the chunked coding", "crates/http1", "chunked"),
     ("the bytes of a connection", "crates/http1", "connection"),
     ("the PROXY protocol", "crates/proxy-protocol", "proxy_protocol"),
+    ("the first message of TLS", "crates/tls", "tls_hello"),
+    ("the answers of applications", "crates/fastcgi", "fastcgi"),
     ("a path", "crates/message", "path"),
     ("X-Forwarded-For and Forwarded", "crates/message", "forwarded"),
     ("Range", "crates/filter", "range"),

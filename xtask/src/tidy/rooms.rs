@@ -7,16 +7,18 @@ use super::{
 };
 
 /// The rooms and their levels; a room may use only lower ones. See ARCHITECTURE.md.
-const LEVELS: [(&str, u8); 15] = [
+const LEVELS: [(&str, u8); 17] = [
     ("base", 0),
     ("message", 1),
     ("http1", 2),
+    ("fastcgi", 2),
     ("config", 2),
     ("content", 2),
     ("net", 2),
     ("control", 2),
     ("proxy-protocol", 2),
     ("route", 3),
+    ("tls", 3),
     ("access", 4),
     ("handle", 4),
     ("filter", 4),

@@ -14,6 +14,8 @@ pub struct Listen {
     pub is_implied: bool,
     /// Whether each connection begins with a header of the PROXY protocol.
     pub proxy_protocol: bool,
+    /// Whether TLS is spoken.
+    pub tls: bool,
 }
 
 /// Where a socket listens.

@@ -3,10 +3,14 @@
 use super::listeners::Listeners;
 use super::log::{Book, no_ids};
 use super::own::Own;
+use super::tls;
 use crate::{
     fill::{self, Filled},
     mistake::{Mistake, quote},
-    plan::{ErrorPage, Folder, Password, Phrase, PhraseError, Place, Template, TrailingSlash},
+    plan::{
+        Certificate, ErrorPage, Folder, Password, Phrase, PhraseError, Place, Template,
+        TrailingSlash, Upstream,
+    },
     source::{Sources, Span, Word},
     world::World,
 };
@@ -42,12 +46,19 @@ pub(crate) struct Context<'c> {
     pub(crate) listeners: Listeners,
     /// The folders so far, and those that were looked at, so that each is opened and checked once.
     pub(crate) folders: Vec<Folder>,
+    /// The applications so far.
+    pub(crate) applications: Vec<Upstream>,
     /// What came of each `auth`, by its place, so that its file is read once.
     pub(crate) passwords: HashMap<Span, Option<Password>>,
     /// The roots, and where each is first named.
     pub(crate) served: HashMap<PathBuf, Span>,
     /// Files of passwords, and where each is named.
     pub(crate) own: Vec<Own>,
+    /// The certificates so far; what came of each pair of files, so that each is read once; and
+    /// where each site is typed.
+    pub(crate) certificates: Vec<Certificate>,
+    pub(crate) pairs: HashMap<tls::Paths, Option<usize>>,
+    pub(crate) typed: Vec<tls::Typed>,
     numbers: HashMap<FolderKey, usize>,
     checked: HashMap<PathBuf, Result<(), String>>,
     /// The number of each limit, by where it was typed: who inherits it has the same one.
@@ -81,9 +92,13 @@ impl<'c> Context<'c> {
             request_id: None,
             listeners: Listeners::default(),
             folders: Vec::new(),
+            applications: Vec::new(),
             passwords: HashMap::default(),
             served: HashMap::default(),
             own: Vec::new(),
+            certificates: Vec::new(),
+            pairs: HashMap::default(),
+            typed: Vec::new(),
             numbers: HashMap::default(),
             checked: HashMap::default(),
             limits: HashMap::default(),
@@ -126,6 +141,15 @@ impl<'c> Context<'c> {
             self.folders.push(folder);
         }
         id
+    }
+
+    /// The number of the application that listens there; the last where there was none so far.
+    pub(crate) fn application(&mut self, upstream: &Upstream) -> usize {
+        let known = self.applications.iter().position(|other| other == upstream);
+        known.unwrap_or_else(|| {
+            self.applications.push(upstream.clone());
+            self.applications.len() - 1
+        })
     }
 
     /// The folder that `word` names for the setting `name`, which must be there.

@@ -1,6 +1,6 @@
 //! Addresses to listen on: those of the server, and those that single sites have for themselves.
 
-use super::{context::Context, listeners::Listeners};
+use super::{context::Context, listeners::Listeners, tls};
 use crate::{
     mistake::{Mistake, quote},
     plan::{Address, Listen, Site},
@@ -72,9 +72,12 @@ pub(crate) fn resolve(
     let mut of_server: Vec<_> = (0..context.listeners.of_server).collect();
     if is_default && sites.iter().any(|site| site.listeners.is_none()) || sites.is_empty() {
         let written = format!("the default of `listen` in {}", context.sources.main().name());
-        for address in every_address(PORT_DEFAULT) {
+        let has_tls = sites.iter().any(|site| site.listeners.is_none() && site.tls.is_some());
+        let ports = [Some(PORT_DEFAULT), has_tls.then_some(tls::PORT)];
+        for address in ports.into_iter().flatten().flat_map(every_address) {
             let written = written.as_str().into();
-            let listen = Listen { address, written, is_implied: true, proxy_protocol: false };
+            let tls = address.tcp().is_some_and(|tcp| tcp.port() == tls::PORT);
+            let listen = Listen { address, written, is_implied: true, proxy_protocol: false, tls };
             of_server.push(context.listeners.add(listen, None).0);
         }
     }
@@ -86,7 +89,9 @@ pub(crate) fn resolve(
             site.listeners = Some(of_server.as_slice().into());
         }
     }
-    std::mem::take(&mut context.listeners.all)
+    let all = std::mem::take(&mut context.listeners.all);
+    tls::assign(sites, &all, &of_server, context);
+    all
 }
 
 /// Takes down the addresses of one list, in the order they were typed.
@@ -99,8 +104,8 @@ fn of_list(list: Word<Vec<Word<written::Listen>>>, context: &mut Context<'_>) ->
     let mut spans: HashMap<usize, Span> = HashMap::default();
     for Word { value: words, span } in list.value {
         for listen in addresses(words, span, context) {
-            let (address, proxy_protocol) = (listen.address.clone(), listen.proxy_protocol);
-            let (number, is_known) = context.listeners.add(listen, Some(span));
+            let (number, is_known) = context.listeners.add(listen.clone(), Some(span));
+            let Listen { address, .. } = &listen;
             if let Some(first) = spans.insert(number, span) {
                 let cause = format!("{address} is listened on twice");
                 context.mistakes.push(
@@ -111,7 +116,7 @@ fn of_list(list: Word<Vec<Word<written::Listen>>>, context: &mut Context<'_>) ->
                 continue;
             }
             if is_known {
-                refuse_another_kind(number, (&address, proxy_protocol), span, context);
+                refuse_another_kind(number, &listen, span, context);
             }
             numbers.push(number);
         }
@@ -150,23 +155,25 @@ fn addresses(words: written::Listen, span: Span, context: &mut Context<'_>) -> V
     let written = context.at(address.span).to_string();
     let proxy_protocol = words.proxy_protocol.is_some_and(|word| word.value);
     let written = || written.as_str().into();
-    let listen = |address| Listen { address, written: written(), is_implied, proxy_protocol };
+    let listen = |address: Address| {
+        let is_usual = address.tcp().is_some_and(|tcp| tcp.port() == tls::PORT);
+        let tls = words.tls.as_ref().map_or(is_usual, |word| word.value);
+        Listen { address, written: written(), is_implied, proxy_protocol, tls }
+    };
     all.into_iter().map(listen).collect()
 }
 
 /// Refuses one socket that shall have two modes, or be spoken to in two ways.
-fn refuse_another_kind(
-    number: usize,
-    (address, proxy_protocol): (&Address, bool),
-    span: Span,
-    context: &mut Context<'_>,
-) {
+fn refuse_another_kind(number: usize, again: &Listen, span: Span, context: &mut Context<'_>) {
     let Listeners { all, spans, .. } = &context.listeners;
     let Some(first) = all.get(number) else { return };
+    let Listen { address, proxy_protocol, tls, .. } = again;
     let (name, cause) = if first.address != *address {
         ("mode", format!("{address} has two modes"))
-    } else if first.proxy_protocol != proxy_protocol {
+    } else if first.proxy_protocol != *proxy_protocol {
         ("proxy-protocol", format!("{address} is spoken to both with and without a header"))
+    } else if first.tls != *tls {
+        ("tls", format!("{address} is spoken to both with and without TLS"))
     } else {
         return;
     };

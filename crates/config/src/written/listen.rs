@@ -12,6 +12,7 @@ pub(crate) struct Listen {
     pub(crate) address: Option<Word<String>>,
     pub(crate) mode: Option<Word<u32>>,
     pub(crate) proxy_protocol: Option<Word<bool>>,
+    pub(crate) tls: Option<Word<bool>>,
 }
 
 /// All that was typed for `listen`.
@@ -41,6 +42,13 @@ pub(crate) const LISTEN: Section<Listen> = Section {
             preset: Preset::Value("false"),
             example: "true",
             value: &At(Flag, |listen: &mut Listen| &mut listen.proxy_protocol),
+        },
+        Setting {
+            name: "tls",
+            doc: "Whether TLS is spoken at this address.",
+            preset: Preset::Words("true for port 443, else false"),
+            example: "true",
+            value: &At(Flag, |listen: &mut Listen| &mut listen.tls),
         },
     ],
     common: None,

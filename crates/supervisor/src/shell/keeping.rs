@@ -179,8 +179,8 @@ impl Keeping {
         let (door, file) = unix::listen_for_messages(path, MODE).map_err(taken)?;
         // It takes its file away itself.
         file.leave();
-        let (handle, pid) = program.start_with("keeper", door)?;
-        child::forget(handle, pid);
+        let (_, handle) = program.start_with("keeper", door)?;
+        child::forget(handle);
         Store::at(path)
     }
 }

@@ -1,7 +1,7 @@
 //! All that is left to another program, and taking it up: in the same process, or in another one
 //! where this one was killed.
 
-use super::{Happening, STATE_BYTES_MAX, Shell, Source, workers::Table};
+use super::{Happening, STATE_BYTES_MAX, Shell, Source, tickets::Tickets, workers::Table};
 use crate::{
     machine::{Event, Machine, Note, Order, Standing},
     sockets::Sockets,
@@ -11,6 +11,7 @@ use crate::{
 use control::note;
 use net::{sealed, store::MARK, systemd::Handed};
 use std::{
+    cell::OnceCell,
     collections::HashMap,
     io::{self, ErrorKind},
     mem,
@@ -50,9 +51,13 @@ impl Shell<'_> {
             desks: desks.unwrap_or_default(),
             tables: tables.iter().map(|table| (table.leave(out), table.lines())).collect(),
             seed: self.seed,
+            tickets: out.put("tickets", self.tickets.memory()),
             sources: sources
                 .iter()
-                .map(|source| (out.put(&*source.name, &source.bundle), source.blueprint.clone()))
+                .map(|source| {
+                    let (name, bundle) = self.certificates.bundle(source);
+                    (out.put(name, bundle), source.blueprint.clone())
+                })
                 .collect(),
             serving,
             machine: machine.unwrap_or_default(),
@@ -84,8 +89,10 @@ impl Shell<'_> {
         let tables = state.tables.into_iter().map(table).collect::<io::Result<Vec<_>>>()?;
         self.clients = tables.last().cloned();
         self.seed = seed;
+        self.tickets = Tickets::left(left.take(state.tickets)?)?;
         let source = |(at, blueprint)| {
-            Ok(Rc::new(Source { bundle: left.take(at)?, name: name(at), blueprint }))
+            let (bundle, clients) = (left.take(at)?, OnceCell::new());
+            Ok(Rc::new(Source { bundle, name: name(at), blueprint, clients }))
         };
         let sources = state.sources.into_iter().map(source).collect::<io::Result<Vec<_>>>()?;
         for source in &sources {
@@ -179,6 +186,7 @@ impl Shell<'_> {
             }
         }
         let Some(source) = self.serving.clone() else { return };
+        self.watch_certificates(&source);
         self.open_own_desk(&source);
         self.perform(Order::Greet(source));
         self.note(&Note::Adopted);

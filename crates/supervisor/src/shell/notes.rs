@@ -41,6 +41,7 @@ impl Shell<'_> {
             | Note::Killed(_)
             | Note::TakenBack
             | Note::Deaf(_)
+            | Note::Certificate(_)
             | Note::Upgraded
             | Note::NotUpgraded(_) => None,
         };

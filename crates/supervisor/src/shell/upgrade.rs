@@ -14,6 +14,7 @@ use super::{Failure, Happening, NEXT, Shell, Voice, leaving::read, runtime, work
 use crate::{
     child::{Child, Heard, Program},
     machine::{Event, Note},
+    orphans,
     sockets::Sockets,
     state::{Leaving, Left},
     wishes::Asker,
@@ -69,15 +70,10 @@ enum Stage {
 /// # Errors
 ///
 /// It could not.
-pub fn rehearse(
-    program: Program,
-    file: PathBuf,
-    state: RawFd,
-    voice: &dyn Voice,
-) -> Result<(), Failure> {
+pub fn rehearse(file: PathBuf, state: RawFd, voice: &dyn Voice) -> Result<(), Failure> {
     runtime()?.block_on(async {
         let (happenings, heard) = unbounded_channel();
-        let mut shell = Shell::new(program, file, happenings, voice)?;
+        let mut shell = Shell::new(file, happenings, voice)?;
         shell.try_on(state)?;
         shell.live(heard).await.map(drop)
     })
@@ -139,7 +135,7 @@ impl Shell<'_> {
                     return;
                 }
                 Some(Verdict::Refused { code, text }) => (code, text),
-                Some(Verdict::Compared) | None => {
+                Some(Verdict::Compared | Verdict::Renewed { .. }) | None => {
                     (1, "error: that program is of another kind".to_owned())
                 }
             },
@@ -188,7 +184,9 @@ impl Shell<'_> {
     /// Becomes another program, if it is time. Everything that has happened is dealt with.
     pub(super) fn hand_over(&mut self) {
         let is_due = |upgrade: &mut Upgrade| matches!(upgrade.stage, Stage::Due { .. });
-        if !self.machine.is_quiet() || self.comparison.is_some() {
+        // The next program waits for the end of workers, and of nobody else.
+        let is_busy = self.comparison.is_some() || orphans::awaited() > self.workers.len();
+        if !self.machine.is_quiet() || is_busy {
             return;
         }
         let Some(Upgrade { program, stage, askers }) = self.upgrade.take_if(is_due) else { return };
@@ -216,30 +214,20 @@ impl Shell<'_> {
         Err(error)
     }
 
-    /// Goes on where another program has left this process.
     pub(super) fn succeed(&mut self, found: Succession) -> Result<(), Failure> {
         let failed = |error: io::Error| failure(&error);
-        let own = succession::take(&[found.state]).map_err(failed)?;
-        let memory = own.into_iter().next().ok_or(ErrorKind::InvalidData.into()).map_err(failed)?;
-        let before = succession::take(found.before.as_slice()).map_err(failed)?;
+        let own = succession::copy(&[found.state]).map_err(failed)?;
+        let state = own.first().map_or(Err(ErrorKind::InvalidData.into()), read).map_err(failed)?;
+        let before = succession::copy(found.before.as_slice()).map_err(failed)?;
         let before = before.into_iter().next().map(Program::left);
-        let read = read(&memory).and_then(|state| Ok((Left::of(&state)?, state)));
-        let (mut left, state) = match read {
-            Ok(read) => read,
-            Err(error) => {
-                // The program before understands what it has left.
-                if let (Some(before), Ok(_heirlooms)) =
-                    (&before, succession::leave(vec![memory.as_fd()]))
-                {
-                    let words = self.voice.words(Succession { before: None, ..found });
-                    let _ = succession::become_program(before.as_fd(), &words);
-                }
-                return Err(failure(&error));
-            }
-        };
+        let mut left = Left::of(&state, true).map_err(failed)?;
+        let copied = state.numbers();
         self.keeping.know(&state);
         let askers = self.restore(state, &mut left).map_err(failed)?;
         net::failpoint::hit("succeed");
+        succession::close(&copied);
+        succession::close(&[found.state]);
+        succession::close(found.before.as_slice());
         match before {
             Some(program) => {
                 self.askers[NEXT] = askers;
@@ -250,8 +238,8 @@ impl Shell<'_> {
                 self.due.clear();
                 self.due.push_back(Event::Tick);
                 if !askers.is_empty() {
-                    let text = "error: that program does not understand what this one leaves it: \
-                                restart the server by it"
+                    let text = "error: that program could not go on where this one was, and has \
+                                said why on standard error: this one runs as before"
                         .to_owned();
                     self.refuse(askers, 1, text);
                 }
@@ -273,7 +261,7 @@ impl Shell<'_> {
             );
             return Err(Failure { code: 1, text });
         }
-        let mut left = Left::of(&state).map_err(failed)?;
+        let mut left = Left::of(&state, false).map_err(failed)?;
         self.is_trial = true;
         self.seed = state.seed;
         self.sockets = Sockets::of(state.sockets, &mut left, false).map_err(failed)?;
@@ -284,6 +272,15 @@ impl Shell<'_> {
         }
         Ok(())
     }
+}
+
+/// Has the program before go on, where this one could not; returns only where there is none.
+pub(super) fn go_back(found: Succession, voice: &dyn Voice, failure: &Failure) {
+    let Some(before) = found.before else { return };
+    net::stream::try_to_tell(format!("{}\n", failure.text).as_bytes());
+    let words = voice.words(Succession { before: None, ..found });
+    let error = succession::return_to(before, &words);
+    net::stream::try_to_tell(format!("error: nor can the one before: {error}\n").as_bytes());
 }
 
 fn failure(error: &io::Error) -> Failure {

@@ -8,7 +8,7 @@ use crate::{
     sockets::Sockets,
     state::{self, Leaving, Left, PROCESS, Place},
 };
-use config::{Blueprint, plan::Label};
+use config::plan::Label;
 use control::{
     Clients, Counter, Recents, Rows, Seats, Tallies, counters,
     note::{Note, Order},
@@ -117,29 +117,39 @@ impl Table {
 
 impl Workers {
     /// Tells a child what it is to be: the worker of that number, in that place of those which
-    /// serve `source`.
+    /// serve `source`. One that cannot be told is ended.
+    ///
+    /// # Errors
+    ///
+    /// Descriptors or memory have run out.
     pub(super) fn begin(
         &mut self,
         id: WorkerId,
         child: Child,
         (source, place): (Rc<Source>, usize),
-        clients: Rc<Table>,
+        (bundle, clients, tickets): (&OwnedFd, Rc<Table>, &OwnedFd),
         logs: &LogFiles,
     ) -> io::Result<()> {
-        let Blueprint { threads: loops, workers, connections_max, .. } = source.blueprint;
-        let seats = memory::share(c"gannet-seats", Seats::words(connections_max))?;
-        let rows = memory::share(c"gannet-counters", Rows::words(loops))?;
-        let watch = Watch::new(loops)?;
-        let labels = source.blueprint.labels.len();
-        let tallies = memory::share(c"gannet-tallies", Tallies::words(loops, labels))?;
-        let recents = memory::share(c"gannet-recents", Recents::words(loops, loops * workers))?;
-        let of_clients = [&source.bundle, &clients.memory, &seats];
-        let of_loops = [&rows, watch.memory(), &tallies, &recents];
-        let all = of_clients.into_iter().chain(of_loops);
-        let along: Vec<_> = all.map(AsFd::as_fd).collect();
-        tell(&child, &Order::Begin { loops, seed: clients.seed }, &along)?;
-        give_logs(&child, &source, logs, &HashMap::new())?;
-        tell(&child, &Order::Resolve, &[])?;
+        let (loops, workers) = (source.blueprint.threads, source.blueprint.workers);
+        let begin = || -> io::Result<_> {
+            let seats = Seats::words(source.blueprint.connections_max);
+            let seats = memory::share(c"gannet-seats", seats)?;
+            let rows = memory::share(c"gannet-counters", Rows::words(loops))?;
+            let watch = Watch::new(loops)?;
+            let tallies = Tallies::words(loops, source.blueprint.labels.len());
+            let tallies = memory::share(c"gannet-tallies", tallies)?;
+            let recents = Recents::words(loops, loops * workers);
+            let recents = memory::share(c"gannet-recents", recents)?;
+            let of_clients = [bundle, &clients.memory, &seats];
+            let of_loops = [&rows, watch.memory(), &tallies, &recents, tickets];
+            let all = of_clients.into_iter().chain(of_loops);
+            let along: Vec<_> = all.map(AsFd::as_fd).collect();
+            tell(&child, &Order::Begin { loops, seed: clients.seed }, &along)?;
+            give_logs(&child, &source, logs, &HashMap::new())?;
+            tell(&child, &Order::Resolve, &[])?;
+            Ok((seats, rows, watch, tallies, recents))
+        };
+        let (seats, rows, watch, tallies, recents) = begin().inspect_err(|_| child.kill())?;
         let counters = None;
         let worker = Worker {
             child,
@@ -183,6 +193,14 @@ impl Workers {
     pub(super) fn tell(&self, id: WorkerId, order: &Order) {
         if let Some(worker) = self.all.get(&id) {
             let _ = tell(&worker.child, order, &[]);
+        }
+    }
+
+    /// Has the workers of `source` use the certificates in this bundle.
+    pub(super) fn renew(&self, source: &Rc<Source>, bundle: &OwnedFd) {
+        for worker in self.all.values().filter(|worker| Rc::ptr_eq(&worker.source, source)) {
+            // One that gets none goes on with those that it has.
+            let _ = tell(&worker.child, &Order::Certificates, &[bundle.as_fd()]);
         }
     }
 
@@ -384,6 +402,11 @@ impl Workers {
         self.folded = Counter::ALL.iter().map(before).collect();
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
     /// The tables of clients that they count in.
     pub(super) fn tables(&self) -> impl Iterator<Item = &Rc<Table>> {
         self.all.values().map(|worker| &worker.clients)
@@ -449,8 +472,11 @@ fn give_logs(
 }
 
 fn tell(child: &Child, order: &Order, along: &[BorrowedFd<'_>]) -> io::Result<()> {
-    let descriptors =
-        along.iter().map(|one| one.try_clone_to_owned()).collect::<io::Result<Vec<_>>>()?;
+    let copy = |one: &BorrowedFd<'_>| {
+        net::failpoint::call()?;
+        one.try_clone_to_owned()
+    };
+    let descriptors = along.iter().map(copy).collect::<io::Result<Vec<_>>>()?;
     child.tell(Message { bytes: order.encode(), descriptors });
     Ok(())
 }
