@@ -292,6 +292,11 @@ fn who_comes_back_is_known_to_all_workers_and_generations() {
     place.tell(&["upgrade", "-c"]);
     assert!(eventually(|| !place.reasons("upgraded").is_empty()));
     assert!(come(), "another program");
+    server.started().kill();
+    assert!(eventually(|| !server.started().is_alive()));
+    let next = place.start();
+    assert_eq!(next.addr(), server.addr());
+    assert!(come(), "another supervisor");
 }
 
 #[test]

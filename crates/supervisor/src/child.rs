@@ -237,12 +237,3 @@ fn ended(handle: Rc<Handle>) -> io::Result<impl Future<Output = String>> {
         ended.unwrap_or_else(|error| format!("cannot be waited for: {error}"))
     })
 }
-
-/// Has the end noticed of a process whose end is nobody's business.
-pub(crate) fn forget(handle: Handle) {
-    spawn_local(async move {
-        if let Ok(ended) = ended(Rc::new(handle)) {
-            let _ = ended.await;
-        }
-    });
-}

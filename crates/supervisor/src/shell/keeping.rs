@@ -6,7 +6,7 @@
 //! whatever moment this process dies in, the newest state is whole.
 
 use crate::{
-    child::{self, Program},
+    child::Program,
     state::{SOCKET, STATE, State},
 };
 use net::{
@@ -179,8 +179,7 @@ impl Keeping {
         let (door, file) = unix::listen_for_messages(path, MODE).map_err(taken)?;
         // It takes its file away itself.
         file.leave();
-        let (_, handle) = program.start_with("keeper", door)?;
-        child::forget(handle);
+        program.start_with("keeper", door)?;
         Store::at(path)
     }
 }
