@@ -297,6 +297,7 @@ fn who_comes_back_is_known_to_all_workers_and_generations() {
     let next = place.start();
     assert_eq!(next.addr(), server.addr());
     assert!(come(), "another supervisor");
+    next.stop();
 }
 
 #[test]

@@ -196,7 +196,8 @@ pub fn run(
         let (happenings, heard) = unbounded_channel();
         let mut shell = Shell::begin(file, happenings, voice).map_err(or_back)?;
         let path = desk_path.as_ref().map(|path| path.with_extension("keep"));
-        let (keeping, by_ours) = Keeping::open(path, &shell.program);
+        let program = succession.is_none().then_some(&shell.program);
+        let (keeping, by_ours) = Keeping::open(path, program);
         kept.extend(by_ours);
         (shell.desk_path, shell.handed, shell.keeping) = (desk_path, handed, keeping);
         match succession {

@@ -47,9 +47,10 @@ pub(super) struct Keeping {
 }
 
 impl Keeping {
-    /// Finds somebody who keeps things, or starts such a process, for which `path` is the place;
-    /// tells what was kept.
-    pub(super) fn open(path: Option<PathBuf>, program: &Program) -> (Self, Vec<Handed>) {
+    /// Finds somebody who keeps things, or starts such a process by `program`, for which `path` is
+    /// the place; tells what was kept. Without a program it is started once there is something to
+    /// keep: who is started while another program's descriptors lie open would hold them all.
+    pub(super) fn open(path: Option<PathBuf>, program: Option<&Program>) -> (Self, Vec<Handed>) {
         let mut keeping = Self::default();
         if let Some(store) = manager() {
             keeping.store = Some(store);
@@ -63,7 +64,10 @@ impl Keeping {
             keeping.store = Some(store);
             return (keeping, kept);
         }
-        keeping.reopen(program);
+        match program {
+            Some(program) => keeping.reopen(program),
+            None => keeping.touch(),
+        }
         (keeping, Vec::new())
     }
 
