@@ -12,6 +12,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     sync::atomic::{AtomicBool, Ordering},
     thread,
+    time::{Duration, Instant},
 };
 
 /// A server with a config that a test may change.
@@ -252,6 +253,43 @@ fn what_a_reload_finds_under_way_is_finished() {
     let (bytes, _) = busy.drain().unwrap();
     assert!(bytes.ends_with(&Site::large()), "the download is whole");
     assert!(eventually(|| !old[0].is_alive()), "then the old worker ends");
+    server.stop();
+}
+
+/// A client may be there whom only some of the loops have.
+#[test]
+fn a_reload_is_done_as_soon_as_the_workers_before_let_in_nobody() {
+    let place = Place::new();
+    place.write("threads = 16", "", "");
+    let server = place.start();
+    let start = Instant::now();
+    for _ in 0..3 {
+        let mut kept = Client::connect(server.addr());
+        kept.get("/digits.txt").unwrap();
+        reload(&place);
+    }
+    // Without their word it takes two seconds each time.
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    server.stop();
+}
+
+#[test]
+fn a_reload_does_not_mind_what_else_is_looked_at() {
+    let place = Place::new();
+    place.write("threads = 1", "", &says(1));
+    let launch = Launch::of(vec!["run".to_owned(), place.file()]);
+    let server = launch.env("GANNET_FAIL", "check=stall:500").start();
+    place.write("threads = 1", "", &says(2));
+    thread::scope(|scope| {
+        let reloading = scope.spawn(|| reload(&place));
+        let is_check = |child: Process| child.name() == "gannet-check";
+        assert!(eventually(|| server.started().children().into_iter().any(is_check)));
+        let words = ["reload", "--diff", &place.file()].map(str::to_owned);
+        let (code, _, stderr) = Launch::of(words.to_vec()).finish();
+        assert_eq!((code, &*stderr), (Some(0), ""));
+        reloading.join().unwrap();
+    });
+    assert_eq!(version(server.addr()), "2");
     server.stop();
 }
 

@@ -130,6 +130,22 @@ fn another_program_takes_over_and_no_request_fails() {
 }
 
 #[test]
+fn an_upgrade_leaves_no_more_open_than_a_reload() {
+    let place = Place::new();
+    let server = place.start();
+    let (code, _, stderr) = Launch::of(vec!["reload".to_owned(), place.config()]).finish();
+    assert_eq!((code, &*stderr), (Some(0), ""));
+    assert!(eventually(|| server.workers().len() == 2));
+    let count = || server.started().lasting_descriptors();
+    let before = count();
+    for _ in 0..2 {
+        assert_eq!(place.upgrade(None), (Some(0), String::new()));
+        assert!(eventually(|| count() <= before), "{before} became {}", count());
+    }
+    server.stop();
+}
+
+#[test]
 fn what_is_under_way_is_finished() {
     let place = Place::new();
     let server = place.start();

@@ -222,7 +222,7 @@ impl Shell<'_> {
         let before = before.into_iter().next().map(Program::left);
         let mut left = Left::of(&state, true).map_err(failed)?;
         let copied = state.numbers();
-        self.keeping.know(&state);
+        self.keeping.know(&state, Vec::new());
         let askers = self.restore(state, &mut left).map_err(failed)?;
         net::failpoint::hit("succeed");
         succession::close(&copied);

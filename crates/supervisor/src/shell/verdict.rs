@@ -23,7 +23,7 @@ impl Shell<'_> {
                 let is_painted = self.serving.is_none() && net::stream::is_watched();
                 let question = Question::Check { file: self.file.clone(), is_painted };
                 child.tell(Message { bytes: question.encode(), descriptors: Vec::new() });
-                self.check = Some(child);
+                self.check = Some((number, child));
             }
             Err(error) => self.due.push_back(Event::Refused(1, not_started(&error))),
         }
