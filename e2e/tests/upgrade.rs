@@ -234,3 +234,18 @@ fn a_program_that_has_taken_over_and_cannot_serve_goes_back_to_the_one_before() 
     assert_eq!(program(started), other);
     server.stop();
 }
+
+/// Somebody has tidied up too much: nobody can be told anything by that path, until a config is
+/// read anew, but the server lives.
+#[test]
+fn an_upgrade_outlives_the_file_of_the_control_socket() {
+    let place = Place::new();
+    place.write("workers = 2\nthreads = 1\ncontrol = \"c.sock\"");
+    let server = place.start();
+    let workers = ids(&server);
+    fs::remove_file(place.path("c.sock")).unwrap();
+    server.signal(Signal::USR2);
+    assert!(eventually(|| place.reasons("upgraded").len() == 1));
+    assert!(eventually(|| ids(&server).is_disjoint(&workers)));
+    server.stop();
+}

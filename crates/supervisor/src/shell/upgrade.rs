@@ -20,7 +20,7 @@ use crate::{
     orphans,
     sockets::Sockets,
     state::{Leaving, Left, State},
-    wishes::Asker,
+    wishes::{Asker, Desk},
 };
 use base::Moment;
 use control::{
@@ -353,6 +353,9 @@ impl Shell<'_> {
         self.is_trial = true;
         self.seed = state.seed;
         self.sockets = Sockets::of(state.sockets, &mut left, false).map_err(failed)?;
+        for (_, at) in state.desks {
+            left.take(at).and_then(Desk::try_on).map_err(failed)?;
+        }
         if let Some((at, lines)) = state.tables.last() {
             let memory = left.take(*at).map_err(failed)?;
             self.clients = Some(Rc::new(Table::left(memory, *lines, state.seed)));
