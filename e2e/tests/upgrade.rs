@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
 use e2e::{Client, Launch, Server, Site, binary, eventually, process::Process, under_load};
-use rustix::process::Signal;
+use rustix::{
+    fs::{CWD, Mode, mkfifoat},
+    process::Signal,
+};
 use serde_json::Value;
 use std::{
     collections::HashSet,
@@ -163,12 +166,15 @@ fn a_program_that_cannot_take_over_is_refused_and_changes_nothing() {
     // The number of an architecture that is nobody's.
     foreign[18..20].copy_from_slice(&[0xfe, 0xca]);
     let older = replaced(&good, env!("CARGO_PKG_VERSION").as_bytes(), b"0.0.9");
+    let pipe = place.path("pipe");
+    mkfifoat(CWD, &pipe, Mode::RWXU).unwrap();
     let cases = [
         (place.path("missing"), "there is no such program"),
         (place.put("text", b"hello", 0o644), "the user of the server may not run it"),
         (place.put("broken", &good[..good.len() / 8], 0o755), "cannot"),
         (place.put("foreign", &foreign, 0o755), "it cannot be run: Exec format error"),
         (place.put("older", &older, 0o755), "gannet 0.0.9, and 0.1.0 runs"),
+        (pipe, "it is no regular file"),
         ("/bin/false".into(), "a trial of it ended with exit code 1"),
         ("/bin/true".into(), "a trial of it ended with exit code 0"),
     ];

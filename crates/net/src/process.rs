@@ -3,6 +3,7 @@
 use crate::sys;
 use rustix::{
     fd::{AsFd, OwnedFd},
+    fs::{FileType, Mode, OFlags, fstat, open},
     process::{
         Pid, PidfdFlags, Resource, Rlimit, Signal, WaitId, WaitIdOptions, WaitOptions, getrlimit,
         nice, pidfd_open, pidfd_send_signal, setrlimit, waitid, waitpid,
@@ -134,10 +135,16 @@ pub fn program_path() -> io::Result<PathBuf> {
 ///
 /// # Errors
 ///
-/// It is not there, or not for this user.
+/// It is not there, not for this user, or no file.
 pub fn program_at(path: &Path) -> io::Result<OwnedFd> {
     crate::failpoint::call()?;
-    fs::File::open(path).map(OwnedFd::from)
+    // A pipe would have this process wait for somebody to write to it.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = open(path, flags, Mode::empty())?;
+    match FileType::from_raw_mode(fstat(&file)?.st_mode) {
+        FileType::RegularFile => Ok(file),
+        _ => Err(io::Error::other("it is no regular file")),
+    }
 }
 
 /// The user that this process runs as; 0 is root.
@@ -208,6 +215,7 @@ fn ignored(status: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::fs::{CWD, mkfifoat};
     use std::process::Command;
 
     #[test]
@@ -233,6 +241,18 @@ mod tests {
         forget_child(pid);
         assert!(state().is_err());
         forget_child(pid);
+    }
+
+    #[test]
+    fn a_program_is_a_regular_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        mkfifoat(CWD, &pipe, Mode::RWXU).unwrap();
+        for path in [&*pipe, folder.path(), Path::new("/dev/null")] {
+            let error = program_at(path).unwrap_err();
+            assert!(error.to_string().contains("no regular file"), "{}: {error}", path.display());
+        }
+        program_at(&std::env::current_exe().unwrap()).unwrap();
     }
 
     #[test]
