@@ -13,6 +13,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    thread,
 };
 
 /// A server whose program and config a test may replace.
@@ -197,6 +198,29 @@ fn a_program_that_cannot_take_over_is_refused_and_changes_nothing() {
     assert_eq!(ids(&server), workers, "the workers are the same");
     assert_eq!(program(started), place.path("gannet"));
     server.stop();
+}
+
+/// It is of a program that says something for ever, which is nobody's to read.
+#[test]
+fn a_stop_ends_a_trial() {
+    let place = Place::new();
+    let endless = place.put("endless", &fs::read("/usr/bin/yes").unwrap(), 0o755);
+    let server = place.start();
+    let started = server.started();
+    let words = ["upgrade", "-c", &place.config(), endless.to_str().unwrap()].map(str::to_owned);
+    let asking = thread::spawn(move || Launch::of(words.to_vec()).finish());
+    let is_trial = |child: &Process| {
+        fs::read_link(format!("/proc/{}/exe", child.0)).is_ok_and(|path| path == endless)
+    };
+    let mut found = None;
+    assert!(eventually(|| {
+        found = started.children().into_iter().find(is_trial);
+        found.is_some()
+    }));
+    server.stop();
+    assert!(!found.unwrap().is_alive(), "it ends with the server");
+    let (code, _, stderr) = asking.join().unwrap();
+    assert_eq!((code, &*stderr), (Some(1), "error: the server stops\n"));
 }
 
 /// All that is `old` in `bytes`, by something of the same length.

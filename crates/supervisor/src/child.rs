@@ -30,6 +30,9 @@ use tokio::{
 /// spoken to again.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// The role of a program that nobody knows yet.
+pub(crate) const TRIAL: &str = "trial";
+
 /// A program as it was when this process started, or opened it: a file that is replaced meanwhile
 /// is another program.
 #[derive(Debug)]
@@ -82,7 +85,8 @@ impl Program {
     }
 
     /// Starts it once more, in a role, with a channel as its standard input. Nothing else is
-    /// inherited but standard output, standard error, the environment and the working folder.
+    /// inherited but the environment, the working folder and, of a program that is known, standard
+    /// output and standard error.
     fn start(&self, role: &str) -> io::Result<(process::Child, OwnedFd)> {
         let (own, other) = channel::pair()?;
         net::failpoint::call()?;
@@ -92,6 +96,10 @@ impl Program {
             command.env_remove(name);
         }
         command.arg0("gannet").args(["role", role]).stdin(Stdio::from(other));
+        if role == TRIAL {
+            // What it says may be anything, and no end to it.
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+        }
         Ok((command.spawn()?, own))
     }
 }

@@ -258,7 +258,8 @@ impl<'v> Shell<'v> {
                 let orders = self.machine.handle(event, net::clock::now());
                 orders.into_iter().for_each(|order| self.perform(order));
             }
-            if let Some(end) = self.end {
+            if let Some(end) = self.end.take() {
+                self.end_looks();
                 return end;
             }
             if heard.is_empty() {
@@ -365,6 +366,7 @@ impl<'v> Shell<'v> {
             Order::Kill(id) => self.workers.kill(id),
             Order::Close => {
                 self.service.stopping();
+                self.end_looks();
                 self.sockets = Sockets::default();
             }
             Order::Greet(source) => {
@@ -404,6 +406,13 @@ impl<'v> Shell<'v> {
                 self.due.push_back(Event::Ended(id, not_started(&error)));
             }
         }
+    }
+
+    /// Ends the processes that only find something out: nobody will use it any more.
+    fn end_looks(&mut self) {
+        self.check.take().iter().for_each(Child::kill);
+        self.end_comparison();
+        self.end_upgrade();
     }
 
     /// What is served, in a few words.

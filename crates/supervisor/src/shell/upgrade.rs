@@ -15,7 +15,7 @@ use super::{
     workers::Table,
 };
 use crate::{
-    child::{Child, Heard, Program},
+    child::{Child, Heard, Program, TRIAL},
     machine::{Event, Machine, Note},
     orphans,
     sockets::Sockets,
@@ -111,7 +111,7 @@ impl Shell<'_> {
         let state = sealed::bytes(c"gannet-state", &self.state(&[], &mut out).encode())?;
         let _ = out.put(&state);
         let heirlooms = succession::leave(out.0)?;
-        let child = Child::start(program, "trial", hear);
+        let child = Child::start(program, TRIAL, hear);
         drop(heirlooms);
         let child = child?;
         let state = u64::from(state.as_raw_fd().unsigned_abs());
@@ -159,6 +159,15 @@ impl Shell<'_> {
         child.kill();
         let askers = self.upgrade.take().map(|upgrade| upgrade.askers);
         self.refuse(askers.unwrap_or_default(), code, text);
+    }
+
+    /// Gives up an upgrade that is under way, as the server ends.
+    pub(super) fn end_upgrade(&mut self) {
+        let Some(Upgrade { stage, askers, .. }) = self.upgrade.take() else { return };
+        if let Stage::Trial { child, .. } = stage {
+            child.kill();
+        }
+        self.refuse(askers, 1, "error: the server stops".to_owned());
     }
 
     fn refuse(&mut self, askers: Vec<Asker>, code: u8, text: String) {
