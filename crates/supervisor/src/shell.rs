@@ -438,7 +438,8 @@ impl<'v> Shell<'v> {
                 self.history.restarts += 1;
                 None
             }
-            Note::Hung(..)
+            Note::NotStarted(..)
+            | Note::Hung(..)
             | Note::CutOff(..)
             | Note::Killed(_)
             | Note::TakenBack
