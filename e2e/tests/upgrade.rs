@@ -218,7 +218,7 @@ fn a_stop_ends_a_trial() {
         found.is_some()
     }));
     server.stop();
-    assert!(!found.unwrap().is_alive(), "it ends with the server");
+    assert!(eventually(|| !found.unwrap().is_alive()), "it ends with the server");
     let (code, _, stderr) = asking.join().unwrap();
     assert_eq!((code, &*stderr), (Some(1), "error: the server stops\n"));
 }
