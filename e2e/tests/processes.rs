@@ -340,6 +340,33 @@ fn addresses_come_and_go() {
 }
 
 #[test]
+fn sockets_whose_files_were_removed_are_made_again() {
+    let place = Place::new();
+    place.write("threads = 1\ncontrol = \"c\"", "", &says(1));
+    let good = fs::read_to_string(place.file()).unwrap();
+    let more = good.replace("\"127.0.0.1:0\"", "[\"127.0.0.1:0\", \"unix:s\"]");
+    fs::write(place.file(), more).unwrap();
+    let server = place.start();
+    let [socket, control] = ["s", "c"].map(|name| place.folder.path().join(name));
+    let is_served = || Client::connect_unix(&socket).get("/digits.txt").unwrap().status == 200;
+    assert!(is_served());
+    fs::remove_file(&socket).unwrap();
+    fs::remove_file(control).unwrap();
+    server.signal(Signal::HUP);
+    assert!(eventually(|| place.errors("reloaded").len() == 1));
+    assert!(is_served());
+    fs::remove_file(&socket).unwrap();
+    fs::write(&socket, "precious").unwrap();
+    let (code, _, stderr) = Launch::of(vec!["reload".to_owned(), place.file()]).finish();
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("what lies there is no socket"), "{stderr}");
+    fs::remove_file(&socket).unwrap();
+    reload(&place);
+    assert!(is_served());
+    server.stop();
+}
+
+#[test]
 fn workers_outlive_the_process_that_watches_them() {
     let place = Place::new();
     place.write("workers = 2\nthreads = 1", "", &says(1));

@@ -34,7 +34,7 @@ const WISH_TIME: Duration = Duration::from_secs(5);
 pub(crate) struct Desk {
     path: PathBuf,
     /// Dropped before the socket, which the task has, too; none where somebody has removed it.
-    _file: Option<unix::SocketFile>,
+    file: Option<unix::SocketFile>,
     socket: Rc<UnixListener>,
     task: JoinHandle<()>,
 }
@@ -103,11 +103,16 @@ impl Desk {
                 }
             }
         });
-        Ok(Self { path: path.to_owned(), _file: file, socket, task })
+        Ok(Self { path: path.to_owned(), file, socket, task })
     }
 
     pub(crate) fn socket(&self) -> &UnixListener {
         &self.socket
+    }
+
+    /// Whether anybody can find it: its file may have been removed.
+    pub(crate) fn is_there(&self) -> bool {
+        self.file.as_ref().is_some_and(unix::SocketFile::is_there)
     }
 
     pub(crate) fn path(&self) -> &Path {

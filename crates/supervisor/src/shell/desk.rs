@@ -84,8 +84,9 @@ impl Shell<'_> {
         Ok(())
     }
 
-    /// Opens the socket that wishes come in by, if it is not open.
+    /// Opens the socket that wishes come in by, if it is not open or somebody has removed its file.
     pub(super) fn open_desk(&mut self, path: &Path) -> Result<(), Fault> {
+        self.desks.retain(|desk| desk.path() != path || desk.is_there());
         if self.desks.iter().all(|desk| desk.path() != path) {
             let happenings = self.happenings.clone();
             let hear = move |wish, asker| drop(happenings.send(Happening::Wish(wish, asker)));
