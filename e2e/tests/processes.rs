@@ -197,6 +197,33 @@ fn an_operator_is_told_what_comes_of_a_wish() {
     server.ended();
 }
 
+/// It may be wrong because somebody is at work on it.
+#[test]
+fn a_server_is_found_though_its_config_is_wrong_by_now() {
+    let place = Place::new();
+    place.write("control = 'here.sock'", "", &says(1));
+    let server = place.start();
+    let tell = |words: &[&str]| {
+        let words = words.iter().map(|word| (*word).to_owned()).chain([place.file()]);
+        let (code, _, stderr) = Launch::of(words.collect()).finish();
+        (code, stderr)
+    };
+    place.write("control = 'here.sock'\nthraeds = 1", "", "root = 'nowhere'");
+    assert_eq!(tell(&["status"]), (Some(0), String::new()));
+    let control = place.folder.path().join("here.sock");
+    let control = ["--control", control.to_str().unwrap()];
+    fs::write(place.file(), "[server\ncontrol = 'here.sock'").unwrap();
+    let (code, stderr) = tell(&["status"]);
+    assert_eq!(code, Some(1), "{stderr}");
+    for expect in ["no server listens there", "usual place", "gannet.toml:1"] {
+        assert!(stderr.contains(expect), "{expect}: {stderr}");
+    }
+    assert_eq!(tell(&["status", control[0], control[1]]), (Some(0), String::new()));
+    fs::remove_file(place.file()).unwrap();
+    assert_eq!(tell(&["stop", control[0], control[1]]), (Some(0), String::new()));
+    server.ended();
+}
+
 #[test]
 fn many_who_wish_the_same_get_it_at_once() {
     let place = Place::new();

@@ -38,6 +38,16 @@ pub(crate) fn load_by(file: &Path, way_out: &str) -> Result<Plan, Trouble> {
     })
 }
 
+/// The control socket that a config file names, whatever else is wrong with it; `None` where it
+/// names none. What is wrong with it is said where that cannot be told.
+pub(crate) fn control(file: &Path) -> Result<Option<PathBuf>, Trouble> {
+    let (bytes, machine) = open(file, WAY_OUT)?;
+    match config::control(&file.to_string_lossy(), bytes, &machine) {
+        None => load(file).map(|_| None),
+        found => Ok(found),
+    }
+}
+
 /// The same, with a bundle of all that was read, from which another process makes the same plan.
 /// The folders in it are those that the user can read whom the plan will be served by; this process
 /// is that user from then on.
