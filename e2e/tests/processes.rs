@@ -224,6 +224,23 @@ fn a_server_is_found_though_its_config_is_wrong_by_now() {
     server.ended();
 }
 
+/// Who starts the server makes the socket, and so does not have to be the one who serves.
+#[test]
+fn the_control_socket_may_lie_where_only_its_user_enters() {
+    let place = Place::new();
+    let private = place.folder.path().join("private");
+    fs::create_dir(&private).unwrap();
+    fs::set_permissions(private, fs::Permissions::from_mode(0o700)).unwrap();
+    place.write("threads = 1\ncontrol = 'private/c'", "", "");
+    let server = place.start();
+    reload(&place);
+    server.stop();
+    place.write("user = 'no-such-user'", "", "");
+    let (code, _, stderr) = Launch::of(vec!["check".to_owned(), place.file()]).finish();
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("no-such-user"), "{stderr}");
+}
+
 #[test]
 fn many_who_wish_the_same_get_it_at_once() {
     let place = Place::new();

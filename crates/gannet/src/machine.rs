@@ -67,8 +67,8 @@ pub(crate) fn record(file: &Path, paint: Paint) -> Result<(Plan, Bundle), Troubl
 
 /// Whom a plan is served by: another user than this process's where root has started it.
 pub(crate) fn serving_user(plan: &Plan) -> Result<Option<User>, Trouble> {
+    let named = named_user(plan)?;
     let trouble = |error: IdentityError| Trouble::new(2, format!("error: `user`: {error}"));
-    let named = plan.user.as_ref().map(|name| User::find(name)).transpose().map_err(trouble)?;
     match (named, process::is_root()) {
         (Some(user), false) if user.number == process::user() => Ok(None),
         (Some(_), false) => Err(trouble(IdentityError::NotRoot(process::user()))),
@@ -79,6 +79,12 @@ pub(crate) fn serving_user(plan: &Plan) -> Result<Option<User>, Trouble> {
             usual.map(Some).ok_or_else(|| trouble(IdentityError::Unknown(USERS.join(", "))))
         }
     }
+}
+
+/// The user that a plan names, who has to be known here.
+pub(crate) fn named_user(plan: &Plan) -> Result<Option<User>, Trouble> {
+    let trouble = |error: IdentityError| Trouble::new(2, format!("error: `user`: {error}"));
+    plan.user.as_ref().map(|name| User::find(name)).transpose().map_err(trouble)
 }
 
 /// Makes this process one of that user.
