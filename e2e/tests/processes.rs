@@ -300,6 +300,19 @@ fn what_a_reload_finds_under_way_is_finished() {
 }
 
 #[test]
+fn connections_are_counted_in_whatever_table_they_are() {
+    let place = Place::new();
+    place.write("threads = 1", "", "");
+    let server = place.start();
+    let _under_way = download(server.addr());
+    place.write("threads = 1", "clients-max = 1000", "");
+    reload(&place);
+    let words = ["status", "--json", &place.file()].map(str::to_owned);
+    let (_, status, _) = Launch::of(words.to_vec()).finish();
+    assert_eq!(serde_json::from_str::<Value>(&status).unwrap()["connections_now"], 1, "{status}");
+}
+
+#[test]
 fn a_gentle_stop_waits_for_what_is_under_way() {
     let place = Place::new();
     place.write("threads = 1", "stop-time = \"0s\"", "");

@@ -62,7 +62,7 @@ impl Shell<'_> {
             pid: u64::from(std::process::id()),
             seconds: now.since(self.history.since).as_secs(),
             generations: generations.collect(),
-            connections: self.clients.as_ref().map_or(0, |table| table.connections()),
+            connections: self.workers.connections(),
             restarts: self.history.restarts,
             cut_off: self.history.cut_off,
             layers: self.layers.clone(),

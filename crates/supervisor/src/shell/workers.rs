@@ -395,6 +395,12 @@ impl Workers {
         self.all.len()
     }
 
+    /// How many connections they have, in all tables that they count in.
+    pub(super) fn connections(&self) -> u64 {
+        let tables: HashMap<_, _> = self.tables().map(|one| (Rc::as_ptr(one), one)).collect();
+        tables.values().map(|table| table.connections()).sum()
+    }
+
     /// The tables of clients that they count in.
     pub(super) fn tables(&self) -> impl Iterator<Item = &Rc<Table>> {
         self.all.values().map(|worker| &worker.clients)
