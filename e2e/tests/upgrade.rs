@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::{
     collections::HashSet,
     fs,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
     thread,
 };
@@ -197,6 +197,26 @@ fn a_program_that_cannot_take_over_is_refused_and_changes_nothing() {
     assert!(asked > 0);
     assert_eq!(ids(&server), workers, "the workers are the same");
     assert_eq!(program(started), place.path("gannet"));
+    server.stop();
+}
+
+/// As where a package of each version lies in a folder of its own.
+#[test]
+fn the_program_is_looked_for_where_a_link_leads_by_now() {
+    let place = Place::new();
+    let link = |to: &str| {
+        let _ = fs::remove_file(place.path("link"));
+        symlink(place.path(to), place.path("link")).unwrap();
+    };
+    link("gannet");
+    let launch = Launch::of(vec!["run".to_owned(), place.config()]);
+    let server = launch.program(&place.path("link")).start();
+    for name in ["second", "third"] {
+        let next = place.put(name, &fs::read(binary::path()).unwrap(), 0o755);
+        link(name);
+        assert_eq!(place.upgrade(None), (Some(0), String::new()));
+        assert_eq!(program(server.started()), next);
+    }
     server.stop();
 }
 

@@ -10,10 +10,11 @@ use rustix::{
     },
 };
 use std::{
+    env,
     ffi::CStr,
     fs, io,
     os::unix::fs::{DirBuilderExt, MetadataExt},
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     process::Command,
 };
 
@@ -118,12 +119,26 @@ pub fn forget_child(pid: u32) {
     let _ = pid.map(|pid| waitpid(Some(pid), WaitOptions::NOHANG));
 }
 
-/// Where the program lay that this process runs; another file may have taken its place since.
+/// Where the program lay that this process runs, by the path that it was started by, which may be a
+/// link; another file may have taken its place since.
 ///
 /// # Errors
 ///
 /// There is no `/proc`.
 pub fn program_path() -> io::Result<PathBuf> {
+    let word = env::args_os().next().map(PathBuf::from).unwrap_or_default();
+    let folders = env::var_os("PATH").unwrap_or_default();
+    let typed: Vec<_> = match word.components().count() {
+        1 if word.is_relative() => env::split_paths(&folders).map(|at| at.join(&word)).collect(),
+        _ => vec![word],
+    };
+    let identity = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
+    let own = identity(Path::new("/proc/self/exe"));
+    let mut typed = typed.iter().filter_map(|path| path::absolute(path).ok());
+    // Whoever starts a program may give it any name.
+    if let Some(path) = typed.find(|path| own.is_some() && identity(path) == own) {
+        return Ok(path);
+    }
     let path = fs::read_link("/proc/self/exe")?.into_os_string().into_string();
     // A path that is no text is found as long as nobody replaces it.
     Ok(path.map_or_else(PathBuf::from, |path| {

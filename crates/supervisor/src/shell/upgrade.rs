@@ -222,7 +222,12 @@ impl Shell<'_> {
         }
         let _heirlooms = succession::leave(out.0)?;
         succession::hold_signals();
-        let error = succession::become_program(program.as_fd(), &self.voice.words(left));
+        let mut words = self.voice.words(left);
+        // By this it knows where it was found, by whatever links.
+        if let (false, Some(first)) = (is_back, words.first_mut()) {
+            *first = program.path().into();
+        }
+        let error = succession::become_program(program.as_fd(), &words);
         succession::release_signals();
         Err(error)
     }
