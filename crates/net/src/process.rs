@@ -267,7 +267,7 @@ mod tests {
             let error = program_at(path).unwrap_err();
             assert!(error.to_string().contains("no regular file"), "{}: {error}", path.display());
         }
-        program_at(&std::env::current_exe().unwrap()).unwrap();
+        program_at(&env::current_exe().unwrap()).unwrap();
     }
 
     #[test]
