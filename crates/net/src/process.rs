@@ -56,6 +56,13 @@ impl Handle {
         }))
     }
 
+    /// Whether a signal has stopped it, until another tells it to go on.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        waitid(WaitId::PidFd(self.0.as_fd()), options).is_ok_and(|status| status.is_some())
+    }
+
     /// Ends it as a program ends itself that finds a fault in itself: where it is so arranged, what
     /// it was at is kept for whoever looks for that fault.
     pub fn abort(&self) {

@@ -169,6 +169,11 @@ impl Child {
         &self.end
     }
 
+    /// Whether a signal has stopped it.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.handle.is_stopped()
+    }
+
     /// Ends it as a fault of its own does.
     pub(crate) fn abort(&self) {
         self.handle.abort();

@@ -217,7 +217,11 @@ impl Workers {
         let is_like = |names: &Vec<String>| names.len() == Counter::ALL.len();
         let all =
             self.all.iter_mut().filter(|(_, worker)| worker.counters.as_ref().is_none_or(is_like));
-        all.filter_map(|(id, worker)| Some((*id, worker.watch.look(&worker.rows)?))).collect()
+        all.filter_map(|(id, worker)| {
+            let is_stopped = worker.child.is_stopped();
+            Some((*id, worker.watch.look(&worker.rows, is_stopped)?))
+        })
+        .collect()
     }
 
     /// The requests that a worker was at.
