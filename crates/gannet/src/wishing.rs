@@ -148,8 +148,8 @@ fn ask(desk: &Desk, wish: &Wish) -> Result<Outcome, Trouble> {
 fn nobody(path: &Path, error: &io::Error) -> Trouble {
     let cause = match error.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
-            "no server listens there: start it by `gannet run FILE`, or name another socket by \
-             --control PATH"
+            "no server listens there: start it by `gannet run FILE`, or name its socket by --control \
+             PATH, where `control` was changed since it started"
                 .to_owned()
         }
         ErrorKind::PermissionDenied => "it is for the user that the server runs as".to_owned(),
