@@ -29,6 +29,9 @@ use tokio::{
 /// spoken to again.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// The role of a program that nobody knows yet.
+pub(crate) const TRIAL: &str = "trial";
+
 /// A program as it was when this process started, or opened it: a file that is replaced meanwhile
 /// is another program.
 #[derive(Debug)]
@@ -81,7 +84,8 @@ impl Program {
     }
 
     /// Starts it once more, in a role, with a channel as its standard input. Nothing else is
-    /// inherited but standard output, standard error, the environment and the working folder.
+    /// inherited but the environment, the working folder and, of a program that is known, standard
+    /// output and standard error.
     fn start(&self, role: &str) -> io::Result<(process::Child, Handle, OwnedFd)> {
         let (own, other) = channel::pair()?;
         let (child, handle) = self.start_with(role, other)?;
@@ -101,6 +105,10 @@ impl Program {
             command.env_remove(name);
         }
         command.arg0("gannet").args(["role", role]).stdin(Stdio::from(input));
+        if role == TRIAL {
+            // What it says may be anything, and no end to it.
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+        }
         let mut child = command.spawn()?;
         let handle = Handle::of(child.id()).inspect_err(|_| end(&mut child))?;
         Ok((child, handle))
@@ -175,6 +183,11 @@ impl Child {
     /// Its process, however soon its number is another's.
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// Whether a signal has stopped it.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.handle.is_stopped()
     }
 
     /// Ends it as a fault of its own does.

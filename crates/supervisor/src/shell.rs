@@ -300,7 +300,8 @@ impl<'v> Shell<'v> {
                 let orders = self.machine.handle(event, net::clock::now());
                 orders.into_iter().for_each(|order| self.perform(order));
             }
-            if let Some(end) = self.end {
+            if let Some(end) = self.end.take() {
+                self.end_looks();
                 return end;
             }
             self.save();
@@ -425,6 +426,7 @@ impl<'v> Shell<'v> {
             Order::Close => {
                 self.service.stopping();
                 self.keeping.clear();
+                self.end_looks();
                 self.sockets = Sockets::default();
             }
             Order::Greet(source) => self.greeting = Some(source),
@@ -460,6 +462,13 @@ impl<'v> Shell<'v> {
                 self.due.push_back(Event::Ended(id, not_started(&error)));
             }
         }
+    }
+
+    /// Ends the processes that only find something out: nobody will use it any more.
+    fn end_looks(&mut self) {
+        self.check.take().iter().for_each(|(_, child)| child.kill());
+        self.end_comparison();
+        self.end_upgrade();
     }
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn control(
 ) -> PathBuf {
     let path = sources.path(word);
     let folder = path.parent().unwrap_or(&path);
-    let refusal = match world.check_folder(folder) {
+    let refusal = match world.check_place(folder) {
         Err(cause) => Some((cause, "make the folder, or name another one")),
         Ok(()) if path.as_os_str().as_bytes().len() > SOCKET_PATH_BYTES_MAX => {
             let cause = format!("it is longer than {SOCKET_PATH_BYTES_MAX} bytes");

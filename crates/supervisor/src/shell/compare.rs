@@ -75,6 +75,13 @@ impl Shell<'_> {
         Ok(child)
     }
 
+    /// Gives up the comparison that is under way, as the server ends.
+    pub(super) fn end_comparison(&mut self) {
+        let Some(Comparison { child, asker, .. }) = self.comparison.take() else { return };
+        child.kill();
+        asker.answer(&Outcome::Refused { code: 1, text: "error: the server stops".to_owned() });
+    }
+
     /// Passes on what was found, and does not look at it.
     pub(super) fn compared(&mut self, of: u64, heard: Heard) {
         let is_it = |comparison: &mut Comparison| comparison.number == of;

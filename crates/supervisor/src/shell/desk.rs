@@ -62,7 +62,7 @@ impl Shell<'_> {
             pid: u64::from(std::process::id()),
             seconds: now.since(self.history.since).as_secs(),
             generations: generations.collect(),
-            connections: self.clients.as_ref().map_or(0, |table| table.connections()),
+            connections: self.workers.connections(),
             restarts: self.history.restarts,
             cut_off: self.history.cut_off,
             layers: self.layers.clone(),
@@ -94,8 +94,9 @@ impl Shell<'_> {
         }
     }
 
-    /// Opens the socket that wishes come in by, if it is not open.
+    /// Opens the socket that wishes come in by, if it is not open or somebody has removed its file.
     pub(super) fn open_desk(&mut self, path: &Path) -> Result<(), Fault> {
+        self.desks.retain(|desk| desk.path() != path || desk.is_there());
         if self.desks.iter().all(|desk| desk.path() != path) {
             let happenings = self.happenings.clone();
             let hear = move |wish, asker| drop(happenings.send(Happening::Wish(wish, asker)));

@@ -34,6 +34,7 @@ impl Shell<'_> {
         let Blueprint { listen, threads, workers, .. } = &source.blueprint;
         // Where descriptors have run out, some loops have nothing to do, and others more.
         let _ = self.sockets.widen(threads * workers);
+        self.sockets.settle(true);
         self.sockets.keep(listen);
         self.clients = source.clients.get().cloned().or_else(|| self.clients.take());
         self.serving = Some(Rc::clone(&source));
@@ -46,6 +47,7 @@ impl Shell<'_> {
     /// Closes what only a config has needed that is not served.
     pub(super) fn tidy(&mut self) {
         let Some(serving) = &self.serving else { return };
+        self.sockets.settle(false);
         self.sockets.keep(&serving.blueprint.listen);
         let desk = serving.blueprint.control.as_ref().or(self.desk_path.as_ref());
         self.desks.retain(|one| desk.is_some_and(|desk| one.path() == desk));

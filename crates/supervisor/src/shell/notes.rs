@@ -35,11 +35,17 @@ impl Shell<'_> {
                 self.history.restarts += 1;
                 None
             }
+            Note::TakenBack => {
+                let why = "taken back: its workers died again and again";
+                self.history.reload = Some((now, Some(why.to_owned())));
+                self.service.ready(&format!("serves the config before: the last one was {why}"));
+                None
+            }
             Note::Adopted
+            | Note::NotStarted(..)
             | Note::Hung(..)
             | Note::CutOff(..)
             | Note::Killed(_)
-            | Note::TakenBack
             | Note::Deaf(_)
             | Note::Certificate(_)
             | Note::Upgraded
