@@ -122,7 +122,10 @@ impl SocketFile {
     /// Whether it still lies there: somebody may have removed it, or put another in its place.
     #[must_use]
     pub fn is_there(&self) -> bool {
-        look(&self.path).is_ok_and(|(stat, _)| stat.identity == self.identity)
+        match look(&self.path) {
+            Ok((stat, _)) => stat.identity == self.identity,
+            Err(errno) => errno != Errno::NOENT,
+        }
     }
 
     /// Changes who may connect, unless another file has taken its place.

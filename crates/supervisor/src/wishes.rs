@@ -33,7 +33,7 @@ const WISH_TIME: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Desk {
     path: PathBuf,
-    /// Dropped before the socket, which the task has, too; none where somebody has removed it.
+    /// Dropped before the socket, which the task has, too; none where it could not be found.
     file: Option<unix::SocketFile>,
     socket: Rc<UnixListener>,
     task: JoinHandle<()>,
@@ -112,7 +112,8 @@ impl Desk {
 
     /// Whether anybody can find it: its file may have been removed.
     pub(crate) fn is_there(&self) -> bool {
-        self.file.as_ref().is_some_and(unix::SocketFile::is_there)
+        let is_taken = || !unix::is_free(&self.path);
+        self.file.as_ref().map_or_else(is_taken, unix::SocketFile::is_there)
     }
 
     pub(crate) fn path(&self) -> &Path {

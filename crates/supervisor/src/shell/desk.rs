@@ -96,11 +96,12 @@ impl Shell<'_> {
 
     /// Opens the socket that wishes come in by, if it is not open or somebody has removed its file.
     pub(super) fn open_desk(&mut self, path: &Path) -> Result<(), Fault> {
-        self.desks.retain(|desk| desk.path() != path || desk.is_there());
-        if self.desks.iter().all(|desk| desk.path() != path) {
+        if !self.desks.iter().any(|desk| desk.path() == path && desk.is_there()) {
             let happenings = self.happenings.clone();
             let hear = move |wish, asker| drop(happenings.send(Happening::Wish(wish, asker)));
-            self.desks.push(Desk::open(path, hear)?);
+            let desk = Desk::open(path, hear)?;
+            self.desks.retain(|other| other.path() != path);
+            self.desks.push(desk);
         }
         Ok(())
     }
