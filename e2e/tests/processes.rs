@@ -243,6 +243,28 @@ fn the_control_socket_may_lie_where_only_its_user_enters() {
     assert!(stderr.contains("no-such-user"), "{stderr}");
 }
 
+/// Passwords may be among what is there for configs to name.
+#[test]
+fn nobody_who_serves_knows_the_environment() {
+    let place = Place::new();
+    place.write("threads = 1", "", &says(1));
+    let launch = Launch::of(vec!["run".to_owned(), place.file()]);
+    let server = launch.env("PASSWORD", "Tr0ub4dor").env("RUST_BACKTRACE", "1").start();
+    let knows = |process: Process, word: &str| {
+        let found = fs::read(format!("/proc/{}/environ", process.0)).ok()?;
+        Some(String::from_utf8_lossy(&found).split('\0').any(|one| one == word))
+    };
+    assert_eq!(knows(server.started(), "PASSWORD=Tr0ub4dor"), Some(true));
+    let children = server.started().children();
+    assert_eq!(children.len(), 2, "a worker, and who keeps copies");
+    for child in children {
+        let found = ["PASSWORD=Tr0ub4dor", "RUST_BACKTRACE=1"].map(|word| knows(child, word));
+        // Only root may look into a worker.
+        assert!(matches!(found, [Some(false), Some(true)] | [None, None]), "{found:?}");
+    }
+    server.stop();
+}
+
 #[test]
 fn many_who_wish_the_same_get_it_at_once() {
     let place = Place::new();

@@ -26,6 +26,7 @@ pub mod terminal;
 pub mod random;
 mod pages;
 pub mod process;
+pub mod environment;
 pub mod succession;
 pub mod systemd;
 pub mod store;

@@ -3,7 +3,7 @@
 
 use super::{Happening, Shell, Source, not_started};
 use crate::{
-    child::{Child, Heard},
+    child::{CHECK, Child, Heard},
     wishes::Asker,
 };
 use control::{
@@ -63,7 +63,7 @@ impl Shell<'_> {
         let descriptors: Vec<OwnedFd> = along.map(OwnedFd::try_clone).collect::<io::Result<_>>()?;
         let happenings = self.happenings.clone();
         let hear = move |heard| drop(happenings.send(Happening::Comparison(number, heard)));
-        let child = Child::start(&self.program, "check", hear)?;
+        let child = Child::start(&self.program, CHECK, hear)?;
         let question = Question::Compare { file: self.file.clone() };
         child.tell(Message { bytes: question.encode(), descriptors });
         let happenings = self.happenings.clone();

@@ -2,7 +2,7 @@
 
 use super::{BLUEPRINT_BYTES_MAX, Happening, Shell, Source, Told, not_started};
 use crate::{
-    child::Child,
+    child::{CHECK, Child},
     machine::{Checked, Event},
     state,
 };
@@ -17,7 +17,7 @@ impl Shell<'_> {
         self.checks += 1;
         let (number, happenings) = (self.checks, self.happenings.clone());
         let hear = move |heard| drop(happenings.send(Happening::Check(number, heard)));
-        match Child::start(&self.program, "check", hear) {
+        match Child::start(&self.program, CHECK, hear) {
             Ok(child) => {
                 // What goes into a log has no colours.
                 let is_painted = self.serving.is_none() && net::stream::is_watched();
