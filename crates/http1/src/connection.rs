@@ -112,6 +112,17 @@ impl Connection {
         }
     }
 
+    /// Whether nothing can be told before more bytes come, and waiting for them begins, while none
+    /// are unread. It is what [`Connection::receive`] says of no bytes, without room for a head.
+    #[inline]
+    pub fn waits(&mut self, now: Moment) -> bool {
+        let waits = matches!(self.input, Input::Head { .. }) && !self.closing;
+        if waits {
+            self.clock.wait(now);
+        }
+        waits
+    }
+
     /// How many bytes the head of the current request has; they are the last of those used up when
     /// it was told.
     #[must_use]

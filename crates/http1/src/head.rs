@@ -145,6 +145,7 @@ fn method(window: &[u8]) -> Result<(Method<'_>, usize), Stop> {
     match window.get(end) {
         _ if end > METHOD_BYTES_MAX => Err(Refusal::Method.into()),
         None => Err(Stop::Short { again_at: end + 1 }),
+        Some(b' ') if &window[..end] == b"GET" => Ok((Method::Get, end + 1)),
         Some(b' ') if end > 0 => Ok((Method::parse(text(&window[..end])), end + 1)),
         Some(_) => Err(Refusal::Method.into()),
     }

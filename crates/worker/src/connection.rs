@@ -155,6 +155,9 @@ impl Connection {
 
     /// Acts on a deadline that has passed; false if the connection is over.
     fn expire(&mut self, turn: &mut Turn<'_>) -> bool {
+        if self.deadline() > turn.tick.now {
+            return true;
+        }
         let is_sending = !turn.scratch.output.is_empty() || self.has_unsent(turn);
         if is_sending && self.http.deadline() <= turn.tick.now {
             let taken = sending::taken(&self.socket, &mut turn.pending.queued, 0);
@@ -298,6 +301,9 @@ impl Connection {
         let input = std::mem::take(&mut turn.scratch.input);
         let output_bytes_max = turn.core.plan.limits.output_bytes_max;
         while turn.scratch.output.memory_bytes() <= output_bytes_max {
+            if turn.unread.is_empty() && self.http.waits(turn.tick.now) {
+                break;
+            }
             let mut slots = Slots::new();
             let unread = &input[turn.unread.clone()];
             let (used, event) = self.http.receive(unread, turn.tick.now, &mut slots);
@@ -372,10 +378,10 @@ impl Connection {
         }
         let (mut exchange, failed) = flow::begin(turn.core.plan, (request, id), from);
         let misdirects = self.secure.as_ref().is_some_and(|one| one.misdirects(host, turn.core));
-        let misdirected = || {
-            Done::failed(Status::MISDIRECTED_REQUEST, Trouble::OTHER_NAME).filter(|_| misdirects)
-        };
-        let mut done = done.or(failed).or_else(misdirected);
+        let mut done = done.or(failed);
+        if misdirects && done.is_none() {
+            done = Done::failed(Status::MISDIRECTED_REQUEST, Trouble::OTHER_NAME);
+        }
         if let Admission::OneTooMany = self.admission {
             turn.core.count(Counter::TurnedAway);
             self.http.close_after_answer();
