@@ -15,6 +15,8 @@ impl Shell<'_> {
         let addresses = self.sockets.addresses(&source.blueprint.listen);
         self.voice.started(&source.blueprint, &addresses, &self.layers);
         self.service.ready(&format!("serves {}", source.blueprint.found));
+        // Most of what a start runs is never run again.
+        net::memory::give_back_code();
     }
 
     pub(super) fn note(&mut self, note: &Note) {
