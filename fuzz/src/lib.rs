@@ -21,6 +21,9 @@ pub mod proxy_protocol;
 pub mod connection;
 pub mod head;
 
+pub mod h2_frames;
+pub mod hpack;
+
 pub mod chunked;
 
 pub mod path;

@@ -10,7 +10,7 @@ struct Debian {
 }
 
 /// The packages of Debian that the tests need, all of them.
-const DEBIAN: [Debian; 10] = [
+const DEBIAN: [Debian; 13] = [
     // The browser test drives a real browser.
     Debian { package: "chromium", file: "/usr/bin/chromium" },
     Debian { package: "chromium-driver", file: "/usr/bin/chromedriver" },
@@ -20,6 +20,10 @@ const DEBIAN: [Debian; 10] = [
     Debian { package: "python3-doc", file: "/usr/share/doc/python3-doc/html/index.html" },
     // REDbot gets an environment of its own.
     Debian { package: "python3-venv", file: "/usr/share/doc/python3-venv" },
+    // Clients of HTTP/2: nghttp and h2load, curl, and Python's h2 with its hpack and hyperframe.
+    Debian { package: "nghttp2-client", file: "/usr/bin/h2load" },
+    Debian { package: "curl", file: "/usr/bin/curl" },
+    Debian { package: "python3-h2", file: "/usr/lib/python3/dist-packages/h2" },
     Debian { package: "slowhttptest", file: "/usr/bin/slowhttptest" },
     // Answers are compared with those of other servers.
     Debian { package: "nginx", file: "/usr/sbin/nginx" },

@@ -102,11 +102,12 @@ impl Blueprint {
         let mut out = Packer::default();
         out.number(VERSION);
         out.number(self.listen.len() as u64);
-        for Listen { address, written, is_implied, proxy_protocol } in &self.listen {
+        for Listen { address, written, is_implied, proxy_protocol, http2 } in &self.listen {
             pack_address(&mut out, address);
             out.bytes(written.as_bytes());
             out.byte(u8::from(*is_implied));
             out.byte(u8::from(*proxy_protocol));
+            out.byte(u8::from(*http2));
         }
         out.number(self.threads as u64);
         out.number(self.workers as u64);
@@ -197,6 +198,7 @@ fn listen(from: &mut Unpacker<'_>) -> Option<Listen> {
         written: from.text()?.into(),
         is_implied: from.flag()?,
         proxy_protocol: from.flag()?,
+        http2: from.flag()?,
     })
 }
 

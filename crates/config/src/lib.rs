@@ -126,6 +126,7 @@ pub fn quick(quick: Quick, eyes: Eyes) -> Plan {
         written: "the command line".into(),
         is_implied: false,
         proxy_protocol: false,
+        http2: false,
     };
     plan.listen = listen.into_iter().map(typed).collect();
     plan.threads = threads;

@@ -332,7 +332,13 @@ mod tests {
             ("0.0.0.0:80", true, true, false),
         ] {
             let address = Address::Tcp(address.parse().unwrap());
-            let wanted = Listen { address, written: "".into(), is_implied, proxy_protocol: false };
+            let wanted = Listen {
+                address,
+                written: "".into(),
+                is_implied,
+                proxy_protocol: false,
+                http2: false,
+            };
             assert_eq!(can_do_without(&wanted, is_absent), expect, "{}", wanted.address);
         }
     }

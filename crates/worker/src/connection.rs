@@ -8,10 +8,14 @@
 //!    └───────┘
 //! ```
 
+mod beginning;
+mod many;
+
 use crate::{
-    admission::{self, Admission, Introduction},
+    admission::{self, Admission},
+    answering::{self, Known},
     core::Core,
-    flow::{self, Answered, Outcome},
+    flow::Answered,
     job::Done,
     log::SERVER_LOG,
     record::{About, End, Record, Subject},
@@ -19,14 +23,16 @@ use crate::{
     sending::{self, Written},
     share::Share,
     socket::Socket,
+    streams::Streams,
     turn::{Held, Pending, Turn, Waiting, Work},
     watch::Place,
 };
 use access::Ledger;
 use base::Moment;
 use control::{Counter, Seat, trail::Phase};
-use http1::{Event, Expiry, Refusal, Slots};
-use message::{Body, Exchange, Method, Request, RequestId, Status};
+use http1::{Event, Expiry, Refusal};
+use many::Writing;
+use message::{Body, Exchange, Method, Request, RequestId, Slots, Status};
 use std::{
     future::Future,
     net::IpAddr,
@@ -40,6 +46,10 @@ use std::{
 pub(crate) struct Connection {
     socket: Socket,
     http: http1::Connection,
+    /// Its exchanges, once it has turned out to speak HTTP/2.
+    streams: Option<Box<Streams>>,
+    /// Whether it may still turn out so.
+    may_be_http2: bool,
     core: Rc<Core>,
     /// None on a Unix socket.
     client: Option<IpAddr>,
@@ -47,6 +57,8 @@ pub(crate) struct Connection {
     listener: usize,
     place: Option<Place>,
     has_shut: bool,
+    /// Whether the peer has closed its side, with answers still to be sent to it.
+    has_ended: bool,
     held: Option<Box<Held>>,
     admission: Admission,
     seat: Seat,
@@ -65,11 +77,16 @@ impl Future for Connection {
         let is_idle = this.is_idle();
         let mut scratch = core.scratch();
         let mut turn = Turn::begin(&core, &mut scratch, this.held.take(), tick);
-        let asks = is_idle && core.is_parting(must_leave) && this.has_request(&mut turn);
-        if asks || (must_leave && !is_idle) {
-            this.http.close_after_answer();
-        }
-        let has_work = asks || !must_leave || !is_idle;
+        let has_work = match this.streams {
+            Some(_) => this.part_streams(&mut turn, place, must_leave),
+            None => {
+                let asks = is_idle && core.is_parting(must_leave) && this.has_request(&mut turn);
+                if asks || (must_leave && !is_idle) {
+                    this.http.close_after_answer();
+                }
+                asks || !must_leave || !is_idle
+            }
+        };
         let polled = match has_work && this.expire(&mut turn) {
             true => this.run(&mut turn, context),
             false => Poll::Ready(()),
@@ -78,10 +95,11 @@ impl Future for Connection {
             this.held = turn.keep();
             let idle_since = if this.is_idle() { tick.now } else { Moment::NEVER };
             let usable_at = this.held.as_ref().map(|held| held.pending.usable_at(tick.now));
-            let deadline = this.http.deadline().min(usable_at.unwrap_or(Moment::NEVER));
+            let deadline = this.deadline(tick.now).min(usable_at.unwrap_or(Moment::NEVER));
             core.watch.set(place, deadline, idle_since);
         } else {
             turn.abandon();
+            this.streams.iter_mut().for_each(|streams| streams.abandon(&turn));
         }
         core.give_back(scratch);
         core.trail.go(Phase::Rest);
@@ -111,14 +129,18 @@ impl Connection {
         core: Rc<Core>,
     ) -> Self {
         let http = http1::Connection::new(&core.plan.limits, core.now());
+        let may_be_http2 = core.plan.listen.get(listener).is_some_and(|listen| listen.http2);
         Self {
             socket,
             http,
+            streams: None,
+            may_be_http2,
             core,
             client,
             listener,
             place: None,
             has_shut: false,
+            has_ended: false,
             held: None,
             admission,
             seat,
@@ -135,14 +157,19 @@ impl Connection {
 
     /// Whether nothing is under way that closing would spoil.
     fn is_idle(&self) -> bool {
-        self.held.is_none() && self.http.is_idle()
+        let is_idle = |streams: &Streams| streams.is_idle();
+        self.held.is_none() && self.streams.as_deref().map_or_else(|| self.http.is_idle(), is_idle)
     }
 
     /// Acts on a deadline that has passed; false if the connection is over.
     fn expire(&mut self, turn: &mut Turn<'_>) -> bool {
-        if !turn.scratch.output.is_empty() && self.http.deadline() <= turn.tick.now {
+        let deadline = self.deadline(turn.tick.now);
+        if !turn.scratch.output.is_empty() && deadline <= turn.tick.now {
             let taken = sending::taken(&self.socket, &mut turn.pending.queued, 0);
-            self.http.write_progress(turn.tick.now, taken);
+            self.note(Writing::Progress(taken), turn.tick.now);
+        }
+        if self.streams.is_some() {
+            return self.expire_streams(turn);
         }
         match self.http.expire(turn.tick.now) {
             Expiry::Nothing => true,
@@ -168,6 +195,9 @@ impl Connection {
     /// Works until nothing is left but to wait for the peer or the pool; ready when it is over.
     fn run(&mut self, turn: &mut Turn<'_>, context: &mut Context<'_>) -> Poll<()> {
         loop {
+            if self.streams.is_some() {
+                return self.run_streams(turn, context);
+            }
             if !ready!(self.write(turn, context)) {
                 return Poll::Ready(());
             }
@@ -178,6 +208,9 @@ impl Connection {
             turn.complete_record();
             if !self.introduce(turn) {
                 return Poll::Ready(());
+            }
+            if self.may_be_http2 && self.recognize(turn) {
+                continue;
             }
             self.receive(turn);
             if !turn.scratch.output.is_empty() || turn.is_working() {
@@ -204,18 +237,21 @@ impl Connection {
         match sending::write(&self.socket, &mut scratch.output, waits, core, context) {
             Written::All => {
                 pending.queued = 0;
-                self.http.write_done(tick.now);
+                let now = tick.now;
+                self.note(Writing::Done, now);
                 Poll::Ready(true)
             }
             Written::Blocked { by_peer: true, bytes } => {
                 let taken = sending::taken(&self.socket, &mut pending.queued, bytes);
-                self.http.write_progress(tick.now, taken);
-                self.http.write_blocked(tick.now);
+                let now = tick.now;
+                self.note(Writing::Progress(taken), now);
+                self.note(Writing::Blocked, now);
                 Poll::Pending
             }
             Written::Blocked { by_peer: false, bytes } => {
                 pending.queued += bytes as u64;
-                self.http.write_held(tick.now);
+                let now = tick.now;
+                self.note(Writing::Held, now);
                 Poll::Pending
             }
             Written::Failed => {
@@ -252,27 +288,6 @@ impl Connection {
             }
         }
         Poll::Ready(())
-    }
-
-    /// Takes the header that says who the client is, where one is due; false if there will be none.
-    fn introduce(&mut self, turn: &mut Turn<'_>) -> bool {
-        let Admission::HeaderDue = self.admission else { return true };
-        let unread = &turn.scratch.input[turn.unread.clone()];
-        match admission::introduce(turn.core, self.client, unread) {
-            Introduction::NotYet => {}
-            Introduction::Malformed => {
-                admission::shut_out(turn.core, self.client, admission::MALFORMED);
-                return false;
-            }
-            Introduction::Of(client, bytes, admission, seat) => {
-                (self.client, self.admission) = (client, admission);
-                if let Some(seat) = seat {
-                    self.seat = seat;
-                }
-                turn.unread.start += bytes;
-            }
-        }
-        true
     }
 
     /// Lets the protocol room read what has come, and answers each request in it, until an answer
@@ -328,8 +343,8 @@ impl Connection {
     fn answer(
         &mut self,
         (request, id): (&Request<'_>, Option<RequestId>),
-        done: Option<Box<Done>>,
-        mut ledger: Ledger,
+        mut done: Option<Box<Done>>,
+        ledger: Ledger,
         (head, began_us): (&[u8], u64),
         turn: &mut Turn<'_>,
     ) {
@@ -339,32 +354,16 @@ impl Connection {
         if done.is_none() {
             turn.pending.kept = None;
         }
-        let from = (self.client, self.listener);
-        let (mut exchange, failed) = flow::begin(turn.core.plan, (request, id), from);
-        let mut done = done.or(failed);
         if let Admission::OneTooMany = self.admission {
             turn.core.count(Counter::TurnedAway);
             self.http.close_after_answer();
             done = Done::failed(Status::SERVICE_UNAVAILABLE, Trouble::ONE_TOO_MANY);
         }
-        loop {
-            match flow::answer(turn.core, turn.tick, &mut exchange, &mut ledger, done.take()) {
-                Outcome::Answered(answered) => {
-                    return self.send(answered, &exchange, began_us, turn);
-                }
-                Outcome::Waiting(job) => match job.submit(turn.core) {
-                    Ok(done) => {
-                        let (head, id) = (head.to_vec(), exchange.id);
-                        let waiting = Waiting { done, head, id, began_us, ledger };
-                        turn.pending.work = Work::Job(Box::new(waiting));
-                        return;
-                    }
-                    Err(Some(instead)) => done = Some(instead),
-                    Err(None) => {
-                        done = Done::failed(Status::SERVICE_UNAVAILABLE, Trouble::BUSY);
-                    }
-                },
-            }
+        let from = (self.client, self.listener);
+        let known = Known { id, from, done, ledger, head, began_us };
+        match answering::answer(turn.core, turn.tick, request, known) {
+            (exchange, Ok(answered)) => self.send(answered, &exchange, began_us, turn),
+            (_, Err(waiting)) => turn.pending.work = Work::Job(waiting),
         }
     }
 
@@ -409,7 +408,8 @@ impl Connection {
         let id = turn.core.id(None);
         let subject = Subject::Refused(unread);
         let about = About { client: self.client, id: id.as_ref(), user: None, subject };
-        let response = refusal::refuse(turn.core, refusal, about);
+        let refused = (refusal.status(), refusal.reason());
+        let response = refusal::refuse(turn.core, refused, about);
         let end = End {
             status: response.status,
             bytes: response.body.len().unwrap_or(0),

@@ -73,6 +73,8 @@ pub(crate) struct Tick {
 pub(crate) struct Scratch {
     pub(crate) input: Vec<u8>,
     pub(crate) output: Output,
+    /// The fields of a head of HTTP/2.
+    pub(crate) block: http2::Block,
 }
 
 impl Core {
@@ -199,7 +201,7 @@ impl Core {
     pub(crate) fn scratch(&self) -> Box<Scratch> {
         self.scratch.borrow_mut().take().unwrap_or_else(|| {
             let input = vec![0; READ_BYTES + self.plan.limits.head_bytes_max];
-            Box::new(Scratch { input, output: Output::default() })
+            Box::new(Scratch { input, output: Output::default(), block: http2::Block::default() })
         })
     }
 

@@ -10,7 +10,6 @@ use crate::{
 };
 use config::plan::{Action, Place};
 use control::Counter;
-use http1::Refusal;
 use message::{Exchange, Name, Path, Response, Status};
 use route::Found;
 
@@ -109,21 +108,24 @@ impl Trouble {
 }
 
 /// The answer to a message that its protocol room refused, which is counted and told.
-pub(crate) fn refuse(core: &Core, refused: Refusal, about: About<'_>) -> Response {
+pub(crate) fn refuse(
+    core: &Core,
+    (status, reason): (Status, &'static str),
+    about: About<'_>,
+) -> Response {
     core.count(Counter::Refused);
-    let (kind, reason) = (Kind::Refused, refused.reason());
-    let status = Some(refused.status());
-    core.report(&Incident { kind, reason, about: Some(about), status, setting: None });
-    let mut response = refusal(refused);
+    let (kind, about_it) = (Kind::Refused, Some(about));
+    core.report(&Incident { kind, reason, about: about_it, status: Some(status), setting: None });
+    let mut response = refusal(status);
     mark(core.plan, about.id, &mut response);
     response
 }
 
 /// The answer to a message that its protocol room refused.
-pub(crate) fn refusal(refusal: Refusal) -> Response {
-    match refusal.status() {
+pub(crate) fn refusal(status: Status) -> Response {
+    match status {
         Status::METHOD_NOT_ALLOWED => {
-            filter::error_page::apply(Response::empty(refusal.status()).with(handle::ALLOW))
+            filter::error_page::apply(Response::empty(status).with(handle::ALLOW))
         }
         status => bare(status),
     }

@@ -412,6 +412,8 @@ impl Loop {
         parted.send_modify(|count| *count += 1);
         let capacity = &shared.plan.capacity;
         core.is_draining.set(true);
+        // Clients that can be told that the end is near are.
+        core.watch.wake_all();
         emptied(&core, stopped, Stop::Drained, GRACE_TIME).await;
         core.is_stopping.set(true);
         shared.changes.iter().for_each(|changes| changes.end());

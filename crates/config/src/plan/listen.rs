@@ -13,6 +13,8 @@ pub struct Listen {
     pub is_implied: bool,
     /// Whether each connection begins with a header of the PROXY protocol.
     pub proxy_protocol: bool,
+    /// Whether a client may begin with HTTP/2 at once, since it knows that it is spoken here.
+    pub http2: bool,
 }
 
 /// Where a socket listens.

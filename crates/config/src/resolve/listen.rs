@@ -74,7 +74,8 @@ pub(crate) fn resolve(
         let written = format!("the default of `listen` in {}", context.sources.main().name());
         for address in every_address(PORT_DEFAULT) {
             let written = written.as_str().into();
-            let listen = Listen { address, written, is_implied: true, proxy_protocol: false };
+            let (proxy_protocol, http2) = (false, false);
+            let listen = Listen { address, written, is_implied: true, proxy_protocol, http2 };
             of_server.push(context.listeners.add(listen, None).0);
         }
     }
@@ -99,7 +100,8 @@ fn of_list(list: Word<Vec<Word<written::Listen>>>, context: &mut Context<'_>) ->
     let mut spans: HashMap<usize, Span> = HashMap::default();
     for Word { value: words, span } in list.value {
         for listen in addresses(words, span, context) {
-            let (address, proxy_protocol) = (listen.address.clone(), listen.proxy_protocol);
+            let kind = (listen.address.clone(), listen.proxy_protocol, listen.http2);
+            let address = kind.0.clone();
             let (number, is_known) = context.listeners.add(listen, Some(span));
             if let Some(first) = spans.insert(number, span) {
                 let cause = format!("{address} is listened on twice");
@@ -111,7 +113,7 @@ fn of_list(list: Word<Vec<Word<written::Listen>>>, context: &mut Context<'_>) ->
                 continue;
             }
             if is_known {
-                refuse_another_kind(number, (&address, proxy_protocol), span, context);
+                refuse_another_kind(number, &kind, span, context);
             }
             numbers.push(number);
         }
@@ -149,15 +151,17 @@ fn addresses(words: written::Listen, span: Span, context: &mut Context<'_>) -> V
     let is_implied = all.len() > 1;
     let written = context.at(address.span).to_string();
     let proxy_protocol = words.proxy_protocol.is_some_and(|word| word.value);
+    let http2 = words.http2.is_some_and(|word| word.value);
     let written = || written.as_str().into();
-    let listen = |address| Listen { address, written: written(), is_implied, proxy_protocol };
+    let listen =
+        |address| Listen { address, written: written(), is_implied, proxy_protocol, http2 };
     all.into_iter().map(listen).collect()
 }
 
 /// Refuses one socket that shall have two modes, or be spoken to in two ways.
 fn refuse_another_kind(
     number: usize,
-    (address, proxy_protocol): (&Address, bool),
+    (address, proxy_protocol, http2): &(Address, bool, bool),
     span: Span,
     context: &mut Context<'_>,
 ) {
@@ -165,8 +169,10 @@ fn refuse_another_kind(
     let Some(first) = all.get(number) else { return };
     let (name, cause) = if first.address != *address {
         ("mode", format!("{address} has two modes"))
-    } else if first.proxy_protocol != proxy_protocol {
+    } else if first.proxy_protocol != *proxy_protocol {
         ("proxy-protocol", format!("{address} is spoken to both with and without a header"))
+    } else if first.http2 != *http2 {
+        ("http2", format!("{address} is spoken to both with and without HTTP/2"))
     } else {
         return;
     };

@@ -1,0 +1,138 @@
+//! A connection that has turned out to speak HTTP/2: many exchanges at once.
+
+use super::Connection;
+use crate::{streams, turn::Turn, watch::Place};
+use base::Moment;
+use http2::Expiry;
+use std::{
+    os::fd::AsFd,
+    task::{Context, Poll, ready},
+};
+
+/// How often the output of a connection may be filled before others of its loop get a turn.
+const FILLS_MAX: u32 = 4;
+
+/// How writing goes.
+pub(super) enum Writing {
+    Done,
+    Blocked,
+    Held,
+    Progress(u64),
+}
+
+impl Connection {
+    /// When this connection is to be looked at again, whoever wakes it before.
+    pub(super) fn deadline(&mut self, now: Moment) -> Moment {
+        match &mut self.streams {
+            Some(streams) => streams.deadline(now),
+            None => self.http.deadline(),
+        }
+    }
+
+    /// Tells the peer where the end is near; there always is something to be done.
+    pub(super) fn part_streams(
+        &mut self,
+        turn: &mut Turn<'_>,
+        place: Place,
+        must_leave: bool,
+    ) -> bool {
+        let output = &mut turn.scratch.output;
+        match &mut self.streams {
+            Some(streams) if turn.core.watch.is_evicted(place) => streams.http.part_at_once(output),
+            Some(streams) if turn.core.is_parting(must_leave) => {
+                streams.http.part(turn.tick.now, output);
+            }
+            _ => {}
+        }
+        true
+    }
+
+    /// Acts on a deadline that has passed; false if the connection is over.
+    pub(super) fn expire_streams(&mut self, turn: &mut Turn<'_>) -> bool {
+        let (client, listener, admission) = (self.client, self.listener, &self.admission);
+        let from = streams::From { client, listener, admission };
+        let expiry = self.streams.as_mut().map(|streams| streams.expire(turn, &from));
+        if expiry == Some(Expiry::Reset) {
+            // Where even this fails, closing does what is left to do.
+            let _ = net::socket::reset_on_close(self.socket.as_fd());
+        }
+        matches!(expiry, Some(Expiry::Nothing | Expiry::Broken(_)))
+    }
+
+    /// Works as [`Connection::run`] does, with many exchanges at once: what has come is read and
+    /// answered though not all of the output is written.
+    pub(super) fn run_streams(
+        &mut self,
+        turn: &mut Turn<'_>,
+        context: &mut Context<'_>,
+    ) -> Poll<()> {
+        let mut fills = 0;
+        loop {
+            let Some(streams) = &mut self.streams else { return Poll::Ready(()) };
+            let (client, listener, admission) = (self.client, self.listener, &self.admission);
+            let from = streams::From { client, listener, admission };
+            let has_more = streams.work(turn, &from, context);
+            let is_closing = streams.http.is_closing();
+            match self.write(turn, context) {
+                Poll::Ready(false) => return Poll::Ready(()),
+                Poll::Ready(true) if has_more && fills < FILLS_MAX => {
+                    fills += 1;
+                    continue;
+                }
+                Poll::Ready(true) if has_more => {
+                    // The others of the loop have a turn.
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Poll::Ready(true) if is_closing && self.has_ended => return Poll::Ready(()),
+                Poll::Ready(true) if is_closing => self.finish_streams(turn),
+                Poll::Ready(true) => {}
+                Poll::Pending => {
+                    let waiting = turn.scratch.output.memory_bytes();
+                    if waiting > turn.core.plan.limits.output_bytes_max {
+                        return Poll::Pending;
+                    }
+                }
+            }
+            if self.has_ended {
+                return Poll::Pending;
+            }
+            if ready!(self.read(turn, context)) == 0 {
+                if self.is_idle() || is_closing {
+                    return Poll::Ready(());
+                }
+                // What it has asked for is sent all the same, and then that was all.
+                self.has_ended = true;
+                if let Some(streams) = &mut self.streams {
+                    streams.http.part_at_once(&mut turn.scratch.output);
+                }
+            }
+        }
+    }
+
+    /// Says with a FIN that nothing more will come, and goes on reading for a while.
+    fn finish_streams(&mut self, turn: &Turn<'_>) {
+        if let Some(streams) = &mut self.streams
+            && !self.has_shut
+        {
+            streams.http.linger(turn.tick.now);
+            self.has_shut = true;
+            // Where this fails, reading finds the end.
+            let _ = net::socket::finish(self.socket.as_fd());
+        }
+    }
+
+    /// Tells the protocol room how writing goes.
+    pub(super) fn note(&mut self, writing: Writing, now: Moment) {
+        match (writing, &mut self.streams) {
+            (Writing::Done, None) => self.http.write_done(now),
+            (Writing::Done, Some(streams)) => streams.http.write_done(now),
+            (Writing::Blocked, None) => self.http.write_blocked(now),
+            (Writing::Blocked, Some(streams)) => streams.http.write_blocked(now),
+            (Writing::Held, None) => self.http.write_held(now),
+            (Writing::Held, Some(streams)) => streams.http.write_held(now),
+            (Writing::Progress(bytes), None) => self.http.write_progress(now, bytes),
+            (Writing::Progress(bytes), Some(streams)) => streams.http.write_progress(now, bytes),
+        }
+    }
+}

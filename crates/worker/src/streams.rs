@@ -1,0 +1,356 @@
+//! The exchanges of one HTTP/2 connection: many at once, each with what it waits for.
+//!
+//! An answer that is ready is given while its request is read, and leaves nothing here. What waits
+//! for a job, a source or its turn is kept in `under_way` until it is over.
+
+use crate::{
+    admission::Admission,
+    answering::{self, Known},
+    flow::Answered,
+    job::Done,
+    log::{Incident, Kind, SERVER_LOG},
+    record::{About, End, Record, Subject},
+    refusal::{self, Trouble},
+    share::Share,
+    turn::{Turn, Work},
+};
+use access::Ledger;
+use base::Moment;
+use control::{
+    Counter,
+    trail::{Kept, Phase},
+};
+use http2::{Ended, Event, Expiry, Given, Key};
+use message::{Exchange, Limits, Method, Request, RequestId, Slots, Status};
+use std::{
+    future::Future,
+    mem,
+    net::IpAddr,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// Bytes of content that are put into the output before it is written.
+const FILL_BYTES: u64 = 256 * 1024;
+
+/// Whom a connection's requests come from.
+pub(crate) struct From<'a> {
+    pub(crate) client: Option<IpAddr>,
+    pub(crate) listener: usize,
+    pub(crate) admission: &'a Admission,
+}
+
+/// One connection's protocol, and its exchanges.
+pub(crate) struct Streams {
+    pub(crate) http: http2::Connection,
+    under_way: Vec<UnderWay>,
+}
+
+/// An exchange that was not answered at once.
+struct UnderWay {
+    key: Key,
+    work: Work,
+    record: Option<Box<Record>>,
+    share: Option<Share>,
+    /// What shows it to whoever watches over the loop.
+    _kept: Option<Kept>,
+}
+
+/// What is known when an answer is given.
+struct Giving {
+    key: Key,
+    began_us: u64,
+}
+
+impl Streams {
+    pub(crate) fn new(limits: &'static Limits, now: Moment) -> Self {
+        Self { http: http2::Connection::new(limits, now), under_way: Vec::new() }
+    }
+
+    /// Whether nothing is under way that closing would spoil.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.under_way.is_empty() && self.http.is_idle()
+    }
+
+    /// When this connection is to be looked at again, whoever wakes it before.
+    pub(crate) fn deadline(&mut self, now: Moment) -> Moment {
+        let shares = self.under_way.iter().filter_map(|exchange| exchange.share.as_ref());
+        let usable_at = shares.map(Share::usable_at).filter(|&usable_at| usable_at > now).min();
+        if self.under_way.is_empty() {
+            self.under_way = Vec::new();
+        }
+        self.http.deadline(now).min(usable_at.unwrap_or(Moment::NEVER))
+    }
+
+    /// Reads what has come, answers what can be answered, and fills the output; true if there is
+    /// more to be put into it once it is written.
+    pub(crate) fn work(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: &From<'_>,
+        context: &mut Context<'_>,
+    ) -> bool {
+        let has_stopped = !self.receive(turn, from);
+        self.go_on(turn, from, context);
+        let waiting = turn.scratch.output.len();
+        let room = FILL_BYTES.saturating_sub(waiting);
+        let made = self.http.produce(room, turn.tick.now, &mut turn.scratch.output);
+        self.put_down_ended(turn);
+        let hungry = |exchange: &UnderWay| {
+            matches!(exchange.work, Work::Source(_)) && self.http.is_hungry(exchange.key)
+        };
+        has_stopped || made >= room || (made > 0 && self.under_way.iter().any(hungry))
+    }
+
+    /// Acts on a deadline that has passed.
+    pub(crate) fn expire(&mut self, turn: &mut Turn<'_>, from: &From<'_>) -> Expiry {
+        let expiry = self.http.expire(turn.tick.now, &mut turn.scratch.output);
+        self.put_down_ended(turn);
+        if let Expiry::Broken(fault) = expiry {
+            refuse(turn, from, fault.reason);
+            self.abandon(turn);
+        }
+        expiry
+    }
+
+    /// Puts down answers that will never be sent whole.
+    pub(crate) fn abandon(&mut self, turn: &Turn<'_>) {
+        for exchange in mem::take(&mut self.under_way) {
+            let unsent_bytes = self.http.unsent_bytes(exchange.key);
+            put_down(&exchange, unsent_bytes, Some("cut off"), turn);
+        }
+    }
+
+    /// Lets the protocol room read what has come; false if it stopped before the end, as enough is
+    /// to be written.
+    fn receive(&mut self, turn: &mut Turn<'_>, from: &From<'_>) -> bool {
+        let input = mem::take(&mut turn.scratch.input);
+        let mut block = mem::take(&mut turn.scratch.block);
+        let output_bytes_max = turn.core.plan.limits.output_bytes_max;
+        let mut has_read_all = false;
+        while !has_read_all && turn.scratch.output.memory_bytes() <= output_bytes_max {
+            let mut slots = Slots::new();
+            let (unread, now) = (&input[turn.unread.clone()], turn.tick.now);
+            let room = (&mut block, &mut slots);
+            let (used, event) = self.http.receive(unread, now, room, &mut turn.scratch.output);
+            turn.unread.start += used;
+            match event {
+                Event::Incomplete | Event::Closed => has_read_all = true,
+                Event::Handled | Event::Content(..) | Event::End(_) => {}
+                Event::Request(key, request, head) => {
+                    let id = turn.core.id(Some((&request, from.client)));
+                    let began_us = turn.began_us;
+                    let asked = (&request, id, head);
+                    self.answer(
+                        asked,
+                        None,
+                        Ledger::default(),
+                        &Giving { key, began_us },
+                        turn,
+                        from,
+                    );
+                }
+                Event::Refused(key, refused) => {
+                    let refused = (refused.status(), refused.reason());
+                    self.turn_down(key, refused, turn, from);
+                }
+                Event::Malformed(reason) => refuse(turn, from, reason),
+                Event::Cut(ended) => self.end(ended, turn),
+                Event::Broken(fault) => {
+                    refuse(turn, from, fault.reason);
+                    self.abandon(turn);
+                }
+            }
+        }
+        (turn.scratch.input, turn.scratch.block) = (input, block);
+        has_read_all
+    }
+
+    /// Answers a request, or keeps it until it can be answered.
+    fn answer(
+        &mut self,
+        (request, id, head): (&Request<'_>, Option<RequestId>, &[u8]),
+        mut done: Option<Box<Done>>,
+        ledger: Ledger,
+        giving: &Giving,
+        turn: &mut Turn<'_>,
+        from: &From<'_>,
+    ) {
+        let Request { method, host, path, .. } = request;
+        turn.core.trail.begin(method.as_str(), host, path);
+        turn.core.trail.go(Phase::Answering);
+        if let Admission::OneTooMany = from.admission {
+            turn.core.count(Counter::TurnedAway);
+            self.http.part(turn.tick.now, &mut turn.scratch.output);
+            done = Done::failed(Status::SERVICE_UNAVAILABLE, Trouble::ONE_TOO_MANY);
+        }
+        let Giving { key, began_us } = *giving;
+        let from = (from.client, from.listener);
+        let known = Known { id, from, done, ledger, head, began_us };
+        match answering::answer(turn.core, turn.tick, request, known) {
+            (exchange, Ok(answered)) => self.give(answered, &exchange, giving, turn),
+            (_, Err(waiting)) => {
+                let kept = turn.core.trail.keep();
+                let work = Work::Job(waiting);
+                self.under_way.push(UnderWay { key, work, record: None, share: None, _kept: kept });
+            }
+        }
+    }
+
+    /// Has the protocol room write an answer down, and puts down that it was given.
+    fn give(
+        &mut self,
+        answered: Answered,
+        exchange: &Exchange<'_>,
+        &Giving { key, began_us }: &Giving,
+        turn: &mut Turn<'_>,
+    ) {
+        let Answered { response, bandwidth, log, note, .. } = answered;
+        let share = bandwidth.zip(exchange.client).map(|(limit, client)| Share::new(limit, client));
+        let (status, is_head) = (response.status, exchange.request.method == Method::Head);
+        let bytes = if is_head { 0 } else { response.body.len().unwrap_or(0) };
+        let date = turn.core.date(turn.tick);
+        let how = (&date, turn.tick.now, share.is_some());
+        let given = self.http.respond(key, response, how, &mut turn.scratch.output);
+        let about = About::exchange(exchange);
+        let work = match given {
+            Given::Whole => {
+                let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: note };
+                return turn.core.record(log, about, &end);
+            }
+            Given::Later => Work::Nothing,
+            Given::From(source) => Work::Source(source),
+        };
+        let line = turn.core.log.borrow_mut().begin(log, about, status.0);
+        let record = Some(Box::new(Record { log, line, status, bytes, began_us, note }));
+        let kept = turn.core.trail.keep();
+        self.under_way.push(UnderWay { key, work, record, share, _kept: kept });
+    }
+
+    /// Goes on with whatever waited for something that may be there by now.
+    fn go_on(&mut self, turn: &mut Turn<'_>, from: &From<'_>, context: &mut Context<'_>) {
+        let mut at = 0;
+        while let Some(exchange) = self.under_way.get_mut(at) {
+            match &mut exchange.work {
+                Work::Nothing => {}
+                Work::Job(waiting) => {
+                    if let Poll::Ready(done) = Pin::new(&mut waiting.done).poll(context) {
+                        let lost = Done::Failed(Status::INTERNAL_SERVER_ERROR, Trouble::LOST);
+                        let exchange = self.under_way.swap_remove(at);
+                        self.resume(exchange, done.unwrap_or(lost), turn, from);
+                        continue;
+                    }
+                }
+                Work::Source(_) => self.feed(at, turn, context),
+            }
+            self.allow(at, turn);
+            at += 1;
+        }
+    }
+
+    /// Goes on with an exchange whose job is done.
+    fn resume(&mut self, exchange: UnderWay, done: Done, turn: &mut Turn<'_>, from: &From<'_>) {
+        let UnderWay { key, work: Work::Job(waiting), .. } = exchange else { return };
+        let mut slots = Slots::new();
+        let Some(request) = self.http.reread(key, &waiting.head, &mut slots) else {
+            debug_assert!(false, "a head that was read once can be read again");
+            return self.http.abort_stream(key, &mut turn.scratch.output);
+        };
+        let giving = Giving { key, began_us: waiting.began_us };
+        let asked = (&request, waiting.id, &waiting.head[..]);
+        self.answer(asked, Some(Box::new(done)), waiting.ledger, &giving, turn, from);
+    }
+
+    /// Takes the next piece of a source, if its stream waits for one.
+    fn feed(&mut self, at: usize, turn: &mut Turn<'_>, context: &mut Context<'_>) {
+        let UnderWay { key, work, record, .. } = &mut self.under_way[at];
+        let Work::Source(source) = work else { return };
+        while self.http.is_hungry(*key) {
+            let Poll::Ready(piece) = source.poll_next(context) else { return };
+            match piece {
+                Some(Ok(piece)) => {
+                    record.iter_mut().for_each(|record| record.bytes += piece.len() as u64);
+                    self.http.stream(*key, piece);
+                    continue;
+                }
+                Some(Err(_)) => {
+                    self.http.abort_stream(*key, &mut turn.scratch.output);
+                    let exchange = self.under_way.swap_remove(at);
+                    return put_down(&exchange, 0, Some("cut off"), turn);
+                }
+                None => self.http.finish_stream(*key),
+            }
+            *work = Work::Nothing;
+            return;
+        }
+    }
+
+    /// Lets a paced answer have what its client may be sent by now.
+    fn allow(&mut self, at: usize, turn: &Turn<'_>) {
+        let Some(UnderWay { key, share: Some(share), .. }) = self.under_way.get_mut(at) else {
+            return;
+        };
+        let Some(left) = self.http.unpaced_bytes(*key) else { return };
+        if let Some(bytes) = share.usable_bytes(left, turn.core, turn.tick.now) {
+            self.http.allow(*key, bytes as u64);
+            share.spend(bytes);
+        }
+    }
+
+    fn put_down_ended(&mut self, turn: &Turn<'_>) {
+        while let Some(ended) = self.http.next_ended() {
+            self.end(ended, turn);
+        }
+    }
+
+    /// An exchange is over.
+    fn end(&mut self, Ended { key, unsent_bytes, reason }: Ended, turn: &Turn<'_>) {
+        let Some(at) = self.under_way.iter().position(|exchange| exchange.key == key) else {
+            return;
+        };
+        let exchange = self.under_way.swap_remove(at);
+        put_down(&exchange, unsent_bytes, reason, turn);
+    }
+
+    /// Answers a request that the protocol room turned down.
+    fn turn_down(
+        &mut self,
+        key: Key,
+        refused: (Status, &'static str),
+        turn: &mut Turn<'_>,
+        from: &From<'_>,
+    ) {
+        turn.core.trail.forget();
+        let id = turn.core.id(None);
+        let subject = Subject::Refused(b"");
+        let about = About { client: from.client, id: id.as_ref(), user: None, subject };
+        let response = refusal::refuse(turn.core, refused, about);
+        let (status, reason) = (response.status, Some(refused.1));
+        let end = End { status, bytes: response.body.len().unwrap_or(0), us: 0, reason };
+        let date = turn.core.date(turn.tick);
+        let how = (&date, turn.tick.now, false);
+        // It is a few bytes; where even they have no room, the room keeps them until they have.
+        let _ = self.http.respond(key, response, how, &mut turn.scratch.output);
+        turn.core.record(SERVER_LOG, about, &end);
+    }
+}
+
+/// Puts down an answer that is over, if it had begun.
+fn put_down(exchange: &UnderWay, unsent_bytes: u64, reason: Option<&'static str>, turn: &Turn<'_>) {
+    if let Some(record) = &exchange.record {
+        let bytes = record.bytes.saturating_sub(unsent_bytes);
+        turn.put_down(record, bytes, reason.or(record.note));
+    }
+}
+
+/// Counts and puts down what was no request, and is not answered as one.
+fn refuse(turn: &Turn<'_>, from: &From<'_>, reason: &'static str) {
+    let core = turn.core;
+    core.trail.forget();
+    core.count(Counter::Refused);
+    let subject = Subject::Refused(b"");
+    let about = About { client: from.client, id: None, user: None, subject };
+    let end = End { status: Status::BAD_REQUEST, bytes: 0, us: 0, reason: Some(reason) };
+    core.record(SERVER_LOG, about, &end);
+    core.report(&Incident { about: Some(about), ..Incident::new(Kind::Refused, reason) });
+}
