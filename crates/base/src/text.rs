@@ -1,5 +1,7 @@
 //! Writing numbers and quoted text, without a formatter in between.
 
+use std::fmt::Write;
+
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Appends `number` in decimal.
@@ -93,6 +95,23 @@ pub fn push_quoted(out: &mut Vec<u8>, text: &[u8], is_quoted: bool) {
             }
         }
     }
+}
+
+/// Appends a size in bytes with three digits at most, rounded down; `space` goes before its unit.
+pub fn push_size(text: &mut String, bytes: u64, space: char) {
+    const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let (mut whole, mut tenths) = (bytes, 0);
+    let mut unit = 0;
+    while whole >= 1000 {
+        tenths = (whole % 1024) * 10 / 1024;
+        whole /= 1024;
+        unit += 1;
+    }
+    // Writing into a string cannot fail.
+    let _ = match (unit, whole) {
+        (1.., ..10) => write!(text, "{whole}.{tenths}{space}{}", UNITS[unit]),
+        _ => write!(text, "{whole}{space}{}", UNITS[unit]),
+    };
 }
 
 /// Appends `text` so that it means itself in HTML, also inside a quoted attribute. Control

@@ -1,11 +1,11 @@
 //! What the process that starts the others has to know of a config: everything else is for those.
 
-use crate::plan::{Address, Listen, LogFormat, Plan, Target};
+use crate::plan::{Address, Label, Listen, LogFormat, Plan, Target};
 use base::pack::{Packer, Unpacker};
 use std::{os::unix::ffi::OsStrExt, path::PathBuf, time::Duration};
 
 /// The form of the bytes; another one is refused.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 /// What a supervisor knows of a config.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct Blueprint {
     pub found: String,
     /// For each address to listen on, the hosts that stand for it and that a site answers to.
     pub hosts: Vec<Vec<String>>,
+    /// What the labels of sites and routes stand for.
+    pub labels: Vec<Label>,
 }
 
 /// The error log, as a supervisor has it.
@@ -93,6 +95,7 @@ impl Blueprint {
             },
             found,
             hosts: plan.listen.iter().enumerate().map(answers).collect(),
+            labels: plan.labels.clone(),
         }
     }
 
@@ -137,6 +140,11 @@ impl Blueprint {
             out.number(hosts.len() as u64);
             hosts.iter().for_each(|host| out.bytes(host.as_bytes()));
         }
+        out.number(self.labels.len() as u64);
+        for Label { site, route } in &self.labels {
+            out.bytes(site.as_bytes());
+            out.bytes(route.as_bytes());
+        }
         out.finish()
     }
 
@@ -163,6 +171,9 @@ impl Blueprint {
             is_json: maybe(&mut from, Unpacker::flag)?,
             found: from.text()?,
             hosts: from.list(|from| from.list(Unpacker::text))?,
+            labels: from.list(|from| {
+                Some(Label { site: from.text()?.into(), route: from.text()?.into() })
+            })?,
         };
         from.is_empty().then_some(blueprint)
     }

@@ -119,7 +119,7 @@ pub fn quick(quick: Quick, eyes: Eyes) -> Plan {
         top.children.insert(below, Node { prefix, ..Node::default() });
     }
     let routes = Routes { top, rest };
-    let site = Site { name: DEFAULT_SITE.into(), place, listeners: None, routes };
+    let site = Site { name: DEFAULT_SITE.into(), place, listeners: None, routes, label: 0 };
     let mut plan = Plan::new(vec![(site, Vec::new())], vec![folder]);
     let typed = |address| Listen {
         address: Address::Tcp(address),

@@ -10,6 +10,7 @@ mod cors;
 mod adjust;
 mod compress;
 mod route;
+pub mod label;
 mod template;
 mod values;
 mod error_pages;
@@ -25,6 +26,7 @@ pub use compress::{Compress, CompressCache};
 pub use cors::{Cors, Origins};
 pub(crate) use error_pages::Errors;
 pub use error_pages::{Content, ErrorPage, ErrorPages};
+pub use label::Label;
 pub use line_template::{BLANKS, Blank, LinePart, LineTemplate};
 pub use listen::{Address, Listen};
 pub use log::{ErrorLog, Log, LogFormat, Logs, Statuses, Target};
@@ -93,6 +95,8 @@ pub struct Plan {
     pub folders: Vec<Folder>,
     /// What is done for hosts that no site claims (421).
     pub misdirected: Route,
+    /// What the labels of sites and routes stand for.
+    pub labels: Vec<Label>,
     /// What each host stands for; the keys are in lower case.
     hosts: HashMap<Box<str>, Host>,
     /// What hosts below a name stand for: `example.com` for `*.example.com`.
@@ -137,23 +141,26 @@ impl Plan {
             trusts_unix: false,
             file_cache_bytes_max: 64 * 1024 * 1024,
             compress_cache: CompressCache::default(),
-            sites: Vec::with_capacity(sites.len()),
+            sites: Vec::new(),
             folders,
             misdirected: misdirected(),
+            labels: Vec::new(),
             hosts: HashMap::default(),
             wildcards: HashMap::default(),
             default: None,
         };
-        for (at, (site, claims)) in sites.into_iter().enumerate() {
+        let (sites, claims): (Vec<_>, Vec<_>) = sites.into_iter().unzip();
+        plan.sites = sites;
+        plan.labels = label::give(&mut plan.sites);
+        for (at, (site, claims)) in plan.sites.iter().zip(claims).enumerate() {
             if &*site.name == DEFAULT_SITE {
                 plan.default = Some(at);
             }
             for claim in claims {
-                let moved = claim.moved.map(|place| Box::new(moved(&site.name, place)));
+                let moved = claim.moved.map(|place| Box::new(moved(site, place)));
                 let map = if claim.is_wildcard { &mut plan.wildcards } else { &mut plan.hosts };
                 map.insert(claim.host, Host { site: at, moved });
             }
-            plan.sites.push(site);
         }
         plan
     }
@@ -250,12 +257,13 @@ fn misdirected() -> Route {
     Route::plain("/*", place, action)
 }
 
-/// What is done for a host that leads to the first name of its site.
-fn moved(name: &str, place: Place) -> Route {
-    let to = Phrase::to_host(name);
+/// What is done for a host that leads to the first name of `site`.
+fn moved(site: &Site, place: Place) -> Route {
+    let to = Phrase::to_host(&site.name);
     let status = Status::PERMANENT_REDIRECT;
     let redirect = Redirect { to, status, keeps_query: true, place: place.clone() };
-    Route::plain("/*", place, Action::Redirect(redirect))
+    let label = site.routes.rest.label;
+    Route { label, ..Route::plain("/*", place, Action::Redirect(redirect)) }
 }
 
 /// What a worker process may cost.
@@ -305,6 +313,8 @@ pub struct Site {
     pub listeners: Option<Box<[usize]>>,
     /// What is done for each path.
     pub routes: Routes,
+    /// What is counted of it that is of no route with a label: a place in [`Plan::labels`].
+    pub label: usize,
 }
 
 /// The names that stand for a folder where nothing else is said.
@@ -323,7 +333,7 @@ mod tests {
                 top: Node::default(),
                 rest: Route::plain("/*", place.clone(), Action::NotFound),
             };
-            let site = Site { name: (*name).into(), place, listeners: None, routes };
+            let site = Site { name: (*name).into(), place, listeners: None, routes, label: 0 };
             let (host, is_wildcard) = match name.strip_prefix("*.") {
                 Some(host) => (host, true),
                 None => (*name, false),

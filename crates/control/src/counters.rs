@@ -48,7 +48,8 @@ const ROW_WORDS: usize = row_words(Counter::ALL.len());
 const AT_WORK: u64 = 1;
 
 /// The rows of a worker process. Whoever shares the memory can read them while it lives and after.
-#[derive(Clone, Copy, Debug)]
+/// The default one has none.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Rows(&'static [AtomicU64]);
 
 /// One thread's counters. The default one counts nothing.
@@ -103,6 +104,14 @@ pub fn totals_by_name(words: &[u64], names: &[String]) -> Vec<u64> {
         at.map_or(0, |at| rows.clone().filter_map(|row| row.get(at)).sum())
     };
     Counter::ALL.iter().map(total).collect()
+}
+
+/// What each loop has counted of `counter`, in rows of a program that counts what has these names.
+#[must_use]
+pub fn of_loops(words: &[u64], names: &[String], counter: Counter) -> Vec<u64> {
+    let at = names.iter().position(|name| name == counter.label());
+    let loops = words.chunks_exact(row_words(names.len()).max(1)).skip(Rows::WRITERS);
+    loops.map(|row| at.and_then(|at| row.get(at)).copied().unwrap_or(0)).collect()
 }
 
 const fn row_words(counters: usize) -> usize {
@@ -178,6 +187,8 @@ mod tests {
         let (named, all) = (totals_by_name(&looked, &names), totals(&looked));
         assert_eq!((named[0], named[1], named[2]), (all[1], all[0], 0));
         assert_eq!(totals_by_name(&looked, &[]), vec![0; all.len()]);
+        assert_eq!(of_loops(&looked, &names, Counter::Connections), [2]);
+        assert_eq!(of_loops(&looked, &[], Counter::Connections), [0]);
         rows.row(Rows::WRITERS + 1).add(Counter::Requests, 1);
         assert_eq!(Row::default().get(Counter::Requests), 0);
         let mut labels: Vec<_> = Counter::ALL.iter().map(|counter| counter.label()).collect();

@@ -1,14 +1,20 @@
-//! What processes and loops tell each other: notes, the counters and the clients they share, and
-//! what each of them is at.
+//! What processes and loops tell each other: notes, the counters and the clients they share, what
+//! each of them is at, and what it was asked last.
 
 pub mod note;
+pub mod status;
+pub mod comparison;
 pub mod wish;
 pub mod counters;
 mod seats;
 pub mod trail;
+pub mod tally;
+pub mod recent;
 pub mod clients;
 
 pub use clients::{Clients, Seat};
 pub use counters::{Counter, Row, Rows};
+pub use recent::{Recent, Recents};
 pub use seats::Seats;
+pub use tally::{Tallies, Tally};
 pub use trail::{Trail, Trails};

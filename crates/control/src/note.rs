@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!   supervisor ── Question ──► check      once: what is this config?
+//!              ── Question ──► check      once: what would it change?
 //!              ── Question ──► trial      once: could you do what I do?
 //!              ◄── Verdict ───
 //!   supervisor ── Order ─────► worker     Begin, Logs…, Resolve │ Listeners…, Serve │ Drain
@@ -28,6 +29,12 @@ pub enum Question {
         /// Whether mistakes are shown in colours.
         is_painted: bool,
     },
+    /// What this file would change for the requests of late. Along with it go the bundle that is
+    /// served, and the slots of workers with requests.
+    Compare {
+        /// The file as it was named.
+        file: PathBuf,
+    },
     /// Whether this program could take the place of the one that asks.
     Try {
         /// The config that it would serve.
@@ -43,6 +50,9 @@ pub enum Verdict {
     /// It can be served, or the program can serve. Along with it go the bundle and the blueprint,
     /// both sealed, if a config was asked about.
     Fine,
+    /// It can be served, and this is what it would change: along with it goes what whoever asked
+    /// is to be told, sealed.
+    Compared,
     /// It cannot.
     Refused {
         /// What `gannet check` would end with.
@@ -56,7 +66,8 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
     /// What to be: the first note. Along with it go the bundle, the table of clients, the seats for
-    /// its connections, the rows for counters and the trails of its loops.
+    /// its connections, the rows for counters, the trails of its loops, the rows for sites and
+    /// routes, and the slots for its last requests.
     Begin {
         /// How many loops to run.
         loops: usize,
@@ -119,6 +130,9 @@ impl Note for Question {
                 out.bytes(file.as_os_str().as_encoded_bytes());
                 out.number(*state);
             }),
+            Self::Compare { file } => {
+                write(2, |out| out.bytes(file.as_os_str().as_encoded_bytes()))
+            }
         }
     }
 
@@ -126,6 +140,7 @@ impl Note for Question {
         read(bytes, |tag, from| match tag {
             0 => Some(Self::Check { file: from.path()?, is_painted: from.flag()? }),
             1 => Some(Self::Try { file: from.path()?, state: from.number()? }),
+            2 => Some(Self::Compare { file: from.path()? }),
             _ => None,
         })
     }
@@ -139,12 +154,14 @@ impl Note for Verdict {
                 out.byte(*code);
                 out.bytes(short(text).as_bytes());
             }),
+            Self::Compared => write(2, |_| ()),
         }
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         read(bytes, |tag, from| match tag {
             0 => Some(Self::Fine),
+            2 => Some(Self::Compared),
             1 => Some(Self::Refused { code: from.byte()?, text: from.text()? }),
             _ => None,
         })
@@ -280,8 +297,13 @@ pub(crate) mod tests {
         check(&[
             Question::Check { file: "/a b.toml".into(), is_painted: true },
             Question::Try { file: "/a b.toml".into(), state: 7 },
+            Question::Compare { file: "/a b.toml".into() },
         ]);
-        check(&[Verdict::Fine, Verdict::Refused { code: 2, text: "no".to_owned() }]);
+        check(&[
+            Verdict::Fine,
+            Verdict::Compared,
+            Verdict::Refused { code: 2, text: "no".to_owned() },
+        ]);
         check(&[
             Report::Ready(vec!["no core dumps: on".to_owned()]),
             Report::Failed("no room".to_owned()),

@@ -87,7 +87,7 @@ mod tests {
 
     fn file(range: std::ops::Range<u64>) -> FileRange {
         let descriptor = std::sync::Arc::new(File::open("/dev/null").unwrap().into());
-        let file = OpenFile { descriptor, may_stall: false, folder: 0 };
+        let file = OpenFile::new(descriptor, false, 0);
         FileRange { file: Rc::new(file), range }
     }
 

@@ -29,9 +29,19 @@ pub(crate) enum Verb {
         selftest_sandbox: bool,
     },
     /// Have a running server read its config again, and wait until it serves that
+    ///
+    /// With --diff, it goes on as it is, and you see what would change for the last 1,000 requests
+    /// that it has had: the exit code is 0 where nothing would, and 3 where something would. What
+    /// is wrong with a config has the exit code 2.
     Reload {
         #[command(flatten)]
         desk: Desk,
+        /// Only show what would change, by the requests of late
+        #[arg(long)]
+        diff: bool,
+        /// Say it as JSON, for programs
+        #[arg(long, requires = "diff")]
+        json: bool,
     },
     /// Have another program take the place of the one that a running server runs, and wait until it
     /// serves

@@ -14,6 +14,9 @@ mod greeting;
 mod serving;
 mod role;
 mod supervising;
+mod status;
+mod comparing;
+mod diff;
 mod wishing;
 mod selftest;
 mod trouble;
@@ -28,7 +31,8 @@ fn main() -> ExitCode {
             machine::load(&file).and_then(|plan| selftest::run(&plan))
         }
         Some(Verb::Run { file, left, .. }) => supervising::run(file, &left),
-        Some(Verb::Reload { desk }) => wishing::reload(&desk),
+        Some(Verb::Reload { desk, diff: true, json }) => wishing::compare(&desk, json),
+        Some(Verb::Reload { desk, .. }) => wishing::reload(&desk),
         Some(Verb::Stop { desk }) => wishing::stop(&desk),
         Some(Verb::Upgrade { binary, config, control }) => {
             wishing::upgrade(&Desk { file: config, control }, binary)

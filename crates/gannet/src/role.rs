@@ -1,12 +1,14 @@
 //! The processes that the supervisor starts: one looks at a config, the others serve.
 
 use crate::{
-    arguments::Role, greeting, machine, selftest, serving, supervising, trouble::Trouble, verb,
+    arguments::Role, comparing, greeting, machine, selftest, serving, supervising,
+    trouble::Trouble, verb,
 };
 use config::{Blueprint, Bundle, Paint, Plan, plan::Address};
 use control::{
-    Clients, Rows, Seats, Trails,
+    Clients, Recents, Rows, Seats, Tallies, Trails,
     note::{Note, Order, Question, Report, Verdict},
+    wish::Outcome,
 };
 use net::{channel, layer::Layer, listener::Listening, memory, process, sealed};
 use std::{
@@ -31,7 +33,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
 };
-use worker::{Asked, LogFiles, Reopener, Setup, Stopper, Worker};
+use worker::{Asked, LogFiles, Reopener, Setup, Signs, Stopper, Worker};
 
 /// What the look at a config may cost.
 const CHECK_CPU_SECONDS: u64 = 30;
@@ -60,8 +62,10 @@ fn check(end: BorrowedFd<'_>) -> io::Result<ExitCode> {
     process::confine(CHECK_CPU_SECONDS, CHECK_MEMORY_BYTES)?;
     let message = channel::receive(end, true)?.ok_or(ErrorKind::UnexpectedEof)?;
     let question = Question::decode(&message.bytes).ok_or(ErrorKind::InvalidData)?;
-    let Question::Check { file, is_painted } = question else {
-        return Err(ErrorKind::InvalidData.into());
+    let (file, is_painted) = match question {
+        Question::Check { file, is_painted } => (file, is_painted),
+        Question::Compare { file } => return compare(end, &file, &message.descriptors),
+        Question::Try { .. } => return Err(ErrorKind::InvalidData.into()),
     };
     match look(&file, if is_painted { Paint::Coloured } else { Paint::Plain }) {
         Ok((bundle, blueprint)) => {
@@ -69,6 +73,21 @@ fn check(end: BorrowedFd<'_>) -> io::Result<ExitCode> {
             let blueprint = sealed::bytes(c"gannet-blueprint", &blueprint.encode())?;
             let along = [bundle.as_fd(), blueprint.as_fd()];
             channel::send(end, &Verdict::Fine.encode(), &along, true)?;
+        }
+        Err(Trouble { exit_code: code, message: text }) => {
+            channel::send(end, &Verdict::Refused { code, text }.encode(), &[], true)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Finds out what a config would change.
+fn compare(end: BorrowedFd<'_>, file: &Path, along: &[OwnedFd]) -> io::Result<ExitCode> {
+    match comparing::compare(file, along) {
+        Ok(comparison) => {
+            let found = Outcome::Compared(comparison).encode();
+            let found = sealed::bytes(c"gannet-comparison", &found)?;
+            channel::send(end, &Verdict::Compared.encode(), &[found.as_fd()], true)?;
         }
         Err(Trouble { exit_code: code, message: text }) => {
             channel::send(end, &Verdict::Refused { code, text }.encode(), &[], true)?;
@@ -151,14 +170,15 @@ fn prepare(end: BorrowedFd<'_>) -> Result<(Worker, Arc<LogFiles>, Vec<String>), 
         let order = Order::decode(&message.bytes).ok_or(()).map_err(odd)?;
         match order {
             Order::Begin { loops, seed } => {
-                let along: Result<[OwnedFd; 5], _> = message.descriptors.try_into();
+                let along: Result<[OwnedFd; 7], _> = message.descriptors.try_into();
                 begun = Some((loops, seed, along.map_err(|_| ()).map_err(odd)?));
             }
             Order::Resolve => break,
             order => take_files(&files, order, message.descriptors),
         }
     }
-    let (loops, seed, [bundle, clients, seats, rows, trails]) = begun.ok_or(()).map_err(odd)?;
+    let (loops, seed, along) = begun.ok_or(()).map_err(odd)?;
+    let [bundle, clients, seats, rows, trails, tallies, recents] = along;
     let bytes = sealed::read(bundle.as_fd(), BUNDLE_BYTES_MAX).map_err(failed)?;
     let bundle = Bundle::decode(&bytes).ok_or(()).map_err(odd)?;
     let plan = bundle.resolve().map_err(|errors| errors.render(Paint::Plain))?;
@@ -168,9 +188,14 @@ fn prepare(end: BorrowedFd<'_>) -> Result<(Worker, Arc<LogFiles>, Vec<String>), 
     let seats = Seats::new(memory::shared(seats.as_fd()).map_err(failed)?);
     let clients = memory::shared(clients.as_fd()).map_err(failed)?;
     let clients = Clients::new(clients, seed).with_seats(seats);
-    let rows = Rows::new(memory::shared(rows.as_fd()).map_err(failed)?);
-    let trails = Trails::new(memory::shared(trails.as_fd()).map_err(failed)?);
-    let setup = Setup { plan, loops, live: None, files: Arc::clone(&files), clients, rows, trails };
+    let words = |memory: OwnedFd| memory::shared(memory.as_fd()).map_err(failed);
+    let signs = Signs {
+        rows: Rows::new(words(rows)?),
+        trails: Trails::new(words(trails)?),
+        tallies: Tallies::new(words(tallies)?, plan.labels.len()),
+        recents: Recents::new(words(recents)?, loops),
+    };
+    let setup = Setup { plan, loops, live: None, files: Arc::clone(&files), clients, signs };
     let worker = worker::start(setup).map_err(|error| match layers.first() {
         // What keeps it may be that it is no longer who was started.
         Some(user) if user.starts_with("user: ") => format!("error: {error} ({user})"),

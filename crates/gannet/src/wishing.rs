@@ -1,10 +1,10 @@
 //! `gannet reload`, `upgrade`, `stop` and `status`: what an operator wants of a server that runs.
 
-use crate::{arguments::Desk, greeting::counted, machine, trouble::Trouble};
-use base::{stable, text::push_json};
+use crate::{arguments::Desk, diff, machine, status, trouble::Trouble};
+use base::stable;
 use control::{
     note::Note,
-    wish::{Generation, Outcome, Reload, Status, Wish},
+    wish::{Outcome, Wish},
 };
 use net::{process, unix};
 use std::{
@@ -20,7 +20,10 @@ use std::{
 };
 
 /// Bytes of an outcome at most.
-const OUTCOME_BYTES_MAX: u64 = 1024 * 1024;
+const OUTCOME_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// The exit code where a config would change something.
+const EXIT_CHANGES: u8 = 3;
 
 /// Has a running server read its config again, and waits until it is served or refused.
 pub(crate) fn reload(desk: &Desk) -> Result<ExitCode, Trouble> {
@@ -28,6 +31,17 @@ pub(crate) fn reload(desk: &Desk) -> Result<ExitCode, Trouble> {
         Outcome::Done => {
             net::stream::say(format!("{}: reloaded\n", desk.file.display()).as_bytes());
             Ok(ExitCode::SUCCESS)
+        }
+        outcome => refused(outcome),
+    }
+}
+
+/// Shows what a running server would answer otherwise if it read its config again.
+pub(crate) fn compare(desk: &Desk, is_json: bool) -> Result<ExitCode, Trouble> {
+    match ask(desk, &Wish::Compare)? {
+        Outcome::Compared(found) => {
+            net::stream::say(&if is_json { diff::json(&found) } else { diff::pretty(&found) });
+            Ok(ExitCode::from(if found.changed > 0 { EXIT_CHANGES } else { 0 }))
         }
         outcome => refused(outcome),
     }
@@ -59,7 +73,8 @@ pub(crate) fn stop(desk: &Desk) -> Result<ExitCode, Trouble> {
 pub(crate) fn status(desk: &Desk, is_json: bool) -> Result<ExitCode, Trouble> {
     match ask(desk, &Wish::Status)? {
         Outcome::Status(status) => {
-            net::stream::say(&if is_json { json(&status) } else { pretty(&status).into_bytes() });
+            let text = if is_json { status::json(&status) } else { status::pretty(&status) };
+            net::stream::say(&text);
             Ok(ExitCode::SUCCESS)
         }
         outcome => refused(outcome),
@@ -145,139 +160,9 @@ fn refused(outcome: Outcome) -> Result<ExitCode, Trouble> {
     })
 }
 
-fn pretty(status: &Status) -> String {
-    let Status { version, pid, seconds, generations, connections, restarts, reload, counted: all } =
-        status;
-    let count = |count: u64, one, several| {
-        counted(usize::try_from(count).unwrap_or(usize::MAX), one, several)
-    };
-    let total = |name: &str| all.iter().find(|(known, _)| known == name).map_or(0, |(_, n)| *n);
-    let mut text = format!("gannet {version}, pid {pid}, up {}\n", time(*seconds));
-    for Generation { number, phase, workers } in generations {
-        text.push_str(&format!("  generation {number}, {phase}\n"));
-        for worker in workers {
-            text.push_str(&format!(
-                "    worker {}: {}, {}\n",
-                worker.pid,
-                count(worker.loops, "loop", "loops"),
-                count(worker.requests, "request", "requests")
-            ));
-        }
-    }
-    text.push_str(&format!(
-        "  {} now; since the start {}, {}, {}\n",
-        count(*connections, "connection", "connections"),
-        count(total("connections"), "connection", "connections"),
-        count(total("requests"), "request", "requests"),
-        count(*restarts, "restart", "restarts")
-    ));
-    match reload {
-        None => {}
-        Some(Reload { seconds, fault: None }) => {
-            text.push_str(&format!("  reloaded {} ago\n", time(*seconds)));
-        }
-        Some(Reload { seconds, fault: Some(fault) }) => {
-            text.push_str(&format!("  not reloaded {} ago:\n{fault}\n", time(*seconds)));
-        }
-    }
-    text
-}
-
-/// A stretch of time in its two largest units.
-fn time(seconds: u64) -> String {
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
-        (0, ..) => format!("{hours}h {minutes}m"),
-        _ => format!("{days}d {hours}h"),
-    }
-}
-
-fn json(status: &Status) -> Vec<u8> {
-    let Status { version, pid, seconds, generations, connections, restarts, reload, counted } =
-        status;
-    let mut out = b"{\"version\":\"".to_vec();
-    push_json(&mut out, version.as_bytes());
-    out.extend_from_slice(format!("\",\"pid\":{pid},\"seconds\":{seconds}").as_bytes());
-    out.extend_from_slice(b",\"generations\":[");
-    for (at, Generation { number, phase, workers }) in generations.iter().enumerate() {
-        let comma = if at > 0 { "," } else { "" };
-        let workers: Vec<_> = workers
-            .iter()
-            .map(|worker| {
-                let [pid, loops, requests] = [worker.pid, worker.loops, worker.requests];
-                format!("{{\"pid\":{pid},\"loops\":{loops},\"requests\":{requests}}}")
-            })
-            .collect();
-        out.extend_from_slice(
-            format!(
-                "{comma}{{\"number\":{number},\"phase\":\"{phase}\",\"workers\":[{}]}}",
-                workers.join(",")
-            )
-            .as_bytes(),
-        );
-    }
-    out.extend_from_slice(
-        format!("],\"connections_now\":{connections},\"restarts\":{restarts}").as_bytes(),
-    );
-    if let Some(Reload { seconds, fault }) = reload {
-        let is_done = fault.is_none();
-        out.extend_from_slice(
-            format!(",\"reload\":{{\"seconds\":{seconds},\"done\":{is_done}").as_bytes(),
-        );
-        if let Some(fault) = fault {
-            out.extend_from_slice(b",\"reason\":\"");
-            push_json(&mut out, fault.as_bytes());
-            out.push(b'"');
-        }
-        out.push(b'}');
-    }
-    for (name, count) in counted {
-        out.extend_from_slice(b",\"");
-        push_json(&mut out, name.as_bytes());
-        out.extend_from_slice(format!("\":{count}").as_bytes());
-    }
-    out.extend_from_slice(b"}\n");
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use control::wish::Worker;
-
-    fn status() -> Status {
-        let worker = Worker { pid: 12, loops: 2, requests: 9 };
-        let phase = "serving".to_owned();
-        Status {
-            version: "1.2".to_owned(),
-            pid: 7,
-            seconds: 3_700,
-            generations: vec![Generation { number: 3, phase, workers: vec![worker] }],
-            connections: 1,
-            restarts: 2,
-            reload: Some(Reload { seconds: 61, fault: Some("a \"b\"".to_owned()) }),
-            counted: vec![("requests".to_owned(), 9)],
-        }
-    }
-
-    #[test]
-    fn a_status_is_for_people_or_for_programs() {
-        assert_eq!(
-            pretty(&status()),
-            "gannet 1.2, pid 7, up 1h 1m\n  generation 3, serving\n    worker 12: 2 loops, 9 \
-             requests\n  1 connection now; since the start 0 connections, 9 requests, 2 restarts\n  \
-             not reloaded 1m 1s ago:\na \"b\"\n"
-        );
-        assert_eq!(
-            String::from_utf8(json(&status())).unwrap(),
-            "{\"version\":\"1.2\",\"pid\":7,\"seconds\":3700,\"generations\":[{\"number\":3,\
-             \"phase\":\"serving\",\"workers\":[{\"pid\":12,\"loops\":2,\"requests\":9}]}],\
-             \"connections_now\":1,\"restarts\":2,\"reload\":{\"seconds\":61,\"done\":false,\
-             \"reason\":\"a \\\"b\\\"\"},\"requests\":9}\n"
-        );
-    }
 
     #[test]
     fn each_config_has_a_socket_of_its_own() {

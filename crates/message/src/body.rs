@@ -1,6 +1,8 @@
 //! The content of a response, as pieces that nobody has to copy.
 
+use base::Moment;
 use std::{
+    cell::Cell,
     fmt,
     ops::Range,
     os::fd::OwnedFd,
@@ -92,6 +94,29 @@ pub struct OpenFile {
     /// The number of the folder that it was found in: what waits for a disk waits beside others of
     /// its folder, and never before those of another.
     pub folder: usize,
+    /// What of it was found in memory.
+    pub resident: Cell<Resident>,
+}
+
+impl OpenFile {
+    /// A file of which nobody knows yet what is in memory.
+    #[must_use]
+    pub const fn new(descriptor: Arc<OwnedFd>, may_stall: bool, folder: usize) -> Self {
+        let resident = Cell::new(Resident { at: Moment::NEVER, start: 0, end: 0 });
+        Self { descriptor, may_stall, folder, resident }
+    }
+}
+
+/// Bytes of a file that were in memory when somebody looked, counted from its start. Within the
+/// same tick of the clock nobody has to look again, whoever they are sent to.
+#[derive(Clone, Copy, Debug)]
+pub struct Resident {
+    /// When that was.
+    pub at: Moment,
+    /// The first of them.
+    pub start: u64,
+    /// The first that was not looked for.
+    pub end: u64,
 }
 
 /// A range of an open file, counted from its start in bytes.

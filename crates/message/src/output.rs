@@ -213,7 +213,7 @@ mod tests {
             step in 1usize..10_000,
         ) {
             let descriptor = std::sync::Arc::new(File::open("/dev/null").unwrap().into());
-            let file = Rc::new(OpenFile { descriptor, may_stall: false, folder: 0 });
+            let file = Rc::new(OpenFile::new(descriptor, false, 0));
             let (mut output, mut expect) = (Output::default(), Vec::new());
             for (kind, length) in pieces {
                 let letter = b'a' + kind;

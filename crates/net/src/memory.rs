@@ -54,6 +54,16 @@ pub fn shared(memory: BorrowedFd<'_>) -> io::Result<&'static [AtomicU64]> {
     sys::mapped_words(memory, bytes / size_of::<AtomicU64>())
 }
 
+/// How many words there are behind a descriptor that [`share`] made.
+///
+/// # Errors
+///
+/// It is none.
+pub fn size(memory: BorrowedFd<'_>) -> io::Result<usize> {
+    let words = fstat(memory)?.st_size.unsigned_abs() / size_of::<u64>() as u64;
+    Ok(usize::try_from(words).unwrap_or(usize::MAX))
+}
+
 /// What the words behind a descriptor that [`share`] made are now, `count` of them from number
 /// `start` on or as many as there are, without mapping them.
 ///
@@ -61,8 +71,7 @@ pub fn shared(memory: BorrowedFd<'_>) -> io::Result<&'static [AtomicU64]> {
 ///
 /// It is something else.
 pub fn look(memory: BorrowedFd<'_>, start: usize, count: usize) -> io::Result<Vec<u64>> {
-    let words = fstat(memory)?.st_size.unsigned_abs() / size_of::<u64>() as u64;
-    let left = usize::try_from(words.saturating_sub(start as u64)).unwrap_or(usize::MAX);
+    let left = size(memory)?.saturating_sub(start);
     let mut bytes = vec![0; left.min(count) * size_of::<u64>()];
     let start = start as u64 * size_of::<u64>() as u64;
     File::from(memory.try_clone_to_owned()?).read_exact_at(&mut bytes, start)?;
@@ -89,6 +98,7 @@ mod tests {
     fn words_behind_a_descriptor_are_the_same_for_all() {
         let memory = share(c"test", 1000).unwrap();
         let (one, other) = (shared(memory.as_fd()).unwrap(), shared(memory.as_fd()).unwrap());
+        assert_eq!(size(memory.as_fd()).unwrap(), 1000);
         assert!(one.len() == 1000 && one.as_ptr() != other.as_ptr());
         one[999].store(7, Ordering::Relaxed);
         assert_eq!(other[999].load(Ordering::Relaxed), 7);

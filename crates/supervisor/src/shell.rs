@@ -1,6 +1,8 @@
 //! Does what the machine orders, and tells it what happens.
 
+mod compare;
 mod desk;
+mod had;
 mod service;
 mod signals;
 mod upgrade;
@@ -20,17 +22,15 @@ use crate::{
     wishes::{Asker, Desk},
 };
 use base::Moment;
+use compare::Comparison;
 use config::{Blueprint, plan::Address};
 use control::{
     Counter,
-    note::{Note as _, Question, Report},
+    note::{Note as _, Report},
     wish::{Outcome, Wish},
 };
 use desk::{CURRENT, END, History, NEXT};
-use net::{
-    channel::Message,
-    systemd::{self, Handed},
-};
+use net::systemd::{self, Handed};
 use service::Service;
 use signals::catch;
 use std::{
@@ -88,6 +88,7 @@ enum Happening {
     Event(Told),
     Check(u64, Heard),
     Trial(u64, Heard),
+    Comparison(u64, Heard),
     Worker(WorkerId, Heard),
     Wish(Wish, Asker),
     Reopen,
@@ -109,6 +110,8 @@ struct Shell<'v> {
     /// The check that is under way, and how many there were.
     check: Option<Child>,
     checks: u64,
+    /// The comparison of configs that is under way.
+    comparison: Option<Comparison>,
     sockets: Sockets,
     /// Sockets that nobody has asked for yet.
     handed: Vec<Handed>,
@@ -197,6 +200,7 @@ impl<'v> Shell<'v> {
             due: VecDeque::from([Event::Load]),
             check: None,
             checks: 0,
+            comparison: None,
             sockets: Sockets::default(),
             handed: Vec::new(),
             service,
@@ -209,7 +213,7 @@ impl<'v> Shell<'v> {
             desks: Vec::new(),
             desk_path: None,
             askers: Default::default(),
-            history: History { since: net::clock::now(), restarts: 0, reload: None },
+            history: History { since: net::clock::now(), restarts: 0, cut_off: 0, reload: None },
             upgrade: None,
             is_trial: false,
             end: None,
@@ -261,6 +265,7 @@ impl<'v> Shell<'v> {
             }
             Happening::Check(..) => {}
             Happening::Trial(number, heard) => self.tried(number, heard),
+            Happening::Comparison(number, heard) => self.compared(number, heard),
             Happening::Upgrade => self.upgrade(None, None),
             Happening::Worker(id, Heard::Note(message)) => {
                 self.due.push_back(match Report::decode(&message.bytes) {
@@ -276,6 +281,7 @@ impl<'v> Shell<'v> {
             Happening::Worker(id, Heard::Ended(how)) => {
                 let requests = self.workers.requests(id);
                 if !requests.is_empty() {
+                    self.history.cut_off += requests.len() as u64;
                     self.note(&Note::CutOff(id, requests));
                 }
                 self.workers.ended(id);
@@ -339,23 +345,6 @@ impl<'v> Shell<'v> {
                 self.end = Some(Ok(code));
             }
             Order::Fail(code, text) => self.end = Some(Err(Failure { code, text })),
-        }
-    }
-
-    /// Has a process look at the config, which this one never does.
-    fn check(&mut self) {
-        self.checks += 1;
-        let (number, happenings) = (self.checks, self.happenings.clone());
-        let hear = move |heard| drop(happenings.send(Happening::Check(number, heard)));
-        match Child::start(&self.program, "check", hear) {
-            Ok(child) => {
-                // What goes into a log has no colours.
-                let is_painted = self.serving.is_none() && net::stream::is_watched();
-                let question = Question::Check { file: self.file.clone(), is_painted };
-                child.tell(Message { bytes: question.encode(), descriptors: Vec::new() });
-                self.check = Some(child);
-            }
-            Err(error) => self.due.push_back(Event::Refused(1, not_started(&error))),
         }
     }
 

@@ -8,8 +8,9 @@ use base::pack::{Packer, Unpacker};
 use config::{
     Blueprint,
     blueprint::{pack_address, unpack_address},
-    plan::Address,
+    plan::{Address, Label},
 };
+use control::tally::Counts;
 use std::{
     io::{self, ErrorKind},
     os::{
@@ -21,9 +22,10 @@ use std::{
 };
 
 /// The form of the state, and of what the workers of one program have in common with the supervisor
-/// of another: notes, the table of clients and the seats in it. Whoever changes one of those raises
-/// this number; then a server of the version before has to be restarted.
-const VERSION: u64 = 1;
+/// of another: notes, the table of clients and the seats in it, rows of labels, slots of requests.
+/// Whoever changes one of those raises this number; then a server of the version before has to be
+/// restarted.
+const VERSION: u64 = 2;
 
 /// What the state begins with, before its version.
 const MARK: u64 = u64::from_le_bytes(*b"gannet\0\0");
@@ -57,10 +59,16 @@ pub struct State {
     pub workers: Vec<Worker>,
     /// What those have counted that are gone, by name: all that there is a name for.
     pub counted: Vec<(String, u64)>,
+    /// What the sites and routes of those have had.
+    pub had: Vec<(Label, Counts)>,
+    /// What workers have given up.
+    pub layers: Vec<String>,
     /// Seconds that the server runs.
     pub seconds: u64,
     /// Workers that were started in the place of one that had died.
     pub restarts: u64,
+    /// Requests that those were at.
+    pub cut_off: u64,
     /// Who waits for what comes of this.
     pub askers: Vec<Place>,
 }
@@ -99,6 +107,10 @@ pub struct Worker {
     pub rows: Place,
     /// Where its loops show what they are at.
     pub trail: Place,
+    /// What it counts of sites and routes in.
+    pub tallies: Place,
+    /// Where it puts down the last requests.
+    pub recents: Place,
     /// The names of what it counts, in the order of its program.
     pub counters: Vec<String>,
 }
@@ -167,18 +179,24 @@ impl State {
         list(out, self.serving.as_slice(), |out, &at| out.number(at as u64));
         memory(out, &self.machine);
         list(out, &self.workers, |out, worker| {
-            let Worker { id, pid, channel, source, place, table, seats, rows, trail, counters } =
-                worker;
-            numbers(out, &[*id, u64::from(*pid)]);
-            let places = [channel, source, place, table, seats, rows, trail];
+            numbers(out, &[worker.id, u64::from(worker.pid)]);
+            let Worker { channel, source, place, table, .. } = worker;
+            let Worker { seats, rows, trail, tallies, recents, .. } = worker;
+            let places = [channel, source, place, table, seats, rows, trail, tallies, recents];
             numbers(out, &places.map(|place| *place as u64));
-            list(out, counters, |out, name| out.bytes(name.as_bytes()));
+            list(out, &worker.counters, |out, name| out.bytes(name.as_bytes()));
         });
         list(out, &self.counted, |out, (name, count)| {
             out.bytes(name.as_bytes());
             out.number(*count);
         });
-        numbers(out, &[self.seconds, self.restarts]);
+        list(out, &self.had, |out, (Label { site, route }, counts)| {
+            out.bytes(site.as_bytes());
+            out.bytes(route.as_bytes());
+            counts.pack(out);
+        });
+        list(out, &self.layers, |out, layer| out.bytes(layer.as_bytes()));
+        numbers(out, &[self.seconds, self.restarts, self.cut_off]);
         list(out, &self.askers, |out, &at| out.number(at as u64));
         packer.finish()
     }
@@ -217,12 +235,20 @@ impl State {
                     seats: from.count()?,
                     rows: from.count()?,
                     trail: from.count()?,
+                    tallies: from.count()?,
+                    recents: from.count()?,
                     counters: from.list(Unpacker::text)?,
                 })
             })?,
             counted: from.list(|from| Some((from.text()?, from.number()?)))?,
+            had: from.list(|from| {
+                let label = Label { site: from.text()?.into(), route: from.text()?.into() };
+                Some((label, Counts::unpack(from)?))
+            })?,
+            layers: from.list(Unpacker::text)?,
             seconds: from.number()?,
             restarts: from.number()?,
+            cut_off: from.number()?,
             askers: from.list(Unpacker::count)?,
         };
         (from.is_empty() && state.is_whole()).then_some(state)
@@ -239,7 +265,9 @@ impl State {
         places.extend(self.desks.iter().map(|(_, at)| at));
         places.extend(self.tables.iter().map(|(at, _)| at));
         places.extend(self.sources.iter().map(|(at, _)| at));
-        let of_worker = |one: &'_ Worker| [one.channel, one.seats, one.rows, one.trail];
+        let of_worker = |one: &'_ Worker| {
+            [one.channel, one.seats, one.rows, one.trail, one.tallies, one.recents]
+        };
         places.extend(self.workers.iter().flat_map(of_worker));
         places.sort_unstable();
         places.into_iter().eq(0..self.descriptors.len())
@@ -305,6 +333,10 @@ fn take_memory(from: &mut Unpacker<'_>) -> Option<Memory<usize>> {
 mod tests {
     use super::*;
 
+    fn label() -> Label {
+        Label { site: "a".into(), route: "/*".into() }
+    }
+
     fn blueprint() -> Blueprint {
         Blueprint {
             listen: Vec::new(),
@@ -320,6 +352,7 @@ mod tests {
             is_json: None,
             found: "one site".to_owned(),
             hosts: Vec::new(),
+            labels: vec![label()],
         }
     }
 
@@ -339,7 +372,7 @@ mod tests {
         ];
         let kept = Kept { number: 3, config, is_serving: true, members };
         State {
-            descriptors: (10..21).collect(),
+            descriptors: (10..23).collect(),
             version: "1.2.3".to_owned(),
             sockets: vec![
                 group(tcp("[::1]:0"), tcp("[::1]:8080"), vec![0, 9]),
@@ -361,11 +394,16 @@ mod tests {
                 seats: 6,
                 rows: 7,
                 trail: 10,
+                tallies: 11,
+                recents: 12,
                 counters: vec!["requests".to_owned()],
             }],
             counted: vec![("requests".to_owned(), 12)],
+            had: vec![(label(), Counts { classes: [0, 1, 2, 3, 4], bytes: 5 })],
+            layers: vec!["no core dumps: on".to_owned()],
             seconds: 99,
             restarts: 1,
+            cut_off: 2,
             askers: vec![8],
         }
     }

@@ -147,8 +147,30 @@ impl Asker {
 
     /// Says what has come of it.
     pub(crate) fn answer(self, outcome: &Outcome) {
-        // The socket is empty and holds more than this. Whoever has gone needs no answer.
-        let _ = self.0.try_write(&outcome.encode());
+        self.pass_on(outcome.encode());
+    }
+
+    /// Says that in these bytes of an outcome.
+    pub(crate) fn pass_on(self, bytes: Vec<u8>) {
+        let mut rest = bytes;
+        // The socket is empty, and mostly has room for all.
+        if self.write(&mut rest) && !rest.is_empty() {
+            spawn_local(timeout(WISH_TIME, async move {
+                while self.0.writable().await.is_ok() && self.write(&mut rest) && !rest.is_empty() {
+                }
+            }));
+        }
+    }
+
+    /// Writes as much of `bytes` as there is room for; false where there is nobody to read it.
+    fn write(&self, bytes: &mut Vec<u8>) -> bool {
+        match self.0.try_write(bytes) {
+            Ok(sent) => {
+                bytes.drain(..sent);
+                true
+            }
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! Taking connections: within the limits, and without burning a core when descriptors run out.
 
 use crate::{
+    account::SERVER_LOG,
     admission::{self, Admission, TOO_MANY},
     connection::Connection,
     core::Core,
-    log::{Incident, Kind, SERVER_LOG},
+    log::{Incident, Kind},
     record::{About, End, Subject},
     socket::{Acceptor, Socket},
     turned_away::CONTENT_BYTES,

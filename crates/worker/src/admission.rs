@@ -2,8 +2,9 @@
 //! says first who the client is, by the PROXY protocol.
 
 use crate::{
+    account::SERVER_LOG,
     core::Core,
-    log::{Incident, Kind, SERVER_LOG},
+    log::{Incident, Kind},
     record::{About, End, Subject},
 };
 use control::{

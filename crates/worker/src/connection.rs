@@ -12,12 +12,12 @@ mod beginning;
 mod many;
 
 use crate::{
+    account::Account,
     admission::{self, Admission},
     answering::{self, Known},
     core::Core,
     flow::Answered,
     job::Done,
-    log::SERVER_LOG,
     record::{About, End, Record, Subject},
     refusal::{self, Trouble},
     sending::{self, Written},
@@ -351,15 +351,16 @@ impl Connection {
         let Request { method, host, path, .. } = request;
         turn.core.trail.begin(method.as_str(), host, path);
         turn.core.trail.go(Phase::Answering);
+        let from = (self.client, self.listener);
         if done.is_none() {
             turn.pending.kept = None;
+            turn.core.keep(request, from, turn.tick.now);
         }
         if let Admission::OneTooMany = self.admission {
             turn.core.count(Counter::TurnedAway);
             self.http.close_after_answer();
             done = Done::failed(Status::SERVICE_UNAVAILABLE, Trouble::ONE_TOO_MANY);
         }
-        let from = (self.client, self.listener);
         let known = Known { id, from, done, ledger, head, began_us };
         match answering::answer(turn.core, turn.tick, request, known) {
             (exchange, Ok(answered)) => self.send(answered, &exchange, began_us, turn),
@@ -375,7 +376,7 @@ impl Connection {
         began_us: u64,
         turn: &mut Turn<'_>,
     ) {
-        let Answered { response, bandwidth, log, note, .. } = answered;
+        let Answered { response, bandwidth, account, note, .. } = answered;
         turn.pending.share =
             bandwidth.zip(exchange.client).map(|(limit, client)| Share::new(limit, client));
         let status = response.status;
@@ -394,10 +395,10 @@ impl Connection {
         let about = About::exchange(exchange);
         if is_sent_at_once {
             let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: note };
-            turn.core.record(log, about, &end);
+            turn.core.record(account, about, &end);
         } else {
-            let line = turn.core.log.borrow_mut().begin(log, about, status.0);
-            let record = Record { log, line, status, bytes, began_us, note };
+            let line = turn.core.log.borrow_mut().begin(account.log, about, status.0);
+            let record = Record { account, line, status, bytes, began_us, note };
             turn.pending.record = Some(Box::new(record));
         }
     }
@@ -417,7 +418,7 @@ impl Connection {
             reason: Some(refusal.reason()),
         };
         self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
-        turn.core.record(SERVER_LOG, about, &end);
+        turn.core.record(Account::OF_SERVER, about, &end);
     }
 
     /// Says with a FIN that nothing more will come, and whether to go on reading, lest what the

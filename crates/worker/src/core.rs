@@ -1,24 +1,29 @@
 //! What one loop owns and lends to its connections.
 
 use crate::{
+    account::Account,
     ids::{self, Ids},
     log::{Incident, Log},
     pool::Pool,
     record::{About, End, Record},
+    signs::Sign,
     turned_away::TurnedAway,
     watch::Watch,
 };
 use access::Verdicts;
 use base::Moment;
 use config::plan::Plan;
-use control::{Clients, Counter, Row, Trail};
+use control::{
+    Clients, Counter, Recent, Row, Tally, Trail,
+    recent::{From, Line},
+};
 use handle::{
     Tools,
     files::{Cache, Folders},
     live::Changes,
 };
 use http1::Date29;
-use message::{Output, Request, RequestId};
+use message::{Output, Request, RequestId, Version};
 use std::{
     cell::{Cell, RefCell},
     net::IpAddr,
@@ -44,8 +49,12 @@ pub(crate) struct Core {
     pub(crate) clients: Clients,
     pub(crate) turned_away: TurnedAway,
     counters: Row,
+    tally: Tally,
     /// What shows this loop to whoever watches over it.
     pub(crate) trail: Trail,
+    recent: Recent,
+    /// What stands for each listener among the last requests.
+    listeners: Vec<u64>,
     /// What pages hear of, where they follow their files.
     changes: Option<Arc<Changes>>,
     ids: RefCell<Ids>,
@@ -83,9 +92,11 @@ impl Core {
         folders: Folders,
         cache: Cache,
         log: Log,
-        shared: (Arc<Pool>, Clients, Row, Trail, Option<Arc<Changes>>),
+        sign: Sign,
+        shared: (Arc<Pool>, Clients, Option<Arc<Changes>>),
     ) -> Self {
-        let (pool, clients, counters, trail, changes) = shared;
+        let Sign { row: counters, trail, tally, recent } = sign;
+        let (pool, clients, changes) = shared;
         Self {
             plan,
             files: RefCell::new((folders, cache)),
@@ -96,7 +107,10 @@ impl Core {
             clients,
             turned_away: TurnedAway::default(),
             counters,
+            tally,
             trail,
+            recent,
+            listeners: plan.listen.iter().map(|listen| listen.address.number()).collect(),
             changes,
             ids: RefCell::new(Ids::new()),
             scratch: RefCell::default(),
@@ -143,12 +157,39 @@ impl Core {
         self.sweeper.notify_one();
     }
 
-    /// Puts down what happened: one line in the access log number `log` and one counter.
-    pub(crate) fn record(&self, log: usize, about: About<'_>, end: &End) {
+    /// Keeps what is asked for whoever wants to know what another config would make of it; of many
+    /// requests, some.
+    #[inline]
+    pub(crate) fn keep(&self, request: &Request<'_>, from: (Option<IpAddr>, usize), now: Moment) {
+        if self.recent.is_due(now) {
+            self.keep_it(request, from, now);
+        }
+    }
+
+    #[cold]
+    fn keep_it(
+        &self,
+        request: &Request<'_>,
+        (peer, listener): (Option<IpAddr>, usize),
+        now: Moment,
+    ) {
+        let Request { version, method, host, port, path, query, fields, .. } = *request;
+        // What is asked once more for a comparison is written as HTTP/1 has it.
+        let version = version.min(Version::Http11).as_str();
+        let method = method.as_str();
+        let line = Line { method, path, query, version, host, port };
+        let from = From { peer, listener: self.listeners.get(listener).copied().unwrap_or(0) };
+        let fields = fields.lines().iter().map(|line| (line.name, line.value));
+        self.recent.put(now, from, line, fields);
+    }
+
+    /// Puts down what happened: one line in the log of `account` and two counters.
+    pub(crate) fn record(&self, account: Account, about: About<'_>, end: &End) {
         self.count(Counter::Requests);
+        self.tally.add(account.label, end.status.0, end.bytes);
         let mut logs = self.log.borrow_mut();
         if !logs.is_off() {
-            let dropped = logs.record(log, about, end, self.now());
+            let dropped = logs.record(account.log, about, end, self.now());
             self.count_many(Counter::LinesDropped, dropped);
         }
     }
@@ -156,8 +197,10 @@ impl Core {
     /// As [`Core::record`], for an answer whose line was begun when its head was sent.
     pub(crate) fn record_begun(&self, record: &Record, end: &End) {
         self.count(Counter::Requests);
+        self.tally.add(record.account.label, end.status.0, end.bytes);
         if let Some(line) = &record.line {
-            let dropped = self.log.borrow_mut().complete(record.log, line, end, self.now());
+            let log = record.account.log;
+            let dropped = self.log.borrow_mut().complete(log, line, end, self.now());
             self.count_many(Counter::LinesDropped, dropped);
         }
     }

@@ -22,6 +22,10 @@ use net::clock;
 use route::{REFUSED, Step};
 use std::net::IpAddr;
 
+/// Bytes of files that are kept at most, and as many of compressed forms: a look at a config may
+/// take less memory than a server.
+const CACHE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// A request that might be sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
@@ -62,89 +66,121 @@ pub struct Field {
 /// # Errors
 /// The bytes are no whole request.
 pub fn explain(plan: &'static Plan, asked: &Asked<'_>) -> Result<Explanation, &'static str> {
-    let mut http = http1::Connection::new(&plan.limits, clock::now());
-    let mut slots = Slots::new();
-    let (_, event) = http.receive(asked.bytes, clock::now(), &mut slots);
-    let mut steps = Vec::new();
-    let (response, policy) = match event {
-        Event::Request(request) => answer(plan, &request, asked, &mut steps),
-        Event::Refused(refused) => {
-            let text = refused.reason().to_owned();
-            steps.push(Step { what: REFUSED, text, place: None });
-            (refusal(refused.status()), None)
-        }
-        Event::Content(_) | Event::End | Event::Incomplete | Event::Closed => {
-            return Err("this is no whole request");
-        }
-    };
-    let mut output = Output::default();
-    let date = message::date::format(clock::wall().seconds);
-    let mut date29 = *b"Thu, 01 Jan 1970 00:00:00 GMT";
-    date29.copy_from_slice(date.as_bytes());
-    http.respond(response, &date29, &mut output);
-    let head = String::from_utf8_lossy(output.bytes()).into_owned();
-    let mut lines = head.split("\r\n").take_while(|line| !line.is_empty());
-    let status = lines.next().unwrap_or_default().to_owned();
-    let fields = lines.filter_map(|line| line.split_once(": "));
-    let fields = fields.map(|(name, value)| field(name, value, policy)).collect();
-    Ok(Explanation { steps, status, fields })
+    Explainer::new(plan, Verdicts::default()).explain(asked)
 }
 
-/// The way of a sound request, whatever of it has to wait done at once.
-fn answer(
+/// What works out the answers to many requests, and keeps what it has found for the next one.
+pub struct Explainer {
     plan: &'static Plan,
-    request: &Request<'_>,
-    asked: &Asked<'_>,
-    steps: &mut Vec<Step>,
-) -> (Response, Option<&'static Policy>) {
-    let mut folders = Folders::new(&plan.folders, ROOT_DESCRIPTORS_MAX);
-    let forms = Forms::new(plan.compress_cache.memory_bytes_max, None);
-    let mut cache = Cache::new(folders.count(), plan.file_cache_bytes_max, forms);
-    let (now, wall_seconds) = (clock::now(), clock::wall().seconds);
-    let (folders, cache, counters) = (&mut folders, &mut cache, &Row::default());
-    let mut tools = Tools { folders, cache, now, wall_seconds, counters, changes: None };
-    // How often the client has asked is nobody's to know here: limits are told, and let it in.
-    let clients = Clients::new(&[], [0; 2]);
-    let (mut done, mut verdicts) = (None, Verdicts::default());
-    loop {
-        let id = ids::of(plan, request, asked.client, || Ids::new().next());
-        let (mut exchange, failed) =
-            flow::begin(plan, (request, id), (asked.client, asked.listener));
-        steps.clear();
-        if exchange.client != asked.client {
-            steps.push(steps::client(exchange.client));
-        }
-        let (verdicts, ledger) = (&mut verdicts, &mut Ledger::default());
-        let mut door = Door { verdicts, clients, ledger, now, done: None };
-        match flow::pass(plan, &mut exchange, done.or(failed), &mut door, &mut tools, steps) {
-            Outcome::Waiting(job) => done = Some(Box::new(job.run())),
-            Outcome::Answered(Answered { mut response, bandwidth, .. }) => {
-                mark(plan, exchange.id.as_ref(), &mut response);
-                let policy = route::find(plan, &exchange, &mut ()).policy;
-                // What a guard has answered gets to no file.
-                let has_acted = steps.iter().any(|step| step.what == "action")
-                    && steps.iter().all(|step| step.what != REFUSED);
-                let mut page = None;
-                if let Action::Files(wanted) = &policy.action
-                    && has_acted
-                {
-                    let located = files::locate(wanted, &exchange, &mut tools);
-                    let step = |what, path: &[u8], verdict| {
-                        let root = steps::root(wanted, plan);
-                        let text = format!("{root}{}{verdict}", path.escape_ascii());
-                        Step::new(what, text, &wanted.place)
-                    };
-                    steps.extend(located.map(|(path, verdict)| step("file", &path, verdict)));
-                    if response.status == Status::NOT_FOUND {
-                        let own = files::missing_page(wanted, &mut tools);
-                        page = own.map(|path| step("page", path, ""));
+    folders: Folders,
+    cache: Cache,
+    verdicts: Verdicts,
+}
+
+impl Explainer {
+    /// One that goes by `plan` and takes every password for a right one.
+    #[must_use]
+    pub fn trusting(plan: &'static Plan) -> Self {
+        Self::new(plan, Verdicts::of_all())
+    }
+
+    fn new(plan: &'static Plan, verdicts: Verdicts) -> Self {
+        let folders = Folders::new(&plan.folders, ROOT_DESCRIPTORS_MAX);
+        let forms = Forms::new(plan.compress_cache.memory_bytes_max.min(CACHE_BYTES_MAX), None);
+        let bytes_max = plan.file_cache_bytes_max.min(CACHE_BYTES_MAX);
+        let cache = Cache::new(folders.count(), bytes_max, forms);
+        Self { plan, folders, cache, verdicts }
+    }
+
+    /// As [`explain`] does.
+    ///
+    /// # Errors
+    /// The bytes are no whole request.
+    pub fn explain(&mut self, asked: &Asked<'_>) -> Result<Explanation, &'static str> {
+        let plan = self.plan;
+        let mut http = http1::Connection::new(&plan.limits, clock::now());
+        let mut slots = Slots::new();
+        let (_, event) = http.receive(asked.bytes, clock::now(), &mut slots);
+        let mut steps = Vec::new();
+        let (response, policy) = match event {
+            Event::Request(request) => self.answer(&request, asked, &mut steps),
+            Event::Refused(refused) => {
+                let text = refused.reason().to_owned();
+                steps.push(Step { what: REFUSED, text, place: None });
+                (refusal(refused.status()), None)
+            }
+            Event::Content(_) | Event::End | Event::Incomplete | Event::Closed => {
+                return Err("this is no whole request");
+            }
+        };
+        let mut output = Output::default();
+        let date = message::date::format(clock::wall().seconds);
+        let mut date29 = *b"Thu, 01 Jan 1970 00:00:00 GMT";
+        date29.copy_from_slice(date.as_bytes());
+        http.respond(response, &date29, &mut output);
+        let head = String::from_utf8_lossy(output.bytes()).into_owned();
+        let mut lines = head.split("\r\n").take_while(|line| !line.is_empty());
+        let status = lines.next().unwrap_or_default().to_owned();
+        let fields = lines.filter_map(|line| line.split_once(": "));
+        let fields = fields.map(|(name, value)| field(name, value, policy)).collect();
+        Ok(Explanation { steps, status, fields })
+    }
+
+    /// The way of a sound request, whatever of it has to wait done at once.
+    fn answer(
+        &mut self,
+        request: &Request<'_>,
+        asked: &Asked<'_>,
+        steps: &mut Vec<Step>,
+    ) -> (Response, Option<&'static Policy>) {
+        let Self { plan, folders, cache, verdicts } = self;
+        let plan = *plan;
+        let (now, wall_seconds) = (clock::now(), clock::wall().seconds);
+        let counters = &Row::default();
+        let mut tools = Tools { folders, cache, now, wall_seconds, counters, changes: None };
+        // How often the client has asked is nobody's to know here: limits are told, and let it in.
+        let clients = Clients::new(&[], [0; 2]);
+        let mut done = None;
+        loop {
+            let id = ids::of(plan, request, asked.client, || Ids::new().next());
+            let (mut exchange, failed) =
+                flow::begin(plan, (request, id), (asked.client, asked.listener));
+            steps.clear();
+            if exchange.client != asked.client {
+                steps.push(steps::client(exchange.client));
+            }
+            let ledger = &mut Ledger::default();
+            let mut door = Door { verdicts: &mut *verdicts, clients, ledger, now, done: None };
+            match flow::pass(plan, &mut exchange, done.or(failed), &mut door, &mut tools, steps) {
+                Outcome::Waiting(job) => done = Some(Box::new(job.run())),
+                Outcome::Answered(Answered { mut response, bandwidth, .. }) => {
+                    mark(plan, exchange.id.as_ref(), &mut response);
+                    let policy = route::find(plan, &exchange, &mut ()).policy;
+                    // What a guard has answered gets to no file.
+                    let has_acted = steps.iter().any(|step| step.what == "action")
+                        && steps.iter().all(|step| step.what != REFUSED);
+                    let mut page = None;
+                    if let Action::Files(wanted) = &policy.action
+                        && has_acted
+                    {
+                        let located = files::locate(wanted, &exchange, &mut tools);
+                        let step = |what, path: &[u8], verdict| {
+                            let root = steps::root(wanted, plan);
+                            let text = format!("{root}{}{verdict}", path.escape_ascii());
+                            Step::new(what, text, &wanted.place)
+                        };
+                        steps.extend(located.map(|(path, verdict)| step("file", &path, verdict)));
+                        if response.status == Status::NOT_FOUND {
+                            let own = files::missing_page(wanted, &mut tools);
+                            page = own.map(|path| step("page", path, ""));
+                        }
                     }
+                    steps.extend(page.or_else(|| steps::page(policy, response.status)));
+                    if let Some(limit) = bandwidth {
+                        steps.push(Step::new("bandwidth", &*limit.text, &limit.place));
+                    }
+                    return (response, Some(policy));
                 }
-                steps.extend(page.or_else(|| steps::page(policy, response.status)));
-                if let Some(limit) = bandwidth {
-                    steps.push(Step::new("bandwidth", &*limit.text, &limit.place));
-                }
-                return (response, Some(policy));
             }
         }
     }

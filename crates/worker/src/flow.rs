@@ -10,11 +10,11 @@
 //! socket and the protocol room; both meet here, where a request becomes an answer.
 
 use crate::{
+    account::Account,
     core::{Core, Tick},
     doors,
     ids::mark,
     job::{Done, Job},
-    log::SERVER_LOG,
     refusal::{Trouble, bare},
     steps,
 };
@@ -48,9 +48,9 @@ pub(crate) struct Answered {
     pub(crate) response: Response,
     /// How fast it is sent, where that is limited.
     pub(crate) bandwidth: Option<&'static Bandwidth>,
-    /// The access log that has its line.
-    pub(crate) log: usize,
-    /// What that line says of how it came about.
+    /// Where it is put down.
+    pub(crate) account: Account,
+    /// What its line says of how it came about.
     pub(crate) note: Option<&'static str>,
     /// What the error log is told.
     pub(crate) trouble: Option<Box<Trouble>>,
@@ -113,8 +113,8 @@ pub(crate) fn answer(
         core.count(Counter::Panics);
         attempt(Done::failed(Status::INTERNAL_SERVER_ERROR, Trouble::PANIC)).unwrap_or_else(|_| {
             let response = bare(Status::INTERNAL_SERVER_ERROR);
-            let (bandwidth, log, note, trouble) = (None, SERVER_LOG, None, None);
-            Outcome::Answered(Answered { response, bandwidth, log, note, trouble })
+            let (bandwidth, account, note, trouble) = (None, Account::OF_SERVER, None, None);
+            Outcome::Answered(Answered { response, bandwidth, account, note, trouble })
         })
     });
     if let Outcome::Answered(answered) = &mut outcome {
@@ -208,8 +208,8 @@ pub(crate) fn pass(
         let aids = Aids { counters: tools.counters, live_script };
         let rest = rest_of(&found, exchange);
         let response = filter::apply(&policy.adjust, exchange, rest, response, aids);
-        let (bandwidth, log) = (policy.bandwidth.as_ref(), policy.log);
-        return Outcome::Answered(Answered { response, bandwidth, log, note, trouble });
+        let (account, bandwidth) = (Account::of(&found), policy.bandwidth.as_ref());
+        return Outcome::Answered(Answered { response, bandwidth, account, note, trouble });
     }
 }
 

@@ -16,6 +16,8 @@ mod accept;
 mod turned_away;
 mod admission;
 mod watch;
+mod signs;
+mod account;
 mod core;
 mod job;
 mod pool;
@@ -25,7 +27,8 @@ mod log;
 mod live;
 mod run;
 
-pub use explain::{Asked, Explanation, Field, explain};
+pub use explain::{Asked, Explainer, Explanation, Field, explain};
 pub use live::Live;
 pub use log::LogFiles;
 pub use run::{Listener, Reopener, Setup, StartError, Stopper, Worker, start};
+pub use signs::Signs;

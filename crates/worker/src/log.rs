@@ -20,9 +20,6 @@ use writers::Place;
 /// How long lines for a person or a pipe are gathered.
 const PROMPT_TIME: Duration = Duration::from_millis(100);
 
-/// The access log of what reaches no site.
-pub(crate) const SERVER_LOG: usize = 0;
-
 /// One loop's end of the logs.
 pub(crate) struct Log {
     logs: &'static Logs,

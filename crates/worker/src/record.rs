@@ -5,6 +5,7 @@ mod template;
 
 pub(crate) use clock::Clock;
 
+use crate::account::Account;
 use base::text::{push_decimal, push_json, push_printable};
 use config::plan::LogFormat;
 use message::{Exchange, Name, Request, RequestId, Status};
@@ -66,8 +67,7 @@ pub(crate) struct Begun {
 
 /// The log line of an answer that is not sent yet.
 pub(crate) struct Record {
-    /// The access log that it is for.
-    pub(crate) log: usize,
+    pub(crate) account: Account,
     /// `None` where there is no line for it.
     pub(crate) line: Option<Begun>,
     pub(crate) status: Status,

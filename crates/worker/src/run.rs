@@ -6,10 +6,11 @@ use crate::{
     live::Live,
     log::{Log, LogFiles, Ways, Writers},
     pool::Pool,
+    signs::Signs,
     socket::Acceptor,
 };
 use config::{Plan, plan::CompressCache};
-use control::{Clients, Counter, Row, Rows, Trail, Trails, trail::Phase};
+use control::{Clients, Counter, Row, Rows, Trail, trail::Phase};
 use handle::{
     files::{Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX},
     live::Changes,
@@ -94,10 +95,8 @@ pub struct Setup {
     pub files: Arc<LogFiles>,
     /// What each client has used up.
     pub clients: Clients,
-    /// The rows for what is counted: [`Rows::words`] of so many loops.
-    pub rows: Rows,
-    /// What shows each loop to whoever watches over them: [`Trails::words`] of so many loops.
-    pub trails: Trails,
+    /// What shows the loops to whoever has started the process.
+    pub signs: Signs,
 }
 
 impl Setup {
@@ -113,8 +112,9 @@ impl Setup {
         let clients = Clients::new(words(Clients::words(plan.capacity.clients_max))?, seed);
         let rows = Rows::new(words(Rows::words(loops))?);
         let files = Arc::new(LogFiles::by_path());
-        let trails = Trails::default();
-        Ok(Self { plan, loops, live: None, files, clients, rows, trails })
+        // Nobody looks at the others.
+        let signs = Signs { rows, ..Signs::default() };
+        Ok(Self { plan, loops, live: None, files, clients, signs })
     }
 }
 
@@ -163,6 +163,7 @@ struct Shared {
     plan: &'static Plan,
     pool: Arc<Pool>,
     clients: Clients,
+    signs: Signs,
     cache_bytes_max: usize,
     changes: Option<Arc<Changes>>,
     forms: Arc<Forms>,
@@ -190,7 +191,8 @@ type Orders<'o> = Pin<Box<dyn Future<Output = ()> + 'o>>;
 /// # Errors
 /// A log, memory or a thread cannot be had.
 pub fn start(setup: Setup) -> Result<Worker, StartError> {
-    let Setup { plan, loops, live, files, clients, rows, trails } = setup;
+    let Setup { plan, loops, live, files, clients, signs } = setup;
+    let rows = signs.rows;
     let changes = live.map(Live::start).transpose().map_err(StartError::Thread)?;
     let writers = Writers::open(&plan.logs, loops, &files, rows).map_err(StartError::Log)?;
     writers.report_panics(&plan.logs);
@@ -198,6 +200,7 @@ pub fn start(setup: Setup) -> Result<Worker, StartError> {
         plan,
         pool: Pool::new(plan.capacity.pool_threads_max, plan.capacity.password_checks_max),
         clients,
+        signs,
         cache_bytes_max: plan.file_cache_bytes_max / loops.max(1),
         changes,
         forms: forms(&plan.compress_cache)?,
@@ -209,7 +212,7 @@ pub fn start(setup: Setup) -> Result<Worker, StartError> {
     let others = Vec::new();
     let mut worker = Worker { stop, parted, first: None, others, rows, writers, reopen };
     for number in 0..loops {
-        let (row, trail) = (rows.row(Rows::WRITERS + number), trails.trail(number));
+        let (row, trail) = (rows.row(Rows::WRITERS + number), signs.trails.trail(number));
         let shared = shared.clone();
         let (stopped, reopened) = (stopped.clone(), reopened.clone());
         let (ways, listeners, parted) = (worker.writers.ways(), Vec::new(), worker.parted.clone());
@@ -376,7 +379,7 @@ impl Loop {
     }
 
     async fn serve(&mut self) -> io::Result<bool> {
-        let Self { shared, listeners, number, ways, row, trail, stopped, parted, reopened } = self;
+        let Self { shared, listeners, number, ways, stopped, parted, reopened, .. } = self;
         let core = Rc::new(Core::new(
             shared.plan,
             Folders::new(&shared.plan.folders, shared.root_descriptors_max),
@@ -386,7 +389,8 @@ impl Loop {
                 Arc::clone(&shared.forms),
             ),
             Log::new(&shared.plan.logs, ways.clone(), *number),
-            (Arc::clone(&shared.pool), shared.clients, *row, *trail, shared.changes.clone()),
+            shared.signs.of(*number),
+            (Arc::clone(&shared.pool), shared.clients, shared.changes.clone()),
         ));
         let mut accepting = Vec::new();
         for Listener { number, socket } in listeners.iter() {

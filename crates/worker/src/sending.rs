@@ -8,7 +8,7 @@ use crate::{
     socket::Socket,
 };
 use base::Moment;
-use message::{FileRange, OpenFile, Output};
+use message::{FileRange, Output, body::Resident};
 use net::file;
 use std::{
     future::Future,
@@ -16,7 +16,6 @@ use std::{
     ops::Range,
     os::fd::AsFd,
     pin::Pin,
-    rc::Rc,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -65,7 +64,6 @@ pub(crate) fn write(
     context: &mut Context<'_>,
 ) -> Written {
     let mut written = 0;
-    let mut resident = Resident::default();
     while !output.is_empty() {
         if written >= BURST_BYTES {
             context.waker().wake_by_ref();
@@ -92,7 +90,7 @@ pub(crate) fn write(
             }
         } else {
             match output.file() {
-                Some(range) if !resident.covers(range) => {
+                Some(range) if !is_resident(range, now) => {
                     match read_on_pool(core, range) {
                         Some(receiver) => fetch.0 = Some(receiver),
                         None => return Written::Failed,
@@ -177,30 +175,24 @@ fn step(range: &FileRange) -> Range<u64> {
     range.range.start..range.range.end.min(range.range.start.saturating_add(STEP_BYTES))
 }
 
-/// The part of a file that was found in memory during this burst. Whoever is sent a file slowly may
-/// find it gone again at the next.
-#[derive(Default)]
-struct Resident(Option<(Rc<OpenFile>, Range<u64>)>);
-
-impl Resident {
-    /// Whether sending the next step of the file cannot stall this loop.
-    fn covers(&mut self, range: &FileRange) -> bool {
-        let step = step(range);
-        if let Some((file, known)) = &self.0
-            && Rc::ptr_eq(file, &range.file)
-            && known.start <= step.start
-            && step.end <= known.end
-        {
-            return true;
-        }
-        let is_resident = |part: &Range<u64>| {
-            !range.file.may_stall && file::is_resident(range.file.descriptor.as_fd(), part.clone())
-        };
-        let burst = step.start..range.range.end.min(step.start + BURST_BYTES as u64);
-        let found = [burst, step].into_iter().find(is_resident);
-        self.0 = found.map(|part| (Rc::clone(&range.file), part));
-        self.0.is_some()
+/// Whether sending the next step of a file cannot stall this loop. Looking for a whole burst costs
+/// little more than for a step, and so every other one who is sent the file in this tick is told.
+fn is_resident(range: &FileRange, now: Moment) -> bool {
+    let FileRange { file, range } = range;
+    let step = range.start..range.end.min(range.start.saturating_add(STEP_BYTES));
+    let known = file.resident.get();
+    if known.at == now && known.start <= step.start && step.end <= known.end {
+        return true;
     }
+    let is_in_memory = |part: &Range<u64>| {
+        !file.may_stall && file::is_resident(file.descriptor.as_fd(), part.clone())
+    };
+    let burst = step.start..range.end.min(step.start.saturating_add(BURST_BYTES as u64));
+    let found = [burst, step].into_iter().find(is_in_memory);
+    if let Some(Range { start, end }) = &found {
+        file.resident.set(Resident { at: now, start: *start, end: *end });
+    }
+    found.is_some()
 }
 
 /// Has the pool read the next step; `None` when the pool has too much to do.

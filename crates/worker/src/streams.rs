@@ -4,11 +4,12 @@
 //! for a job, a source or its turn is kept in `under_way` until it is over.
 
 use crate::{
+    account::Account,
     admission::Admission,
     answering::{self, Known},
     flow::Answered,
     job::Done,
-    log::{Incident, Kind, SERVER_LOG},
+    log::{Incident, Kind},
     record::{About, End, Record, Subject},
     refusal::{self, Trouble},
     share::Share,
@@ -179,6 +180,7 @@ impl Streams {
         let Request { method, host, path, .. } = request;
         turn.core.trail.begin(method.as_str(), host, path);
         turn.core.trail.go(Phase::Answering);
+        let is_new = done.is_none();
         if let Admission::OneTooMany = from.admission {
             turn.core.count(Counter::TurnedAway);
             self.http.part(turn.tick.now, &mut turn.scratch.output);
@@ -186,6 +188,9 @@ impl Streams {
         }
         let Giving { key, began_us } = *giving;
         let from = (from.client, from.listener);
+        if is_new {
+            turn.core.keep(request, from, turn.tick.now);
+        }
         let known = Known { id, from, done, ledger, head, began_us };
         match answering::answer(turn.core, turn.tick, request, known) {
             (exchange, Ok(answered)) => self.give(answered, &exchange, giving, turn),
@@ -205,7 +210,7 @@ impl Streams {
         &Giving { key, began_us }: &Giving,
         turn: &mut Turn<'_>,
     ) {
-        let Answered { response, bandwidth, log, note, .. } = answered;
+        let Answered { response, bandwidth, account, note, .. } = answered;
         let share = bandwidth.zip(exchange.client).map(|(limit, client)| Share::new(limit, client));
         let (status, is_head) = (response.status, exchange.request.method == Method::Head);
         let bytes = if is_head { 0 } else { response.body.len().unwrap_or(0) };
@@ -216,13 +221,13 @@ impl Streams {
         let work = match given {
             Given::Whole => {
                 let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: note };
-                return turn.core.record(log, about, &end);
+                return turn.core.record(account, about, &end);
             }
             Given::Later => Work::Nothing,
             Given::From(source) => Work::Source(source),
         };
-        let line = turn.core.log.borrow_mut().begin(log, about, status.0);
-        let record = Some(Box::new(Record { log, line, status, bytes, began_us, note }));
+        let line = turn.core.log.borrow_mut().begin(account.log, about, status.0);
+        let record = Some(Box::new(Record { account, line, status, bytes, began_us, note }));
         let kept = turn.core.trail.keep();
         self.under_way.push(UnderWay { key, work, record, share, _kept: kept });
     }
@@ -331,7 +336,7 @@ impl Streams {
         let how = (&date, turn.tick.now, false);
         // It is a few bytes; where even they have no room, the room keeps them until they have.
         let _ = self.http.respond(key, response, how, &mut turn.scratch.output);
-        turn.core.record(SERVER_LOG, about, &end);
+        turn.core.record(Account::OF_SERVER, about, &end);
     }
 }
 
@@ -351,6 +356,6 @@ fn refuse(turn: &Turn<'_>, from: &From<'_>, reason: &'static str) {
     let subject = Subject::Refused(b"");
     let about = About { client: from.client, id: None, user: None, subject };
     let end = End { status: Status::BAD_REQUEST, bytes: 0, us: 0, reason: Some(reason) };
-    core.record(SERVER_LOG, about, &end);
+    core.record(Account::OF_SERVER, about, &end);
     core.report(&Incident { about: Some(about), ..Incident::new(Kind::Refused, reason) });
 }

@@ -55,7 +55,6 @@ fn untested(page: &Text, names: &HashSet<&str>) -> Vec<Complaint> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::tidy::tree::sample;
 
     #[test]

@@ -1,5 +1,6 @@
 //! Where connections come in.
 
+use base::stable;
 use std::{fmt, net::SocketAddr, path::PathBuf};
 
 /// An address to listen on.
@@ -39,6 +40,12 @@ impl Address {
             Self::Tcp(address) => Some(*address),
             Self::Unix { .. } => None,
         }
+    }
+
+    /// What stands for it in notes of one plan that are read by the light of another.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        stable::hash(self.to_string().as_bytes())
     }
 }
 

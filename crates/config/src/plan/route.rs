@@ -52,6 +52,8 @@ pub struct Route {
     pub policy: Policy,
     /// Cases, of which at most one applies.
     pub cases: Vec<Case>,
+    /// What its requests are counted by: a place in [`super::Plan::labels`].
+    pub label: usize,
 }
 
 /// A case of a route: what is done instead where its conditions are met.
@@ -123,6 +125,6 @@ impl Route {
     pub(crate) fn plain(key: &str, place: Place, action: Action) -> Self {
         let (access, adjust) = (Access::default(), Adjust::default());
         let policy = Policy { access, rewrite: None, action, adjust, log: 0, bandwidth: None };
-        Self { key: key.into(), place, policy, cases: Vec::new() }
+        Self { key: key.into(), place, policy, cases: Vec::new(), label: 0 }
     }
 }

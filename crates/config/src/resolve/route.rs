@@ -46,7 +46,7 @@ pub(crate) fn resolve(
         }
         _ => idle::check(&[&own], &policy, &rest_key, context),
     }
-    let rest = Route { key: "/*".into(), place, policy, cases: Vec::new() };
+    let rest = Route { key: "/*".into(), place, policy, cases: Vec::new(), label: 0 };
 
     let mut keyed: Vec<(Key, NamedRoute)> = Vec::with_capacity(routes.len());
     for route in routes {
@@ -78,7 +78,8 @@ pub(crate) fn resolve(
         }
         leads.push(cases.is_empty().then(|| Lead::of(&policy, &chain, key)).flatten());
         let place = context.at(route.key.span);
-        let route = Route { key: route.key.value.as_str().into(), place, policy, cases };
+        let key_written = route.key.value.as_str().into();
+        let route = Route { key: key_written, place, policy, cases, label: 0 };
         insert(&mut top, key, route);
     }
     leads.push(Lead::of(&rest.policy, &[&own], &rest_key));

@@ -53,7 +53,7 @@ pub(crate) fn resolve(sites: Vec<Named>, context: &mut Context<'_>) -> Vec<(Site
         let routes = route::resolve(&key, words.policy, words.routes, is_sound, context);
         if let Some((name, is_wildcard)) = name {
             let name = if is_wildcard { format!("*.{name}").into() } else { name };
-            all.push((Site { name, place, listeners, routes }, claims));
+            all.push((Site { name, place, listeners, routes, label: 0 }, claims));
         }
     }
     all

@@ -220,7 +220,7 @@ fn content(
 ) -> Result<Content, FindError> {
     let Found { file, stat, is_quick } = found;
     if stat.size > CONTENT_BYTES_MAX {
-        let file = OpenFile { descriptor: Arc::new(file), may_stall: !is_quick, folder: folder.id };
+        let file = OpenFile::new(Arc::new(file), !is_quick, folder.id);
         return Ok(Content { path, stat, bytes: Bytes::Open(file) });
     }
     let size = usize::try_from(stat.size).unwrap_or(usize::MAX);

@@ -193,11 +193,10 @@ impl Variant {
     pub(super) fn content(&self) -> Content {
         let bytes = match &self.content {
             Held::Memory(bytes) => Bytes::Memory(bytes.as_slice().to_vec()),
-            Held::Open(file) => Bytes::Open(OpenFile {
-                descriptor: Arc::clone(&file.descriptor),
-                may_stall: file.may_stall,
-                folder: file.folder,
-            }),
+            Held::Open(file) => {
+                let descriptor = Arc::clone(&file.descriptor);
+                Bytes::Open(OpenFile::new(descriptor, file.may_stall, file.folder))
+            }
         };
         Content { path: self.path.clone(), stat: self.stat, bytes }
     }

@@ -1,24 +1,12 @@
 //! Sizes and dates as they stand in a listing.
 
-use base::Date;
+use base::{Date, text};
 use std::fmt::Write;
 
 /// Appends a size in bytes with three digits at most, rounded down.
 pub(super) fn push_size(text: &mut String, bytes: u64) {
-    const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    const SPACE: char = '\u{a0}'; // A line does not break at it.
-    let (mut whole, mut tenths) = (bytes, 0);
-    let mut unit = 0;
-    while whole >= 1000 {
-        tenths = (whole % 1024) * 10 / 1024;
-        whole /= 1024;
-        unit += 1;
-    }
-    // Writing into a string cannot fail.
-    let _ = match (unit, whole) {
-        (1.., ..10) => write!(text, "{whole}.{tenths}{SPACE}{}", UNITS[unit]),
-        _ => write!(text, "{whole}{SPACE}{}", UNITS[unit]),
-    };
+    // A line does not break at it.
+    text::push_size(text, bytes, '\u{a0}');
 }
 
 /// Appends the moment `seconds` after 1970 for people, in UTC, to the minute: `1994-11-06 08:49`.

@@ -85,7 +85,7 @@ fn large_content_is_not_copied() {
     let mut server = Server::new(Answers::Never);
     server.read(GET.as_bytes());
     let descriptor = std::sync::Arc::new(File::open("/dev/null").unwrap().into());
-    let file = Rc::new(message::OpenFile { descriptor, may_stall: false, folder: 0 });
+    let file = Rc::new(message::OpenFile::new(descriptor, false, 0));
     let file = FileRange { file, range: 10..1_000_010 };
     let bytes = Shared::from(vec![b'x'; 5]);
     let body = Body::Parts(vec![Part::File(file), Part::Bytes(bytes)]);

@@ -7,13 +7,18 @@ use crate::{
     wishes::{Asker, Desk},
 };
 use base::Moment;
-use control::wish::{self, Outcome, Wish};
+use control::{
+    status,
+    wish::{Outcome, Wish},
+};
 use std::{io, os::fd::OwnedFd, path::Path};
 
 /// What is remembered of the past.
 pub(super) struct History {
     pub(super) since: Moment,
     pub(super) restarts: u64,
+    /// Requests that workers were at when they died.
+    pub(super) cut_off: u64,
     /// When the last reload was over, and why it failed if it did.
     pub(super) reload: Option<(Moment, Option<String>)>,
 }
@@ -31,6 +36,7 @@ impl Shell<'_> {
                 self.askers[NEXT].push(asker);
                 self.due.push_back(Event::Load);
             }
+            Wish::Compare => self.compare(asker),
             Wish::Stop => {
                 // Whoever wants the same a second time is in no hurry.
                 if self.askers[END].is_empty() {
@@ -43,26 +49,29 @@ impl Shell<'_> {
         }
     }
 
-    fn status(&self) -> wish::Status {
+    fn status(&self) -> status::Status {
         let now = net::clock::now();
         let generations = self.machine.generations().map(|(number, phase, workers)| {
             let workers = workers.filter_map(|id| self.workers.status(id)).collect();
-            wish::Generation { number, phase: phase.to_owned(), workers }
+            status::Generation { number, phase: phase.to_owned(), workers }
         });
         let totals = self.workers.totals();
         let counted = totals.iter().map(|(counter, total)| (counter.label().to_owned(), *total));
-        wish::Status {
+        status::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: u64::from(std::process::id()),
             seconds: now.since(self.history.since).as_secs(),
             generations: generations.collect(),
             connections: self.clients.as_ref().map_or(0, |table| table.connections()),
             restarts: self.history.restarts,
+            cut_off: self.history.cut_off,
+            layers: self.layers.clone(),
+            sites: self.workers.had().sites(),
             reload: self
                 .history
                 .reload
                 .clone()
-                .map(|(when, fault)| wish::Reload { seconds: now.since(when).as_secs(), fault }),
+                .map(|(when, fault)| status::Reload { seconds: now.since(when).as_secs(), fault }),
             counted: counted.collect(),
         }
     }

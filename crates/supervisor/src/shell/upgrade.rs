@@ -142,7 +142,9 @@ impl Shell<'_> {
                     return;
                 }
                 Some(Verdict::Refused { code, text }) => (code, text),
-                None => (1, "error: that program is of another kind".to_owned()),
+                Some(Verdict::Compared) | None => {
+                    (1, "error: that program is of another kind".to_owned())
+                }
             },
             Heard::Ended(_) if *has_passed => {
                 *stage = Stage::Due { is_back: false };
@@ -189,7 +191,7 @@ impl Shell<'_> {
     /// Becomes another program, if it is time. Everything that has happened is dealt with.
     pub(super) fn hand_over(&mut self) {
         let is_due = |upgrade: &mut Upgrade| matches!(upgrade.stage, Stage::Due { .. });
-        if !self.machine.is_quiet() {
+        if !self.machine.is_quiet() || self.comparison.is_some() {
             return;
         }
         let Some(Upgrade { program, stage, askers }) = self.upgrade.take_if(is_due) else { return };
@@ -248,8 +250,11 @@ impl Shell<'_> {
             machine: machine.unwrap_or_default(),
             workers,
             counted,
+            had: self.workers.had_before().counted(),
+            layers: self.layers.clone(),
             seconds: net::clock::now().since(self.history.since).as_secs(),
             restarts: self.history.restarts,
+            cut_off: self.history.cut_off,
             askers: askers.iter().map(|asker| out.put(asker)).collect(),
         };
         state.descriptors = out.numbers();
@@ -324,12 +329,13 @@ impl Shell<'_> {
             let table = tables.get(worker.table).cloned().ok_or_else(missing)?;
             self.workers.take(worker, (source, table), left, hear)?;
         }
-        self.workers.count_on(&state.counted);
+        self.workers.count_on(&state.counted, state.had);
+        self.layers = state.layers;
         let now = net::clock::now();
         let memory = state.machine.map(|at| sources.get(at).cloned()).ok_or_else(missing)?;
         self.machine = Machine::of(memory, now);
         self.history.since = Moment(now.0.saturating_sub(state.seconds.saturating_mul(1000)));
-        self.history.restarts = state.restarts;
+        (self.history.restarts, self.history.cut_off) = (state.restarts, state.cut_off);
         state.askers.into_iter().map(|at| Asker::left(left.take(at)?)).collect()
     }
 

@@ -1,11 +1,33 @@
-//! What the process that checks a config has found.
+//! The process that checks a config: what it is asked, and what it has found.
 
-use super::{BLUEPRINT_BYTES_MAX, Source, Told};
-use crate::machine::{Checked, Event};
+use super::{BLUEPRINT_BYTES_MAX, Happening, Shell, Source, Told, not_started};
+use crate::{
+    child::Child,
+    machine::{Checked, Event},
+};
 use config::Blueprint;
-use control::note::{Note as _, Verdict};
+use control::note::{Note as _, Question, Verdict};
 use net::{channel::Message, sealed};
 use std::{os::fd::AsFd, rc::Rc};
+
+impl Shell<'_> {
+    /// Has a process look at the config, which this one never does.
+    pub(super) fn check(&mut self) {
+        self.checks += 1;
+        let (number, happenings) = (self.checks, self.happenings.clone());
+        let hear = move |heard| drop(happenings.send(Happening::Check(number, heard)));
+        match Child::start(&self.program, "check", hear) {
+            Ok(child) => {
+                // What goes into a log has no colours.
+                let is_painted = self.serving.is_none() && net::stream::is_watched();
+                let question = Question::Check { file: self.file.clone(), is_painted };
+                child.tell(Message { bytes: question.encode(), descriptors: Vec::new() });
+                self.check = Some(child);
+            }
+            Err(error) => self.due.push_back(Event::Refused(1, not_started(&error))),
+        }
+    }
+}
 
 /// The event that its message stands for.
 pub(super) fn judge(message: Message) -> Told {
@@ -28,6 +50,6 @@ pub(super) fn judge(message: Message) -> Told {
                 source: Rc::new(Source { bundle, blueprint }),
             })
         }
-        None => odd(),
+        Some(Verdict::Compared) | None => odd(),
     }
 }

@@ -1,6 +1,6 @@
 //! The workers that are there: what each is given and told, and what it has counted.
 
-use super::{Source, watch::Watch};
+use super::{Source, had::Had, watch::Watch};
 use crate::{
     child::{Child, Heard},
     logs::LogFiles,
@@ -8,11 +8,13 @@ use crate::{
     sockets::Sockets,
     state::{self, Leaving, Left},
 };
-use config::Blueprint;
+use config::{Blueprint, plan::Label};
 use control::{
-    Clients, Counter, Rows, Seats, counters,
+    Clients, Counter, Recents, Rows, Seats, Tallies, counters,
     note::{Note, Order},
-    wish,
+    recent::REQUESTS_MAX,
+    status,
+    tally::{self, Counts},
 };
 use net::{
     channel::{DESCRIPTORS_MAX, Message},
@@ -20,7 +22,7 @@ use net::{
 };
 use std::{
     cell::OnceCell,
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     io, iter,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::PathBuf,
@@ -30,12 +32,19 @@ use std::{
 /// Seats of a dead worker that are looked at in one piece.
 const SEATS_AT_ONCE: usize = 16 * 1024;
 
+/// Workers that are gone whose last requests are kept.
+const RECENTS_MAX: usize = 8;
+
 /// The workers that are there.
 #[derive(Debug, Default)]
 pub(super) struct Workers {
     all: HashMap<WorkerId, Worker>,
     /// What those have counted that are gone.
     folded: Vec<u64>,
+    /// What the sites and routes of those have had.
+    had: Had,
+    /// The last requests of those, the newest last, each with how many there are at most.
+    recents: VecDeque<(OwnedFd, u64)>,
 }
 
 #[derive(Debug)]
@@ -51,6 +60,10 @@ struct Worker {
     rows: OwnedFd,
     counters: Option<Vec<String>>,
     watch: Watch,
+    /// What it counts of sites and routes in.
+    tallies: OwnedFd,
+    /// Where it puts down the last requests.
+    recents: OwnedFd,
 }
 
 /// The table of clients.
@@ -111,17 +124,33 @@ impl Workers {
         clients: Rc<Table>,
         logs: &LogFiles,
     ) -> io::Result<()> {
-        let Blueprint { threads: loops, connections_max, .. } = source.blueprint;
+        let Blueprint { threads: loops, workers, connections_max, .. } = source.blueprint;
         let seats = memory::share(c"gannet-seats", Seats::words(connections_max))?;
         let rows = memory::share(c"gannet-counters", Rows::words(loops))?;
         let watch = Watch::new(loops)?;
-        let all = [&source.bundle, &clients.memory, &seats, &rows, watch.memory()];
-        let along = all.map(AsFd::as_fd);
+        let labels = source.blueprint.labels.len();
+        let tallies = memory::share(c"gannet-tallies", Tallies::words(loops, labels))?;
+        let recents = memory::share(c"gannet-recents", Recents::words(loops, loops * workers))?;
+        let of_clients = [&source.bundle, &clients.memory, &seats];
+        let of_loops = [&rows, watch.memory(), &tallies, &recents];
+        let all = of_clients.into_iter().chain(of_loops);
+        let along: Vec<_> = all.map(AsFd::as_fd).collect();
         tell(&child, &Order::Begin { loops, seed: clients.seed }, &along)?;
         give_logs(&child, &source, logs, &HashMap::new())?;
         tell(&child, &Order::Resolve, &[])?;
         let counters = None;
-        let worker = Worker { child, source, place, seats, clients, rows, counters, watch };
+        let worker = Worker {
+            child,
+            source,
+            place,
+            seats,
+            clients,
+            rows,
+            counters,
+            watch,
+            tallies,
+            recents,
+        };
         self.all.insert(id, worker);
         Ok(())
     }
@@ -202,7 +231,49 @@ impl Workers {
         }
         let counted = counted(&worker);
         self.folded.resize(Counter::ALL.len(), 0);
+        let requests = of_loops(&worker, Counter::Requests).iter().sum();
         self.folded.iter_mut().zip(counted).for_each(|(all, own)| *all = all.wrapping_add(own));
+        self.had.add(&worker.source.blueprint.labels, had(&worker));
+        let served = self.all.values().chain([&worker]);
+        self.had.trim(served.flat_map(|worker| &worker.source.blueprint.labels));
+        if requests > 0 {
+            self.recents.push_back((worker.recents, requests));
+            self.forget();
+        }
+    }
+
+    /// Lets go of requests that are older than as many as are wanted.
+    fn forget(&mut self) {
+        let mut found = 0;
+        let newest = self.recents.iter().rev().take(RECENTS_MAX);
+        let is_wanted = |(_, requests): &&(OwnedFd, u64)| {
+            let before = found;
+            found += requests;
+            before < REQUESTS_MAX as u64
+        };
+        let wanted = newest.take_while(is_wanted).count();
+        self.recents.drain(..self.recents.len() - wanted);
+    }
+
+    /// Where the last requests are: those of workers that are there, then of others, the newest
+    /// first.
+    pub(super) fn recents(&self) -> impl Iterator<Item = &OwnedFd> {
+        self.all
+            .values()
+            .map(|worker| &worker.recents)
+            .chain(self.recents.iter().rev().map(|(memory, _)| memory))
+    }
+
+    /// What sites and routes of workers have had that are gone.
+    pub(super) fn had_before(&self) -> &Had {
+        &self.had
+    }
+
+    /// What each site and route has had, those of workers that are gone among them.
+    pub(super) fn had(&self) -> Had {
+        let mut all = self.had.clone();
+        self.all.values().for_each(|worker| all.add(&worker.source.blueprint.labels, had(worker)));
+        all
     }
 
     /// What all workers have counted, those that are gone among them.
@@ -217,14 +288,18 @@ impl Workers {
     }
 
     /// What there is to say of one that is there.
-    pub(super) fn status(&self, id: WorkerId) -> Option<wish::Worker> {
+    pub(super) fn status(&self, id: WorkerId) -> Option<status::Worker> {
         let worker = self.all.get(&id)?;
-        let requests = Counter::ALL.iter().position(|&counter| counter == Counter::Requests);
-        let requests = requests.and_then(|at| counted(worker).get(at).copied());
-        Some(wish::Worker {
+        let requests = of_loops(worker, Counter::Requests);
+        let connections = of_loops(worker, Counter::Connections).into_iter();
+        let one = |(connections, requests)| status::Loop { connections, requests };
+        let loops = connections.zip(requests).map(one).collect();
+        let seats = memory::look(worker.seats.as_fd(), Seats::FIRST, usize::MAX);
+        let is_taken = |seat: &&u64| **seat != 0;
+        Some(status::Worker {
             pid: u64::from(worker.child.pid()),
-            loops: worker.source.blueprint.threads as u64,
-            requests: requests.unwrap_or(0),
+            connections: seats.unwrap_or_default().iter().filter(is_taken).count() as u64,
+            loops,
         })
     }
 
@@ -236,7 +311,6 @@ impl Workers {
         tables: &[&Rc<Table>],
         out: &mut Leaving<'w>,
     ) -> (Vec<state::Worker>, Vec<(String, u64)>) {
-        let names = || Counter::ALL.iter().map(|counter| counter.label().to_owned());
         let leave = |(&id, worker): (&WorkerId, &'w Worker)| {
             Some(state::Worker {
                 id,
@@ -248,12 +322,14 @@ impl Workers {
                 seats: out.put(&worker.seats),
                 rows: out.put(&worker.rows),
                 trail: out.put(worker.watch.memory()),
-                counters: worker.counters.clone().unwrap_or_else(|| names().collect()),
+                tallies: out.put(&worker.tallies),
+                recents: out.put(&worker.recents),
+                counters: names(worker),
             })
         };
         let workers = self.all.iter().filter_map(leave).collect();
         let gone = self.folded.iter().copied().chain(iter::repeat(0));
-        (workers, names().zip(gone).collect())
+        (workers, own_names().zip(gone).collect())
     }
 
     /// Goes on with a worker that another program has left.
@@ -268,14 +344,27 @@ impl Workers {
         let (seats, rows) = (left.take(worker.seats)?, left.take(worker.rows)?);
         let (place, counters) = (worker.place, Some(worker.counters));
         let watch = Watch::left(left.take(worker.trail)?, source.blueprint.threads);
-        let id = worker.id;
-        let worker = Worker { child, source, place, seats, clients, rows, counters, watch };
+        let (id, tallies) = (worker.id, left.take(worker.tallies)?);
+        let recents = left.take(worker.recents)?;
+        let worker = Worker {
+            child,
+            source,
+            place,
+            seats,
+            clients,
+            rows,
+            counters,
+            watch,
+            tallies,
+            recents,
+        };
         self.all.insert(id, worker);
         Ok(())
     }
 
     /// Goes on with what was counted before, by name.
-    pub(super) fn count_on(&mut self, counted: &[(String, u64)]) {
+    pub(super) fn count_on(&mut self, counted: &[(String, u64)], had: Vec<(Label, Counts)>) {
+        self.had = Had::of(had);
         let before = |counter: &Counter| {
             let found = counted.iter().find(|(name, _)| name == counter.label());
             found.map_or(0, |(_, count)| *count)
@@ -300,6 +389,28 @@ fn counted(worker: &Worker) -> Vec<u64> {
         None => counters::totals(&words),
         Some(names) => counters::totals_by_name(&words, names),
     }
+}
+
+/// The names of all that this program counts.
+fn own_names() -> impl Iterator<Item = String> {
+    Counter::ALL.iter().map(|counter| counter.label().to_owned())
+}
+
+/// The names of all that a worker counts.
+fn names(worker: &Worker) -> Vec<String> {
+    worker.counters.clone().unwrap_or_else(|| own_names().collect())
+}
+
+/// What each loop of a worker has counted.
+fn of_loops(worker: &Worker, counter: Counter) -> Vec<u64> {
+    let words = memory::look(worker.rows.as_fd(), 0, usize::MAX).unwrap_or_default();
+    counters::of_loops(&words, &names(worker), counter)
+}
+
+/// What each site and route of a worker has had.
+fn had(worker: &Worker) -> Vec<Counts> {
+    let words = memory::look(worker.tallies.as_fd(), 0, usize::MAX).unwrap_or_default();
+    tally::totals(&words, worker.source.blueprint.labels.len())
 }
 
 /// Gives a worker its log files, but for those that were kept.

@@ -1,0 +1,155 @@
+//! What requests are counted by: a label for each site and for each of its routes.
+
+use super::{Node, Route, Routes, Site};
+
+/// Labels of a plan at most. Sites go first; what gets none is counted with others.
+pub const LABELS_MAX: usize = 1_000;
+
+/// Bytes of a key that are kept; routes whose keys begin with the same ones share a label.
+const KEY_BYTES_MAX: usize = 200;
+
+/// The label of what is no site's: a host that none claims, a message that is refused.
+pub const NO_SITE: usize = 0;
+
+/// The label of sites that have none of their own.
+pub const OTHER_SITES: usize = 1;
+
+/// What the labels are called that stand for several; no host is called so.
+const NO_SITE_NAME: &str = "(none)";
+const OTHERS_NAME: &str = "(other)";
+
+/// What a label stands for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Label {
+    /// The name of the site, or what stands for several.
+    pub site: Box<str>,
+    /// The key of the route; that of a site itself stands for what has no label of its own there.
+    pub route: Box<str>,
+}
+
+impl Label {
+    fn of_site(name: &str) -> Self {
+        Self { site: name.into(), route: OTHERS_NAME.into() }
+    }
+
+    /// The one of sites that have none of their own.
+    #[must_use]
+    pub fn of_others() -> Self {
+        Self::of_site(OTHERS_NAME)
+    }
+}
+
+/// Gives labels to `sites` and their routes, the same ones each time; what the labels stand for.
+pub(super) fn give(sites: &mut [Site]) -> Vec<Label> {
+    let mut labels = vec![Label::of_site(NO_SITE_NAME), Label::of_others()];
+    for site in &mut *sites {
+        site.label = OTHER_SITES;
+        if labels.len() < LABELS_MAX {
+            site.label = labels.len();
+            labels.push(Label::of_site(&site.name));
+        }
+    }
+    for Site { name, label, routes, .. } in sites {
+        let mut all = all(routes);
+        if labels.len() < LABELS_MAX {
+            // The nodes of a tree come in any order.
+            all.sort_by(|one, other| one.key.cmp(&other.key));
+        }
+        for route in all {
+            let key = &route.key[..route.key.floor_char_boundary(KEY_BYTES_MAX)];
+            let is_last = |last: &Label| last.site == *name && *last.route == *key;
+            route.label = match labels.last() {
+                // The site's own settings, and a route for everything.
+                Some(last) if is_last(last) => labels.len() - 1,
+                _ if labels.len() < LABELS_MAX => {
+                    labels.push(Label { site: name.clone(), route: key.into() });
+                    labels.len() - 1
+                }
+                _ => *label,
+            };
+        }
+    }
+    labels
+}
+
+/// All routes of a site.
+fn all(routes: &mut Routes) -> Vec<&mut Route> {
+    let mut all = vec![&mut routes.rest];
+    let mut nodes = vec![&mut routes.top];
+    while let Some(Node { children, exact, exact_directory, prefix, suffixes }) = nodes.pop() {
+        let boxed = [exact, exact_directory, prefix].into_iter().flatten().map(Box::as_mut);
+        for branch in boxed.chain(suffixes.iter_mut().map(|(_, branch)| branch)) {
+            all.extend(branch.methods.iter_mut().map(|(_, route)| route).chain(&mut branch.any));
+        }
+        nodes.extend(children.values_mut());
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Action, Branch, Place};
+
+    fn route(key: &str) -> Route {
+        Route::plain(key, Place::of("here"), Action::NotFound)
+    }
+
+    fn site(name: &str, keys: &[&str]) -> Site {
+        let mut top = Node::default();
+        for key in keys {
+            let prefix = Some(Box::new(Branch { any: Some(route(key)), ..Branch::default() }));
+            match key.strip_prefix("/") {
+                Some("*") => top.prefix = prefix,
+                _ => {
+                    let node = Node { prefix, ..Node::default() };
+                    top.children.insert(key.as_bytes().into(), node);
+                }
+            }
+        }
+        let routes = Routes { top, rest: route("/*") };
+        Site { name: name.into(), place: Place::of("here"), listeners: None, routes, label: 0 }
+    }
+
+    /// What the site and its routes are counted by.
+    fn given(site: &mut Site, labels: &[Label]) -> Vec<String> {
+        let name = |label: usize| format!("{} {}", labels[label].site, labels[label].route);
+        let mut keys: Vec<_> = all(&mut site.routes)
+            .iter()
+            .map(|route| format!("{}: {}", route.key, name(route.label)))
+            .collect();
+        keys.sort();
+        keys.insert(0, name(site.label));
+        keys
+    }
+
+    #[test]
+    fn each_site_and_each_route_has_a_label() {
+        let mut sites = [site("a", &["/b/*", "/a/*"]), site("b", &["/*"])];
+        let labels = give(&mut sites);
+        let first = ["a (other)", "/*: a /*", "/a/*: a /a/*", "/b/*: a /b/*"];
+        assert_eq!(given(&mut sites[0], &labels), first);
+        assert_eq!(given(&mut sites[1], &labels), ["b (other)", "/*: b /*", "/*: b /*"]);
+        assert_eq!(labels[NO_SITE].site, "(none)".into());
+        assert_eq!(labels.len(), 2 + 2 + 3 + 1);
+    }
+
+    #[test]
+    fn what_finds_no_room_is_counted_with_others() {
+        let names: Vec<_> = (0..LABELS_MAX - 4).map(|at| format!("s{at:04}")).collect();
+        let mut sites: Vec<_> = names.iter().map(|name| site(name, &["/a/*", "/b/*"])).collect();
+        let labels = give(&mut sites);
+        assert_eq!(labels.len(), LABELS_MAX);
+        let last = ["s0000 (other)", "/*: s0000 /*", "/a/*: s0000 /a/*", "/b/*: s0000 (other)"];
+        assert_eq!(given(&mut sites[0], &labels), last);
+        let none = ["s0001 (other)"; 3];
+        let keys = given(&mut sites[1], &labels);
+        let ends = keys.iter().map(|key| key.rsplit(": ").next().unwrap_or_default());
+        assert_eq!(ends.skip(1).collect::<Vec<_>>(), none);
+        let mut many: Vec<_> =
+            (0..LABELS_MAX).map(|at| site(&format!("s{at}"), &["/a/*"])).collect();
+        let labels = give(&mut many);
+        assert_eq!(given(&mut many[LABELS_MAX - 1], &labels)[2], "/a/*: (other) (other)");
+        assert_eq!(labels.len(), LABELS_MAX);
+    }
+}

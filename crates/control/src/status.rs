@@ -1,0 +1,239 @@
+//! How a server is, as it tells those who ask.
+
+use crate::{
+    note::short,
+    tally::{CLASSES, Counts},
+};
+use base::pack::{Packer, Unpacker};
+
+/// How a server is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// The version of its program.
+    pub version: String,
+    /// The process that watches the workers.
+    pub pid: u64,
+    /// Seconds since it has started.
+    pub seconds: u64,
+    /// The generations of workers, the oldest first.
+    pub generations: Vec<Generation>,
+    /// Connections that are open now.
+    pub connections: u64,
+    /// Workers that were started in the place of one that had died.
+    pub restarts: u64,
+    /// Requests that a worker was at when it died, as far as they are known.
+    pub cut_off: u64,
+    /// The last reload, if there was any.
+    pub reload: Option<Reload>,
+    /// What workers have given up: a line for each layer of their sandbox.
+    pub layers: Vec<String>,
+    /// What was counted since the start, by name.
+    pub counted: Vec<(String, u64)>,
+    /// What each site has had since the start, ordered by name.
+    pub sites: Vec<Site>,
+}
+
+/// A generation of workers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Generation {
+    /// Its number; each config that is loaded has one more.
+    pub number: u64,
+    /// What it does, in a word.
+    pub phase: String,
+    /// Its workers.
+    pub workers: Vec<Worker>,
+}
+
+/// A worker process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Worker {
+    /// Its process.
+    pub pid: u64,
+    /// The connections that it has open now.
+    pub connections: u64,
+    /// Its event loops.
+    pub loops: Vec<Loop>,
+}
+
+/// An event loop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Loop {
+    /// The connections that it has accepted.
+    pub connections: u64,
+    /// The requests that it has answered.
+    pub requests: u64,
+}
+
+/// A reload that is over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reload {
+    /// Seconds since then.
+    pub seconds: u64,
+    /// Why it failed; nothing where it did not.
+    pub fault: Option<String>,
+}
+
+/// What a site has had.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Site {
+    /// Its name, or what stands for several.
+    pub name: String,
+    /// Each of its routes by its key, or what stands for several.
+    pub routes: Vec<(String, Counts)>,
+}
+
+impl Worker {
+    /// The requests that it has answered.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.loops.iter().map(|one| one.requests).sum()
+    }
+}
+
+impl Site {
+    /// What all of its routes have had.
+    #[must_use]
+    pub fn total(&self) -> Counts {
+        let mut total = Counts::default();
+        self.routes.iter().for_each(|(_, counts)| total += *counts);
+        total
+    }
+}
+
+impl Status {
+    pub(crate) fn pack(&self, out: &mut Packer) {
+        let Self { version, pid, seconds, generations, connections, restarts, cut_off, .. } = self;
+        out.bytes(version.as_bytes());
+        numbers(out, &[*pid, *seconds, *connections, *restarts, *cut_off]);
+        list(out, generations, |out, generation| {
+            out.number(generation.number);
+            out.bytes(generation.phase.as_bytes());
+            list(out, &generation.workers, |out, worker| {
+                numbers(out, &[worker.pid, worker.connections]);
+                let pack = |out: &mut Packer, one: &Loop| {
+                    numbers(out, &[one.connections, one.requests]);
+                };
+                list(out, &worker.loops, pack);
+            });
+        });
+        list(out, self.reload.as_slice(), |out, Reload { seconds, fault }| {
+            out.number(*seconds);
+            list(out, fault.as_slice(), |out, fault| out.bytes(short(fault).as_bytes()));
+        });
+        list(out, &self.layers, |out, layer| out.bytes(layer.as_bytes()));
+        list(out, &self.counted, |out, (name, count)| {
+            out.bytes(name.as_bytes());
+            out.number(*count);
+        });
+        list(out, &self.sites, |out, site| {
+            out.bytes(site.name.as_bytes());
+            list(out, &site.routes, |out, (key, counts)| {
+                out.bytes(key.as_bytes());
+                counts.pack(out);
+            });
+        });
+    }
+
+    pub(crate) fn unpack(from: &mut Unpacker<'_>) -> Option<Self> {
+        let one = |from: &mut Unpacker<'_>| {
+            Some(Loop { connections: from.number()?, requests: from.number()? })
+        };
+        let worker = |from: &mut Unpacker<'_>| {
+            let (pid, connections) = (from.number()?, from.number()?);
+            Some(Worker { pid, connections, loops: from.list(one)? })
+        };
+        let generation = |from: &mut Unpacker<'_>| {
+            let (number, phase) = (from.number()?, from.text()?);
+            Some(Generation { number, phase, workers: from.list(worker)? })
+        };
+        let reload = |from: &mut Unpacker<'_>| {
+            Some(Reload { seconds: from.number()?, fault: maybe(from, Unpacker::text)? })
+        };
+        let version = from.text()?;
+        let [pid, seconds, connections, restarts, cut_off] =
+            [from.number()?, from.number()?, from.number()?, from.number()?, from.number()?];
+        Some(Self {
+            version,
+            pid,
+            seconds,
+            generations: from.list(generation)?,
+            connections,
+            restarts,
+            cut_off,
+            reload: maybe(from, reload)?,
+            layers: from.list(Unpacker::text)?,
+            counted: from.list(|from| Some((from.text()?, from.number()?)))?,
+            sites: from.list(|from| {
+                let name = from.text()?;
+                let route = |from: &mut Unpacker<'_>| Some((from.text()?, Counts::unpack(from)?));
+                Some(Site { name, routes: from.list(route)? })
+            })?,
+        })
+    }
+}
+
+impl Counts {
+    /// Appends it; [`Counts::unpack`] reads it.
+    pub fn pack(&self, out: &mut Packer) {
+        numbers(out, &self.classes);
+        out.number(self.bytes);
+    }
+
+    /// Reads it; `None` where there is none.
+    pub fn unpack(from: &mut Unpacker<'_>) -> Option<Self> {
+        let mut classes = [0; CLASSES];
+        for class in &mut classes {
+            *class = from.number()?;
+        }
+        Some(Self { classes, bytes: from.number()? })
+    }
+}
+
+fn numbers(out: &mut Packer, all: &[u64]) {
+    all.iter().for_each(|&number| out.number(number));
+}
+
+pub(crate) fn list<T>(out: &mut Packer, all: &[T], mut one: impl FnMut(&mut Packer, &T)) {
+    out.number(all.len() as u64);
+    all.iter().for_each(|value| one(out, value));
+}
+
+/// A list of one or none.
+fn maybe<'b, T>(
+    from: &mut Unpacker<'b>,
+    one: impl FnMut(&mut Unpacker<'b>) -> Option<T>,
+) -> Option<Option<T>> {
+    let mut list = from.list(one)?;
+    let last = list.pop();
+    list.is_empty().then_some(last)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn status() -> Status {
+        let loops = vec![Loop { connections: 4, requests: 9 }; 2];
+        let workers = vec![Worker { pid: 12, connections: 3, loops }];
+        let counts = Counts { classes: [0, 1, 2, 3, 4], bytes: 5 };
+        Status {
+            version: "1".to_owned(),
+            pid: 7,
+            cut_off: 2,
+            generations: vec![Generation { number: 3, phase: "serving".to_owned(), workers }],
+            reload: Some(Reload { seconds: 8, fault: Some("why".to_owned()) }),
+            layers: vec!["no core dumps: on".to_owned()],
+            counted: vec![("requests".to_owned(), 9)],
+            sites: vec![Site { name: "a".to_owned(), routes: vec![("/*".to_owned(), counts); 2] }],
+            ..Status::default()
+        }
+    }
+
+    #[test]
+    fn sums_are_those_of_the_parts() {
+        let status = status();
+        assert_eq!(status.generations[0].workers[0].requests(), 18);
+        let total = Counts { classes: [0, 2, 4, 6, 8], bytes: 10 };
+        assert_eq!((status.sites[0].total(), total.requests()), (total, 20));
+    }
+}
