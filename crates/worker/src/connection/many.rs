@@ -84,7 +84,10 @@ impl Connection {
                     context.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Poll::Ready(true) if is_closing && self.has_ended => return Poll::Ready(()),
+                // Nobody is there, or the place is wanted.
+                Poll::Ready(true) if is_closing && (self.has_ended || self.is_evicted(turn)) => {
+                    return Poll::Ready(());
+                }
                 Poll::Ready(true) if is_closing => self.finish_streams(turn),
                 Poll::Ready(true) => {}
                 Poll::Pending => {
@@ -108,6 +111,11 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// Whether this connection has been chosen to make room.
+    fn is_evicted(&self, turn: &Turn<'_>) -> bool {
+        self.place.is_some_and(|place| turn.core.watch.is_evicted(place))
     }
 
     /// Says with a FIN that nothing more will come, and goes on reading for a while.
