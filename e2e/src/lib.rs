@@ -80,6 +80,14 @@ pub fn extent(usual: usize, full: usize) -> usize {
     if env::var_os("GANNET_FULL").is_some() { full } else { usual }
 }
 
+/// How long a test goes on that looks for what piles up: so many seconds as a rule, so many at
+/// length, and the minutes of the environment's `GANNET_SOAK_MINUTES` where it has that.
+pub fn soak_time(usual: usize, full: usize) -> Duration {
+    let minutes = env::var("GANNET_SOAK_MINUTES").ok().and_then(|minutes| minutes.parse().ok());
+    let seconds = minutes.map_or(extent(usual, full) as u64, |minutes: u64| minutes * 60);
+    Duration::from_secs(seconds)
+}
+
 /// Whether `is_so` comes true before patience runs out. For what the server does by itself, without
 /// telling anybody, and only for that.
 pub fn eventually(mut is_so: impl FnMut() -> bool) -> bool {

@@ -44,19 +44,37 @@ impl Process {
         fs::read_dir(format!("/proc/{}/fd", self.0)).expect("the process lives").count()
     }
 
+    /// How many of them are left when no more is under way: not those that hold the last requests
+    /// of workers that are gone, which are few or many as clients asked.
+    pub fn lasting_descriptors(self) -> usize {
+        let all = fs::read_dir(format!("/proc/{}/fd", self.0)).expect("the process lives");
+        let targets = all.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+        targets.filter(|target| !target.to_string_lossy().contains("gannet-recents")).count()
+    }
+
     /// The processes that it has started and that have not ended yet, the oldest first.
     pub fn children(self) -> Vec<Self> {
+        let all = self.offspring().into_iter();
+        all.filter(|(_, state)| state != "Z").map(|(child, _)| child).collect()
+    }
+
+    /// Those that have ended, and of whose end it has not taken notice.
+    pub fn zombies(self) -> usize {
+        self.offspring().iter().filter(|(_, state)| state == "Z").count()
+    }
+
+    fn offspring(self) -> Vec<(Self, String)> {
         let all = fs::read_dir("/proc").unwrap().filter_map(|entry| {
             let id: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
             let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
             // Behind the name, which may hold anything: the state and the parent.
             let mut rest = stat.rsplit_once(") ")?.1.split(' ');
             let (state, parent) = (rest.next()?, rest.next()?);
-            (state != "Z" && parent == self.0.to_string()).then_some(Self(id))
+            (parent == self.0.to_string()).then(|| (Self(id), state.to_owned()))
         });
-        let mut children: Vec<_> = all.collect();
-        children.sort_unstable_by_key(|child| child.0);
-        children
+        let mut all: Vec<_> = all.collect();
+        all.sort_unstable_by_key(|(child, _)| child.0);
+        all
     }
 
     /// The name that the kernel keeps of it.

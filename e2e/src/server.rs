@@ -1,6 +1,6 @@
 //! A `gannet` process under test: started, watched through its log, stopped.
 
-use crate::{PATIENCE, binary, process::Process};
+use crate::{PATIENCE, binary, eventually, process::Process};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::retry_on_intr,
@@ -133,6 +133,13 @@ impl Launch {
 
     /// Starts the server and waits for the line that says where it listens.
     pub fn start(self) -> Server {
+        let outcome = self.try_start();
+        outcome.unwrap_or_else(|(_, stderr)| panic!("the server has not started: {stderr}"))
+    }
+
+    /// The same for one that may fail to: its exit code, then, and what was written to standard
+    /// error, once none of its processes is left.
+    pub fn try_start(self) -> Result<Server, (Option<i32>, String)> {
         let mut child = self.command().spawn().expect("the binary can be started");
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut errors = child.stderr.take().unwrap();
@@ -150,13 +157,17 @@ impl Launch {
             Err(stdout)
         };
         let Some(start) = log.wait(|line| line["event"] == "start") else {
-            let _ = child.kill();
-            panic!("the server has not started: {}", stderr.join().unwrap());
+            if !log.lines.lock().unwrap().1 {
+                let _ = child.kill();
+            }
+            let code = child.wait().unwrap().code();
+            assert!(eventually(|| stderr.is_finished()), "a process is left behind");
+            return Err((code, stderr.join().unwrap()));
         };
         let addr = start["listens"][0].as_str().expect("the start line says where");
         let addr = addr.parse().expect("the first is an address");
         assert_eq!(start["pid"], child.id(), "the start line says who");
-        Server { child, addr, log, stdout, stderr, _config: self.config }
+        Ok(Server { child, addr, log, stdout, stderr, _config: self.config })
     }
 
     /// Runs a command that ends by itself: its exit code, standard output and standard error.

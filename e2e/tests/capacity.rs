@@ -97,11 +97,9 @@ fn connections_at_work_keep_their_places() {
 /// Row 42: one client cannot take all places; others do not feel its limit.
 #[test]
 fn a_client_has_only_so_many_places() {
-    for threads in [1, 2] {
+    for loops in ["threads = 1", "threads = 2", "threads = 2\nworkers = 2"] {
         let site = Site::new();
-        let server = Server::run(
-            &site.config(&format!("threads = {threads}"), "connections-per-client-max = 4"),
-        );
+        let server = Server::run(&site.config(loops, "connections-per-client-max = 4"));
         let mut clients: Vec<_> = (0..4).map(|_| Client::connect(server.addr())).collect();
         assert!(clients.iter_mut().all(is_open));
         for _ in 0..10 {
@@ -159,10 +157,15 @@ fn who_is_turned_away_hears_why() {
 /// O1 of the threats: without descriptors nobody new is accepted, but nothing spins or breaks.
 #[test]
 fn running_out_of_descriptors() {
-    for threads in ["1", "2"] {
+    for number in 0..3 {
         let site = Site::new();
-        let server =
-            Launch::quick(&[&site.root_text(), "--threads", threads]).after("ulimit -n 64").start();
+        let quick = |threads| Launch::quick(&[&site.root_text(), "--threads", threads]);
+        let launch = match number {
+            0 => quick("1"),
+            1 => quick("2"),
+            _ => Launch::run(&site.config("workers = 2\nthreads = 1", "")),
+        };
+        let server = launch.after("ulimit -n 64").start();
         let ask = |mut client: Client| {
             client.send("GET /huge.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
             client

@@ -19,9 +19,13 @@ fn download(server: &Server, target: &str) -> Client {
 
 #[test]
 fn what_is_under_way_is_finished_before_the_end() {
-    for threads in ["1", "2"] {
+    for number in 0..3 {
         let site = Site::new();
-        let server = Server::start(&[&site.root_text(), "--threads", threads]);
+        let server = match number {
+            0 => Server::start(&[&site.root_text(), "--threads", "1"]),
+            1 => Server::start(&[&site.root_text(), "--threads", "2"]),
+            _ => Server::run(&site.config("workers = 2\nthreads = 2", "")),
+        };
         let addr = server.addr();
         let mut idle = Client::connect(addr);
         idle.get("/digits.txt").unwrap();

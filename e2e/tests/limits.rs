@@ -339,9 +339,9 @@ fn fetch(client: &mut Client) -> Duration {
 #[test]
 fn connections_of_a_client_share_its_bandwidth() {
     let site = Site::new();
-    for threads in [1, 2] {
+    for loops in ["threads = 1", "threads = 2", "threads = 2\nworkers = 2"] {
         let limits = "write-stall-time = \"200ms\"\nwrite-rate-min = \"1MiB/s\"";
-        let config = site.config(&format!("threads = {threads}"), limits)
+        let config = site.config(loops, limits)
             + "[site.\"default\".route.\"/large.bin\"]\nbandwidth = \"1MiB/s\"\n";
         let server = Server::run(&config);
         let alone = fetch(&mut Client::connect(server.addr()));

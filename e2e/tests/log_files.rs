@@ -111,7 +111,7 @@ fn no_line_of_a_shared_file_is_torn() {
 #[test]
 fn moved_files_are_opened_anew_and_nothing_is_lost() {
     let stage = Stage::new();
-    let log = "log = { format = \"{query}\", file = \"LOGS/a.log\" }\nthreads = 2";
+    let log = "log = { format = \"{query}\", file = \"LOGS/a.log\" }\nthreads = 2\nworkers = 2";
     let server = stage.serve(log, "", "");
     let addr = server.addr();
     let ask = |from: usize| {

@@ -29,10 +29,15 @@ impl Place {
 
     /// Serves `root`, with these lines in its site.
     fn serve(&self, lines: &str) -> Server {
+        self.serve_by("threads = 1", lines)
+    }
+
+    /// The same with so many loops and workers.
+    fn serve_by(&self, loops: &str, lines: &str) -> Server {
         let root = self.path("root");
         let lines = lines.replace("@", self.folder.path().to_str().unwrap());
         Server::run(&format!(
-            "[server]\nlisten = \"127.0.0.1:0\"\nlog = \"json\"\nthreads = 1\n\
+            "[server]\nlisten = \"127.0.0.1:0\"\nlog = \"json\"\n{loops}\n\
              [site.default]\nroot = {root:?}\n{lines}\n"
         ))
     }
@@ -95,9 +100,14 @@ fn the_most_exact_page_answers_an_error() {
                  [site.default.route.\"/plain/*\"]\n\
                  error-pages = { 404 = \"\", 4xx = \"\", any = \"\" }\n\
                  [site.default.route.\"/other/*\"]\nerror-pages = { 404 = \"@/pages/4xx.txt\" }";
-    let server = place.serve(pages);
+    for loops in ["threads = 1", "workers = 2\nthreads = 2"] {
+        check_pages(&place.serve_by(loops, pages));
+    }
+}
+
+fn check_pages(server: &Server) {
     let checked = |path: &str, status: u16, media_type: &str, text: &str| {
-        let response = ask(&server, &format!("GET {path} HTTP/1.1\r\nHost: a.example"));
+        let response = ask(server, &format!("GET {path} HTTP/1.1\r\nHost: a.example"));
         assert_eq!(response.status, status, "{path}");
         assert_eq!(response.get("content-type"), Some(media_type), "{path}");
         assert_eq!(response.text(), text, "{path}");
@@ -111,9 +121,9 @@ fn the_most_exact_page_answers_an_error() {
     checked("/plain/x", 404, html, "the root's own");
     checked("/other/x", 404, text, "yours");
 
-    let response = ask(&server, "HEAD /x HTTP/1.1\r\nHost: a.example");
+    let response = ask(server, "HEAD /x HTTP/1.1\r\nHost: a.example");
     assert_eq!(response.status, 404);
-    let response = ask(&server, "GET / HTTP/1.1\r\nHost: a.example\r\nIf-Match: \"other\"");
+    let response = ask(server, "GET / HTTP/1.1\r\nHost: a.example\r\nIf-Match: \"other\"");
     assert_eq!((response.status, response.text().as_str()), (412, "yours"));
 }
 

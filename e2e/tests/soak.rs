@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Client, Launch, Server, Site, eventually, extent};
+use e2e::{Client, Launch, Server, Site, eventually, soak_time};
 use std::{
     net::{IpAddr, SocketAddr},
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -90,7 +90,7 @@ fn nothing_piles_up() {
     let addr = server.addr();
     read(addr);
     let descriptors = server.process().descriptors() + KEPT;
-    let length = Duration::from_secs(extent(8, 300) as u64);
+    let length = soak_time(8, 300);
     let is_over = AtomicBool::new(false);
     let rounds = AtomicUsize::new(0);
     let (middle, end) = thread::scope(|scope| {

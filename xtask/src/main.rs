@@ -1,8 +1,9 @@
-//! The house's own tools: `cargo xtask tidy`, `test`, `bench`.
+//! The house's own tools: `cargo xtask tidy`, `test`, `soak`, `bench`.
 
 mod bench;
 mod command;
 mod full;
+mod soak;
 mod step;
 mod test;
 mod tidy;
@@ -16,6 +17,8 @@ Usage: cargo xtask VERB
   tidy           checks the house rules (CONTRIBUTING.md)
   test           checks all that has to hold before a change may land
   test --full    and the long items; writes bench/results/DATE-full.md
+  soak [--minutes N]
+                 does everything to a server at once, for so long (a minute)
   bench [CASE…]  measures gannet beside its peers; writes bench/results/
   help           shows this page
 ";
@@ -27,6 +30,7 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["test"] => test::run(false),
         ["test", "--full"] => test::run(true),
+        ["soak", words @ ..] => soak::run(words),
         ["bench", ..] => bench::run(&typed[1..]).map_err(|error| error.to_string()),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

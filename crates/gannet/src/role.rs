@@ -21,7 +21,7 @@ use std::{
     path::Path,
     pin::pin,
     process::ExitCode,
-    sync::Arc,
+    sync::{Arc, mpsc},
     thread,
 };
 use supervisor::Failure;
@@ -44,22 +44,36 @@ const BUNDLE_BYTES_MAX: u64 = CHECK_MEMORY_BYTES;
 
 /// Does what the supervisor wants of a process in that role.
 pub(crate) fn play(role: Role) -> Result<ExitCode, Trouble> {
-    let end = channel::inherited().map_err(|_| {
-        let message = "error: `gannet role` is for gannet itself: use `gannet run FILE`";
-        Trouble::new(2, message.to_owned())
-    })?;
-    let failed = |error: io::Error| Trouble::new(1, format!("error: {error}"));
+    let failed = |error: io::Error| match error.kind() {
+        ErrorKind::InvalidInput => {
+            let message = "error: `gannet role` is for gannet itself: use `gannet run FILE`";
+            Trouble::new(2, message.to_owned())
+        }
+        _ => Trouble::new(1, format!("error: {error}")),
+    };
+    let end = channel::inherited().map_err(failed)?;
+    let end_there = end.as_fd();
     match role {
-        Role::Check => check(end.as_fd()).map_err(failed),
-        Role::Trial => rehearse_all(end.as_fd()).map_err(failed),
+        Role::Check => check(end_there).or_else(|error| refuse(end_there, &error)).map_err(failed),
+        Role::Trial => {
+            rehearse_all(end_there).or_else(|error| refuse(end_there, &error)).map_err(failed)
+        }
         Role::Worker => serve(&end).map_err(failed),
     }
+}
+
+/// Says why nothing can be found out.
+fn refuse(end: BorrowedFd<'_>, error: &io::Error) -> io::Result<ExitCode> {
+    let verdict = Verdict::Refused { code: 1, text: format!("error: {error}") };
+    channel::send(end, &verdict.encode(), &[], true)?;
+    Ok(ExitCode::FAILURE)
 }
 
 /// Looks at a config, within limits, and hands over what it has found.
 fn check(end: BorrowedFd<'_>) -> io::Result<ExitCode> {
     process::set_name(c"gannet-check");
     process::confine(CHECK_CPU_SECONDS, CHECK_MEMORY_BYTES)?;
+    net::failpoint::hit("check");
     let message = channel::receive(end, true)?.ok_or(ErrorKind::UnexpectedEof)?;
     let question = Question::decode(&message.bytes).ok_or(ErrorKind::InvalidData)?;
     let (file, is_painted) = match question {
@@ -126,26 +140,31 @@ fn look(file: &Path, paint: Paint) -> Result<(Bundle, Blueprint), Trouble> {
 fn serve(end: &OwnedFd) -> io::Result<ExitCode> {
     process::set_name(c"gannet-worker");
     process::raise_descriptor_limit();
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let (mut worker, files, layers) = match prepare(end.as_fd()) {
+    let (runtime, mut worker, mut ear, layers) = match ready(end) {
         Ok(ready) => ready,
         Err(text) => {
             channel::send(end.as_fd(), &Report::Failed(text).encode(), &[], true)?;
             return Ok(ExitCode::FAILURE);
         }
     };
-    let mut ear = Ear::new(end, &worker, files, &runtime)?;
     channel::send(end.as_fd(), &Report::Ready(layers).encode(), &[], true)?;
     let Some(listeners) = ear.listeners()? else { return Ok(ExitCode::SUCCESS) };
     let listeners = listeners.into_iter().map(serving::listeners).collect();
     worker.run(listeners, ear.obey());
     // What is left: the other loops, and the last log lines.
     let (ended, mut over) = oneshot::channel::<()>();
+    let (give, given) = mpsc::channel::<Worker>();
     let wait = move || {
-        worker.wait(|_| Vec::new());
+        given.iter().for_each(|worker| worker.wait(|_| Vec::new()));
         drop(ended);
     };
-    thread::Builder::new().spawn(wait)?;
+    let spawned = net::failpoint::call().and_then(|()| thread::Builder::new().spawn(wait));
+    match spawned {
+        // What is under way is finished all the same, though nobody can have it hurry.
+        Err(_) => worker.wait(|_| Vec::new()),
+        Ok(_) => drop(give.send(worker)),
+    }
+    drop(give);
     runtime.block_on(async {
         let mut obeying = pin!(ear.obey());
         let mut over = pin!(&mut over);
@@ -156,6 +175,19 @@ fn serve(end: &OwnedFd) -> io::Result<ExitCode> {
         .await;
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// All that a worker is, once it could serve.
+type Ready<'e> = (Runtime, Worker, Ear<'e>, Vec<String>);
+
+/// Gets ready to serve; in words for an operator, why not.
+fn ready(end: &OwnedFd) -> Result<Ready<'_>, String> {
+    let failed = |error: io::Error| format!("error: {error}");
+    net::failpoint::call().map_err(failed)?;
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let (worker, files, layers) = prepare(end.as_fd())?;
+    let ear = Ear::new(end, &worker, files, &runtime).map_err(failed)?;
+    Ok((runtime, worker, ear, layers))
 }
 
 /// Takes what is given and makes loops of it. The process is as good as one that serves, then.
@@ -263,6 +295,7 @@ impl<'e> Ear<'e> {
         runtime: &Runtime,
     ) -> io::Result<Self> {
         let _guard = runtime.enter();
+        net::failpoint::call()?;
         let others = [
             SignalKind::interrupt(),
             SignalKind::hangup(),

@@ -10,14 +10,13 @@ use config::{Blueprint, plan::Address};
 use control::Counter;
 use std::{
     ffi::OsString,
-    io,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::mpsc,
     thread,
     time::Duration,
 };
-use supervisor::{Failure, Program, Succession, Voice};
+use supervisor::{Failure, Succession, Voice};
 
 /// How long a stopping server waits for somebody to take its last line.
 const LAST_LINE_TIME: Duration = Duration::from_secs(1);
@@ -30,11 +29,9 @@ pub(crate) fn run(file: PathBuf, left: &Left) -> Result<ExitCode, Trouble> {
         // It was started by a number.
         net::process::set_name(c"gannet");
     }
-    let program = Program::this()
-        .map_err(|error| Trouble::new(1, format!("error: /proc/self/exe: {error}")))?;
     let words = Words { file: &file };
     let desk_path = wishing::desk_path(&file);
-    match supervisor::run(program, file.clone(), desk_path, succession, &words) {
+    match supervisor::run(file.clone(), desk_path, succession, &words) {
         Ok(code) => Ok(ExitCode::from(code)),
         Err(Failure { code, text }) => Err(Trouble::new(code, text)),
     }
@@ -42,9 +39,7 @@ pub(crate) fn run(file: PathBuf, left: &Left) -> Result<ExitCode, Trouble> {
 
 /// Shows, to the process at the other end, that this program could go on with `state`.
 pub(crate) fn rehearse(file: PathBuf, state: i32) -> Result<(), Failure> {
-    let failed = |error: io::Error| Failure { code: 1, text: format!("error: {error}") };
-    let program = Program::this().map_err(failed)?;
-    supervisor::rehearse(program, file.clone(), state, &Words { file: &file })
+    supervisor::rehearse(file.clone(), state, &Words { file: &file })
 }
 
 struct Words<'f> {

@@ -37,6 +37,7 @@ pub struct Message {
 ///
 /// No descriptor is left.
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    crate::failpoint::call()?;
     let (unix, kind) = (AddressFamily::UNIX, SocketType::SEQPACKET);
     Ok(socketpair(unix, kind, SocketFlags::CLOEXEC, None)?)
 }
@@ -47,8 +48,9 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 ///
 /// Standard input is no such thing: a person has started this process.
 pub fn inherited() -> io::Result<OwnedFd> {
+    crate::failpoint::call()?;
     let input = rustix::stdio::stdin();
-    if sockopt::socket_type(input)? != SocketType::SEQPACKET {
+    if sockopt::socket_type(input) != Ok(SocketType::SEQPACKET) {
         return Err(ErrorKind::InvalidInput.into());
     }
     let end = input.try_clone_to_owned()?;
@@ -79,6 +81,7 @@ pub fn send(
     }
     let wait = if is_patient { SendFlags::empty() } else { SendFlags::DONTWAIT };
     let flags = SendFlags::NOSIGNAL | wait;
+    crate::failpoint::call()?;
     loop {
         match sendmsg(end, &[IoSlice::new(bytes)], &mut along, flags) {
             Err(Errno::INTR) => {}
@@ -100,10 +103,12 @@ pub fn receive(end: BorrowedFd<'_>, is_patient: bool) -> io::Result<Option<Messa
     let mut along = RecvAncillaryBuffer::new(&mut room);
     let wait = if is_patient { RecvFlags::empty() } else { RecvFlags::DONTWAIT };
     let flags = RecvFlags::CMSG_CLOEXEC | wait;
+    crate::failpoint::call()?;
     let received = loop {
         match recvmsg(end, &mut [IoSliceMut::new(&mut bytes)], &mut along, flags) {
-            Err(Errno::INTR) => {}
-            Err(Errno::CONNRESET) => return Ok(None),
+            // The second is said once where the other side has gone without reading all; what it
+            // has said before that is still to come.
+            Err(Errno::INTR | Errno::CONNRESET) => {}
             Err(errno) => return Err(errno.into()),
             Ok(received) => break received,
         }
@@ -152,6 +157,16 @@ mod tests {
         assert!(receive(other.as_fd(), true).unwrap().is_none());
         let error = send(other.as_fd(), b"x", &[], false).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn the_last_words_of_who_did_not_listen_are_heard() {
+        let (one, other) = pair().unwrap();
+        send(one.as_fd(), b"unheard", &[], false).unwrap();
+        send(other.as_fd(), b"last", &[], false).unwrap();
+        drop(other);
+        assert_eq!(receive(one.as_fd(), false).unwrap().unwrap().bytes, b"last");
+        assert!(receive(one.as_fd(), true).unwrap().is_none());
     }
 
     #[test]

@@ -35,6 +35,7 @@ impl Listening {
     ///
     /// It is no such socket.
     pub fn of(descriptor: OwnedFd) -> io::Result<Self> {
+        crate::failpoint::call()?;
         let is_listening = sockopt::socket_acceptconn(&descriptor)?;
         match sockopt::socket_domain(&descriptor)? {
             AddressFamily::INET | AddressFamily::INET6 if is_listening => {
@@ -51,6 +52,7 @@ impl Listening {
     ///
     /// Descriptors have run out.
     pub fn try_clone(&self) -> io::Result<Self> {
+        crate::failpoint::call()?;
         match self {
             Self::Tcp(socket) => socket.try_clone().map(Self::Tcp),
             Self::Unix(socket) => socket.try_clone().map(Self::Unix),
@@ -108,6 +110,7 @@ pub fn is_kept_from_us(error: &io::Error) -> bool {
 ///
 /// Mostly `AddrInUse`, `AddrNotAvailable`, or `PermissionDenied` for a port below 1024.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    crate::failpoint::call()?;
     let socket = socket(address)?;
     sockopt::set_socket_reuseport(&socket, true)?;
     bind(&socket, &address)?;
@@ -122,6 +125,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// `AddrInUse` also when another process of this user listens there and would share the port;
 /// else like [`listen`].
 pub fn listen_exclusive(address: SocketAddr) -> io::Result<TcpListener> {
+    crate::failpoint::call()?;
     let socket = socket(address)?;
     bind(&socket, &address)?;
     // The kernel refuses this second step too if somebody else took it first; only then is the

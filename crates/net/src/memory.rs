@@ -33,6 +33,7 @@ pub fn shared_words(count: usize) -> io::Result<&'static [AtomicU64]> {
 ///
 /// The machine has no such amount to give, or no descriptor is left.
 pub fn share(name: &CStr, count: usize) -> io::Result<OwnedFd> {
+    crate::failpoint::call()?;
     let bytes = count.checked_mul(size_of::<AtomicU64>()).ok_or(ErrorKind::OutOfMemory)?;
     let memory = memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
     ftruncate(&memory, bytes as u64)?;
@@ -46,6 +47,7 @@ pub fn share(name: &CStr, count: usize) -> io::Result<OwnedFd> {
 ///
 /// It is something else, or there is no address space left.
 pub fn shared(memory: BorrowedFd<'_>) -> io::Result<&'static [AtomicU64]> {
+    crate::failpoint::call()?;
     if !fcntl_get_seals(memory)?.contains(SEALS) {
         return Err(ErrorKind::InvalidData.into());
     }

@@ -34,6 +34,7 @@ impl Handle {
     pub fn of(pid: u32) -> io::Result<Self> {
         let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
         let pid = pid.ok_or(io::ErrorKind::InvalidInput)?;
+        crate::failpoint::call()?;
         Ok(Self(pidfd_open(pid, PidfdFlags::empty())?))
     }
 
@@ -71,6 +72,7 @@ impl Handle {
 ///
 /// The kernel says no.
 pub fn confine(cpu_seconds: u64, memory_bytes: u64) -> io::Result<()> {
+    crate::failpoint::call()?;
     for (resource, most) in [(Resource::Cpu, cpu_seconds), (Resource::As, memory_bytes)] {
         let maximum = getrlimit(resource).maximum;
         let most = Some(maximum.map_or(most, |maximum| maximum.min(most)));
@@ -86,6 +88,7 @@ pub fn confine(cpu_seconds: u64, memory_bytes: u64) -> io::Result<()> {
 ///
 /// There is no `/proc`.
 pub fn program() -> io::Result<OwnedFd> {
+    crate::failpoint::call()?;
     fs::File::open("/proc/self/exe").map(OwnedFd::from)
 }
 
@@ -121,6 +124,7 @@ pub fn program_path() -> io::Result<PathBuf> {
 ///
 /// It is not there, or not for this user.
 pub fn program_at(path: &Path) -> io::Result<OwnedFd> {
+    crate::failpoint::call()?;
     fs::File::open(path).map(OwnedFd::from)
 }
 
@@ -175,6 +179,7 @@ pub fn is_root() -> bool {
 ///
 /// It has more; what concerns a thread and those that it starts would not reach them all.
 pub(crate) fn check_single_thread() -> io::Result<()> {
+    crate::failpoint::call()?;
     // Where there is no /proc it cannot be told, and the caller's own order has to do.
     match fs::read_dir("/proc/self/task").map_or(1, Iterator::count) {
         1 => Ok(()),

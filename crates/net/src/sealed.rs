@@ -21,6 +21,7 @@ const SEALS: SealFlags =
 ///
 /// There is no memory, or no descriptor left.
 pub fn bytes(name: &CStr, content: &[u8]) -> io::Result<OwnedFd> {
+    crate::failpoint::call()?;
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let mut file = File::from(memfd_create(name, flags)?);
     file.write_all(content)?;
@@ -34,6 +35,7 @@ pub fn bytes(name: &CStr, content: &[u8]) -> io::Result<OwnedFd> {
 ///
 /// It is something else, can still be changed, or is more than that.
 pub fn read(memory: BorrowedFd<'_>, bytes_max: u64) -> io::Result<Vec<u8>> {
+    crate::failpoint::call()?;
     if !fcntl_get_seals(memory)?.contains(SEALS) {
         return Err(ErrorKind::InvalidData.into());
     }

@@ -40,6 +40,7 @@ impl Shelf {
     pub fn open(folder: &Path, bytes_max: u64) -> io::Result<Self> {
         let (written, next) = (AtomicU64::new(0), AtomicU64::new(0));
         let shelf = Self { folder: folder.to_owned(), bytes_max, written, next };
+        crate::failpoint::call()?;
         let (begun, _) = shelf.begin()?;
         fs::remove_file(begun)?;
         shelf.prune()?;

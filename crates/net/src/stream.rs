@@ -63,6 +63,7 @@ impl Write for Sink {
 /// When it can be neither opened nor made, or is something that might make a writer wait, such as
 /// a pipe.
 pub fn append_to(path: &Path) -> io::Result<Sink> {
+    crate::failpoint::call()?;
     open(path, OpenOptions::new().create(true).mode(0o640)).map(Sink)
 }
 

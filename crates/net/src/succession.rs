@@ -4,7 +4,7 @@
 
 use rustix::{
     fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
-    io::{Errno, FdFlags, fcntl_getfd, fcntl_setfd},
+    io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_getfd, fcntl_setfd},
 };
 use std::{
     ffi::{CString, OsStr, OsString},
@@ -25,6 +25,7 @@ pub struct Heirlooms<'d>(Vec<BorrowedFd<'d>>);
 ///
 /// One of them is none.
 pub fn leave<'d>(descriptors: Vec<BorrowedFd<'d>>) -> io::Result<Heirlooms<'d>> {
+    crate::failpoint::call()?;
     let heirlooms = Heirlooms(descriptors);
     heirlooms.0.iter().try_for_each(|one| fcntl_setfd(one, FdFlags::empty()))?;
     Ok(heirlooms)
@@ -45,6 +46,54 @@ impl Drop for Heirlooms<'_> {
 ///
 /// One of the numbers is of no descriptor, or of one that was opened here or taken before.
 pub fn take(numbers: &[RawFd]) -> io::Result<Vec<OwnedFd>> {
+    check(numbers)?;
+    let own = |&number: &RawFd| {
+        // SAFETY: the descriptor is open and not close-on-exec, as was just seen. Whatever this
+        // program opens is, so it has come from the program before and nobody here owns it; the
+        // next line makes it so that it cannot be taken twice.
+        let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
+        fcntl_setfd(&descriptor, FdFlags::CLOEXEC).map(|()| descriptor)
+    };
+    Ok(numbers.iter().map(own).collect::<Result<_, Errno>>()?)
+}
+
+/// Copies of the descriptors of those `numbers`, which the program before has left. They stay as
+/// they are, for that program to be gone back to, until they are closed by [`close`].
+///
+/// # Errors
+///
+/// As [`take`].
+pub fn copy(numbers: &[RawFd]) -> io::Result<Vec<OwnedFd>> {
+    check(numbers)?;
+    let copy = |&number: &RawFd| {
+        crate::failpoint::call()?;
+        // SAFETY: it is borrowed for one call, and open, as was just seen.
+        Ok(fcntl_dupfd_cloexec(unsafe { BorrowedFd::borrow_raw(number) }, 3)?)
+    };
+    numbers.iter().map(copy).collect()
+}
+
+/// Closes those of which there are copies.
+pub fn close(numbers: &[RawFd]) {
+    for number in numbers {
+        drop(take(&[*number]));
+    }
+}
+
+/// Becomes the program before, of which that number was left; returns only if it cannot.
+pub fn return_to(program: RawFd, words: &[OsString]) -> io::Error {
+    if let Err(error) = check(&[program]) {
+        return error;
+    }
+    // SAFETY: it is open, as was just seen, and nobody here closes it.
+    let program = unsafe { BorrowedFd::borrow_raw(program) };
+    // That program has no use for it once it runs.
+    let _ = fcntl_setfd(program, FdFlags::CLOEXEC);
+    become_program(program, words)
+}
+
+/// Checks that these numbers are of descriptors that were left, each of another one.
+fn check(numbers: &[RawFd]) -> io::Result<()> {
     for (at, &number) in numbers.iter().enumerate() {
         if number <= 2 || numbers.iter().take(at).any(|&other| other == number) {
             return Err(ErrorKind::InvalidInput.into());
@@ -55,14 +104,7 @@ pub fn take(numbers: &[RawFd]) -> io::Result<Vec<OwnedFd>> {
             return Err(ErrorKind::InvalidInput.into());
         }
     }
-    let own = |&number: &RawFd| {
-        // SAFETY: the descriptor is open and not close-on-exec, as was just seen. Whatever this
-        // program opens is, so it has come from the program before and nobody here owns it; the
-        // next line makes it so that it cannot be taken twice.
-        let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
-        fcntl_setfd(&descriptor, FdFlags::CLOEXEC).map(|()| descriptor)
-    };
-    Ok(numbers.iter().map(own).collect::<Result<_, Errno>>()?)
+    Ok(())
 }
 
 /// Has signals wait until [`release_signals`], in whatever program this process runs then.
@@ -78,6 +120,9 @@ pub fn release_signals() {
 /// Goes on as another program, with these words; it finds no descriptors but those that were left
 /// to it, and those of standard input and output. It returns only where that cannot be.
 pub fn become_program(program: BorrowedFd<'_>, words: &[OsString]) -> io::Error {
+    if let Err(error) = crate::failpoint::call() {
+        return error;
+    }
     let text = |word: &OsStr| CString::new(word.as_bytes());
     let path = format!("/proc/self/fd/{}", program.as_raw_fd());
     let words: Result<Vec<_>, _> = words.iter().map(|word| text(word)).collect();
@@ -139,6 +184,25 @@ mod tests {
         let taken = take(&[number]).unwrap();
         assert_eq!(sealed::read(taken[0].as_fd(), 100).unwrap(), b"inside");
         assert!(take(&[number]).is_err());
+    }
+
+    #[test]
+    fn what_is_copied_stays_for_the_program_before() {
+        let memory = sealed::bytes(c"test", b"inside").unwrap();
+        let number = memory.as_raw_fd();
+        assert!(copy(&[number]).is_err(), "it is this program's own");
+        drop(leave(vec![memory.as_fd()]).map(std::mem::forget));
+        std::mem::forget(memory);
+        for _ in 0..2 {
+            let copied = copy(&[number]).unwrap();
+            assert_eq!(sealed::read(copied[0].as_fd(), 100).unwrap(), b"inside");
+        }
+        let error = return_to(number, &["test".into()]);
+        assert_eq!(error.raw_os_error(), Some(libc::ENOEXEC), "{error}");
+        // SAFETY: nobody else has it.
+        drop(leave(vec![unsafe { BorrowedFd::borrow_raw(number) }]).map(std::mem::forget));
+        close(&[number]);
+        assert!(copy(&[number]).is_err());
     }
 
     #[test]

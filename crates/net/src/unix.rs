@@ -55,6 +55,7 @@ pub struct SocketFile {
 /// See [`UnixError`].
 pub fn listen(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile), UnixError> {
     let address = SocketAddrUnix::new(path)?;
+    crate::failpoint::call().map_err(UnixError::Failed)?;
     let alone = lock_folder(path);
     let socket = socket()?;
     match bind(&socket, &address) {
@@ -79,6 +80,7 @@ impl SocketFile {
     ///
     /// There is none.
     pub fn at(path: &Path) -> io::Result<Self> {
+        crate::failpoint::call()?;
         let (stat, _) = look(path)?;
         Ok(Self { path: path.to_owned(), identity: stat.identity })
     }

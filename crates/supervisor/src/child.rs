@@ -6,14 +6,15 @@ use net::{
     process::Handle,
 };
 use std::{
-    io,
+    io::{self, ErrorKind},
     os::{
         fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
         unix::{net::UnixDatagram, process::CommandExt},
     },
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{self, Command, Stdio},
     rc::Rc,
+    time::Duration,
 };
 use tokio::{
     io::Interest,
@@ -22,12 +23,17 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     task::spawn_local,
+    time::sleep,
 };
+
+/// How long what has run out, descriptors or memory, is given to come back before a child is
+/// spoken to again.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A program as it was when this process started, or opened it: a file that is replaced meanwhile
 /// is another program.
 #[derive(Debug)]
-pub struct Program {
+pub(crate) struct Program {
     file: OwnedFd,
     path: PathBuf,
 }
@@ -56,7 +62,7 @@ impl Program {
     /// # Errors
     ///
     /// There is no `/proc`.
-    pub fn this() -> io::Result<Self> {
+    pub(crate) fn this() -> io::Result<Self> {
         Ok(Self { file: net::process::program()?, path: net::process::program_path()? })
     }
 
@@ -77,15 +83,16 @@ impl Program {
 
     /// Starts it once more, in a role, with a channel as its standard input. Nothing else is
     /// inherited but standard output, standard error, the environment and the working folder.
-    fn start(&self, role: &str) -> io::Result<(u32, OwnedFd)> {
+    fn start(&self, role: &str) -> io::Result<(process::Child, OwnedFd)> {
         let (own, other) = channel::pair()?;
+        net::failpoint::call()?;
         let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         let mut command = Command::new(path);
         for name in net::systemd::VARIABLES {
             command.env_remove(name);
         }
         command.arg0("gannet").args(["role", role]).stdin(Stdio::from(other));
-        Ok((command.spawn()?.id(), own))
+        Ok((command.spawn()?, own))
     }
 }
 
@@ -106,8 +113,11 @@ impl Child {
         role: &str,
         hear: impl Fn(Heard) + 'static,
     ) -> io::Result<Self> {
-        let (pid, end) = program.start(role)?;
-        Self::of(pid, end, hear)
+        let (mut child, end) = program.start(role)?;
+        Self::of(child.id(), end, hear).inspect_err(|_| {
+            // Nobody else knows of it.
+            let _ = child.kill().and_then(|()| child.wait());
+        })
     }
 
     /// The child of that number, which is there, with this end of its channel.
@@ -118,6 +128,7 @@ impl Child {
     pub(crate) fn of(pid: u32, end: OwnedFd, hear: impl Fn(Heard) + 'static) -> io::Result<Self> {
         let handle = Rc::new(Handle::of(pid)?);
         // Heard from now on, so that no end is missed.
+        net::failpoint::call()?;
         let ends = signal(SignalKind::child())?;
         let end = UnixDatagram::from(end);
         end.set_nonblocking(true)?;
@@ -165,8 +176,11 @@ async fn send(end: Rc<Channel>, mut orders: UnboundedReceiver<Message>) {
     while let Some(Message { bytes, descriptors }) = orders.recv().await {
         let along = channel::borrow(&descriptors);
         let send = || channel::send(end.as_fd(), &bytes, &along, false);
-        if end.async_io(Interest::WRITABLE, send).await.is_err() {
-            return;
+        while let Err(error) = end.async_io(Interest::WRITABLE, send).await {
+            if error.kind() == ErrorKind::BrokenPipe {
+                return;
+            }
+            sleep(PAUSE).await;
         }
     }
 }
@@ -179,8 +193,14 @@ async fn listen(
     hear: &impl Fn(Heard),
 ) -> String {
     let receive = || channel::receive(end.as_fd(), false);
-    while let Ok(Some(message)) = end.async_io(Interest::READABLE, receive).await {
-        hear(Heard::Note(message));
+    loop {
+        match end.async_io(Interest::READABLE, receive).await {
+            Ok(Some(message)) => hear(Heard::Note(message)),
+            Ok(None) => break,
+            // It speaks another language, or was taken over.
+            Err(error) if error.kind() == ErrorKind::InvalidData => handle.kill(),
+            Err(_) => sleep(PAUSE).await,
+        }
     }
     loop {
         match handle.ending() {

@@ -19,6 +19,5 @@ mod journal;
 mod wishes;
 mod shell;
 
-pub use child::Program;
 pub use shell::{Failure, Succession, Voice, rehearse, run};
 pub use sockets::{Fault, Sockets};

@@ -36,6 +36,11 @@ impl Drop for Own {
     }
 }
 
+/// How many there are whose end somebody waits for.
+pub(crate) fn awaited() -> usize {
+    OWN.with_borrow(HashSet::len)
+}
+
 /// Takes notice of the end of all that others have left, where this is the first process.
 ///
 /// # Errors

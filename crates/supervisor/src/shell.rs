@@ -3,6 +3,7 @@
 mod compare;
 mod desk;
 mod had;
+mod needs;
 mod service;
 mod signals;
 mod upgrade;
@@ -18,7 +19,7 @@ use crate::{
     logs::LogFiles,
     machine::{Event, Machine, Note, Order, WorkerId},
     orphans,
-    sockets::{self, Sockets},
+    sockets::Sockets,
     wishes::{Asker, Desk},
 };
 use base::Moment;
@@ -34,8 +35,8 @@ use net::systemd::{self, Handed};
 use service::Service;
 use signals::catch;
 use std::{
-    collections::VecDeque, ffi::OsString, io, mem, os::fd::OwnedFd, path::PathBuf, rc::Rc,
-    time::Duration,
+    cell::OnceCell, collections::VecDeque, ffi::OsString, io, mem, os::fd::OwnedFd, path::PathBuf,
+    rc::Rc, time::Duration,
 };
 use tokio::{
     runtime::{Builder, LocalOptions, LocalRuntime},
@@ -79,6 +80,8 @@ struct Source {
     /// What workers resolve.
     bundle: OwnedFd,
     blueprint: Blueprint,
+    /// Where its workers count what each client has used up, once it was opened here.
+    clients: OnceCell<Rc<Table>>,
 }
 
 type Told = Event<Rc<Source>>;
@@ -118,6 +121,7 @@ struct Shell<'v> {
     /// Whoever has started this process.
     service: Service,
     logs: LogFiles,
+    /// Where those count that serve.
     clients: Option<Rc<Table>>,
     seed: [u64; 2],
     workers: Workers,
@@ -145,7 +149,6 @@ struct Shell<'v> {
 ///
 /// It cannot be served.
 pub fn run(
-    program: Program,
     file: PathBuf,
     desk_path: Option<PathBuf>,
     succession: Option<Succession>,
@@ -153,16 +156,17 @@ pub fn run(
 ) -> Result<u8, Failure> {
     // What another program has left holds all sockets, those of whoever has started it, too.
     let handed = if succession.is_none() { systemd::handed() } else { Vec::new() };
-    runtime()?.block_on(async {
+    // Whatever keeps this program from going on, the one before can.
+    let or_back = |failure: Failure| {
+        succession.iter().for_each(|found| upgrade::go_back(*found, voice, &failure));
+        failure
+    };
+    runtime().map_err(or_back)?.block_on(async {
         let (happenings, heard) = unbounded_channel();
-        // Signals are caught before anybody can know that there is something to stop.
-        catch(&happenings).map_err(failed)?;
-        orphans::adopt().map_err(failed)?;
-        watch::tick(&happenings);
-        let mut shell = Shell::new(program, file, happenings, voice)?;
+        let mut shell = Shell::begin(file, happenings, voice).map_err(or_back)?;
         (shell.desk_path, shell.handed) = (desk_path, handed);
         if let Some(succession) = succession {
-            shell.succeed(succession)?;
+            shell.succeed(succession).map_err(or_back)?;
             net::succession::release_signals();
         }
         shell.live(heard).await
@@ -170,6 +174,7 @@ pub fn run(
 }
 
 fn runtime() -> Result<LocalRuntime, Failure> {
+    net::failpoint::call().map_err(failed)?;
     let mut builder = Builder::new_current_thread();
     builder.enable_all().build_local(LocalOptions::default()).map_err(failed)
 }
@@ -179,12 +184,25 @@ fn failed(error: io::Error) -> Failure {
 }
 
 impl<'v> Shell<'v> {
-    fn new(
-        program: Program,
+    /// A shell that hears what this process is told.
+    fn begin(
         file: PathBuf,
         happenings: UnboundedSender<Happening>,
         voice: &'v dyn Voice,
     ) -> Result<Self, Failure> {
+        // Signals are caught before anybody can know that there is something to stop.
+        catch(&happenings).map_err(failed)?;
+        orphans::adopt().map_err(failed)?;
+        watch::tick(&happenings);
+        Self::new(file, happenings, voice)
+    }
+
+    fn new(
+        file: PathBuf,
+        happenings: UnboundedSender<Happening>,
+        voice: &'v dyn Voice,
+    ) -> Result<Self, Failure> {
+        let program = Program::this().map_err(failed)?;
         let service = Service::new(&happenings);
         let seed = net::random::bytes::<16>().map_err(failed)?;
         let [one, other] = [0, 8].map(|at| {
@@ -315,7 +333,7 @@ impl<'v> Shell<'v> {
             }
             Order::EndCheck => self.check.take().iter().for_each(Child::kill),
             Order::Open(source) => {
-                let opened = self.open(&source.blueprint);
+                let opened = self.open(&source);
                 self.due.push_back(opened.map_or_else(Event::NotOpened, |()| Event::Opened));
             }
             Order::Start(id, source, place) => self.start(id, source, place),
@@ -348,63 +366,23 @@ impl<'v> Shell<'v> {
         }
     }
 
-    /// Opens what a config needs that is not open yet.
-    fn open(&mut self, blueprint: &Blueprint) -> Result<(), String> {
-        let said = |fault: sockets::Fault| fault.message;
-        sockets::check_room(blueprint.threads, blueprint.listen.len()).map_err(said)?;
-        self.sockets.adopt(mem::take(&mut self.handed), &blueprint.listen).map_err(said)?;
-        self.sockets.open(&blueprint.listen).map_err(said)?;
-        self.logs.open(blueprint)?;
-        if let (Some(path), false) = (&blueprint.control, self.is_trial) {
-            self.open_desk(path).map_err(said)?;
-        }
-        let lines = blueprint.clients_max;
-        if self.clients.as_ref().is_none_or(|known| known.lines() != lines) {
-            let failed = |e| format!("error: there is no room for `clients-max`: {e}");
-            self.clients = Some(Rc::new(Table::new(lines, self.seed).map_err(failed)?));
-        }
-        Ok(())
-    }
-
     fn start(&mut self, id: WorkerId, source: Rc<Source>, place: usize) {
+        let clients = source.clients.get().or(self.clients.as_ref());
+        // It was opened for its generation.
+        let Some(clients) = clients.cloned() else { return };
         let happenings = self.happenings.clone();
         let hear = move |heard| drop(happenings.send(Happening::Worker(id, heard)));
-        let clients = self.clients.clone().ok_or_else(|| io::ErrorKind::NotFound.into());
-        let started = clients.and_then(|clients| {
-            let child = Child::start(&self.program, "worker", hear)?;
-            self.workers.begin(id, child, (source, place), clients, &self.logs)
-        });
-        if let Err(error) = started {
-            self.workers.kill(id);
-            self.due.push_back(Event::Failed(id, not_started(&error)));
-            self.due.push_back(Event::Ended(id, not_started(&error)));
+        match Child::start(&self.program, "worker", hear) {
+            Ok(child) => {
+                let begun = self.workers.begin(id, child, (source, place), clients, &self.logs);
+                let failed = |error| Event::Failed(id, not_started(&error));
+                self.due.extend(begun.err().map(failed));
+            }
+            Err(error) => {
+                self.due.push_back(Event::Failed(id, not_started(&error)));
+                self.due.push_back(Event::Ended(id, not_started(&error)));
+            }
         }
-    }
-
-    /// Takes up the sockets of a config whose workers are about to serve, and parts with others.
-    fn keep(&mut self, source: Rc<Source>) {
-        let Blueprint { listen, threads, workers, .. } = &source.blueprint;
-        // Where descriptors have run out, some loops have nothing to do, and others more.
-        let _ = self.sockets.widen(threads * workers);
-        self.sockets.keep(listen);
-        self.serving = Some(Rc::clone(&source));
-        self.tidy();
-        // Where nobody has said which, it is no reason not to serve.
-        if let (None, Some(path)) = (&source.blueprint.control, self.desk_path.clone())
-            && let Err(fault) = self.open_desk(&path)
-        {
-            self.note(&Note::Deaf(fault.message));
-        }
-    }
-
-    /// Closes what only a config has needed that is not served.
-    fn tidy(&mut self) {
-        let Some(serving) = &self.serving else { return };
-        self.sockets.keep(&serving.blueprint.listen);
-        let desk = serving.blueprint.control.as_ref().or(self.desk_path.as_ref());
-        self.desks.retain(|one| desk.is_some_and(|desk| one.path() == desk));
-        let others = self.workers.sources().map(|source| &source.blueprint);
-        self.logs.keep(others.chain([&serving.blueprint]));
     }
 
     /// What is served, in a few words.

@@ -137,9 +137,11 @@ impl<'d> Leaving<'d> {
 }
 
 impl Left {
-    /// Takes those of `state`.
-    pub(crate) fn of(state: &State) -> io::Result<Self> {
-        let all = net::succession::take(&state.descriptors)?;
+    /// Takes those of `state`, or copies of them, for the program before to find them where they
+    /// were if it is gone back to.
+    pub(crate) fn of(state: &State, are_copies: bool) -> io::Result<Self> {
+        let take = if are_copies { net::succession::copy } else { net::succession::take };
+        let all = take(&state.descriptors)?;
         Ok(Self(all.into_iter().map(Some).collect()))
     }
 

@@ -230,6 +230,7 @@ pub fn start(setup: Setup) -> Result<Worker, StartError> {
                 another.live(None);
             }
         };
+        net::failpoint::call().map_err(StartError::Thread)?;
         let thread = thread::Builder::new().name("gannet-loop".to_owned()).spawn(life);
         worker.others.push((way, thread.map_err(StartError::Thread)?));
     }
@@ -359,6 +360,7 @@ impl Loop {
     /// Runs the loop; false if it has to be started anew.
     fn run(&mut self, orders: &mut Option<Orders<'_>>) -> io::Result<bool> {
         let row = self.row;
+        net::failpoint::call()?;
         let runtime = Builder::new_current_thread()
             .enable_io()
             .enable_time()

@@ -19,6 +19,8 @@ pub(super) enum Kind {
     Idle(Idle),
     /// Time from exec to the first answer, and memory after it.
     Start(Start),
+    /// What becomes of clients while processes are replaced.
+    Life(Life),
     /// Instructions per request of the HTTP/1.1 engine alone, at most.
     Engine { instructions_max: u64 },
     /// Instructions to find a route, among the sites of a small host and of a large one; and how
@@ -26,8 +28,25 @@ pub(super) enum Kind {
     Route { instructions_max: u64, ratio_max: f64 },
 }
 
+/// What is done to the processes of a server, or asked of them.
+#[derive(Clone, Copy)]
+pub(super) enum Life {
+    /// Reloads and upgrades under full load.
+    Reloads,
+    /// A worker is killed again and again, under full load.
+    Kills,
+    /// Workers become fewer and more, under full load.
+    Shrink,
+    /// Reloads of many sites, at half load.
+    LargeReload,
+    /// Memory of the process that watches the others.
+    Memory,
+}
+
 /// A load, and who has to bear it beside gannet.
 pub(super) struct Load {
+    /// gannet, in the way to run it that the case is about.
+    pub(super) gannet: Peer,
     pub(super) site: Site,
     pub(super) variant: Variant,
     pub(super) access_log: bool,
@@ -118,6 +137,7 @@ pub(super) const CONNECTIONS: usize = 64;
 
 /// A load on one file, kept connections, no log; cases differ from it in what they name.
 const PLAIN: Load = Load {
+    gannet: Peer::Gannet,
     site: Site::Single { bytes: SMALL },
     variant: Variant::Plain,
     access_log: false,
@@ -345,6 +365,51 @@ pub(super) const CASES: &[Case] = &[
             peers: &[(Peer::Nginx, Some(0.15))],
             ..PLAIN
         }),
+    },
+    Case {
+        name: "worker",
+        what: "a file of 0.9 KB, by a worker under its supervisor and by one process",
+        kind: Kind::Load(Load {
+            gannet: Peer::GannetWorker,
+            peers: &[(Peer::GannetQuick, Some(1.02))],
+            ..PLAIN
+        }),
+    },
+    Case {
+        name: "sandbox",
+        what: "200,000 files of 4 KB at random, nearly each opened for its request: by a worker, \
+               where its sandbox looks at that, and by one process without a sandbox",
+        kind: Kind::Load(Load {
+            gannet: Peer::GannetWorker,
+            site: Site::Heap,
+            peers: &[(Peer::GannetQuick, Some(1.04))],
+            ..PLAIN
+        }),
+    },
+    Case {
+        name: "reloads",
+        what: "200 reloads and 20 upgrades while clients ask, on kept and on new connections",
+        kind: Kind::Life(Life::Reloads),
+    },
+    Case {
+        name: "kills",
+        what: "the only worker is killed 200 times, two seconds apart, while clients ask",
+        kind: Kind::Life(Life::Kills),
+    },
+    Case {
+        name: "shrink",
+        what: "from four workers to one and back, while clients ask",
+        kind: Kind::Life(Life::Shrink),
+    },
+    Case {
+        name: "reload-many",
+        what: "reloads of 10,000 sites on the one core that serves as well",
+        kind: Kind::Life(Life::LargeReload),
+    },
+    Case {
+        name: "supervisor",
+        what: "memory of the process that watches the others",
+        kind: Kind::Life(Life::Memory),
     },
     Case {
         name: "engine",

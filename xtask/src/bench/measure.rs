@@ -22,9 +22,37 @@ pub(super) fn memory_bytes(root: u32) -> Outcome<u64> {
     for pid in tree(root) {
         let path = format!("/proc/{pid}/smaps_rollup");
         let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
-        kibibytes += pss_kibibytes(&text).ok_or(format!("{path} without Pss"))?;
+        kibibytes += self::kibibytes(&text, "Pss:").ok_or(format!("{path} without Pss"))?;
     }
     Ok(kibibytes * 1024)
+}
+
+/// Memory of one process, in bytes.
+pub(super) struct Memory {
+    /// All that is resident, whoever has it as well.
+    pub(super) resident: u64,
+    /// The same, where a page that several processes share counts with each's share (PSS).
+    pub(super) share: u64,
+    /// What it has alone.
+    pub(super) own: u64,
+}
+
+/// Memory of the process `pid` alone.
+pub(super) fn memory(pid: u32) -> Outcome<Memory> {
+    let path = format!("/proc/{pid}/smaps_rollup");
+    let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+    let bytes = |name: &str| {
+        let found = kibibytes(&text, name).ok_or(format!("{path} without {name}"));
+        found.map(|kibibytes| kibibytes * 1024)
+    };
+    let own = bytes("Private_Clean:")? + bytes("Private_Dirty:")?;
+    Ok(Memory { resident: bytes("Rss:")?, share: bytes("Pss:")?, own })
+}
+
+/// Whether a process has not ended.
+pub(super) fn is_alive(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
 /// The middle of `figures`, NaN where there are none.
@@ -71,8 +99,8 @@ fn tasks(pid: u32) -> Vec<String> {
     entries.map(|entry| entry.path().to_string_lossy().into_owned()).collect()
 }
 
-fn pss_kibibytes(rollup: &str) -> Option<u64> {
-    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+fn kibibytes(rollup: &str, name: &str) -> Option<u64> {
+    let line = rollup.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().strip_suffix(" kB")?.trim().parse().ok()
 }
 
@@ -94,8 +122,8 @@ mod tests {
     #[test]
     fn pss_is_taken_from_the_rollup() {
         let rollup = "55 - 7f ---p 00000000 00:00 0 [rollup]\nRss:  900 kB\nPss:     451 kB\n";
-        assert_eq!(pss_kibibytes(rollup), Some(451));
-        assert_eq!(pss_kibibytes("Pss_Anon: 3 kB\n"), None);
+        assert_eq!(kibibytes(rollup, "Pss:"), Some(451));
+        assert_eq!(kibibytes("Pss_Anon: 3 kB\n", "Pss:"), None);
     }
 
     #[test]

@@ -7,6 +7,9 @@
 
 mod cases;
 mod content;
+mod crowd;
+mod fleet;
+mod life;
 mod load;
 mod machine;
 mod measure;
@@ -49,7 +52,7 @@ pub(crate) fn run(words: &[String]) -> Outcome<()> {
     machine::raise_descriptor_limit()?;
     machine::keep_to(machine::LOAD_CORE)?;
 
-    let bench = Bench::new(request.rounds)?;
+    let bench = Bench::new(request.rounds.unwrap_or(ROUNDS), request.rounds)?;
     let mut report = format!("# Bench: {}\n\n{machine}", request.title());
     let mut failures = Vec::new();
     println!("{report}");
@@ -75,20 +78,20 @@ pub(crate) fn run(words: &[String]) -> Outcome<()> {
 /// What was asked for on the command line.
 struct Request {
     cases: Vec<&'static Case>,
-    rounds: usize,
+    rounds: Option<usize>,
     is_all: bool,
 }
 
 impl Request {
     fn parse(words: &[String]) -> Outcome<Self> {
-        let (mut names, mut rounds) = (Vec::new(), ROUNDS);
+        let (mut names, mut rounds) = (Vec::new(), None);
         let mut words = words.iter().map(String::as_str);
         while let Some(word) = words.next() {
             if word == "--rounds" {
                 let count = words.next().and_then(|count| count.parse().ok());
-                rounds = count
-                    .filter(|count| (1..=ROUNDS_MAX).contains(count))
-                    .ok_or(format!("--rounds takes a number from 1 to {ROUNDS_MAX}"))?;
+                let is_good = |count: &usize| (1..=ROUNDS_MAX).contains(count);
+                let odd = format!("--rounds takes a number from 1 to {ROUNDS_MAX}");
+                rounds = Some(count.filter(is_good).ok_or(odd)?);
             } else if CASES.iter().any(|case| case.name == word) {
                 names.push(word);
             } else {
@@ -114,7 +117,7 @@ impl Request {
 mod tests {
     use super::*;
 
-    fn check(words: &str, expect: Result<(&str, usize), &str>) {
+    fn check(words: &str, expect: Result<(&str, Option<usize>), &str>) {
         let words: Vec<_> = words.split_whitespace().map(String::from).collect();
         match (Request::parse(&words), expect) {
             (Ok(request), Ok(expect)) => {
@@ -129,9 +132,9 @@ mod tests {
 
     #[test]
     fn words_name_cases_and_rounds() {
-        check("", Ok(("all", ROUNDS)));
-        check("--rounds 3", Ok(("all", 3)));
-        check("large small --rounds 2", Ok(("small-large", 2)));
+        check("", Ok(("all", None)));
+        check("--rounds 3", Ok(("all", Some(3))));
+        check("large small --rounds 2", Ok(("small-large", Some(2))));
         check("smal", Err("small medium large"));
         check("--rounds", Err("from 1 to"));
         check("--rounds 0", Err("from 1 to"));

@@ -29,6 +29,10 @@ pub(super) const CREDENTIALS: &str = "YWxpY2U6d29uZGVybGFuZA==";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Peer {
     Gannet,
+    /// gannet by a worker under its supervisor, in its sandbox.
+    GannetWorker,
+    /// gannet in one process, outside of any.
+    GannetQuick,
     /// gannet without a log, in a case with one.
     GannetQuiet,
     /// gannet without the guard that its case is about.
@@ -48,6 +52,8 @@ impl Peer {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Gannet => "gannet",
+            Self::GannetWorker => "gannet, a worker",
+            Self::GannetQuick => "gannet, one process",
             Self::GannetQuiet => "gannet, no log",
             Self::GannetOpen => "gannet, no guard",
             Self::Nginx => "nginx",
@@ -74,9 +80,11 @@ impl Stage<'_> {
         let root = self.content.root(self.site)?;
         let file = self.content.folder().join(format!("{peer:?}-{port}"));
         let text = match peer {
-            Peer::Gannet | Peer::GannetQuiet | Peer::GannetOpen => {
-                self.gannet(peer, &root, port, &file)
-            }
+            Peer::Gannet
+            | Peer::GannetWorker
+            | Peer::GannetQuick
+            | Peer::GannetQuiet
+            | Peer::GannetOpen => self.gannet(peer, &root, port, &file),
             Peer::Nginx | Peer::NginxStock => {
                 self.nginx(&root, port, &file, peer == Peer::Nginx)?
             }
@@ -87,32 +95,37 @@ impl Stage<'_> {
         let configuration = file.with_extension("conf");
         fs::write(&configuration, text)?;
         let mut command = Command::new(match peer {
-            Peer::Gannet | Peer::GannetQuiet | Peer::GannetOpen => {
-                machine::release().join("gannet")
-            }
+            Peer::Gannet
+            | Peer::GannetWorker
+            | Peer::GannetQuick
+            | Peer::GannetQuiet
+            | Peer::GannetOpen => machine::release().join("gannet"),
             Peer::Nginx | Peer::NginxStock => "nginx".into(),
             Peer::Lighttpd => "lighttpd".into(),
             Peer::H2o => "h2o".into(),
             Peer::Floor => machine::release().join("floor"),
         });
+        let is_quick = peer == Peer::GannetQuick
+            || peer == Peer::Gannet
+                && self.site == (Site::Single { bytes: SMALL })
+                && !self.access_log
+                && !matches!(
+                    self.variant,
+                    Variant::Password
+                        | Variant::Limited
+                        | Variant::Routed
+                        | Variant::Streams { .. }
+                );
         match peer {
-            Peer::Gannet
-                if self.site == (Site::Single { bytes: SMALL })
-                    && !self.access_log
-                    && !matches!(
-                        self.variant,
-                        Variant::Password
-                            | Variant::Limited
-                            | Variant::Routed
-                            | Variant::Streams { .. }
-                    ) =>
-            {
+            _ if is_quick => {
                 let port = port.to_string();
                 command.arg(root).args(["--port", &port, "--threads", "1", "--log", "off"])
             }
-            Peer::Gannet | Peer::GannetQuiet | Peer::GannetOpen => {
-                command.arg("run").arg(configuration)
-            }
+            Peer::Gannet
+            | Peer::GannetWorker
+            | Peer::GannetQuick
+            | Peer::GannetQuiet
+            | Peer::GannetOpen => command.arg("run").arg(configuration),
             Peer::Nginx | Peer::NginxStock | Peer::H2o => command.arg("-c").arg(configuration),
             Peer::Lighttpd => command.arg("-D").arg("-f").arg(configuration),
             Peer::Floor => command.arg(port.to_string()).args(self.canned()?),

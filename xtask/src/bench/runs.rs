@@ -8,6 +8,7 @@ use super::cases::{
     BROWSER_CODINGS, Case, Compression, Idle, Kind, Load, SMALL, Site, Start, Variant,
 };
 use super::content::{Content, file_bytes, targets};
+use super::life;
 use super::load::{self, request};
 use super::measure::{least, median, median_ratio};
 use super::peers::{Peer, Stage};
@@ -28,11 +29,13 @@ const MIB: f64 = 1024.0 * 1024.0;
 pub(super) struct Bench {
     content: Content,
     rounds: usize,
+    /// How often the cases about processes do what they are about, if anybody has said so.
+    turns: Option<usize>,
 }
 
 impl Bench {
-    pub(super) fn new(rounds: usize) -> Outcome<Self> {
-        Ok(Self { content: Content::new()?, rounds })
+    pub(super) fn new(rounds: usize, turns: Option<usize>) -> Outcome<Self> {
+        Ok(Self { content: Content::new()?, rounds, turns })
     }
 
     /// Runs one case, with servers of its own.
@@ -41,6 +44,7 @@ impl Bench {
             Kind::Load(load) => self.load(load),
             Kind::Idle(idle) => self.idle(idle),
             Kind::Start(start) => self.start(start),
+            Kind::Life(life) => life::run(*life, &self.content, self.turns),
             Kind::Engine { instructions_max } => engine(*instructions_max),
             Kind::Route { instructions_max, ratio_max } => route(*instructions_max, *ratio_max),
         }
@@ -48,7 +52,7 @@ impl Bench {
 
     fn load(&self, load: &Load) -> Outcome<Table> {
         let mut entrants = Vec::new();
-        for peer in [Peer::Gannet].into_iter().chain(load.peers.iter().map(|(peer, _)| *peer)) {
+        for peer in [load.gannet].into_iter().chain(load.peers.iter().map(|(peer, _)| *peer)) {
             entrants.push(Entrant::new(peer, load, &self.content)?);
         }
         // The first round warms the caches of everybody and is thrown away.

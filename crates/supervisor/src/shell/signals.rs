@@ -25,6 +25,7 @@ pub(super) fn catch(happenings: &UnboundedSender<Happening>) -> io::Result<()> {
         (SignalKind::user_defined2(), Box::new(|| Happening::Upgrade)),
     ];
     for (kind, what) in signals {
+        net::failpoint::call()?;
         let mut signal = signal(kind)?;
         let happenings = happenings.clone();
         spawn_local(async move {

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     child::{Child, Heard, Program},
     machine::{Event, Machine, Note},
+    orphans,
     sockets::Sockets,
     state::{Leaving, Left, State},
     wishes::Asker,
@@ -27,6 +28,7 @@ use control::{
 };
 use net::{channel::Message, sealed, succession};
 use std::{
+    cell::OnceCell,
     io::{self, ErrorKind},
     os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
     path::{Path, PathBuf},
@@ -72,15 +74,10 @@ enum Stage {
 /// # Errors
 ///
 /// It could not.
-pub fn rehearse(
-    program: Program,
-    file: PathBuf,
-    state: RawFd,
-    voice: &dyn Voice,
-) -> Result<(), Failure> {
+pub fn rehearse(file: PathBuf, state: RawFd, voice: &dyn Voice) -> Result<(), Failure> {
     runtime()?.block_on(async {
         let (happenings, heard) = unbounded_channel();
-        let mut shell = Shell::new(program, file, happenings, voice)?;
+        let mut shell = Shell::new(file, happenings, voice)?;
         shell.try_on(state)?;
         shell.live(heard).await.map(drop)
     })
@@ -191,7 +188,9 @@ impl Shell<'_> {
     /// Becomes another program, if it is time. Everything that has happened is dealt with.
     pub(super) fn hand_over(&mut self) {
         let is_due = |upgrade: &mut Upgrade| matches!(upgrade.stage, Stage::Due { .. });
-        if !self.machine.is_quiet() || self.comparison.is_some() {
+        // The next program waits for the end of workers, and of nobody else.
+        let is_busy = self.comparison.is_some() || orphans::awaited() > self.workers.len();
+        if !self.machine.is_quiet() || is_busy {
             return;
         }
         let Some(Upgrade { program, stage, askers }) = self.upgrade.take_if(is_due) else { return };
@@ -261,28 +260,20 @@ impl Shell<'_> {
         state
     }
 
-    /// Goes on where another program has left this process.
+    /// Goes on where another program has left this process. Until this is done all stays as it
+    /// was left.
     pub(super) fn succeed(&mut self, found: Succession) -> Result<(), Failure> {
         let failed = |error: io::Error| failure(&error);
-        let own = succession::take(&[found.state]).map_err(failed)?;
-        let memory = own.into_iter().next().ok_or(ErrorKind::InvalidData.into()).map_err(failed)?;
-        let before = succession::take(found.before.as_slice()).map_err(failed)?;
+        let own = succession::copy(&[found.state]).map_err(failed)?;
+        let state = own.first().map_or(Err(ErrorKind::InvalidData.into()), read).map_err(failed)?;
+        let before = succession::copy(found.before.as_slice()).map_err(failed)?;
         let before = before.into_iter().next().map(Program::left);
-        let read = read(&memory).and_then(|state| Ok((Left::of(&state)?, state)));
-        let (mut left, state) = match read {
-            Ok(read) => read,
-            Err(error) => {
-                // The program before understands what it has left.
-                if let (Some(before), Ok(_heirlooms)) =
-                    (&before, succession::leave(vec![memory.as_fd()]))
-                {
-                    let words = self.voice.words(Succession { before: None, ..found });
-                    let _ = succession::become_program(before.as_fd(), &words);
-                }
-                return Err(failure(&error));
-            }
-        };
+        let mut left = Left::of(&state, true).map_err(failed)?;
+        let copied = state.descriptors.clone();
         let askers = self.restore(state, &mut left).map_err(failed)?;
+        succession::close(&copied);
+        succession::close(&[found.state]);
+        succession::close(found.before.as_slice());
         match before {
             Some(program) => {
                 self.askers[NEXT] = askers;
@@ -293,8 +284,8 @@ impl Shell<'_> {
                 self.due.clear();
                 self.due.push_back(Event::Tick);
                 if !askers.is_empty() {
-                    let text = "error: that program does not understand what this one leaves it: \
-                                restart the server by it"
+                    let text = "error: that program could not go on where this one was, and has \
+                                said why on standard error: this one runs as before"
                         .to_owned();
                     self.refuse(askers, 1, text);
                 }
@@ -315,7 +306,10 @@ impl Shell<'_> {
         let tables = state.tables.into_iter().map(table).collect::<io::Result<Vec<_>>>()?;
         self.clients = tables.last().cloned();
         self.seed = seed;
-        let source = |(at, blueprint)| Ok(Rc::new(Source { bundle: left.take(at)?, blueprint }));
+        let source = |(at, blueprint)| {
+            let (bundle, clients) = (left.take(at)?, OnceCell::new());
+            Ok(Rc::new(Source { bundle, blueprint, clients }))
+        };
         let sources = state.sources.into_iter().map(source).collect::<io::Result<Vec<_>>>()?;
         for source in &sources {
             // What cannot be opened any more is said when the next workers want it.
@@ -352,7 +346,7 @@ impl Shell<'_> {
             );
             return Err(Failure { code: 1, text });
         }
-        let mut left = Left::of(&state).map_err(failed)?;
+        let mut left = Left::of(&state, false).map_err(failed)?;
         self.is_trial = true;
         self.seed = state.seed;
         self.sockets = Sockets::of(state.sockets, &mut left, false).map_err(failed)?;
@@ -362,6 +356,15 @@ impl Shell<'_> {
         }
         Ok(())
     }
+}
+
+/// Has the program before go on, where this one could not; returns only where there is none.
+pub(super) fn go_back(found: Succession, voice: &dyn Voice, failure: &Failure) {
+    let Some(before) = found.before else { return };
+    net::stream::try_to_tell(format!("{}\n", failure.text).as_bytes());
+    let words = voice.words(Succession { before: None, ..found });
+    let error = succession::return_to(before, &words);
+    net::stream::try_to_tell(format!("error: nor can the one before: {error}\n").as_bytes());
 }
 
 fn read(memory: &OwnedFd) -> io::Result<State> {

@@ -8,7 +8,7 @@ use crate::{
 use config::Blueprint;
 use control::note::{Note as _, Question, Verdict};
 use net::{channel::Message, sealed};
-use std::{os::fd::AsFd, rc::Rc};
+use std::{cell::OnceCell, os::fd::AsFd, rc::Rc};
 
 impl Shell<'_> {
     /// Has a process look at the config, which this one never does.
@@ -31,25 +31,27 @@ impl Shell<'_> {
 
 /// The event that its message stands for.
 pub(super) fn judge(message: Message) -> Told {
-    let odd = || Event::Refused(1, "error: the check of the config said nothing".to_owned());
+    let odd = |why: &str| Event::Refused(1, format!("error: the check of the config {why}"));
+    let odd_words = || odd("said what nobody understands");
     match Verdict::decode(&message.bytes) {
         Some(Verdict::Refused { code, text }) => Event::Refused(code, text),
         Some(Verdict::Fine) => {
             let mut descriptors = message.descriptors.into_iter();
             let (Some(bundle), Some(blueprint)) = (descriptors.next(), descriptors.next()) else {
-                return odd();
+                return odd_words();
             };
-            let bytes = sealed::read(blueprint.as_fd(), BLUEPRINT_BYTES_MAX);
-            let Some(blueprint) = bytes.ok().and_then(|bytes| Blueprint::decode(&bytes)) else {
-                return odd();
+            let bytes = match sealed::read(blueprint.as_fd(), BLUEPRINT_BYTES_MAX) {
+                Ok(bytes) => bytes,
+                Err(error) => return odd(&format!("cannot be read: {error}")),
             };
+            let Some(blueprint) = Blueprint::decode(&bytes) else { return odd_words() };
             Event::Checked(Checked {
                 workers: blueprint.workers,
                 stop_time: blueprint.stop_time,
                 drain_time: blueprint.drain_time,
-                source: Rc::new(Source { bundle, blueprint }),
+                source: Rc::new(Source { bundle, blueprint, clients: OnceCell::new() }),
             })
         }
-        Some(Verdict::Compared) | None => odd(),
+        Some(Verdict::Compared) | None => odd_words(),
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     sockets::Sockets,
     state::{self, Leaving, Left},
 };
-use config::{Blueprint, plan::Label};
+use config::plan::Label;
 use control::{
     Clients, Counter, Recents, Rows, Seats, Tallies, counters,
     note::{Note, Order},
@@ -115,7 +115,11 @@ impl Table {
 
 impl Workers {
     /// Tells a child what it is to be: the worker of that number, in that place of those which
-    /// serve `source`.
+    /// serve `source`. One that cannot be told is ended.
+    ///
+    /// # Errors
+    ///
+    /// Descriptors or memory have run out.
     pub(super) fn begin(
         &mut self,
         id: WorkerId,
@@ -124,20 +128,26 @@ impl Workers {
         clients: Rc<Table>,
         logs: &LogFiles,
     ) -> io::Result<()> {
-        let Blueprint { threads: loops, workers, connections_max, .. } = source.blueprint;
-        let seats = memory::share(c"gannet-seats", Seats::words(connections_max))?;
-        let rows = memory::share(c"gannet-counters", Rows::words(loops))?;
-        let watch = Watch::new(loops)?;
-        let labels = source.blueprint.labels.len();
-        let tallies = memory::share(c"gannet-tallies", Tallies::words(loops, labels))?;
-        let recents = memory::share(c"gannet-recents", Recents::words(loops, loops * workers))?;
-        let of_clients = [&source.bundle, &clients.memory, &seats];
-        let of_loops = [&rows, watch.memory(), &tallies, &recents];
-        let all = of_clients.into_iter().chain(of_loops);
-        let along: Vec<_> = all.map(AsFd::as_fd).collect();
-        tell(&child, &Order::Begin { loops, seed: clients.seed }, &along)?;
-        give_logs(&child, &source, logs, &HashMap::new())?;
-        tell(&child, &Order::Resolve, &[])?;
+        let (loops, workers) = (source.blueprint.threads, source.blueprint.workers);
+        let begin = || -> io::Result<_> {
+            let seats = Seats::words(source.blueprint.connections_max);
+            let seats = memory::share(c"gannet-seats", seats)?;
+            let rows = memory::share(c"gannet-counters", Rows::words(loops))?;
+            let watch = Watch::new(loops)?;
+            let tallies = Tallies::words(loops, source.blueprint.labels.len());
+            let tallies = memory::share(c"gannet-tallies", tallies)?;
+            let recents = Recents::words(loops, loops * workers);
+            let recents = memory::share(c"gannet-recents", recents)?;
+            let of_clients = [&source.bundle, &clients.memory, &seats];
+            let of_loops = [&rows, watch.memory(), &tallies, &recents];
+            let all = of_clients.into_iter().chain(of_loops);
+            let along: Vec<_> = all.map(AsFd::as_fd).collect();
+            tell(&child, &Order::Begin { loops, seed: clients.seed }, &along)?;
+            give_logs(&child, &source, logs, &HashMap::new())?;
+            tell(&child, &Order::Resolve, &[])?;
+            Ok((seats, rows, watch, tallies, recents))
+        };
+        let (seats, rows, watch, tallies, recents) = begin().inspect_err(|_| child.kill())?;
         let counters = None;
         let worker = Worker {
             child,
@@ -372,6 +382,11 @@ impl Workers {
         self.folded = Counter::ALL.iter().map(before).collect();
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
     /// The tables of clients that they count in.
     pub(super) fn tables(&self) -> impl Iterator<Item = &Rc<Table>> {
         self.all.values().map(|worker| &worker.clients)
@@ -437,8 +452,11 @@ fn give_logs(
 }
 
 fn tell(child: &Child, order: &Order, along: &[BorrowedFd<'_>]) -> io::Result<()> {
-    let descriptors =
-        along.iter().map(|one| one.try_clone_to_owned()).collect::<io::Result<Vec<_>>>()?;
+    let copy = |one: &BorrowedFd<'_>| {
+        net::failpoint::call()?;
+        one.try_clone_to_owned()
+    };
+    let descriptors = along.iter().map(copy).collect::<io::Result<Vec<_>>>()?;
     child.tell(Message { bytes: order.encode(), descriptors });
     Ok(())
 }

@@ -1,0 +1,57 @@
+//! What a config needs of this process: sockets, log files, memory. It is opened before any worker
+//! is started, and closed when nobody serves that config any more.
+
+use super::{Shell, Source, workers::Table};
+use crate::{machine::Note, sockets};
+use config::Blueprint;
+use std::{mem, rc::Rc};
+
+impl Shell<'_> {
+    /// Opens what a config needs that is not open yet.
+    pub(super) fn open(&mut self, source: &Source) -> Result<(), String> {
+        let blueprint = &source.blueprint;
+        let said = |fault: sockets::Fault| fault.message;
+        sockets::check_room(blueprint.threads, blueprint.listen.len()).map_err(said)?;
+        self.sockets.adopt(mem::take(&mut self.handed), &blueprint.listen).map_err(said)?;
+        self.sockets.open(&blueprint.listen).map_err(said)?;
+        self.logs.open(blueprint)?;
+        if let (Some(path), false) = (&blueprint.control, self.is_trial) {
+            self.open_desk(path).map_err(said)?;
+        }
+        let failed = |e| format!("error: there is no room for `clients-max`: {e}");
+        let table = match &self.clients {
+            Some(known) if known.lines() == blueprint.clients_max => Rc::clone(known),
+            _ => Rc::new(Table::new(blueprint.clients_max, self.seed).map_err(failed)?),
+        };
+        // One that is served once more has its own.
+        let _ = source.clients.set(table);
+        Ok(())
+    }
+
+    /// Takes up the sockets of a config whose workers are about to serve, and parts with others.
+    pub(super) fn keep(&mut self, source: Rc<Source>) {
+        let Blueprint { listen, threads, workers, .. } = &source.blueprint;
+        // Where descriptors have run out, some loops have nothing to do, and others more.
+        let _ = self.sockets.widen(threads * workers);
+        self.sockets.keep(listen);
+        self.clients = source.clients.get().cloned().or_else(|| self.clients.take());
+        self.serving = Some(Rc::clone(&source));
+        self.tidy();
+        // Where nobody has said which, it is no reason not to serve.
+        if let (None, Some(path)) = (&source.blueprint.control, self.desk_path.clone())
+            && let Err(fault) = self.open_desk(&path)
+        {
+            self.note(&Note::Deaf(fault.message));
+        }
+    }
+
+    /// Closes what only a config has needed that is not served.
+    pub(super) fn tidy(&mut self) {
+        let Some(serving) = &self.serving else { return };
+        self.sockets.keep(&serving.blueprint.listen);
+        let desk = serving.blueprint.control.as_ref().or(self.desk_path.as_ref());
+        self.desks.retain(|one| desk.is_some_and(|desk| one.path() == desk));
+        let others = self.workers.sources().map(|source| &source.blueprint);
+        self.logs.keep(others.chain([&serving.blueprint]));
+    }
+}

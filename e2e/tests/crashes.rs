@@ -1,0 +1,357 @@
+//! What dies, hangs or is missing at the worst moment, and that the others go on.
+//!
+//! The failures that processes have to survive, each with what shows that they do:
+//!
+//! - A worker dies, by SIGKILL, a fault of its own, or the kernel for want of memory:
+//!   `who_dies_takes_its_own_requests_along_and_nobody_is_refused` here, `hang.rs` for what is told
+//!   of it, `cargo xtask bench kills` for how soon it is back.
+//! - A new worker dies before it is ready: `steps.rs`. It hangs before, which takes half a minute
+//!   to be found: the scenes in `crates/supervisor/src/machine/tests.rs`. It is ready and dies
+//!   then: `a_config_whose_workers_die_is_taken_back` here.
+//! - The check of a config panics, runs for ever, or eats memory: `a_check_that_breaks_is_refused`
+//!   and `a_check_that_hangs_holds_up_nobody` here.
+//! - Reloads come by the hundred: `processes.rs`.
+//! - An upgrade is to a program that is broken, foreign, missing or older: `upgrade.rs`.
+//! - The process that watches is killed: `processes.rs`.
+//! - An address is removed, added or taken: `processes.rs`. It is not for this user:
+//!   `a_port_that_is_not_for_this_user_changes_nothing` here.
+//! - Workers become fewer and more: `processes.rs`.
+//! - Anything of a start, a reload or an upgrade fails: `steps.rs`.
+//! - All of that at once: `soak_processes.rs`.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
+
+use e2e::{Client, Launch, Server, Site, binary, eventually, process::Process};
+use rustix::{
+    fs::{CWD, Mode, mkfifoat},
+    process::Signal,
+};
+use serde_json::Value;
+use std::{
+    fs::{self, File},
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    thread,
+    time::Duration,
+};
+
+/// The check meets its fault that makes its file so long.
+const LENGTH: u64 = 1000;
+
+/// A config that says of itself which one it is, and what it does to the server.
+struct Place {
+    site: Site,
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let place = Self { site: Site::new(), folder: e2e::folder() };
+        place.write("", 1);
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn config(&self) -> String {
+        self.path("gannet.toml").to_str().unwrap().to_owned()
+    }
+
+    fn write(&self, server: &str, version: u32) {
+        let listen = if server.contains("listen") { "" } else { "listen = \"127.0.0.1:0\"" };
+        let text = format!(
+            "[server]\n{listen}\nlog = \"json\"\nthreads = 1\n{server}\n\
+             error-log = {{ format = \"json\", file = \"errors.log\" }}\n\
+             [site.default]\nroot = {:?}\nfields = {{ X-Version = \"{version}\" }}\n",
+            self.site.root_text()
+        );
+        fs::write(self.config(), text).unwrap();
+    }
+
+    fn launch(&self) -> Launch {
+        Launch::of(vec!["run".to_owned(), self.config()])
+    }
+
+    /// `gannet VERB FILE`: the exit code, and what is said.
+    fn tell(&self, verb: &str) -> (Option<i32>, String) {
+        let (code, _, stderr) = Launch::of(vec![verb.to_owned(), self.config()]).finish();
+        (code, stderr)
+    }
+
+    /// How often the error log says `event`.
+    fn count(&self, event: &str) -> usize {
+        let text = fs::read_to_string(self.path("errors.log")).unwrap_or_default();
+        let events = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        events.filter(|line| line["event"] == event).count()
+    }
+}
+
+fn version(server: &Server) -> u32 {
+    let answer = Client::connect(server.addr()).get("/digits.txt").unwrap();
+    assert_eq!(answer.status, 200);
+    answer.get("x-version").unwrap().parse().unwrap()
+}
+
+#[test]
+fn who_dies_takes_its_own_requests_along_and_nobody_is_refused() {
+    let place = Place::new();
+    place.write("workers = 2", 1);
+    let server = place.launch().start();
+    let (is_over, lost) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let signals = [Signal::KILL, Signal::ABORT, Signal::ILL, Signal::TRAP, Signal::KILL];
+    thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    // Whoever connects is let in, now or when there is somebody again.
+                    let mut client = Client::connect(server.addr());
+                    match client.get("/digits.txt") {
+                        Ok(answer) => assert_eq!(answer.status, 200),
+                        Err(_) => drop(lost.fetch_add(1, Ordering::Relaxed)),
+                    }
+                }
+            });
+        }
+        for signal in signals {
+            let victim = server.workers()[0];
+            victim.signal(signal);
+            let is_back = || !victim.is_alive() && server.workers().len() == 2;
+            assert!(eventually(is_back), "{signal:?}");
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    let (lost, most) = (lost.into_inner(), CLIENTS * signals.len());
+    assert!(lost <= most, "{lost} requests were lost, and {most} can have been under way");
+    assert_eq!(place.count("worker_died"), signals.len());
+    server.stop();
+}
+
+/// Clients that ask one request at a time.
+const CLIENTS: usize = 4;
+
+#[test]
+fn a_config_whose_workers_die_is_taken_back() {
+    let place = Place::new();
+    let server = place.launch().start();
+    // Somebody the old workers stay for.
+    let mut download = Client::connect_narrow(server.addr());
+    download.send("GET /huge.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    assert_eq!(download.take(13).unwrap(), b"HTTP/1.1 200 ");
+    let old = server.workers();
+    place.write("", 2);
+    assert_eq!(place.tell("reload"), (Some(0), String::new()));
+    assert_eq!(version(&server), 2);
+    let mut killed = Vec::new();
+    let is_taken_back = || {
+        let others = server.workers().into_iter().filter(|worker| !old.contains(worker));
+        for other in others.filter(|_| place.count("taken_back") == 0) {
+            other.kill();
+            killed.push(other);
+        }
+        place.count("taken_back") == 1
+    };
+    assert!(eventually(is_taken_back));
+    assert!(killed.len() >= 3);
+    assert!(eventually(|| version(&server) == 1), "the config before is served");
+    assert!(old[0].is_alive(), "who was there goes on");
+    drop(download);
+    place.write("", 3);
+    assert_eq!(place.tell("reload"), (Some(0), String::new()));
+    assert_eq!(version(&server), 3, "the next one is another matter");
+    server.stop();
+}
+
+/// A server whose checks do as `fault` says from now on, one by one, once the file is so long.
+fn with_fault(place: &Place, fault: &str) -> (Server, File) {
+    let calls = File::create(place.path("checks")).unwrap();
+    let order = format!("check={fault}:{LENGTH}:{}", place.path("checks").display());
+    (place.launch().env("GANNET_FAIL", &order).start(), calls)
+}
+
+#[test]
+fn a_check_that_breaks_is_refused() {
+    let place = Place::new();
+    let (server, checks) = with_fault(&place, "panic");
+    place.write("", 2);
+    checks.set_len(LENGTH - 1).unwrap();
+    let (code, said) = place.tell("reload");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("the check of the config ended with exit code 101"), "{said}");
+    assert_eq!(version(&server), 1);
+    assert_eq!(place.tell("reload"), (Some(0), String::new()));
+    assert_eq!(version(&server), 2);
+    server.stop();
+}
+
+/// It has so much of everything and no more, is not in anybody's way, and ends with the server.
+#[test]
+fn a_check_that_hangs_holds_up_nobody() {
+    let place = Place::new();
+    let (server, checks) = with_fault(&place, "hang");
+    checks.set_len(LENGTH - 1).unwrap();
+    server.signal(Signal::HUP);
+    let find = || {
+        let children = server.started().children();
+        children.into_iter().find(|child| child.name() == "gannet-check")
+    };
+    assert!(eventually(|| find().is_some()));
+    assert_eq!(version(&server), 1);
+    server.workers()[0].kill();
+    assert!(eventually(|| place.count("worker_died") == 1 && server.workers().len() == 1));
+    assert_eq!(version(&server), 1, "workers are replaced meanwhile");
+    let check = find().unwrap();
+    // By then the kernel would end it.
+    let limits = fs::read_to_string(format!("/proc/{}/limits", check.0)).unwrap();
+    for (name, most) in [("Max cpu time", 30), ("Max address space", 1 << 30)] {
+        let line = limits.lines().find(|line| line.starts_with(name)).unwrap();
+        assert!(line[name.len()..].trim_start().starts_with(&format!("{most} ")), "{line}");
+    }
+    server.stop();
+    assert!(!check.is_alive());
+}
+
+/// One who waits at a pipe for a config would wait for ever.
+#[test]
+fn a_config_that_is_no_file_changes_nothing() {
+    let place = Place::new();
+    let server = place.launch().start();
+    let (config, for_owner) = (place.path("gannet.toml"), Mode::RUSR | Mode::WUSR);
+    fs::remove_file(&config).unwrap();
+    mkfifoat(CWD, &config, for_owner).unwrap();
+    let (code, said) = place.tell("reload");
+    assert!(code == Some(2) && said.contains("gannet.toml"), "{code:?}: {said}");
+    assert_eq!(version(&server), 1);
+    server.stop();
+}
+
+#[test]
+fn a_port_that_is_not_for_this_user_changes_nothing() {
+    let place = Place::new();
+    let root = rustix::process::geteuid().is_root();
+    if root {
+        // The config, the log and the socket for wishes are its own.
+        std::os::unix::fs::chown(place.folder.path(), Some(65534), Some(65534)).unwrap();
+    }
+    place.write("control = \"c\"", 1);
+    let as_other = ["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"];
+    let launch = match root {
+        false => place.launch(),
+        true => {
+            let program = binary::path().to_str().unwrap().to_owned();
+            let words = as_other.map(str::to_owned).into_iter();
+            let words = words.chain([program, "run".to_owned(), place.config()]);
+            Launch::of(words.collect()).program("setpriv".as_ref())
+        }
+    };
+    let server = launch.start();
+    let workers = server.workers();
+    place.write("control = \"c\"\nlisten = [\"127.0.0.1:0\", \"127.0.0.1:81\"]", 2);
+    let (code, said) = place.tell("reload");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("127.0.0.1:81"), "{said}");
+    assert_eq!(version(&server), 1);
+    assert_eq!(server.workers(), workers);
+    server.stop();
+}
+
+/// O9 of the threats: signals by the hundred, and the last one twice.
+#[test]
+fn a_storm_of_signals_is_weathered_by_all_processes() {
+    let place = Place::new();
+    place.write("workers = 2", 1);
+    let server = place.launch().start();
+    let mut kept = Client::connect(server.addr());
+    let all = |server: &Server| -> Vec<Process> {
+        server.workers().into_iter().chain([server.started()]).collect()
+    };
+    let (before, descriptors) = (server.workers(), server.started().descriptors());
+    for _ in 0..200 {
+        for process in all(&server) {
+            process.signal(Signal::USR1);
+            process.signal(Signal::PIPE);
+        }
+        assert_eq!(kept.get("/digits.txt").unwrap().status, 200);
+        assert_eq!(version(&server), 1);
+    }
+    // What is for the one that watches is nothing to workers: a terminal sends it to all.
+    for worker in server.workers() {
+        for signal in [Signal::HUP, Signal::INT, Signal::TERM, Signal::QUIT] {
+            worker.signal(signal);
+        }
+    }
+    assert_eq!(kept.get("/digits.txt").unwrap().status, 200);
+    assert_eq!(server.workers(), before);
+    let is_flat = || server.started().descriptors() == descriptors;
+    assert!(eventually(is_flat), "{descriptors} became {}", server.started().descriptors());
+    let mut download = Client::connect_narrow(server.addr());
+    download.send("GET /huge.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    assert_eq!(download.take(13).unwrap(), b"HTTP/1.1 200 ");
+    server.signal(Signal::TERM);
+    assert!(eventually(|| Client::try_connect(server.addr()).is_none()));
+    assert!(download.hears_within(Duration::ZERO), "it has its time");
+    server.signal(Signal::TERM);
+    server.ended_with(143);
+    assert!(before.iter().all(|worker| !worker.is_alive()), "nobody is left behind");
+}
+
+/// What was counted of clients goes on to count, though a reload would have begun anew.
+#[test]
+fn a_reload_that_fails_late_forgets_no_client() {
+    let place = Place::new();
+    let server = place.launch().start();
+    let mut clients: Vec<_> = (0..3).map(|_| Client::connect(server.addr())).collect();
+    clients.iter_mut().for_each(|client| drop(client.get("/digits.txt").unwrap()));
+    // No worker can write there, which only a worker finds out.
+    fs::create_dir(place.path("forms")).unwrap();
+    fs::set_permissions(place.path("forms"), fs::Permissions::from_mode(0o555)).unwrap();
+    let limits = "compress-cache = { folder = \"forms\" }\n[server.limits]\nclients-max = 5000\n\
+                  [server.error-log]\nfile = \"errors.log\"";
+    let text = fs::read_to_string(place.config()).unwrap();
+    let errors = text.lines().find(|line| line.starts_with("error-log")).unwrap();
+    fs::write(place.config(), text.replace(errors, limits)).unwrap();
+    let (code, said) = place.tell("reload");
+    assert!(matches!(code, Some(1 | 2)) && said.contains("compress-cache"), "{code:?}: {said}");
+    let words = ["status", "--json", &place.config()].map(str::to_owned);
+    let (_, stdout, _) = Launch::of(words.to_vec()).finish();
+    let status: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(status["connections_now"], 3, "{status}");
+    server.stop();
+}
+
+/// O8 of the threats.
+#[test]
+fn what_is_missing_at_a_reload_changes_nothing() {
+    let place = Place::new();
+    fs::create_dir(place.path("logs")).unwrap();
+    fs::write(place.path("more.toml"), "[site.\"b.example\"]\nrespond = \"b\"\n").unwrap();
+    let lines = "log = { file = \"logs/access.log\" }";
+    let text = |version| {
+        place.write("", version);
+        let text = fs::read_to_string(place.config()).unwrap();
+        let text = text.replace("log = \"json\"", lines);
+        fs::write(place.config(), format!("include = [\"more.toml\"]\n{text}")).unwrap();
+    };
+    text(1);
+    let (code, said) = place.tell("check");
+    assert_eq!(code, Some(0), "{said}");
+    let server = place.launch().start();
+    let workers = server.workers();
+    let moved = |name: &str| (place.path(name), place.path(&format!("{name}.away")));
+    for (name, why) in [("more.toml", "more.toml"), ("logs", "logs")] {
+        let (here, away) = moved(name);
+        fs::rename(&here, &away).unwrap();
+        text(2);
+        let (code, said) = place.tell("reload");
+        assert!(code.is_some_and(|code| code != 0), "{name}");
+        assert!(said.contains(why), "{said}");
+        assert_eq!(version(&server), 1);
+        assert_eq!(server.workers(), workers);
+        fs::rename(&away, &here).unwrap();
+    }
+    assert_eq!(place.tell("reload"), (Some(0), String::new()));
+    assert_eq!(version(&server), 2);
+    server.stop();
+}

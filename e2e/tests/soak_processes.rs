@@ -1,0 +1,298 @@
+//! All that is done to processes, at random and again and again under load: reloads, upgrades,
+//! deaths, mistakes in the config, logs that are moved away. Nobody notices but those whose worker
+//! has died, and nothing piles up.
+//!
+//! `cargo xtask soak --minutes N` runs it for longer. The seed is printed; `GANNET_SEED` repeats
+//! what it did, as far as the machine lets it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "tests say what is wrong by panicking, and this one with which seed"
+)]
+
+use e2e::{Client, Launch, Server, Site, binary, eventually, soak_time};
+use rustix::process::Signal;
+use serde_json::Value;
+use std::{
+    env, fs,
+    hash::{BuildHasher, RandomState},
+    net::SocketAddr,
+    path::PathBuf,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Workers, and loops of each, at most.
+const WORKERS_MAX: usize = 3;
+const THREADS_MAX: usize = 2;
+
+/// Clients of each kind.
+const CLIENTS: usize = 2;
+
+/// What each process may have more than it had at first, once all is quiet: memory that the
+/// allocator keeps, in KiB.
+const SLACK_KIB: u64 = 3 * 1024;
+
+/// The same of threads, which come when the disk is to be asked patiently, and go again.
+const SLACK_THREADS: u64 = 4;
+
+/// A server whose program and config are replaced while it runs.
+struct Place {
+    site: Site,
+    folder: tempfile::TempDir,
+    page: Vec<u8>,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = e2e::folder();
+        let place =
+            Self { site: Site::new(), folder, page: b"<p>The gannet dives.</p>\n".repeat(400) };
+        place.site.write("soaked.html", &place.page);
+        fs::create_dir(place.path("forms")).unwrap();
+        e2e::give_to_server(&place.path("forms"));
+        place.put();
+        place.write(2, 2, "");
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn config(&self) -> String {
+        self.path("gannet.toml").to_str().unwrap().to_owned()
+    }
+
+    /// Puts the program in the place of what lies there, as a package manager does.
+    fn put(&self) {
+        let (new, at) = (self.path("new"), self.path("gannet"));
+        fs::copy(binary::path(), &new).unwrap();
+        fs::rename(&new, &at).unwrap();
+    }
+
+    fn write(&self, workers: usize, threads: usize, more: &str) {
+        let text = format!(
+            "[server]\nlisten = [\"127.0.0.1:0\", \"unix:s\"]\nworkers = {workers}\n\
+             threads = {threads}\nlog = {{ file = \"access.log\", sample = \"1/100\" }}\n\
+             compress-cache = {{ folder = \"forms\" }}\n\
+             error-log = {{ format = \"json\", file = \"errors.log\" }}\n{more}\n\
+             [server.limits]\ndrain-time = \"10s\"\n\
+             [site.default]\nroot = {:?}\ncompress = true\n",
+            self.site.root_text()
+        );
+        fs::write(self.config(), text).unwrap();
+    }
+
+    fn start(&self) -> Server {
+        let launch = Launch::of(vec!["run".to_owned(), self.config()]);
+        launch.program(&self.path("gannet")).start()
+    }
+
+    /// `gannet WORDS`: the exit code, and what is said.
+    fn tell(&self, words: &[&str]) -> (Option<i32>, String) {
+        let config = self.config();
+        let words = words.iter().copied().chain([&*config]).map(str::to_owned);
+        let (code, _, stderr) = Launch::of(words.collect()).finish();
+        (code, stderr)
+    }
+}
+
+/// What happens next (Knuth's generator).
+struct Dice(u64);
+
+impl Dice {
+    fn new() -> Self {
+        let given = env::var("GANNET_SEED").ok().and_then(|seed| seed.parse().ok());
+        let seed = given.unwrap_or_else(|| RandomState::new().hash_one(0) >> 32);
+        eprintln!("GANNET_SEED={seed}");
+        Self(seed)
+    }
+
+    fn below(&mut self, most: usize) -> usize {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % most
+    }
+}
+
+/// What clients have seen.
+#[derive(Default)]
+struct Seen {
+    is_over: AtomicBool,
+    asked: AtomicUsize,
+    lost: AtomicUsize,
+}
+
+impl Seen {
+    /// Asks on connections that are kept for up to `times` requests, until it is over. An answer is
+    /// right or does not come.
+    fn ask(&self, addr: SocketAddr, times: usize, page: &[u8]) {
+        while !self.is_over.load(Ordering::Relaxed) {
+            let mut client = Client::connect(addr);
+            for number in 0..times {
+                let is_compressed = number % 4 == 3;
+                let codings = if is_compressed { "Accept-Encoding: zstd\r\n" } else { "" };
+                let head = format!("GET /soaked.html HTTP/1.1\r\nHost: localhost\r\n{codings}\r\n");
+                let answer = client.send(head).and_then(|()| client.response());
+                let Ok(answer) = answer else {
+                    self.lost.fetch_add(1, Ordering::Relaxed);
+                    break;
+                };
+                assert_eq!(answer.status, 200);
+                let body = match answer.get("content-encoding") {
+                    Some("zstd") => zstd::decode_all(&*answer.body).unwrap(),
+                    coding => {
+                        assert_eq!(coding, None);
+                        answer.body.clone()
+                    }
+                };
+                assert!(body == page, "another page, of {} bytes", body.len());
+                self.asked.fetch_add(1, Ordering::Relaxed);
+                if answer.closes() {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// What all processes use when nothing is under way.
+#[derive(Debug)]
+struct Use {
+    descriptors: Vec<usize>,
+    threads: Vec<u64>,
+    memory_kib: Vec<u64>,
+}
+
+/// Has two workers with two loops each serve, as ever, and looks what all use then.
+fn used(place: &Place, server: &Server) -> Use {
+    place.write(2, 2, "");
+    assert_eq!(place.tell(&["reload"]), (Some(0), String::new()));
+    let started = server.started();
+    let is_quiet = || server.workers().len() == 2 && started.children().len() == 2;
+    assert!(eventually(is_quiet), "{:?}", started.children());
+    assert_eq!(started.zombies(), 0);
+    let page = &place.page;
+    let seen = Seen::default();
+    thread::scope(|scope| {
+        scope.spawn(|| seen.ask(server.addr(), 50, page));
+        while seen.asked.load(Ordering::Relaxed) < 500 {
+            thread::yield_now();
+        }
+        seen.is_over.store(true, Ordering::Relaxed);
+    });
+    let all: Vec<_> = [started].into_iter().chain(server.workers()).collect();
+    Use {
+        descriptors: all.iter().map(|process| process.lasting_descriptors()).collect(),
+        threads: all.iter().map(|process| process.threads()).collect(),
+        memory_kib: all.iter().map(|process| process.memory_share_kib()).collect(),
+    }
+}
+
+/// Does something to the server; how many workers have died of it.
+fn disturb(place: &Place, server: &Server, dice: &mut Dice) -> usize {
+    match dice.below(8) {
+        0 | 1 => {
+            place.write(1 + dice.below(WORKERS_MAX), 1 + dice.below(THREADS_MAX), "");
+            assert_eq!(place.tell(&["reload"]), (Some(0), String::new()));
+        }
+        2 => {
+            let bad = ["thraeds = 1", "control = \"/nowhere/c\"", "limits = 7"][dice.below(3)];
+            place.write(1, 1, bad);
+            let (code, said) = place.tell(&["reload"]);
+            assert!(matches!(code, Some(1 | 2)) && said.starts_with("error"), "{code:?}: {said}");
+        }
+        3 => {
+            place.write(1 + dice.below(WORKERS_MAX), 1 + dice.below(THREADS_MAX), "");
+            (0..1 + dice.below(20)).for_each(|_| server.signal(Signal::HUP));
+        }
+        4 => {
+            place.write(1 + dice.below(WORKERS_MAX), 1, "");
+            place.put();
+            assert_eq!(place.tell(&["upgrade", "-c"]), (Some(0), String::new()));
+        }
+        5 => {
+            let _ = fs::rename(place.path("access.log"), place.path("access.log.1"));
+            server.signal(Signal::USR1);
+        }
+        _ => {
+            let workers = server.workers();
+            if let Some(victim) = workers.get(dice.below(workers.len().max(1))) {
+                victim.kill();
+                return 1;
+            }
+        }
+    }
+    0
+}
+
+#[test]
+fn whatever_is_done_to_it_nobody_notices_and_nothing_piles_up() {
+    let length = soak_time(60, 300);
+    let place = Place::new();
+    let mut dice = Dice::new();
+    let server = place.start();
+    let addr = server.addr();
+    // What is kept for the next time is there then: among it a socket for each loop of as many as
+    // there ever are.
+    place.write(WORKERS_MAX, THREADS_MAX, "");
+    assert_eq!(place.tell(&["upgrade", "-c"]), (Some(0), String::new()));
+    let before = used(&place, &server);
+    let (seen, mut killed, mut done) = (Seen::default(), 0, 0);
+    thread::scope(|scope| {
+        let (seen, page) = (&seen, &*place.page);
+        for times in [1, 100] {
+            (0..CLIENTS).for_each(|_| drop(scope.spawn(move || seen.ask(addr, times, page))));
+        }
+        let over = Over(&seen.is_over);
+        let start = Instant::now();
+        while start.elapsed() < length {
+            killed += disturb(&place, &server, &mut dice);
+            done += 1;
+            thread::sleep(Duration::from_millis(dice.below(400) as u64));
+            // Logs are not what this is about.
+            let _ = fs::remove_file(place.path("access.log.1"));
+        }
+        drop(over);
+    });
+    let (asked, lost) = (seen.asked.into_inner(), seen.lost.into_inner());
+    eprintln!("{asked} requests, {done} disturbances, {killed} workers killed, {lost} lost");
+    let most = killed * 2 * CLIENTS;
+    assert!(lost <= most, "{lost} requests were lost, and {most} can have been under way");
+    assert!(asked > 100 * done, "hardly anything happened");
+    let after = used(&place, &server);
+    for (now, then) in after.descriptors.iter().zip(&before.descriptors) {
+        assert!(now <= then, "{before:?} became {after:?}");
+    }
+    for (now, then) in after.threads.iter().zip(&before.threads) {
+        assert!(*now <= then + SLACK_THREADS, "{before:?} became {after:?}");
+    }
+    let memory = after.memory_kib.iter().zip(&before.memory_kib);
+    for (now, then) in memory {
+        assert!(*now <= then + SLACK_KIB, "{before:?} became {after:?}");
+    }
+    let errors = fs::read_to_string(place.path("errors.log")).unwrap();
+    for line in errors.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let event = line["event"].as_str().unwrap_or_default();
+        let is_due = matches!(
+            event,
+            "reloaded" | "not_reloaded" | "worker_died" | "cut_off" | "taken_back" | "upgraded"
+        );
+        assert!(is_due, "{line}");
+    }
+    server.stop();
+}
+
+/// Says that all is over, though a test fail.
+struct Over<'o>(&'o AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,226 @@
+//! A server of several processes that are replaced while it serves: gannet, or nginx beside it.
+
+use std::fmt::Write;
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::cases::{SMALL, Site};
+use super::content::Content;
+use super::load::exchange;
+use super::{Outcome, machine, measure};
+use crate::command;
+
+/// Whatever takes longer has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often something is looked at that tells nobody.
+const LOOK_INTERVAL: Duration = Duration::from_micros(500);
+
+/// Whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Gannet,
+    Nginx,
+}
+
+/// A running server; it ends with this value.
+pub(super) struct Fleet {
+    kind: Kind,
+    pub(super) address: SocketAddr,
+    config: PathBuf,
+    root: PathBuf,
+    /// The process that watches the others.
+    first: u32,
+    child: Child,
+}
+
+impl Fleet {
+    /// Starts one with so many workers, which serve so many sites beside the one that is asked.
+    pub(super) fn start(
+        kind: Kind,
+        content: &Content,
+        workers: usize,
+        sites: usize,
+    ) -> Outcome<Self> {
+        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let config = content.folder().join(format!("fleet-{kind:?}-{}.conf", address.port()));
+        let root = content.root(Site::Single { bytes: SMALL })?;
+        write(kind, &config, &root, address, workers, sites)?;
+        let mut command = match kind {
+            Kind::Gannet => Command::new(machine::release().join("gannet")),
+            Kind::Nginx => Command::new("nginx"),
+        };
+        match kind {
+            Kind::Gannet => command.arg("run").arg(&config),
+            Kind::Nginx => command.arg("-c").arg(&config),
+        };
+        let output = File::create(config.with_extension("out"))?;
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        machine::keep_to(machine::SERVER_CORE)?;
+        let child = command.spawn();
+        machine::keep_to(machine::LOAD_CORE)?;
+        let child = child.map_err(|error| format!("{command:?}: {error}"))?;
+        let fleet = Self { kind, address, config, root, first: child.id(), child };
+        fleet.wait("it does not listen", || TcpStream::connect(address).is_ok())?;
+        fleet.wait("workers are missing", || fleet.workers().len() == workers)?;
+        Ok(fleet)
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        match self.kind {
+            Kind::Gannet => "gannet",
+            Kind::Nginx => "nginx",
+        }
+    }
+
+    /// The process that watches the others.
+    pub(super) fn first(&self) -> u32 {
+        self.first
+    }
+
+    /// The processes that serve.
+    pub(super) fn workers(&self) -> Vec<u32> {
+        let children = measure::tree(self.first).into_iter().skip(1);
+        children.filter(|pid| measure::is_alive(*pid)).collect()
+    }
+
+    /// Has it serve what its config says now, with so many workers and sites, and waits for that.
+    pub(super) fn reload(&self, workers: usize, sites: usize) -> Outcome<()> {
+        write(self.kind, &self.config, &self.root, self.address, workers, sites)?;
+        match self.kind {
+            Kind::Gannet => self.tell(&["reload"]),
+            Kind::Nginx => {
+                let before = self.workers();
+                command::output(
+                    Command::new("nginx").args(["-s", "reload", "-c"]).arg(&self.config),
+                )?;
+                self.wait("the old workers stay", || {
+                    let now = self.workers();
+                    now.len() == workers && now.iter().all(|pid| !before.contains(pid))
+                })
+            }
+        }
+    }
+
+    /// Has it run its program anew, and waits for that.
+    pub(super) fn upgrade(&mut self) -> Outcome<()> {
+        if self.kind == Kind::Gannet {
+            return self.tell(&["upgrade", "-c"]);
+        }
+        let workers = self.workers().len();
+        let (pid, old) = (self.config.with_extension("pid"), self.first);
+        let named = || fs::read_to_string(&pid).ok()?.trim().parse::<u32>().ok();
+        signal(old, Signal::USR2);
+        self.wait("there is no new one", || named().is_some_and(|new| new != old))?;
+        let new = named().ok_or("it has no number")?;
+        self.wait("its workers are missing", || measure::tree(new).len() == 1 + workers)?;
+        signal(old, Signal::QUIT);
+        self.wait("the old one stays", || !measure::is_alive(old))?;
+        let _ = self.child.try_wait();
+        self.first = new;
+        Ok(())
+    }
+
+    /// Kills a worker and waits until somebody who connects is answered: how long that took.
+    pub(super) fn kill(&self, request: &str) -> Outcome<Duration> {
+        let victim = *self.workers().first().ok_or("there is no worker")?;
+        let start = Instant::now();
+        signal(victim, Signal::KILL);
+        while measure::is_alive(victim) {
+            if start.elapsed() > PATIENCE {
+                return Err("a worker survives SIGKILL".into());
+            }
+        }
+        exchange(&mut TcpStream::connect(self.address)?, request)?;
+        Ok(start.elapsed())
+    }
+
+    /// Waits until only so many workers are there.
+    pub(super) fn wait_for_workers(&self, count: usize) -> Outcome<()> {
+        self.wait("workers are left over", || self.workers().len() == count)
+    }
+
+    fn tell(&self, words: &[&str]) -> Outcome<()> {
+        let mut command = Command::new(machine::release().join("gannet"));
+        command::output(command.args(words).arg(&self.config))?;
+        Ok(())
+    }
+
+    fn wait(&self, what: &str, mut is_so: impl FnMut() -> bool) -> Outcome<()> {
+        let start = Instant::now();
+        while !is_so() {
+            if start.elapsed() > PATIENCE {
+                let said = fs::read_to_string(self.config.with_extension("out"));
+                let said = said.unwrap_or_default();
+                return Err(format!("{}: {what}; it said: {said}", self.name()).into());
+            }
+            sleep(LOOK_INTERVAL);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        let all = measure::tree(self.first);
+        signal(self.first, Signal::TERM);
+        let asked = Instant::now();
+        while measure::is_alive(self.first) && asked.elapsed() < PATIENCE {
+            let _ = self.child.try_wait();
+            sleep(LOOK_INTERVAL);
+        }
+        all.into_iter().for_each(|pid| signal(pid, Signal::KILL));
+        let _ = self.child.wait();
+    }
+}
+
+/// Signals a process, if it is there.
+fn signal(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let _ = pid.map(|pid| kill_process(pid, signal));
+}
+
+fn write(
+    kind: Kind,
+    config: &Path,
+    root: &Path,
+    address: SocketAddr,
+    workers: usize,
+    sites: usize,
+) -> Outcome<()> {
+    let (root, path) = (root.display(), config.display());
+    let mut text = match kind {
+        Kind::Gannet => format!(
+            "[server]\nlisten = \"{address}\"\nworkers = {workers}\nthreads = 1\nlog = \"off\"\n\
+             [site.default]\nroot = \"{root}\"\n"
+        ),
+        Kind::Nginx => format!(
+            "user root; worker_processes {workers}; daemon off;\npid {}; error_log {path}.log warn;\n\
+             events {{ worker_connections 10000; }}\n\
+             http {{\naccess_log off; sendfile on; keepalive_requests 100000000;\n\
+             server {{ listen {address} default_server; root {root}; }}\n",
+            config.with_extension("pid").display()
+        ),
+    };
+    for number in 0..sites {
+        // Writing into a string cannot fail.
+        let _ = match kind {
+            Kind::Gannet => {
+                writeln!(text, "[site.\"site{number}.example\"]\nroot = \"{root}\"")
+            }
+            Kind::Nginx => writeln!(
+                text,
+                "server {{ listen {address}; server_name site{number}.example; root {root}; }}"
+            ),
+        };
+    }
+    if kind == Kind::Nginx {
+        text.push_str("}\n");
+    }
+    Ok(fs::write(config, text)?)
+}
