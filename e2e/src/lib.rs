@@ -23,6 +23,7 @@ pub mod peer;
 pub mod process;
 pub mod response;
 pub mod script;
+pub mod secure;
 pub mod server;
 pub mod site;
 pub mod stage;

@@ -110,6 +110,13 @@ const EXAMPLES: &[(&str, &[Ask])] = &[
         ],
     ),
     (
+        "https.toml",
+        &[
+            ("localhost", "/style.css?v=1", 308, "https://localhost/style.css?v=1"),
+            ("gallery.localhost", "/", 200, "poster.png"),
+        ],
+    ),
+    (
         "cors.toml",
         &[("localhost", "/", 200, "<title>"), ("localhost", "/gallery/overhead.svg", 200, "<svg")],
     ),
@@ -194,7 +201,9 @@ fn start(name: &str, folder: &Path) -> Server {
     let mut config = fs::read_to_string(&file).unwrap();
     let listens = config.lines().filter(|line| line.starts_with("listen = ")).map(str::to_owned);
     for line in listens.collect::<Vec<_>>() {
-        config = config.replace(&line, "listen = \"127.0.0.1:0\"");
+        let tls = ", { address = \"127.0.0.1:0\", tls = true }";
+        let tls = if line.contains("tls = true") { tls } else { "" };
+        config = config.replace(&line, &format!("listen = [\"127.0.0.1:0\"{tls}]"));
     }
     fs::write(&file, config).unwrap();
     Launch::of(vec!["run".to_owned(), file.to_str().unwrap().to_owned()]).start()

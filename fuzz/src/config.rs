@@ -273,9 +273,11 @@ fn written(plan: &Plan) -> String {
             Address::Unix { mode, .. } => format!(", mode = \"{mode:o}\""),
         };
         let address = quoted(&listen.address.to_string());
-        let Listen { proxy_protocol, http2, .. } = listen;
+        let Listen { proxy_protocol: proxy, http2, .. } = listen;
+        // What listens with TLS says no more of the server, and of sites nothing is written.
         format!(
-            "{{ address = {address}, proxy-protocol = {proxy_protocol}, http2 = {http2}{mode} }}"
+            "{{ address = {address}, tls = false, http2 = {http2}, \
+             proxy-protocol = {proxy}{mode} }}"
         )
     });
     let mut text = format!("[server]\nlisten = {}\n", list(listen));
@@ -347,6 +349,7 @@ fn push_limits(text: &mut String, plan: &Plan) {
     }
     for (name, value) in [
         ("head-time", limits.head_time),
+        ("handshake-time", limits.handshake_time),
         ("idle-time", limits.idle_time),
         ("body-idle-time", limits.body_idle_time),
         ("write-stall-time", limits.write_stall_time),

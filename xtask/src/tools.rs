@@ -10,12 +10,14 @@ struct Debian {
 }
 
 /// The packages of Debian that the tests need, all of them.
-const DEBIAN: [Debian; 13] = [
+const DEBIAN: [Debian; 14] = [
     // The browser test drives a real browser.
     Debian { package: "chromium", file: "/usr/bin/chromium" },
     Debian { package: "chromium-driver", file: "/usr/bin/chromedriver" },
     // The vDSO of a server is read with its nm, to set the clock of that server alone.
     Debian { package: "binutils", file: "/usr/bin/nm" },
+    // It makes certificates, and shakes hands in ways that no other client would.
+    Debian { package: "openssl", file: "/usr/bin/openssl" },
     // Its manual is a large site, with links into other packages.
     Debian { package: "python3-doc", file: "/usr/share/doc/python3-doc/html/index.html" },
     // REDbot gets an environment of its own.

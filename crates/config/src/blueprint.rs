@@ -5,7 +5,7 @@ use base::pack::{Packer, Unpacker};
 use std::{os::unix::ffi::OsStrExt, path::PathBuf, time::Duration};
 
 /// The form of the bytes; another one is refused.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 
 /// What a supervisor knows of a config.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct Blueprint {
     pub found: String,
     /// For each address to listen on, the hosts that stand for it and that a site answers to.
     pub hosts: Vec<Vec<String>>,
+    /// The files of certificates and their keys.
+    pub certificates: Vec<PathBuf>,
     /// What the labels of sites and routes stand for.
     pub labels: Vec<Label>,
 }
@@ -95,6 +97,11 @@ impl Blueprint {
             },
             found,
             hosts: plan.listen.iter().enumerate().map(answers).collect(),
+            certificates: plan
+                .certificates
+                .iter()
+                .flat_map(|one| [one.chain.clone(), one.key.clone()])
+                .collect(),
             labels: plan.labels.clone(),
         }
     }
@@ -105,12 +112,13 @@ impl Blueprint {
         let mut out = Packer::default();
         out.number(VERSION);
         out.number(self.listen.len() as u64);
-        for Listen { address, written, is_implied, proxy_protocol, http2 } in &self.listen {
+        for Listen { address, written, is_implied, proxy_protocol, http2, tls } in &self.listen {
             pack_address(&mut out, address);
             out.bytes(written.as_bytes());
             out.byte(u8::from(*is_implied));
             out.byte(u8::from(*proxy_protocol));
             out.byte(u8::from(*http2));
+            out.byte(u8::from(*tls));
         }
         out.number(self.threads as u64);
         out.number(self.workers as u64);
@@ -140,6 +148,8 @@ impl Blueprint {
             out.number(hosts.len() as u64);
             hosts.iter().for_each(|host| out.bytes(host.as_bytes()));
         }
+        out.number(self.certificates.len() as u64);
+        self.certificates.iter().for_each(|file| out.bytes(file.as_os_str().as_bytes()));
         out.number(self.labels.len() as u64);
         for Label { site, route } in &self.labels {
             out.bytes(site.as_bytes());
@@ -171,6 +181,7 @@ impl Blueprint {
             is_json: maybe(&mut from, Unpacker::flag)?,
             found: from.text()?,
             hosts: from.list(|from| from.list(Unpacker::text))?,
+            certificates: from.list(Unpacker::path)?,
             labels: from.list(|from| {
                 Some(Label { site: from.text()?.into(), route: from.text()?.into() })
             })?,
@@ -210,6 +221,7 @@ fn listen(from: &mut Unpacker<'_>) -> Option<Listen> {
         is_implied: from.flag()?,
         proxy_protocol: from.flag()?,
         http2: from.flag()?,
+        tls: from.flag()?,
     })
 }
 

@@ -1,7 +1,7 @@
 //! A config file with all that the world answered while it was resolved: enough to resolve it once
 //! more without a world, to the same plan.
 
-use crate::{Content, Errors, Plan, World};
+use crate::{Content, Errors, PairFault, Plan, World};
 use base::pack::{Packer, Unpacker};
 use foldhash::HashMap;
 use std::{
@@ -77,6 +77,14 @@ impl Bundle {
         let recorder = Recorder { world, bundle };
         let plan = crate::load(&name, &text, &recorder)?;
         Ok((plan, recorder.bundle.into_inner()))
+    }
+
+    /// Puts other content in the place of what was in the file `path`.
+    pub fn renew(&mut self, path: &Path, bytes: Vec<u8>) {
+        let files = self.files.iter_mut().filter(|((name, _), _)| name == path);
+        for content in files.filter_map(|(_, answer)| answer.as_mut().ok()) {
+            content.bytes.clone_from(&bytes);
+        }
     }
 
     /// The bundle as bytes.
@@ -251,6 +259,14 @@ impl World for Recorder<'_> {
     fn list(&self, path: &Path) -> Result<Vec<OsString>, String> {
         let answers = &mut self.bundle.borrow_mut().lists;
         answers.entry(path.to_owned()).or_insert_with(|| self.world.list(path)).clone()
+    }
+
+    fn check_pair(&self, chain: &[u8], key: &[u8]) -> Result<(), PairFault> {
+        self.world.check_pair(chain, key)
+    }
+
+    fn check_authorities(&self, text: &[u8]) -> Result<(), String> {
+        self.world.check_authorities(text)
     }
 
     fn variable(&self, name: &str) -> Option<OsString> {

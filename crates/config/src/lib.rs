@@ -37,7 +37,7 @@ pub use reference::{help, page};
 pub use save::save;
 pub use schema::schema;
 pub use shape::{Description, Preset};
-pub use world::{Content, World};
+pub use world::{Content, PairFault, World};
 pub use written::settings;
 
 use include::Reading;
@@ -119,7 +119,8 @@ pub fn quick(quick: Quick, eyes: Eyes) -> Plan {
         top.children.insert(below, Node { prefix, ..Node::default() });
     }
     let routes = Routes { top, rest };
-    let site = Site { name: DEFAULT_SITE.into(), place, listeners: None, routes, label: 0 };
+    let (listeners, tls, label) = (None, None, 0);
+    let site = Site { name: DEFAULT_SITE.into(), place, listeners, tls, routes, label };
     let mut plan = Plan::new(vec![(site, Vec::new())], vec![folder]);
     let typed = |address| Listen {
         address: Address::Tcp(address),
@@ -127,6 +128,7 @@ pub fn quick(quick: Quick, eyes: Eyes) -> Plan {
         is_implied: false,
         proxy_protocol: false,
         http2: false,
+        tls: false,
     };
     plan.listen = listen.into_iter().map(typed).collect();
     plan.threads = threads;

@@ -17,6 +17,7 @@ mod error_pages;
 pub(crate) mod line_template;
 mod log;
 mod listen;
+mod tls;
 
 pub use access::{Access, Addresses, Limit, Methods};
 pub use action::{Action, Files, Folder, Redirect, Respond, TrailingSlash};
@@ -35,6 +36,7 @@ pub use phrase::{Form, Phrase};
 pub use place::Place;
 pub use route::{Bandwidth, Branch, Case, Node, Policy, Rewrite, Route, Routes};
 pub use template::{RenderError, Template, Value};
+pub use tls::{Certificate, Pem, Tls, TlsVersion};
 pub use values::{ErrorValues, ListingEntry, ListingValues};
 
 use base::Network;
@@ -93,6 +95,8 @@ pub struct Plan {
     pub sites: Vec<Site>,
     /// The folders that files are sent from, in the order of their numbers.
     pub folders: Vec<Folder>,
+    /// The certificates that sites show, in the order of their numbers.
+    pub certificates: Vec<Certificate>,
     /// What is done for hosts that no site claims (421).
     pub misdirected: Route,
     /// What the labels of sites and routes stand for.
@@ -143,6 +147,7 @@ impl Plan {
             compress_cache: CompressCache::default(),
             sites: Vec::new(),
             folders,
+            certificates: Vec::new(),
             misdirected: misdirected(),
             labels: Vec::new(),
             hosts: HashMap::default(),
@@ -187,16 +192,29 @@ impl Plan {
     /// The exact name goes before a wildcard, and a longer wildcard before a shorter one.
     #[must_use]
     pub fn site(&self, host: &str, listener: usize) -> Option<(&Site, Option<&Route>)> {
-        let is_here = |at: usize| {
-            let site = self.sites.get(at)?;
-            site.listeners.as_ref().is_none_or(|all| all.contains(&listener)).then_some(site)
+        let (number, moved) = self.claimed(host, listener)?;
+        let site = self.sites.get(number)?;
+        let is_plain = self.listen.get(listener).is_none_or(|listen| !listen.tls);
+        let plain = site.tls.as_ref().filter(|_| is_plain).and_then(|tls| tls.plain.as_deref());
+        Some((site, plain.or(moved)))
+    }
+
+    /// The number of that site, its place in [`Plan::sites`].
+    #[must_use]
+    pub fn site_number(&self, host: &str, listener: usize) -> Option<usize> {
+        self.claimed(host, listener).map(|(number, _)| number)
+    }
+
+    fn claimed(&self, host: &str, listener: usize) -> Option<(usize, Option<&Route>)> {
+        let is_here = |at: &usize| {
+            let listeners = self.sites.get(*at).and_then(|site| site.listeners.as_ref());
+            listeners.is_none_or(|all| all.contains(&listener))
         };
-        let claimed = self
-            .hosts
-            .get(host)
-            .or_else(|| self.find(host))
-            .and_then(|host| is_here(host.site).map(|site| (site, host.moved.as_deref())));
-        claimed.or_else(|| self.default.and_then(is_here).map(|site| (site, None)))
+        let claimed = self.hosts.get(host).or_else(|| self.find(host));
+        let claimed = claimed.filter(|host| is_here(&host.site));
+        claimed
+            .map(|host| (host.site, host.moved.as_deref()))
+            .or_else(|| self.default.filter(is_here).map(|site| (site, None)))
     }
 
     /// Finds a host that is not written as the plan writes it, or is below a wildcard.
@@ -311,6 +329,8 @@ pub struct Site {
     /// The listeners that it answers on, by their places in [`Plan::listen`]; `None` for those that
     /// the server names.
     pub listeners: Option<Box<[usize]>>,
+    /// How it speaks TLS, if it does.
+    pub tls: Option<Tls>,
     /// What is done for each path.
     pub routes: Routes,
     /// What is counted of it that is of no route with a label: a place in [`Plan::labels`].
@@ -333,7 +353,8 @@ mod tests {
                 top: Node::default(),
                 rest: Route::plain("/*", place.clone(), Action::NotFound),
             };
-            let site = Site { name: (*name).into(), place, listeners: None, routes, label: 0 };
+            let (own, listeners, tls, label) = ((*name).into(), None, None, 0);
+            let site = Site { name: own, place, listeners, tls, routes, label };
             let (host, is_wildcard) = match name.strip_prefix("*.") {
                 Some(host) => (host, true),
                 None => (*name, false),

@@ -6,6 +6,7 @@ mod listen;
 mod log;
 mod limits;
 mod site;
+mod tls;
 mod route;
 mod key;
 mod own;
@@ -83,8 +84,9 @@ pub(crate) fn resolve(
     let mut files = std::mem::take(&mut context.own);
     files.extend(context.logs.own.drain(..).chain(forms));
     own::check(files, &mut context);
-    let Context { folders, logs, request_id, mistakes, .. } = context;
+    let Context { folders, certificates, logs, request_id, mistakes, .. } = context;
     let mut plan = Plan::new(sites, folders);
+    plan.certificates = certificates;
     plan.logs = logs.close(mistakes);
     plan.request_id = request_id.and_then(|word| word.value);
     plan.trusted_proxies = trusted_proxies;

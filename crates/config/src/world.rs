@@ -66,6 +66,24 @@ pub trait World {
         Ok(Vec::new())
     }
 
+    /// Whether the texts of two files, both PEM, are a certificate with its chain, and its key.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, and with which of them.
+    fn check_pair(&self, _chain: &[u8], _key: &[u8]) -> Result<(), PairFault> {
+        Ok(())
+    }
+
+    /// Whether the text of a file, PEM, holds authorities that can certify clients.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says why not.
+    fn check_authorities(&self, _text: &[u8]) -> Result<(), String> {
+        Ok(())
+    }
+
     /// The variable `name` of the environment, if it is set.
     fn variable(&self, _name: &str) -> Option<OsString> {
         None
@@ -80,6 +98,17 @@ pub trait World {
     fn is_error_terminal(&self) -> bool {
         false
     }
+}
+
+/// What is wrong with a certificate and its key, as a sentence without a full stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PairFault {
+    /// With the certificate.
+    Certificate(String),
+    /// With the key.
+    Key(String),
+    /// Each is sound, but the key is another certificate's.
+    Mismatch,
 }
 
 /// A file that was read.

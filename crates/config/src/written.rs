@@ -7,6 +7,7 @@ mod log;
 mod server;
 mod auth;
 mod cors;
+mod tls;
 mod answers;
 mod policy;
 mod route;
@@ -21,6 +22,7 @@ pub(crate) use policy::{Policy, Security};
 pub(crate) use route::{Case, NamedRoute};
 pub(crate) use server::{CompressCache, Server};
 pub(crate) use site::Site;
+pub(crate) use tls::{Mode, Tls};
 
 use crate::{
     guess,

@@ -5,8 +5,9 @@ use std::{env, fs, path::Path};
 
 const LOGS: &str = include_str!("../../../docs/book/logs.md");
 
-const PAGES: [&str; 4] = [
+const PAGES: [&str; 5] = [
     include_str!("../../../docs/book/config.md"),
+    include_str!("../../../docs/book/https.md"),
     include_str!("../../../docs/book/limits.md"),
     include_str!("../../../docs/book/security.md"),
     LOGS,

@@ -69,6 +69,20 @@ fn config(setting: &Description, value: Option<&str>) -> String {
             let table = format!("compress-cache = {{ folder = \"/var/forms\"{comma} {line} }}");
             format!("[server]\n{table}\n[site.\"a.example\"]\n{root}")
         }
+        "[site.\"HOST\".tls]" => {
+            let files = [("cert", "certs/other.pem"), ("key", "certs/other.key")];
+            let files = files.iter().filter(|(name, _)| value.is_none() || setting.name != *name);
+            let files = files.map(|(name, file)| format!("{name} = \"{file}\"\n"));
+            let files = if line.contains("\"off\"") { String::new() } else { files.collect() };
+            format!("[site.\"a.example\"]\n{root}[site.\"a.example\".tls]\n{files}{line}")
+        }
+        "[[server.listen]]" if setting.name == "tls" => {
+            let line = if value.is_none() { "" } else { &line };
+            let tls = "tls = { cert = \"certs/other.pem\", key = \"certs/other.key\" }\n";
+            let usual = "[[server.listen]]\naddress = \"443\"\n";
+            let own = "[[server.listen]]\naddress = \"unix:/run/x\"\n";
+            format!("{usual}{own}{line}[site.\"a.example\"]\n{root}{tls}")
+        }
         "[[server.listen]]" => {
             let address =
                 if setting.name == "address" { "" } else { "address = \"unix:/run/x\"\n" };

@@ -1,5 +1,5 @@
-//! What processes and loops tell each other: notes, the counters and the clients they share, what
-//! each of them is at, and what it was asked last.
+//! What processes and loops tell each other: notes, the counters, the clients and the keys they
+//! share, what each of them is at, and what it was asked last.
 
 pub mod note;
 pub mod status;
@@ -8,6 +8,7 @@ pub mod wish;
 pub mod counters;
 mod seats;
 pub mod trail;
+mod tickets;
 pub mod tally;
 pub mod recent;
 pub mod clients;
@@ -17,4 +18,5 @@ pub use counters::{Counter, Row, Rows};
 pub use recent::{Recent, Recents};
 pub use seats::Seats;
 pub use tally::{Tallies, Tally};
+pub use tickets::{KEY_BYTES, TicketKey, TicketKeys};
 pub use trail::{Trail, Trails};

@@ -42,6 +42,8 @@ pub enum Question {
         /// The descriptor of what it would find, which was left to it as all others were.
         state: u64,
     },
+    /// Whether the files of its certificates hold other ones by now. Along with it goes the bundle.
+    Renew,
 }
 
 /// What a process says that looks at something.
@@ -60,6 +62,14 @@ pub enum Verdict {
         /// What `gannet check` would say.
         text: String,
     },
+    /// So it is with the certificates. Along with it goes the bundle with those that are new, if
+    /// any are.
+    Renewed {
+        /// The new ones.
+        renewed: Vec<String>,
+        /// What is wrong with some.
+        troubles: Vec<String>,
+    },
 }
 
 /// What the supervisor tells a worker.
@@ -67,7 +77,7 @@ pub enum Verdict {
 pub enum Order {
     /// What to be: the first note. Along with it go the bundle, the table of clients, the seats for
     /// its connections, the rows for counters, the trails of its loops, the rows for sites and
-    /// routes, and the slots for its last requests.
+    /// routes, the slots for its last requests, and the keys of tickets.
     Begin {
         /// How many loops to run.
         loops: usize,
@@ -80,6 +90,8 @@ pub enum Order {
     LogKept(usize, String),
     /// All log files of a reopening have been named.
     Reopen,
+    /// Certificates are others by now: those in the bundle that goes along.
+    Certificates,
     /// Everything has been given: resolve the plan and get ready.
     Resolve,
     /// Sockets for a loop, which go along.
@@ -133,6 +145,7 @@ impl Note for Question {
             Self::Compare { file } => {
                 write(2, |out| out.bytes(file.as_os_str().as_encoded_bytes()))
             }
+            Self::Renew => write(3, |_| ()),
         }
     }
 
@@ -141,6 +154,7 @@ impl Note for Question {
             0 => Some(Self::Check { file: from.path()?, is_painted: from.flag()? }),
             1 => Some(Self::Try { file: from.path()?, state: from.number()? }),
             2 => Some(Self::Compare { file: from.path()? }),
+            3 => Some(Self::Renew),
             _ => None,
         })
     }
@@ -155,6 +169,13 @@ impl Note for Verdict {
                 out.bytes(short(text).as_bytes());
             }),
             Self::Compared => write(2, |_| ()),
+            Self::Renewed { renewed, troubles } => write(3, |out| {
+                for list in [renewed, troubles] {
+                    let list = few(list);
+                    out.number(list.len() as u64);
+                    list.iter().for_each(|text| out.bytes(text.as_bytes()));
+                }
+            }),
         }
     }
 
@@ -163,6 +184,10 @@ impl Note for Verdict {
             0 => Some(Self::Fine),
             2 => Some(Self::Compared),
             1 => Some(Self::Refused { code: from.byte()?, text: from.text()? }),
+            3 => Some(Self::Renewed {
+                renewed: from.list(Unpacker::text)?,
+                troubles: from.list(Unpacker::text)?,
+            }),
             _ => None,
         })
     }
@@ -194,6 +219,7 @@ impl Note for Order {
             Self::Drain => write(7, |_| ()),
             Self::Stop => write(8, |_| ()),
             Self::StopAtOnce => write(9, |_| ()),
+            Self::Certificates => write(10, |_| ()),
         }
     }
 
@@ -216,6 +242,7 @@ impl Note for Order {
                 7 => Self::Drain,
                 8 => Self::Stop,
                 9 => Self::StopAtOnce,
+                10 => Self::Certificates,
                 _ => return None,
             })
         })
@@ -270,6 +297,21 @@ pub(crate) fn short(text: &str) -> &str {
     text.get(..text.floor_char_boundary(TEXT_BYTES_MAX)).unwrap_or(text)
 }
 
+/// As many of `list` as a note has room for, and how many are left out.
+fn few(list: &[String]) -> Vec<String> {
+    const BYTES_MAX: usize = TEXT_BYTES_MAX / 2 - 100;
+    let mut bytes = 0;
+    let fits = |text: &&String| {
+        bytes += text.len() + size_of::<u64>();
+        bytes <= BYTES_MAX
+    };
+    let mut few: Vec<_> = list.iter().take_while(fits).cloned().collect();
+    if few.len() < list.len() {
+        few.push(format!("{} more", list.len() - few.len()));
+    }
+    few
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -298,11 +340,14 @@ pub(crate) mod tests {
             Question::Check { file: "/a b.toml".into(), is_painted: true },
             Question::Try { file: "/a b.toml".into(), state: 7 },
             Question::Compare { file: "/a b.toml".into() },
+            Question::Renew,
         ]);
+        let (renewed, troubles) = (vec!["a".to_owned()], vec!["b".to_owned(), String::new()]);
         check(&[
             Verdict::Fine,
             Verdict::Compared,
             Verdict::Refused { code: 2, text: "no".to_owned() },
+            Verdict::Renewed { renewed, troubles },
         ]);
         check(&[
             Report::Ready(vec!["no core dumps: on".to_owned()]),
@@ -317,10 +362,22 @@ pub(crate) mod tests {
             Order::Resolve,
             Order::Listeners { slot: 1, numbers: vec![0, 2] },
             Order::Serve,
+            Order::Certificates,
             Order::Drain,
             Order::Stop,
             Order::StopAtOnce,
         ]);
+    }
+
+    #[test]
+    fn of_many_texts_some_are_told_and_how_many_are_not() {
+        let troubles = vec!["x".repeat(1000); 1000];
+        let note = Verdict::Renewed { renewed: Vec::new(), troubles }.encode();
+        assert!(note.len() < TEXT_BYTES_MAX);
+        let Some(Verdict::Renewed { troubles, .. }) = Verdict::decode(&note) else {
+            panic!("no note");
+        };
+        assert_eq!(troubles.last().unwrap(), &format!("{} more", 1001 - troubles.len()));
     }
 
     #[test]

@@ -53,6 +53,7 @@ phases! {
     Rest "between two turns" "No connection's turn.";
     Accepting "while it accepted connections" "Connections come in.";
     Reading "while it read from a connection" "A connection's turn, and no request in it yet.";
+    ShakingHands "while it shook hands by TLS" "A client and its site agree on keys.";
     Answering "while it worked out an answer" "A request is answered.";
     Sending "while it sent an answer" "An answer is written.";
     Sweeping "while it looked for what is due" "Deadlines and logs are looked after.";

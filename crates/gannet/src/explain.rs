@@ -9,8 +9,8 @@ use config::{
 use std::borrow::Cow;
 use worker::{Asked, Explanation};
 
-/// The port of a URL that names none.
-const PORT_DEFAULT: u16 = 80;
+/// The ports of URLs that name none, without TLS and with it.
+const PORTS_DEFAULT: [u16; 2] = [80, 443];
 
 /// Where the places stand in a line.
 const COLUMN: usize = 62;
@@ -21,7 +21,7 @@ pub(crate) fn explain(arguments: &Explain) -> Result<(), Trouble> {
         Box::leak(Box::new(load_by(&arguments.config, "name a config file by `-c FILE`")?));
     let url = Url::parse(&arguments.url)?;
     let fields = fields(arguments, &url)?;
-    let listener = listener(plan, arguments.from, url.port, fields[0].1)?;
+    let listener = listener(plan, arguments.from, &url, fields[0].1)?;
     let bytes = request(&arguments.method, &url, &fields);
     let client = match arguments.from {
         Client::Address(address) => Some(address),
@@ -47,6 +47,8 @@ pub(crate) fn explain(arguments: &Explain) -> Result<(), Trouble> {
 struct Url<'u> {
     /// The host, and the port if there is one.
     authority: &'u str,
+    /// Whether TLS is spoken.
+    is_tls: bool,
     /// The port, where one is named.
     port: Option<u16>,
     /// The path and the query, with the slash that is not typed where there is nothing else.
@@ -57,12 +59,18 @@ impl<'u> Url<'u> {
     fn parse(url: &'u str) -> Result<Self, Trouble> {
         let refuse = |cause: &str| Err(no_url(url, cause));
         if url == "*" {
-            return Ok(Self { authority: "localhost", port: None, target: Cow::Borrowed(url) });
+            return Ok(Self {
+                authority: "localhost",
+                is_tls: false,
+                port: None,
+                target: Cow::Borrowed(url),
+            });
         }
-        let rest = match url.split_once("://") {
-            Some(("http", rest)) => rest,
+        let (rest, is_tls) = match url.split_once("://") {
+            Some(("http", rest)) => (rest, false),
+            Some(("https", rest)) => (rest, true),
             Some((scheme, _)) => return refuse(&format!("{scheme} is not served")),
-            None => url,
+            None => (url, false),
         };
         let rest = rest.split_once('#').map_or(rest, |(rest, _)| rest);
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -76,7 +84,7 @@ impl<'u> Url<'u> {
             },
         };
         let slash = if target.starts_with('/') { "" } else { "/" };
-        Ok(Self { authority, port, target: Cow::Owned(format!("{slash}{target}")) })
+        Ok(Self { authority, is_tls, port, target: Cow::Owned(format!("{slash}{target}")) })
     }
 }
 
@@ -113,16 +121,19 @@ fn request(method: &str, url: &Url<'_>, fields: &[(&str, &str)]) -> Vec<u8> {
     head.into_bytes()
 }
 
-/// The listener that the request comes in by: of the Unix sockets, or of those with that port (80
-/// or else any where none is named), the first at which its host is served, or else the first.
-fn listener(plan: &Plan, from: Client, port: Option<u16>, host: &str) -> Result<usize, Trouble> {
+/// The listener that the request comes in by: of the Unix sockets, or of those with that port (the
+/// usual one or else any where none is named) and with TLS or without as the URL says, the first at
+/// which its host is served, or else the first.
+fn listener(plan: &Plan, from: Client, url: &Url<'_>, host: &str) -> Result<usize, Trouble> {
+    let (port, is_tls) = (url.port, url.is_tls);
     let is_port = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
     let host =
         host.rsplit_once(':').map_or(host, |(name, port)| if is_port(port) { name } else { host });
     let may_be = |listen: &Listen| match (from, listen.address.tcp()) {
         (Client::Unix, address) => address.is_none(),
         (Client::Address(_), address) => {
-            address.is_some_and(|at| at.port() == port.unwrap_or(PORT_DEFAULT))
+            let port = port.unwrap_or(PORTS_DEFAULT[usize::from(is_tls)]);
+            listen.tls == is_tls && address.is_some_and(|at| at.port() == port)
         }
     };
     let all = plan.listen.iter().enumerate().filter(|(_, listen)| may_be(listen));
@@ -130,9 +141,16 @@ fn listener(plan: &Plan, from: Client, port: Option<u16>, host: &str) -> Result<
     let served = all.iter().find(|&&at| plan.site(host, at).is_some());
     match (served.or(all.first()), from, port) {
         (Some(&at), _, _) => Ok(at),
-        (None, Client::Address(_), None) => Ok(0),
+        (None, Client::Address(_), None) => {
+            let is_like = |at: &usize| plan.listen[*at].tls == is_tls;
+            let first = (0..plan.listen.len()).find(is_like);
+            first.ok_or_else(|| unheard(plan, if is_tls { "with TLS" } else { "without TLS" }))
+        }
         (None, Client::Unix, _) => Err(unheard(plan, "at a Unix socket")),
-        (None, Client::Address(_), Some(port)) => Err(unheard(plan, &format!("at port {port}"))),
+        (None, Client::Address(_), Some(port)) => {
+            let tls = if is_tls { " with TLS" } else { "" };
+            Err(unheard(plan, &format!("at port {port}{tls}")))
+        }
     }
 }
 

@@ -41,15 +41,17 @@ pub(crate) fn counted(count: usize, one: &str, several: &str) -> String {
 /// URLs by a Unix socket: it is shown as it was written.
 pub(crate) fn urls(addresses: &[Address]) -> Vec<String> {
     let of = |address: &Address| match address {
-        Address::Tcp(address) => urls_by(&hosts(address.ip()), address.port()),
+        Address::Tcp(address) => urls_by(&hosts(address.ip()), address.port(), false),
         Address::Unix { .. } => vec![address.to_string()],
     };
     addresses.iter().flat_map(of).collect()
 }
 
-/// The URLs by these hosts.
-pub(crate) fn urls_by(hosts: &[String], number: u16) -> Vec<String> {
-    hosts.iter().map(|host| format!("http://{host}{}/", port(number))).collect()
+/// The URLs by these hosts, at that port, with TLS or without.
+pub(crate) fn urls_by(hosts: &[String], number: u16, is_tls: bool) -> Vec<String> {
+    let (scheme, usual) = if is_tls { ("https", 443) } else { ("http", 80) };
+    let port = if number == usual { String::new() } else { format!(":{number}") };
+    hosts.iter().map(|host| format!("{scheme}://{host}{port}/")).collect()
 }
 
 /// The hosts in the URLs of what listens at `ip`.
@@ -63,10 +65,6 @@ pub(crate) fn hosts(ip: IpAddr) -> Vec<String> {
     }
     let own = net::listener::addresses().into_iter().filter(|own| own.is_ipv4() == ip.is_ipv4());
     own.map(host).chain(ip.is_ipv4().then(|| "localhost".to_owned())).collect()
-}
-
-fn port(port: u16) -> String {
-    if port == 80 { String::new() } else { format!(":{port}") }
 }
 
 impl Greeting {

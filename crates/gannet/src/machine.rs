@@ -1,7 +1,7 @@
 //! This machine as a config file asks about it, and reading that file.
 
 use crate::{greeting, trouble::Trouble};
-use config::{Bundle, Content, Errors, Paint, Plan, World, limits::FILE_BYTES_MAX};
+use config::{Bundle, Content, Errors, Paint, PairFault, Plan, World, limits::FILE_BYTES_MAX};
 use net::{
     Root, RootError,
     identity::{IdentityError, User},
@@ -137,6 +137,18 @@ impl World for Machine {
         names.map_err(|error| format!("{}: {error}", path.display()))
     }
 
+    fn check_pair(&self, chain: &[u8], key: &[u8]) -> Result<(), PairFault> {
+        tls::Pair::load(chain, key).map(drop).map_err(|fault| match fault {
+            tls::Fault::Certificate(why) => PairFault::Certificate(why.to_owned()),
+            tls::Fault::Key(why) => PairFault::Key(why.to_owned()),
+            tls::Fault::Mismatch => PairFault::Mismatch,
+        })
+    }
+
+    fn check_authorities(&self, text: &[u8]) -> Result<(), String> {
+        tls::authorities(text).map_err(|fault| fault.to_string())
+    }
+
     fn variable(&self, name: &str) -> Option<OsString> {
         env::var_os(name)
     }
@@ -151,7 +163,7 @@ impl World for Machine {
 }
 
 /// Reads a file of `bytes_max` bytes at most; says why where that cannot be.
-fn read(path: &Path, bytes_max: u64) -> Result<Content, String> {
+pub(crate) fn read(path: &Path, bytes_max: u64) -> Result<Content, String> {
     let why = |error: io::Error| explain(path, &error);
     // What is no file, such as a pipe, might never end or never begin.
     if !fs::metadata(path).map_err(why)?.is_file() {

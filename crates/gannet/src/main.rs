@@ -12,6 +12,7 @@ mod found;
 mod explain;
 mod greeting;
 mod serving;
+mod renewal;
 mod role;
 mod supervising;
 mod status;

@@ -42,6 +42,7 @@ pub(crate) fn named(hosts: &[IpAddr], port: u16) -> Vec<Listen> {
         is_implied: false,
         proxy_protocol: false,
         http2: false,
+        tls: false,
     };
     hosts.iter().map(listen).collect()
 }

@@ -1,16 +1,20 @@
 //! The processes that the supervisor starts: one looks at a config, the others serve.
 
 use crate::{
-    arguments::Role, comparing, greeting, machine, selftest, serving, supervising,
-    trouble::Trouble, verb,
+    arguments::Role,
+    comparing, greeting, machine,
+    renewal::{self, Renewal},
+    selftest, serving, supervising,
+    trouble::Trouble,
+    verb,
 };
 use config::{Blueprint, Bundle, Paint, Plan, plan::Address};
 use control::{
-    Clients, Recents, Rows, Seats, Tallies, Trails,
+    Clients, Recents, Rows, Seats, Tallies, TicketKeys, Trails,
     note::{Note, Order, Question, Report, Verdict},
     wish::Outcome,
 };
-use net::{channel, layer::Layer, listener::Listening, memory, process, sealed};
+use net::{channel, clock, layer::Layer, listener::Listening, memory, process, sealed};
 use std::{
     future::{pending, poll_fn},
     io::{self, ErrorKind},
@@ -33,7 +37,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
 };
-use worker::{Asked, LogFiles, Reopener, Setup, Signs, Stopper, Worker};
+use worker::{Asked, LogFiles, Renewer, Reopener, Setup, Signs, Stopper, Worker};
 
 /// What the look at a config may cost.
 const CHECK_CPU_SECONDS: u64 = 30;
@@ -78,6 +82,7 @@ fn check(end: BorrowedFd<'_>) -> io::Result<ExitCode> {
     let question = Question::decode(&message.bytes).ok_or(ErrorKind::InvalidData)?;
     let (file, is_painted) = match question {
         Question::Check { file, is_painted } => (file, is_painted),
+        Question::Renew => return renew(end, &message.descriptors),
         Question::Compare { file } => return compare(end, &file, &message.descriptors),
         Question::Try { .. } => return Err(ErrorKind::InvalidData.into()),
     };
@@ -107,6 +112,19 @@ fn compare(end: BorrowedFd<'_>, file: &Path, along: &[OwnedFd]) -> io::Result<Ex
             channel::send(end, &Verdict::Refused { code, text }.encode(), &[], true)?;
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Looks whether the files of certificates hold other ones by now.
+fn renew(end: BorrowedFd<'_>, along: &[OwnedFd]) -> io::Result<ExitCode> {
+    let bundle = along.first().ok_or(ErrorKind::InvalidData)?;
+    let bytes = sealed::read(bundle.as_fd(), BUNDLE_BYTES_MAX)?;
+    let bundle = Bundle::decode(&bytes).ok_or(ErrorKind::InvalidData)?;
+    let Renewal { bundle, renewed, troubles } = renewal::look(bundle, clock::wall().seconds);
+    let bundle = bundle.map(|bundle| sealed::bytes(c"gannet-config", &bundle.encode()));
+    let bundle = bundle.transpose()?;
+    let along: Vec<_> = bundle.iter().map(AsFd::as_fd).collect();
+    channel::send(end, &Verdict::Renewed { renewed, troubles }.encode(), &along, true)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -202,7 +220,7 @@ fn prepare(end: BorrowedFd<'_>) -> Result<(Worker, Arc<LogFiles>, Vec<String>), 
         let order = Order::decode(&message.bytes).ok_or(()).map_err(odd)?;
         match order {
             Order::Begin { loops, seed } => {
-                let along: Result<[OwnedFd; 7], _> = message.descriptors.try_into();
+                let along: Result<[OwnedFd; 8], _> = message.descriptors.try_into();
                 begun = Some((loops, seed, along.map_err(|_| ()).map_err(odd)?));
             }
             Order::Resolve => break,
@@ -210,7 +228,7 @@ fn prepare(end: BorrowedFd<'_>) -> Result<(Worker, Arc<LogFiles>, Vec<String>), 
         }
     }
     let (loops, seed, along) = begun.ok_or(()).map_err(odd)?;
-    let [bundle, clients, seats, rows, trails, tallies, recents] = along;
+    let [bundle, clients, seats, rows, trails, tallies, recents, tickets] = along;
     let bytes = sealed::read(bundle.as_fd(), BUNDLE_BYTES_MAX).map_err(failed)?;
     let bundle = Bundle::decode(&bytes).ok_or(()).map_err(odd)?;
     let plan = bundle.resolve().map_err(|errors| errors.render(Paint::Plain))?;
@@ -227,7 +245,9 @@ fn prepare(end: BorrowedFd<'_>) -> Result<(Worker, Arc<LogFiles>, Vec<String>), 
         tallies: Tallies::new(words(tallies)?, plan.labels.len()),
         recents: Recents::new(words(recents)?, loops),
     };
-    let setup = Setup { plan, loops, live: None, files: Arc::clone(&files), clients, signs };
+    let tickets = TicketKeys::new(words(tickets)?);
+    let (given, live) = (Arc::clone(&files), None);
+    let setup = Setup { plan, loops, live, files: given, clients, signs, tickets };
     let worker = worker::start(setup).map_err(|error| match layers.first() {
         // What keeps it may be that it is no longer who was started.
         Some(user) if user.starts_with("user: ") => format!("error: {error} ({user})"),
@@ -278,6 +298,7 @@ struct Ear<'e> {
     end: &'e OwnedFd,
     stopper: Stopper,
     reopener: Reopener,
+    renewer: Renewer,
     files: Arc<LogFiles>,
     loops: usize,
     /// What stops a worker whose supervisor is gone. While that is there it decides.
@@ -307,6 +328,7 @@ impl<'e> Ear<'e> {
             end,
             stopper: worker.stopper(),
             reopener: worker.reopener(),
+            renewer: worker.renewer(),
             files,
             loops: worker.loops(),
             term: signal(SignalKind::terminate())?,
@@ -379,12 +401,26 @@ impl<'e> Ear<'e> {
         pending().await
     }
 
+    /// Uses other certificates, which another thread takes in: there may be many.
+    fn renew(&self, along: Vec<OwnedFd>) {
+        let renewer = self.renewer;
+        let renew = move || {
+            let bytes = sealed::read(along.first()?.as_fd(), BUNDLE_BYTES_MAX).ok()?;
+            // What was checked by the same program is sound; where there is no room, the
+            // certificates that are there go on.
+            renewer.renew(&Bundle::decode(&bytes)?.resolve().ok()?);
+            Some(())
+        };
+        let _ = thread::Builder::new().name("gannet-renewal".to_owned()).spawn(renew);
+    }
+
     fn act(&self, order: Order, descriptors: Vec<OwnedFd>) {
         match order {
             Order::Drain => self.stopper.drain(),
             Order::Stop => self.stopper.stop(),
             Order::StopAtOnce => self.stopper.stop_at_once(),
             Order::Reopen => self.reopener.reopen(),
+            Order::Certificates => self.renew(descriptors),
             order => take_files(&self.files, order, descriptors),
         }
     }

@@ -52,7 +52,10 @@ impl Voice for Words<'_> {
             Address::Tcp(address) => blueprint
                 .hosts
                 .get(*at)
-                .map(|hosts| greeting::urls_by(hosts, address.port()))
+                .map(|hosts| {
+                    let is_tls = blueprint.listen.get(*at).is_some_and(|listen| listen.tls);
+                    greeting::urls_by(hosts, address.port(), is_tls)
+                })
                 .unwrap_or_default(),
             Address::Unix { .. } => vec![address.to_string()],
         };

@@ -35,6 +35,8 @@ pub struct Limits {
     pub linger_time: Duration,
     /// Requests on one connection; the last one's answer says `connection: close`.
     pub requests_max: u32,
+    /// Time to shake hands by TLS, from the accept on.
+    pub handshake_time: Duration,
     /// Bytes of answers that may wait to be written before the next pipelined request is looked at.
     pub output_bytes_max: usize,
 }
@@ -54,6 +56,7 @@ impl Default for Limits {
             trailer_bytes_max: 8 * 1024,
             drain_bytes_max: 64 * 1024,
             head_time: Duration::from_secs(30),
+            handshake_time: Duration::from_secs(10),
             idle_time: Duration::from_secs(60),
             body_idle_time: Duration::from_secs(20),
             body_rate_min: 240,

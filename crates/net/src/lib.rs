@@ -19,6 +19,7 @@ pub mod fault;
 pub mod file;
 mod file_system;
 pub mod changes;
+pub mod lookout;
 pub mod shelf;
 pub mod stream;
 pub mod terminal;

@@ -29,6 +29,8 @@ pub(crate) fn line(note: &Note, is_pretty: bool, wall: Wall) -> Vec<u8> {
             "notice",
             format!("gannet {} has taken the place of the one before", env!("CARGO_PKG_VERSION")),
         ),
+        Note::Certificate(Ok(name)) => ("renewed", "notice", format!("{name} is used from now on")),
+        Note::Certificate(Err(text)) => ("certificate", "error", text.clone()),
         Note::NotUpgraded(why) => ("not_upgraded", "error", why.clone()),
         Note::TakenBack => (
             "taken_back",

@@ -166,6 +166,8 @@ pub enum Note {
     Upgraded,
     /// Another program was to do so and cannot; why.
     NotUpgraded(String),
+    /// A certificate is used from now on, or what is wrong with one.
+    Certificate(Result<String, String>),
 }
 
 /// The state of all.

@@ -1,11 +1,13 @@
 //! Does what the machine orders, and tells it what happens.
 
+mod certificates;
 mod compare;
 mod desk;
 mod had;
 mod needs;
 mod service;
 mod signals;
+mod tickets;
 mod upgrade;
 mod verdict;
 mod watch;
@@ -23,6 +25,7 @@ use crate::{
     wishes::{Asker, Desk},
 };
 use base::Moment;
+use certificates::Certificates;
 use compare::Comparison;
 use config::{Blueprint, plan::Address};
 use control::{
@@ -38,6 +41,7 @@ use std::{
     cell::OnceCell, collections::VecDeque, ffi::OsString, io, mem, os::fd::OwnedFd, path::PathBuf,
     rc::Rc, time::Duration,
 };
+use tickets::Tickets;
 use tokio::{
     runtime::{Builder, LocalOptions, LocalRuntime},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -95,6 +99,11 @@ enum Happening {
     Worker(WorkerId, Heard),
     Wish(Wish, Asker),
     Reopen,
+    /// Files of certificates have changed, and what a look at them has found.
+    FilesChanged,
+    Renewal(u64, Heard),
+    /// It is time for another key of tickets.
+    Rotate,
     /// It is time to look after the workers.
     Look,
     /// It is time to say that this process gets on.
@@ -123,6 +132,8 @@ struct Shell<'v> {
     logs: LogFiles,
     /// Where those count that serve.
     clients: Option<Rc<Table>>,
+    tickets: Tickets,
+    certificates: Certificates,
     seed: [u64; 2],
     workers: Workers,
     /// What workers have given up: all of them the same.
@@ -194,6 +205,7 @@ impl<'v> Shell<'v> {
         catch(&happenings).map_err(failed)?;
         orphans::adopt().map_err(failed)?;
         watch::tick(&happenings);
+        tickets::tick(&happenings);
         Self::new(file, happenings, voice)
     }
 
@@ -224,6 +236,8 @@ impl<'v> Shell<'v> {
             service,
             logs: LogFiles::default(),
             clients: None,
+            tickets: Tickets::new().map_err(failed)?,
+            certificates: Certificates::new(),
             seed: [one, other],
             workers: Workers::default(),
             layers: Vec::new(),
@@ -310,6 +324,10 @@ impl<'v> Shell<'v> {
                 let kept = self.logs.reopen();
                 self.workers.reopen(&self.logs, &kept);
             }
+            Happening::FilesChanged => self.look_at_certificates(),
+            Happening::Renewal(number, heard) => self.looked_at_certificates(number, heard),
+            // Where the kernel gives no random bytes, the key before goes on.
+            Happening::Rotate => drop(self.tickets.rotate()),
             Happening::Alive => self.service.alive(),
             Happening::Look => {
                 let hung = self.workers.look().into_iter();
@@ -374,7 +392,10 @@ impl<'v> Shell<'v> {
         let hear = move |heard| drop(happenings.send(Happening::Worker(id, heard)));
         match Child::start(&self.program, "worker", hear) {
             Ok(child) => {
-                let begun = self.workers.begin(id, child, (source, place), clients, &self.logs);
+                let bundle = self.certificates.bundle(&source);
+                let shared = (bundle, clients, self.tickets.memory());
+                let of = (Rc::clone(&source), place);
+                let begun = self.workers.begin(id, child, of, shared, &self.logs);
                 let failed = |error| Event::Failed(id, not_started(&error));
                 self.due.extend(begun.err().map(failed));
             }
@@ -413,6 +434,7 @@ impl<'v> Shell<'v> {
             | Note::Killed(_)
             | Note::TakenBack
             | Note::Deaf(_)
+            | Note::Certificate(_)
             | Note::Upgraded
             | Note::NotUpgraded(_) => None,
         };

@@ -338,6 +338,7 @@ mod tests {
                 is_implied,
                 proxy_protocol: false,
                 http2: false,
+                tls: false,
             };
             assert_eq!(can_do_without(&wanted, is_absent), expect, "{}", wanted.address);
         }

@@ -22,10 +22,10 @@ use std::{
 };
 
 /// The form of the state, and of what the workers of one program have in common with the supervisor
-/// of another: notes, the table of clients and the seats in it, rows of labels, slots of requests.
-/// Whoever changes one of those raises this number; then a server of the version before has to be
-/// restarted.
-const VERSION: u64 = 2;
+/// of another: notes, the table of clients and the seats in it, rows of labels, slots of requests,
+/// the keys of tickets. Whoever changes one of those raises this number; then a server of the
+/// version before has to be restarted.
+const VERSION: u64 = 3;
 
 /// What the state begins with, before its version.
 const MARK: u64 = u64::from_le_bytes(*b"gannet\0\0");
@@ -49,6 +49,8 @@ pub struct State {
     pub tables: Vec<(Place, usize)>,
     /// Their seed.
     pub seed: [u64; 2],
+    /// The keys of session tickets.
+    pub tickets: Place,
     /// The configs that workers serve: each with its bundle.
     pub sources: Vec<(Place, Blueprint)>,
     /// Which of them is served to those who come.
@@ -174,6 +176,7 @@ impl State {
         });
         list(out, &self.tables, |out, (at, lines)| numbers(out, &[*at as u64, *lines as u64]));
         numbers(out, &self.seed);
+        out.number(self.tickets as u64);
         list(out, &self.sources, |out, (at, blueprint)| {
             out.number(*at as u64);
             out.bytes(&blueprint.encode());
@@ -223,6 +226,7 @@ impl State {
             desks: from.list(|from| Some((from.path()?, from.count()?)))?,
             tables: from.list(|from| Some((from.count()?, from.count()?)))?,
             seed: [from.number()?, from.number()?],
+            tickets: from.count()?,
             sources: from.list(|from| Some((from.count()?, Blueprint::decode(from.bytes()?)?)))?,
             serving: maybe(from)?,
             machine: take_memory(from)?,
@@ -263,6 +267,7 @@ impl State {
             kept.chain(self.workers.iter().map(|worker| worker.source)).chain(self.serving)
         };
         let mut places = self.askers.clone();
+        places.push(self.tickets);
         places.extend(self.sockets.iter().flat_map(|group| &group.sockets));
         places.extend(self.desks.iter().map(|(_, at)| at));
         places.extend(self.tables.iter().map(|(at, _)| at));
@@ -354,6 +359,7 @@ mod tests {
             is_json: None,
             found: "one site".to_owned(),
             hosts: Vec::new(),
+            certificates: vec!["/cert".into()],
             labels: vec![label()],
         }
     }
@@ -374,7 +380,7 @@ mod tests {
         ];
         let kept = Kept { number: 3, config, is_serving: true, members };
         State {
-            descriptors: (10..23).collect(),
+            descriptors: (10..24).collect(),
             version: "1.2.3".to_owned(),
             sockets: vec![
                 group(tcp("[::1]:0"), tcp("[::1]:8080"), vec![0, 9]),
@@ -383,6 +389,7 @@ mod tests {
             desks: vec![("/desk".into(), 2)],
             tables: vec![(3, 100)],
             seed: [7, u64::MAX],
+            tickets: 13,
             sources: vec![(4, blueprint())],
             serving: Some(0),
             machine: Memory { count: 3, workers: 6, generations: vec![kept] },
@@ -428,7 +435,8 @@ mod tests {
 
     #[test]
     fn what_names_something_that_is_not_there_is_no_state() {
-        let spoil: [fn(&mut State); 7] = [
+        let spoil: [fn(&mut State); 8] = [
+            |state| state.tickets = 12,
             |state| state.descriptors.push(30),
             |state| state.descriptors.truncate(9),
             |state| state.askers[0] = 0,

@@ -62,7 +62,7 @@ fn take(socket: Socket, client: Option<IpAddr>, listener: usize, core: &Rc<Core>
     let capacity = &core.plan.capacity;
     if core.clients.connections() >= capacity.connections_max as u64 {
         if !core.watch.evict_oldest() {
-            return turn_away(socket, client, "too many connections", core);
+            return turn_away(socket, (client, listener), "too many connections", core);
         }
         core.count(Counter::Evicted);
     }
@@ -81,15 +81,23 @@ fn take(socket: Socket, client: Option<IpAddr>, listener: usize, core: &Rc<Core>
             tokio::task::spawn_local(connection);
             core.sweeper.notify_one();
         }
-        Entry::Full => turn_away(socket, client, TOO_MANY, core),
+        Entry::Full => turn_away(socket, (client, listener), TOO_MANY, core),
     }
 }
 
-fn turn_away(socket: Socket, client: Option<IpAddr>, reason: &'static str, core: &Core) {
+fn turn_away(
+    socket: Socket,
+    (client, listener): (Option<IpAddr>, usize),
+    reason: &'static str,
+    core: &Core,
+) {
     core.count(Counter::TurnedAway);
     let tick = core.tick();
     let until = tick.now.after(core.plan.limits.linger_time);
-    core.turned_away.answer(socket, &core.date(tick), until);
+    // Where TLS is spoken, nobody would understand it before hands are shaken.
+    if !core.speaks_tls(listener) {
+        core.turned_away.answer(socket, &core.date(tick), until);
+    }
     let status = Status::SERVICE_UNAVAILABLE;
     let end = End { status, bytes: CONTENT_BYTES, us: 0, reason: Some(reason) };
     let about = About { client, id: None, user: None, subject: Subject::Refused(b"") };

@@ -23,6 +23,8 @@ pub(crate) enum Admission {
     /// Its client turned out to have as many connections as it may have: the first request is the
     /// last, and is told so.
     OneTooMany,
+    /// TLS is spoken here, and it has begun without: the first request is the last, and is told so.
+    InClear,
 }
 
 /// What the bytes so far have settled.

@@ -1,4 +1,5 @@
 //! One connection: moves bytes between its socket and the protocol room, and waits for either.
+//! Between the two TLS may be spoken, which neither of them has to know of.
 //!
 //! ```text
 //!            ┌────────── write what is left ◄─────────────┐
@@ -8,19 +9,20 @@
 //!    └───────┘
 //! ```
 
-mod beginning;
+mod intake;
+mod refusing;
 mod many;
 
 use crate::{
-    account::Account,
     admission::{self, Admission},
     answering::{self, Known},
-    core::Core,
+    core::{Core, Scratch},
     flow::Answered,
     job::Done,
-    record::{About, End, Record, Subject},
+    record::{About, End, Record},
     refusal::{self, Trouble},
-    sending::{self, Written},
+    secure::Secure,
+    sending::{self, Peer, Written},
     share::Share,
     socket::Socket,
     streams::Streams,
@@ -30,7 +32,7 @@ use crate::{
 use access::Ledger;
 use base::Moment;
 use control::{Counter, Seat, trail::Phase};
-use http1::{Event, Expiry, Refusal};
+use http1::{Event, Expiry};
 use many::Writing;
 use message::{Body, Exchange, Method, Request, RequestId, Slots, Status};
 use std::{
@@ -45,6 +47,7 @@ use std::{
 /// A connection and everything it needs; a future that ends with it.
 pub(crate) struct Connection {
     socket: Socket,
+    secure: Option<Box<Secure>>,
     http: http1::Connection,
     /// Its exchanges, once it has turned out to speak HTTP/2.
     streams: Option<Box<Streams>>,
@@ -77,11 +80,12 @@ impl Future for Connection {
         let is_idle = this.is_idle();
         let mut scratch = core.scratch();
         let mut turn = Turn::begin(&core, &mut scratch, this.held.take(), tick);
+        let is_shaking = this.lay_out(&mut turn);
         let has_work = match this.streams {
             Some(_) => this.part_streams(&mut turn, place, must_leave),
             None => {
                 let asks = is_idle && core.is_parting(must_leave) && this.has_request(&mut turn);
-                if asks || (must_leave && !is_idle) {
+                if asks || (must_leave && !is_idle && !is_shaking) {
                     this.http.close_after_answer();
                 }
                 asks || !must_leave || !is_idle
@@ -93,11 +97,15 @@ impl Future for Connection {
         };
         if polled.is_pending() {
             this.held = turn.keep();
+            this.secure.iter_mut().for_each(|secure| secure.keep(&turn.scratch.records));
             let idle_since = if this.is_idle() { tick.now } else { Moment::NEVER };
             let usable_at = this.held.as_ref().map(|held| held.pending.usable_at(tick.now));
             let deadline = this.deadline(tick.now).min(usable_at.unwrap_or(Moment::NEVER));
             core.watch.set(place, deadline, idle_since);
         } else {
+            if is_idle {
+                this.part(&mut turn);
+            }
             turn.abandon();
             this.streams.iter_mut().for_each(|streams| streams.abandon(&turn));
         }
@@ -128,10 +136,15 @@ impl Connection {
         (seat, admission): (Seat, Admission),
         core: Rc<Core>,
     ) -> Self {
-        let http = http1::Connection::new(&core.plan.limits, core.now());
+        let limits = &core.plan.limits;
+        let http = http1::Connection::new(limits, core.now());
+        let secure = core
+            .speaks_tls(listener)
+            .then(|| Box::new(Secure::new(listener, core.now().after(limits.handshake_time))));
         let may_be_http2 = core.plan.listen.get(listener).is_some_and(|listen| listen.http2);
         Self {
             socket,
+            secure,
             http,
             streams: None,
             may_be_http2,
@@ -147,24 +160,18 @@ impl Connection {
         }
     }
 
-    /// Takes what an idle connection has sent and nobody has looked at, if there is anything:
-    /// closing now would lose a request that was on its way.
-    fn has_request(&self, turn: &mut Turn<'_>) -> bool {
-        let received = net::socket::receive(self.socket.as_fd(), &mut turn.scratch.input);
-        turn.unread = 0..received.unwrap_or(0);
-        !turn.unread.is_empty()
-    }
-
     /// Whether nothing is under way that closing would spoil.
     fn is_idle(&self) -> bool {
         let is_idle = |streams: &Streams| streams.is_idle();
-        self.held.is_none() && self.streams.as_deref().map_or_else(|| self.http.is_idle(), is_idle)
+        let is_quiet = self.secure.as_ref().is_none_or(|secure| secure.is_idle());
+        let is_at_rest = self.streams.as_deref().map_or_else(|| self.http.is_idle(), is_idle);
+        self.held.is_none() && is_at_rest && is_quiet
     }
 
     /// Acts on a deadline that has passed; false if the connection is over.
     fn expire(&mut self, turn: &mut Turn<'_>) -> bool {
-        let deadline = self.deadline(turn.tick.now);
-        if !turn.scratch.output.is_empty() && deadline <= turn.tick.now {
+        let is_sending = !turn.scratch.output.is_empty() || self.has_unsent(turn);
+        if is_sending && self.deadline(turn.tick.now) <= turn.tick.now {
             let taken = sending::taken(&self.socket, &mut turn.pending.queued, 0);
             self.note(Writing::Progress(taken), turn.tick.now);
         }
@@ -172,7 +179,7 @@ impl Connection {
             return self.expire_streams(turn);
         }
         match self.http.expire(turn.tick.now) {
-            Expiry::Nothing => true,
+            Expiry::Nothing => self.deadline(turn.tick.now) > turn.tick.now,
             Expiry::Refuse(refusal) => {
                 let unread = turn.scratch.input[turn.unread.clone()].to_vec();
                 self.refuse(refusal, &unread, turn);
@@ -213,13 +220,18 @@ impl Connection {
                 continue;
             }
             self.receive(turn);
-            if !turn.scratch.output.is_empty() || turn.is_working() {
+            if !turn.scratch.output.is_empty() || turn.is_working() || self.has_unsent(turn) {
                 continue;
             }
             if self.http.is_closing() && !self.lingers(turn) {
                 return Poll::Ready(());
             }
-            if ready!(self.read(turn, context)) == 0 {
+            // What TLS has to say comes before what it waits for.
+            if self.has_unsent(turn) {
+                continue;
+            }
+            if !ready!(self.read(turn, context)) {
+                self.part(turn);
                 return Poll::Ready(());
             }
         }
@@ -227,14 +239,17 @@ impl Connection {
 
     /// Writes what is waiting; false when the connection is broken.
     fn write(&mut self, turn: &mut Turn<'_>, context: &mut Context<'_>) -> Poll<bool> {
-        if turn.scratch.output.is_empty() {
+        if turn.scratch.output.is_empty() && !self.has_unsent(turn) {
             return Poll::Ready(true);
         }
         let Turn { core, scratch, pending, tick, .. } = turn;
         core.trail.go(Phase::Sending);
+        let Scratch { output, records, .. } = &mut **scratch;
+        let secure = self.secure.as_deref_mut().map(|secure| (secure, records));
+        let mut peer = Peer { socket: &self.socket, secure };
         let Pending { fetch, share, .. } = pending;
         let waits = (fetch, share, tick.now);
-        match sending::write(&self.socket, &mut scratch.output, waits, core, context) {
+        match sending::write(&mut peer, output, waits, core, context) {
             Written::All => {
                 pending.queued = 0;
                 let now = tick.now;
@@ -274,7 +289,10 @@ impl Connection {
                         self.http.stream(&piece, output);
                         return Poll::Ready(());
                     }
-                    Some(Err(_)) => self.http.abort_stream(),
+                    Some(Err(_)) => {
+                        self.http.abort_stream();
+                        self.secure.iter_mut().for_each(|secure| secure.cut());
+                    }
                     None => self.http.finish_stream(output),
                 }
                 turn.pending.work = Work::Nothing;
@@ -310,6 +328,10 @@ impl Connection {
                 Event::Request(request) => {
                     let head = &unread[used - self.http.head_bytes()..used];
                     let id = turn.core.id(Some((&request, self.client)));
+                    if let Admission::InClear = self.admission {
+                        self.refuse_clear(&request, id, turn);
+                        break;
+                    }
                     self.answer(
                         (&request, id),
                         None,
@@ -356,6 +378,11 @@ impl Connection {
             turn.pending.kept = None;
             turn.core.keep(request, from, turn.tick.now);
         }
+        let misdirects = self.secure.as_ref().is_some_and(|one| one.misdirects(host, turn.core));
+        let misdirected = || {
+            Done::failed(Status::MISDIRECTED_REQUEST, Trouble::OTHER_NAME).filter(|_| misdirects)
+        };
+        done = done.or_else(misdirected);
         if let Admission::OneTooMany = self.admission {
             turn.core.count(Counter::TurnedAway);
             self.http.close_after_answer();
@@ -403,28 +430,17 @@ impl Connection {
         }
     }
 
-    fn refuse(&mut self, refusal: Refusal, unread: &[u8], turn: &mut Turn<'_>) {
-        turn.core.trail.forget();
-        turn.pending.kept = None;
-        let id = turn.core.id(None);
-        let subject = Subject::Refused(unread);
-        let about = About { client: self.client, id: id.as_ref(), user: None, subject };
-        let refused = (refusal.status(), refusal.reason());
-        let response = refusal::refuse(turn.core, refused, about);
-        let end = End {
-            status: response.status,
-            bytes: response.body.len().unwrap_or(0),
-            us: 0,
-            reason: Some(refusal.reason()),
-        };
-        self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
-        turn.core.record(Account::OF_SERVER, about, &end);
-    }
-
     /// Says with a FIN that nothing more will come, and whether to go on reading, lest what the
     /// peer still sends destroys the last answer on its way.
-    fn lingers(&mut self, turn: &Turn<'_>) -> bool {
-        if !self.http.linger(turn.tick.now) {
+    fn lingers(&mut self, turn: &mut Turn<'_>) -> bool {
+        let lingers = self.http.linger(turn.tick.now);
+        if let Some(secure) = &mut self.secure
+            && secure.end(&mut turn.scratch.records)
+        {
+            // Once that is sent, this is asked again.
+            return true;
+        }
+        if !lingers {
             return false;
         }
         if !self.has_shut {
@@ -433,17 +449,5 @@ impl Connection {
             let _ = net::socket::finish(self.socket.as_fd());
         }
         true
-    }
-
-    /// Reads what the peer has sent behind what is unread; zero at the end, or where it is broken.
-    fn read(&mut self, turn: &mut Turn<'_>, context: &mut Context<'_>) -> Poll<usize> {
-        let unread = turn.unread.clone();
-        turn.scratch.input.copy_within(unread.clone(), 0);
-        turn.unread = 0..unread.len();
-        let room = &mut turn.scratch.input[unread.len()..];
-        let count = ready!(self.socket.poll_receive(room, context));
-        turn.unread.end += count;
-        turn.began_us = turn.core.clock_us();
-        Poll::Ready(count)
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     log::{Incident, Log},
     pool::Pool,
     record::{About, End, Record},
+    records::Records,
     signs::Sign,
     turned_away::TurnedAway,
     watch::Watch,
@@ -29,6 +30,7 @@ use std::{
     net::IpAddr,
     sync::Arc,
 };
+use tls::Sites;
 use tokio::sync::Notify;
 
 /// Bytes that one read takes from a socket, if that much has come, beside an unfinished head.
@@ -47,6 +49,8 @@ pub(crate) struct Core {
     pub(crate) log: RefCell<Log>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) clients: Clients,
+    /// Whose certificates are shown to whom, where TLS is spoken.
+    pub(crate) sites: Option<&'static Sites>,
     pub(crate) turned_away: TurnedAway,
     counters: Row,
     tally: Tally,
@@ -84,6 +88,8 @@ pub(crate) struct Scratch {
     pub(crate) output: Output,
     /// The fields of a head of HTTP/2.
     pub(crate) block: http2::Block,
+    /// Empty until TLS is spoken.
+    pub(crate) records: Records,
 }
 
 impl Core {
@@ -93,10 +99,10 @@ impl Core {
         cache: Cache,
         log: Log,
         sign: Sign,
-        shared: (Arc<Pool>, Clients, Option<Arc<Changes>>),
+        shared: (Arc<Pool>, Clients, Option<&'static Sites>, Option<Arc<Changes>>),
     ) -> Self {
         let Sign { row: counters, trail, tally, recent } = sign;
-        let (pool, clients, changes) = shared;
+        let (pool, clients, sites, changes) = shared;
         Self {
             plan,
             files: RefCell::new((folders, cache)),
@@ -105,6 +111,7 @@ impl Core {
             log: RefCell::new(log),
             pool,
             clients,
+            sites,
             turned_away: TurnedAway::default(),
             counters,
             tally,
@@ -125,6 +132,11 @@ impl Core {
     /// Whether an answer that begins now is the last of its connection, which `must_leave` or not.
     pub(crate) fn is_parting(&self, must_leave: bool) -> bool {
         must_leave || self.is_draining.get()
+    }
+
+    /// Whether TLS is spoken with those who come in by the listener of that number.
+    pub(crate) fn speaks_tls(&self, listener: usize) -> bool {
+        self.plan.listen.get(listener).is_some_and(|listen| listen.tls)
     }
 
     pub(crate) fn now(&self) -> Moment {
@@ -244,7 +256,8 @@ impl Core {
     pub(crate) fn scratch(&self) -> Box<Scratch> {
         self.scratch.borrow_mut().take().unwrap_or_else(|| {
             let input = vec![0; READ_BYTES + self.plan.limits.head_bytes_max];
-            Box::new(Scratch { input, output: Output::default(), block: http2::Block::default() })
+            let (output, block, records) = Default::default();
+            Box::new(Scratch { input, output, block, records })
         })
     }
 

@@ -10,7 +10,7 @@ use crate::{
 };
 use config::plan::{Action, Place};
 use control::Counter;
-use message::{Exchange, Name, Path, Response, Status};
+use message::{Body, Exchange, Name, Path, Request, Response, Shared, Status, response::Line};
 use route::Found;
 
 /// Why a request was not answered as it was meant.
@@ -28,6 +28,10 @@ impl Trouble {
 
     /// The client turned out to have as many connections as it may have.
     pub(crate) const ONE_TOO_MANY: Self = Self::of(Kind::TurnedAway, admission::TOO_MANY);
+
+    /// The connection was made for another name, whose certificate does not cover this one.
+    pub(crate) const OTHER_NAME: Self =
+        Self::of(Kind::Refused, "the connection was made for another name");
 
     /// The pool takes no more work.
     pub(crate) const BUSY: Self = Self::of(Kind::Busy, POOL_IS_FULL);
@@ -129,6 +133,20 @@ pub(crate) fn refusal(status: Status) -> Response {
         }
         status => bare(status),
     }
+}
+
+/// Why a request in clear is not answered where TLS is spoken.
+pub(crate) const IN_CLEAR: &str = "it came in clear, and TLS is spoken here";
+
+/// The answer to a request in clear where TLS is spoken.
+pub(crate) fn in_clear(request: &Request<'_>) -> Response {
+    let Request { host, port, .. } = request;
+    let text = format!("TLS is spoken here: ask by https://{host}{port}/ instead of http://\n");
+    let mut response = Response::empty(Status::BAD_REQUEST);
+    response.body = Body::Bytes(Shared::from(text.into_bytes()));
+    response
+        .with(Line::fixed("content-type", "text/plain; charset=utf-8"))
+        .with(Line::fixed("x-content-type-options", "nosniff"))
 }
 
 /// An error without anything that a site adds.

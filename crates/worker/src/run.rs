@@ -8,16 +8,16 @@ use crate::{
     pool::Pool,
     signs::Signs,
     socket::Acceptor,
+    start_error::StartError,
 };
 use config::{Plan, plan::CompressCache};
-use control::{Clients, Counter, Row, Rows, Trail, trail::Phase};
+use control::{Clients, Counter, Row, Rows, TicketKeys, Trail, trail::Phase};
 use handle::{
     files::{Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX},
     live::Changes,
 };
 use net::{Shelf, listener::Listening};
 use std::{
-    fmt,
     future::{Future, poll_fn},
     hash::{BuildHasher, RandomState},
     io,
@@ -30,6 +30,7 @@ use std::{
     thread,
     time::Duration,
 };
+use tls::Sites;
 use tokio::{
     runtime::{Builder, LocalOptions},
     sync::watch,
@@ -70,6 +71,7 @@ pub struct Worker {
     rows: Rows,
     writers: Writers,
     reopen: watch::Sender<u64>,
+    sites: Option<&'static Sites>,
 }
 
 /// A way to stop the loops.
@@ -81,6 +83,10 @@ pub struct Stopper {
 
 /// A way to have the log files opened anew.
 pub struct Reopener(watch::Sender<u64>);
+
+/// A way to have other certificates used.
+#[derive(Clone, Copy)]
+pub struct Renewer(Option<&'static Sites>);
 
 /// What the loops of a process do, and what they share with those of others.
 pub struct Setup {
@@ -97,6 +103,8 @@ pub struct Setup {
     pub clients: Clients,
     /// What shows the loops to whoever has started the process.
     pub signs: Signs,
+    /// The keys of session tickets.
+    pub tickets: TicketKeys,
 }
 
 impl Setup {
@@ -114,7 +122,8 @@ impl Setup {
         let files = Arc::new(LogFiles::by_path());
         // Nobody looks at the others.
         let signs = Signs { rows, ..Signs::default() };
-        Ok(Self { plan, loops, live: None, files, clients, signs })
+        let tickets = TicketKeys::default();
+        Ok(Self { plan, loops, live: None, files, clients, signs, tickets })
     }
 }
 
@@ -129,40 +138,13 @@ enum Stop {
     Now,
 }
 
-/// Why the loops cannot start; the operator's to mend.
-#[derive(Debug)]
-pub enum StartError {
-    /// The folder for compressed forms cannot be written.
-    Shelf(io::Error),
-    /// A log cannot be opened.
-    Log(io::Error),
-    /// There is no memory for the table of clients.
-    Memory(io::Error),
-    /// A thread cannot be started.
-    Thread(io::Error),
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Shelf(error) => {
-                write!(f, "the folder of `compress-cache` cannot be written: {error}")
-            }
-            Self::Log(error) => write!(f, "a log cannot be opened: {error}"),
-            Self::Memory(error) => write!(f, "there is no room for `clients-max`: {error}"),
-            Self::Thread(error) => write!(f, "a thread cannot be started: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
-
 /// Everything that all loops share.
 #[derive(Clone)]
 struct Shared {
     plan: &'static Plan,
     pool: Arc<Pool>,
     clients: Clients,
+    sites: Option<&'static Sites>,
     signs: Signs,
     cache_bytes_max: usize,
     changes: Option<Arc<Changes>>,
@@ -191,7 +173,7 @@ type Orders<'o> = Pin<Box<dyn Future<Output = ()> + 'o>>;
 /// # Errors
 /// A log, memory or a thread cannot be had.
 pub fn start(setup: Setup) -> Result<Worker, StartError> {
-    let Setup { plan, loops, live, files, clients, signs } = setup;
+    let Setup { plan, loops, live, files, clients, signs, tickets } = setup;
     let rows = signs.rows;
     let changes = live.map(Live::start).transpose().map_err(StartError::Thread)?;
     let writers = Writers::open(&plan.logs, loops, &files, rows).map_err(StartError::Log)?;
@@ -200,6 +182,7 @@ pub fn start(setup: Setup) -> Result<Worker, StartError> {
         plan,
         pool: Pool::new(plan.capacity.pool_threads_max, plan.capacity.password_checks_max),
         clients,
+        sites: (!plan.certificates.is_empty()).then(|| Sites::new(plan, tickets)),
         signs,
         cache_bytes_max: plan.file_cache_bytes_max / loops.max(1),
         changes,
@@ -210,7 +193,8 @@ pub fn start(setup: Setup) -> Result<Worker, StartError> {
     let (reopen, reopened) = watch::channel(0);
     let (parted, _) = watch::channel(0);
     let others = Vec::new();
-    let mut worker = Worker { stop, parted, first: None, others, rows, writers, reopen };
+    let sites = shared.sites;
+    let mut worker = Worker { stop, parted, first: None, others, rows, writers, reopen, sites };
     for number in 0..loops {
         let (row, trail) = (rows.row(Rows::WRITERS + number), signs.trails.trail(number));
         let shared = shared.clone();
@@ -255,6 +239,12 @@ impl Worker {
     #[must_use]
     pub fn reopener(&self) -> Reopener {
         Reopener(self.reopen.clone())
+    }
+
+    /// A way to have other certificates used, from the next handshake on.
+    #[must_use]
+    pub fn renewer(&self) -> Renewer {
+        Renewer(self.sites)
     }
 
     /// Says something of the program's own on standard output, before all lines of the loops.
@@ -327,6 +317,13 @@ impl Reopener {
     }
 }
 
+impl Renewer {
+    /// Uses the certificates of `plan`, which is the one that is served but for these.
+    pub fn renew(&self, plan: &Plan) {
+        self.0.iter().for_each(|sites| sites.renew(&plan.certificates));
+    }
+}
+
 /// The store of compressed forms that the loops share.
 fn forms(cache: &CompressCache) -> Result<Arc<Forms>, StartError> {
     let open = |folder: &PathBuf| Shelf::open(folder, cache.disk_bytes_max);
@@ -392,7 +389,7 @@ impl Loop {
             ),
             Log::new(&shared.plan.logs, ways.clone(), *number),
             shared.signs.of(*number),
-            (Arc::clone(&shared.pool), shared.clients, shared.changes.clone()),
+            (Arc::clone(&shared.pool), shared.clients, shared.sites, shared.changes.clone()),
         ));
         let mut accepting = Vec::new();
         for Listener { number, socket } in listeners.iter() {

@@ -4,6 +4,8 @@ use crate::{
     core::Core,
     log::{Incident, Kind},
     pool::{Lane, POOL_IS_FULL},
+    records::Records,
+    secure::Secure,
     share::Share,
     socket::Socket,
 };
@@ -51,23 +53,35 @@ impl Fetch {
     }
 }
 
+/// Who is written to, and the TLS that is spoken with it, if any is.
+pub(crate) struct Peer<'p> {
+    pub(crate) socket: &'p Socket,
+    pub(crate) secure: Option<(&'p mut Secure, &'p mut Records)>,
+}
+
 /// What writing may have to wait for beside the peer: the disk, and the client's bandwidth. With it
 /// the time that it is now.
 pub(crate) type Waits<'w> = (&'w mut Fetch, &'w mut Option<Share>, Moment);
 
 /// Writes as much of `output` as the peer takes, and may be sent.
 pub(crate) fn write(
-    peer: &Socket,
+    peer: &mut Peer<'_>,
     output: &mut Output,
     (fetch, share, now): Waits<'_>,
     core: &Core,
     context: &mut Context<'_>,
 ) -> Written {
     let mut written = 0;
-    while !output.is_empty() {
+    while !output.is_empty() || peer.has_unsent() {
         if written >= BURST_BYTES {
             context.waker().wake_by_ref();
             return Written::Blocked { by_peer: false, bytes: written };
+        }
+        if peer.has_unsent() {
+            match peer.send_sealed(&mut written, context) {
+                None => continue,
+                Some(end) => return end,
+            }
         }
         let most = share.as_mut().map(|share| share.usable_bytes(output.len(), core, now));
         let Some(most) = most.unwrap_or(Some(usize::MAX)) else {
@@ -85,7 +99,7 @@ pub(crate) fn write(
                     continue;
                 }
                 // Resident now, as far as anybody can tell: sent without asking again.
-                Ok(Ok(None)) => send_file(peer, output, most),
+                Ok(Ok(None)) => peer.send_file(output, most),
                 Ok(Err(_)) | Err(_) => return Written::Failed,
             }
         } else {
@@ -97,31 +111,81 @@ pub(crate) fn write(
                     }
                     continue;
                 }
-                Some(_) => send_file(peer, output, most),
-                None if share.is_some() => send_front(peer, output, most),
-                None => send_bytes(peer, output),
+                Some(_) => peer.send_file(output, most),
+                None => peer.send_bytes(output, share.is_some().then_some(most)),
             }
         };
         match sent {
             Ok(0) => return Written::Failed,
             Ok(count) => {
-                written += count;
+                // What is sealed counts once it is sent.
+                written += if peer.secure.is_none() { count } else { 0 };
                 share.iter_mut().for_each(|share| share.spend(count));
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                match peer.poll_writable(context) {
-                    Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(_)) => return Written::Failed,
-                    Poll::Pending => {
-                        return Written::Blocked { by_peer: true, bytes: written };
-                    }
+            Err(error) => {
+                if let Some(end) = peer.wait(&error, written, context) {
+                    return end;
                 }
             }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(_) => return Written::Failed,
         }
     }
     Written::All
+}
+
+impl Peer<'_> {
+    /// Whether bytes are sealed and not sent.
+    fn has_unsent(&self) -> bool {
+        self.secure.as_ref().is_some_and(|(_, records)| records.has_unsent())
+    }
+
+    /// Sends what is sealed; what ends the writing, if anything does.
+    fn send_sealed(&mut self, written: &mut usize, context: &mut Context<'_>) -> Option<Written> {
+        match self.secure.as_mut().map_or(Ok(0), |(_, records)| records.send(self.socket)) {
+            Ok(0) => Some(Written::Failed),
+            Ok(count) => {
+                *written += count;
+                None
+            }
+            Err(error) => self.wait(&error, *written, context),
+        }
+    }
+
+    /// Sends, or seals, a step of the file in front, at most so many bytes.
+    fn send_file(&mut self, output: &mut Output, most: usize) -> io::Result<usize> {
+        match &mut self.secure {
+            None => send_file(self.socket, output, most),
+            Some((secure, records)) => secure.seal_file(output, most, records),
+        }
+    }
+
+    /// Sends, or seals, what stands before the first file, at most so many bytes.
+    fn send_bytes(&mut self, output: &mut Output, most: Option<usize>) -> io::Result<usize> {
+        match (&mut self.secure, most) {
+            (None, None) => send_bytes(self.socket, output),
+            (None, Some(most)) => send_front(self.socket, output, most),
+            (Some((secure, records)), most) => {
+                secure.seal_bytes(output, most.unwrap_or(usize::MAX), records)
+            }
+        }
+    }
+
+    /// What `error` means: that the peer has to be waited for, that it is gone, or nothing.
+    fn wait(
+        &self,
+        error: &io::Error,
+        written: usize,
+        context: &mut Context<'_>,
+    ) -> Option<Written> {
+        match error.kind() {
+            ErrorKind::Interrupted => None,
+            ErrorKind::WouldBlock => match self.socket.poll_writable(context) {
+                Poll::Ready(Ok(())) => None,
+                Poll::Ready(Err(_)) => Some(Written::Failed),
+                Poll::Pending => Some(Written::Blocked { by_peer: true, bytes: written }),
+            },
+            _ => Some(Written::Failed),
+        }
+    }
 }
 
 /// How many bytes the peer has taken since this was last asked. `queued` is what the kernel held
@@ -175,8 +239,9 @@ fn step(range: &FileRange) -> Range<u64> {
     range.range.start..range.range.end.min(range.range.start.saturating_add(STEP_BYTES))
 }
 
-/// Whether sending the next step of a file cannot stall this loop. Looking for a whole burst costs
-/// little more than for a step, and so every other one who is sent the file in this tick is told.
+/// Whether sending the next step of a file cannot stall this loop. Looking for the whole burst
+/// costs little more than for a step, and so every other one who is sent the file in this tick is
+/// told.
 fn is_resident(range: &FileRange, now: Moment) -> bool {
     let FileRange { file, range } = range;
     let step = range.start..range.end.min(range.start.saturating_add(STEP_BYTES));

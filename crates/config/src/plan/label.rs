@@ -108,7 +108,8 @@ mod tests {
             }
         }
         let routes = Routes { top, rest: route("/*") };
-        Site { name: name.into(), place: Place::of("here"), listeners: None, routes, label: 0 }
+        let (place, listeners, tls) = (Place::of("here"), None, None);
+        Site { name: name.into(), place, listeners, tls, routes, label: 0 }
     }
 
     /// What the site and its routes are counted by.

@@ -16,6 +16,8 @@ pub struct Listen {
     pub proxy_protocol: bool,
     /// Whether a client may begin with HTTP/2 at once, since it knows that it is spoken here.
     pub http2: bool,
+    /// Whether TLS is spoken.
+    pub tls: bool,
 }
 
 /// Where a socket listens.

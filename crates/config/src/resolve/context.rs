@@ -3,10 +3,14 @@
 use super::listeners::Listeners;
 use super::log::{Book, no_ids};
 use super::own::Own;
+use super::tls;
 use crate::{
     fill::{self, Filled},
     mistake::{Mistake, quote},
-    plan::{ErrorPage, Folder, Password, Phrase, PhraseError, Place, Template, TrailingSlash},
+    plan::{
+        Certificate, ErrorPage, Folder, Password, Phrase, PhraseError, Place, Template,
+        TrailingSlash,
+    },
     source::{Sources, Span, Word},
     world::World,
 };
@@ -48,6 +52,11 @@ pub(crate) struct Context<'c> {
     pub(crate) served: HashMap<PathBuf, Span>,
     /// Files of passwords, and where each is named.
     pub(crate) own: Vec<Own>,
+    /// The certificates so far; what came of each pair of files, so that each is read once; and
+    /// where each site is typed.
+    pub(crate) certificates: Vec<Certificate>,
+    pub(crate) pairs: HashMap<tls::Paths, Option<usize>>,
+    pub(crate) typed: Vec<tls::Typed>,
     numbers: HashMap<FolderKey, usize>,
     checked: HashMap<PathBuf, Result<(), String>>,
     /// The number of each limit, by where it was typed: who inherits it has the same one.
@@ -84,6 +93,9 @@ impl<'c> Context<'c> {
             passwords: HashMap::default(),
             served: HashMap::default(),
             own: Vec::new(),
+            certificates: Vec::new(),
+            pairs: HashMap::default(),
+            typed: Vec::new(),
             numbers: HashMap::default(),
             checked: HashMap::default(),
             limits: HashMap::default(),

@@ -71,6 +71,13 @@ pub(crate) fn resolve(chain: &[&Policy], key: &Key, context: &mut Context<'_>) -
             edits.replaced.push(name.into());
         }
     }
+    let hsts = chain.iter().rev().find_map(|words| words.hsts);
+    if let Some(span) = hsts.filter(|_| !said.iter().any(|(name, _)| name == security::HSTS.0)) {
+        let (name, value) = security::HSTS;
+        lines.push(Line::fixed(name, value));
+        edits.origins.push(Origin { name: name.into(), setting: "hsts", place: context.at(span) });
+        edits.replaced.push(name.into());
+    }
     // Of the two ways to say how long caches may keep it, the later word counts.
     let caching = caching(chain);
     let is_superseded = matches!(caching, Some((Caching::Setting, ..)));

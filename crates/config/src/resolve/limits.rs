@@ -37,6 +37,7 @@ pub(crate) fn resolve(
     set(&mut limits.trailer_bytes_max, words.trailer_bytes_max);
     set(&mut limits.drain_bytes_max, words.drain_bytes_max);
     set(&mut limits.head_time, words.head_time);
+    set(&mut limits.handshake_time, words.handshake_time);
     set(&mut limits.idle_time, words.idle_time);
     set(&mut limits.body_idle_time, words.body_idle_time);
     set(&mut limits.body_rate_min, words.body_rate_min);

@@ -1,6 +1,6 @@
 //! Addresses to listen on: those of the server, and those that single sites have for themselves.
 
-use super::{context::Context, listeners::Listeners};
+use super::{context::Context, listeners::Listeners, tls};
 use crate::{
     mistake::{Mistake, quote},
     plan::{Address, Listen, Site},
@@ -72,10 +72,13 @@ pub(crate) fn resolve(
     let mut of_server: Vec<_> = (0..context.listeners.of_server).collect();
     if is_default && sites.iter().any(|site| site.listeners.is_none()) || sites.is_empty() {
         let written = format!("the default of `listen` in {}", context.sources.main().name());
-        for address in every_address(PORT_DEFAULT) {
+        let has_tls = sites.iter().any(|site| site.listeners.is_none() && site.tls.is_some());
+        let ports = [Some(PORT_DEFAULT), has_tls.then_some(tls::PORT)];
+        for address in ports.into_iter().flatten().flat_map(every_address) {
             let written = written.as_str().into();
-            let (proxy_protocol, http2) = (false, false);
-            let listen = Listen { address, written, is_implied: true, proxy_protocol, http2 };
+            let tls = address.tcp().is_some_and(|tcp| tcp.port() == tls::PORT);
+            let (is_implied, proxy_protocol, http2) = (true, false, false);
+            let listen = Listen { address, written, is_implied, proxy_protocol, http2, tls };
             of_server.push(context.listeners.add(listen, None).0);
         }
     }
@@ -87,7 +90,9 @@ pub(crate) fn resolve(
             site.listeners = Some(of_server.as_slice().into());
         }
     }
-    std::mem::take(&mut context.listeners.all)
+    let all = std::mem::take(&mut context.listeners.all);
+    tls::assign(sites, &all, &of_server, context);
+    all
 }
 
 /// Takes down the addresses of one list, in the order they were typed.
@@ -100,9 +105,8 @@ fn of_list(list: Word<Vec<Word<written::Listen>>>, context: &mut Context<'_>) ->
     let mut spans: HashMap<usize, Span> = HashMap::default();
     for Word { value: words, span } in list.value {
         for listen in addresses(words, span, context) {
-            let kind = (listen.address.clone(), listen.proxy_protocol, listen.http2);
-            let address = kind.0.clone();
-            let (number, is_known) = context.listeners.add(listen, Some(span));
+            let (number, is_known) = context.listeners.add(listen.clone(), Some(span));
+            let Listen { address, .. } = &listen;
             if let Some(first) = spans.insert(number, span) {
                 let cause = format!("{address} is listened on twice");
                 context.mistakes.push(
@@ -113,7 +117,7 @@ fn of_list(list: Word<Vec<Word<written::Listen>>>, context: &mut Context<'_>) ->
                 continue;
             }
             if is_known {
-                refuse_another_kind(number, &kind, span, context);
+                refuse_another_kind(number, &listen, span, context);
             }
             numbers.push(number);
         }
@@ -151,28 +155,38 @@ fn addresses(words: written::Listen, span: Span, context: &mut Context<'_>) -> V
     let is_implied = all.len() > 1;
     let written = context.at(address.span).to_string();
     let proxy_protocol = words.proxy_protocol.is_some_and(|word| word.value);
-    let http2 = words.http2.is_some_and(|word| word.value);
     let written = || written.as_str().into();
-    let listen =
-        |address| Listen { address, written: written(), is_implied, proxy_protocol, http2 };
-    all.into_iter().map(listen).collect()
+    let http2 = words.http2.as_ref().is_some_and(|word| word.value);
+    let listen = |address: Address| {
+        let is_usual = address.tcp().is_some_and(|tcp| tcp.port() == tls::PORT);
+        let tls = words.tls.as_ref().map_or(is_usual, |word| word.value);
+        Listen { address, written: written(), is_implied, proxy_protocol, http2, tls }
+    };
+    let all: Vec<_> = all.into_iter().map(listen).collect();
+    if let Some(word) = words.http2
+        && word.value
+        && all.iter().any(|listen| listen.tls)
+    {
+        let cause = "`http2` is for addresses without TLS";
+        let mistake = Mistake::new(word.span, cause, "has no effect");
+        context.mistakes.push(mistake.help("leave it out, or add `tls = false`"));
+    }
+    all
 }
 
 /// Refuses one socket that shall have two modes, or be spoken to in two ways.
-fn refuse_another_kind(
-    number: usize,
-    (address, proxy_protocol, http2): &(Address, bool, bool),
-    span: Span,
-    context: &mut Context<'_>,
-) {
+fn refuse_another_kind(number: usize, again: &Listen, span: Span, context: &mut Context<'_>) {
     let Listeners { all, spans, .. } = &context.listeners;
     let Some(first) = all.get(number) else { return };
+    let Listen { address, proxy_protocol, http2, tls, .. } = again;
     let (name, cause) = if first.address != *address {
         ("mode", format!("{address} has two modes"))
     } else if first.proxy_protocol != *proxy_protocol {
         ("proxy-protocol", format!("{address} is spoken to both with and without a header"))
     } else if first.http2 != *http2 {
         ("http2", format!("{address} is spoken to both with and without HTTP/2"))
+    } else if first.tls != *tls {
+        ("tls", format!("{address} is spoken to both with and without TLS"))
     } else {
         return;
     };

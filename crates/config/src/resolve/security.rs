@@ -1,4 +1,7 @@
-//! The fields that `security = "strict"` stands for; each can be changed by `fields`.
+//! The fields that `security = "strict"` and `hsts` stand for; each can be changed by `fields`.
+
+/// What tells browsers to ask by TLS only, for two years (RFC 6797 section 6.1).
+pub(crate) const HSTS: (&str, &str) = ("strict-transport-security", "max-age=63072000");
 
 /// What keeps the visitors of a page safe, by name in lower case. The book says of each what it
 /// does. `Strict-Transport-Security` is missing because it means nothing over plain HTTP (RFC 6797

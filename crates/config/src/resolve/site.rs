@@ -1,6 +1,6 @@
 //! Sites: their hosts, and the routes below them.
 
-use super::{context::Context, listen, route};
+use super::{context::Context, listen, route, tls};
 use crate::{
     host,
     mistake::{Mistake, quote},
@@ -50,10 +50,20 @@ pub(crate) fn resolve(sites: Vec<Named>, context: &mut Context<'_>) -> Vec<(Site
         }
         let listeners = listen::of_site(words.listen, context);
         let place = context.at(key.span);
-        let routes = route::resolve(&key, words.policy, words.routes, is_sound, context);
+        let mut policy = words.policy;
+        let is = |word: Option<&Word<bool>>, preset| word.map_or(preset, |word| word.value);
+        let typed = words.tls.as_ref().map(|word| &word.value);
+        let redirects = is(typed.and_then(|tls| tls.redirect.as_ref()), true);
+        if let Some(hsts) = typed.and_then(|tls| tls.hsts.as_ref()).filter(|word| word.value) {
+            policy.hsts = Some(hsts.span);
+        }
+        let tls = words.tls.as_ref().and_then(|word| tls::of_site(word, context));
+        let span = words.tls.as_ref().map(|word| word.span);
+        let routes = route::resolve(&key, policy, words.routes, is_sound, context);
         if let Some((name, is_wildcard)) = name {
             let name = if is_wildcard { format!("*.{name}").into() } else { name };
-            all.push((Site { name, place, listeners, routes, label: 0 }, claims));
+            context.typed.push(tls::Typed { key: key.span, tls: span, redirects });
+            all.push((Site { name, place, listeners, tls, routes, label: 0 }, claims));
         }
     }
     all

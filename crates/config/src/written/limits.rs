@@ -18,6 +18,7 @@ pub(crate) struct Limits {
     pub(crate) trailer_bytes_max: Option<Word<usize>>,
     pub(crate) drain_bytes_max: Option<Word<u64>>,
     pub(crate) head_time: Option<Word<Duration>>,
+    pub(crate) handshake_time: Option<Word<Duration>>,
     pub(crate) idle_time: Option<Word<Duration>>,
     pub(crate) body_idle_time: Option<Word<Duration>>,
     pub(crate) body_rate_min: Option<Word<u64>>,
@@ -94,6 +95,13 @@ pub(crate) const LIMITS: Section<Limits> = Section {
             preset: Preset::Value(r#""30s""#),
             example: r#""10s""#,
             value: &At(Time(1..=HOUR), |limits: &mut Limits| &mut limits.head_time),
+        },
+        Setting {
+            name: "handshake-time",
+            doc: "The time to shake hands by TLS, from the accept on.",
+            preset: Preset::Value(r#""10s""#),
+            example: r#""5s""#,
+            value: &At(Time(1..=HOUR), |limits: &mut Limits| &mut limits.handshake_time),
         },
         Setting {
             name: "idle-time",

@@ -13,6 +13,7 @@ pub(crate) struct Listen {
     pub(crate) mode: Option<Word<u32>>,
     pub(crate) proxy_protocol: Option<Word<bool>>,
     pub(crate) http2: Option<Word<bool>>,
+    pub(crate) tls: Option<Word<bool>>,
 }
 
 /// All that was typed for `listen`.
@@ -49,6 +50,13 @@ pub(crate) const LISTEN: Section<Listen> = Section {
             preset: Preset::Value("false"),
             example: "true",
             value: &At(Flag, |listen: &mut Listen| &mut listen.http2),
+        },
+        Setting {
+            name: "tls",
+            doc: "Whether TLS is spoken at this address.",
+            preset: Preset::Words("true for port 443, else false"),
+            example: "true",
+            value: &At(Flag, |listen: &mut Listen| &mut listen.tls),
         },
     ],
     common: None,

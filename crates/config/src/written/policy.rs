@@ -13,13 +13,15 @@ use crate::{
     },
     plan::TrailingSlash,
     setting::{At, Preset, Record, Section, Setting, Table},
-    source::Word,
+    source::{Span, Word},
     unit::Frequency,
 };
 
 /// What was typed for a site, a route or a case of one.
 #[derive(Debug, Default)]
 pub(crate) struct Policy {
+    /// Where the site's `tls` says that browsers shall ask by TLS only.
+    pub(crate) hsts: Option<Span>,
     pub(crate) root: Option<Word<String>>,
     pub(crate) alias: Option<Word<String>>,
     pub(crate) index: Option<Word<Vec<Word<String>>>>,

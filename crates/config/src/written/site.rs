@@ -4,10 +4,11 @@ use super::{
     listen::{LISTEN, Listens},
     policy::{POLICY, Policy},
     route::{self, NamedRoute},
+    tls::{TLS, Tls},
 };
 use crate::{
     kind::Texts,
-    setting::{At, Preset, Section, Setting, Tables, Within},
+    setting::{At, Preset, Record, Section, Setting, Tables, Within},
     source::Word,
 };
 
@@ -17,6 +18,7 @@ pub(crate) struct Site {
     pub(crate) aliases: Option<Word<Vec<Word<String>>>>,
     pub(crate) redirect_from: Option<Word<Vec<Word<String>>>>,
     pub(crate) listen: Listens,
+    pub(crate) tls: Option<Word<Tls>>,
     pub(crate) policy: Policy,
     pub(crate) routes: Vec<NamedRoute>,
 }
@@ -48,6 +50,17 @@ pub(crate) const SITE: Section<Site> = Section {
                 section: &LISTEN,
                 short: &LISTEN.settings[0],
                 place: |site: &mut Site| &mut site.listen,
+            },
+        },
+        Setting {
+            name: "tls",
+            doc: "Whether and how the site is served over TLS; \"off\" leaves it out.",
+            preset: Preset::Value(r#""off""#),
+            example: r#"{ cert = "certs/example.com.pem", key = "certs/example.com.key" }"#,
+            value: &Record {
+                section: &TLS,
+                short: Some("mode"),
+                place: |site: &mut Site| &mut site.tls,
             },
         },
         Setting {

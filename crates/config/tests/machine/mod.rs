@@ -1,7 +1,7 @@
 //! A machine on which every folder is there unless it is called `missing`; the files of
 //! `/etc/gannet` lie in `tests/files`.
 
-use config::{Content, World};
+use config::{Content, PairFault, World};
 use std::{
     ffi::OsString,
     fs,
@@ -47,6 +47,23 @@ impl World for Machine {
         let entries = fs::read_dir(here(path));
         let entries = entries.map_err(|_| format!("{} is not a folder", path.display()))?;
         Ok(entries.filter_map(|entry| Some(entry.ok()?.file_name())).collect())
+    }
+
+    fn check_pair(&self, chain: &[u8], key: &[u8]) -> Result<(), PairFault> {
+        let is = |text: &[u8], word: &str| String::from_utf8_lossy(text).contains(word);
+        match () {
+            () if is(chain, "malformed") => Err(PairFault::Certificate("it is no PEM".to_owned())),
+            () if is(key, "weak") => Err(PairFault::Key("its key is too weak".to_owned())),
+            () if is(key, "foreign") => Err(PairFault::Mismatch),
+            () => Ok(()),
+        }
+    }
+
+    fn check_authorities(&self, text: &[u8]) -> Result<(), String> {
+        match text {
+            b"malformed\n" => Err("it is no PEM".to_owned()),
+            _ => Ok(()),
+        }
     }
 
     fn variable(&self, name: &str) -> Option<OsString> {

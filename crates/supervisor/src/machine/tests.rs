@@ -59,6 +59,7 @@ fn name(order: &Order<String>) -> String {
         Order::Greet(source) => format!("greet {source}"),
         Order::Note(Note::Reloaded) => "reloaded".to_owned(),
         Order::Note(Note::Deaf(_)) => "deaf".to_owned(),
+        Order::Note(Note::Certificate(_)) => "certificate".to_owned(),
         Order::Note(Note::NotReloaded(..)) => "not reloaded".to_owned(),
         Order::Note(Note::Died(id, _)) => format!("died {id}"),
         Order::Note(Note::Hung(id, _)) => format!("hung {id}"),

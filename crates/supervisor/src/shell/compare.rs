@@ -57,9 +57,9 @@ impl Shell<'_> {
         }
     }
 
-    fn begin_comparison(&self, number: u64, serving: &Source) -> io::Result<Child> {
+    fn begin_comparison(&self, number: u64, serving: &Rc<Source>) -> io::Result<Child> {
         let recents = self.workers.recents().take(DESCRIPTORS_MAX - 1);
-        let along = [&serving.bundle].into_iter().chain(recents);
+        let along = [self.certificates.bundle(serving)].into_iter().chain(recents);
         let descriptors: Vec<OwnedFd> = along.map(OwnedFd::try_clone).collect::<io::Result<_>>()?;
         let happenings = self.happenings.clone();
         let hear = move |heard| drop(happenings.send(Happening::Comparison(number, heard)));
@@ -93,7 +93,7 @@ impl Shell<'_> {
                     }
                 }
                 Some(Verdict::Refused { code, text }) => Outcome::Refused { code, text },
-                Some(Verdict::Fine) | None => odd(),
+                Some(Verdict::Fine | Verdict::Renewed { .. }) | None => odd(),
             },
             Heard::Ended(how) => {
                 child.kill();

@@ -36,6 +36,9 @@ impl Shell<'_> {
         self.sockets.keep(listen);
         self.clients = source.clients.get().cloned().or_else(|| self.clients.take());
         self.serving = Some(Rc::clone(&source));
+        if let Err(error) = self.certificates.watch(&source, &self.happenings) {
+            self.note(&Note::Certificate(Err(format!("changes go unnoticed: no thread: {error}"))));
+        }
         self.tidy();
         // Where nobody has said which, it is no reason not to serve.
         if let (None, Some(path)) = (&source.blueprint.control, self.desk_path.clone())

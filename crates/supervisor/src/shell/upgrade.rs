@@ -11,7 +11,8 @@
 //! keeps the file of this one until a generation of its own workers serves.
 
 use super::{
-    Failure, Happening, NEXT, STATE_BYTES_MAX, Shell, Source, Voice, runtime, workers::Table,
+    Failure, Happening, NEXT, STATE_BYTES_MAX, Shell, Source, Voice, runtime, tickets::Tickets,
+    workers::Table,
 };
 use crate::{
     child::{Child, Heard, Program},
@@ -139,7 +140,7 @@ impl Shell<'_> {
                     return;
                 }
                 Some(Verdict::Refused { code, text }) => (code, text),
-                Some(Verdict::Compared) | None => {
+                Some(Verdict::Compared | Verdict::Renewed { .. }) | None => {
                     (1, "error: that program is of another kind".to_owned())
                 }
             },
@@ -241,9 +242,10 @@ impl Shell<'_> {
                 .collect(),
             tables: tables.iter().map(|table| (out.put(table.memory()), table.lines())).collect(),
             seed: self.seed,
+            tickets: out.put(self.tickets.memory()),
             sources: sources
                 .iter()
-                .map(|source| (out.put(&source.bundle), source.blueprint.clone()))
+                .map(|source| (out.put(self.certificates.bundle(source)), source.blueprint.clone()))
                 .collect(),
             serving,
             machine: machine.unwrap_or_default(),
@@ -306,6 +308,7 @@ impl Shell<'_> {
         let tables = state.tables.into_iter().map(table).collect::<io::Result<Vec<_>>>()?;
         self.clients = tables.last().cloned();
         self.seed = seed;
+        self.tickets = Tickets::left(left.take(state.tickets)?)?;
         let source = |(at, blueprint)| {
             let (bundle, clients) = (left.take(at)?, OnceCell::new());
             Ok(Rc::new(Source { bundle, blueprint, clients }))

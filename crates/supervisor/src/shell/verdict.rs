@@ -52,6 +52,6 @@ pub(super) fn judge(message: Message) -> Told {
                 source: Rc::new(Source { bundle, blueprint, clients: OnceCell::new() }),
             })
         }
-        Some(Verdict::Compared) | None => odd_words(),
+        Some(Verdict::Compared | Verdict::Renewed { .. }) | None => odd_words(),
     }
 }

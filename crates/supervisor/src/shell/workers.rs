@@ -125,7 +125,7 @@ impl Workers {
         id: WorkerId,
         child: Child,
         (source, place): (Rc<Source>, usize),
-        clients: Rc<Table>,
+        (bundle, clients, tickets): (&OwnedFd, Rc<Table>, &OwnedFd),
         logs: &LogFiles,
     ) -> io::Result<()> {
         let (loops, workers) = (source.blueprint.threads, source.blueprint.workers);
@@ -138,8 +138,8 @@ impl Workers {
             let tallies = memory::share(c"gannet-tallies", tallies)?;
             let recents = Recents::words(loops, loops * workers);
             let recents = memory::share(c"gannet-recents", recents)?;
-            let of_clients = [&source.bundle, &clients.memory, &seats];
-            let of_loops = [&rows, watch.memory(), &tallies, &recents];
+            let of_clients = [bundle, &clients.memory, &seats];
+            let of_loops = [&rows, watch.memory(), &tallies, &recents, tickets];
             let all = of_clients.into_iter().chain(of_loops);
             let along: Vec<_> = all.map(AsFd::as_fd).collect();
             tell(&child, &Order::Begin { loops, seed: clients.seed }, &along)?;
@@ -191,6 +191,14 @@ impl Workers {
     pub(super) fn tell(&self, id: WorkerId, order: &Order) {
         if let Some(worker) = self.all.get(&id) {
             let _ = tell(&worker.child, order, &[]);
+        }
+    }
+
+    /// Has the workers of `source` use the certificates in this bundle.
+    pub(super) fn renew(&self, source: &Rc<Source>, bundle: &OwnedFd) {
+        for worker in self.all.values().filter(|worker| Rc::ptr_eq(&worker.source, source)) {
+            // One that gets none goes on with those that it has.
+            let _ = tell(&worker.child, &Order::Certificates, &[bundle.as_fd()]);
         }
     }
 

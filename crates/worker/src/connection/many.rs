@@ -1,7 +1,12 @@
 //! A connection that has turned out to speak HTTP/2: many exchanges at once.
 
 use super::Connection;
-use crate::{streams, turn::Turn, watch::Place};
+use crate::{
+    admission::Admission,
+    streams::{self, Streams},
+    turn::Turn,
+    watch::Place,
+};
 use base::Moment;
 use http2::Expiry;
 use std::{
@@ -23,10 +28,14 @@ pub(super) enum Writing {
 impl Connection {
     /// When this connection is to be looked at again, whoever wakes it before.
     pub(super) fn deadline(&mut self, now: Moment) -> Moment {
-        match &mut self.streams {
+        let secure =
+            self.secure.as_ref().filter(|_| !matches!(self.admission, Admission::HeaderDue));
+        let secure = secure.map_or(Moment::NEVER, |secure| secure.deadline());
+        let protocol = match &mut self.streams {
             Some(streams) => streams.deadline(now),
             None => self.http.deadline(),
-        }
+        };
+        protocol.min(secure)
     }
 
     /// Tells the peer where the end is near; there always is something to be done.
@@ -100,7 +109,7 @@ impl Connection {
             if self.has_ended {
                 return Poll::Pending;
             }
-            if ready!(self.read(turn, context)) == 0 {
+            if !ready!(self.read(turn, context)) {
                 if self.is_idle() || is_closing {
                     return Poll::Ready(());
                 }
@@ -128,6 +137,20 @@ impl Connection {
             // Where this fails, reading finds the end.
             let _ = net::socket::finish(self.socket.as_fd());
         }
+    }
+
+    /// Whether what has come is the beginning of HTTP/2, which is gone over to, or may be.
+    pub(super) fn recognize(&mut self, turn: &mut Turn<'_>) -> bool {
+        /// As much of HTTP/2's beginning as tells it from HTTP/1.1.
+        const BYTES: usize = "PRI * HTTP/2".len();
+        let unread = &turn.scratch.input[turn.unread.clone()];
+        let begins = unread.len() >= BYTES && http2::PREFACE[..BYTES] == unread[..BYTES];
+        if begins {
+            let streams = Streams::new(&turn.core.plan.limits, turn.tick.now);
+            self.streams = Some(Box::new(streams));
+        }
+        self.may_be_http2 = unread.len() < BYTES && http2::PREFACE.starts_with(unread);
+        begins
     }
 
     /// Tells the protocol room how writing goes.

@@ -1,0 +1,256 @@
+//! TLS: the certificates of a site, and at which addresses who is served by it.
+
+use super::context::Context;
+use crate::{
+    mistake::{Mistake, quote},
+    plan::{
+        Action, Certificate, Listen, Pem, Phrase, Place, Redirect, Route, Site, Tls, TlsVersion,
+    },
+    source::{Span, Word},
+    world::PairFault,
+    written::{self, Mode},
+};
+use message::Status;
+use std::{path::PathBuf, sync::Arc};
+
+/// The port of TLS: at it TLS is spoken, and no URL has to name it.
+pub(crate) const PORT: u16 = 443;
+
+/// Bytes of a file at most: a chain of some 100 certificates.
+const FILE_BYTES_MAX: u64 = 256 * 1024;
+
+/// Certificates of one site at most: one for each kind of key that there is.
+const CERTIFICATES_MAX: usize = 4;
+
+/// Where a site and its `tls` are typed, for what turns out to be wrong with them at last.
+pub(crate) struct Typed {
+    pub(crate) key: Span,
+    pub(crate) tls: Option<Span>,
+    /// Whether requests that come without TLS are sent on.
+    pub(crate) redirects: bool,
+}
+
+/// How a site speaks TLS; `None` where it does not.
+pub(crate) fn of_site(word: &Word<written::Tls>, context: &mut Context<'_>) -> Option<Tls> {
+    let words = &word.value;
+    if let Some(mode) = words.mode.as_ref().filter(|mode| mode.value == Mode::Off) {
+        let others = [
+            words.cert.as_ref().map(|word| word.span),
+            words.key.as_ref().map(|word| word.span),
+            words.min_version.as_ref().map(|word| word.span),
+            words.client_ca.as_ref().map(|word| word.span),
+            words.redirect.as_ref().map(|word| word.span),
+            words.hsts.as_ref().map(|word| word.span),
+        ];
+        if let Some(span) = others.into_iter().flatten().next() {
+            let mistake = Mistake::new(span, "TLS is off", "has no effect");
+            let help = "leave it out, or leave out `mode`";
+            context.mistakes.push(mistake.also(mode.span, "off").help(help));
+        }
+        return None;
+    }
+    if let (Some(hsts), Some(redirect)) = (&words.hsts, &words.redirect)
+        && hsts.value
+        && !redirect.value
+    {
+        let cause = "`hsts` sends browsers to TLS, and `redirect` does not";
+        context.mistakes.push(
+            Mistake::new(hsts.span, cause, "by TLS only")
+                .also(redirect.span, "without it, too")
+                .help("leave one of them out"),
+        );
+    }
+    let certificates = certificates(word, context);
+    let client_authorities = words.client_ca.as_ref().and_then(|file| {
+        let text = read("client-ca", file, context)?;
+        if let Err(why) = context.world.check_authorities(&text) {
+            blame("client-ca", file, &why, context);
+        }
+        Some(Arc::from(text))
+    });
+    Some(Tls {
+        certificates: certificates.into(),
+        min_version: words.min_version.as_ref().map_or(TlsVersion::Tls12, |word| word.value),
+        client_authorities,
+        plain: None,
+        place: context.at(word.span),
+    })
+}
+
+/// The numbers of the certificates that are named.
+fn certificates(word: &Word<written::Tls>, context: &mut Context<'_>) -> Vec<usize> {
+    let written::Tls { cert, key, .. } = &word.value;
+    let (Some(certs), Some(keys)) = (cert, key) else {
+        if context.is_sound {
+            let missing = if cert.is_none() { "cert" } else { "key" };
+            let cause = format!("`tls` names no `{missing}`");
+            let help = "for example: `tls = { cert = \"/etc/ssl/fullchain.pem\", key = \
+                        \"/etc/ssl/privkey.pem\" }`";
+            context.mistakes.push(Mistake::new(word.span, cause, "not enough").help(help));
+        }
+        return Vec::new();
+    };
+    if certs.value.len() != keys.value.len() || certs.value.is_empty() {
+        let cause = "there are not as many keys as certificates";
+        let mistake = Mistake::new(keys.span, cause, "these keys").also(certs.span, "for these");
+        context.mistakes.push(mistake.help("write them in the same order"));
+        return Vec::new();
+    }
+    if let Some(more) = certs.value.get(CERTIFICATES_MAX) {
+        let cause = format!("a site has {CERTIFICATES_MAX} certificates at most");
+        let mistake = Mistake::new(more.span, cause, "one too many");
+        context.mistakes.push(mistake.help("name one for each kind of key: ECDSA, RSA"));
+    }
+    certs.value.iter().zip(&keys.value).filter_map(|pair| certificate(pair, context)).collect()
+}
+
+/// The number of the certificate in these two files, which are read and checked once.
+fn certificate(
+    (cert, key): (&Word<String>, &Word<String>),
+    context: &mut Context<'_>,
+) -> Option<usize> {
+    let paths = (context.sources.path(cert), context.sources.path(key));
+    if let Some(known) = context.pairs.get(&paths) {
+        return *known;
+    }
+    let number = read("cert", cert, context).zip(read("key", key, context)).and_then(|texts| {
+        let (chain, secret) = texts;
+        let checked = context.world.check_pair(&chain, &secret);
+        context.own.push((paths.1.clone(), key.span));
+        if let Err(fault) = checked {
+            match fault {
+                PairFault::Certificate(why) => blame("cert", cert, &why, context),
+                PairFault::Key(why) => blame("key", key, &why, context),
+                PairFault::Mismatch => context.mistakes.push(
+                    Mistake::new(key.span, "the key is not the one of the certificate", "this key")
+                        .also(cert.span, "and this certificate")
+                        .help("name the two files that were made together"),
+                ),
+            }
+            return None;
+        }
+        let (chain_path, key_path) = paths.clone();
+        context.certificates.push(Certificate {
+            chain: chain_path,
+            key: key_path,
+            pem: Pem { chain, key: secret },
+            place: context.at(cert.span),
+        });
+        Some(context.certificates.len() - 1)
+    });
+    context.pairs.insert(paths, number);
+    number
+}
+
+fn read(name: &str, file: &Word<String>, context: &mut Context<'_>) -> Option<Vec<u8>> {
+    let path = context.sources.path(file);
+    match context.world.read(&path, FILE_BYTES_MAX) {
+        Ok(content) => Some(content.bytes),
+        Err(why) => {
+            blame(name, file, &why, context);
+            None
+        }
+    }
+}
+
+fn blame(name: &str, file: &Word<String>, why: &str, context: &mut Context<'_>) {
+    let path = context.sources.path(file);
+    let cause = format!("the file of `{name}` cannot be used: {why}");
+    let label = format!("stands for {}", path.display());
+    let help = match name {
+        "key" => "name a file with a private key, as PEM",
+        _ => "name a file with certificates, as PEM",
+    };
+    context.mistakes.push(Mistake::new(file.span, cause, label).help(help));
+}
+
+/// Gives each site the addresses at which it can be served: one without TLS those without.
+pub(crate) fn assign(
+    sites: &mut [&mut Site],
+    all: &[Listen],
+    of_server: &[usize],
+    context: &mut Context<'_>,
+) {
+    if !all.iter().any(|listen| listen.tls) && sites.iter().all(|site| site.tls.is_none()) {
+        return;
+    }
+    let is_sound = context.mistakes.is_empty();
+    let speaks_tls = |number: &usize| all.get(*number).is_some_and(|listen| listen.tls);
+    for (at, site) in sites.iter_mut().enumerate() {
+        let Some(typed) = context.typed.get(at) else { continue };
+        let own: Vec<usize> = match &site.listeners {
+            Some(own) => own.to_vec(),
+            None => of_server.to_vec(),
+        };
+        let Some(tls) = &mut site.tls else {
+            let plain: Vec<_> = own.iter().copied().filter(|at| !speaks_tls(at)).collect();
+            if plain.is_empty() && is_sound {
+                let cause = format!("the site {} is served with TLS only", quote(&site.name));
+                context.mistakes.push(
+                    Mistake::new(typed.key, cause, "it has no `tls`")
+                        .help("add `tls = { cert = \"…\", key = \"…\" }`, or another address"),
+                );
+            }
+            site.listeners = Some(plain.into());
+            continue;
+        };
+        let secure = own.iter().filter(|at| speaks_tls(at)).filter_map(|&at| all.get(at));
+        let ports: Vec<u16> =
+            secure.map(|listen| listen.address.tcp().map_or(PORT, |tcp| tcp.port())).collect();
+        if ports.is_empty() && is_sound {
+            let span = typed.tls.unwrap_or(typed.key);
+            context.mistakes.push(
+                Mistake::new(span, "nothing listens with TLS for this site", "has no effect")
+                    .help("add 443 to `listen`, or `tls = true` to an address in it"),
+            );
+        }
+        if typed.redirects {
+            tls.plain = Some(Box::new(to_tls(&ports, tls.place.clone())));
+        }
+        site.listeners = Some(own.into());
+    }
+    refuse_idle(sites, all, is_sound, context);
+}
+
+/// Refuses addresses with TLS at which nobody speaks it.
+fn refuse_idle(sites: &[&mut Site], all: &[Listen], is_sound: bool, context: &mut Context<'_>) {
+    let speaks = |site: &&mut Site, number| {
+        let is_there = site.listeners.as_ref().is_some_and(|own| own.contains(&number));
+        is_there && site.tls.is_some()
+    };
+    let mut refused = None;
+    for (number, listen) in all.iter().enumerate().filter(|(_, listen)| listen.tls && is_sound) {
+        let span = context.listeners.spans.get(number).copied().flatten();
+        let Some(span) = span.filter(|span| refused.replace(*span) != Some(*span)) else {
+            continue;
+        };
+        if !sites.iter().any(|site| speaks(site, number)) {
+            let cause = format!("no site speaks TLS on {}", listen.address);
+            context.mistakes.push(
+                Mistake::new(span, cause, "has no effect")
+                    .help("add `tls` to a site, or leave the address out"),
+            );
+        }
+    }
+}
+
+/// What is done for requests that come without TLS where it is spoken on these ports.
+fn to_tls(ports: &[u16], place: Place) -> Route {
+    let to = match ports.first() {
+        Some(&port) if port != 0 && !ports.contains(&PORT) => {
+            format!("https://{{host}}:{port}{{path}}")
+        }
+        _ => "https://{host}{path}".to_owned(),
+    };
+    let status = Status::PERMANENT_REDIRECT;
+    match Phrase::parse(&to) {
+        Ok(to) => {
+            let redirect = Redirect { to, status, keeps_query: true, place: place.clone() };
+            Route::plain("/*", place, Action::Redirect(redirect))
+        }
+        Err(_) => Route::plain("/*", place, Action::NotFound),
+    }
+}
+
+/// What makes two certificates the same one.
+pub(crate) type Paths = (PathBuf, PathBuf);

@@ -1,0 +1,113 @@
+//! Whether files have changed that are not below one folder, whatever they are behind: links, a
+//! network, a mount that comes and goes. They are looked at again and again.
+//!
+//! A thread of its own looks, as a look may have to wait for a disk that does not answer.
+
+use rustix::fs::{AtFlags, CWD, Statx, StatxFlags, statx};
+use std::{
+    io,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    thread::{self, Thread},
+    time::{Duration, Instant},
+};
+
+/// Time between two looks, and as much more for each file that there is to look at.
+const PERIOD: Duration = Duration::from_millis(500);
+const TIME_OF_FILE: Duration = Duration::from_micros(500);
+
+/// How long it may be silent where nothing changes.
+const SILENCE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A thread that looks.
+#[derive(Debug)]
+pub struct Lookout {
+    files: Arc<Mutex<Vec<PathBuf>>>,
+    thread: Thread,
+}
+
+/// What makes a file another one: device, number, length, and when it was changed.
+type Mark = Option<(u32, u32, u64, u64, i64, u32)>;
+
+impl Lookout {
+    /// Looks at no file yet. `tell` is told once for each new list of files, then each time that
+    /// some of them have changed and are the same at the next look, and once a day in any case;
+    /// the thread ends when it says false.
+    ///
+    /// # Errors
+    ///
+    /// There can be no thread.
+    pub fn new(tell: impl FnMut() -> bool + Send + 'static) -> io::Result<Self> {
+        let files = Arc::new(Mutex::new(Vec::new()));
+        let list = Arc::clone(&files);
+        let thread = thread::Builder::new().name("gannet-lookout".to_owned());
+        let thread = thread.spawn(move || look(&list, tell))?.thread().clone();
+        Ok(Self { files, thread })
+    }
+
+    /// Looks at these files from now on.
+    pub fn set(&self, files: Vec<PathBuf>) {
+        *self.files.lock().unwrap_or_else(PoisonError::into_inner) = files;
+        self.thread.unpark();
+    }
+}
+
+fn look(files: &Mutex<Vec<PathBuf>>, mut tell: impl FnMut() -> bool) {
+    let (mut known, mut marks, mut is_due, mut told) =
+        (Vec::new(), Vec::new(), false, Instant::now());
+    loop {
+        let list = files.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if list.is_empty() {
+            (known, marks) = (list, Vec::new());
+            thread::park();
+            continue;
+        }
+        let found: Vec<Mark> = list.iter().map(mark).collect();
+        let is_same = list == known && found == marks;
+        if is_same && (is_due || told.elapsed() >= SILENCE) {
+            (is_due, told) = (false, Instant::now());
+            if !tell() {
+                return;
+            }
+        }
+        is_due |= !is_same;
+        let period = PERIOD + TIME_OF_FILE * u32::try_from(list.len()).unwrap_or(u32::MAX);
+        (known, marks) = (list, found);
+        thread::park_timeout(period);
+    }
+}
+
+/// What the file at `path` is now; links are followed.
+fn mark(path: &PathBuf) -> Mark {
+    let wanted = StatxFlags::INO | StatxFlags::SIZE | StatxFlags::CTIME;
+    let Statx { stx_dev_major, stx_dev_minor, stx_ino, stx_size, stx_ctime, .. } =
+        statx(CWD, path, AtFlags::empty(), wanted).ok()?;
+    Some((stx_dev_major, stx_dev_minor, stx_ino, stx_size, stx_ctime.tv_sec, stx_ctime.tv_nsec))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, os::unix::fs::symlink, sync::mpsc};
+
+    #[test]
+    fn what_changes_behind_a_link_is_told_and_what_does_not_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("one"), "1").unwrap();
+        fs::write(path("two"), "2").unwrap();
+        symlink("one", path("current")).unwrap();
+        let (sender, told) = mpsc::channel();
+        let lookout = Lookout::new(move || sender.send(()).is_ok()).unwrap();
+        lookout.set(vec![path("current"), path("absent")]);
+        told.recv().unwrap();
+        assert!(told.recv_timeout(PERIOD * 3).is_err(), "nothing has changed");
+        symlink("two", path("next")).unwrap();
+        fs::rename(path("next"), path("current")).unwrap();
+        told.recv().unwrap();
+        fs::write(path("absent"), "3").unwrap();
+        told.recv().unwrap();
+        fs::remove_file(path("two")).unwrap();
+        told.recv().unwrap();
+    }
+}

@@ -1,0 +1,135 @@
+//! Certificates from files: when some of those have changed, a process reads them, and what is
+//! sound goes to the workers that serve. This process reads none of it.
+
+use super::{Happening, Shell, Source, not_started};
+use crate::{
+    child::{Child, Heard},
+    machine::Note,
+};
+use control::note::{Note as _, Question, Verdict};
+use net::{channel::Message, lookout::Lookout};
+use std::{
+    collections::HashSet,
+    io, mem,
+    os::fd::{AsFd, OwnedFd},
+    rc::Rc,
+};
+use tokio::{
+    sync::mpsc::{UnboundedSender, unbounded_channel},
+    task::spawn_local,
+};
+
+/// What is known of the certificates of the config that is served.
+pub(super) struct Certificates {
+    lookout: Option<Lookout>,
+    /// The process that looks, at those of which config, and whether another one has to.
+    child: Option<(Child, Rc<Source>)>,
+    is_due: bool,
+    looks: u64,
+    /// What new workers of a config get instead of its first bundle.
+    renewed: Option<(Rc<Source>, OwnedFd)>,
+    /// What has been said of those that are there.
+    told: HashSet<String>,
+}
+
+impl Certificates {
+    pub(super) fn new() -> Self {
+        let (looks, told) = (0, HashSet::new());
+        Self { lookout: None, child: None, is_due: false, looks, renewed: None, told }
+    }
+
+    /// What a worker of `source` gets.
+    pub(super) fn bundle<'c>(&'c self, source: &'c Rc<Source>) -> &'c OwnedFd {
+        let renewed = self.renewed.as_ref().filter(|(of, _)| Rc::ptr_eq(of, source));
+        renewed.map_or(&source.bundle, |(_, bundle)| bundle)
+    }
+
+    /// Watches over the files of `source`, which is served from now on.
+    pub(super) fn watch(
+        &mut self,
+        source: &Rc<Source>,
+        happenings: &UnboundedSender<Happening>,
+    ) -> io::Result<()> {
+        self.renewed.take_if(|(of, _)| !Rc::ptr_eq(of, source));
+        let files = source.blueprint.certificates.clone();
+        if self.lookout.is_none() && !files.is_empty() {
+            let (teller, mut told) = unbounded_channel();
+            self.lookout = Some(Lookout::new(move || teller.send(()).is_ok())?);
+            let happenings = happenings.clone();
+            spawn_local(async move {
+                while told.recv().await.is_some() {
+                    let _ = happenings.send(Happening::FilesChanged);
+                }
+            });
+        }
+        self.lookout.iter().for_each(|lookout| lookout.set(files.clone()));
+        Ok(())
+    }
+}
+
+impl Shell<'_> {
+    /// Has a process look at the files of certificates.
+    pub(super) fn look_at_certificates(&mut self) {
+        let Some(serving) = &self.serving else { return };
+        if self.certificates.child.is_some() {
+            self.certificates.is_due = true;
+            return;
+        }
+        self.certificates.looks += 1;
+        let (number, happenings) = (self.certificates.looks, self.happenings.clone());
+        let hear = move |heard| drop(happenings.send(Happening::Renewal(number, heard)));
+        let started = Child::start(&self.program, "check", hear).and_then(|child| {
+            let bundle = self.certificates.bundle(serving).as_fd().try_clone_to_owned()?;
+            let (bytes, descriptors) = (Question::Renew.encode(), vec![bundle]);
+            child.tell(Message { bytes, descriptors });
+            Ok(child)
+        });
+        match started {
+            Ok(child) => self.certificates.child = Some((child, Rc::clone(serving))),
+            Err(error) => self.note(&Note::Certificate(Err(not_started(&error)))),
+        }
+    }
+
+    /// Takes notice of what it has found.
+    pub(super) fn looked_at_certificates(&mut self, number: u64, heard: Heard) {
+        if number != self.certificates.looks {
+            return;
+        }
+        // Else it has said what it had to, and ends.
+        let Some((_, source)) = self.certificates.child.take() else { return };
+        let is_served = self.serving.as_ref().is_some_and(|serving| Rc::ptr_eq(serving, &source));
+        let found = match heard {
+            Heard::Note(message) => {
+                let verdict = Verdict::decode(&message.bytes);
+                verdict.map(|verdict| (verdict, message.descriptors.into_iter().next()))
+            }
+            Heard::Ended(how) => {
+                let text = format!("the process that looks at certificates {how}");
+                self.tell_of_certificates(vec![text], Vec::new());
+                None
+            }
+        };
+        if let (Some((Verdict::Renewed { renewed, troubles }, bundle)), true) = (found, is_served) {
+            if let Some(bundle) = bundle {
+                self.workers.renew(&source, &bundle);
+                self.certificates.renewed = Some((source, bundle));
+            }
+            self.tell_of_certificates(troubles, renewed);
+        }
+        if mem::take(&mut self.certificates.is_due) {
+            self.look_at_certificates();
+        }
+    }
+
+    /// Says what is wrong with certificates, each thing once as long as it is so.
+    fn tell_of_certificates(&mut self, troubles: Vec<String>, renewed: Vec<String>) {
+        let told = mem::take(&mut self.certificates.told);
+        for text in &troubles {
+            if !told.contains(text) {
+                self.note(&Note::Certificate(Err(text.clone())));
+            }
+        }
+        self.certificates.told = troubles.into_iter().collect();
+        renewed.into_iter().for_each(|text| self.note(&Note::Certificate(Ok(text))));
+    }
+}

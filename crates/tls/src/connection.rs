@@ -1,0 +1,394 @@
+//! One connection: what its peer has sealed becomes plain, and what is for its peer is sealed.
+
+use crate::{
+    PROTOCOLS, RECORD_BYTES_MAX, SEALED_BYTES_MAX,
+    hello::{Hello, read_hello},
+    outgoing::Outgoing,
+    sites::Sites,
+};
+use rustls::{
+    HandshakeKind,
+    server::UnbufferedServerConnection,
+    unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus},
+};
+use std::{fmt, sync::Arc};
+
+/// A server's end of TLS on one connection.
+pub struct Connection {
+    state: State,
+    /// The site that hands are shaken for, and the name that was asked for, in lower case.
+    site: Option<usize>,
+    name: Option<Box<str>>,
+    has_ended: bool,
+}
+
+enum State {
+    /// Nobody knows yet who is asked for.
+    Hello,
+    Shaking(Box<UnbufferedServerConnection>),
+    Open(Box<UnbufferedServerConnection>),
+    /// Nothing more is said.
+    Over,
+}
+
+/// What came of the bytes of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Sealed bytes that are used up.
+    pub used: usize,
+    /// Plain bytes that have come of them.
+    pub plain: usize,
+    /// What has happened.
+    pub event: Event,
+}
+
+/// What has happened on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Nothing: more bytes may come.
+    None,
+    /// Hands are shaken: content can be sent. Whether a ticket has spared most of it.
+    Opened {
+        /// Whether the client was known already.
+        is_resumed: bool,
+    },
+    /// The peer has said that it will send nothing more.
+    PeerEnded,
+    /// The first bytes are not TLS. They are not used up.
+    Foreign,
+    /// It cannot go on, for that reason. An alert says so to the peer.
+    Failed(&'static str),
+}
+
+/// Nothing can be sealed any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Over;
+
+/// The type of records with alerts.
+const ALERT: u8 = 21;
+
+/// Alerts that are sent before the library has anything to say.
+const UNRECOGNIZED_NAME: u8 = 112;
+const DECODE_ERROR: u8 = 50;
+
+/// Why nobody is there for the name that was asked for.
+const NOBODY: &str = "no site with `tls` has the name that was asked for";
+const MALFORMED: &str = "its first message is malformed";
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("site", &self.site).finish_non_exhaustive()
+    }
+}
+
+impl Default for Connection {
+    fn default() -> Self {
+        Self { state: State::Hello, site: None, name: None, has_ended: false }
+    }
+}
+
+impl Connection {
+    /// Whether nobody knows yet whom the client asks for.
+    #[must_use]
+    pub fn is_beginning(&self) -> bool {
+        matches!(self.state, State::Hello)
+    }
+
+    /// Whether hands are being shaken.
+    #[must_use]
+    pub fn is_shaking(&self) -> bool {
+        matches!(self.state, State::Shaking(_))
+    }
+
+    /// Whether content can be sent.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, State::Open(_))
+    }
+
+    /// The site that hands are shaken for.
+    #[must_use]
+    pub fn site(&self) -> Option<usize> {
+        self.site
+    }
+
+    /// The name that was asked for, in lower case.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// The place among [`PROTOCOLS`] of the one that is spoken: the last, where a client names
+    /// none.
+    #[must_use]
+    pub fn protocol(&self) -> usize {
+        let chosen = match &self.state {
+            State::Open(tls) => tls.alpn_protocol(),
+            _ => None,
+        };
+        let at = PROTOCOLS.iter().position(|name| Some(*name) == chosen);
+        at.unwrap_or(PROTOCOLS.len() - 1)
+    }
+
+    /// Reads on in `sealed`, every unread byte, oldest first. What comes of it goes to the front of
+    /// `plain`, which has to be as long as `sealed`; what there is to say to the peer into
+    /// `output`. Whole records are used up, so that half a record at most is left.
+    pub fn receive(
+        &mut self,
+        sealed: &mut [u8],
+        plain: &mut [u8],
+        output: &mut Outgoing,
+        (sites, listener): (&'static Sites, usize),
+    ) -> Received {
+        let nothing = |event| Received { used: 0, plain: 0, event };
+        if let State::Hello = self.state {
+            match read_hello(sealed) {
+                Hello::Incomplete => return nothing(Event::None),
+                Hello::Foreign => return nothing(Event::Foreign),
+                Hello::Malformed => return nothing(self.refuse(DECODE_ERROR, MALFORMED, output)),
+                Hello::Of(name) => self.name = name,
+            }
+            let found = sites.find(self.name.as_deref(), listener);
+            let made = found.and_then(|(site, terms)| {
+                self.site = Some(site);
+                UnbufferedServerConnection::new(terms).ok()
+            });
+            match made {
+                Some(tls) => self.state = State::Shaking(Box::new(tls)),
+                None => return nothing(self.refuse(UNRECOGNIZED_NAME, NOBODY, output)),
+            }
+        }
+        let (tls, was_open) = match &mut self.state {
+            State::Shaking(tls) => (tls, false),
+            State::Open(tls) => (tls, true),
+            State::Hello | State::Over => {
+                return Received { used: sealed.len(), ..nothing(Event::None) };
+            }
+        };
+        let (received, is_open) = pump(tls, sealed, plain, output);
+        if let Event::Failed(_) = received.event {
+            self.state = State::Over;
+            return received;
+        }
+        if was_open || !is_open {
+            return received;
+        }
+        let is_resumed = tls.handshake_kind() == Some(HandshakeKind::Resumed);
+        if let State::Shaking(tls) = std::mem::replace(&mut self.state, State::Over) {
+            self.state = State::Open(tls);
+        }
+        match received.event {
+            Event::PeerEnded => received,
+            _ => Received { event: Event::Opened { is_resumed }, ..received },
+        }
+    }
+
+    /// Seals as much of `plain` as `output` has room for: how many bytes. `sealed` is what has come
+    /// and is not used up: half a record.
+    ///
+    /// # Errors
+    /// The connection is not open, or has sealed as much as its keys are good for.
+    pub fn seal(
+        &mut self,
+        sealed: &mut [u8],
+        plain: &[u8],
+        output: &mut Outgoing,
+    ) -> Result<usize, Over> {
+        let plain = &plain[..plain.len().min(output.plain_bytes_max())];
+        if plain.is_empty() {
+            return Ok(0);
+        }
+        let records = plain.len().div_ceil(RECORD_BYTES_MAX);
+        self.write(sealed, output, records * SEALED_BYTES_MAX, |traffic, room| {
+            traffic.encrypt(plain, room)
+        })?;
+        Ok(plain.len())
+    }
+
+    /// Says, once, that nothing more will come, so that the peer knows that it has everything.
+    pub fn end(&mut self, sealed: &mut [u8], output: &mut Outgoing) {
+        if !std::mem::replace(&mut self.has_ended, true) {
+            // Where it is over already there is nobody to tell.
+            let _ = self.write(sealed, output, SEALED_BYTES_MAX, |traffic, room| {
+                traffic.queue_close_notify(room)
+            });
+        }
+    }
+
+    fn write(
+        &mut self,
+        sealed: &mut [u8],
+        output: &mut Outgoing,
+        room: usize,
+        call: impl FnOnce(&mut Traffic<'_>, &mut [u8]) -> Result<usize, EncryptError>,
+    ) -> Result<(), Over> {
+        let State::Open(tls) = &mut self.state else { return Err(Over) };
+        loop {
+            match tls.process_tls_records(sealed).state {
+                Ok(ConnectionState::WriteTraffic(mut traffic)) => {
+                    let count = call(&mut traffic, output.room(room)).map_err(|_| Over)?;
+                    output.filled(count);
+                    return Ok(());
+                }
+                Ok(ConnectionState::EncodeTlsData(mut message)) => {
+                    encode(&mut message, output).map_err(|()| Over)?;
+                }
+                Ok(ConnectionState::TransmitTlsData(transmit)) => transmit.done(),
+                Ok(ConnectionState::PeerClosed) => {}
+                Ok(_) | Err(_) => return Err(Over),
+            }
+        }
+    }
+
+    /// Ends it with an alert, before the library has come to know of it.
+    fn refuse(&mut self, alert: u8, reason: &'static str, output: &mut Outgoing) -> Event {
+        const FATAL: u8 = 2;
+        self.state = State::Over;
+        output.push(&[ALERT, 3, 3, 0, 2, FATAL, alert]);
+        Event::Failed(reason)
+    }
+}
+
+type Server = rustls::server::ServerConnectionData;
+type Traffic<'c> = rustls::unbuffered::WriteTraffic<'c, Server>;
+
+/// Takes in whole records until there is none left; whether the connection is open then.
+fn pump(
+    tls: &mut UnbufferedServerConnection,
+    sealed: &mut [u8],
+    plain: &mut [u8],
+    output: &mut Outgoing,
+) -> (Received, bool) {
+    let mut received = Received { used: 0, plain: 0, event: Event::None };
+    loop {
+        let UnbufferedStatus { mut discard, state } =
+            tls.process_tls_records(&mut sealed[received.used..]);
+        let is_open = match state {
+            Ok(ConnectionState::ReadTraffic(mut traffic)) => {
+                while let Some(Ok(record)) = traffic.next_record() {
+                    let Some(room) = plain[received.plain..].get_mut(..record.payload.len()) else {
+                        received.event = Event::Failed("a record holds more than was sealed");
+                        return (received, true);
+                    };
+                    room.copy_from_slice(record.payload);
+                    received.plain += record.payload.len();
+                    discard += record.discard;
+                }
+                None
+            }
+            Ok(ConnectionState::EncodeTlsData(mut message)) => match encode(&mut message, output) {
+                Ok(()) => None,
+                Err(()) => {
+                    received.event = Event::Failed("a message was to be sent twice");
+                    return (received, false);
+                }
+            },
+            Ok(ConnectionState::TransmitTlsData(transmit)) => {
+                transmit.done();
+                None
+            }
+            Ok(ConnectionState::PeerClosed) => {
+                received.event = Event::PeerEnded;
+                None
+            }
+            Ok(ConnectionState::Closed) => {
+                received.event = Event::PeerEnded;
+                Some(true)
+            }
+            Ok(ConnectionState::WriteTraffic(_)) => Some(true),
+            Ok(ConnectionState::BlockedHandshake) => Some(false),
+            Ok(_) => {
+                received.event = Event::Failed("it sends content before hands are shaken");
+                return (received, false);
+            }
+            Err(error) => {
+                received.event = Event::Failed(words(&error));
+                received.used = (received.used + discard).min(sealed.len());
+                say_last(tls, &mut sealed[received.used..], output);
+                return (received, false);
+            }
+        };
+        received.used = (received.used + discard).min(sealed.len());
+        if let Some(is_open) = is_open {
+            return (received, is_open);
+        }
+    }
+}
+
+/// What a failed connection has to say to its peer: an alert, behind what it has said before. Then
+/// it is asked no more, since the library would go on with the next record.
+fn say_last(tls: &mut UnbufferedServerConnection, sealed: &mut [u8], output: &mut Outgoing) {
+    let mut said = output.unsent().len();
+    while let Ok(ConnectionState::EncodeTlsData(mut message)) =
+        tls.process_tls_records(sealed).state
+    {
+        // Where there is no room for it, the peer finds the end without.
+        let is_said = encode(&mut message, output).is_ok();
+        let record = &output.unsent()[said..];
+        if !is_said || is_alert(record) {
+            return;
+        }
+        said += record.len();
+    }
+}
+
+/// Whether a record holds an alert: it says so, or is sealed by TLS 1.3 and too short for anything
+/// else.
+fn is_alert(record: &[u8]) -> bool {
+    const SEALED_ALERT_BYTES: usize = 5 + 2 + 1 + 16;
+    record.first() == Some(&ALERT) || record.len() == SEALED_ALERT_BYTES
+}
+
+fn encode(
+    message: &mut rustls::unbuffered::EncodeTlsData<'_, Server>,
+    output: &mut Outgoing,
+) -> Result<(), ()> {
+    let mut wanted = SEALED_BYTES_MAX;
+    loop {
+        match message.encode(output.room(wanted)) {
+            Ok(count) => {
+                output.filled(count);
+                return Ok(());
+            }
+            Err(EncodeError::InsufficientSize(size)) if size.required_size > wanted => {
+                wanted = size.required_size;
+            }
+            Err(_) => return Err(()),
+        }
+    }
+}
+
+/// Why hands could not be shaken, in words that hold nothing of what the peer has sent.
+fn words(error: &rustls::Error) -> &'static str {
+    use rustls::{CertificateError, Error, PeerIncompatible};
+    match error {
+        Error::AlertReceived(_) => "the client has refused it by an alert",
+        Error::NoCertificatesPresented => "the client has shown no certificate",
+        Error::InvalidCertificate(
+            CertificateError::Expired | CertificateError::ExpiredContext { .. },
+        ) => "the client's certificate has expired",
+        Error::InvalidCertificate(_) => {
+            "the client's certificate is not one of those that are let in"
+        }
+        Error::NoApplicationProtocol => "the client speaks no protocol that is spoken here",
+        Error::PeerIncompatible(
+            PeerIncompatible::Tls12NotOffered
+            | PeerIncompatible::Tls12NotOfferedOrEnabled
+            | PeerIncompatible::SupportedVersionsExtensionRequired
+            | PeerIncompatible::Tls13RequiredForQuic,
+        ) => "the client knows none of the versions that are spoken here",
+        Error::PeerIncompatible(_) => "the client and this site have no way to speak in common",
+        Error::DecryptError => "a record does not open: it was changed on its way",
+        Error::General(_) => "the client understands the signature of none of the certificates",
+        _ => "the client broke the rules of TLS",
+    }
+}
+
+/// So that what a record may hold is not forgotten where it is sent.
+const _: () = assert!(SEALED_BYTES_MAX > RECORD_BYTES_MAX);
+
+/// The terms are shared by all connections of a site.
+const _: fn() = || {
+    fn is_shared<T: Send + Sync>() {}
+    is_shared::<Arc<rustls::ServerConfig>>();
+};

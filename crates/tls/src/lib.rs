@@ -1,0 +1,39 @@
+//! TLS on the server's side: sealed bytes go in and plain ones come out, and the other way round.
+//!
+//! A [`Connection`] has neither socket nor clock nor buffer, as those of the protocol rooms. What
+//! it has to say to its peer goes into an [`Outgoing`], whether it is of the handshake or content.
+//!
+//! ```text
+//!   Hello ──the name that is asked for──► Shaking ──► Open ──► Over
+//!     │ └─ no TLS at all: `Foreign`          │          │        ▲
+//!     └──────────── nobody's, or faulty: an alert ──────┴────────┘
+//! ```
+//!
+//! Which certificates and terms a name has is in [`Sites`], which all loops share. The keys of
+//! tickets come from whoever starts the workers.
+
+mod hello;
+mod der;
+mod provider;
+mod pair;
+mod tickets;
+mod terms;
+mod sites;
+mod outgoing;
+mod connection;
+
+pub use connection::{Connection, Event, Received};
+pub use hello::{HELLO_BYTES_MAX, Hello, read_hello};
+pub use outgoing::Outgoing;
+pub use pair::{Fault, Pair};
+pub use sites::Sites;
+pub use terms::authorities;
+
+/// Plain bytes that one record holds at most.
+pub const RECORD_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes of a record at most as it is sent, with its head and all that TLS adds to it.
+pub const SEALED_BYTES_MAX: usize = RECORD_BYTES_MAX + 256 + 5;
+
+/// The protocols that are spoken within TLS, by their names in ALPN, the preferred ones first.
+pub const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];

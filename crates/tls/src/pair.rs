@@ -1,0 +1,135 @@
+//! A certificate with its chain, and the key to it, as they stand in files.
+
+use crate::{der, provider::provider};
+use base::Date;
+use rustls::{
+    Error, InconsistentKeys,
+    client::verify_server_name,
+    pki_types::{
+        CertificateDer, PrivateKeyDer, ServerName,
+        pem::{self, PemObject},
+    },
+    server::ParsedCertificate,
+    sign::CertifiedKey,
+};
+use std::{fmt, sync::Arc};
+
+/// A certificate and its key, ready to be used.
+#[derive(Clone)]
+pub struct Pair {
+    certified: Arc<CertifiedKey>,
+}
+
+/// What is wrong with a certificate or its key, as a sentence without a full stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// With what should be a certificate and its chain.
+    Certificate(&'static str),
+    /// With what should be a key.
+    Key(&'static str),
+    /// Each is sound, but the key is another certificate's.
+    Mismatch,
+}
+
+impl fmt::Debug for Pair {
+    /// Nothing of the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pair")
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Certificate(why) | Self::Key(why) => why,
+            Self::Mismatch => "the key is not the one of the certificate",
+        })
+    }
+}
+
+impl Pair {
+    /// The pair in the PEM texts `chain`, the certificate itself first, and `key`.
+    ///
+    /// # Errors
+    /// What is wrong, and with which of them.
+    pub fn load(chain: &[u8], key: &[u8]) -> Result<Self, Fault> {
+        let chain = certificates(chain)?;
+        let Some(first) = chain.first() else {
+            return Err(Fault::Certificate("there is no certificate in it (PEM)"));
+        };
+        ParsedCertificate::try_from(first)
+            .map_err(|_| Fault::Certificate("its first certificate is malformed or too old"))?;
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| no_key(&error, key))?;
+        let key = provider().key_provider.load_private_key(key).map_err(|_| {
+            Fault::Key("its key is of no kind that is taken, or too weak (RSA needs 2048 bits)")
+        })?;
+        let certified = CertifiedKey::new(chain, key);
+        match certified.keys_match() {
+            Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
+            Err(_) => return Err(Fault::Mismatch),
+        }
+        Ok(Self { certified: Arc::new(certified) })
+    }
+
+    /// Whether it holds at that time, in seconds since 1970, as far as anybody can tell.
+    #[must_use]
+    pub fn holds(&self, now: i64) -> bool {
+        let der = self.certified.end_entity_cert().ok();
+        let validity = der.and_then(|der| der::validity(der));
+        validity.is_none_or(|(from, until)| (from..=until).contains(&now))
+    }
+
+    /// What is wrong with it at that time, in seconds since 1970, or will be `within` so many
+    /// seconds, though it can be used: a sentence without a full stop.
+    #[must_use]
+    pub fn warning(&self, now: i64, within: i64) -> Option<String> {
+        let (from, until) = der::validity(self.certified.end_entity_cert().ok()?)?;
+        let date = |seconds| Date::of(seconds).to_string().replace('T', " ");
+        if until < now {
+            Some(format!("has expired on {} UTC: browsers refuse it", date(until)))
+        } else if now < from {
+            Some(format!("holds only from {} UTC on: browsers refuse it until then", date(from)))
+        } else if until < now.saturating_add(within) {
+            Some(format!("expires on {} UTC", date(until)))
+        } else {
+            None
+        }
+    }
+
+    /// Whether the certificate is for `host`.
+    #[must_use]
+    pub fn covers(&self, host: &str) -> bool {
+        let certificate = self.certified.end_entity_cert().ok();
+        let certificate = certificate.and_then(|der| ParsedCertificate::try_from(der).ok());
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let name = ServerName::try_from(host.strip_suffix('.').unwrap_or(host));
+        certificate
+            .zip(name.ok())
+            .is_some_and(|(certificate, name)| verify_server_name(&certificate, &name).is_ok())
+    }
+
+    pub(crate) fn certified(&self) -> &Arc<CertifiedKey> {
+        &self.certified
+    }
+}
+
+/// All certificates in a PEM text, in their order.
+pub(crate) fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, Fault> {
+    CertificateDer::pem_slice_iter(text)
+        .collect::<Result<_, _>>()
+        .map_err(|_| Fault::Certificate("it is no PEM, or ends in the middle of a certificate"))
+}
+
+fn no_key(error: &pem::Error, text: &[u8]) -> Fault {
+    let is_sealed = text.windows(SEALED.len()).any(|part| part == SEALED);
+    Fault::Key(match error {
+        _ if is_sealed => {
+            "its key is encrypted: `openssl pkey -in FILE -out KEY` makes a plain one"
+        }
+        pem::Error::NoItemsFound => "there is no private key in it (PEM)",
+        _ => "it is no PEM, or ends in the middle of the key",
+    })
+}
+
+/// In the first line of a key that only a password opens.
+const SEALED: &[u8] = b"ENCRYPTED";

@@ -1,0 +1,79 @@
+//! The terms on which hands are shaken: versions, ciphers, who has to show a certificate.
+
+use crate::{
+    PROTOCOLS,
+    pair::{self, Fault},
+    provider::provider,
+    tickets::Tickets,
+};
+use config::plan::{Tls, TlsVersion};
+use control::TicketKeys;
+use rustls::{
+    RootCertStore, ServerConfig, SupportedProtocolVersion,
+    server::{NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier},
+    version::{TLS12, TLS13},
+};
+use std::sync::Arc;
+
+/// Tickets for each handshake: a client that needs another one gets it by its next handshake.
+const TICKETS: usize = 1;
+
+/// Whether a PEM text holds authorities by one of which clients can be certified.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn authorities(text: &[u8]) -> Result<(), Fault> {
+    let roots = roots(text)?;
+    match WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(provider())).build()
+    {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Fault::Certificate("there is no certificate in it (PEM)")),
+    }
+}
+
+fn roots(text: &[u8]) -> Result<RootCertStore, Fault> {
+    let mut roots = RootCertStore::empty();
+    for certificate in pair::certificates(text)? {
+        let refused = Fault::Certificate("a certificate in it is malformed, or no authority's");
+        roots.add(certificate).map_err(|_| refused)?;
+    }
+    Ok(roots)
+}
+
+/// The terms of the site `name`; `None` where they make no sense, which the check of the config
+/// would have found.
+pub(crate) fn of_site(
+    name: &str,
+    tls: &Tls,
+    keys: TicketKeys,
+    certificates: Arc<dyn ResolvesServerCert>,
+) -> Option<ServerConfig> {
+    let versions: &[&SupportedProtocolVersion] = match tls.min_version {
+        TlsVersion::Tls12 => &[&TLS13, &TLS12],
+        TlsVersion::Tls13 => &[&TLS13],
+    };
+    let builder = ServerConfig::builder_with_provider(Arc::clone(provider()));
+    let builder = builder.with_protocol_versions(versions).ok()?;
+    let builder = match &tls.client_authorities {
+        None => builder.with_no_client_auth(),
+        Some(text) => {
+            let (roots, provider) = (roots(text).ok()?, Arc::clone(provider()));
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+            builder.with_client_cert_verifier(verifier.build().ok()?)
+        }
+    };
+    let mut terms = builder.with_cert_resolver(certificates);
+    terms.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+    terms.session_storage = Arc::new(NoServerSessionStorage {});
+    terms.max_early_data_size = 0;
+    terms.send_tls13_tickets = 0;
+    // Who has to show a certificate shows it each time: a ticket would go on to let in somebody
+    // whose certificate has expired or whose authority has gone.
+    if tls.client_authorities.is_none() {
+        let version = u8::from(tls.min_version == TlsVersion::Tls13);
+        let bound_to = [name.as_bytes(), &[0, version]].concat().into();
+        terms.ticketer = Arc::new(Tickets { keys, terms: bound_to });
+        terms.send_tls13_tickets = TICKETS;
+    }
+    Some(terms)
+}

@@ -1,0 +1,325 @@
+//! Hands are shaken with a client of the same library, over no wire at all.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
+
+use config::{Content, Plan, World};
+use control::TicketKeys;
+use rustls::{
+    ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion, RootCertStore,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
+use std::{
+    fs,
+    io::{Read, Write},
+    path::Path,
+    sync::{Arc, atomic::AtomicU64},
+};
+use tls::{Connection, Event, Fault, Outgoing, Pair, Sites};
+
+struct Files;
+
+impl World for Files {
+    fn read(&self, path: &Path, _: u64) -> Result<Content, String> {
+        let name = path.file_name().unwrap();
+        Ok(Content { bytes: file(name.to_str().unwrap()), path: path.to_owned() })
+    }
+}
+
+fn file(name: &str) -> Vec<u8> {
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files").join(name)).unwrap()
+}
+
+fn plan(text: &str) -> &'static Plan {
+    let text = format!("[server]\nlisten = \"443\"\n{text}");
+    Box::leak(Box::new(config::load("t.toml", text, &Files).unwrap()))
+}
+
+/// A site of that name with these further words about its TLS.
+fn site(name: &str, words: &str) -> String {
+    let files = "cert = [\"ecdsa.pem\", \"rsa.pem\"]\nkey = [\"ecdsa.key\", \"rsa.key\"]";
+    format!("[site.\"{name}\"]\nroot = \"/srv\"\n[site.\"{name}\".tls]\n{files}\n{words}\n")
+}
+
+fn keys() -> TicketKeys {
+    let words: Vec<_> = (0..TicketKeys::WORDS).map(|_| AtomicU64::new(0)).collect();
+    let keys = TicketKeys::new(words.leak());
+    keys.rotate(&[7; 32]);
+    keys
+}
+
+fn sites(text: &str) -> &'static Sites {
+    Sites::new(plan(text), keys())
+}
+
+fn roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    for name in ["ecdsa.pem", "rsa.pem"] {
+        roots.add(CertificateDer::from_pem_slice(&file(name)).unwrap()).unwrap();
+    }
+    roots
+}
+
+fn client() -> ClientConfig {
+    ClientConfig::builder().with_root_certificates(roots()).with_no_client_auth()
+}
+
+/// Both ends of a connection, and what has been said on the way.
+struct Talk {
+    client: ClientConnection,
+    server: Connection,
+    sites: &'static Sites,
+    sealed: Vec<u8>,
+    output: Outgoing,
+    heard: Vec<u8>,
+    got: Vec<u8>,
+    events: Vec<Event>,
+}
+
+impl Talk {
+    fn begin(client: &Arc<ClientConfig>, name: &str, sites: &'static Sites) -> Self {
+        let name = name.to_owned().try_into().unwrap();
+        Self {
+            client: ClientConnection::new(Arc::clone(client), name).unwrap(),
+            server: Connection::default(),
+            sites,
+            sealed: Vec::new(),
+            output: Outgoing::default(),
+            heard: Vec::new(),
+            got: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+
+    /// Carries bytes to and fro, so many at a time, until nobody has more to say; what the client
+    /// has against it, if anything.
+    fn talk(&mut self, step: usize) -> Result<(), rustls::Error> {
+        loop {
+            let mut said = Vec::new();
+            self.client.write_tls(&mut said).unwrap();
+            for part in said.chunks(step) {
+                self.sealed.extend_from_slice(part);
+                let mut plain = vec![0; self.sealed.len()];
+                let (sites, output) = ((self.sites, 0), &mut self.output);
+                let received = self.server.receive(&mut self.sealed, &mut plain, output, sites);
+                self.sealed.drain(..received.used);
+                self.heard.extend_from_slice(&plain[..received.plain]);
+                self.events.extend((received.event != Event::None).then_some(received.event));
+            }
+            let mut answer = self.output.unsent();
+            let is_silent = said.is_empty() && answer.is_empty();
+            while !answer.is_empty() {
+                let mut part = &answer[..answer.len().min(step)];
+                let count = self.client.read_tls(&mut part).unwrap();
+                answer = &answer[count..];
+                self.client.process_new_packets()?;
+                // Where there is nothing, that is no end.
+                let _ = self.client.reader().read_to_end(&mut self.got);
+            }
+            self.output.lay_out(&[]);
+            if is_silent {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sends content to the client and returns what it has got.
+    fn send(&mut self, mut content: &[u8]) -> Vec<u8> {
+        while !content.is_empty() {
+            let count = self.server.seal(&mut self.sealed, content, &mut self.output).unwrap();
+            content = &content[count..];
+            self.talk(usize::MAX).unwrap();
+        }
+        std::mem::take(&mut self.got)
+    }
+}
+
+#[test]
+fn content_goes_both_ways_however_it_is_cut() {
+    let (sites, config) = (sites(&site("a.example", "")), Arc::new(client()));
+    let content: Vec<u8> = (0..100_000u32).map(|number| number as u8).collect();
+    for step in [1, 5, 1000, usize::MAX] {
+        let mut talk = Talk::begin(&config, "a.example", sites);
+        talk.client.writer().write_all(b"hello").unwrap();
+        talk.talk(step).unwrap();
+        assert_eq!(talk.heard, b"hello", "in steps of {step}");
+        assert!(matches!(talk.events[..], [Event::Opened { .. }]), "{:?}", talk.events);
+        assert_eq!((talk.server.name(), talk.server.site()), (Some("a.example"), Some(0)));
+        assert!(talk.send(&content) == content);
+        talk.server.end(&mut talk.sealed, &mut talk.output);
+        talk.talk(step).unwrap();
+        assert_eq!(talk.client.reader().read(&mut [0; 9]).unwrap(), 0, "an end in good order");
+        talk.client.send_close_notify();
+        talk.talk(step).unwrap();
+        assert_eq!(talk.events.last(), Some(&Event::PeerEnded));
+    }
+}
+
+#[test]
+fn a_peer_that_has_ended_is_still_answered() {
+    let mut talk = Talk::begin(&Arc::new(client()), "a.example", sites(&site("a.example", "")));
+    talk.talk(usize::MAX).unwrap();
+    talk.client.writer().write_all(b"the last question").unwrap();
+    talk.client.send_close_notify();
+    talk.talk(usize::MAX).unwrap();
+    assert_eq!(talk.heard, b"the last question");
+    assert_eq!(talk.events.last(), Some(&Event::PeerEnded));
+    assert_eq!(talk.send(b"answer"), b"answer");
+}
+
+#[test]
+fn who_comes_back_is_known_by_the_ticket_under_the_same_terms_only() {
+    let both = format!("{}{}", site("a.example", ""), site("b.a.example", ""));
+    let strict = site("a.example", "min-version = \"1.3\"");
+    let keys = keys();
+    let [first, again, changed] = [&both, &both, &strict].map(|text| Sites::new(plan(text), keys));
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let builder = ClientConfig::builder_with_protocol_versions(&[version]);
+        let config = Arc::new(builder.with_root_certificates(roots()).with_no_client_auth());
+        let kind = |name, sites| {
+            let mut talk = Talk::begin(&config, name, sites);
+            talk.talk(usize::MAX).map(|()| talk.client.handshake_kind().unwrap())
+        };
+        assert_eq!(kind("a.example", first), Ok(HandshakeKind::Full));
+        assert_eq!(kind("a.example", again), Ok(HandshakeKind::Resumed), "another generation");
+        assert_eq!(kind("b.a.example", again), Ok(HandshakeKind::Full), "another site");
+        if version.version == ProtocolVersion::TLSv1_3 {
+            assert_eq!(kind("a.example", changed), Ok(HandshakeKind::Full), "other terms");
+        } else {
+            assert!(kind("a.example", changed).is_err(), "a version that is too old");
+        }
+    }
+}
+
+#[test]
+fn clients_have_to_show_a_certificate_where_one_is_asked_for_and_each_time() {
+    let sites = sites(&site("a.example", "client-ca = \"ca.pem\""));
+    let mut stranger = Talk::begin(&Arc::new(client()), "a.example", sites);
+    assert!(stranger.talk(usize::MAX).is_err());
+    let reason = "the client has shown no certificate";
+    assert_eq!(stranger.events.last(), Some(&Event::Failed(reason)));
+    let certificate = CertificateDer::from_pem_slice(&file("client.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(&file("client.key")).unwrap();
+    let builder = ClientConfig::builder().with_root_certificates(roots());
+    let config = Arc::new(builder.with_client_auth_cert(vec![certificate], key).unwrap());
+    for _ in 0..2 {
+        let mut known = Talk::begin(&config, "a.example", sites);
+        known.talk(usize::MAX).unwrap();
+        assert_eq!(known.client.handshake_kind(), Some(HandshakeKind::Full));
+    }
+}
+
+#[test]
+fn who_asks_for_nobody_or_speaks_no_tls_is_told() {
+    let sites = sites(&site("a.example", ""));
+    let mut talk = Talk::begin(&Arc::new(client()), "other.example", sites);
+    let error = talk.talk(usize::MAX).unwrap_err();
+    assert_eq!(error.to_string(), "received fatal alert: UnrecognisedName");
+    for (bytes, event) in [
+        (&b"GET / HTTP/1.1\r\n\r\n"[..], Event::Foreign),
+        (b"\x16\x03\x01\0\x04\x02\0\0\0", Event::Failed("its first message is malformed")),
+    ] {
+        let (mut server, mut output) = (Connection::default(), Outgoing::default());
+        let mut plain = [0; 99];
+        let received = server.receive(&mut bytes.to_vec(), &mut plain, &mut output, (sites, 0));
+        assert_eq!(received.event, event);
+    }
+}
+
+#[test]
+fn what_follows_a_fault_is_not_looked_at() {
+    let sites = sites(&site("a.example", ""));
+    let mut talk = Talk::begin(&Arc::new(client()), "a.example", sites);
+    talk.talk(usize::MAX).unwrap();
+    // A record that does not open, and behind it what is none.
+    let mut bytes = [b"\x17\x03\x03\0\x20", &[7; 32][..], b"GET / HTTP/1.1\r\n\r\n"].concat();
+    let mut plain = vec![0; bytes.len()];
+    let received = talk.server.receive(&mut bytes, &mut plain, &mut talk.output, (sites, 0));
+    let reason = "a record does not open: it was changed on its way";
+    assert_eq!(received.event, Event::Failed(reason));
+    assert_eq!(talk.output.unsent().len(), 24, "an alert and nothing else");
+    assert!(talk.server.seal(&mut [], b"x", &mut talk.output).is_err());
+    let received = talk.server.receive(&mut bytes, &mut plain, &mut talk.output, (sites, 0));
+    assert_eq!((received.used, received.plain), (bytes.len(), 0));
+}
+
+#[test]
+fn protocols_that_nobody_speaks_are_refused() {
+    let mut config = client();
+    config.alpn_protocols = vec![b"smtp".to_vec()];
+    let mut talk = Talk::begin(&Arc::new(config), "a.example", sites(&site("a.example", "")));
+    let error = talk.talk(usize::MAX).unwrap_err();
+    assert_eq!(error.to_string(), "received fatal alert: NoApplicationProtocol");
+}
+
+#[test]
+fn a_renewed_certificate_is_shown_from_the_next_handshake_on() {
+    let plan = plan(&site("a.example", ""));
+    let sites = Sites::new(plan, keys());
+    let shown = || {
+        let mut talk = Talk::begin(&Arc::new(client()), "a.example", sites);
+        talk.talk(usize::MAX).unwrap();
+        talk.client.peer_certificates().unwrap()[0].as_ref().to_vec()
+    };
+    let [ecdsa, rsa] = ["ecdsa.pem", "rsa.pem"]
+        .map(|name| CertificateDer::from_pem_slice(&file(name)).unwrap().as_ref().to_vec());
+    assert_eq!(shown(), ecdsa);
+    let renew = |chain: &str, key: &str| {
+        let mut certificates = plan.certificates.clone();
+        certificates[0].pem = config::plan::Pem { chain: file(chain), key: file(key) };
+        sites.renew(&certificates);
+    };
+    renew("rsa.pem", "ecdsa.key");
+    assert_eq!(shown(), ecdsa, "the last good one stays");
+    renew("rsa.pem", "rsa.key");
+    assert_eq!(shown(), rsa);
+    renew("ecdsa.pem", "ecdsa.key");
+    assert_eq!(shown(), ecdsa, "back to the first one");
+}
+
+#[test]
+fn what_is_wrong_with_files_is_said() {
+    let load = |chain: &str, key: &str| Pair::load(&file(chain), &file(key)).map(drop);
+    assert_eq!(load("ecdsa.pem", "ecdsa.key"), Ok(()));
+    assert_eq!(load("rsa.pem", "rsa.key"), Ok(()));
+    assert_eq!(load("ecdsa.pem", "client.key"), Err(Fault::Mismatch));
+    for (chain, key, words) in [
+        ("ecdsa.key", "ecdsa.key", "there is no certificate in it"),
+        ("ecdsa.pem", "ecdsa.pem", "there is no private key in it"),
+        ("ecdsa.pem", "sealed.key", "its key is encrypted"),
+        ("weak.pem", "weak.key", "too weak (RSA needs 2048 bits)"),
+    ] {
+        let fault = load(chain, key).unwrap_err();
+        assert!(fault.to_string().contains(words), "{fault}");
+    }
+    let (chain, key) = (file("ecdsa.pem"), file("ecdsa.key"));
+    for end in [0, 30, 200, chain.len() - 30] {
+        assert!(matches!(Pair::load(&chain[..end], &key), Err(Fault::Certificate(_))), "{end}");
+    }
+    for end in [0, 30, 100] {
+        assert!(matches!(Pair::load(&chain, &key[..end]), Err(Fault::Key(_))), "{end}");
+    }
+    assert!(tls::authorities(&file("ca.pem")).is_ok() && tls::authorities(b"").is_err());
+}
+
+#[test]
+fn a_certificate_says_for_whom_and_until_when_it_is() {
+    let pair = Pair::load(&file("ecdsa.pem"), &file("ecdsa.key")).unwrap();
+    for (host, expect) in [
+        ("a.example", true),
+        ("A.example.", true),
+        ("www.a.example", true),
+        ("x.www.a.example", false),
+        ("b.example", false),
+        ("127.0.0.1", true),
+        ("[::1]", false),
+        ("", false),
+    ] {
+        assert_eq!(pair.covers(host), expect, "{host}");
+    }
+    let now = 1_900_000_000;
+    assert_eq!(pair.warning(now, 86_400), None);
+    assert!(pair.holds(now) && !pair.holds(0) && !pair.holds(i64::MAX / 2));
+    assert!(pair.warning(0, 86_400).unwrap().starts_with("holds only from "));
+    assert!(pair.warning(i64::MAX / 2, 86_400).unwrap().starts_with("has expired on 2126-"));
+    assert!(pair.warning(now, i64::MAX).unwrap().starts_with("expires on 2126-"));
+}

@@ -1,0 +1,51 @@
+//! The answers to what is not answered as a request: each is the last of its connection.
+
+use super::Connection;
+use crate::{
+    account::Account,
+    record::{About, End, Subject},
+    refusal,
+    turn::Turn,
+};
+use control::Counter;
+use http1::Refusal;
+use message::{Request, RequestId};
+
+impl Connection {
+    /// Answers a request in clear where TLS is spoken: that it is.
+    pub(super) fn refuse_clear(
+        &mut self,
+        request: &Request<'_>,
+        id: Option<RequestId>,
+        turn: &mut Turn<'_>,
+    ) {
+        let response = refusal::in_clear(request);
+        let subject = Subject::Request(request);
+        let about = About { client: self.client, id: id.as_ref(), user: None, subject };
+        let bytes = response.body.len().unwrap_or(0);
+        let reason = Some(refusal::IN_CLEAR);
+        let end = End { status: response.status, bytes, us: 0, reason };
+        self.http.close_after_answer();
+        self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
+        turn.core.count(Counter::Refused);
+        turn.core.record(Account::OF_SERVER, about, &end);
+    }
+
+    pub(super) fn refuse(&mut self, refusal: Refusal, unread: &[u8], turn: &mut Turn<'_>) {
+        turn.core.trail.forget();
+        turn.pending.kept = None;
+        let id = turn.core.id(None);
+        let subject = Subject::Refused(unread);
+        let about = About { client: self.client, id: id.as_ref(), user: None, subject };
+        let refused = (refusal.status(), refusal.reason());
+        let response = refusal::refuse(turn.core, refused, about);
+        let end = End {
+            status: response.status,
+            bytes: response.body.len().unwrap_or(0),
+            us: 0,
+            reason: Some(refusal.reason()),
+        };
+        self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
+        turn.core.record(Account::OF_SERVER, about, &end);
+    }
+}

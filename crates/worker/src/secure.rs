@@ -1,0 +1,277 @@
+//! TLS on a connection, between its socket and its protocol room.
+//!
+//! A turn works in room that the loop lends it, as with everything else. What it leaves undone is
+//! kept: half a record that has come, and records that have not been sent.
+
+use crate::{
+    core::Core,
+    log::{Incident, Kind},
+    record::{About, Subject},
+    records::{READ_BYTES, Records},
+    socket::Socket,
+};
+use base::Moment;
+use control::{Counter, trail::Phase};
+use message::{FileRange, Output};
+use net::{file, socket};
+use std::{
+    io::{self, ErrorKind, IoSlice},
+    net::IpAddr,
+    os::fd::AsFd,
+    task::{Context, Poll, ready},
+};
+use tls::{Event, RECORD_BYTES_MAX, Received};
+
+/// Slices of an answer that are looked at for one record.
+const SLICES: usize = 16;
+
+/// The TLS of one connection.
+pub(crate) struct Secure {
+    tls: tls::Connection,
+    listener: usize,
+    /// Until when hands must be shaken.
+    until: Moment,
+    left: Option<Box<Left>>,
+    peer_has_ended: bool,
+    /// Whether the last answer was cut off, which must not look like its end.
+    is_cut: bool,
+}
+
+/// What a turn left undone.
+struct Left {
+    sealed: Vec<u8>,
+    unsent: Vec<u8>,
+}
+
+/// What reading has come to.
+pub(crate) enum Intake {
+    /// So many plain bytes, perhaps none.
+    Plain(usize),
+    /// The peer will send nothing more.
+    End,
+    /// It is no TLS: these bytes are in clear.
+    Foreign(Vec<u8>),
+    /// It cannot go on.
+    Failed,
+}
+
+impl Secure {
+    /// On a connection to that listener, which has until then to shake hands.
+    pub(crate) fn new(listener: usize, until: Moment) -> Self {
+        Self {
+            tls: tls::Connection::default(),
+            listener,
+            until,
+            left: None,
+            peer_has_ended: false,
+            is_cut: false,
+        }
+    }
+
+    /// Lays out what the last turn left undone.
+    pub(crate) fn lay_out(&mut self, records: &mut Records) {
+        records.sealed.resize(READ_BYTES, 0);
+        records.count = 0;
+        match self.left.take() {
+            None => records.output.lay_out(&[]),
+            Some(left) => {
+                records.put(&left.sealed);
+                records.output.lay_out(&left.unsent);
+            }
+        }
+    }
+
+    /// Keeps what is left undone, if anything is.
+    pub(crate) fn keep(&mut self, records: &Records) {
+        if records.count > 0 || !records.output.is_empty() {
+            let sealed = records.sealed[..records.count].to_vec();
+            self.left = Some(Box::new(Left { sealed, unsent: records.output.unsent().to_vec() }));
+        }
+    }
+
+    /// Whether nothing is under way that closing would spoil.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.left.is_none() && !self.tls.is_shaking()
+    }
+
+    pub(crate) fn is_shaking(&self) -> bool {
+        self.tls.is_shaking()
+    }
+
+    /// When it has to be looked at again; `NEVER` once hands are shaken.
+    pub(crate) fn deadline(&self) -> Moment {
+        if self.tls.is_beginning() || self.tls.is_shaking() { self.until } else { Moment::NEVER }
+    }
+
+    /// Whether the connection was made for a name and a site that `host` is not covered by.
+    pub(crate) fn misdirects(&self, host: &str, core: &Core) -> bool {
+        if self.tls.name().is_some_and(|name| name.eq_ignore_ascii_case(host)) {
+            return false;
+        }
+        let other = core.plan.site_number(host, self.listener);
+        let (Some(sites), Some(own), Some(other)) = (core.sites, self.tls.site(), other) else {
+            return false;
+        };
+        own != other && !sites.covers(own, other, host)
+    }
+
+    /// Takes in what has come: plain bytes at the front of `room`.
+    pub(crate) fn poll_receive(
+        &mut self,
+        socket: &Socket,
+        (room, records): (&mut [u8], &mut Records),
+        (core, client): (&Core, Option<IpAddr>),
+        context: &mut Context<'_>,
+    ) -> Poll<Intake> {
+        if self.peer_has_ended {
+            return Poll::Ready(Intake::End);
+        }
+        loop {
+            let count = ready!(socket.poll_receive(&mut records.sealed[records.count..], context));
+            if count == 0 {
+                return Poll::Ready(Intake::End);
+            }
+            records.count += count;
+            match self.open(room, records, (core, client)) {
+                Intake::Plain(0) if records.output.is_empty() && !self.peer_has_ended => {}
+                Intake::Plain(0) if self.peer_has_ended => return Poll::Ready(Intake::End),
+                intake => return Poll::Ready(intake),
+            }
+        }
+    }
+
+    /// The same of what is there at once, or has been read in clear behind a balancer's header.
+    pub(crate) fn receive_now(
+        &mut self,
+        socket: &Socket,
+        (room, records): (&mut [u8], &mut Records),
+        about: (&Core, Option<IpAddr>),
+    ) -> Intake {
+        let received = socket::receive(socket.as_fd(), &mut records.sealed[records.count..]);
+        records.count += received.unwrap_or(0);
+        self.open(room, records, about)
+    }
+
+    /// Opens the records that are whole.
+    pub(crate) fn open(
+        &mut self,
+        room: &mut [u8],
+        records: &mut Records,
+        (core, client): (&Core, Option<IpAddr>),
+    ) -> Intake {
+        let Some(sites) = core.sites else { return Intake::Failed };
+        if !self.tls.is_open() {
+            core.trail.go(Phase::ShakingHands);
+        }
+        let Records { sealed, count, output, .. } = records;
+        let came = &mut sealed[..*count];
+        let Received { used, plain, event } =
+            self.tls.receive(came, room, output, (sites, self.listener));
+        sealed.copy_within(used..*count, 0);
+        *count -= used;
+        match event {
+            Event::None => {}
+            Event::Opened { is_resumed } => {
+                core.count(Counter::Handshakes);
+                core.count_many(Counter::HandshakesResumed, u64::from(is_resumed));
+            }
+            Event::PeerEnded => self.peer_has_ended = true,
+            Event::Foreign => {
+                let clear = sealed[..*count].to_vec();
+                *count = 0;
+                return Intake::Foreign(clear);
+            }
+            Event::Failed(reason) => {
+                core.count(Counter::HandshakesFailed);
+                let subject = Subject::Refused(b"");
+                let about = Some(About { client, id: None, user: None, subject });
+                core.report(&Incident { about, ..Incident::new(Kind::Refused, reason) });
+                *count = 0;
+                return Intake::Failed;
+            }
+        }
+        Intake::Plain(plain)
+    }
+
+    /// The last answer was cut off.
+    pub(crate) fn cut(&mut self) {
+        self.is_cut = true;
+    }
+
+    /// Says that nothing more will come, unless it was said before or is not so; whether there is
+    /// something to send now.
+    pub(crate) fn end(&mut self, records: &mut Records) -> bool {
+        if self.is_cut {
+            return false;
+        }
+        self.tls.end(&mut records.sealed[..records.count], &mut records.output);
+        !records.output.is_empty()
+    }
+
+    /// The same, without waiting for a peer that takes nothing.
+    pub(crate) fn end_now(&mut self, socket: &Socket, records: &mut Records) {
+        if records.output.is_empty() && self.end(records) {
+            // Whoever is gone need not know.
+            let _ = socket::send(socket.as_fd(), records.output.unsent());
+            records.output.lay_out(&[]);
+        }
+    }
+
+    /// Seals bytes that stand in front of `output`, at most so many; how many they were.
+    pub(crate) fn seal_bytes(
+        &mut self,
+        output: &mut Output,
+        most: usize,
+        records: &mut Records,
+    ) -> io::Result<usize> {
+        let mut all = 0;
+        while all < most && records.output.takes_record() {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let (filled, _) = output.slices(&mut slices);
+            let Some(first) = slices[..filled].first() else { break };
+            let Records { sealed, count, output: outgoing, plain } = records;
+            let came = &mut sealed[..*count];
+            let is_whole = filled == 1 || first.len() >= RECORD_BYTES_MAX;
+            let bytes: &[u8] = if is_whole {
+                first
+            } else {
+                // A head and the beginning of what follows it go into one record.
+                plain.clear();
+                for slice in &slices[..filled] {
+                    let left = RECORD_BYTES_MAX - plain.len();
+                    plain.extend_from_slice(&slice[..slice.len().min(left)]);
+                }
+                plain
+            };
+            let bytes = &bytes[..bytes.len().min(most - all)];
+            let taken = self.tls.seal(came, bytes, outgoing).map_err(|_| broken())?;
+            output.advance(taken);
+            all += taken;
+        }
+        Ok(all)
+    }
+
+    /// Seals a piece of the file that stands in front of `output`, at most so many bytes; zero if
+    /// it ends before its time.
+    pub(crate) fn seal_file(
+        &mut self,
+        output: &mut Output,
+        most: usize,
+        records: &mut Records,
+    ) -> io::Result<usize> {
+        let Some(FileRange { file, range }) = output.file() else { return Ok(0) };
+        let left = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+        let wanted = left.min(most).min(records.output.plain_bytes_max());
+        let Records { sealed, count, output: outgoing, plain } = records;
+        plain.resize(wanted.max(plain.len()), 0);
+        let read = file::read(file.descriptor.as_fd(), &mut plain[..wanted], range.start)?;
+        let came = &mut sealed[..*count];
+        let taken = self.tls.seal(came, &plain[..read], outgoing).map_err(|_| broken())?;
+        output.advance(taken);
+        Ok(taken)
+    }
+}
+
+fn broken() -> io::Error {
+    ErrorKind::BrokenPipe.into()
+}

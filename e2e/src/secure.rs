@@ -1,0 +1,238 @@
+//! A client that speaks TLS, and certificates for tests.
+
+use crate::{
+    PATIENCE, Response,
+    response::{Bytes, Checked, Fault, fault},
+};
+use rustls::{
+    ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion, RootCertStore,
+    SupportedProtocolVersion,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
+use std::{
+    fs,
+    io::{self, ErrorKind, Read, Write},
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+};
+
+/// A folder of certificates.
+pub struct Certificates(tempfile::TempDir);
+
+/// What a client brings along: whom it trusts, its tickets, perhaps a certificate.
+#[derive(Clone)]
+pub struct Visitor(Arc<ClientConfig>);
+
+/// One connection.
+pub struct SecureClient {
+    tls: ClientConnection,
+    stream: TcpStream,
+    host: String,
+    unread: Vec<u8>,
+}
+
+impl Certificates {
+    /// An empty folder.
+    #[expect(clippy::new_without_default, reason = "it makes a folder; that is no default value")]
+    pub fn new() -> Self {
+        Self(crate::folder())
+    }
+
+    /// Where a file of that name lies.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Makes NAME.pem and NAME.key for these hosts, which trust nobody but themselves.
+    pub fn make(&self, name: &str, kind: &str, hosts: &[&str]) {
+        let hosts: Vec<_> = hosts.iter().map(|host| format!("DNS:{host}")).collect();
+        let hosts = format!("subjectAltName={}", hosts.join(","));
+        let empty = self.path("openssl.cnf");
+        fs::write(&empty, "[req]\ndistinguished_name=d\n[d]\n").unwrap();
+        let kind = match kind {
+            "rsa" => ["rsa:2048", "-batch", "-batch"],
+            _ => ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
+        };
+        let mut command = Command::new("openssl");
+        command.args(["req", "-x509", "-nodes", "-days", "90", "-subj"]).arg(format!("/CN={name}"));
+        command.arg("-newkey").args(kind).arg("-config").arg(empty);
+        command.args(["-addext", &hosts, "-addext", "basicConstraints=critical,CA:FALSE"]);
+        command.arg("-keyout").arg(self.path(&format!("{name}.key")));
+        run(command.arg("-out").arg(self.path(&format!("{name}.pem"))));
+    }
+
+    /// Puts the pair NAME where the files of the pair TO are, the key first, each in one step.
+    pub fn replace(&self, name: &str, to: &str) {
+        for kind in ["key", "pem"] {
+            self.replace_file(&format!("{name}.{kind}"), &format!("{to}.{kind}"));
+        }
+    }
+
+    /// Puts a copy of one file in the place of another.
+    pub fn replace_file(&self, name: &str, to: &str) {
+        let copy = self.path("copy");
+        fs::copy(self.path(name), &copy).unwrap();
+        fs::rename(copy, self.path(to)).unwrap();
+    }
+
+    /// `cert` and `key` of that pair, as a config says it.
+    pub fn words(&self, name: &str) -> String {
+        let path = |kind| self.path(&format!("{name}.{kind}"));
+        format!("cert = {:?}, key = {:?}", path("pem"), path("key"))
+    }
+
+    /// Somebody who trusts the certificates of these names.
+    pub fn visitor(&self, trusted: &[&str]) -> Visitor {
+        self.visitor_by(trusted, None, rustls::ALL_VERSIONS)
+    }
+
+    /// The same, with a certificate of that name, by these versions.
+    pub fn visitor_by(
+        &self,
+        trusted: &[&str],
+        own: Option<&str>,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Visitor {
+        let mut roots = RootCertStore::empty();
+        for name in trusted {
+            roots.add(certificate(&self.path(&format!("{name}.pem")))).unwrap();
+        }
+        let builder = ClientConfig::builder_with_protocol_versions(versions);
+        let builder = builder.with_root_certificates(roots);
+        Visitor(Arc::new(match own {
+            None => builder.with_no_client_auth(),
+            Some(name) => {
+                let chain = vec![certificate(&self.path(&format!("{name}.pem")))];
+                let key = PrivateKeyDer::from_pem_file(self.path(&format!("{name}.key"))).unwrap();
+                builder.with_client_auth_cert(chain, key).unwrap()
+            }
+        }))
+    }
+}
+
+fn certificate(path: &Path) -> CertificateDer<'static> {
+    CertificateDer::from_pem_file(path).unwrap()
+}
+
+/// Runs a command that must succeed.
+fn run(command: &mut Command) {
+    let output = command.output().expect("openssl can be started (Debian: openssl)");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+impl Visitor {
+    /// Connects, and asks for `host`; hands are shaken with the first request.
+    pub fn connect(&self, addr: SocketAddr, host: &str) -> SecureClient {
+        let stream = TcpStream::connect(addr).expect("the server accepts");
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let name = host.to_owned().try_into().unwrap();
+        let tls = ClientConnection::new(Arc::clone(&self.0), name).unwrap();
+        SecureClient { tls, stream, host: host.to_owned(), unread: Vec::new() }
+    }
+
+    /// The answer to a GET on a connection of its own.
+    pub fn get(&self, addr: SocketAddr, host: &str, target: &str) -> Checked<Response> {
+        self.connect(addr, host).get(target)
+    }
+}
+
+impl SecureClient {
+    /// Asks for `target` of the host that the connection was made for.
+    pub fn get(&mut self, target: &str) -> Checked<Response> {
+        let host = self.host.clone();
+        self.get_of(&host, target)
+    }
+
+    /// Asks for `target` of that host.
+    pub fn get_of(&mut self, host: &str, target: &str) -> Checked<Response> {
+        self.send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"))?;
+        Response::read(self, false)
+    }
+
+    /// Sends bytes.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> Checked<()> {
+        self.tls.writer().write_all(bytes.as_ref()).unwrap();
+        while self.tls.wants_write() {
+            self.tls.write_tls(&mut self.stream).map_err(|e| Fault(format!("cannot send: {e}")))?;
+        }
+        Ok(())
+    }
+
+    /// Whether a ticket was taken.
+    pub fn is_resumed(&self) -> bool {
+        self.tls.handshake_kind() == Some(HandshakeKind::Resumed)
+    }
+
+    /// The version that is spoken.
+    pub fn version(&self) -> Option<ProtocolVersion> {
+        self.tls.protocol_version()
+    }
+
+    /// The certificate that the server has shown.
+    pub fn shown(&self) -> Vec<u8> {
+        self.tls.peer_certificates().unwrap()[0].as_ref().to_vec()
+    }
+
+    /// Whether the server ends the connection in good order, with nothing more to say.
+    pub fn ends_well(&mut self) -> bool {
+        self.unread.is_empty() && matches!(self.read(&mut [0]), Ok(0))
+    }
+
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.tls.reader().read(room) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+            while self.tls.wants_write() {
+                self.tls.write_tls(&mut self.stream)?;
+            }
+            match self.tls.read_tls(&mut self.stream) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                read => read?,
+            };
+            if let Err(error) = self.tls.process_new_packets() {
+                // The server is told why.
+                let _ = self.tls.write_tls(&mut self.stream);
+                return Err(io::Error::new(ErrorKind::InvalidData, error));
+            }
+        }
+    }
+
+    fn more(&mut self) -> Checked<()> {
+        let mut room = [0; 16 * 1024];
+        match self.read(&mut room) {
+            Ok(0) => fault("the connection has ended"),
+            Ok(count) => {
+                self.unread.extend_from_slice(&room[..count]);
+                Ok(())
+            }
+            Err(error) => fault(error.to_string()),
+        }
+    }
+}
+
+impl Bytes for SecureClient {
+    fn line(&mut self) -> Checked<Vec<u8>> {
+        loop {
+            if let Some(at) = self.unread.iter().position(|&byte| byte == b'\n') {
+                return Ok(self.unread.drain(..=at).collect());
+            }
+            self.more()?;
+        }
+    }
+
+    fn exactly(&mut self, count: usize) -> Checked<Vec<u8>> {
+        while self.unread.len() < count {
+            self.more()?;
+        }
+        Ok(self.unread.drain(..count).collect())
+    }
+
+    fn rest(&mut self) -> Checked<Vec<u8>> {
+        fault("no answer over TLS ends with its connection")
+    }
+}

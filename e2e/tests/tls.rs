@@ -1,0 +1,405 @@
+//! Sites over TLS: who is answered with what, who is not, and how the certificates change.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
+
+use e2e::{
+    Client, Ending, Launch, Server, Site, eventually,
+    secure::{Certificates, Visitor},
+};
+use rustls::{ProtocolVersion, version};
+use serde_json::Value;
+use std::{
+    fs,
+    io::Write,
+    net::SocketAddr,
+    process::{Command, Stdio},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+    thread,
+};
+
+/// A site, certificates, and a config in a file.
+struct Place {
+    site: Site,
+    certificates: Certificates,
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let (site, certificates) = (Site::new(), Certificates::new());
+        certificates.make("a", "ec", &["a.example", "*.a.example"]);
+        Self { site, certificates, folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn file(&self) -> String {
+        self.folder.path().join("gannet.toml").to_str().unwrap().to_owned()
+    }
+
+    /// A site with that pair and these further words about its TLS.
+    fn of(&self, host: &str, pair: &str, more: &str) -> String {
+        let words = self.certificates.words(pair);
+        let root = self.site.root_text();
+        format!("[site.\"{host}\"]\nroot = {root:?}\ntls = {{ {words}{more} }}\n")
+    }
+
+    /// Serves `sites`, with TLS at the first address and without at the second.
+    fn write(&self, server: &str, sites: &str) {
+        let text = format!(
+            "[server]\nlisten = [{{ address = \"127.0.0.1:0\", tls = true }}, \"127.0.0.1:0\"]\n\
+             log = \"json\"\nerror-log = {{ format = \"json\", file = \"errors.log\" }}\n\
+             {server}\n{sites}"
+        );
+        fs::write(self.file(), text).unwrap();
+    }
+
+    fn start(&self) -> Server {
+        Launch::of(vec!["run".to_owned(), self.file()]).start()
+    }
+
+    fn serve(&self, server: &str, sites: &str) -> Server {
+        self.write(server, sites);
+        self.start()
+    }
+
+    fn tell(&self, words: &[&str]) {
+        let file = self.file();
+        let words = words.iter().map(|&word| word.to_owned()).chain([file]).collect();
+        let (code, _, stderr) = Launch::of(words).finish();
+        assert_eq!(code, Some(0), "{stderr}");
+    }
+
+    /// What the error log says about `event`.
+    fn reasons(&self, event: &str) -> Vec<String> {
+        let text = fs::read_to_string(self.folder.path().join("errors.log")).unwrap_or_default();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let about = lines.filter(|line| line["event"] == event);
+        about.map(|line| line["reason"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+/// The address without TLS.
+fn plain(server: &Server) -> SocketAddr {
+    let start = server.wait_for(|line| line["event"] == "start");
+    start["listens"][1].as_str().unwrap().parse().unwrap()
+}
+
+/// Does `work` while visitors come, on new connections and on ones that are kept; none may fail.
+fn under_load(visitor: &Visitor, addr: SocketAddr, work: impl FnOnce()) -> u32 {
+    let (is_over, asked) = (AtomicBool::new(false), AtomicU32::new(0));
+    thread::scope(|scope| {
+        for keeps in [true, false] {
+            let (is_over, asked) = (&is_over, &asked);
+            scope.spawn(move || {
+                let mut client = visitor.connect(addr, "a.example");
+                while !is_over.load(Relaxed) {
+                    let answer = client.get("/digits.txt").unwrap();
+                    assert_eq!(answer.text(), "0123456789");
+                    asked.fetch_add(1, Relaxed);
+                    if !keeps || answer.closes() {
+                        client = visitor.connect(addr, "a.example");
+                    }
+                }
+            });
+        }
+        struct Over<'o>(&'o AtomicBool);
+        impl Drop for Over<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, Relaxed);
+            }
+        }
+        let _over = Over(&is_over);
+        work();
+    });
+    asked.into_inner()
+}
+
+/// What `openssl s_client` says when it is given `input`.
+fn openssl(addr: SocketAddr, words: &[&str], input: &str) -> String {
+    let mut command = Command::new("openssl");
+    command.args(["s_client", "-connect", &addr.to_string()]).args(words);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    format!("{}{}", text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn a_site_is_served_over_both_versions_by_the_key_that_the_client_understands() {
+    let place = Place::new();
+    place.certificates.make("rsa", "rsa", &["a.example"]);
+    let path = |name: &str| place.certificates.path(name);
+    let big: Vec<u8> = (0..3_000_000u32).map(|number| (number * 7) as u8).collect();
+    fs::write(place.site.root().join("big.bin"), &big).unwrap();
+    let (certs, keys) = ([path("a.pem"), path("rsa.pem")], [path("a.key"), path("rsa.key")]);
+    let root = place.site.root_text();
+    let site = format!(
+        "[site.\"a.example\"]\nroot = {root:?}\ntls = {{ cert = {certs:?}, key = {keys:?} }}\n"
+    );
+    let server = place.serve("", &site);
+    for (version, expect) in
+        [(&version::TLS12, ProtocolVersion::TLSv1_2), (&version::TLS13, ProtocolVersion::TLSv1_3)]
+    {
+        let visitor = place.certificates.visitor_by(&["a"], None, &[version]);
+        let mut client = visitor.connect(server.addr(), "a.example");
+        assert_eq!(client.get("/digits.txt").unwrap().text(), "0123456789");
+        assert_eq!(client.version(), Some(expect));
+        assert!(client.get("/big.bin").unwrap().body == big);
+        let pipelined = "GET /digits.txt HTTP/1.1\r\nHost: a.example\r\n\r\n".repeat(3);
+        client.send(pipelined).unwrap();
+        for _ in 0..3 {
+            assert_eq!(e2e::Response::read(&mut client, false).unwrap().status, 200);
+        }
+        client.send("GET / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n").unwrap();
+        assert_eq!(e2e::Response::read(&mut client, false).unwrap().status, 200);
+        assert!(client.ends_well(), "it says that it ends");
+    }
+    let addr = server.addr();
+    for (scheme, expect) in [("ECDSA+SHA256", "ECDSA"), ("RSA-PSS+SHA256", "RSA-PSS")] {
+        let words = ["-servername", "a.example", "-sigalgs", scheme];
+        let said = openssl(addr, &words, "");
+        assert!(said.contains(&format!("Peer signature type: {expect}")), "{said}");
+    }
+    let said =
+        openssl(addr, &["-servername", "a.example", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0"], "");
+    assert!(said.contains("no peer certificate available"), "{said}");
+    let stopped = server.stop();
+    assert!(stopped.lines.iter().all(|line| !line.to_string().contains("PRIVATE")));
+}
+
+#[test]
+fn names_and_hosts_have_to_agree() {
+    let place = Place::new();
+    place.certificates.make("b", "ec", &["b.example"]);
+    let sites = [
+        place.of("a.example", "a", ""),
+        place.of("*.a.example", "a", ""),
+        place.of("b.example", "b", ""),
+        place.of("strict.a.example", "a", ", min-version = \"1.3\""),
+    ];
+    let server = place.serve("", &sites.concat());
+    let visitor = place.certificates.visitor(&["a", "b"]);
+    for (name, host, expect) in [
+        ("a.example", "a.example", 200),
+        ("a.example", "A.EXAMPLE:8443", 200),
+        ("www.a.example", "www.a.example", 200),
+        // The certificate covers it, and the terms are the same.
+        ("a.example", "www.a.example", 200),
+        ("a.example", "b.example", 421),
+        ("b.example", "a.example", 421),
+        ("a.example", "strict.a.example", 421),
+        ("a.example", "c.example", 421),
+    ] {
+        let answer = visitor.connect(server.addr(), name).get_of(host, "/digits.txt").unwrap();
+        assert_eq!(answer.status, expect, "{host} by {name}");
+    }
+    let fault = visitor.get(server.addr(), "c.example", "/").unwrap_err();
+    assert!(fault.0.contains("UnrecognisedName"), "{fault}");
+    let said = openssl(server.addr(), &["-noservername"], "");
+    assert!(said.contains("unrecognized name"), "{said}");
+    let said = openssl(server.addr(), &["-servername", "a.example", "-alpn", "smtp"], "");
+    assert!(said.contains("alert no application protocol"), "{said}");
+}
+
+#[test]
+fn without_tls_one_is_sent_on_or_told() {
+    let place = Place::new();
+    let site = place.of("a.example", "a", ", hsts = true");
+    let own = place.of("b.a.example", "a", ", redirect = false");
+    let server = place.serve("", &format!("{site}{own}"));
+    let clear = |addr, host: &str| {
+        let mut client = Client::connect(addr);
+        client.send(format!("GET /sub/?q=1 HTTP/1.1\r\nHost: {host}\r\n\r\n")).unwrap();
+        client.response().unwrap()
+    };
+    let answer = clear(plain(&server), "a.example");
+    // Where the kernel chooses the port, nobody can know it yet.
+    let to = answer.get("location").unwrap();
+    assert_eq!((answer.status, to), (308, "https://a.example/sub/?q=1"));
+    assert_eq!(answer.get("strict-transport-security"), None);
+    assert_eq!(clear(plain(&server), "b.a.example").status, 200);
+    let answer = clear(server.addr(), "a.example");
+    assert_eq!(answer.status, 400);
+    assert!(answer.text().contains("https://a.example/"), "{}", answer.text());
+    let visitor = place.certificates.visitor(&["a"]);
+    let answer = visitor.get(server.addr(), "a.example", "/digits.txt").unwrap();
+    assert_eq!(answer.get("strict-transport-security"), Some("max-age=63072000"));
+    let answer = visitor.get(server.addr(), "b.a.example", "/digits.txt").unwrap();
+    assert_eq!(answer.get("strict-transport-security"), None);
+    // TLS where none is spoken is no request.
+    let said = openssl(plain(&server), &["-servername", "a.example"], "");
+    assert!(said.contains("wrong version number"), "{said}");
+}
+
+#[test]
+fn clients_show_a_certificate_where_one_is_asked_for_and_no_way_leads_around_it() {
+    let place = Place::new();
+    place.certificates.make("staff", "ec", &["staff"]);
+    place.certificates.make("other", "ec", &["other"]);
+    let authority = format!(", client-ca = {:?}", place.certificates.path("staff.pem"));
+    let open = place.of("a.example", "a", "");
+    let closed = place.of("staff.a.example", "a", &authority);
+    let server = place.serve("", &format!("{open}{closed}"));
+    let known = place.certificates.visitor_by(&["a"], Some("staff"), rustls::ALL_VERSIONS);
+    for _ in 0..2 {
+        let mut client = known.connect(server.addr(), "staff.a.example");
+        assert_eq!(client.get("/digits.txt").unwrap().status, 200);
+        assert!(!client.is_resumed(), "it is shown each time");
+    }
+    let stranger = place.certificates.visitor(&["a"]);
+    let another = place.certificates.visitor_by(&["a"], Some("other"), rustls::ALL_VERSIONS);
+    for visitor in [&stranger, &another] {
+        assert!(visitor.get(server.addr(), "staff.a.example", "/digits.txt").is_err());
+    }
+    // Neither does a connection that was made for the open site, nor a ticket of it.
+    for _ in 0..2 {
+        let mut client = stranger.connect(server.addr(), "a.example");
+        assert_eq!(client.get_of("staff.a.example", "/digits.txt").unwrap().status, 421);
+        assert_eq!(client.get("/digits.txt").unwrap().status, 200);
+    }
+    for reason in
+        ["the client has shown no certificate", "the connection was made for another name"]
+    {
+        assert!(eventually(|| place.reasons("refused").iter().any(|one| one == reason)));
+    }
+}
+
+#[test]
+fn who_comes_back_is_known_to_all_workers_and_generations() {
+    let place = Place::new();
+    let server = place.serve("workers = 2\nthreads = 1", &place.of("a.example", "a", ""));
+    let visitor = place.certificates.visitor(&["a"]);
+    let come = || {
+        let mut client = visitor.connect(server.addr(), "a.example");
+        assert_eq!(client.get("/digits.txt").unwrap().status, 200);
+        client.is_resumed()
+    };
+    assert!(!come());
+    for _ in 0..20 {
+        assert!(come(), "whichever worker it is");
+    }
+    for number in 1..3 {
+        place.tell(&["reload"]);
+        let done = || place.reasons("reloaded").len() == number;
+        assert!(eventually(done));
+        assert!(come(), "another generation");
+    }
+    place.tell(&["upgrade", "-c"]);
+    assert!(eventually(|| !place.reasons("upgraded").is_empty()));
+    assert!(come(), "another program");
+}
+
+#[test]
+fn who_shakes_hands_slowly_or_wrongly_is_not_waited_for_long() {
+    let place = Place::new();
+    let limits = "[server.limits]\nhandshake-time = \"300ms\"\nhead-time = \"20s\"";
+    let server = place.serve(limits, &place.of("a.example", "a", ""));
+    let hello = b"\x16\x03\x01\0\x01\x01\x16\x03\x01\0\x01\0";
+    for bytes in [&b""[..], &hello[..3], hello] {
+        let mut client = Client::connect(server.addr());
+        client.send_dribbling(bytes).unwrap();
+        assert_eq!(client.drain().unwrap(), (Vec::new(), Ending::Closed), "{bytes:?}");
+    }
+    for bytes in [&b"\x16\x03\x01\0\x04\x02\0\0\0"[..], b"\x16\x03\x01\xff\xff"] {
+        let mut client = Client::connect(server.addr());
+        client.send(bytes).unwrap();
+        assert_eq!(client.drain().unwrap().0, b"\x15\x03\x03\0\x02\x02\x32", "decode_error");
+    }
+    // A renegotiation is refused, and nobody else has to know.
+    let said = openssl(server.addr(), &["-servername", "a.example", "-tls1_2"], "R\n");
+    assert!(said.contains("no renegotiation") || said.contains("unexpected message"), "{said}");
+    let visitor = place.certificates.visitor(&["a"]);
+    assert_eq!(visitor.get(server.addr(), "a.example", "/digits.txt").unwrap().status, 200);
+    let last = server.stop().lines.pop().unwrap();
+    assert!(last["handshakes"].as_u64() >= Some(2) && last["handshakes_failed"] == 3, "{last}");
+    assert_eq!(last["panics"], 0);
+}
+
+#[test]
+fn reloads_fail_no_request() {
+    let place = Place::new();
+    let server = place.serve("workers = 2\nthreads = 1", &place.of("a.example", "a", ""));
+    let visitor = place.certificates.visitor(&["a"]);
+    let asked = under_load(&visitor, server.addr(), || {
+        for number in 1..4 {
+            place.tell(&["reload"]);
+            assert!(eventually(|| place.reasons("reloaded").len() == number));
+        }
+        place.tell(&["upgrade", "-c"]);
+        assert!(eventually(|| !place.reasons("upgraded").is_empty()));
+    });
+    assert!(asked > 20);
+}
+
+#[test]
+fn certificates_that_change_are_used_and_broken_ones_are_not() {
+    let place = Place::new();
+    let certificates = &place.certificates;
+    certificates.make("next", "ec", &["a.example"]);
+    certificates.make("third", "ec", &["a.example"]);
+    certificates.make("first", "ec", &["a.example"]);
+    certificates.replace("first", "used");
+    let server = place.serve("workers = 2\nthreads = 1", &place.of("a.example", "used", ""));
+    let trusted = ["first", "next", "third"];
+    let visitor = certificates.visitor(&trusted);
+    let [first, next, third] = trusted.map(|name| {
+        let mut command = Command::new("openssl");
+        let pem = certificates.path(&format!("{name}.pem"));
+        command.args(["x509", "-outform", "DER", "-in"]).arg(pem).output().unwrap().stdout
+    });
+    let shown = || {
+        let mut client = certificates.visitor(&trusted).connect(server.addr(), "a.example");
+        client.get("/digits.txt").is_ok().then(|| client.shown())
+    };
+    let faults = || place.reasons("certificate");
+    let pids = || server.workers().iter().map(|worker| worker.0).collect::<Vec<_>>();
+    let before = pids();
+    under_load(&visitor, server.addr(), || {
+        certificates.replace("next", "used");
+        assert!(eventually(|| place.reasons("renewed").len() == 1), "{:?}", faults());
+        assert!(eventually(|| shown() == Some(next.clone())));
+        // Half of a pair, half of a file, nothing, and a key that nobody may read.
+        let whole = fs::read(certificates.path("third.pem")).unwrap();
+        let used = certificates.path("used.pem");
+        for (at, breaks) in [0, 1, 2].into_iter().enumerate() {
+            match breaks {
+                0 => certificates.replace_file("third.pem", "used.pem"),
+                1 => fs::write(&used, &whole[..whole.len() / 2]).unwrap(),
+                _ => fs::remove_file(&used).unwrap(),
+            }
+            assert!(eventually(|| faults().len() == at + 1), "{breaks}: {:?}", faults());
+            assert_eq!(shown(), Some(next.clone()), "the last good one");
+        }
+        certificates.replace("third", "used");
+        assert!(eventually(|| place.reasons("renewed").len() == 2), "{:?}", faults());
+        assert!(eventually(|| shown() == Some(third.clone())));
+        assert_eq!(pids(), before, "nobody was started anew");
+    });
+    // Who is started now has the newest, too.
+    server.workers().iter().for_each(|worker| worker.kill());
+    assert!(eventually(|| pids().len() == 2 && pids() != before));
+    assert_eq!(shown(), Some(third));
+    assert_ne!(Some(first), shown());
+    let faults = faults().join("\n");
+    for words in ["is not the one of the certificate", "is no PEM", "does not exist"] {
+        assert!(faults.contains(words), "{words}: {faults}");
+    }
+}
+
+#[test]
+fn an_expired_certificate_is_used_and_spoken_of() {
+    let place = Place::new();
+    let certificates = &place.certificates;
+    let (key, pem) = (certificates.path("a.key"), certificates.path("old.pem"));
+    let mut command = Command::new("openssl");
+    command.args(["req", "-x509", "-subj", "/CN=old", "-days", "3", "-key"]).arg(&key);
+    assert!(command.arg("-out").arg(&pem).output().unwrap().status.success());
+    fs::copy(key, certificates.path("old.key")).unwrap();
+    let server = place.serve("", &place.of("a.example", "old", ""));
+    let said = openssl(server.addr(), &["-servername", "a.example"], "");
+    assert!(said.contains("CN = old"), "{said}");
+    assert!(eventually(|| place.reasons("certificate").len() == 1));
+    let reason = place.reasons("certificate").pop().unwrap();
+    assert!(reason.contains("old.pem") && reason.contains(" expires on "), "{reason}");
+}
