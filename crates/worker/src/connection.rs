@@ -160,14 +160,6 @@ impl Connection {
         }
     }
 
-    /// Whether nothing is under way that closing would spoil.
-    fn is_idle(&self) -> bool {
-        let is_idle = |streams: &Streams| streams.is_idle();
-        let is_quiet = self.secure.as_ref().is_none_or(|secure| secure.is_idle());
-        let is_at_rest = self.streams.as_deref().map_or_else(|| self.http.is_idle(), is_idle);
-        self.held.is_none() && is_at_rest && is_quiet
-    }
-
     /// Acts on a deadline that has passed; false if the connection is over.
     fn expire(&mut self, turn: &mut Turn<'_>) -> bool {
         let is_sending = !turn.scratch.output.is_empty() || self.has_unsent(turn);

@@ -1,4 +1,5 @@
-//! A connection that has turned out to speak HTTP/2: many exchanges at once.
+//! A connection that has turned out to speak HTTP/2, with many exchanges at once; and what is asked
+//! of connections whichever version they speak.
 
 use super::Connection;
 use crate::{
@@ -36,6 +37,14 @@ impl Connection {
             None => self.http.deadline(),
         };
         protocol.min(secure)
+    }
+
+    /// Whether nothing is under way that closing would spoil.
+    pub(super) fn is_idle(&self) -> bool {
+        let is_idle = |streams: &Streams| streams.is_idle();
+        let is_quiet = self.secure.as_ref().is_none_or(|secure| secure.is_idle());
+        let is_at_rest = self.streams.as_deref().map_or_else(|| self.http.is_idle(), is_idle);
+        self.held.is_none() && is_at_rest && is_quiet
     }
 
     /// Tells the peer where the end is near; there always is something to be done.
