@@ -13,12 +13,14 @@
     reason = "a test harness says what is wrong by panicking"
 )]
 
+pub mod application;
 pub mod binary;
 pub mod client;
 pub mod clock;
 pub mod dialogue;
 pub mod load;
 pub mod pace;
+pub mod php;
 pub mod peer;
 pub mod process;
 pub mod response;
@@ -30,10 +32,12 @@ pub mod stage;
 pub mod stalling;
 pub mod webdriver;
 
+pub use application::Application;
 pub use client::{Client, Ending};
 pub use load::under_load;
 pub use pace::{Asker, Pace};
 pub use peer::{Answer, Peer};
+pub use php::Php;
 pub use response::Response;
 pub use server::{Launch, Server, Stopped};
 pub use site::Site;

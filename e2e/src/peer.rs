@@ -9,7 +9,7 @@ use std::{
     fs,
     io::{Read, Write},
     net::TcpStream,
-    os::unix::net::UnixStream,
+    os::unix::{fs::symlink, net::UnixStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -37,12 +37,17 @@ impl Peer {
         Self::start("nginx", root, nginx)
     }
 
+    /// nginx with the php-fpm that listens at `application`, set up as Debian proposes it.
+    pub fn nginx_with_php(root: &Path, application: &Path) -> Self {
+        Self::start("nginx", root, |root, folder| nginx_with_php(root, folder, application))
+    }
+
     /// lighttpd, serving `root`.
     pub fn lighttpd(root: &Path) -> Self {
         Self::start("lighttpd", root, lighttpd)
     }
 
-    fn start(name: &str, root: &Path, config: fn(&Path, &Path) -> String) -> Self {
+    fn start(name: &str, root: &Path, config: impl Fn(&Path, &Path) -> String) -> Self {
         let folder = crate::folder();
         let file = folder.path().join("config");
         fs::write(&file, config(root, folder.path())).unwrap();
@@ -168,6 +173,37 @@ http {{
 }}
 ",
         socket.display()
+    )
+}
+
+fn nginx_with_php(root: &Path, folder: &Path, application: &Path) -> String {
+    // Debian's snippet names it as it lies beside its own config.
+    symlink("/etc/nginx/fastcgi.conf", folder.join("fastcgi.conf")).unwrap();
+    let (root, folder, socket) = (root.display(), folder.display(), socket(folder));
+    format!(
+        "daemon off; master_process off; worker_processes 1; pid {folder}/pid;
+error_log {folder}/errors;
+events {{ worker_connections 100; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    include /etc/nginx/mime.types;
+    client_max_body_size 64m;
+    server {{
+        listen unix:{};
+        root {root};
+        index index.php index.html;
+        location / {{ try_files $uri $uri/ /index.php?$args; }}
+        location ~ \\.php(/|$) {{
+            include /etc/nginx/snippets/fastcgi-php.conf;
+            fastcgi_pass unix:{};
+        }}
+    }}
+}}
+",
+        socket.display(),
+        application.display()
     )
 }
 

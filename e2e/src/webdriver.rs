@@ -47,6 +47,8 @@ impl Browser {
         let switches: Vec<&str> = SWITCHES.into_iter().chain([profile_switch.as_str()]).collect();
         let capabilities = json!({
             "browserName": "chrome",
+            // The certificates of tests trust nobody but themselves.
+            "acceptInsecureCerts": true,
             "goog:chromeOptions": { "args": switches },
             "goog:loggingPrefs": { "browser": "ALL" },
             "timeouts": { "script": PATIENCE.as_millis() as u64 },

@@ -85,6 +85,15 @@ const EXAMPLES: &[(&str, &[Ask])] = &[
         ],
     ),
     (
+        "php.toml",
+        &[
+            ("localhost", "/style.css", 200, "font"),
+            ("localhost", "/uploads/note.txt", 200, "uploaded"),
+            ("localhost", "/uploads/picture.php", 404, "404"),
+            ("localhost", "/index.php~", 404, "404"),
+        ],
+    ),
+    (
         "error-pages.toml",
         &[
             ("localhost", "/", 200, "<title>Pictures in"),

@@ -120,6 +120,8 @@ fn another_program_takes_over_and_no_request_fails() {
     let status = place.status();
     assert_eq!(status["pid"], started.0);
     assert!(status["requests"].as_u64().unwrap() >= u64::from(asked), "none is forgotten");
+    assert_eq!(status["sites"][0]["requests"], status["requests"], "of no site either");
+    assert_ne!(status["sandbox"].as_array().unwrap().len(), 0);
     assert_eq!(status["generations"][0]["number"], 7);
     let mut client = Client::connect_unix(&place.path("s"));
     assert_eq!(client.get("/digits.txt").unwrap().status, 200);

@@ -189,6 +189,11 @@ fn check_plan(plan: &Plan) {
 fn check_policy(plan: &Plan, policy: &Policy) {
     match &policy.action {
         Action::Files(files) => assert!(files.folder < plan.folders.len()),
+        Action::Php(php) => {
+            assert!(php.files.folder < plan.folders.len());
+            let listed = plan.applications.get(php.application.number);
+            assert_eq!(listed, Some(&php.application.address));
+        }
         Action::Redirect(redirect) => {
             assert!(
                 (redirect.to.is_on_this_host() || redirect.to.head().contains("://"))

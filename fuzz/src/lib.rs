@@ -16,6 +16,7 @@ mod text;
 
 pub mod note;
 pub mod state;
+pub mod fastcgi;
 pub mod proxy_protocol;
 pub mod tls_hello;
 

@@ -10,7 +10,7 @@ struct Debian {
 }
 
 /// The packages of Debian that the tests need, all of them.
-const DEBIAN: [Debian; 14] = [
+const DEBIAN: [Debian; 15] = [
     // The browser test drives a real browser.
     Debian { package: "chromium", file: "/usr/bin/chromium" },
     Debian { package: "chromium-driver", file: "/usr/bin/chromedriver" },
@@ -31,6 +31,8 @@ const DEBIAN: [Debian; 14] = [
     Debian { package: "nginx", file: "/usr/sbin/nginx" },
     Debian { package: "lighttpd", file: "/usr/sbin/lighttpd" },
     Debian { package: "lighttpd-mod-deflate", file: "/usr/lib/lighttpd/mod_deflate.so" },
+    // PHP is run by the real one.
+    Debian { package: "php-fpm", file: "/usr/share/doc/php-fpm" },
     // Its word lists hold the paths that attackers try.
     Debian { package: "wfuzz", file: "/usr/share/wfuzz/wordlist" },
 ];

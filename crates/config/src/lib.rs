@@ -43,8 +43,8 @@ pub use written::settings;
 use include::Reading;
 use mistake::Mistake;
 use plan::{
-    Action, Address, Branch, Compress, DEFAULT_SITE, Files, Folder, LIVE_PATH, Listen, LogFormat,
-    Logs, Node, Place, Route, Routes, Site,
+    Action, Address, Application, Branch, Compress, DEFAULT_SITE, Files, Folder, LIVE_PATH, Listen,
+    LogFormat, Logs, Node, Php, Place, Route, Routes, Site, Upstream,
 };
 use std::{collections::HashSet, net::SocketAddr, num::NonZero, path::PathBuf};
 
@@ -86,8 +86,19 @@ pub struct Quick {
     pub listing: bool,
     /// The path that is sent where a page is missing.
     pub fallback: Option<String>,
+    /// The application that the folder holds, where it is one of PHP.
+    pub php: Option<QuickPhp>,
     /// Whether pages hear of changes of their files.
     pub live: bool,
+}
+
+/// An application of PHP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuickPhp {
+    /// The socket of who runs it; `None` where nobody does yet.
+    pub socket: Option<PathBuf>,
+    /// The paths below which no program is run.
+    pub denied: Vec<Box<str>>,
 }
 
 /// Whether a person watches what is written.
@@ -102,13 +113,22 @@ pub struct Eyes {
 /// The plan for serving one folder, everything else at its default.
 #[must_use]
 pub fn quick(quick: Quick, eyes: Eyes) -> Plan {
-    let Quick { root, listen, threads, log, listing, fallback, live } = quick;
+    let Quick { root, listen, threads, log, listing, fallback, php, live } = quick;
     let place = Place::of("the command line");
     let index = plan::index_default();
     let folder = Folder { id: 0, root, index, listing, links: Vec::new() };
     let fallback = fallback.map(Into::into);
     let files = Files { fallback, ..Files::of_folder(0, place.clone()) };
-    let mut rest = Route::plain("/*", place.clone(), Action::Files(files));
+    let (action, applications) = match php {
+        Some(QuickPhp { socket: Some(socket), denied }) => {
+            let address = Upstream::Unix(socket);
+            let application = Application { number: 0, address: address.clone() };
+            let php = Php { denied, ..Php::of(files, application) };
+            (Action::Php(Box::new(php)), vec![address])
+        }
+        Some(QuickPhp { socket: None, .. }) | None => (Action::Files(files), Vec::new()),
+    };
+    let mut rest = Route::plain("/*", place.clone(), action);
     rest.policy.adjust.compress = Some(Compress::default());
     let mut top = Node::default();
     if live {
@@ -130,6 +150,7 @@ pub fn quick(quick: Quick, eyes: Eyes) -> Plan {
         http2: false,
         tls: false,
     };
+    plan.applications = applications;
     plan.listen = listen.into_iter().map(typed).collect();
     plan.threads = threads;
     let format = log.unwrap_or_else(|| LogFormat::usual(eyes.output));

@@ -4,6 +4,7 @@ mod place;
 mod braces;
 mod phrase;
 mod action;
+mod php;
 mod access;
 mod password;
 mod cors;
@@ -32,6 +33,7 @@ pub use line_template::{BLANKS, Blank, LinePart, LineTemplate};
 pub use listen::{Address, Listen};
 pub use log::{ErrorLog, Log, LogFormat, Logs, Statuses, Target};
 pub use password::{Hash, HashError, Password, Users, Variant};
+pub use php::{Application, Php, Upstream};
 pub use phrase::{Form, Phrase};
 pub use place::Place;
 pub use route::{Bandwidth, Branch, Case, Node, Policy, Rewrite, Route, Routes};
@@ -97,6 +99,8 @@ pub struct Plan {
     pub folders: Vec<Folder>,
     /// The certificates that sites show, in the order of their numbers.
     pub certificates: Vec<Certificate>,
+    /// The applications that are asked, each by its number.
+    pub applications: Vec<Upstream>,
     /// What is done for hosts that no site claims (421).
     pub misdirected: Route,
     /// What the labels of sites and routes stand for.
@@ -148,6 +152,7 @@ impl Plan {
             sites: Vec::new(),
             folders,
             certificates: Vec::new(),
+            applications: Vec::new(),
             misdirected: misdirected(),
             labels: Vec::new(),
             hosts: HashMap::default(),

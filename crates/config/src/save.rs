@@ -11,7 +11,7 @@ use std::fmt::Write;
 #[must_use]
 pub fn save(quick: &Quick) -> Option<String> {
     // That pages follow their files is for the desk: no config says it.
-    let Quick { root, listen, threads, log, listing, fallback, live: _ } = quick;
+    let Quick { root, listen, threads, log, listing, fallback, php, live: _ } = quick;
     let listen: Vec<_> = listen.iter().map(|address| quoted(&address.to_string())).collect();
     let listen = match &*listen {
         [only] => only.clone(),
@@ -37,6 +37,13 @@ pub fn save(quick: &Quick) -> Option<String> {
     let _ = writeln!(text, "\n[site.{DEFAULT_SITE}]\nroot = {root}\nlisting = {listing}");
     if let Some(fallback) = fallback {
         let _ = writeln!(text, "fallback = {}", quoted(fallback));
+    }
+    if let Some(php) = php {
+        text.push_str("php = true\n");
+        let denied: Vec<_> = php.denied.iter().map(|path| quoted(&format!("{path}*"))).collect();
+        if !denied.is_empty() {
+            let _ = writeln!(text, "php-deny = [{}]", denied.join(", "));
+        }
     }
     Some(text)
 }

@@ -9,10 +9,14 @@ const SOURCE: [&[u8]; 6] = [b".php", b".phps", b".phpt", b".phtml", b".phar", b"
 /// is public by its purpose (RFC 8615).
 #[must_use]
 pub fn is_unsent(path: &Path<'_>) -> bool {
+    is_hidden(path) || path.segments().any(is_source)
+}
+
+/// Whether some segment is a dotfile, but for `/.well-known/`.
+#[must_use]
+pub fn is_hidden(path: &Path<'_>) -> bool {
     let is_well_known = |at: usize, name: &[u8]| at == 0 && name == b".well-known";
-    path.segments()
-        .enumerate()
-        .any(|(at, name)| (is_dotfile(name) && !is_well_known(at, name)) || is_source(name))
+    path.segments().enumerate().any(|(at, name)| is_dotfile(name) && !is_well_known(at, name))
 }
 
 /// Whether a name is a dotfile: settings, passwords and histories of the programs that made the

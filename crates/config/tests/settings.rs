@@ -18,6 +18,7 @@ fn config(setting: &Description, value: Option<&str>) -> String {
         "root" if value.is_some() => "",
         // What is made with the template has to be made at all.
         "listing-template" => "root = \"/srv\"\nlisting = true\n",
+        "php-deny" => "root = \"/srv\"\nphp.address = \"127.0.0.1:9000\"\n",
         _ => "root = \"/srv\"\n",
     };
     let route = |table: &str| format!("[site.\"a.example\"]\n{root}{table}");
@@ -111,6 +112,12 @@ fn config(setting: &Description, value: Option<&str>) -> String {
             };
             let comma = if origins.is_empty() || line.is_empty() { "" } else { "," };
             format!("[site.\"a.example\"]\n{root}cors = {{ {origins}{comma} {} }}", line.trim())
+        }
+        "`php`" => {
+            let is_said = matches!(setting.name, "socket" | "address") && value.is_some();
+            let socket = if is_said { "" } else { "socket = \"/run/x.sock\"" };
+            let comma = if socket.is_empty() || line.is_empty() { "" } else { "," };
+            format!("[site.\"a.example\"]\n{root}php = {{ {socket}{comma} {} }}", line.trim())
         }
         "`compress`" => format!("[site.\"a.example\"]\n{root}compress = {{ {} }}", line.trim()),
         "the uppermost level" => format!("{line}[site.\"a.example\"]\n{root}"),
@@ -344,6 +351,7 @@ fn quick_plan_is_what_its_config_says() {
             log,
             listing: true,
             fallback: (threads == 2).then(|| "/index.html".to_owned()),
+            php: None,
             live: false,
         };
         let text = save(&asked).unwrap();

@@ -39,23 +39,30 @@ const TICK_MS: u64 = 4;
 const BURST: u64 = 64;
 
 /// What the names of fields have in them whose values are nobody's to see: passwords, cookies, and
-/// whatever else lets somebody in.
-const SECRETS: [&[u8]; 14] = [
-    b"auth",
-    b"cookie",
-    b"token",
-    b"key",
-    b"secret",
-    b"pass",
-    b"session",
-    b"credential",
-    b"signature",
-    b"jwt",
-    b"assertion",
-    b"csrf",
-    b"xsrf",
-    b"otp",
+/// whatever else lets somebody in. In lower case, by their first letters.
+const SECRETS: [(u8, &[&[u8]]); 9] = [
+    (b'a', &[b"auth", b"assertion"]),
+    (b'c', &[b"cookie", b"credential", b"csrf"]),
+    (b'j', &[b"jwt"]),
+    (b'k', &[b"key"]),
+    (b'o', &[b"otp"]),
+    (b'p', &[b"pass"]),
+    (b's', &[b"secret", b"session", b"signature"]),
+    (b't', &[b"token"]),
+    (b'x', &[b"xsrf"]),
 ];
+
+/// Where in [`SECRETS`] those with a letter stand: one more than that, or 0 where there are none.
+const BY_LETTER: [u8; 256] = {
+    let (mut table, mut at) = ([0; 256], 0);
+    while at < SECRETS.len() {
+        let letter = SECRETS[at].0;
+        (table[letter as usize], table[letter.to_ascii_uppercase() as usize]) =
+            (at as u8 + 1, at as u8 + 1);
+        at += 1;
+    }
+    table
+};
 
 /// What such a value is replaced by; credentials by those of a user without name and password.
 const HIDDEN: &[u8] = b"-";
@@ -191,7 +198,10 @@ impl Recent {
         sequence.store(before, Relaxed);
         fence(Release);
         let (text, _) = head.bytes.as_chunks();
-        let text = text.iter().map(|bytes| u64::from_ne_bytes(*bytes));
+        let text = text
+            .iter()
+            .take(head.length.div_ceil(size_of::<u64>()))
+            .map(|bytes| u64::from_ne_bytes(*bytes));
         let values = [now.0, from.listener, high, low, lengths].into_iter().chain(text);
         rest.iter().zip(values).for_each(|(word, value)| word.store(value, Relaxed));
         sequence.store(before.wrapping_add(1), Release);
@@ -225,24 +235,30 @@ impl Head {
     /// Appends all of `parts` where there is room for them and for what must follow, or nothing.
     fn put(&mut self, parts: &[&[u8]], spare: usize) -> bool {
         let length = parts.iter().map(|part| part.len()).sum::<usize>();
-        let room = self.bytes.get_mut(self.length..).unwrap_or_default();
-        if length + spare > room.len() {
+        if self.length + length + spare > self.bytes.len() {
             self.is_cut = true;
             return false;
         }
-        let mut room = room.iter_mut();
         for part in parts {
-            part.iter().zip(&mut room).for_each(|(from, to)| *to = *from);
+            let end = self.length + part.len();
+            self.bytes[self.length..end].copy_from_slice(part);
+            self.length = end;
         }
-        self.length += length;
         true
     }
 }
 
 /// Whether the value of a field of that name is nobody's to see.
 fn is_secret(name: &[u8]) -> bool {
-    let has = |part: &&[u8]| name.windows(part.len()).any(|at| at.eq_ignore_ascii_case(part));
-    SECRETS.iter().any(has)
+    name.iter().enumerate().any(|(at, letter)| {
+        let Some(found) = BY_LETTER[usize::from(*letter)].checked_sub(1) else { return false };
+        let (_, parts) = SECRETS[usize::from(found)];
+        let rest = name.get(at..).unwrap_or_default();
+        let begins = |part: &&[u8]| {
+            rest.get(..part.len()).is_some_and(|start| start.eq_ignore_ascii_case(part))
+        };
+        parts.iter().any(begins)
+    })
 }
 
 /// What is put down instead. That credentials were given is worth knowing: whoever gave some was

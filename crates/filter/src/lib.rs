@@ -60,8 +60,10 @@ pub fn apply(
     };
     response = compress(response);
     if response.status != Status::OK || request.fields.contains_any(CONCERNED) {
-        response = conditional::apply(request, response);
-        response = range::apply(request, response);
+        if !response.is_settled {
+            response = conditional::apply(request, response);
+            response = range::apply(request, response);
+        }
         response = error_page::own(&adjust.error_pages, exchange, response, aids.counters);
         response = compress(error_page::apply(response));
     }

@@ -1,15 +1,41 @@
-//! What a folder looks like from outside, for the line that says so at the start.
+//! What a folder looks like from outside: what is to be done with it, and the line that says so at
+//! the start.
 
-use std::path::Path;
+use config::QuickPhp;
+use std::path::{Path, PathBuf};
 
-/// Names that an application starts from.
-const FRONT_CONTROLLERS: [&str; 2] = ["index.php", "public/index.php"];
+/// Where applications start from: what lies in the folder, and which of its folders is served.
+const FRONT_CONTROLLERS: [(&str, &str); 2] = [("index.php", ""), ("public/index.php", "public")];
 
-/// One line about what lies in `root`.
+/// Folders that known applications keep uploads in, each with a file that tells the application.
+const UPLOADS: [(&str, &str); 2] = [
+    ("wp-includes/version.php", "/wp-content/uploads/"),
+    ("includes/DefaultSettings.php", "/images/"),
+];
+
+/// An application of PHP, as far as it is known before somebody runs it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Application {
+    /// The folder that is served.
+    pub(crate) root: PathBuf,
+    /// The program at its top, as seen from the folder that was named.
+    pub(crate) script: &'static str,
+    /// What is to be said of it in a plan.
+    pub(crate) php: QuickPhp,
+}
+
+/// The application that lies in `root`, if one does.
+pub(crate) fn application(root: &Path) -> Option<Application> {
+    let is_there = |(script, _): &&(&str, &str)| root.join(script).is_file();
+    let (script, folder) = FRONT_CONTROLLERS.iter().find(is_there)?;
+    let root = if folder.is_empty() { root.to_owned() } else { root.join(folder) };
+    let known = UPLOADS.iter().filter(|(file, _)| root.join(file).is_file());
+    let denied = known.map(|(_, uploads)| (*uploads).into()).collect();
+    Some(Application { root, script, php: QuickPhp { socket: None, denied } })
+}
+
+/// One line about what lies in `root`, which is no application.
 pub(crate) fn describe(root: &Path) -> String {
-    if let Some(script) = FRONT_CONTROLLERS.iter().find(|script| root.join(script).is_file()) {
-        return format!("a PHP application ({script}); PHP does not run here, its scripts are 404");
-    }
     let has = |name: &&str| root.join(name).is_file();
     if has(&"index.html") {
         let also = ["404.html", "favicon.ico"].into_iter().filter(has).collect::<Vec<_>>();
@@ -37,7 +63,24 @@ mod tests {
         check("a site: index.html");
         fs::write(root.path().join("404.html"), "").unwrap();
         check("a site: index.html with 404.html");
-        fs::write(root.path().join("index.php"), "").unwrap();
-        check("a PHP application (index.php); PHP does not run here, its scripts are 404");
+    }
+
+    #[test]
+    fn an_application_is_known_by_the_program_at_its_top() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |name: &str| {
+            let path = root.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        };
+        assert_eq!(application(root.path()), None);
+        write("public/index.php");
+        let found = application(root.path()).unwrap();
+        assert_eq!((found.root, found.script), (root.path().join("public"), "public/index.php"));
+        write("index.php");
+        write("wp-includes/version.php");
+        let found = application(root.path()).unwrap();
+        assert_eq!((&*found.root, found.script), (root.path(), "index.php"));
+        assert_eq!(found.php.denied, ["/wp-content/uploads/".into()]);
     }
 }

@@ -9,6 +9,7 @@ mod paper;
 mod machine;
 mod port;
 mod found;
+mod php;
 mod explain;
 mod greeting;
 mod serving;

@@ -2,7 +2,7 @@
 
 use crate::{
     arguments::{Arguments, Quick},
-    machine,
+    found, machine,
     trouble::Trouble,
     verb,
 };
@@ -67,7 +67,11 @@ pub(crate) fn save(quick: &Quick, output: Option<&Path>) -> Result<(), Trouble> 
                        server: leave it out, or serve the folder by `gannet PATH --live`";
         return Err(Trouble::new(2, message.to_owned()));
     }
-    let asked = verb::asked(quick)?;
+    let mut asked = verb::asked(quick)?;
+    if let Some(application) = found::application(&asked.root) {
+        let found::Application { root, php, .. } = application;
+        (asked.root, asked.listing, asked.php) = (root, false, Some(php));
+    }
     let text = config::save(&asked).ok_or_else(|| {
         let root = asked.root.display();
         let message = format!("error: {root}: a config is UTF-8, and this path is not: rename it");

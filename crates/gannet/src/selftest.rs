@@ -2,7 +2,7 @@
 //! machine.
 
 use crate::{machine, trouble::Trouble};
-use config::Plan;
+use config::{Plan, plan::Upstream};
 use net::{
     sandbox::{Confinement, reach},
     selftest::{self, Findings},
@@ -14,8 +14,20 @@ pub(crate) fn confinement(plan: &Plan) -> Confinement {
     let folders =
         plan.folders.iter().flat_map(|folder| [&folder.root].into_iter().chain(&folder.links));
     let read: BTreeSet<_> = folders.flat_map(|folder| reach(folder)).collect();
-    let write = plan.compress_cache.folder.iter().cloned().collect();
-    Confinement { read: read.into_iter().collect(), write }
+    let mut write: Vec<_> = plan.compress_cache.folder.iter().cloned().collect();
+    // What does not fit into memory of what an application is sent, or sends.
+    write.extend((!plan.applications.is_empty()).then(|| worker::SPILL_FOLDER.into()));
+    let ports = plan.applications.iter().filter_map(|application| match application {
+        Upstream::Tcp(address) => Some(address.port()),
+        Upstream::Unix(_) => None,
+    });
+    let is_unix = |application: &Upstream| matches!(application, Upstream::Unix(_));
+    Confinement {
+        read: read.into_iter().collect(),
+        write,
+        ports: ports.collect(),
+        connects_unix: plan.applications.iter().any(is_unix),
+    }
 }
 
 /// Tries to break out of the confinement of a worker with this plan; says what came of it. All is

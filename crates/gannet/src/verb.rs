@@ -3,9 +3,10 @@
 use crate::{
     advice,
     arguments::{LogFormat, Quick},
-    found,
+    found::{self, Application},
     greeting::{self, Greeting, counted},
     machine::{self, load},
+    php::Fpm,
     port, serving,
     trouble::Trouble,
 };
@@ -28,6 +29,7 @@ use worker::Live;
 /// `gannet [PATH]`: serves one folder.
 pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
     let mut asked = asked(arguments)?;
+    let what = asked.root.clone();
     let loops = loops(arguments.threads);
     let (sockets, wanted, remark) = open(arguments.port, &hosts(arguments))?;
     let addresses: Vec<_> =
@@ -36,18 +38,39 @@ pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
     let (live, live_words) = arguments.live.then(|| follow(&asked.root)).unzip();
     let live = live.flatten();
     asked.live = live.is_some();
+    let (found, fpm) = run_php(&mut asked);
     let greeting = Greeting {
         urls: greeting::urls(&addresses),
         listens: addresses.iter().map(Address::to_string).collect(),
-        what: asked.root.display().to_string(),
-        found: found::describe(&asked.root),
+        what: what.display().to_string(),
+        found,
         remark,
         live: live_words,
         loops,
         is_for_others: arguments.lan,
     };
     let eyes = Eyes { output: greeting::is_terminal(), errors: io::stderr().is_terminal() };
-    serving::serve(config::quick(asked, eyes), (sockets, &wanted), live, &greeting)
+    let ended = serving::serve(config::quick(asked, eyes), (sockets, &wanted), live, &greeting);
+    drop(fpm);
+    ended
+}
+
+/// Starts what runs the programs of the folder, where it holds an application; what was found.
+fn run_php(asked: &mut config::Quick) -> (String, Option<Fpm>) {
+    let Some(Application { root, script, mut php }) = found::application(&asked.root) else {
+        return (found::describe(&asked.root), None);
+    };
+    match Fpm::start(&root) {
+        Ok(fpm) => {
+            php.socket = Some(fpm.socket());
+            (asked.root, asked.listing, asked.php) = (root, false, Some(php));
+            (format!("a PHP application ({script}), run by {}", fpm.name), Some(fpm))
+        }
+        Err(why) => {
+            let words = format!("a PHP application ({script}); its scripts are 404: {why}");
+            (words, None)
+        }
+    }
 }
 
 /// What was asked for without a config file; on the port that was named, or else the usual one.
@@ -85,6 +108,7 @@ pub(crate) fn asked(arguments: &Quick) -> Result<config::Quick, Trouble> {
         threads: arguments.threads,
         log,
         listing: true,
+        php: None,
         fallback: arguments.spa.then(|| "/index.html".to_owned()),
         live: arguments.live,
     })

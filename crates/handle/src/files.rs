@@ -18,12 +18,15 @@ mod stored;
 mod forms;
 mod making;
 mod job;
+pub(crate) mod program;
 mod cache;
+mod locate;
 
 pub use cache::Cache;
 pub use folder::{Folders, ROOT_DESCRIPTORS_MAX, is_shown};
 pub use forms::Forms;
 pub use job::{Done, Job};
+pub use locate::{locate, missing_page};
 
 use crate::{Answer, Tools, listing::View};
 use base::Moment;
@@ -37,7 +40,7 @@ use forms::{Asked, Key};
 use job::{Found, Outcome, Read, Task, Work};
 use load::{Loaded, Patience, Siblings};
 use making::{Made, Making};
-use message::{Coding, Exchange, Method, Name, Path, PathError, Response, Status, response::Line};
+use message::{Coding, Exchange, Name, Path, PathError, Response, Status, response::Line};
 use net::{FindError, RootError};
 use slash::{to_slash, with_slash, without_slash};
 use std::{rc::Rc, sync::Arc};
@@ -88,15 +91,13 @@ pub(crate) fn resume(
 ) -> Answer {
     let (folder, path, varies, found) = match done.0 {
         Outcome::Read { folder, path, varies, found } => (folder, path, varies, found),
-        Outcome::Opened(opened) => {
-            match opened {
-                Ok(folder) => tools.folders.keep(folder, tools.now),
-                // The one that was there before stays until there is another.
-                Err(_) if tools.folders.is_open(files.folder) => {}
-                Err(error) => return not_opened(&error),
-            }
-            return answer(files, compress, exchange, tools);
+        Outcome::Opened(result) => {
+            return match opened(files, result, tools) {
+                Some(failed) => failed,
+                None => answer(files, compress, exchange, tools),
+            };
         }
+        Outcome::Searched(..) => return status(Status::INTERNAL_SERVER_ERROR),
     };
     let Tools { cache, now, wall_seconds, counters, changes, .. } = tools;
     let (now, wall_seconds, is_live) = (*now, *wall_seconds, changes.is_some());
@@ -137,54 +138,19 @@ pub(crate) fn resume(
     visit.finish(answer)
 }
 
-/// What the path of `exchange` leads to below its folder, and what is to be said of that, if
-/// anything is. Waits for the disk.
-#[must_use]
-pub fn locate(
+/// Keeps the folder of `files` that was opened; the answer where it could not be.
+pub(crate) fn opened(
     files: &Files,
-    exchange: &Exchange<'_>,
+    opened: Result<Folder, RootError>,
     tools: &mut Tools<'_>,
-) -> Option<(Vec<u8>, &'static str)> {
-    let is_read = matches!(exchange.request.method, Method::Get | Method::Head);
-    let folder = tools.folders.current(files.folder, tools.now).filter(|_| is_read)?;
-    let path = exchange.path.as_ref().ok()?.below(files.segments_skipped);
-    let asked = path.as_bytes().to_vec();
-    let Ok(folder) = folder else {
-        return Some((asked, " is not there: its root cannot be opened"));
-    };
-    if unsent::is_unsent(&path) {
-        return Some((asked, " is never sent: it is hidden or program source"));
+) -> Option<Answer> {
+    match opened {
+        Ok(folder) => tools.folders.keep(folder, tools.now),
+        // The one that was there before stays until there is another.
+        Err(_) if tools.folders.is_open(files.folder) => {}
+        Err(error) => return Some(not_opened(&error)),
     }
-    let loaded = load::attempt(folder, &asked, Siblings::Unasked, Patience::Wait)?;
-    let is_closed = asked.ends_with(b"/") && !folder.listing;
-    let is_missing = match &loaded {
-        Loaded::Missing => true,
-        Loaded::Folder => is_closed,
-        _ => false,
-    };
-    if is_missing && let Some(page) = fallback::page(files, &asked, exchange.request) {
-        return Some((page.to_vec(), " in place of a page that is not there"));
-    }
-    Some(match loaded {
-        Loaded::Page(page) => (page.plain.path, ""),
-        Loaded::Folder if is_closed => {
-            (asked, " is a folder with no index file, and `listing` is off")
-        }
-        Loaded::Folder => (asked, " is a folder"),
-        Loaded::Missing => (asked, " is not there"),
-        Loaded::Denied => (asked, " may not be read"),
-        Loaded::Exhausted | Loaded::Failed => (asked, " cannot be read"),
-    })
-}
-
-/// The page that the folder of `files` has itself for what is missing, if it is there. Waits for
-/// the disk.
-#[must_use]
-pub fn missing_page(files: &Files, tools: &mut Tools<'_>) -> Option<&'static [u8]> {
-    let folder = tools.folders.current(files.folder, tools.now)?.ok()?;
-    let look = || load::attempt(folder, NOT_FOUND_PAGE, Siblings::Unasked, Patience::Wait);
-    let is_there = files.has_missing_page && matches!(look(), Some(Loaded::Page(_)));
-    is_there.then_some(NOT_FOUND_PAGE)
+    None
 }
 
 /// A request on its way through a folder.

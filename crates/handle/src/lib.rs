@@ -3,6 +3,7 @@
 pub mod listing;
 pub mod files;
 pub mod live;
+pub mod php;
 mod redirect;
 mod respond;
 
@@ -18,7 +19,6 @@ pub use files::{Done, Job};
 pub const ALLOW: Line = Files::ALLOW;
 
 /// What a handler made of a request.
-#[derive(Debug)]
 pub enum Answer {
     /// The answer, ready to be sent.
     Ready(Response),
@@ -26,6 +26,8 @@ pub enum Answer {
     Guarded(Box<(Response, Vec<Vec<u8>>)>),
     /// Something has to be done first that may block; [`resume`] takes what came of it.
     Wait(Job),
+    /// An application has to be asked; [`php::response`] takes what it says.
+    Call(Box<php::Call>),
 }
 
 /// What the worker lends a handler for the time of one call.
@@ -92,6 +94,7 @@ pub fn run(
             Answer::Ready(Response::empty(Status::NOT_FOUND))
         }
         _ if exchange.path.is_err() => Answer::Ready(Response::empty(Status::BAD_REQUEST)),
+        Action::Php(php) => php::answer(php, policy.adjust.compress.as_ref(), exchange, tools),
         Action::Redirect(redirect) => Answer::Ready(redirect::answer(redirect, exchange, rest)),
         Action::Respond(respond) => Answer::Ready(respond::answer(respond, exchange, rest)),
         Action::Live => Answer::Ready(live::answer(rest, tools.changes)),
@@ -106,6 +109,8 @@ fn takes(policy: &Policy, request: &Request<'_>) -> bool {
     match (&policy.action, method) {
         (_, Method::Options) if request.path == "*" => false,
         (Action::Files(_) | Action::Live, method) => matches!(method, Method::Get | Method::Head),
+        // What its programs take they say themselves.
+        (Action::Php(_), Method::Options) => true,
         (_, Method::Options) => {
             policy.access.methods.as_ref().is_none_or(|methods| methods.has(method.as_str()))
         }
@@ -113,9 +118,9 @@ fn takes(policy: &Policy, request: &Request<'_>) -> bool {
     }
 }
 
-/// Goes on with the answer to `exchange`, which is one of files, once its job is done.
+/// Goes on with the answer to `exchange`, which is one of a folder, once its job is done.
 pub fn resume(
-    policy: &Policy,
+    policy: &'static Policy,
     done: Done,
     exchange: &Exchange<'_>,
     tools: &mut Tools<'_>,
@@ -123,6 +128,9 @@ pub fn resume(
     match &policy.action {
         Action::Files(files) => {
             files::resume(files, policy.adjust.compress.as_ref(), done, exchange, tools)
+        }
+        Action::Php(php) => {
+            php::resume(php, policy.adjust.compress.as_ref(), done, exchange, tools)
         }
         Action::Redirect(_) | Action::Respond(_) | Action::Live | Action::NotFound => {
             Answer::Ready(Response::empty(Status::INTERNAL_SERVER_ERROR))

@@ -167,6 +167,14 @@ impl Connection {
         None
     }
 
+    /// Asks for the content of the current request, if its client waits for that (RFC 9110 section
+    /// 10.1.1).
+    pub fn proceed(&mut self, output: &mut Output) {
+        if std::mem::take(&mut self.expects_continue) {
+            output.bytes().extend_from_slice(write::CONTINUE);
+        }
+    }
+
     /// Adds a piece to the answer that is being streamed.
     pub fn stream(&mut self, piece: &[u8], output: &mut Output) {
         match self.answer {

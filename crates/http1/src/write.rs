@@ -96,5 +96,8 @@ pub(crate) fn chunk(piece: &[u8], output: &mut Output) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// The answer before the answer.
+pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
 /// The last chunk, without trailer fields.
 pub(crate) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";

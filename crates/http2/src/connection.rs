@@ -14,7 +14,7 @@ use crate::{
     hpack::Decoder,
     limits::{FRAME_BYTES_MAX, RESETS_REMEMBERED, STREAMS_MAX, WINDOW_BYTES},
     priority::Priority,
-    stream::Streams,
+    stream::{Key, Streams},
 };
 use base::Moment;
 use message::{Limits, Output, Slots, clock::Clock};
@@ -31,6 +31,8 @@ pub struct Connection {
     pub(crate) streams: Streams,
     /// A field block whose frames have not all come.
     pub(crate) partial: Option<Box<HeadBlock<'static>>>,
+    /// The stream whose content has come to its end with the piece that was told last.
+    pub(crate) ending: Option<Key>,
     /// Whether the beginning of a frame has come.
     pub(crate) is_within_frame: bool,
     /// Bytes that the peer lets us send on all streams together, and on a new one.
@@ -97,6 +99,7 @@ impl Connection {
             decoder: Decoder::new(),
             streams: Streams::new(),
             partial: None,
+            ending: None,
             is_within_frame: false,
             window: WINDOW_BYTES as i64,
             stream_window: WINDOW_BYTES as i64,
@@ -125,6 +128,12 @@ impl Connection {
         (block, slots): (&'b mut Block, &'b mut Slots<'b>),
         output: &mut Output,
     ) -> (usize, Event<'b>) {
+        if let Some(key) = self.ending.take() {
+            return match self.end_content(key, now, output) {
+                Ok(event) => (0, event),
+                Err(fault) => (input.len(), self.fail(fault, output)),
+            };
+        }
         let mut used = 0;
         let head = loop {
             let rest = &input[used..];

@@ -170,10 +170,16 @@ impl Part {
     }
 }
 
-/// Content that comes into being while it is sent, its length unknown.
+/// Content that comes into being while it is sent.
 pub trait Source {
     /// The next piece; `None` at the end. A broken source means that the message is cut off.
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Vec<u8>, Broken>>>;
+
+    /// How many bytes all pieces have together, where that is known; then they do, or the source is
+    /// broken.
+    fn length(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// A source could not be read to its end.
@@ -190,12 +196,12 @@ pub enum Body {
     File(FileRange),
     /// Several pieces, one after the other.
     Parts(Vec<Part>),
-    /// Content of a length that nobody knows yet.
+    /// Content that is not there yet.
     Stream(Box<dyn Source>),
 }
 
 impl Body {
-    /// Its length in bytes; `None` for a stream.
+    /// Its length in bytes; `None` for a stream that does not know its own.
     #[must_use]
     pub fn len(&self) -> Option<u64> {
         match self {
@@ -203,7 +209,7 @@ impl Body {
             Self::Bytes(bytes) => Some(bytes.range.len() as u64),
             Self::File(file) => Some(file.range.end.saturating_sub(file.range.start)),
             Self::Parts(parts) => Some(parts.iter().map(Part::len).sum()),
-            Self::Stream(_) => None,
+            Self::Stream(source) => source.length(),
         }
     }
 

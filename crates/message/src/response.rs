@@ -151,6 +151,8 @@ pub struct Response {
     pub standing: Option<&'static Prepared>,
     /// Fields of this response alone, sent after the prepared ones.
     pub lines: Vec<Line>,
+    /// Whether whoever made it has weighed preconditions and ranges itself.
+    pub is_settled: bool,
     /// The content. For HEAD it is the one that GET would send; the protocol room leaves it out.
     pub body: Body,
 }
@@ -159,7 +161,14 @@ impl Response {
     /// A response with neither fields nor content.
     #[must_use]
     pub const fn empty(status: Status) -> Self {
-        Self { status, prepared: None, standing: None, lines: Vec::new(), body: Body::Empty }
+        Self {
+            status,
+            prepared: None,
+            standing: None,
+            lines: Vec::new(),
+            is_settled: false,
+            body: Body::Empty,
+        }
     }
 
     /// Makes prepared fields the response's own, of which single ones can be taken away; of a 304

@@ -1,14 +1,15 @@
 //! Reading and sending the content of open files, with and without waiting for the disk.
 
 use crate::{Stat, file_system, stat, sys};
-use rustix::fd::BorrowedFd;
-use rustix::fs::{Advice, fadvise, sendfile};
-use rustix::io::{Errno, ReadWriteFlags, pread, preadv2, retry_on_intr};
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fs::{Advice, Mode, OFlags, fadvise, open, sendfile};
+use rustix::io::{Errno, ReadWriteFlags, pread, preadv2, pwrite, retry_on_intr};
 use rustix::param::page_size;
 use std::fmt;
 use std::io::{self, IoSliceMut};
 use std::num::NonZeroU64;
 use std::ops::Range;
+use std::path::Path;
 
 /// How far apart the bytes are that stand for a range where the kernel has no cachestat: the disk
 /// is read in steps of at least this many bytes, so what lies between them is seldom missing.
@@ -120,6 +121,34 @@ pub fn read_ahead(file: BorrowedFd<'_>, range: Range<u64>) -> io::Result<()> {
     Ok(())
 }
 
+/// A new file in the folder `path` that has no name, so that nothing is left of it once it is
+/// closed. May block.
+///
+/// # Errors
+///
+/// What keeps it from being made.
+pub fn nameless(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    Ok(open(path, flags, Mode::from_raw_mode(0o600))?)
+}
+
+/// Writes all of `bytes` from `offset` on. May block: for the pool.
+///
+/// # Errors
+///
+/// That the disk is full, or whatever else is wrong with it.
+pub fn write(file: BorrowedFd<'_>, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let count = retry_on_intr(|| pwrite(file, bytes, offset))?;
+        if count == 0 {
+            return Err(Errno::NOSPC.into());
+        }
+        bytes = &bytes[count..];
+        offset += count as u64;
+    }
+    Ok(())
+}
+
 /// Sends up to `count` bytes from `offset` on, and tells how many the socket took; 0 means that
 /// the file ends there. Waits for the disk when they are not in memory, never for the peer when
 /// the socket is nonblocking.
@@ -196,6 +225,17 @@ mod tests {
         let by_probes = is_resident_by_probes(file.as_fd(), range.start, range.end - 1);
         assert_eq!(by_probes, expect, "{range:?}");
         assert_eq!(is_resident(file.as_fd(), range.clone()), expect, "{range:?}");
+    }
+
+    #[test]
+    fn what_has_no_name_is_written_and_read_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = nameless(folder.path()).unwrap();
+        write(file.as_fd(), b"hello", 3).unwrap();
+        let mut room = [1; 9];
+        assert_eq!(read(file.as_fd(), &mut room, 0).unwrap(), 8);
+        assert_eq!(&room, b"\0\0\0hello\x01");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]

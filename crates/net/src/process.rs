@@ -13,6 +13,7 @@ use std::{
     fs, io,
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
+    process::Command,
 };
 
 /// What a process is given whose work is the least urgent.
@@ -59,10 +60,21 @@ impl Handle {
         let _ = pidfd_send_signal(&self.0, Signal::ABORT);
     }
 
+    /// Asks it to end.
+    pub fn stop(&self) {
+        let _ = pidfd_send_signal(&self.0, Signal::TERM);
+    }
+
     /// Ends it at once, if it has not ended yet.
     pub fn kill(&self) {
         let _ = pidfd_send_signal(&self.0, Signal::KILL);
     }
+}
+
+/// Has the child that `command` starts asked to end as soon as the thread has ended that starts it,
+/// however that comes about. It hears nothing of the signals of a terminal.
+pub fn bind_to_parent(command: &mut Command) {
+    sys::child::bind_to_parent(command);
 }
 
 /// Bounds what this process may use of the machine, and lets others go first: for work on what

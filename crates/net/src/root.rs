@@ -93,6 +93,12 @@ impl Root {
         })
     }
 
+    /// The path of the folder that was opened, without links; ends without a slash.
+    #[must_use]
+    pub fn real(&self) -> &[u8] {
+        self.trees.first().map_or(b"", |tree| &tree.real)
+    }
+
     /// Whether both are the same folders. Two that are open at a time and are not the same one have
     /// not the same identity.
     #[must_use]

@@ -14,6 +14,7 @@ use crate::identity;
 use crate::layer::Layer;
 use crate::process;
 use crate::sys::seccomp;
+use filter::Connects;
 use rustix::fs::Mode;
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit, umask,
@@ -29,6 +30,10 @@ pub struct Confinement {
     pub read: Vec<PathBuf>,
     /// Folders in which files are made, written, renamed and removed.
     pub write: Vec<PathBuf>,
+    /// Ports that are connected to by TCP, at whatever address.
+    pub ports: Vec<u16>,
+    /// Whether Unix sockets are connected to: then their own permissions say to which.
+    pub connects_unix: bool,
 }
 
 impl Confinement {
@@ -55,16 +60,27 @@ impl Confinement {
             Layer::of("no new privileges", set_no_new_privs(true).map(nothing)),
             Layer::of("no core dumps", setrlimit(Resource::Core, no_core).map(nothing)),
             Layer::of("private memory", set_dumpable_behavior(private).map(nothing)),
-            Layer::of("landlock", walls::enter(&self.read, &self.write)),
-            Layer::of("seccomp", filter()),
+            Layer::of("landlock", walls::enter(&self.read, &self.write, &self.ports)),
+            Layer::of("seccomp", filter(self.calls())),
         ])
     }
 }
 
+impl Confinement {
+    /// The sockets that are made, for the filter of system calls.
+    fn calls(&self) -> Connects {
+        match (self.ports.is_empty(), self.connects_unix) {
+            (true, false) => Connects::Never,
+            (true, true) => Connects::Unix,
+            (false, _) => Connects::Streams,
+        }
+    }
+}
+
 /// Refuses what a worker has no use for.
-fn filter() -> io::Result<String> {
-    let mut program = filter::program(std::process::id())
+fn filter(connects: Connects) -> io::Result<String> {
+    let mut program = filter::program(std::process::id(), connects)
         .ok_or_else(|| io::Error::other("not on this kind of processor"))?;
     seccomp::enter(&mut program)?;
-    Ok(format!("{} system calls are allowed", filter::allowed()))
+    Ok(format!("{} system calls are allowed", filter::allowed(connects)))
 }

@@ -140,7 +140,8 @@ mod tests {
     #[test]
     fn a_confined_process_does_nothing_of_it() {
         let root = tempfile::tempdir().unwrap();
-        let confinement = Confinement { read: vec![root.path().to_owned()], write: vec![] };
+        let confinement =
+            Confinement { read: vec![root.path().to_owned()], ..Confinement::default() };
         let found = run(&confinement, None, Some(root.path())).unwrap();
         assert!(found.layers.iter().any(|layer| layer.starts_with("seccomp: on")), "{found:?}");
         assert_eq!(found.attempts.len(), 6);

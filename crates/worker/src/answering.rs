@@ -3,11 +3,12 @@
 use crate::{
     core::{Core, Tick},
     flow::{self, Answered, Outcome},
-    job::Done,
+    job::{Done, Suspended},
     refusal::Trouble,
     turn::Waiting,
 };
 use access::Ledger;
+use handle::php::Call;
 use message::{Exchange, Request, RequestId, Status};
 use std::net::IpAddr;
 
@@ -24,26 +25,37 @@ pub(crate) struct Known<'k> {
     pub(crate) began_us: u64,
 }
 
+/// How far an exchange got.
+pub(crate) enum Progress {
+    Answered(Answered),
+    /// A program is to be asked; with it what limits have found.
+    Calling(Box<Call>, Ledger),
+    /// It waits for a job.
+    Waiting(Box<Waiting>),
+}
+
 /// Answers `request`, or has the pool do what its answer waits for.
 pub(crate) fn answer<'r>(
     core: &Core,
     tick: Tick,
     request: &'r Request<'r>,
     known: Known<'_>,
-) -> (Exchange<'r>, Result<Answered, Box<Waiting>>) {
+) -> (Exchange<'r>, Progress) {
     let Known { id, from, done, mut ledger, head, began_us } = known;
     let (mut exchange, failed) = flow::begin(core.plan, (request, id), from);
     let mut done = done.or(failed);
     loop {
         let job = match flow::answer(core, tick, &mut exchange, &mut ledger, done.take()) {
-            Outcome::Answered(answered) => return (exchange, Ok(answered)),
+            Outcome::Answered(answered) => return (exchange, Progress::Answered(answered)),
+            Outcome::Calling(call) => return (exchange, Progress::Calling(call, ledger)),
             Outcome::Waiting(job) => job,
         };
         match job.submit(core) {
             Ok(done) => {
                 let (head, id) = (head.to_vec(), exchange.id.clone());
-                let waiting = Waiting { done, head, id, began_us, ledger };
-                return (exchange, Err(Box::new(waiting)));
+                let suspended = Suspended { head, id, began_us, ledger };
+                let waiting = Box::new(Waiting { done, exchange: suspended });
+                return (exchange, Progress::Waiting(waiting));
             }
             Err(Some(instead)) => done = Some(instead),
             Err(None) => done = Done::failed(Status::SERVICE_UNAVAILABLE, Trouble::BUSY),

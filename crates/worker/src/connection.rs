@@ -9,24 +9,23 @@
 //!    └───────┘
 //! ```
 
+mod answer;
+mod content;
 mod intake;
 mod refusing;
 mod many;
 
 use crate::{
     admission::{self, Admission},
-    answering::{self, Known},
+    answering::{self, Known, Progress},
     core::{Core, Scratch},
-    flow::Answered,
-    job::Done,
-    record::{About, End, Record},
+    job::{Done, Suspended},
     refusal::{self, Trouble},
     secure::Secure,
     sending::{self, Peer, Written},
-    share::Share,
     socket::Socket,
     streams::Streams,
-    turn::{Held, Pending, Turn, Waiting, Work},
+    turn::{Held, Pending, Turn, Work},
     watch::Place,
 };
 use access::Ledger;
@@ -34,7 +33,7 @@ use base::Moment;
 use control::{Counter, Seat, trail::Phase};
 use http1::{Event, Expiry};
 use many::Writing;
-use message::{Body, Exchange, Method, Request, RequestId, Slots, Status};
+use message::{Request, RequestId, Slots, Status};
 use std::{
     future::Future,
     net::IpAddr,
@@ -284,16 +283,24 @@ impl Connection {
                     Some(Err(_)) => {
                         self.http.abort_stream();
                         self.secure.iter_mut().for_each(|secure| secure.cut());
+                        turn.break_off();
+                        // A client that cannot tell the end from the length has to see a fault.
+                        let _ = net::socket::reset_on_close(self.socket.as_fd());
                     }
                     None => self.http.finish_stream(output),
                 }
                 turn.pending.work = Work::Nothing;
             }
+            Work::Upload(upload) => {
+                if ready!(upload.poll_written(context)).is_err() {
+                    self.refuse_content(Status::INSUFFICIENT_STORAGE, Trouble::NO_ROOM, turn);
+                }
+            }
             Work::Job(waiting) => {
                 let done = ready!(Pin::new(&mut waiting.done).poll(context));
                 if let Work::Job(waiting) = std::mem::take(&mut turn.pending.work) {
                     let lost = Done::Failed(Status::INTERNAL_SERVER_ERROR, Trouble::LOST);
-                    self.resume(*waiting, done.unwrap_or(lost), turn);
+                    self.resume(waiting.exchange, done.unwrap_or(lost), turn);
                 }
             }
         }
@@ -315,7 +322,18 @@ impl Connection {
             turn.unread.start += used;
             match event {
                 Event::Incomplete | Event::Closed => break,
-                Event::Content(_) | Event::End => {}
+                Event::Content(piece) => {
+                    self.take(piece, turn);
+                    if turn.is_working() {
+                        break;
+                    }
+                }
+                Event::End => {
+                    self.ask(turn);
+                    if turn.is_working() {
+                        break;
+                    }
+                }
                 Event::Refused(refusal) => self.refuse(refusal, &unread[used..], turn),
                 Event::Request(request) => {
                     let head = &unread[used - self.http.head_bytes()..used];
@@ -340,9 +358,9 @@ impl Connection {
         turn.scratch.input = input;
     }
 
-    /// Goes on with an exchange whose job is done.
-    fn resume(&mut self, waiting: Waiting, done: Done, turn: &mut Turn<'_>) {
-        let Waiting { head, id, began_us, ledger, .. } = waiting;
+    /// Goes on with an exchange for which something has been done.
+    fn resume(&mut self, exchange: Suspended, done: Done, turn: &mut Turn<'_>) {
+        let Suspended { head, id, began_us, ledger } = exchange;
         let mut slots = Slots::new();
         let Some(request) = self.http.reread(&head, &mut slots) else {
             debug_assert!(false, "a head that was read once can be read again");
@@ -382,43 +400,13 @@ impl Connection {
         }
         let known = Known { id, from, done, ledger, head, began_us };
         match answering::answer(turn.core, turn.tick, request, known) {
-            (exchange, Ok(answered)) => self.send(answered, &exchange, began_us, turn),
-            (_, Err(waiting)) => turn.pending.work = Work::Job(waiting),
-        }
-    }
-
-    /// Has the protocol room write an answer down, and puts down that it was given.
-    fn send(
-        &mut self,
-        answered: Answered,
-        exchange: &Exchange<'_>,
-        began_us: u64,
-        turn: &mut Turn<'_>,
-    ) {
-        let Answered { response, bandwidth, account, note, .. } = answered;
-        turn.pending.share =
-            bandwidth.zip(exchange.client).map(|(limit, client)| Share::new(limit, client));
-        let status = response.status;
-        let (bytes, is_sent_at_once) = match &response.body {
-            _ if exchange.request.method == Method::Head => (0, true),
-            Body::Empty => (0, true),
-            Body::Bytes(bytes) => (bytes.as_slice().len() as u64, true),
-            Body::File(_) | Body::Parts(_) | Body::Stream(_) => {
-                (response.body.len().unwrap_or(0), false)
+            (exchange, Progress::Answered(answered)) => {
+                self.send(answered, &exchange, began_us, turn);
             }
-        };
-        let output = &mut turn.scratch.output;
-        if let Some(source) = self.http.respond(response, &turn.core.date(turn.tick), output) {
-            turn.pending.work = Work::Source(source);
-        }
-        let about = About::exchange(exchange);
-        if is_sent_at_once {
-            let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: note };
-            turn.core.record(account, about, &end);
-        } else {
-            let line = turn.core.log.borrow_mut().begin(account.log, about, status.0);
-            let record = Record { account, line, status, bytes, began_us, note };
-            turn.pending.record = Some(Box::new(record));
+            (exchange, Progress::Calling(call, ledger)) => {
+                self.call(&call, &exchange, (head, began_us, ledger), turn);
+            }
+            (_, Progress::Waiting(waiting)) => turn.pending.work = Work::Job(waiting),
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::{
     account::Account,
     ids::{self, Ids},
+    loads::Loads,
     log::{Incident, Log},
     pool::Pool,
     record::{About, End, Record},
@@ -48,6 +49,8 @@ pub(crate) struct Core {
     pub(crate) watch: Watch,
     pub(crate) log: RefCell<Log>,
     pub(crate) pool: Arc<Pool>,
+    /// How many requests are with each application.
+    pub(crate) loads: Loads,
     pub(crate) clients: Clients,
     /// Whose certificates are shown to whom, where TLS is spoken.
     pub(crate) sites: Option<&'static Sites>,
@@ -74,6 +77,10 @@ pub(crate) struct Core {
     pub(crate) is_stopping: Cell<bool>,
 }
 
+/// What a loop shares with others: pool, loads of applications, table of clients, certificates, and
+/// the changes of files.
+pub(crate) type Lent = (Arc<Pool>, Loads, Clients, Option<&'static Sites>, Option<Arc<Changes>>);
+
 /// What the clocks said when a turn began: read once, good for all that the turn does.
 #[derive(Clone, Copy)]
 pub(crate) struct Tick {
@@ -99,10 +106,9 @@ impl Core {
         cache: Cache,
         log: Log,
         sign: Sign,
-        shared: (Arc<Pool>, Clients, Option<&'static Sites>, Option<Arc<Changes>>),
+        (pool, loads, clients, sites, changes): Lent,
     ) -> Self {
         let Sign { row: counters, trail, tally, recent } = sign;
-        let (pool, clients, sites, changes) = shared;
         Self {
             plan,
             files: RefCell::new((folders, cache)),
@@ -110,6 +116,7 @@ impl Core {
             watch: Watch::default(),
             log: RefCell::new(log),
             pool,
+            loads,
             clients,
             sites,
             turned_away: TurnedAway::default(),

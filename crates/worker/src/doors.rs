@@ -5,9 +5,12 @@
 
 use crate::{job::Job, refusal::Trouble, steps};
 use access::{Door, Entry};
-use config::{Plan, plan::Policy};
-use handle::Answer;
-use message::{Exchange, Path, Response};
+use config::{
+    Plan,
+    plan::{Action, Policy},
+};
+use handle::{Answer, php::Call};
+use message::{Exchange, Path, Response, Status};
 use route::Trace;
 
 /// Asks the guards of `policy`.
@@ -50,23 +53,50 @@ pub(crate) fn enter(
     (Entry::Open, None)
 }
 
-/// The response of `answer`, if the guards of the other paths that it has let in; as an error what
-/// has to be waited for.
+/// What an answer comes to once the guards of other paths have been asked.
+pub(crate) enum Passed {
+    /// The response, with what the error log is told.
+    Response(Response, Option<Box<Trouble>>),
+    /// Something has to be waited for.
+    Wait(Job),
+    /// An application is to be asked.
+    Call(Box<Call>),
+}
+
+/// What `answer` comes to, if the guards of the other paths that it has let in.
 pub(crate) fn pass(
     plan: &'static Plan,
     answer: Answer,
     exchange: &mut Exchange<'_>,
     door: &mut Door<'_>,
     trace: &mut impl Trace,
-) -> Result<(Response, Option<Box<Trouble>>), Job> {
-    let (response, paths) = match answer {
-        Answer::Ready(response) => return Ok((response, None)),
-        Answer::Guarded(guarded) => *guarded,
-        Answer::Wait(job) => return Err(Job::Files(job)),
+) -> Passed {
+    let (paths, open) = match answer {
+        Answer::Ready(response) => return Passed::Response(response, None),
+        Answer::Wait(job) => return Passed::Wait(Job::Files(job)),
+        Answer::Guarded(guarded) => (guarded.1, Passed::Response(guarded.0, None)),
+        Answer::Call(call) => {
+            let paths: Vec<_> = call.path.clone().into_iter().collect();
+            if paths.iter().any(|path| !runs(plan, path, &call, exchange)) {
+                return Passed::Response(Response::empty(Status::NOT_FOUND), None);
+            }
+            (paths, Passed::Call(call))
+        }
     };
     match enter(plan, &paths, exchange, door, trace) {
-        (Entry::Open, _) => Ok((response, None)),
-        (Entry::Answered(refusal), trouble) => Ok((refusal, trouble)),
-        (Entry::Wait(job), _) => Err(Job::Password(job, paths)),
+        (Entry::Open, _) => open,
+        (Entry::Answered(refusal), trouble) => Passed::Response(refusal, trouble),
+        (Entry::Wait(job), _) => Passed::Wait(Job::Password(job, paths)),
+    }
+}
+
+/// Whether the program that is called would be run, too, if somebody asked for its own `path`.
+fn runs(plan: &'static Plan, path: &[u8], call: &Call, exchange: &mut Exchange<'_>) -> bool {
+    let asked = std::mem::replace(&mut exchange.path, Path::of_decoded(path));
+    let found = route::find(plan, exchange, &mut ());
+    exchange.path = asked;
+    match &found.policy.action {
+        Action::Php(php) => php.files.folder == call.php.files.folder && !php.is_denied(path),
+        _ => false,
     }
 }

@@ -9,7 +9,7 @@ use crate::{
 use access::{Door, Ledger, Verdicts};
 use config::{
     Plan,
-    plan::{Action, FieldEdits, Place, Policy},
+    plan::{FieldEdits, Place, Policy},
 };
 use control::{Clients, Row};
 use handle::{
@@ -152,6 +152,12 @@ impl Explainer {
             let ledger = &mut Ledger::default();
             let mut door = Door { verdicts: &mut *verdicts, clients, ledger, now, done: None };
             match flow::pass(plan, &mut exchange, done.or(failed), &mut door, &mut tools, steps) {
+                Outcome::Calling(call) => {
+                    // What the program will say nobody knows.
+                    steps.push(steps::program(&call));
+                    let policy = route::find(plan, &exchange, &mut ()).policy;
+                    return (Response::empty(Status::OK), Some(policy));
+                }
                 Outcome::Waiting(job) => done = Some(Box::new(job.run())),
                 Outcome::Answered(Answered { mut response, bandwidth, .. }) => {
                     mark(plan, exchange.id.as_ref(), &mut response);
@@ -160,7 +166,7 @@ impl Explainer {
                     let has_acted = steps.iter().any(|step| step.what == "action")
                         && steps.iter().all(|step| step.what != REFUSED);
                     let mut page = None;
-                    if let Action::Files(wanted) = &policy.action
+                    if let Some(wanted) = policy.action.files()
                         && has_acted
                     {
                         let located = files::locate(wanted, &exchange, &mut tools);

@@ -12,7 +12,7 @@
 use crate::{
     account::Account,
     core::{Core, Tick},
-    doors,
+    doors::{self, Passed},
     ids::mark,
     job::{Done, Job},
     refusal::{Trouble, bare},
@@ -25,7 +25,11 @@ use config::{
 };
 use control::Counter;
 use filter::Aids;
-use handle::{Answer, Tools, live::script_element};
+use handle::{
+    Answer, Tools,
+    live::script_element,
+    php::{self, Call},
+};
 use message::{
     Exchange, Request, RequestId, Response, Status,
     forwarded::{self, Contradiction},
@@ -41,6 +45,8 @@ pub(crate) enum Outcome {
     Answered(Answered),
     /// The answer has to wait for work that may block.
     Waiting(Job),
+    /// The answer is to be had from an application.
+    Calling(Box<Call>),
 }
 
 /// An answer, and what goes with it.
@@ -151,9 +157,11 @@ pub(crate) fn pass(
     trace: &mut impl Trace,
 ) -> Outcome {
     let (mut files, mut failed, mut others, mut rewrites) = (None, None, Vec::new(), 0);
+    let mut reply = None;
     match done.map(|done| *done) {
         Some(Done::Files(done)) => files = Some(done),
         Some(Done::Password(done, paths)) => (door.done, others) = (Some(done), paths),
+        Some(Done::Reply(said, user)) => (reply, exchange.user) = (Some(*said), user),
         Some(Done::Failed(status, trouble)) => {
             trace.note(|| steps::failed(&trouble));
             failed = Some((status, trouble));
@@ -163,9 +171,11 @@ pub(crate) fn pass(
     loop {
         let found = route::find(plan, exchange, trace);
         let policy = found.policy;
-        let (entry, refusal) = match failed {
-            None => enter(plan, (&found, &others), exchange, door, trace),
-            Some(_) => (Entry::Open, None),
+        // Whoever has been asked was asked for somebody who had been let in.
+        let is_settled = failed.is_some() || reply.is_some();
+        let (entry, refusal) = match is_settled {
+            false => enter(plan, (&found, &others), exchange, door, trace),
+            true => (Entry::Open, None),
         };
         let rest = rest_of(&found, exchange);
         let answer = match (entry, &policy.rewrite) {
@@ -184,9 +194,10 @@ pub(crate) fn pass(
                 failed = Some((status, trouble));
                 Answer::Ready(handle::failed(status))
             }
-            (Entry::Open, None) => match (failed, files) {
-                (Some((status, _)), _) => Answer::Ready(handle::failed(status)),
-                (None, files) => {
+            (Entry::Open, None) => match (failed, reply.take(), files) {
+                (Some((status, _)), ..) => Answer::Ready(handle::failed(status)),
+                (None, Some(reply), _) => Answer::Ready(php::response(reply)),
+                (None, None, files) => {
                     trace.note(|| steps::action(&policy.action, plan));
                     match files {
                         None => handle::run(policy, exchange, rest, tools),
@@ -196,21 +207,37 @@ pub(crate) fn pass(
             },
         };
         let (response, other) = match doors::pass(plan, answer, exchange, door, trace) {
-            Ok(passed) => passed,
-            Err(job) => return Outcome::Waiting(job),
+            Passed::Response(response, trouble) => (response, trouble),
+            Passed::Wait(job) => return Outcome::Waiting(job),
+            Passed::Call(call) => return Outcome::Calling(call),
         };
-        let note = failed.map(|(_, trouble)| trouble.reason);
         let trouble = failed.map(|(_, trouble)| Box::new(trouble)).or(refusal).or(other);
-        let find = || Trouble::find(exchange, &found, response.status).map(Box::new);
-        let trouble = trouble.or_else(find);
-        let script = tools.changes.map(|changes| || script_element(changes.number()));
-        let live_script = script.as_ref().map(|script| script as &dyn Fn() -> String);
-        let aids = Aids { counters: tools.counters, live_script };
-        let rest = rest_of(&found, exchange);
-        let response = filter::apply(&policy.adjust, exchange, rest, response, aids);
-        let (account, bandwidth) = (Account::of(&found), policy.bandwidth.as_ref());
-        return Outcome::Answered(Answered { response, bandwidth, account, note, trouble });
+        let note = failed.map(|(_, trouble)| trouble.reason);
+        return Outcome::Answered(finish(&found, exchange, response, (note, trouble), tools));
     }
+}
+
+/// The answer as it is sent, with what goes along.
+fn finish(
+    found: &Found<'static>,
+    exchange: &Exchange<'_>,
+    response: Response,
+    (note, trouble): (Option<&'static str>, Option<Box<Trouble>>),
+    tools: &Tools<'_>,
+) -> Answered {
+    // What an application refuses is its own affair.
+    let find = || match response.is_settled {
+        true => None,
+        false => Trouble::find(exchange, found, response.status).map(Box::new),
+    };
+    let trouble = trouble.or_else(find);
+    let script = tools.changes.map(|changes| || script_element(changes.number()));
+    let live_script = script.as_ref().map(|script| script as &dyn Fn() -> String);
+    let aids = Aids { counters: tools.counters, live_script };
+    let (policy, rest) = (found.policy, rest_of(found, exchange));
+    let response = filter::apply(&policy.adjust, exchange, rest, response, aids);
+    let (account, bandwidth) = (Account::of(found), policy.bandwidth.as_ref());
+    Answered { response, bandwidth, account, note, trouble }
 }
 
 /// The part of the path that the `*` of the route stands for.

@@ -1,7 +1,9 @@
 //! Work that may block: what the pool does for an exchange, and what came of it.
 
 use crate::{core::Core, pool::Lane, refusal::Trouble};
-use message::Status;
+use access::Ledger;
+use handle::php::Reply;
+use message::{RequestId, Status};
 use tokio::sync::oneshot;
 
 /// Work that an answer waits for.
@@ -17,8 +19,19 @@ pub(crate) enum Job {
 pub(crate) enum Done {
     Files(handle::Done),
     Password(access::Done, Vec<Vec<u8>>),
+    /// An application has answered; with the user who was let in to ask it.
+    Reply(Box<Reply>, Option<Box<str>>),
     /// That there is no answer but this status, and why.
     Failed(Status, Trouble),
+}
+
+/// All that it takes to go on with an exchange.
+pub(crate) struct Suspended {
+    pub(crate) head: Vec<u8>,
+    pub(crate) id: Option<RequestId>,
+    pub(crate) began_us: u64,
+    /// What limits have found of it.
+    pub(crate) ledger: Ledger,
 }
 
 impl Done {

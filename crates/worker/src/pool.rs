@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-/// Jobs of one folder that may wait for a thread; more are turned away with 503.
+/// Jobs of one folder, or of all spills, that may wait for a thread; more are turned away with 503.
 const FOLDER_WAITING_MAX: usize = 1024;
 
 /// Passwords that may wait for a thread; more are turned away with 503. Each takes its time, so a
@@ -32,6 +32,8 @@ type Work = Box<dyn FnOnce() + Send>;
 pub(crate) enum Lane {
     /// What reads the folder of this number.
     Folder(usize),
+    /// What writes and reads what memory is too dear for.
+    Spill,
     /// What checks passwords, of whatever site: it is the processor they share.
     Passwords,
 }
@@ -39,7 +41,7 @@ pub(crate) enum Lane {
 impl Lane {
     fn waiting_max(self) -> usize {
         match self {
-            Self::Folder(_) => FOLDER_WAITING_MAX,
+            Self::Folder(_) | Self::Spill => FOLDER_WAITING_MAX,
             Self::Passwords => PASSWORDS_WAITING_MAX,
         }
     }
@@ -139,7 +141,7 @@ impl Pool {
     /// The threads that one lane may have.
     fn share(&self, lane: Lane) -> usize {
         match lane {
-            Lane::Folder(_) => self.threads_max / 2,
+            Lane::Folder(_) | Lane::Spill => self.threads_max / 2,
             Lane::Passwords => self.passwords_max,
         }
     }

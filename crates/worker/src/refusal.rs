@@ -43,6 +43,23 @@ impl Trouble {
     /// A fault of ours has ended the exchange.
     pub(crate) const PANIC: Self = Self::of(Kind::Failed, "a fault of ours ended the exchange");
 
+    /// Too many requests are with the application already.
+    pub(crate) const APPLICATION_BUSY: Self =
+        Self::of(Kind::Busy, "too many requests wait for the application");
+
+    /// The request's content is more than may be.
+    pub(crate) const TOO_LARGE: Self =
+        Self::of(Kind::Refused, "the content is larger than `upload-max` allows");
+
+    /// The request's content finds no room.
+    pub(crate) const NO_ROOM: Self =
+        Self::of(Kind::Failed, "the content could not be written to /var/tmp");
+
+    /// What an application has done wrong.
+    pub(crate) const fn of_application(reason: &'static str) -> Self {
+        Self::of(Kind::Failed, reason)
+    }
+
     const fn of(kind: Kind, reason: &'static str) -> Self {
         Self { kind, reason, setting: None }
     }

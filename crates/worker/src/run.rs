@@ -4,6 +4,7 @@ use crate::{
     accept::accept,
     core::Core,
     live::Live,
+    loads::Loads,
     log::{Log, LogFiles, Ways, Writers},
     pool::Pool,
     signs::Signs,
@@ -143,6 +144,7 @@ enum Stop {
 struct Shared {
     plan: &'static Plan,
     pool: Arc<Pool>,
+    loads: Loads,
     clients: Clients,
     sites: Option<&'static Sites>,
     signs: Signs,
@@ -181,6 +183,7 @@ pub fn start(setup: Setup) -> Result<Worker, StartError> {
     let shared = Shared {
         plan,
         pool: Pool::new(plan.capacity.pool_threads_max, plan.capacity.password_checks_max),
+        loads: Loads::new(plan.applications.len()),
         clients,
         sites: (!plan.certificates.is_empty()).then(|| Sites::new(plan, tickets)),
         signs,
@@ -379,6 +382,7 @@ impl Loop {
 
     async fn serve(&mut self) -> io::Result<bool> {
         let Self { shared, listeners, number, ways, stopped, parted, reopened, .. } = self;
+        let Shared { pool, loads, clients, sites, changes, .. } = shared.clone();
         let core = Rc::new(Core::new(
             shared.plan,
             Folders::new(&shared.plan.folders, shared.root_descriptors_max),
@@ -389,7 +393,7 @@ impl Loop {
             ),
             Log::new(&shared.plan.logs, ways.clone(), *number),
             shared.signs.of(*number),
-            (Arc::clone(&shared.pool), shared.clients, shared.sites, shared.changes.clone()),
+            (pool, loads, clients, sites, changes),
         ));
         let mut accepting = Vec::new();
         for Listener { number, socket } in listeners.iter() {
@@ -415,7 +419,6 @@ impl Loop {
         parted.send_modify(|count| *count += 1);
         let capacity = &shared.plan.capacity;
         core.is_draining.set(true);
-        // Clients that can be told that the end is near are.
         core.watch.wake_all();
         emptied(&core, stopped, Stop::Drained, GRACE_TIME).await;
         core.is_stopping.set(true);

@@ -1,6 +1,8 @@
 //! Sockets on their loop. What listens and what is connected may be of TCP or of Unix; nobody
 //! outside of this file has to ask which.
 
+use config::plan::Upstream;
+use fastcgi::Ends;
 use net::{listener::Listening, socket};
 use std::{
     io,
@@ -50,6 +52,24 @@ impl Acceptor {
 }
 
 impl Socket {
+    /// A connection to an application.
+    pub(crate) async fn connect(address: &Upstream) -> io::Result<Self> {
+        Ok(match address {
+            Upstream::Unix(path) => Self::Unix(UnixStream::connect(path).await?),
+            Upstream::Tcp(address) => Self::Tcp(TcpStream::connect(address).await?),
+        })
+    }
+
+    /// The addresses at its two ends.
+    pub(crate) fn ends(&self) -> Ends {
+        match self {
+            Self::Tcp(socket) => {
+                Ends { server: socket.local_addr().ok(), peer: socket.peer_addr().ok() }
+            }
+            Self::Unix(_) => Ends::default(),
+        }
+    }
+
     /// Takes what has come, as much as `room` holds; zero at the end, or where it is broken.
     pub(crate) fn poll_receive(&self, room: &mut [u8], context: &mut Context<'_>) -> Poll<usize> {
         loop {

@@ -6,6 +6,7 @@ use config::{
     Plan,
     plan::{Access, Action, Files, Place, Policy},
 };
+use handle::php::Call;
 use message::{Exchange, Name, Response, Status};
 use route::{REFUSED, Step, Trace};
 use std::net::IpAddr;
@@ -90,6 +91,10 @@ pub(crate) fn action(action: &Action, plan: &Plan) -> Step {
         Action::Files(files) => {
             Step::new("action", format!("files of {}", root(files, plan)), &files.place)
         }
+        Action::Php(php) => {
+            let text = format!("PHP of {}", root(&php.files, plan));
+            Step::new("action", text, &php.files.place)
+        }
         Action::Redirect(redirect) => Step::new("action", "redirect", &redirect.place),
         Action::Respond(respond) => Step::new("action", "respond", &respond.place),
         Action::Live => {
@@ -107,6 +112,15 @@ pub(crate) fn action(action: &Action, plan: &Plan) -> Step {
 pub(crate) fn root(files: &Files, plan: &Plan) -> String {
     let folder = plan.folders.get(files.folder);
     folder.map(|folder| folder.root.display().to_string()).unwrap_or_default()
+}
+
+/// The program that answers, and who runs it.
+pub(crate) fn program(call: &Call) -> Step {
+    let Call { php, script, .. } = call;
+    let (root, file) = (script.root.escape_ascii(), script.file.escape_ascii());
+    let text =
+        format!("{root}{file}, run by {}: status and fields are its own", php.application.address);
+    Step::new("program", text, &php.files.place)
 }
 
 /// Whose page an error gets; a text of the config is content already.

@@ -6,14 +6,18 @@
 use crate::{
     account::Account,
     admission::Admission,
-    answering::{self, Known},
+    answering::{self, Known, Progress},
+    application::Question,
+    core::Core,
     flow::Answered,
-    job::Done,
+    job::{Done, Suspended},
     log::{Incident, Kind},
     record::{About, End, Record, Subject},
     refusal::{self, Trouble},
     share::Share,
-    turn::{Turn, Work},
+    socket::Socket,
+    turn::{Turn, Waiting, Work},
+    upload::{Refused, Upload},
 };
 use access::Ledger;
 use base::Moment;
@@ -22,12 +26,13 @@ use control::{
     trail::{Kept, Phase},
 };
 use http2::{Ended, Event, Expiry, Given, Key};
-use message::{Exchange, Limits, Method, Request, RequestId, Slots, Status};
+use message::{Exchange, Length, Limits, Method, Request, RequestId, Slots, Status};
 use std::{
     future::Future,
     mem,
     net::IpAddr,
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll},
 };
 
@@ -39,6 +44,8 @@ pub(crate) struct From<'a> {
     pub(crate) client: Option<IpAddr>,
     pub(crate) listener: usize,
     pub(crate) admission: &'a Admission,
+    pub(crate) core: &'a Rc<Core>,
+    pub(crate) socket: &'a Socket,
 }
 
 /// One connection's protocol, and its exchanges.
@@ -100,7 +107,9 @@ impl Streams {
         let hungry = |exchange: &UnderWay| {
             matches!(exchange.work, Work::Source(_)) && self.http.is_hungry(exchange.key)
         };
-        has_stopped || made >= room || (made > 0 && self.under_way.iter().any(hungry))
+        (has_stopped && !self.is_writing())
+            || made >= room
+            || (made > 0 && self.under_way.iter().any(hungry))
     }
 
     /// Acts on a deadline that has passed.
@@ -129,7 +138,10 @@ impl Streams {
         let mut block = mem::take(&mut turn.scratch.block);
         let output_bytes_max = turn.core.plan.limits.output_bytes_max;
         let mut has_read_all = false;
-        while !has_read_all && turn.scratch.output.memory_bytes() <= output_bytes_max {
+        while !has_read_all
+            && !self.is_writing()
+            && turn.scratch.output.memory_bytes() <= output_bytes_max
+        {
             let mut slots = Slots::new();
             let (unread, now) = (&input[turn.unread.clone()], turn.tick.now);
             let room = (&mut block, &mut slots);
@@ -137,7 +149,9 @@ impl Streams {
             turn.unread.start += used;
             match event {
                 Event::Incomplete | Event::Closed => has_read_all = true,
-                Event::Handled | Event::Content(..) | Event::End(_) => {}
+                Event::Handled => {}
+                Event::Content(key, piece) => self.take(key, piece, turn, from),
+                Event::End(key) => self.ask(key, turn, from),
                 Event::Request(key, request, head) => {
                     let id = turn.core.id(Some((&request, from.client)));
                     let began_us = turn.began_us;
@@ -187,18 +201,85 @@ impl Streams {
             done = Done::failed(Status::SERVICE_UNAVAILABLE, Trouble::ONE_TOO_MANY);
         }
         let Giving { key, began_us } = *giving;
-        let from = (from.client, from.listener);
+        let origin = (from.client, from.listener);
         if is_new {
-            turn.core.keep(request, from, turn.tick.now);
+            turn.core.keep(request, origin, turn.tick.now);
         }
-        let known = Known { id, from, done, ledger, head, began_us };
-        match answering::answer(turn.core, turn.tick, request, known) {
-            (exchange, Ok(answered)) => self.give(answered, &exchange, giving, turn),
-            (_, Err(waiting)) => {
+        let known = Known { id, from: origin, done, ledger, head, began_us };
+        let (exchange, progress) = answering::answer(turn.core, turn.tick, request, known);
+        let work = match progress {
+            Progress::Answered(answered) => return self.give(answered, &exchange, giving, turn),
+            Progress::Waiting(waiting) => Work::Job(waiting),
+            Progress::Calling(call, ledger) => {
+                let question = Question::new(&call, &exchange, from.socket.ends(), false);
+                let (head, id) = (head.to_vec(), exchange.id.clone());
+                let suspended = Suspended { head, id, began_us, ledger };
+                Work::Upload(Box::new(Upload::new(suspended, question)))
+            }
+        };
+        let kept = turn.core.trail.keep();
+        self.under_way.push(UnderWay { key, work, record: None, share: None, _kept: kept });
+        if request.length == Length::Known(0) {
+            self.ask(key, turn, from);
+        }
+    }
+
+    /// Whether content is being written to a file, which is waited for before more is taken.
+    pub(crate) fn is_writing(&self) -> bool {
+        let mut works = self.under_way.iter().map(|exchange| &exchange.work);
+        works.any(|work| matches!(work, Work::Upload(upload) if upload.is_writing()))
+    }
+
+    /// Takes a piece of the content that an application is to be sent; thrown away where nobody is.
+    fn take(&mut self, key: Key, piece: &[u8], turn: &mut Turn<'_>, from: &From<'_>) {
+        let mut works = self.under_way.iter_mut().filter(|exchange| exchange.key == key);
+        let Some(UnderWay { work: Work::Upload(upload), .. }) = works.next() else { return };
+        let (status, why) = match upload.take(piece, &turn.core.pool) {
+            Ok(()) => return,
+            Err(Refused::TooLarge) => (Status::CONTENT_TOO_LARGE, Trouble::TOO_LARGE),
+            Err(Refused::Busy) => (Status::SERVICE_UNAVAILABLE, Trouble::BUSY),
+        };
+        self.refuse_content(key, (status, why), turn, from);
+    }
+
+    /// Answers an exchange whose content cannot be taken.
+    fn refuse_content(
+        &mut self,
+        key: Key,
+        (status, why): (Status, Trouble),
+        turn: &mut Turn<'_>,
+        from: &From<'_>,
+    ) {
+        if let Some(upload) = self.take_upload(key) {
+            let (exchange, ..) = upload.finish();
+            self.resume((key, exchange), Done::Failed(status, why), turn, from);
+        }
+    }
+
+    /// Asks the application whose request is complete, if one is to be asked.
+    fn ask(&mut self, key: Key, turn: &mut Turn<'_>, from: &From<'_>) {
+        let Some(upload) = self.take_upload(key) else { return };
+        let (exchange, question, content) = upload.finish();
+        match question.ask(content, from.core) {
+            Ok(done) => {
+                let work = Work::Job(Box::new(Waiting { done, exchange }));
                 let kept = turn.core.trail.keep();
-                let work = Work::Job(waiting);
                 self.under_way.push(UnderWay { key, work, record: None, share: None, _kept: kept });
             }
+            Err((status, why)) => {
+                self.resume((key, exchange), Done::Failed(status, why), turn, from);
+            }
+        }
+    }
+
+    /// The content that is being taken for that exchange, which is not under way meanwhile.
+    fn take_upload(&mut self, key: Key) -> Option<Upload> {
+        let is_it =
+            |exchange: &UnderWay| exchange.key == key && matches!(exchange.work, Work::Upload(_));
+        let at = self.under_way.iter().position(is_it)?;
+        match self.under_way.swap_remove(at).work {
+            Work::Upload(upload) => Some(*upload),
+            _ => None,
         }
     }
 
@@ -241,8 +322,19 @@ impl Streams {
                 Work::Job(waiting) => {
                     if let Poll::Ready(done) = Pin::new(&mut waiting.done).poll(context) {
                         let lost = Done::Failed(Status::INTERNAL_SERVER_ERROR, Trouble::LOST);
-                        let exchange = self.under_way.swap_remove(at);
-                        self.resume(exchange, done.unwrap_or(lost), turn, from);
+                        let UnderWay { key, work, .. } = self.under_way.swap_remove(at);
+                        if let Work::Job(waiting) = work {
+                            let exchange = (key, waiting.exchange);
+                            self.resume(exchange, done.unwrap_or(lost), turn, from);
+                        }
+                        continue;
+                    }
+                }
+                Work::Upload(upload) => {
+                    if let Poll::Ready(Err(_)) = upload.poll_written(context) {
+                        let (key, why) = (exchange.key, Trouble::NO_ROOM);
+                        let refused = (Status::INSUFFICIENT_STORAGE, why);
+                        self.refuse_content(key, refused, turn, from);
                         continue;
                     }
                 }
@@ -253,17 +345,23 @@ impl Streams {
         }
     }
 
-    /// Goes on with an exchange whose job is done.
-    fn resume(&mut self, exchange: UnderWay, done: Done, turn: &mut Turn<'_>, from: &From<'_>) {
-        let UnderWay { key, work: Work::Job(waiting), .. } = exchange else { return };
+    /// Goes on with an exchange for which something has been done.
+    fn resume(
+        &mut self,
+        (key, exchange): (Key, Suspended),
+        done: Done,
+        turn: &mut Turn<'_>,
+        from: &From<'_>,
+    ) {
+        let Suspended { head, id, began_us, ledger } = exchange;
         let mut slots = Slots::new();
-        let Some(request) = self.http.reread(key, &waiting.head, &mut slots) else {
+        let Some(request) = self.http.reread(key, &head, &mut slots) else {
             debug_assert!(false, "a head that was read once can be read again");
             return self.http.abort_stream(key, &mut turn.scratch.output);
         };
-        let giving = Giving { key, began_us: waiting.began_us };
-        let asked = (&request, waiting.id, &waiting.head[..]);
-        self.answer(asked, Some(Box::new(done)), waiting.ledger, &giving, turn, from);
+        let giving = Giving { key, began_us };
+        let asked = (&request, id, &head[..]);
+        self.answer(asked, Some(Box::new(done)), ledger, &giving, turn, from);
     }
 
     /// Takes the next piece of a source, if its stream waits for one.

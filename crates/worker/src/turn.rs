@@ -5,15 +5,15 @@
 
 use crate::{
     core::{Core, Scratch, Tick},
-    job::Done,
+    job::{Done, Suspended},
     record::{End, Record},
     sending::Fetch,
     share::Share,
+    upload::Upload,
 };
-use access::Ledger;
 use base::Moment;
 use control::trail::Kept;
-use message::{Output, RequestId, Source};
+use message::{Output, Source};
 use std::{mem, ops::Range};
 use tokio::sync::oneshot;
 
@@ -42,20 +42,18 @@ pub(crate) struct Pending {
 pub(crate) enum Work {
     #[default]
     Nothing,
-    /// A job on the pool.
+    /// A job on the pool, or an application that is asked.
     Job(Box<Waiting>),
+    /// Content that is taken before an application is asked.
+    Upload(Box<Upload>),
     /// Content that comes into being while it is sent.
     Source(Box<dyn Source>),
 }
 
-/// An exchange whose job is on the pool, with all that it takes to go on.
+/// An exchange that waits for what is done for it.
 pub(crate) struct Waiting {
     pub(crate) done: oneshot::Receiver<Done>,
-    pub(crate) head: Vec<u8>,
-    pub(crate) id: Option<RequestId>,
-    pub(crate) began_us: u64,
-    /// What limits have found of it.
-    pub(crate) ledger: Ledger,
+    pub(crate) exchange: Suspended,
 }
 
 /// One turn: the room lent for it, and what it works on.
@@ -114,7 +112,12 @@ impl<'t> Turn<'t> {
 
     /// Whether the exchange under way has more to come.
     pub(crate) fn is_working(&self) -> bool {
-        !matches!(self.pending.work, Work::Nothing)
+        match &self.pending.work {
+            Work::Nothing => false,
+            // The client is waited for.
+            Work::Upload(upload) => upload.is_writing(),
+            Work::Job(_) | Work::Source(_) => true,
+        }
     }
 
     /// Whether an answer has to be sent before the next request is looked at: its line is not
@@ -128,6 +131,13 @@ impl<'t> Turn<'t> {
         self.pending.share = None;
         if let Some(record) = self.pending.record.take() {
             self.put_down(&record, record.bytes, record.note);
+        }
+    }
+
+    /// The answer under way ends before its time.
+    pub(crate) fn break_off(&mut self) {
+        if let Some(record) = &mut self.pending.record {
+            record.note = Some("cut off");
         }
     }
 

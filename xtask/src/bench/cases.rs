@@ -84,6 +84,8 @@ pub(super) enum Variant {
 pub(super) enum Compression {
     /// Nobody does it, whatever the client takes.
     Off,
+    /// The client takes none, since a server in one process would do it.
+    Declined,
     /// In one of these codings, and what has been compressed is kept.
     Kept(&'static str),
     /// In one of these codings, and hardly anything is kept: each request is a first one.
@@ -91,10 +93,16 @@ pub(super) enum Compression {
 }
 
 impl Compression {
+    /// Whether answers are compressed.
+    pub(super) fn is_done(self) -> bool {
+        matches!(self, Self::Kept(_) | Self::First(_))
+    }
+
     /// The codings that the client takes.
     pub(super) fn accepted(self) -> &'static str {
         match self {
             Self::Off => BROWSER_CODINGS,
+            Self::Declined => "identity",
             Self::Kept(codings) | Self::First(codings) => codings,
         }
     }
@@ -371,18 +379,31 @@ pub(super) const CASES: &[Case] = &[
         what: "a file of 0.9 KB, by a worker under its supervisor and by one process",
         kind: Kind::Load(Load {
             gannet: Peer::GannetWorker,
+            compression: Compression::Declined,
             peers: &[(Peer::GannetQuick, Some(1.02))],
             ..PLAIN
         }),
     },
     Case {
         name: "sandbox",
-        what: "200,000 files of 4 KB at random, nearly each opened for its request: by a worker, \
-               where its sandbox looks at that, and by one process without a sandbox",
+        what: "a file of 16 KB, by a worker in its sandbox and by one process without any",
+        kind: Kind::Load(Load {
+            gannet: Peer::GannetWorker,
+            site: Site::Single { bytes: 16 * 1024 },
+            compression: Compression::Declined,
+            peers: &[(Peer::GannetQuick, Some(1.04))],
+            ..PLAIN
+        }),
+    },
+    Case {
+        name: "sandbox",
+        what: "the same on 200,000 files of 4 KB at random, of which nearly each is opened for its \
+               request: Landlock looks at every folder above it",
         kind: Kind::Load(Load {
             gannet: Peer::GannetWorker,
             site: Site::Heap,
-            peers: &[(Peer::GannetQuick, Some(1.04))],
+            compression: Compression::Declined,
+            peers: &[(Peer::GannetQuick, None)],
             ..PLAIN
         }),
     },

@@ -53,20 +53,32 @@ impl Fleet {
         write(kind, &config, &root, address, workers, sites)?;
         let mut command = match kind {
             Kind::Gannet => Command::new(machine::release().join("gannet")),
-            Kind::Nginx => Command::new("nginx"),
+            Kind::Nginx => Command::new("sh"),
         };
         match kind {
-            Kind::Gannet => command.arg("run").arg(&config),
-            Kind::Nginx => command.arg("-c").arg(&config),
+            Kind::Gannet => command.arg("run"),
+            // It is started anew by the name that it has, which has to be a path for that; and it
+            // listens to who wants that only where it is nobody's child.
+            Kind::Nginx => {
+                command.args(["-c", "PATH=$PATH:/usr/sbin; exec \"$(command -v nginx)\" -c \"$0\""])
+            }
         };
+        command.arg(&config);
         let output = File::create(config.with_extension("out"))?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         machine::keep_to(machine::SERVER_CORE)?;
         let child = command.spawn();
         machine::keep_to(machine::LOAD_CORE)?;
         let child = child.map_err(|error| format!("{command:?}: {error}"))?;
-        let fleet = Self { kind, address, config, root, first: child.id(), child };
+        let mut fleet = Self { kind, address, config, root, first: child.id(), child };
+        if kind == Kind::Nginx {
+            fleet.child.wait()?;
+            fleet.wait("it has no number", || fleet.named().is_some())?;
+            fleet.first = fleet.named().ok_or("it has no number")?;
+        }
         fleet.wait("it does not listen", || TcpStream::connect(address).is_ok())?;
+        // It listens before it is ready.
+        exchange(&mut TcpStream::connect(address)?, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
         fleet.wait("workers are missing", || fleet.workers().len() == workers)?;
         Ok(fleet)
     }
@@ -113,17 +125,20 @@ impl Fleet {
             return self.tell(&["upgrade", "-c"]);
         }
         let workers = self.workers().len();
-        let (pid, old) = (self.config.with_extension("pid"), self.first);
-        let named = || fs::read_to_string(&pid).ok()?.trim().parse::<u32>().ok();
+        let old = self.first;
         signal(old, Signal::USR2);
-        self.wait("there is no new one", || named().is_some_and(|new| new != old))?;
-        let new = named().ok_or("it has no number")?;
+        self.wait("there is no new one", || self.named().is_some_and(|new| new != old))?;
+        let new = self.named().ok_or("it has no number")?;
         self.wait("its workers are missing", || measure::tree(new).len() == 1 + workers)?;
         signal(old, Signal::QUIT);
         self.wait("the old one stays", || !measure::is_alive(old))?;
-        let _ = self.child.try_wait();
         self.first = new;
         Ok(())
+    }
+
+    /// The number that nginx has put down of itself.
+    fn named(&self) -> Option<u32> {
+        fs::read_to_string(self.config.with_extension("pid")).ok()?.trim().parse().ok()
     }
 
     /// Kills a worker and waits until somebody who connects is answered: how long that took.
@@ -200,7 +215,7 @@ fn write(
              [site.default]\nroot = \"{root}\"\n"
         ),
         Kind::Nginx => format!(
-            "user root; worker_processes {workers}; daemon off;\npid {}; error_log {path}.log warn;\n\
+            "user root; worker_processes {workers};\npid {}; error_log {path}.log warn;\n\
              events {{ worker_connections 10000; }}\n\
              http {{\naccess_log off; sendfile on; keepalive_requests 100000000;\n\
              server {{ listen {address} default_server; root {root}; }}\n",

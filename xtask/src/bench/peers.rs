@@ -154,7 +154,7 @@ impl Stage<'_> {
         };
         // The smallest store of forms that takes a page of 100 KB has room for a dozen of them.
         let (file_cache, compress_cache, compress) = match self.compression {
-            Compression::Off => (FILE_CACHE_MIB, "64MiB", "false"),
+            Compression::Off | Compression::Declined => (FILE_CACHE_MIB, "64MiB", "false"),
             Compression::Kept(_) => (FILE_CACHE_MIB, "64MiB", "true"),
             Compression::First(_) => (0, "410KiB", "true"),
         };
@@ -209,7 +209,7 @@ impl Stage<'_> {
             ""
         };
         let gzip = match self.compression {
-            Compression::Off => "",
+            Compression::Off | Compression::Declined => "",
             Compression::Kept(_) | Compression::First(_) => "gzip on; gzip_vary on;",
         };
         let (zone, limit) = match self.variant == Variant::Limited {

@@ -88,7 +88,7 @@ impl Bench {
             }
             table.row(cells);
         }
-        if load.compression != Compression::Off {
+        if load.compression.is_done() {
             let target = targets(load.site).next().ok_or("a site without targets")?;
             let request = request(&target, Variant::Close, load.compression.accepted(), None);
             for entrant in &entrants {
@@ -235,7 +235,7 @@ impl Entrant {
         let answer = server.ask(&request(&target, variant, codings, etag.as_deref()))?;
         let closes = answer.field("connection") == Some("close");
         let is_coded = answer.field("content-encoding").is_some();
-        if is_coded != (compression != Compression::Off) {
+        if is_coded != compression.is_done() {
             return Err(format!("{}: compressed: {is_coded}", peer.name()).into());
         }
         // What is compressed is as long as its server can make it.

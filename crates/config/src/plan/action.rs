@@ -1,6 +1,6 @@
 //! What the server can do with a request.
 
-use super::{Phrase, Place, Template};
+use super::{Php, Phrase, Place, Template};
 use message::{Status, response::Line};
 use std::{path::PathBuf, sync::Arc};
 
@@ -9,6 +9,8 @@ use std::{path::PathBuf, sync::Arc};
 pub enum Action {
     /// Sends files.
     Files(Files),
+    /// Runs PHP, and sends files beside it.
+    Php(Box<Php>),
     /// Says where else to look.
     Redirect(Redirect),
     /// Says what the config says.
@@ -44,6 +46,18 @@ pub struct Files {
     pub has_doors: bool,
     /// Who named the root.
     pub place: Place,
+}
+
+impl Action {
+    /// The files that it sends, if it sends any.
+    #[must_use]
+    pub fn files(&self) -> Option<&Files> {
+        match self {
+            Self::Files(files) => Some(files),
+            Self::Php(php) => Some(&php.files),
+            Self::Redirect(_) | Self::Respond(_) | Self::Live | Self::NotFound => None,
+        }
+    }
 }
 
 impl Files {

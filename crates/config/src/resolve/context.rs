@@ -9,7 +9,7 @@ use crate::{
     mistake::{Mistake, quote},
     plan::{
         Certificate, ErrorPage, Folder, Password, Phrase, PhraseError, Place, Template,
-        TrailingSlash,
+        TrailingSlash, Upstream,
     },
     source::{Sources, Span, Word},
     world::World,
@@ -46,6 +46,8 @@ pub(crate) struct Context<'c> {
     pub(crate) listeners: Listeners,
     /// The folders so far, and those that were looked at, so that each is opened and checked once.
     pub(crate) folders: Vec<Folder>,
+    /// The applications so far.
+    pub(crate) applications: Vec<Upstream>,
     /// What came of each `auth`, by its place, so that its file is read once.
     pub(crate) passwords: HashMap<Span, Option<Password>>,
     /// The roots, and where each is first named.
@@ -90,6 +92,7 @@ impl<'c> Context<'c> {
             request_id: None,
             listeners: Listeners::default(),
             folders: Vec::new(),
+            applications: Vec::new(),
             passwords: HashMap::default(),
             served: HashMap::default(),
             own: Vec::new(),
@@ -138,6 +141,15 @@ impl<'c> Context<'c> {
             self.folders.push(folder);
         }
         id
+    }
+
+    /// The number of the application that listens there; the last where there was none so far.
+    pub(crate) fn application(&mut self, upstream: &Upstream) -> usize {
+        let known = self.applications.iter().position(|other| other == upstream);
+        known.unwrap_or_else(|| {
+            self.applications.push(upstream.clone());
+            self.applications.len() - 1
+        })
     }
 
     /// The folder that `word` names for the setting `name`, which must be there.

@@ -30,7 +30,13 @@ pub(crate) fn check(
                 note(of_answers(own), "nothing is answered here", help, context);
             }
         }
-        Action::Files(_) => pages::check_listing(chain, context),
+        Action::Php(_) => pages::check_listing(chain, context),
+        Action::Files(_) => {
+            pages::check_listing(chain, context);
+            let denied = own.php_deny.as_ref().map(|word| word.span);
+            let help = "leave it out, or add `php = true`";
+            note(vec![("php-deny", denied)], "no PHP is run here", help, context);
+        }
         _ => note(of_files(own), "no files are sent", "leave it out, or add a `root`", context),
     }
     check_caching(own, policy, context);
@@ -57,6 +63,8 @@ fn of_files(own: &Policy) -> Typed {
         ("links", own.links.as_ref().map(|word| word.span)),
         ("fallback", own.fallback.as_ref().map(|word| word.span)),
         ("trailing-slash", own.trailing_slash.as_ref().map(|word| word.span)),
+        ("php", own.php.as_ref().map(|word| word.span)),
+        ("php-deny", own.php_deny.as_ref().map(|word| word.span)),
     ]
 }
 

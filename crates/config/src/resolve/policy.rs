@@ -4,7 +4,7 @@
 //! itself: of scalars the last word counts; fields, and lists of addresses, add up.
 
 use super::{
-    compress, context::Context, cors, fields, key::Key, networks, pages, password, politeness,
+    compress, context::Context, cors, fields, key::Key, networks, pages, password, php, politeness,
     route::allow,
 };
 use crate::{
@@ -134,14 +134,18 @@ fn files(chain: &[&Policy], words: &Policy, key: &Key, context: &mut Context<'_>
     let trailing_slash = pages::trailing_slash(chain, context);
     let listing_template = pages::listing_template(chain, context);
     let folder = context.number(Folder { id: 0, root, index, listing, links }, trailing_slash);
-    Action::Files(Files {
+    let files = Files {
         segments_skipped,
         fallback,
         trailing_slash,
         listing_template,
         has_doors: context.has_doors,
         ..Files::of_folder(folder, place)
-    })
+    };
+    match php::resolve(chain, &files, context) {
+        Some(php) => Action::Php(Box::new(php)),
+        None => Action::Files(files),
+    }
 }
 
 /// The names in `list`, each of which must be able to name a file of a folder that may be sent.
@@ -159,7 +163,9 @@ fn index_names(list: &[Word<String>], context: &mut Context<'_>) -> Vec<String> 
         }
         if !is_path && (unsent::is_dotfile(name) || unsent::is_source(name)) {
             let (what, help) = match unsent::is_source(name) {
-                true => ("PHP source", "leave it out: PHP does not run here"),
+                true => {
+                    ("PHP source", "leave it out: where `php` is on, index.php is found by itself")
+                }
                 false => ("a dotfile", "leave it out, or give the file a name without the dot"),
             };
             let cause = format!("{} is {what}, which is never sent", quote(&word.value));

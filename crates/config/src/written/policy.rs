@@ -5,6 +5,7 @@ use super::{
     auth::{AUTH, Auth},
     cors::{CORS, Cors},
     log::{LOG, Log},
+    php::{PHP, Php},
 };
 use crate::{
     kind::{
@@ -30,6 +31,8 @@ pub(crate) struct Policy {
     pub(crate) links: Option<Word<Vec<Word<String>>>>,
     pub(crate) fallback: Option<Word<String>>,
     pub(crate) trailing_slash: Option<Word<TrailingSlash>>,
+    pub(crate) php: Option<Word<Php>>,
+    pub(crate) php_deny: Option<Word<Vec<Word<String>>>>,
     pub(crate) error_pages: Option<Word<NamedTexts>>,
     pub(crate) redirect: Redirect,
     pub(crate) respond: Respond,
@@ -148,6 +151,25 @@ pub(crate) const POLICY: Section<Policy> = Section {
                 ]),
                 |policy: &mut Policy| &mut policy.trailing_slash,
             ),
+        },
+        Setting {
+            name: "php",
+            doc: "Whether PHP runs here: a program or a file where the path names one, for all else \
+                  /index.php; or a table that says by which php-fpm.",
+            preset: Preset::Value("false"),
+            example: r#"{ socket = "/run/php/php8.2-fpm.sock" }"#,
+            value: &Record {
+                section: &PHP,
+                short: Some("on"),
+                place: |policy: &mut Policy| &mut policy.php,
+            },
+        },
+        Setting {
+            name: "php-deny",
+            doc: "The paths at which no PHP program is run, such as those of uploads.",
+            preset: Preset::Value("[]"),
+            example: r#"["/wp-content/uploads/*"]"#,
+            value: &At(Texts, |policy: &mut Policy| &mut policy.php_deny),
         },
         Setting {
             name: "error-pages",

@@ -55,7 +55,7 @@ impl Folders {
 
     /// The folder number `id`; as an error what has to be opened first, which may block. That may
     /// be asked for again after a while, to see whether it is still the same.
-    pub(super) fn current(
+    pub(crate) fn current(
         &mut self,
         id: usize,
         now: Moment,
@@ -118,7 +118,7 @@ impl Folders {
 
 /// A folder that a site serves files of.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(crate) struct Folder {
     /// Its number among all folders.
     pub(super) id: usize,
     pub(super) root: Root,

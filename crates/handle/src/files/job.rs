@@ -4,6 +4,7 @@ use super::{
     folder::Folder,
     load::{self, Loaded, Siblings},
     making::{Made, Making},
+    program::{self, Search},
     slash::with_slash,
     survey,
 };
@@ -22,6 +23,8 @@ pub(super) enum Work {
     Open(&'static plan::Folder),
     /// Read what lies in one.
     Read(Read),
+    /// Look for a program in one.
+    Program(Search),
 }
 
 /// Work in a folder.
@@ -57,7 +60,14 @@ pub struct Done(pub(super) Outcome);
 
 pub(super) enum Outcome {
     Opened(Result<Folder, RootError>),
-    Read { folder: Arc<Folder>, path: Vec<u8>, varies: bool, found: Found },
+    /// What came of a search, and whether it was the last one.
+    Searched(program::Found, bool),
+    Read {
+        folder: Arc<Folder>,
+        path: Vec<u8>,
+        varies: bool,
+        found: Found,
+    },
 }
 
 /// What a reading job found.
@@ -78,6 +88,7 @@ impl Job {
         match &self.0 {
             Work::Open(wanted) => wanted.id,
             Work::Read(read) => read.folder.id,
+            Work::Program(search) => search.folder_id(),
         }
     }
 
@@ -87,6 +98,7 @@ impl Job {
         Done(match self.0 {
             Work::Open(wanted) => Outcome::Opened(Folder::open(wanted)),
             Work::Read(read) => read.run(),
+            Work::Program(search) => search.run(),
         })
     }
 

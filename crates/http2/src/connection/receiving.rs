@@ -259,10 +259,15 @@ impl Connection {
             };
             *due = left;
         }
-        if ends {
+        let is_wanted = stream.answer != Answer::Given;
+        if ends && (content.is_empty() || !is_wanted) {
             return self.end_content(key, now, output).map(Step::Event);
         }
-        if stream.answer == Answer::Given {
+        if ends {
+            self.ending = Some(key);
+            return Ok(Step::Event(Event::Content(key, content)));
+        }
+        if !is_wanted {
             stream.clock.stop();
             stream.clock.wait(now);
             if grant == 0 {
@@ -278,7 +283,7 @@ impl Connection {
     }
 
     /// The content of a request is complete.
-    fn end_content<'b>(
+    pub(super) fn end_content<'b>(
         &mut self,
         key: Key,
         now: Moment,

@@ -168,7 +168,7 @@ fn content_has_the_length_that_was_told() {
     client.send(
         &[posts(1, &[("content-length", "40")]), content(20, false), content(20, true)].concat(),
     );
-    assert_eq!(client.told(), "POST a/ Known(40); content 20; end");
+    assert_eq!(client.told(), "POST a/ Known(40); content 20; content 20; end");
     for pieces in [[content(20, false), content(19, true)], [content(20, false), content(21, true)]]
     {
         let mut client = Client::new();

@@ -46,8 +46,18 @@ enum Test {
     HasNone(u32),
 }
 
+/// Which sockets a process makes to connect to somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Connects {
+    Never,
+    /// Those of Unix.
+    Unix,
+    /// Streams, to whom Landlock allows by TCP.
+    Streams,
+}
+
 /// The calls with a condition, for the process of the number `process`.
-fn conditions(process: u32) -> Vec<Condition> {
+fn conditions(process: u32, connects: Connects) -> Vec<Condition> {
     const STREAM: i32 = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
     let is = |call, argument, values: &[u32]| {
         let test = Test::Is(values.to_vec());
@@ -56,7 +66,8 @@ fn conditions(process: u32) -> Vec<Condition> {
     let word = i32::unsigned_abs;
     let data = || Test::HasNone(word(libc::PROT_EXEC));
     let thread = Test::Has(word(libc::CLONE_THREAD));
-    vec![
+    let streams = [0, libc::SOCK_NONBLOCK].map(|flag| word(STREAM | flag));
+    let mut conditions = vec![
         // Memory is never turned into code.
         Condition { call: libc::SYS_mmap, argument: 2, test: data() },
         Condition { call: libc::SYS_mprotect, argument: 2, test: data() },
@@ -70,8 +81,17 @@ fn conditions(process: u32) -> Vec<Condition> {
         is(libc::SYS_tgkill, 0, &[process]),
         is(libc::SYS_prlimit64, 0, &[0]),
         // A pair to wake a loop by; one that keeps messages apart could reach other sockets.
-        is(libc::SYS_socketpair, 1, &[word(STREAM), word(STREAM | libc::SOCK_NONBLOCK)]),
-    ]
+        is(libc::SYS_socketpair, 1, &streams),
+    ];
+    if connects != Connects::Never {
+        conditions.push(match connects {
+            Connects::Streams => is(libc::SYS_socket, 1, &streams),
+            _ => is(libc::SYS_socket, 0, &[word(libc::AF_UNIX)]),
+        });
+        // Whom to lies in memory, where no filter can look.
+        conditions.push(Condition { call: libc::SYS_connect, argument: 0, test: Test::Has(0) });
+    }
+    conditions
 }
 
 // The C libraries do not agree on the type of these.
@@ -83,10 +103,10 @@ const TIOCGWINSZ: u32 = libc::TIOCGWINSZ as u32;
 
 /// The program for the process of the number `process`; `None` for a kind of processor whose calls
 /// nobody has gone through.
-pub(super) fn program(process: u32) -> Option<Vec<Instruction>> {
+pub(super) fn program(process: u32, connects: Connects) -> Option<Vec<Instruction>> {
     let mut program = vec![load(PROCESSOR_AT), skip_if_equal(PROCESSOR?, 1), end(KILL)];
     program.push(load(NUMBER_AT));
-    for condition in conditions(process) {
+    for condition in conditions(process, connects) {
         let decision = decision(&condition);
         // No block is longer than a jump can be: each has a few instructions.
         let length = u8::try_from(decision.len()).ok()?;
@@ -107,8 +127,8 @@ pub(super) fn program(process: u32) -> Option<Vec<Instruction>> {
 }
 
 /// How many calls are allowed, with and without a condition.
-pub(super) fn allowed() -> usize {
-    ALLOWED.iter().map(|calls| calls.len()).sum::<usize>() + conditions(0).len()
+pub(super) fn allowed(connects: Connects) -> usize {
+    ALLOWED.iter().map(|calls| calls.len()).sum::<usize>() + conditions(0, connects).len()
 }
 
 /// What is done about a call that has `condition`.
@@ -177,7 +197,16 @@ mod tests {
     /// What the program says of a call; `None` if it would have to look at an argument for that
     /// and is not given any, as when the kernel works out what it need not ask about again.
     fn said(processor: u32, call: u32, arguments: Option<[u64; 6]>) -> Option<u32> {
-        let program = program(PROCESS).unwrap();
+        said_of(Connects::Never, processor, call, arguments)
+    }
+
+    fn said_of(
+        connects: Connects,
+        processor: u32,
+        call: u32,
+        arguments: Option<[u64; 6]>,
+    ) -> Option<u32> {
+        let program = program(PROCESS, connects).unwrap();
         let (mut at, mut word) = (0, 0);
         loop {
             let Instruction { code, jt, jf, k } = program[at];
@@ -261,6 +290,25 @@ mod tests {
         ] {
             assert_eq!(of(call, None), Some(REFUSE), "{call}");
         }
+    }
+
+    #[test]
+    fn who_asks_an_application_makes_no_other_sockets() {
+        let check = |connects, call: c_long, arguments: [i32; 2], expect| {
+            let [first, second] = arguments.map(|argument| argument as u64);
+            let arguments = Some([first, second, 0, 0, 0, 0]);
+            let said = said_of(connects, PROCESSOR.unwrap(), call as u32, arguments);
+            assert_eq!(said, Some(expect), "{call} {arguments:?} {connects:?}");
+        };
+        let (stream, datagram) = (libc::SOCK_STREAM | libc::SOCK_CLOEXEC, libc::SOCK_DGRAM);
+        for connects in [Connects::Unix, Connects::Streams] {
+            check(connects, libc::SYS_connect, [7, 0], ALLOW);
+            check(connects, libc::SYS_socket, [libc::AF_UNIX, stream], ALLOW);
+            check(connects, libc::SYS_socket, [libc::AF_NETLINK, datagram], REFUSE);
+            check(connects, libc::SYS_socket, [libc::AF_INET, datagram], REFUSE);
+        }
+        check(Connects::Unix, libc::SYS_socket, [libc::AF_INET, stream], REFUSE);
+        check(Connects::Streams, libc::SYS_socket, [libc::AF_INET, stream], ALLOW);
     }
 
     #[test]

@@ -37,7 +37,11 @@ fn has_landlock() -> bool {
 }
 
 fn confined(read: &Path, write: &Path) -> Confinement {
-    Confinement { read: vec![read.to_owned()], write: vec![write.to_owned()] }
+    Confinement {
+        read: vec![read.to_owned()],
+        write: vec![write.to_owned()],
+        ..Confinement::default()
+    }
 }
 
 fn errno<T>(outcome: io::Result<T>) -> Option<i32> {
@@ -158,7 +162,7 @@ fn a_root_that_is_replaced_is_within_reach() {
         fs::write(next.join(release).join("page"), release).unwrap();
     }
     symlink("releases/1", &root).unwrap();
-    let confinement = Confinement { read: reach(&root), write: vec![] };
+    let confinement = Confinement { read: reach(&root), ..Confinement::default() };
     let (mut asked, ask) = io::pipe().unwrap();
     let (answer, mut answering) = io::pipe().unwrap();
     let turner = thread::spawn({
@@ -212,7 +216,7 @@ fn no_capability_is_left() {
     let closed = root.path().join("closed");
     fs::write(&closed, "").unwrap();
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
-    let confinement = Confinement { read: vec![root.path().to_owned()], write: vec![] };
+    let confinement = Confinement { read: vec![root.path().to_owned()], ..Confinement::default() };
     let ending = inside(&confinement, &[], || {
         assert_eq!(errno(File::open(&closed)), Some(libc::EACCES));
     });

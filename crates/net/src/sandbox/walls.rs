@@ -41,9 +41,9 @@ fn handled(version: u32) -> Handled {
     }
 }
 
-/// Lets this thread, and those that it starts, reach nothing but these folders. What there is to
-/// say about it: the version, and which of the folders are not there.
-pub(super) fn enter(read: &[PathBuf], write: &[PathBuf]) -> io::Result<String> {
+/// Lets this thread, and those that it starts, reach nothing but these folders, and ports by TCP.
+/// What there is to say about it: the version, and which of the folders are not there.
+pub(super) fn enter(read: &[PathBuf], write: &[PathBuf], ports: &[u16]) -> io::Result<String> {
     let version = landlock::version()?;
     let handled = handled(version);
     let rules = landlock::rule_set(handled)?;
@@ -55,6 +55,9 @@ pub(super) fn enter(read: &[PathBuf], write: &[PathBuf]) -> io::Result<String> {
             Ok(open) => landlock::allow(rules.as_fd(), open.as_fd(), rights & handled.files)?,
             Err(error) => missing.push(format!("{}: {error}", folder.display())),
         }
+    }
+    for port in ports.iter().filter(|_| handled.network != 0) {
+        landlock::allow_port(rules.as_fd(), *port)?;
     }
     landlock::enter(rules.as_fd())?;
     Ok(words(version, &missing))

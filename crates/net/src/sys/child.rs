@@ -1,8 +1,11 @@
 //! A child of this process that runs one function and ends.
 
 use rustix::fd::{AsRawFd, BorrowedFd};
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
 
 /// What a child ends with where its function panics, as Rust's own processes do.
 const PANICKED: u8 = 101;
@@ -57,6 +60,24 @@ pub(crate) fn run(kept: &[BorrowedFd<'_>], work: impl FnOnce() -> u8) -> io::Res
     })
 }
 
+/// Has the kernel ask the child of `command` to end once the thread that starts it has ended. It is
+/// put into a group of its own, where a terminal's signals do not reach it.
+pub(crate) fn bind_to_parent(command: &mut Command) {
+    let parent = rustix::process::getpid();
+    command.process_group(0);
+    let bind = move || {
+        set_parent_process_death_signal(Some(Signal::TERM))?;
+        // It may have ended before it could be asked to tell.
+        match getppid() == Some(parent) {
+            true => Ok(()),
+            false => Err(io::ErrorKind::NotFound.into()),
+        }
+    };
+    // SAFETY: between fork and exec this makes two system calls and nothing else: it takes no lock
+    // and asks for no memory.
+    unsafe { command.pre_exec(bind) };
+}
+
 /// Closes what the child has no business with: the port of a listener that its parent closes would
 /// stay taken.
 fn close_all_but(kept: &[BorrowedFd<'_>]) {
@@ -89,6 +110,22 @@ mod tests {
         // The test's own thread has its words kept back, so this says nothing.
         assert_eq!(run(&[], || panic!("in the child")).unwrap(), Ending::Code(PANICKED));
         assert_eq!(run(&[], || std::process::abort()).unwrap(), Ending::Signal(libc::SIGABRT));
+    }
+
+    #[test]
+    fn who_is_bound_to_a_process_ends_with_it() {
+        use std::io::Read;
+        let (mut end, held) = io::pipe().unwrap();
+        let ending = run(&[held.as_fd()], || {
+            let mut command = Command::new("sleep");
+            command.arg("1000").stdout(held.try_clone().unwrap());
+            bind_to_parent(&mut command);
+            u8::from(command.spawn().is_err())
+        });
+        assert_eq!(ending.unwrap(), Ending::Code(0));
+        drop(held);
+        // Nobody holds the other end any more.
+        assert_eq!(end.read(&mut [0]).unwrap(), 0);
     }
 
     #[test]

@@ -6,8 +6,12 @@ use std::{io, ptr};
 /// Asks for the version instead of making a rule set.
 const VERSION: libc::c_uint = 1;
 
-/// The one kind of rule that is used: what may be done beneath a folder.
+/// The kinds of rules: what may be done beneath a folder, and at a port.
 const PATH_BENEATH: libc::c_int = 1;
+const NET_PORT: libc::c_int = 2;
+
+/// To connect by TCP.
+const CONNECT: u64 = 1 << 1;
 
 /// What a rule set forbids: the kernel's `struct landlock_ruleset_attr`. Kernels that do not know
 /// the last fields yet take it as long as they are zero.
@@ -24,6 +28,13 @@ pub(crate) struct Handled {
 struct Beneath {
     allowed: u64,
     folder: i32,
+}
+
+/// The kernel's `struct landlock_net_port_attr`.
+#[repr(C)]
+struct Port {
+    allowed: u64,
+    port: u64,
 }
 
 /// The version of the interface that this kernel has.
@@ -67,6 +78,19 @@ pub(crate) fn allow(rules: BorrowedFd<'_>, folder: BorrowedFd<'_>, allowed: u64)
     done(unsafe { libc::syscall(call, rules, PATH_BENEATH, &raw const beneath, 0) })
 }
 
+/// Allows to connect to `port` by TCP.
+///
+/// # Errors
+///
+/// When the rules do not handle that.
+pub(crate) fn allow_port(rules: BorrowedFd<'_>, port: u16) -> io::Result<()> {
+    let port = Port { allowed: CONNECT, port: port.into() };
+    let (call, rules) = (libc::SYS_landlock_add_rule, rules.as_raw_fd());
+    // SAFETY: the kernel reads one struct, laid out as its own, which lives until the call returns.
+    // The descriptor is open as long as it is borrowed.
+    done(unsafe { libc::syscall(call, rules, NET_PORT, &raw const port, 0) })
+}
+
 /// Puts the rules around this thread and those that it starts, for good.
 ///
 /// # Errors
@@ -88,6 +112,7 @@ mod tests {
     #[test]
     fn structs_are_as_long_as_the_kernels() {
         assert_eq!((size_of::<Handled>(), size_of::<Beneath>()), (24, 12));
+        assert_eq!(size_of::<Port>(), 16);
     }
 
     #[test]

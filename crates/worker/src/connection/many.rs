@@ -68,7 +68,8 @@ impl Connection {
     /// Acts on a deadline that has passed; false if the connection is over.
     pub(super) fn expire_streams(&mut self, turn: &mut Turn<'_>) -> bool {
         let (client, listener, admission) = (self.client, self.listener, &self.admission);
-        let from = streams::From { client, listener, admission };
+        let (core, socket) = (&self.core, &self.socket);
+        let from = streams::From { client, listener, admission, core, socket };
         let expiry = self.streams.as_mut().map(|streams| streams.expire(turn, &from));
         if expiry == Some(Expiry::Reset) {
             // Where even this fails, closing does what is left to do.
@@ -88,9 +89,10 @@ impl Connection {
         loop {
             let Some(streams) = &mut self.streams else { return Poll::Ready(()) };
             let (client, listener, admission) = (self.client, self.listener, &self.admission);
-            let from = streams::From { client, listener, admission };
+            let (core, socket) = (&self.core, &self.socket);
+            let from = streams::From { client, listener, admission, core, socket };
             let has_more = streams.work(turn, &from, context);
-            let is_closing = streams.http.is_closing();
+            let (is_closing, is_writing) = (streams.http.is_closing(), streams.is_writing());
             match self.write(turn, context) {
                 Poll::Ready(false) => return Poll::Ready(()),
                 Poll::Ready(true) if has_more && fills < FILLS_MAX => {
@@ -115,7 +117,7 @@ impl Connection {
                     }
                 }
             }
-            if self.has_ended {
+            if self.has_ended || is_writing {
                 return Poll::Pending;
             }
             if !ready!(self.read(turn, context)) {

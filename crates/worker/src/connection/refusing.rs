@@ -5,7 +5,7 @@ use crate::{
     account::Account,
     record::{About, End, Subject},
     refusal,
-    turn::Turn,
+    turn::{Turn, Work},
 };
 use control::Counter;
 use http1::Refusal;
@@ -34,6 +34,7 @@ impl Connection {
     pub(super) fn refuse(&mut self, refusal: Refusal, unread: &[u8], turn: &mut Turn<'_>) {
         turn.core.trail.forget();
         turn.pending.kept = None;
+        turn.pending.work = Work::Nothing;
         let id = turn.core.id(None);
         let subject = Subject::Refused(unread);
         let about = About { client: self.client, id: id.as_ref(), user: None, subject };

@@ -49,6 +49,7 @@ kinds! {
     Busy "busy" "warning" "The pool of threads has too much to do.";
     Exhausted "exhausted" "warning" "Descriptors or memory have run out.";
     Failed "failed" "error" "A request failed by a fault of ours or of this machine.";
+    Stderr "stderr" "warning" "An application has written to its standard error.";
     Panicked "panicked" "error" "A fault of ours ended what was under way.";
     LogKept "log_kept" "error" "A log file could not be opened anew, so the old one is kept.";
 }

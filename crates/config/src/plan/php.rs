@@ -1,0 +1,76 @@
+//! PHP: which requests a program answers, and who runs it.
+
+use super::Files;
+use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+
+/// Runs PHP: a program where the path names one, a file where it names that, and for all else the
+/// program at the top of the folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Php {
+    /// The folder that programs and files lie in, and how the latter are sent.
+    pub files: Files,
+    /// Paths below which no program is run: what lies there was uploaded by somebody.
+    pub denied: Vec<Box<str>>,
+    /// Who runs programs.
+    pub application: Application,
+    /// Time that it may take for its next word.
+    pub time: Duration,
+    /// Bytes of content that a request may bring along.
+    pub content_bytes_max: u64,
+    /// Bytes of an answer that are kept for a slow client.
+    pub buffer_bytes_max: u64,
+    /// Requests of this process that may be with it at a time.
+    pub requests_max: usize,
+}
+
+/// An application that speaks FastCGI.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Application {
+    /// Its place among [`super::Plan::applications`].
+    pub number: usize,
+    /// Where it listens.
+    pub address: Upstream,
+}
+
+/// Where an application listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Upstream {
+    /// At a Unix socket; absolute.
+    Unix(PathBuf),
+    /// At an address and port.
+    Tcp(SocketAddr),
+}
+
+impl Php {
+    /// PHP beside these files, run by `application`, everything else at its default. What is
+    /// missing the program at the top answers, so no page of the folder does.
+    pub(crate) fn of(files: Files, application: Application) -> Self {
+        Self {
+            files: Files { has_missing_page: false, fallback: None, ..files },
+            denied: Vec::new(),
+            application,
+            time: Duration::from_secs(60),
+            content_bytes_max: 64 << 20,
+            buffer_bytes_max: 256 << 20,
+            requests_max: 512,
+        }
+    }
+
+    /// The name of the program that answers where no other does, and for a folder.
+    pub const INDEX: &[u8] = b"index.php";
+
+    /// Whether no program at `path` may be run.
+    #[must_use]
+    pub fn is_denied(&self, path: &[u8]) -> bool {
+        self.denied.iter().any(|prefix| path.starts_with(prefix.as_bytes()))
+    }
+}
+
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "{}", path.display()),
+            Self::Tcp(address) => write!(f, "{address}"),
+        }
+    }
+}

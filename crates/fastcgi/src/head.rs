@@ -1,0 +1,184 @@
+//! The head of an application's answer (RFC 3875 section 6).
+
+use crate::{fault::Fault, limits::Limits};
+use message::{Status, name::is_token, response::Line};
+
+/// What an application says before its content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The status; where none is named, 302 for a `Location` and else 200.
+    pub status: Status,
+    /// The fields that are the client's, in the order they came.
+    pub lines: Vec<Line>,
+    /// The length of the content, where it is named.
+    pub length: Option<u64>,
+    /// The file that is to be sent in place of the content, as the application names it.
+    pub file: Option<String>,
+}
+
+/// Fields that are between the application and this server, or that the protocol rooms write.
+const OWN: [&str; 8] = [
+    "connection",
+    "date",
+    "keep-alive",
+    "proxy-connection",
+    "server",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Fields that name a file to send.
+const FILES: [&str; 2] = ["x-accel-redirect", "x-sendfile"];
+
+/// Orders to nginx that this server does not follow, and that no client needs to see.
+const ORDERS: [&str; 4] =
+    ["x-accel-buffering", "x-accel-charset", "x-accel-expires", "x-accel-limit-rate"];
+
+/// Where the head in `bytes` ends, its empty line included, if that is there; `from` is how many of
+/// them were looked at in vain.
+pub(crate) fn end(bytes: &[u8], from: usize) -> Option<usize> {
+    match bytes {
+        // A head without any field is an empty line.
+        [b'\n', ..] => return Some(1),
+        [b'\r', b'\n', ..] => return Some(2),
+        _ => {}
+    }
+    let mut at = from.saturating_sub(2);
+    while let Some(found) = bytes[at..].iter().position(|&byte| byte == b'\n') {
+        at += found + 1;
+        match bytes[at..] {
+            [b'\n', ..] => return Some(at + 1),
+            [b'\r', b'\n', ..] => return Some(at + 2),
+            _ => {}
+        }
+    }
+    None
+}
+
+impl Head {
+    /// Reads a whole head. Lines end with LF or CR LF; none goes on in the next.
+    pub(crate) fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, Fault> {
+        let (mut status, mut lines, mut length, mut file) = (None, Vec::new(), None, None);
+        for line in bytes.split(|&byte| byte == b'\n') {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            if line.is_empty() {
+                continue;
+            }
+            let colon = line.iter().position(|&byte| byte == b':').ok_or(Fault::FieldLine)?;
+            let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+            if !is_token(name) {
+                return Err(Fault::FieldLine);
+            }
+            if value.iter().any(|&byte| (byte < 0x20 && byte != b'\t') || byte == 0x7f) {
+                return Err(Fault::FieldValue);
+            }
+            let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+            match &*name {
+                "status" => status = Some(status_of(value)?),
+                "content-length" => {
+                    let bytes = length_of(value)?;
+                    if length.is_some_and(|known| known != bytes) {
+                        return Err(Fault::Length);
+                    }
+                    length = Some(bytes);
+                }
+                name if FILES.contains(&name) => {
+                    file = Some(String::from_utf8_lossy(value).into_owned());
+                }
+                name if OWN.contains(&name) || ORDERS.contains(&name) => {}
+                _ if lines.len() >= limits.fields_max => return Err(Fault::TooManyFields),
+                _ => lines.push(Line::new(name, String::from_utf8_lossy(value).into_owned())),
+            }
+        }
+        let is_elsewhere = || lines.iter().any(|line| line.name == "location");
+        let status = status.unwrap_or_else(|| match is_elsewhere() {
+            true => Status::FOUND,
+            false => Status::OK,
+        });
+        Ok(Self { status, lines, length, file })
+    }
+}
+
+/// The status in `404 Not Found`. An interim one would have no answer behind it.
+fn status_of(value: &[u8]) -> Result<Status, Fault> {
+    let (code, rest) = value.split_at_checked(3).ok_or(Fault::BadStatus)?;
+    let is_code = code.iter().all(u8::is_ascii_digit) && code[0] >= b'2';
+    if !is_code || !matches!(rest, [] | [b' ' | b'\t', ..]) {
+        return Err(Fault::BadStatus);
+    }
+    Ok(Status(code.iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'))))
+}
+
+fn length_of(value: &[u8]) -> Result<u64, Fault> {
+    let is_number = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    let text = str::from_utf8(value).ok().filter(|_| is_number);
+    text.and_then(|text| text.parse().ok()).ok_or(Fault::Length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The status and the fields of a head, or what is wrong with it.
+    fn check(head: &str, expect: Result<(u16, &str), Fault>) {
+        let seen = Head::parse(head.as_bytes(), &Limits::default()).map(|head| {
+            let lines = head.lines.iter().map(|line| format!("{}: {}", line.name, line.value));
+            (head.status.0, lines.collect::<Vec<_>>().join("; "))
+        });
+        let expect = expect.map(|(status, lines)| (status, lines.to_owned()));
+        assert_eq!(seen, expect, "{head:?}");
+    }
+
+    #[test]
+    fn heads() {
+        check("Content-type: text/html\r\n\r\n", Ok((200, "content-type: text/html")));
+        check("Status: 404 Not Found\nX: 1\nX: 2\n\n", Ok((404, "x: 1; x: 2")));
+        check("Status: 299\r\n\r\n", Ok((299, "")));
+        check("Location: /a\r\n\r\n", Ok((302, "location: /a")));
+        check("Status: 201\r\nLocation: /a\r\n\r\n", Ok((201, "location: /a")));
+        check("\r\n", Ok((200, "")));
+        check("X:\t a\tb \r\n\r\n", Ok((200, "x: a b")));
+        check("X-Utf: ü\r\n\r\n", Ok((200, "x-utf: ü")));
+        check("Date: now\nConnection: close\nServer: me\nX-Accel-Buffering: no\n\n", Ok((200, "")));
+        check("Transfer-Encoding: chunked\r\n\r\n", Ok((200, "")));
+    }
+
+    #[test]
+    fn what_is_no_head() {
+        check("Status: 200\r\nX\r\n\r\n", Err(Fault::FieldLine));
+        check("X y: 1\r\n\r\n", Err(Fault::FieldLine));
+        check(": 1\r\n\r\n", Err(Fault::FieldLine));
+        check(" folded: 1\r\n\r\n", Err(Fault::FieldLine));
+        check("X: a\rSet-Cookie: b\r\n\r\n", Err(Fault::FieldValue));
+        check("X: a\0\r\n\r\n", Err(Fault::FieldValue));
+        check("Status: 20\r\n\r\n", Err(Fault::BadStatus));
+        check("Status: 2000\r\n\r\n", Err(Fault::BadStatus));
+        check("Status: 103 Early Hints\r\n\r\n", Err(Fault::BadStatus));
+        check("Status: ok\r\n\r\n", Err(Fault::BadStatus));
+        check("Content-Length: +1\r\n\r\n", Err(Fault::Length));
+        check("Content-Length: 1\r\nContent-Length: 2\r\n\r\n", Err(Fault::Length));
+        check("Content-Length: 99999999999999999999\r\n\r\n", Err(Fault::Length));
+        check(&("X: 1\n".repeat(257) + "\n"), Err(Fault::TooManyFields));
+    }
+
+    #[test]
+    fn a_head_ends_with_its_empty_line_wherever_the_search_began() {
+        for (text, expect) in [
+            ("A: 1\r\n\r\nbody", Some(8)),
+            ("A: 1\n\nbody", Some(6)),
+            ("A: 1\n\r\n\n", Some(7)),
+            ("\r\nbody", Some(2)),
+            ("\nbody", Some(1)),
+            ("A: 1\r\nB: 2\r\n", None),
+            ("A: 1\r\r\n\r", None),
+            ("", None),
+        ] {
+            let all = text.as_bytes();
+            let until = expect.unwrap_or(all.len());
+            for from in 0..until {
+                assert_eq!(end(all, from), expect, "{text:?} from {from}");
+            }
+        }
+    }
+}

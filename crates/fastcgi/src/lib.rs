@@ -1,0 +1,27 @@
+//! FastCGI on the web server's side: requests to records, and records to the head and the content
+//! of an answer. Bytes go in and out; sockets and clocks are the caller's.
+//!
+//! ```text
+//!   Exchange ─► Variables ─► begin ─► stdin… ─► application
+//!                                                    │
+//!   Event ◄─────────── Answer::receive ◄─────────────┘
+//!     Head ─► Content… ─► End          Stderr at any time
+//! ```
+//!
+//! A connection carries one request, and the application closes it behind the answer. Whatever is
+//! not as the specification has it is a [`Fault`], and nothing behind a fault is looked at: an
+//! answer whose head has been sent is cut off then, never ended as if it were whole.
+
+mod limits;
+mod record;
+mod variables;
+mod fault;
+mod head;
+mod answer;
+
+pub use answer::{Answer, Event};
+pub use fault::Fault;
+pub use head::Head;
+pub use limits::Limits;
+pub use record::{begin, stdin};
+pub use variables::{Ends, Script, Variables};

@@ -1,0 +1,25 @@
+//! What one answer of an application may cost.
+
+/// The limits of an answer. One that goes over them is the application's fault (502).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a whole head.
+    pub head_bytes_max: usize,
+    /// Field lines of a head.
+    pub fields_max: usize,
+    /// Bytes of one line of its standard error; what is longer comes as several.
+    pub stderr_line_bytes_max: usize,
+    /// Bytes of all of its standard error that are told; the rest is thrown away.
+    pub stderr_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head_bytes_max: 64 * 1024,
+            fields_max: 256,
+            stderr_line_bytes_max: 2 * 1024,
+            stderr_bytes_max: 32 * 1024,
+        }
+    }
+}

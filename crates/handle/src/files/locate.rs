@@ -1,0 +1,59 @@
+//! What a path leads to, for `gannet explain`, which may wait for the disk.
+
+use super::{
+    NOT_FOUND_PAGE, fallback,
+    load::{self, Loaded, Patience, Siblings},
+};
+use crate::Tools;
+use config::{plan::Files, unsent};
+use message::{Exchange, Method};
+
+/// What the path of `exchange` leads to below its folder, and what is to be said of that, if
+/// anything is. Waits for the disk.
+#[must_use]
+pub fn locate(
+    files: &Files,
+    exchange: &Exchange<'_>,
+    tools: &mut Tools<'_>,
+) -> Option<(Vec<u8>, &'static str)> {
+    let is_read = matches!(exchange.request.method, Method::Get | Method::Head);
+    let folder = tools.folders.current(files.folder, tools.now).filter(|_| is_read)?;
+    let path = exchange.path.as_ref().ok()?.below(files.segments_skipped);
+    let asked = path.as_bytes().to_vec();
+    let Ok(folder) = folder else {
+        return Some((asked, " is not there: its root cannot be opened"));
+    };
+    if unsent::is_unsent(&path) {
+        return Some((asked, " is never sent: it is hidden or program source"));
+    }
+    let loaded = load::attempt(folder, &asked, Siblings::Unasked, Patience::Wait)?;
+    let is_closed = asked.ends_with(b"/") && !folder.listing;
+    let is_missing = match &loaded {
+        Loaded::Missing => true,
+        Loaded::Folder => is_closed,
+        _ => false,
+    };
+    if is_missing && let Some(page) = fallback::page(files, &asked, exchange.request) {
+        return Some((page.to_vec(), " in place of a page that is not there"));
+    }
+    Some(match loaded {
+        Loaded::Page(page) => (page.plain.path, ""),
+        Loaded::Folder if is_closed => {
+            (asked, " is a folder with no index file, and `listing` is off")
+        }
+        Loaded::Folder => (asked, " is a folder"),
+        Loaded::Missing => (asked, " is not there"),
+        Loaded::Denied => (asked, " may not be read"),
+        Loaded::Exhausted | Loaded::Failed => (asked, " cannot be read"),
+    })
+}
+
+/// The page that the folder of `files` has itself for what is missing, if it is there. Waits for
+/// the disk.
+#[must_use]
+pub fn missing_page(files: &Files, tools: &mut Tools<'_>) -> Option<&'static [u8]> {
+    let folder = tools.folders.current(files.folder, tools.now)?.ok()?;
+    let look = || load::attempt(folder, NOT_FOUND_PAGE, Siblings::Unasked, Patience::Wait);
+    let is_there = files.has_missing_page && matches!(look(), Some(Loaded::Page(_)));
+    is_there.then_some(NOT_FOUND_PAGE)
+}

@@ -1,0 +1,211 @@
+//! PHP programs, and the files beside them.
+//!
+//! ```text
+//!  path ─► names a program? ─yes─► is it there? ─yes──────────────────────────┐
+//!            │no                    └no: 404                                   ▼
+//!            ├─ names a folder: its index.php? ─yes─────────────────────────► Call
+//!            ▼                    └no┐                                         ▲
+//!          a file, or an index of files there? ─yes─► answer                   │
+//!            └no: /index.php, if that is there ────────────────────────────────┘
+//! ```
+//!
+//! The source of a program is never sent: a path that names PHP source in any way is answered by
+//! the program, or not at all.
+
+use crate::{
+    Answer, Tools,
+    files::{
+        self, Done,
+        program::{self, Found, Program, Progress, Search},
+    },
+};
+use config::{
+    plan::{Compress, Files, Php},
+    unsent,
+};
+use fastcgi::{Head, Script};
+use message::{Body, Exchange, Length, Method, Path, PathError, Response, Shared, Source, Status};
+use net::FindError;
+
+/// An application that is to be asked.
+pub struct Call {
+    /// Who, and with which limits.
+    pub php: &'static Php,
+    /// The program that it runs.
+    pub script: Script,
+    /// The path that leads to the program itself, where another one was asked for: its guards let
+    /// in as well, and nothing is run where it is said to be no program.
+    pub path: Option<Vec<u8>>,
+}
+
+/// What an application has answered.
+pub struct Reply {
+    /// The head.
+    pub head: Head,
+    /// The content.
+    pub content: Content,
+}
+
+/// The content of an application's answer.
+pub enum Content {
+    /// All of it.
+    Whole(Vec<u8>),
+    /// It is still to come, at least in part.
+    Coming(Box<dyn Source + Send>),
+}
+
+/// Answers `exchange` as `php` says.
+pub(crate) fn answer(
+    php: &'static Php,
+    compress: Option<&Compress>,
+    exchange: &Exchange<'_>,
+    tools: &mut Tools<'_>,
+) -> Answer {
+    let path = match &exchange.path {
+        Ok(path) => path,
+        Err(PathError::EncodedSlash) => return status(Status::NOT_FOUND),
+        Err(_) => return status(Status::BAD_REQUEST),
+    };
+    if matches!(exchange.request.length, Length::Known(bytes) if bytes > php.content_bytes_max) {
+        return status(Status::CONTENT_TOO_LARGE);
+    }
+    let path = path.below(php.files.segments_skipped);
+    if unsent::is_hidden(&path) {
+        return status(Status::NOT_FOUND);
+    }
+    let mut bytes = path.as_bytes().to_vec();
+    if unsent::is_unsent(&path) {
+        return search(php, bytes, false, compress, exchange, tools);
+    }
+    if path.is_directory() {
+        bytes.extend_from_slice(Php::INDEX);
+        return search(php, bytes, false, compress, exchange, tools);
+    }
+    let answer = files::answer(&php.files, compress, exchange, tools);
+    beside(php, answer, compress, exchange, tools)
+}
+
+/// Goes on where [`answer`] could not.
+pub(crate) fn resume(
+    php: &'static Php,
+    compress: Option<&Compress>,
+    done: Done,
+    exchange: &Exchange<'_>,
+    tools: &mut Tools<'_>,
+) -> Answer {
+    match done.progress() {
+        Progress::Searched(found, is_last) => {
+            conclude(php, found, is_last, compress, exchange, tools)
+        }
+        Progress::Opened(opened) => match files::opened(&php.files, opened, tools) {
+            Some(failed) => failed,
+            None => answer(php, compress, exchange, tools),
+        },
+        Progress::Files(done) => {
+            let answer = files::resume(&php.files, compress, done, exchange, tools);
+            beside(php, answer, compress, exchange, tools)
+        }
+    }
+}
+
+/// Looks for the program that `path` names below the folder.
+fn search(
+    php: &'static Php,
+    path: Vec<u8>,
+    is_last: bool,
+    compress: Option<&Compress>,
+    exchange: &Exchange<'_>,
+    tools: &mut Tools<'_>,
+) -> Answer {
+    let folder = match tools.folders.current(php.files.folder, tools.now) {
+        Some(Ok(folder)) => folder,
+        Some(Err(wanted)) => return Answer::Wait(program::opening(wanted)),
+        None => return status(Status::NOT_FOUND),
+    };
+    match Search::new(folder, &path, is_last).now() {
+        Ok(found) => conclude(php, found, is_last, compress, exchange, tools),
+        Err(job) => Answer::Wait(job),
+    }
+}
+
+fn conclude(
+    php: &'static Php,
+    found: Found,
+    is_last: bool,
+    compress: Option<&Compress>,
+    exchange: &Exchange<'_>,
+    tools: &mut Tools<'_>,
+) -> Answer {
+    let Ok(path) = &exchange.path else { return status(Status::NOT_FOUND) };
+    match found {
+        Ok(Some(program)) => call(php, program, is_last, path),
+        Ok(None) if is_last || unsent::is_unsent(&path.below(php.files.segments_skipped)) => {
+            status(Status::NOT_FOUND)
+        }
+        Ok(None) => {
+            let answer = files::answer(&php.files, compress, exchange, tools);
+            beside(php, answer, compress, exchange, tools)
+        }
+        Err(FindError::Denied) => status(Status::FORBIDDEN),
+        Err(FindError::Exhausted) => Answer::Ready(crate::failed(Status::SERVICE_UNAVAILABLE)),
+        Err(_) => status(Status::INTERNAL_SERVER_ERROR),
+    }
+}
+
+/// What files have answered, unless nothing is there: then the program at the top of the folder
+/// does.
+fn beside(
+    php: &'static Php,
+    answer: Answer,
+    compress: Option<&Compress>,
+    exchange: &Exchange<'_>,
+    tools: &mut Tools<'_>,
+) -> Answer {
+    let response = match &answer {
+        Answer::Ready(response) => response,
+        Answer::Guarded(guarded) => &guarded.0,
+        Answer::Wait(_) | Answer::Call(_) => return answer,
+    };
+    match response.status {
+        Status::NOT_FOUND => {
+            let path = [b"/", Php::INDEX].concat();
+            search(php, path, true, compress, exchange, tools)
+        }
+        status if status.is_success() && !is_read(exchange) => {
+            Answer::Ready(crate::method_not_allowed(exchange, &Files::ALLOW))
+        }
+        _ => answer,
+    }
+}
+
+fn is_read(exchange: &Exchange<'_>) -> bool {
+    matches!(exchange.request.method, Method::Get | Method::Head)
+}
+
+fn call(php: &'static Php, program: Program, is_last: bool, asked: &Path<'_>) -> Answer {
+    let Program { root, file, rest } = program;
+    let name = program::named(&php.files, asked, &file);
+    if php.is_denied(&name) {
+        return status(Status::NOT_FOUND);
+    }
+    let path_info = if is_last { Vec::new() } else { rest };
+    let other = (name != asked.as_bytes()).then(|| name.clone());
+    let script = Script { root, file, name, path_info };
+    Answer::Call(Box::new(Call { php, script, path: other }))
+}
+
+/// The answer that an application's reply makes.
+#[must_use]
+pub fn response(reply: Reply) -> Response {
+    let Reply { head, content } = reply;
+    let body = match content {
+        Content::Whole(bytes) if bytes.is_empty() => Body::Empty,
+        Content::Whole(bytes) => Body::Bytes(Shared::from(bytes)),
+        Content::Coming(source) => Body::Stream(source),
+    };
+    Response { lines: head.lines, is_settled: true, body, ..Response::empty(head.status) }
+}
+
+fn status(status: Status) -> Answer {
+    Answer::Ready(Response::empty(status))
+}

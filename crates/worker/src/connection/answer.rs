@@ -1,0 +1,47 @@
+//! Answers on their way to the protocol room, and the lines that say that they were given.
+
+use super::Connection;
+use crate::{
+    flow::Answered,
+    record::{About, End, Record},
+    share::Share,
+    turn::{Turn, Work},
+};
+use message::{Body, Exchange, Method};
+
+impl Connection {
+    /// Has the protocol room write an answer down, and puts down that it was given.
+    pub(super) fn send(
+        &mut self,
+        answered: Answered,
+        exchange: &Exchange<'_>,
+        began_us: u64,
+        turn: &mut Turn<'_>,
+    ) {
+        let Answered { response, bandwidth, account, note, .. } = answered;
+        turn.pending.share =
+            bandwidth.zip(exchange.client).map(|(limit, client)| Share::new(limit, client));
+        let status = response.status;
+        let (bytes, is_sent_at_once) = match &response.body {
+            _ if exchange.request.method == Method::Head => (0, true),
+            Body::Empty => (0, true),
+            Body::Bytes(bytes) => (bytes.as_slice().len() as u64, true),
+            Body::File(_) | Body::Parts(_) => (response.body.len().unwrap_or(0), false),
+            // It is counted as it comes.
+            Body::Stream(_) => (0, false),
+        };
+        let output = &mut turn.scratch.output;
+        if let Some(source) = self.http.respond(response, &turn.core.date(turn.tick), output) {
+            turn.pending.work = Work::Source(source);
+        }
+        let about = About::exchange(exchange);
+        if is_sent_at_once {
+            let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: note };
+            turn.core.record(account, about, &end);
+        } else {
+            let line = turn.core.log.borrow_mut().begin(account.log, about, status.0);
+            let record = Record { account, line, status, bytes, began_us, note };
+            turn.pending.record = Some(Box::new(record));
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The content of a request on its way to an application that is asked.
+
+use super::Connection;
+use crate::{
+    application::Question,
+    job::{Done, Suspended},
+    refusal::Trouble,
+    turn::{Turn, Waiting, Work},
+    upload::{Refused, Upload},
+};
+use access::Ledger;
+use handle::php::Call;
+use message::{Exchange, Length, Status};
+
+impl Connection {
+    /// Has an application asked as `call` says, once all content is there; bytes of the head, when
+    /// they came, and what limits have found go along.
+    pub(super) fn call(
+        &mut self,
+        call: &Call,
+        exchange: &Exchange<'_>,
+        (head, began_us, ledger): (&[u8], u64, Ledger),
+        turn: &mut Turn<'_>,
+    ) {
+        let is_secure = self.secure.is_some();
+        let question = Question::new(call, exchange, self.socket.ends(), is_secure);
+        let (head, id) = (head.to_vec(), exchange.id.clone());
+        let suspended = Suspended { head, id, began_us, ledger };
+        turn.pending.work = Work::Upload(Box::new(Upload::new(suspended, question)));
+        if exchange.request.length == Length::Known(0) {
+            return self.ask(turn);
+        }
+        self.http.proceed(&mut turn.scratch.output);
+    }
+
+    /// Takes a piece of the content that an application is to be sent; thrown away where nobody is.
+    pub(super) fn take(&mut self, piece: &[u8], turn: &mut Turn<'_>) {
+        let Work::Upload(upload) = &mut turn.pending.work else { return };
+        match upload.take(piece, &turn.core.pool) {
+            Ok(()) => {}
+            Err(Refused::TooLarge) => {
+                self.refuse_content(Status::CONTENT_TOO_LARGE, Trouble::TOO_LARGE, turn);
+            }
+            Err(Refused::Busy) => {
+                self.refuse_content(Status::SERVICE_UNAVAILABLE, Trouble::BUSY, turn);
+            }
+        }
+    }
+
+    /// Answers an exchange whose content cannot be taken.
+    pub(super) fn refuse_content(&mut self, status: Status, why: Trouble, turn: &mut Turn<'_>) {
+        if let Work::Upload(upload) = std::mem::take(&mut turn.pending.work) {
+            let (exchange, ..) = upload.finish();
+            self.resume(exchange, Done::Failed(status, why), turn);
+        }
+    }
+
+    /// Asks the application whose request is complete, if one is to be asked.
+    pub(super) fn ask(&mut self, turn: &mut Turn<'_>) {
+        let upload = match std::mem::take(&mut turn.pending.work) {
+            Work::Upload(upload) => upload,
+            other => return turn.pending.work = other,
+        };
+        let (exchange, question, content) = upload.finish();
+        match question.ask(content, &self.core) {
+            Ok(done) => turn.pending.work = Work::Job(Box::new(Waiting { done, exchange })),
+            Err((status, why)) => self.resume(exchange, Done::Failed(status, why), turn),
+        }
+    }
+}

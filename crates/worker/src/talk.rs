@@ -1,0 +1,341 @@
+//! A conversation with an application: the request goes there, its answer comes back.
+//!
+//! ```text
+//!   Head ──head──► Gathering ──end──────────────► a whole answer
+//!     │                └──pause, or much──► Passing ──end──► the end of a stream
+//!     └──HEAD, 304──► Discarding
+//! ```
+
+use crate::{
+    asked::Asked,
+    core::Core,
+    job::Done,
+    log::Kind,
+    pipe::{Gone, Writer, pipe},
+    socket::Socket,
+    spill::Content,
+};
+use config::plan::Php;
+use fastcgi::{Answer, Event, Fault, Head, Limits};
+use handle::php::{self, Reply};
+use message::{Broken, Source, Status};
+use std::{
+    future::poll_fn,
+    io::{self, ErrorKind},
+    mem,
+    task::{Context, Poll},
+};
+use tokio::{sync::oneshot, time::timeout};
+
+/// Bytes that one read takes.
+const READ_BYTES: usize = 64 * 1024;
+
+/// Bytes of content that are waited for, while they come without a pause, so that an answer that is
+/// no larger has a length.
+const WHOLE_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of a request's content that are sent in one step.
+const STEP_BYTES: usize = 256 * 1024;
+
+/// Why a conversation ends before its time.
+pub(crate) enum Failure {
+    /// Nobody waits for the answer any more.
+    Gone,
+    /// The application, or the way to it, is at fault.
+    Upstream(Status, &'static str),
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self::Upstream(fault.status(), fault.reason())
+    }
+}
+
+impl From<Gone> for Failure {
+    fn from(_: Gone) -> Self {
+        Self::Gone
+    }
+}
+
+const LATE: Failure =
+    Failure::Upstream(Status::GATEWAY_TIMEOUT, "the application took too long for its next word");
+
+/// A conversation under way.
+pub(crate) struct Talk<'t> {
+    socket: Socket,
+    php: &'static Php,
+    core: &'t Core,
+    asked: &'t Asked,
+    answer: Answer,
+    output: Vec<u8>,
+    written: usize,
+    content: Content,
+    /// Whether all that is asked is in `output`, or was.
+    has_asked: bool,
+    input: Vec<u8>,
+    /// How many bytes at the start of `input` wait for those that complete them.
+    unread_bytes: usize,
+    is_head: bool,
+    stage: Stage,
+}
+
+/// How far an answer has come.
+enum Stage {
+    /// Its head is waited for.
+    Head(oneshot::Sender<Done>),
+    /// That is here, with content that may be all of it.
+    Gathering(oneshot::Sender<Done>, Head, Vec<u8>),
+    /// It is passed on.
+    Passing(Writer),
+    /// Its head was all that was asked for, or nobody wants the rest.
+    Discarding,
+}
+
+/// What happened on the connection.
+enum Happened {
+    /// All of the output was taken.
+    Sent,
+    /// So many bytes came; none at the end.
+    Came(usize),
+    /// There is nothing to read just now.
+    Quiet,
+    /// Nobody waits for the answer any more.
+    Gone,
+}
+
+impl<'t> Talk<'t> {
+    /// Begins to send `output`, and then `content`, to the application at the other end of the
+    /// socket; `sender` waits for its answer.
+    pub(crate) fn new(
+        (socket, output, content): (Socket, Vec<u8>, Content),
+        php: &'static Php,
+        core: &'t Core,
+        asked: &'t Asked,
+        is_head: bool,
+        sender: oneshot::Sender<Done>,
+    ) -> Self {
+        Self {
+            socket,
+            php,
+            core,
+            asked,
+            answer: Answer::new(Limits::default()),
+            output,
+            written: 0,
+            content,
+            has_asked: false,
+            input: vec![0; READ_BYTES],
+            unread_bytes: 0,
+            is_head,
+            stage: Stage::Head(sender),
+        }
+    }
+
+    /// Passes the answer on, to its end.
+    pub(crate) async fn run(&mut self) -> Result<(), Failure> {
+        let time = self.php.time;
+        loop {
+            let next = poll_fn(|context| self.poll(context));
+            match timeout(time, next).await.map_err(|_| LATE)? {
+                Happened::Gone => return Err(Failure::Gone),
+                Happened::Sent => self.send_more().await?,
+                Happened::Quiet => self.pass_on().await?,
+                Happened::Came(0) => {
+                    self.answer.finish()?;
+                    return self.end();
+                }
+                Happened::Came(bytes) => {
+                    if self.understand(bytes).await? {
+                        return self.end();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes and reads what can be written and read.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Happened> {
+        if let Stage::Head(sender) | Stage::Gathering(sender, ..) = &mut self.stage
+            && sender.poll_closed(context).is_ready()
+        {
+            return Poll::Ready(Happened::Gone);
+        }
+        while self.written < self.output.len() {
+            let bytes = &self.output[self.written..];
+            match self.socket.write(|socket| net::socket::send(socket, bytes)) {
+                Ok(count) => self.written += count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    match self.socket.poll_writable(context) {
+                        Poll::Pending => break,
+                        Poll::Ready(Ok(())) => {}
+                        Poll::Ready(Err(_)) => self.forget_question(),
+                    }
+                }
+                // It has heard enough: what it answers is read all the same.
+                Err(_) => self.forget_question(),
+            }
+        }
+        if self.written == self.output.len() && !self.has_asked {
+            return Poll::Ready(Happened::Sent);
+        }
+        match self.socket.poll_receive(&mut self.input[self.unread_bytes..], context) {
+            Poll::Ready(count) => Poll::Ready(Happened::Came(count)),
+            Poll::Pending if matches!(self.stage, Stage::Gathering(..)) => {
+                Poll::Ready(Happened::Quiet)
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn forget_question(&mut self) {
+        self.written = self.output.len();
+        self.has_asked = true;
+    }
+
+    /// Puts the next of the request's content into the output.
+    async fn send_more(&mut self) -> Result<(), Failure> {
+        let piece = if self.content.spill.len() > 0 {
+            let step = self.content.spill.read(&self.core.pool);
+            let lost = || io::Error::from(ErrorKind::Other);
+            let read = match step {
+                Some(step) => step.await.unwrap_or_else(|_| Err(lost())),
+                None => Err(lost()),
+            };
+            read.map_err(|_| {
+                let reason = "the content of the request could not be read back";
+                Failure::Upstream(Status::INTERNAL_SERVER_ERROR, reason)
+            })?
+        } else {
+            let rest = self.content.memory.len().min(STEP_BYTES);
+            self.content.memory.drain(..rest).collect()
+        };
+        self.output.clear();
+        self.written = 0;
+        self.has_asked = piece.is_empty();
+        fastcgi::stdin(&piece, &mut self.output);
+        Ok(())
+    }
+
+    /// Takes in so many bytes that came; true once the answer is complete.
+    async fn understand(&mut self, bytes: usize) -> Result<bool, Failure> {
+        let mut input = mem::take(&mut self.input);
+        let end = self.unread_bytes + bytes;
+        let mut at = 0;
+        loop {
+            let (used, event) = self.answer.receive(&input[at..end])?;
+            at += used;
+            match event {
+                Event::Incomplete => break,
+                Event::End => return Ok(true),
+                Event::Stderr(line) => {
+                    self.asked.report(self.core, Kind::Stderr, &String::from_utf8_lossy(&line));
+                }
+                Event::Head(head) => self.begin(head)?,
+                Event::Content(piece) => self.take(piece).await?,
+            }
+        }
+        input.copy_within(at..end, 0);
+        self.unread_bytes = end - at;
+        self.input = input;
+        Ok(false)
+    }
+
+    /// The head has come.
+    fn begin(&mut self, head: Head) -> Result<(), Failure> {
+        if head.file.is_some() {
+            let reason = "the application wants a file sent in place of its content";
+            return Err(Failure::Upstream(Status::BAD_GATEWAY, reason));
+        }
+        let Stage::Head(sender) = mem::replace(&mut self.stage, Stage::Discarding) else {
+            return Ok(());
+        };
+        if self.is_head || head.status.is_bodiless() {
+            let content = php::Content::Coming(Box::new(Nothing(head.length)));
+            return self.reply(sender, head, content);
+        }
+        self.stage = Stage::Gathering(sender, head, Vec::new());
+        Ok(())
+    }
+
+    /// A piece of content has come.
+    async fn take(&mut self, piece: &[u8]) -> Result<(), Failure> {
+        match &mut self.stage {
+            Stage::Gathering(_, _, gathered) => {
+                gathered.extend_from_slice(piece);
+                if gathered.len() > WHOLE_BYTES_MAX {
+                    self.pass_on().await?;
+                }
+            }
+            Stage::Passing(writer) => writer.put(piece.to_vec()).await?,
+            Stage::Head(_) | Stage::Discarding => {}
+        }
+        Ok(())
+    }
+
+    /// Replies with what has been gathered so far; the rest follows.
+    async fn pass_on(&mut self) -> Result<(), Failure> {
+        let stage = mem::replace(&mut self.stage, Stage::Discarding);
+        let Stage::Gathering(sender, head, gathered) = stage else {
+            self.stage = stage;
+            return Ok(());
+        };
+        let (mut writer, reader) = pipe(&self.core.pool, self.php.buffer_bytes_max, head.length);
+        self.reply(sender, head, php::Content::Coming(Box::new(reader)))?;
+        writer.put(gathered).await?;
+        self.stage = Stage::Passing(writer);
+        Ok(())
+    }
+
+    /// The answer is complete.
+    fn end(&mut self) -> Result<(), Failure> {
+        match mem::replace(&mut self.stage, Stage::Discarding) {
+            Stage::Gathering(sender, head, mut gathered) => {
+                if let Some(length) = head.length {
+                    if (gathered.len() as u64) < length {
+                        let reason = "the application's content is shorter than it says";
+                        self.stage = Stage::Head(sender);
+                        return Err(Failure::Upstream(Status::BAD_GATEWAY, reason));
+                    }
+                    gathered.truncate(usize::try_from(length).unwrap_or(usize::MAX));
+                }
+                self.reply(sender, head, php::Content::Whole(gathered))
+            }
+            Stage::Passing(writer) => {
+                writer.end();
+                Ok(())
+            }
+            Stage::Head(_) | Stage::Discarding => Ok(()),
+        }
+    }
+
+    fn reply(
+        &self,
+        sender: oneshot::Sender<Done>,
+        head: Head,
+        content: php::Content,
+    ) -> Result<(), Failure> {
+        let reply = Box::new(Reply { head, content });
+        sender.send(Done::Reply(reply, self.asked.user.clone())).map_err(|_| Failure::Gone)
+    }
+
+    /// Whoever waits for the head, if somebody still does.
+    pub(crate) fn sender(self) -> Option<oneshot::Sender<Done>> {
+        match self.stage {
+            Stage::Head(sender) | Stage::Gathering(sender, ..) => Some(sender),
+            Stage::Passing(_) | Stage::Discarding => None,
+        }
+    }
+}
+
+/// Content of that length which is not sent, as only its head was asked for.
+struct Nothing(Option<u64>);
+
+impl Source for Nothing {
+    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Vec<u8>, Broken>>> {
+        Poll::Ready(None)
+    }
+
+    fn length(&self) -> Option<u64> {
+        self.0
+    }
+}

@@ -1,0 +1,75 @@
+//! The content of a request on its way to an application: all of it is taken before the application
+//! is asked, so that a slow client holds up nobody but itself.
+
+use crate::{
+    application::Question,
+    job::Suspended,
+    pool::Pool,
+    spill::{Content, Step, Written},
+};
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+/// Bytes of content that are kept in memory; more lies in a file.
+const MEMORY_BYTES: usize = 32 * 1024;
+
+/// Content that is being taken, and the exchange that waits for it.
+pub(crate) struct Upload {
+    pub(crate) exchange: Suspended,
+    pub(crate) question: Question,
+    writing: Option<Step<Written>>,
+    content: Content,
+}
+
+/// Why content cannot be taken.
+pub(crate) enum Refused {
+    /// There is more of it than may be.
+    TooLarge,
+    /// The pool has too much to do.
+    Busy,
+}
+
+impl Upload {
+    pub(crate) fn new(exchange: Suspended, question: Question) -> Self {
+        Self { exchange, question, writing: None, content: Content::default() }
+    }
+
+    /// Takes a piece.
+    pub(crate) fn take(&mut self, piece: &[u8], pool: &Arc<Pool>) -> Result<(), Refused> {
+        let content = &mut self.content;
+        content.bytes += piece.len() as u64;
+        if content.bytes > self.question.php().content_bytes_max {
+            return Err(Refused::TooLarge);
+        }
+        content.memory.extend_from_slice(piece);
+        if content.memory.len() > MEMORY_BYTES && self.writing.is_none() {
+            let bytes = std::mem::take(&mut content.memory);
+            let step = content.spill.write(bytes, pool).ok_or(Refused::Busy)?;
+            self.writing = Some(step);
+        }
+        Ok(())
+    }
+
+    /// Whether content is being written to its file, which is waited for before more is taken.
+    pub(crate) fn is_writing(&self) -> bool {
+        self.writing.is_some()
+    }
+
+    /// Waits until it is written.
+    pub(crate) fn poll_written(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(step) = &mut self.writing else { return Poll::Ready(Ok(())) };
+        let written = ready!(Pin::new(step).poll(context));
+        self.writing = None;
+        let written = written.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
+        Poll::Ready(written.map(|written| self.content.spill.wrote(written)))
+    }
+
+    /// All of it has come.
+    pub(crate) fn finish(self) -> (Suspended, Question, Content) {
+        (self.exchange, self.question, self.content)
+    }
+}

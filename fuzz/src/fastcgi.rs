@@ -1,0 +1,91 @@
+//! The answers of applications: they mean the same wherever they are cut, never more than was sent,
+//! and no field that comes of them could end its line.
+
+use fastcgi::{Answer, Event, Fault, Limits};
+
+/// Pieces of records and of heads.
+pub const TOKENS: &[&str] = &[
+    "\x01\x06\0\x01",
+    "\x01\x07\0\x01",
+    "\x01\x03\0\x01",
+    "\x01\x06\0\x02",
+    "\0\x08\0\0",
+    "\0\x10\x03\0",
+    "\0\0\0\0",
+    "\0\0\0\0\0\0\0\0",
+    "\0\0\0\0\x02\0\0\0",
+    "Status: 200 OK\r\n",
+    "Status: 4",
+    "Content-Length: 5\r\n",
+    "Location: /\n",
+    "X-Accel-Redirect: /x\r\n",
+    "A: b\r\n\r\nhey!",
+    "\r\n\r\n",
+    "\n\n",
+    ": ",
+    "\x7f",
+];
+
+/// What was seen of an answer.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Seen {
+    heads: Vec<fastcgi::Head>,
+    content: Vec<u8>,
+    stderr: Vec<Vec<u8>>,
+    ended: Option<Result<(), Fault>>,
+}
+
+/// Reads the bytes whole, byte by byte, and in halves.
+pub fn run(data: &[u8]) {
+    let whole = read(&[data]);
+    let middle = data.len() / 2;
+    assert_eq!(read(&[&data[..middle], &data[middle..]]), whole);
+    let bytes: Vec<&[u8]> = data.chunks(1).collect();
+    assert_eq!(read(&bytes), whole);
+    let told: usize = whole.stderr.iter().map(Vec::len).sum();
+    assert!(whole.content.len() + told <= data.len(), "more than was sent");
+    assert!(whole.heads.len() <= 1 && (whole.content.is_empty() || whole.heads.len() == 1));
+    for head in &whole.heads {
+        assert!((200..1000).contains(&head.status.0), "{}", head.status);
+        for line in &head.lines {
+            let is_sound = |text: &str| !text.bytes().any(|byte| byte < 0x20 || byte == 0x7f);
+            assert!(is_sound(&line.name) && is_sound(&line.value) && !line.name.is_empty());
+            let framing = ["content-length", "transfer-encoding", "connection", "status"];
+            assert!(!framing.contains(&&*line.name), "{}", line.name);
+        }
+    }
+}
+
+/// What is seen of an answer that comes in such pieces.
+fn read(pieces: &[&[u8]]) -> Seen {
+    let limits = Limits { head_bytes_max: 200, fields_max: 5, ..Limits::default() };
+    let limits = Limits { stderr_line_bytes_max: 10, stderr_bytes_max: 50, ..limits };
+    let (mut answer, mut seen, mut unread) = (Answer::new(limits), Seen::default(), Vec::new());
+    for piece in pieces {
+        unread.extend_from_slice(piece);
+        let mut at = 0;
+        loop {
+            let (used, event) = match answer.receive(&unread[at..]) {
+                Ok(event) => event,
+                Err(fault) => {
+                    seen.ended = Some(Err(fault));
+                    return seen;
+                }
+            };
+            at += used;
+            match event {
+                Event::Incomplete => break,
+                Event::Head(head) => seen.heads.push(head),
+                Event::Content(content) => seen.content.extend_from_slice(content),
+                Event::Stderr(line) => seen.stderr.push(line),
+                Event::End => {
+                    seen.ended = Some(answer.finish());
+                    return seen;
+                }
+            }
+        }
+        unread.drain(..at);
+        assert!(unread.len() < 8, "what can be used is used");
+    }
+    seen
+}
