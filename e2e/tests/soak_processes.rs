@@ -265,8 +265,10 @@ fn whatever_is_done_to_it_nobody_notices_and_nothing_piles_up() {
     assert!(lost <= most, "{lost} requests were lost, and {most} can have been under way");
     assert!(asked > 100 * done, "hardly anything happened");
     let after = used(&place, &server);
-    for (now, then) in after.descriptors.iter().zip(&before.descriptors) {
-        assert!(now <= then, "{before:?} became {after:?}");
+    for (at, (now, then)) in after.descriptors.iter().zip(&before.descriptors).enumerate() {
+        // A loop of a worker opens what it serves when it is first asked, and not all of them are.
+        let slack = if at == 0 { 0 } else { 2 };
+        assert!(*now <= then + slack, "{before:?} became {after:?}");
     }
     for (now, then) in after.threads.iter().zip(&before.threads) {
         assert!(*now <= then + SLACK_THREADS, "{before:?} became {after:?}");
