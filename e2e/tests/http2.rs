@@ -7,11 +7,7 @@
     reason = "tests say what is wrong by panicking"
 )]
 
-use e2e::{
-    Client, Ending, Server, Site,
-    application::{self, Application},
-    eventually,
-};
+use e2e::{Client, Ending, Server, Site, eventually};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::{
@@ -158,49 +154,6 @@ fn http1_is_spoken_on_the_same_address_and_http2_only_where_it_is_said() {
     client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
     assert_eq!(client.response().unwrap().status, 505);
     without.stop();
-}
-
-/// An application gets all content of a stream, and its answer comes back while others go on.
-#[test]
-fn applications_are_asked_over_http2() {
-    let site = Site::new();
-    site.write("index.php", b"");
-    let php = Application::start(|asked, stream| {
-        let head = format!(
-            "X-Protocol: {}\r\nX-Method: {}\r\nContent-Type: text/x\r\n\r\n",
-            asked.get("SERVER_PROTOCOL"),
-            asked.get("REQUEST_METHOD"),
-        );
-        application::answer(stream, &[head.as_bytes(), &asked.content, b"end"].concat());
-    });
-    let config = format!(
-        "[server]\nlisten = {{ address = '127.0.0.1:0', http2 = true }}\nlog = 'json'\n\
-         [site.default]\nroot = {:?}\n{}",
-        site.root(),
-        php.setting("upload-max = '4MB'")
-    );
-    let server = Server::run(&config);
-    let answer = curl(&server, &["--include"], "/index.php");
-    assert!(answer.starts_with("HTTP/2 200"), "{answer}");
-    assert!(answer.contains("x-protocol: HTTP/2.0\r\nx-method: GET\r\n"), "{answer}");
-    assert!(answer.ends_with("\r\n\r\nend"), "{answer}");
-    let large = site.path("large.bin");
-    let upload = format!("@{}", large.display());
-    let url = format!("http://{}/index.php", server.addr());
-    let words = ["--silent", "--http2-prior-knowledge", "--data-binary", &upload, &url];
-    let expect = [&fs::read(&large).unwrap()[..], b"end"].concat();
-    assert!(output("curl", &words) == expect, "what was sent comes back");
-    assert!(curl(&server, &["--data", "a=b"], "/index.php") == "a=bend");
-    // Ten at once on one connection, all with content.
-    let many: Vec<&str> = [&url; 10].map(String::as_str).into();
-    let words =
-        [&["--silent", "--http2-prior-knowledge", "--parallel", "--data", "x=y"], &many[..]];
-    assert_eq!(output("curl", &words.concat()), "x=yend".repeat(10).into_bytes());
-    let huge = format!("@{}", site.path("huge.bin").display());
-    let words = ["--silent", "--http2-prior-knowledge", "--data-binary", &huge, "--include", &url];
-    let refused = Command::new("curl").args(words).output().unwrap();
-    assert!(refused.stdout.starts_with(b"HTTP/2 413"), "{:?}", refused.stdout);
-    server.stop();
 }
 
 /// Python's h2 insists on the protocol, and acknowledges what it reads in small pieces.

@@ -35,6 +35,8 @@ pub struct Connection {
     pub(crate) ending: Option<Key>,
     /// Whether the beginning of a frame has come.
     pub(crate) is_within_frame: bool,
+    /// Whether all that has come was read, so that the peer is waited for.
+    pub(crate) has_read_all: bool,
     /// Bytes that the peer lets us send on all streams together, and on a new one.
     pub(crate) window: i64,
     pub(crate) stream_window: i64,
@@ -57,6 +59,7 @@ pub struct Connection {
     /// Priorities of streams that have not begun.
     pub(crate) early: Vec<(u32, Priority)>,
     pub(crate) ended: Vec<Ended>,
+    pub(crate) late: Vec<Key>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +104,7 @@ impl Connection {
             partial: None,
             ending: None,
             is_within_frame: false,
+            has_read_all: false,
             window: WINDOW_BYTES as i64,
             stream_window: WINDOW_BYTES as i64,
             frame_bytes_max: FRAME_BYTES_MAX,
@@ -115,12 +119,13 @@ impl Connection {
             resets: 0,
             early: Vec::new(),
             ended: Vec::new(),
+            late: Vec::new(),
         }
     }
 
     /// Reads on in `input`, every unread byte, oldest first: how many of them are used up, and what
-    /// they mean. To be called until it says `Incomplete`, `Broken` or `Closed`.
-    ///
+    /// they mean. To be called until it says `Incomplete`, `Broken` or `Closed`; who stops before
+    /// holds back the peer, whose time does not count meanwhile.
     pub fn receive<'b>(
         &mut self,
         input: &'b [u8],
@@ -128,6 +133,7 @@ impl Connection {
         (block, slots): (&'b mut Block, &'b mut Slots<'b>),
         output: &mut Output,
     ) -> (usize, Event<'b>) {
+        self.has_read_all = false;
         if let Some(key) = self.ending.take() {
             return match self.end_content(key, now, output) {
                 Ok(event) => (0, event),
@@ -172,6 +178,18 @@ impl Connection {
             Ok(event) => (used, event),
             Err(fault) => (input.len(), self.fail(fault, output)),
         }
+    }
+
+    /// Whether more content of a request is to be told, or its end. What cannot take it yet reads
+    /// no more until it can.
+    #[must_use]
+    pub fn awaits_content(&self, key: Key) -> bool {
+        self.ending == Some(key) || self.streams.get(key).is_some_and(|stream| stream.is_receiving)
+    }
+
+    /// The next request whose content came too slowly; it is to be answered with that.
+    pub fn next_late(&mut self) -> Option<Key> {
+        self.late.pop()
     }
 
     /// The next answer, of those that were not given at once, which has come to its end since.
@@ -265,6 +283,7 @@ impl Connection {
             self.clock.stop();
         }
         self.is_within_frame = is_within_frame;
+        self.has_read_all = true;
         if self.phase == Phase::Open && self.streams.open() > 0 && !is_within_frame {
             self.clock.stop();
         } else {

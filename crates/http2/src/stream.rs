@@ -5,8 +5,11 @@ use crate::{
     priority::Priority,
 };
 use base::Moment;
-use message::{Body, Part, clock::Clock};
-use std::vec;
+use message::{
+    Body, Limits, Part,
+    clock::{Clock, Pace},
+};
+use std::{time::Duration, vec};
 
 /// Which slot a stream has. It is the stream's as long as that is open.
 pub type Key = usize;
@@ -37,6 +40,8 @@ pub(crate) struct Stream {
     /// What is to be sent.
     pub(crate) content: Content,
     pub(crate) clock: Clock,
+    /// How fast its content comes.
+    pub(crate) pace: Pace,
 }
 
 /// How far the answer to a request is.
@@ -123,6 +128,16 @@ impl Stream {
         }
     }
 
+    /// Whether content is waited for, to be answered by what it says.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.is_receiving && self.answer == Answer::Due
+    }
+
+    /// How long the peer is waited for when it shall send content.
+    pub(crate) fn patience(&self, limits: &Limits) -> Duration {
+        if self.is_awaited() { self.pace.patience(limits) } else { limits.body_idle_time }
+    }
+
     /// Whether more could be sent if the peer let us.
     pub(crate) fn is_sending(&self) -> bool {
         matches!(self.answer, Answer::Sourced | Answer::Sending) && self.content.front_bytes() > 0
@@ -170,6 +185,7 @@ impl Streams {
             allowance: u64::MAX,
             content: Content::NONE,
             clock,
+            pace: Pace::NEW,
         };
         match self.slots.get_mut(key) {
             Some(slot) => *slot = stream,

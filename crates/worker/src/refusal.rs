@@ -51,6 +51,9 @@ impl Trouble {
     pub(crate) const TOO_LARGE: Self =
         Self::of(Kind::Refused, "the content is larger than `upload-max` allows");
 
+    /// The request's content is not waited for any longer.
+    pub(crate) const LATE: Self = Self::of(Kind::Refused, "the content came too slowly");
+
     /// The request's content finds no room.
     pub(crate) const NO_ROOM: Self =
         Self::of(Kind::Failed, "the content could not be written to /var/tmp");

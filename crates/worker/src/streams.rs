@@ -3,6 +3,8 @@
 //! An answer that is ready is given while its request is read, and leaves nothing here. What waits
 //! for a job, a source or its turn is kept in `under_way` until it is over.
 
+mod content;
+
 use crate::{
     account::Account,
     admission::Admission,
@@ -17,7 +19,7 @@ use crate::{
     share::Share,
     socket::Socket,
     turn::{Turn, Waiting, Work},
-    upload::{Refused, Upload},
+    upload::Upload,
 };
 use access::Ledger;
 use base::Moment;
@@ -107,7 +109,7 @@ impl Streams {
         let hungry = |exchange: &UnderWay| {
             matches!(exchange.work, Work::Source(_)) && self.http.is_hungry(exchange.key)
         };
-        (has_stopped && !self.is_writing())
+        (has_stopped && !self.is_holding())
             || made >= room
             || (made > 0 && self.under_way.iter().any(hungry))
     }
@@ -116,6 +118,9 @@ impl Streams {
     pub(crate) fn expire(&mut self, turn: &mut Turn<'_>, from: &From<'_>) -> Expiry {
         let expiry = self.http.expire(turn.tick.now, &mut turn.scratch.output);
         self.put_down_ended(turn);
+        while let Some(key) = self.http.next_late() {
+            self.refuse_content(key, (Status::REQUEST_TIMEOUT, Trouble::LATE), turn, from);
+        }
         if let Expiry::Broken(fault) = expiry {
             refuse(turn, from, fault.reason);
             self.abandon(turn);
@@ -139,7 +144,7 @@ impl Streams {
         let output_bytes_max = turn.core.plan.limits.output_bytes_max;
         let mut has_read_all = false;
         while !has_read_all
-            && !self.is_writing()
+            && !self.is_holding()
             && turn.scratch.output.memory_bytes() <= output_bytes_max
         {
             let mut slots = Slots::new();
@@ -221,65 +226,6 @@ impl Streams {
         self.under_way.push(UnderWay { key, work, record: None, share: None, _kept: kept });
         if request.length == Length::Known(0) {
             self.ask(key, turn, from);
-        }
-    }
-
-    /// Whether content is being written to a file, which is waited for before more is taken.
-    pub(crate) fn is_writing(&self) -> bool {
-        let mut works = self.under_way.iter().map(|exchange| &exchange.work);
-        works.any(|work| matches!(work, Work::Upload(upload) if upload.is_writing()))
-    }
-
-    /// Takes a piece of the content that an application is to be sent; thrown away where nobody is.
-    fn take(&mut self, key: Key, piece: &[u8], turn: &mut Turn<'_>, from: &From<'_>) {
-        let mut works = self.under_way.iter_mut().filter(|exchange| exchange.key == key);
-        let Some(UnderWay { work: Work::Upload(upload), .. }) = works.next() else { return };
-        let (status, why) = match upload.take(piece, &turn.core.pool) {
-            Ok(()) => return,
-            Err(Refused::TooLarge) => (Status::CONTENT_TOO_LARGE, Trouble::TOO_LARGE),
-            Err(Refused::Busy) => (Status::SERVICE_UNAVAILABLE, Trouble::BUSY),
-        };
-        self.refuse_content(key, (status, why), turn, from);
-    }
-
-    /// Answers an exchange whose content cannot be taken.
-    fn refuse_content(
-        &mut self,
-        key: Key,
-        (status, why): (Status, Trouble),
-        turn: &mut Turn<'_>,
-        from: &From<'_>,
-    ) {
-        if let Some(upload) = self.take_upload(key) {
-            let (exchange, ..) = upload.finish();
-            self.resume((key, exchange), Done::Failed(status, why), turn, from);
-        }
-    }
-
-    /// Asks the application whose request is complete, if one is to be asked.
-    fn ask(&mut self, key: Key, turn: &mut Turn<'_>, from: &From<'_>) {
-        let Some(upload) = self.take_upload(key) else { return };
-        let (exchange, question, content) = upload.finish();
-        match question.ask(content, from.core) {
-            Ok(done) => {
-                let work = Work::Job(Box::new(Waiting { done, exchange }));
-                let kept = turn.core.trail.keep();
-                self.under_way.push(UnderWay { key, work, record: None, share: None, _kept: kept });
-            }
-            Err((status, why)) => {
-                self.resume((key, exchange), Done::Failed(status, why), turn, from);
-            }
-        }
-    }
-
-    /// The content that is being taken for that exchange, which is not under way meanwhile.
-    fn take_upload(&mut self, key: Key) -> Option<Upload> {
-        let is_it =
-            |exchange: &UnderWay| exchange.key == key && matches!(exchange.work, Work::Upload(_));
-        let at = self.under_way.iter().position(is_it)?;
-        match self.under_way.swap_remove(at).work {
-            Work::Upload(upload) => Some(*upload),
-            _ => None,
         }
     }
 

@@ -51,6 +51,7 @@ impl Connection {
     ) -> Given {
         let Some(stream) = self.streams.get_mut(key) else { return Given::Whole };
         debug_assert!(stream.answer == Answer::Due, "nobody asked");
+        stream.clock.stop();
         let length = response.body.len();
         let has_content = !(stream.is_head || response.status.is_bodiless() || length == Some(0));
         let id = stream.id;

@@ -252,6 +252,10 @@ impl Connection {
             return self.cut(id, flow, now, output).map(Step::Event);
         };
         stream.grant = grant;
+        if stream.is_awaited() {
+            stream.pace.came(content.len(), stream.clock.waited(now));
+            stream.clock.stop();
+        }
         if let Some(due) = &mut stream.content_due {
             let Some(left) = due.checked_sub(content.len() as u64) else {
                 let fault = Fault::protocol("the content is longer than its length");
@@ -296,6 +300,7 @@ impl Connection {
             return self.cut(id, fault, now, output);
         }
         stream.is_receiving = false;
+        stream.clock.stop();
         if stream.answer == Answer::Given {
             self.streams.leave(key);
             return Ok(Event::Handled);

@@ -5,7 +5,7 @@ use crate::{
     event::{Ended, Expiry},
     fault::{Code, Fault},
     frame,
-    stream::{Answer, Key},
+    stream::{Answer, Key, Stream},
 };
 use base::Moment;
 use message::Output;
@@ -20,20 +20,26 @@ impl Connection {
             Parting::Announced(since) => since.after(self.limits.linger_time),
             Parting::No | Parting::Final => Moment::NEVER,
         };
+        let (is_closing, is_held) = (self.is_closing(), !self.has_read_all);
+        if is_held && self.phase == Phase::Open && !is_closing {
+            self.clock.stop();
+        }
         let mut deadline = self.clock.deadline(self.patience()).min(parted);
-        if self.is_closing() {
+        if is_closing {
             return deadline;
         }
         let (limits, is_full) = (self.limits, self.window <= 0);
         for (_, stream) in self.streams.iter_mut() {
-            if !stream.is_sending() {
+            if stream.is_awaited() {
+                if is_held { stream.clock.stop() } else { stream.clock.wait(now) }
+            } else if !stream.is_sending() {
                 stream.clock.unblock(now);
             } else if is_full || stream.window <= 0 {
                 stream.clock.block(now, limits);
             } else {
                 stream.clock.hold(now, limits);
             }
-            deadline = deadline.min(stream.clock.deadline(limits.body_idle_time));
+            deadline = deadline.min(stream.clock.deadline(stream.patience(limits)));
         }
         deadline
     }
@@ -104,17 +110,20 @@ impl Connection {
 
     /// Gives up streams whose peer neither takes its answer nor sends its content.
     fn expire_streams(&mut self, now: Moment, output: &mut Output) {
-        let patience = self.limits.body_idle_time;
-        let is_due = |key: Key, connection: &Self| {
-            let stream = connection.streams.get(key)?;
-            (stream.clock.deadline(patience) <= now).then_some(stream.id)
-        };
-        let keys: Vec<Key> = self.streams.iter().map(|(key, _)| key).collect();
+        let limits = self.limits;
+        let is_due = |stream: &Stream| stream.clock.deadline(stream.patience(limits)) <= now;
+        let due = self.streams.iter().filter(|(_, stream)| is_due(stream));
+        let keys: Vec<Key> = due.map(|(key, _)| key).collect();
         for key in keys {
-            let Some(id) = is_due(key, self) else { continue };
-            let stream = self.streams.get(key);
-            let unsent_bytes = stream.map_or(0, |stream| stream.content.len());
-            if stream.is_some_and(|stream| stream.answer != Answer::Given) {
+            let Some(stream) = self.streams.get_mut(key) else { continue };
+            if stream.is_awaited() {
+                stream.clock.stop();
+                self.late.push(key);
+                continue;
+            }
+            let id = stream.id;
+            if stream.answer != Answer::Given {
+                let unsent_bytes = stream.content.len();
                 let reason = Some("the client opens no window for it");
                 self.ended.push(Ended { key, unsent_bytes, reason });
             }

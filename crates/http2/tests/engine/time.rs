@@ -2,7 +2,8 @@
 
 use crate::client::*;
 use base::Moment;
-use http2::Expiry;
+use http2::{Block, Event, Expiry};
+use message::{Output, Slots, Status};
 
 #[test]
 fn a_client_that_does_not_begin_is_not_waited_for() {
@@ -96,6 +97,59 @@ fn content_that_nobody_reads_is_not_waited_for_long() {
     client.told();
     assert_eq!(client.wait(), (20_000, Expiry::Nothing));
     assert_eq!(client.told(), "RST 1 8");
+}
+
+#[test]
+fn content_that_is_asked_for_has_to_come_and_not_too_slowly() {
+    let mut client = Client::new();
+    client.content = None;
+    client.send(&posts(1, &[]));
+    client.told();
+    assert_eq!(client.wait(), (20_000, Expiry::Nothing));
+    let late = client.http.next_late();
+    assert_eq!((late, client.told()), (client.waiting.pop(), String::new()));
+    let key = late.unwrap();
+    client.answer(key, Status::REQUEST_TIMEOUT, 0);
+    assert!(client.told().starts_with("HEADERS+5 1"));
+    // A byte each second is below the least rate, though it never is quiet for long.
+    let mut client = Client::new();
+    client.content = None;
+    client.send(&posts(1, &[]));
+    let began = client.now;
+    while client.http.deadline(client.now) > client.now {
+        client.now = Moment(client.now.0 + 1000);
+        client.send(&frame(DATA, 0, 1, &[0; 1]));
+        assert!(client.now.0 < began.0 + 60_000, "it is never late");
+    }
+    client.wait();
+    assert!(client.http.next_late().is_some());
+}
+
+/// Who cannot take content yet stops reading: the client is not to blame for what follows.
+#[test]
+fn who_holds_content_back_waits_for_nobody() {
+    let mut client = Client::new();
+    let (mut block, mut output) = (Block::default(), Output::default());
+    let bytes = [posts(1, &[]), frame(DATA, 0, 1, b"abc"), frame(DATA, END_STREAM, 1, b"d")];
+    let (mut at, bytes) = (0, bytes.concat());
+    let mut seen = Vec::new();
+    let mut asked = None;
+    for _ in 0..4 {
+        let mut slots = Slots::new();
+        let room = (&mut block, &mut slots);
+        let (used, event) = client.http.receive(&bytes[at..], client.now, room, &mut output);
+        at += used;
+        match event {
+            Event::Request(key, ..) => asked = Some(key),
+            Event::Content(_, piece) => seen.extend_from_slice(piece),
+            Event::End(_) => seen.push(b'.'),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(client.http.deadline(client.now), Moment::NEVER, "{seen:?}");
+        let is_over = seen.ends_with(b".");
+        assert_eq!(client.http.awaits_content(asked.unwrap()), !is_over, "{seen:?}");
+    }
+    assert_eq!((seen, at), (b"abcd.".to_vec(), bytes.len()));
 }
 
 #[test]

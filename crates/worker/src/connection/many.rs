@@ -92,7 +92,7 @@ impl Connection {
             let (core, socket) = (&self.core, &self.socket);
             let from = streams::From { client, listener, admission, core, socket };
             let has_more = streams.work(turn, &from, context);
-            let (is_closing, is_writing) = (streams.http.is_closing(), streams.is_writing());
+            let (is_closing, is_holding) = (streams.http.is_closing(), streams.is_holding());
             match self.write(turn, context) {
                 Poll::Ready(false) => return Poll::Ready(()),
                 Poll::Ready(true) if has_more && fills < FILLS_MAX => {
@@ -117,7 +117,7 @@ impl Connection {
                     }
                 }
             }
-            if self.has_ended || is_writing {
+            if self.has_ended || is_holding {
                 return Poll::Pending;
             }
             if !ready!(self.read(turn, context)) {
