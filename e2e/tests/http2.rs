@@ -7,7 +7,10 @@
     reason = "tests say what is wrong by panicking"
 )]
 
-use e2e::{Client, Ending, Server, Site, eventually};
+use e2e::{
+    Client, Ending, Server, Site, eventually, extent,
+    frames::{self, DATA, END, GOAWAY, OPENING, PING, RST_STREAM, SETTINGS, frame, get, until},
+};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::{
@@ -259,51 +262,25 @@ print(code(raw(1, 1, 5, 1, b"\x80")), code(raw(0, 9, 4, 1)), code(raw(8, 6, 0, 1
     server.stop();
 }
 
-/// The first steps of a client, with one request for `/digits.txt`; every number but the stream's
-/// is of the static table.
-const OPENING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-
-fn get_digits(stream: u8) -> Vec<u8> {
-    let fields = b"\x82\x86\x01\x01a\x04\x0b/digits.txt";
-    let mut frame = vec![0, 0, fields.len() as u8, 1, 5, 0, 0, 0, stream];
-    frame.extend_from_slice(fields);
-    frame
-}
-
-/// The next frame: its kind, its stream and its payload.
-fn frame(client: &mut Client) -> (u8, u8, Vec<u8>) {
-    let head = client.take(9).unwrap();
-    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-    (head[3], head[8], client.take(length).unwrap())
-}
-
-/// The next frame of that kind.
-fn until(client: &mut Client, kind: u8) -> (u8, Vec<u8>) {
-    loop {
-        let (found, stream, payload) = frame(client);
-        if found == kind {
-            return (stream, payload);
-        }
-    }
-}
-
 #[test]
 fn a_server_that_stops_tells_its_clients_and_answers_what_they_asked_before_they_knew() {
     let site = Site::new();
     let server = server(&site, "workers = 1", "");
     let mut client = Client::connect(server.addr());
-    client.send([OPENING, &get_digits(1)].concat()).unwrap();
-    assert_eq!(until(&mut client, 0), (1, b"0123456789".to_vec()));
+    client.send([OPENING, &get(1, "/digits.txt")].concat()).unwrap();
+    let answer = until(&mut client, DATA).unwrap();
+    assert_eq!((answer.stream, &answer.payload[..]), (1, &b"0123456789"[..]));
     server.signal(Signal::HUP);
-    let (_, goaway) = until(&mut client, 7);
-    assert_eq!(goaway, [0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
-    let (_, ping) = until(&mut client, 6);
+    let goaway = until(&mut client, GOAWAY).unwrap();
+    assert_eq!(goaway.payload, [0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+    let ping = until(&mut client, PING).unwrap();
     // This one crosses what the server says.
-    client.send(get_digits(3)).unwrap();
-    assert_eq!(until(&mut client, 0), (3, b"0123456789".to_vec()));
-    client.send([&[0, 0, 8, 6, 1, 0, 0, 0, 0][..], &ping].concat()).unwrap();
-    let (_, goaway) = until(&mut client, 7);
-    assert_eq!(goaway, [0, 0, 0, 3, 0, 0, 0, 0]);
+    client.send(get(3, "/digits.txt")).unwrap();
+    let answer = until(&mut client, DATA).unwrap();
+    assert_eq!((answer.stream, &answer.payload[..]), (3, &b"0123456789"[..]));
+    client.send(frame(PING, END, 0, &ping.payload)).unwrap();
+    let goaway = until(&mut client, GOAWAY).unwrap();
+    assert_eq!(goaway.payload, [0, 0, 0, 3, 0, 0, 0, 0]);
     assert_eq!(client.ending().unwrap(), Ending::Closed);
     server.stop();
 }
@@ -314,9 +291,22 @@ fn a_client_that_stops_reading_is_given_up_and_leaves_nothing() {
     let server = server(&site, "", "write-stall-time = \"1s\"");
     let mut client = Client::connect(server.addr());
     // Its windows stay shut.
-    let shut = b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";
-    client.send([OPENING, shut, &get_digits(1)].concat()).unwrap();
-    let (stream, code) = until(&mut client, 3);
-    assert_eq!((stream, code), (1, vec![0, 0, 0, 8]));
+    let shut = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    client.send([OPENING, &shut, &get(1, "/digits.txt")].concat()).unwrap();
+    let reset = until(&mut client, RST_STREAM).unwrap();
+    assert_eq!((reset.stream, reset.code()), (1, 8));
+    server.stop();
+}
+
+/// Workers are replaced again and again while clients ask on many streams: each stream that the
+/// server has not told them to ask elsewhere is answered.
+#[test]
+fn reloads_fail_no_stream() {
+    let site = Site::new();
+    let server = server(&site, "workers = 2", "");
+    let connect = || Client::connect(server.addr());
+    let outcome =
+        frames::under_load(connect, || (0..extent(3, 20)).for_each(|_| server.replace_workers(2)));
+    outcome.unwrap();
     server.stop();
 }

@@ -23,6 +23,8 @@ pub(crate) struct Stream {
     pub(crate) is_receiving: bool,
     /// Whether content followed its head.
     pub(crate) has_content: bool,
+    /// Whether its client sends content only when it is asked to.
+    pub(crate) expects_continue: bool,
     /// Bytes of content that are still to come, where that was told.
     pub(crate) content_due: Option<u64>,
     /// Bytes that the peer may send before it is allowed more.
@@ -130,7 +132,7 @@ impl Stream {
 
     /// Whether content is waited for, to be answered by what it says.
     pub(crate) fn is_awaited(&self) -> bool {
-        self.is_receiving && self.answer == Answer::Due
+        self.is_receiving && self.answer == Answer::Due && !self.expects_continue
     }
 
     /// How long the peer is waited for when it shall send content.
@@ -175,6 +177,7 @@ impl Streams {
             id,
             is_receiving: true,
             has_content: true,
+            expects_continue: false,
             content_due: None,
             grant: WINDOW_BYTES,
             answer: Answer::Due,

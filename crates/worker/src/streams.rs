@@ -16,9 +16,10 @@ use crate::{
     log::{Incident, Kind},
     record::{About, End, Record, Subject},
     refusal::{self, Trouble},
+    secure::Secure,
     share::Share,
     socket::Socket,
-    turn::{Turn, Waiting, Work},
+    turn::{Turn, Work},
     upload::Upload,
 };
 use access::Ledger;
@@ -48,12 +49,16 @@ pub(crate) struct From<'a> {
     pub(crate) admission: &'a Admission,
     pub(crate) core: &'a Rc<Core>,
     pub(crate) socket: &'a Socket,
+    /// The TLS that is spoken with it, if any is.
+    pub(crate) secure: Option<&'a Secure>,
 }
 
 /// One connection's protocol, and its exchanges.
 pub(crate) struct Streams {
     pub(crate) http: http2::Connection,
     under_way: Vec<UnderWay>,
+    /// Whether the protocol room has read all that has come.
+    has_read_all: bool,
 }
 
 /// An exchange that was not answered at once.
@@ -74,7 +79,13 @@ struct Giving {
 
 impl Streams {
     pub(crate) fn new(limits: &'static Limits, now: Moment) -> Self {
-        Self { http: http2::Connection::new(limits, now), under_way: Vec::new() }
+        let http = http2::Connection::new(limits, now);
+        Self { http, under_way: Vec::new(), has_read_all: true }
+    }
+
+    /// Whether all that has come is read, but for a frame that is not whole.
+    pub(crate) fn has_read_all(&self) -> bool {
+        self.has_read_all
     }
 
     /// Whether nothing is under way that closing would spoil.
@@ -100,7 +111,7 @@ impl Streams {
         from: &From<'_>,
         context: &mut Context<'_>,
     ) -> bool {
-        let has_stopped = !self.receive(turn, from);
+        self.receive(turn, from);
         self.go_on(turn, from, context);
         let waiting = turn.scratch.output.len();
         let room = FILL_BYTES.saturating_sub(waiting);
@@ -109,7 +120,7 @@ impl Streams {
         let hungry = |exchange: &UnderWay| {
             matches!(exchange.work, Work::Source(_)) && self.http.is_hungry(exchange.key)
         };
-        (has_stopped && !self.is_holding())
+        (!self.has_read_all && !self.is_holding())
             || made >= room
             || (made > 0 && self.under_way.iter().any(hungry))
     }
@@ -136,14 +147,13 @@ impl Streams {
         }
     }
 
-    /// Lets the protocol room read what has come; false if it stopped before the end, as enough is
-    /// to be written.
-    fn receive(&mut self, turn: &mut Turn<'_>, from: &From<'_>) -> bool {
+    /// Lets the protocol room read what has come, until enough is to be written.
+    fn receive(&mut self, turn: &mut Turn<'_>, from: &From<'_>) {
         let input = mem::take(&mut turn.scratch.input);
         let mut block = mem::take(&mut turn.scratch.block);
         let output_bytes_max = turn.core.plan.limits.output_bytes_max;
-        let mut has_read_all = false;
-        while !has_read_all
+        self.has_read_all = false;
+        while !self.has_read_all
             && !self.is_holding()
             && turn.scratch.output.memory_bytes() <= output_bytes_max
         {
@@ -153,7 +163,7 @@ impl Streams {
             let (used, event) = self.http.receive(unread, now, room, &mut turn.scratch.output);
             turn.unread.start += used;
             match event {
-                Event::Incomplete | Event::Closed => has_read_all = true,
+                Event::Incomplete | Event::Closed => self.has_read_all = true,
                 Event::Handled => {}
                 Event::Content(key, piece) => self.take(key, piece, turn, from),
                 Event::End(key) => self.ask(key, turn, from),
@@ -183,7 +193,6 @@ impl Streams {
             }
         }
         (turn.scratch.input, turn.scratch.block) = (input, block);
-        has_read_all
     }
 
     /// Answers a request, or keeps it until it can be answered.
@@ -200,6 +209,10 @@ impl Streams {
         turn.core.trail.begin(method.as_str(), host, path);
         turn.core.trail.go(Phase::Answering);
         let is_new = done.is_none();
+        if from.secure.is_some_and(|secure| secure.misdirects(host, turn.core)) {
+            let misdirected = Done::failed(Status::MISDIRECTED_REQUEST, Trouble::OTHER_NAME);
+            done = done.or(misdirected);
+        }
         if let Admission::OneTooMany = from.admission {
             turn.core.count(Counter::TurnedAway);
             self.http.part(turn.tick.now, &mut turn.scratch.output);
@@ -216,16 +229,20 @@ impl Streams {
             Progress::Answered(answered) => return self.give(answered, &exchange, giving, turn),
             Progress::Waiting(waiting) => Work::Job(waiting),
             Progress::Calling(call, ledger) => {
-                let question = Question::new(&call, &exchange, from.socket.ends(), false);
+                let (ends, is_secure) = (from.socket.ends(), from.secure.is_some());
+                let question = Question::new(&call, &exchange, ends, is_secure);
                 let (head, id) = (head.to_vec(), exchange.id.clone());
                 let suspended = Suspended { head, id, began_us, ledger };
                 Work::Upload(Box::new(Upload::new(suspended, question)))
             }
         };
+        let is_asking = matches!(work, Work::Upload(_));
         let kept = turn.core.trail.keep();
         self.under_way.push(UnderWay { key, work, record: None, share: None, _kept: kept });
-        if request.length == Length::Known(0) {
+        if is_asking && request.length == Length::Known(0) {
             self.ask(key, turn, from);
+        } else if is_asking {
+            self.http.proceed(key, &mut turn.scratch.output);
         }
     }
 

@@ -77,8 +77,8 @@ pub(crate) fn resolve(
         for address in ports.into_iter().flatten().flat_map(every_address) {
             let written = written.as_str().into();
             let tls = address.tcp().is_some_and(|tcp| tcp.port() == tls::PORT);
-            let (is_implied, proxy_protocol, http2) = (true, false, false);
-            let listen = Listen { address, written, is_implied, proxy_protocol, http2, tls };
+            let (is_implied, proxy_protocol) = (true, false);
+            let listen = Listen { address, written, is_implied, proxy_protocol, http2: tls, tls };
             of_server.push(context.listeners.add(listen, None).0);
         }
     }
@@ -156,22 +156,13 @@ fn addresses(words: written::Listen, span: Span, context: &mut Context<'_>) -> V
     let written = context.at(address.span).to_string();
     let proxy_protocol = words.proxy_protocol.is_some_and(|word| word.value);
     let written = || written.as_str().into();
-    let http2 = words.http2.as_ref().is_some_and(|word| word.value);
     let listen = |address: Address| {
         let is_usual = address.tcp().is_some_and(|tcp| tcp.port() == tls::PORT);
         let tls = words.tls.as_ref().map_or(is_usual, |word| word.value);
+        let http2 = words.http2.as_ref().map_or(tls, |word| word.value);
         Listen { address, written: written(), is_implied, proxy_protocol, http2, tls }
     };
-    let all: Vec<_> = all.into_iter().map(listen).collect();
-    if let Some(word) = words.http2
-        && word.value
-        && all.iter().any(|listen| listen.tls)
-    {
-        let cause = "`http2` is for addresses without TLS";
-        let mistake = Mistake::new(word.span, cause, "has no effect");
-        context.mistakes.push(mistake.help("leave it out, or add `tls = false`"));
-    }
-    all
+    all.into_iter().map(listen).collect()
 }
 
 /// Refuses one socket that shall have two modes, or be spoken to in two ways.
@@ -183,10 +174,10 @@ fn refuse_another_kind(number: usize, again: &Listen, span: Span, context: &mut 
         ("mode", format!("{address} has two modes"))
     } else if first.proxy_protocol != *proxy_protocol {
         ("proxy-protocol", format!("{address} is spoken to both with and without a header"))
-    } else if first.http2 != *http2 {
-        ("http2", format!("{address} is spoken to both with and without HTTP/2"))
     } else if first.tls != *tls {
         ("tls", format!("{address} is spoken to both with and without TLS"))
+    } else if first.http2 != *http2 {
+        ("http2", format!("{address} is spoken to both with and without HTTP/2"))
     } else {
         return;
     };

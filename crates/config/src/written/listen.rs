@@ -46,8 +46,9 @@ pub(crate) const LISTEN: Section<Listen> = Section {
         },
         Setting {
             name: "http2",
-            doc: "Whether HTTP/2 is spoken without TLS, to clients that begin with it.",
-            preset: Preset::Value("false"),
+            doc: "Whether HTTP/2 is spoken: by TLS with clients that choose it, without TLS with \
+                  those that begin with it.",
+            preset: Preset::Words("true with TLS, else false"),
             example: "true",
             value: &At(Flag, |listen: &mut Listen| &mut listen.http2),
         },

@@ -22,6 +22,9 @@ const PROMPT_BYTES_MAX: u64 = 16 * 1024;
 /// Bytes of a frame at most, however large the peer would take it: others wait for its end.
 const CONTENT_BYTES_MAX: u64 = 256 * 1024;
 
+/// The interim answer that asks for content.
+const CONTINUE: Status = Status(100);
+
 /// Room for what is not among the prepared fields of a usual head.
 const HEAD_ROOM_BYTES: usize = 128;
 
@@ -41,6 +44,17 @@ impl Connection {
         }
     }
 
+    /// Asks for the content of a request, if its client waits for that (RFC 9110 section 10.1.1).
+    pub fn proceed(&mut self, key: Key, output: &mut Output) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        if mem::take(&mut stream.expects_continue) {
+            let out = output.bytes();
+            let start = begin_head(&mut self.has_told_table, out);
+            hpack::status(CONTINUE, out);
+            frame_head((stream.id, 0, self.frame_bytes_max), start, out);
+        }
+    }
+
     /// Answers a request. Where the answer `is_paced`, its content waits to be allowed.
     pub fn respond(
         &mut self,
@@ -57,11 +71,7 @@ impl Connection {
         let id = stream.id;
         let flags = if has_content { 0 } else { frame::END_STREAM };
         let out = output.bytes();
-        let start = out.len();
-        out.extend_from_slice(&[0; HEAD_BYTES]);
-        if !mem::replace(&mut self.has_told_table, true) {
-            hpack::no_table(out);
-        }
+        let start = begin_head(&mut self.has_told_table, out);
         push_fields(&response, date, out);
         frame_head((id, flags, self.frame_bytes_max), start, out);
         if !has_content {
@@ -238,6 +248,16 @@ impl Connection {
             self.streams.leave(key);
         }
     }
+}
+
+/// Appends room for the head of a frame, and what is said before the first field: where it begins.
+fn begin_head(has_told_table: &mut bool, out: &mut Vec<u8>) -> usize {
+    let start = out.len();
+    out.extend_from_slice(&[0; HEAD_BYTES]);
+    if !mem::replace(has_told_table, true) {
+        hpack::no_table(out);
+    }
+    start
 }
 
 /// Appends the field block of an answer's head.

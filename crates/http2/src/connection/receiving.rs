@@ -12,7 +12,7 @@ use crate::{
     stream::{Answer, Key},
 };
 use base::Moment;
-use message::{Length, Method, Output, Slots};
+use message::{Length, Method, Name, Output, Slots};
 use std::borrow::Cow;
 
 /// What became of a frame.
@@ -120,6 +120,7 @@ impl Connection {
             Head::Request(request, priority) => {
                 stream.is_head = request.method == Method::Head;
                 stream.priority = early.unwrap_or(priority);
+                stream.expects_continue = !ends && request.fields.contains(Name::Expect);
                 if let Length::Known(length) = request.length {
                     stream.content_due = Some(length);
                 }
@@ -252,6 +253,8 @@ impl Connection {
             return self.cut(id, flow, now, output).map(Step::Event);
         };
         stream.grant = grant;
+        // Who sends content does not wait to be asked for it.
+        stream.expects_continue = false;
         if stream.is_awaited() {
             stream.pace.came(content.len(), stream.clock.waited(now));
             stream.clock.stop();

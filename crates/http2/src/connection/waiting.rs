@@ -21,8 +21,13 @@ impl Connection {
             Parting::No | Parting::Final => Moment::NEVER,
         };
         let (is_closing, is_held) = (self.is_closing(), !self.has_read_all);
-        if is_held && self.phase == Phase::Open && !is_closing {
-            self.clock.stop();
+        if self.phase == Phase::Open && !is_closing {
+            match is_held {
+                true => self.clock.stop(),
+                // The last answer may have been given since all was read.
+                false if self.streams.open() == 0 => self.clock.wait(now),
+                false => {}
+            }
         }
         let mut deadline = self.clock.deadline(self.patience()).min(parted);
         if is_closing {

@@ -242,6 +242,10 @@ impl Client {
         (waited, self.http.expire(self.now, &mut self.output))
     }
 
+    pub(crate) fn proceed(&mut self, key: Key) {
+        self.http.proceed(key, &mut self.output);
+    }
+
     pub(crate) fn part(&mut self) {
         self.http.part(self.now, &mut self.output);
     }

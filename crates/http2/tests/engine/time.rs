@@ -152,6 +152,42 @@ fn who_holds_content_back_waits_for_nobody() {
     assert_eq!((seen, at), (b"abcd.".to_vec(), bytes.len()));
 }
 
+/// A connection rests from its last answer on, whenever that is given.
+#[test]
+fn an_answer_that_comes_late_leaves_an_idle_connection() {
+    let mut client = Client::new();
+    client.content = None;
+    client.send(&asks(1, "/"));
+    assert_eq!(client.http.deadline(client.now), Moment::NEVER);
+    client.now = Moment(90_000);
+    let key = client.waiting.pop().unwrap();
+    client.answer(key, Status::OK, 5);
+    assert_eq!(client.wait(), (60_000, Expiry::Nothing));
+    assert!(client.told().ends_with("GOAWAY 0 1 0"));
+}
+
+/// Who wants to be asked for content is asked once, and not waited for before.
+#[test]
+fn content_is_asked_for_where_the_client_waits_for_that() {
+    let mut client = Client::new();
+    client.content = None;
+    client.send(&posts(1, &[("expect", "100-continue")]));
+    client.send(&posts(3, &[("expect", "100-Continue")]));
+    client.send(&posts(5, &[]));
+    client.told();
+    let keys = std::mem::take(&mut client.waiting);
+    assert_eq!(client.wait().0, 20_000, "of the last one");
+    client.send(&frame(DATA, 0, 3, b"here you are, unasked"));
+    client.told();
+    client.proceed(keys[0]);
+    client.proceed(keys[0]);
+    client.proceed(keys[1]);
+    client.proceed(keys[2]);
+    assert_eq!(client.told(), "HEADERS+4 1 08");
+    client.answer(keys[0], Status::OK, 0);
+    assert_eq!(client.told(), "HEADERS+5 1 88");
+}
+
 #[test]
 fn a_peer_that_takes_nothing_is_reset() {
     let mut client = Client::new();

@@ -4,6 +4,7 @@
 use super::Connection;
 use crate::{
     admission::Admission,
+    secure::Secure,
     streams::{self, Streams},
     turn::Turn,
     watch::Place,
@@ -14,6 +15,7 @@ use std::{
     os::fd::AsFd,
     task::{Context, Poll, ready},
 };
+use tls::Protocol;
 
 /// How often the output of a connection may be filled before others of its loop get a turn.
 const FILLS_MAX: u32 = 4;
@@ -68,8 +70,8 @@ impl Connection {
     /// Acts on a deadline that has passed; false if the connection is over.
     pub(super) fn expire_streams(&mut self, turn: &mut Turn<'_>) -> bool {
         let (client, listener, admission) = (self.client, self.listener, &self.admission);
-        let (core, socket) = (&self.core, &self.socket);
-        let from = streams::From { client, listener, admission, core, socket };
+        let (core, socket, secure) = (&self.core, &self.socket, self.secure.as_deref());
+        let from = streams::From { client, listener, admission, core, socket, secure };
         let expiry = self.streams.as_mut().map(|streams| streams.expire(turn, &from));
         if expiry == Some(Expiry::Reset) {
             // Where even this fails, closing does what is left to do.
@@ -89,10 +91,11 @@ impl Connection {
         loop {
             let Some(streams) = &mut self.streams else { return Poll::Ready(()) };
             let (client, listener, admission) = (self.client, self.listener, &self.admission);
-            let (core, socket) = (&self.core, &self.socket);
-            let from = streams::From { client, listener, admission, core, socket };
+            let (core, socket, secure) = (&self.core, &self.socket, self.secure.as_deref());
+            let from = streams::From { client, listener, admission, core, socket, secure };
             let has_more = streams.work(turn, &from, context);
             let (is_closing, is_holding) = (streams.http.is_closing(), streams.is_holding());
+            let has_unread = !streams.has_read_all();
             match self.write(turn, context) {
                 Poll::Ready(false) => return Poll::Ready(()),
                 Poll::Ready(true) if has_more && fills < FILLS_MAX => {
@@ -108,12 +111,20 @@ impl Connection {
                 Poll::Ready(true) if is_closing && (self.has_ended || self.is_evicted(turn)) => {
                     return Poll::Ready(());
                 }
-                Poll::Ready(true) if is_closing => self.finish_streams(turn),
+                Poll::Ready(true) if is_closing => {
+                    self.finish_streams(turn);
+                    if self.has_unsent(turn) {
+                        continue;
+                    }
+                }
                 Poll::Ready(true) => {}
                 Poll::Pending => {
                     let waiting = turn.scratch.output.memory_bytes();
                     if waiting > turn.core.plan.limits.output_bytes_max {
                         return Poll::Pending;
+                    }
+                    if has_unread && !is_holding {
+                        continue;
                     }
                 }
             }
@@ -138,30 +149,54 @@ impl Connection {
         self.place.is_some_and(|place| turn.core.watch.is_evicted(place))
     }
 
-    /// Says with a FIN that nothing more will come, and goes on reading for a while.
-    fn finish_streams(&mut self, turn: &Turn<'_>) {
-        if let Some(streams) = &mut self.streams
-            && !self.has_shut
-        {
-            streams.http.linger(turn.tick.now);
+    /// Says that nothing more will come, with TLS where that is spoken and with a FIN, and goes on
+    /// reading for a while.
+    fn finish_streams(&mut self, turn: &mut Turn<'_>) {
+        let Some(streams) = self.streams.as_mut().filter(|_| !self.has_shut) else { return };
+        streams.http.linger(turn.tick.now);
+        let ends = |secure: &mut Box<Secure>| secure.end(&mut turn.scratch.records);
+        // Once that is sent, this is called again.
+        if !self.secure.as_mut().is_some_and(ends) {
             self.has_shut = true;
             // Where this fails, reading finds the end.
             let _ = net::socket::finish(self.socket.as_fd());
         }
     }
 
-    /// Whether what has come is the beginning of HTTP/2, which is gone over to, or may be.
+    /// Nothing more can be said or heard by TLS.
+    pub(super) fn give_up(&mut self, turn: &mut Turn<'_>) {
+        match &mut self.streams {
+            None => self.http.close_after_answer(),
+            Some(streams) => {
+                turn.scratch.output.clear();
+                streams.abandon(turn);
+                streams.http.linger(turn.tick.now);
+            }
+        }
+    }
+
+    /// Whether HTTP/2 is spoken, which is gone over to: that is chosen where there is TLS; else
+    /// what has come is its beginning, or may be.
     pub(super) fn recognize(&mut self, turn: &mut Turn<'_>) -> bool {
         /// As much of HTTP/2's beginning as tells it from HTTP/1.1.
         const BYTES: usize = "PRI * HTTP/2".len();
+        if let Admission::HeaderDue = self.admission {
+            return false;
+        }
         let unread = &turn.scratch.input[turn.unread.clone()];
-        let begins = unread.len() >= BYTES && http2::PREFACE[..BYTES] == unread[..BYTES];
-        if begins {
+        let (is_spoken, may_be) = match self.secure.as_ref().map(|secure| secure.protocol()) {
+            Some(chosen) => (chosen == Some(Protocol::Http2), chosen.is_none()),
+            None => (
+                unread.len() >= BYTES && http2::PREFACE[..BYTES] == unread[..BYTES],
+                unread.len() < BYTES && http2::PREFACE.starts_with(unread),
+            ),
+        };
+        if is_spoken {
             let streams = Streams::new(&turn.core.plan.limits, turn.tick.now);
             self.streams = Some(Box::new(streams));
         }
-        self.may_be_http2 = unread.len() < BYTES && http2::PREFACE.starts_with(unread);
-        begins
+        self.may_be_http2 = may_be;
+        is_spoken
     }
 
     /// Tells the protocol room how writing goes.
