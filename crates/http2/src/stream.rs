@@ -135,6 +135,16 @@ impl Stream {
         self.is_receiving && self.answer == Answer::Due && !self.expects_continue
     }
 
+    /// So many bytes of its content have come.
+    pub(crate) fn came(&mut self, bytes: usize, now: Moment) {
+        // Who sends content does not wait to be asked for it.
+        self.expects_continue = false;
+        if self.is_awaited() {
+            self.pace.came(bytes, self.clock.waited(now));
+            self.clock.stop();
+        }
+    }
+
     /// How long the peer is waited for when it shall send content.
     pub(crate) fn patience(&self, limits: &Limits) -> Duration {
         if self.is_awaited() { self.pace.patience(limits) } else { limits.body_idle_time }

@@ -72,7 +72,7 @@ pub(crate) struct Core {
     /// Told when a connection has gone.
     pub(crate) emptied: Notify,
     /// Set once: idle connections close after their next answer.
-    pub(crate) is_draining: Cell<bool>,
+    is_draining: Cell<bool>,
     /// Set once: idle connections close, busy ones close after their answer.
     pub(crate) is_stopping: Cell<bool>,
 }
@@ -134,6 +134,12 @@ impl Core {
             is_draining: Cell::new(false),
             is_stopping: Cell::new(false),
         }
+    }
+
+    /// From now on, connections are told that their end is near.
+    pub(crate) fn drain(&self) {
+        self.is_draining.set(true);
+        self.watch.wake_all();
     }
 
     /// Whether an answer that begins now is the last of its connection, which `must_leave` or not.

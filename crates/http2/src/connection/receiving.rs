@@ -253,12 +253,7 @@ impl Connection {
             return self.cut(id, flow, now, output).map(Step::Event);
         };
         stream.grant = grant;
-        // Who sends content does not wait to be asked for it.
-        stream.expects_continue = false;
-        if stream.is_awaited() {
-            stream.pace.came(content.len(), stream.clock.waited(now));
-            stream.clock.stop();
-        }
+        stream.came(content.len(), now);
         if let Some(due) = &mut stream.content_due {
             let Some(left) = due.checked_sub(content.len() as u64) else {
                 let fault = Fault::protocol("the content is longer than its length");
