@@ -154,6 +154,7 @@ pub fn quick(quick: Quick, eyes: Eyes) -> Plan {
         written: "the command line".into(),
         is_implied: false,
         proxy_protocol: false,
+        http2: false,
         tls: false,
     };
     plan.applications = applications;

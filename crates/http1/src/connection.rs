@@ -2,15 +2,17 @@
 
 use crate::{
     chunked::Chunk,
-    clock::{Clock, Pace},
     content::Content,
     event::{Event, Expiry},
-    head::{self, Head, Slots},
+    head::{self, Head},
     refusal::Refusal,
     write::{self, Date29, Framing, Persistence},
 };
 use base::Moment;
-use message::{Body, Length, Limits, Method, Output, Request, Response, Source, Version};
+use message::{
+    Body, Length, Limits, Method, Output, Request, Response, Slots, Source, Version,
+    clock::{Clock, Pace},
+};
 
 /// A server's end of one HTTP/1.1 connection.
 #[derive(Debug)]

@@ -373,6 +373,7 @@ mod tests {
             written: "".into(),
             is_implied: false,
             proxy_protocol: false,
+            http2: false,
             tls: false,
         }];
         let mut sockets = Sockets::default();
@@ -409,6 +410,7 @@ mod tests {
                 written: "".into(),
                 is_implied,
                 proxy_protocol: false,
+                http2: false,
                 tls: false,
             };
             assert_eq!(can_do_without(&wanted, is_absent), expect, "{}", wanted.address);
