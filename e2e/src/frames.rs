@@ -191,6 +191,9 @@ fn ask_on(wire: &mut impl Wire, (is_over, answered): (&AtomicBool, &AtomicU32)) 
             DATA if came.payload != b"0123456789" => return fault(format!("{came:?}")),
             DATA if came.flags & END != 0 && open.remove(&came.stream) => {
                 answered.fetch_add(1, Ordering::Relaxed);
+                let taken = u32::try_from(came.payload.len()).unwrap().to_be_bytes();
+                // As above: a server that is gone needs no window.
+                let _ = wire.put(&frame(WINDOW_UPDATE, 0, 0, &taken));
             }
             RST_STREAM => return fault(format!("{came:?}")),
             SETTINGS | PING if came.flags & END == 0 => {
