@@ -19,6 +19,7 @@ use crate::{
 use base::Moment;
 use message::{Limits, Output, Slots, clock::Clock};
 use receiving::{HeadBlock, Step};
+use std::mem;
 
 /// A server's end of one HTTP/2 connection.
 #[derive(Debug)]
@@ -49,7 +50,8 @@ pub struct Connection {
     /// Which of the streams up to that one have begun: the lowest bit is its own.
     pub(crate) begun: u64,
     pub(crate) requests: u32,
-    /// Whether the peer has been told that our field blocks fill no table.
+    /// Whether the peer has been told our settings, and that our field blocks fill no table.
+    pub(crate) has_told_settings: bool,
     pub(crate) has_told_table: bool,
     /// Counts turns of answers that take turns.
     pub(crate) turn: u32,
@@ -112,6 +114,7 @@ impl Connection {
             last: 0,
             begun: 0,
             requests: 0,
+            has_told_settings: false,
             has_told_table: false,
             turn: 0,
             calm: Calm::new(now),
@@ -150,7 +153,8 @@ impl Connection {
                 match rest.strip_prefix(PREFACE) {
                     Some(_) => {
                         used += PREFACE.len();
-                        self.begin(output);
+                        self.phase = Phase::Settings;
+                        self.tell_settings(output);
                     }
                     None if PREFACE.starts_with(rest) => return (used, self.wait(rest, now)),
                     None => {
@@ -202,14 +206,15 @@ impl Connection {
     pub fn is_idle(&self) -> bool {
         let is_at_rest = self.streams.open() == 0 && self.partial.is_none();
         let is_quiet = !self.is_within_frame && !self.clock.is_blocked();
-        is_at_rest && is_quiet && self.phase == Phase::Open
+        is_at_rest && is_quiet && matches!(self.phase, Phase::Preface | Phase::Open)
     }
 
     /// Tells the peer, in two steps, that no more streams will be answered soon. What is under way
     /// is finished.
     pub fn part(&mut self, now: Moment, output: &mut Output) {
-        if self.parting == Parting::No && matches!(self.phase, Phase::Settings | Phase::Open) {
+        if self.parting == Parting::No && self.phase != Phase::Deaf {
             self.parting = Parting::Announced(now);
+            self.tell_settings(output);
             frame::push_goaway(output.bytes(), MAX_31_BITS, Code::NoError);
             frame::push(output.bytes(), frame::PING, 0, 0, PARTING_PING);
         }
@@ -219,6 +224,7 @@ impl Connection {
     pub fn part_at_once(&mut self, output: &mut Output) {
         if self.parting != Parting::Final && self.phase != Phase::Deaf {
             self.parting = Parting::Final;
+            self.tell_settings(output);
             frame::push_goaway(output.bytes(), self.last, Code::NoError);
         }
     }
@@ -292,9 +298,11 @@ impl Connection {
         Event::Incomplete
     }
 
-    /// The client speaks HTTP/2: our settings are the first that it hears.
-    fn begin(&mut self, output: &mut Output) {
-        self.phase = Phase::Settings;
+    /// Tells our settings, which are the first that a client hears.
+    fn tell_settings(&mut self, output: &mut Output) {
+        if mem::replace(&mut self.has_told_settings, true) {
+            return;
+        }
         let values = [STREAMS_MAX as u32, self.limits.head_bytes_max as u32, 1];
         let mut payload = [0; 6 * OWN_SETTINGS.len()];
         let settings = OWN_SETTINGS.into_iter().zip(values);

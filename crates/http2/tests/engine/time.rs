@@ -14,6 +14,27 @@ fn a_client_that_does_not_begin_is_not_waited_for() {
     assert!(waited == 30_000 && matches!(expiry, Expiry::Broken(_)), "{expiry:?}");
 }
 
+/// Who has connected and said nothing rests, and is told of the end like everybody; what it asks
+/// meanwhile is answered.
+#[test]
+fn a_client_that_has_not_begun_is_told_that_the_end_is_near() {
+    let mut client = Client::silent();
+    assert!(client.http.is_idle());
+    client.part();
+    assert_eq!(client.told(), "SETTINGS 0 18; GOAWAY 0 2147483647 0; PING 0 8");
+    client.send(&http2::PREFACE[..9]);
+    assert!(!client.http.is_idle());
+    client.send(&[&http2::PREFACE[9..], &frame(SETTINGS, 0, 0, &[]), &asks(1, "/")].concat());
+    assert!(client.told().starts_with("GET a/ Known(0); SETTINGS+1 0 0; HEADERS+4 1 88"));
+    assert_eq!(client.wait(), (2000, Expiry::Nothing));
+    assert_eq!(client.told(), "GOAWAY 0 1 0");
+    assert!(client.http.is_closing());
+    let mut client = Client::silent();
+    client.part();
+    assert_eq!(client.wait(), (2000, Expiry::Nothing));
+    assert!(client.http.is_closing());
+}
+
 #[test]
 fn an_idle_connection_is_told_that_it_ends() {
     let mut client = Client::new();
