@@ -52,10 +52,24 @@ impl Process {
         targets.filter(|target| !target.to_string_lossy().contains("gannet-recents")).count()
     }
 
+    /// Whether it holds a descriptor that stands for `other`.
+    pub fn holds(self, other: Self) -> bool {
+        let Ok(all) = fs::read_dir(format!("/proc/{}/fdinfo", self.0)) else { return false };
+        let line = format!("Pid:\t{}", other.0);
+        all.filter_map(|entry| fs::read_to_string(entry.ok()?.path()).ok())
+            .any(|text| text.lines().any(|found| found == line))
+    }
+
     /// The processes that it has started and that have not ended yet, the oldest first.
     pub fn children(self) -> Vec<Self> {
         let all = self.offspring().into_iter();
         all.filter(|(_, state)| state != "Z").map(|(child, _)| child).collect()
+    }
+
+    /// Those of them that come and go with what is served: all but the one that keeps copies, if
+    /// there is one.
+    pub fn children_but_keeper(self) -> Vec<Self> {
+        self.children().into_iter().filter(|child| child.name() != "gannet-keeper").collect()
     }
 
     /// Those that have ended, and of whose end it has not taken notice.

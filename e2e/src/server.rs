@@ -27,6 +27,7 @@ pub struct Launch {
     environment: Vec<(String, String)>,
     prelude: String,
     input: Option<OwnedFd>,
+    held: Vec<OwnedFd>,
     reads_log: bool,
 }
 
@@ -92,6 +93,7 @@ impl Launch {
             environment: Vec::new(),
             prelude: String::new(),
             input: None,
+            held: Vec::new(),
             reads_log: true,
         }
     }
@@ -121,6 +123,13 @@ impl Launch {
     #[must_use]
     pub fn with_input(mut self, input: impl Into<OwnedFd>) -> Self {
         self.input = Some(input.into());
+        self
+    }
+
+    /// Holds these until it has started, for a prelude that does something with their numbers.
+    #[must_use]
+    pub fn holding(mut self, descriptors: Vec<OwnedFd>) -> Self {
+        self.held = descriptors;
         self
     }
 
@@ -229,6 +238,18 @@ impl Server {
     pub fn workers(&self) -> Vec<Process> {
         let children = self.started().children().into_iter();
         children.filter(|child| child.name() == "gannet-worker").collect()
+    }
+
+    /// Has the config read again, and waits until other workers stand in the place of all of these,
+    /// which are so many.
+    pub fn replace_workers(&self, count: usize) {
+        assert!(eventually(|| self.workers().len() == count));
+        let before = self.workers();
+        self.signal(Signal::HUP);
+        assert!(eventually(|| {
+            let now = self.workers();
+            now.len() == count && now.iter().all(|worker| !before.contains(worker))
+        }));
     }
 
     /// The first line of the log that `is_wanted`, as soon as it is there.

@@ -173,8 +173,8 @@ fn used(place: &Place, server: &Server) -> Use {
     place.write(2, 2, "");
     assert_eq!(place.tell(&["reload"]), (Some(0), String::new()));
     let started = server.started();
-    let is_quiet = || server.workers().len() == 2 && started.children().len() == 2;
-    assert!(eventually(is_quiet), "{:?}", started.children());
+    let is_quiet = || server.workers().len() == 2 && started.children_but_keeper().len() == 2;
+    assert!(eventually(is_quiet), "{:?}", started.children_but_keeper());
     assert_eq!(started.zombies(), 0);
     let page = &place.page;
     let seen = Seen::default();

@@ -136,3 +136,67 @@ fn the_first_process_of_a_container_forgets_orphans_and_hears_signals() {
     server.signal(Signal::TERM);
     assert_eq!(container.wait().unwrap().code(), Some(0));
 }
+
+/// Settings of the unit file that a systemd as old as this one does not know.
+const NEWER: [&str; 3] = ["notify-reload", "RestartSteps", "RestartMaxDelaySec"];
+
+#[test]
+fn the_unit_file_leaves_little_exposed() {
+    let unit = binary::workspace().join("contrib/gannet.service");
+    let output = Command::new("systemd-analyze")
+        .args(["security", "--offline=true", "--no-pager"])
+        .arg(&unit)
+        .output()
+        .expect("systemd-analyze can be started (Debian: systemd)");
+    let (text, errors) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let level = text.lines().find(|line| line.contains("Overall exposure level"));
+    let level = level.and_then(|line| line.split(' ').find_map(|word| word.parse::<f64>().ok()));
+    assert!(level.is_some_and(|level| level <= 2.0), "{text}{errors}");
+    let odd = |line: &&str| !NEWER.iter().any(|newer| line.contains(newer));
+    assert_eq!(errors.lines().find(odd), None);
+}
+
+/// With the user and the capabilities that the unit file gives it.
+#[test]
+fn it_needs_no_more_than_the_unit_file_leaves_it() {
+    let unit = fs::read_to_string(binary::workspace().join("contrib/gannet.service")).unwrap();
+    assert!(unit.contains("\nUser=gannet\n"));
+    for list in ["CapabilityBoundingSet", "AmbientCapabilities"] {
+        assert!(unit.contains(&format!("\n{list}=CAP_NET_BIND_SERVICE\n")), "{list}");
+    }
+    let stage = Stage::new();
+    let runtime = e2e::folder();
+    let (port, prelude) = match rustix::process::geteuid().is_root() {
+        true => {
+            const CAPS: &str = "-all,+net_bind_service";
+            let prelude = format!(
+                "exec setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs \
+                 --inh-caps={CAPS} --ambient-caps={CAPS} --bounding-set={CAPS} \"$0\" \"$@\""
+            );
+            std::os::unix::fs::chown(runtime.path(), Some(65534), None).unwrap();
+            let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+            ((600..1024).find(is_free).unwrap(), prelude)
+        }
+        // Who is somebody else already has no such power to give.
+        false => (0, "true".to_owned()),
+    };
+    let launch = launch(&stage, &format!("127.0.0.1:{port}")).after(&prelude);
+    let server = launch.env("XDG_RUNTIME_DIR", runtime.path().to_str().unwrap()).start();
+    assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
+    let status = fs::read_to_string(format!("/proc/{}/status", server.process().0)).unwrap();
+    for set in ["Prm", "Eff", "Amb"] {
+        assert!(status.contains(&format!("Cap{set}:\t0000000000000000")), "{status}");
+    }
+    // Root, too, may tell it what to do.
+    let mut sockets = fs::read_dir(runtime.path()).unwrap().map(|entry| entry.unwrap().path());
+    let control = sockets.find(|path| path.extension().is_some_and(|end| end == "sock")).unwrap();
+    let file = stage.file("gannet.toml").to_str().unwrap().to_owned();
+    let words = ["reload", "--control", control.to_str().unwrap(), &file].map(str::to_owned);
+    let (code, _, stderr) = Launch::of(words.to_vec()).finish();
+    assert_eq!(code, Some(0), "{stderr}");
+    let worker = server.process();
+    worker.kill();
+    assert!(eventually(|| server.workers().first().is_some_and(|other| *other != worker)));
+    server.stop();
+}

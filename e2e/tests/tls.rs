@@ -292,6 +292,12 @@ fn who_comes_back_is_known_to_all_workers_and_generations() {
     place.tell(&["upgrade", "-c"]);
     assert!(eventually(|| !place.reasons("upgraded").is_empty()));
     assert!(come(), "another program");
+    server.started().kill();
+    assert!(eventually(|| !server.started().is_alive()));
+    let next = place.start();
+    assert_eq!(next.addr(), server.addr());
+    assert!(come(), "another supervisor");
+    next.stop();
 }
 
 #[test]
@@ -471,7 +477,7 @@ fn a_browser_shows_a_page_over_tls() {
         "const [page] = performance.getEntriesByType('navigation');\
          return [document.title, location.protocol, page.nextHopProtocol].join(' ');",
     );
-    assert_eq!(seen, "page https: http/1.1");
+    assert_eq!(seen, "page https: h2");
     assert_eq!(server.stop().lines.pop().unwrap()["handshakes_failed"], 0);
 }
 

@@ -20,6 +20,7 @@ pub const TOKENS: &[&str] = &[
     "/run/gannet.sock",
     "0.1.0",
     "requests",
+    "worker-1-process",
 ];
 
 /// Reads the bytes as a state.
@@ -33,9 +34,16 @@ pub fn run(data: &[u8]) {
         .iter()
         .flat_map(|group| group.sockets.iter().copied())
         .chain(state.desks.iter().map(|(_, at)| *at))
+        .chain([state.tickets])
         .chain(state.tables.iter().map(|(at, _)| *at))
         .chain(state.sources.iter().map(|(at, _)| *at))
-        .chain(state.workers.iter().flat_map(|one| [one.channel, one.seats, one.rows, one.trail]))
+        .chain(
+            state
+                .workers
+                .iter()
+                .flat_map(|one| [one.process, one.channel, one.seats, one.rows, one.trail])
+                .chain(state.workers.iter().flat_map(|one| [one.tallies, one.recents])),
+        )
         .chain(state.askers.iter().copied())
         .collect();
     assert!(places.iter().all(|&at| at < state.descriptors.len()), "a descriptor from nowhere");

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Milliseconds since some fixed point of this machine's uptime; never runs backwards.
 ///
 /// Rooms without a clock get their `now` as one of these, so a test can be its own clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(pub u64);
 
 impl Moment {

@@ -113,11 +113,12 @@ impl Blueprint {
         let mut out = Packer::default();
         out.number(VERSION);
         out.number(self.listen.len() as u64);
-        for Listen { address, written, is_implied, proxy_protocol, tls } in &self.listen {
+        for Listen { address, written, is_implied, proxy_protocol, http2, tls } in &self.listen {
             pack_address(&mut out, address);
             out.bytes(written.as_bytes());
             out.byte(u8::from(*is_implied));
             out.byte(u8::from(*proxy_protocol));
+            out.byte(u8::from(*http2));
             out.byte(u8::from(*tls));
         }
         out.number(self.threads as u64);
@@ -220,6 +221,7 @@ fn listen(from: &mut Unpacker<'_>) -> Option<Listen> {
         written: from.text()?.into(),
         is_implied: from.flag()?,
         proxy_protocol: from.flag()?,
+        http2: from.flag()?,
         tls: from.flag()?,
     })
 }

@@ -120,6 +120,8 @@ pub(crate) enum Role {
     Trial,
     /// Serves
     Worker,
+    /// Keeps what the supervisor holds, should that be killed
+    Keeper,
 }
 
 /// What the program before has left, where this one takes its place in the same process.

@@ -1,5 +1,7 @@
 //! The processes that the supervisor starts: one looks at a config, the others serve.
 
+mod ear;
+
 use crate::{
     arguments::Role,
     comparing, greeting, machine,
@@ -14,14 +16,12 @@ use control::{
     note::{Note, Order, Question, Report, Verdict},
     wish::Outcome,
 };
-use net::{channel, clock, layer::Layer, listener::Listening, memory, process, sealed};
+use ear::{Ear, take_files};
+use net::{channel, clock, layer::Layer, memory, process, sealed};
 use std::{
-    future::{pending, poll_fn},
+    future::poll_fn,
     io::{self, ErrorKind},
-    os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
-        unix::net::UnixDatagram,
-    },
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::Path,
     pin::pin,
     process::ExitCode,
@@ -30,14 +30,10 @@ use std::{
 };
 use supervisor::Failure;
 use tokio::{
-    io::Interest,
-    // As good for whole messages of one kind as of another.
-    net::UnixDatagram as Channel,
     runtime::{Builder, Runtime},
-    signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
 };
-use worker::{Asked, LogFiles, Renewer, Reopener, Setup, Signs, Stopper, Worker};
+use worker::{Asked, LogFiles, Setup, Signs, Worker};
 
 /// What the look at a config may cost.
 const CHECK_CPU_SECONDS: u64 = 30;
@@ -63,6 +59,7 @@ pub(crate) fn play(role: Role) -> Result<ExitCode, Trouble> {
             rehearse_all(end_there).or_else(|error| refuse(end_there, &error)).map_err(failed)
         }
         Role::Worker => serve(&end).map_err(failed),
+        Role::Keeper => keep(end).map_err(failed),
     }
 }
 
@@ -142,6 +139,14 @@ fn rehearse_all(end: BorrowedFd<'_>) -> io::Result<ExitCode> {
         Err(Failure { code, text }) => Verdict::Refused { code, text },
     };
     channel::send(end, &verdict.encode(), &[], true)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Keeps what the supervisor holds.
+fn keep(door: OwnedFd) -> io::Result<ExitCode> {
+    process::set_name(c"gannet-keeper");
+    process::raise_descriptor_limit();
+    supervisor::keep(door)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -264,7 +269,8 @@ fn confine(plan: &Plan) -> Result<Vec<String>, String> {
     if let Some(user) = machine::serving_user(plan).map_err(words)? {
         layers.push(machine::become_user(&user).map_err(words)?);
     }
-    layers.extend(selftest::confinement(plan).enter().map_err(|error| format!("error: {error}"))?);
+    let failed = |error: io::Error| format!("error: the sandbox cannot be had: {error}");
+    layers.extend(selftest::confinement(plan).enter().map_err(failed)?);
     Ok(layers.iter().map(Layer::to_string).collect())
 }
 
@@ -275,153 +281,4 @@ fn rehearse(plan: &'static Plan) -> Result<(), String> {
     let asked = Asked { bytes: request.as_bytes(), client: None, listener: 0 };
     let answer = worker::explain(plan, &asked);
     answer.map(drop).map_err(|why| format!("error: it cannot answer itself: {why}"))
-}
-
-/// Takes log files, if the order is about those.
-fn take_files(files: &LogFiles, order: Order, descriptors: Vec<OwnedFd>) {
-    match order {
-        Order::Logs(targets) => {
-            for (target, file) in targets.into_iter().zip(descriptors) {
-                files.give(target, Ok(file.into()));
-            }
-        }
-        Order::LogKept(target, why) => files.give(target, Err(io::Error::other(why))),
-        _ => {}
-    }
-}
-
-/// The sockets of each loop, each with the place of its address in the plan.
-type BySlot = Vec<Vec<(usize, Listening)>>;
-
-/// What hears the orders of the supervisor.
-struct Ear<'e> {
-    end: &'e OwnedFd,
-    stopper: Stopper,
-    reopener: Reopener,
-    renewer: Renewer,
-    files: Arc<LogFiles>,
-    loops: usize,
-    /// What stops a worker whose supervisor is gone. While that is there it decides.
-    term: Signal,
-    /// Those that a terminal sends to all of its processes, and those that mean something to the
-    /// supervisor.
-    _others: Vec<Signal>,
-}
-
-impl<'e> Ear<'e> {
-    fn new(
-        end: &'e OwnedFd,
-        worker: &Worker,
-        files: Arc<LogFiles>,
-        runtime: &Runtime,
-    ) -> io::Result<Self> {
-        let _guard = runtime.enter();
-        net::failpoint::call()?;
-        let others = [
-            SignalKind::interrupt(),
-            SignalKind::hangup(),
-            SignalKind::quit(),
-            SignalKind::user_defined1(),
-            SignalKind::user_defined2(),
-        ];
-        Ok(Self {
-            end,
-            stopper: worker.stopper(),
-            reopener: worker.reopener(),
-            renewer: worker.renewer(),
-            files,
-            loops: worker.loops(),
-            term: signal(SignalKind::terminate())?,
-            _others: others.into_iter().map(signal).collect::<Result<_, _>>()?,
-        })
-    }
-
-    /// Waits for the sockets of each loop; `None` where nobody wants it to serve any more.
-    fn listeners(&self) -> io::Result<Option<BySlot>> {
-        let mut by_loop: Vec<_> = (0..self.loops).map(|_| Vec::new()).collect();
-        loop {
-            let Some(message) = channel::receive(self.end.as_fd(), true)? else { return Ok(None) };
-            match Order::decode(&message.bytes).ok_or(ErrorKind::InvalidData)? {
-                Order::Serve => return Ok(Some(by_loop)),
-                Order::Listeners { slot, numbers } => {
-                    let Some(own) = by_loop.get_mut(slot) else { continue };
-                    for (number, socket) in numbers.into_iter().zip(message.descriptors) {
-                        own.push((number, Listening::of(socket)?));
-                    }
-                }
-                Order::Drain | Order::Stop | Order::StopAtOnce => return Ok(None),
-                order => self.act(order, message.descriptors),
-            }
-        }
-    }
-
-    /// Does what it is told, as long as anybody is there; then serves on, until a signal says to
-    /// stop.
-    async fn obey(&mut self) {
-        // A loop that is started anew has a new runtime, with which all this has to begin anew.
-        while let Ok(end) = self.channel() {
-            let receive = || channel::receive(end.as_fd(), false);
-            loop {
-                match end.async_io(Interest::READABLE, receive).await {
-                    Ok(Some(message)) => {
-                        let order = Order::decode(&message.bytes);
-                        let is_drain = order == Some(Order::Drain);
-                        if let Some(order) = order {
-                            self.act(order, message.descriptors);
-                        }
-                        if is_drain {
-                            self.stopper.parted().await;
-                            let note = Report::Parted.encode();
-                            // Where the supervisor does not listen, it waits a moment longer.
-                            let _ = channel::send(end.as_fd(), &note, &[], false);
-                        }
-                    }
-                    Ok(None) => return self.live_alone().await,
-                    Err(_) => break,
-                }
-            }
-        }
-        pending().await
-    }
-
-    fn channel(&self) -> io::Result<Channel> {
-        let end = UnixDatagram::from(self.end.try_clone()?);
-        end.set_nonblocking(true)?;
-        Channel::from_std(end)
-    }
-
-    async fn live_alone(&mut self) {
-        // One that has come before the supervisor went was meant for all.
-        if self.term.recv().await.is_some() {
-            self.stopper.stop();
-        }
-        if self.term.recv().await.is_some() {
-            self.stopper.stop_at_once();
-        }
-        pending().await
-    }
-
-    /// Uses other certificates, which another thread takes in: there may be many.
-    fn renew(&self, along: Vec<OwnedFd>) {
-        let renewer = self.renewer;
-        let renew = move || {
-            let bytes = sealed::read(along.first()?.as_fd(), BUNDLE_BYTES_MAX).ok()?;
-            // What was checked by the same program is sound; where there is no room, the
-            // certificates that are there go on.
-            renewer.renew(&Bundle::decode(&bytes)?.resolve().ok()?);
-            Some(())
-        };
-        let _ = thread::Builder::new().name("gannet-renewal".to_owned()).spawn(renew);
-    }
-
-    fn act(&self, order: Order, descriptors: Vec<OwnedFd>) {
-        match order {
-            Order::Drain => self.stopper.drain(),
-            Order::Stop => self.stopper.stop(),
-            Order::StopAtOnce => self.stopper.stop_at_once(),
-            Order::Reopen => self.reopener.reopen(),
-            Order::Certificates => self.renew(descriptors),
-            order => take_files(&self.files, order, descriptors),
-        }
-    }
 }

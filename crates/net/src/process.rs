@@ -2,18 +2,22 @@
 
 use crate::sys;
 use rustix::{
-    fd::{AsFd, OwnedFd},
+    event::{PollFd, PollFlags, Timespec, poll},
+    fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
+    fs::{FileType, Mode, OFlags, fstat, open},
+    io::Errno,
     process::{
         DumpableBehavior, Pid, PidfdFlags, Resource, Rlimit, Signal, WaitId, WaitIdOptions,
-        WaitOptions, getrlimit, nice, pidfd_open, pidfd_send_signal, set_dumpable_behavior,
-        setrlimit, waitid, waitpid,
+        WaitOptions, getppid, getrlimit, nice, pidfd_open, pidfd_send_signal,
+        set_dumpable_behavior, setrlimit, waitid, waitpid,
     },
 };
 use std::{
+    env,
     ffi::CStr,
     fs, io,
     os::unix::fs::{DirBuilderExt, MetadataExt},
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     process::Command,
 };
 
@@ -23,9 +27,28 @@ const NICE_MOST: i32 = 19;
 /// What the kernel says behind the path of a program whose file was replaced.
 const REPLACED: &str = " (deleted)";
 
-/// A process that this one has started, however soon another gets its number.
+/// A process that this one has started, or another that is no more, however soon its number is
+/// somebody else's. The descriptor can be read from once the process has ended.
 #[derive(Debug)]
 pub struct Handle(OwnedFd);
+
+impl From<OwnedFd> for Handle {
+    fn from(descriptor: OwnedFd) -> Self {
+        Self(descriptor)
+    }
+}
+
+impl AsFd for Handle {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for Handle {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
 
 impl Handle {
     /// The child of that number, which has not been waited for yet.
@@ -40,19 +63,43 @@ impl Handle {
         Ok(Self(pidfd_open(pid, PidfdFlags::empty())?))
     }
 
-    /// How it has ended, in words; `None` as long as it has not.
+    /// How it has ended, in words; `None` as long as it has not. Only its parent is told more than
+    /// that it has.
     ///
     /// # Errors
     ///
-    /// It is not a child of this process, or was waited for before.
+    /// The kernel says no.
     pub fn ending(&self) -> io::Result<Option<String>> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-        let status = waitid(WaitId::PidFd(self.0.as_fd()), options)?;
+        let status = match waitid(WaitId::PidFd(self.0.as_fd()), options) {
+            Err(Errno::CHILD) => return Ok(self.has_ended().then(|| "ended".to_owned())),
+            status => status?,
+        };
         Ok(status.map(|status| match (status.terminating_signal(), status.exit_status()) {
             (Some(signal), _) => format!("was ended by signal {signal}"),
             (None, Some(code)) => format!("ended with exit code {code}"),
             (None, None) => "ended".to_owned(),
         }))
+    }
+
+    /// Whether it has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        let mut ready = [PollFd::new(&self.0, PollFlags::IN)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut ready, Some(&now)).is_ok_and(|count| count > 0)
+    }
+
+    /// Has it end once its clients have gone elsewhere.
+    pub fn quit(&self) {
+        let _ = pidfd_send_signal(&self.0, Signal::QUIT);
+    }
+
+    /// Whether a signal has stopped it, until another tells it to go on.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        waitid(WaitId::PidFd(self.0.as_fd()), options).is_ok_and(|status| status.is_some())
     }
 
     /// Ends it as a program ends itself that finds a fault in itself: where it is so arranged, what
@@ -120,12 +167,26 @@ pub fn forget_child(pid: u32) {
     let _ = pid.map(|pid| waitpid(Some(pid), WaitOptions::NOHANG));
 }
 
-/// Where the program lay that this process runs; another file may have taken its place since.
+/// Where the program lay that this process runs, by the path that it was started by, which may be a
+/// link; another file may have taken its place since.
 ///
 /// # Errors
 ///
 /// There is no `/proc`.
 pub fn program_path() -> io::Result<PathBuf> {
+    let word = env::args_os().next().map(PathBuf::from).unwrap_or_default();
+    let folders = env::var_os("PATH").unwrap_or_default();
+    let typed: Vec<_> = match word.components().count() {
+        1 if word.is_relative() => env::split_paths(&folders).map(|at| at.join(&word)).collect(),
+        _ => vec![word],
+    };
+    let identity = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
+    let own = identity(Path::new("/proc/self/exe"));
+    let mut typed = typed.iter().filter_map(|path| path::absolute(path).ok());
+    // Whoever starts a program may give it any name.
+    if let Some(path) = typed.find(|path| own.is_some() && identity(path) == own) {
+        return Ok(path);
+    }
     let path = fs::read_link("/proc/self/exe")?.into_os_string().into_string();
     // A path that is no text is found as long as nobody replaces it.
     Ok(path.map_or_else(PathBuf::from, |path| {
@@ -137,10 +198,16 @@ pub fn program_path() -> io::Result<PathBuf> {
 ///
 /// # Errors
 ///
-/// It is not there, or not for this user.
+/// It is not there, not for this user, or no file.
 pub fn program_at(path: &Path) -> io::Result<OwnedFd> {
     crate::failpoint::call()?;
-    fs::File::open(path).map(OwnedFd::from)
+    // A pipe would have this process wait for somebody to write to it.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = open(path, flags, Mode::empty())?;
+    match FileType::from_raw_mode(fstat(&file)?.st_mode) {
+        FileType::RegularFile => Ok(file),
+        _ => Err(io::Error::other("it is no regular file")),
+    }
 }
 
 /// The user that this process runs as; 0 is root.
@@ -156,6 +223,12 @@ pub fn own_folder(path: &Path) -> bool {
     let _ = fs::DirBuilder::new().mode(0o700).create(path);
     fs::symlink_metadata(path)
         .is_ok_and(|found| found.is_dir() && found.uid() == user() && found.mode() & 0o022 == 0)
+}
+
+/// The process that this one is a child of: another one once that has ended.
+#[must_use]
+pub fn parent() -> i32 {
+    Pid::as_raw(getppid())
 }
 
 /// Names this process, for those who list processes.
@@ -211,7 +284,11 @@ fn ignored(status: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::Command;
+    use rustix::fs::{CWD, mkfifoat};
+    use std::{
+        io::{BufRead, BufReader},
+        process::{Command, Stdio},
+    };
 
     #[test]
     fn the_limit_is_what_the_administrator_allows() {
@@ -236,6 +313,40 @@ mod tests {
         forget_child(pid);
         assert!(state().is_err());
         forget_child(pid);
+    }
+
+    /// What the end of a process that is nobody's child here looks like.
+    #[test]
+    fn the_end_of_another_processs_child_is_noticed() {
+        let mut shell = Command::new("sh")
+            .args(["-c", "sleep 60 & echo $!; wait"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let handle = Handle::of(line.trim().parse().unwrap()).unwrap();
+        assert!(!handle.has_ended());
+        assert_eq!(handle.ending().unwrap(), None);
+        handle.kill();
+        while !handle.has_ended() {
+            std::thread::yield_now();
+        }
+        assert_eq!(handle.ending().unwrap().as_deref(), Some("ended"));
+        shell.wait().unwrap();
+        assert_eq!(handle.ending().unwrap().as_deref(), Some("ended"));
+    }
+
+    #[test]
+    fn a_program_is_a_regular_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        mkfifoat(CWD, &pipe, Mode::RWXU).unwrap();
+        for path in [&*pipe, folder.path(), Path::new("/dev/null")] {
+            let error = program_at(path).unwrap_err();
+            assert!(error.to_string().contains("no regular file"), "{}: {error}", path.display());
+        }
+        program_at(&env::current_exe().unwrap()).unwrap();
     }
 
     #[test]

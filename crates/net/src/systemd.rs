@@ -18,8 +18,9 @@ use std::{
 };
 
 /// The variables of the environment that are for this process alone.
-pub const VARIABLES: [&str; 6] = [
+pub const VARIABLES: [&str; 7] = [
     "NOTIFY_SOCKET",
+    "FDSTORE",
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
     "LISTEN_FDS",
@@ -71,6 +72,21 @@ impl Manager {
         let socket = UnixDatagram::unbound()?;
         socket.set_write_timeout(Some(WAIT))?;
         Ok(Self { socket, address })
+    }
+
+    /// A way to give it descriptors; `None` where it keeps none.
+    ///
+    /// # Errors
+    ///
+    /// It does not listen.
+    pub fn store(&self) -> io::Result<Option<OwnedFd>> {
+        let room = env::var("FDSTORE").ok().and_then(|text| text.parse::<u64>().ok());
+        if room.unwrap_or(0) == 0 {
+            return Ok(None);
+        }
+        let socket = UnixDatagram::unbound()?;
+        socket.connect_addr(&self.address)?;
+        Ok(Some(socket.into()))
     }
 
     /// Tells it something: lines of `NAME=value`.

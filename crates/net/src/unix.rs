@@ -9,9 +9,10 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen as start,
-    socket_with,
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, getsockname,
+    listen as start, socket_with,
 };
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixListener;
@@ -54,10 +55,27 @@ pub struct SocketFile {
 ///
 /// See [`UnixError`].
 pub fn listen(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile), UnixError> {
+    listen_for(SocketType::STREAM, path, mode).map(|(socket, file)| (socket.into(), file))
+}
+
+/// The same for connections on which messages stay whole.
+///
+/// # Errors
+///
+/// See [`UnixError`].
+pub fn listen_for_messages(path: &Path, mode: u32) -> Result<(OwnedFd, SocketFile), UnixError> {
+    listen_for(SocketType::SEQPACKET, path, mode)
+}
+
+fn listen_for(
+    kind: SocketType,
+    path: &Path,
+    mode: u32,
+) -> Result<(OwnedFd, SocketFile), UnixError> {
     let address = SocketAddrUnix::new(path)?;
     crate::failpoint::call().map_err(UnixError::Failed)?;
     let alone = lock_folder(path);
-    let socket = socket()?;
+    let socket = socket(kind)?;
     match bind(&socket, &address) {
         Err(Errno::ADDRINUSE) => {
             remove_stale(path, &address, alone.is_some())?;
@@ -70,7 +88,7 @@ pub fn listen(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile), Unix
     // Nobody can connect before it listens, so this is the mode from the beginning.
     chmod(path, Mode::from_raw_mode(mode))?;
     start(&socket, BACKLOG_CONNECTIONS)?;
-    Ok((socket.into(), file))
+    Ok((socket, file))
 }
 
 impl SocketFile {
@@ -85,9 +103,34 @@ impl SocketFile {
         Ok(Self { path: path.to_owned(), identity: stat.identity })
     }
 
+    /// The file of a socket that listens.
+    ///
+    /// # Errors
+    ///
+    /// It has none.
+    pub fn of(socket: BorrowedFd<'_>) -> io::Result<Self> {
+        let address = SocketAddrUnix::try_from(getsockname(socket)?)?;
+        let path = address.path_bytes().ok_or(Errno::NOENT)?;
+        Self::at(Path::new(OsStr::from_bytes(path)))
+    }
+
+    /// Parts with it: another process takes it away.
+    pub fn leave(self) {
+        std::mem::forget(self);
+    }
+
+    /// Whether it still lies there: somebody may have removed it, or put another in its place.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        match look(&self.path) {
+            Ok((stat, _)) => stat.identity == self.identity,
+            Err(errno) => errno != Errno::NOENT,
+        }
+    }
+
     /// Changes who may connect, unless another file has taken its place.
     pub fn set_mode(&self, mode: u32) {
-        if look(&self.path).is_ok_and(|(stat, _)| stat.identity == self.identity) {
+        if self.is_there() {
             // It was made by this process, which so may do it.
             let _ = chmod(&self.path, Mode::from_raw_mode(mode));
         }
@@ -96,11 +139,17 @@ impl SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if look(&self.path).is_ok_and(|(stat, _)| stat.identity == self.identity) {
+        if self.is_there() {
             // Where this fails, the next server finds a file that nobody listens at.
             let _ = unlink(&self.path);
         }
     }
+}
+
+/// Whether nothing lies at `path`.
+#[must_use]
+pub fn is_free(path: &Path) -> bool {
+    look(path).is_err_and(|errno| errno == Errno::NOENT)
 }
 
 /// The user at the other end of a connected socket.
@@ -130,7 +179,7 @@ fn remove_stale(path: &Path, address: &SocketAddrUnix, is_alone: bool) -> Result
         Err(Errno::NOENT) => return Ok(()),
         Err(errno) => return Err(errno.into()),
     }
-    let probe = socket()?;
+    let probe = socket(SocketType::STREAM)?;
     match connect(&probe, address) {
         Ok(()) => {
             let pid = sys::peer(probe.as_fd()).ok().map(|peer| peer.pid.unsigned_abs());
@@ -150,9 +199,9 @@ fn look(path: &Path) -> Result<(stat::Stat, FileType), Errno> {
     stat::at(CWD, path.as_os_str().as_bytes(), AtFlags::SYMLINK_NOFOLLOW)
 }
 
-fn socket() -> Result<OwnedFd, Errno> {
+fn socket(kind: SocketType) -> Result<OwnedFd, Errno> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+    socket_with(AddressFamily::UNIX, kind, flags, None)
 }
 
 #[cfg(test)]

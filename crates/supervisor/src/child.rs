@@ -3,6 +3,7 @@
 use crate::orphans::Own;
 use net::{
     channel::{self, Message},
+    environment,
     process::Handle,
 };
 use std::{
@@ -20,7 +21,6 @@ use tokio::{
     io::Interest,
     // As good for whole messages of one kind as of another.
     net::UnixDatagram as Channel,
-    signal::unix::{Signal, SignalKind, signal},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     task::spawn_local,
     time::sleep,
@@ -29,6 +29,11 @@ use tokio::{
 /// How long what has run out, descriptors or memory, is given to come back before a child is
 /// spoken to again.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// The role of a program that nobody knows yet, and the one of those who read configs, which may
+/// name variables of the environment.
+pub(crate) const TRIAL: &str = "trial";
+pub(crate) const CHECK: &str = "check";
 
 /// A program as it was when this process started, or opened it: a file that is replaced meanwhile
 /// is another program.
@@ -82,17 +87,32 @@ impl Program {
     }
 
     /// Starts it once more, in a role, with a channel as its standard input. Nothing else is
-    /// inherited but standard output, standard error, the environment and the working folder.
-    fn start(&self, role: &str) -> io::Result<(process::Child, OwnedFd)> {
+    /// inherited but the working folder, what a role may know of the environment and, of a program
+    /// that is known, standard output and standard error.
+    fn start(&self, role: &str) -> io::Result<(process::Child, Handle, OwnedFd)> {
         let (own, other) = channel::pair()?;
+        let (child, handle) = self.start_with(role, other)?;
+        Ok((child, handle, own))
+    }
+
+    /// The same with something else as its standard input.
+    pub(crate) fn start_with(
+        &self,
+        role: &str,
+        input: OwnedFd,
+    ) -> io::Result<(process::Child, Handle)> {
         net::failpoint::call()?;
         let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         let mut command = Command::new(path);
-        for name in net::systemd::VARIABLES {
-            command.env_remove(name);
+        environment::pass_on(&mut command, matches!(role, TRIAL | CHECK));
+        command.arg0("gannet").args(["role", role]).stdin(Stdio::from(input));
+        if role == TRIAL {
+            // What it says may be anything, and no end to it.
+            command.stdout(Stdio::null()).stderr(Stdio::null());
         }
-        command.arg0("gannet").args(["role", role]).stdin(Stdio::from(other));
-        Ok((command.spawn()?, own))
+        let mut child = command.spawn()?;
+        let handle = Handle::of(child.id()).inspect_err(|_| end(&mut child))?;
+        Ok((child, handle))
     }
 }
 
@@ -113,32 +133,32 @@ impl Child {
         role: &str,
         hear: impl Fn(Heard) + 'static,
     ) -> io::Result<Self> {
-        let (mut child, end) = program.start(role)?;
-        Self::of(child.id(), end, hear).inspect_err(|_| {
-            // Nobody else knows of it.
-            let _ = child.kill().and_then(|()| child.wait());
-        })
+        let (mut child, handle, channel) = program.start(role)?;
+        Self::of(child.id(), handle, channel, hear).inspect_err(|_| end(&mut child))
     }
 
-    /// The child of that number, which is there, with this end of its channel.
+    /// A process that is there, with this end of its channel; it may be another's child by now.
     ///
     /// # Errors
     ///
-    /// It is no child of this process, or descriptors have run out.
-    pub(crate) fn of(pid: u32, end: OwnedFd, hear: impl Fn(Heard) + 'static) -> io::Result<Self> {
-        let handle = Rc::new(Handle::of(pid)?);
-        // Heard from now on, so that no end is missed.
+    /// Descriptors have run out, or one is of another kind.
+    pub(crate) fn of(
+        pid: u32,
+        handle: Handle,
+        end: OwnedFd,
+        hear: impl Fn(Heard) + 'static,
+    ) -> io::Result<Self> {
+        let handle = Rc::new(handle);
         net::failpoint::call()?;
-        let ends = signal(SignalKind::child())?;
+        let ended = ended(Rc::clone(&handle))?;
         let end = UnixDatagram::from(end);
         end.set_nonblocking(true)?;
         let end = Rc::new(Channel::from_std(end)?);
         let (orders, next) = unbounded_channel();
         spawn_local(send(Rc::clone(&end), next));
-        let (own, handle_there) = (Own::new(pid), Rc::clone(&handle));
-        let end_there = Rc::clone(&end);
+        let (own, end_there, process) = (Own::new(pid), Rc::clone(&end), Rc::clone(&handle));
         spawn_local(async move {
-            let how = listen(end_there, handle_there, ends, &hear).await;
+            let how = listen(end_there, (&process, ended), &hear).await;
             drop(own);
             hear(Heard::Ended(how));
         });
@@ -161,6 +181,16 @@ impl Child {
         &self.end
     }
 
+    /// Its process, however soon its number is another's.
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Whether a signal has stopped it.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.handle.is_stopped()
+    }
+
     /// Ends it as a fault of its own does.
     pub(crate) fn abort(&self) {
         self.handle.abort();
@@ -170,6 +200,11 @@ impl Child {
     pub(crate) fn kill(&self) {
         self.handle.kill();
     }
+}
+
+/// Ends a child that nobody else knows of.
+fn end(child: &mut process::Child) {
+    let _ = child.kill().and_then(|()| child.wait());
 }
 
 async fn send(end: Rc<Channel>, mut orders: UnboundedReceiver<Message>) {
@@ -188,8 +223,7 @@ async fn send(end: Rc<Channel>, mut orders: UnboundedReceiver<Message>) {
 /// Hears all that it says, and then how it ended.
 async fn listen(
     end: Rc<Channel>,
-    handle: Rc<Handle>,
-    mut ends: Signal,
+    (handle, ended): (&Handle, impl Future<Output = String>),
     hear: &impl Fn(Heard),
 ) -> String {
     let receive = || channel::receive(end.as_fd(), false);
@@ -202,12 +236,18 @@ async fn listen(
             Err(_) => sleep(PAUSE).await,
         }
     }
-    loop {
-        match handle.ending() {
-            Ok(Some(how)) => break how,
-            Err(error) => break format!("cannot be waited for: {error}"),
-            Ok(None) if ends.recv().await.is_some() => {}
-            Ok(None) => break "cannot be waited for".to_owned(),
-        }
-    }
+    ended.await
+}
+
+/// How a process ends, once it has.
+fn ended(handle: Rc<Handle>) -> io::Result<impl Future<Output = String>> {
+    // It can be read from then, and nothing more is wanted of it than of a socket.
+    let end = UnixDatagram::from(handle.as_fd().try_clone_to_owned()?);
+    end.set_nonblocking(true)?;
+    let end = Channel::from_std(end)?;
+    Ok(async move {
+        let ending = || handle.ending()?.ok_or_else(|| ErrorKind::WouldBlock.into());
+        let ended = end.async_io(Interest::READABLE, ending).await;
+        ended.unwrap_or_else(|error| format!("cannot be waited for: {error}"))
+    })
 }

@@ -15,9 +15,11 @@ pub mod sockets;
 mod logs;
 mod child;
 mod orphans;
+mod keeper;
 mod journal;
 mod wishes;
 mod shell;
 
+pub use keeper::keep;
 pub use shell::{Failure, Succession, Voice, rehearse, run};
 pub use sockets::{Fault, Sockets};

@@ -12,10 +12,12 @@
 //! it, and only when all of them are ready does it take the place of the one before. Whatever goes
 //! wrong until then leaves that one as it is.
 
+mod words;
 mod generation;
 mod memory;
 
 pub use memory::{Kept, KeptMember, Memory, Standing};
+pub use words::{Checked, Event, Note, Order, WorkerId};
 
 use base::Moment;
 use generation::{Generation, Member, Phase, Stage};
@@ -50,125 +52,15 @@ const SLACK_TIME: Duration = Duration::from_secs(10);
 /// How long a worker that hangs may take to end of that.
 const ABORT_TIME: Duration = Duration::from_secs(2);
 
+/// How long a worker that was killed may take to end: the kernel may wait for a disk in its place.
+/// Then it is left behind.
+const KILL_TIME: Duration = Duration::from_secs(5);
+
 /// How long workers that are to end at once may take.
 const AT_ONCE_TIME: Duration = Duration::from_secs(2);
 
 /// What a shell adds to a signal's number in the exit code of a process that it ended.
 const EXIT_SIGNAL: u8 = 128;
-
-/// The number of a worker; no two ever have the same.
-pub type WorkerId = u64;
-
-/// What the machine has to know of a config; `S` is whatever stands for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Checked<S> {
-    /// The config.
-    pub source: S,
-    /// How many workers it wants.
-    pub workers: usize,
-    /// Time for what is under way when the server stops.
-    pub stop_time: Duration,
-    /// Time for what is under way in a worker that another one has replaced.
-    pub drain_time: Duration,
-}
-
-/// What has happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event<S> {
-    /// Somebody wants the config to be read, again or for the first time.
-    Load,
-    /// The config can be served.
-    Checked(Checked<S>),
-    /// It cannot: the exit code and the words of `gannet check`.
-    Refused(u8, String),
-    /// The sockets and files for a generation are open.
-    Opened,
-    /// They cannot be had: what `gannet run` would say.
-    NotOpened(String),
-    /// A worker can serve.
-    Ready(WorkerId),
-    /// A worker cannot, and says why.
-    Failed(WorkerId, String),
-    /// A loop of a worker is stuck: what it was at.
-    Hung(WorkerId, String),
-    /// A worker accepts nobody any more.
-    Parted(WorkerId),
-    /// A worker is gone: how it ended.
-    Ended(WorkerId, String),
-    /// A signal of that number says to stop; gently where clients may ask once more.
-    Stop {
-        /// Its number.
-        signal: u8,
-        /// Whether what is under way may take the time that it has in a reload.
-        is_gentle: bool,
-    },
-    /// Nothing but that time has passed.
-    Tick,
-}
-
-/// What is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Order<S> {
-    /// Have the config checked, and give up any check before.
-    Check,
-    /// End the check that is under way.
-    EndCheck,
-    /// Open what a config needs that is not open yet; [`Event::Opened`] is the answer.
-    Open(S),
-    /// Start a worker, in that place of its generation.
-    Start(WorkerId, S, usize),
-    /// All workers of a config are ready: its sockets are the ones that are kept.
-    Keep(S),
-    /// Have a worker, which is ready, serve.
-    Serve(WorkerId),
-    /// Have a worker end when its clients have gone to others.
-    Drain(WorkerId),
-    /// Have a worker end within the stop time.
-    Stop(WorkerId),
-    /// Have a worker end at once.
-    StopAtOnce(WorkerId),
-    /// End a worker that hangs, so that its fault can be looked for.
-    Abort(WorkerId),
-    /// End a worker that does not do what it is told.
-    Kill(WorkerId),
-    /// Close all sockets: whoever connects from now on may try another server.
-    Close,
-    /// The first generation serves: say so.
-    Greet(S),
-    /// Put something down in the error log.
-    Note(Note),
-    /// End, with this exit code.
-    Exit(u8),
-    /// End, as the config cannot be served: the exit code, and why.
-    Fail(u8, String),
-}
-
-/// What is worth a line in the error log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Note {
-    /// Another config is served.
-    Reloaded,
-    /// Another config was wanted and cannot be served: the exit code and the words of `check`.
-    NotReloaded(u8, String),
-    /// A worker has died while it served; how.
-    Died(WorkerId, String),
-    /// A worker hangs, and is ended: what it was at.
-    Hung(WorkerId, String),
-    /// A worker is gone that was at these requests.
-    CutOff(WorkerId, Vec<String>),
-    /// A worker was ended, as it did not end itself.
-    Killed(WorkerId),
-    /// The last config kept its workers from living: the one before is served again.
-    TakenBack,
-    /// Nobody can tell the server what to do but by signals; why.
-    Deaf(String),
-    /// Another program has taken the place of the one before.
-    Upgraded,
-    /// Another program was to do so and cannot; why.
-    NotUpgraded(String),
-    /// A certificate is used from now on, or what is wrong with one.
-    Certificate(Result<String, String>),
-}
 
 /// The state of all.
 #[derive(Debug)]
@@ -238,6 +130,11 @@ impl<S: Clone> Machine<S> {
             Event::NotOpened(text) => self.give_up(1, text, out),
             Event::Ready(id) => self.ready(id, now, out),
             Event::Failed(id, text) if self.is_starting(id) => self.give_up(1, text, out),
+            Event::Failed(id, text) => {
+                if let Some((generation, at)) = self.find(id) {
+                    generation.failed(at, text, now, out);
+                }
+            }
             Event::Parted(id) => {
                 if let Some((generation, at)) = self.find(id) {
                     generation.parted(at);
@@ -250,9 +147,10 @@ impl<S: Clone> Machine<S> {
             }
             Event::Ended(id, how) => self.ended(id, &how, now, out),
             Event::Stop { signal, is_gentle } => self.stop(signal, is_gentle, now, out),
-            Event::Checked(_) | Event::Refused(..) | Event::Failed(..) | Event::Tick => {}
+            Event::Checked(_) | Event::Refused(..) | Event::Tick => {}
         }
         self.keep_time(now, out);
+        self.leave_behind(now, out);
         self.settle(now, out);
         self.forget();
         self.go_on(now, out);
@@ -260,6 +158,13 @@ impl<S: Clone> Machine<S> {
             && self.generations.is_empty()
         {
             out.push(Order::Exit(code));
+        }
+        for order in &orders {
+            if let Order::Kill(id) = order
+                && let Some((generation, at)) = self.find(*id)
+            {
+                generation.killed(at, now);
+            }
         }
         orders
     }
@@ -517,6 +422,15 @@ impl<S: Clone> Machine<S> {
         }
         if is_late {
             self.give_up(1, format!("error: a worker was not ready within {READY_TIME:?}"), out);
+        }
+    }
+
+    /// Goes on as if those had ended that do not even when they are killed.
+    fn leave_behind(&mut self, now: Moment, out: &mut Vec<Order<S>>) {
+        let members = self.generations.iter().flat_map(|generation| &generation.members);
+        let late = members.filter(|member| member.killed <= now).map(|member| member.id);
+        for id in late.collect::<Vec<_>>() {
+            self.ended(id, "does not end though it was killed", now, out);
         }
     }
 

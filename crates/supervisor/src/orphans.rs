@@ -1,5 +1,6 @@
-//! The first process of a container inherits those whose parents have ended, and has to take notice
-//! of their end: nobody else will.
+//! Children whose end nobody waits for, and of whose end this process has to take notice, as nobody
+//! else will: the keeper, whichever program has started it, and all that the first process of a
+//! container inherits.
 
 use std::{cell::RefCell, collections::HashSet, io, time::Duration};
 use tokio::{
@@ -7,9 +8,6 @@ use tokio::{
     task::spawn_local,
     time::sleep,
 };
-
-/// The number of the first process.
-const FIRST: u32 = 1;
 
 /// How long those who wait for a child of their own are given to do so.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -41,15 +39,12 @@ pub(crate) fn awaited() -> usize {
     OWN.with_borrow(HashSet::len)
 }
 
-/// Takes notice of the end of all that others have left, where this is the first process.
+/// Takes notice of the end of all that nobody waits for.
 ///
 /// # Errors
 ///
 /// There is no way to hear of it.
 pub(crate) fn adopt() -> io::Result<()> {
-    if std::process::id() != FIRST {
-        return Ok(());
-    }
     let mut ends = signal(SignalKind::child())?;
     spawn_local(async move {
         loop {

@@ -4,6 +4,9 @@ mod certificates;
 mod compare;
 mod desk;
 mod had;
+mod keeping;
+mod leaving;
+mod notes;
 mod needs;
 mod service;
 mod signals;
@@ -17,7 +20,6 @@ pub use upgrade::{Succession, rehearse};
 
 use crate::{
     child::{Child, Heard, Program},
-    journal,
     logs::LogFiles,
     machine::{Event, Machine, Note, Order, WorkerId},
     orphans,
@@ -34,17 +36,23 @@ use control::{
     wish::{Outcome, Wish},
 };
 use desk::{CURRENT, END, History, NEXT};
-use net::systemd::{self, Handed};
+use keeping::Keeping;
+use net::{
+    process::Handle,
+    store::MARK,
+    systemd::{self, Handed},
+};
 use service::Service;
 use signals::catch;
 use std::{
-    cell::OnceCell, collections::VecDeque, ffi::OsString, io, mem, os::fd::OwnedFd, path::PathBuf,
-    rc::Rc, time::Duration,
+    cell::OnceCell, collections::VecDeque, ffi::OsString, io, mem, os::fd::OwnedFd, panic,
+    path::PathBuf, process, rc::Rc, time::Duration,
 };
 use tickets::Tickets;
 use tokio::{
     runtime::{Builder, LocalOptions, LocalRuntime},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    task::yield_now,
     time::{sleep, timeout},
 };
 use upgrade::Upgrade;
@@ -81,8 +89,9 @@ pub struct Failure {
 /// A config that was checked.
 #[derive(Debug)]
 struct Source {
-    /// What workers resolve.
+    /// What workers resolve, and what that is called where it is kept.
     bundle: OwnedFd,
+    name: String,
     blueprint: Blueprint,
     /// Where its workers count what each client has used up, once it was opened here.
     clients: OnceCell<Rc<Table>>,
@@ -119,14 +128,19 @@ struct Shell<'v> {
     happenings: UnboundedSender<Happening>,
     /// What has happened by our own doing, for the machine to hear of next.
     due: VecDeque<Told>,
-    /// The check that is under way, and how many there were.
-    check: Option<Child>,
+    /// The check that is under way with its number, and how many processes there were of that kind.
+    check: Option<(u64, Child)>,
     checks: u64,
     /// The comparison of configs that is under way.
     comparison: Option<Comparison>,
     sockets: Sockets,
-    /// Sockets that nobody has asked for yet.
+    /// Sockets that nobody has asked for yet, and those of a server of another version that was
+    /// killed, with its workers, which are to drain.
     handed: Vec<Handed>,
+    taken_over: Vec<Handed>,
+    strangers: Vec<Handle>,
+    /// Where copies of all this are.
+    keeping: Keeping,
     /// Whoever has started this process.
     service: Service,
     logs: LogFiles,
@@ -138,6 +152,8 @@ struct Shell<'v> {
     workers: Workers,
     /// What workers have given up: all of them the same.
     layers: Vec<String>,
+    /// What is served from now on, which nobody has been told yet.
+    greeting: Option<Rc<Source>>,
     /// What is served, once anything is.
     serving: Option<Rc<Source>>,
     /// Where wishes come in; where they do if no config says so.
@@ -154,7 +170,8 @@ struct Shell<'v> {
 
 /// Serves what the config `file` says, until a signal or a wish says to stop; returns the exit
 /// code. Wishes come in by the socket that the config names, or at `desk_path`. Where another
-/// program has left this process, it goes on as that has left it.
+/// program has left this process, it goes on as that has left it, and where a process that has done
+/// this was killed, with what it has had kept.
 ///
 /// # Errors
 ///
@@ -167,6 +184,9 @@ pub fn run(
 ) -> Result<u8, Failure> {
     // What another program has left holds all sockets, those of whoever has started it, too.
     let handed = if succession.is_none() { systemd::handed() } else { Vec::new() };
+    let (kept, handed) =
+        handed.into_iter().partition::<Vec<_>, _>(|one| one.name.starts_with(MARK));
+    die_of_panics();
     // Whatever keeps this program from going on, the one before can.
     let or_back = |failure: Failure| {
         succession.iter().for_each(|found| upgrade::go_back(*found, voice, &failure));
@@ -175,13 +195,31 @@ pub fn run(
     runtime().map_err(or_back)?.block_on(async {
         let (happenings, heard) = unbounded_channel();
         let mut shell = Shell::begin(file, happenings, voice).map_err(or_back)?;
-        (shell.desk_path, shell.handed) = (desk_path, handed);
-        if let Some(succession) = succession {
-            shell.succeed(succession).map_err(or_back)?;
-            net::succession::release_signals();
+        let path = desk_path.as_ref().map(|path| path.with_extension("keep"));
+        let program = succession.is_none().then_some(&shell.program);
+        let (keeping, by_ours) = Keeping::open(path, program);
+        (shell.desk_path, shell.handed, shell.keeping) = (desk_path, handed, keeping);
+        match succession {
+            Some(succession) => {
+                // They are copies of what was left.
+                drop(by_ours);
+                shell.succeed(succession).map_err(or_back)?;
+                net::succession::release_signals();
+            }
+            None => shell.adopt(kept.into_iter().chain(by_ours).collect()).map_err(failed)?,
         }
         shell.live(heard).await
     })
+}
+
+/// Has a panic be a death like any other: nothing is taken away on the way out that the next
+/// process could go on with.
+fn die_of_panics() {
+    let tell = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        tell(panic);
+        process::abort();
+    }));
 }
 
 fn runtime() -> Result<LocalRuntime, Failure> {
@@ -233,6 +271,9 @@ impl<'v> Shell<'v> {
             comparison: None,
             sockets: Sockets::default(),
             handed: Vec::new(),
+            taken_over: Vec::new(),
+            strangers: Vec::new(),
+            keeping: Keeping::default(),
             service,
             logs: LogFiles::default(),
             clients: None,
@@ -241,6 +282,7 @@ impl<'v> Shell<'v> {
             seed: [one, other],
             workers: Workers::default(),
             layers: Vec::new(),
+            greeting: None,
             serving: None,
             desks: Vec::new(),
             desk_path: None,
@@ -258,8 +300,15 @@ impl<'v> Shell<'v> {
                 let orders = self.machine.handle(event, net::clock::now());
                 orders.into_iter().for_each(|order| self.perform(order));
             }
-            if let Some(end) = self.end {
+            if let Some(end) = self.end.take() {
+                self.end_looks();
                 return end;
+            }
+            self.save();
+            if let Some(source) = self.greeting.take() {
+                // Workers first hear that they serve.
+                yield_now().await;
+                self.greet(&source);
             }
             if heard.is_empty() {
                 self.hand_over();
@@ -282,8 +331,10 @@ impl<'v> Shell<'v> {
     fn hear(&mut self, happening: Happening) {
         match happening {
             Happening::Event(event) => self.due.push_back(event),
-            Happening::Check(number, heard) if number == self.checks && self.check.is_some() => {
-                self.check = None;
+            Happening::Check(number, heard) => {
+                if self.check.take_if(|(own, _)| *own == number).is_none() {
+                    return;
+                }
                 let mut event = match heard {
                     Heard::Note(message) => judge(message),
                     Heard::Ended(how) => {
@@ -295,7 +346,6 @@ impl<'v> Shell<'v> {
                 }
                 self.due.push_back(event);
             }
-            Happening::Check(..) => {}
             Happening::Trial(number, heard) => self.tried(number, heard),
             Happening::Comparison(number, heard) => self.compared(number, heard),
             Happening::Upgrade => self.upgrade(None, None),
@@ -317,6 +367,7 @@ impl<'v> Shell<'v> {
                     self.note(&Note::CutOff(id, requests));
                 }
                 self.workers.ended(id);
+                self.keeping.touch();
                 self.due.push_back(Event::Ended(id, how));
             }
             Happening::Wish(wish, asker) => self.grant(wish, asker),
@@ -330,6 +381,7 @@ impl<'v> Shell<'v> {
             Happening::Rotate => drop(self.tickets.rotate()),
             Happening::Alive => self.service.alive(),
             Happening::Look => {
+                self.keeping.look();
                 let hung = self.workers.look().into_iter();
                 self.due.extend(hung.map(|(id, how)| Event::Hung(id, how)));
             }
@@ -340,6 +392,10 @@ impl<'v> Shell<'v> {
         if self.end.is_some() {
             return;
         }
+        // The others change nothing that a next process would have to know.
+        if !matches!(order, Order::Check | Order::EndCheck | Order::Greet(_) | Order::Note(_)) {
+            self.keeping.touch();
+        }
         match order {
             Order::Check => {
                 let next = mem::take(&mut self.askers[NEXT]);
@@ -349,7 +405,7 @@ impl<'v> Shell<'v> {
                 }
                 self.check();
             }
-            Order::EndCheck => self.check.take().iter().for_each(Child::kill),
+            Order::EndCheck => self.check.take().iter().for_each(|(_, child)| child.kill()),
             Order::Open(source) => {
                 let opened = self.open(&source);
                 self.due.push_back(opened.map_or_else(Event::NotOpened, |()| Event::Opened));
@@ -357,7 +413,11 @@ impl<'v> Shell<'v> {
             Order::Start(id, source, place) => self.start(id, source, place),
             Order::Keep(_) if self.is_trial => self.end = Some(Ok(0)),
             Order::Keep(source) => self.keep(source),
-            Order::Serve(id) => self.workers.serve(id, &self.sockets),
+            Order::Serve(id) => {
+                // One that serves is never forgotten.
+                self.save();
+                self.workers.serve(id, &self.sockets);
+            }
             Order::Drain(id) => self.workers.tell(id, &control::note::Order::Drain),
             Order::Stop(id) => self.workers.tell(id, &control::note::Order::Stop),
             Order::StopAtOnce(id) => self.workers.tell(id, &control::note::Order::StopAtOnce),
@@ -365,13 +425,11 @@ impl<'v> Shell<'v> {
             Order::Kill(id) => self.workers.kill(id),
             Order::Close => {
                 self.service.stopping();
+                self.keeping.clear();
+                self.end_looks();
                 self.sockets = Sockets::default();
             }
-            Order::Greet(source) => {
-                let addresses = self.sockets.addresses(&source.blueprint.listen);
-                self.voice.started(&source.blueprint, &addresses, &self.layers);
-                self.service.ready(&format!("serves {}", source.blueprint.found));
-            }
+            Order::Greet(source) => self.greeting = Some(source),
             Order::Note(note) => self.note(&note),
             Order::Exit(code) => {
                 if let Some(source) = &self.serving {
@@ -392,7 +450,7 @@ impl<'v> Shell<'v> {
         let hear = move |heard| drop(happenings.send(Happening::Worker(id, heard)));
         match Child::start(&self.program, "worker", hear) {
             Ok(child) => {
-                let bundle = self.certificates.bundle(&source);
+                let (_, bundle) = self.certificates.bundle(&source);
                 let shared = (bundle, clients, self.tickets.memory());
                 let of = (Rc::clone(&source), place);
                 let begun = self.workers.begin(id, child, of, shared, &self.logs);
@@ -406,47 +464,11 @@ impl<'v> Shell<'v> {
         }
     }
 
-    /// What is served, in a few words.
-    fn found(&self) -> &str {
-        self.serving.as_ref().map_or("", |source| &source.blueprint.found)
-    }
-
-    fn note(&mut self, note: &Note) {
-        let now = net::clock::now();
-        let outcome = match note {
-            Note::Reloaded => {
-                self.history.reload = Some((now, None));
-                self.service.ready(&format!("serves {}", self.found()));
-                Some(Outcome::Done)
-            }
-            Note::NotReloaded(code, text) => {
-                self.tidy();
-                self.history.reload = Some((now, Some(text.clone())));
-                self.service.ready(&format!("serves {}; not reloaded: {text}", self.found()));
-                Some(Outcome::Refused { code: *code, text: text.clone() })
-            }
-            Note::Died(..) => {
-                self.history.restarts += 1;
-                None
-            }
-            Note::Hung(..)
-            | Note::CutOff(..)
-            | Note::Killed(_)
-            | Note::TakenBack
-            | Note::Deaf(_)
-            | Note::Certificate(_)
-            | Note::Upgraded
-            | Note::NotUpgraded(_) => None,
-        };
-        if let Some(outcome) = outcome {
-            self.askers[CURRENT].drain(..).for_each(|asker| asker.answer(&outcome));
-        }
-        let Some(serving) = self.serving.clone() else { return };
-        let is_pretty = serving.blueprint.errors.as_ref().is_some_and(|errors| errors.is_pretty);
-        let of_upgrade = self.reloaded(note);
-        let note = of_upgrade.as_ref().unwrap_or(note);
-        let line = journal::line(note, is_pretty, net::clock::wall());
-        self.logs.write(&serving.blueprint, &line);
+    /// Ends the processes that only find something out: nobody will use it any more.
+    fn end_looks(&mut self) {
+        self.check.take().iter().for_each(|(_, child)| child.kill());
+        self.end_comparison();
+        self.end_upgrade();
     }
 }
 

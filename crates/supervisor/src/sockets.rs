@@ -5,7 +5,8 @@
 
 mod handed;
 
-use crate::state::{Group, Leaving, Left};
+use crate::state::{Group, Leaving, Left, SOCKET};
+use base::stable;
 use config::plan::{Address, Listen};
 use net::{
     listener::{Listening, is_kept_from_us},
@@ -53,11 +54,13 @@ struct Held {
     file: Option<SocketFile>,
     /// One for each loop at an IP address; never fewer than there were. One at a path.
     group: Vec<Listening>,
+    /// Whether there can be no more of them, so that all loops accept from each.
+    is_shared: bool,
 }
 
 impl Sockets {
-    /// Opens a socket at each address of `wanted` that has none. If one cannot be had, all is as it
-    /// was before.
+    /// Opens a socket at each address of `wanted` that has none, or one whose file was removed. If
+    /// one cannot be had, all is as it was before.
     ///
     /// # Errors
     ///
@@ -65,7 +68,7 @@ impl Sockets {
     pub fn open(&mut self, wanted: &[Listen]) -> Result<(), Fault> {
         let count = self.0.len();
         for (number, listen) in wanted.iter().enumerate() {
-            if self.find(wanted, number).is_some() {
+            if self.find(wanted, number).is_some_and(|held| !held.is_lost()) {
                 continue;
             }
             match held(listen, turn(wanted, number)) {
@@ -80,7 +83,7 @@ impl Sockets {
     }
 
     /// Opens more sockets at addresses that have fewer than `slots`; where only whoever has started
-    /// this process may do so, loops share the one that it has handed over.
+    /// this process may do so, loops share those that it has handed over.
     ///
     /// # Errors
     ///
@@ -88,16 +91,35 @@ impl Sockets {
     pub fn widen(&mut self, slots: usize) -> io::Result<()> {
         for held in &mut self.0 {
             let Address::Tcp(address) = held.bound else { continue };
-            while held.group.len() < slots {
-                let another = match (net::listener::listen(address), held.group.first()) {
-                    (Ok(socket), _) => Listening::Tcp(socket),
-                    (Err(error), Some(first)) if is_kept_from_us(&error) => first.try_clone()?,
-                    (Err(error), _) => return Err(error),
-                };
-                held.group.push(another);
+            while held.group.len() < slots && !held.is_shared {
+                match net::listener::listen(address) {
+                    Ok(socket) => held.group.push(Listening::Tcp(socket)),
+                    Err(error) if is_kept_from_us(&error) => held.is_shared = true,
+                    Err(error) => return Err(error),
+                }
             }
         }
         Ok(())
+    }
+
+    /// Of two sockets at one path, of which the file of the older one was removed, closes one: the
+    /// older one where the other `is_served`.
+    pub fn settle(&mut self, is_served: bool) {
+        if is_served {
+            self.0.reverse();
+        }
+        let mut seen: Vec<(Address, usize)> = Vec::new();
+        self.0.retain(|held| {
+            let is_here = |(address, turn): &(Address, usize)| {
+                is_same(address, &held.address) && *turn == held.turn
+            };
+            let is_first = !seen.iter().any(is_here);
+            seen.push((held.address.clone(), held.turn));
+            is_first
+        });
+        if is_served {
+            self.0.reverse();
+        }
     }
 
     /// Closes all but those at the addresses of `wanted`.
@@ -129,8 +151,10 @@ impl Sockets {
         slots: usize,
     ) -> impl Iterator<Item = (usize, &Listening)> {
         wanted.iter().enumerate().flat_map(move |(number, listen)| {
-            let group = self.find(wanted, number).map_or(&[][..], |held| &held.group);
-            let is_shared = matches!(listen.address, Address::Unix { .. });
+            let held = self.find(wanted, number);
+            let group = held.map_or(&[][..], |held| &held.group);
+            let is_shared = matches!(listen.address, Address::Unix { .. })
+                || held.is_some_and(|held| held.is_shared);
             let is_own = move |at: usize| is_shared || at % slots.max(1) == slot;
             let own = group.iter().enumerate().filter(move |(at, _)| is_own(*at));
             own.map(move |(_, socket)| (number, socket))
@@ -139,11 +163,18 @@ impl Sockets {
 
     /// What is left to another program.
     pub(crate) fn leave<'s>(&'s self, out: &mut Leaving<'s>) -> Vec<Group> {
-        let leave = |held: &'s Held| Group {
-            address: held.address.clone(),
-            turn: held.turn,
-            bound: held.bound.clone(),
-            sockets: held.group.iter().map(|socket| out.put(socket)).collect(),
+        let leave = |held: &'s Held| {
+            let place = stable::hash(held.bound.to_string().as_bytes());
+            // Another one at the same address has another name.
+            let put = |(at, socket): (usize, &'s Listening)| {
+                out.put(format!("{SOCKET}{place:016x}-{at:04}-{:x}", socket.number()), socket)
+            };
+            Group {
+                address: held.address.clone(),
+                turn: held.turn,
+                bound: held.bound.clone(),
+                sockets: held.group.iter().enumerate().map(put).collect(),
+            }
         };
         self.0.iter().map(leave).collect()
     }
@@ -161,7 +192,7 @@ impl Sockets {
             };
             let socket = |at| Listening::of(left.take(at)?);
             let group = sockets.into_iter().map(socket).collect::<io::Result<_>>()?;
-            Ok(Held { address, turn, bound, file, group })
+            Ok(Held { address, turn, bound, file, group, is_shared: false })
         };
         Ok(Self(groups.into_iter().map(held).collect::<io::Result<_>>()?))
     }
@@ -178,9 +209,9 @@ impl Sockets {
         Ok((by_slot, self.0.into_iter().filter_map(|held| held.file).collect()))
     }
 
-    /// The sockets for the address number `number` of `wanted`.
+    /// The sockets for the address number `number` of `wanted`, the newest.
     fn find(&self, wanted: &[Listen], number: usize) -> Option<&Held> {
-        self.0.iter().find(|held| held.is_for(wanted, number))
+        self.0.iter().rfind(|held| held.is_for(wanted, number))
     }
 }
 
@@ -189,6 +220,15 @@ impl Held {
         let listen = wanted.get(number);
         listen.is_some_and(|listen| is_same(&listen.address, &self.address))
             && turn(wanted, number) == self.turn
+    }
+
+    /// Whether nobody finds it any more, as its file was removed.
+    fn is_lost(&self) -> bool {
+        match (&self.bound, &self.file) {
+            (_, Some(file)) => !file.is_there(),
+            (Address::Unix { path, .. }, None) => net::unix::is_free(path),
+            (Address::Tcp(_), None) => false,
+        }
     }
 }
 
@@ -209,7 +249,7 @@ fn held(listen: &Listen, turn: usize) -> Result<Option<Held>, Fault> {
             Ok(socket) => {
                 let bound = Address::Tcp(socket.local_addr().unwrap_or(*wanted));
                 let group = vec![Listening::Tcp(socket)];
-                Ok(Some(Held { address, turn, bound, file: None, group }))
+                Ok(Some(Held { address, turn, bound, file: None, group, is_shared: false }))
             }
             Err(error) if can_do_without(listen, net::listener::is_absent(&error)) => Ok(None),
             Err(error) => Err(explain(*wanted, &error)),
@@ -217,7 +257,7 @@ fn held(listen: &Listen, turn: usize) -> Result<Option<Held>, Fault> {
         Address::Unix { path, mode } => match net::unix::listen(path, *mode) {
             Ok((socket, file)) => {
                 let (bound, group) = (address.clone(), vec![Listening::Unix(socket)]);
-                Ok(Some(Held { address, turn, bound, file: Some(file), group }))
+                Ok(Some(Held { address, turn, bound, file: Some(file), group, is_shared: false }))
             }
             Err(error) => Err(explain_unix(path, &error, "listen")),
         },
@@ -322,6 +362,39 @@ fn explain(address: SocketAddr, error: &io::Error) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn a_socket_whose_file_was_removed_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let wanted = [Listen {
+            address: Address::Unix { path: path.clone(), mode: 0o600 },
+            written: "".into(),
+            is_implied: false,
+            proxy_protocol: false,
+            http2: false,
+            tls: false,
+        }];
+        let mut sockets = Sockets::default();
+        sockets.open(&wanted).unwrap();
+        for is_served in [false, true] {
+            std::fs::remove_file(&path).unwrap();
+            sockets.open(&wanted).unwrap();
+            UnixStream::connect(&path).unwrap();
+            let mut out = Leaving::default();
+            sockets.leave(&mut out);
+            let [(one, _), (other, _)] = &out.0[..] else { panic!("there are two") };
+            assert_ne!(one, other, "whoever keeps them knows them by their names");
+            sockets.settle(is_served);
+            assert_eq!(sockets.0.len(), 1);
+            assert_eq!(UnixStream::connect(&path).is_ok(), is_served);
+            sockets.settle(!is_served);
+            sockets.open(&wanted).unwrap();
+            sockets.settle(true);
+            UnixStream::connect(&path).unwrap();
+        }
+    }
 
     #[test]
     fn only_an_ipv6_that_nobody_named_can_be_done_without() {
@@ -337,6 +410,7 @@ mod tests {
                 written: "".into(),
                 is_implied,
                 proxy_protocol: false,
+                http2: false,
                 tls: false,
             };
             assert_eq!(can_do_without(&wanted, is_absent), expect, "{}", wanted.address);

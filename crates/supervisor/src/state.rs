@@ -1,10 +1,15 @@
-//! All that a supervisor leaves to the program that takes its place in the same process.
+//! All that a supervisor leaves to the program that takes its place, in the same process or, should
+//! it be killed, in another one.
 //!
-//! Descriptors stay open under their numbers. The list of those comes first; whatever else is about
-//! one of them says its place in that list.
+//! In the same process descriptors stay open under their numbers; in another one they are known by
+//! their names. The list of both comes first; whatever else is about one of them says its place in
+//! that list.
 
 use crate::machine::{Checked, Kept, KeptMember, Memory, Standing};
-use base::pack::{Packer, Unpacker};
+use base::{
+    Moment,
+    pack::{Packer, Unpacker},
+};
 use config::{
     Blueprint,
     blueprint::{pack_address, unpack_address},
@@ -12,6 +17,7 @@ use config::{
 };
 use control::tally::Counts;
 use std::{
+    collections::HashMap,
     io::{self, ErrorKind},
     os::{
         fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
@@ -25,10 +31,19 @@ use std::{
 /// of another: notes, the table of clients and the seats in it, rows of labels, slots of requests,
 /// the keys of tickets. Whoever changes one of those raises this number; then a server of the
 /// version before has to be restarted.
-const VERSION: u64 = 3;
+const VERSION: u64 = 4;
 
 /// What the state begins with, before its version.
 const MARK: u64 = u64::from_le_bytes(*b"gannet\0\0");
+
+/// What the names of sockets that clients come in by begin with, in all versions.
+pub(crate) const SOCKET: &str = "socket-";
+
+/// What the names of processes end with, in all versions.
+pub(crate) const PROCESS: &str = "-process";
+
+/// What the names of states begin with, before their numbers, in all versions.
+pub(crate) const STATE: &str = "state-";
 
 /// A place in the list of descriptors.
 pub type Place = usize;
@@ -37,8 +52,8 @@ pub type Place = usize;
 /// before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    /// The descriptors.
-    pub descriptors: Vec<RawFd>,
+    /// The descriptors, each with its name and its number.
+    pub descriptors: Vec<(String, RawFd)>,
     /// The version of the program that leaves this.
     pub version: String,
     /// The sockets that clients come in by.
@@ -65,14 +80,16 @@ pub struct State {
     pub had: Vec<(Label, Counts)>,
     /// What workers have given up.
     pub layers: Vec<String>,
-    /// Seconds that the server runs.
-    pub seconds: u64,
+    /// Since when the server runs, by the clock that counts from the start of the machine.
+    pub since: Moment,
     /// Workers that were started in the place of one that had died.
     pub restarts: u64,
     /// Requests that those were at.
     pub cut_off: u64,
     /// Who waits for what comes of this.
     pub askers: Vec<Place>,
+    /// How many states of this server were kept before, for the case that it is killed.
+    pub saves: u64,
 }
 
 /// The sockets at one address.
@@ -93,8 +110,10 @@ pub struct Group {
 pub struct Worker {
     /// Its number.
     pub id: u64,
-    /// Its process.
+    /// The number of its process, and that process.
     pub pid: u32,
+    /// The process, whatever has that number later.
+    pub process: Place,
     /// What it is told things by.
     pub channel: Place,
     /// Which config it serves.
@@ -119,32 +138,51 @@ pub struct Worker {
 
 /// Descriptors that are to be left.
 #[derive(Debug, Default)]
-pub(crate) struct Leaving<'d>(pub(crate) Vec<BorrowedFd<'d>>);
+pub(crate) struct Leaving<'d>(pub(crate) Vec<(String, BorrowedFd<'d>)>);
 
 /// Descriptors that were left.
 #[derive(Debug)]
 pub(crate) struct Left(Vec<Option<OwnedFd>>);
 
 impl<'d> Leaving<'d> {
-    /// Puts one down; returns its place.
-    pub(crate) fn put(&mut self, descriptor: &'d impl AsFd) -> Place {
-        self.0.push(descriptor.as_fd());
+    /// Puts one down under a name that no other ever has; returns its place.
+    pub(crate) fn put(&mut self, name: impl Into<String>, descriptor: &'d impl AsFd) -> Place {
+        self.0.push((name.into(), descriptor.as_fd()));
         self.0.len() - 1
     }
 
-    /// The numbers of all.
-    pub(crate) fn numbers(&self) -> Vec<RawFd> {
-        self.0.iter().map(AsRawFd::as_raw_fd).collect()
+    /// The descriptors.
+    pub(crate) fn borrowed(&self) -> Vec<BorrowedFd<'d>> {
+        self.0.iter().map(|(_, descriptor)| *descriptor).collect()
+    }
+
+    /// The names and the numbers of all.
+    pub(crate) fn list(&self) -> Vec<(String, RawFd)> {
+        self.0.iter().map(|(name, descriptor)| (name.clone(), descriptor.as_raw_fd())).collect()
     }
 }
 
+/// A name that no other descriptor ever has.
+pub(crate) fn name(of: &str) -> io::Result<String> {
+    Ok(format!("{of}-{:016x}", u64::from_ne_bytes(net::random::bytes()?)))
+}
+
 impl Left {
-    /// Takes those of `state`, or copies of them, for the program before to find them where they
-    /// were if it is gone back to.
+    /// Takes those of `state` by their numbers, or copies of them, for the program before to find
+    /// them where they were if it is gone back to.
     pub(crate) fn of(state: &State, are_copies: bool) -> io::Result<Self> {
         let take = if are_copies { net::succession::copy } else { net::succession::take };
-        let all = take(&state.descriptors)?;
+        let all = take(&state.numbers())?;
         Ok(Self(all.into_iter().map(Some).collect()))
+    }
+
+    /// Takes those of `state` by their names, all or none.
+    pub(crate) fn among(state: &State, found: &mut HashMap<String, OwnedFd>) -> Option<Self> {
+        let mut names = state.descriptors.iter().map(|(name, _)| name);
+        if !names.clone().all(|name| found.contains_key(name)) {
+            return None;
+        }
+        Some(Self(names.by_ref().map(|name| found.remove(name)).collect()))
     }
 
     /// Takes the one at that place, which a state names once.
@@ -155,6 +193,11 @@ impl Left {
 }
 
 impl State {
+    /// The numbers of the descriptors.
+    pub(crate) fn numbers(&self) -> Vec<RawFd> {
+        self.descriptors.iter().map(|(_, number)| *number).collect()
+    }
+
     /// The state as bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -162,7 +205,10 @@ impl State {
         let out = &mut packer;
         out.number(MARK);
         out.number(VERSION);
-        list(out, &self.descriptors, |out, &one| out.number(u64::from(one.unsigned_abs())));
+        list(out, &self.descriptors, |out, (name, number)| {
+            out.bytes(name.as_bytes());
+            out.number(u64::from(number.unsigned_abs()));
+        });
         out.bytes(self.version.as_bytes());
         list(out, &self.sockets, |out, group| {
             pack_address(out, &group.address);
@@ -185,9 +231,10 @@ impl State {
         memory(out, &self.machine);
         list(out, &self.workers, |out, worker| {
             numbers(out, &[worker.id, u64::from(worker.pid)]);
-            let Worker { channel, source, place, table, .. } = worker;
+            let Worker { process, channel, source, place, table, .. } = worker;
             let Worker { seats, rows, trail, tallies, recents, .. } = worker;
-            let places = [channel, source, place, table, seats, rows, trail, tallies, recents];
+            let places =
+                [process, channel, source, place, table, seats, rows, trail, tallies, recents];
             numbers(out, &places.map(|place| *place as u64));
             list(out, &worker.counters, |out, name| out.bytes(name.as_bytes()));
         });
@@ -201,8 +248,9 @@ impl State {
             counts.pack(out);
         });
         list(out, &self.layers, |out, layer| out.bytes(layer.as_bytes()));
-        numbers(out, &[self.seconds, self.restarts, self.cut_off]);
+        numbers(out, &[self.since.0, self.restarts, self.cut_off]);
         list(out, &self.askers, |out, &at| out.number(at as u64));
+        out.number(self.saves);
         packer.finish()
     }
 
@@ -216,7 +264,7 @@ impl State {
             return None;
         }
         let state = Self {
-            descriptors: from.list(Unpacker::count)?,
+            descriptors: from.list(|from| Some((from.text()?, from.count()?)))?,
             version: from.text()?,
             sockets: from.list(|from| {
                 let (address, turn) = (unpack_address(from)?, from.count()?);
@@ -234,6 +282,7 @@ impl State {
                 Some(Worker {
                     id: from.number()?,
                     pid: from.count()?,
+                    process: from.count()?,
                     channel: from.count()?,
                     source: from.count()?,
                     place: from.count()?,
@@ -252,10 +301,11 @@ impl State {
                 Some((label, Counts::unpack(from)?))
             })?,
             layers: from.list(Unpacker::text)?,
-            seconds: from.number()?,
+            since: Moment(from.number()?),
             restarts: from.number()?,
             cut_off: from.number()?,
             askers: from.list(Unpacker::count)?,
+            saves: from.number()?,
         };
         (from.is_empty() && state.is_whole()).then_some(state)
     }
@@ -273,7 +323,7 @@ impl State {
         places.extend(self.tables.iter().map(|(at, _)| at));
         places.extend(self.sources.iter().map(|(at, _)| at));
         let of_worker = |one: &'_ Worker| {
-            [one.channel, one.seats, one.rows, one.trail, one.tallies, one.recents]
+            [one.process, one.channel, one.seats, one.rows, one.trail, one.tallies, one.recents]
         };
         places.extend(self.workers.iter().flat_map(of_worker));
         places.sort_unstable();
@@ -380,7 +430,7 @@ mod tests {
         ];
         let kept = Kept { number: 3, config, is_serving: true, members };
         State {
-            descriptors: (10..24).collect(),
+            descriptors: (10..25).map(|number| (format!("name-{number}"), number)).collect(),
             version: "1.2.3".to_owned(),
             sockets: vec![
                 group(tcp("[::1]:0"), tcp("[::1]:8080"), vec![0, 9]),
@@ -389,13 +439,14 @@ mod tests {
             desks: vec![("/desk".into(), 2)],
             tables: vec![(3, 100)],
             seed: [7, u64::MAX],
-            tickets: 13,
+            tickets: 14,
             sources: vec![(4, blueprint())],
             serving: Some(0),
             machine: Memory { count: 3, workers: 6, generations: vec![kept] },
             workers: vec![Worker {
                 id: 5,
                 pid: 4242,
+                process: 13,
                 channel: 5,
                 source: 0,
                 place: 0,
@@ -410,10 +461,11 @@ mod tests {
             counted: vec![("requests".to_owned(), 12)],
             had: vec![(label(), Counts { classes: [0, 1, 2, 3, 4], bytes: 5 })],
             layers: vec!["no core dumps: on".to_owned()],
-            seconds: 99,
+            since: Moment(99),
             restarts: 1,
             cut_off: 2,
             askers: vec![8],
+            saves: 7,
         }
     }
 
@@ -437,7 +489,7 @@ mod tests {
     fn what_names_something_that_is_not_there_is_no_state() {
         let spoil: [fn(&mut State); 8] = [
             |state| state.tickets = 12,
-            |state| state.descriptors.push(30),
+            |state| state.descriptors.push(("more".to_owned(), 30)),
             |state| state.descriptors.truncate(9),
             |state| state.askers[0] = 0,
             |state| state.serving = Some(1),
@@ -450,5 +502,12 @@ mod tests {
             spoil(&mut state);
             assert_eq!(State::decode(&state.encode()), None, "{number}");
         }
+    }
+
+    /// Else the fuzzer would begin with what is refused at once.
+    #[test]
+    fn what_the_fuzzer_begins_with_is_of_this_version() {
+        let seed = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/state/one-worker");
+        assert!(State::decode(&std::fs::read(seed).unwrap()).is_some());
     }
 }

@@ -21,7 +21,14 @@ pub struct Sites {
     /// By their numbers in the plan.
     pairs: Vec<Mutex<State>>,
     authorities: Vec<Mutex<Arc<[u8]>>>,
-    terms: Vec<Mutex<Option<Arc<ServerConfig>>>>,
+    terms: Vec<Mutex<Terms>>,
+}
+
+/// The terms of a site, with HTTP/2 and without, where they have been asked for.
+#[derive(Default)]
+struct Terms {
+    with_http2: Option<Arc<ServerConfig>>,
+    without: Option<Arc<ServerConfig>>,
 }
 
 /// What is known of a pair.
@@ -62,10 +69,15 @@ impl Sites {
     ) -> Option<(usize, Arc<ServerConfig>)> {
         let number = self.plan.site_number(name.unwrap_or_default(), listener)?;
         let mut terms = lock(self.terms.get(number)?);
-        if terms.is_none() {
-            *terms = self.make(number).map(Arc::new);
+        if terms.with_http2.is_none() {
+            terms.with_http2 = self.make(number).map(Arc::new);
         }
-        Some((number, terms.clone()?))
+        let with_http2 = terms.with_http2.clone()?;
+        if self.plan.listen.get(listener).is_some_and(|listen| listen.http2) {
+            return Some((number, with_http2));
+        }
+        let without = || terms::without_http2(&with_http2);
+        Some((number, Arc::clone(terms.without.get_or_insert_with(without))))
     }
 
     /// The terms of the site of that number.
@@ -105,7 +117,7 @@ impl Sites {
             }
             for (site, terms) in self.plan.sites.iter().zip(&self.terms) {
                 if site.tls.as_ref().is_some_and(|tls| tls.client_authorities == Some(number)) {
-                    *lock(terms) = None;
+                    *lock(terms) = Terms::default();
                 }
             }
         }

@@ -4,8 +4,10 @@ pub mod flow;
 mod refusal;
 mod doors;
 mod steps;
+mod answering;
 mod explain;
 mod connection;
+mod streams;
 mod socket;
 mod records;
 mod secure;
@@ -33,6 +35,7 @@ mod record;
 mod log;
 mod live;
 mod start_error;
+mod sweep;
 mod run;
 
 pub use explain::{Asked, Explainer, Explanation, Field, explain};

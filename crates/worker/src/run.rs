@@ -10,6 +10,7 @@ use crate::{
     signs::Signs,
     socket::Acceptor,
     start_error::StartError,
+    sweep::{SWEEP_MAX, sweep},
 };
 use config::{Plan, plan::CompressCache};
 use control::{Clients, Counter, Row, Rows, TicketKeys, Trail, trail::Phase};
@@ -36,13 +37,8 @@ use tokio::{
     runtime::{Builder, LocalOptions},
     sync::watch,
     task::{JoinHandle, spawn_local, yield_now},
-    time::{sleep, timeout},
+    time::timeout,
 };
-
-/// How often the loops look for connections that are due, at most and at least. Between those, a
-/// quarter of the shortest time that is configured.
-const SWEEP_MIN: Duration = Duration::from_millis(10);
-const SWEEP_MAX: Duration = Duration::from_millis(100);
 
 /// How long an idle client of a draining worker has to ask once more. One that is shut out while it
 /// asks would see its request fail.
@@ -291,7 +287,7 @@ impl Stopper {
     /// Accepts nobody from now on, since others do; lets clients ask once more and what is under
     /// way finish, for the plan's drain time at most, and ends.
     pub fn drain(&self) {
-        let _ = self.stop.send(Stop::Drained);
+        self.hasten(Stop::Drained);
     }
 
     /// Waits until no loop accepts anybody, after it was told to drain or to stop; a second at
@@ -304,12 +300,17 @@ impl Stopper {
 
     /// Lets what is under way finish, for the plan's stop time at most, and ends.
     pub fn stop(&self) {
-        let _ = self.stop.send(Stop::Soon);
+        self.hasten(Stop::Soon);
     }
 
     /// Cuts off what is under way, and ends.
     pub fn stop_at_once(&self) {
-        let _ = self.stop.send(Stop::Now);
+        self.hasten(Stop::Now);
+    }
+
+    /// Who was told to be faster before is not slowed down.
+    fn hasten(&self, to: Stop) {
+        self.stop.send_modify(|stop| *stop = to.max(*stop));
     }
 }
 
@@ -419,7 +420,7 @@ impl Loop {
         listeners.clear();
         parted.send_modify(|count| *count += 1);
         let capacity = &shared.plan.capacity;
-        core.is_draining.set(true);
+        core.drain();
         emptied(&core, stopped, Stop::Drained, GRACE_TIME).await;
         core.is_stopping.set(true);
         shared.changes.iter().for_each(|changes| changes.end());
@@ -469,26 +470,6 @@ async fn is_told(stopped: &mut watch::Receiver<Stop>, mut tasks: Vec<&mut JoinHa
     .await
 }
 
-/// Wakes what is due, again and again while there is anything to watch over.
-async fn sweep(core: Rc<Core>) {
-    let period = sweep_period(core.plan);
-    loop {
-        let is_at_rest = core.watch.len() == 0 && core.turned_away.is_empty();
-        if is_at_rest && !core.log.borrow().is_waiting() {
-            core.sweeper.notified().await;
-        }
-        sleep(period).await;
-        core.get_on();
-        core.trail.go(Phase::Sweeping);
-        let now = core.now();
-        core.watch.sweep(now);
-        core.turned_away.sweep(now);
-        let dropped = core.log.borrow_mut().sweep(now);
-        core.count_many(Counter::LinesDropped, dropped);
-        core.trail.go(Phase::Rest);
-    }
-}
-
 /// Passes each reopening of the log files on to them.
 async fn reopen(core: Rc<Core>, mut reopened: watch::Receiver<u64>) {
     loop {
@@ -501,18 +482,4 @@ async fn reopen(core: Rc<Core>, mut reopened: watch::Receiver<u64>) {
             std::future::pending::<()>().await;
         }
     }
-}
-
-fn sweep_period(plan: &Plan) -> Duration {
-    let limits = &plan.limits;
-    let times = [
-        limits.head_time,
-        limits.idle_time,
-        limits.body_idle_time,
-        limits.write_stall_time,
-        limits.linger_time,
-        plan.logs.flush_time,
-    ];
-    let shortest = times.into_iter().min().unwrap_or(SWEEP_MAX);
-    (shortest / 4).clamp(SWEEP_MIN, SWEEP_MAX)
 }

@@ -12,20 +12,6 @@ pub(super) struct Case {
     pub(super) kind: Kind,
 }
 
-impl Case {
-    /// Whether clients come by TLS in a way that wrk has not.
-    pub(super) fn needs_visitors(&self) -> bool {
-        match &self.kind {
-            Kind::Load(load) => {
-                matches!(load.variant, Variant::Secure(Hands::Full | Hands::Resumed))
-            }
-            Kind::Idle(idle) => matches!(idle.variant, Variant::Secure(_)),
-            Kind::Certificates(_) | Kind::Life(Life::SecureReloads) => true,
-            _ => false,
-        }
-    }
-}
-
 /// How the answer is found.
 pub(super) enum Kind {
     /// CPU time per request under a load, gannet beside its peers.
@@ -96,6 +82,8 @@ pub(super) enum Variant {
     Password,
     /// Over TLS.
     Secure(Hands),
+    /// Over HTTP/2, so many at once on each of so many kept connections.
+    Streams { connections: usize, each: usize },
 }
 
 /// Whether answers are compressed on the fly.
@@ -324,6 +312,43 @@ const CASES: &[Case] = &[
             variant: Variant::Plain,
             connections: 9_000,
             bytes_each_max: 1_300.0,
+        }),
+    },
+    Case {
+        name: "streams",
+        what: "a file of 0.9 KB over HTTP/2 without TLS, 32 at once on each of 8 connections",
+        kind: Kind::Load(Load {
+            variant: Variant::Streams { connections: 8, each: 32 },
+            peers: &[(Peer::Nginx, Some(0.15)), (Peer::H2o, Some(1.1))],
+            ..PLAIN
+        }),
+    },
+    Case {
+        name: "streams",
+        what: "a file of 100 KB over HTTP/2 without TLS, 32 at once on each of 8 connections",
+        kind: Kind::Load(Load {
+            site: Site::Single { bytes: 100 * 1024 },
+            variant: Variant::Streams { connections: 8, each: 32 },
+            peers: &[(Peer::Nginx, Some(0.5)), (Peer::H2o, Some(1.0))],
+            ..PLAIN
+        }),
+    },
+    Case {
+        name: "streams",
+        what: "a file of 0.9 KB over HTTP/2 without TLS, one at a time on each of 64 connections",
+        kind: Kind::Load(Load {
+            variant: Variant::Streams { connections: 64, each: 1 },
+            peers: &[(Peer::Nginx, Some(0.8)), (Peer::H2o, None)],
+            ..PLAIN
+        }),
+    },
+    Case {
+        name: "idle-http2",
+        what: "9,000 connections of HTTP/2 that wait after one request each",
+        kind: Kind::Idle(Idle {
+            variant: Variant::Streams { connections: 9_000, each: 1 },
+            connections: 9_000,
+            bytes_each_max: 4_096.0,
         }),
     },
     Case {

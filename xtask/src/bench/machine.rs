@@ -23,6 +23,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("h2o", "h2o"),
     ("wrk", "wrk"),
     ("openssl", "openssl"),
+    ("h2load", "nghttp2-client"),
     ("valgrind", "valgrind"),
 ];
 /// Time that apt-get may take for the lists, and again for the packages.

@@ -45,7 +45,7 @@ pub(crate) fn run(words: &[String]) -> Outcome<()> {
     let request = Request::parse(words)?;
     machine::install_missing()?;
     machine::build(&["--package", "gannet", "--package", "gannet-floor"])?;
-    if request.cases.iter().any(|case| case.needs_visitors()) {
+    if request.cases.iter().any(|case| visitors::are_needed(case)) {
         machine::build(&["--package", "gannet-visitors"])?;
     }
     for (name, package, example) in EXAMPLES {

@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,6 +15,9 @@ use super::secure::Secure;
 
 /// Memory for hot files that gannet is given, in MiB.
 pub(super) const FILE_CACHE_MIB: u32 = 64;
+
+/// Where HTTP/2 is spoken, at the port of the server.
+pub(super) const HTTP2_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// The user of the case with a password, and the hash of what [`CREDENTIALS`] says: bcrypt at the
 /// cost that `htpasswd -B` takes where none is named, so that nginx can read it as well.
@@ -120,7 +124,11 @@ impl<'c> Stage<'c> {
                 && !self.access_log
                 && !matches!(
                     self.variant,
-                    Variant::Password | Variant::Limited | Variant::Routed | Variant::Secure(_)
+                    Variant::Password
+                        | Variant::Limited
+                        | Variant::Routed
+                        | Variant::Secure(_)
+                        | Variant::Streams { .. }
                 );
         match peer {
             _ if is_quick => {
@@ -171,8 +179,15 @@ impl<'c> Stage<'c> {
             Compression::First(_) => (0, "410KiB", "true"),
         };
         let listener = secure.map(Secure::gannet_listener).unwrap_or_default();
+        // HTTP/2 is spoken at an address of its own, as nginx wants it.
+        let http2 = match self.variant {
+            Variant::Streams { .. } => {
+                format!(", {{ address = \"{HTTP2_ADDRESS}:{port}\", http2 = true }}")
+            }
+            _ => String::new(),
+        };
         let server = format!(
-            "[server]\nlisten = [\"127.0.0.1:{port}\"{listener}]\nthreads = 1\nlog = {log}\n\
+            "[server]\nlisten = [\"127.0.0.1:{port}\"{listener}{http2}]\nthreads = 1\nlog = {log}\n\
              file-cache = \"{file_cache}MiB\"\ncompress-cache = \"{compress_cache}\"\n"
         );
         self.sites(root).fold(server, |mut text, (host, root)| {
@@ -247,13 +262,18 @@ impl<'c> Stage<'c> {
         // Options of an address may be given once.
         let mut option = if is_tuned { " deferred" } else { "" };
         let tls = secure.map(Secure::nginx).unwrap_or_default();
+        let mut http2 = match self.variant {
+            Variant::Streams { .. } => format!("listen {HTTP2_ADDRESS}:{port} http2;"),
+            _ => String::new(),
+        };
         let servers = self.sites(root).map(|(host, root)| {
             let (host, root) = (host.as_deref().unwrap_or("_"), root.display());
             let listen = format!("127.0.0.1:{port}{}", std::mem::take(&mut option));
-            let locations =
-                if self.variant == Variant::Routed { locations() } else { String::new() };
+            let locations = (self.variant == Variant::Routed).then(locations).unwrap_or_default();
+            let http2 = std::mem::take(&mut http2);
             format!(
-                "server {{ listen {listen}; {tls} server_name {host}; root {root}; {locations} }}\n"
+                "server {{ listen {listen}; {tls} {http2} server_name {host}; root {root}; \
+                 {locations} }}\n"
             )
         });
         Ok(format!(
@@ -292,8 +312,12 @@ impl<'c> Stage<'c> {
             format!("  \"{host}\":\n    paths:\n      /:\n        file.dir: \"{root}\"\n")
         });
         let tls = secure.map(Secure::h2o).unwrap_or_default();
+        let http2 = match self.variant {
+            Variant::Streams { .. } => format!("listen: {{host: {HTTP2_ADDRESS}, port: {port}}}\n"),
+            _ => String::new(),
+        };
         format!(
-            "listen: {{host: 127.0.0.1, port: {port}}}\n{tls}user: root\nnum-threads: 1\n\
+            "listen: {{host: 127.0.0.1, port: {port}}}\n{tls}{http2}user: root\nnum-threads: 1\n\
              max-connections: 10000\nhttp1-request-timeout: 75\nhosts:\n{}",
             hosts.collect::<String>()
         )

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::cases::{Case, Idle, Kind, Load, Start, Variant};
+use super::cases::{Case, Idle, Kind, Load, Site, Start, Variant};
 use super::content::{Content, file_bytes, targets};
 use super::life;
 use super::load::{self, request};
@@ -121,6 +121,10 @@ impl Bench {
         ]);
         let mut gannet_all = f64::NAN;
         for peer in [Peer::Gannet, Peer::Nginx, Peer::Lighttpd, Peer::H2o] {
+            if peer == Peer::Lighttpd && matches!(idle.variant, Variant::Streams { .. }) {
+                // It is asked without HTTP/2 only.
+                continue;
+            }
             let (server, request) = self.single(peer, idle.variant)?;
             if let Variant::Secure(_) = idle.variant {
                 // A process that looks at certificates has come and gone by then.
@@ -134,7 +138,10 @@ impl Bench {
                     (server.memory_bytes()? as f64, crowd.count_open()?)
                 }
                 _ => {
-                    let crowd = load::crowd(count, server.address, &request)?;
+                    let crowd = match idle.variant {
+                        Variant::Streams { .. } => load::crowd_of_streams(count, server.address)?,
+                        _ => load::crowd(count, server.address, &request)?,
+                    };
                     sleep(SILENCE);
                     (server.memory_bytes()? as f64, load::count_open(&crowd)?)
                 }
@@ -205,6 +212,7 @@ impl Bench {
 /// A server in a case with a load, and what its slices cost.
 struct Entrant {
     server: Server,
+    site: Site,
     variant: Variant,
     script: PathBuf,
     /// The certificate, where TLS is spoken.
@@ -252,7 +260,7 @@ impl Entrant {
         let script = load::script(load, etag.as_deref(), content, &name)?;
         let (pem, _) = content.pair()?;
         let (microseconds, rates) = (Vec::new(), Vec::new());
-        Ok(Self { server, variant, script, pem, microseconds, rates })
+        Ok(Self { server, site, variant, script, pem, microseconds, rates })
     }
 
     /// One slice of load; counted or not.
@@ -265,6 +273,9 @@ impl Entrant {
             }
             Variant::Secure(hands) => {
                 visitors::shake(hands, address, &self.pem, load::SLICE_SECONDS, (0, 0))
+            }
+            Variant::Streams { connections, each } => {
+                load::streams(self.site, address, (connections, each))
             }
             _ => load::slice(&self.script, &format!("http://{address}"), round),
         };

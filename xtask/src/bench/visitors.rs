@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use super::cases::{Certificates, SMALL, Site, Variant};
+use super::cases::{Case, Certificates, Kind, Life, SMALL, Site, Variant};
 use super::content::Content;
 use super::load::{self, SLICE_SECONDS, Slice};
 use super::measure::{median, median_ratio};
@@ -22,6 +22,18 @@ use crate::command::{bounded, finish};
 const ROUND_SECONDS: &str = "15";
 const SECONDS_MORE_MAX: u32 = 20;
 const MIB: f64 = 1024.0 * 1024.0;
+
+/// Whether clients come by TLS in a way that wrk has not.
+pub(super) fn are_needed(case: &Case) -> bool {
+    match &case.kind {
+        Kind::Load(load) => {
+            matches!(load.variant, Variant::Secure(Hands::Full | Hands::Resumed))
+        }
+        Kind::Idle(idle) => matches!(idle.variant, Variant::Secure(_)),
+        Kind::Certificates(_) | Kind::Life(Life::SecureReloads) => true,
+        _ => false,
+    }
+}
 
 /// The address of a server at which TLS is spoken.
 pub(super) fn secure(address: SocketAddr) -> SocketAddr {

@@ -7,10 +7,11 @@ use super::{
 };
 
 /// The rooms and their levels; a room may use only lower ones. See ARCHITECTURE.md.
-const LEVELS: [(&str, u8); 17] = [
+const LEVELS: [(&str, u8); 18] = [
     ("base", 0),
     ("message", 1),
     ("http1", 2),
+    ("http2", 2),
     ("fastcgi", 2),
     ("config", 2),
     ("content", 2),

@@ -70,7 +70,9 @@ pub(crate) const SERVER: Section<Server> = Section {
         Setting {
             name: "control",
             doc: "The socket by which `gannet reload`, `stop` and `status` reach the server.",
-            preset: Preset::Words("in /run or the user's folder for such, named after the config"),
+            preset: Preset::Words(
+                "in /run/gannet or the user's folder for such, named after the config",
+            ),
             example: r#""/run/gannet.sock""#,
             value: &At(Text, |server: &mut Server| &mut server.control),
         },

@@ -1,8 +1,8 @@
 //! A generation: the workers that serve one config, and what becomes of each.
 
 use super::{
-    ABORT_TIME, AT_ONCE_TIME, Checked, DEATHS_TIME, HEALTHY_TIME, Note, Order, PAUSE_MAX,
-    PAUSE_MIN, SLACK_TIME, WorkerId,
+    ABORT_TIME, AT_ONCE_TIME, Checked, DEATHS_TIME, HEALTHY_TIME, KILL_TIME, Note, Order,
+    PAUSE_MAX, PAUSE_MIN, SLACK_TIME, WorkerId,
 };
 use base::Moment;
 
@@ -33,6 +33,8 @@ pub(super) struct Member {
     pub(super) has_parted: bool,
     /// It was aborted, and has until then to end.
     pub(super) aborted: Moment,
+    /// It was killed, and has until then to end.
+    pub(super) killed: Moment,
     /// How often those in this place have died young, one after the other.
     pub(super) young_deaths: u32,
 }
@@ -58,13 +60,14 @@ impl Member {
             stage: Stage::Starting(until),
             has_parted: false,
             aborted: Moment::NEVER,
+            killed: Moment::NEVER,
             young_deaths: 0,
         }
     }
 
     /// When something has to be done about it.
     pub(super) fn deadline(&self) -> Moment {
-        self.aborted.min(match self.stage {
+        self.aborted.min(self.killed).min(match self.stage {
             Stage::Starting(until) | Stage::Leaving(until) | Stage::Absent(until) => until,
             Stage::Ready | Stage::Serving(_) | Stage::Gone => Moment::NEVER,
         })
@@ -151,10 +154,27 @@ impl<S> Generation<S> {
         out.push(Order::Abort(member.id));
     }
 
+    /// Has the member `at` killed.
+    pub(super) fn killed(&mut self, at: usize, now: Moment) {
+        if let Some(member) = self.members.get_mut(at) {
+            member.killed = member.killed.min(now.after(KILL_TIME));
+        }
+    }
+
+    /// Takes notice that the member `at`, which was to replace another, cannot serve, and says why
+    /// once; it ends by itself.
+    pub(super) fn failed(&mut self, at: usize, why: String, now: Moment, out: &mut Vec<Order<S>>) {
+        let Some(member) = self.members.get_mut(at) else { return };
+        if self.phase == Phase::Serving && matches!(member.stage, Stage::Starting(_)) {
+            member.stage = Stage::Leaving(now.after(ABORT_TIME));
+            out.push(Order::Note(Note::NotStarted(member.id, why)));
+        }
+    }
+
     /// Takes notice that the member `at` has ended, as it was told.
     pub(super) fn gone(&mut self, at: usize) {
         if let Some(member) = self.members.get_mut(at) {
-            member.aborted = Moment::NEVER;
+            (member.aborted, member.killed) = (Moment::NEVER, Moment::NEVER);
             member.stage = Stage::Gone;
         }
     }
@@ -162,7 +182,7 @@ impl<S> Generation<S> {
     /// Takes notice that the member `at` has died: another comes, at once if this one was healthy.
     pub(super) fn lost(&mut self, at: usize, now: Moment) {
         let Some(member) = self.members.get_mut(at) else { return };
-        member.aborted = Moment::NEVER;
+        (member.aborted, member.killed) = (Moment::NEVER, Moment::NEVER);
         let was_healthy = match member.stage {
             Stage::Serving(since) => now.since(since) >= HEALTHY_TIME,
             _ => false,

@@ -2,7 +2,7 @@
 //! stands. Times are not left: they begin anew.
 
 use super::{
-    Attempt, Checked, Machine, READY_TIME, SLACK_TIME, WorkerId,
+    Attempt, Checked, HEALTHY_TIME, Machine, READY_TIME, SLACK_TIME, WorkerId,
     generation::{Generation, Member, Phase, Stage},
 };
 use base::Moment;
@@ -96,7 +96,11 @@ impl<S: Clone> Machine<S> {
         };
         let member =
             |member: &Member| KeptMember { id: member.id, standing: standing(member.stage) };
-        let generations = self.generations.iter().map(|generation| {
+        // What does not serve yet ends with the process that has started it.
+        let has_served = |generation: &&Generation<S>| {
+            matches!(generation.phase, Phase::Serving | Phase::Draining)
+        };
+        let generations = self.generations.iter().filter(has_served).map(|generation| {
             let Checked { source, workers, stop_time, drain_time } = &generation.config;
             let (stop_time, drain_time) = (*stop_time, *drain_time);
             Kept {
@@ -114,12 +118,14 @@ impl<S: Clone> Machine<S> {
     #[must_use]
     pub fn of(memory: Memory<S>, now: Moment) -> Self {
         let generation = |kept: Kept<S>| {
+            let healthy = u64::try_from(HEALTHY_TIME.as_millis()).unwrap_or(u64::MAX);
             let end = now.after(kept.config.drain_time).after(SLACK_TIME);
             let member = |KeptMember { id, standing }| {
                 let mut member = Member::new(id, now.after(READY_TIME));
                 member.stage = match standing {
                     Standing::Starting => member.stage,
-                    Standing::Serving => Stage::Serving(now),
+                    // Its death would say nothing of its config.
+                    Standing::Serving => Stage::Serving(Moment(now.0.saturating_sub(healthy))),
                     Standing::Leaving => Stage::Leaving(end),
                     Standing::Absent => Stage::Absent(now),
                     Standing::Gone => Stage::Gone,

@@ -58,10 +58,10 @@ fn name(order: &Order<String>) -> String {
         Order::Close => "close".to_owned(),
         Order::Greet(source) => format!("greet {source}"),
         Order::Note(Note::Reloaded) => "reloaded".to_owned(),
-        Order::Note(Note::Deaf(_)) => "deaf".to_owned(),
-        Order::Note(Note::Certificate(_)) => "certificate".to_owned(),
+        Order::Note(Note::Deaf(_) | Note::Adopted | Note::Certificate(_)) => "shell".to_owned(),
         Order::Note(Note::NotReloaded(..)) => "not reloaded".to_owned(),
         Order::Note(Note::Died(id, _)) => format!("died {id}"),
+        Order::Note(Note::NotStarted(id, _)) => format!("not started {id}"),
         Order::Note(Note::Hung(id, _)) => format!("hung {id}"),
         Order::Note(Note::CutOff(id, _)) => format!("cut off {id}"),
         Order::Note(Note::Killed(id)) => format!("killed {id}"),
@@ -229,6 +229,21 @@ fn a_replacement_that_hangs_is_replaced() {
 }
 
 #[test]
+fn why_a_replacement_cannot_serve_is_said_once() {
+    play_on(
+        "2000 ended 1 → died 1, start 2 a0
+         2001 failed 2 → not started 2
+         2001 failed 2 →
+         2002 ended 2 → died 2
+         2102 tick → start 3 a0
+         2103 failed 3 → not started 3
+         4103 tick → killed 3, kill 3
+         4104 ended 3 → died 3",
+    );
+    play_on("9 failed 1 →\n 9 quit → close, drain 1\n 20 failed 1 →");
+}
+
+#[test]
 fn who_hangs_is_aborted_then_killed_and_replaced() {
     play_on(
         "9000 hung 1 → hung 1, abort 1
@@ -330,8 +345,7 @@ fn another_program_goes_on_where_this_one_was() {
          3100 opened → start 2 b0
          3200 ready 2 → keep b, serve 2, drain 1
          3300 parted 1 → reloaded
-         3400 ended 2 left → died 2
-         3500 tick → start 3 b0
+         3400 ended 2 left → died 2, start 3 b0
          3600 ready 3 left → serve 3
          3700 ended 1 →
          3800 term → close, stop 3
@@ -341,8 +355,7 @@ fn another_program_goes_on_where_this_one_was() {
     play_on(
         "3000 load left → check
          3100 refused → not reloaded
-         3200 ended 1 left → died 1
-         3300 tick → start 2 a0",
+         3200 ended 1 left → died 1, start 2 a0",
     );
 }
 
@@ -365,4 +378,23 @@ fn it_is_left_only_while_nothing_is_under_way() {
         machine.handle(event.clone(), Moment(0));
         assert_eq!(machine.is_quiet(), expect, "{event:?}");
     }
+}
+
+#[test]
+fn who_does_not_end_when_killed_is_left_behind() {
+    // The kernel may wait for a disk in its place.
+    play_on(
+        "9 term → close, stop 1
+         11009 tick → killed 1, kill 1
+         16008 tick →
+         16009 tick → exit 0",
+    );
+    play_on(
+        "5000 hung 1 → hung 1, abort 1
+         7000 tick → kill 1
+         12000 tick → died 1
+         12000 tick → start 2 a0
+         12001 ready 2 → serve 2
+         12002 ended 1 →",
+    );
 }

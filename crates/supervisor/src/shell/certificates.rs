@@ -3,8 +3,9 @@
 
 use super::{Happening, Shell, Source, not_started};
 use crate::{
-    child::{Child, Heard},
+    child::{CHECK, Child, Heard},
     machine::Note,
+    state,
 };
 use control::note::{Note as _, Question, Verdict};
 use net::{channel::Message, lookout::Lookout};
@@ -27,7 +28,7 @@ pub(super) struct Certificates {
     is_due: bool,
     looks: u64,
     /// What new workers of a config get instead of its first bundle.
-    renewed: Option<(Rc<Source>, OwnedFd)>,
+    renewed: Option<(Rc<Source>, String, OwnedFd)>,
     /// What has been said of those that are there.
     told: HashSet<String>,
 }
@@ -38,19 +39,18 @@ impl Certificates {
         Self { lookout: None, child: None, is_due: false, looks, renewed: None, told }
     }
 
-    /// What a worker of `source` gets.
-    pub(super) fn bundle<'c>(&'c self, source: &'c Rc<Source>) -> &'c OwnedFd {
-        let renewed = self.renewed.as_ref().filter(|(of, _)| Rc::ptr_eq(of, source));
-        renewed.map_or(&source.bundle, |(_, bundle)| bundle)
+    /// What a worker of `source` gets, with what that is called where it is kept.
+    pub(super) fn bundle<'c>(&'c self, source: &'c Rc<Source>) -> (&'c str, &'c OwnedFd) {
+        let renewed = self.renewed.as_ref().filter(|(of, ..)| Rc::ptr_eq(of, source));
+        renewed.map_or((&source.name, &source.bundle), |(_, name, bundle)| (name, bundle))
     }
 
-    /// Watches over the files of `source`, which is served from now on.
-    pub(super) fn watch(
+    fn watch(
         &mut self,
         source: &Rc<Source>,
         happenings: &UnboundedSender<Happening>,
     ) -> io::Result<()> {
-        self.renewed.take_if(|(of, _)| !Rc::ptr_eq(of, source));
+        self.renewed.take_if(|(of, ..)| !Rc::ptr_eq(of, source));
         let files = source.blueprint.certificates.clone();
         if self.lookout.is_none() && !files.is_empty() {
             let (teller, mut told) = unbounded_channel();
@@ -68,6 +68,13 @@ impl Certificates {
 }
 
 impl Shell<'_> {
+    /// Watches over the files of `source`, which is served from now on.
+    pub(super) fn watch_certificates(&mut self, source: &Rc<Source>) {
+        if let Err(error) = self.certificates.watch(source, &self.happenings) {
+            self.note(&Note::Certificate(Err(format!("changes go unnoticed: no thread: {error}"))));
+        }
+    }
+
     /// Has a process look at the files of certificates.
     pub(super) fn look_at_certificates(&mut self) {
         let Some(serving) = &self.serving else { return };
@@ -78,8 +85,8 @@ impl Shell<'_> {
         self.certificates.looks += 1;
         let (number, happenings) = (self.certificates.looks, self.happenings.clone());
         let hear = move |heard| drop(happenings.send(Happening::Renewal(number, heard)));
-        let started = Child::start(&self.program, "check", hear).and_then(|child| {
-            let bundle = self.certificates.bundle(serving).as_fd().try_clone_to_owned()?;
+        let started = Child::start(&self.program, CHECK, hear).and_then(|child| {
+            let bundle = self.certificates.bundle(serving).1.as_fd().try_clone_to_owned()?;
             let (bytes, descriptors) = (Question::Renew.encode(), vec![bundle]);
             child.tell(Message { bytes, descriptors });
             Ok(child)
@@ -110,9 +117,10 @@ impl Shell<'_> {
             }
         };
         if let (Some((Verdict::Renewed { renewed, troubles }, bundle)), true) = (found, is_served) {
-            if let Some(bundle) = bundle {
+            if let (Some(bundle), Ok(name)) = (bundle, state::name("config")) {
                 self.workers.renew(&source, &bundle);
-                self.certificates.renewed = Some((source, bundle));
+                self.certificates.renewed = Some((source, name, bundle));
+                self.keeping.touch();
             }
             self.tell_of_certificates(troubles, renewed);
         }

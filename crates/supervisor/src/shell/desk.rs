@@ -1,8 +1,8 @@
 //! What operators wish of a running server, and what they are told.
 
-use super::{Happening, Shell};
+use super::{Happening, Shell, Source};
 use crate::{
-    machine::Event,
+    machine::{Event, Note},
     sockets::Fault,
     wishes::{Asker, Desk},
 };
@@ -62,7 +62,7 @@ impl Shell<'_> {
             pid: u64::from(std::process::id()),
             seconds: now.since(self.history.since).as_secs(),
             generations: generations.collect(),
-            connections: self.clients.as_ref().map_or(0, |table| table.connections()),
+            connections: self.workers.connections(),
             restarts: self.history.restarts,
             cut_off: self.history.cut_off,
             layers: self.layers.clone(),
@@ -84,12 +84,24 @@ impl Shell<'_> {
         Ok(())
     }
 
-    /// Opens the socket that wishes come in by, if it is not open.
+    /// Opens the socket that wishes come in by where `source` is served.
+    pub(super) fn open_own_desk(&mut self, source: &Source) {
+        // It is no reason not to serve.
+        if let Some(path) = source.blueprint.control.clone().or_else(|| self.desk_path.clone())
+            && let Err(fault) = self.open_desk(&path)
+        {
+            self.note(&Note::Deaf(fault.message));
+        }
+    }
+
+    /// Opens the socket that wishes come in by, if it is not open or somebody has removed its file.
     pub(super) fn open_desk(&mut self, path: &Path) -> Result<(), Fault> {
-        if self.desks.iter().all(|desk| desk.path() != path) {
+        if !self.desks.iter().any(|desk| desk.path() == path && desk.is_there()) {
             let happenings = self.happenings.clone();
             let hear = move |wish, asker| drop(happenings.send(Happening::Wish(wish, asker)));
-            self.desks.push(Desk::open(path, hear)?);
+            let desk = Desk::open(path, hear)?;
+            self.desks.retain(|other| other.path() != path);
+            self.desks.push(desk);
         }
         Ok(())
     }

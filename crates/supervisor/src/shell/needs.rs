@@ -2,7 +2,7 @@
 //! is started, and closed when nobody serves that config any more.
 
 use super::{Shell, Source, workers::Table};
-use crate::{machine::Note, sockets};
+use crate::sockets;
 use config::Blueprint;
 use std::{mem, rc::Rc};
 
@@ -12,6 +12,7 @@ impl Shell<'_> {
         let blueprint = &source.blueprint;
         let said = |fault: sockets::Fault| fault.message;
         sockets::check_room(blueprint.threads, blueprint.listen.len()).map_err(said)?;
+        self.sockets.take_over(mem::take(&mut self.taken_over), &blueprint.listen);
         self.sockets.adopt(mem::take(&mut self.handed), &blueprint.listen).map_err(said)?;
         self.sockets.open(&blueprint.listen).map_err(said)?;
         self.logs.open(blueprint)?;
@@ -33,24 +34,20 @@ impl Shell<'_> {
         let Blueprint { listen, threads, workers, .. } = &source.blueprint;
         // Where descriptors have run out, some loops have nothing to do, and others more.
         let _ = self.sockets.widen(threads * workers);
+        self.sockets.settle(true);
         self.sockets.keep(listen);
         self.clients = source.clients.get().cloned().or_else(|| self.clients.take());
         self.serving = Some(Rc::clone(&source));
-        if let Err(error) = self.certificates.watch(&source, &self.happenings) {
-            self.note(&Note::Certificate(Err(format!("changes go unnoticed: no thread: {error}"))));
-        }
+        self.watch_certificates(&source);
         self.tidy();
-        // Where nobody has said which, it is no reason not to serve.
-        if let (None, Some(path)) = (&source.blueprint.control, self.desk_path.clone())
-            && let Err(fault) = self.open_desk(&path)
-        {
-            self.note(&Note::Deaf(fault.message));
-        }
+        self.open_own_desk(&source);
+        self.strangers.drain(..).for_each(|stranger| stranger.quit());
     }
 
     /// Closes what only a config has needed that is not served.
     pub(super) fn tidy(&mut self) {
         let Some(serving) = &self.serving else { return };
+        self.sockets.settle(false);
         self.sockets.keep(&serving.blueprint.listen);
         let desk = serving.blueprint.control.as_ref().or(self.desk_path.as_ref());
         self.desks.retain(|one| desk.is_some_and(|desk| one.path() == desk));

@@ -10,28 +10,23 @@
 //! without a socket to serve, and ends. Only then does this process become that program, which
 //! keeps the file of this one until a generation of its own workers serves.
 
-use super::{
-    Failure, Happening, NEXT, STATE_BYTES_MAX, Shell, Source, Voice, runtime, tickets::Tickets,
-    workers::Table,
-};
+use super::{Failure, Happening, NEXT, Shell, Voice, leaving::read, runtime, workers::Table};
 use crate::{
-    child::{Child, Heard, Program},
-    machine::{Event, Machine, Note},
+    child::{Child, Heard, Program, TRIAL},
+    machine::{Event, Note},
     orphans,
     sockets::Sockets,
-    state::{Leaving, Left, State},
-    wishes::Asker,
+    state::{Leaving, Left},
+    wishes::{Asker, Desk},
 };
-use base::Moment;
 use control::{
     note::{Note as _, Question, Verdict},
     wish::Outcome,
 };
 use net::{channel::Message, sealed, succession};
 use std::{
-    cell::OnceCell,
     io::{self, ErrorKind},
-    os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
+    os::fd::{AsFd, AsRawFd, RawFd},
     path::{Path, PathBuf},
     rc::Rc,
     time::Duration,
@@ -108,10 +103,10 @@ impl Shell<'_> {
         let (number, happenings) = (self.checks, self.happenings.clone());
         let hear = move |heard| drop(happenings.send(Happening::Trial(number, heard)));
         let mut out = Leaving::default();
-        let state = sealed::bytes(c"gannet-state", &self.state(&[], &mut out).encode())?;
-        let _ = out.put(&state);
-        let heirlooms = succession::leave(out.0)?;
-        let child = Child::start(program, "trial", hear);
+        let state = sealed::bytes(c"gannet-state", &self.state(Some(&[]), &mut out).encode())?;
+        let _ = out.put("state", &state);
+        let heirlooms = succession::leave(out.borrowed())?;
+        let child = Child::start(program, TRIAL, hear);
         drop(heirlooms);
         let child = child?;
         let state = u64::from(state.as_raw_fd().unsigned_abs());
@@ -161,6 +156,15 @@ impl Shell<'_> {
         self.refuse(askers.unwrap_or_default(), code, text);
     }
 
+    /// Gives up an upgrade that is under way, as the server ends.
+    pub(super) fn end_upgrade(&mut self) {
+        let Some(Upgrade { stage, askers, .. }) = self.upgrade.take() else { return };
+        if let Stage::Trial { child, .. } = stage {
+            child.kill();
+        }
+        self.refuse(askers, 1, "error: the server stops".to_owned());
+    }
+
     fn refuse(&mut self, askers: Vec<Asker>, code: u8, text: String) {
         self.note(&Note::NotUpgraded(text.clone()));
         let outcome = Outcome::Refused { code, text };
@@ -197,6 +201,7 @@ impl Shell<'_> {
         let Some(Upgrade { program, stage, askers }) = self.upgrade.take_if(is_due) else { return };
         let is_back = matches!(stage, Stage::Due { is_back: true });
         // From here on it is that program which goes on, unless there is an error.
+        self.save();
         if let Err(error) = self.become_program(&program, &askers, is_back) {
             self.refuse(askers, 1, not_run(program.path(), &error));
         }
@@ -204,66 +209,25 @@ impl Shell<'_> {
 
     fn become_program(&self, program: &Program, askers: &[Asker], is_back: bool) -> io::Result<()> {
         let mut out = Leaving::default();
-        let state = sealed::bytes(c"gannet-state", &self.state(askers, &mut out).encode())?;
-        let _ = out.put(&state);
+        let state = sealed::bytes(c"gannet-state", &self.state(Some(askers), &mut out).encode())?;
+        let _ = out.put("state", &state);
         let mut left = Succession { state: state.as_raw_fd(), before: None };
         if !is_back {
-            let _ = out.put(&self.program);
+            let _ = out.put("before", &self.program);
             left.before = Some(self.program.as_fd().as_raw_fd());
         }
-        let _heirlooms = succession::leave(out.0)?;
+        let _heirlooms = succession::leave(out.borrowed())?;
         succession::hold_signals();
-        let error = succession::become_program(program.as_fd(), &self.voice.words(left));
+        let mut words = self.voice.words(left);
+        // By this it knows where it was found, by whatever links.
+        if let (false, Some(first)) = (is_back, words.first_mut()) {
+            *first = program.path().into();
+        }
+        let error = succession::become_program(program.as_fd(), &words);
         succession::release_signals();
         Err(error)
     }
 
-    /// All that is left to another program, and the descriptors of that.
-    fn state<'s>(&'s self, askers: &'s [Asker], out: &mut Leaving<'s>) -> State {
-        let mut sources: Vec<&'s Rc<Source>> = Vec::new();
-        let mut tables: Vec<&'s Rc<Table>> = Vec::new();
-        let machine = self.machine.memory().map(|source| Some(place(&mut sources, source)));
-        self.workers.sources().for_each(|source| _ = place(&mut sources, source));
-        let serving = self.serving.as_ref().map(|source| place(&mut sources, source));
-        self.workers.tables().for_each(|table| _ = place(&mut tables, table));
-        if let Some(table) = &self.clients {
-            tables.retain(|other| !Rc::ptr_eq(other, table));
-            tables.push(table);
-        }
-        let (workers, counted) = self.workers.leave(&sources, &tables, out);
-        let mut state = State {
-            descriptors: Vec::new(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            sockets: self.sockets.leave(out),
-            desks: self
-                .desks
-                .iter()
-                .map(|desk| (desk.path().to_owned(), out.put(desk.socket())))
-                .collect(),
-            tables: tables.iter().map(|table| (out.put(table.memory()), table.lines())).collect(),
-            seed: self.seed,
-            tickets: out.put(self.tickets.memory()),
-            sources: sources
-                .iter()
-                .map(|source| (out.put(self.certificates.bundle(source)), source.blueprint.clone()))
-                .collect(),
-            serving,
-            machine: machine.unwrap_or_default(),
-            workers,
-            counted,
-            had: self.workers.had_before().counted(),
-            layers: self.layers.clone(),
-            seconds: net::clock::now().since(self.history.since).as_secs(),
-            restarts: self.history.restarts,
-            cut_off: self.history.cut_off,
-            askers: askers.iter().map(|asker| out.put(asker)).collect(),
-        };
-        state.descriptors = out.numbers();
-        state
-    }
-
-    /// Goes on where another program has left this process. Until this is done all stays as it
-    /// was left.
     pub(super) fn succeed(&mut self, found: Succession) -> Result<(), Failure> {
         let failed = |error: io::Error| failure(&error);
         let own = succession::copy(&[found.state]).map_err(failed)?;
@@ -271,8 +235,10 @@ impl Shell<'_> {
         let before = succession::copy(found.before.as_slice()).map_err(failed)?;
         let before = before.into_iter().next().map(Program::left);
         let mut left = Left::of(&state, true).map_err(failed)?;
-        let copied = state.descriptors.clone();
+        let copied = state.numbers();
+        self.keeping.know(&state, Vec::new());
         let askers = self.restore(state, &mut left).map_err(failed)?;
+        net::failpoint::hit("succeed");
         succession::close(&copied);
         succession::close(&[found.state]);
         succession::close(found.before.as_slice());
@@ -296,46 +262,6 @@ impl Shell<'_> {
         Ok(())
     }
 
-    /// Takes up all that was left; returns those who wait for what comes of it.
-    fn restore(&mut self, state: State, left: &mut Left) -> io::Result<Vec<Asker>> {
-        let missing = || io::Error::from(ErrorKind::InvalidData);
-        self.sockets = Sockets::of(state.sockets, left, true)?;
-        for (path, at) in state.desks {
-            self.take_desk(&path, left.take(at)?)?;
-        }
-        let seed = state.seed;
-        let table = |(at, lines)| Ok(Rc::new(Table::left(left.take(at)?, lines, seed)));
-        let tables = state.tables.into_iter().map(table).collect::<io::Result<Vec<_>>>()?;
-        self.clients = tables.last().cloned();
-        self.seed = seed;
-        self.tickets = Tickets::left(left.take(state.tickets)?)?;
-        let source = |(at, blueprint)| {
-            let (bundle, clients) = (left.take(at)?, OnceCell::new());
-            Ok(Rc::new(Source { bundle, blueprint, clients }))
-        };
-        let sources = state.sources.into_iter().map(source).collect::<io::Result<Vec<_>>>()?;
-        for source in &sources {
-            // What cannot be opened any more is said when the next workers want it.
-            let _ = self.logs.open(&source.blueprint);
-        }
-        self.serving = state.serving.and_then(|at| sources.get(at).cloned());
-        for worker in state.workers {
-            let (id, happenings) = (worker.id, self.happenings.clone());
-            let hear = move |heard| drop(happenings.send(Happening::Worker(id, heard)));
-            let source = sources.get(worker.source).cloned().ok_or_else(missing)?;
-            let table = tables.get(worker.table).cloned().ok_or_else(missing)?;
-            self.workers.take(worker, (source, table), left, hear)?;
-        }
-        self.workers.count_on(&state.counted, state.had);
-        self.layers = state.layers;
-        let now = net::clock::now();
-        let memory = state.machine.map(|at| sources.get(at).cloned()).ok_or_else(missing)?;
-        self.machine = Machine::of(memory, now);
-        self.history.since = Moment(now.0.saturating_sub(state.seconds.saturating_mul(1000)));
-        (self.history.restarts, self.history.cut_off) = (state.restarts, state.cut_off);
-        state.askers.into_iter().map(|at| Asker::left(left.take(at)?)).collect()
-    }
-
     /// Makes this shell one that only shows that it could take up what was left.
     pub(super) fn try_on(&mut self, state: RawFd) -> Result<(), Failure> {
         let failed = |error: io::Error| failure(&error);
@@ -353,9 +279,13 @@ impl Shell<'_> {
         self.is_trial = true;
         self.seed = state.seed;
         self.sockets = Sockets::of(state.sockets, &mut left, false).map_err(failed)?;
+        for (_, at) in state.desks {
+            left.take(at).and_then(Desk::try_on).map_err(failed)?;
+        }
         if let Some((at, lines)) = state.tables.last() {
             let memory = left.take(*at).map_err(failed)?;
-            self.clients = Some(Rc::new(Table::left(memory, *lines, state.seed)));
+            let name = "clients".to_owned();
+            self.clients = Some(Rc::new(Table::left(memory, name, *lines, state.seed)));
         }
         Ok(())
     }
@@ -368,19 +298,6 @@ pub(super) fn go_back(found: Succession, voice: &dyn Voice, failure: &Failure) {
     let words = voice.words(Succession { before: None, ..found });
     let error = succession::return_to(before, &words);
     net::stream::try_to_tell(format!("error: nor can the one before: {error}\n").as_bytes());
-}
-
-fn read(memory: &OwnedFd) -> io::Result<State> {
-    let bytes = sealed::read(memory.as_fd(), STATE_BYTES_MAX)?;
-    State::decode(&bytes).ok_or_else(|| ErrorKind::InvalidData.into())
-}
-
-/// The place of `one` among others, where it is put if it is not there yet.
-fn place<'s, T>(all: &mut Vec<&'s Rc<T>>, one: &'s Rc<T>) -> usize {
-    all.iter().position(|other| Rc::ptr_eq(other, one)).unwrap_or_else(|| {
-        all.push(one);
-        all.len() - 1
-    })
 }
 
 fn failure(error: &io::Error) -> Failure {

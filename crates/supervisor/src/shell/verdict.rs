@@ -2,8 +2,9 @@
 
 use super::{BLUEPRINT_BYTES_MAX, Happening, Shell, Source, Told, not_started};
 use crate::{
-    child::Child,
+    child::{CHECK, Child},
     machine::{Checked, Event},
+    state,
 };
 use config::Blueprint;
 use control::note::{Note as _, Question, Verdict};
@@ -16,13 +17,13 @@ impl Shell<'_> {
         self.checks += 1;
         let (number, happenings) = (self.checks, self.happenings.clone());
         let hear = move |heard| drop(happenings.send(Happening::Check(number, heard)));
-        match Child::start(&self.program, "check", hear) {
+        match Child::start(&self.program, CHECK, hear) {
             Ok(child) => {
                 // What goes into a log has no colours.
                 let is_painted = self.serving.is_none() && net::stream::is_watched();
                 let question = Question::Check { file: self.file.clone(), is_painted };
                 child.tell(Message { bytes: question.encode(), descriptors: Vec::new() });
-                self.check = Some(child);
+                self.check = Some((number, child));
             }
             Err(error) => self.due.push_back(Event::Refused(1, not_started(&error))),
         }
@@ -45,11 +46,15 @@ pub(super) fn judge(message: Message) -> Told {
                 Err(error) => return odd(&format!("cannot be read: {error}")),
             };
             let Some(blueprint) = Blueprint::decode(&bytes) else { return odd_words() };
+            let name = match state::name("config") {
+                Ok(name) => name,
+                Err(error) => return odd(&format!("has found what cannot be named: {error}")),
+            };
             Event::Checked(Checked {
                 workers: blueprint.workers,
                 stop_time: blueprint.stop_time,
                 drain_time: blueprint.drain_time,
-                source: Rc::new(Source { bundle, blueprint, clients: OnceCell::new() }),
+                source: Rc::new(Source { bundle, name, blueprint, clients: OnceCell::new() }),
             })
         }
         Some(Verdict::Compared | Verdict::Renewed { .. }) | None => odd_words(),

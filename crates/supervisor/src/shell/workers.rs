@@ -6,7 +6,7 @@ use crate::{
     logs::LogFiles,
     machine::WorkerId,
     sockets::Sockets,
-    state::{self, Leaving, Left},
+    state::{self, Leaving, Left, PROCESS, Place},
 };
 use config::plan::Label;
 use control::{
@@ -70,6 +70,8 @@ struct Worker {
 #[derive(Debug)]
 pub(super) struct Table {
     memory: OwnedFd,
+    /// What it is called where it is kept.
+    name: String,
     lines: usize,
     seed: [u64; 2],
     /// Mapped once some worker has died.
@@ -80,16 +82,16 @@ impl Table {
     /// A new one.
     pub(super) fn new(lines: usize, seed: [u64; 2]) -> io::Result<Self> {
         let memory = memory::share(c"gannet-clients", Clients::words(lines))?;
-        Ok(Self { memory, lines, seed, mapped: OnceCell::new() })
+        Ok(Self::left(memory, state::name("clients")?, lines, seed))
     }
 
     /// One that another program has made.
-    pub(super) fn left(memory: OwnedFd, lines: usize, seed: [u64; 2]) -> Self {
-        Self { memory, lines, seed, mapped: OnceCell::new() }
+    pub(super) fn left(memory: OwnedFd, name: String, lines: usize, seed: [u64; 2]) -> Self {
+        Self { memory, name, lines, seed, mapped: OnceCell::new() }
     }
 
-    pub(super) fn memory(&self) -> &OwnedFd {
-        &self.memory
+    pub(super) fn leave<'t>(&'t self, out: &mut Leaving<'t>) -> Place {
+        out.put(&*self.name, &self.memory)
     }
 
     pub(super) fn lines(&self) -> usize {
@@ -217,7 +219,11 @@ impl Workers {
         let is_like = |names: &Vec<String>| names.len() == Counter::ALL.len();
         let all =
             self.all.iter_mut().filter(|(_, worker)| worker.counters.as_ref().is_none_or(is_like));
-        all.filter_map(|(id, worker)| Some((*id, worker.watch.look(&worker.rows)?))).collect()
+        all.filter_map(|(id, worker)| {
+            let is_stopped = worker.child.is_stopped();
+            Some((*id, worker.watch.look(&worker.rows, is_stopped)?))
+        })
+        .collect()
     }
 
     /// The requests that a worker was at.
@@ -305,6 +311,11 @@ impl Workers {
         Counter::ALL.iter().enumerate().map(total).collect()
     }
 
+    /// Whether a worker is there.
+    pub(super) fn is_there(&self, id: WorkerId) -> bool {
+        self.all.contains_key(&id)
+    }
+
     /// What there is to say of one that is there.
     pub(super) fn status(&self, id: WorkerId) -> Option<status::Worker> {
         let worker = self.all.get(&id)?;
@@ -321,31 +332,35 @@ impl Workers {
         })
     }
 
-    /// What is left to another program: the workers, and what those have counted that are gone.
-    /// Configs and tables are put down by their places in these lists.
+    /// What is left to another program: the workers of those numbers, and what those have counted
+    /// that are gone. Configs and tables are put down by their places in these lists.
     pub(super) fn leave<'w>(
         &'w self,
+        ids: &[WorkerId],
         sources: &[&Rc<Source>],
         tables: &[&Rc<Table>],
         out: &mut Leaving<'w>,
     ) -> (Vec<state::Worker>, Vec<(String, u64)>) {
-        let leave = |(&id, worker): (&WorkerId, &'w Worker)| {
+        let leave = |&id: &WorkerId| {
+            let worker = self.all.get(&id)?;
+            let name = |what| format!("worker-{id}-{what}");
             Some(state::Worker {
                 id,
                 pid: worker.child.pid(),
-                channel: out.put(worker.child.channel()),
+                process: out.put(format!("worker-{id}{PROCESS}"), worker.child.handle()),
+                channel: out.put(name("channel"), worker.child.channel()),
                 source: sources.iter().position(|one| Rc::ptr_eq(one, &worker.source))?,
                 place: worker.place,
                 table: tables.iter().position(|one| Rc::ptr_eq(one, &worker.clients))?,
-                seats: out.put(&worker.seats),
-                rows: out.put(&worker.rows),
-                trail: out.put(worker.watch.memory()),
-                tallies: out.put(&worker.tallies),
-                recents: out.put(&worker.recents),
+                seats: out.put(name("seats"), &worker.seats),
+                rows: out.put(name("rows"), &worker.rows),
+                trail: out.put(name("trail"), worker.watch.memory()),
+                tallies: out.put(name("tallies"), &worker.tallies),
+                recents: out.put(name("recents"), &worker.recents),
                 counters: names(worker),
             })
         };
-        let workers = self.all.iter().filter_map(leave).collect();
+        let workers = ids.iter().filter_map(leave).collect();
         let gone = self.folded.iter().copied().chain(iter::repeat(0));
         (workers, own_names().zip(gone).collect())
     }
@@ -358,7 +373,8 @@ impl Workers {
         left: &mut Left,
         hear: impl Fn(Heard) + 'static,
     ) -> io::Result<()> {
-        let child = Child::of(worker.pid, left.take(worker.channel)?, hear)?;
+        let process = left.take(worker.process)?.into();
+        let child = Child::of(worker.pid, process, left.take(worker.channel)?, hear)?;
         let (seats, rows) = (left.take(worker.seats)?, left.take(worker.rows)?);
         let (place, counters) = (worker.place, Some(worker.counters));
         let watch = Watch::left(left.take(worker.trail)?, source.blueprint.threads);
@@ -393,6 +409,12 @@ impl Workers {
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.all.len()
+    }
+
+    /// How many connections they have, in all tables that they count in.
+    pub(super) fn connections(&self) -> u64 {
+        let tables: HashMap<_, _> = self.tables().map(|one| (Rc::as_ptr(one), one)).collect();
+        tables.values().map(|table| table.connections()).sum()
     }
 
     /// The tables of clients that they count in.

@@ -5,15 +5,18 @@ use config::plan::{Address, Listen};
 use net::{
     listener::{self, Listening},
     systemd::Handed,
+    unix::SocketFile,
 };
 
 impl Sockets {
-    /// Takes those of `handed` up that are at addresses of `wanted`.
+    /// Takes those of `handed` up that are at addresses of `wanted`; where there are some already,
+    /// no more of them: those are what a server before has kept of the same.
     ///
     /// # Errors
     ///
     /// One of them is at no such address, or is no socket for clients.
     pub fn adopt(&mut self, handed: Vec<Handed>, wanted: &[Listen]) -> Result<(), Fault> {
+        let known: Vec<_> = self.0.iter().map(|held| held.bound.clone()).collect();
         for Handed { name, descriptor } in handed {
             let fault = |message: String| Fault {
                 is_taken: false,
@@ -36,15 +39,43 @@ impl Sockets {
                      of its unit"
                 )));
             };
-            let address = listen.address.clone();
-            match self.0.iter_mut().find(|held| held.bound == address) {
-                Some(held) => held.group.push(socket),
-                None => {
-                    self.0.push(Held { address, turn: 0, bound, file: None, group: vec![socket] });
+            self.put(listen, bound, socket, &known);
+        }
+        Ok(())
+    }
+
+    /// Takes up those that a server of another version has kept, if they are at addresses of
+    /// `wanted`, and closes the others.
+    pub(crate) fn take_over(&mut self, mut kept: Vec<Handed>, wanted: &[Listen]) {
+        // The names begin with their addresses and their places there.
+        kept.sort_by(|one, other| one.name.cmp(&other.name));
+        for Handed { descriptor, .. } in kept {
+            let socket = Listening::of(descriptor).ok();
+            let Some((bound, socket)) = socket.and_then(|one| Some((address(&one)?, one))) else {
+                continue;
+            };
+            if let Some(listen) = wanted.iter().find(|listen| is_same(&listen.address, &bound)) {
+                self.put(listen, bound, socket, &[]);
+                // It was made by that server, and is taken away by this one.
+                if let Some(Held { bound: Address::Unix { path, .. }, file: file @ None, .. }) =
+                    self.0.last_mut()
+                {
+                    *file = SocketFile::at(path).ok();
                 }
             }
         }
-        Ok(())
+    }
+
+    fn put(&mut self, listen: &Listen, bound: Address, socket: Listening, known: &[Address]) {
+        match self.0.iter_mut().find(|held| is_same(&held.bound, &bound)) {
+            Some(_) if known.iter().any(|known| is_same(known, &bound)) => {}
+            Some(held) => held.group.push(socket),
+            None => {
+                let (address, group) = (listen.address.clone(), vec![socket]);
+                let (file, is_shared) = (None, false);
+                self.0.push(Held { address, turn: 0, bound, file, group, is_shared });
+            }
+        }
     }
 }
 

@@ -1,0 +1,66 @@
+//! What the server itself has to say, and to whom.
+
+use super::{CURRENT, Shell, Source};
+use crate::{journal, machine::Note};
+use control::wish::Outcome;
+
+impl Shell<'_> {
+    /// What is served, in a few words.
+    fn found(&self) -> &str {
+        self.serving.as_ref().map_or("", |source| &source.blueprint.found)
+    }
+
+    /// Says that it is served.
+    pub(super) fn greet(&mut self, source: &Source) {
+        let addresses = self.sockets.addresses(&source.blueprint.listen);
+        self.voice.started(&source.blueprint, &addresses, &self.layers);
+        self.service.ready(&format!("serves {}", source.blueprint.found));
+        // Most of what a start runs is never run again.
+        net::memory::give_back_code();
+    }
+
+    pub(super) fn note(&mut self, note: &Note) {
+        let now = net::clock::now();
+        let outcome = match note {
+            Note::Reloaded => {
+                self.history.reload = Some((now, None));
+                self.service.ready(&format!("serves {}", self.found()));
+                Some(Outcome::Done)
+            }
+            Note::NotReloaded(code, text) => {
+                self.tidy();
+                self.history.reload = Some((now, Some(text.clone())));
+                self.service.ready(&format!("serves {}; not reloaded: {text}", self.found()));
+                Some(Outcome::Refused { code: *code, text: text.clone() })
+            }
+            Note::Died(..) => {
+                self.history.restarts += 1;
+                None
+            }
+            Note::TakenBack => {
+                let why = "taken back: its workers died again and again";
+                self.history.reload = Some((now, Some(why.to_owned())));
+                self.service.ready(&format!("serves the config before: the last one was {why}"));
+                None
+            }
+            Note::Adopted
+            | Note::NotStarted(..)
+            | Note::Hung(..)
+            | Note::CutOff(..)
+            | Note::Killed(_)
+            | Note::Deaf(_)
+            | Note::Certificate(_)
+            | Note::Upgraded
+            | Note::NotUpgraded(_) => None,
+        };
+        if let Some(outcome) = outcome {
+            self.askers[CURRENT].drain(..).for_each(|asker| asker.answer(&outcome));
+        }
+        let Some(serving) = self.serving.clone() else { return };
+        let is_pretty = serving.blueprint.errors.as_ref().is_some_and(|errors| errors.is_pretty);
+        let of_upgrade = self.reloaded(note);
+        let note = of_upgrade.as_ref().unwrap_or(note);
+        let line = journal::line(note, is_pretty, net::clock::wall());
+        self.logs.write(&serving.blueprint, &line);
+    }
+}

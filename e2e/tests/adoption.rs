@@ -1,0 +1,362 @@
+//! The process that watches the workers is killed, and another one goes on with them.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
+
+use e2e::{Client, Launch, Manager, Server, Site, eventually, process::Process, under_load};
+use rustix::{
+    fs::{MemfdFlags, memfd_create},
+    process::Signal,
+};
+use serde_json::Value;
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    sync::{Mutex, MutexGuard},
+};
+
+/// A server with two workers, and somebody who may start it again.
+struct Place {
+    site: Site,
+    folder: tempfile::TempDir,
+    manager: Option<Manager>,
+    /// Descriptors on their way to a new process are open to all that are started meanwhile.
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Place {
+    /// One that stands by itself.
+    fn alone() -> Self {
+        static TURN: Mutex<()> = Mutex::new(());
+        let turn = TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let (site, folder) = (Site::new(), e2e::folder());
+        let place = Self { site, folder, manager: None, _turn: turn };
+        place.write("[\"127.0.0.1:0\", \"unix:s\"]");
+        place
+    }
+
+    /// One that systemd starts.
+    fn managed() -> Self {
+        Self { manager: Some(Manager::new()), ..Self::alone() }
+    }
+
+    fn write(&self, listen: &str) {
+        let text = format!(
+            "[server]\nlisten = {listen}\nlog = \"json\"\nworkers = 2\nthreads = 2\n\
+             error-log = {{ format = \"json\", file = \"errors.log\" }}\n\
+             [site.default]\nroot = {:?}\n",
+            self.site.root_text()
+        );
+        fs::write(self.file(), text).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn file(&self) -> String {
+        self.path("gannet.toml").to_str().unwrap().to_owned()
+    }
+
+    fn launch(&self) -> Launch {
+        let launch = Launch::of(vec!["run".to_owned(), self.file()]);
+        match &self.manager {
+            Some(manager) => manager.of(launch),
+            None => launch,
+        }
+    }
+
+    fn status(&self) -> Value {
+        let words = ["status", "--json", &self.file()].map(str::to_owned);
+        let (code, stdout, stderr) = Launch::of(words.to_vec()).finish();
+        assert_eq!(code, Some(0), "{stderr}");
+        serde_json::from_str(&stdout).unwrap()
+    }
+
+    /// The workers that the server watches, whoever has started them.
+    fn workers(&self) -> Vec<Process> {
+        let status = self.status();
+        let generations = status["generations"].as_array().unwrap().iter();
+        let workers = generations.flat_map(|one| one["workers"].as_array().unwrap().clone());
+        workers.map(|worker| Process(worker["pid"].as_u64().unwrap() as u32)).collect()
+    }
+
+    /// The errors log's lines about `event`.
+    fn count(&self, event: &str) -> usize {
+        let text = fs::read_to_string(self.path("errors.log")).unwrap_or_default();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter(|line| line["event"] == event).count()
+    }
+
+    /// Starts another process in the place of the one that was killed, and waits until its own
+    /// workers serve instead of those `before`.
+    fn restart(&self, killed: &Server, before: &[Process]) -> Server {
+        let server = self.launch().start();
+        assert_eq!(server.addr(), killed.addr());
+        let is_done =
+            || server.workers().len() == 2 && before.iter().all(|worker| !worker.is_alive());
+        assert!(eventually(is_done), "others serve instead of {before:?}: {}", self.status());
+        server
+    }
+
+    /// The process that keeps what the server holds.
+    fn keeper(&self, server: &Server) -> Option<Process> {
+        let children = server.started().children();
+        children.into_iter().find(|child| child.name() == "gannet-keeper")
+    }
+}
+
+/// Ends the process that watches, and nothing else.
+fn kill(server: &Server) {
+    server.started().kill();
+    assert!(eventually(|| !server.started().is_alive()));
+}
+
+/// How many descriptors a server has open, and whoever keeps what it holds.
+fn descriptors(place: &Place, server: &Server, keeper: Option<Process>) -> (usize, usize) {
+    let kept = match (&place.manager, keeper) {
+        (Some(manager), _) => manager.names().len(),
+        (None, keeper) => keeper.unwrap().descriptors(),
+    };
+    (server.started().descriptors(), kept)
+}
+
+/// Workers that are gone of which it keeps the last requests.
+const RECENTS_MAX: usize = 8;
+
+/// Kills it again and again under load.
+fn outlive(place: &Place) {
+    let mut server = place.launch().start();
+    let addr = server.addr();
+    let keeper = place.keeper(&server);
+    assert_eq!(keeper.is_some(), place.manager.is_none());
+    place.status();
+    let fresh = descriptors(place, &server, keeper);
+    let mut memory = Vec::new();
+    let asked = under_load(addr, || {
+        for number in 1..=5 {
+            let before = place.workers();
+            kill(&server);
+            assert!(before.iter().all(|worker| worker.is_alive()));
+            server = place.restart(&server, &before);
+            assert_eq!(place.count("adopted"), number);
+            assert!(eventually(|| place.count("reloaded") == number));
+            let now = || descriptors(place, &server, keeper);
+            let is_flat = || now().0 <= fresh.0 + RECENTS_MAX && now().1 <= fresh.1;
+            assert!(eventually(is_flat), "{fresh:?} became {:?}", now());
+            memory.push(server.started().memory_kib());
+        }
+    });
+    assert!(memory[4] <= memory[0] + 1024, "{memory:?}");
+    let status = place.status();
+    assert!(status["requests"].as_u64().unwrap() >= u64::from(asked), "none is forgotten");
+    assert_eq!((&status["restarts"], &status["generations"][0]["number"]), (&0.into(), &6.into()));
+    let mut client = Client::connect_unix(&place.path("s"));
+    assert_eq!(client.get("/digits.txt").unwrap().status, 200);
+    drop(client);
+    let stopped = server.stop();
+    assert!(stopped.lines.last().unwrap()["requests"].as_u64().unwrap() > u64::from(asked));
+    assert!(!place.path("s").exists(), "what was made before is taken away");
+    match (&place.manager, keeper) {
+        (Some(manager), _) => {
+            assert!(eventually(|| manager.names().is_empty()), "{:?}", manager.names());
+        }
+        (None, keeper) => assert!(eventually(|| !keeper.unwrap().is_alive())),
+    }
+    assert!(Client::try_connect(addr).is_none());
+}
+
+#[test]
+fn a_process_that_was_killed_refuses_nobody_under_systemd() {
+    outlive(&Place::managed());
+}
+
+#[test]
+fn nor_without_it_once_somebody_starts_another_one() {
+    outlive(&Place::alone());
+}
+
+/// An address that is free, and is written down so that its socket is known by it.
+fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+#[test]
+fn what_another_version_has_left_is_served_by_fresh_workers() {
+    let place = Place::managed();
+    place.write(&format!("[\"{}\", \"unix:s\"]", free()));
+    let mut server = place.launch().start();
+    let manager = place.manager.as_ref().unwrap();
+    under_load(server.addr(), || {
+        for _ in 0..2 {
+            let (before, names) = (place.workers(), manager.names());
+            kill(&server);
+            let other = memfd_create(c"other", MemfdFlags::CLOEXEC).unwrap();
+            manager.replace("gannet-state-", &other);
+            server = place.restart(&server, &before);
+            let is_tidy = || manager.names().len() == names.len();
+            assert!(eventually(is_tidy), "{names:?} became {:?}", manager.names());
+        }
+    });
+    assert_eq!(place.count("adopted"), 0);
+    let mut client = Client::connect_unix(&place.path("s"));
+    assert_eq!(client.get("/digits.txt").unwrap().status, 200);
+    drop(client);
+    server.stop();
+    assert!(!place.path("s").exists());
+}
+
+/// Between the moment where another program takes over and the one where it serves.
+#[test]
+fn an_upgrade_that_dies_on_its_way_refuses_nobody() {
+    let place = Place::managed();
+    let mut server = place.launch().env("GANNET_FAIL", "succeed=panic").start();
+    let asked = under_load(server.addr(), || {
+        let before = place.workers();
+        let words = ["upgrade", "-c", &place.file()].map(str::to_owned);
+        let (code, _, stderr) = Launch::of(words.to_vec()).finish();
+        assert_eq!(code, Some(1), "{stderr}");
+        assert!(stderr.contains("the server has ended"), "{stderr}");
+        assert!(eventually(|| !server.started().is_alive()));
+        assert!(before.iter().all(|worker| worker.is_alive()));
+        server = place.restart(&server, &before);
+    });
+    assert_eq!(place.count("adopted"), 1);
+    assert!(place.status()["requests"].as_u64().unwrap() >= u64::from(asked));
+    server.stop();
+}
+
+#[test]
+fn a_worker_that_dies_while_nobody_watches_is_missed_later() {
+    for place in [Place::alone as fn() -> Place, Place::managed] {
+        let place = place();
+        let server = place.launch().start();
+        for _ in 0..20 {
+            assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
+        }
+        let before = place.workers();
+        kill(&server);
+        before[0].kill();
+        assert!(eventually(|| !before[0].is_alive()));
+        let server = place.restart(&server, &before);
+        assert_eq!(place.count("worker_died"), 1);
+        assert_eq!(place.status()["requests"], 20, "what it has counted counts");
+        assert_eq!(place.status()["connections_now"], 0);
+        server.stop();
+    }
+}
+
+#[test]
+fn who_keeps_things_is_replaced_too() {
+    let place = Place::alone();
+    let server = place.launch().start();
+    let keeper = place.keeper(&server).unwrap();
+    keeper.kill();
+    let next = || place.keeper(&server).filter(|next| *next != keeper);
+    assert!(eventually(|| next().is_some()));
+    // It knows everything once it has room for no more than that.
+    assert!(eventually(|| next().is_some_and(|next| next.descriptors() > 20)));
+    let before = place.workers();
+    kill(&server);
+    let server = place.restart(&server, &before);
+    assert_eq!(place.count("adopted"), 1);
+    server.stop();
+}
+
+/// It may have been stopped, or the machine be slow.
+#[test]
+fn who_keeps_things_and_does_not_listen_for_a_while_is_told_later() {
+    let place = Place::alone();
+    let server = place.launch().start();
+    let keeper = place.keeper(&server).unwrap();
+    // It ends with the last worker that it knows, unless that is busy.
+    let mut busy = Client::connect_narrow(server.addr());
+    busy.send("GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    busy.take(13).unwrap();
+    keeper.signal(Signal::STOP);
+    let (code, _, stderr) = Launch::of(["reload".to_owned(), place.file()].to_vec()).finish();
+    assert_eq!((code, &*stderr), (Some(0), ""));
+    keeper.signal(Signal::CONT);
+    assert!(eventually(|| place.workers().iter().all(|worker| keeper.holds(*worker))));
+    busy.drain().unwrap();
+    assert!(eventually(|| place.workers().len() == 2));
+    let before = place.workers();
+    kill(&server);
+    let server = place.restart(&server, &before);
+    assert_eq!(place.count("adopted"), 1);
+    server.stop();
+}
+
+/// As one at a path is whose file was removed.
+#[test]
+fn a_socket_that_was_made_again_is_the_one_that_is_kept() {
+    let place = Place::alone();
+    let server = place.launch().start();
+    fs::remove_file(place.path("s")).unwrap();
+    let (code, _, stderr) = Launch::of(["reload".to_owned(), place.file()].to_vec()).finish();
+    assert_eq!((code, &*stderr), (Some(0), ""));
+    assert!(eventually(|| place.workers().len() == 2));
+    let before = place.workers();
+    kill(&server);
+    let server = place.restart(&server, &before);
+    let mut client = Client::connect_unix(&place.path("s"));
+    assert_eq!(client.get("/digits.txt").unwrap().status, 200);
+    drop(client);
+    server.stop();
+    assert!(!place.path("s").exists());
+}
+
+#[test]
+fn a_second_server_of_a_config_takes_nothing_away() {
+    let place = Place::alone();
+    place.write(&format!("\"{}\"", free()));
+    let server = place.launch().start();
+    let (code, _, stderr) = place.launch().finish();
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("the port is taken by gannet"), "{stderr}");
+    let before = place.workers();
+    kill(&server);
+    let server = place.restart(&server, &before);
+    assert_eq!(place.count("adopted"), 1);
+    server.stop();
+}
+
+#[test]
+fn a_config_that_is_broken_by_then_does_not_end_what_is_served() {
+    let place = Place::alone();
+    let server = place.launch().start();
+    let before = place.workers();
+    kill(&server);
+    let good = fs::read_to_string(place.file()).unwrap();
+    fs::write(place.file(), good.replace("threads", "thraeds")).unwrap();
+    let server = place.launch().start();
+    assert!(eventually(|| place.count("not_reloaded") == 1));
+    assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
+    let status = Launch::of(["reload".to_owned(), place.file()].to_vec()).finish();
+    assert_eq!(status.0, Some(2), "{}", status.2);
+    // Whoever is watched again does as it is told, and is replaced when it dies.
+    before[0].kill();
+    assert!(eventually(|| server.workers().len() == 1));
+    server.signal(Signal::TERM);
+    server.ended();
+    assert!(before.iter().all(|worker| !worker.is_alive()));
+}
+
+#[test]
+fn workers_that_nobody_watches_end_when_they_are_told() {
+    for place in [Place::alone as fn() -> Place, Place::managed] {
+        let place = place();
+        let server = place.launch().start();
+        let (workers, keeper) = (place.workers(), place.keeper(&server));
+        kill(&server);
+        assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
+        for worker in &workers {
+            assert!(keeper.is_none_or(Process::is_alive));
+            worker.signal(Signal::TERM);
+            assert!(eventually(|| !worker.is_alive()));
+        }
+        let is_free = || Client::try_connect(server.addr()).is_none();
+        // A keeper does not hold the port for nobody; systemd does until the service has ended.
+        assert!(keeper.is_none() || eventually(is_free));
+    }
+}
