@@ -267,11 +267,11 @@ impl Stage<'_> {
             format!("  \"{host}\":\n    paths:\n      /:\n        file.dir: \"{root}\"\n")
         });
         let http2 = match self.variant {
-            Variant::Streams { .. } => format!("  - {{host: {HTTP2_ADDRESS}, port: {port}}}\n"),
+            Variant::Streams { .. } => format!("listen: {{host: {HTTP2_ADDRESS}, port: {port}}}\n"),
             _ => String::new(),
         };
         format!(
-            "listen:\n  - {{host: 127.0.0.1, port: {port}}}\n{http2}user: root\nnum-threads: 1\n\
+            "listen: {{host: 127.0.0.1, port: {port}}}\n{http2}user: root\nnum-threads: 1\n\
              max-connections: 10000\nhttp1-request-timeout: 75\nhosts:\n{}",
             hosts.collect::<String>()
         )
