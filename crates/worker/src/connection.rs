@@ -240,7 +240,7 @@ impl Connection {
         core.trail.go(Phase::Sending);
         let Scratch { output, records, .. } = &mut **scratch;
         let secure = self.secure.as_deref_mut().map(|secure| (secure, records));
-        let is_last = self.http.is_closing();
+        let is_last = self.streams.is_none() && self.http.is_closing();
         let mut peer = Peer { socket: &self.socket, secure, is_last };
         let Pending { fetch, share, .. } = pending;
         let waits = (fetch, share, tick.now);
