@@ -15,7 +15,7 @@ use std::{
         fd::AsFd,
         unix::{ffi::OsStrExt, net::UnixStream},
     },
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     process::ExitCode,
 };
 
@@ -27,18 +27,12 @@ const EXIT_CHANGES: u8 = 3;
 
 /// Has a running server read its config again, and waits until it is served or refused.
 pub(crate) fn reload(desk: &Desk) -> Result<ExitCode, Trouble> {
-    match ask(desk, &Wish::Reload)? {
-        Outcome::Done => {
-            net::stream::say(format!("{}: reloaded\n", desk.file.display()).as_bytes());
-            Ok(ExitCode::SUCCESS)
-        }
-        outcome => refused(outcome),
-    }
+    served(desk, ask(desk, &Wish::Reload(named(desk)?))?, "reloaded")
 }
 
 /// Shows what a running server would answer otherwise if it read its config again.
 pub(crate) fn compare(desk: &Desk, is_json: bool) -> Result<ExitCode, Trouble> {
-    match ask(desk, &Wish::Compare)? {
+    match ask(desk, &Wish::Compare(named(desk)?))? {
         Outcome::Compared(found) => {
             net::stream::say(&if is_json { diff::json(&found) } else { diff::pretty(&found) });
             Ok(ExitCode::from(if found.changed > 0 { EXIT_CHANGES } else { 0 }))
@@ -49,16 +43,8 @@ pub(crate) fn compare(desk: &Desk, is_json: bool) -> Result<ExitCode, Trouble> {
 
 /// Has another program take the place of the one that a server runs, and waits until it serves.
 pub(crate) fn upgrade(desk: &Desk, binary: Option<PathBuf>) -> Result<ExitCode, Trouble> {
-    // The server may be in another folder.
-    let failed = |error: io::Error| Trouble::new(1, format!("error: {error}"));
-    let binary = binary.map(std::path::absolute).transpose().map_err(failed)?;
-    match ask(desk, &Wish::Upgrade(binary))? {
-        Outcome::Done => {
-            net::stream::say(format!("{}: upgraded\n", desk.file.display()).as_bytes());
-            Ok(ExitCode::SUCCESS)
-        }
-        outcome => refused(outcome),
-    }
+    let binary = binary.as_deref().map(full).transpose()?;
+    served(desk, ask(desk, &Wish::Upgrade(binary))?, "upgraded")
 }
 
 /// Has a running server stop, and waits until it has.
@@ -104,14 +90,39 @@ pub(crate) fn own_desk_path(file: &Path) -> Option<PathBuf> {
     desk_path(file).filter(|path| path.parent().is_some_and(process::own_folder))
 }
 
+/// The config that an operator means: none where only a socket is named.
+fn file(desk: &Desk) -> Option<&Path> {
+    desk.file.as_deref().or_else(|| desk.control.is_none().then_some(Path::new("gannet.toml")))
+}
+
+/// The same as a server knows it, which may be in another folder.
+fn named(desk: &Desk) -> Result<Option<PathBuf>, Trouble> {
+    file(desk).map(full).transpose()
+}
+
+fn full(path: &Path) -> Result<PathBuf, Trouble> {
+    path::absolute(path).map_err(|error| Trouble::new(1, format!("error: {error}")))
+}
+
+/// Says what was done, of the file that it was done with.
+fn served(desk: &Desk, outcome: Outcome, what: &str) -> Result<ExitCode, Trouble> {
+    let Outcome::Served(read) = outcome else { return refused(outcome) };
+    let file = file(desk).unwrap_or(&read);
+    net::stream::say(format!("{}: {what}\n", file.display()).as_bytes());
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Sends a wish, and waits for what comes of it.
 fn ask(desk: &Desk, wish: &Wish) -> Result<Outcome, Trouble> {
     let (path, fault) = match &desk.control {
         Some(path) => (Some(path.clone()), None),
-        None => match machine::control(&desk.file) {
-            Ok(named) => (named.or_else(|| desk_path(&desk.file)), None),
-            Err(fault) => (desk_path(&desk.file), Some(fault)),
-        },
+        None => {
+            let file = file(desk).unwrap_or(Path::new("gannet.toml"));
+            match machine::control(file) {
+                Ok(named) => (named.or_else(|| desk_path(file)), None),
+                Err(fault) => (desk_path(file), Some(fault)),
+            }
+        }
     };
     let Some(path) = path else {
         let message = "error: there is no place for sockets: name the server's by --control PATH";
