@@ -311,9 +311,14 @@ fn a_second_server_of_a_config_takes_nothing_away() {
     let place = Place::alone();
     place.write(&format!("\"{}\"", free()));
     let server = place.launch().start();
+    // It would find its port free by now.
+    place.write(&format!("\"{}\"", free()));
     let (code, _, stderr) = place.launch().finish();
     assert_eq!(code, Some(1));
-    assert!(stderr.contains("the port is taken by gannet"), "{stderr}");
+    let (pid, file) = (server.started().0, place.file());
+    let expect = format!("error: gannet (pid {pid}) serves {file} already: `gannet reload {file}`");
+    assert!(stderr.contains(&expect), "{stderr}");
+    place.write(&format!("\"{}\"", server.addr()));
     let before = place.workers();
     kill(&server);
     let server = place.restart(&server, &before);
