@@ -80,9 +80,17 @@ pub(crate) fn desk_path(file: &Path) -> Option<PathBuf> {
             }
         },
     };
-    // Two configs of one machine have two sockets, and this program always finds its own.
-    let hash = stable::hash(file.canonicalize().ok()?.as_os_str().as_bytes());
+    // Two configs of one machine have two sockets, and this program always finds its own, wherever
+    // links in the path lead by then.
+    let hash = stable::hash(full(file).ok()?.as_os_str().as_bytes());
     Some(folder.join(format!("gannet-{hash:016x}.sock")))
+}
+
+/// The same for a server that may have been started by the path that links in this one lead to.
+fn usual_path(file: &Path) -> Option<PathBuf> {
+    let written = desk_path(file)?;
+    let real = || desk_path(&file.canonicalize().ok()?).filter(|path| path.exists());
+    if written.exists() { Some(written) } else { real().or(Some(written)) }
 }
 
 /// The same for the server itself, which makes the folder; `None` where that is somebody else's.
@@ -100,8 +108,15 @@ fn named(desk: &Desk) -> Result<Option<PathBuf>, Trouble> {
     file(desk).map(full).transpose()
 }
 
+/// A path from the root, with the links that lead to the folder this process is in.
 fn full(path: &Path) -> Result<PathBuf, Trouble> {
-    path::absolute(path).map_err(|error| Trouble::new(1, format!("error: {error}")))
+    let is_here = |folder: &PathBuf| {
+        let same = || Some(folder.canonicalize().ok()? == env::current_dir().ok()?);
+        folder.is_absolute() && same() == Some(true)
+    };
+    // A shell knows by which links it has come there.
+    let here = env::var_os("PWD").map(PathBuf::from).filter(is_here).unwrap_or_default();
+    path::absolute(here.join(path)).map_err(|error| Trouble::new(1, format!("error: {error}")))
 }
 
 /// Says what was done, of the file that it was done with.
@@ -119,8 +134,8 @@ fn ask(desk: &Desk, wish: &Wish) -> Result<Outcome, Trouble> {
         None => {
             let file = file(desk).unwrap_or(Path::new("gannet.toml"));
             match machine::control(file) {
-                Ok(named) => (named.or_else(|| desk_path(file)), None),
-                Err(fault) => (desk_path(file), Some(fault)),
+                Ok(named) => (named.or_else(|| usual_path(file)), None),
+                Err(fault) => (usual_path(file), Some(fault)),
             }
         }
     };
@@ -195,6 +210,8 @@ mod tests {
         };
         assert_ne!(path("a"), path("b"));
         assert_eq!(path("a"), path("./a"));
-        assert_eq!(desk_path(Path::new("/no/such/file")), None);
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(folder.path(), &link).unwrap();
+        assert_ne!(path("a"), path("link/a"), "it may lead elsewhere tomorrow");
     }
 }
