@@ -22,6 +22,9 @@ use std::{
 /// Bytes of an outcome at most.
 const OUTCOME_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
+/// How often a wish is told that was not heard, as by a server that became another program.
+const TRIES: u32 = 3;
+
 /// The exit code where a config would change something.
 const EXIT_CHANGES: u8 = 3;
 
@@ -152,28 +155,47 @@ fn ask(desk: &Desk, wish: &Wish) -> Result<Outcome, Trouble> {
         );
         Trouble::new(exit_code, message)
     })?;
+    let (mut told, mut tries) = (tell(&path, &stream, wish)?, 1);
+    while told.is_none()
+        && tries < TRIES
+        && let Ok(stream) = UnixStream::connect(&path)
+    {
+        (told, tries) = (tell(&path, &stream, wish)?, tries + 1);
+    }
+    let Some(bytes) = told else {
+        let message = "error: the server has ended, or does not take orders from this user";
+        return Err(Trouble::new(1, message.to_owned()));
+    };
+    Outcome::decode(&bytes).ok_or_else(|| {
+        let message = "error: the server is of another version: restart it";
+        Trouble::new(1, message.to_owned())
+    })
+}
+
+/// Tells a wish to whoever listens at `path`; returns the answer, and `None` where the wish may be
+/// told again as nobody has heard it, or nothing comes of hearing it twice.
+fn tell(path: &Path, stream: &UnixStream, wish: &Wish) -> Result<Option<Vec<u8>>, Trouble> {
     let failed = |error: io::Error| Trouble::new(1, format!("error: {}: {error}", path.display()));
     let user = unix::peer_user(stream.as_fd()).map_err(failed)?;
     if user != process::user() && user != 0 && process::user() != 0 {
         let message = format!("error: {}: another user listens there", path.display());
         return Err(Trouble::new(1, message));
     }
-    let mut bytes = Vec::new();
-    (&stream).write_all(&wish.encode()).map_err(failed)?;
-    stream.shutdown(Shutdown::Write).map_err(failed)?;
-    match (&stream).take(OUTCOME_BYTES_MAX).read_to_end(&mut bytes) {
-        Ok(_) => {}
-        Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
-        Err(error) => return Err(failed(error)),
+    let is_cut = |error: &io::Error| {
+        matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
+    };
+    let talk = || {
+        let (mut stream, mut bytes) = (stream, Vec::new());
+        stream.write_all(&wish.encode())?;
+        stream.shutdown(Shutdown::Write)?;
+        stream.take(OUTCOME_BYTES_MAX).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    match talk() {
+        Ok(bytes) => Ok((!bytes.is_empty()).then_some(bytes)),
+        Err(error) if is_cut(&error) => Ok(None),
+        Err(error) => Err(failed(error)),
     }
-    if bytes.is_empty() {
-        let message = "error: the server has ended, or does not take orders from this user";
-        return Err(Trouble::new(1, message.to_owned()));
-    }
-    Outcome::decode(&bytes).ok_or_else(|| {
-        let message = "error: the server is of another version: restart it";
-        Trouble::new(1, message.to_owned())
-    })
 }
 
 fn nobody(path: &Path, error: &io::Error) -> Trouble {
@@ -199,6 +221,33 @@ fn refused(outcome: Outcome) -> Result<ExitCode, Trouble> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wish_that_was_not_heard_is_told_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let control = folder.path().join("s");
+        let server = std::os::unix::net::UnixListener::bind(&control).unwrap();
+        let desk = Desk { file: None, control: Some(control) };
+        std::thread::scope(|scope| {
+            let asking = scope.spawn(|| ask(&desk, &Wish::Reload(None)));
+            for _ in 1..TRIES {
+                drop(server.accept().unwrap());
+            }
+            let (mut stream, _) = server.accept().unwrap();
+            let mut heard = Vec::new();
+            stream.read_to_end(&mut heard).unwrap();
+            assert_eq!(Wish::decode(&heard), Some(Wish::Reload(None)));
+            stream.write_all(&Outcome::Done.encode()).unwrap();
+            drop(stream);
+            assert_eq!(asking.join().unwrap().ok(), Some(Outcome::Done));
+            let asking = scope.spawn(|| ask(&desk, &Wish::Stop));
+            for _ in 0..TRIES {
+                drop(server.accept().unwrap());
+            }
+            let Err(fault) = asking.join().unwrap() else { panic!("nobody has answered") };
+            assert!(fault.message.contains("the server has ended"), "{}", fault.message);
+        });
+    }
 
     #[test]
     fn each_config_has_a_socket_of_its_own() {
