@@ -311,13 +311,47 @@ fn a_second_server_of_a_config_takes_nothing_away() {
     let place = Place::alone();
     place.write(&format!("\"{}\"", free()));
     let server = place.launch().start();
+    // It would find its port free by now.
+    place.write(&format!("\"{}\"", free()));
     let (code, _, stderr) = place.launch().finish();
     assert_eq!(code, Some(1));
-    assert!(stderr.contains("the port is taken by gannet"), "{stderr}");
+    let (pid, file) = (server.started().0, place.file());
+    let expect = format!("error: gannet (pid {pid}) serves {file} already: `gannet reload {file}`");
+    assert!(stderr.contains(&expect), "{stderr}");
+    place.write(&format!("\"{}\"", server.addr()));
     let before = place.workers();
     kill(&server);
     let server = place.restart(&server, &before);
     assert_eq!(place.count("adopted"), 1);
+    server.stop();
+}
+
+/// As a release is switched to the next one.
+#[test]
+fn a_link_in_the_path_of_a_config_may_lead_elsewhere_by_then() {
+    let place = Place::alone();
+    place.write("\"127.0.0.1:0\"");
+    let point = |name: &str| {
+        fs::create_dir_all(place.path(name)).unwrap();
+        fs::copy(place.file(), place.path(&format!("{name}/gannet.toml"))).unwrap();
+        let _ = fs::remove_file(place.path("now"));
+        std::os::unix::fs::symlink(name, place.path("now")).unwrap();
+    };
+    let file = place.path("now/gannet.toml").to_str().unwrap().to_owned();
+    let tell = |verb: &str, file: &str| Launch::of(vec![verb.to_owned(), file.to_owned()]);
+    point("one");
+    let server = tell("run", &file).start();
+    point("two");
+    let (code, stdout, stderr) = tell("reload", &file).finish();
+    assert_eq!((code, &*stderr), (Some(0), ""), "{stdout}");
+    kill(&server);
+    let next = tell("run", &file).start();
+    assert_eq!(next.addr(), server.addr(), "it has found what was kept");
+    next.stop();
+    // Who was started by where links lead is found by them, too.
+    let real = place.path("two/gannet.toml").to_str().unwrap().to_owned();
+    let server = tell("run", &real).start();
+    assert_eq!(tell("reload", &file).finish().0, Some(0));
     server.stop();
 }
 

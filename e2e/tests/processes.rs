@@ -199,6 +199,34 @@ fn an_operator_is_told_what_comes_of_a_wish() {
     server.ended();
 }
 
+/// Two configs may name one control socket, of which one server can have it.
+#[test]
+fn a_reload_says_which_file_was_read() {
+    let place = Place::new();
+    place.write("threads = 1\ncontrol = 'here.sock'", "", &says(1));
+    let server = place.start();
+    let folder = place.folder.path();
+    let name = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let tell =
+        |words: &[&str]| Launch::of(words.iter().map(|word| (*word).to_owned()).collect()).finish();
+    let good = fs::read_to_string(place.file()).unwrap();
+    fs::write(name("other.toml"), good.replace("version\" = \"1", "version\" = \"2")).unwrap();
+    for words in [&["reload"][..], &["reload", "--diff"]] {
+        let (code, stdout, stderr) = tell(&[words, &[&*name("other.toml")]].concat());
+        assert_eq!((code, &*stdout), (Some(1), ""), "{stderr}");
+        assert!(stderr.contains(&format!("reads {}: name that file", place.file())), "{stderr}");
+    }
+    let (code, stdout, stderr) = tell(&["reload", "--control", &name("here.sock")]);
+    assert_eq!(
+        (code, &*stdout, &*stderr),
+        (Some(0), &*format!("{}: reloaded\n", place.file()), "")
+    );
+    std::os::unix::fs::symlink(place.file(), name("link.toml")).unwrap();
+    let (code, stdout, _) = tell(&["reload", &name("link.toml")]);
+    assert_eq!((code, stdout), (Some(0), format!("{}: reloaded\n", name("link.toml"))));
+    server.stop();
+}
+
 /// It may be wrong because somebody is at work on it.
 #[test]
 fn a_server_is_found_though_its_config_is_wrong_by_now() {

@@ -11,10 +11,11 @@ use std::path::PathBuf;
 /// What an operator wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wish {
-    /// That the config is read again, and served.
-    Reload,
-    /// To know what the config, read again, would change for the requests of late.
-    Compare,
+    /// That the config is read again, and served: of a server that reads that file, where one is
+    /// named.
+    Reload(Option<PathBuf>),
+    /// To know what the config, read again, would change for the requests of late; the same.
+    Compare(Option<PathBuf>),
     /// That the server stops.
     Stop,
     /// To know how it is.
@@ -40,31 +41,41 @@ pub enum Outcome {
     Status(Status),
     /// What the config would change.
     Compared(Comparison),
+    /// That file was read, and is served.
+    Served(PathBuf),
 }
 
 impl Note for Wish {
     fn encode(&self) -> Vec<u8> {
         match self {
-            Self::Reload => write(0, |_| ()),
+            Self::Reload(None) => write(0, |_| ()),
             Self::Stop => write(1, |_| ()),
             Self::Status => write(2, |_| ()),
             Self::Upgrade(None) => write(3, |_| ()),
             Self::Upgrade(Some(path)) => {
                 write(4, |out| out.bytes(path.as_os_str().as_encoded_bytes()))
             }
-            Self::Compare => write(5, |_| ()),
+            Self::Compare(None) => write(5, |_| ()),
+            Self::Reload(Some(file)) => {
+                write(6, |out| out.bytes(file.as_os_str().as_encoded_bytes()))
+            }
+            Self::Compare(Some(file)) => {
+                write(7, |out| out.bytes(file.as_os_str().as_encoded_bytes()))
+            }
         }
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         read(bytes, |tag, from| {
             Some(match tag {
-                0 => Self::Reload,
+                0 => Self::Reload(None),
                 1 => Self::Stop,
                 2 => Self::Status,
                 3 => Self::Upgrade(None),
                 4 => Self::Upgrade(Some(from.path()?)),
-                5 => Self::Compare,
+                5 => Self::Compare(None),
+                6 => Self::Reload(Some(from.path()?)),
+                7 => Self::Compare(Some(from.path()?)),
                 _ => return None,
             })
         })
@@ -81,6 +92,7 @@ impl Note for Outcome {
             }),
             Self::Status(status) => write(2, |out| status.pack(out)),
             Self::Compared(comparison) => write(3, |out| comparison.pack(out)),
+            Self::Served(file) => write(4, |out| out.bytes(file.as_os_str().as_encoded_bytes())),
         }
     }
 
@@ -91,6 +103,7 @@ impl Note for Outcome {
                 1 => Self::Refused { code: from.byte()?, text: from.text()? },
                 2 => Self::Status(Status::unpack(from)?),
                 3 => Self::Compared(Comparison::unpack(from)?),
+                4 => Self::Served(from.path()?),
                 _ => return None,
             })
         })
@@ -106,9 +119,13 @@ mod tests {
     fn wishes_and_outcomes_come_back_as_they_were() {
         let other = Wish::Upgrade(Some("/other/gannet".into()));
         let rest = [Wish::Stop, Wish::Status, Wish::Upgrade(None), other];
-        check(&[&[Wish::Reload, Wish::Compare][..], &rest].concat());
+        let file = || Some("/a/gannet.toml".into());
+        check(&[Wish::Reload, Wish::Compare].map(|of| of(None)));
+        check(&[Wish::Reload, Wish::Compare].map(|of| of(file())));
+        check(&rest);
         check(&[
             Outcome::Done,
+            Outcome::Served("/a/gannet.toml".into()),
             Outcome::Refused { code: 2, text: "no".to_owned() },
             Outcome::Status(status::tests::status()),
             Outcome::Compared(comparison::tests::comparison()),

@@ -48,9 +48,9 @@ pub(crate) enum Verb {
     Upgrade {
         /// The program [default: what lies now where the running one was started from]
         binary: Option<PathBuf>,
-        /// The config file that the server was started with
-        #[arg(short, value_name = "FILE", default_value = "gannet.toml")]
-        config: PathBuf,
+        /// The config file that the server was started with [default: gannet.toml]
+        #[arg(short, value_name = "FILE")]
+        config: Option<PathBuf>,
         /// The socket that it listens at [default: what the config says, or one named after it]
         #[arg(long, value_name = "PATH")]
         control: Option<PathBuf>,
@@ -138,9 +138,8 @@ pub(crate) struct Left {
 /// Where a running server is told what to do.
 #[derive(Args, Debug)]
 pub(crate) struct Desk {
-    /// The config file that it was started with
-    #[arg(default_value = "gannet.toml")]
-    pub(crate) file: PathBuf,
+    /// The config file that it was started with [default: gannet.toml]
+    pub(crate) file: Option<PathBuf>,
     /// The socket it listens at [default: as the config says]
     #[arg(long, value_name = "PATH")]
     pub(crate) control: Option<PathBuf>,

@@ -15,30 +15,27 @@ use std::{
         fd::AsFd,
         unix::{ffi::OsStrExt, net::UnixStream},
     },
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     process::ExitCode,
 };
 
 /// Bytes of an outcome at most.
 const OUTCOME_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
+/// How often a wish is told that was not heard, as by a server that became another program.
+const TRIES: u32 = 3;
+
 /// The exit code where a config would change something.
 const EXIT_CHANGES: u8 = 3;
 
 /// Has a running server read its config again, and waits until it is served or refused.
 pub(crate) fn reload(desk: &Desk) -> Result<ExitCode, Trouble> {
-    match ask(desk, &Wish::Reload)? {
-        Outcome::Done => {
-            net::stream::say(format!("{}: reloaded\n", desk.file.display()).as_bytes());
-            Ok(ExitCode::SUCCESS)
-        }
-        outcome => refused(outcome),
-    }
+    served(desk, ask(desk, &Wish::Reload(named(desk)?))?, "reloaded")
 }
 
 /// Shows what a running server would answer otherwise if it read its config again.
 pub(crate) fn compare(desk: &Desk, is_json: bool) -> Result<ExitCode, Trouble> {
-    match ask(desk, &Wish::Compare)? {
+    match ask(desk, &Wish::Compare(named(desk)?))? {
         Outcome::Compared(found) => {
             net::stream::say(&if is_json { diff::json(&found) } else { diff::pretty(&found) });
             Ok(ExitCode::from(if found.changed > 0 { EXIT_CHANGES } else { 0 }))
@@ -49,16 +46,8 @@ pub(crate) fn compare(desk: &Desk, is_json: bool) -> Result<ExitCode, Trouble> {
 
 /// Has another program take the place of the one that a server runs, and waits until it serves.
 pub(crate) fn upgrade(desk: &Desk, binary: Option<PathBuf>) -> Result<ExitCode, Trouble> {
-    // The server may be in another folder.
-    let failed = |error: io::Error| Trouble::new(1, format!("error: {error}"));
-    let binary = binary.map(std::path::absolute).transpose().map_err(failed)?;
-    match ask(desk, &Wish::Upgrade(binary))? {
-        Outcome::Done => {
-            net::stream::say(format!("{}: upgraded\n", desk.file.display()).as_bytes());
-            Ok(ExitCode::SUCCESS)
-        }
-        outcome => refused(outcome),
-    }
+    let binary = binary.as_deref().map(full).transpose()?;
+    served(desk, ask(desk, &Wish::Upgrade(binary))?, "upgraded")
 }
 
 /// Has a running server stop, and waits until it has.
@@ -94,9 +83,17 @@ pub(crate) fn desk_path(file: &Path) -> Option<PathBuf> {
             }
         },
     };
-    // Two configs of one machine have two sockets, and this program always finds its own.
-    let hash = stable::hash(file.canonicalize().ok()?.as_os_str().as_bytes());
+    // Two configs of one machine have two sockets, and this program always finds its own, wherever
+    // links in the path lead by then.
+    let hash = stable::hash(full(file).ok()?.as_os_str().as_bytes());
     Some(folder.join(format!("gannet-{hash:016x}.sock")))
+}
+
+/// The same for a server that may have been started by the path that links in this one lead to.
+fn usual_path(file: &Path) -> Option<PathBuf> {
+    let written = desk_path(file)?;
+    let real = || desk_path(&file.canonicalize().ok()?).filter(|path| path.exists());
+    if written.exists() { Some(written) } else { real().or(Some(written)) }
 }
 
 /// The same for the server itself, which makes the folder; `None` where that is somebody else's.
@@ -104,14 +101,46 @@ pub(crate) fn own_desk_path(file: &Path) -> Option<PathBuf> {
     desk_path(file).filter(|path| path.parent().is_some_and(process::own_folder))
 }
 
+/// The config that an operator means: none where only a socket is named.
+fn file(desk: &Desk) -> Option<&Path> {
+    desk.file.as_deref().or_else(|| desk.control.is_none().then_some(Path::new("gannet.toml")))
+}
+
+/// The same as a server knows it, which may be in another folder.
+fn named(desk: &Desk) -> Result<Option<PathBuf>, Trouble> {
+    file(desk).map(full).transpose()
+}
+
+/// A path from the root, with the links that lead to the folder this process is in.
+fn full(path: &Path) -> Result<PathBuf, Trouble> {
+    let is_here = |folder: &PathBuf| {
+        let same = || Some(folder.canonicalize().ok()? == env::current_dir().ok()?);
+        folder.is_absolute() && same() == Some(true)
+    };
+    // A shell knows by which links it has come there.
+    let here = env::var_os("PWD").map(PathBuf::from).filter(is_here).unwrap_or_default();
+    path::absolute(here.join(path)).map_err(|error| Trouble::new(1, format!("error: {error}")))
+}
+
+/// Says what was done, of the file that it was done with.
+fn served(desk: &Desk, outcome: Outcome, what: &str) -> Result<ExitCode, Trouble> {
+    let Outcome::Served(read) = outcome else { return refused(outcome) };
+    let file = file(desk).unwrap_or(&read);
+    net::stream::say(format!("{}: {what}\n", file.display()).as_bytes());
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Sends a wish, and waits for what comes of it.
 fn ask(desk: &Desk, wish: &Wish) -> Result<Outcome, Trouble> {
     let (path, fault) = match &desk.control {
         Some(path) => (Some(path.clone()), None),
-        None => match machine::control(&desk.file) {
-            Ok(named) => (named.or_else(|| desk_path(&desk.file)), None),
-            Err(fault) => (desk_path(&desk.file), Some(fault)),
-        },
+        None => {
+            let file = file(desk).unwrap_or(Path::new("gannet.toml"));
+            match machine::control(file) {
+                Ok(named) => (named.or_else(|| usual_path(file)), None),
+                Err(fault) => (usual_path(file), Some(fault)),
+            }
+        }
     };
     let Some(path) = path else {
         let message = "error: there is no place for sockets: name the server's by --control PATH";
@@ -126,28 +155,47 @@ fn ask(desk: &Desk, wish: &Wish) -> Result<Outcome, Trouble> {
         );
         Trouble::new(exit_code, message)
     })?;
+    let (mut told, mut tries) = (tell(&path, &stream, wish)?, 1);
+    while told.is_none()
+        && tries < TRIES
+        && let Ok(stream) = UnixStream::connect(&path)
+    {
+        (told, tries) = (tell(&path, &stream, wish)?, tries + 1);
+    }
+    let Some(bytes) = told else {
+        let message = "error: the server has ended, or does not take orders from this user";
+        return Err(Trouble::new(1, message.to_owned()));
+    };
+    Outcome::decode(&bytes).ok_or_else(|| {
+        let message = "error: the server is of another version: restart it";
+        Trouble::new(1, message.to_owned())
+    })
+}
+
+/// Tells a wish to whoever listens at `path`; returns the answer, and `None` where the wish may be
+/// told again as nobody has heard it, or nothing comes of hearing it twice.
+fn tell(path: &Path, stream: &UnixStream, wish: &Wish) -> Result<Option<Vec<u8>>, Trouble> {
     let failed = |error: io::Error| Trouble::new(1, format!("error: {}: {error}", path.display()));
     let user = unix::peer_user(stream.as_fd()).map_err(failed)?;
     if user != process::user() && user != 0 && process::user() != 0 {
         let message = format!("error: {}: another user listens there", path.display());
         return Err(Trouble::new(1, message));
     }
-    let mut bytes = Vec::new();
-    (&stream).write_all(&wish.encode()).map_err(failed)?;
-    stream.shutdown(Shutdown::Write).map_err(failed)?;
-    match (&stream).take(OUTCOME_BYTES_MAX).read_to_end(&mut bytes) {
-        Ok(_) => {}
-        Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
-        Err(error) => return Err(failed(error)),
+    let is_cut = |error: &io::Error| {
+        matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
+    };
+    let talk = || {
+        let (mut stream, mut bytes) = (stream, Vec::new());
+        stream.write_all(&wish.encode())?;
+        stream.shutdown(Shutdown::Write)?;
+        stream.take(OUTCOME_BYTES_MAX).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    match talk() {
+        Ok(bytes) => Ok((!bytes.is_empty()).then_some(bytes)),
+        Err(error) if is_cut(&error) => Ok(None),
+        Err(error) => Err(failed(error)),
     }
-    if bytes.is_empty() {
-        let message = "error: the server has ended, or does not take orders from this user";
-        return Err(Trouble::new(1, message.to_owned()));
-    }
-    Outcome::decode(&bytes).ok_or_else(|| {
-        let message = "error: the server is of another version: restart it";
-        Trouble::new(1, message.to_owned())
-    })
 }
 
 fn nobody(path: &Path, error: &io::Error) -> Trouble {
@@ -175,6 +223,33 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_wish_that_was_not_heard_is_told_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let control = folder.path().join("s");
+        let server = std::os::unix::net::UnixListener::bind(&control).unwrap();
+        let desk = Desk { file: None, control: Some(control) };
+        std::thread::scope(|scope| {
+            let asking = scope.spawn(|| ask(&desk, &Wish::Reload(None)));
+            for _ in 1..TRIES {
+                drop(server.accept().unwrap());
+            }
+            let (mut stream, _) = server.accept().unwrap();
+            let mut heard = Vec::new();
+            stream.read_to_end(&mut heard).unwrap();
+            assert_eq!(Wish::decode(&heard), Some(Wish::Reload(None)));
+            stream.write_all(&Outcome::Done.encode()).unwrap();
+            drop(stream);
+            assert_eq!(asking.join().unwrap().ok(), Some(Outcome::Done));
+            let asking = scope.spawn(|| ask(&desk, &Wish::Stop));
+            for _ in 0..TRIES {
+                drop(server.accept().unwrap());
+            }
+            let Err(fault) = asking.join().unwrap() else { panic!("nobody has answered") };
+            assert!(fault.message.contains("the server has ended"), "{}", fault.message);
+        });
+    }
+
+    #[test]
     fn each_config_has_a_socket_of_its_own() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| {
@@ -184,6 +259,8 @@ mod tests {
         };
         assert_ne!(path("a"), path("b"));
         assert_eq!(path("a"), path("./a"));
-        assert_eq!(desk_path(Path::new("/no/such/file")), None);
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(folder.path(), &link).unwrap();
+        assert_ne!(path("a"), path("link/a"), "it may lead elsewhere tomorrow");
     }
 }

@@ -152,6 +152,23 @@ pub fn is_free(path: &Path) -> bool {
     look(path).is_err_and(|errno| errno == Errno::NOENT)
 }
 
+/// Who listens at `path`, as far as the kernel tells.
+#[must_use]
+pub fn holder(path: &Path) -> Option<Holder> {
+    let address = SocketAddrUnix::new(path).ok()?;
+    [SocketType::STREAM, SocketType::SEQPACKET].into_iter().find_map(|kind| {
+        let probe = socket(kind).ok()?;
+        connect(&probe, &address).ok()?;
+        peer(&probe)
+    })
+}
+
+/// Who had listened where `socket` has connected to.
+fn peer(socket: &OwnedFd) -> Option<Holder> {
+    let pid = sys::peer(socket.as_fd()).ok()?.pid.unsigned_abs();
+    (pid != 0).then(|| Holder::of(pid))
+}
+
 /// The user at the other end of a connected socket.
 ///
 /// # Errors
@@ -181,11 +198,7 @@ fn remove_stale(path: &Path, address: &SocketAddrUnix, is_alone: bool) -> Result
     }
     let probe = socket(SocketType::STREAM)?;
     match connect(&probe, address) {
-        Ok(()) => {
-            let pid = sys::peer(probe.as_fd()).ok().map(|peer| peer.pid.unsigned_abs());
-            let pid = pid.filter(|&pid| pid != 0);
-            Err(UnixError::Taken(pid.map(Holder::of)))
-        }
+        Ok(()) => Err(UnixError::Taken(peer(&probe))),
         // Its queue is full, or it is one that takes no streams: somebody is there.
         Err(Errno::AGAIN | Errno::PROTOTYPE) => Err(UnixError::Taken(None)),
         Err(Errno::CONNREFUSED) if is_alone => Ok(unlink(path)?),
@@ -250,6 +263,12 @@ mod tests {
         };
         assert_eq!(holder.pid, std::process::id());
         assert!(!holder.name.is_empty());
+        assert_eq!(super::holder(&path), Some(holder));
+        let path = folder.path().join("messages");
+        assert_eq!(super::holder(&path), None);
+        let _living = listen_for_messages(&path, 0o600).unwrap();
+        assert_eq!(super::holder(&path).unwrap().pid, std::process::id());
+        let path = folder.path().join("s");
         UnixStream::connect(&path).unwrap();
     }
 

@@ -195,9 +195,8 @@ pub fn run(
     runtime().map_err(or_back)?.block_on(async {
         let (happenings, heard) = unbounded_channel();
         let mut shell = Shell::begin(file, happenings, voice).map_err(or_back)?;
-        let path = desk_path.as_ref().map(|path| path.with_extension("keep"));
         let program = succession.is_none().then_some(&shell.program);
-        let (keeping, by_ours) = Keeping::open(path, program);
+        let (keeping, by_ours) = Keeping::open(desk_path.as_deref(), program, &shell.file).await?;
         (shell.desk_path, shell.handed, shell.keeping) = (desk_path, handed, keeping);
         match succession {
             Some(succession) => {

@@ -11,7 +11,11 @@ use control::{
     status,
     wish::{Outcome, Wish},
 };
-use std::{io, os::fd::OwnedFd, path::Path};
+use std::{
+    io,
+    os::fd::OwnedFd,
+    path::{self, Path, PathBuf},
+};
 
 /// What is remembered of the past.
 pub(super) struct History {
@@ -31,12 +35,23 @@ pub(super) const END: usize = 2;
 impl Shell<'_> {
     /// Does what somebody wishes, who is told what comes of it.
     pub(super) fn grant(&mut self, wish: Wish, asker: Asker) {
+        if let Wish::Reload(Some(file)) | Wish::Compare(Some(file)) = &wish
+            && !self.reads(file)
+        {
+            let text = format!(
+                "error: {}: the server at that socket reads {}: name that file, or start another \
+                 server for this one, with a `control` of its own",
+                file.display(),
+                self.full_path().display()
+            );
+            return asker.answer(&Outcome::Refused { code: 1, text });
+        }
         match wish {
-            Wish::Reload => {
+            Wish::Reload(_) => {
                 self.askers[NEXT].push(asker);
                 self.due.push_back(Event::Load);
             }
-            Wish::Compare => self.compare(asker),
+            Wish::Compare(_) => self.compare(asker),
             Wish::Stop => {
                 // Whoever wants the same a second time is in no hurry.
                 if self.askers[END].is_empty() {
@@ -47,6 +62,18 @@ impl Shell<'_> {
             Wish::Upgrade(path) => self.upgrade(path, Some(asker)),
             Wish::Status => asker.answer(&Outcome::Status(self.status())),
         }
+    }
+
+    /// The config that is read, from the root.
+    pub(super) fn full_path(&self) -> PathBuf {
+        path::absolute(&self.file).unwrap_or_else(|_| self.file.clone())
+    }
+
+    /// Whether that is the config that is read, by whatever links.
+    fn reads(&self, file: &Path) -> bool {
+        let own = self.full_path();
+        let same = || Some(own.canonicalize().ok()? == file.canonicalize().ok()?);
+        own == file || same() == Some(true)
     }
 
     fn status(&self) -> status::Status {

@@ -5,6 +5,7 @@
 //! What is new is kept before a state that speaks of it, and what is no more is forgotten after. So
 //! whatever moment this process dies in, the newest state is whole.
 
+use super::Failure;
 use crate::{
     child::Program,
     state::{SOCKET, STATE, State},
@@ -19,8 +20,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io, mem,
     os::fd::{AsFd, BorrowedFd},
-    path::PathBuf,
+    path::{Path, PathBuf},
+    time::Duration,
 };
+use tokio::time::sleep;
 
 /// Who may connect to a keeper: the user that the server runs as.
 const MODE: u32 = 0o600;
@@ -28,6 +31,11 @@ const MODE: u32 = 0o600;
 /// Looks at most before somebody who does not listen is asked anew: each time this process waits
 /// for the answer.
 const PAUSE_MAX: u32 = 64;
+
+/// How often a new server looks whether another one that seems to live is only about to end, and
+/// how long it waits in between.
+const LOOKS: u32 = 5;
+const LOOK_TIME: Duration = Duration::from_millis(100);
 
 /// Where copies are kept.
 #[derive(Default)]
@@ -54,24 +62,45 @@ pub(super) struct Keeping {
 }
 
 impl Keeping {
-    /// Finds somebody who keeps things, or starts such a process by `program`, for which `path` is
-    /// the place; tells what was kept. Without a program it is started once there is something to
-    /// keep: who is started while another program's descriptors lie open would hold them all.
-    pub(super) fn open(path: Option<PathBuf>, program: Option<&Program>) -> (Self, Vec<Handed>) {
+    /// Finds somebody who keeps things, or starts such a process by `program`, which has its place
+    /// beside that of the control socket; tells what was kept. Without a program it is started once
+    /// there is something to keep: who is started while another program's descriptors lie open
+    /// would hold them all.
+    ///
+    /// # Errors
+    ///
+    /// What is kept there is that of a server of the config `file` that lives.
+    pub(super) async fn open(
+        desk_path: Option<&Path>,
+        program: Option<&Program>,
+        file: &Path,
+    ) -> Result<(Self, Vec<Handed>), Failure> {
         let mut keeping = Self::default();
         if let Some(store) = manager() {
             keeping.store = Some(store);
-            return (keeping, Vec::new());
+            return Ok((keeping, Vec::new()));
         }
-        keeping.path = path;
-        match (keeping.find(), program) {
-            (Ok(found), _) => return (keeping, found),
+        keeping.path = desk_path.map(|path| path.with_extension("keep"));
+        let mut found = keeping.find();
+        for _ in 0..LOOKS {
+            if !is_taken(&found) {
+                break;
+            }
+            sleep(LOOK_TIME).await;
+            found = keeping.find();
+        }
+        match (found, program) {
+            (Ok(found), _) => return Ok((keeping, found)),
+            (found, Some(_)) if is_taken(&found) => {
+                let places = [desk_path, keeping.path.as_deref()];
+                return Err(serves_already(file, places));
+            }
             (Err(_), Some(program)) => {
                 (keeping.store, keeping.is_new) = (keeping.start(program).ok(), true);
             }
             (Err(_), None) => keeping.touch(),
         }
-        (keeping, Vec::new())
+        Ok((keeping, Vec::new()))
     }
 
     /// Something has changed that the next process has to know.
@@ -206,6 +235,25 @@ impl Keeping {
         program.start_with("keeper", door)?;
         Store::at(path)
     }
+}
+
+/// Says that another process serves that config, which listens at some of `places`.
+fn serves_already(file: &Path, places: [Option<&Path>; 2]) -> Failure {
+    let mut holders = places.into_iter().flatten().filter_map(unix::holder);
+    let other = holders.find(|holder| holder.name == "gannet").map_or_else(
+        || "another gannet".to_owned(),
+        |holder| format!("gannet (pid {})", holder.pid),
+    );
+    let file = file.display();
+    let text = format!(
+        "error: {other} serves {file} already: `gannet reload {file}` has it read that again, \
+         `gannet stop {file}` ends it"
+    );
+    Failure { code: 1, text }
+}
+
+fn is_taken(found: &io::Result<Vec<Handed>>) -> bool {
+    found.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ResourceBusy)
 }
 
 /// The service manager that has started this process, if it keeps descriptors.

@@ -25,7 +25,7 @@ impl Shell<'_> {
             Note::Reloaded => {
                 self.history.reload = Some((now, None));
                 self.service.ready(&format!("serves {}", self.found()));
-                Some(Outcome::Done)
+                Some(Outcome::Served(self.full_path()))
             }
             Note::NotReloaded(code, text) => {
                 self.tidy();
