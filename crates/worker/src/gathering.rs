@@ -84,7 +84,8 @@ mod tests {
     #[test]
     fn pieces_stand_behind_each_other_as_far_as_there_is_room() {
         let text = fs::read(NAME).unwrap();
-        let all = [b"head:", &text[..50], b"head:", &text[50..100], b"head:", &text[100..150], b"end"];
+        let all =
+            [b"head:", &text[..50], b"head:", &text[50..100], b"head:", &text[100..150], b"end"];
         let all = all.concat();
         for room in [1, 5, 6, 55, 56, 60, 61, 168, 200] {
             let mut bytes = vec![0; room];
