@@ -94,12 +94,9 @@ pub(crate) fn write(
                 Some(end) => return end,
             }
         }
-        let most = match share.as_mut() {
-            None => None,
-            Some(share) => match share.usable_bytes(output.len(), core, now) {
-                Some(most) => Some(most),
-                None => return Written::Blocked { by_peer: false, bytes: written },
-            },
+        let most = match share.as_mut().map(|one| one.usable_bytes(output.len(), core, now)) {
+            Some(None) => return Written::Blocked { by_peer: false, bytes: written },
+            most => most.flatten(),
         };
         let sent = if let Some(receiver) = &mut fetch.0 {
             let Poll::Ready(fetched) = Pin::new(receiver).poll(context) else {
