@@ -416,6 +416,35 @@ fn a_gentle_stop_waits_for_what_is_under_way() {
     server.ended();
 }
 
+#[test]
+fn who_wishes_anything_of_a_server_that_stops_is_told_so_at_once() {
+    let place = Place::new();
+    place.write("threads = 1", "", "bandwidth = \"16KiB/s\"");
+    let launch = Launch::of(vec!["run".to_owned(), place.file()]);
+    let server = launch.env("GANNET_FAIL", "check=stall:500").start();
+    let _busy = download(server.addr());
+    let tell = |words: &[&str]| {
+        let words = words.iter().map(|&word| word.to_owned()).chain([place.file()]);
+        let (code, _, stderr) = Launch::of(words.collect()).finish();
+        (code, stderr)
+    };
+    let told = (Some(1), "error: the server stops\n".to_owned());
+    thread::scope(|scope| {
+        let before = scope.spawn(|| tell(&["reload"]));
+        let is_check = |child: Process| child.name() == "gannet-check";
+        assert!(eventually(|| server.started().children().into_iter().any(is_check)));
+        server.signal(Signal::TERM);
+        assert_eq!(before.join().unwrap(), told);
+    });
+    for words in [&["reload"][..], &["reload", "--diff"], &["upgrade", "-c"]] {
+        assert_eq!(tell(words), told, "{words:?}");
+        assert!(Client::try_connect(server.addr()).is_none(), "{words:?} lets nobody in");
+    }
+    assert_eq!(tell(&["status"]).0, Some(0));
+    server.signal(Signal::TERM);
+    server.ended_with(143);
+}
+
 /// O9 of the threats, and the storm of reloads.
 #[test]
 fn a_storm_of_reloads_is_weathered() {

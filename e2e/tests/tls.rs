@@ -4,9 +4,11 @@
 
 use e2e::{
     Client, Ending, Launch, Server, Site, eventually,
+    process::Process,
     secure::{Certificates, Visitor},
     webdriver::Browser,
 };
+use rustix::process::Signal;
 use rustls::{ProtocolVersion, version};
 use serde_json::Value;
 use std::{
@@ -395,6 +397,88 @@ fn certificates_that_change_are_used_and_broken_ones_are_not() {
     for words in ["is not the one of the certificate", "is no PEM", "does not exist"] {
         assert!(faults.contains(words), "{words}: {faults}");
     }
+}
+
+#[test]
+fn certificates_that_change_are_used_after_an_upgrade_has_failed() {
+    let place = Place::new();
+    let certificates = &place.certificates;
+    certificates.make("next", "ec", &["a.example"]);
+    certificates.replace("a", "used");
+    let sites = place.of("a.example", "used", "");
+    let server = place.serve("control = \"c.sock\"", &sites);
+    // What only shows once the next program has taken over.
+    fs::write(place.folder.path().join("taken"), "precious").unwrap();
+    place.write("control = \"taken\"", &sites);
+    server.signal(Signal::USR2);
+    assert!(eventually(|| place.reasons("not_upgraded").len() == 1));
+    place.write("control = \"c.sock\"", &sites);
+    let words = ["status", "--json", &place.file()].map(str::to_owned);
+    let (_, status, stderr) = Launch::of(words.to_vec()).finish();
+    let status: Value = serde_json::from_str(&status).expect(&stderr);
+    assert_eq!(status["reload"]["done"], false, "it is remembered: {status}");
+    certificates.replace("next", "used");
+    assert!(eventually(|| place.reasons("renewed").len() == 1));
+    let visitor = certificates.visitor(&["next"]);
+    assert!(eventually(|| {
+        let mut client = visitor.connect(server.addr(), "a.example");
+        client.get("/digits.txt").is_ok()
+    }));
+    server.stop();
+}
+
+/// A disk may not answer.
+#[test]
+fn no_upgrade_waits_for_a_look_at_certificates() {
+    let place = Place::new();
+    let certificates = &place.certificates;
+    certificates.replace("a", "used");
+    place.write("threads = 1", &place.of("a.example", "used", ""));
+    let launch = Launch::of(vec!["run".to_owned(), place.file()]);
+    // Time enough to find who looks.
+    let server = launch.env("GANNET_FAIL", "check=stall:500").start();
+    let is_look = |child: &Process| child.name() == "gannet-check";
+    let mut look = None;
+    assert!(eventually(|| {
+        look = server.started().children().into_iter().find(is_look);
+        look.is_some()
+    }));
+    look.unwrap().signal(Signal::STOP);
+    place.tell(&["upgrade", "-c"]);
+    server.stop();
+}
+
+#[test]
+fn a_config_that_is_taken_back_has_the_newest_certificates() {
+    let place = Place::new();
+    let certificates = &place.certificates;
+    certificates.make("next", "ec", &["a.example"]);
+    certificates.replace("a", "used");
+    let sites = place.of("a.example", "used", "");
+    let server = place.serve("threads = 1", &sites);
+    let mut busy = Client::connect_narrow(plain(&server));
+    busy.send("GET /large.bin HTTP/1.1\r\nHost: a.example\r\n\r\n").unwrap();
+    assert_eq!(busy.take(9).unwrap(), b"HTTP/1.1 ");
+    let old = server.workers();
+    place.write("threads = 1", &format!("{sites}cache-control = \"no-store\"\n"));
+    place.tell(&["reload"]);
+    certificates.replace("next", "used");
+    assert!(eventually(|| place.reasons("renewed").len() == 1));
+    let is_back = || !place.reasons("taken_back").is_empty();
+    assert!(eventually(|| {
+        let new = server.workers().into_iter().filter(|worker| !old.contains(worker));
+        is_back() || {
+            new.for_each(|worker| worker.kill());
+            false
+        }
+    }));
+    let visitor = certificates.visitor(&["next"]);
+    assert!(eventually(|| {
+        let mut client = visitor.connect(server.addr(), "a.example");
+        client.get("/digits.txt").is_ok()
+    }));
+    drop(busy);
+    server.stop();
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use rustix::fs::{AtFlags, CWD, Statx, StatxFlags, statx};
 use std::{
-    io,
+    io, mem,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     thread::{self, Thread},
@@ -22,23 +22,31 @@ const SILENCE: Duration = Duration::from_secs(24 * 60 * 60);
 /// A thread that looks.
 #[derive(Debug)]
 pub struct Lookout {
-    files: Arc<Mutex<Vec<PathBuf>>>,
+    files: Arc<Mutex<Files>>,
     thread: Thread,
+}
+
+/// What to look at.
+#[derive(Debug, Default)]
+struct Files {
+    list: Vec<PathBuf>,
+    /// Whether the thread has not seen it yet.
+    is_new: bool,
 }
 
 /// What makes a file another one: device, number, length, and when it was changed.
 type Mark = Option<(u32, u32, u64, u64, i64, u32)>;
 
 impl Lookout {
-    /// Looks at no file yet. `tell` is told once for each new list of files, then each time that
-    /// some of them have changed and are the same at the next look, and once a day in any case;
-    /// the thread ends when it says false.
+    /// Looks at no file yet. `tell` is told once for each list of files that is set, be it the same
+    /// as before, then each time that some of them have changed and are the same at the next look,
+    /// and once a day in any case; the thread ends when it says false.
     ///
     /// # Errors
     ///
     /// There can be no thread.
     pub fn new(tell: impl FnMut() -> bool + Send + 'static) -> io::Result<Self> {
-        let files = Arc::new(Mutex::new(Vec::new()));
+        let files = Arc::new(Mutex::new(Files::default()));
         let list = Arc::clone(&files);
         let thread = thread::Builder::new().name("gannet-lookout".to_owned());
         let thread = thread.spawn(move || look(&list, tell))?.thread().clone();
@@ -47,23 +55,25 @@ impl Lookout {
 
     /// Looks at these files from now on.
     pub fn set(&self, files: Vec<PathBuf>) {
+        let files = Files { list: files, is_new: true };
         *self.files.lock().unwrap_or_else(PoisonError::into_inner) = files;
         self.thread.unpark();
     }
 }
 
-fn look(files: &Mutex<Vec<PathBuf>>, mut tell: impl FnMut() -> bool) {
-    let (mut known, mut marks, mut is_due, mut told) =
-        (Vec::new(), Vec::new(), false, Instant::now());
+fn look(files: &Mutex<Files>, mut tell: impl FnMut() -> bool) {
+    let (mut marks, mut is_due, mut told) = (Vec::new(), false, Instant::now());
     loop {
-        let list = files.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (list, is_new) = {
+            let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
+            (files.list.clone(), mem::take(&mut files.is_new))
+        };
         if list.is_empty() {
-            (known, marks) = (list, Vec::new());
             thread::park();
             continue;
         }
         let found: Vec<Mark> = list.iter().map(mark).collect();
-        let is_same = list == known && found == marks;
+        let is_same = !is_new && found == marks;
         if is_same && (is_due || told.elapsed() >= SILENCE) {
             (is_due, told) = (false, Instant::now());
             if !tell() {
@@ -72,7 +82,7 @@ fn look(files: &Mutex<Vec<PathBuf>>, mut tell: impl FnMut() -> bool) {
         }
         is_due |= !is_same;
         let period = PERIOD + TIME_OF_FILE * u32::try_from(list.len()).unwrap_or(u32::MAX);
-        (known, marks) = (list, found);
+        marks = found;
         thread::park_timeout(period);
     }
 }
@@ -102,6 +112,9 @@ mod tests {
         lookout.set(vec![path("current"), path("absent")]);
         told.recv().unwrap();
         assert!(told.recv_timeout(PERIOD * 3).is_err(), "nothing has changed");
+        // Whoever sets a list may know an older state of its files.
+        lookout.set(vec![path("current"), path("absent")]);
+        told.recv().unwrap();
         symlink("two", path("next")).unwrap();
         fs::rename(path("next"), path("current")).unwrap();
         told.recv().unwrap();

@@ -147,6 +147,8 @@ impl<S: Clone> Machine<S> {
             }
             Event::Ended(id, how) => self.ended(id, &how, now, out),
             Event::Stop { signal, is_gentle } => self.stop(signal, is_gentle, now, out),
+            Event::End if self.stopping.is_some() => self.hurry(now, out),
+            Event::End => self.stop(0, false, now, out),
             Event::Checked(_) | Event::Refused(..) | Event::Tick => {}
         }
         self.keep_time(now, out);
@@ -180,6 +182,12 @@ impl<S: Clone> Machine<S> {
         }
     }
 
+    /// Whether the server ends.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.is_some()
+    }
+
     /// The generations, the oldest first: the number of each, what it does, in a word, and its
     /// workers.
     pub fn generations(
@@ -201,10 +209,7 @@ impl<S: Clone> Machine<S> {
         if !self.is_wanted || self.attempt != Attempt::None || self.stopping.is_some() {
             return;
         }
-        if self.generations.len() >= GENERATIONS_MAX {
-            if let Some(oldest) = self.generations.first_mut() {
-                oldest.hurry(now, out);
-            }
+        if !self.has_room(now, out) {
             return;
         }
         self.is_wanted = false;
@@ -212,7 +217,18 @@ impl<S: Clone> Machine<S> {
         out.push(Order::Check);
     }
 
-    /// Makes room for a generation.
+    /// Whether there is room for a generation; if not, the oldest hurries away.
+    fn has_room(&mut self, now: Moment, out: &mut Vec<Order<S>>) -> bool {
+        if self.generations.len() < GENERATIONS_MAX {
+            return true;
+        }
+        if let Some(oldest) = self.generations.first_mut() {
+            oldest.hurry(now, out);
+        }
+        false
+    }
+
+    /// Begins a generation.
     fn begin(&mut self, config: Checked<S>, is_back: bool, out: &mut Vec<Order<S>>) {
         out.push(Order::Open(config.source.clone()));
         self.count += 1;
@@ -329,14 +345,14 @@ impl<S: Clone> Machine<S> {
             Phase::Serving if !is_stopping => {
                 out.push(Order::Note(Note::Died(id, how.to_owned())));
                 generation.lost(at, now);
-                self.take_back(out);
+                self.take_back(now, out);
             }
             Phase::Serving | Phase::Draining | Phase::GivenUp => generation.gone(at),
         }
     }
 
     /// Goes back to the config before where the one that is served keeps its workers from living.
-    fn take_back(&mut self, out: &mut Vec<Order<S>>) {
+    fn take_back(&mut self, now: Moment, out: &mut Vec<Order<S>>) {
         let drains = self.generations.iter().any(|other| other.phase == Phase::Draining);
         let is_failing = |generation: &Generation<S>| {
             generation.phase == Phase::Serving && generation.deaths.len() >= DEATHS_MAX
@@ -347,7 +363,18 @@ impl<S: Clone> Machine<S> {
         }
         if let Some(before) = self.before.take() {
             out.push(Order::Note(Note::TakenBack));
+            // As long as nobody serves, it does not wait for room.
+            self.has_room(now, out);
             self.begin(before, true, out);
+        }
+    }
+
+    /// Has all that serve or have served end within the stop time.
+    fn hurry(&mut self, now: Moment, out: &mut Vec<Order<S>>) {
+        for generation in &mut self.generations {
+            if matches!(generation.phase, Phase::Serving | Phase::Draining) {
+                generation.hurry(now, out);
+            }
         }
     }
 

@@ -347,6 +347,7 @@ impl<'v> Shell<'v> {
             }
             Happening::Trial(number, heard) => self.tried(number, heard),
             Happening::Comparison(number, heard) => self.compared(number, heard),
+            Happening::Upgrade if self.machine.is_stopping() => {}
             Happening::Upgrade => self.upgrade(None, None),
             Happening::Worker(id, Heard::Note(message)) => {
                 self.due.push_back(match Report::decode(&message.bytes) {
@@ -426,6 +427,7 @@ impl<'v> Shell<'v> {
                 self.service.stopping();
                 self.keeping.clear();
                 self.end_looks();
+                self.turn_away();
                 self.sockets = Sockets::default();
             }
             Order::Greet(source) => self.greeting = Some(source),

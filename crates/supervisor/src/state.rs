@@ -31,7 +31,7 @@ use std::{
 /// of another: notes, the table of clients and the seats in it, rows of labels, slots of requests,
 /// the keys of tickets. Whoever changes one of those raises this number; then a server of the
 /// version before has to be restarted.
-const VERSION: u64 = 4;
+const VERSION: u64 = 5;
 
 /// What the state begins with, before its version.
 const MARK: u64 = u64::from_le_bytes(*b"gannet\0\0");
@@ -86,6 +86,8 @@ pub struct State {
     pub restarts: u64,
     /// Requests that those were at.
     pub cut_off: u64,
+    /// When the last reload was over, and why it failed if it did.
+    pub reload: Option<(Moment, Option<String>)>,
     /// Who waits for what comes of this.
     pub askers: Vec<Place>,
     /// How many states of this server were kept before, for the case that it is killed.
@@ -249,6 +251,10 @@ impl State {
         });
         list(out, &self.layers, |out, layer| out.bytes(layer.as_bytes()));
         numbers(out, &[self.since.0, self.restarts, self.cut_off]);
+        list(out, self.reload.as_slice(), |out, (when, why)| {
+            out.number(when.0);
+            list(out, why.as_slice(), |out, why| out.bytes(why.as_bytes()));
+        });
         list(out, &self.askers, |out, &at| out.number(at as u64));
         out.number(self.saves);
         packer.finish()
@@ -276,7 +282,7 @@ impl State {
             seed: [from.number()?, from.number()?],
             tickets: from.count()?,
             sources: from.list(|from| Some((from.count()?, Blueprint::decode(from.bytes()?)?)))?,
-            serving: maybe(from)?,
+            serving: maybe(from, Unpacker::count)?,
             machine: take_memory(from)?,
             workers: from.list(|from| {
                 Some(Worker {
@@ -304,6 +310,9 @@ impl State {
             since: Moment(from.number()?),
             restarts: from.number()?,
             cut_off: from.number()?,
+            reload: maybe(from, |from| {
+                Some((Moment(from.number()?), maybe(from, Unpacker::text)?))
+            })?,
             askers: from.list(Unpacker::count)?,
             saves: from.number()?,
         };
@@ -343,12 +352,13 @@ fn list<T>(out: &mut Packer, all: &[T], mut one: impl FnMut(&mut Packer, &T)) {
 }
 
 /// A list of one or none.
-fn maybe(from: &mut Unpacker<'_>) -> Option<Option<usize>> {
-    match *from.list(Unpacker::count)? {
-        [] => Some(None),
-        [one] => Some(Some(one)),
-        _ => None,
-    }
+fn maybe<'b, T>(
+    from: &mut Unpacker<'b>,
+    one: impl FnMut(&mut Unpacker<'b>) -> Option<T>,
+) -> Option<Option<T>> {
+    let mut all = from.list(one)?;
+    let found = all.pop();
+    all.is_empty().then_some(found)
 }
 
 fn memory(out: &mut Packer, memory: &Memory<usize>) {
@@ -464,6 +474,7 @@ mod tests {
             since: Moment(99),
             restarts: 1,
             cut_off: 2,
+            reload: Some((Moment(98), Some("error: why".to_owned()))),
             askers: vec![8],
             saves: 7,
         }

@@ -29,6 +29,7 @@ fn play(scene: &str) {
             "ended" => Event::Ended(number(2), "how".to_owned()),
             "term" => Event::Stop { signal: 15, is_gentle: false },
             "quit" => Event::Stop { signal: 3, is_gentle: true },
+            "end" => Event::End,
             "tick" => Event::Tick,
             other => panic!("{other}"),
         };
@@ -201,6 +202,30 @@ fn a_reload_too_many_hurries_the_oldest() {
 }
 
 #[test]
+fn a_config_that_is_taken_back_hurries_the_oldest_where_there_are_too_many() {
+    let reload = |at: u32, next: char| {
+        format!(
+            "{at} load → check
+             {at} checked {next} 1 → open {next}
+             {at} opened → start {id} {next}0
+             {at} ready {id} → keep {next}, serve {id}, drain {at}
+             {at} parted {at} → reloaded\n",
+            id = at + 1
+        )
+    };
+    let [b, c, d] = [(1, 'b'), (2, 'c'), (3, 'd')].map(|(at, next)| reload(at, next));
+    play_on(&format!(
+        "{b}{c}{d}
+         10 ended 4 → died 4
+         110 tick → start 5 d0
+         110 ended 5 → died 5
+         310 tick → start 6 d0
+         310 ended 6 → died 6, taken back, stop 1, open c
+         310 opened → start 7 c0"
+    ));
+}
+
+#[test]
 fn who_was_healthy_is_replaced_at_once_and_others_after_a_while() {
     play_on(
         "2000 ended 1 → died 1, start 2 a0
@@ -310,6 +335,10 @@ fn it_ends_when_all_have_ended() {
     play_on("9 quit → close, drain 1\n 10 ended 1 → exit 0");
     play_on("9 quit → close, drain 1\n 10 term → cut 1\n 11 ended 1 → exit 143");
     play_on("9 term → close, stop 1\n 10 term → cut 1\n 11 quit → kill 1\n 11 ended 1 → exit 131");
+    // A wish cuts nothing off, but does not wait for the drain time.
+    play_on("9 term → close, stop 1\n 10 end →\n 10 end →\n 11 ended 1 → exit 0");
+    play_on("9 quit → close, drain 1\n 10 end → stop 1\n 10 end →\n 11 ended 1 → exit 0");
+    play_on("9 end → close, stop 1\n 10 end →\n 11 term → cut 1\n 12 ended 1 → exit 143");
     // One that hangs.
     play_on("9 term → close, stop 1\n 11009 tick → killed 1, kill 1\n 11010 ended 1 → exit 0");
     play_on("9 quit → close, drain 1\n 70009 tick → killed 1, kill 1\n 70010 ended 1 → exit 0");

@@ -48,6 +48,8 @@ pub enum Event<S> {
         /// Whether what is under way may take the time that it has in a reload.
         is_gentle: bool,
     },
+    /// Somebody wishes that it stops within the stop time, whether it stops already or not.
+    End,
     /// Nothing but that time has passed.
     Tick,
 }

@@ -14,11 +14,16 @@ use std::{
     io, mem,
     os::fd::{AsFd, OwnedFd},
     rc::Rc,
+    time::Duration,
 };
 use tokio::{
     sync::mpsc::{UnboundedSender, unbounded_channel},
     task::spawn_local,
+    time::sleep,
 };
+
+/// How long a look may take.
+const LOOK_TIME: Duration = Duration::from_secs(60);
 
 /// What is known of the certificates of the config that is served.
 pub(super) struct Certificates {
@@ -27,8 +32,9 @@ pub(super) struct Certificates {
     child: Option<(Child, Rc<Source>)>,
     is_due: bool,
     looks: u64,
-    /// What new workers of a config get instead of its first bundle.
-    renewed: Option<(Rc<Source>, String, OwnedFd)>,
+    /// What new workers of a config get instead of its first bundle: of each that has workers, or
+    /// may be gone back to.
+    renewed: Vec<(Rc<Source>, String, OwnedFd)>,
     /// What has been said of those that are there.
     told: HashSet<String>,
 }
@@ -36,12 +42,12 @@ pub(super) struct Certificates {
 impl Certificates {
     pub(super) fn new() -> Self {
         let (looks, told) = (0, HashSet::new());
-        Self { lookout: None, child: None, is_due: false, looks, renewed: None, told }
+        Self { lookout: None, child: None, is_due: false, looks, renewed: Vec::new(), told }
     }
 
     /// What a worker of `source` gets, with what that is called where it is kept.
     pub(super) fn bundle<'c>(&'c self, source: &'c Rc<Source>) -> (&'c str, &'c OwnedFd) {
-        let renewed = self.renewed.as_ref().filter(|(of, ..)| Rc::ptr_eq(of, source));
+        let renewed = self.renewed.iter().find(|(of, ..)| Rc::ptr_eq(of, source));
         renewed.map_or((&source.name, &source.bundle), |(_, name, bundle)| (name, bundle))
     }
 
@@ -50,7 +56,7 @@ impl Certificates {
         source: &Rc<Source>,
         happenings: &UnboundedSender<Happening>,
     ) -> io::Result<()> {
-        self.renewed.take_if(|(of, ..)| !Rc::ptr_eq(of, source));
+        self.renewed.retain(|(of, ..)| Rc::strong_count(of) > 1);
         let files = source.blueprint.certificates.clone();
         if self.lookout.is_none() && !files.is_empty() {
             let (teller, mut told) = unbounded_channel();
@@ -65,10 +71,23 @@ impl Certificates {
         self.lookout.iter().for_each(|lookout| lookout.set(files.clone()));
         Ok(())
     }
+
+    /// Puts `bundle` in the place of the one that workers of `source` got until now.
+    fn renew(&mut self, source: Rc<Source>, name: String, bundle: OwnedFd) {
+        self.renewed.retain(|(of, ..)| !Rc::ptr_eq(of, &source));
+        self.renewed.push((source, name, bundle));
+    }
+
+    /// Ends the look that is under way; whoever watches anew has another one.
+    pub(super) fn end_look(&mut self) {
+        self.is_due = false;
+        self.child.take().iter().for_each(|(child, _)| child.kill());
+    }
 }
 
 impl Shell<'_> {
-    /// Watches over the files of `source`, which is served from now on.
+    /// Watches over the files of `source`, which is served from now on, and has a look at them:
+    /// they may have changed since they were read.
     pub(super) fn watch_certificates(&mut self, source: &Rc<Source>) {
         if let Err(error) = self.certificates.watch(source, &self.happenings) {
             self.note(&Note::Certificate(Err(format!("changes go unnoticed: no thread: {error}"))));
@@ -92,7 +111,15 @@ impl Shell<'_> {
             Ok(child)
         });
         match started {
-            Ok(child) => self.certificates.child = Some((child, Rc::clone(serving))),
+            Ok(child) => {
+                self.certificates.child = Some((child, Rc::clone(serving)));
+                let happenings = self.happenings.clone();
+                spawn_local(async move {
+                    sleep(LOOK_TIME).await;
+                    let how = format!("has found nothing within {LOOK_TIME:?}");
+                    let _ = happenings.send(Happening::Renewal(number, Heard::Ended(how)));
+                });
+            }
             Err(error) => self.note(&Note::Certificate(Err(not_started(&error)))),
         }
     }
@@ -102,8 +129,9 @@ impl Shell<'_> {
         if number != self.certificates.looks {
             return;
         }
-        // Else it has said what it had to, and ends.
-        let Some((_, source)) = self.certificates.child.take() else { return };
+        let Some((child, source)) = self.certificates.child.take() else { return };
+        // It has said what it had to.
+        child.kill();
         let is_served = self.serving.as_ref().is_some_and(|serving| Rc::ptr_eq(serving, &source));
         let found = match heard {
             Heard::Note(message) => {
@@ -119,7 +147,7 @@ impl Shell<'_> {
         if let (Some((Verdict::Renewed { renewed, troubles }, bundle)), true) = (found, is_served) {
             if let (Some(bundle), Ok(name)) = (bundle, state::name("config")) {
                 self.workers.renew(&source, &bundle);
-                self.certificates.renewed = Some((source, name, bundle));
+                self.certificates.renew(source, name, bundle);
                 self.keeping.touch();
             }
             self.tell_of_certificates(troubles, renewed);

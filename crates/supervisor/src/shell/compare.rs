@@ -1,7 +1,7 @@
 //! What a config would change for the requests of late: a process of its own finds out, as it reads
 //! both the config and what clients have sent.
 
-use super::{Happening, Shell, Source, not_started};
+use super::{Happening, Shell, Source, desk::stops, not_started};
 use crate::{
     child::{CHECK, Child, Heard},
     wishes::Asker,
@@ -79,7 +79,7 @@ impl Shell<'_> {
     pub(super) fn end_comparison(&mut self) {
         let Some(Comparison { child, asker, .. }) = self.comparison.take() else { return };
         child.kill();
-        asker.answer(&Outcome::Refused { code: 1, text: "error: the server stops".to_owned() });
+        asker.answer(&stops());
     }
 
     /// Passes on what was found, and does not look at it.

@@ -32,9 +32,17 @@ pub(super) const NEXT: usize = 0;
 pub(super) const CURRENT: usize = 1;
 pub(super) const END: usize = 2;
 
+/// What somebody is told who wishes something that a server does not do which stops.
+pub(super) fn stops() -> Outcome {
+    Outcome::Refused { code: 1, text: "error: the server stops".to_owned() }
+}
+
 impl Shell<'_> {
     /// Does what somebody wishes, who is told what comes of it.
     pub(super) fn grant(&mut self, wish: Wish, asker: Asker) {
+        if self.machine.is_stopping() && !matches!(wish, Wish::Stop | Wish::Status) {
+            return asker.answer(&stops());
+        }
         if let Wish::Reload(Some(file)) | Wish::Compare(Some(file)) = &wish
             && !self.reads(file)
         {
@@ -53,15 +61,18 @@ impl Shell<'_> {
             }
             Wish::Compare(_) => self.compare(asker),
             Wish::Stop => {
-                // Whoever wants the same a second time is in no hurry.
-                if self.askers[END].is_empty() {
-                    self.due.push_back(Event::Stop { signal: 15, is_gentle: false });
-                }
+                self.due.push_back(Event::End);
                 self.askers[END].push(asker);
             }
             Wish::Upgrade(path) => self.upgrade(path, Some(asker)),
             Wish::Status => asker.answer(&Outcome::Status(self.status())),
         }
+    }
+
+    /// Tells those who wait for a reload that there is none, as the server ends.
+    pub(super) fn turn_away(&mut self) {
+        let [next, current, _] = &mut self.askers;
+        next.drain(..).chain(current.drain(..)).for_each(|asker| asker.answer(&stops()));
     }
 
     /// The config that is read, from the root.

@@ -68,6 +68,7 @@ impl Shell<'_> {
             since: self.history.since,
             restarts: self.history.restarts,
             cut_off: self.history.cut_off,
+            reload: self.history.reload.clone(),
             askers,
             saves: self.keeping.saves(),
         };
@@ -112,7 +113,7 @@ impl Shell<'_> {
         let now = net::clock::now();
         let memory = state.machine.map(|at| sources.get(at).cloned()).ok_or_else(missing)?;
         self.machine = Machine::of(memory, now);
-        self.history.since = state.since;
+        (self.history.since, self.history.reload) = (state.since, state.reload);
         (self.history.restarts, self.history.cut_off) = (state.restarts, state.cut_off);
         state.askers.into_iter().map(|at| Asker::left(left.take(at)?)).collect()
     }

@@ -193,6 +193,10 @@ impl Shell<'_> {
     /// Becomes another program, if it is time. Everything that has happened is dealt with.
     pub(super) fn hand_over(&mut self) {
         let is_due = |upgrade: &mut Upgrade| matches!(upgrade.stage, Stage::Due { .. });
+        if self.upgrade.as_mut().is_some_and(is_due) {
+            // It may wait for a disk, and the next program has a look of its own.
+            self.certificates.end_look();
+        }
         // The next program waits for the end of workers, and of nobody else.
         let is_busy = self.comparison.is_some() || orphans::awaited() > self.workers.len();
         if !self.machine.is_quiet() || is_busy {
@@ -204,6 +208,14 @@ impl Shell<'_> {
         self.save();
         if let Err(error) = self.become_program(&program, &askers, is_back) {
             self.refuse(askers, 1, not_run(program.path(), &error));
+            self.watch_on();
+        }
+    }
+
+    /// Watches over certificates as before.
+    fn watch_on(&mut self) {
+        if let Some(source) = self.serving.clone() {
+            self.watch_certificates(&source);
         }
     }
 
@@ -251,6 +263,7 @@ impl Shell<'_> {
             None => {
                 self.due.clear();
                 self.due.push_back(Event::Tick);
+                self.watch_on();
                 if !askers.is_empty() {
                     let text = "error: that program could not go on where this one was, and has \
                                 said why on standard error: this one runs as before"
