@@ -56,6 +56,8 @@ struct Held {
     group: Vec<Listening>,
     /// Whether there can be no more of them, so that all loops accept from each.
     is_shared: bool,
+    /// Whether whoever has started this process listens there, too, and goes on where we do not.
+    is_handed: bool,
 }
 
 impl Sockets {
@@ -66,6 +68,17 @@ impl Sockets {
     ///
     /// The first one that cannot be had.
     pub fn open(&mut self, wanted: &[Listen]) -> Result<(), Fault> {
+        let is_wanted = |held: &&Held| (0..wanted.len()).any(|number| held.is_for(wanted, number));
+        if let Some(held) =
+            self.0.iter().filter(|held| held.is_handed).find(|held| !is_wanted(held))
+        {
+            let message = format!(
+                "error: {}: systemd goes on to listen there, and its clients would wait for nobody: \
+                 keep it in `listen`, or take it out of the socket unit and restart the server",
+                held.bound
+            );
+            return Err(Fault { is_taken: false, message });
+        }
         let count = self.0.len();
         for (number, listen) in wanted.iter().enumerate() {
             if self.find(wanted, number).is_some_and(|held| !held.is_lost()) {
@@ -173,6 +186,7 @@ impl Sockets {
                 address: held.address.clone(),
                 turn: held.turn,
                 bound: held.bound.clone(),
+                is_handed: held.is_handed,
                 sockets: held.group.iter().enumerate().map(put).collect(),
             }
         };
@@ -185,14 +199,14 @@ impl Sockets {
     ///
     /// What was left is something else.
     pub(crate) fn of(groups: Vec<Group>, left: &mut Left, is_owner: bool) -> io::Result<Self> {
-        let held = |Group { address, turn, bound, sockets }| {
+        let held = |Group { address, turn, bound, is_handed, sockets }| {
             let file = match &bound {
                 Address::Unix { path, .. } if is_owner => SocketFile::at(path).ok(),
                 _ => None,
             };
             let socket = |at| Listening::of(left.take(at)?);
             let group = sockets.into_iter().map(socket).collect::<io::Result<_>>()?;
-            Ok(Held { address, turn, bound, file, group, is_shared: false })
+            Ok(Held { address, turn, bound, file, group, is_shared: false, is_handed })
         };
         Ok(Self(groups.into_iter().map(held).collect::<io::Result<_>>()?))
     }
@@ -267,7 +281,15 @@ fn held(listen: &Listen, turn: usize, own: Option<SocketAddr>) -> Result<Option<
             Ok(socket) => {
                 let bound = Address::Tcp(socket.local_addr().unwrap_or(*wanted));
                 let group = vec![Listening::Tcp(socket)];
-                Ok(Some(Held { address, turn, bound, file: None, group, is_shared: false }))
+                Ok(Some(Held {
+                    address,
+                    turn,
+                    bound,
+                    file: None,
+                    group,
+                    is_shared: false,
+                    is_handed: false,
+                }))
             }
             Err(error) if can_do_without(listen, listener::is_absent(&error)) => Ok(None),
             Err(error) => Err(match own {
@@ -278,7 +300,15 @@ fn held(listen: &Listen, turn: usize, own: Option<SocketAddr>) -> Result<Option<
         Address::Unix { path, mode } => match net::unix::listen(path, *mode) {
             Ok((socket, file)) => {
                 let (bound, group) = (address.clone(), vec![Listening::Unix(socket)]);
-                Ok(Some(Held { address, turn, bound, file: Some(file), group, is_shared: false }))
+                Ok(Some(Held {
+                    address,
+                    turn,
+                    bound,
+                    file: Some(file),
+                    group,
+                    is_shared: false,
+                    is_handed: false,
+                }))
             }
             Err(error) => Err(explain_unix(path, &error, "listen")),
         },
