@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::{
     collections::HashSet,
     fs,
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     os::unix::fs::PermissionsExt,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -515,6 +515,38 @@ fn addresses_come_and_go() {
     reload(&place);
     assert!(!socket.exists());
     assert_eq!(version(server.addr()), "1");
+    server.stop();
+}
+
+/// The sockets of both configs are at one port.
+#[test]
+fn an_address_becomes_wider_and_narrower() {
+    let place = Place::new();
+    place.write("threads = 2\nworkers = 2", "", &says(0));
+    let good = fs::read_to_string(place.file()).unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let write = |ip: &str, number: u32| {
+        let text = good.replace("127.0.0.1:0", &format!("{ip}:{port}"));
+        fs::write(place.file(), text.replace(&says(0), &says(number))).unwrap();
+    };
+    write("127.0.0.1", 0);
+    let server = place.start();
+    let other = SocketAddr::from(([127, 0, 0, 2], port));
+    for (number, ip) in [(1, "0.0.0.0"), (2, "127.0.0.1"), (3, "0.0.0.0")] {
+        write(ip, number);
+        reload(&place);
+        assert_eq!(version(server.addr()), number.to_string(), "{ip}");
+        assert_eq!(Client::try_connect(other).is_some(), ip == "0.0.0.0", "{ip}");
+    }
+    write("127.0.0.1", 4);
+    reload(&place);
+    let _other = TcpListener::bind(other).unwrap();
+    write("0.0.0.0", 5);
+    let (code, _, stderr) = Launch::of(vec!["reload".to_owned(), place.file()]).finish();
+    assert_eq!(code, Some(1), "{stderr}");
+    let expect = format!("itself listens at 127.0.0.1:{port}, and somebody else has a part");
+    assert!(stderr.contains(&expect), "{stderr}");
+    assert_eq!(version(server.addr()), "4");
     server.stop();
 }
 

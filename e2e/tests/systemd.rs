@@ -99,6 +99,20 @@ fn a_socket_that_is_handed_over_is_used() {
     }
     assert_eq!(tell("reload", &stage).finish().0, Some(0));
     assert_eq!(Client::connect(addr).get("/digits.txt").unwrap().status, 200);
+    // Whoever has made it listens on, and its clients would wait, after an upgrade as well.
+    for _ in 0..2 {
+        drop(launch(&stage, "127.0.0.1:0"));
+        let (code, _, stderr) = tell("reload", &stage).finish();
+        assert_eq!(code, Some(1), "{stderr}");
+        let expect = format!("error: {addr}: systemd goes on to listen there");
+        assert!(stderr.contains(&expect), "{stderr}");
+        assert_eq!(Client::connect(addr).get("/digits.txt").unwrap().status, 200);
+        drop(launch(&stage, &addr.to_string()));
+        let file = stage.file("gannet.toml").to_str().unwrap().to_owned();
+        let (code, _, stderr) =
+            Launch::of(vec!["upgrade".to_owned(), "-c".to_owned(), file]).finish();
+        assert_eq!(code, Some(0), "{stderr}");
+    }
     server.stop();
     // One that is nowhere in the config would leave clients waiting.
     let other = launch(&stage, "127.0.0.1:0").with_input(handed()).after(PRELUDE);

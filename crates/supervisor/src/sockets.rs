@@ -9,7 +9,7 @@ use crate::state::{Group, Leaving, Left, SOCKET};
 use base::stable;
 use config::plan::{Address, Listen};
 use net::{
-    listener::{Listening, is_kept_from_us},
+    listener::{self, Listening, is_kept_from_us},
     unix::{SocketFile, UnixError},
 };
 use std::{
@@ -56,6 +56,8 @@ struct Held {
     group: Vec<Listening>,
     /// Whether there can be no more of them, so that all loops accept from each.
     is_shared: bool,
+    /// Whether whoever has started this process listens there, too, and goes on where we do not.
+    is_handed: bool,
 }
 
 impl Sockets {
@@ -66,12 +68,23 @@ impl Sockets {
     ///
     /// The first one that cannot be had.
     pub fn open(&mut self, wanted: &[Listen]) -> Result<(), Fault> {
+        let is_wanted = |held: &&Held| (0..wanted.len()).any(|number| held.is_for(wanted, number));
+        if let Some(held) =
+            self.0.iter().filter(|held| held.is_handed).find(|held| !is_wanted(held))
+        {
+            let message = format!(
+                "error: {}: systemd goes on to listen there, and its clients would wait for nobody: \
+                 keep it in `listen`, or take it out of the socket unit and restart the server",
+                held.bound
+            );
+            return Err(Fault { is_taken: false, message });
+        }
         let count = self.0.len();
         for (number, listen) in wanted.iter().enumerate() {
             if self.find(wanted, number).is_some_and(|held| !held.is_lost()) {
                 continue;
             }
-            match held(listen, turn(wanted, number)) {
+            match held(listen, turn(wanted, number), self.in_the_way(&listen.address)) {
                 Ok(held) => self.0.extend(held),
                 Err(fault) => {
                     self.0.truncate(count);
@@ -92,7 +105,7 @@ impl Sockets {
         for held in &mut self.0 {
             let Address::Tcp(address) = held.bound else { continue };
             while held.group.len() < slots && !held.is_shared {
-                match net::listener::listen(address) {
+                match listener::listen(address) {
                     Ok(socket) => held.group.push(Listening::Tcp(socket)),
                     Err(error) if is_kept_from_us(&error) => held.is_shared = true,
                     Err(error) => return Err(error),
@@ -173,6 +186,7 @@ impl Sockets {
                 address: held.address.clone(),
                 turn: held.turn,
                 bound: held.bound.clone(),
+                is_handed: held.is_handed,
                 sockets: held.group.iter().enumerate().map(put).collect(),
             }
         };
@@ -185,14 +199,14 @@ impl Sockets {
     ///
     /// What was left is something else.
     pub(crate) fn of(groups: Vec<Group>, left: &mut Left, is_owner: bool) -> io::Result<Self> {
-        let held = |Group { address, turn, bound, sockets }| {
+        let held = |Group { address, turn, bound, is_handed, sockets }| {
             let file = match &bound {
                 Address::Unix { path, .. } if is_owner => SocketFile::at(path).ok(),
                 _ => None,
             };
             let socket = |at| Listening::of(left.take(at)?);
             let group = sockets.into_iter().map(socket).collect::<io::Result<_>>()?;
-            Ok(Held { address, turn, bound, file, group, is_shared: false })
+            Ok(Held { address, turn, bound, file, group, is_shared: false, is_handed })
         };
         Ok(Self(groups.into_iter().map(held).collect::<io::Result<_>>()?))
     }
@@ -207,6 +221,22 @@ impl Sockets {
         let of_slot = |slot| self.of_slot(wanted, slot, slots).map(copy).collect();
         let by_slot = (0..slots).map(of_slot).collect::<io::Result<_>>()?;
         Ok((by_slot, self.0.into_iter().filter_map(|held| held.file).collect()))
+    }
+
+    /// Where one of these listens that keeps a socket at `wanted` from being the only one: at the
+    /// same port, where both are at the same address, or one at each.
+    fn in_the_way(&self, wanted: &Address) -> Option<SocketAddr> {
+        let Address::Tcp(wanted) = wanted else { return None };
+        let is_same = |own: &SocketAddr| {
+            let is_each = own.ip().is_unspecified() || wanted.ip().is_unspecified();
+            let is_family = own.is_ipv4() == wanted.is_ipv4();
+            own.port() == wanted.port() && (own.ip() == wanted.ip() || is_each && is_family)
+        };
+        let mut bound = self.0.iter().filter_map(|held| match held.bound {
+            Address::Tcp(own) => Some(own),
+            Address::Unix { .. } => None,
+        });
+        bound.find(is_same)
     }
 
     /// The sockets for the address number `number` of `wanted`, the newest.
@@ -241,23 +271,44 @@ fn turn(wanted: &[Listen], number: usize) -> usize {
     before.iter().filter(|other| is_same(&other.address, &listen.address)).count()
 }
 
-/// The first socket at an address; none where nobody will miss it.
-fn held(listen: &Listen, turn: usize) -> Result<Option<Held>, Fault> {
+/// The first socket at an address, beside the `own` one that is in its way; none where nobody will
+/// miss it.
+fn held(listen: &Listen, turn: usize, own: Option<SocketAddr>) -> Result<Option<Held>, Fault> {
     let address = listen.address.clone();
+    let open = if own.is_some() { listener::listen } else { listener::listen_exclusive };
     match &listen.address {
-        Address::Tcp(wanted) => match net::listener::listen_exclusive(*wanted) {
+        Address::Tcp(wanted) => match open(*wanted) {
             Ok(socket) => {
                 let bound = Address::Tcp(socket.local_addr().unwrap_or(*wanted));
                 let group = vec![Listening::Tcp(socket)];
-                Ok(Some(Held { address, turn, bound, file: None, group, is_shared: false }))
+                Ok(Some(Held {
+                    address,
+                    turn,
+                    bound,
+                    file: None,
+                    group,
+                    is_shared: false,
+                    is_handed: false,
+                }))
             }
-            Err(error) if can_do_without(listen, net::listener::is_absent(&error)) => Ok(None),
-            Err(error) => Err(explain(*wanted, &error)),
+            Err(error) if can_do_without(listen, listener::is_absent(&error)) => Ok(None),
+            Err(error) => Err(match own {
+                Some(own) if is_kept_from_us(&error) => explain_own(*wanted, own),
+                _ => explain(*wanted, &error),
+            }),
         },
         Address::Unix { path, mode } => match net::unix::listen(path, *mode) {
             Ok((socket, file)) => {
                 let (bound, group) = (address.clone(), vec![Listening::Unix(socket)]);
-                Ok(Some(Held { address, turn, bound, file: Some(file), group, is_shared: false }))
+                Ok(Some(Held {
+                    address,
+                    turn,
+                    bound,
+                    file: Some(file),
+                    group,
+                    is_shared: false,
+                    is_handed: false,
+                }))
             }
             Err(error) => Err(explain_unix(path, &error, "listen")),
         },
@@ -332,6 +383,15 @@ pub(crate) fn explain_unix(path: &Path, error: &UnixError, setting: &str) -> Fau
         UnixError::Failed(error) => format!("cannot listen: {error}"),
     };
     Fault { is_taken: false, message: format!("error: unix:{}: {cause}", path.display()) }
+}
+
+/// Our own socket would have shared the port.
+fn explain_own(address: SocketAddr, own: SocketAddr) -> Fault {
+    let message = format!(
+        "error: {address}: the server itself listens at {own}, and somebody else has a part of \
+         that port, too, whom `ss -ltnp` names: stop that, or choose another port by `listen`"
+    );
+    Fault { is_taken: false, message }
 }
 
 fn explain(address: SocketAddr, error: &io::Error) -> Fault {

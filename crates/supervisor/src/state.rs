@@ -31,7 +31,7 @@ use std::{
 /// of another: notes, the table of clients and the seats in it, rows of labels, slots of requests,
 /// the keys of tickets. Whoever changes one of those raises this number; then a server of the
 /// version before has to be restarted.
-const VERSION: u64 = 5;
+const VERSION: u64 = 6;
 
 /// What the state begins with, before its version.
 const MARK: u64 = u64::from_le_bytes(*b"gannet\0\0");
@@ -103,6 +103,8 @@ pub struct Group {
     pub turn: usize,
     /// Where it is.
     pub bound: Address,
+    /// Whether whoever has started the server listens there, too.
+    pub is_handed: bool,
     /// One for each loop.
     pub sockets: Vec<Place>,
 }
@@ -216,6 +218,7 @@ impl State {
             pack_address(out, &group.address);
             out.number(group.turn as u64);
             pack_address(out, &group.bound);
+            out.byte(u8::from(group.is_handed));
             list(out, &group.sockets, |out, &at| out.number(at as u64));
         });
         list(out, &self.desks, |out, (path, at)| {
@@ -274,8 +277,9 @@ impl State {
             version: from.text()?,
             sockets: from.list(|from| {
                 let (address, turn) = (unpack_address(from)?, from.count()?);
-                let (bound, sockets) = (unpack_address(from)?, from.list(Unpacker::count)?);
-                Some(Group { address, turn, bound, sockets })
+                let (bound, is_handed) = (unpack_address(from)?, from.flag()?);
+                let sockets = from.list(Unpacker::count)?;
+                Some(Group { address, turn, bound, is_handed, sockets })
             })?,
             desks: from.list(|from| Some((from.path()?, from.count()?)))?,
             tables: from.list(|from| Some((from.count()?, from.count()?)))?,
@@ -427,7 +431,8 @@ mod tests {
     fn state() -> State {
         let tcp = |text: &str| Address::Tcp(text.parse().unwrap());
         let unix = Address::Unix { path: "/s".into(), mode: 0o660 };
-        let group = |address, bound, sockets| Group { address, turn: 0, bound, sockets };
+        let group =
+            |address, bound, sockets| Group { address, turn: 0, bound, is_handed: true, sockets };
         let config = Checked {
             source: 0,
             workers: 1,

@@ -69,6 +69,12 @@ impl Shell<'_> {
         }
     }
 
+    /// Tells those who wait for a reload that there is none, as the server ends.
+    pub(super) fn turn_away(&mut self) {
+        let [next, current, _] = &mut self.askers;
+        next.drain(..).chain(current.drain(..)).for_each(|asker| asker.answer(&stops()));
+    }
+
     /// The config that is read, from the root.
     pub(super) fn full_path(&self) -> PathBuf {
         path::absolute(&self.file).unwrap_or_else(|_| self.file.clone())
@@ -79,12 +85,6 @@ impl Shell<'_> {
         let own = self.full_path();
         let same = || Some(own.canonicalize().ok()? == file.canonicalize().ok()?);
         own == file || same() == Some(true)
-    }
-
-    /// Tells those who wait for a reload that there is none, as the server ends.
-    pub(super) fn turn_away(&mut self) {
-        let [next, current, _] = &mut self.askers;
-        next.drain(..).chain(current.drain(..)).for_each(|asker| asker.answer(&stops()));
     }
 
     fn status(&self) -> status::Status {

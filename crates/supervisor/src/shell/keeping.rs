@@ -43,7 +43,9 @@ pub(super) struct Keeping {
     /// Where a keeper of our own listens; none where systemd keeps them, or nobody does.
     path: Option<PathBuf>,
     store: Option<Store>,
-    /// Whether that is a keeper which has not said yet that it has nothing.
+    /// A keeper that has not answered in time, and is not waited for before it does.
+    asked: Option<Store>,
+    /// Whether that in use is a keeper which has not said yet that it has nothing.
     is_new: bool,
     /// The names of what is kept, and whether that is known to be what they stand for.
     kept: BTreeMap<String, bool>,
@@ -109,7 +111,8 @@ impl Keeping {
     }
 
     pub(super) fn is_due(&self) -> bool {
-        self.is_due && self.wait == 0 && !self.is_over
+        let is_time = self.asked.as_ref().map_or(self.wait == 0, Store::is_gone);
+        self.is_due && is_time && !self.is_over
     }
 
     pub(super) fn saves(&self) -> u64 {
@@ -157,7 +160,13 @@ impl Keeping {
         }
         let store = self.store.take();
         let is_wanted = self.path.is_some() || store.is_some();
-        self.store = store.filter(|store| self.put(store, state, descriptors).is_ok());
+        let is_kept =
+            store.as_ref().is_some_and(|store| self.put(store, state, descriptors).is_ok());
+        if let (Some(path), Some(store), false) = (&self.path, &store, is_kept) {
+            // One that lives says what it has as soon as it listens again.
+            self.asked = (!store.is_gone()).then(|| Store::at(path).ok()).flatten();
+        }
+        self.store = store.filter(|_| is_kept);
         self.is_due = is_wanted && self.store.is_none();
         self.pause = if self.is_due { (2 * self.pause).clamp(1, PAUSE_MAX) } else { 0 };
         self.wait = self.pause;
@@ -209,7 +218,7 @@ impl Keeping {
         if mem::take(&mut self.is_new) {
             // One that is of use says that it has nothing.
             self.store = self.store.take().filter(|store| store.given().is_ok());
-        } else if self.find().is_err() {
+        } else if self.find().is_err() && self.asked.is_none() {
             let start = || self.start(program).and_then(|store| store.given().map(|_| store));
             self.store = start().ok();
         }
@@ -218,8 +227,14 @@ impl Keeping {
     /// Finds a keeper that is there; tells what it has.
     fn find(&mut self) -> io::Result<Vec<Handed>> {
         let path = self.path.as_ref().ok_or(io::ErrorKind::NotFound)?;
-        let store = Store::at(path)?;
-        let found = store.given()?;
+        let store = self.asked.take().map_or_else(|| Store::at(path), Ok)?;
+        let found = match store.given() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.asked = Some(store);
+                return Err(error);
+            }
+            found => found?,
+        };
         let name = |one: &Handed| one.name.strip_prefix(MARK).unwrap_or(&one.name).to_owned();
         self.kept = found.iter().map(|one| (name(one), false)).collect();
         self.store = Some(store);

@@ -39,7 +39,9 @@ impl Sockets {
                      of its unit"
                 )));
             };
-            self.put(listen, bound, socket, &known);
+            self.put(listen, bound.clone(), socket, &known);
+            let held = self.0.iter_mut().filter(|held| is_same(&held.bound, &bound));
+            held.for_each(|held| held.is_handed = true);
         }
         Ok(())
     }
@@ -72,8 +74,8 @@ impl Sockets {
             Some(held) => held.group.push(socket),
             None => {
                 let (address, group) = (listen.address.clone(), vec![socket]);
-                let (file, is_shared) = (None, false);
-                self.0.push(Held { address, turn: 0, bound, file, group, is_shared });
+                let (file, is_shared, is_handed) = (None, false, false);
+                self.0.push(Held { address, turn: 0, bound, file, group, is_shared, is_handed });
             }
         }
     }
