@@ -14,6 +14,7 @@
 )]
 
 pub mod application;
+pub mod authority;
 pub mod binary;
 pub mod client;
 pub mod clock;

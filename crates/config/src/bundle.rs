@@ -1,7 +1,7 @@
 //! A config file with all that the world answered while it was resolved: enough to resolve it once
 //! more without a world, to the same plan.
 
-use crate::{Content, Errors, PairFault, Plan, World};
+use crate::{Content, Errors, PairFault, Plan, World, plan::Wanted};
 use base::pack::{Packer, Unpacker};
 use foldhash::HashMap;
 use std::{
@@ -35,7 +35,12 @@ pub struct Bundle {
     files: HashMap<(PathBuf, u64), Result<Content, String>>,
     lists: HashMap<PathBuf, Result<Vec<OsString>, String>>,
     variables: HashMap<String, Option<OsString>>,
+    keep: PathBuf,
+    account: Option<String>,
 }
+
+/// What stands for the most bytes of a certificate that comes by itself, among files.
+const BY_ITSELF: u64 = 0;
 
 /// Makes a plan of a config as [`crate::load`] does, and keeps what `world` answers.
 ///
@@ -47,6 +52,7 @@ pub fn record(name: &str, text: &[u8], world: &dyn World) -> Result<(Plan, Bundl
         name: name.to_owned(),
         text: text.to_owned(),
         base: world.base().to_owned(),
+        keep: world.keep(),
         is_terminal: world.is_terminal(),
         is_error_terminal: world.is_error_terminal(),
         ..Bundle::default()
@@ -134,6 +140,9 @@ impl Bundle {
             out.byte(u8::from(value.is_some()));
             value.iter().for_each(|value| out.bytes(value.as_bytes()));
         }
+        out.bytes(self.keep.as_os_str().as_bytes());
+        out.byte(u8::from(self.account.is_some()));
+        self.account.iter().for_each(|account| out.bytes(account.as_bytes()));
         out.finish()
     }
 
@@ -172,6 +181,8 @@ impl Bundle {
                 })?
                 .into_iter()
                 .collect(),
+            keep: from.path()?,
+            account: if from.flag()? { Some(from.text()?) } else { None },
         };
         from.is_empty().then_some(bundle)
     }
@@ -209,6 +220,18 @@ impl World for Bundle {
 
     fn list(&self, path: &Path) -> Result<Vec<OsString>, String> {
         self.lists.get(path).cloned().unwrap_or_else(|| Err(UNKNOWN.to_owned()))
+    }
+
+    fn keep(&self) -> PathBuf {
+        self.keep.clone()
+    }
+
+    fn certificate(&self, wanted: &Wanted<'_>) -> Result<Vec<u8>, String> {
+        self.read(wanted.path, BY_ITSELF).map(|content| content.bytes)
+    }
+
+    fn account(&self, _folder: &Path) -> Option<String> {
+        self.account.clone()
     }
 
     fn variable(&self, name: &str) -> Option<OsString> {
@@ -278,6 +301,26 @@ impl World for Recorder<'_> {
 
     fn check_authorities(&self, text: &[u8]) -> Result<(), String> {
         self.world.check_authorities(text)
+    }
+
+    fn keep(&self) -> PathBuf {
+        self.world.keep()
+    }
+
+    fn certificate(&self, wanted: &Wanted<'_>) -> Result<Vec<u8>, String> {
+        let answers = &mut self.bundle.borrow_mut().files;
+        let key = (wanted.path.to_owned(), BY_ITSELF);
+        let make = || {
+            let bytes = self.world.certificate(wanted)?;
+            Ok(Content { bytes, path: wanted.path.to_owned() })
+        };
+        answers.entry(key).or_insert_with(make).clone().map(|content| content.bytes)
+    }
+
+    fn account(&self, folder: &Path) -> Option<String> {
+        let bundle = &mut self.bundle.borrow_mut();
+        bundle.account = bundle.account.take().or_else(|| self.world.account(folder));
+        bundle.account.clone()
     }
 
     fn variable(&self, name: &str) -> Option<OsString> {

@@ -8,6 +8,7 @@ mod server;
 mod auth;
 mod cors;
 mod tls;
+mod certificates;
 mod php;
 mod answers;
 mod policy;
@@ -15,6 +16,7 @@ mod route;
 mod site;
 
 pub(crate) use auth::Auth;
+pub(crate) use certificates::{Authority, Certificates, DnsServer};
 pub(crate) use cors::Cors;
 pub(crate) use limits::Limits;
 pub(crate) use listen::{Listen, Listens};

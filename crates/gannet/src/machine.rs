@@ -1,7 +1,16 @@
 //! This machine as a config file asks about it, and reading that file.
 
-use crate::{greeting, trouble::Trouble};
-use config::{Bundle, Content, Errors, Paint, PairFault, Plan, World, limits::FILE_BYTES_MAX};
+use crate::{
+    greeting,
+    keep::{self, Keep},
+    trouble::Trouble,
+};
+use certs::Local;
+use config::{
+    Bundle, Content, Errors, Paint, PairFault, Plan, World,
+    limits::FILE_BYTES_MAX,
+    plan::{Issuer, Wanted},
+};
 use net::{
     Root, RootError,
     identity::{IdentityError, User},
@@ -9,6 +18,7 @@ use net::{
     process,
 };
 use std::{
+    cell::OnceCell,
     env,
     ffi::OsString,
     fs::{self, File},
@@ -53,6 +63,7 @@ pub(crate) fn control(file: &Path) -> Result<Option<PathBuf>, Trouble> {
 /// is that user from then on.
 pub(crate) fn record(file: &Path, paint: Paint) -> Result<(Plan, Bundle), Trouble> {
     let (bytes, machine) = open(file, WAY_OUT)?;
+    let machine = Machine { is_for_show: false, ..machine };
     let refused = |errors: Errors| Trouble::new(2, errors.render(paint));
     let (plan, bundle) =
         config::record(&file.to_string_lossy(), &bytes, &machine).map_err(refused)?;
@@ -97,7 +108,7 @@ fn open(file: &Path, way_out: &str) -> Result<(Vec<u8>, Machine), Trouble> {
     let Content { bytes, path } = read(file, FILE_BYTES_MAX)
         .map_err(|why| Trouble::new(2, format!("error: {why}: {way_out}")))?;
     let base = path.parent().unwrap_or(&path).to_owned();
-    Ok((bytes, Machine { base }))
+    Ok((bytes, Machine { base, is_for_show: true, local: OnceCell::new() }))
 }
 
 /// Whether this user can serve the folder `path`. It is opened for good when it is first asked for.
@@ -108,6 +119,17 @@ pub(crate) fn check_folder(path: &Path) -> Result<(), RootError> {
 /// The machine that this process runs on.
 struct Machine {
     base: PathBuf,
+    /// Whether nobody is going to be served: then nothing is made that would be kept.
+    is_for_show: bool,
+    /// The local authority, once it was asked.
+    local: OnceCell<Result<Local, String>>,
+}
+
+impl Machine {
+    fn local(&self, folder: &Path, now: i64) -> Result<&Local, String> {
+        let local = self.local.get_or_init(|| Keep::at(folder).local(now).map(|(local, _)| local));
+        local.as_ref().map_err(Clone::clone)
+    }
 }
 
 impl World for Machine {
@@ -165,6 +187,34 @@ impl World for Machine {
         tls::authorities(text).map_err(|fault| fault.to_string())
     }
 
+    fn keep(&self) -> PathBuf {
+        keep_folder()
+    }
+
+    fn certificate(&self, wanted: &Wanted<'_>) -> Result<Vec<u8>, String> {
+        let now = net::clock::wall().seconds;
+        let failed = |error: certs::NoKey| error.to_string();
+        match wanted.issuer {
+            _ if self.is_for_show => Ok(Vec::new()),
+            Issuer::Files => Ok(Vec::new()),
+            Issuer::Local(hosts) => {
+                let signed = self.local(wanted.folder, now)?.sign(hosts, now);
+                signed.map(String::into_bytes).map_err(failed)
+            }
+            Issuer::Authority(hosts) => match keep::object(wanted.path) {
+                // However old it is: a visitor may go past a warning about that.
+                Some((object, text)) if object.covers(hosts) => Ok(text),
+                _ => certs::stand_in(hosts, now).map(String::into_bytes).map_err(failed),
+            },
+        }
+    }
+
+    fn account(&self, folder: &Path) -> Option<String> {
+        // Without one there is no certificate, and whoever asks for those says why.
+        let key = (!self.is_for_show).then(|| Keep::at(folder).account())?.ok()?;
+        certs::thumbprint_of(key.pem().as_bytes()).ok()
+    }
+
     fn variable(&self, name: &str) -> Option<OsString> {
         env::var_os(name)
     }
@@ -175,6 +225,16 @@ impl World for Machine {
 
     fn is_error_terminal(&self) -> bool {
         io::stderr().is_terminal()
+    }
+}
+
+/// The folder in which what comes by itself of certificates is kept where the config names none.
+pub(crate) fn keep_folder() -> PathBuf {
+    let own = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    match (process::user(), own("XDG_DATA_HOME"), own("HOME")) {
+        (0, ..) | (_, None, None) => PathBuf::from("/var/lib/gannet"),
+        (_, Some(data), _) => data.join("gannet"),
+        (_, None, Some(home)) => home.join(".local/share/gannet"),
     }
 }
 

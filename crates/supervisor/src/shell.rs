@@ -4,6 +4,7 @@ mod certificates;
 mod compare;
 mod desk;
 mod had;
+mod issuing;
 mod keeping;
 mod leaving;
 mod notes;
@@ -36,6 +37,7 @@ use control::{
     wish::{Outcome, Wish},
 };
 use desk::{CURRENT, END, History, NEXT};
+use issuing::Issuing;
 use keeping::Keeping;
 use net::{
     process::Handle,
@@ -43,10 +45,10 @@ use net::{
     systemd::{self, Handed},
 };
 use service::Service;
-use signals::catch;
+use signals::{catch, die_of_panics};
 use std::{
-    cell::OnceCell, collections::VecDeque, ffi::OsString, io, mem, os::fd::OwnedFd, panic,
-    path::PathBuf, process, rc::Rc, time::Duration,
+    cell::OnceCell, collections::VecDeque, ffi::OsString, io, mem, os::fd::OwnedFd, path::PathBuf,
+    rc::Rc, time::Duration,
 };
 use tickets::Tickets;
 use tokio::{
@@ -56,7 +58,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use upgrade::Upgrade;
-use verdict::judge;
+use verdict::{judge, not_started};
 use workers::{Table, Workers};
 
 /// Bytes of a blueprint at most: some 10,000 sites with addresses and logs of their own.
@@ -111,6 +113,9 @@ enum Happening {
     /// Files of certificates have changed, and what a look at them has found.
     FilesChanged,
     Renewal(u64, Heard),
+    /// Something comes from the process that has certificates issued, or another one is due.
+    Finding(u64, Heard),
+    Issue,
     /// It is time for another key of tickets.
     Rotate,
     /// It is time to look after the workers.
@@ -148,6 +153,7 @@ struct Shell<'v> {
     clients: Option<Rc<Table>>,
     tickets: Tickets,
     certificates: Certificates,
+    issuing: Issuing,
     seed: [u64; 2],
     workers: Workers,
     /// What workers have given up: all of them the same.
@@ -211,16 +217,6 @@ pub fn run(
     })
 }
 
-/// Has a panic be a death like any other: nothing is taken away on the way out that the next
-/// process could go on with.
-fn die_of_panics() {
-    let tell = panic::take_hook();
-    panic::set_hook(Box::new(move |panic| {
-        tell(panic);
-        process::abort();
-    }));
-}
-
 fn runtime() -> Result<LocalRuntime, Failure> {
     net::failpoint::call().map_err(failed)?;
     let mut builder = Builder::new_current_thread();
@@ -278,6 +274,7 @@ impl<'v> Shell<'v> {
             clients: None,
             tickets: Tickets::new().map_err(failed)?,
             certificates: Certificates::new(),
+            issuing: Issuing::default(),
             seed: [one, other],
             workers: Workers::default(),
             layers: Vec::new(),
@@ -357,6 +354,7 @@ impl<'v> Shell<'v> {
                     }
                     Some(Report::Failed(text)) => Event::Failed(id, text),
                     Some(Report::Parted) => Event::Parted(id),
+                    Some(Report::Proves(number)) => return self.proves(id, Some(number)),
                     None => return self.workers.kill(id),
                 });
             }
@@ -367,6 +365,7 @@ impl<'v> Shell<'v> {
                     self.note(&Note::CutOff(id, requests));
                 }
                 self.workers.ended(id);
+                self.proves(id, None);
                 self.keeping.touch();
                 self.due.push_back(Event::Ended(id, how));
             }
@@ -377,6 +376,8 @@ impl<'v> Shell<'v> {
             }
             Happening::FilesChanged => self.look_at_certificates(),
             Happening::Renewal(number, heard) => self.looked_at_certificates(number, heard),
+            Happening::Finding(number, heard) => self.found_in_issuing(number, heard),
+            Happening::Issue => self.have_issued(),
             // Where the kernel gives no random bytes, the key before goes on.
             Happening::Rotate => drop(self.tickets.rotate()),
             Happening::Alive => self.service.alive(),
@@ -417,6 +418,7 @@ impl<'v> Shell<'v> {
                 // One that serves is never forgotten.
                 self.save();
                 self.workers.serve(id, &self.sockets);
+                self.show_proofs(id);
             }
             Order::Drain(id) => self.workers.tell(id, &control::note::Order::Drain),
             Order::Stop(id) => self.workers.tell(id, &control::note::Order::Stop),
@@ -471,8 +473,4 @@ impl<'v> Shell<'v> {
         self.end_comparison();
         self.end_upgrade();
     }
-}
-
-fn not_started(error: &io::Error) -> String {
-    format!("error: a process cannot be started: {error}")
 }

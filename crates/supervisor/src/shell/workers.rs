@@ -22,7 +22,7 @@ use net::{
 };
 use std::{
     cell::OnceCell,
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     io, iter,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::PathBuf,
@@ -194,6 +194,21 @@ impl Workers {
         if let Some(worker) = self.all.get(&id) {
             let _ = tell(&worker.child, order, &[]);
         }
+    }
+
+    /// Tells one worker, or all of them, something that a descriptor goes along with: which they are.
+    pub(super) fn tell_along(
+        &self,
+        id: Option<WorkerId>,
+        order: &Order,
+        along: BorrowedFd<'_>,
+    ) -> HashSet<WorkerId> {
+        let told = self.all.iter().filter(|(own, _)| id.is_none_or(|id| id == **own));
+        let tell = |(id, worker): (&WorkerId, &Worker)| {
+            let _ = tell(&worker.child, order, &[along]);
+            *id
+        };
+        told.map(tell).collect()
     }
 
     /// Has the workers of `source` use the certificates in this bundle.
