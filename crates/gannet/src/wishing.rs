@@ -1,20 +1,15 @@
 //! `gannet reload`, `upgrade`, `stop` and `status`: what an operator wants of a server that runs.
 
-use crate::{arguments::Desk, diff, machine, status, trouble::Trouble};
-use base::stable;
+use crate::{arguments::Desk, diff, machine, place, status, trouble::Trouble};
 use control::{
     note::Note,
     wish::{Outcome, Wish},
 };
 use net::{process, unix};
 use std::{
-    env,
     io::{self, ErrorKind, Read, Write},
     net::Shutdown,
-    os::{
-        fd::AsFd,
-        unix::{ffi::OsStrExt, net::UnixStream},
-    },
+    os::{fd::AsFd, unix::net::UnixStream},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -81,36 +76,13 @@ pub(crate) fn status(desk: &Desk, is_json: bool) -> Result<ExitCode, Trouble> {
     }
 }
 
-/// Where the server of the config `file` is told what to do if that does not say so itself; `None`
-/// where this user has no place for such.
-pub(crate) fn desk_path(file: &Path) -> Option<PathBuf> {
-    let folder = match process::user() {
-        0 => PathBuf::from("/run/gannet"),
-        user => match env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) {
-            Some(folder) if folder.is_absolute() => folder,
-            _ => {
-                let folder = PathBuf::from(format!("/tmp/gannet-{user}"));
-                process::own_folder(&folder).then_some(folder)?
-            }
-        },
-    };
-    // Two configs of one machine have two sockets, and this program always finds its own.
-    let hash = stable::hash(file.canonicalize().ok()?.as_os_str().as_bytes());
-    Some(folder.join(format!("gannet-{hash:016x}.sock")))
-}
-
-/// The same for the server itself, which makes the folder; `None` where that is somebody else's.
-pub(crate) fn own_desk_path(file: &Path) -> Option<PathBuf> {
-    desk_path(file).filter(|path| path.parent().is_some_and(process::own_folder))
-}
-
 /// Sends a wish, and waits for what comes of it.
 fn ask(desk: &Desk, wish: &Wish) -> Result<Outcome, Trouble> {
     let (path, fault) = match &desk.control {
         Some(path) => (Some(path.clone()), None),
         None => match machine::control(&desk.file) {
-            Ok(named) => (named.or_else(|| desk_path(&desk.file)), None),
-            Err(fault) => (desk_path(&desk.file), Some(fault)),
+            Ok(named) => (named.or_else(|| place::desk_path(&desk.file)), None),
+            Err(fault) => (place::desk_path(&desk.file), Some(fault)),
         },
     };
     let Some(path) = path else {
@@ -180,10 +152,10 @@ mod tests {
         let path = |name: &str| {
             let file = folder.path().join(name);
             std::fs::write(&file, "").unwrap();
-            desk_path(&file).unwrap()
+            place::desk_path(&file).unwrap()
         };
         assert_ne!(path("a"), path("b"));
         assert_eq!(path("a"), path("./a"));
-        assert_eq!(desk_path(Path::new("/no/such/file")), None);
+        assert_eq!(place::desk_path(Path::new("/no/such/file")), None);
     }
 }

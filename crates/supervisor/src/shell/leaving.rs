@@ -70,6 +70,7 @@ impl Shell<'_> {
             cut_off: self.history.cut_off,
             askers,
             saves: self.keeping.saves(),
+            pools: self.pools.leave(out),
         };
         state.descriptors = out.list();
         state
@@ -106,6 +107,10 @@ impl Shell<'_> {
             let source = sources.get(worker.source).cloned().ok_or_else(missing)?;
             let table = tables.get(worker.table).cloned().ok_or_else(missing)?;
             self.workers.take(worker, (source, table), left, hear)?;
+        }
+        for pool in state.pools {
+            let name = name(pool.door);
+            self.pools.take(pool, name, left)?;
         }
         self.workers.count_on(&state.counted, state.had);
         self.layers = state.layers;

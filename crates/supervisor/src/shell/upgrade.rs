@@ -193,8 +193,9 @@ impl Shell<'_> {
     /// Becomes another program, if it is time. Everything that has happened is dealt with.
     pub(super) fn hand_over(&mut self) {
         let is_due = |upgrade: &mut Upgrade| matches!(upgrade.stage, Stage::Due { .. });
-        // The next program waits for the end of workers, and of nobody else.
-        let is_busy = self.comparison.is_some() || orphans::awaited() > self.workers.len();
+        // The next program waits for the end of workers and of what runs PHP, and of nobody else.
+        let known = self.workers.len() + self.pools.len();
+        let is_busy = self.comparison.is_some() || orphans::awaited() > known;
         if !self.machine.is_quiet() || is_busy {
             return;
         }
