@@ -1,11 +1,11 @@
 //! What the process that starts the others has to know of a config: everything else is for those.
 
-use crate::plan::{Address, Label, Listen, LogFormat, Plan, Target};
+use crate::plan::{Address, Label, Listen, LogFormat, Plan, Pool, Target};
 use base::pack::{Packer, Unpacker};
 use std::{os::unix::ffi::OsStrExt, path::PathBuf, time::Duration};
 
 /// The form of the bytes; another one is refused.
-const VERSION: u64 = 3;
+const VERSION: u64 = 4;
 
 /// What a supervisor knows of a config.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,10 @@ pub struct Blueprint {
     pub certificates: Vec<PathBuf>,
     /// What the labels of sites and routes stand for.
     pub labels: Vec<Label>,
+    /// What runs PHP.
+    pub pools: Vec<Pool>,
+    /// The group of workers, by which they connect to that.
+    pub group: u32,
 }
 
 /// The error log, as a supervisor has it.
@@ -53,12 +57,13 @@ pub struct Errors {
 }
 
 impl Blueprint {
-    /// What a supervisor has to know of `plan`, each worker of which has so many `threads`; `found`
-    /// says in a few words what is in it. `hosts` tells which hosts stand for an address.
+    /// What a supervisor has to know of `plan`, each worker of which has so many `threads` and is
+    /// of that `group`; `found` says in a few words what is in it. `hosts` tells which hosts stand
+    /// for an address.
     #[must_use]
     pub fn new(
         plan: &Plan,
-        threads: usize,
+        (threads, group): (usize, u32),
         found: String,
         hosts: impl Fn(&Address) -> Vec<String>,
     ) -> Self {
@@ -104,6 +109,8 @@ impl Blueprint {
                 .chain(plan.authorities.iter().map(|one| one.file.clone()))
                 .collect(),
             labels: plan.labels.clone(),
+            pools: plan.pools.clone(),
+            group,
         }
     }
 
@@ -156,6 +163,9 @@ impl Blueprint {
             out.bytes(site.as_bytes());
             out.bytes(route.as_bytes());
         }
+        out.number(self.pools.len() as u64);
+        self.pools.iter().for_each(|pool| pool.pack(&mut out));
+        out.number(u64::from(self.group));
         out.finish()
     }
 
@@ -186,6 +196,8 @@ impl Blueprint {
             labels: from.list(|from| {
                 Some(Label { site: from.text()?.into(), route: from.text()?.into() })
             })?,
+            pools: from.list(Pool::unpack)?,
+            group: from.count()?,
         };
         from.is_empty().then_some(blueprint)
     }

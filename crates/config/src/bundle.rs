@@ -1,7 +1,7 @@
 //! A config file with all that the world answered while it was resolved: enough to resolve it once
 //! more without a world, to the same plan.
 
-use crate::{Content, Errors, PairFault, Plan, World};
+use crate::{Content, Errors, Fpm, PairFault, Plan, World, plan::PoolUser};
 use base::pack::{Packer, Unpacker};
 use foldhash::HashMap;
 use std::{
@@ -35,7 +35,12 @@ pub struct Bundle {
     files: HashMap<(PathBuf, u64), Result<Content, String>>,
     lists: HashMap<PathBuf, Result<Vec<OsString>, String>>,
     variables: HashMap<String, Option<OsString>>,
+    fpms: HashMap<Option<String>, Result<Fpm, String>>,
+    runners: HashMap<Runner, Result<Option<PoolUser>, String>>,
 }
+
+/// A user, if one was named, and the folder that programs lie in.
+type Runner = (Option<String>, PathBuf);
 
 /// Makes a plan of a config as [`crate::load`] does, and keeps what `world` answers.
 ///
@@ -134,6 +139,24 @@ impl Bundle {
             out.byte(u8::from(value.is_some()));
             value.iter().for_each(|value| out.bytes(value.as_bytes()));
         }
+        out.number(self.fpms.len() as u64);
+        for (version, answer) in &self.fpms {
+            push_name(&mut out, version.as_ref());
+            push(&mut out, answer, |out, fpm| {
+                out.bytes(fpm.program.as_os_str().as_bytes());
+                out.number(fpm.stamp);
+                out.bytes(fpm.sockets.as_os_str().as_bytes());
+            });
+        }
+        out.number(self.runners.len() as u64);
+        for ((name, root), answer) in &self.runners {
+            push_name(&mut out, name.as_ref());
+            out.bytes(root.as_os_str().as_bytes());
+            push(&mut out, answer, |out, user| {
+                out.byte(u8::from(user.is_some()));
+                user.iter().for_each(|user| user.pack(out));
+            });
+        }
         out.finish()
     }
 
@@ -170,6 +193,11 @@ impl Bundle {
                     let name = from.text()?;
                     Some((name, if from.flag()? { Some(from.os_text()?) } else { None }))
                 })?
+                .into_iter()
+                .collect(),
+            fpms: from.list(|from| Some((name(from)?, take(from, fpm)?)))?.into_iter().collect(),
+            runners: from
+                .list(|from| Some(((name(from)?, from.path()?), take(from, runner)?)))?
                 .into_iter()
                 .collect(),
         };
@@ -209,6 +237,16 @@ impl World for Bundle {
 
     fn list(&self, path: &Path) -> Result<Vec<OsString>, String> {
         self.lists.get(path).cloned().unwrap_or_else(|| Err(UNKNOWN.to_owned()))
+    }
+
+    fn fpm(&self, version: Option<&str>) -> Result<Fpm, String> {
+        let known = self.fpms.get(&version.map(str::to_owned)).cloned();
+        known.unwrap_or_else(|| Err(UNKNOWN.to_owned()))
+    }
+
+    fn runner(&self, name: Option<&str>, root: &Path) -> Result<Option<PoolUser>, String> {
+        let known = self.runners.get(&(name.map(str::to_owned), root.to_owned())).cloned();
+        known.unwrap_or_else(|| Err(UNKNOWN.to_owned()))
     }
 
     fn variable(&self, name: &str) -> Option<OsString> {
@@ -280,6 +318,18 @@ impl World for Recorder<'_> {
         self.world.check_authorities(text)
     }
 
+    fn fpm(&self, version: Option<&str>) -> Result<Fpm, String> {
+        let answers = &mut self.bundle.borrow_mut().fpms;
+        let answer = answers.entry(version.map(str::to_owned));
+        answer.or_insert_with(|| self.world.fpm(version)).clone()
+    }
+
+    fn runner(&self, name: Option<&str>, root: &Path) -> Result<Option<PoolUser>, String> {
+        let answers = &mut self.bundle.borrow_mut().runners;
+        let answer = answers.entry((name.map(str::to_owned), root.to_owned()));
+        answer.or_insert_with(|| self.world.runner(name, root)).clone()
+    }
+
     fn variable(&self, name: &str) -> Option<OsString> {
         let answers = &mut self.bundle.borrow_mut().variables;
         answers.entry(name.to_owned()).or_insert_with(|| self.world.variable(name)).clone()
@@ -316,4 +366,21 @@ fn looks(from: &mut Unpacker<'_>) -> Option<HashMap<PathBuf, Result<(), String>>
 
 fn content(from: &mut Unpacker<'_>) -> Option<Content> {
     Some(Content { bytes: from.bytes()?.to_owned(), path: from.path()? })
+}
+
+fn push_name(out: &mut Packer, name: Option<&String>) {
+    out.byte(u8::from(name.is_some()));
+    name.iter().for_each(|name| out.bytes(name.as_bytes()));
+}
+
+fn name(from: &mut Unpacker<'_>) -> Option<Option<String>> {
+    Some(if from.flag()? { Some(from.text()?) } else { None })
+}
+
+fn fpm(from: &mut Unpacker<'_>) -> Option<Fpm> {
+    Some(Fpm { program: from.path()?, stamp: from.number()?, sockets: from.path()? })
+}
+
+fn runner(from: &mut Unpacker<'_>) -> Option<Option<PoolUser>> {
+    Some(if from.flag()? { Some(PoolUser::unpack(from)?) } else { None })
 }

@@ -5,6 +5,7 @@ mod braces;
 mod phrase;
 mod action;
 mod php;
+mod pool;
 mod access;
 mod password;
 mod cors;
@@ -36,6 +37,8 @@ pub use password::{Hash, HashError, Password, Users, Variant};
 pub use php::{Application, Php, Upstream};
 pub use phrase::{Form, Phrase};
 pub use place::Place;
+pub use pool::{Pool, PoolUser};
+pub(crate) use pool::{WORKERS, usual};
 pub use route::{Bandwidth, Branch, Case, Node, Policy, Rewrite, Route, Routes};
 pub use template::{RenderError, Template, Value};
 pub use tls::{Authorities, Certificate, Pem, Tls, TlsVersion};
@@ -103,6 +106,8 @@ pub struct Plan {
     pub authorities: Vec<Authorities>,
     /// The applications that are asked, each by its number.
     pub applications: Vec<Upstream>,
+    /// Those of them that are started for their sites.
+    pub pools: Vec<Pool>,
     /// What is done for hosts that no site claims (421).
     pub misdirected: Route,
     /// What the labels of sites and routes stand for.
@@ -156,6 +161,7 @@ impl Plan {
             certificates: Vec::new(),
             authorities: Vec::new(),
             applications: Vec::new(),
+            pools: Vec::new(),
             misdirected: misdirected(),
             labels: Vec::new(),
             hosts: HashMap::default(),

@@ -155,7 +155,9 @@ fn look(file: &Path, paint: Paint) -> Result<(Bundle, Blueprint), Trouble> {
     let hosts = |address: &Address| {
         address.tcp().map(|address| greeting::hosts(address.ip())).unwrap_or_default()
     };
-    let blueprint = Blueprint::new(&plan, verb::loops(plan.threads), verb::found(&plan), hosts);
+    // This process is whom workers are by now.
+    let of_workers = (verb::loops(plan.threads), process::group());
+    let blueprint = Blueprint::new(&plan, of_workers, verb::found(&plan), hosts);
     Ok((bundle, blueprint))
 }
 

@@ -3,8 +3,8 @@
 use crate::{
     arguments::Left,
     greeting::{self, Greeting},
+    place,
     trouble::Trouble,
-    wishing,
 };
 use config::{Blueprint, plan::Address};
 use control::Counter;
@@ -30,7 +30,7 @@ pub(crate) fn run(file: PathBuf, left: &Left) -> Result<ExitCode, Trouble> {
         net::process::set_name(c"gannet");
     }
     let words = Words { file: &file };
-    let desk_path = wishing::own_desk_path(&file);
+    let desk_path = place::own_desk_path(&file);
     match supervisor::run(file.clone(), desk_path, succession, &words) {
         Ok(code) => Ok(ExitCode::from(code)),
         Err(Failure { code, text }) => Err(Trouble::new(code, text)),

@@ -189,7 +189,11 @@ fn sites(plan: &Plan) -> String {
 pub(crate) fn found(plan: &Plan) -> String {
     let names: Vec<_> = plan.sites.iter().take(3).map(|site| &*site.name).collect();
     let more = if plan.sites.len() > names.len() { ", …" } else { "" };
-    format!("{}: {}{more}", sites(plan), names.join(", "))
+    let php = match plan.pools.len() {
+        0 => String::new(),
+        count => format!("; with {}", counted(count, "php-fpm", "php-fpms")),
+    };
+    format!("{}: {}{more}{php}", sites(plan), names.join(", "))
 }
 
 #[cfg(test)]

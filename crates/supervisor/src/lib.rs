@@ -13,6 +13,8 @@ pub mod machine;
 pub mod state;
 pub mod sockets;
 mod logs;
+pub mod fpm;
+mod pools;
 mod child;
 mod orphans;
 mod keeper;

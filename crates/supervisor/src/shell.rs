@@ -8,8 +8,10 @@ mod keeping;
 mod leaving;
 mod notes;
 mod needs;
+mod pools;
 mod service;
 mod signals;
+mod starting;
 mod tickets;
 mod upgrade;
 mod verdict;
@@ -23,6 +25,7 @@ use crate::{
     logs::LogFiles,
     machine::{Event, Machine, Note, Order, WorkerId},
     orphans,
+    pools::{self as fpms, Pools},
     sockets::Sockets,
     wishes::{Asker, Desk},
 };
@@ -107,6 +110,7 @@ enum Happening {
     Comparison(u64, Heard),
     Worker(WorkerId, Heard),
     Wish(Wish, Asker),
+    Pool(u64, fpms::Heard),
     Reopen,
     /// Files of certificates have changed, and what a look at them has found.
     FilesChanged,
@@ -150,6 +154,9 @@ struct Shell<'v> {
     certificates: Certificates,
     seed: [u64; 2],
     workers: Workers,
+    /// What runs PHP, and the config that waits for that.
+    pools: Pools,
+    opening: Option<Rc<Source>>,
     /// What workers have given up: all of them the same.
     layers: Vec<String>,
     /// What is served from now on, which nobody has been told yet.
@@ -254,6 +261,7 @@ impl<'v> Shell<'v> {
         let program = Program::this().map_err(failed)?;
         let service = Service::new(&happenings);
         let seed = net::random::bytes::<16>().map_err(failed)?;
+        let pools = pools::listen(&happenings);
         let [one, other] = [0, 8].map(|at| {
             let half = seed.get(at..).and_then(|rest| rest.first_chunk());
             u64::from_le_bytes(half.copied().unwrap_or_default())
@@ -280,6 +288,8 @@ impl<'v> Shell<'v> {
             certificates: Certificates::new(),
             seed: [one, other],
             workers: Workers::default(),
+            pools,
+            opening: None,
             layers: Vec::new(),
             greeting: None,
             serving: None,
@@ -301,6 +311,7 @@ impl<'v> Shell<'v> {
             }
             if let Some(end) = self.end.take() {
                 self.end_looks();
+                self.pools.end();
                 return end;
             }
             self.save();
@@ -367,9 +378,11 @@ impl<'v> Shell<'v> {
                     self.note(&Note::CutOff(id, requests));
                 }
                 self.workers.ended(id);
+                self.tidy_pools();
                 self.keeping.touch();
                 self.due.push_back(Event::Ended(id, how));
             }
+            Happening::Pool(number, heard) => self.hear_of_pool(number, heard),
             Happening::Wish(wish, asker) => self.grant(wish, asker),
             Happening::Reopen => {
                 let kept = self.logs.reopen();
@@ -407,8 +420,8 @@ impl<'v> Shell<'v> {
             }
             Order::EndCheck => self.check.take().iter().for_each(|(_, child)| child.kill()),
             Order::Open(source) => {
-                let opened = self.open(&source);
-                self.due.push_back(opened.map_or_else(Event::NotOpened, |()| Event::Opened));
+                let opened = self.open(&source).and_then(|()| self.open_pools(source));
+                self.due.extend(opened.err().map(Event::NotOpened));
             }
             Order::Start(id, source, place) => self.start(id, source, place),
             Order::Keep(_) if self.is_trial => self.end = Some(Ok(0)),
@@ -440,28 +453,6 @@ impl<'v> Shell<'v> {
                 self.end = Some(Ok(code));
             }
             Order::Fail(code, text) => self.end = Some(Err(Failure { code, text })),
-        }
-    }
-
-    fn start(&mut self, id: WorkerId, source: Rc<Source>, place: usize) {
-        let clients = source.clients.get().or(self.clients.as_ref());
-        // It was opened for its generation.
-        let Some(clients) = clients.cloned() else { return };
-        let happenings = self.happenings.clone();
-        let hear = move |heard| drop(happenings.send(Happening::Worker(id, heard)));
-        match Child::start(&self.program, "worker", hear) {
-            Ok(child) => {
-                let (_, bundle) = self.certificates.bundle(&source);
-                let shared = (bundle, clients, self.tickets.memory());
-                let of = (Rc::clone(&source), place);
-                let begun = self.workers.begin(id, child, of, shared, &self.logs);
-                let failed = |error| Event::Failed(id, not_started(&error));
-                self.due.extend(begun.err().map(failed));
-            }
-            Err(error) => {
-                self.due.push_back(Event::Failed(id, not_started(&error)));
-                self.due.push_back(Event::Ended(id, not_started(&error)));
-            }
         }
     }
 

@@ -59,14 +59,24 @@ pub(crate) fn resolve(sites: Vec<Named>, context: &mut Context<'_>) -> Vec<(Site
         }
         let tls = words.tls.as_ref().and_then(|word| tls::of_site(word, context));
         let span = words.tls.as_ref().map(|word| word.span);
+        context.site = site_name(name.as_ref());
         let routes = route::resolve(&key, policy, words.routes, is_sound, context);
         if let Some((name, is_wildcard)) = name {
-            let name = if is_wildcard { format!("*.{name}").into() } else { name };
+            let name = site_name(Some(&(name, is_wildcard)));
             context.typed.push(tls::Typed { key: key.span, tls: span, redirects });
             all.push((Site { name, place, listeners, tls, routes, label: 0 }, claims));
         }
     }
     all
+}
+
+/// What a site is called that claims this.
+fn site_name(claim: Option<&(Box<str>, bool)>) -> Box<str> {
+    match claim {
+        Some((host, true)) => format!("*.{host}").into(),
+        Some((host, false)) => host.clone(),
+        None => "".into(),
+    }
 }
 
 /// The host that `word` claims, and whether it stands for those below it.

@@ -120,4 +120,8 @@ pub enum Note {
     NotUpgraded(String),
     /// A certificate is used from now on, or what is wrong with one.
     Certificate(Result<String, String>),
+    /// What runs PHP for a site has died and is replaced; whose, and how.
+    PhpDied(String, String),
+    /// The same has something to say.
+    PhpSaid(String, String),
 }

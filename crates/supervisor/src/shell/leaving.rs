@@ -71,6 +71,7 @@ impl Shell<'_> {
             reload: self.history.reload.clone(),
             askers,
             saves: self.keeping.saves(),
+            pools: self.pools.leave(out),
         };
         state.descriptors = out.list();
         state
@@ -107,6 +108,10 @@ impl Shell<'_> {
             let source = sources.get(worker.source).cloned().ok_or_else(missing)?;
             let table = tables.get(worker.table).cloned().ok_or_else(missing)?;
             self.workers.take(worker, (source, table), left, hear)?;
+        }
+        for pool in state.pools {
+            let name = name(pool.door);
+            self.pools.take(pool, name, left)?;
         }
         self.workers.count_on(&state.counted, state.had);
         self.layers = state.layers;

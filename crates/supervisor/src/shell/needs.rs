@@ -53,5 +53,6 @@ impl Shell<'_> {
         self.desks.retain(|one| desk.is_some_and(|desk| one.path() == desk));
         let others = self.workers.sources().map(|source| &source.blueprint);
         self.logs.keep(others.chain([&serving.blueprint]));
+        self.tidy_pools();
     }
 }

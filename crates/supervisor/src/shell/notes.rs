@@ -50,6 +50,8 @@ impl Shell<'_> {
             | Note::Killed(_)
             | Note::Deaf(_)
             | Note::Certificate(_)
+            | Note::PhpDied(..)
+            | Note::PhpSaid(..)
             | Note::Upgraded
             | Note::NotUpgraded(_) => None,
         };

@@ -197,8 +197,9 @@ impl Shell<'_> {
             // It may wait for a disk, and the next program has a look of its own.
             self.certificates.end_look();
         }
-        // The next program waits for the end of workers, and of nobody else.
-        let is_busy = self.comparison.is_some() || orphans::awaited() > self.workers.len();
+        // The next program waits for the end of workers and of what runs PHP, and of nobody else.
+        let known = self.workers.len() + self.pools.len();
+        let is_busy = self.comparison.is_some() || orphans::awaited() > known;
         if !self.machine.is_quiet() || is_busy {
             return;
         }
