@@ -20,7 +20,7 @@ use std::{
 };
 
 /// Bytes of an outcome at most.
-const OUTCOME_BYTES_MAX: u64 = 4 * 1024 * 1024;
+const OUTCOME_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 /// The exit code where a config would change something.
 const EXIT_CHANGES: u8 = 3;
@@ -73,7 +73,7 @@ pub(crate) fn stop(desk: &Desk) -> Result<ExitCode, Trouble> {
 pub(crate) fn status(desk: &Desk, is_json: bool) -> Result<ExitCode, Trouble> {
     match ask(desk, &Wish::Status)? {
         Outcome::Status(status) => {
-            let text = if is_json { status::json(&status) } else { status::pretty(&status) };
+            let text = if is_json { dashboard::json(&status) } else { status::pretty(&status) };
             net::stream::say(&text);
             Ok(ExitCode::SUCCESS)
         }

@@ -9,6 +9,7 @@ mod leaving;
 mod notes;
 mod needs;
 mod service;
+mod showing;
 mod signals;
 mod tickets;
 mod upgrade;
@@ -43,6 +44,7 @@ use net::{
     systemd::{self, Handed},
 };
 use service::Service;
+use showing::Showing;
 use signals::catch;
 use std::{
     cell::OnceCell, collections::VecDeque, ffi::OsString, io, mem, os::fd::OwnedFd, panic,
@@ -67,14 +69,25 @@ const STATE_BYTES_MAX: u64 = 8 * BLUEPRINT_BYTES_MAX;
 
 /// What is said to people, by whoever knows how.
 pub trait Voice {
-    /// The server has started; it listens there, and its workers have given up so much.
-    fn started(&self, blueprint: &Blueprint, addresses: &[(usize, Address)], layers: &[String]);
+    /// The server has started.
+    fn started(&self, blueprint: &Blueprint, started: &Started<'_>);
 
     /// The server has stopped; so much was counted.
     fn stopped(&self, blueprint: &Blueprint, totals: &[(Counter, u64)]);
 
     /// The words by which a program is to go on where this one is.
     fn words(&self, succession: Succession) -> Vec<OsString>;
+}
+
+/// A server that has started.
+#[derive(Clone, Copy, Debug)]
+pub struct Started<'s> {
+    /// Where it listens, each with its place among the addresses of the blueprint.
+    pub addresses: &'s [(usize, Address)],
+    /// Where it is looked at, if anywhere.
+    pub admin: Option<&'s Address>,
+    /// What its workers have given up.
+    pub layers: &'s [String],
 }
 
 /// Why a server has not started.
@@ -111,6 +124,9 @@ enum Happening {
     /// Files of certificates have changed, and what a look at them has found.
     FilesChanged,
     Renewal(u64, Heard),
+    /// The process that shows how the server is has something to say, or may be told more.
+    Showing(u64, Heard),
+    ShowingDue(u64),
     /// It is time for another key of tickets.
     Rotate,
     /// It is time to look after the workers.
@@ -148,6 +164,7 @@ struct Shell<'v> {
     clients: Option<Rc<Table>>,
     tickets: Tickets,
     certificates: Certificates,
+    showing: Showing,
     seed: [u64; 2],
     workers: Workers,
     /// What workers have given up: all of them the same.
@@ -278,6 +295,7 @@ impl<'v> Shell<'v> {
             clients: None,
             tickets: Tickets::new().map_err(failed)?,
             certificates: Certificates::new(),
+            showing: Showing::default(),
             seed: [one, other],
             workers: Workers::default(),
             layers: Vec::new(),
@@ -286,7 +304,7 @@ impl<'v> Shell<'v> {
             desks: Vec::new(),
             desk_path: None,
             askers: Default::default(),
-            history: History { since: net::clock::now(), restarts: 0, cut_off: 0, reload: None },
+            history: History::new(),
             upgrade: None,
             is_trial: false,
             end: None,
@@ -303,6 +321,7 @@ impl<'v> Shell<'v> {
                 return end;
             }
             self.save();
+            self.tell_whether_ready();
             if let Some(source) = self.greeting.take() {
                 // Workers first hear that they serve.
                 yield_now().await;
@@ -374,11 +393,14 @@ impl<'v> Shell<'v> {
             }
             Happening::FilesChanged => self.look_at_certificates(),
             Happening::Renewal(number, heard) => self.looked_at_certificates(number, heard),
+            Happening::Showing(number, heard) => self.asked(number, heard),
+            Happening::ShowingDue(number) => self.answer_showing(number),
             // Where the kernel gives no random bytes, the key before goes on.
             Happening::Rotate => drop(self.tickets.rotate()),
             Happening::Alive => self.service.alive(),
             Happening::Look => {
                 self.keeping.look();
+                self.show();
                 let hung = self.workers.look().into_iter();
                 self.due.extend(hung.map(|(id, how)| Event::Hung(id, how)));
             }

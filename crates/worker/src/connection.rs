@@ -28,7 +28,11 @@ use crate::{
 };
 use access::Ledger;
 use base::Moment;
-use control::{Counter, Seat, trail::Phase};
+use control::{
+    Counter, Seat,
+    lives::{Ending, What},
+    trail::Phase,
+};
 use http1::{Event, Expiry, Slots};
 use message::{Request, RequestId, Status};
 use std::{
@@ -55,6 +59,9 @@ pub(crate) struct Connection {
     held: Option<Box<Held>>,
     admission: Admission,
     seat: Seat,
+    /// What it is called in what is told of its life, and how that ends.
+    name: u64,
+    ending: Ending,
 }
 
 impl Future for Connection {
@@ -76,9 +83,14 @@ impl Future for Connection {
             this.http.close_after_answer();
         }
         let has_work = asks || !must_leave || !is_idle;
-        let polled = match has_work && this.expire(&mut turn) {
-            true => this.run(&mut turn, context),
-            false => Poll::Ready(()),
+        let polled = if !has_work {
+            this.ending = Ending::Unwanted;
+            Poll::Ready(())
+        } else if !this.expire(&mut turn) {
+            this.ending = Ending::Late;
+            Poll::Ready(())
+        } else {
+            this.run(&mut turn, context)
         };
         if polled.is_pending() {
             this.held = turn.keep();
@@ -107,6 +119,7 @@ impl Drop for Connection {
                 self.core.emptied.notify_one();
             }
         }
+        self.core.tell(self.name, What::Ended(self.ending));
         if std::thread::panicking() {
             self.core.count(Counter::Panics);
         }
@@ -118,13 +131,15 @@ impl Connection {
         socket: Socket,
         (client, listener): (Option<IpAddr>, usize),
         (seat, admission): (Seat, Admission),
+        name: u64,
         core: Rc<Core>,
     ) -> Self {
         let limits = &core.plan.limits;
         let http = http1::Connection::new(limits, core.now());
-        let secure = core
-            .speaks_tls(listener)
-            .then(|| Box::new(Secure::new(listener, core.now().after(limits.handshake_time))));
+        let secure = core.speaks_tls(listener).then(|| {
+            let until = core.now().after(limits.handshake_time);
+            Box::new(Secure::new(listener, until, name))
+        });
         Self {
             socket,
             secure,
@@ -137,6 +152,8 @@ impl Connection {
             held: None,
             admission,
             seat,
+            name,
+            ending: Ending::ByClient,
         }
     }
 
@@ -185,6 +202,7 @@ impl Connection {
     fn run(&mut self, turn: &mut Turn<'_>, context: &mut Context<'_>) -> Poll<()> {
         loop {
             if !ready!(self.write(turn, context)) {
+                self.ending = Ending::Broken;
                 return Poll::Ready(());
             }
             if turn.is_working() {
@@ -200,6 +218,7 @@ impl Connection {
                 continue;
             }
             if self.http.is_closing() && !self.lingers(turn) {
+                self.ending = Ending::ByServer;
                 return Poll::Ready(());
             }
             // What TLS has to say comes before what it waits for.

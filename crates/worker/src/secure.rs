@@ -11,7 +11,7 @@ use crate::{
     socket::Socket,
 };
 use base::Moment;
-use control::{Counter, trail::Phase};
+use control::{Counter, lives::What, trail::Phase};
 use message::{FileRange, Output};
 use net::{file, socket};
 use std::{
@@ -29,6 +29,8 @@ const SLICES: usize = 16;
 pub(crate) struct Secure {
     tls: tls::Connection,
     listener: usize,
+    /// What the connection is called in what is told of its life.
+    name: u64,
     /// Until when hands must be shaken.
     until: Moment,
     left: Option<Box<Left>>,
@@ -57,10 +59,11 @@ pub(crate) enum Intake {
 
 impl Secure {
     /// On a connection to that listener, which has until then to shake hands.
-    pub(crate) fn new(listener: usize, until: Moment) -> Self {
+    pub(crate) fn new(listener: usize, until: Moment, name: u64) -> Self {
         Self {
             tls: tls::Connection::default(),
             listener,
+            name,
             until,
             left: None,
             peer_has_ended: false,
@@ -174,6 +177,7 @@ impl Secure {
             Event::Opened { is_resumed } => {
                 core.count(Counter::Handshakes);
                 core.count_many(Counter::HandshakesResumed, u64::from(is_resumed));
+                core.tell(self.name, What::Shaken { is_resumed });
             }
             Event::PeerEnded => self.peer_has_ended = true,
             Event::Foreign => {

@@ -188,6 +188,7 @@ impl Shell<'_> {
         let Some(source) = self.serving.clone() else { return };
         self.watch_certificates(&source);
         self.open_own_desk(&source);
+        self.show();
         self.perform(Order::Greet(source));
         self.note(&Note::Adopted);
     }

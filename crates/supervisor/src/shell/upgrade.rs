@@ -184,8 +184,10 @@ impl Shell<'_> {
     /// Becomes another program, if it is time. Everything that has happened is dealt with.
     pub(super) fn hand_over(&mut self) {
         let is_due = |upgrade: &mut Upgrade| matches!(upgrade.stage, Stage::Due { .. });
-        // The next program waits for the end of workers, and of nobody else.
-        let is_busy = self.comparison.is_some() || orphans::awaited() > self.workers.len();
+        // The next program waits for the end of workers, and of nobody else; the process that shows
+        // how the server is ends with the channel to this one.
+        let known = self.workers.len() + usize::from(self.is_showing());
+        let is_busy = self.comparison.is_some() || orphans::awaited() > known;
         if !self.machine.is_quiet() || is_busy {
             return;
         }

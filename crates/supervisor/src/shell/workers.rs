@@ -10,7 +10,7 @@ use crate::{
 };
 use config::plan::Label;
 use control::{
-    Clients, Counter, Recents, Rows, Seats, Tallies, counters,
+    Clients, Counter, Lives, Recents, Rows, Seats, Tallies, counters,
     note::{Note, Order},
     recent::REQUESTS_MAX,
     status,
@@ -19,6 +19,7 @@ use control::{
 use net::{
     channel::{DESCRIPTORS_MAX, Message},
     memory,
+    usage::Usage,
 };
 use std::{
     cell::OnceCell,
@@ -64,6 +65,8 @@ struct Worker {
     tallies: OwnedFd,
     /// Where it puts down the last requests.
     recents: OwnedFd,
+    /// Where it puts down the lives of its connections.
+    lives: OwnedFd,
 }
 
 /// The table of clients.
@@ -140,16 +143,20 @@ impl Workers {
             let tallies = memory::share(c"gannet-tallies", tallies)?;
             let recents = Recents::words(loops, loops * workers);
             let recents = memory::share(c"gannet-recents", recents)?;
+            // They cost memory only where somebody may look at them.
+            let shown = if source.blueprint.admin.is_some() { loops } else { 0 };
+            let lives = memory::share(c"gannet-lives", Lives::words(shown))?;
             let of_clients = [bundle, &clients.memory, &seats];
-            let of_loops = [&rows, watch.memory(), &tallies, &recents, tickets];
+            let of_loops = [&rows, watch.memory(), &tallies, &recents, &lives, tickets];
             let all = of_clients.into_iter().chain(of_loops);
             let along: Vec<_> = all.map(AsFd::as_fd).collect();
             tell(&child, &Order::Begin { loops, seed: clients.seed }, &along)?;
             give_logs(&child, &source, logs, &HashMap::new())?;
             tell(&child, &Order::Resolve, &[])?;
-            Ok((seats, rows, watch, tallies, recents))
+            Ok((seats, rows, watch, tallies, recents, lives))
         };
-        let (seats, rows, watch, tallies, recents) = begin().inspect_err(|_| child.kill())?;
+        let (seats, rows, watch, tallies, recents, lives) =
+            begin().inspect_err(|_| child.kill())?;
         let counters = None;
         let worker = Worker {
             child,
@@ -162,6 +169,7 @@ impl Workers {
             watch,
             tallies,
             recents,
+            lives,
         };
         self.all.insert(id, worker);
         Ok(())
@@ -284,6 +292,12 @@ impl Workers {
             .chain(self.recents.iter().rev().map(|(memory, _)| memory))
     }
 
+    /// Where the workers put down the lives of their connections: copies to be read only.
+    pub(super) fn lives(&self) -> Vec<OwnedFd> {
+        let all = self.all.values().map(|worker| memory::read_only(worker.lives.as_fd()));
+        all.filter_map(Result::ok).take(DESCRIPTORS_MAX - 1).collect()
+    }
+
     /// What sites and routes of workers have had that are gone.
     pub(super) fn had_before(&self) -> &Had {
         &self.had
@@ -321,9 +335,14 @@ impl Workers {
         let loops = connections.zip(requests).map(one).collect();
         let seats = memory::look(worker.seats.as_fd(), Seats::FIRST, usize::MAX);
         let is_taken = |seat: &&u64| **seat != 0;
+        let words = memory::look(worker.rows.as_fd(), 0, usize::MAX).unwrap_or_default();
+        let Usage { cpu_us, memory_bytes } = Usage::of(worker.child.pid()).unwrap_or_default();
         Some(status::Worker {
             pid: u64::from(worker.child.pid()),
             connections: seats.unwrap_or_default().iter().filter(is_taken).count() as u64,
+            under_way: counters::under_way(&words, &names(worker)),
+            cpu_us,
+            memory_bytes,
             loops,
         })
     }
@@ -353,6 +372,7 @@ impl Workers {
                 trail: out.put(name("trail"), worker.watch.memory()),
                 tallies: out.put(name("tallies"), &worker.tallies),
                 recents: out.put(name("recents"), &worker.recents),
+                lives: out.put(name("lives"), &worker.lives),
                 counters: names(worker),
             })
         };
@@ -375,7 +395,7 @@ impl Workers {
         let (place, counters) = (worker.place, Some(worker.counters));
         let watch = Watch::left(left.take(worker.trail)?, source.blueprint.threads);
         let (id, tallies) = (worker.id, left.take(worker.tallies)?);
-        let recents = left.take(worker.recents)?;
+        let (recents, lives) = (left.take(worker.recents)?, left.take(worker.lives)?);
         let worker = Worker {
             child,
             source,
@@ -387,6 +407,7 @@ impl Workers {
             watch,
             tallies,
             recents,
+            lives,
         };
         self.all.insert(id, worker);
         Ok(())
