@@ -32,6 +32,9 @@ pub struct Status {
     pub reloads_failed: u64,
     /// Where clients come in.
     pub listeners: Vec<Listener>,
+    /// How often a connection has found no room to wait there, or with any other server of this
+    /// machine, since that was started.
+    pub overflows: u64,
     /// When each certificate ends, by its file.
     pub certificates: Vec<(String, i64)>,
     /// What workers have given up: a line for each layer of their sandbox.
@@ -88,8 +91,6 @@ pub struct Listener {
     pub waiting: u64,
     /// How many may wait at each.
     pub waiting_max: u64,
-    /// Connections that were dropped as more waited already, or that failed before.
-    pub dropped: u64,
 }
 
 /// A reload that is over.
@@ -150,10 +151,11 @@ impl Status {
             list(out, fault.as_slice(), |out, fault| out.bytes(short(fault).as_bytes()));
         });
         numbers(out, &[self.reloads, self.reloads_failed]);
-        list(out, &self.listeners, |out, Listener { address, waiting, waiting_max, dropped }| {
+        list(out, &self.listeners, |out, Listener { address, waiting, waiting_max }| {
             out.bytes(address.as_bytes());
-            numbers(out, &[*waiting, *waiting_max, *dropped]);
+            numbers(out, &[*waiting, *waiting_max]);
         });
+        out.number(self.overflows);
         list(out, &self.certificates, |out, (file, end)| {
             out.bytes(file.as_bytes());
             out.number(end.cast_unsigned());
@@ -209,9 +211,9 @@ impl Status {
             reloads_failed: from.number()?,
             listeners: from.list(|from| {
                 let (address, waiting) = (from.text()?, from.number()?);
-                let (waiting_max, dropped) = (from.number()?, from.number()?);
-                Some(Listener { address, waiting, waiting_max, dropped })
+                Some(Listener { address, waiting, waiting_max: from.number()? })
             })?,
+            overflows: from.number()?,
             certificates: from.list(|from| Some((from.text()?, from.number()?.cast_signed())))?,
             layers: from.list(Unpacker::text)?,
             counted: from.list(|from| Some((from.text()?, from.number()?)))?,
@@ -292,8 +294,7 @@ pub(crate) mod tests {
         let workers = vec![worker];
         let mut counts = Counts { classes: [0, 1, 2, 3, 4], bytes: 5, ..Counts::default() };
         (counts.times.whole.sum_us, counts.times.whole.counts[3]) = (8, 9);
-        let listener =
-            Listener { address: "[::1]:80".to_owned(), waiting: 1, waiting_max: 2, dropped: 3 };
+        let listener = Listener { address: "[::1]:80".to_owned(), waiting: 1, waiting_max: 2 };
         Status {
             version: "1".to_owned(),
             pid: 7,
@@ -303,6 +304,7 @@ pub(crate) mod tests {
             reloads: 4,
             reloads_failed: 3,
             listeners: vec![listener],
+            overflows: 6,
             certificates: vec![("/a.pem".to_owned(), -7)],
             layers: vec!["no core dumps: on".to_owned()],
             counted: vec![("requests".to_owned(), 9)],

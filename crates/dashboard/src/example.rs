@@ -24,7 +24,7 @@ pub(crate) fn status() -> Status {
     timed.times.first.sum_us = 70_000_000;
     let routes = vec![("/*".to_owned(), counts(1, 1)), ("/a/*".to_owned(), timed)];
     let none = vec![("(other)".to_owned(), counts(0, 1))];
-    let (waiting, waiting_max, dropped) = (3, 4096, 2);
+    let (waiting, waiting_max) = (3, 4096);
     Status {
         version: "1.2".to_owned(),
         pid: 7,
@@ -36,7 +36,8 @@ pub(crate) fn status() -> Status {
         reload: Some(Reload { seconds: 61, fault: Some("a \"b\"".to_owned()) }),
         reloads: 4,
         reloads_failed: 1,
-        listeners: vec![Listener { address: "[::1]:80".to_owned(), waiting, waiting_max, dropped }],
+        listeners: vec![Listener { address: "[::1]:80".to_owned(), waiting, waiting_max }],
+        overflows: 2,
         certificates: vec![("/a.pem".to_owned(), 1_800_000_000)],
         layers: vec!["no core dumps: on".to_owned()],
         counted: vec![

@@ -33,7 +33,7 @@ pub fn json(status: &Status) -> Vec<u8> {
     push(&mut out, &format!(",\"reloads\":{},", status.reloads));
     push(&mut out, &format!("\"reloads_failed\":{},\"listeners\":[", status.reloads_failed));
     push_list(&mut out, &status.listeners, push_listener);
-    push(&mut out, "],\"certificates\":[");
+    push(&mut out, &format!("],\"overflows\":{},\"certificates\":[", status.overflows));
     push_list(&mut out, &status.certificates, |out, (file, end)| {
         push(out, "{\"file\":");
         push_text(out, file);
@@ -66,11 +66,10 @@ pub fn json(status: &Status) -> Vec<u8> {
 }
 
 fn push_listener(out: &mut Vec<u8>, listener: &Listener) {
-    let Listener { address, waiting, waiting_max, dropped } = listener;
+    let Listener { address, waiting, waiting_max } = listener;
     push(out, "{\"address\":");
     push_text(out, address);
-    push(out, &format!(",\"waiting\":{waiting},\"waiting_max\":{waiting_max}"));
-    push(out, &format!(",\"dropped\":{dropped}}}"));
+    push(out, &format!(",\"waiting\":{waiting},\"waiting_max\":{waiting_max}}}"));
 }
 
 fn push_worker(out: &mut Vec<u8>, worker: &Worker) {
@@ -149,7 +148,7 @@ mod tests {
             (&2.into(), &1.into(), &9.into())
         );
         assert_eq!(
-            (&all["listeners"][0]["address"], &all["listeners"][0]["dropped"]),
+            (&all["listeners"][0]["address"], &all["overflows"]),
             (&"[::1]:80".into(), &2.into())
         );
         assert_eq!(all["certificates"][0]["end"], 1_800_000_000);

@@ -150,7 +150,6 @@ impl Sockets {
         let add = |sum: Queue, one: Queue| Queue {
             waiting: sum.waiting + one.waiting,
             waiting_max: sum.waiting_max.max(one.waiting_max),
-            dropped: sum.dropped + one.dropped,
         };
         let queue = |number| {
             let held = self.find(wanted, number)?;

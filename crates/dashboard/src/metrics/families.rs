@@ -145,14 +145,10 @@ pub const FAMILIES: &[Family] = &[
         },
     },
     Family {
-        name: "gannet_accept_dropped",
+        name: "gannet_accept_overflows",
         kind: Kind::Counter,
-        help: "Connections that the kernel dropped before they were accepted, by address.",
-        put: |status, out| {
-            for one in &status.listeners {
-                out.count(&[("address", &one.address)], one.dropped);
-            }
-        },
+        help: "Times that a connection found no room in an accept queue of this machine.",
+        put: |status, out| out.count(&[], status.overflows),
     },
     Family {
         name: "gannet_restarts",

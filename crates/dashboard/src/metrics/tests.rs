@@ -65,7 +65,7 @@ fn figures_are_whole_and_each_is_there_once() {
             ("gannet_loop_requests_total{pid=\"12\",loop=\"1\"}", 4.0),
             ("gannet_loop_lag_seconds_total", 1.5),
             ("gannet_accept_queue{address=\"[::1]:80\"}", 3.0),
-            ("gannet_accept_dropped_total{address=\"[::1]:80\"}", 2.0),
+            ("gannet_accept_overflows_total", 2.0),
             ("gannet_reloads_total{outcome=\"failed\"}", 1.0),
             ("gannet_last_reload_failed", 1.0),
             ("gannet_certificate_end_seconds{file=\"/a.pem\"}", 1_800_000_000.0),

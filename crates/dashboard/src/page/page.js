@@ -154,8 +154,9 @@ const showGenerations = (now) => {
     cell(number(worker.under_way)), cell(number(worker.requests)), cell(time(worker.cpu_us / 1e6)), cell(bytes(worker.memory_bytes)),
   ]));
   fill("queues", now.listeners.map((one) => [
-    cell(one.address), cell(number(one.waiting)), cell(number(one.waiting_max)), cell(number(one.dropped), one.dropped ? "bad" : ""),
+    cell(one.address), cell(number(one.waiting)), cell(number(one.waiting_max)),
   ]));
+  by("overflows").textContent = `${number(now.overflows)} times since this machine was started, a connection found no room in a queue of this kind, of this server or another.`;
 };
 
 const take = (now) => {

@@ -104,30 +104,6 @@ pub(crate) fn tcp_info(socket: BorrowedFd<'_>) -> io::Result<libc::tcp_info> {
     Ok(unsafe { info.assume_init() })
 }
 
-/// How often a socket has dropped what had come for it.
-///
-/// # Errors
-///
-/// When it is no socket, or before Linux 4.12.
-pub(crate) fn socket_drops(socket: BorrowedFd<'_>) -> io::Result<u32> {
-    // <linux/sock_diag.h>: nine numbers, of which this is the last.
-    const SO_MEMINFO: libc::c_int = 55;
-    const DROPS: usize = 8;
-    let mut numbers = [0u32; DROPS + 1];
-    let mut length = size_of_val(&numbers) as libc::socklen_t;
-    // SAFETY: the kernel writes at most `length` bytes, which is the size of what it is given.
-    let result = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            SO_MEMINFO,
-            numbers.as_mut_ptr().cast(),
-            &raw mut length,
-        )
-    };
-    if result == 0 { Ok(numbers[DROPS]) } else { Err(io::Error::last_os_error()) }
-}
-
 /// Has the parent trace this process.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ use control::{
     status,
     wish::{Outcome, Wish},
 };
-use net::queue::Queue;
+use net::queue::{self, Queue};
 use std::{io, os::fd::OwnedFd, path::Path};
 
 /// What is remembered of the past.
@@ -81,6 +81,7 @@ impl Shell<'_> {
             reloads: self.history.reloads,
             reloads_failed: self.history.reloads_failed,
             listeners: self.listeners(),
+            overflows: queue::overflows().unwrap_or(0),
             certificates: self.certificate_ends(),
             layers: self.layers.clone(),
             sites: self.workers.had().sites(),
@@ -107,7 +108,6 @@ impl Shell<'_> {
             address: address.to_string(),
             waiting: queue.waiting,
             waiting_max: queue.waiting_max,
-            dropped: queue.dropped,
         };
         queues.map(listener).collect()
     }
