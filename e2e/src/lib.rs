@@ -18,6 +18,7 @@ pub mod binary;
 pub mod client;
 pub mod clock;
 pub mod dialogue;
+pub mod frames;
 pub mod load;
 pub mod manager;
 pub mod pace;

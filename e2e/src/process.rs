@@ -52,6 +52,14 @@ impl Process {
         targets.filter(|target| !target.to_string_lossy().contains("gannet-recents")).count()
     }
 
+    /// Whether it holds a descriptor that stands for `other`.
+    pub fn holds(self, other: Self) -> bool {
+        let Ok(all) = fs::read_dir(format!("/proc/{}/fdinfo", self.0)) else { return false };
+        let line = format!("Pid:\t{}", other.0);
+        all.filter_map(|entry| fs::read_to_string(entry.ok()?.path()).ok())
+            .any(|text| text.lines().any(|found| found == line))
+    }
+
     /// The processes that it has started and that have not ended yet, the oldest first.
     pub fn children(self) -> Vec<Self> {
         let all = self.offspring().into_iter();

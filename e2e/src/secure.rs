@@ -123,6 +123,14 @@ fn run(command: &mut Command) {
 }
 
 impl Visitor {
+    /// The same visitor, who chooses HTTP/2.
+    #[must_use]
+    pub fn choosing_http2(&self) -> Self {
+        let mut config = (*self.0).clone();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Self(Arc::new(config))
+    }
+
     /// Connects, and asks for `host`; hands are shaken with the first request.
     pub fn connect(&self, addr: SocketAddr, host: &str) -> SecureClient {
         let stream = TcpStream::connect(addr).expect("the server accepts");

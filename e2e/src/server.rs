@@ -240,6 +240,18 @@ impl Server {
         children.filter(|child| child.name() == "gannet-worker").collect()
     }
 
+    /// Has the config read again, and waits until other workers stand in the place of all of these,
+    /// which are so many.
+    pub fn replace_workers(&self, count: usize) {
+        assert!(eventually(|| self.workers().len() == count));
+        let before = self.workers();
+        self.signal(Signal::HUP);
+        assert!(eventually(|| {
+            let now = self.workers();
+            now.len() == count && now.iter().all(|worker| !before.contains(worker))
+        }));
+    }
+
     /// The first line of the log that `is_wanted`, as soon as it is there.
     pub fn wait_for(&self, is_wanted: impl Fn(&Value) -> bool) -> Value {
         self.log.wait(is_wanted).expect("the log holds the wanted line before it ends")

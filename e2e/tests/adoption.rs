@@ -263,6 +263,49 @@ fn who_keeps_things_is_replaced_too() {
     server.stop();
 }
 
+/// It may have been stopped, or the machine be slow.
+#[test]
+fn who_keeps_things_and_does_not_listen_for_a_while_is_told_later() {
+    let place = Place::alone();
+    let server = place.launch().start();
+    let keeper = place.keeper(&server).unwrap();
+    // It ends with the last worker that it knows, unless that is busy.
+    let mut busy = Client::connect_narrow(server.addr());
+    busy.send("GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    busy.take(13).unwrap();
+    keeper.signal(Signal::STOP);
+    let (code, _, stderr) = Launch::of(["reload".to_owned(), place.file()].to_vec()).finish();
+    assert_eq!((code, &*stderr), (Some(0), ""));
+    keeper.signal(Signal::CONT);
+    assert!(eventually(|| place.workers().iter().all(|worker| keeper.holds(*worker))));
+    busy.drain().unwrap();
+    assert!(eventually(|| place.workers().len() == 2));
+    let before = place.workers();
+    kill(&server);
+    let server = place.restart(&server, &before);
+    assert_eq!(place.count("adopted"), 1);
+    server.stop();
+}
+
+/// As one at a path is whose file was removed.
+#[test]
+fn a_socket_that_was_made_again_is_the_one_that_is_kept() {
+    let place = Place::alone();
+    let server = place.launch().start();
+    fs::remove_file(place.path("s")).unwrap();
+    let (code, _, stderr) = Launch::of(["reload".to_owned(), place.file()].to_vec()).finish();
+    assert_eq!((code, &*stderr), (Some(0), ""));
+    assert!(eventually(|| place.workers().len() == 2));
+    let before = place.workers();
+    kill(&server);
+    let server = place.restart(&server, &before);
+    let mut client = Client::connect_unix(&place.path("s"));
+    assert_eq!(client.get("/digits.txt").unwrap().status, 200);
+    drop(client);
+    server.stop();
+    assert!(!place.path("s").exists());
+}
+
 #[test]
 fn a_second_server_of_a_config_takes_nothing_away() {
     let place = Place::alone();

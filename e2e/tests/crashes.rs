@@ -157,6 +157,11 @@ fn a_config_whose_workers_die_is_taken_back() {
     assert!(killed.len() >= 3);
     assert!(eventually(|| version(&server) == 1), "the config before is served");
     assert!(old[0].is_alive(), "who was there goes on");
+    let words = ["status".to_owned(), "--json".to_owned(), place.config()].to_vec();
+    let (_, status, _) = Launch::of(words).finish();
+    let reload = &serde_json::from_str::<Value>(&status).unwrap()["reload"];
+    assert_eq!(reload["done"], false, "{status}");
+    assert!(reload["reason"].as_str().unwrap().starts_with("taken back"), "{status}");
     drop(download);
     place.write("", 3);
     assert_eq!(place.tell("reload"), (Some(0), String::new()));

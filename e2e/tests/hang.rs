@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
 use e2e::{Client, Launch, Server, Stage, eventually, stage::get};
+use rustix::process::Signal;
 use serde_json::Value;
 use std::fs;
 
@@ -64,6 +65,18 @@ fn a_loop_that_hangs_is_told_with_its_request_and_replaced() {
     assert!(victim.response().is_err());
     assert_eq!(get(server.addr(), "a.test", "/digits.txt").status, 200, "nobody is refused");
     assert_ne!(server.workers(), before);
+    server.stop();
+}
+
+#[test]
+fn a_worker_that_is_stopped_is_replaced_though_it_has_nothing_to_do() {
+    let stage = Stage::new();
+    let server = serve(&stage, 1, "look=set:20");
+    let before = server.workers();
+    before[0].signal(Signal::STOP);
+    assert!(reason(&stage, "worker_hung").contains("a signal has stopped it"));
+    assert!(eventually(|| !before[0].is_alive()));
+    assert_eq!(get(server.addr(), "a.test", "/digits.txt").status, 200);
     server.stop();
 }
 

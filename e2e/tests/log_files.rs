@@ -3,13 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests say what is wrong by panicking")]
 
 use e2e::{
-    Client, Launch, Stage, eventually,
+    Client, Launch, Site, Stage, eventually,
     stage::{get, lines},
 };
 use rustix::{
     fs::{CWD, Mode, mkfifoat},
     process::Signal,
 };
+use serde_json::Value;
 use std::{collections::HashSet, fs, path::Path, thread};
 
 #[test]
@@ -105,6 +106,46 @@ fn no_line_of_a_shared_file_is_torn() {
         ["a", "b"].iter().any(|site| **line == format!("{site}.example {query} {site}.example"))
     };
     assert_eq!(lines.iter().filter(whole).count(), lines.len());
+}
+
+/// However much of it there is room for. The limit of a file's size stands for a full disk.
+#[test]
+fn a_line_that_does_not_fit_is_not_there_in_part() {
+    const BYTES: usize = 2 << 20;
+    let (site, folder) = (Site::new(), e2e::folder());
+    let [file, log] = ["gannet.toml", "a.log"].map(|name| folder.path().join(name));
+    let config = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nthreads = 1\n\
+         log = {{ format = \"{{query}}\", file = \"a.log\" }}\n\
+         [server.limits]\nconnections-max = 100\nclients-max = 1024\n\
+         [site.default]\nroot = {:?}\n",
+        site.root_text()
+    );
+    fs::write(&file, config).unwrap();
+    let words = |verb: &str| vec![verb.to_owned(), file.to_str().unwrap().to_owned()];
+    // Who writes more than it may is not ended for that.
+    let limit = format!("trap '' XFSZ && ulimit -f {}", BYTES / 512);
+    let server = Launch::of(words("run")).after(&limit).start();
+    let line = "x".repeat(4000);
+    let mut client = Client::connect(server.addr());
+    for _ in 0..6 {
+        let head = format!("GET /digits.txt?{line} HTTP/1.1\r\nHost: a\r\n\r\n");
+        client.send(head.repeat(100)).unwrap();
+        (0..100).for_each(|_| assert_eq!(client.response().unwrap().status, 200));
+    }
+    let dropped = || {
+        let words = [words("status"), vec!["--json".to_owned()]].concat();
+        let (_, status, _) = Launch::of(words).finish();
+        serde_json::from_str::<Value>(&status).unwrap()["log_lines_dropped"].as_u64().unwrap()
+    };
+    let fit = BYTES / (line.len() + 1);
+    assert!(eventually(|| dropped() == 600 - fit as u64), "{}", dropped());
+    // One that is shorter fits behind those.
+    get(server.addr(), "a", "/digits.txt?short");
+    server.stop();
+    let lines = lines(&log);
+    assert_eq!((lines.len(), lines.last().unwrap().as_str()), (fit + 1, "short"));
+    assert!(lines.iter().rev().skip(1).all(|one| *one == line));
 }
 
 /// logrotate moves the file away and sends SIGUSR1, while the server is busy.

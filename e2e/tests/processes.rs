@@ -12,6 +12,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     sync::atomic::{AtomicBool, Ordering},
     thread,
+    time::{Duration, Instant},
 };
 
 /// A server with a config that a test may change.
@@ -165,6 +166,7 @@ fn an_operator_is_told_what_comes_of_a_wish() {
     };
     let (code, _, stderr) = tell(&["status"]);
     assert!(code == Some(1) && stderr.contains("no server listens there"), "{stderr}");
+    assert!(stderr.contains("where `control` was changed since it started"), "{stderr}");
     let server = place.start();
     let status = || {
         let (code, stdout, stderr) = tell(&["status", "--json"]);
@@ -195,6 +197,72 @@ fn an_operator_is_told_what_comes_of_a_wish() {
     assert_eq!((code, &*stderr), (Some(0), ""));
     assert!(Client::try_connect(server.addr()).is_none());
     server.ended();
+}
+
+/// It may be wrong because somebody is at work on it.
+#[test]
+fn a_server_is_found_though_its_config_is_wrong_by_now() {
+    let place = Place::new();
+    place.write("control = 'here.sock'", "", &says(1));
+    let server = place.start();
+    let tell = |words: &[&str]| {
+        let words = words.iter().map(|word| (*word).to_owned()).chain([place.file()]);
+        let (code, _, stderr) = Launch::of(words.collect()).finish();
+        (code, stderr)
+    };
+    place.write("control = 'here.sock'\nthraeds = 1", "", "root = 'nowhere'");
+    assert_eq!(tell(&["status"]), (Some(0), String::new()));
+    let control = place.folder.path().join("here.sock");
+    let control = ["--control", control.to_str().unwrap()];
+    fs::write(place.file(), "[server\ncontrol = 'here.sock'").unwrap();
+    let (code, stderr) = tell(&["status"]);
+    assert_eq!(code, Some(1), "{stderr}");
+    for expect in ["no server listens there", "usual place", "gannet.toml:1"] {
+        assert!(stderr.contains(expect), "{expect}: {stderr}");
+    }
+    assert_eq!(tell(&["status", control[0], control[1]]), (Some(0), String::new()));
+    fs::remove_file(place.file()).unwrap();
+    assert_eq!(tell(&["stop", control[0], control[1]]), (Some(0), String::new()));
+    server.ended();
+}
+
+/// Who starts the server makes the socket, and so does not have to be the one who serves.
+#[test]
+fn the_control_socket_may_lie_where_only_its_user_enters() {
+    let place = Place::new();
+    let private = place.folder.path().join("private");
+    fs::create_dir(&private).unwrap();
+    fs::set_permissions(private, fs::Permissions::from_mode(0o700)).unwrap();
+    place.write("threads = 1\ncontrol = 'private/c'", "", "");
+    let server = place.start();
+    reload(&place);
+    server.stop();
+    place.write("user = 'no-such-user'", "", "");
+    let (code, _, stderr) = Launch::of(vec!["check".to_owned(), place.file()]).finish();
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("no-such-user"), "{stderr}");
+}
+
+/// Passwords may be among what is there for configs to name.
+#[test]
+fn nobody_who_serves_knows_the_environment() {
+    let place = Place::new();
+    place.write("threads = 1", "", &says(1));
+    let launch = Launch::of(vec!["run".to_owned(), place.file()]);
+    let server = launch.env("PASSWORD", "Tr0ub4dor").env("RUST_BACKTRACE", "1").start();
+    let knows = |process: Process, word: &str| {
+        let found = fs::read(format!("/proc/{}/environ", process.0)).ok()?;
+        Some(String::from_utf8_lossy(&found).split('\0').any(|one| one == word))
+    };
+    assert_eq!(knows(server.started(), "PASSWORD=Tr0ub4dor"), Some(true));
+    let children = server.started().children();
+    assert_eq!(children.len(), 2, "a worker, and who keeps copies");
+    for child in children {
+        let found = ["PASSWORD=Tr0ub4dor", "RUST_BACKTRACE=1"].map(|word| knows(child, word));
+        // Only root may look into a worker.
+        assert!(matches!(found, [Some(false), Some(true)] | [None, None]), "{found:?}");
+    }
+    server.stop();
 }
 
 #[test]
@@ -252,6 +320,58 @@ fn what_a_reload_finds_under_way_is_finished() {
     let (bytes, _) = busy.drain().unwrap();
     assert!(bytes.ends_with(&Site::large()), "the download is whole");
     assert!(eventually(|| !old[0].is_alive()), "then the old worker ends");
+    server.stop();
+}
+
+/// A client may be there whom only some of the loops have.
+#[test]
+fn a_reload_is_done_as_soon_as_the_workers_before_let_in_nobody() {
+    let place = Place::new();
+    place.write("threads = 16", "", "");
+    let server = place.start();
+    let start = Instant::now();
+    for _ in 0..3 {
+        let mut kept = Client::connect(server.addr());
+        kept.get("/digits.txt").unwrap();
+        reload(&place);
+    }
+    // Without their word it takes two seconds each time.
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    server.stop();
+}
+
+#[test]
+fn a_reload_does_not_mind_what_else_is_looked_at() {
+    let place = Place::new();
+    place.write("threads = 1", "", &says(1));
+    let launch = Launch::of(vec!["run".to_owned(), place.file()]);
+    let server = launch.env("GANNET_FAIL", "check=stall:500").start();
+    place.write("threads = 1", "", &says(2));
+    thread::scope(|scope| {
+        let reloading = scope.spawn(|| reload(&place));
+        let is_check = |child: Process| child.name() == "gannet-check";
+        assert!(eventually(|| server.started().children().into_iter().any(is_check)));
+        let words = ["reload", "--diff", &place.file()].map(str::to_owned);
+        let (code, _, stderr) = Launch::of(words.to_vec()).finish();
+        assert_eq!((code, &*stderr), (Some(0), ""));
+        reloading.join().unwrap();
+    });
+    assert_eq!(version(server.addr()), "2");
+    server.stop();
+}
+
+#[test]
+fn connections_are_counted_in_whatever_table_they_are() {
+    let place = Place::new();
+    place.write("threads = 1", "", "");
+    let server = place.start();
+    let under_way = download(server.addr());
+    place.write("threads = 1", "clients-max = 2048", "");
+    reload(&place);
+    let words = ["status", "--json", &place.file()].map(str::to_owned);
+    let (_, status, _) = Launch::of(words.to_vec()).finish();
+    assert_eq!(serde_json::from_str::<Value>(&status).unwrap()["connections_now"], 1, "{status}");
+    drop(under_way);
     server.stop();
 }
 
@@ -338,6 +458,33 @@ fn addresses_come_and_go() {
     reload(&place);
     assert!(!socket.exists());
     assert_eq!(version(server.addr()), "1");
+    server.stop();
+}
+
+#[test]
+fn sockets_whose_files_were_removed_are_made_again() {
+    let place = Place::new();
+    place.write("threads = 1\ncontrol = \"c\"", "", &says(1));
+    let good = fs::read_to_string(place.file()).unwrap();
+    let more = good.replace("\"127.0.0.1:0\"", "[\"127.0.0.1:0\", \"unix:s\"]");
+    fs::write(place.file(), more).unwrap();
+    let server = place.start();
+    let [socket, control] = ["s", "c"].map(|name| place.folder.path().join(name));
+    let is_served = || Client::connect_unix(&socket).get("/digits.txt").unwrap().status == 200;
+    assert!(is_served());
+    fs::remove_file(&socket).unwrap();
+    fs::remove_file(control).unwrap();
+    server.signal(Signal::HUP);
+    assert!(eventually(|| place.errors("reloaded").len() == 1));
+    assert!(is_served());
+    fs::remove_file(&socket).unwrap();
+    fs::write(&socket, "precious").unwrap();
+    let (code, _, stderr) = Launch::of(vec!["reload".to_owned(), place.file()]).finish();
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("what lies there is no socket"), "{stderr}");
+    fs::remove_file(&socket).unwrap();
+    reload(&place);
+    assert!(is_served());
     server.stop();
 }
 

@@ -425,7 +425,7 @@ fn a_browser_shows_a_page_over_tls() {
         "const [page] = performance.getEntriesByType('navigation');\
          return [document.title, location.protocol, page.nextHopProtocol].join(' ');",
     );
-    assert_eq!(seen, "page https: http/1.1");
+    assert_eq!(seen, "page https: h2");
     assert_eq!(server.stop().lines.pop().unwrap()["handshakes_failed"], 0);
 }
 

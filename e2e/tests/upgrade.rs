@@ -3,13 +3,17 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
 use e2e::{Client, Launch, Server, Site, binary, eventually, process::Process, under_load};
-use rustix::process::Signal;
+use rustix::{
+    fs::{CWD, Mode, mkfifoat},
+    process::Signal,
+};
 use serde_json::Value;
 use std::{
     collections::HashSet,
     fs,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
+    thread,
 };
 
 /// A server whose program and config a test may replace.
@@ -130,6 +134,22 @@ fn another_program_takes_over_and_no_request_fails() {
 }
 
 #[test]
+fn an_upgrade_leaves_no_more_open_than_a_reload() {
+    let place = Place::new();
+    let server = place.start();
+    let (code, _, stderr) = Launch::of(vec!["reload".to_owned(), place.config()]).finish();
+    assert_eq!((code, &*stderr), (Some(0), ""));
+    assert!(eventually(|| server.workers().len() == 2));
+    let count = || server.started().lasting_descriptors();
+    let before = count();
+    for _ in 0..2 {
+        assert_eq!(place.upgrade(None), (Some(0), String::new()));
+        assert!(eventually(|| count() <= before), "{before} became {}", count());
+    }
+    server.stop();
+}
+
+#[test]
 fn what_is_under_way_is_finished() {
     let place = Place::new();
     let server = place.start();
@@ -163,12 +183,15 @@ fn a_program_that_cannot_take_over_is_refused_and_changes_nothing() {
     // The number of an architecture that is nobody's.
     foreign[18..20].copy_from_slice(&[0xfe, 0xca]);
     let older = replaced(&good, env!("CARGO_PKG_VERSION").as_bytes(), b"0.0.9");
+    let pipe = place.path("pipe");
+    mkfifoat(CWD, &pipe, Mode::RWXU).unwrap();
     let cases = [
         (place.path("missing"), "there is no such program"),
         (place.put("text", b"hello", 0o644), "the user of the server may not run it"),
         (place.put("broken", &good[..good.len() / 8], 0o755), "cannot"),
         (place.put("foreign", &foreign, 0o755), "it cannot be run: Exec format error"),
         (place.put("older", &older, 0o755), "gannet 0.0.9, and 0.1.0 runs"),
+        (pipe, "it is no regular file"),
         ("/bin/false".into(), "a trial of it ended with exit code 1"),
         ("/bin/true".into(), "a trial of it ended with exit code 0"),
     ];
@@ -191,6 +214,49 @@ fn a_program_that_cannot_take_over_is_refused_and_changes_nothing() {
     assert_eq!(ids(&server), workers, "the workers are the same");
     assert_eq!(program(started), place.path("gannet"));
     server.stop();
+}
+
+/// As where a package of each version lies in a folder of its own.
+#[test]
+fn the_program_is_looked_for_where_a_link_leads_by_now() {
+    let place = Place::new();
+    let link = |to: &str| {
+        let _ = fs::remove_file(place.path("link"));
+        symlink(place.path(to), place.path("link")).unwrap();
+    };
+    link("gannet");
+    let launch = Launch::of(vec!["run".to_owned(), place.config()]);
+    let server = launch.program(&place.path("link")).start();
+    for name in ["second", "third"] {
+        let next = place.put(name, &fs::read(binary::path()).unwrap(), 0o755);
+        link(name);
+        assert_eq!(place.upgrade(None), (Some(0), String::new()));
+        assert_eq!(program(server.started()), next);
+    }
+    server.stop();
+}
+
+/// It is of a program that says something for ever, which is nobody's to read.
+#[test]
+fn a_stop_ends_a_trial() {
+    let place = Place::new();
+    let endless = place.put("endless", &fs::read("/usr/bin/yes").unwrap(), 0o755);
+    let server = place.start();
+    let started = server.started();
+    let words = ["upgrade", "-c", &place.config(), endless.to_str().unwrap()].map(str::to_owned);
+    let asking = thread::spawn(move || Launch::of(words.to_vec()).finish());
+    let is_trial = |child: &Process| {
+        fs::read_link(format!("/proc/{}/exe", child.0)).is_ok_and(|path| path == endless)
+    };
+    let mut found = None;
+    assert!(eventually(|| {
+        found = started.children().into_iter().find(is_trial);
+        found.is_some()
+    }));
+    server.stop();
+    assert!(eventually(|| !found.unwrap().is_alive()), "it ends with the server");
+    let (code, _, stderr) = asking.join().unwrap();
+    assert_eq!((code, &*stderr), (Some(1), "error: the server stops\n"));
 }
 
 /// All that is `old` in `bytes`, by something of the same length.
@@ -232,5 +298,20 @@ fn a_program_that_has_taken_over_and_cannot_serve_goes_back_to_the_one_before() 
     assert_eq!(place.upgrade(Some(&other)), (Some(0), String::new()));
     assert!(eventually(|| ids(&server).is_disjoint(&workers)));
     assert_eq!(program(started), other);
+    server.stop();
+}
+
+/// Somebody has tidied up too much: nobody can be told anything by that path, until a config is
+/// read anew, but the server lives.
+#[test]
+fn an_upgrade_outlives_the_file_of_the_control_socket() {
+    let place = Place::new();
+    place.write("workers = 2\nthreads = 1\ncontrol = \"c.sock\"");
+    let server = place.start();
+    let workers = ids(&server);
+    fs::remove_file(place.path("c.sock")).unwrap();
+    server.signal(Signal::USR2);
+    assert!(eventually(|| place.reasons("upgraded").len() == 1));
+    assert!(eventually(|| ids(&server).is_disjoint(&workers)));
     server.stop();
 }

@@ -3,7 +3,7 @@
 use crate::machine::{FILES, Machine, SECRET, quoted};
 use config::{
     Errors, Paint, Plan, load,
-    plan::{Action, Address, Branch, LogFormat, Node, Policy, Route, Target},
+    plan::{Action, Address, Branch, Listen, LogFormat, Node, Policy, Route, Target},
 };
 use message::Limits;
 use std::{fmt::Write, path::Path, time::Duration};
@@ -252,8 +252,8 @@ fn push_route<'p>(route: &'p Route, all: &mut Vec<&'p Policy>) {
 
 /// What a plan says of the server.
 fn told(plan: &Plan) -> String {
-    let listen = plan.listen.iter().map(|listen| (&listen.address, listen.proxy_protocol));
-    let listen: Vec<_> = listen.collect();
+    let told = |listen: &Listen| (listen.address.clone(), listen.proxy_protocol, listen.http2);
+    let listen: Vec<_> = plan.listen.iter().map(told).collect();
     let Plan { threads, limits, capacity, logs, file_cache_bytes_max, request_id, .. } = plan;
     let log = &logs.access[0];
     let told = match log.format {
@@ -278,9 +278,12 @@ fn written(plan: &Plan) -> String {
             Address::Unix { mode, .. } => format!(", mode = \"{mode:o}\""),
         };
         let address = quoted(&listen.address.to_string());
-        let proxy = listen.proxy_protocol;
+        let Listen { proxy_protocol: proxy, http2, .. } = listen;
         // What listens with TLS says no more of the server, and of sites nothing is written.
-        format!("{{ address = {address}, tls = false, proxy-protocol = {proxy}{mode} }}")
+        format!(
+            "{{ address = {address}, tls = false, http2 = {http2}, \
+             proxy-protocol = {proxy}{mode} }}"
+        )
     });
     let mut text = format!("[server]\nlisten = {}\n", list(listen));
     let networks = plan.trusted_proxies.iter().map(|network| quoted(&network.to_string()));

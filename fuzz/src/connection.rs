@@ -9,8 +9,8 @@ use crate::{
     text::first_line,
 };
 use base::Moment;
-use http1::{Chunk, Chunked, Connection, Event, Expiry, Slots};
-use message::{Body, Broken, Length, Limits, Output, Response, Shared, Source, Status};
+use http1::{Chunk, Chunked, Connection, Event, Expiry};
+use message::{Body, Broken, Length, Limits, Output, Response, Shared, Slots, Source, Status};
 use std::{
     io::IoSlice,
     task::{Context, Poll},

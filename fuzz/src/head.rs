@@ -2,8 +2,8 @@
 
 use crate::{limits, text::latin1};
 use base::Moment;
-use http1::{Connection, Event, Slots};
-use message::{Fields, Length, Limits, Name, Request, Version};
+use http1::{Connection, Event};
+use message::{Fields, Length, Limits, Name, Request, Slots, Version};
 
 /// Pieces of heads, and what they are broken with.
 pub const TOKENS: &[&str] = &[

@@ -23,6 +23,9 @@ pub mod tls_hello;
 pub mod connection;
 pub mod head;
 
+pub mod h2_frames;
+pub mod hpack;
+
 pub mod chunked;
 
 pub mod path;

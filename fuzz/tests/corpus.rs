@@ -32,9 +32,8 @@ macro_rules! targets {
 }
 
 targets! {
-    accept_encoding authorization chunked config connection fastcgi forwarded head htpasswd note
-    path preconditions proxy_protocol range
-    route state tls_hello
+    accept_encoding authorization chunked config connection fastcgi forwarded h2_frames head hpack
+    htpasswd note path preconditions proxy_protocol range route state tls_hello
 }
 
 fn check(target: &str, run: fn(&[u8]), tokens: &[&str]) {

@@ -1,7 +1,7 @@
 //! The long items of `cargo xtask test --full`, and the dated page that they leave behind.
 
 use crate::{
-    command,
+    command, httpwg,
     step::{Report, Step, cargo, own},
     tidy, tools,
 };
@@ -16,11 +16,12 @@ const FUZZ_SECONDS: u32 = 60;
 /// Seconds to build all fuzz targets; the first to run builds what they share.
 const FUZZ_BUILD_SECONDS_MAX: u32 = 900;
 
-/// The long items: the black-box tests at length, and every fuzz target on new inputs. Another is
-/// one more step here.
+/// The long items: the black-box tests at length, a judge of HTTP/2 from outside, and every fuzz
+/// target on new inputs. Another is one more step here.
 pub(crate) fn steps() -> Vec<Step> {
     let has_nightly = has_nightly();
-    let mut steps = vec![at_length(), own("cargo-fuzz", tools::install_fuzz)];
+    let judged = own("httpwg", httpwg::run);
+    let mut steps = vec![at_length(), judged, own("cargo-fuzz", tools::install_fuzz)];
     steps.extend(tidy::fuzz_targets().map(|name| fuzz(name, has_nightly)));
     steps
 }

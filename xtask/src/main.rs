@@ -3,6 +3,7 @@
 mod bench;
 mod command;
 mod full;
+mod httpwg;
 mod soak;
 mod step;
 mod test;

@@ -1,7 +1,10 @@
 //! What the tests need beside the toolchain: how it is found, and how it is installed.
 
 use crate::command;
-use std::{path::Path, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// A Debian package and a file that is there once it is installed.
 struct Debian {
@@ -10,7 +13,7 @@ struct Debian {
 }
 
 /// The packages of Debian that the tests need, all of them.
-const DEBIAN: [Debian; 13] = [
+const DEBIAN: [Debian; 16] = [
     // The browser test drives a real browser.
     Debian { package: "chromium", file: "/usr/bin/chromium" },
     Debian { package: "chromium-driver", file: "/usr/bin/chromedriver" },
@@ -22,6 +25,10 @@ const DEBIAN: [Debian; 13] = [
     Debian { package: "python3-doc", file: "/usr/share/doc/python3-doc/html/index.html" },
     // REDbot gets an environment of its own.
     Debian { package: "python3-venv", file: "/usr/share/doc/python3-venv" },
+    // Clients of HTTP/2: nghttp and h2load, curl, and Python's h2 with its hpack and hyperframe.
+    Debian { package: "nghttp2-client", file: "/usr/bin/h2load" },
+    Debian { package: "curl", file: "/usr/bin/curl" },
+    Debian { package: "python3-h2", file: "/usr/lib/python3/dist-packages/h2" },
     Debian { package: "slowhttptest", file: "/usr/bin/slowhttptest" },
     // Answers are compared with those of other servers.
     Debian { package: "nginx", file: "/usr/sbin/nginx" },
@@ -47,6 +54,10 @@ const REDBOT: &str = include_str!("../redbot.txt");
 /// Where the environment lies that REDbot is installed in, below the root; the tests look there.
 const REDBOT_FOLDER: &str = "target/tools/redbot";
 
+/// The httpwg-cli that judges HTTP/2, and where it lies, below the root: it is nobody else's.
+const HTTPWG: &str = "httpwg-cli@0.2.5";
+const HTTPWG_FOLDER: &str = "target/tools/httpwg";
+
 /// Seconds for downloads and for building a tool.
 const INSTALL_SECONDS_MAX: u32 = 1200;
 
@@ -66,6 +77,23 @@ pub(crate) fn install(root: &Path) -> Result<(), String> {
 /// Says what came in the way.
 pub(crate) fn install_fuzz(root: &Path) -> Result<(), String> {
     install_verb(root, "fuzz", FUZZ)
+}
+
+/// Installs the judge of HTTP/2, which only `--full` needs, and returns where it is.
+///
+/// # Errors
+/// Says what came in the way.
+pub(crate) fn install_httpwg(root: &Path) -> Result<PathBuf, String> {
+    let program = root.join(HTTPWG_FOLDER).join("bin/httpwg");
+    if !program.exists() {
+        let mut install = command::bounded("cargo", INSTALL_SECONDS_MAX, root);
+        install.args(["install", "--locked", "--root", HTTPWG_FOLDER, HTTPWG]);
+        let done = command::finish(&mut install)?;
+        if !done.is_success {
+            return Err(done.output);
+        }
+    }
+    Ok(program)
 }
 
 fn missing(wanted: &[Debian]) -> Vec<&'static str> {

@@ -245,10 +245,10 @@ pub fn unpack_address(from: &mut Unpacker<'_>) -> Option<Address> {
 }
 
 fn pack_listen(out: &mut Packer, listen: &Listen) {
-    let Listen { address, written, is_implied, proxy_protocol, tls } = listen;
+    let Listen { address, written, is_implied, proxy_protocol, http2, tls } = listen;
     pack_address(out, address);
     out.bytes(written.as_bytes());
-    [is_implied, proxy_protocol, tls].iter().for_each(|flag| out.byte(u8::from(**flag)));
+    [is_implied, proxy_protocol, http2, tls].iter().for_each(|flag| out.byte(u8::from(**flag)));
 }
 
 fn unpack_listen(from: &mut Unpacker<'_>) -> Option<Listen> {
@@ -257,6 +257,7 @@ fn unpack_listen(from: &mut Unpacker<'_>) -> Option<Listen> {
         written: from.text()?.into(),
         is_implied: from.flag()?,
         proxy_protocol: from.flag()?,
+        http2: from.flag()?,
         tls: from.flag()?,
     })
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 /// The form of the bytes; another one is refused.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 /// What a world that has no answer says: the config asks for something that it did not ask for when
 /// it was checked.
@@ -28,6 +28,7 @@ pub struct Bundle {
     is_terminal: bool,
     is_error_terminal: bool,
     folders: HashMap<PathBuf, Result<(), String>>,
+    places: HashMap<PathBuf, Result<(), String>>,
     privates: HashMap<PathBuf, Result<(), String>>,
     logs: HashMap<PathBuf, Result<(), String>>,
     reals: HashMap<PathBuf, PathBuf>,
@@ -98,7 +99,7 @@ impl Bundle {
         out.bytes(base.as_os_str().as_bytes());
         out.byte(u8::from(*is_terminal));
         out.byte(u8::from(*is_error_terminal));
-        for looks in [&self.folders, &self.privates, &self.logs] {
+        for looks in [&self.folders, &self.places, &self.privates, &self.logs] {
             out.number(looks.len() as u64);
             for (path, answer) in looks {
                 out.bytes(path.as_os_str().as_bytes());
@@ -150,6 +151,7 @@ impl Bundle {
             is_terminal: from.flag()?,
             is_error_terminal: from.flag()?,
             folders: looks(&mut from)?,
+            places: looks(&mut from)?,
             privates: looks(&mut from)?,
             logs: looks(&mut from)?,
             reals: from.list(|from| Some((from.path()?, from.path()?)))?.into_iter().collect(),
@@ -182,6 +184,10 @@ impl World for Bundle {
 
     fn check_folder(&self, path: &Path) -> Result<(), String> {
         self.folders.get(path).cloned().unwrap_or_else(|| Err(UNKNOWN.to_owned()))
+    }
+
+    fn check_place(&self, path: &Path) -> Result<(), String> {
+        self.places.get(path).cloned().unwrap_or_else(|| Err(UNKNOWN.to_owned()))
     }
 
     fn check_private(&self, path: &Path) -> Result<(), String> {
@@ -233,6 +239,11 @@ impl World for Recorder<'_> {
     fn check_folder(&self, path: &Path) -> Result<(), String> {
         let answers = &mut self.bundle.borrow_mut().folders;
         answers.entry(path.to_owned()).or_insert_with(|| self.world.check_folder(path)).clone()
+    }
+
+    fn check_place(&self, path: &Path) -> Result<(), String> {
+        let answers = &mut self.bundle.borrow_mut().places;
+        answers.entry(path.to_owned()).or_insert_with(|| self.world.check_place(path)).clone()
     }
 
     fn check_private(&self, path: &Path) -> Result<(), String> {

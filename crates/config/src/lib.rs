@@ -71,6 +71,13 @@ pub fn load(name: &str, text: impl AsRef<[u8]>, world: &dyn World) -> Result<Pla
     Err(Errors::new(sources, mistakes))
 }
 
+/// The control socket that the config `text` names, whatever else is wrong with it.
+#[must_use]
+pub fn control(name: &str, text: impl AsRef<[u8]>, world: &dyn World) -> Option<PathBuf> {
+    let Reading { written, sources, .. } = include::read(name, text.as_ref(), world);
+    written.server.control.map(|word| sources.path(&word))
+}
+
 /// What the command line says where there is no config file: one folder for every host.
 #[derive(Clone, Debug)]
 pub struct Quick {
@@ -147,6 +154,7 @@ pub fn quick(quick: Quick, eyes: Eyes) -> Plan {
         written: "the command line".into(),
         is_implied: false,
         proxy_protocol: false,
+        http2: false,
         tls: false,
     };
     plan.applications = applications;

@@ -22,6 +22,16 @@ pub trait World {
         Ok(())
     }
 
+    /// Whether `path` is a folder for a socket of whoever starts the server, which may be another
+    /// user than the one that serves.
+    ///
+    /// # Errors
+    ///
+    /// As [`World::check_folder`].
+    fn check_place(&self, path: &Path) -> Result<(), String> {
+        self.check_folder(path)
+    }
+
     /// Whether nobody but this user may write into the folder `path`, which is there.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ pub enum Verdict {
 
 /// Turns a 200 to GET or HEAD into the 304 or 412 that the preconditions ask for. They speak of
 /// representations, so a response without a validator is none of their business.
+#[inline]
 #[must_use]
 pub fn apply(request: &Request<'_>, mut response: Response) -> Response {
     let (etag, last_modified) = (response.get("etag"), response.get("last-modified"));

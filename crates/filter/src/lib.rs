@@ -54,18 +54,25 @@ pub fn apply(
         response = error_page::own(&adjust.error_pages, exchange, response, aids.counters);
         response = live::apply(error_page::apply(response), script);
     }
-    let compress = |response| match &adjust.compress {
-        Some(compress) => compress::apply(compress, request, response),
-        None => response,
+    // Moving an answer costs more than most looks at it.
+    let compress = |response: Response| match &adjust.compress {
+        Some(compress) if response.prepared.is_none() => {
+            compress::apply(compress, request, response)
+        }
+        _ => response,
     };
     response = compress(response);
     if response.status != Status::OK || request.fields.contains_any(CONCERNED) {
         if !response.is_settled {
             response = conditional::apply(request, response);
-            response = range::apply(request, response);
+            if request.fields.contains(Name::Range) {
+                response = range::apply(request, response);
+            }
         }
-        response = error_page::own(&adjust.error_pages, exchange, response, aids.counters);
-        response = compress(error_page::apply(response));
+        if response.status.0 >= 300 && !response.status.is_bodiless() {
+            response = error_page::own(&adjust.error_pages, exchange, response, aids.counters);
+            response = compress(error_page::apply(response));
+        }
     }
     let response = fields::apply(&adjust.fields, exchange, rest, response);
     match &adjust.cors {

@@ -38,6 +38,16 @@ pub(crate) fn load_by(file: &Path, way_out: &str) -> Result<Plan, Trouble> {
     })
 }
 
+/// The control socket that a config file names, whatever else is wrong with it; `None` where it
+/// names none. What is wrong with it is said where that cannot be told.
+pub(crate) fn control(file: &Path) -> Result<Option<PathBuf>, Trouble> {
+    let (bytes, machine) = open(file, WAY_OUT)?;
+    match config::control(&file.to_string_lossy(), bytes, &machine) {
+        None => load(file).map(|_| None),
+        found => Ok(found),
+    }
+}
+
 /// The same, with a bundle of all that was read, from which another process makes the same plan.
 /// The folders in it are those that the user can read whom the plan will be served by; this process
 /// is that user from then on.
@@ -57,8 +67,8 @@ pub(crate) fn record(file: &Path, paint: Paint) -> Result<(Plan, Bundle), Troubl
 
 /// Whom a plan is served by: another user than this process's where root has started it.
 pub(crate) fn serving_user(plan: &Plan) -> Result<Option<User>, Trouble> {
+    let named = named_user(plan)?;
     let trouble = |error: IdentityError| Trouble::new(2, format!("error: `user`: {error}"));
-    let named = plan.user.as_ref().map(|name| User::find(name)).transpose().map_err(trouble)?;
     match (named, process::is_root()) {
         (Some(user), false) if user.number == process::user() => Ok(None),
         (Some(_), false) => Err(trouble(IdentityError::NotRoot(process::user()))),
@@ -69,6 +79,12 @@ pub(crate) fn serving_user(plan: &Plan) -> Result<Option<User>, Trouble> {
             usual.map(Some).ok_or_else(|| trouble(IdentityError::Unknown(USERS.join(", "))))
         }
     }
+}
+
+/// The user that a plan names, who has to be known here.
+pub(crate) fn named_user(plan: &Plan) -> Result<Option<User>, Trouble> {
+    let trouble = |error: IdentityError| Trouble::new(2, format!("error: `user`: {error}"));
+    plan.user.as_ref().map(|name| User::find(name)).transpose().map_err(trouble)
 }
 
 /// Makes this process one of that user.

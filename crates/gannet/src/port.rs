@@ -41,6 +41,7 @@ pub(crate) fn named(hosts: &[IpAddr], port: u16) -> Vec<Listen> {
         written: "".into(),
         is_implied: false,
         proxy_protocol: false,
+        http2: false,
         tls: false,
     };
     hosts.iter().map(listen).collect()

@@ -276,7 +276,8 @@ fn confine(plan: &Plan) -> Result<Vec<String>, String> {
     if let Some(user) = machine::serving_user(plan).map_err(words)? {
         layers.push(machine::become_user(&user).map_err(words)?);
     }
-    layers.extend(selftest::confinement(plan).enter().map_err(|error| format!("error: {error}"))?);
+    let failed = |error: io::Error| format!("error: the sandbox cannot be had: {error}");
+    layers.extend(selftest::confinement(plan).enter().map_err(failed)?);
     Ok(layers.iter().map(Layer::to_string).collect())
 }
 

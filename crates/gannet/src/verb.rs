@@ -177,6 +177,7 @@ pub(crate) fn loops(wanted: Option<NonZero<usize>>) -> usize {
 /// `gannet check FILE`: says whether `run` would serve it, and what is wrong where it would not.
 pub(crate) fn check(file: &Path) -> Result<(), Trouble> {
     let plan = load(file)?;
+    machine::named_user(&plan)?;
     net::stream::say(format!("{}: {}, no mistakes\n", file.display(), sites(&plan)).as_bytes());
     Ok(())
 }

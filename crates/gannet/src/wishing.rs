@@ -106,21 +106,26 @@ pub(crate) fn own_desk_path(file: &Path) -> Option<PathBuf> {
 
 /// Sends a wish, and waits for what comes of it.
 fn ask(desk: &Desk, wish: &Wish) -> Result<Outcome, Trouble> {
-    let plan = machine::load(&desk.file);
-    let path = match (&desk.control, &plan) {
-        (Some(path), _) => Some(path.clone()),
-        (None, Ok(plan)) => plan.control.clone().or_else(|| desk_path(&desk.file)),
-        (None, Err(_)) => desk_path(&desk.file),
+    let (path, fault) = match &desk.control {
+        Some(path) => (Some(path.clone()), None),
+        None => match machine::control(&desk.file) {
+            Ok(named) => (named.or_else(|| desk_path(&desk.file)), None),
+            Err(fault) => (desk_path(&desk.file), Some(fault)),
+        },
     };
     let Some(path) = path else {
         let message = "error: there is no place for sockets: name the server's by --control PATH";
-        return Err(plan.err().unwrap_or_else(|| Trouble::new(1, message.to_owned())));
+        return Err(fault.unwrap_or_else(|| Trouble::new(1, message.to_owned())));
     };
-    let stream = match UnixStream::connect(&path) {
-        Ok(stream) => stream,
-        // What is wrong with the config may be all that there is to say.
-        Err(error) => return Err(plan.err().unwrap_or_else(|| nobody(&path, &error))),
-    };
+    let stream = UnixStream::connect(&path).map_err(|error| {
+        let Trouble { exit_code, message } = nobody(&path, &error);
+        let Some(fault) = fault else { return Trouble::new(exit_code, message) };
+        let message = format!(
+            "{message}\nThat is the usual place, as the config does not tell another one:\n{}",
+            fault.message
+        );
+        Trouble::new(exit_code, message)
+    })?;
     let failed = |error: io::Error| Trouble::new(1, format!("error: {}: {error}", path.display()));
     let user = unix::peer_user(stream.as_fd()).map_err(failed)?;
     if user != process::user() && user != 0 && process::user() != 0 {
@@ -148,8 +153,8 @@ fn ask(desk: &Desk, wish: &Wish) -> Result<Outcome, Trouble> {
 fn nobody(path: &Path, error: &io::Error) -> Trouble {
     let cause = match error.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
-            "no server listens there: start it by `gannet run FILE`, or name another socket by \
-             --control PATH"
+            "no server listens there: start it by `gannet run FILE`, or name its socket by --control \
+             PATH, where `control` was changed since it started"
                 .to_owned()
         }
         ErrorKind::PermissionDenied => "it is for the user that the server runs as".to_owned(),

@@ -1,8 +1,8 @@
 //! Parses and answers one browser's request over and over, so that instructions can be counted.
 
 use base::Moment;
-use http1::{Connection, Event, Slots};
-use message::{Body, Limits, Output, Prepared, Response, Shared, Status, response::Line};
+use http1::{Connection, Event};
+use message::{Body, Limits, Output, Prepared, Response, Shared, Slots, Status, response::Line};
 use std::{hint::black_box, rc::Rc};
 
 const HEAD: &str = "GET /assets/css/site.min.css?v=20240611 HTTP/1.1\r\n\

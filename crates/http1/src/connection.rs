@@ -2,15 +2,17 @@
 
 use crate::{
     chunked::Chunk,
-    clock::{Clock, Pace},
     content::Content,
     event::{Event, Expiry},
-    head::{self, Head, Slots},
+    head::{self, Head},
     refusal::Refusal,
     write::{self, Date29, Framing, Persistence},
 };
 use base::Moment;
-use message::{Body, Length, Limits, Method, Output, Request, Response, Source, Version};
+use message::{
+    Body, Length, Limits, Method, Output, Request, Response, Slots, Source, Version,
+    clock::{Clock, Pace},
+};
 
 /// A server's end of one HTTP/1.1 connection.
 #[derive(Debug)]
@@ -110,6 +112,17 @@ impl Connection {
             Input::Deaf => (input.len(), Event::Closed),
             _ => (used, Event::Incomplete),
         }
+    }
+
+    /// Whether nothing can be told before more bytes come, and waiting for them begins, while none
+    /// are unread. It is what [`Connection::receive`] says of no bytes, without room for a head.
+    #[inline]
+    pub fn waits(&mut self, now: Moment) -> bool {
+        let waits = matches!(self.input, Input::Head { .. }) && !self.closing;
+        if waits {
+            self.clock.wait(now);
+        }
+        waits
     }
 
     /// How many bytes the head of the current request has; they are the last of those used up when

@@ -1,62 +1,13 @@
 //! The bytes of a head become a request, or are refused (RFC 9112 sections 2 to 6).
 
-use crate::{refusal::Refusal, scan, target};
+use crate::{refusal::Refusal, target};
 use message::{
-    Field, Fields, Length, Limits, Method, Name, Request, Version, fields::Index, name::is_token,
+    Fields, Length, Limits, Method, Name, Request, Slots, Version, authority, fields::Index,
+    name::is_token, scan,
 };
 
 /// Bytes of a method; a longer one is nothing that this server could know.
 const METHOD_BYTES_MAX: usize = 32;
-
-/// The longest content that can be told by its length: 2^63 - 1 bytes, what files can hold.
-const LENGTH_MAX: u64 = i64::MAX as u64;
-
-/// Field lines that there is room for without asking for memory; a browser sends some fifteen.
-const FIELDS_USUAL: usize = 24;
-
-/// Room for the field lines of one head.
-pub struct Slots<'b> {
-    usual: [Field<'b>; FIELDS_USUAL],
-    /// All lines, where there are more.
-    many: Vec<Field<'b>>,
-}
-
-impl<'b> Slots<'b> {
-    /// Room on the stack.
-    #[inline]
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { usual: [Field { name: b"", value: b"" }; FIELDS_USUAL], many: Vec::new() }
-    }
-
-    /// Puts down line number `position`; the lines before it are there. A line that is put together
-    /// elsewhere first costs more than all the rest of it.
-    #[inline]
-    fn put(&mut self, position: usize, name: &'b [u8], value: &'b [u8]) {
-        match self.usual.get_mut(position) {
-            Some(line) => (line.name, line.value) = (name, value),
-            None => self.put_beyond(Field { name, value }),
-        }
-    }
-
-    #[cold]
-    fn put_beyond(&mut self, line: Field<'b>) {
-        if self.many.is_empty() {
-            self.many.extend(self.usual);
-        }
-        self.many.push(line);
-    }
-
-    fn lines(&self, count: usize) -> &[Field<'b>] {
-        if self.many.is_empty() { &self.usual[..count] } else { &self.many }
-    }
-}
-
-impl Default for Slots<'_> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
 
 /// What is to be known of a head.
 pub(crate) enum Head<'b> {
@@ -145,6 +96,7 @@ fn method(window: &[u8]) -> Result<(Method<'_>, usize), Stop> {
     match window.get(end) {
         _ if end > METHOD_BYTES_MAX => Err(Refusal::Method.into()),
         None => Err(Stop::Short { again_at: end + 1 }),
+        Some(b' ') if &window[..end] == b"GET" => Ok((Method::Get, end + 1)),
         Some(b' ') if end > 0 => Ok((Method::parse(text(&window[..end])), end + 1)),
         Some(_) => Err(Refusal::Method.into()),
     }
@@ -287,12 +239,13 @@ fn host<'b>(
     if fields.is_repeated(Name::Host) {
         return Err(Refusal::HostRepeated);
     }
+    let split = |authority| authority::split(authority).ok_or(Refusal::Host);
     let named = match fields.get(Name::Host) {
-        Some(value) => target::host(str::from_utf8(value).map_err(|_| Refusal::Host)?)?,
+        Some(value) => split(str::from_utf8(value).map_err(|_| Refusal::Host)?)?,
         None if version == Version::Http10 => ("", ""),
         None => return Err(Refusal::HostMissing),
     };
-    authority.map_or(Ok(named), target::host)
+    authority.map_or(Ok(named), split)
 }
 
 /// How long the content is (RFC 9112 section 6.3). Only one way of saying it is taken.
@@ -316,11 +269,7 @@ fn length(fields: &Fields<'_>, version: Version) -> Result<Length, Refusal> {
             _ => Err(Refusal::Coding),
         };
     }
-    let digits = value.unwrap_or_default();
-    let are_digits = digits.len() <= 19 && digits.iter().all(u8::is_ascii_digit);
-    let length =
-        str::from_utf8(digits).ok().filter(|_| are_digits).and_then(|text| text.parse().ok());
-    length.filter(|&length| length <= LENGTH_MAX).map(Length::Known).ok_or(Refusal::Length)
+    Length::parse(value.unwrap_or_default()).ok_or(Refusal::Length)
 }
 
 fn wishes(fields: &Fields<'_>, version: Version, length: Length) -> Result<Wishes, Refusal> {

@@ -27,18 +27,15 @@
 
 mod connection;
 mod head;
-mod scan;
 mod target;
 mod chunked;
 mod write;
 mod refusal;
 mod event;
 mod content;
-mod clock;
 
 pub use chunked::{Chunk, Chunked};
 pub use connection::Connection;
 pub use event::{Event, Expiry};
-pub use head::Slots;
 pub use refusal::Refusal;
 pub use write::Date29;

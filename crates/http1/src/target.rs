@@ -1,8 +1,7 @@
-//! Request targets and hosts (RFC 9112 section 3.2, RFC 3986 section 3.2.2).
+//! Request targets (RFC 9112 section 3.2).
 
 use crate::refusal::Refusal;
 use message::Method;
-use std::net::Ipv6Addr;
 
 /// What a target says.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,45 +37,6 @@ pub(crate) fn parse<'b>(target: &'b str, method: Method<'_>) -> Result<Target<'b
         path => path,
     };
     Ok(Target { authority: Some(authority), path, query })
-}
-
-/// The host of `authority` and its port with the colon, or a refusal if either is malformed: a
-/// registered name, an IPv4 address or an IPv6 address in brackets; no user name, no empty host.
-/// Escapes are refused although RFC 3986 knows them: with them, one host would have many spellings.
-/// A port may be empty, which is as good as none (RFC 3986 section 3.2.3).
-pub(crate) fn host(authority: &str) -> Result<(&str, &str), Refusal> {
-    let (host, rest) = if let Some(rest) = authority.strip_prefix('[') {
-        let (address, _) = rest.split_once(']').ok_or(Refusal::Host)?;
-        address.parse::<Ipv6Addr>().map_err(|_| Refusal::Host)?;
-        authority.split_at(address.len() + 2)
-    } else {
-        let end = authority.bytes().position(|byte| !NAME_BYTES[usize::from(byte)]);
-        authority.split_at(end.unwrap_or(authority.len()))
-    };
-    let port = if rest == ":" { "" } else { rest };
-    let is_port = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
-    if is_port && !host.is_empty() { Ok((host, port)) } else { Err(Refusal::Host) }
-}
-
-/// The bytes of a registered name: unreserved ones and sub-delimiters.
-static NAME_BYTES: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte: u8 = 0;
-    while byte < 128 {
-        table[byte as usize] = byte.is_ascii_alphanumeric()
-            || matches!(byte, b'-' | b'.' | b'_' | b'~')
-            || matches!(
-                byte,
-                b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
-            );
-        byte += 1;
-    }
-    table
-};
-
-fn is_port(digits: &str) -> bool {
-    let are_digits = digits.len() <= 5 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    are_digits && digits.parse().is_ok_and(|port: u16| port != 0)
 }
 
 fn split_query(target: &str) -> (&str, Option<&str>) {
@@ -129,57 +89,5 @@ mod tests {
             check("GET", target, Err(Refusal::Target));
         }
         check("OPTIONS", "*?a", Err(Refusal::Target));
-    }
-
-    #[test]
-    fn hosts() {
-        for (authority, expect) in [
-            ("a", ("a", "")),
-            ("Example.COM", ("Example.COM", "")),
-            ("a_b.c-d.", ("a_b.c-d.", "")),
-            ("a:1", ("a", ":1")),
-            ("a:65535", ("a", ":65535")),
-            ("a:", ("a", "")),
-            ("[::1]:", ("[::1]", "")),
-            ("127.0.0.1:80", ("127.0.0.1", ":80")),
-            ("[::1]", ("[::1]", "")),
-            ("[2001:db8::1]:443", ("[2001:db8::1]", ":443")),
-        ] {
-            assert_eq!(host(authority), Ok(expect));
-        }
-        for authority in [
-            "",
-            ":80",
-            ":",
-            "a::",
-            "a::80",
-            "a:0",
-            "a:65536",
-            "a:99999",
-            "a:+1",
-            "a:1x",
-            "a:000001",
-            "a b",
-            "u@a",
-            "u:p@a",
-            "a/b",
-            "a?b",
-            "a#b",
-            "a\\b",
-            "%61",
-            "\u{fc}",
-            "[::1",
-            "[]",
-            "[::g]",
-            "[::1%25eth0]",
-            "[::1]x",
-            "::1",
-            "[127.0.0.1]",
-            "a\tb",
-            "a\"",
-            "<a>",
-        ] {
-            assert_eq!(host(authority), Err(Refusal::Host), "{authority}");
-        }
     }
 }

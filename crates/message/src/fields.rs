@@ -131,6 +131,55 @@ impl<'h> Fields<'h> {
     }
 }
 
+/// Field lines that there is room for without asking for memory; a browser sends some fifteen.
+const FIELDS_USUAL: usize = 24;
+
+/// Room for the field lines of one head.
+pub struct Slots<'b> {
+    usual: [Field<'b>; FIELDS_USUAL],
+    /// All lines, where there are more.
+    many: Vec<Field<'b>>,
+}
+
+impl<'b> Slots<'b> {
+    /// Room on the stack.
+    #[inline]
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { usual: [Field { name: b"", value: b"" }; FIELDS_USUAL], many: Vec::new() }
+    }
+
+    /// Puts down line number `position`; the lines before it are there. A line that is put together
+    /// elsewhere first costs more than all the rest of it.
+    #[inline]
+    pub fn put(&mut self, position: usize, name: &'b [u8], value: &'b [u8]) {
+        match self.usual.get_mut(position) {
+            Some(line) => (line.name, line.value) = (name, value),
+            None => self.put_beyond(Field { name, value }),
+        }
+    }
+
+    #[cold]
+    fn put_beyond(&mut self, line: Field<'b>) {
+        if self.many.is_empty() {
+            self.many.extend(self.usual);
+        }
+        self.many.push(line);
+    }
+
+    /// The first `count` lines.
+    #[must_use]
+    pub fn lines(&self, count: usize) -> &[Field<'b>] {
+        if self.many.is_empty() { &self.usual[..count] } else { &self.many }
+    }
+}
+
+impl Default for Slots<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -81,6 +81,15 @@ impl Output {
         &self.bytes[self.written..end]
     }
 
+    /// The bytes that stand in front in one piece; none where that is a file.
+    #[must_use]
+    pub fn front(&self) -> &[u8] {
+        match self.parts.front() {
+            Some((before, Part::Bytes(bytes))) if *before == self.written => bytes.as_slice(),
+            _ => self.run(),
+        }
+    }
+
     /// Fills `slices` with what is in front up to the first file, and says how many it filled and
     /// whether a file follows them.
     pub fn slices<'o>(&'o self, slices: &mut [IoSlice<'o>]) -> (usize, bool) {

@@ -9,6 +9,8 @@ pub enum Version {
     Http10,
     /// HTTP/1.1
     Http11,
+    /// HTTP/2
+    Http2,
 }
 
 impl Version {
@@ -18,6 +20,7 @@ impl Version {
         match self {
             Self::Http10 => "HTTP/1.0",
             Self::Http11 => "HTTP/1.1",
+            Self::Http2 => "HTTP/2.0",
         }
     }
 }
@@ -29,6 +32,19 @@ pub enum Length {
     Known(u64),
     /// Told only by its end (chunked).
     Unknown,
+}
+
+/// The longest content that can be told by its length: 2^63 - 1 bytes, what files can hold.
+const LENGTH_MAX: u64 = i64::MAX as u64;
+
+impl Length {
+    /// The length that the value of a content-length field says, if that is one number.
+    #[must_use]
+    pub fn parse(digits: &[u8]) -> Option<Self> {
+        let are_digits = digits.len() <= 19 && digits.iter().all(u8::is_ascii_digit);
+        let text = str::from_utf8(digits).ok().filter(|_| are_digits)?;
+        text.parse().ok().filter(|&length| length <= LENGTH_MAX).map(Self::Known)
+    }
 }
 
 /// A request head that its protocol room has found sound and unambiguous.

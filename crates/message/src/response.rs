@@ -1,7 +1,7 @@
 //! A response as every handler makes it and every protocol room sends it.
 
 use crate::{body::Body, status::Status};
-use std::{borrow::Cow, rc::Rc};
+use std::{borrow::Cow, rc::Rc, sync::OnceLock};
 
 /// One field of a response: a lower-case name and a value that is known to hold no CR, LF or NUL.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Prepared {
     /// The fields of a 304 come first, so that both forms are one.
     http1: Vec<u8>,
     revalidated_bytes: usize,
+    /// The same for HTTP/2, once somebody has asked.
+    http2: OnceLock<(Vec<u8>, usize)>,
     /// A bit for each name, so that a name that is not there is mostly known at once.
     names: u64,
 }
@@ -39,7 +41,7 @@ impl Prepared {
         let revalidated_bytes =
             lines.iter().take_while(is_revalidated).map(Line::http1_bytes).sum();
         let names = lines.iter().fold(0, |names, line| names | name_bit(&line.name));
-        Self { lines, http1, revalidated_bytes, names }
+        Self { lines, http1, revalidated_bytes, http2: OnceLock::new(), names }
     }
 
     /// The fields one by one.
@@ -69,12 +71,30 @@ impl Prepared {
         &self.http1[..self.revalidated_bytes]
     }
 
-    /// What these fields hold in memory, in bytes.
+    /// All fields in the form that `encode` gives them for HTTP/2, or those of a 304; it is asked
+    /// once.
+    #[must_use]
+    pub fn http2(&self, is_revalidated: bool, encode: fn(&[Line], &mut Vec<u8>)) -> &[u8] {
+        let (all, revalidated_bytes) = self.http2.get_or_init(|| {
+            let is_revalidated = |line: &&Line| REVALIDATED.contains(&&*line.name);
+            let (first, rest) =
+                self.lines.split_at(self.lines.iter().take_while(is_revalidated).count());
+            let mut out = Vec::with_capacity(self.http1.len());
+            encode(first, &mut out);
+            let revalidated_bytes = out.len();
+            encode(rest, &mut out);
+            (out, revalidated_bytes)
+        });
+        if is_revalidated { &all[..*revalidated_bytes] } else { all }
+    }
+
+    /// What these fields hold in memory, in bytes; the second form, which is no longer than the
+    /// first, counts though it may not be there.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         let lines = self.lines.capacity() * size_of::<Line>();
         let values: usize = self.lines.iter().map(|line| line.value.len()).sum();
-        size_of::<Self>() + lines + values + self.http1.capacity()
+        size_of::<Self>() + lines + values + 2 * self.http1.capacity()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whom a process serves as: a user of this machine, and giving up root for it.
 
-use crate::layer::Layer;
+use crate::layer::{Layer, State};
 use crate::process;
 use crate::sys::user;
 use rustix::io::Errno;
@@ -99,7 +99,7 @@ impl User {
                 format!("{name}, without capabilities; their bounding set stays: {error}")
             }
         };
-        Ok(Layer::of("user", io::Result::Ok(words)))
+        Ok(Layer { name: "user", state: State::On(words) })
     }
 
     fn has_its_groups(&self) -> bool {

@@ -1,6 +1,9 @@
 //! What a process has given up, for the lines that say so at its start.
 
-use std::{fmt, io};
+use std::{
+    fmt,
+    io::{self, ErrorKind},
+};
 
 /// One thing that a process has given up, or could not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,13 +25,27 @@ pub enum State {
 
 impl Layer {
     /// The layer `name` by what came of it.
-    pub(crate) fn of(name: &'static str, outcome: Result<String, impl Into<io::Error>>) -> Self {
-        let state = match outcome {
+    ///
+    /// # Errors
+    ///
+    /// It failed, and not because this machine does not have it.
+    pub(crate) fn of(
+        name: &'static str,
+        outcome: Result<String, impl Into<io::Error>>,
+    ) -> io::Result<Self> {
+        let state = match outcome.map_err(Into::into) {
             Ok(detail) => State::On(detail),
-            Err(error) => State::Unavailable(error.into().to_string()),
+            Err(error) if is_lack(&error) => State::Unavailable(error.to_string()),
+            Err(error) => return Err(io::Error::new(error.kind(), format!("{name}: {error}"))),
         };
-        Self { name, state }
+        Ok(Self { name, state })
     }
+}
+
+/// Whether a kernel says so, or a container, that has no such thing, or we ourselves.
+fn is_lack(error: &io::Error) -> bool {
+    use ErrorKind::{InvalidInput, Other, PermissionDenied, Unsupported};
+    matches!(error.kind(), InvalidInput | Other | PermissionDenied | Unsupported)
 }
 
 impl fmt::Display for Layer {
@@ -52,7 +69,25 @@ mod tests {
             (Ok("ABI 7".to_owned()), "x: on, ABI 7"),
             (Err(io::Error::other("no")), "x: not available: no"),
         ] {
-            assert_eq!(Layer::of("x", outcome).to_string(), expect);
+            assert_eq!(Layer::of("x", outcome).unwrap().to_string(), expect);
+        }
+    }
+
+    #[test]
+    fn what_fails_is_not_what_is_lacking() {
+        for (errno, is_lacking) in [
+            (libc::ENOSYS, true),
+            (libc::EOPNOTSUPP, true),
+            (libc::EINVAL, true),
+            (libc::EPERM, true),
+            (libc::EACCES, true),
+            (libc::EMFILE, false),
+            (libc::ENFILE, false),
+            (libc::ENOMEM, false),
+        ] {
+            let outcome = Layer::of("x", Err(io::Error::from_raw_os_error(errno)));
+            assert_eq!(outcome.is_ok(), is_lacking, "{errno}");
+            assert!(outcome.err().is_none_or(|error| error.to_string().starts_with("x: ")));
         }
     }
 }

@@ -29,6 +29,7 @@ pub mod random;
 mod pages;
 pub mod process;
 pub mod usage;
+pub mod environment;
 pub mod succession;
 pub mod systemd;
 pub mod store;

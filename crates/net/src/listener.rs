@@ -46,6 +46,13 @@ impl Listening {
         }
     }
 
+    /// A number that no other socket of this machine has, or had since it was started.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        // Each kernel that gannet runs on knows it.
+        sockopt::socket_cookie(self).unwrap_or(0)
+    }
+
     /// Another descriptor of the same socket.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use rustix::{
 };
 use std::{
     ffi::CStr,
-    fs::File,
+    fs::{self, File},
     io::{self, ErrorKind},
     os::unix::fs::FileExt,
     sync::atomic::AtomicU64,
@@ -94,9 +94,45 @@ pub fn look(memory: BorrowedFd<'_>, start: usize, count: usize) -> io::Result<Ve
     Ok(words.iter().map(|word| u64::from_ne_bytes(*word)).collect())
 }
 
+/// Gives back the memory that code lies in which this process has run. What goes on running is in
+/// memory again at once; what only a start needs stays out.
+pub fn give_back_code() {
+    let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    for (start, end) in maps.lines().filter_map(code) {
+        // Where this fails, it stays in memory.
+        let _ = sys::let_go_of_code(start, end - start);
+    }
+}
+
+/// Where the mapping of a line of `/proc/self/maps` begins and ends, if it is one of a file's code,
+/// which nobody can write to.
+fn code(line: &str) -> Option<(usize, usize)> {
+    let mut words = line.split_ascii_whitespace();
+    let (start, end) = words.next()?.split_once('-')?;
+    let is_code = words.next()? == "r-xp" && words.nth(3)?.starts_with('/');
+    let number = |text| usize::from_str_radix(text, 16).ok();
+    number(start).zip(number(end)).filter(|(start, end)| is_code && start < end)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn code_that_was_given_back_is_there_when_it_is_run() {
+        let resident = || {
+            let status = fs::read_to_string("/proc/self/status").unwrap();
+            let line = status.lines().find(|line| line.starts_with("RssFile:")).unwrap();
+            line.split_ascii_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+        };
+        let before = resident();
+        give_back_code();
+        assert!(resident() < before);
+        assert_eq!(code("1000-3000 r-xp 0 08:01 5 /bin/gannet"), Some((0x1000, 0x3000)));
+        assert_eq!(code("1000-3000 r-xp 0 00:00 0 [vdso]"), None);
+        assert_eq!(code("1000-3000 rwxp 0 08:01 5 /bin/gannet"), None);
+        assert_eq!(code("1000-3000 r-xp 0 00:00 0"), None);
+    }
     use std::{os::fd::AsFd, sync::atomic::Ordering};
 
     #[test]

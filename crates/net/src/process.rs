@@ -4,6 +4,7 @@ use crate::sys;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
+    fs::{FileType, Mode, OFlags, fstat, open},
     io::Errno,
     process::{
         Pid, PidfdFlags, Resource, Rlimit, Signal, WaitId, WaitIdOptions, WaitOptions, getppid,
@@ -11,10 +12,11 @@ use rustix::{
     },
 };
 use std::{
+    env,
     ffi::CStr,
     fs, io,
     os::unix::fs::{DirBuilderExt, MetadataExt},
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     process::Command,
 };
 
@@ -92,6 +94,13 @@ impl Handle {
         let _ = pidfd_send_signal(&self.0, Signal::QUIT);
     }
 
+    /// Whether a signal has stopped it, until another tells it to go on.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        waitid(WaitId::PidFd(self.0.as_fd()), options).is_ok_and(|status| status.is_some())
+    }
+
     /// Ends it as a program ends itself that finds a fault in itself: where it is so arranged, what
     /// it was at is kept for whoever looks for that fault.
     pub fn abort(&self) {
@@ -155,12 +164,26 @@ pub fn forget_child(pid: u32) {
     let _ = pid.map(|pid| waitpid(Some(pid), WaitOptions::NOHANG));
 }
 
-/// Where the program lay that this process runs; another file may have taken its place since.
+/// Where the program lay that this process runs, by the path that it was started by, which may be a
+/// link; another file may have taken its place since.
 ///
 /// # Errors
 ///
 /// There is no `/proc`.
 pub fn program_path() -> io::Result<PathBuf> {
+    let word = env::args_os().next().map(PathBuf::from).unwrap_or_default();
+    let folders = env::var_os("PATH").unwrap_or_default();
+    let typed: Vec<_> = match word.components().count() {
+        1 if word.is_relative() => env::split_paths(&folders).map(|at| at.join(&word)).collect(),
+        _ => vec![word],
+    };
+    let identity = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
+    let own = identity(Path::new("/proc/self/exe"));
+    let mut typed = typed.iter().filter_map(|path| path::absolute(path).ok());
+    // Whoever starts a program may give it any name.
+    if let Some(path) = typed.find(|path| own.is_some() && identity(path) == own) {
+        return Ok(path);
+    }
     let path = fs::read_link("/proc/self/exe")?.into_os_string().into_string();
     // A path that is no text is found as long as nobody replaces it.
     Ok(path.map_or_else(PathBuf::from, |path| {
@@ -172,10 +195,16 @@ pub fn program_path() -> io::Result<PathBuf> {
 ///
 /// # Errors
 ///
-/// It is not there, or not for this user.
+/// It is not there, not for this user, or no file.
 pub fn program_at(path: &Path) -> io::Result<OwnedFd> {
     crate::failpoint::call()?;
-    fs::File::open(path).map(OwnedFd::from)
+    // A pipe would have this process wait for somebody to write to it.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = open(path, flags, Mode::empty())?;
+    match FileType::from_raw_mode(fstat(&file)?.st_mode) {
+        FileType::RegularFile => Ok(file),
+        _ => Err(io::Error::other("it is no regular file")),
+    }
 }
 
 /// The user that this process runs as; 0 is root.
@@ -252,6 +281,7 @@ fn ignored(status: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::fs::{CWD, mkfifoat};
     use std::{
         io::{BufRead, BufReader},
         process::{Command, Stdio},
@@ -302,6 +332,18 @@ mod tests {
         assert_eq!(handle.ending().unwrap().as_deref(), Some("ended"));
         shell.wait().unwrap();
         assert_eq!(handle.ending().unwrap().as_deref(), Some("ended"));
+    }
+
+    #[test]
+    fn a_program_is_a_regular_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        mkfifoat(CWD, &pipe, Mode::RWXU).unwrap();
+        for path in [&*pipe, folder.path(), Path::new("/dev/null")] {
+            let error = program_at(path).unwrap_err();
+            assert!(error.to_string().contains("no regular file"), "{}: {error}", path.display());
+        }
+        program_at(&env::current_exe().unwrap()).unwrap();
     }
 
     #[test]

@@ -42,7 +42,8 @@ impl Confinement {
     ///
     /// # Errors
     ///
-    /// When the process has more than one thread: the others would stay outside.
+    /// When the process has more than one thread: the others would stay outside. When a layer fails
+    /// that this machine has.
     pub fn enter(&self) -> io::Result<Vec<Layer>> {
         process::check_single_thread()?;
         // It is looked up once; on older kernels at /proc, which is out of reach later.
@@ -55,14 +56,15 @@ impl Confinement {
             true => Ok(String::new()),
             false => Err(io::Error::other("some are left")),
         });
-        Ok(vec![
+        let layers = [
             Layer::of("no capabilities", no_capabilities),
             Layer::of("no new privileges", set_no_new_privs(true).map(nothing)),
             Layer::of("no core dumps", setrlimit(Resource::Core, no_core).map(nothing)),
             Layer::of("private memory", set_dumpable_behavior(private).map(nothing)),
             Layer::of("landlock", walls::enter(&self.read, &self.write, &self.ports)),
             Layer::of("seccomp", filter(self.calls())),
-        ])
+        ];
+        layers.into_iter().collect()
     }
 }
 

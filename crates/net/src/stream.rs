@@ -2,7 +2,7 @@
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    fs::{Access, OFlags, access, fcntl_getfl, fcntl_setfl},
+    fs::{Access, FileType as Kind, OFlags, access, fcntl_getfl, fcntl_setfl, fstat, ftruncate},
 };
 use std::{
     fs::{self, File, FileType, OpenOptions},
@@ -17,42 +17,101 @@ use std::{
 /// What is no file, and lines go there all the same; the last is for trying out a full disk.
 const STREAMS: [&str; 4] = ["/dev/stdout", "/dev/stderr", "/dev/null", "/dev/full"];
 
-/// Something that log lines are written to.
-#[derive(Debug)]
-pub struct Sink(File);
-
 /// What a pipe or a socket takes in one piece, whoever else writes to it: POSIX's PIPE_BUF.
 const PIPE_BYTES: usize = 4096;
 
+/// Something that log lines are written to.
+#[derive(Debug)]
+pub struct Sink {
+    file: File,
+    /// Whether its last line has no end.
+    is_torn: bool,
+}
+
+/// What lines are appended to.
+trait Medium: Write {
+    /// Where it ends; `None` where nobody can tell, as of a pipe.
+    fn end(&self) -> Option<u64>;
+
+    /// Has it end there.
+    fn cut(&self, end: u64) -> io::Result<()>;
+}
+
 impl Sink {
-    /// How many bytes a write may have for no other process's to come in between.
-    #[must_use]
-    pub fn whole_bytes(&self) -> usize {
-        let is_file = self.0.metadata().is_ok_and(|metadata| metadata.is_file());
-        if is_file { usize::MAX } else { PIPE_BYTES }
+    /// Appends lines and returns those that could not be, as the disk is full or nobody reads any
+    /// more. In pieces that no other process can come in between, and no line but whole: what has
+    /// come of one that did not fit is taken back, or ended before the next.
+    pub fn append<'l>(&mut self, lines: &'l [u8]) -> &'l [u8] {
+        append(&mut self.file, &mut self.is_torn, lines)
     }
 }
 
 impl From<OwnedFd> for Sink {
     fn from(descriptor: OwnedFd) -> Self {
-        Self(descriptor.into())
+        File::from(descriptor).into()
+    }
+}
+
+impl From<File> for Sink {
+    fn from(file: File) -> Self {
+        Self { file, is_torn: false }
     }
 }
 
 impl AsFd for Sink {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.file.as_fd()
     }
 }
 
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
+impl Medium for File {
+    fn end(&self) -> Option<u64> {
+        let stat = fstat(self).ok()?;
+        let is_file = Kind::from_raw_mode(stat.st_mode) == Kind::RegularFile;
+        u64::try_from(stat.st_size).ok().filter(|_| is_file)
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+    fn cut(&self, end: u64) -> io::Result<()> {
+        // What is not appended would leave a hole.
+        match fcntl_getfl(self)?.contains(OFlags::APPEND) {
+            true => Ok(ftruncate(self, end)?),
+            false => Err(ErrorKind::Unsupported.into()),
+        }
     }
+}
+
+fn append<'l>(target: &mut impl Medium, is_torn: &mut bool, lines: &'l [u8]) -> &'l [u8] {
+    if *is_torn && target.write_all(b"\n").is_ok() {
+        *is_torn = false;
+    }
+    let start = target.end();
+    let bytes_max = if start.is_some() { usize::MAX } else { PIPE_BYTES };
+    let mut written = 0;
+    while let Some(rest @ [_, ..]) = lines.get(written..).filter(|_| !*is_torn) {
+        match target.write(whole(rest, bytes_max)) {
+            Ok(0) => break,
+            Ok(count) => written += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    let is_end = |&byte: &u8| byte == b'\n';
+    let ended = lines.iter().take(written).rposition(is_end).map_or(0, |at| at + 1);
+    if ended < written {
+        let at = |count: usize| Some(start? + count as u64);
+        // Unless somebody else has written behind it by now.
+        let is_last = start.is_some() && target.end() == at(written);
+        *is_torn = !is_last || at(ended).is_none_or(|end| target.cut(end).is_err());
+    }
+    lines.get(ended..).unwrap_or_default()
+}
+
+/// As many of `lines` as `bytes_max` has room for, but one at least.
+fn whole(lines: &[u8], bytes_max: usize) -> &[u8] {
+    let Some(first) = lines.get(..bytes_max) else { return lines };
+    let is_end = |&byte: &u8| byte == b'\n';
+    let end = first.iter().rposition(is_end).or_else(|| lines.iter().position(is_end));
+    end.and_then(|end| lines.get(..=end)).unwrap_or(lines)
 }
 
 /// Opens the file at `path` so that each write lands whole behind all others; makes it, readable by
@@ -64,7 +123,7 @@ impl Write for Sink {
 /// a pipe.
 pub fn append_to(path: &Path) -> io::Result<Sink> {
     crate::failpoint::call()?;
-    open(path, OpenOptions::new().create(true).mode(0o640)).map(Sink)
+    open(path, OpenOptions::new().create(true).mode(0o640)).map(Sink::from)
 }
 
 /// Whether [`append_to`] would succeed now; makes nothing.
@@ -125,7 +184,7 @@ fn other_than_file(kind: FileType) -> Option<&'static str> {
 ///
 /// When it is closed, or no descriptor is left.
 pub fn standard_output() -> io::Result<Sink> {
-    Ok(Sink(File::from(io::stdout().as_fd().try_clone_to_owned()?)))
+    Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
 }
 
 /// Standard error without the lock of the standard library.
@@ -134,7 +193,7 @@ pub fn standard_output() -> io::Result<Sink> {
 ///
 /// When it is closed, or no descriptor is left.
 pub fn standard_error() -> io::Result<Sink> {
-    Ok(Sink(File::from(io::stderr().as_fd().try_clone_to_owned()?)))
+    Ok(io::stderr().as_fd().try_clone_to_owned()?.into())
 }
 
 /// Says something on standard output, where no log is in the way. Nobody listening is no reason to
@@ -174,9 +233,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("access.log");
         let (mut one, mut other) = (append_to(&path).unwrap(), append_to(&path).unwrap());
-        one.write_all(b"a\n").unwrap();
-        other.write_all(b"b\n").unwrap();
-        one.write_all(b"c\n").unwrap();
+        for (sink, line) in [(&mut one, b"a\n"), (&mut other, b"b\n")] {
+            assert_eq!(sink.append(line), b"");
+        }
+        assert_eq!(one.append(b"c\n"), b"");
         assert_eq!(fs::read(&path).unwrap(), b"a\nb\nc\n");
     }
 
@@ -189,8 +249,116 @@ mod tests {
         assert!(check(&path).is_ok());
         assert!(check(&path.join("a.log")).is_err() && check(&path.with_file_name("a/b")).is_err());
         for stream in ["/dev/null", "/dev/stdout"] {
-            append_to(Path::new(stream)).unwrap().write_all(b"").unwrap();
+            append_to(Path::new(stream)).unwrap();
         }
+    }
+
+    #[test]
+    fn lines_are_written_in_pieces_that_stay_whole() {
+        for (lines, bytes_max, expect) in [
+            ("a\nb\n", 99, "a\nb\n"),
+            ("a\nb\n", 4, "a\nb\n"),
+            ("a\nb\n", 3, "a\n"),
+            ("abc\nd\n", 2, "abc\n"),
+            ("abc", 2, "abc"),
+        ] {
+            let whole = whole(lines.as_bytes(), bytes_max);
+            assert_eq!(whole, expect.as_bytes(), "{lines:?} {bytes_max}");
+        }
+    }
+
+    /// A disk with room for so many bytes, of which another process uses some once it can.
+    struct Disk {
+        content: Vec<u8>,
+        room: usize,
+        others: &'static [u8],
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let count = bytes.len().min(self.room);
+            if count == 0 {
+                self.content.extend_from_slice(std::mem::take(&mut self.others));
+                return Err(ErrorKind::StorageFull.into());
+            }
+            self.room -= count;
+            self.content.extend_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What can be cut, and what cannot.
+    struct File(std::cell::RefCell<Disk>, bool);
+
+    impl Write for File {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.get_mut().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Medium for File {
+        fn end(&self) -> Option<u64> {
+            self.1.then(|| self.0.borrow().content.len() as u64)
+        }
+
+        fn cut(&self, end: u64) -> io::Result<()> {
+            let mut disk = self.0.borrow_mut();
+            disk.room += disk.content.len() - end as usize;
+            disk.content.truncate(end as usize);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_a_full_disk_does_not_take_is_told_and_no_line_is_there_in_part() {
+        let check = |is_file, others, steps: &[(usize, &str, &str, &str)]| {
+            let disk = Disk { content: Vec::new(), room: 0, others };
+            let (mut file, mut is_torn) = (File(disk.into(), is_file), false);
+            for (room, lines, lost, content) in steps {
+                file.0.get_mut().room += room;
+                let left = append(&mut file, &mut is_torn, lines.as_bytes());
+                assert_eq!(String::from_utf8_lossy(left), *lost, "{lines}");
+                assert_eq!(String::from_utf8_lossy(&file.0.get_mut().content), *content);
+            }
+        };
+        check(
+            true,
+            b"",
+            &[
+                (9, "one\ntwo\nthree\nfour\n", "three\nfour\n", "one\ntwo\n"),
+                (3, "five\n", "five\n", "one\ntwo\n"),
+                (1, "six\nseven\n", "seven\n", "one\ntwo\nsix\n"),
+                (9, "eight\n", "", "one\ntwo\nsix\neight\n"),
+            ],
+        );
+        // A pipe, or what another process has written behind.
+        let ended: &[_] = &[
+            (9, "one\ntwo\nthree\nfour\n", "three\nfour\n", "one\ntwo\nt"),
+            (0, "five\n", "five\n", "one\ntwo\nt"),
+            (1, "six\nseven\n", "six\nseven\n", "one\ntwo\nt\n"),
+            (4, "eight\n", "eight\n", "one\ntwo\nt\neigh"),
+            (99, "nine\n", "", "one\ntwo\nt\neigh\nnine\n"),
+        ];
+        check(false, b"", ended);
+        check(true, b"x\n", &[(1, "one\n", "one\n", "ox\n"), (9, "two\n", "", "ox\n\ntwo\n")]);
+    }
+
+    #[test]
+    fn what_is_not_appended_is_not_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let file = fs::File::create(&path).unwrap();
+        assert!(file.cut(0).is_err());
+        let Sink { file, .. } = append_to(&path).unwrap();
+        file.cut(0).unwrap();
     }
 
     #[test]

@@ -119,9 +119,18 @@ impl SocketFile {
         std::mem::forget(self);
     }
 
+    /// Whether it still lies there: somebody may have removed it, or put another in its place.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        match look(&self.path) {
+            Ok((stat, _)) => stat.identity == self.identity,
+            Err(errno) => errno != Errno::NOENT,
+        }
+    }
+
     /// Changes who may connect, unless another file has taken its place.
     pub fn set_mode(&self, mode: u32) {
-        if look(&self.path).is_ok_and(|(stat, _)| stat.identity == self.identity) {
+        if self.is_there() {
             // It was made by this process, which so may do it.
             let _ = chmod(&self.path, Mode::from_raw_mode(mode));
         }
@@ -130,11 +139,17 @@ impl SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if look(&self.path).is_ok_and(|(stat, _)| stat.identity == self.identity) {
+        if self.is_there() {
             // Where this fails, the next server finds a file that nobody listens at.
             let _ = unlink(&self.path);
         }
     }
+}
+
+/// Whether nothing lies at `path`.
+#[must_use]
+pub fn is_free(path: &Path) -> bool {
+    look(path).is_err_and(|errno| errno == Errno::NOENT)
 }
 
 /// The user at the other end of a connected socket.

@@ -3,6 +3,7 @@
 use crate::orphans::Own;
 use net::{
     channel::{self, Message},
+    environment,
     process::Handle,
 };
 use std::{
@@ -28,6 +29,11 @@ use tokio::{
 /// How long what has run out, descriptors or memory, is given to come back before a child is
 /// spoken to again.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// The role of a program that nobody knows yet, and the one of those who read configs, which may
+/// name variables of the environment.
+pub(crate) const TRIAL: &str = "trial";
+pub(crate) const CHECK: &str = "check";
 
 /// A program as it was when this process started, or opened it: a file that is replaced meanwhile
 /// is another program.
@@ -81,7 +87,8 @@ impl Program {
     }
 
     /// Starts it once more, in a role, with a channel as its standard input. Nothing else is
-    /// inherited but standard output, standard error, the environment and the working folder.
+    /// inherited but the working folder, what a role may know of the environment and, of a program
+    /// that is known, standard output and standard error.
     fn start(&self, role: &str) -> io::Result<(process::Child, Handle, OwnedFd)> {
         let (own, other) = channel::pair()?;
         let (child, handle) = self.start_with(role, other)?;
@@ -97,10 +104,12 @@ impl Program {
         net::failpoint::call()?;
         let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         let mut command = Command::new(path);
-        for name in net::systemd::VARIABLES {
-            command.env_remove(name);
-        }
+        environment::pass_on(&mut command, matches!(role, TRIAL | CHECK));
         command.arg0("gannet").args(["role", role]).stdin(Stdio::from(input));
+        if role == TRIAL {
+            // What it says may be anything, and no end to it.
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+        }
         let mut child = command.spawn()?;
         let handle = Handle::of(child.id()).inspect_err(|_| end(&mut child))?;
         Ok((child, handle))
@@ -175,6 +184,11 @@ impl Child {
     /// Its process, however soon its number is another's.
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// Whether a signal has stopped it.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.handle.is_stopped()
     }
 
     /// Ends it as a fault of its own does.

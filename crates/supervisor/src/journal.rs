@@ -15,6 +15,9 @@ pub(crate) fn line(note: &Note, is_pretty: bool, wall: Wall) -> Vec<u8> {
         }
         Note::NotReloaded(_, why) => ("not_reloaded", "error", why.clone()),
         Note::Died(id, how) => ("worker_died", "error", format!("worker {id} {how}")),
+        Note::NotStarted(id, why) => {
+            ("worker_not_started", "error", format!("worker {id} cannot serve: {why}"))
+        }
         Note::Hung(id, how) => ("worker_hung", "error", format!("worker {id} hangs: {how}")),
         Note::CutOff(id, requests) => {
             let all = requests.join(", ");

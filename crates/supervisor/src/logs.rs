@@ -4,7 +4,7 @@ use config::Blueprint;
 use net::stream::Sink;
 use std::{
     collections::HashMap,
-    io::{self, Write},
+    io,
     os::fd::{AsFd, BorrowedFd},
     path::PathBuf,
 };
@@ -66,7 +66,7 @@ impl LogFiles {
         match &errors.file {
             Some(path) => {
                 // A disk that is full keeps nobody from serving.
-                let _ = self.0.get_mut(path).map(|file| file.write(line));
+                let _ = self.0.get_mut(path).map(|file| file.append(line));
             }
             None => net::stream::try_to_tell(line),
         }

@@ -130,6 +130,11 @@ impl<S: Clone> Machine<S> {
             Event::NotOpened(text) => self.give_up(1, text, out),
             Event::Ready(id) => self.ready(id, now, out),
             Event::Failed(id, text) if self.is_starting(id) => self.give_up(1, text, out),
+            Event::Failed(id, text) => {
+                if let Some((generation, at)) = self.find(id) {
+                    generation.failed(at, text, now, out);
+                }
+            }
             Event::Parted(id) => {
                 if let Some((generation, at)) = self.find(id) {
                     generation.parted(at);
@@ -142,7 +147,7 @@ impl<S: Clone> Machine<S> {
             }
             Event::Ended(id, how) => self.ended(id, &how, now, out),
             Event::Stop { signal, is_gentle } => self.stop(signal, is_gentle, now, out),
-            Event::Checked(_) | Event::Refused(..) | Event::Failed(..) | Event::Tick => {}
+            Event::Checked(_) | Event::Refused(..) | Event::Tick => {}
         }
         self.keep_time(now, out);
         self.leave_behind(now, out);

@@ -144,8 +144,8 @@ struct Shell<'v> {
     happenings: UnboundedSender<Happening>,
     /// What has happened by our own doing, for the machine to hear of next.
     due: VecDeque<Told>,
-    /// The check that is under way, and how many there were.
-    check: Option<Child>,
+    /// The check that is under way with its number, and how many processes there were of that kind.
+    check: Option<(u64, Child)>,
     checks: u64,
     /// The comparison of configs that is under way.
     comparison: Option<Comparison>,
@@ -201,7 +201,7 @@ pub fn run(
 ) -> Result<u8, Failure> {
     // What another program has left holds all sockets, those of whoever has started it, too.
     let handed = if succession.is_none() { systemd::handed() } else { Vec::new() };
-    let (mut kept, handed) =
+    let (kept, handed) =
         handed.into_iter().partition::<Vec<_>, _>(|one| one.name.starts_with(MARK));
     die_of_panics();
     // Whatever keeps this program from going on, the one before can.
@@ -215,14 +215,15 @@ pub fn run(
         let path = desk_path.as_ref().map(|path| path.with_extension("keep"));
         let program = succession.is_none().then_some(&shell.program);
         let (keeping, by_ours) = Keeping::open(path, program);
-        kept.extend(by_ours);
         (shell.desk_path, shell.handed, shell.keeping) = (desk_path, handed, keeping);
         match succession {
             Some(succession) => {
+                // They are copies of what was left.
+                drop(by_ours);
                 shell.succeed(succession).map_err(or_back)?;
                 net::succession::release_signals();
             }
-            None => shell.adopt(kept).map_err(failed)?,
+            None => shell.adopt(kept.into_iter().chain(by_ours).collect()).map_err(failed)?,
         }
         shell.live(heard).await
     })
@@ -317,7 +318,8 @@ impl<'v> Shell<'v> {
                 let orders = self.machine.handle(event, net::clock::now());
                 orders.into_iter().for_each(|order| self.perform(order));
             }
-            if let Some(end) = self.end {
+            if let Some(end) = self.end.take() {
+                self.end_looks();
                 return end;
             }
             self.save();
@@ -348,8 +350,10 @@ impl<'v> Shell<'v> {
     fn hear(&mut self, happening: Happening) {
         match happening {
             Happening::Event(event) => self.due.push_back(event),
-            Happening::Check(number, heard) if number == self.checks && self.check.is_some() => {
-                self.check = None;
+            Happening::Check(number, heard) => {
+                if self.check.take_if(|(own, _)| *own == number).is_none() {
+                    return;
+                }
                 let mut event = match heard {
                     Heard::Note(message) => judge(message),
                     Heard::Ended(how) => {
@@ -361,7 +365,6 @@ impl<'v> Shell<'v> {
                 }
                 self.due.push_back(event);
             }
-            Happening::Check(..) => {}
             Happening::Trial(number, heard) => self.tried(number, heard),
             Happening::Comparison(number, heard) => self.compared(number, heard),
             Happening::Upgrade => self.upgrade(None, None),
@@ -424,7 +427,7 @@ impl<'v> Shell<'v> {
                 }
                 self.check();
             }
-            Order::EndCheck => self.check.take().iter().for_each(Child::kill),
+            Order::EndCheck => self.check.take().iter().for_each(|(_, child)| child.kill()),
             Order::Open(source) => {
                 let opened = self.open(&source);
                 self.due.push_back(opened.map_or_else(Event::NotOpened, |()| Event::Opened));
@@ -445,6 +448,7 @@ impl<'v> Shell<'v> {
             Order::Close => {
                 self.service.stopping();
                 self.keeping.clear();
+                self.end_looks();
                 self.sockets = Sockets::default();
             }
             Order::Greet(source) => self.greeting = Some(source),
@@ -480,6 +484,13 @@ impl<'v> Shell<'v> {
                 self.due.push_back(Event::Ended(id, not_started(&error)));
             }
         }
+    }
+
+    /// Ends the processes that only find something out: nobody will use it any more.
+    fn end_looks(&mut self) {
+        self.check.take().iter().for_each(|(_, child)| child.kill());
+        self.end_comparison();
+        self.end_upgrade();
     }
 }
 

@@ -61,8 +61,8 @@ struct Held {
 }
 
 impl Sockets {
-    /// Opens a socket at each address of `wanted` that has none. If one cannot be had, all is as it
-    /// was before.
+    /// Opens a socket at each address of `wanted` that has none, or one whose file was removed. If
+    /// one cannot be had, all is as it was before.
     ///
     /// # Errors
     ///
@@ -70,7 +70,7 @@ impl Sockets {
     pub fn open(&mut self, wanted: &[Listen]) -> Result<(), Fault> {
         let count = self.0.len();
         for (number, listen) in wanted.iter().enumerate() {
-            if self.find(wanted, number).is_some() {
+            if self.find(wanted, number).is_some_and(|held| !held.is_lost()) {
                 continue;
             }
             match held(listen, turn(wanted, number)) {
@@ -84,8 +84,8 @@ impl Sockets {
         Ok(())
     }
 
-    /// Opens more sockets at addresses of `wanted` that have fewer than `slots`; where only whoever has started
-    /// this process may do so, loops share those that it has handed over.
+    /// Opens more sockets at addresses of `wanted` that have fewer than `slots`; where only whoever
+    /// has started this process may do so, loops share those that it has handed over.
     ///
     /// # Errors
     ///
@@ -103,6 +103,26 @@ impl Sockets {
             }
         }
         Ok(())
+    }
+
+    /// Of two sockets at one path, of which the file of the older one was removed, closes one: the
+    /// older one where the other `is_served`.
+    pub fn settle(&mut self, is_served: bool) {
+        if is_served {
+            self.0.reverse();
+        }
+        let mut seen: Vec<(Address, usize)> = Vec::new();
+        self.0.retain(|held| {
+            let is_here = |(address, turn): &(Address, usize)| {
+                is_same(address, &held.address) && *turn == held.turn
+            };
+            let is_first = !seen.iter().any(is_here);
+            seen.push((held.address.clone(), held.turn));
+            is_first
+        });
+        if is_served {
+            self.0.reverse();
+        }
     }
 
     /// Closes all but those at the addresses of `wanted`.
@@ -163,7 +183,10 @@ impl Sockets {
     pub(crate) fn leave<'s>(&'s self, out: &mut Leaving<'s>) -> Vec<Group> {
         let leave = |held: &'s Held| {
             let place = stable::hash(held.bound.to_string().as_bytes());
-            let put = |(at, socket)| out.put(format!("{SOCKET}{place:016x}-{at:04}"), socket);
+            // Another one at the same address has another name.
+            let put = |(at, socket): (usize, &'s Listening)| {
+                out.put(format!("{SOCKET}{place:016x}-{at:04}-{:x}", socket.number()), socket)
+            };
             Group {
                 address: held.address.clone(),
                 turn: held.turn,
@@ -204,9 +227,9 @@ impl Sockets {
         Ok((by_slot, self.0.into_iter().filter_map(|held| held.file).collect()))
     }
 
-    /// The sockets for the address number `number` of `wanted`.
+    /// The sockets for the address number `number` of `wanted`, the newest.
     fn find(&self, wanted: &[Listen], number: usize) -> Option<&Held> {
-        self.0.iter().find(|held| held.is_for(wanted, number))
+        self.0.iter().rfind(|held| held.is_for(wanted, number))
     }
 }
 
@@ -215,6 +238,15 @@ impl Held {
         let listen = wanted.get(number);
         listen.is_some_and(|listen| is_same(&listen.address, &self.address))
             && turn(wanted, number) == self.turn
+    }
+
+    /// Whether nobody finds it any more, as its file was removed.
+    fn is_lost(&self) -> bool {
+        match (&self.bound, &self.file) {
+            (_, Some(file)) => !file.is_there(),
+            (Address::Unix { path, .. }, None) => net::unix::is_free(path),
+            (Address::Tcp(_), None) => false,
+        }
     }
 }
 
@@ -348,6 +380,39 @@ fn explain(address: SocketAddr, error: &io::Error) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn a_socket_whose_file_was_removed_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let wanted = [Listen {
+            address: Address::Unix { path: path.clone(), mode: 0o600 },
+            written: "".into(),
+            is_implied: false,
+            proxy_protocol: false,
+            http2: false,
+            tls: false,
+        }];
+        let mut sockets = Sockets::default();
+        sockets.open(&wanted).unwrap();
+        for is_served in [false, true] {
+            std::fs::remove_file(&path).unwrap();
+            sockets.open(&wanted).unwrap();
+            UnixStream::connect(&path).unwrap();
+            let mut out = Leaving::default();
+            sockets.leave(&mut out);
+            let [(one, _), (other, _)] = &out.0[..] else { panic!("there are two") };
+            assert_ne!(one, other, "whoever keeps them knows them by their names");
+            sockets.settle(is_served);
+            assert_eq!(sockets.0.len(), 1);
+            assert_eq!(UnixStream::connect(&path).is_ok(), is_served);
+            sockets.settle(!is_served);
+            sockets.open(&wanted).unwrap();
+            sockets.settle(true);
+            UnixStream::connect(&path).unwrap();
+        }
+    }
 
     #[test]
     fn only_an_ipv6_that_nobody_named_can_be_done_without() {
@@ -363,6 +428,7 @@ mod tests {
                 written: "".into(),
                 is_implied,
                 proxy_protocol: false,
+                http2: false,
                 tls: false,
             };
             assert_eq!(can_do_without(&wanted, is_absent), expect, "{}", wanted.address);

@@ -513,4 +513,11 @@ mod tests {
             assert_eq!(State::decode(&state.encode()), None, "{number}");
         }
     }
+
+    /// Else the fuzzer would begin with what is refused at once.
+    #[test]
+    fn what_the_fuzzer_begins_with_is_of_this_version() {
+        let seed = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/state/one-worker");
+        assert!(State::decode(&std::fs::read(seed).unwrap()).is_some());
+    }
 }

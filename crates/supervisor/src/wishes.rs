@@ -33,8 +33,8 @@ const WISH_TIME: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Desk {
     path: PathBuf,
-    /// Dropped before the socket, which the task has, too.
-    _file: unix::SocketFile,
+    /// Dropped before the socket, which the task has, too; none where it could not be found.
+    file: Option<unix::SocketFile>,
     socket: Rc<UnixListener>,
     task: JoinHandle<()>,
 }
@@ -54,26 +54,34 @@ impl Desk {
     ) -> Result<Self, Fault> {
         let explain = |error| explain_unix(path, &error, "control");
         let (socket, file) = unix::listen(path, MODE).map_err(explain)?;
-        let desk = Self::of(path, socket, file, hear);
+        let desk = Self::of(path, socket, Some(file), hear);
         desk.map_err(|error| explain(unix::UnixError::Failed(error)))
     }
 
     /// Goes on with a socket that the program before has left.
     ///
     /// # Errors
-    /// It is none, or its file is gone.
+    /// It is none.
     pub(crate) fn left(
         path: &Path,
         socket: OwnedFd,
         hear: impl Fn(Wish, Asker) + Clone + 'static,
     ) -> io::Result<Self> {
-        Self::of(path, socket.into(), unix::SocketFile::at(path)?, hear)
+        Self::of(path, socket.into(), unix::SocketFile::at(path).ok(), hear)
+    }
+
+    /// Shows that a socket could be gone on with, and leaves its file and its clients alone.
+    ///
+    /// # Errors
+    /// It is none.
+    pub(crate) fn try_on(socket: OwnedFd) -> io::Result<()> {
+        UnixListener::from_std(socket.into()).map(drop)
     }
 
     fn of(
         path: &Path,
         socket: StdListener,
-        file: unix::SocketFile,
+        file: Option<unix::SocketFile>,
         hear: impl Fn(Wish, Asker) + Clone + 'static,
     ) -> io::Result<Self> {
         let socket = Rc::new(UnixListener::from_std(socket)?);
@@ -95,11 +103,17 @@ impl Desk {
                 }
             }
         });
-        Ok(Self { path: path.to_owned(), _file: file, socket, task })
+        Ok(Self { path: path.to_owned(), file, socket, task })
     }
 
     pub(crate) fn socket(&self) -> &UnixListener {
         &self.socket
+    }
+
+    /// Whether anybody can find it: its file may have been removed.
+    pub(crate) fn is_there(&self) -> bool {
+        let is_taken = || !unix::is_free(&self.path);
+        self.file.as_ref().map_or_else(is_taken, unix::SocketFile::is_there)
     }
 
     pub(crate) fn path(&self) -> &Path {

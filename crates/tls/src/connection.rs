@@ -1,7 +1,7 @@
 //! One connection: what its peer has sealed becomes plain, and what is for its peer is sealed.
 
 use crate::{
-    PROTOCOLS, RECORD_BYTES_MAX, SEALED_BYTES_MAX,
+    Protocol, RECORD_BYTES_MAX, SEALED_BYTES_MAX,
     hello::{Hello, read_hello},
     outgoing::Outgoing,
     sites::Sites,
@@ -118,16 +118,12 @@ impl Connection {
         self.name.as_deref()
     }
 
-    /// The place among [`PROTOCOLS`] of the one that is spoken: the last, where a client names
-    /// none.
+    /// The protocol that was chosen, once content can be sent.
     #[must_use]
-    pub fn protocol(&self) -> usize {
-        let chosen = match &self.state {
-            State::Open(tls) => tls.alpn_protocol(),
-            _ => None,
-        };
-        let at = PROTOCOLS.iter().position(|name| Some(*name) == chosen);
-        at.unwrap_or(PROTOCOLS.len() - 1)
+    pub fn protocol(&self) -> Option<Protocol> {
+        let State::Open(tls) = &self.state else { return None };
+        let is_chosen = |chosen: &Protocol| tls.alpn_protocol() == Some(chosen.name());
+        Some(Protocol::ALL.into_iter().find(is_chosen).unwrap_or(Protocol::Http1))
     }
 
     /// Reads on in `sealed`, every unread byte, oldest first. What comes of it goes to the front of

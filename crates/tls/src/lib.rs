@@ -35,5 +35,24 @@ pub const RECORD_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of a record at most as it is sent, with its head and all that TLS adds to it.
 pub const SEALED_BYTES_MAX: usize = RECORD_BYTES_MAX + 256 + 5;
 
-/// The protocols that are spoken within TLS, by their names in ALPN, the preferred ones first.
-pub const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
+/// The protocols that may be spoken within TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Chosen by ALPN.
+    Http2,
+    /// Chosen by ALPN, or by a client that chooses nothing.
+    Http1,
+}
+
+impl Protocol {
+    /// All of them, the preferred ones first.
+    pub(crate) const ALL: [Self; 2] = [Self::Http2, Self::Http1];
+
+    /// Its name in ALPN.
+    pub(crate) const fn name(self) -> &'static [u8] {
+        match self {
+            Self::Http2 => b"h2",
+            Self::Http1 => b"http/1.1",
+        }
+    }
+}

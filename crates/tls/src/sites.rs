@@ -20,7 +20,14 @@ pub struct Sites {
     keys: TicketKeys,
     /// By their numbers in the plan.
     pairs: Vec<Mutex<State>>,
-    terms: Vec<OnceLock<Option<Arc<ServerConfig>>>>,
+    terms: Vec<Terms>,
+}
+
+/// The terms of a site, with HTTP/2 and without, where they have been asked for.
+#[derive(Default)]
+struct Terms {
+    with_http2: OnceLock<Option<Arc<ServerConfig>>>,
+    without: OnceLock<Arc<ServerConfig>>,
 }
 
 /// What is known of a pair.
@@ -47,7 +54,7 @@ impl Sites {
             plan,
             keys,
             pairs: plan.certificates.iter().map(|_| Mutex::new(State::Checked)).collect(),
-            terms: plan.sites.iter().map(|_| OnceLock::new()).collect(),
+            terms: plan.sites.iter().map(|_| Terms::default()).collect(),
         }))
     }
 
@@ -65,7 +72,13 @@ impl Sites {
             let choice = Arc::new(Choice { sites: self, pairs: &tls.certificates });
             terms::of_site(&site.name, tls, self.keys, choice).map(Arc::new)
         };
-        Some((number, self.terms.get(number)?.get_or_init(make).clone()?))
+        let terms = self.terms.get(number)?;
+        let with_http2 = terms.with_http2.get_or_init(make).as_ref()?;
+        if self.plan.listen.get(listener).is_some_and(|listen| listen.http2) {
+            return Some((number, Arc::clone(with_http2)));
+        }
+        let without = || terms::without_http2(with_http2);
+        Some((number, Arc::clone(terms.without.get_or_init(without))))
     }
 
     /// Uses these certificates, as many as the plan has, from the next handshake on. In the place

@@ -1,7 +1,7 @@
 //! The terms on which hands are shaken: versions, ciphers, who has to show a certificate.
 
 use crate::{
-    PROTOCOLS,
+    Protocol,
     pair::{self, Fault},
     provider::provider,
     tickets::Tickets,
@@ -40,8 +40,8 @@ fn roots(text: &[u8]) -> Result<RootCertStore, Fault> {
     Ok(roots)
 }
 
-/// The terms of the site `name`; `None` where they make no sense, which the check of the config
-/// would have found.
+/// The terms of the site `name`, where HTTP/2 may be chosen as well; `None` where they make no
+/// sense, which the check of the config would have found.
 pub(crate) fn of_site(
     name: &str,
     tls: &Tls,
@@ -63,7 +63,7 @@ pub(crate) fn of_site(
         }
     };
     let mut terms = builder.with_cert_resolver(certificates);
-    terms.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+    terms.alpn_protocols = Protocol::ALL.map(|protocol| protocol.name().to_vec()).into();
     terms.session_storage = Arc::new(NoServerSessionStorage {});
     terms.max_early_data_size = 0;
     terms.send_tls13_tickets = 0;
@@ -76,4 +76,11 @@ pub(crate) fn of_site(
         terms.send_tls13_tickets = TICKETS;
     }
     Some(terms)
+}
+
+/// The same terms, under which HTTP/2 cannot be chosen.
+pub(crate) fn without_http2(terms: &ServerConfig) -> Arc<ServerConfig> {
+    let mut terms = terms.clone();
+    terms.alpn_protocols = vec![Protocol::Http1.name().to_vec()];
+    Arc::new(terms)
 }

@@ -14,7 +14,7 @@ use std::{
     path::Path,
     sync::{Arc, atomic::AtomicU64},
 };
-use tls::{Connection, Event, Fault, Outgoing, Pair, Sites};
+use tls::{Connection, Event, Fault, Outgoing, Pair, Protocol, Sites};
 
 struct Files;
 
@@ -68,6 +68,7 @@ struct Talk {
     client: ClientConnection,
     server: Connection,
     sites: &'static Sites,
+    listener: usize,
     sealed: Vec<u8>,
     output: Outgoing,
     heard: Vec<u8>,
@@ -82,6 +83,7 @@ impl Talk {
             client: ClientConnection::new(Arc::clone(client), name).unwrap(),
             server: Connection::default(),
             sites,
+            listener: 0,
             sealed: Vec::new(),
             output: Outgoing::default(),
             heard: Vec::new(),
@@ -99,7 +101,7 @@ impl Talk {
             for part in said.chunks(step) {
                 self.sealed.extend_from_slice(part);
                 let mut plain = vec![0; self.sealed.len()];
-                let (sites, output) = ((self.sites, 0), &mut self.output);
+                let (sites, output) = ((self.sites, self.listener), &mut self.output);
                 let received = self.server.receive(&mut self.sealed, &mut plain, output, sites);
                 self.sealed.drain(..received.used);
                 self.heard.extend_from_slice(&plain[..received.plain]);
@@ -130,6 +132,31 @@ impl Talk {
             self.talk(usize::MAX).unwrap();
         }
         std::mem::take(&mut self.got)
+    }
+}
+
+#[test]
+fn a_client_chooses_among_the_protocols_of_its_address() {
+    let both = "[{ address = \"443\" }, { address = \"8443\", tls = true, http2 = false }]";
+    let text = format!("[server]\nlisten = {both}\n{}", site("a.example", ""));
+    let plan = Box::leak(Box::new(config::load("t.toml", text, &Files).unwrap()));
+    let sites = Sites::new(plan, keys());
+    // Each address stands for every one of the machine, by either version of IP.
+    for (listener, offered, expect) in [
+        (0, &["h2", "http/1.1"][..], Some(Protocol::Http2)),
+        (0, &["http/1.1", "h2"], Some(Protocol::Http2)),
+        (0, &["http/1.1"], Some(Protocol::Http1)),
+        (0, &[], Some(Protocol::Http1)),
+        (0, &["smtp"], None),
+        (2, &["h2", "http/1.1"], Some(Protocol::Http1)),
+        (2, &["h2"], None),
+    ] {
+        let mut config = client();
+        config.alpn_protocols = offered.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let mut talk = Talk::begin(&Arc::new(config), "a.example", sites);
+        talk.listener = listener;
+        let _ = talk.talk(usize::MAX);
+        assert_eq!(talk.server.protocol(), expect, "{offered:?} at {listener}");
     }
 }
 

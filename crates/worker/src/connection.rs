@@ -13,17 +13,19 @@ mod answer;
 mod content;
 mod intake;
 mod refusing;
+mod many;
 
 use crate::{
     admission::{self, Admission},
+    answering::{self, Known, Progress},
     core::{Core, Scratch},
-    flow::{self, Outcome},
     job::{Done, Suspended},
     refusal::{self, Trouble},
     secure::Secure,
     sending::{self, Peer, Written},
     socket::Socket,
-    turn::{Held, Pending, Turn, Waiting, Work},
+    streams::Streams,
+    turn::{Held, Pending, Turn, Work},
     watch::Place,
 };
 use access::Ledger;
@@ -33,8 +35,9 @@ use control::{
     lives::{Ending, What},
     trail::Phase,
 };
-use http1::{Event, Expiry, Slots};
-use message::{Request, RequestId, Status};
+use http1::{Event, Expiry};
+use many::Writing;
+use message::{Request, RequestId, Slots, Status};
 use std::{
     future::Future,
     net::IpAddr,
@@ -49,6 +52,10 @@ pub(crate) struct Connection {
     socket: Socket,
     secure: Option<Box<Secure>>,
     http: http1::Connection,
+    /// Its exchanges, once it has turned out to speak HTTP/2.
+    streams: Option<Box<Streams>>,
+    /// Whether it may still turn out so.
+    may_be_http2: bool,
     core: Rc<Core>,
     /// None on a Unix socket.
     client: Option<IpAddr>,
@@ -56,6 +63,8 @@ pub(crate) struct Connection {
     listener: usize,
     place: Option<Place>,
     has_shut: bool,
+    /// Whether the peer has closed its side, with answers still to be sent to it.
+    has_ended: bool,
     held: Option<Box<Held>>,
     admission: Admission,
     seat: Seat,
@@ -78,11 +87,16 @@ impl Future for Connection {
         let mut scratch = core.scratch();
         let mut turn = Turn::begin(&core, &mut scratch, this.held.take(), tick);
         let is_shaking = this.lay_out(&mut turn);
-        let asks = is_idle && core.is_parting(must_leave) && this.has_request(&mut turn);
-        if asks || (must_leave && !is_idle && !is_shaking) {
-            this.http.close_after_answer();
-        }
-        let has_work = asks || !must_leave || !is_idle;
+        let has_work = match this.streams {
+            Some(_) => this.part_streams(&mut turn, place, must_leave),
+            None => {
+                let asks = is_idle && core.is_parting(must_leave) && this.has_request(&mut turn);
+                if asks || (must_leave && !is_idle && !is_shaking) {
+                    this.http.close_after_answer();
+                }
+                asks || !must_leave || !is_idle
+            }
+        };
         let polled = if !has_work {
             this.ending = Ending::Unwanted;
             Poll::Ready(())
@@ -97,13 +111,14 @@ impl Future for Connection {
             this.secure.iter_mut().for_each(|secure| secure.keep(&turn.scratch.records));
             let idle_since = if this.is_idle() { tick.now } else { Moment::NEVER };
             let usable_at = this.held.as_ref().map(|held| held.pending.usable_at(tick.now));
-            let deadline = this.deadline().min(usable_at.unwrap_or(Moment::NEVER));
+            let deadline = this.deadline(tick.now).min(usable_at.unwrap_or(Moment::NEVER));
             core.watch.set(place, deadline, idle_since);
         } else {
             if is_idle {
                 this.part(&mut turn);
             }
             turn.abandon();
+            this.streams.iter_mut().for_each(|streams| streams.abandon(&turn));
         }
         core.give_back(scratch);
         core.trail.go(Phase::Rest);
@@ -140,15 +155,19 @@ impl Connection {
             let until = core.now().after(limits.handshake_time);
             Box::new(Secure::new(listener, until, name))
         });
+        let may_be_http2 = core.plan.listen.get(listener).is_some_and(|listen| listen.http2);
         Self {
             socket,
             secure,
             http,
+            streams: None,
+            may_be_http2,
             core,
             client,
             listener,
             place: None,
             has_shut: false,
+            has_ended: false,
             held: None,
             admission,
             seat,
@@ -157,28 +176,21 @@ impl Connection {
         }
     }
 
-    /// When something is due.
-    fn deadline(&self) -> Moment {
-        let secure =
-            self.secure.as_ref().filter(|_| !matches!(self.admission, Admission::HeaderDue));
-        self.http.deadline().min(secure.map_or(Moment::NEVER, |secure| secure.deadline()))
-    }
-
-    /// Whether nothing is under way that closing would spoil.
-    fn is_idle(&self) -> bool {
-        let is_quiet = self.secure.as_ref().is_none_or(|secure| secure.is_idle());
-        self.held.is_none() && self.http.is_idle() && is_quiet
-    }
-
     /// Acts on a deadline that has passed; false if the connection is over.
     fn expire(&mut self, turn: &mut Turn<'_>) -> bool {
+        if self.deadline(turn.tick.now) > turn.tick.now {
+            return true;
+        }
         let is_sending = !turn.scratch.output.is_empty() || self.has_unsent(turn);
-        if is_sending && self.http.deadline() <= turn.tick.now {
+        if is_sending {
             let taken = sending::taken(&self.socket, &mut turn.pending.queued, 0);
-            self.http.write_progress(turn.tick.now, taken);
+            self.note(Writing::Progress(taken), turn.tick.now);
+        }
+        if self.streams.is_some() {
+            return self.expire_streams(turn);
         }
         match self.http.expire(turn.tick.now) {
-            Expiry::Nothing => self.deadline() > turn.tick.now,
+            Expiry::Nothing => self.deadline(turn.tick.now) > turn.tick.now,
             Expiry::Refuse(refusal) => {
                 let unread = turn.scratch.input[turn.unread.clone()].to_vec();
                 self.refuse(refusal, &unread, turn);
@@ -201,6 +213,9 @@ impl Connection {
     /// Works until nothing is left but to wait for the peer or the pool; ready when it is over.
     fn run(&mut self, turn: &mut Turn<'_>, context: &mut Context<'_>) -> Poll<()> {
         loop {
+            if self.streams.is_some() {
+                return self.run_streams(turn, context);
+            }
             if !ready!(self.write(turn, context)) {
                 self.ending = Ending::Broken;
                 return Poll::Ready(());
@@ -212,6 +227,9 @@ impl Connection {
             turn.complete_record();
             if !self.introduce(turn) {
                 return Poll::Ready(());
+            }
+            if self.may_be_http2 && self.recognize(turn) {
+                continue;
             }
             self.receive(turn);
             if !turn.scratch.output.is_empty() || turn.is_working() || self.has_unsent(turn) {
@@ -247,18 +265,21 @@ impl Connection {
         match sending::write(&mut peer, output, waits, core, context) {
             Written::All => {
                 pending.queued = 0;
-                self.http.write_done(tick.now);
+                let now = tick.now;
+                self.note(Writing::Done, now);
                 Poll::Ready(true)
             }
             Written::Blocked { by_peer: true, bytes } => {
                 let taken = sending::taken(&self.socket, &mut pending.queued, bytes);
-                self.http.write_progress(tick.now, taken);
-                self.http.write_blocked(tick.now);
+                let now = tick.now;
+                self.note(Writing::Progress(taken), now);
+                self.note(Writing::Blocked, now);
                 Poll::Pending
             }
             Written::Blocked { by_peer: false, bytes } => {
                 pending.queued += bytes as u64;
-                self.http.write_held(tick.now);
+                let now = tick.now;
+                self.note(Writing::Held, now);
                 Poll::Pending
             }
             Written::Failed => {
@@ -317,6 +338,9 @@ impl Connection {
         let input = std::mem::take(&mut turn.scratch.input);
         let output_bytes_max = turn.core.plan.limits.output_bytes_max;
         while turn.scratch.output.memory_bytes() <= output_bytes_max {
+            if turn.unread.is_empty() && self.http.waits(turn.tick.now) {
+                break;
+            }
             let mut slots = Slots::new();
             let unread = &input[turn.unread.clone()];
             let (used, event) = self.http.receive(unread, turn.tick.now, &mut slots);
@@ -376,8 +400,8 @@ impl Connection {
     fn answer(
         &mut self,
         (request, id): (&Request<'_>, Option<RequestId>),
-        done: Option<Box<Done>>,
-        mut ledger: Ledger,
+        mut done: Option<Box<Done>>,
+        ledger: Ledger,
         (head, began_us): (&[u8], u64),
         turn: &mut Turn<'_>,
     ) {
@@ -389,38 +413,24 @@ impl Connection {
             turn.pending.kept = None;
             turn.core.keep(request, from, turn.tick.now);
         }
-        let (mut exchange, failed) = flow::begin(turn.core.plan, (request, id), from);
         let misdirects = self.secure.as_ref().is_some_and(|one| one.misdirects(host, turn.core));
-        let misdirected = || {
-            Done::failed(Status::MISDIRECTED_REQUEST, Trouble::OTHER_NAME).filter(|_| misdirects)
-        };
-        let mut done = done.or(failed).or_else(misdirected);
+        if misdirects && done.is_none() {
+            done = Done::failed(Status::MISDIRECTED_REQUEST, Trouble::OTHER_NAME);
+        }
         if let Admission::OneTooMany = self.admission {
             turn.core.count(Counter::TurnedAway);
             self.http.close_after_answer();
             done = Done::failed(Status::SERVICE_UNAVAILABLE, Trouble::ONE_TOO_MANY);
         }
-        loop {
-            match flow::answer(turn.core, turn.tick, &mut exchange, &mut ledger, done.take()) {
-                Outcome::Answered(answered) => {
-                    return self.send(answered, &exchange, began_us, turn);
-                }
-                Outcome::Calling(call) => {
-                    return self.call(&call, &exchange, (head, began_us, ledger), turn);
-                }
-                Outcome::Waiting(job) => match job.submit(turn.core) {
-                    Ok(done) => {
-                        let (head, id) = (head.to_vec(), exchange.id);
-                        let exchange = Suspended { head, id, began_us, ledger };
-                        turn.pending.work = Work::Job(Box::new(Waiting { done, exchange }));
-                        return;
-                    }
-                    Err(Some(instead)) => done = Some(instead),
-                    Err(None) => {
-                        done = Done::failed(Status::SERVICE_UNAVAILABLE, Trouble::BUSY);
-                    }
-                },
+        let known = Known { id, from, done, ledger, head, began_us };
+        match answering::answer(turn.core, turn.tick, request, known) {
+            (exchange, Progress::Answered(answered)) => {
+                self.send(answered, &exchange, began_us, turn);
             }
+            (exchange, Progress::Calling(call, ledger)) => {
+                self.call(&call, &exchange, (head, began_us, ledger), turn);
+            }
+            (_, Progress::Waiting(waiting)) => turn.pending.work = Work::Job(waiting),
         }
     }
 

@@ -29,7 +29,7 @@ use handle::{
     live::Changes,
 };
 use http1::Date29;
-use message::{Output, Request, RequestId};
+use message::{Output, Request, RequestId, Version};
 use std::{
     cell::{Cell, RefCell},
     net::IpAddr,
@@ -81,7 +81,7 @@ pub(crate) struct Core {
     /// Told when a connection has gone.
     pub(crate) emptied: Notify,
     /// Set once: idle connections close after their next answer.
-    pub(crate) is_draining: Cell<bool>,
+    is_draining: Cell<bool>,
     /// Set once: idle connections close, busy ones close after their answer.
     pub(crate) is_stopping: Cell<bool>,
 }
@@ -105,6 +105,8 @@ pub(crate) struct Tick {
 pub(crate) struct Scratch {
     pub(crate) input: Vec<u8>,
     pub(crate) output: Output,
+    /// The fields of a head of HTTP/2.
+    pub(crate) block: http2::Block,
     /// Empty until TLS is spoken.
     pub(crate) records: Records,
 }
@@ -147,6 +149,12 @@ impl Core {
             is_draining: Cell::new(false),
             is_stopping: Cell::new(false),
         }
+    }
+
+    /// From now on, connections are told that their end is near.
+    pub(crate) fn drain(&self) {
+        self.is_draining.set(true);
+        self.watch.wake_all();
     }
 
     /// Whether an answer that begins now is the last of its connection, which `must_leave` or not.
@@ -206,7 +214,9 @@ impl Core {
         now: Moment,
     ) {
         let Request { version, method, host, port, path, query, fields, .. } = *request;
-        let (method, version) = (method.as_str(), version.as_str());
+        // What is asked once more for a comparison is written as HTTP/1 has it.
+        let version = version.min(Version::Http11).as_str();
+        let method = method.as_str();
         let line = Line { method, path, query, version, host, port };
         let from = From { peer, listener: self.listeners.get(listener).copied().unwrap_or(0) };
         let fields = fields.lines().iter().map(|line| (line.name, line.value));
@@ -315,7 +325,8 @@ impl Core {
     pub(crate) fn scratch(&self) -> Box<Scratch> {
         self.scratch.borrow_mut().take().unwrap_or_else(|| {
             let input = vec![0; READ_BYTES + self.plan.limits.head_bytes_max];
-            Box::new(Scratch { input, output: Output::default(), records: Records::default() })
+            let (output, block, records) = Default::default();
+            Box::new(Scratch { input, output, block, records })
         })
     }
 

@@ -16,8 +16,8 @@ use handle::{
     Tools,
     files::{self, Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX},
 };
-use http1::{Event, Slots};
-use message::{Output, Prepared, Request, Response, Status};
+use http1::Event;
+use message::{Output, Prepared, Request, Response, Slots, Status};
 use net::clock;
 use route::{REFUSED, Step};
 use std::net::IpAddr;
@@ -107,7 +107,7 @@ impl Explainer {
             Event::Refused(refused) => {
                 let text = refused.reason().to_owned();
                 steps.push(Step { what: REFUSED, text, place: None });
-                (refusal(refused), None)
+                (refusal(refused.status()), None)
             }
             Event::Content(_) | Event::End | Event::Incomplete | Event::Closed => {
                 return Err("this is no whole request");

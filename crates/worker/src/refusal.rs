@@ -10,7 +10,6 @@ use crate::{
 };
 use config::plan::{Action, Place};
 use control::Counter;
-use http1::Refusal;
 use message::{Body, Exchange, Name, Path, Request, Response, Shared, Status, response::Line};
 use route::Found;
 
@@ -51,6 +50,9 @@ impl Trouble {
     /// The request's content is more than may be.
     pub(crate) const TOO_LARGE: Self =
         Self::of(Kind::Refused, "the content is larger than `upload-max` allows");
+
+    /// The request's content is not waited for any longer.
+    pub(crate) const LATE: Self = Self::of(Kind::Refused, "the content came too slowly");
 
     /// The request's content finds no room.
     pub(crate) const NO_ROOM: Self =
@@ -130,21 +132,24 @@ impl Trouble {
 }
 
 /// The answer to a message that its protocol room refused, which is counted and told.
-pub(crate) fn refuse(core: &Core, refused: Refusal, about: About<'_>) -> Response {
+pub(crate) fn refuse(
+    core: &Core,
+    (status, reason): (Status, &'static str),
+    about: About<'_>,
+) -> Response {
     core.count(Counter::Refused);
-    let (kind, reason) = (Kind::Refused, refused.reason());
-    let status = Some(refused.status());
-    core.report(&Incident { kind, reason, about: Some(about), status, setting: None });
-    let mut response = refusal(refused);
+    let (kind, about_it) = (Kind::Refused, Some(about));
+    core.report(&Incident { kind, reason, about: about_it, status: Some(status), setting: None });
+    let mut response = refusal(status);
     mark(core.plan, about.id, &mut response);
     response
 }
 
 /// The answer to a message that its protocol room refused.
-pub(crate) fn refusal(refusal: Refusal) -> Response {
-    match refusal.status() {
+pub(crate) fn refusal(status: Status) -> Response {
+    match status {
         Status::METHOD_NOT_ALLOWED => {
-            filter::error_page::apply(Response::empty(refusal.status()).with(handle::ALLOW))
+            filter::error_page::apply(Response::empty(status).with(handle::ALLOW))
         }
         status => bare(status),
     }

@@ -421,7 +421,7 @@ impl Loop {
         listeners.clear();
         parted.send_modify(|count| *count += 1);
         let capacity = &shared.plan.capacity;
-        core.is_draining.set(true);
+        core.drain();
         emptied(&core, stopped, Stop::Drained, GRACE_TIME).await;
         core.is_stopping.set(true);
         shared.news.0.iter().for_each(|changes| changes.end());

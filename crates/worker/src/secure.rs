@@ -15,15 +15,12 @@ use control::{Counter, lives::What, trail::Phase};
 use message::{FileRange, Output};
 use net::{file, socket};
 use std::{
-    io::{self, ErrorKind, IoSlice},
+    io::{self, ErrorKind},
     net::IpAddr,
     os::fd::AsFd,
     task::{Context, Poll, ready},
 };
-use tls::{Event, RECORD_BYTES_MAX, Received};
-
-/// Slices of an answer that are looked at for one record.
-const SLICES: usize = 16;
+use tls::{Event, Protocol, RECORD_BYTES_MAX, Received};
 
 /// The TLS of one connection.
 pub(crate) struct Secure {
@@ -99,6 +96,11 @@ impl Secure {
 
     pub(crate) fn is_shaking(&self) -> bool {
         self.tls.is_shaking()
+    }
+
+    /// The protocol that was chosen, once that is known.
+    pub(crate) fn protocol(&self) -> Option<Protocol> {
+        self.tls.protocol()
     }
 
     /// When it has to be looked at again; `NEVER` once hands are shaken.
@@ -221,59 +223,57 @@ impl Secure {
         }
     }
 
-    /// Seals bytes that stand in front of `output`, at most so many; how many they were.
-    pub(crate) fn seal_bytes(
+    /// Seals what stands in front of `output`, at most so many bytes: how many; zero if a file ends
+    /// before its time. Pieces that are short share their records, those of files among them, as
+    /// far as they `may_be_read` here.
+    pub(crate) fn seal(
         &mut self,
         output: &mut Output,
         most: usize,
         records: &mut Records,
+        may_be_read: impl Fn(&FileRange) -> bool,
     ) -> io::Result<usize> {
-        let mut all = 0;
-        while all < most && records.output.takes_record() {
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let (filled, _) = output.slices(&mut slices);
-            let Some(first) = slices[..filled].first() else { break };
-            let Records { sealed, count, output: outgoing, plain } = records;
-            let came = &mut sealed[..*count];
-            let is_whole = filled == 1 || first.len() >= RECORD_BYTES_MAX;
-            let bytes: &[u8] = if is_whole {
-                first
-            } else {
-                // A head and the beginning of what follows it go into one record.
-                plain.clear();
-                for slice in &slices[..filled] {
-                    let left = RECORD_BYTES_MAX - plain.len();
-                    plain.extend_from_slice(&slice[..slice.len().min(left)]);
-                }
-                plain
-            };
-            let bytes = &bytes[..bytes.len().min(most - all)];
+        let Records { sealed, count, output: outgoing, plain } = records;
+        let came = &mut sealed[..*count];
+        let room = most.min(outgoing.plain_bytes_max());
+        let front = output.front();
+        if front.len() >= RECORD_BYTES_MAX.min(room) || output.is_run() {
+            let bytes = &front[..front.len().min(room)];
             let taken = self.tls.seal(came, bytes, outgoing).map_err(|_| broken())?;
             output.advance(taken);
-            all += taken;
+            return Ok(taken);
         }
-        Ok(all)
+        if plain.len() < room {
+            plain.resize(room, 0);
+        }
+        let mut filled = 0;
+        while filled < room {
+            let room = &mut plain[filled..room];
+            let taken = match output.file() {
+                Some(range) if filled > 0 && !may_be_read(range) => break,
+                Some(range) => read(range, room)?,
+                None => {
+                    let front = output.front();
+                    let count = front.len().min(room.len());
+                    room[..count].copy_from_slice(&front[..count]);
+                    count
+                }
+            };
+            if taken == 0 {
+                break;
+            }
+            output.advance(taken);
+            filled += taken;
+        }
+        self.tls.seal(came, &plain[..filled], outgoing).map_err(|_| broken())
     }
+}
 
-    /// Seals a piece of the file that stands in front of `output`, at most so many bytes; zero if
-    /// it ends before its time.
-    pub(crate) fn seal_file(
-        &mut self,
-        output: &mut Output,
-        most: usize,
-        records: &mut Records,
-    ) -> io::Result<usize> {
-        let Some(FileRange { file, range }) = output.file() else { return Ok(0) };
-        let left = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-        let wanted = left.min(most).min(records.output.plain_bytes_max());
-        let Records { sealed, count, output: outgoing, plain } = records;
-        plain.resize(wanted.max(plain.len()), 0);
-        let read = file::read(file.descriptor.as_fd(), &mut plain[..wanted], range.start)?;
-        let came = &mut sealed[..*count];
-        let taken = self.tls.seal(came, &plain[..read], outgoing).map_err(|_| broken())?;
-        output.advance(taken);
-        Ok(taken)
-    }
+/// Reads the beginning of a piece of a file.
+fn read(FileRange { file, range }: &FileRange, room: &mut [u8]) -> io::Result<usize> {
+    let left = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+    let wanted = left.min(room.len());
+    file::read(file.descriptor.as_fd(), &mut room[..wanted], range.start)
 }
 
 fn broken() -> io::Error {

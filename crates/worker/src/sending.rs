@@ -99,7 +99,7 @@ pub(crate) fn write(
                     continue;
                 }
                 // Resident now, as far as anybody can tell: sent without asking again.
-                Ok(Ok(None)) => peer.send_file(output, most),
+                Ok(Ok(None)) => peer.send_file(output, most, now),
                 Ok(Err(_)) | Err(_) => return Written::Failed,
             }
         } else {
@@ -111,8 +111,8 @@ pub(crate) fn write(
                     }
                     continue;
                 }
-                Some(_) => peer.send_file(output, most),
-                None => peer.send_bytes(output, share.is_some().then_some(most)),
+                Some(_) => peer.send_file(output, most, now),
+                None => peer.send_bytes(output, share.is_some().then_some(most), now),
             }
         };
         match sent {
@@ -150,21 +150,31 @@ impl Peer<'_> {
         }
     }
 
-    /// Sends, or seals, a step of the file in front, at most so many bytes.
-    fn send_file(&mut self, output: &mut Output, most: usize) -> io::Result<usize> {
+    /// Sends a step of the file in front, at most so many bytes, or seals it, perhaps with what
+    /// follows.
+    fn send_file(&mut self, output: &mut Output, most: usize, now: Moment) -> io::Result<usize> {
         match &mut self.secure {
             None => send_file(self.socket, output, most),
-            Some((secure, records)) => secure.seal_file(output, most, records),
+            Some((secure, records)) => {
+                secure.seal(output, most, records, |range| is_resident(range, now))
+            }
         }
     }
 
-    /// Sends, or seals, what stands before the first file, at most so many bytes.
-    fn send_bytes(&mut self, output: &mut Output, most: Option<usize>) -> io::Result<usize> {
+    /// Sends what stands before the first file, at most so many bytes, or seals it, perhaps with
+    /// what follows.
+    fn send_bytes(
+        &mut self,
+        output: &mut Output,
+        most: Option<usize>,
+        now: Moment,
+    ) -> io::Result<usize> {
         match (&mut self.secure, most) {
             (None, None) => send_bytes(self.socket, output),
             (None, Some(most)) => send_front(self.socket, output, most),
             (Some((secure, records)), most) => {
-                secure.seal_bytes(output, most.unwrap_or(usize::MAX), records)
+                let most = most.unwrap_or(usize::MAX);
+                secure.seal(output, most, records, |range| is_resident(range, now))
             }
         }
     }

@@ -75,6 +75,8 @@ pub(super) enum Variant {
     Routed,
     /// With a user and the right password.
     Password,
+    /// Over HTTP/2, so many at once on each of so many kept connections.
+    Streams { connections: usize, each: usize },
 }
 
 /// Whether answers are compressed on the fly.
@@ -124,6 +126,8 @@ pub(super) enum Site {
 
 /// Connections that do nothing.
 pub(super) struct Idle {
+    /// Whether they speak HTTP/2.
+    pub(super) is_http2: bool,
     pub(super) connections: usize,
     pub(super) bytes_each_max: f64,
 }
@@ -282,7 +286,40 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "idle",
         what: "9,000 kept connections that wait after one request each",
-        kind: Kind::Idle(Idle { connections: 9_000, bytes_each_max: 1_300.0 }),
+        kind: Kind::Idle(Idle { is_http2: false, connections: 9_000, bytes_each_max: 1_300.0 }),
+    },
+    Case {
+        name: "streams",
+        what: "a file of 0.9 KB over HTTP/2 without TLS, 32 at once on each of 8 connections",
+        kind: Kind::Load(Load {
+            variant: Variant::Streams { connections: 8, each: 32 },
+            peers: &[(Peer::Nginx, Some(0.15)), (Peer::H2o, Some(1.1))],
+            ..PLAIN
+        }),
+    },
+    Case {
+        name: "streams",
+        what: "a file of 100 KB over HTTP/2 without TLS, 32 at once on each of 8 connections",
+        kind: Kind::Load(Load {
+            site: Site::Single { bytes: 100 * 1024 },
+            variant: Variant::Streams { connections: 8, each: 32 },
+            peers: &[(Peer::Nginx, Some(0.5)), (Peer::H2o, Some(1.0))],
+            ..PLAIN
+        }),
+    },
+    Case {
+        name: "streams",
+        what: "a file of 0.9 KB over HTTP/2 without TLS, one at a time on each of 64 connections",
+        kind: Kind::Load(Load {
+            variant: Variant::Streams { connections: 64, each: 1 },
+            peers: &[(Peer::Nginx, Some(0.8)), (Peer::H2o, None)],
+            ..PLAIN
+        }),
+    },
+    Case {
+        name: "idle-http2",
+        what: "9,000 connections of HTTP/2 that wait after one request each",
+        kind: Kind::Idle(Idle { is_http2: true, connections: 9_000, bytes_each_max: 4_096.0 }),
     },
     Case {
         name: "start",

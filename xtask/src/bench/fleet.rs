@@ -98,7 +98,7 @@ impl Fleet {
     /// The processes that serve.
     pub(super) fn workers(&self) -> Vec<u32> {
         let children = measure::tree(self.first).into_iter().skip(1);
-        children.filter(|pid| measure::is_alive(*pid)).collect()
+        children.filter(|&pid| measure::is_alive(pid) && !is_keeper(pid)).collect()
     }
 
     /// Has it serve what its config says now, with so many workers and sites, and waits for that.
@@ -238,4 +238,10 @@ fn write(
         text.push_str("}\n");
     }
     Ok(fs::write(config, text)?)
+}
+
+/// Whether a process keeps what the next gannet needs if the one that watches is killed.
+fn is_keeper(pid: u32) -> bool {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm"));
+    name.is_ok_and(|name| name.trim_end() == "gannet-keeper")
 }

@@ -10,7 +10,7 @@ use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 
 use super::cases::{CONNECTIONS, Load, Site, Variant};
 use super::content::{Content, Target, targets};
-use super::peers::CREDENTIALS;
+use super::peers::{CREDENTIALS, HTTP2_ADDRESS};
 use super::{Outcome, machine};
 use crate::command::{bounded, finish};
 
@@ -117,7 +117,40 @@ pub(super) fn slice(script: &Path, address: SocketAddr, round: usize) -> Outcome
     Slice::parse(&report).ok_or_else(|| format!("wrk: {}", report.trim()).into())
 }
 
+/// Lets h2load ask `address` for the target of `site` for one slice, over HTTP/2.
+pub(super) fn streams(
+    site: Site,
+    address: SocketAddr,
+    (connections, each): (usize, usize),
+) -> Outcome<Slice> {
+    let target = targets(site).next().ok_or("a site without targets")?;
+    let mut h2load = bounded("h2load", SLICE_SECONDS_MAX, &machine::root());
+    h2load.args(["--duration", SLICE_SECONDS, "--clients", &connections.to_string()]);
+    h2load.args(["--max-concurrent-streams", &each.to_string()]);
+    h2load.arg(format!("http://{HTTP2_ADDRESS}:{}{}", address.port(), target.path));
+    let report = finish(&mut h2load)?.output;
+    Slice::parse_streams(&report).ok_or_else(|| format!("h2load: {}", report.trim()).into())
+}
+
 impl Slice {
+    /// What h2load's report says; nothing if anything went wrong in the slice.
+    fn parse_streams(report: &str) -> Option<Self> {
+        let line = |start| report.lines().find_map(|line: &str| line.strip_prefix(start));
+        let (seconds, _) = line("finished in ")?.split_once(',')?;
+        let seconds = match (seconds.strip_suffix("ms"), seconds.strip_suffix('s')) {
+            (Some(milliseconds), _) => milliseconds.parse::<f64>().ok()? / 1000.0,
+            (None, seconds) => seconds?.parse().ok()?,
+        };
+        let counts = line("requests: ")?;
+        let count = |name| {
+            let mut counts = counts.split(", ");
+            let count = counts.find_map(|count: &str| count.strip_suffix(name))?;
+            count.trim().parse::<f64>().ok()
+        };
+        let (requests, failed) = (count("succeeded")?, count("failed")?);
+        (requests > 0.0 && failed == 0.0).then_some(Self { requests, seconds })
+    }
+
     /// What wrk's report says; nothing if anything went wrong in the slice.
     fn parse(report: &str) -> Option<Self> {
         if report.contains("Socket errors") || report.contains("Non-2xx") {
@@ -204,6 +237,41 @@ pub(super) fn crowd(count: usize, server: SocketAddr, request: &str) -> Outcome<
     Ok(crowd)
 }
 
+/// As [`crowd`], over HTTP/2: on each connection the small page is asked for once.
+pub(super) fn crowd_of_streams(count: usize, server: SocketAddr) -> Outcome<Vec<TcpStream>> {
+    let address = SocketAddr::new(HTTP2_ADDRESS.into(), server.port());
+    let mut crowd = Vec::with_capacity(count);
+    for number in 0..count {
+        let last = 2 + u8::try_from(number % CROWD_ADDRESSES)?;
+        let client = SocketAddrV4::new(Ipv4Addr::new(127, 0, 1, last), 0);
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+        bind(&socket, &client)?;
+        connect(&socket, &address)?;
+        let mut stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(EXCHANGE_TIME_MAX))?;
+        stream.write_all(FIRST_STREAM)?;
+        // The last frame of the answer is the end of its stream.
+        let mut head = [0; 9];
+        loop {
+            stream.read_exact(&mut head)?;
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            stream.read_exact(&mut vec![0; usize::try_from(length)?])?;
+            match (head[3], head[4] & 1) {
+                (0, 1) => break,
+                (3 | 7, _) => return Err(format!("connection {number} was refused").into()),
+                (4, 0) => stream.write_all(b"\0\0\0\x04\x01\0\0\0\0")?,
+                _ => {}
+            }
+        }
+        crowd.push(stream);
+    }
+    Ok(crowd)
+}
+
+/// The preface, empty settings and a GET for `/page.html` of `localhost`.
+const FIRST_STREAM: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\
+    \0\0\x19\x01\x05\0\0\0\x01\x82\x86\x01\x09localhost\x04\x0a/page.html";
+
 /// How many connections of `crowd` the server has not closed.
 pub(super) fn count_open(crowd: &[TcpStream]) -> Outcome<usize> {
     let mut open = 0;
@@ -250,6 +318,19 @@ mod tests {
         check(&format!("{report}  Socket errors: connect 0, read 1, write 0, timeout 0\n"), None);
         check("  0 requests in 1.00s, 0.00B read\n", None);
         check("unable to connect to 127.0.0.1:1 Connection refused\n", None);
+    }
+
+    #[test]
+    fn reports_of_h2load() {
+        let report = "finished in 1.02s, 98039.22 req/s, 95.10MB/s\n\
+                      requests: 100000 total, 100032 started, 100000 done, 99990 succeeded, \
+                      0 failed, 0 errored, 0 timeout\n";
+        let check = |report: &str, expect| assert_eq!(Slice::parse_streams(report), expect);
+        check(report, Some(Slice { requests: 99990.0, seconds: 1.02 }));
+        let short = report.replace("1.02s", "26.22ms");
+        check(&short, Some(Slice { requests: 99990.0, seconds: 0.02622 }));
+        check(&report.replace("0 failed", "1 failed"), None);
+        check("unable to connect to 127.0.0.2:1\n", None);
     }
 
     #[test]

@@ -22,6 +22,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("lighttpd", "lighttpd"),
     ("h2o", "h2o"),
     ("wrk", "wrk"),
+    ("h2load", "nghttp2-client"),
     ("valgrind", "valgrind"),
 ];
 /// Time that apt-get may take for the lists, and again for the packages.

@@ -21,7 +21,12 @@ pub(super) fn memory_bytes(root: u32) -> Outcome<u64> {
     let mut kibibytes = 0;
     for pid in tree(root) {
         let path = format!("/proc/{pid}/smaps_rollup");
-        let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            // A child that has ended meanwhile has none.
+            Err(_) if pid != root => continue,
+            Err(error) => return Err(format!("{path}: {error}").into()),
+        };
         kibibytes += self::kibibytes(&text, "Pss:").ok_or(format!("{path} without Pss"))?;
     }
     Ok(kibibytes * 1024)

@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -13,6 +14,9 @@ use super::machine;
 
 /// Memory for hot files that gannet is given, in MiB.
 pub(super) const FILE_CACHE_MIB: u32 = 64;
+
+/// Where HTTP/2 is spoken, at the port of the server.
+pub(super) const HTTP2_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// The user of the case with a password, and the hash of what [`CREDENTIALS`] says: bcrypt at the
 /// cost that `htpasswd -B` takes where none is named, so that nginx can read it as well.
@@ -105,7 +109,13 @@ impl Stage<'_> {
             || peer == Peer::Gannet
                 && self.site == (Site::Single { bytes: SMALL })
                 && !self.access_log
-                && !matches!(self.variant, Variant::Password | Variant::Limited | Variant::Routed);
+                && !matches!(
+                    self.variant,
+                    Variant::Password
+                        | Variant::Limited
+                        | Variant::Routed
+                        | Variant::Streams { .. }
+                );
         match peer {
             _ if is_quick => {
                 let port = port.to_string();
@@ -148,8 +158,15 @@ impl Stage<'_> {
             Compression::Kept(_) => (FILE_CACHE_MIB, "64MiB", "true"),
             Compression::First(_) => (0, "410KiB", "true"),
         };
+        // HTTP/2 is spoken at an address of its own, as nginx wants it.
+        let http2 = match self.variant {
+            Variant::Streams { .. } => {
+                format!(", {{ address = \"{HTTP2_ADDRESS}:{port}\", http2 = true }}")
+            }
+            _ => String::new(),
+        };
         let server = format!(
-            "[server]\nlisten = \"127.0.0.1:{port}\"\nthreads = 1\nlog = {log}\n\
+            "[server]\nlisten = [\"127.0.0.1:{port}\"{http2}]\nthreads = 1\nlog = {log}\n\
              file-cache = \"{file_cache}MiB\"\ncompress-cache = \"{compress_cache}\"\n"
         );
         self.sites(root).fold(server, |mut text, (host, root)| {
@@ -204,12 +221,17 @@ impl Stage<'_> {
         };
         // Options of an address may be given once.
         let mut option = if is_tuned { " deferred" } else { "" };
+        let mut http2 = match self.variant {
+            Variant::Streams { .. } => format!("listen {HTTP2_ADDRESS}:{port} http2;"),
+            _ => String::new(),
+        };
         let servers = self.sites(root).map(|(host, root)| {
             let (host, root) = (host.as_deref().unwrap_or("_"), root.display());
             let listen = format!("127.0.0.1:{port}{}", std::mem::take(&mut option));
             let locations =
                 if self.variant == Variant::Routed { locations() } else { String::new() };
-            format!("server {{ listen {listen}; server_name {host}; root {root}; {locations} }}\n")
+            let http2 = std::mem::take(&mut http2);
+            format!("server {{ listen {listen}; {http2} server_name {host}; root {root}; {locations} }}\n")
         });
         Ok(format!(
             "user root; worker_processes 1; daemon off;\npid {file}.pid; error_log stderr warn;\n\
@@ -244,8 +266,12 @@ impl Stage<'_> {
             let root = root.display();
             format!("  \"{host}\":\n    paths:\n      /:\n        file.dir: \"{root}\"\n")
         });
+        let http2 = match self.variant {
+            Variant::Streams { .. } => format!("listen: {{host: {HTTP2_ADDRESS}, port: {port}}}\n"),
+            _ => String::new(),
+        };
         format!(
-            "listen: {{host: 127.0.0.1, port: {port}}}\nuser: root\nnum-threads: 1\n\
+            "listen: {{host: 127.0.0.1, port: {port}}}\n{http2}user: root\nnum-threads: 1\n\
              max-connections: 10000\nhttp1-request-timeout: 75\nhosts:\n{}",
             hosts.collect::<String>()
         )

@@ -118,9 +118,17 @@ impl Bench {
         ]);
         let mut gannet_all = f64::NAN;
         for peer in [Peer::Gannet, Peer::Nginx, Peer::Lighttpd, Peer::H2o] {
-            let (server, request) = self.single(peer)?;
+            let variant = match idle.is_http2 {
+                true if peer == Peer::Lighttpd => continue,
+                true => Variant::Streams { connections: count, each: 1 },
+                false => Variant::Plain,
+            };
+            let (server, request) = self.single(peer, variant)?;
             let without = server.memory_bytes()? as f64;
-            let crowd = load::crowd(count, server.address, &request)?;
+            let crowd = match idle.is_http2 {
+                true => load::crowd_of_streams(count, server.address)?,
+                false => load::crowd(count, server.address, &request)?,
+            };
             sleep(SILENCE);
             let with = server.memory_bytes()? as f64;
             let open = load::count_open(&crowd)?;
@@ -156,7 +164,7 @@ impl Bench {
         for peer in [Peer::Gannet, Peer::Nginx, Peer::Lighttpd, Peer::H2o] {
             let (mut times, mut memory) = (Vec::new(), Vec::new());
             for _ in 0..self.rounds {
-                let (server, _) = self.single(peer)?;
+                let (server, _) = self.single(peer, Variant::Plain)?;
                 times.push(server.first_answer.as_secs_f64() * 1e3);
                 memory.push(server.memory_bytes()? as f64 / MIB);
             }
@@ -180,14 +188,14 @@ impl Bench {
     }
 
     /// Starts `peer` alone with the small file, and gives the request for that.
-    fn single(&self, peer: Peer) -> Outcome<(Server, String)> {
+    fn single(&self, peer: Peer, variant: Variant) -> Outcome<(Server, String)> {
         let site = Site::Single { bytes: SMALL };
         let stage = Stage {
             content: &self.content,
             site,
             access_log: false,
             compression: Compression::Off,
-            variant: Variant::Plain,
+            variant,
         };
         let target = targets(site).next().ok_or("a site without targets")?;
         let request = request(&target, Variant::Plain, BROWSER_CODINGS, None);
@@ -198,6 +206,8 @@ impl Bench {
 /// A server in a case with a load, and what its slices cost.
 struct Entrant {
     server: Server,
+    site: Site,
+    variant: Variant,
     script: PathBuf,
     microseconds: Vec<f64>,
     rates: Vec<f64>,
@@ -240,14 +250,22 @@ impl Entrant {
         }
         let name = format!("{peer:?}-{}", server.address.port());
         let script = load::script(load, etag.as_deref(), content, &name)?;
-        Ok(Self { server, script, microseconds: Vec::new(), rates: Vec::new() })
+        let (microseconds, rates) = (Vec::new(), Vec::new());
+        Ok(Self { server, site, variant, script, microseconds, rates })
     }
 
     /// One slice of load; counted or not.
     fn slice(&mut self, round: usize, counts: bool) -> Outcome<()> {
         let before = self.server.cpu_time();
-        let slice = load::slice(&self.script, self.server.address, round)
-            .map_err(|error| self.server.complain(&format!("failed under {error}")))?;
+        let address = self.server.address;
+        let slice = match self.variant {
+            Variant::Streams { connections, each } => {
+                load::streams(self.site, address, (connections, each))
+            }
+            _ => load::slice(&self.script, address, round),
+        };
+        let slice =
+            slice.map_err(|error| self.server.complain(&format!("failed under {error}")))?;
         let spent = self.server.cpu_time().saturating_sub(before);
         if counts {
             self.microseconds.push(spent.as_secs_f64() * 1e6 / slice.requests);

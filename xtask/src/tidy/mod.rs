@@ -7,6 +7,7 @@ mod modules;
 mod parsers;
 mod paths;
 mod plates;
+mod requirements;
 mod rooms;
 mod sizes;
 mod source;
@@ -45,7 +46,7 @@ pub(crate) fn fuzz_targets() -> impl Iterator<Item = &'static str> {
 /// A rule looks at the whole tree and says what breaks it.
 type Rule = fn(&Tree) -> Vec<Complaint>;
 
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 15] = [
     plates::opening,
     layout::lines,
     layout::titles,
@@ -59,6 +60,7 @@ const RULES: [Rule; 14] = [
     sizes::ratchet,
     unsafety::keywords,
     parsers::targets,
+    requirements::tests,
     budget::packages,
 ];
 

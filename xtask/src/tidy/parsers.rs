@@ -3,10 +3,12 @@
 use super::{Complaint, tree::Tree};
 
 /// What is parsed, the room that does it, and the name of its target.
-pub(super) const TARGETS: [(&str, &str, &str); 17] = [
+pub(super) const TARGETS: [(&str, &str, &str); 19] = [
     ("a request's head", "crates/http1", "head"),
     ("the chunked coding", "crates/http1", "chunked"),
     ("the bytes of a connection", "crates/http1", "connection"),
+    ("the frames of HTTP/2", "crates/http2", "h2_frames"),
+    ("field blocks of HTTP/2", "crates/http2", "hpack"),
     ("the PROXY protocol", "crates/proxy-protocol", "proxy_protocol"),
     ("the first message of TLS", "crates/tls", "tls_hello"),
     ("the answers of applications", "crates/fastcgi", "fastcgi"),

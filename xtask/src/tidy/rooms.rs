@@ -11,6 +11,7 @@ const LEVELS: [(&str, u8); 18] = [
     ("base", 0),
     ("message", 1),
     ("http1", 2),
+    ("http2", 2),
     ("fastcgi", 2),
     ("config", 2),
     ("content", 2),

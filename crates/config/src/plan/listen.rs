@@ -14,6 +14,8 @@ pub struct Listen {
     pub is_implied: bool,
     /// Whether each connection begins with a header of the PROXY protocol.
     pub proxy_protocol: bool,
+    /// Whether HTTP/2 is spoken: with TLS, to who chooses it by ALPN; else, to who begins with it.
+    pub http2: bool,
     /// Whether TLS is spoken.
     pub tls: bool,
 }

@@ -52,8 +52,8 @@ pub(crate) fn resolve(
     refuse_open(&word, &address, token.as_ref(), mistakes);
     refuse_taken(word.span, &address, &plan.listen, mistakes);
     let written = sources.at(word.span).to_string().into();
-    let (is_implied, proxy_protocol, tls) = (false, false, false);
-    let listen = Listen { address, written, is_implied, proxy_protocol, tls };
+    let (is_implied, proxy_protocol, http2, tls) = (false, false, false, false);
+    let listen = Listen { address, written, is_implied, proxy_protocol, http2, tls };
     Some(Admin { listen, token: token.map(|word| word.value.into()), user: plan.user.clone() })
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn control(
 ) -> PathBuf {
     let path = sources.path(word);
     let folder = path.parent().unwrap_or(&path);
-    let refusal = match world.check_folder(folder) {
+    let refusal = match world.check_place(folder) {
         Err(cause) => Some((cause, "make the folder, or name another one")),
         Ok(()) if path.as_os_str().as_bytes().len() > SOCKET_PATH_BYTES_MAX => {
             let cause = format!("it is longer than {SOCKET_PATH_BYTES_MAX} bytes");
@@ -77,7 +77,8 @@ pub(crate) fn resolve(
         for address in ports.into_iter().flatten().flat_map(every_address) {
             let written = written.as_str().into();
             let tls = address.tcp().is_some_and(|tcp| tcp.port() == tls::PORT);
-            let listen = Listen { address, written, is_implied: true, proxy_protocol: false, tls };
+            let (is_implied, proxy_protocol) = (true, false);
+            let listen = Listen { address, written, is_implied, proxy_protocol, http2: tls, tls };
             of_server.push(context.listeners.add(listen, None).0);
         }
     }
@@ -158,7 +159,8 @@ fn addresses(words: written::Listen, span: Span, context: &mut Context<'_>) -> V
     let listen = |address: Address| {
         let is_usual = address.tcp().is_some_and(|tcp| tcp.port() == tls::PORT);
         let tls = words.tls.as_ref().map_or(is_usual, |word| word.value);
-        Listen { address, written: written(), is_implied, proxy_protocol, tls }
+        let http2 = words.http2.as_ref().map_or(tls, |word| word.value);
+        Listen { address, written: written(), is_implied, proxy_protocol, http2, tls }
     };
     all.into_iter().map(listen).collect()
 }
@@ -167,13 +169,15 @@ fn addresses(words: written::Listen, span: Span, context: &mut Context<'_>) -> V
 fn refuse_another_kind(number: usize, again: &Listen, span: Span, context: &mut Context<'_>) {
     let Listeners { all, spans, .. } = &context.listeners;
     let Some(first) = all.get(number) else { return };
-    let Listen { address, proxy_protocol, tls, .. } = again;
+    let Listen { address, proxy_protocol, http2, tls, .. } = again;
     let (name, cause) = if first.address != *address {
         ("mode", format!("{address} has two modes"))
     } else if first.proxy_protocol != *proxy_protocol {
         ("proxy-protocol", format!("{address} is spoken to both with and without a header"))
     } else if first.tls != *tls {
         ("tls", format!("{address} is spoken to both with and without TLS"))
+    } else if first.http2 != *http2 {
+        ("http2", format!("{address} is spoken to both with and without HTTP/2"))
     } else {
         return;
     };

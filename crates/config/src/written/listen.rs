@@ -12,6 +12,7 @@ pub(crate) struct Listen {
     pub(crate) address: Option<Word<String>>,
     pub(crate) mode: Option<Word<u32>>,
     pub(crate) proxy_protocol: Option<Word<bool>>,
+    pub(crate) http2: Option<Word<bool>>,
     pub(crate) tls: Option<Word<bool>>,
 }
 
@@ -42,6 +43,14 @@ pub(crate) const LISTEN: Section<Listen> = Section {
             preset: Preset::Value("false"),
             example: "true",
             value: &At(Flag, |listen: &mut Listen| &mut listen.proxy_protocol),
+        },
+        Setting {
+            name: "http2",
+            doc: "Whether HTTP/2 is spoken: by TLS with clients that choose it, without TLS with \
+                  those that begin with it.",
+            preset: Preset::Words("true with TLS, else false"),
+            example: "true",
+            value: &At(Flag, |listen: &mut Listen| &mut listen.http2),
         },
         Setting {
             name: "tls",

@@ -62,6 +62,8 @@ pub(super) struct Ear<'e> {
     quit: Signal,
     /// What has come of those so far, as it may be that the supervisor is on its way out.
     asked: Option<Order>,
+    /// Whether the supervisor waits to hear that this process accepts nobody any more.
+    is_parting: bool,
     /// Those that a terminal sends to all of its processes, and those that mean something to the
     /// supervisor.
     _others: Vec<Signal>,
@@ -100,6 +102,7 @@ impl<'e> Ear<'e> {
             term: signal(SignalKind::terminate())?,
             quit: signal(SignalKind::quit())?,
             asked: None,
+            is_parting: false,
             _others: others.into_iter().map(signal).collect::<Result<_, _>>()?,
         })
     }
@@ -126,21 +129,22 @@ impl<'e> Ear<'e> {
     /// Does what it is told, as long as anybody is there; then serves on, until a signal says to
     /// stop.
     pub(super) async fn obey(&mut self) {
-        // A loop that is started anew has a new runtime, with which all this has to begin anew.
+        // A loop that is started anew has a new runtime, with which all this has to begin anew; so
+        // it has to go on behind the end of the first loop, which may come before that of others.
         while let Ok(end) = self.channel() {
             loop {
+                if self.is_parting {
+                    self.stopper.parted().await;
+                    let note = Report::Parted.encode();
+                    // Where the supervisor does not listen, it waits a moment longer.
+                    let _ = channel::send(end.as_fd(), &note, &[], false);
+                    self.is_parting = false;
+                }
                 match self.hear(&end).await {
                     Heard::Message(Ok(Some(message))) => {
-                        let order = Order::decode(&message.bytes);
-                        let is_drain = order == Some(Order::Drain);
-                        if let Some(order) = order {
+                        if let Some(order) = Order::decode(&message.bytes) {
+                            self.is_parting = order == Order::Drain;
                             self.act(order, message.descriptors);
-                        }
-                        if is_drain {
-                            self.stopper.parted().await;
-                            let note = Report::Parted.encode();
-                            // Where the supervisor does not listen, it waits a moment longer.
-                            let _ = channel::send(end.as_fd(), &note, &[], false);
                         }
                     }
                     Heard::Message(Ok(None)) => self.is_over = true,

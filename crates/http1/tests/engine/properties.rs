@@ -2,8 +2,8 @@
 
 use crate::server::{Answers, Server};
 use base::Moment;
-use http1::{Connection, Event, Slots};
-use message::{Length, Limits, Request};
+use http1::{Connection, Event};
+use message::{Length, Limits, Request, Slots};
 use proptest::prelude::*;
 use std::fmt;
 

@@ -1,8 +1,8 @@
 //! A server of one connection for tests: it reads pieces, answers, and writes down what it saw.
 
 use base::Moment;
-use http1::{Connection, Event, Expiry, Slots};
-use message::{Body, Length, Limits, Output, Request, Response, Shared, Status};
+use http1::{Connection, Event, Expiry};
+use message::{Body, Length, Limits, Output, Request, Response, Shared, Slots, Status};
 
 pub(crate) const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
 

@@ -79,7 +79,8 @@ fn what_serving_needs_still_works() {
             shelf.write("a", &[b"form"]).unwrap();
             assert_eq!(shelf.read("a", 1 << 20).unwrap(), b"form");
             assert!(Watcher::new(root.path(), |_| true).is_ok());
-            (&log).write_all(b"a line\n").unwrap();
+            (&log).write_all(b"a line\nand a pa").unwrap();
+            log.set_len(7).unwrap();
             assert!(crate::random::bytes::<16>().is_ok());
             crate::memory::shared_words(1 << 20).unwrap();
             drop(vec![7_u8; 64 << 20]);
@@ -221,6 +222,21 @@ fn no_capability_is_left() {
         assert_eq!(errno(File::open(&closed)), Some(libc::EACCES));
     });
     assert_eq!(ending, Ending::Code(0));
+}
+
+/// It would go on in a part of its sandbox, and nobody would be the wiser.
+#[test]
+fn a_process_that_cannot_be_confined_is_told() {
+    if !has_landlock() {
+        return;
+    }
+    let ending = child::run(&[], || {
+        let none = Rlimit { current: Some(0), maximum: Some(0) };
+        setrlimit(Resource::Nofile, none).unwrap();
+        let refused = Confinement::default().enter().unwrap_err();
+        u8::from(refused.to_string().starts_with("landlock: "))
+    });
+    assert_eq!(ending.unwrap(), Ending::Code(1));
 }
 
 #[test]

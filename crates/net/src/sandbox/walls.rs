@@ -3,6 +3,7 @@
 use crate::sys::landlock::{self, Handled};
 use rustix::fd::AsFd;
 use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -53,7 +54,10 @@ pub(super) fn enter(read: &[PathBuf], write: &[PathBuf], ports: &[u16]) -> io::R
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match openat(CWD, folder, flags, Mode::empty()) {
             Ok(open) => landlock::allow(rules.as_fd(), open.as_fd(), rights & handled.files)?,
-            Err(error) => missing.push(format!("{}: {error}", folder.display())),
+            Err(error @ (Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::LOOP)) => {
+                missing.push(format!("{}: {error}", folder.display()));
+            }
+            Err(error) => return Err(error.into()),
         }
     }
     for port in ports.iter().filter(|_| handled.network != 0) {

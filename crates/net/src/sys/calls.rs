@@ -68,6 +68,7 @@ pub(crate) const ALLOWED: &[&[c_long]] = &[
         libc::SYS_fstatfs,
         libc::SYS_fadvise64,
         libc::SYS_pwrite64,
+        libc::SYS_ftruncate,
         libc::SYS_renameat2,
         libc::SYS_unlinkat,
         libc::SYS_faccessat,

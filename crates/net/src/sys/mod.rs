@@ -46,6 +46,19 @@ pub(crate) fn pages_cached(file: BorrowedFd<'_>, offset: u64, length: u64) -> io
     if result == 0 { Ok(count.cached) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Lets go of a mapping of code at `start`; what is run again of it is there again.
+///
+/// # Errors
+///
+/// There is no such mapping.
+pub(crate) fn let_go_of_code(start: usize, bytes: usize) -> io::Result<()> {
+    let start = std::ptr::without_provenance_mut(start);
+    // SAFETY: the caller found there a private mapping of a file that nobody can write to, so that
+    // its pages are the file's own: whoever reads one next gets the same bytes.
+    let result = unsafe { libc::madvise(start, bytes, libc::MADV_DONTNEED) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Has the kernel keep a connection to itself until its first bytes are there, or until about
 /// `seconds` have passed.
 ///

@@ -161,6 +161,16 @@ impl<S> Generation<S> {
         }
     }
 
+    /// Takes notice that the member `at`, which was to replace another, cannot serve, and says why
+    /// once; it ends by itself.
+    pub(super) fn failed(&mut self, at: usize, why: String, now: Moment, out: &mut Vec<Order<S>>) {
+        let Some(member) = self.members.get_mut(at) else { return };
+        if self.phase == Phase::Serving && matches!(member.stage, Stage::Starting(_)) {
+            member.stage = Stage::Leaving(now.after(ABORT_TIME));
+            out.push(Order::Note(Note::NotStarted(member.id, why)));
+        }
+    }
+
     /// Takes notice that the member `at` has ended, as it was told.
     pub(super) fn gone(&mut self, at: usize) {
         if let Some(member) = self.members.get_mut(at) {

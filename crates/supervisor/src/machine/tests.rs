@@ -63,6 +63,7 @@ fn name(order: &Order<String>) -> String {
         }
         Order::Note(Note::NotReloaded(..)) => "not reloaded".to_owned(),
         Order::Note(Note::Died(id, _)) => format!("died {id}"),
+        Order::Note(Note::NotStarted(id, _)) => format!("not started {id}"),
         Order::Note(Note::Hung(id, _)) => format!("hung {id}"),
         Order::Note(Note::CutOff(id, _)) => format!("cut off {id}"),
         Order::Note(Note::Killed(id)) => format!("killed {id}"),
@@ -227,6 +228,21 @@ fn a_replacement_that_hangs_is_replaced() {
          32000 ended 2 → died 2
          32100 tick → start 3 a0",
     );
+}
+
+#[test]
+fn why_a_replacement_cannot_serve_is_said_once() {
+    play_on(
+        "2000 ended 1 → died 1, start 2 a0
+         2001 failed 2 → not started 2
+         2001 failed 2 →
+         2002 ended 2 → died 2
+         2102 tick → start 3 a0
+         2103 failed 3 → not started 3
+         4103 tick → killed 3, kill 3
+         4104 ended 3 → died 3",
+    );
+    play_on("9 failed 1 →\n 9 quit → close, drain 1\n 20 failed 1 →");
 }
 
 #[test]

@@ -98,6 +98,8 @@ pub enum Note {
     NotReloaded(u8, String),
     /// A worker has died while it served; how.
     Died(WorkerId, String),
+    /// One that was to take the place of a worker that has died cannot; why.
+    NotStarted(WorkerId, String),
     /// A worker hangs, and is ended: what it was at.
     Hung(WorkerId, String),
     /// A worker is gone that was at these requests.

@@ -3,7 +3,7 @@
 
 use super::{Happening, Shell, Source, not_started};
 use crate::{
-    child::{Child, Heard},
+    child::{CHECK, Child, Heard},
     machine::Note,
     state,
 };
@@ -93,7 +93,7 @@ impl Shell<'_> {
         self.certificates.looks += 1;
         let (number, happenings) = (self.certificates.looks, self.happenings.clone());
         let hear = move |heard| drop(happenings.send(Happening::Renewal(number, heard)));
-        let started = Child::start(&self.program, "check", hear).and_then(|child| {
+        let started = Child::start(&self.program, CHECK, hear).and_then(|child| {
             let bundle = self.certificates.bundle(serving).1.as_fd().try_clone_to_owned()?;
             let (bytes, descriptors) = (Question::Renew.encode(), vec![bundle]);
             child.tell(Message { bytes, descriptors });

@@ -3,7 +3,7 @@
 
 use super::{Happening, Shell, Source, not_started};
 use crate::{
-    child::{Child, Heard},
+    child::{CHECK, Child, Heard},
     wishes::Asker,
 };
 use control::{
@@ -63,7 +63,7 @@ impl Shell<'_> {
         let descriptors: Vec<OwnedFd> = along.map(OwnedFd::try_clone).collect::<io::Result<_>>()?;
         let happenings = self.happenings.clone();
         let hear = move |heard| drop(happenings.send(Happening::Comparison(number, heard)));
-        let child = Child::start(&self.program, "check", hear)?;
+        let child = Child::start(&self.program, CHECK, hear)?;
         let question = Question::Compare { file: self.file.clone() };
         child.tell(Message { bytes: question.encode(), descriptors });
         let happenings = self.happenings.clone();
@@ -73,6 +73,13 @@ impl Shell<'_> {
             let _ = happenings.send(Happening::Comparison(number, Heard::Ended(how)));
         });
         Ok(child)
+    }
+
+    /// Gives up the comparison that is under way, as the server ends.
+    pub(super) fn end_comparison(&mut self) {
+        let Some(Comparison { child, asker, .. }) = self.comparison.take() else { return };
+        child.kill();
+        asker.answer(&Outcome::Refused { code: 1, text: "error: the server stops".to_owned() });
     }
 
     /// Passes on what was found, and does not look at it.

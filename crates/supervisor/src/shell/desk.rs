@@ -75,7 +75,7 @@ impl Shell<'_> {
             pid: u64::from(std::process::id()),
             seconds: now.since(self.history.since).as_secs(),
             generations: generations.collect(),
-            connections: self.clients.as_ref().map_or(0, |table| table.connections()),
+            connections: self.workers.connections(),
             restarts: self.history.restarts,
             cut_off: self.history.cut_off,
             reloads: self.history.reloads,
@@ -130,12 +130,14 @@ impl Shell<'_> {
         }
     }
 
-    /// Opens the socket that wishes come in by, if it is not open.
+    /// Opens the socket that wishes come in by, if it is not open or somebody has removed its file.
     pub(super) fn open_desk(&mut self, path: &Path) -> Result<(), Fault> {
-        if self.desks.iter().all(|desk| desk.path() != path) {
+        if !self.desks.iter().any(|desk| desk.path() == path && desk.is_there()) {
             let happenings = self.happenings.clone();
             let hear = move |wish, asker| drop(happenings.send(Happening::Wish(wish, asker)));
-            self.desks.push(Desk::open(path, hear)?);
+            let desk = Desk::open(path, hear)?;
+            self.desks.retain(|other| other.path() != path);
+            self.desks.push(desk);
         }
         Ok(())
     }

@@ -16,14 +16,18 @@ use net::{
     unix,
 };
 use std::{
-    collections::BTreeSet,
-    io,
+    collections::{BTreeMap, BTreeSet},
+    io, mem,
     os::fd::{AsFd, BorrowedFd},
     path::PathBuf,
 };
 
 /// Who may connect to a keeper: the user that the server runs as.
 const MODE: u32 = 0o600;
+
+/// Looks at most before somebody who does not listen is asked anew: each time this process waits
+/// for the answer.
+const PAUSE_MAX: u32 = 64;
 
 /// Where copies are kept.
 #[derive(Default)]
@@ -33,15 +37,18 @@ pub(super) struct Keeping {
     store: Option<Store>,
     /// Whether that is a keeper which has not said yet that it has nothing.
     is_new: bool,
-    /// The names of what is kept.
-    kept: BTreeSet<String>,
-    /// Names that a server of another version has given, which mean something else now.
+    /// The names of what is kept, and whether that is known to be what they stand for.
+    kept: BTreeMap<String, bool>,
+    /// Names of what is kept and of no use, some of which stand for something else now.
     stale: Vec<String>,
     /// The number of the newest state.
     saves: u64,
-    /// Whether anything has changed since, or it could not be kept.
+    /// Whether anything has changed since.
     is_due: bool,
-    is_late: bool,
+    /// How many looks are to pass before what could not be kept is tried again, and how many had
+    /// to the last time.
+    wait: u32,
+    pause: u32,
     /// Whether the server stops, and nothing is to outlive it.
     is_over: bool,
 }
@@ -57,16 +64,12 @@ impl Keeping {
             return (keeping, Vec::new());
         }
         keeping.path = path;
-        let found = keeping.path.as_ref().map(|path| Store::at(path));
-        if let Some(Ok(store)) = found
-            && let Ok(kept) = store.given()
-        {
-            keeping.store = Some(store);
-            return (keeping, kept);
-        }
-        match program {
-            Some(program) => keeping.reopen(program),
-            None => keeping.touch(),
+        match (keeping.find(), program) {
+            (Ok(found), _) => return (keeping, found),
+            (Err(_), Some(program)) => {
+                (keeping.store, keeping.is_new) = (keeping.start(program).ok(), true);
+            }
+            (Err(_), None) => keeping.touch(),
         }
         (keeping, Vec::new())
     }
@@ -77,31 +80,38 @@ impl Keeping {
     }
 
     pub(super) fn is_due(&self) -> bool {
-        self.is_due && !self.is_over
+        self.is_due && self.wait == 0 && !self.is_over
     }
 
     pub(super) fn saves(&self) -> u64 {
         self.saves
     }
 
-    /// What is kept already: all that another program has left.
-    pub(super) fn know(&mut self, state: &State) {
-        self.kept = state.descriptors.iter().map(|(name, _)| name.clone()).collect();
+    /// What is kept already: all that `state` speaks of, which was left. What is there beside has
+    /// come after it and is of no use.
+    pub(super) fn know(&mut self, state: &State, there: Vec<String>) {
         self.saves = state.saves;
-        self.kept.insert(format!("{STATE}{}", self.saves));
+        let names = state.descriptors.iter().map(|(name, _)| name.clone());
+        let names = names.chain([format!("{STATE}{}", state.saves)]);
+        // Whoever has left it may have lost sight of a keeper for a while.
+        let is_sure = self.path.is_none();
+        self.kept.extend(names.map(|name| (name, is_sure)));
+        self.stale = there;
+        self.stale.retain(|name| !self.kept.contains_key(name));
     }
 
     /// What is kept already, by a server of another version.
     pub(super) fn replace(&mut self, names: impl Iterator<Item = String>, saves: u64) {
         let (sockets, others) = names.partition::<Vec<_>, _>(|name| name.starts_with(SOCKET));
-        (self.kept, self.stale, self.saves) = (sockets.into_iter().collect(), others, saves);
+        self.kept = sockets.into_iter().map(|name| (name, true)).collect();
+        (self.stale, self.saves) = (others, saves);
     }
 
     /// Looks whether anybody still keeps what was given.
     pub(super) fn look(&mut self) {
         let is_gone = self.path.is_some() && self.store.as_ref().is_some_and(Store::is_gone);
-        self.is_due |= self.is_late || (is_gone && !self.is_new);
-        self.is_late = false;
+        self.is_due |= is_gone && !self.is_new;
+        self.wait = self.wait.saturating_sub(1);
     }
 
     /// Has `descriptors` kept, and the state that speaks of them, and nothing else.
@@ -111,24 +121,17 @@ impl Keeping {
         state: &[u8],
         descriptors: &[(String, BorrowedFd<'_>)],
     ) {
-        self.is_due = false;
-        if self.path.is_some() && (self.is_new || self.store.as_ref().is_none_or(Store::is_gone)) {
-            self.kept.clear();
-            if !self.is_new {
-                self.reopen(program);
-            }
-            self.is_new = false;
-            // One that is of use says that it has nothing.
-            self.store = self.store.take().filter(|store| store.given().is_ok());
-        } else if self.store.is_none() {
-            self.store = manager();
+        if self.path.is_none() {
+            self.store = self.store.take().or_else(manager);
+        } else if self.is_new || self.store.as_ref().is_none_or(Store::is_gone) {
+            self.reopen(program);
         }
-        let Some(store) = self.store.take() else { return };
-        match self.put(&store, state, descriptors) {
-            Ok(()) => self.store = Some(store),
-            // Somebody who does not listen is asked anew, a little later.
-            Err(_) => self.is_late = true,
-        }
+        let store = self.store.take();
+        let is_wanted = self.path.is_some() || store.is_some();
+        self.store = store.filter(|store| self.put(store, state, descriptors).is_ok());
+        self.is_due = is_wanted && self.store.is_none();
+        self.pause = if self.is_due { (2 * self.pause).clamp(1, PAUSE_MAX) } else { 0 };
+        self.wait = self.pause;
     }
 
     fn put(
@@ -138,14 +141,13 @@ impl Keeping {
         descriptors: &[(String, BorrowedFd<'_>)],
     ) -> io::Result<()> {
         let marked = |name: &str| format!("{MARK}{name}");
-        for name in self.stale.drain(..) {
-            store.forget(&marked(&name))?;
-        }
+        self.stale.iter().try_for_each(|name| store.forget(&marked(name)))?;
+        self.stale.clear();
         let mut wanted = BTreeSet::new();
         for (name, descriptor) in descriptors {
-            if !self.kept.contains(name) {
+            if self.kept.get(name) != Some(&true) {
                 store.keep(&marked(name), *descriptor)?;
-                self.kept.insert(name.clone());
+                self.kept.insert(name.clone(), true);
             }
             wanted.insert(name.clone());
         }
@@ -153,18 +155,18 @@ impl Keeping {
         let name = format!("{STATE}{}", self.saves);
         store.keep(&marked(&name), sealed::bytes(c"gannet-state", state)?.as_fd())?;
         wanted.insert(name.clone());
-        self.kept.insert(name);
-        for name in self.kept.difference(&wanted) {
+        self.kept.insert(name, true);
+        for name in self.kept.keys().filter(|name| !wanted.contains(*name)) {
             store.forget(&marked(name))?;
         }
-        self.kept = wanted;
+        self.kept.retain(|name, _| wanted.contains(name));
         store.settle()
     }
 
     /// Has nothing kept any more: the server stops.
     pub(super) fn clear(&mut self) {
         if let Some(store) = self.store.take() {
-            let names = self.kept.iter().chain(&self.stale);
+            let names = self.kept.keys().chain(&self.stale);
             // One that does not listen keeps what nobody asks for.
             let _ =
                 names.map(|name| format!("{MARK}{name}")).try_for_each(|name| store.forget(&name));
@@ -172,9 +174,27 @@ impl Keeping {
         *self = Self { is_over: true, ..Self::default() };
     }
 
-    /// Starts another keeper; without one, the server just serves.
+    /// Finds the keeper again, or starts another one; without one, the server just serves.
     fn reopen(&mut self, program: &Program) {
-        (self.store, self.is_new) = (self.start(program).ok(), true);
+        self.kept.clear();
+        if mem::take(&mut self.is_new) {
+            // One that is of use says that it has nothing.
+            self.store = self.store.take().filter(|store| store.given().is_ok());
+        } else if self.find().is_err() {
+            let start = || self.start(program).and_then(|store| store.given().map(|_| store));
+            self.store = start().ok();
+        }
+    }
+
+    /// Finds a keeper that is there; tells what it has.
+    fn find(&mut self) -> io::Result<Vec<Handed>> {
+        let path = self.path.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        let store = Store::at(path)?;
+        let found = store.given()?;
+        let name = |one: &Handed| one.name.strip_prefix(MARK).unwrap_or(&one.name).to_owned();
+        self.kept = found.iter().map(|one| (name(one), false)).collect();
+        self.store = Some(store);
+        Ok(found)
     }
 
     fn start(&self, program: &Program) -> io::Result<Store> {

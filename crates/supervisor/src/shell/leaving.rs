@@ -145,12 +145,13 @@ impl Shell<'_> {
         let number = |name: &str| name.strip_prefix(STATE)?.parse::<u64>().ok();
         let newest = found.keys().filter_map(|name| number(name)).max();
         let state = newest.and_then(|newest| read(found.get(&format!("{STATE}{newest}"))?).ok());
+        let there = found.keys().cloned().collect();
         let left = state.and_then(|state| Some((Left::among(&state, &mut found)?, state)));
         let Some((mut left, state)) = left else {
             self.replace(found, newest.unwrap_or(0));
             return Ok(());
         };
-        self.keeping.know(&state);
+        self.keeping.know(&state, there);
         self.restore(state, &mut left)?;
         self.resume();
         Ok(())

@@ -35,6 +35,7 @@ impl Shell<'_> {
         let Blueprint { listen, threads, workers, .. } = &source.blueprint;
         // Where descriptors have run out, some loops have nothing to do, and others more.
         let _ = self.sockets.widen(listen, threads * workers);
+        self.sockets.settle(true);
         self.sockets.keep(&source.blueprint.addresses());
         self.clients = source.clients.get().cloned().or_else(|| self.clients.take());
         self.serving = Some(Rc::clone(&source));
@@ -48,6 +49,7 @@ impl Shell<'_> {
     /// Closes what only a config has needed that is not served.
     pub(super) fn tidy(&mut self) {
         let Some(serving) = &self.serving else { return };
+        self.sockets.settle(false);
         self.sockets.keep(&serving.blueprint.addresses());
         let desk = serving.blueprint.control.as_ref().or(self.desk_path.as_ref());
         self.desks.retain(|one| desk.is_some_and(|desk| one.path() == desk));

@@ -19,6 +19,8 @@ impl Shell<'_> {
         let started = Started { addresses: &addresses, admin, layers: &self.layers };
         self.voice.started(&source.blueprint, &started);
         self.service.ready(&format!("serves {}", source.blueprint.found));
+        // Most of what a start runs is never run again.
+        net::memory::give_back_code();
     }
 
     pub(super) fn note(&mut self, note: &Note) {
@@ -41,11 +43,17 @@ impl Shell<'_> {
                 self.history.restarts += 1;
                 None
             }
+            Note::TakenBack => {
+                let why = "taken back: its workers died again and again";
+                self.history.reload = Some((now, Some(why.to_owned())));
+                self.service.ready(&format!("serves the config before: the last one was {why}"));
+                None
+            }
             Note::Adopted
+            | Note::NotStarted(..)
             | Note::Hung(..)
             | Note::CutOff(..)
             | Note::Killed(_)
-            | Note::TakenBack
             | Note::Deaf(_)
             | Note::Unseen(_)
             | Note::Certificate(_)

@@ -12,12 +12,12 @@
 
 use super::{Failure, Happening, NEXT, Shell, Voice, leaving::read, runtime, workers::Table};
 use crate::{
-    child::{Child, Heard, Program},
+    child::{Child, Heard, Program, TRIAL},
     machine::{Event, Note},
     orphans,
     sockets::Sockets,
     state::{Leaving, Left},
-    wishes::Asker,
+    wishes::{Asker, Desk},
 };
 use control::{
     note::{Note as _, Question, Verdict},
@@ -106,7 +106,7 @@ impl Shell<'_> {
         let state = sealed::bytes(c"gannet-state", &self.state(Some(&[]), &mut out).encode())?;
         let _ = out.put("state", &state);
         let heirlooms = succession::leave(out.borrowed())?;
-        let child = Child::start(program, "trial", hear);
+        let child = Child::start(program, TRIAL, hear);
         drop(heirlooms);
         let child = child?;
         let state = u64::from(state.as_raw_fd().unsigned_abs());
@@ -154,6 +154,15 @@ impl Shell<'_> {
         child.kill();
         let askers = self.upgrade.take().map(|upgrade| upgrade.askers);
         self.refuse(askers.unwrap_or_default(), code, text);
+    }
+
+    /// Gives up an upgrade that is under way, as the server ends.
+    pub(super) fn end_upgrade(&mut self) {
+        let Some(Upgrade { stage, askers, .. }) = self.upgrade.take() else { return };
+        if let Stage::Trial { child, .. } = stage {
+            child.kill();
+        }
+        self.refuse(askers, 1, "error: the server stops".to_owned());
     }
 
     fn refuse(&mut self, askers: Vec<Asker>, code: u8, text: String) {
@@ -211,7 +220,12 @@ impl Shell<'_> {
         }
         let _heirlooms = succession::leave(out.borrowed())?;
         succession::hold_signals();
-        let error = succession::become_program(program.as_fd(), &self.voice.words(left));
+        let mut words = self.voice.words(left);
+        // By this it knows where it was found, by whatever links.
+        if let (false, Some(first)) = (is_back, words.first_mut()) {
+            *first = program.path().into();
+        }
+        let error = succession::become_program(program.as_fd(), &words);
         succession::release_signals();
         Err(error)
     }
@@ -224,7 +238,7 @@ impl Shell<'_> {
         let before = before.into_iter().next().map(Program::left);
         let mut left = Left::of(&state, true).map_err(failed)?;
         let copied = state.numbers();
-        self.keeping.know(&state);
+        self.keeping.know(&state, Vec::new());
         let askers = self.restore(state, &mut left).map_err(failed)?;
         net::failpoint::hit("succeed");
         succession::close(&copied);
@@ -267,6 +281,9 @@ impl Shell<'_> {
         self.is_trial = true;
         self.seed = state.seed;
         self.sockets = Sockets::of(state.sockets, &mut left, false).map_err(failed)?;
+        for (_, at) in state.desks {
+            left.take(at).and_then(Desk::try_on).map_err(failed)?;
+        }
         if let Some((at, lines)) = state.tables.last() {
             let memory = left.take(*at).map_err(failed)?;
             let name = "clients".to_owned();

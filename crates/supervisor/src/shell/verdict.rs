@@ -2,7 +2,7 @@
 
 use super::{BLUEPRINT_BYTES_MAX, Happening, Shell, Source, Told, not_started};
 use crate::{
-    child::Child,
+    child::{CHECK, Child},
     machine::{Checked, Event},
     state,
 };
@@ -17,13 +17,13 @@ impl Shell<'_> {
         self.checks += 1;
         let (number, happenings) = (self.checks, self.happenings.clone());
         let hear = move |heard| drop(happenings.send(Happening::Check(number, heard)));
-        match Child::start(&self.program, "check", hear) {
+        match Child::start(&self.program, CHECK, hear) {
             Ok(child) => {
                 // What goes into a log has no colours.
                 let is_painted = self.serving.is_none() && net::stream::is_watched();
                 let question = Question::Check { file: self.file.clone(), is_painted };
                 child.tell(Message { bytes: question.encode(), descriptors: Vec::new() });
-                self.check = Some(child);
+                self.check = Some((number, child));
             }
             Err(error) => self.due.push_back(Event::Refused(1, not_started(&error))),
         }

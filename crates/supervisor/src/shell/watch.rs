@@ -41,6 +41,8 @@ pub(super) struct Watch {
     memory: OwnedFd,
     /// The last beat of each that was at work, and how many looks more have found the same one.
     beats: Vec<(Option<u64>, u32)>,
+    /// How many looks have found the process stopped, one after the other.
+    stops: u32,
 }
 
 impl Watch {
@@ -51,7 +53,7 @@ impl Watch {
 
     /// For those of a worker that another program has started.
     pub(super) fn left(memory: OwnedFd, loops: usize) -> Self {
-        Self { memory, beats: vec![(None, 0); loops] }
+        Self { memory, beats: vec![(None, 0); loops], stops: 0 }
     }
 
     pub(super) fn memory(&self) -> &OwnedFd {
@@ -59,8 +61,15 @@ impl Watch {
     }
 
     /// Looks once more, also at the rows where each loop shows that it gets on: what the one is at
-    /// that hangs, if there is one. That is told once.
-    pub(super) fn look(&mut self, rows: &OwnedFd) -> Option<String> {
+    /// that hangs, if there is one. That is told once. All loops of a process hang that is stopped,
+    /// also those that have nothing to do.
+    pub(super) fn look(&mut self, rows: &OwnedFd, is_stopped: bool) -> Option<String> {
+        let time = Duration::from_millis(LOOK_MS) * LOOKS_MAX;
+        self.stops = if is_stopped { self.stops.saturating_add(1) } else { 0 };
+        if is_stopped {
+            let how = || format!("a signal has stopped it for {time:?}");
+            return (self.stops == LOOKS_MAX).then(how);
+        }
         let words = memory::look(rows.as_fd(), 0, usize::MAX).unwrap_or_default();
         let beats = self.beats.iter_mut().zip(counters::beats(&words));
         for ((before, looks), beat) in beats {
@@ -70,7 +79,6 @@ impl Watch {
         let hung = self.beats.iter().position(|(_, looks)| *looks == LOOKS_MAX)?;
         let Seen { phase, request, .. } = self.seen(hung)?;
         let request = request.map(|request| format!(", at {request}")).unwrap_or_default();
-        let time = Duration::from_millis(LOOK_MS) * LOOKS_MAX;
         Some(format!("a loop has not got on for {time:?} {phase}{request}"))
     }
 

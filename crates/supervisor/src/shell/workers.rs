@@ -227,7 +227,11 @@ impl Workers {
         let is_like = |names: &Vec<String>| names.len() == Counter::ALL.len();
         let all =
             self.all.iter_mut().filter(|(_, worker)| worker.counters.as_ref().is_none_or(is_like));
-        all.filter_map(|(id, worker)| Some((*id, worker.watch.look(&worker.rows)?))).collect()
+        all.filter_map(|(id, worker)| {
+            let is_stopped = worker.child.is_stopped();
+            Some((*id, worker.watch.look(&worker.rows, is_stopped)?))
+        })
+        .collect()
     }
 
     /// The requests that a worker was at.
@@ -426,6 +430,12 @@ impl Workers {
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.all.len()
+    }
+
+    /// How many connections they have, in all tables that they count in.
+    pub(super) fn connections(&self) -> u64 {
+        let tables: HashMap<_, _> = self.tables().map(|one| (Rc::as_ptr(one), one)).collect();
+        tables.values().map(|table| table.connections()).sum()
     }
 
     /// The tables of clients that they count in.

@@ -47,7 +47,7 @@ impl Sockets {
     /// Takes up those that a server of another version has kept, if they are at addresses of
     /// `wanted`, and closes the others.
     pub(crate) fn take_over(&mut self, mut kept: Vec<Handed>, wanted: &[Listen]) {
-        // The names end with their numbers.
+        // The names begin with their addresses and their places there.
         kept.sort_by(|one, other| one.name.cmp(&other.name));
         for Handed { descriptor, .. } in kept {
             let socket = Listening::of(descriptor).ok();

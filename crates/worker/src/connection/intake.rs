@@ -87,9 +87,10 @@ impl Connection {
         match intake {
             Intake::Plain(count) => turn.unread.end += count,
             Intake::End => return false,
-            Intake::Failed => self.http.close_after_answer(),
+            Intake::Failed => self.give_up(turn),
             Intake::Foreign(clear) => {
                 self.secure = None;
+                self.may_be_http2 = false;
                 self.admission = Admission::InClear;
                 let room = &mut turn.scratch.input[turn.unread.end..];
                 let count = clear.len().min(room.len());

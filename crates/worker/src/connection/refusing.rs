@@ -38,7 +38,8 @@ impl Connection {
         let id = turn.core.id(None);
         let subject = Subject::Refused(unread);
         let about = About { client: self.client, id: id.as_ref(), user: None, subject };
-        let response = refusal::refuse(turn.core, refusal, about);
+        let refused = (refusal.status(), refusal.reason());
+        let response = refusal::refuse(turn.core, refused, about);
         let end = End {
             status: response.status,
             bytes: response.body.len().unwrap_or(0),

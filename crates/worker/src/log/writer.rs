@@ -18,7 +18,7 @@ use config::plan::Target;
 use control::{Counter, Row};
 use net::stream::Sink;
 use std::{
-    io::{self, ErrorKind, Write},
+    io::{self, ErrorKind},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, OnceLock, PoisonError, Weak,
@@ -99,14 +99,10 @@ struct Inbox {
 }
 
 /// Something that lines are written to.
-struct Open<T = Sink> {
-    target: T,
+struct Open {
+    target: Sink,
     /// What it is among the targets of the plan, and where; `None` for what nobody can move away.
     file: Option<(usize, PathBuf)>,
-    /// Bytes that no other process can come in between.
-    whole_bytes: usize,
-    /// Whether its last line has no end yet.
-    is_torn: bool,
 }
 
 impl Batch {
@@ -242,10 +238,7 @@ impl Inbox {
         for at in 0..self.open.len() {
             let Some((target, path)) = self.open[at].file.clone() else { continue };
             match self.files.open(target, &path) {
-                Ok(Some(file)) => {
-                    self.open[at].target = file;
-                    self.open[at].is_torn = false;
-                }
+                Ok(Some(file)) => self.open[at].target = file,
                 Ok(None) => {}
                 Err(error) => self.complain(&path, &error),
             }
@@ -289,81 +282,20 @@ impl Open {
                 (file.ok_or_else(absent)?, Some((at, path.clone())))
             }
         };
-        let whole_bytes = target.whole_bytes();
-        Ok(Self { target, file, whole_bytes, is_torn: false })
+        Ok(Self { target, file })
     }
-}
 
-impl<T: Write> Open<T> {
     /// Writes lines, and returns how many of them are lost: a log that cannot be written (disk
-    /// full, pipe closed) must not end serving. A last line that has no end yet gets one first, so
-    /// that the next that can be written stands by itself.
+    /// full, pipe closed) must not end serving.
     fn write(&mut self, lines: &[u8]) -> u64 {
-        let mut lost = lines;
-        if self.is_torn && self.target.write_all(b"\n").is_ok() {
-            self.is_torn = false;
-        }
-        while !self.is_torn && !lost.is_empty() {
-            match self.target.write(whole(lost, self.whole_bytes)) {
-                Ok(0) => break,
-                Ok(count) => lost = &lost[count..],
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => break,
-            }
-        }
-        let written = &lines[..lines.len() - lost.len()];
-        self.is_torn |= written.last().is_some_and(|&byte| byte != b'\n');
+        let lost = self.target.append(lines);
         lost.iter().filter(|&&byte| byte == b'\n').count() as u64
     }
-}
-
-/// As many of `lines` as `bytes_max` has room for, but one at least.
-fn whole(lines: &[u8], bytes_max: usize) -> &[u8] {
-    let Some(first) = lines.get(..bytes_max) else { return lines };
-    let is_end = |&byte: &u8| byte == b'\n';
-    let end = first.iter().rposition(is_end).or_else(|| lines.iter().position(is_end));
-    end.map_or(lines, |end| &lines[..=end])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_are_written_in_pieces_that_stay_whole() {
-        for (lines, bytes_max, expect) in [
-            ("a\nb\n", 99, "a\nb\n"),
-            ("a\nb\n", 4, "a\nb\n"),
-            ("a\nb\n", 3, "a\n"),
-            ("abc\nd\n", 2, "abc\n"),
-            ("abc", 2, "abc"),
-        ] {
-            let whole = whole(lines.as_bytes(), bytes_max);
-            assert_eq!(whole, expect.as_bytes(), "{lines:?} {bytes_max}");
-        }
-    }
-
-    /// A disk with room for so many bytes.
-    struct Disk {
-        content: Vec<u8>,
-        room: usize,
-    }
-
-    impl Write for Disk {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let count = bytes.len().min(self.room);
-            if count == 0 {
-                return Err(ErrorKind::StorageFull.into());
-            }
-            self.room -= count;
-            self.content.extend_from_slice(&bytes[..count]);
-            Ok(count)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     #[test]
     fn lines_of_one_place_are_put_together_in_their_order() {
@@ -376,21 +308,5 @@ mod tests {
         let expect = [(0, "b\nc\n"), (1, "a\nd\n"), (2, "e\n")];
         let expect = expect.map(|(place, lines)| (place, lines.as_bytes().to_vec()));
         assert_eq!(batch.by_place(), expect);
-    }
-
-    #[test]
-    fn what_a_full_disk_does_not_take_is_counted_and_tears_only_one_line() {
-        let disk = Disk { content: Vec::new(), room: 9 };
-        let mut open = Open { target: disk, file: None, whole_bytes: usize::MAX, is_torn: false };
-        let mut check = |room, batch: &str, lost, content: &str| {
-            open.target.room += room;
-            assert_eq!(open.write(batch.as_bytes()), lost, "{batch}");
-            assert_eq!(String::from_utf8_lossy(&open.target.content), content);
-        };
-        check(0, "one\ntwo\nthree\nfour\n", 2, "one\ntwo\nt");
-        check(0, "five\n", 1, "one\ntwo\nt");
-        check(1, "six\nseven\n", 2, "one\ntwo\nt\n");
-        check(4, "eight\n", 1, "one\ntwo\nt\neigh");
-        check(99, "nine\n", 0, "one\ntwo\nt\neigh\nnine\n");
     }
 }

@@ -3,7 +3,7 @@
 //! Nearly all of the work on a head is to find such ends. A word of eight bytes is asked in a few
 //! steps which of them may end a part; what these steps are not sure of is looked up one by one.
 
-use message::name::is_token_byte;
+use crate::name::is_token_byte;
 
 /// A word with this in each of its bytes.
 const fn each(byte: u8) -> u64 {
@@ -14,12 +14,14 @@ const fn each(byte: u8) -> u64 {
 const FLAGS: u64 = each(0x80);
 
 /// Where the token that begins at `at` ends (RFC 9110 section 5.6.2).
-pub(crate) fn token_end(bytes: &[u8], at: usize) -> usize {
+#[must_use]
+pub fn token_end(bytes: &[u8], at: usize) -> usize {
     end(bytes, at, odd_in_name, |byte| TOKEN_BYTES[usize::from(byte)])
 }
 
 /// Where the field value that begins at `at` ends, at a control byte that is no tab.
-pub(crate) fn value_end(bytes: &[u8], at: usize) -> usize {
+#[must_use]
+pub fn value_end(bytes: &[u8], at: usize) -> usize {
     end(
         bytes,
         at,
@@ -30,7 +32,8 @@ pub(crate) fn value_end(bytes: &[u8], at: usize) -> usize {
 
 /// Where the request target that begins at `at` ends: what is no graphic ASCII byte, or begins a
 /// fragment, is none of its bytes.
-pub(crate) fn target_end(bytes: &[u8], at: usize) -> usize {
+#[must_use]
+pub fn target_end(bytes: &[u8], at: usize) -> usize {
     let odd = |word| controls(word, b'!') | zeros(word ^ each(b'#')) | word & FLAGS;
     end(bytes, at, odd, |byte| byte.is_ascii_graphic() && byte != b'#')
 }

@@ -1,12 +1,12 @@
 //! Since when a peer is waited for, and for how long that may go on.
 
+use crate::limits::Limits;
 use base::Moment;
-use message::Limits;
 use std::time::Duration;
 
 /// Two waits that never count at once: for the peer to send, and for it to take what is written.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
+pub struct Clock {
     /// `NEVER` while nobody waits for bytes of the peer.
     waiting_since: Moment,
     taking: Taking,
@@ -28,29 +28,31 @@ enum Taking {
 
 impl Clock {
     /// A clock that waits for the first byte of a connection accepted `now`.
-    pub(crate) const fn new(now: Moment) -> Self {
+    #[must_use]
+    pub const fn new(now: Moment) -> Self {
         Self { waiting_since: now, taking: Taking::Done }
     }
 
     /// Something is expected of the peer, from `now` on unless it was already.
-    pub(crate) fn wait(&mut self, now: Moment) {
+    pub fn wait(&mut self, now: Moment) {
         if self.waiting_since == Moment::NEVER {
             self.waiting_since = now;
         }
     }
 
     /// Nothing is expected of the peer any more.
-    pub(crate) fn stop(&mut self) {
+    pub fn stop(&mut self) {
         self.waiting_since = Moment::NEVER;
     }
 
     /// How long something has been expected.
-    pub(crate) fn waited(&self, now: Moment) -> Duration {
+    #[must_use]
+    pub fn waited(&self, now: Moment) -> Duration {
         now.since(self.waiting_since)
     }
 
     /// The peer takes no more of what is written to it.
-    pub(crate) fn block(&mut self, now: Moment, limits: &Limits) {
+    pub fn block(&mut self, now: Moment, limits: &Limits) {
         match self.taking {
             Taking::Done => self.taking = Taking::Due(now.after(limits.write_stall_time)),
             Taking::Held(left) => self.taking = Taking::Due(now.after(left)),
@@ -59,7 +61,7 @@ impl Clock {
     }
 
     /// There is more to write, but it is not the peer that it waits for.
-    pub(crate) fn hold(&mut self, now: Moment, limits: &Limits) {
+    pub fn hold(&mut self, now: Moment, limits: &Limits) {
         match self.taking {
             Taking::Done => self.taking = Taking::Held(limits.write_stall_time),
             Taking::Due(until) => self.taking = Taking::Held(until.since(now)),
@@ -68,7 +70,7 @@ impl Clock {
     }
 
     /// The peer took `bytes` of it.
-    pub(crate) fn progress(&mut self, now: Moment, bytes: u64, limits: &Limits) {
+    pub fn progress(&mut self, now: Moment, bytes: u64, limits: &Limits) {
         let full = limits.write_stall_time;
         let paid = match (bytes, limits.write_rate_min) {
             (0, _) => Duration::ZERO,
@@ -83,7 +85,7 @@ impl Clock {
     }
 
     /// The peer took all of it, and can be expected only now to send something.
-    pub(crate) fn unblock(&mut self, now: Moment) {
+    pub fn unblock(&mut self, now: Moment) {
         if self.is_blocked() {
             self.taking = Taking::Done;
             if self.waiting_since != Moment::NEVER {
@@ -93,12 +95,14 @@ impl Clock {
     }
 
     /// Whether the peer has to take something before it is asked for anything.
-    pub(crate) fn is_blocked(&self) -> bool {
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
         self.taking != Taking::Done
     }
 
     /// When the wait is over that `patience` is the limit of.
-    pub(crate) fn deadline(&self, patience: Duration) -> Moment {
+    #[must_use]
+    pub fn deadline(&self, patience: Duration) -> Moment {
         match self.taking {
             Taking::Done => self.waiting_since.after(patience),
             Taking::Due(until) => until,
@@ -110,25 +114,26 @@ impl Clock {
 /// How much content came, and how long it had to be waited for. Time in which nobody asked for
 /// more is not the client's fault and does not count.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
+pub struct Pace {
     /// Bytes so far, with their framing.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     waited: Duration,
 }
 
 impl Pace {
     /// Nothing has come yet.
-    pub(crate) const NEW: Self = Self { bytes: 0, waited: Duration::ZERO };
+    pub const NEW: Self = Self { bytes: 0, waited: Duration::ZERO };
 
     /// `bytes` have come after a wait.
-    pub(crate) fn came(&mut self, bytes: usize, waited: Duration) {
+    pub fn came(&mut self, bytes: usize, waited: Duration) {
         self.bytes += bytes as u64;
         self.waited += waited;
     }
 
     /// How long to wait for the next byte: until it has been quiet for too long, or until so much
     /// time has been spent that the whole was too slow, whichever is first.
-    pub(crate) fn patience(&self, limits: &Limits) -> Duration {
+    #[must_use]
+    pub fn patience(&self, limits: &Limits) -> Duration {
         let paid_ms = self.bytes.saturating_mul(1000).checked_div(limits.body_rate_min);
         let allowed = limits.body_idle_time.max(Duration::from_millis(paid_ms.unwrap_or(u64::MAX)));
         limits.body_idle_time.min(allowed.saturating_sub(self.waited))

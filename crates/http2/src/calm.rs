@@ -1,0 +1,82 @@
+//! How much of a peer's patience-taking is put up with: frames that cost work and bring nothing.
+
+use crate::{
+    fault::{Code, Fault},
+    limits::{IDLE_FRAMES, IDLE_FRAMES_PAID, RESETS, Rate},
+};
+use base::Moment;
+
+/// Two accounts, which fill with time.
+#[derive(Debug)]
+pub(crate) struct Calm {
+    resets: Account,
+    idle_frames: Account,
+}
+
+#[derive(Debug)]
+struct Account {
+    left: u32,
+    /// Up to when it has been filled.
+    filled: Moment,
+}
+
+impl Calm {
+    pub(crate) const fn new(now: Moment) -> Self {
+        Self { resets: Account::full(RESETS, now), idle_frames: Account::full(IDLE_FRAMES, now) }
+    }
+
+    /// A stream was reset, by the peer or because of it.
+    pub(crate) fn reset(&mut self, now: Moment) -> Result<(), Fault> {
+        let reason = "too many streams are reset";
+        self.resets.take(RESETS, now).ok_or(Fault::new(Code::EnhanceYourCalm, reason))
+    }
+
+    /// A frame came that carries nothing forward.
+    pub(crate) fn idle_frame(&mut self, now: Moment) -> Result<(), Fault> {
+        let reason = "too many frames carry nothing forward";
+        self.idle_frames.take(IDLE_FRAMES, now).ok_or(Fault::new(Code::EnhanceYourCalm, reason))
+    }
+
+    /// A frame of content went to the peer, which may answer with updates of its windows.
+    pub(crate) fn sent(&mut self) {
+        let left = self.idle_frames.left.saturating_add(IDLE_FRAMES_PAID);
+        self.idle_frames.left = left.min(IDLE_FRAMES.burst);
+    }
+}
+
+impl Account {
+    const fn full(rate: Rate, now: Moment) -> Self {
+        Self { left: rate.burst, filled: now }
+    }
+
+    fn take(&mut self, rate: Rate, now: Moment) -> Option<()> {
+        if self.left == 0 {
+            self.fill(rate, now);
+        }
+        self.left = self.left.checked_sub(1)?;
+        Some(())
+    }
+
+    fn fill(&mut self, rate: Rate, now: Moment) {
+        let gained = now.since(self.filled).as_millis() * u128::from(rate.per_second) / 1000;
+        if gained > 0 {
+            self.left = u32::try_from(gained).unwrap_or(u32::MAX).min(rate.burst);
+            self.filled = now;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_put_up_with_and_then_the_average() {
+        let mut calm = Calm::new(Moment(0));
+        let takes = |calm: &mut Calm, now| (0..).find(|_| calm.reset(Moment(now)).is_err());
+        assert_eq!(takes(&mut calm, 0), Some(300));
+        assert_eq!(takes(&mut calm, 20), Some(0));
+        assert_eq!(takes(&mut calm, 1000), Some(30));
+        assert_eq!(takes(&mut calm, 1_000_000), Some(300));
+    }
+}

@@ -1,0 +1,315 @@
+//! One connection: its state, and the turn of what comes in.
+
+mod receiving;
+mod control;
+mod answering;
+mod waiting;
+
+use crate::{
+    block::Block,
+    calm::Calm,
+    event::{Ended, Event},
+    fault::{Code, Fault},
+    frame::{self, Frame, HEAD_BYTES, MAX_31_BITS, PREFACE},
+    hpack::Decoder,
+    limits::{FRAME_BYTES_MAX, RESETS_REMEMBERED, STREAMS_MAX, WINDOW_BYTES},
+    priority::Priority,
+    stream::{Key, Streams},
+};
+use base::Moment;
+use message::{Limits, Output, Slots, clock::Clock};
+use receiving::{HeadBlock, Step};
+use std::mem;
+
+/// A server's end of one HTTP/2 connection.
+#[derive(Debug)]
+pub struct Connection {
+    pub(crate) limits: &'static Limits,
+    pub(crate) phase: Phase,
+    pub(crate) parting: Parting,
+    pub(crate) clock: Clock,
+    pub(crate) decoder: Decoder,
+    pub(crate) streams: Streams,
+    /// A field block whose frames have not all come.
+    pub(crate) partial: Option<Box<HeadBlock<'static>>>,
+    /// The stream whose content has come to its end with the piece that was told last.
+    pub(crate) ending: Option<Key>,
+    /// Whether the beginning of a frame has come.
+    pub(crate) is_within_frame: bool,
+    /// Whether all that has come was read, so that the peer is waited for.
+    pub(crate) has_read_all: bool,
+    /// Bytes that the peer lets us send on all streams together, and on a new one.
+    pub(crate) window: i64,
+    pub(crate) stream_window: i64,
+    /// Bytes of the largest frame that the peer takes.
+    pub(crate) frame_bytes_max: usize,
+    /// Bytes that the peer may send on all streams together before it is allowed more.
+    pub(crate) grant: u32,
+    /// The highest number of a stream that the peer has begun.
+    pub(crate) last: u32,
+    /// Which of the streams up to that one have begun: the lowest bit is its own.
+    pub(crate) begun: u64,
+    pub(crate) requests: u32,
+    /// Whether the peer has been told our settings, and that our field blocks fill no table.
+    pub(crate) has_told_settings: bool,
+    pub(crate) has_told_table: bool,
+    /// Counts turns of answers that take turns.
+    pub(crate) turn: u32,
+    pub(crate) calm: Calm,
+    pub(crate) reset_lately: [u32; RESETS_REMEMBERED],
+    pub(crate) resets: usize,
+    /// Priorities of streams that have not begun.
+    pub(crate) early: Vec<(u32, Priority)>,
+    pub(crate) ended: Vec<Ended>,
+    pub(crate) late: Vec<Key>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The client has not said that it speaks HTTP/2.
+    Preface,
+    /// Its first frame has not come.
+    Settings,
+    Open,
+    /// Nothing is heard any more.
+    Deaf,
+}
+
+/// How the end of a connection is told, so that no request is lost: first that it is near, and,
+/// once the client must know, up to which stream everything is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parting {
+    No,
+    /// Since then.
+    Announced(Moment),
+    Final,
+}
+
+/// Our settings: ENABLE_PUSH is not ours to say; MAX_CONCURRENT_STREAMS, MAX_HEADER_LIST_SIZE and
+/// NO_RFC7540_PRIORITIES (RFC 9218 section 2.1).
+const OWN_SETTINGS: [u16; 3] = [3, 6, 9];
+
+/// What a ping carries whose answer ends the parting.
+pub(crate) const PARTING_PING: &[u8; 8] = b"parting!";
+
+impl Connection {
+    /// A connection that was accepted `now`.
+    #[must_use]
+    pub const fn new(limits: &'static Limits, now: Moment) -> Self {
+        Self {
+            limits,
+            phase: Phase::Preface,
+            parting: Parting::No,
+            clock: Clock::new(now),
+            decoder: Decoder::new(),
+            streams: Streams::new(),
+            partial: None,
+            ending: None,
+            is_within_frame: false,
+            has_read_all: false,
+            window: WINDOW_BYTES as i64,
+            stream_window: WINDOW_BYTES as i64,
+            frame_bytes_max: FRAME_BYTES_MAX,
+            grant: WINDOW_BYTES,
+            last: 0,
+            begun: 0,
+            requests: 0,
+            has_told_settings: false,
+            has_told_table: false,
+            turn: 0,
+            calm: Calm::new(now),
+            reset_lately: [0; RESETS_REMEMBERED],
+            resets: 0,
+            early: Vec::new(),
+            ended: Vec::new(),
+            late: Vec::new(),
+        }
+    }
+
+    /// Reads on in `input`, every unread byte, oldest first: how many of them are used up, and what
+    /// they mean. To be called until it says `Incomplete`, `Broken` or `Closed`; who stops before
+    /// holds back the peer, whose time does not count meanwhile.
+    pub fn receive<'b>(
+        &mut self,
+        input: &'b [u8],
+        now: Moment,
+        (block, slots): (&'b mut Block, &'b mut Slots<'b>),
+        output: &mut Output,
+    ) -> (usize, Event<'b>) {
+        self.has_read_all = false;
+        if let Some(key) = self.ending.take() {
+            return match self.end_content(key, now, output) {
+                Ok(event) => (0, event),
+                Err(fault) => (input.len(), self.fail(fault, output)),
+            };
+        }
+        let mut used = 0;
+        let head = loop {
+            let rest = &input[used..];
+            if self.is_closing() {
+                return (input.len(), Event::Closed);
+            }
+            if self.phase == Phase::Preface {
+                match rest.strip_prefix(PREFACE) {
+                    Some(_) => {
+                        used += PREFACE.len();
+                        self.phase = Phase::Settings;
+                        self.tell_settings(output);
+                    }
+                    None if PREFACE.starts_with(rest) => return (used, self.wait(rest, now)),
+                    None => {
+                        let fault = Fault::protocol("the connection does not begin as HTTP/2 does");
+                        return (input.len(), self.fail(fault, output));
+                    }
+                }
+                continue;
+            }
+            if frame::payload_bytes(rest).is_some_and(|bytes| bytes > FRAME_BYTES_MAX) {
+                let fault = Fault::size("a frame is larger than frames may be");
+                return (input.len(), self.fail(fault, output));
+            }
+            let Some(frame) = Frame::parse(rest) else { return (used, self.wait(rest, now)) };
+            self.is_within_frame = false;
+            used += HEAD_BYTES + frame.payload.len();
+            match self.take(&frame, now, output) {
+                Ok(Step::Done) => {}
+                Ok(Step::Event(event)) => return (used, event),
+                Ok(Step::Head(head)) => break head,
+                Err(fault) => return (input.len(), self.fail(fault, output)),
+            }
+        };
+        match self.take_head(&head, now, (block, slots), output) {
+            Ok(event) => (used, event),
+            Err(fault) => (input.len(), self.fail(fault, output)),
+        }
+    }
+
+    /// Whether more content of a request is to be told, or its end. What cannot take it yet reads
+    /// no more until it can.
+    #[must_use]
+    pub fn awaits_content(&self, key: Key) -> bool {
+        self.ending == Some(key) || self.streams.get(key).is_some_and(|stream| stream.is_receiving)
+    }
+
+    /// The next request whose content came too slowly; it is to be answered with that.
+    pub fn next_late(&mut self) -> Option<Key> {
+        self.late.pop()
+    }
+
+    /// The next answer, of those that were not given at once, which has come to its end since.
+    pub fn next_ended(&mut self) -> Option<Ended> {
+        self.ended.pop()
+    }
+
+    /// Whether the connection is at rest, with nothing read and nothing owed.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let is_at_rest = self.streams.open() == 0 && self.partial.is_none();
+        let is_quiet = !self.is_within_frame && !self.clock.is_blocked();
+        is_at_rest && is_quiet && matches!(self.phase, Phase::Preface | Phase::Open)
+    }
+
+    /// Tells the peer, in two steps, that no more streams will be answered soon. What is under way
+    /// is finished.
+    pub fn part(&mut self, now: Moment, output: &mut Output) {
+        if self.parting == Parting::No && self.phase != Phase::Deaf {
+            self.parting = Parting::Announced(now);
+            self.tell_settings(output);
+            frame::push_goaway(output.bytes(), MAX_31_BITS, Code::NoError);
+            frame::push(output.bytes(), frame::PING, 0, 0, PARTING_PING);
+        }
+    }
+
+    /// Tells the peer that no more streams are answered from now on. What is under way is finished.
+    pub fn part_at_once(&mut self, output: &mut Output) {
+        if self.parting != Parting::Final && self.phase != Phase::Deaf {
+            self.parting = Parting::Final;
+            self.tell_settings(output);
+            frame::push_goaway(output.bytes(), self.last, Code::NoError);
+        }
+    }
+
+    /// Whether the last answer has been given. When the output is written, the caller closes its
+    /// side of the connection and goes on reading for a while.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        let has_parted = self.parting == Parting::Final && self.streams.open() == 0;
+        self.phase == Phase::Deaf || has_parted
+    }
+
+    /// Gives the connection up.
+    pub(crate) fn fail<'b>(&mut self, fault: Fault, output: &mut Output) -> Event<'b> {
+        frame::push_goaway(output.bytes(), self.last, fault.code);
+        self.phase = Phase::Deaf;
+        self.partial = None;
+        self.clock.stop();
+        Event::Broken(fault)
+    }
+
+    /// Gives one stream up; where it was open, its exchange is over.
+    pub(crate) fn reset(
+        &mut self,
+        id: u32,
+        fault: Fault,
+        now: Moment,
+        output: &mut Output,
+    ) -> Result<Option<Ended>, Fault> {
+        self.calm.reset(now)?;
+        frame::push_reset(output.bytes(), id, fault.code);
+        self.remember_reset(id);
+        let Some(key) = self.streams.find(id) else { return Ok(None) };
+        let unsent_bytes = self.unsent_bytes(key);
+        self.streams.leave(key);
+        Ok(Some(Ended { key, unsent_bytes, reason: Some(fault.reason) }))
+    }
+
+    /// A stream has begun that is above all others.
+    pub(crate) fn note_begun(&mut self, id: u32) {
+        let passed = id.saturating_sub(self.last).div_ceil(2);
+        self.begun = self.begun.checked_shl(passed).unwrap_or(0) | 1;
+        self.last = id;
+    }
+
+    /// Whether that stream has begun, or been passed over; of those long ago, that they have.
+    pub(crate) fn has_begun(&self, id: u32) -> bool {
+        let passed = self.last.saturating_sub(id) / 2;
+        self.begun.checked_shr(passed).is_none_or(|begun| begun & 1 == 1)
+    }
+
+    /// What is still on its way on that stream is to be dropped in silence.
+    pub(crate) fn remember_reset(&mut self, id: u32) {
+        self.reset_lately[self.resets % RESETS_REMEMBERED] = id;
+        self.resets = self.resets.wrapping_add(1);
+    }
+
+    /// More bytes are needed than `rest`.
+    fn wait<'b>(&mut self, rest: &[u8], now: Moment) -> Event<'b> {
+        let is_within_frame = !rest.is_empty() || self.partial.is_some();
+        if is_within_frame != self.is_within_frame && self.phase == Phase::Open {
+            self.clock.stop();
+        }
+        self.is_within_frame = is_within_frame;
+        self.has_read_all = true;
+        if self.phase == Phase::Open && self.streams.open() > 0 && !is_within_frame {
+            self.clock.stop();
+        } else {
+            self.clock.wait(now);
+        }
+        Event::Incomplete
+    }
+
+    /// Tells our settings, which are the first that a client hears.
+    fn tell_settings(&mut self, output: &mut Output) {
+        if mem::replace(&mut self.has_told_settings, true) {
+            return;
+        }
+        let values = [STREAMS_MAX as u32, self.limits.head_bytes_max as u32, 1];
+        let mut payload = [0; 6 * OWN_SETTINGS.len()];
+        let settings = OWN_SETTINGS.into_iter().zip(values);
+        for (place, (name, value)) in payload.chunks_exact_mut(6).zip(settings) {
+            place[..2].copy_from_slice(&name.to_be_bytes());
+            place[2..].copy_from_slice(&value.to_be_bytes());
+        }
+        frame::push(output.bytes(), frame::SETTINGS, 0, 0, &payload);
+    }
+}

@@ -1,0 +1,140 @@
+//! What a connection waits for, for how long, and what follows when that is over.
+
+use crate::{
+    connection::{Connection, Parting, Phase},
+    event::{Ended, Expiry},
+    fault::{Code, Fault},
+    frame,
+    stream::{Answer, Key, Stream},
+};
+use base::Moment;
+use message::Output;
+use std::time::Duration;
+
+impl Connection {
+    /// When [`Connection::expire`] is to be called; `NEVER` if there is nothing to wait for. To be
+    /// asked when a turn is over: it settles who is waited for.
+    pub fn deadline(&mut self, now: Moment) -> Moment {
+        self.streams.shrink();
+        let parted = match self.parting {
+            Parting::Announced(since) => since.after(self.limits.linger_time),
+            Parting::No | Parting::Final => Moment::NEVER,
+        };
+        let (is_closing, is_held) = (self.is_closing(), !self.has_read_all);
+        if self.phase == Phase::Open && !is_closing {
+            match is_held {
+                true => self.clock.stop(),
+                // The last answer may have been given since all was read.
+                false if self.streams.open() == 0 => self.clock.wait(now),
+                false => {}
+            }
+        }
+        let mut deadline = self.clock.deadline(self.patience()).min(parted);
+        if is_closing {
+            return deadline;
+        }
+        let (limits, is_full) = (self.limits, self.window <= 0);
+        for (_, stream) in self.streams.iter_mut() {
+            if stream.is_awaited() {
+                if is_held { stream.clock.stop() } else { stream.clock.wait(now) }
+            } else if !stream.is_sending() {
+                stream.clock.unblock(now);
+            } else if is_full || stream.window <= 0 {
+                stream.clock.block(now, limits);
+            } else {
+                stream.clock.hold(now, limits);
+            }
+            deadline = deadline.min(stream.clock.deadline(stream.patience(limits)));
+        }
+        deadline
+    }
+
+    /// What is to be done `now`, when the deadline may have passed.
+    pub fn expire(&mut self, now: Moment, output: &mut Output) -> Expiry {
+        if let Parting::Announced(since) = self.parting
+            && since.after(self.limits.linger_time) <= now
+        {
+            self.clock.stop();
+            self.part_at_once(output);
+        }
+        self.expire_streams(now, output);
+        if now < self.clock.deadline(self.patience()) {
+            return Expiry::Nothing;
+        }
+        if self.clock.is_blocked() {
+            self.phase = Phase::Deaf;
+            return Expiry::Reset;
+        }
+        if self.is_closing() || self.phase == Phase::Preface {
+            self.phase = Phase::Deaf;
+            return Expiry::Close;
+        }
+        if self.is_within_frame || self.phase == Phase::Settings {
+            let fault = Fault::new(Code::EnhanceYourCalm, "a frame took too long");
+            let _ = self.fail(fault, output);
+            return Expiry::Broken(fault);
+        }
+        self.clock.stop();
+        self.part_at_once(output);
+        Expiry::Nothing
+    }
+
+    /// The peer takes no more of the output, as of `now`.
+    pub fn write_blocked(&mut self, now: Moment) {
+        self.clock.block(now, self.limits);
+    }
+
+    /// There is more output, but it waits for something else than the peer, as of `now`.
+    pub fn write_held(&mut self, now: Moment) {
+        self.clock.hold(now, self.limits);
+    }
+
+    /// The peer took `bytes` of the output since this was last told, but not all of it.
+    pub fn write_progress(&mut self, now: Moment, bytes: u64) {
+        self.clock.progress(now, bytes, self.limits);
+    }
+
+    /// The peer has all of the output.
+    pub fn write_done(&mut self, now: Moment) {
+        self.clock.unblock(now);
+    }
+
+    /// Goes on reading until the peer closes its side or the deadline passes.
+    pub fn linger(&mut self, now: Moment) {
+        self.phase = Phase::Deaf;
+        self.clock.wait(now);
+    }
+
+    fn patience(&self) -> Duration {
+        match self.phase {
+            _ if self.is_closing() => self.limits.linger_time,
+            Phase::Open if !self.is_within_frame => self.limits.idle_time,
+            _ => self.limits.head_time,
+        }
+    }
+
+    /// Gives up streams whose peer neither takes its answer nor sends its content.
+    fn expire_streams(&mut self, now: Moment, output: &mut Output) {
+        let limits = self.limits;
+        let is_due = |stream: &Stream| stream.clock.deadline(stream.patience(limits)) <= now;
+        let due = self.streams.iter().filter(|(_, stream)| is_due(stream));
+        let keys: Vec<Key> = due.map(|(key, _)| key).collect();
+        for key in keys {
+            let Some(stream) = self.streams.get_mut(key) else { continue };
+            if stream.is_awaited() {
+                stream.clock.stop();
+                self.late.push(key);
+                continue;
+            }
+            let id = stream.id;
+            if stream.answer != Answer::Given {
+                let unsent_bytes = stream.content.len();
+                let reason = Some("the client opens no window for it");
+                self.ended.push(Ended { key, unsent_bytes, reason });
+            }
+            frame::push_reset(output.bytes(), id, Code::Cancel);
+            self.remember_reset(id);
+            self.streams.leave(key);
+        }
+    }
+}

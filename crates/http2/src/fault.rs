@@ -1,0 +1,88 @@
+//! What is wrong with what a peer sent: with its connection or one stream, or with one request.
+
+use message::Status;
+
+/// The error codes of RFC 9113 section 7.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Code {
+    /// Nothing is wrong.
+    NoError = 0,
+    /// A rule of the protocol was broken.
+    ProtocolError = 1,
+    /// A fault of ours.
+    InternalError = 2,
+    /// More was sent than the other side has room for.
+    FlowControlError = 3,
+    /// Something came on a stream that is over.
+    StreamClosed = 5,
+    /// A frame has a length that it cannot have.
+    FrameSizeError = 6,
+    /// The stream was not looked at; it may be tried again.
+    RefusedStream = 7,
+    /// The stream is not wanted any more.
+    Cancel = 8,
+    /// The state of the field compression is lost.
+    CompressionError = 9,
+    /// The peer costs too much.
+    EnhanceYourCalm = 11,
+}
+
+/// Why a connection or a stream is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What the peer is told.
+    pub code: Code,
+    /// What is wrong, in words, for the log.
+    pub reason: &'static str,
+}
+
+impl Fault {
+    pub(crate) const fn new(code: Code, reason: &'static str) -> Self {
+        Self { code, reason }
+    }
+
+    pub(crate) const fn protocol(reason: &'static str) -> Self {
+        Self::new(Code::ProtocolError, reason)
+    }
+
+    pub(crate) const fn size(reason: &'static str) -> Self {
+        Self::new(Code::FrameSizeError, reason)
+    }
+}
+
+macro_rules! refusals {
+    ($($name:ident = $status:ident $reason:literal;)*) => {
+        /// A reason to turn a request down with an answer; its stream and its connection are sound.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Refusal {
+            $(#[doc = $reason] $name,)*
+        }
+
+        impl Refusal {
+            /// The status of the answer.
+            #[must_use]
+            pub const fn status(self) -> Status {
+                match self {
+                    $(Self::$name => Status::$status,)*
+                }
+            }
+
+            /// What is wrong, in words.
+            #[must_use]
+            pub const fn reason(self) -> &'static str {
+                match self {
+                    $(Self::$name => $reason,)*
+                }
+            }
+        }
+    };
+}
+
+refusals! {
+    HeadTooLong = FIELDS_TOO_LARGE "the head is too long";
+    TooManyFields = FIELDS_TOO_LARGE "the head has too many fields";
+    TargetTooLong = URI_TOO_LONG "the request target is too long";
+    Connect = METHOD_NOT_ALLOWED "this server opens no tunnels";
+    Expectation = EXPECTATION_FAILED "only 100-continue can be expected";
+}

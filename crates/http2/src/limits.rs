@@ -1,0 +1,52 @@
+//! What one connection may cost beside what `message::Limits` says: every limit with its unit.
+
+/// Streams of one connection that may be open at once; one more is refused, to be tried again.
+pub const STREAMS_MAX: usize = 128;
+
+/// Bytes of a frame's payload; a longer one breaks the connection.
+pub const FRAME_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes of a field block's table, counted as HPACK does: 32 for each entry beside its text.
+pub const TABLE_BYTES_MAX: usize = 4096;
+
+/// What a field counts for beside its text, in tables (RFC 7541 section 4.1) and in heads (RFC 9113
+/// section 6.5.2).
+pub const ENTRY_BYTES: usize = 32;
+
+/// Frames that one field block may go on in; one more breaks the connection.
+pub const CONTINUATIONS_MAX: u32 = 16;
+
+/// Bytes of content that may be on their way on a connection, and on each of its streams.
+pub const WINDOW_BYTES: u32 = 65_535;
+
+/// Streams that are reset, by either side: so many at once, and so many a second on average. Who
+/// has more of them reset breaks the connection.
+pub const RESETS: Rate = Rate { burst: 300, per_second: 30 };
+
+/// Frames that carry nothing forward (settings, pings, priorities, empty and tiny content, window
+/// updates beyond what was sent): so many at once, and so many a second on average.
+pub const IDLE_FRAMES: Rate = Rate { burst: 1000, per_second: 200 };
+
+/// Idle frames that a frame of content sent to the peer pays for: its window updates.
+pub const IDLE_FRAMES_PAID: u32 = 3;
+
+/// Bytes of content below which a frame that is not the last counts as an idle one.
+pub const CONTENT_BYTES_MIN: usize = 16;
+
+/// Streams whose priority may be told before they begin; what goes beyond them is forgotten.
+pub const EARLY_PRIORITIES_MAX: usize = 8;
+
+/// Streams that were reset lately whose late frames are dropped in silence.
+pub const RESETS_REMEMBERED: usize = 16;
+
+/// Slots for streams that an idle connection keeps.
+pub const SLOTS_KEPT: usize = 2;
+
+/// How often something may happen.
+#[derive(Clone, Copy, Debug)]
+pub struct Rate {
+    /// At once.
+    pub burst: u32,
+    /// On average.
+    pub per_second: u32,
+}

@@ -1,0 +1,114 @@
+//! Windows in both directions (RFC 9113 sections 5.2 and 6.9).
+
+use crate::client::*;
+
+fn widen(stream: u32, bytes: u32) -> Vec<u8> {
+    frame(WINDOW_UPDATE, 0, stream, &bytes.to_be_bytes())
+}
+
+#[test]
+fn content_goes_as_far_as_the_windows_do() {
+    let mut client = Client::new();
+    client.send(&frame(SETTINGS, 0, 0, &setting(4, 10)));
+    client.content = Some(25);
+    client.send(&asks(1, "/"));
+    assert_eq!(client.told(), "GET a/ Known(0); SETTINGS+1 0 0; HEADERS+4 1 88; DATA 1 10");
+    assert_eq!(client.send(&widen(0, 5)).told(), "");
+    assert_eq!(client.send(&widen(1, 7)).told(), "DATA 1 7");
+    // A setting moves the windows of streams that are open.
+    assert_eq!(
+        client.send(&frame(SETTINGS, 0, 0, &setting(4, 12))).told(),
+        "SETTINGS+1 0 0; DATA 1 2"
+    );
+    assert_eq!(client.send(&frame(SETTINGS, 0, 0, &setting(4, 0))).told(), "SETTINGS+1 0 0");
+    assert_eq!(client.send(&widen(1, 12)).told(), "", "the window was below nothing");
+    assert_eq!(client.send(&widen(1, 9)).told(), "DATA+1 1 6");
+}
+
+#[test]
+fn the_window_of_the_connection_is_for_all_streams() {
+    let mut client = Client::new();
+    client.content = Some(40_000);
+    client.send(&[asks(1, "/"), asks(3, "/")].concat());
+    assert_eq!(
+        client.told(),
+        "GET a/ Known(0); GET a/ Known(0); HEADERS+4 1 88; HEADERS+4 3 88; \
+         DATA 1 16384; DATA 1 16384; DATA+1 1 7232; DATA 3 16384; DATA 3 9151"
+    );
+    assert_eq!(client.send(&widen(0, 100_000)).told(), "DATA+1 3 14465");
+}
+
+#[test]
+fn frames_are_as_large_as_the_client_takes_them() {
+    let mut client = Client::new();
+    client.send(
+        &[frame(SETTINGS, 0, 0, &setting(5, 40_000)), widen(0, 100_000), widen(0, 1)].concat(),
+    );
+    client.send(&frame(SETTINGS, 0, 0, &setting(4, 100_000)));
+    client.told();
+    client.content = Some(90_000);
+    client.send(&asks(1, "/"));
+    assert!(client.told().ends_with("DATA 1 40000; DATA 1 40000; DATA+1 1 10000"));
+}
+
+#[test]
+fn windows_can_be_too_wide() {
+    for (told, bytes) in [
+        ("GOAWAY 0 1 3", widen(0, 0x7fff_ffff)),
+        ("RST 1 3", widen(1, 0x7fff_ffff)),
+        ("GOAWAY 0 1 1", widen(0, 0)),
+        ("RST 1 1", widen(1, 0)),
+    ] {
+        let mut client = Client::new();
+        client.content = None;
+        assert!(client.send(&[posts(1, &[]), bytes].concat()).told().ends_with(told), "{told}");
+    }
+    let mut client = Client::new();
+    client.content = None;
+    client.send(&[asks(1, "/"), widen(1, 0x7fff_0000)].concat());
+    client.send(&frame(SETTINGS, 0, 0, &setting(4, 0x7fff_ffff)));
+    assert!(client.told().ends_with("GOAWAY 0 1 3"));
+}
+
+#[test]
+fn content_of_a_request_is_let_in_as_it_is_read() {
+    let mut client = Client::new();
+    client.content = None;
+    client.send(&posts(1, &[]));
+    let mut told = String::new();
+    for _ in 0..20 {
+        client.send(&frame(DATA, 0, 1, &[0; 16_000]));
+        told += &client.told();
+    }
+    assert_eq!(told.matches("content 16000").count(), 20);
+    // Each update lets in what was used up since the one before.
+    assert_eq!(told.matches("WINDOW 0 48000").count(), 6);
+    assert_eq!(told.matches("WINDOW 1 48000").count(), 6);
+}
+
+#[test]
+fn who_sends_more_than_the_window_holds_is_stopped() {
+    let mut client = Client::new();
+    client.send(&posts(1, &[("content-length", "1000000")]));
+    // It is answered, and so much content is not waited for.
+    assert_eq!(client.told(), "POST a/ Known(1000000); HEADERS+4 1 88; DATA+1 1 5; RST 1 0");
+    // What is under way meanwhile is dropped.
+    assert_eq!(client.send(&frame(DATA, 0, 1, &[0; 16_000])).told(), "");
+    let mut client = Client::new();
+    client.send(&posts(1, &[]));
+    assert!(client.told().ends_with("DATA+1 1 5"));
+    let mut told = String::new();
+    for _ in 0..5 {
+        told += &client.send(&frame(DATA, 0, 1, &[0; 16_383])).told();
+    }
+    assert!(told.contains("RST 1 3") && !told.contains("WINDOW 1"), "{told}");
+}
+
+#[test]
+fn little_content_is_read_to_its_end_behind_the_answer() {
+    let mut client = Client::new();
+    client.send(&posts(1, &[("content-length", "20")]));
+    assert!(client.told().ends_with("HEADERS+4 1 88; DATA+1 1 5"));
+    assert_eq!(client.send(&frame(DATA, END_STREAM, 1, &[0; 20])).told(), "");
+    assert!(client.http.is_idle());
+}

@@ -1,0 +1,126 @@
+//! What costs work and brings nothing is put up with for a while, and never costs memory.
+
+use crate::client::*;
+
+/// Sends what `next` makes again and again: how often until the connection is given up with
+/// ENHANCE_YOUR_CALM; what was sent to the client meanwhile is taken by it.
+fn tries(client: &mut Client, tries_max: u32, mut next: impl FnMut(u32) -> Vec<u8>) -> Option<u32> {
+    (0..tries_max).find(|&number| {
+        let told = client.send(&next(number)).told();
+        told.contains("GOAWAY") && told.ends_with(" 11")
+    })
+}
+
+/// As [`tries`], on a connection that has one request under way.
+fn flood(next: impl FnMut(u32) -> Vec<u8>) -> Option<u32> {
+    let mut client = Client::new();
+    client.content = None;
+    client.send(&posts(1, &[]));
+    client.told();
+    tries(&mut client, 10_000, next)
+}
+
+#[test]
+fn rapid_resets() {
+    let stopped = flood(|number| {
+        let stream = 3 + 2 * number;
+        [asks(stream, "/"), frame(RST_STREAM, 0, stream, &[0, 0, 0, 8])].concat()
+    });
+    assert_eq!(stopped, Some(300));
+}
+
+#[test]
+fn resets_that_the_server_is_made_to_send() {
+    let ways: [fn(u32) -> Vec<u8>; 6] = [
+        |stream| frame(WINDOW_UPDATE, 0, stream, &[0; 4]),
+        |stream| {
+            let wide = frame(WINDOW_UPDATE, 0, stream, &[0x7f, 0xff, 0xff, 0xff]);
+            [wide.clone(), wide].concat()
+        },
+        |stream| frame(DATA, 0, stream, &[0; 20]),
+        |stream| asks(stream, "/"),
+        |stream| frame(PRIORITY, 0, stream, &[0; 4]),
+        |stream| frame(PRIORITY, 0, stream, &[&stream.to_be_bytes()[..], &[0]].concat()),
+    ];
+    for (at, way) in ways.into_iter().enumerate() {
+        let stopped = flood(|number| {
+            let stream = 3 + 2 * number;
+            [asks(stream, "/"), way(stream)].concat()
+        });
+        assert_eq!(stopped, Some(300), "way {at}");
+    }
+    let stopped = flood(|number| frame(HEADERS, WHOLE, 3 + 2 * number, &block(&[("x", "y")])));
+    assert_eq!(stopped, Some(300), "no requests");
+}
+
+#[test]
+fn too_many_streams_are_refused_one_by_one() {
+    let mut client = Client::new();
+    client.content = None;
+    let stopped = tries(&mut client, 1000, |number| asks(1 + 2 * number, "/"));
+    assert_eq!(stopped, Some(128 + 300));
+    let mut client = Client::new();
+    client.content = None;
+    for number in 0..128 {
+        assert_eq!(client.send(&asks(1 + 2 * number, "/")).told(), "GET a/ Known(0)");
+    }
+    assert_eq!(client.send(&asks(257, "/")).told(), "RST 257 7");
+}
+
+#[test]
+fn frames_that_carry_nothing() {
+    let ways: [fn() -> Vec<u8>; 8] = [
+        || frame(PING, 0, 0, &[0; 8]),
+        || frame(SETTINGS, 0, 0, &[]),
+        || frame(DATA, 0, 1, &[]),
+        || frame(DATA, 0, 1, &[0]),
+        || frame(PRIORITY, 0, 9, &[0; 5]),
+        || frame(PRIORITY_UPDATE, 0, 0, &[0, 0, 0, 9]),
+        || frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]),
+        || frame(77, 0, 0, &[0; 100]),
+    ];
+    for (at, way) in ways.into_iter().enumerate() {
+        let stopped = flood(|_| way());
+        assert!(stopped.is_some_and(|number| (990..=1000).contains(&number)), "{at}: {stopped:?}");
+    }
+}
+
+#[test]
+fn updates_of_windows_are_paid_for_by_content() {
+    let mut client = Client::new();
+    for number in 0..3000 {
+        let told = client.send(&asks(1 + 2 * number, "/")).told();
+        assert!(told.ends_with(" 5"), "{told}");
+        client.send(&frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 5]));
+        client.send(&frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]));
+    }
+    assert_eq!(client.told(), "");
+}
+
+#[test]
+fn a_head_without_end() {
+    let mut client = Client::new();
+    client.send(&frame(HEADERS, 0, 1, &get("/", &[])));
+    assert_eq!(tries(&mut client, 1000, |_| frame(CONTINUATION, 0, 1, &[])), Some(16));
+    let mut client = Client::new();
+    client.send(&frame(HEADERS, 0, 1, &get("/", &[])));
+    assert_eq!(tries(&mut client, 1000, |_| frame(CONTINUATION, 0, 1, &[0; 16_384])), Some(1));
+}
+
+/// One byte stands for a field of 4 KB; the sum of them is what counts.
+#[test]
+fn fields_that_are_told_by_a_number_count_in_full() {
+    let mut client = Client::new();
+    let mut coded = get("/", &[]);
+    let value = "v".repeat(4000);
+    coded.extend(b"\x40\x01x\x7f\xa1\x1e");
+    coded.extend(value.as_bytes());
+    coded.extend([0xbe; 8]);
+    assert!(client.send(&frame(HEADERS, WHOLE, 1, &coded)).told().starts_with("refused 431"));
+    // The table is as both sides know it all the same.
+    let coded = [&get("/", &[])[..], &[0xbe]].concat();
+    assert!(client.send(&frame(HEADERS, WHOLE, 3, &coded)).told().starts_with("GET a/"));
+    let crumbs = vec![("cookie", ""); 101];
+    let told = Client::new().send(&frame(HEADERS, WHOLE, 1, &get("/", &crumbs))).told();
+    assert!(told.starts_with("refused 431"), "{told}");
+}

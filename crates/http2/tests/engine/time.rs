@@ -1,0 +1,228 @@
+//! Who is waited for, and for how long.
+
+use crate::client::*;
+use base::Moment;
+use http2::{Block, Event, Expiry};
+use message::{Output, Slots, Status};
+
+#[test]
+fn a_client_that_does_not_begin_is_not_waited_for() {
+    assert_eq!(Client::silent().wait(), (30_000, Expiry::Close));
+    let mut client = Client::silent();
+    client.send(http2::PREFACE);
+    let (waited, expiry) = client.wait();
+    assert!(waited == 30_000 && matches!(expiry, Expiry::Broken(_)), "{expiry:?}");
+}
+
+/// Who has connected and said nothing rests, and is told of the end like everybody; what it asks
+/// meanwhile is answered.
+#[test]
+fn a_client_that_has_not_begun_is_told_that_the_end_is_near() {
+    let mut client = Client::silent();
+    assert!(client.http.is_idle());
+    client.part();
+    assert_eq!(client.told(), "SETTINGS 0 18; GOAWAY 0 2147483647 0; PING 0 8");
+    client.send(&http2::PREFACE[..9]);
+    assert!(!client.http.is_idle());
+    client.send(&[&http2::PREFACE[9..], &frame(SETTINGS, 0, 0, &[]), &asks(1, "/")].concat());
+    assert!(client.told().starts_with("GET a/ Known(0); SETTINGS+1 0 0; HEADERS+4 1 88"));
+    assert_eq!(client.wait(), (2000, Expiry::Nothing));
+    assert_eq!(client.told(), "GOAWAY 0 1 0");
+    assert!(client.http.is_closing());
+    let mut client = Client::silent();
+    client.part();
+    assert_eq!(client.wait(), (2000, Expiry::Nothing));
+    assert!(client.http.is_closing());
+}
+
+#[test]
+fn an_idle_connection_is_told_that_it_ends() {
+    let mut client = Client::new();
+    client.send(&asks(1, "/"));
+    client.told();
+    assert!(client.http.is_idle());
+    // Pings keep nobody.
+    client.http.deadline(client.now);
+    client.now = Moment(31_000);
+    client.send(&frame(PING, 0, 0, &[0; 8]));
+    client.told();
+    assert_eq!(client.wait(), (30_000, Expiry::Nothing));
+    assert_eq!(client.told(), "GOAWAY 0 1 0");
+    assert!(client.http.is_closing());
+    client.http.linger(client.now);
+    assert_eq!(client.wait(), (2000, Expiry::Close));
+}
+
+#[test]
+fn a_frame_that_does_not_come_to_its_end_breaks_the_connection() {
+    for begun in [&asks(1, "/")[..20], &frame(HEADERS, 0, 1, &get("/", &[]))[..]] {
+        let mut client = Client::new();
+        client.http.deadline(client.now);
+        client.now = Moment(21_000);
+        client.send(begun);
+        let (waited, expiry) = client.wait();
+        assert!(waited == 30_000 && matches!(expiry, Expiry::Broken(_)), "{waited} {expiry:?}");
+        assert_eq!(client.told(), "GOAWAY 0 0 11");
+    }
+}
+
+#[test]
+fn an_answer_is_waited_for_as_long_as_it_takes() {
+    let mut client = Client::new();
+    client.content = None;
+    client.send(&asks(1, "/"));
+    assert_eq!(client.http.deadline(client.now), Moment::NEVER);
+}
+
+#[test]
+fn a_window_that_stays_shut_ends_the_stream() {
+    let mut client = Client::new();
+    client.send(&frame(SETTINGS, 0, 0, &setting(4, 0)));
+    client.content = Some(100_000);
+    client.send(&[asks(1, "/"), asks(3, "/")].concat());
+    client.told();
+    assert_eq!(client.wait(), (30_000, Expiry::Nothing));
+    let told = client.told();
+    assert!(told.starts_with("ended: the client opens no window for it"), "{told}");
+    assert!(told.ends_with("RST 1 8; RST 3 8"), "{told}");
+    assert!(client.http.is_idle());
+}
+
+#[test]
+fn a_window_that_is_opened_byte_by_byte_pays_for_little_time() {
+    let mut client = Client::new();
+    client.send(&frame(SETTINGS, 0, 0, &setting(4, 0)));
+    client.content = Some(100_000);
+    client.send(&asks(1, "/"));
+    client.told();
+    let began = client.now;
+    let mut told = String::new();
+    while !told.contains("RST") && client.now.0 < began.0 + 100_000 {
+        client.http.deadline(client.now);
+        client.now = Moment(client.now.0 + 500);
+        client.send(&frame(WINDOW_UPDATE, 0, 1, &[0, 0, 0, 1]));
+        told = client.told();
+        if client.http.deadline(client.now) <= client.now {
+            client.wait();
+            told = client.told();
+        }
+    }
+    assert!(told.contains("RST 1 8"), "{told}");
+    assert!((30_000..32_000).contains(&(client.now.0 - began.0)), "{:?}", client.now);
+}
+
+#[test]
+fn content_that_nobody_reads_is_not_waited_for_long() {
+    let mut client = Client::new();
+    client.send(&posts(1, &[("content-length", "20")]));
+    client.told();
+    assert_eq!(client.wait(), (20_000, Expiry::Nothing));
+    assert_eq!(client.told(), "RST 1 8");
+}
+
+#[test]
+fn content_that_is_asked_for_has_to_come_and_not_too_slowly() {
+    let mut client = Client::new();
+    client.content = None;
+    client.send(&posts(1, &[]));
+    client.told();
+    assert_eq!(client.wait(), (20_000, Expiry::Nothing));
+    let late = client.http.next_late();
+    assert_eq!((late, client.told()), (client.waiting.pop(), String::new()));
+    let key = late.unwrap();
+    client.answer(key, Status::REQUEST_TIMEOUT, 0);
+    assert!(client.told().starts_with("HEADERS+5 1"));
+    // A byte each second is below the least rate, though it never is quiet for long.
+    let mut client = Client::new();
+    client.content = None;
+    client.send(&posts(1, &[]));
+    let began = client.now;
+    while client.http.deadline(client.now) > client.now {
+        client.now = Moment(client.now.0 + 1000);
+        client.send(&frame(DATA, 0, 1, &[0; 1]));
+        assert!(client.now.0 < began.0 + 60_000, "it is never late");
+    }
+    client.wait();
+    assert!(client.http.next_late().is_some());
+}
+
+/// Who cannot take content yet stops reading: the client is not to blame for what follows.
+#[test]
+fn who_holds_content_back_waits_for_nobody() {
+    let mut client = Client::new();
+    let (mut block, mut output) = (Block::default(), Output::default());
+    let bytes = [posts(1, &[]), frame(DATA, 0, 1, b"abc"), frame(DATA, END_STREAM, 1, b"d")];
+    let (mut at, bytes) = (0, bytes.concat());
+    let mut seen = Vec::new();
+    let mut asked = None;
+    for _ in 0..4 {
+        let mut slots = Slots::new();
+        let room = (&mut block, &mut slots);
+        let (used, event) = client.http.receive(&bytes[at..], client.now, room, &mut output);
+        at += used;
+        match event {
+            Event::Request(key, ..) => asked = Some(key),
+            Event::Content(_, piece) => seen.extend_from_slice(piece),
+            Event::End(_) => seen.push(b'.'),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(client.http.deadline(client.now), Moment::NEVER, "{seen:?}");
+        let is_over = seen.ends_with(b".");
+        assert_eq!(client.http.awaits_content(asked.unwrap()), !is_over, "{seen:?}");
+    }
+    assert_eq!((seen, at), (b"abcd.".to_vec(), bytes.len()));
+}
+
+/// A connection rests from its last answer on, whenever that is given.
+#[test]
+fn an_answer_that_comes_late_leaves_an_idle_connection() {
+    let mut client = Client::new();
+    client.content = None;
+    client.send(&asks(1, "/"));
+    assert_eq!(client.http.deadline(client.now), Moment::NEVER);
+    client.now = Moment(90_000);
+    let key = client.waiting.pop().unwrap();
+    client.answer(key, Status::OK, 5);
+    assert_eq!(client.wait(), (60_000, Expiry::Nothing));
+    assert!(client.told().ends_with("GOAWAY 0 1 0"));
+}
+
+/// Who wants to be asked for content is asked once, and not waited for before.
+#[test]
+fn content_is_asked_for_where_the_client_waits_for_that() {
+    let mut client = Client::new();
+    client.content = None;
+    client.send(&posts(1, &[("expect", "100-continue")]));
+    client.send(&posts(3, &[("expect", "100-Continue")]));
+    client.send(&posts(5, &[]));
+    client.told();
+    let keys = std::mem::take(&mut client.waiting);
+    assert_eq!(client.wait().0, 20_000, "of the last one");
+    client.send(&frame(DATA, 0, 3, b"here you are, unasked"));
+    client.told();
+    client.proceed(keys[0]);
+    client.proceed(keys[0]);
+    client.proceed(keys[1]);
+    client.proceed(keys[2]);
+    assert_eq!(client.told(), "HEADERS+4 1 08");
+    client.answer(keys[0], Status::OK, 0);
+    assert_eq!(client.told(), "HEADERS+5 1 88");
+}
+
+#[test]
+fn a_peer_that_takes_nothing_is_reset() {
+    let mut client = Client::new();
+    client.content = None;
+    client.send(&asks(1, "/"));
+    client.http.write_blocked(client.now);
+    assert_eq!(client.wait(), (30_000, Expiry::Reset));
+}
+
+#[test]
+fn the_second_step_of_the_end_does_not_wait_for_the_client() {
+    let mut client = Client::new();
+    client.part();
+    client.told();
+    assert_eq!(client.wait(), (2000, Expiry::Nothing));
+    assert_eq!(client.told(), "GOAWAY 0 0 0");
+}

@@ -1,0 +1,44 @@
+//! What of this process's environment others get that it starts.
+
+use crate::systemd;
+use std::{env, ffi::OsStr, os::unix::ffi::OsStrExt, process::Command};
+
+/// What the names of variables begin with that any process may know: what steers the loader of
+/// programs, memory, words, dates, backtraces and the faults of tests. Passwords may be among the
+/// others.
+const HARMLESS: [&str; 8] =
+    ["LD_", "MALLOC_", "GLIBC_TUNABLES", "LANG", "LC_", "TZ", "RUST_", "GANNET_FAIL"];
+
+/// Has the process that `command` starts get those variables that are harmless, or, where it
+/// `reads_configs`, which may name any, all but those that are for this process alone.
+pub fn pass_on(command: &mut Command, reads_configs: bool) {
+    let all = env::vars_os().filter(|(name, _)| match reads_configs {
+        true => !systemd::VARIABLES.iter().any(|own| name == own),
+        false => is_harmless(name),
+    });
+    command.env_clear().envs(all);
+}
+
+fn is_harmless(name: &OsStr) -> bool {
+    HARMLESS.iter().any(|start| name.as_bytes().starts_with(start.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_knows_what_others_are_for() {
+        for (name, expect) in [
+            ("TZ", true),
+            ("LC_ALL", true),
+            ("MALLOC_ARENA_MAX", true),
+            ("RUST_BACKTRACE", true),
+            ("DATABASE_PASSWORD", false),
+            ("PATH", false),
+            ("", false),
+        ] {
+            assert_eq!(is_harmless(OsStr::new(name)), expect, "{name}");
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! A connection that has turned out to speak HTTP/2, with many exchanges at once; and what is asked
+//! of connections whichever version they speak.
+
+use super::Connection;
+use crate::{
+    admission::Admission,
+    secure::Secure,
+    streams::{self, Streams},
+    turn::Turn,
+    watch::Place,
+};
+use base::Moment;
+use http2::Expiry;
+use std::{
+    os::fd::AsFd,
+    task::{Context, Poll, ready},
+};
+use tls::Protocol;
+
+/// How often the output of a connection may be filled before others of its loop get a turn.
+const FILLS_MAX: u32 = 4;
+
+/// How writing goes.
+pub(super) enum Writing {
+    Done,
+    Blocked,
+    Held,
+    Progress(u64),
+}
+
+impl Connection {
+    /// When this connection is to be looked at again, whoever wakes it before.
+    pub(super) fn deadline(&mut self, now: Moment) -> Moment {
+        let secure =
+            self.secure.as_ref().filter(|_| !matches!(self.admission, Admission::HeaderDue));
+        let secure = secure.map_or(Moment::NEVER, |secure| secure.deadline());
+        let protocol = match &mut self.streams {
+            Some(streams) => streams.deadline(now),
+            None => self.http.deadline(),
+        };
+        protocol.min(secure)
+    }
+
+    /// Whether nothing is under way that closing would spoil.
+    pub(super) fn is_idle(&self) -> bool {
+        let is_idle = |streams: &Streams| streams.is_idle();
+        let is_quiet = self.secure.as_ref().is_none_or(|secure| secure.is_idle());
+        let is_at_rest = self.streams.as_deref().map_or_else(|| self.http.is_idle(), is_idle);
+        self.held.is_none() && is_at_rest && is_quiet
+    }
+
+    /// Tells the peer where the end is near; there always is something to be done.
+    pub(super) fn part_streams(
+        &mut self,
+        turn: &mut Turn<'_>,
+        place: Place,
+        must_leave: bool,
+    ) -> bool {
+        let output = &mut turn.scratch.output;
+        match &mut self.streams {
+            Some(streams) if turn.core.watch.is_evicted(place) => streams.http.part_at_once(output),
+            Some(streams) if turn.core.is_parting(must_leave) => {
+                streams.http.part(turn.tick.now, output);
+            }
+            _ => {}
+        }
+        true
+    }
+
+    /// Acts on a deadline that has passed; false if the connection is over.
+    pub(super) fn expire_streams(&mut self, turn: &mut Turn<'_>) -> bool {
+        let (client, listener, admission) = (self.client, self.listener, &self.admission);
+        let (core, socket, secure) = (&self.core, &self.socket, self.secure.as_deref());
+        let from = streams::From { client, listener, admission, core, socket, secure };
+        let expiry = self.streams.as_mut().map(|streams| streams.expire(turn, &from));
+        if expiry == Some(Expiry::Reset) {
+            // Where even this fails, closing does what is left to do.
+            let _ = net::socket::reset_on_close(self.socket.as_fd());
+        }
+        matches!(expiry, Some(Expiry::Nothing | Expiry::Broken(_)))
+    }
+
+    /// Works as [`Connection::run`] does, with many exchanges at once: what has come is read and
+    /// answered though not all of the output is written.
+    pub(super) fn run_streams(
+        &mut self,
+        turn: &mut Turn<'_>,
+        context: &mut Context<'_>,
+    ) -> Poll<()> {
+        let mut fills = 0;
+        loop {
+            let Some(streams) = &mut self.streams else { return Poll::Ready(()) };
+            let (client, listener, admission) = (self.client, self.listener, &self.admission);
+            let (core, socket, secure) = (&self.core, &self.socket, self.secure.as_deref());
+            let from = streams::From { client, listener, admission, core, socket, secure };
+            let has_more = streams.work(turn, &from, context);
+            let (is_closing, is_holding) = (streams.http.is_closing(), streams.is_holding());
+            let has_unread = !streams.has_read_all();
+            match self.write(turn, context) {
+                Poll::Ready(false) => return Poll::Ready(()),
+                Poll::Ready(true) if has_more && fills < FILLS_MAX => {
+                    fills += 1;
+                    continue;
+                }
+                Poll::Ready(true) if has_more => {
+                    // The others of the loop have a turn.
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                // Nobody is there, or the place is wanted.
+                Poll::Ready(true) if is_closing && (self.has_ended || self.is_evicted(turn)) => {
+                    return Poll::Ready(());
+                }
+                Poll::Ready(true) if is_closing => {
+                    self.finish_streams(turn);
+                    if self.has_unsent(turn) {
+                        continue;
+                    }
+                }
+                Poll::Ready(true) => {}
+                Poll::Pending => {
+                    let waiting = turn.scratch.output.memory_bytes();
+                    if waiting > turn.core.plan.limits.output_bytes_max {
+                        return Poll::Pending;
+                    }
+                    if has_unread && !is_holding {
+                        continue;
+                    }
+                }
+            }
+            if self.has_ended || is_holding {
+                return Poll::Pending;
+            }
+            if !ready!(self.read(turn, context)) {
+                if self.is_idle() || is_closing {
+                    return Poll::Ready(());
+                }
+                // What it has asked for is sent all the same, and then that was all.
+                self.has_ended = true;
+                if let Some(streams) = &mut self.streams {
+                    streams.http.part_at_once(&mut turn.scratch.output);
+                }
+            }
+        }
+    }
+
+    /// Whether this connection has been chosen to make room.
+    fn is_evicted(&self, turn: &Turn<'_>) -> bool {
+        self.place.is_some_and(|place| turn.core.watch.is_evicted(place))
+    }
+
+    /// Says that nothing more will come, with TLS where that is spoken and with a FIN, and goes on
+    /// reading for a while.
+    fn finish_streams(&mut self, turn: &mut Turn<'_>) {
+        let Some(streams) = self.streams.as_mut().filter(|_| !self.has_shut) else { return };
+        streams.http.linger(turn.tick.now);
+        let ends = |secure: &mut Box<Secure>| secure.end(&mut turn.scratch.records);
+        // Once that is sent, this is called again.
+        if !self.secure.as_mut().is_some_and(ends) {
+            self.has_shut = true;
+            // Where this fails, reading finds the end.
+            let _ = net::socket::finish(self.socket.as_fd());
+        }
+    }
+
+    /// Nothing more can be said or heard by TLS.
+    pub(super) fn give_up(&mut self, turn: &mut Turn<'_>) {
+        match &mut self.streams {
+            None => self.http.close_after_answer(),
+            Some(streams) => {
+                turn.scratch.output.clear();
+                streams.abandon(turn);
+                streams.http.linger(turn.tick.now);
+            }
+        }
+    }
+
+    /// Whether HTTP/2 is spoken, which is gone over to: that is chosen where there is TLS; else
+    /// what has come is its beginning, or may be.
+    pub(super) fn recognize(&mut self, turn: &mut Turn<'_>) -> bool {
+        /// As much of HTTP/2's beginning as tells it from HTTP/1.1.
+        const BYTES: usize = "PRI * HTTP/2".len();
+        if let Admission::HeaderDue = self.admission {
+            return false;
+        }
+        let unread = &turn.scratch.input[turn.unread.clone()];
+        let (is_spoken, may_be) = match self.secure.as_ref().map(|secure| secure.protocol()) {
+            Some(chosen) => (chosen == Some(Protocol::Http2), chosen.is_none()),
+            None => (
+                unread.len() >= BYTES && http2::PREFACE[..BYTES] == unread[..BYTES],
+                unread.len() < BYTES && http2::PREFACE.starts_with(unread),
+            ),
+        };
+        if is_spoken {
+            let streams = Streams::new(&turn.core.plan.limits, turn.tick.now);
+            self.streams = Some(Box::new(streams));
+        }
+        self.may_be_http2 = may_be;
+        is_spoken
+    }
+
+    /// Tells the protocol room how writing goes.
+    pub(super) fn note(&mut self, writing: Writing, now: Moment) {
+        match (writing, &mut self.streams) {
+            (Writing::Done, None) => self.http.write_done(now),
+            (Writing::Done, Some(streams)) => streams.http.write_done(now),
+            (Writing::Blocked, None) => self.http.write_blocked(now),
+            (Writing::Blocked, Some(streams)) => streams.http.write_blocked(now),
+            (Writing::Held, None) => self.http.write_held(now),
+            (Writing::Held, Some(streams)) => streams.http.write_held(now),
+            (Writing::Progress(bytes), None) => self.http.write_progress(now, bytes),
+            (Writing::Progress(bytes), Some(streams)) => streams.http.write_progress(now, bytes),
+        }
+    }
+}

@@ -1,0 +1,422 @@
+//! The exchanges of one HTTP/2 connection: many at once, each with what it waits for.
+//!
+//! An answer that is ready is given while its request is read, and leaves nothing here. What waits
+//! for a job, a source or its turn is kept in `under_way` until it is over.
+
+mod content;
+
+use crate::{
+    account::Account,
+    admission::Admission,
+    answering::{self, Known, Progress},
+    application::Question,
+    core::Core,
+    flow::Answered,
+    job::{Done, Suspended},
+    log::{Incident, Kind},
+    record::{About, End, Record, Subject},
+    refusal::{self, Trouble},
+    secure::Secure,
+    share::Share,
+    socket::Socket,
+    turn::{Turn, Work},
+    upload::Upload,
+};
+use access::Ledger;
+use base::Moment;
+use control::{
+    Counter,
+    trail::{Kept, Phase},
+};
+use http2::{Ended, Event, Expiry, Given, Key};
+use message::{Exchange, Length, Limits, Method, Request, RequestId, Slots, Status};
+use std::{
+    future::Future,
+    mem,
+    net::IpAddr,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+/// Bytes of content that are put into the output before it is written.
+const FILL_BYTES: u64 = 256 * 1024;
+
+/// Whom a connection's requests come from.
+pub(crate) struct From<'a> {
+    pub(crate) client: Option<IpAddr>,
+    pub(crate) listener: usize,
+    pub(crate) admission: &'a Admission,
+    pub(crate) core: &'a Rc<Core>,
+    pub(crate) socket: &'a Socket,
+    /// The TLS that is spoken with it, if any is.
+    pub(crate) secure: Option<&'a Secure>,
+}
+
+/// One connection's protocol, and its exchanges.
+pub(crate) struct Streams {
+    pub(crate) http: http2::Connection,
+    under_way: Vec<UnderWay>,
+    /// Whether the protocol room has read all that has come.
+    has_read_all: bool,
+}
+
+/// An exchange that was not answered at once.
+struct UnderWay {
+    key: Key,
+    work: Work,
+    record: Option<Box<Record>>,
+    share: Option<Share>,
+    /// What shows it to whoever watches over the loop.
+    _kept: Option<Kept>,
+}
+
+/// What is known when an answer is given.
+struct Giving {
+    key: Key,
+    began_us: u64,
+}
+
+impl Streams {
+    pub(crate) fn new(limits: &'static Limits, now: Moment) -> Self {
+        let http = http2::Connection::new(limits, now);
+        Self { http, under_way: Vec::new(), has_read_all: true }
+    }
+
+    /// Whether all that has come is read, but for a frame that is not whole.
+    pub(crate) fn has_read_all(&self) -> bool {
+        self.has_read_all
+    }
+
+    /// Whether nothing is under way that closing would spoil.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.under_way.is_empty() && self.http.is_idle()
+    }
+
+    /// When this connection is to be looked at again, whoever wakes it before.
+    pub(crate) fn deadline(&mut self, now: Moment) -> Moment {
+        let shares = self.under_way.iter().filter_map(|exchange| exchange.share.as_ref());
+        let usable_at = shares.map(Share::usable_at).filter(|&usable_at| usable_at > now).min();
+        if self.under_way.is_empty() {
+            self.under_way = Vec::new();
+        }
+        self.http.deadline(now).min(usable_at.unwrap_or(Moment::NEVER))
+    }
+
+    /// Reads what has come, answers what can be answered, and fills the output; true if there is
+    /// more to be put into it once it is written.
+    pub(crate) fn work(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: &From<'_>,
+        context: &mut Context<'_>,
+    ) -> bool {
+        self.receive(turn, from);
+        self.go_on(turn, from, context);
+        let waiting = turn.scratch.output.len();
+        let room = FILL_BYTES.saturating_sub(waiting);
+        let made = self.http.produce(room, turn.tick.now, &mut turn.scratch.output);
+        self.put_down_ended(turn);
+        let hungry = |exchange: &UnderWay| {
+            matches!(exchange.work, Work::Source(_)) && self.http.is_hungry(exchange.key)
+        };
+        (!self.has_read_all && !self.is_holding())
+            || made >= room
+            || (made > 0 && self.under_way.iter().any(hungry))
+    }
+
+    /// Acts on a deadline that has passed.
+    pub(crate) fn expire(&mut self, turn: &mut Turn<'_>, from: &From<'_>) -> Expiry {
+        let expiry = self.http.expire(turn.tick.now, &mut turn.scratch.output);
+        self.put_down_ended(turn);
+        while let Some(key) = self.http.next_late() {
+            self.refuse_content(key, (Status::REQUEST_TIMEOUT, Trouble::LATE), turn, from);
+        }
+        if let Expiry::Broken(fault) = expiry {
+            refuse(turn, from, fault.reason);
+            self.abandon(turn);
+        }
+        expiry
+    }
+
+    /// Puts down answers that will never be sent whole.
+    pub(crate) fn abandon(&mut self, turn: &Turn<'_>) {
+        for exchange in mem::take(&mut self.under_way) {
+            let unsent_bytes = self.http.unsent_bytes(exchange.key);
+            put_down(&exchange, unsent_bytes, Some("cut off"), turn);
+        }
+    }
+
+    /// Lets the protocol room read what has come, until enough is to be written.
+    fn receive(&mut self, turn: &mut Turn<'_>, from: &From<'_>) {
+        let input = mem::take(&mut turn.scratch.input);
+        let mut block = mem::take(&mut turn.scratch.block);
+        let output_bytes_max = turn.core.plan.limits.output_bytes_max;
+        self.has_read_all = false;
+        while !self.has_read_all
+            && !self.is_holding()
+            && turn.scratch.output.memory_bytes() <= output_bytes_max
+        {
+            let mut slots = Slots::new();
+            let (unread, now) = (&input[turn.unread.clone()], turn.tick.now);
+            let room = (&mut block, &mut slots);
+            let (used, event) = self.http.receive(unread, now, room, &mut turn.scratch.output);
+            turn.unread.start += used;
+            match event {
+                Event::Incomplete | Event::Closed => self.has_read_all = true,
+                Event::Handled => {}
+                Event::Content(key, piece) => self.take(key, piece, turn, from),
+                Event::End(key) => self.ask(key, turn, from),
+                Event::Request(key, request, head) => {
+                    let id = turn.core.id(Some((&request, from.client)));
+                    let began_us = turn.began_us;
+                    let asked = (&request, id, head);
+                    self.answer(
+                        asked,
+                        None,
+                        Ledger::default(),
+                        &Giving { key, began_us },
+                        turn,
+                        from,
+                    );
+                }
+                Event::Refused(key, refused) => {
+                    let refused = (refused.status(), refused.reason());
+                    self.turn_down(key, refused, turn, from);
+                }
+                Event::Malformed(reason) => refuse(turn, from, reason),
+                Event::Cut(ended) => self.end(ended, turn),
+                Event::Broken(fault) => {
+                    refuse(turn, from, fault.reason);
+                    self.abandon(turn);
+                }
+            }
+        }
+        (turn.scratch.input, turn.scratch.block) = (input, block);
+    }
+
+    /// Answers a request, or keeps it until it can be answered.
+    fn answer(
+        &mut self,
+        (request, id, head): (&Request<'_>, Option<RequestId>, &[u8]),
+        mut done: Option<Box<Done>>,
+        ledger: Ledger,
+        giving: &Giving,
+        turn: &mut Turn<'_>,
+        from: &From<'_>,
+    ) {
+        let Request { method, host, path, .. } = request;
+        turn.core.trail.begin(method.as_str(), host, path);
+        turn.core.trail.go(Phase::Answering);
+        let is_new = done.is_none();
+        if from.secure.is_some_and(|secure| secure.misdirects(host, turn.core)) {
+            let misdirected = Done::failed(Status::MISDIRECTED_REQUEST, Trouble::OTHER_NAME);
+            done = done.or(misdirected);
+        }
+        if let Admission::OneTooMany = from.admission {
+            turn.core.count(Counter::TurnedAway);
+            self.http.part(turn.tick.now, &mut turn.scratch.output);
+            done = Done::failed(Status::SERVICE_UNAVAILABLE, Trouble::ONE_TOO_MANY);
+        }
+        let Giving { key, began_us } = *giving;
+        let origin = (from.client, from.listener);
+        if is_new {
+            turn.core.keep(request, origin, turn.tick.now);
+        }
+        let known = Known { id, from: origin, done, ledger, head, began_us };
+        let (exchange, progress) = answering::answer(turn.core, turn.tick, request, known);
+        let work = match progress {
+            Progress::Answered(answered) => return self.give(answered, &exchange, giving, turn),
+            Progress::Waiting(waiting) => Work::Job(waiting),
+            Progress::Calling(call, ledger) => {
+                let (ends, is_secure) = (from.socket.ends(), from.secure.is_some());
+                let question = Question::new(&call, &exchange, ends, is_secure);
+                let (head, id) = (head.to_vec(), exchange.id.clone());
+                let suspended = Suspended { head, id, began_us, ledger };
+                Work::Upload(Box::new(Upload::new(suspended, question)))
+            }
+        };
+        let is_asking = matches!(work, Work::Upload(_));
+        let kept = turn.core.trail.keep();
+        self.under_way.push(UnderWay { key, work, record: None, share: None, _kept: kept });
+        if is_asking && request.length == Length::Known(0) {
+            self.ask(key, turn, from);
+        } else if is_asking {
+            self.http.proceed(key, &mut turn.scratch.output);
+        }
+    }
+
+    /// Has the protocol room write an answer down, and puts down that it was given.
+    fn give(
+        &mut self,
+        answered: Answered,
+        exchange: &Exchange<'_>,
+        &Giving { key, began_us }: &Giving,
+        turn: &mut Turn<'_>,
+    ) {
+        let Answered { response, bandwidth, account, note, .. } = answered;
+        let share = bandwidth.zip(exchange.client).map(|(limit, client)| Share::new(limit, client));
+        let (status, is_head) = (response.status, exchange.request.method == Method::Head);
+        let bytes = if is_head { 0 } else { response.body.len().unwrap_or(0) };
+        let date = turn.core.date(turn.tick);
+        let how = (&date, turn.tick.now, share.is_some());
+        let given = self.http.respond(key, response, how, &mut turn.scratch.output);
+        let about = About::exchange(exchange);
+        let work = match given {
+            Given::Whole => {
+                let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: note };
+                return turn.core.record(account, about, &end);
+            }
+            Given::Later => Work::Nothing,
+            Given::From(source) => Work::Source(source),
+        };
+        let line = turn.core.log.borrow_mut().begin(account.log, about, status.0);
+        let record = Some(Box::new(Record { account, line, status, bytes, began_us, note }));
+        let kept = turn.core.trail.keep();
+        self.under_way.push(UnderWay { key, work, record, share, _kept: kept });
+    }
+
+    /// Goes on with whatever waited for something that may be there by now.
+    fn go_on(&mut self, turn: &mut Turn<'_>, from: &From<'_>, context: &mut Context<'_>) {
+        let mut at = 0;
+        while let Some(exchange) = self.under_way.get_mut(at) {
+            match &mut exchange.work {
+                Work::Nothing => {}
+                Work::Job(waiting) => {
+                    if let Poll::Ready(done) = Pin::new(&mut waiting.done).poll(context) {
+                        let lost = Done::Failed(Status::INTERNAL_SERVER_ERROR, Trouble::LOST);
+                        let UnderWay { key, work, .. } = self.under_way.swap_remove(at);
+                        if let Work::Job(waiting) = work {
+                            let exchange = (key, waiting.exchange);
+                            self.resume(exchange, done.unwrap_or(lost), turn, from);
+                        }
+                        continue;
+                    }
+                }
+                Work::Upload(upload) => {
+                    if let Poll::Ready(Err(_)) = upload.poll_written(context) {
+                        let (key, why) = (exchange.key, Trouble::NO_ROOM);
+                        let refused = (Status::INSUFFICIENT_STORAGE, why);
+                        self.refuse_content(key, refused, turn, from);
+                        continue;
+                    }
+                }
+                Work::Source(_) => self.feed(at, turn, context),
+            }
+            self.allow(at, turn);
+            at += 1;
+        }
+    }
+
+    /// Goes on with an exchange for which something has been done.
+    fn resume(
+        &mut self,
+        (key, exchange): (Key, Suspended),
+        done: Done,
+        turn: &mut Turn<'_>,
+        from: &From<'_>,
+    ) {
+        let Suspended { head, id, began_us, ledger } = exchange;
+        let mut slots = Slots::new();
+        let Some(request) = self.http.reread(key, &head, &mut slots) else {
+            debug_assert!(false, "a head that was read once can be read again");
+            return self.http.abort_stream(key, &mut turn.scratch.output);
+        };
+        let giving = Giving { key, began_us };
+        let asked = (&request, id, &head[..]);
+        self.answer(asked, Some(Box::new(done)), ledger, &giving, turn, from);
+    }
+
+    /// Takes the next piece of a source, if its stream waits for one.
+    fn feed(&mut self, at: usize, turn: &mut Turn<'_>, context: &mut Context<'_>) {
+        let UnderWay { key, work, record, .. } = &mut self.under_way[at];
+        let Work::Source(source) = work else { return };
+        while self.http.is_hungry(*key) {
+            let Poll::Ready(piece) = source.poll_next(context) else { return };
+            match piece {
+                Some(Ok(piece)) => {
+                    record.iter_mut().for_each(|record| record.bytes += piece.len() as u64);
+                    self.http.stream(*key, piece);
+                    continue;
+                }
+                Some(Err(_)) => {
+                    self.http.abort_stream(*key, &mut turn.scratch.output);
+                    let exchange = self.under_way.swap_remove(at);
+                    return put_down(&exchange, 0, Some("cut off"), turn);
+                }
+                None => self.http.finish_stream(*key),
+            }
+            *work = Work::Nothing;
+            return;
+        }
+    }
+
+    /// Lets a paced answer have what its client may be sent by now.
+    fn allow(&mut self, at: usize, turn: &Turn<'_>) {
+        let Some(UnderWay { key, share: Some(share), .. }) = self.under_way.get_mut(at) else {
+            return;
+        };
+        let Some(left) = self.http.unpaced_bytes(*key) else { return };
+        if let Some(bytes) = share.usable_bytes(left, turn.core, turn.tick.now) {
+            self.http.allow(*key, bytes as u64);
+            share.spend(bytes);
+        }
+    }
+
+    fn put_down_ended(&mut self, turn: &Turn<'_>) {
+        while let Some(ended) = self.http.next_ended() {
+            self.end(ended, turn);
+        }
+    }
+
+    /// An exchange is over.
+    fn end(&mut self, Ended { key, unsent_bytes, reason }: Ended, turn: &Turn<'_>) {
+        let Some(at) = self.under_way.iter().position(|exchange| exchange.key == key) else {
+            return;
+        };
+        let exchange = self.under_way.swap_remove(at);
+        put_down(&exchange, unsent_bytes, reason, turn);
+    }
+
+    /// Answers a request that the protocol room turned down.
+    fn turn_down(
+        &mut self,
+        key: Key,
+        refused: (Status, &'static str),
+        turn: &mut Turn<'_>,
+        from: &From<'_>,
+    ) {
+        turn.core.trail.forget();
+        let id = turn.core.id(None);
+        let subject = Subject::Refused(b"");
+        let about = About { client: from.client, id: id.as_ref(), user: None, subject };
+        let response = refusal::refuse(turn.core, refused, about);
+        let (status, reason) = (response.status, Some(refused.1));
+        let end = End { status, bytes: response.body.len().unwrap_or(0), us: 0, reason };
+        let date = turn.core.date(turn.tick);
+        let how = (&date, turn.tick.now, false);
+        // It is a few bytes; where even they have no room, the room keeps them until they have.
+        let _ = self.http.respond(key, response, how, &mut turn.scratch.output);
+        turn.core.record(Account::OF_SERVER, about, &end);
+    }
+}
+
+/// Puts down an answer that is over, if it had begun.
+fn put_down(exchange: &UnderWay, unsent_bytes: u64, reason: Option<&'static str>, turn: &Turn<'_>) {
+    if let Some(record) = &exchange.record {
+        let bytes = record.bytes.saturating_sub(unsent_bytes);
+        turn.put_down(record, bytes, reason.or(record.note));
+    }
+}
+
+/// Counts and puts down what was no request, and is not answered as one.
+fn refuse(turn: &Turn<'_>, from: &From<'_>, reason: &'static str) {
+    let core = turn.core;
+    core.trail.forget();
+    core.count(Counter::Refused);
+    let subject = Subject::Refused(b"");
+    let about = About { client: from.client, id: None, user: None, subject };
+    let end = End { status: Status::BAD_REQUEST, bytes: 0, us: 0, reason: Some(reason) };
+    core.record(Account::OF_SERVER, about, &end);
+    core.report(&Incident { about: Some(about), ..Incident::new(Kind::Refused, reason) });
+}
