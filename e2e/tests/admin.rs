@@ -92,13 +92,16 @@ fn each_request_is_seen_in_the_figures() {
     for (target, status) in [("/digits.txt", 200), ("/moved", 308), ("/not-there", 404)] {
         assert_eq!(Client::connect(server.addr()).get(target).unwrap().status, status);
     }
+    // More than the kernel takes for a client that reads nothing.
+    let huge = fs::File::create(format!("{}/huge.bin", place.site.root_text())).unwrap();
+    huge.set_len(64 * 1024 * 1024).unwrap();
     let mut slow = Client::connect_narrow(server.addr());
-    slow.send("GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    slow.send("GET /huge.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     assert_eq!(slow.take(13).unwrap(), b"HTTP/1.1 200 ");
     let under_way = || figures(addr)["gannet_requests_under_way{phase=\"serving\"}"];
     assert!(eventually(|| under_way() == 1.0));
     assert!(figures(addr)["gannet_open_connections{phase=\"serving\"}"] >= 1.0);
-    slow.drain().unwrap();
+    slow.abort();
     assert!(eventually(|| under_way() == 0.0));
     let all = figures(addr);
     let labels = |route: &str| format!("site=\"default\",route=\"{route}\"");
@@ -107,7 +110,7 @@ fn each_request_is_seen_in_the_figures() {
     assert_eq!(of("gannet_site_requests_total", "/*", ",class=\"2xx\""), 2.0);
     assert_eq!(of("gannet_site_requests_total", "/*", ",class=\"4xx\""), 1.0);
     assert_eq!(of("gannet_site_requests_total", "/moved", ",class=\"3xx\""), 1.0);
-    assert!(of("gannet_site_sent_bytes_total", "/*", "") >= Site::large().len() as f64);
+    assert!(of("gannet_site_sent_bytes_total", "/*", "") > 1e5);
     for name in ["gannet_first_byte_seconds", "gannet_response_seconds"] {
         assert_eq!(of(&format!("{name}_count"), "/*", ""), 3.0);
         assert_eq!(of(&format!("{name}_bucket"), "/*", ",le=\"+Inf\""), 3.0);
