@@ -1,8 +1,8 @@
 //! Who may enter: one file per guard. A guard MAY refuse a request; it never answers it otherwise,
 //! but for the preflight that a browser sends to ask whether it may ask.
 //!
-//! The order is fixed, the cheapest first: address, preflight, method, limit, password. Who looks at
-//! the server itself is asked for other things, and first.
+//! The order is fixed, the cheapest first: address, preflight, method, limit, password. Who looks
+//! at the server itself is asked for other things, and first.
 
 mod looking;
 mod addresses;

@@ -1,5 +1,5 @@
-//! What has happened on connections of late, for whoever looks at them: when each came, shook hands,
-//! was answered, and how it ended.
+//! What has happened on connections of late, for whoever looks: when each came, shook hands, was
+//! answered, and how it ended.
 //!
 //! ```text
 //!   a loop │ event │ event │ …      event │ sequence │ when │ which │ what │ four words more │

@@ -13,11 +13,14 @@ mod showing;
 mod signals;
 mod tickets;
 mod upgrade;
+mod table;
 mod verdict;
+mod voice;
 mod watch;
 mod workers;
 
 pub use upgrade::{Succession, rehearse};
+pub use voice::{Failure, Started, Voice};
 
 use crate::{
     child::{Child, Heard, Program},
@@ -30,9 +33,8 @@ use crate::{
 use base::Moment;
 use certificates::Certificates;
 use compare::Comparison;
-use config::{Blueprint, plan::Address};
+use config::Blueprint;
 use control::{
-    Counter,
     note::{Note as _, Report},
     wish::{Outcome, Wish},
 };
@@ -47,9 +49,10 @@ use service::Service;
 use showing::Showing;
 use signals::catch;
 use std::{
-    cell::OnceCell, collections::VecDeque, ffi::OsString, io, mem, os::fd::OwnedFd, panic,
-    path::PathBuf, process, rc::Rc, time::Duration,
+    cell::OnceCell, collections::VecDeque, io, mem, os::fd::OwnedFd, panic, path::PathBuf, process,
+    rc::Rc, time::Duration,
 };
+use table::Table;
 use tickets::Tickets;
 use tokio::{
     runtime::{Builder, LocalOptions, LocalRuntime},
@@ -59,45 +62,13 @@ use tokio::{
 };
 use upgrade::Upgrade;
 use verdict::judge;
-use workers::{Table, Workers};
+use workers::Workers;
 
 /// Bytes of a blueprint at most: some 10,000 sites with addresses and logs of their own.
 const BLUEPRINT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Bytes of the state at most that is left to another program: the blueprints of all generations.
 const STATE_BYTES_MAX: u64 = 8 * BLUEPRINT_BYTES_MAX;
-
-/// What is said to people, by whoever knows how.
-pub trait Voice {
-    /// The server has started.
-    fn started(&self, blueprint: &Blueprint, started: &Started<'_>);
-
-    /// The server has stopped; so much was counted.
-    fn stopped(&self, blueprint: &Blueprint, totals: &[(Counter, u64)]);
-
-    /// The words by which a program is to go on where this one is.
-    fn words(&self, succession: Succession) -> Vec<OsString>;
-}
-
-/// A server that has started.
-#[derive(Clone, Copy, Debug)]
-pub struct Started<'s> {
-    /// Where it listens, each with its place among the addresses of the blueprint.
-    pub addresses: &'s [(usize, Address)],
-    /// Where it is looked at, if anywhere.
-    pub admin: Option<&'s Address>,
-    /// What its workers have given up.
-    pub layers: &'s [String],
-}
-
-/// Why a server has not started.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// The exit code.
-    pub code: u8,
-    /// What to say.
-    pub text: String,
-}
 
 /// A config that was checked.
 #[derive(Debug)]

@@ -14,6 +14,7 @@ mod content;
 mod intake;
 mod refusing;
 mod many;
+mod ending;
 
 use crate::{
     admission::{self, Admission},
@@ -432,26 +433,5 @@ impl Connection {
             }
             (_, Progress::Waiting(waiting)) => turn.pending.work = Work::Job(waiting),
         }
-    }
-
-    /// Says with a FIN that nothing more will come, and whether to go on reading, lest what the
-    /// peer still sends destroys the last answer on its way.
-    fn lingers(&mut self, turn: &mut Turn<'_>) -> bool {
-        let lingers = self.http.linger(turn.tick.now);
-        if let Some(secure) = &mut self.secure
-            && secure.end(&mut turn.scratch.records)
-        {
-            // Once that is sent, this is asked again.
-            return true;
-        }
-        if !lingers {
-            return false;
-        }
-        if !self.has_shut {
-            self.has_shut = true;
-            // Where this fails, reading finds the end.
-            let _ = net::socket::finish(self.socket.as_fd());
-        }
-        true
     }
 }

@@ -38,8 +38,8 @@ pub(crate) async fn sweep(core: Rc<Core>) {
     }
 }
 
-/// How much later than after `period` it is after so many microseconds; that the timer itself rounds
-/// up to milliseconds, and the kernel to its ticks, is nobody's delay.
+/// How much later than after `period` it is after so many microseconds; that the timer itself
+/// rounds up to milliseconds, and the kernel to its ticks, is nobody's delay.
 fn late_us(us: u64, period: Duration) -> u64 {
     let period_us = u64::try_from((period + TIMER_SLACK).as_micros()).unwrap_or(u64::MAX);
     us.saturating_sub(period_us)

@@ -1,7 +1,7 @@
 //! What a config needs of this process: sockets, log files, memory. It is opened before any worker
 //! is started, and closed when nobody serves that config any more.
 
-use super::{Shell, Source, workers::Table};
+use super::{Shell, Source, table::Table};
 use crate::sockets;
 use config::Blueprint;
 use std::{mem, rc::Rc};

@@ -10,7 +10,7 @@
 //! without a socket to serve, and ends. Only then does this process become that program, which
 //! keeps the file of this one until a generation of its own workers serves.
 
-use super::{Failure, Happening, NEXT, Shell, Voice, leaving::read, runtime, workers::Table};
+use super::{Failure, Happening, NEXT, Shell, Voice, leaving::read, runtime, table::Table};
 use crate::{
     child::{Child, Heard, Program, TRIAL},
     machine::{Event, Note},

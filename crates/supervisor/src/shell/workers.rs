@@ -1,16 +1,16 @@
 //! The workers that are there: what each is given and told, and what it has counted.
 
-use super::{Source, had::Had, watch::Watch};
+use super::{Source, had::Had, table::Table, watch::Watch};
 use crate::{
     child::{Child, Heard},
     logs::LogFiles,
     machine::WorkerId,
     sockets::Sockets,
-    state::{self, Leaving, Left, PROCESS, Place},
+    state::{self, Leaving, Left, PROCESS},
 };
 use config::plan::Label;
 use control::{
-    Clients, Counter, Lives, Recents, Rows, Seats, Tallies, counters,
+    Counter, Lives, Recents, Rows, Seats, Tallies, counters,
     note::{Note, Order},
     recent::REQUESTS_MAX,
     status,
@@ -22,7 +22,6 @@ use net::{
     usage::Usage,
 };
 use std::{
-    cell::OnceCell,
     collections::{HashMap, VecDeque},
     io, iter,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -69,55 +68,6 @@ struct Worker {
     lives: OwnedFd,
 }
 
-/// The table of clients.
-#[derive(Debug)]
-pub(super) struct Table {
-    memory: OwnedFd,
-    /// What it is called where it is kept.
-    name: String,
-    lines: usize,
-    seed: [u64; 2],
-    /// Mapped once some worker has died.
-    mapped: OnceCell<Option<Clients>>,
-}
-
-impl Table {
-    /// A new one.
-    pub(super) fn new(lines: usize, seed: [u64; 2]) -> io::Result<Self> {
-        let memory = memory::share(c"gannet-clients", Clients::words(lines))?;
-        Ok(Self::left(memory, state::name("clients")?, lines, seed))
-    }
-
-    /// One that another program has made.
-    pub(super) fn left(memory: OwnedFd, name: String, lines: usize, seed: [u64; 2]) -> Self {
-        Self { memory, name, lines, seed, mapped: OnceCell::new() }
-    }
-
-    pub(super) fn leave<'t>(&'t self, out: &mut Leaving<'t>) -> Place {
-        out.put(&*self.name, &self.memory)
-    }
-
-    pub(super) fn lines(&self) -> usize {
-        self.lines
-    }
-
-    /// How many connections there are.
-    pub(super) fn connections(&self) -> u64 {
-        let first = memory::look(self.memory.as_fd(), 0, 1).unwrap_or_default();
-        first.first().copied().unwrap_or(0)
-    }
-
-    /// Takes off the connections of a worker that is gone.
-    fn vacate(&self, seats: &[u64]) {
-        if seats.iter().all(|&seat| seat == 0) {
-            return;
-        }
-        let map = || memory::shared(self.memory.as_fd()).ok();
-        let clients = self.mapped.get_or_init(|| Some(Clients::new(map()?, self.seed)));
-        clients.iter().for_each(|clients| clients.vacate(seats));
-    }
-}
-
 impl Workers {
     /// Tells a child what it is to be: the worker of that number, in that place of those which
     /// serve `source`. One that cannot be told is ended.
@@ -146,11 +96,11 @@ impl Workers {
             // They cost memory only where somebody may look at them.
             let shown = if source.blueprint.admin.is_some() { loops } else { 0 };
             let lives = memory::share(c"gannet-lives", Lives::words(shown))?;
-            let of_clients = [bundle, &clients.memory, &seats];
+            let of_clients = [bundle, clients.memory(), &seats];
             let of_loops = [&rows, watch.memory(), &tallies, &recents, &lives, tickets];
             let all = of_clients.into_iter().chain(of_loops);
             let along: Vec<_> = all.map(AsFd::as_fd).collect();
-            tell(&child, &Order::Begin { loops, seed: clients.seed }, &along)?;
+            tell(&child, &Order::Begin { loops, seed: clients.seed() }, &along)?;
             give_logs(&child, &source, logs, &HashMap::new())?;
             tell(&child, &Order::Resolve, &[])?;
             Ok((seats, rows, watch, tallies, recents, lives))
