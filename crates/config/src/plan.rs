@@ -19,11 +19,13 @@ mod error_pages;
 pub(crate) mod line_template;
 mod log;
 mod listen;
+mod admin;
 mod tls;
 
-pub use access::{Access, Addresses, Limit, Methods};
+pub use access::{Access, Addresses, Limit, Looking, Methods};
 pub use action::{Action, Files, Folder, Redirect, Respond, TrailingSlash};
 pub use adjust::{Adjust, FieldEdits, Origin};
+pub use admin::Admin;
 pub use braces::PhraseError;
 pub use compress::{Compress, CompressCache};
 pub use cors::{Cors, Origins};
@@ -77,6 +79,8 @@ pub struct Plan {
     /// The socket by which the server is told what to do; absolute. `None` leaves it to whoever
     /// runs it.
     pub control: Option<PathBuf>,
+    /// Where the running server is looked at, if anywhere.
+    pub admin: Option<Admin>,
     /// The user that workers run as where root starts them; `None` leaves it to who runs them.
     pub user: Option<String>,
     /// What one message and one connection may cost.
@@ -147,6 +151,7 @@ impl Plan {
             threads: None,
             workers: NonZero::<usize>::MIN,
             control: None,
+            admin: None,
             user: None,
             limits: Limits::default(),
             capacity: Capacity::default(),

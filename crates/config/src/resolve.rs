@@ -3,6 +3,7 @@
 mod listeners;
 mod context;
 mod listen;
+mod admin;
 mod log;
 mod limits;
 mod site;
@@ -98,6 +99,7 @@ pub(crate) fn resolve(
     plan.threads = server.threads.and_then(|word| NonZero::new(word.value));
     plan.workers = server.workers.and_then(|word| NonZero::new(word.value)).unwrap_or(plan.workers);
     plan.user = server.user.map(|word| word.value);
+    plan.admin = admin::resolve(server.admin, &plan, sources, mistakes);
     plan.control = server.control.map(|word| listen::control(&word, sources, world, mistakes));
     set(&mut plan.file_cache_bytes_max, server.file_cache);
     plan.compress_cache = compress::cache(server.compress_cache, sources, world, mistakes);

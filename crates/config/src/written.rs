@@ -3,6 +3,7 @@
 
 mod limits;
 mod listen;
+mod admin;
 mod log;
 mod server;
 mod auth;
@@ -14,6 +15,7 @@ mod policy;
 mod route;
 mod site;
 
+pub(crate) use admin::Admin;
 pub(crate) use auth::Auth;
 pub(crate) use cors::Cors;
 pub(crate) use limits::Limits;

@@ -94,6 +94,11 @@ fn config(setting: &Description, value: Option<&str>) -> String {
             };
             format!("[[server.listen]]\n{address}{line}[site.\"a.example\"]\n{root}")
         }
+        "[server.admin]" => {
+            let address =
+                if setting.name == "address" { "" } else { "address = \"unix:/run/x\"\n" };
+            format!("[server.admin]\n{address}{line}[site.\"a.example\"]\n{root}")
+        }
         "`auth`" => {
             let users = match setting.name {
                 "file" => {

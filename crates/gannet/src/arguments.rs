@@ -122,6 +122,8 @@ pub(crate) enum Role {
     Worker,
     /// Keeps what the supervisor holds, should that be killed
     Keeper,
+    /// Shows how the server is
+    Admin,
 }
 
 /// What the program before has left, where this one takes its place in the same process.

@@ -22,6 +22,17 @@ pub(crate) struct Renewal {
     pub(crate) renewed: Vec<String>,
     /// What is wrong with some.
     pub(crate) troubles: Vec<String>,
+    /// When those end that are used from now on, in seconds since 1970, by their files.
+    pub(crate) ends: Vec<(String, i64)>,
+}
+
+/// When these certificates end, as far as that can be told.
+pub(crate) fn ends(certificates: &[Certificate]) -> Vec<(String, i64)> {
+    let end = |one: &Certificate| {
+        let pair = Pair::load(&one.pem.chain, &one.pem.key).ok()?;
+        Some((one.chain.display().to_string(), pair.until()?))
+    };
+    certificates.iter().filter_map(end).collect()
 }
 
 /// Looks at all files of certificates and authorities that `bundle` names, at that time in seconds
@@ -31,7 +42,7 @@ pub(crate) fn look(mut bundle: Bundle, now: i64) -> Renewal {
     let plan = bundle.resolve();
     let (certificates, authorities) =
         plan.map(|plan| (plan.certificates, plan.authorities)).unwrap_or_default();
-    let (mut renewed, mut troubles) = (Vec::new(), Vec::new());
+    let (mut renewed, mut troubles, mut ends) = (Vec::new(), Vec::new(), ends(&certificates));
     for Authorities { file, pem, place } in authorities {
         let name = format!("{} ({place})", file.display());
         let found = read(&file).and_then(|found| match tls::authorities(&found) {
@@ -64,6 +75,9 @@ pub(crate) fn look(mut bundle: Bundle, now: i64) -> Renewal {
                 let warning = pair.warning(now, WARNING_SECONDS);
                 troubles.extend(warning.map(|warning| format!("{name} {warning}{rest}")));
                 if found != pem && !is_refused {
+                    let file = chain.display().to_string();
+                    ends.retain(|(known, _)| *known != file);
+                    ends.extend(pair.until().map(|until| (file, until)));
                     bundle.renew(&chain, found.chain);
                     bundle.renew(&key, found.key);
                     renewed.push(name);
@@ -72,7 +86,7 @@ pub(crate) fn look(mut bundle: Bundle, now: i64) -> Renewal {
         }
     }
     let bundle = (!renewed.is_empty()).then_some(bundle);
-    Renewal { bundle, renewed, troubles }
+    Renewal { bundle, renewed, troubles, ends }
 }
 
 fn useless(name: &str, why: &str) -> String {

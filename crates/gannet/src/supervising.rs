@@ -12,11 +12,12 @@ use std::{
     ffi::OsString,
     path::{Path, PathBuf},
     process::ExitCode,
+    slice,
     sync::mpsc,
     thread,
     time::Duration,
 };
-use supervisor::{Failure, Succession, Voice};
+use supervisor::{Failure, Started, Succession, Voice};
 
 /// How long a stopping server waits for somebody to take its last line.
 const LAST_LINE_TIME: Duration = Duration::from_secs(1);
@@ -47,7 +48,8 @@ struct Words<'f> {
 }
 
 impl Voice for Words<'_> {
-    fn started(&self, blueprint: &Blueprint, addresses: &[(usize, Address)], layers: &[String]) {
+    fn started(&self, blueprint: &Blueprint, started: &Started<'_>) {
+        let Started { addresses, admin, layers } = started;
         let urls = |(at, address): &(usize, Address)| match address {
             Address::Tcp(address) => blueprint
                 .hosts
@@ -72,6 +74,8 @@ impl Voice for Words<'_> {
             found: blueprint.found.clone(),
             remark: remark.or_else(|| hole(layers)),
             live: None,
+            admin: admin
+                .and_then(|admin| greeting::urls(slice::from_ref(admin)).into_iter().next()),
             loops: blueprint.threads,
             is_for_others: false,
         };

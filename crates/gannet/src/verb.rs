@@ -40,6 +40,7 @@ pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
     asked.live = live.is_some();
     let (found, fpm) = run_php(&mut asked);
     let greeting = Greeting {
+        admin: None,
         urls: greeting::urls(&addresses),
         listens: addresses.iter().map(Address::to_string).collect(),
         what: what.display().to_string(),

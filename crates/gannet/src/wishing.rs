@@ -15,7 +15,7 @@ use std::{
 };
 
 /// Bytes of an outcome at most.
-const OUTCOME_BYTES_MAX: u64 = 4 * 1024 * 1024;
+const OUTCOME_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 /// How often a wish is told that was not heard, as by a server that became another program.
 const TRIES: u32 = 3;
@@ -57,7 +57,7 @@ pub(crate) fn stop(desk: &Desk) -> Result<ExitCode, Trouble> {
 pub(crate) fn status(desk: &Desk, is_json: bool) -> Result<ExitCode, Trouble> {
     match ask(desk, &Wish::Status)? {
         Outcome::Status(status) => {
-            let text = if is_json { status::json(&status) } else { status::pretty(&status) };
+            let text = if is_json { dashboard::json(&status) } else { status::pretty(&status) };
             net::stream::say(&text);
             Ok(ExitCode::SUCCESS)
         }

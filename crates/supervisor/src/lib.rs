@@ -23,5 +23,5 @@ mod wishes;
 mod shell;
 
 pub use keeper::keep;
-pub use shell::{Failure, Succession, Voice, rehearse, run};
+pub use shell::{Failure, Started, Succession, Voice, rehearse, run};
 pub use sockets::{Fault, Sockets};

@@ -10,15 +10,19 @@ mod notes;
 mod needs;
 mod pools;
 mod service;
+mod showing;
 mod signals;
 mod starting;
 mod tickets;
 mod upgrade;
+mod table;
 mod verdict;
+mod voice;
 mod watch;
 mod workers;
 
 pub use upgrade::{Succession, rehearse};
+pub use voice::{Failure, Started, Voice};
 
 use crate::{
     child::{Child, Heard, Program},
@@ -32,9 +36,8 @@ use crate::{
 use base::Moment;
 use certificates::Certificates;
 use compare::Comparison;
-use config::{Blueprint, plan::Address};
+use config::Blueprint;
 use control::{
-    Counter,
     note::{Note as _, Report},
     wish::{Outcome, Wish},
 };
@@ -46,11 +49,13 @@ use net::{
     systemd::{self, Handed},
 };
 use service::Service;
+use showing::Showing;
 use signals::catch;
 use std::{
-    cell::OnceCell, collections::VecDeque, ffi::OsString, io, mem, os::fd::OwnedFd, panic,
-    path::PathBuf, process, rc::Rc, time::Duration,
+    cell::OnceCell, collections::VecDeque, io, mem, os::fd::OwnedFd, panic, path::PathBuf, process,
+    rc::Rc, time::Duration,
 };
+use table::Table;
 use tickets::Tickets;
 use tokio::{
     runtime::{Builder, LocalOptions, LocalRuntime},
@@ -60,34 +65,13 @@ use tokio::{
 };
 use upgrade::Upgrade;
 use verdict::judge;
-use workers::{Table, Workers};
+use workers::Workers;
 
 /// Bytes of a blueprint at most: some 10,000 sites with addresses and logs of their own.
 const BLUEPRINT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Bytes of the state at most that is left to another program: the blueprints of all generations.
 const STATE_BYTES_MAX: u64 = 8 * BLUEPRINT_BYTES_MAX;
-
-/// What is said to people, by whoever knows how.
-pub trait Voice {
-    /// The server has started; it listens there, and its workers have given up so much.
-    fn started(&self, blueprint: &Blueprint, addresses: &[(usize, Address)], layers: &[String]);
-
-    /// The server has stopped; so much was counted.
-    fn stopped(&self, blueprint: &Blueprint, totals: &[(Counter, u64)]);
-
-    /// The words by which a program is to go on where this one is.
-    fn words(&self, succession: Succession) -> Vec<OsString>;
-}
-
-/// Why a server has not started.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// The exit code.
-    pub code: u8,
-    /// What to say.
-    pub text: String,
-}
 
 /// A config that was checked.
 #[derive(Debug)]
@@ -115,6 +99,9 @@ enum Happening {
     /// Files of certificates have changed, and what a look at them has found.
     FilesChanged,
     Renewal(u64, Heard),
+    /// The process that shows how the server is has something to say, or may be told more.
+    Showing(u64, Heard),
+    ShowingDue(u64),
     /// It is time for another key of tickets.
     Rotate,
     /// It is time to look after the workers.
@@ -152,6 +139,7 @@ struct Shell<'v> {
     clients: Option<Rc<Table>>,
     tickets: Tickets,
     certificates: Certificates,
+    showing: Showing,
     seed: [u64; 2],
     workers: Workers,
     /// What runs PHP, and the config that waits for that.
@@ -286,6 +274,7 @@ impl<'v> Shell<'v> {
             clients: None,
             tickets: Tickets::new().map_err(failed)?,
             certificates: Certificates::new(),
+            showing: Showing::default(),
             seed: [one, other],
             workers: Workers::default(),
             pools,
@@ -296,7 +285,7 @@ impl<'v> Shell<'v> {
             desks: Vec::new(),
             desk_path: None,
             askers: Default::default(),
-            history: History { since: net::clock::now(), restarts: 0, cut_off: 0, reload: None },
+            history: History::new(),
             upgrade: None,
             is_trial: false,
             end: None,
@@ -315,6 +304,7 @@ impl<'v> Shell<'v> {
                 return end;
             }
             self.save();
+            self.tell_whether_ready();
             if let Some(source) = self.greeting.take() {
                 // Workers first hear that they serve.
                 yield_now().await;
@@ -390,11 +380,14 @@ impl<'v> Shell<'v> {
             }
             Happening::FilesChanged => self.look_at_certificates(),
             Happening::Renewal(number, heard) => self.looked_at_certificates(number, heard),
+            Happening::Showing(number, heard) => self.asked(number, heard),
+            Happening::ShowingDue(number) => self.answer_showing(number),
             // Where the kernel gives no random bytes, the key before goes on.
             Happening::Rotate => drop(self.tickets.rotate()),
             Happening::Alive => self.service.alive(),
             Happening::Look => {
                 self.keeping.look();
+                self.show();
                 let hung = self.workers.look().into_iter();
                 self.due.extend(hung.map(|(id, how)| Event::Hung(id, how)));
             }

@@ -31,7 +31,7 @@ use std::{
 /// of another: notes, the table of clients and the seats in it, rows of labels, slots of requests,
 /// the keys of tickets. Whoever changes one of those raises this number; then a server of the
 /// version before has to be restarted.
-const VERSION: u64 = 7;
+const VERSION: u64 = 8;
 
 /// What the state begins with, before its version.
 const MARK: u64 = u64::from_le_bytes(*b"gannet\0\0");
@@ -162,6 +162,8 @@ pub struct Worker {
     pub tallies: Place,
     /// Where it puts down the last requests.
     pub recents: Place,
+    /// Where it puts down the lives of its connections.
+    pub lives: Place,
     /// The names of what it counts, in the order of its program.
     pub counters: Vec<String>,
 }
@@ -263,10 +265,10 @@ impl State {
         list(out, &self.workers, |out, worker| {
             numbers(out, &[worker.id, u64::from(worker.pid)]);
             let Worker { process, channel, source, place, table, .. } = worker;
-            let Worker { seats, rows, trail, tallies, recents, .. } = worker;
-            let places =
-                [process, channel, source, place, table, seats, rows, trail, tallies, recents];
-            numbers(out, &places.map(|place| *place as u64));
+            numbers(out, &[process, channel, source, place, table].map(|place| *place as u64));
+            let Worker { seats, rows, trail, tallies, recents, lives, .. } = worker;
+            let memories = [seats, rows, trail, tallies, recents, lives];
+            numbers(out, &memories.map(|place| *place as u64));
             list(out, &worker.counters, |out, name| out.bytes(name.as_bytes()));
         });
         list(out, &self.counted, |out, (name, count)| {
@@ -329,6 +331,7 @@ impl State {
                     trail: from.count()?,
                     tallies: from.count()?,
                     recents: from.count()?,
+                    lives: from.count()?,
                     counters: from.list(Unpacker::text)?,
                 })
             })?,
@@ -364,7 +367,8 @@ impl State {
         places.extend(self.tables.iter().map(|(at, _)| at));
         places.extend(self.sources.iter().map(|(at, _)| at));
         let of_worker = |one: &'_ Worker| {
-            [one.process, one.channel, one.seats, one.rows, one.trail, one.tallies, one.recents]
+            let Worker { process, channel, seats, rows, .. } = *one;
+            [process, channel, seats, rows, one.trail, one.tallies, one.recents, one.lives]
         };
         places.extend(self.workers.iter().flat_map(of_worker));
         let processes = self.pools.iter().filter_map(|pool| pool.process.as_ref());
@@ -465,6 +469,7 @@ mod tests {
             threads: 2,
             workers: 1,
             control: None,
+            admin: None,
             connections_max: 8,
             clients_max: 9,
             logs: vec![(0, "/log".into())],
@@ -475,6 +480,7 @@ mod tests {
             found: "one site".to_owned(),
             hosts: Vec::new(),
             certificates: vec!["/cert".into()],
+            ends: vec![("/cert".to_owned(), 7)],
             labels: vec![label()],
             pools: vec![plan::Pool::quick("/php".into(), None, "/socket".into())],
             group: 33,
@@ -498,7 +504,7 @@ mod tests {
         ];
         let kept = Kept { number: 3, config, is_serving: true, members };
         State {
-            descriptors: (10..29).map(|number| (format!("name-{number}"), number)).collect(),
+            descriptors: (10..30).map(|number| (format!("name-{number}"), number)).collect(),
             version: "1.2.3".to_owned(),
             sockets: vec![
                 group(tcp("[::1]:0"), tcp("[::1]:8080"), vec![0, 9]),
@@ -524,10 +530,14 @@ mod tests {
                 trail: 10,
                 tallies: 11,
                 recents: 12,
+                lives: 19,
                 counters: vec!["requests".to_owned()],
             }],
             counted: vec![("requests".to_owned(), 12)],
-            had: vec![(label(), Counts { classes: [0, 1, 2, 3, 4], bytes: 5 })],
+            had: vec![(
+                label(),
+                Counts { classes: [0, 1, 2, 3, 4], bytes: 5, ..Counts::default() },
+            )],
             layers: vec!["no core dumps: on".to_owned()],
             since: Moment(99),
             restarts: 1,

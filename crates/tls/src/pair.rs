@@ -79,6 +79,12 @@ impl Pair {
         validity.is_none_or(|(from, until)| (from..=until).contains(&now))
     }
 
+    /// Up to when it holds, in seconds since 1970, as far as that can be told.
+    #[must_use]
+    pub fn until(&self) -> Option<i64> {
+        der::validity(self.certified.end_entity_cert().ok()?).map(|(_, until)| until)
+    }
+
     /// What is wrong with it at that time, in seconds since 1970, or will be `within` so many
     /// seconds, though it can be used: a sentence without a full stop.
     #[must_use]

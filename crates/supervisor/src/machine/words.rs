@@ -114,6 +114,8 @@ pub enum Note {
     Adopted,
     /// Nobody can tell the server what to do but by signals; why.
     Deaf(String),
+    /// Nobody can see how the server is at the address for that; why.
+    Unseen(String),
     /// Another program has taken the place of the one before.
     Upgraded,
     /// Another program was to do so and cannot; why.

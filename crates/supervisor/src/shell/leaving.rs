@@ -1,7 +1,7 @@
 //! All that is left to another program, and taking it up: in the same process, or in another one
 //! where this one was killed.
 
-use super::{Happening, STATE_BYTES_MAX, Shell, Source, tickets::Tickets, workers::Table};
+use super::{Happening, STATE_BYTES_MAX, Shell, Source, table::Table, tickets::Tickets};
 use crate::{
     machine::{Event, Machine, Note, Order, Standing},
     sockets::Sockets,
@@ -195,6 +195,7 @@ impl Shell<'_> {
         let Some(source) = self.serving.clone() else { return };
         self.watch_certificates(&source);
         self.open_own_desk(&source);
+        self.show();
         self.perform(Order::Greet(source));
         self.note(&Note::Adopted);
     }
