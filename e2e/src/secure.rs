@@ -4,9 +4,11 @@ use crate::{
     PATIENCE, Response,
     response::{Bytes, Checked, Fault, fault},
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use rustls::{
-    ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion, RootCertStore,
+    ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion, RootCertStore, SignatureScheme,
     SupportedProtocolVersion,
+    crypto::aws_lc_rs::sign::any_ecdsa_type,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 use std::{
@@ -112,7 +114,67 @@ impl Certificates {
     }
 }
 
-fn certificate(path: &Path) -> CertificateDer<'static> {
+/// The host of that number among those of [`make_many`].
+pub fn host(number: usize) -> String {
+    format!("site{number:05}.example")
+}
+
+/// Makes HOST.pem and HOST.key in `folder` for so many hosts, out of a certificate that is for the
+/// first of them, with P-256. They have its key and its subject, and so each trusts all.
+pub fn make_many(pem: &Path, key: &Path, count: usize, folder: &Path) {
+    let first = certificate(pem);
+    let (signed, algorithm) = split(content(&first).0);
+    let key_text = fs::read(key).unwrap();
+    let signer = any_ecdsa_type(&PrivateKeyDer::from_pem_slice(&key_text).unwrap()).unwrap();
+    let signer = signer.choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256]).unwrap();
+    let at = signed.windows(host(0).len()).position(|part| part == host(0).as_bytes());
+    let at = at.expect("the certificate is for the first host");
+    for number in 0..count {
+        let host = host(number);
+        let mut signed = signed.to_vec();
+        signed[at..at + host.len()].copy_from_slice(host.as_bytes());
+        let signature = [&[0], &*signer.sign(&signed).unwrap()].concat();
+        let (algorithm, _) = split(algorithm);
+        let parts = [&*signed, algorithm, &*element(BIT_STRING, &signature)].concat();
+        let text = BASE64.encode(element(SEQUENCE, &parts));
+        let pem = format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
+        fs::write(folder.join(format!("{host}.pem")), pem).unwrap();
+        fs::write(folder.join(format!("{host}.key")), &key_text).unwrap();
+    }
+}
+
+const SEQUENCE: u8 = 0x30;
+const BIT_STRING: u8 = 0x03;
+
+/// An element of DER.
+fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+    let [high, low] = u16::try_from(content.len()).unwrap().to_be_bytes();
+    let head: &[u8] = match content.len() {
+        0..0x80 => &[tag, low],
+        0x80..0x100 => &[tag, 0x81, low],
+        _ => &[tag, 0x82, high, low],
+    };
+    [head, content].concat()
+}
+
+/// The content of the first element of DER, and the bytes of its head.
+fn content(der: &[u8]) -> (&[u8], usize) {
+    let (head, length) = match der[1] {
+        length @ ..=0x7f => (2, usize::from(length)),
+        0x81 => (3, usize::from(der[2])),
+        _ => (4, usize::from(u16::from_be_bytes([der[2], der[3]]))),
+    };
+    (&der[head..head + length], head)
+}
+
+/// The first element of DER, and what follows it.
+fn split(der: &[u8]) -> (&[u8], &[u8]) {
+    let (inside, head) = content(der);
+    der.split_at(head + inside.len())
+}
+
+/// The first certificate in a file.
+pub fn certificate(path: &Path) -> CertificateDer<'static> {
     CertificateDer::from_pem_file(path).unwrap()
 }
 

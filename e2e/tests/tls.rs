@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
 use e2e::{
-    Client, Ending, Launch, Server, Site, eventually,
+    Client, Ending, Launch, Server, Site, clock, eventually, extent,
     process::Process,
     secure::{Certificates, Visitor},
     webdriver::Browser,
@@ -334,12 +334,16 @@ fn reloads_fail_no_request() {
     let server = place.serve("workers = 2\nthreads = 1", &place.of("a.example", "a", ""));
     let visitor = place.certificates.visitor(&["a"]);
     let asked = under_load(&visitor, server.addr(), || {
-        for number in 1..4 {
-            place.tell(&["reload"]);
-            assert!(eventually(|| place.reasons("reloaded").len() == number));
+        let mut reloads = 0;
+        for upgrades in 1..=extent(1, 10) {
+            for _ in 0..3 {
+                reloads += 1;
+                place.tell(&["reload"]);
+                assert!(eventually(|| place.reasons("reloaded").len() == reloads));
+            }
+            place.tell(&["upgrade", "-c"]);
+            assert!(eventually(|| place.reasons("upgraded").len() == upgrades));
         }
-        place.tell(&["upgrade", "-c"]);
-        assert!(eventually(|| !place.reasons("upgraded").is_empty()));
     });
     assert!(asked > 0);
 }
@@ -397,6 +401,39 @@ fn certificates_that_change_are_used_and_broken_ones_are_not() {
     for words in ["is not the one of the certificate", "is no PEM", "does not exist"] {
         assert!(faults.contains(words), "{words}: {faults}");
     }
+}
+
+#[test]
+fn authorities_that_change_decide_who_is_let_in_and_broken_ones_do_not() {
+    let place = Place::new();
+    let certificates = &place.certificates;
+    let names = ["staff", "guest"];
+    names.iter().for_each(|name| certificates.make(name, "ec", &[name]));
+    certificates.replace_file("staff.pem", "used.pem");
+    let authority = format!(", client-ca = {:?}", certificates.path("used.pem"));
+    let server = place.serve("workers = 2\nthreads = 1", &place.of("a.example", "a", &authority));
+    let let_in = || {
+        names.map(|name| {
+            let visitor = certificates.visitor_by(&["a"], Some(name), rustls::ALL_VERSIONS);
+            visitor.get(server.addr(), "a.example", "/digits.txt").is_ok()
+        })
+    };
+    assert_eq!(let_in(), [true, false]);
+    let known = certificates.visitor_by(&["a"], Some("staff"), rustls::ALL_VERSIONS);
+    let mut kept = known.connect(server.addr(), "a.example");
+    assert_eq!(kept.get("/digits.txt").unwrap().status, 200);
+    certificates.replace_file("guest.pem", "used.pem");
+    assert!(
+        eventually(|| place.reasons("renewed").len() == 1),
+        "{:?}",
+        place.reasons("certificate")
+    );
+    assert!(eventually(|| (0..8).all(|_| let_in() == [false, true])), "by both workers");
+    fs::write(certificates.path("used.pem"), "no PEM").unwrap();
+    assert!(eventually(|| place.reasons("certificate").len() == 1));
+    assert_eq!(let_in(), [false, true], "the last good ones");
+    // Hands are shaken once: who is in stays in until the connection ends.
+    assert_eq!(kept.get("/digits.txt").unwrap().status, 200);
 }
 
 #[test]
@@ -496,6 +533,21 @@ fn an_expired_certificate_is_used_and_spoken_of() {
     assert!(eventually(|| place.reasons("certificate").len() == 1));
     let reason = place.reasons("certificate").pop().unwrap();
     assert!(reason.contains("old.pem") && reason.contains(" expires on "), "{reason}");
+}
+
+#[test]
+fn a_clock_that_jumps_stops_nobody() {
+    const DAY: i32 = 24 * 60 * 60;
+    let place = Place::new();
+    let server = place.serve("threads = 1", &place.of("a.example", "a", ""));
+    let visitor = place.certificates.visitor(&["a"]);
+    // Over the end of all certificates, and back before their beginning.
+    for (days, is_known) in [(0, false), (100, true), (-1, true), (0, true)] {
+        server.workers().into_iter().for_each(|worker| clock::set_ahead(worker, days * DAY));
+        let mut client = visitor.connect(server.addr(), "a.example");
+        assert_eq!(client.get("/digits.txt").unwrap().status, 200, "{days}");
+        assert_eq!(client.is_resumed(), is_known, "{days}");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ struct Debian {
 }
 
 /// The packages of Debian that the tests need, all of them.
-const DEBIAN: [Debian; 16] = [
+const DEBIAN: [Debian; 17] = [
     // The browser test drives a real browser.
     Debian { package: "chromium", file: "/usr/bin/chromium" },
     Debian { package: "chromium-driver", file: "/usr/bin/chromedriver" },
@@ -23,7 +23,7 @@ const DEBIAN: [Debian; 16] = [
     Debian { package: "openssl", file: "/usr/bin/openssl" },
     // Its manual is a large site, with links into other packages.
     Debian { package: "python3-doc", file: "/usr/share/doc/python3-doc/html/index.html" },
-    // REDbot gets an environment of its own.
+    // REDbot and sslyze get environments of their own.
     Debian { package: "python3-venv", file: "/usr/share/doc/python3-venv" },
     // Clients of HTTP/2: nghttp and h2load, curl, and Python's h2 with its hpack and hyperframe.
     Debian { package: "nghttp2-client", file: "/usr/bin/h2load" },
@@ -38,6 +38,8 @@ const DEBIAN: [Debian; 16] = [
     Debian { package: "systemd", file: "/usr/bin/systemd-analyze" },
     // PHP is run by the real one.
     Debian { package: "php-fpm", file: "/usr/share/doc/php-fpm" },
+    // It judges how TLS is spoken.
+    Debian { package: "testssl.sh", file: "/usr/bin/testssl" },
     // Its word lists hold the paths that attackers try.
     Debian { package: "wfuzz", file: "/usr/share/wfuzz/wordlist" },
 ];
@@ -48,11 +50,12 @@ const DENY: &str = "cargo-deny@0.20.2";
 /// The cargo-fuzz that runs our targets; it takes a minute to build.
 const FUZZ: &str = "cargo-fuzz@0.13.2";
 
-/// The exact versions of REDbot and of all that it needs, for pip.
-const REDBOT: &str = include_str!("../redbot.txt");
+/// Programs in Python, each with the exact versions of all that it needs, for pip.
+const PYTHON: [(&str, &str); 2] =
+    [("redbot", include_str!("../redbot.txt")), ("sslyze", include_str!("../sslyze.txt"))];
 
-/// Where the environment lies that REDbot is installed in, below the root; the tests look there.
-const REDBOT_FOLDER: &str = "target/tools/redbot";
+/// Where their environments lie, below the root; the tests look there.
+const PYTHON_FOLDER: &str = "target/tools";
 
 /// The httpwg-cli that judges HTTP/2, and where it lies, below the root: it is nobody else's.
 const HTTPWG: &str = "httpwg-cli@0.2.5";
@@ -67,7 +70,7 @@ const INSTALL_SECONDS_MAX: u32 = 1200;
 /// Names what is missing when it cannot be installed: no test is left out in silence.
 pub(crate) fn install(root: &Path) -> Result<(), String> {
     install_debian(root, &missing(&DEBIAN))?;
-    install_redbot(root)?;
+    PYTHON.iter().try_for_each(|(name, versions)| install_python(root, name, versions))?;
     install_verb(root, "deny", DENY)
 }
 
@@ -147,23 +150,23 @@ fn install_verb(root: &Path, verb: &str, package: &str) -> Result<(), String> {
     if done.is_success { Ok(()) } else { Err(done.output) }
 }
 
-/// REDbot and httplint, into an environment that nothing else on the machine sees.
-fn install_redbot(root: &Path) -> Result<(), String> {
-    let folder = root.join(REDBOT_FOLDER);
+/// A program in Python, into an environment that nothing else on the machine sees.
+fn install_python(root: &Path, name: &str, versions: &str) -> Result<(), String> {
+    let folder = root.join(PYTHON_FOLDER).join(name);
     let (wanted, installed) = (folder.join("wanted.txt"), folder.join("installed.txt"));
-    if std::fs::read_to_string(&installed).is_ok_and(|versions| versions == REDBOT) {
+    if std::fs::read_to_string(&installed).is_ok_and(|installed| installed == versions) {
         return Ok(());
     }
     let run = |program: &Path, words: &[&str]| {
         let mut command = command::bounded(&program.to_string_lossy(), INSTALL_SECONDS_MAX, root);
         let done = command::finish(command.args(words))?;
-        if done.is_success { Ok(()) } else { Err(format!("REDbot: {}", done.output)) }
+        if done.is_success { Ok(()) } else { Err(format!("{name}: {}", done.output)) }
     };
     let write = |path: &Path| {
         let fail = |error| format!("{}: {error}", path.display());
-        std::fs::write(path, REDBOT).map_err(fail)
+        std::fs::write(path, versions).map_err(fail)
     };
-    run(Path::new("/usr/bin/python3"), &["-m", "venv", "--clear", REDBOT_FOLDER])?;
+    run(Path::new("/usr/bin/python3"), &["-m", "venv", "--clear", &folder.to_string_lossy()])?;
     write(&wanted)?;
     let words = ["install", "--quiet", "--no-deps", "--requirement", &wanted.to_string_lossy()];
     run(&folder.join("bin/pip"), &words)?;

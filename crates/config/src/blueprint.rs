@@ -37,7 +37,7 @@ pub struct Blueprint {
     pub found: String,
     /// For each address to listen on, the hosts that stand for it and that a site answers to.
     pub hosts: Vec<Vec<String>>,
-    /// The files of certificates and their keys.
+    /// The files of certificates and their keys, and of authorities.
     pub certificates: Vec<PathBuf>,
     /// What the labels of sites and routes stand for.
     pub labels: Vec<Label>,
@@ -101,6 +101,7 @@ impl Blueprint {
                 .certificates
                 .iter()
                 .flat_map(|one| [one.chain.clone(), one.key.clone()])
+                .chain(plan.authorities.iter().map(|one| one.file.clone()))
                 .collect(),
             labels: plan.labels.clone(),
         }

@@ -38,7 +38,7 @@ pub use phrase::{Form, Phrase};
 pub use place::Place;
 pub use route::{Bandwidth, Branch, Case, Node, Policy, Rewrite, Route, Routes};
 pub use template::{RenderError, Template, Value};
-pub use tls::{Certificate, Pem, Tls, TlsVersion};
+pub use tls::{Authorities, Certificate, Pem, Tls, TlsVersion};
 pub use values::{ErrorValues, ListingEntry, ListingValues};
 
 use base::Network;
@@ -99,6 +99,8 @@ pub struct Plan {
     pub folders: Vec<Folder>,
     /// The certificates that sites show, in the order of their numbers.
     pub certificates: Vec<Certificate>,
+    /// The authorities of clients, in the order of their numbers.
+    pub authorities: Vec<Authorities>,
     /// The applications that are asked, each by its number.
     pub applications: Vec<Upstream>,
     /// What is done for hosts that no site claims (421).
@@ -152,6 +154,7 @@ impl Plan {
             sites: Vec::new(),
             folders,
             certificates: Vec::new(),
+            authorities: Vec::new(),
             applications: Vec::new(),
             misdirected: misdirected(),
             labels: Vec::new(),

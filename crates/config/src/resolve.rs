@@ -85,9 +85,9 @@ pub(crate) fn resolve(
     let mut files = std::mem::take(&mut context.own);
     files.extend(context.logs.own.drain(..).chain(forms));
     own::check(files, &mut context);
-    let Context { folders, certificates, applications, logs, request_id, mistakes, .. } = context;
+    let Context { folders, applications, logs, request_id, mistakes, .. } = context;
     let mut plan = Plan::new(sites, folders);
-    plan.certificates = certificates;
+    (plan.certificates, plan.authorities) = (context.certificates, context.authorities);
     plan.applications = applications;
     plan.logs = logs.close(mistakes);
     plan.request_id = request_id.and_then(|word| word.value);

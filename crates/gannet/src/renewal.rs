@@ -1,10 +1,10 @@
-//! Certificates whose files have changed: read anew, and put in the place of those before where
-//! they are sound.
+//! Certificates and authorities whose files have changed: read anew, and put in the place of those
+//! before where they are sound.
 
 use crate::machine;
 use config::{
     Bundle,
-    plan::{Certificate, Pem},
+    plan::{Authorities, Certificate, Pem},
 };
 use tls::Pair;
 
@@ -24,11 +24,29 @@ pub(crate) struct Renewal {
     pub(crate) troubles: Vec<String>,
 }
 
-/// Looks at all files of certificates that `bundle` names, at that time in seconds since 1970.
+/// Looks at all files of certificates and authorities that `bundle` names, at that time in seconds
+/// since 1970.
 pub(crate) fn look(mut bundle: Bundle, now: i64) -> Renewal {
     // What was checked once is sound.
-    let certificates = bundle.resolve().map(|plan| plan.certificates).unwrap_or_default();
+    let plan = bundle.resolve();
+    let (certificates, authorities) =
+        plan.map(|plan| (plan.certificates, plan.authorities)).unwrap_or_default();
     let (mut renewed, mut troubles) = (Vec::new(), Vec::new());
+    for Authorities { file, pem, place } in authorities {
+        let name = format!("{} ({place})", file.display());
+        let found = read(&file).and_then(|found| match tls::authorities(&found) {
+            Ok(()) => Ok(found),
+            Err(fault) => Err(fault.to_string()),
+        });
+        match found {
+            Err(why) => troubles.push(useless(&name, &why)),
+            Ok(found) if *found != *pem => {
+                bundle.renew(&file, found);
+                renewed.push(name);
+            }
+            Ok(_) => {}
+        }
+    }
     for certificate in certificates {
         let Certificate { chain, key, pem, place } = certificate;
         let name = format!("{} ({place})", chain.display());
@@ -38,9 +56,7 @@ pub(crate) fn look(mut bundle: Bundle, now: i64) -> Renewal {
             Err(fault) => Err(fault.to_string()),
         });
         match found {
-            Err(why) => {
-                troubles.push(format!("{name} cannot be used: {why}: the one before goes on"));
-            }
+            Err(why) => troubles.push(useless(&name, &why)),
             Ok((found, pair)) => {
                 // A new one that does not hold is no reason to part with one that does.
                 let is_refused = found != pem && !pair.holds(now) && holds(&pem, now);
@@ -57,6 +73,10 @@ pub(crate) fn look(mut bundle: Bundle, now: i64) -> Renewal {
     }
     let bundle = (!renewed.is_empty()).then_some(bundle);
     Renewal { bundle, renewed, troubles }
+}
+
+fn useless(name: &str, why: &str) -> String {
+    format!("{name} cannot be used: {why}: the one before goes on")
 }
 
 fn holds(pem: &Pem, now: i64) -> bool {

@@ -22,6 +22,15 @@ pub struct Output {
     part_bytes: usize,
 }
 
+/// A piece of what is waiting.
+#[derive(Clone, Copy, Debug)]
+pub enum Piece<'o> {
+    /// Bytes in memory.
+    Bytes(&'o [u8]),
+    /// A part of a file.
+    File(&'o FileRange),
+}
+
 impl Output {
     /// Where heads are written to.
     pub fn bytes(&mut self) -> &mut Vec<u8> {
@@ -122,6 +131,33 @@ impl Output {
         (filled, false)
     }
 
+    /// All that is waiting, piece by piece; some may be empty.
+    pub fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
+        let mut from = self.written;
+        let last = self.parts.back().map_or(self.written, |(before, _)| *before);
+        let pairs = self.parts.iter().flat_map(move |(before, part)| {
+            let run = &self.bytes[from..*before];
+            from = *before;
+            let part = match part {
+                Part::Bytes(bytes) => Piece::Bytes(bytes.as_slice()),
+                Part::File(file) => Piece::File(file),
+            };
+            [Piece::Bytes(run), part]
+        });
+        pairs.chain([Piece::Bytes(&self.bytes[last..])])
+    }
+
+    /// Whether several parts are waiting, of which the first is a short piece of a file: to copy
+    /// them costs less than to have each sent by itself.
+    #[must_use]
+    pub fn is_in_pieces(&self) -> bool {
+        const SHORT_BYTES_MAX: u64 = 32 * 1024;
+        let is_short = |file: &FileRange| file.range.end - file.range.start <= SHORT_BYTES_MAX;
+        let front = self.parts.front();
+        let is_file = matches!(front, Some((_, Part::File(file))) if is_short(file));
+        is_file && self.parts.len() > 1
+    }
+
     /// The file in front, if nothing stands before it.
     #[must_use]
     pub fn file(&self) -> Option<&FileRange> {
@@ -207,6 +243,12 @@ mod tests {
             let (filled, _) = output.slices(&mut slices);
             let front: Vec<u8> = slices[..filled].iter().flat_map(|s| s.iter().copied()).collect();
             assert!(!front.is_empty());
+            let pieces = output.pieces().take_while(|piece| matches!(piece, Piece::Bytes(_)));
+            let piece = |piece| match piece {
+                Piece::Bytes(bytes) => bytes.to_vec(),
+                Piece::File(_) => Vec::new(),
+            };
+            assert!(pieces.flat_map(piece).collect::<Vec<_>>().starts_with(&front));
             let count = step.min(front.len());
             all.extend_from_slice(&front[..count]);
             output.advance(count);

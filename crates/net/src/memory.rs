@@ -41,7 +41,8 @@ pub fn share(name: &CStr, count: usize) -> io::Result<OwnedFd> {
     Ok(memory)
 }
 
-/// The words behind a descriptor that [`share`] made. They stay mapped until the process ends.
+/// The words behind a descriptor that [`share`] made. They stay mapped until the process ends, and
+/// are in no core dump of it: keys may be among them, and addresses of clients.
 ///
 /// # Errors
 ///

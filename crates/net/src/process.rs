@@ -7,8 +7,9 @@ use rustix::{
     fs::{FileType, Mode, OFlags, fstat, open},
     io::Errno,
     process::{
-        Pid, PidfdFlags, Resource, Rlimit, Signal, WaitId, WaitIdOptions, WaitOptions, getppid,
-        getrlimit, nice, pidfd_open, pidfd_send_signal, setrlimit, waitid, waitpid,
+        DumpableBehavior, Pid, PidfdFlags, Resource, Rlimit, Signal, WaitId, WaitIdOptions,
+        WaitOptions, getppid, getrlimit, nice, pidfd_open, pidfd_send_signal,
+        set_dumpable_behavior, setrlimit, waitid, waitpid,
     },
 };
 use std::{
@@ -124,19 +125,21 @@ pub fn bind_to_parent(command: &mut Command) {
     sys::child::bind_to_parent(command);
 }
 
-/// Bounds what this process may use of the machine, and lets others go first: for work on what
-/// somebody else has written.
+/// Bounds what this process may use of the machine, lets others go first, and keeps what it reads
+/// out of core dumps: for work on what somebody else has written, keys among it.
 ///
 /// # Errors
 ///
 /// The kernel says no.
 pub fn confine(cpu_seconds: u64, memory_bytes: u64) -> io::Result<()> {
     crate::failpoint::call()?;
-    for (resource, most) in [(Resource::Cpu, cpu_seconds), (Resource::As, memory_bytes)] {
+    let limits = [(Resource::Cpu, cpu_seconds), (Resource::As, memory_bytes), (Resource::Core, 0)];
+    for (resource, most) in limits {
         let maximum = getrlimit(resource).maximum;
         let most = Some(maximum.map_or(most, |maximum| maximum.min(most)));
         setrlimit(resource, Rlimit { current: most, maximum: most })?;
     }
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     nice(NICE_MOST)?;
     Ok(())
 }

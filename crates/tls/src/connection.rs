@@ -203,7 +203,7 @@ impl Connection {
 
     /// Says, once, that nothing more will come, so that the peer knows that it has everything.
     pub fn end(&mut self, sealed: &mut [u8], output: &mut Outgoing) {
-        if !std::mem::replace(&mut self.has_ended, true) {
+        if self.is_open() && !std::mem::replace(&mut self.has_ended, true) {
             // Where it is over already there is nobody to tell.
             let _ = self.write(sealed, output, SEALED_BYTES_MAX, |traffic, room| {
                 traffic.queue_close_notify(room)
@@ -270,7 +270,9 @@ fn pump(
                     received.plain += record.payload.len();
                     discard += record.discard;
                 }
-                None
+                // Content comes once hands are shaken. Where nothing follows it, nothing else has
+                // come about.
+                (received.used + discard == sealed.len()).then_some(true)
             }
             Ok(ConnectionState::EncodeTlsData(mut message)) => match encode(&mut message, output) {
                 Ok(()) => None,
@@ -373,9 +375,12 @@ fn words(error: &rustls::Error) -> &'static str {
             | PeerIncompatible::SupportedVersionsExtensionRequired
             | PeerIncompatible::Tls13RequiredForQuic,
         ) => "the client knows none of the versions that are spoken here",
+        Error::PeerIncompatible(PeerIncompatible::NoSignatureSchemesInCommon) => {
+            "the client understands the signature of none of the certificates"
+        }
         Error::PeerIncompatible(_) => "the client and this site have no way to speak in common",
         Error::DecryptError => "a record does not open: it was changed on its way",
-        Error::General(_) => "the client understands the signature of none of the certificates",
+        Error::General(_) => "the site has no certificate that can be used",
         _ => "the client broke the rules of TLS",
     }
 }

@@ -1,7 +1,7 @@
 //! Whose certificates and terms a name has. All loops share them; each handshake looks once.
 
 use crate::{pair::Pair, terms};
-use config::{Plan, plan::Certificate};
+use config::{Plan, plan::Authorities};
 use control::TicketKeys;
 use rustls::{
     ServerConfig,
@@ -10,7 +10,7 @@ use rustls::{
 };
 use std::{
     fmt,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// The sites of a plan that speak TLS. Nothing of one is made before somebody asks for it, so that
@@ -20,14 +20,15 @@ pub struct Sites {
     keys: TicketKeys,
     /// By their numbers in the plan.
     pairs: Vec<Mutex<State>>,
-    terms: Vec<Terms>,
+    authorities: Vec<Mutex<Arc<[u8]>>>,
+    terms: Vec<Mutex<Terms>>,
 }
 
 /// The terms of a site, with HTTP/2 and without, where they have been asked for.
 #[derive(Default)]
 struct Terms {
-    with_http2: OnceLock<Option<Arc<ServerConfig>>>,
-    without: OnceLock<Arc<ServerConfig>>,
+    with_http2: Option<Arc<ServerConfig>>,
+    without: Option<Arc<ServerConfig>>,
 }
 
 /// What is known of a pair.
@@ -54,7 +55,8 @@ impl Sites {
             plan,
             keys,
             pairs: plan.certificates.iter().map(|_| Mutex::new(State::Checked)).collect(),
-            terms: plan.sites.iter().map(|_| Terms::default()).collect(),
+            authorities: plan.authorities.iter().map(|one| one.pem.clone().into()).collect(),
+            terms: plan.sites.iter().map(|_| Mutex::default()).collect(),
         }))
     }
 
@@ -66,25 +68,36 @@ impl Sites {
         listener: usize,
     ) -> Option<(usize, Arc<ServerConfig>)> {
         let number = self.plan.site_number(name.unwrap_or_default(), listener)?;
-        let make = || {
-            let site = self.plan.sites.get(number)?;
-            let tls = site.tls.as_ref()?;
-            let choice = Arc::new(Choice { sites: self, pairs: &tls.certificates });
-            terms::of_site(&site.name, tls, self.keys, choice).map(Arc::new)
-        };
-        let terms = self.terms.get(number)?;
-        let with_http2 = terms.with_http2.get_or_init(make).as_ref()?;
-        if self.plan.listen.get(listener).is_some_and(|listen| listen.http2) {
-            return Some((number, Arc::clone(with_http2)));
+        let mut terms = lock(self.terms.get(number)?);
+        if terms.with_http2.is_none() {
+            terms.with_http2 = self.make(number).map(Arc::new);
         }
-        let without = || terms::without_http2(with_http2);
-        Some((number, Arc::clone(terms.without.get_or_init(without))))
+        let with_http2 = terms.with_http2.clone()?;
+        if self.plan.listen.get(listener).is_some_and(|listen| listen.http2) {
+            return Some((number, with_http2));
+        }
+        let without = || terms::without_http2(&with_http2);
+        Some((number, Arc::clone(terms.without.get_or_insert_with(without))))
     }
 
-    /// Uses these certificates, as many as the plan has, from the next handshake on. In the place
-    /// of one that cannot be used, which a check would have found, the one before stays.
-    pub fn renew(&self, certificates: &[Certificate]) {
-        let all = self.plan.certificates.iter().zip(certificates).zip(&self.pairs);
+    /// The terms of the site of that number.
+    fn make(&'static self, number: usize) -> Option<ServerConfig> {
+        let site = self.plan.sites.get(number)?;
+        let tls = site.tls.as_ref()?;
+        let choice = Arc::new(Choice { sites: self, pairs: &tls.certificates });
+        let authorities = match tls.client_authorities {
+            Some(number) => Some(lock(self.authorities.get(number)?).clone()),
+            None => None,
+        };
+        terms::of_site(&site.name, (tls, authorities.as_deref()), self.keys, choice)
+    }
+
+    /// Uses the certificates and the authorities of `plan`, which is the one that is served but for
+    /// these, from the next handshake on. In the place of a certificate that cannot be used, which
+    /// a check would have found, the one before stays.
+    pub fn renew(&self, plan: &Plan) {
+        self.renew_authorities(&plan.authorities);
+        let all = self.plan.certificates.iter().zip(&plan.certificates).zip(&self.pairs);
         for ((own, new), state) in all {
             let next = match own.pem == new.pem {
                 true => State::Checked,
@@ -93,7 +106,20 @@ impl Sites {
                     Err(_) => continue,
                 },
             };
-            *state.lock().unwrap_or_else(PoisonError::into_inner) = next;
+            *lock(state) = next;
+        }
+    }
+
+    fn renew_authorities(&self, authorities: &[Authorities]) {
+        for (number, (own, new)) in self.authorities.iter().zip(authorities).enumerate() {
+            if std::mem::replace(&mut *lock(own), new.pem.clone()) == new.pem {
+                continue;
+            }
+            for (site, terms) in self.plan.sites.iter().zip(&self.terms) {
+                if site.tls.as_ref().is_some_and(|tls| tls.client_authorities == Some(number)) {
+                    *lock(terms) = Terms::default();
+                }
+            }
         }
     }
 
@@ -110,7 +136,7 @@ impl Sites {
     }
 
     fn pair(&self, number: usize) -> Option<Pair> {
-        let mut state = self.pairs.get(number)?.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(self.pairs.get(number)?);
         if let State::Checked = *state {
             let pem = &self.plan.certificates.get(number)?.pem;
             *state = Pair::load(&pem.chain, &pem.key).map_or(State::Broken, State::Loaded);
@@ -120,6 +146,11 @@ impl Sites {
             State::Checked | State::Broken => None,
         }
     }
+}
+
+/// What is behind `mutex`. Nobody leaves it half changed, whatever happens.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Chooses among the certificates of one site.
@@ -135,13 +166,17 @@ impl fmt::Debug for Choice {
 }
 
 impl ResolvesServerCert for Choice {
-    /// The first one whose signature the client understands.
+    /// The first one whose signature the client understands. Who understands none is shown the
+    /// first, upon which the library says what the matter is (`handshake_failure`).
     fn resolve(&self, client: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let schemes = client.signature_schemes();
-        self.pairs.iter().find_map(|&number| {
-            let pair = self.sites.pair(number)?;
-            let is_understood = pair.certified().key.choose_scheme(schemes).is_some();
-            is_understood.then(|| Arc::clone(pair.certified()))
-        })
+        let mut pairs = self.pairs.iter().filter_map(|&number| self.sites.pair(number));
+        let first = pairs.next()?;
+        let is_understood = |pair: &Pair| pair.certified().key.choose_scheme(schemes).is_some();
+        let pair = match is_understood(&first) {
+            true => first,
+            false => pairs.find(is_understood).unwrap_or(first),
+        };
+        Some(Arc::clone(pair.certified()))
     }
 }

@@ -40,11 +40,12 @@ fn roots(text: &[u8]) -> Result<RootCertStore, Fault> {
     Ok(roots)
 }
 
-/// The terms of the site `name`, where HTTP/2 may be chosen as well; `None` where they make no
-/// sense, which the check of the config would have found.
+/// The terms of the site `name`, whose clients these authorities certify, as PEM, and where HTTP/2
+/// may be chosen as well; `None` where they make no sense, which the check of the config would have
+/// found.
 pub(crate) fn of_site(
     name: &str,
-    tls: &Tls,
+    (tls, authorities): (&Tls, Option<&[u8]>),
     keys: TicketKeys,
     certificates: Arc<dyn ResolvesServerCert>,
 ) -> Option<ServerConfig> {
@@ -54,7 +55,7 @@ pub(crate) fn of_site(
     };
     let builder = ServerConfig::builder_with_provider(Arc::clone(provider()));
     let builder = builder.with_protocol_versions(versions).ok()?;
-    let builder = match &tls.client_authorities {
+    let builder = match authorities {
         None => builder.with_no_client_auth(),
         Some(text) => {
             let (roots, provider) = (roots(text).ok()?, Arc::clone(provider()));
@@ -69,7 +70,7 @@ pub(crate) fn of_site(
     terms.send_tls13_tickets = 0;
     // Who has to show a certificate shows it each time: a ticket would go on to let in somebody
     // whose certificate has expired or whose authority has gone.
-    if tls.client_authorities.is_none() {
+    if authorities.is_none() {
         let version = u8::from(tls.min_version == TlsVersion::Tls13);
         let bound_to = [name.as_bytes(), &[0, version]].concat().into();
         terms.ticketer = Arc::new(Tickets { keys, terms: bound_to });

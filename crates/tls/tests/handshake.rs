@@ -5,7 +5,9 @@
 use config::{Content, Plan, World};
 use control::TicketKeys;
 use rustls::{
-    ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion, RootCertStore,
+    CertificateCompressionAlgorithm, ClientConfig, ClientConnection, HandshakeKind,
+    ProtocolVersion, RootCertStore,
+    compress::{CertDecompressor, DecompressionFailed},
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 use std::{
@@ -29,9 +31,13 @@ fn file(name: &str) -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files").join(name)).unwrap()
 }
 
-fn plan(text: &str) -> &'static Plan {
+fn load(text: &str) -> Plan {
     let text = format!("[server]\nlisten = \"443\"\n{text}");
-    Box::leak(Box::new(config::load("t.toml", text, &Files).unwrap()))
+    config::load("t.toml", text, &Files).unwrap()
+}
+
+fn plan(text: &str) -> &'static Plan {
+    Box::leak(Box::new(load(text)))
 }
 
 /// A site of that name with these further words about its TLS.
@@ -49,6 +55,14 @@ fn keys() -> TicketKeys {
 
 fn sites(text: &str) -> &'static Sites {
     Sites::new(plan(text), keys())
+}
+
+/// Somebody with a certificate of the authority in `ca.pem`.
+fn certified() -> Arc<ClientConfig> {
+    let certificate = CertificateDer::from_pem_slice(&file("client.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(&file("client.key")).unwrap();
+    let builder = ClientConfig::builder().with_root_certificates(roots());
+    Arc::new(builder.with_client_auth_cert(vec![certificate], key).unwrap())
 }
 
 fn roots() -> RootCertStore {
@@ -224,15 +238,66 @@ fn clients_have_to_show_a_certificate_where_one_is_asked_for_and_each_time() {
     assert!(stranger.talk(usize::MAX).is_err());
     let reason = "the client has shown no certificate";
     assert_eq!(stranger.events.last(), Some(&Event::Failed(reason)));
-    let certificate = CertificateDer::from_pem_slice(&file("client.pem")).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(&file("client.key")).unwrap();
-    let builder = ClientConfig::builder().with_root_certificates(roots());
-    let config = Arc::new(builder.with_client_auth_cert(vec![certificate], key).unwrap());
+    let config = certified();
     for _ in 0..2 {
         let mut known = Talk::begin(&config, "a.example", sites);
         known.talk(usize::MAX).unwrap();
         assert_eq!(known.client.handshake_kind(), Some(HandshakeKind::Full));
     }
+}
+
+#[test]
+fn who_understands_no_signature_is_told() {
+    let ecdsa = "[site.\"a.example\"]\nroot = \"/srv\"\n\
+                 tls = { cert = \"ecdsa.pem\", key = \"ecdsa.key\" }\n";
+    let sites = sites(ecdsa);
+    let mut rsa_only = rustls::crypto::aws_lc_rs::default_provider();
+    let algorithms = &mut rsa_only.signature_verification_algorithms;
+    let is_rsa = |scheme| scheme == rustls::SignatureScheme::RSA_PSS_SHA256;
+    let at = algorithms.mapping.iter().position(|(scheme, _)| is_rsa(*scheme)).unwrap();
+    algorithms.mapping = &algorithms.mapping[at..=at];
+    let rsa_only = Arc::new(rsa_only);
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&rsa_only));
+        let builder = builder.with_protocol_versions(&[version]).unwrap();
+        let config = builder.with_root_certificates(roots()).with_no_client_auth();
+        let mut talk = Talk::begin(&Arc::new(config), "a.example", sites);
+        let error = talk.talk(usize::MAX).unwrap_err();
+        assert_eq!(error.to_string(), "received fatal alert: HandshakeFailure");
+    }
+}
+
+#[test]
+fn renewed_authorities_decide_from_the_next_handshake_on() {
+    let text = [
+        site("a.example", "client-ca = \"ca.pem\""),
+        site("b.a.example", "client-ca = \"ecdsa.pem\""),
+        site("c.a.example", "client-ca = \"ca.pem\""),
+        site("d.a.example", ""),
+    ]
+    .concat();
+    let sites = sites(&text);
+    let config = certified();
+    let let_in = || {
+        ["a.example", "b.a.example", "c.a.example", "d.a.example"]
+            .map(|name| Talk::begin(&config, name, sites).talk(usize::MAX).is_ok())
+    };
+    assert_eq!(let_in(), [true, false, true, true]);
+    let mut next = load(&text);
+    let [ca, ecdsa] = ["ca.pem", "ecdsa.pem"].map(|name| {
+        let named = |one: &config::plan::Authorities| one.file.ends_with(name);
+        next.authorities.iter().position(named).unwrap()
+    });
+    next.authorities[ca].pem = file("ecdsa.pem").into();
+    sites.renew(&next);
+    assert_eq!(let_in(), [false, false, false, true]);
+    next.authorities[ecdsa].pem = file("ca.pem").into();
+    sites.renew(&next);
+    assert_eq!(let_in(), [false, true, false, true]);
+    sites.renew(&load(&text));
+    assert_eq!(let_in(), [true, false, true, true]);
+    // What was said once of whoever is in goes on to hold for other sites of the same file only.
+    assert!(sites.covers(0, 2, "a.example") && !sites.covers(0, 1, "a.example"));
 }
 
 #[test]
@@ -269,6 +334,29 @@ fn what_follows_a_fault_is_not_looked_at() {
     assert_eq!((received.used, received.plain), (bytes.len(), 0));
 }
 
+/// A way to compress certificates that nobody may take.
+#[derive(Debug)]
+struct Bomb;
+
+impl CertDecompressor for Bomb {
+    fn decompress(&self, _: &[u8], _: &mut [u8]) -> Result<(), DecompressionFailed> {
+        panic!("the certificate is compressed");
+    }
+
+    fn algorithm(&self) -> CertificateCompressionAlgorithm {
+        CertificateCompressionAlgorithm::Zlib
+    }
+}
+
+#[test]
+fn certificates_are_never_compressed() {
+    let mut config = client();
+    config.cert_decompressors = vec![&Bomb];
+    let mut talk = Talk::begin(&Arc::new(config), "a.example", sites(&site("a.example", "")));
+    talk.talk(usize::MAX).unwrap();
+    assert_eq!(talk.client.handshake_kind(), Some(HandshakeKind::Full));
+}
+
 #[test]
 fn protocols_that_nobody_speaks_are_refused() {
     let mut config = client();
@@ -280,8 +368,8 @@ fn protocols_that_nobody_speaks_are_refused() {
 
 #[test]
 fn a_renewed_certificate_is_shown_from_the_next_handshake_on() {
-    let plan = plan(&site("a.example", ""));
-    let sites = Sites::new(plan, keys());
+    let text = site("a.example", "");
+    let sites = sites(&text);
     let shown = || {
         let mut talk = Talk::begin(&Arc::new(client()), "a.example", sites);
         talk.talk(usize::MAX).unwrap();
@@ -291,9 +379,9 @@ fn a_renewed_certificate_is_shown_from_the_next_handshake_on() {
         .map(|name| CertificateDer::from_pem_slice(&file(name)).unwrap().as_ref().to_vec());
     assert_eq!(shown(), ecdsa);
     let renew = |chain: &str, key: &str| {
-        let mut certificates = plan.certificates.clone();
-        certificates[0].pem = config::plan::Pem { chain: file(chain), key: file(key) };
-        sites.renew(&certificates);
+        let mut next = load(&text);
+        next.certificates[0].pem = config::plan::Pem { chain: file(chain), key: file(key) };
+        sites.renew(&next);
     };
     renew("rsa.pem", "ecdsa.key");
     assert_eq!(shown(), ecdsa, "the last good one stays");

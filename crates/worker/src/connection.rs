@@ -239,8 +239,9 @@ impl Connection {
         let Turn { core, scratch, pending, tick, .. } = turn;
         core.trail.go(Phase::Sending);
         let Scratch { output, records, .. } = &mut **scratch;
-        let secure = self.secure.as_deref_mut().map(|secure| (secure, records));
-        let mut peer = Peer { socket: &self.socket, secure };
+        let secure = self.secure.as_deref_mut();
+        let is_last = self.streams.is_none() && self.http.is_closing();
+        let mut peer = Peer { socket: &self.socket, secure, records, is_last };
         let Pending { fetch, share, .. } = pending;
         let waits = (fetch, share, tick.now);
         match sending::write(&mut peer, output, waits, core, context) {

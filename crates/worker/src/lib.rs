@@ -10,6 +10,7 @@ mod connection;
 mod streams;
 mod socket;
 mod records;
+mod gathering;
 mod secure;
 mod turn;
 mod sending;

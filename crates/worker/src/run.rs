@@ -322,9 +322,10 @@ impl Reopener {
 }
 
 impl Renewer {
-    /// Uses the certificates of `plan`, which is the one that is served but for these.
+    /// Uses the certificates and the authorities of `plan`, which is the one that is served but for
+    /// these.
     pub fn renew(&self, plan: &Plan) {
-        self.0.iter().for_each(|sites| sites.renew(&plan.certificates));
+        self.0.iter().for_each(|sites| sites.renew(plan));
     }
 }
 

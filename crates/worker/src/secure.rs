@@ -5,6 +5,7 @@
 
 use crate::{
     core::Core,
+    gathering::gather,
     log::{Incident, Kind},
     record::{About, Subject},
     records::{READ_BYTES, Records},
@@ -12,8 +13,8 @@ use crate::{
 };
 use base::Moment;
 use control::{Counter, trail::Phase};
-use message::{FileRange, Output};
-use net::{file, socket};
+use message::Output;
+use net::socket;
 use std::{
     io::{self, ErrorKind},
     net::IpAddr,
@@ -220,14 +221,12 @@ impl Secure {
     }
 
     /// Seals what stands in front of `output`, at most so many bytes: how many; zero if a file ends
-    /// before its time. Pieces that are short share their records, those of files among them, as
-    /// far as they `may_be_read` here.
+    /// before its time. Pieces that are short share their records.
     pub(crate) fn seal(
         &mut self,
         output: &mut Output,
         most: usize,
         records: &mut Records,
-        may_be_read: impl Fn(&FileRange) -> bool,
     ) -> io::Result<usize> {
         let Records { sealed, count, output: outgoing, plain } = records;
         let came = &mut sealed[..*count];
@@ -242,34 +241,11 @@ impl Secure {
         if plain.len() < room {
             plain.resize(room, 0);
         }
-        let mut filled = 0;
-        while filled < room {
-            let room = &mut plain[filled..room];
-            let taken = match output.file() {
-                Some(range) if filled > 0 && !may_be_read(range) => break,
-                Some(range) => read(range, room)?,
-                None => {
-                    let front = output.front();
-                    let count = front.len().min(room.len());
-                    room[..count].copy_from_slice(&front[..count]);
-                    count
-                }
-            };
-            if taken == 0 {
-                break;
-            }
-            output.advance(taken);
-            filled += taken;
-        }
-        self.tls.seal(came, &plain[..filled], outgoing).map_err(|_| broken())
+        let filled = gather(output, &mut plain[..room])?;
+        let taken = self.tls.seal(came, &plain[..filled], outgoing).map_err(|_| broken())?;
+        output.advance(taken);
+        Ok(taken)
     }
-}
-
-/// Reads the beginning of a piece of a file.
-fn read(FileRange { file, range }: &FileRange, room: &mut [u8]) -> io::Result<usize> {
-    let left = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-    let wanted = left.min(room.len());
-    file::read(file.descriptor.as_fd(), &mut room[..wanted], range.start)
 }
 
 fn broken() -> io::Error {

@@ -2,6 +2,7 @@
 
 use crate::{
     core::Core,
+    gathering::gather,
     log::{Incident, Kind},
     pool::{Lane, POOL_IS_FULL},
     records::Records,
@@ -28,6 +29,9 @@ const STEP_BYTES: u64 = 256 * 1024;
 
 /// Bytes that a connection may write before the others of its loop get a turn.
 const BURST_BYTES: usize = 1024 * 1024;
+
+/// Bytes that are put together for one call.
+const GATHERED_BYTES: usize = 128 * 1024;
 
 /// Pieces that one call takes at most.
 const SLICES: usize = 16;
@@ -56,7 +60,11 @@ impl Fetch {
 /// Who is written to, and the TLS that is spoken with it, if any is.
 pub(crate) struct Peer<'p> {
     pub(crate) socket: &'p Socket,
-    pub(crate) secure: Option<(&'p mut Secure, &'p mut Records)>,
+    pub(crate) secure: Option<&'p mut Secure>,
+    /// Room for records, and to put pieces together.
+    pub(crate) records: &'p mut Records,
+    /// Whether nothing follows what is written.
+    pub(crate) is_last: bool,
 }
 
 /// What writing may have to wait for beside the peer: the disk, and the client's bandwidth. With it
@@ -77,15 +85,18 @@ pub(crate) fn write(
             context.waker().wake_by_ref();
             return Written::Blocked { by_peer: false, bytes: written };
         }
-        if peer.has_unsent() {
-            match peer.send_sealed(&mut written, context) {
+        // As many records as there is room for leave together. What waits for a disk, or for
+        // bandwidth, is not waited for.
+        let may_seal = !output.is_empty() && share.is_none() && !fetch.is_under_way();
+        if peer.has_unsent() && !(may_seal && peer.takes_record()) {
+            match peer.send_sealed(output.is_empty(), &mut written, context) {
                 None => continue,
                 Some(end) => return end,
             }
         }
-        let most = share.as_mut().map(|share| share.usable_bytes(output.len(), core, now));
-        let Some(most) = most.unwrap_or(Some(usize::MAX)) else {
-            return Written::Blocked { by_peer: false, bytes: written };
+        let most = match share.as_mut().map(|one| one.usable_bytes(output.len(), core, now)) {
+            Some(None) => return Written::Blocked { by_peer: false, bytes: written },
+            most => most.flatten(),
         };
         let sent = if let Some(receiver) = &mut fetch.0 {
             let Poll::Ready(fetched) = Pin::new(receiver).poll(context) else {
@@ -99,7 +110,7 @@ pub(crate) fn write(
                     continue;
                 }
                 // Resident now, as far as anybody can tell: sent without asking again.
-                Ok(Ok(None)) => peer.send_file(output, most, now),
+                Ok(Ok(None)) => peer.send_file(output, most),
                 Ok(Err(_)) | Err(_) => return Written::Failed,
             }
         } else {
@@ -111,8 +122,8 @@ pub(crate) fn write(
                     }
                     continue;
                 }
-                Some(_) => peer.send_file(output, most, now),
-                None => peer.send_bytes(output, share.is_some().then_some(most), now),
+                Some(_) => peer.send_file(output, most),
+                None => peer.send_bytes(output, most),
             }
         };
         match sent {
@@ -135,12 +146,28 @@ pub(crate) fn write(
 impl Peer<'_> {
     /// Whether bytes are sealed and not sent.
     fn has_unsent(&self) -> bool {
-        self.secure.as_ref().is_some_and(|(_, records)| records.has_unsent())
+        self.secure.is_some() && self.records.has_unsent()
     }
 
-    /// Sends what is sealed; what ends the writing, if anything does.
-    fn send_sealed(&mut self, written: &mut usize, context: &mut Context<'_>) -> Option<Written> {
-        match self.secure.as_mut().map_or(Ok(0), |(_, records)| records.send(self.socket)) {
+    /// Whether one more record can be sealed before any is sent.
+    fn takes_record(&self) -> bool {
+        self.secure.is_some() && self.records.output.takes_record()
+    }
+
+    /// Sends what is sealed, which is all there is to write or not; what ends the writing, if
+    /// anything does.
+    fn send_sealed(
+        &mut self,
+        is_all: bool,
+        written: &mut usize,
+        context: &mut Context<'_>,
+    ) -> Option<Written> {
+        let Some(secure) = &mut self.secure else { return Some(Written::Failed) };
+        if is_all && self.is_last {
+            // That nothing more will come leaves with the last of it.
+            secure.end(self.records);
+        }
+        match self.records.send(self.socket) {
             Ok(0) => Some(Written::Failed),
             Ok(count) => {
                 *written += count;
@@ -152,30 +179,27 @@ impl Peer<'_> {
 
     /// Sends a step of the file in front, at most so many bytes, or seals it, perhaps with what
     /// follows.
-    fn send_file(&mut self, output: &mut Output, most: usize, now: Moment) -> io::Result<usize> {
+    fn send_file(&mut self, output: &mut Output, most: Option<usize>) -> io::Result<usize> {
+        let most_bytes = most.unwrap_or(usize::MAX);
         match &mut self.secure {
-            None => send_file(self.socket, output, most),
-            Some((secure, records)) => {
-                secure.seal(output, most, records, |range| is_resident(range, now))
+            Some(secure) => secure.seal(output, most_bytes, self.records),
+            None if most.is_none() && output.is_in_pieces() => {
+                send_gathered(self.socket, output, &mut self.records.plain)
             }
+            None => send_file(self.socket, output, most_bytes),
         }
     }
 
     /// Sends what stands before the first file, at most so many bytes, or seals it, perhaps with
     /// what follows.
-    fn send_bytes(
-        &mut self,
-        output: &mut Output,
-        most: Option<usize>,
-        now: Moment,
-    ) -> io::Result<usize> {
+    fn send_bytes(&mut self, output: &mut Output, most: Option<usize>) -> io::Result<usize> {
         match (&mut self.secure, most) {
+            (Some(secure), most) => secure.seal(output, most.unwrap_or(usize::MAX), self.records),
+            (None, None) if output.is_in_pieces() => {
+                send_gathered(self.socket, output, &mut self.records.plain)
+            }
             (None, None) => send_bytes(self.socket, output),
             (None, Some(most)) => send_front(self.socket, output, most),
-            (Some((secure, records)), most) => {
-                let most = most.unwrap_or(usize::MAX);
-                secure.seal(output, most, records, |range| is_resident(range, now))
-            }
         }
     }
 
@@ -219,6 +243,19 @@ fn send_bytes(peer: &Socket, output: &mut Output) -> io::Result<usize> {
         let (filled, file_follows) = output.slices(&mut slices);
         peer.write(|socket| net::socket::send_more(socket, &slices[..filled], file_follows))?
     };
+    output.advance(count);
+    Ok(count)
+}
+
+/// Sends what stands in front, files or not, in one call.
+fn send_gathered(peer: &Socket, output: &mut Output, room: &mut Vec<u8>) -> io::Result<usize> {
+    if room.len() < GATHERED_BYTES {
+        room.resize(GATHERED_BYTES, 0);
+    }
+    let count = peer.write(|socket| {
+        let filled = gather(output, &mut room[..GATHERED_BYTES])?;
+        net::socket::send(socket, &room[..filled])
+    })?;
     output.advance(count);
     Ok(count)
 }

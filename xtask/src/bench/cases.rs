@@ -1,6 +1,7 @@
 //! The cases: what is asked of whom, and what gannet may cost at most.
 
 use super::peers::{FILE_CACHE_MIB, Peer};
+use super::secure::{self, Hands};
 
 /// A question, with a table as its answer.
 pub(super) struct Case {
@@ -21,6 +22,8 @@ pub(super) enum Kind {
     Start(Start),
     /// What becomes of clients while processes are replaced.
     Life(Life),
+    /// What many certificates cost.
+    Certificates(Certificates),
     /// Instructions per request of the HTTP/1.1 engine alone, at most.
     Engine { instructions_max: u64 },
     /// Instructions to find a route, among the sites of a small host and of a large one; and how
@@ -33,6 +36,8 @@ pub(super) enum Kind {
 pub(super) enum Life {
     /// Reloads and upgrades under full load.
     Reloads,
+    /// The same over TLS.
+    SecureReloads,
     /// A worker is killed again and again, under full load.
     Kills,
     /// Workers become fewer and more, under full load.
@@ -75,6 +80,8 @@ pub(super) enum Variant {
     Routed,
     /// With a user and the right password.
     Password,
+    /// Over TLS.
+    Secure(Hands),
     /// Over HTTP/2, so many at once on each of so many kept connections.
     Streams { connections: usize, each: usize },
 }
@@ -122,12 +129,13 @@ pub(super) enum Site {
     Heap,
     /// So many pages of 100 KB, each of its own words, asked for one after the other.
     Articles(usize),
+    /// The small file, by so many virtual hosts with a certificate each.
+    Certified(usize),
 }
 
 /// Connections that do nothing.
 pub(super) struct Idle {
-    /// Whether they speak HTTP/2.
-    pub(super) is_http2: bool,
+    pub(super) variant: Variant,
     pub(super) connections: usize,
     pub(super) bytes_each_max: f64,
 }
@@ -138,13 +146,22 @@ pub(super) struct Start {
     pub(super) milliseconds_max: f64,
 }
 
+/// So many sites with a certificate each, beside a server with one.
+pub(super) struct Certificates {
+    pub(super) count: usize,
+    /// Until the first answer.
+    pub(super) milliseconds_max: f64,
+    /// What a handshake may cost, as a multiple of one with the only site of a server.
+    pub(super) ratio_max: f64,
+}
+
 /// The small file: 0.9 KB.
 pub(super) const SMALL: usize = 921;
 /// Connections of each load.
 pub(super) const CONNECTIONS: usize = 64;
 
 /// A load on one file, kept connections, no log; cases differ from it in what they name.
-const PLAIN: Load = Load {
+pub(super) const PLAIN: Load = Load {
     gannet: Peer::Gannet,
     site: Site::Single { bytes: SMALL },
     variant: Variant::Plain,
@@ -155,7 +172,12 @@ const PLAIN: Load = Load {
 };
 
 /// All cases, in the order in which they are run.
-pub(super) const CASES: &[Case] = &[
+pub(super) fn all() -> impl Iterator<Item = &'static Case> {
+    CASES.iter().chain(secure::CASES)
+}
+
+/// Those without TLS.
+const CASES: &[Case] = &[
     Case {
         name: "small",
         what: "a file of 0.9 KB, 64 kept connections",
@@ -286,7 +308,11 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "idle",
         what: "9,000 kept connections that wait after one request each",
-        kind: Kind::Idle(Idle { is_http2: false, connections: 9_000, bytes_each_max: 1_300.0 }),
+        kind: Kind::Idle(Idle {
+            variant: Variant::Plain,
+            connections: 9_000,
+            bytes_each_max: 1_300.0,
+        }),
     },
     Case {
         name: "streams",
@@ -319,7 +345,11 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "idle-http2",
         what: "9,000 connections of HTTP/2 that wait after one request each",
-        kind: Kind::Idle(Idle { is_http2: true, connections: 9_000, bytes_each_max: 4_096.0 }),
+        kind: Kind::Idle(Idle {
+            variant: Variant::Streams { connections: 9_000, each: 1 },
+            connections: 9_000,
+            bytes_each_max: 4_096.0,
+        }),
     },
     Case {
         name: "start",

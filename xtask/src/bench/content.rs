@@ -4,12 +4,14 @@ use std::fs::{self, File, Permissions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 
 use super::Outcome;
 use super::cases::{SMALL, Site};
+use crate::command;
 
 /// Virtual hosts of [`Site::Hosts`], and files of each.
 const HOSTS: usize = 100;
@@ -53,6 +55,7 @@ impl Content {
             Site::Hosts => "hosts".into(),
             Site::Heap => "heap".into(),
             Site::Articles(count) => format!("articles-{count}"),
+            Site::Certified(_) => format!("single-{SMALL}"),
         });
         if root.exists() {
             return Ok(root);
@@ -63,9 +66,7 @@ impl Content {
         for Target { host, path } in targets(site) {
             let file = match site {
                 Site::Hosts => root.join(host).join(path.trim_start_matches('/')),
-                Site::Single { .. } | Site::Heap | Site::Articles(_) => {
-                    root.join(path.trim_start_matches('/'))
-                }
+                _ => root.join(path.trim_start_matches('/')),
             };
             if let Some(parent) = file.parent().filter(|parent| **parent != folder) {
                 fs::create_dir_all(parent)?;
@@ -80,6 +81,26 @@ impl Content {
             file.set_modified(SystemTime::now() - Duration::from_secs(3600))?;
         }
         Ok(root)
+    }
+
+    /// The files of a certificate and its key, made at the first call. It is for `localhost` and
+    /// for the first host that has one out of it.
+    pub(super) fn pair(&self) -> Outcome<(PathBuf, PathBuf)> {
+        let [pem, key] = ["tls.pem", "tls.key"].map(|name| self.folder().join(name));
+        if !pem.exists() {
+            let mut openssl = Command::new("openssl");
+            openssl.args(["req", "-x509", "-nodes", "-days", "90", "-subj", "/CN=bench"]);
+            openssl.args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+            openssl.args(["-addext", "subjectAltName=DNS:localhost,DNS:site00000.example"]);
+            openssl.args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout"]);
+            command::output(openssl.arg(&key).arg("-out").arg(&pem))?;
+        }
+        Ok((pem, key))
+    }
+
+    /// The folder of so many certificates.
+    pub(super) fn certificates(&self, count: usize) -> PathBuf {
+        self.folder().join(format!("certificates-{count}"))
     }
 
     /// A file that lists the targets of `site`, a host and a path in each line.
@@ -102,7 +123,7 @@ pub(super) fn hosts() -> impl Iterator<Item = String> {
 /// Everything that can be asked of `site`.
 pub(super) fn targets(site: Site) -> Box<dyn Iterator<Item = Target>> {
     match site {
-        Site::Single { .. } => {
+        Site::Single { .. } | Site::Certified(_) => {
             Box::new([Target { host: "localhost".into(), path: "/page.html".into() }].into_iter())
         }
         Site::Articles(count) => Box::new(
@@ -126,7 +147,7 @@ pub(super) fn targets(site: Site) -> Box<dyn Iterator<Item = Target>> {
 pub(super) fn file_bytes(site: Site) -> usize {
     match site {
         Site::Single { bytes } => bytes,
-        Site::Hosts => SMALL,
+        Site::Hosts | Site::Certified(_) => SMALL,
         Site::Heap => HEAP_FILE_BYTES,
         Site::Articles(_) => ARTICLE_BYTES,
     }

@@ -25,6 +25,11 @@ pub(super) struct Met {
 }
 
 impl Met {
+    /// How many answers there were, refused and cut connections, and odd answers.
+    pub(super) fn counts(&self) -> [usize; 4] {
+        [self.times.len(), self.refused, self.cut, self.odd]
+    }
+
     /// Requests that have failed, in whatever way.
     pub(super) fn failed(&self) -> usize {
         self.refused + self.cut + self.odd

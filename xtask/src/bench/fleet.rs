@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::cases::{SMALL, Site};
 use super::content::Content;
 use super::load::exchange;
+use super::secure::Secure;
 use super::{Outcome, machine, measure};
 use crate::command;
 
@@ -34,6 +35,8 @@ pub(super) struct Fleet {
     pub(super) address: SocketAddr,
     config: PathBuf,
     root: PathBuf,
+    /// The certificate and its key, where TLS is spoken, too.
+    pair: Option<(PathBuf, PathBuf)>,
     /// The process that watches the others.
     first: u32,
     child: Child,
@@ -47,10 +50,24 @@ impl Fleet {
         workers: usize,
         sites: usize,
     ) -> Outcome<Self> {
+        Self::begin(kind, content, (workers, sites), None)
+    }
+
+    /// The same with TLS.
+    pub(super) fn start_secure(kind: Kind, content: &Content, workers: usize) -> Outcome<Self> {
+        Self::begin(kind, content, (workers, 0), Some(content.pair()?))
+    }
+
+    fn begin(
+        kind: Kind,
+        content: &Content,
+        (workers, sites): (usize, usize),
+        pair: Option<(PathBuf, PathBuf)>,
+    ) -> Outcome<Self> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let config = content.folder().join(format!("fleet-{kind:?}-{}.conf", address.port()));
         let root = content.root(Site::Single { bytes: SMALL })?;
-        write(kind, &config, &root, address, workers, sites)?;
+        write(kind, &config, (&root, &pair), address, workers, sites)?;
         let mut command = match kind {
             Kind::Gannet => Command::new(machine::release().join("gannet")),
             Kind::Nginx => Command::new("sh"),
@@ -70,7 +87,7 @@ impl Fleet {
         let child = command.spawn();
         machine::keep_to(machine::LOAD_CORE)?;
         let child = child.map_err(|error| format!("{command:?}: {error}"))?;
-        let mut fleet = Self { kind, address, config, root, first: child.id(), child };
+        let mut fleet = Self { kind, address, config, root, pair, first: child.id(), child };
         if kind == Kind::Nginx {
             fleet.child.wait()?;
             fleet.wait("it has no number", || fleet.named().is_some())?;
@@ -95,6 +112,11 @@ impl Fleet {
         self.first
     }
 
+    /// The certificate, where TLS is spoken, too.
+    pub(super) fn pem(&self) -> Option<PathBuf> {
+        self.pair.as_ref().map(|(pem, _)| pem.clone())
+    }
+
     /// The processes that serve.
     pub(super) fn workers(&self) -> Vec<u32> {
         let children = measure::tree(self.first).into_iter().skip(1);
@@ -103,7 +125,8 @@ impl Fleet {
 
     /// Has it serve what its config says now, with so many workers and sites, and waits for that.
     pub(super) fn reload(&self, workers: usize, sites: usize) -> Outcome<()> {
-        write(self.kind, &self.config, &self.root, self.address, workers, sites)?;
+        let served = (self.root.as_path(), &self.pair);
+        write(self.kind, &self.config, served, self.address, workers, sites)?;
         match self.kind {
             Kind::Gannet => self.tell(&["reload"]),
             Kind::Nginx => {
@@ -203,22 +226,29 @@ fn signal(pid: u32, signal: Signal) {
 fn write(
     kind: Kind,
     config: &Path,
-    root: &Path,
+    (root, pair): (&Path, &Option<(PathBuf, PathBuf)>),
     address: SocketAddr,
     workers: usize,
     sites: usize,
 ) -> Outcome<()> {
     let (root, path) = (root.display(), config.display());
+    let secure = pair.as_ref().map(|(pem, key)| Secure { port: address.port(), pem, key });
+    let listener = secure.as_ref().map(Secure::gannet_listener).unwrap_or_default();
+    let tls = secure.as_ref().map(|secure| match kind {
+        Kind::Gannet => Secure::gannet_site(secure.pem, secure.key),
+        Kind::Nginx => secure.nginx(),
+    });
+    let tls = tls.unwrap_or_default();
     let mut text = match kind {
         Kind::Gannet => format!(
-            "[server]\nlisten = \"{address}\"\nworkers = {workers}\nthreads = 1\nlog = \"off\"\n\
-             [site.default]\nroot = \"{root}\"\n"
+            "[server]\nlisten = [\"{address}\"{listener}]\nworkers = {workers}\nthreads = 1\n\
+             log = \"off\"\n[site.default]\nroot = \"{root}\"\n{tls}"
         ),
         Kind::Nginx => format!(
             "user root; worker_processes {workers};\npid {}; error_log {path}.log warn;\n\
              events {{ worker_connections 10000; }}\n\
              http {{\naccess_log off; sendfile on; keepalive_requests 100000000;\n\
-             server {{ listen {address} default_server; root {root}; }}\n",
+             server {{ listen {address} default_server; {tls} root {root}; }}\n",
             config.with_extension("pid").display()
         ),
     };

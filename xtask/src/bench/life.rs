@@ -10,7 +10,7 @@ use super::crowd::{self, CLIENTS_EACH, Met};
 use super::fleet::{Fleet, Kind};
 use super::load::request;
 use super::table::{Table, verdict};
-use super::{Outcome, measure};
+use super::{Outcome, measure, visitors};
 
 /// Workers where their number is not what a case is about.
 const WORKERS: usize = 2;
@@ -41,7 +41,8 @@ pub(super) fn run(case: Life, content: &Content, rounds: Option<usize>) -> Outco
     let request = request(&target, Variant::Plain, BROWSER_CODINGS, None);
     let stage = Stage { content, request, rounds };
     match case {
-        Life::Reloads => stage.reloads(),
+        Life::Reloads => stage.reloads(false),
+        Life::SecureReloads => stage.reloads(true),
         Life::Kills => stage.kills(),
         Life::Shrink => stage.shrink(),
         Life::LargeReload => stage.large_reload(),
@@ -56,9 +57,8 @@ struct Stage<'c> {
 }
 
 /// What clients have met with, as cells.
-fn cells(name: &str, what: String, met: &Met) -> Vec<String> {
-    let figures = [met.times.len(), met.refused, met.cut, met.odd];
-    [name.to_owned(), what].into_iter().chain(figures.map(|figure| figure.to_string())).collect()
+fn cells(name: &str, what: String, counts: [usize; 4]) -> Vec<String> {
+    [name.to_owned(), what].into_iter().chain(counts.map(|count| count.to_string())).collect()
 }
 
 const HEADING: [&str; 8] =
@@ -69,27 +69,36 @@ impl Stage<'_> {
         crowd::around(fleet.address, &self.request, Duration::ZERO, work)
     }
 
-    fn reloads(&self) -> Outcome<Table> {
+    fn reloads(&self, is_secure: bool) -> Outcome<Table> {
         let mut table = Table::new(&HEADING);
         let reloads = self.rounds.unwrap_or(RELOADS);
         let upgrades = self.rounds.map_or(UPGRADES, |rounds| rounds.div_ceil(10));
         for kind in [Kind::Gannet, Kind::Nginx] {
-            let mut fleet = Fleet::start(kind, self.content, WORKERS, 0)?;
-            let ((), of_reloads) =
-                self.around(&fleet, || (0..reloads).try_for_each(|_| fleet.reload(WORKERS, 0)))?;
+            let mut fleet = match is_secure {
+                true => Fleet::start_secure(kind, self.content, WORKERS)?,
+                false => Fleet::start(kind, self.content, WORKERS, 0)?,
+            };
+            let (address, pem) = (fleet.address, fleet.pem());
+            let counts = |work: &mut dyn FnMut() -> Outcome<()>| match &pem {
+                Some(pem) => visitors::around(address, pem, work).map(|(_, counts)| counts),
+                None => {
+                    let met = crowd::around(address, &self.request, Duration::ZERO, work);
+                    met.map(|(_, met)| met.counts())
+                }
+            };
+            let of_reloads =
+                counts(&mut || (0..reloads).try_for_each(|_| fleet.reload(WORKERS, 0)))?;
             fleet.wait_for_workers(WORKERS)?;
-            let address = fleet.address;
-            let ((), of_upgrades) = crowd::around(address, &self.request, Duration::ZERO, || {
-                (0..upgrades).try_for_each(|_| fleet.upgrade())
-            })?;
+            let of_upgrades = counts(&mut || (0..upgrades).try_for_each(|_| fleet.upgrade()))?;
             let rows = [
                 (format!("{reloads} reloads"), of_reloads),
                 (format!("{upgrades} upgrades"), of_upgrades),
             ];
-            for (what, met) in rows {
-                let mut cells = cells(fleet.name(), what, &met);
+            for (what, counts) in rows {
+                let mut cells = cells(fleet.name(), what, counts);
                 if kind == Kind::Gannet {
-                    cells.extend(["0 failed".to_owned(), verdict(met.failed() as f64, 0.0)]);
+                    let failed: usize = counts[1..].iter().sum();
+                    cells.extend(["0 failed".to_owned(), verdict(failed as f64, 0.0)]);
                 }
                 table.row(cells);
             }
@@ -116,7 +125,7 @@ impl Stage<'_> {
                 let at = (times.len() * percent / 100).min(times.len().saturating_sub(1));
                 times.get(at).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
             };
-            let mut cells = cells(fleet.name(), format!("{kills} × SIGKILL"), &met);
+            let mut cells = cells(fleet.name(), format!("{kills} × SIGKILL"), met.counts());
             if kind == Kind::Gannet {
                 // Each client has one request under way at most.
                 let most = kills * 2 * CLIENTS_EACH;
@@ -151,7 +160,7 @@ impl Stage<'_> {
                 })
             })?;
             let what = format!("{turns} × 4 workers, 1, 4");
-            let mut cells = cells(fleet.name(), what, &met);
+            let mut cells = cells(fleet.name(), what, met.counts());
             if kind == Kind::Gannet {
                 cells.extend(["0 failed".to_owned(), verdict(met.failed() as f64, 0.0)]);
             }

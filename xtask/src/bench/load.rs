@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 
-use super::cases::{CONNECTIONS, Load, Site, Variant};
+use super::cases::{BROWSER_CODINGS, CONNECTIONS, Load, Site, Variant};
 use super::content::{Content, Target, targets};
 use super::peers::{CREDENTIALS, HTTP2_ADDRESS};
 use super::{Outcome, machine};
@@ -54,7 +54,7 @@ request = function() at = at + 1; return starts[at % #starts + 1] .. rest end
 "#;
 
 /// Length of a slice in seconds, and how long wrk may take for it with all that is around.
-const SLICE_SECONDS: &str = "1";
+pub(super) const SLICE_SECONDS: &str = "1";
 const SLICE_SECONDS_MAX: u32 = 20;
 /// A server that lets one exchange of the bench wait longer has failed.
 const EXCHANGE_TIME_MAX: Duration = Duration::from_secs(5);
@@ -79,6 +79,12 @@ pub(super) fn request(
     format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{}", rest_of_head(variant, codings, etag))
 }
 
+/// The request for the first page of `site`, with nothing special about it.
+pub(super) fn plain_request(site: Site) -> Outcome<String> {
+    let target = targets(site).next().ok_or("a site without targets")?;
+    Ok(request(&target, Variant::Plain, BROWSER_CODINGS, None))
+}
+
 /// Writes a script for wrk that sends what `load` says to a server whose entity tag is `etag`.
 pub(super) fn script(
     load: &Load,
@@ -89,7 +95,7 @@ pub(super) fn script(
     let codings = load.compression.accepted();
     let text = match load.site {
         // wrk asks for a request once and sends it for ever, which leaves its core to the rest.
-        Site::Single { .. } | Site::Articles(1) => {
+        Site::Single { .. } | Site::Articles(1) | Site::Certified(_) => {
             let times = if let Variant::Pipelined(times) = load.variant { times } else { 1 };
             let target = targets(load.site).next().ok_or("a site without targets")?;
             let requests = request(&target, load.variant, codings, etag).repeat(times);
@@ -107,12 +113,12 @@ pub(super) fn script(
     Ok(path)
 }
 
-/// Lets wrk run `script` against `address` for one slice.
-pub(super) fn slice(script: &Path, address: SocketAddr, round: usize) -> Outcome<Slice> {
+/// Lets wrk run `script` against the origin `server`, as `http://127.0.0.1:80`, for one slice.
+pub(super) fn slice(script: &Path, server: &str, round: usize) -> Outcome<Slice> {
     let mut wrk = bounded("wrk", SLICE_SECONDS_MAX, &machine::root());
     wrk.args(["--threads", "1", "--duration", SLICE_SECONDS]);
     wrk.args(["--connections", &CONNECTIONS.to_string(), "--script"]).arg(script);
-    wrk.args([&format!("http://{address}/"), "--", &round.to_string()]);
+    wrk.args([&format!("{server}/"), "--", &round.to_string()]);
     let report = finish(&mut wrk)?.output;
     Slice::parse(&report).ok_or_else(|| format!("wrk: {}", report.trim()).into())
 }
@@ -152,7 +158,7 @@ impl Slice {
     }
 
     /// What wrk's report says; nothing if anything went wrong in the slice.
-    fn parse(report: &str) -> Option<Self> {
+    pub(super) fn parse(report: &str) -> Option<Self> {
         if report.contains("Socket errors") || report.contains("Non-2xx") {
             return None;
         }
@@ -305,7 +311,6 @@ fn lua(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cases::BROWSER_CODINGS;
     use super::*;
 
     #[test]

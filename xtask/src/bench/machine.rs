@@ -22,6 +22,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("lighttpd", "lighttpd"),
     ("h2o", "h2o"),
     ("wrk", "wrk"),
+    ("openssl", "openssl"),
     ("h2load", "nghttp2-client"),
     ("valgrind", "valgrind"),
 ];
@@ -114,6 +115,7 @@ impl Machine {
             ("lighttpd", first_line("lighttpd", &["-v"])?),
             ("h2o", first_line("h2o", &["-v"])?),
             ("wrk", first_line("wrk", &["-v"])?),
+            ("openssl", first_line("openssl", &["version"])?),
         ];
         Ok(Self { date, lines })
     }

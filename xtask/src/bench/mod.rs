@@ -15,13 +15,15 @@ mod machine;
 mod measure;
 mod peers;
 mod runs;
+mod secure;
 mod server;
 mod table;
+mod visitors;
 
 use std::error::Error;
 use std::fs;
 
-use cases::{CASES, Case};
+use cases::Case;
 use machine::Machine;
 use runs::Bench;
 
@@ -43,6 +45,9 @@ pub(crate) fn run(words: &[String]) -> Outcome<()> {
     let request = Request::parse(words)?;
     machine::install_missing()?;
     machine::build(&["--package", "gannet", "--package", "gannet-floor"])?;
+    if request.cases.iter().any(|case| visitors::are_needed(case)) {
+        machine::build(&["--package", "gannet-visitors"])?;
+    }
     for (name, package, example) in EXAMPLES {
         if request.cases.iter().any(|case| case.name == name) {
             machine::build(&["--package", package, "--example", example])?;
@@ -92,16 +97,16 @@ impl Request {
                 let is_good = |count: &usize| (1..=ROUNDS_MAX).contains(count);
                 let odd = format!("--rounds takes a number from 1 to {ROUNDS_MAX}");
                 rounds = Some(count.filter(is_good).ok_or(odd)?);
-            } else if CASES.iter().any(|case| case.name == word) {
+            } else if cases::all().any(|case| case.name == word) {
                 names.push(word);
             } else {
-                let mut known: Vec<_> = CASES.iter().map(|case| case.name).collect();
+                let mut known: Vec<_> = cases::all().map(|case| case.name).collect();
                 known.dedup();
                 return Err(format!("no case {word:?}; there are: {}", known.join(" ")).into());
             }
         }
-        let is_chosen = |case: &&Case| names.is_empty() || names.contains(&case.name);
-        let cases = CASES.iter().filter(is_chosen).collect();
+        let is_chosen = |case: &&'static Case| names.is_empty() || names.contains(&case.name);
+        let cases = cases::all().filter(is_chosen).collect();
         Ok(Self { cases, rounds, is_all: names.is_empty() })
     }
 

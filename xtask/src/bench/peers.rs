@@ -11,6 +11,7 @@ use super::Outcome;
 use super::cases::{Compression, SMALL, Site, Variant};
 use super::content::{Content, file_bytes, hosts};
 use super::machine;
+use super::secure::Secure;
 
 /// Memory for hot files that gannet is given, in MiB.
 pub(super) const FILE_CACHE_MIB: u32 = 64;
@@ -74,22 +75,34 @@ pub(super) struct Stage<'c> {
     pub(super) variant: Variant,
 }
 
-impl Stage<'_> {
+impl<'c> Stage<'c> {
+    /// The small file, and nothing special about it.
+    pub(super) fn plain(content: &'c Content) -> Self {
+        let (site, variant) = (Site::Single { bytes: SMALL }, Variant::Plain);
+        Self { content, site, access_log: false, compression: Compression::Off, variant }
+    }
+
     /// The command that runs `peer` on this stage in the foreground, at 127.0.0.1:`port`.
     pub(super) fn command(&self, peer: Peer, port: u16) -> Outcome<Command> {
         let root = self.content.root(self.site)?;
         let file = self.content.folder().join(format!("{peer:?}-{port}"));
+        let pair = match self.variant {
+            Variant::Secure(_) => Some(self.content.pair()?),
+            _ => None,
+        };
+        let secure = pair.as_ref().map(|(pem, key)| Secure { port, pem, key });
+        let secure = secure.as_ref();
         let text = match peer {
             Peer::Gannet
             | Peer::GannetWorker
             | Peer::GannetQuick
             | Peer::GannetQuiet
-            | Peer::GannetOpen => self.gannet(peer, &root, port, &file),
+            | Peer::GannetOpen => self.gannet(peer, (&root, secure), port, &file),
             Peer::Nginx | Peer::NginxStock => {
-                self.nginx(&root, port, &file, peer == Peer::Nginx)?
+                self.nginx((&root, secure), port, &file, peer == Peer::Nginx)?
             }
-            Peer::Lighttpd => self.lighttpd(&root, port),
-            Peer::H2o => self.h2o(&root, port),
+            Peer::Lighttpd => self.lighttpd((&root, secure), port),
+            Peer::H2o => self.h2o((&root, secure), port),
             Peer::Floor => String::new(),
         };
         let configuration = file.with_extension("conf");
@@ -114,6 +127,7 @@ impl Stage<'_> {
                     Variant::Password
                         | Variant::Limited
                         | Variant::Routed
+                        | Variant::Secure(_)
                         | Variant::Streams { .. }
                 );
         match peer {
@@ -140,7 +154,13 @@ impl Stage<'_> {
         Ok((self.variant != Variant::Conditional).then_some(file))
     }
 
-    fn gannet(&self, peer: Peer, root: &Path, port: u16, file: &Path) -> String {
+    fn gannet(
+        &self,
+        peer: Peer,
+        (root, secure): (&Path, Option<&Secure<'_>>),
+        port: u16,
+        file: &Path,
+    ) -> String {
         let log = match self.access_log && peer != Peer::GannetQuiet {
             true => format!("{{ format = \"json\", file = \"{}.log\" }}", file.display()),
             false => "\"off\"".into(),
@@ -158,6 +178,7 @@ impl Stage<'_> {
             Compression::Kept(_) => (FILE_CACHE_MIB, "64MiB", "true"),
             Compression::First(_) => (0, "410KiB", "true"),
         };
+        let listener = secure.map(Secure::gannet_listener).unwrap_or_default();
         // HTTP/2 is spoken at an address of its own, as nginx wants it.
         let http2 = match self.variant {
             Variant::Streams { .. } => {
@@ -166,22 +187,41 @@ impl Stage<'_> {
             _ => String::new(),
         };
         let server = format!(
-            "[server]\nlisten = [\"127.0.0.1:{port}\"{http2}]\nthreads = 1\nlog = {log}\n\
+            "[server]\nlisten = [\"127.0.0.1:{port}\"{listener}{http2}]\nthreads = 1\nlog = {log}\n\
              file-cache = \"{file_cache}MiB\"\ncompress-cache = \"{compress_cache}\"\n"
         );
         self.sites(root).fold(server, |mut text, (host, root)| {
+            let tls = secure.map(|own| self.gannet_tls(own, host.as_deref())).unwrap_or_default();
             let host = host.as_deref().unwrap_or("default");
             // Writing into a string cannot fail.
             let root = root.display();
             let _ = write!(
                 text,
-                "[site.\"{host}\"]\nroot = \"{root}\"\ncompress = {compress}\n{guard}"
+                "[site.\"{host}\"]\nroot = \"{root}\"\ncompress = {compress}\n{guard}{tls}"
             );
             text
         })
     }
 
-    fn nginx(&self, root: &Path, port: u16, file: &Path, is_tuned: bool) -> Outcome<String> {
+    /// The TLS of a site of gannet.
+    fn gannet_tls(&self, secure: &Secure<'_>, host: Option<&str>) -> String {
+        match (self.site, host) {
+            (Site::Certified(count), Some(host)) => {
+                let folder = self.content.certificates(count);
+                let [pem, key] = ["pem", "key"].map(|kind| folder.join(format!("{host}.{kind}")));
+                Secure::gannet_site(&pem, &key)
+            }
+            _ => Secure::gannet_site(secure.pem, secure.key),
+        }
+    }
+
+    fn nginx(
+        &self,
+        (root, secure): (&Path, Option<&Secure<'_>>),
+        port: u16,
+        file: &Path,
+        is_tuned: bool,
+    ) -> Outcome<String> {
         let users = file.with_extension("htpasswd");
         let file = file.display();
         let auth = if self.variant == Variant::Password {
@@ -221,6 +261,7 @@ impl Stage<'_> {
         };
         // Options of an address may be given once.
         let mut option = if is_tuned { " deferred" } else { "" };
+        let tls = secure.map(Secure::nginx).unwrap_or_default();
         let mut http2 = match self.variant {
             Variant::Streams { .. } => format!("listen {HTTP2_ADDRESS}:{port} http2;"),
             _ => String::new(),
@@ -228,10 +269,12 @@ impl Stage<'_> {
         let servers = self.sites(root).map(|(host, root)| {
             let (host, root) = (host.as_deref().unwrap_or("_"), root.display());
             let listen = format!("127.0.0.1:{port}{}", std::mem::take(&mut option));
-            let locations =
-                if self.variant == Variant::Routed { locations() } else { String::new() };
+            let locations = (self.variant == Variant::Routed).then(locations).unwrap_or_default();
             let http2 = std::mem::take(&mut http2);
-            format!("server {{ listen {listen}; {http2} server_name {host}; root {root}; {locations} }}\n")
+            format!(
+                "server {{ listen {listen}; {tls} {http2} server_name {host}; root {root}; \
+                 {locations} }}\n"
+            )
         });
         Ok(format!(
             "user root; worker_processes 1; daemon off;\npid {file}.pid; error_log stderr warn;\n\
@@ -243,10 +286,12 @@ impl Stage<'_> {
         ))
     }
 
-    fn lighttpd(&self, root: &Path, port: u16) -> String {
+    fn lighttpd(&self, (root, secure): (&Path, Option<&Secure<'_>>), port: u16) -> String {
         let root = root.display();
         let hosts = match self.site {
-            Site::Single { .. } | Site::Heap | Site::Articles(_) => String::new(),
+            Site::Single { .. } | Site::Heap | Site::Articles(_) | Site::Certified(_) => {
+                secure.map(Secure::lighttpd).unwrap_or_default()
+            }
             Site::Hosts => format!(
                 "server.modules = (\"mod_simple_vhost\")\n\
                  simple-vhost.server-root = \"{root}\"\nsimple-vhost.document-root = \"/\"\n"
@@ -260,18 +305,19 @@ impl Stage<'_> {
         )
     }
 
-    fn h2o(&self, root: &Path, port: u16) -> String {
+    fn h2o(&self, (root, secure): (&Path, Option<&Secure<'_>>), port: u16) -> String {
         let hosts = self.sites(root).map(|(host, root)| {
             let host = host.as_deref().unwrap_or("default");
             let root = root.display();
             format!("  \"{host}\":\n    paths:\n      /:\n        file.dir: \"{root}\"\n")
         });
+        let tls = secure.map(Secure::h2o).unwrap_or_default();
         let http2 = match self.variant {
             Variant::Streams { .. } => format!("listen: {{host: {HTTP2_ADDRESS}, port: {port}}}\n"),
             _ => String::new(),
         };
         format!(
-            "listen: {{host: 127.0.0.1, port: {port}}}\n{http2}user: root\nnum-threads: 1\n\
+            "listen: {{host: 127.0.0.1, port: {port}}}\n{tls}{http2}user: root\nnum-threads: 1\n\
              max-connections: 10000\nhttp1-request-timeout: 75\nhosts:\n{}",
             hosts.collect::<String>()
         )
@@ -285,6 +331,11 @@ impl Stage<'_> {
                 let folder = root.join(&host);
                 (Some(host), folder)
             })),
+            Site::Certified(count) => {
+                let hosts = (0..count).map(|number| format!("site{number:05}.example"));
+                let all = [None].into_iter().chain(hosts.map(Some));
+                Box::new(all.map(move |host| (host, root.clone())))
+            }
             Site::Single { .. } | Site::Heap | Site::Articles(_) => {
                 Box::new([(None, root)].into_iter())
             }

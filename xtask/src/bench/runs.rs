@@ -4,16 +4,16 @@ use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::cases::{
-    BROWSER_CODINGS, Case, Compression, Idle, Kind, Load, SMALL, Site, Start, Variant,
-};
+use super::cases::{Case, Idle, Kind, Load, Site, Start, Variant};
 use super::content::{Content, file_bytes, targets};
 use super::life;
 use super::load::{self, request};
 use super::measure::{least, median, median_ratio};
 use super::peers::{Peer, Stage};
+use super::secure::Hands;
 use super::server::Server;
 use super::table::{Table, verdict};
+use super::visitors::{self, Crowd};
 use super::{Outcome, machine};
 use crate::command::{bounded, finish};
 
@@ -44,6 +44,9 @@ impl Bench {
             Kind::Load(load) => self.load(load),
             Kind::Idle(idle) => self.idle(idle),
             Kind::Start(start) => self.start(start),
+            Kind::Certificates(wanted) => {
+                visitors::certificates(wanted, &self.content, self.rounds)
+            }
             Kind::Life(life) => life::run(*life, &self.content, self.turns),
             Kind::Engine { instructions_max } => engine(*instructions_max),
             Kind::Route { instructions_max, ratio_max } => route(*instructions_max, *ratio_max),
@@ -118,20 +121,31 @@ impl Bench {
         ]);
         let mut gannet_all = f64::NAN;
         for peer in [Peer::Gannet, Peer::Nginx, Peer::Lighttpd, Peer::H2o] {
-            let variant = match idle.is_http2 {
-                true if peer == Peer::Lighttpd => continue,
-                true => Variant::Streams { connections: count, each: 1 },
-                false => Variant::Plain,
-            };
-            let (server, request) = self.single(peer, variant)?;
+            if peer == Peer::Lighttpd && matches!(idle.variant, Variant::Streams { .. }) {
+                // It is asked without HTTP/2 only.
+                continue;
+            }
+            let (server, request) = self.single(peer, idle.variant)?;
+            if let Variant::Secure(_) = idle.variant {
+                // A process that looks at certificates has come and gone by then.
+                sleep(SILENCE);
+            }
             let without = server.memory_bytes()? as f64;
-            let crowd = match idle.is_http2 {
-                true => load::crowd_of_streams(count, server.address)?,
-                false => load::crowd(count, server.address, &request)?,
+            let (with, open) = match idle.variant {
+                Variant::Secure(_) => {
+                    let crowd = Crowd::new(count, server.address, &self.content.pair()?.0)?;
+                    sleep(SILENCE);
+                    (server.memory_bytes()? as f64, crowd.count_open()?)
+                }
+                _ => {
+                    let crowd = match idle.variant {
+                        Variant::Streams { .. } => load::crowd_of_streams(count, server.address)?,
+                        _ => load::crowd(count, server.address, &request)?,
+                    };
+                    sleep(SILENCE);
+                    (server.memory_bytes()? as f64, load::count_open(&crowd)?)
+                }
             };
-            sleep(SILENCE);
-            let with = server.memory_bytes()? as f64;
-            let open = load::count_open(&crowd)?;
             if open < count {
                 return Err(format!("{} closed {} connections", peer.name(), count - open).into());
             }
@@ -189,16 +203,8 @@ impl Bench {
 
     /// Starts `peer` alone with the small file, and gives the request for that.
     fn single(&self, peer: Peer, variant: Variant) -> Outcome<(Server, String)> {
-        let site = Site::Single { bytes: SMALL };
-        let stage = Stage {
-            content: &self.content,
-            site,
-            access_log: false,
-            compression: Compression::Off,
-            variant,
-        };
-        let target = targets(site).next().ok_or("a site without targets")?;
-        let request = request(&target, Variant::Plain, BROWSER_CODINGS, None);
+        let stage = Stage { variant, ..Stage::plain(&self.content) };
+        let request = load::plain_request(stage.site)?;
         Ok((Server::start(peer, &stage, &request)?, request))
     }
 }
@@ -209,6 +215,8 @@ struct Entrant {
     site: Site,
     variant: Variant,
     script: PathBuf,
+    /// The certificate, where TLS is spoken.
+    pem: PathBuf,
     microseconds: Vec<f64>,
     rates: Vec<f64>,
 }
@@ -250,8 +258,9 @@ impl Entrant {
         }
         let name = format!("{peer:?}-{}", server.address.port());
         let script = load::script(load, etag.as_deref(), content, &name)?;
+        let (pem, _) = content.pair()?;
         let (microseconds, rates) = (Vec::new(), Vec::new());
-        Ok(Self { server, site, variant, script, microseconds, rates })
+        Ok(Self { server, site, variant, script, pem, microseconds, rates })
     }
 
     /// One slice of load; counted or not.
@@ -259,10 +268,16 @@ impl Entrant {
         let before = self.server.cpu_time();
         let address = self.server.address;
         let slice = match self.variant {
+            Variant::Secure(Hands::Kept) => {
+                load::slice(&self.script, &format!("https://{}", visitors::secure(address)), round)
+            }
+            Variant::Secure(hands) => {
+                visitors::shake(hands, address, &self.pem, load::SLICE_SECONDS, (0, 0))
+            }
             Variant::Streams { connections, each } => {
                 load::streams(self.site, address, (connections, each))
             }
-            _ => load::slice(&self.script, address, round),
+            _ => load::slice(&self.script, &format!("http://{address}"), round),
         };
         let slice =
             slice.map_err(|error| self.server.complain(&format!("failed under {error}")))?;

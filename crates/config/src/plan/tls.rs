@@ -11,9 +11,9 @@ pub struct Tls {
     pub certificates: Box<[usize]>,
     /// The oldest version that is spoken.
     pub min_version: TlsVersion,
-    /// The authorities, as PEM, one of which must have signed the certificate that a client shows;
-    /// `None` where clients show none.
-    pub client_authorities: Option<Arc<[u8]>>,
+    /// By whom the certificate that a client has to show must be signed, by their number in
+    /// [`super::Plan::authorities`]; `None` where clients show none.
+    pub client_authorities: Option<usize>,
     /// What is done for requests that come without TLS, where they are not answered alike.
     pub plain: Option<Box<Route>>,
     /// Where it is written.
@@ -39,6 +39,17 @@ pub struct Certificate {
     /// What was in them.
     pub pem: Pem,
     /// Where they are first named.
+    pub place: Place,
+}
+
+/// Authorities from a file, by one of which clients are certified.
+#[derive(Clone, Debug)]
+pub struct Authorities {
+    /// The file; absolute.
+    pub file: PathBuf,
+    /// What was in it.
+    pub pem: Arc<[u8]>,
+    /// Where it is first named.
     pub place: Place,
 }
 

@@ -8,8 +8,8 @@ use crate::{
     fill::{self, Filled},
     mistake::{Mistake, quote},
     plan::{
-        Certificate, ErrorPage, Folder, Password, Phrase, PhraseError, Place, Template,
-        TrailingSlash, Upstream,
+        Authorities, Certificate, ErrorPage, Folder, Password, Phrase, PhraseError, Place,
+        Template, TrailingSlash, Upstream,
     },
     source::{Sources, Span, Word},
     world::World,
@@ -54,10 +54,11 @@ pub(crate) struct Context<'c> {
     pub(crate) served: HashMap<PathBuf, Span>,
     /// Files of passwords, and where each is named.
     pub(crate) own: Vec<Own>,
-    /// The certificates so far; what came of each pair of files, so that each is read once; and
-    /// where each site is typed.
+    /// The certificates so far; what came of each pair of files, so that each is read once; the
+    /// authorities of clients; and where each site is typed.
     pub(crate) certificates: Vec<Certificate>,
     pub(crate) pairs: HashMap<tls::Paths, Option<usize>>,
+    pub(crate) authorities: Vec<Authorities>,
     pub(crate) typed: Vec<tls::Typed>,
     numbers: HashMap<FolderKey, usize>,
     checked: HashMap<PathBuf, Result<(), String>>,
@@ -98,6 +99,7 @@ impl<'c> Context<'c> {
             own: Vec::new(),
             certificates: Vec::new(),
             pairs: HashMap::default(),
+            authorities: Vec::new(),
             typed: Vec::new(),
             numbers: HashMap::default(),
             checked: HashMap::default(),

@@ -4,7 +4,8 @@ use super::context::Context;
 use crate::{
     mistake::{Mistake, quote},
     plan::{
-        Action, Certificate, Listen, Pem, Phrase, Place, Redirect, Route, Site, Tls, TlsVersion,
+        Action, Authorities, Certificate, Listen, Pem, Phrase, Place, Redirect, Route, Site, Tls,
+        TlsVersion,
     },
     source::{Span, Word},
     world::PairFault,
@@ -61,13 +62,7 @@ pub(crate) fn of_site(word: &Word<written::Tls>, context: &mut Context<'_>) -> O
         );
     }
     let certificates = certificates(word, context);
-    let client_authorities = words.client_ca.as_ref().and_then(|file| {
-        let text = read("client-ca", file, context)?;
-        if let Err(why) = context.world.check_authorities(&text) {
-            blame("client-ca", file, &why, context);
-        }
-        Some(Arc::from(text))
-    });
+    let client_authorities = words.client_ca.as_ref().and_then(|file| authorities(file, context));
     Some(Tls {
         certificates: certificates.into(),
         min_version: words.min_version.as_ref().map_or(TlsVersion::Tls12, |word| word.value),
@@ -140,6 +135,20 @@ fn certificate(
     });
     context.pairs.insert(paths, number);
     number
+}
+
+/// The number of the authorities in that file.
+fn authorities(word: &Word<String>, context: &mut Context<'_>) -> Option<usize> {
+    let file = context.sources.path(word);
+    if let Some(known) = context.authorities.iter().position(|known| known.file == file) {
+        return Some(known);
+    }
+    let pem = Arc::from(read("client-ca", word, context)?);
+    if let Err(why) = context.world.check_authorities(&pem) {
+        blame("client-ca", word, &why, context);
+    }
+    context.authorities.push(Authorities { file, pem, place: context.at(word.span) });
+    Some(context.authorities.len() - 1)
 }
 
 fn read(name: &str, file: &Word<String>, context: &mut Context<'_>) -> Option<Vec<u8>> {

@@ -137,7 +137,8 @@ pub(crate) fn shared_words(count: usize) -> io::Result<&'static [AtomicU64]> {
     Ok(unsafe { std::slice::from_raw_parts(start.cast::<AtomicU64>(), count) })
 }
 
-/// The first `count` words of memory behind a descriptor, which are never given back.
+/// The first `count` words of memory behind a descriptor, which are never given back and are in no
+/// core dump.
 ///
 /// # Errors
 ///
@@ -156,6 +157,10 @@ pub(crate) fn mapped_words(
     let start =
         unsafe { libc::mmap(anywhere, bytes, access, libc::MAP_SHARED, memory.as_raw_fd(), whole) };
     if start == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: what is asked is about the mapping that was just made, and changes nothing in it.
+    if unsafe { libc::madvise(start, bytes, libc::MADV_DONTDUMP) } != 0 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the caller has seen to it that the memory is that long and never shrinks; the mapping

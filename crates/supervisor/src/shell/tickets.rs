@@ -4,6 +4,7 @@ use super::Happening;
 use control::{KEY_BYTES, TicketKeys};
 use net::{memory, random};
 use std::{
+    hint::black_box,
     io,
     os::fd::{AsFd, OwnedFd},
     time::Duration,
@@ -40,7 +41,11 @@ impl Tickets {
 
     /// Makes tickets with a new key from now on.
     pub(super) fn rotate(&self) -> io::Result<()> {
-        self.keys.rotate(&random::bytes::<KEY_BYTES>()?);
+        let mut key = random::bytes::<KEY_BYTES>()?;
+        self.keys.rotate(&key);
+        // The memory is in no core dump; the stack is. What nobody reads would not be written.
+        key.fill(0);
+        black_box(&key);
         Ok(())
     }
 }
