@@ -82,6 +82,12 @@ impl Place {
         workers.map(|worker| Process(worker["pid"].as_u64().unwrap() as u32)).collect()
     }
 
+    /// Has the server read its config again, which it can.
+    fn reload(&self) {
+        let (code, _, stderr) = Launch::of(["reload".to_owned(), self.file()].to_vec()).finish();
+        assert_eq!((code, &*stderr), (Some(0), ""));
+    }
+
     /// The errors log's lines about `event`.
     fn count(&self, event: &str) -> usize {
         let text = fs::read_to_string(self.path("errors.log")).unwrap_or_default();
@@ -277,8 +283,7 @@ fn who_keeps_things_and_does_not_listen_for_a_while_is_told_later() {
     keeper.signal(Signal::STOP);
     let begun = Instant::now();
     for _ in 0..3 {
-        let (code, _, stderr) = Launch::of(["reload".to_owned(), place.file()].to_vec()).finish();
-        assert_eq!((code, &*stderr), (Some(0), ""));
+        place.reload();
     }
     // It is waited for once, two seconds, and not again before it answers.
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
@@ -299,8 +304,7 @@ fn a_socket_that_was_made_again_is_the_one_that_is_kept() {
     let place = Place::alone();
     let server = place.launch().start();
     fs::remove_file(place.path("s")).unwrap();
-    let (code, _, stderr) = Launch::of(["reload".to_owned(), place.file()].to_vec()).finish();
-    assert_eq!((code, &*stderr), (Some(0), ""));
+    place.reload();
     assert!(eventually(|| place.workers().len() == 2));
     let before = place.workers();
     kill(&server);

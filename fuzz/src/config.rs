@@ -189,6 +189,7 @@ fn check_plan(plan: &Plan) {
 fn check_policy(plan: &Plan, policy: &Policy) {
     match &policy.action {
         Action::Files(files) => assert!(files.folder < plan.folders.len()),
+        Action::Admin => unreachable!("no route of a site can say so"),
         Action::Php(php) => {
             assert!(php.files.folder < plan.folders.len());
             let listed = plan.applications.get(php.application.number);

@@ -42,7 +42,7 @@ pub fn run(data: &[u8]) {
                 .workers
                 .iter()
                 .flat_map(|one| [one.process, one.channel, one.seats, one.rows, one.trail])
-                .chain(state.workers.iter().flat_map(|one| [one.tallies, one.recents])),
+                .chain(state.workers.iter().flat_map(|one| [one.tallies, one.recents, one.lives])),
         )
         .chain(state.askers.iter().copied())
         .collect();

@@ -1,8 +1,10 @@
 //! Who may enter: one file per guard. A guard MAY refuse a request; it never answers it otherwise,
 //! but for the preflight that a browser sends to ask whether it may ask.
 //!
-//! The order is fixed, the cheapest first: address, preflight, method, limit, password.
+//! The order is fixed, the cheapest first: address, preflight, method, limit, password. Who looks
+//! at the server itself is asked for other things, and first.
 
+mod looking;
 mod addresses;
 mod preflight;
 mod methods;
@@ -77,10 +79,12 @@ pub fn check(access: &Access, exchange: &mut Exchange<'_>, door: &mut Door<'_>) 
 }
 
 fn ask(access: &Access, exchange: &mut Exchange<'_>, door: &mut Door<'_>) -> Entry {
-    let Access { addresses, methods, limit, preflight, password } = access;
+    let Access { addresses, methods, limit, preflight, password, looking } = access;
     let addresses = addresses.as_ref();
-    let answer = addresses
-        .and_then(|addresses| addresses::check(addresses, exchange))
+    let answer = looking
+        .as_ref()
+        .and_then(|looking| looking::check(looking, exchange))
+        .or_else(|| addresses.and_then(|addresses| addresses::check(addresses, exchange)))
         .or_else(|| preflight.as_ref().and_then(|lines| preflight::answer(lines, exchange)))
         .or_else(|| methods.as_ref().and_then(|methods| methods::check(methods, exchange)))
         .or_else(|| limit.as_ref().and_then(|limit| limit::check(limit, exchange, door)));

@@ -1,11 +1,11 @@
 //! What the process that starts the others has to know of a config: everything else is for those.
 
-use crate::plan::{Address, Issuer, Label, Listen, LogFormat, Plan, Target};
+use crate::plan::{Address, Admin, Issuer, Label, Listen, LogFormat, Plan, Pool, Target};
 use base::pack::{Packer, Unpacker};
 use std::{os::unix::ffi::OsStrExt, path::PathBuf, time::Duration};
 
 /// The form of the bytes; another one is refused.
-const VERSION: u64 = 4;
+const VERSION: u64 = 5;
 
 /// What a supervisor knows of a config.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Blueprint {
     pub workers: usize,
     /// The socket by which the server is told what to do, where one is named.
     pub control: Option<PathBuf>,
+    /// Where the server is looked at, if anywhere.
+    pub admin: Option<Admin>,
     /// Connections of all workers at a time.
     pub connections_max: usize,
     /// Clients and limits that account is kept of.
@@ -41,8 +43,14 @@ pub struct Blueprint {
     pub certificates: Vec<PathBuf>,
     /// Whether some of them are had from an authority by itself.
     pub issues: bool,
+    /// When certificates end, in seconds since 1970, each by its file.
+    pub ends: Vec<(String, i64)>,
     /// What the labels of sites and routes stand for.
     pub labels: Vec<Label>,
+    /// What runs PHP.
+    pub pools: Vec<Pool>,
+    /// The group of workers, by which they connect to that.
+    pub group: u32,
 }
 
 /// The error log, as a supervisor has it.
@@ -55,12 +63,13 @@ pub struct Errors {
 }
 
 impl Blueprint {
-    /// What a supervisor has to know of `plan`, each worker of which has so many `threads`; `found`
-    /// says in a few words what is in it. `hosts` tells which hosts stand for an address.
+    /// What a supervisor has to know of `plan`, each worker of which has so many `threads` and is
+    /// of that `group`; `found` says in a few words what is in it. `hosts` tells which hosts stand
+    /// for an address.
     #[must_use]
     pub fn new(
         plan: &Plan,
-        threads: usize,
+        (threads, group): (usize, u32),
         found: String,
         hosts: impl Fn(&Address) -> Vec<String>,
     ) -> Self {
@@ -90,6 +99,7 @@ impl Blueprint {
             threads,
             workers: plan.workers.get(),
             control: plan.control.clone(),
+            admin: plan.admin.clone(),
             connections_max: plan.capacity.connections_max,
             clients_max: plan.capacity.clients_max,
             logs: targets.filter_map(file).collect(),
@@ -105,8 +115,17 @@ impl Blueprint {
             hosts: plan.listen.iter().enumerate().map(answers).collect(),
             certificates,
             issues: plan.certificates.iter().any(|one| matches!(one.issuer, Issuer::Authority(_))),
+            ends: Vec::new(),
             labels: plan.labels.clone(),
+            pools: plan.pools.clone(),
+            group,
         }
+    }
+
+    /// All addresses that somebody listens on: those of sites, then the one of `admin`.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<Listen> {
+        self.listen.iter().chain(self.admin.iter().map(|admin| &admin.listen)).cloned().collect()
     }
 
     /// The blueprint as bytes.
@@ -115,18 +134,13 @@ impl Blueprint {
         let mut out = Packer::default();
         out.number(VERSION);
         out.number(self.listen.len() as u64);
-        for Listen { address, written, is_implied, proxy_protocol, http2, tls } in &self.listen {
-            pack_address(&mut out, address);
-            out.bytes(written.as_bytes());
-            out.byte(u8::from(*is_implied));
-            out.byte(u8::from(*proxy_protocol));
-            out.byte(u8::from(*http2));
-            out.byte(u8::from(*tls));
-        }
+        self.listen.iter().for_each(|listen| pack_listen(&mut out, listen));
         out.number(self.threads as u64);
         out.number(self.workers as u64);
         out.byte(u8::from(self.control.is_some()));
         self.control.iter().for_each(|path| out.bytes(path.as_os_str().as_bytes()));
+        out.byte(u8::from(self.admin.is_some()));
+        self.admin.iter().for_each(|admin| pack_admin(&mut out, admin));
         out.number(self.connections_max as u64);
         out.number(self.clients_max as u64);
         out.number(self.logs.len() as u64);
@@ -154,11 +168,19 @@ impl Blueprint {
         out.number(self.certificates.len() as u64);
         self.certificates.iter().for_each(|file| out.bytes(file.as_os_str().as_bytes()));
         out.byte(u8::from(self.issues));
+        out.number(self.ends.len() as u64);
+        for (file, end) in &self.ends {
+            out.bytes(file.as_bytes());
+            out.number(end.cast_unsigned());
+        }
         out.number(self.labels.len() as u64);
         for Label { site, route } in &self.labels {
             out.bytes(site.as_bytes());
             out.bytes(route.as_bytes());
         }
+        out.number(self.pools.len() as u64);
+        self.pools.iter().for_each(|pool| pool.pack(&mut out));
+        out.number(u64::from(self.group));
         out.finish()
     }
 
@@ -170,10 +192,11 @@ impl Blueprint {
             return None;
         }
         let blueprint = Self {
-            listen: from.list(listen)?,
+            listen: from.list(unpack_listen)?,
             threads: from.count()?,
             workers: from.count()?,
             control: maybe(&mut from, Unpacker::path)?,
+            admin: maybe(&mut from, unpack_admin)?,
             connections_max: from.count()?,
             clients_max: from.count()?,
             logs: from.list(|from| Some((from.count()?, from.path()?)))?,
@@ -187,12 +210,31 @@ impl Blueprint {
             hosts: from.list(|from| from.list(Unpacker::text))?,
             certificates: from.list(Unpacker::path)?,
             issues: from.flag()?,
+            ends: from.list(|from| Some((from.text()?, from.number()?.cast_signed())))?,
             labels: from.list(|from| {
                 Some(Label { site: from.text()?.into(), route: from.text()?.into() })
             })?,
+            pools: from.list(Pool::unpack)?,
+            group: from.count()?,
         };
         from.is_empty().then_some(blueprint)
     }
+}
+
+/// Appends where a server is looked at; [`unpack_admin`] reads it.
+pub fn pack_admin(out: &mut Packer, admin: &Admin) {
+    let Admin { listen, token, user } = admin;
+    pack_listen(out, listen);
+    for text in [token.as_deref(), user.as_deref()] {
+        out.byte(u8::from(text.is_some()));
+        text.iter().for_each(|text| out.bytes(text.as_bytes()));
+    }
+}
+
+/// Reads where a server is looked at; `None` where there is nothing of the kind.
+pub fn unpack_admin(from: &mut Unpacker<'_>) -> Option<Admin> {
+    let (listen, token) = (unpack_listen(from)?, maybe(from, Unpacker::text)?);
+    Some(Admin { listen, token: token.map(Into::into), user: maybe(from, Unpacker::text)? })
 }
 
 /// Appends an address; [`unpack_address`] reads it.
@@ -219,7 +261,14 @@ pub fn unpack_address(from: &mut Unpacker<'_>) -> Option<Address> {
     }
 }
 
-fn listen(from: &mut Unpacker<'_>) -> Option<Listen> {
+fn pack_listen(out: &mut Packer, listen: &Listen) {
+    let Listen { address, written, is_implied, proxy_protocol, http2, tls } = listen;
+    pack_address(out, address);
+    out.bytes(written.as_bytes());
+    [is_implied, proxy_protocol, http2, tls].iter().for_each(|flag| out.byte(u8::from(**flag)));
+}
+
+fn unpack_listen(from: &mut Unpacker<'_>) -> Option<Listen> {
     Some(Listen {
         address: unpack_address(from)?,
         written: from.text()?.into(),

@@ -1,7 +1,10 @@
 //! A config file with all that the world answered while it was resolved: enough to resolve it once
 //! more without a world, to the same plan.
 
-use crate::{Content, Errors, PairFault, Plan, World, plan::Wanted};
+use crate::{
+    Content, Errors, Fpm, PairFault, Plan, World,
+    plan::{PoolUser, Wanted},
+};
 use base::pack::{Packer, Unpacker};
 use foldhash::HashMap;
 use std::{
@@ -12,7 +15,7 @@ use std::{
 };
 
 /// The form of the bytes; another one is refused.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 
 /// What a world that has no answer says: the config asks for something that it did not ask for when
 /// it was checked.
@@ -37,10 +40,15 @@ pub struct Bundle {
     variables: HashMap<String, Option<OsString>>,
     keep: PathBuf,
     account: Option<String>,
+    fpms: HashMap<Option<String>, Result<Fpm, String>>,
+    runners: HashMap<Runner, Result<Option<PoolUser>, String>>,
 }
 
 /// What stands for the most bytes of a certificate that comes by itself, among files.
 const BY_ITSELF: u64 = 0;
+
+/// A user, if one was named, and the folder that programs lie in.
+type Runner = (Option<String>, PathBuf);
 
 /// Makes a plan of a config as [`crate::load`] does, and keeps what `world` answers.
 ///
@@ -143,6 +151,24 @@ impl Bundle {
         out.bytes(self.keep.as_os_str().as_bytes());
         out.byte(u8::from(self.account.is_some()));
         self.account.iter().for_each(|account| out.bytes(account.as_bytes()));
+        out.number(self.fpms.len() as u64);
+        for (version, answer) in &self.fpms {
+            push_name(&mut out, version.as_ref());
+            push(&mut out, answer, |out, fpm| {
+                out.bytes(fpm.program.as_os_str().as_bytes());
+                out.number(fpm.stamp);
+                out.bytes(fpm.sockets.as_os_str().as_bytes());
+            });
+        }
+        out.number(self.runners.len() as u64);
+        for ((name, root), answer) in &self.runners {
+            push_name(&mut out, name.as_ref());
+            out.bytes(root.as_os_str().as_bytes());
+            push(&mut out, answer, |out, user| {
+                out.byte(u8::from(user.is_some()));
+                user.iter().for_each(|user| user.pack(out));
+            });
+        }
         out.finish()
     }
 
@@ -183,6 +209,11 @@ impl Bundle {
                 .collect(),
             keep: from.path()?,
             account: if from.flag()? { Some(from.text()?) } else { None },
+            fpms: from.list(|from| Some((name(from)?, take(from, fpm)?)))?.into_iter().collect(),
+            runners: from
+                .list(|from| Some(((name(from)?, from.path()?), take(from, runner)?)))?
+                .into_iter()
+                .collect(),
         };
         from.is_empty().then_some(bundle)
     }
@@ -232,6 +263,16 @@ impl World for Bundle {
 
     fn account(&self, _folder: &Path) -> Option<String> {
         self.account.clone()
+    }
+
+    fn fpm(&self, version: Option<&str>) -> Result<Fpm, String> {
+        let known = self.fpms.get(&version.map(str::to_owned)).cloned();
+        known.unwrap_or_else(|| Err(UNKNOWN.to_owned()))
+    }
+
+    fn runner(&self, name: Option<&str>, root: &Path) -> Result<Option<PoolUser>, String> {
+        let known = self.runners.get(&(name.map(str::to_owned), root.to_owned())).cloned();
+        known.unwrap_or_else(|| Err(UNKNOWN.to_owned()))
     }
 
     fn variable(&self, name: &str) -> Option<OsString> {
@@ -323,6 +364,18 @@ impl World for Recorder<'_> {
         bundle.account.clone()
     }
 
+    fn fpm(&self, version: Option<&str>) -> Result<Fpm, String> {
+        let answers = &mut self.bundle.borrow_mut().fpms;
+        let answer = answers.entry(version.map(str::to_owned));
+        answer.or_insert_with(|| self.world.fpm(version)).clone()
+    }
+
+    fn runner(&self, name: Option<&str>, root: &Path) -> Result<Option<PoolUser>, String> {
+        let answers = &mut self.bundle.borrow_mut().runners;
+        let answer = answers.entry((name.map(str::to_owned), root.to_owned()));
+        answer.or_insert_with(|| self.world.runner(name, root)).clone()
+    }
+
     fn variable(&self, name: &str) -> Option<OsString> {
         let answers = &mut self.bundle.borrow_mut().variables;
         answers.entry(name.to_owned()).or_insert_with(|| self.world.variable(name)).clone()
@@ -359,4 +412,21 @@ fn looks(from: &mut Unpacker<'_>) -> Option<HashMap<PathBuf, Result<(), String>>
 
 fn content(from: &mut Unpacker<'_>) -> Option<Content> {
     Some(Content { bytes: from.bytes()?.to_owned(), path: from.path()? })
+}
+
+fn push_name(out: &mut Packer, name: Option<&String>) {
+    out.byte(u8::from(name.is_some()));
+    name.iter().for_each(|name| out.bytes(name.as_bytes()));
+}
+
+fn name(from: &mut Unpacker<'_>) -> Option<Option<String>> {
+    Some(if from.flag()? { Some(from.text()?) } else { None })
+}
+
+fn fpm(from: &mut Unpacker<'_>) -> Option<Fpm> {
+    Some(Fpm { program: from.path()?, stamp: from.number()?, sockets: from.path()? })
+}
+
+fn runner(from: &mut Unpacker<'_>) -> Option<Option<PoolUser>> {
+    Some(if from.flag()? { Some(PoolUser::unpack(from)?) } else { None })
 }

@@ -12,6 +12,7 @@ mod setting;
 mod shape;
 mod kind;
 mod log_kind;
+mod ini_kind;
 mod unit;
 mod written;
 mod host;
@@ -37,7 +38,7 @@ pub use reference::{help, page};
 pub use save::save;
 pub use schema::schema;
 pub use shape::{Description, Preset};
-pub use world::{Content, PairFault, World};
+pub use world::{Content, Fpm, PairFault, World};
 pub use written::settings;
 
 use include::Reading;

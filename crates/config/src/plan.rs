@@ -5,6 +5,7 @@ mod braces;
 mod phrase;
 mod action;
 mod php;
+mod pool;
 mod access;
 mod password;
 mod cors;
@@ -18,11 +19,13 @@ mod error_pages;
 pub(crate) mod line_template;
 mod log;
 mod listen;
+mod admin;
 mod tls;
 
-pub use access::{Access, Addresses, Limit, Methods};
+pub use access::{Access, Addresses, Limit, Looking, Methods};
 pub use action::{Action, Files, Folder, Redirect, Respond, TrailingSlash};
 pub use adjust::{Adjust, FieldEdits, Origin};
+pub use admin::Admin;
 pub use braces::PhraseError;
 pub use compress::{Compress, CompressCache};
 pub use cors::{Cors, Origins};
@@ -36,6 +39,8 @@ pub use password::{Hash, HashError, Password, Users, Variant};
 pub use php::{Application, Php, Upstream};
 pub use phrase::{Form, Phrase};
 pub use place::Place;
+pub use pool::{Pool, PoolUser};
+pub(crate) use pool::{WORKERS, usual};
 pub use route::{Bandwidth, Branch, Case, Node, Policy, Rewrite, Route, Routes};
 pub use template::{RenderError, Template, Value};
 pub use tls::{
@@ -80,6 +85,8 @@ pub struct Plan {
     /// The socket by which the server is told what to do; absolute. `None` leaves it to whoever
     /// runs it.
     pub control: Option<PathBuf>,
+    /// Where the running server is looked at, if anywhere.
+    pub admin: Option<Admin>,
     /// The user that workers run as where root starts them; `None` leaves it to who runs them.
     pub user: Option<String>,
     /// What one message and one connection may cost.
@@ -111,6 +118,8 @@ pub struct Plan {
     pub authorities: Vec<Authorities>,
     /// The applications that are asked, each by its number.
     pub applications: Vec<Upstream>,
+    /// Those of them that are started for their sites.
+    pub pools: Vec<Pool>,
     /// What is done for hosts that no site claims (421).
     pub misdirected: Route,
     /// What the labels of sites and routes stand for.
@@ -150,6 +159,7 @@ impl Plan {
             threads: None,
             workers: NonZero::<usize>::MIN,
             control: None,
+            admin: None,
             user: None,
             limits: Limits::default(),
             capacity: Capacity::default(),
@@ -165,6 +175,7 @@ impl Plan {
             issuing: Issuing::default(),
             authorities: Vec::new(),
             applications: Vec::new(),
+            pools: Vec::new(),
             misdirected: misdirected(),
             labels: Vec::new(),
             hosts: HashMap::default(),

@@ -3,6 +3,7 @@
 mod listeners;
 mod context;
 mod listen;
+mod admin;
 mod log;
 mod limits;
 mod site;
@@ -88,12 +89,12 @@ pub(crate) fn resolve(
     let mut files = std::mem::take(&mut context.own);
     files.extend(context.logs.own.drain(..).chain(forms));
     own::check(files, &mut context);
-    let Context { folders, certificates, authorities, mut issuing, applications, .. } = context;
-    let Context { logs, request_id, mistakes, .. } = context;
+    let Context { folders, certificates, authorities, mut issuing, .. } = context;
+    let Context { applications, pools, logs, request_id, mistakes, .. } = context;
     issuing::order(&mut issuing, &listen);
     let mut plan = Plan::new(sites, folders);
     (plan.certificates, plan.authorities, plan.issuing) = (certificates, authorities, issuing);
-    plan.applications = applications;
+    (plan.applications, plan.pools) = (applications, pools);
     plan.logs = logs.close(mistakes);
     plan.request_id = request_id.and_then(|word| word.value);
     plan.trusted_proxies = trusted_proxies;
@@ -102,6 +103,7 @@ pub(crate) fn resolve(
     plan.threads = server.threads.and_then(|word| NonZero::new(word.value));
     plan.workers = server.workers.and_then(|word| NonZero::new(word.value)).unwrap_or(plan.workers);
     plan.user = server.user.map(|word| word.value);
+    plan.admin = admin::resolve(server.admin, &plan, sources, mistakes);
     plan.control = server.control.map(|word| listen::control(&word, sources, world, mistakes));
     set(&mut plan.file_cache_bytes_max, server.file_cache);
     plan.compress_cache = compress::cache(server.compress_cache, sources, world, mistakes);

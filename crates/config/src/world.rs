@@ -1,6 +1,6 @@
 //! What a config asks about the machine it is for, so that this room need not look itself.
 
-use crate::plan::Wanted;
+use crate::plan::{PoolUser, Wanted};
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
@@ -116,6 +116,25 @@ pub trait World {
         None
     }
 
+    /// The php-fpm of that version, or the newest, where this server starts one itself.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says that there is none, and how it is had.
+    fn fpm(&self, _version: Option<&str>) -> Result<Fpm, String> {
+        Err("there is no php-fpm".to_owned())
+    }
+
+    /// Whom programs in the folder `root` run as: the user `name`, or else whoever they belong to.
+    /// `None` stands for the user of this process.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says why not, and whom to name.
+    fn runner(&self, _name: Option<&str>, _root: &Path) -> Result<Option<PoolUser>, String> {
+        Ok(None)
+    }
+
     /// The variable `name` of the environment, if it is set.
     fn variable(&self, _name: &str) -> Option<OsString> {
         None
@@ -130,6 +149,17 @@ pub trait World {
     fn is_error_terminal(&self) -> bool {
         false
     }
+}
+
+/// A php-fpm that can be started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fpm {
+    /// The program.
+    pub program: PathBuf,
+    /// A number that changes with the program, and with the settings that come with it.
+    pub stamp: u64,
+    /// What the paths of this server's own sockets begin with; absolute.
+    pub sockets: PathBuf,
 }
 
 /// What is wrong with a certificate and its key, as a sentence without a full stop.

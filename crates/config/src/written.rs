@@ -3,6 +3,7 @@
 
 mod limits;
 mod listen;
+mod admin;
 mod log;
 mod server;
 mod auth;
@@ -15,6 +16,7 @@ mod policy;
 mod route;
 mod site;
 
+pub(crate) use admin::Admin;
 pub(crate) use auth::Auth;
 pub(crate) use certificates::{Authority, Certificates, DnsServer};
 pub(crate) use cors::Cors;

@@ -94,6 +94,11 @@ fn config(setting: &Description, value: Option<&str>) -> String {
             };
             format!("[[server.listen]]\n{address}{line}[site.\"a.example\"]\n{root}")
         }
+        "[server.admin]" => {
+            let address =
+                if setting.name == "address" { "" } else { "address = \"unix:/run/x\"\n" };
+            format!("[server.admin]\n{address}{line}[site.\"a.example\"]\n{root}")
+        }
         "`auth`" => {
             let users = match setting.name {
                 "file" => {
@@ -115,7 +120,12 @@ fn config(setting: &Description, value: Option<&str>) -> String {
         }
         "`php`" => {
             let is_said = matches!(setting.name, "socket" | "address") && value.is_some();
-            let socket = if is_said { "" } else { "socket = \"/run/x.sock\"" };
+            // What is said of a php-fpm that is started.
+            let is_own = matches!(setting.name, "version" | "user" | "workers" | "ini");
+            let socket = match is_said || is_own {
+                true => "",
+                false => "socket = \"/run/x.sock\"",
+            };
             let comma = if socket.is_empty() || line.is_empty() { "" } else { "," };
             format!("[site.\"a.example\"]\n{root}php = {{ {socket}{comma} {} }}", line.trim())
         }

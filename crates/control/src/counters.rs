@@ -21,6 +21,14 @@ macro_rules! counters {
                     $(Self::$name => $label,)*
                 }
             }
+
+            /// What is counted, in a sentence.
+            #[must_use]
+            pub const fn doc(self) -> &'static str {
+                match self {
+                    $(Self::$name => $doc,)*
+                }
+            }
         }
     };
 }
@@ -32,8 +40,8 @@ counters! {
     Evicted "evicted" "Idle connections closed to make room for new ones.";
     TurnedAway "turned_away" "Connections answered 503 because a limit of connections was reached.";
     ShutOut "shut_out" "Connections closed without an answer for want of a PROXY protocol header.";
-    Handshakes "handshakes" "Times that hands were shaken by TLS, the quick ones of the next line among them.";
-    HandshakesResumed "handshakes_resumed" "Those that a ticket of the client has spared most of.";
+    Handshakes "handshakes" "Times that hands were shaken by TLS, resumed sessions among them.";
+    HandshakesResumed "handshakes_resumed" "TLS handshakes that a ticket of the client has spared most of.";
     HandshakesFailed "handshakes_failed" "Connections that TLS could not be spoken on, or not to their end.";
     Exhausted "exhausted" "Times that accepting paused because descriptors or memory ran out.";
     Limited "limited" "Requests answered 429 as their client asks too often.";
@@ -41,10 +49,15 @@ counters! {
     Uncounted "uncounted" "Times that the table of clients had no room to keep account of one.";
     Panics "panics" "Faults of ours that ended one exchange or restarted a loop.";
     TemplatesFailed "templates_failed" "Pages whose template failed, and that a built-in page stood in for.";
+    Asked "applications_asked" "Requests that an application was asked to answer.";
+    AskedInVain "applications_failed" "Requests that an application was asked and has not answered, or not to the end.";
     LinesDropped "log_lines_dropped" "Access-log lines given up because the log could not take them.";
+    Sweeps "loop_looks" "Times that a loop with connections has looked for what is due.";
+    LagUs "loop_lag_us" "Microseconds that loops came late to look for what is due, all together.";
 }
 
-/// Words of a row: whole cache lines that no other thread writes to. The last one is its beat.
+/// Words of a row: whole cache lines that no other thread writes to. The last one is its beat, the
+/// one before the number of exchanges that are under way.
 const ROW_WORDS: usize = row_words(Counter::ALL.len());
 
 /// The lowest bit of a beat: whether the thread is at work, and not waiting for something to do.
@@ -88,6 +101,21 @@ impl Rows {
     }
 }
 
+/// An exchange that is under way. Only the row's own thread has it.
+#[derive(Debug)]
+pub struct UnderWay(Option<&'static AtomicU64>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|cell| change(cell, |count| count.wrapping_sub(1)));
+    }
+}
+
+/// Changes a cell that no other thread writes to.
+fn change(cell: &AtomicU64, next: impl Fn(u64) -> u64) {
+    cell.store(next(cell.load(Ordering::Relaxed)), Ordering::Relaxed);
+}
+
 /// What rows come to together whose words have just been looked at, in the order of
 /// [`Counter::ALL`].
 #[must_use]
@@ -118,7 +146,16 @@ pub fn of_loops(words: &[u64], names: &[String], counter: Counter) -> Vec<u64> {
 }
 
 const fn row_words(counters: usize) -> usize {
-    (counters + 1).next_multiple_of(16)
+    (counters + 2).next_multiple_of(16)
+}
+
+/// How many exchanges are under way with each loop, in rows of a program that counts what has these
+/// names.
+#[must_use]
+pub fn under_way(words: &[u64], names: &[String]) -> u64 {
+    let width = row_words(names.len());
+    let loops = words.chunks_exact(width).skip(Rows::WRITERS);
+    loops.filter_map(|row| row.get(width - 2)).fold(0, |sum, count| sum.wrapping_add(*count))
 }
 
 /// The beat of each loop in rows whose words have just been looked at, where it is at work: the
@@ -134,6 +171,14 @@ impl Row {
         if let Some(cell) = self.0.get(counter as usize) {
             cell.store(cell.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
         }
+    }
+
+    /// One exchange more is under way beyond its turn, until what this returns is dropped.
+    #[must_use]
+    pub fn under_way(&self) -> UnderWay {
+        let cell = self.0.get(ROW_WORDS - 2);
+        cell.iter().for_each(|cell| change(cell, |count| count.wrapping_add(1)));
+        UnderWay(cell)
     }
 
     /// Puts down that the thread has something to do.
@@ -152,9 +197,7 @@ impl Row {
     }
 
     fn beat(&self, next: impl Fn(u64) -> u64) {
-        if let Some(cell) = self.0.get(ROW_WORDS - 1) {
-            cell.store(next(cell.load(Ordering::Relaxed)), Ordering::Relaxed);
-        }
+        self.0.get(ROW_WORDS - 1).iter().for_each(|cell| change(cell, &next));
     }
 
     /// The value at this moment.
@@ -217,6 +260,17 @@ mod tests {
         assert_ne!(look(), first);
         row.rest();
         assert_eq!(look(), [None, None]);
+        let names: Vec<_> = Counter::ALL.iter().map(|one| one.label().to_owned()).collect();
+        let count = || {
+            let words: Vec<_> = rows.0.iter().map(|word| word.load(Ordering::Relaxed)).collect();
+            under_way(&words, &names)
+        };
+        let (one, other) = (row.under_way(), rows.row(Rows::WRITERS).under_way());
+        assert_eq!(count(), 2);
+        drop(one);
+        assert_eq!(count(), 1);
+        drop((other, Row::default().under_way()));
+        assert_eq!(count(), 0);
         assert!(Counter::ALL.iter().all(|&counter| rows.total(counter) == 0));
     }
 }

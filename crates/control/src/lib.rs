@@ -9,13 +9,17 @@ pub mod finding;
 pub mod counters;
 mod seats;
 pub mod trail;
+pub mod lives;
 mod tickets;
+pub mod latency;
 pub mod tally;
+pub mod board;
 pub mod recent;
 pub mod clients;
 
 pub use clients::{Clients, Seat};
 pub use counters::{Counter, Row, Rows};
+pub use lives::{Life, Lives};
 pub use recent::{Recent, Recents};
 pub use seats::Seats;
 pub use tally::{Tallies, Tally};

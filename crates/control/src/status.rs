@@ -1,6 +1,7 @@
 //! How a server is, as it tells those who ask.
 
 use crate::{
+    latency::{Latency, Times},
     note::short,
     tally::{CLASSES, Counts},
 };
@@ -25,6 +26,17 @@ pub struct Status {
     pub cut_off: u64,
     /// The last reload, if there was any.
     pub reload: Option<Reload>,
+    /// Reloads that were done, and those that failed.
+    pub reloads: u64,
+    /// Those that failed.
+    pub reloads_failed: u64,
+    /// Where clients come in.
+    pub listeners: Vec<Listener>,
+    /// How often a connection has found no room to wait there, or with any other server of this
+    /// machine, since that was started.
+    pub overflows: u64,
+    /// When each certificate ends, by its file.
+    pub certificates: Vec<(String, i64)>,
     /// What workers have given up: a line for each layer of their sandbox.
     pub layers: Vec<String>,
     /// What was counted since the start, by name.
@@ -51,6 +63,12 @@ pub struct Worker {
     pub pid: u64,
     /// The connections that it has open now.
     pub connections: u64,
+    /// Exchanges that wait for something: a disk, an application, a client that takes its time.
+    pub under_way: u64,
+    /// Microseconds of processor time that it has used.
+    pub cpu_us: u64,
+    /// Bytes of memory that it has.
+    pub memory_bytes: u64,
     /// Its event loops.
     pub loops: Vec<Loop>,
 }
@@ -62,6 +80,17 @@ pub struct Loop {
     pub connections: u64,
     /// The requests that it has answered.
     pub requests: u64,
+}
+
+/// An address that clients come in by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listener {
+    /// The address.
+    pub address: String,
+    /// Connections that wait there to be accepted, at all of its sockets.
+    pub waiting: u64,
+    /// How many may wait at each.
+    pub waiting_max: u64,
 }
 
 /// A reload that is over.
@@ -109,7 +138,8 @@ impl Status {
             out.number(generation.number);
             out.bytes(generation.phase.as_bytes());
             list(out, &generation.workers, |out, worker| {
-                numbers(out, &[worker.pid, worker.connections]);
+                let Worker { pid, connections, under_way, cpu_us, memory_bytes, .. } = *worker;
+                numbers(out, &[pid, connections, under_way, cpu_us, memory_bytes]);
                 let pack = |out: &mut Packer, one: &Loop| {
                     numbers(out, &[one.connections, one.requests]);
                 };
@@ -119,6 +149,16 @@ impl Status {
         list(out, self.reload.as_slice(), |out, Reload { seconds, fault }| {
             out.number(*seconds);
             list(out, fault.as_slice(), |out, fault| out.bytes(short(fault).as_bytes()));
+        });
+        numbers(out, &[self.reloads, self.reloads_failed]);
+        list(out, &self.listeners, |out, Listener { address, waiting, waiting_max }| {
+            out.bytes(address.as_bytes());
+            numbers(out, &[*waiting, *waiting_max]);
+        });
+        out.number(self.overflows);
+        list(out, &self.certificates, |out, (file, end)| {
+            out.bytes(file.as_bytes());
+            out.number(end.cast_unsigned());
         });
         list(out, &self.layers, |out, layer| out.bytes(layer.as_bytes()));
         list(out, &self.counted, |out, (name, count)| {
@@ -139,8 +179,14 @@ impl Status {
             Some(Loop { connections: from.number()?, requests: from.number()? })
         };
         let worker = |from: &mut Unpacker<'_>| {
-            let (pid, connections) = (from.number()?, from.number()?);
-            Some(Worker { pid, connections, loops: from.list(one)? })
+            Some(Worker {
+                pid: from.number()?,
+                connections: from.number()?,
+                under_way: from.number()?,
+                cpu_us: from.number()?,
+                memory_bytes: from.number()?,
+                loops: from.list(one)?,
+            })
         };
         let generation = |from: &mut Unpacker<'_>| {
             let (number, phase) = (from.number()?, from.text()?);
@@ -161,6 +207,14 @@ impl Status {
             restarts,
             cut_off,
             reload: maybe(from, reload)?,
+            reloads: from.number()?,
+            reloads_failed: from.number()?,
+            listeners: from.list(|from| {
+                let (address, waiting) = (from.text()?, from.number()?);
+                Some(Listener { address, waiting, waiting_max: from.number()? })
+            })?,
+            overflows: from.number()?,
+            certificates: from.list(|from| Some((from.text()?, from.number()?.cast_signed())))?,
             layers: from.list(Unpacker::text)?,
             counted: from.list(|from| Some((from.text()?, from.number()?)))?,
             sites: from.list(|from| {
@@ -177,6 +231,14 @@ impl Counts {
     pub fn pack(&self, out: &mut Packer) {
         numbers(out, &self.classes);
         out.number(self.bytes);
+        for Latency { counts, sum_us } in self.times.parts() {
+            let is_any = counts.iter().any(|count| *count > 0);
+            out.byte(u8::from(is_any));
+            if is_any {
+                out.number(*sum_us);
+                numbers(out, counts);
+            }
+        }
     }
 
     /// Reads it; `None` where there is none.
@@ -185,8 +247,21 @@ impl Counts {
         for class in &mut classes {
             *class = from.number()?;
         }
-        Some(Self { classes, bytes: from.number()? })
+        let bytes = from.number()?;
+        let (at_once, first, whole) = (latency(from)?, latency(from)?, latency(from)?);
+        Some(Self { classes, bytes, times: Times { at_once, first, whole } })
     }
+}
+
+fn latency(from: &mut Unpacker<'_>) -> Option<Latency> {
+    let mut latency = Latency::default();
+    if from.flag()? {
+        latency.sum_us = from.number()?;
+        for count in &mut latency.counts {
+            *count = from.number()?;
+        }
+    }
+    Some(latency)
 }
 
 fn numbers(out: &mut Packer, all: &[u64]) {
@@ -214,14 +289,23 @@ pub(crate) mod tests {
 
     pub(crate) fn status() -> Status {
         let loops = vec![Loop { connections: 4, requests: 9 }; 2];
-        let workers = vec![Worker { pid: 12, connections: 3, loops }];
-        let counts = Counts { classes: [0, 1, 2, 3, 4], bytes: 5 };
+        let [under_way, cpu_us, memory_bytes] = [4, 5, 6];
+        let worker = Worker { pid: 12, connections: 3, under_way, cpu_us, memory_bytes, loops };
+        let workers = vec![worker];
+        let mut counts = Counts { classes: [0, 1, 2, 3, 4], bytes: 5, ..Counts::default() };
+        (counts.times.whole.sum_us, counts.times.whole.counts[3]) = (8, 9);
+        let listener = Listener { address: "[::1]:80".to_owned(), waiting: 1, waiting_max: 2 };
         Status {
             version: "1".to_owned(),
             pid: 7,
             cut_off: 2,
             generations: vec![Generation { number: 3, phase: "serving".to_owned(), workers }],
             reload: Some(Reload { seconds: 8, fault: Some("why".to_owned()) }),
+            reloads: 4,
+            reloads_failed: 3,
+            listeners: vec![listener],
+            overflows: 6,
+            certificates: vec![("/a.pem".to_owned(), -7)],
             layers: vec!["no core dumps: on".to_owned()],
             counted: vec![("requests".to_owned(), 9)],
             sites: vec![Site { name: "a".to_owned(), routes: vec![("/*".to_owned(), counts); 2] }],
@@ -233,7 +317,8 @@ pub(crate) mod tests {
     fn sums_are_those_of_the_parts() {
         let status = status();
         assert_eq!(status.generations[0].workers[0].requests(), 18);
-        let total = Counts { classes: [0, 2, 4, 6, 8], bytes: 10 };
-        assert_eq!((status.sites[0].total(), total.requests()), (total, 20));
+        let total = status.sites[0].total();
+        assert_eq!((total.classes, total.bytes), ([0, 2, 4, 6, 8], 10));
+        assert_eq!((total.requests(), total.times.whole.count()), (20, 18));
     }
 }

@@ -2,9 +2,15 @@
 //! which it alone writes to.
 //!
 //! ```text
-//!   a loop │ row │ row │ …     row │ answers by class of status │ bytes │      a cache line
+//!   a loop │ row │ row │ …
+//!   row    │ answers by class of status │ bytes │ times: at once │ to first byte │ to the end │ …
+//!   times  │ all together │ how many of each stretch │
 //! ```
+//!
+//! An answer that is sent at once is one more in its class, its bytes, and its time: words of two
+//! cache lines.
 
+use crate::latency::{Latency, STRETCHES, Times, stretch};
 use std::{
     ops::AddAssign,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -13,11 +19,26 @@ use std::{
 /// Classes of statuses: 1xx to 5xx.
 pub const CLASSES: usize = 5;
 
-/// Words of a row: its classes, its bytes, and nothing to the end of the cache line.
-const ROW_WORDS: usize = 8;
+/// Words of a row, whole cache lines.
+const ROW_WORDS: usize = 64;
 
-/// Where in a row its bytes stand.
+/// Where in a row its bytes stand, and the times of each kind.
 const BYTES: usize = CLASSES;
+const TIMES: usize = CLASSES + 1;
+
+/// Words of the times of one kind: their sum, then the stretches.
+const KIND_WORDS: usize = 1 + STRETCHES;
+
+/// Which time of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// To its end, where it is sent at once.
+    AtOnce,
+    /// To its first byte, where not.
+    First,
+    /// To its end, where not.
+    Whole,
+}
 
 /// The rows of a process. The default one has none.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,6 +58,8 @@ pub struct Counts {
     pub classes: [u64; CLASSES],
     /// The bytes of content that they have sent.
     pub bytes: u64,
+    /// How long they have taken, where that is measured.
+    pub times: Times,
 }
 
 impl Tallies {
@@ -71,6 +94,16 @@ impl Tally {
             row[at].store(row[at].load(Relaxed).wrapping_add(amount), Relaxed);
         }
     }
+
+    /// Counts how long one took, under the same terms.
+    #[inline]
+    pub fn time(&self, label: usize, kind: Kind, us: u64) {
+        let start = label * ROW_WORDS + TIMES + kind as usize * KIND_WORDS;
+        let Some(words) = self.0.get(start..start + KIND_WORDS) else { return };
+        for (at, amount) in [(0, us), (1 + stretch(us), 1)] {
+            words[at].store(words[at].load(Relaxed).wrapping_add(amount), Relaxed);
+        }
+    }
 }
 
 impl Counts {
@@ -87,6 +120,7 @@ impl AddAssign for Counts {
         for (own, more) in pairs.chain([(&mut self.bytes, other.bytes)]) {
             *own = own.wrapping_add(more);
         }
+        self.times += other.times;
     }
 }
 
@@ -96,11 +130,20 @@ pub fn totals(words: &[u64], labels: usize) -> Vec<Counts> {
     let mut all = vec![Counts::default(); labels];
     for rows in words.chunks_exact((labels * ROW_WORDS).max(1)) {
         for (total, row) in all.iter_mut().zip(rows.as_chunks::<ROW_WORDS>().0) {
-            let [one, two, three, four, five, bytes, ..] = *row;
-            *total += Counts { classes: [one, two, three, four, five], bytes };
+            let [one, two, three, four, five, bytes, times @ ..] = row;
+            let mut kinds = times.as_chunks().0.iter().map(latency);
+            let mut next = || kinds.next().unwrap_or_default();
+            let times = Times { at_once: next(), first: next(), whole: next() };
+            let classes = [one, two, three, four, five].map(|count| *count);
+            *total += Counts { classes, bytes: *bytes, times };
         }
     }
     all
+}
+
+fn latency(words: &[u64; KIND_WORDS]) -> Latency {
+    let [sum_us, counts @ ..] = *words;
+    Latency { counts, sum_us }
 }
 
 #[cfg(test)]
@@ -123,12 +166,32 @@ mod tests {
         tallies.tally(2).add(0, 200, 7);
         Tally::default().add(0, 200, 7);
         let looked: Vec<_> = tallies.words.iter().map(|word| word.load(Relaxed)).collect();
-        let counts = |classes, bytes| Counts { classes, bytes };
+        let counts = |classes, bytes| Counts { classes, bytes, times: Times::default() };
         let expect =
             [counts([0, 1, 0, 0, 0], 10), counts([1, 0, 0, 0, 1], 0), counts([1, 0, 0, 2, 0], 6)];
         assert_eq!(totals(&looked, 3), expect);
         assert_eq!(expect[2].requests(), 3);
         assert_eq!(totals(&looked, 0), []);
         assert_eq!(totals(&[], 2), [Counts::default(); 2]);
+    }
+
+    #[test]
+    fn times_are_counted_by_their_kind_and_by_nothing_else() {
+        let words: Vec<_> = (0..Tallies::words(1, 2)).map(|_| AtomicU64::new(0)).collect();
+        let tallies = Tallies::new(words.leak(), 2);
+        let tally = tallies.tally(0);
+        for (kind, us) in [(Kind::AtOnce, 5), (Kind::First, 70), (Kind::Whole, u64::MAX - 2)] {
+            tally.time(1, kind, us);
+            tally.time(1, kind, 1);
+        }
+        tally.time(2, Kind::Whole, 9);
+        Tally::default().time(0, Kind::AtOnce, 9);
+        let looked: Vec<_> = tallies.words.iter().map(|word| word.load(Relaxed)).collect();
+        let [none, some] = totals(&looked, 2)[..] else { panic!() };
+        assert_eq!((none, some.requests(), some.bytes), (Counts::default(), 0, 0));
+        let sums = some.times.parts().map(|latency| (latency.count(), latency.sum_us));
+        assert_eq!(sums, [(2, 6), (2, 71), (2, u64::MAX - 1)]);
+        assert_eq!(some.times.first.counts[..2], [1, 1]);
+        assert_eq!(some.times.whole.counts[STRETCHES - 1], 1);
     }
 }

@@ -1,7 +1,7 @@
 //! Content that comes into being for one answer, put into a coding that its client takes.
 //!
 //! Files are not compressed here but by their handler, which keeps what it made: answers with
-//! prepared fields are left alone, and so are those that say themselves that they vary by
+//! prepared fields do not come here, and left alone are those that say themselves that they vary by
 //! Accept-Encoding.
 
 use config::plan::Compress;
@@ -45,8 +45,7 @@ pub fn apply(compress: &Compress, request: &Request<'_>, mut response: Response)
         Body::Stream(_) => true,
         Body::Empty | Body::File(_) | Body::Parts(_) => false,
     };
-    let is_prepared = response.prepared.is_some();
-    if is_prepared || !is_large || !is_whole(response.status) || !is_eligible(&response) {
+    if !is_large || !is_whole(response.status) || !is_eligible(&response) {
         return response;
     }
     match response.lines.iter_mut().find(|line| line.name == "vary") {

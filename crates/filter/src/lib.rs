@@ -54,7 +54,7 @@ pub fn apply(
         response = error_page::own(&adjust.error_pages, exchange, response, aids.counters);
         response = live::apply(error_page::apply(response), script);
     }
-    // Moving an answer costs more than most looks at it.
+    // What has prepared fields comes from a handler that compresses by itself.
     let compress = |response: Response| match &adjust.compress {
         Some(compress) if response.prepared.is_none() => {
             compress::apply(compress, request, response)

@@ -160,6 +160,8 @@ pub(crate) enum Role {
     Keeper,
     /// Has certificates issued
     Certs,
+    /// Shows how the server is
+    Admin,
 }
 
 /// What the program before has left, where this one takes its place in the same process.

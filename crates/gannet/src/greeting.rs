@@ -22,6 +22,8 @@ pub(crate) struct Greeting {
     pub(crate) remark: Option<String>,
     /// Whether pages follow their files, and why not where they should.
     pub(crate) live: Option<String>,
+    /// Where an operator looks at the running server, if anywhere.
+    pub(crate) admin: Option<String>,
     pub(crate) loops: usize,
     /// Whether other devices are meant to come: then a terminal shows a QR code.
     pub(crate) is_for_others: bool,
@@ -83,8 +85,9 @@ impl Greeting {
         if let Some(remark) = &self.remark {
             text.push_str(&format!("  {remark}\n"));
         }
-        match &self.live {
-            Some(live) => text.push_str(&format!("  {live}; Ctrl-C stops it\n")),
+        let admin = self.admin.as_ref().map(|admin| format!("watch it at {admin}"));
+        match self.live.as_ref().or(admin.as_ref()) {
+            Some(more) => text.push_str(&format!("  {more}; Ctrl-C stops it\n")),
             None => text.push_str("  Ctrl-C stops it\n"),
         }
         if self.is_for_others
@@ -116,6 +119,10 @@ impl Greeting {
             line.extend_from_slice(b"\",\"live\":\"");
             push_json(&mut line, live.as_bytes());
         }
+        if let Some(admin) = &self.admin {
+            line.extend_from_slice(b"\",\"admin\":\"");
+            push_json(&mut line, admin.as_bytes());
+        }
         line.push(b'"');
         for (name, all) in [("urls", &self.urls), ("listens", &self.listens)] {
             line.extend_from_slice(format!(",\"{name}\":[").as_bytes());
@@ -141,8 +148,11 @@ pub(crate) fn farewell(totals: &[(Counter, u64)], is_json: bool) -> Vec<u8> {
         line.extend_from_slice(b"}\n");
         return line;
     }
-    let shown = totals.iter().filter(|(counter, total)| {
-        *total > 0 || matches!(counter, Counter::Connections | Counter::Requests)
+    let shown = totals.iter().filter(|(counter, total)| match counter {
+        Counter::Connections | Counter::Requests => true,
+        // They are for figures that are drawn.
+        Counter::Sweeps | Counter::LagUs => false,
+        _ => *total > 0,
     });
     let words: Vec<_> = shown
         .map(|(counter, total)| {
@@ -186,6 +196,7 @@ mod tests {
 
     fn greeting(urls: usize) -> Greeting {
         Greeting {
+            admin: None,
             urls: (0..urls).map(|host| format!("http://10.0.0.{host}:7890/")).collect(),
             listens: vec!["10.0.0.0:7890".to_owned()],
             what: "/srv/site".to_owned(),

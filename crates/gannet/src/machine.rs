@@ -3,13 +3,14 @@
 use crate::{
     greeting,
     keep::{self, Keep},
+    php, place,
     trouble::Trouble,
 };
 use certs::Local;
 use config::{
-    Bundle, Content, Errors, Paint, PairFault, Plan, World,
+    Bundle, Content, Errors, Fpm, Paint, PairFault, Plan, World,
     limits::FILE_BYTES_MAX,
-    plan::{Issuer, Wanted},
+    plan::{Issuer, PoolUser, Wanted},
 };
 use net::{
     Root, RootError,
@@ -76,20 +77,30 @@ pub(crate) fn record(file: &Path, paint: Paint) -> Result<(Plan, Bundle), Troubl
     }
 }
 
-/// Whom a plan is served by: another user than this process's where root has started it.
+/// Whom a plan is served by: another user than this process's where root has started it. That user
+/// belongs to the groups of those whom PHP runs as, too: what they let their groups read is sent.
 pub(crate) fn serving_user(plan: &Plan) -> Result<Option<User>, Trouble> {
     let named = named_user(plan)?;
     let trouble = |error: IdentityError| Trouble::new(2, format!("error: `user`: {error}"));
     match (named, process::is_root()) {
         (Some(user), false) if user.number == process::user() => Ok(None),
         (Some(_), false) => Err(trouble(IdentityError::NotRoot(process::user()))),
-        (Some(user), true) => Ok(Some(user)),
+        (Some(user), true) => Ok(Some(with_groups(user, plan))),
         (None, false) => Ok(None),
         (None, true) => {
             let usual = USERS.iter().find_map(|name| User::find(name).ok());
-            usual.map(Some).ok_or_else(|| trouble(IdentityError::Unknown(USERS.join(", "))))
+            let usual = usual.map(|user| Some(with_groups(user, plan)));
+            usual.ok_or_else(|| trouble(IdentityError::Unknown(USERS.join(", "))))
         }
     }
+}
+
+fn with_groups(mut user: User, plan: &Plan) -> User {
+    let groups = plan.pools.iter().filter_map(|pool| Some(pool.user.as_ref()?.group));
+    user.groups.extend(groups);
+    user.groups.sort_unstable();
+    user.groups.dedup();
+    user
 }
 
 /// The user that a plan names, who has to be known here.
@@ -108,7 +119,8 @@ fn open(file: &Path, way_out: &str) -> Result<(Vec<u8>, Machine), Trouble> {
     let Content { bytes, path } = read(file, FILE_BYTES_MAX)
         .map_err(|why| Trouble::new(2, format!("error: {why}: {way_out}")))?;
     let base = path.parent().unwrap_or(&path).to_owned();
-    Ok((bytes, Machine { base, is_for_show: true, local: OnceCell::new() }))
+    let local = OnceCell::new();
+    Ok((bytes, Machine { base, file: file.to_owned(), is_for_show: true, local }))
 }
 
 /// Whether this user can serve the folder `path`. It is opened for good when it is first asked for.
@@ -119,6 +131,8 @@ pub(crate) fn check_folder(path: &Path) -> Result<(), RootError> {
 /// The machine that this process runs on.
 struct Machine {
     base: PathBuf,
+    /// The config file, as it was named.
+    file: PathBuf,
     /// Whether nobody is going to be served: then nothing is made that would be kept.
     is_for_show: bool,
     /// The local authority, once it was asked.
@@ -213,6 +227,17 @@ impl World for Machine {
         // Without one there is no certificate, and whoever asks for those says why.
         let key = (!self.is_for_show).then(|| Keep::at(folder).account())?.ok()?;
         certs::thumbprint_of(key.pem().as_bytes()).ok()
+    }
+
+    fn fpm(&self, version: Option<&str>) -> Result<Fpm, String> {
+        let program = php::find(version)?;
+        let sockets = place::desk_path(&self.file).map(|path| path.with_extension(""));
+        let sockets = sockets.ok_or("there is no place for the sockets of php-fpm")?;
+        Ok(Fpm { stamp: php::stamp(&program), program, sockets })
+    }
+
+    fn runner(&self, name: Option<&str>, root: &Path) -> Result<Option<PoolUser>, String> {
+        php::runner(name, root)
     }
 
     fn variable(&self, name: &str) -> Option<OsString> {

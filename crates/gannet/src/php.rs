@@ -1,17 +1,30 @@
-//! A php-fpm of this process's own, for `gannet PATH`: found, set up in a private folder, started,
-//! listened to, and ended.
+//! The php-fpms of this machine: which there are, whom they run as, and one of this process's own
+//! for `gannet PATH`.
 
-use net::process::{self, Handle};
+use base::stable;
+use config::plan::{Pool, PoolUser};
+use net::{
+    identity::User,
+    process::{self, Handle},
+    unix::{self, SocketFile},
+};
 use std::{
     fs::{self, DirBuilder},
     io::{self, BufRead, BufReader, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::fs::{DirBuilderExt, MetadataExt},
+    },
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::mpsc,
-    thread,
-    time::Duration,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Sender},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
+use supervisor::fpm::{self, MISSING, Word};
 
 /// Where php-fpm lies.
 const FOLDERS: [&str; 4] = ["/usr/local/sbin", "/usr/sbin", "/usr/local/bin", "/usr/bin"];
@@ -22,89 +35,249 @@ const FOLDER: &str = "gannet-php-";
 /// Time for its first word.
 const START_TIME: Duration = Duration::from_secs(20);
 
-/// Requests that it answers at a time.
-const CHILDREN: usize = 10;
+/// One that has lived so long was healthy: the next one is started at once.
+const HEALTHY_TIME: Duration = Duration::from_secs(2);
 
-/// What to do where there is none.
-pub(crate) const MISSING: &str = "there is no php-fpm here (Debian: `apt install php-fpm`)";
+/// The first and the longest wait otherwise.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// A running php-fpm. It ends when this is dropped, or when this process ends in any other way.
+/// The php-fpm of that version, or else the newest.
+pub(crate) fn find(version: Option<&str>) -> Result<PathBuf, String> {
+    let all = installed(FOLDERS.iter().map(Path::new));
+    choose(all, version)
+}
+
+fn choose(mut all: Vec<((u32, u32), PathBuf)>, wanted: Option<&str>) -> Result<PathBuf, String> {
+    all.sort();
+    let Some(wanted) = wanted else {
+        return all.pop().map(|(_, path)| path).ok_or_else(|| MISSING.to_owned());
+    };
+    let number = version(&format!("php-fpm{wanted}"));
+    let found = all.iter().position(|(version, _)| Some(*version) == number);
+    found.map(|at| all.swap_remove(at).1).ok_or_else(|| {
+        let names: Vec<_> = all.iter().map(|(_, path)| name(path)).collect();
+        let others = match names.as_slice() {
+            [] => String::new(),
+            names => format!("name another version, as there is {}, or ", names.join(", ")),
+        };
+        format!(
+            "there is no php-fpm {wanted} here: {others}install it (Debian: `apt install \
+             php{wanted}-fpm`)"
+        )
+    })
+}
+
+/// A number that changes with the program and with the settings that come with it: after an upgrade
+/// of PHP, or a new extension, a reload has another one run.
+pub(crate) fn stamp(program: &Path) -> u64 {
+    let version = name(program).trim_start_matches("php-fpm").to_owned();
+    let debian = Path::new("/etc/php").join(version).join("fpm");
+    let others = ["/etc/php.ini", "/etc/php.d", "/usr/local/etc/php", "/usr/local/etc/php/conf.d"];
+    let others = others.iter().map(PathBuf::from);
+    let all = [program.to_owned(), debian.join("php.ini"), debian.join("conf.d")].into_iter();
+    let look = |path: PathBuf| {
+        let found = fs::metadata(path).ok()?;
+        Some([found.ino().to_le_bytes(), found.mtime().to_le_bytes(), found.size().to_le_bytes()])
+    };
+    let looks: Vec<_> = all.chain(others).filter_map(look).flatten().flatten().collect();
+    stable::hash(&looks)
+}
+
+/// Whom programs in the folder `root` run as: the user `name`, or else whoever it belongs to where
+/// this process is root. `None` stands for the user of this process.
+pub(crate) fn runner(name: Option<&str>, root: &Path) -> Result<Option<PoolUser>, String> {
+    let (own, is_root) = (process::user(), process::is_root());
+    let found = |name: &str| User::find(name).map_err(|error| error.to_string());
+    let user = match (name, is_root) {
+        (None, false) => return Ok(None),
+        (Some(name), false) => match found(name)?.number {
+            number if number == own => return Ok(None),
+            _ => {
+                return Err(format!(
+                    "only root runs PHP as another user, and this is user {own}: start the server \
+                     as root, or leave `user` out"
+                ));
+            }
+        },
+        (Some(name), true) => found(name)?,
+        (None, true) => {
+            let owner = fs::metadata(root).map_err(|error| error.to_string())?.uid();
+            if owner == 0 {
+                return Err(format!(
+                    "{} is root's, who never runs PHP: say who does, such as `php = {{ user = \
+                     \"www-data\" }}`, or give the folder to somebody (chown)",
+                    root.display()
+                ));
+            }
+            found(&owner.to_string())?
+        }
+    };
+    let User { name, number, group, groups } = user;
+    if number == 0 || group == 0 {
+        return Err(format!("`{name}` has root's number or group: PHP is never run as root"));
+    }
+    Ok(Some(PoolUser { name, number, group, groups }))
+}
+
+/// A running php-fpm of this process's own. One that dies is replaced. It ends when this is
+/// dropped, or when this process ends in any other way.
 pub(crate) struct Fpm {
-    child: Child,
-    /// Its config and its socket.
-    folder: PathBuf,
+    shared: Arc<Shared>,
+    watch: Option<JoinHandle<()>>,
     /// What it is called, such as `php-fpm8.2`.
     pub(crate) name: String,
+}
+
+struct Shared {
+    pool: Pool,
+    /// The private folder of its socket.
+    folder: PathBuf,
+    /// The file has to be dropped before the socket.
+    _file: SocketFile,
+    socket: OwnedFd,
+    /// The process, and whether none is to follow.
+    now: Mutex<(Option<Handle>, bool)>,
 }
 
 impl Fpm {
     /// Starts the newest one there is; as an error why there is none.
     pub(crate) fn start(root: &Path) -> Result<Self, String> {
-        let program = newest(FOLDERS.iter().map(Path::new)).ok_or(MISSING)?;
-        let name = program.file_name().map(|name| name.to_string_lossy().into_owned());
+        let program = find(None)?;
+        let name = name(&program);
+        // Where the folder is root's, nobody in particular runs what lies in it.
+        let user = runner(None, root).or_else(|_| runner(Some("nobody"), root))?;
         let all = std::env::temp_dir();
         sweep(&all);
         let folder = all.join(format!("{FOLDER}{}", std::process::id()));
         let failed = |error: io::Error| format!("{}: {error}", folder.display());
         DirBuilder::new().mode(0o700).create(&folder).map_err(failed)?;
-        let mut command = Command::new(&program);
-        let config = folder.join("php-fpm.conf");
-        command.args(["--nodaemonize", "--fpm-config"]).arg(&config);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        process::bind_to_parent(&mut command);
-        let spawned = settings(root, &folder)
-            .and_then(|text| fs::write(&config, text))
-            .and_then(|()| command.spawn());
-        let child = spawned.map_err(|error| {
-            let _ = fs::remove_dir_all(&folder);
-            format!("{}: {error}", program.display())
-        })?;
-        let mut fpm = Self { child, folder, name: name.unwrap_or_default() };
-        fpm.listen()?;
-        Ok(fpm)
+        let path = folder.join("socket");
+        let (socket, file) =
+            unix::listen_for_program(&path, process::group()).map_err(|error| {
+                let _ = fs::remove_dir_all(&folder);
+                format!("{}: {error:?}", path.display())
+            })?;
+        let pool = Pool::quick(program, user, path);
+        let now = Mutex::default();
+        let shared = Arc::new(Shared { pool, folder, _file: file, socket, now });
+        let (ready, told) = mpsc::channel();
+        let own = Arc::clone(&shared);
+        let watch = thread::Builder::new().spawn(move || own.watch(&ready));
+        let watch = Some(watch.map_err(|error| error.to_string())?);
+        let fpm = Self { shared, watch, name };
+        match told.recv_timeout(START_TIME) {
+            Ok(Ok(())) => Ok(fpm),
+            Ok(Err(why)) => Err(format!("{} {why}", fpm.name)),
+            Err(_) => Err(format!("{} does not get ready", fpm.name)),
+        }
     }
 
     /// Where it listens.
     pub(crate) fn socket(&self) -> PathBuf {
-        self.folder.join("socket")
+        self.shared.pool.socket.clone()
+    }
+}
+
+impl Shared {
+    /// Starts one after the other; each ends with the thread that does this.
+    fn watch(&self, ready: &Sender<Result<(), String>>) {
+        let (mut pause, mut has_been_ready) = (PAUSE_MIN, false);
+        loop {
+            let start = Instant::now();
+            let failed = |error| (format!("cannot be started: {error}"), false);
+            let (how, was_ready) = self.run(ready).unwrap_or_else(failed);
+            has_been_ready |= was_ready;
+            if self.now.lock().unwrap_or_else(PoisonError::into_inner).1 {
+                return;
+            }
+            if !has_been_ready {
+                let _ = ready.send(Err(how));
+                return;
+            }
+            tell(&format!("{how}: another one is started"));
+            pause = match start.elapsed() < HEALTHY_TIME {
+                true => (pause * 2).min(PAUSE_MAX),
+                false => PAUSE_MIN,
+            };
+            thread::park_timeout(pause);
+        }
     }
 
-    /// Waits until it says that it is ready; what it complains of from then on is told.
-    fn listen(&mut self) -> Result<(), String> {
-        let Some(errors) = self.child.stderr.take() else { return Ok(()) };
-        let (ready, told) = mpsc::channel();
-        let listen = move || {
-            let mut complaint = None;
-            let mut is_ready = false;
-            for line in BufReader::new(errors).lines().map_while(Result::ok) {
-                if !is_ready && line.contains("ready to handle connections") {
-                    is_ready = true;
-                    let _ = ready.send(Ok(()));
-                } else if is_ready && !line.contains("] NOTICE: ") {
-                    // Where standard error is closed there is nobody left to tell.
-                    let _ = writeln!(io::stderr(), "php-fpm: {line}");
-                } else if !is_ready && (line.contains("] ERROR: ") || complaint.is_none()) {
-                    complaint = Some(line);
-                }
+    /// Starts one and waits until it has ended: how, and whether it was ready before.
+    fn run(&self, ready: &Sender<Result<(), String>>) -> io::Result<(String, bool)> {
+        let (mut child, errors) = fpm::start(&self.pool, self.socket.as_fd(), true)?;
+        {
+            let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+            now.0 = Handle::of(child.id()).ok();
+            if now.1 {
+                now.0.iter().for_each(Handle::stop);
             }
-            let _ = ready.send(Err(complaint.unwrap_or_default()));
+        }
+        let (ready, heard) = (ready.clone(), Arc::new(Heard::default()));
+        let own = Arc::clone(&heard);
+        let listening = thread::Builder::new().spawn(move || own.listen(errors, &ready));
+        let ended = child.wait()?;
+        // What it has started may still take requests, and holds the pipe until it has ended.
+        process::quit_group(child.id());
+        let is_ready = || heard.is_ready.load(Ordering::Relaxed);
+        if let (Ok(listening), false) = (listening, is_ready()) {
+            let _ = listening.join();
+        }
+        let complaint = heard.complaint.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let how = match complaint.filter(|_| !is_ready()) {
+            Some(complaint) => format!("has ended: {complaint}"),
+            None => format!("has ended ({ended})"),
         };
-        thread::Builder::new().spawn(listen).map_err(|error| error.to_string())?;
-        match told.recv_timeout(START_TIME) {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(complaint)) => Err(format!("{} has ended: {complaint}", self.name)),
-            Err(_) => Err(format!("{} does not get ready", self.name)),
+        Ok((how, is_ready()))
+    }
+}
+
+/// What one has said so far.
+#[derive(Default)]
+struct Heard {
+    is_ready: AtomicBool,
+    complaint: Mutex<Option<String>>,
+}
+
+impl Heard {
+    fn listen(&self, errors: OwnedFd, ready: &Sender<Result<(), String>>) {
+        let lines = BufReader::new(fs::File::from(errors)).lines();
+        for line in lines.map_while(Result::ok) {
+            match fpm::meaning(&line) {
+                Some(Word::Ready) => {
+                    self.is_ready.store(true, Ordering::Relaxed);
+                    let _ = ready.send(Ok(()));
+                }
+                Some(Word::Said(text)) if self.is_ready.load(Ordering::Relaxed) => tell(&text),
+                Some(Word::Said(text)) => {
+                    let complaint = self.complaint.lock();
+                    complaint.unwrap_or_else(PoisonError::into_inner).get_or_insert(text);
+                }
+                None => {}
+            }
         }
     }
 }
 
+/// Says something that php-fpm has said, or that concerns it.
+fn tell(text: &str) {
+    // Where standard error is closed there is nobody left to tell.
+    let _ = writeln!(io::stderr(), "php-fpm: {text}");
+}
+
 impl Drop for Fpm {
     fn drop(&mut self) {
-        if let Ok(handle) = Handle::of(self.child.id()) {
-            handle.stop();
+        {
+            let mut now = self.shared.now.lock().unwrap_or_else(PoisonError::into_inner);
+            now.1 = true;
+            now.0.iter().for_each(Handle::stop);
         }
-        let _ = self.child.wait();
-        let _ = fs::remove_dir_all(&self.folder);
+        if let Some(watch) = self.watch.take() {
+            watch.thread().unpark();
+            let _ = watch.join();
+        }
+        let _ = fs::remove_dir_all(&self.shared.folder);
     }
 }
 
@@ -120,35 +293,18 @@ fn sweep(all: &Path) {
     }
 }
 
-/// What the php-fpm that runs the programs in `root` is to do, in a folder that is its own.
-fn settings(root: &Path, folder: &Path) -> io::Result<String> {
-    // Under root, programs are whose folder it is, never root.
-    let owner = fs::metadata(root)?.uid();
-    let user = match (process::is_root(), owner) {
-        (false, _) => String::new(),
-        (true, 0) => "user = nobody\n".to_owned(),
-        (true, owner) => format!("user = {owner}\ngroup = {}\n", fs::metadata(root)?.gid()),
-    };
-    Ok(format!(
-        "[global]\nerror_log = /proc/self/fd/2\ndaemonize = no\n\
-         [www]\nlisten = {}/socket\nlisten.mode = 0600\n{user}\
-         pm = ondemand\npm.max_children = {CHILDREN}\npm.process_idle_timeout = 30s\n\
-         php_admin_flag[log_errors] = on\n\
-         php_value[upload_max_filesize] = 64M\nphp_value[post_max_size] = 64M\n\
-         php_value[opcache.revalidate_freq] = 0\n",
-        folder.display()
-    ))
-}
-
-/// The newest php-fpm in these folders.
-fn newest<'p>(folders: impl Iterator<Item = &'p Path>) -> Option<PathBuf> {
+/// The php-fpms in these folders, each with its version.
+fn installed<'p>(folders: impl Iterator<Item = &'p Path>) -> Vec<((u32, u32), PathBuf)> {
     let entries = folders.filter_map(|folder| fs::read_dir(folder).ok()).flatten();
     let found = entries.filter_map(|entry| {
         let path = entry.ok()?.path();
-        let version = version(path.file_name()?.to_str()?)?;
-        Some((version, path))
+        Some((version(path.file_name()?.to_str()?)?, path))
     });
-    found.max().map(|(_, path)| path)
+    found.collect()
+}
+
+fn name(program: &Path) -> String {
+    program.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// The version in `php-fpm8.2`; zero where it is not said.
@@ -166,13 +322,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_is_taken() {
+    fn the_newest_is_taken_or_the_one_that_is_wanted() {
         let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let all = || [one.path(), Path::new("/nowhere"), two.path()].into_iter();
-        assert_eq!(newest(all()), None);
+        let all = || installed([one.path(), Path::new("/nowhere"), two.path()].into_iter());
+        let find = |wanted| choose(all(), wanted).map(|path| name(&path));
+        assert_eq!(find(None).unwrap_err(), MISSING);
         let add = |folder: &tempfile::TempDir, name: &str, expect: &str| {
             fs::write(folder.path().join(name), "").unwrap();
-            assert_eq!(newest(all()).unwrap().file_name().unwrap(), expect);
+            assert_eq!(find(None).unwrap(), expect);
         };
         add(&one, "php-fpm", "php-fpm");
         add(&two, "php-fpm8.2", "php-fpm8.2");
@@ -180,6 +337,9 @@ mod tests {
         add(&one, "php-fpm7.4", "php-fpm8.10");
         add(&two, "php-fpm9.x", "php-fpm8.10");
         add(&two, "php-fpm-status", "php-fpm8.10");
+        assert_eq!(find(Some("8.2")).unwrap(), "php-fpm8.2");
+        let why = find(Some("8.3")).unwrap_err();
+        assert!(why.contains("php-fpm8.10") && why.contains("`apt install php8.3-fpm`"), "{why}");
     }
 
     #[test]
@@ -200,8 +360,22 @@ mod tests {
     #[test]
     fn programs_are_run_by_whose_they_are_and_never_by_root() {
         let root = tempfile::tempdir().unwrap();
-        let text = settings(root.path(), Path::new("/private")).unwrap();
-        assert!(text.contains("listen = /private/socket\nlisten.mode = 0600\n"));
-        assert_eq!(text.contains("user = nobody\n"), process::is_root());
+        let number =
+            |name: Option<&str>| runner(name, root.path()).map(|user| user.map(|user| user.number));
+        if !process::is_root() {
+            assert_eq!(number(None), Ok(None));
+            let own = process::user().to_string();
+            assert_eq!(number(Some(&own)), Ok(None));
+            assert!(number(Some("4242")).unwrap_err().contains("only root"));
+            return;
+        }
+        assert!(number(None).unwrap_err().contains("is root's"));
+        std::os::unix::fs::chown(root.path(), Some(4242), Some(0)).unwrap();
+        assert_eq!(number(None), Ok(Some(4242)));
+        assert_eq!(number(Some("4243")), Ok(Some(4243)));
+        for root in ["root", "0"] {
+            assert!(number(Some(root)).unwrap_err().contains("never run as root"));
+        }
+        assert!(number(Some("nobody knows")).unwrap_err().contains("no user"));
     }
 }

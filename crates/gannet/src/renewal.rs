@@ -14,7 +14,7 @@ use std::{
     collections::HashMap,
     path::{Path, PathBuf},
 };
-use tls::Pair;
+use tls::{Pair, der::Facts};
 
 /// Bytes of a file at most.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
@@ -25,6 +25,7 @@ const WARNING_SECONDS: i64 = 14 * 24 * 60 * 60;
 const WARNING_PART: i64 = 5;
 
 /// What a look at the files has found.
+#[derive(Default)]
 pub(crate) struct Renewal {
     /// The config with the new certificates, where there are any.
     pub(crate) bundle: Option<Bundle>,
@@ -32,6 +33,18 @@ pub(crate) struct Renewal {
     pub(crate) renewed: Vec<String>,
     /// What is wrong with some.
     pub(crate) troubles: Vec<String>,
+    /// When those end that are used from now on, in seconds since 1970, by their files.
+    pub(crate) ends: Vec<(String, i64)>,
+}
+
+/// When these certificates end, as far as that can be told.
+pub(crate) fn ends(certificates: &[Certificate]) -> Vec<(String, i64)> {
+    certificates.iter().filter_map(|one| end(one, &one.pem)).collect()
+}
+
+fn end(certificate: &Certificate, pem: &Pem) -> Option<(String, i64)> {
+    let facts = Facts::of(&tls::certificate_in(&pem.chain)?)?;
+    Some((certificate.chain.display().to_string(), facts.until))
 }
 
 /// What could not be put into files, by where it would be.
@@ -50,11 +63,8 @@ struct Look<'l> {
 /// Looks at all certificates that `bundle` names, at that time in seconds since 1970.
 pub(crate) fn look(mut bundle: Bundle, unkept: &Unkept, now: i64) -> Renewal {
     // What was checked once is sound.
-    let Ok(plan) = bundle.resolve() else {
-        return Renewal { bundle: None, renewed: Vec::new(), troubles: Vec::new() };
-    };
-    let renewal = Renewal { bundle: None, renewed: Vec::new(), troubles: Vec::new() };
-    let mut has_new = false;
+    let Ok(plan) = bundle.resolve() else { return Renewal::default() };
+    let (renewal, mut has_new) = (Renewal::default(), false);
     let mut look = Look { now, issuing: &plan.issuing, unkept, local: None, renewal };
     for Authorities { file, pem, place } in &plan.authorities {
         if let Some(found) =
@@ -70,6 +80,7 @@ pub(crate) fn look(mut bundle: Bundle, unkept: &Unkept, now: i64) -> Renewal {
             Issuer::Local(hosts) => look.at_local(certificate, hosts),
             Issuer::Authority(hosts) => look.at_kept(certificate, hosts),
         };
+        look.renewal.ends.extend(end(certificate, found.as_ref().unwrap_or(&certificate.pem)));
         if let Some(Pem { chain, key }) = found {
             bundle.renew(&certificate.chain, chain);
             bundle.renew(&certificate.key, key);

@@ -1,5 +1,6 @@
 //! The processes that the supervisor starts: one looks at a config, the others serve.
 
+mod admin;
 mod certs;
 mod ear;
 
@@ -13,7 +14,7 @@ use crate::{
 };
 use config::{Blueprint, Bundle, Paint, Plan, plan::Address};
 use control::{
-    Clients, Recents, Rows, Seats, Tallies, TicketKeys, Trails, finding,
+    Clients, Lives, Recents, Rows, Seats, Tallies, TicketKeys, Trails, finding,
     note::{Note, Order, Question, Report, Verdict},
     wish::Outcome,
 };
@@ -62,6 +63,7 @@ pub(crate) fn play(role: Role) -> Result<ExitCode, Trouble> {
         Role::Worker => serve(&end).map_err(failed),
         Role::Keeper => keep(end).map_err(failed),
         Role::Certs => certs::issue(end).map_err(failed),
+        Role::Admin => admin::show(&end).map_err(failed),
     }
 }
 
@@ -123,11 +125,11 @@ fn renew(end: BorrowedFd<'_>, along: &[OwnedFd]) -> io::Result<ExitCode> {
     let unkept = unkept.transpose()?.and_then(|bytes| finding::unpack(&bytes)).unwrap_or_default();
     let unkept = unkept.into_iter().map(|(path, text)| (path.into(), text)).collect();
     let now = clock::wall().seconds;
-    let Renewal { bundle, renewed, troubles } = renewal::look(bundle, &unkept, now);
+    let Renewal { bundle, renewed, troubles, ends } = renewal::look(bundle, &unkept, now);
     let bundle = bundle.map(|bundle| sealed::bytes(c"gannet-config", &bundle.encode()));
     let bundle = bundle.transpose()?;
     let along: Vec<_> = bundle.iter().map(AsFd::as_fd).collect();
-    channel::send(end, &Verdict::Renewed { renewed, troubles }.encode(), &along, true)?;
+    channel::send(end, &Verdict::Renewed { renewed, troubles, ends }.encode(), &along, true)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -161,8 +163,14 @@ fn look(file: &Path, paint: Paint) -> Result<(Bundle, Blueprint), Trouble> {
     let hosts = |address: &Address| {
         address.tcp().map(|address| greeting::hosts(address.ip())).unwrap_or_default()
     };
-    let blueprint = Blueprint::new(&plan, verb::loops(plan.threads), verb::found(&plan), hosts);
-    Ok((bundle, blueprint))
+    // This process is whom workers are by now.
+    let of_workers = (verb::loops(plan.threads), process::group());
+    let blueprint = Blueprint::new(&plan, of_workers, verb::found(&plan), hosts);
+    let ends = match plan.admin {
+        Some(_) => renewal::ends(&plan.certificates),
+        None => Vec::new(),
+    };
+    Ok((bundle, Blueprint { ends, ..blueprint }))
 }
 
 /// Serves, from the first order to the last.
@@ -231,7 +239,7 @@ fn prepare(end: BorrowedFd<'_>) -> Result<(Worker, Arc<LogFiles>, Vec<String>), 
         let order = Order::decode(&message.bytes).ok_or(()).map_err(odd)?;
         match order {
             Order::Begin { loops, seed } => {
-                let along: Result<[OwnedFd; 8], _> = message.descriptors.try_into();
+                let along: Result<[OwnedFd; 9], _> = message.descriptors.try_into();
                 begun = Some((loops, seed, along.map_err(|_| ()).map_err(odd)?));
             }
             Order::Resolve => break,
@@ -239,7 +247,7 @@ fn prepare(end: BorrowedFd<'_>) -> Result<(Worker, Arc<LogFiles>, Vec<String>), 
         }
     }
     let (loops, seed, along) = begun.ok_or(()).map_err(odd)?;
-    let [bundle, clients, seats, rows, trails, tallies, recents, tickets] = along;
+    let [bundle, clients, seats, rows, trails, tallies, recents, lives, tickets] = along;
     let bytes = sealed::read(bundle.as_fd(), BUNDLE_BYTES_MAX).map_err(failed)?;
     let bundle = Bundle::decode(&bytes).ok_or(()).map_err(odd)?;
     let plan = bundle.resolve().map_err(|errors| errors.render(Paint::Plain))?;
@@ -255,10 +263,11 @@ fn prepare(end: BorrowedFd<'_>) -> Result<(Worker, Arc<LogFiles>, Vec<String>), 
         trails: Trails::new(words(trails)?),
         tallies: Tallies::new(words(tallies)?, plan.labels.len()),
         recents: Recents::new(words(recents)?, loops),
+        lives: Lives::new(words(lives)?),
     };
     let tickets = TicketKeys::new(words(tickets)?);
     let (given, live) = (Arc::clone(&files), None);
-    let setup = Setup { plan, loops, live, files: given, clients, signs, tickets };
+    let setup = Setup { plan, loops, live, files: given, clients, signs, tickets, board: None };
     let worker = worker::start(setup).map_err(|error| match layers.first() {
         // What keeps it may be that it is no longer who was started.
         Some(user) if user.starts_with("user: ") => format!("error: {error} ({user})"),

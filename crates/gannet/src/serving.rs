@@ -40,7 +40,7 @@ pub(crate) fn serve(
     let loops = greeting.loops;
     let trouble = |error: &dyn std::fmt::Display| Trouble::new(1, format!("error: {error}"));
     sockets::check_room(loops, wanted.len())?;
-    sockets.widen(loops).map_err(|error| trouble(&error))?;
+    sockets.widen(wanted, loops).map_err(|error| trouble(&error))?;
     // In this order, so that the files go first where this fails.
     let (by_loop, files) = sockets.part(wanted, loops).map_err(|error| trouble(&error))?;
     // The plan lives as long as the process: nobody ever has to ask which one is in force.

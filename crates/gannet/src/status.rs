@@ -1,9 +1,9 @@
-//! `gannet status`: how a server is, for people or for programs.
+//! `gannet status`: how a server is, for people.
 
 use crate::greeting;
-use base::text::{push_json, push_printable, push_size};
+use base::text::{push_printable, push_size};
 use control::{
-    status::{Generation, Reload, Site, Status, Worker},
+    status::{Generation, Reload, Site, Status},
     tally::Counts,
 };
 
@@ -131,102 +131,21 @@ pub(crate) fn time(seconds: u64) -> String {
     }
 }
 
-/// For programs; docs/book/processes.md says what each member means.
-pub(crate) fn json(status: &Status) -> Vec<u8> {
-    let Status { version, pid, seconds, connections, restarts, cut_off, reload, .. } = status;
-    let mut out = b"{\"version\":".to_vec();
-    push_text(&mut out, version);
-    push(&mut out, &format!(",\"pid\":{pid},\"seconds\":{seconds},\"generations\":["));
-    push_list(&mut out, &status.generations, |out, Generation { number, phase, workers }| {
-        push(out, &format!("{{\"number\":{number},\"phase\":\"{phase}\",\"workers\":["));
-        push_list(out, workers, push_worker);
-        push(out, "]}");
-    });
-    push(&mut out, &format!("],\"connections_now\":{connections},\"restarts\":{restarts}"));
-    push(&mut out, &format!(",\"cut_off\":{cut_off}"));
-    if let Some(Reload { seconds, fault }) = reload {
-        let is_done = fault.is_none();
-        push(&mut out, &format!(",\"reload\":{{\"seconds\":{seconds},\"done\":{is_done}"));
-        if let Some(fault) = fault {
-            push(&mut out, ",\"reason\":");
-            push_text(&mut out, fault);
-        }
-        out.push(b'}');
-    }
-    push(&mut out, ",\"sandbox\":[");
-    push_list(&mut out, &status.layers, |out, layer| push_text(out, layer));
-    out.push(b']');
-    for (name, count) in &status.counted {
-        out.push(b',');
-        push_text(&mut out, name);
-        push(&mut out, &format!(":{count}"));
-    }
-    push(&mut out, ",\"sites\":[");
-    push_list(&mut out, &status.sites, |out, site| {
-        push(out, "{\"site\":");
-        push_text(out, &site.name);
-        push_counts(out, site.total());
-        push(out, ",\"routes\":[");
-        push_list(out, &site.routes, |out, (key, counts)| {
-            push(out, "{\"route\":");
-            push_text(out, key);
-            push_counts(out, *counts);
-            out.push(b'}');
-        });
-        push(out, "]}");
-    });
-    push(&mut out, "]}\n");
-    out
-}
-
-fn push_worker(out: &mut Vec<u8>, worker: &Worker) {
-    let (pid, loops, connections) = (worker.pid, worker.loops.len(), worker.connections);
-    let requests = worker.requests();
-    push(out, &format!("{{\"pid\":{pid},\"loops\":{loops},\"connections_now\":{connections}"));
-    push(out, &format!(",\"requests\":{requests},\"by_loop\":["));
-    push_list(out, &worker.loops, |out, one| {
-        let (connections, requests) = (one.connections, one.requests);
-        push(out, &format!("{{\"connections\":{connections},\"requests\":{requests}}}"));
-    });
-    push(out, "]}");
-}
-
-fn push_counts(out: &mut Vec<u8>, counts: Counts) {
-    push(out, &format!(",\"requests\":{}", counts.requests()));
-    for (at, count) in counts.classes.iter().enumerate() {
-        push(out, &format!(",\"{}xx\":{count}", at + 1));
-    }
-    push(out, &format!(",\"bytes\":{}", counts.bytes));
-}
-
-fn push(out: &mut Vec<u8>, text: &str) {
-    out.extend_from_slice(text.as_bytes());
-}
-
-fn push_text(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
-    push_json(out, text.as_bytes());
-    out.push(b'"');
-}
-
-fn push_list<T>(out: &mut Vec<u8>, all: &[T], mut one: impl FnMut(&mut Vec<u8>, &T)) {
-    for (at, value) in all.iter().enumerate() {
-        out.extend_from_slice(if at > 0 { b"," } else { b"" });
-        one(out, value);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use control::status::Loop;
+    use control::status::{Loop, Worker};
 
     fn status() -> Status {
         let loops =
             vec![Loop { connections: 1, requests: 5 }, Loop { connections: 2, requests: 4 }];
-        let worker = Worker { pid: 12, connections: 1, loops };
+        let worker = Worker { pid: 12, connections: 1, loops, ..Worker::default() };
         let phase = "serving".to_owned();
-        let counts = |good, bad| Counts { classes: [0, good, 0, bad, 0], bytes: 1500 * good };
+        let counts = |good, bad| Counts {
+            classes: [0, good, 0, bad, 0],
+            bytes: 1500 * good,
+            ..Counts::default()
+        };
         let routes = vec![("/*".to_owned(), counts(1, 1)), ("/a/*".to_owned(), counts(6, 0))];
         let none = vec![("(other)".to_owned(), counts(0, 1))];
         Status {
@@ -244,6 +163,7 @@ mod tests {
                 Site { name: "(none)".to_owned(), routes: none },
                 Site { name: "example.com".to_owned(), routes },
             ],
+            ..Status::default()
         }
     }
 
@@ -271,7 +191,7 @@ mod tests {
 
     #[test]
     fn of_many_sites_people_see_the_first_ones() {
-        let counts = |count| Counts { classes: [0, count, 0, 0, 0], bytes: 0 };
+        let counts = |count| Counts { classes: [0, count, 0, 0, 0], ..Counts::default() };
         let site = |at: u64| Site {
             name: format!("{at}.{}", "x".repeat(50)),
             routes: vec![("/*".to_owned(), counts(at))],
@@ -280,25 +200,5 @@ mod tests {
         let text = String::from_utf8(text).unwrap();
         assert!(text.contains(&format!("  19.{}… ", "x".repeat(37))), "{text}");
         assert!(text.ends_with("  and 9 more sites: --json has all\n"), "{text}");
-    }
-
-    #[test]
-    fn programs_see_all() {
-        assert_eq!(
-            String::from_utf8(json(&status())).unwrap(),
-            "{\"version\":\"1.2\",\"pid\":7,\"seconds\":3700,\"generations\":[{\"number\":3,\
-             \"phase\":\"serving\",\"workers\":[{\"pid\":12,\"loops\":2,\"connections_now\":1,\
-             \"requests\":9,\"by_loop\":[{\"connections\":1,\"requests\":5},{\"connections\":2,\
-             \"requests\":4}]}]}],\"connections_now\":1,\"restarts\":2,\"cut_off\":1,\"reload\":{\
-             \"seconds\":61,\"done\":false,\"reason\":\"a \\\"b\\\"\"},\"sandbox\":[\"no core \
-             dumps: on\"],\"requests\":9,\"log_lines_dropped\":4,\"sites\":[{\"site\":\"(none)\",\
-             \"requests\":1,\"1xx\":0,\"2xx\":0,\"3xx\":0,\"4xx\":1,\"5xx\":0,\"bytes\":0,\
-             \"routes\":[{\"route\":\"(other)\",\"requests\":1,\"1xx\":0,\"2xx\":0,\"3xx\":0,\
-             \"4xx\":1,\"5xx\":0,\"bytes\":0}]},{\"site\":\"example.com\",\"requests\":8,\
-             \"1xx\":0,\"2xx\":7,\"3xx\":0,\"4xx\":1,\"5xx\":0,\"bytes\":10500,\"routes\":[{\
-             \"route\":\"/*\",\"requests\":2,\"1xx\":0,\"2xx\":1,\"3xx\":0,\"4xx\":1,\"5xx\":0,\
-             \"bytes\":1500},{\"route\":\"/a/*\",\"requests\":6,\"1xx\":0,\"2xx\":6,\"3xx\":0,\
-             \"4xx\":0,\"5xx\":0,\"bytes\":9000}]}]}\n"
-        );
     }
 }

@@ -3,8 +3,8 @@
 use crate::{
     arguments::Left,
     greeting::{self, Greeting},
+    place,
     trouble::Trouble,
-    wishing,
 };
 use config::{Blueprint, plan::Address};
 use control::Counter;
@@ -12,11 +12,12 @@ use std::{
     ffi::OsString,
     path::{Path, PathBuf},
     process::ExitCode,
+    slice,
     sync::mpsc,
     thread,
     time::Duration,
 };
-use supervisor::{Failure, Succession, Voice};
+use supervisor::{Failure, Started, Succession, Voice};
 
 /// How long a stopping server waits for somebody to take its last line.
 const LAST_LINE_TIME: Duration = Duration::from_secs(1);
@@ -30,7 +31,7 @@ pub(crate) fn run(file: PathBuf, left: &Left) -> Result<ExitCode, Trouble> {
         net::process::set_name(c"gannet");
     }
     let words = Words { file: &file };
-    let desk_path = wishing::own_desk_path(&file);
+    let desk_path = place::own_desk_path(&file);
     match supervisor::run(file.clone(), desk_path, succession, &words) {
         Ok(code) => Ok(ExitCode::from(code)),
         Err(Failure { code, text }) => Err(Trouble::new(code, text)),
@@ -47,7 +48,8 @@ struct Words<'f> {
 }
 
 impl Voice for Words<'_> {
-    fn started(&self, blueprint: &Blueprint, addresses: &[(usize, Address)], layers: &[String]) {
+    fn started(&self, blueprint: &Blueprint, started: &Started<'_>) {
+        let Started { addresses, admin, layers } = started;
         let urls = |(at, address): &(usize, Address)| match address {
             Address::Tcp(address) => blueprint
                 .hosts
@@ -72,6 +74,8 @@ impl Voice for Words<'_> {
             found: blueprint.found.clone(),
             remark: remark.or_else(|| hole(layers)),
             live: None,
+            admin: admin
+                .and_then(|admin| greeting::urls(slice::from_ref(admin), false).into_iter().next()),
             loops: blueprint.threads,
             is_for_others: false,
         };

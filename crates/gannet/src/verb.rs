@@ -44,6 +44,7 @@ pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
     let (tls, tls_words) = arguments.tls.then(|| certificate(&addresses)).transpose()?.unzip();
     asked.tls = tls;
     let greeting = Greeting {
+        admin: None,
         urls: greeting::urls(&addresses, arguments.tls),
         listens: addresses.iter().map(Address::to_string).collect(),
         what: what.display().to_string(),
@@ -215,7 +216,11 @@ fn sites(plan: &Plan) -> String {
 pub(crate) fn found(plan: &Plan) -> String {
     let names: Vec<_> = plan.sites.iter().take(3).map(|site| &*site.name).collect();
     let more = if plan.sites.len() > names.len() { ", …" } else { "" };
-    format!("{}: {}{more}", sites(plan), names.join(", "))
+    let php = match plan.pools.len() {
+        0 => String::new(),
+        count => format!("; with {}", counted(count, "php-fpm", "php-fpms")),
+    };
+    format!("{}: {}{more}{php}", sites(plan), names.join(", "))
 }
 
 #[cfg(test)]

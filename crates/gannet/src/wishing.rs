@@ -1,26 +1,21 @@
 //! `gannet reload`, `upgrade`, `stop` and `status`: what an operator wants of a server that runs.
 
-use crate::{arguments::Desk, diff, machine, status, trouble::Trouble};
-use base::stable;
+use crate::{arguments::Desk, diff, machine, place, status, trouble::Trouble};
 use control::{
     note::Note,
     wish::{Outcome, Wish},
 };
 use net::{process, unix};
 use std::{
-    env,
     io::{self, ErrorKind, Read, Write},
     net::Shutdown,
-    os::{
-        fd::AsFd,
-        unix::{ffi::OsStrExt, net::UnixStream},
-    },
-    path::{self, Path, PathBuf},
+    os::{fd::AsFd, unix::net::UnixStream},
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
 /// Bytes of an outcome at most.
-const OUTCOME_BYTES_MAX: u64 = 4 * 1024 * 1024;
+const OUTCOME_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 /// How often a wish is told that was not heard, as by a server that became another program.
 const TRIES: u32 = 3;
@@ -62,7 +57,7 @@ pub(crate) fn stop(desk: &Desk) -> Result<ExitCode, Trouble> {
 pub(crate) fn status(desk: &Desk, is_json: bool) -> Result<ExitCode, Trouble> {
     match ask(desk, &Wish::Status)? {
         Outcome::Status(status) => {
-            let text = if is_json { status::json(&status) } else { status::pretty(&status) };
+            let text = if is_json { dashboard::json(&status) } else { status::pretty(&status) };
             net::stream::say(&text);
             Ok(ExitCode::SUCCESS)
         }
@@ -70,56 +65,20 @@ pub(crate) fn status(desk: &Desk, is_json: bool) -> Result<ExitCode, Trouble> {
     }
 }
 
-/// Where the server of the config `file` is told what to do if that does not say so itself; `None`
-/// where this user has no place for such.
-pub(crate) fn desk_path(file: &Path) -> Option<PathBuf> {
-    let folder = match process::user() {
-        0 => PathBuf::from("/run/gannet"),
-        user => match env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) {
-            Some(folder) if folder.is_absolute() => folder,
-            _ => {
-                let folder = PathBuf::from(format!("/tmp/gannet-{user}"));
-                process::own_folder(&folder).then_some(folder)?
-            }
-        },
-    };
-    // Two configs of one machine have two sockets, and this program always finds its own, wherever
-    // links in the path lead by then.
-    let hash = stable::hash(full(file).ok()?.as_os_str().as_bytes());
-    Some(folder.join(format!("gannet-{hash:016x}.sock")))
-}
-
-/// The same for a server that may have been started by the path that links in this one lead to.
-fn usual_path(file: &Path) -> Option<PathBuf> {
-    let written = desk_path(file)?;
-    let real = || desk_path(&file.canonicalize().ok()?).filter(|path| path.exists());
-    if written.exists() { Some(written) } else { real().or(Some(written)) }
-}
-
-/// The same for the server itself, which makes the folder; `None` where that is somebody else's.
-pub(crate) fn own_desk_path(file: &Path) -> Option<PathBuf> {
-    desk_path(file).filter(|path| path.parent().is_some_and(process::own_folder))
-}
-
 /// The config that an operator means: none where only a socket is named.
 fn file(desk: &Desk) -> Option<&Path> {
     desk.file.as_deref().or_else(|| desk.control.is_none().then_some(Path::new("gannet.toml")))
 }
 
-/// The same as a server knows it, which may be in another folder.
+/// The same as a server knows it.
 fn named(desk: &Desk) -> Result<Option<PathBuf>, Trouble> {
+    let full = |file| place::full(file).map_err(|error| Trouble::new(1, format!("error: {error}")));
     file(desk).map(full).transpose()
 }
 
-/// A path from the root, with the links that lead to the folder this process is in.
+/// A path as a server knows it, which may be in another folder.
 fn full(path: &Path) -> Result<PathBuf, Trouble> {
-    let is_here = |folder: &PathBuf| {
-        let same = || Some(folder.canonicalize().ok()? == env::current_dir().ok()?);
-        folder.is_absolute() && same() == Some(true)
-    };
-    // A shell knows by which links it has come there.
-    let here = env::var_os("PWD").map(PathBuf::from).filter(is_here).unwrap_or_default();
-    path::absolute(here.join(path)).map_err(|error| Trouble::new(1, format!("error: {error}")))
+    place::full(path).map_err(|error| Trouble::new(1, format!("error: {error}")))
 }
 
 /// Says what was done, of the file that it was done with.
@@ -137,8 +96,8 @@ fn ask(desk: &Desk, wish: &Wish) -> Result<Outcome, Trouble> {
         None => {
             let file = file(desk).unwrap_or(Path::new("gannet.toml"));
             match machine::control(file) {
-                Ok(named) => (named.or_else(|| usual_path(file)), None),
-                Err(fault) => (usual_path(file), Some(fault)),
+                Ok(named) => (named.or_else(|| place::usual_path(file)), None),
+                Err(fault) => (place::usual_path(file), Some(fault)),
             }
         }
     };
@@ -255,7 +214,7 @@ mod tests {
         let path = |name: &str| {
             let file = folder.path().join(name);
             std::fs::write(&file, "").unwrap();
-            desk_path(&file).unwrap()
+            place::desk_path(&file).unwrap()
         };
         assert_ne!(path("a"), path("b"));
         assert_eq!(path("a"), path("./a"));

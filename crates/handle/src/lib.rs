@@ -3,6 +3,7 @@
 pub mod listing;
 pub mod files;
 pub mod live;
+pub mod admin;
 pub mod php;
 mod redirect;
 mod respond;
@@ -44,6 +45,8 @@ pub struct Tools<'t> {
     pub counters: &'t Row,
     /// The changes of files that pages hear of, where they do.
     pub changes: Option<&'t Arc<live::Changes>>,
+    /// What is known of the server as a whole, where it is shown.
+    pub board: Option<&'t Arc<admin::Board>>,
 }
 
 /// The answer where nothing is done for this method but to say which there are (RFC 9110 sections
@@ -98,6 +101,7 @@ pub fn run(
         Action::Redirect(redirect) => Answer::Ready(redirect::answer(redirect, exchange, rest)),
         Action::Respond(respond) => Answer::Ready(respond::answer(respond, exchange, rest)),
         Action::Live => Answer::Ready(live::answer(rest, tools.changes)),
+        Action::Admin => Answer::Ready(admin::answer(exchange, tools.board)),
         Action::NotFound => Answer::Ready(Response::empty(Status::NOT_FOUND)),
     }
 }
@@ -108,7 +112,9 @@ fn takes(policy: &Policy, request: &Request<'_>) -> bool {
     let method = request.method;
     match (&policy.action, method) {
         (_, Method::Options) if request.path == "*" => false,
-        (Action::Files(_) | Action::Live, method) => matches!(method, Method::Get | Method::Head),
+        (Action::Files(_) | Action::Live | Action::Admin, method) => {
+            matches!(method, Method::Get | Method::Head)
+        }
         // What its programs take they say themselves.
         (Action::Php(_), Method::Options) => true,
         (_, Method::Options) => {
@@ -132,8 +138,10 @@ pub fn resume(
         Action::Php(php) => {
             php::resume(php, policy.adjust.compress.as_ref(), done, exchange, tools)
         }
-        Action::Redirect(_) | Action::Respond(_) | Action::Live | Action::NotFound => {
-            Answer::Ready(Response::empty(Status::INTERNAL_SERVER_ERROR))
-        }
+        Action::Redirect(_)
+        | Action::Respond(_)
+        | Action::Live
+        | Action::Admin
+        | Action::NotFound => Answer::Ready(Response::empty(Status::INTERNAL_SERVER_ERROR)),
     }
 }

@@ -2,8 +2,11 @@
 
 use crate::sys;
 use rustix::{
-    fd::{BorrowedFd, OwnedFd},
-    fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, ftruncate, memfd_create},
+    fd::{AsRawFd, BorrowedFd, OwnedFd},
+    fs::{
+        MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, ftruncate,
+        memfd_create, open,
+    },
 };
 use std::{
     ffi::CStr,
@@ -55,6 +58,16 @@ pub fn shared(memory: BorrowedFd<'_>) -> io::Result<&'static [AtomicU64]> {
     let bytes = fstat(memory)?.st_size.unsigned_abs();
     let bytes = usize::try_from(bytes).map_err(|_| ErrorKind::OutOfMemory)?;
     sys::mapped_words(memory, bytes / size_of::<AtomicU64>())
+}
+
+/// Another descriptor of the same memory, by which nobody writes to it.
+///
+/// # Errors
+///
+/// There is no `/proc`, or no descriptor is left.
+pub fn read_only(memory: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let path = format!("/proc/self/fd/{}", memory.as_raw_fd());
+    Ok(open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
 /// How many words there are behind a descriptor that [`share`] made.
@@ -142,6 +155,9 @@ mod tests {
         one[999].store(7, Ordering::Relaxed);
         assert_eq!(other[999].load(Ordering::Relaxed), 7);
         assert_eq!(look(memory.as_fd(), 998, 9999).unwrap(), [0, 7]);
+        let reading = read_only(memory.as_fd()).unwrap();
+        assert_eq!(look(reading.as_fd(), 999, 1).unwrap(), [7]);
+        assert!(File::from(reading).write_at(b"x", 0).is_err());
         assert!(File::from(memory).set_len(8).is_err(), "it never shrinks");
         assert_eq!(shared(share(c"test", 0).unwrap().as_fd()).unwrap().len(), 0);
     }

@@ -8,7 +8,7 @@ use rustix::{
     io::Errno,
     process::{
         DumpableBehavior, Pid, PidfdFlags, Resource, Rlimit, Signal, WaitId, WaitIdOptions,
-        WaitOptions, getppid, getrlimit, nice, pidfd_open, pidfd_send_signal,
+        WaitOptions, getppid, getrlimit, kill_process_group, nice, pidfd_open, pidfd_send_signal,
         set_dumpable_behavior, setrlimit, waitid, waitpid,
     },
 };
@@ -125,6 +125,37 @@ pub fn bind_to_parent(command: &mut Command) {
     sys::child::bind_to_parent(command);
 }
 
+/// Has the child that `command` starts find these descriptors open, under the numbers that they
+/// have here.
+pub fn pass_on(command: &mut Command, descriptors: Vec<OwnedFd>) {
+    sys::child::pass_on(command, descriptors);
+}
+
+/// Has the child that `command` starts be the user of that number, with that group and those
+/// further `groups`, without this process's power. Only root can do that, and nobody becomes root
+/// so.
+pub fn run_as(command: &mut Command, number: u32, group: u32, groups: Vec<u32>) {
+    sys::child::run_as(command, number, group, groups);
+}
+
+/// Has all end that are left of the group of the process of that number, which has led it and has
+/// just ended, once they have finished what they are at. While one of them is there, no other group
+/// has that number.
+pub fn quit_group(pid: u32) {
+    signal_group(pid, Signal::QUIT);
+}
+
+/// Ends all of the group of the process of that number, which has led it and has just ended.
+pub fn kill_group(pid: u32) {
+    signal_group(pid, Signal::KILL);
+}
+
+fn signal_group(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    // Mostly nobody is left.
+    let _ = pid.map(|pid| kill_process_group(pid, signal));
+}
+
 /// Bounds what this process may use of the machine, lets others go first, and keeps what it reads
 /// out of core dumps: for work on what somebody else has written, keys among it.
 ///
@@ -214,6 +245,12 @@ pub fn program_at(path: &Path) -> io::Result<OwnedFd> {
 #[must_use]
 pub fn user() -> u32 {
     rustix::process::geteuid().as_raw()
+}
+
+/// The group that this process runs as.
+#[must_use]
+pub fn group() -> u32 {
+    rustix::process::getegid().as_raw()
 }
 
 /// Makes the folder `path` for this user alone, if it is not there; false where it is somebody

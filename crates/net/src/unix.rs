@@ -5,13 +5,14 @@ use crate::stat::{self, Identity};
 use crate::sys;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
-    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, chmod, flock, open, unlink,
+    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, chmod, chown, flock, open, unlink,
 };
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, getsockname,
     listen as start, socket_with,
 };
+use rustix::process::Gid;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -88,6 +89,24 @@ fn listen_for(
     // Nobody can connect before it listens, so this is the mode from the beginning.
     chmod(path, Mode::from_raw_mode(mode))?;
     start(&socket, BACKLOG_CONNECTIONS)?;
+    Ok((socket, file))
+}
+
+/// Listens at `path`, in the place of whatever socket lies there, for a program that is given this
+/// socket and for clients of that `group`. Nobody else may have a use for that path.
+///
+/// # Errors
+///
+/// See [`UnixError`].
+pub fn listen_for_program(path: &Path, group: u32) -> Result<(OwnedFd, SocketFile), UnixError> {
+    if matches!(look(path), Ok((_, FileType::Socket))) {
+        unlink(path)?;
+    }
+    let (socket, file) = listen_for(SocketType::STREAM, path, 0o600)?;
+    // Programs wait in accept.
+    rustix::io::ioctl_fionbio(&socket, false)?;
+    chown(path, None, Some(Gid::from_raw(group)))?;
+    chmod(path, Mode::from_raw_mode(0o660))?;
     Ok((socket, file))
 }
 
@@ -297,6 +316,25 @@ mod tests {
         let _other = UnixListener::bind(&path).unwrap();
         drop(file);
         UnixStream::connect(&path).unwrap();
+    }
+
+    #[test]
+    fn a_socket_for_a_program_is_for_its_clients_group_and_takes_any_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let _other = UnixListener::bind(&path).unwrap();
+        let group = crate::process::group();
+        let (socket, file) = listen_for_program(&path, group).unwrap();
+        let found = fs::metadata(&path).unwrap();
+        assert_eq!(found.permissions().mode() & 0o777, 0o660);
+        assert_eq!(std::os::unix::fs::MetadataExt::gid(&found), group);
+        let client = UnixStream::connect(&path).unwrap();
+        let socket = UnixListener::from(socket);
+        socket.accept().unwrap();
+        drop((client, file));
+        assert!(!is_socket(&path));
+        fs::write(&path, "precious").unwrap();
+        assert!(matches!(listen_for_program(&path, group), Err(UnixError::NoSocket)));
     }
 
     #[test]

@@ -240,7 +240,7 @@ async fn listen(
 }
 
 /// How a process ends, once it has.
-fn ended(handle: Rc<Handle>) -> io::Result<impl Future<Output = String>> {
+pub(crate) fn ended(handle: Rc<Handle>) -> io::Result<impl Future<Output = String>> {
     // It can be read from then, and nothing more is wanted of it than of a socket.
     let end = UnixDatagram::from(handle.as_fd().try_clone_to_owned()?);
     end.set_nonblocking(true)?;

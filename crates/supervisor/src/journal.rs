@@ -33,6 +33,7 @@ pub(crate) fn line(note: &Note, is_pretty: bool, wall: Wall) -> Vec<u8> {
                 .to_owned(),
         ),
         Note::Deaf(why) => ("no_control", "warning", why.clone()),
+        Note::Unseen(why) => ("no_admin", "error", why.clone()),
         Note::Upgraded => (
             "upgraded",
             "notice",
@@ -40,6 +41,8 @@ pub(crate) fn line(note: &Note, is_pretty: bool, wall: Wall) -> Vec<u8> {
         ),
         Note::Certificate(Ok(name)) => ("renewed", "notice", format!("{name} is used from now on")),
         Note::Certificate(Err(text)) => ("certificate", "error", text.clone()),
+        Note::PhpDied(site, how) => ("php_died", "error", format!("php-fpm of {site} {how}")),
+        Note::PhpSaid(site, text) => ("php", "warning", format!("php-fpm of {site}: {text}")),
         Note::NotUpgraded(why) => ("not_upgraded", "error", why.clone()),
         Note::TakenBack => (
             "taken_back",

@@ -13,6 +13,8 @@ pub mod machine;
 pub mod state;
 pub mod sockets;
 mod logs;
+pub mod fpm;
+mod pools;
 mod child;
 mod orphans;
 mod keeper;
@@ -21,5 +23,5 @@ mod wishes;
 mod shell;
 
 pub use keeper::keep;
-pub use shell::{Failure, Succession, Voice, rehearse, run};
+pub use shell::{Failure, Started, Succession, Voice, rehearse, run};
 pub use sockets::{Fault, Sockets};

@@ -188,6 +188,14 @@ impl<S: Clone> Machine<S> {
         self.stopping.is_some()
     }
 
+    /// Whether whoever comes is served, and will be.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let serves = |member: &Member| matches!(member.stage, Stage::Serving(_));
+        let generation = self.generations.iter().find(|one| one.phase == Phase::Serving);
+        self.stopping.is_none() && generation.is_some_and(|one| one.members.iter().any(serves))
+    }
+
     /// The generations, the oldest first: the number of each, what it does, in a word, and its
     /// workers.
     pub fn generations(

@@ -9,30 +9,36 @@ mod keeping;
 mod leaving;
 mod notes;
 mod needs;
+mod pools;
 mod service;
+mod showing;
 mod signals;
+mod starting;
 mod tickets;
 mod upgrade;
+mod table;
 mod verdict;
+mod voice;
 mod watch;
 mod workers;
 
 pub use upgrade::{Succession, rehearse};
+pub use voice::{Failure, Started, Voice};
 
 use crate::{
     child::{Child, Heard, Program},
     logs::LogFiles,
     machine::{Event, Machine, Note, Order, WorkerId},
     orphans,
+    pools::{self as fpms, Pools},
     sockets::Sockets,
     wishes::{Asker, Desk},
 };
 use base::Moment;
 use certificates::Certificates;
 use compare::Comparison;
-use config::{Blueprint, plan::Address};
+use config::Blueprint;
 use control::{
-    Counter,
     note::{Note as _, Report},
     wish::{Outcome, Wish},
 };
@@ -45,11 +51,13 @@ use net::{
     systemd::{self, Handed},
 };
 use service::Service;
+use showing::Showing;
 use signals::{catch, die_of_panics};
 use std::{
-    cell::OnceCell, collections::VecDeque, ffi::OsString, io, mem, os::fd::OwnedFd, path::PathBuf,
-    rc::Rc, time::Duration,
+    cell::OnceCell, collections::VecDeque, io, mem, os::fd::OwnedFd, path::PathBuf, rc::Rc,
+    time::Duration,
 };
+use table::Table;
 use tickets::Tickets;
 use tokio::{
     runtime::{Builder, LocalOptions, LocalRuntime},
@@ -59,34 +67,13 @@ use tokio::{
 };
 use upgrade::Upgrade;
 use verdict::{judge, not_started};
-use workers::{Table, Workers};
+use workers::Workers;
 
 /// Bytes of a blueprint at most: some 10,000 sites with addresses and logs of their own.
 const BLUEPRINT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Bytes of the state at most that is left to another program: the blueprints of all generations.
 const STATE_BYTES_MAX: u64 = 8 * BLUEPRINT_BYTES_MAX;
-
-/// What is said to people, by whoever knows how.
-pub trait Voice {
-    /// The server has started; it listens there, and its workers have given up so much.
-    fn started(&self, blueprint: &Blueprint, addresses: &[(usize, Address)], layers: &[String]);
-
-    /// The server has stopped; so much was counted.
-    fn stopped(&self, blueprint: &Blueprint, totals: &[(Counter, u64)]);
-
-    /// The words by which a program is to go on where this one is.
-    fn words(&self, succession: Succession) -> Vec<OsString>;
-}
-
-/// Why a server has not started.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// The exit code.
-    pub code: u8,
-    /// What to say.
-    pub text: String,
-}
 
 /// A config that was checked.
 #[derive(Debug)]
@@ -109,6 +96,7 @@ enum Happening {
     Comparison(u64, Heard),
     Worker(WorkerId, Heard),
     Wish(Wish, Asker),
+    Pool(u64, fpms::Heard),
     Reopen,
     /// Files of certificates have changed, and what a look at them has found.
     FilesChanged,
@@ -116,6 +104,9 @@ enum Happening {
     /// Something comes from the process that has certificates issued, or another one is due.
     Finding(u64, Heard),
     Issue,
+    /// The process that shows how the server is has something to say, or may be told more.
+    Showing(u64, Heard),
+    ShowingDue(u64),
     /// It is time for another key of tickets.
     Rotate,
     /// It is time to look after the workers.
@@ -154,8 +145,12 @@ struct Shell<'v> {
     tickets: Tickets,
     certificates: Certificates,
     issuing: Issuing,
+    showing: Showing,
     seed: [u64; 2],
     workers: Workers,
+    /// What runs PHP, and the config that waits for that.
+    pools: Pools,
+    opening: Option<Rc<Source>>,
     /// What workers have given up: all of them the same.
     layers: Vec<String>,
     /// What is served from now on, which nobody has been told yet.
@@ -250,6 +245,7 @@ impl<'v> Shell<'v> {
         let program = Program::this().map_err(failed)?;
         let service = Service::new(&happenings);
         let seed = net::random::bytes::<16>().map_err(failed)?;
+        let pools = pools::listen(&happenings);
         let [one, other] = [0, 8].map(|at| {
             let half = seed.get(at..).and_then(|rest| rest.first_chunk());
             u64::from_le_bytes(half.copied().unwrap_or_default())
@@ -275,15 +271,18 @@ impl<'v> Shell<'v> {
             tickets: Tickets::new().map_err(failed)?,
             certificates: Certificates::new(),
             issuing: Issuing::default(),
+            showing: Showing::default(),
             seed: [one, other],
             workers: Workers::default(),
+            pools,
+            opening: None,
             layers: Vec::new(),
             greeting: None,
             serving: None,
             desks: Vec::new(),
             desk_path: None,
             askers: Default::default(),
-            history: History { since: net::clock::now(), restarts: 0, cut_off: 0, reload: None },
+            history: History::new(),
             upgrade: None,
             is_trial: false,
             end: None,
@@ -298,9 +297,11 @@ impl<'v> Shell<'v> {
             }
             if let Some(end) = self.end.take() {
                 self.end_looks();
+                self.pools.end();
                 return end;
             }
             self.save();
+            self.tell_whether_ready();
             if let Some(source) = self.greeting.take() {
                 // Workers first hear that they serve.
                 yield_now().await;
@@ -366,9 +367,11 @@ impl<'v> Shell<'v> {
                 }
                 self.workers.ended(id);
                 self.proves(id, None);
+                self.tidy_pools();
                 self.keeping.touch();
                 self.due.push_back(Event::Ended(id, how));
             }
+            Happening::Pool(number, heard) => self.hear_of_pool(number, heard),
             Happening::Wish(wish, asker) => self.grant(wish, asker),
             Happening::Reopen => {
                 let kept = self.logs.reopen();
@@ -378,11 +381,14 @@ impl<'v> Shell<'v> {
             Happening::Renewal(number, heard) => self.looked_at_certificates(number, heard),
             Happening::Finding(number, heard) => self.found_in_issuing(number, heard),
             Happening::Issue => self.have_issued(),
+            Happening::Showing(number, heard) => self.asked(number, heard),
+            Happening::ShowingDue(number) => self.answer_showing(number),
             // Where the kernel gives no random bytes, the key before goes on.
             Happening::Rotate => drop(self.tickets.rotate()),
             Happening::Alive => self.service.alive(),
             Happening::Look => {
                 self.keeping.look();
+                self.show();
                 let hung = self.workers.look().into_iter();
                 self.due.extend(hung.map(|(id, how)| Event::Hung(id, how)));
             }
@@ -408,8 +414,8 @@ impl<'v> Shell<'v> {
             }
             Order::EndCheck => self.check.take().iter().for_each(|(_, child)| child.kill()),
             Order::Open(source) => {
-                let opened = self.open(&source);
-                self.due.push_back(opened.map_or_else(Event::NotOpened, |()| Event::Opened));
+                let opened = self.open(&source).and_then(|()| self.open_pools(source));
+                self.due.extend(opened.err().map(Event::NotOpened));
             }
             Order::Start(id, source, place) => self.start(id, source, place),
             Order::Keep(_) if self.is_trial => self.end = Some(Ok(0)),
@@ -442,28 +448,6 @@ impl<'v> Shell<'v> {
                 self.end = Some(Ok(code));
             }
             Order::Fail(code, text) => self.end = Some(Err(Failure { code, text })),
-        }
-    }
-
-    fn start(&mut self, id: WorkerId, source: Rc<Source>, place: usize) {
-        let clients = source.clients.get().or(self.clients.as_ref());
-        // It was opened for its generation.
-        let Some(clients) = clients.cloned() else { return };
-        let happenings = self.happenings.clone();
-        let hear = move |heard| drop(happenings.send(Happening::Worker(id, heard)));
-        match Child::start(&self.program, "worker", hear) {
-            Ok(child) => {
-                let (_, bundle) = self.certificates.bundle(&source);
-                let shared = (bundle, clients, self.tickets.memory());
-                let of = (Rc::clone(&source), place);
-                let begun = self.workers.begin(id, child, of, shared, &self.logs);
-                let failed = |error| Event::Failed(id, not_started(&error));
-                self.due.extend(begun.err().map(failed));
-            }
-            Err(error) => {
-                self.due.push_back(Event::Failed(id, not_started(&error)));
-                self.due.push_back(Event::Ended(id, not_started(&error)));
-            }
         }
     }
 

@@ -10,12 +10,14 @@ use base::stable;
 use config::plan::{Address, Listen};
 use net::{
     listener::{self, Listening, is_kept_from_us},
+    queue::Queue,
     unix::{SocketFile, UnixError},
 };
 use std::{
     fmt,
     io::{self, ErrorKind},
     net::SocketAddr,
+    os::fd::AsFd,
     path::Path,
 };
 
@@ -95,14 +97,15 @@ impl Sockets {
         Ok(())
     }
 
-    /// Opens more sockets at addresses that have fewer than `slots`; where only whoever has started
-    /// this process may do so, loops share those that it has handed over.
+    /// Opens more sockets at addresses of `wanted` that have fewer than `slots`; where only whoever
+    /// has started this process may do so, loops share those that it has handed over.
     ///
     /// # Errors
     ///
     /// Descriptors have run out.
-    pub fn widen(&mut self, slots: usize) -> io::Result<()> {
-        for held in &mut self.0 {
+    pub fn widen(&mut self, wanted: &[Listen], slots: usize) -> io::Result<()> {
+        let is_wanted = |held: &&mut Held| (0..wanted.len()).any(|at| held.is_for(wanted, at));
+        for held in self.0.iter_mut().filter(is_wanted) {
             let Address::Tcp(address) = held.bound else { continue };
             while held.group.len() < slots && !held.is_shared {
                 match listener::listen(address) {
@@ -172,6 +175,21 @@ impl Sockets {
             let own = group.iter().enumerate().filter(move |(at, _)| is_own(*at));
             own.map(move |(_, socket)| (number, socket))
         })
+    }
+
+    /// The queues at each address of `wanted` that clients come to by TCP, all sockets together.
+    #[must_use]
+    pub fn queues(&self, wanted: &[Listen]) -> Vec<(Address, Queue)> {
+        let add = |sum: Queue, one: Queue| Queue {
+            waiting: sum.waiting + one.waiting,
+            waiting_max: sum.waiting_max.max(one.waiting_max),
+        };
+        let queue = |number| {
+            let held = self.find(wanted, number)?;
+            let queues = held.group.iter().filter_map(|socket| Queue::of(socket.as_fd()).ok());
+            Some((held.bound.clone(), queues.reduce(add)?))
+        };
+        (0..wanted.len()).filter_map(queue).collect()
     }
 
     /// What is left to another program.

@@ -13,7 +13,7 @@ use base::{
 use config::{
     Blueprint,
     blueprint::{pack_address, unpack_address},
-    plan::{Address, Label},
+    plan::{self, Address, Label},
 };
 use control::tally::Counts;
 use std::{
@@ -31,7 +31,7 @@ use std::{
 /// of another: notes, the table of clients and the seats in it, rows of labels, slots of requests,
 /// the keys of tickets. Whoever changes one of those raises this number; then a server of the
 /// version before has to be restarted.
-const VERSION: u64 = 7;
+const VERSION: u64 = 9;
 
 /// What the state begins with, before its version.
 const MARK: u64 = u64::from_le_bytes(*b"gannet\0\0");
@@ -92,6 +92,8 @@ pub struct State {
     pub askers: Vec<Place>,
     /// How many states of this server were kept before, for the case that it is killed.
     pub saves: u64,
+    /// What runs PHP.
+    pub pools: Vec<Pool>,
 }
 
 /// The sockets at one address.
@@ -107,6 +109,30 @@ pub struct Group {
     pub is_handed: bool,
     /// One for each loop.
     pub sockets: Vec<Place>,
+}
+
+/// What runs PHP for a site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// What it is.
+    pub pool: plan::Pool,
+    /// The group that its clients are of.
+    pub group: u32,
+    /// Its socket.
+    pub door: Place,
+    /// Its process, if there is one.
+    pub process: Option<PoolProcess>,
+}
+
+/// The process of a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolProcess {
+    /// Its number.
+    pub pid: u32,
+    /// The process, whatever has that number later.
+    pub process: Place,
+    /// What it says.
+    pub errors: Place,
 }
 
 /// A worker that is there.
@@ -136,6 +162,8 @@ pub struct Worker {
     pub tallies: Place,
     /// Where it puts down the last requests.
     pub recents: Place,
+    /// Where it puts down the lives of its connections.
+    pub lives: Place,
     /// The names of what it counts, in the order of its program.
     pub counters: Vec<String>,
 }
@@ -237,10 +265,10 @@ impl State {
         list(out, &self.workers, |out, worker| {
             numbers(out, &[worker.id, u64::from(worker.pid)]);
             let Worker { process, channel, source, place, table, .. } = worker;
-            let Worker { seats, rows, trail, tallies, recents, .. } = worker;
-            let places =
-                [process, channel, source, place, table, seats, rows, trail, tallies, recents];
-            numbers(out, &places.map(|place| *place as u64));
+            numbers(out, &[process, channel, source, place, table].map(|place| *place as u64));
+            let Worker { seats, rows, trail, tallies, recents, lives, .. } = worker;
+            let memories = [seats, rows, trail, tallies, recents, lives];
+            numbers(out, &memories.map(|place| *place as u64));
             list(out, &worker.counters, |out, name| out.bytes(name.as_bytes()));
         });
         list(out, &self.counted, |out, (name, count)| {
@@ -260,6 +288,7 @@ impl State {
         });
         list(out, &self.askers, |out, &at| out.number(at as u64));
         out.number(self.saves);
+        list(out, &self.pools, pool);
         packer.finish()
     }
 
@@ -302,6 +331,7 @@ impl State {
                     trail: from.count()?,
                     tallies: from.count()?,
                     recents: from.count()?,
+                    lives: from.count()?,
                     counters: from.list(Unpacker::text)?,
                 })
             })?,
@@ -319,6 +349,7 @@ impl State {
             })?,
             askers: from.list(Unpacker::count)?,
             saves: from.number()?,
+            pools: from.list(take_pool)?,
         };
         (from.is_empty() && state.is_whole()).then_some(state)
     }
@@ -336,9 +367,13 @@ impl State {
         places.extend(self.tables.iter().map(|(at, _)| at));
         places.extend(self.sources.iter().map(|(at, _)| at));
         let of_worker = |one: &'_ Worker| {
-            [one.process, one.channel, one.seats, one.rows, one.trail, one.tallies, one.recents]
+            let Worker { process, channel, seats, rows, .. } = *one;
+            [process, channel, seats, rows, one.trail, one.tallies, one.recents, one.lives]
         };
         places.extend(self.workers.iter().flat_map(of_worker));
+        let processes = self.pools.iter().filter_map(|pool| pool.process.as_ref());
+        places.extend(self.pools.iter().map(|pool| pool.door));
+        places.extend(processes.flat_map(|process| [process.process, process.errors]));
         places.sort_unstable();
         places.into_iter().eq(0..self.descriptors.len())
             && sources().all(|source| source < self.sources.len())
@@ -363,6 +398,26 @@ fn maybe<'b, T>(
     let mut all = from.list(one)?;
     let found = all.pop();
     all.is_empty().then_some(found)
+}
+
+fn pool(out: &mut Packer, pool: &Pool) {
+    pool.pool.pack(out);
+    numbers(out, &[u64::from(pool.group), pool.door as u64]);
+    list(out, pool.process.as_slice(), |out, PoolProcess { pid, process, errors }| {
+        numbers(out, &[u64::from(*pid), *process as u64, *errors as u64]);
+    });
+}
+
+fn take_pool(from: &mut Unpacker<'_>) -> Option<Pool> {
+    let process = |from: &mut Unpacker<'_>| {
+        Some(PoolProcess { pid: from.count()?, process: from.count()?, errors: from.count()? })
+    };
+    Some(Pool {
+        pool: plan::Pool::unpack(from)?,
+        group: from.count()?,
+        door: from.count()?,
+        process: from.list(process)?.pop(),
+    })
 }
 
 fn memory(out: &mut Packer, memory: &Memory<usize>) {
@@ -414,6 +469,7 @@ mod tests {
             threads: 2,
             workers: 1,
             control: None,
+            admin: None,
             connections_max: 8,
             clients_max: 9,
             logs: vec![(0, "/log".into())],
@@ -425,7 +481,10 @@ mod tests {
             hosts: Vec::new(),
             certificates: vec!["/cert".into()],
             issues: true,
+            ends: vec![("/cert".to_owned(), 7)],
             labels: vec![label()],
+            pools: vec![plan::Pool::quick("/php".into(), None, "/socket".into())],
+            group: 33,
         }
     }
 
@@ -446,7 +505,7 @@ mod tests {
         ];
         let kept = Kept { number: 3, config, is_serving: true, members };
         State {
-            descriptors: (10..25).map(|number| (format!("name-{number}"), number)).collect(),
+            descriptors: (10..30).map(|number| (format!("name-{number}"), number)).collect(),
             version: "1.2.3".to_owned(),
             sockets: vec![
                 group(tcp("[::1]:0"), tcp("[::1]:8080"), vec![0, 9]),
@@ -472,10 +531,14 @@ mod tests {
                 trail: 10,
                 tallies: 11,
                 recents: 12,
+                lives: 19,
                 counters: vec!["requests".to_owned()],
             }],
             counted: vec![("requests".to_owned(), 12)],
-            had: vec![(label(), Counts { classes: [0, 1, 2, 3, 4], bytes: 5 })],
+            had: vec![(
+                label(),
+                Counts { classes: [0, 1, 2, 3, 4], bytes: 5, ..Counts::default() },
+            )],
             layers: vec!["no core dumps: on".to_owned()],
             since: Moment(99),
             restarts: 1,
@@ -483,6 +546,16 @@ mod tests {
             reload: Some((Moment(98), Some("error: why".to_owned()))),
             askers: vec![8],
             saves: 7,
+            pools: [None, Some(PoolProcess { pid: 4343, process: 16, errors: 17 })]
+                .into_iter()
+                .zip([15, 18])
+                .map(|(process, door)| Pool {
+                    pool: blueprint().pools.remove(0),
+                    group: 33,
+                    door,
+                    process,
+                })
+                .collect(),
         }
     }
 
@@ -524,7 +597,10 @@ mod tests {
     /// Else the fuzzer would begin with what is refused at once.
     #[test]
     fn what_the_fuzzer_begins_with_is_of_this_version() {
-        let seed = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/state/one-worker");
-        assert!(State::decode(&std::fs::read(seed).unwrap()).is_some());
+        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/state");
+        for seed in ["one-worker", "a-pool"] {
+            let bytes = std::fs::read(format!("{corpus}/{seed}")).unwrap();
+            assert!(State::decode(&bytes).is_some(), "{seed}");
+        }
     }
 }

@@ -13,12 +13,13 @@ use crate::{
 use control::{
     Counter,
     clients::{Entry, Room},
+    lives::What,
     trail::Phase,
 };
 use message::Status;
 use std::{
     io::{self, ErrorKind},
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     rc::Rc,
     time::Duration,
 };
@@ -32,10 +33,10 @@ pub(crate) async fn accept(acceptor: Acceptor, number: usize, core: Rc<Core>) {
     let mut pause = PAUSE_MIN;
     loop {
         match acceptor.accept().await {
-            Ok((socket, client)) => {
+            Ok((socket, peer)) => {
                 pause = PAUSE_MIN;
                 core.trail.go(Phase::Accepting);
-                take(socket, client, number, &core);
+                take(socket, peer, number, &core);
                 core.trail.go(Phase::Rest);
             }
             Err(error) if is_the_clients(&error) => {}
@@ -56,7 +57,8 @@ pub(crate) async fn accept(acceptor: Acceptor, number: usize, core: Rc<Core>) {
 }
 
 /// Gives a connection its task, or turns it away.
-fn take(socket: Socket, client: Option<IpAddr>, listener: usize, core: &Rc<Core>) {
+fn take(socket: Socket, peer: Option<SocketAddr>, listener: usize, core: &Rc<Core>) {
+    let client = peer.map(|peer| peer.ip());
     net::failpoint::hit("accept");
     core.count(Counter::Connections);
     let capacity = &core.plan.capacity;
@@ -76,8 +78,11 @@ fn take(socket: Socket, client: Option<IpAddr>, listener: usize, core: &Rc<Core>
     match core.clients.enter(counted, capacity.connections_per_client_max, core.now()) {
         Entry::Counted(seat, room) => {
             core.count_many(Counter::Uncounted, u64::from(room == Room::None));
+            let name = core.name_connection();
+            peer.iter().for_each(|peer| core.tell(name, What::Accepted(*peer)));
+            let from = (client, listener);
             let connection =
-                Connection::new(socket, (client, listener), (seat, admission), Rc::clone(core));
+                Connection::new(socket, from, (seat, admission), name, Rc::clone(core));
             tokio::task::spawn_local(connection);
             core.sweeper.notify_one();
         }

@@ -20,6 +20,7 @@ use crate::{
     talk::{Failure, Talk},
 };
 use config::plan::{Php, Upstream};
+use control::Counter;
 use fastcgi::{Ends, Variables};
 use handle::php::Call;
 use message::{Exchange, Length, Method, Name, Status};
@@ -71,6 +72,7 @@ impl Question {
             return Err((Status::SERVICE_UNAVAILABLE, Trouble::APPLICATION_BUSY));
         };
         let (sender, receiver) = oneshot::channel();
+        core.count(Counter::Asked);
         let core = Rc::clone(core);
         spawn_local(async move {
             converse(self, content, &core, sender).await;
@@ -102,6 +104,7 @@ async fn converse(
         }
     };
     if let Err((Failure::Upstream(status, reason), sender)) = failure {
+        core.count(Counter::AskedInVain);
         match sender {
             Some(sender) => {
                 // Whoever is gone needs no answer.

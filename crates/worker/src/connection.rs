@@ -14,6 +14,7 @@ mod content;
 mod intake;
 mod refusing;
 mod many;
+mod ending;
 
 use crate::{
     admission::{self, Admission},
@@ -30,7 +31,11 @@ use crate::{
 };
 use access::Ledger;
 use base::Moment;
-use control::{Counter, Seat, trail::Phase};
+use control::{
+    Counter, Seat,
+    lives::{Ending, What},
+    trail::Phase,
+};
 use http1::{Event, Expiry};
 use many::Writing;
 use message::{Request, RequestId, Slots, Status};
@@ -64,6 +69,9 @@ pub(crate) struct Connection {
     held: Option<Box<Held>>,
     admission: Admission,
     seat: Seat,
+    /// What it is called in what is told of its life, and how that ends.
+    name: u64,
+    ending: Ending,
 }
 
 impl Future for Connection {
@@ -90,9 +98,14 @@ impl Future for Connection {
                 asks || !must_leave || !is_idle
             }
         };
-        let polled = match has_work && this.expire(&mut turn) {
-            true => this.run(&mut turn, context),
-            false => Poll::Ready(()),
+        let polled = if !has_work {
+            this.ending = Ending::Unwanted;
+            Poll::Ready(())
+        } else if !this.expire(&mut turn) {
+            this.ending = Ending::Late;
+            Poll::Ready(())
+        } else {
+            this.run(&mut turn, context)
         };
         if polled.is_pending() {
             this.held = turn.keep();
@@ -122,6 +135,7 @@ impl Drop for Connection {
                 self.core.emptied.notify_one();
             }
         }
+        self.core.tell(self.name, What::Ended(self.ending));
         if std::thread::panicking() {
             self.core.count(Counter::Panics);
         }
@@ -133,13 +147,15 @@ impl Connection {
         socket: Socket,
         (client, listener): (Option<IpAddr>, usize),
         (seat, admission): (Seat, Admission),
+        name: u64,
         core: Rc<Core>,
     ) -> Self {
         let limits = &core.plan.limits;
         let http = http1::Connection::new(limits, core.now());
-        let secure = core
-            .speaks_tls(listener)
-            .then(|| Box::new(Secure::new(listener, core.now().after(limits.handshake_time))));
+        let secure = core.speaks_tls(listener).then(|| {
+            let until = core.now().after(limits.handshake_time);
+            Box::new(Secure::new(listener, until, name))
+        });
         let may_be_http2 = core.plan.listen.get(listener).is_some_and(|listen| listen.http2);
         Self {
             socket,
@@ -156,6 +172,8 @@ impl Connection {
             held: None,
             admission,
             seat,
+            name,
+            ending: Ending::ByClient,
         }
     }
 
@@ -200,6 +218,7 @@ impl Connection {
                 return self.run_streams(turn, context);
             }
             if !ready!(self.write(turn, context)) {
+                self.ending = Ending::Broken;
                 return Poll::Ready(());
             }
             if turn.is_working() {
@@ -218,6 +237,7 @@ impl Connection {
                 continue;
             }
             if self.http.is_closing() && !self.lingers(turn) {
+                self.ending = Ending::ByServer;
                 return Poll::Ready(());
             }
             // What TLS has to say comes before what it waits for.
@@ -414,26 +434,5 @@ impl Connection {
             }
             (_, Progress::Waiting(waiting)) => turn.pending.work = Work::Job(waiting),
         }
-    }
-
-    /// Says with a FIN that nothing more will come, and whether to go on reading, lest what the
-    /// peer still sends destroys the last answer on its way.
-    fn lingers(&mut self, turn: &mut Turn<'_>) -> bool {
-        let lingers = self.http.linger(turn.tick.now);
-        if let Some(secure) = &mut self.secure
-            && secure.end(&mut turn.scratch.records)
-        {
-            // Once that is sent, this is asked again.
-            return true;
-        }
-        if !lingers {
-            return false;
-        }
-        if !self.has_shut {
-            self.has_shut = true;
-            // Where this fails, reading finds the end.
-            let _ = net::socket::finish(self.socket.as_fd());
-        }
-        true
     }
 }

@@ -16,11 +16,15 @@ use access::Verdicts;
 use base::Moment;
 use config::plan::Plan;
 use control::{
-    Clients, Counter, Recent, Row, Tally, Trail,
+    Clients, Counter, Life, Recent, Row, Tally, Trail,
+    counters::UnderWay,
+    lives::What,
     recent::{From, Line},
+    tally::Kind,
 };
 use handle::{
     Tools,
+    admin::Board,
     files::{Cache, Folders},
     live::Changes,
 };
@@ -60,10 +64,15 @@ pub(crate) struct Core {
     /// What shows this loop to whoever watches over it.
     pub(crate) trail: Trail,
     recent: Recent,
+    life: Life,
     /// What stands for each listener among the last requests.
     listeners: Vec<u64>,
     /// What pages hear of, where they follow their files.
     changes: Option<Arc<Changes>>,
+    /// Where it is shown how the server is, if it is here.
+    board: Option<Arc<Board>>,
+    /// Whether somebody wants to know how long answers take.
+    is_timed: bool,
     ids: RefCell<Ids>,
     scratch: RefCell<Option<Box<Scratch>>>,
     date: RefCell<(i64, Date29)>,
@@ -78,8 +87,11 @@ pub(crate) struct Core {
 }
 
 /// What a loop shares with others: pool, loads of applications, table of clients, certificates, and
-/// the changes of files.
-pub(crate) type Lent = (Arc<Pool>, Loads, Clients, Option<&'static Sites>, Option<Arc<Changes>>);
+/// what pages hear of: the changes of files, or how the server is.
+pub(crate) type Lent = (Arc<Pool>, Loads, Clients, Option<&'static Sites>, News);
+
+/// What pages hear of, where there are any that do.
+pub(crate) type News = (Option<Arc<Changes>>, Option<Arc<Board>>);
 
 /// What the clocks said when a turn began: read once, good for all that the turn does.
 #[derive(Clone, Copy)]
@@ -106,9 +118,9 @@ impl Core {
         cache: Cache,
         log: Log,
         sign: Sign,
-        (pool, loads, clients, sites, changes): Lent,
+        (pool, loads, clients, sites, (changes, board)): Lent,
     ) -> Self {
-        let Sign { row: counters, trail, tally, recent } = sign;
+        let Sign { row: counters, trail, tally, recent, life } = sign;
         Self {
             plan,
             files: RefCell::new((folders, cache)),
@@ -124,8 +136,11 @@ impl Core {
             tally,
             trail,
             recent,
+            life,
             listeners: plan.listen.iter().map(|listen| listen.address.number()).collect(),
             changes,
+            board,
+            is_timed: plan.admin.is_some(),
             ids: RefCell::new(Ids::new()),
             scratch: RefCell::default(),
             date: RefCell::new((i64::MIN, *b"Thu, 01 Jan 1970 00:00:00 GMT")),
@@ -212,6 +227,7 @@ impl Core {
     pub(crate) fn record(&self, account: Account, about: About<'_>, end: &End) {
         self.count(Counter::Requests);
         self.tally.add(account.label, end.status.0, end.bytes);
+        self.time(account.label, Kind::AtOnce, end.us);
         let mut logs = self.log.borrow_mut();
         if !logs.is_off() {
             let dropped = logs.record(account.log, about, end, self.now());
@@ -223,11 +239,50 @@ impl Core {
     pub(crate) fn record_begun(&self, record: &Record, end: &End) {
         self.count(Counter::Requests);
         self.tally.add(record.account.label, end.status.0, end.bytes);
+        self.time(record.account.label, Kind::First, record.first_us);
+        self.time(record.account.label, Kind::Whole, end.us);
+        let connection = record.connection;
+        self.answered(connection, (record.began_us, record.first_us), end);
         if let Some(line) = &record.line {
             let log = record.account.log;
             let dropped = self.log.borrow_mut().complete(log, line, end, self.now());
             self.count_many(Counter::LinesDropped, dropped);
         }
+    }
+
+    /// Puts down how long an answer has taken, if somebody wants to know.
+    #[inline]
+    fn time(&self, label: usize, kind: Kind, us: u64) {
+        if self.is_timed {
+            self.tally.time(label, kind, us);
+        }
+    }
+
+    /// A name for another connection in what is told of its life.
+    pub(crate) fn name_connection(&self) -> u64 {
+        if self.life.is_kept() { self.life.connection() } else { 0 }
+    }
+
+    /// Puts down what has happened on a connection now, if anybody may ever look.
+    pub(crate) fn tell(&self, connection: u64, what: What) {
+        if self.life.is_kept() {
+            self.life.put(net::clock::precise_us(), connection, what);
+        }
+    }
+
+    /// Puts down that a request was answered which began then, and whose first byte took so long.
+    #[inline]
+    pub(crate) fn answered(&self, connection: u64, (began_us, first_us): (u64, u64), end: &End) {
+        if self.life.is_kept() {
+            let End { status, bytes, us: whole_us, .. } = *end;
+            let what = What::Answered { status: status.0, bytes, first_us, whole_us };
+            self.life.put(began_us + whole_us, connection, what);
+        }
+    }
+
+    /// One exchange more is under way beyond its turn, until what this returns is dropped.
+    pub(crate) fn under_way(&self) -> UnderWay {
+        self.counters.under_way()
     }
 
     /// The id of the exchange that begins with `request`, or with bytes that are none, where the
@@ -246,13 +301,14 @@ impl Core {
     pub(crate) fn with_tools<T>(&self, tick: Tick, work: impl FnOnce(&mut Tools<'_>) -> T) -> T {
         let (folders, cache) = &mut *self.files.borrow_mut();
         let Tick { now, wall_seconds } = tick;
-        let (counters, changes) = (&self.counters, self.changes.as_ref());
-        work(&mut Tools { folders, cache, now, wall_seconds, counters, changes })
+        let (counters, changes, board) =
+            (&self.counters, self.changes.as_ref(), self.board.as_ref());
+        work(&mut Tools { folders, cache, now, wall_seconds, counters, changes, board })
     }
 
-    /// Microseconds, for the durations in the log; zero while nobody reads them.
+    /// Microseconds, for the durations of answers; zero while nobody reads them.
     pub(crate) fn clock_us(&self) -> u64 {
-        if self.log.borrow().is_off() { 0 } else { net::clock::precise_us() }
+        if !self.is_timed && self.log.borrow().is_off() { 0 } else { net::clock::precise_us() }
     }
 
     /// The value of `Date`, worked out once a second.

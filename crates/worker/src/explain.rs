@@ -137,7 +137,8 @@ impl Explainer {
         let plan = *plan;
         let (now, wall_seconds) = (clock::now(), clock::wall().seconds);
         let counters = &Row::default();
-        let mut tools = Tools { folders, cache, now, wall_seconds, counters, changes: None };
+        let mut tools =
+            Tools { folders, cache, now, wall_seconds, counters, changes: None, board: None };
         // How often the client has asked is nobody's to know here: limits are told, and let it in.
         let clients = Clients::new(&[], [0; 2]);
         let mut done = None;

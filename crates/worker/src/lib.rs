@@ -40,6 +40,7 @@ mod sweep;
 mod run;
 
 pub use explain::{Asked, Explainer, Explanation, Field, explain};
+pub use handle::admin::Board;
 pub use live::Live;
 pub use log::LogFiles;
 pub use run::{Listener, Renewer, Reopener, Setup, Stopper, Worker, start};

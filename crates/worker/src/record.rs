@@ -73,6 +73,10 @@ pub(crate) struct Record {
     pub(crate) status: Status,
     pub(crate) bytes: u64,
     pub(crate) began_us: u64,
+    /// The connection that it is sent on.
+    pub(crate) connection: u64,
+    /// How long its first byte took, in microseconds.
+    pub(crate) first_us: u64,
     /// What its line says of how it came about.
     pub(crate) note: Option<&'static str>,
 }

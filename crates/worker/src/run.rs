@@ -2,7 +2,7 @@
 
 use crate::{
     accept::accept,
-    core::Core,
+    core::{Core, News},
     live::Live,
     loads::Loads,
     log::{Log, LogFiles, Ways, Writers},
@@ -15,8 +15,8 @@ use crate::{
 use config::{Plan, plan::CompressCache};
 use control::{Clients, Counter, Row, Rows, TicketKeys, Trail, trail::Phase};
 use handle::{
+    admin::Board,
     files::{Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX},
-    live::Changes,
 };
 use net::{Shelf, listener::Listening};
 use std::{
@@ -102,6 +102,8 @@ pub struct Setup {
     pub signs: Signs,
     /// The keys of session tickets.
     pub tickets: TicketKeys,
+    /// Where it is shown how the server is, where that is what these loops are for.
+    pub board: Option<Arc<Board>>,
 }
 
 impl Setup {
@@ -120,7 +122,7 @@ impl Setup {
         // Nobody looks at the others.
         let signs = Signs { rows, ..Signs::default() };
         let tickets = TicketKeys::default();
-        Ok(Self { plan, loops, live: None, files, clients, signs, tickets })
+        Ok(Self { plan, loops, live: None, files, clients, signs, tickets, board: None })
     }
 }
 
@@ -145,7 +147,7 @@ struct Shared {
     sites: Option<&'static Sites>,
     signs: Signs,
     cache_bytes_max: usize,
-    changes: Option<Arc<Changes>>,
+    news: News,
     forms: Arc<Forms>,
     root_descriptors_max: usize,
 }
@@ -171,7 +173,7 @@ type Orders<'o> = Pin<Box<dyn Future<Output = ()> + 'o>>;
 /// # Errors
 /// A log, memory or a thread cannot be had.
 pub fn start(setup: Setup) -> Result<Worker, StartError> {
-    let Setup { plan, loops, live, files, clients, signs, tickets } = setup;
+    let Setup { plan, loops, live, files, clients, signs, tickets, board } = setup;
     let rows = signs.rows;
     let changes = live.map(Live::start).transpose().map_err(StartError::Thread)?;
     let writers = Writers::open(&plan.logs, loops, &files, rows).map_err(StartError::Log)?;
@@ -184,7 +186,7 @@ pub fn start(setup: Setup) -> Result<Worker, StartError> {
         sites: (!plan.certificates.is_empty()).then(|| Sites::new(plan, tickets)),
         signs,
         cache_bytes_max: plan.file_cache_bytes_max / loops.max(1),
-        changes,
+        news: (changes, board),
         forms: forms(&plan.compress_cache)?,
         root_descriptors_max: ROOT_DESCRIPTORS_MAX / loops.max(1),
     };
@@ -389,7 +391,7 @@ impl Loop {
 
     async fn serve(&mut self) -> io::Result<bool> {
         let Self { shared, listeners, number, ways, stopped, parted, reopened, .. } = self;
-        let Shared { pool, loads, clients, sites, changes, .. } = shared.clone();
+        let Shared { pool, loads, clients, sites, news, .. } = shared.clone();
         let core = Rc::new(Core::new(
             shared.plan,
             Folders::new(&shared.plan.folders, shared.root_descriptors_max),
@@ -400,7 +402,7 @@ impl Loop {
             ),
             Log::new(&shared.plan.logs, ways.clone(), *number),
             shared.signs.of(*number),
-            (pool, loads, clients, sites, changes),
+            (pool, loads, clients, sites, news),
         ));
         let mut accepting = Vec::new();
         for Listener { number, socket } in listeners.iter() {
@@ -428,7 +430,7 @@ impl Loop {
         core.drain();
         emptied(&core, stopped, Stop::Drained, GRACE_TIME).await;
         core.is_stopping.set(true);
-        shared.changes.iter().for_each(|changes| changes.end());
+        shared.news.0.iter().for_each(|changes| changes.end());
         core.watch.wake_all();
         emptied(&core, stopped, Stop::Drained, capacity.drain_time).await;
         if *stopped.borrow() != Stop::Drained {

@@ -12,7 +12,7 @@ use crate::{
     socket::Socket,
 };
 use base::Moment;
-use control::{Counter, trail::Phase};
+use control::{Counter, lives::What, trail::Phase};
 use message::Output;
 use net::socket;
 use std::{
@@ -27,6 +27,8 @@ use tls::{Event, Protocol, RECORD_BYTES_MAX, Received};
 pub(crate) struct Secure {
     tls: tls::Connection,
     listener: usize,
+    /// What the connection is called in what is told of its life.
+    name: u64,
     /// Until when hands must be shaken.
     until: Moment,
     left: Option<Box<Left>>,
@@ -55,10 +57,11 @@ pub(crate) enum Intake {
 
 impl Secure {
     /// On a connection to that listener, which has until then to shake hands.
-    pub(crate) fn new(listener: usize, until: Moment) -> Self {
+    pub(crate) fn new(listener: usize, until: Moment, name: u64) -> Self {
         Self {
             tls: tls::Connection::default(),
             listener,
+            name,
             until,
             left: None,
             peer_has_ended: false,
@@ -177,6 +180,7 @@ impl Secure {
             Event::Opened { is_resumed } => {
                 core.count(Counter::Handshakes);
                 core.count_many(Counter::HandshakesResumed, u64::from(is_resumed));
+                core.tell(self.name, What::Shaken { is_resumed });
             }
             Event::PeerEnded => self.peer_has_ended = true,
             Event::Foreign => {

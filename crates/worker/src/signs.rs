@@ -1,6 +1,6 @@
 //! What shows the loops of a process to whoever has started it, in memory that both see.
 
-use control::{Recent, Recents, Row, Rows, Tallies, Tally, Trail, Trails};
+use control::{Life, Lives, Recent, Recents, Row, Rows, Tallies, Tally, Trail, Trails};
 
 /// The signs of all loops. The default ones are nobody's to see.
 #[derive(Clone, Copy, Debug, Default)]
@@ -13,6 +13,8 @@ pub struct Signs {
     pub tallies: Tallies,
     /// The last requests: [`Recents::words`] of so many loops.
     pub recents: Recents,
+    /// The lives of connections: [`Lives::words`] of so many loops, or none.
+    pub lives: Lives,
 }
 
 /// Those of one loop.
@@ -25,6 +27,8 @@ pub(crate) struct Sign {
     pub(crate) tally: Tally,
     /// What it was asked last.
     pub(crate) recent: Recent,
+    /// The lives of its connections.
+    pub(crate) life: Life,
 }
 
 impl Signs {
@@ -35,6 +39,7 @@ impl Signs {
             trail: self.trails.trail(number),
             tally: self.tallies.tally(number),
             recent: self.recents.recent(number),
+            life: self.lives.life(number),
         }
     }
 }

@@ -6,7 +6,7 @@ use fastcgi::Ends;
 use net::{listener::Listening, socket};
 use std::{
     io,
-    net::IpAddr,
+    net::SocketAddr,
     os::fd::{AsFd, BorrowedFd},
     task::{Context, Poll, ready},
 };
@@ -36,12 +36,12 @@ impl Acceptor {
         })
     }
 
-    /// The next connection, and the address of its client, which one on a Unix socket has not.
-    pub(crate) async fn accept(&self) -> io::Result<(Socket, Option<IpAddr>)> {
+    /// The next connection, and where its client is, which one on a Unix socket does not say.
+    pub(crate) async fn accept(&self) -> io::Result<(Socket, Option<SocketAddr>)> {
         match self {
             Self::Tcp(listener) => {
                 let (socket, client) = listener.accept().await?;
-                Ok((Socket::Tcp(socket), Some(client.ip())))
+                Ok((Socket::Tcp(socket), Some(client)))
             }
             Self::Unix(listener) => {
                 let (socket, _) = listener.accept().await?;

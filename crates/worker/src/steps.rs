@@ -16,7 +16,7 @@ pub(crate) const PREFLIGHT: &str = "preflight";
 
 /// Who may enter, guard by guard.
 pub(crate) fn guards(policy: &Policy, trace: &mut impl Trace) {
-    let Access { addresses, methods, preflight: _, limit, password } = &policy.access;
+    let Access { addresses, methods, preflight: _, limit, password, looking: _ } = &policy.access;
     let lists = addresses.as_ref().map(|addresses| [&addresses.allow, &addresses.deny]);
     for (lists, what) in lists.into_iter().flatten().zip(["allow", "deny"]) {
         for (networks, place) in lists {
@@ -101,6 +101,7 @@ pub(crate) fn action(action: &Action, plan: &Plan) -> Step {
             let text = "the changes of files, for the pages that are open".to_owned();
             Step { what: "action", text, place: None }
         }
+        Action::Admin => Step { what: "action", text: "how the server is".to_owned(), place: None },
         Action::NotFound => {
             let text = "nothing: neither a root nor another answer is set".to_owned();
             Step { what: "action", text, place: None }

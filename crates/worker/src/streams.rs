@@ -25,7 +25,7 @@ use crate::{
 use access::Ledger;
 use base::Moment;
 use control::{
-    Counter,
+    Counter, counters,
     trail::{Kept, Phase},
 };
 use http2::{Ended, Event, Expiry, Given, Key};
@@ -56,6 +56,8 @@ pub(crate) struct From<'a> {
 /// One connection's protocol, and its exchanges.
 pub(crate) struct Streams {
     pub(crate) http: http2::Connection,
+    /// The connection's name in what is told of its life.
+    name: u64,
     under_way: Vec<UnderWay>,
     /// Whether the protocol room has read all that has come.
     has_read_all: bool,
@@ -69,6 +71,8 @@ struct UnderWay {
     share: Option<Share>,
     /// What shows it to whoever watches over the loop.
     _kept: Option<Kept>,
+    /// What counts it as one that is under way.
+    _counted: counters::UnderWay,
 }
 
 /// What is known when an answer is given.
@@ -78,9 +82,9 @@ struct Giving {
 }
 
 impl Streams {
-    pub(crate) fn new(limits: &'static Limits, now: Moment) -> Self {
+    pub(crate) fn new(limits: &'static Limits, name: u64, now: Moment) -> Self {
         let http = http2::Connection::new(limits, now);
-        Self { http, under_way: Vec::new(), has_read_all: true }
+        Self { http, name, under_way: Vec::new(), has_read_all: true }
     }
 
     /// Whether all that has come is read, but for a frame that is not whole.
@@ -237,8 +241,7 @@ impl Streams {
             }
         };
         let is_asking = matches!(work, Work::Upload(_));
-        let kept = turn.core.trail.keep();
-        self.under_way.push(UnderWay { key, work, record: None, share: None, _kept: kept });
+        self.hold(key, work, (None, None), turn);
         if is_asking && request.length == Length::Known(0) {
             self.ask(key, turn, from);
         } else if is_asking {
@@ -265,15 +268,30 @@ impl Streams {
         let work = match given {
             Given::Whole => {
                 let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: note };
-                return turn.core.record(account, about, &end);
+                turn.core.record(account, about, &end);
+                return turn.core.answered(self.name, (began_us, end.us), &end);
             }
             Given::Later => Work::Nothing,
             Given::From(source) => Work::Source(source),
         };
         let line = turn.core.log.borrow_mut().begin(account.log, about, status.0);
-        let record = Some(Box::new(Record { account, line, status, bytes, began_us, note }));
-        let kept = turn.core.trail.keep();
-        self.under_way.push(UnderWay { key, work, record, share, _kept: kept });
+        let (connection, first_us) = (self.name, turn.elapsed_us(began_us));
+        let record = Record { account, line, status, bytes, began_us, connection, first_us, note };
+        let record = Some(Box::new(record));
+        self.hold(key, work, (record, share), turn);
+    }
+
+    /// Keeps an exchange until what it waits for is there.
+    fn hold(
+        &mut self,
+        key: Key,
+        work: Work,
+        (record, share): (Option<Box<Record>>, Option<Share>),
+        turn: &Turn<'_>,
+    ) {
+        let (kept, counted) = (turn.core.trail.keep(), turn.core.under_way());
+        let exchange = UnderWay { key, work, record, share, _kept: kept, _counted: counted };
+        self.under_way.push(exchange);
     }
 
     /// Goes on with whatever waited for something that may be there by now.

@@ -3,6 +3,7 @@
 use crate::core::Core;
 use config::Plan;
 use control::{Counter, trail::Phase};
+use net::clock;
 use std::{rc::Rc, time::Duration};
 use tokio::time::sleep;
 
@@ -10,6 +11,9 @@ use tokio::time::sleep;
 /// quarter of the shortest time that is configured.
 const SWEEP_MIN: Duration = Duration::from_millis(10);
 pub(crate) const SWEEP_MAX: Duration = Duration::from_millis(100);
+
+/// How much later than it should a timer may go off with nothing in its way.
+const TIMER_SLACK: Duration = Duration::from_millis(2);
 
 /// Wakes what is due, again and again while there is anything to watch over.
 pub(crate) async fn sweep(core: Rc<Core>) {
@@ -19,7 +23,10 @@ pub(crate) async fn sweep(core: Rc<Core>) {
         if is_at_rest && !core.log.borrow().is_waiting() {
             core.sweeper.notified().await;
         }
+        let began_us = clock::precise_us();
         sleep(period).await;
+        core.count(Counter::Sweeps);
+        core.count_many(Counter::LagUs, late_us(clock::precise_us() - began_us, period));
         core.get_on();
         core.trail.go(Phase::Sweeping);
         let now = core.now();
@@ -29,6 +36,13 @@ pub(crate) async fn sweep(core: Rc<Core>) {
         core.count_many(Counter::LinesDropped, dropped);
         core.trail.go(Phase::Rest);
     }
+}
+
+/// How much later than after `period` it is after so many microseconds; that the timer itself
+/// rounds up to milliseconds, and the kernel to its ticks, is nobody's delay.
+fn late_us(us: u64, period: Duration) -> u64 {
+    let period_us = u64::try_from((period + TIMER_SLACK).as_micros()).unwrap_or(u64::MAX);
+    us.saturating_sub(period_us)
 }
 
 fn sweep_period(plan: &Plan) -> Duration {

@@ -12,7 +12,7 @@ use crate::{
     upload::Upload,
 };
 use base::Moment;
-use control::trail::Kept;
+use control::{counters::UnderWay, trail::Kept};
 use message::{Output, Source};
 use std::{mem, ops::Range};
 use tokio::sync::oneshot;
@@ -36,6 +36,8 @@ pub(crate) struct Pending {
     pub(crate) share: Option<Share>,
     /// What shows the exchange under way to whoever watches over the loop.
     pub(crate) kept: Option<Kept>,
+    /// What counts the exchange as one that is under way.
+    pub(crate) counted: Option<UnderWay>,
 }
 
 #[derive(Default)]
@@ -104,6 +106,10 @@ impl<'t> Turn<'t> {
         self.pending.kept = match is_done {
             true => None,
             false => self.pending.kept.take().or_else(|| self.core.trail.keep()),
+        };
+        self.pending.counted = match is_done {
+            true => None,
+            false => self.pending.counted.take().or_else(|| Some(self.core.under_way())),
         };
         let input = self.scratch.input[self.unread.clone()].to_vec();
         let (output, pending) = (mem::take(&mut self.scratch.output), mem::take(&mut self.pending));

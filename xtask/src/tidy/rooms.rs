@@ -7,7 +7,7 @@ use super::{
 };
 
 /// The rooms and their levels; a room may use only lower ones. See ARCHITECTURE.md.
-const LEVELS: [(&str, u8); 19] = [
+const LEVELS: [(&str, u8); 20] = [
     ("base", 0),
     ("message", 1),
     ("http1", 2),
@@ -20,6 +20,7 @@ const LEVELS: [(&str, u8); 19] = [
     ("proxy-protocol", 2),
     ("route", 3),
     ("tls", 3),
+    ("dashboard", 3),
     ("certs", 4),
     ("access", 4),
     ("handle", 4),

@@ -18,16 +18,25 @@ pub struct Access {
     pub limit: Option<Limit>,
     /// By password.
     pub password: Option<Password>,
+    /// Who looks at the server itself.
+    pub looking: Option<Looking>,
 }
 
 impl Access {
     /// Whether everybody may enter, so that nobody need be asked.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        let Self { addresses, methods, preflight, limit, password } = self;
-        let is_anybody = addresses.is_none() && password.is_none();
+        let Self { addresses, methods, preflight, limit, password, looking } = self;
+        let is_anybody = addresses.is_none() && password.is_none() && looking.is_none();
         is_anybody && methods.is_none() && preflight.is_none() && limit.is_none()
     }
+}
+
+/// Who may look at the server itself: nobody whose browser is led there by another site.
+#[derive(Clone, Debug)]
+pub struct Looking {
+    /// What has to be known; nothing where only this machine comes there.
+    pub token: Option<Box<str>>,
 }
 
 /// Who may enter by address: whoever is in every list of those that may, and in none of those that

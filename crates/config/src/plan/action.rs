@@ -17,6 +17,8 @@ pub enum Action {
     Respond(Respond),
     /// Says when files change, to the pages that are open.
     Live,
+    /// Shows how the server is.
+    Admin,
     /// Says that there is nothing (404).
     NotFound,
 }
@@ -55,7 +57,9 @@ impl Action {
         match self {
             Self::Files(files) => Some(files),
             Self::Php(php) => Some(&php.files),
-            Self::Redirect(_) | Self::Respond(_) | Self::Live | Self::NotFound => None,
+            Self::Redirect(_) | Self::Respond(_) | Self::Live | Self::Admin | Self::NotFound => {
+                None
+            }
         }
     }
 }

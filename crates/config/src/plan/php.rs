@@ -50,11 +50,14 @@ impl Php {
             denied: Vec::new(),
             application,
             time: Duration::from_secs(60),
-            content_bytes_max: 64 << 20,
+            content_bytes_max: Self::CONTENT_BYTES_MAX,
             buffer_bytes_max: 256 << 20,
             requests_max: 512,
         }
     }
+
+    /// Bytes of content that a request may bring along where nobody says how many.
+    pub(crate) const CONTENT_BYTES_MAX: u64 = 64 << 20;
 
     /// The name of the program that answers where no other does, and for a folder.
     pub const INDEX: &[u8] = b"index.php";

@@ -9,7 +9,7 @@ use crate::{
     mistake::{Mistake, quote},
     plan::{
         Authorities, Certificate, ErrorPage, Folder, Issuing, Password, Phrase, PhraseError, Place,
-        Template, TrailingSlash, Upstream,
+        Pool, Template, TrailingSlash, Upstream,
     },
     source::{Sources, Span, Word},
     world::World,
@@ -48,6 +48,10 @@ pub(crate) struct Context<'c> {
     pub(crate) folders: Vec<Folder>,
     /// The applications so far.
     pub(crate) applications: Vec<Upstream>,
+    /// Those of them that are started, the site that is resolved, and what was said of either.
+    pub(crate) pools: Vec<Pool>,
+    pub(crate) site: Box<str>,
+    pub(crate) said_of_pools: HashSet<(Span, String)>,
     /// What came of each `auth`, by its place, so that its file is read once.
     pub(crate) passwords: HashMap<Span, Option<Password>>,
     /// The roots, and where each is first named.
@@ -95,6 +99,9 @@ impl<'c> Context<'c> {
             listeners: Listeners::default(),
             folders: Vec::new(),
             applications: Vec::new(),
+            pools: Vec::new(),
+            site: "".into(),
+            said_of_pools: HashSet::default(),
             passwords: HashMap::default(),
             served: HashMap::default(),
             own: Vec::new(),

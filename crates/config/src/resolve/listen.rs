@@ -248,7 +248,7 @@ fn refuse_overlap(context: &mut Context<'_>) {
 
 /// The addresses that `text` stands for, or the way out; `absolute` makes a path of one that is
 /// written in the file.
-fn parse(
+pub(super) fn parse(
     text: &str,
     mode: u32,
     absolute: impl Fn(&str) -> PathBuf,

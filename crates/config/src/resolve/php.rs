@@ -3,17 +3,12 @@
 use super::{context::Context, policy::last};
 use crate::{
     mistake::{Mistake, quote},
-    plan::{self, Application, Files, Upstream},
-    source::Word,
+    plan::{self, Application, Files, Pool, Upstream},
+    source::{Span, Word},
     written::{Php as Words, Policy},
 };
 use message::Path;
 use std::net::SocketAddr;
-
-/// The folders in which distributions have php-fpm listen.
-const FOLDERS: [&str; 2] = ["/run/php", "/run/php-fpm"];
-
-const SOCKET_HELP: &str = "for example: `php = { socket = \"/run/php/php8.2-fpm.sock\" }`";
 
 /// Who runs the programs that lie beside `files`, where `chain` says that they are run.
 pub(crate) fn resolve(
@@ -23,8 +18,8 @@ pub(crate) fn resolve(
 ) -> Option<plan::Php> {
     let word = last(chain, |words| words.php.as_ref())?;
     let is_own = chain.last().is_some_and(|own| own.php.is_some());
-    let Words { on, socket, address, time, content_bytes_max, buffer_bytes_max, requests_max } =
-        &word.value;
+    let Words { on, socket, address, time, .. } = &word.value;
+    let Words { content_bytes_max, buffer_bytes_max, requests_max, .. } = &word.value;
     if on.as_ref().is_some_and(|on| !on.value) {
         return None;
     }
@@ -44,10 +39,13 @@ pub(crate) fn resolve(
                 .help("leave one of them out"),
         );
     }
+    if let (Some(other), true) = (socket.as_ref().or(address.as_ref()), is_own) {
+        check_idle(&word.value, other, context);
+    }
     let upstream = match (socket, address) {
         (Some(socket), _) => Some(Upstream::Unix(context.sources.path(socket))),
         (None, Some(address)) => of_address(address, is_own, context),
-        (None, None) => usual(word, is_own, context),
+        (None, None) => own(word, files, context),
     }?;
     let application = Application { number: context.application(&upstream), address: upstream };
     let mut php = plan::Php::of(files.clone(), application);
@@ -71,26 +69,67 @@ fn of_address(word: &Word<String>, is_own: bool, context: &mut Context<'_>) -> O
     address.map(Upstream::Tcp)
 }
 
-/// The php-fpm that this machine has by itself.
-fn usual(word: &Word<Words>, is_own: bool, context: &mut Context<'_>) -> Option<Upstream> {
-    let found = FOLDERS.iter().find_map(|folder| {
-        let names = context.world.list(folder.as_ref()).unwrap_or_default();
-        let names = names.iter().filter_map(|name| name.to_str());
-        // Debian names the version in use `php-fpm.sock`, others have a pool `www`.
-        let usual = |name: &&str| {
-            matches!(*name, "php-fpm.sock" | "www.sock")
-                || (name.starts_with("php") && name.ends_with("-fpm.sock"))
-        };
-        let best = names.filter(usual).max_by_key(|name| (*name == "php-fpm.sock", *name))?;
-        Some(Upstream::Unix([folder, best].iter().collect()))
-    });
-    if found.is_none() && is_own {
-        let cause = "no php-fpm listens on this machine";
-        context.mistakes.push(Mistake::new(word.span, cause, "nobody to run PHP").help(format!(
-            "install it (Debian: `apt install php-fpm`), or say where it listens, {SOCKET_HELP}"
-        )));
+/// The php-fpm that the server starts for this site.
+fn own(word: &Word<Words>, files: &Files, context: &mut Context<'_>) -> Option<Upstream> {
+    let Words { version, user, workers, ini, content_bytes_max, .. } = &word.value;
+    let text = |word: &Option<Word<String>>| word.as_ref().map(|word| word.value.clone());
+    let span = |own: &Option<Word<String>>| own.as_ref().map_or(word.span, |own| own.span);
+    let root = context.folders.get(files.folder)?.root.clone();
+    let fpm = context.world.fpm(text(version).as_deref());
+    let runner = context.world.runner(text(user).as_deref(), &root);
+    let fpm = fpm.map_err(|cause| blame(span(version), cause, "nobody to run PHP", context));
+    let runner = runner.map_err(|cause| blame(span(user), cause, "nobody to run it as", context));
+    let (Ok(fpm), Ok(user)) = (fpm, runner) else { return None };
+    let most = content_bytes_max.as_ref().map(|word| word.value);
+    let mut settings = plan::usual(most.unwrap_or(plan::Php::CONTENT_BYTES_MAX));
+    for (name, value) in ini.iter().flat_map(|ini| &ini.value) {
+        settings.retain(|(usual, _)| *usual != name.value);
+        settings.push((name.value.clone(), value.clone()));
     }
-    found
+    let mut pool = Pool {
+        name: context.site.clone(),
+        program: fpm.program,
+        stamp: fpm.stamp,
+        user,
+        workers: workers.as_ref().map_or(plan::WORKERS, |word| word.value),
+        ini: settings,
+        socket: std::path::PathBuf::new(),
+    };
+    pool.place(&fpm.sockets);
+    let upstream = Upstream::Unix(pool.socket.clone());
+    if !context.pools.contains(&pool) {
+        context.pools.push(pool);
+    }
+    Some(upstream)
+}
+
+/// Notes what keeps a php-fpm from being started, each thing once: routes inherit it, and may lead
+/// to a folder of somebody else.
+fn blame(span: Span, cause: String, label: &'static str, context: &mut Context<'_>) {
+    if context.said_of_pools.insert((span, cause.clone())) {
+        // What is to be done stands behind the first colon.
+        let (cause, help) = match cause.split_once(": ") {
+            Some((cause, help)) => (cause.to_owned(), help.to_owned()),
+            None => (cause, "name one that runs: `php = { socket = \"PATH\" }`".to_owned()),
+        };
+        context.mistakes.push(Mistake::new(span, cause, label).help(help));
+    }
+}
+
+/// Notes what is said in vain of a php-fpm that runs already, which `other` names.
+fn check_idle(words: &Words, other: &Word<String>, context: &mut Context<'_>) {
+    let said = [
+        ("version", words.version.as_ref().map(|word| word.span)),
+        ("user", words.user.as_ref().map(|word| word.span)),
+        ("workers", words.workers.as_ref().map(|word| word.span)),
+        ("ini", words.ini.as_ref().map(|word| word.span)),
+    ];
+    for (name, span) in said {
+        let Some(span) = span else { continue };
+        let cause = format!("`{name}` has no effect on a php-fpm that runs already");
+        let mistake = Mistake::new(span, cause, "that one has a config of its own");
+        context.mistakes.push(mistake.also(other.span, "which is this one").help("leave it out"));
+    }
 }
 
 /// What begins so holds no programs that are run: each a path up to its `*`.

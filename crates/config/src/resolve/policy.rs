@@ -267,7 +267,7 @@ fn access(chain: &[&Policy], action: &Action, context: &mut Context<'_>) -> Acce
     password::check_caching(chain, context);
     let preflight = last(chain, |words| words.cors.as_ref()).and_then(cors::preflight);
     let limit = politeness::limit(chain, context);
-    Access { addresses, methods, preflight, limit, password }
+    Access { addresses, methods, preflight, limit, password, looking: None }
 }
 
 /// The path that is looked for instead. It is not inherited: a rewritten path that is covered by

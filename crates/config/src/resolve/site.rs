@@ -69,10 +69,11 @@ pub(crate) fn resolve(sites: Vec<Named>, context: &mut Context<'_>) -> Vec<(Site
         let who = Who { key: key.span, hosts, listeners: listeners_here };
         let mut tls = tls::of_site(words.tls.as_ref(), &who, context);
         let span = words.tls.as_ref().map(|word| word.span);
+        context.site = site_name(name.as_ref());
         let mut routes = route::resolve(&key, policy, words.routes, is_sound, context);
         add_proof(tls.as_mut(), &mut routes, context);
         if let Some((name, is_wildcard)) = name {
-            let name = if is_wildcard { format!("*.{name}").into() } else { name };
+            let name = site_name(Some(&(name, is_wildcard)));
             context.typed.push(tls::Typed { key: key.span, tls: span, redirects });
             all.push((Site { name, place, listeners, tls, routes, label: 0 }, claims));
         }
@@ -90,6 +91,15 @@ fn add_proof(tls: Option<&mut Tls>, routes: &mut Routes, context: &mut Context<'
     tls.proof = by_itself::proof(&tls.place, context).map(|(_, route)| Box::new(route));
     if let Some((key, own)) = by_itself::proof(&tls.place, context) {
         route::add(routes, &key, own);
+    }
+}
+
+/// What a site is called that claims this.
+fn site_name(claim: Option<&(Box<str>, bool)>) -> Box<str> {
+    match claim {
+        Some((host, true)) => format!("*.{host}").into(),
+        Some((host, false)) => host.clone(),
+        None => "".into(),
     }
 }
 

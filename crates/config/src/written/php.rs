@@ -1,6 +1,7 @@
 //! `php`: whether PHP runs here, and where its programs are run.
 
 use crate::{
+    ini_kind::{Ini, IniMap},
     kind::{Count, Flag, Size, Text, Time},
     setting::{At, Preset, Section, Setting},
     source::Word,
@@ -13,6 +14,10 @@ pub(crate) struct Php {
     pub(crate) on: Option<Word<bool>>,
     pub(crate) socket: Option<Word<String>>,
     pub(crate) address: Option<Word<String>>,
+    pub(crate) version: Option<Word<String>>,
+    pub(crate) user: Option<Word<String>>,
+    pub(crate) workers: Option<Word<usize>>,
+    pub(crate) ini: Option<Word<Ini>>,
     pub(crate) time: Option<Word<Duration>>,
     pub(crate) content_bytes_max: Option<Word<u64>>,
     pub(crate) buffer_bytes_max: Option<Word<u64>>,
@@ -25,24 +30,52 @@ pub(crate) const PHP: Section<Php> = Section {
     settings: &[
         Setting {
             name: "on",
-            doc: "Whether PHP runs here, by the php-fpm of this machine where none is named.",
+            doc: "Whether PHP runs here, by a php-fpm that the server starts, where no other is named.",
             preset: Preset::Value("true"),
             example: "false",
             value: &At(Flag, |php: &mut Php| &mut php.on),
         },
         Setting {
             name: "socket",
-            doc: "The Unix socket of the php-fpm that is asked.",
-            preset: Preset::Words("the one that this machine's php-fpm has"),
+            doc: "The Unix socket of a php-fpm that runs already.",
+            preset: Preset::Words("none: the server starts one"),
             example: r#""/run/php/php8.2-fpm.sock""#,
             value: &At(Text, |php: &mut Php| &mut php.socket),
         },
         Setting {
             name: "address",
-            doc: "The address of the php-fpm that is asked, where it is reached by TCP.",
+            doc: "The address of a php-fpm that runs already, where it is reached by TCP.",
             preset: Preset::Words("none"),
             example: r#""127.0.0.1:9000""#,
             value: &At(Text, |php: &mut Php| &mut php.address),
+        },
+        Setting {
+            name: "version",
+            doc: "The version of PHP, of several that are installed side by side.",
+            preset: Preset::Words("the newest"),
+            example: r#""8.2""#,
+            value: &At(Text, |php: &mut Php| &mut php.version),
+        },
+        Setting {
+            name: "user",
+            doc: "The user whom programs run as; only root starts them as somebody else.",
+            preset: Preset::Words("under root the owner of the folder, else who runs the server"),
+            example: r#""shop""#,
+            value: &At(Text, |php: &mut Php| &mut php.user),
+        },
+        Setting {
+            name: "workers",
+            doc: "The most programs that run at a time; further requests wait.",
+            preset: Preset::Value("10"),
+            example: "4",
+            value: &At(Count(1..=4096), |php: &mut Php| &mut php.workers),
+        },
+        Setting {
+            name: "ini",
+            doc: "Settings of PHP, which no program changes.",
+            preset: Preset::Words("those of its php.ini"),
+            example: r#"{ memory_limit = "256M", display_errors = false }"#,
+            value: &At(IniMap, |php: &mut Php| &mut php.ini),
         },
         Setting {
             name: "time",
@@ -53,8 +86,8 @@ pub(crate) const PHP: Section<Php> = Section {
         },
         Setting {
             name: "upload-max",
-            doc: "The most content that a request may bring along; more is 413. PHP has limits of \
-                  its own: `upload_max_filesize`, `post_max_size`.",
+            doc: "The most content that a request may bring along; more is 413. A php-fpm that \
+                  runs already has limits of its own: `upload_max_filesize`, `post_max_size`.",
             preset: Preset::Value(r#""64MiB""#),
             example: r#""1GiB""#,
             value: &At(Size(0..=1 << 40), |php: &mut Php| &mut php.content_bytes_max),

@@ -1,6 +1,7 @@
 //! `[server]`: what holds for the whole process, whichever site is asked for.
 
 use super::{
+    admin::{ADMIN, Admin},
     certificates::{CERTIFICATES, Certificates},
     limits::{LIMITS, Limits},
     listen::{LISTEN, Listens},
@@ -20,6 +21,7 @@ pub(crate) struct Server {
     pub(crate) threads: Option<Word<usize>>,
     pub(crate) workers: Option<Word<usize>>,
     pub(crate) control: Option<Word<String>>,
+    pub(crate) admin: Admin,
     pub(crate) user: Option<Word<String>>,
     pub(crate) log: ServerLog,
     pub(crate) error_log: ErrorLog,
@@ -77,6 +79,18 @@ pub(crate) const SERVER: Section<Server> = Section {
             ),
             example: r#""/run/gannet.sock""#,
             value: &At(Text, |server: &mut Server| &mut server.control),
+        },
+        Setting {
+            name: "admin",
+            doc: "The address at which an operator, and programs, look at the running server, or a \
+                  table with more to say.",
+            preset: Preset::Words("none: there are no such pages"),
+            example: r#""127.0.0.1:7891""#,
+            value: &Table {
+                section: &ADMIN,
+                short: Some("address"),
+                place: |s: &mut Server| &mut s.admin,
+            },
         },
         Setting {
             name: "user",

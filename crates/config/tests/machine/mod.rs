@@ -1,7 +1,7 @@
 //! A machine on which every folder is there unless it is called `missing`; the files of
 //! `/etc/gannet` lie in `tests/files`.
 
-use config::{Content, PairFault, World};
+use config::{Content, Fpm, PairFault, World, plan::PoolUser};
 use std::{
     ffi::OsString,
     fs,
@@ -63,6 +63,36 @@ impl World for Machine {
         match text {
             b"malformed\n" => Err("it is no PEM".to_owned()),
             _ => Ok(()),
+        }
+    }
+
+    fn fpm(&self, version: Option<&str>) -> Result<Fpm, String> {
+        match version.unwrap_or("8.4") {
+            version @ ("8.2" | "8.4") => Ok(Fpm {
+                program: format!("/usr/sbin/php-fpm{version}").into(),
+                stamp: 7,
+                sockets: "/run/gannet/own".into(),
+            }),
+            version => Err(format!("there is no php-fpm {version} here: there are 8.2, 8.4")),
+        }
+    }
+
+    fn runner(&self, name: Option<&str>, root: &Path) -> Result<Option<PoolUser>, String> {
+        let user = |name: &str| PoolUser {
+            name: name.to_owned(),
+            number: 1000,
+            group: 1001,
+            groups: vec![7],
+        };
+        match name {
+            Some("nobody-knows") => {
+                Err("there is no user `nobody-knows`: name one that is there".to_owned())
+            }
+            Some(name) => Ok(Some(user(name))),
+            None if root.ends_with("root") => {
+                Err("the folder is root's: say whom programs run as, by `user`".to_owned())
+            }
+            None => Ok(None),
         }
     }
 

@@ -1,6 +1,8 @@
 //! A child of this process that runs one function and ends.
 
-use rustix::fd::{AsRawFd, BorrowedFd};
+use super::user;
+use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -78,6 +80,32 @@ pub(crate) fn bind_to_parent(command: &mut Command) {
     unsafe { command.pre_exec(bind) };
 }
 
+/// Has the child of `command` find these descriptors open, under the numbers that they have here.
+pub(crate) fn pass_on(command: &mut Command, descriptors: Vec<OwnedFd>) {
+    let pass_on = move || {
+        descriptors.iter().try_for_each(|one| fcntl_setfd(one, FdFlags::empty()))?;
+        Ok(())
+    };
+    // SAFETY: between fork and exec this makes system calls and nothing else: it takes no lock and
+    // asks for no memory.
+    unsafe { command.pre_exec(pass_on) };
+}
+
+/// Has the child of `command` be the user of that number, with that group and those `groups`.
+pub(crate) fn run_as(command: &mut Command, number: u32, group: u32, groups: Vec<u32>) {
+    let become_user = move || {
+        if number == 0 || group == 0 {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        user::set_groups(&groups)?;
+        user::set_group(group)?;
+        user::set_user(number)
+    };
+    // SAFETY: between fork and exec this makes system calls and nothing else. The C library, which
+    // has all threads of a process do the same, finds one.
+    unsafe { command.pre_exec(become_user) };
+}
+
 /// Closes what the child has no business with: the port of a listener that its parent closes would
 /// stay taken.
 fn close_all_but(kept: &[BorrowedFd<'_>]) {
@@ -126,6 +154,26 @@ mod tests {
         drop(held);
         // Nobody holds the other end any more.
         assert_eq!(end.read(&mut [0]).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_command_finds_what_it_was_given_and_is_whom_it_should_be() {
+        use std::io::Write;
+        let is_root = rustix::process::geteuid().is_root();
+        let (given, mut end) = io::pipe().unwrap();
+        let number = given.as_raw_fd();
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(format!("read line <&{number}; echo $line $(id -u) $(id -G)"));
+        pass_on(&mut command, vec![given.into()]);
+        if is_root {
+            run_as(&mut command, 4242, 4243, vec![4244]);
+        }
+        writeln!(end, "hello").unwrap();
+        let said = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        match is_root {
+            true => assert_eq!(said, "hello 4242 4243 4244\n"),
+            false => assert!(said.starts_with("hello "), "{said}"),
+        }
     }
 
     #[test]

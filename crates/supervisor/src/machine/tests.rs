@@ -59,7 +59,10 @@ fn name(order: &Order<String>) -> String {
         Order::Close => "close".to_owned(),
         Order::Greet(source) => format!("greet {source}"),
         Order::Note(Note::Reloaded) => "reloaded".to_owned(),
-        Order::Note(Note::Deaf(_) | Note::Adopted | Note::Certificate(_)) => "shell".to_owned(),
+        Order::Note(Note::Deaf(_) | Note::Unseen(_) | Note::Adopted | Note::Certificate(_)) => {
+            "shell".to_owned()
+        }
+        Order::Note(Note::PhpDied(..) | Note::PhpSaid(..)) => "shell".to_owned(),
         Order::Note(Note::NotReloaded(..)) => "not reloaded".to_owned(),
         Order::Note(Note::Died(id, _)) => format!("died {id}"),
         Order::Note(Note::NotStarted(id, _)) => format!("not started {id}"),

@@ -114,10 +114,16 @@ pub enum Note {
     Adopted,
     /// Nobody can tell the server what to do but by signals; why.
     Deaf(String),
+    /// Nobody can see how the server is at the address for that; why.
+    Unseen(String),
     /// Another program has taken the place of the one before.
     Upgraded,
     /// Another program was to do so and cannot; why.
     NotUpgraded(String),
     /// A certificate is used from now on, or what is wrong with one.
     Certificate(Result<String, String>),
+    /// What runs PHP for a site has died and is replaced; whose, and how.
+    PhpDied(String, String),
+    /// The same has something to say.
+    PhpSaid(String, String),
 }

@@ -37,12 +37,15 @@ pub(super) struct Certificates {
     renewed: Vec<(Rc<Source>, String, OwnedFd)>,
     /// What has been said of those that are there.
     told: HashSet<String>,
+    /// When those end that were renewed last, where any were.
+    ends: Option<Vec<(String, i64)>>,
 }
 
 impl Certificates {
     pub(super) fn new() -> Self {
         let (looks, told) = (0, HashSet::new());
-        Self { lookout: None, child: None, is_due: false, looks, renewed: Vec::new(), told }
+        let (lookout, child, is_due, renewed, ends) = (None, None, false, Vec::new(), None);
+        Self { lookout, child, is_due, looks, renewed, told, ends }
     }
 
     /// What a worker of `source` gets, with what that is called where it is kept.
@@ -51,12 +54,18 @@ impl Certificates {
         renewed.map_or((&source.name, &source.bundle), |(_, name, bundle)| (name, bundle))
     }
 
+    /// When those of `source` end, each by its file.
+    pub(super) fn ends<'c>(&'c self, source: &'c Source) -> &'c [(String, i64)] {
+        self.ends.as_ref().unwrap_or(&source.blueprint.ends)
+    }
+
     fn watch(
         &mut self,
         source: &Rc<Source>,
         happenings: &UnboundedSender<Happening>,
     ) -> io::Result<()> {
         self.renewed.retain(|(of, ..)| Rc::strong_count(of) > 1);
+        self.ends = None;
         let files = source.blueprint.certificates.clone();
         if self.lookout.is_none() && !files.is_empty() {
             let (teller, mut told) = unbounded_channel();
@@ -147,7 +156,10 @@ impl Shell<'_> {
                 None
             }
         };
-        if let (Some((Verdict::Renewed { renewed, troubles }, bundle)), true) = (found, is_served) {
+        if let (Some((Verdict::Renewed { renewed, troubles, ends }, bundle)), true) =
+            (found, is_served)
+        {
+            self.certificates.ends = Some(ends);
             if let (Some(bundle), Ok(name)) = (bundle, state::name("config")) {
                 self.workers.renew(&source, &bundle);
                 self.certificates.renew(source, name, bundle);

@@ -7,10 +7,12 @@ use crate::{
     wishes::{Asker, Desk},
 };
 use base::Moment;
+use config::plan::Address;
 use control::{
     status,
     wish::{Outcome, Wish},
 };
+use net::queue::{self, Queue};
 use std::{
     io,
     os::fd::OwnedFd,
@@ -23,8 +25,19 @@ pub(super) struct History {
     pub(super) restarts: u64,
     /// Requests that workers were at when they died.
     pub(super) cut_off: u64,
+    /// Reloads of this program that were done, and those that failed.
+    pub(super) reloads: u64,
+    pub(super) reloads_failed: u64,
     /// When the last reload was over, and why it failed if it did.
     pub(super) reload: Option<(Moment, Option<String>)>,
+}
+
+impl History {
+    /// Of a server that starts now.
+    pub(super) fn new() -> Self {
+        let (restarts, cut_off, reloads, reloads_failed, reload) = (0, 0, 0, 0, None);
+        Self { since: net::clock::now(), restarts, cut_off, reloads, reloads_failed, reload }
+    }
 }
 
 /// For what somebody waits.
@@ -87,7 +100,7 @@ impl Shell<'_> {
         own == file || same() == Some(true)
     }
 
-    fn status(&self) -> status::Status {
+    pub(super) fn status(&self) -> status::Status {
         let now = net::clock::now();
         let generations = self.machine.generations().map(|(number, phase, workers)| {
             let workers = workers.filter_map(|id| self.workers.status(id)).collect();
@@ -103,6 +116,11 @@ impl Shell<'_> {
             connections: self.workers.connections(),
             restarts: self.history.restarts,
             cut_off: self.history.cut_off,
+            reloads: self.history.reloads,
+            reloads_failed: self.history.reloads_failed,
+            listeners: self.listeners(),
+            overflows: queue::overflows().unwrap_or(0),
+            certificates: self.certificate_ends(),
             layers: self.layers.clone(),
             sites: self.workers.had().sites(),
             reload: self
@@ -112,6 +130,24 @@ impl Shell<'_> {
                 .map(|(when, fault)| status::Reload { seconds: now.since(when).as_secs(), fault }),
             counted: counted.collect(),
         }
+    }
+
+    /// When the certificates end that are served, each by its file.
+    fn certificate_ends(&self) -> Vec<(String, i64)> {
+        let ends = self.serving.as_ref().map(|serving| self.certificates.ends(serving));
+        ends.unwrap_or_default().to_vec()
+    }
+
+    /// Where clients come in, and who waits there.
+    fn listeners(&self) -> Vec<status::Listener> {
+        let wanted = self.serving.as_ref().map(|serving| &serving.blueprint.listen[..]);
+        let queues = self.sockets.queues(wanted.unwrap_or_default()).into_iter();
+        let listener = |(address, queue): (Address, Queue)| status::Listener {
+            address: address.to_string(),
+            waiting: queue.waiting,
+            waiting_max: queue.waiting_max,
+        };
+        queues.map(listener).collect()
     }
 
     /// Goes on with such a socket that another program has left.

@@ -69,7 +69,7 @@ mod tests {
     }
 
     fn ok(count: u64) -> Counts {
-        Counts { classes: [0, count, 0, 0, 0], bytes: 0 }
+        Counts { classes: [0, count, 0, 0, 0], ..Counts::default() }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! All that is left to another program, and taking it up: in the same process, or in another one
 //! where this one was killed.
 
-use super::{Happening, STATE_BYTES_MAX, Shell, Source, tickets::Tickets, workers::Table};
+use super::{Happening, STATE_BYTES_MAX, Shell, Source, table::Table, tickets::Tickets};
 use crate::{
     machine::{Event, Machine, Note, Order, Standing},
     sockets::Sockets,
@@ -71,6 +71,7 @@ impl Shell<'_> {
             reload: self.history.reload.clone(),
             askers,
             saves: self.keeping.saves(),
+            pools: self.pools.leave(out),
         };
         state.descriptors = out.list();
         state
@@ -107,6 +108,10 @@ impl Shell<'_> {
             let source = sources.get(worker.source).cloned().ok_or_else(missing)?;
             let table = tables.get(worker.table).cloned().ok_or_else(missing)?;
             self.workers.take(worker, (source, table), left, hear)?;
+        }
+        for pool in state.pools {
+            let name = name(pool.door);
+            self.pools.take(pool, name, left)?;
         }
         self.workers.count_on(&state.counted, state.had);
         self.layers = state.layers;
@@ -190,6 +195,7 @@ impl Shell<'_> {
         let Some(source) = self.serving.clone() else { return };
         self.watch_certificates(&source);
         self.open_own_desk(&source);
+        self.show();
         self.perform(Order::Greet(source));
         self.note(&Note::Adopted);
     }

@@ -1,6 +1,6 @@
 //! What the server itself has to say, and to whom.
 
-use super::{CURRENT, Shell, Source};
+use super::{CURRENT, Shell, Source, Started};
 use crate::{journal, machine::Note};
 use control::wish::Outcome;
 
@@ -12,8 +12,12 @@ impl Shell<'_> {
 
     /// Says that it is served.
     pub(super) fn greet(&mut self, source: &Source) {
-        let addresses = self.sockets.addresses(&source.blueprint.listen);
-        self.voice.started(&source.blueprint, &addresses, &self.layers);
+        let all = self.sockets.addresses(&source.blueprint.addresses());
+        let count = source.blueprint.listen.len();
+        let (addresses, admin): (Vec<_>, Vec<_>) = all.into_iter().partition(|(at, _)| *at < count);
+        let admin = admin.first().map(|(_, address)| address);
+        let started = Started { addresses: &addresses, admin, layers: &self.layers };
+        self.voice.started(&source.blueprint, &started);
         self.service.ready(&format!("serves {}", source.blueprint.found));
         // Most of what a start runs is never run again.
         net::memory::give_back_code();
@@ -24,12 +28,14 @@ impl Shell<'_> {
         let outcome = match note {
             Note::Reloaded => {
                 self.history.reload = Some((now, None));
+                self.history.reloads += 1;
                 self.service.ready(&format!("serves {}", self.found()));
                 Some(Outcome::Served(self.full_path()))
             }
             Note::NotReloaded(code, text) => {
                 self.tidy();
                 self.history.reload = Some((now, Some(text.clone())));
+                self.history.reloads_failed += 1;
                 self.service.ready(&format!("serves {}; not reloaded: {text}", self.found()));
                 Some(Outcome::Refused { code: *code, text: text.clone() })
             }
@@ -49,7 +55,10 @@ impl Shell<'_> {
             | Note::CutOff(..)
             | Note::Killed(_)
             | Note::Deaf(_)
+            | Note::Unseen(_)
             | Note::Certificate(_)
+            | Note::PhpDied(..)
+            | Note::PhpSaid(..)
             | Note::Upgraded
             | Note::NotUpgraded(_) => None,
         };

@@ -10,7 +10,7 @@
 //! without a socket to serve, and ends. Only then does this process become that program, which
 //! keeps the file of this one until a generation of its own workers serves.
 
-use super::{Failure, Happening, NEXT, Shell, Voice, leaving::read, runtime, workers::Table};
+use super::{Failure, Happening, NEXT, Shell, Voice, leaving::read, runtime, table::Table};
 use crate::{
     child::{Child, Heard, Program, TRIAL},
     machine::{Event, Note},
@@ -197,8 +197,10 @@ impl Shell<'_> {
             // It may wait for a disk, and the next program has a look of its own.
             self.certificates.end_look();
         }
-        // The next program waits for the end of workers, and of nobody else.
-        let is_busy = self.comparison.is_some() || orphans::awaited() > self.workers.len();
+        // The next program waits for the end of workers and of what runs PHP, and of nobody else;
+        // the process that shows how the server is ends with the channel to this one.
+        let known = self.workers.len() + self.pools.len() + usize::from(self.is_showing());
+        let is_busy = self.comparison.is_some() || orphans::awaited() > known;
         if !self.machine.is_quiet() || is_busy {
             return;
         }

@@ -1,16 +1,16 @@
 //! The workers that are there: what each is given and told, and what it has counted.
 
-use super::{Source, had::Had, watch::Watch};
+use super::{Source, had::Had, table::Table, watch::Watch};
 use crate::{
     child::{Child, Heard},
     logs::LogFiles,
     machine::WorkerId,
     sockets::Sockets,
-    state::{self, Leaving, Left, PROCESS, Place},
+    state::{self, Leaving, Left, PROCESS},
 };
 use config::plan::Label;
 use control::{
-    Clients, Counter, Recents, Rows, Seats, Tallies, counters,
+    Counter, Lives, Recents, Rows, Seats, Tallies, counters,
     note::{Note, Order},
     recent::REQUESTS_MAX,
     status,
@@ -19,9 +19,9 @@ use control::{
 use net::{
     channel::{DESCRIPTORS_MAX, Message},
     memory,
+    usage::Usage,
 };
 use std::{
-    cell::OnceCell,
     collections::{HashMap, HashSet, VecDeque},
     io, iter,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -64,55 +64,8 @@ struct Worker {
     tallies: OwnedFd,
     /// Where it puts down the last requests.
     recents: OwnedFd,
-}
-
-/// The table of clients.
-#[derive(Debug)]
-pub(super) struct Table {
-    memory: OwnedFd,
-    /// What it is called where it is kept.
-    name: String,
-    lines: usize,
-    seed: [u64; 2],
-    /// Mapped once some worker has died.
-    mapped: OnceCell<Option<Clients>>,
-}
-
-impl Table {
-    /// A new one.
-    pub(super) fn new(lines: usize, seed: [u64; 2]) -> io::Result<Self> {
-        let memory = memory::share(c"gannet-clients", Clients::words(lines))?;
-        Ok(Self::left(memory, state::name("clients")?, lines, seed))
-    }
-
-    /// One that another program has made.
-    pub(super) fn left(memory: OwnedFd, name: String, lines: usize, seed: [u64; 2]) -> Self {
-        Self { memory, name, lines, seed, mapped: OnceCell::new() }
-    }
-
-    pub(super) fn leave<'t>(&'t self, out: &mut Leaving<'t>) -> Place {
-        out.put(&*self.name, &self.memory)
-    }
-
-    pub(super) fn lines(&self) -> usize {
-        self.lines
-    }
-
-    /// How many connections there are.
-    pub(super) fn connections(&self) -> u64 {
-        let first = memory::look(self.memory.as_fd(), 0, 1).unwrap_or_default();
-        first.first().copied().unwrap_or(0)
-    }
-
-    /// Takes off the connections of a worker that is gone.
-    fn vacate(&self, seats: &[u64]) {
-        if seats.iter().all(|&seat| seat == 0) {
-            return;
-        }
-        let map = || memory::shared(self.memory.as_fd()).ok();
-        let clients = self.mapped.get_or_init(|| Some(Clients::new(map()?, self.seed)));
-        clients.iter().for_each(|clients| clients.vacate(seats));
-    }
+    /// Where it puts down the lives of its connections.
+    lives: OwnedFd,
 }
 
 impl Workers {
@@ -140,16 +93,20 @@ impl Workers {
             let tallies = memory::share(c"gannet-tallies", tallies)?;
             let recents = Recents::words(loops, loops * workers);
             let recents = memory::share(c"gannet-recents", recents)?;
-            let of_clients = [bundle, &clients.memory, &seats];
-            let of_loops = [&rows, watch.memory(), &tallies, &recents, tickets];
+            // They cost memory only where somebody may look at them.
+            let shown = if source.blueprint.admin.is_some() { loops } else { 0 };
+            let lives = memory::share(c"gannet-lives", Lives::words(shown))?;
+            let of_clients = [bundle, clients.memory(), &seats];
+            let of_loops = [&rows, watch.memory(), &tallies, &recents, &lives, tickets];
             let all = of_clients.into_iter().chain(of_loops);
             let along: Vec<_> = all.map(AsFd::as_fd).collect();
-            tell(&child, &Order::Begin { loops, seed: clients.seed }, &along)?;
+            tell(&child, &Order::Begin { loops, seed: clients.seed() }, &along)?;
             give_logs(&child, &source, logs, &HashMap::new())?;
             tell(&child, &Order::Resolve, &[])?;
-            Ok((seats, rows, watch, tallies, recents))
+            Ok((seats, rows, watch, tallies, recents, lives))
         };
-        let (seats, rows, watch, tallies, recents) = begin().inspect_err(|_| child.kill())?;
+        let (seats, rows, watch, tallies, recents, lives) =
+            begin().inspect_err(|_| child.kill())?;
         let counters = None;
         let worker = Worker {
             child,
@@ -162,6 +119,7 @@ impl Workers {
             watch,
             tallies,
             recents,
+            lives,
         };
         self.all.insert(id, worker);
         Ok(())
@@ -196,7 +154,7 @@ impl Workers {
         }
     }
 
-    /// Tells one worker, or all of them, something that a descriptor goes along with: which they are.
+    /// Tells one worker, or all of them, something that a descriptor goes along with; whom.
     pub(super) fn tell_along(
         &self,
         id: Option<WorkerId>,
@@ -303,6 +261,12 @@ impl Workers {
             .chain(self.recents.iter().rev().map(|(memory, _)| memory))
     }
 
+    /// Where the workers put down the lives of their connections: copies to be read only.
+    pub(super) fn lives(&self) -> Vec<OwnedFd> {
+        let all = self.all.values().map(|worker| memory::read_only(worker.lives.as_fd()));
+        all.filter_map(Result::ok).take(DESCRIPTORS_MAX - 1).collect()
+    }
+
     /// What sites and routes of workers have had that are gone.
     pub(super) fn had_before(&self) -> &Had {
         &self.had
@@ -340,9 +304,14 @@ impl Workers {
         let loops = connections.zip(requests).map(one).collect();
         let seats = memory::look(worker.seats.as_fd(), Seats::FIRST, usize::MAX);
         let is_taken = |seat: &&u64| **seat != 0;
+        let words = memory::look(worker.rows.as_fd(), 0, usize::MAX).unwrap_or_default();
+        let Usage { cpu_us, memory_bytes } = Usage::of(worker.child.pid()).unwrap_or_default();
         Some(status::Worker {
             pid: u64::from(worker.child.pid()),
             connections: seats.unwrap_or_default().iter().filter(is_taken).count() as u64,
+            under_way: counters::under_way(&words, &names(worker)),
+            cpu_us,
+            memory_bytes,
             loops,
         })
     }
@@ -372,6 +341,7 @@ impl Workers {
                 trail: out.put(name("trail"), worker.watch.memory()),
                 tallies: out.put(name("tallies"), &worker.tallies),
                 recents: out.put(name("recents"), &worker.recents),
+                lives: out.put(name("lives"), &worker.lives),
                 counters: names(worker),
             })
         };
@@ -394,7 +364,7 @@ impl Workers {
         let (place, counters) = (worker.place, Some(worker.counters));
         let watch = Watch::left(left.take(worker.trail)?, source.blueprint.threads);
         let (id, tallies) = (worker.id, left.take(worker.tallies)?);
-        let recents = left.take(worker.recents)?;
+        let (recents, lives) = (left.take(worker.recents)?, left.take(worker.lives)?);
         let worker = Worker {
             child,
             source,
@@ -406,6 +376,7 @@ impl Workers {
             watch,
             tallies,
             recents,
+            lives,
         };
         self.all.insert(id, worker);
         Ok(())

@@ -38,9 +38,13 @@ impl Connection {
         if is_sent_at_once {
             let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: note };
             turn.core.record(account, about, &end);
+            turn.core.answered(self.name, (began_us, end.us), &end);
         } else {
             let line = turn.core.log.borrow_mut().begin(account.log, about, status.0);
-            let record = Record { account, line, status, bytes, began_us, note };
+            let first_us = turn.elapsed_us(began_us);
+            let connection = self.name;
+            let record =
+                Record { account, line, status, bytes, began_us, connection, first_us, note };
             turn.pending.record = Some(Box::new(record));
         }
     }

@@ -192,7 +192,7 @@ impl Connection {
             ),
         };
         if is_spoken {
-            let streams = Streams::new(&turn.core.plan.limits, turn.tick.now);
+            let streams = Streams::new(&turn.core.plan.limits, self.name, turn.tick.now);
             self.streams = Some(Box::new(streams));
         }
         self.may_be_http2 = may_be;

@@ -54,8 +54,7 @@ impl Streams {
         match question.ask(content, from.core) {
             Ok(done) => {
                 let work = Work::Job(Box::new(Waiting { done, exchange }));
-                let kept = turn.core.trail.keep();
-                self.under_way.push(UnderWay { key, work, record: None, share: None, _kept: kept });
+                self.hold(key, work, (None, None), turn);
             }
             Err((status, why)) => {
                 self.resume((key, exchange), Done::Failed(status, why), turn, from);

@@ -1,0 +1,86 @@
+//! The notes between a supervisor and the process that shows how the server is.
+//!
+//! ```text
+//!   supervisor ── Telling ──► admin      Begin │ IsReady… │ Status…
+//!              ◄── Asking ───                Ready ◄──┘      Look ──► Status
+//! ```
+
+use crate::note::{Note, read, short, write};
+use base::pack::Unpacker;
+
+/// What the supervisor tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Telling {
+    /// What to be: the first note. Along with it go the sockets to show it at.
+    Begin(Vec<u8>),
+    /// Whether the server serves whoever comes.
+    IsReady(bool),
+    /// Along with it goes how the server is, sealed; then where workers put down the lives of their
+    /// connections, to be read only.
+    Status,
+}
+
+/// What the supervisor is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asking {
+    /// Nothing: it can show things, and has given up so much.
+    Ready(Vec<String>),
+    /// Nothing: it cannot, and ends.
+    Failed(String),
+    /// How the server is.
+    Look,
+}
+
+impl Note for Telling {
+    fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Begin(what) => write(0, |out| out.bytes(what)),
+            Self::IsReady(is_ready) => write(1, |out| out.byte(u8::from(*is_ready))),
+            Self::Status => write(2, |_| ()),
+        }
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        read(bytes, |tag, from| match tag {
+            0 => Some(Self::Begin(from.bytes()?.to_vec())),
+            1 => Some(Self::IsReady(from.flag()?)),
+            2 => Some(Self::Status),
+            _ => None,
+        })
+    }
+}
+
+impl Note for Asking {
+    fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Ready(layers) => write(0, |out| {
+                out.number(layers.len() as u64);
+                layers.iter().for_each(|layer| out.bytes(layer.as_bytes()));
+            }),
+            Self::Failed(text) => write(1, |out| out.bytes(short(text).as_bytes())),
+            Self::Look => write(2, |_| ()),
+        }
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        read(bytes, |tag, from| match tag {
+            0 => Some(Self::Ready(from.list(Unpacker::text)?)),
+            1 => Some(Self::Failed(from.text()?)),
+            2 => Some(Self::Look),
+            _ => None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::note::tests::check;
+
+    #[test]
+    fn what_is_told_and_asked_comes_back_as_it_was() {
+        check(&[Telling::Begin(vec![1, 2]), Telling::IsReady(true), Telling::Status]);
+        let layers = vec!["landlock: on".to_owned()];
+        check(&[Asking::Ready(layers), Asking::Failed("no".to_owned()), Asking::Look]);
+    }
+}

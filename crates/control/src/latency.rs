@@ -1,0 +1,143 @@
+//! How long answers take, counted by stretches of time that double, and further up quadruple.
+
+use std::ops::AddAssign;
+
+/// Stretches, the last of which has no end.
+pub const STRETCHES: usize = 16;
+
+/// Where all but the last end, in microseconds; what takes exactly so long is in the next.
+pub const ENDS_US: [u64; STRETCHES - 1] = {
+    let (mut ends, mut at) = ([0; STRETCHES - 1], 0);
+    while at < ends.len() {
+        // 64 µs to 16 ms, and up to 67 s.
+        ends[at] = if at < 9 { 64 << at } else { 16_384 << (2 * (at - 8)) };
+        at += 1;
+    }
+    ends
+};
+
+/// The stretch of a time by its number of binary digits.
+const BY_DIGITS: [u8; 65] = {
+    let (mut table, mut digits) = ([0; 65], 0);
+    while digits < table.len() {
+        // The longest time with so many digits.
+        let longest = if digits == 64 { u64::MAX } else { (1 << digits) - 1 };
+        let mut at = 0;
+        while at < ENDS_US.len() && ENDS_US[at] <= longest {
+            at += 1;
+        }
+        table[digits] = at as u8;
+        digits += 1;
+    }
+    table
+};
+
+/// The stretch that a time belongs to.
+#[inline]
+#[must_use]
+pub fn stretch(us: u64) -> usize {
+    usize::from(BY_DIGITS[(u64::BITS - us.leading_zeros()) as usize])
+}
+
+/// How long answers have taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Latency {
+    /// How many took a time of each stretch.
+    pub counts: [u64; STRETCHES],
+    /// Microseconds, all together.
+    pub sum_us: u64,
+}
+
+/// How long answers have taken that were made and sent at once, and the others: those whose content
+/// is sent piece by piece, or that something else had to be waited for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Times {
+    /// To the end, of those that were sent at once.
+    pub at_once: Latency,
+    /// To the first byte of the others.
+    pub first: Latency,
+    /// To their end.
+    pub whole: Latency,
+}
+
+impl Latency {
+    /// How many there were.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.counts.iter().fold(0, |sum, count| sum.wrapping_add(*count))
+    }
+}
+
+impl Times {
+    /// To the first byte, of all.
+    #[must_use]
+    pub fn to_first_byte(&self) -> Latency {
+        let mut all = self.at_once;
+        all += self.first;
+        all
+    }
+
+    /// To the end, of all.
+    #[must_use]
+    pub fn to_end(&self) -> Latency {
+        let mut all = self.at_once;
+        all += self.whole;
+        all
+    }
+
+    /// Each by itself.
+    #[must_use]
+    pub fn parts(&self) -> [&Latency; 3] {
+        [&self.at_once, &self.first, &self.whole]
+    }
+}
+
+impl AddAssign for Latency {
+    fn add_assign(&mut self, other: Self) {
+        let pairs = self.counts.iter_mut().zip(other.counts);
+        for (own, more) in pairs.chain([(&mut self.sum_us, other.sum_us)]) {
+            *own = own.wrapping_add(more);
+        }
+    }
+}
+
+impl AddAssign for Times {
+    fn add_assign(&mut self, other: Self) {
+        self.at_once += other.at_once;
+        self.first += other.first;
+        self.whole += other.whole;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_in_the_stretch_that_it_is_shorter_than_the_end_of() {
+        assert_eq!(
+            (ENDS_US[0], ENDS_US[8], ENDS_US[9], ENDS_US[14]),
+            (64, 16_384, 65_536, 67_108_864)
+        );
+        for us in [0, 1, 63, 64, 65, 127, 128, 1_000, 16_383, 16_384, 65_535, 65_536, 67_108_863] {
+            let at = stretch(us);
+            assert!(us < ENDS_US[at] && (at == 0 || us >= ENDS_US[at - 1]), "{us}: {at}");
+        }
+        for us in [67_108_864, u64::MAX] {
+            assert_eq!(stretch(us), STRETCHES - 1);
+        }
+    }
+
+    #[test]
+    fn what_was_sent_at_once_had_its_first_byte_then() {
+        let latency = |at: usize, sum_us| {
+            let mut counts = [0; STRETCHES];
+            counts[at] = 1;
+            Latency { counts, sum_us }
+        };
+        let times = Times { at_once: latency(0, 1), first: latency(1, 10), whole: latency(2, 100) };
+        let (first, whole) = (times.to_first_byte(), times.to_end());
+        assert_eq!((first.count(), first.sum_us, whole.count(), whole.sum_us), (2, 11, 2, 101));
+        assert_eq!((first.counts[1], whole.counts[1], whole.counts[2]), (1, 0, 1));
+    }
+}

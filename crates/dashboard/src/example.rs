@@ -1,0 +1,54 @@
+//! A server for the tests of this room.
+
+use control::{
+    latency::STRETCHES,
+    status::{Generation, Listener, Loop, Reload, Site, Status, Worker},
+    tally::Counts,
+};
+
+/// One that has had a little of everything.
+pub(crate) fn status() -> Status {
+    let loops = vec![Loop { connections: 1, requests: 5 }, Loop { connections: 2, requests: 4 }];
+    let (cpu_us, memory_bytes) = (1_250_000, 8192);
+    let worker = Worker { pid: 12, connections: 1, under_way: 1, cpu_us, memory_bytes, loops };
+    let phase = "serving".to_owned();
+    let counts = |good, bad| Counts {
+        classes: [0, good, 0, bad, 0],
+        bytes: 1500 * good,
+        ..Counts::default()
+    };
+    let mut timed = counts(6, 0);
+    timed.times.at_once.counts[0] = 5;
+    timed.times.at_once.sum_us = 100;
+    timed.times.first.counts[STRETCHES - 1] = 1;
+    timed.times.first.sum_us = 70_000_000;
+    let routes = vec![("/*".to_owned(), counts(1, 1)), ("/a/*".to_owned(), timed)];
+    let none = vec![("(other)".to_owned(), counts(0, 1))];
+    let (waiting, waiting_max) = (3, 4096);
+    Status {
+        version: "1.2".to_owned(),
+        pid: 7,
+        seconds: 3_700,
+        generations: vec![Generation { number: 3, phase, workers: vec![worker] }],
+        connections: 1,
+        restarts: 2,
+        cut_off: 1,
+        reload: Some(Reload { seconds: 61, fault: Some("a \"b\"".to_owned()) }),
+        reloads: 4,
+        reloads_failed: 1,
+        listeners: vec![Listener { address: "[::1]:80".to_owned(), waiting, waiting_max }],
+        overflows: 2,
+        certificates: vec![("/a.pem".to_owned(), 1_800_000_000)],
+        layers: vec!["no core dumps: on".to_owned()],
+        counted: vec![
+            ("connections".to_owned(), 3),
+            ("requests".to_owned(), 9),
+            ("log_lines_dropped".to_owned(), 4),
+            ("loop_lag_us".to_owned(), 1_500_000),
+        ],
+        sites: vec![
+            Site { name: "(none)".to_owned(), routes: none },
+            Site { name: "example.com".to_owned(), routes },
+        ],
+    }
+}

@@ -1,0 +1,171 @@
+//! The same as JSON: what `gannet status --json` and `/status` say.
+
+use base::text::push_json;
+use control::{
+    latency::Latency,
+    status::{Generation, Listener, Reload, Status, Worker},
+    tally::Counts,
+};
+
+/// For programs; docs/book/processes.md says what each member means.
+#[must_use]
+pub fn json(status: &Status) -> Vec<u8> {
+    let Status { version, pid, seconds, connections, restarts, cut_off, reload, .. } = status;
+    let mut out = b"{\"version\":".to_vec();
+    push_text(&mut out, version);
+    push(&mut out, &format!(",\"pid\":{pid},\"seconds\":{seconds},\"generations\":["));
+    push_list(&mut out, &status.generations, |out, Generation { number, phase, workers }| {
+        push(out, &format!("{{\"number\":{number},\"phase\":\"{phase}\",\"workers\":["));
+        push_list(out, workers, push_worker);
+        push(out, "]}");
+    });
+    push(&mut out, &format!("],\"connections_now\":{connections},\"restarts\":{restarts}"));
+    push(&mut out, &format!(",\"cut_off\":{cut_off}"));
+    if let Some(Reload { seconds, fault }) = reload {
+        let is_done = fault.is_none();
+        push(&mut out, &format!(",\"reload\":{{\"seconds\":{seconds},\"done\":{is_done}"));
+        if let Some(fault) = fault {
+            push(&mut out, ",\"reason\":");
+            push_text(&mut out, fault);
+        }
+        out.push(b'}');
+    }
+    push(&mut out, &format!(",\"reloads\":{},", status.reloads));
+    push(&mut out, &format!("\"reloads_failed\":{},\"listeners\":[", status.reloads_failed));
+    push_list(&mut out, &status.listeners, push_listener);
+    push(&mut out, &format!("],\"overflows\":{},\"certificates\":[", status.overflows));
+    push_list(&mut out, &status.certificates, |out, (file, end)| {
+        push(out, "{\"file\":");
+        push_text(out, file);
+        push(out, &format!(",\"end\":{end}}}"));
+    });
+    push(&mut out, "],\"sandbox\":[");
+    push_list(&mut out, &status.layers, |out, layer| push_text(out, layer));
+    out.push(b']');
+    for (name, count) in &status.counted {
+        out.push(b',');
+        push_text(&mut out, name);
+        push(&mut out, &format!(":{count}"));
+    }
+    push(&mut out, ",\"sites\":[");
+    push_list(&mut out, &status.sites, |out, site| {
+        push(out, "{\"site\":");
+        push_text(out, &site.name);
+        push_counts(out, site.total());
+        push(out, ",\"routes\":[");
+        push_list(out, &site.routes, |out, (key, counts)| {
+            push(out, "{\"route\":");
+            push_text(out, key);
+            push_counts(out, *counts);
+            out.push(b'}');
+        });
+        push(out, "]}");
+    });
+    push(&mut out, "]}\n");
+    out
+}
+
+fn push_listener(out: &mut Vec<u8>, listener: &Listener) {
+    let Listener { address, waiting, waiting_max } = listener;
+    push(out, "{\"address\":");
+    push_text(out, address);
+    push(out, &format!(",\"waiting\":{waiting},\"waiting_max\":{waiting_max}}}"));
+}
+
+fn push_worker(out: &mut Vec<u8>, worker: &Worker) {
+    let Worker { pid, connections, under_way, cpu_us, memory_bytes, .. } = worker;
+    let (loops, requests) = (worker.loops.len(), worker.requests());
+    push(out, &format!("{{\"pid\":{pid},\"loops\":{loops},\"connections_now\":{connections}"));
+    push(out, &format!(",\"under_way\":{under_way},\"cpu_us\":{cpu_us}"));
+    push(out, &format!(",\"memory_bytes\":{memory_bytes}"));
+    push(out, &format!(",\"requests\":{requests},\"by_loop\":["));
+    push_list(out, &worker.loops, |out, one| {
+        let (connections, requests) = (one.connections, one.requests);
+        push(out, &format!("{{\"connections\":{connections},\"requests\":{requests}}}"));
+    });
+    push(out, "]}");
+}
+
+fn push_counts(out: &mut Vec<u8>, counts: Counts) {
+    push(out, &format!(",\"requests\":{}", counts.requests()));
+    for (at, count) in counts.classes.iter().enumerate() {
+        push(out, &format!(",\"{}xx\":{count}", at + 1));
+    }
+    push(out, &format!(",\"bytes\":{}", counts.bytes));
+    let times = [("first_byte", counts.times.to_first_byte()), ("whole", counts.times.to_end())];
+    for (name, latency) in times {
+        let Latency { counts, sum_us } = latency;
+        push(out, &format!(",\"{name}\":{{\"sum_us\":{sum_us},\"counts\":["));
+        push_list(out, &counts, |out, count| push(out, &count.to_string()));
+        push(out, "]}");
+    }
+}
+
+fn push(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(text.as_bytes());
+}
+
+fn push_text(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    push_json(out, text.as_bytes());
+    out.push(b'"');
+}
+
+fn push_list<T>(out: &mut Vec<u8>, all: &[T], mut one: impl FnMut(&mut Vec<u8>, &T)) {
+    for (at, value) in all.iter().enumerate() {
+        out.extend_from_slice(if at > 0 { b"," } else { b"" });
+        one(out, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example;
+
+    #[test]
+    fn programs_see_all() {
+        let text = String::from_utf8(json(&example::status())).unwrap();
+        let all: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let worker = &all["generations"][0]["workers"][0];
+        assert_eq!(
+            (&all["version"], &all["pid"], &all["seconds"]),
+            (&"1.2".into(), &7.into(), &3700.into())
+        );
+        assert_eq!(
+            (&worker["pid"], &worker["loops"], &worker["requests"]),
+            (&12.into(), &2.into(), &9.into())
+        );
+        assert_eq!((&worker["under_way"], &worker["cpu_us"]), (&1.into(), &1_250_000.into()));
+        assert_eq!(worker["by_loop"][1]["connections"], 2);
+        assert_eq!(
+            (&all["reload"]["done"], &all["reload"]["reason"]),
+            (&false.into(), &"a \"b\"".into())
+        );
+        assert_eq!((&all["reloads"], &all["reloads_failed"]), (&4.into(), &1.into()));
+        assert_eq!(
+            (&all["restarts"], &all["cut_off"], &all["requests"]),
+            (&2.into(), &1.into(), &9.into())
+        );
+        assert_eq!(
+            (&all["listeners"][0]["address"], &all["overflows"]),
+            (&"[::1]:80".into(), &2.into())
+        );
+        assert_eq!(all["certificates"][0]["end"], 1_800_000_000);
+        assert_eq!(all["sandbox"][0], "no core dumps: on");
+        let site = &all["sites"][1];
+        assert_eq!(
+            (&site["site"], &site["requests"], &site["bytes"]),
+            (&"example.com".into(), &8.into(), &10_500.into())
+        );
+        let route = &site["routes"][1];
+        assert_eq!(
+            (&route["route"], &route["2xx"], &route["first_byte"]["sum_us"]),
+            (&"/a/*".into(), &6.into(), &70_000_100.into())
+        );
+        assert_eq!(
+            (&route["whole"]["counts"][0], &route["first_byte"]["counts"][15]),
+            (&5.into(), &1.into())
+        );
+    }
+}

@@ -1,0 +1,17 @@
+//! How a server is, for those who look: figures for programs that gather them, JSON, and a page. No
+//! sockets: what is known goes in, bytes come out.
+
+mod json;
+mod metrics;
+mod lives;
+mod sockets;
+mod page;
+
+pub use json::json;
+pub use lives::Stories;
+pub use metrics::{FAMILIES, Family, Format, metrics};
+pub use page::page;
+pub use sockets::{is_of, sockets};
+
+#[cfg(test)]
+mod example;

@@ -1,0 +1,51 @@
+//! The page for people: all of its parts are in the program, and none asks for anything elsewhere.
+//! The charts are drawn by uPlot 1.6.32 (MIT, see `page/uplot/LICENSE`).
+
+/// The parts: where each is asked for, of what kind it is, and itself.
+const PARTS: [(&str, &str, &[u8]); 8] = [
+    ("/", HTML, include_bytes!("page/index.html")),
+    ("/travel", HTML, include_bytes!("page/travel.html")),
+    ("/travel.zh", HTML, include_bytes!("page/travel.zh.html")),
+    ("/travel.js", SCRIPT, include_bytes!("page/travel.js")),
+    ("/page.css", "text/css; charset=utf-8", include_bytes!("page/page.css")),
+    ("/page.js", SCRIPT, include_bytes!("page/page.js")),
+    ("/uplot.css", "text/css; charset=utf-8", include_bytes!("page/uplot/uPlot.min.css")),
+    ("/uplot.js", SCRIPT, include_bytes!("page/uplot/uPlot.iife.min.js")),
+];
+
+const HTML: &str = "text/html; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// The part that is asked for by that path, with its media type.
+#[must_use]
+pub fn page(path: &[u8]) -> Option<(&'static str, &'static [u8])> {
+    let (_, media_type, bytes) = PARTS.into_iter().find(|(known, ..)| known.as_bytes() == path)?;
+    Some((media_type, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever a part names is another part; nothing is asked of anybody else.
+    #[test]
+    fn each_part_names_only_parts() {
+        for (at, media_type, bytes) in PARTS {
+            let text = std::str::from_utf8(bytes).unwrap();
+            if media_type != HTML {
+                continue;
+            }
+            for mark in ["href=\"", "src=\""] {
+                for rest in text.split(mark).skip(1) {
+                    let target = rest.split('"').next().unwrap();
+                    let is_part = target.starts_with('#') || page(target.as_bytes()).is_some();
+                    assert!(is_part, "{at} names {target}");
+                }
+            }
+            assert!(
+                !text.contains("<script>") && !text.contains(" style="),
+                "{at}: not by the policy"
+            );
+        }
+    }
+}

@@ -1,0 +1,282 @@
+// Follows how the server is, and draws it. All that is shown is text that was put in as text.
+"use strict";
+
+const SAMPLES = 300;
+const by = (id) => document.getElementById(id);
+const params = { status: null, times: [], rows: [] };
+
+// Stretches of time that answers are counted by, in seconds, and their ends.
+const ENDS = Array.from({ length: 15 }, (_, at) => (at < 9 ? 64 * 2 ** at : 16384 * 4 ** (at - 8)) / 1e6);
+
+const number = (value) => value >= 1e6 ? `${(value / 1e6).toFixed(1)} M` : value >= 1e4 ? `${(value / 1e3).toFixed(1)} k`
+  : value >= 100 || Number.isInteger(value) ? `${Math.round(value)}` : value.toFixed(1);
+const bytes = (value) => {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let at = 0;
+  while (value >= 1024 && at < units.length - 1) { value /= 1024; at += 1; }
+  return `${at && value < 100 ? value.toFixed(1) : Math.round(value)} ${units[at]}`;
+};
+const time = (seconds) => seconds === null || seconds === undefined ? "–" : seconds < 1e-3 ? `${Math.round(seconds * 1e6)} µs`
+  : seconds < 1 ? `${(seconds * 1e3).toFixed(seconds < 0.01 ? 1 : 0)} ms` : `${seconds.toFixed(1)} s`;
+
+// The time that so many of the answers were faster than; within a stretch they lie evenly.
+const percentile = (counts, share) => {
+  const all = counts.reduce((sum, count) => sum + count, 0);
+  if (!all) return null;
+  let left = all * share;
+  for (let at = 0; at < counts.length; at += 1) {
+    if (left <= counts[at] && counts[at]) {
+      const start = at ? ENDS[at - 1] : 0;
+      return at < ENDS.length ? start + (ENDS[at] - start) * (left / counts[at]) : start;
+    }
+    left -= counts[at];
+  }
+  return ENDS[ENDS.length - 1];
+};
+
+const less = (one, other) => one.map((count, at) => count - (other?.[at] ?? 0));
+const workers = (status) => status.generations.flatMap((one) => one.workers.map((worker) => ({ ...worker, generation: one })));
+const sum = (list, value) => list.reduce((all, one) => all + value(one), 0);
+
+// What lies between two looks at the server.
+const between = (last, now, seconds) => {
+  const sites = (status, name) => sum(status.sites, (site) => site[name]);
+  const rate = (name) => Math.max(0, (sites(now, name) - sites(last, name)) / seconds);
+  const latency = (status) => status.sites.flatMap((site) => [site.whole.counts])
+    .reduce((all, counts) => all.map((count, at) => count + counts[at]), Array(16).fill(0));
+  const counts = less(latency(now), latency(last));
+  const before = new Map(workers(last).map((worker) => [worker.pid, worker.cpu_us]));
+  const cpu = sum(workers(now), (worker) => before.has(worker.pid) ? worker.cpu_us - before.get(worker.pid) : 0);
+  const requests = rate("requests");
+  return {
+    requests, "2xx": rate("2xx"), "3xx": rate("3xx"), "4xx": rate("4xx"), "5xx": rate("5xx"), bytes: rate("bytes"),
+    p50: percentile(counts, 0.5), p90: percentile(counts, 0.9), p99: percentile(counts, 0.99),
+    cpu: cpu / seconds / 1e4,
+    accepted: Math.max(0, (now.connections - last.connections) / seconds),
+    open: now.connections_now, way: sum(workers(now), (worker) => worker.under_way),
+    waiting: sum(now.listeners, (one) => one.waiting),
+    perRequest: requests ? cpu / seconds / requests : null,
+    lag: now.loop_looks > last.loop_looks ? (now.loop_lag_us - last.loop_lag_us) / (now.loop_looks - last.loop_looks) / 1e6 : 0,
+  };
+};
+
+const CHARTS = [
+  ["Requests each second", number, [["2xx", "#2e8b57"], ["3xx", "#6a7fdb"], ["4xx", "#c77c02"], ["5xx", "#d0342c"]]],
+  ["Time to the end of an answer", time, [["p50", "#2e8b57"], ["p90", "#c77c02"], ["p99", "#d0342c"]]],
+  ["Connections", number, [["open", "#0b8fb3"], ["way", "#c77c02", "under way"], ["waiting", "#d0342c", "to be accepted"]]],
+  ["Content sent each second", bytes, [["bytes", "#0b8fb3", "bytes"]]],
+  ["Processor time, % of a core", number, [["cpu", "#8e5bb5", "workers"]]],
+  ["Connections accepted each second", number, [["accepted", "#0b8fb3", "accepted"]]],
+];
+
+const draw = [];
+const makeCharts = () => {
+  const style = getComputedStyle(document.documentElement);
+  const [ink, line] = ["--dim", "--line"].map((name) => style.getPropertyValue(name).trim());
+  by("charts").replaceChildren();
+  draw.length = 0;
+  for (const [title, format, series] of CHARTS) {
+    const figure = document.createElement("figure");
+    const caption = document.createElement("figcaption");
+    caption.textContent = title;
+    figure.append(caption);
+    by("charts").append(figure);
+    const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
+    const chart = new uPlot({
+      width: Math.max(200, figure.clientWidth), height: 180,
+      scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
+      axes: [axis, { ...axis, size: 64, values: (_, values) => values.map(format) }],
+      series: [{}, ...series.map(([key, stroke, label]) => ({
+        label: label ?? key, stroke, width: 2, spanGaps: false, value: (_, value) => value === null ? "–" : format(value),
+      }))],
+    }, [[], ...series.map(() => [])], figure);
+    draw.push({ chart, figure, keys: series.map(([key]) => key) });
+  }
+};
+const refresh = () => {
+  for (const { chart, keys } of draw) {
+    chart.setData([params.times, ...keys.map((key) => params.rows.map((row) => row[key]))]);
+  }
+};
+
+const cell = (text, kind) => {
+  const made = document.createElement("td");
+  made.textContent = text;
+  if (kind) made.className = kind;
+  return made;
+};
+const fill = (table, rows) => {
+  by(table).tBodies[0].replaceChildren(...rows.map((cells) => {
+    const row = document.createElement("tr");
+    row.append(...cells);
+    return row;
+  }));
+};
+
+const showFigures = (row) => {
+  const figures = [
+    ["requests/s", number(row.requests)], ["errors/s", number(row["4xx"] + row["5xx"])], ["p50", time(row.p50)],
+    ["p99", time(row.p99)], ["open connections", number(row.open)], ["under way", number(row.way)],
+    ["sent/s", bytes(row.bytes)], ["CPU per request", row.perRequest === null ? "–" : time(row.perRequest / 1e6)],
+    ["loop lag", time(row.lag)],
+  ];
+  by("figures").replaceChildren(...figures.map(([name, value]) => {
+    const box = document.createElement("div");
+    const [term, text] = ["dt", "dd"].map((tag) => document.createElement(tag));
+    term.textContent = name;
+    text.textContent = value;
+    box.append(term, text);
+    return box;
+  }));
+};
+
+const showSites = (last, now, seconds) => {
+  const rows = [];
+  const line = (name, kind, own, before) => [
+    cell(name, kind), cell(number(Math.max(0, own.requests - (before?.requests ?? 0)) / seconds)), cell(number(own.requests)),
+    cell(number(own["4xx"]), own["4xx"] ? "bad" : ""), cell(number(own["5xx"]), own["5xx"] ? "bad" : ""),
+    cell(time(percentile(own.whole.counts, 0.5))), cell(time(percentile(own.whole.counts, 0.99))), cell(bytes(own.bytes)),
+  ];
+  const busiest = (list) => list.filter((one) => one.requests).sort((one, other) => other.requests - one.requests);
+  for (const site of busiest([...now.sites]).slice(0, 20)) {
+    const before = last.sites.find((other) => other.site === site.site);
+    rows.push(line(site.site, "text", site, before));
+    for (const route of busiest([...site.routes]).slice(0, 5)) {
+      rows.push(line(route.route, "text route", route, before?.routes.find((other) => other.route === route.route)));
+    }
+  }
+  fill("sites", rows);
+};
+
+const showGenerations = (now) => {
+  fill("generations", workers(now).map((worker) => [
+    cell(worker.generation.number), cell(worker.generation.phase), cell(worker.pid), cell(number(worker.connections_now)),
+    cell(number(worker.under_way)), cell(number(worker.requests)), cell(time(worker.cpu_us / 1e6)), cell(bytes(worker.memory_bytes)),
+  ]));
+  fill("queues", now.listeners.map((one) => [
+    cell(one.address), cell(number(one.waiting)), cell(number(one.waiting_max)),
+  ]));
+  by("overflows").textContent = `${number(now.overflows)} times since this machine was started, a connection found no room in a queue of this kind, of this server or another.`;
+};
+
+const take = (now) => {
+  const at = performance.now() / 1000;
+  by("version").textContent = now.version;
+  const phase = now.generations.some((one) => one.phase === "draining") ? ", the workers before finish what is under way" : "";
+  const serving = now.generations.at(-1);
+  by("state").textContent = `generation ${serving?.number ?? "–"} ${serving?.phase ?? "is not there"}${phase}; up ${Math.floor(now.seconds / 60)} min`;
+  by("state").className = "";
+  const last = params.status;
+  if (last && at - params.at > 0.2) {
+    const seconds = at - params.at;
+    const row = between(last, now, seconds);
+    params.times.push(Date.now() / 1000);
+    params.rows.push(row);
+    if (params.times.length > SAMPLES) { params.times.shift(); params.rows.shift(); }
+    showFigures(row);
+    showSites(last, now, seconds);
+    showGenerations(now);
+    refresh();
+  }
+  params.status = now;
+  params.at = at;
+  if (!by("connections").hidden || !by("kernel").hidden) lookAtSockets();
+};
+
+// The kernel is asked only while somebody looks at what it says.
+let isLooking = false;
+const lookAtSockets = async () => {
+  if (isLooking) return;
+  isLooking = true;
+  try {
+    showSockets(await (await fetch("/sockets")).json());
+  } catch {
+    // The next event says that the server is gone, or the next look finds it back.
+  } finally {
+    isLooking = false;
+  }
+};
+const showSockets = ({ states, sockets, left_out: leftOut }) => {
+  fill("states", states.map((one) => [cell(one.address), cell(one.state), cell(number(one.count))]));
+  const client = by("client").value.trim();
+  const limit = by("limit").value;
+  const wanted = sockets.filter((one) => one.client.includes(client) && (!limit || one.limited_by === limit));
+  const rows = [];
+  for (const one of wanted) {
+    rows.push(socketRow(one));
+    if (opened.has(one.client)) rows.push([story(one)]);
+  }
+  const { client: focused } = document.activeElement?.dataset ?? {};
+  fill("sockets", rows);
+  if (focused) document.querySelector(`button[data-client="${CSS.escape(focused)}"]`)?.focus();
+  by("more").textContent = leftOut ? `${number(leftOut)} more are not shown.` : "";
+};
+
+// Connections whose story is shown, by their clients.
+const opened = new Set();
+const socketRow = (one) => {
+  const client = cell("", "text");
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = one.client;
+  button.dataset.client = one.client;
+  button.setAttribute("aria-expanded", opened.has(one.client));
+  client.append(button);
+  return [
+    client, cell(one.address), cell(one.state), cell(one.limited_by ?? ""), cell(one.why, "why"),
+    cell(time(one.rtt_us === null ? null : one.rtt_us / 1e6)), cell(time(one.min_rtt_us === null ? null : one.min_rtt_us / 1e6)),
+    cell(one.cwnd ?? ""), cell(one.retransmitted ?? "", one.retransmitted ? "bad" : ""),
+    cell(one.delivery_rate === null ? "" : `${bytes(one.delivery_rate)}/s`), cell(bytes(one.sent ?? 0)), cell(bytes(one.received ?? 0)),
+  ];
+};
+const story = (one) => {
+  const made = cell("", "text story");
+  made.colSpan = 12;
+  const list = document.createElement("ol");
+  for (const { us, what } of one.events) {
+    const item = document.createElement("li");
+    item.textContent = `${time(us / 1e6)}  ${what}`;
+    list.append(item);
+  }
+  if (!one.events.length) made.textContent = "It came before anybody could look, or has not been accepted yet.";
+  else made.append(list);
+  return made;
+};
+by("sockets").addEventListener("click", (event) => {
+  const { client } = event.target.dataset;
+  if (!client) return;
+  if (!opened.delete(client)) opened.add(client);
+  lookAtSockets();
+});
+
+const views = ["now", "connections", "kernel"];
+const turn = () => {
+  const view = views.includes(location.hash.slice(1)) ? location.hash.slice(1) : "now";
+  for (const other of views) by(other).hidden = other !== view;
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.getAttribute("href") === `#${view}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  if (view === "now") fit();
+  else lookAtSockets();
+};
+const fit = () => draw.forEach(({ chart, figure }) => {
+  if (figure.clientWidth) chart.setSize({ width: figure.clientWidth, height: 180 });
+});
+
+makeCharts();
+turn();
+addEventListener("hashchange", turn);
+addEventListener("resize", fit);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { makeCharts(); refresh(); });
+// 1, 2 and 3 turn to the views, but for who types into a field.
+addEventListener("keydown", (event) => {
+  const view = views[Number(event.key) - 1];
+  if (view && !event.ctrlKey && !event.altKey && !event.metaKey && !/INPUT|SELECT/.test(event.target.tagName)) location.hash = view;
+});
+const events = new EventSource("/events");
+events.addEventListener("message", (event) => take(JSON.parse(event.data)));
+events.addEventListener("error", () => {
+  by("state").textContent = "the server is not there: looking for it";
+  by("state").className = "lost";
+});

@@ -1,0 +1,131 @@
+//! What limits a connection, by what its kernel says: the client, the network, the application or
+//! this server.
+
+use net::diag::{Path, Socket, State};
+
+/// What limits a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Verdict {
+    /// Whoever does; nobody where it is over, or nothing is wanted.
+    pub(super) by: Option<&'static str>,
+    /// Why it is thought so, in a sentence.
+    pub(super) why: String,
+}
+
+/// Of a hundred segments so many that were sent again: a network that loses some.
+const LOSSY_PERCENT: u64 = 2;
+
+/// Milliseconds that an answer may take before somebody waits for it.
+const PROMPT_MS: u32 = 200;
+
+/// What limits this connection.
+pub(super) fn verdict(socket: &Socket) -> Verdict {
+    let over = |why: &str| Verdict { by: None, why: why.to_owned() };
+    match (socket.state, &socket.path) {
+        (State::Established, Some(path)) => established(socket, path),
+        (State::SynReceived, _) => by("client", "its last packet of the handshake is waited for"),
+        (State::CloseWait, _) => by("server", "the client has said goodbye, and it is not closed"),
+        (State::FinWait1, _) => by("client", "it has not acknowledged the last bytes and the FIN"),
+        (State::FinWait2, _) => by("client", "this side has said goodbye, and it has not yet"),
+        (State::LastAck | State::Closing, _) => by("network", "the last ACK is waited for"),
+        (State::TimeWait, _) => Verdict {
+            by: None,
+            why: format!(
+                "over; kept for late packets, {} s more",
+                socket.expires_ms.div_ceil(1000)
+            ),
+        },
+        _ => over("nothing to say"),
+    }
+}
+
+fn by(whom: &'static str, why: &str) -> Verdict {
+    Verdict { by: Some(whom), why: why.to_owned() }
+}
+
+fn established(socket: &Socket, path: &Path) -> Verdict {
+    if socket.unread > 0 {
+        return by("server", &format!("{} bytes have come and are not read", socket.unread));
+    }
+    if socket.unacknowledged > 0 {
+        return sending(path);
+    }
+    // Bytes have come since the last ones went: somebody makes an answer.
+    if path.last_received_ms < path.last_sent_ms || path.acknowledged <= 1 && path.received > 0 {
+        let time = path.last_received_ms;
+        let why = format!("a request came {time} ms ago, and its answer is not there");
+        return match time > PROMPT_MS {
+            true => by("application", &why),
+            false => by("application", "a request has just come"),
+        };
+    }
+    let idle = path.last_sent_ms.min(path.last_received_ms);
+    Verdict { by: None, why: format!("idle for {idle} ms: nothing was asked") }
+}
+
+/// What keeps bytes from leaving, or from being acknowledged.
+fn sending(path: &Path) -> Verdict {
+    let share = |us: u64| us.saturating_mul(100).checked_div(path.busy_us).unwrap_or(0);
+    let (window, buffer) = (share(path.rwnd_limited_us), share(path.sndbuf_limited_us));
+    let again = u64::from(path.retransmitted) * 100;
+    let lossy = again.checked_div(u64::from(path.segments_out)).unwrap_or(0);
+    // A client that takes nothing is asked again and again, which looks like loss.
+    if window >= 50 {
+        return by("client", &format!("for {window} % of the time it had no room for more"));
+    }
+    if path.lost > 0 || lossy >= LOSSY_PERCENT {
+        let (lost, again) = (path.lost, path.retransmitted);
+        let why = format!("{again} segments were sent again, {lost} are held to be lost");
+        return by("network", &why);
+    }
+    if buffer >= 50 {
+        return by("server", &format!("for {buffer} % of the time its send buffer was full"));
+    }
+    let (cwnd, rtt) = (path.cwnd, f64::from(path.rtt_us) / 1e3);
+    by("network", &format!("{cwnd} segments a round trip of {rtt:.1} ms are all it takes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::tests::socket, *};
+
+    fn check(unacknowledged: u32, path: Path, expect: Option<&str>) {
+        let path = Some(path);
+        let socket = Socket { unacknowledged, ..socket(State::Established, path) };
+        let verdict = verdict(&socket);
+        assert_eq!(verdict.by, expect, "{}: {path:?}", verdict.why);
+        assert!(!verdict.why.is_empty());
+    }
+
+    #[test]
+    fn whoever_limits_a_connection_is_named() {
+        let path = Path { busy_us: 100, segments_out: 1000, acknowledged: 9, ..Path::default() };
+        check(9, Path { rwnd_limited_us: 90, retransmitted: 99, ..path }, Some("client"));
+        check(9, Path { rwnd_limited_us: 10, retransmitted: 30, ..path }, Some("network"));
+        check(9, Path { lost: 1, ..path }, Some("network"));
+        check(9, Path { sndbuf_limited_us: 80, ..path }, Some("server"));
+        check(9, path, Some("network"));
+        check(9, Path::default(), Some("network"));
+        check(
+            0,
+            Path { last_sent_ms: 5_000, last_received_ms: 3_000, ..path },
+            Some("application"),
+        );
+        check(0, Path { last_sent_ms: 5_000, last_received_ms: 1, ..path }, Some("application"));
+        check(0, Path { last_sent_ms: 4_999, last_received_ms: 5_000, ..path }, None);
+    }
+
+    #[test]
+    fn each_state_has_its_words() {
+        for (state, expect) in [
+            (State::SynReceived, Some("client")),
+            (State::CloseWait, Some("server")),
+            (State::FinWait2, Some("client")),
+            (State::LastAck, Some("network")),
+            (State::TimeWait, None),
+            (State::Closed, None),
+        ] {
+            assert_eq!(verdict(&socket(state, None)).by, expect, "{state:?}");
+        }
+    }
+}

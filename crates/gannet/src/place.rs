@@ -1,0 +1,60 @@
+//! Where the sockets of a server's own are.
+
+use base::stable;
+use net::process;
+use std::{
+    env,
+    fs::{self, Permissions},
+    io,
+    os::unix::{ffi::OsStrExt, fs::PermissionsExt},
+    path::{self, Path, PathBuf},
+};
+
+/// Where the server of the config `file` is told what to do if that does not say so itself; `None`
+/// where this user has no place for such.
+pub(crate) fn desk_path(file: &Path) -> Option<PathBuf> {
+    let folder = match process::user() {
+        0 => PathBuf::from("/run/gannet"),
+        user => match env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) {
+            Some(folder) if folder.is_absolute() => folder,
+            _ => {
+                let folder = PathBuf::from(format!("/tmp/gannet-{user}"));
+                process::own_folder(&folder).then_some(folder)?
+            }
+        },
+    };
+    // Two configs of one machine have two sockets, and this program always finds its own, wherever
+    // links in the path lead by then.
+    let hash = stable::hash(full(file).ok()?.as_os_str().as_bytes());
+    Some(folder.join(format!("gannet-{hash:016x}.sock")))
+}
+
+/// The same for a server that may have been started by the path that links in this one lead to.
+pub(crate) fn usual_path(file: &Path) -> Option<PathBuf> {
+    let written = desk_path(file)?;
+    let real = || desk_path(&file.canonicalize().ok()?).filter(|path| path.exists());
+    if written.exists() { Some(written) } else { real().or(Some(written)) }
+}
+
+/// The same for the server itself, which makes the folder; `None` where that is somebody else's.
+pub(crate) fn own_desk_path(file: &Path) -> Option<PathBuf> {
+    let path = desk_path(file)?;
+    let folder = path.parent().filter(|folder| process::own_folder(folder))?;
+    if process::is_root() {
+        // Workers, who are another user, go through it to the sockets of php-fpm. Whoever may not
+        // connect to one finds that out there.
+        let _ = fs::set_permissions(folder, Permissions::from_mode(0o711));
+    }
+    Some(path)
+}
+
+/// A path from the root, with the links that lead to the folder this process is in.
+pub(crate) fn full(path: &Path) -> io::Result<PathBuf> {
+    let is_here = |folder: &PathBuf| {
+        let same = || Some(folder.canonicalize().ok()? == env::current_dir().ok()?);
+        folder.is_absolute() && same() == Some(true)
+    };
+    // A shell knows by which links it has come there.
+    let here = env::var_os("PWD").map(PathBuf::from).filter(is_here).unwrap_or_default();
+    path::absolute(here.join(path))
+}

@@ -1,0 +1,216 @@
+//! The process that shows how the server is. It serves nothing else, and holds nothing of what
+//! serves: all that it knows the supervisor tells it.
+
+use super::confine;
+use base::pack::Unpacker;
+use config::{Plan, blueprint::unpack_admin};
+use control::{
+    board::{Asking, Telling},
+    note::Note,
+    status::Status,
+    wish::Outcome,
+};
+use net::{
+    channel::{self, Message},
+    diag::Diag,
+    listener::Listening,
+    process, sealed,
+};
+use std::{
+    future::{pending, poll_fn},
+    io::{self, ErrorKind},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixDatagram,
+    },
+    pin::pin,
+    process::ExitCode,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+use tokio::{
+    io::Interest,
+    // As good for whole messages of one kind as of another.
+    net::UnixDatagram as Channel,
+    runtime::Builder,
+    signal::unix::{Signal, SignalKind, signal},
+    time::{Instant, sleep_until},
+};
+use worker::{Board, Listener, Setup, Stopper, Worker};
+
+/// How often those who follow how the server is are told so.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How long nothing need be done where nobody looks.
+const REST: Duration = Duration::from_secs(3600);
+
+/// How long the supervisor may take to say how the server is.
+const ANSWER_TIME: Duration = Duration::from_secs(5);
+
+/// Bytes of what it says at most.
+const STATUS_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Shows how the server is until the supervisor is gone.
+pub(super) fn show(end: &OwnedFd) -> io::Result<ExitCode> {
+    process::set_name(c"gannet-admin");
+    // When to end is for the supervisor to say.
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let _signals = {
+        let _guard = runtime.enter();
+        deaf()?
+    };
+    let (mut worker, board, listeners, layers) = match prepare(end) {
+        Ok(prepared) => prepared,
+        Err(text) => {
+            channel::send(end.as_fd(), &Asking::Failed(text).encode(), &[], true)?;
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    channel::send(end.as_fd(), &Asking::Ready(layers).encode(), &[], true)?;
+    let stopper = worker.stopper();
+    worker.run(vec![listeners], listen(end, &board, &stopper));
+    worker.wait(|_| Vec::new());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Hears of all signals that end a process, and does nothing about them.
+fn deaf() -> io::Result<Vec<Signal>> {
+    let all = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+        SignalKind::quit(),
+        SignalKind::user_defined1(),
+        SignalKind::user_defined2(),
+    ];
+    all.into_iter().map(signal).collect()
+}
+
+type Prepared = (Worker, Arc<Board>, Vec<Listener>, Vec<String>);
+
+/// Takes the first note, and makes a loop of it; in words for an operator, why not.
+fn prepare(end: &OwnedFd) -> Result<Prepared, String> {
+    let failed = |error: io::Error| format!("error: {error}");
+    let odd = || "error: the supervisor is another program".to_owned();
+    let message = channel::receive(end.as_fd(), true).map_err(failed)?;
+    let message = message.ok_or("error: the supervisor is gone")?;
+    let Some(Telling::Begin(what)) = Telling::decode(&message.bytes) else { return Err(odd()) };
+    let admin = unpack_admin(&mut Unpacker::new(&what)).ok_or_else(odd)?;
+    let listener = |socket| Ok(Listener { number: 0, socket: Listening::of(socket)? });
+    let listeners = message.descriptors.into_iter().map(listener);
+    let listeners = listeners.collect::<io::Result<_>>().map_err(failed)?;
+    // The plan lives as long as the process.
+    let plan: &'static Plan = Box::leak(Box::new(Plan::of_admin(admin)));
+    // In the sandbox nothing can be opened any more.
+    let diag = Diag::open().ok();
+    let layers = confine(plan)?;
+    let board = Arc::new(Board::new(diag));
+    let setup = Setup::alone(plan, 1).map_err(|error| format!("error: {error}"))?;
+    let setup = Setup { board: Some(Arc::clone(&board)), ..setup };
+    let worker = worker::start(setup).map_err(|error| format!("error: {error}"))?;
+    Ok((worker, board, listeners, layers))
+}
+
+/// What happens.
+enum Event {
+    /// The supervisor has said something, or is gone.
+    Message(io::Result<Option<Message>>),
+    /// Somebody wants to know how the server is.
+    Wanted,
+    /// It is time for what is due.
+    Time,
+}
+
+/// Asks the supervisor what those want to know who look, until it is gone.
+async fn listen(end: &OwnedFd, board: &Arc<Board>, stopper: &Stopper) {
+    let mut waits_until: Option<Instant> = None;
+    let mut tick = Instant::now() + TICK;
+    // A loop that is started anew has a new runtime, with which this has to begin anew, too.
+    while let Ok(channel) = open(end) {
+        loop {
+            let ticks = board.is_followed().then_some(tick);
+            let due = [waits_until, ticks].into_iter().flatten().min();
+            let due = due.unwrap_or_else(|| Instant::now() + REST);
+            match next(&channel, board, waits_until.is_none(), due).await {
+                Event::Message(Ok(Some(message))) => {
+                    if take(message, board) {
+                        waits_until = None;
+                    }
+                }
+                Event::Message(Ok(None)) => {
+                    stopper.stop_at_once();
+                    return pending().await;
+                }
+                Event::Message(Err(_)) => break,
+                Event::Wanted => {
+                    let note = Asking::Look.encode();
+                    // Where there is no room for it, those who wait give up.
+                    let _ = channel::send(channel.as_fd(), &note, &[], false);
+                    waits_until = Some(Instant::now() + ANSWER_TIME);
+                }
+                Event::Time => {
+                    let now = Instant::now();
+                    if waits_until.is_some_and(|until| until <= now) {
+                        waits_until = None;
+                        board.put(None);
+                    }
+                    if tick <= now {
+                        tick = now + TICK;
+                        board.tick();
+                    }
+                }
+            }
+        }
+    }
+    pending().await
+}
+
+fn open(end: &OwnedFd) -> io::Result<Channel> {
+    let end = UnixDatagram::from(end.try_clone()?);
+    end.set_nonblocking(true)?;
+    Channel::from_std(end)
+}
+
+/// The next thing that happens; that somebody wants something only counts where it `may_ask`.
+async fn next(channel: &Channel, board: &Board, may_ask: bool, due: Instant) -> Event {
+    let receive = || channel::receive(channel.as_fd(), false);
+    let mut message = pin!(channel.async_io(Interest::READABLE, receive));
+    let mut time = pin!(sleep_until(due));
+    poll_fn(|context| {
+        if let Poll::Ready(message) = message.as_mut().poll(context) {
+            return Poll::Ready(Event::Message(message));
+        }
+        if may_ask && board.poll_wanted(context).is_ready() {
+            return Poll::Ready(Event::Wanted);
+        }
+        time.as_mut().poll(context).map(|()| Event::Time)
+    })
+    .await
+}
+
+/// Takes what the supervisor says; whether that is how the server is.
+fn take(message: Message, board: &Board) -> bool {
+    match Telling::decode(&message.bytes) {
+        Some(Telling::Status) => {
+            let mut along = message.descriptors.into_iter();
+            let status = status(along.next().as_ref()).ok();
+            board.put(status.map(|status| (status, along.collect())));
+            true
+        }
+        Some(Telling::IsReady(is_ready)) => {
+            board.set_ready(is_ready);
+            false
+        }
+        Some(Telling::Begin(_)) | None => false,
+    }
+}
+
+fn status(sealed: Option<&OwnedFd>) -> io::Result<Status> {
+    let sealed = sealed.ok_or(ErrorKind::InvalidData)?;
+    let bytes = sealed::read(sealed.as_fd(), STATUS_BYTES_MAX)?;
+    match Outcome::decode(&bytes) {
+        Some(Outcome::Status(status)) => Ok(status),
+        _ => Err(ErrorKind::InvalidData.into()),
+    }
+}

@@ -1,0 +1,354 @@
+//! Shows how the server is, to an operator and to programs of theirs.
+//!
+//! ```text
+//!   request ─► Board ── is asked ─► whoever knows ── Status ─► Board ─► answer of each who waits
+//! ```
+//!
+//! Nothing is found out unless somebody looks, and what is found out is for all who look.
+
+use control::{lives, status::Status as Server};
+use dashboard::{Format, Stories};
+use message::{
+    Body, Broken, Exchange, Fields, Name, Response, Shared, Source, Status, response::Line,
+};
+use net::{diag::Diag, memory};
+use std::{
+    net::SocketAddr,
+    os::fd::{AsFd, OwnedFd},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+/// Those who follow how the server is, at a time.
+const VIEWERS_MAX: usize = 16;
+
+/// What is known of the server, and who waits to know more.
+#[derive(Default)]
+pub struct Board {
+    state: Mutex<State>,
+    /// What the kernel is asked by for the sockets of the server, if it can be.
+    diag: Option<Diag>,
+}
+
+#[derive(Default)]
+struct State {
+    /// How the server was when it was last asked; `None` where it did not say.
+    server: Option<Arc<Server>>,
+    /// Where the workers put down the lives of their connections.
+    lives: Arc<Vec<OwnedFd>>,
+    /// The same as those see it who follow it.
+    news: Arc<Vec<u8>>,
+    /// How often it was asked.
+    number: u64,
+    /// Whether somebody wants it to be asked, and who is to be told so.
+    is_wanted: bool,
+    asker: Option<Waker>,
+    waiting: Vec<Waker>,
+    viewers: usize,
+    /// Whether the server serves whoever comes.
+    is_ready: bool,
+}
+
+impl Board {
+    /// One on which the kernel's sockets are shown, too, if it can be asked for them.
+    #[must_use]
+    pub fn new(diag: Option<Diag>) -> Self {
+        Self { state: Mutex::default(), diag }
+    }
+
+    /// The sockets at the addresses of the server.
+    fn sockets(&self, server: &Server) -> Vec<u8> {
+        let addresses = server.listeners.iter().filter_map(|one| one.address.parse().ok());
+        let addresses: Vec<SocketAddr> = addresses.collect();
+        let all =
+            self.diag.as_ref().map(|diag| diag.sockets(|one| dashboard::is_of(one, &addresses)));
+        let lives = Arc::clone(&self.lock().lives);
+        let events = |memory: &OwnedFd| {
+            let look = || memory::look(memory.as_fd(), 0, usize::MAX).unwrap_or_default();
+            // Twice, so that what was changing is known.
+            lives::events(&look(), &look())
+        };
+        let stories = Stories::of(lives.iter().flat_map(events));
+        dashboard::sockets(&all.and_then(Result::ok).unwrap_or_default(), &stories)
+    }
+
+    /// Whether the server serves whoever comes.
+    pub fn set_ready(&self, is_ready: bool) {
+        self.lock().is_ready = is_ready;
+    }
+
+    /// How the server is now, with the memory in which its workers put down the lives of their
+    /// connections; or that it does not say.
+    pub fn put(&self, server: Option<(Server, Vec<OwnedFd>)>) {
+        let mut state = self.lock();
+        state.number += 1;
+        let (server, lives) = server.unzip();
+        state.server = server.map(Arc::new);
+        state.lives = lives.map(Arc::new).unwrap_or_default();
+        let news = state.server.as_ref().filter(|_| state.viewers > 0).map(|server| {
+            let json = dashboard::json(server);
+            [b"data: ", json.trim_ascii_end(), b"\n\n"].concat()
+        });
+        state.news = Arc::new(news.unwrap_or_default());
+        state.waiting.drain(..).for_each(Waker::wake);
+    }
+
+    /// Waits until somebody wants to know how the server is.
+    pub fn poll_wanted(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if std::mem::take(&mut state.is_wanted) {
+            return Poll::Ready(());
+        }
+        state.asker = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// Whether anybody follows how the server is.
+    #[must_use]
+    pub fn is_followed(&self) -> bool {
+        self.lock().viewers > 0
+    }
+
+    /// Those who follow how the server is want to know it once more, if there are any.
+    pub fn tick(&self) {
+        let mut state = self.lock();
+        if state.viewers > 0 {
+            state.want();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn want(&mut self) {
+        self.is_wanted = true;
+        self.asker.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// Waits for what is put next.
+    fn wait(&mut self, context: &Context<'_>) {
+        self.waiting.retain(|waker| !waker.will_wake(context.waker()));
+        self.waiting.push(context.waker().clone());
+    }
+}
+
+/// Answers what is asked below the address of `admin`.
+pub(crate) fn answer(exchange: &Exchange<'_>, board: Option<&Arc<Board>>) -> Response {
+    let Some(board) = board else { return Response::empty(Status::NOT_FOUND) };
+    let format = format(&exchange.request.fields);
+    let report =
+        |make| Body::Stream(Box::new(Report { board: Arc::clone(board), wanted: None, make }));
+    let text = |text: &'static str| Body::Bytes(Shared::from(text.as_bytes()));
+    let (status, media_type, body) = match exchange.path_bytes() {
+        b"/metrics" => {
+            let make: Make = match format {
+                Format::Open => |server, _| dashboard::metrics(server, Format::Open),
+                Format::Plain => |server, _| dashboard::metrics(server, Format::Plain),
+            };
+            (Status::OK, format.media_type(), report(make))
+        }
+        b"/status" => (Status::OK, JSON, report(|server, _| dashboard::json(server))),
+        b"/sockets" => (Status::OK, JSON, report(|server, board| board.sockets(server))),
+        b"/healthz" => (Status::OK, TEXT, text("ok\n")),
+        b"/readyz" if board.lock().is_ready => (Status::OK, TEXT, text("ready\n")),
+        b"/readyz" => (Status::SERVICE_UNAVAILABLE, TEXT, text("not ready\n")),
+        b"/events" => match Stream::new(board) {
+            Some(stream) => (Status::OK, "text/event-stream", Body::Stream(Box::new(stream))),
+            None => (Status::SERVICE_UNAVAILABLE, TEXT, text("enough follow already\n")),
+        },
+        path => match dashboard::page(path) {
+            Some((media_type, bytes)) => (Status::OK, media_type, Body::Bytes(Shared::from(bytes))),
+            None => return Response::empty(Status::NOT_FOUND),
+        },
+    };
+    let fields = FIELDS.map(|(name, value)| Line::fixed(name, value));
+    let response = Response::empty(status).with(Line::fixed("content-type", media_type));
+    let response = fields.into_iter().fold(response, Response::with);
+    Response { body, ..response }
+}
+
+const JSON: &str = "application/json";
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// What no page may do: load anything from elsewhere, or be a part of another site's page.
+const FIELDS: [(&str, &str); 5] = [
+    ("cache-control", "no-store"),
+    ("content-security-policy", "default-src 'self'; base-uri 'none'; frame-ancestors 'none'"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("referrer-policy", "no-referrer"),
+    ("x-content-type-options", "nosniff"),
+];
+
+/// How a client wants figures: most understand only the older text.
+fn format(fields: &Fields<'_>) -> Format {
+    const OPEN: &[u8] = b"application/openmetrics-text";
+    let accepts = fields.get(Name::Accept).unwrap_or_default();
+    match accepts.windows(OPEN.len()).any(|part| part.eq_ignore_ascii_case(OPEN)) {
+        true => Format::Open,
+        false => Format::Plain,
+    }
+}
+
+/// Makes an answer of how the server is.
+type Make = fn(&Server, &Board) -> Vec<u8>;
+
+/// An answer for which the server is asked how it is.
+struct Report {
+    board: Arc<Board>,
+    /// The number of the answer that is waited for; `None` before the first word.
+    wanted: Option<u64>,
+    make: Make,
+}
+
+impl Source for Report {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Vec<u8>, Broken>>> {
+        let mut state = self.board.lock();
+        let wanted = *self.wanted.get_or_insert_with(|| {
+            state.want();
+            state.number + 1
+        });
+        if wanted == u64::MAX {
+            return Poll::Ready(None);
+        }
+        if state.number < wanted {
+            state.wait(context);
+            return Poll::Pending;
+        }
+        let server = state.server.clone();
+        drop(state);
+        self.wanted = Some(u64::MAX);
+        Poll::Ready(Some(server.map(|server| (self.make)(&server, &self.board)).ok_or(Broken)))
+    }
+}
+
+/// How the server is, again and again (HTML, section 9.2, server-sent events).
+struct Stream {
+    board: Arc<Board>,
+    /// The number of the last answer that was told.
+    told: u64,
+    has_begun: bool,
+}
+
+impl Stream {
+    /// One more, unless there are too many.
+    fn new(board: &Arc<Board>) -> Option<Self> {
+        let mut state = board.lock();
+        if state.viewers == VIEWERS_MAX {
+            return None;
+        }
+        state.viewers += 1;
+        state.want();
+        Some(Self { board: Arc::clone(board), told: state.number, has_begun: false })
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.board.lock().viewers -= 1;
+    }
+}
+
+impl Source for Stream {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Vec<u8>, Broken>>> {
+        let mut state = self.board.lock();
+        if !self.has_begun {
+            self.has_begun = true;
+            // Who loses sight of the server looks for it again after a second.
+            return Poll::Ready(Some(Ok(b"retry: 1000\n\n".to_vec())));
+        }
+        if state.number == self.told {
+            state.wait(context);
+            return Poll::Pending;
+        }
+        self.told = state.number;
+        let news = Arc::clone(&state.news);
+        drop(state);
+        let nothing = || b":\n\n".to_vec();
+        Poll::Ready(Some(Ok(if news.is_empty() { nothing() } else { news.to_vec() })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl std::task::Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn next(source: &mut impl Source) -> Option<Option<Result<String, Broken>>> {
+        match source.poll_next(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => None,
+            Poll::Ready(piece) => {
+                Some(piece.map(|piece| piece.map(|bytes| String::from_utf8(bytes).unwrap())))
+            }
+        }
+    }
+
+    fn is_wanted(board: &Board) -> bool {
+        board.poll_wanted(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    fn server(pid: u64) -> Option<(Server, Vec<OwnedFd>)> {
+        Some((Server { pid, ..Server::default() }, Vec::new()))
+    }
+
+    #[test]
+    fn the_server_is_asked_once_for_all_who_wait() {
+        let board = Arc::new(Board::default());
+        let report = || Report {
+            board: Arc::clone(&board),
+            wanted: None,
+            make: |server, _| server.pid.to_string().into_bytes(),
+        };
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&count));
+        assert!(board.poll_wanted(&mut Context::from_waker(&waker)).is_pending());
+        let (mut one, mut other) = (report(), report());
+        assert_eq!((next(&mut one), next(&mut other)), (None, None));
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        assert!(is_wanted(&board) && !is_wanted(&board));
+        board.put(server(7));
+        for source in [&mut one, &mut other] {
+            assert_eq!(next(source), Some(Some(Ok("7".to_owned()))));
+            assert_eq!(next(source), Some(None));
+        }
+        let mut late = report();
+        assert_eq!(next(&mut late), None, "what was known before is no answer");
+        board.put(None);
+        assert_eq!(next(&mut late), Some(Some(Err(Broken))));
+    }
+
+    #[test]
+    fn who_follows_is_told_whatever_is_found_out_and_nobody_is_asked_for_nobody() {
+        let board = Arc::new(Board::default());
+        board.tick();
+        assert!(!is_wanted(&board));
+        let mut stream = Stream::new(&board).unwrap();
+        assert!(is_wanted(&board));
+        assert_eq!(next(&mut stream), Some(Some(Ok("retry: 1000\n\n".to_owned()))));
+        assert_eq!(next(&mut stream), None);
+        board.put(server(7));
+        let Some(Some(Ok(event))) = next(&mut stream) else { panic!("no event") };
+        assert!(event.starts_with("data: {") && event.ends_with("}\n\n"), "{event}");
+        assert!(event.contains("\"pid\":7,") && event.lines().count() == 2, "{event}");
+        board.tick();
+        assert!(is_wanted(&board));
+        board.put(None);
+        assert_eq!(next(&mut stream), Some(Some(Ok(":\n\n".to_owned()))));
+        let others: Vec<_> = (1..VIEWERS_MAX).map(|_| Stream::new(&board).unwrap()).collect();
+        assert!(Stream::new(&board).is_none());
+        drop((stream, others));
+        assert!(Stream::new(&board).is_some());
+    }
+}

@@ -1,0 +1,340 @@
+//! The sockets of this machine as its kernel lists them, by netlink (`sock_diag(7)`): also those
+//! that belong to no process any more. Anybody may ask.
+
+use rustix::{
+    fd::{AsFd, OwnedFd},
+    net::{
+        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send,
+        socket_with,
+    },
+};
+use std::{
+    io::{self, ErrorKind},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
+
+/// Bytes that one answer of the kernel is given room for: it fills up to 32 KiB.
+const ANSWER_BYTES: usize = 64 * 1024;
+
+/// Sockets of a list at most.
+pub const SOCKETS_MAX: usize = 100_000;
+
+/// What the kernel is asked by.
+#[derive(Debug)]
+pub struct Diag(OwnedFd);
+
+/// A socket of TCP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Socket {
+    /// Where it is.
+    pub own: SocketAddr,
+    /// Where its peer is; nowhere for one that listens.
+    pub peer: SocketAddr,
+    /// How far its connection is.
+    pub state: State,
+    /// Milliseconds until it is over, where it waits for that.
+    pub expires_ms: u32,
+    /// Bytes that were received and not read.
+    pub unread: u32,
+    /// Bytes that were sent and not acknowledged; those that wait to be accepted, for one that
+    /// listens.
+    pub unacknowledged: u32,
+    /// What the kernel knows of the way to its peer, while there is one.
+    pub path: Option<Path>,
+}
+
+macro_rules! states {
+    ($($name:ident $number:literal $word:literal $doc:literal;)*) => {
+        /// How far a connection is, as the kernel sees it (RFC 9293 section 3.3.2).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum State {
+            $(#[doc = $doc] $name,)*
+        }
+
+        impl State {
+            const fn of(number: u8) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+
+            /// What it is called.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self {
+                    $(Self::$name => $word,)*
+                }
+            }
+        }
+    };
+}
+
+states! {
+    Established 1 "ESTABLISHED" "Both sides may send.";
+    SynSent 2 "SYN_SENT" "It asks for a connection.";
+    SynReceived 12 "SYN_RECV" "It was asked, and has answered.";
+    FinWait1 4 "FIN_WAIT1" "It has said that it sends nothing more.";
+    FinWait2 5 "FIN_WAIT2" "That was heard, and the peer may still send.";
+    TimeWait 6 "TIME_WAIT" "All is said; late packets are waited for.";
+    Closed 7 "CLOSED" "There is nothing any more.";
+    CloseWait 8 "CLOSE_WAIT" "The peer sends nothing more, and the program has not closed it.";
+    LastAck 9 "LAST_ACK" "It has said that it sends nothing more, as the peer had before.";
+    Listen 10 "LISTEN" "It waits for connections.";
+    Closing 11 "CLOSING" "Both have said that they send nothing more, at the same time.";
+}
+
+/// What the kernel knows of the way to a peer (`struct tcp_info` of <linux/tcp.h>). Times are in
+/// microseconds where nothing else is said; what an older kernel does not tell is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Path {
+    /// The time of a round trip, smoothed.
+    pub rtt_us: u32,
+    /// The shortest.
+    pub min_rtt_us: u32,
+    /// Segments that may be under way at once.
+    pub cwnd: u32,
+    /// Segments that are held to be lost.
+    pub lost: u32,
+    /// Segments that were sent more than once, in all.
+    pub retransmitted: u32,
+    /// Segments that were sent, in all.
+    pub segments_out: u32,
+    /// Bytes that were acknowledged, in all.
+    pub acknowledged: u64,
+    /// Bytes that were received, in all.
+    pub received: u64,
+    /// Bytes that wait to be sent for the first time.
+    pub not_sent: u32,
+    /// Bytes each second that arrive, of late.
+    pub delivery_rate: u64,
+    /// Time in which there was something to send.
+    pub busy_us: u64,
+    /// That of it in which the peer had no room.
+    pub rwnd_limited_us: u64,
+    /// That of it in which this side had no room for more.
+    pub sndbuf_limited_us: u64,
+    /// Milliseconds since something was sent, and since something came.
+    pub last_sent_ms: u32,
+    /// Milliseconds since something came.
+    pub last_received_ms: u32,
+}
+
+impl Diag {
+    /// A way to ask.
+    ///
+    /// # Errors
+    ///
+    /// No descriptor is left, or this kernel does not tell.
+    pub fn open() -> io::Result<Self> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let protocol = Some(netlink::SOCK_DIAG);
+        Ok(Self(socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, protocol)?))
+    }
+
+    /// All sockets of TCP, up to [`SOCKETS_MAX`], that `is_wanted`.
+    ///
+    /// # Errors
+    ///
+    /// The kernel does not tell.
+    pub fn sockets(&self, is_wanted: impl Fn(&Socket) -> bool) -> io::Result<Vec<Socket>> {
+        let mut all = Vec::new();
+        for family in [AddressFamily::INET, AddressFamily::INET6] {
+            let bytes = request(u8::try_from(family.as_raw()).unwrap_or(0));
+            send(self.0.as_fd(), &bytes, SendFlags::empty())?;
+            // The kernel answers at once, in as many pieces as it takes.
+            while self.take(&mut all, &is_wanted)? {}
+        }
+        Ok(all)
+    }
+
+    /// Takes one piece of an answer; false if it was the last.
+    fn take(&self, all: &mut Vec<Socket>, is_wanted: impl Fn(&Socket) -> bool) -> io::Result<bool> {
+        let mut room = vec![0; ANSWER_BYTES];
+        let (_, count) = recv(self.0.as_fd(), &mut room[..], RecvFlags::empty())?;
+        let mut rest = room.get(..count).unwrap_or_default();
+        while let Some((kind, body, next)) = message(rest) {
+            match kind {
+                DONE => return Ok(false),
+                ERROR => {
+                    let number = body.get(..4).and_then(|code| code.try_into().ok());
+                    let number = number.map_or(0, i32::from_ne_bytes);
+                    return Err(io::Error::from_raw_os_error(number.saturating_neg()));
+                }
+                _ if all.len() < SOCKETS_MAX => all.extend(socket(body).filter(&is_wanted)),
+                _ => {}
+            }
+            rest = next;
+        }
+        if count == 0 { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(true) }
+    }
+}
+
+// <linux/netlink.h>, <linux/sock_diag.h>, <linux/inet_diag.h>.
+
+const BY_FAMILY: u16 = 20;
+const REQUEST_AND_DUMP: u16 = 0x301;
+const ERROR: u16 = 2;
+const DONE: u16 = 3;
+const HEAD_BYTES: usize = 16;
+const TCP: u8 = 6;
+const INFO: u16 = 2;
+const ALL_STATES: u32 = 0xfff << 1;
+
+/// Asks for all sockets of one family.
+fn request(family: u8) -> Vec<u8> {
+    const SOCKET_ID_BYTES: usize = 48;
+    const BYTES: usize = HEAD_BYTES + 8 + SOCKET_ID_BYTES;
+    let mut out = Vec::with_capacity(BYTES);
+    out.extend_from_slice(&(BYTES as u32).to_ne_bytes());
+    out.extend_from_slice(&BY_FAMILY.to_ne_bytes());
+    out.extend_from_slice(&REQUEST_AND_DUMP.to_ne_bytes());
+    // Its number, and whose it is, which nobody looks at.
+    out.extend_from_slice(&[0; 8]);
+    out.extend_from_slice(&[family, TCP, 1 << (INFO - 1), 0]);
+    out.extend_from_slice(&ALL_STATES.to_ne_bytes());
+    out.resize(BYTES, 0);
+    out
+}
+
+/// The message in front: its kind, what is in it, and what follows it.
+fn message(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+    let length = usize::try_from(number32(bytes, 0)?).ok()?;
+    let body = bytes.get(HEAD_BYTES..length)?;
+    Some((number16(bytes, 4)?, body, bytes.get(length.next_multiple_of(4)..).unwrap_or_default()))
+}
+
+/// The socket that a message is about.
+fn socket(body: &[u8]) -> Option<Socket> {
+    const ABOUT_BYTES: usize = 72;
+    let [family, state, _, _] = *body.first_chunk()?;
+    let end = |port_at: usize, ip_at: usize| {
+        let port = u16::from_be_bytes(*body.get(port_at..)?.first_chunk()?);
+        let ip: [u8; 16] = *body.get(ip_at..)?.first_chunk()?;
+        let ip = match i32::from(family) {
+            libc::AF_INET => IpAddr::V4(Ipv4Addr::from(*ip.first_chunk::<4>()?)),
+            _ => IpAddr::V6(Ipv6Addr::from(ip)).to_canonical(),
+        };
+        Some(SocketAddr::new(ip, port))
+    };
+    let mut path = None;
+    let mut rest = body.get(ABOUT_BYTES..)?;
+    while let (Some(length), Some(kind)) = (number16(rest, 0), number16(rest, 2)) {
+        let Some(value) = rest.get(4..usize::from(length)) else { break };
+        if kind == INFO {
+            path = Some(self::path(value));
+        }
+        rest = rest.get(usize::from(length).next_multiple_of(4)..).unwrap_or_default();
+    }
+    let state = State::of(state)?;
+    Some(Socket {
+        own: end(4, 8)?,
+        peer: end(6, 24)?,
+        state,
+        expires_ms: number32(body, 52)?,
+        unread: number32(body, 56)?,
+        unacknowledged: number32(body, 60)?,
+        path: path.filter(|_| state != State::Listen),
+    })
+}
+
+/// What a `struct tcp_info` says, of whatever length this kernel has it.
+fn path(info: &[u8]) -> Path {
+    let short = |at| number32(info, at).unwrap_or(0);
+    let long = |at: usize| {
+        let bytes = info.get(at..).and_then(|rest| rest.first_chunk());
+        bytes.map_or(0, |bytes| u64::from_ne_bytes(*bytes))
+    };
+    Path {
+        lost: short(32),
+        last_sent_ms: short(44),
+        last_received_ms: short(52),
+        rtt_us: short(68),
+        cwnd: short(80),
+        retransmitted: short(100),
+        acknowledged: long(120),
+        received: long(128),
+        segments_out: short(136),
+        not_sent: short(144),
+        // All bits are set before there was any.
+        min_rtt_us: Some(short(148)).filter(|&us| us != u32::MAX).unwrap_or(0),
+        delivery_rate: long(160),
+        busy_us: long(168),
+        rwnd_limited_us: long(176),
+        sndbuf_limited_us: long(184),
+    }
+}
+
+fn number16(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+fn number32(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        io::{Read, Write},
+        net::{TcpListener, TcpStream},
+        thread,
+        time::{Duration, Instant},
+    };
+
+    /// The states of the sockets at that address, and of those that have come to it.
+    fn states(diag: &Diag, address: SocketAddr) -> Vec<State> {
+        let all = diag.sockets(|socket| socket.own == address).unwrap();
+        let mut states: Vec<_> = all.iter().map(|socket| socket.state).collect();
+        states.sort_unstable();
+        states
+    }
+
+    /// Whether they come to be these, once the other end has said that it knows.
+    fn come_to(diag: &Diag, address: SocketAddr, wanted: &[State]) -> bool {
+        let start = Instant::now();
+        while states(diag, address) != wanted {
+            if start.elapsed() > Duration::from_secs(10) {
+                return false;
+            }
+            thread::yield_now();
+        }
+        true
+    }
+
+    #[test]
+    fn a_connection_is_seen_from_its_beginning_to_its_end() {
+        let diag = Diag::open().unwrap();
+        for host in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(listener) = TcpListener::bind(host) else { continue };
+            let address = listener.local_addr().unwrap();
+            assert_eq!(states(&diag, address), [State::Listen]);
+            let mut client = TcpStream::connect(address).unwrap();
+            let (mut server, peer) = listener.accept().unwrap();
+            assert_eq!(states(&diag, address), [State::Established, State::Listen]);
+            client.write_all(b"question").unwrap();
+            server.read_exact(&mut [0; 8]).unwrap();
+            let found = diag.sockets(|socket| socket.peer == peer).unwrap();
+            let path = found[0].path.unwrap();
+            assert!(path.received == 8 && path.rtt_us > 0 && path.cwnd > 0, "{path:?}");
+            drop(server);
+            client.read_to_end(&mut Vec::new()).unwrap();
+            assert!(come_to(&diag, address, &[State::FinWait2, State::Listen]));
+            drop(client);
+            assert!(come_to(&diag, address, &[State::TimeWait, State::Listen]));
+            let found = diag.sockets(|socket| socket.peer == peer).unwrap();
+            let waiting = &found[0];
+            assert!(waiting.path.is_none() && (1..=60_000).contains(&waiting.expires_ms));
+        }
+    }
+
+    #[test]
+    fn odd_answers_are_no_trouble() {
+        for bytes in [&[][..], &[0; 15], &[0xff; 16], &[0; 64]] {
+            assert!(message(bytes).is_none_or(|(_, body, _)| socket(body).is_none()));
+        }
+        assert_eq!(path(&[]), Path::default());
+        assert_eq!(path(&[0xff; 80]).rtt_us, u32::MAX);
+    }
+}

@@ -1,0 +1,91 @@
+//! The queue of a socket that listens: who waits there to be accepted; and who found no room.
+
+use crate::sys;
+use rustix::fd::BorrowedFd;
+use std::{fs, io};
+
+/// The queue of one socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Queue {
+    /// Connections that wait to be accepted.
+    pub waiting: u64,
+    /// How many may.
+    pub waiting_max: u64,
+}
+
+impl Queue {
+    /// The one of this socket, which listens by TCP.
+    ///
+    /// # Errors
+    ///
+    /// It is another kind of socket.
+    pub fn of(socket: BorrowedFd<'_>) -> io::Result<Self> {
+        let info = sys::tcp_info(socket)?;
+        Ok(Self {
+            // For one that listens the kernel puts its queue where else these are.
+            waiting: u64::from(info.tcpi_unacked),
+            waiting_max: u64::from(info.tcpi_sacked),
+        })
+    }
+}
+
+/// How often a connection found no room in the queue it came to: any queue of this machine, or
+/// rather of its network namespace, since that has been there. The kernel's count for each socket
+/// is of no use: it holds every first ACK to one that waits for the first bytes of its clients.
+///
+/// # Errors
+///
+/// There is no `/proc`.
+pub fn overflows() -> io::Result<u64> {
+    let text = fs::read_to_string("/proc/net/netstat")?;
+    overflows_in(&text).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// The count in a table that has the names of some counts in a line, and the counts in the next.
+fn overflows_in(text: &str) -> Option<u64> {
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt:"));
+    let (names, counts) = (lines.next()?, lines.next()?);
+    let mut pairs = names.split_ascii_whitespace().zip(counts.split_ascii_whitespace());
+    pairs.find(|(name, _)| *name == "ListenOverflows")?.1.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        net::{TcpListener, TcpStream},
+        os::{fd::AsFd, unix::net::UnixListener},
+    };
+
+    #[test]
+    fn those_who_wait_are_seen_until_they_are_accepted() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let queue = || Queue::of(listener.as_fd()).unwrap();
+        let before = queue();
+        assert!(before.waiting == 0 && before.waiting_max > 0);
+        let _clients = [0; 3].map(|_| TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+        assert_eq!(queue(), Queue { waiting: 3, ..before });
+        let _first = listener.accept().unwrap();
+        assert_eq!(queue(), Queue { waiting: 2, ..before });
+    }
+
+    #[test]
+    fn a_unix_socket_tells_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(folder.path().join("socket")).unwrap();
+        assert!(Queue::of(listener.as_fd()).is_err());
+    }
+
+    #[test]
+    fn overflows_are_found_by_their_name() {
+        overflows().unwrap();
+        let text = "IpExt: A\nIpExt: 1\nTcpExt: SyncookiesSent ListenOverflows ListenDrops\n\
+                    TcpExt: 1 22 333\n";
+        assert_eq!(overflows_in(text), Some(22));
+        for text in
+            ["", "TcpExt: A", "TcpExt: A B\nTcpExt: 1 2", "TcpExt: ListenOverflows\nTcpExt: x"]
+        {
+            assert_eq!(overflows_in(text), None, "{text:?}");
+        }
+    }
+}

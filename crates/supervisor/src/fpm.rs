@@ -1,0 +1,129 @@
+//! A php-fpm of the server's own: what it is told to be, how it is started, what its words mean.
+//!
+//! The socket that it accepts from is not its own: while none runs connections wait there, and the
+//! next one goes on with it. It is given in the way in which php-fpm hands it to itself when it is
+//! reloaded.
+
+use config::plan::{Pool, PoolUser};
+use net::{process, sealed, systemd};
+use std::{
+    io,
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd},
+    os::unix::process::CommandExt,
+    process::{Child, Command, Stdio},
+};
+
+/// What to do where there is none.
+pub const MISSING: &str = "there is no php-fpm here (Debian: `apt install php-fpm`)";
+
+/// What php-fpm calls its socket. It removes what lies there when it ends: nothing ever does.
+const SOCKET: &str = "/proc/gannet";
+
+/// What a php-fpm says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// It answers from now on.
+    Ready,
+    /// Something that its operator should know.
+    Said(String),
+}
+
+/// Starts the php-fpm of `pool`, which accepts from `socket`; what it says comes out of the pipe.
+/// If it `is_bound` it ends with the thread that has started it.
+///
+/// # Errors
+///
+/// The program is gone, the user cannot be had, or processes or descriptors have run out.
+pub fn start(pool: &Pool, socket: BorrowedFd<'_>, is_bound: bool) -> io::Result<(Child, OwnedFd)> {
+    net::failpoint::call()?;
+    let config = sealed::bytes(c"gannet-php", settings(pool).as_bytes())?;
+    let socket = socket.try_clone_to_owned()?;
+    let (errors, end) = io::pipe()?;
+    let mut command = Command::new(&pool.program);
+    let path = format!("/proc/self/fd/{}", config.as_raw_fd());
+    command.args(["--nodaemonize", "--force-stderr", "--fpm-config", &path]);
+    for name in systemd::VARIABLES {
+        command.env_remove(name);
+    }
+    command.env("FPM_SOCKETS", format!("{SOCKET}={}", socket.as_raw_fd()));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(end);
+    process::pass_on(&mut command, vec![config, socket]);
+    if let Some(PoolUser { number, group, groups, .. }) = &pool.user {
+        process::run_as(&mut command, *number, *group, groups.clone());
+    }
+    // What is left of it when it has died is found by that.
+    command.process_group(0);
+    if is_bound {
+        process::bind_to_parent(&mut command);
+    }
+    Ok((command.spawn()?, errors.into()))
+}
+
+/// What a line of its log means; `None` where nobody needs to know.
+#[must_use]
+pub fn meaning(line: &str) -> Option<Word> {
+    // In front of it there is the time.
+    let text = match line.split_once("] ") {
+        Some((time, text)) if time.starts_with('[') => text,
+        _ => line,
+    };
+    match text.strip_prefix("NOTICE: ") {
+        Some("ready to handle connections") => Some(Word::Ready),
+        Some(text) if !text.starts_with("PHP message: ") => None,
+        _ if text.trim().is_empty() => None,
+        _ => Some(Word::Said(text.to_owned())),
+    }
+}
+
+/// What it reads of what it shall be.
+fn settings(pool: &Pool) -> String {
+    let is_plain = |letter: &char| letter.is_ascii_alphanumeric() || ".-_".contains(*letter);
+    let name: String = pool.name.chars().filter(is_plain).collect();
+    let mut text = format!(
+        "[global]\nerror_log = /dev/null\ndaemonize = no\nprocess_control_timeout = 30s\n\
+         [{}]\nlisten = {SOCKET}\npm = ondemand\npm.max_children = {}\n\
+         pm.process_idle_timeout = 60s\ncatch_workers_output = yes\n",
+        if name.is_empty() { "www" } else { &name },
+        pool.workers
+    );
+    for (name, value) in &pool.ini {
+        text.push_str(&format!("php_admin_value[{name}] = '{value}'\n"));
+    }
+    text
+}
+
+/// Ends a child that nobody else knows of.
+pub(crate) fn end(mut child: Child) {
+    let _ = child.kill().and_then(|()| child.wait());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_words_are_understood() {
+        let said = |text: &str| Some(Word::Said(text.to_owned()));
+        for (line, expect) in [
+            ("[28-Nov-2026 23:00:00] NOTICE: ready to handle connections", Some(Word::Ready)),
+            ("[28-Nov-2026 23:00:00] NOTICE: fpm is running, pid 7", None),
+            ("", None),
+            ("[28-Nov-2026 23:00:00] WARNING: [pool a] child 5", said("WARNING: [pool a] child 5")),
+            ("[x] NOTICE: PHP message: no such thing", said("NOTICE: PHP message: no such thing")),
+            ("a loader is not happy", said("a loader is not happy")),
+        ] {
+            assert_eq!(meaning(line), expect, "{line}");
+        }
+    }
+
+    #[test]
+    fn it_is_told_all_that_its_pool_is() {
+        let mut pool = Pool::quick("/php".into(), None, "/socket".into());
+        (pool.name, pool.workers) = ("*.a.example".into(), 3);
+        pool.ini = vec![("memory_limit".to_owned(), "1\"${x}".to_owned())];
+        let text = settings(&pool);
+        assert!(text.contains("\n[.a.example]\nlisten = /proc/gannet\n"), "{text}");
+        assert!(text.contains("\npm.max_children = 3\n"), "{text}");
+        assert!(text.ends_with("\nphp_admin_value[memory_limit] = '1\"${x}'\n"), "{text}");
+    }
+}

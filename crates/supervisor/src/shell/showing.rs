@@ -1,0 +1,154 @@
+//! The process that shows how the server is, to those who look: it is told what it asks for, and
+//! reads what comes from the network so that this one need not.
+
+use super::{Happening, Shell, not_started};
+use crate::{
+    child::{Child, Heard},
+    machine::Note,
+};
+use base::{Moment, pack::Packer};
+use config::{blueprint::pack_admin, plan::Admin};
+use control::{
+    board::{Asking, Telling},
+    note::Note as _,
+    wish::Outcome,
+};
+use net::{channel::Message, sealed};
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+    time::Duration,
+};
+use tokio::{task::spawn_local, time::sleep};
+
+/// Time between two answers at least, however often it asks.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The process, and what it has been told.
+#[derive(Default)]
+pub(super) struct Showing {
+    /// With where it shows things.
+    child: Option<(Child, Admin)>,
+    /// How many there were.
+    number: u64,
+    is_ready: bool,
+    /// When it was told last how the server is, and whether it waits to be told.
+    told_at: Option<Moment>,
+    is_due: bool,
+    /// Whether it has said that it cannot show anything.
+    has_failed: bool,
+}
+
+impl Shell<'_> {
+    /// Has the process be there, if the config that is served wants it.
+    pub(super) fn show(&mut self) {
+        let wanted = self.serving.as_ref().and_then(|serving| serving.blueprint.admin.clone());
+        let shows = self.showing.child.as_ref().map(|(_, admin)| admin);
+        if self.is_trial || shows == wanted.as_ref() || self.showing.has_failed {
+            return;
+        }
+        if let Some((child, _)) = self.showing.child.take() {
+            child.kill();
+        }
+        let Some(admin) = wanted else { return };
+        match self.start_showing(&admin) {
+            Ok(child) => self.showing.child = Some((child, admin)),
+            Err(error) => self.note(&Note::Unseen(not_started(&error))),
+        }
+    }
+
+    /// Another config is served, with which it may be able to.
+    pub(super) fn show_anew(&mut self) {
+        self.showing.has_failed = false;
+        self.show();
+    }
+
+    fn start_showing(&mut self, admin: &Admin) -> io::Result<Child> {
+        self.showing = Showing { number: self.showing.number + 1, ..Showing::default() };
+        let (number, happenings) = (self.showing.number, self.happenings.clone());
+        let hear = move |heard| drop(happenings.send(Happening::Showing(number, heard)));
+        let descriptors = self.showing_sockets()?;
+        let child = Child::start(&self.program, "admin", hear)?;
+        let mut what = Packer::default();
+        pack_admin(&mut what, admin);
+        child.tell(Message { bytes: Telling::Begin(what.finish()).encode(), descriptors });
+        Ok(child)
+    }
+
+    /// The sockets that it is looked at by.
+    fn showing_sockets(&self) -> io::Result<Vec<OwnedFd>> {
+        let Some(serving) = &self.serving else { return Ok(Vec::new()) };
+        let wanted = serving.blueprint.addresses();
+        let all = self.sockets.of_slot(&wanted, 0, 1);
+        let own = all.filter(|(number, _)| *number == serving.blueprint.listen.len());
+        own.map(|(_, socket)| socket.as_fd().try_clone_to_owned()).collect()
+    }
+
+    /// Whether it is there.
+    pub(super) fn is_showing(&self) -> bool {
+        self.showing.child.is_some()
+    }
+
+    /// Tells it whether the server serves whoever comes, where that has changed.
+    pub(super) fn tell_whether_ready(&mut self) {
+        let is_ready = self.machine.is_ready();
+        if let (Some((child, _)), true) = (&self.showing.child, is_ready != self.showing.is_ready) {
+            self.showing.is_ready = is_ready;
+            let bytes = Telling::IsReady(is_ready).encode();
+            child.tell(Message { bytes, descriptors: Vec::new() });
+        }
+    }
+
+    /// Hears what it asks.
+    pub(super) fn asked(&mut self, number: u64, heard: Heard) {
+        if number != self.showing.number {
+            return;
+        }
+        let Some((child, _)) = &self.showing.child else { return };
+        match heard {
+            Heard::Ended(_) => self.showing.child = None,
+            Heard::Note(message) => match Asking::decode(&message.bytes) {
+                Some(Asking::Look) => self.plan_answer(),
+                Some(Asking::Ready(_)) => {}
+                Some(Asking::Failed(text)) => {
+                    self.showing.has_failed = true;
+                    self.note(&Note::Unseen(text));
+                }
+                None => child.kill(),
+            },
+        }
+    }
+
+    /// Answers it, now or after a pause.
+    fn plan_answer(&mut self) {
+        let next = self.showing.told_at.map(|told_at| told_at.after(PAUSE));
+        let now = net::clock::now();
+        match next.filter(|next| *next > now) {
+            _ if self.showing.is_due => {}
+            None => self.answer_showing(self.showing.number),
+            Some(next) => {
+                self.showing.is_due = true;
+                let (number, happenings) = (self.showing.number, self.happenings.clone());
+                spawn_local(async move {
+                    sleep(next.since(now)).await;
+                    let _ = happenings.send(Happening::ShowingDue(number));
+                });
+            }
+        }
+    }
+
+    /// Tells it how the server is.
+    pub(super) fn answer_showing(&mut self, number: u64) {
+        if number != self.showing.number {
+            return;
+        }
+        let Some((child, _)) = &self.showing.child else { return };
+        let status = Outcome::Status(self.status()).encode();
+        // Where there is no memory for it, whoever waits gives up.
+        if let Ok(status) = sealed::bytes(c"gannet-status", &status) {
+            let descriptors = [status].into_iter().chain(self.workers.lives()).collect();
+            child.tell(Message { bytes: Telling::Status.encode(), descriptors });
+        }
+        (self.showing.told_at, self.showing.is_due) = (Some(net::clock::now()), false);
+    }
+}

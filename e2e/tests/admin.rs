@@ -1,0 +1,302 @@
+//! What is seen at the address of `admin`, and by whom.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
+
+use e2e::{
+    Client, Launch, Response, Server, Site, eventually, process::Process, webdriver::Browser,
+};
+use rustix::process::Signal;
+use serde_json::Value;
+use std::{collections::BTreeMap, fs, net::SocketAddr};
+
+/// A server with a config that a test may change.
+struct Place {
+    site: Site,
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new(admin: &str) -> Self {
+        let place = Self { site: Site::new(), folder: e2e::folder() };
+        place.write(admin, "");
+        place
+    }
+
+    fn write(&self, admin: &str, site: &str) {
+        let text = format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\nlog = \"json\"\nthreads = 2\nadmin = {admin}\n\
+             error-log = {{ format = \"json\", file = \"errors.log\" }}\n\
+             [site.default]\nroot = {:?}\nroute.\"/moved\".redirect = \"/digits.txt\"\n{site}\n",
+            self.site.root_text()
+        );
+        fs::write(self.file(), text).unwrap();
+    }
+
+    fn file(&self) -> String {
+        self.folder.path().join("gannet.toml").to_str().unwrap().to_owned()
+    }
+
+    fn start(&self) -> Server {
+        Launch::of(vec!["run".to_owned(), self.file()]).start()
+    }
+
+    fn tell(&self, words: &[&str]) {
+        let words = words.iter().map(|word| (*word).to_owned()).chain([self.file()]);
+        let (code, _, stderr) = Launch::of(words.collect()).finish();
+        assert_eq!((code, &*stderr), (Some(0), ""));
+    }
+}
+
+/// Where the server is looked at.
+fn admin(server: &Server) -> SocketAddr {
+    let start = server.wait_for(|line| line["event"] == "start");
+    let url = start["admin"].as_str().unwrap();
+    url.trim_start_matches("http://").trim_end_matches('/').parse().unwrap()
+}
+
+fn ask(addr: SocketAddr, path: &str, fields: &str) -> Response {
+    let mut client = Client::connect(addr);
+    client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n")).unwrap();
+    client.response().unwrap()
+}
+
+/// The figures, by their names and labels.
+fn figures(addr: SocketAddr) -> BTreeMap<String, f64> {
+    let answer = ask(addr, "/metrics", "");
+    assert_eq!(answer.status, 200);
+    let text = answer.text();
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let figure = |line: &str| {
+        let (name, value) = line.rsplit_once(' ').unwrap();
+        (name.to_owned(), value.parse().unwrap())
+    };
+    lines.map(figure).collect()
+}
+
+fn json(addr: SocketAddr, path: &str) -> Value {
+    let answer = ask(addr, path, "");
+    assert_eq!((answer.status, answer.get("content-type")), (200, Some("application/json")));
+    serde_json::from_str(&answer.text()).unwrap()
+}
+
+/// The process that shows it, once it is there.
+fn shower_of(server: &Server) -> Process {
+    assert!(eventually(|| shower(server).is_some()));
+    shower(server).unwrap()
+}
+
+/// The process that shows it.
+fn shower(server: &Server) -> Option<Process> {
+    server.started().children().into_iter().find(|child| child.name() == "gannet-admin")
+}
+
+#[test]
+fn each_request_is_seen_in_the_figures() {
+    let place = Place::new("\"127.0.0.1:0\"");
+    let server = place.start();
+    let addr = admin(&server);
+    for (target, status) in [("/digits.txt", 200), ("/moved", 308), ("/not-there", 404)] {
+        assert_eq!(Client::connect(server.addr()).get(target).unwrap().status, status);
+    }
+    // More than the kernel takes for a client that reads nothing.
+    let huge = fs::File::create(format!("{}/huge.bin", place.site.root_text())).unwrap();
+    huge.set_len(64 * 1024 * 1024).unwrap();
+    let mut slow = Client::connect_narrow(server.addr());
+    slow.send("GET /huge.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    assert_eq!(slow.take(13).unwrap(), b"HTTP/1.1 200 ");
+    let under_way = || figures(addr)["gannet_requests_under_way{phase=\"serving\"}"];
+    assert!(eventually(|| under_way() == 1.0));
+    assert!(figures(addr)["gannet_open_connections{phase=\"serving\"}"] >= 1.0);
+    slow.abort();
+    assert!(eventually(|| under_way() == 0.0));
+    let all = figures(addr);
+    let labels = |route: &str| format!("site=\"default\",route=\"{route}\"");
+    let of =
+        |name: &str, route: &str, more: &str| all[&format!("{name}{{{}{more}}}", labels(route))];
+    assert_eq!(of("gannet_site_requests_total", "/*", ",class=\"2xx\""), 2.0);
+    assert_eq!(of("gannet_site_requests_total", "/*", ",class=\"4xx\""), 1.0);
+    assert_eq!(of("gannet_site_requests_total", "/moved", ",class=\"3xx\""), 1.0);
+    assert!(of("gannet_site_sent_bytes_total", "/*", "") > 1e5);
+    for name in ["gannet_first_byte_seconds", "gannet_response_seconds"] {
+        assert_eq!(of(&format!("{name}_count"), "/*", ""), 3.0);
+        assert_eq!(of(&format!("{name}_bucket"), "/*", ",le=\"+Inf\""), 3.0);
+    }
+    let (first, whole) = ("gannet_first_byte_seconds_sum", "gannet_response_seconds_sum");
+    assert!(of(first, "/*", "") > 0.0 && of(first, "/*", "") < of(whole, "/*", ""));
+    assert_eq!((all["gannet_requests_total"], all["gannet_generation"]), (4.0, 1.0));
+    let queue = format!("gannet_accept_queue_max{{address=\"{}\"}}", server.addr());
+    assert!(all[&queue] > 0.0 && all["gannet_loop_looks_total"] > 0.0);
+    assert!(
+        all.iter().any(|(name, bytes)| name.starts_with("gannet_worker_memory") && *bytes > 1e6)
+    );
+    let open = ask(addr, "/metrics", "Accept: application/openmetrics-text; version=1.0.0\r\n");
+    assert!(open.text().ends_with("# EOF\n"));
+    let status = json(addr, "/status");
+    assert_eq!((&status["requests"], &status["pid"]), (&4.into(), &server.started().0.into()));
+    assert_eq!(ask(addr, "/not-there", "").status, 404);
+    server.stop();
+}
+
+#[test]
+fn it_is_ready_until_it_is_told_to_stop() {
+    let place = Place::new("\"127.0.0.1:0\"");
+    let server = place.start();
+    let addr = admin(&server);
+    let is_ready = || ask(addr, "/readyz", "").status;
+    assert!(eventually(|| is_ready() == 200));
+    // Whoever kills what shows it finds another one at the same address.
+    let first = shower_of(&server);
+    first.kill();
+    assert!(eventually(|| shower(&server).is_some_and(|next| next.0 != first.0)));
+    assert!(eventually(|| is_ready() == 200));
+    let mut busy = Client::connect_narrow(server.addr());
+    busy.send("GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    assert_eq!(busy.take(13).unwrap(), b"HTTP/1.1 200 ");
+    server.signal(Signal::TERM);
+    assert!(eventually(|| is_ready() == 503));
+    assert_eq!(ask(addr, "/healthz", "").status, 200);
+    busy.drain().unwrap();
+    let last = shower(&server);
+    server.ended();
+    assert!(last.is_none_or(|last| eventually(|| !last.is_alive())), "nobody is left behind");
+}
+
+#[test]
+fn reloads_and_other_programs_are_seen_at_the_same_address() {
+    let place = Place::new("\"127.0.0.1:0\"");
+    let server = place.start();
+    let addr = admin(&server);
+    let before = shower_of(&server);
+    place.write("\"127.0.0.1:0\"", "listing = true");
+    place.tell(&["reload"]);
+    assert_eq!(shower(&server).unwrap().0, before.0, "a reload is nothing to it");
+    let all = figures(addr);
+    assert_eq!(all["gannet_reloads_total{outcome=\"done\"}"], 1.0);
+    assert_eq!(all["gannet_generation"], 2.0);
+    place.tell(&["upgrade", "-c"]);
+    let count = |addr| figures(addr)["gannet_generation"];
+    assert!(eventually(|| shower(&server).is_some_and(|next| next.0 != before.0)));
+    assert_eq!(count(addr), 3.0);
+    assert!(!before.is_alive() || eventually(|| !before.is_alive()));
+    // Where the config does not want it any more, nobody is there.
+    let text = fs::read_to_string(place.file()).unwrap();
+    fs::write(place.file(), text.replace("admin = \"127.0.0.1:0\"\n", "")).unwrap();
+    place.tell(&["reload"]);
+    assert!(eventually(|| Client::try_connect(addr).is_none() && shower(&server).is_none()));
+    server.stop();
+}
+
+#[test]
+fn nobody_looks_who_should_not() {
+    let token = "carrots and 27 umbrellas";
+    for (admin_at, host, fields, expect) in [
+        ("\"127.0.0.1:0\"", "localhost", "", 200),
+        ("\"127.0.0.1:0\"", "evil.example", "", 421),
+        ("\"127.0.0.1:0\"", "127.0.0.1", "Sec-Fetch-Site: cross-site\r\n", 403),
+        ("\"127.0.0.1:0\"", "127.0.0.1", "Origin: http://evil.example\r\n", 403),
+        ("{ address = \"127.0.0.1:0\", token = \"TOKEN\" }", "any.example", "", 401),
+        (
+            "{ address = \"127.0.0.1:0\", token = \"TOKEN\" }",
+            "any.example",
+            "Authorization: Bearer TOKEN\r\n",
+            200,
+        ),
+        (
+            "{ address = \"127.0.0.1:0\", token = \"TOKEN\" }",
+            "any.example",
+            "Authorization: Bearer other\r\n",
+            401,
+        ),
+    ] {
+        let place = Place::new(&admin_at.replace("TOKEN", token));
+        let server = place.start();
+        let addr = admin(&server);
+        for path in ["/", "/metrics", "/status", "/sockets", "/readyz", "/events"] {
+            let mut client = Client::connect(addr);
+            let fields = fields.replace("TOKEN", token);
+            client.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n")).unwrap();
+            let start = String::from_utf8(client.take(13).unwrap()).unwrap();
+            assert_eq!(start, format!("HTTP/1.1 {expect} "), "{path} {host} {fields}");
+        }
+        server.stop();
+    }
+    let (code, _, stderr) = Launch::check(
+        "[server]\nadmin = \"192.0.2.1:7891\"\n[site.default]\nredirect = \"https://a.example\"\n",
+    )
+    .finish();
+    assert!(code == Some(2) && stderr.contains("add a `token`"), "{stderr}");
+}
+
+#[test]
+fn what_limits_a_connection_is_said_in_a_word() {
+    let place = Place::new("\"127.0.0.1:0\"");
+    let server = place.start();
+    let addr = admin(&server);
+    let mut slow = Client::connect_narrow(server.addr());
+    slow.send("GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut idle = Client::connect(server.addr());
+    idle.get("/digits.txt").unwrap();
+    let verdicts = || {
+        let sockets = json(addr, "/sockets")["sockets"].as_array().unwrap().clone();
+        let open = sockets.iter().filter(|socket| socket["state"] == "ESTABLISHED");
+        let mut all: Vec<_> = open.map(|socket| socket["limited_by"].clone()).collect();
+        all.sort_by_key(Value::to_string);
+        all
+    };
+    assert!(eventually(|| verdicts() == ["client".into(), Value::Null]), "{:?}", verdicts());
+    let count = |state: &str| {
+        let states = json(addr, "/sockets")["states"].as_array().unwrap().clone();
+        let found = states.iter().filter(|one| one["state"] == state);
+        found.map(|one| one["count"].as_u64().unwrap()).sum::<u64>()
+    };
+    assert_eq!((count("ESTABLISHED"), count("LISTEN")), (2, 2));
+    // Who is asked to close is closed upon, and kept in mind for a minute.
+    let mut last = Client::connect(server.addr());
+    last.send("GET /digits.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    last.response().unwrap();
+    drop(last);
+    assert!(eventually(|| count("TIME_WAIT") == 1));
+    server.stop();
+}
+
+#[test]
+fn a_person_sees_it_move() {
+    let place = Place::new("\"127.0.0.1:0\"");
+    let server = place.start();
+    let addr = admin(&server);
+    let browser = Browser::start();
+    for (look, width, is_dark) in [("desk", 1280, false), ("phone-dark", 360, true)] {
+        browser.set_look(width, is_dark);
+        browser.open(&format!("http://{addr}/"));
+        let mut client = Client::connect(server.addr());
+        let load = "params.rows.some((row) => row.requests > 0)";
+        // As long as the page has not seen any, more come.
+        while browser.run(&format!("return {load}")) != true {
+            client.get("/digits.txt").unwrap();
+        }
+        browser.wait_until("document.querySelectorAll('#charts canvas').length === 6");
+        browser.wait_until("document.querySelector('#sites tbody td')?.textContent === 'default'");
+        let fits =
+            "return document.documentElement.scrollWidth <= document.documentElement.clientWidth";
+        assert_eq!(browser.run(fits), true, "{look}: no scrolling sideways");
+        browser.take_picture(&format!("admin-now-{look}"));
+        browser.run("location.hash = 'connections'");
+        browser.wait_until("document.querySelector('#sockets tbody tr') !== null");
+        assert_eq!(browser.run(fits), true, "{look}: no scrolling sideways");
+        // The story of the connection that all this was asked by.
+        browser.run("document.querySelector('#sockets button').click()");
+        browser.wait_until("document.querySelectorAll('#sockets .story li').length > 2");
+        assert!(browser.page_text().contains("answered 200: "));
+        browser.take_picture(&format!("admin-connections-{look}"));
+        browser.run("location.hash = 'kernel'");
+        browser.wait_until("document.querySelector('#states').textContent.includes('LISTEN')");
+        for story in ["travel", "travel.zh"] {
+            browser.open(&format!("http://{addr}/{story}"));
+            browser.wait_until("document.querySelector('[data-state=LISTEN]').textContent === '2'");
+            assert_eq!(browser.run(fits), true, "{story} on a {look}: no scrolling sideways");
+            browser.take_picture(&format!("admin-{story}-{look}"));
+        }
+    }
+    assert_eq!(browser.complaints(), [""; 0], "nothing is asked of anybody else");
+    server.stop();
+}
