@@ -113,20 +113,19 @@ pub(crate) fn write(
                 Ok(Ok(None)) => peer.send_file(output, most, STEP_BYTES),
                 Ok(Err(_)) | Err(_) => return Written::Failed,
             }
-        } else {
-            match output.file() {
-                Some(range) => match resident_bytes(range, now) {
-                    Some(bytes) => peer.send_file(output, most, bytes),
-                    None => match read_on_pool(core, range) {
-                        Some(receiver) => {
-                            fetch.0 = Some(receiver);
-                            continue;
-                        }
-                        None => return Written::Failed,
-                    },
-                },
-                None => peer.send_bytes(output, most),
+        } else if let Some(range) = output.file() {
+            match resident_bytes(range, now) {
+                Some(bytes) => peer.send_file(output, most, bytes),
+                None => {
+                    fetch.0 = read_on_pool(core, range);
+                    if fetch.is_under_way() {
+                        continue;
+                    }
+                    return Written::Failed;
+                }
             }
+        } else {
+            peer.send_bytes(output, most)
         };
         match sent {
             Ok(0) => return Written::Failed,
@@ -285,7 +284,8 @@ fn send_file(peer: &Socket, output: &mut Output, most: usize) -> io::Result<usiz
     let Some(range) = output.file() else { return Ok(0) };
     let FileRange { file, range: Range { start, end } } = range;
     let count = usize::try_from(end - start).unwrap_or(usize::MAX).min(most);
-    let count = peer.write(|socket| file::send_file(socket, file.descriptor.as_fd(), *start, count))?;
+    let count =
+        peer.write(|socket| file::send_file(socket, file.descriptor.as_fd(), *start, count))?;
     output.advance(count);
     Ok(count)
 }
