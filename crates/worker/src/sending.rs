@@ -104,25 +104,24 @@ pub(crate) fn write(
             };
             fetch.0 = None;
             match fetched {
-                Ok(Ok(Some(bytes))) if bytes.is_empty() => return Written::Failed,
-                Ok(Ok(Some(bytes))) => {
+                Ok(Ok(Some(bytes))) if !bytes.is_empty() => {
                     output.put_fetched(bytes);
                     continue;
                 }
                 // Resident now, as far as anybody can tell: sent without asking again.
                 Ok(Ok(None)) => peer.send_file(output, most, STEP_BYTES),
-                Ok(Err(_)) | Err(_) => return Written::Failed,
+                Ok(Ok(Some(_)) | Err(_)) | Err(_) => return Written::Failed,
             }
         } else if let Some(range) = output.file() {
             match resident_bytes(range, now) {
                 Some(bytes) => peer.send_file(output, most, bytes),
-                None => {
-                    fetch.0 = read_on_pool(core, range);
-                    if fetch.is_under_way() {
+                None => match read_on_pool(core, range) {
+                    None => return Written::Failed,
+                    under_way => {
+                        fetch.0 = under_way;
                         continue;
                     }
-                    return Written::Failed;
-                }
+                },
             }
         } else {
             peer.send_bytes(output, most)
