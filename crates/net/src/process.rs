@@ -63,6 +63,14 @@ impl Handle {
         Ok(Self(pidfd_open(pid, PidfdFlags::empty())?))
     }
 
+    /// Its number; `None` once nobody can mistake it for another's, as it has ended.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        let about = fs::read_to_string(format!("/proc/self/fdinfo/{}", self.as_raw_fd())).ok()?;
+        let pid = about.lines().find_map(|line| line.strip_prefix("Pid:"))?;
+        pid.trim().parse().ok()
+    }
+
     /// How it has ended, in words; `None` as long as it has not. Only its parent is told more than
     /// that it has.
     ///
@@ -372,6 +380,16 @@ mod tests {
         assert_eq!(handle.ending().unwrap().as_deref(), Some("ended"));
         shell.wait().unwrap();
         assert_eq!(handle.ending().unwrap().as_deref(), Some("ended"));
+    }
+
+    #[test]
+    fn a_process_has_its_number_as_long_as_it_is_there() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let handle = Handle::of(child.id()).unwrap();
+        assert_eq!(handle.pid(), Some(child.id()));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert_eq!(handle.pid(), None);
     }
 
     #[test]

@@ -188,15 +188,6 @@ fn peer(socket: &OwnedFd) -> Option<Holder> {
     (pid != 0).then(|| Holder::of(pid))
 }
 
-/// The user at the other end of a connected socket.
-///
-/// # Errors
-///
-/// It is no Unix socket.
-pub fn peer_user(socket: BorrowedFd<'_>) -> io::Result<u32> {
-    sys::peer(socket).map(|peer| peer.uid)
-}
-
 /// Locks the folder that `path` lies in, as every start does: a socket that is bound and does not
 /// listen yet looks like one that was left behind. `None` where somebody else has the lock. Nobody
 /// waits for it, since everybody who may read a folder may lock it.

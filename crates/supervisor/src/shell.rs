@@ -134,7 +134,7 @@ struct Shell<'v> {
     /// killed, with its workers, which are to drain.
     handed: Vec<Handed>,
     taken_over: Vec<Handed>,
-    strangers: Vec<Handle>,
+    strangers: Vec<Rc<Handle>>,
     /// Where copies of all this are.
     keeping: Keeping,
     /// Whoever has started this process.

@@ -32,6 +32,15 @@ pub(crate) enum Ending {
 ///
 /// When there is no memory or no process number for it.
 pub(crate) fn run(kept: &[BorrowedFd<'_>], work: impl FnOnce() -> u8) -> io::Result<Ending> {
+    run_beside(kept, |_| (), work)
+}
+
+/// The same, with something that this process does meanwhile, which is told the child's number.
+pub(crate) fn run_beside(
+    kept: &[BorrowedFd<'_>],
+    meanwhile: impl FnOnce(u32),
+    work: impl FnOnce() -> u8,
+) -> io::Result<Ending> {
     // SAFETY: both processes go on behind this call with memory of their own. What threads that
     // the child lacks may have left half done is the matter of the documentation above.
     let child = unsafe { libc::fork() };
@@ -45,6 +54,7 @@ pub(crate) fn run(kept: &[BorrowedFd<'_>], work: impl FnOnce() -> u8) -> io::Res
     if child < 0 {
         return Err(io::Error::last_os_error());
     }
+    meanwhile(child.unsigned_abs());
     let mut status = 0;
     loop {
         // SAFETY: the kernel writes one integer, which lives until the call returns.
