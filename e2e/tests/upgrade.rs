@@ -184,6 +184,19 @@ fn a_program_that_cannot_take_over_is_refused_and_changes_nothing() {
     server.stop();
 }
 
+/// It is for the process, whichever program that runs.
+#[test]
+fn a_signal_in_the_moment_of_an_upgrade_is_not_lost() {
+    let place = Rig::new("");
+    let launch = place.launch().program(&place.path("gannet"));
+    let server = launch.env("GANNET_FAIL", "hand-over=stall:1000").start();
+    server.signal(Signal::USR2);
+    let is_tried = || server.started().children().iter().any(|one| one.name() == "gannet-trial");
+    // That is the last thing to happen before.
+    assert!(eventually(is_tried) && eventually(|| !is_tried()));
+    server.stop();
+}
+
 /// As where a package of each version lies in a folder of its own.
 #[test]
 fn the_program_is_looked_for_where_a_link_leads_by_now() {

@@ -307,8 +307,8 @@ impl<'v> Shell<'v> {
                 yield_now().await;
                 self.greet(&source);
             }
-            if heard.is_empty() {
-                self.hand_over();
+            if heard.is_empty() && self.is_to_hand_over() {
+                self.hand_over(|| heard.is_empty()).await;
             }
             let happening = match self.machine.deadline() {
                 Moment::NEVER => heard.recv().await,
