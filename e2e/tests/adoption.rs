@@ -148,6 +148,27 @@ fn a_signal_that_was_not_for_a_worker_is_not_remembered() {
     next.stop();
 }
 
+/// What a keeper is told while a signal has stopped it, it hears once it goes on.
+#[test]
+fn nobody_waits_for_a_keeper_that_was_stopped() {
+    let place = Place::alone();
+    let server = place.launch().start();
+    let keeper = place.keeper(&server).unwrap();
+    keeper.signal(Signal::STOP);
+    let (before, killed) = (server.workers(), Instant::now());
+    before.iter().for_each(|worker| worker.kill());
+    let others = || server.workers().into_iter().filter(|worker| !before.contains(worker));
+    assert!(eventually(|| others().count() == 2));
+    assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
+    assert!(killed.elapsed() < Duration::from_secs(2), "{:?}", killed.elapsed());
+    let before = place.workers();
+    kill(&server);
+    keeper.signal(Signal::CONT);
+    let next = place.restart(&server, &before);
+    assert_eq!(place.count("adopted"), 1);
+    next.stop();
+}
+
 /// Workers that are gone of which it keeps the last requests.
 const RECENTS_MAX: usize = 8;
 

@@ -33,6 +33,9 @@ pub const MARK: &str = "gannet-";
 /// How long whoever keeps descriptors may take to do so.
 const WAIT: Duration = Duration::from_secs(2);
 
+/// How long there may be no room for what is said to one who has stopped to listen.
+const ROOM_WAIT: Duration = Duration::from_millis(50);
+
 /// What a keeper says behind the last descriptor that it gives back.
 const ALL: &[u8] = b"READY=1";
 
@@ -58,9 +61,8 @@ impl Store {
     ///
     /// It is no socket.
     pub fn of(socket: OwnedFd) -> io::Result<Self> {
-        for side in [Timeout::Send, Timeout::Recv] {
-            set_socket_timeout(&socket, side, Some(WAIT))?;
-        }
+        set_socket_timeout(&socket, Timeout::Send, Some(ROOM_WAIT))?;
+        set_socket_timeout(&socket, Timeout::Recv, Some(WAIT))?;
         Ok(Self(socket))
     }
 

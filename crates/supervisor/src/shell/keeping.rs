@@ -198,7 +198,12 @@ impl Keeping {
             store.forget(&marked(name))?;
         }
         self.kept.retain(|name, _| wanted.contains(name));
-        store.settle()
+        match self.path {
+            // What it has been told it hears, though it be long after this process has ended.
+            Some(_) => Ok(()),
+            // systemd listens to nobody who has ended.
+            None => store.settle(),
+        }
     }
 
     /// Has nothing kept any more: the server stops.
