@@ -133,6 +133,12 @@ pub fn bind_to_parent(command: &mut Command) {
     sys::child::bind_to_parent(command);
 }
 
+/// Has all that this process starts find none of the descriptors that are open here, whoever has
+/// opened them, but for input, output and errors and what is passed on to it by name.
+pub fn keep_descriptors() {
+    sys::child::keep_descriptors();
+}
+
 /// Has the child that `command` starts find these descriptors open, under the numbers that they
 /// have here.
 pub fn pass_on(command: &mut Command, descriptors: Vec<OwnedFd>) {

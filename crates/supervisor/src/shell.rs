@@ -46,7 +46,7 @@ use desk::{CURRENT, END, History, NEXT};
 use issuing::Issuing;
 use keeping::Keeping;
 use net::{
-    process::Handle,
+    process::{self, Handle},
     store::MARK,
     systemd::{self, Handed},
 };
@@ -184,7 +184,11 @@ pub fn run(
     voice: &dyn Voice,
 ) -> Result<u8, Failure> {
     // What another program has left holds all sockets, those of whoever has started it, too.
-    let handed = if succession.is_none() { systemd::handed() } else { Vec::new() };
+    let handed = succession.is_none().then(systemd::handed).unwrap_or_default();
+    if succession.is_none() {
+        // Whatever else was left open for this process is for none of those that it starts.
+        process::keep_descriptors();
+    }
     let (kept, handed) =
         handed.into_iter().partition::<Vec<_>, _>(|one| one.name.starts_with(MARK));
     die_of_panics();

@@ -101,6 +101,23 @@ pub(crate) fn pass_on(command: &mut Command, descriptors: Vec<OwnedFd>) {
     unsafe { command.pre_exec(pass_on) };
 }
 
+/// Has all descriptors but those for input, output and errors be closed in every other program.
+pub(crate) fn keep_descriptors() {
+    let first = libc::STDERR_FILENO.unsigned_abs() + 1;
+    let close_on_exec = libc::CLOSE_RANGE_CLOEXEC;
+    // SAFETY: nothing is closed here.
+    if unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, close_on_exec) } == 0 {
+        return;
+    }
+    // Before Linux 5.11, one by one.
+    let all = std::fs::read_dir("/proc/self/fd").into_iter().flatten();
+    let numbers = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    for number in numbers.filter(|number| *number > libc::STDERR_FILENO) {
+        // SAFETY: it is borrowed for one call, which says so if no descriptor has that number.
+        let _ = fcntl_setfd(unsafe { BorrowedFd::borrow_raw(number) }, FdFlags::CLOEXEC);
+    }
+}
+
 /// Has the child of `command` be the user of that number, with that group and those `groups`.
 pub(crate) fn run_as(command: &mut Command, number: u32, group: u32, groups: Vec<u32>) {
     let become_user = move || {
@@ -184,6 +201,24 @@ mod tests {
             true => assert_eq!(said, "hello 4242 4243 4244\n"),
             false => assert!(said.starts_with("hello "), "{said}"),
         }
+    }
+
+    #[test]
+    fn what_is_kept_is_in_no_other_program() {
+        let (own, _other) = io::pipe().unwrap();
+        let number = own.as_raw_fd();
+        let ending = run(&[own.as_fd()], || {
+            let is_open = || {
+                let mut command = Command::new("test");
+                command.arg("-e").arg(format!("/proc/self/fd/{number}"));
+                command.status().unwrap().success()
+            };
+            fcntl_setfd(&own, FdFlags::empty()).unwrap();
+            let before = is_open();
+            keep_descriptors();
+            u8::from((before, is_open()) != (true, false))
+        });
+        assert_eq!(ending.unwrap(), Ending::Code(0));
     }
 
     #[test]
