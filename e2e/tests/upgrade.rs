@@ -120,6 +120,9 @@ fn an_upgrade_leaves_no_more_open_than_a_reload() {
         assert_eq!(place.upgrade(None), (Some(0), String::new()));
         assert!(eventually(|| count() <= before), "{before} became {}", count());
     }
+    // Nor does the code stay in memory that only a start and a change of programs run.
+    let memory = || server.started().memory_kib();
+    assert!(eventually(|| memory() <= 6 * 1024), "{} KiB", memory());
     server.stop();
 }
 
