@@ -9,7 +9,10 @@ use e2e::{
 };
 use rustix::process::{Signal, geteuid};
 use serde_json::Value;
-use std::{fs, os::unix::fs::MetadataExt};
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, chown},
+};
 
 #[test]
 fn two_sites_have_two_users_and_neither_reads_the_other() {
@@ -115,6 +118,39 @@ fn they_outlive_an_upgrade_and_the_process_that_has_started_them() {
     let now = masters(&server);
     server.stop();
     assert!(eventually(|| now.iter().all(|master| !master.is_alive())));
+}
+
+/// Passwords may be among what is there for configs to name.
+#[test]
+fn programs_find_nothing_of_the_environment() {
+    let place = Sites::new();
+    let index = place.path("a/index.php");
+    // All that the process has in its memory that looks like one of these variables.
+    fs::write(
+        &index,
+        "<?php
+        $memory = fopen('/proc/self/mem', 'rb');
+        $found = [];
+        foreach (file('/proc/self/maps') as $line) {
+            if (preg_match('/^(\\w+)-(\\w+) rw.*\\[(heap|stack)\\]/', $line, $part)) {
+                fseek($memory, hexdec($part[1]));
+                $bytes = fread($memory, hexdec($part[2]) - hexdec($part[1]));
+                preg_match_all('/(DB_PASSWORD|LANG)=\\w+/', $bytes, $all);
+                $found = array_merge($found, $all[0]);
+            }
+        }
+        echo json_encode(array_unique($found), JSON_FORCE_OBJECT);",
+    )
+    .unwrap();
+    if geteuid().is_root() {
+        chown(index, Some(USERS[0].1), Some(USERS[0].2)).unwrap();
+    }
+    let server = place.launch().env("DB_PASSWORD", "Tr0ub4dor").env("LANG", "C").start();
+    let found = get(&server, "a.example", "/shown");
+    let found = found.text();
+    assert!(found.contains("LANG=C"), "{found}");
+    assert!(!found.contains("DB_PASSWORD"), "{found}");
+    server.stop();
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! reloaded.
 
 use config::plan::{Pool, PoolUser};
-use net::{process, sealed, systemd};
+use net::{environment, process, sealed};
 use std::{
     io,
     os::fd::{AsRawFd, BorrowedFd, OwnedFd},
@@ -42,9 +42,8 @@ pub fn start(pool: &Pool, socket: BorrowedFd<'_>, is_bound: bool) -> io::Result<
     let mut command = Command::new(&pool.program);
     let path = format!("/proc/self/fd/{}", config.as_raw_fd());
     command.args(["--nodaemonize", "--force-stderr", "--fpm-config", &path]);
-    for name in systemd::VARIABLES {
-        command.env_remove(name);
-    }
+    // Its programs could read all that it knows.
+    environment::pass_on(&mut command, false);
     command.env("FPM_SOCKETS", format!("{SOCKET}={}", socket.as_raw_fd()));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(end);
     process::pass_on(&mut command, vec![config, socket]);
