@@ -154,6 +154,22 @@ fn programs_find_nothing_of_the_environment() {
 }
 
 #[test]
+fn those_who_ask_may_become_another_user() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let place = Sites::new();
+    place.edit("[server]", "[server]\nuser = 'www-data'");
+    let server = place.start();
+    let [_, before] = masters(&server);
+    place.edit("'www-data'", "'nobody'");
+    assert_eq!(place.tell(&["reload"]), (Some(0), String::new()));
+    masters(&server);
+    assert!(eventually(|| !before.is_alive()), "its socket is for others");
+    server.stop();
+}
+
+#[test]
 fn a_single_process_replaces_its_own() {
     let folder = e2e::folder();
     fs::write(folder.path().join("index.php"), SHOW).unwrap();
