@@ -288,6 +288,7 @@ mod tests {
         let other = life.begin(8, "[2001:db8::1]:1".parse().unwrap());
         (0..10_001).for_each(|_| life.count(name));
         let events = [
+            What::Arrived(1_234),
             What::Introduced("192.0.2.9".parse().unwrap()),
             What::Shaken { is_resumed: true, version: 0x304, suite: 0x1301 },
             What::Way(Way { rtt_us: 5, lost: u32::MAX, ..Way::default() }),
@@ -303,10 +304,10 @@ mod tests {
         let found = seen_of(lives);
         assert!(found[1].known.is_empty());
         let whats: Vec<_> = found[1].events.iter().map(|event| event.what).collect();
-        assert_eq!(whats[2..5], events);
+        assert_eq!(whats[2..6], events);
         let (ending, first) = (Ending::Late, First::Server);
         let ended = What::Ended { ending, first, peer: peer(), since_us: 7, requests: 10_001 };
-        assert_eq!((whats[5], found[1].events[5].connection), (ended, name));
+        assert_eq!((whats[6], found[1].events[6].connection), (ended, name));
         // Its place is another one's by then.
         let next = life.begin(22, peer());
         assert!(next.place() == other.place() && next != other);

@@ -125,6 +125,10 @@ fn push(out: &mut Vec<u8>, text: &str) {
 fn words(what: What) -> String {
     match what {
         What::Accepted(_) => "accepted: its first bytes are there".to_owned(),
+        What::Arrived(us) => format!(
+            "from the handshake of TCP to its first bytes: {}, a round trip and the client's own time",
+            time(us)
+        ),
         What::Introduced(client) => format!("the balancer says that the client is {client}"),
         What::Shaken { is_resumed, version, suite } => {
             let how = if is_resumed { "with a ticket" } else { "in full" };
@@ -215,6 +219,7 @@ mod tests {
     fn a_connection_is_told_from_its_beginning_to_its_end() {
         let (words, life) = life();
         let name = begin(&life, 10);
+        life.put(10, name, What::Arrived(1_250));
         life.put(15, name, What::Shaken { is_resumed: true, version: 0x304, suite: 0x1302 });
         life.answer(&answered(name, "/a", 200));
         life.count(name);
@@ -232,13 +237,15 @@ mod tests {
             events,
             [
                 "accepted: its first bytes are there",
+                "from the handshake of TCP to its first bytes: 1.2 ms, a round trip and the client's \
+                 own time",
                 "hands shaken with a ticket: TLS 1.3, AES-256-GCM",
                 "a round trip takes 1.5 ms, 900 µs at best; 9 segments sent, 1 of them again, 0 \
                  held to be lost; for 3 of 5 ms the client had no room",
                 "ended: its time was over; this server's FIN went first"
             ]
         );
-        assert_eq!((&said["requests"], &said["events"][3]["us"]), (&1.into(), &40.into()));
+        assert_eq!((&said["requests"], &said["events"][4]["us"]), (&1.into(), &40.into()));
         assert_eq!(
             (&said["answers"][0]["path"], &said["answers"][0]["us"]),
             (&"/a".into(), &10.into())

@@ -20,6 +20,7 @@ mod supervising;
 mod status;
 mod comparing;
 mod diff;
+mod doctor;
 mod wishing;
 mod selftest;
 mod trouble;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Some(Verb::Status { desk, json }) => wishing::status(&desk, json),
         Some(Verb::Role { role }) => role::play(role),
         Some(Verb::Check { file }) => verb::check(&file).map(|()| ExitCode::SUCCESS),
+        Some(Verb::Doctor { file, json }) => doctor::doctor(&file, json),
         Some(Verb::HashPassword { user }) => {
             password::hash(user.as_deref()).map(|()| ExitCode::SUCCESS)
         }

@@ -17,7 +17,7 @@ impl Core {
         let now_us = net::clock::precise_us();
         let name = self.life.begin(now_us, peer);
         if let Ok((_, path)) = Path::of(socket.as_fd()) {
-            self.life.put(now_us, name, What::Way(way(&path)));
+            self.life.put(now_us, name, What::Arrived(path.rtt_us));
         }
         name
     }

@@ -22,6 +22,9 @@ pub struct Event {
 pub enum What {
     /// It was accepted, from there.
     Accepted(SocketAddr),
+    /// Its first bytes were there so many microseconds after it was asked for, as the kernel has
+    /// measured: one round trip, and the client's own time.
+    Arrived(u32),
     /// A balancer has said who the client is.
     Introduced(IpAddr),
     /// Hands were shaken by TLS.
@@ -150,6 +153,7 @@ pub(super) fn pack(what: What) -> [u64; 5] {
                 | u32::from(ending.number());
             [4, pair(how, requests), high, low, since_us]
         }
+        What::Arrived(us) => [6, u64::from(us), 0, 0, 0],
         What::Introduced(client) => {
             let [high, low] = words_of(client);
             [5, high, low, 0, 0]
@@ -189,6 +193,7 @@ pub(super) fn unpack(words: &[u64; EVENT_WORDS]) -> Option<Event> {
             }
         }
         5 => What::Introduced(peer_of(one, two, 0).ip()),
+        6 => What::Arrived(one as u32),
         _ => return None,
     };
     Some(Event { when_us, connection: Name(connection), what })

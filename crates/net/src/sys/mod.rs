@@ -92,6 +92,15 @@ pub(crate) fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<u64> {
     if result == 0 { Ok(u64::from(count.unsigned_abs())) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Whether anything keeps the clock right, as far as the kernel was told.
+pub(crate) fn is_synchronized() -> bool {
+    let mut about = std::mem::MaybeUninit::<libc::timex>::zeroed();
+    // SAFETY: the kernel reads and writes one such struct, which lives until the call returns; as
+    // its modes are 0 it changes nothing of the clock.
+    let state = unsafe { libc::adjtimex(about.as_mut_ptr()) };
+    state >= 0 && state != libc::TIME_ERROR
+}
+
 /// Bytes of what the kernel knows of a TCP socket that are asked for: those up to the last figure
 /// that anybody reads here.
 pub(crate) const TCP_INFO_BYTES: usize = 192;
