@@ -27,7 +27,7 @@ impl Place {
         self.0.path().join(name).to_str().unwrap().to_owned()
     }
 
-    /// What is said of this config, `ROOT` in it being the folder of the site, after a shell command.
+    /// What is said of this config, `ROOT` in it being the folder of the site, after a command.
     fn examined(&self, server: &str, site: &str, before: &str) -> (Option<i32>, Vec<Value>) {
         let file = self.path("gannet.toml");
         let root = self.path("www");

@@ -36,9 +36,9 @@ struct Progress {
     under_way: HashSet<u64>,
 }
 
-/// How often names come, by the algorithm of Metwally, Agrawal and El Abbadi, "Efficient Computation
-/// of Frequent and Top-k Elements in Data Streams" (2005): where there is no room for another name
-/// it takes the place of the rarest one, and its count, by which it may be too high.
+/// How often names come, by the algorithm of Metwally, Agrawal and El Abbadi, "Efficient
+/// Computation of Frequent and Top-k Elements in Data Streams" (2005): where there is no room for
+/// another name it takes the place of the rarest one, and its count, by which it may be too high.
 #[derive(Debug, Default)]
 struct Sketch(HashMap<Vec<u8>, Count>);
 
@@ -201,7 +201,7 @@ mod tests {
     fn answers_are_counted_once_and_those_that_went_wrong_are_kept() {
         let (words, life) = life();
         let mut tops = Tops::default();
-        let mut take = |tops: &mut Tops| {
+        let take = |tops: &mut Tops| {
             let words = look(words);
             tops.take(7, &control::lives::seen(&words, &words));
         };

@@ -126,7 +126,7 @@ impl Connection {
         Some(Protocol::ALL.into_iter().find(is_chosen).unwrap_or(Protocol::Http1))
     }
 
-    /// The version and the cipher suite that were chosen, as they are written on the wire; 0 before.
+    /// The version and the cipher suite that were chosen, as they are on the wire; 0 before.
     #[must_use]
     pub fn terms(&self) -> (u16, u16) {
         let State::Open(tls) = &self.state else { return (0, 0) };

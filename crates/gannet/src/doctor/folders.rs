@@ -1,4 +1,4 @@
-//! Folders that are served: whether the user that serves gets into them, and can read what is there.
+//! Folders that are served: whether the user that serves gets into them and can read them.
 
 use super::{Eyes, Finding, Look};
 use crate::greeting::counted;

@@ -35,7 +35,7 @@ pub(super) fn addresses(plan: &Plan, file: &Path) -> Look {
         findings.extend(
             listener::listen_exclusive(address)
                 .err()
-                .map(|error| taken(address, &listen.written.to_string(), error.kind())),
+                .map(|error| taken(address, &listen.written, error.kind())),
         );
     }
     let running = if is_running { ", where the server listens already" } else { "" };
