@@ -13,7 +13,7 @@ struct Debian {
 }
 
 /// The packages of Debian that the tests need, all of them.
-const DEBIAN: [Debian; 17] = [
+const DEBIAN: [Debian; 19] = [
     // The browser test drives a real browser.
     Debian { package: "chromium", file: "/usr/bin/chromium" },
     Debian { package: "chromium-driver", file: "/usr/bin/chromedriver" },
@@ -38,6 +38,10 @@ const DEBIAN: [Debian; 17] = [
     Debian { package: "systemd", file: "/usr/bin/systemd-analyze" },
     // PHP is run by the real one.
     Debian { package: "php-fpm", file: "/usr/share/doc/php-fpm" },
+    // It issues certificates, and finds fault with whoever asks for them in the wrong way.
+    Debian { package: "pebble", file: "/usr/bin/pebble" },
+    // Its certutil has browsers trust an authority.
+    Debian { package: "libnss3-tools", file: "/usr/bin/certutil" },
     // It judges how TLS is spoken.
     Debian { package: "testssl.sh", file: "/usr/bin/testssl" },
     // Its word lists hold the paths that attackers try.
