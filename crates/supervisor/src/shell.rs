@@ -46,7 +46,7 @@ use desk::{CURRENT, END, History, NEXT};
 use issuing::Issuing;
 use keeping::Keeping;
 use net::{
-    process::{self, Handle},
+    process::Handle,
     store::MARK,
     systemd::{self, Handed},
 };
@@ -184,11 +184,7 @@ pub fn run(
     voice: &dyn Voice,
 ) -> Result<u8, Failure> {
     // What another program has left holds all sockets, those of whoever has started it, too.
-    let handed = succession.is_none().then(systemd::handed).unwrap_or_default();
-    if succession.is_none() {
-        // Whatever else was left open for this process is for none of those that it starts.
-        process::keep_descriptors();
-    }
+    let handed = if succession.is_none() { systemd::handed() } else { Vec::new() };
     let (kept, handed) =
         handed.into_iter().partition::<Vec<_>, _>(|one| one.name.starts_with(MARK));
     die_of_panics();
@@ -302,6 +298,10 @@ impl<'v> Shell<'v> {
             if let Some(end) = self.end.take() {
                 self.end_looks();
                 self.pools.end();
+                if end.is_ok() {
+                    self.keeping.clear();
+                }
+                self.askers[END].drain(..).for_each(|asker| asker.answer(&Outcome::Done));
                 return end;
             }
             self.save();
@@ -393,6 +393,7 @@ impl<'v> Shell<'v> {
             Happening::Look => {
                 self.keeping.look();
                 self.show();
+                self.look_away();
                 let hung = self.workers.look().into_iter();
                 self.due.extend(hung.map(|(id, how)| Event::Hung(id, how)));
             }
@@ -437,7 +438,8 @@ impl<'v> Shell<'v> {
             Order::Kill(id) => self.workers.kill(id),
             Order::Close => {
                 self.service.stopping();
-                self.keeping.clear();
+                self.keeping.wind_up();
+                self.save();
                 self.end_looks();
                 self.turn_away();
                 self.sockets = Sockets::default();
@@ -448,7 +450,6 @@ impl<'v> Shell<'v> {
                 if let Some(source) = &self.serving {
                     self.voice.stopped(&source.blueprint, &self.workers.totals());
                 }
-                self.askers[END].drain(..).for_each(|asker| asker.answer(&Outcome::Done));
                 self.end = Some(Ok(code));
             }
             Order::Fail(code, text) => self.end = Some(Err(Failure { code, text })),
