@@ -140,6 +140,7 @@ fn a_signal_that_was_not_for_a_worker_is_not_remembered() {
     server.workers().iter().for_each(|worker| worker.signal(Signal::TERM));
     // It is over when they have said that they drain, so they have heard that, too.
     place.reload();
+    assert!(eventually(|| place.count("reloaded") == 1));
     kill(&server);
     let next = place.launch().start();
     assert!(eventually(|| place.count("reloaded") == 2));
