@@ -310,6 +310,7 @@ fn until_there_is_a_certificate_the_site_is_served_and_says_so() {
     server.stop();
 }
 
+/// O7 of the threats.
 #[test]
 fn whoever_is_killed_while_a_certificate_is_issued_leaves_nothing_broken() {
     let issuing = Issuing::new(20);

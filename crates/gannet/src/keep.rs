@@ -245,6 +245,7 @@ mod tests {
         assert_eq!(names.len(), 1, "nothing is left over: {names:?}");
     }
 
+    /// O15 of the threats.
     #[test]
     fn what_cannot_be_kept_is_said_and_used_all_the_same() {
         let folder = tempfile::tempdir().unwrap();

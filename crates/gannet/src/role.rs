@@ -154,7 +154,7 @@ fn rehearse_all(end: BorrowedFd<'_>) -> io::Result<ExitCode> {
 fn keep(door: OwnedFd) -> io::Result<ExitCode> {
     process::set_name(c"gannet-keeper");
     process::raise_descriptor_limit();
-    supervisor::keep(door)?;
+    supervisor::keep(door, process::parent().unsigned_abs())?;
     Ok(ExitCode::SUCCESS)
 }
 

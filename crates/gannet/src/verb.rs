@@ -30,6 +30,7 @@ use worker::Live;
 
 /// `gannet [PATH]`: serves one folder.
 pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
+    net::process::keep_descriptors();
     let mut asked = asked(arguments)?;
     let what = asked.root.clone();
     let loops = loops(arguments.threads);

@@ -5,7 +5,7 @@ use control::{
     note::Note,
     wish::{Outcome, Wish},
 };
-use net::{process, unix};
+use net::{peer, process};
 use std::{
     io::{self, ErrorKind, Read, Write},
     net::Shutdown,
@@ -135,7 +135,7 @@ fn ask(desk: &Desk, wish: &Wish) -> Result<Outcome, Trouble> {
 /// told again as nobody has heard it, or nothing comes of hearing it twice.
 fn tell(path: &Path, stream: &UnixStream, wish: &Wish) -> Result<Option<Vec<u8>>, Trouble> {
     let failed = |error: io::Error| Trouble::new(1, format!("error: {}: {error}", path.display()));
-    let user = unix::peer_user(stream.as_fd()).map_err(failed)?;
+    let user = peer::user(stream.as_fd()).map_err(failed)?;
     if user != process::user() && user != 0 && process::user() != 0 {
         let message = format!("error: {}: another user listens there", path.display());
         return Err(Trouble::new(1, message));

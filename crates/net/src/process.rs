@@ -63,6 +63,14 @@ impl Handle {
         Ok(Self(pidfd_open(pid, PidfdFlags::empty())?))
     }
 
+    /// Its number; `None` once nobody can mistake it for another's, as it has ended.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        let about = fs::read_to_string(format!("/proc/self/fdinfo/{}", self.as_raw_fd())).ok()?;
+        let pid = about.lines().find_map(|line| line.strip_prefix("Pid:"))?;
+        pid.trim().parse().ok()
+    }
+
     /// How it has ended, in words; `None` as long as it has not. Only its parent is told more than
     /// that it has.
     ///
@@ -146,6 +154,12 @@ impl Handle {
 /// however that comes about. It hears nothing of the signals of a terminal.
 pub fn bind_to_parent(command: &mut Command) {
     sys::child::bind_to_parent(command);
+}
+
+/// Has all that this process starts find none of the descriptors that are open here, whoever has
+/// opened them, but for input, output and errors and what is passed on to it by name.
+pub fn keep_descriptors() {
+    sys::child::keep_descriptors();
 }
 
 /// Has the child that `command` starts find these descriptors open, under the numbers that they
@@ -450,6 +464,16 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
         drop(other);
         assert_eq!(fs::File::from(own).read_to_end(&mut Vec::new()).unwrap(), sent);
+    }
+
+    #[test]
+    fn a_process_has_its_number_as_long_as_it_is_there() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let handle = Handle::of(child.id()).unwrap();
+        assert_eq!(handle.pid(), Some(child.id()));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert_eq!(handle.pid(), None);
     }
 
     #[test]

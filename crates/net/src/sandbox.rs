@@ -32,7 +32,8 @@ pub struct Confinement {
     pub write: Vec<PathBuf>,
     /// Ports that are connected to by TCP, at whatever address.
     pub ports: Vec<u16>,
-    /// Whether Unix sockets are connected to: then their own permissions say to which.
+    /// Whether streams of Unix are connected to: then their own permissions say to which, and
+    /// [`crate::peer::check`] who may give orders by them.
     pub connects_unix: bool,
 }
 
@@ -56,26 +57,16 @@ impl Confinement {
             true => Ok(String::new()),
             false => Err(io::Error::other("some are left")),
         });
+        let tcp = !self.ports.is_empty();
         let layers = [
             Layer::of("no capabilities", no_capabilities),
             Layer::of("no new privileges", set_no_new_privs(true).map(nothing)),
             Layer::of("no core dumps", setrlimit(Resource::Core, no_core).map(nothing)),
             Layer::of("private memory", set_dumpable_behavior(private).map(nothing)),
             Layer::of("landlock", walls::enter(&self.read, &self.write, &self.ports)),
-            Layer::of("seccomp", filter(self.calls())),
+            Layer::of("seccomp", filter(Connects { unix: self.connects_unix, tcp })),
         ];
         layers.into_iter().collect()
-    }
-}
-
-impl Confinement {
-    /// The sockets that are made, for the filter of system calls.
-    fn calls(&self) -> Connects {
-        match (self.ports.is_empty(), self.connects_unix) {
-            (true, false) => Connects::Never,
-            (true, true) => Connects::Unix,
-            (false, _) => Connects::Streams,
-        }
     }
 }
 

@@ -22,12 +22,13 @@ const FIRST_TIME: Duration = Duration::from_secs(10);
 type Kept = BTreeMap<String, OwnedFd>;
 
 /// Keeps what it is given, until its supervisor has ended and no worker is left. Then nobody asks
-/// those any more who run PHP: they are told to end, too.
+/// those any more who run PHP: they are told to end, too. The first who may give it anything is the
+/// process `first`, and nobody ever whose process is kept: what is kept says what is run.
 ///
 /// # Errors
 ///
 /// Descriptors have run out.
-pub fn keep(door: OwnedFd) -> io::Result<()> {
+pub fn keep(door: OwnedFd, first: u32) -> io::Result<()> {
     let _file = SocketFile::of(door.as_fd())?;
     let mut kept = Kept::new();
     let mut owner: Option<OwnedFd> = None;
@@ -47,7 +48,12 @@ pub fn keep(door: OwnedFd) -> io::Result<()> {
         }
         // Before anybody else comes in, whether the one before is gone.
         owner = owner.filter(|owner| obey(owner, &mut kept));
-        let Some(next) = store::accept(door.as_fd())? else { continue };
+        let is_servant = |pid| match time {
+            Some(_) => pid != first,
+            None => processes(&kept, |_| true)
+                .is_ok_and(|all| all.iter().any(|one| one.pid() == Some(pid))),
+        };
+        let Some(next) = store::accept(door.as_fd(), is_servant)? else { continue };
         // One at a time: whoever else comes is turned away.
         if owner.is_none() && store::give(next.as_fd(), kept.iter()).is_ok() {
             (owner, time) = (Some(next), None);
@@ -83,12 +89,16 @@ fn processes(kept: &Kept, is_wanted: impl Fn(&str) -> bool) -> io::Result<Vec<Ha
 mod tests {
     use super::*;
     use net::{store::Store, unix};
-    use std::{path::Path, process::Command, thread};
+    use std::{
+        path::Path,
+        process::{self, Command},
+        thread,
+    };
 
-    fn keeper(path: &Path) -> thread::JoinHandle<io::Result<()>> {
+    fn keeper(path: &Path, first: u32) -> thread::JoinHandle<io::Result<()>> {
         let (door, file) = unix::listen_for_messages(path, 0o600).unwrap();
         file.leave();
-        thread::spawn(|| keep(door))
+        thread::spawn(move || keep(door, first))
     }
 
     fn names(path: &Path) -> (Store, Vec<String>) {
@@ -101,7 +111,7 @@ mod tests {
     fn what_is_kept_outlives_its_owners_and_a_keeper_ends_with_the_last_worker() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keep");
-        let keeper = keeper(&path);
+        let keeper = keeper(&path, process::id());
         let [mut worker, mut php] =
             [(); 2].map(|()| Command::new("sleep").arg("60").spawn().unwrap());
         let process = Handle::of(worker.id()).unwrap();
@@ -128,5 +138,26 @@ mod tests {
         // By then nobody asks it anything.
         php.wait().unwrap();
         assert!(!path.exists());
+    }
+
+    /// What it keeps says what is run, and by whom.
+    #[test]
+    fn who_serves_is_given_nothing_and_has_nothing_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let given = |path: &Path| Store::at(path).and_then(|store| store.given());
+        let path = folder.path().join("keep");
+        let mut other = Command::new("sleep").arg("60").spawn().unwrap();
+        keeper(&path, other.id());
+        assert!(given(&path).is_err(), "it is not who has started it");
+        other.kill().unwrap();
+        other.wait().unwrap();
+        let path = folder.path().join("next");
+        keeper(&path, process::id());
+        let (store, _) = names(&path);
+        let own = Handle::of(process::id()).unwrap();
+        store.keep("gannet-worker-1-process", own.as_fd()).unwrap();
+        store.settle().unwrap();
+        drop(store);
+        assert!(given(&path).is_err(), "it serves");
     }
 }

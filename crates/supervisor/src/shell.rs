@@ -134,7 +134,7 @@ struct Shell<'v> {
     /// killed, with its workers, which are to drain.
     handed: Vec<Handed>,
     taken_over: Vec<Handed>,
-    strangers: Vec<Handle>,
+    strangers: Vec<Rc<Handle>>,
     /// Where copies of all this are.
     keeping: Keeping,
     /// Whoever has started this process.
@@ -311,8 +311,8 @@ impl<'v> Shell<'v> {
                 yield_now().await;
                 self.greet(&source);
             }
-            if heard.is_empty() {
-                self.hand_over();
+            if heard.is_empty() && self.is_to_hand_over() {
+                self.hand_over(|| heard.is_empty()).await;
             }
             let happening = match self.machine.deadline() {
                 Moment::NEVER => heard.recv().await,

@@ -42,7 +42,6 @@ pub(crate) const ALLOWED: &[&[c_long]] = &[
         libc::SYS_epoll_ctl,
         libc::SYS_recvmsg,
         libc::SYS_sendmsg,
-        libc::SYS_shutdown,
         libc::SYS_getsockopt,
         libc::SYS_setsockopt,
         libc::SYS_getsockname,

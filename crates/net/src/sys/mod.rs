@@ -7,7 +7,7 @@ pub(crate) mod landlock;
 pub(crate) mod seccomp;
 pub(crate) mod user;
 
-use rustix::fd::{AsRawFd, BorrowedFd};
+use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::process::Signal;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -246,6 +246,34 @@ pub(crate) fn peer(socket: BorrowedFd<'_>) -> io::Result<libc::ucred> {
         )
     };
     if result == 0 { Ok(peer) } else { Err(io::Error::last_os_error()) }
+}
+
+/// The process at the other end of such a socket: one that has ended is still that one.
+///
+/// # Errors
+///
+/// `ENOPROTOOPT` before Linux 6.5. The process has ended, and the kernel no longer says more.
+pub(crate) fn peer_process(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let mut process: libc::c_int = -1;
+    let mut length = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes, which is the size of what it is given.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERPIDFD,
+            (&raw mut process).cast(),
+            &raw mut length,
+        )
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if process < 0 {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    // SAFETY: the kernel has just made this descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(process) })
 }
 
 /// A child that has ended and that nobody has waited for yet, which stays so. (rustix does not tell

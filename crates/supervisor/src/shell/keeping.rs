@@ -209,7 +209,12 @@ impl Keeping {
             }
             self.kept.retain(|name, _| wanted.contains(name));
         }
-        store.settle()
+        match self.path {
+            // What it has been told it hears, though it be long after this process has ended.
+            Some(_) => Ok(()),
+            // systemd listens to nobody who has ended.
+            None => store.settle(),
+        }
     }
 
     /// Has nothing kept from now on but who has to end: the server stops.

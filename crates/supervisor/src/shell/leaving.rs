@@ -4,6 +4,7 @@
 use super::{Happening, STATE_BYTES_MAX, Shell, Source, table::Table, tickets::Tickets};
 use crate::{
     machine::{Event, Machine, Note, Order, Standing},
+    orphans,
     sockets::Sockets,
     state::{Leaving, Left, PROCESS, SOCKET, STATE, State},
     wishes::{Asker, Desk},
@@ -172,7 +173,7 @@ impl Shell<'_> {
         self.keeping.replace(found.keys().cloned(), newest);
         for (name, descriptor) in found {
             if name.ends_with(PROCESS) {
-                self.strangers.push(descriptor.into());
+                self.strangers.push(orphans::stranger(descriptor.into()));
             } else if name.starts_with(SOCKET) {
                 self.taken_over.push(Handed { name, descriptor });
             }
