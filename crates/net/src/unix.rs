@@ -1,6 +1,7 @@
 //! Unix sockets: listening at a path where no living server does, and taking the path away again.
 
 use crate::holder::Holder;
+use crate::process::Handle;
 use crate::stat::{self, Identity};
 use crate::sys;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -197,6 +198,12 @@ pub fn peer_user(socket: BorrowedFd<'_>) -> io::Result<u32> {
     sys::peer(socket).map(|peer| peer.uid)
 }
 
+/// The process that has connected to this end of `socket`, if it can be seen from here.
+#[must_use]
+pub fn peer_process(socket: BorrowedFd<'_>) -> Option<Handle> {
+    Handle::of(sys::peer(socket).ok()?.pid.unsigned_abs()).ok()
+}
+
 /// Locks the folder that `path` lies in, as every start does: a socket that is bound and does not
 /// listen yet looks like one that was left behind. `None` where somebody else has the lock. Nobody
 /// waits for it, since everybody who may read a folder may lock it.
@@ -330,7 +337,8 @@ mod tests {
         assert_eq!(std::os::unix::fs::MetadataExt::gid(&found), group);
         let client = UnixStream::connect(&path).unwrap();
         let socket = UnixListener::from(socket);
-        socket.accept().unwrap();
+        let (end, _) = socket.accept().unwrap();
+        assert_eq!(peer_process(end.as_fd()).unwrap().pid(), Some(std::process::id()));
         drop((client, file));
         assert!(!is_socket(&path));
         fs::write(&path, "precious").unwrap();

@@ -6,12 +6,12 @@ use net::{
     channel,
     process::Handle,
     store::{self, MARK, Wish},
-    unix::SocketFile,
+    unix::{self, SocketFile},
 };
 use std::{
     collections::BTreeMap,
     io,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     time::Duration,
 };
 
@@ -28,18 +28,30 @@ type Kept = BTreeMap<String, OwnedFd>;
 ///
 /// Descriptors have run out.
 pub fn keep(door: OwnedFd) -> io::Result<()> {
+    keep_for(door, unix::peer_process)
+}
+
+/// The same for those whose processes are told by `process_of`.
+fn keep_for(
+    door: OwnedFd,
+    process_of: impl Fn(BorrowedFd<'_>) -> Option<Handle>,
+) -> io::Result<()> {
     let _file = SocketFile::of(door.as_fd())?;
     let mut kept = Kept::new();
     let mut owner: Option<OwnedFd> = None;
+    // Its process, which may have lost sight of this one for a while.
+    let mut watcher: Option<Handle> = None;
     let mut time = Some(FIRST_TIME);
     loop {
         let workers = |name: &str| name.starts_with(WORKER);
         let left = if owner.is_some() { Vec::new() } else { processes(&kept, workers)? };
+        let process = watcher.as_ref().filter(|one| owner.is_none() && !one.has_ended());
+        let left: Vec<&Handle> = left.iter().chain(process).collect();
         if owner.is_none() && time.is_none() && left.is_empty() {
             processes(&kept, |_| true)?.iter().for_each(Handle::quit);
             return Ok(());
         }
-        let others = owner.iter().map(AsFd::as_fd).chain(left.iter().map(AsFd::as_fd));
+        let others = owner.iter().map(AsFd::as_fd).chain(left.into_iter().map(AsFd::as_fd));
         let ready =
             store::wait(&[door.as_fd()].into_iter().chain(others).collect::<Vec<_>>(), time)?;
         if !ready.contains(&true) {
@@ -50,6 +62,7 @@ pub fn keep(door: OwnedFd) -> io::Result<()> {
         let Some(next) = store::accept(door.as_fd())? else { continue };
         // One at a time: whoever else comes is turned away.
         if owner.is_none() && store::give(next.as_fd(), kept.iter()).is_ok() {
+            watcher = process_of(next.as_fd());
             (owner, time) = (Some(next), None);
         }
     }
@@ -82,13 +95,14 @@ fn processes(kept: &Kept, is_wanted: impl Fn(&str) -> bool) -> io::Result<Vec<Ha
 #[cfg(test)]
 mod tests {
     use super::*;
-    use net::{store::Store, unix};
+    use net::store::Store;
     use std::{path::Path, process::Command, thread};
 
-    fn keeper(path: &Path) -> thread::JoinHandle<io::Result<()>> {
+    /// One for owners who are known by a process of that number.
+    fn keeper(path: &Path, watcher: u32) -> thread::JoinHandle<io::Result<()>> {
         let (door, file) = unix::listen_for_messages(path, 0o600).unwrap();
         file.leave();
-        thread::spawn(|| keep(door))
+        thread::spawn(move || keep_for(door, |_| Handle::of(watcher).ok()))
     }
 
     fn names(path: &Path) -> (Store, Vec<String>) {
@@ -101,9 +115,9 @@ mod tests {
     fn what_is_kept_outlives_its_owners_and_a_keeper_ends_with_the_last_worker() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keep");
-        let keeper = keeper(&path);
-        let [mut worker, mut php] =
-            [(); 2].map(|()| Command::new("sleep").arg("60").spawn().unwrap());
+        let [mut watcher, mut worker, mut php] =
+            [(); 3].map(|()| Command::new("sleep").arg("60").spawn().unwrap());
+        let keeper = keeper(&path, watcher.id());
         let process = Handle::of(worker.id()).unwrap();
         let other = Handle::of(php.id()).unwrap();
         let (store, kept) = names(&path);
@@ -123,6 +137,12 @@ mod tests {
         worker.kill().unwrap();
         worker.wait().unwrap();
         store.settle().unwrap();
+        drop(store);
+        // It has only lost sight of it.
+        let (store, kept) = names(&path);
+        assert_eq!(kept.len(), 2);
+        watcher.kill().unwrap();
+        watcher.wait().unwrap();
         drop(store);
         keeper.join().unwrap().unwrap();
         // By then nobody asks it anything.
