@@ -307,6 +307,13 @@ pub fn raise_descriptor_limit() -> u64 {
     in_force.unwrap_or(u64::MAX)
 }
 
+/// The groups of this process, its own among them.
+#[must_use]
+pub fn groups() -> Vec<u32> {
+    let others = rustix::process::getgroups().unwrap_or_default();
+    others.into_iter().map(rustix::process::Gid::as_raw).chain([group()]).collect()
+}
+
 /// Whether this process was started to ignore the signal of that number, as `nohup` does with
 /// SIGHUP.
 #[must_use]

@@ -393,6 +393,7 @@ impl<'v> Shell<'v> {
             Happening::Look => {
                 self.keeping.look();
                 self.show();
+                self.look_away();
                 let hung = self.workers.look().into_iter();
                 self.due.extend(hung.map(|(id, how)| Event::Hung(id, how)));
             }

@@ -96,14 +96,28 @@ pub(crate) fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<u64> {
     if result == 0 { Ok(u64::from(count.unsigned_abs())) } else { Err(io::Error::last_os_error()) }
 }
 
-/// What the kernel knows of a TCP socket.
+/// Whether anything keeps the clock right, as far as the kernel was told.
+pub(crate) fn is_synchronized() -> bool {
+    let mut about = std::mem::MaybeUninit::<libc::timex>::zeroed();
+    // SAFETY: the kernel reads and writes one such struct, which lives until the call returns; as
+    // its modes are 0 it changes nothing of the clock.
+    let state = unsafe { libc::adjtimex(about.as_mut_ptr()) };
+    state >= 0 && state != libc::TIME_ERROR
+}
+
+/// Bytes of what the kernel knows of a TCP socket that are asked for: those up to the last figure
+/// that anybody reads here.
+pub(crate) const TCP_INFO_BYTES: usize = 192;
+
+/// What the kernel knows of a TCP socket (`struct tcp_info` of <linux/tcp.h>, which the C library
+/// has only the beginning of); what an older kernel does not know is 0.
 ///
 /// # Errors
 ///
 /// When it is another kind of socket.
-pub(crate) fn tcp_info(socket: BorrowedFd<'_>) -> io::Result<libc::tcp_info> {
-    let mut info = std::mem::MaybeUninit::<libc::tcp_info>::zeroed();
-    let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
+pub(crate) fn tcp_info(socket: BorrowedFd<'_>) -> io::Result<[u8; TCP_INFO_BYTES]> {
+    let mut info = [0_u8; TCP_INFO_BYTES];
+    let mut length = TCP_INFO_BYTES as libc::socklen_t;
     // SAFETY: the kernel writes at most `length` bytes, which is the size of what it is given.
     let result = unsafe {
         libc::getsockopt(
@@ -114,11 +128,7 @@ pub(crate) fn tcp_info(socket: BorrowedFd<'_>) -> io::Result<libc::tcp_info> {
             &raw mut length,
         )
     };
-    if result != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: it holds numbers only, for which all zeroes, and whatever is written over them, do.
-    Ok(unsafe { info.assume_init() })
+    if result == 0 { Ok(info) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Sends a signal to the group that a process leads, or has led, however soon its number is

@@ -267,6 +267,14 @@ impl Workers {
         all.filter_map(Result::ok).take(DESCRIPTORS_MAX - 1).collect()
     }
 
+    /// Has them put down each answer from now on, or only what has gone wrong.
+    pub(super) fn be_seen(&self, is_close: bool) {
+        for worker in self.all.values() {
+            // Where nobody may look there is no word for it.
+            let _ = memory::put(worker.lives.as_fd(), Lives::WANTED, u64::from(is_close));
+        }
+    }
+
     /// What sites and routes of workers have had that are gone.
     pub(super) fn had_before(&self) -> &Had {
         &self.had
