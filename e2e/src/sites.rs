@@ -143,11 +143,7 @@ pub fn fpms(site: &str) -> Vec<Process> {
         let held = fs::read_dir(format!("/proc/{}/fd", process.0));
         held.is_ok_and(|mut held| held.any(|entry| entry.is_ok_and(|one| is_its(&one.path()))))
     };
-    let all = fs::read_dir("/proc").unwrap().filter_map(|entry| {
-        let id = entry.ok()?.file_name().to_str()?.parse().ok()?;
-        Some(Process(id)).filter(|process| process.name().starts_with("php-fpm"))
-    });
-    all.filter(runs).collect()
+    Process::all().filter(|one| one.name().starts_with("php-fpm") && runs(one)).collect()
 }
 
 /// Whether a process holds the socket that listens at `path`.
