@@ -8,6 +8,12 @@ use std::{fs, time::Duration};
 pub struct Process(pub u32);
 
 impl Process {
+    /// All that there are.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let entries = fs::read_dir("/proc").unwrap();
+        entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok().map(Self))
+    }
+
     /// Memory in use, in KiB.
     pub fn memory_kib(self) -> u64 {
         self.status("VmRSS")
@@ -78,13 +84,12 @@ impl Process {
     }
 
     fn offspring(self) -> Vec<(Self, String)> {
-        let all = fs::read_dir("/proc").unwrap().filter_map(|entry| {
-            let id: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
-            let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+        let all = Self::all().filter_map(|process| {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", process.0)).ok()?;
             // Behind the name, which may hold anything: the state and the parent.
             let mut rest = stat.rsplit_once(") ")?.1.split(' ');
             let (state, parent) = (rest.next()?, rest.next()?);
-            (parent == self.0.to_string()).then(|| (Self(id), state.to_owned()))
+            (parent == self.0.to_string()).then(|| (process, state.to_owned()))
         });
         let mut all: Vec<_> = all.collect();
         all.sort_unstable_by_key(|(child, _)| child.0);
