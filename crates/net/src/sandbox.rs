@@ -34,6 +34,8 @@ pub struct Confinement {
     pub ports: Vec<u16>,
     /// Whether Unix sockets are connected to: then their own permissions say to which.
     pub connects_unix: bool,
+    /// Whether it visits whom names lead to, and keeps in its folders what it comes back with.
+    pub visits: bool,
 }
 
 impl Confinement {
@@ -72,6 +74,7 @@ impl Confinement {
     /// The sockets that are made, for the filter of system calls.
     fn calls(&self) -> Connects {
         match (self.ports.is_empty(), self.connects_unix) {
+            _ if self.visits => Connects::Visits,
             (true, false) => Connects::Never,
             (true, true) => Connects::Unix,
             (false, _) => Connects::Streams,
@@ -79,14 +82,13 @@ impl Confinement {
     }
 }
 
-/// Gives up what a process has no use for that talks to authorities: it may reach files of its own
-/// user, but no others' and no memory; and it lets others go first.
+/// Gives up what a process has no use for that runs an operator's programs, which no walls can be
+/// around: it may reach files of its own user, but no others' and no memory.
 ///
 /// # Errors
 ///
 /// The kernel says no.
 pub fn be_modest() -> io::Result<()> {
-    const NICE: i32 = 10;
     umask(Mode::from_raw_mode(0o077));
     if !identity::drop_capabilities()? {
         return Err(io::Error::other("some capabilities are left"));
@@ -94,6 +96,16 @@ pub fn be_modest() -> io::Result<()> {
     set_no_new_privs(true)?;
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    Ok(())
+}
+
+/// Lets others go first.
+///
+/// # Errors
+///
+/// The kernel says no.
+pub fn be_nice() -> io::Result<()> {
+    const NICE: i32 = 10;
     nice(NICE)?;
     Ok(())
 }

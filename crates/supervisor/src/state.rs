@@ -481,7 +481,6 @@ mod tests {
             hosts: Vec::new(),
             certificates: vec!["/cert".into()],
             issues: true,
-            ends: vec![("/cert".to_owned(), 7)],
             labels: vec![label()],
             pools: vec![plan::Pool::quick("/php".into(), None, "/socket".into())],
             group: 33,

@@ -13,7 +13,7 @@
 //! What is allowed by its number alone the kernel (5.11 and later) finds out once, when the filter
 //! is set up, and never asks again: the calls on the path of a request have no conditions.
 
-use crate::sys::calls::{ABSENT, ALLOWED, DEADLY, NEWEST, PROCESSOR};
+use crate::sys::calls::{ABSENT, ALLOWED, DEADLY, KEEPING, NEWEST, PROCESSOR};
 use crate::sys::seccomp::Instruction;
 use libc::c_long;
 
@@ -54,6 +54,16 @@ pub(super) enum Connects {
     Unix,
     /// Streams, to whom Landlock allows by TCP.
     Streams,
+    /// Whatever it takes to visit whom a name leads to; and it keeps what it comes back with.
+    Visits,
+}
+
+impl Connects {
+    /// The calls that are allowed whatever their arguments.
+    fn allowed(self) -> impl Iterator<Item = &'static [c_long]> {
+        let keeping = (self == Self::Visits).then_some(KEEPING);
+        ALLOWED.iter().copied().chain(keeping)
+    }
 }
 
 /// The calls with a condition, for the process of the number `process`.
@@ -84,8 +94,11 @@ fn conditions(process: u32, connects: Connects) -> Vec<Condition> {
         is(libc::SYS_socketpair, 1, &streams),
     ];
     if connects != Connects::Never {
+        // A name is asked for by datagrams, and first of all which addresses this machine has.
+        let visits = [libc::AF_INET, libc::AF_INET6, libc::AF_UNIX, libc::AF_NETLINK].map(word);
         conditions.push(match connects {
             Connects::Streams => is(libc::SYS_socket, 1, &streams),
+            Connects::Visits => is(libc::SYS_socket, 0, &visits),
             _ => is(libc::SYS_socket, 0, &[word(libc::AF_UNIX)]),
         });
         // Whom to lies in memory, where no filter can look.
@@ -121,14 +134,14 @@ pub(super) fn program(process: u32, connects: Connects) -> Option<Vec<Instructio
     };
     answer(DEADLY, KILL)?;
     answer(ABSENT, NO_SUCH_CALL)?;
-    ALLOWED.iter().try_for_each(|calls| answer(calls, ALLOW))?;
+    connects.allowed().try_for_each(|calls| answer(calls, ALLOW))?;
     program.extend([skip_unless_greater(NEWEST, 1), end(NO_SUCH_CALL), end(REFUSE)]);
     Some(program)
 }
 
 /// How many calls are allowed, with and without a condition.
 pub(super) fn allowed(connects: Connects) -> usize {
-    ALLOWED.iter().map(|calls| calls.len()).sum::<usize>() + conditions(0, connects).len()
+    connects.allowed().map(<[_]>::len).sum::<usize>() + conditions(0, connects).len()
 }
 
 /// What is done about a call that has `condition`.
@@ -308,6 +321,11 @@ mod tests {
             check(connects, libc::SYS_socket, [libc::AF_INET, datagram], REFUSE);
         }
         check(Connects::Unix, libc::SYS_socket, [libc::AF_INET, stream], REFUSE);
+        check(Connects::Visits, libc::SYS_socket, [libc::AF_INET, datagram], ALLOW);
+        check(Connects::Visits, libc::SYS_socket, [libc::AF_PACKET, datagram], REFUSE);
+        check(Connects::Visits, libc::SYS_linkat, [0, 0], ALLOW);
+        check(Connects::Visits, libc::SYS_execve, [0, 0], KILL);
+        check(Connects::Visits, libc::SYS_mount, [0, 0], REFUSE);
         check(Connects::Streams, libc::SYS_socket, [libc::AF_INET, stream], ALLOW);
     }
 
