@@ -1,6 +1,6 @@
 //! Runs the program of the operator's that sets records of DNS.
 
-use net::process::{Handle, kill_group};
+use net::process::Handle;
 use std::{
     fmt::Display,
     io::Read,
@@ -29,9 +29,10 @@ pub(super) fn run(program: &Path, words: [&str; 3], time: Duration) -> Result<()
     // All that it starts is ended with it.
     let mut child = command.process_group(0).spawn().map_err(|error| failed(&error))?;
     let said = child.stderr.take().map(listen);
-    let is_over = Handle::of(child.id()).is_ok_and(|handle| handle.ends_within(time));
+    let handle = Handle::of(child.id()).map_err(|error| failed(&error))?;
+    let is_over = handle.ends_within(time);
     if !is_over {
-        kill_group(child.id());
+        handle.kill_group(Some(child.id()));
     }
     let status = child.wait().map_err(|error| failed(&error))?;
     if status.success() {
