@@ -8,7 +8,7 @@ mod tops;
 mod sockets;
 mod page;
 
-pub use json::json;
+pub use json::{json, push_certificate};
 pub use lives::Stories;
 pub use metrics::{FAMILIES, Family, Format, metrics};
 pub use page::page;

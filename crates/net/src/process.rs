@@ -19,6 +19,7 @@ use std::{
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{self, Path, PathBuf},
     process::Command,
+    time::{Duration, Instant},
 };
 
 /// What a process is given whose work is the least urgent.
@@ -93,9 +94,22 @@ impl Handle {
     /// Whether it has ended.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        let mut ready = [PollFd::new(&self.0, PollFlags::IN)];
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        poll(&mut ready, Some(&now)).is_ok_and(|count| count > 0)
+        self.ends_within(Duration::ZERO)
+    }
+
+    /// Waits until it has ended, for that time at most; whether it has.
+    #[must_use]
+    pub fn ends_within(&self, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let left = Timespec::try_from(left).ok();
+            let mut ready = [PollFd::new(&self.0, PollFlags::IN)];
+            match poll(&mut ready, left.as_ref()) {
+                Err(Errno::INTR) => {}
+                outcome => return outcome.is_ok_and(|count| count > 0),
+            }
+        }
     }
 
     /// Has it end once its clients have gone elsewhere.
@@ -402,10 +416,9 @@ mod tests {
         let handle = Handle::of(line.trim().parse().unwrap()).unwrap();
         assert!(!handle.has_ended());
         assert_eq!(handle.ending().unwrap(), None);
+        assert!(!handle.ends_within(Duration::from_millis(1)));
         handle.kill();
-        while !handle.has_ended() {
-            std::thread::yield_now();
-        }
+        assert!(handle.ends_within(Duration::from_secs(60)));
         assert_eq!(handle.ending().unwrap().as_deref(), Some("ended"));
         shell.wait().unwrap();
         assert_eq!(handle.ending().unwrap().as_deref(), Some("ended"));

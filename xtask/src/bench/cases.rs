@@ -24,6 +24,8 @@ pub(super) enum Kind {
     Life(Life),
     /// What many certificates cost.
     Certificates(Certificates),
+    /// What certificates cost that come by themselves.
+    Issuing(super::issuing::Issuing),
     /// Instructions per request of the HTTP/1.1 engine alone, at most.
     Engine { instructions_max: u64 },
     /// Instructions to find a route, among the sites of a small host and of a large one; and how
@@ -173,7 +175,7 @@ pub(super) const PLAIN: Load = Load {
 
 /// All cases, in the order in which they are run.
 pub(super) fn all() -> impl Iterator<Item = &'static Case> {
-    CASES.iter().chain(secure::CASES)
+    CASES.iter().chain(secure::CASES).chain(super::issuing::CASES)
 }
 
 /// Those without TLS.

@@ -9,6 +9,7 @@ mod cases;
 mod content;
 mod crowd;
 mod fleet;
+mod issuing;
 mod life;
 mod load;
 mod machine;

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::cases::{Case, Idle, Kind, Load, Site, Start, Variant};
 use super::content::{Content, file_bytes, targets};
-use super::life;
 use super::load::{self, request};
 use super::measure::{least, median, median_ratio};
 use super::peers::{Peer, Stage};
@@ -15,6 +14,7 @@ use super::server::Server;
 use super::table::{Table, verdict};
 use super::visitors::{self, Crowd};
 use super::{Outcome, machine};
+use super::{issuing, life};
 use crate::command::{bounded, finish};
 
 /// No target lies below this multiple of the floor, because nobody can meet one that does.
@@ -47,6 +47,7 @@ impl Bench {
             Kind::Certificates(wanted) => {
                 visitors::certificates(wanted, &self.content, self.rounds)
             }
+            Kind::Issuing(case) => issuing::run(*case, &self.content),
             Kind::Life(life) => life::run(*life, &self.content, self.turns),
             Kind::Engine { instructions_max } => engine(*instructions_max),
             Kind::Route { instructions_max, ratio_max } => route(*instructions_max, *ratio_max),

@@ -9,6 +9,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use super::cases::{Case, Certificates, Kind, Life, SMALL, Site, Variant};
 use super::content::Content;
+use super::issuing::Issuing;
 use super::load::{self, SLICE_SECONDS, Slice};
 use super::measure::{median, median_ratio};
 use super::peers::{Peer, Stage};
@@ -31,6 +32,7 @@ pub(super) fn are_needed(case: &Case) -> bool {
         }
         Kind::Idle(idle) => matches!(idle.variant, Variant::Secure(_)),
         Kind::Certificates(_) | Kind::Life(Life::SecureReloads) => true,
+        Kind::Issuing(Issuing::Pass) => true,
         _ => false,
     }
 }
@@ -177,6 +179,19 @@ pub(super) fn certificates(
     Ok(table)
 }
 
+/// The folder of so many certificates, which is made at the first call.
+pub(super) fn make(count: usize, content: &Content) -> Outcome<PathBuf> {
+    let (folder, (pem, key)) = (content.certificates(count), content.pair()?);
+    if !folder.exists() {
+        fs::create_dir(&folder)?;
+        let mut make = bounded(&program().to_string_lossy(), 60, &machine::root());
+        make.arg("make").arg(&pem).arg(key).arg(count.to_string()).arg(&folder);
+        let made = finish(&mut make)?;
+        made.is_success.then_some(()).ok_or(format!("certificates: {}", made.output))?;
+    }
+    Ok(folder)
+}
+
 /// A server with so many sites, and what handshakes with it have cost.
 struct Sites {
     count: usize,
@@ -192,15 +207,8 @@ struct Sites {
 impl Sites {
     fn start(count: usize, content: &Content) -> Outcome<Self> {
         let (site, variant) = (Site::Certified(count), Variant::Secure(Hands::Full));
-        let (pem, key) = content.pair()?;
-        let folder = content.certificates(count);
-        if !folder.exists() {
-            fs::create_dir(&folder)?;
-            let mut make = bounded(&program().to_string_lossy(), 60, &machine::root());
-            make.arg("make").arg(&pem).arg(key).arg(count.to_string()).arg(&folder);
-            let made = finish(&mut make)?;
-            made.is_success.then_some(()).ok_or(format!("certificates: {}", made.output))?;
-        }
+        let (pem, _) = content.pair()?;
+        make(count, content)?;
         let stage = Stage { content, site, variant, ..Stage::plain(content) };
         let request = load::plain_request(Site::Single { bytes: SMALL })?;
         let server = Server::start(Peer::Gannet, &stage, &request)?;

@@ -120,7 +120,7 @@ impl Shell<'_> {
             reloads_failed: self.history.reloads_failed,
             listeners: self.listeners(),
             overflows: queue::overflows().unwrap_or(0),
-            certificates: self.certificate_ends(),
+            certificates: self.certificates.known().to_vec(),
             layers: self.layers.clone(),
             sites: self.workers.had().sites(),
             reload: self
@@ -130,12 +130,6 @@ impl Shell<'_> {
                 .map(|(when, fault)| status::Reload { seconds: now.since(when).as_secs(), fault }),
             counted: counted.collect(),
         }
-    }
-
-    /// When the certificates end that are served, each by its file.
-    fn certificate_ends(&self) -> Vec<(String, i64)> {
-        let ends = self.serving.as_ref().map(|serving| self.certificates.ends(serving));
-        ends.unwrap_or_default().to_vec()
     }
 
     /// Where clients come in, and who waits there.
