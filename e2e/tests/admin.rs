@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
 use e2e::{
-    Client, Ending, Launch, Response, Server, Site, eventually, process::Process, webdriver::Browser,
+    Client, Ending, Launch, Response, Server, Site, eventually, process::Process,
+    webdriver::Browser,
 };
 use rustix::process::Signal;
 use serde_json::Value;
