@@ -210,7 +210,7 @@ fn nobody_looks_who_should_not() {
         let place = Place::new(&admin_at.replace("TOKEN", token));
         let server = place.start();
         let addr = admin(&server);
-        for path in ["/", "/metrics", "/status", "/sockets", "/readyz", "/events"] {
+        for path in ["/", "/metrics", "/status", "/sockets", "/requests", "/readyz", "/events"] {
             let mut client = Client::connect(addr);
             let fields = fields.replace("TOKEN", token);
             client.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n")).unwrap();
@@ -262,6 +262,43 @@ fn what_limits_a_connection_is_said_in_a_word() {
 }
 
 #[test]
+fn a_connection_keeps_its_story_however_much_is_asked_on_it() {
+    let place = Place::new("\"127.0.0.1:0\"");
+    let server = place.start();
+    let addr = admin(&server);
+    let mut busy = Client::connect(server.addr());
+    let story = |port: u16| {
+        let all = json(addr, "/sockets");
+        let is_it = |one: &&Value| one["client"] == format!("127.0.0.1:{port}");
+        all["sockets"].as_array().unwrap().iter().find(is_it).cloned().unwrap_or_default()
+    };
+    // A pipeline, so that it takes no longer than it has to.
+    for _ in 0..100 {
+        busy.send("GET /digits.txt HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(101)).unwrap();
+        (0..101).for_each(|_| assert_eq!(busy.response().unwrap().status, 200));
+    }
+    let told = story(busy.port());
+    assert_eq!((&told["requests"], &told["answers"]), (&10_100.into(), &Value::Array(vec![])));
+    let first = told["events"][0]["what"].as_str().unwrap();
+    assert_eq!(first, "accepted: its first bytes are there");
+    // From the first look on, what is asked is put down; and so is what failed before.
+    busy.get("/digits.txt").unwrap();
+    let told = story(busy.port());
+    assert_eq!(
+        (&told["requests"], &told["answers"][0]["path"]),
+        (&10_101.into(), &"/digits.txt".into())
+    );
+    assert_eq!(busy.get("/not-there").unwrap().status, 404);
+    let all = json(addr, "/requests");
+    assert_eq!(all["not_found"][0]["name"], "localhost/not-there");
+    assert_eq!(
+        (&all["paths"][0]["name"], &all["seen"]),
+        (&"localhost/digits.txt".into(), &2.into())
+    );
+    server.stop();
+}
+
+#[test]
 fn a_person_sees_it_move() {
     let place = Place::new("\"127.0.0.1:0\"");
     let server = place.start();
@@ -290,6 +327,12 @@ fn a_person_sees_it_move() {
         browser.wait_until("document.querySelectorAll('#sockets .story li').length > 2");
         assert!(browser.page_text().contains("answered 200: "));
         browser.take_picture(&format!("admin-connections-{look}"));
+        browser.run("location.hash = 'requests'");
+        browser.wait_until(
+            "document.querySelector('#top-paths td')?.textContent.includes('/digits.txt')",
+        );
+        assert_eq!(browser.run(fits), true, "{look}: no scrolling sideways");
+        browser.take_picture(&format!("admin-requests-{look}"));
         browser.run("location.hash = 'kernel'");
         browser.wait_until("document.querySelector('#states').textContent.includes('LISTEN')");
         for story in ["travel", "travel.zh"] {

@@ -1,10 +1,41 @@
 //! A server for the tests of this room.
 
 use control::{
+    Life, Lives,
     latency::STRETCHES,
+    lives::{Answer, Name},
     status::{Generation, Listener, Loop, Reload, Site, Status, Worker},
     tally::Counts,
 };
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// A loop that tells what happens on its connections, and where it does.
+pub(crate) fn life() -> (&'static [AtomicU64], Life) {
+    let words: Vec<_> = (0..Lives::words(1)).map(|_| AtomicU64::new(0)).collect();
+    let words = &*words.leak();
+    (words, Lives::new(words).life(0))
+}
+
+/// What is in these words now.
+pub(crate) fn look(words: &[AtomicU64]) -> Vec<u64> {
+    words.iter().map(|word| word.load(Relaxed)).collect()
+}
+
+/// An answer of a few bytes that was given at once.
+pub(crate) fn answered(connection: Name, path: &str, status: u16) -> Answer<'_> {
+    Answer {
+        connection,
+        stream: 0,
+        began_us: 20,
+        status,
+        bytes: 7,
+        first_us: 5,
+        whole_us: Some(5),
+        client: Some("192.0.2.1".parse().unwrap()),
+        asked: [b"GET", b"a.example", path.as_bytes(), b"", b""],
+        reason: "",
+    }
+}
 
 /// One that has had a little of everything.
 pub(crate) fn status() -> Status {

@@ -4,6 +4,7 @@
 mod json;
 mod metrics;
 mod lives;
+mod tops;
 mod sockets;
 mod page;
 
@@ -12,6 +13,7 @@ pub use lives::Stories;
 pub use metrics::{FAMILIES, Family, Format, metrics};
 pub use page::page;
 pub use sockets::{is_of, sockets};
+pub use tops::Tops;
 
 #[cfg(test)]
 mod example;

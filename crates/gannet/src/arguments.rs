@@ -91,6 +91,19 @@ pub(crate) enum Verb {
         #[arg(default_value = "gannet.toml")]
         file: PathBuf,
     },
+    /// Look for what usually goes wrong with a server, and say its cause and its cure
+    ///
+    /// It walks through the folders and files of the config with the eyes of the user that serves,
+    /// the ports, names, certificates, applications, limits and disks. The exit code is 0 where
+    /// nothing is wrong, 1 where something is, and 2 where the config has mistakes.
+    Doctor {
+        /// The config file
+        #[arg(default_value = "gannet.toml")]
+        file: PathBuf,
+        /// Say it as JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
     /// Read a password from standard input and print its hash, for `auth` in a config file
     HashPassword {
         /// The user; with it, the line for a file of passwords

@@ -24,6 +24,7 @@ mod listed;
 mod trust;
 mod comparing;
 mod diff;
+mod doctor;
 mod wishing;
 mod selftest;
 mod trouble;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         Some(Verb::Status { desk, json }) => wishing::status(&desk, json),
         Some(Verb::Role { role }) => role::play(role),
         Some(Verb::Check { file }) => verb::check(&file).map(|()| ExitCode::SUCCESS),
+        Some(Verb::Doctor { file, json }) => doctor::doctor(&file, json),
         Some(Verb::Certs { file, json }) => listed::list(&file, json),
         Some(Verb::Trust(place)) => trust::trust(&place.wish(false)),
         Some(Verb::Untrust(place)) => trust::trust(&place.wish(true)),

@@ -126,6 +126,14 @@ impl Connection {
         Some(Protocol::ALL.into_iter().find(is_chosen).unwrap_or(Protocol::Http1))
     }
 
+    /// The version and the cipher suite that were chosen, as they are on the wire; 0 before.
+    #[must_use]
+    pub fn terms(&self) -> (u16, u16) {
+        let State::Open(tls) = &self.state else { return (0, 0) };
+        let suite = tls.negotiated_cipher_suite().map(|suite| suite.suite());
+        (tls.protocol_version().map_or(0, u16::from), suite.map_or(0, u16::from))
+    }
+
     /// Reads on in `sealed`, every unread byte, oldest first. What comes of it goes to the front of
     /// `plain`, which has to be as long as `sealed`; what there is to say to the peer into
     /// `output`. Whole records are used up, so that half a record at most is left.

@@ -12,7 +12,11 @@ use crate::{
     socket::Socket,
 };
 use base::Moment;
-use control::{Counter, lives::What, trail::Phase};
+use control::{
+    Counter,
+    lives::{Name, What},
+    trail::Phase,
+};
 use message::Output;
 use net::socket;
 use std::{
@@ -28,7 +32,7 @@ pub(crate) struct Secure {
     tls: tls::Connection,
     listener: usize,
     /// What the connection is called in what is told of its life.
-    name: u64,
+    name: Name,
     /// Until when hands must be shaken.
     until: Moment,
     left: Option<Box<Left>>,
@@ -57,7 +61,7 @@ pub(crate) enum Intake {
 
 impl Secure {
     /// On a connection to that listener, which has until then to shake hands.
-    pub(crate) fn new(listener: usize, until: Moment, name: u64) -> Self {
+    pub(crate) fn new(listener: usize, until: Moment, name: Name) -> Self {
         Self {
             tls: tls::Connection::default(),
             listener,
@@ -180,7 +184,8 @@ impl Secure {
             Event::Opened { is_resumed } => {
                 core.count(Counter::Handshakes);
                 core.count_many(Counter::HandshakesResumed, u64::from(is_resumed));
-                core.tell(self.name, What::Shaken { is_resumed });
+                let (version, suite) = self.tls.terms();
+                core.tell(self.name, What::Shaken { is_resumed, version, suite });
             }
             Event::PeerEnded => self.peer_has_ended = true,
             Event::Foreign => {

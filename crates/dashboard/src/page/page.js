@@ -180,7 +180,11 @@ const take = (now) => {
   }
   params.status = now;
   params.at = at;
+  lookClosely();
+};
+const lookClosely = () => {
   if (!by("connections").hidden || !by("kernel").hidden) lookAtSockets();
+  if (!by("requests").hidden) lookAtRequests();
 };
 
 // The kernel is asked only while somebody looks at what it says.
@@ -229,19 +233,6 @@ const socketRow = (one) => {
     cell(one.delivery_rate === null ? "" : `${bytes(one.delivery_rate)}/s`), cell(bytes(one.sent ?? 0)), cell(bytes(one.received ?? 0)),
   ];
 };
-const story = (one) => {
-  const made = cell("", "text story");
-  made.colSpan = 12;
-  const list = document.createElement("ol");
-  for (const { us, what } of one.events) {
-    const item = document.createElement("li");
-    item.textContent = `${time(us / 1e6)}  ${what}`;
-    list.append(item);
-  }
-  if (!one.events.length) made.textContent = "It came before anybody could look, or has not been accepted yet.";
-  else made.append(list);
-  return made;
-};
 by("sockets").addEventListener("click", (event) => {
   const { client } = event.target.dataset;
   if (!client) return;
@@ -249,7 +240,7 @@ by("sockets").addEventListener("click", (event) => {
   lookAtSockets();
 });
 
-const views = ["now", "connections", "kernel"];
+const views = ["now", "requests", "connections", "kernel"];
 const turn = () => {
   const view = views.includes(location.hash.slice(1)) ? location.hash.slice(1) : "now";
   for (const other of views) by(other).hidden = other !== view;
@@ -258,7 +249,7 @@ const turn = () => {
     else link.removeAttribute("aria-current");
   }
   if (view === "now") fit();
-  else lookAtSockets();
+  else lookClosely();
 };
 const fit = () => draw.forEach(({ chart, figure }) => {
   if (figure.clientWidth) chart.setSize({ width: figure.clientWidth, height: 180 });
@@ -269,7 +260,7 @@ turn();
 addEventListener("hashchange", turn);
 addEventListener("resize", fit);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { makeCharts(); refresh(); });
-// 1, 2 and 3 turn to the views, but for who types into a field.
+// 1 to 4 turn to the views, but for who types into a field.
 addEventListener("keydown", (event) => {
   const view = views[Number(event.key) - 1];
   if (view && !event.ctrlKey && !event.altKey && !event.metaKey && !/INPUT|SELECT/.test(event.target.tagName)) location.hash = view;

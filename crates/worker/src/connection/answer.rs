@@ -3,13 +3,18 @@
 use super::Connection;
 use crate::{
     flow::Answered,
-    record::{About, End, Record},
+    record::{About, End, On, Record},
     share::Share,
     turn::{Turn, Work},
 };
 use message::{Body, Exchange, Method};
 
 impl Connection {
+    /// Where an answer is told of whose request was there then.
+    pub(super) fn on(&self, began_us: u64) -> On {
+        On { connection: self.name, stream: 0, began_us }
+    }
+
     /// Has the protocol room write an answer down, and puts down that it was given.
     pub(super) fn send(
         &mut self,
@@ -37,14 +42,13 @@ impl Connection {
         let about = About::exchange(exchange);
         if is_sent_at_once {
             let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: note };
-            turn.core.record(account, about, &end);
-            turn.core.answered(self.name, (began_us, end.us), &end);
+            turn.core.record(account, about, self.on(began_us), &end);
         } else {
             let line = turn.core.log.borrow_mut().begin(account.log, about, status.0);
             let first_us = turn.elapsed_us(began_us);
-            let connection = self.name;
-            let record =
-                Record { account, line, status, bytes, began_us, connection, first_us, note };
+            let end = End { status, bytes, us: first_us, reason: note };
+            let told = turn.core.tell_begun(self.on(began_us), about, &end);
+            let record = Record { account, line, status, bytes, began_us, told, first_us, note };
             turn.pending.record = Some(Box::new(record));
         }
     }
