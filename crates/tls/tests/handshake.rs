@@ -231,6 +231,21 @@ fn who_comes_back_is_known_by_the_ticket_under_the_same_terms_only() {
     }
 }
 
+/// What comes before hands are shaken can be sent again by anybody.
+#[test]
+fn who_comes_back_says_nothing_early() {
+    let sites = sites(&site("a.example", ""));
+    let mut config = client();
+    config.enable_early_data = true;
+    let config = Arc::new(config);
+    for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
+        let mut talk = Talk::begin(&config, "a.example", sites);
+        assert!(talk.client.early_data().is_none());
+        talk.talk(usize::MAX).unwrap();
+        assert_eq!(talk.client.handshake_kind(), Some(kind));
+    }
+}
+
 #[test]
 fn clients_have_to_show_a_certificate_where_one_is_asked_for_and_each_time() {
     let sites = sites(&site("a.example", "client-ca = \"ca.pem\""));

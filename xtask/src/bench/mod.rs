@@ -18,6 +18,7 @@ mod peers;
 mod runs;
 mod secure;
 mod server;
+mod streams;
 mod table;
 mod visitors;
 

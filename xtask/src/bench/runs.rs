@@ -8,7 +8,7 @@ use super::cases::{Case, Idle, Kind, Load, Site, Start, Variant};
 use super::content::{Content, file_bytes, targets};
 use super::load::{self, request};
 use super::measure::{least, median, median_ratio};
-use super::peers::{Peer, Stage};
+use super::peers::{HTTP2_ADDRESS, Peer, Stage};
 use super::secure::Hands;
 use super::server::Server;
 use super::table::{Table, verdict};
@@ -276,7 +276,12 @@ impl Entrant {
                 visitors::shake(hands, address, &self.pem, load::SLICE_SECONDS, (0, 0))
             }
             Variant::Streams { connections, each } => {
-                load::streams(self.site, address, (connections, each))
+                let server = format!("http://{HTTP2_ADDRESS}:{}", address.port());
+                load::streams(self.site, &server, (connections, each))
+            }
+            Variant::SecureStreams { connections, each } => {
+                let server = format!("https://{}", visitors::secure(address));
+                load::streams(self.site, &server, (connections, each))
             }
             _ => load::slice(&self.script, &format!("http://{address}"), round),
         };

@@ -7,12 +7,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use super::cases::{Case, Certificates, Kind, Life, SMALL, Site, Variant};
+use super::cases::{Case, Certificates, Clients, Kind, Life, SMALL, Site, Variant};
 use super::content::Content;
 use super::issuing::Issuing;
 use super::load::{self, SLICE_SECONDS, Slice};
 use super::measure::{median, median_ratio};
-use super::peers::{Peer, Stage};
+use super::peers::{HTTP2_ADDRESS, Peer, Stage};
 use super::secure::{Hands, SECURE_ADDRESS};
 use super::server::Server;
 use super::table::{Table, verdict};
@@ -31,8 +31,8 @@ pub(super) fn are_needed(case: &Case) -> bool {
             matches!(load.variant, Variant::Secure(Hands::Full | Hands::Resumed))
         }
         Kind::Idle(idle) => matches!(idle.variant, Variant::Secure(_)),
-        Kind::Certificates(_) | Kind::Life(Life::SecureReloads) => true,
-        Kind::Issuing(Issuing::Pass) => true,
+        Kind::Life(Life::Reloads(clients)) => *clients != Clients::Plain,
+        Kind::Certificates(_) | Kind::Issuing(Issuing::Pass) => true,
         _ => false,
     }
 }
@@ -67,12 +67,18 @@ fn program() -> PathBuf {
 /// Does `work` while visitors ask a server, on kept connections and on new ones. What it gives, and
 /// how many answers there were, refused and cut connections, and odd answers.
 pub(super) fn around<T>(
+    clients: Clients,
     server: SocketAddr,
-    pem: &Path,
+    pem: Option<&Path>,
     work: impl FnOnce() -> Outcome<T>,
 ) -> Outcome<(T, [usize; 4])> {
+    let (verb, address) = match clients {
+        Clients::Plain | Clients::Secure => ("ask", secure(server)),
+        Clients::Streams => ("ask-at-once", SocketAddr::new(HTTP2_ADDRESS.into(), server.port())),
+        Clients::SecureStreams => ("ask-at-once", secure(server)),
+    };
     let mut command = Command::new(program());
-    command.args(["ask", &secure(server).to_string()]).arg(pem);
+    command.args([verb, &address.to_string()]).args(pem);
     let mut visitors = Running::start(command)?;
     let given = work();
     let said = visitors.end()?;
