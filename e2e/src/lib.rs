@@ -21,6 +21,7 @@ pub mod clock;
 pub mod dialogue;
 pub mod frames;
 pub mod load;
+pub mod look;
 pub mod manager;
 pub mod pace;
 pub mod php;

@@ -85,6 +85,11 @@ pub(crate) enum Verb {
     Trust(TrustPlace),
     /// Have them trust it no longer
     Untrust(TrustPlace),
+    /// Show what a running server does, second by second
+    Top {
+        #[command(flatten)]
+        desk: Desk,
+    },
     /// Look for mistakes in a config file, and serve nothing
     Check {
         /// The config file

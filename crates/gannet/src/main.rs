@@ -25,6 +25,7 @@ mod trust;
 mod comparing;
 mod diff;
 mod doctor;
+mod top;
 mod wishing;
 mod selftest;
 mod trouble;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Some(Verb::Status { desk, json }) => wishing::status(&desk, json),
         Some(Verb::Role { role }) => role::play(role),
         Some(Verb::Check { file }) => verb::check(&file).map(|()| ExitCode::SUCCESS),
+        Some(Verb::Top { desk }) => top::top(&desk),
         Some(Verb::Doctor { file, json }) => doctor::doctor(&file, json),
         Some(Verb::Certs { file, json }) => listed::list(&file, json),
         Some(Verb::Trust(place)) => trust::trust(&place.wish(false)),
