@@ -33,6 +33,7 @@ pub mod script;
 pub mod secure;
 pub mod server;
 pub mod site;
+pub mod sites;
 pub mod stage;
 pub mod stalling;
 pub mod webdriver;
@@ -48,6 +49,7 @@ pub use place::Place;
 pub use response::Response;
 pub use server::{Launch, Server, Stopped};
 pub use site::Site;
+pub use sites::Sites;
 pub use stage::Stage;
 pub use stalling::Stalling;
 

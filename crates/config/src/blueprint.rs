@@ -5,7 +5,7 @@ use base::pack::{Packer, Unpacker};
 use std::{os::unix::ffi::OsStrExt, path::PathBuf, time::Duration};
 
 /// The form of the bytes; another one is refused.
-const VERSION: u64 = 5;
+const VERSION: u64 = 6;
 
 /// What a supervisor knows of a config.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,8 +49,6 @@ pub struct Blueprint {
     pub labels: Vec<Label>,
     /// What runs PHP.
     pub pools: Vec<Pool>,
-    /// The group of workers, by which they connect to that.
-    pub group: u32,
 }
 
 /// The error log, as a supervisor has it.
@@ -63,13 +61,13 @@ pub struct Errors {
 }
 
 impl Blueprint {
-    /// What a supervisor has to know of `plan`, each worker of which has so many `threads` and is
-    /// of that `group`; `found` says in a few words what is in it. `hosts` tells which hosts stand
+    /// What a supervisor has to know of `plan`, each worker of which has so many `threads`;
+    /// `found` says in a few words what is in it. `hosts` tells which hosts stand
     /// for an address.
     #[must_use]
     pub fn new(
         plan: &Plan,
-        (threads, group): (usize, u32),
+        threads: usize,
         found: String,
         hosts: impl Fn(&Address) -> Vec<String>,
     ) -> Self {
@@ -118,7 +116,6 @@ impl Blueprint {
             ends: Vec::new(),
             labels: plan.labels.clone(),
             pools: plan.pools.clone(),
-            group,
         }
     }
 
@@ -180,7 +177,6 @@ impl Blueprint {
         }
         out.number(self.pools.len() as u64);
         self.pools.iter().for_each(|pool| pool.pack(&mut out));
-        out.number(u64::from(self.group));
         out.finish()
     }
 
@@ -215,7 +211,6 @@ impl Blueprint {
                 Some(Label { site: from.text()?.into(), route: from.text()?.into() })
             })?,
             pools: from.list(Pool::unpack)?,
-            group: from.count()?,
         };
         from.is_empty().then_some(blueprint)
     }

@@ -163,9 +163,8 @@ fn look(file: &Path, paint: Paint) -> Result<(Bundle, Blueprint), Trouble> {
     let hosts = |address: &Address| {
         address.tcp().map(|address| greeting::hosts(address.ip())).unwrap_or_default()
     };
-    // This process is whom workers are by now.
-    let of_workers = (verb::loops(plan.threads), process::group());
-    let blueprint = Blueprint::new(&plan, of_workers, verb::found(&plan), hosts);
+    let threads = verb::loops(plan.threads);
+    let blueprint = Blueprint::new(&plan, threads, verb::found(&plan), hosts);
     let ends = match plan.admin {
         Some(_) => renewal::ends(&plan.certificates),
         None => Vec::new(),

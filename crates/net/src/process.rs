@@ -117,6 +117,29 @@ impl Handle {
     pub fn kill(&self) {
         let _ = pidfd_send_signal(&self.0, Signal::KILL);
     }
+
+    /// Has all of the group that it has led end, once they have finished what they are at, whether
+    /// it has ended or not. Kernels before 6.9 know a group only by its `number`, which may be
+    /// another's once the process has ended and its parent knows of that: then it is left out.
+    pub fn quit_group(&self, number: Option<u32>) {
+        self.signal_group(number, Signal::QUIT);
+    }
+
+    /// Ends all of that group at once.
+    pub fn kill_group(&self, number: Option<u32>) {
+        self.signal_group(number, Signal::KILL);
+    }
+
+    fn signal_group(&self, number: Option<u32>, signal: Signal) {
+        let number = number.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+        // Mostly nobody is left.
+        match (sys::signal_group(self.as_fd(), signal), number) {
+            (Err(error), Some(number)) if error.kind() == io::ErrorKind::InvalidInput => {
+                let _ = kill_process_group(number, signal);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Has the child that `command` starts asked to end as soon as the thread has ended that starts it,
@@ -138,22 +161,16 @@ pub fn run_as(command: &mut Command, number: u32, group: u32, groups: Vec<u32>) 
     sys::child::run_as(command, number, group, groups);
 }
 
-/// Has all end that are left of the group of the process of that number, which has led it and has
-/// just ended, once they have finished what they are at. While one of them is there, no other group
-/// has that number.
-pub fn quit_group(pid: u32) {
-    signal_group(pid, Signal::QUIT);
-}
-
-/// Ends all of the group of the process of that number, which has led it and has just ended.
-pub fn kill_group(pid: u32) {
-    signal_group(pid, Signal::KILL);
-}
-
-fn signal_group(pid: u32, signal: Signal) {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    // Mostly nobody is left.
-    let _ = pid.map(|pid| kill_process_group(pid, signal));
+/// A pipe whose writers never wait: what does not fit is lost.
+///
+/// # Errors
+///
+/// Descriptors have run out.
+pub fn overflow() -> io::Result<(OwnedFd, OwnedFd)> {
+    crate::failpoint::call()?;
+    let (own, other) = io::pipe()?;
+    rustix::io::ioctl_fionbio(&other, true)?;
+    Ok((own.into(), other.into()))
 }
 
 /// Bounds what this process may use of the machine, lets others go first, and keeps what it reads
@@ -331,6 +348,7 @@ mod tests {
     use rustix::fs::{CWD, mkfifoat};
     use std::{
         io::{BufRead, BufReader},
+        os::unix::process::CommandExt,
         process::{Command, Stdio},
     };
 
@@ -379,6 +397,59 @@ mod tests {
         assert_eq!(handle.ending().unwrap().as_deref(), Some("ended"));
         shell.wait().unwrap();
         assert_eq!(handle.ending().unwrap().as_deref(), Some("ended"));
+    }
+
+    /// What is left of a group is found though its first process is gone and forgotten, and nobody
+    /// else is taken for it.
+    #[test]
+    fn a_group_is_known_by_who_has_led_it() {
+        let group = || {
+            let mut command = Command::new("sh");
+            command.args(["-c", "sleep 60 & echo $!; read end"]).process_group(0);
+            let mut shell = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+            let mut line = String::new();
+            BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            let handle = Handle::of(shell.id()).unwrap();
+            (shell, handle, Handle::of(line.trim().parse().unwrap()).unwrap())
+        };
+        let (mut shell, handle, other) = group();
+        let (mut innocent, _, its) = group();
+        shell.kill().unwrap();
+        while !handle.has_ended() {
+            std::thread::yield_now();
+        }
+        // As the kernels do it that know no better: nobody has taken notice of its end yet.
+        let is_old = sys::signal_group(handle.as_fd(), Signal::CONT).is_err();
+        assert!(!other.has_ended());
+        if is_old {
+            handle.kill_group(Some(shell.id()));
+        }
+        shell.wait().unwrap();
+        handle.kill_group((!is_old).then(|| innocent.id()));
+        while !other.has_ended() {
+            std::thread::yield_now();
+        }
+        assert!(!its.has_ended());
+        its.kill();
+        innocent.kill().unwrap();
+        innocent.wait().unwrap();
+    }
+
+    #[test]
+    fn who_writes_to_a_pipe_that_overflows_never_waits() {
+        use std::io::{Read, Write};
+        let (own, other) = overflow().unwrap();
+        let mut other = fs::File::from(other);
+        let mut sent = 0;
+        let error = loop {
+            match other.write(&[b'x'; 4096]) {
+                Ok(count) => sent += count,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        drop(other);
+        assert_eq!(fs::File::from(own).read_to_end(&mut Vec::new()).unwrap(), sent);
     }
 
     #[test]

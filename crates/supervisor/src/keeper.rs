@@ -1,7 +1,7 @@
 //! A process that keeps copies of what the supervisor holds, and gives them to the next one should
 //! that be killed: the socket by which it is found is its standard input.
 
-use crate::state::PROCESS;
+use crate::state::{PROCESS, WORKER};
 use net::{
     channel,
     process::Handle,
@@ -21,7 +21,8 @@ const FIRST_TIME: Duration = Duration::from_secs(10);
 /// What is kept, by name.
 type Kept = BTreeMap<String, OwnedFd>;
 
-/// Keeps what it is given, until its supervisor has ended and no worker is left.
+/// Keeps what it is given, until its supervisor has ended and no worker is left. Then nobody asks
+/// those any more who run PHP: they are told to end, too.
 ///
 /// # Errors
 ///
@@ -32,8 +33,10 @@ pub fn keep(door: OwnedFd) -> io::Result<()> {
     let mut owner: Option<OwnedFd> = None;
     let mut time = Some(FIRST_TIME);
     loop {
-        let left: Vec<Handle> = if owner.is_some() { Vec::new() } else { processes(&kept)? };
+        let workers = |name: &str| name.starts_with(WORKER);
+        let left = if owner.is_some() { Vec::new() } else { processes(&kept, workers)? };
         if owner.is_none() && time.is_none() && left.is_empty() {
+            processes(&kept, |_| true)?.iter().for_each(Handle::quit);
             return Ok(());
         }
         let others = owner.iter().map(AsFd::as_fd).chain(left.iter().map(AsFd::as_fd));
@@ -67,11 +70,10 @@ fn obey(owner: &OwnedFd, kept: &mut Kept) -> bool {
     }
 }
 
-/// The workers among `kept` that have not ended.
-fn processes(kept: &Kept) -> io::Result<Vec<Handle>> {
-    let is_process =
-        |name: &str| name.strip_prefix(MARK).is_some_and(|name| name.ends_with(PROCESS));
-    let all = kept.iter().filter(|(name, _)| is_process(name));
+/// The processes among `kept` that are wanted, by their names, and have not ended.
+fn processes(kept: &Kept, is_wanted: impl Fn(&str) -> bool) -> io::Result<Vec<Handle>> {
+    let is_one = |name: &str| name.ends_with(PROCESS) && is_wanted(name);
+    let all = kept.iter().filter(|(name, _)| name.strip_prefix(MARK).is_some_and(is_one));
     let all = all.map(|(_, process)| process.try_clone().map(Handle::from));
     let all = all.collect::<io::Result<Vec<_>>>()?;
     Ok(all.into_iter().filter(|process| !process.has_ended()).collect())
@@ -100,26 +102,31 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keep");
         let keeper = keeper(&path);
-        let mut worker = Command::new("sleep").arg("60").spawn().unwrap();
+        let [mut worker, mut php] =
+            [(); 2].map(|()| Command::new("sleep").arg("60").spawn().unwrap());
         let process = Handle::of(worker.id()).unwrap();
+        let other = Handle::of(php.id()).unwrap();
         let (store, kept) = names(&path);
         assert!(kept.is_empty());
         store.keep("gannet-worker-1-process", process.as_fd()).unwrap();
         store.keep("gannet-a", process.as_fd()).unwrap();
+        store.keep("gannet-php-7-process", other.as_fd()).unwrap();
         store.settle().unwrap();
         assert!(Store::at(&path).unwrap().given().is_err(), "somebody is there");
         drop(store);
         let (store, kept) = names(&path);
-        assert_eq!(kept, ["gannet-a", "gannet-worker-1-process"]);
+        assert_eq!(kept, ["gannet-a", "gannet-php-7-process", "gannet-worker-1-process"]);
         store.forget("gannet-a").unwrap();
         drop(store);
         let (store, kept) = names(&path);
-        assert_eq!(kept, ["gannet-worker-1-process"]);
+        assert_eq!(kept, ["gannet-php-7-process", "gannet-worker-1-process"]);
         worker.kill().unwrap();
         worker.wait().unwrap();
         store.settle().unwrap();
         drop(store);
         keeper.join().unwrap().unwrap();
+        // By then nobody asks it anything.
+        php.wait().unwrap();
         assert!(!path.exists());
     }
 }

@@ -298,6 +298,10 @@ impl<'v> Shell<'v> {
             if let Some(end) = self.end.take() {
                 self.end_looks();
                 self.pools.end();
+                if end.is_ok() {
+                    self.keeping.clear();
+                }
+                self.askers[END].drain(..).for_each(|asker| asker.answer(&Outcome::Done));
                 return end;
             }
             self.save();
@@ -434,7 +438,8 @@ impl<'v> Shell<'v> {
             Order::Kill(id) => self.workers.kill(id),
             Order::Close => {
                 self.service.stopping();
-                self.keeping.clear();
+                self.keeping.wind_up();
+                self.save();
                 self.end_looks();
                 self.turn_away();
                 self.sockets = Sockets::default();
@@ -445,7 +450,6 @@ impl<'v> Shell<'v> {
                 if let Some(source) = &self.serving {
                     self.voice.stopped(&source.blueprint, &self.workers.totals());
                 }
-                self.askers[END].drain(..).for_each(|asker| asker.answer(&Outcome::Done));
                 self.end = Some(Ok(code));
             }
             Order::Fail(code, text) => self.end = Some(Err(Failure { code, text })),

@@ -8,9 +8,13 @@ pub(crate) mod seccomp;
 pub(crate) mod user;
 
 use rustix::fd::{AsRawFd, BorrowedFd};
+use rustix::process::Signal;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::AtomicU64;
+
+/// `PIDFD_SIGNAL_PROCESS_GROUP`.
+const SIGNAL_GROUP: libc::c_uint = 1 << 2;
 
 /// What the kernel reads: `struct cachestat_range`.
 #[repr(C)]
@@ -125,6 +129,23 @@ pub(crate) fn tcp_info(socket: BorrowedFd<'_>) -> io::Result<[u8; TCP_INFO_BYTES
         )
     };
     if result == 0 { Ok(info) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Sends a signal to the group that a process leads, or has led, however soon its number is
+/// somebody else's.
+///
+/// # Errors
+///
+/// `EINVAL` before Linux 6.9, `ESRCH` where nobody is left.
+pub(crate) fn signal_group(leader: BorrowedFd<'_>, signal: Signal) -> io::Result<()> {
+    let (signal, nothing) = (signal.as_raw(), std::ptr::null::<libc::siginfo_t>());
+    // SAFETY: the kernel is given numbers, a descriptor that is open as long as it is borrowed, and
+    // no address.
+    let result = unsafe {
+        let leader = leader.as_raw_fd();
+        libc::syscall(libc::SYS_pidfd_send_signal, leader, signal, nothing, SIGNAL_GROUP)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Has the parent trace this process.

@@ -110,7 +110,7 @@ impl Shell<'_> {
             self.workers.take(worker, (source, table), left, hear)?;
         }
         for pool in state.pools {
-            let name = name(pool.door);
+            let name = pool.door.map_or_else(String::new, name);
             self.pools.take(pool, name, left)?;
         }
         self.workers.count_on(&state.counted, state.had);
@@ -125,14 +125,17 @@ impl Shell<'_> {
 
     /// Has all that this process holds kept elsewhere, if anything of it has changed.
     pub(super) fn save(&mut self) {
-        if self.serving.is_none() || self.is_trial || !self.keeping.is_due() {
+        let has_any = self.serving.is_some() || self.pools.len() > 0;
+        if self.is_trial || !has_any || !self.keeping.is_due() {
             return;
         }
+        let serves = self.serving.is_some() && !self.machine.is_stopping();
         let mut keeping = mem::take(&mut self.keeping);
         let mut out = Leaving::default();
         let mut state = self.state(None, &mut out);
         state.saves = keeping.saves() + 1;
-        keeping.keep(&self.program, &state.encode(), &out.0);
+        let state = serves.then(|| state.encode());
+        keeping.keep(&self.program, state.as_deref(), &out.0);
         drop(out);
         self.keeping = keeping;
     }

@@ -6,7 +6,7 @@ use crate::{
     logs::LogFiles,
     machine::WorkerId,
     sockets::Sockets,
-    state::{self, Leaving, Left, PROCESS},
+    state::{self, Leaving, Left, PROCESS, WORKER},
 };
 use config::plan::Label;
 use control::{
@@ -335,11 +335,11 @@ impl Workers {
     ) -> (Vec<state::Worker>, Vec<(String, u64)>) {
         let leave = |&id: &WorkerId| {
             let worker = self.all.get(&id)?;
-            let name = |what| format!("worker-{id}-{what}");
+            let name = |what| format!("{WORKER}{id}-{what}");
             Some(state::Worker {
                 id,
                 pid: worker.child.pid(),
-                process: out.put(format!("worker-{id}{PROCESS}"), worker.child.handle()),
+                process: out.put(format!("{WORKER}{id}{PROCESS}"), worker.child.handle()),
                 channel: out.put(name("channel"), worker.child.channel()),
                 source: sources.iter().position(|one| Rc::ptr_eq(one, &worker.source))?,
                 place: worker.place,
