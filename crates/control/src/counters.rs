@@ -196,6 +196,14 @@ impl Row {
         self.beat(|beat| beat + 2);
     }
 
+    /// What tells one stretch of work from another: it is another one once the thread has waited
+    /// for something to do. `None` where nobody counts.
+    #[inline]
+    #[must_use]
+    pub fn stretch(&self) -> Option<u64> {
+        self.0.get(ROW_WORDS - 1).map(|beat| beat.load(Ordering::Relaxed))
+    }
+
     fn beat(&self, next: impl Fn(u64) -> u64) {
         self.0.get(ROW_WORDS - 1).iter().for_each(|cell| change(cell, &next));
     }
@@ -258,8 +266,13 @@ mod tests {
         assert!(first[0].is_none() && first[1].is_some() && look() == first);
         row.get_on();
         assert_ne!(look(), first);
+        let stretch = row.stretch();
+        assert!(
+            stretch.is_some() && row.stretch() == stretch && Row::default().stretch().is_none()
+        );
         row.rest();
         assert_eq!(look(), [None, None]);
+        assert_ne!(row.stretch(), stretch);
         let names: Vec<_> = Counter::ALL.iter().map(|one| one.label().to_owned()).collect();
         let count = || {
             let words: Vec<_> = rows.0.iter().map(|word| word.load(Ordering::Relaxed)).collect();
