@@ -43,6 +43,10 @@ counters! {
     Handshakes "handshakes" "Times that hands were shaken by TLS, resumed sessions among them.";
     HandshakesResumed "handshakes_resumed" "TLS handshakes that a ticket of the client has spared most of.";
     HandshakesFailed "handshakes_failed" "Connections that TLS could not be spoken on, or not to their end.";
+    HandshakesNameless "handshakes_nameless" "Failed TLS handshakes that asked for a name that no site with TLS has.";
+    HandshakesRefused "handshakes_refused" "Failed TLS handshakes that the client has refused, as it does not trust the certificate, say.";
+    HandshakesUncertified "handshakes_uncertified" "Failed TLS handshakes in which the client has shown no certificate, or none that is let in.";
+    HandshakesIncompatible "handshakes_incompatible" "Failed TLS handshakes that had no version, cipher, signature or protocol in common.";
     Exhausted "exhausted" "Times that accepting paused because descriptors or memory ran out.";
     Limited "limited" "Requests answered 429 as their client asks too often.";
     LimitedOnTrial "limited_on_trial" "Requests beyond a limit that is only on trial.";
