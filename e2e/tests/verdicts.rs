@@ -20,6 +20,7 @@ fn serve(host: &str, more: &str) -> (Server, Site, tempfile::TempDir) {
     let root = site.root_text();
     let text = format!(
         "[server]\nlisten = \"{host}:0\"\nlog = \"json\"\nadmin = \"127.0.0.1:0\"\n\
+         request-id = true\n\
          [site.default]\nroot = {root:?}\n{more}"
     );
     fs::write(&file, text).unwrap();
@@ -63,6 +64,36 @@ fn an_application_that_sleeps_is_what_limits_its_client() {
     let answer = &said["answers"][0];
     assert_eq!((&answer["path"], &answer["status"]), (&"/sleep.php".into(), &200.into()));
     assert!(answer["first_us"].as_u64().unwrap() > 200_000, "{answer}");
+    server.stop();
+}
+
+#[test]
+fn a_request_is_told_step_by_step_by_its_id() {
+    let broken = Application::start(|_, _| ());
+    let (server, site, folder) = serve("127.0.0.1", &broken.setting(""));
+    site.write("broken.php", b"");
+    let file = folder.path().join("gannet.toml");
+    let tell = |id: &str| {
+        let words = ["explain", "--live", id, "-c", file.to_str().unwrap()].map(str::to_owned);
+        Launch::of(words.to_vec()).finish()
+    };
+    // What fails is put down though nobody looks.
+    let mut client = Client::connect(server.addr());
+    let answer = client.get("/broken.php").unwrap();
+    assert_eq!(answer.status, 502);
+    let (code, said, stderr) = tell(answer.get("x-request-id").unwrap());
+    assert_eq!((code, &*stderr), (Some(0), ""));
+    let lines: Vec<_> = said.lines().map(|line| line.split_once(" ms  ").unwrap()).collect();
+    let words = ["accepted: ", "the request is there: GET localhost/broken.php, from 127.0.0.1"];
+    let more = ["its first byte is sent: status 502", "its last byte is sent: "];
+    for start in words.iter().chain(&more) {
+        assert!(lines.iter().any(|(_, words)| words.starts_with(start)), "{start}: {said}");
+    }
+    let times: Vec<f64> = lines.iter().map(|(when, _)| when.trim().parse().unwrap()).collect();
+    assert!(times.is_sorted() && times.contains(&0.0), "{said}");
+    let answer = client.get("/digits.txt").unwrap();
+    let (code, _, stderr) = tell(answer.get("x-request-id").unwrap());
+    assert!(code == Some(1) && stderr.contains("no such request is known"), "{stderr}");
     server.stop();
 }
 

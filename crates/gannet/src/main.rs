@@ -57,6 +57,9 @@ fn main() -> ExitCode {
         Some(Verb::HashPassword { user }) => {
             password::hash(user.as_deref()).map(|()| ExitCode::SUCCESS)
         }
+        Some(Verb::Explain(arguments)) if arguments.live => {
+            wishing::request(arguments.config, &arguments.url)
+        }
         Some(Verb::Explain(arguments)) => explain::explain(&arguments).map(|()| ExitCode::SUCCESS),
         Some(Verb::Help { word }) => paper::help(word.as_deref()).map(|()| ExitCode::SUCCESS),
         Some(Verb::Schema) => Ok(paper::schema()),

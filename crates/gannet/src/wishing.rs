@@ -62,6 +62,23 @@ pub(crate) fn look(desk: &Desk) -> Result<Status, Trouble> {
     }
 }
 
+/// Says what has happened to a request, as its server knows it.
+pub(crate) fn request(file: PathBuf, id: &str) -> Result<ExitCode, Trouble> {
+    let desk = Desk { file: Some(file), control: None };
+    let steps = match ask(&desk, &Wish::Tell(id.to_owned()))? {
+        Outcome::Told(steps) => steps,
+        outcome => return refused(outcome),
+    };
+    for (us, words) in steps {
+        let when = match us {
+            i64::MAX => String::new(),
+            us => format!("{:+.3} ms", us as f64 / 1e3),
+        };
+        net::stream::say(format!("{when:>16}  {words}\n").as_bytes());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Shows how a running server is.
 pub(crate) fn status(desk: &Desk, is_json: bool) -> Result<ExitCode, Trouble> {
     let status = look(desk)?;
