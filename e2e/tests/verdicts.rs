@@ -107,6 +107,7 @@ fn who_says_goodbye_first_is_known() {
         let words = last["what"].as_str()?.strip_prefix("ended: ")?.to_owned();
         Some(words.rsplit_once("; ")?.1.to_owned())
     };
+    json(addr, "/sockets");
     // Those that are over are told of as long as the kernel keeps them in mind.
     let mut client = Client::connect(server.addr());
     client
