@@ -24,6 +24,7 @@ pub mod frames;
 pub mod front;
 pub mod issuing;
 pub mod load;
+pub mod look;
 pub mod manager;
 pub mod pace;
 pub mod php;

@@ -9,7 +9,7 @@ mod sockets;
 mod page;
 
 pub use json::{json, push_certificate};
-pub use lives::Stories;
+pub use lives::{Stories, told};
 pub use metrics::{FAMILIES, Family, Format, metrics};
 pub use page::page;
 pub use sockets::{is_of, sockets};

@@ -23,7 +23,7 @@ mod visitor;
 mod outgoing;
 mod connection;
 
-pub use connection::{Connection, Event, Received};
+pub use connection::{Connection, Event, Failure, Received, Why};
 pub use hello::{HELLO_BYTES_MAX, Hello, read_hello};
 pub use outgoing::Outgoing;
 pub use pair::{Fault, Pair, certificate_in, is_for, key_in};

@@ -40,6 +40,11 @@ impl History {
     }
 }
 
+/// What somebody is told who asks for a request that nobody knows.
+const UNTOLD: &str = "no such request is known: the config has to have `request-id` and `admin`, and \
+                      of requests those are kept that came while somebody looked at `admin`, or \
+                      that failed (5xx) or took longer than a second, the last 1,024 of each loop";
+
 /// For what somebody waits.
 pub(super) const NEXT: usize = 0;
 pub(super) const CURRENT: usize = 1;
@@ -78,8 +83,18 @@ impl Shell<'_> {
                 self.askers[END].push(asker);
             }
             Wish::Upgrade(path) => self.upgrade(path, Some(asker)),
+            Wish::Tell(id) => asker.answer(&self.tell(&id)),
             Wish::Status => asker.answer(&Outcome::Status(self.status())),
         }
+    }
+
+    /// What has happened to the request with that id.
+    fn tell(&self, id: &str) -> Outcome {
+        let told = self.workers.seen().find_map(|seen| dashboard::told(&seen, id.as_bytes()));
+        told.map_or_else(
+            || Outcome::Refused { code: 1, text: format!("error: {id}: {UNTOLD}") },
+            Outcome::Told,
+        )
     }
 
     /// Tells those who wait for a reload that there is none, as the server ends.
