@@ -481,16 +481,6 @@ mod tests {
     }
 
     #[test]
-    fn a_process_has_its_number_as_long_as_it_is_there() {
-        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
-        let handle = Handle::of(child.id()).unwrap();
-        assert_eq!(handle.pid(), Some(child.id()));
-        drop(child.stdin.take());
-        child.wait().unwrap();
-        assert_eq!(handle.pid(), None);
-    }
-
-    #[test]
     fn a_program_is_a_regular_file() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");

@@ -32,7 +32,7 @@ pub(super) fn run(program: &Path, words: [&str; 3], time: Duration) -> Result<()
     let handle = Handle::of(child.id()).map_err(|error| failed(&error))?;
     let is_over = handle.ends_within(time);
     if !is_over {
-        handle.kill_group(Some(child.id()));
+        handle.kill_group();
     }
     let status = child.wait().map_err(|error| failed(&error))?;
     if status.success() {
