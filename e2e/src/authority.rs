@@ -4,10 +4,14 @@
 use crate::{PATIENCE, eventually, secure::Certificates};
 use serde_json::json;
 use std::{
+    collections::BTreeSet,
     fs,
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU8, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicU8, Ordering},
+    },
 };
 
 /// The authority. Dropping it ends it.
@@ -28,10 +32,19 @@ pub fn own_address() -> Ipv4Addr {
     Ipv4Addr::new(127, high.max(1), low, COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Ports that nobody has at that address.
+/// Ports that are free at `address`, none of which has been given before: it is not taken yet.
 pub fn free_ports<const N: usize>(address: Ipv4Addr) -> [u16; N] {
-    let all = [(); N].map(|()| TcpListener::bind((address, 0)).unwrap());
-    all.map(|listener| listener.local_addr().unwrap().port())
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let free = || TcpListener::bind((address, 0)).unwrap().local_addr().unwrap().port();
+    let mut given = GIVEN.lock().unwrap();
+    [(); N].map(|()| {
+        loop {
+            let port = free();
+            if given.insert(port) {
+                break port;
+            }
+        }
+    })
 }
 
 /// What an authority is like.
