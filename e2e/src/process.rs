@@ -50,12 +50,21 @@ impl Process {
         fs::read_dir(format!("/proc/{}/fd", self.0)).expect("the process lives").count()
     }
 
-    /// How many of them are left when no more is under way: not those that hold the last requests
-    /// of workers that are gone, which are few or many as clients asked.
+    /// How many of them are left when no more is under way.
     pub fn lasting_descriptors(self) -> usize {
+        self.held().len()
+    }
+
+    /// What they are that are left when no more is under way: not those that hold the last requests
+    /// of workers that are gone, which are few or many as clients asked.
+    pub fn held(self) -> Vec<String> {
         let all = fs::read_dir(format!("/proc/{}/fd", self.0)).expect("the process lives");
         let targets = all.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
-        targets.filter(|target| !target.to_string_lossy().contains("gannet-recents")).count()
+        let mut names: Vec<_> =
+            targets.map(|target| target.to_string_lossy().into_owned()).collect();
+        names.retain(|name| !name.contains("gannet-recents"));
+        names.sort();
+        names
     }
 
     /// Whether it holds a descriptor that stands for `other`.

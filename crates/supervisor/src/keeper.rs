@@ -18,12 +18,17 @@ use std::{
 /// How long it waits for the supervisor that has started it.
 const FIRST_TIME: Duration = Duration::from_secs(10);
 
+/// How long it waits for the next one where no worker is left: a supervisor that is killed may take
+/// along the only worker, one that was not ready yet.
+const NEXT_TIME: Duration = Duration::from_secs(5);
+
 /// What is kept, by name.
 type Kept = BTreeMap<String, OwnedFd>;
 
-/// Keeps what it is given, until its supervisor has ended and no worker is left. Then nobody asks
-/// those any more who run PHP: they are told to end, too. The first who may give it anything is the
-/// process `first`, and nobody ever whose process is kept: what is kept says what is run.
+/// Keeps what it is given, until its supervisor has ended, no worker is left, and no other
+/// supervisor has come for a while. Then nobody asks those any more who run PHP: they are told to
+/// end, too. The first who may give it anything is the process `first`, and nobody ever whose
+/// process is kept: what is kept says what is run.
 ///
 /// # Errors
 ///
@@ -43,34 +48,40 @@ fn keep_for(
     let mut owner: Option<OwnedFd> = None;
     // Its process, which may have lost sight of this one for a while.
     let mut watcher: Option<Handle> = None;
-    let mut time = Some(FIRST_TIME);
+    let mut is_first = true;
     loop {
         let workers = |name: &str| name.starts_with(WORKER);
         let left = if owner.is_some() { Vec::new() } else { processes(&kept, workers)? };
         let process = watcher.as_ref().filter(|one| owner.is_none() && !one.has_ended());
         let left: Vec<&Handle> = left.iter().chain(process).collect();
-        if owner.is_none() && time.is_none() && left.is_empty() {
-            processes(&kept, |_| true)?.iter().for_each(Handle::quit);
-            return Ok(());
-        }
+        let is_alone = owner.is_none() && left.is_empty();
+        let time = match is_first {
+            true => Some(FIRST_TIME),
+            // After a stop there is nothing to go on with.
+            false if kept.keys().all(|name| name.ends_with(PROCESS)) => {
+                is_alone.then_some(Duration::ZERO)
+            }
+            false => is_alone.then_some(NEXT_TIME),
+        };
         let others = owner.iter().map(AsFd::as_fd).chain(left.into_iter().map(AsFd::as_fd));
         let ready =
             store::wait(&[door.as_fd()].into_iter().chain(others).collect::<Vec<_>>(), time)?;
         if !ready.contains(&true) {
+            processes(&kept, |_| true)?.iter().for_each(Handle::quit);
             return Ok(());
         }
         // Before anybody else comes in, whether the one before is gone.
         owner = owner.filter(|owner| obey(owner, &mut kept));
-        let is_servant = |pid| match time {
-            Some(_) => pid != first,
-            None => processes(&kept, |_| true)
+        let is_servant = |pid| match is_first {
+            true => pid != first,
+            false => processes(&kept, |_| true)
                 .is_ok_and(|all| all.iter().any(|one| one.pid() == Some(pid))),
         };
         let Some(next) = store::accept(door.as_fd(), is_servant)? else { continue };
         // One at a time: whoever else comes is turned away.
         if owner.is_none() && store::give(next.as_fd(), kept.iter()).is_ok() {
             watcher = process_of(next.as_fd());
-            (owner, time) = (Some(next), None);
+            (owner, is_first) = (Some(next), false);
         }
     }
 }
@@ -124,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_outlives_its_owners_and_a_keeper_ends_with_the_last_worker() {
+    fn what_is_kept_outlives_its_owners_and_a_keeper_ends_after_the_last_worker() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keep");
         let [mut watcher, mut worker, mut php] =
