@@ -131,6 +131,21 @@ pub fn sockets(server: &Server) -> Vec<PathBuf> {
     own
 }
 
+/// All processes that run PHP for the `site` of that name, whichever server has started them.
+pub fn fpms(site: &str) -> Vec<Process> {
+    let head = format!("\n[{site}]\n");
+    let is_its = |path: &Path| {
+        let target = fs::read_link(path).unwrap_or_default();
+        target.to_string_lossy().contains("memfd:gannet-php")
+            && fs::read_to_string(path).is_ok_and(|config| config.contains(&head))
+    };
+    let runs = |process: &Process| {
+        let held = fs::read_dir(format!("/proc/{}/fd", process.0));
+        held.is_ok_and(|mut held| held.any(|entry| entry.is_ok_and(|one| is_its(&one.path()))))
+    };
+    Process::all().filter(|one| one.name().starts_with("php-fpm") && runs(one)).collect()
+}
+
 /// Whether a process holds the socket that listens at `path`.
 fn is_held(process: Process, path: &Path) -> bool {
     let all = fs::read_to_string("/proc/net/unix").unwrap();

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
 use e2e::{
-    Client, Ending, Launch, Response, Server, Site, eventually, process::Process,
+    Client, Ending, Launch, Server, Site, eventually,
+    look::{admin, ask, connection, json},
+    process::Process,
     webdriver::Browser,
 };
 use rustix::process::Signal;
@@ -48,19 +50,6 @@ impl Place {
     }
 }
 
-/// Where the server is looked at.
-fn admin(server: &Server) -> SocketAddr {
-    let start = server.wait_for(|line| line["event"] == "start");
-    let url = start["admin"].as_str().unwrap();
-    url.trim_start_matches("http://").trim_end_matches('/').parse().unwrap()
-}
-
-fn ask(addr: SocketAddr, path: &str, fields: &str) -> Response {
-    let mut client = Client::connect(addr);
-    client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n")).unwrap();
-    client.response().unwrap()
-}
-
 /// The figures, by their names and labels.
 fn figures(addr: SocketAddr) -> BTreeMap<String, f64> {
     let answer = ask(addr, "/metrics", "");
@@ -72,12 +61,6 @@ fn figures(addr: SocketAddr) -> BTreeMap<String, f64> {
         (name.to_owned(), value.parse().unwrap())
     };
     lines.map(figure).collect()
-}
-
-fn json(addr: SocketAddr, path: &str) -> Value {
-    let answer = ask(addr, path, "");
-    assert_eq!((answer.status, answer.get("content-type")), (200, Some("application/json")));
-    serde_json::from_str(&answer.text()).unwrap()
 }
 
 /// The process that shows it, once it is there.
@@ -267,11 +250,7 @@ fn a_connection_keeps_its_story_however_much_is_asked_on_it() {
     let server = place.start();
     let addr = admin(&server);
     let mut busy = Client::connect(server.addr());
-    let story = |port: u16| {
-        let all = json(addr, "/sockets");
-        let is_it = |one: &&Value| one["client"] == format!("127.0.0.1:{port}");
-        all["sockets"].as_array().unwrap().iter().find(is_it).cloned().unwrap_or_default()
-    };
+    let story = |port: u16| connection(addr, &format!("127.0.0.1:{port}"));
     // A pipeline, so that it takes no longer than it has to.
     for _ in 0..100 {
         busy.send("GET /digits.txt HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(101)).unwrap();
@@ -295,6 +274,31 @@ fn a_connection_keeps_its_story_however_much_is_asked_on_it() {
         (&all["paths"][0]["name"], &all["seen"]),
         (&"localhost/digits.txt".into(), &2.into())
     );
+    server.stop();
+}
+
+#[test]
+fn a_terminal_shows_what_has_happened_in_a_second() {
+    let place = Place::new("\"127.0.0.1:0\"");
+    let server = place.start();
+    let looking = std::thread::spawn({
+        let file = place.file();
+        move || Launch::of(vec!["top".to_owned(), file]).finish()
+    });
+    // As long as it looks there is something to see.
+    let mut client = Client::connect(server.addr());
+    while !looking.is_finished() {
+        client.get("/digits.txt").unwrap();
+    }
+    let (code, said, stderr) = looking.join().unwrap();
+    assert_eq!((code, &*stderr), (Some(0), ""));
+    let requests = said.lines().find_map(|line| line.strip_prefix("requests     ")).unwrap();
+    let (rate, rest) = requests.split_once("/s").unwrap();
+    assert!(
+        rate.parse::<u64>().unwrap() > 0 && rest.contains("p99 ") && !rest.contains('–'),
+        "{said}"
+    );
+    assert!(said.lines().any(|line| line.starts_with("default ")), "{said}");
     server.stop();
 }
 

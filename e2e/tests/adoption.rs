@@ -135,8 +135,11 @@ fn a_signal_that_was_not_for_a_worker_is_not_remembered() {
     let text = fs::read_to_string(place.file()).unwrap();
     let text = text.replace("[site", "[server.limits]\nstop-time = \"0ms\"\n[site");
     fs::write(place.file(), text).unwrap();
+    // More than lies in between.
+    let huge = vec![b'x'; 32 << 20];
+    place.site.write("huge.bin", &huge);
     let server = place.launch().start();
-    let mut busy = Client::download(server.addr(), "/large.bin");
+    let mut busy = Client::download(server.addr(), "/huge.bin");
     server.workers().iter().for_each(|worker| worker.signal(Signal::TERM));
     // It is over when they have said that they drain, so they have heard that, too.
     place.reload();
@@ -144,8 +147,9 @@ fn a_signal_that_was_not_for_a_worker_is_not_remembered() {
     kill(&server);
     let next = place.launch().start();
     assert!(eventually(|| place.count("reloaded") == 2));
+    place.reload();
     let (bytes, _) = busy.drain().unwrap();
-    assert!(bytes.ends_with(&Site::large()), "the download is whole");
+    assert!(bytes.ends_with(&huge), "the download is whole");
     next.stop();
 }
 

@@ -5,7 +5,7 @@ use base::pack::{Packer, Unpacker};
 use std::{os::unix::ffi::OsStrExt, path::PathBuf, time::Duration};
 
 /// The form of the bytes; another one is refused.
-const VERSION: u64 = 6;
+const VERSION: u64 = 7;
 
 /// What a supervisor knows of a config.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,8 +43,6 @@ pub struct Blueprint {
     pub certificates: Vec<PathBuf>,
     /// Whether some of them are had from an authority by itself.
     pub issues: bool,
-    /// When certificates end, in seconds since 1970, each by its file.
-    pub ends: Vec<(String, i64)>,
     /// What the labels of sites and routes stand for.
     pub labels: Vec<Label>,
     /// What runs PHP.
@@ -113,7 +111,6 @@ impl Blueprint {
             hosts: plan.listen.iter().enumerate().map(answers).collect(),
             certificates,
             issues: plan.certificates.iter().any(|one| matches!(one.issuer, Issuer::Authority(_))),
-            ends: Vec::new(),
             labels: plan.labels.clone(),
             pools: plan.pools.clone(),
         }
@@ -165,11 +162,6 @@ impl Blueprint {
         out.number(self.certificates.len() as u64);
         self.certificates.iter().for_each(|file| out.bytes(file.as_os_str().as_bytes()));
         out.byte(u8::from(self.issues));
-        out.number(self.ends.len() as u64);
-        for (file, end) in &self.ends {
-            out.bytes(file.as_bytes());
-            out.number(end.cast_unsigned());
-        }
         out.number(self.labels.len() as u64);
         for Label { site, route } in &self.labels {
             out.bytes(site.as_bytes());
@@ -206,7 +198,6 @@ impl Blueprint {
             hosts: from.list(|from| from.list(Unpacker::text))?,
             certificates: from.list(Unpacker::path)?,
             issues: from.flag()?,
-            ends: from.list(|from| Some((from.text()?, from.number()?.cast_signed())))?,
             labels: from.list(|from| {
                 Some(Label { site: from.text()?.into(), route: from.text()?.into() })
             })?,

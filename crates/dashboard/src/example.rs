@@ -4,7 +4,7 @@ use control::{
     Life, Lives,
     latency::STRETCHES,
     lives::{Answer, Name},
-    status::{Generation, Listener, Loop, Reload, Site, Status, Worker},
+    status::{Certificate, Generation, Listener, Loop, Reload, Site, Status, Worker},
     tally::Counts,
 };
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -69,7 +69,15 @@ pub(crate) fn status() -> Status {
         reloads_failed: 1,
         listeners: vec![Listener { address: "[::1]:80".to_owned(), waiting, waiting_max }],
         overflows: 2,
-        certificates: vec![("/a.pem".to_owned(), 1_800_000_000)],
+        certificates: vec![Certificate {
+            file: "/a.pem".to_owned(),
+            hosts: vec!["a.example".to_owned()],
+            issuer: "an authority".to_owned(),
+            until: Some(1_800_000_000),
+            next: "renewed 2026-12-01 00:00:00 UTC".to_owned(),
+            warning: Some("expires soon".to_owned()),
+            error: Some("it does not answer".to_owned()),
+        }],
         layers: vec!["no core dumps: on".to_owned()],
         counted: vec![
             ("connections".to_owned(), 3),

@@ -8,8 +8,8 @@ mod tops;
 mod sockets;
 mod page;
 
-pub use json::json;
-pub use lives::Stories;
+pub use json::{json, push_certificate};
+pub use lives::{Stories, told};
 pub use metrics::{FAMILIES, Family, Format, metrics};
 pub use page::page;
 pub use sockets::{is_of, sockets};

@@ -1,8 +1,8 @@
 //! What is known of each connection and has happened on it, as a story: from whoever came to how it
 //! ended.
 
-use base::text::push_json;
-use control::lives::{Answered, Event, First, Name, Seen, Way, What};
+use base::text::{push_json, push_printable};
+use control::lives::{Answered, Event, First, Known, Name, Seen, Way, What};
 use std::{collections::HashMap, net::SocketAddr};
 
 /// Answers of a connection that are told: the newest.
@@ -73,6 +73,44 @@ impl Stories {
         }
         push(out, "]");
     }
+}
+
+/// What has happened to the request with that id, and on its connection, if it is among what was
+/// found of a loop: each with the microseconds since it was there.
+#[must_use]
+pub fn told(seen: &Seen, id: &[u8]) -> Option<Vec<(i64, String)>> {
+    let is_it = |answer: &&Answered| answer.asked[4] == id && !id.is_empty();
+    let answer = seen.answers.iter().find(is_it)?;
+    let Answered { connection, stream, began_us, status, bytes, first_us, whole_us, .. } = answer;
+    let since = |us: u64| i64::try_from(us).unwrap_or(i64::MAX) - began_us.cast_signed();
+    let own = seen.events.iter().filter(|event| event.connection == *connection);
+    let mut steps: Vec<_> = own.map(|event| (since(event.when_us), words(event.what))).collect();
+    if let Some(known) = seen.known.iter().find(|known| known.connection == *connection) {
+        let Known { peer, since_us, requests, .. } = known;
+        let requests = format!("the connection came from {peer}; {requests} answers so far");
+        steps.push((since(*since_us), requests));
+    }
+    let [method, host, path, ..] = answer.asked.each_ref().map(|text| printable(text));
+    let lane = if *stream > 0 { format!(" on stream {stream}") } else { String::new() };
+    let client = answer.client.map_or_else(|| "a Unix socket".to_owned(), |ip| ip.to_string());
+    steps.push((0, format!("the request is there{lane}: {method} {host}{path}, from {client}")));
+    steps.push((first_us.cast_signed(), format!("its first byte is sent: status {status}")));
+    let why = match printable(&answer.reason) {
+        why if why.is_empty() => why,
+        why => format!("; {why}"),
+    };
+    steps.push(match whole_us {
+        Some(us) => (us.cast_signed(), format!("its last byte is sent: {bytes} bytes{why}")),
+        None => (i64::MAX, "its end is still to come".to_owned()),
+    });
+    steps.sort_by_key(|(us, _)| *us);
+    Some(steps)
+}
+
+fn printable(text: &[u8]) -> String {
+    let mut out = Vec::new();
+    push_printable(&mut out, text);
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// The connections that it is known of how they began: where their clients are, since when, and how
@@ -196,7 +234,7 @@ fn time(us: u32) -> String {
 mod tests {
     use super::*;
     use crate::example::{answered, life, look};
-    use control::lives::{Ending, Life};
+    use control::lives::{Answer, Ending, Life};
     use std::sync::atomic::AtomicU64;
 
     fn told(stories: &Stories, peer: &str) -> serde_json::Value {
@@ -275,6 +313,30 @@ mod tests {
         begin(&life, 40);
         let said = told(&Stories::of(&seen(words)), "192.0.2.1:4242");
         assert_eq!((&said["requests"], said["events"].as_array().unwrap().len()), (&0.into(), 1));
+    }
+
+    #[test]
+    fn what_has_happened_to_a_request_is_told_step_by_step() {
+        let (words, life) = life();
+        let name = begin(&life, 10);
+        let [method, host, path, referrer, _] = answered(name, "/a", 200).asked;
+        let asked = [method, host, path, referrer, b"3f0b"];
+        let answer = Answer { asked, whole_us: None, stream: 5, ..answered(name, "/a", 502) };
+        let begun = life.answer(&answer);
+        let found = |id: &[u8]| super::told(&seen(words)[0], id);
+        assert_eq!((found(b"other"), found(b"")), (None, None));
+        assert_eq!(found(b"3f0b").unwrap().pop().unwrap().1, "its end is still to come");
+        life.finish(begun, 9, (5, 70), "cut off");
+        life.end(200, name, (Ending::Broken, First::Cut));
+        let steps = found(b"3f0b").unwrap();
+        let expect = [
+            (-10, "accepted: its first bytes are there"),
+            (0, "the request is there on stream 5: GET a.example/a, from 192.0.2.1"),
+            (5, "its first byte is sent: status 502"),
+            (70, "its last byte is sent: 9 bytes; cut off"),
+            (180, "ended: an answer could not be sent; this server cut it off with a RST"),
+        ];
+        assert_eq!(steps, expect.map(|(us, words)| (us, words.to_owned())));
     }
 
     #[test]

@@ -85,6 +85,11 @@ pub(crate) enum Verb {
     Trust(TrustPlace),
     /// Have them trust it no longer
     Untrust(TrustPlace),
+    /// Show what a running server does, second by second
+    Top {
+        #[command(flatten)]
+        desk: Desk,
+    },
     /// Look for mistakes in a config file, and serve nothing
     Check {
         /// The config file
@@ -201,7 +206,8 @@ pub(crate) struct Desk {
 /// A request that might be sent.
 #[derive(Args, Debug)]
 pub(crate) struct Explain {
-    /// The URL that would be asked for, or `*` for the server as a whole
+    /// The URL that would be asked for, or `*` for the server as a whole; with --live, the id of a
+    /// request
     pub(crate) url: String,
     /// The method
     #[arg(short = 'X', value_name = "METHOD", default_value = "GET")]
@@ -215,6 +221,9 @@ pub(crate) struct Explain {
     /// The config file
     #[arg(short, value_name = "FILE", default_value = "gannet.toml")]
     pub(crate) config: PathBuf,
+    /// Have the running server say what has happened to the request with that id, step by step
+    #[arg(long, conflicts_with_all = ["method", "fields", "from", "json"])]
+    pub(crate) live: bool,
     /// Say it as JSON, for programs
     #[arg(long)]
     pub(crate) json: bool,

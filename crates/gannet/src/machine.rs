@@ -267,6 +267,10 @@ impl World for Machine {
 /// The folder in which what comes by itself of certificates is kept where the config names none.
 pub(crate) fn keep_folder() -> PathBuf {
     let own = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    // Where systemd has given it one, which nobody else has.
+    if let Some(state) = own("STATE_DIRECTORY") {
+        return state;
+    }
     match (process::user(), own("XDG_DATA_HOME"), own("HOME")) {
         (0, ..) | (_, None, None) => PathBuf::from("/var/lib/gannet"),
         (_, Some(data), _) => data.join("gannet"),

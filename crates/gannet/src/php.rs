@@ -222,7 +222,7 @@ impl Shared {
         if let Some(handle) = &handle {
             let _ = store::wait(&[handle.as_fd()], None);
             // What it has started may still take requests, and holds the pipe until it has ended.
-            handle.quit_group(Some(child.id()));
+            handle.quit_group();
         }
         let ended = child.wait()?;
         let is_ready = || heard.is_ready.load(Ordering::Relaxed);

@@ -48,6 +48,12 @@ pub fn check(socket: BorrowedFd<'_>, is_servant: impl FnOnce(u32) -> bool) -> io
     Ok(())
 }
 
+/// The process that has connected to this end of `socket`, if it can be seen from here.
+#[must_use]
+pub fn process(socket: BorrowedFd<'_>) -> Option<Handle> {
+    process_of(socket, sys::peer(socket).ok()?.pid.unsigned_abs()).ok()
+}
+
 /// The process that has connected to `socket`, of that number as long as it is there.
 fn process_of(socket: BorrowedFd<'_>, pid: u32) -> io::Result<Handle> {
     match sys::peer_process(socket) {

@@ -19,6 +19,7 @@ use std::{
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{self, Path, PathBuf},
     process::Command,
+    time::{Duration, Instant},
 };
 
 /// What a process is given whose work is the least urgent.
@@ -93,9 +94,22 @@ impl Handle {
     /// Whether it has ended.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        let mut ready = [PollFd::new(&self.0, PollFlags::IN)];
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        poll(&mut ready, Some(&now)).is_ok_and(|count| count > 0)
+        self.ends_within(Duration::ZERO)
+    }
+
+    /// Waits until it has ended, for that time at most; whether it has.
+    #[must_use]
+    pub fn ends_within(&self, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let left = Timespec::try_from(left).ok();
+            let mut ready = [PollFd::new(&self.0, PollFlags::IN)];
+            match poll(&mut ready, left.as_ref()) {
+                Err(Errno::INTR) => {}
+                outcome => return outcome.is_ok_and(|count| count > 0),
+            }
+        }
     }
 
     /// Has it end once its clients have gone elsewhere.
@@ -127,25 +141,23 @@ impl Handle {
     }
 
     /// Has all of the group that it has led end, once they have finished what they are at, whether
-    /// it has ended or not. Kernels before 6.9 know a group only by its `number`, which may be
-    /// another's once the process has ended and its parent knows of that: then it is left out.
-    pub fn quit_group(&self, number: Option<u32>) {
-        self.signal_group(number, Signal::QUIT);
+    /// it has ended or not. Kernels before 6.9 know a group only by its number, which may be
+    /// another's once its parent knows that the process has ended: then they are left alone.
+    pub fn quit_group(&self) {
+        self.signal_group(Signal::QUIT);
     }
 
     /// Ends all of that group at once.
-    pub fn kill_group(&self, number: Option<u32>) {
-        self.signal_group(number, Signal::KILL);
+    pub fn kill_group(&self) {
+        self.signal_group(Signal::KILL);
     }
 
-    fn signal_group(&self, number: Option<u32>, signal: Signal) {
-        let number = number.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+    fn signal_group(&self, signal: Signal) {
         // Mostly nobody is left.
-        match (sys::signal_group(self.as_fd(), signal), number) {
-            (Err(error), Some(number)) if error.kind() == io::ErrorKind::InvalidInput => {
-                let _ = kill_process_group(number, signal);
-            }
-            _ => {}
+        let sent = sys::signal_group(self.as_fd(), signal);
+        if sent.is_err_and(|error| error.kind() == io::ErrorKind::InvalidInput) {
+            let number = self.pid().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+            let _ = number.map(|number| kill_process_group(number, signal));
         }
     }
 }
@@ -404,17 +416,25 @@ mod tests {
         let handle = Handle::of(line.trim().parse().unwrap()).unwrap();
         assert!(!handle.has_ended());
         assert_eq!(handle.ending().unwrap(), None);
+        assert!(!handle.ends_within(Duration::from_millis(1)));
         handle.kill();
-        while !handle.has_ended() {
-            std::thread::yield_now();
-        }
+        assert!(handle.ends_within(Duration::from_secs(60)));
         assert_eq!(handle.ending().unwrap().as_deref(), Some("ended"));
         shell.wait().unwrap();
         assert_eq!(handle.ending().unwrap().as_deref(), Some("ended"));
     }
 
-    /// What is left of a group is found though its first process is gone and forgotten, and nobody
-    /// else is taken for it.
+    #[test]
+    fn a_process_has_its_number_as_long_as_it_is_there() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let handle = Handle::of(child.id()).unwrap();
+        assert_eq!(handle.pid(), Some(child.id()));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert_eq!(handle.pid(), None);
+    }
+
+    /// What is left of it is found though its first process is gone and forgotten.
     #[test]
     fn a_group_is_known_by_who_has_led_it() {
         let group = || {
@@ -427,26 +447,20 @@ mod tests {
             (shell, handle, Handle::of(line.trim().parse().unwrap()).unwrap())
         };
         let (mut shell, handle, other) = group();
-        let (mut innocent, _, its) = group();
         shell.kill().unwrap();
         while !handle.has_ended() {
             std::thread::yield_now();
         }
-        // As the kernels do it that know no better: nobody has taken notice of its end yet.
-        let is_old = sys::signal_group(handle.as_fd(), Signal::CONT).is_err();
         assert!(!other.has_ended());
-        if is_old {
-            handle.kill_group(Some(shell.id()));
+        let is_forgotten = sys::signal_group(handle.as_fd(), Signal::CONT).is_ok();
+        if is_forgotten {
+            shell.wait().unwrap();
         }
-        shell.wait().unwrap();
-        handle.kill_group((!is_old).then(|| innocent.id()));
+        handle.kill_group();
         while !other.has_ended() {
             std::thread::yield_now();
         }
-        assert!(!its.has_ended());
-        its.kill();
-        innocent.kill().unwrap();
-        innocent.wait().unwrap();
+        shell.wait().unwrap();
     }
 
     #[test]
@@ -464,16 +478,6 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
         drop(other);
         assert_eq!(fs::File::from(own).read_to_end(&mut Vec::new()).unwrap(), sent);
-    }
-
-    #[test]
-    fn a_process_has_its_number_as_long_as_it_is_there() {
-        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
-        let handle = Handle::of(child.id()).unwrap();
-        assert_eq!(handle.pid(), Some(child.id()));
-        drop(child.stdin.take());
-        child.wait().unwrap();
-        assert_eq!(handle.pid(), None);
     }
 
     #[test]

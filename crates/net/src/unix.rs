@@ -373,7 +373,8 @@ mod tests {
         assert_eq!(std::os::unix::fs::MetadataExt::gid(&found), group);
         let client = UnixStream::connect(&path).unwrap();
         let socket = UnixListener::from(socket);
-        socket.accept().unwrap();
+        let (end, _) = socket.accept().unwrap();
+        assert_eq!(crate::peer::process(end.as_fd()).unwrap().pid(), Some(std::process::id()));
         drop((client, file));
         assert!(!is_socket(&path));
         fs::write(&path, "precious").unwrap();

@@ -3,7 +3,7 @@
 
 use crate::state::{PROCESS, WORKER};
 use net::{
-    channel,
+    channel, peer,
     process::Handle,
     store::{self, MARK, Wish},
     unix::SocketFile,
@@ -11,52 +11,77 @@ use net::{
 use std::{
     collections::BTreeMap,
     io,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     time::Duration,
 };
 
 /// How long it waits for the supervisor that has started it.
 const FIRST_TIME: Duration = Duration::from_secs(10);
 
+/// How long it waits for the next one where no worker is left: a supervisor that is killed may take
+/// along the only worker, one that was not ready yet.
+const NEXT_TIME: Duration = Duration::from_secs(5);
+
 /// What is kept, by name.
 type Kept = BTreeMap<String, OwnedFd>;
 
-/// Keeps what it is given, until its supervisor has ended and no worker is left. Then nobody asks
-/// those any more who run PHP: they are told to end, too. The first who may give it anything is the
-/// process `first`, and nobody ever whose process is kept: what is kept says what is run.
+/// Keeps what it is given, until its supervisor has ended, no worker is left, and no other
+/// supervisor has come for a while. Then nobody asks those any more who run PHP: they are told to
+/// end, too. The first who may give it anything is the process `first`, and nobody ever whose
+/// process is kept: what is kept says what is run.
 ///
 /// # Errors
 ///
 /// Descriptors have run out.
 pub fn keep(door: OwnedFd, first: u32) -> io::Result<()> {
+    keep_for(door, first, peer::process)
+}
+
+/// The same for those whose processes are told by `process_of`.
+fn keep_for(
+    door: OwnedFd,
+    first: u32,
+    process_of: impl Fn(BorrowedFd<'_>) -> Option<Handle>,
+) -> io::Result<()> {
     let _file = SocketFile::of(door.as_fd())?;
     let mut kept = Kept::new();
     let mut owner: Option<OwnedFd> = None;
-    let mut time = Some(FIRST_TIME);
+    // Its process, which may have lost sight of this one for a while.
+    let mut watcher: Option<Handle> = None;
+    let mut is_first = true;
     loop {
         let workers = |name: &str| name.starts_with(WORKER);
         let left = if owner.is_some() { Vec::new() } else { processes(&kept, workers)? };
-        if owner.is_none() && time.is_none() && left.is_empty() {
-            processes(&kept, |_| true)?.iter().for_each(Handle::quit);
-            return Ok(());
-        }
-        let others = owner.iter().map(AsFd::as_fd).chain(left.iter().map(AsFd::as_fd));
+        let process = watcher.as_ref().filter(|one| owner.is_none() && !one.has_ended());
+        let left: Vec<&Handle> = left.iter().chain(process).collect();
+        let is_alone = owner.is_none() && left.is_empty();
+        let time = match is_first {
+            true => Some(FIRST_TIME),
+            // After a stop there is nothing to go on with.
+            false if kept.keys().all(|name| name.ends_with(PROCESS)) => {
+                is_alone.then_some(Duration::ZERO)
+            }
+            false => is_alone.then_some(NEXT_TIME),
+        };
+        let others = owner.iter().map(AsFd::as_fd).chain(left.into_iter().map(AsFd::as_fd));
         let ready =
             store::wait(&[door.as_fd()].into_iter().chain(others).collect::<Vec<_>>(), time)?;
         if !ready.contains(&true) {
+            processes(&kept, |_| true)?.iter().for_each(Handle::quit);
             return Ok(());
         }
         // Before anybody else comes in, whether the one before is gone.
         owner = owner.filter(|owner| obey(owner, &mut kept));
-        let is_servant = |pid| match time {
-            Some(_) => pid != first,
-            None => processes(&kept, |_| true)
+        let is_servant = |pid| match is_first {
+            true => pid != first,
+            false => processes(&kept, |_| true)
                 .is_ok_and(|all| all.iter().any(|one| one.pid() == Some(pid))),
         };
         let Some(next) = store::accept(door.as_fd(), is_servant)? else { continue };
         // One at a time: whoever else comes is turned away.
         if owner.is_none() && store::give(next.as_fd(), kept.iter()).is_ok() {
-            (owner, time) = (Some(next), None);
+            watcher = process_of(next.as_fd());
+            (owner, is_first) = (Some(next), false);
         }
     }
 }
@@ -95,10 +120,12 @@ mod tests {
         thread,
     };
 
-    fn keeper(path: &Path, first: u32) -> thread::JoinHandle<io::Result<()>> {
+    /// One whose first owner is the process `first`, and whose owners are all known by the process
+    /// `watcher`.
+    fn keeper(path: &Path, first: u32, watcher: u32) -> thread::JoinHandle<io::Result<()>> {
         let (door, file) = unix::listen_for_messages(path, 0o600).unwrap();
         file.leave();
-        thread::spawn(move || keep(door, first))
+        thread::spawn(move || keep_for(door, first, |_| Handle::of(watcher).ok()))
     }
 
     fn names(path: &Path) -> (Store, Vec<String>) {
@@ -108,12 +135,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_outlives_its_owners_and_a_keeper_ends_with_the_last_worker() {
+    fn what_is_kept_outlives_its_owners_and_a_keeper_ends_after_the_last_worker() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keep");
-        let keeper = keeper(&path, process::id());
-        let [mut worker, mut php] =
-            [(); 2].map(|()| Command::new("sleep").arg("60").spawn().unwrap());
+        let [mut watcher, mut worker, mut php] =
+            [(); 3].map(|()| Command::new("sleep").arg("60").spawn().unwrap());
+        let keeper = keeper(&path, process::id(), watcher.id());
         let process = Handle::of(worker.id()).unwrap();
         let other = Handle::of(php.id()).unwrap();
         let (store, kept) = names(&path);
@@ -134,6 +161,12 @@ mod tests {
         worker.wait().unwrap();
         store.settle().unwrap();
         drop(store);
+        // It has only lost sight of it.
+        let (store, kept) = names(&path);
+        assert_eq!(kept.len(), 2);
+        watcher.kill().unwrap();
+        watcher.wait().unwrap();
+        drop(store);
         keeper.join().unwrap().unwrap();
         // By then nobody asks it anything.
         php.wait().unwrap();
@@ -147,12 +180,12 @@ mod tests {
         let given = |path: &Path| Store::at(path).and_then(|store| store.given());
         let path = folder.path().join("keep");
         let mut other = Command::new("sleep").arg("60").spawn().unwrap();
-        keeper(&path, other.id());
+        keeper(&path, other.id(), process::id());
         assert!(given(&path).is_err(), "it is not who has started it");
         other.kill().unwrap();
         other.wait().unwrap();
         let path = folder.path().join("next");
-        keeper(&path, process::id());
+        keeper(&path, process::id(), process::id());
         let (store, _) = names(&path);
         let own = Handle::of(process::id()).unwrap();
         store.keep("gannet-worker-1-process", own.as_fd()).unwrap();

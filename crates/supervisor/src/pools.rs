@@ -249,7 +249,7 @@ impl Pools {
             }
         }
         for process in self.processes().filter(|process| !process.handle.has_ended()) {
-            process.handle.kill_group(Some(process.pid));
+            process.handle.kill_group();
         }
     }
 

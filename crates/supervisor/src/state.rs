@@ -31,7 +31,7 @@ use std::{
 /// of another: notes, the table of clients and the seats in it, rows of labels, slots of requests,
 /// the keys of tickets. Whoever changes one of those raises this number; then a server of the
 /// version before has to be restarted.
-const VERSION: u64 = 10;
+const VERSION: u64 = 11;
 
 /// What the state begins with, before its version.
 const MARK: u64 = u64::from_le_bytes(*b"gannet\0\0");
@@ -485,7 +485,6 @@ mod tests {
             hosts: Vec::new(),
             certificates: vec!["/cert".into()],
             issues: true,
-            ends: vec![("/cert".to_owned(), 7)],
             labels: vec![label()],
             pools: vec![plan::Pool::quick("/php".into(), None, ("/socket".into(), 33))],
         }

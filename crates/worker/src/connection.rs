@@ -38,8 +38,7 @@ use control::{
     trail::Phase,
 };
 use http1::{Event, Expiry};
-use many::Writing;
-use message::{Request, RequestId, Slots, Status};
+use message::{Request, RequestId, Slots, Status, clock::Writing};
 use std::{
     future::Future,
     net::IpAddr,

@@ -72,6 +72,8 @@ pub(crate) struct Core {
     board: Option<Arc<Board>>,
     /// Whether somebody wants to know how long answers take.
     is_timed: bool,
+    /// When the clock was read last, and in which stretch of the loop's work.
+    read: Cell<(Option<u64>, u64)>,
     ids: RefCell<Ids>,
     scratch: RefCell<Option<Box<Scratch>>>,
     date: RefCell<(i64, Date29)>,
@@ -140,6 +142,7 @@ impl Core {
             changes,
             board,
             is_timed: plan.admin.is_some(),
+            read: Cell::default(),
             ids: RefCell::new(Ids::new()),
             scratch: RefCell::default(),
             date: RefCell::new((i64::MIN, *b"Thu, 01 Jan 1970 00:00:00 GMT")),
@@ -285,7 +288,22 @@ impl Core {
 
     /// Microseconds, for the durations of answers; zero while nobody reads them.
     pub(crate) fn clock_us(&self) -> u64 {
-        if !self.is_timed && self.log.borrow().is_off() { 0 } else { net::clock::precise_us() }
+        if !self.is_timed && self.log.borrow().is_off() {
+            return 0;
+        }
+        let us = net::clock::precise_us();
+        self.read.set((self.counters.stretch(), us));
+        us
+    }
+
+    /// The same for the beginning of an exchange: where the loop has not waited since the clock was
+    /// read last, as where one answer follows another, that was when this one's turn began.
+    #[inline]
+    pub(crate) fn turn_us(&self) -> u64 {
+        match self.read.get() {
+            (Some(stretch), us) if Some(stretch) == self.counters.stretch() => us,
+            _ => self.clock_us(),
+        }
     }
 
     /// The value of `Date`, worked out once a second.

@@ -25,7 +25,7 @@ use std::{
     os::fd::AsFd,
     task::{Context, Poll, ready},
 };
-use tls::{Event, Protocol, RECORD_BYTES_MAX, Received};
+use tls::{Event, Failure, Protocol, RECORD_BYTES_MAX, Received, Why};
 
 /// The TLS of one connection.
 pub(crate) struct Secure {
@@ -193,11 +193,12 @@ impl Secure {
                 *count = 0;
                 return Intake::Foreign(clear);
             }
-            Event::Failed(reason) => {
+            Event::Failed(Failure { why, words }) => {
                 core.count(Counter::HandshakesFailed);
+                kind(why).into_iter().for_each(|counter| core.count(counter));
                 let subject = Subject::Refused(b"");
                 let about = Some(About { client, id: None, user: None, subject });
-                core.report(&Incident { about, ..Incident::new(Kind::Refused, reason) });
+                core.report(&Incident { about, ..Incident::new(Kind::Refused, words) });
                 *count = 0;
                 return Intake::Failed;
             }
@@ -255,6 +256,17 @@ impl Secure {
         output.advance(taken);
         Ok(taken)
     }
+}
+
+/// What failures of that kind are counted by, beside all of them.
+fn kind(why: Why) -> Option<Counter> {
+    Some(match why {
+        Why::Name => Counter::HandshakesNameless,
+        Why::Refused => Counter::HandshakesRefused,
+        Why::Uncertified => Counter::HandshakesUncertified,
+        Why::Incompatible => Counter::HandshakesIncompatible,
+        Why::Broken => return None,
+    })
 }
 
 fn broken() -> io::Error {

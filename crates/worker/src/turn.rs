@@ -158,7 +158,7 @@ impl<'t> Turn<'t> {
     /// When the bytes came that this turn is about; zero where nobody will ask.
     #[inline]
     pub(crate) fn began_us(&mut self) -> u64 {
-        *self.began_us.get_or_insert_with(|| self.core.clock_us())
+        *self.began_us.get_or_insert_with(|| self.core.turn_us())
     }
 
     pub(crate) fn elapsed_us(&self, began_us: u64) -> u64 {

@@ -85,7 +85,7 @@ const makeCharts = () => {
     const chart = new uPlot({
       width: Math.max(200, figure.clientWidth), height: 180,
       scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
-      axes: [axis, { ...axis, size: 64, values: (_, values) => values.map(format) }],
+      axes: [{ ...axis, space: 90, values: (_, values) => values.map((one) => new Date(one * 1000).toTimeString().slice(0, 8)) }, { ...axis, size: 64, values: (_, values) => values.map(format) }],
       series: [{}, ...series.map(([key, stroke, label]) => ({
         label: label ?? key, stroke, width: 2, spanGaps: false, value: (_, value) => value === null ? "–" : format(value),
       }))],
@@ -153,6 +153,11 @@ const showGenerations = (now) => {
     cell(worker.generation.number), cell(worker.generation.phase), cell(worker.pid), cell(number(worker.connections_now)),
     cell(number(worker.under_way)), cell(number(worker.requests)), cell(time(worker.cpu_us / 1e6)), cell(bytes(worker.memory_bytes)),
   ]));
+  const { reload } = now;
+  const ago = reload && `${time(reload.seconds)} ago`;
+  by("reload").textContent = !reload ? "The config has not been read again." : reload.done
+    ? `The config was read again ${ago}.` : `The config could not be read again, ${ago}: ${reload.reason}`;
+  by("reload").className = reload?.done === false ? "bad" : "";
   fill("queues", now.listeners.map((one) => [
     cell(one.address), cell(number(one.waiting)), cell(number(one.waiting_max)),
   ]));
@@ -204,7 +209,12 @@ const showSockets = ({ states, sockets, left_out: leftOut }) => {
   fill("states", states.map((one) => [cell(one.address), cell(one.state), cell(number(one.count))]));
   const client = by("client").value.trim();
   const limit = by("limit").value;
-  const wanted = sockets.filter((one) => one.client.includes(client) && (!limit || one.limited_by === limit));
+  const [state, answers, site] = ["of-state", "of-answers", "of-site"].map((id) => by(id).value.trim());
+  const isBad = ({ status, first_us: first, whole_us: whole, reason }) => answers === "failed" ? status >= 400 || reason
+    : Math.max(first, whole ?? 0) > 1e6;
+  const wanted = sockets.filter((one) => one.client.includes(client) && (!limit || one.limited_by === limit)
+    && (!state || one.state === state) && (!site || one.answers.some(({ host }) => host.includes(site)))
+    && (!answers || one.answers.some(isBad)));
   const rows = [];
   for (const one of wanted) {
     rows.push(socketRow(one));

@@ -13,7 +13,7 @@
 //! What is allowed by its number alone the kernel (5.11 and later) finds out once, when the filter
 //! is set up, and never asks again: the calls on the path of a request have no conditions.
 
-use crate::sys::calls::{ABSENT, ALLOWED, DEADLY, NEWEST, PROCESSOR};
+use crate::sys::calls::{ABSENT, ALLOWED, DEADLY, KEEPING, NEWEST, PROCESSOR};
 use crate::sys::seccomp::Instruction;
 use libc::c_long;
 
@@ -52,6 +52,16 @@ pub(super) struct Connects {
     pub(super) unix: bool,
     /// Those of TCP, to ports that Landlock allows.
     pub(super) tcp: bool,
+    /// Whatever it takes to visit whom a name leads to; and it keeps what it comes back with.
+    pub(super) visits: bool,
+}
+
+impl Connects {
+    /// The calls that are allowed whatever their arguments, but for those with a condition.
+    fn allowed(self) -> impl Iterator<Item = &'static [c_long]> {
+        let keeping = self.visits.then_some(KEEPING);
+        ALLOWED.iter().copied().chain(keeping)
+    }
 }
 
 /// The calls with a condition, for the process of the number `process`.
@@ -81,20 +91,25 @@ fn conditions(process: u32, connects: Connects) -> Vec<Condition> {
         // A pair to wake a loop by; one that keeps messages apart could reach other sockets.
         is(libc::SYS_socketpair, 1, &streams),
     ];
-    let Connects { unix, tcp } = connects;
-    if unix || tcp {
+    let Connects { unix, tcp, visits } = connects;
+    if unix || tcp || visits {
         let families = [(unix, libc::AF_UNIX), (tcp, libc::AF_INET), (tcp, libc::AF_INET6)];
         let families = families.into_iter().filter(|(is_wanted, _)| *is_wanted);
         let families = families.map(|(_, family)| word(family)).collect();
-        conditions.push(Condition {
-            call: libc::SYS_socket,
+        // A name is asked for by datagrams, and first of all which addresses this machine has.
+        let visited = [libc::AF_INET, libc::AF_INET6, libc::AF_UNIX, libc::AF_NETLINK].map(word);
+        conditions.push(match visits {
+            true => is(libc::SYS_socket, 0, &visited),
             // No messages, by which keepers of descriptors are spoken to; and none of the protocols
             // that connect like TCP and are nothing to Landlock.
-            tests: vec![
-                (0, Test::Is(families)),
-                (1, Test::Is(streams.to_vec())),
-                (2, Test::Is(vec![0])),
-            ],
+            false => Condition {
+                call: libc::SYS_socket,
+                tests: vec![
+                    (0, Test::Is(families)),
+                    (1, Test::Is(streams.to_vec())),
+                    (2, Test::Is(vec![0])),
+                ],
+            },
         });
         // Whom to lies in memory, where no filter can look.
         conditions.push(one(libc::SYS_connect, 0, Test::Has(0)));
@@ -133,7 +148,7 @@ pub(super) fn program(process: u32, connects: Connects) -> Option<Vec<Instructio
     };
     answer(DEADLY, KILL)?;
     answer(ABSENT, NO_SUCH_CALL)?;
-    ALLOWED.iter().try_for_each(|calls| answer(calls, ALLOW))?;
+    connects.allowed().try_for_each(|calls| answer(calls, ALLOW))?;
     program.extend([skip_unless_greater(NEWEST, 1), end(NO_SUCH_CALL), end(REFUSE)]);
     Some(program)
 }
@@ -142,7 +157,7 @@ pub(super) fn program(process: u32, connects: Connects) -> Option<Vec<Instructio
 pub(super) fn allowed(connects: Connects) -> usize {
     let conditions = conditions(0, connects);
     let other = |call: &&c_long| conditions.iter().all(|condition| condition.call != **call);
-    ALLOWED.iter().flat_map(|calls| calls.iter()).filter(other).count() + conditions.len()
+    connects.allowed().flatten().filter(other).count() + conditions.len()
 }
 
 /// What is done about a call that has `condition`.
@@ -320,7 +335,7 @@ mod tests {
         let (stream, datagram) = (libc::SOCK_STREAM | libc::SOCK_CLOEXEC, libc::SOCK_DGRAM);
         let (messages, impatient) = (libc::SOCK_SEQPACKET, stream | libc::SOCK_NONBLOCK);
         for (unix, tcp) in [(false, false), (true, false), (false, true), (true, true)] {
-            let connects = Connects { unix, tcp };
+            let connects = Connects { unix, tcp, visits: false };
             let if_any = |is_allowed| if is_allowed { ALLOW } else { REFUSE };
             check(connects, libc::SYS_connect, [7, 0, 0, 0], if_any(unix || tcp));
             for (family, kind, protocol, expect) in [
@@ -343,6 +358,16 @@ mod tests {
             check(connects, libc::SYS_sendto, [7, 0, 0, libc::MSG_NOSIGNAL], ALLOW);
             check(connects, libc::SYS_sendto, [7, 0, 0, opens], if_any(!unix && !tcp));
             check(connects, libc::SYS_sendmsg, [7, 0, opens, 0], if_any(!unix && !tcp));
+        }
+        let visitor = Connects { visits: true, ..Connects::default() };
+        for (call, first, expect) in [
+            (libc::SYS_socket, libc::AF_INET, ALLOW),
+            (libc::SYS_socket, libc::AF_PACKET, REFUSE),
+            (libc::SYS_linkat, 0, ALLOW),
+            (libc::SYS_execve, 0, KILL),
+            (libc::SYS_mount, 0, REFUSE),
+        ] {
+            check(visitor, call, [first, datagram, 0, 0], expect);
         }
     }
 

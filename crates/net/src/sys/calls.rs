@@ -120,6 +120,22 @@ pub(crate) const ALLOWED: &[&[c_long]] = &[
     OLD,
 ];
 
+/// What else a process does that visits others and keeps in files what it comes back with.
+pub(crate) const KEEPING: &[c_long] = &[
+    libc::SYS_bind,
+    libc::SYS_sendmmsg,
+    libc::SYS_recvmmsg,
+    libc::SYS_memfd_create,
+    libc::SYS_mkdirat,
+    libc::SYS_linkat,
+    libc::SYS_fsync,
+    libc::SYS_flock,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_mkdir,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_link,
+];
+
 /// cachestat(2), Linux 6.5, which has this number on every architecture but alpha.
 pub(crate) const CACHESTAT: c_long = 451;
 

@@ -48,11 +48,9 @@ impl Process {
         tell: &Teller,
     ) -> io::Result<Self> {
         let (handle, errors) = (Rc::new(handle), Rc::new(Receiver::from_owned_fd(errors)?));
-        // One that has ended while nobody watched may have left its number to another.
-        let own = (!handle.has_ended()).then_some(pid);
         let leader = Rc::clone(&handle);
         // Where it was killed, those that it has started still take requests.
-        let ended = ended(Rc::clone(&handle), move || leader.quit_group(own))?;
+        let ended = ended(Rc::clone(&handle), move || leader.quit_group())?;
         let name = state::name("php")?;
         let (own, words, tell) = (Own::new(pid), Rc::clone(&errors), Rc::clone(tell));
         spawn_local(async move {

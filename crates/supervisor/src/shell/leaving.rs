@@ -114,6 +114,8 @@ impl Shell<'_> {
             let name = pool.door.map_or_else(String::new, name);
             self.pools.take(pool, name, left)?;
         }
+        // Those of a config that the program before has given up are of no use.
+        self.tidy_pools();
         self.workers.count_on(&state.counted, state.had);
         self.layers = state.layers;
         let now = net::clock::now();

@@ -11,6 +11,7 @@ use crate::{
 use config::plan::Label;
 use control::{
     Counter, Lives, Recents, Rows, Seats, Tallies, counters,
+    lives::{self, Seen},
     note::{Note, Order},
     recent::REQUESTS_MAX,
     status,
@@ -265,6 +266,15 @@ impl Workers {
     pub(super) fn lives(&self) -> Vec<OwnedFd> {
         let all = self.all.values().map(|worker| memory::read_only(worker.lives.as_fd()));
         all.filter_map(Result::ok).take(DESCRIPTORS_MAX - 1).collect()
+    }
+
+    /// What is known of the connections and answers of each loop.
+    pub(super) fn seen(&self) -> impl Iterator<Item = Seen> {
+        self.all.values().flat_map(|worker| {
+            let look = || memory::look(worker.lives.as_fd(), 0, usize::MAX).unwrap_or_default();
+            // Twice, so that what was changing is known.
+            lives::seen(&look(), &look())
+        })
     }
 
     /// Has them put down each answer from now on, or only what has gone wrong.

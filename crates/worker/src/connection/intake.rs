@@ -133,7 +133,7 @@ impl Connection {
                 count > 0
             }
         };
-        turn.began_us = Some(turn.core.clock_us());
+        turn.began_us = None;
         Poll::Ready(is_there)
     }
 }

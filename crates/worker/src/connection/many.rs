@@ -12,19 +12,12 @@ use crate::{
 };
 use base::Moment;
 use http2::Expiry;
+use message::clock::Writing;
 use std::task::{Context, Poll, ready};
 use tls::Protocol;
 
 /// How often the output of a connection may be filled before others of its loop get a turn.
 const FILLS_MAX: u32 = 4;
-
-/// How writing goes.
-pub(super) enum Writing {
-    Done,
-    Blocked,
-    Held,
-    Progress(u64),
-}
 
 impl Connection {
     /// When this connection is to be looked at again, whoever wakes it before.
@@ -208,15 +201,9 @@ impl Connection {
 
     /// Tells the protocol room how writing goes.
     pub(super) fn note(&mut self, writing: Writing, now: Moment) {
-        match (writing, &mut self.streams) {
-            (Writing::Done, None) => self.http.write_done(now),
-            (Writing::Done, Some(streams)) => streams.http.write_done(now),
-            (Writing::Blocked, None) => self.http.write_blocked(now),
-            (Writing::Blocked, Some(streams)) => streams.http.write_blocked(now),
-            (Writing::Held, None) => self.http.write_held(now),
-            (Writing::Held, Some(streams)) => streams.http.write_held(now),
-            (Writing::Progress(bytes), None) => self.http.write_progress(now, bytes),
-            (Writing::Progress(bytes), Some(streams)) => streams.http.write_progress(now, bytes),
+        match &mut self.streams {
+            None => self.http.note(writing, now),
+            Some(streams) => streams.http.note(writing, now),
         }
     }
 }
