@@ -12,7 +12,7 @@ use std::{
 };
 
 /// The form of the bytes; another one is refused.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 
 /// What a world that has no answer says: the config asks for something that it did not ask for when
 /// it was checked.

@@ -22,6 +22,8 @@ pub(super) enum Kind {
     Start(Start),
     /// What becomes of clients while processes are replaced.
     Life(Life),
+    /// The part of their rate that others keep, at least, beside so many who read slowly.
+    Readers(usize, f64),
     /// What many certificates cost.
     Certificates(Certificates),
     /// Instructions per request of the HTTP/1.1 engine alone, at most.
@@ -131,6 +133,8 @@ pub(super) enum Site {
     Articles(usize),
     /// The small file, by so many virtual hosts with a certificate each.
     Certified(usize),
+    /// A program that writes so much, run by the same php-fpm for everybody.
+    Program { bytes: usize },
 }
 
 /// Connections that do nothing.
@@ -173,7 +177,7 @@ pub(super) const PLAIN: Load = Load {
 
 /// All cases, in the order in which they are run.
 pub(super) fn all() -> impl Iterator<Item = &'static Case> {
-    CASES.iter().chain(secure::CASES)
+    CASES.iter().chain(secure::CASES).chain(super::php::CASES)
 }
 
 /// Those without TLS.

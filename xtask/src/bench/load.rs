@@ -95,7 +95,7 @@ pub(super) fn script(
     let codings = load.compression.accepted();
     let text = match load.site {
         // wrk asks for a request once and sends it for ever, which leaves its core to the rest.
-        Site::Single { .. } | Site::Articles(1) | Site::Certified(_) => {
+        Site::Single { .. } | Site::Articles(1) | Site::Certified(_) | Site::Program { .. } => {
             let times = if let Variant::Pipelined(times) = load.variant { times } else { 1 };
             let target = targets(load.site).next().ok_or("a site without targets")?;
             let requests = request(&target, load.variant, codings, etag).repeat(times);

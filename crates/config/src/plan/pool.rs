@@ -19,6 +19,8 @@ pub struct Pool {
     pub user: Option<PoolUser>,
     /// Requests that it answers at a time.
     pub workers: usize,
+    /// Seconds after which it says what a program is at.
+    pub slow_seconds: u64,
     /// Settings of PHP that no program changes: each a name and a value.
     pub ini: Vec<(String, String)>,
     /// Where it listens; absolute.
@@ -46,7 +48,8 @@ impl Pool {
         // Whoever changes a program wants to see what comes of it.
         ini.push(("opcache.revalidate_freq".to_owned(), "0".to_owned()));
         let (name, stamp, workers) = ("www".into(), 0, WORKERS);
-        Self { name, program, stamp, user, workers, ini, socket }
+        let slow_seconds = super::Php::SLOW.as_secs();
+        Self { name, program, stamp, user, workers, slow_seconds, ini, socket }
     }
 
     /// Names its socket, whose path begins like this, after all that it is.
@@ -66,6 +69,7 @@ impl Pool {
         out.byte(u8::from(self.user.is_some()));
         self.user.iter().for_each(|user| user.pack(out));
         out.number(self.workers as u64);
+        out.number(self.slow_seconds);
         out.number(self.ini.len() as u64);
         for (name, value) in &self.ini {
             out.bytes(name.as_bytes());
@@ -82,6 +86,7 @@ impl Pool {
             stamp: from.number()?,
             user: if from.flag()? { Some(PoolUser::unpack(from)?) } else { None },
             workers: from.count()?,
+            slow_seconds: from.number()?,
             ini: from.list(|from| Some((from.text()?, from.text()?)))?,
             socket: from.path()?,
         })
