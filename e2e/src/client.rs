@@ -65,6 +65,15 @@ impl Client {
         Self::over(TcpStream::from(socket))
     }
 
+    /// Asks for what is more than the kernel takes for a client that reads nothing, and reads only
+    /// the first bytes of it.
+    pub fn download(addr: SocketAddr, path: &str) -> Self {
+        let mut client = Self::connect_narrow(addr);
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")).unwrap();
+        assert_eq!(client.take(13).unwrap(), b"HTTP/1.1 200 ");
+        client
+    }
+
     /// Connects with room for next to nothing on this side, so that the server feels at once when
     /// nobody reads.
     pub fn connect_narrow(addr: SocketAddr) -> Self {

@@ -14,6 +14,7 @@
 )]
 
 pub mod application;
+pub mod authority;
 pub mod binary;
 pub mod client;
 pub mod clock;
@@ -24,6 +25,7 @@ pub mod load;
 pub mod manager;
 pub mod pace;
 pub mod php;
+pub mod place;
 pub mod peer;
 pub mod process;
 pub mod response;
@@ -44,6 +46,7 @@ pub use manager::Manager;
 pub use pace::{Asker, Pace};
 pub use peer::{Answer, Peer};
 pub use php::Php;
+pub use place::Place;
 pub use response::Response;
 pub use server::{Launch, Server, Stopped};
 pub use site::Site;

@@ -3,9 +3,11 @@
 use crate::PATIENCE;
 use serde_json::{Value, json};
 use std::{
+    borrow::BorrowMut,
     fs,
     io::{self, BufRead, BufReader, Read, Write},
     net::TcpStream,
+    path::Path,
     process::{Child, ChildStdout, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -41,14 +43,23 @@ pub struct Browser {
 impl Browser {
     /// Starts one.
     pub fn start() -> Self {
-        let driver = Driver::start();
+        Self::by(Driver::start(Command::new("chromedriver")), true)
+    }
+
+    /// Starts one of a user with that folder, which trusts whom that user trusts.
+    pub fn of_user(home: &Path) -> Self {
+        let mut command = Command::new("chromedriver");
+        Self::by(Driver::start(command.env("HOME", home).env_remove("XDG_DATA_HOME")), false)
+    }
+
+    fn by(driver: Driver, trusts_all: bool) -> Self {
         let profile = tempfile::tempdir().unwrap();
         let profile_switch = format!("--user-data-dir={}", profile.path().display());
         let switches: Vec<&str> = SWITCHES.into_iter().chain([profile_switch.as_str()]).collect();
         let capabilities = json!({
             "browserName": "chrome",
             // The certificates of tests trust nobody but themselves.
-            "acceptInsecureCerts": true,
+            "acceptInsecureCerts": trusts_all,
             "goog:chromeOptions": { "args": switches },
             "goog:loggingPrefs": { "browser": "ALL" },
             "timeouts": { "script": PATIENCE.as_millis() as u64 },
@@ -187,8 +198,9 @@ struct Driver {
 }
 
 impl Driver {
-    fn start() -> Self {
-        let mut child = Command::new("chromedriver")
+    fn start(mut command: impl BorrowMut<Command>) -> Self {
+        let mut child = command
+            .borrow_mut()
             .arg("--port=0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

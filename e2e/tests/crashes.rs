@@ -10,27 +10,25 @@
 //!   then: `a_config_whose_workers_die_is_taken_back` here.
 //! - The check of a config panics, runs for ever, or eats memory: `a_check_that_breaks_is_refused`
 //!   and `a_check_that_hangs_holds_up_nobody` here.
-//! - Reloads come by the hundred: `processes.rs`.
+//! - Reloads come by the hundred: `reloads.rs`.
 //! - An upgrade is to a program that is broken, foreign, missing or older: `upgrade.rs`.
 //! - The process that watches is killed: `processes.rs`.
-//! - An address is removed, added or taken: `processes.rs`. It is not for this user:
+//! - An address is removed, added or taken: `reloads.rs`. It is not for this user:
 //!   `a_port_that_is_not_for_this_user_changes_nothing` here.
-//! - Workers become fewer and more: `processes.rs`.
+//! - Workers become fewer and more: `reloads.rs`.
 //! - Anything of a start, a reload or an upgrade fails: `steps.rs`.
 //! - All of that at once: `soak_processes.rs`.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Client, Launch, Server, Site, binary, eventually, process::Process};
+use e2e::{Client, Launch, Place, Server, binary, eventually, place::version, process::Process};
 use rustix::{
     fs::{CWD, Mode, mkfifoat},
     process::Signal,
 };
-use serde_json::Value;
 use std::{
     fs::{self, File},
     os::unix::fs::PermissionsExt,
-    path::PathBuf,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
     time::Duration,
@@ -39,67 +37,10 @@ use std::{
 /// The check meets its fault that makes its file so long.
 const LENGTH: u64 = 1000;
 
-/// A config that says of itself which one it is, and what it does to the server.
-struct Place {
-    site: Site,
-    folder: tempfile::TempDir,
-}
-
-impl Place {
-    fn new() -> Self {
-        let place = Self { site: Site::new(), folder: e2e::folder() };
-        place.write("", 1);
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn config(&self) -> String {
-        self.path("gannet.toml").to_str().unwrap().to_owned()
-    }
-
-    fn write(&self, server: &str, version: u32) {
-        let listen = if server.contains("listen") { "" } else { "listen = \"127.0.0.1:0\"" };
-        let text = format!(
-            "[server]\n{listen}\nlog = \"json\"\nthreads = 1\n{server}\n\
-             error-log = {{ format = \"json\", file = \"errors.log\" }}\n\
-             [site.default]\nroot = {:?}\nfields = {{ X-Version = \"{version}\" }}\n",
-            self.site.root_text()
-        );
-        fs::write(self.config(), text).unwrap();
-    }
-
-    fn launch(&self) -> Launch {
-        Launch::of(vec!["run".to_owned(), self.config()])
-    }
-
-    /// `gannet VERB FILE`: the exit code, and what is said.
-    fn tell(&self, verb: &str) -> (Option<i32>, String) {
-        let (code, _, stderr) = Launch::of(vec![verb.to_owned(), self.config()]).finish();
-        (code, stderr)
-    }
-
-    /// How often the error log says `event`.
-    fn count(&self, event: &str) -> usize {
-        let text = fs::read_to_string(self.path("errors.log")).unwrap_or_default();
-        let events = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        events.filter(|line| line["event"] == event).count()
-    }
-}
-
-fn version(server: &Server) -> u32 {
-    let answer = Client::connect(server.addr()).get("/digits.txt").unwrap();
-    assert_eq!(answer.status, 200);
-    answer.get("x-version").unwrap().parse().unwrap()
-}
-
 #[test]
 fn who_dies_takes_its_own_requests_along_and_nobody_is_refused() {
-    let place = Place::new();
-    place.write("workers = 2", 1);
-    let server = place.launch().start();
+    let place = Place::serving("workers = 2\nthreads = 1", 1);
+    let server = place.start();
     let (is_over, lost) = (AtomicBool::new(false), AtomicUsize::new(0));
     let signals = [Signal::KILL, Signal::ABORT, Signal::ILL, Signal::TRAP, Signal::KILL];
     thread::scope(|scope| {
@@ -125,7 +66,7 @@ fn who_dies_takes_its_own_requests_along_and_nobody_is_refused() {
     });
     let (lost, most) = (lost.into_inner(), CLIENTS * signals.len());
     assert!(lost <= most, "{lost} requests were lost, and {most} can have been under way");
-    assert_eq!(place.count("worker_died"), signals.len());
+    assert_eq!(place.errors("worker_died").len(), signals.len());
     server.stop();
 }
 
@@ -134,38 +75,34 @@ const CLIENTS: usize = 4;
 
 #[test]
 fn a_config_whose_workers_die_is_taken_back() {
-    let place = Place::new();
-    let server = place.launch().start();
+    let place = Place::serving("threads = 1", 1);
+    let server = place.start();
     // Somebody the old workers stay for.
-    let mut download = Client::connect_narrow(server.addr());
-    download.send("GET /huge.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
-    assert_eq!(download.take(13).unwrap(), b"HTTP/1.1 200 ");
+    let download = Client::download(server.addr(), "/huge.bin");
     let old = server.workers();
-    place.write("", 2);
-    assert_eq!(place.tell("reload"), (Some(0), String::new()));
-    assert_eq!(version(&server), 2);
+    place.serve("threads = 1", 2);
+    assert_eq!(place.tell(&["reload"]), (Some(0), String::new()));
+    assert_eq!(version(server.addr()), 2);
     let mut killed = Vec::new();
     let is_taken_back = || {
         let others = server.workers().into_iter().filter(|worker| !old.contains(worker));
-        for other in others.filter(|_| place.count("taken_back") == 0) {
+        for other in others.filter(|_| place.errors("taken_back").is_empty()) {
             other.kill();
             killed.push(other);
         }
-        place.count("taken_back") == 1
+        place.errors("taken_back").len() == 1
     };
     assert!(eventually(is_taken_back));
     assert!(killed.len() >= 3);
-    assert!(eventually(|| version(&server) == 1), "the config before is served");
+    assert!(eventually(|| version(server.addr()) == 1), "the config before is served");
     assert!(old[0].is_alive(), "who was there goes on");
-    let words = ["status".to_owned(), "--json".to_owned(), place.config()].to_vec();
-    let (_, status, _) = Launch::of(words).finish();
-    let reload = &serde_json::from_str::<Value>(&status).unwrap()["reload"];
-    assert_eq!(reload["done"], false, "{status}");
-    assert!(reload["reason"].as_str().unwrap().starts_with("taken back"), "{status}");
+    let reload = &place.status()["reload"];
+    assert_eq!(reload["done"], false, "{reload}");
+    assert!(reload["reason"].as_str().unwrap().starts_with("taken back"), "{reload}");
     drop(download);
-    place.write("", 3);
-    assert_eq!(place.tell("reload"), (Some(0), String::new()));
-    assert_eq!(version(&server), 3, "the next one is another matter");
+    place.serve("threads = 1", 3);
+    assert_eq!(place.tell(&["reload"]), (Some(0), String::new()));
+    assert_eq!(version(server.addr()), 3, "the next one is another matter");
     server.stop();
 }
 
@@ -178,23 +115,23 @@ fn with_fault(place: &Place, fault: &str) -> (Server, File) {
 
 #[test]
 fn a_check_that_breaks_is_refused() {
-    let place = Place::new();
+    let place = Place::serving("threads = 1", 1);
     let (server, checks) = with_fault(&place, "panic");
-    place.write("", 2);
+    place.serve("threads = 1", 2);
     checks.set_len(LENGTH - 1).unwrap();
-    let (code, said) = place.tell("reload");
+    let (code, said) = place.tell(&["reload"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("the check of the config ended with exit code 101"), "{said}");
-    assert_eq!(version(&server), 1);
-    assert_eq!(place.tell("reload"), (Some(0), String::new()));
-    assert_eq!(version(&server), 2);
+    assert_eq!(version(server.addr()), 1);
+    assert_eq!(place.tell(&["reload"]), (Some(0), String::new()));
+    assert_eq!(version(server.addr()), 2);
     server.stop();
 }
 
 /// It has so much of everything and no more, is not in anybody's way, and ends with the server.
 #[test]
 fn a_check_that_hangs_holds_up_nobody() {
-    let place = Place::new();
+    let place = Place::serving("threads = 1", 1);
     let (server, checks) = with_fault(&place, "hang");
     checks.set_len(LENGTH - 1).unwrap();
     server.signal(Signal::HUP);
@@ -203,10 +140,10 @@ fn a_check_that_hangs_holds_up_nobody() {
         children.into_iter().find(|child| child.name() == "gannet-check")
     };
     assert!(eventually(|| find().is_some()));
-    assert_eq!(version(&server), 1);
+    assert_eq!(version(server.addr()), 1);
     server.workers()[0].kill();
-    assert!(eventually(|| place.count("worker_died") == 1 && server.workers().len() == 1));
-    assert_eq!(version(&server), 1, "workers are replaced meanwhile");
+    assert!(eventually(|| place.errors("worker_died").len() == 1 && server.workers().len() == 1));
+    assert_eq!(version(server.addr()), 1, "workers are replaced meanwhile");
     let check = find().unwrap();
     // By then the kernel would end it.
     let limits = fs::read_to_string(format!("/proc/{}/limits", check.0)).unwrap();
@@ -221,26 +158,25 @@ fn a_check_that_hangs_holds_up_nobody() {
 /// One who waits at a pipe for a config would wait for ever.
 #[test]
 fn a_config_that_is_no_file_changes_nothing() {
-    let place = Place::new();
-    let server = place.launch().start();
+    let place = Place::serving("threads = 1", 1);
+    let server = place.start();
     let (config, for_owner) = (place.path("gannet.toml"), Mode::RUSR | Mode::WUSR);
     fs::remove_file(&config).unwrap();
     mkfifoat(CWD, &config, for_owner).unwrap();
-    let (code, said) = place.tell("reload");
+    let (code, said) = place.tell(&["reload"]);
     assert!(code == Some(2) && said.contains("gannet.toml"), "{code:?}: {said}");
-    assert_eq!(version(&server), 1);
+    assert_eq!(version(server.addr()), 1);
     server.stop();
 }
 
 #[test]
 fn a_port_that_is_not_for_this_user_changes_nothing() {
-    let place = Place::new();
+    let place = Place::serving("threads = 1\ncontrol = \"c\"", 1);
     let root = rustix::process::geteuid().is_root();
     if root {
         // The config, the log and the socket for wishes are its own.
-        std::os::unix::fs::chown(place.folder.path(), Some(65534), Some(65534)).unwrap();
+        std::os::unix::fs::chown(place.path(""), Some(65534), Some(65534)).unwrap();
     }
-    place.write("control = \"c\"", 1);
     let as_other = ["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"];
     let launch = match root {
         false => place.launch(),
@@ -253,11 +189,11 @@ fn a_port_that_is_not_for_this_user_changes_nothing() {
     };
     let server = launch.start();
     let workers = server.workers();
-    place.write("control = \"c\"\nlisten = [\"127.0.0.1:0\", \"127.0.0.1:81\"]", 2);
-    let (code, said) = place.tell("reload");
+    place.serve("threads = 1\ncontrol = \"c\"\nlisten = [\"127.0.0.1:0\", \"127.0.0.1:81\"]", 2);
+    let (code, said) = place.tell(&["reload"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("127.0.0.1:81"), "{said}");
-    assert_eq!(version(&server), 1);
+    assert_eq!(version(server.addr()), 1);
     assert_eq!(server.workers(), workers);
     server.stop();
 }
@@ -265,9 +201,8 @@ fn a_port_that_is_not_for_this_user_changes_nothing() {
 /// O9 of the threats: signals by the hundred, and the last one twice.
 #[test]
 fn a_storm_of_signals_is_weathered_by_all_processes() {
-    let place = Place::new();
-    place.write("workers = 2", 1);
-    let server = place.launch().start();
+    let place = Place::serving("workers = 2\nthreads = 1", 1);
+    let server = place.start();
     let mut kept = Client::connect(server.addr());
     let all = |server: &Server| -> Vec<Process> {
         server.workers().into_iter().chain([server.started()]).collect()
@@ -279,7 +214,7 @@ fn a_storm_of_signals_is_weathered_by_all_processes() {
             process.signal(Signal::PIPE);
         }
         assert_eq!(kept.get("/digits.txt").unwrap().status, 200);
-        assert_eq!(version(&server), 1);
+        assert_eq!(version(server.addr()), 1);
     }
     // What is for the one that watches is nothing to workers: a terminal sends it to all.
     for worker in server.workers() {
@@ -291,9 +226,7 @@ fn a_storm_of_signals_is_weathered_by_all_processes() {
     assert_eq!(server.workers(), before);
     let is_flat = || server.started().descriptors() <= descriptors;
     assert!(eventually(is_flat), "{descriptors} became {}", server.started().descriptors());
-    let mut download = Client::connect_narrow(server.addr());
-    download.send("GET /huge.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
-    assert_eq!(download.take(13).unwrap(), b"HTTP/1.1 200 ");
+    let download = Client::download(server.addr(), "/huge.bin");
     server.signal(Signal::TERM);
     assert!(eventually(|| Client::try_connect(server.addr()).is_none()));
     assert!(download.hears_within(Duration::ZERO), "it has its time");
@@ -305,58 +238,50 @@ fn a_storm_of_signals_is_weathered_by_all_processes() {
 /// What was counted of clients goes on to count, though a reload would have begun anew.
 #[test]
 fn a_reload_that_fails_late_forgets_no_client() {
-    let place = Place::new();
-    let server = place.launch().start();
+    let place = Place::serving("threads = 1", 1);
+    let server = place.start();
     let mut clients: Vec<_> = (0..3).map(|_| Client::connect(server.addr())).collect();
     clients.iter_mut().for_each(|client| drop(client.get("/digits.txt").unwrap()));
     // No worker can write there, which only a worker finds out.
     fs::create_dir(place.path("forms")).unwrap();
     fs::set_permissions(place.path("forms"), fs::Permissions::from_mode(0o555)).unwrap();
-    let limits = "compress-cache = { folder = \"forms\" }\n[server.limits]\nclients-max = 5000\n\
-                  [server.error-log]\nfile = \"errors.log\"";
-    let text = fs::read_to_string(place.config()).unwrap();
-    let errors = text.lines().find(|line| line.starts_with("error-log")).unwrap();
-    fs::write(place.config(), text.replace(errors, limits)).unwrap();
-    let (code, said) = place.tell("reload");
+    let limits = "compress-cache = { folder = \"forms\" }\n[server.limits]\nclients-max = 5000\n";
+    place.edit("[server.limits]\n", limits);
+    let (code, said) = place.tell(&["reload"]);
     assert!(matches!(code, Some(1 | 2)) && said.contains("compress-cache"), "{code:?}: {said}");
-    let words = ["status", "--json", &place.config()].map(str::to_owned);
-    let (_, stdout, _) = Launch::of(words.to_vec()).finish();
-    let status: Value = serde_json::from_str(&stdout).unwrap();
-    assert_eq!(status["connections_now"], 3, "{status}");
+    assert_eq!(place.status()["connections_now"], 3);
     server.stop();
 }
 
 /// O8 of the threats.
 #[test]
 fn what_is_missing_at_a_reload_changes_nothing() {
-    let place = Place::new();
+    let place = Place::serving("threads = 1", 1);
     fs::create_dir(place.path("logs")).unwrap();
     fs::write(place.path("more.toml"), "[site.\"b.example\"]\nrespond = \"b\"\n").unwrap();
-    let lines = "log = { file = \"logs/access.log\" }";
     let text = |version| {
-        place.write("", version);
-        let text = fs::read_to_string(place.config()).unwrap();
-        let text = text.replace("log = \"json\"", lines);
-        fs::write(place.config(), format!("include = [\"more.toml\"]\n{text}")).unwrap();
+        place.serve("threads = 1", version);
+        place.edit("log = \"json\"", "log = { file = \"logs/access.log\" }");
+        place.edit("[server]\n", "include = [\"more.toml\"]\n[server]\n");
     };
     text(1);
-    let (code, said) = place.tell("check");
+    let (code, said) = place.tell(&["check"]);
     assert_eq!(code, Some(0), "{said}");
-    let server = place.launch().start();
+    let server = place.start();
     let workers = server.workers();
     let moved = |name: &str| (place.path(name), place.path(&format!("{name}.away")));
     for (name, why) in [("more.toml", "more.toml"), ("logs", "logs")] {
         let (here, away) = moved(name);
         fs::rename(&here, &away).unwrap();
         text(2);
-        let (code, said) = place.tell("reload");
+        let (code, said) = place.tell(&["reload"]);
         assert!(code.is_some_and(|code| code != 0), "{name}");
         assert!(said.contains(why), "{said}");
-        assert_eq!(version(&server), 1);
+        assert_eq!(version(server.addr()), 1);
         assert_eq!(server.workers(), workers);
         fs::rename(&away, &here).unwrap();
     }
-    assert_eq!(place.tell("reload"), (Some(0), String::new()));
-    assert_eq!(version(&server), 2);
+    assert_eq!(place.tell(&["reload"]), (Some(0), String::new()));
+    assert_eq!(version(server.addr()), 2);
     server.stop();
 }

@@ -209,8 +209,8 @@ fn resets_leave_no_memory() {
         }
         memory.push(server.process().memory_kib());
     }
-    // By then, what is used again and again is there.
-    let (before, after) = (memory[5], memory[memory.len() - 1]);
+    // By half of the time, what is used again and again is there, and rings have gone round.
+    let (before, after) = (memory[memory.len() / 2], memory[memory.len() - 1]);
     assert!(after <= before + 1024, "{before} KiB have become {after}");
     server.stop();
 }

@@ -2,53 +2,23 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Client, Launch, Server, Site, eventually, under_load};
+use e2e::{Client, Place, eventually, under_load};
 use serde_json::Value;
 use std::{fs, net::SocketAddr, path::Path};
 
 /// Users as `htpasswd -nbB` makes them: alice has `wonderland`.
 const USERS: &str = "alice:$2y$04$LH5JCCkwJSlcnLRYaKEWaOe3Eoq1NqfuKtbYbhqF2HZJiyspQr37q\n";
 
-/// A server with a config that a test may change.
-struct Place {
-    site: Site,
-    folder: tempfile::TempDir,
+/// A config with more lines in `[server]`, and with `sites`.
+fn with(server: &str, sites: &str) -> String {
+    format!("[server]\nlisten = \"127.0.0.1:0\"\nlog = \"json\"\n{server}\n{sites}")
 }
 
-impl Place {
-    fn new(server: &str, sites: &str) -> Self {
-        let place = Self { site: Site::new(), folder: e2e::folder() };
-        fs::write(place.folder.path().join("users"), USERS).unwrap();
-        place.write(server, sites);
-        place
-    }
-
-    fn file(&self) -> String {
-        self.folder.path().join("gannet.toml").to_str().unwrap().to_owned()
-    }
-
-    /// Writes a config with more lines in `[server]`, and with `sites`.
-    fn write(&self, server: &str, sites: &str) {
-        let sites = sites.replace("ROOT", &self.site.root_text());
-        let text = format!("[server]\nlisten = \"127.0.0.1:0\"\nlog = \"json\"\n{server}\n{sites}");
-        fs::write(self.file(), text).unwrap();
-    }
-
-    fn start(&self) -> Server {
-        Launch::of(vec!["run".to_owned(), self.file()]).start()
-    }
-
-    fn reload(&self, options: &[&str]) -> (Option<i32>, String, String) {
-        let words = ["reload"].iter().chain(options).map(|word| (*word).to_owned());
-        Launch::of(words.chain([self.file()]).collect()).finish()
-    }
-
-    /// What would change, and the exit code.
-    fn diff(&self) -> (Option<i32>, Value) {
-        let (code, stdout, stderr) = self.reload(&["--diff", "--json"]);
-        assert_eq!(stderr, "");
-        (code, serde_json::from_str(&stdout).unwrap())
-    }
+/// What would change, and the exit code.
+fn diff(place: &Place) -> (Option<i32>, Value) {
+    let (code, stdout, stderr) = place.ask(&["reload", "--diff", "--json"]);
+    assert_eq!(stderr, "");
+    (code, serde_json::from_str(&stdout).unwrap())
 }
 
 fn ask(addr: SocketAddr, target: &str, fields: &str) -> u16 {
@@ -73,7 +43,7 @@ fn of(found: &Value, what: &str) -> Vec<(String, String, u64)> {
 fn what_would_change_is_shown_and_nothing_is_changed() {
     const SITES: &str =
         "[site.\"a.example\"]\nroot = 'ROOT'\n[site.\"b.example\"]\nroot = 'ROOT'\n";
-    let place = Place::new("workers = 2\nthreads = 1", SITES);
+    let place = Place::new(&with("workers = 2\nthreads = 1", SITES));
     let server = place.start();
     let host = |name: &str| format!("Host: {name}\r\n");
     for _ in 0..5 {
@@ -82,16 +52,16 @@ fn what_would_change_is_shown_and_nothing_is_changed() {
     assert_eq!(ask(server.addr(), "/sub/a", &host("b.example")), 404);
     assert_eq!(ask(server.addr(), "/", &host("c.example")), 421);
 
-    let (code, found) = place.diff();
+    let (code, found) = diff(&place);
     assert_eq!((code, &found["requests"], &found["changed"]), (Some(0), &7.into(), &0.into()));
-    let (code, text, _) = place.reload(&["--diff"]);
+    let (code, text, _) = place.ask(&["reload", "--diff"]);
     assert!(code == Some(0) && text.contains("all would be answered as before"), "{text}");
 
     let more = "fields = { X-Version = \"2\" }\n[site.\"b.example\".route]\n\
                 \"/sub/*\" = { redirect = \"/new/{rest}\" }\n[site.default]\nroot = 'ROOT'\n";
-    place.write("workers = 2\nthreads = 1", &format!("{SITES}{more}"));
+    place.write(&with("workers = 2\nthreads = 1", &format!("{SITES}{more}")));
     let workers = server.workers();
-    let (code, found) = place.diff();
+    let (code, found) = diff(&place);
     assert_eq!((code, &found["changed"]), (Some(3), &2.into()), "{found}");
     let change = |before: &str, after: &str| vec![(before.to_owned(), after.to_owned(), 1)];
     assert_eq!(of(&found, "site"), change("none", "default"));
@@ -105,16 +75,16 @@ fn what_would_change_is_shown_and_nothing_is_changed() {
     assert_eq!(example["request"], "GET http://b.example/sub/a");
     assert_eq!((&example["client"], &example["after"]), (&"127.0.0.1".into(), &"/new/a".into()));
     assert!(location["place"].as_str().unwrap().contains("gannet.toml:"), "{location}");
-    let (code, text, _) = place.reload(&["--diff"]);
+    let (code, text, _) = place.ask(&["reload", "--diff"]);
     assert!(code == Some(3) && text.contains("b.example/sub/a from 127.0.0.1: none → /new/a"));
     assert_eq!(ask(server.addr(), "/sub/a", &host("b.example")), 404, "nothing is changed");
     assert_eq!(server.workers(), workers);
 
-    place.write("thraeds = 1", SITES);
-    let (code, stdout, stderr) = place.reload(&["--diff"]);
+    place.write(&with("thraeds = 1", SITES));
+    let (code, stdout, stderr) = place.ask(&["reload", "--diff"]);
     assert_eq!((code, &*stdout), (Some(2), ""));
     assert!(stderr.contains("did you mean `threads`"), "{stderr}");
-    let (code, _, stderr) = place.reload(&["--json"]);
+    let (code, _, stderr) = place.ask(&["reload", "--json"]);
     assert!(code == Some(2) && stderr.contains("--diff"), "{stderr}");
     server.stop();
 }
@@ -123,17 +93,17 @@ fn what_would_change_is_shown_and_nothing_is_changed() {
 #[test]
 fn requests_outlive_the_worker_that_had_them() {
     let sites = "[site.default]\nroot = 'ROOT'\n";
-    let place = Place::new("threads = 1", sites);
+    let place = Place::new(&with("threads = 1", sites));
     let server = place.start();
     ask(server.addr(), "/digits.txt", "Host: a\r\n");
     let first = server.workers();
     first[0].kill();
     assert!(eventually(|| server.workers().len() == 1 && server.workers() != first));
     ask(server.addr(), "/", "Host: a\r\n");
-    let requests = || place.diff().1["requests"].clone();
+    let requests = || diff(&place).1["requests"].clone();
     assert_eq!(requests(), 2);
     let second = server.workers();
-    assert_eq!(place.reload(&[]).0, Some(0));
+    place.order(&["reload"]);
     assert!(eventually(|| !second[0].is_alive()));
     ask(server.addr(), "/", "Host: b\r\n");
     assert_eq!(requests(), 3);
@@ -144,19 +114,21 @@ fn requests_outlive_the_worker_that_had_them() {
 #[test]
 fn what_lies_behind_a_password_is_compared_without_it() {
     let sites = "[site.default]\nroot = 'ROOT'\nauth = 'users'\n";
-    let place = Place::new("threads = 1", sites);
+    let place = Place::new("");
+    fs::write(place.path("users"), USERS).unwrap();
+    place.write(&with("threads = 1", sites));
     let server = place.start();
     let secret =
         "Host: a\r\nAuthorization: Basic YWxpY2U6d29uZGVybGFuZA==\r\nCookie: my-secret\r\n";
     assert_eq!(ask(server.addr(), "/digits.txt", secret), 200);
     assert_eq!(ask(server.addr(), "/digits.txt", "Host: a\r\n"), 401);
-    place.write("threads = 1", &format!("{sites}fields = {{ X-A = \"1\" }}\n"));
-    let (_, found) = place.diff();
+    place.write(&with("threads = 1", &format!("{sites}fields = {{ X-A = \"1\" }}\n")));
+    let (_, found) = diff(&place);
     assert_eq!((&found["requests"], &found["changed"]), (&2.into(), &2.into()), "{found}");
     assert_eq!(of(&found, "x-a"), [("none".to_owned(), "1".to_owned(), 2)]);
     assert_eq!(found["changes"].as_array().unwrap().len(), 1, "{found}");
-    place.write("threads = 1", &format!("{sites}route.\"/digits.txt\".respond = \"no\"\n"));
-    let (_, found) = place.diff();
+    place.write(&with("threads = 1", &format!("{sites}route.\"/digits.txt\".respond = \"no\"\n")));
+    let (_, found) = diff(&place);
     let actions = of(&found, "action");
     assert_eq!(actions.len(), 1, "{found}");
     assert_eq!((&*actions[0].1, actions[0].2), ("respond", 1));
@@ -182,16 +154,16 @@ fn what_lies_behind_a_password_is_compared_without_it() {
 #[test]
 fn under_load_the_last_ones_are_compared() {
     let sites = "[site.default]\nroot = 'ROOT'\n";
-    let place = Place::new("workers = 2\nthreads = 2", sites);
+    let place = Place::new(&with("workers = 2\nthreads = 2", sites));
     let server = place.start();
     under_load(server.addr(), || {
         for _ in 0..5 {
-            let (code, found) = place.diff();
+            let (code, found) = diff(&place);
             let requests = found["requests"].as_u64().unwrap();
             assert!(code == Some(0) && requests <= 1_000, "{found}");
         }
         // What is asked meanwhile pushes out what was asked before.
-        assert!(eventually(|| place.diff().1["requests"] == 1_000));
+        assert!(eventually(|| diff(&place).1["requests"] == 1_000));
     });
     server.stop();
 }
@@ -210,17 +182,15 @@ fn recents(process: u32) -> Vec<std::path::PathBuf> {
 #[test]
 fn a_listener_that_goes_takes_its_requests_along() {
     let sites = "[site.default]\nroot = 'ROOT'\n";
-    let place = Place::new("threads = 1", sites);
-    let socket = place.folder.path().join("sock");
+    let place = Place::new(&with("threads = 1", sites));
+    let socket = place.path("sock");
     let listen = format!("listen = [\"127.0.0.1:0\", \"unix:{}\"]", socket.to_str().unwrap());
-    let with =
-        fs::read_to_string(place.file()).unwrap().replace("listen = \"127.0.0.1:0\"", &listen);
-    fs::write(place.file(), with).unwrap();
+    place.edit("listen = \"127.0.0.1:0\"", &listen);
     let server = place.start();
     Client::connect_unix(&socket).get("/digits.txt").unwrap();
     ask(server.addr(), "/digits.txt", "Host: a\r\n");
-    place.write("threads = 1", sites);
-    let (code, found) = place.diff();
+    place.write(&with("threads = 1", sites));
+    let (code, found) = diff(&place);
     assert_eq!((code, &found["requests"], &found["changed"]), (Some(3), &2.into(), &1.into()));
     assert_eq!(found["changes"][0]["what"], "listener");
     assert_eq!(found["changes"][0]["examples"][0]["client"], "unix");

@@ -2,50 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Client, Launch, Server, Site, eventually};
+use e2e::{Client, Place, Site, eventually};
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use std::{fmt::Write, fs, net::SocketAddr};
+use std::{fmt::Write, net::SocketAddr};
 
-struct Place {
-    site: Site,
-    folder: tempfile::TempDir,
-}
-
-impl Place {
-    fn new(sites: &str) -> Self {
-        let place = Self { site: Site::new(), folder: e2e::folder() };
-        place.write(sites);
-        place
-    }
-
-    fn file(&self) -> String {
-        self.folder.path().join("gannet.toml").to_str().unwrap().to_owned()
-    }
-
-    fn write(&self, sites: &str) {
-        let sites = sites.replace("ROOT", &self.site.root_text());
-        let text = format!(
-            "[server]\nlisten = \"127.0.0.1:0\"\nlog = \"off\"\nworkers = 2\nthreads = 2\n{sites}"
-        );
-        fs::write(self.file(), text).unwrap();
-    }
-
-    fn start(&self) -> Server {
-        let launch = Launch::of(vec!["run".to_owned(), self.file()]);
-        launch.start()
-    }
-
-    fn tell(&self, words: &[&str]) -> String {
-        let words = words.iter().map(|word| (*word).to_owned()).chain([self.file()]);
-        let (code, stdout, stderr) = Launch::of(words.collect()).finish();
-        assert_eq!((code, &*stderr), (Some(0), ""));
-        stdout
-    }
-
-    fn status(&self) -> Value {
-        serde_json::from_str(&self.tell(&["status", "--json"])).unwrap()
-    }
+/// A config with these sites.
+fn with(sites: &str) -> String {
+    format!("[server]\nlisten = \"127.0.0.1:0\"\nlog = \"off\"\nworkers = 2\nthreads = 2\n{sites}")
 }
 
 fn ask(addr: SocketAddr, host: &str, target: &str) -> u16 {
@@ -70,7 +34,7 @@ const SITES: &str = "[site.\"a.example\"]\nroot = 'ROOT'\nredirect-from = [\"old
 
 #[test]
 fn each_site_and_route_is_counted_by_name_whatever_becomes_of_workers() {
-    let place = Place::new(SITES);
+    let place = Place::new(&with(SITES));
     let server = place.start();
     let addr = server.addr();
     for (host, target, count) in [
@@ -96,7 +60,7 @@ fn each_site_and_route_is_counted_by_name_whatever_becomes_of_workers() {
     assert!(of("bytes") >= Site::large().len() as u64 + 5 * 3, "{site}");
     let form = site["routes"].as_array().unwrap().iter().find(|one| one["route"] == "POST /form");
     assert_eq!(form.unwrap()["requests"], 0, "one that nobody asks for is told, too");
-    let text = place.tell(&["status"]);
+    let text = place.order(&["status"]);
     let line = text.lines().find(|line| line.starts_with("  a.example ")).unwrap();
     let words: Vec<_> = line.split_whitespace().collect();
     assert_eq!(words[..6], ["a.example", "11", "7", "3", "1", "0"]);
@@ -110,8 +74,8 @@ fn each_site_and_route_is_counted_by_name_whatever_becomes_of_workers() {
     }));
     assert_eq!(ask(addr, "a.example", "/sub/x"), 200);
     assert_eq!(had(&place.status(), "a.example"), json!([12, [["/*", 6], ["/sub/*", 6]]]));
-    place.write(&SITES.replace("a.example", "b.example"));
-    place.tell(&["reload"]);
+    place.write(&with(&SITES.replace("a.example", "b.example")));
+    place.order(&["reload"]);
     assert_eq!(ask(addr, "b.example", "/sub/x"), 200);
     let status = place.status();
     assert_eq!(had(&status, "a.example"), json!([12, [["/*", 6], ["/sub/*", 6]]]));
@@ -126,7 +90,7 @@ fn many_sites_share_what_has_no_room() {
     for number in 0..1_500 {
         writeln!(sites, "[site.\"s{number:04}.example\"]\nroot = 'ROOT'").unwrap();
     }
-    let place = Place::new(&sites);
+    let place = Place::new(&with(&sites));
     let server = place.start();
     assert_eq!(ask(server.addr(), "s0000.example", "/digits.txt"), 200);
     assert_eq!(ask(server.addr(), "s1498.example", "/digits.txt"), 200);
@@ -139,7 +103,7 @@ fn many_sites_share_what_has_no_room() {
 
 #[test]
 fn loops_connections_layers_and_requests_that_were_cut_off_are_told() {
-    let place = Place::new("[site.default]\nroot = 'ROOT'\n");
+    let place = Place::new(&with("[site.default]\nroot = 'ROOT'\n"));
     let server = place.start();
     let mut clients: Vec<_> = (0..20).map(|_| Client::connect(server.addr())).collect();
     clients.iter_mut().for_each(|client| assert_eq!(client.get("/").unwrap().status, 200));
@@ -166,6 +130,6 @@ fn loops_connections_layers_and_requests_that_were_cut_off_are_told() {
         }),
         "{seen}"
     );
-    assert!(place.tell(&["status"]).contains("1 request cut off"));
+    assert!(place.order(&["status"]).contains("1 request cut off"));
     server.stop();
 }

@@ -2,40 +2,41 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Client, Launch, Server, Site, binary, eventually, process::Process, under_load};
+use e2e::{
+    Client, Launch, Place, Server, Site, binary, eventually, place::config, process::Process,
+    under_load,
+};
 use rustix::{
     fs::{CWD, Mode, mkfifoat},
     process::Signal,
 };
-use serde_json::Value;
 use std::{
     collections::HashSet,
     fs,
+    ops::Deref,
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
     thread,
 };
 
-/// A server whose program and config a test may replace.
-struct Place {
-    site: Site,
-    folder: tempfile::TempDir,
+/// A server whose program a test may replace, too.
+struct Rig(Place);
+
+impl Deref for Rig {
+    type Target = Place;
+
+    fn deref(&self) -> &Place {
+        &self.0
+    }
 }
 
-impl Place {
-    fn new() -> Self {
-        let place = Self { site: Site::new(), folder: tempfile::tempdir().unwrap() };
-        place.put("gannet", &fs::read(binary::path()).unwrap(), 0o755);
-        place.write("workers = 2\nthreads = 1");
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn config(&self) -> String {
-        self.path("gannet.toml").to_str().unwrap().to_owned()
+impl Rig {
+    fn new(server: &str) -> Self {
+        let server = format!("workers = 2\nthreads = 1\n{server}");
+        let rig = Self(Place::new(&config(&server, "", "")));
+        rig.edit("\"127.0.0.1:0\"", "[\"127.0.0.1:0\", \"unix:s\"]");
+        rig.put("gannet", &fs::read(binary::path()).unwrap(), 0o755);
+        rig
     }
 
     /// Puts a file in the place of what lies there, as a package manager does.
@@ -47,19 +48,8 @@ impl Place {
         self.path(name)
     }
 
-    fn write(&self, server: &str) {
-        let text = format!(
-            "[server]\nlisten = [\"127.0.0.1:0\", \"unix:s\"]\nlog = \"json\"\n{server}\n\
-             error-log = {{ format = \"json\", file = \"errors.log\" }}\n\
-             [site.default]\nroot = {:?}\n",
-            self.site.root_text()
-        );
-        fs::write(self.config(), text).unwrap();
-    }
-
     fn start(&self) -> Server {
-        let launch = Launch::of(vec!["run".to_owned(), self.config()]);
-        launch.program(&self.path("gannet")).start()
+        self.launch().program(&self.path("gannet")).start()
     }
 
     /// Has the server run `program`: the exit code and what is said of it.
@@ -68,21 +58,6 @@ impl Place {
         words.extend(program.map(|path| path.to_str().unwrap().to_owned()));
         let (code, _, stderr) = Launch::of(words).finish();
         (code, stderr)
-    }
-
-    fn status(&self) -> Value {
-        let words = ["status", "--json", &self.config()].map(str::to_owned);
-        let (code, stdout, stderr) = Launch::of(words.to_vec()).finish();
-        assert_eq!(code, Some(0), "{stderr}");
-        serde_json::from_str(&stdout).unwrap()
-    }
-
-    /// What the error log says about `event`.
-    fn reasons(&self, event: &str) -> Vec<String> {
-        let text = fs::read_to_string(self.path("errors.log")).unwrap();
-        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let about = lines.filter(|line| line["event"] == event);
-        about.map(|line| line["reason"].as_str().unwrap().to_owned()).collect()
     }
 }
 
@@ -97,7 +72,7 @@ fn program(process: Process) -> PathBuf {
 
 #[test]
 fn another_program_takes_over_and_no_request_fails() {
-    let place = Place::new();
+    let place = Rig::new("");
     let server = place.start();
     let started = server.started();
     let other = place.put("other", &fs::read(binary::path()).unwrap(), 0o755);
@@ -135,10 +110,9 @@ fn another_program_takes_over_and_no_request_fails() {
 
 #[test]
 fn an_upgrade_leaves_no_more_open_than_a_reload() {
-    let place = Place::new();
+    let place = Rig::new("");
     let server = place.start();
-    let (code, _, stderr) = Launch::of(vec!["reload".to_owned(), place.config()]).finish();
-    assert_eq!((code, &*stderr), (Some(0), ""));
+    place.order(&["reload"]);
     assert!(eventually(|| server.workers().len() == 2));
     let count = || server.started().lasting_descriptors();
     let before = count();
@@ -151,12 +125,10 @@ fn an_upgrade_leaves_no_more_open_than_a_reload() {
 
 #[test]
 fn what_is_under_way_is_finished() {
-    let place = Place::new();
+    let place = Rig::new("");
     let server = place.start();
     let old = server.workers();
-    let mut busy = Client::connect_narrow(server.addr());
-    busy.send("GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
-    assert_eq!(busy.take(13).unwrap(), b"HTTP/1.1 200 ");
+    let mut busy = Client::download(server.addr(), "/large.bin");
     assert_eq!(place.upgrade(None), (Some(0), String::new()));
     assert_eq!(place.upgrade(None), (Some(0), String::new()));
     assert!(old.iter().any(|worker| worker.is_alive()));
@@ -168,14 +140,13 @@ fn what_is_under_way_is_finished() {
     before[0].kill();
     assert!(eventually(|| server.workers().len() == 2 && !server.workers().contains(&before[0])));
     assert_eq!(place.reasons("worker_died").len(), 1);
-    let (code, _, stderr) = Launch::of(vec!["reload".to_owned(), place.config()]).finish();
-    assert_eq!((code, &*stderr), (Some(0), ""));
+    place.order(&["reload"]);
     server.stop();
 }
 
 #[test]
 fn a_program_that_cannot_take_over_is_refused_and_changes_nothing() {
-    let place = Place::new();
+    let place = Rig::new("");
     let server = place.start();
     let (started, workers) = (server.started(), ids(&server));
     let good = fs::read(binary::path()).unwrap();
@@ -203,12 +174,9 @@ fn a_program_that_cannot_take_over_is_refused_and_changes_nothing() {
             let told = place.reasons("not_upgraded").pop().unwrap();
             assert_eq!(told, stderr.trim_end(), "{path:?}");
         }
-        let good = fs::read_to_string(place.config()).unwrap();
-        fs::write(place.config(), good.replace("threads", "thraeds")).unwrap();
-        let (_, _, checked) = Launch::of(vec!["check".to_owned(), place.config()]).finish();
-        let words = ["upgrade", "-c", &place.config()].map(str::to_owned);
-        let (code, _, stderr) = Launch::of(words.to_vec()).finish();
-        assert_eq!((code, stderr), (Some(2), checked), "a config that the next one cannot serve");
+        place.edit("threads", "thraeds");
+        let (_, checked) = place.tell(&["check"]);
+        assert_eq!(place.upgrade(None), (Some(2), checked), "a config that the next cannot serve");
     });
     assert!(asked > 0);
     assert_eq!(ids(&server), workers, "the workers are the same");
@@ -219,14 +187,13 @@ fn a_program_that_cannot_take_over_is_refused_and_changes_nothing() {
 /// As where a package of each version lies in a folder of its own.
 #[test]
 fn the_program_is_looked_for_where_a_link_leads_by_now() {
-    let place = Place::new();
+    let place = Rig::new("");
     let link = |to: &str| {
         let _ = fs::remove_file(place.path("link"));
         symlink(place.path(to), place.path("link")).unwrap();
     };
     link("gannet");
-    let launch = Launch::of(vec!["run".to_owned(), place.config()]);
-    let server = launch.program(&place.path("link")).start();
+    let server = place.launch().program(&place.path("link")).start();
     for name in ["second", "third"] {
         let next = place.put(name, &fs::read(binary::path()).unwrap(), 0o755);
         link(name);
@@ -239,7 +206,7 @@ fn the_program_is_looked_for_where_a_link_leads_by_now() {
 /// It is of a program that says something for ever, which is nobody's to read.
 #[test]
 fn a_stop_ends_a_trial() {
-    let place = Place::new();
+    let place = Rig::new("");
     let endless = place.put("endless", &fs::read("/usr/bin/yes").unwrap(), 0o755);
     let server = place.start();
     let started = server.started();
@@ -272,16 +239,14 @@ fn replaced(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
 /// What only shows once the next program has taken over.
 #[test]
 fn a_program_that_has_taken_over_and_cannot_serve_goes_back_to_the_one_before() {
-    let place = Place::new();
-    place.write("workers = 2\nthreads = 1\ncontrol = \"c.sock\"");
+    let place = Rig::new("control = \"c.sock\"");
     let server = place.start();
     let (started, workers) = (server.started(), ids(&server));
     let other = place.put("other", &fs::read(binary::path()).unwrap(), 0o755);
-    let good = fs::read_to_string(place.config()).unwrap();
     under_load(server.addr(), || {
         place.put("taken", b"precious", 0o600);
         // No trial opens the socket that wishes come in by, since nobody is to find it there.
-        place.write("workers = 2\nthreads = 1\ncontrol = \"taken\"");
+        place.edit("c.sock", "taken");
         let control = place.path("c.sock");
         let (config, paths) =
             (place.config(), [&control, &other].map(|path| path.to_str().unwrap()));
@@ -294,7 +259,7 @@ fn a_program_that_has_taken_over_and_cannot_serve_goes_back_to_the_one_before() 
     });
     assert_eq!(ids(&server), workers, "the workers are the same");
     // They still hear what the process before them says.
-    fs::write(place.config(), good).unwrap();
+    place.edit("taken", "c.sock");
     assert_eq!(place.upgrade(Some(&other)), (Some(0), String::new()));
     assert!(eventually(|| ids(&server).is_disjoint(&workers)));
     assert_eq!(program(started), other);
@@ -305,8 +270,7 @@ fn a_program_that_has_taken_over_and_cannot_serve_goes_back_to_the_one_before() 
 /// read anew, but the server lives.
 #[test]
 fn an_upgrade_outlives_the_file_of_the_control_socket() {
-    let place = Place::new();
-    place.write("workers = 2\nthreads = 1\ncontrol = \"c.sock\"");
+    let place = Rig::new("control = \"c.sock\"");
     let server = place.start();
     let workers = ids(&server);
     fs::remove_file(place.path("c.sock")).unwrap();

@@ -16,6 +16,7 @@ pub const TOKENS: &[&str] = &[
     "127.0.0.1",
     "a.example",
     "\0\x10\0\x05\0\x03\x02h2",
+    "\0\x10\0\x0d\0\x0b\x0aacme-tls/1",
     "GET / HTTP/1.1\r\n",
 ];
 
@@ -27,8 +28,8 @@ pub fn run(data: &[u8]) {
         match read_hello(&data[..end]) {
             Hello::Incomplete => {}
             // Only whether anything may follow is not known before it does.
-            Hello::Of(name) => {
-                assert!(whole == Hello::Of(name) || whole == Hello::Malformed);
+            found @ (Hello::Of(_) | Hello::Proof(_)) => {
+                assert!(whole == found || whole == Hello::Malformed);
                 break;
             }
             other => {
@@ -37,7 +38,7 @@ pub fn run(data: &[u8]) {
             }
         }
     }
-    if let Hello::Of(Some(name)) = whole {
+    if let Hello::Of(Some(name)) | Hello::Proof(name) = whole {
         assert!(!name.is_empty() && name.len() < HELLO_BYTES_MAX);
         assert!(!name.bytes().any(|byte| byte.is_ascii_uppercase() || byte <= b' '));
     }

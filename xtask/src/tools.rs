@@ -13,7 +13,7 @@ struct Debian {
 }
 
 /// The packages of Debian that the tests need, all of them.
-const DEBIAN: [Debian; 26] = [
+const DEBIAN: [Debian; 28] = [
     // The browser test drives a real browser.
     Debian { package: "chromium", file: "/usr/bin/chromium" },
     Debian { package: "chromium-driver", file: "/usr/bin/chromedriver" },
@@ -52,6 +52,10 @@ const DEBIAN: [Debian; 26] = [
     Debian { package: "phpmyadmin", file: "/usr/share/phpmyadmin" },
     // Without it the one before looks for a database of its own as it is installed.
     Debian { package: "dbconfig-no-thanks", file: "/usr/share/phpmyadmin" },
+    // It issues certificates, and finds fault with whoever asks for them in the wrong way.
+    Debian { package: "pebble", file: "/usr/bin/pebble" },
+    // Its certutil has browsers trust an authority.
+    Debian { package: "libnss3-tools", file: "/usr/bin/certutil" },
     // It judges how TLS is spoken.
     Debian { package: "testssl.sh", file: "/usr/bin/testssl" },
     // Its word lists hold the paths that attackers try.

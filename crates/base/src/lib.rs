@@ -5,6 +5,7 @@ pub mod bucket;
 pub mod date;
 pub mod text;
 pub mod network;
+pub mod private;
 pub mod pack;
 pub mod stable;
 

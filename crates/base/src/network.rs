@@ -33,6 +33,18 @@ impl Network {
         Self { address: masked(address, prefix_bits), prefix_bits }
     }
 
+    /// The first address of the block.
+    #[must_use]
+    pub fn address(self) -> IpAddr {
+        self.address
+    }
+
+    /// The bits that all of its addresses begin with.
+    #[must_use]
+    pub fn prefix_bits(self) -> u8 {
+        self.prefix_bits
+    }
+
     /// Whether `address` lies in the block. An IPv4 address in IPv6 clothing (`::ffff:10.0.0.1`) is
     /// that IPv4 address.
     #[must_use]

@@ -1,11 +1,11 @@
 //! What the process that starts the others has to know of a config: everything else is for those.
 
-use crate::plan::{Address, Admin, Label, Listen, LogFormat, Plan, Pool, Target};
+use crate::plan::{Address, Admin, Issuer, Label, Listen, LogFormat, Plan, Pool, Target};
 use base::pack::{Packer, Unpacker};
 use std::{os::unix::ffi::OsStrExt, path::PathBuf, time::Duration};
 
 /// The form of the bytes; another one is refused.
-const VERSION: u64 = 4;
+const VERSION: u64 = 5;
 
 /// What a supervisor knows of a config.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub struct Blueprint {
     pub hosts: Vec<Vec<String>>,
     /// The files of certificates and their keys, and of authorities.
     pub certificates: Vec<PathBuf>,
+    /// Whether some of them are had from an authority by itself.
+    pub issues: bool,
     /// When certificates end, in seconds since 1970, each by its file.
     pub ends: Vec<(String, i64)>,
     /// What the labels of sites and routes stand for.
@@ -88,6 +90,10 @@ impl Blueprint {
                 _ => None,
             },
         });
+        let files = plan.certificates.iter().flat_map(|one| one.files(&plan.issuing));
+        let files = files.chain(plan.authorities.iter().map(|one| one.file.clone()));
+        let mut certificates: Vec<PathBuf> = files.collect();
+        certificates.dedup();
         Self {
             listen: plan.listen.clone(),
             threads,
@@ -107,12 +113,8 @@ impl Blueprint {
             },
             found,
             hosts: plan.listen.iter().enumerate().map(answers).collect(),
-            certificates: plan
-                .certificates
-                .iter()
-                .flat_map(|one| [one.chain.clone(), one.key.clone()])
-                .chain(plan.authorities.iter().map(|one| one.file.clone()))
-                .collect(),
+            certificates,
+            issues: plan.certificates.iter().any(|one| matches!(one.issuer, Issuer::Authority(_))),
             ends: Vec::new(),
             labels: plan.labels.clone(),
             pools: plan.pools.clone(),
@@ -165,6 +167,7 @@ impl Blueprint {
         }
         out.number(self.certificates.len() as u64);
         self.certificates.iter().for_each(|file| out.bytes(file.as_os_str().as_bytes()));
+        out.byte(u8::from(self.issues));
         out.number(self.ends.len() as u64);
         for (file, end) in &self.ends {
             out.bytes(file.as_bytes());
@@ -206,6 +209,7 @@ impl Blueprint {
             found: from.text()?,
             hosts: from.list(|from| from.list(Unpacker::text))?,
             certificates: from.list(Unpacker::path)?,
+            issues: from.flag()?,
             ends: from.list(|from| Some((from.text()?, from.number()?.cast_signed())))?,
             labels: from.list(|from| {
                 Some(Label { site: from.text()?.into(), route: from.text()?.into() })

@@ -1,7 +1,10 @@
 //! A config file with all that the world answered while it was resolved: enough to resolve it once
 //! more without a world, to the same plan.
 
-use crate::{Content, Errors, Fpm, PairFault, Plan, World, plan::PoolUser};
+use crate::{
+    Content, Errors, Fpm, PairFault, Plan, World,
+    plan::{PoolUser, Wanted},
+};
 use base::pack::{Packer, Unpacker};
 use foldhash::HashMap;
 use std::{
@@ -35,9 +38,14 @@ pub struct Bundle {
     files: HashMap<(PathBuf, u64), Result<Content, String>>,
     lists: HashMap<PathBuf, Result<Vec<OsString>, String>>,
     variables: HashMap<String, Option<OsString>>,
+    keep: PathBuf,
+    account: Option<String>,
     fpms: HashMap<Option<String>, Result<Fpm, String>>,
     runners: HashMap<Runner, Result<Option<PoolUser>, String>>,
 }
+
+/// What stands for the most bytes of a certificate that comes by itself, among files.
+const BY_ITSELF: u64 = 0;
 
 /// A user, if one was named, and the folder that programs lie in.
 type Runner = (Option<String>, PathBuf);
@@ -52,6 +60,7 @@ pub fn record(name: &str, text: &[u8], world: &dyn World) -> Result<(Plan, Bundl
         name: name.to_owned(),
         text: text.to_owned(),
         base: world.base().to_owned(),
+        keep: world.keep(),
         is_terminal: world.is_terminal(),
         is_error_terminal: world.is_error_terminal(),
         ..Bundle::default()
@@ -139,6 +148,9 @@ impl Bundle {
             out.byte(u8::from(value.is_some()));
             value.iter().for_each(|value| out.bytes(value.as_bytes()));
         }
+        out.bytes(self.keep.as_os_str().as_bytes());
+        out.byte(u8::from(self.account.is_some()));
+        self.account.iter().for_each(|account| out.bytes(account.as_bytes()));
         out.number(self.fpms.len() as u64);
         for (version, answer) in &self.fpms {
             push_name(&mut out, version.as_ref());
@@ -195,6 +207,8 @@ impl Bundle {
                 })?
                 .into_iter()
                 .collect(),
+            keep: from.path()?,
+            account: if from.flag()? { Some(from.text()?) } else { None },
             fpms: from.list(|from| Some((name(from)?, take(from, fpm)?)))?.into_iter().collect(),
             runners: from
                 .list(|from| Some(((name(from)?, from.path()?), take(from, runner)?)))?
@@ -237,6 +251,18 @@ impl World for Bundle {
 
     fn list(&self, path: &Path) -> Result<Vec<OsString>, String> {
         self.lists.get(path).cloned().unwrap_or_else(|| Err(UNKNOWN.to_owned()))
+    }
+
+    fn keep(&self) -> PathBuf {
+        self.keep.clone()
+    }
+
+    fn certificate(&self, wanted: &Wanted<'_>) -> Result<Vec<u8>, String> {
+        self.read(wanted.path, BY_ITSELF).map(|content| content.bytes)
+    }
+
+    fn account(&self, _folder: &Path) -> Option<String> {
+        self.account.clone()
     }
 
     fn fpm(&self, version: Option<&str>) -> Result<Fpm, String> {
@@ -316,6 +342,26 @@ impl World for Recorder<'_> {
 
     fn check_authorities(&self, text: &[u8]) -> Result<(), String> {
         self.world.check_authorities(text)
+    }
+
+    fn keep(&self) -> PathBuf {
+        self.world.keep()
+    }
+
+    fn certificate(&self, wanted: &Wanted<'_>) -> Result<Vec<u8>, String> {
+        let answers = &mut self.bundle.borrow_mut().files;
+        let key = (wanted.path.to_owned(), BY_ITSELF);
+        let make = || {
+            let bytes = self.world.certificate(wanted)?;
+            Ok(Content { bytes, path: wanted.path.to_owned() })
+        };
+        answers.entry(key).or_insert_with(make).clone().map(|content| content.bytes)
+    }
+
+    fn account(&self, folder: &Path) -> Option<String> {
+        let bundle = &mut self.bundle.borrow_mut();
+        bundle.account = bundle.account.take().or_else(|| self.world.account(folder));
+        bundle.account.clone()
     }
 
     fn fpm(&self, version: Option<&str>) -> Result<Fpm, String> {

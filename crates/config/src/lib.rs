@@ -44,8 +44,9 @@ pub use written::settings;
 use include::Reading;
 use mistake::Mistake;
 use plan::{
-    Action, Address, Application, Branch, Compress, DEFAULT_SITE, Files, Folder, LIVE_PATH, Listen,
-    LogFormat, Logs, Node, Php, Place, Route, Routes, Site, Upstream,
+    Action, Address, Application, Branch, Certificate, Compress, DEFAULT_SITE, Files, Folder,
+    Issuer, LIVE_PATH, Listen, LogFormat, Logs, Node, Pem, Php, Place, Route, Routes, Site, Tls,
+    TlsVersion, Upstream,
 };
 use std::{collections::HashSet, net::SocketAddr, num::NonZero, path::PathBuf};
 
@@ -98,6 +99,9 @@ pub struct Quick {
     pub php: Option<QuickPhp>,
     /// Whether pages hear of changes of their files.
     pub live: bool,
+    /// The certificate of the local authority by which it is served over TLS, where it is; nothing
+    /// where nobody is going to be shown it.
+    pub tls: Option<Pem>,
 }
 
 /// An application of PHP.
@@ -123,7 +127,7 @@ pub struct Eyes {
 /// The plan for serving one folder, everything else at its default.
 #[must_use]
 pub fn quick(quick: Quick, eyes: Eyes) -> Plan {
-    let Quick { root, listen, threads, log, listing, fallback, php, live } = quick;
+    let Quick { root, listen, threads, log, listing, fallback, php, live, tls } = quick;
     let place = Place::of("the command line");
     let index = plan::index_default();
     let links = php.as_ref().map(|php| php.links.clone()).unwrap_or_default();
@@ -150,7 +154,22 @@ pub fn quick(quick: Quick, eyes: Eyes) -> Plan {
         top.children.insert(below, Node { prefix, ..Node::default() });
     }
     let routes = Routes { top, rest };
-    let (listeners, tls, label) = (None, None, 0);
+    let (listeners, label, has_tls) = (None, 0, tls.is_some());
+    let certificates = tls.map(|pem| Certificate {
+        chain: PathBuf::new(),
+        key: PathBuf::new(),
+        pem,
+        place: place.clone(),
+        issuer: Issuer::Local(Box::default()),
+    });
+    let tls = certificates.as_ref().map(|_| Tls {
+        certificates: [0].into(),
+        min_version: TlsVersion::Tls12,
+        client_authorities: None,
+        plain: None,
+        proof: None,
+        place: place.clone(),
+    });
     let site = Site { name: DEFAULT_SITE.into(), place, listeners, tls, routes, label };
     let mut plan = Plan::new(vec![(site, Vec::new())], vec![folder]);
     let typed = |address| Listen {
@@ -158,9 +177,10 @@ pub fn quick(quick: Quick, eyes: Eyes) -> Plan {
         written: "the command line".into(),
         is_implied: false,
         proxy_protocol: false,
-        http2: false,
-        tls: false,
+        http2: has_tls,
+        tls: has_tls,
     };
+    plan.certificates = certificates.into_iter().collect();
     plan.applications = applications;
     plan.listen = listen.into_iter().map(typed).collect();
     plan.threads = threads;

@@ -43,7 +43,10 @@ pub use pool::{Pool, PoolUser};
 pub(crate) use pool::{WORKERS, usual};
 pub use route::{Bandwidth, Branch, Case, Node, Policy, Rewrite, Route, Routes};
 pub use template::{RenderError, Template, Value};
-pub use tls::{Authorities, Certificate, Pem, Tls, TlsVersion};
+pub use tls::{
+    AUTHORITY_FILE, Authorities, Authority, Certificate, DnsServer, Issuer, Issuing, Pem, Secret,
+    Tls, TlsVersion, Wanted, Way,
+};
 pub use values::{ErrorValues, ListingEntry, ListingValues};
 
 use base::Network;
@@ -63,6 +66,9 @@ pub const DEFAULT_SITE: &str = "default";
 
 /// The path below which pages hear of changes, where `gannet PATH --live` serves them.
 pub const LIVE_PATH: &str = "/.gannet/";
+
+/// The path below which authorities look for a proof that a host is ours (RFC 8555 section 8.3).
+pub const PROOF_PATH: &str = "/.well-known/acme-challenge/";
 
 /// The longest host name in bytes (RFC 1035 section 2.3.4); a longer one names no site.
 pub const HOST_BYTES_MAX: usize = 253;
@@ -106,6 +112,8 @@ pub struct Plan {
     pub folders: Vec<Folder>,
     /// The certificates that sites show, in the order of their numbers.
     pub certificates: Vec<Certificate>,
+    /// How those are had that come by themselves.
+    pub issuing: Issuing,
     /// The authorities of clients, in the order of their numbers.
     pub authorities: Vec<Authorities>,
     /// The applications that are asked, each by its number.
@@ -164,6 +172,7 @@ impl Plan {
             sites: Vec::new(),
             folders,
             certificates: Vec::new(),
+            issuing: Issuing::default(),
             authorities: Vec::new(),
             applications: Vec::new(),
             pools: Vec::new(),

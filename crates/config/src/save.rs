@@ -11,8 +11,12 @@ use std::fmt::Write;
 #[must_use]
 pub fn save(quick: &Quick) -> Option<String> {
     // That pages follow their files is for the desk: no config says it.
-    let Quick { root, listen, threads, log, listing, fallback, php, live: _ } = quick;
-    let listen: Vec<_> = listen.iter().map(|address| quoted(&address.to_string())).collect();
+    let Quick { root, listen, threads, log, listing, fallback, php, live: _, tls } = quick;
+    let listen = listen.iter().map(|address| match tls {
+        Some(_) => format!("{{ address = {}, tls = true }}", quoted(&address.to_string())),
+        None => quoted(&address.to_string()),
+    });
+    let listen: Vec<_> = listen.collect();
     let listen = match &*listen {
         [only] => only.clone(),
         all => format!("[{}]", all.join(", ")),
@@ -35,6 +39,9 @@ pub fn save(quick: &Quick) -> Option<String> {
     }
     let root = quoted(root.to_str()?);
     let _ = writeln!(text, "\n[site.{DEFAULT_SITE}]\nroot = {root}\nlisting = {listing}");
+    if tls.is_some() {
+        text.push_str("tls = \"internal\"\n");
+    }
     if let Some(fallback) = fallback {
         let _ = writeln!(text, "fallback = {}", quoted(fallback));
     }

@@ -1,6 +1,6 @@
 //! What a config asks about the machine it is for, so that this room need not look itself.
 
-use crate::plan::PoolUser;
+use crate::plan::{PoolUser, Wanted};
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
@@ -93,6 +93,27 @@ pub trait World {
     /// A sentence that says why not.
     fn check_authorities(&self, _text: &[u8]) -> Result<(), String> {
         Ok(())
+    }
+
+    /// The folder in which what comes by itself of certificates is kept where nothing else is said.
+    fn keep(&self) -> PathBuf {
+        PathBuf::from("/var/lib/gannet")
+    }
+
+    /// A certificate that comes by itself, as PEM with its key: what is kept, or else one that
+    /// stands in for it. Nothing where nobody is going to be shown it.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says why there is none.
+    fn certificate(&self, _wanted: &Wanted<'_>) -> Result<Vec<u8>, String> {
+        Ok(Vec::new())
+    }
+
+    /// What the key in `folder` is called by which authorities are asked; `None` where there is
+    /// none.
+    fn account(&self, _folder: &Path) -> Option<String> {
+        None
     }
 
     /// The php-fpm of that version, or the newest, where this server starts one itself.

@@ -9,6 +9,7 @@ mod server;
 mod auth;
 mod cors;
 mod tls;
+mod certificates;
 mod php;
 mod answers;
 mod policy;
@@ -17,6 +18,7 @@ mod site;
 
 pub(crate) use admin::Admin;
 pub(crate) use auth::Auth;
+pub(crate) use certificates::{Authority, Certificates, DnsServer};
 pub(crate) use cors::Cors;
 pub(crate) use limits::Limits;
 pub(crate) use listen::{Listen, Listens};

@@ -5,7 +5,7 @@ mod machine;
 
 use config::{
     Description, Eyes, Plan, Preset, Quick, World, load,
-    plan::{Action, Address, Branch, ErrorLog, Folder, LogFormat, Target},
+    plan::{Action, Address, Branch, ErrorLog, Folder, LogFormat, Pem, Target},
     quick, save, schema, settings,
 };
 use machine::Machine;
@@ -128,6 +128,28 @@ fn config(setting: &Description, value: Option<&str>) -> String {
             };
             let comma = if socket.is_empty() || line.is_empty() { "" } else { "," };
             format!("[site.\"a.example\"]\n{root}php = {{ {socket}{comma} {} }}", line.trim())
+        }
+        "[[server.certificates.authority]]" => {
+            let other = match (setting.name, value) {
+                ("eab-id", Some(_)) => "eab-key = \"a\"\n",
+                ("eab-key", Some(_)) => "eab-id = \"a\"\n",
+                _ => "",
+            };
+            let section = setting.section;
+            format!("{section}\n{other}{line}[site.\"a.example\"]\n{root}")
+        }
+        "`dns-server`" => {
+            let more = match (setting.name, value) {
+                (_, None) => String::new(),
+                ("address", _) => line.trim().to_owned(),
+                (name, _) => {
+                    let other = if name == "key" { "key-name" } else { "key" };
+                    let line = line.trim();
+                    format!("address = \"[::1]:53\", {other} = \"a\", {line}")
+                }
+            };
+            let server = if more.is_empty() { more } else { format!("dns-server = {{ {more} }}") };
+            format!("[server.certificates]\n{server}\n[site.\"a.example\"]\n{root}")
         }
         "`compress`" => format!("[site.\"a.example\"]\n{root}compress = {{ {} }}", line.trim()),
         "the uppermost level" => format!("{line}[site.\"a.example\"]\n{root}"),
@@ -363,6 +385,7 @@ fn quick_plan_is_what_its_config_says() {
             fallback: (threads == 2).then(|| "/index.html".to_owned()),
             php: None,
             live: false,
+            tls: (threads == 1).then(Pem::default),
         };
         let text = save(&asked).unwrap();
         let typed = load("t.toml", &text, &Machine).unwrap();
@@ -373,6 +396,11 @@ fn quick_plan_is_what_its_config_says() {
             |plan: &Plan| plan.listen.iter().map(|l| l.address.clone()).collect::<Vec<_>>();
         assert_eq!(addresses(&plan), addresses(&typed), "{text}");
         assert_eq!((plan.threads, &plan.logs), (typed.threads, &typed.logs), "{text}");
+        let tls = |plan: &Plan| {
+            let speaks: Vec<_> = plan.listen.iter().map(|listen| listen.tls).collect();
+            (speaks, plan.certificates.len(), plan.sites[0].tls.is_some())
+        };
+        assert_eq!(tls(&plan), tls(&typed), "{text}");
     }
     check("/home/me/site", None, &["127.0.0.1:0"], 0);
     check("/home/me/site", Some(LogFormat::Off), &["0.0.0.0:7890", "[::]:7890"], 2);

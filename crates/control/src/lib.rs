@@ -5,6 +5,7 @@ pub mod note;
 pub mod status;
 pub mod comparison;
 pub mod wish;
+pub mod finding;
 pub mod counters;
 mod seats;
 pub mod trail;

@@ -6,6 +6,8 @@
 //!              ── Question ──► check      once: what would it change?
 //!              ── Question ──► trial      once: could you do what I do?
 //!              ◄── Verdict ───
+//!   supervisor ── Question ──► certs      again and again: these are served now
+//!              ◄── Finding ───
 //!   supervisor ── Order ─────► worker     Begin, Logs…, Resolve │ Listeners…, Serve │ Drain
 //!              ◄── Report ────                         Ready ◄──┘             └─► Parted
 //! ```
@@ -46,7 +48,8 @@ pub enum Question {
         /// The descriptor of what it would find, which was left to it as all others were.
         state: u64,
     },
-    /// Whether the files of its certificates hold other ones by now. Along with it goes the bundle.
+    /// Whether the files of its certificates hold other ones by now. Along with it goes the bundle,
+    /// and what could not be put into files, if there is such.
     Renew,
 }
 
@@ -99,6 +102,9 @@ pub enum Order {
     Reopen,
     /// Certificates are others by now: those in the bundle that goes along.
     Certificates,
+    /// What authorities are shown that look for a proof: all that goes along, sealed, under a
+    /// number that is higher each time. Told to the process that has found it, it is shown by now.
+    Proofs(u64),
     /// Everything has been given: resolve the plan and get ready.
     Resolve,
     /// Sockets for a loop, which go along.
@@ -127,6 +133,8 @@ pub enum Report {
     Failed(String),
     /// It accepts nobody any more.
     Parted,
+    /// It shows the proofs of that number.
+    Proves(u64),
 }
 
 /// A note of one kind.
@@ -234,6 +242,7 @@ impl Note for Order {
             Self::Stop => write(8, |_| ()),
             Self::StopAtOnce => write(9, |_| ()),
             Self::Certificates => write(10, |_| ()),
+            Self::Proofs(number) => write(11, |out| out.number(*number)),
         }
     }
 
@@ -257,6 +266,7 @@ impl Note for Order {
                 8 => Self::Stop,
                 9 => Self::StopAtOnce,
                 10 => Self::Certificates,
+                11 => Self::Proofs(from.number()?),
                 _ => return None,
             })
         })
@@ -272,6 +282,7 @@ impl Note for Report {
             }),
             Self::Failed(text) => write(1, |out| out.bytes(short(text).as_bytes())),
             Self::Parted => write(2, |_| ()),
+            Self::Proves(number) => write(3, |out| out.number(*number)),
         }
     }
 
@@ -280,6 +291,7 @@ impl Note for Report {
             0 => Some(Self::Ready(from.list(Unpacker::text)?)),
             1 => Some(Self::Failed(from.text()?)),
             2 => Some(Self::Parted),
+            3 => Some(Self::Proves(from.number()?)),
             _ => None,
         })
     }
@@ -372,6 +384,7 @@ pub(crate) mod tests {
             Report::Ready(vec!["no core dumps: on".to_owned()]),
             Report::Failed("no room".to_owned()),
             Report::Parted,
+            Report::Proves(4),
         ]);
         check(&[
             Order::Begin { loops: 2, seed: [3, u64::MAX] },
@@ -382,6 +395,7 @@ pub(crate) mod tests {
             Order::Listeners { slot: 1, numbers: vec![0, 2] },
             Order::Serve,
             Order::Certificates,
+            Order::Proofs(3),
             Order::Drain,
             Order::Stop,
             Order::StopAtOnce,

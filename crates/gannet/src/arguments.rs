@@ -1,6 +1,9 @@
 //! The words of the command line.
 
-use crate::value::{self, Client};
+use crate::{
+    trust::Trust,
+    value::{self, Client},
+};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::{net::IpAddr, num::NonZero, path::PathBuf};
@@ -68,6 +71,20 @@ pub(crate) enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Show the certificates of a config: for whom, from whom, until when, what is next
+    Certs {
+        /// The config file
+        #[arg(default_value = "gannet.toml")]
+        file: PathBuf,
+        /// Say it as JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Have this machine and its browsers trust gannet's local authority, which signs for private
+    /// names only
+    Trust(TrustPlace),
+    /// Have them trust it no longer
+    Untrust(TrustPlace),
     /// Look for mistakes in a config file, and serve nothing
     Check {
         /// The config file
@@ -111,6 +128,25 @@ pub(crate) enum Verb {
     },
 }
 
+/// Where the local authority is trusted.
+#[derive(Args, Debug)]
+pub(crate) struct TrustPlace {
+    /// The folder of the authority [default: the usual one; `folder` of [server.certificates]]
+    #[arg(long, value_name = "PATH")]
+    folder: Option<PathBuf>,
+    /// Leave the machine as it is: only in the browsers of this user
+    #[arg(long)]
+    only_browsers: bool,
+}
+
+impl TrustPlace {
+    /// What is to be done there.
+    pub(crate) fn wish(&self, ends: bool) -> Trust<'_> {
+        let (folder, only_browsers) = (self.folder.as_deref(), self.only_browsers);
+        Trust { folder, only_browsers, ends }
+    }
+}
+
 /// What a process is that the supervisor has started.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Role {
@@ -122,6 +158,8 @@ pub(crate) enum Role {
     Worker,
     /// Keeps what the supervisor holds, should that be killed
     Keeper,
+    /// Has certificates issued
+    Certs,
     /// Shows how the server is
     Admin,
 }
@@ -190,6 +228,9 @@ pub(crate) struct Quick {
     /// Reload pages in the browser when a file changes
     #[arg(long)]
     pub(crate) live: bool,
+    /// Serve it over TLS, with a certificate of this machine's own authority (see `gannet trust`)
+    #[arg(long)]
+    pub(crate) tls: bool,
     /// How many event loops to run [default: one for each core]
     #[arg(long, value_name = "N", value_parser = value::threads)]
     pub(crate) threads: Option<NonZero<usize>>,

@@ -41,9 +41,9 @@ pub(crate) fn counted(count: usize, one: &str, several: &str) -> String {
 
 /// The URLs of what listens at `addresses`; one that stands for all is spelled out. There are no
 /// URLs by a Unix socket: it is shown as it was written.
-pub(crate) fn urls(addresses: &[Address]) -> Vec<String> {
+pub(crate) fn urls(addresses: &[Address], is_tls: bool) -> Vec<String> {
     let of = |address: &Address| match address {
-        Address::Tcp(address) => urls_by(&hosts(address.ip()), address.port(), false),
+        Address::Tcp(address) => urls_by(&hosts(address.ip()), address.port(), is_tls),
         Address::Unix { .. } => vec![address.to_string()],
     };
     addresses.iter().flat_map(of).collect()
@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn urls_are_ready_to_be_clicked() {
-        let urls = |address: &str| urls(&[Address::Tcp(address.parse().unwrap())]);
+        let urls = |address: &str| urls(&[Address::Tcp(address.parse().unwrap())], false);
         assert_eq!(urls("127.0.0.1:80"), ["http://127.0.0.1/"]);
         assert_eq!(urls("[::1]:7890"), ["http://[::1]:7890/"]);
         assert!(urls("0.0.0.0:7890").contains(&"http://localhost:7890/".to_owned()));

@@ -1,9 +1,16 @@
 //! This machine as a config file asks about it, and reading that file.
 
-use crate::{greeting, php, place, trouble::Trouble};
+use crate::{
+    greeting,
+    keep::{self, Keep},
+    php, place,
+    trouble::Trouble,
+};
+use certs::Local;
 use config::{
-    Bundle, Content, Errors, Fpm, Paint, PairFault, Plan, World, limits::FILE_BYTES_MAX,
-    plan::PoolUser,
+    Bundle, Content, Errors, Fpm, Paint, PairFault, Plan, World,
+    limits::FILE_BYTES_MAX,
+    plan::{Issuer, PoolUser, Wanted},
 };
 use net::{
     Root, RootError,
@@ -12,6 +19,7 @@ use net::{
     process,
 };
 use std::{
+    cell::OnceCell,
     env,
     ffi::OsString,
     fs::{self, File},
@@ -56,6 +64,7 @@ pub(crate) fn control(file: &Path) -> Result<Option<PathBuf>, Trouble> {
 /// is that user from then on.
 pub(crate) fn record(file: &Path, paint: Paint) -> Result<(Plan, Bundle), Trouble> {
     let (bytes, machine) = open(file, WAY_OUT)?;
+    let machine = Machine { is_for_show: false, ..machine };
     let refused = |errors: Errors| Trouble::new(2, errors.render(paint));
     let (plan, bundle) =
         config::record(&file.to_string_lossy(), &bytes, &machine).map_err(refused)?;
@@ -110,7 +119,8 @@ fn open(file: &Path, way_out: &str) -> Result<(Vec<u8>, Machine), Trouble> {
     let Content { bytes, path } = read(file, FILE_BYTES_MAX)
         .map_err(|why| Trouble::new(2, format!("error: {why}: {way_out}")))?;
     let base = path.parent().unwrap_or(&path).to_owned();
-    Ok((bytes, Machine { base, file: file.to_owned() }))
+    let local = OnceCell::new();
+    Ok((bytes, Machine { base, file: file.to_owned(), is_for_show: true, local }))
 }
 
 /// Whether this user can serve the folder `path`. It is opened for good when it is first asked for.
@@ -123,6 +133,17 @@ struct Machine {
     base: PathBuf,
     /// The config file, as it was named.
     file: PathBuf,
+    /// Whether nobody is going to be served: then nothing is made that would be kept.
+    is_for_show: bool,
+    /// The local authority, once it was asked.
+    local: OnceCell<Result<Local, String>>,
+}
+
+impl Machine {
+    fn local(&self, folder: &Path, now: i64) -> Result<&Local, String> {
+        let local = self.local.get_or_init(|| Keep::at(folder).local(now).map(|(local, _)| local));
+        local.as_ref().map_err(Clone::clone)
+    }
 }
 
 impl World for Machine {
@@ -180,6 +201,34 @@ impl World for Machine {
         tls::authorities(text).map_err(|fault| fault.to_string())
     }
 
+    fn keep(&self) -> PathBuf {
+        keep_folder()
+    }
+
+    fn certificate(&self, wanted: &Wanted<'_>) -> Result<Vec<u8>, String> {
+        let now = net::clock::wall().seconds;
+        let failed = |error: certs::NoKey| error.to_string();
+        match wanted.issuer {
+            _ if self.is_for_show => Ok(Vec::new()),
+            Issuer::Files => Ok(Vec::new()),
+            Issuer::Local(hosts) => {
+                let signed = self.local(wanted.folder, now)?.sign(hosts, now);
+                signed.map(String::into_bytes).map_err(failed)
+            }
+            Issuer::Authority(hosts) => match keep::object(wanted.path) {
+                // However old it is: a visitor may go past a warning about that.
+                Some((object, text)) if object.covers(hosts) => Ok(text),
+                _ => certs::stand_in(hosts, now).map(String::into_bytes).map_err(failed),
+            },
+        }
+    }
+
+    fn account(&self, folder: &Path) -> Option<String> {
+        // Without one there is no certificate, and whoever asks for those says why.
+        let key = (!self.is_for_show).then(|| Keep::at(folder).account())?.ok()?;
+        certs::thumbprint_of(key.pem().as_bytes()).ok()
+    }
+
     fn fpm(&self, version: Option<&str>) -> Result<Fpm, String> {
         let program = php::find(version)?;
         let sockets = place::desk_path(&self.file).map(|path| path.with_extension(""));
@@ -201,6 +250,16 @@ impl World for Machine {
 
     fn is_error_terminal(&self) -> bool {
         io::stderr().is_terminal()
+    }
+}
+
+/// The folder in which what comes by itself of certificates is kept where the config names none.
+pub(crate) fn keep_folder() -> PathBuf {
+    let own = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    match (process::user(), own("XDG_DATA_HOME"), own("HOME")) {
+        (0, ..) | (_, None, None) => PathBuf::from("/var/lib/gannet"),
+        (_, Some(data), _) => data.join("gannet"),
+        (_, None, Some(home)) => home.join(".local/share/gannet"),
     }
 }
 

@@ -6,6 +6,7 @@ mod advice;
 mod verb;
 mod password;
 mod paper;
+mod keep;
 mod php;
 mod place;
 mod machine;
@@ -15,9 +16,12 @@ mod explain;
 mod greeting;
 mod serving;
 mod renewal;
+mod visit;
 mod role;
 mod supervising;
 mod status;
+mod listed;
+mod trust;
 mod comparing;
 mod diff;
 mod wishing;
@@ -43,6 +47,9 @@ fn main() -> ExitCode {
         Some(Verb::Status { desk, json }) => wishing::status(&desk, json),
         Some(Verb::Role { role }) => role::play(role),
         Some(Verb::Check { file }) => verb::check(&file).map(|()| ExitCode::SUCCESS),
+        Some(Verb::Certs { file, json }) => listed::list(&file, json),
+        Some(Verb::Trust(place)) => trust::trust(&place.wish(false)),
+        Some(Verb::Untrust(place)) => trust::trust(&place.wish(true)),
         Some(Verb::HashPassword { user }) => {
             password::hash(user.as_deref()).map(|()| ExitCode::SUCCESS)
         }

@@ -1,20 +1,31 @@
-//! Certificates and authorities whose files have changed: read anew, and put in the place of those
-//! before where they are sound.
+//! Certificates and authorities that change: read anew where they come from files, made anew where
+//! they come from the local authority, and put in the place of those before where they are sound.
 
-use crate::machine;
+use crate::{
+    keep::{self, Keep},
+    machine,
+};
+use certs::{Local, Object, Term, stand_in};
 use config::{
     Bundle,
-    plan::{Authorities, Certificate, Pem},
+    plan::{Authorities, Certificate, Issuer, Issuing, Pem},
 };
-use tls::Pair;
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
+use tls::{Pair, der::Facts};
 
 /// Bytes of a file at most.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
 
-/// How long before its end a certificate is spoken of.
+/// How long before its end a certificate is spoken of, and in which part of its life at most where
+/// it is to be renewed by itself.
 const WARNING_SECONDS: i64 = 14 * 24 * 60 * 60;
+const WARNING_PART: i64 = 5;
 
 /// What a look at the files has found.
+#[derive(Default)]
 pub(crate) struct Renewal {
     /// The config with the new certificates, where there are any.
     pub(crate) bundle: Option<Bundle>,
@@ -28,75 +39,188 @@ pub(crate) struct Renewal {
 
 /// When these certificates end, as far as that can be told.
 pub(crate) fn ends(certificates: &[Certificate]) -> Vec<(String, i64)> {
-    let end = |one: &Certificate| {
-        let pair = Pair::load(&one.pem.chain, &one.pem.key).ok()?;
-        Some((one.chain.display().to_string(), pair.until()?))
-    };
-    certificates.iter().filter_map(end).collect()
+    certificates.iter().filter_map(|one| end(one, &one.pem)).collect()
 }
 
-/// Looks at all files of certificates and authorities that `bundle` names, at that time in seconds
-/// since 1970.
-pub(crate) fn look(mut bundle: Bundle, now: i64) -> Renewal {
+fn end(certificate: &Certificate, pem: &Pem) -> Option<(String, i64)> {
+    let facts = Facts::of(&tls::certificate_in(&pem.chain)?)?;
+    Some((certificate.chain.display().to_string(), facts.until))
+}
+
+/// What could not be put into files, by where it would be.
+pub(crate) type Unkept = HashMap<PathBuf, Vec<u8>>;
+
+/// A look.
+struct Look<'l> {
+    now: i64,
+    issuing: &'l Issuing,
+    unkept: &'l Unkept,
+    /// The local authority, once it was asked.
+    local: Option<Local>,
+    renewal: Renewal,
+}
+
+/// Looks at all certificates that `bundle` names, at that time in seconds since 1970.
+pub(crate) fn look(mut bundle: Bundle, unkept: &Unkept, now: i64) -> Renewal {
     // What was checked once is sound.
-    let plan = bundle.resolve();
-    let (certificates, authorities) =
-        plan.map(|plan| (plan.certificates, plan.authorities)).unwrap_or_default();
-    let (mut renewed, mut troubles, mut ends) = (Vec::new(), Vec::new(), ends(&certificates));
-    for Authorities { file, pem, place } in authorities {
-        let name = format!("{} ({place})", file.display());
-        let found = read(&file).and_then(|found| match tls::authorities(&found) {
+    let Ok(plan) = bundle.resolve() else { return Renewal::default() };
+    let (renewal, mut has_new) = (Renewal::default(), false);
+    let mut look = Look { now, issuing: &plan.issuing, unkept, local: None, renewal };
+    for Authorities { file, pem, place } in &plan.authorities {
+        if let Some(found) =
+            look.at_authorities(file, pem, &format!("{} ({place})", file.display()))
+        {
+            bundle.renew(file, found);
+            has_new = true;
+        }
+    }
+    for certificate in &plan.certificates {
+        let found = match &certificate.issuer {
+            Issuer::Files => look.at_files(certificate),
+            Issuer::Local(hosts) => look.at_local(certificate, hosts),
+            Issuer::Authority(hosts) => look.at_kept(certificate, hosts),
+        };
+        look.renewal.ends.extend(end(certificate, found.as_ref().unwrap_or(&certificate.pem)));
+        if let Some(Pem { chain, key }) = found {
+            bundle.renew(&certificate.chain, chain);
+            bundle.renew(&certificate.key, key);
+            has_new = true;
+        }
+    }
+    let mut renewal = look.renewal;
+    renewal.bundle = has_new.then_some(bundle);
+    renewal
+}
+
+impl Look<'_> {
+    /// Authorities of clients.
+    fn at_authorities(&mut self, file: &Path, pem: &[u8], name: &str) -> Option<Vec<u8>> {
+        let found = read(file).and_then(|found| match tls::authorities(&found) {
             Ok(()) => Ok(found),
             Err(fault) => Err(fault.to_string()),
         });
         match found {
-            Err(why) => troubles.push(useless(&name, &why)),
-            Ok(found) if *found != *pem => {
-                bundle.renew(&file, found);
-                renewed.push(name);
+            Err(why) => {
+                self.renewal.troubles.push(useless(name, &why));
+                None
             }
-            Ok(_) => {}
+            Ok(found) => (found != pem).then(|| {
+                self.renewal.renewed.push(name.to_owned());
+                found
+            }),
         }
     }
-    for certificate in certificates {
-        let Certificate { chain, key, pem, place } = certificate;
+
+    /// One from files of the operator's.
+    fn at_files(&mut self, certificate: &Certificate) -> Option<Pem> {
+        let Certificate { chain, key, pem, place, .. } = certificate;
         let name = format!("{} ({place})", chain.display());
-        let found = read(&chain).and_then(|chain| Ok(Pem { chain, key: read(&key)? }));
+        let found = read(chain).and_then(|chain| Ok(Pem { chain, key: read(key)? }));
         let found = found.and_then(|found| match Pair::load(&found.chain, &found.key) {
             Ok(pair) => Ok((found, pair)),
             Err(fault) => Err(fault.to_string()),
         });
         match found {
-            Err(why) => troubles.push(useless(&name, &why)),
+            Err(why) => {
+                self.renewal.troubles.push(useless(&name, &why));
+                None
+            }
             Ok((found, pair)) => {
                 // A new one that does not hold is no reason to part with one that does.
-                let is_refused = found != pem && !pair.holds(now) && holds(&pem, now);
+                let is_refused = found != *pem && !pair.holds(self.now) && self.holds(pem);
                 let rest = if is_refused { ": the one before goes on" } else { "" };
-                let warning = pair.warning(now, WARNING_SECONDS);
-                troubles.extend(warning.map(|warning| format!("{name} {warning}{rest}")));
-                if found != pem && !is_refused {
-                    let file = chain.display().to_string();
-                    ends.retain(|(known, _)| *known != file);
-                    ends.extend(pair.until().map(|until| (file, until)));
-                    bundle.renew(&chain, found.chain);
-                    bundle.renew(&key, found.key);
-                    renewed.push(name);
-                }
+                let warning = pair.warning(self.now, WARNING_SECONDS);
+                self.renewal.troubles.extend(warning.map(|why| format!("{name} {why}{rest}")));
+                let is_new = found != *pem && !is_refused;
+                is_new.then(|| self.renewal.renewed.push(name)).map(|()| found)
             }
         }
     }
-    let bundle = (!renewed.is_empty()).then_some(bundle);
-    Renewal { bundle, renewed, troubles, ends }
+
+    /// One of the local authority: made anew in the last third of its life, and where another one
+    /// signs by now.
+    fn at_local(&mut self, certificate: &Certificate, hosts: &[Box<str>]) -> Option<Pem> {
+        let Certificate { pem, place, .. } = certificate;
+        if self.local.is_none() {
+            match Keep::at(&self.issuing.folder).local(self.now) {
+                Ok((local, trouble)) => {
+                    self.renewal.troubles.extend(trouble);
+                    self.local = Some(local);
+                }
+                Err(why) => self.renewal.troubles.push(why),
+            }
+        }
+        let local = self.local.as_ref()?;
+        let pair = Pair::load(&pem.chain, &pem.key).ok();
+        let facts = pair.and_then(|pair| pair.facts());
+        let is_well = facts.is_some_and(|facts| {
+            let (from, until) = (facts.from, facts.until);
+            let term = Term { from, until, window: None, issued: from };
+            local.has_signed(&facts) && self.now < term.renewal(certificate.chance())
+        });
+        if is_well {
+            return None;
+        }
+        let text = local.sign(hosts, self.now).ok()?.into_bytes();
+        let host = hosts.first().map_or("", |host| host);
+        self.renewal
+            .renewed
+            .push(format!("a certificate of the local authority for {host} ({place})"));
+        Some(Pem { chain: text.clone(), key: text })
+    }
+
+    /// One that an authority of the world has issued, or one that stands in for it.
+    fn at_kept(&mut self, certificate: &Certificate, hosts: &[Box<str>]) -> Option<Pem> {
+        let Certificate { chain, pem, place, .. } = certificate;
+        let host = hosts.first().map_or("", |host| host);
+        let unkept = self.unkept.get(chain).cloned();
+        let unkept = unkept.and_then(|text| Some((Object::read(&text)?, text)));
+        let kept = keep::object(chain).into_iter().chain(unkept);
+        let kept = kept.filter(|(object, _)| object.covers(hosts));
+        // The last one that was issued.
+        let found = kept.max_by_key(|(object, _)| object.term().map_or(0, |term| term.until));
+        let Some((object, text)) = found else {
+            let is_issued = Object::read(&pem.chain).is_some();
+            let way = if is_issued { "is gone: the one before goes on" } else { WAITS };
+            self.renewal.troubles.push(format!("{host} ({place}): its certificate {way}"));
+            return (!is_issued && !self.holds(pem)).then(|| self.stand_in(hosts)).flatten();
+        };
+        let pair = Pair::load(object.pem.as_bytes(), object.pem.as_bytes()).ok()?;
+        let life = pair.facts().map_or(0, |facts| facts.until.saturating_sub(facts.from));
+        let within = WARNING_SECONDS.min(life / WARNING_PART);
+        let name = format!("the certificate of {host} ({place})");
+        let warning = pair.warning(self.now, within);
+        self.renewal.troubles.extend(warning.map(|why| format!("{name} {why}")));
+        // Its authority may only want it to be renewed at another time.
+        let is_other = Object::read(&pem.chain).is_none_or(|before| before.pem != object.pem);
+        let is_refused = !pair.holds(self.now) && self.is_issued_and_holds(pem);
+        (is_other && !is_refused).then(|| {
+            self.renewal.renewed.push(name);
+            Pem { chain: text.clone(), key: text }
+        })
+    }
+
+    fn stand_in(&self, hosts: &[Box<str>]) -> Option<Pem> {
+        let text = stand_in(hosts, self.now).ok()?.into_bytes();
+        Some(Pem { chain: text.clone(), key: text })
+    }
+
+    fn is_issued_and_holds(&self, pem: &Pem) -> bool {
+        Object::read(&pem.chain).is_some() && self.holds(pem)
+    }
+
+    fn holds(&self, pem: &Pem) -> bool {
+        Pair::load(&pem.chain, &pem.key).is_ok_and(|pair| pair.holds(self.now))
+    }
 }
+
+/// What is said of one that is not there yet.
+const WAITS: &str = "is not there yet: until then browsers are shown one that they refuse";
 
 fn useless(name: &str, why: &str) -> String {
     format!("{name} cannot be used: {why}: the one before goes on")
 }
 
-fn holds(pem: &Pem, now: i64) -> bool {
-    Pair::load(&pem.chain, &pem.key).is_ok_and(|pair| pair.holds(now))
-}
-
-fn read(path: &std::path::Path) -> Result<Vec<u8>, String> {
+fn read(path: &Path) -> Result<Vec<u8>, String> {
     machine::read(path, FILE_BYTES_MAX).map(|content| content.bytes)
 }

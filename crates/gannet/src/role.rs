@@ -1,6 +1,7 @@
 //! The processes that the supervisor starts: one looks at a config, the others serve.
 
 mod admin;
+mod certs;
 mod ear;
 
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
 };
 use config::{Blueprint, Bundle, Paint, Plan, plan::Address};
 use control::{
-    Clients, Lives, Recents, Rows, Seats, Tallies, TicketKeys, Trails,
+    Clients, Lives, Recents, Rows, Seats, Tallies, TicketKeys, Trails, finding,
     note::{Note, Order, Question, Report, Verdict},
     wish::Outcome,
 };
@@ -61,6 +62,7 @@ pub(crate) fn play(role: Role) -> Result<ExitCode, Trouble> {
         }
         Role::Worker => serve(&end).map_err(failed),
         Role::Keeper => keep(end).map_err(failed),
+        Role::Certs => certs::issue(end).map_err(failed),
         Role::Admin => admin::show(&end).map_err(failed),
     }
 }
@@ -119,7 +121,11 @@ fn renew(end: BorrowedFd<'_>, along: &[OwnedFd]) -> io::Result<ExitCode> {
     let bundle = along.first().ok_or(ErrorKind::InvalidData)?;
     let bytes = sealed::read(bundle.as_fd(), BUNDLE_BYTES_MAX)?;
     let bundle = Bundle::decode(&bytes).ok_or(ErrorKind::InvalidData)?;
-    let Renewal { bundle, renewed, troubles, ends } = renewal::look(bundle, clock::wall().seconds);
+    let unkept = along.get(1).map(|memory| sealed::read(memory.as_fd(), BUNDLE_BYTES_MAX));
+    let unkept = unkept.transpose()?.and_then(|bytes| finding::unpack(&bytes)).unwrap_or_default();
+    let unkept = unkept.into_iter().map(|(path, text)| (path.into(), text)).collect();
+    let now = clock::wall().seconds;
+    let Renewal { bundle, renewed, troubles, ends } = renewal::look(bundle, &unkept, now);
     let bundle = bundle.map(|bundle| sealed::bytes(c"gannet-config", &bundle.encode()));
     let bundle = bundle.transpose()?;
     let along: Vec<_> = bundle.iter().map(AsFd::as_fd).collect();

@@ -75,7 +75,7 @@ impl Voice for Words<'_> {
             remark: remark.or_else(|| hole(layers)),
             live: None,
             admin: admin
-                .and_then(|admin| greeting::urls(slice::from_ref(admin)).into_iter().next()),
+                .and_then(|admin| greeting::urls(slice::from_ref(admin), false).into_iter().next()),
             loops: blueprint.threads,
             is_for_others: false,
         };

@@ -5,14 +5,16 @@ use crate::{
     arguments::{LogFormat, Quick},
     found::{self, Application},
     greeting::{self, Greeting, counted},
+    keep::Keep,
     machine::{self, load},
     php::Fpm,
     port, serving,
     trouble::Trouble,
 };
+use base::private::is_private;
 use config::{
     Eyes, Plan,
-    plan::{self, Address, Listen},
+    plan::{self, Address, Listen, Pem},
 };
 use net::changes::Limit;
 use std::{
@@ -39,13 +41,15 @@ pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
     let live = live.flatten();
     asked.live = live.is_some();
     let (found, fpm) = run_php(&mut asked);
+    let (tls, tls_words) = arguments.tls.then(|| certificate(&addresses)).transpose()?.unzip();
+    asked.tls = tls;
     let greeting = Greeting {
         admin: None,
-        urls: greeting::urls(&addresses),
+        urls: greeting::urls(&addresses, arguments.tls),
         listens: addresses.iter().map(Address::to_string).collect(),
         what: what.display().to_string(),
         found,
-        remark,
+        remark: remark.into_iter().chain(tls_words).reduce(|one, other| format!("{one}; {other}")),
         live: live_words,
         loops,
         is_for_others: arguments.lan,
@@ -114,7 +118,29 @@ pub(crate) fn asked(arguments: &Quick) -> Result<config::Quick, Trouble> {
         php: None,
         fallback: arguments.spa.then(|| "/index.html".to_owned()),
         live: arguments.live,
+        tls: arguments.tls.then(Pem::default),
     })
+}
+
+/// A certificate of the local authority for all hosts that these addresses are known by, and what
+/// there is to say about it.
+fn certificate(addresses: &[Address]) -> Result<(Pem, String), Trouble> {
+    let failed = |why: String| Trouble::new(1, format!("error: no certificate can be made: {why}"));
+    let now = net::clock::wall().seconds;
+    let (local, trouble) = Keep::at(&machine::keep_folder()).local(now).map_err(failed)?;
+    let hosts = addresses.iter().filter_map(Address::tcp);
+    let hosts = hosts.flat_map(|address| greeting::hosts(address.ip()));
+    let mut hosts: Vec<Box<str>> = hosts.map(Into::into).collect();
+    hosts.push("localhost".into());
+    hosts.retain(|host| is_private(host));
+    hosts.sort();
+    hosts.dedup();
+    let pem = local.sign(&hosts, now).map_err(|error| failed(error.to_string()))?.into_bytes();
+    let words = match trouble {
+        None => "browsers trust it after `gannet trust`".to_owned(),
+        Some(why) => format!("its authority is another one each time: {why}"),
+    };
+    Ok((Pem { chain: pem.clone(), key: pem }, words))
 }
 
 fn hosts(arguments: &Quick) -> Vec<IpAddr> {

@@ -22,6 +22,7 @@ pub mod file;
 mod file_system;
 pub mod changes;
 pub mod lookout;
+pub mod lock;
 pub mod shelf;
 pub mod stream;
 pub mod terminal;

@@ -17,7 +17,7 @@ use crate::sys::seccomp;
 use filter::Connects;
 use rustix::fs::Mode;
 use rustix::process::{
-    DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit, umask,
+    DumpableBehavior, Resource, Rlimit, nice, set_dumpable_behavior, setrlimit, umask,
 };
 use rustix::thread::set_no_new_privs;
 use std::io;
@@ -77,6 +77,25 @@ impl Confinement {
             (false, _) => Connects::Streams,
         }
     }
+}
+
+/// Gives up what a process has no use for that talks to authorities: it may reach files of its own
+/// user, but no others' and no memory; and it lets others go first.
+///
+/// # Errors
+///
+/// The kernel says no.
+pub fn be_modest() -> io::Result<()> {
+    const NICE: i32 = 10;
+    umask(Mode::from_raw_mode(0o077));
+    if !identity::drop_capabilities()? {
+        return Err(io::Error::other("some capabilities are left"));
+    }
+    set_no_new_privs(true)?;
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    nice(NICE)?;
+    Ok(())
 }
 
 /// Refuses what a worker has no use for.

@@ -13,7 +13,7 @@ mod trace;
 
 pub use trace::{REFUSED, Step, Trace};
 
-use config::plan::{Branch, Case, Place, Plan, Policy, Route, Site};
+use config::plan::{Branch, Case, PROOF_PATH, Place, Plan, Policy, Route, Site};
 use message::Exchange;
 use std::ops::Range;
 
@@ -44,7 +44,11 @@ pub fn find<'p>(plan: &'p Plan, exchange: &Exchange<'_>, trace: &mut impl Trace)
     };
     trace.note(|| Step::new("site", &*site.name, &site.place));
     if let Some(route) = moved {
-        return found(Some(site), route, all, exchange, trace);
+        // Who looks for a proof that the host is ours is not led elsewhere.
+        let proof = site.tls.as_ref().and_then(|tls| tls.proof.as_deref());
+        let proof = proof.filter(|_| exchange.path_bytes().starts_with(PROOF_PATH.as_bytes()));
+        let rest = proof.map_or(0, |_| PROOF_PATH.len())..all.end;
+        return found(Some(site), proof.unwrap_or(route), rest, exchange, trace);
     }
     // A path without a normal form is nobody's but the site's.
     if exchange.path.is_err() {

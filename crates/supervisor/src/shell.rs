@@ -4,6 +4,7 @@ mod certificates;
 mod compare;
 mod desk;
 mod had;
+mod issuing;
 mod keeping;
 mod leaving;
 mod notes;
@@ -42,6 +43,7 @@ use control::{
     wish::{Outcome, Wish},
 };
 use desk::{CURRENT, END, History, NEXT};
+use issuing::Issuing;
 use keeping::Keeping;
 use net::{
     process::Handle,
@@ -50,10 +52,10 @@ use net::{
 };
 use service::Service;
 use showing::Showing;
-use signals::catch;
+use signals::{catch, die_of_panics};
 use std::{
-    cell::OnceCell, collections::VecDeque, io, mem, os::fd::OwnedFd, panic, path::PathBuf, process,
-    rc::Rc, time::Duration,
+    cell::OnceCell, collections::VecDeque, io, mem, os::fd::OwnedFd, path::PathBuf, rc::Rc,
+    time::Duration,
 };
 use table::Table;
 use tickets::Tickets;
@@ -64,7 +66,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use upgrade::Upgrade;
-use verdict::judge;
+use verdict::{judge, not_started};
 use workers::Workers;
 
 /// Bytes of a blueprint at most: some 10,000 sites with addresses and logs of their own.
@@ -99,6 +101,9 @@ enum Happening {
     /// Files of certificates have changed, and what a look at them has found.
     FilesChanged,
     Renewal(u64, Heard),
+    /// Something comes from the process that has certificates issued, or another one is due.
+    Finding(u64, Heard),
+    Issue,
     /// The process that shows how the server is has something to say, or may be told more.
     Showing(u64, Heard),
     ShowingDue(u64),
@@ -139,6 +144,7 @@ struct Shell<'v> {
     clients: Option<Rc<Table>>,
     tickets: Tickets,
     certificates: Certificates,
+    issuing: Issuing,
     showing: Showing,
     seed: [u64; 2],
     workers: Workers,
@@ -206,16 +212,6 @@ pub fn run(
     })
 }
 
-/// Has a panic be a death like any other: nothing is taken away on the way out that the next
-/// process could go on with.
-fn die_of_panics() {
-    let tell = panic::take_hook();
-    panic::set_hook(Box::new(move |panic| {
-        tell(panic);
-        process::abort();
-    }));
-}
-
 fn runtime() -> Result<LocalRuntime, Failure> {
     net::failpoint::call().map_err(failed)?;
     let mut builder = Builder::new_current_thread();
@@ -274,6 +270,7 @@ impl<'v> Shell<'v> {
             clients: None,
             tickets: Tickets::new().map_err(failed)?,
             certificates: Certificates::new(),
+            issuing: Issuing::default(),
             showing: Showing::default(),
             seed: [one, other],
             workers: Workers::default(),
@@ -358,6 +355,7 @@ impl<'v> Shell<'v> {
                     }
                     Some(Report::Failed(text)) => Event::Failed(id, text),
                     Some(Report::Parted) => Event::Parted(id),
+                    Some(Report::Proves(number)) => return self.proves(id, Some(number)),
                     None => return self.workers.kill(id),
                 });
             }
@@ -368,6 +366,7 @@ impl<'v> Shell<'v> {
                     self.note(&Note::CutOff(id, requests));
                 }
                 self.workers.ended(id);
+                self.proves(id, None);
                 self.tidy_pools();
                 self.keeping.touch();
                 self.due.push_back(Event::Ended(id, how));
@@ -380,6 +379,8 @@ impl<'v> Shell<'v> {
             }
             Happening::FilesChanged => self.look_at_certificates(),
             Happening::Renewal(number, heard) => self.looked_at_certificates(number, heard),
+            Happening::Finding(number, heard) => self.found_in_issuing(number, heard),
+            Happening::Issue => self.have_issued(),
             Happening::Showing(number, heard) => self.asked(number, heard),
             Happening::ShowingDue(number) => self.answer_showing(number),
             // Where the kernel gives no random bytes, the key before goes on.
@@ -423,6 +424,7 @@ impl<'v> Shell<'v> {
                 // One that serves is never forgotten.
                 self.save();
                 self.workers.serve(id, &self.sockets);
+                self.show_proofs(id);
             }
             Order::Drain(id) => self.workers.tell(id, &control::note::Order::Drain),
             Order::Stop(id) => self.workers.tell(id, &control::note::Order::Stop),
@@ -455,8 +457,4 @@ impl<'v> Shell<'v> {
         self.end_comparison();
         self.end_upgrade();
     }
-}
-
-fn not_started(error: &io::Error) -> String {
-    format!("error: a process cannot be started: {error}")
 }

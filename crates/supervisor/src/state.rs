@@ -480,6 +480,7 @@ mod tests {
             found: "one site".to_owned(),
             hosts: Vec::new(),
             certificates: vec!["/cert".into()],
+            issues: true,
             ends: vec![("/cert".to_owned(), 7)],
             labels: vec![label()],
             pools: vec![plan::Pool::quick("/php".into(), None, "/socket".into())],

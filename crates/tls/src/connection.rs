@@ -138,17 +138,23 @@ impl Connection {
     ) -> Received {
         let nothing = |event| Received { used: 0, plain: 0, event };
         if let State::Hello = self.state {
+            let mut wants_proof = false;
             match read_hello(sealed) {
                 Hello::Incomplete => return nothing(Event::None),
                 Hello::Foreign => return nothing(Event::Foreign),
                 Hello::Malformed => return nothing(self.refuse(DECODE_ERROR, MALFORMED, output)),
                 Hello::Of(name) => self.name = name,
+                Hello::Proof(name) => (self.name, wants_proof) = (Some(name), true),
             }
-            let found = sites.find(self.name.as_deref(), listener);
-            let made = found.and_then(|(site, terms)| {
-                self.site = Some(site);
-                UnbufferedServerConnection::new(terms).ok()
-            });
+            let made = if wants_proof {
+                self.name.as_deref().and_then(|name| sites.proof(name))
+            } else {
+                sites.find(self.name.as_deref(), listener).map(|(site, terms)| {
+                    self.site = Some(site);
+                    terms
+                })
+            };
+            let made = made.and_then(|terms| UnbufferedServerConnection::new(terms).ok());
             match made {
                 Some(tls) => self.state = State::Shaking(Box::new(tls)),
                 None => return nothing(self.refuse(UNRECOGNIZED_NAME, NOBODY, output)),

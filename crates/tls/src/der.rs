@@ -1,29 +1,91 @@
-//! The few things in a certificate that only its operator wants to know: from when until when it
-//! holds (RFC 5280 section 4.1.2.5). Whatever else is in it the library reads.
+//! The few things in a certificate that only its operator wants to know (RFC 5280 section 4.1):
+//! from when until when it holds, who has signed it, what it is called. Whatever else is in it the
+//! library reads.
 
-/// Seconds since 1970 from which on, and up to which, the certificate `der` holds; `None` where it
-/// is malformed.
-pub(crate) fn validity(der: &[u8]) -> Option<(i64, i64)> {
-    let (certificate, _) = element(der, SEQUENCE)?;
-    let (mut rest, _) = element(certificate, SEQUENCE)?;
-    if rest.first() == Some(&VERSION) {
-        (_, rest) = element(rest, VERSION)?;
+/// What is known of a certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Seconds since 1970 from which on it holds.
+    pub from: i64,
+    /// Seconds since 1970 up to which it holds.
+    pub until: i64,
+    /// Its number, as it stands there.
+    pub number: Vec<u8>,
+    /// Whose it is, as it stands there.
+    pub subject: Vec<u8>,
+    /// The common name of who has signed it, or another part of that name.
+    pub issuer: String,
+    /// What the key of who has signed it is called.
+    pub issuer_key: Option<Vec<u8>>,
+}
+
+impl Facts {
+    /// Of the certificate `der`; `None` where it is malformed.
+    #[must_use]
+    pub fn of(der: &[u8]) -> Option<Self> {
+        let (certificate, _) = element(der, SEQUENCE)?;
+        let (mut rest, _) = element(certificate, SEQUENCE)?;
+        if rest.first() == Some(&VERSION) {
+            (_, rest) = element(rest, VERSION)?;
+        }
+        let (number, rest) = element(rest, INTEGER)?;
+        let (_, rest) = element(rest, SEQUENCE)?;
+        let (issuer, rest) = element(rest, SEQUENCE)?;
+        let (validity, subject) = element(rest, SEQUENCE)?;
+        let (from, times) = time(validity)?;
+        let (until, _) = time(times)?;
+        let (_, rest) = element(subject, SEQUENCE)?;
+        let subject = subject.get(..subject.len() - rest.len())?.to_vec();
+        let (_, rest) = element(rest, SEQUENCE)?;
+        let number = number.to_vec();
+        let issuer_key = issuer_key(rest);
+        Some(Self { from, until, number, subject, issuer: last_name(issuer), issuer_key })
     }
-    // The serial number, the algorithm, the issuer.
-    for tag in [INTEGER, SEQUENCE, SEQUENCE] {
-        (_, rest) = element(rest, tag)?;
+}
+
+/// The last part of a name that says something, which is the common name mostly.
+fn last_name(mut name: &[u8]) -> String {
+    let mut last = String::new();
+    while let Some((set, rest)) = element(name, SET) {
+        name = rest;
+        let value = element(set, SEQUENCE).and_then(|(pair, _)| {
+            let (_, value) = element(pair, OBJECT)?;
+            element(value, *value.first()?)
+        });
+        if let Some((value, _)) = value {
+            last = String::from_utf8_lossy(value).into_owned();
+        }
     }
-    let (validity, _) = element(rest, SEQUENCE)?;
-    let (from, rest) = time(validity)?;
-    let (until, _) = time(rest)?;
-    Some((from, until))
+    last
+}
+
+/// The identifier of the signer's key, among what follows the public key.
+fn issuer_key(rest: &[u8]) -> Option<Vec<u8>> {
+    const AUTHORITY_KEY: &[u8] = &[0x55, 0x1d, 35];
+    let (all, _) = element(rest, EXTENSIONS)?;
+    let (mut all, _) = element(all, SEQUENCE)?;
+    while let Some((extension, next)) = element(all, SEQUENCE) {
+        all = next;
+        let (object, content) = element(extension, OBJECT)?;
+        if object == AUTHORITY_KEY {
+            let (content, _) = element(content, OCTET_STRING)?;
+            let (content, _) = element(content, SEQUENCE)?;
+            return element(content, KEY_IDENTIFIER).map(|(key, _)| key.to_vec());
+        }
+    }
+    None
 }
 
 const INTEGER: u8 = 0x02;
+const OCTET_STRING: u8 = 0x04;
+const OBJECT: u8 = 0x06;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const SEQUENCE: u8 = 0x30;
+const SET: u8 = 0x31;
+const KEY_IDENTIFIER: u8 = 0x80;
 const VERSION: u8 = 0xa0;
+const EXTENSIONS: u8 = 0xa3;
 
 /// The content of the element in front, which has that tag, and what follows it.
 fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
@@ -39,6 +101,31 @@ fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
         _ => return None,
     };
     (found == tag).then(|| rest.split_at_checked(length)).flatten()
+}
+
+/// Seconds since 1970 of a time as RFC 3339 writes it, such as `2026-11-28T22:51:00Z`; what is
+/// below a second is left out.
+#[must_use]
+pub fn instant(text: &str) -> Option<i64> {
+    let (date, time) = text.split_once(['T', 't', ' '])?;
+    let (time, shift) = match time.find(['Z', 'z', '+', '-']) {
+        Some(at) => time.split_at(at),
+        None => return None,
+    };
+    let mut date = date.split('-').map(|part| part.parse::<i64>().ok());
+    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
+    let mut parts = time.split('.').next()?.split(':').map(|part| part.parse::<i64>().ok());
+    let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
+    let shift = match shift {
+        "Z" | "z" => 0,
+        shift => {
+            let (hours, minutes) = shift.get(1..)?.split_once(':')?;
+            let seconds = hours.parse::<i64>().ok()? * 3600 + minutes.parse::<i64>().ok()? * 60;
+            if shift.starts_with('-') { -seconds } else { seconds }
+        }
+    };
+    let is_one = (1..=12).contains(&month) && (1..=31).contains(&day) && (0..=9999).contains(&year);
+    is_one.then(|| days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - shift)
 }
 
 /// The time in front, in seconds since 1970, and what follows it.
@@ -101,9 +188,24 @@ mod tests {
     }
 
     #[test]
+    fn a_time_of_json_is_read_or_refused() {
+        for (text, expect) in [
+            ("1970-01-02T00:00:01Z", Some(86_401)),
+            ("2026-11-28T22:51:00.123456Z", Some(1_795_906_260)),
+            ("2026-11-29T00:51:00+02:00", Some(1_795_906_260)),
+            ("2026-11-28T17:51:00-05:00", Some(1_795_906_260)),
+            ("2026-13-28T17:51:00Z", None),
+            ("2026-11-28T17:51:00", None),
+            ("yesterday", None),
+        ] {
+            assert_eq!(instant(text), expect, "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_cut_is_no_certificate() {
         for der in [&b""[..], b"\x30", b"\x30\x81", b"\x30\x84\0\0\0\0", b"\x30\x02\x30\0"] {
-            assert_eq!(validity(der), None);
+            assert_eq!(Facts::of(der), None);
         }
     }
 }

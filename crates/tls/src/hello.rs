@@ -16,6 +16,8 @@ pub enum Hello {
     Incomplete,
     /// One that asks for this name, in lower case, or for none.
     Of(Option<Box<str>>),
+    /// One that looks for a proof that this name is ours, and for nothing else (RFC 8737).
+    Proof(Box<str>),
     /// Not TLS.
     Foreign,
     /// TLS, but no such message.
@@ -25,6 +27,7 @@ pub enum Hello {
 const HANDSHAKE: u8 = 22;
 const CLIENT_HELLO: u8 = 1;
 const SERVER_NAME: u16 = 0;
+const PROTOCOLS: u16 = 16;
 const HOST_NAME: u8 = 0;
 
 /// Bytes of a record's head, and of a handshake message's.
@@ -40,7 +43,7 @@ pub fn read_hello(bytes: &[u8]) -> Hello {
         _ => return Hello::Foreign,
     }
     match message(bytes) {
-        Some(Ok(message)) => body(&message).map_or(Hello::Malformed, Hello::Of),
+        Some(Ok(message)) => body(&message).unwrap_or(Hello::Malformed),
         Some(Err(())) => Hello::Malformed,
         None if bytes.len() >= HELLO_BYTES_MAX => Hello::Malformed,
         None => Hello::Incomplete,
@@ -82,8 +85,9 @@ fn message(bytes: &[u8]) -> Option<Result<Cow<'_, [u8]>, ()>> {
     }
 }
 
-/// The name that the message asks for (RFC 6066 section 3); `None` where it is malformed.
-fn body(message: &[u8]) -> Option<Option<Box<str>>> {
+/// What the message asks for: a name (RFC 6066 section 3), and in which protocol; `None` where it
+/// is malformed.
+fn body(message: &[u8]) -> Option<Hello> {
     let mut from = Reader(message);
     // The version and the random bytes.
     from.take(2 + 32)?;
@@ -93,22 +97,29 @@ fn body(message: &[u8]) -> Option<Option<Box<str>>> {
     let methods = usize::from(from.byte()?);
     from.take(methods)?;
     if from.0.is_empty() {
-        return Some(None);
+        return Some(Hello::Of(None));
     }
     let mut extensions = Reader(from.list()?);
     if !from.0.is_empty() {
         return None;
     }
-    let mut name = None;
+    let (mut name, mut wants_proof) = (None, false);
     while !extensions.0.is_empty() {
         let kind = extensions.number()?;
         let content = extensions.list()?;
         if kind == SERVER_NAME && name.replace(server_name(content)?).is_some() {
             return None;
         }
+        wants_proof |= kind == PROTOCOLS && content == PROOF;
     }
-    Some(name.flatten())
+    Some(match (name.flatten(), wants_proof) {
+        (Some(name), true) => Hello::Proof(name),
+        (name, _) => Hello::Of(name),
+    })
 }
+
+/// The one protocol in the list of who looks for a proof.
+const PROOF: &[u8] = b"\x00\x0b\x0aacme-tls/1";
 
 /// The one name in the extension. An address is no name, and so none.
 fn server_name(content: &[u8]) -> Option<Option<Box<str>>> {
@@ -200,6 +211,23 @@ mod tests {
             }
             assert_eq!(read_hello(&bytes), of("a.example"), "{step}");
         }
+    }
+
+    #[test]
+    fn who_looks_for_a_proof_names_that_protocol_alone() {
+        let name = named("a.example");
+        for (protocols, is_proof) in [
+            (&b"\0\x0b\x0aacme-tls/1"[..], true),
+            (b"\0\x14\x0aacme-tls/1\x08http/1.1", false),
+            (b"\0\x09\x08http/1.1", false),
+            (b"", false),
+        ] {
+            let found = read_hello(&hello(&[(0, &name), (PROTOCOLS, protocols)], 200));
+            let expect = if is_proof { Hello::Proof("a.example".into()) } else { of("a.example") };
+            assert_eq!(found, expect);
+        }
+        let nobody = hello(&[(PROTOCOLS, b"\0\x0b\x0aacme-tls/1")], 200);
+        assert_eq!(read_hello(&nobody), Hello::Of(None));
     }
 
     #[test]

@@ -13,21 +13,23 @@
 //! tickets come from whoever starts the workers.
 
 mod hello;
-mod der;
+pub mod der;
 mod provider;
 mod pair;
 mod tickets;
 mod terms;
 mod sites;
+mod visitor;
 mod outgoing;
 mod connection;
 
 pub use connection::{Connection, Event, Received};
 pub use hello::{HELLO_BYTES_MAX, Hello, read_hello};
 pub use outgoing::Outgoing;
-pub use pair::{Fault, Pair};
+pub use pair::{Fault, Pair, certificate_in, key_in};
 pub use sites::Sites;
 pub use terms::authorities;
+pub use visitor::Trust;
 
 /// Plain bytes that one record holds at most.
 pub const RECORD_BYTES_MAX: usize = 16 * 1024;

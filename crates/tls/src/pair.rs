@@ -1,6 +1,6 @@
 //! A certificate with its chain, and the key to it, as they stand in files.
 
-use crate::{der, provider::provider};
+use crate::{der::Facts, provider::provider};
 use base::Date;
 use rustls::{
     Error, InconsistentKeys,
@@ -74,22 +74,20 @@ impl Pair {
     /// Whether it holds at that time, in seconds since 1970, as far as anybody can tell.
     #[must_use]
     pub fn holds(&self, now: i64) -> bool {
-        let der = self.certified.end_entity_cert().ok();
-        let validity = der.and_then(|der| der::validity(der));
-        validity.is_none_or(|(from, until)| (from..=until).contains(&now))
+        self.facts().is_none_or(|facts| (facts.from..=facts.until).contains(&now))
     }
 
-    /// Up to when it holds, in seconds since 1970, as far as that can be told.
+    /// What is known of the certificate.
     #[must_use]
-    pub fn until(&self) -> Option<i64> {
-        der::validity(self.certified.end_entity_cert().ok()?).map(|(_, until)| until)
+    pub fn facts(&self) -> Option<Facts> {
+        Facts::of(self.certified.end_entity_cert().ok()?)
     }
 
     /// What is wrong with it at that time, in seconds since 1970, or will be `within` so many
     /// seconds, though it can be used: a sentence without a full stop.
     #[must_use]
     pub fn warning(&self, now: i64, within: i64) -> Option<String> {
-        let (from, until) = der::validity(self.certified.end_entity_cert().ok()?)?;
+        let Facts { from, until, .. } = self.facts()?;
         let date = |seconds| Date::of(seconds).to_string().replace('T', " ");
         if until < now {
             Some(format!("has expired on {} UTC: browsers refuse it", date(until)))
@@ -117,6 +115,29 @@ impl Pair {
     pub(crate) fn certified(&self) -> &Arc<CertifiedKey> {
         &self.certified
     }
+}
+
+/// The certificate and the key in a PEM text, though what is in the certificate may be for others
+/// to understand.
+pub(crate) fn as_it_is(text: &[u8]) -> Option<Arc<CertifiedKey>> {
+    let key = PrivateKeyDer::from_pem_slice(text).ok()?;
+    let key = provider().key_provider.load_private_key(key).ok()?;
+    Some(Arc::new(CertifiedKey::new(certificates(text).ok()?, key)))
+}
+
+/// The private key in a PEM text, as PKCS #8; `None` where there is none of that form.
+#[must_use]
+pub fn key_in(text: &[u8]) -> Option<Vec<u8>> {
+    match PrivateKeyDer::from_pem_slice(text) {
+        Ok(PrivateKeyDer::Pkcs8(key)) => Some(key.secret_pkcs8_der().to_vec()),
+        _ => None,
+    }
+}
+
+/// The first certificate in a PEM text, as DER; `None` where there is none.
+#[must_use]
+pub fn certificate_in(text: &[u8]) -> Option<Vec<u8>> {
+    certificates(text).ok()?.into_iter().next().map(|der| der.to_vec())
 }
 
 /// All certificates in a PEM text, in their order.

@@ -1,14 +1,18 @@
 //! Whose certificates and terms a name has. All loops share them; each handshake looks once.
 
-use crate::{pair::Pair, terms};
+use crate::{
+    pair::{self, Pair},
+    terms,
+};
 use config::{Plan, plan::Authorities};
 use control::TicketKeys;
 use rustls::{
     ServerConfig,
     server::{ClientHello, ResolvesServerCert},
-    sign::CertifiedKey,
+    sign::{CertifiedKey, SingleCertAndKey},
 };
 use std::{
+    collections::HashMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -20,6 +24,8 @@ pub struct Sites {
     keys: TicketKeys,
     /// By their numbers in the plan.
     pairs: Vec<Mutex<State>>,
+    /// What is shown to authorities that look for a proof, by name.
+    proofs: Mutex<HashMap<String, Arc<ServerConfig>>>,
     authorities: Vec<Mutex<Arc<[u8]>>>,
     terms: Vec<Mutex<Terms>>,
 }
@@ -55,6 +61,7 @@ impl Sites {
             plan,
             keys,
             pairs: plan.certificates.iter().map(|_| Mutex::new(State::Checked)).collect(),
+            proofs: Mutex::default(),
             authorities: plan.authorities.iter().map(|one| one.pem.clone().into()).collect(),
             terms: plan.sites.iter().map(|_| Mutex::default()).collect(),
         }))
@@ -78,6 +85,22 @@ impl Sites {
         }
         let without = || terms::without_http2(&with_http2);
         Some((number, Arc::clone(terms.without.get_or_insert_with(without))))
+    }
+
+    /// The terms for an authority that looks for a proof that `name` is ours; `None` where nobody
+    /// has asked it to.
+    pub(crate) fn proof(&self, name: &str) -> Option<Arc<ServerConfig>> {
+        lock(&self.proofs).get(name).cloned()
+    }
+
+    /// Shows these certificates to authorities that look for proofs, each with its key as PEM, and
+    /// no others.
+    pub fn prove(&self, proofs: &[(String, Vec<u8>)]) {
+        let made = proofs.iter().filter_map(|(name, pem)| {
+            let shown = Arc::new(SingleCertAndKey::from(pair::as_it_is(pem)?));
+            Some((name.clone(), Arc::new(terms::of_proof(shown)?)))
+        });
+        *lock(&self.proofs) = made.collect();
     }
 
     /// The terms of the site of that number.

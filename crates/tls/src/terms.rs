@@ -18,6 +18,9 @@ use std::sync::Arc;
 /// Tickets for each handshake: a client that needs another one gets it by its next handshake.
 const TICKETS: usize = 1;
 
+/// The protocol of authorities that look for a proof (RFC 8737).
+const PROOF: &[u8] = b"acme-tls/1";
+
 /// Whether a PEM text holds authorities by one of which clients can be certified.
 ///
 /// # Errors
@@ -38,6 +41,17 @@ fn roots(text: &[u8]) -> Result<RootCertStore, Fault> {
         roots.add(certificate).map_err(|_| refused)?;
     }
     Ok(roots)
+}
+
+/// The terms for an authority that looks for a proof.
+pub(crate) fn of_proof(shown: Arc<dyn ResolvesServerCert>) -> Option<ServerConfig> {
+    let builder = ServerConfig::builder_with_provider(Arc::clone(provider()));
+    let builder = builder.with_safe_default_protocol_versions().ok()?.with_no_client_auth();
+    let mut terms = builder.with_cert_resolver(shown);
+    terms.alpn_protocols = vec![PROOF.to_vec()];
+    terms.session_storage = Arc::new(NoServerSessionStorage {});
+    terms.send_tls13_tickets = 0;
+    Some(terms)
 }
 
 /// The terms of the site `name`, whose clients these authorities certify, as PEM, and where HTTP/2

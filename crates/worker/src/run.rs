@@ -329,6 +329,11 @@ impl Renewer {
     pub fn renew(&self, plan: &Plan) {
         self.0.iter().for_each(|sites| sites.renew(plan));
     }
+
+    /// Shows these certificates to authorities that look for proofs, by their names.
+    pub fn prove(&self, proofs: &[(String, Vec<u8>)]) {
+        self.0.iter().for_each(|sites| sites.prove(proofs));
+    }
 }
 
 /// The store of compressed forms that the loops share.

@@ -24,7 +24,7 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-/// Bytes of a file that are sent, or read ahead, in one step.
+/// Bytes of a file that are read ahead in one step, and sent where more may not be in memory.
 const STEP_BYTES: u64 = 256 * 1024;
 
 /// Bytes that a connection may write before the others of its loop get a turn.
@@ -104,27 +104,27 @@ pub(crate) fn write(
             };
             fetch.0 = None;
             match fetched {
-                Ok(Ok(Some(bytes))) if bytes.is_empty() => return Written::Failed,
-                Ok(Ok(Some(bytes))) => {
+                Ok(Ok(Some(bytes))) if !bytes.is_empty() => {
                     output.put_fetched(bytes);
                     continue;
                 }
                 // Resident now, as far as anybody can tell: sent without asking again.
-                Ok(Ok(None)) => peer.send_file(output, most),
-                Ok(Err(_)) | Err(_) => return Written::Failed,
+                Ok(Ok(None)) => peer.send_file(output, most, STEP_BYTES),
+                Ok(Ok(Some(_)) | Err(_)) | Err(_) => return Written::Failed,
+            }
+        } else if let Some(range) = output.file() {
+            match resident_bytes(range, now) {
+                Some(bytes) => peer.send_file(output, most, bytes),
+                None => match read_on_pool(core, range) {
+                    None => return Written::Failed,
+                    under_way => {
+                        fetch.0 = under_way;
+                        continue;
+                    }
+                },
             }
         } else {
-            match output.file() {
-                Some(range) if !is_resident(range, now) => {
-                    match read_on_pool(core, range) {
-                        Some(receiver) => fetch.0 = Some(receiver),
-                        None => return Written::Failed,
-                    }
-                    continue;
-                }
-                Some(_) => peer.send_file(output, most),
-                None => peer.send_bytes(output, most),
-            }
+            peer.send_bytes(output, most)
         };
         match sent {
             Ok(0) => return Written::Failed,
@@ -177,16 +177,24 @@ impl Peer<'_> {
         }
     }
 
-    /// Sends a step of the file in front, at most so many bytes, or seals it, perhaps with what
-    /// follows.
-    fn send_file(&mut self, output: &mut Output, most: Option<usize>) -> io::Result<usize> {
+    /// Sends the file in front, of which the first `resident` bytes are in memory, or seals it,
+    /// perhaps with what follows; at most so many bytes.
+    fn send_file(
+        &mut self,
+        output: &mut Output,
+        most: Option<usize>,
+        resident: u64,
+    ) -> io::Result<usize> {
         let most_bytes = most.unwrap_or(usize::MAX);
         match &mut self.secure {
             Some(secure) => secure.seal(output, most_bytes, self.records),
             None if most.is_none() && output.is_in_pieces() => {
                 send_gathered(self.socket, output, &mut self.records.plain)
             }
-            None => send_file(self.socket, output, most_bytes),
+            None => {
+                let resident = usize::try_from(resident).unwrap_or(usize::MAX);
+                send_file(self.socket, output, most_bytes.min(resident))
+            }
         }
     }
 
@@ -270,41 +278,38 @@ fn send_front(peer: &Socket, output: &mut Output, most: usize) -> io::Result<usi
     Ok(count)
 }
 
-/// Sends a step of the file in front, at most so many bytes.
+/// Sends at most so many bytes of the file in front.
 fn send_file(peer: &Socket, output: &mut Output, most: usize) -> io::Result<usize> {
     let Some(range) = output.file() else { return Ok(0) };
-    let step = step(range);
-    let count = peer.write(|socket| {
-        let count = usize::try_from(step.end - step.start).unwrap_or(usize::MAX).min(most);
-        file::send_file(socket, range.file.descriptor.as_fd(), step.start, count)
-    })?;
+    let FileRange { file, range: Range { start, end } } = range;
+    let count = usize::try_from(end - start).unwrap_or(usize::MAX).min(most);
+    let count =
+        peer.write(|socket| file::send_file(socket, file.descriptor.as_fd(), *start, count))?;
     output.advance(count);
     Ok(count)
 }
 
-fn step(range: &FileRange) -> Range<u64> {
-    range.range.start..range.range.end.min(range.range.start.saturating_add(STEP_BYTES))
+fn step(range: &Range<u64>) -> Range<u64> {
+    range.start..range.end.min(range.start.saturating_add(STEP_BYTES))
 }
 
-/// Whether sending the next step of a file cannot stall this loop. Looking for the whole burst
-/// costs little more than for a step, and so every other one who is sent the file in this tick is
-/// told.
-fn is_resident(range: &FileRange, now: Moment) -> bool {
+/// How much of a file can be sent without stalling this loop: a burst, a step, or nothing. Looking
+/// for a whole burst costs little more than for a step, a call that sends it costs much less than
+/// four, and every other one who is sent the file in this tick is told.
+fn resident_bytes(range: &FileRange, now: Moment) -> Option<u64> {
     let FileRange { file, range } = range;
-    let step = range.start..range.end.min(range.start.saturating_add(STEP_BYTES));
+    let step = step(range);
     let known = file.resident.get();
     if known.at == now && known.start <= step.start && step.end <= known.end {
-        return true;
+        return Some(known.end - step.start);
     }
     let is_in_memory = |part: &Range<u64>| {
         !file.may_stall && file::is_resident(file.descriptor.as_fd(), part.clone())
     };
     let burst = step.start..range.end.min(step.start.saturating_add(BURST_BYTES as u64));
-    let found = [burst, step].into_iter().find(is_in_memory);
-    if let Some(Range { start, end }) = &found {
-        file.resident.set(Resident { at: now, start: *start, end: *end });
-    }
-    found.is_some()
+    let Range { start, end } = [burst, step].into_iter().find(is_in_memory)?;
+    file.resident.set(Resident { at: now, start, end });
+    Some(end - start)
 }
 
 /// Has the pool read the next step; `None` when the pool has too much to do.
@@ -312,7 +317,7 @@ fn read_on_pool(
     core: &Core,
     range: &FileRange,
 ) -> Option<oneshot::Receiver<io::Result<Option<Vec<u8>>>>> {
-    let step = step(range);
+    let step = step(&range.range);
     let may_stall = range.file.may_stall;
     let descriptor = Arc::clone(&range.file.descriptor);
     let (sender, receiver) = oneshot::channel();

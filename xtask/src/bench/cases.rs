@@ -161,8 +161,6 @@ pub(super) struct Certificates {
 
 /// The small file: 0.9 KB.
 pub(super) const SMALL: usize = 921;
-/// Connections of each load.
-pub(super) const CONNECTIONS: usize = 64;
 
 /// A load on one file, kept connections, no log; cases differ from it in what they name.
 pub(super) const PLAIN: Load = Load {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 
-use super::cases::{BROWSER_CODINGS, CONNECTIONS, Load, Site, Variant};
+use super::cases::{BROWSER_CODINGS, Load, Site, Variant};
 use super::content::{Content, Target, targets};
 use super::peers::{CREDENTIALS, HTTP2_ADDRESS};
 use super::{Outcome, machine};
@@ -58,6 +58,8 @@ pub(super) const SLICE_SECONDS: &str = "1";
 const SLICE_SECONDS_MAX: u32 = 20;
 /// A server that lets one exchange of the bench wait longer has failed.
 const EXCHANGE_TIME_MAX: Duration = Duration::from_secs(5);
+/// Connections of each load.
+const CONNECTIONS: usize = 64;
 /// Clients of a crowd come from this many addresses, 127.0.0.2 and so on.
 const CROWD_ADDRESSES: usize = 50;
 

@@ -7,7 +7,7 @@ use super::{
 };
 
 /// The rooms and their levels; a room may use only lower ones. See ARCHITECTURE.md.
-const LEVELS: [(&str, u8); 19] = [
+const LEVELS: [(&str, u8); 20] = [
     ("base", 0),
     ("message", 1),
     ("http1", 2),
@@ -21,6 +21,7 @@ const LEVELS: [(&str, u8); 19] = [
     ("route", 3),
     ("tls", 3),
     ("dashboard", 3),
+    ("certs", 4),
     ("access", 4),
     ("handle", 4),
     ("filter", 4),

@@ -1,7 +1,13 @@
 //! What makes a site one that is served over TLS.
 
 use super::{Place, Route};
-use std::{fmt, path::PathBuf, sync::Arc};
+use base::stable;
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// The TLS of one site.
 #[derive(Debug)]
@@ -16,6 +22,8 @@ pub struct Tls {
     pub client_authorities: Option<usize>,
     /// What is done for requests that come without TLS, where they are not answered alike.
     pub plain: Option<Box<Route>>,
+    /// What authorities are told that look for a proof that its hosts are ours, where they may.
+    pub proof: Option<Box<Route>>,
     /// Where it is written.
     pub place: Place,
 }
@@ -29,10 +37,11 @@ pub enum TlsVersion {
     Tls13,
 }
 
-/// A certificate from files.
+/// A certificate.
 #[derive(Clone, Debug)]
 pub struct Certificate {
-    /// The file with the certificate and its chain; absolute.
+    /// The file with the certificate and its chain; absolute. What comes by itself is called so
+    /// where it is kept.
     pub chain: PathBuf,
     /// The file with its key; absolute.
     pub key: PathBuf,
@@ -40,6 +49,124 @@ pub struct Certificate {
     pub pem: Pem,
     /// Where they are first named.
     pub place: Place,
+    /// Where it comes from.
+    pub issuer: Issuer,
+}
+
+/// The file of the local authority, in the folder of all that is kept.
+pub const AUTHORITY_FILE: &str = "authority.pem";
+
+/// Where a certificate comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Issuer {
+    /// From files of the operator's.
+    Files,
+    /// From the local authority, for these hosts.
+    Local(Box<[Box<str>]>),
+    /// From an authority of the world, for these hosts; until there is one, another stands in.
+    Authority(Box<[Box<str>]>),
+}
+
+/// A certificate that comes by itself, as it is asked for when a config is resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted<'w> {
+    /// Where it is kept, or would be.
+    pub path: &'w Path,
+    /// The folder of all that is kept of certificates.
+    pub folder: &'w Path,
+    /// Where it comes from.
+    pub issuer: &'w Issuer,
+}
+
+/// How certificates are had that come by themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Issuing {
+    /// The folder in which all of it is kept; absolute.
+    pub folder: PathBuf,
+    /// Where an authority reaches people.
+    pub email: Option<String>,
+    /// The authorities, in the order in which they are asked.
+    pub authorities: Vec<Authority>,
+    /// How hosts are shown to be ours, the preferred way first.
+    pub ways: Vec<Way>,
+    /// The program that sets records of DNS; absolute.
+    pub dns_program: Option<PathBuf>,
+    /// The name server that is told about them.
+    pub dns_server: Option<DnsServer>,
+}
+
+/// An authority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authority {
+    /// Its directory.
+    pub url: String,
+    /// Who has signed its own certificate, as PEM, where that is nobody whom this machine trusts.
+    pub trusted: Option<Arc<[u8]>>,
+    /// The kind of certificate that is asked for.
+    pub profile: Option<String>,
+    /// What it calls the account that vouches for ours, and the key of that in base64.
+    pub eab: Option<(String, Secret)>,
+}
+
+/// A name server that takes records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsServer {
+    /// Where it is.
+    pub address: SocketAddr,
+    /// What it calls the key that both know, and that key.
+    pub key: Option<(String, Secret)>,
+}
+
+/// How a host is shown to be ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// By a file at port 80.
+    Http,
+    /// By a certificate at port 443.
+    Tls,
+    /// By a record of DNS.
+    Dns,
+}
+
+/// A text that nobody is to see.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    /// Nothing of it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+impl Issuer {
+    /// The hosts that it comes by itself for.
+    #[must_use]
+    pub fn hosts(&self) -> &[Box<str>] {
+        match self {
+            Self::Files => &[],
+            Self::Local(hosts) | Self::Authority(hosts) => hosts,
+        }
+    }
+}
+
+impl Certificate {
+    /// The files that it may change with.
+    #[must_use]
+    pub fn files(&self, issuing: &Issuing) -> Vec<PathBuf> {
+        match self.issuer {
+            Issuer::Files => vec![self.chain.clone(), self.key.clone()],
+            Issuer::Authority(_) => vec![self.chain.clone()],
+            Issuer::Local(_) => vec![issuing.folder.join(AUTHORITY_FILE)],
+        }
+    }
+
+    /// A number that stays the same for it, by which what many do at a time is spread.
+    #[must_use]
+    pub fn chance(&self) -> u64 {
+        use std::os::unix::ffi::OsStrExt;
+        stable::hash(self.chain.as_os_str().as_bytes()).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
 }
 
 /// Authorities from a file, by one of which clients are certified.

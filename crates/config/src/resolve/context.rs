@@ -8,8 +8,8 @@ use crate::{
     fill::{self, Filled},
     mistake::{Mistake, quote},
     plan::{
-        Authorities, Certificate, ErrorPage, Folder, Password, Phrase, PhraseError, Place, Pool,
-        Template, TrailingSlash, Upstream,
+        Authorities, Certificate, ErrorPage, Folder, Issuing, Password, Phrase, PhraseError, Place,
+        Pool, Template, TrailingSlash, Upstream,
     },
     source::{Sources, Span, Word},
     world::World,
@@ -61,6 +61,7 @@ pub(crate) struct Context<'c> {
     /// The certificates so far; what came of each pair of files, so that each is read once; the
     /// authorities of clients; and where each site is typed.
     pub(crate) certificates: Vec<Certificate>,
+    pub(crate) issuing: Issuing,
     pub(crate) pairs: HashMap<tls::Paths, Option<usize>>,
     pub(crate) authorities: Vec<Authorities>,
     pub(crate) typed: Vec<tls::Typed>,
@@ -105,6 +106,7 @@ impl<'c> Context<'c> {
             served: HashMap::default(),
             own: Vec::new(),
             certificates: Vec::new(),
+            issuing: Issuing::default(),
             pairs: HashMap::default(),
             authorities: Vec::new(),
             typed: Vec::new(),

@@ -33,6 +33,11 @@ impl Key {
         Self { path: path.as_bytes().into(), is_prefix: false, ..Self::everything() }
     }
 
+    /// The key of all that is below `path`, which ends in a slash.
+    pub(crate) fn below(path: &str) -> Self {
+        Self { path: path.as_bytes().into(), ..Self::everything() }
+    }
+
     /// Reads what was typed.
     pub(crate) fn parse(word: &Word<String>) -> Result<Self, Box<Mistake>> {
         let refuse = |cause: String, help: String| {

@@ -87,6 +87,17 @@ pub(crate) fn resolve(
     Routes { top, rest }
 }
 
+/// Adds a route of the server's own, where nobody has written one for the same paths.
+pub(crate) fn add(routes: &mut Routes, key: &Key, route: Route) {
+    let mut node = Some(&routes.top);
+    for segment in key.segments() {
+        node = node.and_then(|node| node.children.get(segment));
+    }
+    if node.is_none_or(|node| node.prefix.is_none()) {
+        insert(&mut routes.top, key, route);
+    }
+}
+
 /// Finds keys that are the same in their normal form; keys that are the same in letters TOML finds.
 fn find_doubles(keyed: &[(Key, NamedRoute)], context: &mut Context<'_>) {
     for pair in keyed.windows(2) {

@@ -1,10 +1,14 @@
 //! Sites: their hosts, and the routes below them.
 
-use super::{context::Context, listen, route, tls};
+use super::{
+    by_itself::{self, Who},
+    context::Context,
+    listen, route, tls,
+};
 use crate::{
     host,
     mistake::{Mistake, quote},
-    plan::{Claim, DEFAULT_SITE, Site},
+    plan::{Claim, DEFAULT_SITE, Issuer, Routes, Site, Tls},
     source::{Span, Word},
     written::Named,
 };
@@ -57,10 +61,17 @@ pub(crate) fn resolve(sites: Vec<Named>, context: &mut Context<'_>) -> Vec<(Site
         if let Some(hsts) = typed.and_then(|tls| tls.hsts.as_ref()).filter(|word| word.value) {
             policy.hsts = Some(hsts.span);
         }
-        let tls = words.tls.as_ref().and_then(|word| tls::of_site(word, context));
+        let hosts = claims.iter().map(|claim| match claim.is_wildcard {
+            true => format!("*.{}", claim.host).into(),
+            false => claim.host.clone(),
+        });
+        let (hosts, listeners_here) = (hosts.collect(), listeners.as_deref());
+        let who = Who { key: key.span, hosts, listeners: listeners_here };
+        let mut tls = tls::of_site(words.tls.as_ref(), &who, context);
         let span = words.tls.as_ref().map(|word| word.span);
         context.site = site_name(name.as_ref());
-        let routes = route::resolve(&key, policy, words.routes, is_sound, context);
+        let mut routes = route::resolve(&key, policy, words.routes, is_sound, context);
+        add_proof(tls.as_mut(), &mut routes, context);
         if let Some((name, is_wildcard)) = name {
             let name = site_name(Some(&(name, is_wildcard)));
             context.typed.push(tls::Typed { key: key.span, tls: span, redirects });
@@ -68,6 +79,19 @@ pub(crate) fn resolve(sites: Vec<Named>, context: &mut Context<'_>) -> Vec<(Site
         }
     }
     all
+}
+
+/// Has authorities that look for a proof find it, with TLS and without.
+fn add_proof(tls: Option<&mut Tls>, routes: &mut Routes, context: &mut Context<'_>) {
+    let Some(tls) = tls else { return };
+    let numbers = tls.certificates.iter().filter_map(|&number| context.certificates.get(number));
+    if !numbers.into_iter().any(|one| matches!(one.issuer, Issuer::Authority(_))) {
+        return;
+    }
+    tls.proof = by_itself::proof(&tls.place, context).map(|(_, route)| Box::new(route));
+    if let Some((key, own)) = by_itself::proof(&tls.place, context) {
+        route::add(routes, &key, own);
+    }
 }
 
 /// What a site is called that claims this.

@@ -1,11 +1,14 @@
 //! TLS: the certificates of a site, and at which addresses who is served by it.
 
-use super::context::Context;
+use super::{
+    by_itself::{self, Who},
+    context::Context,
+};
 use crate::{
     mistake::{Mistake, quote},
     plan::{
-        Action, Authorities, Certificate, Listen, Pem, Phrase, Place, Redirect, Route, Site, Tls,
-        TlsVersion,
+        Action, Authorities, Certificate, Issuer, Listen, Pem, Phrase, Place, Redirect, Route,
+        Site, Tls, TlsVersion,
     },
     source::{Span, Word},
     world::PairFault,
@@ -31,23 +34,24 @@ pub(crate) struct Typed {
     pub(crate) redirects: bool,
 }
 
-/// How a site speaks TLS; `None` where it does not.
-pub(crate) fn of_site(word: &Word<written::Tls>, context: &mut Context<'_>) -> Option<Tls> {
+/// How a site speaks TLS; `None` where it does not. Where nothing was typed, one with a public name
+/// does so if it is served at an address with TLS.
+pub(crate) fn of_site(
+    word: Option<&Word<written::Tls>>,
+    who: &Who<'_>,
+    context: &mut Context<'_>,
+) -> Option<Tls> {
+    let Some(word) = word else {
+        let is_wanted = context.is_sound && who.is_public() && who.has_tls(context);
+        return is_wanted.then(|| {
+            let certificate = by_itself::certificate(who, true, who.key, context);
+            of_certificates(certificate.into_iter().collect(), context.at(who.key))
+        });
+    };
     let words = &word.value;
-    if let Some(mode) = words.mode.as_ref().filter(|mode| mode.value == Mode::Off) {
-        let others = [
-            words.cert.as_ref().map(|word| word.span),
-            words.key.as_ref().map(|word| word.span),
-            words.min_version.as_ref().map(|word| word.span),
-            words.client_ca.as_ref().map(|word| word.span),
-            words.redirect.as_ref().map(|word| word.span),
-            words.hsts.as_ref().map(|word| word.span),
-        ];
-        if let Some(span) = others.into_iter().flatten().next() {
-            let mistake = Mistake::new(span, "TLS is off", "has no effect");
-            let help = "leave it out, or leave out `mode`";
-            context.mistakes.push(mistake.also(mode.span, "off").help(help));
-        }
+    let mode = mode(words, who);
+    check_effects(words, mode, context);
+    if mode == Mode::Off {
         return None;
     }
     if let (Some(hsts), Some(redirect)) = (&words.hsts, &words.redirect)
@@ -61,15 +65,62 @@ pub(crate) fn of_site(word: &Word<written::Tls>, context: &mut Context<'_>) -> O
                 .help("leave one of them out"),
         );
     }
-    let certificates = certificates(word, context);
+    let certificates = match mode {
+        Mode::Auto | Mode::Internal => {
+            let is_auto = mode == Mode::Auto;
+            by_itself::certificate(who, is_auto, word.span, context).into_iter().collect()
+        }
+        Mode::Files | Mode::Off => certificates(word, context),
+    };
     let client_authorities = words.client_ca.as_ref().and_then(|file| authorities(file, context));
-    Some(Tls {
+    let min_version = words.min_version.as_ref().map_or(TlsVersion::Tls12, |word| word.value);
+    let usual = of_certificates(certificates, context.at(word.span));
+    Some(Tls { min_version, client_authorities, ..usual })
+}
+
+/// TLS with these certificates, everything else at its default.
+fn of_certificates(certificates: Vec<usize>, place: Place) -> Tls {
+    Tls {
         certificates: certificates.into(),
-        min_version: words.min_version.as_ref().map_or(TlsVersion::Tls12, |word| word.value),
-        client_authorities,
+        min_version: TlsVersion::Tls12,
+        client_authorities: None,
         plain: None,
-        place: context.at(word.span),
-    })
+        proof: None,
+        place,
+    }
+}
+
+/// Where the certificates come from.
+fn mode(words: &written::Tls, who: &Who<'_>) -> Mode {
+    let names_files = words.cert.is_some() || words.key.is_some();
+    match &words.mode {
+        Some(mode) => mode.value,
+        None if !names_files && who.is_public() => Mode::Auto,
+        None => Mode::Files,
+    }
+}
+
+/// Refuses what was typed and has no effect.
+fn check_effects(words: &written::Tls, mode: Mode, context: &mut Context<'_>) {
+    let files = [&words.cert, &words.key].map(|word| word.as_ref().map(|word| word.span));
+    let others = [
+        words.min_version.as_ref().map(|word| word.span),
+        words.client_ca.as_ref().map(|word| word.span),
+        words.redirect.as_ref().map(|word| word.span),
+        words.hsts.as_ref().map(|word| word.span),
+    ];
+    let (idle, cause, label) = match mode {
+        Mode::Off => (files.iter().chain(&others).flatten().next(), "TLS is off", "off"),
+        Mode::Auto | Mode::Internal => {
+            (files.iter().flatten().next(), "the certificate comes by itself", "by itself")
+        }
+        Mode::Files => return,
+    };
+    if let (Some(span), Some(mode)) = (idle, &words.mode) {
+        let mistake = Mistake::new(*span, cause, "has no effect");
+        let help = "leave it out, or leave out `mode`";
+        context.mistakes.push(mistake.also(mode.span, label).help(help));
+    }
 }
 
 /// The numbers of the certificates that are named.
@@ -79,8 +130,13 @@ fn certificates(word: &Word<written::Tls>, context: &mut Context<'_>) -> Vec<usi
         if context.is_sound {
             let missing = if cert.is_none() { "cert" } else { "key" };
             let cause = format!("`tls` names no `{missing}`");
-            let help = "for example: `tls = { cert = \"/etc/ssl/fullchain.pem\", key = \
-                        \"/etc/ssl/privkey.pem\" }`";
+            let help = match (cert, key) {
+                (None, None) => "name files by `cert` and `key`, or say `mode = \"internal\"`",
+                _ => {
+                    "for example: `tls = { cert = \"/etc/ssl/fullchain.pem\", key = \
+                     \"/etc/ssl/privkey.pem\" }`"
+                }
+            };
             context.mistakes.push(Mistake::new(word.span, cause, "not enough").help(help));
         }
         return Vec::new();
@@ -130,6 +186,7 @@ fn certificate(
             key: key_path,
             pem: Pem { chain, key: secret },
             place: context.at(cert.span),
+            issuer: Issuer::Files,
         });
         Some(context.certificates.len() - 1)
     });
@@ -195,10 +252,10 @@ pub(crate) fn assign(
             let plain: Vec<_> = own.iter().copied().filter(|at| !speaks_tls(at)).collect();
             if plain.is_empty() && is_sound {
                 let cause = format!("the site {} is served with TLS only", quote(&site.name));
-                context.mistakes.push(
-                    Mistake::new(typed.key, cause, "it has no `tls`")
-                        .help("add `tls = { cert = \"…\", key = \"…\" }`, or another address"),
-                );
+                context.mistakes.push(Mistake::new(typed.key, cause, "it has no `tls`").help(
+                    "add `tls = \"internal\"` or `tls = { cert = \"…\", key = \"…\" }`, or \
+                             another address",
+                ));
             }
             site.listeners = Some(plain.into());
             continue;

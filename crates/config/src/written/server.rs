@@ -2,6 +2,7 @@
 
 use super::{
     admin::{ADMIN, Admin},
+    certificates::{CERTIFICATES, Certificates},
     limits::{LIMITS, Limits},
     listen::{LISTEN, Listens},
     log::{ERROR_LOG, ErrorLog, SERVER_LOG, ServerLog},
@@ -28,6 +29,7 @@ pub(crate) struct Server {
     pub(crate) trusted_proxies: Option<Word<Vec<Word<String>>>>,
     pub(crate) file_cache: Option<Word<usize>>,
     pub(crate) compress_cache: CompressCache,
+    pub(crate) certificates: Certificates,
     pub(crate) limits: Limits,
 }
 
@@ -150,6 +152,17 @@ pub(crate) const SERVER: Section<Server> = Section {
                 section: &COMPRESS_CACHE,
                 short: Some("memory"),
                 place: |s: &mut Server| &mut s.compress_cache,
+            },
+        },
+        Setting {
+            name: "certificates",
+            doc: "How the certificates of sites are had whose `tls` is \"auto\" or \"internal\".",
+            preset: Preset::Value("{}"),
+            example: r#"{ email = "admin@example.com" }"#,
+            value: &Table {
+                section: &CERTIFICATES,
+                short: None,
+                place: |s: &mut Server| &mut s.certificates,
             },
         },
         Setting {

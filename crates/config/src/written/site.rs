@@ -54,8 +54,11 @@ pub(crate) const SITE: Section<Site> = Section {
         },
         Setting {
             name: "tls",
-            doc: "Whether and how the site is served over TLS; \"off\" leaves it out.",
-            preset: Preset::Value(r#""off""#),
+            doc: "Whether and how the site is served over TLS: \"auto\", \"internal\", \"off\", or \
+                  a table that says more.",
+            preset: Preset::Words(
+                "\"auto\" for a public name where there is an address with TLS, else \"off\"",
+            ),
             example: r#"{ cert = "certs/example.com.pem", key = "certs/example.com.key" }"#,
             value: &Record {
                 section: &TLS,

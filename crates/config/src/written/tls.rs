@@ -26,6 +26,10 @@ pub(crate) enum Mode {
     Off,
     /// They are in the files that are named.
     Files,
+    /// They come from an authority of the world.
+    Auto,
+    /// They come from the local authority.
+    Internal,
 }
 
 /// The settings of the TLS of a site.
@@ -34,12 +38,19 @@ pub(crate) const TLS: Section<Tls> = Section {
     settings: &[
         Setting {
             name: "mode",
-            doc: "Whether the site is served over TLS, with the certificates in files.",
-            preset: Preset::Value(r#""files""#),
+            doc: "Where the certificate comes from: \"auto\" from an authority by itself, \
+                  \"internal\" from the local authority, \"files\"; \"off\" leaves TLS out.",
+            preset: Preset::Words("\"files\" where one is named, else \"auto\""),
             example: r#""off""#,
-            value: &At(Choice(&[("files", Mode::Files), ("off", Mode::Off)]), |tls: &mut Tls| {
-                &mut tls.mode
-            }),
+            value: &At(
+                Choice(&[
+                    ("files", Mode::Files),
+                    ("off", Mode::Off),
+                    ("auto", Mode::Auto),
+                    ("internal", Mode::Internal),
+                ]),
+                |tls: &mut Tls| &mut tls.mode,
+            ),
         },
         Setting {
             name: "cert",

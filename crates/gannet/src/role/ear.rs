@@ -2,7 +2,10 @@
 
 use super::BUNDLE_BYTES_MAX;
 use config::Bundle;
-use control::note::{Note as _, Order, Report};
+use control::{
+    finding,
+    note::{Note as _, Order, Report},
+};
 use net::{
     channel::{self, Message},
     listener::Listening,
@@ -207,6 +210,16 @@ impl<'e> Ear<'e> {
         let _ = thread::Builder::new().name("gannet-renewal".to_owned()).spawn(renew);
     }
 
+    /// Shows other proofs to authorities that look for them, and says so.
+    fn prove(&self, number: u64, along: &[OwnedFd]) {
+        let bytes = along.first().map(|fd| sealed::read(fd.as_fd(), BUNDLE_BYTES_MAX));
+        if let Some(proofs) = bytes.and_then(Result::ok).and_then(|bytes| finding::unpack(&bytes)) {
+            self.renewer.prove(&proofs);
+        }
+        // Where the supervisor does not listen, whoever waits for it waits a moment longer.
+        let _ = channel::send(self.end.as_fd(), &Report::Proves(number).encode(), &[], false);
+    }
+
     fn act(&self, order: Order, descriptors: Vec<OwnedFd>) {
         match order {
             Order::Drain => self.stopper.drain(),
@@ -214,6 +227,7 @@ impl<'e> Ear<'e> {
             Order::StopAtOnce => self.stopper.stop_at_once(),
             Order::Reopen => self.reopener.reopen(),
             Order::Certificates => self.renew(descriptors),
+            Order::Proofs(number) => self.prove(number, &descriptors),
             order => take_files(&self.files, order, descriptors),
         }
     }

@@ -101,6 +101,7 @@ impl Shell<'_> {
         if let Err(error) = self.certificates.watch(source, &self.happenings) {
             self.note(&Note::Certificate(Err(format!("changes go unnoticed: no thread: {error}"))));
         }
+        self.have_issued();
     }
 
     /// Has a process look at the files of certificates.
@@ -115,7 +116,9 @@ impl Shell<'_> {
         let hear = move |heard| drop(happenings.send(Happening::Renewal(number, heard)));
         let started = Child::start(&self.program, CHECK, hear).and_then(|child| {
             let bundle = self.certificates.bundle(serving).1.as_fd().try_clone_to_owned()?;
-            let (bytes, descriptors) = (Question::Renew.encode(), vec![bundle]);
+            let unkept = self.issuing.unkept().map(|fd| fd.try_clone_to_owned()).transpose()?;
+            let descriptors = [Some(bundle), unkept].into_iter().flatten().collect();
+            let bytes = Question::Renew.encode();
             child.tell(Message { bytes, descriptors });
             Ok(child)
         });

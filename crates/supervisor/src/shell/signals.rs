@@ -2,7 +2,7 @@
 
 use super::Happening;
 use crate::machine::Event;
-use std::io;
+use std::{io, panic, process};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc::UnboundedSender,
@@ -35,4 +35,14 @@ pub(super) fn catch(happenings: &UnboundedSender<Happening>) -> io::Result<()> {
         });
     }
     Ok(())
+}
+
+/// Has a panic be a death like any other: nothing is taken away on the way out that the next
+/// process could go on with.
+pub(super) fn die_of_panics() {
+    let tell = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        tell(panic);
+        process::abort();
+    }));
 }

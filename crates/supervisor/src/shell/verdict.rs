@@ -1,6 +1,6 @@
 //! The process that checks a config: what it is asked, and what it has found.
 
-use super::{BLUEPRINT_BYTES_MAX, Happening, Shell, Source, Told, not_started};
+use super::{BLUEPRINT_BYTES_MAX, Happening, Shell, Source, Told};
 use crate::{
     child::{CHECK, Child},
     machine::{Checked, Event},
@@ -9,7 +9,7 @@ use crate::{
 use config::Blueprint;
 use control::note::{Note as _, Question, Verdict};
 use net::{channel::Message, sealed};
-use std::{cell::OnceCell, os::fd::AsFd, rc::Rc};
+use std::{cell::OnceCell, io, os::fd::AsFd, rc::Rc};
 
 impl Shell<'_> {
     /// Has a process look at the config, which this one never does.
@@ -59,4 +59,9 @@ pub(super) fn judge(message: Message) -> Told {
         }
         Some(Verdict::Compared | Verdict::Renewed { .. }) | None => odd_words(),
     }
+}
+
+/// Why a process is not there.
+pub(super) fn not_started(error: &io::Error) -> String {
+    format!("error: a process cannot be started: {error}")
 }

@@ -22,7 +22,7 @@ use net::{
     usage::Usage,
 };
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     io, iter,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::PathBuf,
@@ -152,6 +152,21 @@ impl Workers {
         if let Some(worker) = self.all.get(&id) {
             let _ = tell(&worker.child, order, &[]);
         }
+    }
+
+    /// Tells one worker, or all of them, something that a descriptor goes along with; whom.
+    pub(super) fn tell_along(
+        &self,
+        id: Option<WorkerId>,
+        order: &Order,
+        along: BorrowedFd<'_>,
+    ) -> HashSet<WorkerId> {
+        let told = self.all.iter().filter(|(own, _)| id.is_none_or(|id| id == **own));
+        let tell = |(id, worker): (&WorkerId, &Worker)| {
+            let _ = tell(&worker.child, order, &[along]);
+            *id
+        };
+        told.map(tell).collect()
     }
 
     /// Has the workers of `source` use the certificates in this bundle.

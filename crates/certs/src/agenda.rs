@@ -1,0 +1,208 @@
+//! When a certificate is to be renewed, and when to try once more after something went wrong.
+//!
+//! All times are seconds since 1970, by a clock that may be wrong and may jump.
+
+use std::time::Duration;
+
+const MINUTE: i64 = 60;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+/// The first wait after something went wrong, and the longest; each is twice the one before.
+const WAIT_FIRST: i64 = 5 * MINUTE;
+const WAIT_MOST: i64 = 12 * HOUR;
+
+/// The longest wait that an authority can ask for.
+const ASKED_MOST: i64 = 7 * DAY;
+
+/// How long one is left alone that has just been issued, whatever the clock says of its end.
+const ISSUED_LEAST: i64 = DAY;
+
+/// How far a clock may have been set back before what was noted by it no longer counts.
+const CLOCK_SLACK: i64 = HOUR;
+
+/// From when until when a certificate holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// From when.
+    pub from: i64,
+    /// Until when.
+    pub until: i64,
+    /// Within which times its authority wants it to be renewed.
+    pub window: Option<(i64, i64)>,
+    /// When it was issued, by the clock of this machine.
+    pub issued: i64,
+}
+
+impl Term {
+    /// When it is to be renewed: at two thirds of its life or somewhat earlier, or within the
+    /// window. `chance`, which stays the same for a certificate, spreads those of many sites.
+    #[must_use]
+    pub fn renewal(&self, chance: u64) -> i64 {
+        let life = self.until.saturating_sub(self.from).max(0);
+        let usual = self.until.saturating_sub(life / 3);
+        let (first, last) = match self.window {
+            // One that ends too late, or before it begins, is a mistake of theirs.
+            Some((first, last)) if first <= last => (first.min(usual), last.min(self.until)),
+            _ => (usual.saturating_sub(life / 30), usual),
+        };
+        let width = last.saturating_sub(first).max(0);
+        first.saturating_add(share(width, chance))
+    }
+}
+
+/// What went wrong of late with the certificate of a site.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attempts {
+    /// How many times in a row.
+    pub failures: u32,
+    /// When the last time was.
+    pub last: i64,
+    /// When to try once more.
+    pub next: i64,
+    /// Why it failed.
+    pub why: String,
+}
+
+impl Attempts {
+    /// It has failed once more. `asked` is how long the authority wants to be left alone.
+    pub fn fail(&mut self, why: &str, asked: Option<Duration>, now: i64, chance: u64) {
+        let doublings = self.failures.min(16);
+        let wait = WAIT_FIRST.saturating_mul(1 << doublings).min(WAIT_MOST);
+        let asked = asked.map_or(0, |time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
+        let wait = wait.saturating_add(share(wait / 4, chance.rotate_left(self.failures)));
+        self.failures = self.failures.saturating_add(1);
+        self.last = now;
+        self.next = now.saturating_add(wait.max(asked.min(ASKED_MOST)));
+        self.why = why.lines().collect::<Vec<_>>().join(" ");
+    }
+
+    /// When to try, as far as this goes; at once where the clock was set back since.
+    #[must_use]
+    pub fn not_before(&self, now: i64) -> i64 {
+        match self.failures {
+            0 => i64::MIN,
+            _ if self.last > now.saturating_add(CLOCK_SLACK) => i64::MIN,
+            _ => self.next,
+        }
+    }
+
+    /// As the text that is kept.
+    #[must_use]
+    pub fn write(&self) -> String {
+        let Self { failures, last, next, why } = self;
+        format!("failures {failures}\nlast {last}\nnext {next}\nwhy {why}\n")
+    }
+
+    /// What was kept; nothing where it cannot be understood.
+    #[must_use]
+    pub fn read(text: &[u8]) -> Self {
+        let mut found = Self::default();
+        for line in String::from_utf8_lossy(text).lines() {
+            let (name, value) = line.split_once(' ').unwrap_or((line, ""));
+            match name {
+                "failures" => found.failures = value.parse().unwrap_or(0),
+                "last" => found.last = value.parse().unwrap_or(0),
+                "next" => found.next = value.parse().unwrap_or(0),
+                "why" => value.clone_into(&mut found.why),
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
+/// When something is to be done for a certificate: there is one, or none that can be used.
+#[must_use]
+pub fn due(term: Option<&Term>, attempts: &Attempts, now: i64, chance: u64) -> i64 {
+    let wanted = term.map_or(i64::MIN, |term| {
+        let is_noted = term.issued <= now.saturating_add(CLOCK_SLACK);
+        let least = if is_noted { term.issued.saturating_add(ISSUED_LEAST) } else { i64::MIN };
+        term.renewal(chance).max(least)
+    });
+    wanted.max(attempts.not_before(now))
+}
+
+/// A part of `width` that is chosen by chance.
+fn share(width: i64, chance: u64) -> i64 {
+    let width = width.unsigned_abs();
+    let part = (u128::from(width) * u128::from(chance >> 32)) >> 32;
+    i64::try_from(part).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_795_906_260;
+
+    fn chances() -> impl Iterator<Item = u64> {
+        [0, 1 << 32, u64::MAX / 2, u64::MAX].into_iter()
+    }
+
+    #[test]
+    fn a_certificate_is_renewed_before_its_last_third_or_as_its_authority_wants() {
+        let term = Term { from: NOW, until: NOW + 90 * DAY, window: None, issued: 0 };
+        for chance in chances() {
+            let at = term.renewal(chance);
+            assert!((NOW + 57 * DAY..=NOW + 60 * DAY).contains(&at), "{at}");
+            let within = |window| Term { window: Some(window), ..term }.renewal(chance);
+            let early = (NOW + 5, NOW + 10);
+            assert!((early.0..=early.1).contains(&within(early)));
+            assert_eq!(within((NOW - 9, NOW - 9)), NOW - 9, "at once");
+            let late = within((NOW + 80 * DAY, NOW + 200 * DAY));
+            assert!((NOW + 60 * DAY..=term.until).contains(&late));
+            let odd = within((NOW + 10, NOW + 5));
+            assert_eq!(odd, at, "it makes no sense");
+        }
+        let nonsense = Term { from: i64::MAX, until: i64::MIN, window: None, issued: 0 };
+        assert_eq!(nonsense.renewal(u64::MAX), i64::MIN);
+    }
+
+    #[test]
+    fn waits_grow_to_half_a_day_and_never_shrink_again() {
+        for chance in chances() {
+            let (mut attempts, mut before) = (Attempts::default(), 0);
+            // CVE-2025-55753: another server's wait came round to nothing after a month.
+            for count in 1..100_000 {
+                attempts.fail("no", None, NOW, chance);
+                let wait = attempts.next - NOW;
+                let most = WAIT_MOST + WAIT_MOST / 4;
+                assert!((WAIT_FIRST..=most).contains(&wait), "{count}");
+                assert!(count > 9 || wait > before / 2 * 2 - before / 3, "{count}: {wait}");
+                before = wait;
+            }
+            assert!(before >= WAIT_MOST);
+        }
+    }
+
+    #[test]
+    fn who_wants_to_be_left_alone_is_for_a_week_at_most() {
+        for (asked, least, most) in [
+            (0, WAIT_FIRST, 2 * WAIT_FIRST),
+            (7200, 7200, 7200),
+            (u64::MAX, ASKED_MOST, ASKED_MOST),
+        ] {
+            let mut attempts = Attempts::default();
+            attempts.fail("no", Some(Duration::from_secs(asked)), NOW, 7);
+            assert!((least..=most).contains(&(attempts.next - NOW)), "{asked}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_stops_nobody() {
+        let mut attempts = Attempts::default();
+        attempts.fail("no", None, NOW + 90 * DAY, 7);
+        assert!(due(None, &attempts, NOW, 7) < NOW);
+        assert!(due(None, &attempts, NOW + 90 * DAY, 7) > NOW + 90 * DAY);
+    }
+
+    #[test]
+    fn what_is_kept_comes_back() {
+        let mut attempts = Attempts::default();
+        attempts.fail("it said:\nno, and\nonce more no", None, NOW, 7);
+        assert_eq!(attempts.why, "it said: no, and once more no");
+        assert_eq!(Attempts::read(attempts.write().as_bytes()), attempts);
+        assert_eq!(Attempts::read(b"\xff\0failures x\nnext"), Attempts::default());
+    }
+}

@@ -1,0 +1,258 @@
+//! Asking an authority for a certificate (RFC 8555 section 7), and when it wants it to be renewed
+//! (RFC 9773).
+
+use crate::{
+    account::{Account, encode},
+    key::Key,
+    object::Object,
+    problem::Failure,
+    session::{Hands, Proof, ProofKind, Said, Session},
+    x509,
+};
+use aws_lc_rs::digest::{SHA256, digest};
+use serde_json::{Value, json};
+use tls::{
+    Pair,
+    der::{Facts, instant},
+};
+
+/// Challenges of one order at most: as many names as authorities put into a certificate.
+const NAMES_MAX: usize = 100;
+
+/// What is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted<'w> {
+    /// The directory of the authority.
+    pub authority: &'w str,
+    /// The hosts, the first of which gives it its name.
+    pub hosts: &'w [Box<str>],
+    /// How they are shown to be ours, the preferred way first.
+    pub proofs: &'w [ProofKind],
+    /// What kind of certificate it is to be, in the words of the authority.
+    pub profile: Option<&'w str>,
+    /// What was issued before.
+    pub before: Option<&'w Object>,
+    /// The time, in seconds since 1970.
+    pub now: i64,
+}
+
+/// Obtains a certificate, and notes in `account` what the authority calls it.
+///
+/// # Errors
+/// There is none: why, and how long to leave the authority alone.
+pub fn obtain(
+    wanted: &Wanted<'_>,
+    account: &mut Account,
+    hands: &mut dyn Hands,
+) -> Result<Object, Failure> {
+    if wanted.hosts.len() > NAMES_MAX {
+        return Err(Failure::of(format!("no certificate has more than {NAMES_MAX} names")));
+    }
+    let mut session = Session::begin(wanted.authority, account, hands)?;
+    if session.account.id.is_none() {
+        register(&mut session)?;
+    }
+    let order = match place(&mut session, wanted) {
+        // Whoever set up the authority anew has forgotten who this is.
+        Err(failure) if failure.kind == "accountDoesNotExist" => {
+            register(&mut session)?;
+            place(&mut session, wanted)?
+        }
+        order => order?,
+    };
+    let url = order.location.ok_or_else(|| Failure::of("the authority does not say where"))?;
+    let mut proofs = Vec::new();
+    let proved = prove(&mut session, wanted, &order.content, &mut proofs);
+    for proof in &proofs {
+        session.hands().hide(proof);
+    }
+    proved?;
+    let (key, chain) = finalize(&mut session, wanted, &url)?;
+    let pem = key.pem() + &chain;
+    let authority = wanted.authority.to_owned();
+    let object = Object { authority, issued: wanted.now, window: None, pem };
+    check(&object, wanted)?;
+    let window = window(&mut session, &object);
+    Ok(Object { window, ..object })
+}
+
+/// Within which times an authority wants a certificate that it has issued to be renewed; `None`
+/// where it has no wish.
+///
+/// # Errors
+/// It cannot be asked.
+pub fn renewal(
+    authority: &str,
+    object: &Object,
+    account: &mut Account,
+    hands: &mut dyn Hands,
+) -> Result<Option<(i64, i64)>, Failure> {
+    let mut session = Session::begin(authority, account, hands)?;
+    Ok(window(&mut session, object))
+}
+
+fn window(session: &mut Session<'_>, object: &Object) -> Option<(i64, i64)> {
+    let place = session.place("renewalInfo").ok()?;
+    let Facts { number, issuer_key, .. } = object.facts()?;
+    let name = format!("{}.{}", encode(issuer_key?), encode(number));
+    let url = format!("{}/{name}", place.trim_end_matches('/'));
+    let Said { content, .. } = session.get("when to renew", &url).ok()?;
+    let time = |name: &str| instant(content["suggestedWindow"][name].as_str()?);
+    Some((time("start")?, time("end")?)).filter(|(start, end)| start <= end)
+}
+
+/// Has the authority know the account.
+fn register(session: &mut Session<'_>) -> Result<(), Failure> {
+    let needs = session.directory["meta"]["externalAccountRequired"].as_bool() == Some(true);
+    if needs && session.account.external.is_none() {
+        let why = "the authority takes only accounts that it has given a key: name it by `eab`";
+        return Err(Failure::of(why));
+    }
+    let url = session.place("newAccount")?;
+    let wish = session.account.registration(&url);
+    let wish = wish.ok_or_else(|| Failure::of("the key of `eab` is not base64"))?;
+    let reply = session.post("no account", &url, Some(&wish), true)?;
+    session.account.id = reply.location;
+    match session.account.id {
+        Some(_) => Ok(()),
+        None => Err(Failure::of("no account: the authority does not say where it is")),
+    }
+}
+
+/// Places an order.
+fn place(session: &mut Session<'_>, wanted: &Wanted<'_>) -> Result<Said, Failure> {
+    let url = session.place("newOrder")?;
+    let identifier = |host: &str| match x509::address(host) {
+        Some(address) => json!({ "type": "ip", "value": address.to_string() }),
+        None => json!({ "type": "dns", "value": host }),
+    };
+    let identifiers: Vec<Value> = wanted.hosts.iter().map(|host| identifier(host)).collect();
+    let mut order = json!({ "identifiers": identifiers });
+    if let Some(profile) = wanted.profile {
+        order["profile"] = Value::from(profile);
+    }
+    let replaced = wanted.before.filter(|before| before.authority == wanted.authority);
+    let replaced = replaced.filter(|_| session.directory["renewalInfo"].is_string());
+    if let Some(Facts { number, issuer_key: Some(key), .. }) = replaced.and_then(Object::facts) {
+        order["replaces"] = Value::from(format!("{}.{}", encode(key), encode(number)));
+        match session.ask("no order", &url, Some(&order)) {
+            // It need not know what another one has issued, and replaces each but once.
+            Err(failure) if !matches!(&*failure.kind, "rateLimited" | "accountDoesNotExist") => {
+                order.as_object_mut().map(|order| order.remove("replaces"));
+            }
+            ordered => return ordered,
+        }
+    }
+    session.ask("no order", &url, Some(&order))
+}
+
+/// Shows that all hosts of an order are ours. What is shown is put down in `shown`.
+fn prove(
+    session: &mut Session<'_>,
+    wanted: &Wanted<'_>,
+    order: &Value,
+    shown: &mut Vec<Proof>,
+) -> Result<(), Failure> {
+    let urls = order["authorizations"].as_array().into_iter().flatten();
+    let urls: Vec<&str> = urls.filter_map(Value::as_str).take(NAMES_MAX).collect();
+    let mut waiting = Vec::new();
+    for url in urls {
+        let content = session.ask("no authorization", url, None)?.content;
+        if content["status"] == "valid" {
+            continue;
+        }
+        let host = content["identifier"]["value"].as_str().unwrap_or_default().to_owned();
+        let (proof, challenge) = choose(session.account, wanted, &content, &host)?;
+        session.hands().show(&proof).map_err(|why| Failure::of(format!("{host}: {why}")))?;
+        shown.push(proof);
+        waiting.push((host, url, challenge));
+    }
+    for (host, _, challenge) in &waiting {
+        session.ask(host, challenge, Some(&json!({})))?;
+    }
+    for (host, url, _) in &waiting {
+        session.wait((host, url), |content| match content["status"].as_str() {
+            Some("valid") => Some(Ok(())),
+            Some("pending") => None,
+            _ => Some(Err(Failure::problem(host, fault(content)))),
+        })?;
+    }
+    Ok(())
+}
+
+/// The challenge that is taken up, and where the authority is told so.
+fn choose(
+    account: &Account,
+    wanted: &Wanted<'_>,
+    content: &Value,
+    host: &str,
+) -> Result<(Proof, String), Failure> {
+    let all = || content["challenges"].as_array().into_iter().flatten();
+    let of = |kind: &&ProofKind| all().any(|one| one["type"] == kind.label());
+    let is_below = content["wildcard"].as_bool() == Some(true);
+    // Only a record of DNS speaks for all names below one.
+    let mut usable = wanted.proofs.iter().filter(|kind| !is_below || **kind == ProofKind::Dns);
+    let Some(kind) = usable.find(of) else {
+        let way_out = if is_below { ": names with `*` need `dns`" } else { "" };
+        return Err(Failure::of(format!("{host}: the authority offers no way{way_out}")));
+    };
+    let challenge = all().find(|one| one["type"] == kind.label()).unwrap_or(&Value::Null);
+    let text = |name: &str| challenge[name].as_str().unwrap_or_default().to_owned();
+    let token = text("token");
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if token.is_empty() || !token.bytes().all(is_token) {
+        return Err(Failure::of(format!("{host}: the authority's challenge has no token")));
+    }
+    let authorization = account.authorization(&token);
+    let record = encode(digest(&SHA256, authorization.as_bytes()));
+    let (host, kind) = (host.to_owned(), *kind);
+    Ok((Proof { host, kind, token, authorization, record }, text("url")))
+}
+
+/// The problem of the challenge that has failed.
+fn fault(content: &Value) -> &Value {
+    let mut all = content["challenges"].as_array().into_iter().flatten();
+    all.find(|one| one["error"].is_object()).map_or(&Value::Null, |one| &one["error"])
+}
+
+/// Has the certificate issued: its key and its chain.
+fn finalize(
+    session: &mut Session<'_>,
+    wanted: &Wanted<'_>,
+    url: &str,
+) -> Result<(Key, String), Failure> {
+    const WHAT: &str = "no certificate";
+    let failed = |order: &Value| Err(Failure::problem(WHAT, &order["error"]));
+    let place = session.wait((WHAT, url), |order| match order["status"].as_str() {
+        Some("ready") => Some(Ok(order["finalize"].as_str().unwrap_or_default().to_owned())),
+        Some("pending") => None,
+        _ => Some(failed(order)),
+    })?;
+    let key = Key::generate().map_err(|error| Failure::of(error.to_string()))?;
+    let request = x509::request(wanted.hosts, &key);
+    let request = request.map_err(|error| Failure::of(error.to_string()))?;
+    session.ask(WHAT, &place, Some(&json!({ "csr": encode(request) })))?;
+    let place = session.wait((WHAT, url), |order| match order["status"].as_str() {
+        Some("valid") => Some(Ok(order["certificate"].as_str().unwrap_or_default().to_owned())),
+        Some("ready" | "processing") => None,
+        _ => Some(failed(order)),
+    })?;
+    let chain = session.post(WHAT, &place, None, false)?.body;
+    let chain = String::from_utf8(chain).map_err(|_| Failure::of("the chain is no PEM"))?;
+    Ok((key, chain))
+}
+
+/// What the authority has issued is what was wanted.
+fn check(object: &Object, wanted: &Wanted<'_>) -> Result<(), Failure> {
+    let pem = object.pem.as_bytes();
+    let pair = Pair::load(pem, pem);
+    let pair = pair.map_err(|why| Failure::of(format!("what was issued cannot be used: {why}")))?;
+    if !object.covers(wanted.hosts) {
+        return Err(Failure::of("what was issued is for other hosts"));
+    }
+    // A clock that is wrong here is no reason to refuse what is there.
+    match pair.facts().is_some_and(|facts| facts.until < facts.from) {
+        true => Err(Failure::of("what was issued never holds")),
+        false => Ok(()),
+    }
+}

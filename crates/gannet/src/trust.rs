@@ -1,0 +1,165 @@
+//! `gannet trust` and `gannet untrust`: puts the root of the local authority where this machine and
+//! its browsers keep those that they trust, and takes it away again.
+
+use crate::{keep::Keep, machine, trouble::Trouble};
+use certs::Local;
+use std::{
+    env,
+    fmt::Write as _,
+    fs, io,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
+};
+
+/// Where systems keep further authorities, and what has them take notice.
+const SYSTEMS: [(&str, &[&str]); 3] = [
+    ("/usr/local/share/ca-certificates", &["update-ca-certificates"]),
+    ("/etc/pki/ca-trust/source/anchors", &["update-ca-trust", "extract"]),
+    ("/etc/ca-certificates/trust-source/anchors", &["trust", "extract-compat"]),
+];
+
+/// Where browsers of a user keep them, below the user's folder: Chromium, and Firefox by profile.
+const BROWSERS: [&str; 2] = [".pki/nssdb", ".local/share/pki/nssdb"];
+const FIREFOX: [&str; 2] = [".mozilla/firefox", "snap/firefox/common/.mozilla/firefox"];
+
+/// What the files and the entries of ours begin with.
+const OURS: &str = "gannet-local-authority";
+
+/// What is to be done.
+pub(crate) struct Trust<'t> {
+    /// The folder of what is kept, where it is not the usual one.
+    pub(crate) folder: Option<&'t Path>,
+    /// Only in the browsers of this user.
+    pub(crate) only_browsers: bool,
+    /// Whether it is to be taken away.
+    pub(crate) ends: bool,
+}
+
+/// Does it, and says where.
+pub(crate) fn trust(wish: &Trust<'_>) -> Result<ExitCode, Trouble> {
+    let folder = wish.folder.map_or_else(machine::keep_folder, Path::to_owned);
+    let keep = Keep::at(&folder);
+    let failed = |why: String| Trouble::new(1, format!("error: {why}"));
+    let roots = match wish.ends {
+        true => Vec::new(),
+        false => {
+            let now = net::clock::wall().seconds;
+            let (_, trouble) = keep.local(now).map_err(failed)?;
+            if let Some(why) = trouble {
+                return Err(failed(format!("the local authority cannot be kept: {why}")));
+            }
+            keep.roots()
+        }
+    };
+    let (mut done, mut troubles) = (Vec::new(), Vec::new());
+    if !wish.only_browsers {
+        match in_system(&roots) {
+            Ok(place) => done.push(place),
+            Err(why) => troubles.push(why),
+        }
+    }
+    let home = env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+    for outcome in home.iter().flat_map(|home| in_browsers(home, &roots)) {
+        match outcome {
+            Ok(place) => done.push(place),
+            Err(why) => troubles.push(why),
+        }
+    }
+    if done.is_empty() {
+        let why = troubles.join("; ");
+        return Err(failed(if why.is_empty() { "there is no HOME".to_owned() } else { why }));
+    }
+    net::stream::say(said(wish.ends, &roots, &done, &troubles).as_bytes());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn said(ends: bool, roots: &[Local], done: &[String], troubles: &[String]) -> String {
+    let mut text = String::new();
+    for root in roots {
+        let _ = writeln!(text, "{}, for private names and addresses only", root.name());
+    }
+    let verb = if ends { "no longer trusted by" } else { "trusted by" };
+    done.iter().for_each(|place| _ = writeln!(text, "  {verb} {place}"));
+    troubles.iter().for_each(|why| _ = writeln!(text, "  not: {why}"));
+    text
+}
+
+/// Has the system trust these roots, and no others of ours.
+fn in_system(roots: &[Local]) -> Result<String, String> {
+    let found = SYSTEMS.iter().find(|(folder, _)| Path::new(folder).is_dir());
+    let (folder, command) = found.ok_or("no folder is known in which this system keeps those")?;
+    let failed = |error: io::Error| format!("{folder}: {error}");
+    let entries = fs::read_dir(folder).map_err(failed)?.flatten();
+    let ours = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(OURS));
+    for entry in ours {
+        fs::remove_file(entry.path()).map_err(failed)?;
+    }
+    for (at, root) in roots.iter().enumerate() {
+        let path = Path::new(folder).join(format!("{OURS}-{at}.crt"));
+        fs::write(&path, root.root_pem()).map_err(failed)?;
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).map_err(failed)?;
+    }
+    run(command[0], &command[1..])?;
+    Ok(format!("this machine ({folder})"))
+}
+
+/// Has the browsers of a user trust these roots, and no others of ours.
+fn in_browsers(home: &Path, roots: &[Local]) -> Vec<Result<String, String>> {
+    let mut places: Vec<PathBuf> = BROWSERS.iter().map(|below| home.join(below)).collect();
+    // One that was never started has none yet: it is made where it will look.
+    let is_there = places.iter().any(|place| place.is_dir());
+    for folder in FIREFOX.iter().map(|below| home.join(below)) {
+        let profiles = fs::read_dir(folder).into_iter().flatten().flatten();
+        places.extend(profiles.map(|entry| entry.path()));
+    }
+    let (first, rest) = places.split_at(1);
+    let first = first.iter().filter(|_| is_there || !roots.is_empty());
+    let is_store = |place: &&PathBuf| place.join("cert9.db").is_file();
+    let places = first.chain(rest.iter().filter(is_store));
+    places.map(|place| in_store(place, roots)).collect()
+}
+
+fn in_store(place: &Path, roots: &[Local]) -> Result<String, String> {
+    let failed = |error: io::Error| format!("{}: {error}", place.display());
+    let store = format!("sql:{}", place.display());
+    if !place.join("cert9.db").is_file() {
+        if roots.is_empty() {
+            return Ok(format!("browsers ({})", place.display()));
+        }
+        fs::create_dir_all(place).map_err(failed)?;
+        run(CERTUTIL, &["-N", "-d", &store, "--empty-password"])?;
+    }
+    for at in 0..2 {
+        // One that is not there is what is wanted.
+        let _ = run(CERTUTIL, &["-D", "-d", &store, "-n", &format!("{OURS}-{at}")]);
+    }
+    for (at, root) in roots.iter().enumerate() {
+        let file = place.join(format!("{OURS}-{at}.pem"));
+        fs::write(&file, root.root_pem()).map_err(failed)?;
+        let (name, path) = (format!("{OURS}-{at}"), file.display().to_string());
+        let added = run(CERTUTIL, &["-A", "-d", &store, "-t", "C,,", "-n", &name, "-i", &path]);
+        let _ = fs::remove_file(&file);
+        added?;
+    }
+    Ok(format!("browsers ({})", place.display()))
+}
+
+/// The program that changes what browsers trust.
+const CERTUTIL: &str = "certutil";
+
+fn run(program: &str, words: &[&str]) -> Result<(), String> {
+    let mut command = Command::new(program);
+    command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let output = command.output().map_err(|error| match (error.kind(), program) {
+        (io::ErrorKind::NotFound, CERTUTIL) => {
+            "browsers: certutil is missing (Debian: libnss3-tools)".to_owned()
+        }
+        _ => format!("{program}: {error}"),
+    })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{program}: {}", said.lines().last().unwrap_or("it has failed")))
+}

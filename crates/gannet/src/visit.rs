@@ -1,0 +1,437 @@
+//! Visits other servers by HTTPS, as far as an authority has to be visited: one request after the
+//! other, over connections that are kept as long as they are good.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use certs::{Method, Reply, Request};
+use std::{
+    collections::HashMap,
+    io::{self, ErrorKind, Read, Write},
+    net::{TcpStream, ToSocketAddrs},
+    time::{Duration, Instant},
+};
+use tls::Trust;
+
+/// How long a server may take for a connection, for each word, and for a whole answer.
+const CONNECT_TIME: Duration = Duration::from_secs(10);
+const WORD_TIME: Duration = Duration::from_secs(20);
+const ANSWER_TIME: Duration = Duration::from_secs(60);
+
+/// Bytes of a head and of a content at most, and lines of a head.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+const FIELDS_MAX: usize = 100;
+
+/// Where systems keep the authorities that they trust.
+const TRUSTED: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// What is said of ourselves.
+const AGENT: &str = concat!("gannet/", env!("CARGO_PKG_VERSION"));
+
+/// Visits servers.
+pub(crate) struct Visits {
+    trust: Trust,
+    /// Connections that can be used once more, by host and port.
+    kept: HashMap<(String, u16), Connection>,
+}
+
+trait Stream: Read + Write {}
+
+impl<S: Read + Write> Stream for S {}
+
+struct Connection {
+    stream: Box<dyn Stream + Send>,
+    /// What has come and is not used.
+    unread: Vec<u8>,
+}
+
+/// Why a request has failed.
+enum Fault {
+    /// The connection was over before anything came: another one may do.
+    Stale(io::Error),
+    Failed(String),
+}
+
+/// A URL with its parts.
+struct Place<'u> {
+    host: &'u str,
+    port: u16,
+    path: &'u str,
+}
+
+impl Visits {
+    /// Trusts who is in this PEM text, or whom the system trusts where there is none.
+    pub(crate) fn trusting(trusted: Option<&[u8]>) -> Result<Self, String> {
+        let text = match trusted {
+            Some(text) => text.to_vec(),
+            None => {
+                let found = TRUSTED.iter().find_map(|path| std::fs::read(path).ok());
+                found.ok_or("this machine trusts nobody: install the package ca-certificates")?
+            }
+        };
+        let trust = Trust::of(&text).map_err(|fault| fault.to_string())?;
+        Ok(Self { trust, kept: HashMap::new() })
+    }
+
+    /// Sends a request, and returns what comes back; `now` is the time in seconds since 1970.
+    pub(crate) fn exchange(&mut self, request: &Request<'_>, now: i64) -> Result<Reply, String> {
+        let place = place(request.url).ok_or_else(|| format!("{} is no URL", request.url))?;
+        let key = (place.host.to_owned(), place.port);
+        let failed = |why: String| format!("{}: {why}", place.host);
+        if let Some(kept) = self.kept.remove(&key) {
+            match self.ask(kept, &place, request, now) {
+                Err(Fault::Stale(_)) => {}
+                Err(Fault::Failed(why)) => return Err(failed(why)),
+                Ok(reply) => return Ok(reply),
+            }
+        }
+        let fresh = self.connect(&place).map_err(failed)?;
+        self.ask(fresh, &place, request, now).map_err(|fault| match fault {
+            Fault::Stale(error) => failed(error.to_string()),
+            Fault::Failed(why) => failed(why),
+        })
+    }
+
+    fn connect(&self, place: &Place<'_>) -> Result<Connection, String> {
+        let bare = place.host.trim_matches(['[', ']']);
+        let addresses = (bare, place.port).to_socket_addrs().map_err(|error| error.to_string())?;
+        let mut last = "it has no address".to_owned();
+        for address in addresses {
+            let stream = TcpStream::connect_timeout(&address, CONNECT_TIME);
+            let ready = stream.and_then(|stream| {
+                stream.set_read_timeout(Some(WORD_TIME))?;
+                stream.set_write_timeout(Some(WORD_TIME))?;
+                stream.set_nodelay(true)?;
+                Ok(stream)
+            });
+            match ready {
+                Err(error) => last = explain(&error),
+                Ok(stream) => {
+                    let stream = self.trust.visit(place.host, stream);
+                    let stream = stream.map_err(|fault| fault.to_string())?;
+                    return Ok(Connection { stream: Box::new(stream), unread: Vec::new() });
+                }
+            }
+        }
+        Err(last)
+    }
+
+    fn ask(
+        &mut self,
+        mut connection: Connection,
+        place: &Place<'_>,
+        request: &Request<'_>,
+        now: i64,
+    ) -> Result<Reply, Fault> {
+        let method = match request.method {
+            Method::Get => "GET",
+            Method::Head => "HEAD",
+            Method::Post => "POST",
+        };
+        let port = if place.port == 443 { String::new() } else { format!(":{}", place.port) };
+        let mut head = format!(
+            "{method} {} HTTP/1.1\r\nHost: {}{port}\r\nUser-Agent: {AGENT}\r\nAccept: */*\r\n",
+            place.path, place.host
+        );
+        if request.method == Method::Post {
+            let length = request.body.len();
+            head.push_str("Content-Type: application/jose+json\r\n");
+            head.push_str(&format!("Content-Length: {length}\r\n"));
+        }
+        head.push_str("\r\n");
+        let message = [head.as_bytes(), &request.body].concat();
+        let sent = connection.stream.write_all(&message).and_then(|()| connection.stream.flush());
+        sent.map_err(Fault::Stale)?;
+        let until = Instant::now() + ANSWER_TIME;
+        let (head, closes) = connection.head(until)?;
+        let has_body = request.method != Method::Head && !matches!(head.status, 204 | 304);
+        let body = if has_body { connection.body(&head, until) } else { Ok(Vec::new()) };
+        let body = body.map_err(Fault::Failed)?;
+        if !closes && (head.length.is_some() || head.is_chunked || !has_body) {
+            self.kept.insert((place.host.to_owned(), place.port), connection);
+        }
+        let retry_after = head.retry_after.and_then(|text| retry_after(&text, now));
+        let Head { status, nonce, location, .. } = head;
+        Ok(Reply { status, nonce, location, retry_after, body })
+    }
+}
+
+/// What the head of an answer says.
+#[derive(Default)]
+struct Head {
+    status: u16,
+    nonce: Option<String>,
+    location: Option<String>,
+    retry_after: Option<String>,
+    length: Option<usize>,
+    is_chunked: bool,
+}
+
+impl Connection {
+    /// The head of the answer, and whether the connection is over after it.
+    fn head(&mut self, until: Instant) -> Result<(Head, bool), Fault> {
+        loop {
+            let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
+            let mut answer = httparse::Response::new(&mut fields);
+            match answer.parse(&self.unread) {
+                Ok(httparse::Status::Complete(used)) => {
+                    let mut head = Head { status: answer.code.unwrap_or(0), ..Head::default() };
+                    let mut closes = answer.version == Some(0);
+                    for field in answer.headers.iter() {
+                        let value = String::from_utf8_lossy(field.value).trim().to_owned();
+                        match &*field.name.to_ascii_lowercase() {
+                            "replay-nonce" => head.nonce = Some(value),
+                            "location" => head.location = Some(value),
+                            "retry-after" => head.retry_after = Some(value),
+                            "content-length" => head.length = value.parse().ok(),
+                            "transfer-encoding" => head.is_chunked = true,
+                            "connection" => closes |= value.eq_ignore_ascii_case("close"),
+                            _ => {}
+                        }
+                    }
+                    self.unread.drain(..used);
+                    // What comes before the answer itself says nothing.
+                    if (100..200).contains(&head.status) {
+                        continue;
+                    }
+                    return Ok((head, closes));
+                }
+                Ok(httparse::Status::Partial) if self.unread.len() < HEAD_BYTES_MAX => {}
+                _ => return Err(Fault::Failed("its answer is no HTTP".to_owned())),
+            }
+            let is_first = self.unread.is_empty();
+            match self.more(until) {
+                Ok(true) => {}
+                Ok(false) if is_first => return Err(Fault::Stale(ErrorKind::UnexpectedEof.into())),
+                Ok(false) => return Err(Fault::Failed("its answer is cut off".to_owned())),
+                Err(error) if is_first && is_over(&error) => return Err(Fault::Stale(error)),
+                Err(error) => return Err(Fault::Failed(explain(&error))),
+            }
+        }
+    }
+
+    fn body(&mut self, head: &Head, until: Instant) -> Result<Vec<u8>, String> {
+        if head.is_chunked {
+            return self.chunks(until);
+        }
+        match head.length {
+            Some(length) if length > BODY_BYTES_MAX => Err(TOO_LONG.to_owned()),
+            Some(length) => self.exactly(length, until),
+            None => {
+                while self.more(until).map_err(|error| explain(&error))? {
+                    if self.unread.len() > BODY_BYTES_MAX {
+                        return Err(TOO_LONG.to_owned());
+                    }
+                }
+                Ok(std::mem::take(&mut self.unread))
+            }
+        }
+    }
+
+    fn chunks(&mut self, until: Instant) -> Result<Vec<u8>, String> {
+        let mut body = Vec::new();
+        loop {
+            let line = self.line(until)?;
+            let digits = line.split(';').next().unwrap_or_default().trim();
+            let length = usize::from_str_radix(digits, 16).map_err(|_| "its answer is no HTTP")?;
+            if length > BODY_BYTES_MAX - body.len() {
+                return Err(TOO_LONG.to_owned());
+            }
+            if length == 0 {
+                while !self.line(until)?.is_empty() {}
+                return Ok(body);
+            }
+            body.extend(self.exactly(length, until)?);
+            self.line(until)?;
+        }
+    }
+
+    fn line(&mut self, until: Instant) -> Result<String, String> {
+        loop {
+            if let Some(at) = self.unread.iter().position(|&byte| byte == b'\n') {
+                let line: Vec<u8> = self.unread.drain(..=at).collect();
+                return Ok(String::from_utf8_lossy(&line).trim_end().to_owned());
+            }
+            if self.unread.len() > HEAD_BYTES_MAX {
+                return Err("its answer is no HTTP".to_owned());
+            }
+            self.must_come(until)?;
+        }
+    }
+
+    fn exactly(&mut self, count: usize, until: Instant) -> Result<Vec<u8>, String> {
+        while self.unread.len() < count {
+            self.must_come(until)?;
+        }
+        Ok(self.unread.drain(..count).collect())
+    }
+
+    fn must_come(&mut self, until: Instant) -> Result<(), String> {
+        match self.more(until) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err("its answer is cut off".to_owned()),
+            Err(error) => Err(explain(&error)),
+        }
+    }
+
+    /// Reads on; false at the end.
+    fn more(&mut self, until: Instant) -> io::Result<bool> {
+        if Instant::now() > until {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        let mut room = [0; 16 * 1024];
+        loop {
+            match self.stream.read(&mut room) {
+                Ok(count) => {
+                    self.unread.extend_from_slice(&room[..count]);
+                    return Ok(count > 0);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+const TOO_LONG: &str = "its answer is too long";
+
+fn is_over(error: &io::Error) -> bool {
+    use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+}
+
+fn explain(error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => "it does not answer in time".to_owned(),
+        ErrorKind::ConnectionRefused => "nobody listens there".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// The parts of a URL of HTTPS; `None` where it is another one.
+fn place(url: &str) -> Option<Place<'_>> {
+    let rest = url.strip_prefix("https://")?;
+    let end = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let is_sound = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+    if !is_sound(url) || authority.contains('@') {
+        return None;
+    }
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
+        _ => (authority, 443),
+    };
+    let path = if path.is_empty() { "/" } else { path };
+    (!host.is_empty()).then_some(Place { host, port, path })
+}
+
+/// How long to wait, as `Retry-After` says it: in seconds, or until a date.
+fn retry_after(text: &str, now: i64) -> Option<Duration> {
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    let since = date.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs();
+    Some(Duration::from_secs(since.saturating_sub(now.unsigned_abs())))
+}
+
+/// A key that somebody has handed out in base64.
+pub(crate) fn decoded(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+
+    /// What a server sends, piece by piece.
+    struct Said(VecDeque<Vec<u8>>);
+
+    impl Read for Said {
+        fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+            let piece = self.0.pop_front().unwrap_or_default();
+            room[..piece.len()].copy_from_slice(&piece);
+            Ok(piece.len())
+        }
+    }
+
+    impl Write for Said {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn answer(text: &str, step: usize) -> Result<Vec<u8>, String> {
+        let pieces = text.as_bytes().chunks(step).map(<[u8]>::to_vec).collect();
+        let mut connection = Connection { stream: Box::new(Said(pieces)), unread: Vec::new() };
+        let until = Instant::now() + ANSWER_TIME;
+        match connection.head(until) {
+            Ok((head, _)) => connection.body(&head, until),
+            Err(Fault::Stale(error)) => Err(format!("stale: {error}")),
+            Err(Fault::Failed(why)) => Err(why),
+        }
+    }
+
+    #[test]
+    fn an_answer_is_read_however_it_comes() {
+        for (text, expect) in [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcd", Ok(&b"abc"[..])),
+            ("HTTP/1.1 200 OK\r\n\r\nabcd", Ok(b"abcd")),
+            (
+                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na",
+                Ok(b"a"),
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
+                Ok(b"abc"),
+            ),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab", Err("its answer is cut off")),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n", Err(TOO_LONG)),
+            ("hello there, who are you\r\n\r\n", Err("its answer is no HTTP")),
+            ("HTTP/1.1 200", Err("its answer is cut off")),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n", Err(TOO_LONG)),
+        ] {
+            for step in [1, 7, 1000] {
+                let expect = expect.map(<[u8]>::to_vec).map_err(str::to_owned);
+                assert_eq!(answer(text, step), expect, "{text:?} by {step}");
+            }
+        }
+        assert!(answer("", 1).unwrap_err().starts_with("stale"));
+    }
+
+    #[test]
+    fn a_url_has_a_host_and_a_path() {
+        for (url, expect) in [
+            ("https://a.example", Some(("a.example", 443, "/"))),
+            ("https://a.example:14000/dir?x=y", Some(("a.example", 14000, "/dir?x=y"))),
+            ("https://[::1]:8/x", Some(("[::1]", 8, "/x"))),
+            ("https://[::1]/x", Some(("[::1]", 443, "/x"))),
+            ("http://a.example/", None),
+            ("https://", None),
+            ("https://a@b/", None),
+            ("https://a/x y", None),
+            ("https://a:99999/", None),
+        ] {
+            let found = place(url).map(|place| (place.host, place.port, place.path));
+            assert_eq!(found, expect, "{url}");
+        }
+    }
+
+    #[test]
+    fn who_wants_to_be_left_alone_says_so_in_two_ways() {
+        let seconds = |text, now| retry_after(text, now).map(|time| time.as_secs());
+        assert_eq!(seconds("120", 0), Some(120));
+        assert_eq!(seconds("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_700), Some(77));
+        assert_eq!(seconds("Sun, 06 Nov 1994 08:49:37 GMT", 1_784_111_700), Some(0));
+        assert_eq!(seconds("soon", 0), None);
+    }
+}

@@ -1,0 +1,116 @@
+//! An authority that issues certificates: Pebble, which is Let's Encrypt's own for tests, with a
+//! name server for which all hosts are this machine.
+
+use crate::{PATIENCE, eventually, secure::Certificates};
+use serde_json::json;
+use std::{
+    fs,
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU8, Ordering},
+};
+
+/// The authority. Dropping it ends it.
+pub struct Authority {
+    processes: Vec<Child>,
+    address: Ipv4Addr,
+    port: u16,
+    management: u16,
+    /// Where its name server takes orders.
+    names: u16,
+}
+
+/// An address of this machine that no other test has, so that its ports are free.
+pub fn own_address() -> Ipv4Addr {
+    static COUNT: AtomicU8 = AtomicU8::new(1);
+    let [.., high, low] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, high.max(1), low, COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Ports that nobody has at that address.
+pub fn free_ports<const N: usize>(address: Ipv4Addr) -> [u16; N] {
+    let all = [(); N].map(|()| TcpListener::bind((address, 0)).unwrap());
+    all.map(|listener| listener.local_addr().unwrap().port())
+}
+
+impl Authority {
+    /// Starts one that looks for proofs at these ports, and says no to so many of 100 nonces. Its
+    /// own certificate is `pebble.pem` of `certificates`.
+    pub fn start(
+        certificates: &Certificates,
+        address: Ipv4Addr,
+        (http, tls): (u16, u16),
+        bad_nonces: u8,
+    ) -> Self {
+        certificates.make("pebble", "ec", &[&format!("localhost,IP:{address}")]);
+        let [port, management, dns, names] = free_ports(address);
+        let file = certificates.path("pebble.json");
+        let path = |name: &str| certificates.path(name).display().to_string();
+        let config = json!({ "pebble": {
+            "listenAddress": format!("{address}:{port}"),
+            "managementListenAddress": format!("{address}:{management}"),
+            "certificate": path("pebble.pem"),
+            "privateKey": path("pebble.key"),
+            "httpPort": http,
+            "tlsPort": tls,
+            "ocspResponderURL": "",
+            "externalAccountBindingRequired": false,
+            "certificateValidityPeriod": 90 * 86_400,
+            "retryAfter": { "authz": 1, "order": 1 },
+        } });
+        fs::write(&file, config.to_string()).unwrap();
+        let here = |port: u16| format!("{address}:{port}");
+        let mut server = Command::new("pebble-challtestsrv");
+        server.args(["-dns01", &here(dns), "-management", &here(names), "-defaultIPv6", ""]);
+        server.args(["-http01", "", "-https01", "", "-tlsalpn01", ""]);
+        server.args(["-defaultIPv4", &address.to_string()]);
+        let mut pebble = Command::new("pebble");
+        pebble.arg("-config").arg(&file).args(["-dnsserver", &here(dns)]);
+        pebble.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_AUTHZREUSE", "0");
+        pebble.env("PEBBLE_WFE_NONCEREJECT", bad_nonces.to_string());
+        let processes = [&mut server, &mut pebble].map(|command| {
+            let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            command.spawn().expect("pebble can be started (Debian: pebble)")
+        });
+        for port in [port, management, names] {
+            assert!(eventually(|| TcpStream::connect((address, port)).is_ok()), "{port}");
+        }
+        Self { processes: processes.into(), address, port, management, names }
+    }
+
+    /// The URL of its directory.
+    pub fn url(&self) -> String {
+        format!("https://{}:{}/dir", self.address, self.port)
+    }
+
+    /// Puts its root beside the other certificates, as `root.pem`.
+    pub fn fetch_root(&self, certificates: &Certificates) {
+        let visitor = certificates.visitor(&["pebble"]);
+        let addr = (self.address, self.management).into();
+        let root = visitor.get(addr, "localhost", "/roots/0").unwrap();
+        fs::write(certificates.path("root.pem"), root.body).unwrap();
+    }
+
+    /// The URL at which its name server is told about records.
+    pub fn names(&self) -> String {
+        format!("http://{}:{}", self.address, self.names)
+    }
+
+    /// Ends it, as an authority does that is down.
+    pub fn go_down(&mut self) {
+        self.processes.drain(..).for_each(|mut process| {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        });
+        let is_gone = || TcpStream::connect((self.address, self.port)).is_err();
+        assert!(eventually(is_gone), "within {PATIENCE:?}");
+    }
+}
+
+impl Drop for Authority {
+    fn drop(&mut self) {
+        for process in &mut self.processes {
+            let _ = process.kill().and_then(|()| process.wait());
+        }
+    }
+}
