@@ -23,6 +23,7 @@ $wgArticlePath = '/wiki/$1';
 $wgEnableUploads = true;
 $wgUploadPath = '/images';
 $wgCacheDirectory = false;
+$wgUseImageMagick = false;
 ";
 
 struct Wiki(TempDir);
@@ -104,7 +105,7 @@ fn a_wiki_is_written_searched_and_read() {
         let tag = &form[before.rfind('<').unwrap()..];
         between(tag, "value=\"", "\"").to_owned()
     };
-    let names = ["wpEditToken", "wpStarttime", "wpEdittime", "wpUltimateParam", "editRevId"];
+    let names = ["wpEditToken", "wpStarttime", "wpEdittime", "wpUnicodeCheck", "wpUltimateParam"];
     let values = names.map(field);
     let hidden = names.iter().copied().zip(values.iter().map(String::as_str));
     let typed = [("wpTextbox1", "A rock full of gannets."), ("wpSave", "Save page")];
