@@ -4,14 +4,19 @@
 use crate::{PATIENCE, eventually, secure::Certificates};
 use serde_json::json;
 use std::{
+    collections::BTreeSet,
     fs,
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU8, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicU8, Ordering},
+    },
 };
 
 /// The authority. Dropping it ends it.
 pub struct Authority {
+    commands: [Command; 2],
     processes: Vec<Child>,
     address: Ipv4Addr,
     port: u16,
@@ -27,21 +32,46 @@ pub fn own_address() -> Ipv4Addr {
     Ipv4Addr::new(127, high.max(1), low, COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Ports that nobody has at that address.
+/// Ports that are free at `address`, none of which has been given before: it is not taken yet.
 pub fn free_ports<const N: usize>(address: Ipv4Addr) -> [u16; N] {
-    let all = [(); N].map(|()| TcpListener::bind((address, 0)).unwrap());
-    all.map(|listener| listener.local_addr().unwrap().port())
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let free = || TcpListener::bind((address, 0)).unwrap().local_addr().unwrap().port();
+    let mut given = GIVEN.lock().unwrap();
+    [(); N].map(|()| {
+        loop {
+            let port = free();
+            if given.insert(port) {
+                break port;
+            }
+        }
+    })
 }
 
+/// What an authority is like.
+#[derive(Clone, Copy, Default)]
+pub struct Manner {
+    /// How many of 100 nonces it says no to.
+    pub bad_nonces: u8,
+    /// Whether it takes only accounts that it has given a key.
+    pub is_external: bool,
+    /// How many seconds it wants to be left alone between two looks at what it is at.
+    pub retry_after: u8,
+}
+
+/// The name and the key of an account that such an authority has given one.
+pub const EXTERNAL: (&str, &str) =
+    ("kid-1", "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W");
+
 impl Authority {
-    /// Starts one that looks for proofs at these ports, and says no to so many of 100 nonces. Its
-    /// own certificate is `pebble.pem` of `certificates`.
+    /// Starts one that looks for proofs at these ports. Its own certificate is `pebble.pem` of
+    /// `certificates`.
     pub fn start(
         certificates: &Certificates,
         address: Ipv4Addr,
         (http, tls): (u16, u16),
-        bad_nonces: u8,
+        manner: Manner,
     ) -> Self {
+        let Manner { bad_nonces, is_external, retry_after } = manner;
         certificates.make("pebble", "ec", &[&format!("localhost,IP:{address}")]);
         let [port, management, dns, names] = free_ports(address);
         let file = certificates.path("pebble.json");
@@ -54,9 +84,10 @@ impl Authority {
             "httpPort": http,
             "tlsPort": tls,
             "ocspResponderURL": "",
-            "externalAccountBindingRequired": false,
+            "externalAccountBindingRequired": is_external,
+            "externalAccountMACKeys": { EXTERNAL.0: EXTERNAL.1 },
             "certificateValidityPeriod": 90 * 86_400,
-            "retryAfter": { "authz": 1, "order": 1 },
+            "retryAfter": { "authz": retry_after, "order": retry_after },
         } });
         fs::write(&file, config.to_string()).unwrap();
         let here = |port: u16| format!("{address}:{port}");
@@ -68,14 +99,27 @@ impl Authority {
         pebble.arg("-config").arg(&file).args(["-dnsserver", &here(dns)]);
         pebble.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_AUTHZREUSE", "0");
         pebble.env("PEBBLE_WFE_NONCEREJECT", bad_nonces.to_string());
-        let processes = [&mut server, &mut pebble].map(|command| {
+        let commands = [server, pebble];
+        let mut own = Self { commands, processes: Vec::new(), address, port, management, names };
+        own.go_up();
+        own
+    }
+
+    /// Where it is.
+    pub fn addr(&self) -> SocketAddr {
+        (self.address, self.port).into()
+    }
+
+    /// Starts it once more; it has forgotten everybody.
+    pub fn go_up(&mut self) {
+        let processes = self.commands.iter_mut().map(|command| {
             let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             command.spawn().expect("pebble can be started (Debian: pebble)")
         });
-        for port in [port, management, names] {
-            assert!(eventually(|| TcpStream::connect((address, port)).is_ok()), "{port}");
+        self.processes = processes.collect();
+        for port in [self.port, self.management, self.names] {
+            assert!(eventually(|| TcpStream::connect((self.address, port)).is_ok()), "{port}");
         }
-        Self { processes: processes.into(), address, port, management, names }
     }
 
     /// The URL of its directory.

@@ -94,6 +94,11 @@ impl Client {
         Self { stream, unread: Vec::new(), pace: (64 * 1024, Duration::ZERO) }
     }
 
+    /// The port of this side.
+    pub fn port(&self) -> u16 {
+        self.stream.local_addr().unwrap().port()
+    }
+
     /// From now on reads at most `bytes` at a time and rests before each time.
     #[must_use]
     pub fn slowed(mut self, bytes: usize, rest: Duration) -> Self {

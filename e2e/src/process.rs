@@ -8,6 +8,12 @@ use std::{fs, time::Duration};
 pub struct Process(pub u32);
 
 impl Process {
+    /// All that there are.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let entries = fs::read_dir("/proc").unwrap();
+        entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok().map(Self))
+    }
+
     /// Memory in use, in KiB.
     pub fn memory_kib(self) -> u64 {
         self.status("VmRSS")
@@ -44,12 +50,21 @@ impl Process {
         fs::read_dir(format!("/proc/{}/fd", self.0)).expect("the process lives").count()
     }
 
-    /// How many of them are left when no more is under way: not those that hold the last requests
-    /// of workers that are gone, which are few or many as clients asked.
+    /// How many of them are left when no more is under way.
     pub fn lasting_descriptors(self) -> usize {
+        self.held().len()
+    }
+
+    /// What they are that are left when no more is under way: not those that hold the last requests
+    /// of workers that are gone, which are few or many as clients asked.
+    pub fn held(self) -> Vec<String> {
         let all = fs::read_dir(format!("/proc/{}/fd", self.0)).expect("the process lives");
         let targets = all.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
-        targets.filter(|target| !target.to_string_lossy().contains("gannet-recents")).count()
+        let mut names: Vec<_> =
+            targets.map(|target| target.to_string_lossy().into_owned()).collect();
+        names.retain(|name| !name.contains("gannet-recents"));
+        names.sort();
+        names
     }
 
     /// Whether it holds a descriptor that stands for `other`.
@@ -78,13 +93,12 @@ impl Process {
     }
 
     fn offspring(self) -> Vec<(Self, String)> {
-        let all = fs::read_dir("/proc").unwrap().filter_map(|entry| {
-            let id: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
-            let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+        let all = Self::all().filter_map(|process| {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", process.0)).ok()?;
             // Behind the name, which may hold anything: the state and the parent.
             let mut rest = stat.rsplit_once(") ")?.1.split(' ');
             let (state, parent) = (rest.next()?, rest.next()?);
-            (parent == self.0.to_string()).then(|| (Self(id), state.to_owned()))
+            (parent == self.0.to_string()).then(|| (process, state.to_owned()))
         });
         let mut all: Vec<_> = all.collect();
         all.sort_unstable_by_key(|(child, _)| child.0);

@@ -49,6 +49,12 @@ impl Certificates {
 
     /// Makes NAME.pem and NAME.key for these hosts, which trust nobody but themselves.
     pub fn make(&self, name: &str, kind: &str, hosts: &[&str]) {
+        self.make_for(90, name, kind, hosts);
+    }
+
+    /// The same for so many days.
+    pub fn make_for(&self, days: u32, name: &str, kind: &str, hosts: &[&str]) {
+        let days = days.to_string();
         let hosts: Vec<_> = hosts.iter().map(|host| format!("DNS:{host}")).collect();
         let hosts = format!("subjectAltName={}", hosts.join(","));
         let empty = self.path("openssl.cnf");
@@ -58,7 +64,9 @@ impl Certificates {
             _ => ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
         };
         let mut command = Command::new("openssl");
-        command.args(["req", "-x509", "-nodes", "-days", "90", "-subj"]).arg(format!("/CN={name}"));
+        command
+            .args(["req", "-x509", "-nodes", "-days", &days, "-subj"])
+            .arg(format!("/CN={name}"));
         command.arg("-newkey").args(kind).arg("-config").arg(empty);
         command.args(["-addext", &hosts, "-addext", "basicConstraints=critical,CA:FALSE"]);
         command.arg("-keyout").arg(self.path(&format!("{name}.key")));

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
 use e2e::{
-    Client, Ending, Launch, Response, Server, Site, eventually, process::Process,
+    Client, Ending, Launch, Server, Site, eventually,
+    look::{admin, ask, connection, json},
+    process::Process,
     webdriver::Browser,
 };
 use rustix::process::Signal;
@@ -48,19 +50,6 @@ impl Place {
     }
 }
 
-/// Where the server is looked at.
-fn admin(server: &Server) -> SocketAddr {
-    let start = server.wait_for(|line| line["event"] == "start");
-    let url = start["admin"].as_str().unwrap();
-    url.trim_start_matches("http://").trim_end_matches('/').parse().unwrap()
-}
-
-fn ask(addr: SocketAddr, path: &str, fields: &str) -> Response {
-    let mut client = Client::connect(addr);
-    client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n")).unwrap();
-    client.response().unwrap()
-}
-
 /// The figures, by their names and labels.
 fn figures(addr: SocketAddr) -> BTreeMap<String, f64> {
     let answer = ask(addr, "/metrics", "");
@@ -72,12 +61,6 @@ fn figures(addr: SocketAddr) -> BTreeMap<String, f64> {
         (name.to_owned(), value.parse().unwrap())
     };
     lines.map(figure).collect()
-}
-
-fn json(addr: SocketAddr, path: &str) -> Value {
-    let answer = ask(addr, path, "");
-    assert_eq!((answer.status, answer.get("content-type")), (200, Some("application/json")));
-    serde_json::from_str(&answer.text()).unwrap()
 }
 
 /// The process that shows it, once it is there.
@@ -210,7 +193,7 @@ fn nobody_looks_who_should_not() {
         let place = Place::new(&admin_at.replace("TOKEN", token));
         let server = place.start();
         let addr = admin(&server);
-        for path in ["/", "/metrics", "/status", "/sockets", "/readyz", "/events"] {
+        for path in ["/", "/metrics", "/status", "/sockets", "/requests", "/readyz", "/events"] {
             let mut client = Client::connect(addr);
             let fields = fields.replace("TOKEN", token);
             client.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n")).unwrap();
@@ -262,6 +245,64 @@ fn what_limits_a_connection_is_said_in_a_word() {
 }
 
 #[test]
+fn a_connection_keeps_its_story_however_much_is_asked_on_it() {
+    let place = Place::new("\"127.0.0.1:0\"");
+    let server = place.start();
+    let addr = admin(&server);
+    let mut busy = Client::connect(server.addr());
+    let story = |port: u16| connection(addr, &format!("127.0.0.1:{port}"));
+    // A pipeline, so that it takes no longer than it has to.
+    for _ in 0..100 {
+        busy.send("GET /digits.txt HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(101)).unwrap();
+        (0..101).for_each(|_| assert_eq!(busy.response().unwrap().status, 200));
+    }
+    let told = story(busy.port());
+    assert_eq!((&told["requests"], &told["answers"]), (&10_100.into(), &Value::Array(vec![])));
+    let first = told["events"][0]["what"].as_str().unwrap();
+    assert_eq!(first, "accepted: its first bytes are there");
+    // From the first look on, what is asked is put down; and so is what failed before.
+    busy.get("/digits.txt").unwrap();
+    let told = story(busy.port());
+    assert_eq!(
+        (&told["requests"], &told["answers"][0]["path"]),
+        (&10_101.into(), &"/digits.txt".into())
+    );
+    assert_eq!(busy.get("/not-there").unwrap().status, 404);
+    let all = json(addr, "/requests");
+    assert_eq!(all["not_found"][0]["name"], "localhost/not-there");
+    assert_eq!(
+        (&all["paths"][0]["name"], &all["seen"]),
+        (&"localhost/digits.txt".into(), &2.into())
+    );
+    server.stop();
+}
+
+#[test]
+fn a_terminal_shows_what_has_happened_in_a_second() {
+    let place = Place::new("\"127.0.0.1:0\"");
+    let server = place.start();
+    let looking = std::thread::spawn({
+        let file = place.file();
+        move || Launch::of(vec!["top".to_owned(), file]).finish()
+    });
+    // As long as it looks there is something to see.
+    let mut client = Client::connect(server.addr());
+    while !looking.is_finished() {
+        client.get("/digits.txt").unwrap();
+    }
+    let (code, said, stderr) = looking.join().unwrap();
+    assert_eq!((code, &*stderr), (Some(0), ""));
+    let requests = said.lines().find_map(|line| line.strip_prefix("requests     ")).unwrap();
+    let (rate, rest) = requests.split_once("/s").unwrap();
+    assert!(
+        rate.parse::<u64>().unwrap() > 0 && rest.contains("p99 ") && !rest.contains('–'),
+        "{said}"
+    );
+    assert!(said.lines().any(|line| line.starts_with("default ")), "{said}");
+    server.stop();
+}
+
+#[test]
 fn a_person_sees_it_move() {
     let place = Place::new("\"127.0.0.1:0\"");
     let server = place.start();
@@ -290,6 +331,12 @@ fn a_person_sees_it_move() {
         browser.wait_until("document.querySelectorAll('#sockets .story li').length > 2");
         assert!(browser.page_text().contains("answered 200: "));
         browser.take_picture(&format!("admin-connections-{look}"));
+        browser.run("location.hash = 'requests'");
+        browser.wait_until(
+            "document.querySelector('#top-paths td')?.textContent.includes('/digits.txt')",
+        );
+        assert_eq!(browser.run(fits), true, "{look}: no scrolling sideways");
+        browser.take_picture(&format!("admin-requests-{look}"));
         browser.run("location.hash = 'kernel'");
         browser.wait_until("document.querySelector('#states').textContent.includes('LISTEN')");
         for story in ["travel", "travel.zh"] {

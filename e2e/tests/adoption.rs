@@ -128,6 +128,52 @@ fn descriptors(place: &Place, server: &Server, keeper: Option<Process>) -> (usiz
     (server.started().descriptors(), kept)
 }
 
+/// What a signal would have meant to a worker had nobody watched it is over once somebody does.
+#[test]
+fn a_signal_that_was_not_for_a_worker_is_not_remembered() {
+    let place = Place::alone();
+    let text = fs::read_to_string(place.file()).unwrap();
+    let text = text.replace("[site", "[server.limits]\nstop-time = \"0ms\"\n[site");
+    fs::write(place.file(), text).unwrap();
+    // More than lies in between.
+    let huge = vec![b'x'; 32 << 20];
+    place.site.write("huge.bin", &huge);
+    let server = place.launch().start();
+    let mut busy = Client::download(server.addr(), "/huge.bin");
+    server.workers().iter().for_each(|worker| worker.signal(Signal::TERM));
+    // It is over when they have said that they drain, so they have heard that, too.
+    place.reload();
+    assert!(eventually(|| place.count("reloaded") == 1));
+    kill(&server);
+    let next = place.launch().start();
+    assert!(eventually(|| place.count("reloaded") == 2));
+    place.reload();
+    let (bytes, _) = busy.drain().unwrap();
+    assert!(bytes.ends_with(&huge), "the download is whole");
+    next.stop();
+}
+
+/// What a keeper is told while a signal has stopped it, it hears once it goes on.
+#[test]
+fn nobody_waits_for_a_keeper_that_was_stopped() {
+    let place = Place::alone();
+    let server = place.launch().start();
+    let keeper = place.keeper(&server).unwrap();
+    keeper.signal(Signal::STOP);
+    let (before, killed) = (server.workers(), Instant::now());
+    before.iter().for_each(|worker| worker.kill());
+    let others = || server.workers().into_iter().filter(|worker| !before.contains(worker));
+    assert!(eventually(|| others().count() == 2));
+    assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
+    assert!(killed.elapsed() < Duration::from_secs(2), "{:?}", killed.elapsed());
+    let before = place.workers();
+    kill(&server);
+    keeper.signal(Signal::CONT);
+    let next = place.restart(&server, &before);
+    assert_eq!(place.count("adopted"), 1);
+    next.stop();
+}
+
 /// Workers that are gone of which it keeps the last requests.
 const RECENTS_MAX: usize = 8;
 

@@ -3,120 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
 use e2e::{
-    Client, Launch, Response, Server, Site,
-    authority::{Authority, free_ports, own_address},
+    Client, Launch, Response, Site,
+    authority::Manner,
     clock, eventually,
-    process::Process,
-    secure::{Certificates, Visitor},
+    issuing::{DAY, Issuing, Place, issuer, open_keys, serves},
     webdriver::Browser,
 };
-use serde_json::Value;
-use std::{
-    fs,
-    net::{Ipv4Addr, SocketAddr},
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    process::Command,
-};
-
-const DAY: i32 = 86_400;
-
-/// A site, certificates, a folder for what is kept, and a config in a file.
-struct Place {
-    site: Site,
-    certificates: Certificates,
-    folder: tempfile::TempDir,
-    address: Ipv4Addr,
-}
-
-impl Place {
-    fn new() -> Self {
-        let (site, certificates) = (Site::new(), Certificates::new());
-        Self { site, certificates, folder: tempfile::tempdir().unwrap(), address: own_address() }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn file(&self) -> String {
-        self.path("gannet.toml").to_str().unwrap().to_owned()
-    }
-
-    /// Writes a config with these sites, each with what it says about its TLS.
-    fn write(&self, (http, tls): (u16, u16), server: &str, sites: &[(&str, &str)]) {
-        let (root, address) = (self.site.root_text(), self.address);
-        let sites = sites
-            .iter()
-            .map(|(host, tls)| format!("[site.\"{host}\"]\nroot = {root:?}\ntls = {tls}\n"));
-        let text = format!(
-            "[server]\nlisten = [{{ address = \"{address}:{tls}\", tls = true }}, \
-             \"{address}:{http}\"]\nlog = \"json\"\n\
-             error-log = {{ format = \"json\", file = \"errors.log\" }}\n\
-             [server.certificates]\nfolder = \"kept\"\n{server}\n{}",
-            sites.collect::<String>()
-        );
-        fs::write(self.file(), text).unwrap();
-    }
-
-    fn start(&self) -> Server {
-        Launch::of(vec!["run".to_owned(), self.file()]).start()
-    }
-
-    fn tell(&self, words: &[&str]) -> String {
-        let file = self.file();
-        let words = words.iter().map(|&word| word.to_owned()).chain([file]).collect();
-        let (code, said, stderr) = Launch::of(words).finish();
-        assert_eq!(code, Some(0), "{stderr}");
-        said
-    }
-
-    /// What the error log says.
-    fn errors(&self) -> String {
-        fs::read_to_string(self.path("errors.log")).unwrap_or_default()
-    }
-
-    /// What `gannet certs` says of the first certificate.
-    fn listed(&self) -> Value {
-        let said: Value = serde_json::from_str(&self.tell(&["certs", "--json"])).unwrap();
-        said["certificates"][0].clone()
-    }
-
-    /// Somebody who trusts the local authority.
-    fn local_visitor(&self) -> Visitor {
-        let text = fs::read_to_string(self.path("kept/authority.pem")).unwrap();
-        let at = text.find("-----BEGIN CERTIFICATE").unwrap();
-        fs::write(self.certificates.path("local.pem"), &text[at..]).unwrap();
-        self.certificates.visitor(&["local"])
-    }
-}
-
-/// The process that has certificates issued.
-fn issuer(server: &Server) -> Process {
-    let find = || server.started().children().into_iter().find(|one| one.name() == "gannet-certs");
-    assert!(eventually(|| find().is_some()));
-    find().unwrap()
-}
-
-/// Whether who is trusted by that visitor serves the page.
-fn serves(visitor: &Visitor, addr: SocketAddr, host: &str) -> bool {
-    visitor.get(addr, host, "/digits.txt").is_ok_and(|answer| answer.status == 200)
-}
-
-/// How many files of that folder hold a key that others may read.
-fn open_keys(folder: &Path) -> usize {
-    let mut count = 0;
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            count += open_keys(&path);
-        } else if fs::read_to_string(&path).is_ok_and(|text| text.contains("PRIVATE")) {
-            let mode = fs::metadata(&path).unwrap().permissions().mode();
-            count += usize::from(mode & 0o077 != 0);
-        }
-    }
-    count
-}
+use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
 #[test]
 fn the_local_authority_signs_for_private_names_and_stays_the_same() {
@@ -220,48 +113,10 @@ fn rustix_is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Everything that a test of issuing needs.
-struct Issuing {
-    place: Place,
-    authority: Authority,
-    ports: (u16, u16),
-}
-
-impl Issuing {
-    fn new(bad_nonces: u8) -> Self {
-        let place = Place::new();
-        let [http, tls] = free_ports(place.address);
-        let ports = (http, tls);
-        let authority = Authority::start(&place.certificates, place.address, ports, bad_nonces);
-        Self { place, authority, ports }
-    }
-
-    /// The settings of the authority, with more.
-    fn words(&self, more: &str) -> String {
-        let trusted = self.place.certificates.path("pebble.pem");
-        format!("authority = {{ url = {:?}, trusted = {trusted:?} }}\n{more}", self.authority.url())
-    }
-
-    fn serve(&self, more: &str, sites: &[(&str, &str)]) -> Server {
-        self.place.write(self.ports, &self.words(more), sites);
-        self.place.start()
-    }
-
-    /// Where it is served with TLS.
-    fn addr(&self) -> SocketAddr {
-        (self.place.address, self.ports.1).into()
-    }
-
-    fn visitor(&self) -> Visitor {
-        self.authority.fetch_root(&self.place.certificates);
-        self.place.certificates.visitor(&["root"])
-    }
-}
-
 #[test]
 fn a_certificate_is_issued_renewed_and_used_at_once() {
     for (proof, bad_nonces) in [("http", 30), ("tls", 5)] {
-        let issuing = Issuing::new(bad_nonces);
+        let issuing = Issuing::new(Manner { bad_nonces, retry_after: 1, ..Manner::default() });
         let server = issuing.serve(&format!("proof = \"{proof}\""), &[("a.test", "\"auto\"")]);
         let (visitor, to) = (issuing.visitor(), issuing.addr());
         let is_issued = || serves(&visitor, to, "a.test");
@@ -292,7 +147,7 @@ fn a_certificate_is_issued_renewed_and_used_at_once() {
 
 #[test]
 fn until_there_is_a_certificate_the_site_is_served_and_says_so() {
-    let mut issuing = Issuing::new(0);
+    let mut issuing = Issuing::new(Manner::default());
     issuing.authority.go_down();
     let server = issuing.serve("", &[("a.test", "\"auto\""), ("b.test", "\"internal\"")]);
     let is_said = || issuing.place.errors().contains("nobody listens there");
@@ -310,9 +165,10 @@ fn until_there_is_a_certificate_the_site_is_served_and_says_so() {
     server.stop();
 }
 
+/// O7 of the threats.
 #[test]
 fn whoever_is_killed_while_a_certificate_is_issued_leaves_nothing_broken() {
-    let issuing = Issuing::new(20);
+    let issuing = Issuing::new(Manner { bad_nonces: 20, ..Manner::default() });
     let hosts: Vec<String> = (0..6).map(|at| format!("s{at}.test")).collect();
     let sites: Vec<_> = hosts.iter().map(|host| (host.as_str(), "\"auto\"")).collect();
     let server = issuing.serve("", &sites);
@@ -332,7 +188,7 @@ fn whoever_is_killed_while_a_certificate_is_issued_leaves_nothing_broken() {
 
 #[test]
 fn names_below_one_are_proved_by_a_program_that_sets_records() {
-    let issuing = Issuing::new(0);
+    let issuing = Issuing::new(Manner::default());
     let program = issuing.place.path("record");
     let to = issuing.authority.names();
     let text = format!(
@@ -345,5 +201,118 @@ fn names_below_one_are_proved_by_a_program_that_sets_records() {
     let visitor = issuing.visitor();
     let is_issued = || serves(&visitor, issuing.addr(), "www.a.test");
     assert!(eventually(is_issued), "{}", issuing.place.errors());
+    server.stop();
+}
+
+/// Runs a program; whether it has succeeded, and what it has said.
+fn run(program: &str, words: &[&str]) -> (bool, String) {
+    let output = Command::new(program).args(words).output().unwrap();
+    let said = [&*output.stdout, &*output.stderr].map(String::from_utf8_lossy).concat();
+    (output.status.success(), said)
+}
+
+#[test]
+fn the_system_trusts_the_local_authority_after_trust() {
+    let place = Place::new();
+    place.write((0, 0), "", &[("localhost", "\"internal\"")]);
+    let server = place.start();
+    let (folder, port) = (place.path("."), server.addr().port());
+    let (folder, address) = (folder.to_str().unwrap(), place.address);
+    // What the system trusts is another folder for these processes than for all others.
+    let script = format!(
+        "cd {folder} && export HOME=$PWD/home && mkdir home own all && cp -a /etc/ssl/certs/. all &&
+         mount --bind all /etc/ssl/certs && mount --bind own /usr/local/share/ca-certificates &&
+         ask() {{ curl -sS --resolve localhost:{port}:{address} https://localhost:{port}/digits.txt; }}
+         ask && exit 3
+         \"$0\" trust --folder kept && ask && ls own && \"$0\" untrust --folder kept && ! ask && ls own"
+    );
+    let program = e2e::binary::path().to_str().unwrap();
+    let (is_done, said) = run("unshare", &["--mount", "sh", "-c", &script, program]);
+    assert!(is_done, "{said}");
+    assert!(
+        said.contains("  trusted by this machine (/usr/local/share/ca-certificates)"),
+        "{said}"
+    );
+    assert!(said.contains("0123456789gannet-local-authority-0.crt\n"), "{said}");
+    assert_eq!(said.matches("gannet-local-authority-0.crt").count(), 1, "{said}");
+    server.stop();
+}
+
+#[test]
+fn a_folder_that_is_served_over_tls_gets_another_certificate_in_time() {
+    let (site, home) = (Site::new(), e2e::folder());
+    let words = ["--tls", "--port", "0", &site.root_text()].map(str::to_owned);
+    let kept = home.path().join("kept");
+    let launch = Launch::of(words.to_vec()).env("STATE_DIRECTORY", kept.to_str().unwrap());
+    let server = launch.start();
+    let addr = server.addr().to_string();
+    let shown = || {
+        let (_, said) =
+            run("openssl", &["s_client", "-connect", &addr, "-servername", "localhost"]);
+        let begin = said.find("-----BEGIN CERTIFICATE").unwrap();
+        said[begin..said.find("-----END CERTIFICATE").unwrap()].to_owned()
+    };
+    let first = shown();
+    assert_eq!(shown(), first);
+    let text = fs::read_to_string(kept.join("authority.pem")).unwrap();
+    fs::write(home.path().join("root.pem"), &text[text.find("-----BEGIN CERT").unwrap()..])
+        .unwrap();
+    let (root, url) = (home.path().join("root.pem"), format!("https://{addr}/digits.txt"));
+    let ask = ["-sS", "--cacert", root.to_str().unwrap(), &url];
+    assert_eq!(run("curl", &ask), (true, "0123456789".to_owned()));
+    clock::set_ahead(server.started(), 61 * DAY);
+    assert!(eventually(|| shown() != first));
+    clock::set_ahead(server.started(), 0);
+    let second = shown();
+    // One that is of the future is no good by a clock that is right.
+    assert!(eventually(|| shown() != second && run("curl", &ask).0));
+    server.stop();
+}
+
+#[test]
+fn status_names_certificates_and_warns_of_their_end() {
+    let place = Place::new();
+    place.certificates.make_for(10, "short", "ec", &["early.test"]);
+    let files = format!("{{ {} }}", place.certificates.words("short"));
+    place.write((0, 0), "", &[("early.test", &*files), ("localhost", "\"internal\"")]);
+    let server = place.start();
+    assert!(eventually(|| place.status()["warning"].is_string()), "{}", place.status());
+    let status = place.status();
+    assert_eq!(status["hosts"][0], "early.test");
+    assert!(status["warning"].as_str().unwrap().starts_with("expires on "), "{status}");
+    assert_eq!(place.listed(), status, "it is the same without the server");
+    assert!(place.errors().contains("short.pem") && place.errors().contains(" expires on "));
+    let said = place.tell(&["status"]);
+    let expect = "  certificates\n    early.test\n      issued by short, until ";
+    assert!(said.contains(expect) && said.contains("      warning: expires on "), "{said}");
+    assert!(said.contains("    localhost\n      issued by the local authority, until "), "{said}");
+    server.stop();
+}
+
+/// No capability, as the kernel shows it.
+const NOTHING: &str = "0000000000000000";
+
+#[test]
+fn who_has_certificates_issued_is_walled_in_but_for_programs_of_the_operators() {
+    let issuing = Issuing::new(Manner::default());
+    let server = issuing.serve("", &[("a.test", "\"auto\"")]);
+    assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.errors());
+    let status = |name: &str| {
+        let text =
+            fs::read_to_string(format!("/proc/{}/status", issuer(&server).0)).unwrap_or_default();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+        value.trim_start_matches(':').trim().to_owned()
+    };
+    let is_walled = |seccomp: &str| {
+        status("Seccomp") == seccomp && status("NoNewPrivs") == "1" && status("CapEff") == NOTHING
+    };
+    assert!(eventually(|| is_walled("2")));
+    // Another config may want a program to be run, and then another no longer.
+    let words = format!("authority = {}\n", issuing.words());
+    for (more, seccomp) in [("dns-program = \"/bin/true\"", "0"), ("", "2")] {
+        issuing.place.write(issuing.ports, &format!("{words}{more}"), &[("a.test", "\"auto\"")]);
+        issuing.place.tell(&["reload"]);
+        assert!(eventually(|| is_walled(seccomp)), "{more}");
+    }
     server.stop();
 }

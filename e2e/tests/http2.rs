@@ -113,6 +113,22 @@ fn large_files_arrive_whole_through_small_windows() {
     server.stop();
 }
 
+/// The server holds its descriptor for the one version and its bytes for the other.
+#[test]
+fn a_file_that_changes_does_so_over_either_version() {
+    let site = Site::new();
+    let server = server(&site, "", "");
+    let url = format!("http://{}/middle.bin", server.addr());
+    for letter in [b'a', b'b', b'c'] {
+        let content = vec![letter; 100_000];
+        fs::write(site.path("middle.bin"), &content).unwrap();
+        for version in ["--http1.1", "--http2-prior-knowledge"].repeat(2) {
+            assert!(output("curl", &["--silent", version, &url]) == content, "{version}");
+        }
+    }
+    server.stop();
+}
+
 #[test]
 fn many_requests_at_once_are_all_answered() {
     let site = Site::new();

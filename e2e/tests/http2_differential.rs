@@ -1,9 +1,13 @@
-//! The same requests over HTTP/1.1 and over HTTP/2, drawn at random: the answers are the same,
-//! whatever their order, the windows and the turns of others do to them.
+//! The same requests over HTTP/1.1 and over HTTP/2, drawn at random, by clients that were not
+//! written here: the answers are the same, whatever their order, the windows and the turns of
+//! others do to them.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
+use bytes::Bytes;
 use e2e::{Client, Server, Site, extent};
+use h2::client::SendRequest;
+use http::HeaderValue;
 use serde_json::{Value, json};
 use std::{
     io::Write,
@@ -27,6 +31,7 @@ impl Draw {
 }
 
 /// One request.
+#[derive(Clone)]
 struct Asked {
     method: &'static str,
     host: &'static str,
@@ -195,6 +200,55 @@ while len(answers) < len(asked):
 print(json.dumps([answers[at] for at in range(len(asked))]))
 "#;
 
+/// Asks the same of the `h2` crate, which is strict, too: all on one connection, as many at once as
+/// the server takes.
+fn by_crate(server: &Server, asked: &[Asked]) -> Vec<Value> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    runtime.block_on(async {
+        let socket = tokio::net::TcpStream::connect(server.addr()).await.unwrap();
+        let mut builder = h2::client::Builder::new();
+        builder.initial_window_size(5000).max_frame_size(20_000);
+        let (sender, connection) = builder.handshake(socket).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let once = |asked: &Asked| tokio::spawn(ask_once(sender.clone(), asked.clone()));
+        let asking: Vec<_> = asked.iter().map(once).collect();
+        let mut answers = Vec::new();
+        for one in asking {
+            answers.push(one.await.unwrap());
+        }
+        drop(sender);
+        connection.await.unwrap().unwrap();
+        answers
+    })
+}
+
+async fn ask_once(sender: SendRequest<Bytes>, asked: Asked) -> Value {
+    let Asked { method, host, target, fields, content } = asked;
+    let mut request = http::Request::builder().method(method).uri(format!("http://{host}{target}"));
+    for (name, value) in fields {
+        request = request.header(name, value.as_bytes());
+    }
+    let mut sender = sender.ready().await.unwrap();
+    let request = request.body(()).unwrap();
+    let (answer, mut stream) = sender.send_request(request, content.is_none()).unwrap();
+    if let Some(content) = content {
+        stream.send_data(Bytes::from(content), true).unwrap();
+    }
+    let (head, mut content) = answer.await.unwrap().into_parts();
+    let text =
+        |value: &HeaderValue| value.as_bytes().iter().map(|&byte| char::from(byte)).collect();
+    let mut fields: Vec<(String, String)> =
+        head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+    fields.sort();
+    let mut body = Vec::new();
+    while let Some(piece) = content.data().await {
+        let piece = piece.unwrap();
+        content.flow_control().release_capacity(piece.len()).unwrap();
+        body.extend_from_slice(&piece);
+    }
+    json!([head.status.as_u16(), fields, hash(&body)])
+}
+
 /// What belongs to a connection, or differs from one answer to the next.
 const OWN: [&str; 4] = ["date", "connection", "keep-alive", "transfer-encoding"];
 
@@ -237,9 +291,11 @@ fn answers_do_not_depend_on_the_version() {
         drop(stdin);
         let output = python.wait_with_output().unwrap();
         let over_http2: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(over_http2.len(), asked.len());
-        for ((asked, one), two) in told.iter().zip(&over_http1).zip(&over_http2) {
-            assert_eq!(common(one), common(two), "{asked}");
+        for over_http2 in [over_http2, by_crate(&server, &asked)] {
+            assert_eq!(over_http2.len(), asked.len());
+            for ((asked, one), two) in told.iter().zip(&over_http1).zip(&over_http2) {
+                assert_eq!(common(one), common(two), "{asked}");
+            }
         }
     }
     server.stop();

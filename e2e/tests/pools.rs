@@ -2,149 +2,25 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Client, Launch, Response, Server, eventually, process::Process, stage, under_load};
+use e2e::{
+    Client, Launch, Server, Sites, eventually,
+    sites::{HOSTS, SHOW, USERS, get, master, masters, show, sockets},
+    under_load,
+};
 use rustix::process::{Signal, geteuid};
 use serde_json::Value;
 use std::{
-    fs::{self, Permissions},
-    os::unix::fs::{MetadataExt, PermissionsExt, chown},
-    path::{Path, PathBuf},
+    fs,
+    os::unix::fs::{MetadataExt, chown},
 };
-use tempfile::TempDir;
-
-/// Says who answers, and what that can reach.
-const SHOW: &str = "<?php
-$file = $_GET['file'] ?? '';
-$socket = $_GET['socket'] ?? '';
-echo json_encode(['user' => posix_geteuid(), 'master' => posix_getppid(),
-    'limit' => ini_get('memory_limit'), 'set' => ini_set('memory_limit', '1G'),
-    'file' => $file === '' ? null : @file_get_contents($file),
-    'socket' => $socket !== '' && @stream_socket_client('unix://' . $socket)]);
-";
-
-/// Two sites of two users, where root runs the tests.
-struct Place(TempDir);
-
-/// Users of every Debian, each with a group of its own.
-const USERS: [(&str, u32, u32); 2] = [("games", 5, 60), ("news", 9, 9)];
-
-impl Place {
-    fn new() -> Self {
-        let place = Self(e2e::folder());
-        for (name, (_, user, group)) in ["a", "b"].into_iter().zip(USERS) {
-            let root = place.path(name);
-            fs::create_dir(&root).unwrap();
-            for (file, text) in [("index.php", SHOW), ("style.css", "p {}"), ("own.txt", name)] {
-                fs::write(root.join(file), text).unwrap();
-                fs::set_permissions(root.join(file), Permissions::from_mode(0o640)).unwrap();
-            }
-            fs::set_permissions(&root, Permissions::from_mode(0o750)).unwrap();
-            if geteuid().is_root() {
-                let all = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path());
-                all.chain([root.clone()]).for_each(|path| {
-                    chown(path, Some(user), Some(group)).unwrap();
-                });
-            }
-        }
-        place.write("32M");
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn config(&self) -> String {
-        self.path("gannet.toml").to_str().unwrap().to_owned()
-    }
-
-    /// Writes a config in which the first site has that limit of memory.
-    fn write(&self, limit: &str) {
-        let user = if geteuid().is_root() { "user = 'news', " } else { "" };
-        let text = format!(
-            "[server]\nlisten = '127.0.0.1:0'\nlog = 'json'\nworkers = 2\nthreads = 1\n\
-             error-log = {{ format = 'json', file = 'errors.log' }}\n\
-             [site.default]\nroot = 'a'\nphp = {{ ini = {{ memory_limit = '{limit}' }} }}\n\
-             [site.'b.example']\nroot = 'b'\nphp = {{ {user}workers = 2 }}\n"
-        );
-        fs::write(self.config(), text).unwrap();
-    }
-
-    fn start(&self) -> Server {
-        Launch::of(vec!["run".to_owned(), self.config()]).start()
-    }
-
-    fn run(&self, verb: &str) -> (Option<i32>, String) {
-        let mut words = vec![verb.to_owned()];
-        words.extend((verb == "upgrade").then(|| "-c".to_owned()));
-        words.push(self.config());
-        let (code, _, stderr) = Launch::of(words).finish();
-        (code, stderr)
-    }
-
-    /// How often the error log speaks of `event`.
-    fn count(&self, event: &str) -> usize {
-        let text = fs::read_to_string(self.path("errors.log")).unwrap_or_default();
-        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        lines.filter(|line| line["event"] == event).count()
-    }
-}
-
-fn get(server: &Server, host: &str, target: &str) -> Response {
-    stage::get(server.addr(), host, target)
-}
-
-fn show(server: &Server, host: &str, query: &str) -> Value {
-    let answer = get(server, host, &format!("/shown?{query}"));
-    serde_json::from_slice(&answer.body).unwrap_or_else(|_| panic!("{}", answer.text()))
-}
-
-/// The process that has started the one that answers for `host`.
-fn master(server: &Server, host: &str) -> Process {
-    let mut found = 1;
-    // One whose master was killed finishes what it is at.
-    let is_found = || {
-        found = show(server, host, "")["master"].as_u64().unwrap() as u32;
-        found != 1
-    };
-    assert!(eventually(is_found));
-    Process(found)
-}
-
-/// The sockets of a server's php-fpms.
-fn sockets(server: &Server) -> Vec<PathBuf> {
-    let all = fs::read_to_string("/proc/net/unix").unwrap();
-    let paths = all.lines().filter_map(|line| line.split_once('/').map(|(_, path)| path));
-    let own =
-        paths.filter(|path| path.contains("-php-")).map(|path| PathBuf::from(format!("/{path}")));
-    let mut own: Vec<_> = own.filter(|path| path.exists()).collect();
-    own.sort();
-    own.dedup();
-    // Other tests have some, too.
-    let held = |path: &PathBuf| is_held(server.started(), path);
-    own.retain(held);
-    own
-}
-
-/// Whether a process holds the socket that listens at `path`.
-fn is_held(process: Process, path: &Path) -> bool {
-    let all = fs::read_to_string("/proc/net/unix").unwrap();
-    let nodes = all.lines().filter(|line| line.ends_with(path.to_str().unwrap()));
-    let nodes: Vec<_> = nodes.filter_map(|line| line.split_whitespace().nth(6)).collect();
-    let held = fs::read_dir(format!("/proc/{}/fd", process.0)).unwrap();
-    let held = held.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
-    let held: Vec<_> = held.map(|target| target.to_string_lossy().into_owned()).collect();
-    nodes.iter().any(|node| held.contains(&format!("socket:[{node}]")))
-}
 
 #[test]
 fn two_sites_have_two_users_and_neither_reads_the_other() {
-    let place = Place::new();
+    let place = Sites::new();
     let server = place.start();
-    let hosts = ["a.example", "b.example"];
     let sockets = sockets(&server);
     assert_eq!(sockets.len(), 2, "{sockets:?}");
-    for (at, host) in hosts.into_iter().enumerate() {
+    for (at, host) in HOSTS.into_iter().enumerate() {
         assert_eq!(get(&server, host, "/style.css").text(), "p {}");
         let (own, other) = (["a", "b"][at], ["b", "a"][at]);
         let file = |name: &str| format!("file={}", place.path(name).join("own.txt").display());
@@ -170,7 +46,7 @@ fn two_sites_have_two_users_and_neither_reads_the_other() {
     }
     let said = show(&server, "a.example", "");
     assert_eq!((&said["limit"], &said["set"]), (&"32M".into(), &Value::Bool(false)));
-    let masters = hosts.map(|host| master(&server, host));
+    let masters = masters(&server);
     server.stop();
     assert!(masters.iter().all(|master| !master.is_alive()), "they end with the server");
     assert!(sockets.iter().all(|socket| !socket.exists()));
@@ -178,7 +54,7 @@ fn two_sites_have_two_users_and_neither_reads_the_other() {
 
 #[test]
 fn one_that_dies_is_replaced_and_no_request_fails() {
-    let place = Place::new();
+    let place = Sites::new();
     let server = place.start();
     let other = master(&server, "b.example");
     under_load(server.addr(), || {
@@ -196,24 +72,22 @@ fn one_that_dies_is_replaced_and_no_request_fails() {
 
 #[test]
 fn a_reload_touches_those_that_have_changed_and_no_others() {
-    let place = Place::new();
+    let place = Sites::new();
     let server = place.start();
-    let hosts = ["a.example", "b.example"];
-    let [a, b] = hosts.map(|host| master(&server, host));
+    let [a, b] = masters(&server);
     under_load(server.addr(), || {
-        assert_eq!(place.run("reload"), (Some(0), String::new()));
-        assert_eq!(hosts.map(|host| master(&server, host)), [a, b]);
-        place.write("64M");
-        assert_eq!(place.run("reload"), (Some(0), String::new()));
+        assert_eq!(place.tell(&["reload"]), (Some(0), String::new()));
+        assert_eq!(masters(&server), [a, b]);
+        place.limit("64M");
+        assert_eq!(place.tell(&["reload"]), (Some(0), String::new()));
         assert_eq!(show(&server, "a.example", "")["limit"], "64M");
     });
     assert!(eventually(|| !a.is_alive()));
     assert_eq!(master(&server, "b.example"), b);
     assert_eq!(sockets(&server).len(), 2);
     // What is wrong is said, and changes nothing.
-    let good = fs::read_to_string(place.config()).unwrap();
-    fs::write(place.config(), good.replace("workers = 2 }", "version = '5.6' }")).unwrap();
-    let (code, stderr) = place.run("reload");
+    place.edit("workers = 2 }", "version = '5.6' }");
+    let (code, stderr) = place.tell(&["reload"]);
     assert_eq!(code, Some(2));
     assert!(stderr.contains("there is no php-fpm 5.6 here"), "{stderr}");
     assert!(stderr.contains("apt install php5.6-fpm"), "{stderr}");
@@ -223,13 +97,11 @@ fn a_reload_touches_those_that_have_changed_and_no_others() {
 
 #[test]
 fn they_outlive_an_upgrade_and_the_process_that_has_started_them() {
-    let place = Place::new();
+    let place = Sites::new();
     let mut server = place.start();
-    let hosts = ["a.example", "b.example"];
-    let before = hosts.map(|host| master(&server, host));
-    let masters = |server: &Server| hosts.map(|host| master(server, host));
+    let before = masters(&server);
     under_load(server.addr(), || {
-        assert_eq!(place.run("upgrade"), (Some(0), String::new()));
+        assert_eq!(place.tell(&["upgrade", "-c"]), (Some(0), String::new()));
         assert_eq!(masters(&server), before);
         server.started().kill();
         assert!(eventually(|| !server.started().is_alive()));
@@ -246,6 +118,55 @@ fn they_outlive_an_upgrade_and_the_process_that_has_started_them() {
     let now = masters(&server);
     server.stop();
     assert!(eventually(|| now.iter().all(|master| !master.is_alive())));
+}
+
+/// Passwords may be among what is there for configs to name.
+#[test]
+fn programs_find_nothing_of_the_environment() {
+    let place = Sites::new();
+    let index = place.path("a/index.php");
+    // All that the process has in its memory that looks like one of these variables.
+    fs::write(
+        &index,
+        "<?php
+        $memory = fopen('/proc/self/mem', 'rb');
+        $found = [];
+        foreach (file('/proc/self/maps') as $line) {
+            if (preg_match('/^(\\w+)-(\\w+) rw.*\\[(heap|stack)\\]/', $line, $part)) {
+                fseek($memory, hexdec($part[1]));
+                $bytes = fread($memory, hexdec($part[2]) - hexdec($part[1]));
+                preg_match_all('/(DB_PASSWORD|LANG)=\\w+/', $bytes, $all);
+                $found = array_merge($found, $all[0]);
+            }
+        }
+        echo json_encode(array_unique($found), JSON_FORCE_OBJECT);",
+    )
+    .unwrap();
+    if geteuid().is_root() {
+        chown(index, Some(USERS[0].1), Some(USERS[0].2)).unwrap();
+    }
+    let server = place.launch().env("DB_PASSWORD", "Tr0ub4dor").env("LANG", "C").start();
+    let found = get(&server, "a.example", "/shown");
+    let found = found.text();
+    assert!(found.contains("LANG=C"), "{found}");
+    assert!(!found.contains("DB_PASSWORD"), "{found}");
+    server.stop();
+}
+
+#[test]
+fn those_who_ask_may_become_another_user() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let place = Sites::new();
+    place.edit("[server]", "[server]\nuser = 'www-data'");
+    let server = place.start();
+    let [_, before] = masters(&server);
+    place.edit("'www-data'", "'nobody'");
+    assert_eq!(place.tell(&["reload"]), (Some(0), String::new()));
+    masters(&server);
+    assert!(eventually(|| !before.is_alive()), "its socket is for others");
+    server.stop();
 }
 
 #[test]

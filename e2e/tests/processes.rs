@@ -69,6 +69,25 @@ fn nobody_who_serves_knows_the_environment() {
     server.stop();
 }
 
+/// A script that starts the server may hold what is nobody else's.
+#[test]
+fn what_the_server_was_left_is_for_nobody_who_serves() {
+    let place = Place::serving("threads = 1", 1);
+    let secret = place.path("secret");
+    fs::write(&secret, "").unwrap();
+    let server = place.launch().after(&format!("exec 9<{}", secret.display())).start();
+    let holds = |process: Process| {
+        let all = fs::read_dir(format!("/proc/{}/fd", process.0)).into_iter().flatten();
+        let mut targets = all.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+        targets.any(|target| target == secret)
+    };
+    assert!(holds(server.started()));
+    let children = server.started().children();
+    assert!(children.len() >= 2, "a worker, and who keeps copies");
+    assert!(!children.into_iter().any(holds));
+    server.stop();
+}
+
 #[test]
 fn a_gentle_stop_waits_for_what_is_under_way() {
     let place = Place::new(&config("threads = 1", "stop-time = \"0s\"", ""));

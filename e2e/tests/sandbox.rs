@@ -6,13 +6,14 @@ use e2e::Launch;
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 /// What is tried, as the server says it.
-const ATTEMPTS: [&str; 6] = [
+const ATTEMPTS: [&str; 7] = [
     "read /etc/shadow",
     "run a shell",
     "connect to a port",
     "trace a process",
     "make a user namespace",
     "write a file in",
+    "give the server an order",
 ];
 
 /// The exit code of `gannet run --selftest-sandbox` for a site in `root`, and what is said.

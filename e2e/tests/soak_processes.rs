@@ -1,6 +1,6 @@
 //! All that is done to processes, at random and again and again under load: reloads, upgrades,
-//! deaths, mistakes in the config, logs that are moved away. Nobody notices but those whose worker
-//! has died, and nothing piles up.
+//! deaths, of the one that watches and of those that it has started, mistakes in the config, logs
+//! that are moved away. Nobody notices but those whose worker has died, and nothing piles up.
 //!
 //! `cargo xtask soak --minutes N` runs it for longer. The seed is printed; `GANNET_SEED` repeats
 //! what it did, as far as the machine lets it.
@@ -12,12 +12,15 @@
     reason = "tests say what is wrong by panicking, and this one with which seed"
 )]
 
-use e2e::{Client, Launch, Server, Site, binary, eventually, soak_time};
+use e2e::{
+    Client, Launch, Server, Site, binary, eventually, process::Process, sites, soak_time, stage,
+};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::{
     env, fs,
     hash::{BuildHasher, RandomState},
+    mem,
     net::SocketAddr,
     path::PathBuf,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -52,8 +55,11 @@ impl Place {
         let place =
             Self { site: Site::new(), folder, page: b"<p>The gannet dives.</p>\n".repeat(400) };
         place.site.write("soaked.html", &place.page);
-        fs::create_dir(place.path("forms")).unwrap();
-        e2e::give_to_server(&place.path("forms"));
+        for name in ["forms", "php"] {
+            fs::create_dir(place.path(name)).unwrap();
+            e2e::give_to_server(&place.path(name));
+        }
+        fs::write(place.path("php/index.php"), "PHP <?= ini_get('precision');").unwrap();
         place.put();
         place.write(2, 2, "");
         place
@@ -81,10 +87,26 @@ impl Place {
              compress-cache = {{ folder = \"forms\" }}\n\
              error-log = {{ format = \"json\", file = \"errors.log\" }}\n{more}\n\
              [server.limits]\ndrain-time = \"10s\"\n\
-             [site.default]\nroot = {:?}\ncompress = true\n",
-            self.site.root_text()
+             [site.default]\nroot = {:?}\ncompress = true\n\
+             [site.\"{}\"]\nroot = \"php\"\n\
+             php = {{ ini = {{ precision = \"{workers}\" }} }}\n",
+            self.site.root_text(),
+            self.host()
         );
         fs::write(self.config(), text).unwrap();
+    }
+
+    /// The site that PHP runs for, of a name that no other test has.
+    fn host(&self) -> String {
+        let name = self.folder.path().file_name().unwrap().to_string_lossy().to_lowercase();
+        format!("{}.example", name.replace('.', ""))
+    }
+
+    /// The processes that have started those that run PHP.
+    fn masters(&self) -> Vec<Process> {
+        let all = sites::fpms(&self.host());
+        let children: Vec<_> = all.iter().flat_map(|one| one.children()).collect();
+        all.into_iter().filter(|one| !children.contains(one)).collect()
     }
 
     fn start(&self) -> Server {
@@ -125,6 +147,9 @@ struct Seen {
     is_over: AtomicBool,
     asked: AtomicUsize,
     lost: AtomicUsize,
+    /// Programs that have answered, and those that have not.
+    run: AtomicUsize,
+    not_run: AtomicUsize,
 }
 
 impl Seen {
@@ -160,10 +185,32 @@ impl Seen {
     }
 }
 
+impl Seen {
+    /// Asks a program, until it is over.
+    fn ask_program(&self, addr: SocketAddr, host: &str) {
+        while !self.is_over.load(Ordering::Relaxed) {
+            let mut client = Client::connect(addr);
+            let head = format!("GET /program HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            let counted = match client.send(head).and_then(|()| client.response()) {
+                Ok(answer) if answer.status == 200 => {
+                    assert!(answer.text().starts_with("PHP "), "{}", answer.text());
+                    &self.run
+                }
+                Ok(answer) => {
+                    assert_eq!(answer.status, 502, "{}", answer.text());
+                    &self.not_run
+                }
+                Err(_) => &self.lost,
+            };
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
 /// What all processes use when nothing is under way.
 #[derive(Debug)]
 struct Use {
-    descriptors: Vec<usize>,
+    descriptors: Vec<Vec<String>>,
     threads: Vec<u64>,
     memory_kib: Vec<u64>,
 }
@@ -173,8 +220,13 @@ fn used(place: &Place, server: &Server) -> Use {
     place.write(2, 2, "");
     assert_eq!(place.tell(&["reload"]), (Some(0), String::new()));
     let started = server.started();
-    let is_quiet = || server.workers().len() == 2 && started.children_but_keeper().len() == 2;
-    assert!(eventually(is_quiet), "{:?}", started.children_but_keeper());
+    let others = || {
+        let all = started.children_but_keeper().into_iter();
+        all.filter(|one| !one.name().starts_with("php-fpm")).count()
+    };
+    let is_quiet = || server.workers().len() == 2 && others() == 2 && place.masters().len() == 1;
+    assert!(eventually(is_quiet), "{:?}, {:?}", started.children_but_keeper(), place.masters());
+    assert_eq!(stage::get(server.addr(), &place.host(), "/").text(), "PHP 2");
     assert_eq!(started.zombies(), 0);
     let page = &place.page;
     let seen = Seen::default();
@@ -186,16 +238,35 @@ fn used(place: &Place, server: &Server) -> Use {
         seen.is_over.store(true, Ordering::Relaxed);
     });
     let all: Vec<_> = [started].into_iter().chain(server.workers()).collect();
+    // The memory of those is little of their own: it is the program's, as long as others run it.
+    let others = keeper(server).into_iter().chain(place.masters());
+    let holders = all.iter().copied().chain(others);
     Use {
-        descriptors: all.iter().map(|process| process.lasting_descriptors()).collect(),
+        descriptors: holders.map(|process| process.held()).collect(),
         threads: all.iter().map(|process| process.threads()).collect(),
         memory_kib: all.iter().map(|process| process.memory_share_kib()).collect(),
     }
 }
 
-/// Does something to the server; how many workers have died of it.
-fn disturb(place: &Place, server: &Server, dice: &mut Dice) -> usize {
-    match dice.below(8) {
+/// The process that keeps what the server holds, whichever has started it.
+fn keeper(server: &Server) -> Option<Process> {
+    let workers = server.workers();
+    Process::all().find(|one| {
+        one.name() == "gannet-keeper" && workers.iter().any(|worker| one.holds(*worker))
+    })
+}
+
+/// Who has died of what was done.
+#[derive(Default)]
+struct Killed {
+    workers: usize,
+    fpms: usize,
+    others: usize,
+}
+
+/// Does something to the server.
+fn disturb(place: &Place, server: &mut Server, dice: &mut Dice, killed: &mut Killed) {
+    match dice.below(12) {
         0 | 1 => {
             place.write(1 + dice.below(WORKERS_MAX), 1 + dice.below(THREADS_MAX), "");
             assert_eq!(place.tell(&["reload"]), (Some(0), String::new()));
@@ -219,15 +290,33 @@ fn disturb(place: &Place, server: &Server, dice: &mut Dice) -> usize {
             let _ = fs::rename(place.path("access.log"), place.path("access.log.1"));
             server.signal(Signal::USR1);
         }
-        _ => {
+        6 | 7 => {
             let workers = server.workers();
             if let Some(victim) = workers.get(dice.below(workers.len().max(1))) {
                 victim.kill();
-                return 1;
+                killed.workers += 1;
             }
         }
+        8 => {
+            place.masters().into_iter().for_each(Process::kill);
+            killed.fpms += 1;
+        }
+        9 => {
+            place.write(2, 1, "");
+            let Some(before) = keeper(server) else { return };
+            before.kill();
+            assert!(eventually(|| keeper(server).is_some_and(|next| next != before)));
+            // It knows all that there is when this is over.
+            assert_eq!(place.tell(&["reload"]), (Some(0), String::new()));
+            killed.others += 1;
+        }
+        _ => {
+            server.started().kill();
+            assert!(eventually(|| !server.started().is_alive()));
+            drop(mem::replace(server, place.start()));
+            killed.others += 1;
+        }
     }
-    0
 }
 
 #[test]
@@ -235,23 +324,25 @@ fn whatever_is_done_to_it_nobody_notices_and_nothing_piles_up() {
     let length = soak_time(60, 300);
     let place = Place::new();
     let mut dice = Dice::new();
-    let server = place.start();
+    let mut server = place.start();
     let addr = server.addr();
     // What is kept for the next time is there then: among it a socket for each loop of as many as
     // there ever are.
     place.write(WORKERS_MAX, THREADS_MAX, "");
     assert_eq!(place.tell(&["upgrade", "-c"]), (Some(0), String::new()));
     let before = used(&place, &server);
-    let (seen, mut killed, mut done) = (Seen::default(), 0, 0);
+    let (seen, mut killed, mut done) = (Seen::default(), Killed::default(), 0);
     thread::scope(|scope| {
         let (seen, page) = (&seen, &*place.page);
         for times in [1, 100] {
             (0..CLIENTS).for_each(|_| drop(scope.spawn(move || seen.ask(addr, times, page))));
         }
+        let host = place.host();
+        scope.spawn(move || seen.ask_program(addr, &host));
         let over = Over(&seen.is_over);
         let start = Instant::now();
         while start.elapsed() < length {
-            killed += disturb(&place, &server, &mut dice);
+            disturb(&place, &mut server, &mut dice, &mut killed);
             done += 1;
             thread::sleep(Duration::from_millis(dice.below(400) as u64));
             // Logs are not what this is about.
@@ -260,15 +351,25 @@ fn whatever_is_done_to_it_nobody_notices_and_nothing_piles_up() {
         drop(over);
     });
     let (asked, lost) = (seen.asked.into_inner(), seen.lost.into_inner());
-    eprintln!("{asked} requests, {done} disturbances, {killed} workers killed, {lost} lost");
-    let most = killed * 2 * CLIENTS;
+    let (run, not_run) = (seen.run.into_inner(), seen.not_run.into_inner());
+    let Killed { workers, fpms, others } = killed;
+    eprintln!(
+        "{asked} requests, {done} disturbances; killed: {workers} workers, {fpms} php-fpms, \
+         {others} others; {lost} lost; {run} programs, {not_run} not run"
+    );
+    let most = workers * (2 * CLIENTS + 1);
     assert!(lost <= most, "{lost} requests were lost, and {most} can have been under way");
-    assert!(asked > 100 * done, "hardly anything happened");
+    assert!(asked > 100 * done && run > done, "hardly anything happened");
+    // Whoever dies three times in a row is given a pause.
+    assert!(not_run == 0 || fpms > 2, "{not_run} programs were not run");
+    // As before: a program that took over holds less than one that was started.
+    place.write(WORKERS_MAX, THREADS_MAX, "");
+    assert_eq!(place.tell(&["upgrade", "-c"]), (Some(0), String::new()));
     let after = used(&place, &server);
     for (at, (now, then)) in after.descriptors.iter().zip(&before.descriptors).enumerate() {
         // A loop of a worker opens what it serves when it is first asked, and not all of them are.
         let slack = if at == 0 { 0 } else { 2 };
-        assert!(*now <= then + slack, "{before:?} became {after:?}");
+        assert!(now.len() <= then.len() + slack, "of process {at}, {then:#?} became {now:#?}");
     }
     for (now, then) in after.threads.iter().zip(&before.threads) {
         assert!(*now <= then + SLACK_THREADS, "{before:?} became {after:?}");
@@ -283,8 +384,15 @@ fn whatever_is_done_to_it_nobody_notices_and_nothing_piles_up() {
         let event = line["event"].as_str().unwrap_or_default();
         let is_due = matches!(
             event,
-            "reloaded" | "not_reloaded" | "worker_died" | "cut_off" | "taken_back" | "upgraded"
-        );
+            "reloaded"
+                | "not_reloaded"
+                | "worker_died"
+                | "cut_off"
+                | "taken_back"
+                | "upgraded"
+                | "adopted"
+                | "php_died"
+        ) || event == "failed" && not_run > 0;
         assert!(is_due, "{line}");
     }
     server.stop();

@@ -2,45 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Client, Launch, Server, Stage, binary, eventually};
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use e2e::{Client, Launch, Server, Stage, binary, disk::SmallDisk, eventually};
 use std::{
-    ffi::CString,
     fs::{self, Permissions},
-    io::{ErrorKind, Write},
     os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
+    path::Path,
 };
-
-/// A disk with next to no room, which takes the right to mount.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    fn mount(folder: &Path) -> Self {
-        fs::create_dir_all(folder).unwrap();
-        let options = CString::new("size=1m,mode=0755").unwrap();
-        mount("small", folder, "tmpfs", MountFlags::NOSUID, options.as_c_str()).unwrap();
-        Self(folder.to_owned())
-    }
-
-    /// Takes all room there is.
-    fn fill(&self) {
-        let mut file = fs::File::create(self.0.join("filling")).unwrap();
-        let error = (0..).find_map(|_| file.write(&[0; 4096]).err()).unwrap();
-        assert_eq!(error.kind(), ErrorKind::StorageFull);
-    }
-
-    /// Gives it back.
-    fn empty(&self) {
-        fs::remove_file(self.0.join("filling")).unwrap();
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = unmount(&self.0, UnmountFlags::DETACH);
-    }
-}
 
 /// The page of the site that is worth compressing, whole, whichever form it is sent in.
 fn check(server: &Server, page: &[u8]) {

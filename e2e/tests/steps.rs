@@ -4,7 +4,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Client, Launch, Server, Site, binary, eventually, extent};
+use e2e::{
+    Client, Launch, Server, Site, binary, eventually, extent, process::Process, sites, stage,
+};
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
@@ -30,7 +32,9 @@ impl Place {
         let folder = e2e::folder();
         let calls = File::create(folder.path().join("calls")).unwrap();
         fs::create_dir(folder.path().join("forms")).unwrap();
-        e2e::give_to_server(&folder.path().join("forms"));
+        fs::create_dir(folder.path().join("php")).unwrap();
+        fs::write(folder.path().join("php/index.php"), "<?= ini_get('precision');").unwrap();
+        ["forms", "php"].iter().for_each(|name| e2e::give_to_server(&folder.path().join(name)));
         let place = Self { site: Site::new(), folder, calls };
         place.write(0);
         place.disarm();
@@ -62,10 +66,19 @@ impl Place {
             "[server]\nlisten = [\"127.0.0.1:0\", \"unix:s\"]\ncontrol = \"c\"\nlog = \"json\"\n\
              workers = {WORKERS}\nthreads = 2\ncompress-cache = {{ folder = \"forms\" }}\n\
              error-log = {{ format = \"json\", file = \"errors.log\" }}\n\
-             [site.default]\nroot = {:?}\nfields = {{ X-Version = \"{version}\" }}\n",
-            self.site.root_text()
+             [site.default]\nroot = {:?}\nfields = {{ X-Version = \"{version}\" }}\n\
+             [site.\"{}\"]\nroot = \"php\"\n\
+             php = {{ ini = {{ precision = \"{version}\" }} }}\n",
+            self.site.root_text(),
+            self.host()
         );
         fs::write(self.config(), text).unwrap();
+    }
+
+    /// The site that PHP runs for, of a name that no other test has.
+    fn host(&self) -> String {
+        let name = self.folder.path().file_name().unwrap().to_string_lossy().to_lowercase();
+        format!("{}.example", name.replace('.', ""))
     }
 
     fn launch(&self) -> Launch {
@@ -98,18 +111,24 @@ fn version(client: &mut Client) -> u32 {
 
 /// Checks that the server serves this version, by as many processes and with as many descriptors
 /// as ever.
-fn check(server: &Server, expect: u32, descriptors: usize, nth: u64) {
+fn check((place, server): (&Place, &Server), expect: u32, descriptors: usize, nth: u64) {
     for _ in 0..2 * WORKERS {
         assert_eq!(version(&mut Client::connect(server.addr())), expect, "call {nth}");
     }
+    let program = stage::get(server.addr(), &place.host(), "/");
+    assert_eq!(program.text(), expect.to_string(), "call {nth}");
     let started = server.started();
     let is_settled = || {
         server.workers().len() == WORKERS
-            && started.children_but_keeper().len() == WORKERS
+            && started.children_but_keeper().len() == WORKERS + 1
+            && sites::sockets(server).len() == 1
             && started.zombies() == 0
             && started.lasting_descriptors() <= descriptors
     };
-    let left = || (started.children_but_keeper(), started.zombies(), started.lasting_descriptors());
+    let left = || {
+        let children = started.children_but_keeper().into_iter().map(Process::name);
+        (children.collect::<Vec<_>>(), sites::sockets(server), started.lasting_descriptors())
+    };
     assert!(eventually(is_settled), "call {nth}: {:?}, more than {descriptors}", left());
 }
 
@@ -137,6 +156,7 @@ fn a_server_starts_or_says_why_not() {
             }
         }
         assert!(!place.path("s").exists() && !place.path("c").exists(), "call {nth}");
+        assert_eq!(sites::fpms(&place.host()), [], "call {nth}");
         if !has_fired {
             break;
         }
@@ -182,7 +202,7 @@ fn step(words: impl Fn(&Place) -> Vec<String>) {
         }
         assert!((served - 1..=served).contains(&version(&mut kept)), "who was there is served");
         drop(kept);
-        check(&server, served, descriptors, nth);
+        check((&place, &server), served, descriptors, nth);
         if !has_fired {
             break;
         }
@@ -191,8 +211,9 @@ fn step(words: impl Fn(&Place) -> Vec<String>) {
     // Nothing of all that keeps it from doing the same as ever.
     place.write(served + 1);
     assert_eq!(tell(), (Some(0), String::new()));
-    check(&server, served + 1, descriptors, 0);
+    check((&place, &server), served + 1, descriptors, 0);
     server.stop();
+    assert_eq!(sites::fpms(&place.host()), []);
 }
 
 #[test]

@@ -519,6 +519,30 @@ fn a_config_that_is_taken_back_has_the_newest_certificates() {
 }
 
 #[test]
+fn failed_handshakes_are_counted_by_what_went_wrong() {
+    let place = Place::new();
+    place.certificates.make("b", "ec", &["b.example"]);
+    let ca = place.certificates.path("b.pem");
+    let sites = place.of("a.example", "a", "")
+        + &place.of("b.example", "b", &format!(", client-ca = {ca:?}"));
+    let server = place.serve("threads = 1", &sites);
+    let ca = ca.to_str().unwrap();
+    for words in [
+        &["-servername", "nobody.example"][..],
+        &["-servername", "a.example", "-verify_return_error", "-CAfile", ca],
+        &["-servername", "a.example", "-tls1_2", "-cipher", "AES128-SHA"],
+        &["-servername", "b.example"],
+    ] {
+        openssl(server.addr(), words, "");
+    }
+    let last = server.stop().lines.pop().unwrap();
+    for kind in ["nameless", "refused", "incompatible", "uncertified"] {
+        assert_eq!(last[format!("handshakes_{kind}")], 1, "{kind}: {last}");
+    }
+    assert_eq!(last["handshakes_failed"], 4);
+}
+
+#[test]
 fn an_expired_certificate_is_used_and_spoken_of() {
     let place = Place::new();
     let certificates = &place.certificates;

@@ -12,7 +12,7 @@ use rustix::{
 };
 use std::{
     collections::HashSet,
-    fs,
+    fs::{self, File},
     ops::Deref,
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
@@ -120,6 +120,9 @@ fn an_upgrade_leaves_no_more_open_than_a_reload() {
         assert_eq!(place.upgrade(None), (Some(0), String::new()));
         assert!(eventually(|| count() <= before), "{before} became {}", count());
     }
+    // Nor does the code stay in memory that only a start and a change of programs run.
+    let memory = || server.started().memory_kib();
+    assert!(eventually(|| memory() <= 6 * 1024), "{} KiB", memory());
     server.stop();
 }
 
@@ -181,6 +184,20 @@ fn a_program_that_cannot_take_over_is_refused_and_changes_nothing() {
     assert!(asked > 0);
     assert_eq!(ids(&server), workers, "the workers are the same");
     assert_eq!(program(started), place.path("gannet"));
+    server.stop();
+}
+
+/// It is for the process, whichever program that runs.
+#[test]
+fn a_signal_in_the_moment_of_an_upgrade_is_not_lost() {
+    let place = Rig::new("");
+    let launch = place.launch().program(&place.path("gannet"));
+    // It is as long as the moment has come often.
+    let moment = File::create(place.path("moment")).unwrap();
+    let order = format!("hand-over=stall:1000:{}", place.path("moment").display());
+    let server = launch.env("GANNET_FAIL", &order).start();
+    server.signal(Signal::USR2);
+    assert!(eventually(|| moment.metadata().unwrap().len() == 1));
     server.stop();
 }
 

@@ -13,7 +13,7 @@ struct Debian {
 }
 
 /// The packages of Debian that the tests need, all of them.
-const DEBIAN: [Debian; 28] = [
+const DEBIAN: [Debian; 29] = [
     // The browser test drives a real browser.
     Debian { package: "chromium", file: "/usr/bin/chromium" },
     Debian { package: "chromium-driver", file: "/usr/bin/chromedriver" },
@@ -54,7 +54,8 @@ const DEBIAN: [Debian; 28] = [
     Debian { package: "dbconfig-no-thanks", file: "/usr/share/phpmyadmin" },
     // It issues certificates, and finds fault with whoever asks for them in the wrong way.
     Debian { package: "pebble", file: "/usr/bin/pebble" },
-    // Its certutil has browsers trust an authority.
+    // They have this machine and its browsers trust an authority.
+    Debian { package: "ca-certificates", file: "/usr/sbin/update-ca-certificates" },
     Debian { package: "libnss3-tools", file: "/usr/bin/certutil" },
     // It judges how TLS is spoken.
     Debian { package: "testssl.sh", file: "/usr/bin/testssl" },

@@ -6,12 +6,16 @@
 //! - `visitors ask ADDRESS PEM` asks by kept and by new connections, says `open` once all do, and
 //!   goes on until its input ends; then it prints how many answers there were, and how often nobody
 //!   was there, a connection was cut off, or something else was said.
+//! - `visitors ask-at-once ADDRESS [PEM]` does so over HTTP/2, eight requests at once on each
+//!   connection, with TLS where there is a certificate to trust.
 //! - `visitors idle ADDRESS PEM COUNT` opens so many connections, asks once on each, says `open`
 //!   and waits until its input ends; then it prints how many the server has not closed.
 //! - `visitors make PEM KEY COUNT FOLDER` makes certificates for so many hosts out of one.
 //!
 //! They trust the certificate in PEM, and exchange keys by X25519, which every server understands:
 //! what is compared is the same work.
+
+mod streams;
 
 use std::error::Error;
 use std::io::{self, ErrorKind, Read, Write};
@@ -44,6 +48,7 @@ const CROWD_ADDRESSES: usize = 50;
 
 const USAGE: &str = "visitors full|resumed ADDRESS PEM SECONDS NAMES FIRST\n\
                      visitors ask ADDRESS PEM\n\
+                     visitors ask-at-once ADDRESS [PEM]\n\
                      visitors idle ADDRESS PEM COUNT\n\
                      visitors make PEM KEY COUNT FOLDER";
 
@@ -62,7 +67,14 @@ fn main() -> Outcome<()> {
             };
             work.run()
         }
-        ["ask", address, pem] => ask(address.parse()?, pem),
+        ["ask", address, pem] => {
+            let address = address.parse()?;
+            ask(|number, is_over| ask_until(is_over, address, pem, number % 2 == 0))
+        }
+        ["ask-at-once", address, ref pem @ ..] if pem.len() < 2 => {
+            let address = address.parse()?;
+            ask(|_, is_over| streams::ask_until(is_over, address, pem.first().copied()))
+        }
         ["idle", address, pem, count] => idle(address.parse()?, pem, count.parse()?),
         ["make", pem, key, count, folder] => {
             let [pem, key, folder] = [pem, key, folder].map(Path::new);
@@ -212,16 +224,19 @@ impl Answer {
     }
 }
 
-/// Asks until the input ends.
-fn ask(address: SocketAddr, pem: &str) -> Outcome<()> {
+/// What one has met with: answers, nobody, a cut connection, something odd.
+type Met = [usize; 4];
+
+/// Has each of those who ask, by their numbers, do so until the input ends.
+fn ask(each: impl Fn(usize, &AtomicBool) -> Outcome<Met> + Sync) -> Outcome<()> {
     let (is_over, begun) = (AtomicBool::new(false), Barrier::new(ASKING + 1));
     let counts = thread::scope(|scope| {
         let asking: Vec<_> = (0..ASKING)
             .map(|number| {
-                let (is_over, begun) = (&is_over, &begun);
+                let (each, is_over, begun) = (&each, &is_over, &begun);
                 scope.spawn(move || {
                     begun.wait();
-                    ask_until(is_over, address, pem, number % 2 == 0)
+                    each(number, is_over)
                 })
             })
             .collect();
@@ -241,13 +256,13 @@ fn ask(address: SocketAddr, pem: &str) -> Outcome<()> {
     Ok(writeln!(io::stdout(), "{answers} {refused} {cut} {odd}")?)
 }
 
-/// What one has met with: answers, nobody, a cut connection, something odd.
+/// Asks by HTTP/1.1, on one connection or on many.
 fn ask_until(
     is_over: &AtomicBool,
     address: SocketAddr,
     pem: &str,
     is_keeping: bool,
-) -> Outcome<[usize; 4]> {
+) -> Outcome<Met> {
     let visitor = visitor(pem, true)?;
     let (mut counts, mut kept) = ([0; 4], None);
     while !is_over.load(Ordering::Relaxed) {

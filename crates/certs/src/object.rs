@@ -14,7 +14,7 @@
 //! What has no last line is no such text: it was cut short.
 
 use crate::agenda::Term;
-use tls::{Pair, der::Facts};
+use tls::{Pair, der::Facts, is_for};
 
 /// The first line, with the form of the rest.
 const HEAD: &str = "gannet certificate 1";
@@ -76,10 +76,16 @@ impl Object {
         pem.trim_end().ends_with(END).then_some(Self { authority, issued, window, pem })
     }
 
-    /// What is known of its certificate; `None` where it cannot be used.
+    /// Whether it can be used: the key is the one of the certificate.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        Pair::load(self.pem.as_bytes(), self.pem.as_bytes()).is_ok()
+    }
+
+    /// What is known of its certificate; `None` where it is malformed.
     #[must_use]
     pub fn facts(&self) -> Option<Facts> {
-        Pair::load(self.pem.as_bytes(), self.pem.as_bytes()).ok()?.facts()
+        Facts::of(&tls::certificate_in(self.pem.as_bytes())?)
     }
 
     /// From when until when it holds.
@@ -93,12 +99,11 @@ impl Object {
     /// Whether it is for all of these hosts.
     #[must_use]
     pub fn covers(&self, hosts: &[Box<str>]) -> bool {
-        let pair = Pair::load(self.pem.as_bytes(), self.pem.as_bytes());
-        pair.is_ok_and(|pair| {
+        tls::certificate_in(self.pem.as_bytes()).is_some_and(|der| {
             hosts.iter().all(|host| match host.strip_prefix("*.") {
                 // Some name that it stands for.
-                Some(parent) => pair.covers(&format!("any.{parent}")),
-                None => pair.covers(host),
+                Some(parent) => is_for(&der, &format!("any.{parent}")),
+                None => is_for(&der, host),
             })
         })
     }

@@ -105,12 +105,12 @@ fn window(session: &mut Session<'_>, object: &Object) -> Option<(i64, i64)> {
 fn register(session: &mut Session<'_>) -> Result<(), Failure> {
     let needs = session.directory["meta"]["externalAccountRequired"].as_bool() == Some(true);
     if needs && session.account.external.is_none() {
-        let why = "the authority takes only accounts that it has given a key: name it by `eab`";
+        let why = "the authority takes only accounts that it has given a key: name it by `eab-id` and `eab-key`";
         return Err(Failure::of(why));
     }
     let url = session.place("newAccount")?;
     let wish = session.account.registration(&url);
-    let wish = wish.ok_or_else(|| Failure::of("the key of `eab` is not base64"))?;
+    let wish = wish.ok_or_else(|| Failure::of("`eab-key` is not base64"))?;
     let reply = session.post("no account", &url, Some(&wish), true)?;
     session.account.id = reply.location;
     match session.account.id {

@@ -5,7 +5,7 @@ use base::pack::{Packer, Unpacker};
 use std::{os::unix::ffi::OsStrExt, path::PathBuf, time::Duration};
 
 /// The form of the bytes; another one is refused.
-const VERSION: u64 = 5;
+const VERSION: u64 = 7;
 
 /// What a supervisor knows of a config.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,14 +43,10 @@ pub struct Blueprint {
     pub certificates: Vec<PathBuf>,
     /// Whether some of them are had from an authority by itself.
     pub issues: bool,
-    /// When certificates end, in seconds since 1970, each by its file.
-    pub ends: Vec<(String, i64)>,
     /// What the labels of sites and routes stand for.
     pub labels: Vec<Label>,
     /// What runs PHP.
     pub pools: Vec<Pool>,
-    /// The group of workers, by which they connect to that.
-    pub group: u32,
 }
 
 /// The error log, as a supervisor has it.
@@ -63,13 +59,13 @@ pub struct Errors {
 }
 
 impl Blueprint {
-    /// What a supervisor has to know of `plan`, each worker of which has so many `threads` and is
-    /// of that `group`; `found` says in a few words what is in it. `hosts` tells which hosts stand
+    /// What a supervisor has to know of `plan`, each worker of which has so many `threads`;
+    /// `found` says in a few words what is in it. `hosts` tells which hosts stand
     /// for an address.
     #[must_use]
     pub fn new(
         plan: &Plan,
-        (threads, group): (usize, u32),
+        threads: usize,
         found: String,
         hosts: impl Fn(&Address) -> Vec<String>,
     ) -> Self {
@@ -115,10 +111,8 @@ impl Blueprint {
             hosts: plan.listen.iter().enumerate().map(answers).collect(),
             certificates,
             issues: plan.certificates.iter().any(|one| matches!(one.issuer, Issuer::Authority(_))),
-            ends: Vec::new(),
             labels: plan.labels.clone(),
             pools: plan.pools.clone(),
-            group,
         }
     }
 
@@ -168,11 +162,6 @@ impl Blueprint {
         out.number(self.certificates.len() as u64);
         self.certificates.iter().for_each(|file| out.bytes(file.as_os_str().as_bytes()));
         out.byte(u8::from(self.issues));
-        out.number(self.ends.len() as u64);
-        for (file, end) in &self.ends {
-            out.bytes(file.as_bytes());
-            out.number(end.cast_unsigned());
-        }
         out.number(self.labels.len() as u64);
         for Label { site, route } in &self.labels {
             out.bytes(site.as_bytes());
@@ -180,7 +169,6 @@ impl Blueprint {
         }
         out.number(self.pools.len() as u64);
         self.pools.iter().for_each(|pool| pool.pack(&mut out));
-        out.number(u64::from(self.group));
         out.finish()
     }
 
@@ -210,12 +198,10 @@ impl Blueprint {
             hosts: from.list(|from| from.list(Unpacker::text))?,
             certificates: from.list(Unpacker::path)?,
             issues: from.flag()?,
-            ends: from.list(|from| Some((from.text()?, from.number()?.cast_signed())))?,
             labels: from.list(|from| {
                 Some(Label { site: from.text()?.into(), route: from.text()?.into() })
             })?,
             pools: from.list(Pool::unpack)?,
-            group: from.count()?,
         };
         from.is_empty().then_some(blueprint)
     }

@@ -15,7 +15,7 @@ use std::{
 };
 
 /// The form of the bytes; another one is refused.
-const VERSION: u64 = 3;
+const VERSION: u64 = 4;
 
 /// What a world that has no answer says: the config asks for something that it did not ask for when
 /// it was checked.
@@ -158,6 +158,7 @@ impl Bundle {
                 out.bytes(fpm.program.as_os_str().as_bytes());
                 out.number(fpm.stamp);
                 out.bytes(fpm.sockets.as_os_str().as_bytes());
+                out.number(u64::from(fpm.group));
             });
         }
         out.number(self.runners.len() as u64);
@@ -265,7 +266,7 @@ impl World for Bundle {
         self.account.clone()
     }
 
-    fn fpm(&self, version: Option<&str>) -> Result<Fpm, String> {
+    fn fpm(&self, version: Option<&str>, _user: Option<&str>) -> Result<Fpm, String> {
         let known = self.fpms.get(&version.map(str::to_owned)).cloned();
         known.unwrap_or_else(|| Err(UNKNOWN.to_owned()))
     }
@@ -364,10 +365,10 @@ impl World for Recorder<'_> {
         bundle.account.clone()
     }
 
-    fn fpm(&self, version: Option<&str>) -> Result<Fpm, String> {
+    fn fpm(&self, version: Option<&str>, user: Option<&str>) -> Result<Fpm, String> {
         let answers = &mut self.bundle.borrow_mut().fpms;
         let answer = answers.entry(version.map(str::to_owned));
-        answer.or_insert_with(|| self.world.fpm(version)).clone()
+        answer.or_insert_with(|| self.world.fpm(version, user)).clone()
     }
 
     fn runner(&self, name: Option<&str>, root: &Path) -> Result<Option<PoolUser>, String> {
@@ -424,7 +425,8 @@ fn name(from: &mut Unpacker<'_>) -> Option<Option<String>> {
 }
 
 fn fpm(from: &mut Unpacker<'_>) -> Option<Fpm> {
-    Some(Fpm { program: from.path()?, stamp: from.number()?, sockets: from.path()? })
+    let (program, stamp, sockets) = (from.path()?, from.number()?, from.path()?);
+    Some(Fpm { program, stamp, sockets, group: from.count()? })
 }
 
 fn runner(from: &mut Unpacker<'_>) -> Option<Option<PoolUser>> {

@@ -67,7 +67,7 @@ pub(crate) fn resolve(
     let machine = (sources, world);
     let logs = Book::new(server.log, server.error_log, has_ids, machine, mistakes);
     let mut context = Context::new(sources, filled, world, logs, mistakes);
-    context.request_id = server.request_id;
+    (context.request_id, context.user) = (server.request_id, server.user.map(|word| word.value));
     let is_default = server.listen.is_none();
     listen::of_server(server.listen, &mut context);
     context.issuing = issuing::resolve(server.certificates, &mut context);
@@ -90,7 +90,7 @@ pub(crate) fn resolve(
     files.extend(context.logs.own.drain(..).chain(forms));
     own::check(files, &mut context);
     let Context { folders, certificates, authorities, mut issuing, .. } = context;
-    let Context { applications, pools, logs, request_id, mistakes, .. } = context;
+    let Context { applications, pools, logs, request_id, user, mistakes, .. } = context;
     issuing::order(&mut issuing, &listen);
     let mut plan = Plan::new(sites, folders);
     (plan.certificates, plan.authorities, plan.issuing) = (certificates, authorities, issuing);
@@ -102,7 +102,7 @@ pub(crate) fn resolve(
     plan.listen = listen;
     plan.threads = server.threads.and_then(|word| NonZero::new(word.value));
     plan.workers = server.workers.and_then(|word| NonZero::new(word.value)).unwrap_or(plan.workers);
-    plan.user = server.user.map(|word| word.value);
+    plan.user = user;
     plan.admin = admin::resolve(server.admin, &plan, sources, mistakes);
     plan.control = server.control.map(|word| listen::control(&word, sources, world, mistakes));
     set(&mut plan.file_cache_bytes_max, server.file_cache);

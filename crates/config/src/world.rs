@@ -116,12 +116,13 @@ pub trait World {
         None
     }
 
-    /// The php-fpm of that version, or the newest, where this server starts one itself.
+    /// The php-fpm of that version, or the newest, where this server starts one itself; `user` is
+    /// who serves, if one is named.
     ///
     /// # Errors
     ///
     /// A sentence that says that there is none, and how it is had.
-    fn fpm(&self, _version: Option<&str>) -> Result<Fpm, String> {
+    fn fpm(&self, _version: Option<&str>, _user: Option<&str>) -> Result<Fpm, String> {
         Err("there is no php-fpm".to_owned())
     }
 
@@ -160,6 +161,8 @@ pub struct Fpm {
     pub stamp: u64,
     /// What the paths of this server's own sockets begin with; absolute.
     pub sockets: PathBuf,
+    /// The group of those who serve, by which they connect to them.
+    pub group: u32,
 }
 
 /// What is wrong with a certificate and its key, as a sentence without a full stop.

@@ -55,13 +55,14 @@ fn a_bundle_holds_all_that_was_asked() {
     for end in 0..bytes.len() {
         assert!(Bundle::decode(&bytes[..end]).is_none(), "{end}");
     }
-    let blueprint = Blueprint::new(&plan, (2, 33), "3 sites".to_owned(), |_| {
+    let blueprint = Blueprint::new(&plan, 2, "3 sites".to_owned(), |_| {
         ["a.example", "x.example"].map(str::to_owned).to_vec()
     });
     assert_eq!(blueprint.hosts, [["a.example"], ["a.example"]]);
     assert_eq!((blueprint.workers, blueprint.logs.len(), blueprint.listen.len()), (3, 1, 2));
-    let pools: Vec<_> = blueprint.pools.iter().map(|pool| pool.user.is_some()).collect();
-    assert_eq!((pools, blueprint.group), (vec![true, false], 33));
+    let pools: Vec<_> =
+        blueprint.pools.iter().map(|pool| (pool.user.is_some(), pool.group)).collect();
+    assert_eq!(pools, [(true, 33), (false, 33)]);
     let bytes = blueprint.encode();
     assert_eq!(Blueprint::decode(&bytes), Some(blueprint));
     for end in 0..bytes.len() {

@@ -27,8 +27,11 @@ pub enum Asking {
     Ready(Vec<String>),
     /// Nothing: it cannot, and ends.
     Failed(String),
-    /// How the server is.
-    Look,
+    /// How the server is; closely, where each answer is to be seen from now on.
+    Look {
+        /// Whether it is.
+        is_close: bool,
+    },
 }
 
 impl Note for Telling {
@@ -58,7 +61,7 @@ impl Note for Asking {
                 layers.iter().for_each(|layer| out.bytes(layer.as_bytes()));
             }),
             Self::Failed(text) => write(1, |out| out.bytes(short(text).as_bytes())),
-            Self::Look => write(2, |_| ()),
+            Self::Look { is_close } => write(2, |out| out.byte(u8::from(*is_close))),
         }
     }
 
@@ -66,7 +69,7 @@ impl Note for Asking {
         read(bytes, |tag, from| match tag {
             0 => Some(Self::Ready(from.list(Unpacker::text)?)),
             1 => Some(Self::Failed(from.text()?)),
-            2 => Some(Self::Look),
+            2 => Some(Self::Look { is_close: from.flag()? }),
             _ => None,
         })
     }
@@ -81,6 +84,7 @@ mod tests {
     fn what_is_told_and_asked_comes_back_as_it_was() {
         check(&[Telling::Begin(vec![1, 2]), Telling::IsReady(true), Telling::Status]);
         let layers = vec!["landlock: on".to_owned()];
-        check(&[Asking::Ready(layers), Asking::Failed("no".to_owned()), Asking::Look]);
+        check(&[Asking::Ready(layers), Asking::Failed("no".to_owned())]);
+        check(&[Asking::Look { is_close: true }, Asking::Look { is_close: false }]);
     }
 }

@@ -43,6 +43,10 @@ counters! {
     Handshakes "handshakes" "Times that hands were shaken by TLS, resumed sessions among them.";
     HandshakesResumed "handshakes_resumed" "TLS handshakes that a ticket of the client has spared most of.";
     HandshakesFailed "handshakes_failed" "Connections that TLS could not be spoken on, or not to their end.";
+    HandshakesNameless "handshakes_nameless" "Failed TLS handshakes that asked for a name that no site with TLS has.";
+    HandshakesRefused "handshakes_refused" "Failed TLS handshakes that the client has refused, as it does not trust the certificate, say.";
+    HandshakesUncertified "handshakes_uncertified" "Failed TLS handshakes in which the client has shown no certificate, or none that is let in.";
+    HandshakesIncompatible "handshakes_incompatible" "Failed TLS handshakes that had no version, cipher, signature or protocol in common.";
     Exhausted "exhausted" "Times that accepting paused because descriptors or memory ran out.";
     Limited "limited" "Requests answered 429 as their client asks too often.";
     LimitedOnTrial "limited_on_trial" "Requests beyond a limit that is only on trial.";
@@ -196,6 +200,14 @@ impl Row {
         self.beat(|beat| beat + 2);
     }
 
+    /// What tells one stretch of work from another: it is another one once the thread has waited
+    /// for something to do. `None` where nobody counts.
+    #[inline]
+    #[must_use]
+    pub fn stretch(&self) -> Option<u64> {
+        self.0.get(ROW_WORDS - 1).map(|beat| beat.load(Ordering::Relaxed))
+    }
+
     fn beat(&self, next: impl Fn(u64) -> u64) {
         self.0.get(ROW_WORDS - 1).iter().for_each(|cell| change(cell, &next));
     }
@@ -258,8 +270,13 @@ mod tests {
         assert!(first[0].is_none() && first[1].is_some() && look() == first);
         row.get_on();
         assert_ne!(look(), first);
+        let stretch = row.stretch();
+        assert!(
+            stretch.is_some() && row.stretch() == stretch && Row::default().stretch().is_none()
+        );
         row.rest();
         assert_eq!(look(), [None, None]);
+        assert_ne!(row.stretch(), stretch);
         let names: Vec<_> = Counter::ALL.iter().map(|one| one.label().to_owned()).collect();
         let count = || {
             let words: Vec<_> = rows.0.iter().map(|word| word.load(Ordering::Relaxed)).collect();

@@ -15,6 +15,8 @@ pub enum Finding {
     Proofs(u64),
     /// What it could not put into files goes along, sealed.
     Unkept,
+    /// The config that is served wants other walls around it than this one has: it ends.
+    Anew,
 }
 
 impl Note for Finding {
@@ -23,6 +25,7 @@ impl Note for Finding {
             Self::Said(text) => write(0, |out| out.bytes(short(text).as_bytes())),
             Self::Proofs(number) => write(1, |out| out.number(*number)),
             Self::Unkept => write(2, |_| ()),
+            Self::Anew => write(3, |_| ()),
         }
     }
 
@@ -31,6 +34,7 @@ impl Note for Finding {
             0 => Some(Self::Said(from.text()?)),
             1 => Some(Self::Proofs(from.number()?)),
             2 => Some(Self::Unkept),
+            3 => Some(Self::Anew),
             _ => None,
         })
     }
@@ -63,7 +67,8 @@ mod tests {
 
     #[test]
     fn findings_come_back_as_they_were() {
-        check(&[Finding::Said("a.example".to_owned()), Finding::Proofs(3), Finding::Unkept]);
+        let said = Finding::Said("a.example".to_owned());
+        check(&[said, Finding::Proofs(3), Finding::Unkept, Finding::Anew]);
         let texts = vec![("a".to_owned(), vec![0xff]), ("b".to_owned(), Vec::new())];
         let bytes = pack(&texts);
         assert_eq!(unpack(&bytes), Some(texts));

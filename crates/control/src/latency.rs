@@ -66,6 +66,29 @@ impl Latency {
     pub fn count(&self) -> u64 {
         self.counts.iter().fold(0, |sum, count| sum.wrapping_add(*count))
     }
+
+    /// Those that have come since it was as it was `before`.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        let counts = std::array::from_fn(|at| self.counts[at].saturating_sub(before.counts[at]));
+        Self { counts, sum_us: self.sum_us.saturating_sub(before.sum_us) }
+    }
+
+    /// The time that such a share of them was faster than, as if they lay evenly in each stretch;
+    /// `None` where there are none.
+    #[must_use]
+    pub fn quantile_us(&self, share: f64) -> Option<u64> {
+        let mut left = self.count() as f64 * share;
+        for (at, count) in self.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+            let start = at.checked_sub(1).map_or(0, |before| ENDS_US[before]);
+            let end = ENDS_US.get(at).copied().unwrap_or(start);
+            if left <= *count as f64 {
+                return Some(start + ((end - start) as f64 * left / *count as f64) as u64);
+            }
+            left -= *count as f64;
+        }
+        None
+    }
 }
 
 impl Times {

@@ -1,221 +1,266 @@
-//! What has happened on connections of late, for whoever looks: when each came, shook hands, was
-//! answered, and how it ended.
+//! What connections are, and what has happened on them of late, for whoever looks.
 //!
 //! ```text
-//!   a loop │ event │ event │ …      event │ sequence │ when │ which │ what │ four words more │
+//!   who looks │ a loop │ a loop │ …       a loop │ connections │ events │ answers │
 //! ```
 //!
-//! A loop writes to a ring of its own, the newest event in the place of the oldest: one cache line
-//! for each, without a lock or a wait. A sequence that is odd, or another one in a second look than
-//! in the first, says that an event was changing meanwhile.
+//! A connection that is there has a place with what is known of it, however long ago it came, and
+//! the number of its requests. What happens once on each, how it came and how it ended, is an event
+//! in a ring. What is asked is put down only while somebody looks, or where it failed or was slow:
+//! a request that is answered as it should be costs one count and one look at a word.
 
+mod answer;
+mod event;
+mod ring;
+
+pub use answer::{Answer, Answered};
+pub use event::{Ending, Event, First, Way, What};
+
+use answer::ANSWER_WORDS;
+use event::EVENT_WORDS;
+use ring::Ring;
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     net::{IpAddr, Ipv6Addr, SocketAddr},
-    sync::atomic::{
-        AtomicU64,
-        Ordering::{Relaxed, Release},
-        fence,
-    },
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-/// Events of a loop that are kept.
-const EVENTS: usize = 4096;
+/// Connections of a loop that have a place at a time; of others only their beginning is told, and
+/// what is answered.
+const PLACES: usize = 16 * 1024;
 
-/// Words of an event.
-const EVENT_WORDS: usize = 8;
+/// Words of a place, of which one counts the requests.
+const PLACE_WORDS: usize = 8;
+const REQUESTS: usize = 6;
 
-/// The rings of a process. The default one has none.
+/// Events and answers of a loop that are kept.
+const EVENTS: usize = 4 * 1024;
+const ANSWERS: usize = 1024;
+
+/// Words before those of the loops: whether somebody looks, on a line of its own.
+const HEAD_WORDS: usize = 8;
+
+/// Words of one loop.
+const LOOP_WORDS: usize = PLACES * PLACE_WORDS + EVENTS * EVENT_WORDS + ANSWERS * ANSWER_WORDS;
+
+/// Bits of a name that say which place it has; all of them where it has none.
+const PLACE_BITS: u32 = 16;
+const NO_PLACE: u64 = (1 << PLACE_BITS) - 1;
+
+/// An answer that took longer is put down though nobody looks.
+pub const SLOW_US: u64 = 1_000_000;
+
+/// The memory of a process. The default one has none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Lives(&'static [AtomicU64]);
 
-/// The ring of one loop. The default one takes nothing.
+/// What one loop writes. The default one takes nothing.
 #[derive(Debug, Default)]
 pub struct Life {
-    events: &'static [[AtomicU64; EVENT_WORDS]],
-    next: Cell<usize>,
+    wanted: Option<&'static AtomicU64>,
+    places: &'static [[AtomicU64; PLACE_WORDS]],
+    /// Places that were left, and how many were ever taken.
+    free: RefCell<Vec<u16>>,
+    taken: Cell<usize>,
     connections: Cell<u64>,
+    events: Ring<EVENT_WORDS>,
+    answers: Ring<ANSWER_WORDS>,
+    answered: Cell<u64>,
 }
 
-/// Something that has happened on a connection.
+/// What a connection is called in what is told of its loop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(u64);
+
+/// Where an answer was put down that is under way.
+#[derive(Clone, Copy, Debug)]
+pub struct Begun {
+    at: usize,
+    number: u64,
+}
+
+/// What is known of a connection that is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// When, in microseconds since the machine started.
-    pub when_us: u64,
-    /// On which connection of its loop.
-    pub connection: u64,
-    /// What.
-    pub what: What,
+pub struct Known {
+    /// Its name.
+    pub connection: Name,
+    /// Where its client is.
+    pub peer: SocketAddr,
+    /// Since when, in microseconds since the machine started.
+    pub since_us: u64,
+    /// The requests that were answered on it.
+    pub requests: u64,
 }
 
-/// What has happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
-    /// It was accepted, from there.
-    Accepted(SocketAddr),
-    /// Hands were shaken by TLS, quickly where a ticket was shown.
-    Shaken {
-        /// Whether one was.
-        is_resumed: bool,
-    },
-    /// A request was answered.
-    Answered {
-        /// The status.
-        status: u16,
-        /// Bytes of content.
-        bytes: u64,
-        /// Microseconds to the first byte, and to the last one.
-        first_us: u64,
-        /// Those to the last one.
-        whole_us: u64,
-    },
-    /// It has ended.
-    Ended(Ending),
-}
-
-macro_rules! endings {
-    ($($name:ident $number:literal $words:literal;)*) => {
-        /// How a connection has ended.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Ending {
-            $(#[doc = $words] $name,)*
-        }
-
-        impl Ending {
-            const fn number(self) -> u64 {
-                match self {
-                    $(Self::$name => $number,)*
-                }
-            }
-
-            const fn of(number: u64) -> Option<Self> {
-                match number {
-                    $($number => Some(Self::$name),)*
-                    _ => None,
-                }
-            }
-
-            /// How, in words.
-            #[must_use]
-            pub const fn words(self) -> &'static str {
-                match self {
-                    $(Self::$name => $words,)*
-                }
-            }
-        }
-    };
-}
-
-endings! {
-    ByClient 0 "the client closed it, or was gone";
-    ByServer 1 "the server closed it after its last answer";
-    Late 2 "its time was over";
-    Broken 3 "an answer could not be sent";
-    Unwanted 4 "it made room for another, or the worker ends";
+/// What was found of one loop, in no order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The connections that are there.
+    pub known: Vec<Known>,
+    /// What has happened.
+    pub events: Vec<Event>,
+    /// What was answered.
+    pub answers: Vec<Answered>,
 }
 
 impl Lives {
-    /// How many words the rings of so many loops have.
+    /// The word that says whether somebody wants to see each answer: 0 where nobody does.
+    pub const WANTED: usize = 0;
+
+    /// How many words so many loops need.
     #[must_use]
     pub const fn words(loops: usize) -> usize {
-        loops * EVENTS * EVENT_WORDS
+        if loops == 0 { 0 } else { HEAD_WORDS + loops * LOOP_WORDS }
     }
 
-    /// The rings in these words, which are all 0 in the beginning.
+    /// What is in these words, which are all 0 in the beginning.
     #[must_use]
     pub const fn new(words: &'static [AtomicU64]) -> Self {
         Self(words)
     }
 
-    /// The ring of the loop number `at`.
+    /// What the loop number `at` writes.
     #[must_use]
     pub fn life(&self, at: usize) -> Life {
-        let events = self.0.as_chunks().0.chunks_exact(EVENTS).nth(at).unwrap_or_default();
-        Life { events, next: Cell::new(0), connections: Cell::new(0) }
+        let loops = self.0.get(HEAD_WORDS..).unwrap_or_default();
+        let Some(own) = loops.chunks_exact(LOOP_WORDS).nth(at) else { return Life::default() };
+        let (places, rest) = own.split_at(PLACES * PLACE_WORDS);
+        let (events, answers) = rest.split_at(EVENTS * EVENT_WORDS);
+        Life {
+            wanted: self.0.get(Self::WANTED),
+            places: places.as_chunks().0,
+            events: Ring::new(events),
+            answers: Ring::new(answers),
+            ..Life::default()
+        }
     }
 }
 
 impl Life {
-    /// Another connection: what it is called here.
-    pub fn connection(&self) -> u64 {
-        self.connections.set(self.connections.get() + 1);
-        self.connections.get()
-    }
-
     /// Whether anybody may ever look.
     #[inline]
     #[must_use]
     pub fn is_kept(&self) -> bool {
-        !self.events.is_empty()
+        self.wanted.is_some()
     }
 
-    /// Puts something down. Only the loop itself calls this.
-    pub fn put(&self, when_us: u64, connection: u64, what: What) {
-        let at = self.next.get();
-        let Some([sequence, rest @ ..]) = self.events.get(at) else { return };
-        self.next.set((at + 1) % self.events.len());
-        let [tag, words @ ..] = pack(what);
-        // One that a process has died at stays odd until it is used again.
-        let before = sequence.load(Relaxed) | 1;
-        sequence.store(before, Relaxed);
-        fence(Release);
-        let values = [when_us, connection, tag].into_iter().chain(words);
-        rest.iter().zip(values).for_each(|(word, value)| word.store(value, Relaxed));
-        sequence.store(before.wrapping_add(1), Release);
+    /// Whether somebody looks, and wants to see each answer.
+    #[inline]
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        self.wanted.is_some_and(|wanted| wanted.load(Relaxed) != 0)
+    }
+
+    /// Another connection has come, from there: what it is called here.
+    pub fn begin(&self, when_us: u64, peer: SocketAddr) -> Name {
+        self.connections.set(self.connections.get() + 1);
+        let place = self.free.borrow_mut().pop().map(usize::from).unwrap_or(self.taken.get());
+        let bits = if place < self.places.len() { place as u64 } else { NO_PLACE };
+        let name = Name(self.connections.get() << PLACE_BITS | bits);
+        if let Some(record) = self.places.get(place) {
+            self.taken.set(self.taken.get().max(place + 1));
+            let [high, low] = words_of(peer.ip());
+            let values = [name.0, high, low, u64::from(peer.port()), when_us, 0];
+            ring::write(record, values.into_iter());
+        }
+        self.put(when_us, name, What::Accepted(peer));
+        name
+    }
+
+    /// One request more was answered on it.
+    #[inline]
+    pub fn count(&self, name: Name) {
+        if let Some(place) = self.places.get(name.place()) {
+            let requests = &place[REQUESTS];
+            requests.store(requests.load(Relaxed) + 1, Relaxed);
+        }
+    }
+
+    /// It is over.
+    pub fn end(&self, when_us: u64, name: Name, (ending, first): (Ending, First)) {
+        let Some(record) = self.places.get(name.place()) else { return };
+        let word = |at: usize| record[at].load(Relaxed);
+        let peer = peer_of(word(2), word(3), word(4) as u16);
+        let requests = u32::try_from(word(REQUESTS)).unwrap_or(u32::MAX);
+        let what = What::Ended { ending, first, peer, since_us: word(5), requests };
+        self.put(when_us, name, what);
+        ring::write(record, [0].into_iter());
+        self.free.borrow_mut().push(name.place() as u16);
+    }
+
+    /// Something has happened. Only the loop itself calls this.
+    pub fn put(&self, when_us: u64, connection: Name, what: What) {
+        if self.is_kept() {
+            let values = [when_us, connection.0].into_iter().chain(event::pack(what));
+            self.events.put(values);
+        }
+    }
+
+    /// An answer is given, or has begun to be.
+    pub fn answer(&self, answer: &Answer<'_>) -> Begun {
+        let number = self.answered.get() + 1;
+        self.answered.set(number);
+        let at = self.answers.put(answer::pack(number, answer).into_iter());
+        Begun { at, number }
+    }
+
+    /// It is over: with so many bytes, after so long to its first byte and to the last one.
+    pub fn finish(&self, begun: Begun, bytes: u64, times_us: (u64, u64), reason: &str) {
+        let record = self.answers.get(begun.at);
+        // A newer one may stand there by now.
+        if let Some(record) = record.filter(|record| record[1].load(Relaxed) == begun.number) {
+            ring::change(record, |record| answer::finish(record, bytes, times_us, reason));
+        }
     }
 }
 
-/// All events of each loop in words that have just been looked at, and then once `again`, in no
-/// order. One that was changing meanwhile is another one by then, and left out.
+impl Name {
+    const fn place(self) -> usize {
+        (self.0 & NO_PLACE) as usize
+    }
+}
+
+/// What was found of each loop in words that have just been looked at, and then once `again`. What
+/// was changing meanwhile is left out.
 #[must_use]
-pub fn events(words: &[u64], again: &[u64]) -> Vec<Vec<Event>> {
-    let (words, again) = (words.as_chunks::<EVENT_WORDS>().0, again.as_chunks::<EVENT_WORDS>().0);
-    let event = |(event, again): (&[u64; EVENT_WORDS], &[u64; EVENT_WORDS])| {
-        if event[0] == again[0] { unpack(event) } else { None }
-    };
-    let loops = words.chunks_exact(EVENTS).zip(again.chunks_exact(EVENTS));
-    loops.map(|(words, again)| words.iter().zip(again).filter_map(event).collect()).collect()
+pub fn seen(words: &[u64], again: &[u64]) -> Vec<Seen> {
+    let loops = |words: &'_ [u64]| words.get(HEAD_WORDS..).unwrap_or_default().to_vec();
+    let (words, again) = (loops(words), loops(again));
+    let pairs = words.chunks_exact(LOOP_WORDS).zip(again.chunks_exact(LOOP_WORDS));
+    pairs.map(|(words, again)| of_loop(words, again)).collect()
 }
 
-/// The kind of an event, and its words.
-fn pack(what: What) -> [u64; 5] {
-    match what {
-        What::Accepted(peer) => {
-            let ip = match peer.ip() {
-                IpAddr::V4(ip) => ip.to_ipv6_mapped(),
-                IpAddr::V6(ip) => ip,
-            };
-            let bits = ip.to_bits();
-            [1, (bits >> 64) as u64, bits as u64, u64::from(peer.port()), 0]
-        }
-        What::Shaken { is_resumed } => [2, u64::from(is_resumed), 0, 0, 0],
-        What::Answered { status, bytes, first_us, whole_us } => {
-            [3, u64::from(status), bytes, first_us, whole_us]
-        }
-        What::Ended(ending) => [4, ending.number(), 0, 0, 0],
+fn of_loop(words: &[u64], again: &[u64]) -> Seen {
+    let (places, rest) = words.split_at(PLACES * PLACE_WORDS);
+    let (places_again, rest_again) = again.split_at(PLACES * PLACE_WORDS);
+    let (events, answers) = rest.split_at(EVENTS * EVENT_WORDS);
+    let (events_again, answers_again) = rest_again.split_at(EVENTS * EVENT_WORDS);
+    Seen {
+        known: ring::whole(places, places_again).filter_map(known).collect(),
+        events: ring::whole(events, events_again).filter_map(event::unpack).collect(),
+        answers: ring::whole(answers, answers_again).map(answer::unpack).collect(),
     }
 }
 
-fn unpack(words: &[u64; EVENT_WORDS]) -> Option<Event> {
-    let [sequence, when_us, connection, tag, one, two, three, four] = *words;
-    if sequence == 0 || sequence % 2 == 1 {
-        return None;
-    }
-    let what = match tag {
-        1 => {
-            let ip = Ipv6Addr::from_bits(u128::from(one) << 64 | u128::from(two));
-            let ip = IpAddr::V6(ip).to_canonical();
-            What::Accepted(SocketAddr::new(ip, u16::try_from(three).ok()?))
-        }
-        2 => What::Shaken { is_resumed: one == 1 },
-        3 => {
-            let status = u16::try_from(one).ok()?;
-            What::Answered { status, bytes: two, first_us: three, whole_us: four }
-        }
-        4 => What::Ended(Ending::of(one)?),
-        _ => return None,
+/// The connection that has a place, if one has.
+fn known(words: &[u64; PLACE_WORDS]) -> Option<Known> {
+    let [_, name, high, low, port, since_us, requests, _] = *words;
+    let peer = peer_of(high, low, port as u16);
+    (name != 0).then_some(Known { connection: Name(name), peer, since_us, requests })
+}
+
+/// An address as two words, one of IPv4 as IPv6 has it.
+fn words_of(ip: IpAddr) -> [u64; 2] {
+    let ip = match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
     };
-    Some(Event { when_us, connection, what })
+    [(ip.to_bits() >> 64) as u64, ip.to_bits() as u64]
+}
+
+fn peer_of(high: u64, low: u64, port: u16) -> SocketAddr {
+    let ip = Ipv6Addr::from_bits(u128::from(high) << 64 | u128::from(low));
+    SocketAddr::new(IpAddr::V6(ip).to_canonical(), port)
 }
 
 #[cfg(test)]
@@ -231,49 +276,105 @@ mod tests {
         lives.0.iter().map(|word| word.load(Relaxed)).collect()
     }
 
-    #[test]
-    fn what_happens_is_seen_by_loop_and_connection() {
-        let lives = lives(2);
-        let (first, other) = (lives.life(0), lives.life(1));
-        let all = [
-            What::Accepted("192.0.2.1:4242".parse().unwrap()),
-            What::Accepted("[2001:db8::1]:1".parse().unwrap()),
-            What::Shaken { is_resumed: true },
-            What::Answered { status: 404, bytes: u64::MAX, first_us: 5, whole_us: 6 },
-            What::Ended(Ending::Late),
-        ];
-        let connection = other.connection();
-        assert_eq!((connection, other.connection()), (1, 2));
-        for (when_us, what) in (7..).zip(all) {
-            other.put(when_us, connection, what);
-        }
-        let (mut words, again) = (look(lives), look(lives));
-        let seen = events(&words, &again);
-        assert!(seen[0].is_empty() && first.is_kept() && lives.life(2).next.get() == 0);
-        let whats: Vec<_> = seen[1].iter().map(|event| event.what).collect();
-        assert_eq!((whats, seen[1][4].when_us, seen[1][4].connection), (all.to_vec(), 11, 1));
-        // One that is another by now.
-        words[EVENTS * EVENT_WORDS] += 2;
-        assert_eq!(events(&words, &again)[1].len(), all.len() - 1);
+    fn peer() -> SocketAddr {
+        "192.0.2.1:4242".parse().unwrap()
     }
 
     #[test]
-    fn the_newest_take_the_places_of_the_oldest() {
+    fn what_is_known_of_a_connection_stays_however_much_is_asked() {
+        let lives = lives(2);
+        let (first, life) = (lives.life(0), lives.life(1));
+        let name = life.begin(7, peer());
+        let other = life.begin(8, "[2001:db8::1]:1".parse().unwrap());
+        (0..10_001).for_each(|_| life.count(name));
+        let events = [
+            What::Arrived(1_234),
+            What::Introduced("192.0.2.9".parse().unwrap()),
+            What::Shaken { is_resumed: true, version: 0x304, suite: 0x1301 },
+            What::Way(Way { rtt_us: 5, lost: u32::MAX, ..Way::default() }),
+        ];
+        events.into_iter().for_each(|what| life.put(9, name, what));
+        let seen_of = |lives| seen(&look(lives), &look(lives));
+        let found = seen_of(lives);
+        assert!(found[0] == Seen::default() && first.is_kept() && !lives.life(2).is_kept());
+        let known = Known { connection: name, peer: peer(), since_us: 7, requests: 10_001 };
+        assert_eq!((found[1].known.len(), found[1].known[0]), (2, known));
+        life.end(20, name, (Ending::Late, First::Server));
+        life.end(21, other, (Ending::ByClient, First::Nobody));
+        let found = seen_of(lives);
+        assert!(found[1].known.is_empty());
+        let whats: Vec<_> = found[1].events.iter().map(|event| event.what).collect();
+        assert_eq!(whats[2..6], events);
+        let (ending, first) = (Ending::Late, First::Server);
+        let ended = What::Ended { ending, first, peer: peer(), since_us: 7, requests: 10_001 };
+        assert_eq!((whats[6], found[1].events[6].connection), (ended, name));
+        // Its place is another one's by then.
+        let next = life.begin(22, peer());
+        assert!(next.place() == other.place() && next != other);
+    }
+
+    #[test]
+    fn an_answer_comes_back_as_it_was_given_and_then_as_it_ended() {
         let lives = lives(1);
         let life = lives.life(0);
-        (0..EVENTS as u64 + 3).for_each(|at| life.put(at, 1, What::Ended(Ending::ByClient)));
-        let seen = events(&look(lives), &look(lives)).concat();
-        let oldest = seen.iter().map(|event| event.when_us).min();
-        assert_eq!((seen.len(), oldest), (EVENTS, Some(3)));
-        // Where nobody may look, nothing is put down.
-        Life::default().put(1, 1, What::Ended(Ending::ByClient));
-        assert!(!Life::default().is_kept());
+        let long = [b'x'; 500];
+        let answer = Answer {
+            connection: life.begin(7, peer()),
+            stream: 3,
+            began_us: 50,
+            status: 404,
+            bytes: u64::MAX,
+            first_us: 5,
+            whole_us: None,
+            client: Some("192.0.2.1".parse().unwrap()),
+            asked: [b"GET", b"a.example", &long, b"", b"id"],
+            reason: "",
+        };
+        let begun = life.answer(&answer);
+        let found = |lives| seen(&look(lives), &look(lives)).remove(0).answers;
+        let one = found(lives).remove(0);
+        assert_eq!((one.number, one.stream, one.status, one.whole_us), (1, 3, 404, None));
+        assert_eq!((one.client, one.asked[2].len(), one.bytes), (answer.client, 160, u64::MAX));
+        assert_eq!((&*one.asked[1], &*one.asked[4]), (&b"a.example"[..], &b"id"[..]));
+        life.finish(begun, 9, (5, u64::MAX), "cut off");
+        let one = found(lives).remove(0);
+        assert_eq!((one.bytes, &*one.reason, &*one.asked[0]), (9, &b"cut off"[..], &b"GET"[..]));
+        assert!(one.whole_us.is_some_and(|us| us > 4_000_000_000));
+        // One whose place is another's is left as it is.
+        (0..ANSWERS).for_each(|_| _ = life.answer(&Answer { client: None, ..answer }));
+        life.finish(begun, 1, (1, 1), "late");
+        assert!(found(lives).iter().all(|one| one.reason.is_empty() && one.client.is_none()));
     }
 
     #[test]
-    fn odd_words_are_no_events() {
-        for words in [vec![], vec![u64::MAX; 3], vec![u64::MAX - 1; Lives::words(1)]] {
-            assert_eq!(events(&words, &words).concat(), []);
+    fn the_newest_take_the_places_of_the_oldest_and_some_have_none() {
+        let lives = lives(1);
+        let life = lives.life(0);
+        let names: Vec<_> = (0..PLACES as u64 + 3).map(|at| life.begin(at, peer())).collect();
+        let found = seen(&look(lives), &look(lives)).remove(0);
+        let oldest = found.events.iter().map(|event| event.when_us).min();
+        assert_eq!((found.known.len(), found.events.len()), (PLACES, EVENTS));
+        assert_eq!(oldest, Some((PLACES + 3 - EVENTS) as u64));
+        let last = names[names.len() - 1];
+        life.count(last);
+        life.end(1, last, (Ending::ByClient, First::Client));
+        assert_eq!(seen(&look(lives), &look(lives))[0].known.len(), PLACES);
+        // Whether somebody looks is for another process to say.
+        assert!(!life.is_wanted());
+        lives.0[0].store(1, Relaxed);
+        assert!(life.is_wanted());
+        // Where nobody may look, nothing is put down.
+        let none = Life::default();
+        none.end(1, none.begin(1, peer()), (Ending::ByClient, First::Client));
+        assert!(!none.is_kept() && !none.is_wanted());
+    }
+
+    #[test]
+    fn odd_words_are_nothing() {
+        for words in [vec![], vec![u64::MAX; 3], vec![u64::MAX; Lives::words(1)]] {
+            assert!(seen(&words, &words).iter().all(|one| *one == Seen::default()));
         }
+        let words = vec![u64::MAX - 1; Lives::words(1)];
+        assert!(seen(&words, &words)[0].events.is_empty());
     }
 }

@@ -21,10 +21,6 @@ const VERSION: u8 = 1;
 /// Bytes of a text at most; the rest of a longer one is left out.
 pub const TEXT_BYTES_MAX: usize = 48 * 1024;
 
-/// Certificates whose ends are told, and bytes of the name of each.
-const ENDS_MAX: usize = 100;
-const FILE_BYTES_MAX: usize = 100;
-
 /// What the supervisor asks of a process that looks at something for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
@@ -69,15 +65,13 @@ pub enum Verdict {
         /// What `gannet check` would say.
         text: String,
     },
-    /// So it is with the certificates. Along with it goes the bundle with those that are new, if
-    /// any are.
+    /// So it is with the certificates. Along with it goes what is known of each, sealed, then the
+    /// bundle with those that are new, if any are.
     Renewed {
         /// The new ones.
         renewed: Vec<String>,
         /// What is wrong with some.
         troubles: Vec<String>,
-        /// When each ends that is used from now on, in seconds since 1970, by its file.
-        ends: Vec<(String, i64)>,
     },
 }
 
@@ -184,17 +178,11 @@ impl Note for Verdict {
                 out.bytes(short(text).as_bytes());
             }),
             Self::Compared => write(2, |_| ()),
-            Self::Renewed { renewed, troubles, ends } => write(3, |out| {
+            Self::Renewed { renewed, troubles } => write(3, |out| {
                 for list in [renewed, troubles] {
                     let list = few(list);
                     out.number(list.len() as u64);
                     list.iter().for_each(|text| out.bytes(text.as_bytes()));
-                }
-                let ends = ends.get(..ends.len().min(ENDS_MAX)).unwrap_or_default();
-                out.number(ends.len() as u64);
-                for (file, end) in ends {
-                    out.bytes(short_name(file).as_bytes());
-                    out.number(end.cast_unsigned());
                 }
             }),
         }
@@ -208,7 +196,6 @@ impl Note for Verdict {
             3 => Some(Self::Renewed {
                 renewed: from.list(Unpacker::text)?,
                 troubles: from.list(Unpacker::text)?,
-                ends: from.list(|from| Some((from.text()?, from.number()?.cast_signed())))?,
             }),
             _ => None,
         })
@@ -323,11 +310,6 @@ pub(crate) fn short(text: &str) -> &str {
     text.get(..text.floor_char_boundary(TEXT_BYTES_MAX)).unwrap_or(text)
 }
 
-/// As much of the name of a file as is told.
-fn short_name(file: &str) -> &str {
-    file.get(..file.floor_char_boundary(FILE_BYTES_MAX)).unwrap_or(file)
-}
-
 /// As many of `list` as a note has room for, and how many are left out.
 fn few(list: &[String]) -> Vec<String> {
     const BYTES_MAX: usize = TEXT_BYTES_MAX / 2 - 100;
@@ -378,7 +360,7 @@ pub(crate) mod tests {
             Verdict::Fine,
             Verdict::Compared,
             Verdict::Refused { code: 2, text: "no".to_owned() },
-            Verdict::Renewed { renewed, troubles, ends: vec![("/a.pem".to_owned(), -7)] },
+            Verdict::Renewed { renewed, troubles },
         ]);
         check(&[
             Report::Ready(vec!["no core dumps: on".to_owned()]),
@@ -405,8 +387,7 @@ pub(crate) mod tests {
     #[test]
     fn of_many_texts_some_are_told_and_how_many_are_not() {
         let troubles = vec!["x".repeat(1000); 1000];
-        let ends = vec![("/x".repeat(1000), 0); 1000];
-        let note = Verdict::Renewed { renewed: Vec::new(), troubles, ends }.encode();
+        let note = Verdict::Renewed { renewed: Vec::new(), troubles }.encode();
         assert!(note.len() < 64 * 1024);
         let Some(Verdict::Renewed { troubles, .. }) = Verdict::decode(&note) else {
             panic!("no note");

@@ -35,8 +35,8 @@ pub struct Status {
     /// How often a connection has found no room to wait there, or with any other server of this
     /// machine, since that was started.
     pub overflows: u64,
-    /// When each certificate ends, by its file.
-    pub certificates: Vec<(String, i64)>,
+    /// The certificates that are served.
+    pub certificates: Vec<Certificate>,
     /// What workers have given up: a line for each layer of their sandbox.
     pub layers: Vec<String>,
     /// What was counted since the start, by name.
@@ -91,6 +91,25 @@ pub struct Listener {
     pub waiting: u64,
     /// How many may wait at each.
     pub waiting_max: u64,
+}
+
+/// A certificate that is served.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Certificate {
+    /// The file that it is kept in, or would be.
+    pub file: String,
+    /// For whom it is.
+    pub hosts: Vec<String>,
+    /// From whom.
+    pub issuer: String,
+    /// Until when it holds, in seconds since 1970, as far as that is known.
+    pub until: Option<i64>,
+    /// What comes next.
+    pub next: String,
+    /// What is to be said of its end, if that is near.
+    pub warning: Option<String>,
+    /// What went wrong last.
+    pub error: Option<String>,
 }
 
 /// A reload that is over.
@@ -156,10 +175,7 @@ impl Status {
             numbers(out, &[*waiting, *waiting_max]);
         });
         out.number(self.overflows);
-        list(out, &self.certificates, |out, (file, end)| {
-            out.bytes(file.as_bytes());
-            out.number(end.cast_unsigned());
-        });
+        list(out, &self.certificates, |out, one| one.pack(out));
         list(out, &self.layers, |out, layer| out.bytes(layer.as_bytes()));
         list(out, &self.counted, |out, (name, count)| {
             out.bytes(name.as_bytes());
@@ -214,7 +230,7 @@ impl Status {
                 Some(Listener { address, waiting, waiting_max: from.number()? })
             })?,
             overflows: from.number()?,
-            certificates: from.list(|from| Some((from.text()?, from.number()?.cast_signed())))?,
+            certificates: from.list(Certificate::unpack)?,
             layers: from.list(Unpacker::text)?,
             counted: from.list(|from| Some((from.text()?, from.number()?)))?,
             sites: from.list(|from| {
@@ -222,6 +238,48 @@ impl Status {
                 let route = |from: &mut Unpacker<'_>| Some((from.text()?, Counts::unpack(from)?));
                 Some(Site { name, routes: from.list(route)? })
             })?,
+        })
+    }
+}
+
+/// Certificates as bytes.
+#[must_use]
+pub fn pack_certificates(all: &[Certificate]) -> Vec<u8> {
+    let mut out = Packer::default();
+    list(&mut out, all, |out, one| one.pack(out));
+    out.finish()
+}
+
+/// The certificates in these bytes; `None` where they are something else.
+#[must_use]
+pub fn unpack_certificates(bytes: &[u8]) -> Option<Vec<Certificate>> {
+    let mut from = Unpacker::new(bytes);
+    let all = from.list(Certificate::unpack)?;
+    from.is_empty().then_some(all)
+}
+
+impl Certificate {
+    pub(crate) fn pack(&self, out: &mut Packer) {
+        let Self { file, hosts, issuer, until, next, warning, error } = self;
+        out.bytes(file.as_bytes());
+        list(out, hosts, |out, host| out.bytes(host.as_bytes()));
+        out.bytes(issuer.as_bytes());
+        list(out, until.as_slice(), |out, until| out.number(until.cast_unsigned()));
+        out.bytes(next.as_bytes());
+        for text in [warning, error] {
+            list(out, text.as_slice(), |out, text| out.bytes(text.as_bytes()));
+        }
+    }
+
+    pub(crate) fn unpack(from: &mut Unpacker<'_>) -> Option<Self> {
+        Some(Self {
+            file: from.text()?,
+            hosts: from.list(Unpacker::text)?,
+            issuer: from.text()?,
+            until: maybe(from, |from| Some(from.number()?.cast_signed()))?,
+            next: from.text()?,
+            warning: maybe(from, Unpacker::text)?,
+            error: maybe(from, Unpacker::text)?,
         })
     }
 }
@@ -305,7 +363,7 @@ pub(crate) mod tests {
             reloads_failed: 3,
             listeners: vec![listener],
             overflows: 6,
-            certificates: vec![("/a.pem".to_owned(), -7)],
+            certificates: vec![Certificate { until: Some(-7), ..Certificate::default() }],
             layers: vec!["no core dumps: on".to_owned()],
             counted: vec![("requests".to_owned(), 9)],
             sites: vec![Site { name: "a".to_owned(), routes: vec![("/*".to_owned(), counts); 2] }],
@@ -320,5 +378,22 @@ pub(crate) mod tests {
         let total = status.sites[0].total();
         assert_eq!((total.classes, total.bytes), ([0, 2, 4, 6, 8], 10));
         assert_eq!((total.requests(), total.times.whole.count()), (20, 18));
+    }
+
+    #[test]
+    fn certificates_come_back_as_they_were() {
+        let one = Certificate {
+            file: "/a.pem".to_owned(),
+            hosts: vec!["a.example".to_owned(), "b.example".to_owned()],
+            until: Some(-7),
+            error: Some("no".to_owned()),
+            ..Certificate::default()
+        };
+        let all = vec![one, Certificate::default()];
+        let bytes = pack_certificates(&all);
+        assert_eq!(unpack_certificates(&bytes), Some(all));
+        for end in 0..bytes.len() {
+            assert_eq!(unpack_certificates(&bytes[..end]), None, "cut at {end}");
+        }
     }
 }

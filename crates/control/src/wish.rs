@@ -23,6 +23,8 @@ pub enum Wish {
     /// That another program takes the place of the one that runs: the one at that path, or else
     /// the one that lies now where that one was started from.
     Upgrade(Option<PathBuf>),
+    /// To know what has happened to the request with that id.
+    Tell(String),
 }
 
 /// What comes of it.
@@ -43,6 +45,9 @@ pub enum Outcome {
     Compared(Comparison),
     /// That file was read, and is served.
     Served(PathBuf),
+    /// What has happened to a request and on its connection: microseconds since the request was
+    /// there, which it was not yet where they are below zero, and words.
+    Told(Vec<(i64, String)>),
 }
 
 impl Note for Wish {
@@ -62,6 +67,7 @@ impl Note for Wish {
             Self::Compare(Some(file)) => {
                 write(7, |out| out.bytes(file.as_os_str().as_encoded_bytes()))
             }
+            Self::Tell(id) => write(8, |out| out.bytes(id.as_bytes())),
         }
     }
 
@@ -76,6 +82,7 @@ impl Note for Wish {
                 5 => Self::Compare(None),
                 6 => Self::Reload(Some(from.path()?)),
                 7 => Self::Compare(Some(from.path()?)),
+                8 => Self::Tell(from.text()?),
                 _ => return None,
             })
         })
@@ -93,6 +100,13 @@ impl Note for Outcome {
             Self::Status(status) => write(2, |out| status.pack(out)),
             Self::Compared(comparison) => write(3, |out| comparison.pack(out)),
             Self::Served(file) => write(4, |out| out.bytes(file.as_os_str().as_encoded_bytes())),
+            Self::Told(steps) => write(5, |out| {
+                out.number(steps.len() as u64);
+                for (us, words) in steps {
+                    out.number(us.cast_unsigned());
+                    out.bytes(words.as_bytes());
+                }
+            }),
         }
     }
 
@@ -104,6 +118,9 @@ impl Note for Outcome {
                 2 => Self::Status(Status::unpack(from)?),
                 3 => Self::Compared(Comparison::unpack(from)?),
                 4 => Self::Served(from.path()?),
+                5 => Self::Told(
+                    from.list(|from| Some((from.number()?.cast_signed(), from.text()?)))?,
+                ),
                 _ => return None,
             })
         })
@@ -123,8 +140,10 @@ mod tests {
         check(&[Wish::Reload, Wish::Compare].map(|of| of(None)));
         check(&[Wish::Reload, Wish::Compare].map(|of| of(file())));
         check(&rest);
+        check(&[Wish::Tell("3f0b".to_owned())]);
         check(&[
             Outcome::Done,
+            Outcome::Told(vec![(-7, "came".to_owned()), (i64::MAX, String::new())]),
             Outcome::Served("/a/gannet.toml".into()),
             Outcome::Refused { code: 2, text: "no".to_owned() },
             Outcome::Status(status::tests::status()),

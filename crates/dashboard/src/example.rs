@@ -1,10 +1,41 @@
 //! A server for the tests of this room.
 
 use control::{
+    Life, Lives,
     latency::STRETCHES,
-    status::{Generation, Listener, Loop, Reload, Site, Status, Worker},
+    lives::{Answer, Name},
+    status::{Certificate, Generation, Listener, Loop, Reload, Site, Status, Worker},
     tally::Counts,
 };
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// A loop that tells what happens on its connections, and where it does.
+pub(crate) fn life() -> (&'static [AtomicU64], Life) {
+    let words: Vec<_> = (0..Lives::words(1)).map(|_| AtomicU64::new(0)).collect();
+    let words = &*words.leak();
+    (words, Lives::new(words).life(0))
+}
+
+/// What is in these words now.
+pub(crate) fn look(words: &[AtomicU64]) -> Vec<u64> {
+    words.iter().map(|word| word.load(Relaxed)).collect()
+}
+
+/// An answer of a few bytes that was given at once.
+pub(crate) fn answered(connection: Name, path: &str, status: u16) -> Answer<'_> {
+    Answer {
+        connection,
+        stream: 0,
+        began_us: 20,
+        status,
+        bytes: 7,
+        first_us: 5,
+        whole_us: Some(5),
+        client: Some("192.0.2.1".parse().unwrap()),
+        asked: [b"GET", b"a.example", path.as_bytes(), b"", b""],
+        reason: "",
+    }
+}
 
 /// One that has had a little of everything.
 pub(crate) fn status() -> Status {
@@ -38,7 +69,15 @@ pub(crate) fn status() -> Status {
         reloads_failed: 1,
         listeners: vec![Listener { address: "[::1]:80".to_owned(), waiting, waiting_max }],
         overflows: 2,
-        certificates: vec![("/a.pem".to_owned(), 1_800_000_000)],
+        certificates: vec![Certificate {
+            file: "/a.pem".to_owned(),
+            hosts: vec!["a.example".to_owned()],
+            issuer: "an authority".to_owned(),
+            until: Some(1_800_000_000),
+            next: "renewed 2026-12-01 00:00:00 UTC".to_owned(),
+            warning: Some("expires soon".to_owned()),
+            error: Some("it does not answer".to_owned()),
+        }],
         layers: vec!["no core dumps: on".to_owned()],
         counted: vec![
             ("connections".to_owned(), 3),

@@ -3,7 +3,7 @@
 use base::text::push_json;
 use control::{
     latency::Latency,
-    status::{Generation, Listener, Reload, Status, Worker},
+    status::{Certificate, Generation, Listener, Reload, Status, Worker},
     tally::Counts,
 };
 
@@ -34,11 +34,7 @@ pub fn json(status: &Status) -> Vec<u8> {
     push(&mut out, &format!("\"reloads_failed\":{},\"listeners\":[", status.reloads_failed));
     push_list(&mut out, &status.listeners, push_listener);
     push(&mut out, &format!("],\"overflows\":{},\"certificates\":[", status.overflows));
-    push_list(&mut out, &status.certificates, |out, (file, end)| {
-        push(out, "{\"file\":");
-        push_text(out, file);
-        push(out, &format!(",\"end\":{end}}}"));
-    });
+    push_list(&mut out, &status.certificates, push_certificate);
     push(&mut out, "],\"sandbox\":[");
     push_list(&mut out, &status.layers, |out, layer| push_text(out, layer));
     out.push(b']');
@@ -63,6 +59,27 @@ pub fn json(status: &Status) -> Vec<u8> {
     });
     push(&mut out, "]}\n");
     out
+}
+
+/// What is known of a certificate, as `gannet certs --json` says it, too.
+pub fn push_certificate(out: &mut Vec<u8>, certificate: &Certificate) {
+    let Certificate { file, hosts, issuer, until, next, warning, error } = certificate;
+    push(out, "{\"file\":");
+    push_text(out, file);
+    push(out, ",\"hosts\":[");
+    push_list(out, hosts, |out, host| push_text(out, host));
+    push(out, "],\"issuer\":");
+    push_text(out, issuer);
+    until.iter().for_each(|until| push(out, &format!(",\"end\":{until}")));
+    push(out, ",\"next\":");
+    push_text(out, next);
+    for (name, text) in [("warning", warning), ("error", error)] {
+        if let Some(text) = text {
+            push(out, &format!(",\"{name}\":"));
+            push_text(out, text);
+        }
+    }
+    out.push(b'}');
 }
 
 fn push_listener(out: &mut Vec<u8>, listener: &Listener) {
@@ -151,7 +168,12 @@ mod tests {
             (&all["listeners"][0]["address"], &all["overflows"]),
             (&"[::1]:80".into(), &2.into())
         );
-        assert_eq!(all["certificates"][0]["end"], 1_800_000_000);
+        let certificate = &all["certificates"][0];
+        assert_eq!(
+            (&certificate["hosts"][0], &certificate["end"]),
+            (&"a.example".into(), &1_800_000_000.into())
+        );
+        assert_eq!(certificate["error"], "it does not answer");
         assert_eq!(all["sandbox"][0], "no core dumps: on");
         let site = &all["sites"][1];
         assert_eq!(

@@ -4,14 +4,16 @@
 mod json;
 mod metrics;
 mod lives;
+mod tops;
 mod sockets;
 mod page;
 
-pub use json::json;
-pub use lives::Stories;
+pub use json::{json, push_certificate};
+pub use lives::{Stories, told};
 pub use metrics::{FAMILIES, Family, Format, metrics};
 pub use page::page;
 pub use sockets::{is_of, sockets};
+pub use tops::Tops;
 
 #[cfg(test)]
 mod example;

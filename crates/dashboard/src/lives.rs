@@ -1,122 +1,353 @@
-//! What has happened on each connection, as a story: from whoever came to how it ended.
+//! What is known of each connection and has happened on it, as a story: from whoever came to how it
+//! ended.
 
-use base::text::push_json;
-use control::lives::{Event, What};
+use base::text::{push_json, push_printable};
+use control::lives::{Answered, Event, First, Known, Name, Seen, Way, What};
 use std::{collections::HashMap, net::SocketAddr};
 
-/// Events of a connection that are told: its beginning, and the newest.
+/// Answers of a connection that are told: the newest.
 const TOLD_MAX: usize = 50;
 
-/// What has happened on connections, each by where its client is.
+/// The stories of connections, each by where its client is.
 #[derive(Debug, Default)]
-pub struct Stories(HashMap<SocketAddr, Vec<Event>>);
+pub struct Stories(HashMap<SocketAddr, Story>);
+
+#[derive(Clone, Debug, Default)]
+struct Story {
+    since_us: u64,
+    requests: u64,
+    events: Vec<Event>,
+    answers: Vec<Answered>,
+}
 
 impl Stories {
-    /// The stories in the events of loops. Of those with one client's port the newest is told.
+    /// The stories in what was found of loops. Of those with one client's port the newest is told.
     #[must_use]
-    pub fn of(loops: impl IntoIterator<Item = Vec<Event>>) -> Self {
-        let mut stories: HashMap<SocketAddr, Vec<Event>> = HashMap::new();
-        for mut events in loops {
-            events.sort_by_key(|event| (event.connection, event.when_us));
-            for story in events.chunk_by(|one, other| one.connection == other.connection) {
-                // What has begun too long ago is not known by its client any more.
-                let [Event { what: What::Accepted(peer), when_us, .. }, ..] = story else {
+    pub fn of(loops: &[Seen]) -> Self {
+        let mut stories: HashMap<SocketAddr, Story> = HashMap::new();
+        for seen in loops {
+            let mut events: HashMap<Name, Vec<Event>> = HashMap::new();
+            for event in &seen.events {
+                events.entry(event.connection).or_default().push(*event);
+            }
+            let mut answers: HashMap<Name, Vec<Answered>> = HashMap::new();
+            for answer in &seen.answers {
+                answers.entry(answer.connection).or_default().push(answer.clone());
+            }
+            for (name, (peer, since_us, requests)) in beginnings(seen) {
+                if stories.get(&peer).is_some_and(|known| known.since_us > since_us) {
                     continue;
-                };
-                let known = stories.get(peer).and_then(|known| known.first());
-                if known.is_none_or(|known| known.when_us < *when_us) {
-                    stories.insert(*peer, story.to_vec());
                 }
+                let mut events = events.remove(&name).unwrap_or_default();
+                let mut answers = answers.remove(&name).unwrap_or_default();
+                events.sort_by_key(|event| event.when_us);
+                answers.sort_by_key(|answer| answer.began_us);
+                stories.insert(peer, Story { since_us, requests, events, answers });
             }
         }
         Self(stories)
     }
 
-    /// Appends the story of the connection from `peer`, as a list.
+    /// Appends the story of the connection from `peer`, as members of an object.
     pub(crate) fn push(&self, out: &mut Vec<u8>, peer: SocketAddr) {
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        let story = self.0.get(&peer).map_or(&[][..], Vec::as_slice);
-        let start_us = story.first().map_or(0, |event| event.when_us);
-        let skipped = story.len().saturating_sub(TOLD_MAX);
-        out.push(b'[');
-        for (at, event) in story.iter().enumerate().filter(|(at, _)| *at == 0 || *at > skipped) {
-            let us = event.when_us.saturating_sub(start_us);
+        let Some(story) = self.0.get(&peer) else {
+            return out.extend_from_slice(b"\"requests\":null,\"events\":[],\"answers\":[]");
+        };
+        let Story { since_us, requests, events, answers } = story;
+        push(out, &format!("\"requests\":{requests},\"events\":["));
+        for (at, event) in events.iter().enumerate() {
+            let us = event.when_us.saturating_sub(*since_us);
             let comma = if at > 0 { "," } else { "" };
-            out.extend_from_slice(format!("{comma}{{\"us\":{us},\"what\":\"").as_bytes());
+            push(out, &format!("{comma}{{\"us\":{us},\"what\":\""));
             push_json(out, words(event.what).as_bytes());
-            out.extend_from_slice(b"\"}");
+            push(out, "\"}");
         }
-        out.push(b']');
+        push(out, "],\"answers\":[");
+        let newest = &answers[answers.len().saturating_sub(TOLD_MAX)..];
+        for (at, answer) in newest.iter().enumerate() {
+            push(out, if at > 0 { ",{" } else { "{" });
+            push(out, &format!("\"us\":{},", answer.began_us.saturating_sub(*since_us)));
+            push_answer(out, answer);
+            push(out, "}");
+        }
+        push(out, "]");
     }
+}
+
+/// What has happened to the request with that id, and on its connection, if it is among what was
+/// found of a loop: each with the microseconds since it was there.
+#[must_use]
+pub fn told(seen: &Seen, id: &[u8]) -> Option<Vec<(i64, String)>> {
+    let is_it = |answer: &&Answered| answer.asked[4] == id && !id.is_empty();
+    let answer = seen.answers.iter().find(is_it)?;
+    let Answered { connection, stream, began_us, status, bytes, first_us, whole_us, .. } = answer;
+    let since = |us: u64| i64::try_from(us).unwrap_or(i64::MAX) - began_us.cast_signed();
+    let own = seen.events.iter().filter(|event| event.connection == *connection);
+    let mut steps: Vec<_> = own.map(|event| (since(event.when_us), words(event.what))).collect();
+    if let Some(known) = seen.known.iter().find(|known| known.connection == *connection) {
+        let Known { peer, since_us, requests, .. } = known;
+        let requests = format!("the connection came from {peer}; {requests} answers so far");
+        steps.push((since(*since_us), requests));
+    }
+    let [method, host, path, ..] = answer.asked.each_ref().map(|text| printable(text));
+    let lane = if *stream > 0 { format!(" on stream {stream}") } else { String::new() };
+    let client = answer.client.map_or_else(|| "a Unix socket".to_owned(), |ip| ip.to_string());
+    steps.push((0, format!("the request is there{lane}: {method} {host}{path}, from {client}")));
+    steps.push((first_us.cast_signed(), format!("its first byte is sent: status {status}")));
+    let why = match printable(&answer.reason) {
+        why if why.is_empty() => why,
+        why => format!("; {why}"),
+    };
+    steps.push(match whole_us {
+        Some(us) => (us.cast_signed(), format!("its last byte is sent: {bytes} bytes{why}")),
+        None => (i64::MAX, "its end is still to come".to_owned()),
+    });
+    steps.sort_by_key(|(us, _)| *us);
+    Some(steps)
+}
+
+fn printable(text: &[u8]) -> String {
+    let mut out = Vec::new();
+    push_printable(&mut out, text);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// The connections that it is known of how they began: where their clients are, since when, and how
+/// much was answered on them.
+fn beginnings(seen: &Seen) -> HashMap<Name, (SocketAddr, u64, u64)> {
+    let mut all = HashMap::new();
+    for event in &seen.events {
+        match event.what {
+            What::Ended { peer, since_us, requests, .. } => {
+                all.insert(event.connection, (peer, since_us, u64::from(requests)));
+            }
+            What::Accepted(peer) => {
+                all.entry(event.connection).or_insert((peer, event.when_us, 0));
+            }
+            _ => {}
+        }
+    }
+    let known = seen.known.iter();
+    all.extend(known.map(|one| (one.connection, (one.peer, one.since_us, one.requests))));
+    all
+}
+
+/// Appends what is known of an answer, as members of an object.
+pub(crate) fn push_answer(out: &mut Vec<u8>, answer: &Answered) {
+    let Answered { stream, status, bytes, first_us, whole_us, client, asked, reason, .. } = answer;
+    let whole = whole_us.map_or_else(|| "null".to_owned(), |us| us.to_string());
+    push(out, &format!("\"stream\":{stream},\"status\":{status},\"bytes\":{bytes},"));
+    push(out, &format!("\"first_us\":{first_us},\"whole_us\":{whole}"));
+    let client = client.map_or_else(|| "unix".to_owned(), |ip| ip.to_canonical().to_string());
+    let [method, host, path, referrer, id] = asked;
+    for (name, text) in [
+        ("client", client.as_bytes()),
+        ("method", method),
+        ("host", host),
+        ("path", path),
+        ("referrer", referrer),
+        ("id", id),
+        ("reason", reason),
+    ] {
+        push(out, &format!(",\"{name}\":\""));
+        push_json(out, text);
+        push(out, "\"");
+    }
+}
+
+fn push(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(text.as_bytes());
 }
 
 fn words(what: What) -> String {
     match what {
         What::Accepted(_) => "accepted: its first bytes are there".to_owned(),
-        What::Shaken { is_resumed: true } => "TLS: hands shaken, with a ticket".to_owned(),
-        What::Shaken { is_resumed: false } => "TLS: hands shaken".to_owned(),
-        What::Answered { status, bytes, first_us, whole_us } => format!(
-            "answered {status}: {bytes} bytes, the first after {}, the last after {}",
-            time(first_us),
-            time(whole_us)
+        What::Arrived(us) => format!(
+            "from the handshake of TCP to its first bytes: {}, a round trip and the client's own time",
+            time(us)
         ),
-        What::Ended(ending) => format!("ended: {}", ending.words()),
+        What::Introduced(client) => format!("the balancer says that the client is {client}"),
+        What::Shaken { is_resumed, version, suite } => {
+            let how = if is_resumed { "with a ticket" } else { "in full" };
+            format!("hands shaken {how}: {}, {}", version_name(version), suite_name(suite))
+        }
+        What::Way(way) => way_words(way),
+        What::Ended { ending, first: First::Nobody, .. } => format!("ended: {}", ending.words()),
+        What::Ended { ending, first, .. } => {
+            format!("ended: {}; {}", ending.words(), first.words())
+        }
     }
 }
 
-fn time(us: u64) -> String {
-    if us < 1_000 { format!("{us} µs") } else { format!("{:.1} ms", us as f64 / 1e3) }
+fn way_words(way: Way) -> String {
+    let Way { rtt_us, min_rtt_us, segments, again, lost, busy_ms, .. } = way;
+    let mut text = format!(
+        "a round trip takes {}, {} at best; {segments} segments sent",
+        time(rtt_us),
+        time(min_rtt_us)
+    );
+    if again > 0 || lost > 0 {
+        text += &format!(", {again} of them again, {lost} held to be lost");
+    }
+    for (limited_ms, why) in [
+        (way.rwnd_limited_ms, "the client had no room"),
+        (way.sndbuf_limited_ms, "the send buffer was full"),
+    ] {
+        if limited_ms > 0 {
+            text += &format!("; for {limited_ms} of {busy_ms} ms {why}");
+        }
+    }
+    text
+}
+
+fn version_name(version: u16) -> String {
+    match version {
+        0x0303 => "TLS 1.2".to_owned(),
+        0x0304 => "TLS 1.3".to_owned(),
+        other => format!("version {other:#06x}"),
+    }
+}
+
+/// The names of the suites that are spoken here (RFC 8446 appendix B.4, RFC 5289, RFC 7905).
+fn suite_name(suite: u16) -> String {
+    let name = match suite {
+        0x1301 => "AES-128-GCM",
+        0x1302 => "AES-256-GCM",
+        0x1303 => "ChaCha20-Poly1305",
+        0xc02b => "ECDHE-ECDSA AES-128-GCM",
+        0xc02c => "ECDHE-ECDSA AES-256-GCM",
+        0xc02f => "ECDHE-RSA AES-128-GCM",
+        0xc030 => "ECDHE-RSA AES-256-GCM",
+        0xcca8 => "ECDHE-RSA ChaCha20-Poly1305",
+        0xcca9 => "ECDHE-ECDSA ChaCha20-Poly1305",
+        other => return format!("suite {other:#06x}"),
+    };
+    name.to_owned()
+}
+
+fn time(us: u32) -> String {
+    if us < 1_000 { format!("{us} µs") } else { format!("{:.1} ms", f64::from(us) / 1e3) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use control::lives::Ending;
+    use crate::example::{answered, life, look};
+    use control::lives::{Answer, Ending, Life};
+    use std::sync::atomic::AtomicU64;
 
-    fn event(when_us: u64, connection: u64, what: What) -> Event {
-        Event { when_us, connection, what }
+    fn told(stories: &Stories, peer: &str) -> serde_json::Value {
+        let mut out = b"{".to_vec();
+        stories.push(&mut out, peer.parse().unwrap());
+        out.push(b'}');
+        serde_json::from_slice(&out).unwrap()
     }
 
-    fn told(stories: &Stories, peer: &str) -> String {
-        let mut out = Vec::new();
-        stories.push(&mut out, peer.parse().unwrap());
-        String::from_utf8(out).unwrap()
+    fn seen(words: &[AtomicU64]) -> Vec<Seen> {
+        let words = look(words);
+        control::lives::seen(&words, &words)
+    }
+
+    fn begin(life: &Life, when_us: u64) -> Name {
+        life.begin(when_us, "192.0.2.1:4242".parse().unwrap())
     }
 
     #[test]
     fn a_connection_is_told_from_its_beginning_to_its_end() {
-        let peer = "192.0.2.1:4242".parse().unwrap();
-        let answered = What::Answered { status: 200, bytes: 7, first_us: 30, whole_us: 1_500 };
-        let stories = Stories::of([
-            vec![
-                event(50, 1, What::Ended(Ending::Late)),
-                event(20, 1, answered),
-                event(10, 1, What::Accepted(peer)),
-                event(90, 2, answered),
-            ],
-            vec![event(5, 1, What::Accepted(peer))],
-        ]);
+        let (words, life) = life();
+        let name = begin(&life, 10);
+        life.put(10, name, What::Arrived(1_250));
+        life.put(15, name, What::Shaken { is_resumed: true, version: 0x304, suite: 0x1302 });
+        life.answer(&answered(name, "/a", 200));
+        life.count(name);
+        let way = Way { rtt_us: 1_500, min_rtt_us: 900, segments: 9, again: 1, ..Way::default() };
+        life.put(40, name, What::Way(Way { rwnd_limited_ms: 3, busy_ms: 5, ..way }));
+        life.end(50, name, (Ending::Late, First::Server));
+        let said = told(&Stories::of(&seen(words)), "[::ffff:192.0.2.1]:4242");
+        let events: Vec<_> = said["events"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["what"].as_str().unwrap())
+            .collect();
         assert_eq!(
-            told(&stories, "[::ffff:192.0.2.1]:4242"),
-            "[{\"us\":0,\"what\":\"accepted: its first bytes are there\"},\
-             {\"us\":10,\"what\":\"answered 200: 7 bytes, the first after 30 \\u00b5s, the last \
-             after 1.5 ms\"},{\"us\":40,\"what\":\"ended: its time was over\"}]"
+            events,
+            [
+                "accepted: its first bytes are there",
+                "from the handshake of TCP to its first bytes: 1.2 ms, a round trip and the client's \
+                 own time",
+                "hands shaken with a ticket: TLS 1.3, AES-256-GCM",
+                "a round trip takes 1.5 ms, 900 µs at best; 9 segments sent, 1 of them again, 0 \
+                 held to be lost; for 3 of 5 ms the client had no room",
+                "ended: its time was over; this server's FIN went first"
+            ]
         );
-        assert_eq!(told(&stories, "192.0.2.1:1"), "[]");
+        assert_eq!((&said["requests"], &said["events"][4]["us"]), (&1.into(), &40.into()));
+        assert_eq!(
+            (&said["answers"][0]["path"], &said["answers"][0]["us"]),
+            (&"/a".into(), &10.into())
+        );
+        assert_eq!(told(&Stories::default(), "192.0.2.1:1")["requests"], serde_json::Value::Null);
     }
 
     #[test]
-    fn of_a_long_story_the_beginning_and_the_end_are_told() {
-        let peer = "192.0.2.1:4242".parse().unwrap();
-        let answered = What::Answered { status: 200, bytes: 7, first_us: 30, whole_us: 1_500 };
-        let rest = (1..200).map(|at| event(at, 1, answered));
-        let all = [event(0, 1, What::Accepted(peer))].into_iter().chain(rest).collect();
-        let text = told(&Stories::of([all]), "192.0.2.1:4242");
-        let said: serde_json::Value = serde_json::from_str(&text).unwrap();
-        let said = said.as_array().unwrap();
+    fn a_busy_connection_keeps_its_story_and_tells_its_newest_answers() {
+        let (words, life) = life();
+        let name = begin(&life, 10);
+        for at in 0..10_001 {
+            life.count(name);
+            life.answer(&answered(name, &format!("/{at}"), 200));
+            // Others come and go.
+            life.end(
+                20,
+                life.begin(20, "192.0.2.2:1".parse().unwrap()),
+                (Ending::Late, First::Client),
+            );
+        }
+        let said = told(&Stories::of(&seen(words)), "192.0.2.1:4242");
+        let answers = said["answers"].as_array().unwrap();
+        assert_eq!((&said["requests"], answers.len()), (&10_001.into(), TOLD_MAX));
+        // Of one client's port the newest connection is told.
+        life.end(30, name, (Ending::ByClient, First::Client));
+        begin(&life, 40);
+        let said = told(&Stories::of(&seen(words)), "192.0.2.1:4242");
+        assert_eq!((&said["requests"], said["events"].as_array().unwrap().len()), (&0.into(), 1));
+    }
+
+    #[test]
+    fn what_has_happened_to_a_request_is_told_step_by_step() {
+        let (words, life) = life();
+        let name = begin(&life, 10);
+        let [method, host, path, referrer, _] = answered(name, "/a", 200).asked;
+        let asked = [method, host, path, referrer, b"3f0b"];
+        let answer = Answer { asked, whole_us: None, stream: 5, ..answered(name, "/a", 502) };
+        let begun = life.answer(&answer);
+        let found = |id: &[u8]| super::told(&seen(words)[0], id);
+        assert_eq!((found(b"other"), found(b"")), (None, None));
+        assert_eq!(found(b"3f0b").unwrap().pop().unwrap().1, "its end is still to come");
+        life.finish(begun, 9, (5, 70), "cut off");
+        life.end(200, name, (Ending::Broken, First::Cut));
+        let steps = found(b"3f0b").unwrap();
+        let expect = [
+            (-10, "accepted: its first bytes are there"),
+            (0, "the request is there on stream 5: GET a.example/a, from 192.0.2.1"),
+            (5, "its first byte is sent: status 502"),
+            (70, "its last byte is sent: 9 bytes; cut off"),
+            (180, "ended: an answer could not be sent; this server cut it off with a RST"),
+        ];
+        assert_eq!(steps, expect.map(|(us, words)| (us, words.to_owned())));
+    }
+
+    #[test]
+    fn terms_of_tls_have_their_names_or_numbers() {
         assert_eq!(
-            (said.len(), &said[0]["us"], &said[1]["us"]),
-            (TOLD_MAX, &0.into(), &151.into())
+            (version_name(0x303), version_name(1)),
+            ("TLS 1.2".into(), "version 0x0001".into())
+        );
+        assert_eq!(
+            (suite_name(0xc02f), suite_name(0)),
+            ("ECDHE-RSA AES-128-GCM".into(), "suite 0x0000".into())
         );
     }
 }

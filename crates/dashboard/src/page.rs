@@ -2,12 +2,13 @@
 //! The charts are drawn by uPlot 1.6.32 (MIT, see `page/uplot/LICENSE`).
 
 /// The parts: where each is asked for, of what kind it is, and itself.
-const PARTS: [(&str, &str, &[u8]); 8] = [
+const PARTS: [(&str, &str, &[u8]); 9] = [
     ("/", HTML, include_bytes!("page/index.html")),
     ("/travel", HTML, include_bytes!("page/travel.html")),
     ("/travel.zh", HTML, include_bytes!("page/travel.zh.html")),
     ("/travel.js", SCRIPT, include_bytes!("page/travel.js")),
     ("/page.css", "text/css; charset=utf-8", include_bytes!("page/page.css")),
+    ("/requests.js", SCRIPT, include_bytes!("page/requests.js")),
     ("/page.js", SCRIPT, include_bytes!("page/page.js")),
     ("/uplot.css", "text/css; charset=utf-8", include_bytes!("page/uplot/uPlot.min.css")),
     ("/uplot.js", SCRIPT, include_bytes!("page/uplot/uPlot.iife.min.js")),

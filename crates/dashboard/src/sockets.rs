@@ -84,7 +84,7 @@ fn push_socket(out: &mut Vec<u8>, socket: &Socket, stories: &Stories) {
         let number = number.map_or_else(|| "null".to_owned(), |number| number.to_string());
         push(out, &format!(",\"{name}\":{number}"));
     }
-    push(out, ",\"events\":");
+    push(out, ",");
     stories.push(out, *peer);
     push(out, "}");
 }

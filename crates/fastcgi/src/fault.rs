@@ -1,40 +1,9 @@
 //! What an application can do wrong: every fault with the status of the answer and its words.
 
-use message::Status;
-use std::fmt;
+message::reasons! {
+    /// A reason not to believe what an application sends. Its words go into the error log.
+    pub enum Fault;
 
-macro_rules! faults {
-    ($($name:ident = $status:ident $reason:literal;)*) => {
-        /// A reason not to believe what an application sends. Its words go into the error log.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Fault {
-            $(#[doc = $reason] $name,)*
-        }
-
-        impl Fault {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$name,)*];
-
-            /// The status of the answer, where none has been sent.
-            #[must_use]
-            pub const fn status(self) -> Status {
-                match self {
-                    $(Self::$name => Status::$status,)*
-                }
-            }
-
-            /// What is wrong, in words.
-            #[must_use]
-            pub const fn reason(self) -> &'static str {
-                match self {
-                    $(Self::$name => $reason,)*
-                }
-            }
-        }
-    };
-}
-
-faults! {
     Version = BAD_GATEWAY "the application does not speak FastCGI, version 1";
     RequestId = BAD_GATEWAY "the application answers another request than the one it was sent";
     Kind = BAD_GATEWAY "the application sends a record that is none of an answer";
@@ -50,10 +19,4 @@ faults! {
     TooManyHeads = BAD_GATEWAY "the application sends too many heads before its answer";
     BadStatus = BAD_GATEWAY "the application's status is neither 103 nor from 200 to 999";
     Length = BAD_GATEWAY "the application's content-length is not one number";
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.reason())
-    }
 }

@@ -85,11 +85,29 @@ pub(crate) enum Verb {
     Trust(TrustPlace),
     /// Have them trust it no longer
     Untrust(TrustPlace),
+    /// Show what a running server does, second by second
+    Top {
+        #[command(flatten)]
+        desk: Desk,
+    },
     /// Look for mistakes in a config file, and serve nothing
     Check {
         /// The config file
         #[arg(default_value = "gannet.toml")]
         file: PathBuf,
+    },
+    /// Look for what usually goes wrong with a server, and say its cause and its cure
+    ///
+    /// It walks through the folders and files of the config with the eyes of the user that serves,
+    /// the ports, names, certificates, applications, limits and disks. The exit code is 0 where
+    /// nothing is wrong, 1 where something is, and 2 where the config has mistakes.
+    Doctor {
+        /// The config file
+        #[arg(default_value = "gannet.toml")]
+        file: PathBuf,
+        /// Say it as JSON, for programs
+        #[arg(long)]
+        json: bool,
     },
     /// Read a password from standard input and print its hash, for `auth` in a config file
     HashPassword {
@@ -188,7 +206,8 @@ pub(crate) struct Desk {
 /// A request that might be sent.
 #[derive(Args, Debug)]
 pub(crate) struct Explain {
-    /// The URL that would be asked for, or `*` for the server as a whole
+    /// The URL that would be asked for, or `*` for the server as a whole; with --live, the id of a
+    /// request
     pub(crate) url: String,
     /// The method
     #[arg(short = 'X', value_name = "METHOD", default_value = "GET")]
@@ -202,6 +221,9 @@ pub(crate) struct Explain {
     /// The config file
     #[arg(short, value_name = "FILE", default_value = "gannet.toml")]
     pub(crate) config: PathBuf,
+    /// Have the running server say what has happened to the request with that id, step by step
+    #[arg(long, conflicts_with_all = ["method", "fields", "from", "json"])]
+    pub(crate) live: bool,
     /// Say it as JSON, for programs
     #[arg(long)]
     pub(crate) json: bool,

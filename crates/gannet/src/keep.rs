@@ -191,11 +191,11 @@ impl Keep {
 pub(crate) fn object(path: &Path) -> Option<(Object, Vec<u8>)> {
     let text = fs::read(path).ok()?;
     let object = Object::read(&text)?;
-    object.facts()?;
-    Some((object, text))
+    object.is_sound().then_some((object, text))
 }
 
-fn folders(path: &Path) -> io::Result<()> {
+/// Makes a folder, and those that it is in.
+pub(crate) fn folders(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(FOLDER_MODE).recursive(true).create(path)
 }
 
@@ -245,6 +245,7 @@ mod tests {
         assert_eq!(names.len(), 1, "nothing is left over: {names:?}");
     }
 
+    /// O15 of the threats.
     #[test]
     fn what_cannot_be_kept_is_said_and_used_all_the_same() {
         let folder = tempfile::tempdir().unwrap();

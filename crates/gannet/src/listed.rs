@@ -1,132 +1,151 @@
-//! `gannet certs`: the certificates of a config: for whom, from whom, until when, and what is next.
-//! It reads what the server keeps, so that nothing has to run.
+//! What is known of the certificates of a config: for whom, from whom, until when, what is next,
+//! and what went wrong. `gannet certs` reads it from what the server keeps: nothing has to run.
 
 use crate::{
     keep::{self, Keep},
     machine,
     trouble::Trouble,
 };
-use base::{Date, text::push_json};
-use certs::{Attempts, Object, due};
+use base::Date;
+use certs::{Attempts, Object, Term, due};
 use config::{
     Plan,
-    plan::{Certificate, Issuer},
+    plan::{Certificate, Issuer, Pem},
 };
-use std::{path::Path, process::ExitCode};
-use tls::{Pair, der::Facts};
+use control::status;
+use dashboard::push_certificate;
+use std::{fmt::Write as _, path::Path, process::ExitCode};
+use tls::der::Facts;
 
-/// What is known of one certificate.
-struct Row {
-    hosts: Vec<String>,
-    issuer: String,
-    until: Option<i64>,
-    next: String,
-    error: Option<String>,
+/// How long before its end a certificate is spoken of, and in which part of its life at most where
+/// it is to be renewed by itself.
+pub(crate) const WARNING_SECONDS: i64 = 14 * 24 * 60 * 60;
+const WARNING_PART: i64 = 5;
+
+/// How long before its end one is spoken of that is renewed by itself.
+pub(crate) fn warned_within(pem: &Pem) -> i64 {
+    let facts = tls::certificate_in(&pem.chain).and_then(|der| Facts::of(&der));
+    let life = facts.map_or(0, |facts| facts.until.saturating_sub(facts.from));
+    WARNING_SECONDS.min(life / WARNING_PART)
 }
 
 /// Shows all certificates of the config `file`.
 pub(crate) fn list(file: &Path, is_json: bool) -> Result<ExitCode, Trouble> {
     let plan = machine::load(file)?;
-    let now = net::clock::wall().seconds;
-    let rows: Vec<Row> = plan.certificates.iter().map(|one| row(one, &plan, now)).collect();
+    let mut listing = Listing::of(&plan, net::clock::wall().seconds);
+    let row = |one: &Certificate| match &one.issuer {
+        Issuer::Authority(_) => {
+            let text = keep::object(&one.chain).map(|(_, text)| text).unwrap_or_default();
+            listing.row(one, &Pem { chain: text, key: Vec::new() })
+        }
+        Issuer::Files | Issuer::Local(_) => listing.row(one, &one.pem),
+    };
+    let rows: Vec<_> = plan.certificates.iter().map(row).collect();
     net::stream::say(&if is_json { json(&rows) } else { pretty(&rows) });
     Ok(ExitCode::SUCCESS)
 }
 
-fn row(certificate: &Certificate, plan: &Plan, now: i64) -> Row {
-    let at = |time: i64| format!("{} UTC", Date::of(time).to_string().replace('T', " "));
-    match &certificate.issuer {
-        Issuer::Files => {
-            let sites = plan.sites.iter().filter(|site| {
-                let number =
-                    plan.certificates.iter().position(|one| one.chain == certificate.chain);
-                let tls = site.tls.as_ref();
-                tls.zip(number).is_some_and(|(tls, number)| tls.certificates.contains(&number))
-            });
-            let pem = &certificate.pem;
-            let facts = Pair::load(&pem.chain, &pem.key).ok().and_then(|pair| pair.facts());
-            let facts = facts.unwrap_or_default();
-            Row {
-                hosts: sites.map(|site| site.name.to_string()).collect(),
-                issuer: facts.issuer,
-                until: Some(facts.until),
-                next: format!("whoever writes {} renews it", certificate.chain.display()),
-                error: None,
+/// Lists the certificates of a plan, in their order.
+pub(crate) struct Listing {
+    keep: Keep,
+    now: i64,
+    /// The sites that show each.
+    sites: std::vec::IntoIter<Vec<String>>,
+}
+
+impl Listing {
+    pub(crate) fn of(plan: &Plan, now: i64) -> Self {
+        let mut sites = vec![Vec::new(); plan.certificates.len()];
+        for site in &plan.sites {
+            for number in site.tls.iter().flat_map(|tls| &tls.certificates) {
+                let shown = sites.get_mut(*number);
+                shown.into_iter().for_each(|names| names.push(site.name.to_string()));
             }
         }
-        Issuer::Local(hosts) => Row {
-            hosts: hosts.iter().map(ToString::to_string).collect(),
-            issuer: "the local authority".to_owned(),
-            until: None,
-            next: "made anew when the server reads its config, and in its last third".to_owned(),
-            error: None,
-        },
-        Issuer::Authority(hosts) => {
-            let keep = Keep::at(&plan.issuing.folder);
-            let object = keep::object(&certificate.chain).map(|(object, _)| object);
-            let object = object.filter(|object| object.covers(hosts));
-            let attempts: Attempts = keep.attempts(&certificate.chain);
-            let term = object.as_ref().and_then(Object::term);
-            let next = due(term.as_ref(), &attempts, now, certificate.chance());
-            let next = match (next <= now, &object) {
-                (true, _) => "asked for as soon as the server runs".to_owned(),
-                (false, None) => format!("asked for {}", at(next)),
-                (false, Some(_)) => format!("renewed {}", at(next)),
-            };
-            let facts: Option<Facts> = object.as_ref().and_then(Object::facts);
-            let issuer = facts.as_ref().map_or("nobody yet", |facts| &facts.issuer).to_owned();
-            let error = (attempts.failures > 0).then(|| {
-                let Attempts { failures, last, why, .. } = attempts;
-                format!("{why} ({}, failure {failures} in a row)", at(last))
-            });
-            let hosts = hosts.iter().map(ToString::to_string).collect();
-            Row { hosts, issuer, until: facts.map(|facts| facts.until), next, error }
+        Self { keep: Keep::at(&plan.issuing.folder), now, sites: sites.into_iter() }
+    }
+
+    /// What is known of the next certificate of the plan, where `pem` is used.
+    pub(crate) fn row(&mut self, certificate: &Certificate, pem: &Pem) -> status::Certificate {
+        let sites = self.sites.next().unwrap_or_default();
+        let facts = tls::certificate_in(&pem.chain).and_then(|der| Facts::of(&der));
+        let mut row = status::Certificate {
+            file: certificate.chain.display().to_string(),
+            hosts: certificate.issuer.hosts().iter().map(ToString::to_string).collect(),
+            ..status::Certificate::default()
+        };
+        let mut known = facts.as_ref();
+        match &certificate.issuer {
+            Issuer::Files => {
+                row.hosts = sites;
+                row.next = format!("whoever writes {} renews it", row.file);
+                row.warning = known.and_then(|facts| facts.warning(self.now, WARNING_SECONDS));
+            }
+            Issuer::Local(_) => {
+                "the local authority".clone_into(&mut row.issuer);
+                "made anew in its last third".clone_into(&mut row.next);
+            }
+            Issuer::Authority(hosts) => {
+                let object = Object::read(&pem.chain).filter(|object| object.covers(hosts));
+                known = known.filter(|_| object.is_some());
+                let attempts = self.keep.attempts(&certificate.chain);
+                row.next = self.next(object.as_ref(), certificate, &attempts);
+                row.warning = known.and_then(|known| known.warning(self.now, warned_within(pem)));
+                row.error = (attempts.failures > 0).then(|| {
+                    let Attempts { failures, last, why, .. } = attempts;
+                    format!("{why} ({}, failure {failures} in a row)", date(last))
+                });
+            }
+        }
+        row.until = known.map(|facts| facts.until);
+        if row.issuer.is_empty() {
+            row.issuer = known.map_or("nobody yet", |facts| &facts.issuer).to_owned();
+        }
+        row
+    }
+
+    /// What is next with one that an authority issues.
+    fn next(&self, object: Option<&Object>, one: &Certificate, attempts: &Attempts) -> String {
+        let term: Option<Term> = object.and_then(Object::term);
+        let next = due(term.as_ref(), attempts, self.now, one.chance());
+        match (next <= self.now, object) {
+            (true, _) => "asked for as soon as the server runs".to_owned(),
+            (false, None) => format!("asked for {}", date(next)),
+            (false, Some(_)) => format!("renewed {}", date(next)),
         }
     }
 }
 
-fn pretty(rows: &[Row]) -> Vec<u8> {
+fn date(time: i64) -> String {
+    format!("{} UTC", Date::of(time).to_string().replace('T', " "))
+}
+
+fn pretty(rows: &[status::Certificate]) -> Vec<u8> {
     let mut text = String::new();
     if rows.is_empty() {
         text.push_str("no site is served over TLS\n");
     }
-    for Row { hosts, issuer, until, next, error } in rows {
-        text.push_str(&format!("{}\n  issued by {issuer}\n", hosts.join(", ")));
-        if let Some(until) = until {
-            let until = Date::of(*until).to_string().replace('T', " ");
-            text.push_str(&format!("  until {until} UTC\n"));
-        }
-        text.push_str(&format!("  {next}\n"));
-        error.iter().for_each(|error| text.push_str(&format!("  last error: {error}\n")));
-    }
+    rows.iter().for_each(|row| push(&mut text, row, ""));
     text.into_bytes()
 }
 
-fn json(rows: &[Row]) -> Vec<u8> {
+/// A few lines about a certificate.
+pub(crate) fn push(text: &mut String, row: &status::Certificate, indent: &str) {
+    let status::Certificate { hosts, issuer, until, next, warning, error, .. } = row;
+    let _ = writeln!(text, "{indent}{}", hosts.join(", "));
+    let until = until.map(|until| format!(", until {}", date(until))).unwrap_or_default();
+    let _ = writeln!(text, "{indent}  issued by {issuer}{until}");
+    let _ = writeln!(text, "{indent}  {next}");
+    for (what, said) in [("warning", warning), ("last error", error)] {
+        said.iter().for_each(|said| _ = writeln!(text, "{indent}  {what}: {said}"));
+    }
+}
+
+fn json(rows: &[status::Certificate]) -> Vec<u8> {
     let mut out = b"{\"certificates\":[".to_vec();
-    let text = |out: &mut Vec<u8>, text: &str| {
-        out.push(b'"');
-        push_json(out, text.as_bytes());
-        out.push(b'"');
-    };
-    for (at, Row { hosts, issuer, until, next, error }) in rows.iter().enumerate() {
-        out.extend_from_slice(if at > 0 { b",{\"hosts\":[" } else { b"{\"hosts\":[" });
-        for (at, host) in hosts.iter().enumerate() {
-            out.extend_from_slice(if at > 0 { b"," } else { b"" });
-            text(&mut out, host);
-        }
-        out.extend_from_slice(b"],\"issuer\":");
-        text(&mut out, issuer);
-        if let Some(until) = until {
-            out.extend_from_slice(format!(",\"until\":\"{}Z\"", Date::of(*until)).as_bytes());
-        }
-        out.extend_from_slice(b",\"next\":");
-        text(&mut out, next);
-        if let Some(error) = error {
-            out.extend_from_slice(b",\"error\":");
-            text(&mut out, error);
-        }
-        out.push(b'}');
+    for (at, row) in rows.iter().enumerate() {
+        out.extend_from_slice(if at > 0 { b"," } else { b"" });
+        push_certificate(&mut out, row);
     }
     out.extend_from_slice(b"]}\n");
     out

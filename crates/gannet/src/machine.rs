@@ -88,11 +88,22 @@ pub(crate) fn serving_user(plan: &Plan) -> Result<Option<User>, Trouble> {
         (Some(user), true) => Ok(Some(with_groups(user, plan))),
         (None, false) => Ok(None),
         (None, true) => {
-            let usual = USERS.iter().find_map(|name| User::find(name).ok());
-            let usual = usual.map(|user| Some(with_groups(user, plan)));
+            let usual = usual_user().map(|user| Some(with_groups(user, plan)));
             usual.ok_or_else(|| trouble(IdentityError::Unknown(USERS.join(", "))))
         }
     }
+}
+
+fn usual_user() -> Option<User> {
+    USERS.iter().find_map(|name| User::find(name).ok())
+}
+
+/// The group of whoever serves where that user is named, or nobody is. Where nobody can serve so,
+/// it does not matter: [`serving_user`] says why.
+fn serving_group(name: Option<&str>) -> u32 {
+    let find = || name.map_or_else(usual_user, |name| User::find(name).ok());
+    let user = process::is_root().then(find).flatten();
+    user.map_or_else(process::group, |user| user.group)
 }
 
 fn with_groups(mut user: User, plan: &Plan) -> User {
@@ -229,11 +240,11 @@ impl World for Machine {
         certs::thumbprint_of(key.pem().as_bytes()).ok()
     }
 
-    fn fpm(&self, version: Option<&str>) -> Result<Fpm, String> {
+    fn fpm(&self, version: Option<&str>, user: Option<&str>) -> Result<Fpm, String> {
         let program = php::find(version)?;
         let sockets = place::desk_path(&self.file).map(|path| path.with_extension(""));
         let sockets = sockets.ok_or("there is no place for the sockets of php-fpm")?;
-        Ok(Fpm { stamp: php::stamp(&program), program, sockets })
+        Ok(Fpm { stamp: php::stamp(&program), program, sockets, group: serving_group(user) })
     }
 
     fn runner(&self, name: Option<&str>, root: &Path) -> Result<Option<PoolUser>, String> {
@@ -256,6 +267,10 @@ impl World for Machine {
 /// The folder in which what comes by itself of certificates is kept where the config names none.
 pub(crate) fn keep_folder() -> PathBuf {
     let own = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    // Where systemd has given it one, which nobody else has.
+    if let Some(state) = own("STATE_DIRECTORY") {
+        return state;
+    }
     match (process::user(), own("XDG_DATA_HOME"), own("HOME")) {
         (0, ..) | (_, None, None) => PathBuf::from("/var/lib/gannet"),
         (_, Some(data), _) => data.join("gannet"),

@@ -7,6 +7,7 @@ mod verb;
 mod password;
 mod paper;
 mod keep;
+mod own_certificate;
 mod php;
 mod place;
 mod machine;
@@ -24,6 +25,8 @@ mod listed;
 mod trust;
 mod comparing;
 mod diff;
+mod doctor;
+mod top;
 mod wishing;
 mod selftest;
 mod trouble;
@@ -47,11 +50,16 @@ fn main() -> ExitCode {
         Some(Verb::Status { desk, json }) => wishing::status(&desk, json),
         Some(Verb::Role { role }) => role::play(role),
         Some(Verb::Check { file }) => verb::check(&file).map(|()| ExitCode::SUCCESS),
+        Some(Verb::Top { desk }) => top::top(&desk),
+        Some(Verb::Doctor { file, json }) => doctor::doctor(&file, json),
         Some(Verb::Certs { file, json }) => listed::list(&file, json),
         Some(Verb::Trust(place)) => trust::trust(&place.wish(false)),
         Some(Verb::Untrust(place)) => trust::trust(&place.wish(true)),
         Some(Verb::HashPassword { user }) => {
             password::hash(user.as_deref()).map(|()| ExitCode::SUCCESS)
+        }
+        Some(Verb::Explain(arguments)) if arguments.live => {
+            wishing::request(arguments.config, &arguments.url)
         }
         Some(Verb::Explain(arguments)) => explain::explain(&arguments).map(|()| ExitCode::SUCCESS),
         Some(Verb::Help { word }) => paper::help(word.as_deref()).map(|()| ExitCode::SUCCESS),

@@ -6,6 +6,7 @@ use config::plan::{Pool, PoolUser};
 use net::{
     identity::User,
     process::{self, Handle},
+    store,
     unix::{self, SocketFile},
 };
 use std::{
@@ -137,7 +138,7 @@ struct Shared {
     _file: SocketFile,
     socket: OwnedFd,
     /// The process, and whether none is to follow.
-    now: Mutex<(Option<Handle>, bool)>,
+    now: Mutex<(Option<Arc<Handle>>, bool)>,
 }
 
 impl Fpm {
@@ -153,12 +154,12 @@ impl Fpm {
         let failed = |error: io::Error| format!("{}: {error}", folder.display());
         DirBuilder::new().mode(0o700).create(&folder).map_err(failed)?;
         let path = folder.join("socket");
-        let (socket, file) =
-            unix::listen_for_program(&path, process::group()).map_err(|error| {
-                let _ = fs::remove_dir_all(&folder);
-                format!("{}: {error:?}", path.display())
-            })?;
-        let pool = Pool::quick(program, user, path);
+        let group = process::group();
+        let (socket, file) = unix::listen_for_program(&path, group).map_err(|error| {
+            let _ = fs::remove_dir_all(&folder);
+            format!("{}: {error:?}", path.display())
+        })?;
+        let pool = Pool::quick(program, user, (path, group));
         let now = Mutex::default();
         let shared = Arc::new(Shared { pool, folder, _file: file, socket, now });
         let (ready, told) = mpsc::channel();
@@ -207,19 +208,23 @@ impl Shared {
     /// Starts one and waits until it has ended: how, and whether it was ready before.
     fn run(&self, ready: &Sender<Result<(), String>>) -> io::Result<(String, bool)> {
         let (mut child, errors) = fpm::start(&self.pool, self.socket.as_fd(), true)?;
+        let handle = Handle::of(child.id()).map(Arc::new).ok();
         {
             let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
-            now.0 = Handle::of(child.id()).ok();
+            now.0.clone_from(&handle);
             if now.1 {
-                now.0.iter().for_each(Handle::stop);
+                now.0.iter().for_each(|handle| handle.stop());
             }
         }
         let (ready, heard) = (ready.clone(), Arc::new(Heard::default()));
         let own = Arc::clone(&heard);
         let listening = thread::Builder::new().spawn(move || own.listen(errors, &ready));
+        if let Some(handle) = &handle {
+            let _ = store::wait(&[handle.as_fd()], None);
+            // What it has started may still take requests, and holds the pipe until it has ended.
+            handle.quit_group();
+        }
         let ended = child.wait()?;
-        // What it has started may still take requests, and holds the pipe until it has ended.
-        process::quit_group(child.id());
         let is_ready = || heard.is_ready.load(Ordering::Relaxed);
         if let (Ok(listening), false) = (listening, is_ready()) {
             let _ = listening.join();
@@ -271,7 +276,7 @@ impl Drop for Fpm {
         {
             let mut now = self.shared.now.lock().unwrap_or_else(PoisonError::into_inner);
             now.1 = true;
-            now.0.iter().for_each(Handle::stop);
+            now.0.iter().for_each(|handle| handle.stop());
         }
         if let Some(watch) = self.watch.take() {
             watch.thread().unpark();

@@ -3,6 +3,7 @@
 
 use crate::{
     keep::{self, Keep},
+    listed::{self, Listing, WARNING_SECONDS},
     machine,
 };
 use certs::{Local, Object, Term, stand_in};
@@ -10,19 +11,16 @@ use config::{
     Bundle,
     plan::{Authorities, Certificate, Issuer, Issuing, Pem},
 };
+use control::status;
 use std::{
     collections::HashMap,
+    fs,
     path::{Path, PathBuf},
 };
 use tls::{Pair, der::Facts};
 
 /// Bytes of a file at most.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
-
-/// How long before its end a certificate is spoken of, and in which part of its life at most where
-/// it is to be renewed by itself.
-const WARNING_SECONDS: i64 = 14 * 24 * 60 * 60;
-const WARNING_PART: i64 = 5;
 
 /// What a look at the files has found.
 #[derive(Default)]
@@ -33,18 +31,8 @@ pub(crate) struct Renewal {
     pub(crate) renewed: Vec<String>,
     /// What is wrong with some.
     pub(crate) troubles: Vec<String>,
-    /// When those end that are used from now on, in seconds since 1970, by their files.
-    pub(crate) ends: Vec<(String, i64)>,
-}
-
-/// When these certificates end, as far as that can be told.
-pub(crate) fn ends(certificates: &[Certificate]) -> Vec<(String, i64)> {
-    certificates.iter().filter_map(|one| end(one, &one.pem)).collect()
-}
-
-fn end(certificate: &Certificate, pem: &Pem) -> Option<(String, i64)> {
-    let facts = Facts::of(&tls::certificate_in(&pem.chain)?)?;
-    Some((certificate.chain.display().to_string(), facts.until))
+    /// What is known of each that is used from now on.
+    pub(crate) known: Vec<status::Certificate>,
 }
 
 /// What could not be put into files, by where it would be.
@@ -57,6 +45,8 @@ struct Look<'l> {
     unkept: &'l Unkept,
     /// The local authority, once it was asked.
     local: Option<Local>,
+    /// The same certificate, where its file says something else about it by now.
+    noted: Option<Pem>,
     renewal: Renewal,
 }
 
@@ -65,7 +55,7 @@ pub(crate) fn look(mut bundle: Bundle, unkept: &Unkept, now: i64) -> Renewal {
     // What was checked once is sound.
     let Ok(plan) = bundle.resolve() else { return Renewal::default() };
     let (renewal, mut has_new) = (Renewal::default(), false);
-    let mut look = Look { now, issuing: &plan.issuing, unkept, local: None, renewal };
+    let mut look = Look { now, issuing: &plan.issuing, unkept, local: None, noted: None, renewal };
     for Authorities { file, pem, place } in &plan.authorities {
         if let Some(found) =
             look.at_authorities(file, pem, &format!("{} ({place})", file.display()))
@@ -74,13 +64,21 @@ pub(crate) fn look(mut bundle: Bundle, unkept: &Unkept, now: i64) -> Renewal {
             has_new = true;
         }
     }
+    let mut listing = Listing::of(&plan, now);
     for certificate in &plan.certificates {
         let found = match &certificate.issuer {
             Issuer::Files => look.at_files(certificate),
             Issuer::Local(hosts) => look.at_local(certificate, hosts),
             Issuer::Authority(hosts) => look.at_kept(certificate, hosts),
         };
-        look.renewal.ends.extend(end(certificate, found.as_ref().unwrap_or(&certificate.pem)));
+        let noted = look.noted.take();
+        let used = found.as_ref().or(noted.as_ref()).unwrap_or(&certificate.pem);
+        let mut row = listing.row(certificate, used);
+        if unkept.get(&certificate.chain).is_some_and(|text| *text == used.chain) {
+            let folder = plan.issuing.folder.display();
+            row.error.get_or_insert_with(|| format!("it cannot be kept in {folder}"));
+        }
+        look.renewal.known.push(row);
         if let Some(Pem { chain, key }) = found {
             bundle.renew(&certificate.chain, chain);
             bundle.renew(&certificate.key, key);
@@ -116,6 +114,10 @@ impl Look<'_> {
         let Certificate { chain, key, pem, place, .. } = certificate;
         let name = format!("{} ({place})", chain.display());
         let found = read(chain).and_then(|chain| Ok(Pem { chain, key: read(key)? }));
+        if found.as_ref() == Ok(pem) {
+            self.warn(&name, pem, WARNING_SECONDS);
+            return None;
+        }
         let found = found.and_then(|found| match Pair::load(&found.chain, &found.key) {
             Ok(pair) => Ok((found, pair)),
             Err(fault) => Err(fault.to_string()),
@@ -151,12 +153,12 @@ impl Look<'_> {
             }
         }
         let local = self.local.as_ref()?;
-        let pair = Pair::load(&pem.chain, &pem.key).ok();
-        let facts = pair.and_then(|pair| pair.facts());
-        let is_well = facts.is_some_and(|facts| {
+        let is_well = facts(pem).is_some_and(|facts| {
             let (from, until) = (facts.from, facts.until);
             let term = Term { from, until, window: None, issued: from };
-            local.has_signed(&facts) && self.now < term.renewal(certificate.chance())
+            let until = term.renewal(certificate.chance());
+            // One may have been made by a clock that was wrong.
+            local.has_signed(&facts) && (from..until).contains(&self.now)
         });
         if is_well {
             return None;
@@ -173,6 +175,11 @@ impl Look<'_> {
     fn at_kept(&mut self, certificate: &Certificate, hosts: &[Box<str>]) -> Option<Pem> {
         let Certificate { chain, pem, place, .. } = certificate;
         let host = hosts.first().map_or("", |host| host);
+        let name = format!("the certificate of {host} ({place})");
+        if fs::read(chain).is_ok_and(|text| text == pem.chain) {
+            self.warn(&name, pem, listed::warned_within(pem));
+            return None;
+        }
         let unkept = self.unkept.get(chain).cloned();
         let unkept = unkept.and_then(|text| Some((Object::read(&text)?, text)));
         let kept = keep::object(chain).into_iter().chain(unkept);
@@ -185,19 +192,24 @@ impl Look<'_> {
             self.renewal.troubles.push(format!("{host} ({place}): its certificate {way}"));
             return (!is_issued && !self.holds(pem)).then(|| self.stand_in(hosts)).flatten();
         };
-        let pair = Pair::load(object.pem.as_bytes(), object.pem.as_bytes()).ok()?;
-        let life = pair.facts().map_or(0, |facts| facts.until.saturating_sub(facts.from));
-        let within = WARNING_SECONDS.min(life / WARNING_PART);
-        let name = format!("the certificate of {host} ({place})");
-        let warning = pair.warning(self.now, within);
+        let found = Pem { chain: text.clone(), key: text };
+        self.warn(&name, &found, listed::warned_within(&found));
+        if !self.holds(&found) && self.is_issued_and_holds(pem) {
+            return None;
+        }
+        if Object::read(&pem.chain).is_some_and(|before| before.pem == object.pem) {
+            // Its authority wants it to be renewed at another time, which is no matter of workers.
+            self.noted = Some(found);
+            return None;
+        }
+        self.renewal.renewed.push(name);
+        Some(found)
+    }
+
+    /// Speaks of the end of one that is used, where that is near.
+    fn warn(&mut self, name: &str, pem: &Pem, within: i64) {
+        let warning = facts(pem).and_then(|facts| facts.warning(self.now, within));
         self.renewal.troubles.extend(warning.map(|why| format!("{name} {why}")));
-        // Its authority may only want it to be renewed at another time.
-        let is_other = Object::read(&pem.chain).is_none_or(|before| before.pem != object.pem);
-        let is_refused = !pair.holds(self.now) && self.is_issued_and_holds(pem);
-        (is_other && !is_refused).then(|| {
-            self.renewal.renewed.push(name);
-            Pem { chain: text.clone(), key: text }
-        })
     }
 
     fn stand_in(&self, hosts: &[Box<str>]) -> Option<Pem> {
@@ -210,12 +222,16 @@ impl Look<'_> {
     }
 
     fn holds(&self, pem: &Pem) -> bool {
-        Pair::load(&pem.chain, &pem.key).is_ok_and(|pair| pair.holds(self.now))
+        facts(pem).is_some_and(|facts| (facts.from..=facts.until).contains(&self.now))
     }
 }
 
 /// What is said of one that is not there yet.
 const WAITS: &str = "is not there yet: until then browsers are shown one that they refuse";
+
+fn facts(pem: &Pem) -> Option<Facts> {
+    Facts::of(&tls::certificate_in(&pem.chain)?)
+}
 
 fn useless(name: &str, why: &str) -> String {
     format!("{name} cannot be used: {why}: the one before goes on")

@@ -16,6 +16,7 @@ use config::{Blueprint, Bundle, Paint, Plan, plan::Address};
 use control::{
     Clients, Lives, Recents, Rows, Seats, Tallies, TicketKeys, Trails, finding,
     note::{Note, Order, Question, Report, Verdict},
+    status::pack_certificates,
     wish::Outcome,
 };
 use ear::{Ear, take_files};
@@ -125,11 +126,13 @@ fn renew(end: BorrowedFd<'_>, along: &[OwnedFd]) -> io::Result<ExitCode> {
     let unkept = unkept.transpose()?.and_then(|bytes| finding::unpack(&bytes)).unwrap_or_default();
     let unkept = unkept.into_iter().map(|(path, text)| (path.into(), text)).collect();
     let now = clock::wall().seconds;
-    let Renewal { bundle, renewed, troubles, ends } = renewal::look(bundle, &unkept, now);
+    let Renewal { bundle, renewed, troubles, known } = renewal::look(bundle, &unkept, now);
+    let known = sealed::bytes(c"gannet-certificates", &pack_certificates(&known))?;
     let bundle = bundle.map(|bundle| sealed::bytes(c"gannet-config", &bundle.encode()));
     let bundle = bundle.transpose()?;
-    let along: Vec<_> = bundle.iter().map(AsFd::as_fd).collect();
-    channel::send(end, &Verdict::Renewed { renewed, troubles, ends }.encode(), &along, true)?;
+    let along: Vec<_> =
+        [Some(&known), bundle.as_ref()].into_iter().flatten().map(AsFd::as_fd).collect();
+    channel::send(end, &Verdict::Renewed { renewed, troubles }.encode(), &along, true)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -154,7 +157,7 @@ fn rehearse_all(end: BorrowedFd<'_>) -> io::Result<ExitCode> {
 fn keep(door: OwnedFd) -> io::Result<ExitCode> {
     process::set_name(c"gannet-keeper");
     process::raise_descriptor_limit();
-    supervisor::keep(door)?;
+    supervisor::keep(door, process::parent().unsigned_abs())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -163,14 +166,9 @@ fn look(file: &Path, paint: Paint) -> Result<(Bundle, Blueprint), Trouble> {
     let hosts = |address: &Address| {
         address.tcp().map(|address| greeting::hosts(address.ip())).unwrap_or_default()
     };
-    // This process is whom workers are by now.
-    let of_workers = (verb::loops(plan.threads), process::group());
-    let blueprint = Blueprint::new(&plan, of_workers, verb::found(&plan), hosts);
-    let ends = match plan.admin {
-        Some(_) => renewal::ends(&plan.certificates),
-        None => Vec::new(),
-    };
-    Ok((bundle, Blueprint { ends, ..blueprint }))
+    let threads = verb::loops(plan.threads);
+    let blueprint = Blueprint::new(&plan, threads, verb::found(&plan), hosts);
+    Ok((bundle, blueprint))
 }
 
 /// Serves, from the first order to the last.

@@ -27,6 +27,7 @@ pub(crate) fn confinement(plan: &Plan) -> Confinement {
         write,
         ports: ports.collect(),
         connects_unix: plan.applications.iter().any(is_unix),
+        visits: false,
     }
 }
 

@@ -8,6 +8,7 @@ use config::plan::{Listen, LogFormat, Plan};
 use net::listener::Listening;
 use std::{
     future::{Future, poll_fn},
+    io,
     pin::{Pin, pin},
     process::ExitCode,
     task::Poll,
@@ -21,7 +22,7 @@ use tokio::{
     sync::oneshot,
     time::timeout,
 };
-use worker::{Listener, Live, Setup};
+use worker::{Listener, Live, Renewer, Setup};
 
 /// What a shell adds to a signal's number in the exit code of a process that it ended.
 const EXIT_SIGNAL: u8 = 128;
@@ -29,12 +30,26 @@ const EXIT_SIGNAL: u8 = 128;
 /// How long a process that a second signal ends may take for its last line.
 const FAREWELL_TIME: Duration = Duration::from_secs(2);
 
+/// How often it is asked whether certificates are others by now.
+const ANEW_PERIOD: Duration = Duration::from_secs(5);
+
+/// What goes on beside serving.
+pub(crate) struct Beside {
+    /// The folder that pages follow, where they do.
+    pub(crate) live: Option<Live>,
+    /// What has other certificates from time to time.
+    pub(crate) anew: Option<Anew>,
+}
+
+/// The same plan with other certificates, if there are any.
+pub(crate) type Anew = Box<dyn FnMut() -> Option<Plan> + Send>;
+
 /// Serves until a signal says to stop; what is under way then may finish. A second signal cuts that
 /// off, and its number is in the exit code.
 pub(crate) fn serve(
     plan: Plan,
     (mut sockets, wanted): (Sockets, &[Listen]),
-    live: Option<Live>,
+    Beside { live, anew }: Beside,
     greeting: &Greeting,
 ) -> Result<ExitCode, Trouble> {
     let loops = greeting.loops;
@@ -61,6 +76,7 @@ pub(crate) fn serve(
     let setup = Setup::alone(plan, loops).map(|setup| Setup { live, ..setup });
     let mut worker = setup.and_then(worker::start).map_err(|error| trouble(&error))?;
     worker.say(&first);
+    anew.map(|anew| renew(anew, worker.renewer())).transpose().map_err(|error| trouble(&error))?;
     let (stopper, reopener) = (worker.stopper(), worker.reopener());
     let mut hurried = None;
     worker.run(by_loop.into_iter().map(listeners).collect(), async {
@@ -94,6 +110,18 @@ pub(crate) fn serve(
     })
 }
 
+/// Has other certificates used whenever there are any, from a thread of its own.
+fn renew(mut anew: Anew, renewer: Renewer) -> io::Result<()> {
+    let renew = move || {
+        loop {
+            // The clock of the wall may be set meanwhile, so no long sleep would be of use.
+            thread::park_timeout(ANEW_PERIOD);
+            anew().iter().for_each(|plan| renewer.renew(plan));
+        }
+    };
+    thread::Builder::new().name("gannet-renewal".to_owned()).spawn(renew).map(drop)
+}
+
 /// Sockets as a loop has them.
 pub(crate) fn listeners(sockets: Vec<(usize, Listening)>) -> Vec<Listener> {
     sockets.into_iter().map(|(number, socket)| Listener { number, socket }).collect()
@@ -110,7 +138,7 @@ struct Signals {
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    fn new() -> io::Result<Self> {
         let mut stopping = Vec::new();
         for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
             // Whoever started it with `nohup` means it to outlive the terminal.

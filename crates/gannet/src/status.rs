@@ -1,15 +1,18 @@
 //! `gannet status`: how a server is, for people.
 
-use crate::greeting;
+use crate::{greeting, listed};
 use base::text::{push_printable, push_size};
 use control::{
-    status::{Generation, Reload, Site, Status},
+    status::{Certificate, Generation, Reload, Site, Status},
     tally::Counts,
 };
 
 /// Sites that people are shown, those with the most requests, and routes of each of them.
 const SITES_SHOWN: usize = 10;
 const ROUTES_SHOWN: usize = 3;
+
+/// Certificates that people are shown.
+const CERTIFICATES_SHOWN: usize = 5;
 
 /// Characters of the longest name that is shown whole.
 const NAME_WIDTH: usize = 40;
@@ -46,8 +49,24 @@ pub(crate) fn pretty(status: &Status) -> Vec<u8> {
         text.push_str("  sandbox\n");
         layers.iter().for_each(|layer| text.push_str(&format!("    {layer}\n")));
     }
+    push_certificates(&mut text, &status.certificates);
     push_sites(&mut text, sites);
     text.into_bytes()
+}
+
+/// The certificates that end first, those that something is wrong with in front.
+fn push_certificates(text: &mut String, certificates: &[Certificate]) {
+    let mut all: Vec<_> = certificates.iter().collect();
+    let is_well = |one: &Certificate| one.warning.is_none() && one.error.is_none();
+    all.sort_by_key(|one| (is_well(one), one.until));
+    if !all.is_empty() {
+        text.push_str("  certificates\n");
+    }
+    all.iter().take(CERTIFICATES_SHOWN).for_each(|one| listed::push(text, one, "    "));
+    if let more @ 1.. = all.len().saturating_sub(CERTIFICATES_SHOWN) {
+        let more = counted(more as u64, "more certificate", "more certificates");
+        text.push_str(&format!("    and {more}: --json has all\n"));
+    }
 }
 
 /// What was counted; what is no good sign only where there is any.

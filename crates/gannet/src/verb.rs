@@ -5,13 +5,13 @@ use crate::{
     arguments::{LogFormat, Quick},
     found::{self, Application},
     greeting::{self, Greeting, counted},
-    keep::Keep,
     machine::{self, load},
+    own_certificate::OwnCertificate,
     php::Fpm,
-    port, serving,
+    port,
+    serving::{self, Anew, Beside},
     trouble::Trouble,
 };
-use base::private::is_private;
 use config::{
     Eyes, Plan,
     plan::{self, Address, Listen, Pem},
@@ -30,6 +30,7 @@ use worker::Live;
 
 /// `gannet [PATH]`: serves one folder.
 pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
+    net::process::keep_descriptors();
     let mut asked = asked(arguments)?;
     let what = asked.root.clone();
     let loops = loops(arguments.threads);
@@ -41,8 +42,9 @@ pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
     let live = live.flatten();
     asked.live = live.is_some();
     let (found, fpm) = run_php(&mut asked);
-    let (tls, tls_words) = arguments.tls.then(|| certificate(&addresses)).transpose()?.unzip();
-    asked.tls = tls;
+    let own = arguments.tls.then(|| OwnCertificate::make(&addresses)).transpose()?;
+    let (own, tls_words) = own.unzip();
+    asked.tls = own.as_ref().map(OwnCertificate::pem);
     let greeting = Greeting {
         admin: None,
         urls: greeting::urls(&addresses, arguments.tls),
@@ -55,7 +57,15 @@ pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
         is_for_others: arguments.lan,
     };
     let eyes = Eyes { output: greeting::is_terminal(), errors: io::stderr().is_terminal() };
-    let ended = serving::serve(config::quick(asked, eyes), (sockets, &wanted), live, &greeting);
+    let again = asked.clone();
+    let anew = own.map(|mut own| -> Anew {
+        Box::new(move || {
+            let tls = own.anew()?;
+            Some(config::quick(config::Quick { tls: Some(tls), ..again.clone() }, eyes))
+        })
+    });
+    let beside = Beside { live, anew };
+    let ended = serving::serve(config::quick(asked, eyes), (sockets, &wanted), beside, &greeting);
     drop(fpm);
     ended
 }
@@ -120,27 +130,6 @@ pub(crate) fn asked(arguments: &Quick) -> Result<config::Quick, Trouble> {
         live: arguments.live,
         tls: arguments.tls.then(Pem::default),
     })
-}
-
-/// A certificate of the local authority for all hosts that these addresses are known by, and what
-/// there is to say about it.
-fn certificate(addresses: &[Address]) -> Result<(Pem, String), Trouble> {
-    let failed = |why: String| Trouble::new(1, format!("error: no certificate can be made: {why}"));
-    let now = net::clock::wall().seconds;
-    let (local, trouble) = Keep::at(&machine::keep_folder()).local(now).map_err(failed)?;
-    let hosts = addresses.iter().filter_map(Address::tcp);
-    let hosts = hosts.flat_map(|address| greeting::hosts(address.ip()));
-    let mut hosts: Vec<Box<str>> = hosts.map(Into::into).collect();
-    hosts.push("localhost".into());
-    hosts.retain(|host| is_private(host));
-    hosts.sort();
-    hosts.dedup();
-    let pem = local.sign(&hosts, now).map_err(|error| failed(error.to_string()))?.into_bytes();
-    let words = match trouble {
-        None => "browsers trust it after `gannet trust`".to_owned(),
-        Some(why) => format!("its authority is another one each time: {why}"),
-    };
-    Ok((Pem { chain: pem.clone(), key: pem }, words))
 }
 
 fn hosts(arguments: &Quick) -> Vec<IpAddr> {

@@ -3,13 +3,15 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use certs::{Method, Reply, Request};
+use net::sandbox::reach;
 use std::{
     collections::HashMap,
     io::{self, ErrorKind, Read, Write},
     net::{TcpStream, ToSocketAddrs},
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
-use tls::Trust;
+use tls::{Trust, is_of_the_time};
 
 /// How long a server may take for a connection, for each word, and for a whole answer.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
@@ -29,6 +31,12 @@ const TRUSTED: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
+/// Where it says who is asked for names, and which are known without.
+const NAMES: [&str; 3] = ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"];
+
+/// The ports that servers have mostly, those for names among them.
+pub(crate) const PORTS: [u16; 2] = [443, 53];
+
 /// What is said of ourselves.
 const AGENT: &str = concat!("gannet/", env!("CARGO_PKG_VERSION"));
 
@@ -37,6 +45,20 @@ pub(crate) struct Visits {
     trust: Trust,
     /// Connections that can be used once more, by host and port.
     kept: HashMap<(String, u16), Connection>,
+}
+
+/// The folders that are read on the way to a server; all that they lead to today.
+pub(crate) fn folders() -> Vec<PathBuf> {
+    let files = TRUSTED.iter().chain(&NAMES).map(Path::new).filter(|file| file.exists());
+    let mut folders: Vec<PathBuf> = files.flat_map(reach).chain(["/etc".into()]).collect();
+    folders.sort_unstable();
+    folders.dedup();
+    folders
+}
+
+/// The port of a URL of HTTPS.
+pub(crate) fn port(url: &str) -> Option<u16> {
+    place(url).map(|place| place.port)
 }
 
 trait Stream: Read + Write {}
@@ -91,7 +113,7 @@ impl Visits {
         }
         let fresh = self.connect(&place).map_err(failed)?;
         self.ask(fresh, &place, request, now).map_err(|fault| match fault {
-            Fault::Stale(error) => failed(error.to_string()),
+            Fault::Stale(error) => failed(explain(&error)),
             Fault::Failed(why) => failed(why),
         })
     }
@@ -308,6 +330,7 @@ fn explain(error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => "it does not answer in time".to_owned(),
         ErrorKind::ConnectionRefused => "nobody listens there".to_owned(),
+        _ if is_of_the_time(error) => format!("{error}: is the clock of this machine right?"),
         _ => error.to_string(),
     }
 }

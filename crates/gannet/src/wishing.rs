@@ -3,9 +3,10 @@
 use crate::{arguments::Desk, diff, machine, place, status, trouble::Trouble};
 use control::{
     note::Note,
+    status::Status,
     wish::{Outcome, Wish},
 };
-use net::{process, unix};
+use net::{peer, process};
 use std::{
     io::{self, ErrorKind, Read, Write},
     net::Shutdown,
@@ -53,16 +54,37 @@ pub(crate) fn stop(desk: &Desk) -> Result<ExitCode, Trouble> {
     }
 }
 
-/// Shows how a running server is.
-pub(crate) fn status(desk: &Desk, is_json: bool) -> Result<ExitCode, Trouble> {
+/// How a running server is.
+pub(crate) fn look(desk: &Desk) -> Result<Status, Trouble> {
     match ask(desk, &Wish::Status)? {
-        Outcome::Status(status) => {
-            let text = if is_json { dashboard::json(&status) } else { status::pretty(&status) };
-            net::stream::say(&text);
-            Ok(ExitCode::SUCCESS)
-        }
+        Outcome::Status(status) => Ok(status),
         outcome => refused(outcome),
     }
+}
+
+/// Says what has happened to a request, as its server knows it.
+pub(crate) fn request(file: PathBuf, id: &str) -> Result<ExitCode, Trouble> {
+    let desk = Desk { file: Some(file), control: None };
+    let steps = match ask(&desk, &Wish::Tell(id.to_owned()))? {
+        Outcome::Told(steps) => steps,
+        outcome => return refused(outcome),
+    };
+    for (us, words) in steps {
+        let when = match us {
+            i64::MAX => String::new(),
+            us => format!("{:+.3} ms", us as f64 / 1e3),
+        };
+        net::stream::say(format!("{when:>16}  {words}\n").as_bytes());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows how a running server is.
+pub(crate) fn status(desk: &Desk, is_json: bool) -> Result<ExitCode, Trouble> {
+    let status = look(desk)?;
+    let text = if is_json { dashboard::json(&status) } else { status::pretty(&status) };
+    net::stream::say(&text);
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The config that an operator means: none where only a socket is named.
@@ -135,7 +157,7 @@ fn ask(desk: &Desk, wish: &Wish) -> Result<Outcome, Trouble> {
 /// told again as nobody has heard it, or nothing comes of hearing it twice.
 fn tell(path: &Path, stream: &UnixStream, wish: &Wish) -> Result<Option<Vec<u8>>, Trouble> {
     let failed = |error: io::Error| Trouble::new(1, format!("error: {}: {error}", path.display()));
-    let user = unix::peer_user(stream.as_fd()).map_err(failed)?;
+    let user = peer::user(stream.as_fd()).map_err(failed)?;
     if user != process::user() && user != 0 && process::user() != 0 {
         let message = format!("error: {}: another user listens there", path.display());
         return Err(Trouble::new(1, message));
@@ -170,7 +192,7 @@ fn nobody(path: &Path, error: &io::Error) -> Trouble {
     Trouble::new(1, format!("error: {}: {cause}", path.display()))
 }
 
-fn refused(outcome: Outcome) -> Result<ExitCode, Trouble> {
+fn refused<T>(outcome: Outcome) -> Result<T, Trouble> {
     Err(match outcome {
         Outcome::Refused { code, text } => Trouble::new(code, text),
         _ => Trouble::new(1, "error: the server has answered something else".to_owned()),

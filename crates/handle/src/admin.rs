@@ -7,11 +7,14 @@
 //! Nothing is found out unless somebody looks, and what is found out is for all who look.
 
 use control::{lives, status::Status as Server};
-use dashboard::{Format, Stories};
+use dashboard::{Format, Stories, Tops};
 use message::{
     Body, Broken, Exchange, Fields, Name, Response, Shared, Source, Status, response::Line,
 };
-use net::{diag::Diag, memory};
+use net::{
+    diag::{Diag, Socket},
+    memory,
+};
 use std::{
     net::SocketAddr,
     os::fd::{AsFd, OwnedFd},
@@ -34,14 +37,18 @@ pub struct Board {
 struct State {
     /// How the server was when it was last asked; `None` where it did not say.
     server: Option<Arc<Server>>,
-    /// Where the workers put down the lives of their connections.
-    lives: Arc<Vec<OwnedFd>>,
+    /// What has happened on its connections, and what was asked most, as it was when somebody
+    /// looked closely.
+    stories: Arc<Stories>,
+    tops: Tops,
     /// The same as those see it who follow it.
     news: Arc<Vec<u8>>,
     /// How often it was asked.
     number: u64,
     /// Whether somebody wants it to be asked, and who is to be told so.
     is_wanted: bool,
+    /// Whether one of those who wait looks closely: at connections, or at what is asked.
+    is_close: bool,
     asker: Option<Waker>,
     waiting: Vec<Waker>,
     viewers: usize,
@@ -60,16 +67,18 @@ impl Board {
     fn sockets(&self, server: &Server) -> Vec<u8> {
         let addresses = server.listeners.iter().filter_map(|one| one.address.parse().ok());
         let addresses: Vec<SocketAddr> = addresses.collect();
-        let all =
-            self.diag.as_ref().map(|diag| diag.sockets(|one| dashboard::is_of(one, &addresses)));
-        let lives = Arc::clone(&self.lock().lives);
-        let events = |memory: &OwnedFd| {
-            let look = || memory::look(memory.as_fd(), 0, usize::MAX).unwrap_or_default();
-            // Twice, so that what was changing is known.
-            lives::events(&look(), &look())
-        };
-        let stories = Stories::of(lives.iter().flat_map(events));
+        let mut ports: Vec<_> = addresses.iter().map(SocketAddr::port).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        let is_ours = |one: &Socket| dashboard::is_of(one, &addresses);
+        let all = self.diag.as_ref().map(|diag| diag.sockets(&ports, is_ours));
+        let stories = Arc::clone(&self.lock().stories);
         dashboard::sockets(&all.and_then(Result::ok).unwrap_or_default(), &stories)
+    }
+
+    /// What is asked most, and what went wrong.
+    fn requests(&self) -> Vec<u8> {
+        self.lock().tops.json(net::clock::precise_us())
     }
 
     /// Whether the server serves whoever comes.
@@ -84,7 +93,10 @@ impl Board {
         state.number += 1;
         let (server, lives) = server.unzip();
         state.server = server.map(Arc::new);
-        state.lives = lives.map(Arc::new).unwrap_or_default();
+        let is_close = std::mem::take(&mut state.is_close) || state.viewers > 0;
+        if let Some(lives) = lives.filter(|_| is_close) {
+            state.look_closely(&lives);
+        }
         let news = state.server.as_ref().filter(|_| state.viewers > 0).map(|server| {
             let json = dashboard::json(server);
             [b"data: ", json.trim_ascii_end(), b"\n\n"].concat()
@@ -93,11 +105,11 @@ impl Board {
         state.waiting.drain(..).for_each(Waker::wake);
     }
 
-    /// Waits until somebody wants to know how the server is.
-    pub fn poll_wanted(&self, context: &mut Context<'_>) -> Poll<()> {
+    /// Waits until somebody wants to know how the server is; whether closely.
+    pub fn poll_wanted(&self, context: &mut Context<'_>) -> Poll<bool> {
         let mut state = self.lock();
         if std::mem::take(&mut state.is_wanted) {
-            return Poll::Ready(());
+            return Poll::Ready(state.is_close || state.viewers > 0);
         }
         state.asker = Some(context.waker().clone());
         Poll::Pending
@@ -123,6 +135,23 @@ impl Board {
 }
 
 impl State {
+    /// Looks at what has happened on connections, in the memory of each worker.
+    fn look_closely(&mut self, lives: &[OwnedFd]) {
+        let mut all = Vec::new();
+        let mut numbers = Vec::new();
+        for memory in lives {
+            let look = || memory::look(memory.as_fd(), 0, usize::MAX).unwrap_or_default();
+            // Twice, so that what was changing is known.
+            let seen = lives::seen(&look(), &look());
+            let number = memory::number(memory.as_fd()).unwrap_or(0);
+            self.tops.take(number, &seen);
+            numbers.push(number);
+            all.extend(seen);
+        }
+        self.tops.keep(&numbers);
+        self.stories = Arc::new(Stories::of(&all));
+    }
+
     fn want(&mut self) {
         self.is_wanted = true;
         self.asker.take().into_iter().for_each(Waker::wake);
@@ -139,8 +168,14 @@ impl State {
 pub(crate) fn answer(exchange: &Exchange<'_>, board: Option<&Arc<Board>>) -> Response {
     let Some(board) = board else { return Response::empty(Status::NOT_FOUND) };
     let format = format(&exchange.request.fields);
-    let report =
-        |make| Body::Stream(Box::new(Report { board: Arc::clone(board), wanted: None, make }));
+    let report = |make| {
+        let board = Arc::clone(board);
+        Body::Stream(Box::new(Report { board, wanted: None, is_close: false, make }))
+    };
+    let close = |make| {
+        let board = Arc::clone(board);
+        Body::Stream(Box::new(Report { board, wanted: None, is_close: true, make }))
+    };
     let text = |text: &'static str| Body::Bytes(Shared::from(text.as_bytes()));
     let (status, media_type, body) = match exchange.path_bytes() {
         b"/metrics" => {
@@ -151,7 +186,8 @@ pub(crate) fn answer(exchange: &Exchange<'_>, board: Option<&Arc<Board>>) -> Res
             (Status::OK, format.media_type(), report(make))
         }
         b"/status" => (Status::OK, JSON, report(|server, _| dashboard::json(server))),
-        b"/sockets" => (Status::OK, JSON, report(|server, board| board.sockets(server))),
+        b"/sockets" => (Status::OK, JSON, close(|server, board| board.sockets(server))),
+        b"/requests" => (Status::OK, JSON, close(|_, board| board.requests())),
         b"/healthz" => (Status::OK, TEXT, text("ok\n")),
         b"/readyz" if board.lock().is_ready => (Status::OK, TEXT, text("ready\n")),
         b"/readyz" => (Status::SERVICE_UNAVAILABLE, TEXT, text("not ready\n")),
@@ -200,13 +236,17 @@ struct Report {
     board: Arc<Board>,
     /// The number of the answer that is waited for; `None` before the first word.
     wanted: Option<u64>,
+    /// Whether it is about connections, or what is asked.
+    is_close: bool,
     make: Make,
 }
 
 impl Source for Report {
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Vec<u8>, Broken>>> {
         let mut state = self.board.lock();
+        let is_close = self.is_close;
         let wanted = *self.wanted.get_or_insert_with(|| {
+            state.is_close |= is_close;
             state.want();
             state.number + 1
         });
@@ -309,6 +349,7 @@ mod tests {
         let report = || Report {
             board: Arc::clone(&board),
             wanted: None,
+            is_close: false,
             make: |server, _| server.pid.to_string().into_bytes(),
         };
         let count = Arc::new(Count::default());

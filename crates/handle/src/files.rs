@@ -38,7 +38,7 @@ use control::Counter;
 use folder::Folder;
 use forms::{Asked, Key};
 use job::{Found, Outcome, Read, Task, Work};
-use load::{Loaded, Patience, Siblings};
+use load::{Loaded, Patience, Siblings, Wish};
 use making::{Made, Making};
 use message::{Coding, Exchange, Name, Path, PathError, Response, Status, response::Line};
 use net::{FindError, RootError};
@@ -203,8 +203,11 @@ impl Visit<'_> {
         if is_live {
             return None;
         }
+        let wish = self.wish(Siblings::Unasked);
         let (entry, choice) = self.cache.get(folder, path, request, compress, now, wall_seconds)?;
         match choice {
+            // It is loaded anew, into memory.
+            Choice::Form(at) if entry.variants[at].is_missing(wish) => return None,
             Choice::Form(at) => {
                 self.others = doors::others(files, exchange, path, &entry.plain().path);
                 return Some(serve(&entry.variants[at]));
@@ -214,6 +217,11 @@ impl Visit<'_> {
         }
         let entry = self.cache.take(folder, path)?;
         Some(self.present(path, entry))
+    }
+
+    /// How a page is wanted whose siblings are known so far.
+    fn wish(&self, looked: Siblings) -> Wish {
+        self.cache.wish(looked, self.exchange.needs_bytes && !self.is_live)
     }
 
     /// What is known of compressed siblings of the page at `path`; `None` if somebody has to look.
@@ -226,9 +234,10 @@ impl Visit<'_> {
 
     /// Answers with the page at `path`, which is not in memory.
     fn page(&mut self, path: &[u8], looked: Siblings) -> Answer {
-        match load::attempt(self.folder, path, looked, Patience::Now) {
+        let wish = self.wish(looked);
+        match load::attempt(self.folder, path, wish, Patience::Now) {
             Some(loaded) => self.conclude(path, loaded),
-            None => self.wait(path, Task::Page(looked)),
+            None => self.wait(path, Task::Page(wish)),
         }
     }
 
@@ -242,9 +251,10 @@ impl Visit<'_> {
         let wants_coding =
             !self.is_live && self.exchange.request.fields.contains(Name::AcceptEncoding);
         let looked = if wants_coding { Siblings::Sought } else { Siblings::Unasked };
-        match load::attempt(self.folder, &with_slash(path), looked, Patience::Now) {
+        let wish = self.wish(looked);
+        match load::attempt(self.folder, &with_slash(path), wish, Patience::Now) {
             Some(loaded) => self.conclude_index(path, loaded),
-            None => self.wait(path, Task::Index(looked)),
+            None => self.wait(path, Task::Index(wish)),
         }
     }
 
@@ -268,9 +278,10 @@ impl Visit<'_> {
             return answer;
         }
         let Some(looked) = self.siblings(page) else { return self.wait(page, Task::Survey) };
-        match load::attempt(self.folder, page, looked, Patience::Now) {
+        let wish = self.wish(looked);
+        match load::attempt(self.folder, page, wish, Patience::Now) {
             Some(loaded) => self.conclude_fallback(page, loaded),
-            None => self.wait(page, Task::Fallback(looked)),
+            None => self.wait(page, Task::Fallback(wish)),
         }
     }
 
@@ -286,7 +297,12 @@ impl Visit<'_> {
         if !self.files.has_missing_page {
             return status(Status::NOT_FOUND);
         }
-        match load::attempt(self.folder, NOT_FOUND_PAGE, Siblings::Unasked, Patience::Now) {
+        match load::attempt(
+            self.folder,
+            NOT_FOUND_PAGE,
+            Wish::new(Siblings::Unasked),
+            Patience::Now,
+        ) {
             Some(loaded) => not_found_page(loaded),
             None => self.wait(NOT_FOUND_PAGE, Task::NotFoundPage),
         }

@@ -11,7 +11,7 @@ use crate::{
 use base::Moment;
 use message::{
     Body, Length, Limits, Method, Output, Request, Response, Slots, Source, Version,
-    clock::{Clock, Pace},
+    clock::{Clock, Pace, Writing},
     response::Line,
 };
 
@@ -253,25 +253,9 @@ impl Connection {
         Expiry::Refuse(refusal)
     }
 
-    /// The peer takes no more of the output, as of `now`.
-    pub fn write_blocked(&mut self, now: Moment) {
-        self.clock.block(now, self.limits);
-    }
-
-    /// There is more output, but it waits for something else than the peer, as of `now`: a disk,
-    /// or its turn. That time never counts as the peer's.
-    pub fn write_held(&mut self, now: Moment) {
-        self.clock.hold(now, self.limits);
-    }
-
-    /// The peer took `bytes` of the output since this was last told, but not all of it.
-    pub fn write_progress(&mut self, now: Moment, bytes: u64) {
-        self.clock.progress(now, bytes, self.limits);
-    }
-
-    /// The peer has all of the output: only now it can be expected to send something.
-    pub fn write_done(&mut self, now: Moment) {
-        self.clock.unblock(now);
+    /// Takes down how writing the output goes, as of `now`.
+    pub fn note(&mut self, writing: Writing, now: Moment) {
+        self.clock.note(writing, now, self.limits);
     }
 
     /// Whether the connection is between two requests, with nothing read and nothing owed; closing

@@ -1,41 +1,10 @@
 //! Why a message was refused: every reason with its status and its words.
 
-use message::Status;
-use std::fmt;
+message::reasons! {
+    /// A reason to refuse a message and to close the connection. Its words go into the log and into
+    /// the answer, so that whoever wrote the client can see what is wrong with it.
+    pub enum Refusal;
 
-macro_rules! refusals {
-    ($($name:ident = $status:ident $reason:literal;)*) => {
-        /// A reason to refuse a message and to close the connection. Its words go into the log and
-        /// into the answer, so that whoever wrote the client can see what is wrong with it.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Refusal {
-            $(#[doc = $reason] $name,)*
-        }
-
-        impl Refusal {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$name,)*];
-
-            /// The status of the answer.
-            #[must_use]
-            pub const fn status(self) -> Status {
-                match self {
-                    $(Self::$name => Status::$status,)*
-                }
-            }
-
-            /// What is wrong, in words.
-            #[must_use]
-            pub const fn reason(self) -> &'static str {
-                match self {
-                    $(Self::$name => $reason,)*
-                }
-            }
-        }
-    };
-}
-
-refusals! {
     EmptyLine = BAD_REQUEST "a request begins with an empty line or a bare line end";
     Method = BAD_REQUEST "the method is not a token of at most 32 bytes, followed by one space";
     Target = BAD_REQUEST "the request target is malformed";
@@ -65,10 +34,4 @@ refusals! {
     TrailersTooLong = FIELDS_TOO_LARGE "the trailer section is too long";
     HeadTimeout = REQUEST_TIMEOUT "the head took too long";
     ContentTimeout = REQUEST_TIMEOUT "the content came too slowly";
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.reason())
-    }
 }

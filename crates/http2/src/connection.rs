@@ -191,6 +191,12 @@ impl Connection {
         self.ending == Some(key) || self.streams.get(key).is_some_and(|stream| stream.is_receiving)
     }
 
+    /// The number of the stream that has this key; 0 where it is over.
+    #[must_use]
+    pub fn number(&self, key: Key) -> u32 {
+        self.streams.get(key).map_or(0, |stream| stream.id)
+    }
+
     /// The next request whose content came too slowly; it is to be answered with that.
     pub fn next_late(&mut self) -> Option<Key> {
         self.late.pop()

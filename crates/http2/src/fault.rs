@@ -1,7 +1,5 @@
 //! What is wrong with what a peer sent: with its connection or one stream, or with one request.
 
-use message::Status;
-
 /// The error codes of RFC 9113 section 7.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -51,35 +49,10 @@ impl Fault {
     }
 }
 
-macro_rules! refusals {
-    ($($name:ident = $status:ident $reason:literal;)*) => {
-        /// A reason to turn a request down with an answer; its stream and its connection are sound.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Refusal {
-            $(#[doc = $reason] $name,)*
-        }
+message::reasons! {
+    /// A reason to turn a request down with an answer; its stream and its connection are sound.
+    pub enum Refusal;
 
-        impl Refusal {
-            /// The status of the answer.
-            #[must_use]
-            pub const fn status(self) -> Status {
-                match self {
-                    $(Self::$name => Status::$status,)*
-                }
-            }
-
-            /// What is wrong, in words.
-            #[must_use]
-            pub const fn reason(self) -> &'static str {
-                match self {
-                    $(Self::$name => $reason,)*
-                }
-            }
-        }
-    };
-}
-
-refusals! {
     HeadTooLong = FIELDS_TOO_LARGE "the head is too long";
     TooManyFields = FIELDS_TOO_LARGE "the head has too many fields";
     TargetTooLong = URI_TOO_LONG "the request target is too long";

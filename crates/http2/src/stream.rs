@@ -8,6 +8,7 @@ use base::Moment;
 use message::{
     Body, Limits, Part,
     clock::{Clock, Pace},
+    response::Line,
 };
 use std::{time::Duration, vec};
 
@@ -41,6 +42,8 @@ pub(crate) struct Stream {
     pub(crate) allowance: u64,
     /// What is to be sent.
     pub(crate) content: Content,
+    /// What is told behind that.
+    pub(crate) trailers: Vec<Line>,
     pub(crate) clock: Clock,
     /// How fast its content comes.
     pub(crate) pace: Pace,
@@ -197,6 +200,7 @@ impl Streams {
             window,
             allowance: u64::MAX,
             content: Content::NONE,
+            trailers: Vec::new(),
             clock,
             pace: Pace::NEW,
         };
@@ -214,6 +218,7 @@ impl Streams {
             && slot.id != 0
         {
             (slot.id, slot.content, slot.answer) = (0, Content::NONE, Answer::Given);
+            slot.trailers = Vec::new();
             self.open -= 1;
         }
     }

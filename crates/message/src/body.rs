@@ -6,7 +6,7 @@ use std::{
     fmt,
     ops::Range,
     os::fd::OwnedFd,
-    rc::Rc,
+    rc::{Rc, Weak},
     sync::Arc,
     task::{Context, Poll},
 };
@@ -35,7 +35,36 @@ enum Kept {
     Everywhere(Arc<Vec<u8>>),
 }
 
+/// Whether somebody still sends bytes that their owner has parted with.
+pub struct Lent(Weak<Kept>);
+
+impl Lent {
+    /// How many bytes that keeps; zero once nobody sends them any more.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.upgrade().map_or(0, |kept| kept.as_slice().len())
+    }
+}
+
+impl Kept {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Here(bytes) => bytes,
+            Self::Everywhere(bytes) => bytes,
+        }
+    }
+}
+
 impl Shared {
+    /// What will tell whether somebody still sends these bytes, once this is gone.
+    #[must_use]
+    pub fn lent(&self) -> Lent {
+        Lent(match &self.bytes {
+            Bytes::Kept(kept) => Rc::downgrade(kept),
+            Bytes::Standing(_) => Weak::new(),
+        })
+    }
+
     /// The bytes of `range`, cut to what is there.
     #[must_use]
     pub fn slice(&self, range: Range<usize>) -> Self {
@@ -48,10 +77,7 @@ impl Shared {
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         let bytes: &[u8] = match &self.bytes {
-            Bytes::Kept(kept) => match &**kept {
-                Kept::Here(bytes) => bytes,
-                Kept::Everywhere(bytes) => bytes,
-            },
+            Bytes::Kept(kept) => kept.as_slice(),
             Bytes::Standing(bytes) => bytes,
         };
         &bytes[self.range.clone()]
@@ -251,6 +277,12 @@ mod tests {
             assert_eq!(middle.as_slice(), b"234567");
             assert_eq!(middle.slice(4..usize::MAX).as_slice(), b"67");
             assert_eq!(middle.clone().slice(9..10).as_slice(), b"");
+            let lent = shared.lent();
+            drop(shared);
+            let is_kept = lent.bytes() == text.len();
+            assert!(is_kept || lent.bytes() == 0, "those of the program are nobody's");
+            drop(middle);
+            assert_eq!(lent.bytes(), 0);
         }
     }
 }

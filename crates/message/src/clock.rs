@@ -26,6 +26,20 @@ enum Taking {
     Held(Duration),
 }
 
+/// How writing to a peer goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writing {
+    /// The peer has all of it: only now it can be expected to send something.
+    Done,
+    /// The peer takes no more.
+    Blocked,
+    /// There is more, but it waits for something else than the peer: a disk, or its turn. That time
+    /// never counts as the peer's.
+    Held,
+    /// The peer took so many bytes since this was last told, but not all of it.
+    Progress(u64),
+}
+
 impl Clock {
     /// A clock that waits for the first byte of a connection accepted `now`.
     #[must_use]
@@ -49,6 +63,16 @@ impl Clock {
     #[must_use]
     pub fn waited(&self, now: Moment) -> Duration {
         now.since(self.waiting_since)
+    }
+
+    /// Takes down how writing goes, as of `now`.
+    pub fn note(&mut self, writing: Writing, now: Moment, limits: &Limits) {
+        match writing {
+            Writing::Done => self.unblock(now),
+            Writing::Blocked => self.block(now, limits),
+            Writing::Held => self.hold(now, limits),
+            Writing::Progress(bytes) => self.progress(now, bytes, limits),
+        }
     }
 
     /// The peer takes no more of what is written to it.

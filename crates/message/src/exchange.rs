@@ -28,6 +28,9 @@ pub struct Exchange<'h> {
     pub listener: usize,
     /// Its id, where the plan gives ids.
     pub id: Option<RequestId>,
+    /// Whether whoever sends the answer needs its bytes: the kernel cannot send a file by itself
+    /// where there is something to be done to it, as with TLS, or put between its parts.
+    pub needs_bytes: bool,
 }
 
 impl<'h> Exchange<'h> {
@@ -36,7 +39,18 @@ impl<'h> Exchange<'h> {
     pub fn new(request: &'h Request<'h>, client: Option<IpAddr>, listener: usize) -> Self {
         let path = Path::parse(request.path);
         let (query_rewritten, keeps_slash, user, id) = (None, true, None, None);
-        Self { request, path, query_rewritten, keeps_slash, client, user, listener, id }
+        let needs_bytes = false;
+        Self {
+            request,
+            path,
+            query_rewritten,
+            keeps_slash,
+            client,
+            user,
+            listener,
+            id,
+            needs_bytes,
+        }
     }
 
     /// The path in its normal form; `/` where it has none.

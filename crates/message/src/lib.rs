@@ -21,6 +21,7 @@ pub mod response;
 pub mod output;
 pub mod limits;
 pub mod clock;
+mod reasons;
 
 pub use body::{Body, Broken, FileRange, OpenFile, Part, Shared, Source};
 pub use coding::Coding;

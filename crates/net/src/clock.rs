@@ -1,5 +1,6 @@
 //! What time it is: the only three clocks of the server.
 
+use crate::sys;
 use base::Moment;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -36,6 +37,12 @@ pub fn wall() -> Wall {
     Wall { seconds: time.tv_sec, nanos: time.tv_nsec.unsigned_abs() as u32 }
 }
 
+/// Whether anything keeps the clock right, as far as the kernel was told.
+#[must_use]
+pub fn is_synchronized() -> bool {
+    sys::is_synchronized()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,6 +56,23 @@ mod tests {
             let now = now();
             let after_ms = precise_us() / 1_000;
             assert!(now.0 + tick_ms_max >= before_ms && now.0 <= after_ms);
+        }
+    }
+
+    #[test]
+    fn whether_the_clock_is_kept_right_is_what_the_kernel_shows() {
+        let output = std::process::Command::new("timedatectl")
+            .args(["show", "-p", "NTPSynchronized"])
+            .output();
+        let said = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+        // Where nobody says so there is no systemd.
+        match said.unwrap_or_default().trim() {
+            "NTPSynchronized=yes" => assert!(is_synchronized()),
+            "NTPSynchronized=no" => assert!(!is_synchronized()),
+            _ => {
+                let first = is_synchronized();
+                assert_eq!(is_synchronized(), first);
+            }
         }
     }
 

@@ -1,8 +1,9 @@
 //! The sockets of this machine as its kernel lists them, by netlink (`sock_diag(7)`): also those
 //! that belong to no process any more. Anybody may ask.
 
+use crate::sys;
 use rustix::{
-    fd::{AsFd, OwnedFd},
+    fd::{AsFd, BorrowedFd, OwnedFd},
     net::{
         AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send,
         socket_with,
@@ -15,6 +16,10 @@ use std::{
 
 /// Bytes that one answer of the kernel is given room for: it fills up to 32 KiB.
 const ANSWER_BYTES: usize = 64 * 1024;
+
+/// Ports that the kernel is asked for one by one, and what stands for all of them.
+const PORTS_MAX: usize = 4;
+const EACH_PORT: u16 = 0;
 
 /// Sockets of a list at most.
 pub const SOCKETS_MAX: usize = 100_000;
@@ -120,6 +125,19 @@ pub struct Path {
     pub last_received_ms: u32,
 }
 
+impl Path {
+    /// How far the connection of a socket of this process is, and what is known of it.
+    ///
+    /// # Errors
+    ///
+    /// It is another kind of socket.
+    pub fn of(socket: BorrowedFd<'_>) -> io::Result<(State, Self)> {
+        let info = sys::tcp_info(socket)?;
+        let state = State::of(info[0]).ok_or(ErrorKind::InvalidData)?;
+        Ok((state, path(&info)))
+    }
+}
+
 impl Diag {
     /// A way to ask.
     ///
@@ -132,18 +150,26 @@ impl Diag {
         Ok(Self(socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, protocol)?))
     }
 
-    /// All sockets of TCP, up to [`SOCKETS_MAX`], that `is_wanted`.
+    /// All sockets of TCP at these ports, up to [`SOCKETS_MAX`], that are `wanted`.
     ///
     /// # Errors
     ///
     /// The kernel does not tell.
-    pub fn sockets(&self, is_wanted: impl Fn(&Socket) -> bool) -> io::Result<Vec<Socket>> {
+    pub fn sockets(
+        &self,
+        ports: &[u16],
+        is_wanted: impl Fn(&Socket) -> bool,
+    ) -> io::Result<Vec<Socket>> {
         let mut all = Vec::new();
-        for family in [AddressFamily::INET, AddressFamily::INET6] {
-            let bytes = request(u8::try_from(family.as_raw()).unwrap_or(0));
-            send(self.0.as_fd(), &bytes, SendFlags::empty())?;
-            // The kernel answers at once, in as many pieces as it takes.
-            while self.take(&mut all, &is_wanted)? {}
+        // Of many ports the kernel is asked at once, as it walks through all sockets each time.
+        let ports = if ports.len() > PORTS_MAX { &[EACH_PORT] } else { ports };
+        for port in ports {
+            for family in [AddressFamily::INET, AddressFamily::INET6] {
+                let bytes = request(u8::try_from(family.as_raw()).unwrap_or(0), *port);
+                send(self.0.as_fd(), &bytes, SendFlags::empty())?;
+                // The kernel answers at once, in as many pieces as it takes.
+                while self.take(&mut all, &is_wanted)? {}
+            }
         }
         Ok(all)
     }
@@ -181,8 +207,8 @@ const TCP: u8 = 6;
 const INFO: u16 = 2;
 const ALL_STATES: u32 = 0xfff << 1;
 
-/// Asks for all sockets of one family.
-fn request(family: u8) -> Vec<u8> {
+/// Asks for all sockets of one family at a port.
+fn request(family: u8, port: u16) -> Vec<u8> {
     const SOCKET_ID_BYTES: usize = 48;
     const BYTES: usize = HEAD_BYTES + 8 + SOCKET_ID_BYTES;
     let mut out = Vec::with_capacity(BYTES);
@@ -193,6 +219,7 @@ fn request(family: u8) -> Vec<u8> {
     out.extend_from_slice(&[0; 8]);
     out.extend_from_slice(&[family, TCP, 1 << (INFO - 1), 0]);
     out.extend_from_slice(&ALL_STATES.to_ne_bytes());
+    out.extend_from_slice(&port.to_be_bytes());
     out.resize(BYTES, 0);
     out
 }
@@ -269,7 +296,7 @@ fn number16(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
-fn number32(bytes: &[u8], at: usize) -> Option<u32> {
+pub(crate) fn number32(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
@@ -285,7 +312,7 @@ mod tests {
 
     /// The states of the sockets at that address, and of those that have come to it.
     fn states(diag: &Diag, address: SocketAddr) -> Vec<State> {
-        let all = diag.sockets(|socket| socket.own == address).unwrap();
+        let all = diag.sockets(&[address.port()], |socket| socket.own == address).unwrap();
         let mut states: Vec<_> = all.iter().map(|socket| socket.state).collect();
         states.sort_unstable();
         states
@@ -315,16 +342,20 @@ mod tests {
             assert_eq!(states(&diag, address), [State::Established, State::Listen]);
             client.write_all(b"question").unwrap();
             server.read_exact(&mut [0; 8]).unwrap();
-            let found = diag.sockets(|socket| socket.peer == peer).unwrap();
+            let found = diag.sockets(&[address.port()], |socket| socket.peer == peer).unwrap();
             let path = found[0].path.unwrap();
             assert!(path.received == 8 && path.rtt_us > 0 && path.cwnd > 0, "{path:?}");
+            let (state, own) = Path::of(server.as_fd()).unwrap();
+            assert_eq!((state, own.received), (State::Established, 8));
             drop(server);
             client.read_to_end(&mut Vec::new()).unwrap();
             assert!(come_to(&diag, address, &[State::FinWait2, State::Listen]));
             drop(client);
             assert!(come_to(&diag, address, &[State::TimeWait, State::Listen]));
-            let found = diag.sockets(|socket| socket.peer == peer).unwrap();
+            let found = diag.sockets(&[address.port()], |socket| socket.peer == peer).unwrap();
             let waiting = &found[0];
+            let many = [1, 2, 3, 4, address.port()];
+            assert_eq!(diag.sockets(&many, |socket| socket.peer == peer).unwrap().len(), 1);
             assert!(waiting.path.is_none() && (1..=60_000).contains(&waiting.expires_ms));
         }
     }

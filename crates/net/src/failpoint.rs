@@ -8,6 +8,7 @@
 //! `call=fail:1000:FILE` counts the hits of all processes together: each makes the file a byte
 //! longer, and the one fails that makes it 1000 bytes long. So a test can arm the point whenever
 //! it likes, by the length that it gives the file, and reads from that how many hits there were.
+//! `send=stall:200:FILE` tells of its hits in the same way.
 //!
 //! Release builds neither read the variable nor contain the points.
 
@@ -97,9 +98,13 @@ impl Point {
     fn act(&self) {
         match self.fault {
             Fault::Panic if self.is_due() => panic!("failpoint {}", self.name),
-            Fault::Stall(wait) => std::thread::sleep(wait),
+            Fault::Stall(wait) => {
+                // Each hit does, and is counted.
+                self.is_due();
+                std::thread::sleep(wait);
+            }
             Fault::Hang if self.is_due() => std::thread::sleep(FOREVER),
-            Fault::Panic | Fault::Hang | Fault::Fail | Fault::Set(_) => {}
+            _ => {}
         }
     }
 

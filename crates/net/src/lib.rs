@@ -10,6 +10,7 @@ pub mod listener;
 pub mod queue;
 pub mod diag;
 pub mod unix;
+pub mod peer;
 pub mod holder;
 pub mod socket;
 pub mod root;

@@ -3,6 +3,7 @@
 //!
 //! A thread of its own looks, as a look may have to wait for a disk that does not answer.
 
+use crate::clock::wall;
 use rustix::fs::{AtFlags, CWD, Statx, StatxFlags, statx};
 use std::{
     io, mem,
@@ -18,6 +19,9 @@ const TIME_OF_FILE: Duration = Duration::from_micros(500);
 
 /// How long it may be silent where nothing changes.
 const SILENCE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// By how much the clock of the wall has to be set to matter: what depends on it lives for days.
+const SET_SECONDS: u64 = 60 * 60;
 
 /// A thread that looks.
 #[derive(Debug)]
@@ -40,7 +44,8 @@ type Mark = Option<(u32, u32, u64, u64, i64, u32)>;
 impl Lookout {
     /// Looks at no file yet. `tell` is told once for each list of files that is set, be it the same
     /// as before, then each time that some of them have changed and are the same at the next look,
-    /// and once a day in any case; the thread ends when it says false.
+    /// when the clock of the wall was set by more than an hour, and once a day in any case; the
+    /// thread ends when it says false.
     ///
     /// # Errors
     ///
@@ -62,7 +67,7 @@ impl Lookout {
 }
 
 fn look(files: &Mutex<Files>, mut tell: impl FnMut() -> bool) {
-    let (mut marks, mut is_due, mut told) = (Vec::new(), false, Instant::now());
+    let (mut marks, mut is_due, mut told) = (Vec::new(), false, (Instant::now(), wall().seconds));
     loop {
         let (list, is_new) = {
             let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
@@ -74,8 +79,10 @@ fn look(files: &Mutex<Files>, mut tell: impl FnMut() -> bool) {
         }
         let found: Vec<Mark> = list.iter().map(mark).collect();
         let is_same = !is_new && found == marks;
-        if is_same && (is_due || told.elapsed() >= SILENCE) {
-            (is_due, told) = (false, Instant::now());
+        let silence = told.0.elapsed();
+        let was_set = was_set(silence, wall().seconds - told.1);
+        if is_same && (is_due || was_set || silence >= SILENCE) {
+            (is_due, told) = (false, (Instant::now(), wall().seconds));
             if !tell() {
                 return;
             }
@@ -85,6 +92,12 @@ fn look(files: &Mutex<Files>, mut tell: impl FnMut() -> bool) {
         marks = found;
         thread::park_timeout(period);
     }
+}
+
+/// Whether the clock of the wall was set, by which so many seconds have passed in that time.
+fn was_set(time: Duration, seconds: i64) -> bool {
+    let real = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    seconds.saturating_sub(real).unsigned_abs() > SET_SECONDS
 }
 
 /// What the file at `path` is now; links are followed.
@@ -99,6 +112,21 @@ fn mark(path: &PathBuf) -> Mark {
 mod tests {
     use super::*;
     use std::{fs, os::unix::fs::symlink, sync::mpsc};
+
+    #[test]
+    fn a_clock_that_was_set_is_noticed() {
+        for (time, seconds, expect) in [
+            (10, 10, false),
+            (10, 9, false),
+            (86_400, 86_000, false),
+            (10, 3_611, true),
+            (10, -3_591, true),
+            (10, 1_800_000_000, true),
+            (u64::MAX, i64::MIN, true),
+        ] {
+            assert_eq!(was_set(Duration::from_secs(time), seconds), expect, "{time} {seconds}");
+        }
+    }
 
     #[test]
     fn what_changes_behind_a_link_is_told_and_what_does_not_is_not() {

@@ -80,6 +80,25 @@ pub fn size(memory: BorrowedFd<'_>) -> io::Result<usize> {
     Ok(usize::try_from(words).unwrap_or(usize::MAX))
 }
 
+/// A number that this memory has and no other that is there, whoever holds it.
+///
+/// # Errors
+///
+/// It is none.
+pub fn number(memory: BorrowedFd<'_>) -> io::Result<u64> {
+    Ok(fstat(memory)?.st_ino)
+}
+
+/// Puts `value` into the word number `at` of what [`share`] made, without mapping it.
+///
+/// # Errors
+///
+/// There is no such word.
+pub fn put(memory: BorrowedFd<'_>, at: usize, value: u64) -> io::Result<()> {
+    let start = at as u64 * size_of::<u64>() as u64;
+    File::from(memory.try_clone_to_owned()?).write_all_at(&value.to_ne_bytes(), start)
+}
+
 /// What the words behind a descriptor that [`share`] made are now, `count` of them from number
 /// `start` on or as many as there are, without mapping them.
 ///

@@ -19,6 +19,7 @@ use std::{
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{self, Path, PathBuf},
     process::Command,
+    time::{Duration, Instant},
 };
 
 /// What a process is given whose work is the least urgent.
@@ -63,6 +64,14 @@ impl Handle {
         Ok(Self(pidfd_open(pid, PidfdFlags::empty())?))
     }
 
+    /// Its number; `None` once nobody can mistake it for another's, as it has ended.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        let about = fs::read_to_string(format!("/proc/self/fdinfo/{}", self.as_raw_fd())).ok()?;
+        let pid = about.lines().find_map(|line| line.strip_prefix("Pid:"))?;
+        pid.trim().parse().ok()
+    }
+
     /// How it has ended, in words; `None` as long as it has not. Only its parent is told more than
     /// that it has.
     ///
@@ -85,9 +94,22 @@ impl Handle {
     /// Whether it has ended.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        let mut ready = [PollFd::new(&self.0, PollFlags::IN)];
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        poll(&mut ready, Some(&now)).is_ok_and(|count| count > 0)
+        self.ends_within(Duration::ZERO)
+    }
+
+    /// Waits until it has ended, for that time at most; whether it has.
+    #[must_use]
+    pub fn ends_within(&self, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let left = Timespec::try_from(left).ok();
+            let mut ready = [PollFd::new(&self.0, PollFlags::IN)];
+            match poll(&mut ready, left.as_ref()) {
+                Err(Errno::INTR) => {}
+                outcome => return outcome.is_ok_and(|count| count > 0),
+            }
+        }
     }
 
     /// Has it end once its clients have gone elsewhere.
@@ -117,12 +139,39 @@ impl Handle {
     pub fn kill(&self) {
         let _ = pidfd_send_signal(&self.0, Signal::KILL);
     }
+
+    /// Has all of the group that it has led end, once they have finished what they are at, whether
+    /// it has ended or not. Kernels before 6.9 know a group only by its number, which may be
+    /// another's once its parent knows that the process has ended: then they are left alone.
+    pub fn quit_group(&self) {
+        self.signal_group(Signal::QUIT);
+    }
+
+    /// Ends all of that group at once.
+    pub fn kill_group(&self) {
+        self.signal_group(Signal::KILL);
+    }
+
+    fn signal_group(&self, signal: Signal) {
+        // Mostly nobody is left.
+        let sent = sys::signal_group(self.as_fd(), signal);
+        if sent.is_err_and(|error| error.kind() == io::ErrorKind::InvalidInput) {
+            let number = self.pid().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+            let _ = number.map(|number| kill_process_group(number, signal));
+        }
+    }
 }
 
 /// Has the child that `command` starts asked to end as soon as the thread has ended that starts it,
 /// however that comes about. It hears nothing of the signals of a terminal.
 pub fn bind_to_parent(command: &mut Command) {
     sys::child::bind_to_parent(command);
+}
+
+/// Has all that this process starts find none of the descriptors that are open here, whoever has
+/// opened them, but for input, output and errors and what is passed on to it by name.
+pub fn keep_descriptors() {
+    sys::child::keep_descriptors();
 }
 
 /// Has the child that `command` starts find these descriptors open, under the numbers that they
@@ -138,22 +187,16 @@ pub fn run_as(command: &mut Command, number: u32, group: u32, groups: Vec<u32>) 
     sys::child::run_as(command, number, group, groups);
 }
 
-/// Has all end that are left of the group of the process of that number, which has led it and has
-/// just ended, once they have finished what they are at. While one of them is there, no other group
-/// has that number.
-pub fn quit_group(pid: u32) {
-    signal_group(pid, Signal::QUIT);
-}
-
-/// Ends all of the group of the process of that number, which has led it and has just ended.
-pub fn kill_group(pid: u32) {
-    signal_group(pid, Signal::KILL);
-}
-
-fn signal_group(pid: u32, signal: Signal) {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    // Mostly nobody is left.
-    let _ = pid.map(|pid| kill_process_group(pid, signal));
+/// A pipe whose writers never wait: what does not fit is lost.
+///
+/// # Errors
+///
+/// Descriptors have run out.
+pub fn overflow() -> io::Result<(OwnedFd, OwnedFd)> {
+    crate::failpoint::call()?;
+    let (own, other) = io::pipe()?;
+    rustix::io::ioctl_fionbio(&other, true)?;
+    Ok((own.into(), other.into()))
 }
 
 /// Bounds what this process may use of the machine, lets others go first, and keeps what it reads
@@ -284,6 +327,13 @@ pub fn raise_descriptor_limit() -> u64 {
     in_force.unwrap_or(u64::MAX)
 }
 
+/// The groups of this process, its own among them.
+#[must_use]
+pub fn groups() -> Vec<u32> {
+    let others = rustix::process::getgroups().unwrap_or_default();
+    others.into_iter().map(rustix::process::Gid::as_raw).chain([group()]).collect()
+}
+
 /// Whether this process was started to ignore the signal of that number, as `nohup` does with
 /// SIGHUP.
 #[must_use]
@@ -324,6 +374,7 @@ mod tests {
     use rustix::fs::{CWD, mkfifoat};
     use std::{
         io::{BufRead, BufReader},
+        os::unix::process::CommandExt,
         process::{Command, Stdio},
     };
 
@@ -365,13 +416,68 @@ mod tests {
         let handle = Handle::of(line.trim().parse().unwrap()).unwrap();
         assert!(!handle.has_ended());
         assert_eq!(handle.ending().unwrap(), None);
+        assert!(!handle.ends_within(Duration::from_millis(1)));
         handle.kill();
-        while !handle.has_ended() {
-            std::thread::yield_now();
-        }
+        assert!(handle.ends_within(Duration::from_secs(60)));
         assert_eq!(handle.ending().unwrap().as_deref(), Some("ended"));
         shell.wait().unwrap();
         assert_eq!(handle.ending().unwrap().as_deref(), Some("ended"));
+    }
+
+    #[test]
+    fn a_process_has_its_number_as_long_as_it_is_there() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let handle = Handle::of(child.id()).unwrap();
+        assert_eq!(handle.pid(), Some(child.id()));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert_eq!(handle.pid(), None);
+    }
+
+    /// What is left of it is found though its first process is gone and forgotten.
+    #[test]
+    fn a_group_is_known_by_who_has_led_it() {
+        let group = || {
+            let mut command = Command::new("sh");
+            command.args(["-c", "sleep 60 & echo $!; read end"]).process_group(0);
+            let mut shell = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+            let mut line = String::new();
+            BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            let handle = Handle::of(shell.id()).unwrap();
+            (shell, handle, Handle::of(line.trim().parse().unwrap()).unwrap())
+        };
+        let (mut shell, handle, other) = group();
+        shell.kill().unwrap();
+        while !handle.has_ended() {
+            std::thread::yield_now();
+        }
+        assert!(!other.has_ended());
+        let is_forgotten = sys::signal_group(handle.as_fd(), Signal::CONT).is_ok();
+        if is_forgotten {
+            shell.wait().unwrap();
+        }
+        handle.kill_group();
+        while !other.has_ended() {
+            std::thread::yield_now();
+        }
+        shell.wait().unwrap();
+    }
+
+    #[test]
+    fn who_writes_to_a_pipe_that_overflows_never_waits() {
+        use std::io::{Read, Write};
+        let (own, other) = overflow().unwrap();
+        let mut other = fs::File::from(other);
+        let mut sent = 0;
+        let error = loop {
+            match other.write(&[b'x'; 4096]) {
+                Ok(count) => sent += count,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        drop(other);
+        assert_eq!(fs::File::from(own).read_to_end(&mut Vec::new()).unwrap(), sent);
     }
 
     #[test]

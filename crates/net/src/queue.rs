@@ -1,6 +1,6 @@
 //! The queue of a socket that listens: who waits there to be accepted; and who found no room.
 
-use crate::sys;
+use crate::{diag::number32, sys};
 use rustix::fd::BorrowedFd;
 use std::{fs, io};
 
@@ -22,9 +22,9 @@ impl Queue {
     pub fn of(socket: BorrowedFd<'_>) -> io::Result<Self> {
         let info = sys::tcp_info(socket)?;
         Ok(Self {
-            // For one that listens the kernel puts its queue where else these are.
-            waiting: u64::from(info.tcpi_unacked),
-            waiting_max: u64::from(info.tcpi_sacked),
+            // For one that listens the kernel puts its queue where else segments are counted.
+            waiting: u64::from(number32(&info, 24).unwrap_or(0)),
+            waiting_max: u64::from(number32(&info, 28).unwrap_or(0)),
         })
     }
 }

@@ -32,8 +32,11 @@ pub struct Confinement {
     pub write: Vec<PathBuf>,
     /// Ports that are connected to by TCP, at whatever address.
     pub ports: Vec<u16>,
-    /// Whether Unix sockets are connected to: then their own permissions say to which.
+    /// Whether streams of Unix are connected to: then their own permissions say to which, and
+    /// [`crate::peer::check`] who may give orders by them.
     pub connects_unix: bool,
+    /// Whether it visits whom names lead to, and keeps in its folders what it comes back with.
+    pub visits: bool,
 }
 
 impl Confinement {
@@ -56,37 +59,26 @@ impl Confinement {
             true => Ok(String::new()),
             false => Err(io::Error::other("some are left")),
         });
+        let (unix, tcp, visits) = (self.connects_unix, !self.ports.is_empty(), self.visits);
         let layers = [
             Layer::of("no capabilities", no_capabilities),
             Layer::of("no new privileges", set_no_new_privs(true).map(nothing)),
             Layer::of("no core dumps", setrlimit(Resource::Core, no_core).map(nothing)),
             Layer::of("private memory", set_dumpable_behavior(private).map(nothing)),
             Layer::of("landlock", walls::enter(&self.read, &self.write, &self.ports)),
-            Layer::of("seccomp", filter(self.calls())),
+            Layer::of("seccomp", filter(Connects { unix, tcp, visits })),
         ];
         layers.into_iter().collect()
     }
 }
 
-impl Confinement {
-    /// The sockets that are made, for the filter of system calls.
-    fn calls(&self) -> Connects {
-        match (self.ports.is_empty(), self.connects_unix) {
-            (true, false) => Connects::Never,
-            (true, true) => Connects::Unix,
-            (false, _) => Connects::Streams,
-        }
-    }
-}
-
-/// Gives up what a process has no use for that talks to authorities: it may reach files of its own
-/// user, but no others' and no memory; and it lets others go first.
+/// Gives up what a process has no use for that runs an operator's programs, which no walls can be
+/// around: it may reach files of its own user, but no others' and no memory.
 ///
 /// # Errors
 ///
 /// The kernel says no.
 pub fn be_modest() -> io::Result<()> {
-    const NICE: i32 = 10;
     umask(Mode::from_raw_mode(0o077));
     if !identity::drop_capabilities()? {
         return Err(io::Error::other("some capabilities are left"));
@@ -94,6 +86,16 @@ pub fn be_modest() -> io::Result<()> {
     set_no_new_privs(true)?;
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    Ok(())
+}
+
+/// Lets others go first.
+///
+/// # Errors
+///
+/// The kernel says no.
+pub fn be_nice() -> io::Result<()> {
+    const NICE: i32 = 10;
     nice(NICE)?;
     Ok(())
 }

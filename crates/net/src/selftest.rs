@@ -3,13 +3,16 @@
 //! Each attempt is made by a child of its own, as some of them end it.
 
 use crate::identity::User;
+use crate::process::Handle;
 use crate::sandbox::Confinement;
-use crate::sys;
 use crate::sys::child::{self, Ending};
+use crate::{peer, store, sys, unix};
+use rustix::io::Errno;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -65,6 +68,7 @@ pub fn run(
         let refusal = refusal(ending.map_err(|error| error.to_string())?);
         attempts.push(Attempt { what, refusal });
     }
+    attempts.push(order(confine)?);
     Ok(Findings { layers, attempts })
 }
 
@@ -91,6 +95,40 @@ fn deeds(port: SocketAddr, root: Option<&Path>) -> Vec<Deed> {
         ));
     }
     deeds
+}
+
+/// Has a child that has confined itself give this process an order, as an operator does.
+fn order(confine: impl Fn() -> Result<String, String>) -> Result<Attempt, String> {
+    let path = std::env::temp_dir().join(format!(".gannet-selftest-{}", std::process::id()));
+    let (desk, _file) = unix::listen(&path, 0o666)
+        .map_err(|error| format!("no socket at {}: {error:?}", path.display()))?;
+    // Where nobody hears it any more, the child finds the socket closed.
+    let hear = move |child| drop(hear(&desk, child, |pid| pid == child));
+    let ending = child::run_beside(&[], hear, || match confine() {
+        Ok(_) => code(give_order(&path)),
+        Err(_) => u8::MAX,
+    });
+    let refusal = refusal(ending.map_err(|error| error.to_string())?);
+    Ok(Attempt { what: "give the server an order".to_owned(), refusal })
+}
+
+/// Answers the orders of those who may give some, as long as that child is there.
+fn hear(desk: &UnixListener, child: u32, is_servant: impl Fn(u32) -> bool) -> io::Result<()> {
+    let process = Handle::of(child)?;
+    while !process.has_ended() {
+        store::wait(&[desk.as_fd(), process.as_fd()], None)?;
+        let Ok((mut asker, _)) = desk.accept() else { continue };
+        if peer::check(asker.as_fd(), &is_servant).is_ok() {
+            asker.write_all(b"done")?;
+        }
+    }
+    Ok(())
+}
+
+fn give_order(path: &Path) -> io::Result<()> {
+    let mut desk = UnixStream::connect(path)?;
+    // It is not said why nobody listens.
+    Ok(desk.read_exact(&mut [0]).map_err(|_| Errno::ACCESS)?)
 }
 
 /// What `work` says in a child.
@@ -139,21 +177,26 @@ mod tests {
 
     #[test]
     fn a_confined_process_does_nothing_of_it() {
-        let root = tempfile::tempdir().unwrap();
-        let confinement =
-            Confinement { read: vec![root.path().to_owned()], ..Confinement::default() };
-        let found = run(&confinement, None, Some(root.path())).unwrap();
-        assert!(found.layers.iter().any(|layer| layer.starts_with("seccomp: on")), "{found:?}");
-        assert_eq!(found.attempts.len(), 6);
-        for Attempt { what, refusal } in &found.attempts {
-            let refusal = refusal.as_deref().unwrap_or_else(|| panic!("{what} succeeds"));
-            let expect = match what.as_str() {
-                "run a shell" | "trace a process" => "the kernel has ended",
-                "make a user namespace" | "connect to a port of this machine" => "not permitted",
-                // Without Landlock only root, who is not asked to give up anything here, can.
-                _ => "ermission denied",
-            };
-            assert!(refusal.contains(expect), "{what}: {refusal}");
+        for connects_unix in [false, true] {
+            let root = tempfile::tempdir().unwrap();
+            let read = vec![root.path().to_owned()];
+            let confinement = Confinement { read, connects_unix, ..Confinement::default() };
+            let found = run(&confinement, None, Some(root.path())).unwrap();
+            assert!(found.layers.iter().any(|layer| layer.starts_with("seccomp: on")), "{found:?}");
+            assert_eq!(found.attempts.len(), 7);
+            for Attempt { what, refusal } in &found.attempts {
+                let refusal = refusal.as_deref().unwrap_or_else(|| panic!("{what} succeeds"));
+                let expect = match what.as_str() {
+                    "run a shell" | "trace a process" => "the kernel has ended",
+                    "make a user namespace" | "connect to a port of this machine" => {
+                        "not permitted"
+                    }
+                    "give the server an order" if !connects_unix => "not permitted",
+                    // Without Landlock only root, who is not asked to give up anything here, can.
+                    _ => "ermission denied",
+                };
+                assert!(refusal.contains(expect), "{what}: {refusal}");
+            }
         }
     }
 
@@ -168,6 +211,11 @@ mod tests {
             assert!(depends || refusal(ending).is_none(), "{what}: {ending:?}");
         }
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+        let path = root.path().join("desk");
+        let (desk, _file) = unix::listen(&path, 0o600).unwrap();
+        let hear = move |child| drop(hear(&desk, child, |_| false));
+        let ending = child::run_beside(&[], hear, || code(give_order(&path))).unwrap();
+        assert_eq!(ending, Ending::Code(0));
     }
 
     #[test]

@@ -92,3 +92,47 @@ impl From<&Statx> for Stat {
         }
     }
 }
+/// The room of a file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes that anybody may still fill, and all of them.
+    pub free_bytes: u64,
+    /// All of them.
+    pub bytes: u64,
+    /// Files that may still be made.
+    pub free_files: u64,
+    /// All files that there may be; 0 where there is no such number.
+    pub files: u64,
+}
+
+impl Room {
+    /// That of the file system that `path` is on.
+    ///
+    /// # Errors
+    ///
+    /// It is not there, or may not be looked at.
+    pub fn of(path: &std::path::Path) -> std::io::Result<Self> {
+        let found = rustix::fs::statvfs(path)?;
+        Ok(Self {
+            free_bytes: found.f_bavail.saturating_mul(found.f_frsize),
+            bytes: found.f_blocks.saturating_mul(found.f_frsize),
+            free_files: found.f_favail,
+            files: found.f_files,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_of_a_disk_is_what_df_shows() {
+        let room = Room::of(std::path::Path::new("/")).unwrap();
+        let output = std::process::Command::new("df").args(["-B1", "--output=size", "/"]).output();
+        let text = String::from_utf8(output.unwrap().stdout).unwrap();
+        assert_eq!(text.lines().nth(1).unwrap().trim(), room.bytes.to_string());
+        assert!(room.free_bytes <= room.bytes && room.free_files <= room.files);
+        assert!(Room::of(std::path::Path::new("/nowhere")).is_err());
+    }
+}

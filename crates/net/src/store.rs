@@ -9,9 +9,8 @@
 
 use crate::{
     channel::{self, Message},
-    process,
+    peer,
     systemd::Handed,
-    unix,
 };
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -33,6 +32,9 @@ pub const MARK: &str = "gannet-";
 
 /// How long whoever keeps descriptors may take to do so.
 const WAIT: Duration = Duration::from_secs(2);
+
+/// How long there may be no room for what is said to one who has stopped to listen.
+const ROOM_WAIT: Duration = Duration::from_millis(50);
 
 /// What a keeper says behind the last descriptor that it gives back.
 const ALL: &[u8] = b"READY=1";
@@ -59,9 +61,8 @@ impl Store {
     ///
     /// It is no socket.
     pub fn of(socket: OwnedFd) -> io::Result<Self> {
-        for side in [Timeout::Send, Timeout::Recv] {
-            set_socket_timeout(&socket, side, Some(WAIT))?;
-        }
+        set_socket_timeout(&socket, Timeout::Send, Some(ROOM_WAIT))?;
+        set_socket_timeout(&socket, Timeout::Recv, Some(WAIT))?;
         Ok(Self(socket))
     }
 
@@ -74,7 +75,7 @@ impl Store {
         let (family, kind) = (AddressFamily::UNIX, SocketType::SEQPACKET);
         let socket = socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
         connect(&socket, &SocketAddrUnix::new(path)?)?;
-        check_user(socket.as_fd())?;
+        peer::check_user(socket.as_fd())?;
         Self::of(socket)
     }
 
@@ -166,14 +167,18 @@ fn line(bytes: &[u8], start: &str) -> Option<String> {
     text.lines().find_map(|line| line.strip_prefix(start)).map(str::to_owned)
 }
 
-/// Takes the next one who comes to a keeper's socket; `None` where that is nobody who may.
+/// Takes the next one who comes to a keeper's socket; `None` where that is nobody who may: whoever
+/// serves, as `is_servant` says of the number of a process, gets nothing of what is kept.
 ///
 /// # Errors
 ///
 /// Descriptors have run out.
-pub fn accept(door: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
+pub fn accept(
+    door: BorrowedFd<'_>,
+    is_servant: impl FnOnce(u32) -> bool,
+) -> io::Result<Option<OwnedFd>> {
     match accept_with(door, SocketFlags::CLOEXEC) {
-        Ok(owner) => Ok(check_user(owner.as_fd()).ok().map(|()| owner)),
+        Ok(owner) => Ok(peer::check(owner.as_fd(), is_servant).ok().map(|()| owner)),
         Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => Ok(None),
         Err(errno) => Err(errno.into()),
     }
@@ -209,18 +214,10 @@ pub fn wait(descriptors: &[BorrowedFd<'_>], time: Option<Duration>) -> io::Resul
     Ok(all.iter().map(|one| !one.revents().is_empty()).collect())
 }
 
-/// Finds that this user, or root, is at the other end.
-fn check_user(socket: BorrowedFd<'_>) -> io::Result<()> {
-    match unix::peer_user(socket)? {
-        user if user == 0 || user == process::user() => Ok(()),
-        _ => Err(ErrorKind::PermissionDenied.into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sealed;
+    use crate::{sealed, unix};
     use std::thread;
 
     #[test]
@@ -258,7 +255,7 @@ mod tests {
         thread::scope(|scope| {
             let kept = scope.spawn(find);
             wait(&[door.as_fd()], None).unwrap();
-            let owner = accept(door.as_fd()).unwrap().unwrap();
+            let owner = accept(door.as_fd(), |_| false).unwrap().unwrap();
             give(owner.as_fd(), [(&name, &memory)].into_iter()).unwrap();
             let (kept, store) = kept.join().unwrap().unwrap();
             assert!(!store.is_gone());
@@ -268,11 +265,11 @@ mod tests {
             assert!(store.is_gone());
             let turned_away = scope.spawn(find);
             wait(&[door.as_fd()], None).unwrap();
-            drop(accept(door.as_fd()).unwrap());
+            drop(accept(door.as_fd(), |_| false).unwrap());
             let error = turned_away.join().unwrap().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::ResourceBusy);
         });
-        assert!(accept(door.as_fd()).unwrap().is_none(), "nobody is there");
+        assert!(accept(door.as_fd(), |_| false).unwrap().is_none(), "nobody is there");
         drop(unix::SocketFile::of(door.as_fd()).unwrap());
         assert!(!path.exists());
         file.leave();

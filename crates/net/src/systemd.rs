@@ -1,5 +1,6 @@
 //! What systemd, or whoever starts services as it does, hands over, and what it is told.
 
+use crate::process::keep_descriptors;
 use crate::succession;
 use rustix::fd::{OwnedFd, RawFd};
 use std::{
@@ -108,7 +109,8 @@ fn period(micros: u64, process: Option<Option<u64>>) -> Option<Duration> {
     (is_own && micros > 1).then(|| Duration::from_micros(micros / 2))
 }
 
-/// The descriptors that this process was handed over, each once; nobody else inherits them.
+/// The descriptors that this process was handed over, each once. Nobody inherits them from it, nor
+/// whatever else was left open for it.
 #[must_use]
 pub fn handed() -> Vec<Handed> {
     let number = |name| env::var(name).ok().and_then(|text| text.parse::<RawFd>().ok());
@@ -120,7 +122,9 @@ pub fn handed() -> Vec<Handed> {
         let name = names.next().unwrap_or_default().to_owned();
         take(at).map(|descriptor| Handed { name, descriptor })
     };
-    (FIRST..FIRST.saturating_add(count)).filter_map(&mut take).collect()
+    let handed = (FIRST..FIRST.saturating_add(count)).filter_map(&mut take).collect();
+    keep_descriptors();
+    handed
 }
 
 /// Takes the descriptor of that number, if one was left open for this program.

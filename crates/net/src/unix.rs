@@ -3,9 +3,9 @@
 use crate::holder::Holder;
 use crate::stat::{self, Identity};
 use crate::sys;
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
-    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, chmod, chown, flock, open, unlink,
+    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, chmod, chownat, flock, open, unlink,
 };
 use rustix::io::Errno;
 use rustix::net::{
@@ -84,10 +84,10 @@ fn listen_for(
         }
         bound => bound?,
     }
-    let (stat, _) = look(path)?;
-    let file = SocketFile { path: path.to_owned(), identity: stat.identity };
+    let found = Found::at(path)?;
+    let file = SocketFile { path: path.to_owned(), identity: found.identity };
     // Nobody can connect before it listens, so this is the mode from the beginning.
-    chmod(path, Mode::from_raw_mode(mode))?;
+    found.set_mode(mode)?;
     start(&socket, BACKLOG_CONNECTIONS)?;
     Ok((socket, file))
 }
@@ -105,8 +105,9 @@ pub fn listen_for_program(path: &Path, group: u32) -> Result<(OwnedFd, SocketFil
     let (socket, file) = listen_for(SocketType::STREAM, path, 0o600)?;
     // Programs wait in accept.
     rustix::io::ioctl_fionbio(&socket, false)?;
-    chown(path, None, Some(Gid::from_raw(group)))?;
-    chmod(path, Mode::from_raw_mode(0o660))?;
+    let found = Found::at(path)?;
+    chownat(&found.file, c"", None, Some(Gid::from_raw(group)), AtFlags::EMPTY_PATH)?;
+    found.set_mode(0o660)?;
     Ok((socket, file))
 }
 
@@ -149,10 +150,34 @@ impl SocketFile {
 
     /// Changes who may connect, unless another file has taken its place.
     pub fn set_mode(&self, mode: u32) {
-        if self.is_there() {
+        if let Ok(found) = Found::at(&self.path)
+            && found.identity == self.identity
+        {
             // It was made by this process, which so may do it.
-            let _ = chmod(&self.path, Mode::from_raw_mode(mode));
+            let _ = found.set_mode(mode);
         }
+    }
+}
+
+/// A socket that was found at a path, whatever is put there later: whoever may write to its folder
+/// could have this process change another file.
+struct Found {
+    file: OwnedFd,
+    identity: Identity,
+}
+
+impl Found {
+    fn at(path: &Path) -> Result<Self, UnixError> {
+        let file = open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+        match stat::at(file.as_fd(), b"", AtFlags::EMPTY_PATH)? {
+            (stat, FileType::Socket) => Ok(Self { file, identity: stat.identity }),
+            _ => Err(UnixError::NoSocket),
+        }
+    }
+
+    fn set_mode(&self, mode: u32) -> Result<(), Errno> {
+        // What is open by its path only has no mode to change but by that.
+        chmod(format!("/proc/self/fd/{}", self.file.as_raw_fd()), Mode::from_raw_mode(mode))
     }
 }
 
@@ -186,15 +211,6 @@ pub fn holder(path: &Path) -> Option<Holder> {
 fn peer(socket: &OwnedFd) -> Option<Holder> {
     let pid = sys::peer(socket.as_fd()).ok()?.pid.unsigned_abs();
     (pid != 0).then(|| Holder::of(pid))
-}
-
-/// The user at the other end of a connected socket.
-///
-/// # Errors
-///
-/// It is no Unix socket.
-pub fn peer_user(socket: BorrowedFd<'_>) -> io::Result<u32> {
-    sys::peer(socket).map(|peer| peer.uid)
 }
 
 /// Locks the folder that `path` lies in, as every start does: a socket that is bound and does not
@@ -319,6 +335,33 @@ mod tests {
     }
 
     #[test]
+    fn only_the_socket_itself_is_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let mode = |name| fs::metadata(path(name)).unwrap().permissions().mode() & 0o777;
+        let (_socket, file) = listen(&path("s"), 0o600).unwrap();
+        let found = Found::at(&path("s")).unwrap();
+        fs::rename(path("s"), path("moved")).unwrap();
+        fs::write(path("secret"), "").unwrap();
+        fs::set_permissions(path("secret"), fs::Permissions::from_mode(0o600)).unwrap();
+        for other in ["secret", "moved"] {
+            std::os::unix::fs::symlink(other, path("s")).unwrap();
+            assert!(matches!(
+                Found::at(&path("s")),
+                Err(UnixError::Failed(_) | UnixError::NoSocket)
+            ));
+            file.set_mode(0o666);
+            assert_eq!(mode(other), 0o600);
+            fs::remove_file(path("s")).unwrap();
+        }
+        found.set_mode(0o640).unwrap();
+        assert_eq!((mode("moved"), mode("secret")), (0o640, 0o600));
+        fs::rename(path("moved"), path("s")).unwrap();
+        file.set_mode(0o666);
+        assert_eq!(mode("s"), 0o666);
+    }
+
+    #[test]
     fn a_socket_for_a_program_is_for_its_clients_group_and_takes_any_place() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
@@ -330,7 +373,8 @@ mod tests {
         assert_eq!(std::os::unix::fs::MetadataExt::gid(&found), group);
         let client = UnixStream::connect(&path).unwrap();
         let socket = UnixListener::from(socket);
-        socket.accept().unwrap();
+        let (end, _) = socket.accept().unwrap();
+        assert_eq!(crate::peer::process(end.as_fd()).unwrap().pid(), Some(std::process::id()));
         drop((client, file));
         assert!(!is_socket(&path));
         fs::write(&path, "precious").unwrap();

@@ -150,7 +150,7 @@ impl Child {
     ) -> io::Result<Self> {
         let handle = Rc::new(handle);
         net::failpoint::call()?;
-        let ended = ended(Rc::clone(&handle))?;
+        let ended = ended(Rc::clone(&handle), || ())?;
         let end = UnixDatagram::from(end);
         end.set_nonblocking(true)?;
         let end = Rc::new(Channel::from_std(end)?);
@@ -239,14 +239,23 @@ async fn listen(
     ended.await
 }
 
-/// How a process ends, once it has.
-pub(crate) fn ended(handle: Rc<Handle>) -> io::Result<impl Future<Output = String>> {
+/// How a process ends, once it has. Before it is forgotten, so that its number can be no other's,
+/// `last` is done.
+pub(crate) fn ended(
+    handle: Rc<Handle>,
+    last: impl Fn(),
+) -> io::Result<impl Future<Output = String>> {
     // It can be read from then, and nothing more is wanted of it than of a socket.
     let end = UnixDatagram::from(handle.as_fd().try_clone_to_owned()?);
     end.set_nonblocking(true)?;
     let end = Channel::from_std(end)?;
     Ok(async move {
-        let ending = || handle.ending()?.ok_or_else(|| ErrorKind::WouldBlock.into());
+        let ending = || {
+            if handle.has_ended() {
+                last();
+            }
+            handle.ending()?.ok_or_else(|| ErrorKind::WouldBlock.into())
+        };
         let ended = end.async_io(Interest::READABLE, ending).await;
         ended.unwrap_or_else(|error| format!("cannot be waited for: {error}"))
     })

@@ -5,7 +5,7 @@
 //! reloaded.
 
 use config::plan::{Pool, PoolUser};
-use net::{process, sealed, systemd};
+use net::{environment, process, sealed};
 use std::{
     io,
     os::fd::{AsRawFd, BorrowedFd, OwnedFd},
@@ -38,7 +38,8 @@ pub fn start(pool: &Pool, socket: BorrowedFd<'_>, is_bound: bool) -> io::Result<
     net::failpoint::call()?;
     let config = sealed::bytes(c"gannet-php", settings(pool).as_bytes())?;
     let socket = socket.try_clone_to_owned()?;
-    let (errors, end) = io::pipe()?;
+    // While nobody reads it is to go on.
+    let (errors, end) = process::overflow()?;
     if let Some(user) = &pool.user {
         // It opens that once more, to say there what is slow.
         fchown(&end, Some(user.number), None)?;
@@ -46,9 +47,8 @@ pub fn start(pool: &Pool, socket: BorrowedFd<'_>, is_bound: bool) -> io::Result<
     let mut command = Command::new(&pool.program);
     let path = format!("/proc/self/fd/{}", config.as_raw_fd());
     command.args(["--nodaemonize", "--force-stderr", "--fpm-config", &path]);
-    for name in systemd::VARIABLES {
-        command.env_remove(name);
-    }
+    // Its programs could read all that it knows.
+    environment::pass_on(&mut command, false);
     command.env("FPM_SOCKETS", format!("{SOCKET}={}", socket.as_raw_fd()));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(end);
     process::pass_on(&mut command, vec![config, socket]);
@@ -60,7 +60,7 @@ pub fn start(pool: &Pool, socket: BorrowedFd<'_>, is_bound: bool) -> io::Result<
     if is_bound {
         process::bind_to_parent(&mut command);
     }
-    Ok((command.spawn()?, errors.into()))
+    Ok((command.spawn()?, errors))
 }
 
 /// What a line of its log means; `None` where nobody needs to know.
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn it_is_told_all_that_its_pool_is() {
-        let mut pool = Pool::quick("/php".into(), None, "/socket".into());
+        let mut pool = Pool::quick("/php".into(), None, ("/socket".into(), 33));
         (pool.name, pool.workers) = ("*.a.example".into(), 3);
         pool.ini = vec![("memory_limit".to_owned(), "1\"${x}".to_owned())];
         let text = settings(&pool);

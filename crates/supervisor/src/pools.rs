@@ -6,29 +6,27 @@
 //!    └──anything wrong──► Failed
 //! ```
 
+mod process;
+
 use crate::{
-    child::ended,
     fpm::{self, Word},
-    orphans::Own,
     state::{self, Leaving, Left, PROCESS},
 };
 use base::Moment;
 use config::plan::Pool;
 use net::{
-    process::{self, Handle},
+    process::Handle,
     store,
     unix::{self, SocketFile, UnixError},
 };
+use process::Process;
 use std::{
-    future::poll_fn,
     io,
     os::fd::{AsFd, OwnedFd},
-    pin::pin,
     rc::Rc,
-    task::Poll,
     time::Duration,
 };
-use tokio::{net::unix::pipe::Receiver, task::spawn_local, time::sleep};
+use tokio::{task::spawn_local, time::sleep};
 
 /// Time for the first word of one.
 const START_TIME: Duration = Duration::from_secs(20);
@@ -45,9 +43,6 @@ const DEATHS_MAX: u32 = 3;
 
 /// How long one may take to finish what it is at when the server ends, and then to end.
 const END_TIMES: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(2)];
-
-/// Bytes of a line that are told; the rest of a longer one is another line.
-const LINE_BYTES_MAX: usize = 8 * 1024;
 
 /// What is heard of a process, by its number.
 #[derive(Debug)]
@@ -86,7 +81,6 @@ type Teller = Rc<dyn Fn(u64, Heard)>;
 
 struct Held {
     pool: Pool,
-    group: u32,
     stage: Stage,
     /// Where it listens; nowhere while it dies again and again.
     door: Option<Door>,
@@ -110,18 +104,9 @@ enum Stage {
 
 /// The file has to be dropped before the socket is closed.
 struct Door {
-    _file: SocketFile,
+    file: SocketFile,
     socket: OwnedFd,
     /// What it is called where it is kept.
-    name: String,
-}
-
-struct Process {
-    number: u64,
-    pid: u32,
-    handle: Rc<Handle>,
-    errors: Rc<Receiver>,
-    /// What both are called where they are kept.
     name: String,
 }
 
@@ -131,20 +116,21 @@ impl Pools {
         Self { all: Vec::new(), leaving: Vec::new(), count: 0, tell: Rc::new(tell) }
     }
 
-    /// Starts those of `wanted` that are not there, for clients of that `group`.
+    /// Starts those of `wanted` that are not there.
     ///
     /// # Errors
     ///
     /// In words: one of them cannot be started.
-    pub(crate) fn open(&mut self, wanted: &[Pool], group: u32) -> Result<(), String> {
+    pub(crate) fn open(&mut self, wanted: &[Pool]) -> Result<(), String> {
         self.all.retain(|held| held.stage != Stage::Failed);
+        self.part(|held| held.is_lost());
         for pool in wanted {
             if self.all.iter().any(|held| held.pool == *pool) {
                 continue;
             }
             let pool = pool.clone();
             let failed = |error| not_started(&pool, &error);
-            let mut held = Held::new(pool.clone(), group);
+            let mut held = Held::new(pool.clone());
             self.count += 1;
             held.start(self.count, &self.tell).map_err(failed)?;
             let (number, tell) = (self.count, Rc::clone(&self.tell));
@@ -224,8 +210,12 @@ impl Pools {
     /// Has those end that nobody needs any more, once they have finished what they are at; says
     /// whether there were any.
     pub(crate) fn keep(&mut self, is_wanted: impl Fn(&Pool) -> bool) -> bool {
+        self.part(|held| !is_wanted(&held.pool))
+    }
+
+    fn part(&mut self, is_over: impl Fn(&Held) -> bool) -> bool {
         let mut parted = false;
-        for held in self.all.extract_if(.., |held| !is_wanted(&held.pool)) {
+        for held in self.all.extract_if(.., |held| is_over(held)) {
             parted = true;
             self.leaving.extend(held.process.inspect(|process| process.handle.quit()));
         }
@@ -259,31 +249,26 @@ impl Pools {
             }
         }
         for process in self.processes().filter(|process| !process.handle.has_ended()) {
-            process.handle.kill();
-            process::kill_group(process.pid);
+            process.handle.kill_group();
         }
     }
 
     /// What is left to another program.
     pub(crate) fn leave<'p>(&'p self, out: &mut Leaving<'p>) -> Vec<state::Pool> {
         let leave = |held: &'p Held| {
-            let door = held.door.as_ref()?;
+            let door = held.door.as_ref().map(|door| out.put(&*door.name, &door.socket));
             let process = held.process.as_ref().map(|process| state::PoolProcess {
                 pid: process.pid,
                 process: out.put(format!("{}{PROCESS}", process.name), &*process.handle),
                 errors: out.put(format!("{}-errors", process.name), &*process.errors),
             });
-            Some(state::Pool {
-                pool: held.pool.clone(),
-                group: held.group,
-                door: out.put(&*door.name, &door.socket),
-                process,
-            })
+            let is_new = held.stage == Stage::New;
+            state::Pool { pool: held.pool.clone(), is_new, door, process }
         };
-        self.all.iter().filter(|held| held.stage != Stage::Failed).filter_map(leave).collect()
+        self.all.iter().filter(|held| held.stage != Stage::Failed).map(leave).collect()
     }
 
-    /// Goes on with one that another program has left, whose door has that name.
+    /// Goes on with one that another program has left, whose door, if it has one, has that name.
     ///
     /// # Errors
     ///
@@ -294,24 +279,27 @@ impl Pools {
         name: String,
         left: &mut Left,
     ) -> io::Result<()> {
-        let state::Pool { pool, group, door, process } = of;
-        let socket = left.take(door)?;
+        let state::Pool { pool, is_new, door, process } = of;
+        let socket = door.map(|at| left.take(at)).transpose()?;
         self.count += 1;
         let process = process.map(|one| -> io::Result<_> {
             let (handle, errors) = (left.take(one.process)?.into(), left.take(one.errors)?);
             Process::watch((self.count, one.pid), handle, errors, &self.tell)
         });
         let process = process.transpose()?;
-        let Ok(file) = SocketFile::at(&pool.socket) else {
-            // Nobody finds it any more: the next config that wants it has another one started.
+        let door = socket.map(|socket| {
+            let file = SocketFile::at(&pool.socket)?;
+            Ok::<_, io::Error>(Door { file, socket, name })
+        });
+        let (Ok(door), false) = (door.transpose(), is_new) else {
+            // Nobody finds it any more, or nobody knows whether it will ever be ready: the next
+            // config that wants it has another one started.
             self.leaving.extend(process.inspect(|process| process.handle.quit()));
             return Ok(());
         };
-        let mut held = Held::new(pool, group);
         let stage = if process.is_some() { Stage::Ready } else { Stage::Absent };
-        let door = Some(Door { _file: file, socket, name });
         let (number, since) = (self.count, net::clock::now());
-        held = Held { stage, door, process, number, since, ..held };
+        let mut held = Held { stage, door, process, number, since, ..Held::new(pool) };
         if held.process.is_none() {
             held.lost(&self.tell);
         }
@@ -321,10 +309,9 @@ impl Pools {
 }
 
 impl Held {
-    fn new(pool: Pool, group: u32) -> Self {
+    fn new(pool: Pool) -> Self {
         Self {
             pool,
-            group,
             stage: Stage::New,
             door: None,
             process: None,
@@ -340,7 +327,7 @@ impl Held {
         (self.number, self.since) = (number, net::clock::now());
         let door = match &mut self.door {
             Some(door) => door,
-            none => none.insert(Door::open(&self.pool, self.group)?),
+            none => none.insert(Door::open(&self.pool)?),
         };
         let (child, errors) = fpm::start(&self.pool, door.socket.as_fd(), false)?;
         let pid = child.id();
@@ -353,6 +340,11 @@ impl Held {
             }
         }
         Ok(())
+    }
+
+    /// Whether nobody finds it any more: the file of its socket was removed.
+    fn is_lost(&self) -> bool {
+        self.door.as_ref().is_some_and(|door| !door.file.is_there())
     }
 
     /// The process is gone: another one is due, a little later if this one has not lived long.
@@ -376,76 +368,16 @@ impl Held {
 }
 
 impl Door {
-    fn open(pool: &Pool, group: u32) -> io::Result<Self> {
+    fn open(pool: &Pool) -> io::Result<Self> {
         let path = pool.socket.display();
         let failed = |error| match error {
             UnixError::Failed(error) => io::Error::other(format!("{path}: {error}")),
             UnixError::Taken(_) => io::Error::other(format!("{path}: another server is there")),
             UnixError::NoSocket => io::Error::other(format!("{path}: no socket lies there")),
         };
-        let (socket, file) = unix::listen_for_program(&pool.socket, group).map_err(failed)?;
-        Ok(Self { _file: file, socket, name: state::name("php")? })
+        let (socket, file) = unix::listen_for_program(&pool.socket, pool.group).map_err(failed)?;
+        Ok(Self { file, socket, name: state::name("php")? })
     }
-}
-
-impl Process {
-    /// Watches a process, which may be another's child by now: what it says comes out of `errors`.
-    fn watch(
-        (number, pid): (u64, u32),
-        handle: Handle,
-        errors: OwnedFd,
-        tell: &Teller,
-    ) -> io::Result<Self> {
-        let (handle, errors) = (Rc::new(handle), Rc::new(Receiver::from_owned_fd(errors)?));
-        let ended = ended(Rc::clone(&handle))?;
-        let name = state::name("php")?;
-        let (own, words, tell) = (Own::new(pid), Rc::clone(&errors), Rc::clone(tell));
-        spawn_local(async move {
-            let how = listen(&words, ended, |word| tell(number, Heard::Word(word))).await;
-            // Where it was killed, those that it has started still take requests.
-            process::quit_group(pid);
-            drop(own);
-            tell(number, Heard::Ended(how));
-        });
-        Ok(Self { number, pid, handle, errors, name })
-    }
-}
-
-/// Hears all that a process says, and then how it ended.
-async fn listen(
-    errors: &Receiver,
-    ended: impl Future<Output = String>,
-    tell: impl Fn(Word),
-) -> String {
-    let mut ended = pin!(ended);
-    let (mut unread, mut is_over) = (Vec::new(), false);
-    loop {
-        let how = poll_fn(|context| match is_over {
-            false if errors.poll_read_ready(context).is_ready() => Poll::Ready(None),
-            _ => ended.as_mut().poll(context).map(Some),
-        });
-        let how = how.await;
-        let mut room = [0; LINE_BYTES_MAX];
-        match errors.try_read(&mut room) {
-            Ok(0) => is_over = true,
-            Ok(count) => unread.extend_from_slice(room.get(..count).unwrap_or_default()),
-            Err(error) => is_over |= error.kind() != io::ErrorKind::WouldBlock,
-        }
-        while let Some(line) = next_line(&mut unread) {
-            fpm::meaning(&line).into_iter().for_each(&tell);
-        }
-        if let Some(how) = how {
-            return how;
-        }
-    }
-}
-
-/// Takes the first line from `unread`, if it is whole or too long.
-fn next_line(unread: &mut Vec<u8>) -> Option<String> {
-    let end = unread.iter().position(|&byte| byte == b'\n');
-    let end = end.or_else(|| (unread.len() >= LINE_BYTES_MAX).then_some(LINE_BYTES_MAX - 1))?;
-    let line: Vec<u8> = unread.drain(..=end).collect();
-    Some(String::from_utf8_lossy(&line).trim_end().to_owned())
 }
 
 fn not_started(pool: &Pool, error: &io::Error) -> String {

@@ -134,7 +134,7 @@ struct Shell<'v> {
     /// killed, with its workers, which are to drain.
     handed: Vec<Handed>,
     taken_over: Vec<Handed>,
-    strangers: Vec<Handle>,
+    strangers: Vec<Rc<Handle>>,
     /// Where copies of all this are.
     keeping: Keeping,
     /// Whoever has started this process.
@@ -298,6 +298,10 @@ impl<'v> Shell<'v> {
             if let Some(end) = self.end.take() {
                 self.end_looks();
                 self.pools.end();
+                if end.is_ok() {
+                    self.keeping.clear();
+                }
+                self.askers[END].drain(..).for_each(|asker| asker.answer(&Outcome::Done));
                 return end;
             }
             self.save();
@@ -307,8 +311,8 @@ impl<'v> Shell<'v> {
                 yield_now().await;
                 self.greet(&source);
             }
-            if heard.is_empty() {
-                self.hand_over();
+            if heard.is_empty() && self.is_to_hand_over() {
+                self.hand_over(|| heard.is_empty()).await;
             }
             let happening = match self.machine.deadline() {
                 Moment::NEVER => heard.recv().await,
@@ -389,6 +393,7 @@ impl<'v> Shell<'v> {
             Happening::Look => {
                 self.keeping.look();
                 self.show();
+                self.look_away();
                 let hung = self.workers.look().into_iter();
                 self.due.extend(hung.map(|(id, how)| Event::Hung(id, how)));
             }
@@ -433,7 +438,8 @@ impl<'v> Shell<'v> {
             Order::Kill(id) => self.workers.kill(id),
             Order::Close => {
                 self.service.stopping();
-                self.keeping.clear();
+                self.keeping.wind_up();
+                self.save();
                 self.end_looks();
                 self.turn_away();
                 self.sockets = Sockets::default();
@@ -444,7 +450,6 @@ impl<'v> Shell<'v> {
                 if let Some(source) = &self.serving {
                     self.voice.stopped(&source.blueprint, &self.workers.totals());
                 }
-                self.askers[END].drain(..).for_each(|asker| asker.answer(&Outcome::Done));
                 self.end = Some(Ok(code));
             }
             Order::Fail(code, text) => self.end = Some(Err(Failure { code, text })),

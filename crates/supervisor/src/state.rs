@@ -31,7 +31,7 @@ use std::{
 /// of another: notes, the table of clients and the seats in it, rows of labels, slots of requests,
 /// the keys of tickets. Whoever changes one of those raises this number; then a server of the
 /// version before has to be restarted.
-const VERSION: u64 = 9;
+const VERSION: u64 = 11;
 
 /// What the state begins with, before its version.
 const MARK: u64 = u64::from_le_bytes(*b"gannet\0\0");
@@ -41,6 +41,9 @@ pub(crate) const SOCKET: &str = "socket-";
 
 /// What the names of processes end with, in all versions.
 pub(crate) const PROCESS: &str = "-process";
+
+/// What the names of what is about workers begin with, in all versions.
+pub(crate) const WORKER: &str = "worker-";
 
 /// What the names of states begin with, before their numbers, in all versions.
 pub(crate) const STATE: &str = "state-";
@@ -116,10 +119,10 @@ pub struct Group {
 pub struct Pool {
     /// What it is.
     pub pool: plan::Pool,
-    /// The group that its clients are of.
-    pub group: u32,
-    /// Its socket.
-    pub door: Place,
+    /// Whether it was never ready.
+    pub is_new: bool,
+    /// Its socket; none while it dies again and again.
+    pub door: Option<Place>,
     /// Its process, if there is one.
     pub process: Option<PoolProcess>,
 }
@@ -372,7 +375,7 @@ impl State {
         };
         places.extend(self.workers.iter().flat_map(of_worker));
         let processes = self.pools.iter().filter_map(|pool| pool.process.as_ref());
-        places.extend(self.pools.iter().map(|pool| pool.door));
+        places.extend(self.pools.iter().filter_map(|pool| pool.door));
         places.extend(processes.flat_map(|process| [process.process, process.errors]));
         places.sort_unstable();
         places.into_iter().eq(0..self.descriptors.len())
@@ -402,7 +405,8 @@ fn maybe<'b, T>(
 
 fn pool(out: &mut Packer, pool: &Pool) {
     pool.pool.pack(out);
-    numbers(out, &[u64::from(pool.group), pool.door as u64]);
+    out.byte(u8::from(pool.is_new));
+    list(out, pool.door.as_slice(), |out, &at| out.number(at as u64));
     list(out, pool.process.as_slice(), |out, PoolProcess { pid, process, errors }| {
         numbers(out, &[u64::from(*pid), *process as u64, *errors as u64]);
     });
@@ -414,9 +418,9 @@ fn take_pool(from: &mut Unpacker<'_>) -> Option<Pool> {
     };
     Some(Pool {
         pool: plan::Pool::unpack(from)?,
-        group: from.count()?,
-        door: from.count()?,
-        process: from.list(process)?.pop(),
+        is_new: from.flag()?,
+        door: maybe(from, Unpacker::count)?,
+        process: maybe(from, process)?,
     })
 }
 
@@ -481,10 +485,8 @@ mod tests {
             hosts: Vec::new(),
             certificates: vec!["/cert".into()],
             issues: true,
-            ends: vec![("/cert".to_owned(), 7)],
             labels: vec![label()],
-            pools: vec![plan::Pool::quick("/php".into(), None, "/socket".into())],
-            group: 33,
+            pools: vec![plan::Pool::quick("/php".into(), None, ("/socket".into(), 33))],
         }
     }
 
@@ -546,12 +548,12 @@ mod tests {
             reload: Some((Moment(98), Some("error: why".to_owned()))),
             askers: vec![8],
             saves: 7,
-            pools: [None, Some(PoolProcess { pid: 4343, process: 16, errors: 17 })]
+            pools: [None, Some(PoolProcess { pid: 4343, process: 16, errors: 17 }), None]
                 .into_iter()
-                .zip([15, 18])
+                .zip([Some(15), Some(18), None])
                 .map(|(process, door)| Pool {
                     pool: blueprint().pools.remove(0),
-                    group: 33,
+                    is_new: process.is_some(),
                     door,
                     process,
                 })

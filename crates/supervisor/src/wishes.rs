@@ -1,11 +1,14 @@
 //! The socket by which an operator tells a running server what to do.
 
-use crate::sockets::{Fault, explain_unix};
+use crate::{
+    orphans,
+    sockets::{Fault, explain_unix},
+};
 use control::{
     note::Note,
     wish::{Outcome, Wish},
 };
-use net::{process, unix};
+use net::{peer, unix};
 use std::{
     io,
     os::{
@@ -22,7 +25,8 @@ use tokio::{
     time::timeout,
 };
 
-/// Who may connect: the user that the server runs as. Root may do anything.
+/// Who may connect: the user that the server runs as. Root may do anything. Where that is the user
+/// of workers, too, they are told from others when they have connected.
 const MODE: u32 = 0o600;
 
 /// Bytes of a wish at most, and how long one may take.
@@ -138,10 +142,7 @@ impl Asker {
 
     /// What it wishes; `None` where it may not, or says nothing that can be understood.
     async fn wish(&self) -> Option<Wish> {
-        let user = unix::peer_user(self.0.as_fd()).ok()?;
-        if user != 0 && user != process::user() {
-            return None;
-        }
+        peer::check(self.0.as_fd(), orphans::is_servant).ok()?;
         let mut bytes = Vec::new();
         loop {
             self.0.readable().await.ok()?;
@@ -191,5 +192,58 @@ impl Asker {
 impl AsFd for Asker {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::orphans::Own;
+    use std::{
+        io::{Read, Write},
+        net::Shutdown,
+        os::unix::net::UnixStream,
+        process, thread,
+    };
+    use tokio::{
+        runtime::{Builder, LocalOptions},
+        sync::mpsc::unbounded_channel,
+    };
+
+    /// What comes of a wish.
+    fn wish(path: &Path) -> Option<Outcome> {
+        let mut stream = UnixStream::connect(path).unwrap();
+        let mut answer = Vec::new();
+        // Whoever is not heard finds the socket closed, sooner or later.
+        let _ = stream.write_all(&Wish::Stop.encode());
+        let _ = stream.shutdown(Shutdown::Write);
+        let _ = stream.read_to_end(&mut answer);
+        Outcome::decode(&answer)
+    }
+
+    #[test]
+    fn nobody_who_serves_gives_orders() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("desk");
+        let mut builder = Builder::new_current_thread();
+        let runtime = builder.enable_all().build_local(LocalOptions::default()).unwrap();
+        runtime.block_on(async {
+            let hear = |wish, asker: Asker| {
+                assert_eq!(wish, Wish::Stop);
+                asker.answer(&Outcome::Done);
+            };
+            let _desk = Desk::open(&path, hear).unwrap();
+            let (told, mut outcomes) = unbounded_channel();
+            let ask = || {
+                let (path, told) = (path.clone(), told.clone());
+                thread::spawn(move || drop(told.send(wish(&path))))
+            };
+            let own = Own::new(process::id());
+            ask();
+            assert_eq!(outcomes.recv().await, Some(None));
+            drop(own);
+            ask();
+            assert_eq!(outcomes.recv().await, Some(Some(Outcome::Done)));
+        });
     }
 }

@@ -57,7 +57,37 @@ pub enum Event {
     /// The first bytes are not TLS. They are not used up.
     Foreign,
     /// It cannot go on, for that reason. An alert says so to the peer.
-    Failed(&'static str),
+    Failed(Failure),
+}
+
+/// Why a connection cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Of what kind that is.
+    pub why: Why,
+    /// In words that hold nothing of what the peer has sent.
+    pub words: &'static str,
+}
+
+/// Kinds of failures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// No site has the name that was asked for.
+    Name,
+    /// The client has said so: it does not trust the certificate, say.
+    Refused,
+    /// The client has shown no certificate, or none that is let in.
+    Uncertified,
+    /// There is no version, cipher, signature or protocol in common.
+    Incompatible,
+    /// The rules of TLS were broken, or something here was.
+    Broken,
+}
+
+impl Failure {
+    const fn broken(words: &'static str) -> Self {
+        Self { why: Why::Broken, words }
+    }
 }
 
 /// Nothing can be sealed any more.
@@ -72,8 +102,9 @@ const UNRECOGNIZED_NAME: u8 = 112;
 const DECODE_ERROR: u8 = 50;
 
 /// Why nobody is there for the name that was asked for.
-const NOBODY: &str = "no site with `tls` has the name that was asked for";
-const MALFORMED: &str = "its first message is malformed";
+const NOBODY: Failure =
+    Failure { why: Why::Name, words: "no site with `tls` has the name that was asked for" };
+const MALFORMED: Failure = Failure::broken("its first message is malformed");
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -124,6 +155,14 @@ impl Connection {
         let State::Open(tls) = &self.state else { return None };
         let is_chosen = |chosen: &Protocol| tls.alpn_protocol() == Some(chosen.name());
         Some(Protocol::ALL.into_iter().find(is_chosen).unwrap_or(Protocol::Http1))
+    }
+
+    /// The version and the cipher suite that were chosen, as they are on the wire; 0 before.
+    #[must_use]
+    pub fn terms(&self) -> (u16, u16) {
+        let State::Open(tls) = &self.state else { return (0, 0) };
+        let suite = tls.negotiated_cipher_suite().map(|suite| suite.suite());
+        (tls.protocol_version().map_or(0, u16::from), suite.map_or(0, u16::from))
     }
 
     /// Reads on in `sealed`, every unread byte, oldest first. What comes of it goes to the front of
@@ -243,11 +282,11 @@ impl Connection {
     }
 
     /// Ends it with an alert, before the library has come to know of it.
-    fn refuse(&mut self, alert: u8, reason: &'static str, output: &mut Outgoing) -> Event {
+    fn refuse(&mut self, alert: u8, failure: Failure, output: &mut Outgoing) -> Event {
         const FATAL: u8 = 2;
         self.state = State::Over;
         output.push(&[ALERT, 3, 3, 0, 2, FATAL, alert]);
-        Event::Failed(reason)
+        Event::Failed(failure)
     }
 }
 
@@ -269,7 +308,8 @@ fn pump(
             Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                 while let Some(Ok(record)) = traffic.next_record() {
                     let Some(room) = plain[received.plain..].get_mut(..record.payload.len()) else {
-                        received.event = Event::Failed("a record holds more than was sealed");
+                        received.event =
+                            Event::Failed(Failure::broken("a record holds more than was sealed"));
                         return (received, true);
                     };
                     room.copy_from_slice(record.payload);
@@ -283,7 +323,8 @@ fn pump(
             Ok(ConnectionState::EncodeTlsData(mut message)) => match encode(&mut message, output) {
                 Ok(()) => None,
                 Err(()) => {
-                    received.event = Event::Failed("a message was to be sent twice");
+                    received.event =
+                        Event::Failed(Failure::broken("a message was to be sent twice"));
                     return (received, false);
                 }
             },
@@ -302,11 +343,12 @@ fn pump(
             Ok(ConnectionState::WriteTraffic(_)) => Some(true),
             Ok(ConnectionState::BlockedHandshake) => Some(false),
             Ok(_) => {
-                received.event = Event::Failed("it sends content before hands are shaken");
+                received.event =
+                    Event::Failed(Failure::broken("it sends content before hands are shaken"));
                 return (received, false);
             }
             Err(error) => {
-                received.event = Event::Failed(words(&error));
+                received.event = Event::Failed(failure(&error));
                 received.used = (received.used + discard).min(sealed.len());
                 say_last(tls, &mut sealed[received.used..], output);
                 return (received, false);
@@ -362,33 +404,38 @@ fn encode(
     }
 }
 
-/// Why hands could not be shaken, in words that hold nothing of what the peer has sent.
-fn words(error: &rustls::Error) -> &'static str {
+/// Why hands could not be shaken.
+fn failure(error: &rustls::Error) -> Failure {
     use rustls::{CertificateError, Error, PeerIncompatible};
-    match error {
-        Error::AlertReceived(_) => "the client has refused it by an alert",
-        Error::NoCertificatesPresented => "the client has shown no certificate",
+    let (why, words) = match error {
+        Error::AlertReceived(_) => (Why::Refused, "the client has refused it by an alert"),
+        Error::NoCertificatesPresented => (Why::Uncertified, "the client has shown no certificate"),
         Error::InvalidCertificate(
             CertificateError::Expired | CertificateError::ExpiredContext { .. },
-        ) => "the client's certificate has expired",
+        ) => (Why::Uncertified, "the client's certificate has expired"),
         Error::InvalidCertificate(_) => {
-            "the client's certificate is not one of those that are let in"
+            (Why::Uncertified, "the client's certificate is not one of those that are let in")
         }
-        Error::NoApplicationProtocol => "the client speaks no protocol that is spoken here",
+        Error::NoApplicationProtocol => {
+            (Why::Incompatible, "the client speaks no protocol that is spoken here")
+        }
         Error::PeerIncompatible(
             PeerIncompatible::Tls12NotOffered
             | PeerIncompatible::Tls12NotOfferedOrEnabled
             | PeerIncompatible::SupportedVersionsExtensionRequired
             | PeerIncompatible::Tls13RequiredForQuic,
-        ) => "the client knows none of the versions that are spoken here",
+        ) => (Why::Incompatible, "the client knows none of the versions that are spoken here"),
         Error::PeerIncompatible(PeerIncompatible::NoSignatureSchemesInCommon) => {
-            "the client understands the signature of none of the certificates"
+            (Why::Incompatible, "the client understands the signature of none of the certificates")
         }
-        Error::PeerIncompatible(_) => "the client and this site have no way to speak in common",
-        Error::DecryptError => "a record does not open: it was changed on its way",
-        Error::General(_) => "the site has no certificate that can be used",
-        _ => "the client broke the rules of TLS",
-    }
+        Error::PeerIncompatible(_) => {
+            (Why::Incompatible, "the client and this site have no way to speak in common")
+        }
+        Error::DecryptError => (Why::Broken, "a record does not open: it was changed on its way"),
+        Error::General(_) => (Why::Broken, "the site has no certificate that can be used"),
+        _ => (Why::Broken, "the client broke the rules of TLS"),
+    };
+    Failure { why, words }
 }
 
 /// So that what a record may hold is not forgotten where it is sent.

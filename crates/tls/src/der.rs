@@ -2,6 +2,8 @@
 //! from when until when it holds, who has signed it, what it is called. Whatever else is in it the
 //! library reads.
 
+use base::Date;
+
 /// What is known of a certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -40,6 +42,23 @@ impl Facts {
         let number = number.to_vec();
         let issuer_key = issuer_key(rest);
         Some(Self { from, until, number, subject, issuer: last_name(issuer), issuer_key })
+    }
+
+    /// What is wrong with its time at that one, in seconds since 1970, or will be `within` so many
+    /// seconds: a sentence without a full stop.
+    #[must_use]
+    pub fn warning(&self, now: i64, within: i64) -> Option<String> {
+        let Self { from, until, .. } = *self;
+        let date = |seconds| Date::of(seconds).to_string().replace('T', " ");
+        if until < now {
+            Some(format!("has expired on {} UTC: browsers refuse it", date(until)))
+        } else if now < from {
+            Some(format!("holds only from {} UTC on: browsers refuse it until then", date(from)))
+        } else if until < now.saturating_add(within) {
+            Some(format!("expires on {} UTC", date(until)))
+        } else {
+            None
+        }
     }
 }
 
@@ -162,7 +181,6 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base::Date;
 
     #[test]
     fn a_time_is_read_or_refused() {

@@ -23,13 +23,13 @@ mod visitor;
 mod outgoing;
 mod connection;
 
-pub use connection::{Connection, Event, Received};
+pub use connection::{Connection, Event, Failure, Received, Why};
 pub use hello::{HELLO_BYTES_MAX, Hello, read_hello};
 pub use outgoing::Outgoing;
-pub use pair::{Fault, Pair, certificate_in, key_in};
+pub use pair::{Fault, Pair, certificate_in, is_for, key_in};
 pub use sites::Sites;
 pub use terms::authorities;
-pub use visitor::Trust;
+pub use visitor::{Trust, is_of_the_time};
 
 /// Plain bytes that one record holds at most.
 pub const RECORD_BYTES_MAX: usize = 16 * 1024;

@@ -1,7 +1,6 @@
 //! A certificate with its chain, and the key to it, as they stand in files.
 
 use crate::{der::Facts, provider::provider};
-use base::Date;
 use rustls::{
     Error, InconsistentKeys,
     client::verify_server_name,
@@ -87,34 +86,30 @@ impl Pair {
     /// seconds, though it can be used: a sentence without a full stop.
     #[must_use]
     pub fn warning(&self, now: i64, within: i64) -> Option<String> {
-        let Facts { from, until, .. } = self.facts()?;
-        let date = |seconds| Date::of(seconds).to_string().replace('T', " ");
-        if until < now {
-            Some(format!("has expired on {} UTC: browsers refuse it", date(until)))
-        } else if now < from {
-            Some(format!("holds only from {} UTC on: browsers refuse it until then", date(from)))
-        } else if until < now.saturating_add(within) {
-            Some(format!("expires on {} UTC", date(until)))
-        } else {
-            None
-        }
+        self.facts()?.warning(now, within)
     }
 
     /// Whether the certificate is for `host`.
     #[must_use]
     pub fn covers(&self, host: &str) -> bool {
-        let certificate = self.certified.end_entity_cert().ok();
-        let certificate = certificate.and_then(|der| ParsedCertificate::try_from(der).ok());
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let name = ServerName::try_from(host.strip_suffix('.').unwrap_or(host));
-        certificate
-            .zip(name.ok())
-            .is_some_and(|(certificate, name)| verify_server_name(&certificate, &name).is_ok())
+        self.certified.end_entity_cert().is_ok_and(|der| is_for(der, host))
     }
 
     pub(crate) fn certified(&self) -> &Arc<CertifiedKey> {
         &self.certified
     }
+}
+
+/// Whether the certificate `der` is for `host`.
+#[must_use]
+pub fn is_for(der: &[u8], host: &str) -> bool {
+    let der = CertificateDer::from(der);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let name = ServerName::try_from(host.strip_suffix('.').unwrap_or(host));
+    ParsedCertificate::try_from(&der)
+        .ok()
+        .zip(name.ok())
+        .is_some_and(|(certificate, name)| verify_server_name(&certificate, &name).is_ok())
 }
 
 /// The certificate and the key in a PEM text, though what is in the certificate may be for others

@@ -10,10 +10,13 @@ use config::plan::{Tls, TlsVersion};
 use control::TicketKeys;
 use rustls::{
     RootCertStore, ServerConfig, SupportedProtocolVersion,
-    server::{NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier},
+    server::{
+        NoServerSessionStorage, ResolvesServerCert, ResolvesServerCertUsingSni,
+        WebPkiClientVerifier,
+    },
     version::{TLS12, TLS13},
 };
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Tickets for each handshake: a client that needs another one gets it by its next handshake.
 const TICKETS: usize = 1;
@@ -63,7 +66,29 @@ pub(crate) fn of_site(
     keys: TicketKeys,
     certificates: Arc<dyn ResolvesServerCert>,
 ) -> Option<ServerConfig> {
-    let versions: &[&SupportedProtocolVersion] = match tls.min_version {
+    // What is the same for all of them is there once: where sites are many, each handshake would
+    // go through other memory, and wait for it.
+    static OPEN: [OnceLock<Option<ServerConfig>>; 2] = [OnceLock::new(), OnceLock::new()];
+    let version = u8::from(tls.min_version == TlsVersion::Tls13);
+    let Some(authorities) = authorities else {
+        let open = OPEN[usize::from(version)].get_or_init(|| common(tls.min_version, None));
+        let mut terms = open.clone()?;
+        let bound_to = [name.as_bytes(), &[0, version]].concat().into();
+        terms.cert_resolver = certificates;
+        terms.ticketer = Arc::new(Tickets { keys, terms: bound_to });
+        terms.send_tls13_tickets = TICKETS;
+        return Some(terms);
+    };
+    // Who has to show a certificate shows it each time: a ticket would go on to let in somebody
+    // whose certificate has expired or whose authority has gone.
+    let mut terms = common(tls.min_version, Some(authorities))?;
+    terms.cert_resolver = certificates;
+    Some(terms)
+}
+
+/// What does not depend on a site's name and certificates; it gives no tickets.
+fn common(min_version: TlsVersion, authorities: Option<&[u8]>) -> Option<ServerConfig> {
+    let versions: &[&SupportedProtocolVersion] = match min_version {
         TlsVersion::Tls12 => &[&TLS13, &TLS12],
         TlsVersion::Tls13 => &[&TLS13],
     };
@@ -77,19 +102,11 @@ pub(crate) fn of_site(
             builder.with_client_cert_verifier(verifier.build().ok()?)
         }
     };
-    let mut terms = builder.with_cert_resolver(certificates);
+    let mut terms = builder.with_cert_resolver(Arc::new(ResolvesServerCertUsingSni::new()));
     terms.alpn_protocols = Protocol::ALL.map(|protocol| protocol.name().to_vec()).into();
     terms.session_storage = Arc::new(NoServerSessionStorage {});
     terms.max_early_data_size = 0;
     terms.send_tls13_tickets = 0;
-    // Who has to show a certificate shows it each time: a ticket would go on to let in somebody
-    // whose certificate has expired or whose authority has gone.
-    if authorities.is_none() {
-        let version = u8::from(tls.min_version == TlsVersion::Tls13);
-        let bound_to = [name.as_bytes(), &[0, version]].concat().into();
-        terms.ticketer = Arc::new(Tickets { keys, terms: bound_to });
-        terms.send_tls13_tickets = TICKETS;
-    }
     Some(terms)
 }
 

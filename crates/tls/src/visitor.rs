@@ -4,16 +4,32 @@ use crate::{
     pair::{self, Fault},
     provider::provider,
 };
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, pki_types::ServerName};
+use rustls::{
+    CertificateError, ClientConfig, ClientConnection, Error, RootCertStore, StreamOwned,
+    pki_types::ServerName,
+};
 use std::{
     fmt,
-    io::{Read, Write},
+    io::{self, Read, Write},
     sync::Arc,
 };
 
 /// Whom a visitor trusts.
 #[derive(Clone)]
 pub struct Trust(Arc<ClientConfig>);
+
+/// Whether that is wrong because it is not the time of a certificate, or a clock is wrong.
+#[must_use]
+pub fn is_of_the_time(error: &io::Error) -> bool {
+    use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    let error = error.get_ref().and_then(|error| error.downcast_ref());
+    matches!(
+        error,
+        Some(Error::InvalidCertificate(
+            Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }
+        ))
+    )
+}
 
 impl fmt::Debug for Trust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

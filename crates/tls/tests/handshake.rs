@@ -16,7 +16,7 @@ use std::{
     path::Path,
     sync::{Arc, atomic::AtomicU64},
 };
-use tls::{Connection, Event, Fault, Outgoing, Pair, Protocol, Sites};
+use tls::{Connection, Event, Failure, Fault, Outgoing, Pair, Protocol, Sites, Why};
 
 struct Files;
 
@@ -231,13 +231,29 @@ fn who_comes_back_is_known_by_the_ticket_under_the_same_terms_only() {
     }
 }
 
+/// What comes before hands are shaken can be sent again by anybody.
+#[test]
+fn who_comes_back_says_nothing_early() {
+    let sites = sites(&site("a.example", ""));
+    let mut config = client();
+    config.enable_early_data = true;
+    let config = Arc::new(config);
+    for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
+        let mut talk = Talk::begin(&config, "a.example", sites);
+        assert!(talk.client.early_data().is_none());
+        talk.talk(usize::MAX).unwrap();
+        assert_eq!(talk.client.handshake_kind(), Some(kind));
+    }
+}
+
 #[test]
 fn clients_have_to_show_a_certificate_where_one_is_asked_for_and_each_time() {
     let sites = sites(&site("a.example", "client-ca = \"ca.pem\""));
     let mut stranger = Talk::begin(&Arc::new(client()), "a.example", sites);
     assert!(stranger.talk(usize::MAX).is_err());
-    let reason = "the client has shown no certificate";
-    assert_eq!(stranger.events.last(), Some(&Event::Failed(reason)));
+    let words = "the client has shown no certificate";
+    let failure = Failure { why: Why::Uncertified, words };
+    assert_eq!(stranger.events.last(), Some(&Event::Failed(failure)));
     let config = certified();
     for _ in 0..2 {
         let mut known = Talk::begin(&config, "a.example", sites);
@@ -308,7 +324,10 @@ fn who_asks_for_nobody_or_speaks_no_tls_is_told() {
     assert_eq!(error.to_string(), "received fatal alert: UnrecognisedName");
     for (bytes, event) in [
         (&b"GET / HTTP/1.1\r\n\r\n"[..], Event::Foreign),
-        (b"\x16\x03\x01\0\x04\x02\0\0\0", Event::Failed("its first message is malformed")),
+        (
+            b"\x16\x03\x01\0\x04\x02\0\0\0",
+            Event::Failed(Failure { why: Why::Broken, words: "its first message is malformed" }),
+        ),
     ] {
         let (mut server, mut output) = (Connection::default(), Outgoing::default());
         let mut plain = [0; 99];
@@ -326,8 +345,9 @@ fn what_follows_a_fault_is_not_looked_at() {
     let mut bytes = [b"\x17\x03\x03\0\x20", &[7; 32][..], b"GET / HTTP/1.1\r\n\r\n"].concat();
     let mut plain = vec![0; bytes.len()];
     let received = talk.server.receive(&mut bytes, &mut plain, &mut talk.output, (sites, 0));
-    let reason = "a record does not open: it was changed on its way";
-    assert_eq!(received.event, Event::Failed(reason));
+    let words = "a record does not open: it was changed on its way";
+    let failure = Failure { why: Why::Broken, words };
+    assert_eq!(received.event, Event::Failed(failure));
     assert_eq!(talk.output.unsent().len(), 24, "an alert and nothing else");
     assert!(talk.server.seal(&mut [], b"x", &mut talk.output).is_err());
     let received = talk.server.receive(&mut bytes, &mut plain, &mut talk.output, (sites, 0));

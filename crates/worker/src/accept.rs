@@ -13,7 +13,6 @@ use crate::{
 use control::{
     Counter,
     clients::{Entry, Room},
-    lives::What,
     trail::Phase,
 };
 use message::Status;
@@ -78,8 +77,7 @@ fn take(socket: Socket, peer: Option<SocketAddr>, listener: usize, core: &Rc<Cor
     match core.clients.enter(counted, capacity.connections_per_client_max, core.now()) {
         Entry::Counted(seat, room) => {
             core.count_many(Counter::Uncounted, u64::from(room == Room::None));
-            let name = core.name_connection();
-            peer.iter().for_each(|peer| core.tell(name, What::Accepted(*peer)));
+            let name = core.tell_begin(&socket, peer);
             let from = (client, listener);
             let connection =
                 Connection::new(socket, from, (seat, admission), name, Rc::clone(core));

@@ -26,6 +26,7 @@ use crate::{
     sending::{self, Peer, Written},
     socket::Socket,
     streams::Streams,
+    telling::Goodbye,
     turn::{Held, Pending, Turn, Work},
     watch::Place,
 };
@@ -33,16 +34,14 @@ use access::Ledger;
 use base::Moment;
 use control::{
     Counter, Seat,
-    lives::{Ending, What},
+    lives::{Ending, Name},
     trail::Phase,
 };
 use http1::{Event, Expiry};
-use many::Writing;
-use message::{Request, RequestId, Slots, Status};
+use message::{Request, RequestId, Slots, Status, clock::Writing};
 use std::{
     future::Future,
     net::IpAddr,
-    os::fd::AsFd,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
@@ -63,14 +62,15 @@ pub(crate) struct Connection {
     /// The listener that it came in by: its place in the plan.
     listener: usize,
     place: Option<Place>,
-    has_shut: bool,
+    /// What this side has said before its end.
+    goodbye: Goodbye,
     /// Whether the peer has closed its side, with answers still to be sent to it.
     has_ended: bool,
     held: Option<Box<Held>>,
     admission: Admission,
     seat: Seat,
     /// What it is called in what is told of its life, and how that ends.
-    name: u64,
+    name: Name,
     ending: Ending,
 }
 
@@ -135,7 +135,7 @@ impl Drop for Connection {
                 self.core.emptied.notify_one();
             }
         }
-        self.core.tell(self.name, What::Ended(self.ending));
+        self.core.tell_closed(&self.socket, self.name, (self.ending, self.goodbye));
         if std::thread::panicking() {
             self.core.count(Counter::Panics);
         }
@@ -147,7 +147,7 @@ impl Connection {
         socket: Socket,
         (client, listener): (Option<IpAddr>, usize),
         (seat, admission): (Seat, Admission),
-        name: u64,
+        name: Name,
         core: Rc<Core>,
     ) -> Self {
         let limits = &core.plan.limits;
@@ -167,7 +167,7 @@ impl Connection {
             client,
             listener,
             place: None,
-            has_shut: false,
+            goodbye: Goodbye::Nothing,
             has_ended: false,
             held: None,
             admission,
@@ -204,8 +204,7 @@ impl Connection {
                 false
             }
             Expiry::Reset => {
-                // Where even this fails, closing does what is left to do.
-                let _ = net::socket::reset_on_close(self.socket.as_fd());
+                self.reset();
                 false
             }
         }
@@ -292,7 +291,7 @@ impl Connection {
             }
             Written::Failed => {
                 // What was promised cannot be sent; an end in good order would pass for all of it.
-                let _ = net::socket::reset_on_close(self.socket.as_fd());
+                self.reset();
                 Poll::Ready(false)
             }
         }
@@ -315,7 +314,7 @@ impl Connection {
                         self.secure.iter_mut().for_each(|secure| secure.cut());
                         turn.break_off();
                         // A client that cannot tell the end from the length has to see a fault.
-                        let _ = net::socket::reset_on_close(self.socket.as_fd());
+                        self.reset();
                     }
                     None => self.http.finish_stream(output),
                 }
@@ -384,7 +383,7 @@ impl Connection {
                         (&request, id),
                         None,
                         Ledger::default(),
-                        (head, turn.began_us),
+                        (head, turn.began_us()),
                         turn,
                     );
                     if turn.is_busy() {

@@ -6,7 +6,7 @@ use crate::{
     loads::Loads,
     log::{Incident, Log},
     pool::Pool,
-    record::{About, End, Record},
+    record::{About, End, On, Record},
     records::Records,
     signs::Sign,
     turned_away::TurnedAway,
@@ -18,7 +18,6 @@ use config::plan::Plan;
 use control::{
     Clients, Counter, Life, Recent, Row, Tally, Trail,
     counters::UnderWay,
-    lives::What,
     recent::{From, Line},
     tally::Kind,
 };
@@ -64,7 +63,7 @@ pub(crate) struct Core {
     /// What shows this loop to whoever watches over it.
     pub(crate) trail: Trail,
     recent: Recent,
-    life: Life,
+    pub(crate) life: Life,
     /// What stands for each listener among the last requests.
     listeners: Vec<u64>,
     /// What pages hear of, where they follow their files.
@@ -73,6 +72,8 @@ pub(crate) struct Core {
     board: Option<Arc<Board>>,
     /// Whether somebody wants to know how long answers take.
     is_timed: bool,
+    /// When the clock was read last, and in which stretch of the loop's work.
+    read: Cell<(Option<u64>, u64)>,
     ids: RefCell<Ids>,
     scratch: RefCell<Option<Box<Scratch>>>,
     date: RefCell<(i64, Date29)>,
@@ -141,6 +142,7 @@ impl Core {
             changes,
             board,
             is_timed: plan.admin.is_some(),
+            read: Cell::default(),
             ids: RefCell::new(Ids::new()),
             scratch: RefCell::default(),
             date: RefCell::new((i64::MIN, *b"Thu, 01 Jan 1970 00:00:00 GMT")),
@@ -223,11 +225,12 @@ impl Core {
         self.recent.put(now, from, line, fields);
     }
 
-    /// Puts down what happened: one line in the log of `account` and two counters.
-    pub(crate) fn record(&self, account: Account, about: About<'_>, end: &End) {
+    /// Puts down what happened: one line in the log of `account` and some counts.
+    pub(crate) fn record(&self, account: Account, about: About<'_>, on: On, end: &End) {
         self.count(Counter::Requests);
         self.tally.add(account.label, end.status.0, end.bytes);
         self.time(account.label, Kind::AtOnce, end.us);
+        self.tell_answered(on, about, end);
         let mut logs = self.log.borrow_mut();
         if !logs.is_off() {
             let dropped = logs.record(account.log, about, end, self.now());
@@ -241,8 +244,7 @@ impl Core {
         self.tally.add(record.account.label, end.status.0, end.bytes);
         self.time(record.account.label, Kind::First, record.first_us);
         self.time(record.account.label, Kind::Whole, end.us);
-        let connection = record.connection;
-        self.answered(connection, (record.began_us, record.first_us), end);
+        self.tell_finished(record, end);
         if let Some(line) = &record.line {
             let log = record.account.log;
             let dropped = self.log.borrow_mut().complete(log, line, end, self.now());
@@ -255,28 +257,6 @@ impl Core {
     fn time(&self, label: usize, kind: Kind, us: u64) {
         if self.is_timed {
             self.tally.time(label, kind, us);
-        }
-    }
-
-    /// A name for another connection in what is told of its life.
-    pub(crate) fn name_connection(&self) -> u64 {
-        if self.life.is_kept() { self.life.connection() } else { 0 }
-    }
-
-    /// Puts down what has happened on a connection now, if anybody may ever look.
-    pub(crate) fn tell(&self, connection: u64, what: What) {
-        if self.life.is_kept() {
-            self.life.put(net::clock::precise_us(), connection, what);
-        }
-    }
-
-    /// Puts down that a request was answered which began then, and whose first byte took so long.
-    #[inline]
-    pub(crate) fn answered(&self, connection: u64, (began_us, first_us): (u64, u64), end: &End) {
-        if self.life.is_kept() {
-            let End { status, bytes, us: whole_us, .. } = *end;
-            let what = What::Answered { status: status.0, bytes, first_us, whole_us };
-            self.life.put(began_us + whole_us, connection, what);
         }
     }
 
@@ -308,7 +288,22 @@ impl Core {
 
     /// Microseconds, for the durations of answers; zero while nobody reads them.
     pub(crate) fn clock_us(&self) -> u64 {
-        if !self.is_timed && self.log.borrow().is_off() { 0 } else { net::clock::precise_us() }
+        if !self.is_timed && self.log.borrow().is_off() {
+            return 0;
+        }
+        let us = net::clock::precise_us();
+        self.read.set((self.counters.stretch(), us));
+        us
+    }
+
+    /// The same for the beginning of an exchange: where the loop has not waited since the clock was
+    /// read last, as where one answer follows another, that was when this one's turn began.
+    #[inline]
+    pub(crate) fn turn_us(&self) -> u64 {
+        match self.read.get() {
+            (Some(stretch), us) if Some(stretch) == self.counters.stretch() => us,
+            _ => self.clock_us(),
+        }
     }
 
     /// The value of `Date`, worked out once a second.

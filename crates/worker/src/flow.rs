@@ -31,7 +31,7 @@ use handle::{
     php::{self, Call, Replied, Reply},
 };
 use message::{
-    Exchange, Request, RequestId, Response, Status,
+    Exchange, Request, RequestId, Response, Status, Version,
     forwarded::{self, Contradiction},
 };
 use route::{Found, Trace};
@@ -76,6 +76,8 @@ pub(crate) fn begin<'r>(
     let client = client(plan, request, peer);
     let mut exchange = Exchange::new(request, client.unwrap_or(peer), listener);
     exchange.id = id;
+    let is_sealed = plan.listen.get(listener).is_some_and(|listen| listen.tls);
+    exchange.needs_bytes = is_sealed || request.version == Version::Http2;
     // Nobody can tell who asks.
     let failed =
         client.err().and_then(|_| Done::failed(Status::BAD_REQUEST, Trouble::CONTRADICTION));

@@ -33,6 +33,7 @@ mod talk;
 mod application;
 mod ids;
 mod record;
+mod telling;
 mod log;
 mod live;
 mod start_error;

@@ -46,6 +46,17 @@ pub(crate) enum Subject<'r> {
     Refused(&'r [u8]),
 }
 
+/// Where an answer is told of, to whoever looks at connections.
+#[derive(Clone, Copy)]
+pub(crate) struct On {
+    /// What its connection is called there.
+    pub(crate) connection: control::lives::Name,
+    /// Its stream; 0 where there are none.
+    pub(crate) stream: u32,
+    /// When its request was there; zero where nobody will ask.
+    pub(crate) began_us: u64,
+}
+
 /// What is known of an exchange only when it is over.
 pub(crate) struct End {
     /// The status that was sent.
@@ -73,8 +84,8 @@ pub(crate) struct Record {
     pub(crate) status: Status,
     pub(crate) bytes: u64,
     pub(crate) began_us: u64,
-    /// The connection that it is sent on.
-    pub(crate) connection: u64,
+    /// Where it was told of that it has begun, if somebody wants to know.
+    pub(crate) told: Option<control::lives::Begun>,
     /// How long its first byte took, in microseconds.
     pub(crate) first_us: u64,
     /// What its line says of how it came about.

@@ -12,7 +12,11 @@ use crate::{
     socket::Socket,
 };
 use base::Moment;
-use control::{Counter, lives::What, trail::Phase};
+use control::{
+    Counter,
+    lives::{Name, What},
+    trail::Phase,
+};
 use message::Output;
 use net::socket;
 use std::{
@@ -21,14 +25,14 @@ use std::{
     os::fd::AsFd,
     task::{Context, Poll, ready},
 };
-use tls::{Event, Protocol, RECORD_BYTES_MAX, Received};
+use tls::{Event, Failure, Protocol, RECORD_BYTES_MAX, Received, Why};
 
 /// The TLS of one connection.
 pub(crate) struct Secure {
     tls: tls::Connection,
     listener: usize,
     /// What the connection is called in what is told of its life.
-    name: u64,
+    name: Name,
     /// Until when hands must be shaken.
     until: Moment,
     left: Option<Box<Left>>,
@@ -57,7 +61,7 @@ pub(crate) enum Intake {
 
 impl Secure {
     /// On a connection to that listener, which has until then to shake hands.
-    pub(crate) fn new(listener: usize, until: Moment, name: u64) -> Self {
+    pub(crate) fn new(listener: usize, until: Moment, name: Name) -> Self {
         Self {
             tls: tls::Connection::default(),
             listener,
@@ -180,7 +184,8 @@ impl Secure {
             Event::Opened { is_resumed } => {
                 core.count(Counter::Handshakes);
                 core.count_many(Counter::HandshakesResumed, u64::from(is_resumed));
-                core.tell(self.name, What::Shaken { is_resumed });
+                let (version, suite) = self.tls.terms();
+                core.tell(self.name, What::Shaken { is_resumed, version, suite });
             }
             Event::PeerEnded => self.peer_has_ended = true,
             Event::Foreign => {
@@ -188,11 +193,12 @@ impl Secure {
                 *count = 0;
                 return Intake::Foreign(clear);
             }
-            Event::Failed(reason) => {
+            Event::Failed(Failure { why, words }) => {
                 core.count(Counter::HandshakesFailed);
+                kind(why).into_iter().for_each(|counter| core.count(counter));
                 let subject = Subject::Refused(b"");
                 let about = Some(About { client, id: None, user: None, subject });
-                core.report(&Incident { about, ..Incident::new(Kind::Refused, reason) });
+                core.report(&Incident { about, ..Incident::new(Kind::Refused, words) });
                 *count = 0;
                 return Intake::Failed;
             }
@@ -250,6 +256,17 @@ impl Secure {
         output.advance(taken);
         Ok(taken)
     }
+}
+
+/// What failures of that kind are counted by, beside all of them.
+fn kind(why: Why) -> Option<Counter> {
+    Some(match why {
+        Why::Name => Counter::HandshakesNameless,
+        Why::Refused => Counter::HandshakesRefused,
+        Why::Uncertified => Counter::HandshakesUncertified,
+        Why::Incompatible => Counter::HandshakesIncompatible,
+        Why::Broken => return None,
+    })
 }
 
 fn broken() -> io::Error {

@@ -34,7 +34,7 @@ const BURST_BYTES: usize = 1024 * 1024;
 const GATHERED_BYTES: usize = 128 * 1024;
 
 /// Pieces that one call takes at most.
-const SLICES: usize = 16;
+const SLICES: usize = 32;
 
 /// The piece of a file that is being read on the pool because reading it may block.
 #[derive(Default)]

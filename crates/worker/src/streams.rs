@@ -14,7 +14,7 @@ use crate::{
     flow::Answered,
     job::{Done, Suspended},
     log::{Incident, Kind},
-    record::{About, End, Record, Subject},
+    record::{About, End, On, Record, Subject},
     refusal::{self, Trouble},
     secure::Secure,
     share::Share,
@@ -26,6 +26,7 @@ use access::Ledger;
 use base::Moment;
 use control::{
     Counter, counters,
+    lives::Name,
     trail::{Kept, Phase},
 };
 use http2::{Ended, Event, Expiry, Given, Key};
@@ -44,6 +45,8 @@ const FILL_BYTES: u64 = 256 * 1024;
 
 /// Whom a connection's requests come from.
 pub(crate) struct From<'a> {
+    /// What the connection is called in what is told of it.
+    pub(crate) name: Name,
     pub(crate) client: Option<IpAddr>,
     pub(crate) listener: usize,
     pub(crate) admission: &'a Admission,
@@ -57,7 +60,7 @@ pub(crate) struct From<'a> {
 pub(crate) struct Streams {
     pub(crate) http: http2::Connection,
     /// The connection's name in what is told of its life.
-    name: u64,
+    name: Name,
     under_way: Vec<UnderWay>,
     /// Whether the protocol room has read all that has come.
     has_read_all: bool,
@@ -84,7 +87,7 @@ struct Giving {
 }
 
 impl Streams {
-    pub(crate) fn new(limits: &'static Limits, name: u64, now: Moment) -> Self {
+    pub(crate) fn new(limits: &'static Limits, name: Name, now: Moment) -> Self {
         let http = http2::Connection::new(limits, now);
         Self { http, name, under_way: Vec::new(), has_read_all: true, has_left: false }
     }
@@ -175,7 +178,7 @@ impl Streams {
                 Event::End(key) => self.ask(key, turn, from),
                 Event::Request(key, request, head) => {
                     let id = turn.core.id(Some((&request, from.client)));
-                    let began_us = turn.began_us;
+                    let began_us = turn.began_us();
                     let asked = (&request, id, head);
                     self.answer(
                         asked,
@@ -265,20 +268,22 @@ impl Streams {
         let bytes = if is_head { 0 } else { response.body.len().unwrap_or(0) };
         let date = turn.core.date(turn.tick);
         let how = (&date, turn.tick.now, share.is_some());
+        let on = On { connection: self.name, stream: self.http.number(key), began_us };
         let given = self.http.respond(key, response, how, &mut turn.scratch.output);
         let about = About::exchange(exchange);
         let work = match given {
             Given::Whole => {
                 let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: note };
-                turn.core.record(account, about, &end);
-                return turn.core.answered(self.name, (began_us, end.us), &end);
+                return turn.core.record(account, about, on, &end);
             }
             Given::Later => Work::Nothing,
             Given::From(source) => Work::Source(source),
         };
         let line = turn.core.log.borrow_mut().begin(account.log, about, status.0);
-        let (connection, first_us) = (self.name, turn.elapsed_us(began_us));
-        let record = Record { account, line, status, bytes, began_us, connection, first_us, note };
+        let first_us = turn.elapsed_us(began_us);
+        let end = End { status, bytes, us: first_us, reason: note };
+        let told = turn.core.tell_begun(on, about, &end);
+        let record = Record { account, line, status, bytes, began_us, told, first_us, note };
         let record = Some(Box::new(record));
         self.hold(key, work, (record, share), turn);
     }
@@ -430,9 +435,10 @@ impl Streams {
         let end = End { status, bytes: response.body.len().unwrap_or(0), us: 0, reason };
         let date = turn.core.date(turn.tick);
         let how = (&date, turn.tick.now, false);
+        let on = On { connection: self.name, stream: self.http.number(key), began_us: 0 };
         // It is a few bytes; where even they have no room, the room keeps them until they have.
         let _ = self.http.respond(key, response, how, &mut turn.scratch.output);
-        turn.core.record(Account::OF_SERVER, about, &end);
+        turn.core.record(Account::OF_SERVER, about, on, &end);
     }
 }
 
@@ -452,6 +458,7 @@ fn refuse(turn: &Turn<'_>, from: &From<'_>, reason: &'static str) {
     let subject = Subject::Refused(b"");
     let about = About { client: from.client, id: None, user: None, subject };
     let end = End { status: Status::BAD_REQUEST, bytes: 0, us: 0, reason: Some(reason) };
-    core.record(Account::OF_SERVER, about, &end);
+    let on = On { connection: from.name, stream: 0, began_us: 0 };
+    core.record(Account::OF_SERVER, about, on, &end);
     core.report(&Incident { about: Some(about), ..Incident::new(Kind::Refused, reason) });
 }

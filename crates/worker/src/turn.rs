@@ -68,8 +68,8 @@ pub(crate) struct Turn<'t> {
     pub(crate) unread: Range<usize>,
     pub(crate) pending: Pending,
     pub(crate) tick: Tick,
-    /// When the bytes came that this turn is about; zero where nobody will ask.
-    pub(crate) began_us: u64,
+    /// When the bytes came that this turn is about, once that was asked.
+    pub(crate) began_us: Option<u64>,
 }
 
 impl<'t> Turn<'t> {
@@ -81,14 +81,8 @@ impl<'t> Turn<'t> {
         held: Option<Box<Held>>,
         tick: Tick,
     ) -> Self {
-        let mut turn = Self {
-            core,
-            scratch,
-            unread: 0..0,
-            pending: Pending::default(),
-            tick,
-            began_us: core.clock_us(),
-        };
+        let mut turn =
+            Self { core, scratch, unread: 0..0, pending: Pending::default(), tick, began_us: None };
         if let Some(held) = held {
             let Held { input, output, pending } = *held;
             turn.scratch.input[..input.len()].copy_from_slice(&input);
@@ -170,6 +164,12 @@ impl<'t> Turn<'t> {
         let us = self.elapsed_us(record.began_us);
         let end = End { status: record.status, bytes, us, reason };
         self.core.record_begun(record, &end);
+    }
+
+    /// When the bytes came that this turn is about; zero where nobody will ask.
+    #[inline]
+    pub(crate) fn began_us(&mut self) -> u64 {
+        *self.began_us.get_or_insert_with(|| self.core.turn_us())
     }
 
     pub(crate) fn elapsed_us(&self, began_us: u64) -> u64 {

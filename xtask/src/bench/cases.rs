@@ -2,6 +2,7 @@
 
 use super::peers::{FILE_CACHE_MIB, Peer};
 use super::secure::{self, Hands};
+use super::streams;
 
 /// A question, with a table as its answer.
 pub(super) struct Case {
@@ -26,6 +27,8 @@ pub(super) enum Kind {
     Readers(usize, f64),
     /// What many certificates cost.
     Certificates(Certificates),
+    /// What certificates cost that come by themselves.
+    Issuing(super::issuing::Issuing),
     /// Instructions per request of the HTTP/1.1 engine alone, at most.
     Engine { instructions_max: u64 },
     /// Instructions to find a route, among the sites of a small host and of a large one; and how
@@ -36,10 +39,8 @@ pub(super) enum Kind {
 /// What is done to the processes of a server, or asked of them.
 #[derive(Clone, Copy)]
 pub(super) enum Life {
-    /// Reloads and upgrades under full load.
-    Reloads,
-    /// The same over TLS.
-    SecureReloads,
+    /// Reloads and upgrades under full load by these clients.
+    Reloads(Clients),
     /// A worker is killed again and again, under full load.
     Kills,
     /// Workers become fewer and more, under full load.
@@ -48,6 +49,26 @@ pub(super) enum Life {
     LargeReload,
     /// Memory of the process that watches the others.
     Memory,
+}
+
+/// How clients ask while something is done to a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Clients {
+    /// Over HTTP/1.1, without TLS.
+    Plain,
+    /// The same over TLS.
+    Secure,
+    /// Over HTTP/2, many requests at once, without TLS.
+    Streams,
+    /// The same over TLS.
+    SecureStreams,
+}
+
+impl Clients {
+    /// Whether they speak TLS.
+    pub(super) fn are_secure(self) -> bool {
+        matches!(self, Self::Secure | Self::SecureStreams)
+    }
 }
 
 /// A load, and who has to bear it beside gannet.
@@ -86,6 +107,15 @@ pub(super) enum Variant {
     Secure(Hands),
     /// Over HTTP/2, so many at once on each of so many kept connections.
     Streams { connections: usize, each: usize },
+    /// The same over TLS.
+    SecureStreams { connections: usize, each: usize },
+}
+
+impl Variant {
+    /// Whether TLS is spoken.
+    pub(super) fn is_secure(self) -> bool {
+        matches!(self, Self::Secure(_) | Self::SecureStreams { .. })
+    }
 }
 
 /// Whether answers are compressed on the fly.
@@ -175,10 +205,11 @@ pub(super) const PLAIN: Load = Load {
 
 /// All cases, in the order in which they are run.
 pub(super) fn all() -> impl Iterator<Item = &'static Case> {
-    CASES.iter().chain(secure::CASES).chain(super::php::CASES)
+    let secure = secure::CASES.iter().chain(super::issuing::CASES);
+    CASES.iter().chain(streams::CASES).chain(secure).chain(super::php::CASES)
 }
 
-/// Those without TLS.
+/// Those over HTTP/1.1 without TLS.
 const CASES: &[Case] = &[
     Case {
         name: "small",
@@ -317,43 +348,6 @@ const CASES: &[Case] = &[
         }),
     },
     Case {
-        name: "streams",
-        what: "a file of 0.9 KB over HTTP/2 without TLS, 32 at once on each of 8 connections",
-        kind: Kind::Load(Load {
-            variant: Variant::Streams { connections: 8, each: 32 },
-            peers: &[(Peer::Nginx, Some(0.15)), (Peer::H2o, Some(1.1))],
-            ..PLAIN
-        }),
-    },
-    Case {
-        name: "streams",
-        what: "a file of 100 KB over HTTP/2 without TLS, 32 at once on each of 8 connections",
-        kind: Kind::Load(Load {
-            site: Site::Single { bytes: 100 * 1024 },
-            variant: Variant::Streams { connections: 8, each: 32 },
-            peers: &[(Peer::Nginx, Some(0.5)), (Peer::H2o, Some(1.0))],
-            ..PLAIN
-        }),
-    },
-    Case {
-        name: "streams",
-        what: "a file of 0.9 KB over HTTP/2 without TLS, one at a time on each of 64 connections",
-        kind: Kind::Load(Load {
-            variant: Variant::Streams { connections: 64, each: 1 },
-            peers: &[(Peer::Nginx, Some(0.8)), (Peer::H2o, None)],
-            ..PLAIN
-        }),
-    },
-    Case {
-        name: "idle-http2",
-        what: "9,000 connections of HTTP/2 that wait after one request each",
-        kind: Kind::Idle(Idle {
-            variant: Variant::Streams { connections: 9_000, each: 1 },
-            connections: 9_000,
-            bytes_each_max: 4_096.0,
-        }),
-    },
-    Case {
         name: "start",
         what: "time from exec to the first answer, and memory after it",
         kind: Kind::Start(Start { memory_mib_max: 8.0, milliseconds_max: 15.0 }),
@@ -442,7 +436,7 @@ const CASES: &[Case] = &[
     Case {
         name: "reloads",
         what: "200 reloads and 20 upgrades while clients ask, on kept and on new connections",
-        kind: Kind::Life(Life::Reloads),
+        kind: Kind::Life(Life::Reloads(Clients::Plain)),
     },
     Case {
         name: "kills",

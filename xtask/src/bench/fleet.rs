@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::cases::{SMALL, Site};
 use super::content::Content;
 use super::load::exchange;
+use super::peers::HTTP2_ADDRESS;
 use super::secure::Secure;
 use super::{Outcome, machine, measure};
 use crate::command;
@@ -231,7 +232,7 @@ fn write(
     workers: usize,
     sites: usize,
 ) -> Outcome<()> {
-    let (root, path) = (root.display(), config.display());
+    let (root, path, port) = (root.display(), config.display(), address.port());
     let secure = pair.as_ref().map(|(pem, key)| Secure { port: address.port(), pem, key });
     let listener = secure.as_ref().map(Secure::gannet_listener).unwrap_or_default();
     let tls = secure.as_ref().map(|secure| match kind {
@@ -241,14 +242,16 @@ fn write(
     let tls = tls.unwrap_or_default();
     let mut text = match kind {
         Kind::Gannet => format!(
-            "[server]\nlisten = [\"{address}\"{listener}]\nworkers = {workers}\nthreads = 1\n\
-             log = \"off\"\n[site.default]\nroot = \"{root}\"\n{tls}"
+            "[server]\nlisten = [\"{address}\"{listener}, \
+             {{ address = \"{HTTP2_ADDRESS}:{port}\", http2 = true }}]\nworkers = {workers}\n\
+             threads = 1\nlog = \"off\"\n[site.default]\nroot = \"{root}\"\n{tls}"
         ),
         Kind::Nginx => format!(
             "user root; worker_processes {workers};\npid {}; error_log {path}.log warn;\n\
              events {{ worker_connections 10000; }}\n\
              http {{\naccess_log off; sendfile on; keepalive_requests 100000000;\n\
-             server {{ listen {address} default_server; {tls} root {root}; }}\n",
+             server {{ listen {address} default_server; listen {HTTP2_ADDRESS}:{port} http2; \
+             {tls} root {root}; }}\n",
             config.with_extension("pid").display()
         ),
     };

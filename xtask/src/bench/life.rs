@@ -4,7 +4,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::cases::{BROWSER_CODINGS, Life, SMALL, Site, Variant};
+use super::cases::{BROWSER_CODINGS, Clients, Life, SMALL, Site, Variant};
 use super::content::{Content, targets};
 use super::crowd::{self, CLIENTS_EACH, Met};
 use super::fleet::{Fleet, Kind};
@@ -41,8 +41,7 @@ pub(super) fn run(case: Life, content: &Content, rounds: Option<usize>) -> Outco
     let request = request(&target, Variant::Plain, BROWSER_CODINGS, None);
     let stage = Stage { content, request, rounds };
     match case {
-        Life::Reloads => stage.reloads(false),
-        Life::SecureReloads => stage.reloads(true),
+        Life::Reloads(clients) => stage.reloads(clients),
         Life::Kills => stage.kills(),
         Life::Shrink => stage.shrink(),
         Life::LargeReload => stage.large_reload(),
@@ -69,21 +68,24 @@ impl Stage<'_> {
         crowd::around(fleet.address, &self.request, Duration::ZERO, work)
     }
 
-    fn reloads(&self, is_secure: bool) -> Outcome<Table> {
+    fn reloads(&self, clients: Clients) -> Outcome<Table> {
         let mut table = Table::new(&HEADING);
         let reloads = self.rounds.unwrap_or(RELOADS);
         let upgrades = self.rounds.map_or(UPGRADES, |rounds| rounds.div_ceil(10));
         for kind in [Kind::Gannet, Kind::Nginx] {
-            let mut fleet = match is_secure {
+            let mut fleet = match clients.are_secure() {
                 true => Fleet::start_secure(kind, self.content, WORKERS)?,
                 false => Fleet::start(kind, self.content, WORKERS, 0)?,
             };
             let (address, pem) = (fleet.address, fleet.pem());
-            let counts = |work: &mut dyn FnMut() -> Outcome<()>| match &pem {
-                Some(pem) => visitors::around(address, pem, work).map(|(_, counts)| counts),
-                None => {
+            let counts = |work: &mut dyn FnMut() -> Outcome<()>| match clients {
+                Clients::Plain => {
                     let met = crowd::around(address, &self.request, Duration::ZERO, work);
                     met.map(|(_, met)| met.counts())
+                }
+                _ => {
+                    let met = visitors::around(clients, address, pem.as_deref(), work);
+                    met.map(|(_, counts)| counts)
                 }
             };
             let of_reloads =

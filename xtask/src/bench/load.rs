@@ -125,17 +125,17 @@ pub(super) fn slice(script: &Path, server: &str, round: usize) -> Outcome<Slice>
     Slice::parse(&report).ok_or_else(|| format!("wrk: {}", report.trim()).into())
 }
 
-/// Lets h2load ask `address` for the target of `site` for one slice, over HTTP/2.
+/// Lets h2load ask the origin `server` for the target of `site` for one slice, over HTTP/2.
 pub(super) fn streams(
     site: Site,
-    address: SocketAddr,
+    server: &str,
     (connections, each): (usize, usize),
 ) -> Outcome<Slice> {
     let target = targets(site).next().ok_or("a site without targets")?;
     let mut h2load = bounded("h2load", SLICE_SECONDS_MAX, &machine::root());
     h2load.args(["--duration", SLICE_SECONDS, "--clients", &connections.to_string()]);
     h2load.args(["--max-concurrent-streams", &each.to_string()]);
-    h2load.arg(format!("http://{HTTP2_ADDRESS}:{}{}", address.port(), target.path));
+    h2load.arg(format!("{server}{}", target.path));
     let report = finish(&mut h2load)?.output;
     Slice::parse_streams(&report).ok_or_else(|| format!("h2load: {}", report.trim()).into())
 }

@@ -9,6 +9,7 @@ mod cases;
 mod content;
 mod crowd;
 mod fleet;
+mod issuing;
 mod life;
 mod load;
 mod machine;
@@ -18,6 +19,7 @@ mod php;
 mod runs;
 mod secure;
 mod server;
+mod streams;
 mod table;
 mod visitors;
 

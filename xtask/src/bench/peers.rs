@@ -86,10 +86,7 @@ impl<'c> Stage<'c> {
     pub(super) fn command(&self, peer: Peer, port: u16) -> Outcome<Command> {
         let root = self.content.root(self.site)?;
         let file = self.content.folder().join(format!("{peer:?}-{port}"));
-        let pair = match self.variant {
-            Variant::Secure(_) => Some(self.content.pair()?),
-            _ => None,
-        };
+        let pair = self.variant.is_secure().then(|| self.content.pair()).transpose()?;
         let secure = pair.as_ref().map(|(pem, key)| Secure { port, pem, key });
         let secure = secure.as_ref();
         let text = match peer {
@@ -129,6 +126,7 @@ impl<'c> Stage<'c> {
                         | Variant::Routed
                         | Variant::Secure(_)
                         | Variant::Streams { .. }
+                        | Variant::SecureStreams { .. }
                 );
         match peer {
             _ if is_quick => {

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use super::cases::{Case, Idle, Kind, Load, Site, Start, Variant};
 use super::content::{Content, file_bytes, targets};
-use super::life;
 use super::load::{self, request};
 use super::measure::{least, median, median_ratio};
-use super::peers::{Peer, Stage};
+use super::peers::{HTTP2_ADDRESS, Peer, Stage};
 use super::php::{self, Php};
 use super::secure::Hands;
 use super::server::Server;
 use super::table::{Table, verdict};
 use super::visitors::{self, Crowd};
 use super::{Outcome, machine};
+use super::{issuing, life};
 use crate::command::{bounded, finish};
 
 /// No target lies below this multiple of the floor, because nobody can meet one that does.
@@ -51,6 +51,7 @@ impl Bench {
             Kind::Certificates(wanted) => {
                 visitors::certificates(wanted, &self.content, self.rounds)
             }
+            Kind::Issuing(case) => issuing::run(*case, &self.content),
             Kind::Life(life) => life::run(*life, &self.content, self.turns),
             Kind::Engine { instructions_max } => engine(*instructions_max),
             Kind::Route { instructions_max, ratio_max } => route(*instructions_max, *ratio_max),
@@ -283,7 +284,12 @@ impl Entrant {
                 visitors::shake(hands, address, &self.pem, load::SLICE_SECONDS, (0, 0))
             }
             Variant::Streams { connections, each } => {
-                load::streams(self.site, address, (connections, each))
+                let server = format!("http://{HTTP2_ADDRESS}:{}", address.port());
+                load::streams(self.site, &server, (connections, each))
+            }
+            Variant::SecureStreams { connections, each } => {
+                let server = format!("https://{}", visitors::secure(address));
+                load::streams(self.site, &server, (connections, each))
             }
             _ => load::slice(&self.script, &format!("http://{address}"), round),
         };

@@ -7,7 +7,7 @@
 use std::net::Ipv4Addr;
 use std::path::Path;
 
-use super::cases::{Case, Certificates, Idle, Kind, Life, Load, PLAIN, Site, Variant};
+use super::cases::{Case, Certificates, Clients, Idle, Kind, Life, Load, PLAIN, Site, Variant};
 use super::peers::Peer;
 
 /// Where TLS is spoken, at the port of the server.
@@ -77,7 +77,7 @@ pub(super) const CASES: &[Case] = &[
         name: "tls-reloads",
         what: "200 reloads and 20 upgrades while clients ask over TLS, on kept connections and on \
                new ones with tickets",
-        kind: Kind::Life(Life::SecureReloads),
+        kind: Kind::Life(Life::Reloads(Clients::Secure)),
     },
     Case {
         name: "certificates",
@@ -113,7 +113,7 @@ impl Secure<'_> {
     pub(super) fn nginx(&self) -> String {
         let Self { port, pem, key } = self;
         format!(
-            "listen {SECURE_ADDRESS}:{port} ssl deferred; ssl_protocols TLSv1.2 TLSv1.3;\n\
+            "listen {SECURE_ADDRESS}:{port} ssl http2 deferred; ssl_protocols TLSv1.2 TLSv1.3;\n\
              ssl_session_cache shared:tls:10m; ssl_session_timeout 1d;\n\
              ssl_certificate {}; ssl_certificate_key {};\n",
             pem.display(),

@@ -7,11 +7,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use super::cases::{Case, Certificates, Kind, Life, SMALL, Site, Variant};
+use super::cases::{Case, Certificates, Clients, Kind, Life, SMALL, Site, Variant};
 use super::content::Content;
+use super::issuing::Issuing;
 use super::load::{self, SLICE_SECONDS, Slice};
 use super::measure::{median, median_ratio};
-use super::peers::{Peer, Stage};
+use super::peers::{HTTP2_ADDRESS, Peer, Stage};
 use super::secure::{Hands, SECURE_ADDRESS};
 use super::server::Server;
 use super::table::{Table, verdict};
@@ -30,7 +31,8 @@ pub(super) fn are_needed(case: &Case) -> bool {
             matches!(load.variant, Variant::Secure(Hands::Full | Hands::Resumed))
         }
         Kind::Idle(idle) => matches!(idle.variant, Variant::Secure(_)),
-        Kind::Certificates(_) | Kind::Life(Life::SecureReloads) => true,
+        Kind::Life(Life::Reloads(clients)) => *clients != Clients::Plain,
+        Kind::Certificates(_) | Kind::Issuing(Issuing::Pass) => true,
         _ => false,
     }
 }
@@ -65,12 +67,18 @@ fn program() -> PathBuf {
 /// Does `work` while visitors ask a server, on kept connections and on new ones. What it gives, and
 /// how many answers there were, refused and cut connections, and odd answers.
 pub(super) fn around<T>(
+    clients: Clients,
     server: SocketAddr,
-    pem: &Path,
+    pem: Option<&Path>,
     work: impl FnOnce() -> Outcome<T>,
 ) -> Outcome<(T, [usize; 4])> {
+    let (verb, address) = match clients {
+        Clients::Plain | Clients::Secure => ("ask", secure(server)),
+        Clients::Streams => ("ask-at-once", SocketAddr::new(HTTP2_ADDRESS.into(), server.port())),
+        Clients::SecureStreams => ("ask-at-once", secure(server)),
+    };
     let mut command = Command::new(program());
-    command.args(["ask", &secure(server).to_string()]).arg(pem);
+    command.args([verb, &address.to_string()]).args(pem);
     let mut visitors = Running::start(command)?;
     let given = work();
     let said = visitors.end()?;
@@ -177,6 +185,19 @@ pub(super) fn certificates(
     Ok(table)
 }
 
+/// The folder of so many certificates, which is made at the first call.
+pub(super) fn make(count: usize, content: &Content) -> Outcome<PathBuf> {
+    let (folder, (pem, key)) = (content.certificates(count), content.pair()?);
+    if !folder.exists() {
+        fs::create_dir(&folder)?;
+        let mut make = bounded(&program().to_string_lossy(), 60, &machine::root());
+        make.arg("make").arg(&pem).arg(key).arg(count.to_string()).arg(&folder);
+        let made = finish(&mut make)?;
+        made.is_success.then_some(()).ok_or(format!("certificates: {}", made.output))?;
+    }
+    Ok(folder)
+}
+
 /// A server with so many sites, and what handshakes with it have cost.
 struct Sites {
     count: usize,
@@ -192,15 +213,8 @@ struct Sites {
 impl Sites {
     fn start(count: usize, content: &Content) -> Outcome<Self> {
         let (site, variant) = (Site::Certified(count), Variant::Secure(Hands::Full));
-        let (pem, key) = content.pair()?;
-        let folder = content.certificates(count);
-        if !folder.exists() {
-            fs::create_dir(&folder)?;
-            let mut make = bounded(&program().to_string_lossy(), 60, &machine::root());
-            make.arg("make").arg(&pem).arg(key).arg(count.to_string()).arg(&folder);
-            let made = finish(&mut make)?;
-            made.is_success.then_some(()).ok_or(format!("certificates: {}", made.output))?;
-        }
+        let (pem, _) = content.pair()?;
+        make(count, content)?;
         let stage = Stage { content, site, variant, ..Stage::plain(content) };
         let request = load::plain_request(Site::Single { bytes: SMALL })?;
         let server = Server::start(Peer::Gannet, &stage, &request)?;

@@ -17,6 +17,8 @@ pub struct Pool {
     pub(crate) stamp: u64,
     /// Whom it runs as; `None` stands for this process's own user.
     pub user: Option<PoolUser>,
+    /// The group of those who may ask it: the workers.
+    pub group: u32,
     /// Requests that it answers at a time.
     pub workers: usize,
     /// Seconds after which it says what a program is at.
@@ -41,15 +43,19 @@ pub struct PoolUser {
 }
 
 impl Pool {
-    /// A pool of this machine's newest php-fpm, for `gannet PATH`.
+    /// A pool of this machine's newest php-fpm, for `gannet PATH`; whose `group` may ask it.
     #[must_use]
-    pub fn quick(program: PathBuf, user: Option<PoolUser>, socket: PathBuf) -> Self {
+    pub fn quick(
+        program: PathBuf,
+        user: Option<PoolUser>,
+        (socket, group): (PathBuf, u32),
+    ) -> Self {
         let mut ini = usual(super::Php::CONTENT_BYTES_MAX);
         // Whoever changes a program wants to see what comes of it.
         ini.push(("opcache.revalidate_freq".to_owned(), "0".to_owned()));
         let (name, stamp, workers) = ("www".into(), 0, WORKERS);
         let slow_seconds = super::Php::SLOW.as_secs();
-        Self { name, program, stamp, user, workers, slow_seconds, ini, socket }
+        Self { name, program, stamp, user, group, workers, slow_seconds, ini, socket }
     }
 
     /// Names its socket, whose path begins like this, after all that it is.
@@ -68,6 +74,7 @@ impl Pool {
         out.number(self.stamp);
         out.byte(u8::from(self.user.is_some()));
         self.user.iter().for_each(|user| user.pack(out));
+        out.number(u64::from(self.group));
         out.number(self.workers as u64);
         out.number(self.slow_seconds);
         out.number(self.ini.len() as u64);
@@ -85,6 +92,7 @@ impl Pool {
             program: from.path()?,
             stamp: from.number()?,
             user: if from.flag()? { Some(PoolUser::unpack(from)?) } else { None },
+            group: from.count()?,
             workers: from.count()?,
             slow_seconds: from.number()?,
             ini: from.list(|from| Some((from.text()?, from.text()?)))?,

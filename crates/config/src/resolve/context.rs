@@ -38,6 +38,8 @@ pub(crate) struct Context<'c> {
     pub(crate) logs: Book<'c>,
     /// The field that has the id of each exchange.
     pub(crate) request_id: Option<Word<Option<Box<str>>>>,
+    /// The user who serves, if one is named.
+    pub(crate) user: Option<String>,
     /// Whether everything that was typed was understood, so that what is missing was never there.
     pub(crate) is_sound: bool,
     /// Whether guards tell paths of the site apart that is resolved.
@@ -96,6 +98,7 @@ impl<'c> Context<'c> {
             logs,
             has_doors: false,
             request_id: None,
+            user: None,
             listeners: Listeners::default(),
             folders: Vec::new(),
             applications: Vec::new(),

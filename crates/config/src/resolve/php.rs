@@ -77,7 +77,7 @@ fn own(word: &Word<Words>, files: &Files, context: &mut Context<'_>) -> Option<U
     let text = |word: &Option<Word<String>>| word.as_ref().map(|word| word.value.clone());
     let span = |own: &Option<Word<String>>| own.as_ref().map_or(word.span, |own| own.span);
     let root = context.folders.get(files.folder)?.root.clone();
-    let fpm = context.world.fpm(text(version).as_deref());
+    let fpm = context.world.fpm(text(version).as_deref(), context.user.as_deref());
     let runner = context.world.runner(text(user).as_deref(), &root);
     let fpm = fpm.map_err(|cause| blame(span(version), cause, "nobody to run PHP", context));
     let runner = runner.map_err(|cause| blame(span(user), cause, "nobody to run it as", context));
@@ -93,6 +93,7 @@ fn own(word: &Word<Words>, files: &Files, context: &mut Context<'_>) -> Option<U
         program: fpm.program,
         stamp: fpm.stamp,
         user,
+        group: fpm.group,
         workers: workers.as_ref().map_or(plan::WORKERS, |word| word.value),
         slow_seconds: slow.as_ref().map_or(plan::Php::SLOW, |word| word.value).as_secs().max(1),
         ini: settings,

@@ -66,12 +66,13 @@ impl World for Machine {
         }
     }
 
-    fn fpm(&self, version: Option<&str>) -> Result<Fpm, String> {
+    fn fpm(&self, version: Option<&str>, user: Option<&str>) -> Result<Fpm, String> {
         match version.unwrap_or("8.4") {
             version @ ("8.2" | "8.4") => Ok(Fpm {
                 program: format!("/usr/sbin/php-fpm{version}").into(),
                 stamp: 7,
                 sockets: "/run/gannet/own".into(),
+                group: if user.is_some() { 34 } else { 33 },
             }),
             version => Err(format!("there is no php-fpm {version} here: there are 8.2, 8.4")),
         }

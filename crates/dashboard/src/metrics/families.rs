@@ -185,8 +185,8 @@ pub const FAMILIES: &[Family] = &[
         kind: Kind::Gauge,
         help: "When each certificate ends, in seconds since 1970.",
         put: |status, out| {
-            for (file, end) in &status.certificates {
-                out.gauge(&[("file", file)], *end);
+            for one in &status.certificates {
+                one.until.into_iter().for_each(|end| out.gauge(&[("file", &one.file)], end));
             }
         },
     },

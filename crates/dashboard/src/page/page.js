@@ -85,7 +85,7 @@ const makeCharts = () => {
     const chart = new uPlot({
       width: Math.max(200, figure.clientWidth), height: 180,
       scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
-      axes: [axis, { ...axis, size: 64, values: (_, values) => values.map(format) }],
+      axes: [{ ...axis, space: 90, values: (_, values) => values.map((one) => new Date(one * 1000).toTimeString().slice(0, 8)) }, { ...axis, size: 64, values: (_, values) => values.map(format) }],
       series: [{}, ...series.map(([key, stroke, label]) => ({
         label: label ?? key, stroke, width: 2, spanGaps: false, value: (_, value) => value === null ? "–" : format(value),
       }))],
@@ -153,6 +153,11 @@ const showGenerations = (now) => {
     cell(worker.generation.number), cell(worker.generation.phase), cell(worker.pid), cell(number(worker.connections_now)),
     cell(number(worker.under_way)), cell(number(worker.requests)), cell(time(worker.cpu_us / 1e6)), cell(bytes(worker.memory_bytes)),
   ]));
+  const { reload } = now;
+  const ago = reload && `${time(reload.seconds)} ago`;
+  by("reload").textContent = !reload ? "The config has not been read again." : reload.done
+    ? `The config was read again ${ago}.` : `The config could not be read again, ${ago}: ${reload.reason}`;
+  by("reload").className = reload?.done === false ? "bad" : "";
   fill("queues", now.listeners.map((one) => [
     cell(one.address), cell(number(one.waiting)), cell(number(one.waiting_max)),
   ]));
@@ -180,7 +185,11 @@ const take = (now) => {
   }
   params.status = now;
   params.at = at;
+  lookClosely();
+};
+const lookClosely = () => {
   if (!by("connections").hidden || !by("kernel").hidden) lookAtSockets();
+  if (!by("requests").hidden) lookAtRequests();
 };
 
 // The kernel is asked only while somebody looks at what it says.
@@ -200,7 +209,12 @@ const showSockets = ({ states, sockets, left_out: leftOut }) => {
   fill("states", states.map((one) => [cell(one.address), cell(one.state), cell(number(one.count))]));
   const client = by("client").value.trim();
   const limit = by("limit").value;
-  const wanted = sockets.filter((one) => one.client.includes(client) && (!limit || one.limited_by === limit));
+  const [state, answers, site] = ["of-state", "of-answers", "of-site"].map((id) => by(id).value.trim());
+  const isBad = ({ status, first_us: first, whole_us: whole, reason }) => answers === "failed" ? status >= 400 || reason
+    : Math.max(first, whole ?? 0) > 1e6;
+  const wanted = sockets.filter((one) => one.client.includes(client) && (!limit || one.limited_by === limit)
+    && (!state || one.state === state) && (!site || one.answers.some(({ host }) => host.includes(site)))
+    && (!answers || one.answers.some(isBad)));
   const rows = [];
   for (const one of wanted) {
     rows.push(socketRow(one));
@@ -229,19 +243,6 @@ const socketRow = (one) => {
     cell(one.delivery_rate === null ? "" : `${bytes(one.delivery_rate)}/s`), cell(bytes(one.sent ?? 0)), cell(bytes(one.received ?? 0)),
   ];
 };
-const story = (one) => {
-  const made = cell("", "text story");
-  made.colSpan = 12;
-  const list = document.createElement("ol");
-  for (const { us, what } of one.events) {
-    const item = document.createElement("li");
-    item.textContent = `${time(us / 1e6)}  ${what}`;
-    list.append(item);
-  }
-  if (!one.events.length) made.textContent = "It came before anybody could look, or has not been accepted yet.";
-  else made.append(list);
-  return made;
-};
 by("sockets").addEventListener("click", (event) => {
   const { client } = event.target.dataset;
   if (!client) return;
@@ -249,7 +250,7 @@ by("sockets").addEventListener("click", (event) => {
   lookAtSockets();
 });
 
-const views = ["now", "connections", "kernel"];
+const views = ["now", "requests", "connections", "kernel"];
 const turn = () => {
   const view = views.includes(location.hash.slice(1)) ? location.hash.slice(1) : "now";
   for (const other of views) by(other).hidden = other !== view;
@@ -258,7 +259,7 @@ const turn = () => {
     else link.removeAttribute("aria-current");
   }
   if (view === "now") fit();
-  else lookAtSockets();
+  else lookClosely();
 };
 const fit = () => draw.forEach(({ chart, figure }) => {
   if (figure.clientWidth) chart.setSize({ width: figure.clientWidth, height: 180 });
@@ -269,7 +270,7 @@ turn();
 addEventListener("hashchange", turn);
 addEventListener("resize", fit);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { makeCharts(); refresh(); });
-// 1, 2 and 3 turn to the views, but for who types into a field.
+// 1 to 4 turn to the views, but for who types into a field.
 addEventListener("keydown", (event) => {
   const view = views[Number(event.key) - 1];
   if (view && !event.ctrlKey && !event.altKey && !event.metaKey && !/INPUT|SELECT/.test(event.target.tagName)) location.hash = view;

@@ -116,8 +116,8 @@ fn prepare(end: &OwnedFd) -> Result<Prepared, String> {
 enum Event {
     /// The supervisor has said something, or is gone.
     Message(io::Result<Option<Message>>),
-    /// Somebody wants to know how the server is.
-    Wanted,
+    /// Somebody wants to know how the server is, closely or not.
+    Wanted(bool),
     /// It is time for what is due.
     Time,
 }
@@ -143,8 +143,8 @@ async fn listen(end: &OwnedFd, board: &Arc<Board>, stopper: &Stopper) {
                     return pending().await;
                 }
                 Event::Message(Err(_)) => break,
-                Event::Wanted => {
-                    let note = Asking::Look.encode();
+                Event::Wanted(is_close) => {
+                    let note = Asking::Look { is_close }.encode();
                     // Where there is no room for it, those who wait give up.
                     let _ = channel::send(channel.as_fd(), &note, &[], false);
                     waits_until = Some(Instant::now() + ANSWER_TIME);
@@ -181,8 +181,8 @@ async fn next(channel: &Channel, board: &Board, may_ask: bool, due: Instant) -> 
         if let Poll::Ready(message) = message.as_mut().poll(context) {
             return Poll::Ready(Event::Message(message));
         }
-        if may_ask && board.poll_wanted(context).is_ready() {
-            return Poll::Ready(Event::Wanted);
+        if may_ask && let Poll::Ready(is_close) = board.poll_wanted(context) {
+            return Poll::Ready(Event::Wanted(is_close));
         }
         time.as_mut().poll(context).map(|()| Event::Time)
     })

@@ -9,31 +9,36 @@
 //! ```
 
 mod hands;
+mod ordering;
+mod program;
+mod walls;
 
 use super::BUNDLE_BYTES_MAX;
-use crate::{
-    keep::{self, Keep},
-    visit::Visits,
-};
-use certs::{Account, Attempts, External, Failure, Object, ProofKind, Wanted, due};
+use crate::keep::{self, Keep};
+use certs::{Attempts, Object, Term, due};
 use config::{
-    Bundle,
-    plan::{Authority, Certificate, Issuer, Issuing, Way},
+    Bundle, Plan,
+    plan::{Certificate, Issuer, Issuing},
 };
 use control::{
-    finding::{Finding, pack},
+    finding::{Finding, pack, unpack},
     note::{Note, Order},
 };
-use hands::{Shared, WorldHands};
-use net::{channel, clock, process, sandbox::be_modest, sealed};
+use hands::Shared;
+use net::{
+    channel::{self, Message},
+    clock, process,
+    sandbox::Confinement,
+    sealed,
+};
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     io,
     os::fd::{AsFd, OwnedFd},
     path::PathBuf,
     process::ExitCode,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         mpsc::{self, Receiver, Sender},
     },
     thread,
@@ -53,11 +58,17 @@ const WINDOW_SECONDS: i64 = 6 * 60 * 60;
 /// What happens.
 enum Happening {
     /// Another config is served.
-    Config(Box<Bundle>),
+    Config(Box<Served>),
     /// A job is over.
     Over(Box<Done>),
     /// The supervisor is gone.
     Gone,
+}
+
+/// What is served, and what of it could not be put into files.
+struct Served {
+    plan: Plan,
+    unkept: HashMap<PathBuf, String>,
 }
 
 /// A certificate that is to be asked for.
@@ -84,17 +95,22 @@ struct Done {
 struct Entry {
     certificate: Certificate,
     object: Option<Object>,
+    /// From when until when it holds, where it is for all of the hosts.
+    term: Option<Term>,
     attempts: Attempts,
     /// When its authority was last asked when it is to be renewed.
     window_at: i64,
     is_under_way: bool,
 }
 
-/// Serves as this process until the supervisor is gone.
+/// Serves as this process until the supervisor is gone, or a config wants other walls around it.
 pub(super) fn issue(end: OwnedFd) -> io::Result<ExitCode> {
     process::set_name(c"gannet-certs");
-    be_modest()?;
     let end = Arc::new(end);
+    let Some(message) = channel::receive(end.as_fd(), true)? else { return Ok(ExitCode::SUCCESS) };
+    let served = served(&message).ok_or(io::ErrorKind::InvalidData)?;
+    let walls = walls::around(&served.plan.issuing);
+    walls::enter(walls.as_ref())?;
     let (happen, happenings) = mpsc::channel();
     let (give, jobs) = mpsc::channel();
     let jobs = Arc::new(Mutex::new(jobs));
@@ -103,12 +119,28 @@ pub(super) fn issue(end: OwnedFd) -> io::Result<ExitCode> {
     for _ in 0..JOBS_MAX {
         let (jobs, happen) = (Arc::clone(&jobs), happen.clone());
         let shared = Arc::clone(&shared);
-        let work = move || work(&jobs, &happen, &shared);
+        let work = move || ordering::work(&jobs, &happen, &shared);
         thread::Builder::new().name("gannet-order".to_owned()).spawn(work)?;
     }
-    let mut agenda = Agenda { entries: HashMap::new(), issuing: Arc::default(), give, end };
+    let (entries, unkept) = (HashMap::new(), HashMap::new());
+    let mut agenda = Agenda { entries, unkept, issuing: Arc::default(), walls, give, end };
+    agenda.take(served);
     agenda.live(&happenings);
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the supervisor says is served.
+fn served(message: &Message) -> Option<Served> {
+    let mut along = message.descriptors.iter();
+    let bytes = sealed::read(along.next()?.as_fd(), BUNDLE_BYTES_MAX).ok()?;
+    // What was checked once is sound.
+    let plan = Bundle::decode(&bytes)?.resolve().ok()?;
+    let unkept = along
+        .next()
+        .and_then(|memory| unpack(&sealed::read(memory.as_fd(), BUNDLE_BYTES_MAX).ok()?));
+    let text = |(path, text)| Some((PathBuf::from(path), String::from_utf8(text).ok()?));
+    let unkept = unkept.unwrap_or_default().into_iter().filter_map(text).collect();
+    Some(Served { plan, unkept })
 }
 
 /// Hears what the supervisor says.
@@ -119,14 +151,8 @@ fn listen(end: Arc<OwnedFd>, happen: Sender<Happening>, shared: Arc<Shared>) -> 
                 && message.descriptors.is_empty()
             {
                 shared.proves(number);
-                continue;
-            }
-            let bundle = message.descriptors.first().and_then(|bundle| {
-                let bytes = sealed::read(bundle.as_fd(), BUNDLE_BYTES_MAX).ok()?;
-                Bundle::decode(&bytes)
-            });
-            if let Some(bundle) = bundle
-                && happen.send(Happening::Config(Box::new(bundle))).is_err()
+            } else if let Some(served) = served(&message)
+                && happen.send(Happening::Config(Box::new(served))).is_err()
             {
                 return;
             }
@@ -139,61 +165,95 @@ fn listen(end: Arc<OwnedFd>, happen: Sender<Happening>, shared: Arc<Shared>) -> 
 /// What is to be done when.
 struct Agenda {
     entries: HashMap<PathBuf, Entry>,
+    /// What could not be put into files.
+    unkept: HashMap<PathBuf, String>,
     issuing: Arc<Issuing>,
+    /// What is around this process; nothing where it runs programs of the operator's.
+    walls: Option<Confinement>,
     give: Sender<Job>,
     end: Arc<OwnedFd>,
 }
 
 impl Agenda {
     fn live(&mut self, happenings: &Receiver<Happening>) {
-        let mut unkept = HashMap::new();
         loop {
+            self.keep();
+            self.look(clock::wall().seconds);
             match happenings.recv_timeout(SLEEP) {
-                Ok(Happening::Config(bundle)) => self.take(&bundle),
-                Ok(Happening::Over(done)) => self.note(*done, &mut unkept),
+                Ok(Happening::Config(served)) => {
+                    if walls::around(&served.plan.issuing) != self.walls {
+                        return self.say(&Finding::Anew, None);
+                    }
+                    self.take(*served);
+                }
+                Ok(Happening::Over(done)) => self.note(*done),
                 Ok(Happening::Gone) | Err(mpsc::RecvTimeoutError::Disconnected) => return,
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
             }
-            self.look(clock::wall().seconds);
         }
     }
 
     /// Takes down what a config wants.
-    fn take(&mut self, bundle: &Bundle) {
-        // What was checked once is sound.
-        let Ok(plan) = bundle.resolve() else { return };
+    fn take(&mut self, served: Served) {
+        let Served { plan, unkept } = served;
         self.issuing = Arc::new(plan.issuing);
+        self.unkept = unkept;
         let keep = Keep::at(&self.issuing.folder);
         let wanted = plan.certificates.into_iter();
         let wanted = wanted.filter(|one| matches!(one.issuer, Issuer::Authority(_)));
         let mut before = std::mem::take(&mut self.entries);
         for certificate in wanted {
             let path = certificate.chain.clone();
-            let entry = before
-                .remove(&path)
-                .map(|entry| Entry { certificate: certificate.clone(), ..entry });
-            let entry = entry.unwrap_or_else(|| Entry {
+            let known = before.remove(&path);
+            let unkept = self.unkept.get(&path).and_then(|text| Object::read(text.as_bytes()));
+            let found = keep::object(&path).map(|(object, _)| object).or(unkept);
+            let mut entry = known.unwrap_or_else(|| Entry {
                 attempts: keep.attempts(&path),
-                certificate,
+                certificate: certificate.clone(),
                 object: None,
+                term: None,
                 window_at: 0,
                 is_under_way: false,
             });
-            let object = keep::object(&path).map(|(object, _)| object).or(entry.object.clone());
-            self.entries.insert(path, Entry { object, ..entry });
+            let object = found.or(entry.object.take());
+            entry.certificate = certificate;
+            entry.set(object);
+            self.entries.insert(path, entry);
         }
+    }
+
+    /// Puts what could not be put into files there, as far as there is room by now.
+    fn keep(&mut self) {
+        let keep = Keep::at(&self.issuing.folder);
+        let before = self.unkept.len();
+        while let Some((path, text)) = self.unkept.iter().next()
+            && keep.put(path, text).is_ok()
+        {
+            let path = path.clone();
+            self.unkept.remove(&path);
+        }
+        if self.unkept.len() < before {
+            self.tell_unkept();
+        }
+    }
+
+    /// Has the supervisor know what is in no file.
+    fn tell_unkept(&self) {
+        let all = self
+            .unkept
+            .iter()
+            .map(|(path, text)| (path.to_string_lossy().into_owned(), text.clone().into_bytes()));
+        let memory = sealed::bytes(c"gannet-unkept", &pack(&all.collect::<Vec<_>>()));
+        memory.into_iter().for_each(|memory| self.say(&Finding::Unkept, Some(&memory)));
     }
 
     /// Gives out all that is due.
     fn look(&mut self, now: i64) {
         for entry in self.entries.values_mut().filter(|entry| !entry.is_under_way) {
-            let hosts = entry.certificate.issuer.hosts();
-            let object = entry.object.as_ref().filter(|object| object.covers(hosts));
-            let term = object.and_then(Object::term);
             let chance = entry.certificate.chance();
-            let is_due = due(term.as_ref(), &entry.attempts, now, chance) <= now;
+            let is_due = due(entry.term.as_ref(), &entry.attempts, now, chance) <= now;
             let asks_window = !is_due
-                && object.is_some()
+                && entry.term.is_some()
                 && entry.attempts.failures == 0
                 && (now - entry.window_at).abs() >= WINDOW_SECONDS;
             if is_due || asks_window {
@@ -210,24 +270,21 @@ impl Agenda {
     }
 
     /// Takes notice of what has come of a job.
-    fn note(&mut self, done: Done, unkept: &mut HashMap<PathBuf, String>) {
+    fn note(&mut self, done: Done) {
         let Done { path, attempts, window_at, said, unkept: text } = done;
-        said.into_iter().for_each(|text| self.say(&Finding::Said(text), None));
         let Some(entry) = self.entries.get_mut(&path) else { return };
         entry.is_under_way = false;
         entry.attempts = attempts;
         entry.window_at = window_at.unwrap_or(entry.window_at);
         if let Some(text) = text {
-            entry.object = Object::read(text.as_bytes());
-            unkept.insert(path, text);
-            let all = unkept.iter().map(|(path, text)| {
-                (path.to_string_lossy().into_owned(), text.clone().into_bytes())
-            });
-            let memory = sealed::bytes(c"gannet-unkept", &pack(&all.collect::<Vec<_>>()));
-            memory.into_iter().for_each(|memory| self.say(&Finding::Unkept, Some(&memory)));
+            entry.set(Object::read(text.as_bytes()));
+            self.unkept.insert(path, text);
+            self.tell_unkept();
         } else if let Some((object, _)) = keep::object(&path) {
-            entry.object = Some(object);
+            entry.set(Some(object));
+            self.unkept.remove(&path);
         }
+        said.into_iter().for_each(|text| self.say(&Finding::Said(text), None));
     }
 
     fn say(&self, finding: &Finding, along: Option<&OwnedFd>) {
@@ -237,156 +294,10 @@ impl Agenda {
     }
 }
 
-/// The life of a thread that does jobs.
-fn work(jobs: &Mutex<Receiver<Job>>, happen: &Sender<Happening>, shared: &Arc<Shared>) {
-    let next = || jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-    while let Ok(job) = next() {
-        let done = if job.asks_window { ask_window(job, shared) } else { order(job, shared) };
-        if happen.send(Happening::Over(Box::new(done))).is_err() {
-            return;
-        }
+impl Entry {
+    fn set(&mut self, object: Option<Object>) {
+        let hosts = self.certificate.issuer.hosts();
+        self.term = object.as_ref().filter(|object| object.covers(hosts)).and_then(Object::term);
+        self.object = object;
     }
-}
-
-/// Asks the authority that has issued a certificate when it wants it to be renewed.
-fn ask_window(job: Job, shared: &Arc<Shared>) -> Done {
-    let Job { certificate, issuing, attempts, before, .. } = job;
-    let path = certificate.chain;
-    let now = clock::wall().seconds;
-    let done = Done { path, attempts, window_at: Some(now), said: None, unkept: None };
-    let Some(object) = before else { return done };
-    let Some(authority) = issuing.authorities.iter().find(|one| one.url == object.authority) else {
-        return done;
-    };
-    let keep = Keep::at(&issuing.folder);
-    let found = account(&keep, authority, &issuing).and_then(|mut account| {
-        let mut hands = WorldHands::new(shared, &issuing, authority)?;
-        let renewal = certs::renewal(&authority.url, &object, &mut account, &mut hands);
-        renewal.map_err(|failure| failure.why)
-    });
-    // Where it cannot be asked, the time that is known holds.
-    if let Ok(window) = found
-        && window != object.window
-    {
-        let _ = keep.put(&done.path, &Object { window, ..object }.write());
-    }
-    done
-}
-
-/// Asks the authorities for a certificate, one after the other.
-fn order(job: Job, shared: &Arc<Shared>) -> Done {
-    let Job { certificate, issuing, mut attempts, before, .. } = job;
-    let (path, place) = (certificate.chain.clone(), certificate.place.clone());
-    let hosts = certificate.issuer.hosts();
-    let host = hosts.first().map_or("", |host| host);
-    let keep = Keep::at(&issuing.folder);
-    let done = |attempts, said, unkept| {
-        let window_at = Some(clock::wall().seconds);
-        Done { path: path.clone(), attempts, window_at, said, unkept }
-    };
-    // Others that share the folder wait, and find what this one has put there.
-    let _turn = keep.turn(&path);
-    let now = clock::wall().seconds;
-    if let Some((object, _)) = keep::object(&path)
-        && Some(&object) != before.as_ref()
-        && object.covers(hosts)
-        && object.term().is_some_and(|term| term.renewal(certificate.chance()) > now)
-    {
-        return done(Attempts::default(), None, None);
-    }
-    let (mut whys, mut wait) = (HashSet::new(), None);
-    let mut list = Vec::new();
-    for authority in &issuing.authorities {
-        match ask(authority, &issuing, hosts, before.as_ref(), &keep, shared) {
-            Ok(object) => {
-                let text = object.write();
-                let put = keep.put(&path, &text);
-                let forgotten = keep.put_attempts(&path, &Attempts::default());
-                let failed = put.as_ref().err().or(forgotten.as_ref().err());
-                let said = failed.map(|error| {
-                    let folder = issuing.folder.display();
-                    format!("{host} ({place}): its certificate cannot be kept in {folder}: {error}")
-                });
-                return done(Attempts::default(), said, put.is_err().then_some(text));
-            }
-            Err(failure) => {
-                wait = wait.max(failure.wait);
-                if whys.insert(failure.why.clone()) {
-                    list.push(failure.why);
-                }
-            }
-        }
-    }
-    let why = list.join("; ");
-    attempts.fail(&why, wait, clock::wall().seconds, certificate.chance());
-    let next = base::Date::of(attempts.next).to_string().replace('T', " ");
-    let said = format!("{host} ({place}): no certificate: {why}: next attempt {next} UTC");
-    // Where it cannot be noted, it is known as long as this process lives.
-    let _ = keep.put_attempts(&path, &attempts);
-    done(attempts, Some(said), None)
-}
-
-/// Asks one authority.
-fn ask(
-    authority: &Authority,
-    issuing: &Issuing,
-    hosts: &[Box<str>],
-    before: Option<&Object>,
-    keep: &Keep,
-    shared: &Arc<Shared>,
-) -> Result<Object, Failure> {
-    if let Some((why, wait)) = shared.is_paused(&authority.url, clock::wall().seconds) {
-        let mut failure = Failure::of(why);
-        failure.wait = Some(wait);
-        return Err(failure);
-    }
-    let mut account = account(keep, authority, issuing).map_err(Failure::of)?;
-    let mut hands = WorldHands::new(shared, issuing, authority).map_err(Failure::of)?;
-    let known = account.id.clone();
-    let proofs: Vec<ProofKind> = issuing.ways.iter().map(|way| kind(*way)).collect();
-    let wanted = Wanted {
-        authority: &authority.url,
-        hosts,
-        proofs: &proofs,
-        profile: authority.profile.as_deref(),
-        before,
-        now: clock::wall().seconds,
-    };
-    let obtained = certs::obtain(&wanted, &mut account, &mut hands);
-    if account.id != known
-        && let Some(id) = &account.id
-    {
-        // It is asked for once more where it cannot be noted.
-        let _ = keep.put_account_id(&authority.url, id);
-    }
-    if let Err(failure) = &obtained
-        && let Some(wait) = failure.wait
-    {
-        shared.pause(&authority.url, &failure.why, clock::wall().seconds, wait);
-    }
-    obtained
-}
-
-fn account(keep: &Keep, authority: &Authority, issuing: &Issuing) -> Result<Account, String> {
-    let mut account = Account::new(keep.account()?);
-    account.id = keep.account_id(&authority.url);
-    account.email.clone_from(&issuing.email);
-    account.external = authority.eab.as_ref().map(|(id, key)| {
-        let (id, key) = (id.clone(), key.0.clone());
-        External { id, key }
-    });
-    Ok(account)
-}
-
-fn kind(way: Way) -> ProofKind {
-    match way {
-        Way::Http => ProofKind::Http,
-        Way::Tls => ProofKind::Tls,
-        Way::Dns => ProofKind::Dns,
-    }
-}
-
-/// A way to an authority, which trusts whom the config says.
-fn visits(authority: &Authority) -> Result<Visits, String> {
-    Visits::trusting(authority.trusted.as_deref())
 }

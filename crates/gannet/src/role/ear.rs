@@ -1,6 +1,7 @@
 //! What a worker hears: the orders of the supervisor, and signals where that is gone.
 
 use super::BUNDLE_BYTES_MAX;
+use base::Moment;
 use config::Bundle;
 use control::{
     finding,
@@ -22,6 +23,7 @@ use std::{
     sync::Arc,
     task::Poll,
     thread,
+    time::Duration,
 };
 use tokio::{
     io::Interest,
@@ -45,6 +47,10 @@ pub(super) fn take_files(files: &LogFiles, order: Order, descriptors: Vec<OwnedF
     }
 }
 
+/// How long what a signal asks for may be meant for the supervisor as well, and for what that does
+/// on its way out.
+const MEANT_TIME: Duration = Duration::from_secs(5);
+
 /// The sockets of each loop, each with the place of its address in the plan.
 pub(super) type BySlot = Vec<Vec<(usize, Listening)>>;
 
@@ -63,13 +69,21 @@ pub(super) struct Ear<'e> {
     /// decides.
     term: Signal,
     quit: Signal,
-    /// What has come of those so far, as it may be that the supervisor is on its way out.
-    asked: Option<Order>,
+    /// What those have asked for, as it may be that the supervisor is on its way out.
+    asked: Option<Asked>,
     /// Whether the supervisor waits to hear that this process accepts nobody any more.
     is_parting: bool,
     /// Those that a terminal sends to all of its processes, and those that mean something to the
     /// supervisor.
     _others: Vec<Signal>,
+}
+
+/// What a signal has asked for.
+struct Asked {
+    order: Order,
+    at: Moment,
+    /// Whether it was obeyed, or the supervisor has ordered as much.
+    is_done: bool,
 }
 
 /// What an [`Ear`] hears.
@@ -147,12 +161,16 @@ impl<'e> Ear<'e> {
                     Heard::Message(Ok(Some(message))) => {
                         if let Some(order) = Order::decode(&message.bytes) {
                             self.is_parting = order == Order::Drain;
+                            self.heed(&order);
                             self.act(order, message.descriptors);
                         }
                     }
                     Heard::Message(Ok(None)) => self.is_over = true,
                     Heard::Message(Err(_)) => break,
-                    Heard::Asked(order) => self.asked = Some(order),
+                    Heard::Asked(order) => {
+                        let at = net::clock::now();
+                        self.asked = Some(Asked { order, at, is_done: false });
+                    }
                 }
                 self.live_alone();
             }
@@ -167,7 +185,9 @@ impl<'e> Ear<'e> {
         poll_fn(|context| {
             if self.term.poll_recv(context).is_ready() {
                 // A second one is from somebody who is in a hurry.
-                let is_second = matches!(self.asked, Some(Order::Stop | Order::StopAtOnce));
+                self.forget();
+                let asked = self.asked.as_ref().map(|asked| &asked.order);
+                let is_second = matches!(asked, Some(Order::Stop | Order::StopAtOnce));
                 let order = if is_second { Order::StopAtOnce } else { Order::Stop };
                 return Poll::Ready(Heard::Asked(order));
             }
@@ -190,11 +210,33 @@ impl<'e> Ear<'e> {
 
     /// Does what signals ask for where nobody else does. The channel of a supervisor that was
     /// killed may be kept for the next one.
-    fn live_alone(&self) {
+    fn live_alone(&mut self) {
         if self.is_over || process::parent() != self.parent {
-            // One that has come before the supervisor went was meant for all.
-            self.asked.iter().for_each(|order| self.act(order.clone(), Vec::new()));
+            self.forget();
+            // One that has come just before the supervisor went was meant for all.
+            if let Some(asked) = self.asked.as_mut().filter(|asked| !asked.is_done) {
+                asked.is_done = true;
+                let order = asked.order.clone();
+                self.act(order, Vec::new());
+            }
         }
+    }
+
+    /// Lets what signals have asked for be, as there is a supervisor that decides. Where that says
+    /// to stop, the next signal is a second one.
+    fn heed(&mut self, order: &Order) {
+        match order {
+            Order::Stop | Order::StopAtOnce => {
+                self.asked.iter_mut().for_each(|asked| asked.is_done = true);
+            }
+            _ => self.asked = None,
+        }
+    }
+
+    /// Forgets what was asked for long ago, when there was somebody else to decide.
+    fn forget(&mut self) {
+        let is_old = |at| net::clock::now().since(at) > MEANT_TIME;
+        self.asked.take_if(|asked| !asked.is_done && is_old(asked.at));
     }
 
     /// Uses other certificates, which another thread takes in: there may be many.

@@ -6,14 +6,14 @@
 use super::{
     folder::Folder,
     forms::Forms,
-    load::Siblings,
+    load::{Siblings, Wish},
     survey::{self, Surveys},
-    variant::{Choice, Entry},
+    variant::{Choice, Entry, Variant},
 };
 use base::Moment;
 use config::plan::Compress;
 use foldhash::HashMap;
-use message::{Name, Request};
+use message::{Name, Request, body::Lent};
 use std::{hash::BuildHasher, sync::Arc, time::Duration};
 
 /// How long an entry goes on that depends on files which were not there (a compressed sibling, an
@@ -41,6 +41,8 @@ pub struct Cache {
     bytes: usize,
     bytes_max: usize,
     descriptors: usize,
+    /// Large contents that are not here any more, and may still be sent to somebody.
+    lent: Vec<Lent>,
     misses: Box<[u32]>,
     pub(super) surveys: Surveys,
     /// What all loops share: it is asked for a form that is not here.
@@ -79,6 +81,7 @@ impl Cache {
             bytes: 0,
             bytes_max,
             descriptors: 0,
+            lent: Vec::new(),
             misses: vec![0; MISSES].into_boxed_slice(),
             surveys: Surveys::new(folders),
             forms,
@@ -112,8 +115,18 @@ impl Cache {
                 return Some((&slot.entry, choice));
             }
         }
-        self.remove(at);
+        self.discard(at);
         None
+    }
+
+    /// How a page is wanted of whose siblings that is known, where who sends it `needs_bytes`. What
+    /// is still being sent though it is not here any more takes no more memory than all that is.
+    pub(super) fn wish(&self, looked: Siblings, needs_bytes: bool) -> Wish {
+        let has_room = || self.lent.iter().map(Lent::bytes).sum::<usize>() < self.bytes_max;
+        match needs_bytes && has_room() {
+            true => Wish::in_memory(looked, self.bytes_max),
+            false => Wish::new(looked),
+        }
     }
 
     /// Takes the page at `path` out, to be changed and kept again.
@@ -126,23 +139,23 @@ impl Cache {
     pub(super) fn insert(&mut self, folder: &Folder, path: &[u8], entry: Entry) {
         let bytes = entry.memory_bytes() + 2 * path.len() + SLOT_BYTES;
         let descriptors = entry.descriptors();
-        let Some(shelf) = self.shelf(folder) else { return };
+        let Some(shelf) = self.shelf(folder) else { return self.part_with(entry) };
         if !entry.is_quick || bytes > self.bytes_max / 4 {
-            return;
+            return self.part_with(entry);
         }
         if let Some(&at) = shelf.slots.get(path) {
-            self.remove(at);
+            self.discard(at);
         }
         let fits = |cache: &Self| {
             cache.bytes + bytes <= cache.bytes_max
                 && cache.descriptors + descriptors <= DESCRIPTORS_MAX
         };
         if !fits(self) && !self.was_missed(folder.id, path) {
-            return;
+            return self.part_with(entry);
         }
         while !fits(self) {
             if !self.drop_one() {
-                return;
+                return self.part_with(entry);
             }
         }
         let at = self.free.pop().unwrap_or_else(|| {
@@ -163,13 +176,28 @@ impl Cache {
             match &mut self.slots[self.hand] {
                 Some(slot) if slot.was_used => slot.was_used = false,
                 Some(_) => {
-                    self.remove(self.hand);
+                    self.discard(self.hand);
                     return true;
                 }
                 None => {}
             }
         }
         false
+    }
+
+    fn discard(&mut self, at: usize) {
+        self.remove(at).into_iter().for_each(|entry| self.part_with(entry));
+    }
+
+    /// Lets go of a page that may still be sent to somebody.
+    fn part_with(&mut self, entry: Entry) {
+        let lent = entry.variants.iter().filter_map(Variant::lent);
+        let before = self.lent.len();
+        self.lent.extend(lent);
+        drop(entry);
+        if self.lent.len() > before {
+            self.lent.retain(|lent| lent.bytes() > 0);
+        }
     }
 
     fn remove(&mut self, at: usize) -> Option<Entry> {
@@ -192,7 +220,7 @@ impl Cache {
         let shelf = &mut self.shelves[folder.id];
         shelf.opening = folder.opening;
         for at in std::mem::take(&mut shelf.slots).into_values() {
-            self.remove(at);
+            self.discard(at);
         }
     }
 
@@ -261,7 +289,7 @@ fn is_fresh(
 #[cfg(test)]
 mod tests {
     use super::{
-        super::load::{self, Loaded, Patience},
+        super::load::{self, Loaded, Patience, Wish},
         *,
     };
     use config::plan;
@@ -271,21 +299,8 @@ mod tests {
     const PATH: &[u8] = b"/page.txt";
     const NOW: Moment = Moment(1);
 
-    fn entry(folder: &Folder) -> Entry {
-        let page = load::attempt(folder, PATH, Siblings::Unasked, Patience::Wait);
-        let Some(Loaded::Page(page)) = page else { unreachable!("there is a page") };
-        Entry::new(page, NOW, 0)
-    }
-
-    #[test]
-    fn what_one_opening_of_a_folder_found_is_not_there_for_another() {
-        let site = tempfile::tempdir().unwrap();
-        fs::write(site.path().join("page.txt"), "page").unwrap();
-        let root = site.path().to_owned();
-        let wanted = plan::Folder { id: 0, root, index: vec![], listing: false, links: vec![] };
-        let opened = |opening| Folder { opening, ..Folder::open(&wanted).unwrap() };
-        let (first, second) = (opened(1), opened(2));
-        let request = Request {
+    fn request() -> Request<'static> {
+        Request {
             version: Version::Http11,
             method: Method::Get,
             host: "a.example",
@@ -294,19 +309,71 @@ mod tests {
             query: None,
             fields: Fields::of(&[]),
             length: Length::Known(0),
-        };
+        }
+    }
+
+    fn entry(folder: &Folder, wish: Wish) -> Entry {
+        let page = load::attempt(folder, PATH, wish, Patience::Wait);
+        let Some(Loaded::Page(page)) = page else { unreachable!("there is a page") };
+        Entry::new(page, NOW, 0)
+    }
+
+    /// The folder of a page with that content, opened twice.
+    fn site(content: &[u8]) -> (tempfile::TempDir, [Folder; 2]) {
+        let site = tempfile::tempdir().unwrap();
+        fs::write(site.path().join("page.txt"), content).unwrap();
+        let root = site.path().to_owned();
+        let wanted = plan::Folder { id: 0, root, index: vec![], listing: false, links: vec![] };
+        let opened = |opening| Folder { opening, ..Folder::open(&wanted).unwrap() };
+        (site, [opened(1), opened(2)])
+    }
+
+    #[test]
+    fn what_is_still_being_sent_takes_no_more_memory_than_the_cache() {
+        const LENGTH: usize = 100_000;
+        let (_site, [folder, _]) = site(&[b'x'; LENGTH]);
+        let mut cache = Cache::new(1, 4 << 20, Forms::new(0, None));
+        let is_in_memory = |entry: &Entry| entry.descriptors() == 0;
+        let plain = cache.wish(Siblings::Unasked, false);
+        assert!(!is_in_memory(&entry(&folder, plain)), "the kernel sends it");
+        assert!(cache.get(&folder, PATH, &request(), None, NOW, 0).is_none());
+        let mut bodies = Vec::new();
+        loop {
+            let wish = cache.wish(Siblings::Unasked, true);
+            let entry = entry(&folder, wish);
+            assert!(!entry.plain().is_missing(wish), "it is as it was wanted");
+            if !is_in_memory(&entry) {
+                break;
+            }
+            bodies.push(entry.plain().body());
+            cache.insert(&folder, PATH, entry);
+        }
+        // One of them is in the cache.
+        assert_eq!(bodies.len() - 1, (4 << 20) / LENGTH + 1);
+        bodies.truncate(20);
+        let wish = cache.wish(Siblings::Unasked, true);
+        assert!(is_in_memory(&entry(&folder, wish)), "there is room again");
+        // A small cache holds no such file.
+        let small = Cache::new(1, 1 << 20, Forms::new(0, None));
+        assert!(!is_in_memory(&entry(&folder, small.wish(Siblings::Unasked, true))));
+    }
+
+    #[test]
+    fn what_one_opening_of_a_folder_found_is_not_there_for_another() {
+        let (_site, [first, second]) = site(b"page");
+        let plain = Wish::new(Siblings::Unasked);
         let mut cache = Cache::new(1, 1 << 20, Forms::new(0, None));
         let mut check = |folder: &Folder, is_there: bool| {
-            assert_eq!(cache.get(folder, PATH, &request, None, NOW, 0).is_some(), is_there);
-            cache.insert(folder, PATH, entry(folder));
+            assert_eq!(cache.get(folder, PATH, &request(), None, NOW, 0).is_some(), is_there);
+            cache.insert(folder, PATH, entry(folder, plain));
         };
         check(&first, false);
         check(&first, true);
         check(&second, false);
         check(&second, true);
         // A job that was under way when the second one came is too late.
-        cache.insert(&first, PATH, entry(&first));
-        cache.insert(&second, PATH, entry(&second));
+        cache.insert(&first, PATH, entry(&first, plain));
+        cache.insert(&second, PATH, entry(&second, plain));
         assert_eq!(cache.slots.len() - cache.free.len(), 1);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     folder::Folder,
-    load::{self, Loaded, Siblings},
+    load::{self, Loaded, Siblings, Wish},
     making::{Made, Making},
     program::{self, Search},
     slash::with_slash,
@@ -40,11 +40,11 @@ pub(super) struct Read {
 #[derive(Debug)]
 pub(super) enum Task {
     /// Load what the path names.
-    Page(Siblings),
+    Page(Wish),
     /// Load the page of the folder that the path names without a slash.
-    Index(Siblings),
+    Index(Wish),
     /// Load what is sent where a page is missing.
-    Fallback(Siblings),
+    Fallback(Wish),
     /// Find out whether the page's folder holds precompressed files.
     Survey,
     /// Load the page that says that something is missing.
@@ -118,12 +118,12 @@ impl Read {
     fn run(self) -> Outcome {
         let Self { folder, path, varies, task } = self;
         let found = match task {
-            Task::Page(looked) => Found::Loaded(load::wait(&folder, &path, looked)),
-            Task::Index(looked) => Found::Index(load::wait(&folder, &with_slash(&path), looked)),
-            Task::Fallback(looked) => Found::Fallback(load::wait(&folder, &path, looked)),
+            Task::Page(wish) => Found::Loaded(load::wait(&folder, &path, wish)),
+            Task::Index(wish) => Found::Index(load::wait(&folder, &with_slash(&path), wish)),
+            Task::Fallback(wish) => Found::Fallback(load::wait(&folder, &path, wish)),
             Task::Survey => Found::Surveyed(survey::take(&folder, survey::parent(&path)).ok()),
             Task::NotFoundPage => {
-                Found::NotFoundPage(load::wait(&folder, &path, Siblings::Unasked))
+                Found::NotFoundPage(load::wait(&folder, &path, Wish::new(Siblings::Unasked)))
             }
             Task::Listing(view, template) => {
                 let mut listing = load::list(&folder, &path, view);

@@ -15,7 +15,14 @@ pub(super) use net::Patience;
 
 /// Files up to this many bytes are read whole and may be kept in memory; larger ones are sent from
 /// their descriptor.
-const CONTENT_BYTES_MAX: u64 = 64 * 1024;
+pub(super) const CONTENT_BYTES_MAX: u64 = 64 * 1024;
+
+/// The same for who has to have the bytes of a file to send it, as with TLS or HTTP/2: reading them
+/// again and again costs more than all else there.
+const NEEDED_BYTES_MAX: u64 = 256 * 1024;
+
+/// One file takes no larger part of a cache's bound than this.
+const CACHE_PART: u64 = 32;
 
 /// What the names of precompressed siblings end in, beside the name of the original.
 pub(super) const SIBLINGS: [(Coding, &[u8]); 3] =
@@ -48,6 +55,28 @@ pub(super) enum Siblings {
     Absent,
     /// Those that there are were sought one by one.
     Sought,
+}
+
+/// How a page is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wish {
+    /// What is known of its siblings.
+    pub(super) looked: Siblings,
+    /// Bytes of a form at most that are wanted in memory, rather than a descriptor of it.
+    pub(super) bytes_max: u64,
+}
+
+impl Wish {
+    /// Large files as descriptors, which the kernel sends by itself.
+    pub(super) const fn new(looked: Siblings) -> Self {
+        Self { looked, bytes_max: CONTENT_BYTES_MAX }
+    }
+
+    /// For who needs the bytes, and a cache that holds so many.
+    pub(super) fn in_memory(looked: Siblings, cache_bytes_max: usize) -> Self {
+        let part = cache_bytes_max as u64 / CACHE_PART;
+        Self { looked, bytes_max: part.clamp(CONTENT_BYTES_MAX, NEEDED_BYTES_MAX) }
+    }
 }
 
 /// A file with its precompressed siblings.
@@ -93,10 +122,10 @@ impl Content {
 pub(super) fn attempt(
     folder: &Folder,
     path: &[u8],
-    looked: Siblings,
+    wish: Wish,
     patience: Patience,
 ) -> Option<Loaded> {
-    match load(folder, path, looked, patience) {
+    match load(folder, path, wish, patience) {
         Ok(loaded) => Some(loaded),
         Err(FindError::WouldBlock) => None,
         Err(error) => Some(error.into()),
@@ -115,9 +144,9 @@ impl From<FindError> for Loaded {
 }
 
 /// Loads `path`, however long that takes.
-pub(super) fn wait(folder: &Folder, path: &[u8], looked: Siblings) -> Loaded {
+pub(super) fn wait(folder: &Folder, path: &[u8], wish: Wish) -> Loaded {
     net::failpoint::hit("load");
-    attempt(folder, path, looked, Patience::Wait).unwrap_or(Loaded::Failed)
+    attempt(folder, path, wish, Patience::Wait).unwrap_or(Loaded::Failed)
 }
 
 /// What lies in the folder `path`, in order, hidden files and sources left out.
@@ -136,12 +165,7 @@ pub(super) fn list(folder: &Folder, path: &[u8], view: View) -> Result<Listing, 
     Ok(Listing::new(view, path, entries, found))
 }
 
-fn load(
-    folder: &Folder,
-    path: &[u8],
-    looked: Siblings,
-    patience: Patience,
-) -> Result<Loaded, FindError> {
+fn load(folder: &Folder, path: &[u8], wish: Wish, patience: Patience) -> Result<Loaded, FindError> {
     if !path.ends_with(b"/") {
         let found = match folder.root.find(path, patience) {
             // What is in a folder may be for all although its names are for its owner alone.
@@ -150,14 +174,14 @@ fn load(
         };
         return match found.stat.kind {
             Kind::Directory => Ok(Loaded::Folder),
-            _ => page(folder, path.to_vec(), found, false, looked, patience),
+            _ => page(folder, path.to_vec(), found, false, wish, patience),
         };
     }
     for (position, index) in folder.index.iter().enumerate() {
         let file = [path, index.as_bytes()].concat();
         match folder.root.find(&file, patience) {
             Ok(found) if found.stat.kind == Kind::File => {
-                return page(folder, file, found, position > 0, looked, patience);
+                return page(folder, file, found, position > 0, wish, patience);
             }
             Ok(_) | Err(FindError::NotFound) => {}
             Err(error) => return Err(error),
@@ -176,9 +200,10 @@ fn page(
     path: Vec<u8>,
     found: Found,
     passed_over: bool,
-    looked: Siblings,
+    wish: Wish,
     patience: Patience,
 ) -> Result<Loaded, FindError> {
+    let Wish { looked, bytes_max } = wish;
     let media_type = media_type::of(&path);
     let mut siblings = Vec::new();
     if looked == Siblings::Sought && media_type::is_compressible(media_type) {
@@ -186,7 +211,8 @@ fn page(
             let sibling = [&path[..], ending].concat();
             match folder.root.find(&sibling, patience) {
                 Ok(other) if is_current(&other.stat, &found.stat) => {
-                    siblings.push((coding, content(folder, sibling, other, patience)?));
+                    siblings
+                        .push((coding, content((folder, bytes_max), sibling, other, patience)?));
                 }
                 Ok(_) | Err(FindError::NotFound | FindError::Denied) => {}
                 Err(error) => return Err(error),
@@ -194,7 +220,7 @@ fn page(
         }
     }
     let is_quick = found.is_quick;
-    let plain = content(folder, path, found, patience)?;
+    let plain = content((folder, bytes_max), path, found, patience)?;
     Ok(Loaded::Page(Page { plain, siblings, looked, passed_over, is_quick, media_type }))
 }
 
@@ -213,13 +239,13 @@ fn read_now(file: BorrowedFd<'_>, room: &mut [u8], offset: u64) -> Result<usize,
 }
 
 fn content(
-    folder: &Folder,
+    (folder, bytes_max): (&Folder, u64),
     path: Vec<u8>,
     found: Found,
     patience: Patience,
 ) -> Result<Content, FindError> {
     let Found { file, stat, is_quick } = found;
-    if stat.size > CONTENT_BYTES_MAX {
+    if stat.size > bytes_max {
         let file = OpenFile::new(Arc::new(file), !is_quick, folder.id);
         return Ok(Content { path, stat, bytes: Bytes::Open(file) });
     }

@@ -2,7 +2,7 @@
 
 use super::{
     NOT_FOUND_PAGE, fallback,
-    load::{self, Loaded, Patience, Siblings},
+    load::{self, Loaded, Patience, Siblings, Wish},
 };
 use crate::Tools;
 use config::{plan::Files, unsent};
@@ -26,7 +26,7 @@ pub fn locate(
     if unsent::is_unsent(&path) {
         return Some((asked, " is never sent: it is hidden or program source"));
     }
-    let loaded = load::attempt(folder, &asked, Siblings::Unasked, Patience::Wait)?;
+    let loaded = load::attempt(folder, &asked, Wish::new(Siblings::Unasked), Patience::Wait)?;
     let is_closed = asked.ends_with(b"/") && !folder.listing;
     let is_missing = match &loaded {
         Loaded::Missing => true,
@@ -53,7 +53,8 @@ pub fn locate(
 #[must_use]
 pub fn missing_page(files: &Files, tools: &mut Tools<'_>) -> Option<&'static [u8]> {
     let folder = tools.folders.current(files.folder, tools.now)?.ok()?;
-    let look = || load::attempt(folder, NOT_FOUND_PAGE, Siblings::Unasked, Patience::Wait);
+    let look =
+        || load::attempt(folder, NOT_FOUND_PAGE, Wish::new(Siblings::Unasked), Patience::Wait);
     let is_there = files.has_missing_page && matches!(look(), Some(Loaded::Page(_)));
     is_there.then_some(NOT_FOUND_PAGE)
 }

@@ -1,11 +1,12 @@
 //! A page as it is sent: its plain form and its compressed ones, each with its fields worked out.
 
-use super::load::{Bytes, Content, Page, Siblings};
+use super::load::{Bytes, CONTENT_BYTES_MAX, Content, Page, Siblings, Wish};
 use base::{Moment, text::push_hex};
 use config::plan::Compress;
 use content::{media_type, negotiation::Codings};
 use message::{
-    Body, Coding, FileRange, Name, OpenFile, Prepared, Request, Shared, date, response::Line,
+    Body, Coding, FileRange, Name, OpenFile, Prepared, Request, Shared, body::Lent, date,
+    response::Line,
 };
 use net::Stat;
 use std::{rc::Rc, sync::Arc};
@@ -186,6 +187,22 @@ impl Variant {
             content: Held::Memory(Shared::from(bytes)),
             checked: Moment(0),
             settles: None,
+        }
+    }
+
+    /// Whether it is wanted in memory and is not there.
+    pub(super) fn is_missing(&self, wish: Wish) -> bool {
+        matches!(self.content, Held::Open(_)) && self.stat.size <= wish.bytes_max
+    }
+
+    /// What will tell whether somebody still sends its content, where that is more than what the
+    /// kernel would not be left to send.
+    pub(super) fn lent(&self) -> Option<Lent> {
+        match &self.content {
+            Held::Memory(bytes) if bytes.as_slice().len() as u64 > CONTENT_BYTES_MAX => {
+                Some(bytes.lent())
+            }
+            Held::Memory(_) | Held::Open(_) => None,
         }
     }
 

@@ -3,7 +3,8 @@
 use crate::server::{Answers, DATE, Server};
 use base::Moment;
 use message::{
-    Body, Broken, FileRange, Part, Prepared, Response, Shared, Source, Status, response::Line,
+    Body, Broken, FileRange, Part, Prepared, Response, Shared, Source, Status, clock::Writing,
+    response::Line,
 };
 use std::{
     fs::File,
@@ -180,9 +181,9 @@ fn draining_says_so_and_lingers() {
 fn draining_waits_for_no_request_behind_an_answer_under_way() {
     let mut server = Server::new(Answers::AtOnce);
     server.read(GET.as_bytes());
-    server.connection.write_blocked(server.now);
+    server.connection.note(Writing::Blocked, server.now);
     server.connection.close_after_answer();
-    server.connection.write_done(server.now);
+    server.connection.note(Writing::Done, server.now);
     server.read(b"");
     assert!(server.connection.is_closing());
     assert!(server.connection.linger(server.now));

@@ -3,7 +3,7 @@
 use crate::server::{Answers, Server};
 use base::Moment;
 use http1::{Expiry, Refusal};
-use message::{Limits, Status};
+use message::{Limits, Status, clock::Writing};
 use std::time::Duration;
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -203,13 +203,13 @@ fn an_answer_has_to_be_taken() {
     both(|limits| {
         let stall = ms(limits.write_stall_time);
         let mut server = server(Answers::AtOnce, limits, GET);
-        server.connection.write_blocked(server.now);
+        server.connection.note(Writing::Blocked, server.now);
         assert!(!server.connection.is_idle());
         server.now.0 += stall - 1;
-        server.connection.write_blocked(server.now);
+        server.connection.note(Writing::Blocked, server.now);
         assert_eq!(server.connection.expire(server.now), Expiry::Nothing);
         // However much is taken at once, there is never more time than the limit.
-        server.connection.write_progress(server.now, 1_000_000_000);
+        server.connection.note(Writing::Progress(1_000_000_000), server.now);
         assert_eq!(server.expire(stall), Expiry::Reset);
         assert!(server.connection.is_closing());
     });
@@ -222,10 +222,10 @@ fn an_answer_must_not_be_taken_too_slowly() {
         let step = stall / 10;
         let expired_after = |bytes: u64| {
             let mut server = server(Answers::AtOnce, limits, GET);
-            server.connection.write_blocked(server.now);
+            server.connection.note(Writing::Blocked, server.now);
             (1..1000_u64).find(|_| {
                 server.now.0 += step;
-                server.connection.write_progress(server.now, bytes);
+                server.connection.note(Writing::Progress(bytes), server.now);
                 server.connection.expire(server.now) == Expiry::Reset
             })
         };
@@ -242,13 +242,13 @@ fn an_answer_may_be_taken_as_slowly_as_you_like_where_no_rate_is_set() {
     both(|limits| {
         let limits = Limits { write_rate_min: 0, ..limits.clone() };
         let mut server = server(Answers::AtOnce, &limits, GET);
-        server.connection.write_blocked(server.now);
+        server.connection.note(Writing::Blocked, server.now);
         for _ in 0..1000 {
             server.now.0 += ms(limits.write_stall_time) - 1;
             assert_eq!(server.connection.expire(server.now), Expiry::Nothing);
-            server.connection.write_progress(server.now, 1);
+            server.connection.note(Writing::Progress(1), server.now);
         }
-        server.connection.write_progress(server.now, 0);
+        server.connection.note(Writing::Progress(0), server.now);
         assert_eq!(server.expire(ms(limits.write_stall_time)), Expiry::Reset);
     });
 }
@@ -258,18 +258,18 @@ fn time_that_we_need_is_not_the_clients() {
     both(|limits| {
         let stall = ms(limits.write_stall_time);
         let mut server = server(Answers::AtOnce, limits, GET);
-        server.connection.write_held(server.now);
+        server.connection.note(Writing::Held, server.now);
         assert!(!server.connection.is_idle());
         assert_eq!(server.connection.deadline(), Moment::NEVER);
         server.now.0 += 100_000;
-        server.connection.write_blocked(server.now);
+        server.connection.note(Writing::Blocked, server.now);
         server.now.0 += 100;
-        server.connection.write_held(server.now);
+        server.connection.note(Writing::Held, server.now);
         server.now.0 += 100_000;
         assert_eq!(server.connection.deadline(), Moment::NEVER);
         // What is taken meanwhile pays all the same.
-        server.connection.write_progress(server.now, fair(limits, 50));
-        server.connection.write_blocked(server.now);
+        server.connection.note(Writing::Progress(fair(limits, 50)), server.now);
+        server.connection.note(Writing::Blocked, server.now);
         assert_eq!(server.expire(stall - 50), Expiry::Reset);
     });
 }
@@ -279,13 +279,13 @@ fn who_still_reads_an_answer_is_not_idle() {
     both(|limits| {
         let stall = ms(limits.write_stall_time);
         let mut server = server(Answers::AtOnce, limits, GET);
-        server.connection.write_blocked(server.now);
+        server.connection.note(Writing::Blocked, server.now);
         for _ in 0..20 {
             server.now.0 += stall - 1;
             assert_eq!(server.connection.expire(server.now), Expiry::Nothing);
-            server.connection.write_progress(server.now, fair(limits, stall));
+            server.connection.note(Writing::Progress(fair(limits, stall)), server.now);
         }
-        server.connection.write_done(server.now);
+        server.connection.note(Writing::Done, server.now);
         assert!(server.connection.is_idle());
         assert_eq!(server.expire(ms(limits.idle_time)), Expiry::Close);
     });

@@ -148,6 +148,14 @@ impl Connection {
         }
     }
 
+    /// What is told behind the content of an answer (RFC 9110 section 6.5), where it has any: said
+    /// before the answer is given or, if its content comes from a source, before that has ended.
+    pub fn trail(&mut self, key: Key, trailers: Vec<Line>) {
+        if let Some(stream) = self.streams.get_mut(key) {
+            stream.trailers = trailers;
+        }
+    }
+
     /// A hungry stream's source is broken, or its exchange is: it is cut off.
     pub fn abort_stream(&mut self, key: Key, output: &mut Output) {
         if let Some(stream) = self.streams.get(key) {
@@ -216,7 +224,8 @@ impl Connection {
         made
     }
 
-    /// Sends one frame of a stream that is ready: the bytes that it has.
+    /// Sends one frame of a stream that is ready: the bytes that it has, and behind the last of
+    /// them what is told behind all.
     fn send(&mut self, key: Key, now: Moment, output: &mut Output) -> u64 {
         let Some(stream) = self.streams.get_mut(key) else { return 0 };
         let room = stream.window.min(self.window).max(0) as u64;
@@ -224,10 +233,19 @@ impl Connection {
         let bytes = stream.content.front_bytes().min(most).min(stream.allowance);
         let part = stream.content.take(bytes);
         let ends = stream.answer == Answer::Sending && stream.content.front_bytes() == 0;
-        let flags = if ends { frame::END_STREAM } else { 0 };
-        let head = frame::head(frame::DATA, flags, stream.id, bytes as usize);
-        output.bytes().extend_from_slice(&head);
-        part.into_iter().for_each(|part| output.push(part));
+        let trailers = if ends { mem::take(&mut stream.trailers) } else { Vec::new() };
+        if bytes > 0 || trailers.is_empty() {
+            let flags = if ends && trailers.is_empty() { frame::END_STREAM } else { 0 };
+            let head = frame::head(frame::DATA, flags, stream.id, bytes as usize);
+            output.bytes().extend_from_slice(&head);
+            part.into_iter().for_each(|part| output.push(part));
+        }
+        if !trailers.is_empty() {
+            let out = output.bytes();
+            let start = begin_head(&mut self.has_told_table, out);
+            hpack::lines(&trailers, out);
+            frame_head((stream.id, frame::END_STREAM, self.frame_bytes_max), start, out);
+        }
         stream.window -= bytes as i64;
         self.window -= bytes as i64;
         if stream.allowance != u64::MAX {

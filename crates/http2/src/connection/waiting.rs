@@ -8,7 +8,7 @@ use crate::{
     stream::{Answer, Key, Stream},
 };
 use base::Moment;
-use message::Output;
+use message::{Output, clock::Writing};
 use std::time::Duration;
 
 impl Connection {
@@ -79,24 +79,9 @@ impl Connection {
         Expiry::Nothing
     }
 
-    /// The peer takes no more of the output, as of `now`.
-    pub fn write_blocked(&mut self, now: Moment) {
-        self.clock.block(now, self.limits);
-    }
-
-    /// There is more output, but it waits for something else than the peer, as of `now`.
-    pub fn write_held(&mut self, now: Moment) {
-        self.clock.hold(now, self.limits);
-    }
-
-    /// The peer took `bytes` of the output since this was last told, but not all of it.
-    pub fn write_progress(&mut self, now: Moment, bytes: u64) {
-        self.clock.progress(now, bytes, self.limits);
-    }
-
-    /// The peer has all of the output.
-    pub fn write_done(&mut self, now: Moment) {
-        self.clock.unblock(now);
+    /// Takes down how writing the output goes, as of `now`.
+    pub fn note(&mut self, writing: Writing, now: Moment) {
+        self.clock.note(writing, now, self.limits);
     }
 
     /// Goes on reading until the peer closes its side or the deadline passes.

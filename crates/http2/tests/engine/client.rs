@@ -246,6 +246,11 @@ impl Client {
         self.http.proceed(key, &mut self.output);
     }
 
+    /// Ends the content of an answer by a field.
+    pub(crate) fn trail(&mut self, key: Key) {
+        self.http.trail(key, vec![Line::fixed("x-checksum", "1")]);
+    }
+
     pub(crate) fn part(&mut self) {
         self.http.part(self.now, &mut self.output);
     }

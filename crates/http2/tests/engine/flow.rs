@@ -1,6 +1,7 @@
 //! Windows in both directions (RFC 9113 sections 5.2 and 6.9).
 
 use crate::client::*;
+use message::Status;
 
 fn widen(stream: u32, bytes: u32) -> Vec<u8> {
     frame(WINDOW_UPDATE, 0, stream, &bytes.to_be_bytes())
@@ -49,6 +50,28 @@ fn frames_are_as_large_as_the_client_takes_them() {
     client.content = Some(90_000);
     client.send(&asks(1, "/"));
     assert!(client.told().ends_with("DATA 1 40000; DATA 1 40000; DATA+1 1 10000"));
+}
+
+#[test]
+fn trailers_follow_the_content_of_an_answer_whatever_the_windows() {
+    let mut client = Client::new();
+    client.content = None;
+    client.send(&frame(SETTINGS, 0, 0, &setting(4, 10)));
+    client.send(&[asks(1, "/"), asks(3, "/"), asks(5, "/")].concat());
+    client.told();
+    for (at, bytes) in [(0, 25), (1, 10), (2, 0)] {
+        let key = client.waiting[at];
+        client.trail(key);
+        client.answer(key, Status::OK, bytes);
+    }
+    assert_eq!(
+        client.told(),
+        "HEADERS+4 1 88; HEADERS+4 3 88; DATA 3 10; HEADERS+5 3 00; HEADERS+5 5 88; DATA 1 10"
+    );
+    assert_eq!(client.send(&widen(1, 15)).told(), "DATA 1 15; HEADERS+5 1 00");
+    // One that has nothing behind its content uses the slot of one that had.
+    client.content = Some(5);
+    assert_eq!(client.send(&asks(7, "/")).told(), "GET a/ Known(0); HEADERS+4 7 88; DATA+1 7 5");
 }
 
 #[test]

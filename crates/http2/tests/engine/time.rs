@@ -3,7 +3,7 @@
 use crate::client::*;
 use base::Moment;
 use http2::{Block, Event, Expiry};
-use message::{Output, Slots, Status};
+use message::{Output, Slots, Status, clock::Writing};
 
 #[test]
 fn a_client_that_does_not_begin_is_not_waited_for() {
@@ -214,7 +214,7 @@ fn a_peer_that_takes_nothing_is_reset() {
     let mut client = Client::new();
     client.content = None;
     client.send(&asks(1, "/"));
-    client.http.write_blocked(client.now);
+    client.http.note(Writing::Blocked, client.now);
     assert_eq!(client.wait(), (30_000, Expiry::Reset));
 }
 

@@ -13,7 +13,7 @@
 //! What is allowed by its number alone the kernel (5.11 and later) finds out once, when the filter
 //! is set up, and never asks again: the calls on the path of a request have no conditions.
 
-use crate::sys::calls::{ABSENT, ALLOWED, DEADLY, NEWEST, PROCESSOR};
+use crate::sys::calls::{ABSENT, ALLOWED, DEADLY, KEEPING, NEWEST, PROCESSOR};
 use crate::sys::seccomp::Instruction;
 use libc::c_long;
 
@@ -30,11 +30,10 @@ const PROCESSOR_AT: u32 = 4;
 const ARGUMENTS_AT: u32 = 16;
 const ARGUMENT_BYTES: u32 = 8;
 
-/// A call that is allowed if one of its arguments, counted from zero, is as it should be.
+/// A call that is allowed if some of its arguments, counted from zero, are as they should be.
 struct Condition {
     call: c_long,
-    argument: u32,
-    test: Test,
+    tests: Vec<(u32, Test)>,
 }
 
 enum Test {
@@ -46,33 +45,40 @@ enum Test {
     HasNone(u32),
 }
 
-/// Which sockets a process makes to connect to somebody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Connects {
-    Never,
+/// Which streams a process makes to connect to somebody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Connects {
     /// Those of Unix.
-    Unix,
-    /// Streams, to whom Landlock allows by TCP.
-    Streams,
+    pub(super) unix: bool,
+    /// Those of TCP, to ports that Landlock allows.
+    pub(super) tcp: bool,
+    /// Whatever it takes to visit whom a name leads to; and it keeps what it comes back with.
+    pub(super) visits: bool,
+}
+
+impl Connects {
+    /// The calls that are allowed whatever their arguments, but for those with a condition.
+    fn allowed(self) -> impl Iterator<Item = &'static [c_long]> {
+        let keeping = self.visits.then_some(KEEPING);
+        ALLOWED.iter().copied().chain(keeping)
+    }
 }
 
 /// The calls with a condition, for the process of the number `process`.
 fn conditions(process: u32, connects: Connects) -> Vec<Condition> {
     const STREAM: i32 = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
-    let is = |call, argument, values: &[u32]| {
-        let test = Test::Is(values.to_vec());
-        Condition { call, argument, test }
-    };
+    let one = |call, argument, test| Condition { call, tests: vec![(argument, test)] };
+    let is = |call, argument, values: &[u32]| one(call, argument, Test::Is(values.to_vec()));
     let word = i32::unsigned_abs;
     let data = || Test::HasNone(word(libc::PROT_EXEC));
     let thread = Test::Has(word(libc::CLONE_THREAD));
     let streams = [0, libc::SOCK_NONBLOCK].map(|flag| word(STREAM | flag));
     let mut conditions = vec![
         // Memory is never turned into code.
-        Condition { call: libc::SYS_mmap, argument: 2, test: data() },
-        Condition { call: libc::SYS_mprotect, argument: 2, test: data() },
+        one(libc::SYS_mmap, 2, data()),
+        one(libc::SYS_mprotect, 2, data()),
         // Threads, but no processes.
-        Condition { call: libc::SYS_clone, argument: 0, test: thread },
+        one(libc::SYS_clone, 0, thread),
         // Sockets are not put into another mode, and no words into a terminal's input.
         is(libc::SYS_ioctl, 1, &[FIONBIO, FIONREAD, TIOCOUTQ, TCGETS, TIOCGWINSZ]),
         // A thread takes its name.
@@ -80,16 +86,37 @@ fn conditions(process: u32, connects: Connects) -> Vec<Condition> {
         // It aborts itself, and looks at its own limits.
         is(libc::SYS_tgkill, 0, &[process]),
         is(libc::SYS_prlimit64, 0, &[0]),
+        // Both ways, it would turn a listener into a socket that can be connected.
+        is(libc::SYS_shutdown, 1, &[word(libc::SHUT_WR)]),
         // A pair to wake a loop by; one that keeps messages apart could reach other sockets.
         is(libc::SYS_socketpair, 1, &streams),
     ];
-    if connects != Connects::Never {
-        conditions.push(match connects {
-            Connects::Streams => is(libc::SYS_socket, 1, &streams),
-            _ => is(libc::SYS_socket, 0, &[word(libc::AF_UNIX)]),
+    let Connects { unix, tcp, visits } = connects;
+    if unix || tcp || visits {
+        let families = [(unix, libc::AF_UNIX), (tcp, libc::AF_INET), (tcp, libc::AF_INET6)];
+        let families = families.into_iter().filter(|(is_wanted, _)| *is_wanted);
+        let families = families.map(|(_, family)| word(family)).collect();
+        // A name is asked for by datagrams, and first of all which addresses this machine has.
+        let visited = [libc::AF_INET, libc::AF_INET6, libc::AF_UNIX, libc::AF_NETLINK].map(word);
+        conditions.push(match visits {
+            true => is(libc::SYS_socket, 0, &visited),
+            // No messages, by which keepers of descriptors are spoken to; and none of the protocols
+            // that connect like TCP and are nothing to Landlock.
+            false => Condition {
+                call: libc::SYS_socket,
+                tests: vec![
+                    (0, Test::Is(families)),
+                    (1, Test::Is(streams.to_vec())),
+                    (2, Test::Is(vec![0])),
+                ],
+            },
         });
         // Whom to lies in memory, where no filter can look.
-        conditions.push(Condition { call: libc::SYS_connect, argument: 0, test: Test::Has(0) });
+        conditions.push(one(libc::SYS_connect, 0, Test::Has(0)));
+        // A socket that is parted from its peer could be connected so, and Landlock is not asked.
+        let no_connection = || Test::HasNone(word(libc::MSG_FASTOPEN));
+        conditions.push(one(libc::SYS_sendto, 3, no_connection()));
+        conditions.push(one(libc::SYS_sendmsg, 2, no_connection()));
     }
     conditions
 }
@@ -107,7 +134,7 @@ pub(super) fn program(process: u32, connects: Connects) -> Option<Vec<Instructio
     let mut program = vec![load(PROCESSOR_AT), skip_if_equal(PROCESSOR?, 1), end(KILL)];
     program.push(load(NUMBER_AT));
     for condition in conditions(process, connects) {
-        let decision = decision(&condition);
+        let decision = decision(&condition)?;
         // No block is longer than a jump can be: each has a few instructions.
         let length = u8::try_from(decision.len()).ok()?;
         program.push(skip_unless_equal(number(condition.call)?, length));
@@ -121,32 +148,37 @@ pub(super) fn program(process: u32, connects: Connects) -> Option<Vec<Instructio
     };
     answer(DEADLY, KILL)?;
     answer(ABSENT, NO_SUCH_CALL)?;
-    ALLOWED.iter().try_for_each(|calls| answer(calls, ALLOW))?;
+    connects.allowed().try_for_each(|calls| answer(calls, ALLOW))?;
     program.extend([skip_unless_greater(NEWEST, 1), end(NO_SUCH_CALL), end(REFUSE)]);
     Some(program)
 }
 
 /// How many calls are allowed, with and without a condition.
 pub(super) fn allowed(connects: Connects) -> usize {
-    ALLOWED.iter().map(|calls| calls.len()).sum::<usize>() + conditions(0, connects).len()
+    let conditions = conditions(0, connects);
+    let other = |call: &&c_long| conditions.iter().all(|condition| condition.call != **call);
+    connects.allowed().flatten().filter(other).count() + conditions.len()
 }
 
 /// What is done about a call that has `condition`.
-fn decision(condition: &Condition) -> Vec<Instruction> {
-    let mut block = vec![load(ARGUMENTS_AT + condition.argument * ARGUMENT_BYTES)];
-    match &condition.test {
-        Test::Is(values) => {
-            block.extend(values.iter().flat_map(|value| [skip_unless_equal(*value, 1), end(ALLOW)]))
+fn decision(condition: &Condition) -> Option<Vec<Instruction>> {
+    let mut block = Vec::new();
+    for (argument, test) in &condition.tests {
+        block.push(load(ARGUMENTS_AT + argument * ARGUMENT_BYTES));
+        match test {
+            Test::Is(values) => {
+                // Each skips those behind it, and the end.
+                for (value, rest) in values.iter().zip((1..=values.len()).rev()) {
+                    block.push(skip_if_equal(*value, u8::try_from(rest).ok()?));
+                }
+            }
+            Test::Has(bits) => block.extend([keep(*bits), skip_if_equal(*bits, 1)]),
+            Test::HasNone(bits) => block.extend([keep(*bits), skip_if_equal(0, 1)]),
         }
-        Test::Has(bits) => {
-            block.extend([keep(*bits), skip_unless_equal(*bits, 1), end(ALLOW)]);
-        }
-        Test::HasNone(bits) => {
-            block.extend([keep(*bits), skip_unless_equal(0, 1), end(ALLOW)]);
-        }
+        block.push(end(REFUSE));
     }
-    block.push(end(REFUSE));
-    block
+    block.push(end(ALLOW));
+    Some(block)
 }
 
 fn number(call: c_long) -> Option<u32> {
@@ -197,7 +229,7 @@ mod tests {
     /// What the program says of a call; `None` if it would have to look at an argument for that
     /// and is not given any, as when the kernel works out what it need not ask about again.
     fn said(processor: u32, call: u32, arguments: Option<[u64; 6]>) -> Option<u32> {
-        said_of(Connects::Never, processor, call, arguments)
+        said_of(Connects::default(), processor, call, arguments)
     }
 
     fn said_of(
@@ -294,21 +326,49 @@ mod tests {
 
     #[test]
     fn who_asks_an_application_makes_no_other_sockets() {
-        let check = |connects, call: c_long, arguments: [i32; 2], expect| {
-            let [first, second] = arguments.map(|argument| argument as u64);
-            let arguments = Some([first, second, 0, 0, 0, 0]);
+        let check = |connects, call: c_long, arguments: [i32; 4], expect| {
+            let [first, second, third, fourth] = arguments.map(|argument| argument as u64);
+            let arguments = Some([first, second, third, fourth, 0, 0]);
             let said = said_of(connects, PROCESSOR.unwrap(), call as u32, arguments);
             assert_eq!(said, Some(expect), "{call} {arguments:?} {connects:?}");
         };
         let (stream, datagram) = (libc::SOCK_STREAM | libc::SOCK_CLOEXEC, libc::SOCK_DGRAM);
-        for connects in [Connects::Unix, Connects::Streams] {
-            check(connects, libc::SYS_connect, [7, 0], ALLOW);
-            check(connects, libc::SYS_socket, [libc::AF_UNIX, stream], ALLOW);
-            check(connects, libc::SYS_socket, [libc::AF_NETLINK, datagram], REFUSE);
-            check(connects, libc::SYS_socket, [libc::AF_INET, datagram], REFUSE);
+        let (messages, impatient) = (libc::SOCK_SEQPACKET, stream | libc::SOCK_NONBLOCK);
+        for (unix, tcp) in [(false, false), (true, false), (false, true), (true, true)] {
+            let connects = Connects { unix, tcp, visits: false };
+            let if_any = |is_allowed| if is_allowed { ALLOW } else { REFUSE };
+            check(connects, libc::SYS_connect, [7, 0, 0, 0], if_any(unix || tcp));
+            for (family, kind, protocol, expect) in [
+                (libc::AF_UNIX, stream, 0, unix),
+                (libc::AF_UNIX, impatient, 0, unix),
+                (libc::AF_INET, stream, 0, tcp),
+                (libc::AF_INET6, impatient, 0, tcp),
+                (libc::AF_UNIX, datagram, 0, false),
+                (libc::AF_UNIX, messages | libc::SOCK_CLOEXEC, 0, false),
+                (libc::AF_INET, datagram, 0, false),
+                (libc::AF_INET, stream, libc::IPPROTO_MPTCP, false),
+                (libc::AF_INET6, stream, libc::IPPROTO_SCTP, false),
+                (libc::AF_NETLINK, datagram, 0, false),
+                (libc::AF_VSOCK, stream, 0, false),
+            ] {
+                let arguments = [family, kind, protocol, 0];
+                check(connects, libc::SYS_socket, arguments, if_any(expect));
+            }
+            let opens = libc::MSG_NOSIGNAL | libc::MSG_FASTOPEN;
+            check(connects, libc::SYS_sendto, [7, 0, 0, libc::MSG_NOSIGNAL], ALLOW);
+            check(connects, libc::SYS_sendto, [7, 0, 0, opens], if_any(!unix && !tcp));
+            check(connects, libc::SYS_sendmsg, [7, 0, opens, 0], if_any(!unix && !tcp));
         }
-        check(Connects::Unix, libc::SYS_socket, [libc::AF_INET, stream], REFUSE);
-        check(Connects::Streams, libc::SYS_socket, [libc::AF_INET, stream], ALLOW);
+        let visitor = Connects { visits: true, ..Connects::default() };
+        for (call, first, expect) in [
+            (libc::SYS_socket, libc::AF_INET, ALLOW),
+            (libc::SYS_socket, libc::AF_PACKET, REFUSE),
+            (libc::SYS_linkat, 0, ALLOW),
+            (libc::SYS_execve, 0, KILL),
+            (libc::SYS_mount, 0, REFUSE),
+        ] {
+            check(visitor, call, [first, datagram, 0, 0], expect);
+        }
     }
 
     #[test]
@@ -351,6 +411,9 @@ mod tests {
             (libc::SYS_prlimit64, 0, 1, REFUSE),
             (libc::SYS_socketpair, 1, (stream | libc::SOCK_CLOEXEC) as u64, ALLOW),
             (libc::SYS_socketpair, 1, packet as u64, REFUSE),
+            (libc::SYS_shutdown, 1, libc::SHUT_WR as u64, ALLOW),
+            (libc::SYS_shutdown, 1, libc::SHUT_RD as u64, REFUSE),
+            (libc::SYS_shutdown, 1, libc::SHUT_RDWR as u64, REFUSE),
         ] {
             let mut arguments = [0; 6];
             arguments[argument] = value;

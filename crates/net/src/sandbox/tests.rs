@@ -191,8 +191,12 @@ fn a_root_that_is_replaced_is_within_reach() {
 
 #[test]
 fn nothing_can_be_had_back() {
-    let ending = inside(&Confinement::default(), &[], || {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let ending = inside(&Confinement::default(), &[listener.as_fd()], || {
         let refused = Some(libc::EPERM);
+        // It could be connected to anybody then, by what is sent.
+        let shut = rustix::net::shutdown(&listener, rustix::net::Shutdown::Read);
+        assert_eq!(errno(shut.map_err(io::Error::from)), refused);
         assert_eq!(errno(TcpListener::bind("127.0.0.1:0")), refused);
         assert_eq!(errno(std::os::unix::net::UnixDatagram::pair()), refused);
         assert_eq!(errno(process::Command::new("/bin/true").spawn()), refused);

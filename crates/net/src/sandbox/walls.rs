@@ -13,13 +13,19 @@ mod right {
     pub(super) const READ_FILE: u64 = 1 << 2;
     pub(super) const READ_FOLDER: u64 = 1 << 3;
     pub(super) const REMOVE_FILE: u64 = 1 << 5;
+    pub(super) const MAKE_FOLDER: u64 = 1 << 7;
     pub(super) const MAKE_FILE: u64 = 1 << 8;
     pub(super) const TRUNCATE: u64 = 1 << 14;
 }
 
 const READ: u64 = right::READ_FILE | right::READ_FOLDER;
-const WRITE: u64 =
-    READ | right::WRITE_FILE | right::REMOVE_FILE | right::MAKE_FILE | right::TRUNCATE;
+/// That no folders are made where none are wanted is for the filter of system calls to see to.
+const WRITE: u64 = READ
+    | right::WRITE_FILE
+    | right::REMOVE_FILE
+    | right::MAKE_FOLDER
+    | right::MAKE_FILE
+    | right::TRUNCATE;
 
 /// What a kernel with that version of Landlock can forbid; all of it is.
 fn handled(version: u32) -> Handled {

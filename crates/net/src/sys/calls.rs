@@ -42,7 +42,6 @@ pub(crate) const ALLOWED: &[&[c_long]] = &[
         libc::SYS_epoll_ctl,
         libc::SYS_recvmsg,
         libc::SYS_sendmsg,
-        libc::SYS_shutdown,
         libc::SYS_getsockopt,
         libc::SYS_setsockopt,
         libc::SYS_getsockname,
@@ -119,6 +118,22 @@ pub(crate) const ALLOWED: &[&[c_long]] = &[
         libc::SYS_getegid,
     ],
     OLD,
+];
+
+/// What else a process does that visits others and keeps in files what it comes back with.
+pub(crate) const KEEPING: &[c_long] = &[
+    libc::SYS_bind,
+    libc::SYS_sendmmsg,
+    libc::SYS_recvmmsg,
+    libc::SYS_memfd_create,
+    libc::SYS_mkdirat,
+    libc::SYS_linkat,
+    libc::SYS_fsync,
+    libc::SYS_flock,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_mkdir,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_link,
 ];
 
 /// cachestat(2), Linux 6.5, which has this number on every architecture but alpha.

@@ -32,6 +32,15 @@ pub(crate) enum Ending {
 ///
 /// When there is no memory or no process number for it.
 pub(crate) fn run(kept: &[BorrowedFd<'_>], work: impl FnOnce() -> u8) -> io::Result<Ending> {
+    run_beside(kept, |_| (), work)
+}
+
+/// The same, with something that this process does meanwhile, which is told the child's number.
+pub(crate) fn run_beside(
+    kept: &[BorrowedFd<'_>],
+    meanwhile: impl FnOnce(u32),
+    work: impl FnOnce() -> u8,
+) -> io::Result<Ending> {
     // SAFETY: both processes go on behind this call with memory of their own. What threads that
     // the child lacks may have left half done is the matter of the documentation above.
     let child = unsafe { libc::fork() };
@@ -45,6 +54,7 @@ pub(crate) fn run(kept: &[BorrowedFd<'_>], work: impl FnOnce() -> u8) -> io::Res
     if child < 0 {
         return Err(io::Error::last_os_error());
     }
+    meanwhile(child.unsigned_abs());
     let mut status = 0;
     loop {
         // SAFETY: the kernel writes one integer, which lives until the call returns.
@@ -89,6 +99,23 @@ pub(crate) fn pass_on(command: &mut Command, descriptors: Vec<OwnedFd>) {
     // SAFETY: between fork and exec this makes system calls and nothing else: it takes no lock and
     // asks for no memory.
     unsafe { command.pre_exec(pass_on) };
+}
+
+/// Has all descriptors but those for input, output and errors be closed in every other program.
+pub(crate) fn keep_descriptors() {
+    let first = libc::STDERR_FILENO.unsigned_abs() + 1;
+    let close_on_exec = libc::CLOSE_RANGE_CLOEXEC;
+    // SAFETY: nothing is closed here.
+    if unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, close_on_exec) } == 0 {
+        return;
+    }
+    // Before Linux 5.11, one by one.
+    let all = std::fs::read_dir("/proc/self/fd").into_iter().flatten();
+    let numbers = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    for number in numbers.filter(|number| *number > libc::STDERR_FILENO) {
+        // SAFETY: it is borrowed for one call, which says so if no descriptor has that number.
+        let _ = fcntl_setfd(unsafe { BorrowedFd::borrow_raw(number) }, FdFlags::CLOEXEC);
+    }
 }
 
 /// Has the child of `command` be the user of that number, with that group and those `groups`.
@@ -174,6 +201,24 @@ mod tests {
             true => assert_eq!(said, "hello 4242 4243 4244\n"),
             false => assert!(said.starts_with("hello "), "{said}"),
         }
+    }
+
+    #[test]
+    fn what_is_kept_is_in_no_other_program() {
+        let (own, _other) = io::pipe().unwrap();
+        let number = own.as_raw_fd();
+        let ending = run(&[own.as_fd()], || {
+            let is_open = || {
+                let mut command = Command::new("test");
+                command.arg("-e").arg(format!("/proc/self/fd/{number}"));
+                command.status().unwrap().success()
+            };
+            fcntl_setfd(&own, FdFlags::empty()).unwrap();
+            let before = is_open();
+            keep_descriptors();
+            u8::from((before, is_open()) != (true, false))
+        });
+        assert_eq!(ending.unwrap(), Ending::Code(0));
     }
 
     #[test]

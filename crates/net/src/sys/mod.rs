@@ -7,10 +7,14 @@ pub(crate) mod landlock;
 pub(crate) mod seccomp;
 pub(crate) mod user;
 
-use rustix::fd::{AsRawFd, BorrowedFd};
+use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use rustix::process::Signal;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::AtomicU64;
+
+/// `PIDFD_SIGNAL_PROCESS_GROUP`.
+const SIGNAL_GROUP: libc::c_uint = 1 << 2;
 
 /// What the kernel reads: `struct cachestat_range`.
 #[repr(C)]
@@ -92,14 +96,28 @@ pub(crate) fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<u64> {
     if result == 0 { Ok(u64::from(count.unsigned_abs())) } else { Err(io::Error::last_os_error()) }
 }
 
-/// What the kernel knows of a TCP socket.
+/// Whether anything keeps the clock right, as far as the kernel was told.
+pub(crate) fn is_synchronized() -> bool {
+    let mut about = std::mem::MaybeUninit::<libc::timex>::zeroed();
+    // SAFETY: the kernel reads and writes one such struct, which lives until the call returns; as
+    // its modes are 0 it changes nothing of the clock.
+    let state = unsafe { libc::adjtimex(about.as_mut_ptr()) };
+    state >= 0 && state != libc::TIME_ERROR
+}
+
+/// Bytes of what the kernel knows of a TCP socket that are asked for: those up to the last figure
+/// that anybody reads here.
+pub(crate) const TCP_INFO_BYTES: usize = 192;
+
+/// What the kernel knows of a TCP socket (`struct tcp_info` of <linux/tcp.h>, which the C library
+/// has only the beginning of); what an older kernel does not know is 0.
 ///
 /// # Errors
 ///
 /// When it is another kind of socket.
-pub(crate) fn tcp_info(socket: BorrowedFd<'_>) -> io::Result<libc::tcp_info> {
-    let mut info = std::mem::MaybeUninit::<libc::tcp_info>::zeroed();
-    let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
+pub(crate) fn tcp_info(socket: BorrowedFd<'_>) -> io::Result<[u8; TCP_INFO_BYTES]> {
+    let mut info = [0_u8; TCP_INFO_BYTES];
+    let mut length = TCP_INFO_BYTES as libc::socklen_t;
     // SAFETY: the kernel writes at most `length` bytes, which is the size of what it is given.
     let result = unsafe {
         libc::getsockopt(
@@ -110,11 +128,24 @@ pub(crate) fn tcp_info(socket: BorrowedFd<'_>) -> io::Result<libc::tcp_info> {
             &raw mut length,
         )
     };
-    if result != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: it holds numbers only, for which all zeroes, and whatever is written over them, do.
-    Ok(unsafe { info.assume_init() })
+    if result == 0 { Ok(info) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Sends a signal to the group that a process leads, or has led, however soon its number is
+/// somebody else's.
+///
+/// # Errors
+///
+/// `EINVAL` before Linux 6.9, `ESRCH` where nobody is left.
+pub(crate) fn signal_group(leader: BorrowedFd<'_>, signal: Signal) -> io::Result<()> {
+    let (signal, nothing) = (signal.as_raw(), std::ptr::null::<libc::siginfo_t>());
+    // SAFETY: the kernel is given numbers, a descriptor that is open as long as it is borrowed, and
+    // no address.
+    let result = unsafe {
+        let leader = leader.as_raw_fd();
+        libc::syscall(libc::SYS_pidfd_send_signal, leader, signal, nothing, SIGNAL_GROUP)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Has the parent trace this process.
@@ -215,6 +246,34 @@ pub(crate) fn peer(socket: BorrowedFd<'_>) -> io::Result<libc::ucred> {
         )
     };
     if result == 0 { Ok(peer) } else { Err(io::Error::last_os_error()) }
+}
+
+/// The process at the other end of such a socket: one that has ended is still that one.
+///
+/// # Errors
+///
+/// `ENOPROTOOPT` before Linux 6.5. The process has ended, and the kernel no longer says more.
+pub(crate) fn peer_process(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let mut process: libc::c_int = -1;
+    let mut length = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes, which is the size of what it is given.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERPIDFD,
+            (&raw mut process).cast(),
+            &raw mut length,
+        )
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if process < 0 {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    // SAFETY: the kernel has just made this descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(process) })
 }
 
 /// A child that has ended and that nobody has waited for yet, which stays so. (rustix does not tell

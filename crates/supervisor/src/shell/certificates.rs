@@ -7,8 +7,11 @@ use crate::{
     machine::Note,
     state,
 };
-use control::note::{Note as _, Question, Verdict};
-use net::{channel::Message, lookout::Lookout};
+use control::{
+    note::{Note as _, Question, Verdict},
+    status::{Certificate, unpack_certificates},
+};
+use net::{channel::Message, lookout::Lookout, sealed};
 use std::{
     collections::HashSet,
     io, mem,
@@ -25,6 +28,12 @@ use tokio::{
 /// How long a look may take.
 const LOOK_TIME: Duration = Duration::from_secs(60);
 
+/// How long what is due in a moment is waited for.
+const MOMENT: Duration = Duration::from_secs(2);
+
+/// Bytes of what is known of all certificates at most.
+const KNOWN_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
 /// What is known of the certificates of the config that is served.
 pub(super) struct Certificates {
     lookout: Option<Lookout>,
@@ -37,15 +46,18 @@ pub(super) struct Certificates {
     renewed: Vec<(Rc<Source>, String, OwnedFd)>,
     /// What has been said of those that are there.
     told: HashSet<String>,
-    /// When those end that were renewed last, where any were.
-    ends: Option<Vec<(String, i64)>>,
+    /// What the last look has found out about each.
+    known: Vec<Certificate>,
+    /// Whether a look is due in a moment.
+    is_soon: bool,
 }
 
 impl Certificates {
     pub(super) fn new() -> Self {
         let (looks, told) = (0, HashSet::new());
-        let (lookout, child, is_due, renewed, ends) = (None, None, false, Vec::new(), None);
-        Self { lookout, child, is_due, looks, renewed, told, ends }
+        let (lookout, child, is_due, renewed) = (None, None, false, Vec::new());
+        let (known, is_soon) = (Vec::new(), false);
+        Self { lookout, child, is_due, looks, renewed, told, known, is_soon }
     }
 
     /// What a worker of `source` gets, with what that is called where it is kept.
@@ -54,9 +66,9 @@ impl Certificates {
         renewed.map_or((&source.name, &source.bundle), |(_, name, bundle)| (name, bundle))
     }
 
-    /// When those of `source` end, each by its file.
-    pub(super) fn ends<'c>(&'c self, source: &'c Source) -> &'c [(String, i64)] {
-        self.ends.as_ref().unwrap_or(&source.blueprint.ends)
+    /// What is known of those that are served.
+    pub(super) fn known(&self) -> &[Certificate] {
+        &self.known
     }
 
     fn watch(
@@ -65,8 +77,10 @@ impl Certificates {
         happenings: &UnboundedSender<Happening>,
     ) -> io::Result<()> {
         self.renewed.retain(|(of, ..)| Rc::strong_count(of) > 1);
-        self.ends = None;
         let files = source.blueprint.certificates.clone();
+        if files.is_empty() {
+            self.known.clear();
+        }
         if self.lookout.is_none() && !files.is_empty() {
             let (teller, mut told) = unbounded_channel();
             self.lookout = Some(Lookout::new(move || teller.send(()).is_ok())?);
@@ -104,8 +118,21 @@ impl Shell<'_> {
         self.have_issued();
     }
 
+    /// Has a process look at the certificates in a moment, at all that has happened by then.
+    pub(super) fn look_at_certificates_soon(&mut self) {
+        if mem::replace(&mut self.certificates.is_soon, true) {
+            return;
+        }
+        let happenings = self.happenings.clone();
+        spawn_local(async move {
+            sleep(MOMENT).await;
+            let _ = happenings.send(Happening::FilesChanged);
+        });
+    }
+
     /// Has a process look at the files of certificates.
     pub(super) fn look_at_certificates(&mut self) {
+        self.certificates.is_soon = false;
         let Some(serving) = &self.serving else { return };
         if self.certificates.child.is_some() {
             self.certificates.is_due = true;
@@ -148,7 +175,7 @@ impl Shell<'_> {
         let found = match heard {
             Heard::Note(message) => {
                 let verdict = Verdict::decode(&message.bytes);
-                verdict.map(|verdict| (verdict, message.descriptors.into_iter().next()))
+                verdict.map(|verdict| (verdict, message.descriptors.into_iter()))
             }
             Heard::Ended(how) => {
                 let text = format!("the process that looks at certificates {how}");
@@ -156,11 +183,13 @@ impl Shell<'_> {
                 None
             }
         };
-        if let (Some((Verdict::Renewed { renewed, troubles, ends }, bundle)), true) =
+        if let (Some((Verdict::Renewed { renewed, troubles }, mut along)), true) =
             (found, is_served)
         {
-            self.certificates.ends = Some(ends);
-            if let (Some(bundle), Ok(name)) = (bundle, state::name("config")) {
+            let known = along.next().map(|fd| sealed::read(fd.as_fd(), KNOWN_BYTES_MAX));
+            let known = known.and_then(Result::ok).and_then(|bytes| unpack_certificates(&bytes));
+            self.certificates.known = known.unwrap_or_default();
+            if let (Some(bundle), Ok(name)) = (along.next(), state::name("config")) {
                 self.workers.renew(&source, &bundle);
                 self.certificates.renew(source, name, bundle);
                 self.keeping.touch();

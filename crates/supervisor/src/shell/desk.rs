@@ -40,6 +40,11 @@ impl History {
     }
 }
 
+/// What somebody is told who asks for a request that nobody knows.
+const UNTOLD: &str = "no such request is known: the config has to have `request-id` and `admin`, and \
+                      of requests those are kept that came while somebody looked at `admin`, or \
+                      that failed (5xx) or took longer than a second, the last 1,024 of each loop";
+
 /// For what somebody waits.
 pub(super) const NEXT: usize = 0;
 pub(super) const CURRENT: usize = 1;
@@ -78,8 +83,18 @@ impl Shell<'_> {
                 self.askers[END].push(asker);
             }
             Wish::Upgrade(path) => self.upgrade(path, Some(asker)),
+            Wish::Tell(id) => asker.answer(&self.tell(&id)),
             Wish::Status => asker.answer(&Outcome::Status(self.status())),
         }
+    }
+
+    /// What has happened to the request with that id.
+    fn tell(&self, id: &str) -> Outcome {
+        let told = self.workers.seen().find_map(|seen| dashboard::told(&seen, id.as_bytes()));
+        told.map_or_else(
+            || Outcome::Refused { code: 1, text: format!("error: {id}: {UNTOLD}") },
+            Outcome::Told,
+        )
     }
 
     /// Tells those who wait for a reload that there is none, as the server ends.
@@ -120,7 +135,7 @@ impl Shell<'_> {
             reloads_failed: self.history.reloads_failed,
             listeners: self.listeners(),
             overflows: queue::overflows().unwrap_or(0),
-            certificates: self.certificate_ends(),
+            certificates: self.certificates.known().to_vec(),
             layers: self.layers.clone(),
             sites: self.workers.had().sites(),
             reload: self
@@ -130,12 +145,6 @@ impl Shell<'_> {
                 .map(|(when, fault)| status::Reload { seconds: now.since(when).as_secs(), fault }),
             counted: counted.collect(),
         }
-    }
-
-    /// When the certificates end that are served, each by its file.
-    fn certificate_ends(&self) -> Vec<(String, i64)> {
-        let ends = self.serving.as_ref().map(|serving| self.certificates.ends(serving));
-        ends.unwrap_or_default().to_vec()
     }
 
     /// Where clients come in, and who waits there.

@@ -80,10 +80,11 @@ impl Shell<'_> {
     }
 
     fn tell_issuing(&self, serving: &Rc<Source>) -> io::Result<()> {
-        let bundle = self.certificates.bundle(serving).1.as_fd().try_clone_to_owned()?;
+        let bundle = self.certificates.bundle(serving).1.as_fd();
+        let along = [Some(bundle), self.issuing.unkept()].into_iter().flatten();
+        let descriptors = along.map(|fd| fd.try_clone_to_owned()).collect::<io::Result<_>>()?;
         if let Some(child) = &self.issuing.child {
-            let (bytes, descriptors) = (Question::Renew.encode(), vec![bundle]);
-            child.tell(Message { bytes, descriptors });
+            child.tell(Message { bytes: Question::Renew.encode(), descriptors });
         }
         Ok(())
     }
@@ -105,6 +106,7 @@ impl Shell<'_> {
             Some(Finding::Said(text)) => {
                 self.issuing.deaths = 0;
                 self.note(&Note::Certificate(Err(text)));
+                self.look_at_certificates_soon();
             }
             Some(Finding::Proofs(number)) => {
                 self.issuing.proofs = along.map(|along| (number, along));
@@ -117,6 +119,10 @@ impl Shell<'_> {
             Some(Finding::Unkept) => {
                 self.issuing.unkept = along;
                 self.look_at_certificates();
+            }
+            Some(Finding::Anew) => {
+                self.issuing.child.take().iter().for_each(Child::kill);
+                self.have_issued();
             }
             None => self.issuing.child.iter().for_each(Child::kill),
         }

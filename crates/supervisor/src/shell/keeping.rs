@@ -8,7 +8,7 @@
 use super::Failure;
 use crate::{
     child::Program,
-    state::{SOCKET, STATE, State},
+    state::{PROCESS, SOCKET, STATE, State},
 };
 use net::{
     sealed,
@@ -59,7 +59,7 @@ pub(super) struct Keeping {
     /// to the last time.
     wait: u32,
     pause: u32,
-    /// Whether the server stops, and nothing is to outlive it.
+    /// Whether the server stops, and whoever comes after it has nothing to go on with.
     is_over: bool,
 }
 
@@ -112,7 +112,7 @@ impl Keeping {
 
     pub(super) fn is_due(&self) -> bool {
         let is_time = self.asked.as_ref().map_or(self.wait == 0, Store::is_gone);
-        self.is_due && is_time && !self.is_over
+        self.is_due && is_time
     }
 
     pub(super) fn saves(&self) -> u64 {
@@ -146,11 +146,13 @@ impl Keeping {
         self.wait = self.wait.saturating_sub(1);
     }
 
-    /// Has `descriptors` kept, and the state that speaks of them, and nothing else.
+    /// Has `descriptors` kept, and the state that speaks of them, and nothing else. As long as that
+    /// is none, before anything is served and once the server stops, whoever comes after it has
+    /// only processes to end.
     pub(super) fn keep(
         &mut self,
         program: &Program,
-        state: &[u8],
+        state: Option<&[u8]>,
         descriptors: &[(String, BorrowedFd<'_>)],
     ) {
         if self.path.is_none() {
@@ -175,33 +177,52 @@ impl Keeping {
     fn put(
         &mut self,
         store: &Store,
-        state: &[u8],
+        state: Option<&[u8]>,
         descriptors: &[(String, BorrowedFd<'_>)],
     ) -> io::Result<()> {
         let marked = |name: &str| format!("{MARK}{name}");
-        self.stale.iter().try_for_each(|name| store.forget(&marked(name)))?;
-        self.stale.clear();
+        // As long as nothing is served, what is there may be what another one serves.
+        let forgets = state.is_some() || self.is_over;
+        if forgets {
+            self.stale.iter().try_for_each(|name| store.forget(&marked(name)))?;
+            self.stale.clear();
+        }
         let mut wanted = BTreeSet::new();
-        for (name, descriptor) in descriptors {
+        let all = descriptors.iter().filter(|(name, _)| state.is_some() || name.ends_with(PROCESS));
+        for (name, descriptor) in all {
             if self.kept.get(name) != Some(&true) {
                 store.keep(&marked(name), *descriptor)?;
                 self.kept.insert(name.clone(), true);
             }
             wanted.insert(name.clone());
         }
-        self.saves += 1;
-        let name = format!("{STATE}{}", self.saves);
-        store.keep(&marked(&name), sealed::bytes(c"gannet-state", state)?.as_fd())?;
-        wanted.insert(name.clone());
-        self.kept.insert(name, true);
-        for name in self.kept.keys().filter(|name| !wanted.contains(*name)) {
-            store.forget(&marked(name))?;
+        if let Some(state) = state {
+            self.saves += 1;
+            let name = format!("{STATE}{}", self.saves);
+            store.keep(&marked(&name), sealed::bytes(c"gannet-state", state)?.as_fd())?;
+            wanted.insert(name.clone());
+            self.kept.insert(name, true);
         }
-        self.kept.retain(|name, _| wanted.contains(name));
-        store.settle()
+        if forgets {
+            for name in self.kept.keys().filter(|name| !wanted.contains(*name)) {
+                store.forget(&marked(name))?;
+            }
+            self.kept.retain(|name, _| wanted.contains(name));
+        }
+        match self.path {
+            // What it has been told it hears, though it be long after this process has ended.
+            Some(_) => Ok(()),
+            // systemd listens to nobody who has ended.
+            None => store.settle(),
+        }
     }
 
-    /// Has nothing kept any more: the server stops.
+    /// Has nothing kept from now on but who has to end: the server stops.
+    pub(super) fn wind_up(&mut self) {
+        (self.is_over, self.is_due, self.wait) = (true, true, 0);
+    }
+
+    /// Has nothing kept any more: the server has stopped.
     pub(super) fn clear(&mut self) {
         if let Some(store) = self.store.take() {
             let names = self.kept.keys().chain(&self.stale);
@@ -209,7 +230,7 @@ impl Keeping {
             let _ =
                 names.map(|name| format!("{MARK}{name}")).try_for_each(|name| store.forget(&name));
         }
-        *self = Self { is_over: true, ..Self::default() };
+        *self = Self::default();
     }
 
     /// Finds the keeper again, or starts another one; without one, the server just serves.

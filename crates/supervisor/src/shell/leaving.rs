@@ -4,6 +4,7 @@
 use super::{Happening, STATE_BYTES_MAX, Shell, Source, table::Table, tickets::Tickets};
 use crate::{
     machine::{Event, Machine, Note, Order, Standing},
+    orphans,
     sockets::Sockets,
     state::{Leaving, Left, PROCESS, SOCKET, STATE, State},
     wishes::{Asker, Desk},
@@ -110,9 +111,11 @@ impl Shell<'_> {
             self.workers.take(worker, (source, table), left, hear)?;
         }
         for pool in state.pools {
-            let name = name(pool.door);
+            let name = pool.door.map_or_else(String::new, name);
             self.pools.take(pool, name, left)?;
         }
+        // Those of a config that the program before has given up are of no use.
+        self.tidy_pools();
         self.workers.count_on(&state.counted, state.had);
         self.layers = state.layers;
         let now = net::clock::now();
@@ -125,14 +128,17 @@ impl Shell<'_> {
 
     /// Has all that this process holds kept elsewhere, if anything of it has changed.
     pub(super) fn save(&mut self) {
-        if self.serving.is_none() || self.is_trial || !self.keeping.is_due() {
+        let has_any = self.serving.is_some() || self.pools.len() > 0;
+        if self.is_trial || !has_any || !self.keeping.is_due() {
             return;
         }
+        let serves = self.serving.is_some() && !self.machine.is_stopping();
         let mut keeping = mem::take(&mut self.keeping);
         let mut out = Leaving::default();
         let mut state = self.state(None, &mut out);
         state.saves = keeping.saves() + 1;
-        keeping.keep(&self.program, &state.encode(), &out.0);
+        let state = serves.then(|| state.encode());
+        keeping.keep(&self.program, state.as_deref(), &out.0);
         drop(out);
         self.keeping = keeping;
     }
@@ -169,7 +175,7 @@ impl Shell<'_> {
         self.keeping.replace(found.keys().cloned(), newest);
         for (name, descriptor) in found {
             if name.ends_with(PROCESS) {
-                self.strangers.push(descriptor.into());
+                self.strangers.push(orphans::stranger(descriptor.into()));
             } else if name.starts_with(SOCKET) {
                 self.taken_over.push(Handed { name, descriptor });
             }

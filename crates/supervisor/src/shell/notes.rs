@@ -71,5 +71,9 @@ impl Shell<'_> {
         let note = of_upgrade.as_ref().unwrap_or(note);
         let line = journal::line(note, is_pretty, net::clock::wall());
         self.logs.write(&serving.blueprint, &line);
+        if matches!(note, Note::Reloaded | Note::Upgraded) {
+            // As after a start.
+            net::memory::give_back_code();
+        }
     }
 }

@@ -22,7 +22,7 @@ impl Shell<'_> {
             self.due.push_back(Event::Opened);
             return Ok(());
         }
-        let opened = self.pools.open(&source.blueprint.pools, source.blueprint.group);
+        let opened = self.pools.open(&source.blueprint.pools);
         match &opened {
             Ok(()) => self.opening = Some(source),
             Err(_) => self.tidy_pools(),

@@ -24,6 +24,9 @@ use tokio::{task::spawn_local, time::sleep};
 /// Time between two answers at least, however often it asks.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How long workers go on putting down each answer after the last close look.
+const CLOSE_TIME: Duration = Duration::from_secs(5);
+
 /// The process, and what it has been told.
 #[derive(Default)]
 pub(super) struct Showing {
@@ -35,6 +38,8 @@ pub(super) struct Showing {
     /// When it was told last how the server is, and whether it waits to be told.
     told_at: Option<Moment>,
     is_due: bool,
+    /// When somebody looked closely last, where workers still put down each answer for that.
+    looked_at: Option<Moment>,
     /// Whether it has said that it cannot show anything.
     has_failed: bool,
 }
@@ -57,6 +62,15 @@ impl Shell<'_> {
         }
     }
 
+    /// Has workers put down no more than they have to, where nobody has looked closely of late, and
+    /// new ones as much as the others.
+    pub(super) fn look_away(&mut self) {
+        let Some(looked_at) = self.showing.looked_at else { return };
+        let is_over = looked_at.after(CLOSE_TIME) <= net::clock::now();
+        self.showing.looked_at = Some(looked_at).filter(|_| !is_over);
+        self.workers.be_seen(!is_over);
+    }
+
     /// Another config is served, with which it may be able to.
     pub(super) fn show_anew(&mut self) {
         self.showing.has_failed = false;
@@ -64,7 +78,9 @@ impl Shell<'_> {
     }
 
     fn start_showing(&mut self, admin: &Admin) -> io::Result<Child> {
-        self.showing = Showing { number: self.showing.number + 1, ..Showing::default() };
+        // The process before may have been looked at.
+        let looked_at = Some(net::clock::now());
+        self.showing = Showing { number: self.showing.number + 1, looked_at, ..Showing::default() };
         let (number, happenings) = (self.showing.number, self.happenings.clone());
         let hear = move |heard| drop(happenings.send(Happening::Showing(number, heard)));
         let descriptors = self.showing_sockets()?;
@@ -108,7 +124,13 @@ impl Shell<'_> {
         match heard {
             Heard::Ended(_) => self.showing.child = None,
             Heard::Note(message) => match Asking::decode(&message.bytes) {
-                Some(Asking::Look) => self.plan_answer(),
+                Some(Asking::Look { is_close }) => {
+                    if is_close {
+                        self.showing.looked_at = Some(net::clock::now());
+                        self.workers.be_seen(true);
+                    }
+                    self.plan_answer();
+                }
                 Some(Asking::Ready(_)) => {}
                 Some(Asking::Failed(text)) => {
                     self.showing.has_failed = true;

@@ -31,7 +31,11 @@ use std::{
     rc::Rc,
     time::Duration,
 };
-use tokio::{sync::mpsc::unbounded_channel, task::spawn_local, time::sleep};
+use tokio::{
+    sync::mpsc::unbounded_channel,
+    task::{spawn_local, yield_now},
+    time::sleep,
+};
 
 /// Time for a program to show that it can serve: a check and the start of a worker, and as much
 /// again.
@@ -53,6 +57,12 @@ pub(super) struct Upgrade {
     program: Program,
     stage: Stage,
     askers: Vec<Asker>,
+}
+
+impl Upgrade {
+    fn is_due(&self) -> bool {
+        matches!(self.stage, Stage::Due { .. })
+    }
 }
 
 enum Stage {
@@ -190,10 +200,11 @@ impl Shell<'_> {
         }
     }
 
-    /// Becomes another program, if it is time. Everything that has happened is dealt with.
-    pub(super) fn hand_over(&mut self) {
-        let is_due = |upgrade: &mut Upgrade| matches!(upgrade.stage, Stage::Due { .. });
-        if self.upgrade.as_mut().is_some_and(is_due) {
+    /// Whether it is time to become another program, once everything that has happened is dealt
+    /// with.
+    pub(super) fn is_to_hand_over(&mut self) -> bool {
+        let is_due = self.upgrade.as_ref().is_some_and(Upgrade::is_due);
+        if is_due {
             // It may wait for a disk, and the next program has a look of its own.
             self.certificates.end_look();
         }
@@ -201,17 +212,31 @@ impl Shell<'_> {
         // the process that shows how the server is ends with the channel to this one.
         let known = self.workers.len() + self.pools.len() + usize::from(self.is_showing());
         let is_busy = self.comparison.is_some() || orphans::awaited() > known;
-        if !self.machine.is_quiet() || is_busy {
-            return;
-        }
-        let Some(Upgrade { program, stage, askers }) = self.upgrade.take_if(is_due) else { return };
-        let is_back = matches!(stage, Stage::Due { is_back: true });
-        // From here on it is that program which goes on, unless there is an error.
+        is_due && self.machine.is_quiet() && !is_busy
+    }
+
+    /// Becomes another program, unless something has happened meanwhile: a signal that was caught
+    /// here is none for the next one.
+    pub(super) async fn hand_over(&mut self, is_all_heard: impl Fn() -> bool) {
         self.save();
-        if let Err(error) = self.become_program(&program, &askers, is_back) {
-            self.refuse(askers, 1, not_run(program.path(), &error));
-            self.watch_on();
+        succession::hold_signals();
+        net::failpoint::hit("hand-over");
+        // The runtime looks what has been caught before, and whoever waits for it says so; that
+        // comes before what begins only now.
+        yield_now().await;
+        let _ = spawn_local(async {}).await;
+        if is_all_heard()
+            && let Some(Upgrade { program, stage, askers }) =
+                self.upgrade.take_if(|one| one.is_due())
+        {
+            let is_back = matches!(stage, Stage::Due { is_back: true });
+            // From here on it is that program which goes on, unless there is an error.
+            if let Err(error) = self.become_program(&program, &askers, is_back) {
+                self.refuse(askers, 1, not_run(program.path(), &error));
+                self.watch_on();
+            }
         }
+        succession::release_signals();
     }
 
     /// Watches over certificates as before.
@@ -231,15 +256,12 @@ impl Shell<'_> {
             left.before = Some(self.program.as_fd().as_raw_fd());
         }
         let _heirlooms = succession::leave(out.borrowed())?;
-        succession::hold_signals();
         let mut words = self.voice.words(left);
         // By this it knows where it was found, by whatever links.
         if let (false, Some(first)) = (is_back, words.first_mut()) {
             *first = program.path().into();
         }
-        let error = succession::become_program(program.as_fd(), &words);
-        succession::release_signals();
-        Err(error)
+        Err(succession::become_program(program.as_fd(), &words))
     }
 
     pub(super) fn succeed(&mut self, found: Succession) -> Result<(), Failure> {

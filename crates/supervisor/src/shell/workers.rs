@@ -6,11 +6,12 @@ use crate::{
     logs::LogFiles,
     machine::WorkerId,
     sockets::Sockets,
-    state::{self, Leaving, Left, PROCESS},
+    state::{self, Leaving, Left, PROCESS, WORKER},
 };
 use config::plan::Label;
 use control::{
     Counter, Lives, Recents, Rows, Seats, Tallies, counters,
+    lives::{self, Seen},
     note::{Note, Order},
     recent::REQUESTS_MAX,
     status,
@@ -267,6 +268,23 @@ impl Workers {
         all.filter_map(Result::ok).take(DESCRIPTORS_MAX - 1).collect()
     }
 
+    /// What is known of the connections and answers of each loop.
+    pub(super) fn seen(&self) -> impl Iterator<Item = Seen> {
+        self.all.values().flat_map(|worker| {
+            let look = || memory::look(worker.lives.as_fd(), 0, usize::MAX).unwrap_or_default();
+            // Twice, so that what was changing is known.
+            lives::seen(&look(), &look())
+        })
+    }
+
+    /// Has them put down each answer from now on, or only what has gone wrong.
+    pub(super) fn be_seen(&self, is_close: bool) {
+        for worker in self.all.values() {
+            // Where nobody may look there is no word for it.
+            let _ = memory::put(worker.lives.as_fd(), Lives::WANTED, u64::from(is_close));
+        }
+    }
+
     /// What sites and routes of workers have had that are gone.
     pub(super) fn had_before(&self) -> &Had {
         &self.had
@@ -327,11 +345,11 @@ impl Workers {
     ) -> (Vec<state::Worker>, Vec<(String, u64)>) {
         let leave = |&id: &WorkerId| {
             let worker = self.all.get(&id)?;
-            let name = |what| format!("worker-{id}-{what}");
+            let name = |what| format!("{WORKER}{id}-{what}");
             Some(state::Worker {
                 id,
                 pid: worker.child.pid(),
-                process: out.put(format!("worker-{id}{PROCESS}"), worker.child.handle()),
+                process: out.put(format!("{WORKER}{id}{PROCESS}"), worker.child.handle()),
                 channel: out.put(name("channel"), worker.child.channel()),
                 source: sources.iter().position(|one| Rc::ptr_eq(one, &worker.source))?,
                 place: worker.place,

@@ -4,7 +4,7 @@ use super::Connection;
 use crate::{
     flow::Answered,
     job::{Done, Suspended},
-    record::{About, End, Record},
+    record::{About, End, On, Record},
     refusal,
     share::Share,
     turn::{Turn, Work},
@@ -12,6 +12,11 @@ use crate::{
 use message::{Body, Exchange, Method, Slots, Status};
 
 impl Connection {
+    /// Where an answer is told of whose request was there then.
+    pub(super) fn on(&self, began_us: u64) -> On {
+        On { connection: self.name, stream: 0, began_us }
+    }
+
     /// Goes on with an exchange for which something has been done.
     pub(super) fn resume(&mut self, exchange: Suspended, done: Done, turn: &mut Turn<'_>) {
         let Suspended { head, id, began_us, ledger } = exchange;
@@ -52,14 +57,13 @@ impl Connection {
         let about = About::exchange(exchange);
         if is_sent_at_once {
             let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: note };
-            turn.core.record(account, about, &end);
-            turn.core.answered(self.name, (began_us, end.us), &end);
+            turn.core.record(account, about, self.on(began_us), &end);
         } else {
             let line = turn.core.log.borrow_mut().begin(account.log, about, status.0);
             let first_us = turn.elapsed_us(began_us);
-            let connection = self.name;
-            let record =
-                Record { account, line, status, bytes, began_us, connection, first_us, note };
+            let end = End { status, bytes, us: first_us, reason: note };
+            let told = turn.core.tell_begun(self.on(began_us), about, &end);
+            let record = Record { account, line, status, bytes, began_us, told, first_us, note };
             turn.pending.record = Some(Box::new(record));
         }
     }

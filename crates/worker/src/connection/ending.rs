@@ -1,7 +1,7 @@
 //! The end of a connection, without harm to the last answer.
 
 use super::Connection;
-use crate::turn::Turn;
+use crate::{telling::Goodbye, turn::Turn};
 use std::os::fd::AsFd;
 
 impl Connection {
@@ -18,11 +18,23 @@ impl Connection {
         if !lingers {
             return false;
         }
-        if !self.has_shut {
-            self.has_shut = true;
+        self.say_goodbye();
+        true
+    }
+
+    /// Says, once, that nothing more will come.
+    pub(super) fn say_goodbye(&mut self) {
+        if self.goodbye == Goodbye::Nothing {
+            self.goodbye = Goodbye::Fin;
             // Where this fails, reading finds the end.
             let _ = net::socket::finish(self.socket.as_fd());
         }
-        true
+    }
+
+    /// Has its end be a fault that the peer cannot miss.
+    pub(super) fn reset(&mut self) {
+        self.goodbye = Goodbye::Reset;
+        // Where even this fails, closing does what is left to do.
+        let _ = net::socket::reset_on_close(self.socket.as_fd());
     }
 }

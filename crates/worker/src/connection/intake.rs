@@ -8,6 +8,7 @@ use crate::{
     secure::Intake,
     turn::Turn,
 };
+use control::lives::What;
 use std::{
     os::fd::AsFd,
     task::{Context, Poll, ready},
@@ -61,6 +62,9 @@ impl Connection {
             }
             Introduction::Of(client, bytes, admission, seat) => {
                 (self.client, self.admission) = (client, admission);
+                client
+                    .iter()
+                    .for_each(|client| turn.core.tell(self.name, What::Introduced(*client)));
                 if let Some(seat) = seat {
                     self.seat = seat;
                 }
@@ -129,7 +133,7 @@ impl Connection {
                 count > 0
             }
         };
-        turn.began_us = turn.core.clock_us();
+        turn.began_us = None;
         Poll::Ready(is_there)
     }
 }

@@ -6,27 +6,18 @@ use crate::{
     admission::Admission,
     secure::Secure,
     streams::{self, Streams},
+    telling::Goodbye,
     turn::Turn,
     watch::Place,
 };
 use base::Moment;
 use http2::Expiry;
-use std::{
-    os::fd::AsFd,
-    task::{Context, Poll, ready},
-};
+use message::clock::Writing;
+use std::task::{Context, Poll, ready};
 use tls::Protocol;
 
 /// How often the output of a connection may be filled before others of its loop get a turn.
 const FILLS_MAX: u32 = 4;
-
-/// How writing goes.
-pub(super) enum Writing {
-    Done,
-    Blocked,
-    Held,
-    Progress(u64),
-}
 
 impl Connection {
     /// When this connection is to be looked at again, whoever wakes it before.
@@ -71,11 +62,11 @@ impl Connection {
     pub(super) fn expire_streams(&mut self, turn: &mut Turn<'_>) -> bool {
         let (client, listener, admission) = (self.client, self.listener, &self.admission);
         let (core, socket, secure) = (&self.core, &self.socket, self.secure.as_deref());
-        let from = streams::From { client, listener, admission, core, socket, secure };
+        let from =
+            streams::From { name: self.name, client, listener, admission, core, socket, secure };
         let expiry = self.streams.as_mut().map(|streams| streams.expire(turn, &from));
         if expiry == Some(Expiry::Reset) {
-            // Where even this fails, closing does what is left to do.
-            let _ = net::socket::reset_on_close(self.socket.as_fd());
+            self.reset();
         }
         matches!(expiry, Some(Expiry::Nothing | Expiry::Broken(_)))
     }
@@ -92,7 +83,15 @@ impl Connection {
             let Some(streams) = &mut self.streams else { return Poll::Ready(()) };
             let (client, listener, admission) = (self.client, self.listener, &self.admission);
             let (core, socket, secure) = (&self.core, &self.socket, self.secure.as_deref());
-            let from = streams::From { client, listener, admission, core, socket, secure };
+            let from = streams::From {
+                name: self.name,
+                client,
+                listener,
+                admission,
+                core,
+                socket,
+                secure,
+            };
             let has_more = streams.work(turn, &from, context);
             let (is_closing, is_holding) = (streams.http.is_closing(), streams.is_holding());
             let has_unread = !streams.has_read_all();
@@ -153,14 +152,15 @@ impl Connection {
     /// Says that nothing more will come, with TLS where that is spoken and with a FIN, and goes on
     /// reading for a while.
     fn finish_streams(&mut self, turn: &mut Turn<'_>) {
-        let Some(streams) = self.streams.as_mut().filter(|_| !self.has_shut) else { return };
+        let Some(streams) = self.streams.as_mut().filter(|_| self.goodbye == Goodbye::Nothing)
+        else {
+            return;
+        };
         streams.http.linger(turn.tick.now);
         let ends = |secure: &mut Box<Secure>| secure.end(&mut turn.scratch.records);
         // Once that is sent, this is called again.
         if !self.secure.as_mut().is_some_and(ends) {
-            self.has_shut = true;
-            // Where this fails, reading finds the end.
-            let _ = net::socket::finish(self.socket.as_fd());
+            self.say_goodbye();
         }
     }
 
@@ -202,15 +202,9 @@ impl Connection {
 
     /// Tells the protocol room how writing goes.
     pub(super) fn note(&mut self, writing: Writing, now: Moment) {
-        match (writing, &mut self.streams) {
-            (Writing::Done, None) => self.http.write_done(now),
-            (Writing::Done, Some(streams)) => streams.http.write_done(now),
-            (Writing::Blocked, None) => self.http.write_blocked(now),
-            (Writing::Blocked, Some(streams)) => streams.http.write_blocked(now),
-            (Writing::Held, None) => self.http.write_held(now),
-            (Writing::Held, Some(streams)) => streams.http.write_held(now),
-            (Writing::Progress(bytes), None) => self.http.write_progress(now, bytes),
-            (Writing::Progress(bytes), Some(streams)) => streams.http.write_progress(now, bytes),
+        match &mut self.streams {
+            None => self.http.note(writing, now),
+            Some(streams) => streams.http.note(writing, now),
         }
     }
 }

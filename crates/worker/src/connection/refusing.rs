@@ -28,7 +28,8 @@ impl Connection {
         self.http.close_after_answer();
         self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
         turn.core.count(Counter::Refused);
-        turn.core.record(Account::OF_SERVER, about, &end);
+        let on = self.on(0);
+        turn.core.record(Account::OF_SERVER, about, on, &end);
     }
 
     pub(super) fn refuse(&mut self, refusal: Refusal, unread: &[u8], turn: &mut Turn<'_>) {
@@ -47,6 +48,7 @@ impl Connection {
             reason: Some(refusal.reason()),
         };
         self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
-        turn.core.record(Account::OF_SERVER, about, &end);
+        let on = self.on(0);
+        turn.core.record(Account::OF_SERVER, about, on, &end);
     }
 }

@@ -1,6 +1,6 @@
 //! What a conversation with an authority does in the world: requests, proofs, and waiting.
 
-use super::visits;
+use super::{ordering::visits, program};
 use crate::visit::{Visits, decoded};
 use certs::{DnsKey, Hands, Proof, ProofKind, Reply, Request, Update, is_done, proof, update};
 use config::plan::{Authority, DnsServer, Issuing};
@@ -13,8 +13,6 @@ use std::{
     collections::HashMap,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     os::fd::{AsFd, OwnedFd},
-    path::Path,
-    process::{Command, Stdio},
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread,
     time::Duration,
@@ -121,7 +119,8 @@ impl<'h> WorldHands<'h> {
     fn record(&self, proof: &Proof, is_there: bool) -> Result<(), String> {
         let name = format!("_acme-challenge.{}", proof.host);
         if let Some(program) = &self.issuing.dns_program {
-            return run(program, if is_there { "set" } else { "unset" }, &name, &proof.record);
+            let verb = if is_there { "set" } else { "unset" };
+            return program::run(program, [verb, &name, &proof.record], program::TIME);
         }
         match &self.issuing.dns_server {
             Some(server) => tell(server, (&proof.host, &name), &proof.record, is_there),
@@ -160,20 +159,6 @@ impl Hands for WorldHands<'_> {
             ProofKind::Dns => self.record(shown, false),
         };
     }
-}
-
-/// Runs the operator's program.
-fn run(program: &Path, verb: &str, name: &str, text: &str) -> Result<(), String> {
-    let mut command = Command::new(program);
-    command.args([verb, name, text]).stdin(Stdio::null()).stdout(Stdio::null());
-    let output = command.stderr(Stdio::piped()).output();
-    let shown = program.display();
-    let output = output.map_err(|error| format!("{shown}: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{shown}: {}: {}", output.status, said.lines().last().unwrap_or_default()))
 }
 
 /// Tells a name server about a record: in the zone of the host, which is the longest that it knows.

@@ -1,0 +1,171 @@
+//! Answers, each with what was asked: all of them while somebody looks, else those that have failed
+//! or were slow.
+
+use super::{Name, peer_of, words_of};
+use std::{
+    net::IpAddr,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+/// Words of an answer: 512 bytes, texts among them.
+pub(super) const ANSWER_WORDS: usize = 64;
+
+/// Where its texts stand: first why it failed, which may be known only in the end.
+const REASON_AT: usize = 10;
+const TEXTS_AT: usize = REASON_AT + REASON_BYTES / 8;
+const REASON_BYTES: usize = 64;
+
+/// Bytes of each of its texts at most: method, host, path, referrer and id.
+const TEXT_BYTES: [usize; 5] = [16, 64, 160, 64, 64];
+
+/// What stands for the end of an answer that is under way.
+const UNDER_WAY: u32 = u32::MAX;
+
+/// An answer that is given.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    /// The connection that it is given on, and the stream of that, where it has some.
+    pub connection: Name,
+    /// The number of the stream; 0 where there are none.
+    pub stream: u32,
+    /// When its request was there, in microseconds since the machine started.
+    pub began_us: u64,
+    /// The status.
+    pub status: u16,
+    /// Bytes of content.
+    pub bytes: u64,
+    /// Microseconds to its first byte.
+    pub first_us: u64,
+    /// Microseconds to its last one; `None` while it is under way.
+    pub whole_us: Option<u64>,
+    /// Who asked.
+    pub client: Option<IpAddr>,
+    /// What was asked: method, host, path, referrer, and the id of the exchange.
+    pub asked: [&'a [u8]; 5],
+    /// Why it failed, or was cut off.
+    pub reason: &'a str,
+}
+
+/// The same as it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// Which of its loop.
+    pub number: u64,
+    /// The connection, and its stream.
+    pub connection: Name,
+    /// The number of the stream; 0 where there are none.
+    pub stream: u32,
+    /// When its request was there, in microseconds since the machine started.
+    pub began_us: u64,
+    /// The status.
+    pub status: u16,
+    /// Bytes of content.
+    pub bytes: u64,
+    /// Microseconds to its first byte.
+    pub first_us: u64,
+    /// Microseconds to its last one; `None` while it is under way.
+    pub whole_us: Option<u64>,
+    /// Who asked.
+    pub client: Option<IpAddr>,
+    /// What was asked: method, host, path, referrer, and the id of the exchange, each as far as
+    /// there was room.
+    pub asked: [Vec<u8>; 5],
+    /// Why it failed, or was cut off.
+    pub reason: Vec<u8>,
+}
+
+/// The words of an answer that has that number.
+pub(super) fn pack(number: u64, answer: &Answer<'_>) -> [u64; ANSWER_WORDS - 1] {
+    let Answer { connection, stream, began_us, status, bytes, first_us, .. } = *answer;
+    let mut words = [0; ANSWER_WORDS - 1];
+    let (high, low) = answer.client.map(words_of).map_or((0, 0), |[high, low]| (high, low));
+    let has_client = u64::from(answer.client.is_some());
+    let mut lengths = 0;
+    let mut texts = [0; (ANSWER_WORDS - TEXTS_AT) * 8];
+    let mut end = 0;
+    for (text, most) in answer.asked.into_iter().zip(TEXT_BYTES) {
+        let text = &text[..text.len().min(most)];
+        texts[end..end + text.len()].copy_from_slice(text);
+        end += text.len();
+        lengths = lengths << 8 | text.len() as u64;
+    }
+    let (reason, reason_length) = reason_words(answer.reason);
+    let head = [
+        number,
+        connection.0,
+        began_us,
+        u64::from(status) | has_client << 16 | u64::from(stream) << 32,
+        bytes,
+        times(first_us, answer.whole_us),
+        high,
+        low,
+        lengths | reason_length << 40,
+    ];
+    let texts = texts.as_chunks().0.iter().map(|bytes| u64::from_ne_bytes(*bytes));
+    let all = head.into_iter().chain(reason).chain(texts.take(end.div_ceil(8)));
+    words.iter_mut().zip(all).for_each(|(word, value)| *word = value);
+    words
+}
+
+/// Puts the end of an answer down where it was put down.
+pub(super) fn finish(
+    record: &[AtomicU64; ANSWER_WORDS],
+    bytes: u64,
+    (first_us, whole_us): (u64, u64),
+    reason: &str,
+) {
+    let (reason, length) = reason_words(reason);
+    record[5].store(bytes, Relaxed);
+    record[6].store(times(first_us, Some(whole_us)), Relaxed);
+    let lengths = record[9].load(Relaxed) & !(0xff << 40);
+    record[9].store(lengths | length << 40, Relaxed);
+    let room = &record[REASON_AT..TEXTS_AT];
+    room.iter().zip(reason).for_each(|(word, value)| word.store(value, Relaxed));
+}
+
+/// The answer in the words of a record.
+pub(super) fn unpack(words: &[u64; ANSWER_WORDS]) -> Answered {
+    let [_, number, connection, began_us, about, bytes, times, high, low, lengths, rest @ ..] =
+        words;
+    let text: Vec<u8> = rest.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    let take = |start: usize, length: u64| {
+        let rest = text.get(start..).unwrap_or_default();
+        rest[..rest.len().min(length as usize & 0xff)].to_vec()
+    };
+    let mut start = REASON_BYTES;
+    let mut place = TEXT_BYTES.len();
+    let asked = std::array::from_fn(|_| {
+        place -= 1;
+        let text = take(start, lengths >> (8 * place));
+        start += text.len();
+        text
+    });
+    let whole = (times >> 32) as u32;
+    Answered {
+        number: *number,
+        connection: Name(*connection),
+        stream: (about >> 32) as u32,
+        began_us: *began_us,
+        status: *about as u16,
+        bytes: *bytes,
+        first_us: u64::from(*times as u32),
+        whole_us: (whole != UNDER_WAY).then(|| u64::from(whole)),
+        client: (about >> 16 & 1 == 1).then(|| peer_of(*high, *low, 0).ip()),
+        asked,
+        reason: take(0, (lengths >> 40).min(REASON_BYTES as u64)),
+    }
+}
+
+/// Times of an answer, the longest of which are shown as 71 minutes.
+fn times(first_us: u64, whole_us: Option<u64>) -> u64 {
+    let short = |us: u64| us.min(u64::from(UNDER_WAY - 1));
+    short(first_us) | whole_us.map_or(u64::from(UNDER_WAY), short) << 32
+}
+
+fn reason_words(reason: &str) -> ([u64; REASON_BYTES / 8], u64) {
+    let mut bytes = [0; REASON_BYTES];
+    let length = reason.len().min(REASON_BYTES);
+    bytes[..length].copy_from_slice(&reason.as_bytes()[..length]);
+    let mut words = bytes.as_chunks().0.iter().map(|bytes| u64::from_ne_bytes(*bytes));
+    (std::array::from_fn(|_| words.next().unwrap_or(0)), length as u64)
+}

@@ -1,0 +1,86 @@
+//! Records that one thread writes and another process reads, without a lock or a wait.
+//!
+//! The first word of a record is its sequence. One that is odd, or another one in a second look
+//! than in the first, says that the record was changing meanwhile.
+
+use std::{
+    cell::Cell,
+    sync::atomic::{
+        AtomicU64,
+        Ordering::{Relaxed, Release},
+        fence,
+    },
+};
+
+/// Records in a ring: the newest is written in the place of the oldest.
+#[derive(Debug)]
+pub(super) struct Ring<const WORDS: usize> {
+    records: &'static [[AtomicU64; WORDS]],
+    next: Cell<usize>,
+}
+
+impl<const WORDS: usize> Ring<WORDS> {
+    /// One in these words, which are all 0 in the beginning.
+    pub(super) fn new(words: &'static [AtomicU64]) -> Self {
+        Self { records: words.as_chunks().0, next: Cell::new(0) }
+    }
+
+    /// Writes the next record: where.
+    pub(super) fn put(&self, values: impl Iterator<Item = u64>) -> usize {
+        let at = self.next.get();
+        if let Some(record) = self.records.get(at) {
+            self.next.set((at + 1) % self.records.len());
+            write(record, values);
+        }
+        at
+    }
+
+    /// The record at that place.
+    pub(super) fn get(&self, at: usize) -> Option<&'static [AtomicU64; WORDS]> {
+        self.records.get(at)
+    }
+}
+
+impl<const WORDS: usize> Default for Ring<WORDS> {
+    fn default() -> Self {
+        Self { records: &[], next: Cell::new(0) }
+    }
+}
+
+/// Writes `values` behind the sequence of a record, as many as there are.
+pub(super) fn write<const WORDS: usize>(
+    record: &[AtomicU64; WORDS],
+    values: impl Iterator<Item = u64>,
+) {
+    change(record, |record| {
+        let rest = record.iter().skip(1);
+        rest.zip(values).for_each(|(word, value)| word.store(value, Relaxed));
+    });
+}
+
+/// Changes some words of a record.
+pub(super) fn change<const WORDS: usize>(
+    record: &[AtomicU64; WORDS],
+    change: impl FnOnce(&[AtomicU64; WORDS]),
+) {
+    let sequence = &record[0];
+    // One that a process has died at stays odd until it is used again.
+    let before = sequence.load(Relaxed) | 1;
+    sequence.store(before, Relaxed);
+    fence(Release);
+    change(record);
+    sequence.store(before.wrapping_add(1), Release);
+}
+
+/// The records in words that have just been looked at, and then once `again`: those that were
+/// written, and did not change meanwhile.
+pub(super) fn whole<'w, const WORDS: usize>(
+    words: &'w [u64],
+    again: &'w [u64],
+) -> impl Iterator<Item = &'w [u64; WORDS]> {
+    let pairs = words.as_chunks::<WORDS>().0.iter().zip(again.as_chunks::<WORDS>().0);
+    let is_whole = |(record, again): &(&[u64; WORDS], &[u64; WORDS])| {
+        record[0] == again[0] && record[0] != 0 && record[0].is_multiple_of(2)
+    };
+    pairs.filter(is_whole).map(|(record, _)| record)
+}

@@ -1,0 +1,166 @@
+//! `gannet doctor`: walks through what usually goes wrong with a server, and says of each thing
+//! that does what causes it, and what cures it.
+
+mod files;
+mod folders;
+mod network;
+mod processes;
+
+use crate::{greeting::counted, machine, trouble::Trouble};
+use base::text::push_json;
+use net::identity::User;
+use std::{path::Path, process::ExitCode};
+
+/// The exit code where something is wrong.
+const EXIT_FAULTS: u8 = 1;
+
+/// Something that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Finding {
+    /// Whether it keeps the server from doing what its config says; else it may be meant.
+    is_fault: bool,
+    /// What it is about.
+    about: String,
+    cause: String,
+    cure: String,
+}
+
+/// What a look at one kind of thing has found, and in how many words it says that all is well.
+struct Look {
+    kind: &'static str,
+    well: String,
+    findings: Vec<Finding>,
+}
+
+impl Finding {
+    fn fault(about: impl Into<String>, cause: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { is_fault: true, about: about.into(), cause: cause.into(), cure: cure.into() }
+    }
+
+    fn remark(about: impl Into<String>, cause: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { is_fault: false, ..Self::fault(about, cause, cure) }
+    }
+}
+
+/// Who serves: files are looked at with their eyes.
+struct Eyes {
+    name: String,
+    user: u32,
+    groups: Vec<u32>,
+}
+
+impl Eyes {
+    fn of(user: Option<User>) -> Self {
+        match user {
+            Some(User { name, number, group, groups }) => {
+                Self { name, user: number, groups: groups.into_iter().chain([group]).collect() }
+            }
+            None => Self {
+                name: "this user".to_owned(),
+                user: net::process::user(),
+                groups: net::process::groups(),
+            },
+        }
+    }
+}
+
+/// Looks at the server that the config `file` describes.
+pub(crate) fn doctor(file: &Path, is_json: bool) -> Result<ExitCode, Trouble> {
+    let plan = machine::load(file)?;
+    let eyes = Eyes::of(machine::serving_user(&plan)?);
+    let sites = counted(plan.sites.len(), "site", "sites");
+    let config = Look { kind: "config", well: sites, findings: Vec::new() };
+    let looks = [
+        config,
+        folders::look(&plan, &eyes),
+        files::certificates(&plan),
+        files::written(&plan, &eyes),
+        network::addresses(&plan, file),
+        network::names(&plan),
+        network::queues(),
+        processes::applications(&plan, &eyes),
+        processes::descriptors(&plan),
+        processes::clock(),
+    ];
+    let text = if is_json { json(&looks) } else { pretty(&looks) };
+    net::stream::say(text.as_bytes());
+    let has_faults = looks.iter().flat_map(|look| &look.findings).any(|found| found.is_fault);
+    Ok(ExitCode::from(if has_faults { EXIT_FAULTS } else { 0 }))
+}
+
+/// For people.
+fn pretty(looks: &[Look]) -> String {
+    let mut text = String::new();
+    for Look { kind, well, findings } in looks {
+        if findings.is_empty() {
+            text.push_str(&format!("  well    {kind}: {well}\n"));
+        }
+        for Finding { is_fault, about, cause, cure } in findings {
+            let mark = if *is_fault { "FAULT " } else { "perhaps" };
+            text.push_str(&format!(
+                "  {mark:<7} {kind}: {about}: {cause}\n          cure: {cure}\n"
+            ));
+        }
+    }
+    let count = |is_fault: bool| {
+        let all = looks.iter().flat_map(|look| &look.findings);
+        all.filter(|found| found.is_fault == is_fault).count()
+    };
+    let (faults, remarks) = (count(true), count(false));
+    let rest = match remarks {
+        0 => String::new(),
+        count => format!(", {} that may be meant", counted(count, "thing", "things")),
+    };
+    match faults {
+        0 => text + &format!("nothing is wrong{rest}\n"),
+        count => text + &format!("{}{rest}\n", counted(count, "fault", "faults")),
+    }
+}
+
+/// For programs.
+fn json(looks: &[Look]) -> String {
+    let mut out = b"{\"findings\":[".to_vec();
+    let all = looks.iter().flat_map(|look| look.findings.iter().map(|found| (look.kind, found)));
+    for (at, (kind, Finding { is_fault, about, cause, cure })) in all.enumerate() {
+        let comma = if at > 0 { "," } else { "" };
+        let start = format!("{comma}{{\"kind\":\"{kind}\",\"is_fault\":{is_fault}");
+        out.extend_from_slice(start.as_bytes());
+        for (name, words) in [("about", about), ("cause", cause), ("cure", cure)] {
+            out.extend_from_slice(format!(",\"{name}\":\"").as_bytes());
+            push_json(&mut out, words.as_bytes());
+            out.push(b'"');
+        }
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"]}\n");
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_cure_to_people_and_programs() {
+        let look = |findings| Look { kind: "clock", well: "fine".to_owned(), findings };
+        let fault = Finding::fault("here", "it is \"late\"", "wind it up");
+        let remark = Finding::remark("there", "it is early", "wait");
+        let sound = [look(vec![]), look(vec![])];
+        assert_eq!(
+            pretty(&sound),
+            "  well    clock: fine\n  well    clock: fine\nnothing is wrong\n"
+        );
+        let ill = [look(vec![fault, remark])];
+        assert_eq!(
+            pretty(&ill),
+            "  FAULT   clock: here: it is \"late\"\n          cure: wind it up\n  perhaps clock: there: \
+             it is early\n          cure: wait\n1 fault, 1 thing that may be meant\n"
+        );
+        assert_eq!(
+            json(&ill),
+            "{\"findings\":[{\"kind\":\"clock\",\"is_fault\":true,\"about\":\"here\",\"cause\":\"it is \
+             \\\"late\\\"\",\"cure\":\"wind it up\"},{\"kind\":\"clock\",\"is_fault\":false,\"about\":\
+             \"there\",\"cause\":\"it is early\",\"cure\":\"wait\"}]}\n"
+        );
+    }
+}

@@ -1,0 +1,104 @@
+//! Files beside those that are served: certificates, and what is written: logs and caches.
+
+use super::{Eyes, Finding, Look, folders};
+use crate::greeting::counted;
+use config::{
+    Plan,
+    plan::{Address, DEFAULT_SITE, Target},
+};
+use net::stat::Room;
+use std::{fs, os::unix::fs::MetadataExt, path::Path};
+use tls::Pair;
+
+/// Days before the end of a certificate in which it should be renewed by now.
+const RENEWAL_DAYS: i64 = 14;
+
+/// What has to be free where something is written: of bytes and of files, one in a hundred, but
+/// for the bytes no more than that is ever asked for.
+const FREE_SHARE: u64 = 100;
+const FREE_BYTES: u64 = 1 << 30;
+
+/// Certificates: whether they hold now, whom they are for, and who can read their keys.
+pub(super) fn certificates(plan: &Plan) -> Look {
+    let now = net::clock::wall().seconds;
+    let mut findings = Vec::new();
+    for (number, certificate) in plan.certificates.iter().enumerate() {
+        let about = certificate.chain.display().to_string();
+        let Ok(pair) = Pair::load(&certificate.pem.chain, &certificate.pem.key) else { continue };
+        if let Some(warning) = pair.warning(now, RENEWAL_DAYS * 24 * 60 * 60) {
+            let cure = if warning.starts_with("holds only") {
+                "set the clock of this machine, if that is what is wrong; else wait"
+            } else {
+                "have it renewed: where files are replaced, the server uses them by itself"
+            };
+            findings.push(Finding::fault(&about, format!("it {warning}"), cure));
+        }
+        for site in plan.sites.iter().filter(|site| {
+            let tls = site.tls.as_ref();
+            tls.is_some_and(|tls| tls.certificates.contains(&number)) && &*site.name != DEFAULT_SITE
+        }) {
+            if !pair.covers(&site.name) {
+                let cause = format!("it is not for {} (site at {})", site.name, site.place);
+                let cure = format!("have one made that names {}", site.name);
+                findings.push(Finding::fault(&about, cause, cure));
+            }
+        }
+        let mode = fs::metadata(&certificate.key).map_or(0, |key| key.mode());
+        if mode & 0o004 != 0 {
+            let key = certificate.key.display();
+            let cause =
+                format!("its key {key} can be read by everybody (mode {:04o})", mode & 0o7777);
+            findings.push(Finding::fault(&about, cause, format!("chmod 600 {key}")));
+        }
+    }
+    let well = counted(plan.certificates.len(), "certificate", "certificates");
+    Look { kind: "certificates", well, findings }
+}
+
+/// Folders that are written to: whether they can be, and how much room there is.
+pub(super) fn written(plan: &Plan, eyes: &Eyes) -> Look {
+    let mut findings = Vec::new();
+    let logs = plan.logs.targets.iter().filter_map(|target| match target {
+        Target::File(path) => path.parent(),
+        Target::Output | Target::Errors => None,
+    });
+    let cache = plan.compress_cache.folder.as_deref();
+    if let Some(cache) = cache.filter(|cache| cache.exists()) {
+        // What is not there yet is made.
+        let wanted = folders::READ | folders::WRITE | folders::PASS;
+        findings.extend(folders::way(cache, eyes, wanted));
+    }
+    let sockets = plan.listen.iter().filter_map(|listen| match &listen.address {
+        Address::Unix { path, .. } => path.parent(),
+        Address::Tcp(_) => None,
+    });
+    let mut all: Vec<&Path> = logs.chain(cache).chain(sockets).collect();
+    all.sort_unstable();
+    all.dedup();
+    for folder in &all {
+        findings.extend(full(folder));
+    }
+    let count = counted(all.len(), "folder", "folders");
+    Look {
+        kind: "disk",
+        well: format!("there is room in {count} that something is written to"),
+        findings,
+    }
+}
+
+fn full(folder: &Path) -> Option<Finding> {
+    let there = folder.ancestors().find(|part| part.exists())?;
+    let Room { free_bytes, bytes, free_files, files } = Room::of(there).ok()?;
+    let about = folder.display().to_string();
+    let cure = "remove what is not needed there, or name a folder of another disk";
+    if free_bytes < (bytes / FREE_SHARE).min(FREE_BYTES) {
+        let percent = free_bytes.saturating_mul(100).checked_div(bytes).unwrap_or(0);
+        let cause = format!("its disk is full: {} KiB are free, {percent} %", free_bytes / 1024);
+        return Some(Finding::fault(about, cause, cure));
+    }
+    if files > 0 && free_files < files / FREE_SHARE {
+        let cause = format!("its disk has room for {free_files} files more (inodes)");
+        return Some(Finding::fault(about, cause, cure));
+    }
+    None
+}

@@ -1,0 +1,92 @@
+//! What the server needs of others: applications, descriptors, the time.
+
+use super::{Eyes, Finding, Look, folders};
+use crate::greeting::counted;
+use config::{Plan, plan::Upstream};
+use std::{io::ErrorKind, net::TcpStream, os::unix::net::UnixStream, path::Path, time::Duration};
+
+/// How long an application may take to let somebody in.
+const CONNECT_TIME: Duration = Duration::from_secs(2);
+
+/// Descriptors of a worker beside those of connections: logs, folders, hot files, its own.
+const OTHERS: u64 = 512;
+
+/// Whether the applications are there, and the user that serves may come to them.
+pub(super) fn applications(plan: &Plan, eyes: &Eyes) -> Look {
+    // Those that the server starts are there once it is.
+    let own: Vec<_> = plan.pools.iter().map(|pool| Upstream::Unix(pool.socket.clone())).collect();
+    let all = plan.applications.iter().filter(|application| !own.contains(application));
+    let all: Vec<_> = all.collect();
+    let findings = all.iter().filter_map(|application| match application {
+        Upstream::Unix(path) => unix(path, eyes),
+        Upstream::Tcp(address) => {
+            let error = TcpStream::connect_timeout(address, CONNECT_TIME).err()?;
+            let cause = format!("nobody can be reached there: {error}");
+            Some(Finding::fault(address.to_string(), cause, FPM_CURE))
+        }
+    });
+    let findings = findings.collect();
+    let started = match own.len() {
+        0 => String::new(),
+        count => format!(", and {} that the server starts", counted(count, "one", "ones")),
+    };
+    let well = counted(all.len(), "application is there", "applications are there") + &started;
+    Look { kind: "applications", well, findings }
+}
+
+const FPM_CURE: &str = "start php-fpm, and have its `listen` say the same as the config here";
+
+fn unix(path: &Path, eyes: &Eyes) -> Option<Finding> {
+    let about = path.display().to_string();
+    match UnixStream::connect(path).err().map(|error| error.kind()) {
+        None => {}
+        Some(ErrorKind::NotFound) => {
+            return Some(Finding::fault(about, "there is no such socket", FPM_CURE));
+        }
+        Some(ErrorKind::ConnectionRefused) => {
+            return Some(Finding::fault(about, "nobody listens at that socket any more", FPM_CURE));
+        }
+        Some(_) => {}
+    }
+    // To connect is to write.
+    let mut finding = folders::way(path, eyes, folders::READ | folders::WRITE)?;
+    finding.cure = format!(
+        "have php-fpm's `listen.owner` or `listen.group` be that of {}, or {}",
+        eyes.name, finding.cure
+    );
+    Some(finding)
+}
+
+/// Whether as many descriptors can be had as there may be connections.
+pub(super) fn descriptors(plan: &Plan) -> Look {
+    let allowed = net::process::raise_descriptor_limit();
+    let workers = plan.workers.get() as u64;
+    let wanted = (plan.capacity.connections_max as u64).div_ceil(workers) + OTHERS;
+    let short = (allowed < wanted).then(|| {
+        let cause = format!(
+            "a process started from here may have {allowed} descriptors open, and {} connections \
+             need some {wanted}",
+            plan.capacity.connections_max
+        );
+        let cure = format!(
+            "`LimitNOFILE={wanted}` in its systemd unit, or `ulimit -Hn {wanted}` as root; or a \
+             smaller `connections-max`"
+        );
+        Finding::fault("descriptors", cause, cure)
+    });
+    let well = format!("{allowed} may be open");
+    Look { kind: "descriptors", well, findings: short.into_iter().collect() }
+}
+
+/// Whether anything sets the clock of this machine.
+pub(super) fn clock() -> Look {
+    let is_set = net::clock::is_synchronized();
+    let finding = (!is_set).then(|| {
+        let cause = "nothing keeps the clock of this machine right, as far as its kernel knows";
+        let cure = "run an NTP client, such as systemd-timesyncd or chrony; in a virtual machine its \
+                    host may do it";
+        Finding::remark("time", cause, cure)
+    });
+    let well = "something keeps it right".to_owned();
+    Look { kind: "clock", well, findings: finding.into_iter().collect() }
+}

@@ -1,0 +1,153 @@
+//! What is told of connections, and of what is answered on them, to whoever looks at the server.
+
+use crate::{
+    core::Core,
+    record::{About, End, On, Record, Subject},
+    socket::Socket,
+};
+use control::lives::{Answer, Begun, Ending, First, Name, SLOW_US, Way, What};
+use message::{Name as Field, Status};
+use net::diag::{Path, State};
+use std::{net::SocketAddr, os::fd::AsFd};
+
+impl Core {
+    /// Another connection has come: what it is called from now on.
+    pub(crate) fn tell_begin(&self, socket: &Socket, peer: Option<SocketAddr>) -> Name {
+        let Some(peer) = peer.filter(|_| self.life.is_kept()) else { return Name::default() };
+        let now_us = net::clock::precise_us();
+        let name = self.life.begin(now_us, peer);
+        if let Some((_, path)) = self.path_of(socket) {
+            self.life.put(now_us, name, What::Arrived(path.rtt_us));
+        }
+        name
+    }
+
+    /// What the kernel knows of the way to a client. To ask costs a twentieth of what a connection
+    /// with one small answer does, so it is asked only while somebody looks.
+    fn path_of(&self, socket: &Socket) -> Option<(State, Path)> {
+        if self.life.is_wanted() { Path::of(socket.as_fd()).ok() } else { None }
+    }
+
+    /// Something has happened on a connection now.
+    pub(crate) fn tell(&self, connection: Name, what: What) {
+        if self.life.is_kept() && connection != Name::default() {
+            self.life.put(net::clock::precise_us(), connection, what);
+        }
+    }
+
+    /// A connection is about to be closed, after this side has said that.
+    pub(crate) fn tell_closed(
+        &self,
+        socket: &Socket,
+        name: Name,
+        (ending, says): (Ending, Goodbye),
+    ) {
+        if !self.life.is_kept() || name == Name::default() {
+            return;
+        }
+        let now_us = net::clock::precise_us();
+        let found = self.path_of(socket);
+        if let Some((_, path)) = &found {
+            self.life.put(now_us, name, What::Way(way(path)));
+        }
+        let first = first(found.map(|(state, _)| state), says);
+        self.life.end(now_us, name, (ending, first));
+    }
+
+    /// A request was answered.
+    #[inline]
+    pub(crate) fn tell_answered(&self, on: On, about: About<'_>, end: &End) {
+        self.life.count(on.connection);
+        if self.is_told(end.status, end.us) {
+            self.tell_answer(on, about, (end.us, Some(end.us)), end);
+        }
+    }
+
+    /// An answer has begun that will be told of when it is over, too.
+    #[inline]
+    pub(crate) fn tell_begun(&self, on: On, about: About<'_>, end: &End) -> Option<Begun> {
+        self.life.count(on.connection);
+        let is_told = self.is_told(end.status, end.us);
+        is_told.then(|| self.tell_answer(on, about, (end.us, None), end))
+    }
+
+    /// It is over.
+    pub(crate) fn tell_finished(&self, record: &Record, end: &End) {
+        if let Some(begun) = record.told {
+            let times_us = (record.first_us, end.us);
+            self.life.finish(begun, end.bytes, times_us, end.reason.unwrap_or(""));
+        }
+    }
+
+    /// Whether an answer is told of: each one while somebody looks, else what has failed by no
+    /// fault of a client, or was slow.
+    #[inline]
+    fn is_told(&self, status: Status, us: u64) -> bool {
+        self.life.is_wanted() || self.life.is_kept() && (status.0 >= 500 || us >= SLOW_US)
+    }
+
+    #[cold]
+    fn tell_answer(&self, on: On, about: About<'_>, times: (u64, Option<u64>), end: &End) -> Begun {
+        let On { connection, stream, began_us } = on;
+        let id = about.id.map_or(&b""[..], |id| id.as_str().as_bytes());
+        let asked = match about.subject {
+            Subject::Request(request) => [
+                request.method.as_str().as_bytes(),
+                request.host.as_bytes(),
+                request.path.as_bytes(),
+                request.fields.get(Field::Referer).unwrap_or_default(),
+                id,
+            ],
+            Subject::Refused(_) => [b"", b"", b"", b"", id],
+        };
+        self.life.answer(&Answer {
+            connection,
+            stream,
+            began_us,
+            status: end.status.0,
+            bytes: end.bytes,
+            first_us: times.0,
+            whole_us: times.1,
+            client: about.client,
+            asked,
+            reason: end.reason.unwrap_or(""),
+        })
+    }
+}
+
+/// What this side has said to a client before it closes a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Goodbye {
+    /// Nothing.
+    Nothing,
+    /// That nothing more will come.
+    Fin,
+    /// That all is off.
+    Reset,
+}
+
+/// Who was the first to say goodbye where a socket is in that state.
+fn first(state: Option<State>, says: Goodbye) -> First {
+    match (state, says) {
+        (_, Goodbye::Reset) => First::Cut,
+        (Some(State::CloseWait | State::LastAck), _) => First::Client,
+        (_, Goodbye::Fin) => First::Server,
+        (Some(State::Closed), Goodbye::Nothing) => First::Reset,
+        (Some(_), Goodbye::Nothing) => First::Server,
+        (None, Goodbye::Nothing) => First::Nobody,
+    }
+}
+
+fn way(path: &Path) -> Way {
+    let ms = |us: u64| u32::try_from(us / 1_000).unwrap_or(u32::MAX);
+    Way {
+        rtt_us: path.rtt_us,
+        min_rtt_us: path.min_rtt_us,
+        segments: path.segments_out,
+        again: path.retransmitted,
+        busy_ms: ms(path.busy_us),
+        rwnd_limited_ms: ms(path.rwnd_limited_us),
+        sndbuf_limited_ms: ms(path.sndbuf_limited_us),
+        lost: path.lost,
+    }
+}

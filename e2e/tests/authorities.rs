@@ -1,0 +1,191 @@
+//! Authorities at their worst, and the machine itself: whatever happens, the site is served.
+
+#![allow(clippy::unwrap_used, reason = "tests say what is wrong by panicking")]
+
+use e2e::{
+    authority::{EXTERNAL, Manner},
+    clock,
+    disk::SmallDisk,
+    eventually,
+    issuing::{DAY, Issuing, issuer, serves},
+};
+use serde_json::Value;
+use std::fs;
+
+const HOUR: i32 = 3_600;
+
+/// Where Pebble takes orders.
+const ORDER: &str = "/order-plz";
+
+const SITE: (&str, &str) = ("a.test", "\"auto\"");
+
+#[test]
+fn who_is_asked_too_often_is_left_alone_for_as_long_as_it_says() {
+    let issuing = Issuing::with_front(Manner::default());
+    issuing.front().refuse(Some(7200));
+    let hosts: Vec<String> = (0..8).map(|at| format!("s{at}.test")).collect();
+    let sites: Vec<_> = hosts.iter().map(|host| (host.as_str(), "\"auto\"")).collect();
+    let server = issuing.serve("", &sites);
+    let is_noted = |host: &String| issuing.noted(host, "failures") == Some(1);
+    assert!(eventually(|| hosts.iter().all(is_noted)), "{}", issuing.place.errors());
+    let asked = issuing.front().asked("/").len();
+    assert!(asked <= 4, "each of those who ask is told once: {asked}");
+    for host in &hosts {
+        let wait = issuing.noted(host, "next").unwrap() - issuing.noted(host, "last").unwrap();
+        assert!(wait >= 7190, "{wait}");
+    }
+    // Whoever asks is told the same by all, the error log among them.
+    let why = "too many new orders of late";
+    assert!(issuing.place.errors().contains(why), "{}", issuing.place.errors());
+    let listed = issuing.place.listed();
+    assert!(listed["error"].as_str().unwrap().contains(why), "{listed}");
+    assert!(eventually(|| issuing.place.status() == listed), "{}", issuing.place.status());
+    assert!(issuing.place.tell(&["status"]).contains(why));
+    issuing.front().refuse(None);
+    clock::set_ahead(issuer(&server), 3 * HOUR);
+    assert!(issuing.serves_all(&hosts), "{}", issuing.place.errors());
+    assert!(eventually(|| issuing.place.status() == issuing.place.listed()));
+    assert!(issuing.place.status().get("error").is_none());
+    server.stop();
+}
+
+#[test]
+fn an_authority_may_take_only_accounts_that_it_has_given_a_key() {
+    let mut issuing = Issuing::new(Manner { is_external: true, ..Manner::default() });
+    let server = issuing.serve("", &[SITE]);
+    let is_said = || issuing.place.errors().contains("name it by `eab-id` and `eab-key`");
+    assert!(eventually(is_said), "{}", issuing.place.errors());
+    server.stop();
+    let (id, key) = EXTERNAL;
+    issuing.more = format!(", eab-id = {id:?}, eab-key = {key:?}");
+    fs::remove_dir_all(issuing.place.path("kept/attempts")).unwrap();
+    let server = issuing.serve("", &[SITE]);
+    assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.errors());
+    server.stop();
+}
+
+/// What Let's Encrypt does where it has revoked a certificate: it wants it to be renewed at once.
+#[test]
+fn an_authority_is_told_which_kind_is_wanted_and_says_when_to_renew() {
+    let mut issuing = Issuing::with_front(Manner::default());
+    issuing.more = ", profile = \"shortlived\"".to_owned();
+    let server = issuing.serve("", &[SITE]);
+    assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.errors());
+    let orders = issuing.front().asked(ORDER);
+    assert_eq!((orders.len(), &orders[0]["profile"]), (1, &Value::from("shortlived")));
+    let mut kept = issuing.visitor().connect(issuing.addr(), "a.test");
+    assert_eq!(kept.get("/digits.txt").unwrap().status, 200);
+    issuing.front().wants_renewal("2020-01-01T00:00:00Z");
+    clock::set_ahead(issuer(&server), DAY + HOUR);
+    let is_renewed = || {
+        let mut client = issuing.visitor().connect(issuing.addr(), "a.test");
+        client.get("/digits.txt").is_ok() && client.shown() != kept.shown()
+    };
+    assert!(eventually(is_renewed), "{}", issuing.place.errors());
+    assert!(issuing.front().asked(ORDER)[1]["replaces"].is_string());
+    assert_eq!(kept.get("/digits.txt").unwrap().status, 200, "nobody is turned out");
+    server.stop();
+}
+
+#[test]
+fn the_next_authority_is_asked_where_one_does_not_answer() {
+    let issuing = Issuing::new(Manner::default());
+    let words = format!("authority = [\"https://127.0.0.1:1/dir\", {}]", issuing.words());
+    issuing.place.write(issuing.ports, &words, &[SITE]);
+    let server = issuing.place.start();
+    assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.errors());
+    assert!(issuing.place.listed().get("error").is_none());
+    server.stop();
+}
+
+#[test]
+fn an_authority_that_is_down_for_a_week_is_asked_now_and_then() {
+    let mut issuing = Issuing::new(Manner::default());
+    issuing.authority.go_down();
+    let server = issuing.serve("", &[SITE]);
+    let failures = || issuing.noted("a.test", "failures").unwrap_or(0);
+    assert!(eventually(|| failures() == 1), "{}", issuing.place.errors());
+    let issuer = issuer(&server);
+    for day in 1..=7 {
+        clock::set_ahead(issuer, day * DAY);
+        assert!(eventually(|| failures() > i64::from(day)), "{}", issuing.place.errors());
+    }
+    assert_eq!(failures(), 8, "once each day, as nobody was there on any");
+    issuing.authority.go_up();
+    clock::set_ahead(issuer, 8 * DAY);
+    assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.errors());
+    server.stop();
+}
+
+/// O15 of the threats: a disk without room.
+#[test]
+fn what_cannot_be_kept_is_used_and_kept_once_there_is_room() {
+    let mut issuing = Issuing::with_front(Manner::default());
+    let disk = SmallDisk::mount(&issuing.place.path("kept"));
+    issuing.authority.go_down();
+    let server = issuing.serve("", &[SITE]);
+    assert!(eventually(|| issuing.noted("a.test", "failures").is_some()));
+    // Else there would be room once that is over.
+    fs::remove_file(issuing.place.path("kept/attempts/a.test")).unwrap();
+    disk.fill();
+    issuing.authority.go_up();
+    clock::set_ahead(issuer(&server), HOUR);
+    assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.errors());
+    let errors = issuing.place.errors();
+    assert!(errors.contains("cannot be kept in "), "{errors}");
+    let is_shown = || issuing.place.status()["error"].to_string().contains("cannot be kept");
+    assert!(eventually(is_shown), "{}", issuing.place.status());
+    // Whoever comes after the process that knew of it knows of it, too.
+    let (orders, before) = (issuing.front().asked(ORDER).len(), issuer(&server));
+    before.kill();
+    assert!(eventually(|| !before.is_alive()));
+    let next = issuer(&server);
+    let asked = issuing.front().asked("/renewal").len();
+    clock::set_ahead(next, 8 * HOUR);
+    let has_asked = || issuing.front().asked("/renewal").len() > asked;
+    assert!(eventually(has_asked), "{}", issuing.place.errors());
+    assert_eq!(issuing.front().asked(ORDER).len(), orders, "nothing is asked for twice");
+    disk.empty();
+    assert!(eventually(|| issuing.place.listed()["issuer"].to_string().contains("Pebble")));
+    assert!(serves(&issuing.visitor(), issuing.addr(), "a.test"));
+    server.stop();
+}
+
+/// O16 of the threats: a clock that is a year late, or early.
+#[test]
+fn a_clock_that_is_wrong_holds_nothing_up_once_it_is_right() {
+    for days in [-400, 400] {
+        let mut issuing = Issuing::new(Manner::default());
+        issuing.authority.go_down();
+        let server = issuing.serve("", &[SITE]);
+        assert!(eventually(|| issuing.noted("a.test", "failures") == Some(1)));
+        issuing.authority.go_up();
+        clock::set_ahead(issuer(&server), days * DAY);
+        let is_said = || issuing.place.errors().contains("is the clock of this machine right?");
+        assert!(eventually(is_said), "{days}: {}", issuing.place.errors());
+        clock::set_ahead(issuer(&server), 0);
+        assert!(issuing.serves_all(&["a.test"]), "{days}: {}", issuing.place.errors());
+        server.stop();
+    }
+}
+
+#[test]
+fn five_hundred_sites_are_served_by_and_by() {
+    let issuing = Issuing::with_front(Manner::default());
+    let hosts: Vec<String> = (0..500).map(|at| format!("s{at}.test")).collect();
+    let sites: Vec<_> = hosts.iter().map(|host| (host.as_str(), "\"auto\"")).collect();
+    let server = issuing.serve("", &sites);
+    let kept = issuing.place.path("kept/sites");
+    let is_kept = |host: &&String| kept.join(format!("{host}.pem")).exists();
+    let count = || hosts.iter().filter(is_kept).count();
+    let mut before = 0;
+    while before < hosts.len() {
+        assert!(eventually(|| count() > before), "{before}: {}", issuing.place.errors());
+        before = count();
+    }
+    assert!(issuing.serves_all(&hosts), "{}", issuing.place.errors());
+    assert_eq!(issuing.front().asked(ORDER).len(), hosts.len());
+    // One that is over may be counted beside the next.
+    assert!(issuing.front().connections_most() <= 8, "a few at a time");
+    server.stop();
+}

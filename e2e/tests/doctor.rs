@@ -1,0 +1,213 @@
+//! `gannet doctor` finds what usually goes wrong, and nothing where all is well.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
+
+use e2e::Launch;
+use rustix::process::geteuid;
+use serde_json::Value;
+use std::{
+    fs::{self, Permissions},
+    net::TcpListener,
+    os::unix::{fs::PermissionsExt, net::UnixListener},
+    process::Command,
+};
+
+/// A folder with a site, and a config for it.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let place = Self(e2e::folder());
+        fs::create_dir(place.path("www")).unwrap();
+        fs::write(place.path("www/index.html"), "front").unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    /// What is said of this config, `ROOT` in it being the folder of the site, after a command.
+    fn examined(&self, server: &str, site: &str, before: &str) -> (Option<i32>, Vec<Value>) {
+        let file = self.path("gannet.toml");
+        let root = self.path("www");
+        fs::write(&file, format!("[server]\n{server}\n{site}\n").replace("ROOT", &root)).unwrap();
+        let words = ["doctor", &file, "--json"].map(str::to_owned).to_vec();
+        let (code, said, stderr) = Launch::of(words).after(before).finish();
+        assert_eq!(stderr, "");
+        let said: Value = serde_json::from_str(&said).unwrap();
+        (code, said["findings"].as_array().unwrap().clone())
+    }
+
+    /// Checks that this fault is found, with a cause and a cure that have these words in them.
+    fn check(&self, server: &str, site: &str, before: &str, kind: &str, words: [&str; 2]) {
+        let (code, all) = self.examined(server, site, before);
+        let faults: Vec<_> = all.iter().filter(|found| found["is_fault"] == true).collect();
+        let is_it = |found: &&&Value| {
+            let has = |member: &str, words: &str| found[member].as_str().unwrap().contains(words);
+            found["kind"] == kind && has("cause", words[0]) && has("cure", words[1])
+        };
+        assert!(faults.iter().any(|found| is_it(&found)), "{kind} {words:?}: {all:#?}");
+        assert_eq!((code, faults.len()), (Some(1), 1), "{all:#?}");
+    }
+}
+
+const LISTEN: &str = "listen = \"127.0.0.1:0\"";
+const SITE: &str = "[site.default]\nroot = \"ROOT\"";
+
+fn set_mode(path: &str, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+/// Makes a certificate that holds from so many days from now to so many.
+fn make_certificate(place: &Place, name: &str, (from, until): (i32, i32)) {
+    let run = |program: &str, words: &[&str]| {
+        let output = Command::new(program).args(words).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let date = |days: i32| run("date", &["-u", "-d", &format!("{days} days"), "+%Y%m%d%H%M%SZ"]);
+    let (config, request) = (place.path("openssl.cnf"), place.path("request.pem"));
+    let (chain, key, folder) = (place.path("chain.pem"), place.path("key.pem"), place.path(""));
+    fs::write(place.path("index.txt"), "").unwrap();
+    let text = format!(
+        "[ca]\ndefault_ca=d\n[d]\ndatabase={folder}index.txt\nrand_serial=yes\n\
+         new_certs_dir={folder}\ndefault_md=sha256\npolicy=p\ncopy_extensions=copy\n\
+         [p]\ncommonName=supplied\n[req]\ndistinguished_name=n\n[n]\n"
+    );
+    fs::write(&config, text).unwrap();
+    let (subject, names) = (format!("/CN={name}"), format!("subjectAltName=DNS:{name}"));
+    let curve = "ec_paramgen_curve:P-256";
+    let new = ["req", "-new", "-newkey", "ec", "-pkeyopt", curve, "-nodes", "-subj", &subject];
+    let more = ["-addext", &names, "-config", &config, "-keyout", &key, "-out", &request];
+    run("openssl", &[&new[..], &more].concat());
+    let sign = ["ca", "-selfsign", "-batch", "-notext", "-config", &config, "-keyfile", &key];
+    let (from, until) = (date(from), date(until));
+    let more = ["-in", &request, "-startdate", &from, "-enddate", &until, "-out", &chain];
+    run("openssl", &[&sign[..], &more].concat());
+}
+
+#[test]
+fn a_sound_server_has_no_faults() {
+    let place = Place::new();
+    let (code, all) = place.examined(LISTEN, SITE, "true");
+    assert!(all.iter().all(|found| found["kind"] == "clock"), "{all:?}");
+    assert_eq!(code, Some(0));
+    // So it is told to people.
+    let (code, said, _) = Launch::of(vec!["doctor".to_owned(), place.path("gannet.toml")]).finish();
+    assert!(code == Some(0) && said.contains("nothing is wrong"), "{said}");
+    // Where it runs, its own port is no fault.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let listen = format!("listen = \"127.0.0.1:{port}\"");
+    place.examined(&listen, SITE, "true");
+    let server = Launch::of(vec!["run".to_owned(), place.path("gannet.toml")]).start();
+    let (code, all) = place.examined(&listen, SITE, "true");
+    assert_eq!(code, Some(0), "{all:?}");
+    server.stop();
+}
+
+#[test]
+fn mistakes_of_the_config_are_said_as_check_does() {
+    let place = Place::new();
+    let file = place.path("gannet.toml");
+    fs::write(&file, "[server]\nlisten = 7\n").unwrap();
+    let (code, _, stderr) = Launch::of(vec!["doctor".to_owned(), file]).finish();
+    assert!(code == Some(2) && stderr.contains("gannet.toml:2:10"), "{stderr}");
+}
+
+#[test]
+fn folders_and_files_that_are_closed_to_the_user_who_serves() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let place = Place::new();
+    set_mode(place.0.path().to_str().unwrap(), 0o700);
+    place.check(LISTEN, SITE, "true", "folders", ["may not pass it", "chmod o+x "]);
+    set_mode(place.0.path().to_str().unwrap(), 0o755);
+    set_mode(&place.path("www"), 0o750);
+    place.check(LISTEN, SITE, "true", "folders", ["may not read it", "chmod o+rx "]);
+    set_mode(&place.path("www"), 0o755);
+    set_mode(&place.path("www/index.html"), 0o600);
+    place.check(LISTEN, SITE, "true", "folders", ["may not read index.html", "chmod o+rX "]);
+    set_mode(&place.path("www/index.html"), 0o644);
+    fs::create_dir(place.path("cache")).unwrap();
+    set_mode(&place.path("cache"), 0o755);
+    let cached = format!("{LISTEN}\ncompress-cache = {{ folder = {:?} }}", place.path("cache"));
+    place.check(&cached, SITE, "true", "disk", ["may not write there", "chmod o+rwx "]);
+}
+
+#[test]
+fn a_port_that_somebody_holds() {
+    let place = Place::new();
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = format!("listen = \"{}\"", holder.local_addr().unwrap());
+    let pid = format!("(pid {}) listens there", std::process::id());
+    place.check(&listen, SITE, "true", "addresses", [&pid, "another port"]);
+    let absent = "listen = \"192.0.2.1:0\"";
+    place.check(absent, SITE, "true", "addresses", ["no interface", "0.0.0.0"]);
+}
+
+#[test]
+fn a_name_that_leads_nowhere() {
+    let place = Place::new();
+    let site = SITE.replace("default", "\"nobody.invalid\"");
+    place.check("listen = \"0.0.0.0:0\"", &site, "true", "names", ["no address is known", "DNS"]);
+}
+
+#[test]
+fn certificates_that_are_over_or_not_yet_or_for_others_or_known_to_all() {
+    let place = Place::new();
+    let (chain, key) = (place.path("chain.pem"), place.path("key.pem"));
+    for (name, days, mode, words) in [
+        ("a.test", (-9, -2), 0o600, ["it has expired on", "renewed"]),
+        ("a.test", (2, 9), 0o600, ["it holds only from", "clock"]),
+        ("a.test", (-2, 5), 0o600, ["it expires on", "renewed"]),
+        ("b.test", (-2, 90), 0o600, ["it is not for a.test", "names a.test"]),
+        ("a.test", (-2, 90), 0o644, ["can be read by everybody", "chmod 600"]),
+    ] {
+        make_certificate(&place, name, days);
+        set_mode(&key, mode);
+        let listen = "listen = { address = \"127.0.0.1:0\", tls = true }";
+        let site = format!(
+            "{}\ntls = {{ cert = {chain:?}, key = {key:?} }}",
+            SITE.replace("default", "\"a.test\"")
+        );
+        place.check(listen, &site, "true", "certificates", words);
+    }
+}
+
+#[test]
+fn applications_that_are_not_there_or_not_for_this_user() {
+    let place = Place::new();
+    let socket = place.path("fpm.sock");
+    let site = format!("{SITE}\nphp = {{ socket = {socket:?} }}");
+    let check = |words| place.check(LISTEN, &site, "true", "applications", words);
+    check(["there is no such socket", "start php-fpm"]);
+    let listener = UnixListener::bind(&socket).unwrap();
+    if geteuid().is_root() {
+        set_mode(&socket, 0o600);
+        check(["may not write there", "listen.owner"]);
+    }
+    drop(listener);
+    check(["nobody listens", "start php-fpm"]);
+}
+
+#[test]
+fn limits_that_are_too_low_for_what_is_wanted() {
+    let place = Place::new();
+    let descriptors = ["1000 descriptors open", "LimitNOFILE=10512"];
+    place.check(LISTEN, SITE, "ulimit -n 1000", "descriptors", descriptors);
+    if geteuid().is_root() {
+        let namespace = "exec unshare -n sh -c 'ip link set lo up && \
+                         echo 128 > /proc/sys/net/core/somaxconn && exec \"$0\" \"$@\"' \"$0\" \"$@\"; true";
+        place.check(LISTEN, SITE, namespace, "queues", ["at most 128", "somaxconn=4096"]);
+        let disk = place.path("disk");
+        fs::create_dir(&disk).unwrap();
+        let full = format!(
+            "exec unshare -m sh -c 'mount -t tmpfs -o size=64k tmpfs {disk} && \
+             dd if=/dev/zero of={disk}/x bs=1k count=64 2> /dev/null; exec \"$0\" \"$@\"' \"$0\" \"$@\"; true"
+        );
+        let log = format!("{LISTEN}\nlog = {{ file = \"{disk}/access.log\", format = \"json\" }}");
+        place.check(&log, SITE, &full, "disk", ["its disk is full", "another disk"]);
+    }
+}

@@ -1,0 +1,199 @@
+//! What is said of connections agrees with what was done to them, and with what others see.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
+
+use e2e::{
+    Application, Client, Ending, Launch, Server, Site, application, eventually,
+    look::{admin, connection, json},
+};
+use rustix::process::geteuid;
+use std::{
+    fs,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+};
+
+/// A server at that host with one site, of which more is said.
+fn serve(host: &str, more: &str) -> (Server, Site, tempfile::TempDir) {
+    let (site, folder) = (Site::new(), e2e::folder());
+    let file = folder.path().join("gannet.toml");
+    let root = site.root_text();
+    let text = format!(
+        "[server]\nlisten = \"{host}:0\"\nlog = \"json\"\nadmin = \"127.0.0.1:0\"\n\
+         request-id = true\n\
+         [site.default]\nroot = {root:?}\n{more}"
+    );
+    fs::write(&file, text).unwrap();
+    let words = ["run", file.to_str().unwrap()].map(str::to_owned);
+    (Launch::of(words.to_vec()).start(), site, folder)
+}
+
+fn peer(client: &Client) -> String {
+    format!("127.0.0.1:{}", client.port())
+}
+
+fn run(line: &str) -> String {
+    let output = Command::new("sh").args(["-ec", line]).output().unwrap();
+    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn an_application_that_sleeps_is_what_limits_its_client() {
+    // It sleeps until the test lets it go.
+    let gate = Arc::new(Mutex::new(()));
+    let (shut, held) = (gate.lock().unwrap(), Arc::clone(&gate));
+    let sleeper = Application::start(move |_, stream| {
+        drop(held.lock());
+        application::answer(stream, b"Content-Type: text/plain\r\n\r\nawake");
+    });
+    let (server, site, _folder) = serve("127.0.0.1", &sleeper.setting(""));
+    site.write("sleep.php", b"");
+    let addr = admin(&server);
+    let mut client = Client::connect(server.addr());
+    client.send("GET /sleep.php HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let said = || connection(addr, &peer(&client));
+    let is_late = || said()["why"].as_str().is_some_and(|why| why.ends_with("is not there"));
+    assert!(eventually(is_late), "{:?}", said());
+    assert_eq!(said()["limited_by"], "application");
+    drop(shut);
+    assert_eq!(client.response().unwrap().text(), "awake");
+    let said = connection(addr, &peer(&client));
+    assert_eq!(said["limited_by"], serde_json::Value::Null);
+    // The time that it took is the answer's.
+    let answer = &said["answers"][0];
+    assert_eq!((&answer["path"], &answer["status"]), (&"/sleep.php".into(), &200.into()));
+    assert!(answer["first_us"].as_u64().unwrap() > 200_000, "{answer}");
+    server.stop();
+}
+
+#[test]
+fn a_request_is_told_step_by_step_by_its_id() {
+    let broken = Application::start(|_, _| ());
+    let (server, site, folder) = serve("127.0.0.1", &broken.setting(""));
+    site.write("broken.php", b"");
+    let file = folder.path().join("gannet.toml");
+    let tell = |id: &str| {
+        let words = ["explain", "--live", id, "-c", file.to_str().unwrap()].map(str::to_owned);
+        Launch::of(words.to_vec()).finish()
+    };
+    // What fails is put down though nobody looks.
+    let mut client = Client::connect(server.addr());
+    let answer = client.get("/broken.php").unwrap();
+    assert_eq!(answer.status, 502);
+    let (code, said, stderr) = tell(answer.get("x-request-id").unwrap());
+    assert_eq!((code, &*stderr), (Some(0), ""));
+    let lines: Vec<_> = said.lines().map(|line| line.split_once(" ms  ").unwrap()).collect();
+    let words = ["accepted: ", "the request is there: GET localhost/broken.php, from 127.0.0.1"];
+    let more = ["its first byte is sent: status 502", "its last byte is sent: "];
+    for start in words.iter().chain(&more) {
+        assert!(lines.iter().any(|(_, words)| words.starts_with(start)), "{start}: {said}");
+    }
+    let times: Vec<f64> = lines.iter().map(|(when, _)| when.trim().parse().unwrap()).collect();
+    assert!(times.is_sorted() && times.contains(&0.0), "{said}");
+    let answer = client.get("/digits.txt").unwrap();
+    let (code, _, stderr) = tell(answer.get("x-request-id").unwrap());
+    assert!(code == Some(1) && stderr.contains("no such request is known"), "{stderr}");
+    server.stop();
+}
+
+#[test]
+fn who_says_goodbye_first_is_known() {
+    let (server, _site, _folder) = serve("127.0.0.1", "");
+    let addr = admin(&server);
+    let first = |client: &str| {
+        let told = connection(addr, client);
+        let last = told["events"].as_array()?.last()?.clone();
+        let words = last["what"].as_str()?.strip_prefix("ended: ")?.to_owned();
+        Some(words.rsplit_once("; ")?.1.to_owned())
+    };
+    json(addr, "/sockets");
+    // Those that are over are told of as long as the kernel keeps them in mind.
+    let mut client = Client::connect(server.addr());
+    client
+        .send("GET /digits.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    client.response().unwrap();
+    assert_eq!(client.ending().unwrap(), Ending::Closed);
+    let by_server = peer(&client);
+    drop(client);
+    assert!(eventually(|| first(&by_server).as_deref() == Some("this server's FIN went first")));
+    // TIME_WAIT is counted as `ss` counts it.
+    let count = || {
+        let states = json(addr, "/sockets")["states"].as_array().unwrap().clone();
+        let waiting = states.iter().filter(|one| one["state"] == "TIME_WAIT");
+        waiting.map(|one| one["count"].as_u64().unwrap()).sum::<u64>()
+    };
+    let port = server.addr().port();
+    let seen =
+        || run(&format!("ss -Htan state time-wait 'sport = :{port}'")).lines().count() as u64;
+    assert!(eventually(|| count() == 1 && seen() == 1), "{} {}", count(), seen());
+    server.stop();
+}
+
+/// A network of this machine that another one is thrown behind: a namespace, and a link to it that
+/// lets two megabits pass each second.
+struct Link(&'static str);
+
+impl Link {
+    const HOST: &str = "10.231.7.1";
+
+    fn new() -> Self {
+        let link = Self("gannet-e2e");
+        link.remove();
+        let Self(name) = link;
+        run(&format!(
+            "ip netns add {name}
+             ip link add gannet-e2e0 type veth peer name gannet-e2e1 netns {name}
+             ip addr add {host}/24 dev gannet-e2e0
+             ip link set gannet-e2e0 up
+             ip -n {name} addr add 10.231.7.2/24 dev gannet-e2e1
+             ip -n {name} link set gannet-e2e1 up
+             tc qdisc add dev gannet-e2e0 root tbf rate 2mbit burst 16kb latency 100ms",
+            host = Self::HOST
+        ));
+        link
+    }
+
+    fn remove(&self) {
+        let line = format!("ip link del gannet-e2e0; ip netns del {}", self.0);
+        let _ = Command::new("sh").args(["-c", &line]).stderr(Stdio::null()).status();
+    }
+
+    /// Fetches something behind the link.
+    fn fetch(&self, url: &str) -> Child {
+        let words = ["netns", "exec", self.0, "curl", "-s", "-o", "/dev/null", url];
+        Command::new("ip").args(words).spawn().unwrap()
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+#[test]
+fn a_narrow_link_is_what_limits_who_is_behind_it() {
+    // Only root makes networks.
+    if !geteuid().is_root() {
+        return;
+    }
+    let link = Link::new();
+    let (server, _site, _folder) = serve(Link::HOST, "");
+    let addr = admin(&server);
+    let mut fetch = link.fetch(&format!("http://{}/huge.bin", server.addr()));
+    let verdict = || {
+        let all = json(addr, "/sockets")["sockets"].as_array().unwrap().clone();
+        let one = all.into_iter().find(|one| one["state"] == "ESTABLISHED")?;
+        let sent = one["sent"].as_u64()?;
+        // By then the kernel knows the link.
+        (sent > 500_000).then(|| (one["limited_by"].clone(), one["why"].clone()))
+    };
+    assert!(eventually(|| verdict().is_some()));
+    let (by, why) = verdict().unwrap();
+    assert_eq!(by, "network", "{why}");
+    fetch.kill().unwrap();
+    fetch.wait().unwrap();
+    server.stop();
+}
