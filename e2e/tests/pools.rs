@@ -217,9 +217,8 @@ dive(__DIR__ . '/go');
 
 #[test]
 fn a_slow_program_is_told_with_what_it_is_at() {
-    let place = Place::new();
-    let config = fs::read_to_string(place.config()).unwrap();
-    fs::write(place.config(), config.replace("php = { ini", "php = { slow = '1s', ini")).unwrap();
+    let place = Sites::new();
+    place.edit("php = { ini", "php = { slow = '1s', ini");
     fs::write(place.path("a/wait.php"), WAIT).unwrap();
     let server = place.start();
     let mut client = Client::connect(server.addr());
