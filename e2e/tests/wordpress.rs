@@ -261,9 +261,9 @@ const OWN: [&str; 11] = [
     "x-powered-by",
 ];
 
-/// The fields of an answer that have to be the same, with one name for the types of scripts, without
-/// what says how text is encoded, as nginx does not say it of files, and without the host of
-/// redirects, which gannet leaves out.
+/// The fields of an answer that have to be the same, with one name for the types of scripts,
+/// without what says how text is encoded, as nginx does not say it of files, and without the host
+/// of redirects, which gannet leaves out.
 fn fields(answer: &Answer) -> Vec<(String, String)> {
     let mut fields = answer.fields.clone();
     fields.retain(|(name, _)| !OWN.contains(&&**name));

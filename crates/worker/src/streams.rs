@@ -308,12 +308,10 @@ impl Streams {
             match &mut exchange.work {
                 Work::Nothing => {}
                 Work::Job(waiting) => {
-                    let polled = match Pin::new(&mut waiting.done).poll(context) {
-                        Poll::Pending if waiting.is_asked && self.has_left => {
-                            Poll::Ready(Ok(Done::LEFT))
-                        }
-                        polled => polled,
-                    };
+                    let mut polled = Pin::new(&mut waiting.done).poll(context);
+                    if polled.is_pending() && waiting.is_asked && self.has_left {
+                        polled = Poll::Ready(Ok(Done::LEFT));
+                    }
                     if let Poll::Ready(Ok(Done::Early(lines, next))) = polled {
                         self.http.hint(exchange.key, &lines, &mut turn.scratch.output);
                         waiting.done = next;
