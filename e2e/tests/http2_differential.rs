@@ -207,6 +207,8 @@ fn by_crate(server: &Server, asked: &[Asked]) -> Vec<Value> {
     runtime.block_on(async {
         let socket = tokio::net::TcpStream::connect(server.addr()).await.unwrap();
         let mut builder = h2::client::Builder::new();
+        // Until it knows the server's settings it would open any number.
+        builder.initial_max_send_streams(100);
         builder.initial_window_size(5000).max_frame_size(20_000);
         let (sender, connection) = builder.handshake(socket).await.unwrap();
         let connection = tokio::spawn(connection);
