@@ -192,6 +192,7 @@ http {{
     client_max_body_size 64m;
     server {{
         listen unix:{};
+        server_name a.example;
         root {root};
         index index.php index.html;
         location / {{ try_files $uri $uri/ /index.php?$args; }}

@@ -183,7 +183,7 @@ fn misbehave(asked: &Asked, stream: &mut UnixStream) {
         "/overloaded" => end(2),
         "/other-id" => other(3, 2),
         "/http" => b"HTTP/1.1 200 OK\r\n\r\n".to_vec(),
-        "/interim" => [output(b"Status: 103\r\n\r\n"), end(0)].concat(),
+        "/interim" => [output(b"Status: 100\r\n\r\n"), end(0)].concat(),
         "/file" => [output(b"X-Accel-Redirect: /etc/passwd\r\n\r\n"), end(0)].concat(),
         "/short" => [output(b"Content-Length: 9\r\n\r\nhello"), end(0)].concat(),
         "/long" => [output(b"Content-Length: 3\r\n\r\nhello"), end(0)].concat(),

@@ -96,6 +96,38 @@ fn php_is_told_the_same_as_by_nginx() {
         "/%C3%BCber",
         "//double//slash",
         "/a/./b/../c",
+        "/?a=b&a=c",
+        "/?x[y][z]=1",
+        "/?q=%2B+%20",
+        "/?%66oo=1",
+        "/?a;b",
+        "/?=x",
+        "/??",
+        "/?a=b?c=d",
+        "/index.php?",
+        "/index.php//a",
+        "/index.php/a/../b",
+        "/index.php/%E4%B8%AD",
+        "/index.php/a.php",
+        "/index.php/index.php",
+        "/sub/?x",
+        "/sub/index.php?a",
+        "/sub/index.php/",
+        "/pretty/",
+        "/pretty/x.html",
+        "/style.css/x",
+        "/a+b",
+        "/a%2Bb",
+        "/~user",
+        "/a;b=c",
+        "/a:b@c,d",
+        "/a'b(c)!$*",
+        "/a&b=c",
+        "/a%25b",
+        "/a%3Fb?c",
+        "/a%23b",
+        "/%41bc",
+        "/sub/../pretty",
     ] {
         requests.push(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n"));
     }
@@ -109,9 +141,16 @@ fn php_is_told_the_same_as_by_nginx() {
         "If-None-Match: \"x\"\r\nRange: bytes=0-1\r\n",
         "X-Empty:\r\n",
         "X-Latin: \u{fc}\r\n",
+        "Accept-Language: de, en;q=0.5\r\nAccept-Encoding: gzip\r\n",
+        "Content-Type: text/plain\r\n",
+        "Origin: http://a\r\nVia: 1.1 p\r\n",
+        "X-Requested-With: XMLHttpRequest\r\nDNT: 1\r\n",
+        "If-Modified-Since: Sat, 29 Oct 1994 19:43:31 GMT\r\n",
+        "X--Two: 1\r\nX-9: 2\r\n",
     ] {
         requests.push(format!("GET /x HTTP/1.1\r\nHost: localhost\r\n{fields}"));
         requests.push(format!("GET /index.php/i HTTP/1.0\r\nHost: localhost\r\n{fields}"));
+        requests.push(format!("POST /sub/index.php/p?q=1 HTTP/1.1\r\nHost: localhost\r\n{fields}"));
     }
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"] {
         requests.push(format!("{method} /x?a=b HTTP/1.1\r\nHost: localhost\r\n"));
@@ -120,6 +159,7 @@ fn php_is_told_the_same_as_by_nginx() {
              Content-Type: application/x-www-form-urlencoded\r\n\r\na=b&c=d"
         ));
     }
+    assert!(requests.len() >= 100, "{}", requests.len());
     for request in requests {
         let request = match request.contains("\r\n\r\n") {
             true => request.replacen("\r\nHost", "\r\nConnection: close\r\nHost", 1),

@@ -208,3 +208,36 @@ fn whom_it_would_run_as_is_checked() {
         assert!(stderr.contains(expect), "{stderr}");
     }
 }
+
+/// A program that waits for a file to be there.
+const WAIT: &str = "<?php
+function dive($file) { while (!file_exists($file)) { usleep(10000); clearstatcache(); } }
+dive(__DIR__ . '/go');
+";
+
+#[test]
+fn a_slow_program_is_told_with_what_it_is_at() {
+    let place = Sites::new();
+    place.edit("php = { ini", "php = { slow = '1s', ini");
+    fs::write(place.path("a/wait.php"), WAIT).unwrap();
+    let server = place.start();
+    let mut client = Client::connect(server.addr());
+    client.send("GET /wait.php?x=y HTTP/1.1\r\nHost: a.example\r\n\r\n").unwrap();
+    let log = || fs::read_to_string(place.path("errors.log")).unwrap_or_default();
+    let line = |event: &str, word: &str| {
+        let text = log();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.into_iter().find(|line| {
+            line["event"] == event
+                && line["reason"].as_str().is_some_and(|said| said.contains(word))
+        })
+    };
+    assert!(eventually(|| line("slow", "/a/wait.php").is_some()), "{}", log());
+    let slow = line("slow", "/a/wait.php").unwrap();
+    assert_eq!((&slow["target"], &slow["method"]), (&"/wait.php?x=y".into(), &"GET".into()));
+    // Where the machine lets one process look into another, it is seen what it is at.
+    assert!(eventually(|| line("php", "dive() ").is_some()), "{}", log());
+    fs::write(place.path("a/go"), "").unwrap();
+    assert_eq!(client.response().unwrap().status, 200);
+    server.stop();
+}

@@ -2,6 +2,7 @@
 //! and no field that comes of them could end its line.
 
 use fastcgi::{Answer, Event, Fault, Limits};
+use message::response::Line;
 
 /// Pieces of records and of heads.
 pub const TOKENS: &[&str] = &[
@@ -19,6 +20,7 @@ pub const TOKENS: &[&str] = &[
     "Content-Length: 5\r\n",
     "Location: /\n",
     "X-Accel-Redirect: /x\r\n",
+    "Status: 103\r\n",
     "A: b\r\n\r\nhey!",
     "\r\n\r\n",
     "\n\n",
@@ -29,6 +31,7 @@ pub const TOKENS: &[&str] = &[
 /// What was seen of an answer.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Seen {
+    early: Vec<Vec<Line>>,
     heads: Vec<fastcgi::Head>,
     content: Vec<u8>,
     stderr: Vec<Vec<u8>>,
@@ -47,12 +50,13 @@ pub fn run(data: &[u8]) {
     assert!(whole.heads.len() <= 1 && (whole.content.is_empty() || whole.heads.len() == 1));
     for head in &whole.heads {
         assert!((200..1000).contains(&head.status.0), "{}", head.status);
-        for line in &head.lines {
-            let is_sound = |text: &str| !text.bytes().any(|byte| byte < 0x20 || byte == 0x7f);
-            assert!(is_sound(&line.name) && is_sound(&line.value) && !line.name.is_empty());
-            let framing = ["content-length", "transfer-encoding", "connection", "status"];
-            assert!(!framing.contains(&&*line.name), "{}", line.name);
-        }
+    }
+    let lines = whole.heads.iter().map(|head| &head.lines).chain(&whole.early);
+    for line in lines.flatten() {
+        let is_sound = |text: &str| !text.bytes().any(|byte| byte < 0x20 || byte == 0x7f);
+        assert!(is_sound(&line.name) && is_sound(&line.value) && !line.name.is_empty());
+        let framing = ["content-length", "transfer-encoding", "connection", "status"];
+        assert!(!framing.contains(&&*line.name), "{}", line.name);
     }
 }
 
@@ -75,6 +79,7 @@ fn read(pieces: &[&[u8]]) -> Seen {
             at += used;
             match event {
                 Event::Incomplete => break,
+                Event::Early(lines) => seen.early.push(lines),
                 Event::Head(head) => seen.heads.push(head),
                 Event::Content(content) => seen.content.extend_from_slice(content),
                 Event::Stderr(line) => seen.stderr.push(line),

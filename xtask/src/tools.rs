@@ -13,7 +13,7 @@ struct Debian {
 }
 
 /// The packages of Debian that the tests need, all of them.
-const DEBIAN: [Debian; 20] = [
+const DEBIAN: [Debian; 29] = [
     // The browser test drives a real browser.
     Debian { package: "chromium", file: "/usr/bin/chromium" },
     Debian { package: "chromium-driver", file: "/usr/bin/chromedriver" },
@@ -38,6 +38,20 @@ const DEBIAN: [Debian; 20] = [
     Debian { package: "systemd", file: "/usr/bin/systemd-analyze" },
     // PHP is run by the real one.
     Debian { package: "php-fpm", file: "/usr/share/doc/php-fpm" },
+    // Its applications, with the databases that they need; none of them starts a service.
+    Debian { package: "mariadb-server-core", file: "/usr/sbin/mariadbd" },
+    Debian { package: "mariadb-client-core", file: "/usr/bin/mariadb" },
+    Debian { package: "php-sqlite3", file: "/usr/share/doc/php-sqlite3" },
+    Debian { package: "php-gd", file: "/usr/share/doc/php-gd" },
+    Debian { package: "wordpress", file: "/usr/share/wordpress" },
+    Debian {
+        package: "wordpress-theme-twentytwentythree",
+        file: "/usr/share/wordpress/wp-content/themes/twentytwentythree",
+    },
+    Debian { package: "mediawiki", file: "/usr/share/mediawiki" },
+    Debian { package: "phpmyadmin", file: "/usr/share/phpmyadmin" },
+    // Without it the one before looks for a database of its own as it is installed.
+    Debian { package: "dbconfig-no-thanks", file: "/usr/share/phpmyadmin" },
     // It issues certificates, and finds fault with whoever asks for them in the wrong way.
     Debian { package: "pebble", file: "/usr/bin/pebble" },
     // They have this machine and its browsers trust an authority.

@@ -15,7 +15,7 @@ use std::{
 };
 
 /// The form of the bytes; another one is refused.
-const VERSION: u64 = 4;
+const VERSION: u64 = 5;
 
 /// What a world that has no answer says: the config asks for something that it did not ask for when
 /// it was checked.

@@ -111,6 +111,8 @@ pub struct QuickPhp {
     pub socket: Option<PathBuf>,
     /// The paths below which no program is run.
     pub denied: Vec<Box<str>>,
+    /// Folders of other packages that its links lead to.
+    pub links: Vec<PathBuf>,
 }
 
 /// Whether a person watches what is written.
@@ -128,11 +130,12 @@ pub fn quick(quick: Quick, eyes: Eyes) -> Plan {
     let Quick { root, listen, threads, log, listing, fallback, php, live, tls } = quick;
     let place = Place::of("the command line");
     let index = plan::index_default();
-    let folder = Folder { id: 0, root, index, listing, links: Vec::new() };
+    let links = php.as_ref().map(|php| php.links.clone()).unwrap_or_default();
+    let folder = Folder { id: 0, root, index, listing, links };
     let fallback = fallback.map(Into::into);
     let files = Files { fallback, ..Files::of_folder(0, place.clone()) };
     let (action, applications) = match php {
-        Some(QuickPhp { socket: Some(socket), denied }) => {
+        Some(QuickPhp { socket: Some(socket), denied, .. }) => {
             let address = Upstream::Unix(socket);
             let application = Application { number: 0, address: address.clone() };
             let php = Php { denied, ..Php::of(files, application) };

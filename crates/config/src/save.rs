@@ -51,6 +51,11 @@ pub fn save(quick: &Quick) -> Option<String> {
         if !denied.is_empty() {
             let _ = writeln!(text, "php-deny = [{}]", denied.join(", "));
         }
+        let links = php.links.iter().map(|link| link.to_str().map(quoted));
+        let links = links.collect::<Option<Vec<_>>>()?;
+        if !links.is_empty() {
+            let _ = writeln!(text, "links = [{}]", links.join(", "));
+        }
     }
     Some(text)
 }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   Head ──empty line──► Content ──END_REQUEST──► Ended
-//!     └────────── Stderr at any time ──────────┘
+//!   │  └ 103: again      │
+//!   └───────── Stderr at any time ───────────┘
 //! ```
 
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
     limits::Limits,
     record::{HEADER_BYTES, Header, REQUEST_ID, VERSION, kind},
 };
+use message::response::Line;
 use std::mem;
 
 /// What the bytes that came mean.
@@ -18,6 +20,8 @@ use std::mem;
 pub enum Event<'b> {
     /// Nothing yet: more bytes are needed.
     Incomplete,
+    /// What the client may fetch while the answer is awaited.
+    Early(Vec<Line>),
     /// The head of the answer.
     Head(Head),
     /// A piece of its content.
@@ -37,6 +41,7 @@ pub struct Answer {
     record: Option<Record>,
     /// The head as far as it has come, or what came behind it in the same record.
     head: Vec<u8>,
+    early_heads: u32,
     stderr: Vec<u8>,
     /// Bytes of standard error so far.
     stderr_bytes: usize,
@@ -64,7 +69,8 @@ impl Answer {
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         let (head, stderr) = (Vec::new(), Vec::new());
-        Self { limits, state: State::Head, record: None, head, stderr, stderr_bytes: 0 }
+        let (state, record, early_heads, stderr_bytes) = (State::Head, None, 0, 0);
+        Self { limits, state, record, head, early_heads, stderr, stderr_bytes }
     }
 
     /// Reads on in `input`, every unread byte, oldest first: how many of them are used up, and what
@@ -150,6 +156,13 @@ impl Answer {
         };
         let parsed = Head::parse(&self.head[..end], &self.limits)?;
         self.head = Vec::new();
+        if parsed.is_early() {
+            self.early_heads += 1;
+            return match self.early_heads <= self.limits.early_heads_max {
+                true => Ok((end - before, Some(Event::Early(parsed.lines)))),
+                false => Err(Fault::TooManyHeads),
+            };
+        }
         self.state = State::Content;
         Ok((end - before, Some(Event::Head(parsed))))
     }
@@ -255,6 +268,10 @@ mod tests {
                 match event {
                     Event::Incomplete => break,
                     Event::Content(more) => content.push_str(&String::from_utf8_lossy(more)),
+                    Event::Early(lines) => {
+                        let lines = lines.iter().map(|line| &*line.name);
+                        seen.push(format!("early {}", lines.collect::<String>()));
+                    }
                     Event::Head(head) => {
                         let lines = head.lines.iter().map(|line| &*line.name);
                         seen.push(format!("{} {}", head.status.0, lines.collect::<String>()));
@@ -292,6 +309,12 @@ mod tests {
             &[out("\r\n"), end(0)[..6].to_vec(), [&[9, 0], &end(0)[8..]].concat()],
             &["200 ", "", "end"],
         );
+        let early = "Status: 103\r\nLink: </a>\r\n\r\n";
+        let hints = out(&format!("{early}Status: 103\nLink: </b>\n\nA: b\r\n\r\nhi"));
+        check(
+            &[out(early), hints, end(0)],
+            &["early link", "early link", "early link", "200 a", "hi", "end"],
+        );
         let errors = |text: &str| record(kind::STDERR, text.as_bytes(), 0);
         check(
             &[errors("one\ntw"), out("\n1"), errors("o\n\nthree"), out("2"), end(0)],
@@ -312,6 +335,10 @@ mod tests {
         check(&[head()], &["200 a", "hello", "CutOff"]);
         check(&[end(0)], &["NoHead"]);
         check(&[out("A: b\r\nC: d\r\n"), end(0)], &["NoHead"]);
+        let early = || out("Status: 103\r\n\r\n");
+        check(&[early(), end(0)], &["early ", "NoHead"]);
+        let many: Vec<_> = (0..9).map(|_| early()).collect();
+        check(&many, &[&["early "; 8][..], &["TooManyHeads"]].concat());
         check(&[end(2)], &["Overloaded"]);
         check(&[end(1)], &["Refused"]);
         check(&[head(), end(3)], &["200 a", "hello", "Refused"]);

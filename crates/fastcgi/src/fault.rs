@@ -16,6 +16,7 @@ message::reasons! {
     TooManyFields = BAD_GATEWAY "the head of the application's answer has too many fields";
     FieldLine = BAD_GATEWAY "a line in the head of the application's answer is no field";
     FieldValue = BAD_GATEWAY "a field of the application's answer holds a control character";
-    BadStatus = BAD_GATEWAY "the application's status is not a number from 200 to 999";
+    TooManyHeads = BAD_GATEWAY "the application sends too many heads before its answer";
+    BadStatus = BAD_GATEWAY "the application's status is neither 103 nor from 200 to 999";
     Length = BAD_GATEWAY "the application's content-length is not one number";
 }

@@ -12,8 +12,17 @@ pub struct Head {
     pub lines: Vec<Line>,
     /// The length of the content, where it is named.
     pub length: Option<u64>,
-    /// The file that is to be sent in place of the content, as the application names it.
-    pub file: Option<String>,
+    /// The file that is to be sent in place of the content.
+    pub file: Option<Named>,
+}
+
+/// How an application names a file that is to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// As it lies on the disk (`X-Sendfile`).
+    Disk(String),
+    /// As it would stand in a URL (`X-Accel-Redirect`).
+    Url(String),
 }
 
 /// Fields that are between the application and this server, or that the protocol rooms write.
@@ -28,8 +37,8 @@ const OWN: [&str; 8] = [
     "upgrade",
 ];
 
-/// Fields that name a file to send.
-const FILES: [&str; 2] = ["x-accel-redirect", "x-sendfile"];
+/// The status of a head that comes before the answer's own.
+const EARLY: Status = Status(103);
 
 /// Orders to nginx that this server does not follow, and that no client needs to see.
 const ORDERS: [&str; 4] =
@@ -57,6 +66,12 @@ pub(crate) fn end(bytes: &[u8], from: usize) -> Option<usize> {
 }
 
 impl Head {
+    /// Whether there is another one behind it, which answers; this one only tells what to fetch
+    /// meanwhile (RFC 8297).
+    pub(crate) fn is_early(&self) -> bool {
+        self.status == EARLY
+    }
+
     /// Reads a whole head. Lines end with LF or CR LF; none goes on in the next.
     pub(crate) fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, Fault> {
         let (mut status, mut lines, mut length, mut file) = (None, Vec::new(), None, None);
@@ -83,12 +98,11 @@ impl Head {
                     }
                     length = Some(bytes);
                 }
-                name if FILES.contains(&name) => {
-                    file = Some(String::from_utf8_lossy(value).into_owned());
-                }
+                "x-sendfile" => file = Some(Named::Disk(text(value))),
+                "x-accel-redirect" => file = Some(Named::Url(text(value))),
                 name if OWN.contains(&name) || ORDERS.contains(&name) => {}
                 _ if lines.len() >= limits.fields_max => return Err(Fault::TooManyFields),
-                _ => lines.push(Line::new(name, String::from_utf8_lossy(value).into_owned())),
+                _ => lines.push(Line::new(name, text(value))),
             }
         }
         let is_elsewhere = || lines.iter().any(|line| line.name == "location");
@@ -100,14 +114,18 @@ impl Head {
     }
 }
 
-/// The status in `404 Not Found`. An interim one would have no answer behind it.
+fn text(value: &[u8]) -> String {
+    String::from_utf8_lossy(value).into_owned()
+}
+
+/// The status in `404 Not Found`; an interim one only where it means something to a client.
 fn status_of(value: &[u8]) -> Result<Status, Fault> {
     let (code, rest) = value.split_at_checked(3).ok_or(Fault::BadStatus)?;
-    let is_code = code.iter().all(u8::is_ascii_digit) && code[0] >= b'2';
-    if !is_code || !matches!(rest, [] | [b' ' | b'\t', ..]) {
+    if !code.iter().all(u8::is_ascii_digit) || !matches!(rest, [] | [b' ' | b'\t', ..]) {
         return Err(Fault::BadStatus);
     }
-    Ok(Status(code.iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'))))
+    let status = Status(code.iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0')));
+    if status.0 >= 200 || status == EARLY { Ok(status) } else { Err(Fault::BadStatus) }
 }
 
 fn length_of(value: &[u8]) -> Result<u64, Fault> {
@@ -135,6 +153,7 @@ mod tests {
         check("Content-type: text/html\r\n\r\n", Ok((200, "content-type: text/html")));
         check("Status: 404 Not Found\nX: 1\nX: 2\n\n", Ok((404, "x: 1; x: 2")));
         check("Status: 299\r\n\r\n", Ok((299, "")));
+        check("Status: 103\r\nLink: </a>\r\n\r\n", Ok((103, "link: </a>")));
         check("Location: /a\r\n\r\n", Ok((302, "location: /a")));
         check("Status: 201\r\nLocation: /a\r\n\r\n", Ok((201, "location: /a")));
         check("\r\n", Ok((200, "")));
@@ -154,7 +173,7 @@ mod tests {
         check("X: a\0\r\n\r\n", Err(Fault::FieldValue));
         check("Status: 20\r\n\r\n", Err(Fault::BadStatus));
         check("Status: 2000\r\n\r\n", Err(Fault::BadStatus));
-        check("Status: 103 Early Hints\r\n\r\n", Err(Fault::BadStatus));
+        check("Status: 100 Continue\r\n\r\n", Err(Fault::BadStatus));
         check("Status: ok\r\n\r\n", Err(Fault::BadStatus));
         check("Content-Length: +1\r\n\r\n", Err(Fault::Length));
         check("Content-Length: 1\r\nContent-Length: 2\r\n\r\n", Err(Fault::Length));

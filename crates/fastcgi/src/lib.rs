@@ -21,7 +21,7 @@ mod answer;
 
 pub use answer::{Answer, Event};
 pub use fault::Fault;
-pub use head::Head;
+pub use head::{Head, Named};
 pub use limits::Limits;
 pub use record::{begin, stdin};
 pub use variables::{Ends, Script, Variables};

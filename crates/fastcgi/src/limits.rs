@@ -7,6 +7,8 @@ pub struct Limits {
     pub head_bytes_max: usize,
     /// Field lines of a head.
     pub fields_max: usize,
+    /// Heads that come before the answer's own (103).
+    pub early_heads_max: u32,
     /// Bytes of one line of its standard error; what is longer comes as several.
     pub stderr_line_bytes_max: usize,
     /// Bytes of all of its standard error that are told; the rest is thrown away.
@@ -18,6 +20,7 @@ impl Default for Limits {
         Self {
             head_bytes_max: 64 * 1024,
             fields_max: 256,
+            early_heads_max: 8,
             stderr_line_bytes_max: 2 * 1024,
             stderr_bytes_max: 32 * 1024,
         }

@@ -13,6 +13,15 @@ const UPLOADS: [(&str, &str); 2] = [
     ("includes/DefaultSettings.php", "/images/"),
 ];
 
+/// Where packages of Debian link to, out of the folder of their application: a link of each, and
+/// the folder that it leads to, which is public there as well.
+const LINKS: [(&str, &str); 4] = [
+    ("wp-includes/js/underscore.min.js", "/usr/share/javascript"),
+    ("js/vendor/jquery/jquery.min.js", "/usr/share/javascript"),
+    ("includes", "/usr/share/mediawiki"),
+    ("extensions", "/var/lib/mediawiki"),
+];
+
 /// An application of PHP, as far as it is known before somebody runs it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Application {
@@ -31,7 +40,17 @@ pub(crate) fn application(root: &Path) -> Option<Application> {
     let root = if folder.is_empty() { root.to_owned() } else { root.join(folder) };
     let known = UPLOADS.iter().filter(|(file, _)| root.join(file).is_file());
     let denied = known.map(|(_, uploads)| (*uploads).into()).collect();
-    Some(Application { root, script, php: QuickPhp { socket: None, denied } })
+    let links = links(&root);
+    Some(Application { root, script, php: QuickPhp { socket: None, denied, links } })
+}
+
+/// The folders out of `root` that links of known packages lead to.
+fn links(root: &Path) -> Vec<PathBuf> {
+    let leads_there = |(link, folder): &&(&str, &str)| {
+        !root.starts_with(folder)
+            && root.join(link).canonicalize().is_ok_and(|path| path.starts_with(folder))
+    };
+    LINKS.iter().filter(leads_there).map(|(_, folder)| PathBuf::from(folder)).collect()
 }
 
 /// One line about what lies in `root`, which is no application.

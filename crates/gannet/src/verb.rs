@@ -78,8 +78,10 @@ fn run_php(asked: &mut config::Quick) -> (String, Option<Fpm>) {
     match Fpm::start(&root) {
         Ok(fpm) => {
             php.socket = Some(fpm.socket());
+            let links = php.links.iter().map(|link| format!(", with links to {}", link.display()));
+            let links: String = links.collect();
             (asked.root, asked.listing, asked.php) = (root, false, Some(php));
-            (format!("a PHP application ({script}), run by {}", fpm.name), Some(fpm))
+            (format!("a PHP application ({script}), run by {}{links}", fpm.name), Some(fpm))
         }
         Err(why) => {
             let words = format!("a PHP application ({script}); its scripts are 404: {why}");

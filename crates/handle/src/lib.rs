@@ -27,7 +27,7 @@ pub enum Answer {
     Guarded(Box<(Response, Vec<Vec<u8>>)>),
     /// Something has to be done first that may block; [`resume`] takes what came of it.
     Wait(Job),
-    /// An application has to be asked; [`php::response`] takes what it says.
+    /// An application has to be asked; [`php::replied`] takes what it says.
     Call(Box<php::Call>),
 }
 

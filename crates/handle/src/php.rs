@@ -12,15 +12,17 @@
 //! The source of a program is never sent: a path that names PHP source in any way is answered by
 //! the program, or not at all.
 
+mod sent;
+
 use crate::{
-    Answer, Tools,
+    Answer, Job, Tools,
     files::{
         self, Done,
         program::{self, Found, Program, Progress, Search},
     },
 };
 use config::{
-    plan::{Compress, Files, Php},
+    plan::{Compress, Files, Php, Policy},
     unsent,
 };
 use fastcgi::{Head, Script};
@@ -40,10 +42,34 @@ pub struct Call {
 
 /// What an application has answered.
 pub struct Reply {
-    /// The head.
-    pub head: Head,
-    /// The content.
-    pub content: Content,
+    head: Head,
+    content: Content,
+    /// What came of the search for the file that it has sent.
+    found: Option<Done>,
+}
+
+/// What a reply comes to.
+pub enum Replied {
+    /// The answer.
+    Answered(Response),
+    /// A file is sent, which has to be waited for; [`Reply::sent`] takes what came of it.
+    Waiting(Job, Box<Head>),
+    /// There is no answer but this status, by the application's fault.
+    Failed(Status, &'static str),
+}
+
+impl Reply {
+    /// A head, and its content.
+    #[must_use]
+    pub fn new(head: Head, content: Content) -> Self {
+        Self { head, content, found: None }
+    }
+
+    /// A head, and what came of the search for the file that it has sent.
+    #[must_use]
+    pub fn sent(head: Head, found: Done) -> Self {
+        Self { head, content: Content::Whole(Vec::new()), found: Some(found) }
+    }
 }
 
 /// The content of an application's answer.
@@ -194,16 +220,25 @@ fn call(php: &'static Php, program: Program, is_last: bool, asked: &Path<'_>) ->
     Answer::Call(Box::new(Call { php, script, path: other }))
 }
 
-/// The answer that an application's reply makes.
+/// What an application's reply to `exchange` comes to, which `policy` had it asked for.
 #[must_use]
-pub fn response(reply: Reply) -> Response {
-    let Reply { head, content } = reply;
+pub fn replied(
+    policy: &'static Policy,
+    reply: Reply,
+    exchange: &mut Exchange<'_>,
+    tools: &mut Tools<'_>,
+) -> Replied {
+    let Reply { head, content, found } = reply;
+    if head.file.is_some() {
+        return sent::find(policy, (head, found), exchange, tools);
+    }
     let body = match content {
         Content::Whole(bytes) if bytes.is_empty() => Body::Empty,
         Content::Whole(bytes) => Body::Bytes(Shared::from(bytes)),
         Content::Coming(source) => Body::Stream(source),
     };
-    Response { lines: head.lines, is_settled: true, body, ..Response::empty(head.status) }
+    let empty = Response::empty(head.status);
+    Replied::Answered(Response { lines: head.lines, is_settled: true, body, ..empty })
 }
 
 fn status(status: Status) -> Answer {

@@ -12,6 +12,7 @@ use base::Moment;
 use message::{
     Body, Length, Limits, Method, Output, Request, Response, Slots, Source, Version,
     clock::{Clock, Pace, Writing},
+    response::Line,
 };
 
 /// A server's end of one HTTP/1.1 connection.
@@ -183,6 +184,14 @@ impl Connection {
     pub fn proceed(&mut self, output: &mut Output) {
         if std::mem::take(&mut self.expects_continue) {
             output.bytes().extend_from_slice(write::CONTINUE);
+        }
+    }
+
+    /// Tells the client what it may fetch while the answer is awaited (RFC 8297). HTTP/1.0 knows no
+    /// answer before the answer.
+    pub fn hint(&mut self, lines: &[Line], output: &mut Output) {
+        if self.answer == Answer::Due && self.version == Version::Http11 {
+            write::early_hints(lines, output.bytes());
         }
     }
 

@@ -1,7 +1,7 @@
 //! The bytes of response heads and of streamed content (RFC 9112 sections 4, 6 and 7).
 
 use base::text::{push_decimal, push_hex};
-use message::{Output, Response, Status};
+use message::{Output, Response, Status, response::Line};
 
 /// A date in the form of a `date` field, such as `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub type Date29 = [u8; 29];
@@ -98,6 +98,13 @@ pub(crate) fn chunk(piece: &[u8], output: &mut Output) {
 
 /// The answer before the answer.
 pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// Appends a head with which the answer is not given yet.
+pub(crate) fn early_hints(lines: &[Line], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"HTTP/1.1 103 Early Hints\r\n");
+    lines.iter().for_each(|line| line.write_http1(out));
+    out.extend_from_slice(b"\r\n");
+}
 
 /// The last chunk, without trailer fields.
 pub(crate) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";

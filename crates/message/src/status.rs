@@ -49,6 +49,7 @@ statuses! {
     MISDIRECTED_REQUEST = 421 "Misdirected Request";
     TOO_MANY_REQUESTS = 429 "Too Many Requests";
     FIELDS_TOO_LARGE = 431 "Request Header Fields Too Large";
+    CLIENT_LEFT = 499 "Client Closed Request";
     INTERNAL_SERVER_ERROR = 500 "Internal Server Error";
     NOT_IMPLEMENTED = 501 "Not Implemented";
     BAD_GATEWAY = 502 "Bad Gateway";

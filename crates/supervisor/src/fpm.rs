@@ -9,7 +9,7 @@ use net::{environment, process, sealed};
 use std::{
     io,
     os::fd::{AsRawFd, BorrowedFd, OwnedFd},
-    os::unix::process::CommandExt,
+    os::unix::{fs::fchown, process::CommandExt},
     process::{Child, Command, Stdio},
 };
 
@@ -40,6 +40,10 @@ pub fn start(pool: &Pool, socket: BorrowedFd<'_>, is_bound: bool) -> io::Result<
     let socket = socket.try_clone_to_owned()?;
     // While nobody reads it is to go on.
     let (errors, end) = process::overflow()?;
+    if let Some(user) = &pool.user {
+        // It opens that once more, to say there what is slow.
+        fchown(&end, Some(user.number), None)?;
+    }
     let mut command = Command::new(&pool.program);
     let path = format!("/proc/self/fd/{}", config.as_raw_fd());
     command.args(["--nodaemonize", "--force-stderr", "--fpm-config", &path]);
@@ -67,6 +71,10 @@ pub fn meaning(line: &str) -> Option<Word> {
         Some((time, text)) if time.starts_with('[') => text,
         _ => line,
     };
+    // It has been said already which process runs which program too slowly.
+    if ["[pool ", "script_filename = "].iter().any(|head| text.trim_start().starts_with(head)) {
+        return None;
+    }
     match text.strip_prefix("NOTICE: ") {
         Some("ready to handle connections") => Some(Word::Ready),
         Some(text) if !text.starts_with("PHP message: ") => None,
@@ -82,9 +90,11 @@ fn settings(pool: &Pool) -> String {
     let mut text = format!(
         "[global]\nerror_log = /dev/null\ndaemonize = no\nprocess_control_timeout = 30s\n\
          [{}]\nlisten = {SOCKET}\npm = ondemand\npm.max_children = {}\n\
-         pm.process_idle_timeout = 60s\ncatch_workers_output = yes\n",
+         pm.process_idle_timeout = 60s\ncatch_workers_output = yes\n\
+         request_slowlog_timeout = {}s\nslowlog = /proc/self/fd/2\n",
         if name.is_empty() { "www" } else { &name },
-        pool.workers
+        pool.workers,
+        pool.slow_seconds
     );
     for (name, value) in &pool.ini {
         text.push_str(&format!("php_admin_value[{name}] = '{value}'\n"));
@@ -110,6 +120,9 @@ mod tests {
             ("", None),
             ("[28-Nov-2026 23:00:00] WARNING: [pool a] child 5", said("WARNING: [pool a] child 5")),
             ("[x] NOTICE: PHP message: no such thing", said("NOTICE: PHP message: no such thing")),
+            ("[28-Nov-2026 23:00:00]  [pool a] pid 7", None),
+            ("script_filename = /srv/x.php", None),
+            ("[0x00007fa246215140] sleep() /srv/x.php:1", said("sleep() /srv/x.php:1")),
             ("a loader is not happy", said("a loader is not happy")),
         ] {
             assert_eq!(meaning(line), expect, "{line}");

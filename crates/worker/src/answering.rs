@@ -54,7 +54,7 @@ pub(crate) fn answer<'r>(
             Ok(done) => {
                 let (head, id) = (head.to_vec(), exchange.id.clone());
                 let suspended = Suspended { head, id, began_us, ledger };
-                let waiting = Box::new(Waiting { done, exchange: suspended });
+                let waiting = Box::new(Waiting { done, exchange: suspended, is_asked: false });
                 return (exchange, Progress::Waiting(waiting));
             }
             Err(Some(instead)) => done = Some(instead),

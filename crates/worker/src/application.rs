@@ -53,7 +53,7 @@ impl Question {
             ends,
             has_content: is_said || request.length == Length::Unknown,
             is_head: request.method == Method::Head,
-            asked: Asked::of(exchange),
+            asked: Asked::of(exchange, &call.script),
         }
     }
 

@@ -6,6 +6,7 @@ use crate::{
     log::{Incident, Kind},
     record::{About, Subject},
 };
+use fastcgi::Script;
 use message::{Exchange, Fields, Length, Method, Request, RequestId, Version};
 use std::net::IpAddr;
 
@@ -21,11 +22,13 @@ pub(crate) struct Asked {
     port: Box<str>,
     path: Box<str>,
     query: Option<Box<str>>,
+    /// The program that answers, as it lies on the disk.
+    pub(crate) script: Box<str>,
 }
 
 impl Asked {
-    /// What is asked in `exchange`.
-    pub(crate) fn of(exchange: &Exchange<'_>) -> Self {
+    /// What is asked in `exchange`, and of which program.
+    pub(crate) fn of(exchange: &Exchange<'_>, script: &Script) -> Self {
         let request = exchange.request;
         Self {
             client: exchange.client,
@@ -37,12 +40,13 @@ impl Asked {
             port: request.port.into(),
             path: request.path.into(),
             query: request.query.map(Into::into),
+            script: String::from_utf8_lossy(&[&*script.root, &script.file].concat()).into(),
         }
     }
 
     /// Puts down in the error log what happened to the request.
     pub(crate) fn report(&self, core: &Core, kind: Kind, reason: &str) {
-        let Self { client, id, user, version, method, host, port, path, query } = self;
+        let Self { client, id, user, version, method, host, port, path, query, .. } = self;
         let request = Request {
             version: *version,
             method: Method::parse(method),

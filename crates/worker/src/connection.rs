@@ -20,8 +20,8 @@ use crate::{
     admission::{self, Admission},
     answering::{self, Known, Progress},
     core::{Core, Scratch},
-    job::{Done, Suspended},
-    refusal::{self, Trouble},
+    job::Done,
+    refusal::Trouble,
     secure::Secure,
     sending::{self, Peer, Written},
     socket::Socket,
@@ -221,7 +221,13 @@ impl Connection {
                 return Poll::Ready(());
             }
             if turn.is_working() {
-                ready!(self.work(turn, context));
+                let stays = match self.work(turn, context) {
+                    Poll::Ready(()) => true,
+                    Poll::Pending => ready!(self.look_after(turn, context)),
+                };
+                if !stays {
+                    return Poll::Ready(());
+                }
                 continue;
             }
             turn.complete_record();
@@ -321,6 +327,11 @@ impl Connection {
             }
             Work::Job(waiting) => {
                 let done = ready!(Pin::new(&mut waiting.done).poll(context));
+                if let Ok(Done::Early(lines, next)) = done {
+                    self.http.hint(&lines, &mut turn.scratch.output);
+                    waiting.done = next;
+                    return Poll::Ready(());
+                }
                 if let Work::Job(waiting) = std::mem::take(&mut turn.pending.work) {
                     let lost = Done::Failed(Status::INTERNAL_SERVER_ERROR, Trouble::LOST);
                     self.resume(waiting.exchange, done.unwrap_or(lost), turn);
@@ -382,19 +393,6 @@ impl Connection {
             }
         }
         turn.scratch.input = input;
-    }
-
-    /// Goes on with an exchange for which something has been done.
-    fn resume(&mut self, exchange: Suspended, done: Done, turn: &mut Turn<'_>) {
-        let Suspended { head, id, began_us, ledger } = exchange;
-        let mut slots = Slots::new();
-        let Some(request) = self.http.reread(&head, &mut slots) else {
-            debug_assert!(false, "a head that was read once can be read again");
-            let response = refusal::bare(Status::INTERNAL_SERVER_ERROR);
-            self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
-            return;
-        };
-        self.answer((&request, id), Some(Box::new(done)), ledger, (&head, began_us), turn);
     }
 
     /// Answers a request, or has the pool do what its answer waits for.

@@ -21,14 +21,14 @@ use crate::{
 use access::{Door, Entry, Ledger, Pace};
 use config::{
     Plan,
-    plan::{Bandwidth, Form, Rewrite},
+    plan::{Bandwidth, Form, Policy, Rewrite},
 };
 use control::Counter;
 use filter::Aids;
 use handle::{
     Answer, Tools,
     live::script_element,
-    php::{self, Call},
+    php::{self, Call, Replied, Reply},
 };
 use message::{
     Exchange, Request, RequestId, Response, Status, Version,
@@ -158,18 +158,8 @@ pub(crate) fn pass(
     tools: &mut Tools<'_>,
     trace: &mut impl Trace,
 ) -> Outcome {
-    let (mut files, mut failed, mut others, mut rewrites) = (None, None, Vec::new(), 0);
-    let mut reply = None;
-    match done.map(|done| *done) {
-        Some(Done::Files(done)) => files = Some(done),
-        Some(Done::Password(done, paths)) => (door.done, others) = (Some(done), paths),
-        Some(Done::Reply(said, user)) => (reply, exchange.user) = (Some(*said), user),
-        Some(Done::Failed(status, trouble)) => {
-            trace.note(|| steps::failed(&trouble));
-            failed = Some((status, trouble));
-        }
-        None => {}
-    }
+    let mut rewrites = 0;
+    let Resumed { files, mut failed, mut reply, others } = resumed(done, exchange, door, trace);
     loop {
         let found = route::find(plan, exchange, trace);
         let policy = found.policy;
@@ -198,7 +188,13 @@ pub(crate) fn pass(
             }
             (Entry::Open, None) => match (failed, reply.take(), files) {
                 (Some((status, _)), ..) => Answer::Ready(handle::failed(status)),
-                (None, Some(reply), _) => Answer::Ready(php::response(reply)),
+                (None, Some(reply), _) => match replied(policy, reply, exchange, tools) {
+                    Ok((answer, why)) => {
+                        failed = why;
+                        answer
+                    }
+                    Err(job) => return Outcome::Waiting(job),
+                },
                 (None, None, files) => {
                     trace.note(|| steps::action(&policy.action, plan));
                     match files {
@@ -216,6 +212,59 @@ pub(crate) fn pass(
         let trouble = failed.map(|(_, trouble)| Box::new(trouble)).or(refusal).or(other);
         let note = failed.map(|(_, trouble)| trouble.reason);
         return Outcome::Answered(finish(&found, exchange, response, (note, trouble), tools));
+    }
+}
+
+/// What an exchange goes on with that had to wait.
+#[derive(Default)]
+struct Resumed {
+    files: Option<handle::Done>,
+    failed: Option<(Status, Trouble)>,
+    reply: Option<Reply>,
+    /// The other paths whose guards are asked, by then.
+    others: Vec<Vec<u8>>,
+}
+
+fn resumed(
+    done: Option<Box<Done>>,
+    exchange: &mut Exchange<'_>,
+    door: &mut Door<'_>,
+    trace: &mut impl Trace,
+) -> Resumed {
+    let mut resumed = Resumed::default();
+    match done.map(|done| *done) {
+        Some(Done::Files(done)) => resumed.files = Some(done),
+        Some(Done::Password(done, paths)) => {
+            (door.done, resumed.others) = (Some(done), paths);
+        }
+        Some(Done::Reply(said, user)) => {
+            (resumed.reply, exchange.user) = (Some(*said), user);
+        }
+        Some(Done::Failed(status, trouble)) => {
+            trace.note(|| steps::failed(&trouble));
+            resumed.failed = Some((status, trouble));
+        }
+        // Who waits has taken what comes early.
+        Some(Done::Early(..)) | None => {}
+    }
+    resumed
+}
+
+/// The answer that an application's reply comes to, with why there is no other where that is so; or
+/// what it waits for.
+fn replied(
+    policy: &'static Policy,
+    reply: Reply,
+    exchange: &mut Exchange<'_>,
+    tools: &mut Tools<'_>,
+) -> Result<(Answer, Option<(Status, Trouble)>), Job> {
+    match php::replied(policy, reply, exchange, tools) {
+        Replied::Answered(response) => Ok((Answer::Ready(response), None)),
+        Replied::Waiting(job, head) => Err(Job::Sent(job, head, exchange.user.take())),
+        Replied::Failed(status, why) => {
+            let trouble = Trouble::of_application(why);
+            Ok((Answer::Ready(handle::failed(status)), Some((status, trouble))))
+        }
     }
 }
 

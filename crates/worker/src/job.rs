@@ -2,8 +2,9 @@
 
 use crate::{core::Core, pool::Lane, refusal::Trouble};
 use access::Ledger;
+use fastcgi::Head;
 use handle::php::Reply;
-use message::{RequestId, Status};
+use message::{RequestId, Status, response::Line};
 use tokio::sync::oneshot;
 
 /// Work that an answer waits for.
@@ -13,12 +14,17 @@ pub(crate) enum Job {
     Files(handle::Job),
     /// A guard has a password checked; with it the other paths whose guards are asked, by then.
     Password(access::Job, Vec<Vec<u8>>),
+    /// A file is looked for that an application has sent in place of its content; with the head of
+    /// that, and the user who was let in.
+    Sent(handle::Job, Box<Head>, Option<Box<str>>),
 }
 
 /// What came of it.
 pub(crate) enum Done {
     Files(handle::Done),
     Password(access::Done, Vec<Vec<u8>>),
+    /// What the client may fetch meanwhile, and where what is done will come.
+    Early(Vec<Line>, oneshot::Receiver<Self>),
     /// An application has answered; with the user who was let in to ask it.
     Reply(Box<Reply>, Option<Box<str>>),
     /// That there is no answer but this status, and why.
@@ -35,6 +41,14 @@ pub(crate) struct Suspended {
 }
 
 impl Done {
+    /// That nobody waits for an answer any more.
+    pub(crate) const LEFT: Self = Self::Failed(Status::CLIENT_LEFT, Trouble::LEFT);
+
+    /// What has come of the search for a file that an application has sent.
+    fn sent(done: handle::Done, head: Head, user: Option<Box<str>>) -> Self {
+        Self::Reply(Box::new(Reply::sent(head, done)), user)
+    }
+
     /// That there is no answer but this status, and why.
     pub(crate) fn failed(status: Status, why: Trouble) -> Option<Box<Self>> {
         Some(Box::new(Self::Failed(status, why)))
@@ -64,6 +78,7 @@ impl Job {
     fn decline(self) -> Option<Done> {
         match self {
             Self::Files(job) => job.decline().map(Done::Files),
+            Self::Sent(job, head, user) => job.decline().map(|done| Done::sent(done, *head, user)),
             Self::Password(..) => None,
         }
     }
@@ -73,12 +88,13 @@ impl Job {
         match self {
             Self::Files(job) => Done::Files(job.run()),
             Self::Password(job, others) => Done::Password(job.run(), others),
+            Self::Sent(job, head, user) => Done::sent(job.run(), *head, user),
         }
     }
 
     fn lane(&self) -> Lane {
         match self {
-            Self::Files(job) => Lane::Folder(job.folder_id()),
+            Self::Files(job) | Self::Sent(job, ..) => Lane::Folder(job.folder_id()),
             Self::Password(..) => Lane::Passwords,
         }
     }

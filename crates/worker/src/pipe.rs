@@ -134,6 +134,15 @@ impl Writer {
         Poll::Pending
     }
 
+    /// Whether the client takes no more; who asks is woken once it does not.
+    pub(crate) fn is_gone(&self, context: &mut Context<'_>) -> bool {
+        let mut state = lock(&self.state);
+        if !state.is_gone {
+            state.writer = Some(context.waker().clone());
+        }
+        state.is_gone
+    }
+
     /// Ends the content. A writer that is dropped without this has broken it off.
     pub(crate) fn end(self) {
         let is_whole = self.left.is_none_or(|left| left == 0);

@@ -58,6 +58,10 @@ impl Trouble {
     pub(crate) const NO_ROOM: Self =
         Self::of(Kind::Failed, "the content could not be written to /var/tmp");
 
+    /// Nobody waits for the answer any more.
+    pub(crate) const LEFT: Self =
+        Self::of(Kind::Refused, "the client left before the application had answered");
+
     /// What an application has done wrong.
     pub(crate) const fn of_application(reason: &'static str) -> Self {
         Self::of(Kind::Failed, reason)

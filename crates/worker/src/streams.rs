@@ -30,7 +30,7 @@ use control::{
     trail::{Kept, Phase},
 };
 use http2::{Ended, Event, Expiry, Given, Key};
-use message::{Exchange, Length, Limits, Method, Request, RequestId, Slots, Status};
+use message::{Broken, Exchange, Length, Limits, Method, Request, RequestId, Slots, Status};
 use std::{
     future::Future,
     mem,
@@ -64,6 +64,8 @@ pub(crate) struct Streams {
     under_way: Vec<UnderWay>,
     /// Whether the protocol room has read all that has come.
     has_read_all: bool,
+    /// Whether the peer has left, so that nothing that takes long is worth its while.
+    pub(crate) has_left: bool,
 }
 
 /// An exchange that was not answered at once.
@@ -87,7 +89,7 @@ struct Giving {
 impl Streams {
     pub(crate) fn new(limits: &'static Limits, name: Name, now: Moment) -> Self {
         let http = http2::Connection::new(limits, now);
-        Self { http, name, under_way: Vec::new(), has_read_all: true }
+        Self { http, name, under_way: Vec::new(), has_read_all: true, has_left: false }
     }
 
     /// Whether all that has come is read, but for a frame that is not whole.
@@ -306,7 +308,16 @@ impl Streams {
             match &mut exchange.work {
                 Work::Nothing => {}
                 Work::Job(waiting) => {
-                    if let Poll::Ready(done) = Pin::new(&mut waiting.done).poll(context) {
+                    let mut polled = Pin::new(&mut waiting.done).poll(context);
+                    if polled.is_pending() && waiting.is_asked && self.has_left {
+                        polled = Poll::Ready(Ok(Done::LEFT));
+                    }
+                    if let Poll::Ready(Ok(Done::Early(lines, next))) = polled {
+                        self.http.hint(exchange.key, &lines, &mut turn.scratch.output);
+                        waiting.done = next;
+                        continue;
+                    }
+                    if let Poll::Ready(done) = polled {
                         let lost = Done::Failed(Status::INTERNAL_SERVER_ERROR, Trouble::LOST);
                         let UnderWay { key, work, .. } = self.under_way.swap_remove(at);
                         if let Work::Job(waiting) = work {
@@ -355,7 +366,11 @@ impl Streams {
         let UnderWay { key, work, record, .. } = &mut self.under_way[at];
         let Work::Source(source) = work else { return };
         while self.http.is_hungry(*key) {
-            let Poll::Ready(piece) = source.poll_next(context) else { return };
+            let piece = match source.poll_next(context) {
+                Poll::Ready(piece) => piece,
+                Poll::Pending if self.has_left => Some(Err(Broken)),
+                Poll::Pending => return,
+            };
             match piece {
                 Some(Ok(piece)) => {
                     record.iter_mut().for_each(|record| record.bytes += piece.len() as u64);

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   Head ──head──► Gathering ──end──────────────► a whole answer
-//!     │                └──pause, or much──► Passing ──end──► the end of a stream
-//!     └──HEAD, 304──► Discarding
+//!    │ └ 103: again    └──pause, or much──► Passing ──end──► the end of a stream
+//!    └──HEAD, 304, a file──► Discarding
 //! ```
 
 use crate::{
@@ -18,14 +18,18 @@ use crate::{
 use config::plan::Php;
 use fastcgi::{Answer, Event, Fault, Head, Limits};
 use handle::php::{self, Reply};
-use message::{Broken, Source, Status};
+use message::{Broken, Source, Status, response::Line};
 use std::{
     future::poll_fn,
     io::{self, ErrorKind},
     mem,
+    pin::Pin,
     task::{Context, Poll},
 };
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{
+    sync::oneshot,
+    time::{Sleep, sleep, timeout},
+};
 
 /// Bytes that one read takes.
 const READ_BYTES: usize = 64 * 1024;
@@ -77,6 +81,8 @@ pub(crate) struct Talk<'t> {
     unread_bytes: usize,
     is_head: bool,
     stage: Stage,
+    /// Until it is told that there is no answer yet; `None` once it has been.
+    slow: Option<Pin<Box<Sleep>>>,
 }
 
 /// How far an answer has come.
@@ -87,7 +93,7 @@ enum Stage {
     Gathering(oneshot::Sender<Done>, Head, Vec<u8>),
     /// It is passed on.
     Passing(Writer),
-    /// Its head was all that was asked for, or nobody wants the rest.
+    /// Its head was all that was asked for, or a file is sent, or nobody wants the rest.
     Discarding,
 }
 
@@ -128,6 +134,7 @@ impl<'t> Talk<'t> {
             unread_bytes: 0,
             is_head,
             stage: Stage::Head(sender),
+            slow: Some(Box::pin(sleep(php.slow))),
         }
     }
 
@@ -157,6 +164,18 @@ impl<'t> Talk<'t> {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Happened> {
         if let Stage::Head(sender) | Stage::Gathering(sender, ..) = &mut self.stage
             && sender.poll_closed(context).is_ready()
+        {
+            return Poll::Ready(Happened::Gone);
+        }
+        if let (Stage::Head(_), Some(slow)) = (&self.stage, &mut self.slow)
+            && slow.as_mut().poll(context).is_ready()
+        {
+            self.slow = None;
+            let reason = format!("no answer yet after {:?}: {}", self.php.slow, self.asked.script);
+            self.asked.report(self.core, Kind::Slow, &reason);
+        }
+        if let Stage::Passing(writer) = &self.stage
+            && writer.is_gone(context)
         {
             return Poll::Ready(Happened::Gone);
         }
@@ -230,6 +249,7 @@ impl<'t> Talk<'t> {
                 Event::Stderr(line) => {
                     self.asked.report(self.core, Kind::Stderr, &String::from_utf8_lossy(&line));
                 }
+                Event::Early(lines) => self.hint(lines)?,
                 Event::Head(head) => self.begin(head)?,
                 Event::Content(piece) => self.take(piece).await?,
             }
@@ -240,15 +260,24 @@ impl<'t> Talk<'t> {
         Ok(false)
     }
 
-    /// The head has come.
-    fn begin(&mut self, head: Head) -> Result<(), Failure> {
-        if head.file.is_some() {
-            let reason = "the application wants a file sent in place of its content";
-            return Err(Failure::Upstream(Status::BAD_GATEWAY, reason));
-        }
+    /// Passes on what may be fetched while the answer is awaited.
+    fn hint(&mut self, lines: Vec<Line>) -> Result<(), Failure> {
         let Stage::Head(sender) = mem::replace(&mut self.stage, Stage::Discarding) else {
             return Ok(());
         };
+        let (next, done) = oneshot::channel();
+        self.stage = Stage::Head(next);
+        sender.send(Done::Early(lines, done)).map_err(|_| Failure::Gone)
+    }
+
+    /// The head has come.
+    fn begin(&mut self, head: Head) -> Result<(), Failure> {
+        let Stage::Head(sender) = mem::replace(&mut self.stage, Stage::Discarding) else {
+            return Ok(());
+        };
+        if head.file.is_some() {
+            return self.reply(sender, head, php::Content::Whole(Vec::new()));
+        }
         if self.is_head || head.status.is_bodiless() {
             let content = php::Content::Coming(Box::new(Nothing(head.length)));
             return self.reply(sender, head, content);
@@ -314,7 +343,7 @@ impl<'t> Talk<'t> {
         head: Head,
         content: php::Content,
     ) -> Result<(), Failure> {
-        let reply = Box::new(Reply { head, content });
+        let reply = Box::new(Reply::new(head, content));
         sender.send(Done::Reply(reply, self.asked.user.clone())).map_err(|_| Failure::Gone)
     }
 

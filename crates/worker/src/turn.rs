@@ -56,6 +56,8 @@ pub(crate) enum Work {
 pub(crate) struct Waiting {
     pub(crate) done: oneshot::Receiver<Done>,
     pub(crate) exchange: Suspended,
+    /// Whether it is an application that is waited for, which may take as long as it likes.
+    pub(crate) is_asked: bool,
 }
 
 /// One turn: the room lent for it, and what it works on.
@@ -117,6 +119,15 @@ impl<'t> Turn<'t> {
             // The client is waited for.
             Work::Upload(upload) => upload.is_writing(),
             Work::Job(_) | Work::Source(_) => true,
+        }
+    }
+
+    /// Whether something is waited for that may take long, though the client may not wait for it.
+    pub(crate) fn is_asking(&self) -> bool {
+        match &self.pending.work {
+            Work::Job(waiting) => waiting.is_asked,
+            Work::Source(_) => true,
+            Work::Nothing | Work::Upload(_) => false,
         }
     }
 

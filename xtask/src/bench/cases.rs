@@ -23,6 +23,8 @@ pub(super) enum Kind {
     Start(Start),
     /// What becomes of clients while processes are replaced.
     Life(Life),
+    /// The part of their rate that others keep, at least, beside so many who read slowly.
+    Readers(usize, f64),
     /// What many certificates cost.
     Certificates(Certificates),
     /// What certificates cost that come by themselves.
@@ -161,6 +163,8 @@ pub(super) enum Site {
     Articles(usize),
     /// The small file, by so many virtual hosts with a certificate each.
     Certified(usize),
+    /// A program that writes so much, run by the same php-fpm for everybody.
+    Program { bytes: usize },
 }
 
 /// Connections that do nothing.
@@ -187,8 +191,6 @@ pub(super) struct Certificates {
 
 /// The small file: 0.9 KB.
 pub(super) const SMALL: usize = 921;
-/// Connections of each load.
-pub(super) const CONNECTIONS: usize = 64;
 
 /// A load on one file, kept connections, no log; cases differ from it in what they name.
 pub(super) const PLAIN: Load = Load {
@@ -204,7 +206,7 @@ pub(super) const PLAIN: Load = Load {
 /// All cases, in the order in which they are run.
 pub(super) fn all() -> impl Iterator<Item = &'static Case> {
     let secure = secure::CASES.iter().chain(super::issuing::CASES);
-    CASES.iter().chain(streams::CASES).chain(secure)
+    CASES.iter().chain(streams::CASES).chain(secure).chain(super::php::CASES)
 }
 
 /// Those over HTTP/1.1 without TLS.

@@ -23,6 +23,9 @@ const HEAP_FILE_BYTES: usize = 4096;
 /// Bytes of each page of [`Site::Articles`].
 const ARTICLE_BYTES: usize = 100 * 1024;
 
+/// Bytes of what `/large.php` says, beside the program of [`Site::Program`].
+const LARGE_BYTES: usize = 2 * 1024 * 1024;
+
 /// A temporary folder with the sites that were asked for so far, and room for the servers' files.
 pub(super) struct Content {
     folder: TempDir,
@@ -56,6 +59,7 @@ impl Content {
             Site::Heap => "heap".into(),
             Site::Articles(count) => format!("articles-{count}"),
             Site::Certified(_) => format!("single-{SMALL}"),
+            Site::Program { bytes } => format!("program-{bytes}"),
         });
         if root.exists() {
             return Ok(root);
@@ -74,6 +78,11 @@ impl Content {
             }
             match site {
                 Site::Articles(_) => fs::write(&file, words.article(file_bytes(site)))?,
+                Site::Program { .. } => {
+                    let large = content.chars().cycle().take(LARGE_BYTES).collect::<String>();
+                    fs::write(root.join("large.php"), program(&large))?;
+                    fs::write(&file, program(&content))?;
+                }
                 _ => fs::write(&file, &content)?,
             }
             // Long enough ago that no server expects another change right away.
@@ -96,6 +105,11 @@ impl Content {
             command::output(openssl.arg(&key).arg("-out").arg(&pem))?;
         }
         Ok((pem, key))
+    }
+
+    /// Where the php-fpm listens that runs programs.
+    pub(super) fn application(&self) -> PathBuf {
+        self.folder().join("php.sock")
     }
 
     /// The folder of so many certificates.
@@ -126,6 +140,9 @@ pub(super) fn targets(site: Site) -> Box<dyn Iterator<Item = Target>> {
         Site::Single { .. } | Site::Certified(_) => {
             Box::new([Target { host: "localhost".into(), path: "/page.html".into() }].into_iter())
         }
+        Site::Program { .. } => {
+            Box::new([Target { host: "localhost".into(), path: "/page.php".into() }].into_iter())
+        }
         Site::Articles(count) => Box::new(
             (0..count)
                 .map(|number| Target { host: "localhost".into(), path: format!("/{number}.html") }),
@@ -146,11 +163,18 @@ pub(super) fn targets(site: Site) -> Box<dyn Iterator<Item = Target>> {
 /// The size of each file of `site`.
 pub(super) fn file_bytes(site: Site) -> usize {
     match site {
-        Site::Single { bytes } => bytes,
+        Site::Single { bytes } | Site::Program { bytes } => bytes,
         Site::Hosts | Site::Certified(_) => SMALL,
         Site::Heap => HEAP_FILE_BYTES,
         Site::Articles(_) => ARTICLE_BYTES,
     }
+}
+
+/// A program that says `content`, in pieces as programs do.
+fn program(content: &str) -> String {
+    let pieces: Vec<_> = content.as_bytes().chunks(8192).map(String::from_utf8_lossy).collect();
+    let head = format!("<?php\nheader('Content-Length: {}');\n", content.len());
+    pieces.iter().fold(head, |text, piece| text + &format!("echo '{piece}';\n"))
 }
 
 /// Makes text that compresses as pages of people do, the same in every run.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 
-use super::cases::{BROWSER_CODINGS, CONNECTIONS, Load, Site, Variant};
+use super::cases::{BROWSER_CODINGS, Load, Site, Variant};
 use super::content::{Content, Target, targets};
 use super::peers::{CREDENTIALS, HTTP2_ADDRESS};
 use super::{Outcome, machine};
@@ -58,6 +58,8 @@ pub(super) const SLICE_SECONDS: &str = "1";
 const SLICE_SECONDS_MAX: u32 = 20;
 /// A server that lets one exchange of the bench wait longer has failed.
 const EXCHANGE_TIME_MAX: Duration = Duration::from_secs(5);
+/// Connections of each load.
+const CONNECTIONS: usize = 64;
 /// Clients of a crowd come from this many addresses, 127.0.0.2 and so on.
 const CROWD_ADDRESSES: usize = 50;
 
@@ -95,7 +97,7 @@ pub(super) fn script(
     let codings = load.compression.accepted();
     let text = match load.site {
         // wrk asks for a request once and sends it for ever, which leaves its core to the rest.
-        Site::Single { .. } | Site::Articles(1) | Site::Certified(_) => {
+        Site::Single { .. } | Site::Articles(1) | Site::Certified(_) | Site::Program { .. } => {
             let times = if let Variant::Pipelined(times) = load.variant { times } else { 1 };
             let target = targets(load.site).next().ok_or("a site without targets")?;
             let requests = request(&target, load.variant, codings, etag).repeat(times);

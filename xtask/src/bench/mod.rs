@@ -15,6 +15,7 @@ mod load;
 mod machine;
 mod measure;
 mod peers;
+mod php;
 mod runs;
 mod secure;
 mod server;

@@ -168,6 +168,9 @@ impl<'c> Stage<'c> {
             Variant::Password => format!("auth = {{ users = {{ {USER} = \"{HASH}\" }} }}\n"),
             Variant::Routed => routes(),
             Variant::Limited => "limit = { rate = \"1000000/s\", burst = 1000000 }\n".to_owned(),
+            _ if matches!(self.site, Site::Program { .. }) => {
+                format!("php = {{ socket = {:?} }}\n", self.content.application())
+            }
             _ => String::new(),
         };
         // The smallest store of forms that takes a page of 100 KB has room for a dozen of them.
@@ -267,7 +270,7 @@ impl<'c> Stage<'c> {
         let servers = self.sites(root).map(|(host, root)| {
             let (host, root) = (host.as_deref().unwrap_or("_"), root.display());
             let listen = format!("127.0.0.1:{port}{}", std::mem::take(&mut option));
-            let locations = (self.variant == Variant::Routed).then(locations).unwrap_or_default();
+            let locations = self.nginx_locations();
             let http2 = std::mem::take(&mut http2);
             format!(
                 "server {{ listen {listen}; {tls} {http2} server_name {host}; root {root}; \
@@ -284,12 +287,27 @@ impl<'c> Stage<'c> {
         ))
     }
 
+    /// What nginx does with some paths.
+    fn nginx_locations(&self) -> String {
+        match (self.variant, self.site) {
+            (Variant::Routed, _) => locations(),
+            (_, Site::Program { .. }) => format!(
+                "location ~ \\.php(/|$) {{ include /etc/nginx/snippets/fastcgi-php.conf; \
+                 include /etc/nginx/fastcgi.conf; fastcgi_pass unix:{}; }}",
+                self.content.application().display()
+            ),
+            _ => String::new(),
+        }
+    }
+
     fn lighttpd(&self, (root, secure): (&Path, Option<&Secure<'_>>), port: u16) -> String {
         let root = root.display();
         let hosts = match self.site {
-            Site::Single { .. } | Site::Heap | Site::Articles(_) | Site::Certified(_) => {
-                secure.map(Secure::lighttpd).unwrap_or_default()
-            }
+            Site::Single { .. }
+            | Site::Heap
+            | Site::Articles(_)
+            | Site::Certified(_)
+            | Site::Program { .. } => secure.map(Secure::lighttpd).unwrap_or_default(),
             Site::Hosts => format!(
                 "server.modules = (\"mod_simple_vhost\")\n\
                  simple-vhost.server-root = \"{root}\"\nsimple-vhost.document-root = \"/\"\n"
@@ -334,7 +352,7 @@ impl<'c> Stage<'c> {
                 let all = [None].into_iter().chain(hosts.map(Some));
                 Box::new(all.map(move |host| (host, root.clone())))
             }
-            Site::Single { .. } | Site::Heap | Site::Articles(_) => {
+            Site::Single { .. } | Site::Heap | Site::Articles(_) | Site::Program { .. } => {
                 Box::new([(None, root)].into_iter())
             }
         }

@@ -9,6 +9,7 @@ use super::content::{Content, file_bytes, targets};
 use super::load::{self, request};
 use super::measure::{least, median, median_ratio};
 use super::peers::{HTTP2_ADDRESS, Peer, Stage};
+use super::php::{self, Php};
 use super::secure::Hands;
 use super::server::Server;
 use super::table::{Table, verdict};
@@ -44,6 +45,9 @@ impl Bench {
             Kind::Load(load) => self.load(load),
             Kind::Idle(idle) => self.idle(idle),
             Kind::Start(start) => self.start(start),
+            Kind::Readers(count, rate_min) => {
+                php::readers((*count, *rate_min), &self.content, self.rounds)
+            }
             Kind::Certificates(wanted) => {
                 visitors::certificates(wanted, &self.content, self.rounds)
             }
@@ -55,6 +59,10 @@ impl Bench {
     }
 
     fn load(&self, load: &Load) -> Outcome<Table> {
+        let _php = match load.site {
+            Site::Program { .. } => Some(Php::start(&self.content)?),
+            _ => None,
+        };
         let mut entrants = Vec::new();
         for peer in [load.gannet].into_iter().chain(load.peers.iter().map(|(peer, _)| *peer)) {
             entrants.push(Entrant::new(peer, load, &self.content)?);

@@ -13,6 +13,10 @@ pub struct Php {
     pub denied: Vec<Box<str>>,
     /// Who runs programs.
     pub application: Application,
+    /// The files that programs may have sent.
+    pub sending: Option<Sending>,
+    /// Time after which it is told that there is no answer yet.
+    pub slow: Duration,
     /// Time that it may take for its next word.
     pub time: Duration,
     /// Bytes of content that a request may bring along.
@@ -21,6 +25,15 @@ pub struct Php {
     pub buffer_bytes_max: u64,
     /// Requests of this process that may be with it at a time.
     pub requests_max: usize,
+}
+
+/// Files that are sent when a program says so, and by no path of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sending {
+    /// The folder that they lie in.
+    pub files: Files,
+    /// Its paths on the disk: as it was typed, and without links.
+    pub roots: Vec<Vec<u8>>,
 }
 
 /// An application that speaks FastCGI.
@@ -49,12 +62,17 @@ impl Php {
             files: Files { has_missing_page: false, fallback: None, ..files },
             denied: Vec::new(),
             application,
+            sending: None,
+            slow: Self::SLOW,
             time: Duration::from_secs(60),
             content_bytes_max: Self::CONTENT_BYTES_MAX,
             buffer_bytes_max: 256 << 20,
             requests_max: 512,
         }
     }
+
+    /// Time that an answer may take without a word in the log, where nobody says how long.
+    pub(crate) const SLOW: Duration = Duration::from_secs(10);
 
     /// Bytes of content that a request may bring along where nobody says how many.
     pub(crate) const CONTENT_BYTES_MAX: u64 = 64 << 20;

@@ -21,6 +21,8 @@ pub struct Pool {
     pub group: u32,
     /// Requests that it answers at a time.
     pub workers: usize,
+    /// Seconds after which it says what a program is at.
+    pub slow_seconds: u64,
     /// Settings of PHP that no program changes: each a name and a value.
     pub ini: Vec<(String, String)>,
     /// Where it listens; absolute.
@@ -52,7 +54,8 @@ impl Pool {
         // Whoever changes a program wants to see what comes of it.
         ini.push(("opcache.revalidate_freq".to_owned(), "0".to_owned()));
         let (name, stamp, workers) = ("www".into(), 0, WORKERS);
-        Self { name, program, stamp, user, group, workers, ini, socket }
+        let slow_seconds = super::Php::SLOW.as_secs();
+        Self { name, program, stamp, user, group, workers, slow_seconds, ini, socket }
     }
 
     /// Names its socket, whose path begins like this, after all that it is.
@@ -73,6 +76,7 @@ impl Pool {
         self.user.iter().for_each(|user| user.pack(out));
         out.number(u64::from(self.group));
         out.number(self.workers as u64);
+        out.number(self.slow_seconds);
         out.number(self.ini.len() as u64);
         for (name, value) in &self.ini {
             out.bytes(name.as_bytes());
@@ -90,6 +94,7 @@ impl Pool {
             user: if from.flag()? { Some(PoolUser::unpack(from)?) } else { None },
             group: from.count()?,
             workers: from.count()?,
+            slow_seconds: from.number()?,
             ini: from.list(|from| Some((from.text()?, from.text()?)))?,
             socket: from.path()?,
         })

@@ -3,12 +3,12 @@
 use super::{context::Context, policy::last};
 use crate::{
     mistake::{Mistake, quote},
-    plan::{self, Application, Files, Pool, Upstream},
+    plan::{self, Application, Files, Folder, Pool, Sending, TrailingSlash, Upstream},
     source::{Span, Word},
     written::{Php as Words, Policy},
 };
 use message::Path;
-use std::net::SocketAddr;
+use std::{net::SocketAddr, os::unix::ffi::OsStringExt};
 
 /// Who runs the programs that lie beside `files`, where `chain` says that they are run.
 pub(crate) fn resolve(
@@ -18,8 +18,8 @@ pub(crate) fn resolve(
 ) -> Option<plan::Php> {
     let word = last(chain, |words| words.php.as_ref())?;
     let is_own = chain.last().is_some_and(|own| own.php.is_some());
-    let Words { on, socket, address, time, .. } = &word.value;
-    let Words { content_bytes_max, buffer_bytes_max, requests_max, .. } = &word.value;
+    let Words { on, socket, address, send_root, time, .. } = &word.value;
+    let Words { slow, content_bytes_max, buffer_bytes_max, requests_max, .. } = &word.value;
     if on.as_ref().is_some_and(|on| !on.value) {
         return None;
     }
@@ -50,6 +50,8 @@ pub(crate) fn resolve(
     let application = Application { number: context.application(&upstream), address: upstream };
     let mut php = plan::Php::of(files.clone(), application);
     php.denied = denied(chain, context);
+    php.sending = send_root.as_ref().map(|word| sending(word, context));
+    php.slow = slow.as_ref().map_or(php.slow, |word| word.value);
     php.time = time.as_ref().map_or(php.time, |word| word.value);
     php.content_bytes_max =
         content_bytes_max.as_ref().map_or(php.content_bytes_max, |word| word.value);
@@ -71,7 +73,7 @@ fn of_address(word: &Word<String>, is_own: bool, context: &mut Context<'_>) -> O
 
 /// The php-fpm that the server starts for this site.
 fn own(word: &Word<Words>, files: &Files, context: &mut Context<'_>) -> Option<Upstream> {
-    let Words { version, user, workers, ini, content_bytes_max, .. } = &word.value;
+    let Words { version, user, workers, ini, slow, content_bytes_max, .. } = &word.value;
     let text = |word: &Option<Word<String>>| word.as_ref().map(|word| word.value.clone());
     let span = |own: &Option<Word<String>>| own.as_ref().map_or(word.span, |own| own.span);
     let root = context.folders.get(files.folder)?.root.clone();
@@ -93,6 +95,7 @@ fn own(word: &Word<Words>, files: &Files, context: &mut Context<'_>) -> Option<U
         user,
         group: fpm.group,
         workers: workers.as_ref().map_or(plan::WORKERS, |word| word.value),
+        slow_seconds: slow.as_ref().map_or(plan::Php::SLOW, |word| word.value).as_secs().max(1),
         ini: settings,
         socket: std::path::PathBuf::new(),
     };
@@ -102,6 +105,19 @@ fn own(word: &Word<Words>, files: &Files, context: &mut Context<'_>) -> Option<U
         context.pools.push(pool);
     }
     Some(upstream)
+}
+
+/// The files of the folder that programs may have sent.
+fn sending(word: &Word<String>, context: &mut Context<'_>) -> Sending {
+    let root = context.folder("send-root", word);
+    context.served.entry(root.clone()).or_insert(word.span);
+    let roots = [root.clone(), context.world.real(&root)];
+    let roots = roots.map(|path| path.into_os_string().into_vec()).into();
+    let (index, links) = (Vec::new(), Vec::new());
+    let folder = Folder { id: 0, root, index, listing: false, links };
+    let folder = context.number(folder, TrailingSlash::Keep);
+    let files = Files::of_folder(folder, context.at(word.span));
+    Sending { files: Files { has_missing_page: false, ..files }, roots }
 }
 
 /// Notes what keeps a php-fpm from being started, each thing once: routes inherit it, and may lead

@@ -18,6 +18,8 @@ pub(crate) struct Php {
     pub(crate) user: Option<Word<String>>,
     pub(crate) workers: Option<Word<usize>>,
     pub(crate) ini: Option<Word<Ini>>,
+    pub(crate) send_root: Option<Word<String>>,
+    pub(crate) slow: Option<Word<Duration>>,
     pub(crate) time: Option<Word<Duration>>,
     pub(crate) content_bytes_max: Option<Word<u64>>,
     pub(crate) buffer_bytes_max: Option<Word<u64>>,
@@ -76,6 +78,22 @@ pub(crate) const PHP: Section<Php> = Section {
             preset: Preset::Words("those of its php.ini"),
             example: r#"{ memory_limit = "256M", display_errors = false }"#,
             value: &At(IniMap, |php: &mut Php| &mut php.ini),
+        },
+        Setting {
+            name: "send-root",
+            doc: "A folder from which programs may have files sent by `X-Sendfile` or \
+                  `X-Accel-Redirect`.",
+            preset: Preset::Words("none: such an answer is 502"),
+            example: r#""/srv/shop/private""#,
+            value: &At(Text, |php: &mut Php| &mut php.send_root),
+        },
+        Setting {
+            name: "slow",
+            doc: "Time after which a request that has no answer yet is told in the error log, with \
+                  its program; where the server has started php-fpm, also what that is at by then.",
+            preset: Preset::Value(r#""10s""#),
+            example: r#""3s""#,
+            value: &At(Time(10..=86_400_000), |php: &mut Php| &mut php.slow),
         },
         Setting {
             name: "time",

@@ -25,6 +25,9 @@ const CONTENT_BYTES_MAX: u64 = 256 * 1024;
 /// The interim answer that asks for content.
 const CONTINUE: Status = Status(100);
 
+/// The interim answer that says what may be fetched meanwhile.
+const EARLY_HINTS: Status = Status(103);
+
 /// Room for what is not among the prepared fields of a usual head.
 const HEAD_ROOM_BYTES: usize = 128;
 
@@ -53,6 +56,18 @@ impl Connection {
             hpack::status(CONTINUE, out);
             frame_head((stream.id, 0, self.frame_bytes_max), start, out);
         }
+    }
+
+    /// Tells the client what it may fetch while the answer is awaited (RFC 8297).
+    pub fn hint(&mut self, key: Key, lines: &[Line], output: &mut Output) {
+        let Some(stream) = self.streams.get_mut(key).filter(|one| one.answer == Answer::Due) else {
+            return;
+        };
+        let out = output.bytes();
+        let start = begin_head(&mut self.has_told_table, out);
+        hpack::status(EARLY_HINTS, out);
+        hpack::lines(lines, out);
+        frame_head((stream.id, 0, self.frame_bytes_max), start, out);
     }
 
     /// Answers a request. Where the answer `is_paced`, its content waits to be allowed.

@@ -3,16 +3,31 @@
 use super::Connection;
 use crate::{
     flow::Answered,
+    job::{Done, Suspended},
     record::{About, End, On, Record},
+    refusal,
     share::Share,
     turn::{Turn, Work},
 };
-use message::{Body, Exchange, Method};
+use message::{Body, Exchange, Method, Slots, Status};
 
 impl Connection {
     /// Where an answer is told of whose request was there then.
     pub(super) fn on(&self, began_us: u64) -> On {
         On { connection: self.name, stream: 0, began_us }
+    }
+
+    /// Goes on with an exchange for which something has been done.
+    pub(super) fn resume(&mut self, exchange: Suspended, done: Done, turn: &mut Turn<'_>) {
+        let Suspended { head, id, began_us, ledger } = exchange;
+        let mut slots = Slots::new();
+        let Some(request) = self.http.reread(&head, &mut slots) else {
+            debug_assert!(false, "a head that was read once can be read again");
+            let response = refusal::bare(Status::INTERNAL_SERVER_ERROR);
+            self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
+            return;
+        };
+        self.answer((&request, id), Some(Box::new(done)), ledger, (&head, began_us), turn);
     }
 
     /// Has the protocol room write an answer down, and puts down that it was given.

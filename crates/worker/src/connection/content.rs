@@ -11,6 +11,7 @@ use crate::{
 use access::Ledger;
 use handle::php::Call;
 use message::{Exchange, Length, Status};
+use std::task::{Context, Poll, ready};
 
 impl Connection {
     /// Has an application asked as `call` says, once all content is there; bytes of the head, when
@@ -55,6 +56,28 @@ impl Connection {
         }
     }
 
+    /// Looks whether the client is still there that an application works for, as long as nothing of
+    /// it is unread: false when the connection is over.
+    pub(super) fn look_after(
+        &mut self,
+        turn: &mut Turn<'_>,
+        context: &mut Context<'_>,
+    ) -> Poll<bool> {
+        if !turn.is_asking() || !turn.unread.is_empty() {
+            return Poll::Pending;
+        }
+        if ready!(self.read(turn, context)) {
+            return Poll::Ready(true);
+        }
+        let Work::Job(waiting) = std::mem::take(&mut turn.pending.work) else {
+            turn.break_off();
+            return Poll::Ready(false);
+        };
+        self.http.close_after_answer();
+        self.resume(waiting.exchange, Done::LEFT, turn);
+        Poll::Ready(true)
+    }
+
     /// Asks the application whose request is complete, if one is to be asked.
     pub(super) fn ask(&mut self, turn: &mut Turn<'_>) {
         let upload = match std::mem::take(&mut turn.pending.work) {
@@ -63,7 +86,10 @@ impl Connection {
         };
         let (exchange, question, content) = upload.finish();
         match question.ask(content, &self.core) {
-            Ok(done) => turn.pending.work = Work::Job(Box::new(Waiting { done, exchange })),
+            Ok(done) => {
+                let waiting = Waiting { done, exchange, is_asked: true };
+                turn.pending.work = Work::Job(Box::new(waiting));
+            }
             Err((status, why)) => self.resume(exchange, Done::Failed(status, why), turn),
         }
     }

@@ -134,9 +134,10 @@ impl Connection {
                 if self.is_idle() || is_closing {
                     return Poll::Ready(());
                 }
-                // What it has asked for is sent all the same, and then that was all.
+                // What it has asked for and is ready is sent all the same, and then that was all.
                 self.has_ended = true;
                 if let Some(streams) = &mut self.streams {
+                    streams.has_left = true;
                     streams.http.part_at_once(&mut turn.scratch.output);
                 }
             }

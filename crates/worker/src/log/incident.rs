@@ -50,6 +50,7 @@ kinds! {
     Exhausted "exhausted" "warning" "Descriptors or memory have run out.";
     Failed "failed" "error" "A request failed by a fault of ours or of this machine.";
     Stderr "stderr" "warning" "An application has written to its standard error.";
+    Slow "slow" "warning" "An application has not answered yet, and should have.";
     Panicked "panicked" "error" "A fault of ours ended what was under way.";
     LogKept "log_kept" "error" "A log file could not be opened anew, so the old one is kept.";
 }

@@ -53,7 +53,7 @@ impl Streams {
         let (exchange, question, content) = upload.finish();
         match question.ask(content, from.core) {
             Ok(done) => {
-                let work = Work::Job(Box::new(Waiting { done, exchange }));
+                let work = Work::Job(Box::new(Waiting { done, exchange, is_asked: true }));
                 self.hold(key, work, (None, None), turn);
             }
             Err((status, why)) => {
