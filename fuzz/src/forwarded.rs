@@ -124,14 +124,10 @@ fn slowly(values: &[&[u8]], peer: IpAddr) -> IpAddr {
     farthest
 }
 
-/// An address with or without a port: the longest beginning that is one, if a port follows.
+/// An address with or without one port.
 fn address(text: &str) -> Option<IpAddr> {
-    let bare = text.parse().or_else(|_| {
-        let inside = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
-        inside.unwrap_or_default().parse::<std::net::Ipv6Addr>().map(IpAddr::V6)
-    });
-    if let Ok(address) = bare {
-        return Some(address.to_canonical());
+    if let Some(address) = bare(text) {
+        return Some(address);
     }
     let (before, port) = text.rsplit_once(':')?;
     let is_number = (1..6).contains(&port.len()) && port.chars().all(|c| c.is_ascii_digit());
@@ -140,5 +136,11 @@ fn address(text: &str) -> Option<IpAddr> {
         && port.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
     let may_have_port = before.starts_with('[') || !before.contains(':');
     (is_number || is_name).then_some(())?;
-    may_have_port.then(|| address(before))?
+    may_have_port.then(|| bare(before))?
+}
+
+/// An address alone, one of IPv6 also in brackets.
+fn bare(text: &str) -> Option<IpAddr> {
+    let inside = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(IpAddr::V6);
+    Some(text.parse().ok().or_else(inside)?.to_canonical())
 }

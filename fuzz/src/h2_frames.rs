@@ -3,9 +3,10 @@
 //! The first byte of an input says how many bytes come at a time, and how many are answered with;
 //! the rest follows a client's preface and settings.
 
+use crate::limits;
 use base::Moment;
 use http2::{Block, Connection, Event, Given, PREFACE};
-use message::{Body, Limits, Output, Response, Shared, Slots, Status};
+use message::{Body, Output, Response, Shared, Slots, Status};
 use std::io::IoSlice;
 
 /// Frames, and pieces of them.
@@ -45,8 +46,7 @@ pub fn run(data: &[u8]) {
 
 /// All that is told when `stream` comes in pieces of `step` bytes.
 fn dialogue(stream: &[u8], step: usize, content: Option<usize>) -> String {
-    let limits = Box::leak(Box::new(Limits::default()));
-    let mut http = Connection::new(limits, NOW);
+    let mut http = Connection::new(limits::usual(), NOW);
     let (mut block, mut output, mut told) = (Block::default(), Output::default(), String::new());
     let (mut unread, mut given) = (Vec::new(), 0);
     for piece in stream.chunks(step) {

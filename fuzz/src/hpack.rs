@@ -3,9 +3,10 @@
 //!
 //! An input is blocks of one connection, each behind a byte with its length.
 
+use crate::limits;
 use base::Moment;
 use http2::{Block, Connection, Event, PREFACE};
-use message::{Limits, Output, Slots};
+use message::{Output, Slots};
 
 /// Fields, and pieces of them.
 pub const TOKENS: &[&str] = &[
@@ -82,7 +83,7 @@ fn push(out: &mut Vec<u8>, text: &[u8]) {
 }
 
 fn connection() -> Connection {
-    let mut http = Connection::new(Box::leak(Box::new(Limits::default())), NOW);
+    let mut http = Connection::new(limits::usual(), NOW);
     let opening = [PREFACE, &[0, 0, 0, 4, 0, 0, 0, 0, 0]].concat();
     assert!(matches!(read(&mut http, &opening), Outcome::Other(_)));
     http
