@@ -127,6 +127,15 @@ fn an_upgrade_leaves_no_more_open_than_a_reload() {
 }
 
 #[test]
+fn no_upgrade_waits_for_a_check_that_has_said_what_it_had_to() {
+    let place = Rig::new("");
+    let launch = place.launch().program(&place.path("gannet"));
+    let server = launch.env("GANNET_FAIL", "checked=hang:1").start();
+    assert_eq!(place.upgrade(None), (Some(0), String::new()));
+    server.stop();
+}
+
+#[test]
 fn what_is_under_way_is_finished() {
     let place = Rig::new("");
     let server = place.start();

@@ -46,7 +46,8 @@ pub fn run(data: &[u8]) {
 
 /// All that is told when `stream` comes in pieces of `step` bytes.
 fn dialogue(stream: &[u8], step: usize, content: Option<usize>) -> String {
-    let mut http = Connection::new(limits::usual(), NOW);
+    let limits = limits::usual();
+    let mut http = Connection::new(limits, NOW);
     let (mut block, mut output, mut told) = (Block::default(), Output::default(), String::new());
     let (mut unread, mut given) = (Vec::new(), 0);
     for piece in stream.chunks(step) {

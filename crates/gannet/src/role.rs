@@ -99,6 +99,7 @@ fn check(end: BorrowedFd<'_>) -> io::Result<ExitCode> {
             channel::send(end, &Verdict::Refused { code, text }.encode(), &[], true)?;
         }
     }
+    net::failpoint::hit("checked");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -333,9 +333,11 @@ impl<'v> Shell<'v> {
         match happening {
             Happening::Event(event) => self.due.push_back(event),
             Happening::Check(number, heard) => {
-                if self.check.take_if(|(own, _)| *own == number).is_none() {
+                let Some((_, child)) = self.check.take_if(|(own, _)| *own == number) else {
                     return;
-                }
+                };
+                // It has said what it had to, and an upgrade waits for its end.
+                child.kill();
                 let mut event = match heard {
                     Heard::Note(message) => judge(message),
                     Heard::Ended(how) => {
