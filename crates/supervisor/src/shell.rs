@@ -66,7 +66,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use upgrade::Upgrade;
-use verdict::{judge, not_started};
+use verdict::not_started;
 use workers::Workers;
 
 /// Bytes of a blueprint at most: some 10,000 sites with addresses and logs of their own.
@@ -332,23 +332,7 @@ impl<'v> Shell<'v> {
     fn hear(&mut self, happening: Happening) {
         match happening {
             Happening::Event(event) => self.due.push_back(event),
-            Happening::Check(number, heard) => {
-                let Some((_, child)) = self.check.take_if(|(own, _)| *own == number) else {
-                    return;
-                };
-                // It has said what it had to, and an upgrade waits for its end.
-                child.kill();
-                let mut event = match heard {
-                    Heard::Note(message) => judge(message),
-                    Heard::Ended(how) => {
-                        Event::Refused(1, format!("error: the check of the config {how}"))
-                    }
-                };
-                if let (Event::Checked(checked), true) = (&mut event, self.is_trial) {
-                    checked.workers = 1;
-                }
-                self.due.push_back(event);
-            }
+            Happening::Check(number, heard) => self.checked(number, heard),
             Happening::Trial(number, heard) => self.tried(number, heard),
             Happening::Comparison(number, heard) => self.compared(number, heard),
             Happening::Upgrade if self.machine.is_stopping() => {}

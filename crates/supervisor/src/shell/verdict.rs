@@ -2,7 +2,7 @@
 
 use super::{BLUEPRINT_BYTES_MAX, Happening, Shell, Source, Told};
 use crate::{
-    child::{CHECK, Child},
+    child::{CHECK, Child, Heard},
     machine::{Checked, Event},
     state,
 };
@@ -28,10 +28,25 @@ impl Shell<'_> {
             Err(error) => self.due.push_back(Event::Refused(1, not_started(&error))),
         }
     }
+
+    /// Takes notice of what it has found.
+    pub(super) fn checked(&mut self, number: u64, heard: Heard) {
+        let Some((_, child)) = self.check.take_if(|(own, _)| *own == number) else { return };
+        // It has said what it had to, and an upgrade waits for its end.
+        child.kill();
+        let mut event = match heard {
+            Heard::Note(message) => judge(message),
+            Heard::Ended(how) => Event::Refused(1, format!("error: the check of the config {how}")),
+        };
+        if let (Event::Checked(checked), true) = (&mut event, self.is_trial) {
+            checked.workers = 1;
+        }
+        self.due.push_back(event);
+    }
 }
 
 /// The event that its message stands for.
-pub(super) fn judge(message: Message) -> Told {
+fn judge(message: Message) -> Told {
     let odd = |why: &str| Event::Refused(1, format!("error: the check of the config {why}"));
     let odd_words = || odd("said what nobody understands");
     match Verdict::decode(&message.bytes) {
