@@ -4,12 +4,22 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
 use e2e::{
-    Server, Site,
+    Client, Server, Site,
     application::{self, Application},
+    eventually,
+    frames::{
+        CALM, DATA, END, GOAWAY, HEADERS, OPENING, RST_STREAM, WHOLE, WINDOW_UPDATE, fields, frame,
+        get, until,
+    },
 };
 use std::{
     fs,
+    io::Read,
     process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
 };
 
 /// An application that says how it was asked, and sends all content back.
@@ -26,12 +36,17 @@ fn echo() -> Application {
 
 /// Serves `site` by `php`; `more` are lines of the site's table and of those behind it.
 fn serve(site: &Site, php: &Application, limits: &str, more: &str) -> Server {
+    serve_with(site, php, "upload-max = '4MB'", limits, more)
+}
+
+/// The same with other settings of `php`.
+fn serve_with(site: &Site, php: &Application, set: &str, limits: &str, more: &str) -> Server {
     site.write("index.php", b"");
     Server::run(&format!(
         "[server]\nlisten = {{ address = '127.0.0.1:0', http2 = true }}\nlog = 'json'\nthreads = 1\n\
          [server.limits]\n{limits}\n[site.default]\nroot = {:?}\n{}{more}",
         site.root(),
-        php.setting("upload-max = '4MB'")
+        php.setting(set)
     ))
 }
 
@@ -152,5 +167,89 @@ while True:
     let line = server.wait_for(|line| line["event"] == "request");
     assert_eq!(line["status"], 408);
     assert_eq!(line["reason"], "the content came too slowly");
+    server.stop();
+}
+
+/// A client makes the server reset its streams, so that the application works for nobody: it is let
+/// go each time, and the client has had its turn soon. No place of `requests-max` is lost by that.
+#[test]
+fn an_application_is_let_go_when_its_stream_is_reset() {
+    let (asked, held) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let (asked_there, held_there) = (Arc::clone(&asked), Arc::clone(&held));
+    let php = Application::start(move |_, stream| {
+        asked_there.fetch_add(1, SeqCst);
+        held_there.fetch_add(1, SeqCst);
+        // It says nothing, and notices when nobody waits any more.
+        let _ = stream.read(&mut [0]);
+        held_there.fetch_sub(1, SeqCst);
+    });
+    let site = Site::new();
+    let server = serve_with(&site, &php, "requests-max = 4", "", "");
+    let mut attacker = Client::connect(server.addr());
+    attacker.send(OPENING).unwrap();
+    for number in 0..1000 {
+        let stream = 1 + 2 * number;
+        let nothing = frame(WINDOW_UPDATE, 0, stream, &[0; 4]);
+        if attacker.send([get(stream, "/index.php"), nothing].concat()).is_err() {
+            break;
+        }
+    }
+    assert_eq!(until(&mut attacker, GOAWAY).unwrap().code(), CALM);
+    assert!(eventually(|| held.load(SeqCst) == 0), "nobody is worked for in vain");
+    assert!(asked.load(SeqCst) <= 320, "{} were asked", asked.load(SeqCst));
+    let mut client = Client::connect(server.addr());
+    let four = [1, 3, 5, 7].map(|stream| get(stream, "/index.php")).concat();
+    client.send([OPENING, &four].concat()).unwrap();
+    assert!(eventually(|| held.load(SeqCst) == 4), "each place can be had again");
+    client.send(get(9, "/index.php")).unwrap();
+    let answer = until(&mut client, HEADERS).unwrap();
+    assert_eq!(answer.stream, 9, "and there is no fifth");
+    drop(client);
+    assert!(eventually(|| held.load(SeqCst) == 0), "who leaves lets them go");
+    server.stop();
+}
+
+/// Content that is not as long as its field says (RFC 9113 section 8.1.1) reaches no application.
+#[test]
+fn content_of_another_length_than_told_reaches_no_application() {
+    let asked = Arc::new(AtomicU32::new(0));
+    let asked_there = Arc::clone(&asked);
+    let php = Application::start(move |asked, stream| {
+        asked_there.fetch_add(1, SeqCst);
+        application::answer(stream, &[b"\r\n", &asked.content[..]].concat());
+    });
+    let site = Site::new();
+    let server = serve(&site, &php, "", "");
+    let told = |stream, flags, length: &str| {
+        let mut block = fields(0x83, "/index.php");
+        // `content-length` of the standing table, kept out of the other one.
+        block.extend([0x0f, 0x0d, u8::try_from(length.len()).unwrap()]);
+        block.extend_from_slice(length.as_bytes());
+        frame(HEADERS, WHOLE | flags, stream, &block)
+    };
+    let data = |flags, content: &[u8]| frame(DATA, flags, 1, content);
+    let large: Vec<_> = (0..4).flat_map(|_| data(0, &[b'x'; 16_000])).collect();
+    let cases = [
+        ("none of it", told(1, END, "5")),
+        ("too little", [told(1, 0, "5"), data(END, b"abc")].concat()),
+        (
+            "too little, and then nothing",
+            [told(1, 0, "5"), data(0, b"abc"), data(END, b"")].concat(),
+        ),
+        ("too much", [told(1, 0, "5"), data(END, b"abcdef")].concat()),
+        ("too much, in two", [told(1, 0, "5"), data(0, b"abcde"), data(END, b"f")].concat()),
+        ("too little of much", [told(1, 0, "70000"), large.clone(), data(END, b"")].concat()),
+        ("too much of much", [told(1, 0, "63999"), large, data(END, b"")].concat()),
+    ];
+    for (name, bytes) in cases {
+        let mut client = Client::connect(server.addr());
+        client.send([OPENING, &bytes].concat()).unwrap();
+        let reset = until(&mut client, RST_STREAM).unwrap();
+        assert_eq!((reset.stream, reset.code()), (1, 1), "{name}");
+    }
+    assert_eq!(asked.load(SeqCst), 0);
+    let mut client = Client::connect(server.addr());
+    client.send([OPENING, &told(1, 0, "5"), &data(0, b"abcde"), &data(END, b"")].concat()).unwrap();
+    assert_eq!(until(&mut client, DATA).unwrap().payload, b"abcde", "as long as told");
     server.stop();
 }
