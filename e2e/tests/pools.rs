@@ -52,6 +52,60 @@ fn two_sites_have_two_users_and_neither_reads_the_other() {
     assert!(sockets.iter().all(|socket| !socket.exists()));
 }
 
+/// Both workers of a site are at a request, and a third one waits: each is named by its id.
+#[test]
+fn it_is_shown_which_worker_is_at_which_request() {
+    let place = Sites::new();
+    place.edit("threads = 1", "threads = 1\nrequest-id = 'X-Request-Id'");
+    let server = place.start();
+    let (begun, go) = (place.path("b/begun"), place.path("go"));
+    let targets = ["/first", "/second?x=", "/third"];
+    let mut clients = Vec::new();
+    let look = || {
+        let (code, stdout, stderr) = place.ask(&["status", "--php", "--json"]);
+        assert_eq!((code, &*stderr), (Some(0), ""));
+        serde_json::from_str::<Value>(&stdout).unwrap()
+    };
+    for target in targets {
+        let mut client = Client::connect(server.addr());
+        let and = if target.contains('?') { '&' } else { '?' };
+        let line = format!("GET {target}{and}wait={} HTTP/1.1", go.display());
+        client.send(format!("{line}\r\nHost: b.example\r\n\r\n")).unwrap();
+        clients.push(client);
+        match clients.len() {
+            3 => assert!(eventually(|| look()["others"].as_array().unwrap().len() == 1)),
+            _ => assert!(eventually(|| fs::remove_file(&begun).is_ok())),
+        }
+    }
+    let (code, text, _) = place.ask(&["status", "--php"]);
+    assert_eq!(code, Some(0));
+    assert!(text.contains("b.example: 2 workers busy, 0 idle"), "{text}");
+    assert!(text.contains("  GET /first?wait="), "{text}");
+    let shown = look();
+    let pools = shown["pools"].as_array().unwrap();
+    let [idle, busy] = ["default", "b.example"]
+        .map(|host| pools.iter().find(|pool| pool["site"] == host).unwrap());
+    assert_eq!((&idle["busy"], &busy["busy"]), (&0.into(), &2.into()));
+    fs::write(&go, "").unwrap();
+    let workers = busy["workers"].as_array().unwrap();
+    let told = [&workers[0], &workers[1], &shown["others"][0]];
+    for ((target, told), mut client) in targets.into_iter().zip(told).zip(clients) {
+        assert!(told["target"].as_str().unwrap().starts_with(target), "{target}: {shown}");
+        assert!(told["script"].as_str().unwrap().ends_with("/b/index.php"), "{shown}");
+        let answer = client.response().unwrap();
+        assert_eq!(answer.get("x-request-id"), told["id"].as_str(), "{target}: {shown}");
+    }
+    assert!(eventually(
+        || look()["pools"][1]["busy"] == 0 && look()["others"] == Value::from([(); 0])
+    ));
+    // One that has died is another one soon.
+    master(&server, "b.example").kill();
+    assert!(eventually(|| place.count("php_died") == 1));
+    show(&server, "b.example", "");
+    assert_eq!(look()["pools"].as_array().unwrap().len(), 2);
+    server.stop();
+}
+
 #[test]
 fn one_that_dies_is_replaced_and_no_request_fails() {
     let place = Sites::new();

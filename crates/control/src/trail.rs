@@ -9,6 +9,10 @@
 //! Only the request of the turn is written for each exchange, in some ten words of memory that no
 //! other thread writes to. One that the turn leaves undone is kept beside it until it is over.
 
+mod calls;
+
+pub use calls::{Asked, Call, Calling, seen as calls_seen};
+
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Words for a loop's phase, so that no other one writes to its cache lines.
@@ -23,8 +27,9 @@ const REQUEST_WORDS: usize = 1 + METHOD_WORDS + HOST_WORDS + PATH_WORDS;
 /// Requests of a loop: the one of the turn, and those that are kept. Further ones go untold.
 const REQUESTS: usize = 16;
 
-/// Words of a loop.
+/// Words of a loop's trail, and with those of its calls.
 const TRAIL_WORDS: usize = HEAD_WORDS + REQUESTS * REQUEST_WORDS;
+const LOOP_WORDS: usize = TRAIL_WORDS + calls::LOOP_WORDS;
 
 const PHASE: usize = 0;
 
@@ -86,7 +91,7 @@ impl Trails {
     /// How many words the trails of so many loops have.
     #[must_use]
     pub const fn words(loops: usize) -> usize {
-        loops * TRAIL_WORDS
+        loops * LOOP_WORDS
     }
 
     /// The trails in these words, which are all 0 in the beginning.
@@ -98,7 +103,7 @@ impl Trails {
     /// The trail of the loop number `at`.
     #[must_use]
     pub fn trail(&self, at: usize) -> Trail {
-        Trail(self.0.chunks_exact(TRAIL_WORDS).nth(at).unwrap_or_default())
+        Trail(self.0.chunks_exact(LOOP_WORDS).nth(at).unwrap_or_default())
     }
 }
 
@@ -152,6 +157,14 @@ impl Trail {
         Some(Kept(kept))
     }
 
+    /// Shows that an application is asked, since so many milliseconds after the machine started:
+    /// the id of the request, its method, its target and the program that is to answer. `None`
+    /// where there is no room.
+    #[must_use]
+    pub fn call(&self, since_ms: u64, parts: [&str; 4]) -> Option<Calling> {
+        calls::show(self.0.get(TRAIL_WORDS..)?, since_ms, parts)
+    }
+
     fn request(&self, at: usize) -> &'static [AtomicU64] {
         let start = HEAD_WORDS + at * REQUEST_WORDS;
         self.0.get(start..start + REQUEST_WORDS).unwrap_or_default()
@@ -193,7 +206,13 @@ impl Seen {
 /// Where in the words of a process those of the loop number `at` are.
 #[must_use]
 pub const fn place(at: usize) -> (usize, usize) {
-    (at * TRAIL_WORDS, TRAIL_WORDS)
+    (at * LOOP_WORDS, TRAIL_WORDS)
+}
+
+/// Where those of its calls are.
+#[must_use]
+pub const fn calls_place(at: usize) -> (usize, usize) {
+    (at * LOOP_WORDS + TRAIL_WORDS, calls::LOOP_WORDS)
 }
 
 /// Puts as much of `text` into `words` as there is room for: how many bytes.
@@ -215,13 +234,16 @@ fn request(words: &[u64]) -> Option<String> {
     let (&lengths, text) = words.split_first()?;
     let (method, rest) = text.split_at_checked(METHOD_WORDS)?;
     let (host, path) = rest.split_at_checked(HOST_WORDS)?;
-    let part = |words: &[u64], shift: u32| {
-        let bytes: Vec<_> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-        let length = usize::try_from(lengths >> shift & 0xffff).unwrap_or(0);
-        String::from_utf8_lossy(bytes.get(..length).unwrap_or(&bytes)).into_owned()
-    };
+    let part = |words: &[u64], shift: u32| text_in(words, lengths >> shift & 0xffff);
     let text = || format!("{} {}{}", part(method, 32), part(host, 16), part(path, 0));
     (lengths != 0).then(text)
+}
+
+/// The text of so many bytes in these words.
+fn text_in(words: &[u64], length: u64) -> String {
+    let bytes: Vec<_> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    let length = usize::try_from(length).unwrap_or(0);
+    String::from_utf8_lossy(bytes.get(..length).unwrap_or(&bytes)).into_owned()
 }
 
 #[cfg(test)]

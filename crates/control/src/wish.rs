@@ -5,6 +5,7 @@ use crate::{
     comparison::Comparison,
     note::{Note, read, short, write},
     status::Status,
+    trail::Asked,
 };
 use std::path::PathBuf;
 
@@ -25,6 +26,8 @@ pub enum Wish {
     Upgrade(Option<PathBuf>),
     /// To know what has happened to the request with that id.
     Tell(String),
+    /// To know what runs PHP, and what it is asked.
+    Asked,
 }
 
 /// What comes of it.
@@ -48,6 +51,8 @@ pub enum Outcome {
     /// What has happened to a request and on its connection: microseconds since the request was
     /// there, which it was not yet where they are below zero, and words.
     Told(Vec<(i64, String)>),
+    /// What runs PHP, and what it is asked.
+    Asked(Asked),
 }
 
 impl Note for Wish {
@@ -68,6 +73,7 @@ impl Note for Wish {
                 write(7, |out| out.bytes(file.as_os_str().as_encoded_bytes()))
             }
             Self::Tell(id) => write(8, |out| out.bytes(id.as_bytes())),
+            Self::Asked => write(9, |_| ()),
         }
     }
 
@@ -83,6 +89,7 @@ impl Note for Wish {
                 6 => Self::Reload(Some(from.path()?)),
                 7 => Self::Compare(Some(from.path()?)),
                 8 => Self::Tell(from.text()?),
+                9 => Self::Asked,
                 _ => return None,
             })
         })
@@ -107,6 +114,7 @@ impl Note for Outcome {
                     out.bytes(words.as_bytes());
                 }
             }),
+            Self::Asked(asked) => write(6, |out| asked.pack(out)),
         }
     }
 
@@ -121,6 +129,7 @@ impl Note for Outcome {
                 5 => Self::Told(
                     from.list(|from| Some((from.number()?.cast_signed(), from.text()?)))?,
                 ),
+                6 => Self::Asked(Asked::unpack(from)?),
                 _ => return None,
             })
         })

@@ -67,6 +67,9 @@ pub(crate) enum Verb {
     Status {
         #[command(flatten)]
         desk: Desk,
+        /// Show each php-fpm that it runs: which of its workers is at which request
+        #[arg(long)]
+        php: bool,
         /// Say it as JSON, for programs
         #[arg(long)]
         json: bool,

@@ -28,6 +28,7 @@ mod diff;
 mod doctor;
 mod top;
 mod wishing;
+mod pools;
 mod selftest;
 mod trouble;
 
@@ -47,7 +48,8 @@ fn main() -> ExitCode {
         Some(Verb::Upgrade { binary, config, control }) => {
             wishing::upgrade(&Desk { file: config, control }, binary)
         }
-        Some(Verb::Status { desk, json }) => wishing::status(&desk, json),
+        Some(Verb::Status { desk, php: true, json }) => pools::show(&desk, json),
+        Some(Verb::Status { desk, php: false, json }) => wishing::status(&desk, json),
         Some(Verb::Role { role }) => role::play(role),
         Some(Verb::Check { file }) => verb::check(&file).map(|()| ExitCode::SUCCESS),
         Some(Verb::Top { desk }) => top::top(&desk),

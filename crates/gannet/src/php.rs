@@ -155,7 +155,7 @@ impl Fpm {
         DirBuilder::new().mode(0o700).create(&folder).map_err(failed)?;
         let path = folder.join("socket");
         let group = process::group();
-        let (socket, file) = unix::listen_for_program(&path, group).map_err(|error| {
+        let (socket, file) = unix::listen_for_program(&path, Some(group)).map_err(|error| {
             let _ = fs::remove_dir_all(&folder);
             format!("{}: {error:?}", path.display())
         })?;
@@ -207,7 +207,7 @@ impl Shared {
 
     /// Starts one and waits until it has ended: how, and whether it was ready before.
     fn run(&self, ready: &Sender<Result<(), String>>) -> io::Result<(String, bool)> {
-        let (mut child, errors) = fpm::start(&self.pool, self.socket.as_fd(), true)?;
+        let (mut child, errors) = fpm::start(&self.pool, self.socket.as_fd(), None, true)?;
         let handle = Handle::of(child.id()).map(Arc::new).ok();
         {
             let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);

@@ -135,7 +135,8 @@ fn name(name: &str, indent: &str) -> String {
     }
 }
 
-fn counted(count: u64, one: &str, several: &str) -> String {
+/// A count, and what is counted.
+pub(crate) fn counted(count: u64, one: &str, several: &str) -> String {
     greeting::counted(usize::try_from(count).unwrap_or(usize::MAX), one, several)
 }
 

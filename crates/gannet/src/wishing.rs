@@ -4,6 +4,7 @@ use crate::{arguments::Desk, diff, machine, place, status, trouble::Trouble};
 use control::{
     note::Note,
     status::Status,
+    trail::Asked,
     wish::{Outcome, Wish},
 };
 use net::{peer, process};
@@ -58,6 +59,14 @@ pub(crate) fn stop(desk: &Desk) -> Result<ExitCode, Trouble> {
 pub(crate) fn look(desk: &Desk) -> Result<Status, Trouble> {
     match ask(desk, &Wish::Status)? {
         Outcome::Status(status) => Ok(status),
+        outcome => refused(outcome),
+    }
+}
+
+/// What runs PHP for a running server, and what it is asked.
+pub(crate) fn asked(desk: &Desk) -> Result<Asked, Trouble> {
+    match ask(desk, &Wish::Asked)? {
+        Outcome::Asked(asked) => Ok(asked),
         outcome => refused(outcome),
     }
 }

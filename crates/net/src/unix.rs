@@ -93,21 +93,27 @@ fn listen_for(
 }
 
 /// Listens at `path`, in the place of whatever socket lies there, for a program that is given this
-/// socket and for clients of that `group`. Nobody else may have a use for that path.
+/// socket and for clients of this user, or of that `group`. Nobody else may have a use for that
+/// path.
 ///
 /// # Errors
 ///
 /// See [`UnixError`].
-pub fn listen_for_program(path: &Path, group: u32) -> Result<(OwnedFd, SocketFile), UnixError> {
+pub fn listen_for_program(
+    path: &Path,
+    group: Option<u32>,
+) -> Result<(OwnedFd, SocketFile), UnixError> {
     if matches!(look(path), Ok((_, FileType::Socket))) {
         unlink(path)?;
     }
     let (socket, file) = listen_for(SocketType::STREAM, path, 0o600)?;
     // Programs wait in accept.
     rustix::io::ioctl_fionbio(&socket, false)?;
-    let found = Found::at(path)?;
-    chownat(&found.file, c"", None, Some(Gid::from_raw(group)), AtFlags::EMPTY_PATH)?;
-    found.set_mode(0o660)?;
+    if let Some(group) = group {
+        let found = Found::at(path)?;
+        chownat(&found.file, c"", None, Some(Gid::from_raw(group)), AtFlags::EMPTY_PATH)?;
+        found.set_mode(0o660)?;
+    }
     Ok((socket, file))
 }
 
@@ -367,7 +373,7 @@ mod tests {
         let path = folder.path().join("s");
         let _other = UnixListener::bind(&path).unwrap();
         let group = crate::process::group();
-        let (socket, file) = listen_for_program(&path, group).unwrap();
+        let (socket, file) = listen_for_program(&path, Some(group)).unwrap();
         let found = fs::metadata(&path).unwrap();
         assert_eq!(found.permissions().mode() & 0o777, 0o660);
         assert_eq!(std::os::unix::fs::MetadataExt::gid(&found), group);
@@ -378,7 +384,7 @@ mod tests {
         drop((client, file));
         assert!(!is_socket(&path));
         fs::write(&path, "precious").unwrap();
-        assert!(matches!(listen_for_program(&path, group), Err(UnixError::NoSocket)));
+        assert!(matches!(listen_for_program(&path, Some(group)), Err(UnixError::NoSocket)));
     }
 
     #[test]

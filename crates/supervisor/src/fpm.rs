@@ -19,6 +19,12 @@ pub const MISSING: &str = "there is no php-fpm here (Debian: `apt install php-fp
 /// What php-fpm calls its socket. It removes what lies there when it ends: nothing ever does.
 const SOCKET: &str = "/proc/gannet";
 
+/// What it calls the other one, at which it says how it is.
+const SHOWN_SOCKET: &str = "/proc/gannet-shown";
+
+/// By which name it is asked there. No program is called that, so that no visitor can ask for it.
+pub const SHOWN_NAME: &str = "/gannet-shown";
+
 /// What a php-fpm says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Word {
@@ -28,16 +34,23 @@ pub enum Word {
     Said(String),
 }
 
-/// Starts the php-fpm of `pool`, which accepts from `socket`; what it says comes out of the pipe.
-/// If it `is_bound` it ends with the thread that has started it.
+/// Starts the php-fpm of `pool`, which accepts from `socket`, and from `shown` those who want to
+/// know how it is; what it says comes out of the pipe. If it `is_bound` it ends with the thread
+/// that has started it.
 ///
 /// # Errors
 ///
 /// The program is gone, the user cannot be had, or processes or descriptors have run out.
-pub fn start(pool: &Pool, socket: BorrowedFd<'_>, is_bound: bool) -> io::Result<(Child, OwnedFd)> {
+pub fn start(
+    pool: &Pool,
+    socket: BorrowedFd<'_>,
+    shown: Option<BorrowedFd<'_>>,
+    is_bound: bool,
+) -> io::Result<(Child, OwnedFd)> {
     net::failpoint::call()?;
-    let config = sealed::bytes(c"gannet-php", settings(pool).as_bytes())?;
+    let config = sealed::bytes(c"gannet-php", settings(pool, shown.is_some()).as_bytes())?;
     let socket = socket.try_clone_to_owned()?;
+    let shown = shown.map(|shown| shown.try_clone_to_owned()).transpose()?;
     // While nobody reads it is to go on.
     let (errors, end) = process::overflow()?;
     if let Some(user) = &pool.user {
@@ -49,9 +62,13 @@ pub fn start(pool: &Pool, socket: BorrowedFd<'_>, is_bound: bool) -> io::Result<
     command.args(["--nodaemonize", "--force-stderr", "--fpm-config", &path]);
     // Its programs could read all that it knows.
     environment::pass_on(&mut command, false);
-    command.env("FPM_SOCKETS", format!("{SOCKET}={}", socket.as_raw_fd()));
+    let mut sockets = format!("{SOCKET}={}", socket.as_raw_fd());
+    if let Some(shown) = &shown {
+        sockets.push_str(&format!(",{SHOWN_SOCKET}={}", shown.as_raw_fd()));
+    }
+    command.env("FPM_SOCKETS", sockets);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(end);
-    process::pass_on(&mut command, vec![config, socket]);
+    process::pass_on(&mut command, [config, socket].into_iter().chain(shown).collect());
     if let Some(PoolUser { number, group, groups, .. }) = &pool.user {
         process::run_as(&mut command, *number, *group, groups.clone());
     }
@@ -84,7 +101,7 @@ pub fn meaning(line: &str) -> Option<Word> {
 }
 
 /// What it reads of what it shall be.
-fn settings(pool: &Pool) -> String {
+fn settings(pool: &Pool, is_shown: bool) -> String {
     let is_plain = |letter: &char| letter.is_ascii_alphanumeric() || ".-_".contains(*letter);
     let name: String = pool.name.chars().filter(is_plain).collect();
     let mut text = format!(
@@ -96,6 +113,11 @@ fn settings(pool: &Pool) -> String {
         pool.workers,
         pool.slow_seconds
     );
+    if is_shown {
+        text.push_str(&format!(
+            "pm.status_path = {SHOWN_NAME}\npm.status_listen = {SHOWN_SOCKET}\n"
+        ));
+    }
     for (name, value) in &pool.ini {
         text.push_str(&format!("php_admin_value[{name}] = '{value}'\n"));
     }
@@ -134,9 +156,10 @@ mod tests {
         let mut pool = Pool::quick("/php".into(), None, ("/socket".into(), 33));
         (pool.name, pool.workers) = ("*.a.example".into(), 3);
         pool.ini = vec![("memory_limit".to_owned(), "1\"${x}".to_owned())];
-        let text = settings(&pool);
+        let text = settings(&pool, true);
         assert!(text.contains("\n[.a.example]\nlisten = /proc/gannet\n"), "{text}");
         assert!(text.contains("\npm.max_children = 3\n"), "{text}");
+        assert!(text.contains("\npm.status_listen = /proc/gannet-shown\n"), "{text}");
         assert!(text.ends_with("\nphp_admin_value[memory_limit] = '1\"${x}'\n"), "{text}");
     }
 }

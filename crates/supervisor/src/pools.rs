@@ -23,6 +23,7 @@ use process::Process;
 use std::{
     io,
     os::fd::{AsFd, OwnedFd},
+    path::PathBuf,
     rc::Rc,
     time::Duration,
 };
@@ -85,6 +86,8 @@ struct Held {
     /// Where it listens; nowhere while it dies again and again.
     door: Option<Door>,
     process: Option<Process>,
+    /// The file of the socket at which it says how it is.
+    shown: Option<SocketFile>,
     /// The number of the last process, and when it was started.
     number: u64,
     since: Moment,
@@ -231,6 +234,12 @@ impl Pools {
         self.all.iter().filter_map(|held| held.process.as_ref()).chain(&self.leaving)
     }
 
+    /// The sites of all, and where each says how it is.
+    pub(crate) fn shown(&self) -> Vec<(String, PathBuf)> {
+        let shown = self.all.iter().filter(|held| held.shown.is_some());
+        shown.map(|held| (held.pool.name.to_string(), held.pool.shown())).collect()
+    }
+
     /// Ends them all, and waits for it: the server ends.
     pub(crate) fn end(&mut self) {
         let orders: [fn(&Handle); 2] = [Handle::quit, Handle::stop];
@@ -299,7 +308,8 @@ impl Pools {
         };
         let stage = if process.is_some() { Stage::Ready } else { Stage::Absent };
         let (number, since) = (self.count, net::clock::now());
-        let mut held = Held { stage, door, process, number, since, ..Held::new(pool) };
+        let shown = SocketFile::at(&pool.shown()).ok();
+        let mut held = Held { stage, door, process, shown, number, since, ..Held::new(pool) };
         if held.process.is_none() {
             held.lost(&self.tell);
         }
@@ -315,6 +325,7 @@ impl Held {
             stage: Stage::New,
             door: None,
             process: None,
+            shown: None,
             number: 0,
             since: Moment(0),
             deaths: 0,
@@ -329,7 +340,12 @@ impl Held {
             Some(door) => door,
             none => none.insert(Door::open(&self.pool)?),
         };
-        let (child, errors) = fpm::start(&self.pool, door.socket.as_fd(), false)?;
+        // Where nobody can see how it is, it answers all the same.
+        self.shown = None;
+        let (shown, file) = unix::listen_for_program(&self.pool.shown(), None).ok().unzip();
+        let shown = shown.as_ref().map(OwnedFd::as_fd);
+        let (child, errors) = fpm::start(&self.pool, door.socket.as_fd(), shown, false)?;
+        self.shown = file;
         let pid = child.id();
         let watched = Handle::of(pid).and_then(|h| Process::watch((number, pid), h, errors, tell));
         match watched {
@@ -375,7 +391,8 @@ impl Door {
             UnixError::Taken(_) => io::Error::other(format!("{path}: another server is there")),
             UnixError::NoSocket => io::Error::other(format!("{path}: no socket lies there")),
         };
-        let (socket, file) = unix::listen_for_program(&pool.socket, pool.group).map_err(failed)?;
+        let (socket, file) =
+            unix::listen_for_program(&pool.socket, Some(pool.group)).map_err(failed)?;
         Ok(Self { file, socket, name: state::name("php")? })
     }
 }

@@ -90,6 +90,7 @@ async fn converse(
     sender: oneshot::Sender<Done>,
 ) {
     let Question { php, variables, ends, has_content, is_head, asked } = question;
+    let _shown = asked.show(core);
     let failure = match connect(&php.application.address).await {
         Err(failure) => Err((failure, Some(sender))),
         Ok(socket) => {

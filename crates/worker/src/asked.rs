@@ -6,6 +6,7 @@ use crate::{
     log::{Incident, Kind},
     record::{About, Subject},
 };
+use control::trail::Calling;
 use fastcgi::Script;
 use message::{Exchange, Fields, Length, Method, Request, RequestId, Version};
 use std::net::IpAddr;
@@ -42,6 +43,15 @@ impl Asked {
             query: request.query.map(Into::into),
             script: String::from_utf8_lossy(&[&*script.root, &script.file].concat()).into(),
         }
+    }
+
+    /// Has it seen that this is asked, until what it returns is dropped.
+    pub(crate) fn show(&self, core: &Core) -> Option<Calling> {
+        let id = self.id.as_ref().map_or("", RequestId::as_str);
+        let query = self.query.as_deref();
+        let target = query.map(|query| format!("{}?{query}", self.path));
+        let target = target.as_deref().unwrap_or(&self.path);
+        core.trail.call(net::clock::now().0, [id, &self.method, target, &self.script])
     }
 
     /// Puts down in the error log what happened to the request.

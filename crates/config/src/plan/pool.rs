@@ -67,6 +67,12 @@ impl Pool {
         self.socket = path.into();
     }
 
+    /// Where it says how it is, to the user of the server alone; absolute.
+    #[must_use]
+    pub fn shown(&self) -> PathBuf {
+        self.socket.with_extension("shown")
+    }
+
     /// Appends it; [`Pool::unpack`] reads it.
     pub fn pack(&self, out: &mut Packer) {
         out.bytes(self.name.as_bytes());

@@ -10,6 +10,7 @@ use base::Moment;
 use config::plan::Address;
 use control::{
     status,
+    trail::Asked,
     wish::{Outcome, Wish},
 };
 use net::queue::{self, Queue};
@@ -58,7 +59,7 @@ pub(super) fn stops() -> Outcome {
 impl Shell<'_> {
     /// Does what somebody wishes, who is told what comes of it.
     pub(super) fn grant(&mut self, wish: Wish, asker: Asker) {
-        if self.machine.is_stopping() && !matches!(wish, Wish::Stop | Wish::Status) {
+        if self.machine.is_stopping() && !matches!(wish, Wish::Stop | Wish::Status | Wish::Asked) {
             return asker.answer(&stops());
         }
         if let Wish::Reload(Some(file)) | Wish::Compare(Some(file)) = &wish
@@ -84,6 +85,10 @@ impl Shell<'_> {
             }
             Wish::Upgrade(path) => self.upgrade(path, Some(asker)),
             Wish::Tell(id) => asker.answer(&self.tell(&id)),
+            Wish::Asked => {
+                let (pools, calls) = (self.pools.shown(), self.workers.calls());
+                asker.answer(&Outcome::Asked(Asked { pools, calls }));
+            }
             Wish::Status => asker.answer(&Outcome::Status(self.status())),
         }
     }

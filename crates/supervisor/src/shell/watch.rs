@@ -3,7 +3,7 @@
 use super::Happening;
 use control::{
     Trails, counters,
-    trail::{self, Seen},
+    trail::{self, Call, Seen},
 };
 use net::memory;
 use std::{
@@ -86,6 +86,16 @@ impl Watch {
     pub(super) fn requests(&self) -> Vec<String> {
         let seen = (0..self.beats.len()).filter_map(|at| self.seen(at));
         seen.flat_map(Seen::requests).take(REQUESTS_MAX).collect()
+    }
+
+    /// What applications are asked.
+    pub(super) fn calls(&self) -> Vec<Call> {
+        let calls = |at| {
+            let (start, count) = trail::calls_place(at);
+            let look = || memory::look(self.memory.as_fd(), start, count).unwrap_or_default();
+            trail::calls_seen(&look(), &look())
+        };
+        (0..self.beats.len()).flat_map(calls).collect()
     }
 
     fn seen(&self, at: usize) -> Option<Seen> {

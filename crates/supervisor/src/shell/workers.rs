@@ -1,5 +1,7 @@
 //! The workers that are there: what each is given and told, and what it has counted.
 
+mod figures;
+
 use super::{Source, had::Had, table::Table, watch::Watch};
 use crate::{
     child::{Child, Heard},
@@ -15,8 +17,10 @@ use control::{
     note::{Note, Order},
     recent::REQUESTS_MAX,
     status,
-    tally::{self, Counts},
+    tally::Counts,
+    trail::Call,
 };
+use figures::{counted, had, names, of_loops, own_names};
 use net::{
     channel::{DESCRIPTORS_MAX, Message},
     memory,
@@ -308,6 +312,11 @@ impl Workers {
         Counter::ALL.iter().enumerate().map(total).collect()
     }
 
+    /// What applications are asked.
+    pub(super) fn calls(&self) -> Vec<Call> {
+        self.all.values().flat_map(|worker| worker.watch.calls()).collect()
+    }
+
     /// Whether a worker is there.
     pub(super) fn is_there(&self, id: WorkerId) -> bool {
         self.all.contains_key(&id)
@@ -430,36 +439,6 @@ impl Workers {
     pub(super) fn sources(&self) -> impl Iterator<Item = &Rc<Source>> + Clone {
         self.all.values().map(|worker| &worker.source)
     }
-}
-
-fn counted(worker: &Worker) -> Vec<u64> {
-    let words = memory::look(worker.rows.as_fd(), 0, usize::MAX).unwrap_or_default();
-    match &worker.counters {
-        None => counters::totals(&words),
-        Some(names) => counters::totals_by_name(&words, names),
-    }
-}
-
-/// The names of all that this program counts.
-fn own_names() -> impl Iterator<Item = String> {
-    Counter::ALL.iter().map(|counter| counter.label().to_owned())
-}
-
-/// The names of all that a worker counts.
-fn names(worker: &Worker) -> Vec<String> {
-    worker.counters.clone().unwrap_or_else(|| own_names().collect())
-}
-
-/// What each loop of a worker has counted.
-fn of_loops(worker: &Worker, counter: Counter) -> Vec<u64> {
-    let words = memory::look(worker.rows.as_fd(), 0, usize::MAX).unwrap_or_default();
-    counters::of_loops(&words, &names(worker), counter)
-}
-
-/// What each site and route of a worker has had.
-fn had(worker: &Worker) -> Vec<Counts> {
-    let words = memory::look(worker.tallies.as_fd(), 0, usize::MAX).unwrap_or_default();
-    tally::totals(&words, worker.source.blueprint.labels.len())
 }
 
 /// Gives a worker its log files, but for those that were kept.

@@ -1,0 +1,178 @@
+//! What a loop asks applications at the moment, so that it can be said which of them is at what.
+//!
+//! ```text
+//!   call │ since │ lengths │ id │ method │ target │ script │     since: 0 where there is none
+//! ```
+
+use super::{put, text_in};
+use crate::status::list;
+use base::pack::{Packer, Unpacker};
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+/// Calls of a loop that are shown at a time. Further ones go untold.
+const CALLS: usize = 64;
+
+/// Words of the parts of a call; the rest of a longer one is left out.
+const PART_WORDS: [usize; 4] = [8, 2, 24, 24];
+const CALL_WORDS: usize = 2 + 8 + 2 + 24 + 24;
+
+/// Words of a loop.
+pub(super) const LOOP_WORDS: usize = CALLS * CALL_WORDS;
+
+/// A request that an application is asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Call {
+    /// Since when, in milliseconds since the machine started.
+    pub since_ms: u64,
+    /// Its id; empty where it has none.
+    pub id: String,
+    /// Its method.
+    pub method: String,
+    /// Its path and query, or the first 192 bytes of it.
+    pub target: String,
+    /// The program that is to answer, or the first 192 bytes of its path.
+    pub script: String,
+}
+
+/// A call that is shown; dropping this forgets it.
+#[derive(Debug)]
+pub struct Calling(&'static AtomicU64);
+
+impl Drop for Calling {
+    fn drop(&mut self) {
+        self.0.store(0, Relaxed);
+    }
+}
+
+/// Shows in these words of a loop that an application is asked, since so many milliseconds: the
+/// id, the method, the target and the program. `None` where there is no room.
+pub(super) fn show(
+    words: &'static [AtomicU64],
+    since_ms: u64,
+    parts: [&str; 4],
+) -> Option<Calling> {
+    let is_free = |call: &&[AtomicU64]| call.first().is_some_and(|word| word.load(Relaxed) == 0);
+    let (since, rest) = words.chunks_exact(CALL_WORDS).find(is_free)?.split_first()?;
+    let (lengths, mut room) = rest.split_first()?;
+    let mut told = 0;
+    for (part, count) in parts.into_iter().zip(PART_WORDS) {
+        let (own, after) = room.split_at_checked(count)?;
+        told = told << 16 | put(own, part);
+        room = after;
+    }
+    lengths.store(told, Relaxed);
+    since.store(since_ms.max(1), Relaxed);
+    Some(Calling(since))
+}
+
+/// The calls in the words of a loop that were the same at two looks, one right after the other: no
+/// other one may have taken the place of one of them meanwhile.
+#[must_use]
+pub fn seen(first: &[u64], second: &[u64]) -> Vec<Call> {
+    let pairs = first.chunks_exact(CALL_WORDS).zip(second.chunks_exact(CALL_WORDS));
+    pairs.filter(|(first, second)| first == second).filter_map(|(words, _)| call(words)).collect()
+}
+
+fn call(words: &[u64]) -> Option<Call> {
+    let (&since_ms, rest) = words.split_first()?;
+    let (&lengths, mut room) = rest.split_first()?;
+    let mut shift = 64;
+    let mut parts = PART_WORDS.into_iter().map(|count| {
+        shift -= 16;
+        let (own, after) = room.split_at_checked(count)?;
+        room = after;
+        Some(text_in(own, lengths >> shift & 0xffff))
+    });
+    let mut part = || parts.next().flatten();
+    let (id, method, target, script) = (part()?, part()?, part()?, part()?);
+    (since_ms != 0).then_some(Call { since_ms, id, method, target, script })
+}
+
+/// What a server has others run, and what it asks them at the moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Each php-fpm by its site, and where it says how it is.
+    pub pools: Vec<(String, PathBuf)>,
+    /// What they are asked, and others that the server has not started.
+    pub calls: Vec<Call>,
+}
+
+impl Asked {
+    pub(crate) fn pack(&self, out: &mut Packer) {
+        list(out, &self.pools, |out, (site, path)| {
+            out.bytes(site.as_bytes());
+            out.bytes(path.as_os_str().as_encoded_bytes());
+        });
+        list(out, &self.calls, |out, Call { since_ms, id, method, target, script }| {
+            out.number(*since_ms);
+            [id, method, target, script].iter().for_each(|part| out.bytes(part.as_bytes()));
+        });
+    }
+
+    pub(crate) fn unpack(from: &mut Unpacker<'_>) -> Option<Self> {
+        let pools = from.list(|from| Some((from.text()?, from.path()?)))?;
+        let call = |from: &mut Unpacker<'_>| {
+            Some(Call {
+                since_ms: from.number()?,
+                id: from.text()?,
+                method: from.text()?,
+                target: from.text()?,
+                script: from.text()?,
+            })
+        };
+        Some(Self { pools, calls: from.list(call)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words() -> &'static [AtomicU64] {
+        (0..LOOP_WORDS).map(|_| AtomicU64::new(0)).collect::<Vec<_>>().leak()
+    }
+
+    fn look(words: &[AtomicU64]) -> Vec<u64> {
+        words.iter().map(|word| word.load(Relaxed)).collect()
+    }
+
+    #[test]
+    fn a_call_is_seen_as_long_as_it_lasts() {
+        let words = words();
+        let before = look(words);
+        let first = show(words, 7, ["3f0b", "GET", "/a?b", "/srv/a.php"]);
+        let long = "x".repeat(500);
+        let _second = show(words, 0, ["", &long, &long, &long]);
+        let after = look(words);
+        assert_eq!(seen(&before, &after), [], "what has just come may be half there");
+        let all = seen(&after, &after);
+        let part = |text: &str| text.to_owned();
+        let (target, script) = (part("/a?b"), part("/srv/a.php"));
+        let expect = Call { since_ms: 7, id: part("3f0b"), method: part("GET"), target, script };
+        assert_eq!((all.len(), &all[0]), (2, &expect));
+        let lengths = (all[1].method.len(), all[1].target.len(), all[1].script.len());
+        assert_eq!((all[1].since_ms, lengths), (1, (16, 192, 192)));
+        drop(first);
+        assert_eq!(seen(&look(words), &look(words)).len(), 1);
+    }
+
+    #[test]
+    fn there_is_room_for_some_and_no_more() {
+        let words = words();
+        let parts = ["", "GET", "/", "/a.php"];
+        let mut calls: Vec<_> = (0..CALLS + 3).map(|_| show(words, 1, parts)).collect();
+        assert_eq!(calls.iter().flatten().count(), CALLS);
+        calls.remove(0);
+        assert!(show(words, 1, parts).is_some());
+    }
+
+    #[test]
+    fn odd_words_are_no_trouble() {
+        for words in [vec![], vec![u64::MAX; 3], vec![u64::MAX; LOOP_WORDS]] {
+            let _ = seen(&words, &words);
+        }
+    }
+}
