@@ -36,8 +36,8 @@ const MEET: &str = "<?php touch(__DIR__ . '/' . $_GET['me']);
 while (!file_exists(__DIR__ . '/' . $_GET['other'])) { usleep(1000); clearstatcache(); }
 echo 'met';";
 
-/// Two children, four loops, eight clients that keep their connections after an answer of PHP, and a
-/// generation that still has something to do: both children are free for who asks next.
+/// Two children, four loops, eight clients that keep their connections after an answer of PHP, and
+/// a generation that still has something to do: both children are free for who asks next.
 #[test]
 fn nobody_waits_for_a_child_that_is_idle() {
     let php = Php::start(2, "");
