@@ -13,7 +13,7 @@ struct Debian {
 }
 
 /// The packages of Debian that the tests need, all of them.
-const DEBIAN: [Debian; 29] = [
+const DEBIAN: [Debian; 30] = [
     // The browser test drives a real browser.
     Debian { package: "chromium", file: "/usr/bin/chromium" },
     Debian { package: "chromium-driver", file: "/usr/bin/chromedriver" },
@@ -59,6 +59,8 @@ const DEBIAN: [Debian; 29] = [
     Debian { package: "libnss3-tools", file: "/usr/bin/certutil" },
     // It judges how TLS is spoken.
     Debian { package: "testssl.sh", file: "/usr/bin/testssl" },
+    // Its promtool judges the figures of `/metrics`, and the rules of alerts.
+    Debian { package: "prometheus", file: "/usr/bin/promtool" },
     // Its word lists hold the paths that attackers try.
     Debian { package: "wfuzz", file: "/usr/share/wfuzz/wordlist" },
 ];

@@ -143,7 +143,7 @@ impl Explainer {
         let clients = Clients::new(&[], [0; 2]);
         let mut done = None;
         loop {
-            let id = ids::of(plan, request, asked.client, || Ids::new().next());
+            let id = ids::of(plan, request, asked.client, &mut Ids::new());
             let (mut exchange, failed) =
                 flow::begin(plan, (request, id), (asked.client, asked.listener));
             steps.clear();
