@@ -26,6 +26,7 @@ use std::{
     path::{Path, PathBuf},
     process,
     sync::atomic::{AtomicU64, Ordering},
+    time::SystemTime,
 };
 
 /// Who may read what is kept: its owner.
@@ -209,10 +210,14 @@ pub(crate) fn folders(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(FOLDER_MODE).recursive(true).create(path)
 }
 
-/// Which folder is there, by what no other on this machine has; `None` where there is none.
-pub(crate) fn identity(folder: &Path) -> Option<(u64, u64)> {
+/// A folder, whatever its name: its device, its number there, and since when that is its number, as
+/// another one may have it later.
+pub(crate) type Identity = (u64, u64, Option<SystemTime>);
+
+/// Which folder is there; `None` where there is none.
+pub(crate) fn identity(folder: &Path) -> Option<Identity> {
     let found = fs::metadata(folder).ok().filter(fs::Metadata::is_dir)?;
-    Some((found.dev(), found.ino()))
+    Some((found.dev(), found.ino(), found.created().ok()))
 }
 
 fn made(now: i64) -> Result<Local, String> {

@@ -186,7 +186,7 @@ struct Agenda {
     /// What is around this process; nothing where it runs programs of the operator's.
     walls: Option<Confinement>,
     /// The folder that they leave open, if there was one, and since when there are any.
-    folder: Option<(u64, u64)>,
+    folder: Option<keep::Identity>,
     begun: Instant,
     give: Sender<Job>,
     end: Arc<OwnedFd>,
