@@ -15,6 +15,7 @@ use control::{Clients, Row};
 use handle::{
     Tools,
     files::{self, Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX},
+    php::cache::Answers,
 };
 use http1::Event;
 use message::{Output, Prepared, Request, Response, Slots, Status};
@@ -137,8 +138,18 @@ impl Explainer {
         let plan = *plan;
         let (now, wall_seconds) = (clock::now(), clock::wall().seconds);
         let counters = &Row::default();
-        let mut tools =
-            Tools { folders, cache, now, wall_seconds, counters, changes: None, board: None };
+        // What would be asked is told, whether or not somebody has asked it before.
+        let answers = &Answers::new(0);
+        let mut tools = Tools {
+            folders,
+            cache,
+            now,
+            wall_seconds,
+            counters,
+            answers,
+            changes: None,
+            board: None,
+        };
         // How often the client has asked is nobody's to know here: limits are told, and let it in.
         let clients = Clients::new(&[], [0; 2]);
         let mut done = None;
