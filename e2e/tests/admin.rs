@@ -169,6 +169,28 @@ fn reloads_and_other_programs_are_seen_at_the_same_address() {
 }
 
 #[test]
+fn who_drains_is_seen_and_for_how_long_still() {
+    let place = Place::new("\"127.0.0.1:0\"");
+    place.write("\"127.0.0.1:0\"\nlimits.drain-time = \"90s\"", "");
+    let server = place.start();
+    let addr = admin(&server);
+    let mut busy = Client::connect_narrow(server.addr());
+    busy.send("GET /huge.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    assert_eq!(busy.take(13).unwrap(), b"HTTP/1.1 200 ");
+    place.tell(&["reload"]);
+    let generations = || json(addr, "/status")["generations"].as_array().unwrap().clone();
+    let [before, now] = <[Value; 2]>::try_from(generations()).unwrap();
+    assert_eq!((&before["phase"], &now["phase"]), (&"draining".into(), &"serving".into()));
+    // Beyond the limit a worker has ten seconds to be gone.
+    let left = before["seconds_left"].as_u64().unwrap();
+    assert!((60..=100).contains(&left) && now["seconds_left"].is_null(), "{before} {now}");
+    assert!(eventually(|| generations()[0]["seconds_left"].as_u64().is_some_and(|now| now < left)));
+    busy.abort();
+    assert!(eventually(|| generations().len() == 1));
+    server.stop();
+}
+
+#[test]
 fn nobody_looks_who_should_not() {
     let token = "carrots and 27 umbrellas";
     for (admin_at, host, fields, expect) in [

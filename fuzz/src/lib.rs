@@ -30,6 +30,7 @@ pub mod chunked;
 
 pub mod path;
 pub mod forwarded;
+pub mod trace_context;
 
 pub mod preconditions;
 pub mod range;

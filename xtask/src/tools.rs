@@ -13,7 +13,7 @@ struct Debian {
 }
 
 /// The packages of Debian that the tests need, all of them.
-const DEBIAN: [Debian; 29] = [
+const DEBIAN: [Debian; 31] = [
     // The browser test drives a real browser.
     Debian { package: "chromium", file: "/usr/bin/chromium" },
     Debian { package: "chromium-driver", file: "/usr/bin/chromedriver" },
@@ -54,11 +54,15 @@ const DEBIAN: [Debian; 29] = [
     Debian { package: "dbconfig-no-thanks", file: "/usr/share/phpmyadmin" },
     // It issues certificates, and finds fault with whoever asks for them in the wrong way.
     Debian { package: "pebble", file: "/usr/bin/pebble" },
+    // A name server that takes updates.
+    Debian { package: "knot", file: "/usr/sbin/knotd" },
     // They have this machine and its browsers trust an authority.
     Debian { package: "ca-certificates", file: "/usr/sbin/update-ca-certificates" },
     Debian { package: "libnss3-tools", file: "/usr/bin/certutil" },
     // It judges how TLS is spoken.
     Debian { package: "testssl.sh", file: "/usr/bin/testssl" },
+    // Its promtool judges the figures of `/metrics`, and the rules of alerts.
+    Debian { package: "prometheus", file: "/usr/bin/promtool" },
     // Its word lists hold the paths that attackers try.
     Debian { package: "wfuzz", file: "/usr/share/wfuzz/wordlist" },
 ];

@@ -98,6 +98,8 @@ pub struct Plan {
     /// The field that tells a client the id of its exchange, in lower case; no exchange has an id
     /// where it is `None`.
     pub request_id: Option<Box<str>>,
+    /// Whether exchanges are traced: of the traces that begin here, one of so many is sampled.
+    pub trace: Option<NonZero<u32>>,
     /// The proxies whose word on who the client is counts.
     pub trusted_proxies: Vec<Network>,
     /// Whether that is so for whoever comes by a Unix socket.
@@ -165,6 +167,7 @@ impl Plan {
             capacity: Capacity::default(),
             logs: Logs::default(),
             request_id: None,
+            trace: None,
             trusted_proxies: Vec::new(),
             trusts_unix: false,
             file_cache_bytes_max: 64 * 1024 * 1024,

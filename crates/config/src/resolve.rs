@@ -33,7 +33,7 @@ use crate::{
     plan::{Address, Plan},
     source::{Sources, Span, set},
     world::World,
-    written::Written,
+    written::{Server, Written},
 };
 use context::Context;
 use log::Book;
@@ -56,16 +56,9 @@ pub(crate) fn resolve(
                 .help("add one: `[site.\"example.com\"]` and below it `root = \"/srv/site\"`"),
         );
     }
-    if let Some(word) = &server.request_id
-        && let Some(name) = word.value.as_ref().filter(|name| fields::has_meaning(name))
-    {
-        let cause = format!("{} has a meaning of its own in answers", quote(name));
-        let mistake = Mistake::new(word.span, cause, "no field for an id");
-        mistakes.push(mistake.help("for example: `request-id = \"X-Request-Id\"`"));
-    }
-    let has_ids = server.request_id.as_ref().is_some_and(|word| word.value.is_some());
+    let has = ids(&server, mistakes);
     let machine = (sources, world);
-    let logs = Book::new(server.log, server.error_log, has_ids, machine, mistakes);
+    let logs = Book::new(server.log, server.error_log, has, machine, mistakes);
     let mut context = Context::new(sources, filled, world, logs, mistakes);
     (context.request_id, context.user) = (server.request_id, server.user.map(|word| word.value));
     let is_default = server.listen.is_none();
@@ -97,6 +90,7 @@ pub(crate) fn resolve(
     (plan.applications, plan.pools) = (applications, pools);
     plan.logs = logs.close(mistakes);
     plan.request_id = request_id.and_then(|word| word.value);
+    plan.trace = server.trace.map(|word| word.value);
     plan.trusted_proxies = trusted_proxies;
     plan.trusts_unix = !unix.is_empty();
     plan.listen = listen;
@@ -109,4 +103,20 @@ pub(crate) fn resolve(
     plan.compress_cache = compress::cache(server.compress_cache, sources, world, mistakes);
     limits::resolve(server.limits, &mut plan.limits, &mut plan.capacity, mistakes);
     plan
+}
+
+/// Whether exchanges have ids, and whether they are traced.
+fn ids(server: &Server, mistakes: &mut Vec<Mistake>) -> (bool, bool) {
+    let name = server.request_id.as_ref().and_then(|word| Some((word.value.as_ref()?, word.span)));
+    if let Some((name, span)) = name.filter(|(name, _)| fields::has_meaning(name)) {
+        let cause = format!("{} has a meaning of its own in answers", quote(name));
+        let mistake = Mistake::new(span, cause, "no field for an id");
+        mistakes.push(mistake.help("for example: `request-id = \"X-Request-Id\"`"));
+    }
+    if let Some(word) = server.trace.as_ref().filter(|_| name.is_none()) {
+        let cause = "`trace` has no effect: no exchange has an id";
+        let mistake = Mistake::new(word.span, cause, "never used");
+        mistakes.push(mistake.help("add `request-id = true` to [server], or leave it out"));
+    }
+    (name.is_some(), server.trace.is_some())
 }

@@ -64,6 +64,9 @@ fn config(setting: &Description, value: Option<&str>) -> String {
             let comma = if text.is_empty() || line.is_empty() { "" } else { "," };
             route(&format!("route.\"/a/*\".respond = {{ {text}{comma} {} }}", line.trim()))
         }
+        "[server]" if setting.name == "trace" => {
+            format!("[server]\nrequest-id = true\n{line}[site.\"a.example\"]\n{root}")
+        }
         "[server.compress-cache]" if setting.name == "disk" => {
             let line = line.trim();
             let comma = if line.is_empty() { "" } else { "," };

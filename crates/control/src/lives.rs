@@ -328,6 +328,7 @@ mod tests {
             whole_us: None,
             client: Some("192.0.2.1".parse().unwrap()),
             asked: [b"GET", b"a.example", &long, b"", b"id"],
+            trace: u128::MAX - 7,
             reason: "",
         };
         let begun = life.answer(&answer);
@@ -336,6 +337,7 @@ mod tests {
         assert_eq!((one.number, one.stream, one.status, one.whole_us), (1, 3, 404, None));
         assert_eq!((one.client, one.asked[2].len(), one.bytes), (answer.client, 160, u64::MAX));
         assert_eq!((&*one.asked[1], &*one.asked[4]), (&b"a.example"[..], &b"id"[..]));
+        assert_eq!(one.trace, answer.trace);
         life.finish(begun, 9, (5, u64::MAX), "cut off");
         let one = found(lives).remove(0);
         assert_eq!((one.bytes, &*one.reason, &*one.asked[0]), (9, &b"cut off"[..], &b"GET"[..]));

@@ -52,6 +52,8 @@ pub struct Generation {
     pub number: u64,
     /// What it does, in a word.
     pub phase: String,
+    /// The seconds after which its workers are made to end, where they were told to leave.
+    pub seconds_left: Option<u64>,
     /// Its workers.
     pub workers: Vec<Worker>,
 }
@@ -156,6 +158,7 @@ impl Status {
         list(out, generations, |out, generation| {
             out.number(generation.number);
             out.bytes(generation.phase.as_bytes());
+            list(out, generation.seconds_left.as_slice(), |out, left| out.number(*left));
             list(out, &generation.workers, |out, worker| {
                 let Worker { pid, connections, under_way, cpu_us, memory_bytes, .. } = *worker;
                 numbers(out, &[pid, connections, under_way, cpu_us, memory_bytes]);
@@ -206,7 +209,8 @@ impl Status {
         };
         let generation = |from: &mut Unpacker<'_>| {
             let (number, phase) = (from.number()?, from.text()?);
-            Some(Generation { number, phase, workers: from.list(worker)? })
+            let seconds_left = maybe(from, Unpacker::number)?;
+            Some(Generation { number, phase, seconds_left, workers: from.list(worker)? })
         };
         let reload = |from: &mut Unpacker<'_>| {
             Some(Reload { seconds: from.number()?, fault: maybe(from, Unpacker::text)? })
@@ -350,6 +354,7 @@ pub(crate) mod tests {
         let [under_way, cpu_us, memory_bytes] = [4, 5, 6];
         let worker = Worker { pid: 12, connections: 3, under_way, cpu_us, memory_bytes, loops };
         let workers = vec![worker];
+        let (number, phase, seconds_left) = (3, "draining".to_owned(), Some(5));
         let mut counts = Counts { classes: [0, 1, 2, 3, 4], bytes: 5, ..Counts::default() };
         (counts.times.whole.sum_us, counts.times.whole.counts[3]) = (8, 9);
         let listener = Listener { address: "[::1]:80".to_owned(), waiting: 1, waiting_max: 2 };
@@ -357,7 +362,7 @@ pub(crate) mod tests {
             version: "1".to_owned(),
             pid: 7,
             cut_off: 2,
-            generations: vec![Generation { number: 3, phase: "serving".to_owned(), workers }],
+            generations: vec![Generation { number, phase, seconds_left, workers }],
             reload: Some(Reload { seconds: 8, fault: Some("why".to_owned()) }),
             reloads: 4,
             reloads_failed: 3,

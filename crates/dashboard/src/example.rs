@@ -33,6 +33,7 @@ pub(crate) fn answered(connection: Name, path: &str, status: u16) -> Answer<'_> 
         whole_us: Some(5),
         client: Some("192.0.2.1".parse().unwrap()),
         asked: [b"GET", b"a.example", path.as_bytes(), b"", b""],
+        trace: 0,
         reason: "",
     }
 }
@@ -42,7 +43,7 @@ pub(crate) fn status() -> Status {
     let loops = vec![Loop { connections: 1, requests: 5 }, Loop { connections: 2, requests: 4 }];
     let (cpu_us, memory_bytes) = (1_250_000, 8192);
     let worker = Worker { pid: 12, connections: 1, under_way: 1, cpu_us, memory_bytes, loops };
-    let phase = "serving".to_owned();
+    let (phase, workers) = ("serving".to_owned(), vec![worker]);
     let counts = |good, bad| Counts {
         classes: [0, good, 0, bad, 0],
         bytes: 1500 * good,
@@ -60,7 +61,7 @@ pub(crate) fn status() -> Status {
         version: "1.2".to_owned(),
         pid: 7,
         seconds: 3_700,
-        generations: vec![Generation { number: 3, phase, workers: vec![worker] }],
+        generations: vec![Generation { number: 3, phase, seconds_left: Some(59), workers }],
         connections: 1,
         restarts: 2,
         cut_off: 1,

@@ -14,8 +14,13 @@ pub fn json(status: &Status) -> Vec<u8> {
     let mut out = b"{\"version\":".to_vec();
     push_text(&mut out, version);
     push(&mut out, &format!(",\"pid\":{pid},\"seconds\":{seconds},\"generations\":["));
-    push_list(&mut out, &status.generations, |out, Generation { number, phase, workers }| {
-        push(out, &format!("{{\"number\":{number},\"phase\":\"{phase}\",\"workers\":["));
+    push_list(&mut out, &status.generations, |out, generation| {
+        let Generation { number, phase, seconds_left, workers } = generation;
+        push(out, &format!("{{\"number\":{number},\"phase\":\"{phase}\""));
+        if let Some(left) = seconds_left {
+            push(out, &format!(",\"seconds_left\":{left}"));
+        }
+        push(out, ",\"workers\":[");
         push_list(out, workers, push_worker);
         push(out, "]}");
     });
@@ -144,6 +149,7 @@ mod tests {
     fn programs_see_all() {
         let text = String::from_utf8(json(&example::status())).unwrap();
         let all: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(all["generations"][0]["seconds_left"], 59);
         let worker = &all["generations"][0]["workers"][0];
         assert_eq!(
             (&all["version"], &all["pid"], &all["seconds"]),

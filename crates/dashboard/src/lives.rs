@@ -81,7 +81,8 @@ impl Stories {
 pub fn told(seen: &Seen, id: &[u8]) -> Option<Vec<(i64, String)>> {
     let is_it = |answer: &&Answered| answer.asked[4] == id && !id.is_empty();
     let answer = seen.answers.iter().find(is_it)?;
-    let Answered { connection, stream, began_us, status, bytes, first_us, whole_us, .. } = answer;
+    let Answered { connection, stream, began_us, status, .. } = answer;
+    let Answered { bytes, first_us, whole_us, trace, .. } = answer;
     let since = |us: u64| i64::try_from(us).unwrap_or(i64::MAX) - began_us.cast_signed();
     let own = seen.events.iter().filter(|event| event.connection == *connection);
     let mut steps: Vec<_> = own.map(|event| (since(event.when_us), words(event.what))).collect();
@@ -94,6 +95,9 @@ pub fn told(seen: &Seen, id: &[u8]) -> Option<Vec<(i64, String)>> {
     let lane = if *stream > 0 { format!(" on stream {stream}") } else { String::new() };
     let client = answer.client.map_or_else(|| "a Unix socket".to_owned(), |ip| ip.to_string());
     steps.push((0, format!("the request is there{lane}: {method} {host}{path}, from {client}")));
+    if *trace > 0 {
+        steps.push((0, format!("it belongs to the trace {trace:032x}")));
+    }
     steps.push((first_us.cast_signed(), format!("its first byte is sent: status {status}")));
     let why = match printable(&answer.reason) {
         why if why.is_empty() => why,
@@ -135,12 +139,14 @@ fn beginnings(seen: &Seen) -> HashMap<Name, (SocketAddr, u64, u64)> {
 
 /// Appends what is known of an answer, as members of an object.
 pub(crate) fn push_answer(out: &mut Vec<u8>, answer: &Answered) {
-    let Answered { stream, status, bytes, first_us, whole_us, client, asked, reason, .. } = answer;
+    let Answered { stream, status, bytes, first_us, whole_us, .. } = answer;
+    let Answered { client, asked, trace, reason, .. } = answer;
     let whole = whole_us.map_or_else(|| "null".to_owned(), |us| us.to_string());
     push(out, &format!("\"stream\":{stream},\"status\":{status},\"bytes\":{bytes},"));
     push(out, &format!("\"first_us\":{first_us},\"whole_us\":{whole}"));
     let client = client.map_or_else(|| "unix".to_owned(), |ip| ip.to_canonical().to_string());
     let [method, host, path, referrer, id] = asked;
+    let trace = if *trace > 0 { format!("{trace:032x}") } else { String::new() };
     for (name, text) in [
         ("client", client.as_bytes()),
         ("method", method),
@@ -148,6 +154,7 @@ pub(crate) fn push_answer(out: &mut Vec<u8>, answer: &Answered) {
         ("path", path),
         ("referrer", referrer),
         ("id", id),
+        ("trace", trace.as_bytes()),
         ("reason", reason),
     ] {
         push(out, &format!(",\"{name}\":\""));
@@ -321,7 +328,8 @@ mod tests {
         let name = begin(&life, 10);
         let [method, host, path, referrer, _] = answered(name, "/a", 200).asked;
         let asked = [method, host, path, referrer, b"3f0b"];
-        let answer = Answer { asked, whole_us: None, stream: 5, ..answered(name, "/a", 502) };
+        let answered = answered(name, "/a", 502);
+        let answer = Answer { asked, whole_us: None, stream: 5, trace: 0xbeef, ..answered };
         let begun = life.answer(&answer);
         let found = |id: &[u8]| super::told(&seen(words)[0], id);
         assert_eq!((found(b"other"), found(b"")), (None, None));
@@ -332,6 +340,7 @@ mod tests {
         let expect = [
             (-10, "accepted: its first bytes are there"),
             (0, "the request is there on stream 5: GET a.example/a, from 192.0.2.1"),
+            (0, "it belongs to the trace 0000000000000000000000000000beef"),
             (5, "its first byte is sent: status 502"),
             (70, "its last byte is sent: 9 bytes; cut off"),
             (180, "ended: an answer could not be sent; this server cut it off with a RST"),

@@ -1,7 +1,7 @@
 //! What an application is told of a request: the variables of CGI (RFC 3875 section 4.1), with the
 //! names and the values that nginx gives them.
 
-use message::{Exchange, Request};
+use message::{Exchange, Request, RequestId};
 use std::net::SocketAddr;
 
 /// The program that answers.
@@ -37,6 +37,7 @@ impl Variables {
     /// Of the request's own fields those come along whose names are letters, digits and hyphens:
     /// with anything else, two names could be one variable, and a client could pass its own words
     /// off as those of a proxy. `Proxy` never does, since programs take `HTTP_PROXY` for a setting.
+    /// A traced exchange has the field of its own place in the trace, below which programs go on.
     /// `is_secure` says whether the request came by TLS.
     #[must_use]
     pub fn of(exchange: &Exchange<'_>, script: &Script, is_secure: bool) -> Self {
@@ -74,12 +75,17 @@ impl Variables {
         if let Some(id) = id {
             push("REQUEST_ID", &[id.as_str().as_bytes()]);
         }
+        let trace = id.as_ref().and_then(RequestId::trace);
+        if let Some(trace) = trace {
+            push("HTTP_TRACEPARENT", &[trace.to_string().as_bytes()]);
+        }
         if !host.is_empty() {
             push("HTTP_HOST", &[host.as_bytes(), port.as_bytes()]);
         }
         for (at, line) in fields.lines().iter().enumerate() {
             let earlier = &fields.lines()[..at];
             if is_passed(line.name)
+                && !trace.is_some_and(|trace| trace.replaces(line.name))
                 && !earlier.iter().any(|other| other.name.eq_ignore_ascii_case(line.name))
             {
                 this.push_field(request, line.name);

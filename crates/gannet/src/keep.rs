@@ -21,7 +21,7 @@ use std::{
     io::{self, ErrorKind, Write},
     os::{
         fd::OwnedFd,
-        unix::fs::{DirBuilderExt, OpenOptionsExt},
+        unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
     process,
@@ -85,6 +85,16 @@ impl Keep {
     pub(crate) fn roots(&self) -> Vec<Local> {
         let files = [AUTHORITY_FILE, NEXT_AUTHORITY].map(|name| fs::read(self.path(name)));
         files.into_iter().flatten().filter_map(|text| Local::load(&text)).collect()
+    }
+
+    /// Why nothing can be kept, where the folder is not there.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let why = match fs::metadata(&self.folder) {
+            Ok(found) if found.is_dir() => return None,
+            Ok(_) => "is no folder".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        Some(explain(&self.folder, &format!("nothing can be kept: {why}")))
     }
 
     /// The key by which authorities are asked, which is made where there is none yet.
@@ -197,6 +207,12 @@ pub(crate) fn object(path: &Path) -> Option<(Object, Vec<u8>)> {
 /// Makes a folder, and those that it is in.
 pub(crate) fn folders(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(FOLDER_MODE).recursive(true).create(path)
+}
+
+/// Which folder is there, by what no other on this machine has; `None` where there is none.
+pub(crate) fn identity(folder: &Path) -> Option<(u64, u64)> {
+    let found = fs::metadata(folder).ok().filter(fs::Metadata::is_dir)?;
+    Some((found.dev(), found.ino()))
 }
 
 fn made(now: i64) -> Result<Local, String> {

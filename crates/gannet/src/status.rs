@@ -22,8 +22,10 @@ pub(crate) fn pretty(status: &Status) -> Vec<u8> {
     let Status { version, pid, seconds, generations, connections, reload, layers, sites, .. } =
         status;
     let mut text = format!("gannet {version}, pid {pid}, up {}\n", time(*seconds));
-    for Generation { number, phase, workers } in generations {
-        text.push_str(&format!("  generation {number}, {phase}\n"));
+    for Generation { number, phase, seconds_left, workers } in generations {
+        let left = seconds_left.map(|left| format!(", for {} at most", time(left)));
+        let left = left.unwrap_or_default();
+        text.push_str(&format!("  generation {number}, {phase}{left}\n"));
         for worker in workers {
             text.push_str(&format!(
                 "    worker {}: {}, {}, {}\n",
@@ -160,7 +162,9 @@ mod tests {
         let loops =
             vec![Loop { connections: 1, requests: 5 }, Loop { connections: 2, requests: 4 }];
         let worker = Worker { pid: 12, connections: 1, loops, ..Worker::default() };
-        let phase = "serving".to_owned();
+        let (number, phase, seconds_left) = (2, "draining".to_owned(), Some(3_540));
+        let before = Generation { number, phase, seconds_left, workers: Vec::new() };
+        let (number, phase, seconds_left) = (3, "serving".to_owned(), None);
         let counts = |good, bad| Counts {
             classes: [0, good, 0, bad, 0],
             bytes: 1500 * good,
@@ -168,11 +172,12 @@ mod tests {
         };
         let routes = vec![("/*".to_owned(), counts(1, 1)), ("/a/*".to_owned(), counts(6, 0))];
         let none = vec![("(other)".to_owned(), counts(0, 1))];
+        let serving = Generation { number, phase, seconds_left, workers: vec![worker] };
         Status {
             version: "1.2".to_owned(),
             pid: 7,
             seconds: 3_700,
-            generations: vec![Generation { number: 3, phase, workers: vec![worker] }],
+            generations: vec![before, serving],
             connections: 1,
             restarts: 2,
             cut_off: 1,
@@ -191,6 +196,7 @@ mod tests {
     fn people_see_what_matters_in_lines_and_a_table() {
         let expect = [
             "gannet 1.2, pid 7, up 1h 1m",
+            "  generation 2, draining, for 59m 0s at most",
             "  generation 3, serving",
             "    worker 12: 2 loops, 1 connection, 9 requests",
             "  1 connection now; since the start 0 connections, 9 requests, 2 restarts, 1 request \

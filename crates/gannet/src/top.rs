@@ -205,7 +205,7 @@ mod tests {
         let (number, phase, workers) = (3, "serving".to_owned(), vec![worker]);
         Status {
             version: "1.2".to_owned(),
-            generations: vec![Generation { number, phase, workers }],
+            generations: vec![Generation { number, phase, seconds_left: None, workers }],
             counted: vec![("requests".to_owned(), requests * 2)],
             sites: vec![Site { name: "a\x1b.test".into(), routes: vec![("/*".into(), counts)] }],
             ..Status::default()

@@ -1,5 +1,6 @@
 //! The id of an exchange, by which its answer and its lines in the logs find each other.
 
+use crate::trace_context::TraceContext;
 use std::{rc::Rc, str};
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -7,9 +8,13 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 /// The longest id that is taken over from somebody else, in bytes.
 const REQUEST_ID_BYTES_MAX: usize = 64;
 
-/// 128 bits as 32 hexadecimal digits, or what a proxy has named it. To clone it counts, no more.
+/// 128 bits as 32 hexadecimal digits, or what a proxy has named it; and where the exchange stands
+/// in a trace, if it is traced. To clone it counts, no more.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(Rc<str>);
+pub struct RequestId {
+    text: Rc<str>,
+    trace: Option<Rc<TraceContext>>,
+}
 
 impl RequestId {
     /// The id of these bits.
@@ -19,7 +24,7 @@ impl RequestId {
         for (place, digit) in text.iter_mut().rev().enumerate() {
             *digit = HEX[(bits >> (place * 4)) as usize & 15];
         }
-        Self(str::from_utf8(&text).unwrap_or_default().into())
+        Self { text: str::from_utf8(&text).unwrap_or_default().into(), trace: None }
     }
 
     /// The id that a proxy gave: letters, digits and `-._~+/=:`, one at least and
@@ -28,13 +33,26 @@ impl RequestId {
     pub fn parse(value: &[u8]) -> Option<Self> {
         let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/=:".contains(byte);
         let is_id = (1..=REQUEST_ID_BYTES_MAX).contains(&value.len()) && value.iter().all(is_plain);
-        str::from_utf8(value).ok().filter(|_| is_id).map(|text| Self(text.into()))
+        let text = str::from_utf8(value).ok().filter(|_| is_id)?;
+        Some(Self { text: text.into(), trace: None })
     }
 
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// The same id, of an exchange that is traced.
+    #[must_use]
+    pub fn traced(self, trace: TraceContext) -> Self {
+        Self { trace: Some(Rc::new(trace)), ..self }
+    }
+
+    /// Where its exchange stands in a trace, if it is traced.
+    #[must_use]
+    pub fn trace(&self) -> Option<&TraceContext> {
+        self.trace.as_deref()
     }
 }
 

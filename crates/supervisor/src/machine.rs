@@ -196,11 +196,12 @@ impl<S: Clone> Machine<S> {
         self.stopping.is_none() && generation.is_some_and(|one| one.members.iter().any(serves))
     }
 
-    /// The generations, the oldest first: the number of each, what it does, in a word, and its
-    /// workers.
+    /// The generations, the oldest first: the number of each, what it does, in a word, when its
+    /// workers are made to end where they were told to leave, and those workers.
     pub fn generations(
         &self,
-    ) -> impl Iterator<Item = (u64, &'static str, impl Iterator<Item = WorkerId>)> {
+    ) -> impl Iterator<Item = (u64, &'static str, Option<Moment>, impl Iterator<Item = WorkerId>)>
+    {
         self.generations.iter().map(|generation| {
             let phase = match generation.phase {
                 Phase::Starting => "starting",
@@ -208,7 +209,8 @@ impl<S: Clone> Machine<S> {
                 Phase::Draining => "draining",
                 Phase::GivenUp => "given up",
             };
-            (generation.number, phase, generation.members.iter().map(|member| member.id))
+            let members = generation.members.iter().map(|member| member.id);
+            (generation.number, phase, generation.until(), members)
         })
     }
 

@@ -274,10 +274,10 @@ impl Core {
     #[inline]
     pub(crate) fn id(&self, request: Option<(&Request<'_>, Option<IpAddr>)>) -> Option<RequestId> {
         self.plan.request_id.as_ref()?;
-        let new = || self.ids.borrow_mut().next();
+        let ids = &mut *self.ids.borrow_mut();
         match request {
-            Some((request, peer)) => ids::of(self.plan, request, peer, new),
-            None => Some(new()),
+            Some((request, peer)) => ids::of(self.plan, request, peer, ids),
+            None => Some(ids.next()),
         }
     }
 

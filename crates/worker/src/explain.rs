@@ -140,21 +140,14 @@ impl Explainer {
         let counters = &Row::default();
         // What would be asked is told, whether or not somebody has asked it before.
         let answers = &Answers::new(0);
-        let mut tools = Tools {
-            folders,
-            cache,
-            now,
-            wall_seconds,
-            counters,
-            answers,
-            changes: None,
-            board: None,
-        };
+        let (changes, board) = (None, None);
+        let tools =
+            &mut Tools { folders, cache, now, wall_seconds, counters, answers, changes, board };
         // How often the client has asked is nobody's to know here: limits are told, and let it in.
         let clients = Clients::new(&[], [0; 2]);
         let mut done = None;
         loop {
-            let id = ids::of(plan, request, asked.client, || Ids::new().next());
+            let id = ids::of(plan, request, asked.client, &mut Ids::new());
             let (mut exchange, failed) =
                 flow::begin(plan, (request, id), (asked.client, asked.listener));
             steps.clear();
@@ -163,7 +156,7 @@ impl Explainer {
             }
             let ledger = &mut Ledger::default();
             let mut door = Door { verdicts: &mut *verdicts, clients, ledger, now, done: None };
-            match flow::pass(plan, &mut exchange, done.or(failed), &mut door, &mut tools, steps) {
+            match flow::pass(plan, &mut exchange, done.or(failed), &mut door, tools, steps) {
                 Outcome::Calling(call) => {
                     // What the program will say nobody knows.
                     steps.push(steps::program(&call));
@@ -181,7 +174,7 @@ impl Explainer {
                     if let Some(wanted) = policy.action.files()
                         && has_acted
                     {
-                        let located = files::locate(wanted, &exchange, &mut tools);
+                        let located = files::locate(wanted, &exchange, tools);
                         let step = |what, path: &[u8], verdict| {
                             let root = steps::root(wanted, plan);
                             let text = format!("{root}{}{verdict}", path.escape_ascii());
@@ -189,7 +182,7 @@ impl Explainer {
                         };
                         steps.extend(located.map(|(path, verdict)| step("file", &path, verdict)));
                         if response.status == Status::NOT_FOUND {
-                            let own = files::missing_page(wanted, &mut tools);
+                            let own = files::missing_page(wanted, tools);
                             page = own.map(|path| step("page", path, ""));
                         }
                     }

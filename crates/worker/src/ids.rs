@@ -1,11 +1,12 @@
 //! Ids for exchanges: made by each loop for itself, without a lock and without asking the kernel.
 
 use config::Plan;
-use message::{Field, Request, RequestId, Response, response::Line};
+use message::{Field, Request, RequestId, Response, TraceContext, response::Line};
 use std::{
     borrow::Cow,
     hash::{BuildHasher, RandomState},
     net::IpAddr,
+    num::NonZero,
 };
 
 /// One loop's ids. None of them comes twice, and no two loops are likely ever to have one in
@@ -24,11 +25,27 @@ impl Ids {
 
     /// The next id. What it is does not show how many there were.
     pub(crate) fn next(&mut self) -> RequestId {
+        RequestId::of(self.bits())
+    }
+
+    /// A place for the exchange that `request` begins: in the trace that it names, or in a new one.
+    /// Of those that begin here, every so many are sampled.
+    fn trace(&mut self, request: &Request<'_>, share: NonZero<u32>) -> TraceContext {
+        let bits = self.bits();
+        let span = NonZero::new(bits as u64).unwrap_or(NonZero::<u64>::MIN);
+        TraceContext::received(&request.fields, span).unwrap_or_else(|| {
+            let trace = NonZero::new(self.bits()).unwrap_or(NonZero::<u128>::MIN);
+            let is_sampled = ((bits >> 64) as u64).is_multiple_of(u64::from(share.get()));
+            TraceContext { trace, span, is_sampled, keeps_state: false }
+        })
+    }
+
+    fn bits(&mut self) -> u128 {
         // The golden ratio's bits, odd: all 2^128 numbers are passed before one comes again.
         self.next = self.next.wrapping_add(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
         let high = mix((self.next >> 64) as u64);
         let low = mix(self.next as u64);
-        RequestId::of(u128::from(high) << 64 | u128::from(low))
+        u128::from(high) << 64 | u128::from(low)
     }
 }
 
@@ -40,18 +57,22 @@ fn mix(mut bits: u64) -> u64 {
 }
 
 /// The id of the exchange that `request` begins, where the plan gives ids: the one that a trusted
-/// proxy has sent along, or a new one.
+/// proxy has sent along, or a new one; with its place in a trace, where the plan has them traced.
 pub(crate) fn of(
     plan: &Plan,
     request: &Request<'_>,
     peer: Option<IpAddr>,
-    new: impl FnOnce() -> RequestId,
+    ids: &mut Ids,
 ) -> Option<RequestId> {
     let name = plan.request_id.as_deref()?.as_bytes();
     let is_id = |line: &&Field<'_>| line.name.eq_ignore_ascii_case(name);
     let mut named = request.fields.lines().iter().filter(is_id);
     let only = named.next().filter(|_| named.next().is_none() && plan.trusts(peer));
-    only.and_then(|line| RequestId::parse(line.value)).or_else(|| Some(new()))
+    let id = only.and_then(|line| RequestId::parse(line.value)).unwrap_or_else(|| ids.next());
+    Some(match plan.trace {
+        Some(share) => id.traced(ids.trace(request, share)),
+        None => id,
+    })
 }
 
 /// Puts the id of its exchange on an answer.

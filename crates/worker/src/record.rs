@@ -202,6 +202,11 @@ pub(crate) fn push_about(out: &mut Vec<u8>, about: About<'_>) {
     push_client(out, about.client);
     if let Some(id) = about.id {
         push_member(out, b"\",\"request_id\":\"", id.as_str().as_bytes());
+        if let Some(trace) = id.trace() {
+            // Writing into memory cannot fail.
+            let _ = write!(out, "\",\"trace_id\":\"{:032x}", trace.trace);
+            let _ = write!(out, "\",\"span_id\":\"{:016x}", trace.span);
+        }
     }
     if let Some(user) = about.user {
         push_member(out, b"\",\"user\":\"", user.as_bytes());

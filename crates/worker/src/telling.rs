@@ -6,7 +6,7 @@ use crate::{
     socket::Socket,
 };
 use control::lives::{Answer, Begun, Ending, First, Name, SLOW_US, Way, What};
-use message::{Name as Field, Status};
+use message::{Name as Field, RequestId, Status};
 use net::diag::{Path, State};
 use std::{net::SocketAddr, os::fd::AsFd};
 
@@ -110,6 +110,7 @@ impl Core {
             whole_us: times.1,
             client: about.client,
             asked,
+            trace: about.id.and_then(RequestId::trace).map_or(0, |trace| trace.trace.get()),
             reason: end.reason.unwrap_or(""),
         })
     }

@@ -3,7 +3,7 @@
 use super::{Complaint, tree::Tree};
 
 /// What is parsed, the room that does it, and the name of its target.
-pub(super) const TARGETS: [(&str, &str, &str); 19] = [
+pub(super) const TARGETS: [(&str, &str, &str); 20] = [
     ("a request's head", "crates/http1", "head"),
     ("the chunked coding", "crates/http1", "chunked"),
     ("the bytes of a connection", "crates/http1", "connection"),
@@ -14,6 +14,7 @@ pub(super) const TARGETS: [(&str, &str, &str); 19] = [
     ("the answers of applications", "crates/fastcgi", "fastcgi"),
     ("a path", "crates/message", "path"),
     ("X-Forwarded-For and Forwarded", "crates/message", "forwarded"),
+    ("traceparent and tracestate", "crates/message", "trace_context"),
     ("Range", "crates/filter", "range"),
     ("preconditions", "crates/filter", "preconditions"),
     ("Accept-Encoding", "crates/content", "accept_encoding"),

@@ -53,6 +53,7 @@ blanks! {
     Referer "referer" "the field of this name";
     Agent "agent" "the field `user-agent`";
     RequestId "request-id" "the exchange's id, where `request-id` is set";
+    TraceId "trace-id" "the trace that the exchange belongs to, where `trace` is set";
     Status "status" "the status of the answer";
     Bytes "bytes" "the bytes of content that were sent";
     Us "us" "the microseconds from the read that completed the head to the end of the answer";
@@ -68,12 +69,12 @@ pub(crate) const COMBINED: &str =
     r#"{client} - {user} [{time-common}] "{request}" {status} {bytes} "{referer}" "{agent}""#;
 
 impl LineTemplate {
-    /// Whether it speaks of the exchange's id.
+    /// Whether it speaks of that.
     #[must_use]
-    pub(crate) fn has_id(&self) -> bool {
-        let is_id =
-            |part: &LinePart| matches!(part, LinePart::Blank { blank: Blank::RequestId, .. });
-        self.parts.iter().any(is_id)
+    pub(crate) fn has(&self, wanted: Blank) -> bool {
+        let is_it =
+            |part: &LinePart| matches!(part, LinePart::Blank { blank, .. } if *blank == wanted);
+        self.parts.iter().any(is_it)
     }
 
     /// Takes `text` apart. `{{` and `}}` stand for braces.

@@ -3,7 +3,7 @@
 use super::own::Own;
 use crate::{
     mistake::Mistake,
-    plan::{ErrorLog, Log, LogFormat, Logs, Statuses, Target},
+    plan::{Blank, ErrorLog, Log, LogFormat, Logs, Statuses, Target},
     source::{Sources, Span, Word, set},
     world::World,
     written::{self, ErrorFormat, ServerLog},
@@ -28,6 +28,8 @@ pub(crate) struct Book<'w> {
     pub(super) own: Vec<Own>,
     /// Whether exchanges have ids.
     pub(super) has_ids: bool,
+    /// Whether exchanges are traced.
+    has_traces: bool,
     sources: &'w Sources,
     world: &'w dyn World,
 }
@@ -46,7 +48,7 @@ impl<'w> Book<'w> {
     pub(crate) fn new(
         words: ServerLog,
         errors: written::ErrorLog,
-        has_ids: bool,
+        (has_ids, has_traces): (bool, bool),
         (sources, world): (&'w Sources, &'w dyn World),
         mistakes: &mut Vec<Mistake>,
     ) -> Self {
@@ -60,8 +62,18 @@ impl<'w> Book<'w> {
         set(&mut logs.flush_time, flush);
         let (server, places, files) = (Choice::default(), HashMap::default(), HashMap::default());
         let own = Vec::new();
-        let mut book =
-            Self { logs, server, places, files, gathering, own, has_ids, sources, world };
+        let mut book = Self {
+            logs,
+            server,
+            places,
+            files,
+            gathering,
+            own,
+            has_ids,
+            has_traces,
+            sources,
+            world,
+        };
         book.judge(&log, &log.over(&book.server, sources), mistakes);
         book.server = log.over(&book.server, sources);
         book.add(&book.server.clone());
@@ -102,11 +114,15 @@ impl<'w> Book<'w> {
     /// Says what is wrong with `words`, which made `choice` what it is.
     fn judge(&mut self, words: &written::Log, choice: &Choice, mistakes: &mut Vec<Mistake>) {
         let written::Log { format, file, only, sample } = words;
-        if let Some(Word { value: LogFormat::Template(template), span }) = format
-            && template.has_id()
-            && !self.has_ids
-        {
-            mistakes.push(no_ids(*span));
+        if let Some(Word { value: LogFormat::Template(template), span }) = format {
+            if template.has(Blank::RequestId) && !self.has_ids {
+                mistakes.push(no_ids(*span));
+            }
+            if template.has(Blank::TraceId) && !self.has_traces {
+                let cause = "`{trace-id}` stands for nothing: no exchange is traced";
+                let mistake = Mistake::new(*span, cause, "never filled in");
+                mistakes.push(mistake.help("add `trace = \"1/1\"` to [server]"));
+            }
         }
         let typed = [
             ("file", file.as_ref().map(|word| word.span)),

@@ -9,10 +9,11 @@ use super::{
 };
 use crate::{
     kind::{Count, Size, Text, Texts},
-    log_kind::FieldOrFlag,
+    log_kind::{FieldOrFlag, Share},
     setting::{At, Preset, Section, Setting, Table, Tables},
     source::Word,
 };
+use std::num::NonZero;
 
 /// What was typed in `[server]`.
 #[derive(Debug, Default)]
@@ -26,6 +27,7 @@ pub(crate) struct Server {
     pub(crate) log: ServerLog,
     pub(crate) error_log: ErrorLog,
     pub(crate) request_id: Option<Word<Option<Box<str>>>>,
+    pub(crate) trace: Option<Word<NonZero<u32>>>,
     pub(crate) trusted_proxies: Option<Word<Vec<Word<String>>>>,
     pub(crate) file_cache: Option<Word<usize>>,
     pub(crate) compress_cache: CompressCache,
@@ -134,6 +136,14 @@ pub(crate) const SERVER: Section<Server> = Section {
             preset: Preset::Value("false"),
             example: "true",
             value: &At(FieldOrFlag("x-request-id"), |server: &mut Server| &mut server.request_id),
+        },
+        Setting {
+            name: "trace",
+            doc: "Whether exchanges have a place in a trace (W3C Trace Context), their client's or \
+                  a new one; of new ones this share is marked as sampled.",
+            preset: Preset::Words("none: no exchange is traced"),
+            example: r#""1/10""#,
+            value: &At(Share, |server: &mut Server| &mut server.trace),
         },
         Setting {
             name: "file-cache",

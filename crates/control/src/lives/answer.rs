@@ -7,11 +7,11 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-/// Words of an answer: 512 bytes, texts among them.
-pub(super) const ANSWER_WORDS: usize = 64;
+/// Words of an answer: 528 bytes, texts among them.
+pub(super) const ANSWER_WORDS: usize = 66;
 
 /// Where its texts stand: first why it failed, which may be known only in the end.
-const REASON_AT: usize = 10;
+const REASON_AT: usize = 12;
 const TEXTS_AT: usize = REASON_AT + REASON_BYTES / 8;
 const REASON_BYTES: usize = 64;
 
@@ -42,6 +42,8 @@ pub struct Answer<'a> {
     pub client: Option<IpAddr>,
     /// What was asked: method, host, path, referrer, and the id of the exchange.
     pub asked: [&'a [u8]; 5],
+    /// The trace that it belongs to; 0 where there is none.
+    pub trace: u128,
     /// Why it failed, or was cut off.
     pub reason: &'a str,
 }
@@ -70,6 +72,8 @@ pub struct Answered {
     /// What was asked: method, host, path, referrer, and the id of the exchange, each as far as
     /// there was room.
     pub asked: [Vec<u8>; 5],
+    /// The trace that it belongs to; 0 where there is none.
+    pub trace: u128,
     /// Why it failed, or was cut off.
     pub reason: Vec<u8>,
 }
@@ -100,6 +104,8 @@ pub(super) fn pack(number: u64, answer: &Answer<'_>) -> [u64; ANSWER_WORDS - 1] 
         high,
         low,
         lengths | reason_length << 40,
+        (answer.trace >> 64) as u64,
+        answer.trace as u64,
     ];
     let texts = texts.as_chunks().0.iter().map(|bytes| u64::from_ne_bytes(*bytes));
     let all = head.into_iter().chain(reason).chain(texts.take(end.div_ceil(8)));
@@ -125,8 +131,8 @@ pub(super) fn finish(
 
 /// The answer in the words of a record.
 pub(super) fn unpack(words: &[u64; ANSWER_WORDS]) -> Answered {
-    let [_, number, connection, began_us, about, bytes, times, high, low, lengths, rest @ ..] =
-        words;
+    let [_, number, connection, began_us, about, bytes, times, rest @ ..] = words;
+    let [high, low, lengths, trace_high, trace_low, rest @ ..] = rest;
     let text: Vec<u8> = rest.iter().flat_map(|word| word.to_ne_bytes()).collect();
     let take = |start: usize, length: u64| {
         let rest = text.get(start..).unwrap_or_default();
@@ -152,6 +158,7 @@ pub(super) fn unpack(words: &[u64; ANSWER_WORDS]) -> Answered {
         whole_us: (whole != UNDER_WAY).then(|| u64::from(whole)),
         client: (about >> 16 & 1 == 1).then(|| peer_of(*high, *low, 0).ip()),
         asked,
+        trace: u128::from(*trace_high) << 64 | u128::from(*trace_low),
         reason: take(0, (lengths >> 40).min(REASON_BYTES as u64)),
     }
 }

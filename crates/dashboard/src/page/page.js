@@ -148,9 +148,13 @@ const showSites = (last, now, seconds) => {
   fill("sites", rows);
 };
 
+// What a generation does, and how long it may go on with that.
+const phaseOf = ({ phase, seconds_left: left }) => left === undefined ? phase
+  : `${phase}, for ${left < 120 ? `${left} s` : `${Math.round(left / 60)} min`} at most`;
+
 const showGenerations = (now) => {
   fill("generations", workers(now).map((worker) => [
-    cell(worker.generation.number), cell(worker.generation.phase), cell(worker.pid), cell(number(worker.connections_now)),
+    cell(worker.generation.number), cell(phaseOf(worker.generation)), cell(worker.pid), cell(number(worker.connections_now)),
     cell(number(worker.under_way)), cell(number(worker.requests)), cell(time(worker.cpu_us / 1e6)), cell(bytes(worker.memory_bytes)),
   ]));
   const { reload } = now;

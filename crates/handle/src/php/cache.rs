@@ -40,7 +40,7 @@ const SLOT_BYTES: usize = size_of::<(Key, Slot)>() + size_of::<Stored>() + 2 * s
 
 /// Fields that are not part of the key. They are those that every visitor's browser sends, each in
 /// its own words, and that speak of the connection or of what the client has kept.
-const LEFT_OUT: [&str; 21] = [
+const LEFT_OUT: [&str; 23] = [
     "accept-encoding",
     "cache-control",
     "connection",
@@ -57,6 +57,8 @@ const LEFT_OUT: [&str; 21] = [
     "range",
     "referer",
     "te",
+    "traceparent",
+    "tracestate",
     "upgrade-insecure-requests",
     "user-agent",
     "via",

@@ -124,6 +124,15 @@ impl<S> Generation<S> {
         }
     }
 
+    /// When the last of its workers that were told to leave is made to; `None` where none was.
+    pub(super) fn until(&self) -> Option<Moment> {
+        let leaving = |member: &Member| match member.stage {
+            Stage::Leaving(until) => Some(until),
+            _ => None,
+        };
+        self.members.iter().filter_map(leaving).max()
+    }
+
     pub(super) fn stop_at_once(&mut self, now: Moment, out: &mut Vec<Order<S>>) {
         let until = now.after(AT_ONCE_TIME);
         self.members.iter_mut().for_each(|member| member.leave(Order::StopAtOnce, until, out));

@@ -122,9 +122,10 @@ impl Shell<'_> {
 
     pub(super) fn status(&self) -> status::Status {
         let now = net::clock::now();
-        let generations = self.machine.generations().map(|(number, phase, workers)| {
+        let generations = self.machine.generations().map(|(number, phase, until, workers)| {
             let workers = workers.filter_map(|id| self.workers.status(id)).collect();
-            status::Generation { number, phase: phase.to_owned(), workers }
+            let seconds_left = until.map(|until| until.since(now).as_secs());
+            status::Generation { number, phase: phase.to_owned(), seconds_left, workers }
         });
         let totals = self.workers.totals();
         let counted = totals.iter().map(|(counter, total)| (counter.label().to_owned(), *total));

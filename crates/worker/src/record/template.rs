@@ -3,8 +3,9 @@
 use super::{About, Clock, End, Subject, first_line, push_client, push_target};
 use base::text::{push_decimal, push_quoted};
 use config::plan::{Blank, LinePart, LineTemplate};
-use message::{Name, Request};
+use message::{Name, Request, RequestId};
 use net::clock::Wall;
+use std::io::Write;
 
 /// Appends a whole line.
 pub(super) fn write(
@@ -117,6 +118,14 @@ fn push_early(
         Blank::Referer => field(Name::Referer),
         Blank::Agent => field(Name::UserAgent),
         Blank::User => about.user.unwrap_or_default().as_bytes(),
+        Blank::TraceId => {
+            match about.id.and_then(RequestId::trace) {
+                // Writing into memory cannot fail.
+                Some(trace) => drop(write!(out, "{:032x}", trace.trace)),
+                None => push_quoted(out, b"", is_quoted),
+            }
+            return true;
+        }
         Blank::RequestId => about.id.map(|id| id.as_str().as_bytes()).unwrap_or_default(),
         Blank::Status | Blank::Bytes | Blank::Us | Blank::Seconds | Blank::Reason => return false,
     };
