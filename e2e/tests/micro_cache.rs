@@ -67,7 +67,7 @@ fn serve(folder: &TempDir, application: &Application, words: &str) -> Server {
 /// Asks with these lines of a head, of which the first names method and target.
 fn ask(client: &mut Client, lines: &str) -> Response {
     let (line, fields) = lines.split_once('\n').unwrap_or((lines, ""));
-    let host = if fields.contains("Host:") { "" } else { "Host: localhost\r\n" };
+    let host = if fields.starts_with("Host:") { "" } else { "Host: localhost\r\n" };
     let fields: String = fields.lines().map(|line| format!("{line}\r\n")).collect();
     client.send(format!("{line} HTTP/1.1\r\n{host}{fields}\r\n")).unwrap();
     let is_head = line.starts_with("HEAD");
@@ -186,7 +186,7 @@ fn sites_guards_and_denied_folders_are_apart() {
     let server = Server::run(&format!(
         "[server]\nlisten = '127.0.0.1:0'\n[site.'a.test']\n{table}php-deny = '/admin.php'\n\
          [site.'a.test'.route.'/x']\ndeny = '127.0.0.1'\n[site.'b.test']\n{table}\
-         [site.'c.test']\n{table}[site.'c.test'.route.'/index.php']\ndeny = '127.0.0.1'\n"
+         [site.'c.test']\n{table}[site.'c.test'.route.'/index.php']\ndeny = '127.0.0.2'\n"
     ));
     let mut client = Client::connect(server.addr());
     let mut status = |host: &str, target: &str| {
@@ -200,8 +200,12 @@ fn sites_guards_and_denied_folders_are_apart() {
     assert_eq!(status("a.test", "/x").0, 403);
     assert_eq!(status("b.test", "/admin.php"), (200, "4".to_owned()));
     assert_eq!(status("a.test", "/admin.php").0, 404);
-    assert_eq!(status("c.test", "/").0, 403);
-    assert_eq!(counting.count(), 4);
+    // The guards of the program's own path are asked of everybody, page or no page.
+    assert_eq!(status("c.test", "/"), (200, "5".to_owned()));
+    let mut other = Client::connect_from([127, 0, 0, 2].into(), server.addr());
+    assert_eq!(ask(&mut other, "GET /\nHost: c.test").status, 403);
+    assert_eq!(ask(&mut other, "GET /\nHost: a.test").text(), "1");
+    assert_eq!(counting.count(), 5);
 }
 
 /// A gate that requests wait at.
