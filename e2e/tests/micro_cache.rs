@@ -342,7 +342,7 @@ fn a_reload_begins_with_nothing() {
 #[test]
 fn a_page_of_php_is_sent_in_each_coding_in_part_and_not_twice_to_who_has_it() {
     const PAGE: &str = "<?php header('ETag: \"1\"'); header('Content-Type: text/html');
-        echo uniqid('', true), str_repeat('<p>The gannet folds its wings.</p>', 500);";
+        echo uniqid('', true), str_repeat('<p>The gannet folds its wings.</p>', isset($_GET['large']) ? 5000 : 500);";
     const LOGIN: &str = "<?php session_start(); echo uniqid('', true);";
     let (folder, php) = (e2e::folder(), Php::start(2, ""));
     fs::write(folder.path().join("index.php"), PAGE).unwrap();
@@ -373,6 +373,10 @@ fn a_page_of_php_is_sent_in_each_coding_in_part_and_not_twice_to_who_has_it() {
     assert_eq!((part.status, &part.body[..]), (206, &whole.body[1..4]));
     let head = ask(&mut client, "HEAD /");
     assert_eq!(head.get("content-length"), Some(&*whole.body.len().to_string()));
+    let miss = ask(&mut client, "GET /?large\nAccept-Encoding: gzip");
+    let large = ask(&mut client, "GET /?large");
+    assert_eq!((miss.get("content-encoding"), said(&miss)), (Some("gzip"), MISS));
+    assert_eq!((large.body.len() > 150_000, said(&large)), (true, HIT));
     let mut login = || ask(&mut client, "GET /login.php").text();
     assert_ne!(login(), login());
 }

@@ -1,7 +1,7 @@
 //! One request to the application for all who ask for the same page meanwhile, and what comes of
 //! it: for them, and for those who come while it is kept.
 
-use crate::{core::Core, job::Done};
+use crate::{core::Core, job::Done, talk::WHOLE_BYTES_MAX};
 use base::Moment;
 use handle::php::{
     Call, Content, Reply,
@@ -106,7 +106,12 @@ async fn keep(errand: &Errand, reply: Reply) -> Reply {
     match content {
         Ok((bytes, term)) => {
             errand.keep(&head, &bytes, term, now);
-            Reply::new(head, Content::Whole(bytes))
+            // What is large is compressed on its way, as if it had never been whole.
+            let content = match bytes.len() > WHOLE_BYTES_MAX {
+                true => Content::Coming(Box::new(Rest::new(bytes, Ok(None)))),
+                false => Content::Whole(bytes),
+            };
+            Reply::new(head, content)
         }
         Err(content) => {
             errand.part(head.status.0 >= 500, now);
@@ -121,13 +126,13 @@ async fn gather(content: Content) -> Result<Vec<u8>, Content> {
         Content::Whole(bytes) => return Ok(bytes),
         Content::Coming(source) => source,
     };
-    let (mut bytes, mut is_broken) = (Vec::new(), false);
+    let (mut bytes, mut fault) = (Vec::new(), None);
     let whole = poll_fn(|context| {
         while bytes.len() <= ANSWER_BYTES_MAX {
             match ready!(source.poll_next(context)) {
                 Some(Ok(piece)) => bytes.extend_from_slice(&piece),
-                Some(Err(_)) => {
-                    is_broken = true;
+                Some(Err(broken)) => {
+                    fault = Some(broken);
                     break;
                 }
                 None => return Poll::Ready(true),
@@ -138,15 +143,30 @@ async fn gather(content: Content) -> Result<Vec<u8>, Content> {
     let is_whole = timeout(WAIT_TIME, whole).await.unwrap_or(false);
     match is_whole {
         true => Ok(bytes),
-        false => Err(Content::Coming(Box::new(Rest { first: bytes, source, is_broken }))),
+        false => {
+            let rest = fault.map_or(Ok(Some(source)), Err);
+            Err(Content::Coming(Box::new(Rest::new(bytes, rest))))
+        }
     }
 }
 
-/// Content of which the first part was taken already.
+/// Content of which the first part is here.
 struct Rest {
     first: Vec<u8>,
-    source: Box<dyn Source + Send>,
-    is_broken: bool,
+    /// What comes then, if anything does.
+    more: Result<Option<Box<dyn Source + Send>>, Broken>,
+    length: Option<u64>,
+}
+
+impl Rest {
+    fn new(first: Vec<u8>, more: Result<Option<Box<dyn Source + Send>>, Broken>) -> Self {
+        let length = match &more {
+            Ok(Some(source)) => source.length(),
+            Ok(None) => Some(first.len() as u64),
+            Err(_) => None,
+        };
+        Self { first, more, length }
+    }
 }
 
 impl Source for Rest {
@@ -154,13 +174,14 @@ impl Source for Rest {
         if !self.first.is_empty() {
             return Poll::Ready(Some(Ok(std::mem::take(&mut self.first))));
         }
-        if self.is_broken {
-            return Poll::Ready(Some(Err(Broken)));
+        match &mut self.more {
+            Ok(Some(source)) => source.poll_next(context),
+            Ok(None) => Poll::Ready(None),
+            Err(broken) => Poll::Ready(Some(Err(*broken))),
         }
-        self.source.poll_next(context)
     }
 
     fn length(&self) -> Option<u64> {
-        self.source.length()
+        self.length
     }
 }
