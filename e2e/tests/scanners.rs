@@ -97,18 +97,11 @@ fn verdict(found: &[Finding]) -> [usize; 5] {
 fn testssl_finds_nothing_above_low_and_no_more_than_in_the_best_peer() {
     let certificates = Certificates::new();
     let (site, server) = site(&certificates);
-    let address = own_address();
-    let [port] = free_ports(address);
-    let peer_addr = (address, port).into();
-    let _peer = Peer::nginx_with_tls(&site.root(), peer_addr, &certificates.path("a"));
     let (found, said) = scan(&certificates, server.addr());
     let is_bad = |severity: &str| ["MEDIUM", "HIGH", "CRITICAL", "FATAL"].contains(&severity);
     let is_right = |id: &str| RIGHT.iter().any(|(right, _)| *right == id);
     let bad: Vec<_> = found.iter().filter(|(id, how, _)| is_bad(how) && !is_right(id)).collect();
     assert!(!found.is_empty() && bad.is_empty(), "{bad:?}\n{said}");
-    let (of_peer, said) = scan(&certificates, peer_addr);
-    assert!(of_peer.iter().any(|(id, _, words)| id == "TLS1_3" && words.starts_with("offered")));
-    assert!(verdict(&found) <= verdict(&of_peer), "{found:?}\n{said}");
     for (id, _, words) in &found {
         match id.as_str() {
             "SSLv2" | "SSLv3" | "TLS1" | "TLS1_1" => assert_eq!(words, "not offered", "{id}"),
@@ -117,4 +110,16 @@ fn testssl_finds_nothing_above_low_and_no_more_than_in_the_best_peer() {
         }
     }
     assert_eq!(server.stop().lines.pop().unwrap()["panics"], 0);
+    // Nor does it find more than in the best peer, where there is time to ask for all of it.
+    if extent(0, 1) > 0 {
+        let address = own_address();
+        let [port] = free_ports(address);
+        let addr = (address, port).into();
+        let _peer = Peer::nginx_with_tls(&site.root(), addr, &certificates.path("a"));
+        let (of_peer, said) = scan(&certificates, addr);
+        let is_offered = |(id, _, words): &Finding| id == "TLS1_3" && words.starts_with("offered");
+        assert!(of_peer.iter().any(is_offered), "{said}");
+        let verdicts = [&found, &of_peer].map(|found| verdict(found));
+        assert!(verdicts[0] <= verdicts[1], "{verdicts:?}: {found:?}\n{said}");
+    }
 }
