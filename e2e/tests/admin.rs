@@ -169,6 +169,32 @@ fn reloads_and_other_programs_are_seen_at_the_same_address() {
 }
 
 #[test]
+fn verdicts_of_limits_are_seen_by_site_and_route() {
+    let place = Place::new("\"127.0.0.1:0\"");
+    place.write(
+        "\"127.0.0.1:0\"",
+        "route.\"/few/*\" = { limit = \"1/h\", respond = \"few\" }\n\
+         route.\"/trial\" = { limit = { rate = \"1/h\", dry-run = true }, respond = \"trial\" }",
+    );
+    let server = place.start();
+    let addr = admin(&server);
+    let ask = |target: &str| Client::connect(server.addr()).get(target).unwrap().status;
+    // One is let in by its burst, and so is whatever is on trial.
+    for (target, statuses) in [("/few/x", [200, 429, 429]), ("/trial", [200; 3])] {
+        assert_eq!([(); 3].map(|()| ask(target)), statuses, "{target}");
+    }
+    let all = figures(addr);
+    let of = |route: &str, verdict: &str| {
+        let labels = format!("site=\"default\",route=\"{route}\",verdict=\"{verdict}\"");
+        all.get(&format!("gannet_site_limited_total{{{labels}}}")).copied()
+    };
+    assert_eq!([of("/few/*", "refused"), of("/few/*", "on trial")], [Some(2.0), None]);
+    assert_eq!([of("/trial", "refused"), of("/trial", "on trial")], [None, Some(2.0)]);
+    assert_eq!(of("/*", "refused"), None);
+    server.stop();
+}
+
+#[test]
 fn who_drains_is_seen_and_for_how_long_still() {
     let place = Place::new("\"127.0.0.1:0\"");
     place.write("\"127.0.0.1:0\"\nlimits.drain-time = \"90s\"", "");
