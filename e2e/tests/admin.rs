@@ -4,13 +4,13 @@
 
 use e2e::{
     Client, Ending, Launch, Server, Site, eventually,
-    look::{admin, ask, connection, json},
+    look::{admin, ask, connection, figures, json},
     process::Process,
     webdriver::Browser,
 };
 use rustix::process::Signal;
 use serde_json::Value;
-use std::{collections::BTreeMap, fs, net::SocketAddr};
+use std::fs;
 
 /// A server with a config that a test may change.
 struct Place {
@@ -48,19 +48,6 @@ impl Place {
         let (code, _, stderr) = Launch::of(words.collect()).finish();
         assert_eq!((code, &*stderr), (Some(0), ""));
     }
-}
-
-/// The figures, by their names and labels.
-fn figures(addr: SocketAddr) -> BTreeMap<String, f64> {
-    let answer = ask(addr, "/metrics", "");
-    assert_eq!(answer.status, 200);
-    let text = answer.text();
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
-    let figure = |line: &str| {
-        let (name, value) = line.rsplit_once(' ').unwrap();
-        (name.to_owned(), value.parse().unwrap())
-    };
-    lines.map(figure).collect()
 }
 
 /// The process that shows it, once it is there.
