@@ -22,10 +22,15 @@ impl Database {
         // Root's database is some user's: of the one that serves.
         let user = rustix::process::geteuid().is_root().then_some("--user=www-data");
         let data = format!("--datadir={}", folder.path().join("data").display());
+        // Two that make their first tables in one folder remove those of one another.
+        let scratch = folder.path().join("scratch");
+        fs::create_dir(&scratch).unwrap();
+        give_to_server(&scratch);
+        let scratch = format!("--tmpdir={}", scratch.display());
         let mut install = Command::new("mariadb-install-db");
         install.args(["--no-defaults", "--auth-root-authentication-method=normal"]).args(user);
-        install.args(["--skip-test-db", "--skip-name-resolve", &data]).stdin(Stdio::null());
-        let done = install.output().unwrap_or_else(|error| {
+        install.args(["--skip-test-db", "--skip-name-resolve", &data, &scratch]);
+        let done = install.stdin(Stdio::null()).output().unwrap_or_else(|error| {
             panic!("mariadb-install-db: {error}: apt-get install mariadb-server-core")
         });
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
@@ -33,7 +38,7 @@ impl Database {
             |name: &str, file: &str| format!("--{name}={}", folder.path().join(file).display());
         let child = Command::new("/usr/sbin/mariadbd")
             .args(["--no-defaults", &data, &here("socket", "socket"), &here("pid-file", "pid")])
-            .args(["--skip-networking", "--innodb-flush-log-at-trx-commit=0"])
+            .args(["--skip-networking", &scratch, "--innodb-flush-log-at-trx-commit=0"])
             .args([here("log-error", "errors"), "--max-allowed-packet=64M".to_owned()])
             .args(user)
             .stdin(Stdio::null())

@@ -2,6 +2,7 @@
 
 use crate::{
     Client, eventually,
+    load::Over,
     response::{Bytes, Checked, Fault, fault},
     secure::SecureClient,
 };
@@ -221,14 +222,5 @@ pub fn ask_on(
             }
             _ => {}
         }
-    }
-}
-
-/// Says that all is over, though a test fail.
-struct Over<'o>(&'o AtomicBool);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }

@@ -38,8 +38,8 @@ pub fn under_load(addr: SocketAddr, work: impl FnOnce()) -> u32 {
     asked.into_inner()
 }
 
-/// Says that all is over, though a test fail.
-struct Over<'o>(&'o AtomicBool);
+/// Says that all is over when it is dropped, though a test fail.
+pub struct Over<'o>(pub &'o AtomicBool);
 
 impl Drop for Over<'_> {
     fn drop(&mut self) {

@@ -45,9 +45,21 @@ impl Php {
         let is_up =
             || UnixStream::connect(php.socket()).is_ok() || php.child.try_wait().unwrap().is_some();
         let is_up = eventually(is_up) && php.child.try_wait().unwrap().is_none();
-        let errors = || fs::read_to_string(php.folder.path().join("errors")).unwrap_or_default();
-        assert!(is_up, "php-fpm does not start: {}", errors());
+        assert!(is_up, "php-fpm does not start: {}", php.errors());
         php
+    }
+
+    /// Has it begin anew, with its config read again, as `systemctl reload` does.
+    pub fn reload(&self) {
+        let begun = || self.errors().matches("ready to handle connections").count();
+        let before = begun();
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::USR2).unwrap();
+        assert!(eventually(|| begun() > before), "php-fpm does not begin anew: {}", self.errors());
+    }
+
+    fn errors(&self) -> String {
+        fs::read_to_string(self.folder.path().join("errors")).unwrap_or_default()
     }
 
     /// Where it listens.

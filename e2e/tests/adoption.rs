@@ -450,3 +450,25 @@ fn workers_that_nobody_watches_end_when_they_are_told() {
         assert!(keeper.is_none() || eventually(is_free));
     }
 }
+
+/// Whoever meets what is left behind is told how to go on with it, not how to end it.
+#[test]
+fn who_meets_what_a_killed_process_has_left_is_told_to_start_the_server_again() {
+    let place = Place::alone();
+    let address = free();
+    place.write(&format!("[\"{address}\", \"unix:s\"]"));
+    let server = place.launch().start();
+    kill(&server);
+    let port = address.port().to_string();
+    let root = place.site.root_text();
+    let quick = Launch::of([&*root, "--port", &port].map(str::to_owned).to_vec());
+    let doctor = Launch::of(["doctor", &place.file()].map(str::to_owned).to_vec());
+    for launch in [quick, doctor] {
+        let (code, stdout, stderr) = launch.finish();
+        assert_eq!(code, Some(1), "{stdout}{stderr}");
+        let said = stdout + &stderr;
+        assert!(said.contains("start `gannet run FILE` with its config"), "{said}");
+        assert!(!said.contains("stop that"), "{said}");
+    }
+    place.launch().start().stop();
+}

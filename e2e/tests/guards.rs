@@ -183,6 +183,7 @@ fn a_folder_of_forms_that_others_may_write_to_is_refused() {
     let place = Place::new();
     let forms = place.path("forms");
     fs::create_dir(&forms).unwrap();
+    e2e::give_to_server(&forms);
     let config = place.config(&format!("compress-cache = {{ folder = {forms:?} }}"), "");
     for (mode, expect) in [(0o777, 2), (0o775, 2), (0o755, 0), (0o700, 0)] {
         fs::set_permissions(&forms, fs::Permissions::from_mode(mode)).unwrap();

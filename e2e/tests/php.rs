@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Client, Peer, Php, Server};
+use e2e::{Client, Peer, Php, Place, Server, place};
 use serde_json::{Map, Value};
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::symlink, path::Path};
 use tempfile::TempDir;
 
 /// Shows what PHP was told.
@@ -24,6 +24,10 @@ const EARLY: &str = "<?php echo 'early'; fastcgi_finish_request(); sleep(60);";
 
 /// Leaves a word in the error log.
 const WARN: &str = "<?php error_log('a word to the wise'); echo 'warned';";
+
+/// A pool that takes a program for what it was when it was first seen.
+const RELEASES: &str =
+    "php_admin_flag[opcache.enable] = on\nphp_admin_flag[opcache.validate_timestamps] = off\n";
 
 fn site() -> TempDir {
     let folder = e2e::folder();
@@ -267,8 +271,33 @@ fn php_that_is_killed_takes_with_it_what_it_was_at_and_nothing_else() {
     // Another one at the same place is asked at once.
     let again = Php::start(2, "");
     fs::create_dir_all(socket.parent().unwrap()).unwrap();
-    std::os::unix::fs::symlink(again.socket(), &socket).unwrap();
+    symlink(again.socket(), &socket).unwrap();
     assert_eq!(other.get("/").unwrap().status, 200);
     server.stop();
     fs::remove_dir_all(socket.parent().unwrap()).unwrap();
+}
+
+/// A release is switched by a link while OPcache is told never to look whether a file has changed:
+/// what is new runs all the same, since it lies elsewhere.
+#[test]
+fn a_release_that_is_switched_runs_at_once() {
+    let (place, php) = (Place::new(""), Php::start(2, RELEASES));
+    for release in ["one", "two"] {
+        fs::create_dir(place.path(release)).unwrap();
+        let text = format!("<?php require __DIR__ . '/part.php'; echo ' by {release}';");
+        fs::write(place.path(release).join("index.php"), text).unwrap();
+        let text = format!("<?php echo '{release}', opcache_get_status() ? '' : ' uncached';");
+        fs::write(place.path(release).join("part.php"), text).unwrap();
+    }
+    symlink("one", place.path("current")).unwrap();
+    let site = format!("php = {{ socket = {:?} }}", php.socket());
+    place.write(&place::config("", "", &site).replace("'ROOT'", "'current'"));
+    let server = place.start();
+    let says = || Client::connect(server.addr()).get("/").unwrap().text();
+    assert_eq!([says(), says()], ["one by one", "one by one"]);
+    symlink("two", place.path("next")).unwrap();
+    fs::rename(place.path("next"), place.path("current")).unwrap();
+    assert_eq!(place.tell(&["reload"]), (Some(0), String::new()));
+    assert_eq!([says(), says()], ["two by two", "two by two"]);
+    server.stop();
 }

@@ -79,7 +79,7 @@ fn a_server_is_found_though_its_config_is_wrong_by_now() {
     place.write("[server\ncontrol = 'here.sock'");
     let (code, stderr) = tell(&["status"]);
     assert_eq!(code, Some(1), "{stderr}");
-    for expect in ["no server listens there", "usual place", "gannet.toml:1"] {
+    for expect in ["no server listens there", "usual place", "gannet.toml:1", "outlived it"] {
         assert!(stderr.contains(expect), "{expect}: {stderr}");
     }
     assert_eq!(tell(&["status", control[0], control[1]]), (Some(0), String::new()));
@@ -144,4 +144,29 @@ fn who_wishes_anything_of_a_server_that_stops_is_told_so_at_once() {
     assert_eq!(tell(&["status"]).0, Some(0));
     server.signal(Signal::TERM);
     server.ended_with(143);
+}
+
+#[test]
+fn a_config_that_is_named_where_a_program_stands_is_told_so() {
+    let place = Place::serving("", 1);
+    let (code, stderr) = place.tell(&["upgrade"]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("is no program: `gannet upgrade -c "), "{stderr}");
+}
+
+/// What the user who serves may not read is a mistake that `check` finds, too.
+#[test]
+fn a_folder_that_is_closed_to_the_user_who_serves_is_found_before() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let place = Place::serving("threads = 1", 1);
+    let root = place.site.root();
+    fs::set_permissions(root, fs::Permissions::from_mode(0o700)).unwrap();
+    for verb in ["check", "run"] {
+        let (code, stderr) = place.tell(&[verb]);
+        assert_eq!(code, Some(2), "{verb}: {stderr}");
+        assert!(stderr.contains("www-data may not enter "), "{verb}: {stderr}");
+        assert!(stderr.contains("let that user in"), "{verb}: {stderr}");
+    }
 }

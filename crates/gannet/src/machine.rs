@@ -59,20 +59,35 @@ pub(crate) fn control(file: &Path) -> Result<Option<PathBuf>, Trouble> {
     }
 }
 
+/// The same as [`record`] does it, and nothing is made.
+pub(crate) fn check(file: &Path) -> Result<Plan, Trouble> {
+    let (bytes, machine) = open(file, WAY_OUT)?;
+    let paint = if io::stderr().is_terminal() { Paint::Coloured } else { Paint::Plain };
+    plan_of(file, &bytes, &machine, paint).map(|(plan, _)| plan)
+}
+
 /// The same, with a bundle of all that was read, from which another process makes the same plan.
 /// The folders in it are those that the user can read whom the plan will be served by; this process
 /// is that user from then on.
 pub(crate) fn record(file: &Path, paint: Paint) -> Result<(Plan, Bundle), Trouble> {
     let (bytes, machine) = open(file, WAY_OUT)?;
-    let machine = Machine { is_for_show: false, ..machine };
+    plan_of(file, &bytes, &Machine { is_for_show: false, ..machine }, paint)
+}
+
+fn plan_of(
+    file: &Path,
+    bytes: &[u8],
+    machine: &Machine,
+    paint: Paint,
+) -> Result<(Plan, Bundle), Trouble> {
     let refused = |errors: Errors| Trouble::new(2, errors.render(paint));
     let (plan, bundle) =
-        config::record(&file.to_string_lossy(), &bytes, &machine).map_err(refused)?;
+        config::record(&file.to_string_lossy(), bytes, machine).map_err(refused)?;
     match serving_user(&plan)? {
         None => Ok((plan, bundle)),
         Some(user) => {
             become_user(&user)?;
-            bundle.recheck(&machine).map_err(refused)
+            bundle.recheck(machine).map_err(refused)
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     arguments::{LogFormat, Quick},
     found::{self, Application},
     greeting::{self, Greeting, counted},
-    machine::{self, load},
+    machine,
     own_certificate::OwnCertificate,
     php::Fpm,
     port,
@@ -193,8 +193,7 @@ pub(crate) fn loops(wanted: Option<NonZero<usize>>) -> usize {
 
 /// `gannet check FILE`: says whether `run` would serve it, and what is wrong where it would not.
 pub(crate) fn check(file: &Path) -> Result<(), Trouble> {
-    let plan = load(file)?;
-    machine::named_user(&plan)?;
+    let plan = machine::check(file)?;
     net::stream::say(format!("{}: {}, no mistakes\n", file.display(), sites(&plan)).as_bytes());
     Ok(())
 }

@@ -43,6 +43,14 @@ pub(crate) fn compare(desk: &Desk, is_json: bool) -> Result<ExitCode, Trouble> {
 
 /// Has another program take the place of the one that a server runs, and waits until it serves.
 pub(crate) fn upgrade(desk: &Desk, binary: Option<PathBuf>) -> Result<ExitCode, Trouble> {
+    if let Some(path) = binary.as_deref().filter(|path| path.extension() == Some("toml".as_ref())) {
+        let path = path.display();
+        let message = format!(
+            "error: {path} is no program: `gannet upgrade -c {path}` has the server of that config \
+             run what lies now where its program was started from"
+        );
+        return Err(Trouble::new(2, message));
+    }
     let binary = binary.as_deref().map(full).transpose()?;
     served(desk, ask(desk, &Wish::Upgrade(binary))?, "upgraded")
 }
@@ -140,8 +148,8 @@ fn ask(desk: &Desk, wish: &Wish) -> Result<Outcome, Trouble> {
         let Trouble { exit_code, message } = nobody(&path, &error);
         let Some(fault) = fault else { return Trouble::new(exit_code, message) };
         let message = format!(
-            "{message}\nThat is the usual place, as the config does not tell another one:\n{}",
-            fault.message
+            "{}\nSo the server was looked for at its usual place:\n{message}",
+            fault.message.trim_end()
         );
         Trouble::new(exit_code, message)
     })?;
@@ -191,8 +199,9 @@ fn tell(path: &Path, stream: &UnixStream, wish: &Wish) -> Result<Option<Vec<u8>>
 fn nobody(path: &Path, error: &io::Error) -> Trouble {
     let cause = match error.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
-            "no server listens there: start it by `gannet run FILE`, or name its socket by --control \
-             PATH, where `control` was changed since it started"
+            "no server listens there: start it by `gannet run FILE`, which also goes on with workers \
+             that have outlived it, or name its socket by --control PATH, where `control` was \
+             changed since it started"
                 .to_owned()
         }
         ErrorKind::PermissionDenied => "it is for the user that the server runs as".to_owned(),

@@ -18,6 +18,21 @@ impl Holder {
         let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
         Self { pid, name: name.trim_end().to_owned() }
     }
+
+    /// Whether it is what a server's process that watches has left behind when it was killed.
+    #[must_use]
+    pub fn is_left(&self) -> bool {
+        self.name.starts_with("gannet-")
+    }
+
+    /// The one that has started this one, where both are of one server.
+    fn watcher(&self) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok()?;
+        // Behind the name, in which there may be anything: the state, and the parent.
+        let parent = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()?;
+        let parent = self.is_left().then(|| Self::of(parent))?;
+        (parent.name == "gannet").then_some(parent)
+    }
 }
 
 /// The process that listens on `address`, or on its port at every address. `None` when there is
@@ -40,7 +55,8 @@ pub fn holder(address: SocketAddr) -> Option<Holder> {
             fs::read_link(descriptor.path())
                 .is_ok_and(|target| sockets.iter().any(|socket| target.as_os_str() == &**socket))
         })?;
-        Some(Holder::of(pid))
+        let holder = Holder::of(pid);
+        Some(holder.watcher().unwrap_or(holder))
     })
 }
 

@@ -45,6 +45,18 @@ pub enum IdentityError {
     Kept(&'static str),
 }
 
+/// What the user of that number is called; the number where nobody says so.
+#[must_use]
+pub fn name(number: u32) -> String {
+    let users = fs::read_to_string(USERS).unwrap_or_default();
+    let named = users.lines().find_map(|line| {
+        let mut parts = line.split(':');
+        let name = parts.next()?;
+        (parts.nth(1)?.parse() == Ok(number)).then(|| name.to_owned())
+    });
+    named.unwrap_or_else(|| format!("user {number}"))
+}
+
 impl User {
     /// The user of that name, or of that number, whom no list needs to know.
     ///

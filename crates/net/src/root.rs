@@ -3,7 +3,7 @@
 use crate::fault::FindError;
 use crate::stat::{Kind, Stat};
 use crate::tree::Tree;
-use crate::{file_system, links, stat};
+use crate::{file_system, identity, links, process, stat};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, open, openat2};
 use rustix::io::Errno;
@@ -236,7 +236,8 @@ impl fmt::Display for RootError {
             Some(Errno::NOENT) => write!(out, "{component} does not exist"),
             Some(Errno::NOTDIR) => write!(out, "{component} is not a folder"),
             Some(Errno::ACCESS) => {
-                write!(out, "this user may not enter {component} (chmod o+x {component})")
+                let user = identity::name(process::user());
+                write!(out, "{user} may not enter {component} (chmod o+x {component})")
             }
             Some(Errno::NOSYS | Errno::PERM) => {
                 write!(

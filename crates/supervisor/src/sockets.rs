@@ -9,6 +9,7 @@ use crate::state::{Group, Leaving, Left, SOCKET};
 use base::stable;
 use config::plan::{Address, Listen};
 use net::{
+    holder::{self, Holder},
     listener::{self, Listening, is_kept_from_us},
     queue::Queue,
     unix::{SocketFile, UnixError},
@@ -416,12 +417,22 @@ fn explain(address: SocketAddr, error: &io::Error) -> Fault {
     let port = address.port();
     let message = match error.kind() {
         ErrorKind::AddrInUse => {
-            let holder = net::holder::holder(address).map_or_else(
+            let holder = holder::holder(address);
+            let is_left = holder.as_ref().is_some_and(Holder::is_left);
+            let holder = holder.map_or_else(
                 || "another process, which only root may name".to_owned(),
                 |holder| format!("{} (pid {})", holder.name, holder.pid),
             );
+            let cure = match is_left {
+                true => {
+                    "which serves on though what watched it was killed; start `gannet run FILE` \
+                         with its config, which goes on with it"
+                }
+                false => "stop that",
+            };
+            let sign = if is_left { "," } else { ";" };
             format!(
-                "{address}: the port is taken by {holder}; stop that, or choose another with \
+                "{address}: the port is taken by {holder}{sign} {cure}, or choose another with \
                  --port N or `listen`"
             )
         }

@@ -175,6 +175,9 @@ impl<'c> Context<'c> {
         if let Err(cause) = checked {
             let help = match word.value.strip_prefix('~') {
                 Some(_) => "`~` is not known here: write the whole path".to_owned(),
+                None if cause.contains("may not enter") => {
+                    format!("let that user in, or name another one by `user`, or correct `{name}`")
+                }
                 None => format!("make it, or correct `{name}`"),
             };
             let cause = blame(name, &path, cause);

@@ -33,7 +33,9 @@ pub(crate) fn check(
         Action::Php(_) => pages::check_listing(chain, context),
         Action::Files(_) => {
             pages::check_listing(chain, context);
-            let denied = own.php_deny.as_ref().map(|word| word.span);
+            // Where PHP was to run and cannot, that is what is wrong.
+            let is_wanted = chain.iter().any(|policy| policy.php.is_some());
+            let denied = own.php_deny.as_ref().filter(|_| !is_wanted).map(|word| word.span);
             let help = "leave it out, or add `php = true`";
             note(vec![("php-deny", denied)], "no PHP is run here", help, context);
         }

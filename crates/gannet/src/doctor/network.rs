@@ -6,7 +6,7 @@ use config::{
     Plan,
     plan::{Address, DEFAULT_SITE},
 };
-use net::listener;
+use net::{holder::Holder, listener};
 use std::{
     fs,
     io::ErrorKind,
@@ -48,12 +48,22 @@ fn taken(address: SocketAddr, written: &str, kind: ErrorKind) -> Finding {
     match kind {
         ErrorKind::AddrInUse => {
             let holder = net::holder::holder(address);
+            let is_left = holder.as_ref().is_some_and(Holder::is_left);
             let holder = holder.map_or_else(
                 || "another user's program".to_owned(),
                 |holder| format!("`{}` (pid {})", holder.name, holder.pid),
             );
             let cause = format!("{holder} listens there");
-            Finding::fault(about, cause, "stop that, or have `listen` name another port")
+            match is_left {
+                true => Finding::fault(
+                    about,
+                    format!("{cause}: it serves on though what watched it was killed"),
+                    "start `gannet run FILE` with its config, which goes on with it",
+                ),
+                false => {
+                    Finding::fault(about, cause, "stop that, or have `listen` name another port")
+                }
+            }
         }
         ErrorKind::PermissionDenied => {
             let cause = "only root, or who has the capability for it, listens below port 1024";

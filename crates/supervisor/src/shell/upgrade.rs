@@ -155,8 +155,8 @@ impl Shell<'_> {
             }
             Heard::Ended(how) => {
                 let text = format!(
-                    "error: that program cannot take over: a trial of it {how}: it is none, or \
-                     another version that does not know how"
+                    "error: that program cannot take over: a trial of it {how}: it is no gannet, or \
+                     another version that does not know how; the server goes on as before"
                 );
                 (1, text)
             }
