@@ -1,7 +1,7 @@
 //! An authority that issues certificates: Pebble, which is Let's Encrypt's own for tests, with a
 //! name server for which all hosts are this machine.
 
-use crate::{PATIENCE, eventually, secure::Certificates};
+use crate::{PATIENCE, eventually, name_server, secure::Certificates};
 use serde_json::json;
 use std::{
     collections::BTreeSet,
@@ -56,6 +56,8 @@ pub struct Manner {
     pub is_external: bool,
     /// How many seconds it wants to be left alone between two looks at what it is at.
     pub retry_after: u8,
+    /// The zone that its name server has, a real one, in the place of one that knows every name.
+    pub zone: Option<&'static str>,
 }
 
 /// The name and the key of an account that such an authority has given one.
@@ -71,7 +73,7 @@ impl Authority {
         (http, tls): (u16, u16),
         manner: Manner,
     ) -> Self {
-        let Manner { bad_nonces, is_external, retry_after } = manner;
+        let Manner { bad_nonces, is_external, retry_after, zone } = manner;
         certificates.make("pebble", "ec", &[&format!("localhost,IP:{address}")]);
         let [port, management, dns, names] = free_ports(address);
         let file = certificates.path("pebble.json");
@@ -95,6 +97,10 @@ impl Authority {
         server.args(["-dns01", &here(dns), "-management", &here(names), "-defaultIPv6", ""]);
         server.args(["-http01", "", "-https01", "", "-tlsalpn01", ""]);
         server.args(["-defaultIPv4", &address.to_string()]);
+        let (server, names) = match zone {
+            None => (server, names),
+            Some(zone) => (name_server::knot(certificates, zone, (address, dns)), dns),
+        };
         let mut pebble = Command::new("pebble");
         pebble.arg("-config").arg(&file).args(["-dnsserver", &here(dns)]);
         pebble.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_AUTHZREUSE", "0");
@@ -133,6 +139,11 @@ impl Authority {
         let addr = (self.address, self.management).into();
         let root = visitor.get(addr, "localhost", "/roots/0").unwrap();
         fs::write(certificates.path("root.pem"), root.body).unwrap();
+    }
+
+    /// Where its name server takes updates, if that is a real one.
+    pub fn updates(&self) -> SocketAddr {
+        (self.address, self.names).into()
     }
 
     /// The URL at which its name server is told about records.

@@ -168,7 +168,7 @@ impl Inner {
         if path.starts_with("/renewal") {
             let time = self.renewal.lock().unwrap().clone();
             let window = json!({ "suggestedWindow": { "start": time, "end": time } });
-            return Ok(message(200, "", window.to_string().as_bytes()));
+            return Ok(message(200, "Retry-After: 3600\r\n", window.to_string().as_bytes()));
         }
         let mut behind = self.visitor.connect(self.behind, "localhost");
         behind.send([head, body].concat())?;

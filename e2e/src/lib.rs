@@ -27,6 +27,7 @@ pub mod issuing;
 pub mod load;
 pub mod look;
 pub mod manager;
+pub mod name_server;
 pub mod pace;
 pub mod php;
 pub mod place;

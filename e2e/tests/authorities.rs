@@ -64,7 +64,8 @@ fn an_authority_may_take_only_accounts_that_it_has_given_a_key() {
     server.stop();
 }
 
-/// What Let's Encrypt does where it has revoked a certificate: it wants it to be renewed at once.
+/// What Let's Encrypt does where it has revoked a certificate: it wants it to be renewed at once,
+/// here in its first hours, and then without end.
 #[test]
 fn an_authority_is_told_which_kind_is_wanted_and_says_when_to_renew() {
     let mut issuing = Issuing::with_front(Manner::default());
@@ -76,7 +77,7 @@ fn an_authority_is_told_which_kind_is_wanted_and_says_when_to_renew() {
     let mut kept = issuing.visitor().connect(issuing.addr(), "a.test");
     assert_eq!(kept.get("/digits.txt").unwrap().status, 200);
     issuing.front().wants_renewal("2020-01-01T00:00:00Z");
-    clock::set_ahead(issuer(&server), DAY + HOUR);
+    clock::set_ahead(issuer(&server), 2 * HOUR);
     let is_renewed = || {
         let mut client = issuing.visitor().connect(issuing.addr(), "a.test");
         client.get("/digits.txt").is_ok() && client.shown() != kept.shown()
@@ -84,6 +85,16 @@ fn an_authority_is_told_which_kind_is_wanted_and_says_when_to_renew() {
     assert!(eventually(is_renewed), "{}", issuing.place.errors());
     assert!(issuing.front().asked(ORDER)[1]["replaces"].is_string());
     assert_eq!(kept.get("/digits.txt").unwrap().status, 200, "nobody is turned out");
+    // It says when to ask again; who says that of each certificate is believed once a day.
+    let wishes = || issuing.front().asked("/renewal").len();
+    for hours in [4, 6] {
+        let before = wishes();
+        clock::set_ahead(issuer(&server), hours * HOUR);
+        assert!(eventually(|| wishes() > before), "{hours}: {}", issuing.place.errors());
+    }
+    assert_eq!(issuing.front().asked(ORDER).len(), 2);
+    clock::set_ahead(issuer(&server), 27 * HOUR);
+    assert!(eventually(|| issuing.front().asked(ORDER).len() > 2), "{}", issuing.place.errors());
     server.stop();
 }
 

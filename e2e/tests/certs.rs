@@ -7,6 +7,7 @@ use e2e::{
     authority::Manner,
     clock, eventually,
     issuing::{DAY, Issuing, Place, issuer, open_keys, serves},
+    name_server::KEY,
     webdriver::Browser,
 };
 use std::{fs, os::unix::fs::PermissionsExt, process::Command};
@@ -202,6 +203,26 @@ fn names_below_one_are_proved_by_a_program_that_sets_records() {
     let visitor = issuing.visitor();
     let is_issued = || serves(&visitor, issuing.addr(), "www.a.test");
     assert!(eventually(is_issued), "{}", issuing.place.errors());
+    server.stop();
+}
+
+/// What a name server of the world is told, with a key that both know, and not without.
+#[test]
+fn names_below_one_are_proved_by_updates_of_a_name_server() {
+    let issuing = Issuing::new(Manner { zone: Some("a.test"), ..Manner::default() });
+    let (address, (name, secret)) = (issuing.authority.updates(), KEY);
+    let words = |secret: &str| {
+        format!("dns-server = {{ address = \"{address}\", key-name = {name:?}, key = {secret:?} }}")
+    };
+    let sites = [("*.deep.a.test", "\"auto\"")];
+    let server = issuing.serve(&words("bm90IHRoZSBrZXk="), &sites);
+    let is_said =
+        || issuing.place.errors().contains("has no zone for deep.a.test, or not this key");
+    assert!(eventually(is_said), "{}", issuing.place.errors());
+    server.stop();
+    fs::remove_dir_all(issuing.place.path("kept/attempts")).unwrap();
+    let server = issuing.serve(&words(secret), &sites);
+    assert!(issuing.serves_all(&["www.deep.a.test"]), "{}", issuing.place.errors());
     server.stop();
 }
 

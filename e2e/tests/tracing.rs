@@ -70,8 +70,7 @@ fn a_trace_goes_on_by_way_of_the_server() {
 
 #[test]
 fn where_there_is_no_trace_a_new_one_begins() {
-    let (server, _site, _folder, _told) =
-        serve("log = '{trace-id} {status}'\nrequest-id = true\ntrace = '1/1'");
+    let (server, _site, _folder, _told) = serve("log = 'json'\nrequest-id = true\ntrace = '1/1'");
     let mut client = Client::connect(server.addr());
     let mut seen = HashSet::new();
     for fields in [

@@ -54,6 +54,8 @@ const DEBIAN: [Debian; 31] = [
     Debian { package: "dbconfig-no-thanks", file: "/usr/share/phpmyadmin" },
     // It issues certificates, and finds fault with whoever asks for them in the wrong way.
     Debian { package: "pebble", file: "/usr/bin/pebble" },
+    // A name server that takes updates.
+    Debian { package: "knot", file: "/usr/sbin/knotd" },
     // They have this machine and its browsers trust an authority.
     Debian { package: "ca-certificates", file: "/usr/sbin/update-ca-certificates" },
     Debian { package: "libnss3-tools", file: "/usr/bin/certutil" },

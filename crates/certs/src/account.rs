@@ -44,9 +44,15 @@ impl Account {
         Self { key, id: None, email: None, external: None }
     }
 
+    /// What its key is known by (RFC 7638).
+    #[must_use]
+    pub fn thumbprint(&self) -> String {
+        thumbprint(&self.key)
+    }
+
     /// What proves that a challenge was meant for this account (RFC 8555 section 8.1).
     pub(crate) fn authorization(&self, token: &str) -> String {
-        format!("{token}.{}", thumbprint(&self.key))
+        format!("{token}.{}", self.thumbprint())
     }
 
     /// A request to `url`, as it is sent. It names the account by its id, or by its key where

@@ -32,6 +32,8 @@ pub struct Term {
     pub window: Option<(i64, i64)>,
     /// When it was issued, by the clock of this machine.
     pub issued: i64,
+    /// Whether the one before was not a day old by then.
+    pub is_early: bool,
 }
 
 impl Term {
@@ -39,8 +41,7 @@ impl Term {
     /// window. `chance`, which stays the same for a certificate, spreads those of many sites.
     #[must_use]
     pub fn renewal(&self, chance: u64) -> i64 {
-        let life = self.until.saturating_sub(self.from).max(0);
-        let usual = self.until.saturating_sub(life / 3);
+        let (life, usual) = self.usual();
         let (first, last) = match self.window {
             // One that ends too late, or before it begins, is a mistake of theirs.
             Some((first, last)) if first <= last => (first.min(usual), last.min(self.until)),
@@ -48,6 +49,25 @@ impl Term {
         };
         let width = last.saturating_sub(first).max(0);
         first.saturating_add(share(width, chance))
+    }
+
+    /// How long it lives, and when two thirds of that are over.
+    fn usual(&self) -> (i64, i64) {
+        let life = self.until.saturating_sub(self.from).max(0);
+        (life, self.until.saturating_sub(life / 3))
+    }
+
+    /// Whether its authority wants it to be gone: it has revoked it, or is about to. One that says
+    /// so of each that it issues is believed once a day.
+    fn is_unwanted(&self, now: i64, chance: u64) -> bool {
+        let times = self.renewal(chance)..self.usual().1;
+        self.window.is_some() && !self.is_early && times.contains(&now)
+    }
+
+    /// Whether it has been issued a moment ago, by a clock that may have been set back since.
+    #[must_use]
+    pub fn is_new(&self, now: i64) -> bool {
+        now < self.issued.saturating_add(ISSUED_LEAST)
     }
 }
 
@@ -117,7 +137,8 @@ impl Attempts {
 pub fn due(term: Option<&Term>, attempts: &Attempts, now: i64, chance: u64) -> i64 {
     let wanted = term.map_or(i64::MIN, |term| {
         let is_noted = term.issued <= now.saturating_add(CLOCK_SLACK);
-        let least = if is_noted { term.issued.saturating_add(ISSUED_LEAST) } else { i64::MIN };
+        let waits = is_noted && !term.is_unwanted(now, chance);
+        let least = if waits { term.issued.saturating_add(ISSUED_LEAST) } else { i64::MIN };
         term.renewal(chance).max(least)
     });
     wanted.max(attempts.not_before(now))
@@ -142,7 +163,8 @@ mod tests {
 
     #[test]
     fn a_certificate_is_renewed_before_its_last_third_or_as_its_authority_wants() {
-        let term = Term { from: NOW, until: NOW + 90 * DAY, window: None, issued: 0 };
+        let term =
+            Term { from: NOW, until: NOW + 90 * DAY, window: None, issued: 0, is_early: false };
         for chance in chances() {
             let at = term.renewal(chance);
             assert!((NOW + 57 * DAY..=NOW + 60 * DAY).contains(&at), "{at}");
@@ -155,8 +177,30 @@ mod tests {
             let odd = within((NOW + 10, NOW + 5));
             assert_eq!(odd, at, "it makes no sense");
         }
-        let nonsense = Term { from: i64::MAX, until: i64::MIN, window: None, issued: 0 };
+        let nonsense = Term { from: i64::MAX, until: i64::MIN, ..term };
         assert_eq!(nonsense.renewal(u64::MAX), i64::MIN);
+    }
+
+    #[test]
+    fn one_that_is_revoked_is_renewed_at_once_but_only_once_a_day() {
+        let (until, gone) = (NOW + 90 * DAY, Some((NOW - 9, NOW - 8)));
+        let term = Term { from: NOW, until, window: gone, issued: NOW, is_early: false };
+        let none = Attempts::default();
+        for chance in chances() {
+            let is_due = |term| due(Some(&term), &none, NOW + HOUR, chance) <= NOW + HOUR;
+            assert!(is_due(term), "in its first hour");
+            assert!(!is_due(Term { is_early: true, ..term }), "it is the second today");
+            assert!(!is_due(Term { window: None, ..term }));
+            let window = Some((NOW + DAY, NOW + DAY));
+            assert!(!is_due(Term { window, ..term }));
+            // What has come to its usual end may be so by a clock that is wrong.
+            assert!(!is_due(Term { until: NOW + HOUR, ..term }));
+            let next = due(Some(&Term { is_early: true, ..term }), &none, NOW, chance);
+            assert_eq!(next, NOW + DAY);
+        }
+        let mut failed = Attempts::default();
+        failed.fail("no", None, NOW, 7);
+        assert_eq!(due(Some(&term), &failed, NOW, 7), failed.next, "and not in a hurry");
     }
 
     #[test]

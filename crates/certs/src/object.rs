@@ -5,6 +5,7 @@
 //!   authority https://acme.example/directory
 //!   issued 1790722260
 //!   window 1795906260 1795992660
+//!   early yes
 //!   -----BEGIN PRIVATE KEY-----
 //!   …
 //!   -----BEGIN CERTIFICATE-----
@@ -31,6 +32,8 @@ pub struct Object {
     pub issued: i64,
     /// Within which times that authority wants it to be renewed.
     pub window: Option<(i64, i64)>,
+    /// Whether the one before was not a day old when this one was issued.
+    pub is_early: bool,
     /// Its key, then its chain, as PEM.
     pub pem: String,
 }
@@ -47,9 +50,11 @@ impl Object {
     #[must_use]
     pub fn write(&self) -> String {
         let window = self.window.map(|(from, until)| format!("window {from} {until}\n"));
-        let Self { authority, issued, pem, .. } = self;
+        let Self { authority, issued, is_early, pem, .. } = self;
         let window = window.unwrap_or_default();
-        format!("{HEAD}\nauthority {authority}\nissued {issued}\n{window}{}\n", pem.trim_end())
+        let early = if *is_early { "early yes\n" } else { "" };
+        let pem = pem.trim_end();
+        format!("{HEAD}\nauthority {authority}\nissued {issued}\n{window}{early}{pem}\n")
     }
 
     /// The object in a text; `None` where it is none, or not whole.
@@ -59,7 +64,8 @@ impl Object {
         let rest = text.strip_prefix(HEAD)?.strip_prefix('\n')?;
         let at = rest.find("-----BEGIN")?;
         let (lines, pem) = rest.split_at(at);
-        let (mut authority, mut issued, mut window) = (String::new(), 0, None);
+        let (mut authority, mut issued) = (String::new(), 0);
+        let (mut window, mut is_early) = (None, false);
         for line in lines.lines() {
             match line.split_once(' ') {
                 Some(("authority", url)) => authority = url.to_owned(),
@@ -68,12 +74,14 @@ impl Object {
                     let (from, until) = times.split_once(' ')?;
                     window = Some((from.parse().ok()?, until.parse().ok()?));
                 }
+                Some(("early", _)) => is_early = true,
                 // A later version may say more.
                 _ => {}
             }
         }
         let pem = pem.to_owned();
-        pem.trim_end().ends_with(END).then_some(Self { authority, issued, window, pem })
+        let own = Self { authority, issued, window, is_early, pem };
+        own.pem.trim_end().ends_with(END).then_some(own)
     }
 
     /// Whether it can be used: the key is the one of the certificate.
@@ -93,7 +101,8 @@ impl Object {
     pub fn term(&self) -> Option<Term> {
         let facts = self.facts()?;
         let Facts { from, until, .. } = facts;
-        Some(Term { from, until, window: self.window, issued: self.issued })
+        let Self { window, issued, is_early, .. } = *self;
+        Some(Term { from, until, window, issued, is_early })
     }
 
     /// Whether it is for all of these hosts.
@@ -120,7 +129,8 @@ mod tests {
         let pem = local::stand_in(&hosts, 1_795_906_260).unwrap();
         for window in [None, Some((5, 7))] {
             let authority = "https://ca.example/directory".to_owned();
-            let object = Object { authority, issued: 7, window, pem: pem.clone() };
+            let (is_early, pem) = (window.is_some(), pem.clone());
+            let object = Object { authority, issued: 7, window, is_early, pem };
             let text = object.write();
             let again = Object::read(text.as_bytes()).unwrap();
             assert_eq!(again, object);

@@ -11,6 +11,7 @@ use crate::{
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Value, json};
+use std::time::Duration;
 use tls::{
     Pair,
     der::{Facts, instant},
@@ -70,14 +71,25 @@ pub fn obtain(
     let (key, chain) = finalize(&mut session, wanted, &url)?;
     let pem = key.pem() + &chain;
     let authority = wanted.authority.to_owned();
-    let object = Object { authority, issued: wanted.now, window: None, pem };
+    let before = wanted.before.and_then(Object::term);
+    let is_early = before.is_some_and(|term| term.is_new(wanted.now));
+    let object = Object { authority, issued: wanted.now, window: None, is_early, pem };
     check(&object, wanted)?;
-    let window = window(&mut session, &object);
+    // Where it cannot be asked now, it is asked later.
+    let window = window(&mut session, &object).ok().and_then(|wish| wish.window);
     Ok(Object { window, ..object })
 }
 
-/// Within which times an authority wants a certificate that it has issued to be renewed; `None`
-/// where it has no wish.
+/// What an authority wishes for a certificate that it has issued.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// Within which times it is to be renewed; nothing where it does not say.
+    pub window: Option<(i64, i64)>,
+    /// How long the authority is not to be asked again.
+    pub wait: Option<Duration>,
+}
+
+/// When an authority wants a certificate that it has issued to be renewed.
 ///
 /// # Errors
 /// It cannot be asked.
@@ -86,19 +98,21 @@ pub fn renewal(
     object: &Object,
     account: &mut Account,
     hands: &mut dyn Hands,
-) -> Result<Option<(i64, i64)>, Failure> {
+) -> Result<Wish, Failure> {
     let mut session = Session::begin(authority, account, hands)?;
-    Ok(window(&mut session, object))
+    window(&mut session, object)
 }
 
-fn window(session: &mut Session<'_>, object: &Object) -> Option<(i64, i64)> {
-    let place = session.place("renewalInfo").ok()?;
-    let Facts { number, issuer_key, .. } = object.facts()?;
-    let name = format!("{}.{}", encode(issuer_key?), encode(number));
-    let url = format!("{}/{name}", place.trim_end_matches('/'));
-    let Said { content, .. } = session.get("when to renew", &url).ok()?;
+fn window(session: &mut Session<'_>, object: &Object) -> Result<Wish, Failure> {
+    let Ok(place) = session.place("renewalInfo") else { return Ok(Wish::default()) };
+    let Some(Facts { number, issuer_key: Some(key), .. }) = object.facts() else {
+        return Ok(Wish::default());
+    };
+    let url = format!("{}/{}.{}", place.trim_end_matches('/'), encode(key), encode(number));
+    let Said { content, retry_after: wait, .. } = session.get("when to renew", &url)?;
     let time = |name: &str| instant(content["suggestedWindow"][name].as_str()?);
-    Some((time("start")?, time("end")?)).filter(|(start, end)| start <= end)
+    let window = time("start").zip(time("end")).filter(|(start, end)| start <= end);
+    Ok(Wish { window, wait })
 }
 
 /// Has the authority know the account.

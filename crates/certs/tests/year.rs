@@ -34,7 +34,7 @@ fn live(life: i64, chance: u64, authority: Authority) -> Year {
                     year.issued.push(now - START);
                     (attempts, term) = (Attempts::default(), None);
                     let (from, until) = (now - HOUR, now - HOUR + life);
-                    term.replace(Term { from, until, window: None, issued: now });
+                    term.replace(Term { from, until, window: None, issued: now, is_early: false });
                 }
                 Err(wait) => {
                     year.failed.push(now - START);
@@ -113,7 +113,7 @@ fn a_clock_that_is_wrong_asks_once_a_day() {
         if due(term.as_ref(), &Attempts::default(), now, 7) <= now {
             issued += 1;
             let (from, until) = (now - 400 * DAY, now - 310 * DAY);
-            term.replace(Term { from, until, window: None, issued: now });
+            term.replace(Term { from, until, window: None, issued: now, is_early: false });
         }
     }
     assert_eq!(issued, 10);
@@ -121,7 +121,8 @@ fn a_clock_that_is_wrong_asks_once_a_day() {
 
 #[test]
 fn a_clock_that_jumps_renews_at_once_and_is_never_stuck() {
-    let term = Term { from: START, until: START + 90 * DAY, window: None, issued: 0 };
+    let term =
+        Term { from: START, until: START + 90 * DAY, window: None, issued: 0, is_early: false };
     let mut attempts = Attempts::default();
     assert!(due(Some(&term), &attempts, START, 7) > START);
     let ahead = START + 90 * DAY;

@@ -36,7 +36,7 @@ pub use line_template::{BLANKS, Blank, LinePart, LineTemplate};
 pub use listen::{Address, Listen};
 pub use log::{ErrorLog, Log, LogFormat, Logs, Statuses, Target};
 pub use password::{Hash, HashError, Password, Users, Variant};
-pub use php::{Application, Php, Sending, Upstream};
+pub use php::{Application, Cache, Php, Sending, Upstream};
 pub use phrase::{Form, Phrase};
 pub use place::Place;
 pub use pool::{Pool, PoolUser};

@@ -129,8 +129,13 @@ fn config(setting: &Description, value: Option<&str>) -> String {
                 true => "",
                 false => "socket = \"/run/x.sock\"",
             };
+            let more = match setting.name {
+                "micro-cache-stale" | "micro-cache-max" => ", micro-cache = \"1s\"",
+                _ => "",
+            };
             let comma = if socket.is_empty() || line.is_empty() { "" } else { "," };
-            format!("[site.\"a.example\"]\n{root}php = {{ {socket}{comma} {} }}", line.trim())
+            let line = line.trim();
+            format!("[site.\"a.example\"]\n{root}php = {{ {socket}{more}{comma} {line} }}")
         }
         "[[server.certificates.authority]]" => {
             let other = match (setting.name, value) {

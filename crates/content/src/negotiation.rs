@@ -1,5 +1,6 @@
 //! Which of several forms a client would like best (RFC 9110 section 12.5).
 
+use crate::encoder::QUICK_CODINGS;
 use message::{Coding, Fields, Name};
 
 /// No form that there is would be accepted: 406, unless the handler would rather send the content
@@ -50,6 +51,19 @@ impl Codings {
         }
         best
     }
+}
+
+/// The form of content that is put into a coding while it is asked for: of those that are quick
+/// and `offered`, the one that the client likes best, if it likes one better than none.
+#[must_use]
+pub fn quick(fields: &Fields<'_>, offered: &[Coding]) -> Coding {
+    if !fields.contains(Name::AcceptEncoding) {
+        return Coding::Identity;
+    }
+    let offered = QUICK_CODINGS.iter().filter(|coding| offered.contains(coding));
+    let mut available = [Coding::Identity; QUICK_CODINGS.len() + 1];
+    available.iter_mut().zip(offered).for_each(|(place, coding)| *place = *coding);
+    Codings::accepted(fields).best(&available).unwrap_or(Coding::Identity)
 }
 
 /// Whether a client would rather have JSON than HTML. Of equal weights the one counts that was

@@ -4,11 +4,12 @@
 pub mod note;
 pub mod status;
 pub mod comparison;
+pub mod trail;
+pub mod asked;
 pub mod wish;
 pub mod finding;
 pub mod counters;
 mod seats;
-pub mod trail;
 pub mod lives;
 mod tickets;
 pub mod latency;

@@ -9,10 +9,9 @@
 //! Only the request of the turn is written for each exchange, in some ten words of memory that no
 //! other thread writes to. One that the turn leaves undone is kept beside it until it is over.
 
-mod calls;
+pub mod calls;
 
-pub use calls::{Asked, Call, Calling, seen as calls_seen};
-
+use calls::Calling;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Words for a loop's phase, so that no other one writes to its cache lines.
@@ -211,7 +210,7 @@ pub const fn place(at: usize) -> (usize, usize) {
 
 /// Where those of its calls are.
 #[must_use]
-pub const fn calls_place(at: usize) -> (usize, usize) {
+pub const fn place_of_calls(at: usize) -> (usize, usize) {
     (at * LOOP_WORDS + TRAIL_WORDS, calls::LOOP_WORDS)
 }
 

@@ -2,10 +2,10 @@
 //! a connection.
 
 use crate::{
+    asked::Asked,
     comparison::Comparison,
     note::{Note, read, short, write},
     status::Status,
-    trail::Asked,
 };
 use std::path::PathBuf;
 

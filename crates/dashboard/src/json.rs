@@ -129,13 +129,15 @@ fn push(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
-fn push_text(out: &mut Vec<u8>, text: &str) {
+/// Appends a text as a value.
+pub fn push_text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     push_json(out, text.as_bytes());
     out.push(b'"');
 }
 
-fn push_list<T>(out: &mut Vec<u8>, all: &[T], mut one: impl FnMut(&mut Vec<u8>, &T)) {
+/// Appends the elements of an array, each by `one`.
+pub fn push_list<T>(out: &mut Vec<u8>, all: &[T], mut one: impl FnMut(&mut Vec<u8>, &T)) {
     for (at, value) in all.iter().enumerate() {
         out.extend_from_slice(if at > 0 { b"," } else { b"" });
         one(out, value);

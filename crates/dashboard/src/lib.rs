@@ -8,7 +8,7 @@ mod tops;
 mod sockets;
 mod page;
 
-pub use json::{json, push_certificate};
+pub use json::{json, push_certificate, push_list, push_text};
 pub use lives::{Stories, told};
 pub use metrics::{FAMILIES, Family, Format, metrics};
 pub use page::page;

@@ -5,12 +5,7 @@
 //! Accept-Encoding.
 
 use config::plan::Compress;
-use content::{
-    Effort, Encoder,
-    encoder::{self, QUICK_CODINGS},
-    media_type,
-    negotiation::Codings,
-};
+use content::{Effort, Encoder, encoder, media_type, negotiation};
 use message::{
     Body, Broken, Coding, Name, Request, Response, Shared, Source, Status, response::Line,
 };
@@ -52,16 +47,12 @@ pub fn apply(compress: &Compress, request: &Request<'_>, mut response: Response)
         Some(line) => line.value.to_mut().push_str(", accept-encoding"),
         None => response.lines.push(Line::fixed("vary", "accept-encoding")),
     }
-    if request.fields.contains(Name::Range) || !request.fields.contains(Name::AcceptEncoding) {
+    if request.fields.contains(Name::Range) {
         return response;
     }
-    let offered = |coding: &&Coding| compress.codings.contains(coding);
-    let offered = QUICK_CODINGS.iter().filter(offered).chain([&Coding::Identity]);
-    let mut available = [Coding::Identity; QUICK_CODINGS.len() + 1];
-    available.iter_mut().zip(offered).for_each(|(place, coding)| *place = *coding);
-    match Codings::accepted(&request.fields).best(&available) {
-        Ok(Coding::Identity) | Err(_) => response,
-        Ok(coding) => coded(coding, response),
+    match negotiation::quick(&request.fields, &compress.codings) {
+        Coding::Identity => response,
+        coding => coded(coding, response),
     }
 }
 

@@ -21,11 +21,12 @@ use std::{
     io::{self, ErrorKind, Write},
     os::{
         fd::OwnedFd,
-        unix::fs::{DirBuilderExt, OpenOptionsExt},
+        unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
     process,
     sync::atomic::{AtomicU64, Ordering},
+    time::SystemTime,
 };
 
 /// Who may read what is kept: its owner.
@@ -85,6 +86,16 @@ impl Keep {
     pub(crate) fn roots(&self) -> Vec<Local> {
         let files = [AUTHORITY_FILE, NEXT_AUTHORITY].map(|name| fs::read(self.path(name)));
         files.into_iter().flatten().filter_map(|text| Local::load(&text)).collect()
+    }
+
+    /// Why nothing can be kept, where the folder is not there.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let why = match fs::metadata(&self.folder) {
+            Ok(found) if found.is_dir() => return None,
+            Ok(_) => "is no folder".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        Some(explain(&self.folder, &format!("nothing can be kept: {why}")))
     }
 
     /// The key by which authorities are asked, which is made where there is none yet.
@@ -197,6 +208,16 @@ pub(crate) fn object(path: &Path) -> Option<(Object, Vec<u8>)> {
 /// Makes a folder, and those that it is in.
 pub(crate) fn folders(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(FOLDER_MODE).recursive(true).create(path)
+}
+
+/// A folder, whatever its name: its device, its number there, and since when that is its number, as
+/// another one may have it later.
+pub(crate) type Identity = (u64, u64, Option<SystemTime>);
+
+/// Which folder is there; `None` where there is none.
+pub(crate) fn identity(folder: &Path) -> Option<Identity> {
+    let found = fs::metadata(folder).ok().filter(fs::Metadata::is_dir)?;
+    Some((found.dev(), found.ino(), found.created().ok()))
 }
 
 fn made(now: i64) -> Result<Local, String> {

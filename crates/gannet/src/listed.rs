@@ -89,12 +89,13 @@ impl Listing {
                 let object = Object::read(&pem.chain).filter(|object| object.covers(hosts));
                 known = known.filter(|_| object.is_some());
                 let attempts = self.keep.attempts(&certificate.chain);
+                row.error = self.keep.trouble();
                 row.next = self.next(object.as_ref(), certificate, &attempts);
                 row.warning = known.and_then(|known| known.warning(self.now, warned_within(pem)));
-                row.error = (attempts.failures > 0).then(|| {
-                    let Attempts { failures, last, why, .. } = attempts;
-                    format!("{why} ({}, failure {failures} in a row)", date(last))
-                });
+                if let Attempts { failures: failures @ 1.., last, why, .. } = attempts {
+                    row.error =
+                        Some(format!("{why} ({}, failure {failures} in a row)", date(last)));
+                }
             }
         }
         row.until = known.map(|facts| facts.until);

@@ -59,7 +59,7 @@ pub(crate) fn control(file: &Path) -> Result<Option<PathBuf>, Trouble> {
     }
 }
 
-/// The same as [`record`] does it, and nothing is made.
+/// A plan of a config file, looked at as [`record`] does, though nothing is made for it.
 pub(crate) fn check(file: &Path) -> Result<Plan, Trouble> {
     let (bytes, machine) = open(file, WAY_OUT)?;
     let paint = if io::stderr().is_terminal() { Paint::Coloured } else { Paint::Plain };

@@ -1,9 +1,11 @@
 //! `gannet status --php`: which worker of which php-fpm is at which request. What php-fpm says of
 //! its workers is joined with what the server asks at that moment.
 
-use crate::{arguments::Desk, status::counted, trouble::Trouble, wishing};
-use base::text::{push_json, push_printable};
-use control::trail::Call;
+mod words;
+
+use crate::{arguments::Desk, trouble::Trouble, wishing};
+use base::Moment;
+use control::trail::calls::Call;
 use fastcgi::{Answer, Event, Limits};
 use std::{
     io::{self, Read, Write},
@@ -48,12 +50,12 @@ struct Worker {
 /// Shows each php-fpm of a running server.
 pub(crate) fn show(desk: &Desk, is_json: bool) -> Result<ExitCode, Trouble> {
     let asked = wishing::asked(desk)?;
-    let now_ms = net::clock::now().0;
+    let now = net::clock::now();
     let mut calls = asked.calls;
     let of = |(site, path): (String, _)| {
         let pool = ask(path).map(|text| {
             let mut pool = Pool::read(&text);
-            pool.join(&mut calls, now_ms);
+            pool.join(&mut calls, now);
             pool
         });
         (site, pool)
@@ -61,7 +63,8 @@ pub(crate) fn show(desk: &Desk, is_json: bool) -> Result<ExitCode, Trouble> {
     let paths = asked.pools.iter().map(|(site, path)| (site.clone(), path.as_path()));
     let pools: Vec<_> = paths.map(of).collect();
     let is_whole = pools.iter().all(|(_, pool)| pool.is_ok());
-    let text = if is_json { json(&pools, &calls, now_ms) } else { pretty(&pools, &calls, now_ms) };
+    let text =
+        if is_json { words::json(&pools, &calls, now) } else { words::pretty(&pools, &calls, now) };
     net::stream::say(&text);
     Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -148,15 +151,14 @@ impl Pool {
     /// Finds out which of `calls` each worker is at, and takes those away. A worker begins after it
     /// was asked, and requests are taken in the order in which they came: of those for the same
     /// program the oldest is at the worker that is busy for the longest time.
-    fn join(&mut self, calls: &mut Vec<Call>, now_ms: u64) {
+    fn join(&mut self, calls: &mut Vec<Call>, now: Moment) {
         let mut busy: Vec<_> = self.workers.iter_mut().filter(|worker| worker.is_busy).collect();
         busy.sort_by_key(|worker| u64::MAX - worker.busy_us);
         for worker in busy {
-            let since_us = |call: &Call| now_ms.saturating_sub(call.since_ms).saturating_mul(1000);
             let is_same = |call: &Call| {
                 call.method == worker.method
                     && worker.script.starts_with(&call.script)
-                    && since_us(call).saturating_add(CLOCK_US) >= worker.busy_us
+                    && call.age_us(now).saturating_add(CLOCK_US) >= worker.busy_us
             };
             let all = calls.iter().enumerate().filter(|(_, call)| is_same(call));
             let found = all.min_by_key(|(_, call)| call.since_ms).map(|(at, _)| at);
@@ -164,140 +166,6 @@ impl Pool {
         }
         self.workers.sort_by_key(|worker| (!worker.is_busy, u64::MAX - worker.busy_us));
     }
-}
-
-/// For people.
-fn pretty(pools: &[(String, io::Result<Pool>)], rest: &[Call], now_ms: u64) -> Vec<u8> {
-    let mut out = Vec::new();
-    for (site, pool) in pools {
-        push_printable(&mut out, site.as_bytes());
-        let pool = match pool {
-            Ok(pool) => pool,
-            Err(error) => {
-                out.extend_from_slice(format!(": php-fpm says nothing: {error}\n").as_bytes());
-                continue;
-            }
-        };
-        let (busy, idle) = pool.counts();
-        let mut line = format!(": {} busy, {idle} idle", counted(busy, "worker", "workers"));
-        for (count, one, several) in [
-            (pool.slow, "request was slow", "requests were slow"),
-            (pool.limit_reached, "time all were busy", "times all were busy"),
-        ] {
-            if count > 0 {
-                line.push_str(&format!(", {}", counted(count, one, several)));
-            }
-        }
-        out.extend_from_slice(line.as_bytes());
-        out.push(b'\n');
-        for Worker { pid, is_busy, busy_us, method, script, call } in &pool.workers {
-            let told = format!("  worker {pid:<8}");
-            out.extend_from_slice(told.as_bytes());
-            match (is_busy, call) {
-                (false, _) => out.extend_from_slice(b"idle"),
-                (true, Some(call)) => push_call(&mut out, call, *busy_us),
-                (true, None) => push_busy(&mut out, *busy_us, [method, "", "", script]),
-            }
-            out.push(b'\n');
-        }
-    }
-    if pools.is_empty() {
-        out.extend_from_slice(b"the server has started no php-fpm\n");
-    }
-    if !rest.is_empty() {
-        out.extend_from_slice(b"waiting, or at a php-fpm that the server has not started\n");
-    }
-    for call in rest {
-        out.extend_from_slice(b"  ");
-        push_call(&mut out, call, now_ms.saturating_sub(call.since_ms) * 1000);
-        out.push(b'\n');
-    }
-    out
-}
-
-fn push_call(out: &mut Vec<u8>, call: &Call, us: u64) {
-    push_busy(out, us, [&call.method, &call.target, &call.id, &call.script]);
-}
-
-fn push_busy(out: &mut Vec<u8>, us: u64, parts: [&str; 4]) {
-    out.extend_from_slice(format!("{:>6.1} s", us as f64 / 1e6).as_bytes());
-    for (part, before) in parts.into_iter().zip(["  ", " ", "  ", "  "]) {
-        if !part.is_empty() {
-            out.extend_from_slice(before.as_bytes());
-            push_printable(out, part.as_bytes());
-        }
-    }
-}
-
-/// For programs.
-fn json(pools: &[(String, io::Result<Pool>)], rest: &[Call], now_ms: u64) -> Vec<u8> {
-    let mut out = b"{\"pools\":[".to_vec();
-    for (at, (site, pool)) in pools.iter().enumerate() {
-        out.extend_from_slice(if at > 0 { b",{" } else { b"{" });
-        push_member(&mut out, "site", site);
-        match pool {
-            Ok(pool @ Pool { limit_reached, slow, workers }) => {
-                let (busy, idle) = pool.counts();
-                let told = format!(
-                    ",\"busy\":{busy},\"idle\":{idle},\"limit_reached\":{limit_reached},\
-                     \"slow\":{slow},\"workers\":["
-                );
-                out.extend_from_slice(told.as_bytes());
-                for (at, worker) in workers.iter().enumerate() {
-                    out.extend_from_slice(if at > 0 { b"," } else { b"" });
-                    push_worker(&mut out, worker);
-                }
-                out.extend_from_slice(b"]}");
-            }
-            Err(error) => {
-                out.push(b',');
-                push_member(&mut out, "error", &error.to_string());
-                out.push(b'}');
-            }
-        }
-    }
-    out.extend_from_slice(b"],\"others\":[");
-    for (at, call) in rest.iter().enumerate() {
-        let us = now_ms.saturating_sub(call.since_ms) * 1000;
-        let comma = if at > 0 { "," } else { "" };
-        out.extend_from_slice(format!("{comma}{{\"us\":{us},").as_bytes());
-        push_parts(&mut out, call);
-        out.push(b'}');
-    }
-    out.extend_from_slice(b"]}\n");
-    out
-}
-
-fn push_worker(out: &mut Vec<u8>, worker: &Worker) {
-    let Worker { pid, is_busy, busy_us, method, script, call } = worker;
-    out.extend_from_slice(format!("{{\"pid\":{pid},\"busy\":{is_busy}").as_bytes());
-    if *is_busy {
-        out.extend_from_slice(format!(",\"us\":{busy_us},").as_bytes());
-        match call {
-            Some(call) => push_parts(out, call),
-            None => {
-                push_member(out, "method", method);
-                out.push(b',');
-                push_member(out, "script", script);
-            }
-        }
-    }
-    out.push(b'}');
-}
-
-fn push_parts(out: &mut Vec<u8>, call: &Call) {
-    let Call { id, method, target, script, .. } = call;
-    let parts = [("id", id), ("method", method), ("target", target), ("script", script)];
-    for (at, (name, part)) in parts.into_iter().enumerate() {
-        out.extend_from_slice(if at > 0 { b"," } else { b"" });
-        push_member(out, name, part);
-    }
-}
-
-fn push_member(out: &mut Vec<u8>, name: &str, text: &str) {
-    out.extend_from_slice(format!("\"{name}\":\"").as_bytes());
-    push_json(out, text.as_bytes());
-    out.push(b'"');
 }
 
 #[cfg(test)]
@@ -329,7 +197,7 @@ mod tests {
             call(7_499, "first", "GET"),
             call(7_499, "other", "POST"),
         ];
-        pool.join(&mut calls, 10_000);
+        pool.join(&mut calls, Moment(10_000));
         let at = |worker: &Worker| (worker.pid, worker.call.as_ref().map(|call| call.id.clone()));
         let of = |id: &str| Some(id.to_owned());
         let all: Vec<_> = pool.workers.iter().map(at).collect();
@@ -338,7 +206,8 @@ mod tests {
         left.sort_unstable();
         assert_eq!(left, ["other", "waits"]);
         let text =
-            String::from_utf8(pretty(&[("a".to_owned(), Ok(pool))], &calls, 10_000)).unwrap();
+            String::from_utf8(words::pretty(&[("a".to_owned(), Ok(pool))], &calls, Moment(10_000)))
+                .unwrap();
         assert!(
             text.contains("a: 2 workers busy, 1 idle, 5 requests were slow, 4 times all"),
             "{text}"
@@ -351,7 +220,7 @@ mod tests {
     fn whatever_is_said_is_read() {
         for text in ["", "***", ":", "pid: x\n***\npid: -1\nstate:\n***\n\n"] {
             let mut pool = Pool::read(text);
-            pool.join(&mut vec![call(u64::MAX, "", "")], 0);
+            pool.join(&mut vec![call(u64::MAX, "", "")], Moment(0));
         }
     }
 }

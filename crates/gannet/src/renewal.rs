@@ -155,7 +155,7 @@ impl Look<'_> {
         let local = self.local.as_ref()?;
         let is_well = facts(pem).is_some_and(|facts| {
             let (from, until) = (facts.from, facts.until);
-            let term = Term { from, until, window: None, issued: from };
+            let term = Term { from, until, window: None, issued: from, is_early: false };
             let until = term.renewal(certificate.chance());
             // One may have been made by a clock that was wrong.
             local.has_signed(&facts) && (from..until).contains(&self.now)

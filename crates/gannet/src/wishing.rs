@@ -2,9 +2,9 @@
 
 use crate::{arguments::Desk, diff, machine, place, status, trouble::Trouble};
 use control::{
+    asked::Asked,
     note::Note,
     status::Status,
-    trail::Asked,
     wish::{Outcome, Wish},
 };
 use net::{peer, process};

@@ -29,6 +29,8 @@ pub enum Answer {
     Wait(Job),
     /// An application has to be asked; [`php::replied`] takes what it says.
     Call(Box<php::Call>),
+    /// What an application has said lately.
+    Kept(Box<php::Kept>),
 }
 
 /// What the worker lends a handler for the time of one call.
@@ -43,6 +45,8 @@ pub struct Tools<'t> {
     pub wall_seconds: i64,
     /// What is counted on this loop.
     pub counters: &'t Row,
+    /// The answers of applications that are kept.
+    pub answers: &'t php::cache::Answers,
     /// The changes of files that pages hear of, where they do.
     pub changes: Option<&'t Arc<live::Changes>>,
     /// What is known of the server as a whole, where it is shown.

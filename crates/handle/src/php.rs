@@ -13,6 +13,7 @@
 //! the program, or not at all.
 
 mod sent;
+pub mod cache;
 
 use crate::{
     Answer, Job, Tools,
@@ -21,12 +22,16 @@ use crate::{
         program::{self, Found, Program, Progress, Search},
     },
 };
+use cache::Errand;
 use config::{
-    plan::{Compress, Files, Php, Policy},
+    plan::{Action, Compress, Files, Php, Policy},
     unsent,
 };
 use fastcgi::{Head, Script};
-use message::{Body, Exchange, Length, Method, Path, PathError, Response, Shared, Source, Status};
+use message::{
+    Body, Exchange, Length, Method, Path, PathError, Response, Shared, Source, Status,
+    response::Line,
+};
 use net::FindError;
 
 /// An application that is to be asked.
@@ -37,6 +42,18 @@ pub struct Call {
     pub script: Script,
     /// The path that leads to the program itself, where another one was asked for: its guards let
     /// in as well, and nothing is run where it is said to be no program.
+    pub path: Option<Vec<u8>>,
+    /// For whom else it is asked.
+    pub errand: Option<Errand>,
+}
+
+/// An answer that is kept, for whom the guards let in that have let in whoever asked for it.
+pub struct Kept {
+    /// The answer.
+    pub response: Response,
+    /// Who was asked.
+    pub php: &'static Php,
+    /// As with a [`Call`].
     pub path: Option<Vec<u8>>,
 }
 
@@ -63,6 +80,12 @@ impl Reply {
     #[must_use]
     pub fn new(head: Head, content: Content) -> Self {
         Self { head, content, found: None }
+    }
+
+    /// Its head and its content.
+    #[must_use]
+    pub fn into_parts(self) -> (Head, Content) {
+        (self.head, self.content)
     }
 
     /// A head, and what came of the search for the file that it has sent.
@@ -94,6 +117,9 @@ pub(crate) fn answer(
     };
     if matches!(exchange.request.length, Length::Known(bytes) if bytes > php.content_bytes_max) {
         return status(Status::CONTENT_TOO_LARGE);
+    }
+    if let Some((response, path)) = cache::kept(php, compress, exchange, tools) {
+        return Answer::Kept(Box::new(Kept { response, php, path }));
     }
     let path = path.below(php.files.segments_skipped);
     if unsent::is_hidden(&path) {
@@ -190,7 +216,7 @@ fn beside(
     let response = match &answer {
         Answer::Ready(response) => response,
         Answer::Guarded(guarded) => &guarded.0,
-        Answer::Wait(_) | Answer::Call(_) => return answer,
+        Answer::Wait(_) | Answer::Call(_) | Answer::Kept(_) => return answer,
     };
     match response.status {
         Status::NOT_FOUND => {
@@ -217,7 +243,7 @@ fn call(php: &'static Php, program: Program, is_last: bool, asked: &Path<'_>) ->
     let path_info = if is_last { Vec::new() } else { rest };
     let other = (name != asked.as_bytes()).then(|| name.clone());
     let script = Script { root, file, name, path_info };
-    Answer::Call(Box::new(Call { php, script, path: other }))
+    Answer::Call(Box::new(Call { php, script, path: other, errand: None }))
 }
 
 /// What an application's reply to `exchange` comes to, which `policy` had it asked for.
@@ -228,7 +254,12 @@ pub fn replied(
     exchange: &mut Exchange<'_>,
     tools: &mut Tools<'_>,
 ) -> Replied {
-    let Reply { head, content, found } = reply;
+    let Reply { mut head, content, found } = reply;
+    if let Action::Php(php) = &policy.action
+        && let Some(word) = cache::said_of(php, exchange)
+    {
+        head.lines.push(Line::fixed("cache-status", word));
+    }
     if head.file.is_some() {
         return sent::find(policy, (head, found), exchange, tools);
     }

@@ -19,18 +19,30 @@ impl Holder {
         Self { pid, name: name.trim_end().to_owned() }
     }
 
-    /// Whether it is what a server's process that watches has left behind when it was killed.
+    /// What to do about it, in words: what a killed server has left behind serves on, and is not to
+    /// be stopped.
     #[must_use]
-    pub fn is_left(&self) -> bool {
+    pub fn way_out(&self) -> &'static str {
+        match self.is_of_server() {
+            true => {
+                "what watched it was killed and it serves on: start `gannet run FILE` with its \
+                 config, which goes on with it"
+            }
+            false => "stop that",
+        }
+    }
+
+    /// Whether a server has started it.
+    fn is_of_server(&self) -> bool {
         self.name.starts_with("gannet-")
     }
 
-    /// The one that has started this one, where both are of one server.
+    /// The server that has started this one, as long as that is there.
     fn watcher(&self) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok()?;
         // Behind the name, in which there may be anything: the state, and the parent.
         let parent = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()?;
-        let parent = self.is_left().then(|| Self::of(parent))?;
+        let parent = self.is_of_server().then(|| Self::of(parent))?;
         (parent.name == "gannet").then_some(parent)
     }
 }

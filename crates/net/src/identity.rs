@@ -49,12 +49,8 @@ pub enum IdentityError {
 #[must_use]
 pub fn name(number: u32) -> String {
     let users = fs::read_to_string(USERS).unwrap_or_default();
-    let named = users.lines().find_map(|line| {
-        let mut parts = line.split(':');
-        let name = parts.next()?;
-        (parts.nth(1)?.parse() == Ok(number)).then(|| name.to_owned())
-    });
-    named.unwrap_or_else(|| format!("user {number}"))
+    let named = listed(&users).find(|(_, listed, _)| *listed == number);
+    named.map_or_else(|| format!("user {number}"), |(name, ..)| name.to_owned())
 }
 
 impl User {
@@ -154,14 +150,8 @@ fn empty_bounding_set() -> io::Result<()> {
 /// The user `name` in the texts of both lists.
 fn find(name: &str, users: &str, groups: &str) -> Option<User> {
     let wanted: Option<u32> = name.parse().ok();
-    let listed = users.lines().find_map(|line| {
-        let mut parts = line.split(':');
-        let (listed, number) = (parts.next()?, parts.nth(1)?.parse().ok()?);
-        let group = parts.next()?.parse().ok()?;
-        (listed == name || wanted == Some(number)).then(|| (listed.to_owned(), number, group))
-    });
-    let (name, number, group) =
-        listed.or_else(|| wanted.map(|number| (name.to_owned(), number, number)))?;
+    let listed = listed(users).find(|(own, number, _)| *own == name || wanted == Some(*number));
+    let (name, number, group) = listed.or_else(|| wanted.map(|number| (name, number, number)))?;
     let groups = groups.lines().filter_map(|line| {
         let mut parts = line.split(':').skip(2);
         let number: u32 = parts.next()?.parse().ok()?;
@@ -169,7 +159,16 @@ fn find(name: &str, users: &str, groups: &str) -> Option<User> {
     });
     // Membership in root's own group is power that a server has no use for.
     let groups = groups.filter(|number| *number != 0).collect();
-    Some(User { name, number, group, groups })
+    Some(User { name: name.to_owned(), number, group, groups })
+}
+
+/// The users in the text of their list: the name, the number and the group of each.
+fn listed(users: &str) -> impl Iterator<Item = (&str, u32, u32)> {
+    users.lines().filter_map(|line| {
+        let mut parts = line.split(':');
+        let (name, number) = (parts.next()?, parts.nth(1)?.parse().ok()?);
+        Some((name, number, parts.next()?.parse().ok()?))
+    })
 }
 
 impl fmt::Display for IdentityError {

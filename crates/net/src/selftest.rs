@@ -39,7 +39,8 @@ pub struct Findings {
 type Deed = (String, Box<dyn Fn() -> io::Result<()>>);
 
 /// Has children become `user`, if there is one, confine themselves, and try to break out; one of
-/// them tries to leave a file in `root`. For a process that has no threads.
+/// them tries to read `secret`, and one to leave a file in `root`. For a process that has no
+/// threads.
 ///
 /// # Errors
 ///
@@ -47,7 +48,7 @@ type Deed = (String, Box<dyn Fn() -> io::Result<()>>);
 pub fn run(
     confinement: &Confinement,
     user: Option<&User>,
-    root: Option<&Path>,
+    (secret, root): (&Path, Option<&Path>),
 ) -> Result<Findings, String> {
     let confine = || {
         let user = user.map(User::become_user).transpose().map_err(|error| error.to_string())?;
@@ -60,7 +61,7 @@ pub fn run(
     let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
     let port = listener.local_addr().map_err(|error| error.to_string())?;
     let mut attempts = Vec::new();
-    for (what, deed) in deeds(port, root) {
+    for (what, deed) in deeds(port, secret, root) {
         let ending = child::run(&[], || match confine() {
             Ok(_) => code(deed()),
             Err(_) => u8::MAX,
@@ -72,9 +73,10 @@ pub fn run(
     Ok(Findings { layers, attempts })
 }
 
-fn deeds(port: SocketAddr, root: Option<&Path>) -> Vec<Deed> {
+fn deeds(port: SocketAddr, secret: &Path, root: Option<&Path>) -> Vec<Deed> {
+    let (read, secret) = (format!("read {}", secret.display()), secret.to_owned());
     let mut deeds: Vec<Deed> = vec![
-        ("read /etc/shadow".to_owned(), Box::new(|| File::open("/etc/shadow").map(drop))),
+        (read, Box::new(move || File::open(&secret).map(drop))),
         // Where it succeeds, the shell takes the child's place and ends well.
         (
             "run a shell".to_owned(),
@@ -181,7 +183,8 @@ mod tests {
             let root = tempfile::tempdir().unwrap();
             let read = vec![root.path().to_owned()];
             let confinement = Confinement { read, connects_unix, ..Confinement::default() };
-            let found = run(&confinement, None, Some(root.path())).unwrap();
+            let found =
+                run(&confinement, None, (Path::new("/etc/shadow"), Some(root.path()))).unwrap();
             assert!(found.layers.iter().any(|layer| layer.starts_with("seccomp: on")), "{found:?}");
             assert_eq!(found.attempts.len(), 7);
             for Attempt { what, refusal } in &found.attempts {
@@ -205,7 +208,9 @@ mod tests {
     fn a_free_process_does_what_its_user_may() {
         let root = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        for (what, deed) in deeds(listener.local_addr().unwrap(), Some(root.path())) {
+        for (what, deed) in
+            deeds(listener.local_addr().unwrap(), Path::new("/etc/shadow"), Some(root.path()))
+        {
             let depends = what == "read /etc/shadow" || what == "make a user namespace";
             let ending = child::run(&[], || code(deed())).unwrap();
             assert!(depends || refusal(ending).is_none(), "{what}: {ending:?}");
@@ -221,7 +226,8 @@ mod tests {
     #[test]
     fn it_is_said_why_nobody_could_be_confined() {
         let user = User { name: "toor".to_owned(), number: 0, group: 0, groups: vec![] };
-        let why = run(&Confinement::default(), Some(&user), None).unwrap_err();
+        let why = run(&Confinement::default(), Some(&user), (Path::new("/etc/shadow"), None))
+            .unwrap_err();
         assert!(why.contains("name another user"), "{why}");
     }
 }

@@ -418,21 +418,13 @@ fn explain(address: SocketAddr, error: &io::Error) -> Fault {
     let message = match error.kind() {
         ErrorKind::AddrInUse => {
             let holder = holder::holder(address);
-            let is_left = holder.as_ref().is_some_and(Holder::is_left);
+            let way_out = holder.as_ref().map_or("stop that", Holder::way_out);
             let holder = holder.map_or_else(
                 || "another process, which only root may name".to_owned(),
                 |holder| format!("{} (pid {})", holder.name, holder.pid),
             );
-            let cure = match is_left {
-                true => {
-                    "which serves on though what watched it was killed; start `gannet run FILE` \
-                         with its config, which goes on with it"
-                }
-                false => "stop that",
-            };
-            let sign = if is_left { "," } else { ";" };
             format!(
-                "{address}: the port is taken by {holder}{sign} {cure}, or choose another with \
+                "{address}: the port is taken by {holder}; {way_out}, or choose another with \
                  --port N or `listen`"
             )
         }

@@ -1,6 +1,7 @@
 //! The way of one exchange to its answer, whichever protocol it came in.
 
 use crate::{
+    caching,
     core::{Core, Tick},
     flow::{self, Answered, Outcome},
     job::{Done, Suspended},
@@ -11,6 +12,7 @@ use access::Ledger;
 use handle::php::Call;
 use message::{Exchange, Request, RequestId, Status};
 use std::net::IpAddr;
+use tokio::sync::oneshot;
 
 /// What is known of an exchange beside its request.
 pub(crate) struct Known<'k> {
@@ -47,18 +49,34 @@ pub(crate) fn answer<'r>(
     loop {
         let job = match flow::answer(core, tick, &mut exchange, &mut ledger, done.take()) {
             Outcome::Answered(answered) => return (exchange, Progress::Answered(answered)),
-            Outcome::Calling(call) => return (exchange, Progress::Calling(call, ledger)),
+            Outcome::Calling(mut call) => {
+                let progress = match caching::join(core, tick.now, &mut call, &exchange) {
+                    Some(done) => waiting((done, true), (head, began_us), &exchange, ledger),
+                    None => Progress::Calling(call, ledger),
+                };
+                return (exchange, progress);
+            }
             Outcome::Waiting(job) => job,
         };
         match job.submit(core) {
             Ok(done) => {
-                let (head, id) = (head.to_vec(), exchange.id.clone());
-                let suspended = Suspended { head, id, began_us, ledger };
-                let waiting = Box::new(Waiting { done, exchange: suspended, is_asked: false });
-                return (exchange, Progress::Waiting(waiting));
+                let progress = waiting((done, false), (head, began_us), &exchange, ledger);
+                return (exchange, progress);
             }
             Err(Some(instead)) => done = Some(instead),
             Err(None) => done = Done::failed(Status::SERVICE_UNAVAILABLE, Trouble::BUSY),
         }
     }
+}
+
+/// Has the exchange wait for what is done for it, by an application or by the pool.
+fn waiting(
+    (done, is_asked): (oneshot::Receiver<Done>, bool),
+    (head, began_us): (&[u8], u64),
+    exchange: &Exchange<'_>,
+    ledger: Ledger,
+) -> Progress {
+    let (head, id) = (head.to_vec(), exchange.id.clone());
+    let exchange = Suspended { head, id, began_us, ledger };
+    Progress::Waiting(Box::new(Waiting { done, exchange, is_asked }))
 }

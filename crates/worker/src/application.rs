@@ -11,6 +11,7 @@
 
 use crate::{
     asked::Asked,
+    caching,
     core::Core,
     job::Done,
     log::Kind,
@@ -22,8 +23,11 @@ use crate::{
 use config::plan::{Php, Upstream};
 use control::Counter;
 use fastcgi::{Ends, Variables};
-use handle::php::Call;
-use message::{Exchange, Length, Method, Name, Status};
+use handle::php::{
+    Call,
+    cache::{self, Errand},
+};
+use message::{Exchange, Fields, Length, Method, Name, Request, Status};
 use std::{io::ErrorKind, rc::Rc, time::Duration};
 use tokio::{sync::oneshot, task::spawn_local, time::timeout};
 
@@ -39,21 +43,34 @@ pub(crate) struct Question {
     has_content: bool,
     is_head: bool,
     asked: Asked,
+    /// For whom else it is asked.
+    errand: Option<Errand>,
 }
 
 impl Question {
     /// What `call` asks for `exchange`, which came by a connection with these `ends`, and by TLS or
     /// in clear.
-    pub(crate) fn new(call: &Call, exchange: &Exchange<'_>, ends: Ends, is_secure: bool) -> Self {
+    pub(crate) fn new(call: Call, exchange: &Exchange<'_>, ends: Ends, is_secure: bool) -> Self {
         let request = exchange.request;
+        let asked = Asked::of(exchange, &call.script);
+        let variables = match &call.errand {
+            None => Variables::of(exchange, &call.script, is_secure),
+            Some(_) => {
+                let lines = cache::asked(&request.fields);
+                let request = Request { fields: Fields::of(&lines), ..*request };
+                let exchange = Exchange { request: &request, ..exchange.clone() };
+                Variables::of(&exchange, &call.script, is_secure)
+            }
+        };
         let is_said = request.fields.contains(Name::ContentLength);
         Self {
             php: call.php,
-            variables: Variables::of(exchange, &call.script, is_secure),
+            variables,
             ends,
             has_content: is_said || request.length == Length::Unknown,
             is_head: request.method == Method::Head,
-            asked: Asked::of(exchange, &call.script),
+            asked,
+            errand: call.errand,
         }
     }
 
@@ -63,7 +80,7 @@ impl Question {
 
     /// Asks it; why not where too many ask already.
     pub(crate) fn ask(
-        self,
+        mut self,
         content: Content,
         core: &Rc<Core>,
     ) -> Result<oneshot::Receiver<Done>, (Status, Trouble)> {
@@ -72,13 +89,17 @@ impl Question {
             return Err((Status::SERVICE_UNAVAILABLE, Trouble::APPLICATION_BUSY));
         };
         let (sender, receiver) = oneshot::channel();
+        let errand = self.errand.take();
         core.count(Counter::Asked);
         let core = Rc::clone(core);
         spawn_local(async move {
             converse(self, content, &core, sender).await;
             drop(place);
         });
-        Ok(receiver)
+        Ok(match errand {
+            Some(errand) => caching::bring(errand, receiver),
+            None => receiver,
+        })
     }
 }
 
@@ -89,7 +110,7 @@ async fn converse(
     core: &Core,
     sender: oneshot::Sender<Done>,
 ) {
-    let Question { php, variables, ends, has_content, is_head, asked } = question;
+    let Question { php, variables, ends, has_content, is_head, asked, .. } = question;
     let _shown = asked.show(core);
     let failure = match connect(&php.application.address).await {
         Err(failure) => Err((failure, Some(sender))),

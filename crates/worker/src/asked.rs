@@ -6,7 +6,7 @@ use crate::{
     log::{Incident, Kind},
     record::{About, Subject},
 };
-use control::trail::Calling;
+use control::trail::calls::Calling;
 use fastcgi::Script;
 use message::{Exchange, Fields, Length, Method, Request, RequestId, Version};
 use std::net::IpAddr;

@@ -427,7 +427,7 @@ impl Connection {
                 self.send(answered, &exchange, began_us, turn);
             }
             (exchange, Progress::Calling(call, ledger)) => {
-                self.call(&call, &exchange, (head, began_us, ledger), turn);
+                self.call(*call, &exchange, (head, began_us, ledger), turn);
             }
             (_, Progress::Waiting(waiting)) => turn.pending.work = Work::Job(waiting),
         }

@@ -26,6 +26,7 @@ use handle::{
     admin::Board,
     files::{Cache, Folders},
     live::Changes,
+    php::cache::Answers,
 };
 use http1::Date29;
 use message::{Output, Request, RequestId, Version};
@@ -54,6 +55,8 @@ pub(crate) struct Core {
     pub(crate) pool: Arc<Pool>,
     /// How many requests are with each application.
     pub(crate) loads: Loads,
+    /// The answers of applications that are kept.
+    pub(crate) answers: Answers,
     pub(crate) clients: Clients,
     /// Whose certificates are shown to whom, where TLS is spoken.
     pub(crate) sites: Option<&'static Sites>,
@@ -87,9 +90,9 @@ pub(crate) struct Core {
     pub(crate) is_stopping: Cell<bool>,
 }
 
-/// What a loop shares with others: pool, loads of applications, table of clients, certificates, and
-/// what pages hear of: the changes of files, or how the server is.
-pub(crate) type Lent = (Arc<Pool>, Loads, Clients, Option<&'static Sites>, News);
+/// What a loop shares with others: pool, loads and answers of applications, table of clients,
+/// certificates, and what pages hear of: the changes of files, or how the server is.
+pub(crate) type Lent = (Arc<Pool>, (Loads, Answers), Clients, Option<&'static Sites>, News);
 
 /// What pages hear of, where there are any that do.
 pub(crate) type News = (Option<Arc<Changes>>, Option<Arc<Board>>);
@@ -119,7 +122,7 @@ impl Core {
         cache: Cache,
         log: Log,
         sign: Sign,
-        (pool, loads, clients, sites, (changes, board)): Lent,
+        (pool, (loads, answers), clients, sites, (changes, board)): Lent,
     ) -> Self {
         let Sign { row: counters, trail, tally, recent, life } = sign;
         Self {
@@ -130,6 +133,7 @@ impl Core {
             log: RefCell::new(log),
             pool,
             loads,
+            answers,
             clients,
             sites,
             turned_away: TurnedAway::default(),
@@ -286,9 +290,9 @@ impl Core {
     pub(crate) fn with_tools<T>(&self, tick: Tick, work: impl FnOnce(&mut Tools<'_>) -> T) -> T {
         let (folders, cache) = &mut *self.files.borrow_mut();
         let Tick { now, wall_seconds } = tick;
-        let (counters, changes, board) =
-            (&self.counters, self.changes.as_ref(), self.board.as_ref());
-        work(&mut Tools { folders, cache, now, wall_seconds, counters, changes, board })
+        let (counters, answers) = (&self.counters, &self.answers);
+        let (changes, board) = (self.changes.as_ref(), self.board.as_ref());
+        work(&mut Tools { folders, cache, now, wall_seconds, counters, answers, changes, board })
     }
 
     /// Microseconds, for the durations of answers; zero while nobody reads them.

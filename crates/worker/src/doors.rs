@@ -7,9 +7,12 @@ use crate::{job::Job, refusal::Trouble, steps};
 use access::{Door, Entry};
 use config::{
     Plan,
-    plan::{Action, Policy},
+    plan::{Action, Php, Policy},
 };
-use handle::{Answer, php::Call};
+use handle::{
+    Answer,
+    php::{Call, Kept},
+};
 use message::{Exchange, Path, Response, Status};
 use route::Trace;
 
@@ -77,10 +80,17 @@ pub(crate) fn pass(
         Answer::Guarded(guarded) => (guarded.1, Passed::Response(guarded.0, None)),
         Answer::Call(call) => {
             let paths: Vec<_> = call.path.clone().into_iter().collect();
-            if paths.iter().any(|path| !runs(plan, path, &call, exchange)) {
+            if paths.iter().any(|path| !runs(plan, path, call.php, exchange)) {
                 return Passed::Response(Response::empty(Status::NOT_FOUND), None);
             }
             (paths, Passed::Call(call))
+        }
+        Answer::Kept(kept) => {
+            let Kept { response, php, path } = *kept;
+            if path.iter().any(|path| !runs(plan, path, php, exchange)) {
+                return Passed::Response(Response::empty(Status::NOT_FOUND), None);
+            }
+            (path.into_iter().collect(), Passed::Response(response, None))
         }
     };
     match enter(plan, &paths, exchange, door, trace) {
@@ -91,12 +101,12 @@ pub(crate) fn pass(
 }
 
 /// Whether the program that is called would be run, too, if somebody asked for its own `path`.
-fn runs(plan: &'static Plan, path: &[u8], call: &Call, exchange: &mut Exchange<'_>) -> bool {
+fn runs(plan: &'static Plan, path: &[u8], own: &Php, exchange: &mut Exchange<'_>) -> bool {
     let asked = std::mem::replace(&mut exchange.path, Path::of_decoded(path));
     let found = route::find(plan, exchange, &mut ());
     exchange.path = asked;
     match &found.policy.action {
-        Action::Php(php) => php.files.folder == call.php.files.folder && !php.is_denied(path),
+        Action::Php(php) => php.files.folder == own.files.folder && !php.is_denied(path),
         _ => false,
     }
 }

@@ -15,6 +15,7 @@ use control::{Clients, Row};
 use handle::{
     Tools,
     files::{self, Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX},
+    php::cache::Answers,
 };
 use http1::Event;
 use message::{Output, Prepared, Request, Response, Slots, Status};
@@ -137,8 +138,11 @@ impl Explainer {
         let plan = *plan;
         let (now, wall_seconds) = (clock::now(), clock::wall().seconds);
         let counters = &Row::default();
-        let mut tools =
-            Tools { folders, cache, now, wall_seconds, counters, changes: None, board: None };
+        // What would be asked is told, whether or not somebody has asked it before.
+        let answers = &Answers::new(0);
+        let (changes, board) = (None, None);
+        let tools =
+            &mut Tools { folders, cache, now, wall_seconds, counters, answers, changes, board };
         // How often the client has asked is nobody's to know here: limits are told, and let it in.
         let clients = Clients::new(&[], [0; 2]);
         let mut done = None;
@@ -152,7 +156,7 @@ impl Explainer {
             }
             let ledger = &mut Ledger::default();
             let mut door = Door { verdicts: &mut *verdicts, clients, ledger, now, done: None };
-            match flow::pass(plan, &mut exchange, done.or(failed), &mut door, &mut tools, steps) {
+            match flow::pass(plan, &mut exchange, done.or(failed), &mut door, tools, steps) {
                 Outcome::Calling(call) => {
                     // What the program will say nobody knows.
                     steps.push(steps::program(&call));
@@ -170,7 +174,7 @@ impl Explainer {
                     if let Some(wanted) = policy.action.files()
                         && has_acted
                     {
-                        let located = files::locate(wanted, &exchange, &mut tools);
+                        let located = files::locate(wanted, &exchange, tools);
                         let step = |what, path: &[u8], verdict| {
                             let root = steps::root(wanted, plan);
                             let text = format!("{root}{}{verdict}", path.escape_ascii());
@@ -178,7 +182,7 @@ impl Explainer {
                         };
                         steps.extend(located.map(|(path, verdict)| step("file", &path, verdict)));
                         if response.status == Status::NOT_FOUND {
-                            let own = files::missing_page(wanted, &mut tools);
+                            let own = files::missing_page(wanted, tools);
                             page = own.map(|path| step("page", path, ""));
                         }
                     }

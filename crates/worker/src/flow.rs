@@ -251,8 +251,8 @@ fn resumed(
             trace.note(|| steps::failed(&trouble));
             resumed.failed = Some((status, trouble));
         }
-        // Who waits has taken what comes early.
-        Some(Done::Early(..)) | None => {}
+        // Who waits has taken what comes early; what is kept is looked for like a file.
+        Some(Done::Early(..) | Done::Kept) | None => {}
     }
     resumed
 }

@@ -35,7 +35,7 @@ impl Ids {
         let span = NonZero::new(bits as u64).unwrap_or(NonZero::<u64>::MIN);
         TraceContext::received(&request.fields, span).unwrap_or_else(|| {
             let trace = NonZero::new(self.bits()).unwrap_or(NonZero::<u128>::MIN);
-            let is_sampled = (bits >> 64) as u64 % u64::from(share.get()) == 0;
+            let is_sampled = ((bits >> 64) as u64).is_multiple_of(u64::from(share.get()));
             TraceContext { trace, span, is_sampled, keeps_state: false }
         })
     }

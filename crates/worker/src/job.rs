@@ -27,6 +27,8 @@ pub(crate) enum Done {
     Early(Vec<Line>, oneshot::Receiver<Self>),
     /// An application has answered; with the user who was let in to ask it.
     Reply(Box<Reply>, Option<Box<str>>),
+    /// What an application has answered somebody else is there; or nobody waits for it any more.
+    Kept,
     /// That there is no answer but this status, and why.
     Failed(Status, Trouble),
 }

@@ -30,6 +30,7 @@ mod pipe;
 mod loads;
 mod asked;
 mod talk;
+mod caching;
 mod application;
 mod ids;
 mod record;

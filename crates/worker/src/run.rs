@@ -17,6 +17,7 @@ use control::{Clients, Counter, Row, Rows, TicketKeys, Trail, trail::Phase};
 use handle::{
     admin::Board,
     files::{Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX},
+    php::cache::Answers,
 };
 use net::{Shelf, listener::Listening};
 use std::{
@@ -142,7 +143,7 @@ enum Stop {
 struct Shared {
     plan: &'static Plan,
     pool: Arc<Pool>,
-    loads: Loads,
+    loads: (Loads, Answers),
     clients: Clients,
     sites: Option<&'static Sites>,
     signs: Signs,
@@ -181,7 +182,7 @@ pub fn start(setup: Setup) -> Result<Worker, StartError> {
     let shared = Shared {
         plan,
         pool: Pool::new(plan.capacity.pool_threads_max, plan.capacity.password_checks_max),
-        loads: Loads::new(plan.applications.len()),
+        loads: (Loads::new(plan.applications.len()), Answers::new(plan.applications.len())),
         clients,
         sites: (!plan.certificates.is_empty()).then(|| Sites::new(plan, tickets)),
         signs,

@@ -119,8 +119,13 @@ pub(crate) fn root(files: &Files, plan: &Plan) -> String {
 pub(crate) fn program(call: &Call) -> Step {
     let Call { php, script, .. } = call;
     let (root, file) = (script.root.escape_ascii(), script.file.escape_ascii());
-    let text =
-        format!("{root}{file}, run by {}: status and fields are its own", php.application.address);
+    let kept = php.cache.map_or_else(String::new, |cache| {
+        format!("; a page for everybody is kept for {:?}", cache.time)
+    });
+    let text = format!(
+        "{root}{file}, run by {}: status and fields are its own{kept}",
+        php.application.address
+    );
     Step::new("program", text, &php.files.place)
 }
 

@@ -239,7 +239,7 @@ impl Streams {
             Progress::Waiting(waiting) => Work::Job(waiting),
             Progress::Calling(call, ledger) => {
                 let (ends, is_secure) = (from.socket.ends(), from.secure.is_some());
-                let question = Question::new(&call, &exchange, ends, is_secure);
+                let question = Question::new(*call, &exchange, ends, is_secure);
                 let (head, id) = (head.to_vec(), exchange.id.clone());
                 let suspended = Suspended { head, id, began_us, ledger };
                 Work::Upload(Box::new(Upload::new(suspended, question)))

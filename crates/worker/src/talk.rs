@@ -36,7 +36,7 @@ const READ_BYTES: usize = 64 * 1024;
 
 /// Bytes of content that are waited for, while they come without a pause, so that an answer that is
 /// no larger has a length.
-const WHOLE_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const WHOLE_BYTES_MAX: usize = 64 * 1024;
 
 /// Bytes of a request's content that are sent in one step.
 const STEP_BYTES: usize = 256 * 1024;

@@ -25,6 +25,19 @@ pub struct Php {
     pub buffer_bytes_max: u64,
     /// Requests of this process that may be with it at a time.
     pub requests_max: usize,
+    /// Whether answers are kept for a moment.
+    pub cache: Option<Cache>,
+}
+
+/// How long answers are kept that are the same for everybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cache {
+    /// Time for which one is fresh, at most.
+    pub time: Duration,
+    /// Time for which it is given after that while another is on its way.
+    pub stale: Duration,
+    /// Bytes of memory for all of them, in each worker.
+    pub bytes_max: usize,
 }
 
 /// Files that are sent when a program says so, and by no path of their own.
@@ -68,6 +81,7 @@ impl Php {
             content_bytes_max: Self::CONTENT_BYTES_MAX,
             buffer_bytes_max: 256 << 20,
             requests_max: 512,
+            cache: None,
         }
     }
 

@@ -3,12 +3,12 @@
 use super::{context::Context, policy::last};
 use crate::{
     mistake::{Mistake, quote},
-    plan::{self, Application, Files, Folder, Pool, Sending, TrailingSlash, Upstream},
+    plan::{self, Application, Cache, Files, Folder, Pool, Sending, TrailingSlash, Upstream},
     source::{Span, Word},
     written::{Php as Words, Policy},
 };
 use message::Path;
-use std::{net::SocketAddr, os::unix::ffi::OsStringExt};
+use std::{net::SocketAddr, os::unix::ffi::OsStringExt, time::Duration};
 
 /// Who runs the programs that lie beside `files`, where `chain` says that they are run.
 pub(crate) fn resolve(
@@ -58,7 +58,27 @@ pub(crate) fn resolve(
     php.buffer_bytes_max =
         buffer_bytes_max.as_ref().map_or(php.buffer_bytes_max, |word| word.value);
     php.requests_max = requests_max.as_ref().map_or(php.requests_max, |word| word.value);
+    php.cache = cache(&word.value, is_own, context);
     Some(php)
+}
+
+/// For how long pages are kept, if they are.
+fn cache(words: &Words, is_own: bool, context: &mut Context<'_>) -> Option<Cache> {
+    let Words { cache, cache_stale, cache_bytes_max, .. } = words;
+    let Some(time) = cache else {
+        let more = cache_stale.as_ref().map(|word| ("micro-cache-stale", word.span));
+        let more = more.or(cache_bytes_max.as_ref().map(|word| ("micro-cache-max", word.span)));
+        if let (Some((name, span)), true) = (more, is_own) {
+            let cause = format!("`{name}` has no effect without `micro-cache`");
+            let mistake = Mistake::new(span, cause, "no page is kept");
+            context.mistakes.push(mistake.help("for example: `micro-cache = \"1s\"`"));
+        }
+        return None;
+    };
+    let stale = cache_stale.as_ref().map_or(Duration::from_secs(10), |word| word.value);
+    let bytes_max = cache_bytes_max.as_ref().map_or(64 << 20, |word| word.value);
+    let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+    Some(Cache { time: time.value, stale, bytes_max })
 }
 
 fn of_address(word: &Word<String>, is_own: bool, context: &mut Context<'_>) -> Option<Upstream> {

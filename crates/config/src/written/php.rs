@@ -24,6 +24,9 @@ pub(crate) struct Php {
     pub(crate) content_bytes_max: Option<Word<u64>>,
     pub(crate) buffer_bytes_max: Option<Word<u64>>,
     pub(crate) requests_max: Option<Word<usize>>,
+    pub(crate) cache: Option<Word<Duration>>,
+    pub(crate) cache_stale: Option<Word<Duration>>,
+    pub(crate) cache_bytes_max: Option<Word<u64>>,
 }
 
 /// The settings of `php`.
@@ -125,6 +128,28 @@ pub(crate) const PHP: Section<Php> = Section {
             preset: Preset::Value("512"),
             example: "64",
             value: &At(Count(1..=65_536), |php: &mut Php| &mut php.requests_max),
+        },
+        Setting {
+            name: "micro-cache",
+            doc: "Time for which a page is kept that is the same for everybody, unless the program \
+                  says less: for requests without a cookie, a password or content.",
+            preset: Preset::Words("none is kept"),
+            example: r#""1s""#,
+            value: &At(Time(100..=86_400_000), |php: &mut Php| &mut php.cache),
+        },
+        Setting {
+            name: "micro-cache-stale",
+            doc: "Time for which a page that is older is sent while one request asks for another.",
+            preset: Preset::Value(r#""10s""#),
+            example: r#""1m""#,
+            value: &At(Time(0..=86_400_000), |php: &mut Php| &mut php.cache_stale),
+        },
+        Setting {
+            name: "micro-cache-max",
+            doc: "The most memory for such pages in each worker process.",
+            preset: Preset::Value(r#""64MiB""#),
+            example: r#""256MiB""#,
+            value: &At(Size(1 << 20..=1 << 40), |php: &mut Php| &mut php.cache_bytes_max),
         },
     ],
     common: None,

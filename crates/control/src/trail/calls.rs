@@ -5,19 +5,18 @@
 //! ```
 
 use super::{put, text_in};
-use crate::status::list;
-use base::pack::{Packer, Unpacker};
-use std::{
-    path::PathBuf,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
-};
+use base::Moment;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Calls of a loop that are shown at a time. Further ones go untold.
 const CALLS: usize = 64;
 
-/// Words of the parts of a call; the rest of a longer one is left out.
-const PART_WORDS: [usize; 4] = [8, 2, 24, 24];
-const CALL_WORDS: usize = 2 + 8 + 2 + 24 + 24;
+/// Where in a call the id, the method, the target and the program stand, and in how many words; the
+/// rest of a longer one is left out.
+const PARTS: [(usize, usize); 4] = [(2, 8), (10, 2), (12, 24), (36, 24)];
+
+/// Words of a call.
+const CALL_WORDS: usize = 60;
 
 /// Words of a loop.
 pub(super) const LOOP_WORDS: usize = CALLS * CALL_WORDS;
@@ -35,6 +34,14 @@ pub struct Call {
     pub target: String,
     /// The program that is to answer, or the first 192 bytes of its path.
     pub script: String,
+}
+
+impl Call {
+    /// How long it has lasted at that time, in microseconds.
+    #[must_use]
+    pub fn age_us(&self, now: Moment) -> u64 {
+        now.0.saturating_sub(self.since_ms).saturating_mul(1000)
+    }
 }
 
 /// A call that is shown; dropping this forgets it.
@@ -55,13 +62,11 @@ pub(super) fn show(
     parts: [&str; 4],
 ) -> Option<Calling> {
     let is_free = |call: &&[AtomicU64]| call.first().is_some_and(|word| word.load(Relaxed) == 0);
-    let (since, rest) = words.chunks_exact(CALL_WORDS).find(is_free)?.split_first()?;
-    let (lengths, mut room) = rest.split_first()?;
+    let call = words.chunks_exact(CALL_WORDS).find(is_free)?;
+    let [since, lengths, ..] = call else { return None };
     let mut told = 0;
-    for (part, count) in parts.into_iter().zip(PART_WORDS) {
-        let (own, after) = room.split_at_checked(count)?;
-        told = told << 16 | put(own, part);
-        room = after;
+    for (part, (at, count)) in parts.into_iter().zip(PARTS) {
+        told = told << 16 | put(call.get(at..at + count)?, part);
     }
     lengths.store(told, Relaxed);
     since.store(since_ms.max(1), Relaxed);
@@ -77,54 +82,14 @@ pub fn seen(first: &[u64], second: &[u64]) -> Vec<Call> {
 }
 
 fn call(words: &[u64]) -> Option<Call> {
-    let (&since_ms, rest) = words.split_first()?;
-    let (&lengths, mut room) = rest.split_first()?;
-    let mut shift = 64;
-    let mut parts = PART_WORDS.into_iter().map(|count| {
-        shift -= 16;
-        let (own, after) = room.split_at_checked(count)?;
-        room = after;
-        Some(text_in(own, lengths >> shift & 0xffff))
-    });
-    let mut part = || parts.next().flatten();
-    let (id, method, target, script) = (part()?, part()?, part()?, part()?);
-    (since_ms != 0).then_some(Call { since_ms, id, method, target, script })
-}
-
-/// What a server has others run, and what it asks them at the moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
-    /// Each php-fpm by its site, and where it says how it is.
-    pub pools: Vec<(String, PathBuf)>,
-    /// What they are asked, and others that the server has not started.
-    pub calls: Vec<Call>,
-}
-
-impl Asked {
-    pub(crate) fn pack(&self, out: &mut Packer) {
-        list(out, &self.pools, |out, (site, path)| {
-            out.bytes(site.as_bytes());
-            out.bytes(path.as_os_str().as_encoded_bytes());
-        });
-        list(out, &self.calls, |out, Call { since_ms, id, method, target, script }| {
-            out.number(*since_ms);
-            [id, method, target, script].iter().for_each(|part| out.bytes(part.as_bytes()));
-        });
-    }
-
-    pub(crate) fn unpack(from: &mut Unpacker<'_>) -> Option<Self> {
-        let pools = from.list(|from| Some((from.text()?, from.path()?)))?;
-        let call = |from: &mut Unpacker<'_>| {
-            Some(Call {
-                since_ms: from.number()?,
-                id: from.text()?,
-                method: from.text()?,
-                target: from.text()?,
-                script: from.text()?,
-            })
-        };
-        Some(Self { pools, calls: from.list(call)? })
-    }
+    let [since_ms @ (1..), lengths, ..] = *words else { return None };
+    let part = |number: usize| {
+        let (at, count) = PARTS[number];
+        let words = words.get(at..at + count)?;
+        Some(text_in(words, lengths >> (48 - 16 * number) & 0xffff))
+    };
+    let (id, method, target, script) = (part(0)?, part(1)?, part(2)?, part(3)?);
+    Some(Call { since_ms, id, method, target, script })
 }
 
 #[cfg(test)]

@@ -48,22 +48,13 @@ fn taken(address: SocketAddr, written: &str, kind: ErrorKind) -> Finding {
     match kind {
         ErrorKind::AddrInUse => {
             let holder = net::holder::holder(address);
-            let is_left = holder.as_ref().is_some_and(Holder::is_left);
+            let way_out = holder.as_ref().map_or("stop that", Holder::way_out);
             let holder = holder.map_or_else(
                 || "another user's program".to_owned(),
                 |holder| format!("`{}` (pid {})", holder.name, holder.pid),
             );
-            let cause = format!("{holder} listens there");
-            match is_left {
-                true => Finding::fault(
-                    about,
-                    format!("{cause}: it serves on though what watched it was killed"),
-                    "start `gannet run FILE` with its config, which goes on with it",
-                ),
-                false => {
-                    Finding::fault(about, cause, "stop that, or have `listen` name another port")
-                }
-            }
+            let cure = format!("{way_out}, or have `listen` name another port");
+            Finding::fault(about, format!("{holder} listens there"), cure)
         }
         ErrorKind::PermissionDenied => {
             let cause = "only root, or who has the capability for it, listens below port 1024";

@@ -17,7 +17,7 @@ use super::BUNDLE_BYTES_MAX;
 use crate::keep::{self, Keep};
 use certs::{Attempts, Object, Term, due};
 use config::{
-    Bundle, Plan,
+    Bundle, Plan, World as _,
     plan::{Certificate, Issuer, Issuing},
 };
 use control::{
@@ -42,7 +42,7 @@ use std::{
         mpsc::{self, Receiver, Sender},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Certificates that are asked for at a time.
@@ -51,9 +51,16 @@ const JOBS_MAX: usize = 4;
 /// How long this process sleeps at most: the clock may have been set meanwhile.
 const SLEEP: Duration = Duration::from_secs(2);
 
-/// How often an authority is asked when it wants its certificates to be renewed, and how often at
-/// most.
-const WINDOW_SECONDS: i64 = 6 * 60 * 60;
+/// How long after its issue an authority is asked when it wants a certificate to be renewed.
+const WISH_FIRST: i64 = 60 * 60;
+
+/// How long until it is asked once more, where it does not say so, and within which bounds it can.
+const WISH_USUAL: i64 = 6 * 60 * 60;
+const WISH_LEAST: i64 = 60;
+const WISH_MOST: i64 = 24 * 60 * 60;
+
+/// How long until a folder is tried once more that cannot be made.
+const FOLDER_TIME: Duration = Duration::from_secs(60);
 
 /// What happens.
 enum Happening {
@@ -69,23 +76,26 @@ enum Happening {
 struct Served {
     plan: Plan,
     unkept: HashMap<PathBuf, String>,
+    /// The thumbprint of the key by which servers prove hosts at port 80.
+    account: Option<String>,
 }
 
 /// A certificate that is to be asked for.
 struct Job {
     certificate: Certificate,
     issuing: Arc<Issuing>,
+    account: Option<String>,
     attempts: Attempts,
     /// What is there, and whether it is only asked when it is to be renewed.
     before: Option<Object>,
-    asks_window: bool,
+    asks_wish: bool,
 }
 
 /// What has come of it.
 struct Done {
     path: PathBuf,
     attempts: Attempts,
-    window_at: Option<i64>,
+    wish_at: i64,
     said: Option<String>,
     /// What could not be put into a file.
     unkept: Option<String>,
@@ -98,8 +108,8 @@ struct Entry {
     /// From when until when it holds, where it is for all of the hosts.
     term: Option<Term>,
     attempts: Attempts,
-    /// When its authority was last asked when it is to be renewed.
-    window_at: i64,
+    /// When its authority is asked next when it is to be renewed.
+    wish_at: i64,
     is_under_way: bool,
 }
 
@@ -111,6 +121,7 @@ pub(super) fn issue(end: OwnedFd) -> io::Result<ExitCode> {
     let served = served(&message).ok_or(io::ErrorKind::InvalidData)?;
     let walls = walls::around(&served.plan.issuing);
     walls::enter(walls.as_ref())?;
+    let folder = keep::identity(&served.plan.issuing.folder);
     let (happen, happenings) = mpsc::channel();
     let (give, jobs) = mpsc::channel();
     let jobs = Arc::new(Mutex::new(jobs));
@@ -123,7 +134,8 @@ pub(super) fn issue(end: OwnedFd) -> io::Result<ExitCode> {
         thread::Builder::new().name("gannet-order".to_owned()).spawn(work)?;
     }
     let (entries, unkept) = (HashMap::new(), HashMap::new());
-    let mut agenda = Agenda { entries, unkept, issuing: Arc::default(), walls, give, end };
+    let (issuing, account, begun) = (Arc::default(), None, Instant::now());
+    let mut agenda = Agenda { entries, unkept, issuing, account, walls, folder, begun, give, end };
     agenda.take(served);
     agenda.live(&happenings);
     Ok(ExitCode::SUCCESS)
@@ -134,13 +146,15 @@ fn served(message: &Message) -> Option<Served> {
     let mut along = message.descriptors.iter();
     let bytes = sealed::read(along.next()?.as_fd(), BUNDLE_BYTES_MAX).ok()?;
     // What was checked once is sound.
-    let plan = Bundle::decode(&bytes)?.resolve().ok()?;
+    let bundle = Bundle::decode(&bytes)?;
+    let plan = bundle.resolve().ok()?;
+    let account = bundle.account(&plan.issuing.folder);
     let unkept = along
         .next()
         .and_then(|memory| unpack(&sealed::read(memory.as_fd(), BUNDLE_BYTES_MAX).ok()?));
     let text = |(path, text)| Some((PathBuf::from(path), String::from_utf8(text).ok()?));
     let unkept = unkept.unwrap_or_default().into_iter().filter_map(text).collect();
-    Some(Served { plan, unkept })
+    Some(Served { plan, unkept, account })
 }
 
 /// Hears what the supervisor says.
@@ -168,8 +182,12 @@ struct Agenda {
     /// What could not be put into files.
     unkept: HashMap<PathBuf, String>,
     issuing: Arc<Issuing>,
+    account: Option<String>,
     /// What is around this process; nothing where it runs programs of the operator's.
     walls: Option<Confinement>,
+    /// The folder that they leave open, if there was one, and since when there are any.
+    folder: Option<keep::Identity>,
+    begun: Instant,
     give: Sender<Job>,
     end: Arc<OwnedFd>,
 }
@@ -178,6 +196,9 @@ impl Agenda {
     fn live(&mut self, happenings: &Receiver<Happening>) {
         loop {
             self.keep();
+            if self.is_astray() {
+                return self.say(&Finding::Anew, None);
+            }
             self.look(clock::wall().seconds);
             match happenings.recv_timeout(SLEEP) {
                 Ok(Happening::Config(served)) => {
@@ -193,11 +214,23 @@ impl Agenda {
         }
     }
 
+    /// Whether another process could keep what this one cannot: its walls leave a folder open that
+    /// has been removed, or was not there yet. It gets what is held in memory.
+    fn is_astray(&self) -> bool {
+        if self.walls.is_none() || self.entries.values().any(|entry| entry.is_under_way) {
+            return false;
+        }
+        match (keep::identity(&self.issuing.folder), self.folder) {
+            (None, None) => self.begun.elapsed() > FOLDER_TIME,
+            (there, before) => there != before,
+        }
+    }
+
     /// Takes down what a config wants.
     fn take(&mut self, served: Served) {
-        let Served { plan, unkept } = served;
+        let Served { plan, unkept, account } = served;
         self.issuing = Arc::new(plan.issuing);
-        self.unkept = unkept;
+        (self.unkept, self.account) = (unkept, account);
         let keep = Keep::at(&self.issuing.folder);
         let wanted = plan.certificates.into_iter();
         let wanted = wanted.filter(|one| matches!(one.issuer, Issuer::Authority(_)));
@@ -205,14 +238,14 @@ impl Agenda {
         for certificate in wanted {
             let path = certificate.chain.clone();
             let known = before.remove(&path);
-            let unkept = self.unkept.get(&path).and_then(|text| Object::read(text.as_bytes()));
-            let found = keep::object(&path).map(|(object, _)| object).or(unkept);
+            let kept = keep::object(&path).map(|(object, _)| object);
+            let found = self.held(&certificate, kept.as_ref()).or(kept);
             let mut entry = known.unwrap_or_else(|| Entry {
                 attempts: keep.attempts(&path),
                 certificate: certificate.clone(),
                 object: None,
                 term: None,
-                window_at: 0,
+                wish_at: 0,
                 is_under_way: false,
             });
             let object = found.or(entry.object.take());
@@ -220,6 +253,20 @@ impl Agenda {
             entry.set(object);
             self.entries.insert(path, entry);
         }
+    }
+
+    /// The certificate that is used, where that is newer than the one in the file: it could not be
+    /// put there, or is there no longer, and shall be once that can be.
+    fn held(&mut self, certificate: &Certificate, kept: Option<&Object>) -> Option<Object> {
+        let path = &certificate.chain;
+        let used = || String::from_utf8(certificate.pem.chain.clone()).ok();
+        let text = self.unkept.remove(path).or_else(used)?;
+        let object = Object::read(text.as_bytes())?;
+        if kept.is_some_and(|kept| kept.issued >= object.issued) {
+            return None;
+        }
+        self.unkept.insert(path.clone(), text);
+        Some(object)
     }
 
     /// Puts what could not be put into files there, as far as there is room by now.
@@ -252,17 +299,20 @@ impl Agenda {
         for entry in self.entries.values_mut().filter(|entry| !entry.is_under_way) {
             let chance = entry.certificate.chance();
             let is_due = due(entry.term.as_ref(), &entry.attempts, now, chance) <= now;
-            let asks_window = !is_due
+            // The clock may have been set back since.
+            let is_near = entry.wish_at <= now.saturating_add(WISH_MOST);
+            let asks_wish = !is_due
                 && entry.term.is_some()
                 && entry.attempts.failures == 0
-                && (now - entry.window_at).abs() >= WINDOW_SECONDS;
-            if is_due || asks_window {
+                && !(is_near && now < entry.wish_at);
+            if is_due || asks_wish {
                 let job = Job {
                     certificate: entry.certificate.clone(),
                     issuing: Arc::clone(&self.issuing),
+                    account: self.account.clone(),
                     attempts: entry.attempts.clone(),
                     before: entry.object.clone(),
-                    asks_window,
+                    asks_wish,
                 };
                 entry.is_under_way = self.give.send(job).is_ok();
             }
@@ -271,11 +321,11 @@ impl Agenda {
 
     /// Takes notice of what has come of a job.
     fn note(&mut self, done: Done) {
-        let Done { path, attempts, window_at, said, unkept: text } = done;
+        let Done { path, attempts, wish_at, said, unkept: text } = done;
         let Some(entry) = self.entries.get_mut(&path) else { return };
         entry.is_under_way = false;
         entry.attempts = attempts;
-        entry.window_at = window_at.unwrap_or(entry.window_at);
+        entry.wish_at = wish_at;
         if let Some(text) = text {
             entry.set(Object::read(text.as_bytes()));
             self.unkept.insert(path, text);

@@ -45,7 +45,7 @@ pub(super) fn find(
         Answer::Wait(job) => return Replied::Waiting(job, Box::new(head)),
         Answer::Ready(response) => response,
         Answer::Guarded(guarded) => guarded.0,
-        Answer::Call(_) => Response::empty(Status::NOT_FOUND),
+        Answer::Call(_) | Answer::Kept(_) => Response::empty(Status::NOT_FOUND),
     };
     match response.status {
         Status::OK => Replied::Answered(with_head(response, &head)),

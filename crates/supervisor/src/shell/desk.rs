@@ -9,8 +9,8 @@ use crate::{
 use base::Moment;
 use config::plan::Address;
 use control::{
+    asked::Asked,
     status,
-    trail::Asked,
     wish::{Outcome, Wish},
 };
 use net::queue::{self, Queue};

@@ -3,7 +3,10 @@
 use super::Happening;
 use control::{
     Trails, counters,
-    trail::{self, Call, Seen},
+    trail::{
+        self, Seen,
+        calls::{self, Call},
+    },
 };
 use net::memory;
 use std::{
@@ -91,9 +94,9 @@ impl Watch {
     /// What applications are asked.
     pub(super) fn calls(&self) -> Vec<Call> {
         let calls = |at| {
-            let (start, count) = trail::calls_place(at);
+            let (start, count) = trail::place_of_calls(at);
             let look = || memory::look(self.memory.as_fd(), start, count).unwrap_or_default();
-            trail::calls_seen(&look(), &look())
+            calls::seen(&look(), &look())
         };
         (0..self.beats.len()).flat_map(calls).collect()
     }

@@ -18,7 +18,7 @@ use control::{
     recent::REQUESTS_MAX,
     status,
     tally::Counts,
-    trail::Call,
+    trail::calls::Call,
 };
 use figures::{counted, had, names, of_loops, own_names};
 use net::{

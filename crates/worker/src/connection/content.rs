@@ -18,7 +18,7 @@ impl Connection {
     /// they came, and what limits have found go along.
     pub(super) fn call(
         &mut self,
-        call: &Call,
+        call: Call,
         exchange: &Exchange<'_>,
         (head, began_us, ledger): (&[u8], u64, Ledger),
         turn: &mut Turn<'_>,

@@ -181,7 +181,11 @@ fn tell(
             0 => return Ok(()),
             code if NOT_ITS_ZONE.contains(&code) => match zone.split_once('.') {
                 Some((_, parent)) if parent.contains('.') => zone = parent,
-                _ => return Err(format!("{} has no zone for {host}", server.address)),
+                // It answers the same to a key that it does not know (RFC 8945 section 5.2).
+                _ => {
+                    let address = server.address;
+                    return Err(format!("{address} has no zone for {host}, or not this key"));
+                }
             },
             code => return Err(format!("{} refuses {name} (code {code})", server.address)),
         }

@@ -2,14 +2,14 @@
 //! when to renew it.
 
 use super::{
-    Done, Happening, Job,
+    Done, Happening, Job, WISH_FIRST, WISH_LEAST, WISH_MOST, WISH_USUAL,
     hands::{Shared, WorldHands},
 };
 use crate::{
     keep::{self, Keep},
     visit::Visits,
 };
-use certs::{Account, Attempts, External, Failure, Object, ProofKind, Wanted};
+use certs::{Account, Attempts, External, Failure, Object, ProofKind, Wanted, Wish};
 use config::plan::{Authority, Issuing, Way};
 use net::clock;
 use std::{
@@ -24,7 +24,7 @@ use std::{
 pub(super) fn work(jobs: &Mutex<Receiver<Job>>, happen: &Sender<Happening>, shared: &Arc<Shared>) {
     let next = || jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
     while let Ok(job) = next() {
-        let done = if job.asks_window { ask_window(job, shared) } else { order(job, shared) };
+        let done = if job.asks_wish { ask_wish(job, shared) } else { order(job, shared) };
         if happen.send(Happening::Over(Box::new(done))).is_err() {
             return;
         }
@@ -32,11 +32,11 @@ pub(super) fn work(jobs: &Mutex<Receiver<Job>>, happen: &Sender<Happening>, shar
 }
 
 /// Asks the authority that has issued a certificate when it wants it to be renewed.
-fn ask_window(job: Job, shared: &Arc<Shared>) -> Done {
+fn ask_wish(job: Job, shared: &Arc<Shared>) -> Done {
     let Job { certificate, issuing, attempts, before, .. } = job;
     let path = certificate.chain;
-    let now = clock::wall().seconds;
-    let done = Done { path, attempts, window_at: Some(now), said: None, unkept: None };
+    let wish_at = clock::wall().seconds.saturating_add(WISH_USUAL);
+    let mut done = Done { path, attempts, wish_at, said: None, unkept: None };
     let Some(object) = before else { return done };
     let Some(authority) = issuing.authorities.iter().find(|one| one.url == object.authority) else {
         return done;
@@ -44,28 +44,34 @@ fn ask_window(job: Job, shared: &Arc<Shared>) -> Done {
     let keep = Keep::at(&issuing.folder);
     let found = account(&keep, authority, &issuing).and_then(|mut account| {
         let mut hands = WorldHands::new(shared, &issuing, authority)?;
-        let renewal = certs::renewal(&authority.url, &object, &mut account, &mut hands);
-        renewal.map_err(|failure| failure.why)
+        let wish = certs::renewal(&authority.url, &object, &mut account, &mut hands);
+        wish.map_err(|failure| failure.why)
     });
     // Where it cannot be asked, the time that is known holds.
-    if let Ok(window) = found
-        && window != object.window
-    {
-        let _ = keep.put(&done.path, &Object { window, ..object }.write());
+    let Ok(Wish { window, wait }) = found else { return done };
+    let wait = wait.map_or(WISH_USUAL, |time| i64::try_from(time.as_secs()).unwrap_or(WISH_MOST));
+    let wait = wait.clamp(WISH_LEAST, WISH_MOST);
+    done.wish_at = clock::wall().seconds.saturating_add(wait);
+    let _turn = keep.turn(&done.path);
+    // Another server may have had it renewed meanwhile.
+    let is_there = keep::object(&done.path).is_none_or(|(kept, _)| kept.pem == object.pem);
+    if window != object.window && is_there {
+        let text = Object { window, ..object }.write();
+        done.unkept = keep.put(&done.path, &text).is_err().then_some(text);
     }
     done
 }
 
 /// Asks the authorities for a certificate, one after the other.
 fn order(job: Job, shared: &Arc<Shared>) -> Done {
-    let Job { certificate, issuing, mut attempts, before, .. } = job;
+    let Job { certificate, issuing, account, mut attempts, before, .. } = job;
     let (path, place) = (certificate.chain.clone(), certificate.place.clone());
     let hosts = certificate.issuer.hosts();
     let host = hosts.first().map_or("", |host| host);
     let keep = Keep::at(&issuing.folder);
     let done = |attempts, said, unkept| {
-        let window_at = Some(clock::wall().seconds);
-        Done { path: path.clone(), attempts, window_at, said, unkept }
+        let wish_at = clock::wall().seconds.saturating_add(WISH_FIRST);
+        Done { path: path.clone(), attempts, wish_at, said, unkept }
     };
     // Others that share the folder wait, and find what this one has put there.
     let _turn = keep.turn(&path);
@@ -80,7 +86,8 @@ fn order(job: Job, shared: &Arc<Shared>) -> Done {
     let (mut whys, mut wait) = (HashSet::new(), None);
     let mut list = Vec::new();
     for authority in &issuing.authorities {
-        match ask(authority, &issuing, hosts, before.as_ref(), &keep, shared) {
+        let proved = account.as_deref();
+        match ask(authority, (&issuing, proved), hosts, before.as_ref(), &keep, shared) {
             Ok(object) => {
                 let text = object.write();
                 let put = keep.put(&path, &text);
@@ -109,10 +116,10 @@ fn order(job: Job, shared: &Arc<Shared>) -> Done {
     done(attempts, Some(said), None)
 }
 
-/// Asks one authority.
+/// Asks one authority. `proved` is the thumbprint of the key that the servers prove hosts with.
 fn ask(
     authority: &Authority,
-    issuing: &Issuing,
+    (issuing, proved): (&Issuing, Option<&str>),
     hosts: &[Box<str>],
     before: Option<&Object>,
     keep: &Keep,
@@ -126,7 +133,17 @@ fn ask(
     let mut account = account(keep, authority, issuing).map_err(Failure::of)?;
     let mut hands = WorldHands::new(shared, issuing, authority).map_err(Failure::of)?;
     let known = account.id.clone();
-    let proofs: Vec<ProofKind> = issuing.ways.iter().map(|way| kind(*way)).collect();
+    let mut proofs: Vec<ProofKind> = issuing.ways.iter().map(|way| kind(*way)).collect();
+    if Some(&*account.thumbprint()) != proved {
+        proofs.retain(|kind| *kind != ProofKind::Http);
+        if proofs.is_empty() {
+            let folder = issuing.folder.display();
+            let why = format!(
+                "the account's key in {folder} is not the one of the config's last read: reload it"
+            );
+            return Err(Failure::of(why));
+        }
+    }
     let wanted = Wanted {
         authority: &authority.url,
         hosts,

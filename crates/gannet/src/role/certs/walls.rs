@@ -32,3 +32,37 @@ pub(super) fn enter(walls: Option<&Confinement>) -> io::Result<()> {
         None => be_modest(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use net::selftest::run;
+    use std::fs;
+
+    #[test]
+    fn neither_sites_nor_processes_nor_other_ports_can_be_reached() {
+        let (site, kept) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let page = site.path().join("page.html");
+        fs::write(&page, "page").unwrap();
+        let issuing = Issuing { folder: kept.path().to_owned(), ..Issuing::default() };
+        let walls = around(&issuing).unwrap();
+        let findings = run(&walls, None, (&page, Some(site.path()))).unwrap();
+        // A kernel may have no Landlock, and then no walls but those of system calls.
+        let has_all = !findings.layers.iter().any(|layer| layer.contains("not available"));
+        for attempt in &findings.attempts {
+            let is_file_or_port = ["read ", "write ", "connect "];
+            let by_landlock = is_file_or_port.iter().any(|start| attempt.what.starts_with(start));
+            assert!(attempt.refusal.is_some() || (by_landlock && !has_all), "{attempt:?}");
+        }
+        assert_eq!(findings.attempts.len(), 7);
+        // What it is for can still be done.
+        let file = kept.path().join("some");
+        fs::write(&file, "text").unwrap();
+        let inside = run(&walls, None, (&file, Some(kept.path()))).unwrap();
+        let is_done = |start: &str| {
+            let mut all = inside.attempts.iter();
+            all.any(|attempt| attempt.what.starts_with(start) && attempt.refusal.is_none())
+        };
+        assert!(is_done("read ") && is_done("write "), "{inside:?}");
+    }
+}

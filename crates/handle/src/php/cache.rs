@@ -1,0 +1,387 @@
+//! Answers of programs that are kept for a moment, for visitors whom nothing tells apart.
+//!
+//! ```text
+//!            ┌─ kept: fresh, or stale while somebody asks ──► the answer
+//!  request ─►├─ nobody asks ─► Errand: asks, keeps what comes, and lets those go on who wait
+//!            ├─ somebody asks ─► waits
+//!            └─ not to be kept, or not for everybody ─► asks for itself
+//! ```
+//!
+//! What a program could tell visitors apart by is part of the key, unless the standard has it say
+//! `Vary` (RFC 9111 section 4.1) and no browser sends the same: see [`LEFT_OUT`].
+
+mod stored;
+mod term;
+
+use super::Call;
+use crate::Tools;
+use base::Moment;
+use config::plan::{Compress, Php};
+use fastcgi::Head;
+use message::{Exchange, Field, Fields, Length, Method, Response};
+use std::{
+    collections::{HashMap, VecDeque},
+    mem, ptr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use stored::Stored;
+
+pub use term::Term;
+
+/// Bytes of content that are kept of one answer at most: what a loop compresses in passing.
+pub const ANSWER_BYTES_MAX: usize = 256 * 1024;
+
+/// Time for which a page is asked for by each visitor alone whose answer was not to be kept.
+const APART_TIME: Duration = Duration::from_secs(2);
+
+/// Bytes of book-keeping for an answer: its places in the table and in the line.
+const SLOT_BYTES: usize = size_of::<(Key, Slot)>() + size_of::<Stored>() + 2 * size_of::<Key>();
+
+/// Fields that are not part of the key. They are those that every visitor's browser sends, each in
+/// its own words, and that speak of the connection or of what the client has kept.
+const LEFT_OUT: [&str; 23] = [
+    "accept-encoding",
+    "cache-control",
+    "connection",
+    "dnt",
+    "host",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "keep-alive",
+    "pragma",
+    "priority",
+    "range",
+    "referer",
+    "te",
+    "traceparent",
+    "tracestate",
+    "upgrade-insecure-requests",
+    "user-agent",
+    "via",
+    "x-forwarded-for",
+    "x-real-ip",
+];
+
+type Key = Arc<[u8]>;
+
+/// Goes on with a request that waits for what somebody else has asked.
+pub type Waiter = Box<dyn FnOnce() + Send>;
+
+/// The answers that a process keeps, of each application by its number.
+#[derive(Clone)]
+pub struct Answers(Arc<[Mutex<State>]>);
+
+#[derive(Default)]
+struct State {
+    slots: HashMap<Key, Slot>,
+    /// The keys of `slots`, the next to go in front.
+    line: VecDeque<Key>,
+    bytes: usize,
+}
+
+/// What is known of one page.
+struct Slot {
+    answer: Option<Arc<Stored>>,
+    asking: Asking,
+    /// When a stale answer is to be asked for anew.
+    ask_at: Moment,
+    /// Until then everybody asks alone.
+    apart_until: Moment,
+    bytes: usize,
+    was_used: bool,
+}
+
+/// Whether the application is being asked for a page.
+#[derive(Default)]
+enum Asking {
+    #[default]
+    Nobody,
+    /// Somebody asks, and these wait.
+    Somebody(Vec<Waiter>),
+    /// It takes so long that nobody is to wait for it.
+    Long,
+}
+
+/// Somebody's right to ask for a page, and duty to let those go on who wait for it: at the latest
+/// when it is dropped.
+pub struct Errand {
+    answers: Answers,
+    php: &'static Php,
+    key: Key,
+    path: Option<Vec<u8>>,
+    is_renewal: bool,
+}
+
+/// What comes of a request that would have a program asked.
+pub enum Joined {
+    /// It waits until its waiter is called, and looks again for what is kept.
+    Waits,
+    /// It asks for all who come meanwhile.
+    Yours(Errand),
+    /// It asks for itself.
+    Apart,
+}
+
+impl Answers {
+    /// None yet, for so many applications.
+    #[must_use]
+    pub fn new(count: usize) -> Self {
+        Self((0..count).map(|_| Mutex::default()).collect())
+    }
+
+    /// Whether somebody is to be asked for what `call` is about.
+    pub fn join(
+        &self,
+        call: &Call,
+        exchange: &Exchange<'_>,
+        now: Moment,
+        waiter: impl FnOnce() -> Waiter,
+    ) -> Joined {
+        let php = call.php;
+        let is_get = exchange.request.method == Method::Get;
+        let Some(key) = key(php, exchange).filter(|_| is_get) else { return Joined::Apart };
+        let Some(mut state) = self.lock(php) else { return Joined::Apart };
+        let key = Key::from(key);
+        let slot = state.slot(&key);
+        if slot.kept(now).is_some() {
+            // It has come since that was looked for.
+            drop(state);
+            waiter()();
+            return Joined::Waits;
+        }
+        if now < slot.apart_until {
+            return Joined::Apart;
+        }
+        match &mut slot.asking {
+            Asking::Somebody(waiters) => {
+                waiters.push(waiter());
+                return Joined::Waits;
+            }
+            Asking::Long => return Joined::Apart,
+            Asking::Nobody => slot.asking = Asking::Somebody(Vec::new()),
+        }
+        let is_renewal = slot.kept(now).is_some();
+        state.trim(php);
+        drop(state);
+        let (answers, path) = (self.clone(), call.path.clone());
+        Joined::Yours(Errand { answers, php, key, path, is_renewal })
+    }
+
+    fn lock(&self, php: &Php) -> Option<MutexGuard<'_, State>> {
+        let state = self.0.get(php.application.number)?;
+        Some(state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The answer that is kept for `exchange`, and the path whose guards have to let it in as well.
+pub(super) fn kept(
+    php: &'static Php,
+    compress: Option<&Compress>,
+    exchange: &Exchange<'_>,
+    tools: &Tools<'_>,
+) -> Option<(Response, Option<Vec<u8>>)> {
+    let key = key(php, exchange)?;
+    let answer = {
+        let mut state = tools.answers.lock(php)?;
+        let slot = state.slots.get_mut(&key[..])?;
+        let answer = slot.kept(tools.now)?;
+        slot.was_used = true;
+        answer
+    };
+    let response = answer.response(compress, exchange.request, tools.now);
+    Some((response, answer.path.clone()))
+}
+
+/// What is told of where the answer of a program comes from (RFC 9211).
+pub(super) fn said_of(php: &Php, exchange: &Exchange<'_>) -> Option<&'static str> {
+    php.cache?;
+    let is_for_all = key(php, exchange).is_some();
+    Some(if is_for_all { "gannet; fwd=miss" } else { "gannet; fwd=bypass" })
+}
+
+/// The fields that a program is told of that is asked for everybody: none that would have it answer
+/// with less than the page as it is.
+#[must_use]
+pub fn asked<'h>(fields: &Fields<'h>) -> Vec<Field<'h>> {
+    const KEPT_BACK: [&str; 7] = [
+        "accept-encoding",
+        "if-match",
+        "if-modified-since",
+        "if-none-match",
+        "if-range",
+        "if-unmodified-since",
+        "range",
+    ];
+    let is_told = |line: &&Field<'_>| {
+        !KEPT_BACK.iter().any(|name| line.name.eq_ignore_ascii_case(name.as_bytes()))
+    };
+    fields.lines().iter().filter(is_told).copied().collect()
+}
+
+/// What tells the page that is asked for from all others, where it may be the same for everybody
+/// who asks so: nothing says who asks, or brings along content.
+fn key(php: &Php, exchange: &Exchange<'_>) -> Option<Vec<u8>> {
+    php.cache?;
+    let request = exchange.request;
+    let is_read = matches!(request.method, Method::Get | Method::Head);
+    if !is_read || request.length != Length::Known(0) || exchange.user.is_some() {
+        return None;
+    }
+    let mut key = Vec::with_capacity(256);
+    key.extend_from_slice(&ptr::from_ref(php).addr().to_le_bytes());
+    key.extend_from_slice(&exchange.listener.to_le_bytes());
+    let mut push = |text: &[u8]| {
+        key.extend_from_slice(&text.len().to_le_bytes());
+        key.extend_from_slice(text);
+    };
+    for text in [request.host, request.port, request.path] {
+        push(text.as_bytes());
+    }
+    push(exchange.path_bytes());
+    for query in [request.query, exchange.query()] {
+        push(&[u8::from(query.is_some())]);
+        push(query.unwrap_or_default().as_bytes());
+    }
+    for line in request.fields.lines() {
+        let is = |name: &&str| line.name.eq_ignore_ascii_case(name.as_bytes());
+        if ["authorization", "cookie"].iter().any(is) {
+            return None;
+        }
+        let start = line.name.get(..4).unwrap_or_default();
+        if !start.eq_ignore_ascii_case(b"sec-") && !LEFT_OUT.iter().any(is) {
+            push(&line.name.to_ascii_lowercase());
+            push(line.value);
+        }
+    }
+    Some(key)
+}
+
+impl State {
+    fn slot(&mut self, key: &Key) -> &mut Slot {
+        self.slots.entry(Arc::clone(key)).or_insert_with(|| {
+            let bytes = SLOT_BYTES + key.len();
+            self.bytes += bytes;
+            self.line.push_back(Arc::clone(key));
+            Slot {
+                answer: None,
+                asking: Asking::Nobody,
+                ask_at: Moment(0),
+                apart_until: Moment(0),
+                bytes,
+                was_used: false,
+            }
+        })
+    }
+
+    /// Lets go what was not asked for lately, until the rest is within the bound; nothing that is
+    /// asked for just now.
+    fn trim(&mut self, php: &Php) {
+        let bytes_max = php.cache.map_or(0, |cache| cache.bytes_max);
+        for _ in 0..2 * self.line.len() {
+            if self.bytes <= bytes_max {
+                return;
+            }
+            let Some(key) = self.line.pop_front() else { return };
+            let Some(slot) = self.slots.get_mut(&key) else { continue };
+            if mem::take(&mut slot.was_used) || slot.is_asked() {
+                self.line.push_back(key);
+                continue;
+            }
+            self.bytes -= slot.bytes;
+            self.slots.remove(&key);
+        }
+    }
+}
+
+impl Slot {
+    fn is_asked(&self) -> bool {
+        !matches!(self.asking, Asking::Nobody)
+    }
+
+    /// The answer, if it may be given: a stale one only where another is on its way, or was asked
+    /// for in vain just now.
+    fn kept(&self, now: Moment) -> Option<Arc<Stored>> {
+        let answer = self.answer.as_ref()?;
+        let is_renewed = self.is_asked() || now < self.ask_at;
+        let until = if is_renewed { answer.stale_until } else { answer.fresh_until };
+        (now < until).then(|| Arc::clone(answer))
+    }
+
+    /// Its bytes before, and after.
+    fn replace(&mut self, answer: Option<Arc<Stored>>) -> (usize, usize) {
+        let bytes = |answer: Option<&Arc<Stored>>| answer.map_or(0, |answer| answer.bytes());
+        let (before, after) = (bytes(self.answer.as_ref()), bytes(answer.as_ref()));
+        self.answer = answer;
+        self.bytes = self.bytes - before + after;
+        (before, after)
+    }
+}
+
+impl Errand {
+    /// Whether an older answer is there, so that nobody waits.
+    #[must_use]
+    pub fn is_renewal(&self) -> bool {
+        self.is_renewal
+    }
+
+    /// For how long an answer with that head may be kept, if it may; the time is in seconds since
+    /// 1970.
+    #[must_use]
+    pub fn term(&self, head: &Head, wall_seconds: i64) -> Option<Term> {
+        self.php.cache.and_then(|cache| Term::of(head, cache, wall_seconds))
+    }
+
+    /// Keeps the whole answer for its term.
+    pub fn keep(&self, head: &Head, content: &[u8], term: Term, now: Moment) {
+        let answer = Stored::new(head, content, self.path.clone(), term, now);
+        self.change(|slot| slot.replace(Some(Arc::new(answer))));
+    }
+
+    /// The answer is not to be kept: for a while everybody asks alone. An older one is given on
+    /// where it is the program's fault that there is no other.
+    pub fn part(&self, is_failure: bool, now: Moment) {
+        self.change(|slot| {
+            slot.apart_until = now.after(APART_TIME);
+            slot.ask_at = now.after(APART_TIME);
+            if is_failure { (0, 0) } else { slot.replace(None) }
+        });
+    }
+
+    /// Nobody waits for the answer any longer.
+    pub fn release(&self) {
+        self.wake(Asking::Long);
+    }
+
+    fn change(&self, work: impl FnOnce(&mut Slot) -> (usize, usize)) {
+        let Some(mut state) = self.answers.lock(self.php) else { return };
+        let (before, after) = work(state.slot(&self.key));
+        state.bytes = state.bytes - before + after;
+        state.trim(self.php);
+    }
+
+    /// Lets those go on who wait.
+    fn wake(&self, next: Asking) {
+        let asking = {
+            let Some(mut state) = self.answers.lock(self.php) else { return };
+            let asking = mem::replace(&mut state.slot(&self.key).asking, next);
+            state.trim(self.php);
+            asking
+        };
+        if let Asking::Somebody(waiters) = asking {
+            waiters.into_iter().for_each(|waiter| waiter());
+        }
+    }
+}
+
+impl Drop for Errand {
+    fn drop(&mut self) {
+        self.wake(Asking::Nobody);
+    }
+}
+
+#[cfg(test)]
+mod tests;
