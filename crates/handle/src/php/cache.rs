@@ -8,7 +8,7 @@
 //! ```
 //!
 //! What a program could tell visitors apart by is part of the key, unless the standard has it say
-//! `Vary` (RFC 9111 section 4.1) and no browser sends the same: see [`LEFT_OUT`].
+//! `Vary` (RFC 9111 section 4.1) and no browser sends the same: see `LEFT_OUT`.
 
 mod stored;
 mod term;
