@@ -20,6 +20,9 @@ use crate::command;
 
 /// Whatever takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long nginx lets old workers go on: it tells a client of HTTP/2 that the end is near only
+/// when nothing is under way, and whoever always asks for something would keep them for good.
+const OLD_SECONDS_MAX: u32 = 10;
 /// How often something is looked at that tells nobody.
 const LOOK_INTERVAL: Duration = Duration::from_micros(500);
 
@@ -124,7 +127,8 @@ impl Fleet {
         children.filter(|&pid| measure::is_alive(pid) && !is_keeper(pid)).collect()
     }
 
-    /// Has it serve what its config says now, with so many workers and sites, and waits for that.
+    /// Has it serve what its config says now, with so many workers and sites, and waits for those
+    /// who do so. Others may still be at what was asked of them before.
     pub(super) fn reload(&self, workers: usize, sites: usize) -> Outcome<()> {
         let served = (self.root.as_path(), &self.pair);
         write(self.kind, &self.config, served, self.address, workers, sites)?;
@@ -135,9 +139,9 @@ impl Fleet {
                 command::output(
                     Command::new("nginx").args(["-s", "reload", "-c"]).arg(&self.config),
                 )?;
-                self.wait("the old workers stay", || {
+                self.wait("new workers are missing", || {
                     let now = self.workers();
-                    now.len() == workers && now.iter().all(|pid| !before.contains(pid))
+                    now.iter().filter(|pid| !before.contains(pid)).count() == workers
                 })
             }
         }
@@ -249,6 +253,7 @@ fn write(
         Kind::Nginx => format!(
             "user root; worker_processes {workers};\npid {}; error_log {path}.log warn;\n\
              events {{ worker_connections 10000; }}\n\
+             worker_shutdown_timeout {OLD_SECONDS_MAX}s;\n\
              http {{\naccess_log off; sendfile on; keepalive_requests 100000000;\n\
              server {{ listen {address} default_server; listen {HTTP2_ADDRESS}:{port} http2; \
              {tls} root {root}; }}\n",
