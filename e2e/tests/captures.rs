@@ -191,11 +191,10 @@ fn a_connection_is_told_as_its_packets_went() {
     let server = Launch::of(vec!["run".to_owned(), file.to_str().unwrap().to_owned()]).start();
     let addr = admin(&server);
     let capture = Capture::of(server.addr().port());
-    // It sees something once it is there.
+    // It sees something once it is there, some time after it has gone by.
     let is_there = || {
-        let mut client = Client::connect(server.addr());
-        client.get("/digits.txt").unwrap();
-        !capture.packets(client.port()).is_empty()
+        Client::connect(server.addr()).get("/digits.txt").unwrap();
+        !capture.seen.lock().unwrap().is_empty()
     };
     assert!(eventually(is_there), "tshark sees nothing");
     let mut all = Vec::new();
