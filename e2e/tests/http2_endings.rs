@@ -91,3 +91,43 @@ fn an_exchange_without_an_answer_has_its_line() {
         }
     }
 }
+
+/// What can never come is not waited for: content, or room, of a client that has closed its side.
+#[test]
+fn a_connection_whose_client_has_left_is_not_kept() {
+    let (site, php) = (Site::new(), silent());
+    let server = serve(&site, &php, "");
+    let streams = || (0..64).map(|at| 3 + 2 * at);
+    let halves = streams()
+        .flat_map(|stream| [post(stream, "/?half"), frame(DATA, 0, stream, &[b'x'; 900])].concat());
+    let shut = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    let mut client = Client::connect(server.addr());
+    let asked = [OPENING, &shut, &get(1, "/large.bin"), &halves.collect::<Vec<_>>()].concat();
+    client.send(asked).unwrap();
+    client.shut().unwrap();
+    let (bytes, _) = client.drain().unwrap();
+    let frames = frames::all(&bytes);
+    let cancelled =
+        |stream| frames.iter().any(|frame| frame.kind == RST_STREAM && frame.stream == stream);
+    assert!(cancelled(1) && streams().all(cancelled), "{frames:?}");
+    // What fits the windows is sent though its client asks for nothing more.
+    let mut client = Client::connect(server.addr());
+    client.send([OPENING, &get(1, "/digits.txt"), &get(3, "/large.bin")].concat()).unwrap();
+    client.shut().unwrap();
+    let (bytes, _) = client.drain().unwrap();
+    let content = |stream| {
+        let frames = frames::all(&bytes).into_iter();
+        let frames = frames.filter(move |frame| frame.kind == DATA && frame.stream == stream);
+        frames.flat_map(|frame| frame.payload).collect::<Vec<_>>()
+    };
+    assert_eq!((content(1), content(3).len()), (b"0123456789".to_vec(), 65_525));
+    let log = server.stop();
+    let lines = |target: &str, status: u32, reason: &str| {
+        let is_it = |line: &&serde_json::Value| {
+            line["target"] == target && line["status"] == status && line["reason"] == reason
+        };
+        log.lines.iter().filter(is_it).count()
+    };
+    assert_eq!(lines("/?half", 499, "the client has left"), 64);
+    assert_eq!(lines("/large.bin", 200, "the client has left"), 2);
+}

@@ -128,7 +128,10 @@ impl Streams {
         let waiting = turn.scratch.output.len();
         let room = FILL_BYTES.saturating_sub(waiting);
         let made = self.http.produce(room, turn.tick.now, &mut turn.scratch.output);
-        self.put_down_ended(turn);
+        if self.has_left {
+            self.http.give_up_waiting(&mut turn.scratch.output);
+        }
+        self.put_down_ended(turn, from);
         let hungry = |exchange: &UnderWay| {
             matches!(exchange.work, Work::Source(_)) && self.http.is_hungry(exchange.key)
         };

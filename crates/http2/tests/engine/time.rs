@@ -146,6 +146,30 @@ fn content_that_is_asked_for_has_to_come_and_not_too_slowly() {
     assert!(client.http.next_late().is_some());
 }
 
+/// Who has closed its side can neither send the rest of its content nor open a window.
+#[test]
+fn what_waits_for_a_client_that_has_left_is_given_up() {
+    let mut client = Client::new();
+    client.content = Some(100);
+    client.send(&[frame(SETTINGS, 0, 0, &setting(4, 60)), asks(1, "/")].concat());
+    client.content = None;
+    client.send(&[posts(3, &[]), asks(5, "/"), asks(7, "/")].concat());
+    client.told();
+    client.leave();
+    assert_eq!(
+        client.told(),
+        "ended: the client has left; ended: the client has left; GOAWAY 0 7 0; RST 1 8; RST 3 8"
+    );
+    // What needs neither is answered.
+    client.answer(client.waiting[1], Status::OK, 60);
+    client.answer(client.waiting[2], Status::OK, 61);
+    assert_eq!(client.told(), "HEADERS+4 5 88; DATA+1 5 60; HEADERS+4 7 88; DATA 7 60");
+    assert!(!client.http.is_closing());
+    client.leave();
+    assert_eq!(client.told(), "ended: the client has left; RST 7 8");
+    assert!(client.http.is_closing());
+}
+
 /// Who cannot take content yet stops reading: the client is not to blame for what follows.
 #[test]
 fn who_holds_content_back_waits_for_nobody() {
