@@ -36,7 +36,7 @@ impl Connection {
         let (limits, is_full) = (self.limits, self.window <= 0);
         for (_, stream) in self.streams.iter_mut() {
             if stream.is_awaited() {
-                if is_held { stream.clock.stop() } else { stream.clock.wait(now) }
+                if is_held { stream.pause(now) } else { stream.clock.wait(now) }
             } else if !stream.is_sending() {
                 stream.clock.unblock(now);
             } else if is_full || stream.window <= 0 {
