@@ -1,10 +1,10 @@
 //! A `gannet` process under test: started, watched through its log, stopped.
 
-use crate::{PATIENCE, binary, eventually, process::Process};
+use crate::{NOBODY, PATIENCE, binary, eventually, process::Process};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::retry_on_intr,
-    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
+    process::{Pid, PidfdFlags, Signal, geteuid, kill_process, pidfd_open},
 };
 use serde_json::Value;
 use std::{
@@ -115,8 +115,18 @@ impl Launch {
     /// Runs a shell command before the server takes the shell's place, such as `ulimit -n 64`.
     #[must_use]
     pub fn after(mut self, command: &str) -> Self {
-        self.prelude = format!("{command} && ");
+        self.prelude.push_str(&format!("{command} && "));
         self
+    }
+
+    /// Has it run by a user who may do nothing: by [`NOBODY`] where root runs the tests.
+    #[must_use]
+    pub fn as_nobody(self) -> Self {
+        let words = format!("--reuid={NOBODY} --regid={NOBODY} --clear-groups");
+        match geteuid().is_root() {
+            true => self.after(&format!("exec setpriv {words} \"$0\" \"$@\"")),
+            false => self,
+        }
     }
 
     /// Gives it this as its standard input, for a prelude to do something with.

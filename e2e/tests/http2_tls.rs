@@ -169,6 +169,38 @@ print(" ".join(status for _, status in sorted(statuses.items())))
 }
 
 #[test]
+fn who_is_let_in_by_a_certificate_is_so_over_http2_and_by_all_sites_that_ask_alike() {
+    let place = Place::new();
+    place.certificates.make("other", "ec", &["other"]);
+    let by = |name: &str| format!(", client-ca = {:?}", place.certificates.path(name));
+    let sites = [
+        place.of("a.example", "a", &by("staff.pem")),
+        place.of("b.a.example", "a", &by("staff.pem")),
+        place.of("c.a.example", "a", &by("other.pem")),
+        place.of("d.a.example", "a", ""),
+    ];
+    let server = place.serve("", &sites.concat());
+    for (own, name, expect) in [
+        (Some("staff"), "a.example", Some(true)),
+        (Some("staff"), "b.a.example", Some(true)),
+        (Some("other"), "c.a.example", Some(false)),
+        (None, "d.a.example", Some(false)),
+        (Some("other"), "a.example", None),
+        (None, "a.example", None),
+    ] {
+        let versions = rustls::ALL_VERSIONS;
+        let visitor = place.certificates.visitor_by(&["a"], own, versions).choosing_http2();
+        let mut wire = visitor.connect(server.addr(), name);
+        // It is a.example that is asked for on all of them.
+        let asked = wire.send([frames::OPENING, &frames::get(1, "/digits.txt")].concat());
+        let content = asked.and_then(|()| frames::until(&mut wire, frames::DATA));
+        let found = content.ok().map(|frame| frame.payload == b"0123456789");
+        assert_eq!(found, expect, "{own:?} at {name}");
+    }
+    server.stop();
+}
+
+#[test]
 fn who_does_not_choose_it_speaks_http1() {
     let place = Place::new();
     let site = place.of("a.example", "a", "");

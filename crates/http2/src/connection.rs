@@ -34,8 +34,10 @@ pub struct Connection {
     pub(crate) partial: Option<Box<HeadBlock<'static>>>,
     /// The stream whose content has come to its end with the piece that was told last.
     pub(crate) ending: Option<Key>,
-    /// Whether the beginning of a frame has come.
+    /// Whether the beginning of a frame has come that is not content.
     pub(crate) is_within_frame: bool,
+    /// Bytes of content that have come of a frame which is not whole.
+    pub(crate) part_bytes: usize,
     /// Whether all that has come was read, so that the peer is waited for.
     pub(crate) has_read_all: bool,
     /// Bytes that the peer lets us send on all streams together, and on a new one.
@@ -106,6 +108,7 @@ impl Connection {
             partial: None,
             ending: None,
             is_within_frame: false,
+            part_bytes: 0,
             has_read_all: false,
             window: WINDOW_BYTES as i64,
             stream_window: WINDOW_BYTES as i64,
@@ -290,7 +293,12 @@ impl Connection {
 
     /// More bytes are needed than `rest`.
     fn wait<'b>(&mut self, rest: &[u8], now: Moment) -> Event<'b> {
-        let is_within_frame = !rest.is_empty() || self.partial.is_some();
+        // Content is waited for by the rules of its stream, and by none that would end others.
+        let content = Frame::begun(rest).filter(|frame| frame.kind == frame::DATA);
+        let content = content.filter(|_| self.partial.is_none());
+        let is_content = content.is_some();
+        content.iter().for_each(|part| self.note_part(part, now));
+        let is_within_frame = !(rest.is_empty() || is_content) || self.partial.is_some();
         if is_within_frame != self.is_within_frame && self.phase == Phase::Open {
             self.clock.stop();
         }

@@ -148,6 +148,12 @@ impl Stream {
         }
     }
 
+    /// Its content is not waited for: what is not read cannot come.
+    pub(crate) fn pause(&mut self, now: Moment) {
+        self.pace.paused(self.clock.waited(now));
+        self.clock.stop();
+    }
+
     /// How long the peer is waited for when it shall send content.
     pub(crate) fn patience(&self, limits: &Limits) -> Duration {
         if self.is_awaited() { self.pace.patience(limits) } else { limits.body_idle_time }

@@ -14,7 +14,6 @@ mod service;
 mod showing;
 mod signals;
 mod starting;
-mod tickets;
 mod upgrade;
 mod table;
 mod verdict;
@@ -32,6 +31,7 @@ use crate::{
     orphans,
     pools::{self as fpms, Pools},
     sockets::Sockets,
+    tickets::Tickets,
     wishes::{Asker, Desk},
 };
 use base::Moment;
@@ -58,7 +58,6 @@ use std::{
     time::Duration,
 };
 use table::Table;
-use tickets::Tickets;
 use tokio::{
     runtime::{Builder, LocalOptions, LocalRuntime},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -109,9 +108,7 @@ enum Happening {
     /// The process that shows how the server is has something to say, or may be told more.
     Showing(u64, Heard),
     ShowingDue(u64),
-    /// It is time for another key of tickets.
-    Rotate,
-    /// It is time to look after the workers.
+    /// It is time to look after the workers, and what they share.
     Look,
     /// It is time to say that this process gets on.
     Alive,
@@ -235,7 +232,6 @@ impl<'v> Shell<'v> {
         catch(&happenings).map_err(failed)?;
         orphans::adopt().map_err(failed)?;
         watch::tick(&happenings);
-        tickets::tick(&happenings);
         Self::new(file, happenings, voice)
     }
 
@@ -377,11 +373,10 @@ impl<'v> Shell<'v> {
             Happening::Issue => self.have_issued(),
             Happening::Showing(number, heard) => self.asked(number, heard),
             Happening::ShowingDue(number) => self.answer_showing(number),
-            // Where the kernel gives no random bytes, the key before goes on.
-            Happening::Rotate => drop(self.tickets.rotate()),
             Happening::Alive => self.service.alive(),
             Happening::Look => {
                 self.keeping.look();
+                self.tickets.renew();
                 self.show();
                 self.look_away();
                 let hung = self.workers.look().into_iter();

@@ -13,7 +13,7 @@ use crate::{
 };
 use base::Moment;
 use message::{Length, Method, Name, Output, Slots};
-use std::borrow::Cow;
+use std::{borrow::Cow, mem};
 
 /// What became of a frame.
 pub(crate) enum Step<'b> {
@@ -221,6 +221,7 @@ impl Connection {
         output: &mut Output,
     ) -> Result<Step<'b>, Fault> {
         let id = frame.stream;
+        let part_bytes = mem::take(&mut self.part_bytes);
         if id == 0 || id > self.last {
             return Err(Fault::protocol("DATA on a stream that has not begun"));
         }
@@ -253,7 +254,7 @@ impl Connection {
             return self.cut(id, flow, now, output).map(Step::Event);
         };
         stream.grant = grant;
-        stream.came(content.len(), now);
+        stream.came(content.len().saturating_sub(part_bytes), now);
         if let Some(due) = &mut stream.content_due {
             let Some(left) = due.checked_sub(content.len() as u64) else {
                 let fault = Fault::protocol("the content is longer than its length");
@@ -282,6 +283,16 @@ impl Connection {
             stream.grant = WINDOW_BYTES;
         }
         Ok(Step::Event(Event::Content(key, content)))
+    }
+
+    /// Part of a frame of content has come: it counts, however slowly the rest comes.
+    pub(super) fn note_part(&mut self, part: &Frame<'_>, now: Moment) {
+        let came = part.payload.len();
+        let bytes = came.saturating_sub(mem::replace(&mut self.part_bytes, came));
+        let stream = self.streams.find(part.stream).and_then(|key| self.streams.get_mut(key));
+        if let Some(stream) = stream.filter(|_| bytes > 0) {
+            stream.came(bytes, now);
+        }
     }
 
     /// The content of a request is complete.

@@ -251,6 +251,12 @@ impl Client {
         self.http.trail(key, vec![Line::fixed("x-checksum", "1")]);
     }
 
+    /// Closes its side.
+    pub(crate) fn leave(&mut self) {
+        self.http.part_at_once(&mut self.output);
+        self.http.give_up_waiting(&mut self.output);
+    }
+
     pub(crate) fn part(&mut self) {
         self.http.part(self.now, &mut self.output);
     }
