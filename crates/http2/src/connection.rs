@@ -2,6 +2,7 @@
 
 mod receiving;
 mod control;
+mod content;
 mod answering;
 mod waiting;
 
@@ -14,6 +15,7 @@ use crate::{
     hpack::Decoder,
     limits::{FRAME_BYTES_MAX, RESETS_REMEMBERED, STREAMS_MAX, WINDOW_BYTES},
     priority::Priority,
+    room::Room,
     stream::{Key, Streams},
 };
 use base::Moment;
@@ -45,8 +47,8 @@ pub struct Connection {
     pub(crate) stream_window: i64,
     /// Bytes of the largest frame that the peer takes.
     pub(crate) frame_bytes_max: usize,
-    /// Bytes that the peer may send on all streams together before it is allowed more.
-    pub(crate) grant: u32,
+    /// What the peer may send.
+    pub(crate) room: Room,
     /// The highest number of a stream that the peer has begun.
     pub(crate) last: u32,
     /// Which of the streams up to that one have begun: the lowest bit is its own.
@@ -113,7 +115,7 @@ impl Connection {
             window: WINDOW_BYTES as i64,
             stream_window: WINDOW_BYTES as i64,
             frame_bytes_max: FRAME_BYTES_MAX,
-            grant: WINDOW_BYTES,
+            room: Room::new(now),
             last: 0,
             begun: 0,
             requests: 0,
@@ -185,13 +187,6 @@ impl Connection {
             Ok(event) => (used, event),
             Err(fault) => (input.len(), self.fail(fault, output)),
         }
-    }
-
-    /// Whether more content of a request is to be told, or its end. What cannot take it yet reads
-    /// no more until it can.
-    #[must_use]
-    pub fn awaits_content(&self, key: Key) -> bool {
-        self.ending == Some(key) || self.streams.get(key).is_some_and(|stream| stream.is_receiving)
     }
 
     /// The number of the stream that has this key; 0 where it is over.

@@ -16,8 +16,11 @@ pub const ENTRY_BYTES: usize = 32;
 /// Frames that one field block may go on in; one more breaks the connection.
 pub const CONTINUATIONS_MAX: u32 = 16;
 
-/// Bytes of content that may be on their way on a connection, and on each of its streams.
+/// Bytes of content that may be on their way on a connection, and on each of its streams, at first.
 pub const WINDOW_BYTES: u32 = 65_535;
+
+/// The same, where the way to the peer holds so much, and as long as we take what comes.
+pub const WINDOW_BYTES_MAX: u32 = 1024 * 1024;
 
 /// Streams that are reset, by either side: so many at once, and so many a second on average. Who
 /// has more of them reset breaks the connection.

@@ -26,7 +26,10 @@ impl Connection {
         }
         if frame.has(frame::ACK) {
             return match frame.payload {
-                [] => self.calm.idle_frame(now).map(|()| Step::Done),
+                [] => {
+                    self.room.acknowledged(now);
+                    self.calm.idle_frame(now).map(|()| Step::Done)
+                }
                 _ => Err(Fault::size("a SETTINGS frame that acknowledges says something")),
             };
         }

@@ -34,9 +34,14 @@ impl Connection {
             return deadline;
         }
         let (limits, is_full) = (self.limits, self.window <= 0);
+        let may_send = !is_held && !self.room.is_full();
         for (_, stream) in self.streams.iter_mut() {
             if stream.is_awaited() {
-                if is_held { stream.pause(now) } else { stream.clock.wait(now) }
+                if may_send && (stream.grant > 0 || stream.untaken == 0) {
+                    stream.clock.wait(now)
+                } else {
+                    stream.pause(now)
+                }
             } else if !stream.is_sending() {
                 stream.clock.unblock(now);
             } else if is_full || stream.window <= 0 {

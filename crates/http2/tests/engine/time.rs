@@ -242,23 +242,43 @@ fn who_holds_content_back_waits_for_nobody() {
     let bytes = [posts(1, &[]), frame(DATA, 0, 1, b"abc"), frame(DATA, END_STREAM, 1, b"d")];
     let (mut at, bytes) = (0, bytes.concat());
     let mut seen = Vec::new();
-    let mut asked = None;
     for _ in 0..4 {
         let mut slots = Slots::new();
         let room = (&mut block, &mut slots);
         let (used, event) = client.http.receive(&bytes[at..], client.now, room, &mut output);
         at += used;
         match event {
-            Event::Request(key, ..) => asked = Some(key),
+            Event::Request(..) => {}
             Event::Content(_, piece) => seen.extend_from_slice(piece),
             Event::End(_) => seen.push(b'.'),
             other => panic!("{other:?}"),
         }
         assert_eq!(client.http.deadline(client.now), Moment::NEVER, "{seen:?}");
-        let is_over = seen.ends_with(b".");
-        assert_eq!(client.http.awaits_content(asked.unwrap()), !is_over, "{seen:?}");
     }
     assert_eq!((seen, at), (b"abcd.".to_vec(), bytes.len()));
+}
+
+/// Who may send no more, as we have not taken what came, is not waited for.
+#[test]
+fn who_is_let_send_no_more_waits_for_us() {
+    let mut client = Client::new();
+    (client.content, client.takes) = (None, false);
+    client.send(&posts(1, &[]));
+    client.told();
+    assert_eq!(client.http.deadline(client.now).0 - client.now.0, 20_000);
+    client.send(&frame(DATA, 0, 1, &[0; 13_107]).repeat(5));
+    client.told();
+    assert_eq!(client.http.deadline(client.now), Moment::NEVER);
+    client.http.took(client.waiting[0], 65_535);
+    assert_eq!(client.told(), "WINDOW 0 65535; WINDOW 1 65535");
+    assert_eq!(client.http.deadline(client.now).0 - client.now.0, 20_000);
+    // The end of content needs no room.
+    let mut client = Client::new();
+    client.content = None;
+    client.send(&posts(1, &[("content-length", "65535")]));
+    client.send(&frame(DATA, 0, 1, &[0; 13_107]).repeat(5));
+    client.told();
+    assert_eq!(client.http.deadline(client.now).0 - client.now.0, 20_000);
 }
 
 /// A connection rests from its last answer on, whenever that is given.
