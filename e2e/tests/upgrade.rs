@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
 use e2e::{
-    Client, Launch, Place, Server, Site, binary, eventually, place::config, process::Process,
-    under_load,
+    Client, Launch, Place, Server, Site, authority::free_ports, binary, eventually, issuing,
+    place::config, process::Process, under_load,
 };
 use rustix::{
     fs::{CWD, Mode, mkfifoat},
@@ -132,6 +132,21 @@ fn no_upgrade_waits_for_a_check_that_has_said_what_it_had_to() {
     let launch = place.launch().program(&place.path("gannet"));
     let server = launch.env("GANNET_FAIL", "checked=hang:1").start();
     assert_eq!(place.upgrade(None), (Some(0), String::new()));
+    server.stop();
+}
+
+#[test]
+fn who_has_certificates_issued_holds_no_upgrade_up() {
+    let place = issuing::Place::new();
+    // Nobody is asked in vain but there.
+    let words = "authority = \"https://127.0.0.1:1/dir\"";
+    let [http, tls] = free_ports(place.address);
+    place.write((http, tls), words, &[("a.test", "\"auto\"")]);
+    let server = place.start();
+    let issuer = issuing::issuer(&server);
+    let words = ["upgrade", "-c", &place.file()].map(str::to_owned);
+    assert_eq!(Launch::of(words.to_vec()).finish().0, Some(0), "{}", place.errors());
+    assert!(eventually(|| !issuer.is_alive()) && issuing::issuer(&server).is_alive());
     server.stop();
 }
 

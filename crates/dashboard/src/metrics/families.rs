@@ -42,6 +42,19 @@ pub const FAMILIES: &[Family] = &[
         put: |status, out| each_route(status, |labels, counts| out.count(&labels, counts.bytes)),
     },
     Family {
+        name: "gannet_site_limited",
+        kind: Kind::Counter,
+        help: "Requests beyond a limit, by site, route and what the limit said of them.",
+        put: |status, out| {
+            each_route(status, |[site, route], counts| {
+                let verdicts = ["refused", "on trial"].into_iter().zip(counts.limits);
+                for (verdict, count) in verdicts.filter(|(_, count)| *count > 0) {
+                    out.count(&[site, route, ("verdict", verdict)], count);
+                }
+            });
+        },
+    },
+    Family {
         name: "gannet_first_byte_seconds",
         kind: Kind::Histogram,
         help: "Time from a request to the first byte of its answer, by site and route.",

@@ -74,6 +74,11 @@ fn figures_are_whole_and_each_is_there_once() {
         ] {
             assert_eq!(all.get(sample), Some(&expect), "{sample}");
         }
+        for (verdict, expect) in [("refused", 2.0), ("on trial", 1.0)] {
+            let labels = format!("site=\"example.com\",route=\"/a/*\",verdict=\"{verdict}\"");
+            let sample = format!("gannet_site_limited_total{{{labels}}}");
+            assert_eq!(all.get(&sample), Some(&expect), "{sample}");
+        }
     }
 }
 

@@ -209,8 +209,10 @@ impl Shell<'_> {
             self.certificates.end_look();
         }
         // The next program waits for the end of workers and of what runs PHP, and of nobody else;
-        // the process that shows how the server is ends with the channel to this one.
-        let known = self.workers.len() + self.pools.len() + usize::from(self.is_showing());
+        // the process that shows how the server is, and the one that has certificates issued, end
+        // with the channel to this one.
+        let attending = [self.is_showing(), self.issuing.is_there()].map(usize::from);
+        let known = self.workers.len() + self.pools.len() + attending.iter().sum::<usize>();
         let is_busy = self.comparison.is_some() || orphans::awaited() > known;
         is_due && self.machine.is_quiet() && !is_busy
     }
