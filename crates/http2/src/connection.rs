@@ -50,6 +50,8 @@ pub struct Connection {
     /// Which of the streams up to that one have begun: the lowest bit is its own.
     pub(crate) begun: u64,
     pub(crate) requests: u32,
+    /// From then on the next request is told that the end is near.
+    pub(crate) until: Moment,
     /// Whether the peer has been told our settings, and that our field blocks fill no table.
     pub(crate) has_told_settings: bool,
     pub(crate) has_told_table: bool,
@@ -95,7 +97,7 @@ pub(crate) const PARTING_PING: &[u8; 8] = b"parting!";
 impl Connection {
     /// A connection that was accepted `now`.
     #[must_use]
-    pub const fn new(limits: &'static Limits, now: Moment) -> Self {
+    pub fn new(limits: &'static Limits, now: Moment) -> Self {
         Self {
             limits,
             phase: Phase::Preface,
@@ -114,6 +116,7 @@ impl Connection {
             last: 0,
             begun: 0,
             requests: 0,
+            until: now.after(limits.connection_time),
             has_told_settings: false,
             has_told_table: false,
             turn: 0,

@@ -93,7 +93,7 @@ impl Connection {
         };
         self.clock.stop();
         self.requests = self.requests.saturating_add(1);
-        if self.requests >= self.limits.requests_max {
+        if self.requests >= self.limits.requests_max || now >= self.until {
             self.part(now, output);
         }
         self.open(key, *ends, now, (block, slots), output)

@@ -53,6 +53,26 @@ fn an_idle_connection_is_told_that_it_ends() {
     assert_eq!(client.wait(), (2000, Expiry::Close));
 }
 
+/// Who asks now and then, and never rests for long, stays for an hour.
+#[test]
+fn an_old_connection_takes_one_more_request() {
+    let mut client = Client::new();
+    let began = client.now;
+    for minute in 0..60 {
+        client.now = Moment(began.0 + 60_000 * u64::from(minute));
+        let told = client.send(&asks(1 + 2 * minute, "/")).told();
+        assert!(told.ends_with(" 5") && !told.contains("GOAWAY"), "{told}");
+    }
+    client.now = Moment(began.0 + 3_600_000);
+    assert_eq!(
+        client.send(&asks(121, "/")).told(),
+        "GET a/ Known(0); GOAWAY 0 2147483647 0; PING 0 8; HEADERS+4 121 88; DATA+1 121 5"
+    );
+    assert_eq!(client.wait(), (2000, Expiry::Nothing));
+    assert_eq!(client.told(), "GOAWAY 0 121 0");
+    assert!(client.http.is_closing());
+}
+
 #[test]
 fn a_frame_that_does_not_come_to_its_end_breaks_the_connection() {
     for begun in [&asks(1, "/")[..20], &frame(HEADERS, 0, 1, &get("/", &[]))[..]] {
