@@ -27,8 +27,12 @@ pub const RESETS: Rate = Rate { burst: 300, per_second: 30 };
 /// updates beyond what was sent): so many at once, and so many a second on average.
 pub const IDLE_FRAMES: Rate = Rate { burst: 1000, per_second: 200 };
 
-/// Idle frames that a frame of content sent to the peer pays for: its window updates.
+/// Idle frames that an answer pays for once all its content is sent: updates of windows.
 pub const IDLE_FRAMES_PAID: u32 = 3;
+
+/// Bytes of content sent to the peer that pay for one idle frame more. Some clients widen both
+/// windows for every 4 KiB that they read.
+pub const IDLE_FRAME_BYTES: u64 = 256;
 
 /// Bytes of content below which a frame that is not the last counts as an idle one.
 pub const CONTENT_BYTES_MIN: usize = 16;

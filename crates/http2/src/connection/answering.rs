@@ -252,7 +252,7 @@ impl Connection {
             stream.allowance -= bytes;
         }
         stream.clock.progress(now, bytes, self.limits);
-        self.calm.sent();
+        self.calm.sent(bytes, ends);
         if ends {
             self.finish(key, now, output);
         }

@@ -97,6 +97,36 @@ fn updates_of_windows_are_paid_for_by_content() {
     assert_eq!(client.told(), "");
 }
 
+/// As do the clients that widen both windows for every 4 KiB that they read.
+#[test]
+fn a_large_answer_pays_for_many_updates_of_windows() {
+    let mut client = Client::new();
+    client.content = Some(40_000_000);
+    client.send(&asks(1, "/"));
+    let mut told = client.told();
+    while !told.contains("DATA+1") {
+        assert!(told.contains("DATA 1 "), "{told}");
+        let room = 4096_u32.to_be_bytes();
+        let both = [frame(WINDOW_UPDATE, 0, 0, &room), frame(WINDOW_UPDATE, 0, 1, &room)].concat();
+        let count = 4 * told.matches("DATA").count();
+        told = client.send(&both.repeat(count)).told();
+    }
+}
+
+/// What a frame lets in is little, for however many streams.
+#[test]
+fn windows_that_settings_widen_by_the_byte() {
+    let mut client = Client::new();
+    client.content = Some(100_000);
+    client.send(&frame(SETTINGS, 0, 0, &setting(4, 0)));
+    for stream in (1..).step_by(2).take(100) {
+        client.send(&frame(HEADERS, WHOLE, stream, &get("/", &[("priority", "i")])));
+    }
+    client.told();
+    let stopped = tries(&mut client, 5000, |number| frame(SETTINGS, 0, 0, &setting(4, number + 1)));
+    assert!(stopped.is_some_and(|number| (990..=1000).contains(&number)), "{stopped:?}");
+}
+
 #[test]
 fn a_head_without_end() {
     let mut client = Client::new();
