@@ -58,8 +58,8 @@ pub struct Connection {
     /// Counts turns of answers that take turns.
     pub(crate) turn: u32,
     pub(crate) calm: Calm,
-    pub(crate) reset_lately: [u32; RESETS_REMEMBERED],
-    pub(crate) resets: usize,
+    reset_lately: Vec<u32>,
+    resets: usize,
     /// Priorities of streams that have not begun.
     pub(crate) early: Vec<(u32, Priority)>,
     pub(crate) ended: Vec<Ended>,
@@ -121,7 +121,7 @@ impl Connection {
             has_told_table: false,
             turn: 0,
             calm: Calm::new(now),
-            reset_lately: [0; RESETS_REMEMBERED],
+            reset_lately: Vec::new(),
             resets: 0,
             early: Vec::new(),
             ended: Vec::new(),
@@ -248,6 +248,7 @@ impl Connection {
 
     /// Gives the connection up.
     pub(crate) fn fail<'b>(&mut self, fault: Fault, output: &mut Output) -> Event<'b> {
+        self.tell_settings(output);
         frame::push_goaway(output.bytes(), self.last, fault.code);
         self.phase = Phase::Deaf;
         self.partial = None;
@@ -285,10 +286,24 @@ impl Connection {
         self.begun.checked_shr(passed).is_none_or(|begun| begun & 1 == 1)
     }
 
+    /// Whether nothing but the head of a request can come on that stream, or nothing at all.
+    pub(crate) fn is_idle_stream(&self, id: u32) -> bool {
+        // What is beyond the last of a GOAWAY may be under way, and is none of ours.
+        id.is_multiple_of(2) || (id > self.last && self.parting != Parting::Final)
+    }
+
     /// What is still on its way on that stream is to be dropped in silence.
     pub(crate) fn remember_reset(&mut self, id: u32) {
-        self.reset_lately[self.resets % RESETS_REMEMBERED] = id;
+        match self.reset_lately.get_mut(self.resets % RESETS_REMEMBERED) {
+            Some(oldest) => *oldest = id,
+            None => self.reset_lately.push(id),
+        }
         self.resets = self.resets.wrapping_add(1);
+    }
+
+    /// Whether what comes on that stream, which is not open, is to be dropped in silence.
+    pub(crate) fn is_dropped(&self, id: u32) -> bool {
+        id > self.last || self.reset_lately.contains(&id)
     }
 
     /// More bytes are needed than `rest`.

@@ -40,8 +40,9 @@ pub const CONTENT_BYTES_MIN: usize = 16;
 /// Streams whose priority may be told before they begin; what goes beyond them is forgotten.
 pub const EARLY_PRIORITIES_MAX: usize = 8;
 
-/// Streams that were reset lately whose late frames are dropped in silence.
-pub const RESETS_REMEMBERED: usize = 16;
+/// Streams that were reset lately whose late frames are dropped in silence: as many as are reset at
+/// once.
+pub const RESETS_REMEMBERED: usize = RESETS.burst as usize;
 
 /// Slots for streams that an idle connection keeps.
 pub const SLOTS_KEPT: usize = 2;

@@ -114,7 +114,7 @@ impl Connection {
         if frame.payload.len() != 4 {
             return Err(Fault::size("WINDOW_UPDATE has not four bytes"));
         }
-        if id > self.last {
+        if id != 0 && self.is_idle_stream(id) {
             return Err(Fault::protocol("WINDOW_UPDATE on a stream that has not begun"));
         }
         self.calm.idle_frame(now)?;

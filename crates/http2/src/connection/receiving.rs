@@ -155,7 +155,7 @@ impl Connection {
     ) -> Result<Event<'b>, Fault> {
         let id = head.stream;
         let Some(key) = self.streams.find(id) else {
-            if self.reset_lately.contains(&id) {
+            if self.is_dropped(id) {
                 return self.calm.idle_frame(now).map(|()| Event::Handled);
             }
             return Err(match self.has_begun(id) {
@@ -221,7 +221,7 @@ impl Connection {
         output: &mut Output,
     ) -> Result<Step<'b>, Fault> {
         let id = frame.stream;
-        if id == 0 || id > self.last {
+        if self.is_idle_stream(id) {
             return Err(Fault::protocol("DATA on a stream that has not begun"));
         }
         let flow = Fault::new(Code::FlowControlError, "more content than the window holds");
@@ -237,7 +237,7 @@ impl Connection {
             self.calm.idle_frame(now)?;
         }
         let Some(key) = self.streams.find(id) else {
-            if self.reset_lately.contains(&id) {
+            if self.is_dropped(id) {
                 return self.calm.idle_frame(now).map(|()| Step::Done);
             }
             let fault = Fault::new(Code::StreamClosed, "DATA on a stream that is over");
@@ -310,7 +310,7 @@ impl Connection {
         if frame.payload.len() != 4 {
             return Err(Fault::size("RST_STREAM has not four bytes"));
         }
-        if frame.stream == 0 || frame.stream > self.last {
+        if self.is_idle_stream(frame.stream) {
             return Err(Fault::protocol("RST_STREAM on a stream that has not begun"));
         }
         let Some(key) = self.streams.find(frame.stream) else {
