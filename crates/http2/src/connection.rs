@@ -172,9 +172,11 @@ impl Connection {
                 return (input.len(), self.fail(fault, output));
             }
             let Some(frame) = Frame::parse(rest) else { return (used, self.wait(rest, now)) };
-            self.is_within_frame = false;
             used += HEAD_BYTES + frame.payload.len();
-            match self.take(&frame, now, output) {
+            let taken = self.take(&frame, now, output);
+            // A head that goes on has its time from its first frame on.
+            self.is_within_frame &= self.partial.is_some();
+            match taken {
                 Ok(Step::Done) => {}
                 Ok(Step::Event(event)) => return (used, event),
                 Ok(Step::Head(head)) => break head,

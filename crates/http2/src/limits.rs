@@ -16,6 +16,10 @@ pub const ENTRY_BYTES: usize = 32;
 /// Frames that one field block may go on in; one more breaks the connection.
 pub const CONTINUATIONS_MAX: u32 = 16;
 
+/// How many times as long as a head its field block may be. It is read to its end, since the table
+/// depends on it, and then answered with 431; a longer one breaks the connection.
+pub const BLOCK_HEADS_MAX: usize = 4;
+
 /// Bytes of content that may be on their way on a connection, and on each of its streams.
 pub const WINDOW_BYTES: u32 = 65_535;
 

@@ -6,7 +6,7 @@ use crate::{
     event::{Ended, Event},
     fault::{Code, Fault},
     frame::{self, Frame},
-    limits::{CONTENT_BYTES_MIN, CONTINUATIONS_MAX, WINDOW_BYTES},
+    limits::{BLOCK_HEADS_MAX, CONTENT_BYTES_MIN, CONTINUATIONS_MAX, WINDOW_BYTES},
     priority::Priority,
     request::{self, Head},
     stream::{Answer, Key},
@@ -200,7 +200,8 @@ impl Connection {
         };
         partial.continuations += 1;
         let bytes = partial.coded.len() + frame.payload.len();
-        if partial.continuations > CONTINUATIONS_MAX || bytes > self.limits.head_bytes_max {
+        let bytes_max = BLOCK_HEADS_MAX * self.limits.head_bytes_max;
+        if partial.continuations > CONTINUATIONS_MAX || bytes > bytes_max {
             return Err(Fault::new(
                 Code::EnhanceYourCalm,
                 "a field block does not come to its end",

@@ -134,7 +134,41 @@ fn a_head_without_end() {
     assert_eq!(tries(&mut client, 1000, |_| frame(CONTINUATION, 0, 1, &[])), Some(16));
     let mut client = Client::new();
     client.send(&frame(HEADERS, 0, 1, &get("/", &[])));
-    assert_eq!(tries(&mut client, 1000, |_| frame(CONTINUATION, 0, 1, &[0; 16_384])), Some(1));
+    assert_eq!(tries(&mut client, 1000, |_| frame(CONTINUATION, 0, 1, &[0; 16_384])), Some(7));
+}
+
+/// It is read to its end, as the table depends on it.
+#[test]
+fn a_head_that_is_much_too_long_is_answered() {
+    let mut client = Client::new();
+    let mut coded = get("/", &[]);
+    // A cookie of 45,000 bytes, and a field that goes into the table.
+    coded.extend(b"\x0f\x11\x7f\xc9\xde\x02");
+    coded.extend([b'c'; 45_000]);
+    coded.extend(b"\x40\x01x\x01y");
+    let pieces: Vec<_> = coded.chunks(16_000).collect();
+    let mut frames = frame(HEADERS, END_STREAM, 1, pieces[0]);
+    frames.extend(frame(CONTINUATION, 0, 1, pieces[1]));
+    frames.extend(frame(CONTINUATION, END_HEADERS, 1, pieces[2]));
+    assert_eq!(client.send(&frames).told(), "refused 431; HEADERS+4 1 08; DATA+1 1 5");
+    let coded = [&get("/", &[])[..], &[0xbe]].concat();
+    assert!(client.send(&frame(HEADERS, WHOLE, 3, &coded)).told().starts_with("GET a/"));
+}
+
+/// What the client is told of one answer has the same bytes whatever came before.
+#[test]
+fn an_answer_tells_nothing_of_another() {
+    let mut client = Client::new();
+    client.send(&asks(1, "/")).sent();
+    let first = client.send(&asks(3, "/")).sent();
+    let secret = [("cookie", "secret"), ("x", "y")];
+    client.send(&frame(HEADERS, WHOLE, 5, &get("/other", &secret))).sent();
+    let mut again = client.send(&asks(7, "/")).sent();
+    for at in [8, first.len() - 5 - 1] {
+        assert_eq!((first[at], again[at]), (3, 7), "but for the number of its stream");
+        again[at] = 3;
+    }
+    assert!(first == again);
 }
 
 /// One byte stands for a field of 4 KB; the sum of them is what counts.

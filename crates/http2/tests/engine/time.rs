@@ -86,6 +86,20 @@ fn a_frame_that_does_not_come_to_its_end_breaks_the_connection() {
     }
 }
 
+/// In however many frames it comes.
+#[test]
+fn a_head_that_goes_on_has_no_more_time() {
+    let mut client = Client::new();
+    client.send(&frame(HEADERS, 0, 1, &get("/", &[])));
+    for _ in 0..11 {
+        client.http.deadline(client.now);
+        client.now = Moment(client.now.0 + 2500);
+        client.send(&frame(CONTINUATION, 0, 1, &[]));
+    }
+    let (waited, expiry) = client.wait();
+    assert!(waited == 2500 && matches!(expiry, Expiry::Broken(_)), "{waited} {expiry:?}");
+}
+
 #[test]
 fn an_answer_is_waited_for_as_long_as_it_takes() {
     let mut client = Client::new();
