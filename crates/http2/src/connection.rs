@@ -55,6 +55,8 @@ pub struct Connection {
     /// Whether the peer has been told our settings, and that our field blocks fill no table.
     pub(crate) has_told_settings: bool,
     pub(crate) has_told_table: bool,
+    /// Whether the peer has said that it knows our settings.
+    pub(crate) knows_settings: bool,
     /// Counts turns of answers that take turns.
     pub(crate) turn: u32,
     pub(crate) calm: Calm,
@@ -119,6 +121,7 @@ impl Connection {
             until: now.after(limits.connection_time),
             has_told_settings: false,
             has_told_table: false,
+            knows_settings: false,
             turn: 0,
             calm: Calm::new(now),
             reset_lately: Vec::new(),

@@ -25,6 +25,7 @@ impl Connection {
             return Err(Fault::protocol("SETTINGS on a stream"));
         }
         if frame.has(frame::ACK) {
+            self.knows_settings = true;
             return match frame.payload {
                 [] => self.calm.idle_frame(now).map(|()| Step::Done),
                 _ => Err(Fault::size("a SETTINGS frame that acknowledges says something")),

@@ -6,7 +6,7 @@ use crate::{
     event::{Ended, Event},
     fault::{Code, Fault},
     frame::{self, Frame},
-    limits::{BLOCK_HEADS_MAX, CONTENT_BYTES_MIN, CONTINUATIONS_MAX, WINDOW_BYTES},
+    limits::{BLOCK_HEADS_MAX, CONTENT_BYTES_MIN, CONTINUATIONS_MAX, STREAMS_MAX, WINDOW_BYTES},
     priority::Priority,
     request::{self, Head},
     stream::{Answer, Key},
@@ -87,9 +87,16 @@ impl Connection {
             return self.calm.idle_frame(now).map(|()| Event::Handled);
         }
         self.note_begun(*id);
+        self.make_room(output);
         let Some(key) = self.streams.enter(*id, self.stream_window, now) else {
-            let fault = Fault::new(Code::RefusedStream, "too many streams are open");
-            return self.reset(*id, fault, now, output).map(|_| Event::Handled);
+            // Who cannot know yet how many there may be has broken no limit (section 6.5.2).
+            match self.knows_settings {
+                true => self.calm.reset(now)?,
+                false => self.calm.idle_frame(now)?,
+            }
+            frame::push_reset(output.bytes(), *id, Code::RefusedStream);
+            self.remember_reset(*id);
+            return Ok(Event::Handled);
         };
         self.clock.stop();
         self.requests = self.requests.saturating_add(1);
@@ -97,6 +104,18 @@ impl Connection {
             self.part(now, output);
         }
         self.open(key, *ends, now, (block, slots), output)
+    }
+
+    /// Where all slots are taken, frees one whose answer has been given and whose content is waited
+    /// for by nobody.
+    fn make_room(&mut self, output: &mut Output) {
+        if self.streams.open() < STREAMS_MAX {
+            return;
+        }
+        let given = self.streams.iter().find(|(_, one)| one.answer == Answer::Given);
+        if let Some(key) = given.map(|(key, _)| key) {
+            self.stop_content(key, output);
+        }
     }
 
     /// Reads the head that has opened a stream.

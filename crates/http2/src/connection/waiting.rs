@@ -117,7 +117,9 @@ impl Connection {
                 let reason = Some("the client opens no window for it");
                 self.ended.push(Ended { key, unsent_bytes, reason });
             }
-            frame::push_reset(output.bytes(), id, Code::Cancel);
+            let is_given = stream.answer == Answer::Given;
+            let code = if is_given { Code::NoError } else { Code::Cancel };
+            frame::push_reset(output.bytes(), id, code);
             self.remember_reset(id);
             self.streams.leave(key);
         }

@@ -151,7 +151,20 @@ fn content_that_nobody_reads_is_not_waited_for_long() {
     client.send(&posts(1, &[("content-length", "20")]));
     client.told();
     assert_eq!(client.wait(), (20_000, Expiry::Nothing));
-    assert_eq!(client.told(), "RST 1 8");
+    assert_eq!(client.told(), "RST 1 0", "its answer stands");
+}
+
+/// Nor at all where its client waits to be asked for it, or others want its slot.
+#[test]
+fn content_that_nobody_reads_keeps_nobody_from_anything() {
+    let mut client = Client::new();
+    client.send(&posts(1, &[("expect", "100-continue")]));
+    assert_eq!(client.told(), "POST a/ Unknown; HEADERS+4 1 88; DATA+1 1 5; RST 1 0");
+    for stream in (3..).step_by(2).take(128) {
+        assert!(client.send(&posts(stream, &[])).told().ends_with(&format!("DATA+1 {stream} 5")));
+    }
+    let told = client.send(&asks(259, "/")).told();
+    assert_eq!(told, "GET a/ Known(0); RST 3 0; HEADERS+4 259 88; DATA+1 259 5");
 }
 
 #[test]
