@@ -51,6 +51,12 @@ fn resets_that_the_server_is_made_to_send() {
     }
     let stopped = flood(|number| frame(HEADERS, WHOLE, 3 + 2 * number, &block(&[("x", "y")])));
     assert_eq!(stopped, Some(300), "no requests");
+    let stopped = flood(|number| {
+        let stream = 3 + 2 * number;
+        [posts(stream, &[("content-length", "5")]), frame(DATA, END_STREAM, stream, b"abc")]
+            .concat()
+    });
+    assert_eq!(stopped, Some(300), "content of another length");
 }
 
 #[test]
