@@ -1,6 +1,7 @@
 //! Windows in both directions (RFC 9113 sections 5.2 and 6.9).
 
 use crate::client::*;
+use base::Moment;
 use message::Status;
 
 fn widen(stream: u32, bytes: u32) -> Vec<u8> {
@@ -107,6 +108,28 @@ fn content_of_a_request_is_let_in_as_it_is_read() {
     // Each update lets in what was used up since the one before.
     assert_eq!(told.matches("WINDOW 0 48000").count(), 6);
     assert_eq!(told.matches("WINDOW 1 48000").count(), 6);
+}
+
+/// For as long as both sides like: what a tunnel in a stream would need.
+#[test]
+fn content_goes_both_ways_at_once() {
+    let mut client = Client::new();
+    client.content = None;
+    client.send(&posts(1, &[]));
+    let key = client.waiting.pop().unwrap();
+    client.begin(key);
+    assert_eq!(client.told(), "POST a/ Unknown; HEADERS+4 1 88");
+    for _ in 0..3 {
+        assert_eq!(client.send(&frame(DATA, 0, 1, &[0; 100])).told(), "content 100");
+        client.http.stream(key, vec![0; 200]);
+        assert_eq!(client.told(), "DATA 1 200");
+        assert_eq!(client.http.deadline(client.now), Moment::NEVER, "nobody is waited for");
+    }
+    assert_eq!(client.send(&frame(DATA, END_STREAM, 1, &[])).told(), "end");
+    client.http.stream(key, vec![0; 200]);
+    client.http.finish_stream(key);
+    assert_eq!(client.told(), "DATA+1 1 200");
+    assert!(client.http.is_idle());
 }
 
 #[test]
