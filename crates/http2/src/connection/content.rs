@@ -18,7 +18,8 @@ impl Connection {
     /// those, by [`Connection::widen`].
     pub fn took(&mut self, key: Key, bytes: usize) {
         if let Some(stream) = self.streams.get_mut(key) {
-            stream.untaken = stream.untaken.saturating_sub(bytes as u32);
+            stream.untaken =
+                stream.untaken.saturating_sub(u32::try_from(bytes).unwrap_or(u32::MAX));
         }
     }
 
@@ -29,14 +30,14 @@ impl Connection {
             return;
         }
         // Of a request that was answered, nothing is kept.
-        let kept = self.streams.iter().filter(|(_, stream)| stream.answer == Answer::Due);
+        let kept = self.streams.iter().filter(|(_, stream)| stream.answer != Answer::Given);
         let untaken = kept.map(|(_, stream)| stream.untaken).sum();
         if let Some(bytes) = self.room.widen(untaken, now) {
             frame::push_window(output.bytes(), 0, bytes);
         }
         let wanted = |stream: &Stream| {
             let may_come = stream.content_due.is_none_or(|due| due > u64::from(stream.grant));
-            stream.is_receiving && may_come && stream.answer == Answer::Due
+            stream.is_receiving && may_come && stream.answer != Answer::Given
         };
         for (_, stream) in self.streams.iter_mut().filter(|(_, stream)| wanted(stream)) {
             let used = stream.grant + stream.untaken;
@@ -55,7 +56,7 @@ impl Connection {
     ) -> Result<Step<'b>, Fault> {
         let id = frame.stream;
         let part_bytes = mem::take(&mut self.part_bytes);
-        if id == 0 || id > self.last {
+        if self.is_idle_stream(id) {
             return Err(Fault::protocol("DATA on a stream that has not begun"));
         }
         let flow = Fault::new(Code::FlowControlError, "more content than the window holds");
@@ -67,7 +68,7 @@ impl Connection {
             self.calm.idle_frame(now)?;
         }
         let Some(key) = self.streams.find(id) else {
-            if self.reset_lately.contains(&id) {
+            if self.is_dropped(id) {
                 return self.calm.idle_frame(now).map(|()| Step::Done);
             }
             let fault = Fault::new(Code::StreamClosed, "DATA on a stream that is over");

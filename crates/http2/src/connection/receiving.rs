@@ -6,10 +6,10 @@ use crate::{
     event::{Ended, Event},
     fault::{Code, Fault},
     frame::{self, Frame},
-    limits::CONTINUATIONS_MAX,
+    limits::{BLOCK_HEADS_MAX, CONTINUATIONS_MAX, STREAMS_MAX},
     priority::Priority,
     request::{self, Head},
-    stream::Key,
+    stream::{Answer, Key},
 };
 use base::Moment;
 use message::{Length, Method, Name, Output, Slots};
@@ -87,16 +87,35 @@ impl Connection {
             return self.calm.idle_frame(now).map(|()| Event::Handled);
         }
         self.note_begun(*id);
+        self.make_room(output);
         let Some(key) = self.streams.enter(*id, self.stream_window, now) else {
-            let fault = Fault::new(Code::RefusedStream, "too many streams are open");
-            return self.reset(*id, fault, now, output).map(|_| Event::Handled);
+            // Who cannot know yet how many there may be has broken no limit (section 6.5.2).
+            match self.knows_settings {
+                true => self.calm.reset(now)?,
+                false => self.calm.idle_frame(now)?,
+            }
+            frame::push_reset(output.bytes(), *id, Code::RefusedStream);
+            self.remember_reset(*id);
+            return Ok(Event::Handled);
         };
         self.clock.stop();
         self.requests = self.requests.saturating_add(1);
-        if self.requests >= self.limits.requests_max {
+        if self.requests >= self.limits.requests_max || now >= self.until {
             self.part(now, output);
         }
         self.open(key, *ends, now, (block, slots), output)
+    }
+
+    /// Where all slots are taken, frees one whose answer has been given and whose content is waited
+    /// for by nobody.
+    fn make_room(&mut self, output: &mut Output) {
+        if self.streams.open() < STREAMS_MAX {
+            return;
+        }
+        let given = self.streams.iter().find(|(_, one)| one.answer == Answer::Given);
+        if let Some(key) = given.map(|(key, _)| key) {
+            self.stop_content(key, output);
+        }
     }
 
     /// Reads the head that has opened a stream.
@@ -155,7 +174,7 @@ impl Connection {
     ) -> Result<Event<'b>, Fault> {
         let id = head.stream;
         let Some(key) = self.streams.find(id) else {
-            if self.reset_lately.contains(&id) {
+            if self.is_dropped(id) {
                 return self.calm.idle_frame(now).map(|()| Event::Handled);
             }
             return Err(match self.has_begun(id) {
@@ -200,7 +219,8 @@ impl Connection {
         };
         partial.continuations += 1;
         let bytes = partial.coded.len() + frame.payload.len();
-        if partial.continuations > CONTINUATIONS_MAX || bytes > self.limits.head_bytes_max {
+        let bytes_max = BLOCK_HEADS_MAX * self.limits.head_bytes_max;
+        if partial.continuations > CONTINUATIONS_MAX || bytes > bytes_max {
             return Err(Fault::new(
                 Code::EnhanceYourCalm,
                 "a field block does not come to its end",
@@ -218,7 +238,7 @@ impl Connection {
         if frame.payload.len() != 4 {
             return Err(Fault::size("RST_STREAM has not four bytes"));
         }
-        if frame.stream == 0 || frame.stream > self.last {
+        if self.is_idle_stream(frame.stream) {
             return Err(Fault::protocol("RST_STREAM on a stream that has not begun"));
         }
         let Some(key) = self.streams.find(frame.stream) else {

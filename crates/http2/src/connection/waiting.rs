@@ -138,12 +138,13 @@ impl Connection {
     /// Gives a stream up that will never come to its end.
     fn give_up(&mut self, key: Key, reason: &'static str, output: &mut Output) {
         let Some(stream) = self.streams.get(key) else { return };
-        let id = stream.id;
-        if stream.answer != Answer::Given {
+        let (id, is_given) = (stream.id, stream.answer == Answer::Given);
+        if !is_given {
             let unsent_bytes = stream.content.len();
             self.ended.push(Ended { key, unsent_bytes, reason: Some(reason) });
         }
-        frame::push_reset(output.bytes(), id, Code::Cancel);
+        let code = if is_given { Code::NoError } else { Code::Cancel };
+        frame::push_reset(output.bytes(), id, code);
         self.remember_reset(id);
         self.streams.leave(key);
     }

@@ -2,8 +2,14 @@
 
 use base::Moment;
 use http2::{Block, Connection, Event, Expiry, Given, Key, PREFACE};
-use message::{Body, Limits, Output, Prepared, Response, Shared, Slots, Status, response::Line};
-use std::{fmt::Write, rc::Rc};
+use message::{
+    Body, Broken, Limits, Output, Prepared, Response, Shared, Slots, Source, Status, response::Line,
+};
+use std::{
+    fmt::Write,
+    rc::Rc,
+    task::{Context, Poll},
+};
 
 pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
@@ -74,6 +80,15 @@ pub(crate) fn posts(stream: u32, more: &[(&str, &str)]) -> Vec<u8> {
 /// A setting's six bytes.
 pub(crate) fn setting(name: u16, value: u32) -> Vec<u8> {
     [&name.to_be_bytes()[..], &value.to_be_bytes()].concat()
+}
+
+/// Content that somebody else gives.
+struct Nothing;
+
+impl Source for Nothing {
+    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Vec<u8>, Broken>>> {
+        Poll::Ready(None)
+    }
 }
 
 /// A connection and what it told.
@@ -252,6 +267,15 @@ impl Client {
 
     pub(crate) fn proceed(&mut self, key: Key) {
         self.http.proceed(key, &mut self.output);
+    }
+
+    /// Begins an answer whose content is given piece by piece.
+    pub(crate) fn begin(&mut self, key: Key) {
+        let response =
+            Response { body: Body::Stream(Box::new(Nothing)), ..Response::empty(Status::OK) };
+        let how = (DATE, self.now, false);
+        let given = self.http.respond(key, response, how, &mut self.output);
+        assert!(matches!(given, Given::From(_)));
     }
 
     /// Ends the content of an answer by a field.

@@ -153,6 +153,28 @@ fn windows_grow_where_the_way_is_long() {
     }
 }
 
+/// For as long as both sides like: what a tunnel in a stream would need.
+#[test]
+fn content_goes_both_ways_at_once() {
+    let mut client = Client::new();
+    client.content = None;
+    client.send(&posts(1, &[]));
+    let key = client.waiting.pop().unwrap();
+    client.begin(key);
+    assert_eq!(client.told(), "POST a/ Unknown; HEADERS+4 1 88");
+    for _ in 0..3 {
+        assert_eq!(client.send(&frame(DATA, 0, 1, &[0; 100])).told(), "content 100");
+        client.http.stream(key, vec![0; 200]);
+        assert_eq!(client.told(), "DATA 1 200");
+        assert_eq!(client.http.deadline(client.now), Moment::NEVER, "nobody is waited for");
+    }
+    assert_eq!(client.send(&frame(DATA, END_STREAM, 1, &[])).told(), "end");
+    client.http.stream(key, vec![0; 200]);
+    client.http.finish_stream(key);
+    assert_eq!(client.told(), "DATA+1 1 200");
+    assert!(client.http.is_idle());
+}
+
 #[test]
 fn who_sends_more_than_the_window_holds_is_stopped() {
     let mut client = Client::new();

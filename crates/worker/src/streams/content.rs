@@ -28,11 +28,12 @@ pub(super) struct Coming {
 impl Streams {
     /// Takes a piece of the content that an application is to be sent; thrown away where nobody is.
     pub(super) fn take(&mut self, key: Key, piece: &[u8], turn: &mut Turn<'_>, from: &From<'_>) {
-        let Some(UnderWay { work, coming, .. }) = self.find(key) else { return };
-        let upload = match work {
-            Work::Upload(upload) => upload,
-            Work::Job(_) => return coming.early.extend_from_slice(piece),
-            Work::Nothing | Work::Source(_) => return,
+        let (upload, coming) = match self.find(key) {
+            Some(UnderWay { work: Work::Upload(upload), coming, .. }) => (upload, coming),
+            Some(UnderWay { work: Work::Job(_), coming, .. }) => {
+                return coming.early.extend_from_slice(piece);
+            }
+            _ => return self.http.took(key, piece.len()),
         };
         coming.untaken_bytes += piece.len();
         let refused = match upload.take(piece, &turn.core.pool) {
@@ -92,6 +93,7 @@ impl Streams {
     ) {
         if let Some(upload) = self.take_upload(key) {
             let (exchange, ..) = upload.finish();
+            self.http.took(key, usize::MAX);
             self.resume((key, exchange), Done::Failed(status, why), turn, from);
         }
     }
