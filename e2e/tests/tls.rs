@@ -302,7 +302,7 @@ fn clients_show_a_certificate_where_one_is_asked_for_and_no_way_leads_around_it(
     let certificates = &place.certificates;
     certificates.make("staff", "ec", &["staff"]);
     certificates.make("other", "ec", &["other"]);
-    certificates.make_between((-9, -2), "late", &["late"]);
+    certificates.make_between(["-9 days", "-2 days"], "late", &["late"]);
     let pems = ["staff", "late"].map(|name| fs::read(certificates.path(&format!("{name}.pem"))));
     fs::write(certificates.path("staff-ca.pem"), pems.map(Result::unwrap).concat()).unwrap();
     let authority = format!(", client-ca = {:?}", certificates.path("staff-ca.pem"));
@@ -722,7 +722,7 @@ fn failed_handshakes_are_counted_by_what_went_wrong() {
 fn an_expired_certificate_is_used_where_there_is_no_better_one() {
     let place = Place::new();
     let certificates = &place.certificates;
-    certificates.make_between((-9, -2), "old", &["a.example"]);
+    certificates.make_between(["-9 days", "-2 days"], "old", &["a.example"]);
     certificates.replace("old", "used");
     let server = place.serve("", &place.of("a.example", "used", ""));
     let shows = |name: &str| {
@@ -741,6 +741,26 @@ fn an_expired_certificate_is_used_where_there_is_no_better_one() {
     let is_refused = || says(": browsers refuse it: the one before goes on");
     assert!(eventually(is_refused), "{:?}", place.reasons("certificate"));
     assert!(shows("a"));
+    server.stop();
+}
+
+/// Where the one before ends soon, too, nobody would be there to look again the next day.
+#[test]
+fn a_certificate_of_the_future_is_used_as_soon_as_it_holds() {
+    let place = Place::new();
+    let certificates = &place.certificates;
+    certificates.replace("a", "used");
+    let server = place.serve("", &place.of("a.example", "used", ""));
+    let shows = |name: &str| {
+        let said = openssl(server.addr(), &["-servername", "a.example"], "");
+        said.contains(&format!("subject=CN = {name}\n"))
+    };
+    certificates.make_between(["6 seconds", "90 days"], "soon", &["a.example"]);
+    certificates.replace("soon", "used");
+    let is_refused = || place.reasons("certificate").iter().any(|one| one.contains("only from"));
+    assert!(eventually(is_refused), "{:?}", place.reasons("certificate"));
+    assert!(eventually(|| shows("soon")));
+    assert!(eventually(|| place.reasons("renewed").len() == 1));
     server.stop();
 }
 
