@@ -20,6 +20,11 @@ pub const CONTINUATIONS_MAX: u32 = 16;
 /// depends on it, and then answered with 431; a longer one breaks the connection.
 pub const BLOCK_HEADS_MAX: usize = 4;
 
+/// Bytes of memory that the requests of a connection may take while they wait for their answers:
+/// heads, and content that is not in a file. Beyond it content goes to a file at once, and a
+/// request that would have to wait, too, is refused, to be tried again.
+pub const WAITING_BYTES_MAX: usize = 2 * 1024 * 1024;
+
 /// Bytes of content that may be on their way on a connection, and on each of its streams, at first.
 pub const WINDOW_BYTES: u32 = 65_535;
 
