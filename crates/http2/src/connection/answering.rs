@@ -262,7 +262,7 @@ impl Connection {
             stream.allowance -= bytes;
         }
         stream.clock.progress(now, bytes, self.limits);
-        self.calm.sent(bytes, ends);
+        self.calm.sent(bytes as u32, ends);
         if ends {
             self.finish(key, now, output);
         }
