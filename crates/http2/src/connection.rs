@@ -2,6 +2,7 @@
 
 mod receiving;
 mod control;
+mod content;
 mod answering;
 mod waiting;
 
@@ -14,6 +15,7 @@ use crate::{
     hpack::Decoder,
     limits::{FRAME_BYTES_MAX, RESETS_REMEMBERED, STREAMS_MAX, WINDOW_BYTES},
     priority::Priority,
+    room::Room,
     stream::{Key, Streams},
 };
 use base::Moment;
@@ -34,8 +36,10 @@ pub struct Connection {
     pub(crate) partial: Option<Box<HeadBlock<'static>>>,
     /// The stream whose content has come to its end with the piece that was told last.
     pub(crate) ending: Option<Key>,
-    /// Whether the beginning of a frame has come.
+    /// Whether the beginning of a frame has come that is not content.
     pub(crate) is_within_frame: bool,
+    /// Bytes of content that have come of a frame which is not whole.
+    pub(crate) part_bytes: usize,
     /// Whether all that has come was read, so that the peer is waited for.
     pub(crate) has_read_all: bool,
     /// Bytes that the peer lets us send on all streams together, and on a new one.
@@ -43,8 +47,8 @@ pub struct Connection {
     pub(crate) stream_window: i64,
     /// Bytes of the largest frame that the peer takes.
     pub(crate) frame_bytes_max: usize,
-    /// Bytes that the peer may send on all streams together before it is allowed more.
-    pub(crate) grant: u32,
+    /// What the peer may send.
+    pub(crate) room: Room,
     /// The highest number of a stream that the peer has begun.
     pub(crate) last: u32,
     /// Which of the streams up to that one have begun: the lowest bit is its own.
@@ -110,11 +114,12 @@ impl Connection {
             partial: None,
             ending: None,
             is_within_frame: false,
+            part_bytes: 0,
             has_read_all: false,
             window: WINDOW_BYTES as i64,
             stream_window: WINDOW_BYTES as i64,
             frame_bytes_max: FRAME_BYTES_MAX,
-            grant: WINDOW_BYTES,
+            room: Room::new(now),
             last: 0,
             begun: 0,
             requests: 0,
@@ -190,13 +195,6 @@ impl Connection {
             Ok(event) => (used, event),
             Err(fault) => (input.len(), self.fail(fault, output)),
         }
-    }
-
-    /// Whether more content of a request is to be told, or its end. What cannot take it yet reads
-    /// no more until it can.
-    #[must_use]
-    pub fn awaits_content(&self, key: Key) -> bool {
-        self.ending == Some(key) || self.streams.get(key).is_some_and(|stream| stream.is_receiving)
     }
 
     /// The number of the stream that has this key; 0 where it is over.
@@ -313,7 +311,12 @@ impl Connection {
 
     /// More bytes are needed than `rest`.
     fn wait<'b>(&mut self, rest: &[u8], now: Moment) -> Event<'b> {
-        let is_within_frame = !rest.is_empty() || self.partial.is_some();
+        // Content is waited for by the rules of its stream, and by none that would end others.
+        let content = Frame::begun(rest).filter(|frame| frame.kind == frame::DATA);
+        let content = content.filter(|_| self.partial.is_none());
+        let is_content = content.is_some();
+        content.iter().for_each(|part| self.note_part(part, now));
+        let is_within_frame = !(rest.is_empty() || is_content) || self.partial.is_some();
         if is_within_frame != self.is_within_frame && self.phase == Phase::Open {
             self.clock.stop();
         }

@@ -20,8 +20,11 @@ pub const CONTINUATIONS_MAX: u32 = 16;
 /// depends on it, and then answered with 431; a longer one breaks the connection.
 pub const BLOCK_HEADS_MAX: usize = 4;
 
-/// Bytes of content that may be on their way on a connection, and on each of its streams.
+/// Bytes of content that may be on their way on a connection, and on each of its streams, at first.
 pub const WINDOW_BYTES: u32 = 65_535;
+
+/// The same, where the way to the peer holds so much, and as long as we take what comes.
+pub const WINDOW_BYTES_MAX: u32 = 1024 * 1024;
 
 /// Streams that are reset, by either side: so many at once, and so many a second on average. Who
 /// has more of them reset breaks the connection.

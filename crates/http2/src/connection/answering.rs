@@ -33,14 +33,14 @@ const HEAD_ROOM_BYTES: usize = 128;
 
 impl Connection {
     /// Reads the fields of a request again that were told with it, for an answer that comes later;
-    /// `None` for any other bytes.
+    /// `None` for any other bytes. Where its stream is over, it is one of unknown length.
     pub fn reread<'b>(
         &self,
         key: Key,
         fields: &'b [u8],
         slots: &'b mut Slots<'b>,
     ) -> Option<Request<'b>> {
-        let ends = !self.streams.get(key)?.has_content;
+        let ends = self.streams.get(key).is_some_and(|stream| !stream.has_content);
         match request::parse(fields, ends, self.limits, slots) {
             Head::Request(request, _) => Some(request),
             Head::Refused(_) | Head::Malformed(_) => None,

@@ -27,7 +27,10 @@ impl Connection {
         if frame.has(frame::ACK) {
             self.knows_settings = true;
             return match frame.payload {
-                [] => self.calm.idle_frame(now).map(|()| Step::Done),
+                [] => {
+                    self.room.acknowledged(now);
+                    self.calm.idle_frame(now).map(|()| Step::Done)
+                }
                 _ => Err(Fault::size("a SETTINGS frame that acknowledges says something")),
             };
         }

@@ -6,7 +6,7 @@ use crate::{
     event::{Ended, Event},
     fault::{Code, Fault},
     frame::{self, Frame},
-    limits::{BLOCK_HEADS_MAX, CONTENT_BYTES_MIN, CONTINUATIONS_MAX, STREAMS_MAX, WINDOW_BYTES},
+    limits::{BLOCK_HEADS_MAX, CONTINUATIONS_MAX, STREAMS_MAX},
     priority::Priority,
     request::{self, Head},
     stream::{Answer, Key},
@@ -232,98 +232,6 @@ impl Connection {
         }
         self.partial = Some(partial);
         Ok(Step::Done)
-    }
-
-    fn data<'b>(
-        &mut self,
-        frame: &Frame<'b>,
-        now: Moment,
-        output: &mut Output,
-    ) -> Result<Step<'b>, Fault> {
-        let id = frame.stream;
-        if self.is_idle_stream(id) {
-            return Err(Fault::protocol("DATA on a stream that has not begun"));
-        }
-        let flow = Fault::new(Code::FlowControlError, "more content than the window holds");
-        let bytes = frame.payload.len() as u32;
-        self.grant = self.grant.checked_sub(bytes).ok_or(flow)?;
-        if self.grant < WINDOW_BYTES / 2 {
-            frame::push_window(output.bytes(), 0, WINDOW_BYTES - self.grant);
-            self.grant = WINDOW_BYTES;
-        }
-        let content = frame.unpadded()?;
-        let ends = frame.has(frame::END_STREAM);
-        if content.len() < CONTENT_BYTES_MIN && !ends {
-            self.calm.idle_frame(now)?;
-        }
-        let Some(key) = self.streams.find(id) else {
-            if self.is_dropped(id) {
-                return self.calm.idle_frame(now).map(|()| Step::Done);
-            }
-            let fault = Fault::new(Code::StreamClosed, "DATA on a stream that is over");
-            return self.cut(id, fault, now, output).map(Step::Event);
-        };
-        let Some(stream) = self.streams.get_mut(key) else { return Ok(Step::Done) };
-        if !stream.is_receiving {
-            let fault =
-                Fault::new(Code::StreamClosed, "DATA on a stream that the client has ended");
-            return self.cut(id, fault, now, output).map(Step::Event);
-        }
-        let Some(grant) = stream.grant.checked_sub(bytes) else {
-            return self.cut(id, flow, now, output).map(Step::Event);
-        };
-        stream.grant = grant;
-        stream.came(content.len(), now);
-        if let Some(due) = &mut stream.content_due {
-            let Some(left) = due.checked_sub(content.len() as u64) else {
-                let fault = Fault::protocol("the content is longer than its length");
-                return self.cut(id, fault, now, output).map(Step::Event);
-            };
-            *due = left;
-        }
-        let is_wanted = stream.answer != Answer::Given;
-        if ends && (content.is_empty() || !is_wanted) {
-            return self.end_content(key, now, output).map(Step::Event);
-        }
-        if ends {
-            self.ending = Some(key);
-            return Ok(Step::Event(Event::Content(key, content)));
-        }
-        if !is_wanted {
-            stream.clock.stop();
-            stream.clock.wait(now);
-            if grant == 0 {
-                self.stop_content(key, output);
-            }
-            return Ok(Step::Done);
-        }
-        if grant < WINDOW_BYTES / 2 {
-            frame::push_window(output.bytes(), id, WINDOW_BYTES - grant);
-            stream.grant = WINDOW_BYTES;
-        }
-        Ok(Step::Event(Event::Content(key, content)))
-    }
-
-    /// The content of a request is complete.
-    pub(super) fn end_content<'b>(
-        &mut self,
-        key: Key,
-        now: Moment,
-        output: &mut Output,
-    ) -> Result<Event<'b>, Fault> {
-        let Some(stream) = self.streams.get_mut(key) else { return Ok(Event::Handled) };
-        if stream.content_due.is_some_and(|due| due > 0) {
-            let id = stream.id;
-            let fault = Fault::protocol("the content is shorter than its length");
-            return self.cut(id, fault, now, output);
-        }
-        stream.is_receiving = false;
-        stream.clock.stop();
-        if stream.answer == Answer::Given {
-            self.streams.leave(key);
-            return Ok(Event::Handled);
-        }
-        Ok(Event::End(key))
     }
 
     fn rst_stream<'b>(&mut self, frame: &Frame<'b>, now: Moment) -> Result<Step<'b>, Fault> {

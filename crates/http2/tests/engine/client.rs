@@ -97,6 +97,8 @@ pub(crate) struct Client {
     pub(crate) now: Moment,
     /// Bytes of content that requests are answered with; `None` leaves them without an answer.
     pub(crate) content: Option<usize>,
+    /// Whether content goes on to whom it is for.
+    pub(crate) takes: bool,
     /// Requests that wait for their answer.
     pub(crate) waiting: Vec<Key>,
     output: Output,
@@ -113,6 +115,7 @@ impl Client {
             http: Connection::new(Box::leak(Box::new(limits)), Moment(1000)),
             now: Moment(1000),
             content: Some(5),
+            takes: true,
             waiting: Vec::new(),
             output: Output::default(),
             unread: Vec::new(),
@@ -157,7 +160,11 @@ impl Client {
                     asked = Some((key, refusal.status()));
                 }
                 Event::Malformed(reason) => tell(format!("malformed: {reason}")),
-                Event::Content(_, bytes) => tell(format!("content {}", bytes.len())),
+                Event::Content(key, bytes) => {
+                    tell(format!("content {}", bytes.len()));
+                    let taken = if self.takes { bytes.len() } else { 0 };
+                    self.http.took(key, taken);
+                }
                 Event::End(_) => tell("end".to_owned()),
                 Event::Cut(ended) => tell(format!("cut: {}", ended.reason.unwrap())),
                 Event::Broken(fault) => {
@@ -190,6 +197,7 @@ impl Client {
     /// What was told since this was last asked: events, and the frames that were sent, each with
     /// its flags, its stream and the length of its payload, or what it says.
     pub(crate) fn told(&mut self) -> String {
+        self.http.widen(self.now, &mut self.output);
         self.http.produce(u64::MAX, self.now, &mut self.output);
         while let Some(ended) = self.http.next_ended() {
             if let Some(reason) = ended.reason {
@@ -273,6 +281,12 @@ impl Client {
     /// Ends the content of an answer by a field.
     pub(crate) fn trail(&mut self, key: Key) {
         self.http.trail(key, vec![Line::fixed("x-checksum", "1")]);
+    }
+
+    /// Closes its side.
+    pub(crate) fn leave(&mut self) {
+        self.http.part_at_once(&mut self.output);
+        self.http.give_up_waiting(&mut self.output);
     }
 
     pub(crate) fn part(&mut self) {
