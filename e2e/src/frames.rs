@@ -108,20 +108,6 @@ pub fn until(wire: &mut impl Bytes, kind: u8) -> Checked<Frame> {
     }
 }
 
-/// All frames in what has come, but for the beginning of one at its end.
-pub fn all(mut bytes: &[u8]) -> Vec<Frame> {
-    let mut frames = Vec::new();
-    while let Some((head, rest)) = bytes.split_first_chunk::<9>() {
-        let [a, b, c, kind, flags, stream @ ..] = *head;
-        let length = u32::from_be_bytes([0, a, b, c]) as usize;
-        let Some((payload, rest)) = rest.split_at_checked(length) else { break };
-        let stream = u32::from_be_bytes(stream);
-        frames.push(Frame { kind, flags, stream, payload: payload.to_vec() });
-        bytes = rest;
-    }
-    frames
-}
-
 /// What frames are sent by, and come by.
 pub trait Wire: Bytes {
     /// Sends bytes.
