@@ -98,6 +98,20 @@ pub fn read(wire: &mut impl Bytes) -> Checked<Frame> {
     Ok(Frame { kind: head[3], flags: head[4], stream: number(&head[5..]), payload })
 }
 
+/// All frames in what has come, but for the beginning of one at its end.
+pub fn all(mut bytes: &[u8]) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    while let Some((head, rest)) = bytes.split_first_chunk::<9>() {
+        let [a, b, c, kind, flags, stream @ ..] = *head;
+        let length = u32::from_be_bytes([0, a, b, c]) as usize;
+        let Some((payload, rest)) = rest.split_at_checked(length) else { break };
+        let stream = u32::from_be_bytes(stream);
+        frames.push(Frame { kind, flags, stream, payload: payload.to_vec() });
+        bytes = rest;
+    }
+    frames
+}
+
 /// The next frame of that kind.
 pub fn until(wire: &mut impl Bytes, kind: u8) -> Checked<Frame> {
     loop {
