@@ -307,9 +307,8 @@ impl SecureClient {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 read => return read,
             }
-            while self.tls.wants_write() {
-                self.tls.write_tls(&mut self.stream)?;
-            }
+            // What a server has said before it went can be read all the same.
+            while self.tls.wants_write() && self.tls.write_tls(&mut self.stream).is_ok() {}
             match self.tls.read_tls(&mut self.stream) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 read => read?,

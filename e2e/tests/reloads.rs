@@ -95,7 +95,9 @@ fn what_is_under_way_longer_than_it_may_be_is_cut() {
     let start = Instant::now();
     place.order(&["reload"]);
     assert!(eventually(|| !old.is_alive()));
-    assert!(start.elapsed() >= Duration::from_secs(1), "it has its time: {:?}", start.elapsed());
+    // Who does not do that is made to, ten seconds after.
+    let taken = start.elapsed();
+    assert!((1..10).contains(&taken.as_secs()), "it has its time, and no more: {taken:?}");
     assert!(busy.drain().unwrap().0.len() < Site::HUGE_BYTES as usize);
     server.stop();
 }

@@ -73,8 +73,8 @@ def tell(fields):
 
 /// Writes, for many connections of some requests each, every block and its fields: `new` begins a
 /// connection, and `?` leads a block that is mostly broken, the last or but one of its connection,
-/// with what nghttp2 makes of it, and Python. Where both understand it, a request follows that names
-/// what it has left in the table.
+/// with what nghttp2 makes of it, and Python. Where both understand it, a request follows that
+/// names what it has left in the table.
 const MAKE: &str = r#"
 random.seed(7541)
 NAMES = [b"accept", b"x-a", b"x-b", b"referer", b"user-agent", b"x-" + b"n" * 60, b"etag"]

@@ -31,7 +31,7 @@ use control::{
     lives::Name,
     trail::{Kept, Phase},
 };
-use http2::{Event, Expiry, Given, Key};
+use http2::{Event, Expiry, Given, Key, limits::WAITING_BYTES_MAX};
 use message::{Broken, Exchange, Length, Limits, Method, Request, RequestId, Slots, Status};
 use std::{
     future::Future,
@@ -233,6 +233,9 @@ impl Streams {
         let (exchange, progress) = answering::answer(turn.core, turn.tick, request, known);
         let work = match progress {
             Progress::Answered(answered) => return self.give(answered, &exchange, giving, turn),
+            _ if is_new && self.waiting_bytes() > WAITING_BYTES_MAX => {
+                return self.send_back(key, turn, from);
+            }
             Progress::Waiting(waiting) => Work::Job(waiting),
             Progress::Calling(call, ledger) => {
                 let (ends, is_secure) = (from.socket.ends(), from.secure.is_some());

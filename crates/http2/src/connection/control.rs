@@ -121,7 +121,7 @@ impl Connection {
         if id != 0 && self.is_idle_stream(id) {
             return Err(Fault::protocol("WINDOW_UPDATE on a stream that has not begun"));
         }
-        self.calm.idle_frame(now)?;
+        self.calm.update(now)?;
         let bytes = frame::number(frame.payload) & MAX_31_BITS;
         let window = match self.streams.find(id) {
             _ if id == 0 => &mut self.window,

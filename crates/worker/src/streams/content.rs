@@ -4,14 +4,14 @@
 //! kept here and does not count as taken: its client sends no more of it than the windows hold, and
 //! nothing else on the connection waits for that.
 
-use super::{From, Streams, UnderWay};
+use super::{From, Streams, UnderWay, refuse};
 use crate::{
     job::Done,
     refusal::Trouble,
     turn::{Turn, Waiting, Work},
     upload::{Refused, Upload},
 };
-use http2::Key;
+use http2::{Key, limits::WAITING_BYTES_MAX};
 use message::Status;
 
 /// Content that is not with whom it is for.
@@ -26,8 +26,29 @@ pub(super) struct Coming {
 }
 
 impl Streams {
+    /// Bytes of memory that requests take which wait for what answers them.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        let bytes = self.under_way.iter().map(|exchange| match &exchange.work {
+            Work::Job(waiting) => waiting.exchange.head.len() + exchange.coming.early.len(),
+            Work::Upload(upload) => upload.memory_bytes(),
+            // Its request is gone: what it holds is an answer.
+            Work::Nothing | Work::Source(_) => 0,
+        });
+        bytes.sum()
+    }
+
+    /// Has a client ask again whose requests take too much memory while they wait.
+    pub(super) fn send_back(&mut self, key: Key, turn: &mut Turn<'_>, from: &From<'_>) {
+        refuse(turn, from, "requests that wait take too much memory");
+        if let Some(fault) = self.http.refuse(key, turn.tick.now, &mut turn.scratch.output) {
+            refuse(turn, from, fault.reason);
+            self.abandon(turn, from);
+        }
+    }
+
     /// Takes a piece of the content that an application is to be sent; thrown away where nobody is.
     pub(super) fn take(&mut self, key: Key, piece: &[u8], turn: &mut Turn<'_>, from: &From<'_>) {
+        let room_bytes = WAITING_BYTES_MAX.saturating_sub(self.waiting_bytes());
         let (upload, coming) = match self.find(key) {
             Some(UnderWay { work: Work::Upload(upload), coming, .. }) => (upload, coming),
             Some(UnderWay { work: Work::Job(_), coming, .. }) => {
@@ -36,7 +57,7 @@ impl Streams {
             _ => return self.http.took(key, piece.len()),
         };
         coming.untaken_bytes += piece.len();
-        let refused = match upload.take(piece, &turn.core.pool) {
+        let refused = match upload.take(piece, room_bytes, &turn.core.pool) {
             Ok(()) => return self.settle(key),
             Err(Refused::TooLarge) => (Status::CONTENT_TOO_LARGE, Trouble::TOO_LARGE),
             Err(Refused::Busy) => (Status::SERVICE_UNAVAILABLE, Trouble::BUSY),
