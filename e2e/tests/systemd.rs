@@ -203,6 +203,40 @@ fn the_unit_file_tells_systemd_what_it_has_to_know() {
     }
 }
 
+/// As on a kernel, or in a container, that lacks one; most sites have a name and no other.
+#[test]
+fn each_layer_of_the_sandbox_is_said_at_the_start_and_what_one_lacks() {
+    let (stage, place) = (Stage::new(), e2e::folder());
+    let config = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nlog = \"json\"\n\
+         [site.\"a.example\"]\nroot = {:?}\n",
+        stage.site.root()
+    );
+    fs::write(stage.file("gannet.toml"), config).unwrap();
+    for (unit, landlock) in [
+        (Unit::shipped(), "landlock: on, ABI "),
+        (Unit::shipped().without("landlock"), "landlock: not available: Operation not permitted"),
+    ] {
+        let launch = tell("run", &stage);
+        let launch = launch.env("XDG_RUNTIME_DIR", place.path().to_str().unwrap());
+        let server = unit.of(launch, place.path()).start();
+        let start = server.wait_for(|line| line["event"] == "start");
+        let said = start["sandbox"].as_array().unwrap().iter().map(|layer| layer.as_str().unwrap());
+        let said: Vec<_> = said.collect();
+        for layer in [
+            "no capabilities: on",
+            "no new privileges: on",
+            "no core dumps: on",
+            "private memory: on",
+            landlock,
+            "seccomp: on",
+        ] {
+            assert!(said.iter().any(|line| line.starts_with(layer)), "{layer}: {said:?}");
+        }
+        server.stop();
+    }
+}
+
 /// With the user, the powers and the calls that the unit file gives it, on the machine as it shows
 /// it.
 #[test]
