@@ -2,7 +2,7 @@
 
 use crate::{Client, Response, Server};
 use serde_json::Value;
-use std::net::SocketAddr;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 /// Where the server is looked at.
 pub fn admin(server: &Server) -> SocketAddr {
@@ -23,6 +23,19 @@ pub fn json(addr: SocketAddr, path: &str) -> Value {
     let answer = ask(addr, path, "");
     assert_eq!((answer.status, answer.get("content-type")), (200, Some("application/json")));
     serde_json::from_str(&answer.text()).unwrap()
+}
+
+/// The figures, by their names and labels.
+pub fn figures(addr: SocketAddr) -> BTreeMap<String, f64> {
+    let answer = ask(addr, "/metrics", "");
+    assert_eq!(answer.status, 200);
+    let text = answer.text();
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let figure = |line: &str| {
+        let (name, value) = line.rsplit_once(' ').unwrap();
+        (name.to_owned(), value.parse().unwrap())
+    };
+    lines.map(figure).collect()
 }
 
 /// What is said of the connection whose client is at `peer`; nothing where there is none.

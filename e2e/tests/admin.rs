@@ -4,13 +4,13 @@
 
 use e2e::{
     Client, Ending, Launch, Server, Site, eventually,
-    look::{admin, ask, connection, json},
+    look::{admin, ask, connection, figures, json},
     process::Process,
     webdriver::Browser,
 };
 use rustix::process::Signal;
 use serde_json::Value;
-use std::{collections::BTreeMap, fs, net::SocketAddr};
+use std::fs;
 
 /// A server with a config that a test may change.
 struct Place {
@@ -48,19 +48,6 @@ impl Place {
         let (code, _, stderr) = Launch::of(words.collect()).finish();
         assert_eq!((code, &*stderr), (Some(0), ""));
     }
-}
-
-/// The figures, by their names and labels.
-fn figures(addr: SocketAddr) -> BTreeMap<String, f64> {
-    let answer = ask(addr, "/metrics", "");
-    assert_eq!(answer.status, 200);
-    let text = answer.text();
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
-    let figure = |line: &str| {
-        let (name, value) = line.rsplit_once(' ').unwrap();
-        (name.to_owned(), value.parse().unwrap())
-    };
-    lines.map(figure).collect()
 }
 
 /// The process that shows it, once it is there.
@@ -165,6 +152,32 @@ fn reloads_and_other_programs_are_seen_at_the_same_address() {
     fs::write(place.file(), text.replace("admin = \"127.0.0.1:0\"\n", "")).unwrap();
     place.tell(&["reload"]);
     assert!(eventually(|| Client::try_connect(addr).is_none() && shower(&server).is_none()));
+    server.stop();
+}
+
+#[test]
+fn verdicts_of_limits_are_seen_by_site_and_route() {
+    let place = Place::new("\"127.0.0.1:0\"");
+    place.write(
+        "\"127.0.0.1:0\"",
+        "route.\"/few/*\" = { limit = \"1/h\", respond = \"few\" }\n\
+         route.\"/trial\" = { limit = { rate = \"1/h\", dry-run = true }, respond = \"trial\" }",
+    );
+    let server = place.start();
+    let addr = admin(&server);
+    let ask = |target: &str| Client::connect(server.addr()).get(target).unwrap().status;
+    // One is let in by its burst, and so is whatever is on trial.
+    for (target, statuses) in [("/few/x", [200, 429, 429]), ("/trial", [200; 3])] {
+        assert_eq!([(); 3].map(|()| ask(target)), statuses, "{target}");
+    }
+    let all = figures(addr);
+    let of = |route: &str, verdict: &str| {
+        let labels = format!("site=\"default\",route=\"{route}\",verdict=\"{verdict}\"");
+        all.get(&format!("gannet_site_limited_total{{{labels}}}")).copied()
+    };
+    assert_eq!([of("/few/*", "refused"), of("/few/*", "on trial")], [Some(2.0), None]);
+    assert_eq!([of("/trial", "refused"), of("/trial", "on trial")], [None, Some(2.0)]);
+    assert_eq!(of("/*", "refused"), None);
     server.stop();
 }
 

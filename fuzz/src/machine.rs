@@ -48,11 +48,16 @@ impl World for Machine {
     }
 }
 
-/// A basic string of TOML, in which every character that is not plain is escaped, and nothing is
-/// filled in.
+/// A basic string of TOML as a value, in which every character that is not plain is escaped, and
+/// nothing is filled in.
 pub(crate) fn quoted(text: &str) -> String {
+    key(&text.replace("${", "$${"))
+}
+
+/// The same as a key, where nothing is ever filled in.
+pub(crate) fn key(text: &str) -> String {
     let mut quoted = "\"".to_owned();
-    for letter in text.replace("${", "$${").chars() {
+    for letter in text.chars() {
         match letter {
             '"' | '\\' => quoted.extend(['\\', letter]),
             ' '..='~' => quoted.push(letter),

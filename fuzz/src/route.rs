@@ -2,7 +2,7 @@
 //! as plainly as there and without a tree.
 
 use crate::{
-    machine::{Machine, quoted},
+    machine::{self, Machine},
     text::lines,
 };
 use config::{Plan, load};
@@ -40,7 +40,7 @@ fn plan(keys: &mut Vec<&str>) -> Option<Plan> {
     loop {
         let routes: String = keys
             .iter()
-            .map(|key| format!("[site.default.route.{}]\nrespond = \"here\"\n", quoted(key)))
+            .map(|key| format!("[site.default.route.{}]\nrespond = \"here\"\n", machine::key(key)))
             .collect();
         let text = format!("[site.default]\nrespond = \"elsewhere\"\n{routes}");
         let errors = match load("t.toml", &text, &Machine) {

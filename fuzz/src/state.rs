@@ -50,3 +50,19 @@ pub fn run(data: &[u8]) {
     assert_eq!(places.iter().collect::<HashSet<_>>().len(), places.len(), "one has two owners");
     assert!(state.workers.iter().all(|worker| worker.source < state.sources.len()));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, path::Path};
+
+    /// Where the form of states changes, so must these: else nothing of a state is ever tried.
+    #[test]
+    fn some_first_inputs_are_states() {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/state");
+        for name in ["a-pool", "nothing-left", "one-worker"] {
+            let bytes = fs::read(corpus.join(name)).unwrap_or_default();
+            assert!(State::decode(&bytes).is_some(), "{name}");
+        }
+    }
+}

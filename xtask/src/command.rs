@@ -52,6 +52,11 @@ pub(crate) fn root() -> Result<PathBuf, String> {
     Ok(PathBuf::from(told.trim_end()))
 }
 
+/// The folder in which cargo leaves what it builds in the workspace at `root`.
+pub(crate) fn target(root: &Path) -> PathBuf {
+    root.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
+
 /// The standard output of a command that has to succeed.
 ///
 /// # Errors

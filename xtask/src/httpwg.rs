@@ -64,7 +64,7 @@ fn start(root: &Path) -> std::io::Result<(Server, SocketAddr)> {
              [site.default]\nroot = \"public\"\nroute.\"POST /\" = {{ respond = \"taken\" }}\n"
         ),
     )?;
-    let mut command = Command::new(root.join("target/debug/gannet"));
+    let mut command = Command::new(command::target(root).join("debug/gannet"));
     command.arg("run").arg(&config).stdin(Stdio::null());
     // httpwg waits until it is there.
     Ok((Server(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?), address))

@@ -13,7 +13,7 @@ struct Debian {
 }
 
 /// The packages of Debian that the tests need, all of them.
-const DEBIAN: [Debian; 31] = [
+const DEBIAN: [Debian; 32] = [
     // The browser test drives a real browser.
     Debian { package: "chromium", file: "/usr/bin/chromium" },
     Debian { package: "chromium-driver", file: "/usr/bin/chromedriver" },
@@ -63,6 +63,8 @@ const DEBIAN: [Debian; 31] = [
     Debian { package: "testssl.sh", file: "/usr/bin/testssl" },
     // Its promtool judges the figures of `/metrics`, and the rules of alerts.
     Debian { package: "prometheus", file: "/usr/bin/promtool" },
+    // It sees the packets of a connection, which have to agree with what is told of that.
+    Debian { package: "tshark", file: "/usr/bin/tshark" },
     // Its word lists hold the paths that attackers try.
     Debian { package: "wfuzz", file: "/usr/share/wfuzz/wordlist" },
 ];

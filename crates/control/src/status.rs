@@ -3,7 +3,7 @@
 use crate::{
     latency::{Latency, Times},
     note::short,
-    tally::{CLASSES, Counts},
+    tally::{CLASSES, Counts, VERDICTS},
 };
 use base::pack::{Packer, Unpacker};
 
@@ -304,6 +304,7 @@ impl Counts {
     /// Appends it; [`Counts::unpack`] reads it.
     pub fn pack(&self, out: &mut Packer) {
         numbers(out, &self.classes);
+        numbers(out, &self.limits);
         out.number(self.bytes);
         for Latency { counts, sum_us } in self.times.parts() {
             let is_any = counts.iter().any(|count| *count > 0);
@@ -317,13 +318,13 @@ impl Counts {
 
     /// Reads it; `None` where there is none.
     pub fn unpack(from: &mut Unpacker<'_>) -> Option<Self> {
-        let mut classes = [0; CLASSES];
-        for class in &mut classes {
-            *class = from.number()?;
+        let (mut classes, mut limits) = ([0; CLASSES], [0; VERDICTS]);
+        for count in classes.iter_mut().chain(&mut limits) {
+            *count = from.number()?;
         }
         let bytes = from.number()?;
         let (at_once, first, whole) = (latency(from)?, latency(from)?, latency(from)?);
-        Some(Self { classes, bytes, times: Times { at_once, first, whole } })
+        Some(Self { classes, bytes, times: Times { at_once, first, whole }, limits })
     }
 }
 
@@ -369,6 +370,7 @@ pub(crate) mod tests {
         let (number, phase, seconds_left) = (3, "draining".to_owned(), Some(5));
         let mut counts = Counts { classes: [0, 1, 2, 3, 4], bytes: 5, ..Counts::default() };
         (counts.times.whole.sum_us, counts.times.whole.counts[3]) = (8, 9);
+        counts.limits = [6, 7];
         let listener = Listener { address: "[::1]:80".to_owned(), waiting: 1, waiting_max: 2 };
         Status {
             version: "1".to_owned(),

@@ -3,8 +3,8 @@
 //!
 //! ```text
 //!   a loop │ row │ row │ …
-//!   row    │ answers by class of status │ bytes │ times: at once │ to first byte │ to the end │ …
-//!   times  │ all together │ how many of each stretch │
+//!   row    │ answers by class of status │ bytes │ times │ times │ times │ verdicts of limits │ …
+//!   times  │ all together │ how many of each stretch │    at once, to first byte, to the end
 //! ```
 //!
 //! An answer that is sent at once is one more in its class, its bytes, and its time: words of two
@@ -28,6 +28,21 @@ const TIMES: usize = CLASSES + 1;
 
 /// Words of the times of one kind: their sum, then the stretches.
 const KIND_WORDS: usize = 1 + STRETCHES;
+
+/// Where the verdicts of limits stand, behind the times of three kinds.
+const LIMITS: usize = TIMES + 3 * KIND_WORDS;
+
+/// Verdicts that limits come to.
+pub const VERDICTS: usize = 2;
+
+/// What a limit says of a request that comes too soon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is answered 429.
+    Refused,
+    /// It would be, if the limit were not only on trial.
+    OnTrial,
+}
 
 /// Which time of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +75,8 @@ pub struct Counts {
     pub bytes: u64,
     /// How long they have taken, where that is measured.
     pub times: Times,
+    /// Those of them that came too soon for a limit, by its [`Verdict`].
+    pub limits: [u64; VERDICTS],
 }
 
 impl Tallies {
@@ -95,6 +112,13 @@ impl Tally {
         }
     }
 
+    /// Counts what a limit said of one, under the same terms.
+    pub fn limit(&self, label: usize, verdict: Verdict) {
+        if let Some(word) = self.0.get(label * ROW_WORDS + LIMITS + verdict as usize) {
+            word.store(word.load(Relaxed).wrapping_add(1), Relaxed);
+        }
+    }
+
     /// Counts how long one took, under the same terms.
     #[inline]
     pub fn time(&self, label: usize, kind: Kind, us: u64) {
@@ -116,10 +140,9 @@ impl Counts {
 
 impl AddAssign for Counts {
     fn add_assign(&mut self, other: Self) {
-        let pairs = self.classes.iter_mut().zip(other.classes);
-        for (own, more) in pairs.chain([(&mut self.bytes, other.bytes)]) {
-            *own = own.wrapping_add(more);
-        }
+        let own = self.classes.iter_mut().chain(&mut self.limits).chain([&mut self.bytes]);
+        let more = other.classes.into_iter().chain(other.limits).chain([other.bytes]);
+        own.zip(more).for_each(|(own, more)| *own = own.wrapping_add(more));
         self.times += other.times;
     }
 }
@@ -130,12 +153,14 @@ pub fn totals(words: &[u64], labels: usize) -> Vec<Counts> {
     let mut all = vec![Counts::default(); labels];
     for rows in words.chunks_exact((labels * ROW_WORDS).max(1)) {
         for (total, row) in all.iter_mut().zip(rows.as_chunks::<ROW_WORDS>().0) {
-            let [one, two, three, four, five, bytes, times @ ..] = row;
-            let mut kinds = times.as_chunks().0.iter().map(latency);
+            let [one, two, three, four, five, bytes, rest @ ..] = row;
+            let (times, rest) = rest.as_chunks();
+            let limits = rest.first_chunk().copied().unwrap_or_default();
+            let mut kinds = times.iter().map(latency);
             let mut next = || kinds.next().unwrap_or_default();
             let times = Times { at_once: next(), first: next(), whole: next() };
             let classes = [one, two, three, four, five].map(|count| *count);
-            *total += Counts { classes, bytes: *bytes, times };
+            *total += Counts { classes, bytes: *bytes, times, limits };
         }
     }
     all
@@ -166,13 +191,27 @@ mod tests {
         tallies.tally(2).add(0, 200, 7);
         Tally::default().add(0, 200, 7);
         let looked: Vec<_> = tallies.words.iter().map(|word| word.load(Relaxed)).collect();
-        let counts = |classes, bytes| Counts { classes, bytes, times: Times::default() };
+        let counts = |classes, bytes| Counts { classes, bytes, ..Counts::default() };
         let expect =
             [counts([0, 1, 0, 0, 0], 10), counts([1, 0, 0, 0, 1], 0), counts([1, 0, 0, 2, 0], 6)];
         assert_eq!(totals(&looked, 3), expect);
         assert_eq!(expect[2].requests(), 3);
         assert_eq!(totals(&looked, 0), []);
         assert_eq!(totals(&[], 2), [Counts::default(); 2]);
+    }
+
+    #[test]
+    fn verdicts_of_limits_are_counted_beside_the_answers() {
+        let words: Vec<_> = (0..Tallies::words(2, 2)).map(|_| AtomicU64::new(0)).collect();
+        let tallies = Tallies::new(words.leak(), 2);
+        for verdict in [Verdict::Refused, Verdict::Refused, Verdict::OnTrial] {
+            tallies.tally(0).limit(1, verdict);
+        }
+        tallies.tally(1).limit(1, Verdict::OnTrial);
+        tallies.tally(1).limit(2, Verdict::OnTrial);
+        let looked: Vec<_> = tallies.words.iter().map(|word| word.load(Relaxed)).collect();
+        let expect = Counts { limits: [2, 2], ..Counts::default() };
+        assert_eq!(totals(&looked, 2), [Counts::default(), expect]);
     }
 
     #[test]

@@ -54,6 +54,7 @@ pub(crate) fn status() -> Status {
     timed.times.at_once.sum_us = 100;
     timed.times.first.counts[STRETCHES - 1] = 1;
     timed.times.first.sum_us = 70_000_000;
+    timed.limits = [2, 1];
     let routes = vec![("/*".to_owned(), counts(1, 1)), ("/a/*".to_owned(), timed)];
     let none = vec![("(other)".to_owned(), counts(0, 1))];
     let (waiting, waiting_max) = (3, 4096);

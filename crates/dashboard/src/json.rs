@@ -114,6 +114,8 @@ fn push_counts(out: &mut Vec<u8>, counts: Counts) {
     for (at, count) in counts.classes.iter().enumerate() {
         push(out, &format!(",\"{}xx\":{count}", at + 1));
     }
+    let [refused, on_trial] = counts.limits;
+    push(out, &format!(",\"limited\":{refused},\"limited_on_trial\":{on_trial}"));
     push(out, &format!(",\"bytes\":{}", counts.bytes));
     let times = [("first_byte", counts.times.to_first_byte()), ("whole", counts.times.to_end())];
     for (name, latency) in times {

@@ -51,9 +51,15 @@ impl<'b> Frame<'b> {
     /// The frame that `input` begins with, if all of it is there.
     #[inline]
     pub(crate) fn parse(input: &'b [u8]) -> Option<Self> {
-        let (head, rest) = input.split_first_chunk::<HEAD_BYTES>()?;
+        let begun = Self::begun(input)?;
+        Some(Self { payload: begun.payload.get(..payload_bytes(input)?)?, ..begun })
+    }
+
+    /// The frame that `input` begins with, as far as it has come, once it is known what it is.
+    #[inline]
+    pub(crate) fn begun(input: &'b [u8]) -> Option<Self> {
+        let (head, payload) = input.split_first_chunk::<HEAD_BYTES>()?;
         let [_, _, _, kind, flags, stream @ ..] = *head;
-        let payload = rest.get(..payload_bytes(input)?)?;
         let stream = u32::from_be_bytes(stream) & MAX_31_BITS;
         Some(Self { kind, flags, stream, payload })
     }

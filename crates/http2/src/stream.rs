@@ -30,6 +30,8 @@ pub(crate) struct Stream {
     pub(crate) content_due: Option<u64>,
     /// Bytes that the peer may send before it is allowed more.
     pub(crate) grant: u32,
+    /// Bytes of content that have come and are not with whom they are for.
+    pub(crate) untaken: u32,
     pub(crate) answer: Answer,
     /// Whether the answer is one to HEAD.
     pub(crate) is_head: bool,
@@ -148,6 +150,12 @@ impl Stream {
         }
     }
 
+    /// Its content is not waited for: what is not read cannot come.
+    pub(crate) fn pause(&mut self, now: Moment) {
+        self.pace.paused(self.clock.waited(now));
+        self.clock.stop();
+    }
+
     /// How long the peer is waited for when it shall send content.
     pub(crate) fn patience(&self, limits: &Limits) -> Duration {
         if self.is_awaited() { self.pace.patience(limits) } else { limits.body_idle_time }
@@ -193,6 +201,7 @@ impl Streams {
             expects_continue: false,
             content_due: None,
             grant: WINDOW_BYTES,
+            untaken: 0,
             answer: Answer::Due,
             is_head: false,
             priority: Priority::default(),

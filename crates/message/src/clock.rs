@@ -2,7 +2,7 @@
 
 use crate::limits::Limits;
 use base::Moment;
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 /// Two waits that never count at once: for the peer to send, and for it to take what is written.
 #[derive(Clone, Copy, Debug)]
@@ -142,16 +142,23 @@ pub struct Pace {
     /// Bytes so far, with their framing.
     pub bytes: u64,
     waited: Duration,
+    /// Waits since the last byte that were interrupted.
+    quiet: Duration,
 }
 
 impl Pace {
     /// Nothing has come yet.
-    pub const NEW: Self = Self { bytes: 0, waited: Duration::ZERO };
+    pub const NEW: Self = Self { bytes: 0, waited: Duration::ZERO, quiet: Duration::ZERO };
 
     /// `bytes` have come after a wait.
     pub fn came(&mut self, bytes: usize, waited: Duration) {
         self.bytes += bytes as u64;
-        self.waited += waited;
+        self.waited += waited + mem::take(&mut self.quiet);
+    }
+
+    /// Nothing has come in a wait that is interrupted for a reason of ours.
+    pub fn paused(&mut self, waited: Duration) {
+        self.quiet += waited;
     }
 
     /// How long to wait for the next byte: until it has been quiet for too long, or until so much
@@ -160,6 +167,6 @@ impl Pace {
     pub fn patience(&self, limits: &Limits) -> Duration {
         let paid_ms = self.bytes.saturating_mul(1000).checked_div(limits.body_rate_min);
         let allowed = limits.body_idle_time.max(Duration::from_millis(paid_ms.unwrap_or(u64::MAX)));
-        limits.body_idle_time.min(allowed.saturating_sub(self.waited))
+        limits.body_idle_time.min(allowed.saturating_sub(self.waited)).saturating_sub(self.quiet)
     }
 }

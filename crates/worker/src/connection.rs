@@ -119,7 +119,7 @@ impl Future for Connection {
                 this.part(&mut turn);
             }
             turn.abandon();
-            this.streams.iter_mut().for_each(|streams| streams.abandon(&turn));
+            this.abandon_streams(&turn);
         }
         core.give_back(scratch);
         core.trail.go(Phase::Rest);
@@ -250,6 +250,8 @@ impl Connection {
                 continue;
             }
             if !ready!(self.read(turn, context)) {
+                // Content that is not all there will never be.
+                self.refuse_content(Status::CLIENT_LEFT, Trouble::LEFT, turn);
                 self.part(turn);
                 return Poll::Ready(());
             }

@@ -19,7 +19,7 @@ use control::{
     Clients, Counter, Life, Recent, Row, Tally, Trail,
     counters::UnderWay,
     recent::{From, Line},
-    tally::Kind,
+    tally::{Kind, Verdict},
 };
 use handle::{
     Tools,
@@ -194,6 +194,11 @@ impl Core {
         if amount > 0 {
             self.counters.add(counter, amount);
         }
+    }
+
+    /// Counts what a limit said of a request that is put down by that label.
+    pub(crate) fn count_limit(&self, label: usize, verdict: Verdict) {
+        self.tally.limit(label, verdict);
     }
 
     /// Puts down in the error log what went wrong.

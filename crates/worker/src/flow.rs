@@ -23,7 +23,7 @@ use config::{
     Plan,
     plan::{Bandwidth, Form, Policy, Rewrite},
 };
-use control::Counter;
+use control::{Counter, tally::Verdict};
 use filter::Aids;
 use handle::{
     Answer, Tools,
@@ -126,7 +126,8 @@ pub(crate) fn answer(
         })
     });
     if let Outcome::Answered(answered) = &mut outcome {
-        answered.note = answered.note.or_else(|| note(core, ledger.pace));
+        let label = answered.account.label;
+        answered.note = answered.note.or_else(|| note(core, ledger.pace, label));
         mark(core.plan, exchange.id.as_ref(), &mut answered.response);
         if let Some(trouble) = answered.trouble.take() {
             core.report(&trouble.incident(exchange, answered.response.status));
@@ -135,16 +136,22 @@ pub(crate) fn answer(
     outcome
 }
 
-/// Counts what limits found of a request; the words for its log line.
-fn note(core: &Core, pace: Pace) -> Option<&'static str> {
-    let (counter, note) = match pace {
+/// Counts what limits found of a request, by its label, too; the words for its log line.
+fn note(core: &Core, pace: Pace, label: usize) -> Option<&'static str> {
+    let (counter, verdict, note) = match pace {
         Pace::Within => return None,
-        Pace::Beyond => (Counter::Limited, Some("too many requests")),
-        Pace::BeyondOnTrial => (Counter::LimitedOnTrial, Some("too many requests (dry run)")),
-        Pace::Uncounted => (Counter::Uncounted, None),
+        Pace::Beyond => (Counter::Limited, Verdict::Refused, "too many requests"),
+        Pace::BeyondOnTrial => {
+            (Counter::LimitedOnTrial, Verdict::OnTrial, "too many requests (dry run)")
+        }
+        Pace::Uncounted => {
+            core.count(Counter::Uncounted);
+            return None;
+        }
     };
     core.count(counter);
-    note
+    core.count_limit(label, verdict);
+    Some(note)
 }
 
 /// Route, access, rewrite, and again where it was rewritten; then handle and filter. `trace` hears

@@ -62,6 +62,11 @@ impl Trouble {
     pub(crate) const LEFT: Self =
         Self::of(Kind::Refused, "the client left before the application had answered");
 
+    /// The request's stream is over for this reason, and nobody waits for the answer any more.
+    pub(crate) const fn left(reason: &'static str) -> Self {
+        Self::of(Kind::Refused, reason)
+    }
+
     /// What an application has done wrong.
     pub(crate) const fn of_application(reason: &'static str) -> Self {
         Self::of(Kind::Failed, reason)

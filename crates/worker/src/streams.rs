@@ -4,6 +4,7 @@
 //! for a job, a source or its turn is kept in `under_way` until it is over.
 
 mod content;
+mod ending;
 
 use crate::{
     account::Account,
@@ -24,12 +25,13 @@ use crate::{
 };
 use access::Ledger;
 use base::Moment;
+use content::Coming;
 use control::{
     Counter, counters,
     lives::Name,
     trail::{Kept, Phase},
 };
-use http2::{Ended, Event, Expiry, Given, Key};
+use http2::{Event, Expiry, Given, Key};
 use message::{Broken, Exchange, Length, Limits, Method, Request, RequestId, Slots, Status};
 use std::{
     future::Future,
@@ -71,9 +73,13 @@ pub(crate) struct Streams {
 /// An exchange that was not answered at once.
 struct UnderWay {
     key: Key,
+    /// The number of its stream, which is told of it when that is over.
+    stream: u32,
     work: Work,
     record: Option<Box<Record>>,
     share: Option<Share>,
+    /// Its content that is not with whom it is for.
+    coming: Coming,
     /// What shows it to whoever watches over the loop.
     _kept: Option<Kept>,
     /// What counts it as one that is under way.
@@ -122,38 +128,32 @@ impl Streams {
     ) -> bool {
         self.receive(turn, from);
         self.go_on(turn, from, context);
+        self.http.widen(turn.tick.now, &mut turn.scratch.output);
         let waiting = turn.scratch.output.len();
         let room = FILL_BYTES.saturating_sub(waiting);
         let made = self.http.produce(room, turn.tick.now, &mut turn.scratch.output);
-        self.put_down_ended(turn);
+        if self.has_left {
+            self.http.give_up_waiting(&mut turn.scratch.output);
+        }
+        self.put_down_ended(turn, from);
         let hungry = |exchange: &UnderWay| {
             matches!(exchange.work, Work::Source(_)) && self.http.is_hungry(exchange.key)
         };
-        (!self.has_read_all && !self.is_holding())
-            || made >= room
-            || (made > 0 && self.under_way.iter().any(hungry))
+        !self.has_read_all || made >= room || (made > 0 && self.under_way.iter().any(hungry))
     }
 
     /// Acts on a deadline that has passed.
     pub(crate) fn expire(&mut self, turn: &mut Turn<'_>, from: &From<'_>) -> Expiry {
         let expiry = self.http.expire(turn.tick.now, &mut turn.scratch.output);
-        self.put_down_ended(turn);
+        self.put_down_ended(turn, from);
         while let Some(key) = self.http.next_late() {
             self.refuse_content(key, (Status::REQUEST_TIMEOUT, Trouble::LATE), turn, from);
         }
         if let Expiry::Broken(fault) = expiry {
             refuse(turn, from, fault.reason);
-            self.abandon(turn);
+            self.abandon(turn, from);
         }
         expiry
-    }
-
-    /// Puts down answers that will never be sent whole.
-    pub(crate) fn abandon(&mut self, turn: &Turn<'_>) {
-        for exchange in mem::take(&mut self.under_way) {
-            let unsent_bytes = self.http.unsent_bytes(exchange.key);
-            put_down(&exchange, unsent_bytes, Some("cut off"), turn);
-        }
     }
 
     /// Lets the protocol room read what has come, until enough is to be written.
@@ -162,10 +162,7 @@ impl Streams {
         let mut block = mem::take(&mut turn.scratch.block);
         let output_bytes_max = turn.core.plan.limits.output_bytes_max;
         self.has_read_all = false;
-        while !self.has_read_all
-            && !self.is_holding()
-            && turn.scratch.output.memory_bytes() <= output_bytes_max
-        {
+        while !self.has_read_all && turn.scratch.output.memory_bytes() <= output_bytes_max {
             let mut slots = Slots::new();
             let (unread, now) = (&input[turn.unread.clone()], turn.tick.now);
             let room = (&mut block, &mut slots);
@@ -194,10 +191,10 @@ impl Streams {
                     self.turn_down(key, refused, turn, from);
                 }
                 Event::Malformed(reason) => refuse(turn, from, reason),
-                Event::Cut(ended) => self.end(ended, turn),
+                Event::Cut(ended) => self.end(ended, turn, from),
                 Event::Broken(fault) => {
                     refuse(turn, from, fault.reason);
-                    self.abandon(turn);
+                    self.abandon(turn, from);
                 }
             }
         }
@@ -297,8 +294,16 @@ impl Streams {
         turn: &Turn<'_>,
     ) {
         let (kept, counted) = (turn.core.trail.keep(), turn.core.under_way());
-        let exchange = UnderWay { key, work, record, share, _kept: kept, _counted: counted };
-        self.under_way.push(exchange);
+        self.under_way.push(UnderWay {
+            key,
+            stream: self.http.number(key),
+            work,
+            record,
+            share,
+            coming: Coming::default(),
+            _kept: kept,
+            _counted: counted,
+        });
     }
 
     /// Goes on with whatever waited for something that may be there by now.
@@ -319,23 +324,24 @@ impl Streams {
                     }
                     if let Poll::Ready(done) = polled {
                         let lost = Done::Failed(Status::INTERNAL_SERVER_ERROR, Trouble::LOST);
-                        let UnderWay { key, work, .. } = self.under_way.swap_remove(at);
+                        let UnderWay { key, work, coming, .. } = self.under_way.swap_remove(at);
                         if let Work::Job(waiting) = work {
                             let exchange = (key, waiting.exchange);
                             self.resume(exchange, done.unwrap_or(lost), turn, from);
                         }
+                        self.bring(key, &coming, turn, from);
                         continue;
                     }
                 }
-                Work::Upload(upload) => {
-                    if let Poll::Ready(Err(_)) = upload.poll_written(context) {
-                        let (key, why) = (exchange.key, Trouble::NO_ROOM);
-                        let refused = (Status::INSUFFICIENT_STORAGE, why);
-                        self.refuse_content(key, refused, turn, from);
+                Work::Upload(upload) if upload.is_writing() => {
+                    if let Poll::Ready(written) = upload.poll_written(context) {
+                        let key = exchange.key;
+                        self.wrote(key, written.is_ok(), turn, from);
                         continue;
                     }
                 }
-                Work::Source(_) => self.feed(at, turn, context),
+                Work::Upload(_) => {}
+                Work::Source(_) => self.feed(at, turn, from, context),
             }
             self.allow(at, turn);
             at += 1;
@@ -362,7 +368,7 @@ impl Streams {
     }
 
     /// Takes the next piece of a source, if its stream waits for one.
-    fn feed(&mut self, at: usize, turn: &mut Turn<'_>, context: &mut Context<'_>) {
+    fn feed(&mut self, at: usize, turn: &mut Turn<'_>, from: &From<'_>, context: &mut Context<'_>) {
         let UnderWay { key, work, record, .. } = &mut self.under_way[at];
         let Work::Source(source) = work else { return };
         while self.http.is_hungry(*key) {
@@ -380,7 +386,7 @@ impl Streams {
                 Some(Err(_)) => {
                     self.http.abort_stream(*key, &mut turn.scratch.output);
                     let exchange = self.under_way.swap_remove(at);
-                    return put_down(&exchange, 0, Some("cut off"), turn);
+                    return self.put_down(exchange, 0, Some("cut off"), turn, from);
                 }
                 None => self.http.finish_stream(*key),
             }
@@ -399,21 +405,6 @@ impl Streams {
             self.http.allow(*key, bytes as u64);
             share.spend(bytes);
         }
-    }
-
-    fn put_down_ended(&mut self, turn: &Turn<'_>) {
-        while let Some(ended) = self.http.next_ended() {
-            self.end(ended, turn);
-        }
-    }
-
-    /// An exchange is over.
-    fn end(&mut self, Ended { key, unsent_bytes, reason }: Ended, turn: &Turn<'_>) {
-        let Some(at) = self.under_way.iter().position(|exchange| exchange.key == key) else {
-            return;
-        };
-        let exchange = self.under_way.swap_remove(at);
-        put_down(&exchange, unsent_bytes, reason, turn);
     }
 
     /// Answers a request that the protocol room turned down.
@@ -437,14 +428,6 @@ impl Streams {
         // It is a few bytes; where even they have no room, the room keeps them until they have.
         let _ = self.http.respond(key, response, how, &mut turn.scratch.output);
         turn.core.record(Account::OF_SERVER, about, on, &end);
-    }
-}
-
-/// Puts down an answer that is over, if it had begun.
-fn put_down(exchange: &UnderWay, unsent_bytes: u64, reason: Option<&'static str>, turn: &Turn<'_>) {
-    if let Some(record) = &exchange.record {
-        let bytes = record.bytes.saturating_sub(unsent_bytes);
-        turn.put_down(record, bytes, reason.or(record.note));
     }
 }
 

@@ -9,7 +9,7 @@ use rustix::process::{Resource, Rlimit};
 use rustix::thread::CpuSet;
 
 use super::Outcome;
-use crate::command::finish;
+use crate::command::{self, finish};
 
 /// All servers run on this core, in turns.
 pub(super) const SERVER_CORE: usize = 0;
@@ -68,8 +68,7 @@ pub(super) fn root() -> PathBuf {
 
 /// The folder in which [`build`] leaves its programs.
 pub(super) fn release() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    root().join(target).join("release")
+    command::target(&root()).join("release")
 }
 
 /// Lets this process and its children open as many descriptors as the hard limit allows.

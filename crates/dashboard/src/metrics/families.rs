@@ -42,6 +42,19 @@ pub const FAMILIES: &[Family] = &[
         put: |status, out| each_route(status, |labels, counts| out.count(&labels, counts.bytes)),
     },
     Family {
+        name: "gannet_site_limited",
+        kind: Kind::Counter,
+        help: "Requests beyond a limit, by site, route and what the limit said of them.",
+        put: |status, out| {
+            each_route(status, |[site, route], counts| {
+                let verdicts = ["refused", "on trial"].into_iter().zip(counts.limits);
+                for (verdict, count) in verdicts.filter(|(_, count)| *count > 0) {
+                    out.count(&[site, route, ("verdict", verdict)], count);
+                }
+            });
+        },
+    },
+    Family {
         name: "gannet_first_byte_seconds",
         kind: Kind::Histogram,
         help: "Time from a request to the first byte of its answer, by site and route.",
@@ -193,6 +206,16 @@ pub const FAMILIES: &[Family] = &[
         put: |status, out| {
             for one in &status.certificates {
                 one.until.into_iter().for_each(|end| out.gauge(&[("file", &one.file)], end));
+            }
+        },
+    },
+    Family {
+        name: "gannet_certificate_failed",
+        kind: Kind::Gauge,
+        help: "Whether what is in the file is not used, or no certificate could be had: 1 or 0.",
+        put: |status, out| {
+            for one in &status.certificates {
+                out.gauge(&[("file", &one.file)], u8::from(one.error.is_some()));
             }
         },
     },

@@ -69,10 +69,16 @@ fn figures_are_whole_and_each_is_there_once() {
             ("gannet_reloads_total{outcome=\"failed\"}", 1.0),
             ("gannet_last_reload_failed", 1.0),
             ("gannet_certificate_end_seconds{file=\"/a.pem\"}", 1_800_000_000.0),
+            ("gannet_certificate_failed{file=\"/a.pem\"}", 1.0),
             ("gannet_requests_total", 9.0),
             ("gannet_log_lines_dropped_total", 4.0),
         ] {
             assert_eq!(all.get(sample), Some(&expect), "{sample}");
+        }
+        for (verdict, expect) in [("refused", 2.0), ("on trial", 1.0)] {
+            let labels = format!("site=\"example.com\",route=\"/a/*\",verdict=\"{verdict}\"");
+            let sample = format!("gannet_site_limited_total{{{labels}}}");
+            assert_eq!(all.get(&sample), Some(&expect), "{sample}");
         }
     }
 }

@@ -33,14 +33,14 @@ const HEAD_ROOM_BYTES: usize = 128;
 
 impl Connection {
     /// Reads the fields of a request again that were told with it, for an answer that comes later;
-    /// `None` for any other bytes.
+    /// `None` for any other bytes. Where its stream is over, it is one of unknown length.
     pub fn reread<'b>(
         &self,
         key: Key,
         fields: &'b [u8],
         slots: &'b mut Slots<'b>,
     ) -> Option<Request<'b>> {
-        let ends = !self.streams.get(key)?.has_content;
+        let ends = self.streams.get(key).is_some_and(|stream| !stream.has_content);
         match request::parse(fields, ends, self.limits, slots) {
             Head::Request(request, _) => Some(request),
             Head::Refused(_) | Head::Malformed(_) => None,
@@ -252,7 +252,7 @@ impl Connection {
             stream.allowance -= bytes;
         }
         stream.clock.progress(now, bytes, self.limits);
-        self.calm.sent();
+        self.calm.sent(bytes, ends);
         if ends {
             self.finish(key, now, output);
         }
@@ -267,7 +267,10 @@ impl Connection {
         let is_little = stream.content_due.is_none_or(|due| due <= u64::from(stream.grant));
         match stream.is_receiving {
             false => self.streams.leave(key),
-            true if is_little && stream.grant > 0 => stream.clock.wait(now),
+            // Who waits to be asked for content need not send it.
+            true if is_little && stream.grant > 0 && !stream.expects_continue => {
+                stream.clock.wait(now);
+            }
             true => self.stop_content(key, output),
         }
     }

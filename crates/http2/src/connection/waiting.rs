@@ -34,9 +34,14 @@ impl Connection {
             return deadline;
         }
         let (limits, is_full) = (self.limits, self.window <= 0);
+        let may_send = !is_held && !self.room.is_full();
         for (_, stream) in self.streams.iter_mut() {
             if stream.is_awaited() {
-                if is_held { stream.clock.stop() } else { stream.clock.wait(now) }
+                if may_send && (stream.grant > 0 || stream.untaken == 0) {
+                    stream.clock.wait(now)
+                } else {
+                    stream.pause(now)
+                }
             } else if !stream.is_sending() {
                 stream.clock.unblock(now);
             } else if is_full || stream.window <= 0 {
@@ -84,6 +89,21 @@ impl Connection {
         self.clock.note(writing, now, self.limits);
     }
 
+    /// Gives up the streams that wait for a peer which has closed its side: for the rest of their
+    /// content, or for a window. What can be sent without either goes on.
+    pub fn give_up_waiting(&mut self, output: &mut Output) {
+        let is_full = self.window <= 0;
+        let waits = |stream: &Stream| match stream.answer {
+            Answer::Due | Answer::Given => stream.is_receiving,
+            Answer::Sourced | Answer::Sending => {
+                stream.is_sending() && (is_full || stream.window <= 0)
+            }
+        };
+        let keys: Vec<Key> =
+            self.streams.iter().filter(|(_, one)| waits(one)).map(|(key, _)| key).collect();
+        keys.into_iter().for_each(|key| self.give_up(key, "the client has left", output));
+    }
+
     /// Goes on reading until the peer closes its side or the deadline passes.
     pub fn linger(&mut self, now: Moment) {
         self.phase = Phase::Deaf;
@@ -111,15 +131,21 @@ impl Connection {
                 self.late.push(key);
                 continue;
             }
-            let id = stream.id;
-            if stream.answer != Answer::Given {
-                let unsent_bytes = stream.content.len();
-                let reason = Some("the client opens no window for it");
-                self.ended.push(Ended { key, unsent_bytes, reason });
-            }
-            frame::push_reset(output.bytes(), id, Code::Cancel);
-            self.remember_reset(id);
-            self.streams.leave(key);
+            self.give_up(key, "the client opens no window for it", output);
         }
+    }
+
+    /// Gives a stream up that will never come to its end.
+    fn give_up(&mut self, key: Key, reason: &'static str, output: &mut Output) {
+        let Some(stream) = self.streams.get(key) else { return };
+        let (id, is_given) = (stream.id, stream.answer == Answer::Given);
+        if !is_given {
+            let unsent_bytes = stream.content.len();
+            self.ended.push(Ended { key, unsent_bytes, reason: Some(reason) });
+        }
+        let code = if is_given { Code::NoError } else { Code::Cancel };
+        frame::push_reset(output.bytes(), id, code);
+        self.remember_reset(id);
+        self.streams.leave(key);
     }
 }

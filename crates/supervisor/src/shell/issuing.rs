@@ -47,6 +47,11 @@ impl Issuing {
         self.unkept.as_ref().map(AsFd::as_fd)
     }
 
+    /// Whether the process is there.
+    pub(super) fn is_there(&self) -> bool {
+        self.child.is_some()
+    }
+
     /// What authorities are shown that look for a proof.
     fn proofs(&self) -> Option<(Order, BorrowedFd<'_>)> {
         self.proofs.as_ref().map(|(number, proofs)| (Order::Proofs(*number), proofs.as_fd()))

@@ -209,8 +209,10 @@ impl Shell<'_> {
             self.certificates.end_look();
         }
         // The next program waits for the end of workers and of what runs PHP, and of nobody else;
-        // the process that shows how the server is ends with the channel to this one.
-        let known = self.workers.len() + self.pools.len() + usize::from(self.is_showing());
+        // the process that shows how the server is, and the one that has certificates issued, end
+        // with the channel to this one.
+        let attending = [self.is_showing(), self.issuing.is_there()].map(usize::from);
+        let known = self.workers.len() + self.pools.len() + attending.iter().sum::<usize>();
         let is_busy = self.comparison.is_some() || orphans::awaited() > known;
         is_due && self.machine.is_quiet() && !is_busy
     }
@@ -220,7 +222,6 @@ impl Shell<'_> {
     pub(super) async fn hand_over(&mut self, is_all_heard: impl Fn() -> bool) {
         self.save();
         succession::hold_signals();
-        net::failpoint::hit("hand-over");
         // The runtime looks what has been caught before, and whoever waits for it says so; that
         // comes before what begins only now.
         yield_now().await;
@@ -246,7 +247,14 @@ impl Shell<'_> {
         }
     }
 
-    fn become_program(&self, program: &Program, askers: &[Asker], is_back: bool) -> io::Result<()> {
+    fn become_program(
+        &mut self,
+        program: &Program,
+        askers: &[Asker],
+        is_back: bool,
+    ) -> io::Result<()> {
+        net::failpoint::hit("hand-over");
+        self.logs.settle();
         let mut out = Leaving::default();
         let state = sealed::bytes(c"gannet-state", &self.state(Some(askers), &mut out).encode())?;
         let _ = out.put("state", &state);

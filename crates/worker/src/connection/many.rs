@@ -58,13 +58,32 @@ impl Connection {
         true
     }
 
+    /// Does `work` with the exchanges of HTTP/2, if that is spoken; it is told whom they come from.
+    fn with_streams<T>(
+        &mut self,
+        work: impl FnOnce(&mut Streams, &streams::From<'_>) -> T,
+    ) -> Option<T> {
+        let streams = self.streams.as_deref_mut()?;
+        let from = streams::From {
+            name: self.name,
+            client: self.client,
+            listener: self.listener,
+            admission: &self.admission,
+            core: &self.core,
+            socket: &self.socket,
+            secure: self.secure.as_deref(),
+        };
+        Some(work(streams, &from))
+    }
+
+    /// Puts down what is under way on a connection that is over.
+    pub(super) fn abandon_streams(&mut self, turn: &Turn<'_>) {
+        self.with_streams(|streams, from| streams.abandon(turn, from));
+    }
+
     /// Acts on a deadline that has passed; false if the connection is over.
     pub(super) fn expire_streams(&mut self, turn: &mut Turn<'_>) -> bool {
-        let (client, listener, admission) = (self.client, self.listener, &self.admission);
-        let (core, socket, secure) = (&self.core, &self.socket, self.secure.as_deref());
-        let from =
-            streams::From { name: self.name, client, listener, admission, core, socket, secure };
-        let expiry = self.streams.as_mut().map(|streams| streams.expire(turn, &from));
+        let expiry = self.with_streams(|streams, from| streams.expire(turn, from));
         if expiry == Some(Expiry::Reset) {
             self.reset();
         }
@@ -80,21 +99,14 @@ impl Connection {
     ) -> Poll<()> {
         let mut fills = 0;
         loop {
-            let Some(streams) = &mut self.streams else { return Poll::Ready(()) };
-            let (client, listener, admission) = (self.client, self.listener, &self.admission);
-            let (core, socket, secure) = (&self.core, &self.socket, self.secure.as_deref());
-            let from = streams::From {
-                name: self.name,
-                client,
-                listener,
-                admission,
-                core,
-                socket,
-                secure,
+            let worked = self.with_streams(|streams, from| {
+                let has_more = streams.work(turn, from, context);
+                let has_unread = !streams.has_read_all();
+                (has_more, has_unread, streams.http.is_closing())
+            });
+            let Some((has_more, has_unread, is_closing)) = worked else {
+                return Poll::Ready(());
             };
-            let has_more = streams.work(turn, &from, context);
-            let (is_closing, is_holding) = (streams.http.is_closing(), streams.is_holding());
-            let has_unread = !streams.has_read_all();
             match self.write(turn, context) {
                 Poll::Ready(false) => return Poll::Ready(()),
                 Poll::Ready(true) if has_more && fills < FILLS_MAX => {
@@ -122,12 +134,12 @@ impl Connection {
                     if waiting > turn.core.plan.limits.output_bytes_max {
                         return Poll::Pending;
                     }
-                    if has_unread && !is_holding {
+                    if has_unread {
                         continue;
                     }
                 }
             }
-            if self.has_ended || is_holding {
+            if self.has_ended {
                 return Poll::Pending;
             }
             if !ready!(self.read(turn, context)) {
@@ -166,13 +178,14 @@ impl Connection {
 
     /// Nothing more can be said or heard by TLS.
     pub(super) fn give_up(&mut self, turn: &mut Turn<'_>) {
-        match &mut self.streams {
-            None => self.http.close_after_answer(),
-            Some(streams) => {
-                turn.scratch.output.clear();
-                streams.abandon(turn);
-                streams.http.linger(turn.tick.now);
-            }
+        let now = turn.tick.now;
+        let gone = self.with_streams(|streams, from| {
+            turn.scratch.output.clear();
+            streams.abandon(turn, from);
+            streams.http.linger(now);
+        });
+        if gone.is_none() {
+            self.http.close_after_answer();
         }
     }
 
