@@ -87,8 +87,8 @@ impl Unit {
     }
 
     /// Starts a service within its walls; its user, its powers and what it sees of the machine are
-    /// those of the unit where root runs the tests. It may write to `folder`, which it is given with
-    /// what lies there.
+    /// those of the unit where root runs the tests. It may write to `folder`, which it is given
+    /// with what lies there.
     #[must_use]
     pub fn of(&self, launch: Launch, folder: &Path) -> Launch {
         let mut settings: BTreeMap<_, Vec<_>> = BTreeMap::new();
