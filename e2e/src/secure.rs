@@ -74,7 +74,7 @@ impl Certificates {
         run(command.arg("-out").arg(self.path(&format!("{name}.pem"))));
     }
 
-    /// The same with P-256, holding from one time to another, as `date` takes them: "2 days".
+    /// The same with P-256, holding from one time to another, each as `date` takes it: "2 days".
     pub fn make_between(&self, times: [&str; 2], name: &str, hosts: &[&str]) {
         /// A tag and a length, which a time has in front.
         const TIME: [u8; 2] = [0x17, 13];

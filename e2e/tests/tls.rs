@@ -272,6 +272,14 @@ fn without_tls_one_is_sent_on_or_told() {
     assert_eq!(answer.get("strict-transport-security"), Some("max-age=63072000"));
     let answer = visitor.get(server.addr(), "b.a.example", "/digits.txt").unwrap();
     assert_eq!(answer.get("strict-transport-security"), None);
+    // Nor does it matter what else it is that came.
+    for bytes in [&b"POST /x HTTP/1.0\r\n\r\n"[..], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\x80"] {
+        let mut client = Client::connect(server.addr());
+        client.send([bytes, b"\r\n\r\n"].concat()).unwrap();
+        let text = String::from_utf8(client.drain().unwrap().0).unwrap();
+        let expect = "TLS is spoken here: ask by https:// instead of http://\n";
+        assert!(text.ends_with(expect) && text.starts_with("HTTP/1.1 "), "{text}");
+    }
     // TLS where none is spoken is no request.
     let said = openssl(plain(&server), &["-servername", "a.example"], "");
     assert!(said.contains("wrong version number"), "{said}");
@@ -362,7 +370,7 @@ fn a_ticket_is_good_for_its_own_site_and_no_other() {
             let said = come_with(&ticket, server.addr(), host, version);
             assert_eq!(said.contains("Reused, TLSv1"), is_known, "{host} {version}: {said}");
             assert_eq!(said.contains("0123456789"), is_let_in, "{host} {version}: {said}");
-            assert_eq!(said.contains("alert certificate"), !is_let_in, "{host} {version}: {said}");
+            assert_eq!(said.contains("alert number"), !is_let_in, "{host} {version}: {said}");
         }
     }
 }
@@ -460,8 +468,19 @@ fn who_shakes_hands_slowly_or_wrongly_is_not_waited_for_long() {
     assert!(said.contains("no renegotiation") || said.contains("unexpected message"), "{said}");
     let visitor = place.certificates.visitor(&["a"]);
     assert_eq!(visitor.get(server.addr(), "a.example", "/digits.txt").unwrap().status, 200);
+    let mut client = Client::connect(server.addr());
+    client.send(hello).unwrap();
+    drop(client);
+    for reason in [
+        "hands were not shaken within `handshake-time`",
+        "the client has left before hands were shaken",
+    ] {
+        let is_told = || place.reasons("refused").iter().any(|one| one == reason);
+        assert!(eventually(is_told), "{reason}: {:?}", place.reasons("refused"));
+    }
     let last = server.stop().lines.pop().unwrap();
-    assert!(last["handshakes"].as_u64() >= Some(2) && last["handshakes_failed"] == 3, "{last}");
+    // Who has said nothing has not begun to.
+    assert!(last["handshakes"].as_u64() >= Some(2) && last["handshakes_failed"] == 6, "{last}");
     assert_eq!(last["panics"], 0);
 }
 
@@ -702,8 +721,13 @@ fn failed_handshakes_are_counted_by_what_went_wrong() {
         + &place.of("b.example", "b", &format!(", client-ca = {ca:?}"));
     let server = place.serve("threads = 1", &sites);
     let ca = ca.to_str().unwrap();
+    let (key, chain) = (place.certificates.path("b.key"), place.certificates.path("chain.pem"));
+    let pem = fs::read(ca).unwrap();
+    fs::write(&chain, pem.repeat(100)).unwrap();
+    let (key, chain) = (key.to_str().unwrap(), chain.to_str().unwrap());
     for words in [
-        &["-servername", "nobody.example"][..],
+        &["-servername", "b.example", "-cert", ca, "-key", key, "-cert_chain", chain][..],
+        &["-servername", "nobody.example"],
         &["-servername", "a.example", "-verify_return_error", "-CAfile", ca],
         &["-servername", "a.example", "-tls1_2", "-cipher", "AES128-SHA"],
         &["-servername", "b.example"],
@@ -714,7 +738,9 @@ fn failed_handshakes_are_counted_by_what_went_wrong() {
     for kind in ["nameless", "refused", "incompatible", "uncertified"] {
         assert_eq!(last[format!("handshakes_{kind}")], 1, "{kind}: {last}");
     }
-    assert_eq!(last["handshakes_failed"], 4);
+    assert_eq!(last["handshakes_failed"], 5);
+    let is_long = |reason: &String| reason == "a message of its handshake is longer than 32 KiB";
+    assert!(place.reasons("refused").iter().any(is_long), "{:?}", place.reasons("refused"));
 }
 
 /// A visitor may go past a warning, but not past a server that says nothing.

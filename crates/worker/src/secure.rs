@@ -195,17 +195,25 @@ impl Secure {
                 *count = 0;
                 return Intake::Foreign(clear);
             }
-            Event::Failed(Failure { why, words }) => {
-                core.count(Counter::HandshakesFailed);
-                kind(why).into_iter().for_each(|counter| core.count(counter));
-                let subject = Subject::Refused(b"");
-                let about = Some(About { client, id: None, user: None, subject });
-                core.report(&Incident { about, ..Incident::new(Kind::Refused, words) });
+            Event::Failed(failure) => {
+                report(failure, core, client);
                 *count = 0;
                 return Intake::Over;
             }
         }
         Intake::Plain(plain)
+    }
+
+    /// Takes notice of an end that comes before hands are shaken, where the client had begun to.
+    pub(crate) fn part(&self, records: &Records, core: &Core, client: Option<IpAddr>) {
+        let has_begun = self.tls.is_beginning() && records.count > 0;
+        if has_begun || self.tls.is_shaking() {
+            let words = match core.now() >= self.until {
+                true => "hands were not shaken within `handshake-time`",
+                false => "the client has left before hands were shaken",
+            };
+            report(Failure { why: Why::Broken, words }, core, client);
+        }
     }
 
     /// The last answer was cut off.
@@ -258,6 +266,14 @@ impl Secure {
         output.advance(taken);
         Ok(taken)
     }
+}
+
+/// Counts and tells of a connection that TLS could not be spoken on.
+fn report(Failure { why, words }: Failure, core: &Core, client: Option<IpAddr>) {
+    core.count(Counter::HandshakesFailed);
+    kind(why).into_iter().for_each(|counter| core.count(counter));
+    let about = Some(About { client, id: None, user: None, subject: Subject::Refused(b"") });
+    core.report(&Incident { about, ..Incident::new(Kind::Refused, words) });
 }
 
 /// What failures of that kind are counted by, beside all of them.
