@@ -176,13 +176,14 @@ type Orders<'o> = Pin<Box<dyn Future<Output = ()> + 'o>>;
 pub fn start(setup: Setup) -> Result<Worker, StartError> {
     let Setup { plan, loops, live, files, clients, signs, tickets, board } = setup;
     let rows = signs.rows;
+    let applications = plan.applications.len();
     let changes = live.map(Live::start).transpose().map_err(StartError::Thread)?;
     let writers = Writers::open(&plan.logs, loops, &files, rows).map_err(StartError::Log)?;
     writers.report_panics(&plan.logs);
     let shared = Shared {
         plan,
         pool: Pool::new(plan.capacity.pool_threads_max, plan.capacity.password_checks_max),
-        loads: (Loads::new(plan.applications.len()), Answers::new(plan.applications.len())),
+        loads: (Loads::new(applications), Answers::new(applications, signs.tallies.keeping())),
         clients,
         sites: (!plan.certificates.is_empty()).then(|| Sites::new(plan, tickets)),
         signs,

@@ -32,6 +32,8 @@ pub struct Php {
 /// How long answers are kept that are the same for everybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cache {
+    /// What its site is counted by: a place in [`super::Plan::labels`].
+    pub label: usize,
     /// Time for which one is fresh, at most.
     pub time: Duration,
     /// Time for which it is given after that while another is on its way.

@@ -78,7 +78,7 @@ fn cache(words: &Words, is_own: bool, context: &mut Context<'_>) -> Option<Cache
     let stale = cache_stale.as_ref().map_or(Duration::from_secs(10), |word| word.value);
     let bytes_max = cache_bytes_max.as_ref().map_or(64 << 20, |word| word.value);
     let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
-    Some(Cache { time: time.value, stale, bytes_max })
+    Some(Cache { label: 0, time: time.value, stale, bytes_max })
 }
 
 fn of_address(word: &Word<String>, is_own: bool, context: &mut Context<'_>) -> Option<Upstream> {

@@ -89,7 +89,7 @@ impl Shell<'_> {
                 let (pools, calls) = (self.pools.shown(), self.workers.calls());
                 asker.answer(&Outcome::Asked(Asked { pools, calls }));
             }
-            Wish::Status => asker.answer(&Outcome::Status(self.status())),
+            Wish::Status => asker.answer(&Outcome::Status(Box::new(self.status()))),
         }
     }
 
@@ -144,6 +144,7 @@ impl Shell<'_> {
             certificates: self.certificates.known().to_vec(),
             layers: self.layers.clone(),
             sites: self.workers.had().sites(),
+            pools: Vec::new(),
             reload: self
                 .history
                 .reload

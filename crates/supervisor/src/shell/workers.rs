@@ -235,7 +235,8 @@ impl Workers {
         self.folded.resize(Counter::ALL.len(), 0);
         let requests = of_loops(&worker, Counter::Requests).iter().sum();
         self.folded.iter_mut().zip(counted).for_each(|(all, own)| *all = all.wrapping_add(own));
-        self.had.add(&worker.source.blueprint.labels, had(&worker));
+        let past = had(&worker).into_iter().map(Counts::past);
+        self.had.add(&worker.source.blueprint.labels, past);
         let served = self.all.values().chain([&worker]);
         self.had.trim(served.flat_map(|worker| &worker.source.blueprint.labels));
         if requests > 0 {
