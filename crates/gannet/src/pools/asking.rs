@@ -1,6 +1,6 @@
 //! Asks a php-fpm how it is, at the socket that it has for that.
 
-use fastcgi::{Answer, Event, Limits};
+use fastcgi::{Answer, Event, FIRST_ID, Limits};
 use std::{
     io::{self, ErrorKind},
     os::{fd::OwnedFd, unix::net},
@@ -29,7 +29,7 @@ pub(crate) async fn ask(socket: OwnedFd, is_full: bool) -> io::Result<String> {
             Err(error) => return Err(error),
         }
     }
-    let mut answer = Answer::new(Limits::default());
+    let mut answer = Answer::new(FIRST_ID, Limits::default());
     let (mut unread, mut content) = (Vec::new(), Vec::new());
     loop {
         let fault = |fault| io::Error::other(format!("{fault:?}"));
@@ -65,8 +65,8 @@ fn question(is_full: bool) -> Vec<u8> {
         variables.extend_from_slice(value.as_bytes());
     }
     let mut question = Vec::new();
-    fastcgi::begin(&variables, &mut question);
-    fastcgi::stdin(b"", &mut question);
+    fastcgi::begin(FIRST_ID, &variables, false, &mut question);
+    fastcgi::stdin(FIRST_ID, b"", &mut question);
     question
 }
 

@@ -105,7 +105,7 @@ impl Workers {
             let of_loops = [&rows, watch.memory(), &tallies, &recents, &lives, tickets];
             let all = of_clients.into_iter().chain(of_loops);
             let along: Vec<_> = all.map(AsFd::as_fd).collect();
-            tell(&child, &Order::Begin { loops, seed: clients.seed() }, &along)?;
+            tell(&child, &Order::Begin { loops, place, seed: clients.seed() }, &along)?;
             give_logs(&child, &source, logs, &HashMap::new())?;
             tell(&child, &Order::Resolve, &[])?;
             Ok((seats, rows, watch, tallies, recents, lives))
