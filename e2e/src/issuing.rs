@@ -180,9 +180,14 @@ impl Issuing {
 
     /// Has these hosts served, with more settings of certificates.
     pub fn serve(&self, more: &str, sites: &[(&str, &str)]) -> Server {
+        self.write(more, sites);
+        self.place.start()
+    }
+
+    /// Writes the config for that.
+    pub fn write(&self, more: &str, sites: &[(&str, &str)]) {
         let words = format!("authority = {}\n{more}", self.words());
         self.place.write(self.ports, &words, sites);
-        self.place.start()
     }
 
     /// Where it is served with TLS.

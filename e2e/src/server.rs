@@ -253,9 +253,14 @@ impl Server {
     /// Has the config read again, and waits until other workers stand in the place of all of these,
     /// which are so many.
     pub fn replace_workers(&self, count: usize) {
+        self.replace_workers_by(Signal::HUP, count);
+    }
+
+    /// The same by a signal that has workers replaced.
+    pub fn replace_workers_by(&self, signal: Signal, count: usize) {
         assert!(eventually(|| self.workers().len() == count));
         let before = self.workers();
-        self.signal(Signal::HUP);
+        self.signal(signal);
         assert!(eventually(|| {
             let now = self.workers();
             now.len() == count && now.iter().all(|worker| !before.contains(worker))

@@ -314,15 +314,19 @@ fn a_client_that_stops_reading_is_given_up_and_leaves_nothing() {
     server.stop();
 }
 
-/// Workers are replaced again and again while clients ask on many streams: each stream that the
-/// server has not told them to ask elsewhere is answered.
+/// Workers are replaced again and again, and the program with them, while clients ask on many
+/// streams: each stream that the server has not told them to ask elsewhere is answered.
 #[test]
-fn reloads_fail_no_stream() {
+fn reloads_and_upgrades_fail_no_stream() {
     let site = Site::new();
     let server = server(&site, "workers = 2", "");
     let connect = || Client::connect(server.addr());
-    let outcome =
-        frames::under_load(connect, || (0..extent(3, 20)).for_each(|_| server.replace_workers(2)));
+    let outcome = frames::under_load(connect, || {
+        for _ in 0..extent(2, 20) {
+            server.replace_workers_by(Signal::HUP, 2);
+            server.replace_workers_by(Signal::USR2, 2);
+        }
+    });
     outcome.unwrap();
     server.stop();
 }

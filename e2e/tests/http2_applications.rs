@@ -125,9 +125,11 @@ for at in range(count):
 contents = {2 * at + 1: bytes([97 + at]) * size for at in range(count)}
 left, answers = dict(contents), {}
 while len(ended) < count:
-    for stream, content in list(left.items()):
-        room = min(h2.local_flow_control_window(stream), h2.max_outbound_frame_size, len(content))
-        if room > 0 or not content:
+    for stream in list(left):
+        while (content := left.get(stream)) is not None:
+            room = min(h2.local_flow_control_window(stream), h2.max_outbound_frame_size, len(content))
+            if room == 0 and content:
+                break
             h2.send_data(stream, content[:room], end_stream=room == len(content))
             left[stream] = content[room:]
             if room == len(content):

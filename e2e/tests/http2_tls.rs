@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Client, Server, Site, extent, frames, secure::Certificates};
+use e2e::{
+    Client, Server, Site, eventually, extent, frames,
+    secure::{self, Certificates},
+};
+use rustix::process::Signal;
 use std::{
     fs,
     process::{Command, Stdio},
@@ -270,15 +274,34 @@ print(talk(b""), talk(b"\0\0\x01\x06\0\0\0\0\0x"))
     server.stop();
 }
 
+/// Workers are replaced, and the program with them, and then the certificate that they show.
 #[test]
-fn reloads_fail_no_stream_over_tls() {
+fn reloads_upgrades_and_renewals_fail_no_stream_over_tls() {
     let place = Place::new();
-    let site = format!("workers = 2\n{}", place.of("a.example", "a", ""));
+    let certificates = &place.certificates;
+    certificates.make("next", "ec", &["a.example"]);
+    certificates.replace("a", "used");
+    let site = format!("workers = 2\n{}", place.of("a.example", "used", ""));
     let server = place.serve("", &site);
-    let visitor = place.certificates.visitor(&["a"]).choosing_http2();
+    let visitor = certificates.visitor(&["a", "next"]).choosing_http2();
     let connect = || visitor.connect(server.addr(), "a.example");
-    let outcome =
-        frames::under_load(connect, || (0..extent(2, 20)).for_each(|_| server.replace_workers(2)));
+    // Who has been there before would bring a ticket, and be shown nothing.
+    let next = secure::certificate(&certificates.path("next.pem"));
+    let is_renewed = || {
+        let newcomer = certificates.visitor(&["next"]).choosing_http2();
+        let mut client = newcomer.connect(server.addr(), "a.example");
+        client.send(frames::OPENING).is_ok()
+            && frames::read(&mut client).is_ok()
+            && client.shown() == *next
+    };
+    let outcome = frames::under_load(connect, || {
+        for _ in 0..extent(1, 20) {
+            server.replace_workers_by(Signal::HUP, 2);
+            server.replace_workers_by(Signal::USR2, 2);
+        }
+        certificates.replace("next", "used");
+        assert!(eventually(is_renewed));
+    });
     outcome.unwrap();
     server.stop();
 }

@@ -249,33 +249,43 @@ fn a_storm_of_signals_stops_nothing() {
     server.stop();
 }
 
+/// `gannet PATH` and `gannet run`, with one loop each.
+fn shapes(site: &Site) -> [Launch; 2] {
+    let config = site.config("threads = 1", "");
+    [Launch::quick(&[&site.root_text(), "--threads", "1"]), Launch::run(&config)]
+}
+
 /// A panic outside of every exchange costs a loop its connections, but never its listener.
 #[test]
 fn a_panic_of_a_loop_leaves_it_serving() {
     let site = Site::new();
-    for (fault, panics) in [("loop=panic:1", 1), ("accept=panic:1", 1)] {
-        let server =
-            Launch::quick(&[&site.root_text(), "--threads", "1"]).env("GANNET_FAIL", fault).start();
-        // The first one may be let down.
-        let _ = Client::connect(server.addr()).get("/digits.txt");
-        assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
-        let stopped = server.stop();
-        assert_eq!(stopped.lines.last().unwrap()["panics"], panics, "{fault}");
+    for fault in ["loop=panic:1", "accept=panic:1"] {
+        for launch in shapes(&site) {
+            let server = launch.env("GANNET_FAIL", fault).start();
+            let before = server.process();
+            // The first one may be let down.
+            let _ = Client::connect(server.addr()).get("/digits.txt");
+            assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
+            assert_eq!(server.process(), before, "it is the same that serves");
+            let stopped = server.stop();
+            assert_eq!(stopped.lines.last().unwrap()["panics"], 1, "{fault}");
+        }
     }
 }
 
 #[test]
 fn a_panic_costs_one_answer() {
     let site = Site::new();
-    let server = Launch::quick(&[&site.root_text(), "--threads", "1"])
-        .env("GANNET_FAIL", "exchange=panic:2")
-        .start();
-    let mut client = Client::connect(server.addr());
-    let mut other = Client::connect(server.addr());
-    assert_eq!(client.get("/digits.txt").unwrap().status, 200);
-    assert_eq!(client.get("/digits.txt").unwrap().status, 500);
-    assert_eq!(other.get("/digits.txt").unwrap().status, 200, "others do not notice");
-    assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
-    let stopped = server.stop();
-    assert_eq!(stopped.lines.last().unwrap()["panics"], 1);
+    // Under somebody who watches, a worker first answers itself.
+    for (launch, fault) in shapes(&site).into_iter().zip(["exchange=panic:2", "exchange=panic:3"]) {
+        let server = launch.env("GANNET_FAIL", fault).start();
+        let mut client = Client::connect(server.addr());
+        let mut other = Client::connect(server.addr());
+        assert_eq!(client.get("/digits.txt").unwrap().status, 200);
+        assert_eq!(client.get("/digits.txt").unwrap().status, 500);
+        assert_eq!(other.get("/digits.txt").unwrap().status, 200, "others do not notice");
+        assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
+        let stopped = server.stop();
+        assert_eq!(stopped.lines.last().unwrap()["panics"], 1);
+    }
 }

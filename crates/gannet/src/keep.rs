@@ -180,6 +180,7 @@ impl Keep {
         let _ = fs::remove_file(&beside);
         let mut options = OpenOptions::new();
         let mut file = options.write(true).create_new(true).mode(FILE_MODE).open(&beside)?;
+        net::failpoint::hit("keep");
         let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
         written.inspect_err(|_| drop(fs::remove_file(&beside)))?;
         Ok(beside)

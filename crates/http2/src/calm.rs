@@ -2,7 +2,7 @@
 
 use crate::{
     fault::{Code, Fault},
-    limits::{IDLE_FRAMES, IDLE_FRAMES_PAID, RESETS, Rate},
+    limits::{IDLE_FRAME_BYTES, IDLE_FRAMES, IDLE_FRAMES_PAID, RESETS, Rate},
 };
 use base::Moment;
 
@@ -37,10 +37,12 @@ impl Calm {
         self.idle_frames.take(IDLE_FRAMES, now).ok_or(Fault::new(Code::EnhanceYourCalm, reason))
     }
 
-    /// A frame of content went to the peer, which may answer with updates of its windows.
-    pub(crate) fn sent(&mut self) {
-        let left = self.idle_frames.left.saturating_add(IDLE_FRAMES_PAID);
-        self.idle_frames.left = left.min(IDLE_FRAMES.burst);
+    /// So much content went to the peer, perhaps the last of an answer: it may answer with updates
+    /// of its windows.
+    pub(crate) fn sent(&mut self, bytes: u64, ends: bool) {
+        let paid = bytes / IDLE_FRAME_BYTES + u64::from(if ends { IDLE_FRAMES_PAID } else { 0 });
+        let left = u64::from(self.idle_frames.left) + paid;
+        self.idle_frames.left = left.min(u64::from(IDLE_FRAMES.burst)) as u32;
     }
 }
 

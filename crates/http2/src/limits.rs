@@ -16,8 +16,15 @@ pub const ENTRY_BYTES: usize = 32;
 /// Frames that one field block may go on in; one more breaks the connection.
 pub const CONTINUATIONS_MAX: u32 = 16;
 
-/// Bytes of content that may be on their way on a connection, and on each of its streams.
+/// How many times as long as a head its field block may be. It is read to its end, since the table
+/// depends on it, and then answered with 431; a longer one breaks the connection.
+pub const BLOCK_HEADS_MAX: usize = 4;
+
+/// Bytes of content that may be on their way on a connection, and on each of its streams, at first.
 pub const WINDOW_BYTES: u32 = 65_535;
+
+/// The same, where the way to the peer holds so much, and as long as we take what comes.
+pub const WINDOW_BYTES_MAX: u32 = 1024 * 1024;
 
 /// Streams that are reset, by either side: so many at once, and so many a second on average. Who
 /// has more of them reset breaks the connection.
@@ -27,8 +34,12 @@ pub const RESETS: Rate = Rate { burst: 300, per_second: 30 };
 /// updates beyond what was sent): so many at once, and so many a second on average.
 pub const IDLE_FRAMES: Rate = Rate { burst: 1000, per_second: 200 };
 
-/// Idle frames that a frame of content sent to the peer pays for: its window updates.
+/// Idle frames that an answer pays for once all its content is sent: updates of windows.
 pub const IDLE_FRAMES_PAID: u32 = 3;
+
+/// Bytes of content sent to the peer that pay for one idle frame more. Some clients widen both
+/// windows for every 4 KiB that they read.
+pub const IDLE_FRAME_BYTES: u64 = 256;
 
 /// Bytes of content below which a frame that is not the last counts as an idle one.
 pub const CONTENT_BYTES_MIN: usize = 16;
@@ -36,8 +47,9 @@ pub const CONTENT_BYTES_MIN: usize = 16;
 /// Streams whose priority may be told before they begin; what goes beyond them is forgotten.
 pub const EARLY_PRIORITIES_MAX: usize = 8;
 
-/// Streams that were reset lately whose late frames are dropped in silence.
-pub const RESETS_REMEMBERED: usize = 16;
+/// Streams that were reset lately whose late frames are dropped in silence: as many as are reset at
+/// once.
+pub const RESETS_REMEMBERED: usize = RESETS.burst as usize;
 
 /// Slots for streams that an idle connection keeps.
 pub const SLOTS_KEPT: usize = 2;

@@ -26,7 +26,7 @@ pub use voice::{Failure, Started, Voice};
 
 use crate::{
     child::{Child, Heard, Program},
-    logs::LogFiles,
+    logs::{LogFiles, Reopened},
     machine::{Event, Machine, Note, Order, WorkerId},
     orphans,
     pools::{self as fpms, Pools},
@@ -96,7 +96,9 @@ enum Happening {
     Worker(WorkerId, Heard),
     Wish(Wish, Asker),
     Pool(u64, fpms::Heard),
+    /// Log files were moved away, and others are open in their places.
     Reopen,
+    Reopened(Reopened),
     /// Files of certificates have changed, and what a look at them has found.
     FilesChanged,
     Renewal(u64, Heard),
@@ -294,6 +296,7 @@ impl<'v> Shell<'v> {
             if let Some(end) = self.end.take() {
                 self.end_looks();
                 self.pools.end();
+                self.logs.settle();
                 if end.is_ok() {
                     self.keeping.clear();
                 }
@@ -359,8 +362,9 @@ impl<'v> Shell<'v> {
             }
             Happening::Pool(number, heard) => self.hear_of_pool(number, heard),
             Happening::Wish(wish, asker) => self.grant(wish, asker),
-            Happening::Reopen => {
-                let kept = self.logs.reopen();
+            Happening::Reopen => self.reopen(),
+            Happening::Reopened(reopened) => {
+                let kept = self.logs.take(reopened);
                 self.workers.reopen(&self.logs, &kept);
             }
             Happening::FilesChanged => self.look_at_certificates(),

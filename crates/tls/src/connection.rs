@@ -52,6 +52,9 @@ pub enum Event {
         /// Whether the client was known already.
         is_resumed: bool,
     },
+    /// Hands are shaken, which was the proof that an authority has looked for: nothing more is
+    /// said.
+    Proved,
     /// The peer has said that it will send nothing more.
     PeerEnded,
     /// The first bytes are not TLS. They are not used up.
@@ -137,7 +140,7 @@ impl Connection {
         matches!(self.state, State::Open(_))
     }
 
-    /// The site that hands are shaken for.
+    /// The site that hands are shaken for; none where they are for a proof.
     #[must_use]
     pub fn site(&self) -> Option<usize> {
         self.site
@@ -153,8 +156,8 @@ impl Connection {
     #[must_use]
     pub fn protocol(&self) -> Option<Protocol> {
         let State::Open(tls) = &self.state else { return None };
-        let is_chosen = |chosen: &Protocol| tls.alpn_protocol() == Some(chosen.name());
-        Some(Protocol::ALL.into_iter().find(is_chosen).unwrap_or(Protocol::Http1))
+        let Some(name) = tls.alpn_protocol() else { return Some(Protocol::Http1) };
+        Protocol::ALL.into_iter().find(|chosen| chosen.name() == name)
     }
 
     /// The version and the cipher suite that were chosen, as they are on the wire; 0 before.
@@ -217,6 +220,12 @@ impl Connection {
         let is_resumed = tls.handshake_kind() == Some(HandshakeKind::Resumed);
         if let State::Shaking(tls) = std::mem::replace(&mut self.state, State::Over) {
             self.state = State::Open(tls);
+        }
+        if self.site.is_none() {
+            // No site, and so nobody's terms, would stand behind an answer (RFC 8737 section 3).
+            self.end(&mut sealed[received.used..], output);
+            self.state = State::Over;
+            return Received { used: sealed.len(), ..nothing(Event::Proved) };
         }
         match received.event {
             Event::PeerEnded => received,

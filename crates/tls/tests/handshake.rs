@@ -317,6 +317,24 @@ fn clients_have_to_show_a_certificate_where_one_is_asked_for_and_each_time() {
     }
 }
 
+/// Whoever looks for a proof that a name is ours has shown nothing that would let them in anywhere.
+#[test]
+fn who_looks_for_a_proof_is_asked_nothing_and_answered_nothing() {
+    let sites = sites(&site("a.example", "client-ca = \"ca.pem\""));
+    sites.prove(&[("www.a.example".to_owned(), [file("ecdsa.pem"), file("ecdsa.key")].concat())]);
+    let mut config = client();
+    config.alpn_protocols = vec![b"acme-tls/1".to_vec()];
+    for step in [1, usize::MAX] {
+        let mut talk = Talk::begin(&Arc::new(config.clone()), "www.a.example", sites);
+        talk.client.writer().write_all(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n").unwrap();
+        talk.talk(step).unwrap();
+        assert_eq!(talk.client.alpn_protocol(), Some(&b"acme-tls/1"[..]), "it is proved");
+        assert_eq!((&talk.heard[..], &talk.events[..]), (&b""[..], &[Event::Proved][..]));
+        assert!(!talk.server.is_open() && talk.server.protocol().is_none());
+        assert_eq!(talk.client.reader().read(&mut [0; 9]).unwrap(), 0, "an end in good order");
+    }
+}
+
 #[test]
 fn who_understands_no_signature_is_told() {
     let ecdsa = "[site.\"a.example\"]\nroot = \"/srv\"\n\

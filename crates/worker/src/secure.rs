@@ -55,8 +55,8 @@ pub(crate) enum Intake {
     End,
     /// It is no TLS: these bytes are in clear.
     Foreign(Vec<u8>),
-    /// It cannot go on.
-    Failed,
+    /// It does not go on.
+    Over,
 }
 
 impl Secure {
@@ -119,10 +119,8 @@ impl Secure {
             return false;
         }
         let other = core.plan.site_number(host, self.listener);
-        let (Some(sites), Some(own), Some(other)) = (core.sites, self.tls.site(), other) else {
-            return false;
-        };
-        own != other && !sites.covers(own, other, host)
+        let (Some(sites), Some(other)) = (core.sites, other) else { return false };
+        self.tls.site().is_none_or(|own| own != other && !sites.covers(own, other, host))
     }
 
     /// Takes in what has come: plain bytes at the front of `room`.
@@ -169,7 +167,7 @@ impl Secure {
         records: &mut Records,
         (core, client): (&Core, Option<IpAddr>),
     ) -> Intake {
-        let Some(sites) = core.sites else { return Intake::Failed };
+        let Some(sites) = core.sites else { return Intake::Over };
         if !self.tls.is_open() {
             core.trail.go(Phase::ShakingHands);
         }
@@ -187,6 +185,10 @@ impl Secure {
                 let (version, suite) = self.tls.terms();
                 core.tell(self.name, What::Shaken { is_resumed, version, suite });
             }
+            Event::Proved => {
+                core.count(Counter::Handshakes);
+                return Intake::Over;
+            }
             Event::PeerEnded => self.peer_has_ended = true,
             Event::Foreign => {
                 let clear = sealed[..*count].to_vec();
@@ -200,7 +202,7 @@ impl Secure {
                 let about = Some(About { client, id: None, user: None, subject });
                 core.report(&Incident { about, ..Incident::new(Kind::Refused, words) });
                 *count = 0;
-                return Intake::Failed;
+                return Intake::Over;
             }
         }
         Intake::Plain(plain)

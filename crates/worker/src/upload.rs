@@ -22,6 +22,8 @@ pub(crate) struct Upload {
     pub(crate) exchange: Suspended,
     pub(crate) question: Question,
     writing: Option<Step<Written>>,
+    /// Bytes that are being written.
+    writing_bytes: usize,
     content: Content,
 }
 
@@ -35,7 +37,7 @@ pub(crate) enum Refused {
 
 impl Upload {
     pub(crate) fn new(exchange: Suspended, question: Question) -> Self {
-        Self { exchange, question, writing: None, content: Content::default() }
+        Self { exchange, question, writing: None, writing_bytes: 0, content: Content::default() }
     }
 
     /// Takes a piece.
@@ -48,6 +50,7 @@ impl Upload {
         content.memory.extend_from_slice(piece);
         if content.memory.len() > MEMORY_BYTES && self.writing.is_none() {
             let bytes = std::mem::take(&mut content.memory);
+            self.writing_bytes = bytes.len();
             let step = content.spill.write(bytes, pool).ok_or(Refused::Busy)?;
             self.writing = Some(step);
         }
@@ -57,6 +60,11 @@ impl Upload {
     /// Whether content is being written to its file, which is waited for before more is taken.
     pub(crate) fn is_writing(&self) -> bool {
         self.writing.is_some()
+    }
+
+    /// Bytes that are not where they shall be, as something is being written.
+    pub(crate) fn unwritten_bytes(&self) -> usize {
+        if self.is_writing() { self.writing_bytes + self.content.memory.len() } else { 0 }
     }
 
     /// Waits until it is written.

@@ -252,7 +252,7 @@ impl Connection {
             stream.allowance -= bytes;
         }
         stream.clock.progress(now, bytes, self.limits);
-        self.calm.sent();
+        self.calm.sent(bytes, ends);
         if ends {
             self.finish(key, now, output);
         }
@@ -267,7 +267,10 @@ impl Connection {
         let is_little = stream.content_due.is_none_or(|due| due <= u64::from(stream.grant));
         match stream.is_receiving {
             false => self.streams.leave(key),
-            true if is_little && stream.grant > 0 => stream.clock.wait(now),
+            // Who waits to be asked for content need not send it.
+            true if is_little && stream.grant > 0 && !stream.expects_continue => {
+                stream.clock.wait(now);
+            }
             true => self.stop_content(key, output),
         }
     }
