@@ -1,6 +1,7 @@
 //! How a server is, as it tells those who ask.
 
 use crate::{
+    kept::Kept,
     latency::{Latency, Times},
     note::short,
     tally::{CLASSES, Counts, VERDICTS},
@@ -43,6 +44,8 @@ pub struct Status {
     pub counted: Vec<(String, u64)>,
     /// What each site has had since the start, ordered by name.
     pub sites: Vec<Site>,
+    /// What runs PHP: who looks has to ask it, so this is nothing that the server tells.
+    pub pools: Vec<Pool>,
 }
 
 /// A generation of workers.
@@ -137,6 +140,36 @@ pub struct Site {
     pub name: String,
     /// Each of its routes by its key, or what stands for several.
     pub routes: Vec<(String, Counts)>,
+}
+
+/// A php-fpm that the server has started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pool {
+    /// Its site, which may have several.
+    pub site: String,
+    /// Connections that wait for one of its workers.
+    pub waiting: u64,
+    /// How many may.
+    pub waiting_max: u64,
+    /// What it says of itself; `None` where it does not answer in time.
+    pub says: Option<Says>,
+}
+
+/// What a php-fpm says of itself. It counts from its own start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Says {
+    /// Workers that are at a request.
+    pub busy: u64,
+    /// Workers that are not.
+    pub idle: u64,
+    /// The most that were at one at a time.
+    pub busy_most: u64,
+    /// How often it could have done with more workers than it may have.
+    pub limit_reached: u64,
+    /// Requests that were slow.
+    pub slow: u64,
+    /// Requests that it has taken.
+    pub taken: u64,
 }
 
 impl Worker {
@@ -254,6 +287,7 @@ impl Status {
                 let route = |from: &mut Unpacker<'_>| Some((from.text()?, Counts::unpack(from)?));
                 Some(Site { name, routes: from.list(route)? })
             })?,
+            pools: Vec::new(),
         })
     }
 }
@@ -314,6 +348,7 @@ impl Counts {
                 numbers(out, counts);
             }
         }
+        self.kept.pack(out);
     }
 
     /// Reads it; `None` where there is none.
@@ -324,7 +359,8 @@ impl Counts {
         }
         let bytes = from.number()?;
         let (at_once, first, whole) = (latency(from)?, latency(from)?, latency(from)?);
-        Some(Self { classes, bytes, times: Times { at_once, first, whole }, limits })
+        let (times, kept) = (Times { at_once, first, whole }, Kept::unpack(from)?);
+        Some(Self { classes, bytes, times, limits, kept })
     }
 }
 
@@ -370,6 +406,7 @@ pub(crate) mod tests {
         let (number, phase, seconds_left) = (3, "draining".to_owned(), Some(5));
         let mut counts = Counts { classes: [0, 1, 2, 3, 4], bytes: 5, ..Counts::default() };
         (counts.times.whole.sum_us, counts.times.whole.counts[3]) = (8, 9);
+        (counts.kept.hits, counts.kept.bytes) = (6, 7);
         counts.limits = [6, 7];
         let listener = Listener { address: "[::1]:80".to_owned(), waiting: 1, waiting_max: 2 };
         Status {
@@ -397,6 +434,7 @@ pub(crate) mod tests {
         let total = status.sites[0].total();
         assert_eq!((total.classes, total.bytes), ([0, 2, 4, 6, 8], 10));
         assert_eq!((total.requests(), total.times.whole.count()), (20, 18));
+        assert_eq!((total.kept.hits, total.kept.bytes), (12, 14));
     }
 
     #[test]

@@ -2,9 +2,12 @@
 
 use control::{
     Life, Lives,
+    kept::Kept,
     latency::STRETCHES,
     lives::{Answer, Name},
-    status::{Certificate, Generation, Listener, Loop, Reload, Site, Status, Used, Worker},
+    status::{
+        Certificate, Generation, Listener, Loop, Pool, Reload, Says, Site, Status, Used, Worker,
+    },
     tally::Counts,
 };
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -55,7 +58,16 @@ pub(crate) fn status() -> Status {
     timed.times.first.counts[STRETCHES - 1] = 1;
     timed.times.first.sum_us = 70_000_000;
     timed.limits = [2, 1];
-    let routes = vec![("/*".to_owned(), counts(1, 1)), ("/a/*".to_owned(), timed)];
+    let mut own = counts(0, 0);
+    own.kept = Kept { hits: 3, stale: 1, misses: 2, waited: 1, pages: 2, bytes: 5000 };
+    let routes = [("/*", counts(1, 1)), ("/a/*", timed), ("(other)", own)];
+    let routes = routes.map(|(key, counts)| (key.to_owned(), counts)).to_vec();
+    let (busy, idle, busy_most, limit_reached) = (2, 1, 3, 4);
+    let says = Says { busy, idle, busy_most, limit_reached, slow: 5, taken: 9 };
+    let pool = |site: &str, says| {
+        let (waiting, waiting_max) = (1, 511);
+        Pool { site: site.to_owned(), waiting, waiting_max, says }
+    };
     let none = vec![("(other)".to_owned(), counts(0, 1))];
     let (waiting, waiting_max) = (3, 4096);
     Status {
@@ -90,6 +102,11 @@ pub(crate) fn status() -> Status {
         sites: vec![
             Site { name: "(none)".to_owned(), routes: none },
             Site { name: "example.com".to_owned(), routes },
+        ],
+        pools: vec![
+            pool("example.com", Some(says)),
+            pool("mute", None),
+            pool("example.com", Some(says)),
         ],
     }
 }

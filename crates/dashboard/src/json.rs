@@ -2,8 +2,9 @@
 
 use base::text::push_json;
 use control::{
+    kept::Kept,
     latency::Latency,
-    status::{Certificate, Generation, Listener, Reload, Status, Worker},
+    status::{Certificate, Generation, Listener, Pool, Reload, Says, Status, Worker},
     tally::Counts,
 };
 
@@ -52,7 +53,9 @@ pub fn json(status: &Status) -> Vec<u8> {
     push_list(&mut out, &status.sites, |out, site| {
         push(out, "{\"site\":");
         push_text(out, &site.name);
-        push_counts(out, site.total());
+        let total = site.total();
+        push_counts(out, total);
+        push_kept(out, total.kept);
         push(out, ",\"routes\":[");
         push_list(out, &site.routes, |out, (key, counts)| {
             push(out, "{\"route\":");
@@ -62,7 +65,13 @@ pub fn json(status: &Status) -> Vec<u8> {
         });
         push(out, "]}");
     });
-    push(&mut out, "]}\n");
+    push(&mut out, "]");
+    if !status.pools.is_empty() {
+        push(&mut out, ",\"php\":[");
+        push_list(&mut out, &status.pools, push_pool);
+        push(&mut out, "]");
+    }
+    push(&mut out, "}\n");
     out
 }
 
@@ -107,6 +116,30 @@ fn push_worker(out: &mut Vec<u8>, worker: &Worker) {
         push(out, &format!("{{\"connections\":{connections},\"requests\":{requests}}}"));
     });
     push(out, "]}");
+}
+
+/// What came of keeping pages, where any could be.
+fn push_kept(out: &mut Vec<u8>, kept: Kept) {
+    if kept != Kept::default() {
+        let Kept { hits, stale, misses, waited, pages, bytes } = kept;
+        push(out, &format!(",\"micro_cache\":{{\"hits\":{hits},\"stale\":{stale}"));
+        push(out, &format!(",\"misses\":{misses},\"waited\":{waited}"));
+        push(out, &format!(",\"pages\":{pages},\"bytes\":{bytes}}}"));
+    }
+}
+
+fn push_pool(out: &mut Vec<u8>, pool: &Pool) {
+    let Pool { site, waiting, waiting_max, says } = pool;
+    push(out, "{\"site\":");
+    push_text(out, site);
+    push(out, &format!(",\"up\":{},\"waiting\":{waiting}", says.is_some()));
+    push(out, &format!(",\"waiting_max\":{waiting_max}"));
+    if let Some(Says { busy, idle, busy_most, limit_reached, slow, taken }) = says {
+        push(out, &format!(",\"busy\":{busy},\"idle\":{idle},\"busy_most\":{busy_most}"));
+        push(out, &format!(",\"limit_reached\":{limit_reached},\"slow\":{slow}"));
+        push(out, &format!(",\"taken\":{taken}"));
+    }
+    out.push(b'}');
 }
 
 fn push_counts(out: &mut Vec<u8>, counts: Counts) {
@@ -196,6 +229,19 @@ mod tests {
         assert_eq!(
             (&site["site"], &site["requests"], &site["bytes"]),
             (&"example.com".into(), &8.into(), &10_500.into())
+        );
+        assert_eq!(
+            (&site["micro_cache"]["hits"], &all["sites"][0]["micro_cache"]),
+            (&3.into(), &serde_json::Value::Null)
+        );
+        let [fine, mute] = [0, 1].map(|at| &all["php"][at]);
+        assert_eq!(
+            (&fine["up"], &fine["busy"], &fine["waiting"]),
+            (&true.into(), &2.into(), &1.into())
+        );
+        assert_eq!(
+            (&mute["up"], &mute["site"], &mute["busy"]),
+            (&false.into(), &"mute".into(), &serde_json::Value::Null)
         );
         let route = &site["routes"][1];
         assert_eq!(

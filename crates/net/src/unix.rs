@@ -206,6 +206,18 @@ pub fn is_free(path: &Path) -> bool {
     look(path).is_err_and(|errno| errno == Errno::NOENT)
 }
 
+/// A connection to whoever listens at `path`, who is not waited for.
+///
+/// # Errors
+///
+/// Nobody listens there, or too many wait already.
+pub fn connect_at_once(path: &Path) -> io::Result<OwnedFd> {
+    crate::failpoint::call()?;
+    let socket = socket(SocketType::STREAM)?;
+    connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket)
+}
+
 /// Who listens at `path`, as far as the kernel tells.
 #[must_use]
 pub fn holder(path: &Path) -> Option<Holder> {
@@ -389,6 +401,20 @@ mod tests {
         assert!(!is_socket(&path));
         fs::write(&path, "precious").unwrap();
         assert!(matches!(listen_for_program(&path, Some(group)), Err(UnixError::NoSocket)));
+    }
+
+    #[test]
+    fn nobody_is_waited_for_who_accepts_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        assert!(connect_at_once(&path).is_err());
+        let socket = socket(SocketType::STREAM).unwrap();
+        bind(&socket, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        start(&socket, 1).unwrap();
+        let all: Vec<_> = (0..3).map(|_| connect_at_once(&path)).collect();
+        assert!(all[0].is_ok());
+        let kind = all[2].as_ref().unwrap_err().kind();
+        assert_eq!(kind, io::ErrorKind::WouldBlock);
     }
 
     #[test]

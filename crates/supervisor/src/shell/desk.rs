@@ -144,6 +144,7 @@ impl Shell<'_> {
             certificates: self.certificates.known().to_vec(),
             layers: self.layers.clone(),
             sites: self.workers.had().sites(),
+            pools: Vec::new(),
             reload: self
                 .history
                 .reload

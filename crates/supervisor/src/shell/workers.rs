@@ -105,7 +105,7 @@ impl Workers {
             let of_loops = [&rows, watch.memory(), &tallies, &recents, &lives, tickets];
             let all = of_clients.into_iter().chain(of_loops);
             let along: Vec<_> = all.map(AsFd::as_fd).collect();
-            tell(&child, &Order::Begin { loops, seed: clients.seed() }, &along)?;
+            tell(&child, &Order::Begin { loops, place, seed: clients.seed() }, &along)?;
             give_logs(&child, &source, logs, &HashMap::new())?;
             tell(&child, &Order::Resolve, &[])?;
             Ok((seats, rows, watch, tallies, recents, lives))
@@ -235,7 +235,8 @@ impl Workers {
         self.folded.resize(Counter::ALL.len(), 0);
         let requests = of_loops(&worker, Counter::Requests).iter().sum();
         self.folded.iter_mut().zip(counted).for_each(|(all, own)| *all = all.wrapping_add(own));
-        self.had.add(&worker.source.blueprint.labels, had(&worker));
+        let past = had(&worker).into_iter().map(Counts::past);
+        self.had.add(&worker.source.blueprint.labels, past);
         let served = self.all.values().chain([&worker]);
         self.had.trim(served.flat_map(|worker| &worker.source.blueprint.labels));
         if requests > 0 {
