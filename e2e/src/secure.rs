@@ -74,8 +74,8 @@ impl Certificates {
         run(command.arg("-out").arg(self.path(&format!("{name}.pem"))));
     }
 
-    /// The same with P-256, holding from so many days from now to so many.
-    pub fn make_between(&self, (from, until): (i32, i32), name: &str, hosts: &[&str]) {
+    /// The same with P-256, holding from one time to another, each as `date` takes it: "2 days".
+    pub fn make_between(&self, times: [&str; 2], name: &str, hosts: &[&str]) {
         /// A tag and a length, which a time has in front.
         const TIME: [u8; 2] = [0x17, 13];
         self.make(name, "ec", hosts);
@@ -87,9 +87,9 @@ impl Certificates {
         let places = signed.windows(15).enumerate().filter(|(_, part)| is_time(part));
         let places: Vec<_> = places.map(|(at, _)| at + TIME.len()).collect();
         assert_eq!(places.len(), 2, "the time that it holds");
-        for (at, days) in places.into_iter().zip([from, until]) {
+        for (at, time) in places.into_iter().zip(times) {
             let mut date = Command::new("date");
-            date.args(["-u", "-d", &format!("{days} days"), "+%y%m%d%H%M%SZ"]);
+            date.args(["-u", "-d", time, "+%y%m%d%H%M%SZ"]);
             let date = date.output().unwrap().stdout;
             signed[at..at + 13].copy_from_slice(&date[..13]);
         }
@@ -307,9 +307,8 @@ impl SecureClient {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 read => return read,
             }
-            while self.tls.wants_write() {
-                self.tls.write_tls(&mut self.stream)?;
-            }
+            // What a server has said before it went can be read all the same.
+            while self.tls.wants_write() && self.tls.write_tls(&mut self.stream).is_ok() {}
             match self.tls.read_tls(&mut self.stream) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 read => read?,

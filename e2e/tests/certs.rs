@@ -151,6 +151,32 @@ fn a_certificate_is_issued_renewed_and_used_at_once() {
     }
 }
 
+/// 74 of the threats: whoever shakes hands as an authority does that looks for a proof has shown
+/// nothing that would let them in.
+#[test]
+fn a_proof_lets_nobody_into_a_site() {
+    let issuing = Issuing::new(Manner { retry_after: 5, ..Manner::default() });
+    let certificates = &issuing.place.certificates;
+    certificates.make("b", "ec", &["b.test"]);
+    certificates.make("staff", "ec", &["staff"]);
+    let (words, staff) = (certificates.words("b"), certificates.path("staff.pem"));
+    let closed = format!("{{ {words}, client-ca = {staff:?} }}");
+    let sites = [("a.test", "\"auto\""), ("b.test", &*closed)];
+    let server = issuing.serve("proof = \"tls\"", &sites);
+    let ask = format!(
+        "printf 'GET /digits.txt HTTP/1.1\\r\\nHost: b.test\\r\\nConnection: close\\r\\n\\r\\n' | \
+         openssl s_client -ign_eof -alpn acme-tls/1 -servername a.test -connect {} 2>&1",
+        issuing.addr()
+    );
+    let mut said = String::new();
+    assert!(eventually(|| {
+        said = run("sh", &["-c", &ask]).1;
+        said.contains("ALPN protocol: acme-tls/1")
+    }));
+    assert!(!said.contains("HTTP/1.1") && !said.contains("0123456789"), "{said}");
+    server.stop();
+}
+
 #[test]
 fn until_there_is_a_certificate_the_site_is_served_and_says_so() {
     let mut issuing = Issuing::new(Manner::default());

@@ -128,14 +128,14 @@ fn a_name_that_leads_nowhere() {
 #[test]
 fn certificates_that_are_over_or_not_yet_or_for_others_or_known_to_all() {
     let (place, certificates) = (Place::new(), Certificates::new());
-    for (name, days, mode, words) in [
-        ("a.test", (-9, -2), 0o600, ["it has expired on", "renewed"]),
-        ("a.test", (2, 9), 0o600, ["it holds only from", "clock"]),
-        ("a.test", (-2, 5), 0o600, ["it expires on", "renewed"]),
-        ("b.test", (-2, 90), 0o600, ["it is not for a.test", "names a.test"]),
-        ("a.test", (-2, 90), 0o644, ["can be read by everybody", "chmod 600"]),
+    for (name, times, mode, words) in [
+        ("a.test", ["-9 days", "-2 days"], 0o600, ["it has expired on", "renewed"]),
+        ("a.test", ["2 days", "9 days"], 0o600, ["it holds only from", "clock"]),
+        ("a.test", ["-2 days", "5 days"], 0o600, ["it expires on", "renewed"]),
+        ("b.test", ["-2 days", "90 days"], 0o600, ["it is not for a.test", "names a.test"]),
+        ("a.test", ["-2 days", "90 days"], 0o644, ["can be read by everybody", "chmod 600"]),
     ] {
-        certificates.make_between(days, "x", &[name]);
+        certificates.make_between(times, "x", &[name]);
         set_mode(certificates.path("x.key").to_str().unwrap(), mode);
         let listen = "listen = { address = \"127.0.0.1:0\", tls = true }";
         let site = format!(

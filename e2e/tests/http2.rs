@@ -167,6 +167,13 @@ fn http1_is_spoken_on_the_same_address_and_http2_only_where_it_is_said() {
     let mut client = Client::connect(with.addr());
     client.send("PRI * HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     assert_eq!(client.response().unwrap().status, 400);
+    let mut client = Client::connect(with.addr());
+    let wish = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\
+                HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n";
+    client.send(format!("GET /digits.txt HTTP/1.1\r\nHost: a\r\n{wish}\r\n")).unwrap();
+    let answer = client.response().unwrap();
+    assert_eq!((answer.status, answer.get("upgrade")), (200, None), "nobody is led there");
+    assert_eq!(client.get("/digits.txt").unwrap().text(), "0123456789");
     with.stop();
     let without = Server::run(&site.config("", ""));
     let mut client = Client::connect(without.addr());

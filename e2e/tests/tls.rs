@@ -272,6 +272,14 @@ fn without_tls_one_is_sent_on_or_told() {
     assert_eq!(answer.get("strict-transport-security"), Some("max-age=63072000"));
     let answer = visitor.get(server.addr(), "b.a.example", "/digits.txt").unwrap();
     assert_eq!(answer.get("strict-transport-security"), None);
+    // Nor does it matter what else it is that came.
+    for bytes in [&b"POST /x HTTP/1.0\r\n\r\n"[..], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\x80"] {
+        let mut client = Client::connect(server.addr());
+        client.send([bytes, b"\r\n\r\n"].concat()).unwrap();
+        let text = String::from_utf8(client.drain().unwrap().0).unwrap();
+        let expect = "TLS is spoken here: ask by https:// instead of http://\n";
+        assert!(text.ends_with(expect) && text.starts_with("HTTP/1.1 "), "{text}");
+    }
     // TLS where none is spoken is no request.
     let said = openssl(plain(&server), &["-servername", "a.example"], "");
     assert!(said.contains("wrong version number"), "{said}");
@@ -302,7 +310,7 @@ fn clients_show_a_certificate_where_one_is_asked_for_and_no_way_leads_around_it(
     let certificates = &place.certificates;
     certificates.make("staff", "ec", &["staff"]);
     certificates.make("other", "ec", &["other"]);
-    certificates.make_between((-9, -2), "late", &["late"]);
+    certificates.make_between(["-9 days", "-2 days"], "late", &["late"]);
     let pems = ["staff", "late"].map(|name| fs::read(certificates.path(&format!("{name}.pem"))));
     fs::write(certificates.path("staff-ca.pem"), pems.map(Result::unwrap).concat()).unwrap();
     let authority = format!(", client-ca = {:?}", certificates.path("staff-ca.pem"));
@@ -362,7 +370,7 @@ fn a_ticket_is_good_for_its_own_site_and_no_other() {
             let said = come_with(&ticket, server.addr(), host, version);
             assert_eq!(said.contains("Reused, TLSv1"), is_known, "{host} {version}: {said}");
             assert_eq!(said.contains("0123456789"), is_let_in, "{host} {version}: {said}");
-            assert_eq!(said.contains("alert certificate"), !is_let_in, "{host} {version}: {said}");
+            assert_eq!(said.contains("alert number"), !is_let_in, "{host} {version}: {said}");
         }
     }
 }
@@ -460,8 +468,19 @@ fn who_shakes_hands_slowly_or_wrongly_is_not_waited_for_long() {
     assert!(said.contains("no renegotiation") || said.contains("unexpected message"), "{said}");
     let visitor = place.certificates.visitor(&["a"]);
     assert_eq!(visitor.get(server.addr(), "a.example", "/digits.txt").unwrap().status, 200);
+    let mut client = Client::connect(server.addr());
+    client.send(hello).unwrap();
+    drop(client);
+    for reason in [
+        "hands were not shaken within `handshake-time`",
+        "the client has left before hands were shaken",
+    ] {
+        let is_told = || place.reasons("refused").iter().any(|one| one == reason);
+        assert!(eventually(is_told), "{reason}: {:?}", place.reasons("refused"));
+    }
     let last = server.stop().lines.pop().unwrap();
-    assert!(last["handshakes"].as_u64() >= Some(2) && last["handshakes_failed"] == 3, "{last}");
+    // Who has said nothing has not begun to.
+    assert!(last["handshakes"].as_u64() >= Some(2) && last["handshakes_failed"] == 6, "{last}");
     assert_eq!(last["panics"], 0);
 }
 
@@ -702,8 +721,13 @@ fn failed_handshakes_are_counted_by_what_went_wrong() {
         + &place.of("b.example", "b", &format!(", client-ca = {ca:?}"));
     let server = place.serve("threads = 1", &sites);
     let ca = ca.to_str().unwrap();
+    let (key, chain) = (place.certificates.path("b.key"), place.certificates.path("chain.pem"));
+    let pem = fs::read(ca).unwrap();
+    fs::write(&chain, pem.repeat(100)).unwrap();
+    let (key, chain) = (key.to_str().unwrap(), chain.to_str().unwrap());
     for words in [
-        &["-servername", "nobody.example"][..],
+        &["-servername", "b.example", "-cert", ca, "-key", key, "-cert_chain", chain][..],
+        &["-servername", "nobody.example"],
         &["-servername", "a.example", "-verify_return_error", "-CAfile", ca],
         &["-servername", "a.example", "-tls1_2", "-cipher", "AES128-SHA"],
         &["-servername", "b.example"],
@@ -714,7 +738,9 @@ fn failed_handshakes_are_counted_by_what_went_wrong() {
     for kind in ["nameless", "refused", "incompatible", "uncertified"] {
         assert_eq!(last[format!("handshakes_{kind}")], 1, "{kind}: {last}");
     }
-    assert_eq!(last["handshakes_failed"], 4);
+    assert_eq!(last["handshakes_failed"], 5);
+    let is_long = |reason: &String| reason == "a message of its handshake is longer than 32 KiB";
+    assert!(place.reasons("refused").iter().any(is_long), "{:?}", place.reasons("refused"));
 }
 
 /// A visitor may go past a warning, but not past a server that says nothing.
@@ -722,7 +748,7 @@ fn failed_handshakes_are_counted_by_what_went_wrong() {
 fn an_expired_certificate_is_used_where_there_is_no_better_one() {
     let place = Place::new();
     let certificates = &place.certificates;
-    certificates.make_between((-9, -2), "old", &["a.example"]);
+    certificates.make_between(["-9 days", "-2 days"], "old", &["a.example"]);
     certificates.replace("old", "used");
     let server = place.serve("", &place.of("a.example", "used", ""));
     let shows = |name: &str| {
@@ -741,6 +767,26 @@ fn an_expired_certificate_is_used_where_there_is_no_better_one() {
     let is_refused = || says(": browsers refuse it: the one before goes on");
     assert!(eventually(is_refused), "{:?}", place.reasons("certificate"));
     assert!(shows("a"));
+    server.stop();
+}
+
+/// Where the one before ends soon, too, nobody would be there to look again the next day.
+#[test]
+fn a_certificate_of_the_future_is_used_as_soon_as_it_holds() {
+    let place = Place::new();
+    let certificates = &place.certificates;
+    certificates.replace("a", "used");
+    let server = place.serve("", &place.of("a.example", "used", ""));
+    let shows = |name: &str| {
+        let said = openssl(server.addr(), &["-servername", "a.example"], "");
+        said.contains(&format!("subject=CN = {name}\n"))
+    };
+    certificates.make_between(["6 seconds", "90 days"], "soon", &["a.example"]);
+    certificates.replace("soon", "used");
+    let is_refused = || place.reasons("certificate").iter().any(|one| one.contains("only from"));
+    assert!(eventually(is_refused), "{:?}", place.reasons("certificate"));
+    assert!(eventually(|| shows("soon")));
+    assert!(eventually(|| place.reasons("renewed").len() == 1));
     server.stop();
 }
 

@@ -72,6 +72,8 @@ pub enum Verdict {
         renewed: Vec<String>,
         /// What is wrong with some.
         troubles: Vec<String>,
+        /// After how many seconds one will hold that is refused now; [`u64::MAX`] where none will.
+        wait: u64,
     },
 }
 
@@ -178,12 +180,13 @@ impl Note for Verdict {
                 out.bytes(short(text).as_bytes());
             }),
             Self::Compared => write(2, |_| ()),
-            Self::Renewed { renewed, troubles } => write(3, |out| {
+            Self::Renewed { renewed, troubles, wait } => write(3, |out| {
                 for list in [renewed, troubles] {
                     let list = few(list);
                     out.number(list.len() as u64);
                     list.iter().for_each(|text| out.bytes(text.as_bytes()));
                 }
+                out.number(*wait);
             }),
         }
     }
@@ -196,6 +199,7 @@ impl Note for Verdict {
             3 => Some(Self::Renewed {
                 renewed: from.list(Unpacker::text)?,
                 troubles: from.list(Unpacker::text)?,
+                wait: from.number()?,
             }),
             _ => None,
         })
@@ -360,7 +364,7 @@ pub(crate) mod tests {
             Verdict::Fine,
             Verdict::Compared,
             Verdict::Refused { code: 2, text: "no".to_owned() },
-            Verdict::Renewed { renewed, troubles },
+            Verdict::Renewed { renewed, troubles, wait: 7 },
         ]);
         check(&[
             Report::Ready(vec!["no core dumps: on".to_owned()]),
@@ -387,7 +391,7 @@ pub(crate) mod tests {
     #[test]
     fn of_many_texts_some_are_told_and_how_many_are_not() {
         let troubles = vec!["x".repeat(1000); 1000];
-        let note = Verdict::Renewed { renewed: Vec::new(), troubles }.encode();
+        let note = Verdict::Renewed { renewed: Vec::new(), troubles, wait: 0 }.encode();
         assert!(note.len() < 64 * 1024);
         let Some(Verdict::Renewed { troubles, .. }) = Verdict::decode(&note) else {
             panic!("no note");

@@ -33,8 +33,8 @@ pub struct Status {
     /// Where clients come in.
     pub listeners: Vec<Listener>,
     /// How often a connection has found no room to wait there, or with any other server of this
-    /// machine, since that was started.
-    pub overflows: u64,
+    /// machine, since that was started; `None` where the system does not tell.
+    pub overflows: Option<u64>,
     /// The certificates that are served.
     pub certificates: Vec<Certificate>,
     /// What workers have given up: a line for each layer of their sandbox.
@@ -67,12 +67,19 @@ pub struct Worker {
     pub connections: u64,
     /// Exchanges that wait for something: a disk, an application, a client that takes its time.
     pub under_way: u64,
+    /// What it takes of the machine; `None` where the system does not tell.
+    pub used: Option<Used>,
+    /// Its event loops.
+    pub loops: Vec<Loop>,
+}
+
+/// What a process takes of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
     /// Microseconds of processor time that it has used.
     pub cpu_us: u64,
     /// Bytes of memory that it has.
     pub memory_bytes: u64,
-    /// Its event loops.
-    pub loops: Vec<Loop>,
 }
 
 /// An event loop.
@@ -160,8 +167,11 @@ impl Status {
             out.bytes(generation.phase.as_bytes());
             list(out, generation.seconds_left.as_slice(), |out, left| out.number(*left));
             list(out, &generation.workers, |out, worker| {
-                let Worker { pid, connections, under_way, cpu_us, memory_bytes, .. } = *worker;
-                numbers(out, &[pid, connections, under_way, cpu_us, memory_bytes]);
+                let Worker { pid, connections, under_way, used, .. } = *worker;
+                numbers(out, &[pid, connections, under_way]);
+                list(out, used.as_slice(), |out, used| {
+                    numbers(out, &[used.cpu_us, used.memory_bytes]);
+                });
                 let pack = |out: &mut Packer, one: &Loop| {
                     numbers(out, &[one.connections, one.requests]);
                 };
@@ -177,7 +187,7 @@ impl Status {
             out.bytes(address.as_bytes());
             numbers(out, &[*waiting, *waiting_max]);
         });
-        out.number(self.overflows);
+        list(out, self.overflows.as_slice(), |out, count| out.number(*count));
         list(out, &self.certificates, |out, one| one.pack(out));
         list(out, &self.layers, |out, layer| out.bytes(layer.as_bytes()));
         list(out, &self.counted, |out, (name, count)| {
@@ -197,13 +207,15 @@ impl Status {
         let one = |from: &mut Unpacker<'_>| {
             Some(Loop { connections: from.number()?, requests: from.number()? })
         };
+        let used = |from: &mut Unpacker<'_>| {
+            Some(Used { cpu_us: from.number()?, memory_bytes: from.number()? })
+        };
         let worker = |from: &mut Unpacker<'_>| {
             Some(Worker {
                 pid: from.number()?,
                 connections: from.number()?,
                 under_way: from.number()?,
-                cpu_us: from.number()?,
-                memory_bytes: from.number()?,
+                used: maybe(from, used)?,
                 loops: from.list(one)?,
             })
         };
@@ -233,7 +245,7 @@ impl Status {
                 let (address, waiting) = (from.text()?, from.number()?);
                 Some(Listener { address, waiting, waiting_max: from.number()? })
             })?,
-            overflows: from.number()?,
+            overflows: maybe(from, Unpacker::number)?,
             certificates: from.list(Certificate::unpack)?,
             layers: from.list(Unpacker::text)?,
             counted: from.list(|from| Some((from.text()?, from.number()?)))?,
@@ -352,8 +364,8 @@ pub(crate) mod tests {
 
     pub(crate) fn status() -> Status {
         let loops = vec![Loop { connections: 4, requests: 9 }; 2];
-        let [under_way, cpu_us, memory_bytes] = [4, 5, 6];
-        let worker = Worker { pid: 12, connections: 3, under_way, cpu_us, memory_bytes, loops };
+        let used = Some(Used { cpu_us: 5, memory_bytes: 6 });
+        let worker = Worker { pid: 12, connections: 3, under_way: 4, used, loops };
         let workers = vec![worker];
         let (number, phase, seconds_left) = (3, "draining".to_owned(), Some(5));
         let mut counts = Counts { classes: [0, 1, 2, 3, 4], bytes: 5, ..Counts::default() };
@@ -369,7 +381,7 @@ pub(crate) mod tests {
             reloads: 4,
             reloads_failed: 3,
             listeners: vec![listener],
-            overflows: 6,
+            overflows: Some(6),
             certificates: vec![Certificate { until: Some(-7), ..Certificate::default() }],
             layers: vec!["no core dumps: on".to_owned()],
             counted: vec![("requests".to_owned(), 9)],

@@ -4,7 +4,7 @@ use control::{
     Life, Lives,
     latency::STRETCHES,
     lives::{Answer, Name},
-    status::{Certificate, Generation, Listener, Loop, Reload, Site, Status, Worker},
+    status::{Certificate, Generation, Listener, Loop, Reload, Site, Status, Used, Worker},
     tally::Counts,
 };
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -41,8 +41,8 @@ pub(crate) fn answered(connection: Name, path: &str, status: u16) -> Answer<'_> 
 /// One that has had a little of everything.
 pub(crate) fn status() -> Status {
     let loops = vec![Loop { connections: 1, requests: 5 }, Loop { connections: 2, requests: 4 }];
-    let (cpu_us, memory_bytes) = (1_250_000, 8192);
-    let worker = Worker { pid: 12, connections: 1, under_way: 1, cpu_us, memory_bytes, loops };
+    let used = Some(Used { cpu_us: 1_250_000, memory_bytes: 8192 });
+    let worker = Worker { pid: 12, connections: 1, under_way: 1, used, loops };
     let (phase, workers) = ("serving".to_owned(), vec![worker]);
     let counts = |good, bad| Counts {
         classes: [0, good, 0, bad, 0],
@@ -70,7 +70,7 @@ pub(crate) fn status() -> Status {
         reloads: 4,
         reloads_failed: 1,
         listeners: vec![Listener { address: "[::1]:80".to_owned(), waiting, waiting_max }],
-        overflows: 2,
+        overflows: Some(2),
         certificates: vec![Certificate {
             file: "/a.pem".to_owned(),
             hosts: vec!["a.example".to_owned()],

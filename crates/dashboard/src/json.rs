@@ -38,7 +38,7 @@ pub fn json(status: &Status) -> Vec<u8> {
     push(&mut out, &format!(",\"reloads\":{},", status.reloads));
     push(&mut out, &format!("\"reloads_failed\":{},\"listeners\":[", status.reloads_failed));
     push_list(&mut out, &status.listeners, push_listener);
-    push(&mut out, &format!("],\"overflows\":{},\"certificates\":[", status.overflows));
+    push(&mut out, &format!("],\"overflows\":{},\"certificates\":[", known(status.overflows)));
     push_list(&mut out, &status.certificates, push_certificate);
     push(&mut out, "],\"sandbox\":[");
     push_list(&mut out, &status.layers, |out, layer| push_text(out, layer));
@@ -95,11 +95,12 @@ fn push_listener(out: &mut Vec<u8>, listener: &Listener) {
 }
 
 fn push_worker(out: &mut Vec<u8>, worker: &Worker) {
-    let Worker { pid, connections, under_way, cpu_us, memory_bytes, .. } = worker;
+    let Worker { pid, connections, under_way, used, .. } = worker;
     let (loops, requests) = (worker.loops.len(), worker.requests());
     push(out, &format!("{{\"pid\":{pid},\"loops\":{loops},\"connections_now\":{connections}"));
-    push(out, &format!(",\"under_way\":{under_way},\"cpu_us\":{cpu_us}"));
-    push(out, &format!(",\"memory_bytes\":{memory_bytes}"));
+    push(out, &format!(",\"under_way\":{under_way}"));
+    push(out, &format!(",\"cpu_us\":{}", known(used.map(|used| used.cpu_us))));
+    push(out, &format!(",\"memory_bytes\":{}", known(used.map(|used| used.memory_bytes))));
     push(out, &format!(",\"requests\":{requests},\"by_loop\":["));
     push_list(out, &worker.loops, |out, one| {
         let (connections, requests) = (one.connections, one.requests);
@@ -123,6 +124,11 @@ fn push_counts(out: &mut Vec<u8>, counts: Counts) {
         push_list(out, &counts, |out, count| push(out, &count.to_string()));
         push(out, "]}");
     }
+}
+
+/// A number as it is written; what is not known is no 0.
+pub(crate) fn known(number: Option<u64>) -> String {
+    number.map_or_else(|| "null".to_owned(), |number| number.to_string())
 }
 
 fn push(out: &mut Vec<u8>, text: &str) {
@@ -165,6 +171,7 @@ mod tests {
         );
         assert_eq!((&worker["under_way"], &worker["cpu_us"]), (&1.into(), &1_250_000.into()));
         assert_eq!(worker["by_loop"][1]["connections"], 2);
+        assert_eq!(worker["memory_bytes"], 8192);
         assert_eq!(
             (&all["reload"]["done"], &all["reload"]["reason"]),
             (&false.into(), &"a \"b\"".into())
@@ -199,5 +206,17 @@ mod tests {
             (&route["whole"]["counts"][0], &route["first_byte"]["counts"][15]),
             (&5.into(), &1.into())
         );
+    }
+
+    #[test]
+    fn what_is_not_known_is_no_zero() {
+        let mut status = example::status();
+        (status.overflows, status.generations[0].workers[0].used) = (None, None);
+        let all: serde_json::Value = serde_json::from_slice(&json(&status)).unwrap();
+        let worker = &all["generations"][0]["workers"][0];
+        for member in [&all["overflows"], &worker["cpu_us"], &worker["memory_bytes"]] {
+            assert_eq!(member, &serde_json::Value::Null);
+        }
+        assert!(all.as_object().unwrap().contains_key("overflows"));
     }
 }

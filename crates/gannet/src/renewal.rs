@@ -33,6 +33,8 @@ pub(crate) struct Renewal {
     pub(crate) troubles: Vec<String>,
     /// What is known of each that is used from now on.
     pub(crate) known: Vec<status::Certificate>,
+    /// The seconds until one holds that is refused now, if any will.
+    pub(crate) wait: Option<u64>,
 }
 
 /// What could not be put into files, by where it would be.
@@ -134,6 +136,9 @@ impl Look<'_> {
         match pair.warning(self.now, WARNING_SECONDS) {
             // A new one that does not hold is no reason to part with one that does.
             Some(why) if !pair.holds(self.now) && self.holds(pem) => {
+                let from = pair.facts().map_or(0, |facts| facts.from);
+                let wait = u64::try_from(from - self.now).ok();
+                self.renewal.wait = self.renewal.wait.into_iter().chain(wait).min();
                 return self.refuse(&name, &why);
             }
             Some(why) => self.renewal.troubles.push(format!("{name} {why}")),

@@ -127,13 +127,14 @@ fn renew(end: BorrowedFd<'_>, along: &[OwnedFd]) -> io::Result<ExitCode> {
     let unkept = unkept.transpose()?.and_then(|bytes| finding::unpack(&bytes)).unwrap_or_default();
     let unkept = unkept.into_iter().map(|(path, text)| (path.into(), text)).collect();
     let now = clock::wall().seconds;
-    let Renewal { bundle, renewed, troubles, known } = renewal::look(bundle, &unkept, now);
+    let Renewal { bundle, renewed, troubles, known, wait } = renewal::look(bundle, &unkept, now);
     let known = sealed::bytes(c"gannet-certificates", &pack_certificates(&known))?;
     let bundle = bundle.map(|bundle| sealed::bytes(c"gannet-config", &bundle.encode()));
     let bundle = bundle.transpose()?;
     let along: Vec<_> =
         [Some(&known), bundle.as_ref()].into_iter().flatten().map(AsFd::as_fd).collect();
-    channel::send(end, &Verdict::Renewed { renewed, troubles }.encode(), &along, true)?;
+    let verdict = Verdict::Renewed { renewed, troubles, wait: wait.unwrap_or(u64::MAX) };
+    channel::send(end, &verdict.encode(), &along, true)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -47,6 +47,7 @@ pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
     asked.tls = own.as_ref().map(OwnCertificate::pem);
     let greeting = Greeting {
         admin: None,
+        layers: Vec::new(),
         urls: greeting::urls(&addresses, arguments.tls),
         listens: addresses.iter().map(Address::to_string).collect(),
         what: what.display().to_string(),

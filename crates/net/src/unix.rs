@@ -5,7 +5,8 @@ use crate::stat::{self, Identity};
 use crate::sys;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
-    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, chmod, chownat, flock, open, unlink,
+    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, chmod, chownat, flock, fstat, open,
+    unlink,
 };
 use rustix::io::Errno;
 use rustix::net::{
@@ -111,7 +112,10 @@ pub fn listen_for_program(
     rustix::io::ioctl_fionbio(&socket, false)?;
     if let Some(group) = group {
         let found = Found::at(path)?;
-        chownat(&found.file, c"", None, Some(Gid::from_raw(group)), AtFlags::EMPTY_PATH)?;
+        // A service that has but one group may be forbidden even to try.
+        if fstat(&found.file)?.st_gid != group {
+            chownat(&found.file, c"", None, Some(Gid::from_raw(group)), AtFlags::EMPTY_PATH)?;
+        }
         found.set_mode(0o660)?;
     }
     Ok((socket, file))

@@ -6,8 +6,8 @@ use base::Moment;
 use config::{Content, Plan, World};
 use control::TicketKeys;
 use rustls::{
-    CertificateCompressionAlgorithm, ClientConfig, ClientConnection, HandshakeKind, NamedGroup,
-    ProtocolVersion, RootCertStore,
+    AlertDescription, CertificateCompressionAlgorithm, ClientConfig, ClientConnection,
+    HandshakeKind, NamedGroup, ProtocolVersion, RootCertStore,
     compress::{CertDecompressor, DecompressionFailed},
     crypto::aws_lc_rs::kx_group::{SECP256R1, X25519, X25519MLKEM768},
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
@@ -314,6 +314,56 @@ fn clients_have_to_show_a_certificate_where_one_is_asked_for_and_each_time() {
         let mut known = Talk::begin(&config, "a.example", sites);
         known.talk(usize::MAX).unwrap();
         assert_eq!(known.client.handshake_kind(), Some(HandshakeKind::Full));
+    }
+}
+
+/// Whoever looks for a proof that a name is ours has shown nothing that would let them in anywhere.
+#[test]
+fn who_looks_for_a_proof_is_asked_nothing_and_answered_nothing() {
+    let sites = sites(&site("a.example", "client-ca = \"ca.pem\""));
+    sites.prove(&[("www.a.example".to_owned(), [file("ecdsa.pem"), file("ecdsa.key")].concat())]);
+    let mut config = client();
+    config.alpn_protocols = vec![b"acme-tls/1".to_vec()];
+    for step in [1, usize::MAX] {
+        let mut talk = Talk::begin(&Arc::new(config.clone()), "www.a.example", sites);
+        talk.client.writer().write_all(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n").unwrap();
+        talk.talk(step).unwrap();
+        assert_eq!(talk.client.alpn_protocol(), Some(&b"acme-tls/1"[..]), "it is proved");
+        assert_eq!((&talk.heard[..], &talk.events[..]), (&b""[..], &[Event::Proved][..]));
+        assert!(!talk.server.is_open() && talk.server.protocol().is_none());
+        assert_eq!(talk.client.reader().read(&mut [0; 9]).unwrap(), 0, "an end in good order");
+    }
+}
+
+#[test]
+fn who_shows_no_certificate_is_told_in_words_of_the_version() {
+    let sites = sites(&site("a.example", "client-ca = \"ca.pem\""));
+    for (version, alert) in [
+        (&rustls::version::TLS12, AlertDescription::HandshakeFailure),
+        (&rustls::version::TLS13, AlertDescription::CertificateRequired),
+    ] {
+        let builder = ClientConfig::builder_with_protocol_versions(&[version]);
+        let config = builder.with_root_certificates(roots()).with_no_client_auth();
+        let mut stranger = Talk::begin(&Arc::new(config), "a.example", sites);
+        assert_eq!(stranger.talk(usize::MAX), Err(rustls::Error::AlertReceived(alert)));
+    }
+}
+
+/// What does not fit is said to be so, and not waited for.
+#[test]
+fn a_chain_that_is_too_long_is_refused() {
+    let sites = sites(&site("a.example", "client-ca = \"ca.pem\""));
+    let key = || PrivateKeyDer::from_pem_slice(&file("client.key")).unwrap();
+    let certificate = CertificateDer::from_pem_slice(&file("client.pem")).unwrap();
+    let words = "a message of its handshake is longer than 32 KiB";
+    let refused = Event::Failed(Failure { why: Why::Broken, words });
+    for (bytes, expect) in [(10_000, false), (40_000, true)] {
+        let chain = vec![certificate.clone(); bytes / certificate.len()];
+        let builder = ClientConfig::builder().with_root_certificates(roots());
+        let config = Arc::new(builder.with_client_auth_cert(chain, key()).unwrap());
+        let mut talk = Talk::begin(&config, "a.example", sites);
+        talk.talk(1000).unwrap();
+        assert_eq!(talk.events.last() == Some(&refused), expect, "{:?}", talk.events);
     }
 }
 

@@ -78,6 +78,11 @@ impl Question {
         self.php
     }
 
+    /// Bytes of memory that it takes, apart from a few words for the log.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.variables.memory_bytes()
+    }
+
     /// Asks it; why not where too many ask already.
     pub(crate) fn ask(
         mut self,

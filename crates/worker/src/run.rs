@@ -41,8 +41,8 @@ use tokio::{
     time::timeout,
 };
 
-/// How long an idle client of a draining worker has to ask once more. One that is shut out while it
-/// asks would see its request fail.
+/// How long an idle client of a draining worker has to ask once more; the plan's drain time, where
+/// that is less. One that is shut out while it asks would see its request fail.
 const GRACE_TIME: Duration = Duration::from_secs(5);
 
 /// How long loops may take to notice that they shall accept nobody.
@@ -428,12 +428,13 @@ impl Loop {
         listeners.clear();
         parted.send_modify(|count| *count += 1);
         let capacity = &shared.plan.capacity;
+        let grace_time = GRACE_TIME.min(capacity.drain_time);
         core.drain();
-        emptied(&core, stopped, Stop::Drained, GRACE_TIME).await;
+        emptied(&core, stopped, Stop::Drained, grace_time).await;
         core.is_stopping.set(true);
         shared.news.0.iter().for_each(|changes| changes.end());
         core.watch.wake_all();
-        emptied(&core, stopped, Stop::Drained, capacity.drain_time).await;
+        emptied(&core, stopped, Stop::Drained, capacity.drain_time - grace_time).await;
         if *stopped.borrow() != Stop::Drained {
             emptied(&core, stopped, Stop::Soon, capacity.stop_time).await;
         }

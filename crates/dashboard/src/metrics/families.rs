@@ -104,7 +104,10 @@ pub const FAMILIES: &[Family] = &[
         kind: Kind::Counter,
         help: "Processor time that each worker process has used.",
         put: |status, out| {
-            each_worker(status, |pid, worker| out.count(&[("pid", pid)], seconds(worker.cpu_us)));
+            each_worker(status, |pid, worker| {
+                let used = worker.used.into_iter();
+                used.for_each(|used| out.count(&[("pid", pid)], seconds(used.cpu_us)));
+            });
         },
     },
     Family {
@@ -112,7 +115,10 @@ pub const FAMILIES: &[Family] = &[
         kind: Kind::Gauge,
         help: "Memory that each worker process has.",
         put: |status, out| {
-            each_worker(status, |pid, worker| out.gauge(&[("pid", pid)], worker.memory_bytes));
+            each_worker(status, |pid, worker| {
+                let used = worker.used.into_iter();
+                used.for_each(|used| out.gauge(&[("pid", pid)], used.memory_bytes));
+            });
         },
     },
     Family {
@@ -161,7 +167,7 @@ pub const FAMILIES: &[Family] = &[
         name: "gannet_accept_overflows",
         kind: Kind::Counter,
         help: "Times that a connection found no room in an accept queue of this machine.",
-        put: |status, out| out.count(&[], status.overflows),
+        put: |status, out| status.overflows.into_iter().for_each(|count| out.count(&[], count)),
     },
     Family {
         name: "gannet_restarts",

@@ -84,6 +84,17 @@ fn figures_are_whole_and_each_is_there_once() {
 }
 
 #[test]
+fn what_is_not_known_is_no_figure() {
+    let mut status = example::status();
+    (status.overflows, status.generations[0].workers[0].used) = (None, None);
+    let text = String::from_utf8(metrics(&status, Format::Plain)).unwrap();
+    let all = read(&text, Format::Plain);
+    for name in ["gannet_accept_overflows", "gannet_worker_cpu", "gannet_worker_memory"] {
+        assert!(!all.keys().any(|sample| sample.starts_with(name)), "{name}");
+    }
+}
+
+#[test]
 fn a_histogram_adds_up() {
     let all = read(&text(Format::Open), Format::Open);
     let of = |name: &str, more: &str| {

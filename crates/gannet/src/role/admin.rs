@@ -103,7 +103,7 @@ fn prepare(end: &OwnedFd) -> Result<Prepared, String> {
     // The plan lives as long as the process.
     let plan: &'static Plan = Box::leak(Box::new(Plan::of_admin(admin)));
     // In the sandbox nothing can be opened any more.
-    let diag = Diag::open().ok();
+    let diag = Diag::open();
     let layers = confine(plan)?;
     let board = Arc::new(Board::new(diag));
     let setup = Setup::alone(plan, 1).map_err(|error| format!("error: {error}"))?;
@@ -210,7 +210,7 @@ fn status(sealed: Option<&OwnedFd>) -> io::Result<Status> {
     let sealed = sealed.ok_or(ErrorKind::InvalidData)?;
     let bytes = sealed::read(sealed.as_fd(), STATUS_BYTES_MAX)?;
     match Outcome::decode(&bytes) {
-        Some(Outcome::Status(status)) => Ok(status),
+        Some(Outcome::Status(status)) => Ok(*status),
         _ => Err(ErrorKind::InvalidData.into()),
     }
 }

@@ -165,7 +165,7 @@ impl Shell<'_> {
             return;
         }
         let Some((child, _)) = &self.showing.child else { return };
-        let status = Outcome::Status(self.status()).encode();
+        let status = Outcome::Status(self.status().into()).encode();
         // Where there is no memory for it, whoever waits gives up.
         if let Ok(status) = sealed::bytes(c"gannet-status", &status) {
             let descriptors = [status].into_iter().chain(self.workers.lives()).collect();

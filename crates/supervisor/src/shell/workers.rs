@@ -16,7 +16,7 @@ use control::{
     lives::{self, Seen},
     note::{Note, Order},
     recent::REQUESTS_MAX,
-    status,
+    status::{self, Used},
     tally::Counts,
     trail::calls::Call,
 };
@@ -332,13 +332,12 @@ impl Workers {
         let seats = memory::look(worker.seats.as_fd(), Seats::FIRST, usize::MAX);
         let is_taken = |seat: &&u64| **seat != 0;
         let words = memory::look(worker.rows.as_fd(), 0, usize::MAX).unwrap_or_default();
-        let Usage { cpu_us, memory_bytes } = Usage::of(worker.child.pid()).unwrap_or_default();
+        let used = Usage::of(worker.child.pid()).ok();
         Some(status::Worker {
             pid: u64::from(worker.child.pid()),
             connections: seats.unwrap_or_default().iter().filter(is_taken).count() as u64,
             under_way: counters::under_way(&words, &names(worker)),
-            cpu_us,
-            memory_bytes,
+            used: used.map(|Usage { cpu_us, memory_bytes }| Used { cpu_us, memory_bytes }),
             loops,
         })
     }
