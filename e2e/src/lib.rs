@@ -41,6 +41,7 @@ pub mod site;
 pub mod sites;
 pub mod stage;
 pub mod stalling;
+pub mod unit;
 pub mod visitor;
 pub mod webdriver;
 
@@ -59,6 +60,7 @@ pub use site::Site;
 pub use sites::Sites;
 pub use stage::Stage;
 pub use stalling::Stalling;
+pub use unit::Unit;
 
 use std::{
     env,

@@ -111,21 +111,26 @@ fn a_log_that_nobody_reads_holds_up_neither_workers_nor_who_watches_them() {
     let site = Site::new();
     let config = site.config("workers = 2\nthreads = 1", "");
     let server = Launch::run(&config).with_unread_log().start();
-    // A few of these fill a pipe. Who is killed leaves no part of a line that is no longer.
+    // Who is killed leaves no part of a line that is no longer than a page.
     let target = format!("/digits.txt?{}", "x".repeat(3000));
-    let ask = || {
+    let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let ask = |times: usize| {
         for _ in 0..10 {
             let mut client = Client::connect(server.addr());
-            (0..20).for_each(|_| assert_eq!(client.get(&target).unwrap().status, 200));
+            for _ in 0..times {
+                client.send(request.repeat(20)).unwrap();
+                (0..20).for_each(|_| assert_eq!(client.response().unwrap().status, 200));
+            }
         }
     };
-    ask();
+    // More than there is room for in a pipe and on the way to it.
+    ask(25);
     server.replace_workers(2);
-    ask();
+    ask(1);
     let victim = server.workers()[0];
     victim.kill();
     assert!(eventually(|| server.workers().len() == 2 && !server.workers().contains(&victim)));
-    ask();
+    ask(1);
     // It is told to stop, and then there is a reader.
     server.stop();
 }

@@ -161,6 +161,23 @@ fn a_reload_is_done_as_soon_as_the_workers_before_let_in_nobody() {
     server.stop();
 }
 
+/// The grace of who is idle is a part of it.
+#[test]
+fn who_is_there_when_the_time_to_drain_is_over_is_cut_off() {
+    let place = Place::new(&config("threads = 1", "drain-time = \"1s\"", ""));
+    let server = place.start();
+    let mut idle = Client::connect(server.addr());
+    idle.get("/digits.txt").unwrap();
+    let mut busy = Client::download(server.addr(), "/huge.bin");
+    let start = Instant::now();
+    place.order(&["reload"]);
+    idle.ending().unwrap();
+    assert!(busy.drain().unwrap().0.len() < Site::HUGE_BYTES as usize);
+    let waited = start.elapsed();
+    assert!((Duration::from_secs(1)..Duration::from_secs(4)).contains(&waited), "{waited:?}");
+    server.stop();
+}
+
 #[test]
 fn a_reload_does_not_mind_what_else_is_looked_at() {
     let place = Place::serving("threads = 1", 1);

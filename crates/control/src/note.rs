@@ -87,6 +87,8 @@ pub enum Order {
     Begin {
         /// How many loops to run.
         loops: usize,
+        /// Which of the workers of its generation it is.
+        place: usize,
         /// The seed of the table of clients.
         seed: [u64; 2],
     },
@@ -213,8 +215,9 @@ impl Note for Order {
             list.iter().for_each(|&number| out.number(number as u64));
         };
         match self {
-            Self::Begin { loops, seed } => write(0, |out| {
+            Self::Begin { loops, place, seed } => write(0, |out| {
                 out.number(*loops as u64);
+                out.number(*place as u64);
                 seed.iter().for_each(|&half| out.number(half));
             }),
             Self::Logs(targets) => write(1, |out| numbers(out, targets)),
@@ -241,8 +244,8 @@ impl Note for Order {
         read(bytes, |tag, from| {
             Some(match tag {
                 0 => {
-                    let loops = from.count()?;
-                    Self::Begin { loops, seed: [from.number()?, from.number()?] }
+                    let (loops, place) = (from.count()?, from.count()?);
+                    Self::Begin { loops, place, seed: [from.number()?, from.number()?] }
                 }
                 1 => Self::Logs(from.list(Unpacker::count)?),
                 2 => Self::LogKept(from.count()?, from.text()?),
@@ -373,7 +376,7 @@ pub(crate) mod tests {
             Report::Proves(4),
         ]);
         check(&[
-            Order::Begin { loops: 2, seed: [3, u64::MAX] },
+            Order::Begin { loops: 2, place: 1, seed: [3, u64::MAX] },
             Order::Logs(vec![0, 7]),
             Order::LogKept(1, "why".to_owned()),
             Order::Reopen,

@@ -222,9 +222,8 @@ pub(crate) fn identity(folder: &Path) -> Option<Identity> {
 }
 
 fn made(now: i64) -> Result<Local, String> {
-    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let year = base::Date::of(now).year;
-    let name = format!("gannet local authority {year} ({})", host.trim());
+    let name = format!("gannet local authority {year} ({})", net::environment::host());
     Local::make(&name, now).map_err(|error| error.to_string())
 }
 

@@ -238,15 +238,15 @@ fn prepare(end: BorrowedFd<'_>) -> Result<(Worker, Arc<LogFiles>, Vec<String>), 
         let message = message.ok_or("error: the supervisor is gone")?;
         let order = Order::decode(&message.bytes).ok_or(()).map_err(odd)?;
         match order {
-            Order::Begin { loops, seed } => {
+            Order::Begin { loops, place, seed } => {
                 let along: Result<[OwnedFd; 9], _> = message.descriptors.try_into();
-                begun = Some((loops, seed, along.map_err(|_| ()).map_err(odd)?));
+                begun = Some((loops, place, seed, along.map_err(|_| ()).map_err(odd)?));
             }
             Order::Resolve => break,
             order => take_files(&files, order, message.descriptors),
         }
     }
-    let (loops, seed, along) = begun.ok_or(()).map_err(odd)?;
+    let (loops, place, seed, along) = begun.ok_or(()).map_err(odd)?;
     let [bundle, clients, seats, rows, trails, tallies, recents, lives, tickets] = along;
     let bytes = sealed::read(bundle.as_fd(), BUNDLE_BYTES_MAX).map_err(failed)?;
     let bundle = Bundle::decode(&bytes).ok_or(()).map_err(odd)?;
@@ -267,7 +267,8 @@ fn prepare(end: BorrowedFd<'_>) -> Result<(Worker, Arc<LogFiles>, Vec<String>), 
     };
     let tickets = TicketKeys::new(words(tickets)?);
     let (given, live) = (Arc::clone(&files), None);
-    let setup = Setup { plan, loops, live, files: given, clients, signs, tickets, board: None };
+    let board = None;
+    let setup = Setup { plan, loops, place, live, files: given, clients, signs, tickets, board };
     let worker = worker::start(setup).map_err(|error| match layers.first() {
         // What keeps it may be that it is no longer who was started.
         Some(user) if user.starts_with("user: ") => format!("error: {error} ({user})"),

@@ -47,6 +47,7 @@ pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
     asked.tls = own.as_ref().map(OwnCertificate::pem);
     let greeting = Greeting {
         admin: None,
+        layers: Vec::new(),
         urls: greeting::urls(&addresses, arguments.tls),
         listens: addresses.iter().map(Address::to_string).collect(),
         what: what.display().to_string(),
@@ -80,12 +81,15 @@ fn run_php(asked: &mut config::Quick) -> (String, Option<Fpm>) {
     let Some(Application { root, script, mut php }) = found::application(&asked.root) else {
         return (found::describe(&asked.root), None);
     };
-    match Fpm::start(&root) {
+    let fpm = Fpm::start(&root);
+    // Whoever runs it or not, what lies beside the folder that it serves is nobody's to see.
+    (asked.root, asked.listing) = (root, false);
+    match fpm {
         Ok(fpm) => {
             php.socket = Some(fpm.socket());
             let links = php.links.iter().map(|link| format!(", with links to {}", link.display()));
             let links: String = links.collect();
-            (asked.root, asked.listing, asked.php) = (root, false, Some(php));
+            asked.php = Some(php);
             (format!("a PHP application ({script}), run by {}{links}", fpm.name), Some(fpm))
         }
         Err(why) => {
