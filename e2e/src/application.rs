@@ -24,12 +24,26 @@ pub struct Asked {
     pub variables: BTreeMap<String, String>,
     /// The content of the request.
     pub content: Vec<u8>,
+    /// Its number on its connection.
+    pub id: u16,
+    /// Whether another one may follow.
+    pub may_be_kept: bool,
 }
 
 impl Application {
     /// Starts it: each request is read to its end and given to `behave`, which writes to the
     /// connection what it likes; then that is closed.
     pub fn start(behave: impl Fn(&Asked, &mut UnixStream) + Send + Sync + 'static) -> Self {
+        Self::keeping(move |asked, stream| {
+            behave(asked, stream);
+            false
+        })
+    }
+
+    /// The same, but for that a connection is kept for another request where `behave` says so.
+    pub fn keeping(
+        behave: impl Fn(&Asked, &mut UnixStream) -> bool + Send + Sync + 'static,
+    ) -> Self {
         let folder = crate::folder();
         let application = Self { folder };
         let listener = UnixListener::bind(application.socket()).unwrap();
@@ -40,9 +54,9 @@ impl Application {
                 let behave = behave.clone();
                 thread::spawn(move || {
                     let Ok(mut stream) = stream else { return };
-                    if let Some(asked) = Asked::read(&mut stream) {
-                        behave(&asked, &mut stream);
-                    }
+                    while let Some(asked) = Asked::read(&mut stream)
+                        && behave(&asked, &mut stream)
+                    {}
                 });
             }
         });
@@ -68,26 +82,43 @@ impl Asked {
 
     /// Reads a whole request.
     fn read(stream: &mut UnixStream) -> Option<Self> {
-        let (mut variables, mut content) = (Vec::new(), Vec::new());
+        let (mut asked, mut variables) = (Self::default(), Vec::new());
         loop {
             let mut header = [0; 8];
             stream.read_exact(&mut header).ok()?;
-            let [1, kind, 0, 1, high, low, padding, 0] = header else {
+            let [1, kind, id_high, id_low, high, low, padding, 0] = header else {
                 panic!("no record: {header:?}")
             };
+            asked.id = u16::from_be_bytes([id_high, id_low]);
             let length = usize::from(u16::from_be_bytes([high, low]));
             let mut bytes = vec![0; length + usize::from(padding)];
             stream.read_exact(&mut bytes).ok()?;
             bytes.truncate(length);
             match (kind, length) {
-                (1, _) => assert_eq!(bytes, [0, 1, 0, 0, 0, 0, 0, 0]),
+                (1, _) => {
+                    asked.may_be_kept = bytes == [0, 1, 1, 0, 0, 0, 0, 0];
+                    assert!(asked.may_be_kept || bytes == [0, 1, 0, 0, 0, 0, 0, 0]);
+                }
                 (4, _) => variables.extend(bytes),
                 (5, 0) => break,
-                (5, _) => content.extend(bytes),
+                (5, _) => asked.content.extend(bytes),
                 _ => panic!("a record of kind {kind}"),
             }
         }
-        Some(Self { variables: decoded(&variables), content })
+        asked.variables = decoded(&variables);
+        Some(asked)
+    }
+
+    /// A whole answer to it.
+    pub fn answer(&self, text: &[u8]) -> Vec<u8> {
+        [self.record(6, text), self.record(3, &[0; 8])].concat()
+    }
+
+    /// A record of that kind that is about it.
+    pub fn record(&self, kind: u8, content: &[u8]) -> Vec<u8> {
+        let mut record = record(kind, content);
+        record[2..4].copy_from_slice(&self.id.to_be_bytes());
+        record
     }
 }
 

@@ -35,7 +35,8 @@ pub fn play(name: &str) {
     let script = script(name);
     let mut faults = Vec::new();
     for (threads, is_dribbling) in [(1, false), (2, true)] {
-        let server = Server::run(&site.config(&format!("threads = {threads}"), &script.limits));
+        let loops = format!("workers = {threads}\nthreads = {threads}");
+        let server = Server::run(&site.config(&loops, &script.limits));
         let mut tally = Tally::new();
         for case in &script.cases {
             for variant in &case.variants {

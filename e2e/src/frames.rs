@@ -98,16 +98,6 @@ pub fn read(wire: &mut impl Bytes) -> Checked<Frame> {
     Ok(Frame { kind: head[3], flags: head[4], stream: number(&head[5..]), payload })
 }
 
-/// The next frame of that kind.
-pub fn until(wire: &mut impl Bytes, kind: u8) -> Checked<Frame> {
-    loop {
-        let frame = read(wire)?;
-        if frame.kind == kind {
-            return Ok(frame);
-        }
-    }
-}
-
 /// All frames in what has come, but for the beginning of one at its end.
 pub fn all(mut bytes: &[u8]) -> Vec<Frame> {
     let mut frames = Vec::new();
@@ -120,6 +110,16 @@ pub fn all(mut bytes: &[u8]) -> Vec<Frame> {
         bytes = rest;
     }
     frames
+}
+
+/// The next frame of that kind.
+pub fn until(wire: &mut impl Bytes, kind: u8) -> Checked<Frame> {
+    loop {
+        let frame = read(wire)?;
+        if frame.kind == kind {
+            return Ok(frame);
+        }
+    }
 }
 
 /// What frames are sent by, and come by.

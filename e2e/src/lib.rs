@@ -41,6 +41,7 @@ pub mod site;
 pub mod sites;
 pub mod stage;
 pub mod stalling;
+pub mod unit;
 pub mod visitor;
 pub mod webdriver;
 
@@ -59,11 +60,12 @@ pub use site::Site;
 pub use sites::Sites;
 pub use stage::Stage;
 pub use stalling::Stalling;
+pub use unit::Unit;
 
 use std::{
     env,
     fs::{self, Permissions},
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{PermissionsExt, chown},
     path::Path,
     thread,
     time::{Duration, Instant},
@@ -80,6 +82,18 @@ pub fn folder() -> TempDir {
     tempfile::Builder::new().permissions(for_all).tempdir().unwrap()
 }
 
+/// A user who may do nothing.
+pub const NOBODY: u32 = 65534;
+
+/// A folder of the user whom [`Launch::as_nobody`] has the server run by.
+pub fn folder_of_nobody() -> TempDir {
+    let folder = folder();
+    if rustix::process::geteuid().is_root() {
+        chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    folder
+}
+
 /// Gives `folder` to the user that serves where root runs the tests: the first of those that gannet
 /// takes, too.
 pub fn give_to_server(folder: &Path) {
@@ -91,8 +105,8 @@ pub fn give_to_server(folder: &Path) {
         let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
         line.split(':').nth(2)?.parse::<u32>().ok()
     };
-    let user = ["www-data", "nobody"].iter().find_map(|name| number(name)).unwrap_or(65534);
-    std::os::unix::fs::chown(folder, Some(user), None).unwrap();
+    let user = ["www-data", "nobody"].iter().find_map(|name| number(name)).unwrap_or(NOBODY);
+    chown(folder, Some(user), None).unwrap();
 }
 
 /// How much of something a test does: `usual`, or `full` where the environment has `GANNET_FULL`,

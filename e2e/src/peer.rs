@@ -8,11 +8,16 @@ use crate::{Server, eventually};
 use std::{
     fs,
     io::{Read, Write},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     os::unix::{fs::symlink, net::UnixStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
+
+/// The ciphers of TLS 1.2 that Mozilla recommends for all but the oldest clients.
+const INTERMEDIATE: &str = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:\
+     ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:\
+     ECDHE-RSA-CHACHA20-POLY1305";
 
 /// A running peer. Dropping it ends it.
 pub struct Peer {
@@ -40,6 +45,12 @@ impl Peer {
     /// nginx with the php-fpm that listens at `application`, set up as Debian proposes it.
     pub fn nginx_with_php(root: &Path, application: &Path) -> Self {
         Self::start("nginx", root, |root, folder| nginx_with_php(root, folder, application))
+    }
+
+    /// nginx as Mozilla's intermediate configuration has it, with TLS at `addr`, too, by a pair at
+    /// that path but for its endings.
+    pub fn nginx_with_tls(root: &Path, addr: SocketAddr, pair: &Path) -> Self {
+        Self::start("nginx", root, |root, folder| nginx_with_tls(folder, root, addr, pair))
     }
 
     /// lighttpd, serving `root`.
@@ -144,8 +155,9 @@ fn socket(folder: &Path) -> PathBuf {
     folder.join("socket")
 }
 
-fn nginx(root: &Path, folder: &Path) -> String {
-    let (root, folder, socket) = (root.display(), folder.display(), socket(folder));
+/// What nginx is told first.
+fn nginx_head(folder: &Path) -> String {
+    let folder = folder.display();
     format!(
         "daemon off; master_process off; worker_processes 1; pid {folder}/pid;
 error_log {folder}/errors;
@@ -153,7 +165,14 @@ events {{ worker_connections 100; }}
 http {{
     access_log off;
     client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;"
+    )
+}
+
+fn nginx(root: &Path, folder: &Path) -> String {
+    let (root, head, socket) = (root.display(), nginx_head(folder), socket(folder));
+    format!(
+        "{head}
     types {{ text/html html; text/plain txt; text/css css; application/octet-stream bin; }}
     default_type application/octet-stream;
     charset utf-8; charset_types text/html text/plain text/css;
@@ -179,15 +198,9 @@ http {{
 fn nginx_with_php(root: &Path, folder: &Path, application: &Path) -> String {
     // Debian's snippet names it as it lies beside its own config.
     symlink("/etc/nginx/fastcgi.conf", folder.join("fastcgi.conf")).unwrap();
-    let (root, folder, socket) = (root.display(), folder.display(), socket(folder));
+    let (root, head, socket) = (root.display(), nginx_head(folder), socket(folder));
     format!(
-        "daemon off; master_process off; worker_processes 1; pid {folder}/pid;
-error_log {folder}/errors;
-events {{ worker_connections 100; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+        "{head}
     include /etc/nginx/mime.types;
     client_max_body_size 64m;
     server {{
@@ -205,6 +218,29 @@ http {{
 ",
         socket.display(),
         application.display()
+    )
+}
+
+fn nginx_with_tls(folder: &Path, root: &Path, addr: SocketAddr, pair: &Path) -> String {
+    let (root, head, socket) = (root.display(), nginx_head(folder), socket(folder));
+    format!(
+        "{head}
+    server {{
+        listen unix:{};
+        listen {addr} ssl http2;
+        root {root};
+        ssl_certificate {}; ssl_certificate_key {};
+        ssl_protocols TLSv1.2 TLSv1.3;
+        ssl_ciphers {INTERMEDIATE};
+        ssl_prefer_server_ciphers off;
+        ssl_session_timeout 1d; ssl_session_cache shared:all:1m;
+        add_header Strict-Transport-Security max-age=63072000 always;
+    }}
+}}
+",
+        socket.display(),
+        pair.with_extension("pem").display(),
+        pair.with_extension("key").display()
     )
 }
 

@@ -24,6 +24,11 @@ impl Process {
         self.status("VmHWM")
     }
 
+    /// Forgets the most that ever was: from now on it is what is in use, or more.
+    pub fn forget_memory_peak(self) {
+        fs::write(format!("/proc/{}/clear_refs", self.0), "5").unwrap();
+    }
+
     /// Memory in use, in KiB, a page that several processes share counted by its share.
     pub fn memory_share_kib(self) -> u64 {
         self.number("smaps_rollup", "Pss:")

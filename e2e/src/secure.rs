@@ -10,6 +10,7 @@ use rustls::{
     SupportedProtocolVersion,
     crypto::aws_lc_rs::sign::any_ecdsa_type,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    sign::Signer,
 };
 use std::{
     fs,
@@ -73,6 +74,28 @@ impl Certificates {
         run(command.arg("-out").arg(self.path(&format!("{name}.pem"))));
     }
 
+    /// The same with P-256, holding from one time to another, each as `date` takes it: "2 days".
+    pub fn make_between(&self, times: [&str; 2], name: &str, hosts: &[&str]) {
+        /// A tag and a length, which a time has in front.
+        const TIME: [u8; 2] = [0x17, 13];
+        self.make(name, "ec", hosts);
+        let [pem, key] = ["pem", "key"].map(|kind| self.path(&format!("{name}.{kind}")));
+        let first = certificate(&pem);
+        let (signed, algorithm) = split(content(&first).0);
+        let mut signed = signed.to_vec();
+        let is_time = |part: &[u8]| part.starts_with(&TIME) && part.ends_with(b"Z");
+        let places = signed.windows(15).enumerate().filter(|(_, part)| is_time(part));
+        let places: Vec<_> = places.map(|(at, _)| at + TIME.len()).collect();
+        assert_eq!(places.len(), 2, "the time that it holds");
+        for (at, time) in places.into_iter().zip(times) {
+            let mut date = Command::new("date");
+            date.args(["-u", "-d", time, "+%y%m%d%H%M%SZ"]);
+            let date = date.output().unwrap().stdout;
+            signed[at..at + 13].copy_from_slice(&date[..13]);
+        }
+        sign(&signed, split(algorithm).0, &*signer(&fs::read(key).unwrap()), &pem);
+    }
+
     /// Puts the pair NAME where the files of the pair TO are, the key first, each in one step.
     pub fn replace(&self, name: &str, to: &str) {
         for kind in ["key", "pem"] {
@@ -132,23 +155,33 @@ pub fn host(number: usize) -> String {
 pub fn make_many(pem: &Path, key: &Path, count: usize, folder: &Path) {
     let first = certificate(pem);
     let (signed, algorithm) = split(content(&first).0);
+    let (algorithm, _) = split(algorithm);
     let key_text = fs::read(key).unwrap();
-    let signer = any_ecdsa_type(&PrivateKeyDer::from_pem_slice(&key_text).unwrap()).unwrap();
-    let signer = signer.choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256]).unwrap();
+    let signer = signer(&key_text);
     let at = signed.windows(host(0).len()).position(|part| part == host(0).as_bytes());
     let at = at.expect("the certificate is for the first host");
     for number in 0..count {
         let host = host(number);
         let mut signed = signed.to_vec();
         signed[at..at + host.len()].copy_from_slice(host.as_bytes());
-        let signature = [&[0], &*signer.sign(&signed).unwrap()].concat();
-        let (algorithm, _) = split(algorithm);
-        let parts = [&*signed, algorithm, &*element(BIT_STRING, &signature)].concat();
-        let text = BASE64.encode(element(SEQUENCE, &parts));
-        let pem = format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
-        fs::write(folder.join(format!("{host}.pem")), pem).unwrap();
+        sign(&signed, algorithm, &*signer, &folder.join(format!("{host}.pem")));
         fs::write(folder.join(format!("{host}.key")), &key_text).unwrap();
     }
+}
+
+/// Whoever signs by a key of P-256.
+fn signer(key: &[u8]) -> Box<dyn Signer> {
+    let key = any_ecdsa_type(&PrivateKeyDer::from_pem_slice(key).unwrap()).unwrap();
+    key.choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256]).unwrap()
+}
+
+/// Writes a certificate to `pem`: what is signed, by which algorithm, and by whom.
+fn sign(signed: &[u8], algorithm: &[u8], signer: &dyn Signer, pem: &Path) {
+    let signature = [&[0], &*signer.sign(signed).unwrap()].concat();
+    let parts = [signed, algorithm, &element(BIT_STRING, &signature)].concat();
+    let text = BASE64.encode(element(SEQUENCE, &parts));
+    let text = format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
+    fs::write(pem, text).unwrap();
 }
 
 const SEQUENCE: u8 = 0x30;
@@ -230,6 +263,15 @@ impl Visitor {
         SecureClient { tls, stream, host: host.to_owned(), unread: Vec::new() }
     }
 
+    /// The first message of a connection, as it is on the wire.
+    pub fn hello(&self, host: &str) -> Vec<u8> {
+        let name = host.to_owned().try_into().unwrap();
+        let mut tls = ClientConnection::new(Arc::clone(&self.0), name).unwrap();
+        let mut bytes = Vec::new();
+        tls.write_tls(&mut bytes).unwrap();
+        bytes
+    }
+
     /// The answer to a GET on a connection of its own.
     pub fn get(&self, addr: SocketAddr, host: &str, target: &str) -> Checked<Response> {
         self.connect(addr, host).get(target)
@@ -284,9 +326,8 @@ impl SecureClient {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 read => return read,
             }
-            while self.tls.wants_write() {
-                self.tls.write_tls(&mut self.stream)?;
-            }
+            // What a server has said before it went can be read all the same.
+            while self.tls.wants_write() && self.tls.write_tls(&mut self.stream).is_ok() {}
             match self.tls.read_tls(&mut self.stream) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 read => read?,

@@ -1,10 +1,10 @@
 //! A `gannet` process under test: started, watched through its log, stopped.
 
-use crate::{PATIENCE, binary, eventually, process::Process};
+use crate::{NOBODY, PATIENCE, binary, eventually, process::Process};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::retry_on_intr,
-    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
+    process::{Pid, PidfdFlags, Signal, geteuid, kill_process, pidfd_open},
 };
 use serde_json::Value;
 use std::{
@@ -115,8 +115,18 @@ impl Launch {
     /// Runs a shell command before the server takes the shell's place, such as `ulimit -n 64`.
     #[must_use]
     pub fn after(mut self, command: &str) -> Self {
-        self.prelude = format!("{command} && ");
+        self.prelude.push_str(&format!("{command} && "));
         self
+    }
+
+    /// Has it run by a user who may do nothing: by [`NOBODY`] where root runs the tests.
+    #[must_use]
+    pub fn as_nobody(self) -> Self {
+        let words = format!("--reuid={NOBODY} --regid={NOBODY} --clear-groups");
+        match geteuid().is_root() {
+            true => self.after(&format!("exec setpriv {words} \"$0\" \"$@\"")),
+            false => self,
+        }
     }
 
     /// Gives it this as its standard input, for a prelude to do something with.
@@ -243,9 +253,14 @@ impl Server {
     /// Has the config read again, and waits until other workers stand in the place of all of these,
     /// which are so many.
     pub fn replace_workers(&self, count: usize) {
+        self.replace_workers_by(Signal::HUP, count);
+    }
+
+    /// The same by a signal that has workers replaced.
+    pub fn replace_workers_by(&self, signal: Signal, count: usize) {
         assert!(eventually(|| self.workers().len() == count));
         let before = self.workers();
-        self.signal(Signal::HUP);
+        self.signal(signal);
         assert!(eventually(|| {
             let now = self.workers();
             now.len() == count && now.iter().all(|worker| !before.contains(worker))

@@ -16,7 +16,7 @@ pub struct Site {
 }
 
 /// Files of the root and what they hold.
-const FILES: [(&str, &str); 28] = [
+const FILES: [(&str, &str); 31] = [
     ("index.html", "<!doctype html><title>front</title>\n"),
     ("digits.txt", "0123456789"),
     ("empty.txt", ""),
@@ -42,6 +42,9 @@ const FILES: [(&str, &str); 28] = [
     ("style.css.gz", "gzip"),
     ("stale.css", "p { color: blue }\n"),
     ("stale.css.br", "stale brotli"),
+    ("sheet.css", "p { color: gray }\n"),
+    ("sheet.css.zst", "zstd"),
+    ("sheet.css.gz", "gzip"),
     ("lonely.css", "p { color: green }\n"),
     ("data.json", "{}\n"),
     ("page.html", "<!doctype html><title>page</title>\n"),

@@ -1,4 +1,5 @@
-//! A file system whose files stall when they are looked up, opened or read: a dead network disk.
+//! A file system whose files stall when they are looked up, opened, read or written: a dead network
+//! disk.
 //!
 //! It speaks the kernel's FUSE protocol (linux/fuse.h, version 7.31) on `/dev/fuse`. What a name
 //! begins with says what its file does:
@@ -9,6 +10,7 @@
 //! | `open…` | leave to open it |
 //! | `read…` | its first byte |
 //! | `stuck…` | its second half |
+//! | `write…` | what is written to it to be taken |
 //! | `quick…` | nothing |
 //!
 //! A name that ends in `.bin` has [`Stalling::LARGE_BYTES`], any other ten.
@@ -33,6 +35,7 @@ const FORGET: u32 = 2;
 const GETATTR: u32 = 3;
 const OPEN: u32 = 14;
 const READ: u32 = 15;
+const WRITE: u32 = 16;
 const RELEASE: u32 = 18;
 const FLUSH: u32 = 25;
 const INIT: u32 = 26;
@@ -97,7 +100,7 @@ impl Stalling {
         let options =
             format!("fd={},rootmode=40000,user_id=0,group_id=0,allow_other", device.as_raw_fd());
         let options = CString::new(options).unwrap();
-        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::RDONLY;
+        let flags = MountFlags::NOSUID | MountFlags::NODEV;
         mount("stalling", folder, "fuse", flags, options.as_c_str())
             .expect("mounting takes root or a namespace of one's own");
         let state = Arc::new(Mutex::new(State::default()));
@@ -187,6 +190,7 @@ impl State {
             OPEN if name.starts_with("open") => Reply::Stall,
             // Flag 1: what is read is not to be kept in the kernel's memory.
             OPEN => Reply::Data([0, 0, 1, 0].map(u32::to_ne_bytes).concat()),
+            WRITE if name.starts_with("write") => Reply::Stall,
             OPENDIR => Reply::Data(vec![0; 16]),
             READ => {
                 let (offset, count) = (wide(asked.rest, 8), number(asked.rest, 16) as usize);
@@ -208,7 +212,7 @@ impl State {
         if name.starts_with("look") {
             return Reply::Stall;
         }
-        if !["open", "read", "stuck", "quick"].iter().any(|kind| name.starts_with(kind)) {
+        if !["open", "read", "stuck", "write", "quick"].iter().any(|kind| name.starts_with(kind)) {
             return Reply::Error(Errno::NOENT);
         }
         let place = self.names.iter().position(|known| *known == name).unwrap_or_else(|| {
@@ -231,7 +235,7 @@ impl State {
 fn greeting() -> Vec<u8> {
     let mut words = [0u32; 16];
     (words[0], words[1], words[3]) = (7, 31, 1 << 18);
-    // The largest write; there are none.
+    // The largest write.
     words[5] = 4096;
     words.map(u32::to_ne_bytes).concat()
 }

@@ -165,7 +165,7 @@ fn what_cannot_be_kept_is_used_and_kept_once_there_is_room() {
     server.stop();
 }
 
-/// 82 of the threats: a clock that is a year late, or early.
+/// 82 and O6 of the threats: a clock that is a year late, or early.
 #[test]
 fn a_clock_that_is_wrong_holds_nothing_up_once_it_is_right() {
     for days in [-400, 400] {

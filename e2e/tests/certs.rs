@@ -10,7 +10,12 @@ use e2e::{
     name_server::KEY,
     webdriver::Browser,
 };
-use std::{fs, os::unix::fs::PermissionsExt, process::Command};
+use std::{
+    fs::{self, File},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 #[test]
 fn the_local_authority_signs_for_private_names_and_stays_the_same() {
@@ -150,6 +155,32 @@ fn a_certificate_is_issued_renewed_and_used_at_once() {
     }
 }
 
+/// 74 of the threats: whoever shakes hands as an authority does that looks for a proof has shown
+/// nothing that would let them in.
+#[test]
+fn a_proof_lets_nobody_into_a_site() {
+    let issuing = Issuing::new(Manner { retry_after: 5, ..Manner::default() });
+    let certificates = &issuing.place.certificates;
+    certificates.make("b", "ec", &["b.test"]);
+    certificates.make("staff", "ec", &["staff"]);
+    let (words, staff) = (certificates.words("b"), certificates.path("staff.pem"));
+    let closed = format!("{{ {words}, client-ca = {staff:?} }}");
+    let sites = [("a.test", "\"auto\""), ("b.test", &*closed)];
+    let server = issuing.serve("proof = \"tls\"", &sites);
+    let ask = format!(
+        "printf 'GET /digits.txt HTTP/1.1\\r\\nHost: b.test\\r\\nConnection: close\\r\\n\\r\\n' | \
+         openssl s_client -ign_eof -alpn acme-tls/1 -servername a.test -connect {} 2>&1",
+        issuing.addr()
+    );
+    let mut said = String::new();
+    assert!(eventually(|| {
+        said = run("sh", &["-c", &ask]).1;
+        said.contains("ALPN protocol: acme-tls/1")
+    }));
+    assert!(!said.contains("HTTP/1.1") && !said.contains("0123456789"), "{said}");
+    server.stop();
+}
+
 #[test]
 fn until_there_is_a_certificate_the_site_is_served_and_says_so() {
     let mut issuing = Issuing::new(Manner::default());
@@ -189,6 +220,57 @@ fn whoever_is_killed_while_a_certificate_is_issued_leaves_nothing_broken() {
         let is_issued = || serves(&visitor, issuing.addr(), host);
         assert!(eventually(is_issued), "{host}: {}", issuing.place.log());
     }
+    server.stop();
+}
+
+/// The files in `folder` and below it that have their names, and what they hold.
+fn kept(folder: &Path) -> Vec<(PathBuf, String)> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let named =
+        paths.filter(|path| !path.file_name().unwrap().as_encoded_bytes().starts_with(b"."));
+    let named = named.flat_map(|path| match path.is_dir() {
+        true => kept(&path),
+        false => {
+            let text = fs::read_to_string(&path).unwrap();
+            vec![(path, text)]
+        }
+    });
+    named.filter(|(path, _)| path.extension().is_none_or(|end| end != "lock")).collect()
+}
+
+/// O7 of the threats: each file that is written once was half written when that process was killed.
+#[test]
+fn whoever_is_killed_while_it_writes_leaves_each_file_whole_or_not_there() {
+    let issuing = Issuing::new(Manner::default());
+    let place = &issuing.place;
+    let writes = File::create(place.path("writes")).unwrap();
+    issuing.write("", &[("a.test", "\"auto\"")]);
+    let order = format!("keep=hang:1000:{}", place.path("writes").display());
+    // The first is the key by which authorities are asked, before anybody serves.
+    writes.set_len(998).unwrap();
+    let server = place.launch().env("GANNET_FAIL", &order).start();
+    let is_there = || place.path("kept/sites/a.test.pem").exists();
+    let is_written = || writes.metadata().unwrap().len() >= 1000;
+    let mut before = 0;
+    while !is_there() {
+        assert!(eventually(|| is_written() || is_there()), "{}", place.log());
+        let files = kept(&place.path("kept"));
+        let is_whole = |text: &str| {
+            let [begin, end] = ["-----BEGIN ", "-----END "].map(|line| text.matches(line).count());
+            text.ends_with('\n') && begin == end
+        };
+        for (path, text) in &files {
+            assert!(is_whole(text), "{}: {text}", path.display());
+        }
+        assert!(files.len() >= before, "what is there stays");
+        before = files.len();
+        // The next one writes what this one was at, and stops at the next.
+        writes.set_len(998).unwrap();
+        issuer(&server).kill();
+    }
+    assert!(before >= 2, "{:?}", kept(&place.path("kept")));
+    assert!(issuing.serves_all(&["a.test"]), "{}", place.log());
     server.stop();
 }
 

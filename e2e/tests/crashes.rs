@@ -5,9 +5,9 @@
 //! - A worker dies, by SIGKILL, a fault of its own, or the kernel for want of memory:
 //!   `who_dies_takes_its_own_requests_along_and_nobody_is_refused` here, `hang.rs` for what is told
 //!   of it, `cargo xtask bench kills` for how soon it is back.
-//! - A new worker dies before it is ready: `steps.rs`. It hangs before, which takes half a minute
-//!   to be found: the scenes in `crates/supervisor/src/machine/tests.rs`. It is ready and dies
-//!   then: `a_config_whose_workers_die_is_taken_back` here.
+//! - A new worker dies before it is ready: `steps.rs`. It hangs before:
+//!   `a_worker_that_hangs_before_it_is_ready_changes_nothing` here. It is ready and dies then:
+//!   `a_config_whose_workers_die_is_taken_back` here.
 //! - The check of a config panics, runs for ever, or eats memory: `a_check_that_breaks_is_refused`
 //!   and `a_check_that_hangs_holds_up_nobody` here.
 //! - Reloads come by the hundred: `reloads.rs`.
@@ -21,7 +21,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Client, Launch, Place, Server, binary, eventually, place::version, process::Process};
+use e2e::{
+    Client, Launch, Place, Server, binary, eventually,
+    place::{config, says, version},
+    process::Process,
+    secure::Certificates,
+};
 use rustix::{
     fs::{CWD, Mode, mkfifoat},
     process::Signal,
@@ -34,7 +39,7 @@ use std::{
     time::Duration,
 };
 
-/// The check meets its fault that makes its file so long.
+/// Who makes the file of hits so long meets its fault.
 const LENGTH: u64 = 1000;
 
 #[test]
@@ -106,25 +111,43 @@ fn a_config_whose_workers_die_is_taken_back() {
     server.stop();
 }
 
-/// A server whose checks do as `fault` says from now on, one by one, once the file is so long.
-fn with_fault(place: &Place, fault: &str) -> (Server, File) {
-    let calls = File::create(place.path("checks")).unwrap();
-    let order = format!("check={fault}:{LENGTH}:{}", place.path("checks").display());
-    (place.launch().env("GANNET_FAIL", &order).start(), calls)
+/// A server that meets `fault` at the point of that name once the file is so long.
+fn with_fault(place: &Place, (point, fault, more): (&str, &str, &str)) -> (Server, File) {
+    let hits = File::create(place.path("hits")).unwrap();
+    let order = format!("{point}={fault}:{LENGTH}:{}{more}", place.path("hits").display());
+    (place.launch().env("GANNET_FAIL", &order).start(), hits)
+}
+
+/// Has the next hit meet it, and what comes of that be no reload and a reason.
+fn refuses(place: &Place, (server, hits): (&Server, &File), why: &str) {
+    let workers = server.workers();
+    place.serve("threads = 1", 2);
+    hits.set_len(LENGTH - 1).unwrap();
+    let (code, said) = place.tell(&["reload"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains(why), "{said}");
+    assert_eq!(version(server.addr()), 1);
+    assert!(eventually(|| server.workers() == workers), "nobody else is left");
+    assert_eq!(place.tell(&["reload"]), (Some(0), String::new()));
+    assert_eq!(version(server.addr()), 2);
 }
 
 #[test]
 fn a_check_that_breaks_is_refused() {
+    for (fault, how) in [("panic", "ended with exit code 101"), ("eat", "was ended by signal 6")] {
+        let place = Place::serving("threads = 1", 1);
+        let (server, checks) = with_fault(&place, ("check", fault, ""));
+        refuses(&place, (&server, &checks), &format!("the check of the config {how}"));
+        server.stop();
+    }
+}
+
+#[test]
+fn a_worker_that_hangs_before_it_is_ready_changes_nothing() {
     let place = Place::serving("threads = 1", 1);
-    let (server, checks) = with_fault(&place, "panic");
-    place.serve("threads = 1", 2);
-    checks.set_len(LENGTH - 1).unwrap();
-    let (code, said) = place.tell(&["reload"]);
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("the check of the config ended with exit code 101"), "{said}");
-    assert_eq!(version(server.addr()), 1);
-    assert_eq!(place.tell(&["reload"]), (Some(0), String::new()));
-    assert_eq!(version(server.addr()), 2);
+    // It hangs in the exchange that it makes for itself.
+    let (server, exchanges) = with_fault(&place, ("exchange", "hang", ",ready=set:3000"));
+    refuses(&place, (&server, &exchanges), "a worker was not ready within 3s");
     server.stop();
 }
 
@@ -132,7 +155,7 @@ fn a_check_that_breaks_is_refused() {
 #[test]
 fn a_check_that_hangs_holds_up_nobody() {
     let place = Place::serving("threads = 1", 1);
-    let (server, checks) = with_fault(&place, "hang");
+    let (server, checks) = with_fault(&place, ("check", "hang", ""));
     checks.set_len(LENGTH - 1).unwrap();
     server.signal(Signal::HUP);
     let find = || {
@@ -151,6 +174,9 @@ fn a_check_that_hangs_holds_up_nobody() {
         let line = limits.lines().find(|line| line.starts_with(name)).unwrap();
         assert!(line[name.len()..].trim_start().starts_with(&format!("{most} ")), "{line}");
     }
+    let stat = fs::read_to_string(format!("/proc/{}/stat", check.0)).unwrap();
+    let nice = stat.rsplit_once(") ").unwrap().1.split(' ').nth(16);
+    assert_eq!(nice, Some("19"), "{stat}");
     server.stop();
     assert!(eventually(|| !check.is_alive()));
 }
@@ -281,6 +307,47 @@ fn what_is_missing_at_a_reload_changes_nothing() {
         assert_eq!(server.workers(), workers);
         fs::rename(&away, &here).unwrap();
     }
+    assert_eq!(place.tell(&["reload"]), (Some(0), String::new()));
+    assert_eq!(version(server.addr()), 2);
+    server.stop();
+}
+
+/// O8 of the threats, too: what the check finds fault with is no less bad at a reload.
+#[test]
+fn a_certificate_that_is_bad_at_a_reload_changes_nothing() {
+    let (place, certificates) = (Place::new(""), Certificates::new());
+    certificates.make("a", "ec", &["a.example"]);
+    certificates.make("b", "ec", &["a.example"]);
+    certificates.replace("a", "used");
+    let listen = "listen = [\"127.0.0.1:0\", { address = \"127.0.0.1:0\", tls = true }]";
+    let write = |number| {
+        let words = certificates.words("used");
+        let site = format!("[site.\"a.example\"]\nroot = 'ROOT'\ntls = {{ {words} }}\n");
+        place.write(&(config(&format!("threads = 1\n{listen}"), "", &says(number)) + &site));
+    };
+    write(1);
+    let server = place.start();
+    let start = server.wait_for(|line| line["event"] == "start");
+    let secure = start["listens"][1].as_str().unwrap().parse().unwrap();
+    let workers = server.workers();
+    let half = fs::read(certificates.path("a.pem")).unwrap();
+    let used = certificates.path("used.pem");
+    let breaks: [(&dyn Fn(), &str); 3] = [
+        (&|| fs::write(&used, &half[..half.len() / 2]).unwrap(), "used.pem"),
+        (&|| fs::remove_file(&used).unwrap(), "used.pem"),
+        (&|| certificates.replace_file("b.pem", "used.pem"), "used.key"),
+    ];
+    for (number, (break_it, name)) in breaks.into_iter().enumerate() {
+        break_it();
+        write(2);
+        let (code, said) = place.tell(&["reload"]);
+        assert!(code.is_some_and(|code| code != 0) && said.contains(name), "{number}: {said}");
+        assert_eq!(version(server.addr()), 1);
+        let visitor = certificates.visitor(&["a"]);
+        assert_eq!(visitor.get(secure, "a.example", "/digits.txt").unwrap().status, 200);
+        assert_eq!(server.workers(), workers);
+    }
+    certificates.replace("b", "used");
     assert_eq!(place.tell(&["reload"]), (Some(0), String::new()));
     assert_eq!(version(server.addr()), 2);
     server.stop();

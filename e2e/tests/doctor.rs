@@ -2,14 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
-use e2e::Launch;
+use e2e::{Launch, secure::Certificates};
 use rustix::process::geteuid;
 use serde_json::Value;
 use std::{
     fs::{self, Permissions},
     net::TcpListener,
     os::unix::{fs::PermissionsExt, net::UnixListener},
-    process::Command,
 };
 
 /// A folder with a site, and a config for it.
@@ -57,34 +56,6 @@ const SITE: &str = "[site.default]\nroot = \"ROOT\"";
 
 fn set_mode(path: &str, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-}
-
-/// Makes a certificate that holds from so many days from now to so many.
-fn make_certificate(place: &Place, name: &str, (from, until): (i32, i32)) {
-    let run = |program: &str, words: &[&str]| {
-        let output = Command::new(program).args(words).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    };
-    let date = |days: i32| run("date", &["-u", "-d", &format!("{days} days"), "+%Y%m%d%H%M%SZ"]);
-    let (config, request) = (place.path("openssl.cnf"), place.path("request.pem"));
-    let (chain, key, folder) = (place.path("chain.pem"), place.path("key.pem"), place.path(""));
-    fs::write(place.path("index.txt"), "").unwrap();
-    let text = format!(
-        "[ca]\ndefault_ca=d\n[d]\ndatabase={folder}index.txt\nrand_serial=yes\n\
-         new_certs_dir={folder}\ndefault_md=sha256\npolicy=p\ncopy_extensions=copy\n\
-         [p]\ncommonName=supplied\n[req]\ndistinguished_name=n\n[n]\n"
-    );
-    fs::write(&config, text).unwrap();
-    let (subject, names) = (format!("/CN={name}"), format!("subjectAltName=DNS:{name}"));
-    let curve = "ec_paramgen_curve:P-256";
-    let new = ["req", "-new", "-newkey", "ec", "-pkeyopt", curve, "-nodes", "-subj", &subject];
-    let more = ["-addext", &names, "-config", &config, "-keyout", &key, "-out", &request];
-    run("openssl", &[&new[..], &more].concat());
-    let sign = ["ca", "-selfsign", "-batch", "-notext", "-config", &config, "-keyfile", &key];
-    let (from, until) = (date(from), date(until));
-    let more = ["-in", &request, "-startdate", &from, "-enddate", &until, "-out", &chain];
-    run("openssl", &[&sign[..], &more].concat());
 }
 
 #[test]
@@ -156,21 +127,21 @@ fn a_name_that_leads_nowhere() {
 
 #[test]
 fn certificates_that_are_over_or_not_yet_or_for_others_or_known_to_all() {
-    let place = Place::new();
-    let (chain, key) = (place.path("chain.pem"), place.path("key.pem"));
-    for (name, days, mode, words) in [
-        ("a.test", (-9, -2), 0o600, ["it has expired on", "renewed"]),
-        ("a.test", (2, 9), 0o600, ["it holds only from", "clock"]),
-        ("a.test", (-2, 5), 0o600, ["it expires on", "renewed"]),
-        ("b.test", (-2, 90), 0o600, ["it is not for a.test", "names a.test"]),
-        ("a.test", (-2, 90), 0o644, ["can be read by everybody", "chmod 600"]),
+    let (place, certificates) = (Place::new(), Certificates::new());
+    for (name, times, mode, words) in [
+        ("a.test", ["-9 days", "-2 days"], 0o600, ["it has expired on", "renewed"]),
+        ("a.test", ["2 days", "9 days"], 0o600, ["it holds only from", "clock"]),
+        ("a.test", ["-2 days", "5 days"], 0o600, ["it expires on", "renewed"]),
+        ("b.test", ["-2 days", "90 days"], 0o600, ["it is not for a.test", "names a.test"]),
+        ("a.test", ["-2 days", "90 days"], 0o644, ["can be read by everybody", "chmod 600"]),
     ] {
-        make_certificate(&place, name, days);
-        set_mode(&key, mode);
+        certificates.make_between(times, "x", &[name]);
+        set_mode(certificates.path("x.key").to_str().unwrap(), mode);
         let listen = "listen = { address = \"127.0.0.1:0\", tls = true }";
         let site = format!(
-            "{}\ntls = {{ cert = {chain:?}, key = {key:?} }}",
-            SITE.replace("default", "\"a.test\"")
+            "{}\ntls = {{ {} }}",
+            SITE.replace("default", "\"a.test\""),
+            certificates.words("x")
         );
         place.check(listen, &site, "true", "certificates", words);
     }

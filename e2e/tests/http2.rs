@@ -167,6 +167,13 @@ fn http1_is_spoken_on_the_same_address_and_http2_only_where_it_is_said() {
     let mut client = Client::connect(with.addr());
     client.send("PRI * HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     assert_eq!(client.response().unwrap().status, 400);
+    let mut client = Client::connect(with.addr());
+    let wish = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\
+                HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n";
+    client.send(format!("GET /digits.txt HTTP/1.1\r\nHost: a\r\n{wish}\r\n")).unwrap();
+    let answer = client.response().unwrap();
+    assert_eq!((answer.status, answer.get("upgrade")), (200, None), "nobody is led there");
+    assert_eq!(client.get("/digits.txt").unwrap().text(), "0123456789");
     with.stop();
     let without = Server::run(&site.config("", ""));
     let mut client = Client::connect(without.addr());
@@ -314,15 +321,19 @@ fn a_client_that_stops_reading_is_given_up_and_leaves_nothing() {
     server.stop();
 }
 
-/// Workers are replaced again and again while clients ask on many streams: each stream that the
-/// server has not told them to ask elsewhere is answered.
+/// Workers are replaced again and again, and the program with them, while clients ask on many
+/// streams: each stream that the server has not told them to ask elsewhere is answered.
 #[test]
-fn reloads_fail_no_stream() {
+fn reloads_and_upgrades_fail_no_stream() {
     let site = Site::new();
     let server = server(&site, "workers = 2", "");
     let connect = || Client::connect(server.addr());
-    let outcome =
-        frames::under_load(connect, || (0..extent(3, 20)).for_each(|_| server.replace_workers(2)));
+    let outcome = frames::under_load(connect, || {
+        for _ in 0..extent(2, 20) {
+            server.replace_workers_by(Signal::HUP, 2);
+            server.replace_workers_by(Signal::USR2, 2);
+        }
+    });
     outcome.unwrap();
     server.stop();
 }

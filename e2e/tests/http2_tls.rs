@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Client, Server, Site, extent, frames, secure::Certificates};
+use e2e::{
+    Client, Server, Site, eventually, extent, frames,
+    secure::{self, Certificates},
+};
+use rustix::process::Signal;
 use std::{
     fs,
     process::{Command, Stdio},
@@ -165,6 +169,38 @@ print(" ".join(status for _, status in sorted(statuses.items())))
 }
 
 #[test]
+fn who_is_let_in_by_a_certificate_is_so_over_http2_and_by_all_sites_that_ask_alike() {
+    let place = Place::new();
+    place.certificates.make("other", "ec", &["other"]);
+    let by = |name: &str| format!(", client-ca = {:?}", place.certificates.path(name));
+    let sites = [
+        place.of("a.example", "a", &by("staff.pem")),
+        place.of("b.a.example", "a", &by("staff.pem")),
+        place.of("c.a.example", "a", &by("other.pem")),
+        place.of("d.a.example", "a", ""),
+    ];
+    let server = place.serve("", &sites.concat());
+    for (own, name, expect) in [
+        (Some("staff"), "a.example", Some(true)),
+        (Some("staff"), "b.a.example", Some(true)),
+        (Some("other"), "c.a.example", Some(false)),
+        (None, "d.a.example", Some(false)),
+        (Some("other"), "a.example", None),
+        (None, "a.example", None),
+    ] {
+        let versions = rustls::ALL_VERSIONS;
+        let visitor = place.certificates.visitor_by(&["a"], own, versions).choosing_http2();
+        let mut wire = visitor.connect(server.addr(), name);
+        // It is a.example that is asked for on all of them.
+        let asked = wire.send([frames::OPENING, &frames::get(1, "/digits.txt")].concat());
+        let content = asked.and_then(|()| frames::until(&mut wire, frames::DATA));
+        let found = content.ok().map(|frame| frame.payload == b"0123456789");
+        assert_eq!(found, expect, "{own:?} at {name}");
+    }
+    server.stop();
+}
+
+#[test]
 fn who_does_not_choose_it_speaks_http1() {
     let place = Place::new();
     let site = place.of("a.example", "a", "");
@@ -238,15 +274,34 @@ print(talk(b""), talk(b"\0\0\x01\x06\0\0\0\0\0x"))
     server.stop();
 }
 
+/// Workers are replaced, and the program with them, and then the certificate that they show.
 #[test]
-fn reloads_fail_no_stream_over_tls() {
+fn reloads_upgrades_and_renewals_fail_no_stream_over_tls() {
     let place = Place::new();
-    let site = format!("workers = 2\n{}", place.of("a.example", "a", ""));
+    let certificates = &place.certificates;
+    certificates.make("next", "ec", &["a.example"]);
+    certificates.replace("a", "used");
+    let site = format!("workers = 2\n{}", place.of("a.example", "used", ""));
     let server = place.serve("", &site);
-    let visitor = place.certificates.visitor(&["a"]).choosing_http2();
+    let visitor = certificates.visitor(&["a", "next"]).choosing_http2();
     let connect = || visitor.connect(server.addr(), "a.example");
-    let outcome =
-        frames::under_load(connect, || (0..extent(2, 20)).for_each(|_| server.replace_workers(2)));
+    // Who has been there before would bring a ticket, and be shown nothing.
+    let next = secure::certificate(&certificates.path("next.pem"));
+    let is_renewed = || {
+        let newcomer = certificates.visitor(&["next"]).choosing_http2();
+        let mut client = newcomer.connect(server.addr(), "a.example");
+        client.send(frames::OPENING).is_ok()
+            && frames::read(&mut client).is_ok()
+            && client.shown() == *next
+    };
+    let outcome = frames::under_load(connect, || {
+        for _ in 0..extent(1, 20) {
+            server.replace_workers_by(Signal::HUP, 2);
+            server.replace_workers_by(Signal::USR2, 2);
+        }
+        certificates.replace("next", "used");
+        assert!(eventually(is_renewed));
+    });
     outcome.unwrap();
     server.stop();
 }

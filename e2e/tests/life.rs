@@ -5,7 +5,9 @@
 use e2e::{Client, Ending, Launch, Server, Site, eventually};
 use rustix::process::Signal;
 use std::{
+    fs,
     net::TcpListener,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -120,7 +122,7 @@ fn a_port_that_is_taken_is_an_error_that_says_by_whom() {
     let args = [site.root_text(), "--port".to_owned(), port.clone()];
     let (code, _, stderr) = Launch::of(args.to_vec()).finish();
     assert_eq!(code, Some(1), "{stderr}");
-    let me = std::fs::read_to_string("/proc/self/comm").unwrap();
+    let me = fs::read_to_string("/proc/self/comm").unwrap();
     for part in [&*port, me.trim(), &std::process::id().to_string()] {
         assert!(stderr.contains(part), "it does not say {part:?}: {stderr}");
     }
@@ -150,8 +152,38 @@ fn a_default_port_that_is_taken_is_not_insisted_on() {
     let [first, second] = servers.each_ref().map(|server| server.addr().port());
     assert_ne!(first, second);
     for (site, server) in sites.iter().zip(servers) {
+        let remark = &server.wait_for(|line| line["event"] == "start")["remark"];
+        match server.addr().port() {
+            7890 => assert!(remark.is_null(), "{remark}"),
+            port => assert_eq!(remark, &format!("port 7890 is taken, so it is {port}")),
+        }
         let response = Client::connect(server.addr()).get("/who.txt").unwrap();
         assert_eq!(response.text(), site.root_text(), "each serves its own folder");
+        server.stop();
+    }
+}
+
+/// How many sockets of this machine listen at a port.
+fn listening(port: u16) -> usize {
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    let is_there = |line: &&str| {
+        let mut words = line.split_whitespace();
+        let (own, state) = (words.nth(1).unwrap_or_default(), words.nth(1));
+        own.ends_with(&format!(":{port:04X}")) && state == Some("0A")
+    };
+    table.lines().filter(is_there).count()
+}
+
+#[test]
+fn each_core_has_a_loop_and_each_loop_a_socket_of_its_own() {
+    let site = Site::new();
+    let cores = thread::available_parallelism().unwrap().get();
+    for (args, loops) in [(&[][..], cores), (&["--threads", "3"], 3)] {
+        let root = site.root_text();
+        let server = Server::start(&[&[&*root], args].concat());
+        let start = server.wait_for(|line| line["event"] == "start");
+        assert_eq!(start["threads"], loops);
+        assert_eq!(listening(server.addr().port()), loops);
         server.stop();
     }
 }
@@ -249,33 +281,43 @@ fn a_storm_of_signals_stops_nothing() {
     server.stop();
 }
 
+/// `gannet PATH` and `gannet run`, with one loop each.
+fn shapes(site: &Site) -> [Launch; 2] {
+    let config = site.config("threads = 1", "");
+    [Launch::quick(&[&site.root_text(), "--threads", "1"]), Launch::run(&config)]
+}
+
 /// A panic outside of every exchange costs a loop its connections, but never its listener.
 #[test]
 fn a_panic_of_a_loop_leaves_it_serving() {
     let site = Site::new();
-    for (fault, panics) in [("loop=panic:1", 1), ("accept=panic:1", 1)] {
-        let server =
-            Launch::quick(&[&site.root_text(), "--threads", "1"]).env("GANNET_FAIL", fault).start();
-        // The first one may be let down.
-        let _ = Client::connect(server.addr()).get("/digits.txt");
-        assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
-        let stopped = server.stop();
-        assert_eq!(stopped.lines.last().unwrap()["panics"], panics, "{fault}");
+    for fault in ["loop=panic:1", "accept=panic:1"] {
+        for launch in shapes(&site) {
+            let server = launch.env("GANNET_FAIL", fault).start();
+            let before = server.process();
+            // The first one may be let down.
+            let _ = Client::connect(server.addr()).get("/digits.txt");
+            assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
+            assert_eq!(server.process(), before, "it is the same that serves");
+            let stopped = server.stop();
+            assert_eq!(stopped.lines.last().unwrap()["panics"], 1, "{fault}");
+        }
     }
 }
 
 #[test]
 fn a_panic_costs_one_answer() {
     let site = Site::new();
-    let server = Launch::quick(&[&site.root_text(), "--threads", "1"])
-        .env("GANNET_FAIL", "exchange=panic:2")
-        .start();
-    let mut client = Client::connect(server.addr());
-    let mut other = Client::connect(server.addr());
-    assert_eq!(client.get("/digits.txt").unwrap().status, 200);
-    assert_eq!(client.get("/digits.txt").unwrap().status, 500);
-    assert_eq!(other.get("/digits.txt").unwrap().status, 200, "others do not notice");
-    assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
-    let stopped = server.stop();
-    assert_eq!(stopped.lines.last().unwrap()["panics"], 1);
+    // Under somebody who watches, a worker first answers itself.
+    for (launch, fault) in shapes(&site).into_iter().zip(["exchange=panic:2", "exchange=panic:3"]) {
+        let server = launch.env("GANNET_FAIL", fault).start();
+        let mut client = Client::connect(server.addr());
+        let mut other = Client::connect(server.addr());
+        assert_eq!(client.get("/digits.txt").unwrap().status, 200);
+        assert_eq!(client.get("/digits.txt").unwrap().status, 500);
+        assert_eq!(other.get("/digits.txt").unwrap().status, 200, "others do not notice");
+        assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
+        let stopped = server.stop();
+        assert_eq!(stopped.lines.last().unwrap()["panics"], 1);
+    }
 }

@@ -3,12 +3,17 @@
 #![allow(clippy::unwrap_used, reason = "tests say what is wrong by panicking")]
 
 use e2e::{Client, Launch, Server, Site};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::{
     collections::BTreeSet,
-    fs,
+    fs::{self, File},
     net::SocketAddr,
-    os::unix::{fs::PermissionsExt, net::UnixListener},
+    os::{
+        fd::AsFd,
+        unix::{fs::PermissionsExt, net::UnixListener},
+    },
     path::PathBuf,
+    thread,
 };
 
 /// A folder for sockets beside a site.
@@ -79,6 +84,43 @@ fn every_kind_of_socket_serves_the_same() {
     let clients = stopped.lines.iter().filter_map(|line| line["client"].as_str());
     let seen: BTreeSet<_> = clients.collect();
     assert_eq!(seen, BTreeSet::from(["127.0.0.1", "::1", "unix"]));
+}
+
+/// The status of an answer at `addr` in the network of `server`, which the test is not in.
+fn status_there(server: &Server, addr: SocketAddr) -> Option<u16> {
+    let ask = || {
+        let network = File::open(format!("/proc/{}/ns/net", server.process().0)).unwrap();
+        move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+        Client::try_connect(addr).map(|client| status(client, "localhost"))
+    };
+    thread::scope(|scope| scope.spawn(ask).join().unwrap())
+}
+
+#[test]
+fn others_come_by_every_address_or_by_the_one_that_was_named() {
+    const NETWORK: &str = "exec unshare --net sh -c 'ip link set lo up && \
+                           ip address add 192.0.2.7/32 dev lo && \
+                           ip address add 192.0.2.8/32 dev lo && exec \"$0\" \"$@\"' \"$0\" \"$@\"";
+    const ALL: [&str; 3] = ["127.0.0.1", "192.0.2.7", "192.0.2.8"];
+    let site = Site::new();
+    let root = site.root_text();
+    for (args, hosts, served) in [
+        (&[&*root][..], &["127.0.0.1"][..], &["127.0.0.1"][..]),
+        (&[&*root, "--lan"], &["192.0.2.7", "192.0.2.8", "localhost"], &ALL),
+        (&[&*root, "--bind", "192.0.2.8"], &["192.0.2.8"], &["192.0.2.8"]),
+    ] {
+        let server = Launch::quick(args).after(NETWORK).start();
+        let port = server.addr().port();
+        let urls: Vec<_> = hosts.iter().map(|host| format!("http://{host}:{port}/")).collect();
+        let start = server.wait_for(|line| line["event"] == "start");
+        assert_eq!(start["urls"], serde_json::json!(urls));
+        for host in ALL {
+            let addr = format!("{host}:{port}").parse().unwrap();
+            let expect = served.contains(&host).then_some(200);
+            assert_eq!(status_there(&server, addr), expect, "{args:?} {host}");
+        }
+        server.stop();
+    }
 }
 
 #[test]

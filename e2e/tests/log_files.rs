@@ -11,7 +11,7 @@ use rustix::{
     process::Signal,
 };
 use serde_json::Value;
-use std::{collections::HashSet, fs, path::Path, thread};
+use std::{collections::HashSet, fs, os::unix::fs::symlink, path::Path, thread};
 
 #[test]
 fn each_exchange_is_in_the_log_of_its_route_and_in_no_other() {
@@ -205,15 +205,42 @@ fn a_file_that_cannot_be_opened_anew_is_kept() {
     assert_eq!(stage.lines("moved/a.log"), ["/digits.txt", "/page.html"]);
 }
 
+/// Whoever may make one in that folder could have the server write anywhere.
+#[test]
+fn a_link_in_the_place_of_a_moved_file_is_not_followed() {
+    let stage = Stage::new();
+    let server = stage.serve(
+        "log = { format = \"{path}\", file = \"LOGS/a.log\" }\n\
+         error-log = { format = \"json\", file = \"LOGS/errors.log\" }",
+        "",
+        "",
+    );
+    fs::rename(stage.file("a.log"), stage.file("moved")).unwrap();
+    fs::write(stage.file("precious"), "").unwrap();
+    symlink(stage.file("precious"), stage.file("a.log")).unwrap();
+    server.signal(Signal::USR1);
+    let complaint = || {
+        let lines = stage.lines("errors.log");
+        lines.iter().any(|line| line.contains("log_kept") && line.contains("a symbolic link"))
+    };
+    assert!(eventually(complaint), "{:?}", stage.lines("errors.log"));
+    assert_eq!(get(server.addr(), "x", "/page.html").status, 200);
+    server.stop();
+    assert_eq!(stage.lines("moved"), ["/page.html"]);
+    assert_eq!(stage.lines("precious"), [""; 0]);
+}
+
 #[test]
 fn a_file_that_cannot_be_opened_is_an_error_that_names_it() {
     let stage = Stage::new();
     fs::create_dir(stage.file("folder")).unwrap();
     mkfifoat(CWD, stage.file("pipe"), Mode::RUSR | Mode::WUSR).unwrap();
+    symlink(stage.file("nothing"), stage.file("link")).unwrap();
     let root = stage.site.root();
     for (name, why) in [
         ("folder", "it is a folder, not a file"),
         ("pipe", "it is a pipe, not a file"),
+        ("link", "it is a symbolic link, not a file"),
         ("nowhere/a.log", "nowhere does not exist"),
     ] {
         let file = stage.file(name);

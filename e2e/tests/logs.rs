@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Client, Launch, Server, Site, Stage};
+use e2e::{Client, Launch, Server, Site, Stage, eventually};
 use rustix::process::Signal;
 use std::{
     thread,
@@ -103,6 +103,36 @@ fn a_log_that_nobody_reads_holds_nobody_up() {
     let dropped = stopped.lines.last().unwrap()["log_lines_dropped"].as_u64().expect("a count");
     assert!(dropped > 0, "{REQUESTS} lines do not fit into a pipe");
     assert_eq!(written as u64 + dropped, REQUESTS as u64, "each is written or counted");
+}
+
+/// Nor do those who watch them wait for anybody, and who comes anew has no more to write to.
+#[test]
+fn a_log_that_nobody_reads_holds_up_neither_workers_nor_who_watches_them() {
+    let site = Site::new();
+    let config = site.config("workers = 2\nthreads = 1", "");
+    let server = Launch::run(&config).with_unread_log().start();
+    // Who is killed leaves no part of a line that is no longer than a page.
+    let target = format!("/digits.txt?{}", "x".repeat(3000));
+    let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let ask = |times: usize| {
+        for _ in 0..10 {
+            let mut client = Client::connect(server.addr());
+            for _ in 0..times {
+                client.send(request.repeat(20)).unwrap();
+                (0..20).for_each(|_| assert_eq!(client.response().unwrap().status, 200));
+            }
+        }
+    };
+    // More than there is room for in a pipe and on the way to it.
+    ask(25);
+    server.replace_workers(2);
+    ask(1);
+    let victim = server.workers()[0];
+    victim.kill();
+    assert!(eventually(|| server.workers().len() == 2 && !server.workers().contains(&victim)));
+    ask(1);
+    // It is told to stop, and then there is a reader.
+    server.stop();
 }
 
 /// The reader of the log goes away: nothing to write to, but still a server.

@@ -16,11 +16,13 @@ fn idle_connections_cost_little() {
     raise_descriptor_limit();
     let site = Site::new();
     let limits = "connections-max = 9500\nconnections-per-client-max = 9500";
-    let server = Server::run(&site.config("threads = 2", limits));
-    for target in ["/digits.txt", "/large.bin", "/list/"] {
+    let server = Server::run(&site.config("workers = 2\nthreads = 2", limits));
+    let memory_kib =
+        || server.workers().iter().map(|worker| worker.memory_share_kib()).sum::<u64>();
+    for target in ["/digits.txt", "/large.bin", "/list/"].repeat(8) {
         Client::connect(server.addr()).get(target).unwrap();
     }
-    let before = server.process().memory_share_kib();
+    let before = memory_kib();
     let mut clients: Vec<_> = (0..IDLE)
         .map(|_| {
             let mut client = Client::connect(server.addr());
@@ -28,7 +30,7 @@ fn idle_connections_cost_little() {
             client
         })
         .collect();
-    let grown = server.process().memory_share_kib().saturating_sub(before) * 1024;
+    let grown = memory_kib().saturating_sub(before) * 1024;
     let each = grown / IDLE as u64;
     assert!(each <= IDLE_BYTES_MAX, "an idle connection costs {each} bytes");
     for client in clients.iter_mut().step_by(100) {

@@ -7,6 +7,7 @@ use e2e::{
     Application, Client, Php, Response, Server,
     application::{Asked, answer},
     eventually,
+    secure::Certificates,
 };
 use rustix::process::Signal;
 use std::{
@@ -140,6 +141,35 @@ fn only_who_cannot_be_told_from_another_gets_what_that_one_got() {
     }
     check("HEAD /c", MISS);
     check("HEAD /c", MISS);
+}
+
+/// A program that sends visitors of `http` to `https` must not send those of `https` there as well.
+#[test]
+fn what_was_said_in_clear_is_said_to_nobody_who_came_by_tls_and_the_other_way_round() {
+    let certificates = Certificates::new();
+    certificates.make("a", "ec", &["a.example"]);
+    let fields = |asked: &Asked| format!("X-Https: <{}>\r\n", asked.get("HTTPS"));
+    let (site, counting) = (site(), Counting::start(fields));
+    let server = Server::run(&format!(
+        "[server]\nlisten = [{{ address = '127.0.0.1:0', tls = true }}, \
+         '127.0.0.1:0', '127.0.0.1:0']\n[site.'a.example']\n{}\
+         tls = {{ {}, redirect = false }}\n",
+        keeping(&site, &counting.application, HOUR),
+        certificates.words("a")
+    ));
+    let start = server.wait_for(|line| line["event"] == "start");
+    let clear = [1, 2].map(|at| start["listens"][at].as_str().unwrap().parse().unwrap());
+    let visitor = certificates.visitor(&["a"]);
+    let secure = || visitor.get(server.addr(), "a.example", "/").unwrap();
+    let clear = |at: usize| ask(&mut Client::connect(clear[at]), "GET /\nHost: a.example");
+    for round in 0..2 {
+        let expect = if round == 0 { MISS } else { HIT };
+        let answers = [clear(0), secure(), clear(1)];
+        let told = answers.each_ref().map(|answer| (said(answer), answer.get("x-https")));
+        assert_eq!(told, [(expect, Some("<>")), (expect, Some("<on>")), (expect, Some("<>"))]);
+        assert_eq!(answers.map(|answer| answer.text()), ["1", "2", "3"]);
+    }
+    assert_eq!(counting.count(), 3);
 }
 
 #[test]

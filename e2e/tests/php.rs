@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Client, Peer, Php, Place, Server, place};
+use e2e::{Client, Launch, Peer, Php, Place, Server, place};
 use serde_json::{Map, Value};
 use std::{fs, os::unix::fs::symlink, path::Path};
 use tempfile::TempDir;
@@ -240,6 +240,38 @@ fn a_folder_with_an_application_is_a_running_site() {
     assert!(!php.is_empty());
     server.stop();
     assert!(php.iter().all(|child| !child.is_alive()), "php-fpm has not ended with the server");
+}
+
+/// As on a machine where nobody has installed it.
+#[test]
+fn where_there_is_no_php_it_is_said_and_files_are_sent_but_no_source() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let missing = "exec unshare -m sh -c 'mount -t tmpfs none /usr/sbin && exec \"$0\" \"$@\"' \
+                   \"$0\" \"$@\"; true";
+    let what_to_do = "there is no php-fpm here (Debian: `apt install php-fpm`)";
+    let (site, project) = (site(), e2e::folder());
+    fs::write(project.path().join("composer.json"), "{}").unwrap();
+    symlink(site.path(), project.path().join("public")).unwrap();
+    for root in [site.path(), project.path()] {
+        let server = Launch::quick(&[root.to_str().unwrap()]).after(missing).start();
+        let start = server.wait_for(|line| line["event"] == "start");
+        let found = start["found"].as_str().unwrap();
+        assert!(found.starts_with("a PHP application") && found.ends_with(what_to_do), "{found}");
+        let mut client = Client::connect(server.addr());
+        assert_eq!(client.get("/style.css").unwrap().text(), "p {}");
+        for target in ["/", "/index.php", "/index.php/x", "/sub/", "/some/page", "/composer.json"] {
+            let answer = client.get(target).unwrap();
+            assert_eq!(answer.status, 404, "{target}: {}", answer.text());
+            assert!(!answer.text().contains("<?php"), "{target}");
+        }
+        server.stop();
+    }
+    let config = format!("[site.default]\nroot = {:?}\nphp = true\n", site.path());
+    let (code, _, stderr) = Launch::check(&config).after(missing).finish();
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("apt install php-fpm"), "{stderr}");
 }
 
 #[test]

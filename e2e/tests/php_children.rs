@@ -41,9 +41,15 @@ echo 'met';";
 #[test]
 fn nobody_waits_for_a_child_that_is_idle() {
     let php = Php::start(2, "");
-    let place = place(&format!("{{ socket = {:?} }}", php.socket()));
+    for keep in ["", ", keep = 1"] {
+        with_idle_clients(&php, keep);
+    }
+}
+
+fn with_idle_clients(php: &Php, keep: &str) {
+    let place = place(&format!("{{ socket = {:?}{keep} }}", php.socket()));
     // PHP's children leave their marks where they can write.
-    let root = php.socket().parent().unwrap().join("site");
+    let root = php.socket().parent().unwrap().join(format!("site{}", keep.len()));
     fs::create_dir(&root).unwrap();
     e2e::give_to_server(&root);
     place.edit(&place.site.root_text(), root.to_str().unwrap());
@@ -79,9 +85,11 @@ fn nobody_waits_for_a_child_that_is_idle() {
 #[test]
 fn a_php_that_begins_anew_fails_nobody_but_who_is_with_it() {
     const ASKING: usize = 2;
-    for (time, failures_max) in [("[global]\nprocess_control_timeout = 5s\n", 0), ("", ASKING)] {
+    let patient = "[global]\nprocess_control_timeout = 5s\n";
+    let cases = [(patient, "", 0), (patient, ", keep = 1", 0), ("", "", ASKING)];
+    for (time, keep, failures_max) in cases {
         let php = Php::start(ASKING, time);
-        let place = place(&format!("{{ socket = {:?} }}", php.socket()));
+        let place = place(&format!("{{ socket = {:?}{keep} }}", php.socket()));
         fs::write(place.site.path("index.php"), "<?php echo 'index';").unwrap();
         let server = place.start();
         let is_over = AtomicBool::new(false);

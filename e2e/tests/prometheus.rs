@@ -3,12 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "tests say what is wrong by panicking")]
 
 use e2e::{
-    Client, Launch, Site,
+    Sites,
     binary::workspace,
     look::{admin, ask},
+    sites::{HOSTS, get},
 };
 use std::{
-    fs,
     io::Write,
     process::{Command, Stdio},
 };
@@ -27,20 +27,17 @@ fn judge(words: &[&str], input: &[u8]) -> String {
 
 #[test]
 fn figures_are_as_it_wants_them() {
-    let (site, folder) = (Site::new(), e2e::folder());
-    let file = folder.path().join("gannet.toml");
-    let text = format!(
-        "[server]\nlisten = '127.0.0.1:0'\nlog = 'json'\nadmin = '127.0.0.1:0'\n\
-         [site.default]\nroot = {:?}\n",
-        site.root_text()
-    );
-    fs::write(&file, text).unwrap();
-    let server = Launch::of(vec!["run".to_owned(), file.to_str().unwrap().to_owned()]).start();
-    for target in ["/digits.txt", "/not-there"] {
-        Client::connect(server.addr()).get(target).unwrap();
+    let place = Sites::new();
+    place.edit("threads = 1", "threads = 1\nadmin = '127.0.0.1:0'");
+    place.edit("workers = 2 }", "workers = 2, micro-cache = '1h' }");
+    let server = place.start();
+    for (host, target) in HOSTS.iter().flat_map(|host| ["/style.css", "/"].map(|to| (host, to))) {
+        assert_eq!(get(&server, host, target).status, 200);
     }
     let text = ask(admin(&server), "/metrics", "").text();
-    assert!(text.contains("gannet_site_requests_total{"), "{text}");
+    for name in ["site_requests_total", "php_workers", "micro_cache_requests_total"] {
+        assert!(text.contains(&format!("gannet_{name}{{site=")), "{text}");
+    }
     assert_eq!(judge(&["check", "metrics"], text.as_bytes()), "");
     server.stop();
 }

@@ -86,6 +86,65 @@ fn what_a_reload_finds_under_way_is_finished() {
     server.stop();
 }
 
+#[test]
+fn what_is_under_way_longer_than_it_may_be_is_cut() {
+    let place = Place::new(&config("threads = 1", "drain-time = \"1s\"", &says(1)));
+    let server = place.start();
+    let old = server.workers()[0];
+    let mut busy = Client::download(server.addr(), "/huge.bin");
+    let start = Instant::now();
+    place.order(&["reload"]);
+    assert!(eventually(|| !old.is_alive()));
+    // Who does not do that is made to, ten seconds after.
+    let taken = start.elapsed();
+    assert!((1..10).contains(&taken.as_secs()), "it has its time, and no more: {taken:?}");
+    assert!(busy.drain().unwrap().0.len() < Site::HUGE_BYTES as usize);
+    server.stop();
+}
+
+/// Who asks in the moment in which it is shut out would see its request fail.
+#[test]
+fn who_is_idle_may_ask_once_more_for_a_while() {
+    let place = Place::serving("threads = 1", 1);
+    let server = place.start();
+    let mut clients = [(); 2].map(|()| Client::connect(server.addr()));
+    clients
+        .iter_mut()
+        .for_each(|client| assert_eq!(client.get("/digits.txt").unwrap().status, 200));
+    let [mut asks, mut rests] = clients;
+    place.order(&["reload"]);
+    let start = Instant::now();
+    assert!(!asks.hears_within(Duration::from_millis(1500)));
+    assert!(!rests.hears_within(Duration::ZERO));
+    assert!(asks.get("/digits.txt").unwrap().closes());
+    assert_eq!(rests.ending().unwrap(), Ending::Closed);
+    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+    server.stop();
+}
+
+#[test]
+fn for_a_config_too_many_at_a_time_the_oldest_workers_hurry() {
+    let place = Place::new(&config("threads = 1", "stop-time = \"0s\"", &says(0)));
+    let server = place.start();
+    let mut oldest = Client::download(server.addr(), "/huge.bin");
+    place.order(&["reload"]);
+    let others = (0..3).map(|_| {
+        place.order(&["reload"]);
+        Client::download(server.addr(), "/large.bin")
+    });
+    let mut others: Vec<_> = others.collect();
+    assert_eq!(server.workers().len(), 4);
+    place.serve("threads = 1", 5);
+    place.order(&["reload"]);
+    assert_eq!(version(server.addr()), 5);
+    assert_eq!(server.workers().len(), 4);
+    assert!(oldest.drain().unwrap().0.len() < Site::HUGE_BYTES as usize, "it is cut");
+    for download in &mut others {
+        assert!(download.drain().unwrap().0.ends_with(&Site::large()), "they are whole");
+    }
+    server.stop();
+}
+
 /// A client may be there whom only some of the loops have.
 #[test]
 fn a_reload_is_done_as_soon_as_the_workers_before_let_in_nobody() {
@@ -99,6 +158,23 @@ fn a_reload_is_done_as_soon_as_the_workers_before_let_in_nobody() {
     }
     // Without their word it takes two seconds each time.
     assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    server.stop();
+}
+
+/// The grace of who is idle is a part of it.
+#[test]
+fn who_is_there_when_the_time_to_drain_is_over_is_cut_off() {
+    let place = Place::new(&config("threads = 1", "drain-time = \"1s\"", ""));
+    let server = place.start();
+    let mut idle = Client::connect(server.addr());
+    idle.get("/digits.txt").unwrap();
+    let mut busy = Client::download(server.addr(), "/huge.bin");
+    let start = Instant::now();
+    place.order(&["reload"]);
+    idle.ending().unwrap();
+    assert!(busy.drain().unwrap().0.len() < Site::HUGE_BYTES as usize);
+    let waited = start.elapsed();
+    assert!((Duration::from_secs(1)..Duration::from_secs(4)).contains(&waited), "{waited:?}");
     server.stop();
 }
 

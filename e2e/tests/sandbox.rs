@@ -1,8 +1,10 @@
-//! What processes are confined to, tried from within: nothing of it may succeed.
+//! What processes are confined to: tried from within, nothing of it may succeed, and seen from
+//! outside, each worker is.
 
 #![allow(clippy::unwrap_used, reason = "tests say what is wrong by panicking")]
 
-use e2e::Launch;
+use e2e::{Launch, Place, Server, eventually, process::Process};
+use rustix::process::geteuid;
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 /// What is tried, as the server says it.
@@ -78,4 +80,52 @@ fn who_has_certificates_issued_reads_no_secrets() {
         assert!(of_issuing.contains(&line), "{secret}: {said}");
     }
     assert!(of_issuing.contains("read /etc/shadow: refused (Permission denied"), "{said}");
+}
+
+/// Whether each of its threads is nobody special and can become nobody else, as the kernel sees it.
+fn is_confined(worker: Process) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{}/task", worker.0)) else { return false };
+    let mut states = threads.map(|thread| {
+        fs::read_to_string(thread.unwrap().path().join("status")).unwrap_or_default()
+    });
+    states.all(|state| {
+        let words = |name: &str| {
+            let line = state.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            line.unwrap_or_default().split_whitespace().collect::<Vec<_>>()
+        };
+        let is_none = |set: &str| words(set) == ["0000000000000000"];
+        // Who is not root starts them as itself, and may not touch what programs could ever get.
+        let is_root = geteuid().is_root();
+        let is_nobody = |ids: &str| !words(ids).is_empty() && !words(ids).contains(&"0");
+        (!is_root || is_nobody("Uid") && is_nobody("Gid") && !words("Groups").contains(&"0"))
+            && ["CapInh", "CapPrm", "CapEff", "CapAmb"].into_iter().all(is_none)
+            && (!is_root || is_none("CapBnd"))
+            && (words("NoNewPrivs"), words("Seccomp")) == (vec!["1"], vec!["2"])
+    })
+}
+
+#[test]
+fn every_worker_is_confined_whatever_has_brought_it() {
+    let place = Place::serving("workers = 2\nthreads = 2", 1);
+    let server = place.start();
+    let mut before = Vec::new();
+    let mut check = |server: &Server, others: usize, what: &str| {
+        let mut now = Vec::new();
+        assert!(eventually(|| {
+            now = server.workers();
+            now.len() == 2
+                && now.iter().filter(|worker| !before.contains(*worker)).count() == others
+        }));
+        // One that has just been started is confined before anybody is served by it.
+        assert!(eventually(|| now.iter().all(|worker| is_confined(*worker))), "{what}");
+        before = now;
+    };
+    check(&server, 2, "a start");
+    place.order(&["reload"]);
+    check(&server, 2, "a reload");
+    place.order(&["upgrade", "-c"]);
+    check(&server, 2, "an upgrade");
+    server.workers()[0].kill();
+    check(&server, 1, "a death");
+    server.stop();
 }

@@ -8,7 +8,7 @@
     reason = "tests say what is wrong by panicking"
 )]
 
-use e2e::{Launch, Site, eventually, process::Process, secure::Certificates};
+use e2e::{Launch, Server, Site, eventually, process::Process, secure::Certificates};
 use rustls::pki_types::{PrivateKeyDer, pem::PemObject};
 use std::{
     fs::{self, File},
@@ -79,6 +79,35 @@ fn secrets(path: &Path) -> Vec<Vec<u8>> {
     lines.chain([der[at + 2..at + 34].to_vec()]).collect()
 }
 
+/// The user to whom the kernel says that a process belongs: root, where it leaves no core dump and
+/// is shown to nobody.
+fn owner(process: Process) -> u32 {
+    fs::metadata(format!("/proc/{}/status", process.0)).unwrap().uid()
+}
+
+/// Checks that no core dump of a server that has two workers would hold one of these keys.
+fn check_dumps(server: &Server, keys: &[Vec<u8>]) {
+    let first = server.started();
+    let tickets = ticket_keys(first);
+    assert!(tickets.len() >= 4, "a key has four words: {tickets:?}");
+    let keeper = first.children().into_iter().find(|child| child.name() == "gannet-keeper");
+    for process in [first, keeper.expect("there is a keeper")] {
+        for part in parts(process).iter().filter(|part| part.is_dumped) {
+            let (bytes, name) = (content(process, part), process.name());
+            let of_tickets = tickets.iter().any(|word| holds(&bytes, word));
+            assert!(!of_tickets, "a key of tickets is in {name} {:x} {}", part.start, part.name);
+            let of_sites = keys.iter().any(|key| holds(&bytes, key));
+            assert!(!of_sites, "a certificate's key is in {name} {:x} {}", part.start, part.name);
+        }
+    }
+    assert!(eventually(|| server.workers().len() == 2));
+    for worker in server.workers() {
+        let limits = fs::read_to_string(format!("/proc/{}/limits", worker.0)).unwrap();
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        assert_eq!((owner(worker), core.split_whitespace().nth(4)), (0, Some("0")), "{core}");
+    }
+}
+
 #[test]
 fn keys_are_in_no_core_dump_and_in_nothing_that_is_said() {
     let (site, certificates, folder) = (Site::new(), Certificates::new(), e2e::folder());
@@ -103,7 +132,8 @@ fn keys_are_in_no_core_dump_and_in_nothing_that_is_said() {
         said.extend([stdout, stderr]);
     };
     let log = || fs::read_to_string(folder.path().join("errors.log")).unwrap_or_default();
-    let server = Launch::of(vec!["run".to_owned(), file.clone()]).start();
+    let launch = Launch::of(vec!["run".to_owned(), file.clone()]);
+    let server = launch.after("ulimit -c unlimited").start();
     let visitor = certificates.visitor(&["used", "a"]);
     let mut keys = secrets(&certificates.path("used.key"));
     for _ in 0..3 {
@@ -119,23 +149,12 @@ fn keys_are_in_no_core_dump_and_in_nothing_that_is_said() {
     assert_eq!(visitor.get(server.addr(), "a.example", "/digits.txt").unwrap().status, 200);
     keys.extend(secrets(&certificates.path("used.key")));
 
-    let first = server.started();
-    let tickets = ticket_keys(first);
-    assert!(tickets.len() >= 4, "a key has four words: {tickets:?}");
-    for part in parts(first).iter().filter(|part| part.is_dumped) {
-        let bytes = content(first, part);
-        let of_tickets = tickets.iter().any(|word| holds(&bytes, word));
-        assert!(!of_tickets, "a key of tickets is in {:x} {}", part.start, part.name);
-        let of_sites = keys.iter().any(|key| holds(&bytes, key));
-        assert!(!of_sites, "a key of a certificate is in {:x} {}", part.start, part.name);
-    }
-    for worker in server.workers() {
-        // What is shown of a process that leaves no core behind belongs to root.
-        let owner = fs::metadata(format!("/proc/{}/status", worker.0)).unwrap().uid();
-        let limits = fs::read_to_string(format!("/proc/{}/limits", worker.0)).unwrap();
-        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-        assert_eq!((owner, core.split_whitespace().nth(4)), (0, Some("0")), "{core}");
-    }
+    check_dumps(&server, &keys);
+    certificates.replace("a", "used");
+    tell(&["upgrade", "-c"], 0);
+    assert!(eventually(|| log().contains("\"upgraded\"")));
+    assert_eq!(visitor.get(server.addr(), "a.example", "/digits.txt").unwrap().status, 200);
+    check_dumps(&server, &keys);
     let stopped = server.stop();
     said.extend(stopped.lines.iter().map(ToString::to_string).chain([stopped.stderr]));
     said.extend([log(), fs::read_to_string(folder.path().join("access.log")).unwrap()]);
@@ -144,5 +163,17 @@ fn keys_are_in_no_core_dump_and_in_nothing_that_is_said() {
         let is_told =
             keys.iter().any(|key| holds(text.as_bytes(), key) || text.contains(&hex(key)));
         assert!(!is_told, "{text}");
+    }
+}
+
+#[test]
+fn who_serves_a_folder_alone_leaves_no_core_dump_where_there_is_a_key() {
+    for (words, leaves_one) in [(&["--tls"][..], false), (&[], true)] {
+        let (site, home) = (Site::new(), e2e::folder_of_nobody());
+        let launch = Launch::quick(&[&[&*site.root_text()], words].concat());
+        let launch = launch.env("STATE_DIRECTORY", home.path().join("kept").to_str().unwrap());
+        let server = launch.after("ulimit -c unlimited").as_nobody().start();
+        assert_eq!(owner(server.started()) != 0, leaves_one, "{words:?}");
+        server.stop();
     }
 }

@@ -3,22 +3,39 @@
 #![allow(clippy::unwrap_used, reason = "tests say what is wrong by panicking")]
 
 use e2e::{Client, Launch, Server, Stage, eventually};
-use std::{fs, net::SocketAddr, thread};
+use std::{
+    fs::{self, File},
+    net::SocketAddr,
+    path::Path,
+    thread,
+};
 
 /// A page worth compressing.
 fn page() -> Vec<u8> {
     b"<p>The gannet dives.</p>\n".repeat(5_000)
 }
 
-/// Asks for it on a new connection; whether it came compressed.
-fn ask(addr: SocketAddr) -> bool {
+/// Asks for a page on a new connection, which takes it compressed.
+fn asking(addr: SocketAddr, target: &str) -> Client {
     let mut client = Client::connect(addr);
-    let head = "GET /page.html HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: zstd\r\n\r\n";
+    let head = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: zstd\r\n\r\n");
     client.send(head).unwrap();
-    let answer = client.response().unwrap();
+    client
+}
+
+/// The same; whether it came compressed, and what it is.
+fn fetch(addr: SocketAddr, target: &str) -> (bool, Vec<u8>) {
+    let answer = asking(addr, target).response().unwrap();
     assert_eq!(answer.status, 200);
-    let is_compressed = answer.get("content-encoding") == Some("zstd");
-    let body = if is_compressed { zstd::decode_all(&*answer.body).unwrap() } else { answer.body };
+    match answer.get("content-encoding") {
+        Some("zstd") => (true, zstd::decode_all(&*answer.body).unwrap()),
+        _ => (false, answer.body),
+    }
+}
+
+/// Asks for the page; whether it came compressed.
+fn ask(addr: SocketAddr) -> bool {
+    let (is_compressed, body) = fetch(addr, "/page.html");
     assert!(body == page(), "{} bytes", body.len());
     is_compressed
 }
@@ -33,6 +50,17 @@ fn all_get_it(addr: SocketAddr) -> bool {
     eventually(|| (0..20).all(|_| ask(addr)))
 }
 
+/// A config for so many workers, each with as many loops, which keep forms in a folder.
+fn with_forms(stage: &Stage, root: &Path, workers: usize) -> String {
+    format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nworkers = {workers}\nthreads = {workers}\n\
+         log = \"json\"\ncompress-cache = {{ folder = {:?} }}\n\
+         [site.default]\nroot = {:?}\ncompress = true\n",
+        stage.file("forms"),
+        root
+    )
+}
+
 /// Whichever worker makes a form, the others send it, and those that come later.
 #[test]
 fn a_folder_of_forms_is_for_all_workers() {
@@ -40,12 +68,7 @@ fn a_folder_of_forms_is_for_all_workers() {
     stage.site.write("page.html", &page());
     fs::create_dir(stage.file("forms")).unwrap();
     e2e::give_to_server(&stage.file("forms"));
-    let config = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 2\nthreads = 2\nlog = \"json\"\n\
-         compress-cache = {{ folder = {:?} }}\n[site.default]\nroot = {:?}\ncompress = true\n",
-        stage.file("forms"),
-        stage.site.root()
-    );
+    let config = with_forms(&stage, &stage.site.root(), 2);
     let forms = || fs::read_dir(stage.file("forms")).unwrap().count();
     let serve = |fault: &str| -> Server { Launch::run(&config).env("GANNET_FAIL", fault).start() };
     // What changed a moment ago may change again: its form is not stored yet.
@@ -66,6 +89,39 @@ fn a_folder_of_forms_is_for_all_workers() {
     assert!(all_get_it(server.addr()));
     let stopped = server.stop();
     assert_eq!(stopped.lines.last().unwrap()["panics"], 0);
+}
+
+/// Whoever dies in the middle of writing a form leaves nothing that another one sends.
+#[test]
+fn a_form_is_whole_or_not_there() {
+    const PAGE: &str = "/how-it-works.html";
+    let stage = Stage::new();
+    fs::create_dir(stage.file("forms")).unwrap();
+    e2e::give_to_server(&stage.file("forms"));
+    // The form of a file that was changed just now would not be stored yet.
+    let root = e2e::binary::workspace().join("examples/site");
+    let whole = fs::read(root.join(&PAGE[1..])).unwrap();
+    let config = with_forms(&stage, &root, 1);
+    let writes = File::create(stage.file("writes")).unwrap();
+    writes.set_len(999).unwrap();
+    let fault = format!("shelf=hang:1000:{}", stage.file("writes").display());
+    let server = Launch::run(&config).env("GANNET_FAIL", &fault).start();
+    let forms = || {
+        let all = fs::read_dir(stage.file("forms")).unwrap().map(|entry| entry.unwrap().path());
+        all.filter(|path| path.extension().is_some_and(|end| end == "form")).count()
+    };
+    let mut client = asking(server.addr(), PAGE);
+    assert!(eventually(|| writes.metadata().unwrap().len() == 1000));
+    assert_eq!(forms(), 0);
+    server.process().kill();
+    assert!(client.response().is_err());
+    assert!(eventually(|| fetch(server.addr(), PAGE) == (true, whole.clone())));
+    assert!(eventually(|| forms() == 1));
+    server.stop();
+    // What is there can be sent by who cannot make it.
+    let server = Launch::run(&config).env("GANNET_FAIL", "encode=panic").start();
+    assert!(eventually(|| fetch(server.addr(), PAGE) == (true, whole.clone())));
+    server.stop();
 }
 
 /// A client's places are counted over all workers, and those of a worker that dies are free again.

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Client, Ending, Server, Site, Stopped, extent};
+use e2e::{Client, Ending, Server, Site, Stopped, extent, process::Process};
 use std::{
     thread,
     time::{Duration, Instant},
@@ -14,8 +14,14 @@ const TICK: Duration = Duration::from_millis(20);
 /// How long a client keeps trying before it says that the server takes nothing any more.
 const STALL: Duration = Duration::from_millis(200);
 
-fn server(site: &Site, threads: usize, limits: &str) -> Server {
-    Server::run(&site.config(&format!("threads = {threads}"), limits))
+/// A server of so many workers, with as many loops each.
+fn server(site: &Site, workers: usize, limits: &str) -> Server {
+    Server::run(&site.config(&format!("workers = {workers}\nthreads = {workers}"), limits))
+}
+
+/// What all workers need of something together.
+fn sum(server: &Server, of: impl Fn(Process) -> u64) -> u64 {
+    server.workers().into_iter().map(of).sum()
 }
 
 fn logged(stopped: &Stopped, status: u16) -> usize {
@@ -107,7 +113,7 @@ fn answers_that_nobody_reads_are_given_up() {
     let site = Site::new();
     let server = server(&site, 1, "write-stall-time = \"700ms\"");
     Client::connect(server.addr()).get("/huge.bin").unwrap();
-    let before = server.process().memory_kib();
+    let before = sum(&server, Process::memory_kib);
     let count = extent(50, 1000);
     let mut clients: Vec<_> = (0..count).map(|_| Client::connect_narrow(server.addr())).collect();
     for client in &mut clients {
@@ -116,7 +122,7 @@ fn answers_that_nobody_reads_are_given_up() {
     for client in &mut clients {
         client.wait_for_reset();
     }
-    let grown = server.process().memory_peak_kib().saturating_sub(before);
+    let grown = sum(&server, Process::memory_peak_kib).saturating_sub(before);
     assert!(grown < count as u64 * 64, "{count} clients that do not read cost {grown} KiB");
     assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
     server.stop();
@@ -163,11 +169,11 @@ fn answers_have_a_least_rate() {
 /// Row 41: ten thousand requests come at once and nobody reads; then all are answered, in order.
 #[test]
 fn ten_thousand_pipelined_requests() {
-    for threads in [1, 2] {
+    for workers in [1, 2] {
         let site = Site::new();
-        let server = server(&site, threads, "");
+        let server = server(&site, workers, "");
         Client::connect(server.addr()).get("/digits.txt").unwrap();
-        let before = server.process().memory_kib();
+        let before = sum(&server, Process::memory_kib);
         let mut client = Client::connect_narrow(server.addr());
         // One connection has at most `requests-max`, 100,000, with the one before these.
         let count = extent(10_000, 90_000);
@@ -178,7 +184,7 @@ fn ten_thousand_pipelined_requests() {
             })
             .collect();
         let sent = client.send_until_stalled(&requests, STALL);
-        let grown = server.process().memory_peak_kib().saturating_sub(before);
+        let grown = sum(&server, Process::memory_peak_kib).saturating_sub(before);
         assert!(grown < 4 * 1024, "it cost {grown} KiB");
         let mut sender = client.twin();
         let rest = requests[sent..].to_vec();
@@ -205,7 +211,7 @@ fn a_flood_of_requests_is_held_back() {
     let site = Site::new();
     let server = server(&site, 1, "");
     Client::connect(server.addr()).get("/large.bin").unwrap();
-    let before = server.process().memory_kib();
+    let before = sum(&server, Process::memory_kib);
     let request = "GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let flood = request.repeat(32 * 1024 * 1024 / request.len());
     let mut clients: Vec<_> = (0..4).map(|_| Client::connect_narrow(server.addr())).collect();
@@ -213,7 +219,7 @@ fn a_flood_of_requests_is_held_back() {
         let sent = client.send_until_stalled(flood.as_bytes(), STALL);
         assert!(sent < flood.len(), "the server took all of it");
     }
-    let grown = server.process().memory_peak_kib().saturating_sub(before);
+    let grown = sum(&server, Process::memory_peak_kib).saturating_sub(before);
     assert!(grown < 4 * 1024, "it cost {grown} KiB");
     assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
     clients.into_iter().for_each(Client::abort);
@@ -226,7 +232,7 @@ fn many_unfinished_heads() {
     let site = Site::new();
     let server = server(&site, 2, "connections-per-client-max = 1000");
     Client::connect(server.addr()).get("/digits.txt").unwrap();
-    let before = server.process().memory_kib();
+    let before = sum(&server, Process::memory_kib);
     let mut clients: Vec<_> = (0..200).map(|_| Client::connect(server.addr())).collect();
     let head = format!("GET /digits.txt HTTP/1.1\r\nHost: localhost\r\nX: {}", "a".repeat(30_000));
     clients.iter_mut().for_each(|client| client.send(&head).unwrap());
@@ -235,7 +241,7 @@ fn many_unfinished_heads() {
         client.send("\r\n\r\n").unwrap();
         assert_eq!(client.response().unwrap().status, 200);
     }
-    let grown = server.process().memory_peak_kib().saturating_sub(before);
+    let grown = sum(&server, Process::memory_peak_kib).saturating_sub(before);
     assert!(grown < 200 * 64, "200 unfinished heads of 30 KB cost {grown} KiB");
     server.stop();
 }

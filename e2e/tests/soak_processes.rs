@@ -13,7 +13,12 @@
 )]
 
 use e2e::{
-    Client, Launch, Server, Site, binary, eventually, process::Process, sites, soak_time, stage,
+    Client, Launch, Server, Site, binary, eventually,
+    frames::{OPENING, ask_on},
+    process::Process,
+    response::Fault,
+    secure::{Certificates, SecureClient},
+    sites, soak_time, stage,
 };
 use rustix::process::Signal;
 use serde_json::Value;
@@ -23,7 +28,7 @@ use std::{
     mem,
     net::SocketAddr,
     path::PathBuf,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -45,15 +50,17 @@ const SLACK_THREADS: u64 = 4;
 /// A server whose program and config are replaced while it runs.
 struct Place {
     site: Site,
+    certificates: Certificates,
     folder: tempfile::TempDir,
     page: Vec<u8>,
 }
 
 impl Place {
     fn new() -> Self {
-        let folder = e2e::folder();
-        let place =
-            Self { site: Site::new(), folder, page: b"<p>The gannet dives.</p>\n".repeat(400) };
+        let (folder, certificates) = (e2e::folder(), Certificates::new());
+        certificates.make("a", "ec", &["a.example"]);
+        let page = b"<p>The gannet dives.</p>\n".repeat(400);
+        let place = Self { site: Site::new(), certificates, folder, page };
         place.site.write("soaked.html", &place.page);
         for name in ["forms", "php"] {
             fs::create_dir(place.path(name)).unwrap();
@@ -82,15 +89,19 @@ impl Place {
 
     fn write(&self, workers: usize, threads: usize, more: &str) {
         let text = format!(
-            "[server]\nlisten = [\"127.0.0.1:0\", \"unix:s\"]\nworkers = {workers}\n\
+            "[server]\nlisten = [\"127.0.0.1:0\", \"unix:s\", \
+             {{ address = \"127.0.0.2:0\", tls = true }}]\nworkers = {workers}\n\
              threads = {threads}\nlog = {{ file = \"access.log\", sample = \"1/100\" }}\n\
              compress-cache = {{ folder = \"forms\" }}\n\
              error-log = {{ format = \"json\", file = \"errors.log\" }}\n{more}\n\
              [server.limits]\ndrain-time = \"10s\"\n\
              [site.default]\nroot = {:?}\ncompress = true\n\
+             [site.\"a.example\"]\nroot = {:?}\ntls = {{ {} }}\n\
              [site.\"{}\"]\nroot = \"php\"\n\
              php = {{ ini = {{ precision = \"{workers}\" }} }}\n",
             self.site.root_text(),
+            self.site.root_text(),
+            self.certificates.words("a"),
             self.host()
         );
         fs::write(self.config(), text).unwrap();
@@ -150,9 +161,28 @@ struct Seen {
     /// Programs that have answered, and those that have not.
     run: AtomicUsize,
     not_run: AtomicUsize,
+    /// Streams of HTTP/2 that were answered.
+    streams: AtomicU32,
 }
 
 impl Seen {
+    /// Asks over HTTP/2, on several streams at once of connections that are kept as long as the
+    /// server keeps them, until it is over.
+    fn ask_streams(&self, connect: impl Fn() -> SecureClient) {
+        while !self.is_over.load(Ordering::Relaxed) {
+            let mut client = connect();
+            let what = ("/digits.txt", Some(&b"0123456789"[..]));
+            let asked = client
+                .send(OPENING)
+                .and_then(|()| ask_on(&mut client, what, (&self.is_over, &self.streams)));
+            if let Err(Fault(why)) = asked {
+                let is_cut = why.contains("waiting for") || why.starts_with("cannot send");
+                assert!(is_cut, "{why}");
+                self.lost.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// Asks on connections that are kept for up to `times` requests, until it is over. An answer is
     /// right or does not come.
     fn ask(&self, addr: SocketAddr, times: usize, page: &[u8]) {
@@ -326,6 +356,7 @@ fn whatever_is_done_to_it_nobody_notices_and_nothing_piles_up() {
     let mut dice = Dice::new();
     let mut server = place.start();
     let addr = server.addr();
+    let secure = server.lines()[0]["listens"][2].as_str().unwrap().parse().unwrap();
     // What is kept for the next time is there then: among it a socket for each loop of as many as
     // there ever are.
     place.write(WORKERS_MAX, THREADS_MAX, "");
@@ -339,6 +370,8 @@ fn whatever_is_done_to_it_nobody_notices_and_nothing_piles_up() {
         }
         let host = place.host();
         scope.spawn(move || seen.ask_program(addr, &host));
+        let visitor = place.certificates.visitor(&["a"]).choosing_http2();
+        scope.spawn(move || seen.ask_streams(|| visitor.connect(secure, "a.example")));
         let over = Over(&seen.is_over);
         let start = Instant::now();
         while start.elapsed() < length {
@@ -357,9 +390,11 @@ fn whatever_is_done_to_it_nobody_notices_and_nothing_piles_up() {
         "{asked} requests, {done} disturbances; killed: {workers} workers, {fpms} php-fpms, \
          {others} others; {lost} lost; {run} programs, {not_run} not run"
     );
-    let most = workers * (2 * CLIENTS + 1);
+    let streams = seen.streams.into_inner() as usize;
+    let most = workers * (2 * CLIENTS + 2);
     assert!(lost <= most, "{lost} requests were lost, and {most} can have been under way");
-    assert!(asked > 100 * done && run > done, "hardly anything happened");
+    let has_happened = asked > 100 * done && run > done && streams > 100 * done;
+    assert!(has_happened, "hardly anything happened: {streams} streams");
     // Whoever dies three times in a row is given a pause.
     assert!(not_run == 0 || fpms > 2, "{not_run} programs were not run");
     // As before: a program that took over holds less than one that was started.

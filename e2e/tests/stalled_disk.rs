@@ -2,7 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Asker, Client, Server, Site, Stalling, eventually, process::raise_descriptor_limit};
+use e2e::{
+    Asker, Client, Place, Server, Site, Stalling, eventually,
+    place::{config, says, version},
+    process::raise_descriptor_limit,
+};
+use rustix::process::Signal;
 use std::{
     fs,
     net::SocketAddr,
@@ -21,6 +26,7 @@ const FLOOR: Duration = Duration::from_millis(50);
 /// A server whose disks are good or bad.
 struct Stage {
     server: Server,
+    workers: usize,
     /// The root of `bad.example`.
     bad: Stalling,
     /// Mounted at `/inner` of the default site.
@@ -32,7 +38,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(limits: &str) -> Self {
+    fn new(workers: usize, limits: &str) -> Self {
         raise_descriptor_limit();
         let site = Site::new();
         let folders = ["../bad", "inner", "../good"].map(|name| site.path(name));
@@ -42,11 +48,11 @@ impl Stage {
         });
         let config = format!(
             "{}[site.\"bad.example\"]\nroot = {:?}\n[site.\"good.example\"]\nroot = {:?}\n",
-            site.config("threads = 2", limits),
+            site.config(&format!("workers = {workers}\nthreads = 2"), limits),
             folders[0],
             folders[2],
         );
-        Self { server: Server::run(&config), bad, inner, _good, _site: site }
+        Self { server: Server::run(&config), workers, bad, inner, _good, _site: site }
     }
 
     /// Those who want nothing from a bad disk.
@@ -65,12 +71,13 @@ impl Stage {
     /// the server can be stopped all the same, or that all get an answer when the disk goes.
     fn suffer(&self, host: &str, folder: &str, disk: impl Fn() -> usize) -> Vec<Client> {
         let quiet = self.others().map(|other| other.quiet());
-        let mut clients = ask_in_vain(self.server.addr(), host, folder, 64);
-        assert!(eventually(|| disk() == SHARE), "{} threads wait", disk());
+        let mut clients = ask_in_vain(self.server.addr(), host, folder, 64 * self.workers);
+        let share = SHARE * self.workers;
+        assert!(eventually(|| disk() == share), "{} threads wait", disk());
         for (other, quiet) in self.others().iter().zip(&quiet) {
             other.ask(300).check(quiet, FLOOR);
         }
-        assert_eq!(disk(), SHARE, "one root has its share of the pool, and no more");
+        assert_eq!(disk(), share, "one root has its share of each pool, and no more");
         for (at, client) in clients.iter_mut().enumerate() {
             if client.hears_within(Duration::ZERO) {
                 let response = client.response().unwrap();
@@ -104,7 +111,7 @@ fn told(clients: Vec<Client>) {
 /// O19 of the threats.
 #[test]
 fn a_root_on_a_bad_disk_stalls_alone() {
-    let mut stage = Stage::new("");
+    let mut stage = Stage::new(2, "");
     let clients = stage.suffer("bad.example", "/", || stage.bad.stalled());
     stage.bad.end();
     told(clients);
@@ -114,7 +121,7 @@ fn a_root_on_a_bad_disk_stalls_alone() {
 /// O19: here it is not known beforehand that the root may stall.
 #[test]
 fn a_bad_disk_inside_of_a_root_stalls_alone() {
-    let mut stage = Stage::new("");
+    let mut stage = Stage::new(2, "");
     let clients = stage.suffer("localhost", "/inner/", || stage.inner.stalled());
     stage.inner.end();
     told(clients);
@@ -124,7 +131,7 @@ fn a_bad_disk_inside_of_a_root_stalls_alone() {
 /// O19: who would have to wait behind a thousand others is told so at once.
 #[test]
 fn more_than_can_wait_are_turned_away() {
-    let mut stage = Stage::new("connections-per-client-max = 2000");
+    let mut stage = Stage::new(1, "connections-per-client-max = 2000");
     let addr = stage.server.addr();
     let clients = ask_in_vain(addr, "bad.example", "/", SHARE);
     assert!(eventually(|| stage.bad.stalled() == SHARE), "{} threads wait", stage.bad.stalled());
@@ -152,7 +159,7 @@ fn more_than_can_wait_are_turned_away() {
 /// server.
 #[test]
 fn downloads_that_stall_are_alone_with_it() {
-    let stage = Stage::new("stop-time = \"500ms\"");
+    let stage = Stage::new(1, "stop-time = \"500ms\"");
     let addr = stage.server.addr();
     let _clients: Vec<_> = (0..2 * SHARE).map(|_| ask(addr, "bad.example", "/stuck.bin")).collect();
     assert!(eventually(|| stage.bad.stalled() == SHARE), "{} threads wait", stage.bad.stalled());
@@ -164,4 +171,37 @@ fn downloads_that_stall_are_alone_with_it() {
     stage.server.stop();
     let taken = start.elapsed();
     assert!(taken < Duration::from_secs(3), "it took {taken:?} to stop");
+}
+
+/// O4 of the threats: logs lie on such a disk, and neither those who serve nor who watches them
+/// wait for it.
+#[test]
+fn a_disk_of_logs_that_stalls_holds_up_nobody() {
+    let site = "[site.\"bad.example\"]\nroot = 'ROOT'\nlog = { file = \"disk/write-a.log\" }\n";
+    let place = Place::new(&(config("workers = 2\nthreads = 1", "", &says(1)) + site));
+    fs::create_dir(place.path("disk")).unwrap();
+    let disk = Stalling::mount(&place.path("disk"));
+    place.edit("errors.log", "disk/write-errors.log");
+    let server = place.start();
+    let is_served = || (0..20).for_each(|_| assert_eq!(version(server.addr()), 1));
+    assert_eq!(ask(server.addr(), "bad.example", "/").response().unwrap().status, 200);
+    assert!(eventually(|| disk.stalled() == 1), "a worker writes in vain");
+    is_served();
+    let victim = server.workers()[0];
+    victim.kill();
+    let is_replaced = || server.workers().len() == 2 && !server.workers().contains(&victim);
+    assert!(eventually(is_replaced));
+    assert!(eventually(|| disk.stalled() >= 1), "so does who tells of that");
+    is_served();
+    place.order(&["reload"]);
+    server.signal(Signal::USR1);
+    is_served();
+    place.edit("threads = 1", "thraeds = 1");
+    assert_eq!(place.tell(&["reload"]).0, Some(2));
+    place.edit("thraeds = 1", "threads = 1");
+    let status = place.status();
+    assert_eq!((&status["restarts"], &status["reload"]["done"]), (&1.into(), &false.into()));
+    place.order(&["upgrade", "-c"]);
+    is_served();
+    server.stop();
 }

@@ -3,8 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Client, Launch, PATIENCE, Stage, binary, eventually, process::Process};
+use e2e::{
+    Client, Launch, PATIENCE, Stage, Unit, binary, eventually,
+    look::{admin, json},
+    process::Process,
+};
 use rustix::process::Signal;
+use serde_json::Value;
 use std::{
     fs,
     io::{BufRead, BufReader},
@@ -171,46 +176,126 @@ fn the_unit_file_leaves_little_exposed() {
     assert_eq!(errors.lines().find(odd), None);
 }
 
-/// With the user and the capabilities that the unit file gives it.
+/// What nothing shows here that has no systemd, and what it is for.
+#[test]
+fn the_unit_file_tells_systemd_what_it_has_to_know() {
+    let unit = Unit::shipped();
+    for line in [
+        // It hears of each step, and in time that the server gets on.
+        "Type=notify-reload",
+        "WatchdogSec=30s",
+        // Where the watching process dies its workers serve on, and the next one has what it held.
+        "KillMode=process",
+        "FileDescriptorStoreMax=4096",
+        "Restart=always",
+        "StartLimitIntervalSec=0",
+        "RuntimeDirectoryPreserve=restart",
+        // A worker that dies is replaced by the server.
+        "OOMPolicy=continue",
+        // No start helps a config that cannot be served.
+        "RestartPreventExitStatus=2",
+        // A socket that it hands over is shared by all workers, of which one accepts.
+        "NonBlocking=yes",
+        "User=gannet",
+        "NoNewPrivileges=yes",
+    ] {
+        assert!(unit.has(line), "{line}");
+    }
+}
+
+/// As on a kernel, or in a container, that lacks one; most sites have a name and no other.
+#[test]
+fn each_layer_of_the_sandbox_is_said_at_the_start_and_what_one_lacks() {
+    let (stage, place) = (Stage::new(), e2e::folder());
+    let config = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nlog = \"json\"\n\
+         [site.\"a.example\"]\nroot = {:?}\n",
+        stage.site.root()
+    );
+    fs::write(stage.file("gannet.toml"), config).unwrap();
+    for (unit, landlock) in [
+        (Unit::shipped(), "landlock: on, ABI "),
+        (Unit::shipped().without("landlock"), "landlock: not available: Operation not permitted"),
+    ] {
+        let launch = tell("run", &stage);
+        let launch = launch.env("XDG_RUNTIME_DIR", place.path().to_str().unwrap());
+        let server = unit.of(launch, place.path()).start();
+        let start = server.wait_for(|line| line["event"] == "start");
+        let said = start["sandbox"].as_array().unwrap().iter().map(|layer| layer.as_str().unwrap());
+        let said: Vec<_> = said.collect();
+        for layer in [
+            "no capabilities: on",
+            "no new privileges: on",
+            "no core dumps: on",
+            "private memory: on",
+            landlock,
+            "seccomp: on",
+        ] {
+            assert!(said.iter().any(|line| line.starts_with(layer)), "{layer}: {said:?}");
+        }
+        server.stop();
+    }
+}
+
+/// With the user, the powers and the calls that the unit file gives it, on the machine as it shows
+/// it.
 #[test]
 fn it_needs_no_more_than_the_unit_file_leaves_it() {
-    let unit = fs::read_to_string(binary::workspace().join("contrib/gannet.service")).unwrap();
-    assert!(unit.contains("\nUser=gannet\n"));
-    for list in ["CapabilityBoundingSet", "AmbientCapabilities"] {
-        assert!(unit.contains(&format!("\n{list}=CAP_NET_BIND_SERVICE\n")), "{list}");
-    }
-    let stage = Stage::new();
-    let runtime = e2e::folder();
-    let (port, prelude) = match rustix::process::geteuid().is_root() {
-        true => {
-            const CAPS: &str = "-all,+net_bind_service";
-            let prelude = format!(
-                "exec setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs \
-                 --inh-caps={CAPS} --ambient-caps={CAPS} --bounding-set={CAPS} \"$0\" \"$@\""
-            );
-            std::os::unix::fs::chown(runtime.path(), Some(65534), None).unwrap();
-            let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-            ((600..1024).find(is_free).unwrap(), prelude)
-        }
-        // Who is somebody else already has no such power to give.
-        false => (0, "true".to_owned()),
+    let (stage, place) = (Stage::new(), e2e::folder());
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let port = match rustix::process::geteuid().is_root() {
+        true => (600..1024).find(is_free).unwrap(),
+        false => 0,
     };
-    let launch = launch(&stage, &format!("127.0.0.1:{port}")).after(&prelude);
-    let server = launch.env("XDG_RUNTIME_DIR", runtime.path().to_str().unwrap()).start();
+    let config = format!(
+        "[server]\nlisten = [\"127.0.0.1:{port}\", \"[::1]:0\", \"unix:{place}/s\"]\n\
+         admin = \"127.0.0.1:0\"\nlog = \"json\"\nthreads = 2\n\
+         compress-cache = {{ folder = \"{place}/forms\" }}\n\
+         error-log = {{ file = \"{place}/errors.log\" }}\n\
+         [site.default]\nroot = {root:?}\ncompress = true\nphp = true\n",
+        place = place.path().display(),
+        root = stage.site.root(),
+    );
+    let script = b"<?php ini_set('display_errors', 1); echo preg_match('/a+/', 'caat');";
+    stage.site.write("letters.php", script);
+    fs::write(stage.file("gannet.toml"), config).unwrap();
+    let path = place.path().to_str().unwrap().to_owned();
+    fs::create_dir(place.path().join("forms")).unwrap();
+    let launch = tell("run", &stage).env("XDG_RUNTIME_DIR", &path);
+    let server = Unit::shipped().of(launch, place.path()).start();
     assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
+    assert_eq!(Client::connect(server.addr()).get("/letters.php").unwrap().text(), "1");
     let status = fs::read_to_string(format!("/proc/{}/status", server.process().0)).unwrap();
     for set in ["Prm", "Eff", "Amb"] {
         assert!(status.contains(&format!("Cap{set}:\t0000000000000000")), "{status}");
     }
     // Root, too, may tell it what to do.
-    let mut sockets = fs::read_dir(runtime.path()).unwrap().map(|entry| entry.unwrap().path());
+    let mut sockets = fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().path());
     let control = sockets.find(|path| path.extension().is_some_and(|end| end == "sock")).unwrap();
     let file = stage.file("gannet.toml").to_str().unwrap().to_owned();
-    let words = ["reload", "--control", control.to_str().unwrap(), &file].map(str::to_owned);
-    let (code, _, stderr) = Launch::of(words.to_vec()).finish();
-    assert_eq!(code, Some(0), "{stderr}");
+    let order = |words: &[&str]| {
+        let (verb, more) = words.split_first().unwrap();
+        let at = [*verb, "--control", control.to_str().unwrap()];
+        let words = at.into_iter().chain(more.iter().copied()).map(str::to_owned);
+        let (code, stdout, stderr) = Launch::of(words.chain([file.clone()]).collect()).finish();
+        assert_eq!((code, &*stderr), (Some(0), ""));
+        stdout
+    };
+    let look = || serde_json::from_str::<Value>(&order(&["status", "--json"])).unwrap();
+    let status = look();
+    assert!(status["overflows"].is_u64(), "{status}");
+    let worker = &status["generations"][0]["workers"][0];
+    assert!(worker["memory_bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{worker}");
+    let layers = status["sandbox"].as_array().unwrap();
+    assert!(layers.iter().all(|layer| layer.as_str().unwrap().contains(": on")), "{layers:?}");
+    let sockets = json(admin(&server), "/sockets");
+    assert!(sockets["states"].as_array().is_some_and(|all| !all.is_empty()), "{sockets}");
+    order(&["reload"]);
     let worker = server.process();
     worker.kill();
     assert!(eventually(|| server.workers().first().is_some_and(|other| *other != worker)));
+    order(&["upgrade", "-c"]);
+    assert!(eventually(|| look()["generations"].as_array().unwrap().len() == 1));
+    assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
     server.stop();
 }

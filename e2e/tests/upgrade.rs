@@ -4,7 +4,7 @@
 
 use e2e::{
     Client, Launch, Place, Server, Site, authority::free_ports, binary, eventually, issuing,
-    place::config, process::Process, under_load,
+    place::config, process::Process, secure::Certificates, under_load,
 };
 use rustix::{
     fs::{CWD, Mode, mkfifoat},
@@ -141,11 +141,10 @@ fn who_has_certificates_issued_holds_no_upgrade_up() {
     // Nobody is asked in vain but there.
     let words = "authority = \"https://127.0.0.1:1/dir\"";
     let [http, tls] = free_ports(place.address);
-    place.write((http, tls), words, &[("a.test", "\"auto\"")]);
+    place.set((http, tls), words, &[("a.test", "\"auto\"")]);
     let server = place.start();
     let issuer = issuing::issuer(&server);
-    let words = ["upgrade", "-c", &place.file()].map(str::to_owned);
-    assert_eq!(Launch::of(words.to_vec()).finish().0, Some(0), "{}", place.errors());
+    place.order(&["upgrade", "-c"]);
     assert!(eventually(|| !issuer.is_alive()) && issuing::issuer(&server).is_alive());
     server.stop();
 }
@@ -211,15 +210,49 @@ fn a_program_that_cannot_take_over_is_refused_and_changes_nothing() {
     server.stop();
 }
 
-/// It is for the process, whichever program that runs.
+/// A program that starts well, and whose workers cannot serve: nothing of it takes over.
+#[test]
+fn a_program_whose_workers_do_not_get_ready_is_refused_by_its_trial() {
+    let place = Rig::new("");
+    let [exchanges, takeovers] =
+        ["exchanges", "takeovers"].map(|name| File::create(place.path(name)).unwrap());
+    let counted = |name: &str| place.path(name).display().to_string();
+    let order = format!(
+        "exchange=panic:1000:{},succeed=stall:0:{}",
+        counted("exchanges"),
+        counted("takeovers")
+    );
+    let server = place.launch().program(&place.path("gannet")).env("GANNET_FAIL", &order).start();
+    let workers = ids(&server);
+    // The next is the one that the worker of a trial makes for itself.
+    exchanges.set_len(999).unwrap();
+    let (code, stderr) = place.upgrade(None);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("a worker ended before it was ready"), "{stderr}");
+    assert_eq!(takeovers.metadata().unwrap().len(), 0);
+    assert_eq!(ids(&server), workers, "the workers are the same");
+    assert_eq!(place.upgrade(None), (Some(0), String::new()));
+    assert_eq!(takeovers.metadata().unwrap().len(), 1);
+    server.stop();
+}
+
+/// It is for the process, whichever program that runs, and for none of its threads but the first:
+/// one writes the log, another looks at files of certificates.
 #[test]
 fn a_signal_in_the_moment_of_an_upgrade_is_not_lost() {
-    let place = Rig::new("");
+    let (place, certificates) = (Rig::new(""), Certificates::new());
+    certificates.make("a", "ec", &["a.example"]);
+    let words = certificates.words("a");
+    place.edit("\"unix:s\"", "\"unix:s\", { address = \"127.0.0.1:0\", tls = true }");
+    let site = format!("[site.\"a.example\"]\nroot = 'ROOT'\ntls = {{ {words} }}\n");
+    place.write(&(place.text() + &site));
     let launch = place.launch().program(&place.path("gannet"));
     // It is as long as the moment has come often.
     let moment = File::create(place.path("moment")).unwrap();
     let order = format!("hand-over=stall:1000:{}", place.path("moment").display());
     let server = launch.env("GANNET_FAIL", &order).start();
+    place.order(&["reload"]);
+    assert!(eventually(|| server.started().threads() == 3));
     server.signal(Signal::USR2);
     assert!(eventually(|| moment.metadata().unwrap().len() == 1));
     server.stop();
@@ -283,7 +316,11 @@ fn a_program_that_has_taken_over_and_cannot_serve_goes_back_to_the_one_before() 
     let place = Rig::new("control = \"c.sock\"");
     let server = place.start();
     let (started, workers) = (server.started(), ids(&server));
-    let other = place.put("other", &fs::read(binary::path()).unwrap(), 0o755);
+    let [other, _] =
+        ["other", "gannet"].map(|name| place.put(name, &fs::read(binary::path()).unwrap(), 0o755));
+    // Another lies at its path by now: this one is to be found without that.
+    let before = program(started);
+    assert!(before.ends_with("gannet (deleted)"), "{before:?}");
     under_load(server.addr(), || {
         place.put("taken", b"precious", 0o600);
         // No trial opens the socket that wishes come in by, since nobody is to find it there.
@@ -295,7 +332,7 @@ fn a_program_that_has_taken_over_and_cannot_serve_goes_back_to_the_one_before() 
         let (code, _, stderr) = Launch::of(words.map(str::to_owned).to_vec()).finish();
         assert_eq!(code, Some(1), "{stderr}");
         assert!(stderr.contains("taken: what lies there is no socket"), "{stderr}");
-        assert!(eventually(|| program(started) == place.path("gannet")));
+        assert!(eventually(|| program(started) == before));
         assert_eq!(place.reasons("not_upgraded").len(), 1);
     });
     assert_eq!(ids(&server), workers, "the workers are the same");

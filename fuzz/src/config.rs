@@ -357,6 +357,7 @@ fn push_limits(text: &mut String, plan: &Plan) {
         ("head-time", limits.head_time),
         ("handshake-time", limits.handshake_time),
         ("idle-time", limits.idle_time),
+        ("connection-time", limits.connection_time),
         ("body-idle-time", limits.body_idle_time),
         ("write-stall-time", limits.write_stall_time),
         ("stop-time", capacity.stop_time),

@@ -64,7 +64,8 @@ pub fn run(data: &[u8]) {
 fn read(pieces: &[&[u8]]) -> Seen {
     let limits = Limits { head_bytes_max: 200, fields_max: 5, ..Limits::default() };
     let limits = Limits { stderr_line_bytes_max: 10, stderr_bytes_max: 50, ..limits };
-    let (mut answer, mut seen, mut unread) = (Answer::new(limits), Seen::default(), Vec::new());
+    let (mut answer, mut seen, mut unread) =
+        (Answer::new(fastcgi::FIRST_ID, limits), Seen::default(), Vec::new());
     for piece in pieces {
         unread.extend_from_slice(piece);
         let mut at = 0;

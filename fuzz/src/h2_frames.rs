@@ -71,6 +71,10 @@ fn dialogue(stream: &[u8], step: usize, content: Option<usize>) -> String {
                     asked = Some(key);
                     format!("{refusal:?}; ")
                 }
+                Event::Content(key, piece) => {
+                    http.took(key, piece.len());
+                    format!("{event:?}; ")
+                }
                 ref other => format!("{other:?}; "),
             };
             let is_over = matches!(event, Event::Incomplete | Event::Closed);
@@ -87,6 +91,7 @@ fn dialogue(stream: &[u8], step: usize, content: Option<usize>) -> String {
             }
         }
     }
+    http.widen(NOW, &mut output);
     http.produce(u64::MAX, NOW, &mut output);
     while http.next_ended().is_some() {}
     assert!(http.deadline(NOW) >= NOW);

@@ -28,7 +28,7 @@ pub fn run(data: &[u8]) {
         match read_hello(&data[..end]) {
             Hello::Incomplete => {}
             // Only whether anything may follow is not known before it does.
-            found @ (Hello::Of(_) | Hello::Proof(_)) => {
+            found @ (Hello::Of(_) | Hello::Proof(_) | Hello::Old) => {
                 assert!(whole == found || whole == Hello::Malformed);
                 break;
             }

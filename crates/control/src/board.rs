@@ -1,11 +1,14 @@
 //! The notes between a supervisor and the process that shows how the server is.
 //!
 //! ```text
-//!   supervisor ── Telling ──► admin      Begin │ IsReady… │ Status…
+//!   supervisor ── Telling ──► admin      Begin │ IsReady… │ Pool… Status…
 //!              ◄── Asking ───                Ready ◄──┘      Look ──► Status
 //! ```
 
-use crate::note::{Note, read, short, write};
+use crate::{
+    note::{Note, read, short, write},
+    status::Pool,
+};
 use base::pack::Unpacker;
 
 /// What the supervisor tells.
@@ -15,6 +18,9 @@ pub enum Telling {
     Begin(Vec<u8>),
     /// Whether the server serves whoever comes.
     IsReady(bool),
+    /// What runs PHP, of which there is more to know: along with it goes a connection to ask it by,
+    /// if there is one. Behind all of them comes how the server is.
+    Pool(Pool),
     /// Along with it goes how the server is, sealed; then where workers put down the lives of their
     /// connections, to be read only.
     Status,
@@ -40,6 +46,11 @@ impl Note for Telling {
             Self::Begin(what) => write(0, |out| out.bytes(what)),
             Self::IsReady(is_ready) => write(1, |out| out.byte(u8::from(*is_ready))),
             Self::Status => write(2, |_| ()),
+            Self::Pool(Pool { site, waiting, waiting_max, .. }) => write(3, |out| {
+                out.bytes(site.as_bytes());
+                out.number(*waiting);
+                out.number(*waiting_max);
+            }),
         }
     }
 
@@ -48,6 +59,12 @@ impl Note for Telling {
             0 => Some(Self::Begin(from.bytes()?.to_vec())),
             1 => Some(Self::IsReady(from.flag()?)),
             2 => Some(Self::Status),
+            3 => Some(Self::Pool(Pool {
+                site: from.text()?,
+                waiting: from.number()?,
+                waiting_max: from.number()?,
+                says: None,
+            })),
             _ => None,
         })
     }
@@ -83,6 +100,8 @@ mod tests {
     #[test]
     fn what_is_told_and_asked_comes_back_as_it_was() {
         check(&[Telling::Begin(vec![1, 2]), Telling::IsReady(true), Telling::Status]);
+        let (waiting, waiting_max, says) = (3, 4, None);
+        check(&[Telling::Pool(Pool { site: "a".to_owned(), waiting, waiting_max, says })]);
         let layers = vec!["landlock: on".to_owned()];
         check(&[Asking::Ready(layers), Asking::Failed("no".to_owned())]);
         check(&[Asking::Look { is_close: true }, Asking::Look { is_close: false }]);

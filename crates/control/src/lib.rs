@@ -14,6 +14,7 @@ pub mod lives;
 mod tickets;
 pub mod latency;
 pub mod tally;
+pub mod kept;
 pub mod board;
 pub mod recent;
 pub mod clients;

@@ -72,6 +72,8 @@ pub enum Verdict {
         renewed: Vec<String>,
         /// What is wrong with some.
         troubles: Vec<String>,
+        /// After how many seconds one will hold that is refused now; [`u64::MAX`] where none will.
+        wait: u64,
     },
 }
 
@@ -85,6 +87,8 @@ pub enum Order {
     Begin {
         /// How many loops to run.
         loops: usize,
+        /// Which of the workers of its generation it is.
+        place: usize,
         /// The seed of the table of clients.
         seed: [u64; 2],
     },
@@ -178,12 +182,13 @@ impl Note for Verdict {
                 out.bytes(short(text).as_bytes());
             }),
             Self::Compared => write(2, |_| ()),
-            Self::Renewed { renewed, troubles } => write(3, |out| {
+            Self::Renewed { renewed, troubles, wait } => write(3, |out| {
                 for list in [renewed, troubles] {
                     let list = few(list);
                     out.number(list.len() as u64);
                     list.iter().for_each(|text| out.bytes(text.as_bytes()));
                 }
+                out.number(*wait);
             }),
         }
     }
@@ -196,6 +201,7 @@ impl Note for Verdict {
             3 => Some(Self::Renewed {
                 renewed: from.list(Unpacker::text)?,
                 troubles: from.list(Unpacker::text)?,
+                wait: from.number()?,
             }),
             _ => None,
         })
@@ -209,8 +215,9 @@ impl Note for Order {
             list.iter().for_each(|&number| out.number(number as u64));
         };
         match self {
-            Self::Begin { loops, seed } => write(0, |out| {
+            Self::Begin { loops, place, seed } => write(0, |out| {
                 out.number(*loops as u64);
+                out.number(*place as u64);
                 seed.iter().for_each(|&half| out.number(half));
             }),
             Self::Logs(targets) => write(1, |out| numbers(out, targets)),
@@ -237,8 +244,8 @@ impl Note for Order {
         read(bytes, |tag, from| {
             Some(match tag {
                 0 => {
-                    let loops = from.count()?;
-                    Self::Begin { loops, seed: [from.number()?, from.number()?] }
+                    let (loops, place) = (from.count()?, from.count()?);
+                    Self::Begin { loops, place, seed: [from.number()?, from.number()?] }
                 }
                 1 => Self::Logs(from.list(Unpacker::count)?),
                 2 => Self::LogKept(from.count()?, from.text()?),
@@ -360,7 +367,7 @@ pub(crate) mod tests {
             Verdict::Fine,
             Verdict::Compared,
             Verdict::Refused { code: 2, text: "no".to_owned() },
-            Verdict::Renewed { renewed, troubles },
+            Verdict::Renewed { renewed, troubles, wait: 7 },
         ]);
         check(&[
             Report::Ready(vec!["no core dumps: on".to_owned()]),
@@ -369,7 +376,7 @@ pub(crate) mod tests {
             Report::Proves(4),
         ]);
         check(&[
-            Order::Begin { loops: 2, seed: [3, u64::MAX] },
+            Order::Begin { loops: 2, place: 1, seed: [3, u64::MAX] },
             Order::Logs(vec![0, 7]),
             Order::LogKept(1, "why".to_owned()),
             Order::Reopen,
@@ -387,7 +394,7 @@ pub(crate) mod tests {
     #[test]
     fn of_many_texts_some_are_told_and_how_many_are_not() {
         let troubles = vec!["x".repeat(1000); 1000];
-        let note = Verdict::Renewed { renewed: Vec::new(), troubles }.encode();
+        let note = Verdict::Renewed { renewed: Vec::new(), troubles, wait: 0 }.encode();
         assert!(note.len() < 64 * 1024);
         let Some(Verdict::Renewed { troubles, .. }) = Verdict::decode(&note) else {
             panic!("no note");

@@ -1,6 +1,7 @@
 //! How a server is, as it tells those who ask.
 
 use crate::{
+    kept::Kept,
     latency::{Latency, Times},
     note::short,
     tally::{CLASSES, Counts, VERDICTS},
@@ -33,8 +34,8 @@ pub struct Status {
     /// Where clients come in.
     pub listeners: Vec<Listener>,
     /// How often a connection has found no room to wait there, or with any other server of this
-    /// machine, since that was started.
-    pub overflows: u64,
+    /// machine, since that was started; `None` where the system does not tell.
+    pub overflows: Option<u64>,
     /// The certificates that are served.
     pub certificates: Vec<Certificate>,
     /// What workers have given up: a line for each layer of their sandbox.
@@ -43,6 +44,8 @@ pub struct Status {
     pub counted: Vec<(String, u64)>,
     /// What each site has had since the start, ordered by name.
     pub sites: Vec<Site>,
+    /// What runs PHP: who looks has to ask it, so this is nothing that the server tells.
+    pub pools: Vec<Pool>,
 }
 
 /// A generation of workers.
@@ -67,12 +70,19 @@ pub struct Worker {
     pub connections: u64,
     /// Exchanges that wait for something: a disk, an application, a client that takes its time.
     pub under_way: u64,
+    /// What it takes of the machine; `None` where the system does not tell.
+    pub used: Option<Used>,
+    /// Its event loops.
+    pub loops: Vec<Loop>,
+}
+
+/// What a process takes of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
     /// Microseconds of processor time that it has used.
     pub cpu_us: u64,
     /// Bytes of memory that it has.
     pub memory_bytes: u64,
-    /// Its event loops.
-    pub loops: Vec<Loop>,
 }
 
 /// An event loop.
@@ -132,6 +142,36 @@ pub struct Site {
     pub routes: Vec<(String, Counts)>,
 }
 
+/// A php-fpm that the server has started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pool {
+    /// Its site, which may have several.
+    pub site: String,
+    /// Connections that wait for one of its workers.
+    pub waiting: u64,
+    /// How many may.
+    pub waiting_max: u64,
+    /// What it says of itself; `None` where it does not answer in time.
+    pub says: Option<Says>,
+}
+
+/// What a php-fpm says of itself. It counts from its own start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Says {
+    /// Workers that are at a request.
+    pub busy: u64,
+    /// Workers that are not.
+    pub idle: u64,
+    /// The most that were at one at a time.
+    pub busy_most: u64,
+    /// How often it could have done with more workers than it may have.
+    pub limit_reached: u64,
+    /// Requests that were slow.
+    pub slow: u64,
+    /// Requests that it has taken.
+    pub taken: u64,
+}
+
 impl Worker {
     /// The requests that it has answered.
     #[must_use]
@@ -160,8 +200,11 @@ impl Status {
             out.bytes(generation.phase.as_bytes());
             list(out, generation.seconds_left.as_slice(), |out, left| out.number(*left));
             list(out, &generation.workers, |out, worker| {
-                let Worker { pid, connections, under_way, cpu_us, memory_bytes, .. } = *worker;
-                numbers(out, &[pid, connections, under_way, cpu_us, memory_bytes]);
+                let Worker { pid, connections, under_way, used, .. } = *worker;
+                numbers(out, &[pid, connections, under_way]);
+                list(out, used.as_slice(), |out, used| {
+                    numbers(out, &[used.cpu_us, used.memory_bytes]);
+                });
                 let pack = |out: &mut Packer, one: &Loop| {
                     numbers(out, &[one.connections, one.requests]);
                 };
@@ -177,7 +220,7 @@ impl Status {
             out.bytes(address.as_bytes());
             numbers(out, &[*waiting, *waiting_max]);
         });
-        out.number(self.overflows);
+        list(out, self.overflows.as_slice(), |out, count| out.number(*count));
         list(out, &self.certificates, |out, one| one.pack(out));
         list(out, &self.layers, |out, layer| out.bytes(layer.as_bytes()));
         list(out, &self.counted, |out, (name, count)| {
@@ -197,13 +240,15 @@ impl Status {
         let one = |from: &mut Unpacker<'_>| {
             Some(Loop { connections: from.number()?, requests: from.number()? })
         };
+        let used = |from: &mut Unpacker<'_>| {
+            Some(Used { cpu_us: from.number()?, memory_bytes: from.number()? })
+        };
         let worker = |from: &mut Unpacker<'_>| {
             Some(Worker {
                 pid: from.number()?,
                 connections: from.number()?,
                 under_way: from.number()?,
-                cpu_us: from.number()?,
-                memory_bytes: from.number()?,
+                used: maybe(from, used)?,
                 loops: from.list(one)?,
             })
         };
@@ -233,7 +278,7 @@ impl Status {
                 let (address, waiting) = (from.text()?, from.number()?);
                 Some(Listener { address, waiting, waiting_max: from.number()? })
             })?,
-            overflows: from.number()?,
+            overflows: maybe(from, Unpacker::number)?,
             certificates: from.list(Certificate::unpack)?,
             layers: from.list(Unpacker::text)?,
             counted: from.list(|from| Some((from.text()?, from.number()?)))?,
@@ -242,6 +287,7 @@ impl Status {
                 let route = |from: &mut Unpacker<'_>| Some((from.text()?, Counts::unpack(from)?));
                 Some(Site { name, routes: from.list(route)? })
             })?,
+            pools: Vec::new(),
         })
     }
 }
@@ -302,6 +348,7 @@ impl Counts {
                 numbers(out, counts);
             }
         }
+        self.kept.pack(out);
     }
 
     /// Reads it; `None` where there is none.
@@ -312,7 +359,8 @@ impl Counts {
         }
         let bytes = from.number()?;
         let (at_once, first, whole) = (latency(from)?, latency(from)?, latency(from)?);
-        Some(Self { classes, bytes, times: Times { at_once, first, whole }, limits })
+        let (times, kept) = (Times { at_once, first, whole }, Kept::unpack(from)?);
+        Some(Self { classes, bytes, times, limits, kept })
     }
 }
 
@@ -352,12 +400,13 @@ pub(crate) mod tests {
 
     pub(crate) fn status() -> Status {
         let loops = vec![Loop { connections: 4, requests: 9 }; 2];
-        let [under_way, cpu_us, memory_bytes] = [4, 5, 6];
-        let worker = Worker { pid: 12, connections: 3, under_way, cpu_us, memory_bytes, loops };
+        let used = Some(Used { cpu_us: 5, memory_bytes: 6 });
+        let worker = Worker { pid: 12, connections: 3, under_way: 4, used, loops };
         let workers = vec![worker];
         let (number, phase, seconds_left) = (3, "draining".to_owned(), Some(5));
         let mut counts = Counts { classes: [0, 1, 2, 3, 4], bytes: 5, ..Counts::default() };
         (counts.times.whole.sum_us, counts.times.whole.counts[3]) = (8, 9);
+        (counts.kept.hits, counts.kept.bytes) = (6, 7);
         counts.limits = [6, 7];
         let listener = Listener { address: "[::1]:80".to_owned(), waiting: 1, waiting_max: 2 };
         Status {
@@ -369,7 +418,7 @@ pub(crate) mod tests {
             reloads: 4,
             reloads_failed: 3,
             listeners: vec![listener],
-            overflows: 6,
+            overflows: Some(6),
             certificates: vec![Certificate { until: Some(-7), ..Certificate::default() }],
             layers: vec!["no core dumps: on".to_owned()],
             counted: vec![("requests".to_owned(), 9)],
@@ -385,6 +434,7 @@ pub(crate) mod tests {
         let total = status.sites[0].total();
         assert_eq!((total.classes, total.bytes), ([0, 2, 4, 6, 8], 10));
         assert_eq!((total.requests(), total.times.whole.count()), (20, 18));
+        assert_eq!((total.kept.hits, total.kept.bytes), (12, 14));
     }
 
     #[test]

@@ -1,16 +1,20 @@
 //! What each site and route has had: a row for each of their labels, and such rows for each loop,
-//! which it alone writes to.
+//! which it alone writes to. Behind them there are those that all loops share.
 //!
 //! ```text
 //!   a loop │ row │ row │ …
 //!   row    │ answers by class of status │ bytes │ times │ times │ times │ verdicts of limits │ …
 //!   times  │ all together │ how many of each stretch │    at once, to first byte, to the end
+//!   shared │ row │ row │ … what is kept for a moment
 //! ```
 //!
 //! An answer that is sent at once is one more in its class, its bytes, and its time: words of two
 //! cache lines.
 
-use crate::latency::{Latency, STRETCHES, Times, stretch};
+use crate::{
+    kept::{self, Keeping, Kept},
+    latency::{Latency, STRETCHES, Times, stretch},
+};
 use std::{
     ops::AddAssign,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -77,13 +81,15 @@ pub struct Counts {
     pub times: Times,
     /// Those of them that came too soon for a limit, by its [`Verdict`].
     pub limits: [u64; VERDICTS],
+    /// What came of keeping pages for a moment: of a site, at the label of its own.
+    pub kept: Kept,
 }
 
 impl Tallies {
     /// How many words the rows of so many loops have, each for so many labels.
     #[must_use]
     pub const fn words(loops: usize, labels: usize) -> usize {
-        loops * labels * ROW_WORDS
+        loops * labels * ROW_WORDS + labels * kept::ROW_WORDS
     }
 
     /// The rows in these words, which are all 0 in the beginning, for so many labels.
@@ -97,6 +103,12 @@ impl Tallies {
     pub fn tally(&self, at: usize) -> Tally {
         let mut loops = self.words.chunks_exact((self.labels * ROW_WORDS).max(1));
         Tally(loops.nth(at).unwrap_or_default())
+    }
+
+    /// The rows that all loops share.
+    #[must_use]
+    pub fn keeping(&self) -> Keeping {
+        Keeping::new(self.words.chunks_exact((self.labels * ROW_WORDS).max(1)).remainder())
     }
 }
 
@@ -131,6 +143,12 @@ impl Tally {
 }
 
 impl Counts {
+    /// What is left of it once its process is gone.
+    #[must_use]
+    pub fn past(self) -> Self {
+        Self { kept: self.kept.past(), ..self }
+    }
+
     /// The answers of all classes.
     #[must_use]
     pub fn requests(&self) -> u64 {
@@ -144,6 +162,7 @@ impl AddAssign for Counts {
         let more = other.classes.into_iter().chain(other.limits).chain([other.bytes]);
         own.zip(more).for_each(|(own, more)| *own = own.wrapping_add(more));
         self.times += other.times;
+        self.kept += other.kept;
     }
 }
 
@@ -151,7 +170,11 @@ impl AddAssign for Counts {
 #[must_use]
 pub fn totals(words: &[u64], labels: usize) -> Vec<Counts> {
     let mut all = vec![Counts::default(); labels];
-    for rows in words.chunks_exact((labels * ROW_WORDS).max(1)) {
+    let loops = words.chunks_exact((labels * ROW_WORDS).max(1));
+    for (total, row) in all.iter_mut().zip(loops.remainder().as_chunks().0) {
+        total.kept = Kept::of(row);
+    }
+    for rows in loops {
         for (total, row) in all.iter_mut().zip(rows.as_chunks::<ROW_WORDS>().0) {
             let [one, two, three, four, five, bytes, rest @ ..] = row;
             let (times, rest) = rest.as_chunks();
@@ -160,7 +183,7 @@ pub fn totals(words: &[u64], labels: usize) -> Vec<Counts> {
             let mut next = || kinds.next().unwrap_or_default();
             let times = Times { at_once: next(), first: next(), whole: next() };
             let classes = [one, two, three, four, five].map(|count| *count);
-            *total += Counts { classes, bytes: *bytes, times, limits };
+            *total += Counts { classes, bytes: *bytes, times, limits, kept: Kept::default() };
         }
     }
     all
@@ -190,10 +213,12 @@ mod tests {
         other.add(3, 200, 7);
         tallies.tally(2).add(0, 200, 7);
         Tally::default().add(0, 200, 7);
+        tallies.keeping().change(1, kept::Of::Hits, 3);
         let looked: Vec<_> = tallies.words.iter().map(|word| word.load(Relaxed)).collect();
         let counts = |classes, bytes| Counts { classes, bytes, ..Counts::default() };
-        let expect =
+        let mut expect =
             [counts([0, 1, 0, 0, 0], 10), counts([1, 0, 0, 0, 1], 0), counts([1, 0, 0, 2, 0], 6)];
+        expect[1].kept.hits = 3;
         assert_eq!(totals(&looked, 3), expect);
         assert_eq!(expect[2].requests(), 3);
         assert_eq!(totals(&looked, 0), []);

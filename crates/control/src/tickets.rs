@@ -2,12 +2,15 @@
 //! so that a client which comes back need not care who serves it now.
 //!
 //! ```text
-//!   the newest key's number │ … │ key │ key │ key │ key        key: its number, then itself
+//!   the newest key's number │ since when it is there │ … │ key │ key │ key │ key
+//!
+//!   key: its number, then itself
 //! ```
 //!
 //! A key takes the place of the one that is [`KEYS`] older. Its number goes last, and is looked at
 //! before and after the key is read: a half of one and a half of another are never taken for a key.
 
+use base::Moment;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of a key.
@@ -66,9 +69,15 @@ impl TicketKeys {
         (own.load(Ordering::Acquire) == number).then_some(TicketKey { number, key })
     }
 
-    /// Makes tickets with `key` from now on. Only one process may do so.
-    pub fn rotate(&self, key: &[u8; KEY_BYTES]) {
-        let Some(newest) = self.0.first() else { return };
+    /// Since when tickets are made with the newest key, whichever process has made that.
+    #[must_use]
+    pub fn since(&self) -> Moment {
+        Moment(self.0.get(1).map_or(0, |since| since.load(Ordering::Acquire)))
+    }
+
+    /// Makes tickets with `key` from `now` on. Only one process may do so.
+    pub fn rotate(&self, key: &[u8; KEY_BYTES], now: Moment) {
+        let [newest, since, ..] = self.0 else { return };
         let number = newest.load(Ordering::Acquire) + 1;
         let Some((own, words)) = self.slot(number) else { return };
         own.store(0, Ordering::SeqCst);
@@ -77,6 +86,7 @@ impl TicketKeys {
             word.store(u64::from_ne_bytes(*part), Ordering::SeqCst);
         }
         own.store(number, Ordering::SeqCst);
+        since.store(now.0, Ordering::SeqCst);
         newest.store(number, Ordering::SeqCst);
     }
 
@@ -97,9 +107,10 @@ mod tests {
         let keys = TicketKeys::new(words.leak());
         assert!(keys.newest().is_none() && keys.find(0).is_none());
         for number in 1..10u8 {
-            keys.rotate(&[number; KEY_BYTES]);
+            keys.rotate(&[number; KEY_BYTES], Moment(number.into()));
             let known = |at: u64| keys.find(at).is_some_and(|key| key.key == [at as u8; KEY_BYTES]);
             let newest = u64::from(number);
+            assert_eq!(keys.since(), Moment(newest));
             assert!(keys.newest().is_some_and(|key| key.number == newest));
             for at in 1..=newest + 1 {
                 let is_taken = at <= newest && at + KEYS as u64 > newest;
@@ -110,7 +121,7 @@ mod tests {
 
     #[test]
     fn where_there_is_no_memory_there_are_no_keys() {
-        TicketKeys::default().rotate(&[1; KEY_BYTES]);
+        TicketKeys::default().rotate(&[1; KEY_BYTES], Moment(1));
         assert!(TicketKeys::default().newest().is_none());
     }
 }

@@ -43,7 +43,7 @@ pub enum Outcome {
         text: String,
     },
     /// How the server is.
-    Status(Status),
+    Status(Box<Status>),
     /// What the config would change.
     Compared(Comparison),
     /// That file was read, and is served.
@@ -123,7 +123,7 @@ impl Note for Outcome {
             Some(match tag {
                 0 => Self::Done,
                 1 => Self::Refused { code: from.byte()?, text: from.text()? },
-                2 => Self::Status(Status::unpack(from)?),
+                2 => Self::Status(Status::unpack(from)?.into()),
                 3 => Self::Compared(Comparison::unpack(from)?),
                 4 => Self::Served(from.path()?),
                 5 => Self::Told(
@@ -155,7 +155,7 @@ mod tests {
             Outcome::Told(vec![(-7, "came".to_owned()), (i64::MAX, String::new())]),
             Outcome::Served("/a/gannet.toml".into()),
             Outcome::Refused { code: 2, text: "no".to_owned() },
-            Outcome::Status(status::tests::status()),
+            Outcome::Status(status::tests::status().into()),
             Outcome::Compared(comparison::tests::comparison()),
         ]);
     }

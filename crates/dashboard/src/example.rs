@@ -2,9 +2,12 @@
 
 use control::{
     Life, Lives,
+    kept::Kept,
     latency::STRETCHES,
     lives::{Answer, Name},
-    status::{Certificate, Generation, Listener, Loop, Reload, Site, Status, Worker},
+    status::{
+        Certificate, Generation, Listener, Loop, Pool, Reload, Says, Site, Status, Used, Worker,
+    },
     tally::Counts,
 };
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -41,8 +44,8 @@ pub(crate) fn answered(connection: Name, path: &str, status: u16) -> Answer<'_> 
 /// One that has had a little of everything.
 pub(crate) fn status() -> Status {
     let loops = vec![Loop { connections: 1, requests: 5 }, Loop { connections: 2, requests: 4 }];
-    let (cpu_us, memory_bytes) = (1_250_000, 8192);
-    let worker = Worker { pid: 12, connections: 1, under_way: 1, cpu_us, memory_bytes, loops };
+    let used = Some(Used { cpu_us: 1_250_000, memory_bytes: 8192 });
+    let worker = Worker { pid: 12, connections: 1, under_way: 1, used, loops };
     let (phase, workers) = ("serving".to_owned(), vec![worker]);
     let counts = |good, bad| Counts {
         classes: [0, good, 0, bad, 0],
@@ -55,7 +58,16 @@ pub(crate) fn status() -> Status {
     timed.times.first.counts[STRETCHES - 1] = 1;
     timed.times.first.sum_us = 70_000_000;
     timed.limits = [2, 1];
-    let routes = vec![("/*".to_owned(), counts(1, 1)), ("/a/*".to_owned(), timed)];
+    let mut own = counts(0, 0);
+    own.kept = Kept { hits: 3, stale: 1, misses: 2, waited: 1, pages: 2, bytes: 5000 };
+    let routes = [("/*", counts(1, 1)), ("/a/*", timed), ("(other)", own)];
+    let routes = routes.map(|(key, counts)| (key.to_owned(), counts)).to_vec();
+    let (busy, idle, busy_most, limit_reached) = (2, 1, 3, 4);
+    let says = Says { busy, idle, busy_most, limit_reached, slow: 5, taken: 9 };
+    let pool = |site: &str, says| {
+        let (waiting, waiting_max) = (1, 511);
+        Pool { site: site.to_owned(), waiting, waiting_max, says }
+    };
     let none = vec![("(other)".to_owned(), counts(0, 1))];
     let (waiting, waiting_max) = (3, 4096);
     Status {
@@ -70,7 +82,7 @@ pub(crate) fn status() -> Status {
         reloads: 4,
         reloads_failed: 1,
         listeners: vec![Listener { address: "[::1]:80".to_owned(), waiting, waiting_max }],
-        overflows: 2,
+        overflows: Some(2),
         certificates: vec![Certificate {
             file: "/a.pem".to_owned(),
             hosts: vec!["a.example".to_owned()],
@@ -90,6 +102,11 @@ pub(crate) fn status() -> Status {
         sites: vec![
             Site { name: "(none)".to_owned(), routes: none },
             Site { name: "example.com".to_owned(), routes },
+        ],
+        pools: vec![
+            pool("example.com", Some(says)),
+            pool("mute", None),
+            pool("example.com", Some(says)),
         ],
     }
 }

@@ -2,8 +2,9 @@
 
 use base::text::push_json;
 use control::{
+    kept::Kept,
     latency::Latency,
-    status::{Certificate, Generation, Listener, Reload, Status, Worker},
+    status::{Certificate, Generation, Listener, Pool, Reload, Says, Status, Worker},
     tally::Counts,
 };
 
@@ -38,7 +39,7 @@ pub fn json(status: &Status) -> Vec<u8> {
     push(&mut out, &format!(",\"reloads\":{},", status.reloads));
     push(&mut out, &format!("\"reloads_failed\":{},\"listeners\":[", status.reloads_failed));
     push_list(&mut out, &status.listeners, push_listener);
-    push(&mut out, &format!("],\"overflows\":{},\"certificates\":[", status.overflows));
+    push(&mut out, &format!("],\"overflows\":{},\"certificates\":[", known(status.overflows)));
     push_list(&mut out, &status.certificates, push_certificate);
     push(&mut out, "],\"sandbox\":[");
     push_list(&mut out, &status.layers, |out, layer| push_text(out, layer));
@@ -52,7 +53,9 @@ pub fn json(status: &Status) -> Vec<u8> {
     push_list(&mut out, &status.sites, |out, site| {
         push(out, "{\"site\":");
         push_text(out, &site.name);
-        push_counts(out, site.total());
+        let total = site.total();
+        push_counts(out, total);
+        push_kept(out, total.kept);
         push(out, ",\"routes\":[");
         push_list(out, &site.routes, |out, (key, counts)| {
             push(out, "{\"route\":");
@@ -62,7 +65,13 @@ pub fn json(status: &Status) -> Vec<u8> {
         });
         push(out, "]}");
     });
-    push(&mut out, "]}\n");
+    push(&mut out, "]");
+    if !status.pools.is_empty() {
+        push(&mut out, ",\"php\":[");
+        push_list(&mut out, &status.pools, push_pool);
+        push(&mut out, "]");
+    }
+    push(&mut out, "}\n");
     out
 }
 
@@ -95,17 +104,42 @@ fn push_listener(out: &mut Vec<u8>, listener: &Listener) {
 }
 
 fn push_worker(out: &mut Vec<u8>, worker: &Worker) {
-    let Worker { pid, connections, under_way, cpu_us, memory_bytes, .. } = worker;
+    let Worker { pid, connections, under_way, used, .. } = worker;
     let (loops, requests) = (worker.loops.len(), worker.requests());
     push(out, &format!("{{\"pid\":{pid},\"loops\":{loops},\"connections_now\":{connections}"));
-    push(out, &format!(",\"under_way\":{under_way},\"cpu_us\":{cpu_us}"));
-    push(out, &format!(",\"memory_bytes\":{memory_bytes}"));
+    push(out, &format!(",\"under_way\":{under_way}"));
+    push(out, &format!(",\"cpu_us\":{}", known(used.map(|used| used.cpu_us))));
+    push(out, &format!(",\"memory_bytes\":{}", known(used.map(|used| used.memory_bytes))));
     push(out, &format!(",\"requests\":{requests},\"by_loop\":["));
     push_list(out, &worker.loops, |out, one| {
         let (connections, requests) = (one.connections, one.requests);
         push(out, &format!("{{\"connections\":{connections},\"requests\":{requests}}}"));
     });
     push(out, "]}");
+}
+
+/// What came of keeping pages, where any could be.
+fn push_kept(out: &mut Vec<u8>, kept: Kept) {
+    if kept != Kept::default() {
+        let Kept { hits, stale, misses, waited, pages, bytes } = kept;
+        push(out, &format!(",\"micro_cache\":{{\"hits\":{hits},\"stale\":{stale}"));
+        push(out, &format!(",\"misses\":{misses},\"waited\":{waited}"));
+        push(out, &format!(",\"pages\":{pages},\"bytes\":{bytes}}}"));
+    }
+}
+
+fn push_pool(out: &mut Vec<u8>, pool: &Pool) {
+    let Pool { site, waiting, waiting_max, says } = pool;
+    push(out, "{\"site\":");
+    push_text(out, site);
+    push(out, &format!(",\"up\":{},\"waiting\":{waiting}", says.is_some()));
+    push(out, &format!(",\"waiting_max\":{waiting_max}"));
+    if let Some(Says { busy, idle, busy_most, limit_reached, slow, taken }) = says {
+        push(out, &format!(",\"busy\":{busy},\"idle\":{idle},\"busy_most\":{busy_most}"));
+        push(out, &format!(",\"limit_reached\":{limit_reached},\"slow\":{slow}"));
+        push(out, &format!(",\"taken\":{taken}"));
+    }
+    out.push(b'}');
 }
 
 fn push_counts(out: &mut Vec<u8>, counts: Counts) {
@@ -123,6 +157,11 @@ fn push_counts(out: &mut Vec<u8>, counts: Counts) {
         push_list(out, &counts, |out, count| push(out, &count.to_string()));
         push(out, "]}");
     }
+}
+
+/// A number as it is written; what is not known is no 0.
+pub(crate) fn known(number: Option<u64>) -> String {
+    number.map_or_else(|| "null".to_owned(), |number| number.to_string())
 }
 
 fn push(out: &mut Vec<u8>, text: &str) {
@@ -165,6 +204,7 @@ mod tests {
         );
         assert_eq!((&worker["under_way"], &worker["cpu_us"]), (&1.into(), &1_250_000.into()));
         assert_eq!(worker["by_loop"][1]["connections"], 2);
+        assert_eq!(worker["memory_bytes"], 8192);
         assert_eq!(
             (&all["reload"]["done"], &all["reload"]["reason"]),
             (&false.into(), &"a \"b\"".into())
@@ -190,6 +230,19 @@ mod tests {
             (&site["site"], &site["requests"], &site["bytes"]),
             (&"example.com".into(), &8.into(), &10_500.into())
         );
+        assert_eq!(
+            (&site["micro_cache"]["hits"], &all["sites"][0]["micro_cache"]),
+            (&3.into(), &serde_json::Value::Null)
+        );
+        let [fine, mute] = [0, 1].map(|at| &all["php"][at]);
+        assert_eq!(
+            (&fine["up"], &fine["busy"], &fine["waiting"]),
+            (&true.into(), &2.into(), &1.into())
+        );
+        assert_eq!(
+            (&mute["up"], &mute["site"], &mute["busy"]),
+            (&false.into(), &"mute".into(), &serde_json::Value::Null)
+        );
         let route = &site["routes"][1];
         assert_eq!(
             (&route["route"], &route["2xx"], &route["first_byte"]["sum_us"]),
@@ -199,5 +252,17 @@ mod tests {
             (&route["whole"]["counts"][0], &route["first_byte"]["counts"][15]),
             (&5.into(), &1.into())
         );
+    }
+
+    #[test]
+    fn what_is_not_known_is_no_zero() {
+        let mut status = example::status();
+        (status.overflows, status.generations[0].workers[0].used) = (None, None);
+        let all: serde_json::Value = serde_json::from_slice(&json(&status)).unwrap();
+        let worker = &all["generations"][0]["workers"][0];
+        for member in [&all["overflows"], &worker["cpu_us"], &worker["memory_bytes"]] {
+            assert_eq!(member, &serde_json::Value::Null);
+        }
+        assert!(all.as_object().unwrap().contains_key("overflows"));
     }
 }

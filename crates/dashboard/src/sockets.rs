@@ -3,7 +3,7 @@
 
 mod verdict;
 
-use crate::lives::Stories;
+use crate::{json::known, lives::Stories};
 use base::text::push_json;
 use net::diag::{Socket, State};
 use std::{collections::BTreeMap, net::SocketAddr};
@@ -49,6 +49,15 @@ pub fn sockets(all: &[Socket], stories: &Stories) -> Vec<u8> {
     out
 }
 
+/// The same where the kernel does not tell, and why.
+#[must_use]
+pub fn untold(why: &str) -> Vec<u8> {
+    let mut out = b"{\"states\":[],\"sockets\":[],\"left_out\":null,\"untold\":\"".to_vec();
+    push_json(&mut out, why.as_bytes());
+    push(&mut out, "\"}\n");
+    out
+}
+
 /// What there is most to say about goes first: what has bytes to send, then what waits otherwise.
 fn urgency(socket: &Socket) -> (u32, bool, u64) {
     let moved = socket.path.map_or(0, |path| path.acknowledged);
@@ -81,8 +90,7 @@ fn push_socket(out: &mut Vec<u8>, socket: &Socket, stories: &Stories) {
         ("received", path.map(|path| path.received)),
     ];
     for (name, number) in numbers {
-        let number = number.map_or_else(|| "null".to_owned(), |number| number.to_string());
-        push(out, &format!(",\"{name}\":{number}"));
+        push(out, &format!(",\"{name}\":{}", known(number)));
     }
     push(out, ",");
     stories.push(out, *peer);

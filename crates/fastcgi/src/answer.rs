@@ -10,7 +10,7 @@ use crate::{
     fault::Fault,
     head::{self, Head},
     limits::Limits,
-    record::{HEADER_BYTES, Header, REQUEST_ID, VERSION, kind},
+    record::{HEADER_BYTES, Header, VERSION, kind},
 };
 use message::response::Line;
 use std::mem;
@@ -35,6 +35,7 @@ pub enum Event<'b> {
 /// Reads one answer.
 #[derive(Debug)]
 pub struct Answer {
+    id: u16,
     limits: Limits,
     state: State,
     /// The record under way.
@@ -65,12 +66,12 @@ struct Record {
 }
 
 impl Answer {
-    /// Nothing has been read.
+    /// Nothing has been read of the answer to the request of that id.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(id: u16, limits: Limits) -> Self {
         let (head, stderr) = (Vec::new(), Vec::new());
         let (state, record, early_heads, stderr_bytes) = (State::Head, None, 0, 0);
-        Self { limits, state, record, head, early_heads, stderr, stderr_bytes }
+        Self { id, limits, state, record, head, early_heads, stderr, stderr_bytes }
     }
 
     /// Reads on in `input`, every unread byte, oldest first: how many of them are used up, and what
@@ -97,7 +98,7 @@ impl Answer {
                 let Some(header) = rest.first_chunk::<HEADER_BYTES>() else {
                     return Ok((used, Event::Incomplete));
                 };
-                self.record = Some(Record::begin(Header::parse(*header))?);
+                self.record = Some(Record::begin(Header::parse(*header), self.id)?);
                 used += HEADER_BYTES;
                 continue;
             };
@@ -142,6 +143,14 @@ impl Answer {
             State::Ended => Ok(()),
             _ => Err(Fault::CutOff),
         }
+    }
+
+    /// Whether the answer is complete, and the next one may come on the same connection: the record
+    /// that ended it has no padding that is still to come.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        let is_whole = |record: &Record| record.content_bytes + record.padding_bytes == 0;
+        self.state == State::Ended && self.record.as_ref().is_none_or(is_whole)
     }
 
     fn receive_head<'b>(&mut self, content: &[u8]) -> Result<(usize, Option<Event<'b>>), Fault> {
@@ -207,7 +216,7 @@ impl Answer {
 
 impl Record {
     /// The record that `header` begins, if it can be one of an answer.
-    fn begin(header: Header) -> Result<Self, Fault> {
+    fn begin(header: Header, wanted: u16) -> Result<Self, Fault> {
         let Header { version, kind, id, content_bytes, padding_bytes } = header;
         if version != VERSION {
             return Err(Fault::Version);
@@ -215,7 +224,7 @@ impl Record {
         if !matches!(kind, kind::STDOUT | kind::STDERR | kind::END_REQUEST) {
             return Err(Fault::Kind);
         }
-        if id != REQUEST_ID {
+        if id != wanted {
             return Err(Fault::RequestId);
         }
         if kind == kind::END_REQUEST && content_bytes != 8 {
@@ -229,6 +238,7 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::FIRST_ID;
     use proptest::prelude::*;
 
     /// A record.
@@ -248,7 +258,8 @@ mod tests {
 
     /// What is seen of an answer that comes in such pieces, in words; content is put together.
     fn read(pieces: &[&[u8]], limits: Limits) -> Vec<String> {
-        let (mut answer, mut seen, mut unread) = (Answer::new(limits), Vec::new(), Vec::new());
+        let (mut answer, mut seen, mut unread) =
+            (Answer::new(FIRST_ID, limits), Vec::new(), Vec::new());
         let mut content = String::new();
         for piece in pieces {
             unread.extend_from_slice(piece);
@@ -320,6 +331,24 @@ mod tests {
             &[errors("one\ntw"), out("\n1"), errors("o\n\nthree"), out("2"), end(0)],
             &["! one", "200 ", "! two", "! three", "12", "end"],
         );
+    }
+
+    #[test]
+    fn the_next_one_may_follow_where_nothing_of_this_one_is_to_come() {
+        let is_over = |records: &[Vec<u8>]| {
+            let (bytes, mut at) = (records.concat(), 0);
+            let mut answer = Answer::new(FIRST_ID, Limits::default());
+            loop {
+                match answer.receive(&bytes[at..]).unwrap() {
+                    (_, Event::End | Event::Incomplete) => return answer.is_over(),
+                    (used, _) => at += used,
+                }
+            }
+        };
+        assert!(is_over(&[out("\r\n"), end(0)]));
+        assert!(is_over(&[out("\r\nx"), record(kind::STDERR, b"x", 7), end(0)]));
+        assert!(!is_over(&[out("\r\nx")]));
+        assert!(!is_over(&[out("\r\n"), record(kind::END_REQUEST, &[0; 8], 8)]));
     }
 
     #[test]

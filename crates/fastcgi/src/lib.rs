@@ -8,9 +8,10 @@
 //!     Head ─► Content… ─► End          Stderr at any time
 //! ```
 //!
-//! A connection carries one request, and the application closes it behind the answer. Whatever is
-//! not as the specification has it is a [`Fault`], and nothing behind a fault is looked at: an
-//! answer whose head has been sent is cut off then, never ended as if it were whole.
+//! A connection carries one request, and the application closes it behind the answer, unless it is
+//! asked to wait for another one. Whatever is not as the specification has it is a [`Fault`], and
+//! nothing behind a fault is looked at: an answer whose head has been sent is cut off then, never
+//! ended as if it were whole.
 
 mod limits;
 mod record;
@@ -23,5 +24,5 @@ pub use answer::{Answer, Event};
 pub use fault::Fault;
 pub use head::{Head, Named};
 pub use limits::Limits;
-pub use record::{begin, stdin};
+pub use record::{FIRST_ID, begin, stdin};
 pub use variables::{Ends, Script, Variables};

@@ -3,8 +3,9 @@
 /// The one version there is.
 pub(crate) const VERSION: u8 = 1;
 
-/// The id of the one request of a connection.
-pub(crate) const REQUEST_ID: u16 = 1;
+/// The id of the first request of a connection. Each one that follows has another, so that nobody
+/// takes what is still sent for the one before for an answer.
+pub const FIRST_ID: u16 = 1;
 
 /// Bytes in front of a record's content.
 pub(crate) const HEADER_BYTES: usize = 8;
@@ -43,29 +44,30 @@ impl Header {
 }
 
 /// Appends the records that begin a request with these variables, in the form that
-/// [`crate::Variables`] gives them. The application closes the connection behind its answer.
-pub fn begin(variables: &[u8], out: &mut Vec<u8>) {
-    const RESPONDER: [u8; 8] = [0, 1, 0, 0, 0, 0, 0, 0];
-    push(kind::BEGIN_REQUEST, &RESPONDER, out);
-    stream(kind::PARAMS, variables, out);
-    push(kind::PARAMS, b"", out);
+/// [`crate::Variables`] gives them. The application closes the connection behind its answer, unless
+/// that `is_kept` for another request.
+pub fn begin(id: u16, variables: &[u8], is_kept: bool, out: &mut Vec<u8>) {
+    let responder = [0, 1, u8::from(is_kept), 0, 0, 0, 0, 0];
+    push((kind::BEGIN_REQUEST, id), &responder, out);
+    stream((kind::PARAMS, id), variables, out);
+    push((kind::PARAMS, id), b"", out);
 }
 
 /// Appends `piece` of the request's content; an empty one is its end.
-pub fn stdin(piece: &[u8], out: &mut Vec<u8>) {
+pub fn stdin(id: u16, piece: &[u8], out: &mut Vec<u8>) {
     match piece.is_empty() {
-        true => push(kind::STDIN, b"", out),
-        false => stream(kind::STDIN, piece, out),
+        true => push((kind::STDIN, id), b"", out),
+        false => stream((kind::STDIN, id), piece, out),
     }
 }
 
-fn stream(kind: u8, bytes: &[u8], out: &mut Vec<u8>) {
-    bytes.chunks(CONTENT_BYTES_MAX).for_each(|content| push(kind, content, out));
+fn stream(of: (u8, u16), bytes: &[u8], out: &mut Vec<u8>) {
+    bytes.chunks(CONTENT_BYTES_MAX).for_each(|content| push(of, content, out));
 }
 
-fn push(kind: u8, content: &[u8], out: &mut Vec<u8>) {
+fn push((kind, id): (u8, u16), content: &[u8], out: &mut Vec<u8>) {
     let [length_high, length_low] = (content.len() as u16).to_be_bytes();
-    let [id_high, id_low] = REQUEST_ID.to_be_bytes();
+    let [id_high, id_low] = id.to_be_bytes();
     let padding_bytes = content.len().wrapping_neg() % 8;
     out.reserve(HEADER_BYTES + content.len() + padding_bytes);
     out.extend([VERSION, kind, id_high, id_low, length_high, length_low, padding_bytes as u8, 0]);
@@ -82,7 +84,7 @@ mod tests {
         let mut found = Vec::new();
         while let Some((header, rest)) = bytes.split_first_chunk() {
             let header = Header::parse(*header);
-            assert_eq!((header.version, header.id), (VERSION, REQUEST_ID));
+            assert_eq!((header.version, header.id), (VERSION, 0x102));
             let content = usize::from(header.content_bytes);
             let all = content + usize::from(header.padding_bytes);
             assert_eq!(all % 8, 0);
@@ -96,9 +98,10 @@ mod tests {
     #[test]
     fn a_request_is_whole_records_each_stream_ended_by_an_empty_one() {
         let mut out = Vec::new();
-        begin(&[7; 70_000], &mut out);
-        stdin(&[8; 65_529], &mut out);
-        stdin(b"", &mut out);
+        begin(0x102, &[7; 70_000], true, &mut out);
+        stdin(0x102, &[8; 65_529], &mut out);
+        stdin(0x102, b"", &mut out);
+        assert_eq!(out[HEADER_BYTES..][..3], [0, 1, 1]);
         let sizes = [(1, 8), (4, 65_528), (4, 4_472), (4, 0), (5, 65_528), (5, 1), (5, 0)];
         assert_eq!(records(&out), sizes);
     }

@@ -31,6 +31,12 @@ pub struct Ends {
 pub struct Variables(Vec<u8>);
 
 impl Variables {
+    /// Bytes of memory that they take.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.0.capacity()
+    }
+
     /// What `script` is told of `exchange`, apart from the length of its content and the ends of
     /// its connection, which are not known before it is sent.
     ///

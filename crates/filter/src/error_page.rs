@@ -148,6 +148,7 @@ fn advice(status: Status) -> &'static str {
         429 => "These are too many requests. Wait a little and try again.",
         502 | 504 => "A server behind this one did not answer as it should. Try again in a minute.",
         503 => "The server has too much to do just now. Try again in a minute.",
+        505 => "The request is in a version of HTTP that is not spoken here.",
         500.. => {
             "Something failed on the server, and it is not your fault. Try again later, or tell \
              who runs this site."

@@ -22,6 +22,8 @@ pub(crate) struct Greeting {
     pub(crate) remark: Option<String>,
     /// Whether pages follow their files, and why not where they should.
     pub(crate) live: Option<String>,
+    /// What those who serve have given up, a line for each layer; none where they give up nothing.
+    pub(crate) layers: Vec<String>,
     /// Where an operator looks at the running server, if anywhere.
     pub(crate) admin: Option<String>,
     pub(crate) loops: usize,
@@ -85,6 +87,9 @@ impl Greeting {
         if let Some(remark) = &self.remark {
             text.push_str(&format!("  {remark}\n"));
         }
+        if !self.layers.is_empty() {
+            text.push_str(&format!("  sandbox: {}\n", sandbox(&self.layers)));
+        }
         let admin = self.admin.as_ref().map(|admin| format!("watch it at {admin}"));
         match self.live.as_ref().or(admin.as_ref()) {
             Some(more) => text.push_str(&format!("  {more}; Ctrl-C stops it\n")),
@@ -124,7 +129,8 @@ impl Greeting {
             push_json(&mut line, admin.as_bytes());
         }
         line.push(b'"');
-        for (name, all) in [("urls", &self.urls), ("listens", &self.listens)] {
+        let lists = [("sandbox", &self.layers), ("urls", &self.urls), ("listens", &self.listens)];
+        for (name, all) in lists {
             line.extend_from_slice(format!(",\"{name}\":[").as_bytes());
             for (at, one) in all.iter().enumerate() {
                 line.extend_from_slice(if at > 0 { b",\"" } else { b"\"" });
@@ -162,6 +168,15 @@ pub(crate) fn farewell(totals: &[(Counter, u64)], is_json: bool) -> Vec<u8> {
         })
         .collect();
     format!("gannet has stopped: {}\n", words.join(", ")).into_bytes()
+}
+
+/// The layers in a line: first each that this machine lacks, and why, then the names of the others.
+fn sandbox(layers: &[String]) -> String {
+    let (missing, there): (Vec<_>, Vec<_>) =
+        layers.iter().map(String::as_str).partition(|layer| layer.contains(": not available"));
+    let names = there.iter().filter_map(|layer| layer.split(':').next());
+    let names = names.collect::<Vec<_>>().join(", ");
+    missing.into_iter().chain([&*names]).collect::<Vec<_>>().join("; ")
 }
 
 /// `url` as a QR code in half-block characters, dark on light, above the URL that it holds.
@@ -202,6 +217,7 @@ mod tests {
             what: "/srv/site".to_owned(),
             found: "a site: index.html".to_owned(),
             remark: Some("port 7890 is taken".to_owned()),
+            layers: Vec::new(),
             live: Some("pages follow their files".to_owned()),
             loops: 2,
             is_for_others: false,
@@ -215,6 +231,20 @@ mod tests {
         for host in 0..9 {
             assert!(text.contains(&format!("http://10.0.0.{host}:7890/")));
         }
+    }
+
+    #[test]
+    fn each_layer_of_a_sandbox_is_named_and_one_that_is_missing_first() {
+        let layers = ["user: on, www", "landlock: not available: no", "seccomp: on, 97 calls"];
+        let layers = layers.map(str::to_owned).to_vec();
+        // What has something else to remark has no URLs.
+        let greeting = Greeting { layers, remark: None, ..greeting(9) };
+        let text = String::from_utf8(greeting.pretty()).unwrap();
+        let line = "\n  sandbox: landlock: not available: no; user, seccomp\n";
+        assert!(text.contains(line) && text.lines().count() <= 8, "{text}");
+        let text = String::from_utf8(greeting.json()).unwrap();
+        let lines = "\"sandbox\":[\"user: on, www\",\"landlock: not available: no\",\"seccomp";
+        assert!(text.contains(lines), "{text}");
     }
 
     #[test]

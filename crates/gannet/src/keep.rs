@@ -214,6 +214,7 @@ impl Keep {
         let _ = fs::remove_file(&beside);
         let mut options = OpenOptions::new();
         let mut file = options.write(true).create_new(true).mode(FILE_MODE).open(&beside)?;
+        net::failpoint::hit("keep");
         let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
         written.inspect_err(|_| drop(fs::remove_file(&beside)))?;
         Ok(beside)
@@ -255,9 +256,8 @@ pub(crate) fn identity(path: &Path) -> Option<Identity> {
 }
 
 fn made(now: i64) -> Result<Local, String> {
-    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let year = base::Date::of(now).year;
-    let name = format!("gannet local authority {year} ({})", host.trim());
+    let name = format!("gannet local authority {year} ({})", net::environment::host());
     Local::make(&name, now).map_err(|error| error.to_string())
 }
 

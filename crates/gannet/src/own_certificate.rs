@@ -5,7 +5,7 @@ use crate::{greeting, keep::Keep, machine, trouble::Trouble};
 use base::private::is_private;
 use certs::{LEAF_SECONDS, Local};
 use config::plan::{Address, Pem};
-use net::clock;
+use net::{clock, process};
 
 /// How long one is used after it was made, and how much earlier than that a clock may be: it may
 /// have been wrong then.
@@ -23,10 +23,11 @@ pub(crate) struct OwnCertificate {
 
 impl OwnCertificate {
     /// One for all private hosts that these addresses are known by, and what there is to say about
-    /// it.
+    /// it. From here on this process has keys in memory, and leaves no core dump.
     pub(crate) fn make(addresses: &[Address]) -> Result<(Self, String), Trouble> {
         let failed =
             |why: String| Trouble::new(1, format!("error: no certificate can be made: {why}"));
+        process::keep_private().map_err(|error| failed(error.to_string()))?;
         let keep = Keep::at(&machine::keep_folder());
         let hosts = addresses.iter().filter_map(Address::tcp);
         let hosts = hosts.flat_map(|address| greeting::hosts(address.ip()));

@@ -1,36 +1,33 @@
 //! `gannet status --php`: which worker of which php-fpm is at which request. What php-fpm says of
 //! its workers is joined with what the server asks at that moment.
 
+pub(crate) mod asking;
 mod words;
 
 use crate::{arguments::Desk, trouble::Trouble, wishing};
 use base::Moment;
-use control::trail::calls::Call;
-use fastcgi::{Answer, Event, Limits};
+use control::{status::Says, trail::calls::Call};
 use std::{
-    io::{self, Read, Write},
-    os::unix::net::UnixStream,
+    io::{self, ErrorKind},
     path::Path,
     process::ExitCode,
     time::Duration,
 };
-use supervisor::fpm::SHOWN_NAME;
+use tokio::{runtime::Builder, time::timeout};
 
 /// How long a php-fpm may take to say how it is.
 const ANSWER_TIME: Duration = Duration::from_secs(2);
-
-/// Bytes of what one says at most: some 500 for each worker.
-const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Microseconds by which a worker may seem to have begun before it was asked: the server's clock
 /// goes in milliseconds.
 const CLOCK_US: u64 = 20_000;
 
-/// What a php-fpm says of itself. How many are busy or wait it counts but once a second.
+/// What a php-fpm says.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Pool {
-    limit_reached: u64,
-    slow: u64,
+pub(crate) struct Pool {
+    /// Of itself. How many are busy it counts but once a second.
+    pub(crate) says: Says,
+    /// Of each worker, where that was asked.
     workers: Vec<Worker>,
 }
 
@@ -71,54 +68,16 @@ pub(crate) fn show(desk: &Desk, is_json: bool) -> Result<ExitCode, Trouble> {
 
 /// Asks the php-fpm that listens at `path` how it is, and how each of its workers is.
 fn ask(path: &Path) -> io::Result<String> {
-    let mut stream = UnixStream::connect(path)?;
-    stream.set_read_timeout(Some(ANSWER_TIME))?;
-    stream.set_write_timeout(Some(ANSWER_TIME))?;
-    let mut variables = Vec::new();
-    for (name, value) in [
-        ("REQUEST_METHOD", "GET"),
-        ("SCRIPT_NAME", SHOWN_NAME),
-        ("SCRIPT_FILENAME", SHOWN_NAME),
-        ("QUERY_STRING", "full"),
-    ] {
-        variables.extend([name.len() as u8, value.len() as u8]);
-        variables.extend_from_slice(name.as_bytes());
-        variables.extend_from_slice(value.as_bytes());
-    }
-    let mut output = Vec::new();
-    fastcgi::begin(&variables, &mut output);
-    fastcgi::stdin(b"", &mut output);
-    stream.write_all(&output)?;
-    let (mut answer, mut unread, mut content) =
-        (Answer::new(Limits::default()), Vec::new(), Vec::new());
-    loop {
-        let fault = |fault| io::Error::other(format!("{fault:?}"));
-        match answer.receive(&unread).map_err(fault)? {
-            (_, Event::End) => break,
-            (used, Event::Incomplete) => {
-                unread.drain(..used);
-                let mut room = [0; 16 * 1024];
-                let count = stream.read(&mut room)?;
-                unread.extend_from_slice(room.get(..count).unwrap_or_default());
-                if count == 0 || content.len() > ANSWER_BYTES_MAX {
-                    return Err(io::Error::other("it has not said all"));
-                }
-            }
-            (used, event) => {
-                if let Event::Content(piece) = event {
-                    content.extend_from_slice(piece);
-                }
-                unread.drain(..used);
-            }
-        }
-    }
-    Ok(String::from_utf8_lossy(&content).into_owned())
+    let socket = net::unix::connect_at_once(path)?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let late = |_| io::Error::from(ErrorKind::TimedOut);
+    runtime.block_on(async { timeout(ANSWER_TIME, asking::ask(socket, true)).await.map_err(late)? })
 }
 
 impl Pool {
-    /// Reads what it says in full: lines of a name and a value, and those of each worker behind a
-    /// row of stars.
-    fn read(text: &str) -> Self {
+    /// Reads what it says: lines of a name and a value, and those of each worker behind a row of
+    /// stars.
+    pub(crate) fn read(text: &str) -> Self {
         let mut pool = Self::default();
         for line in text.lines() {
             if line.starts_with("***") {
@@ -129,8 +88,13 @@ impl Pool {
             let value = value.trim();
             let number = value.parse().unwrap_or(0);
             match (pool.workers.last_mut(), name) {
-                (None, "max children reached") => pool.limit_reached = number,
-                (None, "slow requests") => pool.slow = number,
+                (None, "active processes") => pool.says.busy = number,
+                (None, "idle processes") => pool.says.idle = number,
+                (None, "max active processes") => pool.says.busy_most = number,
+                (None, "max children reached") => pool.says.limit_reached = number,
+                (None, "slow requests") => pool.says.slow = number,
+                // By the name of connections; of one that is kept each request is counted.
+                (None, "accepted conn") => pool.says.taken = number,
                 (Some(worker), "pid") => worker.pid = number,
                 (Some(worker), "state") => worker.is_busy = value != "Idle",
                 (Some(worker), "request duration") => worker.busy_us = number,
@@ -173,7 +137,8 @@ mod tests {
     use super::*;
 
     const TOLD: &str = "pool:                 www\nstart since:          62\n\
-        listen queue:         3\nidle processes:       1\nactive processes:     2\n\
+        accepted conn:        9\nlisten queue:         0\nidle processes:       1\n\
+        active processes:     2\nmax active processes: 3\n\
         max children reached: 4\nslow requests:        5\n\n************************\n\
         pid:                  12\nstate:                Running\nrequest duration:     900000\n\
         request method:       GET\nrequest URI:          /index.php?a:b\nscript:               /srv/a.php\n\n\
@@ -190,7 +155,10 @@ mod tests {
     #[test]
     fn workers_are_at_the_requests_that_were_asked_just_before() {
         let mut pool = Pool::read(TOLD);
-        assert_eq!((pool.counts(), pool.limit_reached, pool.slow), ((2, 1), 4, 5));
+        assert_eq!(pool.counts(), (2, 1));
+        let (busy, idle, busy_most, limit_reached) = (2, 1, 3, 4);
+        let says = Says { busy, idle, busy_most, limit_reached, slow: 5, taken: 9 };
+        assert_eq!(pool.says, says);
         let mut calls = vec![
             call(9_900, "waits", "GET"),
             call(9_099, "second", "GET"),

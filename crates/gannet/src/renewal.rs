@@ -33,6 +33,8 @@ pub(crate) struct Renewal {
     pub(crate) troubles: Vec<String>,
     /// What is known of each that is used from now on.
     pub(crate) known: Vec<status::Certificate>,
+    /// The seconds until one holds that is refused now, if any will.
+    pub(crate) wait: Option<u64>,
 }
 
 /// What could not be put into files, by where it would be.
@@ -47,6 +49,8 @@ struct Look<'l> {
     local: Option<Local>,
     /// The same certificate, where its file says something else about it by now.
     noted: Option<Pem>,
+    /// Why the files of the certificate that is looked at are not used.
+    fault: Option<String>,
     renewal: Renewal,
 }
 
@@ -55,7 +59,8 @@ pub(crate) fn look(mut bundle: Bundle, unkept: &Unkept, now: i64) -> Renewal {
     // What was checked once is sound.
     let Ok(plan) = bundle.resolve() else { return Renewal::default() };
     let (renewal, mut has_new) = (Renewal::default(), false);
-    let mut look = Look { now, issuing: &plan.issuing, unkept, local: None, noted: None, renewal };
+    let (issuing, local, noted, fault) = (&plan.issuing, None, None, None);
+    let mut look = Look { now, issuing, unkept, local, noted, fault, renewal };
     for Authorities { file, pem, place } in &plan.authorities {
         if let Some(found) =
             look.at_authorities(file, pem, &format!("{} ({place})", file.display()))
@@ -74,6 +79,7 @@ pub(crate) fn look(mut bundle: Bundle, unkept: &Unkept, now: i64) -> Renewal {
         let noted = look.noted.take();
         let used = found.as_ref().or(noted.as_ref()).unwrap_or(&certificate.pem);
         let mut row = listing.row(certificate, used);
+        row.error = look.fault.take().or(row.error);
         if unkept.get(&certificate.chain).is_some_and(|text| *text == used.chain) {
             let folder = plan.issuing.folder.display();
             row.error.get_or_insert_with(|| format!("it cannot be kept in {folder}"));
@@ -99,7 +105,8 @@ impl Look<'_> {
         });
         match found {
             Err(why) => {
-                self.renewal.troubles.push(useless(name, &why));
+                let text = format!("{name} cannot be used: {why}: the one before goes on");
+                self.renewal.troubles.push(text);
                 None
             }
             Ok(found) => (found != pem).then(|| {
@@ -122,21 +129,31 @@ impl Look<'_> {
             Ok(pair) => Ok((found, pair)),
             Err(fault) => Err(fault.to_string()),
         });
-        match found {
-            Err(why) => {
-                self.renewal.troubles.push(useless(&name, &why));
-                None
+        let (found, pair) = match found {
+            Ok(found) => found,
+            Err(why) => return self.refuse(&name, &format!("cannot be used: {why}")),
+        };
+        match pair.warning(self.now, WARNING_SECONDS) {
+            // A new one that does not hold is no reason to part with one that does.
+            Some(why) if !pair.holds(self.now) && self.holds(pem) => {
+                let from = pair.facts().map_or(0, |facts| facts.from);
+                let wait = u64::try_from(from - self.now).ok();
+                self.renewal.wait = self.renewal.wait.into_iter().chain(wait).min();
+                return self.refuse(&name, &why);
             }
-            Ok((found, pair)) => {
-                // A new one that does not hold is no reason to part with one that does.
-                let is_refused = found != *pem && !pair.holds(self.now) && self.holds(pem);
-                let rest = if is_refused { ": the one before goes on" } else { "" };
-                let warning = pair.warning(self.now, WARNING_SECONDS);
-                self.renewal.troubles.extend(warning.map(|why| format!("{name} {why}{rest}")));
-                let is_new = found != *pem && !is_refused;
-                is_new.then(|| self.renewal.renewed.push(name)).map(|()| found)
-            }
+            Some(why) => self.renewal.troubles.push(format!("{name} {why}")),
+            None => {}
         }
+        self.renewal.renewed.push(name);
+        Some(found)
+    }
+
+    /// Goes on with the certificate that is used, since what is in its files is not.
+    fn refuse(&mut self, name: &str, why: &str) -> Option<Pem> {
+        let fault = format!("{why}: the one before goes on");
+        self.renewal.troubles.push(format!("{name} {fault}"));
+        self.fault = Some(fault);
+        None
     }
 
     /// One of the local authority: made anew in the last third of its life, and where another one
@@ -241,10 +258,6 @@ const WAITS: &str = "is not there yet: until then browsers are shown one that th
 
 fn facts(pem: &Pem) -> Option<Facts> {
     Facts::of(&tls::certificate_in(&pem.chain)?)
-}
-
-fn useless(name: &str, why: &str) -> String {
-    format!("{name} cannot be used: {why}: the one before goes on")
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {

@@ -127,13 +127,14 @@ fn renew(end: BorrowedFd<'_>, along: &[OwnedFd]) -> io::Result<ExitCode> {
     let unkept = unkept.transpose()?.and_then(|bytes| finding::unpack(&bytes)).unwrap_or_default();
     let unkept = unkept.into_iter().map(|(path, text)| (path.into(), text)).collect();
     let now = clock::wall().seconds;
-    let Renewal { bundle, renewed, troubles, known } = renewal::look(bundle, &unkept, now);
+    let Renewal { bundle, renewed, troubles, known, wait } = renewal::look(bundle, &unkept, now);
     let known = sealed::bytes(c"gannet-certificates", &pack_certificates(&known))?;
     let bundle = bundle.map(|bundle| sealed::bytes(c"gannet-config", &bundle.encode()));
     let bundle = bundle.transpose()?;
     let along: Vec<_> =
         [Some(&known), bundle.as_ref()].into_iter().flatten().map(AsFd::as_fd).collect();
-    channel::send(end, &Verdict::Renewed { renewed, troubles }.encode(), &along, true)?;
+    let verdict = Verdict::Renewed { renewed, troubles, wait: wait.unwrap_or(u64::MAX) };
+    channel::send(end, &verdict.encode(), &along, true)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -237,15 +238,15 @@ fn prepare(end: BorrowedFd<'_>) -> Result<(Worker, Arc<LogFiles>, Vec<String>), 
         let message = message.ok_or("error: the supervisor is gone")?;
         let order = Order::decode(&message.bytes).ok_or(()).map_err(odd)?;
         match order {
-            Order::Begin { loops, seed } => {
+            Order::Begin { loops, place, seed } => {
                 let along: Result<[OwnedFd; 9], _> = message.descriptors.try_into();
-                begun = Some((loops, seed, along.map_err(|_| ()).map_err(odd)?));
+                begun = Some((loops, place, seed, along.map_err(|_| ()).map_err(odd)?));
             }
             Order::Resolve => break,
             order => take_files(&files, order, message.descriptors),
         }
     }
-    let (loops, seed, along) = begun.ok_or(()).map_err(odd)?;
+    let (loops, place, seed, along) = begun.ok_or(()).map_err(odd)?;
     let [bundle, clients, seats, rows, trails, tallies, recents, lives, tickets] = along;
     let bytes = sealed::read(bundle.as_fd(), BUNDLE_BYTES_MAX).map_err(failed)?;
     let bundle = Bundle::decode(&bytes).ok_or(()).map_err(odd)?;
@@ -266,7 +267,8 @@ fn prepare(end: BorrowedFd<'_>) -> Result<(Worker, Arc<LogFiles>, Vec<String>), 
     };
     let tickets = TicketKeys::new(words(tickets)?);
     let (given, live) = (Arc::clone(&files), None);
-    let setup = Setup { plan, loops, live, files: given, clients, signs, tickets, board: None };
+    let board = None;
+    let setup = Setup { plan, loops, place, live, files: given, clients, signs, tickets, board };
     let worker = worker::start(setup).map_err(|error| match layers.first() {
         // What keeps it may be that it is no longer who was started.
         Some(user) if user.starts_with("user: ") => format!("error: {error} ({user})"),

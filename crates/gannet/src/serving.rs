@@ -15,7 +15,7 @@ use std::{
     thread,
     time::Duration,
 };
-use supervisor::{Sockets, sockets};
+use supervisor::{Sockets, Tickets, sockets};
 use tokio::{
     runtime::Builder,
     signal::unix::{Signal, SignalKind, signal},
@@ -30,26 +30,31 @@ const EXIT_SIGNAL: u8 = 128;
 /// How long a process that a second signal ends may take for its last line.
 const FAREWELL_TIME: Duration = Duration::from_secs(2);
 
-/// How often it is asked whether certificates are others by now.
-const ANEW_PERIOD: Duration = Duration::from_secs(5);
+/// How often it is asked whether certificates are others by now, in milliseconds.
+const LOOK_MS: u64 = 5000;
 
 /// What goes on beside serving.
 pub(crate) struct Beside {
     /// The folder that pages follow, where they do.
     pub(crate) live: Option<Live>,
-    /// What has other certificates from time to time.
-    pub(crate) anew: Option<Anew>,
+    /// What TLS needs, where that is spoken.
+    pub(crate) tls: Option<Secrets>,
 }
 
-/// The same plan with other certificates, if there are any.
-pub(crate) type Anew = Box<dyn FnMut() -> Option<Plan> + Send>;
+/// What TLS needs that becomes another from time to time.
+pub(crate) struct Secrets {
+    /// The keys of tickets.
+    pub(crate) tickets: Tickets,
+    /// The same plan with other certificates, if there are any.
+    pub(crate) anew: Box<dyn FnMut() -> Option<Plan> + Send>,
+}
 
 /// Serves until a signal says to stop; what is under way then may finish. A second signal cuts that
 /// off, and its number is in the exit code.
 pub(crate) fn serve(
     plan: Plan,
     (mut sockets, wanted): (Sockets, &[Listen]),
-    Beside { live, anew }: Beside,
+    Beside { live, tls }: Beside,
     greeting: &Greeting,
 ) -> Result<ExitCode, Trouble> {
     let loops = greeting.loops;
@@ -73,10 +78,11 @@ pub(crate) fn serve(
         let _guard = runtime.enter();
         Signals::new().map_err(|error| trouble(&error))?
     };
-    let setup = Setup::alone(plan, loops).map(|setup| Setup { live, ..setup });
+    let tickets = tls.as_ref().map(|tls| tls.tickets.keys()).unwrap_or_default();
+    let setup = Setup::alone(plan, loops).map(|setup| Setup { live, tickets, ..setup });
     let mut worker = setup.and_then(worker::start).map_err(|error| trouble(&error))?;
     worker.say(&first);
-    anew.map(|anew| renew(anew, worker.renewer())).transpose().map_err(|error| trouble(&error))?;
+    tls.map(|tls| renew(tls, worker.renewer())).transpose().map_err(|error| trouble(&error))?;
     let (stopper, reopener) = (worker.stopper(), worker.reopener());
     let mut hurried = None;
     worker.run(by_loop.into_iter().map(listeners).collect(), async {
@@ -110,12 +116,14 @@ pub(crate) fn serve(
     })
 }
 
-/// Has other certificates used whenever there are any, from a thread of its own.
-fn renew(mut anew: Anew, renewer: Renewer) -> io::Result<()> {
+/// Has other secrets used whenever there are any, from a thread of its own.
+fn renew(Secrets { tickets, mut anew }: Secrets, renewer: Renewer) -> io::Result<()> {
+    let period = Duration::from_millis(net::failpoint::number("look", LOOK_MS));
     let renew = move || {
         loop {
             // The clock of the wall may be set meanwhile, so no long sleep would be of use.
-            thread::park_timeout(ANEW_PERIOD);
+            thread::park_timeout(period);
+            tickets.renew();
             anew().iter().for_each(|plan| renewer.renew(plan));
         }
     };

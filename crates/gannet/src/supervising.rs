@@ -72,7 +72,8 @@ impl Voice for Words<'_> {
             listens,
             what: self.file.display().to_string(),
             found: blueprint.found.clone(),
-            remark: remark.or_else(|| hole(layers)),
+            remark,
+            layers: layers.to_vec(),
             live: None,
             admin: admin
                 .and_then(|admin| greeting::urls(slice::from_ref(admin), false).into_iter().next()),
@@ -105,13 +106,6 @@ impl Voice for Words<'_> {
             let _ = over.recv_timeout(LAST_LINE_TIME);
         }
     }
-}
-
-/// What workers should have given up and could not.
-fn hole(layers: &[String]) -> Option<String> {
-    let missing: Vec<_> =
-        layers.iter().filter(|layer| layer.contains("not available")).map(String::as_str).collect();
-    (!missing.is_empty()).then(|| format!("sandbox: {}", missing.join("; ")))
 }
 
 fn is_json(blueprint: &Blueprint) -> bool {

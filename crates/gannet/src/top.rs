@@ -51,7 +51,8 @@ fn frame(last: &Status, now: &Status, seconds: f64) -> String {
     let class = |at: usize| rate(&|status: &Status| sum(status, |counts| counts.classes[at]));
     let counter = |name: &'static str| move |status: &Status| count(status, name);
     let requests = rate(&counter("requests"));
-    let cpu = rate(&|status| workers(status, |worker| worker.cpu_us)) / 1e6;
+    let cpu = cpu_us(now).zip(cpu_us(last));
+    let cpu = cpu.map(|(now, last)| now.saturating_sub(last) as f64 / seconds / 1e6);
     let generation = now.generations.last();
     let phase = generation.map_or("not there", |one| &*one.phase);
     let number = generation.map_or(0, |one| one.number);
@@ -76,12 +77,12 @@ fn frame(last: &Status, now: &Status, seconds: f64) -> String {
         workers(now, |worker| worker.under_way),
         now.listeners.iter().map(|one| one.waiting).sum::<u64>()
     );
-    let each =
-        if requests > 0.0 { format!("{:.0} µs", cpu / requests * 1e6) } else { "–".into() };
+    let each = cpu.filter(|_| requests > 0.0).map(|cpu| format!("{:.0} µs", cpu / requests * 1e6));
     let sent = size(rate(&|status| sum(status, |counts| counts.bytes)));
     text += &format!(
-        "sent         {sent}/s   processor {:.0} % of a core, {each} for each request\n",
-        cpu * 100.0
+        "sent         {sent}/s   processor {} of a core, {} for each request\n",
+        share(cpu),
+        known(each)
     );
     push_sites(&mut text, last, now, seconds);
     push_workers(&mut text, last, now, seconds);
@@ -120,22 +121,24 @@ fn push_workers(text: &mut String, last: &Status, now: &Status, seconds: f64) {
         "\n{:>10} {:>10} {:>8} {:>12} {:>10} {:>6} {:>10}\n",
         "generation", "does", "worker", "connections", "under way", "CPU", "memory"
     );
-    let all = |status: &Status, pid: u64| {
-        let mut workers = status.generations.iter().flat_map(|one| one.workers.clone());
-        workers.find(|worker| worker.pid == pid).map_or(0, |worker| worker.cpu_us)
+    let before = |pid: u64| {
+        let mut workers = last.generations.iter().flat_map(|one| &one.workers);
+        workers.find(|worker| worker.pid == pid)?.used
     };
     for generation in &now.generations {
         for worker in &generation.workers {
-            let used = worker.cpu_us.saturating_sub(all(last, worker.pid)) as f64;
+            let before = before(worker.pid).map_or(0, |used| used.cpu_us);
+            let cpu = worker.used.map(|used| used.cpu_us.saturating_sub(before) as f64);
+            let memory = worker.used.map(|used| size(used.memory_bytes as f64));
             *text += &format!(
-                "{:>10} {:>10} {:>8} {:>12} {:>10} {:>4.0} % {:>10}\n",
+                "{:>10} {:>10} {:>8} {:>12} {:>10} {:>6} {:>10}\n",
                 generation.number,
                 generation.phase,
                 worker.pid,
                 worker.connections,
                 worker.under_way,
-                used / seconds / 1e4,
-                size(worker.memory_bytes as f64)
+                share(cpu.map(|cpu| cpu / seconds / 1e6)),
+                known(memory)
             );
         }
     }
@@ -152,6 +155,22 @@ fn sum(status: &Status, of: impl Fn(&Counts) -> u64) -> u64 {
 
 fn workers(status: &Status, of: impl Fn(&control::status::Worker) -> u64) -> u64 {
     status.generations.iter().flat_map(|one| &one.workers).map(of).sum()
+}
+
+/// Microseconds of processor time of all workers together, where the system tells.
+fn cpu_us(status: &Status) -> Option<u64> {
+    let workers = status.generations.iter().flat_map(|one| &one.workers);
+    workers.map(|worker| Some(worker.used?.cpu_us)).sum()
+}
+
+/// A part of one, in percent.
+fn share(part: Option<f64>) -> String {
+    known(part.map(|part| format!("{:.0} %", part * 100.0)))
+}
+
+/// What is not known is no 0.
+fn known(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "–".to_owned())
 }
 
 fn total_of(status: &Status, name: &str) -> Counts {
@@ -195,13 +214,14 @@ fn name(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use control::status::{Generation, Worker};
+    use control::status::{Generation, Used, Worker};
 
     fn status(requests: u64) -> Status {
         let mut counts = Counts { classes: [0, requests, 0, 0, requests], ..Counts::default() };
         counts.bytes = requests * 2048;
         counts.times.at_once.counts[1] = requests * 2;
-        let worker = Worker { pid: 12, cpu_us: requests * 1000, ..Worker::default() };
+        let used = Some(Used { cpu_us: requests * 1000, memory_bytes: 2048 });
+        let worker = Worker { pid: 12, used, ..Worker::default() };
         let (number, phase, workers) = (3, "serving".to_owned(), vec![worker]);
         Status {
             version: "1.2".to_owned(),
@@ -220,11 +240,18 @@ mod tests {
             "requests     100/s   4xx 0/s   5xx 50/s   p50 96 µs   p99 127 µs\n",
             "sent         100 KiB/s   processor 5 % of a core, 500 µs for each request\n",
             "a\\x1b.test                        100        0       50    96 µs   127 µs    100 KiB\n",
-            "         3    serving       12            0          0    5 %        0 B\n",
+            "         3    serving       12            0          0    5 %    2.0 KiB\n",
         ] {
             assert!(text.contains(line), "{line}{text}");
         }
         // Where nothing was asked there are no times.
         assert!(frame(&status(10), &status(10), 1.0).contains("p50 –"));
+        let mut hidden = status(110);
+        hidden.generations[0].workers[0].used = None;
+        let text = frame(&status(10), &hidden, 2.0);
+        for line in ["processor – of a core, – for each request\n", "      –          –\n"]
+        {
+            assert!(text.contains(line), "{line}{text}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     own_certificate::OwnCertificate,
     php::Fpm,
     port,
-    serving::{self, Anew, Beside},
+    serving::{self, Beside, Secrets},
     trouble::Trouble,
 };
 use config::{
@@ -25,7 +25,7 @@ use std::{
     process::ExitCode,
     thread,
 };
-use supervisor::Sockets;
+use supervisor::{Sockets, Tickets};
 use worker::Live;
 
 /// `gannet [PATH]`: serves one folder.
@@ -47,6 +47,7 @@ pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
     asked.tls = own.as_ref().map(OwnCertificate::pem);
     let greeting = Greeting {
         admin: None,
+        layers: Vec::new(),
         urls: greeting::urls(&addresses, arguments.tls),
         listens: addresses.iter().map(Address::to_string).collect(),
         what: what.display().to_string(),
@@ -57,17 +58,22 @@ pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
         is_for_others: arguments.lan,
     };
     let eyes = Eyes { output: greeting::is_terminal(), errors: io::stderr().is_terminal() };
-    let again = asked.clone();
-    let anew = own.map(|mut own| -> Anew {
-        Box::new(move || {
-            let tls = own.anew()?;
-            Some(config::quick(config::Quick { tls: Some(tls), ..again.clone() }, eyes))
-        })
-    });
-    let beside = Beside { live, anew };
+    let tls = own.map(|own| secrets(own, &asked, eyes)).transpose()?;
+    let beside = Beside { live, tls };
     let ended = serving::serve(config::quick(asked, eyes), (sockets, &wanted), beside, &greeting);
     drop(fpm);
     ended
+}
+
+/// What TLS needs beside serving what is `asked`.
+fn secrets(mut own: OwnCertificate, asked: &config::Quick, eyes: Eyes) -> Result<Secrets, Trouble> {
+    let tickets = Tickets::new().map_err(|error| Trouble::new(1, format!("error: {error}")))?;
+    let asked = asked.clone();
+    let anew = move || {
+        let tls = Some(own.anew()?);
+        Some(config::quick(config::Quick { tls, ..asked.clone() }, eyes))
+    };
+    Ok(Secrets { tickets, anew: Box::new(anew) })
 }
 
 /// Starts what runs the programs of the folder, where it holds an application; what was found.
@@ -75,12 +81,15 @@ fn run_php(asked: &mut config::Quick) -> (String, Option<Fpm>) {
     let Some(Application { root, script, mut php }) = found::application(&asked.root) else {
         return (found::describe(&asked.root), None);
     };
-    match Fpm::start(&root) {
+    let fpm = Fpm::start(&root);
+    // Whoever runs it or not, what lies beside the folder that it serves is nobody's to see.
+    (asked.root, asked.listing) = (root, false);
+    match fpm {
         Ok(fpm) => {
             php.socket = Some(fpm.socket());
             let links = php.links.iter().map(|link| format!(", with links to {}", link.display()));
             let links: String = links.collect();
-            (asked.root, asked.listing, asked.php) = (root, false, Some(php));
+            asked.php = Some(php);
             (format!("a PHP application ({script}), run by {}{links}", fpm.name), Some(fpm))
         }
         Err(why) => {

@@ -66,7 +66,7 @@ pub(crate) fn stop(desk: &Desk) -> Result<ExitCode, Trouble> {
 /// How a running server is.
 pub(crate) fn look(desk: &Desk) -> Result<Status, Trouble> {
     match ask(desk, &Wish::Status)? {
-        Outcome::Status(status) => Ok(status),
+        Outcome::Status(status) => Ok(*status),
         outcome => refused(outcome),
     }
 }

@@ -16,6 +16,7 @@ use net::{
     memory,
 };
 use std::{
+    io,
     net::SocketAddr,
     os::fd::{AsFd, OwnedFd},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -26,11 +27,10 @@ use std::{
 const VIEWERS_MAX: usize = 16;
 
 /// What is known of the server, and who waits to know more.
-#[derive(Default)]
 pub struct Board {
     state: Mutex<State>,
-    /// What the kernel is asked by for the sockets of the server, if it can be.
-    diag: Option<Diag>,
+    /// What the kernel is asked by for the sockets of the server, or why it cannot be.
+    diag: io::Result<Diag>,
 }
 
 #[derive(Default)]
@@ -57,9 +57,9 @@ struct State {
 }
 
 impl Board {
-    /// One on which the kernel's sockets are shown, too, if it can be asked for them.
+    /// One on which the kernel's sockets are shown, too, or why it does not tell.
     #[must_use]
-    pub fn new(diag: Option<Diag>) -> Self {
+    pub fn new(diag: io::Result<Diag>) -> Self {
         Self { state: Mutex::default(), diag }
     }
 
@@ -71,9 +71,14 @@ impl Board {
         ports.sort_unstable();
         ports.dedup();
         let is_ours = |one: &Socket| dashboard::is_of(one, &addresses);
-        let all = self.diag.as_ref().map(|diag| diag.sockets(&ports, is_ours));
+        let all = self.diag.as_ref().map_err(io::Error::to_string);
+        let all =
+            all.and_then(|diag| diag.sockets(&ports, is_ours).map_err(|error| error.to_string()));
         let stories = Arc::clone(&self.lock().stories);
-        dashboard::sockets(&all.and_then(Result::ok).unwrap_or_default(), &stories)
+        match all {
+            Ok(all) => dashboard::sockets(&all, &stories),
+            Err(why) => dashboard::untold(&why),
+        }
     }
 
     /// What is asked most, and what went wrong.
@@ -335,6 +340,10 @@ mod tests {
         }
     }
 
+    fn board() -> Arc<Board> {
+        Arc::new(Board::new(Err(io::ErrorKind::PermissionDenied.into())))
+    }
+
     fn is_wanted(board: &Board) -> bool {
         board.poll_wanted(&mut Context::from_waker(Waker::noop())).is_ready()
     }
@@ -345,7 +354,7 @@ mod tests {
 
     #[test]
     fn the_server_is_asked_once_for_all_who_wait() {
-        let board = Arc::new(Board::default());
+        let board = board();
         let report = || Report {
             board: Arc::clone(&board),
             wanted: None,
@@ -372,7 +381,7 @@ mod tests {
 
     #[test]
     fn who_follows_is_told_whatever_is_found_out_and_nobody_is_asked_for_nobody() {
-        let board = Arc::new(Board::default());
+        let board = board();
         board.tick();
         assert!(!is_wanted(&board));
         let mut stream = Stream::new(&board).unwrap();
@@ -391,5 +400,12 @@ mod tests {
         assert!(Stream::new(&board).is_none());
         drop((stream, others));
         assert!(Stream::new(&board).is_some());
+    }
+
+    #[test]
+    fn sockets_that_the_kernel_does_not_tell_are_not_none() {
+        let text = board().sockets(&Server::default());
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.contains("\"left_out\":null,\"untold\":\"permission denied\""), "{text}");
     }
 }

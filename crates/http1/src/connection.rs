@@ -23,6 +23,8 @@ pub struct Connection {
     input: Input,
     pace: Pace,
     requests: u32,
+    /// From then on the next request is the last.
+    until: Moment,
     /// Bytes of the head at hand.
     head_bytes: u32,
     answer: Answer,
@@ -67,13 +69,14 @@ enum Answer {
 impl Connection {
     /// A connection that was accepted `now`.
     #[must_use]
-    pub const fn new(limits: &'static Limits, now: Moment) -> Self {
+    pub fn new(limits: &'static Limits, now: Moment) -> Self {
         Self {
             limits,
             clock: Clock::new(now),
             input: Input::NEXT_HEAD,
             pace: Pace::NEW,
             requests: 0,
+            until: now.after(limits.connection_time),
             head_bytes: 0,
             answer: Answer::None,
             version: Version::Http11,
@@ -321,7 +324,7 @@ impl Connection {
         match parsed {
             Ok(Head::Complete { request, bytes, wishes }) => {
                 self.head_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-                self.begin(&request, wishes);
+                self.begin(&request, wishes, now);
                 (skipped + bytes, Event::Request(request))
             }
             Ok(Head::Incomplete { again_at }) => {
@@ -341,8 +344,11 @@ impl Connection {
         }
     }
 
-    fn begin(&mut self, request: &Request<'_>, wishes: head::Wishes) {
+    fn begin(&mut self, request: &Request<'_>, wishes: head::Wishes, now: Moment) {
         self.requests = self.requests.saturating_add(1);
+        if now >= self.until {
+            self.close_after_answer();
+        }
         self.clock.stop();
         self.pace = Pace::NEW;
         self.answer = Answer::Due;

@@ -61,9 +61,11 @@ impl Block {
     }
 
     /// The fields, once they all are here: what [`records`] reads. The crumbs of a cookie are put
-    /// together (RFC 9113 section 8.2.3).
+    /// together (RFC 9113 section 8.2.3), unless one is malformed by itself: then so is the head.
     pub(crate) fn finish(&mut self) {
-        if self.crumbs < 2 {
+        let is_sound =
+            |(name, value): (&[u8], &[u8])| name != b"cookie" || value == value.trim_ascii();
+        if self.crumbs < 2 || !records(&self.bytes).all(is_sound) {
             return;
         }
         let bytes = mem::take(&mut self.bytes);

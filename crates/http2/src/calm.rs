@@ -2,16 +2,19 @@
 
 use crate::{
     fault::{Code, Fault},
-    limits::{IDLE_FRAMES, IDLE_FRAMES_PAID, RESETS, Rate},
+    limits::{IDLE_FRAMES, RESETS, Rate, UPDATE_BYTES, UPDATES_PAID},
 };
 use base::Moment;
 
-/// Two accounts, which fill with time.
+/// Three accounts, which fill with time; the last with what is sent, too.
 #[derive(Debug)]
 pub(crate) struct Calm {
     resets: Account,
     idle_frames: Account,
+    updates: Account,
 }
+
+const IDLE: Fault = Fault::new(Code::EnhanceYourCalm, "too many frames carry nothing forward");
 
 #[derive(Debug)]
 struct Account {
@@ -22,7 +25,11 @@ struct Account {
 
 impl Calm {
     pub(crate) const fn new(now: Moment) -> Self {
-        Self { resets: Account::full(RESETS, now), idle_frames: Account::full(IDLE_FRAMES, now) }
+        Self {
+            resets: Account::full(RESETS, now),
+            idle_frames: Account::full(IDLE_FRAMES, now),
+            updates: Account::full(IDLE_FRAMES, now),
+        }
     }
 
     /// A stream was reset, by the peer or because of it.
@@ -33,14 +40,19 @@ impl Calm {
 
     /// A frame came that carries nothing forward.
     pub(crate) fn idle_frame(&mut self, now: Moment) -> Result<(), Fault> {
-        let reason = "too many frames carry nothing forward";
-        self.idle_frames.take(IDLE_FRAMES, now).ok_or(Fault::new(Code::EnhanceYourCalm, reason))
+        self.idle_frames.take(IDLE_FRAMES, now).ok_or(IDLE)
     }
 
-    /// A frame of content went to the peer, which may answer with updates of its windows.
-    pub(crate) fn sent(&mut self) {
-        let left = self.idle_frames.left.saturating_add(IDLE_FRAMES_PAID);
-        self.idle_frames.left = left.min(IDLE_FRAMES.burst);
+    /// An update of a window came.
+    pub(crate) fn update(&mut self, now: Moment) -> Result<(), Fault> {
+        self.updates.take(IDLE_FRAMES, now).ok_or(IDLE)
+    }
+
+    /// So much content went to the peer, perhaps the last of an answer: it may answer with updates
+    /// of its windows, all of them at once where it has all of that at once.
+    pub(crate) fn sent(&mut self, bytes: u32, ends: bool) {
+        let paid = bytes / UPDATE_BYTES + if ends { UPDATES_PAID } else { 0 };
+        self.updates.left = self.updates.left.saturating_add(paid);
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod receiving;
 mod control;
+mod content;
 mod answering;
 mod waiting;
 
@@ -14,6 +15,7 @@ use crate::{
     hpack::Decoder,
     limits::{FRAME_BYTES_MAX, RESETS_REMEMBERED, STREAMS_MAX, WINDOW_BYTES},
     priority::Priority,
+    room::Room,
     stream::{Key, Streams},
 };
 use base::Moment;
@@ -45,21 +47,25 @@ pub struct Connection {
     pub(crate) stream_window: i64,
     /// Bytes of the largest frame that the peer takes.
     pub(crate) frame_bytes_max: usize,
-    /// Bytes that the peer may send on all streams together before it is allowed more.
-    pub(crate) grant: u32,
+    /// What the peer may send.
+    pub(crate) room: Room,
     /// The highest number of a stream that the peer has begun.
     pub(crate) last: u32,
     /// Which of the streams up to that one have begun: the lowest bit is its own.
     pub(crate) begun: u64,
     pub(crate) requests: u32,
+    /// From then on the next request is told that the end is near.
+    pub(crate) until: Moment,
     /// Whether the peer has been told our settings, and that our field blocks fill no table.
     pub(crate) has_told_settings: bool,
     pub(crate) has_told_table: bool,
+    /// Whether the peer has said that it knows our settings.
+    pub(crate) knows_settings: bool,
     /// Counts turns of answers that take turns.
     pub(crate) turn: u32,
     pub(crate) calm: Calm,
-    pub(crate) reset_lately: [u32; RESETS_REMEMBERED],
-    pub(crate) resets: usize,
+    reset_lately: Vec<u32>,
+    resets: usize,
     /// Priorities of streams that have not begun.
     pub(crate) early: Vec<(u32, Priority)>,
     pub(crate) ended: Vec<Ended>,
@@ -97,7 +103,7 @@ pub(crate) const PARTING_PING: &[u8; 8] = b"parting!";
 impl Connection {
     /// A connection that was accepted `now`.
     #[must_use]
-    pub const fn new(limits: &'static Limits, now: Moment) -> Self {
+    pub fn new(limits: &'static Limits, now: Moment) -> Self {
         Self {
             limits,
             phase: Phase::Preface,
@@ -113,15 +119,17 @@ impl Connection {
             window: WINDOW_BYTES as i64,
             stream_window: WINDOW_BYTES as i64,
             frame_bytes_max: FRAME_BYTES_MAX,
-            grant: WINDOW_BYTES,
+            room: Room::new(now),
             last: 0,
             begun: 0,
             requests: 0,
+            until: now.after(limits.connection_time),
             has_told_settings: false,
             has_told_table: false,
+            knows_settings: false,
             turn: 0,
             calm: Calm::new(now),
-            reset_lately: [0; RESETS_REMEMBERED],
+            reset_lately: Vec::new(),
             resets: 0,
             early: Vec::new(),
             ended: Vec::new(),
@@ -172,9 +180,11 @@ impl Connection {
                 return (input.len(), self.fail(fault, output));
             }
             let Some(frame) = Frame::parse(rest) else { return (used, self.wait(rest, now)) };
-            self.is_within_frame = false;
             used += HEAD_BYTES + frame.payload.len();
-            match self.take(&frame, now, output) {
+            let taken = self.take(&frame, now, output);
+            // A head that goes on has its time from its first frame on.
+            self.is_within_frame &= self.partial.is_some();
+            match taken {
                 Ok(Step::Done) => {}
                 Ok(Step::Event(event)) => return (used, event),
                 Ok(Step::Head(head)) => break head,
@@ -185,13 +195,6 @@ impl Connection {
             Ok(event) => (used, event),
             Err(fault) => (input.len(), self.fail(fault, output)),
         }
-    }
-
-    /// Whether more content of a request is to be told, or its end. What cannot take it yet reads
-    /// no more until it can.
-    #[must_use]
-    pub fn awaits_content(&self, key: Key) -> bool {
-        self.ending == Some(key) || self.streams.get(key).is_some_and(|stream| stream.is_receiving)
     }
 
     /// The number of the stream that has this key; 0 where it is over.
@@ -248,6 +251,7 @@ impl Connection {
 
     /// Gives the connection up.
     pub(crate) fn fail<'b>(&mut self, fault: Fault, output: &mut Output) -> Event<'b> {
+        self.tell_settings(output);
         frame::push_goaway(output.bytes(), self.last, fault.code);
         self.phase = Phase::Deaf;
         self.partial = None;
@@ -285,10 +289,24 @@ impl Connection {
         self.begun.checked_shr(passed).is_none_or(|begun| begun & 1 == 1)
     }
 
+    /// Whether nothing but the head of a request can come on that stream, or nothing at all.
+    pub(crate) fn is_idle_stream(&self, id: u32) -> bool {
+        // What is beyond the last of a GOAWAY may be under way, and is none of ours.
+        id.is_multiple_of(2) || (id > self.last && self.parting != Parting::Final)
+    }
+
     /// What is still on its way on that stream is to be dropped in silence.
     pub(crate) fn remember_reset(&mut self, id: u32) {
-        self.reset_lately[self.resets % RESETS_REMEMBERED] = id;
+        match self.reset_lately.get_mut(self.resets % RESETS_REMEMBERED) {
+            Some(oldest) => *oldest = id,
+            None => self.reset_lately.push(id),
+        }
         self.resets = self.resets.wrapping_add(1);
+    }
+
+    /// Whether what comes on that stream, which is not open, is to be dropped in silence.
+    pub(crate) fn is_dropped(&self, id: u32) -> bool {
+        id > self.last || self.reset_lately.contains(&id)
     }
 
     /// More bytes are needed than `rest`.

@@ -16,19 +16,36 @@ pub const ENTRY_BYTES: usize = 32;
 /// Frames that one field block may go on in; one more breaks the connection.
 pub const CONTINUATIONS_MAX: u32 = 16;
 
-/// Bytes of content that may be on their way on a connection, and on each of its streams.
+/// How many times as long as a head its field block may be. It is read to its end, since the table
+/// depends on it, and then answered with 431; a longer one breaks the connection.
+pub const BLOCK_HEADS_MAX: usize = 4;
+
+/// Bytes of memory that the requests of a connection may take while they wait for their answers:
+/// heads, and content that is not in a file. Beyond it content goes to a file at once, and a
+/// request that would have to wait, too, is refused, to be tried again.
+pub const WAITING_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Bytes of content that may be on their way on a connection, and on each of its streams, at first.
 pub const WINDOW_BYTES: u32 = 65_535;
+
+/// The same, where the way to the peer holds so much, and as long as we take what comes.
+pub const WINDOW_BYTES_MAX: u32 = 1024 * 1024;
 
 /// Streams that are reset, by either side: so many at once, and so many a second on average. Who
 /// has more of them reset breaks the connection.
 pub const RESETS: Rate = Rate { burst: 300, per_second: 30 };
 
-/// Frames that carry nothing forward (settings, pings, priorities, empty and tiny content, window
-/// updates beyond what was sent): so many at once, and so many a second on average.
+/// Frames that carry nothing forward (settings, pings, priorities, empty and tiny content), and
+/// updates of windows beyond those that are paid for: so many of each at once, and so many a second
+/// on average.
 pub const IDLE_FRAMES: Rate = Rate { burst: 1000, per_second: 200 };
 
-/// Idle frames that a frame of content sent to the peer pays for: its window updates.
-pub const IDLE_FRAMES_PAID: u32 = 3;
+/// Updates of windows that an answer pays for once all its content is sent.
+pub const UPDATES_PAID: u32 = 3;
+
+/// Bytes of content sent to the peer that pay for one more. Some clients widen both windows for
+/// every 4 KiB that they read.
+pub const UPDATE_BYTES: u32 = 256;
 
 /// Bytes of content below which a frame that is not the last counts as an idle one.
 pub const CONTENT_BYTES_MIN: usize = 16;
@@ -36,8 +53,9 @@ pub const CONTENT_BYTES_MIN: usize = 16;
 /// Streams whose priority may be told before they begin; what goes beyond them is forgotten.
 pub const EARLY_PRIORITIES_MAX: usize = 8;
 
-/// Streams that were reset lately whose late frames are dropped in silence.
-pub const RESETS_REMEMBERED: usize = 16;
+/// Streams that were reset lately whose late frames are dropped in silence: as many as are reset at
+/// once.
+pub const RESETS_REMEMBERED: usize = RESETS.burst as usize;
 
 /// Slots for streams that an idle connection keeps.
 pub const SLOTS_KEPT: usize = 2;

@@ -16,20 +16,25 @@ impl Default for Priority {
 }
 
 impl Priority {
-    /// What a `priority` field says. Of its dictionary (RFC 9651 section 3.2) `u` and `i` are
-    /// looked at; what is malformed says nothing.
+    /// What one `priority` field says.
     pub(crate) fn parse(value: &[u8]) -> Self {
         let mut priority = Self::default();
+        priority.add(value);
+        priority
+    }
+
+    /// Adds what one line of a `priority` field says. Of its dictionary (RFC 9651 section 3.2) `u`
+    /// and `i` are looked at; what is malformed says nothing.
+    pub(crate) fn add(&mut self, value: &[u8]) {
         for member in value.split(|&byte| byte == b',') {
             let item = member.split(|&byte| byte == b';').next().unwrap_or_default();
             match item.trim_ascii() {
-                [b'u', b'=', digit @ b'0'..=b'7'] => priority.urgency = digit - b'0',
-                b"i" | b"i=?1" => priority.is_incremental = true,
-                b"i=?0" => priority.is_incremental = false,
+                [b'u', b'=', digit @ b'0'..=b'7'] => self.urgency = digit - b'0',
+                b"i" | b"i=?1" => self.is_incremental = true,
+                b"i=?0" => self.is_incremental = false,
                 _ => {}
             }
         }
-        priority
     }
 }
 

@@ -72,7 +72,7 @@ fn read<'b>(
         }
         check(name, value)?;
         if name == b"priority" {
-            priority = Priority::parse(value);
+            priority.add(value);
         }
         if let Some(name) = Name::parse(name) {
             index.note(name, count);

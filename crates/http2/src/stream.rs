@@ -30,6 +30,8 @@ pub(crate) struct Stream {
     pub(crate) content_due: Option<u64>,
     /// Bytes that the peer may send before it is allowed more.
     pub(crate) grant: u32,
+    /// Bytes of content that have come and are not with whom they are for.
+    pub(crate) untaken: u32,
     pub(crate) answer: Answer,
     /// Whether the answer is one to HEAD.
     pub(crate) is_head: bool,
@@ -199,6 +201,7 @@ impl Streams {
             expects_continue: false,
             content_due: None,
             grant: WINDOW_BYTES,
+            untaken: 0,
             answer: Answer::Due,
             is_head: false,
             priority: Priority::default(),

@@ -141,24 +141,24 @@ impl Clock {
 pub struct Pace {
     /// Bytes so far, with their framing.
     pub bytes: u64,
-    waited: Duration,
+    waited_ms: u64,
     /// Waits since the last byte that were interrupted.
-    quiet: Duration,
+    quiet_ms: u64,
 }
 
 impl Pace {
     /// Nothing has come yet.
-    pub const NEW: Self = Self { bytes: 0, waited: Duration::ZERO, quiet: Duration::ZERO };
+    pub const NEW: Self = Self { bytes: 0, waited_ms: 0, quiet_ms: 0 };
 
     /// `bytes` have come after a wait.
     pub fn came(&mut self, bytes: usize, waited: Duration) {
         self.bytes += bytes as u64;
-        self.waited += waited + mem::take(&mut self.quiet);
+        self.waited_ms += millis(waited) + mem::take(&mut self.quiet_ms);
     }
 
     /// Nothing has come in a wait that is interrupted for a reason of ours.
     pub fn paused(&mut self, waited: Duration) {
-        self.quiet += waited;
+        self.quiet_ms += millis(waited);
     }
 
     /// How long to wait for the next byte: until it has been quiet for too long, or until so much
@@ -166,7 +166,13 @@ impl Pace {
     #[must_use]
     pub fn patience(&self, limits: &Limits) -> Duration {
         let paid_ms = self.bytes.saturating_mul(1000).checked_div(limits.body_rate_min);
-        let allowed = limits.body_idle_time.max(Duration::from_millis(paid_ms.unwrap_or(u64::MAX)));
-        limits.body_idle_time.min(allowed.saturating_sub(self.waited)).saturating_sub(self.quiet)
+        let idle_ms = millis(limits.body_idle_time);
+        let allowed_ms = idle_ms.max(paid_ms.unwrap_or(u64::MAX)).saturating_sub(self.waited_ms);
+        Duration::from_millis(idle_ms.min(allowed_ms).saturating_sub(self.quiet_ms))
     }
+}
+
+/// What moments are told in.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

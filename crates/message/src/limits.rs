@@ -22,6 +22,9 @@ pub struct Limits {
     pub head_time: Duration,
     /// Time that a connection may wait for its next request; then it is closed.
     pub idle_time: Duration,
+    /// Time from its beginning in which a connection takes requests; the answer to the next one
+    /// is its last, as with `requests_max`.
+    pub connection_time: Duration,
     /// Time without a byte while content is due; then 408.
     pub body_idle_time: Duration,
     /// Least bytes a second of content, on average once `body_idle_time` has passed; below it 408.
@@ -58,6 +61,7 @@ impl Default for Limits {
             head_time: Duration::from_secs(30),
             handshake_time: Duration::from_secs(10),
             idle_time: Duration::from_secs(60),
+            connection_time: Duration::from_secs(3600),
             body_idle_time: Duration::from_secs(20),
             body_rate_min: 240,
             write_stall_time: Duration::from_secs(30),

@@ -174,6 +174,20 @@ impl Diag {
         Ok(all)
     }
 
+    /// How many connections wait at the Unix socket that is this node, and how many may.
+    pub(crate) fn queue_of(&self, node: u32) -> io::Result<(u32, u32)> {
+        send(self.0.as_fd(), &request_of_unix(node), SendFlags::empty())?;
+        let mut room = vec![0; ANSWER_BYTES];
+        let (_, count) = recv(self.0.as_fd(), &mut room[..], RecvFlags::empty())?;
+        let queue = match message(room.get(..count).unwrap_or_default()) {
+            Some((ERROR, body, _)) => return Err(fault(body)),
+            Some((_, body, _)) => attribute(body, UNIX_ABOUT_BYTES, QUEUE),
+            None => None,
+        };
+        let queue = queue.and_then(|queue| Some((number32(queue, 0)?, number32(queue, 4)?)));
+        queue.ok_or_else(|| ErrorKind::InvalidData.into())
+    }
+
     /// Takes one piece of an answer; false if it was the last.
     fn take(&self, all: &mut Vec<Socket>, is_wanted: impl Fn(&Socket) -> bool) -> io::Result<bool> {
         let mut room = vec![0; ANSWER_BYTES];
@@ -182,11 +196,7 @@ impl Diag {
         while let Some((kind, body, next)) = message(rest) {
             match kind {
                 DONE => return Ok(false),
-                ERROR => {
-                    let number = body.get(..4).and_then(|code| code.try_into().ok());
-                    let number = number.map_or(0, i32::from_ne_bytes);
-                    return Err(io::Error::from_raw_os_error(number.saturating_neg()));
-                }
+                ERROR => return Err(fault(body)),
                 _ if all.len() < SOCKETS_MAX => all.extend(socket(body).filter(&is_wanted)),
                 _ => {}
             }
@@ -196,9 +206,10 @@ impl Diag {
     }
 }
 
-// <linux/netlink.h>, <linux/sock_diag.h>, <linux/inet_diag.h>.
+// <linux/netlink.h>, <linux/sock_diag.h>, <linux/inet_diag.h>, <linux/unix_diag.h>.
 
 const BY_FAMILY: u16 = 20;
+const REQUEST: u16 = 1;
 const REQUEST_AND_DUMP: u16 = 0x301;
 const ERROR: u16 = 2;
 const DONE: u16 = 3;
@@ -206,6 +217,8 @@ const HEAD_BYTES: usize = 16;
 const TCP: u8 = 6;
 const INFO: u16 = 2;
 const ALL_STATES: u32 = 0xfff << 1;
+const UNIX_ABOUT_BYTES: usize = 16;
+const QUEUE: u16 = 4;
 
 /// Asks for all sockets of one family at a port.
 fn request(family: u8, port: u16) -> Vec<u8> {
@@ -222,6 +235,42 @@ fn request(family: u8, port: u16) -> Vec<u8> {
     out.extend_from_slice(&port.to_be_bytes());
     out.resize(BYTES, 0);
     out
+}
+
+/// Asks for the queue of one socket of Unix, by its node.
+fn request_of_unix(node: u32) -> Vec<u8> {
+    const BYTES: usize = HEAD_BYTES + 24;
+    let mut out = Vec::with_capacity(BYTES);
+    out.extend_from_slice(&(BYTES as u32).to_ne_bytes());
+    out.extend_from_slice(&BY_FAMILY.to_ne_bytes());
+    out.extend_from_slice(&REQUEST.to_ne_bytes());
+    out.extend_from_slice(&[0; 8]);
+    out.extend_from_slice(&[AddressFamily::UNIX.as_raw() as u8, 0, 0, 0]);
+    // In any state; and no cookie of the kernel's.
+    for word in [u32::MAX, node, 1 << QUEUE, u32::MAX, u32::MAX] {
+        out.extend_from_slice(&word.to_ne_bytes());
+    }
+    out
+}
+
+/// What an error of the kernel's says.
+fn fault(body: &[u8]) -> io::Error {
+    let number = body.get(..4).and_then(|code| code.try_into().ok());
+    let number = number.map_or(0, i32::from_ne_bytes);
+    io::Error::from_raw_os_error(number.saturating_neg())
+}
+
+/// The value of that kind among those behind so many bytes of a message.
+fn attribute(body: &[u8], about_bytes: usize, wanted: u16) -> Option<&[u8]> {
+    let mut rest = body.get(about_bytes..)?;
+    loop {
+        let length = usize::from(number16(rest, 0)?);
+        let value = rest.get(4..length)?;
+        if number16(rest, 2) == Some(wanted) {
+            return Some(value);
+        }
+        rest = rest.get(length.next_multiple_of(4)..)?;
+    }
 }
 
 /// The message in front: its kind, what is in it, and what follows it.
@@ -244,15 +293,7 @@ fn socket(body: &[u8]) -> Option<Socket> {
         };
         Some(SocketAddr::new(ip, port))
     };
-    let mut path = None;
-    let mut rest = body.get(ABOUT_BYTES..)?;
-    while let (Some(length), Some(kind)) = (number16(rest, 0), number16(rest, 2)) {
-        let Some(value) = rest.get(4..usize::from(length)) else { break };
-        if kind == INFO {
-            path = Some(self::path(value));
-        }
-        rest = rest.get(usize::from(length).next_multiple_of(4)..).unwrap_or_default();
-    }
+    let path = attribute(body, ABOUT_BYTES, INFO).map(path);
     let state = State::of(state)?;
     Some(Socket {
         own: end(4, 8)?,

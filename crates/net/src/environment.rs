@@ -1,6 +1,7 @@
-//! What of this process's environment others get that it starts.
+//! What this process is told of where it runs, and what of that others get that it starts.
 
 use crate::systemd;
+use rustix::system::uname;
 use std::{env, ffi::OsStr, os::unix::ffi::OsStrExt, process::Command};
 
 /// What the names of variables begin with that any process may know: what steers the loader of
@@ -8,6 +9,12 @@ use std::{env, ffi::OsStr, os::unix::ffi::OsStrExt, process::Command};
 /// others.
 const HARMLESS: [&str; 8] =
     ["LD_", "MALLOC_", "GLIBC_TUNABLES", "LANG", "LC_", "TZ", "RUST_", "GANNET_FAIL"];
+
+/// The name of this machine.
+#[must_use]
+pub fn host() -> String {
+    uname().nodename().to_string_lossy().into_owned()
+}
 
 /// Has the process that `command` starts get those variables that are harmless, or, where it
 /// `reads_configs`, which may name any, all but those that are for this process alone.
@@ -26,6 +33,12 @@ fn is_harmless(name: &OsStr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_machine_has_its_name() {
+        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+        assert_eq!(host(), name.trim_end());
+    }
 
     #[test]
     fn nobody_knows_what_others_are_for() {

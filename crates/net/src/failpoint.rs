@@ -1,9 +1,9 @@
 //! Places where a test may order a fault, so that black-box tests can see the server survive it.
 //!
 //! `GANNET_FAIL="files=panic:3,send=stall:200"` panics at the third hit of `files`, and makes each
-//! hit of `send` last 200 ms; `files=hang:3` never comes back from the third hit, and
-//! `look=set:100` puts 100 in the place of the number `look`. `call=fail:3` has the third call of
-//! the kernel fail of those that starting takes.
+//! hit of `send` last 200 ms; `files=hang:3` never comes back from the third hit, `files=eat:3`
+//! takes 4 GiB of memory for a moment, and `look=set:100` puts 100 in the place of the number
+//! `look`. `call=fail:3` has the third call of the kernel fail of those that starting takes.
 //!
 //! `call=fail:1000:FILE` counts the hits of all processes together: each makes the file a byte
 //! longer, and the one fails that makes it 1000 bytes long. So a test can arm the point whenever
@@ -80,6 +80,7 @@ enum Fault {
     Panic,
     Stall(Duration),
     Hang,
+    Eat,
     Fail,
     Set(u64),
 }
@@ -93,6 +94,12 @@ enum Hits {
 
 const FOREVER: Duration = Duration::from_secs(3600);
 
+/// Takes 4 GiB of memory. None of it is written to: the machine has other uses for it.
+fn eat() {
+    const PIECE_BYTES: usize = 64 << 20;
+    drop((0..64).map(|_| Vec::with_capacity(PIECE_BYTES)).collect::<Vec<Vec<u8>>>());
+}
+
 impl Point {
     #[allow(clippy::panic, reason = "a test ordered it, and release builds never come here")]
     fn act(&self) {
@@ -104,6 +111,7 @@ impl Point {
                 std::thread::sleep(wait);
             }
             Fault::Hang if self.is_due() => std::thread::sleep(FOREVER),
+            Fault::Eat if self.is_due() => eat(),
             _ => {}
         }
     }
@@ -132,12 +140,13 @@ fn parse(text: &str) -> impl Iterator<Item = Point> {
         let fault = match verb {
             "panic" => Fault::Panic,
             "hang" => Fault::Hang,
+            "eat" => Fault::Eat,
             "fail" => Fault::Fail,
             "set" => Fault::Set(number?),
             "stall" => Fault::Stall(Duration::from_millis(number?)),
             _ => return None,
         };
-        if matches!(fault, Fault::Hang | Fault::Fail) && number.is_none() {
+        if matches!(fault, Fault::Hang | Fault::Eat | Fault::Fail) && number.is_none() {
             return None;
         }
         let hits = match words.next() {
@@ -164,16 +173,20 @@ mod tests {
         };
         check("", &[]);
         check("files", &[]);
-        check("files=explode,send=stall:soon,call=fail,files=hang,a=panic:1:/no/where", &[]);
+        check(
+            "files=explode,send=stall:soon,call=fail,files=hang,files=eat,a=panic:1:/no/where",
+            &[],
+        );
         check("files=panic", &[("files", Fault::Panic, None)]);
         check(
-            "files=panic:3, send=stall:200,files=hang:2,look=set:7,call=fail:5",
+            "files=panic:3, send=stall:200,files=hang:2,look=set:7,call=fail:5,a=eat:1",
             &[
                 ("files", Fault::Panic, Some(3)),
                 ("send", Fault::Stall(Duration::from_millis(200)), Some(200)),
                 ("files", Fault::Hang, Some(2)),
                 ("look", Fault::Set(7), Some(7)),
                 ("call", Fault::Fail, Some(5)),
+                ("a", Fault::Eat, Some(1)),
             ],
         );
     }

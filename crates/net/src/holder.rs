@@ -52,7 +52,7 @@ impl Holder {
 #[must_use]
 pub fn holder(address: SocketAddr) -> Option<Holder> {
     let mut sockets = Vec::new();
-    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+    for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
         let table = fs::read_to_string(table).unwrap_or_default();
         let inodes = table.lines().filter_map(|line| listening(line, address));
         sockets.extend(inodes.map(|inode| format!("socket:[{inode}]")));
@@ -72,7 +72,7 @@ pub fn holder(address: SocketAddr) -> Option<Holder> {
     })
 }
 
-/// The inode of the socket that `line` of /proc/net/tcp describes, if it listens where `address`
+/// The inode of the socket that `line` of such a table describes, if it listens where `address`
 /// would have to.
 fn listening(line: &str, address: SocketAddr) -> Option<&str> {
     const LISTEN: &str = "0A";

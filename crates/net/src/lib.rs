@@ -26,6 +26,7 @@ pub mod lookout;
 pub mod lock;
 pub mod shelf;
 pub mod stream;
+pub mod aside;
 pub mod terminal;
 pub mod random;
 mod pages;

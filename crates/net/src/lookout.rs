@@ -3,7 +3,7 @@
 //!
 //! A thread of its own looks, as a look may have to wait for a disk that does not answer.
 
-use crate::clock::wall;
+use crate::{clock::wall, succession::hold_signals};
 use rustix::fs::{AtFlags, CWD, Statx, StatxFlags, statx};
 use std::{
     io, mem,
@@ -54,7 +54,12 @@ impl Lookout {
         let files = Arc::new(Mutex::new(Files::default()));
         let list = Arc::clone(&files);
         let thread = thread::Builder::new().name("gannet-lookout".to_owned());
-        let thread = thread.spawn(move || look(&list, tell))?.thread().clone();
+        let work = move || {
+            // They are for the thread that does something about them.
+            hold_signals();
+            look(&list, tell);
+        };
+        let thread = thread.spawn(work)?.thread().clone();
         Ok(Self { files, thread })
     }
 

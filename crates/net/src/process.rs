@@ -199,6 +199,16 @@ pub fn overflow() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((own.into(), other.into()))
 }
 
+/// Keeps what this process has in memory out of core dumps, and from whoever is the same user.
+/// Another program that it starts has nothing to do with that.
+///
+/// # Errors
+///
+/// The kernel says no.
+pub fn keep_private() -> io::Result<()> {
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
+}
+
 /// Bounds what this process may use of the machine, lets others go first, and keeps what it reads
 /// out of core dumps: for work on what somebody else has written, keys among it.
 ///
@@ -213,7 +223,7 @@ pub fn confine(cpu_seconds: u64, memory_bytes: u64) -> io::Result<()> {
         let most = Some(maximum.map_or(most, |maximum| maximum.min(most)));
         setrlimit(resource, Rlimit { current: most, maximum: most })?;
     }
-    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    keep_private()?;
     nice(NICE_MOST)?;
     Ok(())
 }

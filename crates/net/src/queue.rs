@@ -1,6 +1,9 @@
 //! The queue of a socket that listens: who waits there to be accepted; and who found no room.
 
-use crate::{diag::number32, sys};
+use crate::{
+    diag::{Diag, number32},
+    sys,
+};
 use rustix::fd::BorrowedFd;
 use std::{fs, io};
 
@@ -29,6 +32,19 @@ impl Queue {
     }
 }
 
+impl Diag {
+    /// The queue of this socket, which listens at a path.
+    ///
+    /// # Errors
+    ///
+    /// The kernel does not tell, or it is another kind of socket.
+    pub fn queue(&self, socket: BorrowedFd<'_>) -> io::Result<Queue> {
+        let node = rustix::fs::fstat(socket)?.st_ino;
+        let (waiting, waiting_max) = self.queue_of(node as u32)?;
+        Ok(Queue { waiting: waiting.into(), waiting_max: waiting_max.into() })
+    }
+}
+
 /// How often a connection found no room in the queue it came to: any queue of this machine, or
 /// rather of its network namespace, since that has been there. The kernel's count for each socket
 /// is of no use: it holds every first ACK to one that waits for the first bytes of its clients.
@@ -37,7 +53,8 @@ impl Queue {
 ///
 /// There is no `/proc`.
 pub fn overflows() -> io::Result<u64> {
-    let text = fs::read_to_string("/proc/net/netstat")?;
+    // By this name it is also where a service sees of `/proc` only what is about processes.
+    let text = fs::read_to_string("/proc/self/net/netstat")?;
     overflows_in(&text).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
@@ -54,7 +71,10 @@ mod tests {
     use super::*;
     use std::{
         net::{TcpListener, TcpStream},
-        os::{fd::AsFd, unix::net::UnixListener},
+        os::{
+            fd::AsFd,
+            unix::net::{UnixListener, UnixStream},
+        },
     };
 
     #[test]
@@ -70,10 +90,21 @@ mod tests {
     }
 
     #[test]
-    fn a_unix_socket_tells_nothing() {
+    fn of_a_unix_socket_another_part_of_the_kernel_tells() {
         let folder = tempfile::tempdir().unwrap();
-        let listener = UnixListener::bind(folder.path().join("socket")).unwrap();
+        let path = folder.path().join("socket");
+        let listener = UnixListener::bind(&path).unwrap();
         assert!(Queue::of(listener.as_fd()).is_err());
+        let diag = Diag::open().unwrap();
+        let queue = || diag.queue(listener.as_fd()).unwrap();
+        let before = queue();
+        assert!(before.waiting == 0 && before.waiting_max > 0);
+        let _clients = [0; 3].map(|_| UnixStream::connect(&path).unwrap());
+        assert_eq!(queue(), Queue { waiting: 3, ..before });
+        let _first = listener.accept().unwrap();
+        assert_eq!(queue(), Queue { waiting: 2, ..before });
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        assert!(diag.queue(tcp.as_fd()).is_err());
     }
 
     #[test]

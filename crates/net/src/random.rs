@@ -14,6 +14,7 @@ use std::io;
 /// When the kernel does not give any.
 pub fn bytes<const N: usize>() -> io::Result<[u8; N]> {
     crate::failpoint::call()?;
+    crate::failpoint::hit("random");
     let mut bytes = [0; N];
     let mut filled = 0;
     while filled < N {

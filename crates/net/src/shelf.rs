@@ -65,6 +65,7 @@ impl Shelf {
     /// It cannot be written; then nothing of it is there.
     pub fn write(&self, name: &str, parts: &[&[u8]]) -> io::Result<()> {
         let (begun, mut file) = self.begin()?;
+        crate::failpoint::hit("shelf");
         let whole = self.folder.join(format!("{name}{WHOLE}"));
         let done = parts.iter().try_for_each(|part| file.write_all(part));
         if let Err(error) = done.and_then(|()| fs::rename(&begun, whole)) {

@@ -12,6 +12,7 @@ use std::{
         unix::fs::{FileTypeExt, OpenOptionsExt},
     },
     path::Path,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 /// What is no file, and lines go there all the same; the last is for trying out a full disk.
@@ -25,7 +26,7 @@ const PIPE_BYTES: usize = 4096;
 pub struct Sink {
     file: File,
     /// Whether its last line has no end.
-    is_torn: bool,
+    is_torn: AtomicBool,
 }
 
 /// What lines are appended to.
@@ -41,8 +42,11 @@ impl Sink {
     /// Appends lines and returns those that could not be, as the disk is full or nobody reads any
     /// more. In pieces that no other process can come in between, and no line but whole: what has
     /// come of one that did not fit is taken back, or ended before the next.
-    pub fn append<'l>(&mut self, lines: &'l [u8]) -> &'l [u8] {
-        append(&mut self.file, &mut self.is_torn, lines)
+    pub fn append<'l>(&self, lines: &'l [u8]) -> &'l [u8] {
+        let mut is_torn = self.is_torn.load(Ordering::Relaxed);
+        let left = append(&mut &self.file, &mut is_torn, lines);
+        self.is_torn.store(is_torn, Ordering::Relaxed);
+        left
     }
 }
 
@@ -54,7 +58,7 @@ impl From<OwnedFd> for Sink {
 
 impl From<File> for Sink {
     fn from(file: File) -> Self {
-        Self { file, is_torn: false }
+        Self { file, is_torn: AtomicBool::new(false) }
     }
 }
 
@@ -64,7 +68,7 @@ impl AsFd for Sink {
     }
 }
 
-impl Medium for File {
+impl Medium for &File {
     fn end(&self) -> Option<u64> {
         let stat = fstat(self).ok()?;
         let is_file = Kind::from_raw_mode(stat.st_mode) == Kind::RegularFile;
@@ -232,8 +236,8 @@ mod tests {
     fn lines_of_two_writers_stand_behind_each_other() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("access.log");
-        let (mut one, mut other) = (append_to(&path).unwrap(), append_to(&path).unwrap());
-        for (sink, line) in [(&mut one, b"a\n"), (&mut other, b"b\n")] {
+        let (one, other) = (append_to(&path).unwrap(), append_to(&path).unwrap());
+        for (sink, line) in [(&one, b"a\n"), (&other, b"b\n")] {
             assert_eq!(sink.append(line), b"");
         }
         assert_eq!(one.append(b"c\n"), b"");
@@ -356,9 +360,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let file = fs::File::create(&path).unwrap();
-        assert!(file.cut(0).is_err());
+        assert!((&file).cut(0).is_err());
         let Sink { file, .. } = append_to(&path).unwrap();
-        file.cut(0).unwrap();
+        (&file).cut(0).unwrap();
     }
 
     #[test]

@@ -5,7 +5,8 @@ use crate::stat::{self, Identity};
 use crate::sys;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
-    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, chmod, chownat, flock, open, unlink,
+    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, chmod, chownat, flock, fstat, open,
+    unlink,
 };
 use rustix::io::Errno;
 use rustix::net::{
@@ -111,7 +112,10 @@ pub fn listen_for_program(
     rustix::io::ioctl_fionbio(&socket, false)?;
     if let Some(group) = group {
         let found = Found::at(path)?;
-        chownat(&found.file, c"", None, Some(Gid::from_raw(group)), AtFlags::EMPTY_PATH)?;
+        // A service that has but one group may be forbidden even to try.
+        if fstat(&found.file)?.st_gid != group {
+            chownat(&found.file, c"", None, Some(Gid::from_raw(group)), AtFlags::EMPTY_PATH)?;
+        }
         found.set_mode(0o660)?;
     }
     Ok((socket, file))
@@ -200,6 +204,18 @@ impl Drop for SocketFile {
 #[must_use]
 pub fn is_free(path: &Path) -> bool {
     look(path).is_err_and(|errno| errno == Errno::NOENT)
+}
+
+/// A connection to whoever listens at `path`, who is not waited for.
+///
+/// # Errors
+///
+/// Nobody listens there, or too many wait already.
+pub fn connect_at_once(path: &Path) -> io::Result<OwnedFd> {
+    crate::failpoint::call()?;
+    let socket = socket(SocketType::STREAM)?;
+    connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket)
 }
 
 /// Who listens at `path`, as far as the kernel tells.
@@ -385,6 +401,20 @@ mod tests {
         assert!(!is_socket(&path));
         fs::write(&path, "precious").unwrap();
         assert!(matches!(listen_for_program(&path, Some(group)), Err(UnixError::NoSocket)));
+    }
+
+    #[test]
+    fn nobody_is_waited_for_who_accepts_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        assert!(connect_at_once(&path).is_err());
+        let socket = socket(SocketType::STREAM).unwrap();
+        bind(&socket, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        start(&socket, 1).unwrap();
+        let all: Vec<_> = (0..3).map(|_| connect_at_once(&path)).collect();
+        assert!(all[0].is_ok());
+        let kind = all[2].as_ref().unwrap_err().kind();
+        assert_eq!(kind, io::ErrorKind::WouldBlock);
     }
 
     #[test]

@@ -23,8 +23,8 @@ use base::Moment;
 use generation::{Generation, Member, Phase, Stage};
 use std::{mem, time::Duration};
 
-/// Time for a worker to get ready.
-const READY_TIME: Duration = Duration::from_secs(30);
+/// Milliseconds for a worker to get ready.
+const READY_MS: u64 = 30_000;
 
 /// Time for a check of the config.
 const CHECK_TIME: Duration = Duration::from_secs(60);
@@ -252,7 +252,7 @@ impl<S: Clone> Machine<S> {
         let Some(generation) = self.generations.last_mut().filter(is_new) else { return };
         for place in 0..generation.config.workers {
             self.workers += 1;
-            let until = now.after(READY_TIME);
+            let until = now.after(ready_time());
             generation.members.push(Member::new(self.workers, until));
             out.push(Order::Start(self.workers, generation.config.source.clone(), place));
         }
@@ -442,7 +442,7 @@ impl<S: Clone> Machine<S> {
                     Stage::Absent(until) if until <= now => {
                         self.workers += 1;
                         member.id = self.workers;
-                        member.stage = Stage::Starting(now.after(READY_TIME));
+                        member.stage = Stage::Starting(now.after(ready_time()));
                         out.push(Order::Start(member.id, config.source.clone(), place));
                     }
                     Stage::Starting(until) if until <= now && *phase == Phase::Starting => {
@@ -458,7 +458,8 @@ impl<S: Clone> Machine<S> {
             }
         }
         if is_late {
-            self.give_up(1, format!("error: a worker was not ready within {READY_TIME:?}"), out);
+            let time = ready_time();
+            self.give_up(1, format!("error: a worker was not ready within {time:?}"), out);
         }
     }
 
@@ -484,6 +485,11 @@ impl<S: Clone> Machine<S> {
             !is_gone || (generation.phase == Phase::Starting && !is_stopping)
         });
     }
+}
+
+/// Time for a worker to get ready.
+fn ready_time() -> Duration {
+    Duration::from_millis(net::failpoint::number("ready", READY_MS))
 }
 
 #[cfg(test)]

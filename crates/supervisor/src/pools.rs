@@ -14,8 +14,11 @@ use crate::{
 };
 use base::Moment;
 use config::plan::Pool;
+use control::status;
 use net::{
+    diag::Diag,
     process::Handle,
+    queue::Queue,
     store,
     unix::{self, SocketFile, UnixError},
 };
@@ -238,6 +241,23 @@ impl Pools {
     pub(crate) fn shown(&self) -> Vec<(String, PathBuf)> {
         let shown = self.all.iter().filter(|held| held.shown.is_some());
         shown.map(|held| (held.pool.name.to_string(), held.pool.shown())).collect()
+    }
+
+    /// Each, with who waits for its workers; and a connection by which it can be asked how it is.
+    pub(crate) fn looked_at(&self) -> Vec<(status::Pool, Option<OwnedFd>)> {
+        // For a server without any this costs nothing.
+        let mut diag = None;
+        let all = self.all.iter().filter(|held| matches!(held.stage, Stage::Ready | Stage::Absent));
+        let look = |held: &Held| {
+            let diag = diag.get_or_insert_with(Diag::open).as_ref().ok();
+            let queue = held.door.as_ref().and_then(|door| diag?.queue(door.socket.as_fd()).ok());
+            let Queue { waiting, waiting_max } = queue.unwrap_or_default();
+            let site = held.pool.name.to_string();
+            let pool = status::Pool { site, waiting, waiting_max, says: None };
+            let shown = held.shown.as_ref();
+            (pool, shown.and_then(|_| unix::connect_at_once(&held.pool.shown()).ok()))
+        };
+        all.map(look).collect()
     }
 
     /// Ends them all, and waits for it: the server ends.

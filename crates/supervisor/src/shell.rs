@@ -14,7 +14,6 @@ mod service;
 mod showing;
 mod signals;
 mod starting;
-mod tickets;
 mod upgrade;
 mod table;
 mod verdict;
@@ -27,11 +26,12 @@ pub use voice::{Failure, Started, Voice};
 
 use crate::{
     child::{Child, Heard, Program},
-    logs::LogFiles,
+    logs::{LogFiles, Reopened},
     machine::{Event, Machine, Note, Order, WorkerId},
     orphans,
     pools::{self as fpms, Pools},
     sockets::Sockets,
+    tickets::Tickets,
     wishes::{Asker, Desk},
 };
 use base::Moment;
@@ -58,7 +58,6 @@ use std::{
     time::Duration,
 };
 use table::Table;
-use tickets::Tickets;
 use tokio::{
     runtime::{Builder, LocalOptions, LocalRuntime},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -97,7 +96,9 @@ enum Happening {
     Worker(WorkerId, Heard),
     Wish(Wish, Asker),
     Pool(u64, fpms::Heard),
+    /// Log files were moved away, and others are open in their places.
     Reopen,
+    Reopened(Reopened),
     /// Files of certificates have changed, and what a look at them has found.
     FilesChanged,
     Renewal(u64, Heard),
@@ -107,9 +108,7 @@ enum Happening {
     /// The process that shows how the server is has something to say, or may be told more.
     Showing(u64, Heard),
     ShowingDue(u64),
-    /// It is time for another key of tickets.
-    Rotate,
-    /// It is time to look after the workers.
+    /// It is time to look after the workers, and what they share.
     Look,
     /// It is time to say that this process gets on.
     Alive,
@@ -233,7 +232,6 @@ impl<'v> Shell<'v> {
         catch(&happenings).map_err(failed)?;
         orphans::adopt().map_err(failed)?;
         watch::tick(&happenings);
-        tickets::tick(&happenings);
         Self::new(file, happenings, voice)
     }
 
@@ -298,6 +296,7 @@ impl<'v> Shell<'v> {
             if let Some(end) = self.end.take() {
                 self.end_looks();
                 self.pools.end();
+                self.logs.settle();
                 if end.is_ok() {
                     self.keeping.clear();
                 }
@@ -363,8 +362,9 @@ impl<'v> Shell<'v> {
             }
             Happening::Pool(number, heard) => self.hear_of_pool(number, heard),
             Happening::Wish(wish, asker) => self.grant(wish, asker),
-            Happening::Reopen => {
-                let kept = self.logs.reopen();
+            Happening::Reopen => self.reopen(),
+            Happening::Reopened(reopened) => {
+                let kept = self.logs.take(reopened);
                 self.workers.reopen(&self.logs, &kept);
             }
             Happening::FilesChanged => self.look_at_certificates(),
@@ -373,11 +373,10 @@ impl<'v> Shell<'v> {
             Happening::Issue => self.have_issued(),
             Happening::Showing(number, heard) => self.asked(number, heard),
             Happening::ShowingDue(number) => self.answer_showing(number),
-            // Where the kernel gives no random bytes, the key before goes on.
-            Happening::Rotate => drop(self.tickets.rotate()),
             Happening::Alive => self.service.alive(),
             Happening::Look => {
                 self.keeping.look();
+                self.tickets.renew();
                 self.show();
                 self.look_away();
                 let hung = self.workers.look().into_iter();

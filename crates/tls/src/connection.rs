@@ -1,7 +1,7 @@
 //! One connection: what its peer has sealed becomes plain, and what is for its peer is sealed.
 
 use crate::{
-    Protocol, RECORD_BYTES_MAX, SEALED_BYTES_MAX,
+    Protocol, RECORD_BYTES_MAX, SEALED_BYTES_MAX, UNREAD_BYTES_MAX,
     hello::{Hello, read_hello},
     outgoing::Outgoing,
     sites::Sites,
@@ -52,6 +52,9 @@ pub enum Event {
         /// Whether the client was known already.
         is_resumed: bool,
     },
+    /// Hands are shaken, which was the proof that an authority has looked for: nothing more is
+    /// said.
+    Proved,
     /// The peer has said that it will send nothing more.
     PeerEnded,
     /// The first bytes are not TLS. They are not used up.
@@ -97,14 +100,28 @@ pub struct Over;
 /// The type of records with alerts.
 const ALERT: u8 = 21;
 
-/// Alerts that are sent before the library has anything to say.
+/// How an alert is that ends the connection.
+const FATAL: u8 = 2;
+
+/// Alerts that are sent before the library has anything to say, or in the place of what it says.
 const UNRECOGNIZED_NAME: u8 = 112;
 const DECODE_ERROR: u8 = 50;
+const PROTOCOL_VERSION: u8 = 70;
+const HANDSHAKE_FAILURE: u8 = 40;
+
+/// What the library says in clear of a certificate that is missing: only TLS 1.3 knows of that
+/// alert, and seals it.
+const CERTIFICATE_REQUIRED: [u8; 7] = [ALERT, 3, 3, 0, 2, FATAL, 116];
 
 /// Why nobody is there for the name that was asked for.
 const NOBODY: Failure =
     Failure { why: Why::Name, words: "no site with `tls` has the name that was asked for" };
 const MALFORMED: Failure = Failure::broken("its first message is malformed");
+const TOO_OLD: Failure = Failure {
+    why: Why::Incompatible,
+    words: "the client knows none of the versions that are spoken here",
+};
+const TOO_LONG: Failure = Failure::broken("a message of its handshake is longer than 32 KiB");
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -137,7 +154,7 @@ impl Connection {
         matches!(self.state, State::Open(_))
     }
 
-    /// The site that hands are shaken for.
+    /// The site that hands are shaken for; none where they are for a proof.
     #[must_use]
     pub fn site(&self) -> Option<usize> {
         self.site
@@ -153,8 +170,8 @@ impl Connection {
     #[must_use]
     pub fn protocol(&self) -> Option<Protocol> {
         let State::Open(tls) = &self.state else { return None };
-        let is_chosen = |chosen: &Protocol| tls.alpn_protocol() == Some(chosen.name());
-        Some(Protocol::ALL.into_iter().find(is_chosen).unwrap_or(Protocol::Http1))
+        let Some(name) = tls.alpn_protocol() else { return Some(Protocol::Http1) };
+        Protocol::ALL.into_iter().find(|chosen| chosen.name() == name)
     }
 
     /// The version and the cipher suite that were chosen, as they are on the wire; 0 before.
@@ -182,6 +199,7 @@ impl Connection {
                 Hello::Incomplete => return nothing(Event::None),
                 Hello::Foreign => return nothing(Event::Foreign),
                 Hello::Malformed => return nothing(self.refuse(DECODE_ERROR, MALFORMED, output)),
+                Hello::Old => return nothing(self.refuse(PROTOCOL_VERSION, TOO_OLD, output)),
                 Hello::Of(name) => self.name = name,
                 Hello::Proof(name) => (self.name, wants_proof) = (Some(name), true),
             }
@@ -206,7 +224,10 @@ impl Connection {
                 return Received { used: sealed.len(), ..nothing(Event::None) };
             }
         };
-        let (received, is_open) = pump(tls, sealed, plain, output);
+        let (mut received, is_open) = pump(tls, sealed, plain, output);
+        if received.event == Event::None && sealed.len() - received.used >= UNREAD_BYTES_MAX {
+            received.event = Event::Failed(TOO_LONG);
+        }
         if let Event::Failed(_) = received.event {
             self.state = State::Over;
             return received;
@@ -217,6 +238,12 @@ impl Connection {
         let is_resumed = tls.handshake_kind() == Some(HandshakeKind::Resumed);
         if let State::Shaking(tls) = std::mem::replace(&mut self.state, State::Over) {
             self.state = State::Open(tls);
+        }
+        if self.site.is_none() {
+            // No site, and so nobody's terms, would stand behind an answer (RFC 8737 section 3).
+            self.end(&mut sealed[received.used..], output);
+            self.state = State::Over;
+            return Received { used: sealed.len(), ..nothing(Event::Proved) };
         }
         match received.event {
             Event::PeerEnded => received,
@@ -283,7 +310,6 @@ impl Connection {
 
     /// Ends it with an alert, before the library has come to know of it.
     fn refuse(&mut self, alert: u8, failure: Failure, output: &mut Outgoing) -> Event {
-        const FATAL: u8 = 2;
         self.state = State::Over;
         output.push(&[ALERT, 3, 3, 0, 2, FATAL, alert]);
         Event::Failed(failure)
@@ -371,10 +397,14 @@ fn say_last(tls: &mut UnbufferedServerConnection, sealed: &mut [u8], output: &mu
         // Where there is no room for it, the peer finds the end without.
         let is_said = encode(&mut message, output).is_ok();
         let record = &output.unsent()[said..];
-        if !is_said || is_alert(record) {
+        let (length, is_last) = (record.len(), !is_said || is_alert(record));
+        if record == CERTIFICATE_REQUIRED {
+            output.amend(HANDSHAKE_FAILURE);
+        }
+        if is_last {
             return;
         }
-        said += record.len();
+        said += length;
     }
 }
 
@@ -424,7 +454,7 @@ fn failure(error: &rustls::Error) -> Failure {
             | PeerIncompatible::Tls12NotOfferedOrEnabled
             | PeerIncompatible::SupportedVersionsExtensionRequired
             | PeerIncompatible::Tls13RequiredForQuic,
-        ) => (Why::Incompatible, "the client knows none of the versions that are spoken here"),
+        ) => (TOO_OLD.why, TOO_OLD.words),
         Error::PeerIncompatible(PeerIncompatible::NoSignatureSchemesInCommon) => {
             (Why::Incompatible, "the client understands the signature of none of the certificates")
         }

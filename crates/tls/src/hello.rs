@@ -20,6 +20,8 @@ pub enum Hello {
     Proof(Box<str>),
     /// Not TLS.
     Foreign,
+    /// One that knows nothing newer than TLS 1.1.
+    Old,
     /// TLS, but no such message.
     Malformed,
 }
@@ -28,6 +30,10 @@ const HANDSHAKE: u8 = 22;
 const CLIENT_HELLO: u8 = 1;
 const SERVER_NAME: u16 = 0;
 const PROTOCOLS: u16 = 16;
+const VERSIONS: u16 = 43;
+
+/// The version of TLS 1.2, and of whoever names newer ones in the extension for that.
+const TLS_1_2: u16 = 0x303;
 const HOST_NAME: u8 = 0;
 
 /// Bytes of a record's head, and of a handshake message's.
@@ -89,15 +95,16 @@ fn message(bytes: &[u8]) -> Option<Result<Cow<'_, [u8]>, ()>> {
 /// is malformed.
 fn body(message: &[u8]) -> Option<Hello> {
     let mut from = Reader(message);
-    // The version and the random bytes.
-    from.take(2 + 32)?;
+    // Behind the version are random bytes.
+    let mut is_old = from.number()? < TLS_1_2;
+    from.take(32)?;
     let session = usize::from(from.byte()?);
     from.take(session)?;
     from.list()?;
     let methods = usize::from(from.byte()?);
     from.take(methods)?;
     if from.0.is_empty() {
-        return Some(Hello::Of(None));
+        return Some(if is_old { Hello::Old } else { Hello::Of(None) });
     }
     let mut extensions = Reader(from.list()?);
     if !from.0.is_empty() {
@@ -111,8 +118,10 @@ fn body(message: &[u8]) -> Option<Hello> {
             return None;
         }
         wants_proof |= kind == PROTOCOLS && content == PROOF;
+        is_old &= kind != VERSIONS;
     }
     Some(match (name.flatten(), wants_proof) {
+        _ if is_old => Hello::Old,
         (Some(name), true) => Hello::Proof(name),
         (name, _) => Hello::Of(name),
     })
@@ -228,6 +237,24 @@ mod tests {
         }
         let nobody = hello(&[(PROTOCOLS, b"\0\x0b\x0aacme-tls/1")], 200);
         assert_eq!(read_hello(&nobody), Hello::Of(None));
+    }
+
+    #[test]
+    fn who_knows_nothing_new_is_old() {
+        const VERSION: usize = RECORD_HEAD + MESSAGE_HEAD;
+        let name = named("a.example");
+        for (version, extensions, is_old) in [
+            (TLS_1_2, &[(SERVER_NAME, &name[..])][..], false),
+            (0x302, &[(SERVER_NAME, &name)], true),
+            (0x302, &[], true),
+            (0x300, &[(SERVER_NAME, &name)], true),
+            // The extension is what counts, where there is one.
+            (0x302, &[(SERVER_NAME, &name), (VERSIONS, b"\x02\x03\x04")], false),
+        ] {
+            let mut bytes = hello(extensions, 200);
+            bytes[VERSION..VERSION + 2].copy_from_slice(&version.to_be_bytes());
+            assert_eq!(read_hello(&bytes) == Hello::Old, is_old, "{version:x} {extensions:?}");
+        }
     }
 
     #[test]

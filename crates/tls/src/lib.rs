@@ -37,6 +37,9 @@ pub const RECORD_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of a record at most as it is sent, with its head and all that TLS adds to it.
 pub const SEALED_BYTES_MAX: usize = RECORD_BYTES_MAX + 256 + 5;
 
+/// Sealed bytes that wait for what follows them at most: a record, or a message in several.
+pub const UNREAD_BYTES_MAX: usize = 2 * RECORD_BYTES_MAX;
+
 /// The protocols that may be spoken within TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {

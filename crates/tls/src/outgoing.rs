@@ -70,6 +70,12 @@ impl Outgoing {
         &mut self.bytes[self.end..]
     }
 
+    /// Says something else in the place of the last byte.
+    pub(crate) fn amend(&mut self, byte: u8) {
+        let end = self.end.saturating_sub(1);
+        self.bytes.get_mut(end).into_iter().for_each(|last| *last = byte);
+    }
+
     /// So many bytes were written there.
     pub(crate) fn filled(&mut self, count: usize) {
         self.end += count;

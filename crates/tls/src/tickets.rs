@@ -69,6 +69,7 @@ impl ProducesTickets for Tickets {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base::Moment;
     use std::sync::atomic::AtomicU64;
 
     fn keys() -> TicketKeys {
@@ -85,24 +86,24 @@ mod tests {
         let keys = keys();
         let own = tickets(keys, b"a.example");
         assert!(own.encrypt(b"state").is_none(), "there is no key yet");
-        keys.rotate(&[1; 32]);
+        keys.rotate(&[1; 32], Moment(0));
         let ticket = own.encrypt(b"state").unwrap();
         assert_ne!(own.encrypt(b"state").unwrap(), ticket);
         assert_eq!(own.decrypt(&ticket).as_deref(), Some(&b"state"[..]));
         assert_eq!(tickets(keys, b"b.example").decrypt(&ticket), None);
         for key in 2..5 {
             assert!(own.decrypt(&ticket).is_some());
-            keys.rotate(&[key; 32]);
+            keys.rotate(&[key; 32], Moment(0));
         }
         assert!(own.decrypt(&ticket).is_some());
-        keys.rotate(&[5; 32]);
+        keys.rotate(&[5; 32], Moment(0));
         assert_eq!(own.decrypt(&ticket), None);
     }
 
     #[test]
     fn what_was_changed_or_cut_is_no_ticket() {
         let keys = keys();
-        keys.rotate(&[1; 32]);
+        keys.rotate(&[1; 32], Moment(0));
         let own = tickets(keys, b"a.example");
         let ticket = own.encrypt(b"state").unwrap();
         for end in 0..ticket.len() {

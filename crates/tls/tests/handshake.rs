@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
+use base::Moment;
 use config::{Content, Plan, World};
 use control::TicketKeys;
 use rustls::{
-    CertificateCompressionAlgorithm, ClientConfig, ClientConnection, HandshakeKind,
-    ProtocolVersion, RootCertStore,
+    AlertDescription, CertificateCompressionAlgorithm, ClientConfig, ClientConnection,
+    HandshakeKind, NamedGroup, ProtocolVersion, RootCertStore,
     compress::{CertDecompressor, DecompressionFailed},
+    crypto::aws_lc_rs::kx_group::{SECP256R1, X25519, X25519MLKEM768},
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 use std::{
@@ -49,7 +51,7 @@ fn site(name: &str, words: &str) -> String {
 fn keys() -> TicketKeys {
     let words: Vec<_> = (0..TicketKeys::WORDS).map(|_| AtomicU64::new(0)).collect();
     let keys = TicketKeys::new(words.leak());
-    keys.rotate(&[7; 32]);
+    keys.rotate(&[7; 32], Moment(0));
     keys
 }
 
@@ -175,6 +177,56 @@ fn a_client_chooses_among_the_protocols_of_its_address() {
 }
 
 #[test]
+fn keys_are_exchanged_so_that_no_quantum_computer_finds_them_where_the_client_wants_that() {
+    let sites = sites(&site("a.example", ""));
+    for (group, expect) in [
+        (X25519MLKEM768, NamedGroup::X25519MLKEM768),
+        (X25519, NamedGroup::X25519),
+        (SECP256R1, NamedGroup::secp256r1),
+    ] {
+        let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+        // What is first here is what it prefers.
+        provider.kx_groups.retain(|one| one.name() != expect);
+        provider.kx_groups.insert(0, group);
+        let builder = ClientConfig::builder_with_provider(Arc::new(provider));
+        let builder = builder.with_safe_default_protocol_versions().unwrap();
+        let config = builder.with_root_certificates(roots()).with_no_client_auth();
+        let mut talk = Talk::begin(&Arc::new(config), "a.example", sites);
+        talk.talk(usize::MAX).unwrap();
+        let found = talk.client.negotiated_key_exchange_group().unwrap();
+        assert_eq!(found.name(), expect);
+        // It was not asked for another one first, which would take one more turn.
+        assert_eq!(talk.client.handshake_kind(), Some(HandshakeKind::Full));
+    }
+}
+
+/// RUSTSEC-2024-0336: one that ends before hands are shaken, as anybody on the way could say.
+#[test]
+fn an_end_while_hands_are_shaken_is_refused_or_not_believed() {
+    const END: &[u8] = b"\x15\x03\x03\0\x02\x01\0";
+    let sites = sites(&site("a.example", ""));
+    let words = "the client has refused it by an alert";
+    let refused = Event::Failed(Failure { why: Why::Refused, words });
+    for (version, event) in
+        [(&rustls::version::TLS13, refused), (&rustls::version::TLS12, Event::None)]
+    {
+        let builder = ClientConfig::builder_with_protocol_versions(&[version]);
+        let config = Arc::new(builder.with_root_certificates(roots()).with_no_client_auth());
+        let mut talk = Talk::begin(&config, "a.example", sites);
+        talk.client.write_tls(&mut talk.sealed).unwrap();
+        talk.sealed.extend_from_slice(END);
+        let (mut plain, length) = (vec![0; talk.sealed.len()], talk.sealed.len());
+        let Talk { server, sealed, output, .. } = &mut talk;
+        let received = server.receive(sealed, &mut plain, output, (sites, 0));
+        assert_eq!((received.event, received.used, received.plain), (event, length, 0));
+        talk.sealed.clear();
+        // It says why it ends, or goes on as if nothing had been said.
+        assert_eq!(talk.talk(usize::MAX).is_ok(), event == Event::None);
+        assert_eq!(talk.server.is_open(), event == Event::None);
+    }
+}
+
+#[test]
 fn content_goes_both_ways_however_it_is_cut() {
     let (sites, config) = (sites(&site("a.example", "")), Arc::new(client()));
     let content: Vec<u8> = (0..100_000u32).map(|number| number as u8).collect();
@@ -216,9 +268,12 @@ fn who_comes_back_is_known_by_the_ticket_under_the_same_terms_only() {
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
         let builder = ClientConfig::builder_with_protocol_versions(&[version]);
         let config = Arc::new(builder.with_root_certificates(roots()).with_no_client_auth());
-        let kind = |name, sites| {
+        let kind = |name, sites| -> Result<HandshakeKind, rustls::Error> {
             let mut talk = Talk::begin(&config, name, sites);
-            talk.talk(usize::MAX).map(|()| talk.client.handshake_kind().unwrap())
+            talk.talk(usize::MAX)?;
+            let tickets = u32::from(version.version == ProtocolVersion::TLSv1_3);
+            assert_eq!(talk.client.tls13_tickets_received(), tickets, "one for each handshake");
+            Ok(talk.client.handshake_kind().unwrap())
         };
         assert_eq!(kind("a.example", first), Ok(HandshakeKind::Full));
         assert_eq!(kind("a.example", again), Ok(HandshakeKind::Resumed), "another generation");
@@ -259,6 +314,56 @@ fn clients_have_to_show_a_certificate_where_one_is_asked_for_and_each_time() {
         let mut known = Talk::begin(&config, "a.example", sites);
         known.talk(usize::MAX).unwrap();
         assert_eq!(known.client.handshake_kind(), Some(HandshakeKind::Full));
+    }
+}
+
+/// Whoever looks for a proof that a name is ours has shown nothing that would let them in anywhere.
+#[test]
+fn who_looks_for_a_proof_is_asked_nothing_and_answered_nothing() {
+    let sites = sites(&site("a.example", "client-ca = \"ca.pem\""));
+    sites.prove(&[("www.a.example".to_owned(), [file("ecdsa.pem"), file("ecdsa.key")].concat())]);
+    let mut config = client();
+    config.alpn_protocols = vec![b"acme-tls/1".to_vec()];
+    for step in [1, usize::MAX] {
+        let mut talk = Talk::begin(&Arc::new(config.clone()), "www.a.example", sites);
+        talk.client.writer().write_all(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n").unwrap();
+        talk.talk(step).unwrap();
+        assert_eq!(talk.client.alpn_protocol(), Some(&b"acme-tls/1"[..]), "it is proved");
+        assert_eq!((&talk.heard[..], &talk.events[..]), (&b""[..], &[Event::Proved][..]));
+        assert!(!talk.server.is_open() && talk.server.protocol().is_none());
+        assert_eq!(talk.client.reader().read(&mut [0; 9]).unwrap(), 0, "an end in good order");
+    }
+}
+
+#[test]
+fn who_shows_no_certificate_is_told_in_words_of_the_version() {
+    let sites = sites(&site("a.example", "client-ca = \"ca.pem\""));
+    for (version, alert) in [
+        (&rustls::version::TLS12, AlertDescription::HandshakeFailure),
+        (&rustls::version::TLS13, AlertDescription::CertificateRequired),
+    ] {
+        let builder = ClientConfig::builder_with_protocol_versions(&[version]);
+        let config = builder.with_root_certificates(roots()).with_no_client_auth();
+        let mut stranger = Talk::begin(&Arc::new(config), "a.example", sites);
+        assert_eq!(stranger.talk(usize::MAX), Err(rustls::Error::AlertReceived(alert)));
+    }
+}
+
+/// What does not fit is said to be so, and not waited for.
+#[test]
+fn a_chain_that_is_too_long_is_refused() {
+    let sites = sites(&site("a.example", "client-ca = \"ca.pem\""));
+    let key = || PrivateKeyDer::from_pem_slice(&file("client.key")).unwrap();
+    let certificate = CertificateDer::from_pem_slice(&file("client.pem")).unwrap();
+    let words = "a message of its handshake is longer than 32 KiB";
+    let refused = Event::Failed(Failure { why: Why::Broken, words });
+    for (bytes, expect) in [(10_000, false), (40_000, true)] {
+        let chain = vec![certificate.clone(); bytes / certificate.len()];
+        let builder = ClientConfig::builder().with_root_certificates(roots());
+        let config = Arc::new(builder.with_client_auth_cert(chain, key()).unwrap());
+        let mut talk = Talk::begin(&config, "a.example", sites);
+        talk.talk(1000).unwrap();
+        assert_eq!(talk.events.last() == Some(&refused), expect, "{:?}", talk.events);
     }
 }
 

@@ -6,14 +6,16 @@
 //!                  └─► 502, 503, 504
 //! ```
 //!
-//! Each question has a connection of its own: one that is kept would keep a child of php-fpm from
-//! everybody else. Nothing is asked twice.
+//! Each question has a connection of its own, unless a site wants some kept: those keep children of
+//! php-fpm from everybody else (`kept.rs`). By them goes what may be asked twice without harm, as
+//! one may be closed by now; nothing else is ever asked twice.
 
 use crate::{
     asked::Asked,
     caching,
     core::Core,
     job::Done,
+    kept::Link,
     log::Kind,
     refusal::Trouble,
     socket::Socket,
@@ -22,7 +24,7 @@ use crate::{
 };
 use config::plan::{Php, Upstream};
 use control::Counter;
-use fastcgi::{Ends, Variables};
+use fastcgi::{Ends, FIRST_ID, Fault, Variables};
 use handle::php::{
     Call,
     cache::{self, Errand},
@@ -42,6 +44,8 @@ pub(crate) struct Question {
     /// Whether the request has content, be it none.
     has_content: bool,
     is_head: bool,
+    /// Whether it may be asked twice, as far as its method goes.
+    is_safe: bool,
     asked: Asked,
     /// For whom else it is asked.
     errand: Option<Errand>,
@@ -69,6 +73,7 @@ impl Question {
             ends,
             has_content: is_said || request.length == Length::Unknown,
             is_head: request.method == Method::Head,
+            is_safe: matches!(request.method, Method::Get | Method::Head),
             asked,
             errand: call.errand,
         }
@@ -76,6 +81,11 @@ impl Question {
 
     pub(crate) fn php(&self) -> &'static Php {
         self.php
+    }
+
+    /// Bytes of memory that it takes, apart from a few words for the log.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.variables.memory_bytes()
     }
 
     /// Asks it; why not where too many ask already.
@@ -103,37 +113,59 @@ impl Question {
     }
 }
 
-/// Connects, asks, and passes the answer on.
+/// Asks, and passes the answer on.
 async fn converse(
     question: Question,
     content: Content,
     core: &Core,
     sender: oneshot::Sender<Done>,
 ) {
-    let Question { php, variables, ends, has_content, is_head, asked, .. } = question;
+    let Question { php, variables, ends, has_content, is_head, is_safe, asked, .. } = question;
     let _shown = asked.show(core);
-    let failure = match connect(&php.application.address).await {
-        Err(failure) => Err((failure, Some(sender))),
-        Ok(socket) => {
-            let variables = variables.complete(has_content.then_some(content.bytes), ends);
-            let mut output = Vec::with_capacity(variables.len() + 64);
-            fastcgi::begin(&variables, &mut output);
-            let mut talk = Talk::new((socket, output, content), php, core, &asked, is_head, sender);
-            match talk.run().await {
-                Ok(()) => Ok(()),
-                Err(failure) => Err((failure, talk.sender())),
-            }
-        }
+    let may_be_kept = php.keep > 0 && is_safe && content.bytes == 0;
+    let variables = variables.complete(has_content.then_some(content.bytes), ends);
+    let talk = |link, content, sender| {
+        let question = (&*variables, may_be_kept, content);
+        Talk::new(link, question, php, core, &asked, is_head, sender).finish()
     };
-    if let Err((Failure::Upstream(status, reason), sender)) = failure {
-        core.count(Counter::AskedInVain);
-        match sender {
-            Some(sender) => {
-                // Whoever is gone needs no answer.
-                let _ = sender.send(Done::Failed(status, Trouble::of_application(reason)));
+    // Where it is of no use here it is closed, and a child is free.
+    let kept = core.kept.take(php).filter(|_| may_be_kept);
+    let mut ended = match kept {
+        Some(link) => talk(link, Content::default(), sender).await,
+        None => Err((Failure::Unheard(Fault::CutOff), Some(sender))),
+    };
+    // There was no such connection, or it was closed meanwhile.
+    if let Err((Failure::Unheard(_), Some(sender))) = ended {
+        ended = match connect(&php.application.address).await {
+            Ok(socket) => talk(Link { socket, id: FIRST_ID }, content, sender).await,
+            Err(failure) => Err((failure, Some(sender))),
+        };
+    }
+    match ended {
+        Ok(Some(link)) if may_be_kept => {
+            if core.kept.put(php, link, core.now()) {
+                core.sweeper.notify_one();
             }
-            None => asked.report(core, Kind::Failed, reason),
         }
+        Ok(_) => {}
+        Err((failure, sender)) => fail(failure, sender, core, &asked),
+    }
+}
+
+/// Tells that there is no answer, or not all of it, by the application's fault.
+fn fail(failure: Failure, sender: Option<oneshot::Sender<Done>>, core: &Core, asked: &Asked) {
+    let (status, reason) = match failure {
+        Failure::Gone => return,
+        Failure::Unheard(fault) => (fault.status(), fault.reason()),
+        Failure::Upstream(status, reason) => (status, reason),
+    };
+    core.count(Counter::AskedInVain);
+    match sender {
+        Some(sender) => {
+            // Whoever is gone needs no answer.
+            let _ = sender.send(Done::Failed(status, Trouble::of_application(reason)));
+        }
+        None => asked.report(core, Kind::Failed, reason),
     }
 }
 

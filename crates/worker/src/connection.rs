@@ -115,6 +115,11 @@ impl Future for Connection {
             let deadline = this.deadline(tick.now).min(usable_at.unwrap_or(Moment::NEVER));
             core.watch.set(place, deadline, idle_since);
         } else {
+            if this.ending != Ending::Unwanted
+                && let Some(secure) = &this.secure
+            {
+                secure.part(&turn.scratch.records, &core, this.client);
+            }
             if is_idle {
                 this.part(&mut turn);
             }

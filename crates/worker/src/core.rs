@@ -3,6 +3,7 @@
 use crate::{
     account::Account,
     ids::{self, Ids},
+    kept::Kept,
     loads::Loads,
     log::{Incident, Log},
     pool::Pool,
@@ -55,6 +56,8 @@ pub(crate) struct Core {
     pub(crate) pool: Arc<Pool>,
     /// How many requests are with each application.
     pub(crate) loads: Loads,
+    /// The connections to them that wait for a request.
+    pub(crate) kept: Kept,
     /// The answers of applications that are kept.
     pub(crate) answers: Answers,
     pub(crate) clients: Clients,
@@ -90,9 +93,20 @@ pub(crate) struct Core {
     pub(crate) is_stopping: Cell<bool>,
 }
 
-/// What a loop shares with others: pool, loads and answers of applications, table of clients,
+/// What a loop shares with others: pool, what is known of applications, table of clients,
 /// certificates, and what pages hear of: the changes of files, or how the server is.
-pub(crate) type Lent = (Arc<Pool>, (Loads, Answers), Clients, Option<&'static Sites>, News);
+pub(crate) type Lent = (Arc<Pool>, Applications, Clients, Option<&'static Sites>, News);
+
+/// What loops share of applications.
+#[derive(Clone)]
+pub(crate) struct Applications {
+    /// How many requests are with each.
+    pub(crate) loads: Loads,
+    /// The answers of theirs that are kept.
+    pub(crate) answers: Answers,
+    /// The connections to them that wait for a request.
+    pub(crate) kept: Kept,
+}
 
 /// What pages hear of, where there are any that do.
 pub(crate) type News = (Option<Arc<Changes>>, Option<Arc<Board>>);
@@ -122,8 +136,9 @@ impl Core {
         cache: Cache,
         log: Log,
         sign: Sign,
-        (pool, (loads, answers), clients, sites, (changes, board)): Lent,
+        (pool, applications, clients, sites, (changes, board)): Lent,
     ) -> Self {
+        let Applications { loads, answers, kept } = applications;
         let Sign { row: counters, trail, tally, recent, life } = sign;
         Self {
             plan,
@@ -133,6 +148,7 @@ impl Core {
             log: RefCell::new(log),
             pool,
             loads,
+            kept,
             answers,
             clients,
             sites,
@@ -160,6 +176,7 @@ impl Core {
     /// From now on, connections are told that their end is near.
     pub(crate) fn drain(&self) {
         self.is_draining.set(true);
+        self.kept.end();
         self.watch.wake_all();
     }
 

@@ -11,7 +11,7 @@ use config::{
     Plan,
     plan::{FieldEdits, Place, Policy},
 };
-use control::{Clients, Row};
+use control::{Clients, Row, kept::Keeping};
 use handle::{
     Tools,
     files::{self, Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX},
@@ -139,7 +139,7 @@ impl Explainer {
         let (now, wall_seconds) = (clock::now(), clock::wall().seconds);
         let counters = &Row::default();
         // What would be asked is told, whether or not somebody has asked it before.
-        let answers = &Answers::new(0);
+        let answers = &Answers::new(0, Keeping::default());
         let (changes, board) = (None, None);
         let tools =
             &mut Tools { folders, cache, now, wall_seconds, counters, answers, changes, board };

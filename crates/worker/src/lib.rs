@@ -28,6 +28,7 @@ mod spill;
 mod upload;
 mod pipe;
 mod loads;
+mod kept;
 mod asked;
 mod talk;
 mod caching;

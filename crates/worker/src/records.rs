@@ -6,7 +6,7 @@ use std::io;
 use tls::Outgoing;
 
 /// Bytes that one read takes from a socket. As much is always free where plain bytes go.
-pub(crate) const READ_BYTES: usize = 32 * 1024;
+pub(crate) const READ_BYTES: usize = tls::UNREAD_BYTES_MAX;
 
 /// Room for records, lent for one turn.
 #[derive(Default)]

@@ -167,10 +167,12 @@ pub(crate) fn refusal(status: Status) -> Response {
 /// Why a request in clear is not answered where TLS is spoken.
 pub(crate) const IN_CLEAR: &str = "it came in clear, and TLS is spoken here";
 
-/// The answer to a request in clear where TLS is spoken.
-pub(crate) fn in_clear(request: &Request<'_>) -> Response {
-    let Request { host, port, .. } = request;
-    let text = format!("TLS is spoken here: ask by https://{host}{port}/ instead of http://\n");
+/// The answer to what comes in clear where TLS is spoken: a request, if it is one.
+pub(crate) fn in_clear(request: Option<&Request<'_>>) -> Response {
+    let origin = request.filter(|request| !request.host.is_empty());
+    let origin = origin.map(|Request { host, port, .. }| format!("{host}{port}/"));
+    let origin = origin.unwrap_or_default();
+    let text = format!("TLS is spoken here: ask by https://{origin} instead of http://\n");
     let mut response = Response::empty(Status::BAD_REQUEST);
     response.body = Body::Bytes(Shared::from(text.into_bytes()));
     response

@@ -2,7 +2,8 @@
 
 use crate::{
     accept::accept,
-    core::{Core, News},
+    core::{Applications, Core, News},
+    kept::Kept,
     live::Live,
     loads::Loads,
     log::{Log, LogFiles, Ways, Writers},
@@ -41,8 +42,8 @@ use tokio::{
     time::timeout,
 };
 
-/// How long an idle client of a draining worker has to ask once more. One that is shut out while it
-/// asks would see its request fail.
+/// How long an idle client of a draining worker has to ask once more; the plan's drain time, where
+/// that is less. One that is shut out while it asks would see its request fail.
 const GRACE_TIME: Duration = Duration::from_secs(5);
 
 /// How long loops may take to notice that they shall accept nobody.
@@ -93,6 +94,8 @@ pub struct Setup {
     pub plan: &'static Plan,
     /// How many there are.
     pub loops: usize,
+    /// Which of the plan's worker processes this is.
+    pub place: usize,
     /// The folder that pages follow, where they do.
     pub live: Option<Live>,
     /// Where log files come from.
@@ -123,7 +126,8 @@ impl Setup {
         // Nobody looks at the others.
         let signs = Signs { rows, ..Signs::default() };
         let tickets = TicketKeys::default();
-        Ok(Self { plan, loops, live: None, files, clients, signs, tickets, board: None })
+        let (place, live, board) = (0, None, None);
+        Ok(Self { plan, loops, place, live, files, clients, signs, tickets, board })
     }
 }
 
@@ -143,7 +147,7 @@ enum Stop {
 struct Shared {
     plan: &'static Plan,
     pool: Arc<Pool>,
-    loads: (Loads, Answers),
+    applications: Applications,
     clients: Clients,
     sites: Option<&'static Sites>,
     signs: Signs,
@@ -174,15 +178,20 @@ type Orders<'o> = Pin<Box<dyn Future<Output = ()> + 'o>>;
 /// # Errors
 /// A log, memory or a thread cannot be had.
 pub fn start(setup: Setup) -> Result<Worker, StartError> {
-    let Setup { plan, loops, live, files, clients, signs, tickets, board } = setup;
+    let Setup { plan, loops, place, live, files, clients, signs, tickets, board } = setup;
     let rows = signs.rows;
+    let applications = plan.applications.len();
     let changes = live.map(Live::start).transpose().map_err(StartError::Thread)?;
     let writers = Writers::open(&plan.logs, loops, &files, rows).map_err(StartError::Log)?;
     writers.report_panics(&plan.logs);
     let shared = Shared {
         plan,
         pool: Pool::new(plan.capacity.pool_threads_max, plan.capacity.password_checks_max),
-        loads: (Loads::new(plan.applications.len()), Answers::new(plan.applications.len())),
+        applications: Applications {
+            loads: Loads::new(applications),
+            answers: Answers::new(applications, signs.tallies.keeping()),
+            kept: Kept::new(applications, (place, plan.workers.get())),
+        },
         clients,
         sites: (!plan.certificates.is_empty()).then(|| Sites::new(plan, tickets)),
         signs,
@@ -392,7 +401,7 @@ impl Loop {
 
     async fn serve(&mut self) -> io::Result<bool> {
         let Self { shared, listeners, number, ways, stopped, parted, reopened, .. } = self;
-        let Shared { pool, loads, clients, sites, news, .. } = shared.clone();
+        let Shared { pool, applications, clients, sites, news, .. } = shared.clone();
         let core = Rc::new(Core::new(
             shared.plan,
             Folders::new(&shared.plan.folders, shared.root_descriptors_max),
@@ -403,7 +412,7 @@ impl Loop {
             ),
             Log::new(&shared.plan.logs, ways.clone(), *number),
             shared.signs.of(*number),
-            (pool, loads, clients, sites, news),
+            (pool, applications, clients, sites, news),
         ));
         let mut accepting = Vec::new();
         for Listener { number, socket } in listeners.iter() {
@@ -428,12 +437,13 @@ impl Loop {
         listeners.clear();
         parted.send_modify(|count| *count += 1);
         let capacity = &shared.plan.capacity;
+        let grace_time = GRACE_TIME.min(capacity.drain_time);
         core.drain();
-        emptied(&core, stopped, Stop::Drained, GRACE_TIME).await;
+        emptied(&core, stopped, Stop::Drained, grace_time).await;
         core.is_stopping.set(true);
         shared.news.0.iter().for_each(|changes| changes.end());
         core.watch.wake_all();
-        emptied(&core, stopped, Stop::Drained, capacity.drain_time).await;
+        emptied(&core, stopped, Stop::Drained, capacity.drain_time - grace_time).await;
         if *stopped.borrow() != Stop::Drained {
             emptied(&core, stopped, Stop::Soon, capacity.stop_time).await;
         }

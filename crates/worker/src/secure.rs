@@ -55,8 +55,8 @@ pub(crate) enum Intake {
     End,
     /// It is no TLS: these bytes are in clear.
     Foreign(Vec<u8>),
-    /// It cannot go on.
-    Failed,
+    /// It does not go on.
+    Over,
 }
 
 impl Secure {
@@ -119,10 +119,8 @@ impl Secure {
             return false;
         }
         let other = core.plan.site_number(host, self.listener);
-        let (Some(sites), Some(own), Some(other)) = (core.sites, self.tls.site(), other) else {
-            return false;
-        };
-        own != other && !sites.covers(own, other, host)
+        let (Some(sites), Some(other)) = (core.sites, other) else { return false };
+        self.tls.site().is_none_or(|own| own != other && !sites.covers(own, other, host))
     }
 
     /// Takes in what has come: plain bytes at the front of `room`.
@@ -169,7 +167,7 @@ impl Secure {
         records: &mut Records,
         (core, client): (&Core, Option<IpAddr>),
     ) -> Intake {
-        let Some(sites) = core.sites else { return Intake::Failed };
+        let Some(sites) = core.sites else { return Intake::Over };
         if !self.tls.is_open() {
             core.trail.go(Phase::ShakingHands);
         }
@@ -187,23 +185,35 @@ impl Secure {
                 let (version, suite) = self.tls.terms();
                 core.tell(self.name, What::Shaken { is_resumed, version, suite });
             }
+            Event::Proved => {
+                core.count(Counter::Handshakes);
+                return Intake::Over;
+            }
             Event::PeerEnded => self.peer_has_ended = true,
             Event::Foreign => {
                 let clear = sealed[..*count].to_vec();
                 *count = 0;
                 return Intake::Foreign(clear);
             }
-            Event::Failed(Failure { why, words }) => {
-                core.count(Counter::HandshakesFailed);
-                kind(why).into_iter().for_each(|counter| core.count(counter));
-                let subject = Subject::Refused(b"");
-                let about = Some(About { client, id: None, user: None, subject });
-                core.report(&Incident { about, ..Incident::new(Kind::Refused, words) });
+            Event::Failed(failure) => {
+                report(failure, core, client);
                 *count = 0;
-                return Intake::Failed;
+                return Intake::Over;
             }
         }
         Intake::Plain(plain)
+    }
+
+    /// Takes notice of an end that comes before hands are shaken, where the client had begun to.
+    pub(crate) fn part(&self, records: &Records, core: &Core, client: Option<IpAddr>) {
+        let has_begun = self.tls.is_beginning() && records.count > 0;
+        if has_begun || self.tls.is_shaking() {
+            let words = match core.now() >= self.until {
+                true => "hands were not shaken within `handshake-time`",
+                false => "the client has left before hands were shaken",
+            };
+            report(Failure { why: Why::Broken, words }, core, client);
+        }
     }
 
     /// The last answer was cut off.
@@ -256,6 +266,14 @@ impl Secure {
         output.advance(taken);
         Ok(taken)
     }
+}
+
+/// Counts and tells of a connection that TLS could not be spoken on.
+fn report(Failure { why, words }: Failure, core: &Core, client: Option<IpAddr>) {
+    core.count(Counter::HandshakesFailed);
+    kind(why).into_iter().for_each(|counter| core.count(counter));
+    let about = Some(About { client, id: None, user: None, subject: Subject::Refused(b"") });
+    core.report(&Incident { about, ..Incident::new(Kind::Refused, words) });
 }
 
 /// What failures of that kind are counted by, beside all of them.

@@ -7,7 +7,7 @@ use net::{listener::Listening, socket};
 use std::{
     io,
     net::SocketAddr,
-    os::fd::{AsFd, BorrowedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     task::{Context, Poll, ready},
 };
 use tokio::{
@@ -57,6 +57,22 @@ impl Socket {
         Ok(match address {
             Upstream::Unix(path) => Self::Unix(UnixStream::connect(path).await?),
             Upstream::Tcp(address) => Self::Tcp(TcpStream::connect(address).await?),
+        })
+    }
+
+    /// The connection to the application at that address which this is.
+    pub(crate) fn of_application(descriptor: OwnedFd, address: &Upstream) -> io::Result<Self> {
+        Ok(match address {
+            Upstream::Unix(_) => Self::Unix(UnixStream::from_std(descriptor.into())?),
+            Upstream::Tcp(_) => Self::Tcp(TcpStream::from_std(descriptor.into())?),
+        })
+    }
+
+    /// The same for another loop to go on with.
+    pub(crate) fn into_descriptor(self) -> io::Result<OwnedFd> {
+        Ok(match self {
+            Self::Tcp(socket) => socket.into_std()?.into(),
+            Self::Unix(socket) => socket.into_std()?.into(),
         })
     }
 

@@ -25,12 +25,13 @@ use crate::{
 };
 use access::Ledger;
 use base::Moment;
+use content::Coming;
 use control::{
     Counter, counters,
     lives::Name,
     trail::{Kept, Phase},
 };
-use http2::{Event, Expiry, Given, Key};
+use http2::{Event, Expiry, Given, Key, limits::WAITING_BYTES_MAX};
 use message::{Broken, Exchange, Length, Limits, Method, Request, RequestId, Slots, Status};
 use std::{
     future::Future,
@@ -77,6 +78,8 @@ struct UnderWay {
     work: Work,
     record: Option<Box<Record>>,
     share: Option<Share>,
+    /// Its content that is not with whom it is for.
+    coming: Coming,
     /// What shows it to whoever watches over the loop.
     _kept: Option<Kept>,
     /// What counts it as one that is under way.
@@ -125,6 +128,7 @@ impl Streams {
     ) -> bool {
         self.receive(turn, from);
         self.go_on(turn, from, context);
+        self.http.widen(turn.tick.now, &mut turn.scratch.output);
         let waiting = turn.scratch.output.len();
         let room = FILL_BYTES.saturating_sub(waiting);
         let made = self.http.produce(room, turn.tick.now, &mut turn.scratch.output);
@@ -135,9 +139,7 @@ impl Streams {
         let hungry = |exchange: &UnderWay| {
             matches!(exchange.work, Work::Source(_)) && self.http.is_hungry(exchange.key)
         };
-        (!self.has_read_all && !self.is_holding())
-            || made >= room
-            || (made > 0 && self.under_way.iter().any(hungry))
+        !self.has_read_all || made >= room || (made > 0 && self.under_way.iter().any(hungry))
     }
 
     /// Acts on a deadline that has passed.
@@ -160,10 +162,7 @@ impl Streams {
         let mut block = mem::take(&mut turn.scratch.block);
         let output_bytes_max = turn.core.plan.limits.output_bytes_max;
         self.has_read_all = false;
-        while !self.has_read_all
-            && !self.is_holding()
-            && turn.scratch.output.memory_bytes() <= output_bytes_max
-        {
+        while !self.has_read_all && turn.scratch.output.memory_bytes() <= output_bytes_max {
             let mut slots = Slots::new();
             let (unread, now) = (&input[turn.unread.clone()], turn.tick.now);
             let room = (&mut block, &mut slots);
@@ -234,6 +233,9 @@ impl Streams {
         let (exchange, progress) = answering::answer(turn.core, turn.tick, request, known);
         let work = match progress {
             Progress::Answered(answered) => return self.give(answered, &exchange, giving, turn),
+            _ if is_new && self.waiting_bytes() > WAITING_BYTES_MAX => {
+                return self.send_back(key, turn, from);
+            }
             Progress::Waiting(waiting) => Work::Job(waiting),
             Progress::Calling(call, ledger) => {
                 let (ends, is_secure) = (from.socket.ends(), from.secure.is_some());
@@ -301,6 +303,7 @@ impl Streams {
             work,
             record,
             share,
+            coming: Coming::default(),
             _kept: kept,
             _counted: counted,
         });
@@ -324,22 +327,23 @@ impl Streams {
                     }
                     if let Poll::Ready(done) = polled {
                         let lost = Done::Failed(Status::INTERNAL_SERVER_ERROR, Trouble::LOST);
-                        let UnderWay { key, work, .. } = self.under_way.swap_remove(at);
+                        let UnderWay { key, work, coming, .. } = self.under_way.swap_remove(at);
                         if let Work::Job(waiting) = work {
                             let exchange = (key, waiting.exchange);
                             self.resume(exchange, done.unwrap_or(lost), turn, from);
                         }
+                        self.bring(key, &coming, turn, from);
                         continue;
                     }
                 }
-                Work::Upload(upload) => {
-                    if let Poll::Ready(Err(_)) = upload.poll_written(context) {
-                        let (key, why) = (exchange.key, Trouble::NO_ROOM);
-                        let refused = (Status::INSUFFICIENT_STORAGE, why);
-                        self.refuse_content(key, refused, turn, from);
+                Work::Upload(upload) if upload.is_writing() => {
+                    if let Poll::Ready(written) = upload.poll_written(context) {
+                        let key = exchange.key;
+                        self.wrote(key, written.is_ok(), turn, from);
                         continue;
                     }
                 }
+                Work::Upload(_) => {}
                 Work::Source(_) => self.feed(at, turn, from, context),
             }
             self.allow(at, turn);

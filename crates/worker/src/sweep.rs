@@ -19,7 +19,8 @@ const TIMER_SLACK: Duration = Duration::from_millis(2);
 pub(crate) async fn sweep(core: Rc<Core>) {
     let period = sweep_period(core.plan);
     loop {
-        let is_at_rest = core.watch.len() == 0 && core.turned_away.is_empty();
+        let is_at_rest =
+            core.watch.len() == 0 && core.turned_away.is_empty() && core.kept.is_empty();
         if is_at_rest && !core.log.borrow().is_waiting() {
             core.sweeper.notified().await;
         }
@@ -32,6 +33,7 @@ pub(crate) async fn sweep(core: Rc<Core>) {
         let now = core.now();
         core.watch.sweep(now);
         core.turned_away.sweep(now);
+        core.kept.sweep(now);
         let dropped = core.log.borrow_mut().sweep(now);
         core.count_many(Counter::LinesDropped, dropped);
         core.trail.go(Phase::Rest);

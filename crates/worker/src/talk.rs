@@ -10,6 +10,7 @@ use crate::{
     asked::Asked,
     core::Core,
     job::Done,
+    kept::Link,
     log::Kind,
     pipe::{Gone, Writer, pipe},
     socket::Socket,
@@ -45,6 +46,8 @@ const STEP_BYTES: usize = 256 * 1024;
 pub(crate) enum Failure {
     /// Nobody waits for the answer any more.
     Gone,
+    /// The application has hung up without a word, or what came was none of the answer.
+    Unheard(Fault),
     /// The application, or the way to it, is at fault.
     Upstream(Status, &'static str),
 }
@@ -64,9 +67,14 @@ impl From<Gone> for Failure {
 const LATE: Failure =
     Failure::Upstream(Status::GATEWAY_TIMEOUT, "the application took too long for its next word");
 
+/// How a conversation has ended: with a connection that is good for another one, or because of a
+/// failure; with whoever waits for the head then, if somebody still does.
+pub(crate) type Ended = Result<Option<Link>, (Failure, Option<oneshot::Sender<Done>>)>;
+
 /// A conversation under way.
 pub(crate) struct Talk<'t> {
     socket: Socket,
+    id: u16,
     php: &'static Php,
     core: &'t Core,
     asked: &'t Asked,
@@ -79,6 +87,9 @@ pub(crate) struct Talk<'t> {
     input: Vec<u8>,
     /// How many bytes at the start of `input` wait for those that complete them.
     unread_bytes: usize,
+    /// Whether anything has come; and whether all has, and nothing behind it.
+    has_heard: bool,
+    is_over: bool,
     is_head: bool,
     stage: Stage,
     /// Until it is told that there is no answer yet; `None` once it has been.
@@ -110,28 +121,38 @@ enum Happened {
 }
 
 impl<'t> Talk<'t> {
-    /// Begins to send `output`, and then `content`, to the application at the other end of the
-    /// socket; `sender` waits for its answer.
+    /// Begins to send variables, and then content, to the application at the other end of the link,
+    /// for which that may be kept or not; `sender` waits for its answer.
     pub(crate) fn new(
-        (socket, output, content): (Socket, Vec<u8>, Content),
+        Link { socket, id }: Link,
+        (variables, may_be_kept, content): (&[u8], bool, Content),
         php: &'static Php,
         core: &'t Core,
         asked: &'t Asked,
         is_head: bool,
         sender: oneshot::Sender<Done>,
     ) -> Self {
+        let mut output = Vec::with_capacity(variables.len() + 64);
+        fastcgi::begin(id, variables, may_be_kept, &mut output);
+        let has_asked = content.bytes == 0;
+        if has_asked {
+            fastcgi::stdin(id, b"", &mut output);
+        }
         Self {
             socket,
             php,
             core,
             asked,
-            answer: Answer::new(Limits::default()),
+            id,
+            answer: Answer::new(id, Limits::default()),
             output,
             written: 0,
             content,
-            has_asked: false,
+            has_asked,
             input: vec![0; READ_BYTES],
             unread_bytes: 0,
+            has_heard: false,
+            is_over: false,
             is_head,
             stage: Stage::Head(sender),
             slow: Some(Box::pin(sleep(php.slow))),
@@ -139,7 +160,18 @@ impl<'t> Talk<'t> {
     }
 
     /// Passes the answer on, to its end.
-    pub(crate) async fn run(&mut self) -> Result<(), Failure> {
+    pub(crate) async fn finish(mut self) -> Ended {
+        match self.run().await {
+            Ok(()) => {
+                let has_asked = self.has_asked && self.written == self.output.len();
+                let Self { socket, id, is_over, .. } = self;
+                Ok((has_asked && is_over).then_some(Link { socket, id }))
+            }
+            Err(failure) => Err((failure, self.sender())),
+        }
+    }
+
+    async fn run(&mut self) -> Result<(), Failure> {
         let time = self.php.time;
         loop {
             let next = poll_fn(|context| self.poll(context));
@@ -148,7 +180,7 @@ impl<'t> Talk<'t> {
                 Happened::Sent => self.send_more().await?,
                 Happened::Quiet => self.pass_on().await?,
                 Happened::Came(0) => {
-                    self.answer.finish()?;
+                    self.answer.finish().map_err(|fault| self.failure(fault))?;
                     return self.end();
                 }
                 Happened::Came(bytes) => {
@@ -231,7 +263,7 @@ impl<'t> Talk<'t> {
         self.output.clear();
         self.written = 0;
         self.has_asked = piece.is_empty();
-        fastcgi::stdin(&piece, &mut self.output);
+        fastcgi::stdin(self.id, &piece, &mut self.output);
         Ok(())
     }
 
@@ -241,11 +273,16 @@ impl<'t> Talk<'t> {
         let end = self.unread_bytes + bytes;
         let mut at = 0;
         loop {
-            let (used, event) = self.answer.receive(&input[at..end])?;
+            let received = self.answer.receive(&input[at..end]);
+            let (used, event) = received.map_err(|fault| self.failure(fault))?;
+            self.has_heard = true;
             at += used;
             match event {
                 Event::Incomplete => break,
-                Event::End => return Ok(true),
+                Event::End => {
+                    self.is_over = at == end && self.answer.is_over();
+                    return Ok(true);
+                }
                 Event::Stderr(line) => {
                     self.asked.report(self.core, Kind::Stderr, &String::from_utf8_lossy(&line));
                 }
@@ -258,6 +295,11 @@ impl<'t> Talk<'t> {
         self.unread_bytes = end - at;
         self.input = input;
         Ok(false)
+    }
+
+    /// What a fault of the application's comes to.
+    fn failure(&self, fault: Fault) -> Failure {
+        if self.has_heard { fault.into() } else { Failure::Unheard(fault) }
     }
 
     /// Passes on what may be fetched while the answer is awaited.
@@ -348,7 +390,7 @@ impl<'t> Talk<'t> {
     }
 
     /// Whoever waits for the head, if somebody still does.
-    pub(crate) fn sender(self) -> Option<oneshot::Sender<Done>> {
+    fn sender(self) -> Option<oneshot::Sender<Done>> {
         match self.stage {
             Stage::Head(sender) | Stage::Gathering(sender, ..) => Some(sender),
             Stage::Passing(_) | Stage::Discarding => None,

@@ -22,6 +22,8 @@ pub(crate) struct Upload {
     pub(crate) exchange: Suspended,
     pub(crate) question: Question,
     writing: Option<Step<Written>>,
+    /// Bytes that are being written.
+    writing_bytes: usize,
     content: Content,
 }
 
@@ -35,19 +37,33 @@ pub(crate) enum Refused {
 
 impl Upload {
     pub(crate) fn new(exchange: Suspended, question: Question) -> Self {
-        Self { exchange, question, writing: None, content: Content::default() }
+        Self { exchange, question, writing: None, writing_bytes: 0, content: Content::default() }
     }
 
-    /// Takes a piece.
-    pub(crate) fn take(&mut self, piece: &[u8], pool: &Arc<Pool>) -> Result<(), Refused> {
+    /// Bytes of memory that this takes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let content_bytes = self.content.memory.len() + self.writing_bytes;
+        self.exchange.head.len() + self.question.memory_bytes() + content_bytes
+    }
+
+    /// Takes a piece. If there is no more room in memory than so many bytes, what is there goes to
+    /// the file, however little it is.
+    pub(crate) fn take(
+        &mut self,
+        piece: &[u8],
+        room_bytes: usize,
+        pool: &Arc<Pool>,
+    ) -> Result<(), Refused> {
         let content = &mut self.content;
         content.bytes += piece.len() as u64;
         if content.bytes > self.question.php().content_bytes_max {
             return Err(Refused::TooLarge);
         }
         content.memory.extend_from_slice(piece);
-        if content.memory.len() > MEMORY_BYTES && self.writing.is_none() {
+        let is_much = content.memory.len() > MEMORY_BYTES || piece.len() > room_bytes;
+        if is_much && self.writing.is_none() {
             let bytes = std::mem::take(&mut content.memory);
+            self.writing_bytes = bytes.len();
             let step = content.spill.write(bytes, pool).ok_or(Refused::Busy)?;
             self.writing = Some(step);
         }
@@ -59,11 +75,16 @@ impl Upload {
         self.writing.is_some()
     }
 
+    /// Bytes that are not where they shall be, as something is being written.
+    pub(crate) fn unwritten_bytes(&self) -> usize {
+        if self.writing_bytes > 0 { self.writing_bytes + self.content.memory.len() } else { 0 }
+    }
+
     /// Waits until it is written.
     pub(crate) fn poll_written(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(step) = &mut self.writing else { return Poll::Ready(Ok(())) };
         let written = ready!(Pin::new(step).poll(context));
-        self.writing = None;
+        (self.writing, self.writing_bytes) = (None, 0);
         let written = written.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
         Poll::Ready(written.map(|written| self.content.spill.wrote(written)))
     }

@@ -79,6 +79,9 @@ pub(super) struct Load {
     pub(super) variant: Variant,
     pub(super) access_log: bool,
     pub(super) compression: Compression,
+    /// What the 99th of a hundred answers may take at most, as a multiple of what it takes with the
+    /// first of the peers.
+    pub(super) tail_max: Option<f64>,
     /// Memory of gannet after the load, in MiB at most.
     pub(super) memory_mib_max: Option<f64>,
     /// The peers with what gannet may cost at most, as a multiple of what the peer costs; a peer
@@ -103,6 +106,8 @@ pub(super) enum Variant {
     Routed,
     /// With a user and the right password.
     Password,
+    /// For what a program has said before, which is kept for a moment.
+    Cached,
     /// Over TLS.
     Secure(Hands),
     /// Over HTTP/2, so many at once on each of so many kept connections.
@@ -199,6 +204,7 @@ pub(super) const PLAIN: Load = Load {
     variant: Variant::Plain,
     access_log: false,
     compression: Compression::Off,
+    tail_max: None,
     memory_mib_max: None,
     peers: &[],
 };

@@ -68,6 +68,8 @@ const CROWD_ADDRESSES: usize = 50;
 pub(super) struct Slice {
     pub(super) requests: f64,
     pub(super) seconds: f64,
+    /// Milliseconds that 99 of a hundred answers took at most, where that is known.
+    pub(super) tail_ms: Option<f64>,
 }
 
 /// The request of a browser that takes these codings for `target`; `etag` makes it conditional.
@@ -118,7 +120,7 @@ pub(super) fn script(
 /// Lets wrk run `script` against the origin `server`, as `http://127.0.0.1:80`, for one slice.
 pub(super) fn slice(script: &Path, server: &str, round: usize) -> Outcome<Slice> {
     let mut wrk = bounded("wrk", SLICE_SECONDS_MAX, &machine::root());
-    wrk.args(["--threads", "1", "--duration", SLICE_SECONDS]);
+    wrk.args(["--latency", "--threads", "1", "--duration", SLICE_SECONDS]);
     wrk.args(["--connections", &CONNECTIONS.to_string(), "--script"]).arg(script);
     wrk.args([&format!("{server}/"), "--", &round.to_string()]);
     let report = finish(&mut wrk)?.output;
@@ -156,7 +158,7 @@ impl Slice {
             count.trim().parse::<f64>().ok()
         };
         let (requests, failed) = (count("succeeded")?, count("failed")?);
-        (requests > 0.0 && failed == 0.0).then_some(Self { requests, seconds })
+        (requests > 0.0 && failed == 0.0).then_some(Self { requests, seconds, tail_ms: None })
     }
 
     /// What wrk's report says; nothing if anything went wrong in the slice.
@@ -168,8 +170,18 @@ impl Slice {
         let (requests, rest) = line.trim().split_once(" requests in ")?;
         let seconds = rest.split_once("s,")?.0.parse().ok()?;
         let requests = requests.parse().ok()?;
-        (requests > 0.0).then_some(Self { requests, seconds })
+        let tail = report.lines().find_map(|line| line.trim().strip_prefix("99%"));
+        let tail_ms = tail.and_then(|tail| milliseconds(tail.trim()));
+        (requests > 0.0).then_some(Self { requests, seconds, tail_ms })
     }
+}
+
+/// A time as wrk writes it, such as `1.25ms`.
+fn milliseconds(text: &str) -> Option<f64> {
+    let units = [("us", 1e-3), ("ms", 1.0), ("s", 1e3)];
+    let (number, each) =
+        units.iter().find_map(|(unit, each)| Some((text.strip_suffix(unit)?, each)))?;
+    Some(number.parse::<f64>().ok()? * each)
 }
 
 /// An answer, without its content.
@@ -320,7 +332,11 @@ mod tests {
         let report = "Running 1s test @ http://127.0.0.1:8080/\n  1 threads and 64 connections\n\
                       \x20 60211 requests in 1.02s, 64.10MB read\nRequests/sec:  59030.39\n";
         let check = |report: &str, expect| assert_eq!(Slice::parse(report), expect);
-        check(report, Some(Slice { requests: 60211.0, seconds: 1.02 }));
+        let (requests, seconds, tail_ms) = (60211.0, 1.02, None);
+        check(report, Some(Slice { requests, seconds, tail_ms }));
+        let report =
+            format!("  Latency Distribution\n     50%  710.00us\n     99%    1.25ms\n{report}");
+        check(&report, Some(Slice { requests, seconds, tail_ms: Some(1.25) }));
         check(&format!("{report}  Non-2xx or 3xx responses: 60211\n"), None);
         check(&format!("{report}  Socket errors: connect 0, read 1, write 0, timeout 0\n"), None);
         check("  0 requests in 1.00s, 0.00B read\n", None);
@@ -333,9 +349,10 @@ mod tests {
                       requests: 100000 total, 100032 started, 100000 done, 99990 succeeded, \
                       0 failed, 0 errored, 0 timeout\n";
         let check = |report: &str, expect| assert_eq!(Slice::parse_streams(report), expect);
-        check(report, Some(Slice { requests: 99990.0, seconds: 1.02 }));
+        let (requests, tail_ms) = (99990.0, None);
+        check(report, Some(Slice { requests, seconds: 1.02, tail_ms }));
         let short = report.replace("1.02s", "26.22ms");
-        check(&short, Some(Slice { requests: 99990.0, seconds: 0.02622 }));
+        check(&short, Some(Slice { requests, seconds: 0.02622, tail_ms }));
         check(&report.replace("0 failed", "1 failed"), None);
         check("unable to connect to 127.0.0.2:1\n", None);
     }

@@ -38,6 +38,8 @@ pub(super) enum Peer {
     GannetQuiet,
     /// gannet without the guard that its case is about.
     GannetOpen,
+    /// gannet with a file in the place of the program that its case is about.
+    GannetFile,
     /// nginx with `open_file_cache`.
     Nginx,
     /// nginx without it, which is its default.
@@ -57,6 +59,7 @@ impl Peer {
             Self::GannetQuick => "gannet, one process",
             Self::GannetQuiet => "gannet, no log",
             Self::GannetOpen => "gannet, no guard",
+            Self::GannetFile => "gannet, a file",
             Self::Nginx => "nginx",
             Self::NginxStock => "nginx, stock",
             Self::Lighttpd => "lighttpd",
@@ -94,7 +97,8 @@ impl<'c> Stage<'c> {
             | Peer::GannetWorker
             | Peer::GannetQuick
             | Peer::GannetQuiet
-            | Peer::GannetOpen => self.gannet(peer, (&root, secure), port, &file),
+            | Peer::GannetOpen
+            | Peer::GannetFile => self.gannet(peer, (&root, secure), port, &file),
             Peer::Nginx | Peer::NginxStock => {
                 self.nginx((&root, secure), port, &file, peer == Peer::Nginx)?
             }
@@ -109,7 +113,8 @@ impl<'c> Stage<'c> {
             | Peer::GannetWorker
             | Peer::GannetQuick
             | Peer::GannetQuiet
-            | Peer::GannetOpen => machine::release().join("gannet"),
+            | Peer::GannetOpen
+            | Peer::GannetFile => machine::release().join("gannet"),
             Peer::Nginx | Peer::NginxStock => "nginx".into(),
             Peer::Lighttpd => "lighttpd".into(),
             Peer::H2o => "h2o".into(),
@@ -137,7 +142,8 @@ impl<'c> Stage<'c> {
             | Peer::GannetWorker
             | Peer::GannetQuick
             | Peer::GannetQuiet
-            | Peer::GannetOpen => command.arg("run").arg(configuration),
+            | Peer::GannetOpen
+            | Peer::GannetFile => command.arg("run").arg(configuration),
             Peer::Nginx | Peer::NginxStock | Peer::H2o => command.arg("-c").arg(configuration),
             Peer::Lighttpd => command.arg("-D").arg("-f").arg(configuration),
             Peer::Floor => command.arg(port.to_string()).args(self.canned()?),
@@ -168,8 +174,9 @@ impl<'c> Stage<'c> {
             Variant::Password => format!("auth = {{ users = {{ {USER} = \"{HASH}\" }} }}\n"),
             Variant::Routed => routes(),
             Variant::Limited => "limit = { rate = \"1000000/s\", burst = 1000000 }\n".to_owned(),
-            _ if matches!(self.site, Site::Program { .. }) => {
-                format!("php = {{ socket = {:?} }}\n", self.content.application())
+            variant if matches!(self.site, Site::Program { .. }) => {
+                let cache = if variant == Variant::Cached { ", micro-cache = \"1h\"" } else { "" };
+                format!("php = {{ socket = {:?}{cache} }}\n", self.content.application())
             }
             _ => String::new(),
         };
@@ -293,7 +300,8 @@ impl<'c> Stage<'c> {
             (Variant::Routed, _) => locations(),
             (_, Site::Program { .. }) => format!(
                 "location ~ \\.php(/|$) {{ include /etc/nginx/snippets/fastcgi-php.conf; \
-                 include /etc/nginx/fastcgi.conf; fastcgi_pass unix:{}; }}",
+                 include /etc/nginx/fastcgi.conf; fastcgi_buffer_size 16k; fastcgi_buffers 16 16k; \
+                 fastcgi_pass unix:{}; }}",
                 self.content.application().display()
             ),
             _ => String::new(),

@@ -13,7 +13,7 @@ use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::Outcome;
-use super::cases::{Case, Kind, Load, PLAIN, SMALL, Site};
+use super::cases::{BROWSER_CODINGS, Case, Compression, Kind, Load, PLAIN, SMALL, Site, Variant};
 use super::content::Content;
 use super::load;
 use super::measure::median;
@@ -42,11 +42,35 @@ pub(super) const CASES: &[Case] = &[
         }),
     },
     Case {
+        name: "php",
+        what: "the same with 60 KB, as the front page of WordPress has",
+        kind: Kind::Load(Load {
+            site: PAGE,
+            tail_max: Some(1.05),
+            peers: &[(Peer::Nginx, Some(0.8))],
+            ..PLAIN
+        }),
+    },
+    Case {
+        name: "micro-cache",
+        what: "a page of 60 KB that PHP has made once, beside a file of that size",
+        kind: Kind::Load(Load {
+            site: PAGE,
+            variant: Variant::Cached,
+            compression: Compression::Kept(BROWSER_CODINGS),
+            peers: &[(Peer::GannetFile, Some(1.3))],
+            ..PLAIN
+        }),
+    },
+    Case {
         name: "php-slow",
         what: "500 clients read 2 MB of PHP slowly while 64 others ask for 0.9 KB",
         kind: Kind::Readers(500, 0.95),
     },
 ];
+
+/// A page as large as people's are.
+const PAGE: Site = Site::Program { bytes: 60 * 1024 };
 
 /// What fast clients ask for beside slow ones.
 const FAST: Load = Load { site: Site::Program { bytes: SMALL }, ..PLAIN };

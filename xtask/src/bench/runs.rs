@@ -101,12 +101,20 @@ impl Bench {
             table.row(cells);
         }
         if load.compression.is_done() {
-            let target = targets(load.site).next().ok_or("a site without targets")?;
-            let request = request(&target, Variant::Close, load.compression.accepted(), None);
             for entrant in &entrants {
+                let target = targets(entrant.site).next().ok_or("a site without targets")?;
+                let request = request(&target, Variant::Close, load.compression.accepted(), None);
                 let (name, bytes) = (entrant.server.peer.name(), entrant.server.weigh(&request)?);
                 table.note(format!("Bytes of an answer of {name}, with its head: {bytes}"));
             }
+        }
+        if let (Some(limit), Some(other)) = (load.tail_max, others.first()) {
+            let [own, its] = [gannet, other].map(|entrant| median(&entrant.tails));
+            let (name, word) = (other.server.peer.name(), verdict(own / its, limit));
+            table.note(format!(
+                "99 of 100 answers within: {own:.2} ms, {name} {its:.2} ms, at most {limit:.2} of \
+                 that: {word}"
+            ));
         }
         if let Some(limit) = load.memory_mib_max {
             let memory = gannet.server.memory_bytes()? as f64 / MIB;
@@ -228,12 +236,17 @@ struct Entrant {
     pem: PathBuf,
     microseconds: Vec<f64>,
     rates: Vec<f64>,
+    tails: Vec<f64>,
 }
 
 impl Entrant {
     /// Starts `peer` and makes sure that it answers what the load will ask for.
     fn new(peer: Peer, load: &Load, content: &Content) -> Outcome<Self> {
-        let Load { site, access_log, compression, variant, .. } = *load;
+        let Load { access_log, compression, variant, .. } = *load;
+        let site = match (peer, load.site) {
+            (Peer::GannetFile, Site::Program { bytes }) => Site::Single { bytes },
+            (_, site) => site,
+        };
         let is_conditional = variant == Variant::Conditional;
         let codings = compression.accepted();
         let stage = Stage { content, site, access_log, compression, variant };
@@ -266,10 +279,10 @@ impl Entrant {
             return Err(format!("{name}: status, bytes, close {is:?}, not {expect:?}").into());
         }
         let name = format!("{peer:?}-{}", server.address.port());
-        let script = load::script(load, etag.as_deref(), content, &name)?;
+        let script = load::script(&Load { site, ..*load }, etag.as_deref(), content, &name)?;
         let (pem, _) = content.pair()?;
-        let (microseconds, rates) = (Vec::new(), Vec::new());
-        Ok(Self { server, site, variant, script, pem, microseconds, rates })
+        let (microseconds, rates, tails) = Default::default();
+        Ok(Self { server, site, variant, script, pem, microseconds, rates, tails })
     }
 
     /// One slice of load; counted or not.
@@ -299,6 +312,7 @@ impl Entrant {
         if counts {
             self.microseconds.push(spent.as_secs_f64() * 1e6 / slice.requests);
             self.rates.push(slice.requests / slice.seconds);
+            self.tails.extend(slice.tail_ms);
         }
         Ok(())
     }

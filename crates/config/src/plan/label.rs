@@ -1,6 +1,6 @@
 //! What requests are counted by: a label for each site and for each of its routes.
 
-use super::{Node, Route, Routes, Site};
+use super::{Action, Node, Route, Routes, Site};
 
 /// Labels of a plan at most. Sites go first; what gets none is counted with others.
 pub const LABELS_MAX: usize = 1_000;
@@ -67,9 +67,20 @@ pub(super) fn give(sites: &mut [Site]) -> Vec<Label> {
                 }
                 _ => *label,
             };
+            keep_by(*label, route);
         }
     }
     labels
+}
+
+/// Has pages of PHP that are kept for a moment be counted by the label of their site.
+fn keep_by(label: usize, route: &mut Route) {
+    let cases = route.cases.iter_mut().map(|case| &mut case.policy);
+    for policy in cases.chain([&mut route.policy]) {
+        if let Action::Php(php) = &mut policy.action {
+            php.cache.iter_mut().for_each(|cache| cache.label = label);
+        }
+    }
 }
 
 /// All routes of a site.
@@ -89,7 +100,7 @@ fn all(routes: &mut Routes) -> Vec<&mut Route> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Action, Branch, Place};
+    use crate::plan::{Branch, Place};
 
     fn route(key: &str) -> Route {
         Route::plain(key, Place::of("here"), Action::NotFound)

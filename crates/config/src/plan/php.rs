@@ -25,6 +25,8 @@ pub struct Php {
     pub buffer_bytes_max: u64,
     /// Requests of this process that may be with it at a time.
     pub requests_max: usize,
+    /// Connections that wait for the next request, at most, in all worker processes together.
+    pub keep: usize,
     /// Whether answers are kept for a moment.
     pub cache: Option<Cache>,
 }
@@ -32,6 +34,8 @@ pub struct Php {
 /// How long answers are kept that are the same for everybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cache {
+    /// What its site is counted by: a place in [`super::Plan::labels`].
+    pub label: usize,
     /// Time for which one is fresh, at most.
     pub time: Duration,
     /// Time for which it is given after that while another is on its way.
@@ -81,6 +85,7 @@ impl Php {
             content_bytes_max: Self::CONTENT_BYTES_MAX,
             buffer_bytes_max: 256 << 20,
             requests_max: 512,
+            keep: 0,
             cache: None,
         }
     }

@@ -39,6 +39,7 @@ pub(crate) fn resolve(
     set(&mut limits.head_time, words.head_time);
     set(&mut limits.handshake_time, words.handshake_time);
     set(&mut limits.idle_time, words.idle_time);
+    set(&mut limits.connection_time, words.connection_time);
     set(&mut limits.body_idle_time, words.body_idle_time);
     set(&mut limits.body_rate_min, words.body_rate_min);
     set(&mut limits.write_stall_time, words.write_stall_time);

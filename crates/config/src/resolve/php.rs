@@ -58,8 +58,26 @@ pub(crate) fn resolve(
     php.buffer_bytes_max =
         buffer_bytes_max.as_ref().map_or(php.buffer_bytes_max, |word| word.value);
     php.requests_max = requests_max.as_ref().map_or(php.requests_max, |word| word.value);
+    php.keep = keep(&word.value, is_own, context);
     php.cache = cache(&word.value, is_own, context);
     Some(php)
+}
+
+/// How many connections are kept for the next request.
+fn keep(words: &Words, is_own: bool, context: &mut Context<'_>) -> usize {
+    let Words { keep: Some(keep), workers, socket, address, .. } = words else { return 0 };
+    let count = workers.as_ref().map_or(plan::WORKERS, |word| word.value);
+    let is_ours = socket.is_none() && address.is_none();
+    if is_ours && is_own && keep.value > count / 2 {
+        let cause = format!("`keep = {}` is more than half of the {count} `workers`", keep.value);
+        let mistake = Mistake::new(keep.span, cause, "nobody else could have those");
+        let help = match count / 2 {
+            0 => "leave it out: the one worker is for whoever comes".to_owned(),
+            most => format!("at most `keep = {most}`, or more `workers`"),
+        };
+        context.mistakes.push(mistake.help(help));
+    }
+    keep.value
 }
 
 /// For how long pages are kept, if they are.
@@ -78,7 +96,7 @@ fn cache(words: &Words, is_own: bool, context: &mut Context<'_>) -> Option<Cache
     let stale = cache_stale.as_ref().map_or(Duration::from_secs(10), |word| word.value);
     let bytes_max = cache_bytes_max.as_ref().map_or(64 << 20, |word| word.value);
     let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
-    Some(Cache { time: time.value, stale, bytes_max })
+    Some(Cache { label: 0, time: time.value, stale, bytes_max })
 }
 
 fn of_address(word: &Word<String>, is_own: bool, context: &mut Context<'_>) -> Option<Upstream> {

@@ -54,17 +54,7 @@ pub(crate) fn of_site(
     if mode == Mode::Off {
         return None;
     }
-    if let (Some(hsts), Some(redirect)) = (&words.hsts, &words.redirect)
-        && hsts.value
-        && !redirect.value
-    {
-        let cause = "`hsts` sends browsers to TLS, and `redirect` does not";
-        context.mistakes.push(
-            Mistake::new(hsts.span, cause, "by TLS only")
-                .also(redirect.span, "without it, too")
-                .help("leave one of them out"),
-        );
-    }
+    check_clear(words, context);
     let certificates = match mode {
         Mode::Auto | Mode::Internal => {
             let is_auto = mode == Mode::Auto;
@@ -120,6 +110,21 @@ fn check_effects(words: &written::Tls, mode: Mode, context: &mut Context<'_>) {
         let mistake = Mistake::new(*span, cause, "has no effect");
         let help = "leave it out, or leave out `mode`";
         context.mistakes.push(mistake.also(mode.span, label).help(help));
+    }
+}
+
+/// Refuses to have answered without TLS what is promised to be had with it only.
+fn check_clear(words: &written::Tls, context: &mut Context<'_>) {
+    let Some(redirect) = words.redirect.as_ref().filter(|redirect| !redirect.value) else { return };
+    let hsts = words.hsts.as_ref().filter(|hsts| hsts.value).map(|word| word.span);
+    let authorities = words.client_ca.as_ref().map(|word| word.span);
+    for (promise, cause, label) in [
+        (hsts, "`hsts` sends browsers to TLS, and `redirect` does not", "by TLS only"),
+        (authorities, "without TLS nobody can show a certificate", "with a certificate only"),
+    ] {
+        let mistake = promise.map(|span| Mistake::new(span, cause, label));
+        let mistake = mistake.map(|one| one.also(redirect.span, "without TLS, too"));
+        context.mistakes.extend(mistake.map(|one| one.help("leave one of them out")));
     }
 }
 

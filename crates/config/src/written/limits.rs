@@ -20,6 +20,7 @@ pub(crate) struct Limits {
     pub(crate) head_time: Option<Word<Duration>>,
     pub(crate) handshake_time: Option<Word<Duration>>,
     pub(crate) idle_time: Option<Word<Duration>>,
+    pub(crate) connection_time: Option<Word<Duration>>,
     pub(crate) body_idle_time: Option<Word<Duration>>,
     pub(crate) body_rate_min: Option<Word<u64>>,
     pub(crate) write_stall_time: Option<Word<Duration>>,
@@ -109,6 +110,13 @@ pub(crate) const LIMITS: Section<Limits> = Section {
             preset: Preset::Value(r#""1m""#),
             example: r#""15s""#,
             value: &At(Time(1..=24 * HOUR), |limits: &mut Limits| &mut limits.idle_time),
+        },
+        Setting {
+            name: "connection-time",
+            doc: "The time in which a connection takes requests; the next one's answer is its last.",
+            preset: Preset::Value(r#""1h""#),
+            example: r#""10m""#,
+            value: &At(Time(1..=8760 * HOUR), |limits: &mut Limits| &mut limits.connection_time),
         },
         Setting {
             name: "body-idle-time",

@@ -24,6 +24,7 @@ pub(crate) struct Php {
     pub(crate) content_bytes_max: Option<Word<u64>>,
     pub(crate) buffer_bytes_max: Option<Word<u64>>,
     pub(crate) requests_max: Option<Word<usize>>,
+    pub(crate) keep: Option<Word<usize>>,
     pub(crate) cache: Option<Word<Duration>>,
     pub(crate) cache_stale: Option<Word<Duration>>,
     pub(crate) cache_bytes_max: Option<Word<u64>>,
@@ -128,6 +129,15 @@ pub(crate) const PHP: Section<Php> = Section {
             preset: Preset::Value("512"),
             example: "64",
             value: &At(Count(1..=65_536), |php: &mut Php| &mut php.requests_max),
+        },
+        Setting {
+            name: "keep",
+            doc: "The most connections to php-fpm that are kept for the next request, by all worker \
+                  processes together. Each holds one of its workers, so half of `workers` is the \
+                  most.",
+            preset: Preset::Words("none: each request has a connection of its own"),
+            example: "2",
+            value: &At(Count(1..=2048), |php: &mut Php| &mut php.keep),
         },
         Setting {
             name: "micro-cache",

@@ -69,16 +69,45 @@ fn figures_are_whole_and_each_is_there_once() {
             ("gannet_reloads_total{outcome=\"failed\"}", 1.0),
             ("gannet_last_reload_failed", 1.0),
             ("gannet_certificate_end_seconds{file=\"/a.pem\"}", 1_800_000_000.0),
+            ("gannet_certificate_failed{file=\"/a.pem\"}", 1.0),
+            ("gannet_php_up{site=\"example.com\"}", 1.0),
+            ("gannet_php_up{site=\"mute\"}", 0.0),
+            ("gannet_php_workers{site=\"example.com\",state=\"busy\"}", 4.0),
+            ("gannet_php_workers{site=\"example.com\",state=\"idle\"}", 2.0),
+            ("gannet_php_workers_busy_most{site=\"example.com\"}", 6.0),
+            ("gannet_php_workers_all_busy_total{site=\"example.com\"}", 8.0),
+            ("gannet_php_slow_total{site=\"example.com\"}", 10.0),
+            ("gannet_php_requests_total{site=\"example.com\"}", 18.0),
+            ("gannet_php_queue{site=\"mute\"}", 1.0),
+            ("gannet_php_queue_max{site=\"example.com\"}", 1022.0),
+            ("gannet_micro_cache_requests_total{site=\"example.com\",outcome=\"hit\"}", 3.0),
+            ("gannet_micro_cache_requests_total{site=\"example.com\",outcome=\"stale\"}", 1.0),
+            ("gannet_micro_cache_requests_total{site=\"example.com\",outcome=\"miss\"}", 2.0),
+            ("gannet_micro_cache_waited_total{site=\"example.com\"}", 1.0),
+            ("gannet_micro_cache_pages{site=\"example.com\"}", 2.0),
+            ("gannet_micro_cache_bytes{site=\"example.com\"}", 5000.0),
             ("gannet_requests_total", 9.0),
             ("gannet_log_lines_dropped_total", 4.0),
         ] {
             assert_eq!(all.get(sample), Some(&expect), "{sample}");
         }
+        assert!(!all.contains_key("gannet_php_slow_total{site=\"mute\"}"), "{text}");
         for (verdict, expect) in [("refused", 2.0), ("on trial", 1.0)] {
             let labels = format!("site=\"example.com\",route=\"/a/*\",verdict=\"{verdict}\"");
             let sample = format!("gannet_site_limited_total{{{labels}}}");
             assert_eq!(all.get(&sample), Some(&expect), "{sample}");
         }
+    }
+}
+
+#[test]
+fn what_is_not_known_is_no_figure() {
+    let mut status = example::status();
+    (status.overflows, status.generations[0].workers[0].used) = (None, None);
+    let text = String::from_utf8(metrics(&status, Format::Plain)).unwrap();
+    let all = read(&text, Format::Plain);
+    for name in ["gannet_accept_overflows", "gannet_worker_cpu", "gannet_worker_memory"] {
+        assert!(!all.keys().any(|sample| sample.starts_with(name)), "{name}");
     }
 }
 

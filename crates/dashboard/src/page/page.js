@@ -46,16 +46,17 @@ const between = (last, now, seconds) => {
     .reduce((all, counts) => all.map((count, at) => count + counts[at]), Array(16).fill(0));
   const counts = less(latency(now), latency(last));
   const before = new Map(workers(last).map((worker) => [worker.pid, worker.cpu_us]));
+  const isTold = workers(now).every((worker) => worker.cpu_us !== null);
   const cpu = sum(workers(now), (worker) => before.has(worker.pid) ? worker.cpu_us - before.get(worker.pid) : 0);
   const requests = rate("requests");
   return {
     requests, "2xx": rate("2xx"), "3xx": rate("3xx"), "4xx": rate("4xx"), "5xx": rate("5xx"), bytes: rate("bytes"),
     p50: percentile(counts, 0.5), p90: percentile(counts, 0.9), p99: percentile(counts, 0.99),
-    cpu: cpu / seconds / 1e4,
+    cpu: isTold ? cpu / seconds / 1e4 : null,
     accepted: Math.max(0, (now.connections - last.connections) / seconds),
     open: now.connections_now, way: sum(workers(now), (worker) => worker.under_way),
     waiting: sum(now.listeners, (one) => one.waiting),
-    perRequest: requests ? cpu / seconds / requests : null,
+    perRequest: isTold && requests ? cpu / seconds / requests : null,
     lag: now.loop_looks > last.loop_looks ? (now.loop_lag_us - last.loop_lag_us) / (now.loop_looks - last.loop_looks) / 1e6 : 0,
   };
 };
@@ -155,7 +156,8 @@ const phaseOf = ({ phase, seconds_left: left }) => left === undefined ? phase
 const showGenerations = (now) => {
   fill("generations", workers(now).map((worker) => [
     cell(worker.generation.number), cell(phaseOf(worker.generation)), cell(worker.pid), cell(number(worker.connections_now)),
-    cell(number(worker.under_way)), cell(number(worker.requests)), cell(time(worker.cpu_us / 1e6)), cell(bytes(worker.memory_bytes)),
+    cell(number(worker.under_way)), cell(number(worker.requests)), cell(time(worker.cpu_us === null ? null : worker.cpu_us / 1e6)),
+    cell(worker.memory_bytes === null ? "–" : bytes(worker.memory_bytes)),
   ]));
   const { reload } = now;
   const ago = reload && `${time(reload.seconds)} ago`;
@@ -165,7 +167,7 @@ const showGenerations = (now) => {
   fill("queues", now.listeners.map((one) => [
     cell(one.address), cell(number(one.waiting)), cell(number(one.waiting_max)),
   ]));
-  by("overflows").textContent = `${number(now.overflows)} times since this machine was started, a connection found no room in a queue of this kind, of this server or another.`;
+  by("overflows").textContent = now.overflows === null ? "How often a connection found no room in a queue is not known: /proc is hidden from the server." : `${number(now.overflows)} times since this machine was started, a connection found no room in a queue of this kind, of this server or another.`;
 };
 
 const take = (now) => {
@@ -209,7 +211,8 @@ const lookAtSockets = async () => {
     isLooking = false;
   }
 };
-const showSockets = ({ states, sockets, left_out: leftOut }) => {
+const showSockets = ({ states, sockets, left_out: leftOut, untold }) => {
+  for (const id of ["more", "untold"]) by(id).textContent = untold ? `The kernel does not tell: ${untold}.` : "";
   fill("states", states.map((one) => [cell(one.address), cell(one.state), cell(number(one.count))]));
   const client = by("client").value.trim();
   const limit = by("limit").value;
@@ -227,7 +230,7 @@ const showSockets = ({ states, sockets, left_out: leftOut }) => {
   const { client: focused } = document.activeElement?.dataset ?? {};
   fill("sockets", rows);
   if (focused) document.querySelector(`button[data-client="${CSS.escape(focused)}"]`)?.focus();
-  by("more").textContent = leftOut ? `${number(leftOut)} more are not shown.` : "";
+  if (leftOut) by("more").textContent = `${number(leftOut)} more are not shown.`;
 };
 
 // Connections whose story is shown, by their clients.

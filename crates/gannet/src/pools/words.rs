@@ -3,7 +3,7 @@
 use super::{Pool, Worker};
 use crate::status::counted;
 use base::{Moment, text::push_printable};
-use control::trail::calls::Call;
+use control::{status::Says, trail::calls::Call};
 use dashboard::{push_list, push_text};
 use std::io;
 
@@ -38,8 +38,8 @@ fn push_pool(out: &mut Vec<u8>, pool: &Pool) {
     let (busy, idle) = pool.counts();
     push(out, &format!(": {} busy, {idle} idle", counted(busy, "worker", "workers")));
     for (count, one, several) in [
-        (pool.slow, "request was slow", "requests were slow"),
-        (pool.limit_reached, "time all were busy", "times all were busy"),
+        (pool.says.slow, "request was slow", "requests were slow"),
+        (pool.says.limit_reached, "time all were busy", "times all were busy"),
     ] {
         if count > 0 {
             push(out, &format!(", {}", counted(count, one, several)));
@@ -78,7 +78,7 @@ pub(super) fn json(pools: &[Told], rest: &[Call], now: Moment) -> Vec<u8> {
         push(out, "{\"site\":");
         push_text(out, site);
         match pool {
-            Ok(pool @ Pool { limit_reached, slow, workers }) => {
+            Ok(pool @ Pool { says: Says { limit_reached, slow, .. }, workers }) => {
                 let (busy, idle) = pool.counts();
                 push(out, &format!(",\"busy\":{busy},\"idle\":{idle}"));
                 push(out, &format!(",\"limit_reached\":{limit_reached},\"slow\":{slow}"));

@@ -2,12 +2,13 @@
 //! serves: all that it knows the supervisor tells it.
 
 use super::confine;
+use crate::pools::{Pool, asking};
 use base::pack::Unpacker;
 use config::{Plan, blueprint::unpack_admin};
 use control::{
     board::{Asking, Telling},
     note::Note,
-    status::Status,
+    status::{self, Status},
     wish::Outcome,
 };
 use net::{
@@ -19,11 +20,12 @@ use net::{
 use std::{
     future::{pending, poll_fn},
     io::{self, ErrorKind},
+    mem,
     os::{
         fd::{AsFd, OwnedFd},
         unix::net::UnixDatagram,
     },
-    pin::pin,
+    pin::{Pin, pin},
     process::ExitCode,
     sync::Arc,
     task::Poll,
@@ -35,7 +37,8 @@ use tokio::{
     net::UnixDatagram as Channel,
     runtime::Builder,
     signal::unix::{Signal, SignalKind, signal},
-    time::{Instant, sleep_until},
+    task::spawn_local,
+    time::{Instant, sleep_until, timeout},
 };
 use worker::{Board, Listener, Setup, Stopper, Worker};
 
@@ -47,6 +50,9 @@ const REST: Duration = Duration::from_secs(3600);
 
 /// How long the supervisor may take to say how the server is.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
+
+/// How long a php-fpm may take to say how it is.
+const POOL_TIME: Duration = Duration::from_secs(1);
 
 /// Bytes of what it says at most.
 const STATUS_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -103,7 +109,7 @@ fn prepare(end: &OwnedFd) -> Result<Prepared, String> {
     // The plan lives as long as the process.
     let plan: &'static Plan = Box::leak(Box::new(Plan::of_admin(admin)));
     // In the sandbox nothing can be opened any more.
-    let diag = Diag::open().ok();
+    let diag = Diag::open();
     let layers = confine(plan)?;
     let board = Arc::new(Board::new(diag));
     let setup = Setup::alone(plan, 1).map_err(|error| format!("error: {error}"))?;
@@ -112,10 +118,25 @@ fn prepare(end: &OwnedFd) -> Result<Prepared, String> {
     Ok((worker, board, listeners, layers))
 }
 
+/// How the server is, with the memory in which its workers put down the lives of connections;
+/// `None` where that is not to be had.
+type Told = Option<(Box<Status>, Vec<OwnedFd>)>;
+
+/// What was told that is not known yet.
+#[derive(Default)]
+struct Untold {
+    /// What runs PHP, each with a connection to ask it by.
+    pools: Vec<(status::Pool, Option<OwnedFd>)>,
+    /// What comes of asking them.
+    asking: Option<Pin<Box<dyn Future<Output = Told>>>>,
+}
+
 /// What happens.
 enum Event {
     /// The supervisor has said something, or is gone.
     Message(io::Result<Option<Message>>),
+    /// All is known that it has said.
+    Told(Told),
     /// Somebody wants to know how the server is, closely or not.
     Wanted(bool),
     /// It is time for what is due.
@@ -128,22 +149,24 @@ async fn listen(end: &OwnedFd, board: &Arc<Board>, stopper: &Stopper) {
     let mut tick = Instant::now() + TICK;
     // A loop that is started anew has a new runtime, with which this has to begin anew, too.
     while let Ok(channel) = open(end) {
+        let mut untold = Untold::default();
         loop {
             let ticks = board.is_followed().then_some(tick);
             let due = [waits_until, ticks].into_iter().flatten().min();
             let due = due.unwrap_or_else(|| Instant::now() + REST);
-            match next(&channel, board, waits_until.is_none(), due).await {
-                Event::Message(Ok(Some(message))) => {
-                    if take(message, board) {
-                        waits_until = None;
-                    }
-                }
+            match next((&channel, &mut untold), board, waits_until.is_none(), due).await {
+                Event::Message(Ok(Some(message))) => take(message, board, &mut untold),
                 Event::Message(Ok(None)) => {
                     stopper.stop_at_once();
                     return pending().await;
                 }
                 Event::Message(Err(_)) => break,
+                Event::Told(told) => {
+                    (waits_until, untold.asking) = (None, None);
+                    board.put(told.map(|(status, lives)| (*status, lives)));
+                }
                 Event::Wanted(is_close) => {
+                    untold.pools.clear();
                     let note = Asking::Look { is_close }.encode();
                     // Where there is no room for it, those who wait give up.
                     let _ = channel::send(channel.as_fd(), &note, &[], false);
@@ -173,13 +196,23 @@ fn open(end: &OwnedFd) -> io::Result<Channel> {
 }
 
 /// The next thing that happens; that somebody wants something only counts where it `may_ask`.
-async fn next(channel: &Channel, board: &Board, may_ask: bool, due: Instant) -> Event {
+async fn next(
+    (channel, untold): (&Channel, &mut Untold),
+    board: &Board,
+    may_ask: bool,
+    due: Instant,
+) -> Event {
     let receive = || channel::receive(channel.as_fd(), false);
     let mut message = pin!(channel.async_io(Interest::READABLE, receive));
     let mut time = pin!(sleep_until(due));
     poll_fn(|context| {
         if let Poll::Ready(message) = message.as_mut().poll(context) {
             return Poll::Ready(Event::Message(message));
+        }
+        if let Some(asking) = &mut untold.asking
+            && let Poll::Ready(told) = asking.as_mut().poll(context)
+        {
+            return Poll::Ready(Event::Told(told));
         }
         if may_ask && let Poll::Ready(is_close) = board.poll_wanted(context) {
             return Poll::Ready(Event::Wanted(is_close));
@@ -189,24 +222,42 @@ async fn next(channel: &Channel, board: &Board, may_ask: bool, due: Instant) -> 
     .await
 }
 
-/// Takes what the supervisor says; whether that is how the server is.
-fn take(message: Message, board: &Board) -> bool {
+/// Takes what the supervisor says.
+fn take(message: Message, board: &Board, untold: &mut Untold) {
+    let mut along = message.descriptors.into_iter();
     match Telling::decode(&message.bytes) {
+        Some(Telling::Pool(pool)) => untold.pools.push((pool, along.next())),
         Some(Telling::Status) => {
-            let mut along = message.descriptors.into_iter();
             let status = status(along.next().as_ref()).ok();
-            board.put(status.map(|status| (status, along.collect())));
-            true
+            let told = status.map(|status| (status, along.collect()));
+            untold.asking = Some(Box::pin(complete(told, mem::take(&mut untold.pools))));
         }
-        Some(Telling::IsReady(is_ready)) => {
-            board.set_ready(is_ready);
-            false
-        }
-        Some(Telling::Begin(_)) | None => false,
+        Some(Telling::IsReady(is_ready)) => board.set_ready(is_ready),
+        Some(Telling::Begin(_)) | None => {}
     }
 }
 
-fn status(sealed: Option<&OwnedFd>) -> io::Result<Status> {
+/// Adds what those say of themselves that run PHP: all are asked at once, and one that does not
+/// answer in time says nothing.
+async fn complete(mut told: Told, pools: Vec<(status::Pool, Option<OwnedFd>)>) -> Told {
+    let ask = |(mut pool, socket): (status::Pool, Option<OwnedFd>)| async move {
+        if let Some(socket) = socket
+            && let Ok(Ok(text)) = timeout(POOL_TIME, asking::ask(socket, false)).await
+        {
+            pool.says = Some(Pool::read(&text).says);
+        }
+        pool
+    };
+    let asked: Vec<_> = pools.into_iter().map(|pool| spawn_local(ask(pool))).collect();
+    for pool in asked {
+        if let (Some((status, _)), Ok(pool)) = (&mut told, pool.await) {
+            status.pools.push(pool);
+        }
+    }
+    told
+}
+
+fn status(sealed: Option<&OwnedFd>) -> io::Result<Box<Status>> {
     let sealed = sealed.ok_or(ErrorKind::InvalidData)?;
     let bytes = sealed::read(sealed.as_fd(), STATUS_BYTES_MAX)?;
     match Outcome::decode(&bytes) {

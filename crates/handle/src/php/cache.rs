@@ -17,6 +17,7 @@ use super::Call;
 use crate::Tools;
 use base::Moment;
 use config::plan::{Compress, Php};
+use control::kept::{Keeping, Of};
 use fastcgi::Head;
 use message::{Exchange, Field, Fields, Length, Method, Response};
 use std::{
@@ -73,10 +74,15 @@ pub type Waiter = Box<dyn FnOnce() + Send>;
 
 /// The answers that a process keeps, of each application by its number.
 #[derive(Clone)]
-pub struct Answers(Arc<[Mutex<State>]>);
+pub struct Answers {
+    states: Arc<[Mutex<State>]>,
+    /// Where it is seen how many there are, and of what use.
+    keeping: Keeping,
+}
 
 #[derive(Default)]
 struct State {
+    keeping: Keeping,
     slots: HashMap<Key, Slot>,
     /// The keys of `slots`, the next to go in front.
     line: VecDeque<Key>,
@@ -85,6 +91,8 @@ struct State {
 
 /// What is known of one page.
 struct Slot {
+    /// What its site is counted by.
+    label: usize,
     answer: Option<Arc<Stored>>,
     asking: Asking,
     /// When a stale answer is to be asked for anew.
@@ -129,8 +137,9 @@ pub enum Joined {
 impl Answers {
     /// None yet, for so many applications.
     #[must_use]
-    pub fn new(count: usize) -> Self {
-        Self((0..count).map(|_| Mutex::default()).collect())
+    pub fn new(count: usize, keeping: Keeping) -> Self {
+        let state = || State { keeping, ..State::default() };
+        Self { states: (0..count).map(|_| Mutex::new(state())).collect(), keeping }
     }
 
     /// Whether somebody is to be asked for what `call` is about.
@@ -141,12 +150,31 @@ impl Answers {
         now: Moment,
         waiter: impl FnOnce() -> Waiter,
     ) -> Joined {
+        let Some(key) = key(call.php, exchange) else { return Joined::Apart };
+        let joined = match exchange.request.method {
+            Method::Get => self.join_others(call, key.into(), now, waiter),
+            _ => Joined::Apart,
+        };
+        let of = match &joined {
+            Joined::Waits => Of::Waited,
+            // There is an older answer, which is counted when it is given.
+            Joined::Yours(errand) if errand.is_renewal => return joined,
+            Joined::Yours(_) | Joined::Apart => Of::Misses,
+        };
+        self.keeping.change(label(call.php), of, 1);
+        joined
+    }
+
+    fn join_others(
+        &self,
+        call: &Call,
+        key: Key,
+        now: Moment,
+        waiter: impl FnOnce() -> Waiter,
+    ) -> Joined {
         let php = call.php;
-        let is_get = exchange.request.method == Method::Get;
-        let Some(key) = key(php, exchange).filter(|_| is_get) else { return Joined::Apart };
         let Some(mut state) = self.lock(php) else { return Joined::Apart };
-        let key = Key::from(key);
-        let slot = state.slot(&key);
+        let slot = state.slot(&key, label(php));
         if slot.kept(now).is_some() {
             // It has come since that was looked for.
             drop(state);
@@ -172,7 +200,7 @@ impl Answers {
     }
 
     fn lock(&self, php: &Php) -> Option<MutexGuard<'_, State>> {
-        let state = self.0.get(php.application.number)?;
+        let state = self.states.get(php.application.number)?;
         Some(state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -192,8 +220,15 @@ pub(super) fn kept(
         slot.was_used = true;
         answer
     };
+    let of = if tools.now < answer.fresh_until { Of::Hits } else { Of::Stale };
+    tools.answers.keeping.change(label(php), of, 1);
     let response = answer.response(compress, exchange.request, tools.now);
     Some((response, answer.path.clone()))
+}
+
+/// What the site of `php` is counted by.
+fn label(php: &Php) -> usize {
+    php.cache.map_or(0, |cache| cache.label)
 }
 
 /// What is told of where the answer of a program comes from (RFC 9211).
@@ -261,12 +296,14 @@ fn key(php: &Php, exchange: &Exchange<'_>) -> Option<Vec<u8>> {
 }
 
 impl State {
-    fn slot(&mut self, key: &Key) -> &mut Slot {
+    fn slot(&mut self, key: &Key, label: usize) -> &mut Slot {
         self.slots.entry(Arc::clone(key)).or_insert_with(|| {
             let bytes = SLOT_BYTES + key.len();
             self.bytes += bytes;
+            self.keeping.change(label, Of::Bytes, bytes.cast_signed());
             self.line.push_back(Arc::clone(key));
             Slot {
+                label,
                 answer: None,
                 asking: Asking::Nobody,
                 ask_at: Moment(0),
@@ -291,8 +328,18 @@ impl State {
                 self.line.push_back(key);
                 continue;
             }
-            self.bytes -= slot.bytes;
+            let (label, figures) = (slot.label, slot.figures());
             self.slots.remove(&key);
+            self.settle(label, figures, [0, 0]);
+        }
+    }
+
+    /// Puts down that one has other figures than before.
+    fn settle(&mut self, label: usize, before: [usize; 2], after: [usize; 2]) {
+        self.bytes = self.bytes - before[1] + after[1];
+        for (at, of) in [Of::Pages, Of::Bytes].into_iter().enumerate() {
+            let by = after[at].cast_signed() - before[at].cast_signed();
+            self.keeping.change(label, of, by);
         }
     }
 }
@@ -311,13 +358,15 @@ impl Slot {
         (now < until).then(|| Arc::clone(answer))
     }
 
-    /// Its bytes before, and after.
-    fn replace(&mut self, answer: Option<Arc<Stored>>) -> (usize, usize) {
+    /// How many answers it has, and how many bytes.
+    fn figures(&self) -> [usize; 2] {
+        [usize::from(self.answer.is_some()), self.bytes]
+    }
+
+    fn replace(&mut self, answer: Option<Arc<Stored>>) {
         let bytes = |answer: Option<&Arc<Stored>>| answer.map_or(0, |answer| answer.bytes());
-        let (before, after) = (bytes(self.answer.as_ref()), bytes(answer.as_ref()));
+        self.bytes = self.bytes - bytes(self.answer.as_ref()) + bytes(answer.as_ref());
         self.answer = answer;
-        self.bytes = self.bytes - before + after;
-        (before, after)
     }
 }
 
@@ -347,7 +396,9 @@ impl Errand {
         self.change(|slot| {
             slot.apart_until = now.after(APART_TIME);
             slot.ask_at = now.after(APART_TIME);
-            if is_failure { (0, 0) } else { slot.replace(None) }
+            if !is_failure {
+                slot.replace(None);
+            }
         });
     }
 
@@ -356,10 +407,13 @@ impl Errand {
         self.wake(Asking::Long);
     }
 
-    fn change(&self, work: impl FnOnce(&mut Slot) -> (usize, usize)) {
+    fn change(&self, work: impl FnOnce(&mut Slot)) {
         let Some(mut state) = self.answers.lock(self.php) else { return };
-        let (before, after) = work(state.slot(&self.key));
-        state.bytes = state.bytes - before + after;
+        let slot = state.slot(&self.key, label(self.php));
+        let (label, before) = (slot.label, slot.figures());
+        work(slot);
+        let after = slot.figures();
+        state.settle(label, before, after);
         state.trim(self.php);
     }
 
@@ -367,7 +421,8 @@ impl Errand {
     fn wake(&self, next: Asking) {
         let asking = {
             let Some(mut state) = self.answers.lock(self.php) else { return };
-            let asking = mem::replace(&mut state.slot(&self.key).asking, next);
+            let slot = state.slot(&self.key, label(self.php));
+            let asking = mem::replace(&mut slot.asking, next);
             state.trim(self.php);
             asking
         };

@@ -3,6 +3,7 @@
 use crate::server::{Answers, Server};
 use http1::{Chunk, Chunked};
 use message::Limits;
+use std::time::Duration;
 
 /// With `limits`, `input` has `expect` as its last event, in one piece and byte by byte.
 fn check(with: &Limits, input: &[u8], expect: &str) {
@@ -167,6 +168,22 @@ fn requests() {
         assert!(server.connection.linger(server.now));
     }
     assert_eq!(Limits::default().requests_max, 100_000);
+}
+
+/// Who asks now and then, and never rests for long, stays for so long and no longer.
+#[test]
+fn age() {
+    let with = Limits { connection_time: Duration::from_secs(90), ..Limits::default() };
+    let mut server = Server::with(Answers::AtOnce, with);
+    let began = server.now;
+    for (second, is_last) in [(0, false), (50, false), (89, false), (90, true)] {
+        server.now = began.after(Duration::from_secs(second));
+        server.read(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(server.written().contains("connection: close"), is_last, "{second}");
+    }
+    assert!(server.connection.is_closing());
+    assert!(server.connection.linger(server.now), "more may be on its way");
+    assert_eq!(Limits::default().connection_time, Duration::from_secs(3600));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::{
     connection::Connection,
     event::{Ended, Given},
-    fault::Code,
+    fault::{Code, Fault},
     frame::{self, HEAD_BYTES},
     hpack,
     request::{self, Head},
@@ -166,6 +166,16 @@ impl Connection {
         }
     }
 
+    /// Refuses a request for which nothing has been done: its client may try again. Returns what
+    /// breaks the connection, if this is one stream too many that is reset.
+    pub fn refuse(&mut self, key: Key, now: Moment, output: &mut Output) -> Option<Fault> {
+        let id = self.streams.get(key)?.id;
+        let fault = Fault::new(Code::RefusedStream, "requests that wait take too much memory");
+        let fault = self.reset(id, fault, now, output).err()?;
+        let _ = self.fail(fault, output);
+        Some(fault)
+    }
+
     /// Bytes of an answer's content that have not been sent.
     #[must_use]
     pub fn unsent_bytes(&self, key: Key) -> u64 {
@@ -252,7 +262,7 @@ impl Connection {
             stream.allowance -= bytes;
         }
         stream.clock.progress(now, bytes, self.limits);
-        self.calm.sent();
+        self.calm.sent(bytes as u32, ends);
         if ends {
             self.finish(key, now, output);
         }
@@ -267,7 +277,10 @@ impl Connection {
         let is_little = stream.content_due.is_none_or(|due| due <= u64::from(stream.grant));
         match stream.is_receiving {
             false => self.streams.leave(key),
-            true if is_little && stream.grant > 0 => stream.clock.wait(now),
+            // Who waits to be asked for content need not send it.
+            true if is_little && stream.grant > 0 && !stream.expects_continue => {
+                stream.clock.wait(now);
+            }
             true => self.stop_content(key, output),
         }
     }

@@ -25,8 +25,12 @@ impl Connection {
             return Err(Fault::protocol("SETTINGS on a stream"));
         }
         if frame.has(frame::ACK) {
+            self.knows_settings = true;
             return match frame.payload {
-                [] => self.calm.idle_frame(now).map(|()| Step::Done),
+                [] => {
+                    self.room.acknowledged(now);
+                    self.calm.idle_frame(now).map(|()| Step::Done)
+                }
                 _ => Err(Fault::size("a SETTINGS frame that acknowledges says something")),
             };
         }
@@ -114,10 +118,10 @@ impl Connection {
         if frame.payload.len() != 4 {
             return Err(Fault::size("WINDOW_UPDATE has not four bytes"));
         }
-        if id > self.last {
+        if id != 0 && self.is_idle_stream(id) {
             return Err(Fault::protocol("WINDOW_UPDATE on a stream that has not begun"));
         }
-        self.calm.idle_frame(now)?;
+        self.calm.update(now)?;
         let bytes = frame::number(frame.payload) & MAX_31_BITS;
         let window = match self.streams.find(id) {
             _ if id == 0 => &mut self.window,

@@ -6,14 +6,14 @@ use crate::{
     event::{Ended, Event},
     fault::{Code, Fault},
     frame::{self, Frame},
-    limits::{CONTENT_BYTES_MIN, CONTINUATIONS_MAX, WINDOW_BYTES},
+    limits::{BLOCK_HEADS_MAX, CONTINUATIONS_MAX, STREAMS_MAX},
     priority::Priority,
     request::{self, Head},
     stream::{Answer, Key},
 };
 use base::Moment;
 use message::{Length, Method, Name, Output, Slots};
-use std::{borrow::Cow, mem};
+use std::borrow::Cow;
 
 /// What became of a frame.
 pub(crate) enum Step<'b> {
@@ -87,16 +87,35 @@ impl Connection {
             return self.calm.idle_frame(now).map(|()| Event::Handled);
         }
         self.note_begun(*id);
+        self.make_room(output);
         let Some(key) = self.streams.enter(*id, self.stream_window, now) else {
-            let fault = Fault::new(Code::RefusedStream, "too many streams are open");
-            return self.reset(*id, fault, now, output).map(|_| Event::Handled);
+            // Who cannot know yet how many there may be has broken no limit (section 6.5.2).
+            match self.knows_settings {
+                true => self.calm.reset(now)?,
+                false => self.calm.idle_frame(now)?,
+            }
+            frame::push_reset(output.bytes(), *id, Code::RefusedStream);
+            self.remember_reset(*id);
+            return Ok(Event::Handled);
         };
         self.clock.stop();
         self.requests = self.requests.saturating_add(1);
-        if self.requests >= self.limits.requests_max {
+        if self.requests >= self.limits.requests_max || now >= self.until {
             self.part(now, output);
         }
         self.open(key, *ends, now, (block, slots), output)
+    }
+
+    /// Where all slots are taken, frees one whose answer has been given and whose content is waited
+    /// for by nobody.
+    fn make_room(&mut self, output: &mut Output) {
+        if self.streams.open() < STREAMS_MAX {
+            return;
+        }
+        let given = self.streams.iter().find(|(_, one)| one.answer == Answer::Given);
+        if let Some(key) = given.map(|(key, _)| key) {
+            self.stop_content(key, output);
+        }
     }
 
     /// Reads the head that has opened a stream.
@@ -155,7 +174,7 @@ impl Connection {
     ) -> Result<Event<'b>, Fault> {
         let id = head.stream;
         let Some(key) = self.streams.find(id) else {
-            if self.reset_lately.contains(&id) {
+            if self.is_dropped(id) {
                 return self.calm.idle_frame(now).map(|()| Event::Handled);
             }
             return Err(match self.has_begun(id) {
@@ -200,7 +219,8 @@ impl Connection {
         };
         partial.continuations += 1;
         let bytes = partial.coded.len() + frame.payload.len();
-        if partial.continuations > CONTINUATIONS_MAX || bytes > self.limits.head_bytes_max {
+        let bytes_max = BLOCK_HEADS_MAX * self.limits.head_bytes_max;
+        if partial.continuations > CONTINUATIONS_MAX || bytes > bytes_max {
             return Err(Fault::new(
                 Code::EnhanceYourCalm,
                 "a field block does not come to its end",
@@ -214,114 +234,11 @@ impl Connection {
         Ok(Step::Done)
     }
 
-    fn data<'b>(
-        &mut self,
-        frame: &Frame<'b>,
-        now: Moment,
-        output: &mut Output,
-    ) -> Result<Step<'b>, Fault> {
-        let id = frame.stream;
-        let part_bytes = mem::take(&mut self.part_bytes);
-        if id == 0 || id > self.last {
-            return Err(Fault::protocol("DATA on a stream that has not begun"));
-        }
-        let flow = Fault::new(Code::FlowControlError, "more content than the window holds");
-        let bytes = frame.payload.len() as u32;
-        self.grant = self.grant.checked_sub(bytes).ok_or(flow)?;
-        if self.grant < WINDOW_BYTES / 2 {
-            frame::push_window(output.bytes(), 0, WINDOW_BYTES - self.grant);
-            self.grant = WINDOW_BYTES;
-        }
-        let content = frame.unpadded()?;
-        let ends = frame.has(frame::END_STREAM);
-        if content.len() < CONTENT_BYTES_MIN && !ends {
-            self.calm.idle_frame(now)?;
-        }
-        let Some(key) = self.streams.find(id) else {
-            if self.reset_lately.contains(&id) {
-                return self.calm.idle_frame(now).map(|()| Step::Done);
-            }
-            let fault = Fault::new(Code::StreamClosed, "DATA on a stream that is over");
-            return self.cut(id, fault, now, output).map(Step::Event);
-        };
-        let Some(stream) = self.streams.get_mut(key) else { return Ok(Step::Done) };
-        if !stream.is_receiving {
-            let fault =
-                Fault::new(Code::StreamClosed, "DATA on a stream that the client has ended");
-            return self.cut(id, fault, now, output).map(Step::Event);
-        }
-        let Some(grant) = stream.grant.checked_sub(bytes) else {
-            return self.cut(id, flow, now, output).map(Step::Event);
-        };
-        stream.grant = grant;
-        stream.came(content.len().saturating_sub(part_bytes), now);
-        if let Some(due) = &mut stream.content_due {
-            let Some(left) = due.checked_sub(content.len() as u64) else {
-                let fault = Fault::protocol("the content is longer than its length");
-                return self.cut(id, fault, now, output).map(Step::Event);
-            };
-            *due = left;
-        }
-        let is_wanted = stream.answer != Answer::Given;
-        if ends && (content.is_empty() || !is_wanted) {
-            return self.end_content(key, now, output).map(Step::Event);
-        }
-        if ends {
-            self.ending = Some(key);
-            return Ok(Step::Event(Event::Content(key, content)));
-        }
-        if !is_wanted {
-            stream.clock.stop();
-            stream.clock.wait(now);
-            if grant == 0 {
-                self.stop_content(key, output);
-            }
-            return Ok(Step::Done);
-        }
-        if grant < WINDOW_BYTES / 2 {
-            frame::push_window(output.bytes(), id, WINDOW_BYTES - grant);
-            stream.grant = WINDOW_BYTES;
-        }
-        Ok(Step::Event(Event::Content(key, content)))
-    }
-
-    /// Part of a frame of content has come: it counts, however slowly the rest comes.
-    pub(super) fn note_part(&mut self, part: &Frame<'_>, now: Moment) {
-        let came = part.payload.len();
-        let bytes = came.saturating_sub(mem::replace(&mut self.part_bytes, came));
-        let stream = self.streams.find(part.stream).and_then(|key| self.streams.get_mut(key));
-        if let Some(stream) = stream.filter(|_| bytes > 0) {
-            stream.came(bytes, now);
-        }
-    }
-
-    /// The content of a request is complete.
-    pub(super) fn end_content<'b>(
-        &mut self,
-        key: Key,
-        now: Moment,
-        output: &mut Output,
-    ) -> Result<Event<'b>, Fault> {
-        let Some(stream) = self.streams.get_mut(key) else { return Ok(Event::Handled) };
-        if stream.content_due.is_some_and(|due| due > 0) {
-            let id = stream.id;
-            let fault = Fault::protocol("the content is shorter than its length");
-            return self.cut(id, fault, now, output);
-        }
-        stream.is_receiving = false;
-        stream.clock.stop();
-        if stream.answer == Answer::Given {
-            self.streams.leave(key);
-            return Ok(Event::Handled);
-        }
-        Ok(Event::End(key))
-    }
-
     fn rst_stream<'b>(&mut self, frame: &Frame<'b>, now: Moment) -> Result<Step<'b>, Fault> {
         if frame.payload.len() != 4 {
             return Err(Fault::size("RST_STREAM has not four bytes"));
         }
-        if frame.stream == 0 || frame.stream > self.last {
+        if self.is_idle_stream(frame.stream) {
             return Err(Fault::protocol("RST_STREAM on a stream that has not begun"));
         }
         let Some(key) = self.streams.find(frame.stream) else {

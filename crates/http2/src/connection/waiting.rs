@@ -34,9 +34,14 @@ impl Connection {
             return deadline;
         }
         let (limits, is_full) = (self.limits, self.window <= 0);
+        let may_send = !is_held && !self.room.is_full();
         for (_, stream) in self.streams.iter_mut() {
             if stream.is_awaited() {
-                if is_held { stream.pause(now) } else { stream.clock.wait(now) }
+                if may_send && (stream.grant > 0 || stream.untaken == 0) {
+                    stream.clock.wait(now)
+                } else {
+                    stream.pause(now)
+                }
             } else if !stream.is_sending() {
                 stream.clock.unblock(now);
             } else if is_full || stream.window <= 0 {
@@ -133,12 +138,13 @@ impl Connection {
     /// Gives a stream up that will never come to its end.
     fn give_up(&mut self, key: Key, reason: &'static str, output: &mut Output) {
         let Some(stream) = self.streams.get(key) else { return };
-        let id = stream.id;
-        if stream.answer != Answer::Given {
+        let (id, is_given) = (stream.id, stream.answer == Answer::Given);
+        if !is_given {
             let unsent_bytes = stream.content.len();
             self.ended.push(Ended { key, unsent_bytes, reason: Some(reason) });
         }
-        frame::push_reset(output.bytes(), id, Code::Cancel);
+        let code = if is_given { Code::NoError } else { Code::Cancel };
+        frame::push_reset(output.bytes(), id, code);
         self.remember_reset(id);
         self.streams.leave(key);
     }

@@ -152,3 +152,21 @@ impl Table {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn the_standing_table_is_everybodys() {
+        let script = "from hpack.table import HeaderTable\n\
+                      for name, value in HeaderTable.STATIC_TABLE:\n \
+                      print(name.decode(), value.decode(), sep='=')";
+        let output = Command::new("/usr/bin/python3").args(["-c", script]).output().unwrap();
+        let table: String =
+            STANDING.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), table);
+        assert_eq!(STANDING.len(), 61);
+    }
+}

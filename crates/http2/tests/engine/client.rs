@@ -2,8 +2,14 @@
 
 use base::Moment;
 use http2::{Block, Connection, Event, Expiry, Given, Key, PREFACE};
-use message::{Body, Limits, Output, Prepared, Response, Shared, Slots, Status, response::Line};
-use std::{fmt::Write, rc::Rc};
+use message::{
+    Body, Broken, Limits, Output, Prepared, Response, Shared, Slots, Source, Status, response::Line,
+};
+use std::{
+    fmt::Write,
+    rc::Rc,
+    task::{Context, Poll},
+};
 
 pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
@@ -76,12 +82,23 @@ pub(crate) fn setting(name: u16, value: u32) -> Vec<u8> {
     [&name.to_be_bytes()[..], &value.to_be_bytes()].concat()
 }
 
+/// Content that somebody else gives.
+struct Nothing;
+
+impl Source for Nothing {
+    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Vec<u8>, Broken>>> {
+        Poll::Ready(None)
+    }
+}
+
 /// A connection and what it told.
 pub(crate) struct Client {
     pub(crate) http: Connection,
     pub(crate) now: Moment,
     /// Bytes of content that requests are answered with; `None` leaves them without an answer.
     pub(crate) content: Option<usize>,
+    /// Whether content goes on to whom it is for.
+    pub(crate) takes: bool,
     /// Requests that wait for their answer.
     pub(crate) waiting: Vec<Key>,
     output: Output,
@@ -98,6 +115,7 @@ impl Client {
             http: Connection::new(Box::leak(Box::new(limits)), Moment(1000)),
             now: Moment(1000),
             content: Some(5),
+            takes: true,
             waiting: Vec::new(),
             output: Output::default(),
             unread: Vec::new(),
@@ -142,7 +160,11 @@ impl Client {
                     asked = Some((key, refusal.status()));
                 }
                 Event::Malformed(reason) => tell(format!("malformed: {reason}")),
-                Event::Content(_, bytes) => tell(format!("content {}", bytes.len())),
+                Event::Content(key, bytes) => {
+                    tell(format!("content {}", bytes.len()));
+                    let taken = if self.takes { bytes.len() } else { 0 };
+                    self.http.took(key, taken);
+                }
                 Event::End(_) => tell("end".to_owned()),
                 Event::Cut(ended) => tell(format!("cut: {}", ended.reason.unwrap())),
                 Event::Broken(fault) => {
@@ -175,6 +197,7 @@ impl Client {
     /// What was told since this was last asked: events, and the frames that were sent, each with
     /// its flags, its stream and the length of its payload, or what it says.
     pub(crate) fn told(&mut self) -> String {
+        self.http.widen(self.now, &mut self.output);
         self.http.produce(u64::MAX, self.now, &mut self.output);
         while let Some(ended) = self.http.next_ended() {
             if let Some(reason) = ended.reason {
@@ -244,6 +267,15 @@ impl Client {
 
     pub(crate) fn proceed(&mut self, key: Key) {
         self.http.proceed(key, &mut self.output);
+    }
+
+    /// Begins an answer whose content is given piece by piece.
+    pub(crate) fn begin(&mut self, key: Key) {
+        let response =
+            Response { body: Body::Stream(Box::new(Nothing)), ..Response::empty(Status::OK) };
+        let how = (DATE, self.now, false);
+        let given = self.http.respond(key, response, how, &mut self.output);
+        assert!(matches!(given, Given::From(_)));
     }
 
     /// Ends the content of an answer by a field.

@@ -1,6 +1,7 @@
 //! Windows in both directions (RFC 9113 sections 5.2 and 6.9).
 
 use crate::client::*;
+use base::Moment;
 use message::Status;
 
 fn widen(stream: u32, bytes: u32) -> Vec<u8> {
@@ -107,6 +108,71 @@ fn content_of_a_request_is_let_in_as_it_is_read() {
     // Each update lets in what was used up since the one before.
     assert_eq!(told.matches("WINDOW 0 48000").count(), 6);
     assert_eq!(told.matches("WINDOW 1 48000").count(), 6);
+}
+
+/// Content that waits somewhere keeps its place in the windows, so there never is much of it.
+#[test]
+fn content_that_is_not_taken_lets_no_more_in() {
+    let mut client = Client::new();
+    (client.content, client.takes) = (None, false);
+    client.send(&[posts(1, &[]), posts(3, &[])].concat());
+    client.send(&frame(DATA, 0, 1, &[0; 16_000]).repeat(2));
+    client.send(&frame(DATA, 0, 3, &[0; 16_000]).repeat(2));
+    assert!(!client.told().contains("WINDOW"));
+    client.http.took(client.waiting[0], 31_000);
+    assert_eq!(client.told(), "", "it is not half of a window");
+    client.http.took(client.waiting[1], 32_000);
+    assert_eq!(client.told(), "WINDOW 0 63000");
+    client.http.took(client.waiting[0], 1000);
+    client.send(&frame(DATA, 0, 1, &[0; 16_000]));
+    client.http.took(client.waiting[0], 16_000);
+    assert_eq!(client.told(), "content 16000; WINDOW 1 48000");
+    // A request that has its answer is sent nowhere.
+    client.send(&frame(DATA, 0, 3, &[0; 16_000]).repeat(2));
+    assert!(!client.told().contains("WINDOW"));
+    client.answer(client.waiting[1], Status::OK, 5);
+    assert!(client.told().contains("WINDOW 0 49000"));
+    // The rest of it is known, and has room.
+    client.takes = true;
+    client.send(&posts(5, &[("content-length", "60000")]));
+    client.send(&frame(DATA, 0, 5, &[0; 16_000]).repeat(3));
+    assert!(!client.told().contains("WINDOW 5"));
+}
+
+#[test]
+fn windows_grow_where_the_way_is_long() {
+    for (round_trip, expect) in [(0, 48_000), (100, 113_535)] {
+        let mut client = Client::new();
+        client.content = None;
+        client.now = Moment(client.now.0 + round_trip);
+        client.send(&[frame(SETTINGS, ACK, 0, &[]), posts(1, &[])].concat());
+        client.send(&frame(DATA, 0, 1, &[0; 16_000]).repeat(3));
+        let told = client.told();
+        let windows = format!("WINDOW 0 {expect}; WINDOW 1 {expect}");
+        assert!(told.ends_with(&windows), "{told}");
+    }
+}
+
+/// For as long as both sides like: what a tunnel in a stream would need.
+#[test]
+fn content_goes_both_ways_at_once() {
+    let mut client = Client::new();
+    client.content = None;
+    client.send(&posts(1, &[]));
+    let key = client.waiting.pop().unwrap();
+    client.begin(key);
+    assert_eq!(client.told(), "POST a/ Unknown; HEADERS+4 1 88");
+    for _ in 0..3 {
+        assert_eq!(client.send(&frame(DATA, 0, 1, &[0; 100])).told(), "content 100");
+        client.http.stream(key, vec![0; 200]);
+        assert_eq!(client.told(), "DATA 1 200");
+        assert_eq!(client.http.deadline(client.now), Moment::NEVER, "nobody is waited for");
+    }
+    assert_eq!(client.send(&frame(DATA, END_STREAM, 1, &[])).told(), "end");
+    client.http.stream(key, vec![0; 200]);
+    client.http.finish_stream(key);
+    assert_eq!(client.told(), "DATA+1 1 200");
+    assert!(client.http.is_idle());
 }
 
 #[test]

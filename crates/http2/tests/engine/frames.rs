@@ -31,7 +31,7 @@ fn a_connection_begins_with_the_preface_and_settings() {
     assert_eq!(client.send(&frame(SETTINGS, 0, 0, &[])).told(), "SETTINGS+1 0 0");
     for start in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"PRI * HTTP/2.0\r\n\r\nXX"] {
         let told = Client::silent().send(start).told();
-        assert!(told.starts_with("broken: ") && told.ends_with("GOAWAY 0 0 1"), "{told}");
+        assert!(told.starts_with("broken: ") && told.ends_with("; SETTINGS 0 18; GOAWAY 0 0 1"));
     }
     let early = [http2::PREFACE, &asks(1, "/")].concat();
     assert!(Client::silent().send(&early).told().ends_with("GOAWAY 0 0 1"));
@@ -85,6 +85,14 @@ fn frames_stand_on_the_streams_that_they_may() {
     }
 }
 
+/// Nobody begins those of the server, whatever the client has begun.
+#[test]
+fn streams_of_the_server_never_begin() {
+    for (kind, payload) in [(DATA, &[0; 20][..]), (RST_STREAM, &[0; 4]), (WINDOW_UPDATE, &[1; 4])] {
+        breaks(1, &[posts(5, &[]), frame(kind, 0, 2, payload)]);
+    }
+}
+
 #[test]
 fn streams_begin_in_order_and_once() {
     breaks(1, &[asks(5, "/"), frame(RST_STREAM, 0, 5, &[0; 4]), asks(3, "/")]);
@@ -113,8 +121,45 @@ fn what_was_under_way_to_a_reset_stream_is_dropped() {
     client.content = None;
     client.send(&posts(1, &[("content-length", "10")])).send(&frame(DATA, 0, 1, &[0; 20]));
     assert!(client.told().ends_with("RST 1 1"));
-    client.send(&frame(DATA, 0, 1, &[0; 20])).send(&frame(HEADERS, WHOLE, 1, &block(&[])));
-    assert_eq!(client.told(), "");
+    let late = [frame(DATA, 0, 1, &[0; 20]), frame(HEADERS, WHOLE, 1, &block(&[]))].concat();
+    assert_eq!(client.send(&late).told(), "");
+    // Much may have been reset since.
+    for stream in (3..).step_by(2).take(200) {
+        let told = client.send(&posts(stream, &[("content-length", "x")])).told();
+        assert!(told.ends_with(&format!("RST {stream} 1")));
+    }
+    assert_eq!(client.send(&late).told(), "");
+}
+
+/// Whatever its code says, and whether the stream is open or over.
+#[test]
+fn nothing_answers_a_reset() {
+    for code in [0, 8, 0xdead_beef_u32] {
+        let mut client = Client::new();
+        client.content = None;
+        let reset = frame(RST_STREAM, 0, 1, &code.to_be_bytes());
+        client.send(&[posts(1, &[]), reset.clone()].concat());
+        assert_eq!(
+            client.told(),
+            "POST a/ Unknown; cut: the client does not want it any more",
+            "{code}"
+        );
+        assert_eq!(client.send(&reset).told(), "");
+        client.content = Some(5);
+        assert!(client.send(&asks(3, "/")).told().ends_with("DATA+1 3 5"));
+    }
+}
+
+/// What nobody reads has used up the connection's window all the same.
+#[test]
+fn content_of_a_reset_stream_counts_for_the_connection() {
+    let mut client = Client::new();
+    client.content = None;
+    client.send(&[posts(1, &[]), frame(PRIORITY, 0, 1, &[0; 4])].concat());
+    assert!(client.told().ends_with("RST 1 6"));
+    let content = || frame(DATA, 0, 1, &[0; 16_000]);
+    assert_eq!(client.send(&content()).send(&content()).told(), "");
+    assert_eq!(client.send(&content()).told(), "WINDOW 0 48000");
 }
 
 #[test]
@@ -209,6 +254,8 @@ fn what_was_asked_before_a_goaway_of_the_client_is_answered() {
     client.answer(key, message::Status::OK, 5);
     assert_eq!(client.told(), "HEADERS+4 1 88; DATA+1 1 5");
     assert_eq!(client.send(&frame(PING, 0, 0, &[0; 8])).told(), "PING+1 0 8");
+    // That one had a code that nobody knows.
+    assert!(!client.http.is_closing());
 }
 
 #[test]
@@ -223,4 +270,24 @@ fn the_end_is_told_in_two_steps() {
     assert_eq!(client.told(), "GOAWAY 0 1 0");
     assert!(client.http.is_closing());
     assert_eq!(client.send(&asks(3, "/")).told(), "");
+}
+
+/// A client may have begun more before it knew; what is under way goes on.
+#[test]
+fn what_comes_behind_the_last_stream_is_passed_over() {
+    let mut client = Client::new();
+    client.content = None;
+    client.send(&asks(1, "/"));
+    client.part();
+    client.send(&frame(PING, ACK, 0, b"parting!"));
+    assert!(client.told().ends_with("GOAWAY 0 1 0"));
+    client.send(&posts(3, &[]));
+    client.send(&frame(DATA, 0, 3, &[0; 16_000]).repeat(3));
+    assert_eq!(client.told(), "WINDOW 0 48000", "it counts for the connection");
+    client.send(&frame(WINDOW_UPDATE, 0, 3, &[1; 4])).send(&frame(RST_STREAM, 0, 3, &[0; 4]));
+    client.send(&frame(HEADERS, WHOLE, 5, &get("/", &[]))).send(&frame(PRIORITY, 0, 5, &[0; 5]));
+    assert_eq!(client.told(), "");
+    let key = client.waiting[0];
+    client.answer(key, message::Status::OK, 5);
+    assert_eq!(client.told(), "HEADERS+4 1 88; DATA+1 1 5");
 }

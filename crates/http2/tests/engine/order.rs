@@ -16,7 +16,8 @@ fn order(early: &[(u32, &str)], priorities: &[&str], late: &[(u32, &str)]) -> Ve
         client.send(&update(told));
     }
     for (at, priority) in priorities.iter().enumerate() {
-        let fields = get("/", &[("priority", priority)]);
+        let lines: Vec<_> = priority.split('|').map(|line| ("priority", line)).collect();
+        let fields = get("/", &lines);
         client.send(&frame(HEADERS, WHOLE, 1 + 2 * at as u32, &fields));
     }
     for told in late {
@@ -39,6 +40,8 @@ fn the_most_urgent_is_first_and_of_equals_the_oldest() {
 #[test]
 fn what_can_be_used_in_part_takes_turns() {
     assert_eq!(order(&[], &["i", "i", "u=4, i"], &[]), [1, 3, 1, 3, 1, 3, 5, 5, 5]);
+    // Each line of the field adds to those before.
+    assert_eq!(order(&[], &["u=2", "u=1|i", "u=1|i"], &[]), [3, 5, 3, 5, 3, 5, 1, 1, 1]);
 }
 
 #[test]

@@ -154,6 +154,10 @@ fn the_crumbs_of_a_cookie_are_one_field() {
     let http2::Event::Request(_, request, head) = event else { panic!("no request") };
     let lines: Vec<_> = request.fields.lines().iter().map(|f| (f.name, f.value)).collect();
     assert_eq!(lines, [(&b"x"[..], &b"y"[..]), (b"cookie", b"a=1; b=2"), (b"host", b"a")]);
+    for odd in ["b=2 ", " b=2", "b=\t"] {
+        let crumbs = get("/", &[("cookie", "a=1"), ("cookie", odd), ("cookie", "c=3")]);
+        assert!(is_malformed(&Client::new().send(&frame(HEADERS, WHOLE, 1, &crumbs)).told()));
+    }
     let head = head.to_vec();
     let mut slots = message::Slots::new();
     let again = http.reread(0, &head, &mut slots).unwrap();

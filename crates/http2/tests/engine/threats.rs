@@ -51,14 +51,26 @@ fn resets_that_the_server_is_made_to_send() {
     }
     let stopped = flood(|number| frame(HEADERS, WHOLE, 3 + 2 * number, &block(&[("x", "y")])));
     assert_eq!(stopped, Some(300), "no requests");
+    let stopped = flood(|number| {
+        let stream = 3 + 2 * number;
+        [posts(stream, &[("content-length", "5")]), frame(DATA, END_STREAM, stream, b"abc")]
+            .concat()
+    });
+    assert_eq!(stopped, Some(300), "content of another length");
 }
 
 #[test]
 fn too_many_streams_are_refused_one_by_one() {
     let mut client = Client::new();
     client.content = None;
+    client.send(&frame(SETTINGS, ACK, 0, &[]));
     let stopped = tries(&mut client, 1000, |number| asks(1 + 2 * number, "/"));
     assert_eq!(stopped, Some(128 + 300));
+    // Who has not heard yet how many there may be is put up with for longer.
+    let mut client = Client::new();
+    client.content = None;
+    let stopped = tries(&mut client, 2000, |number| asks(1 + 2 * number, "/"));
+    assert!(stopped.is_some_and(|number| (1110..=1128).contains(&number)), "{stopped:?}");
     let mut client = Client::new();
     client.content = None;
     for number in 0..128 {
@@ -97,6 +109,42 @@ fn updates_of_windows_are_paid_for_by_content() {
     assert_eq!(client.told(), "");
 }
 
+/// As do the clients that widen both windows for every 4 KiB that they read, by which time they may
+/// have got much.
+#[test]
+fn a_large_answer_pays_for_many_updates_of_windows() {
+    for window in [0, 4 << 20] {
+        let mut client = Client::new();
+        client.send(&frame(SETTINGS, 0, 0, &setting(4, 65_535 + window)));
+        client.send(&frame(WINDOW_UPDATE, 0, 0, &(1 + window).to_be_bytes()));
+        client.content = Some(40_000_000);
+        client.send(&asks(1, "/"));
+        let mut told = client.told();
+        while !told.contains("DATA+1") {
+            let frames = told.split("; ").filter_map(|frame| frame.strip_prefix("DATA 1 "));
+            let bytes: usize = frames.map(|bytes| bytes.parse::<usize>().unwrap()).sum();
+            assert!(bytes > 0, "{told}");
+            let room = 4096_u32.to_be_bytes();
+            let both = [frame(WINDOW_UPDATE, 0, 0, &room), frame(WINDOW_UPDATE, 0, 1, &room)];
+            told = client.send(&both.concat().repeat(bytes.div_ceil(4096))).told();
+        }
+    }
+}
+
+/// What a frame lets in is little, for however many streams.
+#[test]
+fn windows_that_settings_widen_by_the_byte() {
+    let mut client = Client::new();
+    client.content = Some(100_000);
+    client.send(&frame(SETTINGS, 0, 0, &setting(4, 0)));
+    for stream in (1..).step_by(2).take(100) {
+        client.send(&frame(HEADERS, WHOLE, stream, &get("/", &[("priority", "i")])));
+    }
+    client.told();
+    let stopped = tries(&mut client, 5000, |number| frame(SETTINGS, 0, 0, &setting(4, number + 1)));
+    assert!(stopped.is_some_and(|number| (990..=1000).contains(&number)), "{stopped:?}");
+}
+
 #[test]
 fn a_head_without_end() {
     let mut client = Client::new();
@@ -104,7 +152,41 @@ fn a_head_without_end() {
     assert_eq!(tries(&mut client, 1000, |_| frame(CONTINUATION, 0, 1, &[])), Some(16));
     let mut client = Client::new();
     client.send(&frame(HEADERS, 0, 1, &get("/", &[])));
-    assert_eq!(tries(&mut client, 1000, |_| frame(CONTINUATION, 0, 1, &[0; 16_384])), Some(1));
+    assert_eq!(tries(&mut client, 1000, |_| frame(CONTINUATION, 0, 1, &[0; 16_384])), Some(7));
+}
+
+/// It is read to its end, as the table depends on it.
+#[test]
+fn a_head_that_is_much_too_long_is_answered() {
+    let mut client = Client::new();
+    let mut coded = get("/", &[]);
+    // A cookie of 45,000 bytes, and a field that goes into the table.
+    coded.extend(b"\x0f\x11\x7f\xc9\xde\x02");
+    coded.extend([b'c'; 45_000]);
+    coded.extend(b"\x40\x01x\x01y");
+    let pieces: Vec<_> = coded.chunks(16_000).collect();
+    let mut frames = frame(HEADERS, END_STREAM, 1, pieces[0]);
+    frames.extend(frame(CONTINUATION, 0, 1, pieces[1]));
+    frames.extend(frame(CONTINUATION, END_HEADERS, 1, pieces[2]));
+    assert_eq!(client.send(&frames).told(), "refused 431; HEADERS+4 1 08; DATA+1 1 5");
+    let coded = [&get("/", &[])[..], &[0xbe]].concat();
+    assert!(client.send(&frame(HEADERS, WHOLE, 3, &coded)).told().starts_with("GET a/"));
+}
+
+/// What the client is told of one answer has the same bytes whatever came before.
+#[test]
+fn an_answer_tells_nothing_of_another() {
+    let mut client = Client::new();
+    client.send(&asks(1, "/")).sent();
+    let first = client.send(&asks(3, "/")).sent();
+    let secret = [("cookie", "secret"), ("x", "y")];
+    client.send(&frame(HEADERS, WHOLE, 5, &get("/other", &secret))).sent();
+    let mut again = client.send(&asks(7, "/")).sent();
+    for at in [8, first.len() - 5 - 1] {
+        assert_eq!((first[at], again[at]), (3, 7), "but for the number of its stream");
+        again[at] = 3;
+    }
+    assert!(first == again);
 }
 
 /// One byte stands for a field of 4 KB; the sum of them is what counts.

@@ -54,6 +54,26 @@ fn an_idle_connection_is_told_that_it_ends() {
     assert_eq!(client.wait(), (2000, Expiry::Close));
 }
 
+/// Who asks now and then, and never rests for long, stays for an hour.
+#[test]
+fn an_old_connection_takes_one_more_request() {
+    let mut client = Client::new();
+    let began = client.now;
+    for minute in 0..60 {
+        client.now = Moment(began.0 + 60_000 * u64::from(minute));
+        let told = client.send(&asks(1 + 2 * minute, "/")).told();
+        assert!(told.ends_with(" 5") && !told.contains("GOAWAY"), "{told}");
+    }
+    client.now = Moment(began.0 + 3_600_000);
+    assert_eq!(
+        client.send(&asks(121, "/")).told(),
+        "GET a/ Known(0); GOAWAY 0 2147483647 0; PING 0 8; HEADERS+4 121 88; DATA+1 121 5"
+    );
+    assert_eq!(client.wait(), (2000, Expiry::Nothing));
+    assert_eq!(client.told(), "GOAWAY 0 121 0");
+    assert!(client.http.is_closing());
+}
+
 #[test]
 fn a_frame_that_does_not_come_to_its_end_breaks_the_connection() {
     for begun in [&asks(1, "/")[..20], &frame(HEADERS, 0, 1, &get("/", &[]))[..]] {
@@ -65,6 +85,20 @@ fn a_frame_that_does_not_come_to_its_end_breaks_the_connection() {
         assert!(waited == 30_000 && matches!(expiry, Expiry::Broken(_)), "{waited} {expiry:?}");
         assert_eq!(client.told(), "GOAWAY 0 0 11");
     }
+}
+
+/// In however many frames it comes.
+#[test]
+fn a_head_that_goes_on_has_no_more_time() {
+    let mut client = Client::new();
+    client.send(&frame(HEADERS, 0, 1, &get("/", &[])));
+    for _ in 0..11 {
+        client.http.deadline(client.now);
+        client.now = Moment(client.now.0 + 2500);
+        client.send(&frame(CONTINUATION, 0, 1, &[]));
+    }
+    let (waited, expiry) = client.wait();
+    assert!(waited == 2500 && matches!(expiry, Expiry::Broken(_)), "{waited} {expiry:?}");
 }
 
 #[test]
@@ -118,7 +152,20 @@ fn content_that_nobody_reads_is_not_waited_for_long() {
     client.send(&posts(1, &[("content-length", "20")]));
     client.told();
     assert_eq!(client.wait(), (20_000, Expiry::Nothing));
-    assert_eq!(client.told(), "RST 1 8");
+    assert_eq!(client.told(), "RST 1 0", "its answer stands");
+}
+
+/// Nor at all where its client waits to be asked for it, or others want its slot.
+#[test]
+fn content_that_nobody_reads_keeps_nobody_from_anything() {
+    let mut client = Client::new();
+    client.send(&posts(1, &[("expect", "100-continue")]));
+    assert_eq!(client.told(), "POST a/ Unknown; HEADERS+4 1 88; DATA+1 1 5; RST 1 0");
+    for stream in (3..).step_by(2).take(128) {
+        assert!(client.send(&posts(stream, &[])).told().ends_with(&format!("DATA+1 {stream} 5")));
+    }
+    let told = client.send(&asks(259, "/")).told();
+    assert_eq!(told, "GET a/ Known(0); RST 3 0; HEADERS+4 259 88; DATA+1 259 5");
 }
 
 #[test]
@@ -242,23 +289,43 @@ fn who_holds_content_back_waits_for_nobody() {
     let bytes = [posts(1, &[]), frame(DATA, 0, 1, b"abc"), frame(DATA, END_STREAM, 1, b"d")];
     let (mut at, bytes) = (0, bytes.concat());
     let mut seen = Vec::new();
-    let mut asked = None;
     for _ in 0..4 {
         let mut slots = Slots::new();
         let room = (&mut block, &mut slots);
         let (used, event) = client.http.receive(&bytes[at..], client.now, room, &mut output);
         at += used;
         match event {
-            Event::Request(key, ..) => asked = Some(key),
+            Event::Request(..) => {}
             Event::Content(_, piece) => seen.extend_from_slice(piece),
             Event::End(_) => seen.push(b'.'),
             other => panic!("{other:?}"),
         }
         assert_eq!(client.http.deadline(client.now), Moment::NEVER, "{seen:?}");
-        let is_over = seen.ends_with(b".");
-        assert_eq!(client.http.awaits_content(asked.unwrap()), !is_over, "{seen:?}");
     }
     assert_eq!((seen, at), (b"abcd.".to_vec(), bytes.len()));
+}
+
+/// Who may send no more, as we have not taken what came, is not waited for.
+#[test]
+fn who_is_let_send_no_more_waits_for_us() {
+    let mut client = Client::new();
+    (client.content, client.takes) = (None, false);
+    client.send(&posts(1, &[]));
+    client.told();
+    assert_eq!(client.http.deadline(client.now).0 - client.now.0, 20_000);
+    client.send(&frame(DATA, 0, 1, &[0; 13_107]).repeat(5));
+    client.told();
+    assert_eq!(client.http.deadline(client.now), Moment::NEVER);
+    client.http.took(client.waiting[0], 65_535);
+    assert_eq!(client.told(), "WINDOW 0 65535; WINDOW 1 65535");
+    assert_eq!(client.http.deadline(client.now).0 - client.now.0, 20_000);
+    // The end of content needs no room.
+    let mut client = Client::new();
+    client.content = None;
+    client.send(&posts(1, &[("content-length", "65535")]));
+    client.send(&frame(DATA, 0, 1, &[0; 13_107]).repeat(5));
+    client.told();
+    assert_eq!(client.http.deadline(client.now).0 - client.now.0, 20_000);
 }
 
 /// A connection rests from its last answer on, whenever that is given.

@@ -2,8 +2,9 @@
 //! stands. Times are not left: they begin anew.
 
 use super::{
-    Attempt, Checked, HEALTHY_TIME, Machine, READY_TIME, SLACK_TIME, WorkerId,
+    Attempt, Checked, HEALTHY_TIME, Machine, SLACK_TIME, WorkerId,
     generation::{Generation, Member, Phase, Stage},
+    ready_time,
 };
 use base::Moment;
 
@@ -121,7 +122,7 @@ impl<S: Clone> Machine<S> {
             let healthy = u64::try_from(HEALTHY_TIME.as_millis()).unwrap_or(u64::MAX);
             let end = now.after(kept.config.drain_time).after(SLACK_TIME);
             let member = |KeptMember { id, standing }| {
-                let mut member = Member::new(id, now.after(READY_TIME));
+                let mut member = Member::new(id, now.after(ready_time()));
                 member.stage = match standing {
                     Standing::Starting => member.stage,
                     // Its death would say nothing of its config.

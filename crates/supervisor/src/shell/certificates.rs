@@ -21,7 +21,7 @@ use std::{
 };
 use tokio::{
     sync::mpsc::{UnboundedSender, unbounded_channel},
-    task::spawn_local,
+    task::{JoinHandle, spawn_local},
     time::sleep,
 };
 
@@ -50,14 +50,16 @@ pub(super) struct Certificates {
     known: Vec<Certificate>,
     /// Whether a look is due in a moment.
     is_soon: bool,
+    /// What has another look when one holds that was refused.
+    waiting: Option<JoinHandle<()>>,
 }
 
 impl Certificates {
     pub(super) fn new() -> Self {
         let (looks, told) = (0, HashSet::new());
         let (lookout, child, is_due, renewed) = (None, None, false, Vec::new());
-        let (known, is_soon) = (Vec::new(), false);
-        Self { lookout, child, is_due, looks, renewed, told, known, is_soon }
+        let (known, is_soon, waiting) = (Vec::new(), false, None);
+        Self { lookout, child, is_due, looks, renewed, told, known, is_soon, waiting }
     }
 
     /// What a worker of `source` gets, with what that is called where it is kept.
@@ -123,11 +125,16 @@ impl Shell<'_> {
         if mem::replace(&mut self.certificates.is_soon, true) {
             return;
         }
+        self.look_at_certificates_in(MOMENT);
+    }
+
+    /// The same after that time.
+    fn look_at_certificates_in(&self, time: Duration) -> JoinHandle<()> {
         let happenings = self.happenings.clone();
         spawn_local(async move {
-            sleep(MOMENT).await;
+            sleep(time).await;
             let _ = happenings.send(Happening::FilesChanged);
-        });
+        })
     }
 
     /// Has a process look at the files of certificates.
@@ -183,9 +190,14 @@ impl Shell<'_> {
                 None
             }
         };
-        if let (Some((Verdict::Renewed { renewed, troubles }, mut along)), true) =
+        if let (Some((Verdict::Renewed { renewed, troubles, wait }, mut along)), true) =
             (found, is_served)
         {
+            self.certificates.waiting.take().iter().for_each(JoinHandle::abort);
+            if wait < u64::MAX {
+                let waiting = self.look_at_certificates_in(Duration::from_secs(wait));
+                self.certificates.waiting = Some(waiting);
+            }
             let known = along.next().map(|fd| sealed::read(fd.as_fd(), KNOWN_BYTES_MAX));
             let known = known.and_then(Result::ok).and_then(|bytes| unpack_certificates(&bytes));
             self.certificates.known = known.unwrap_or_default();

@@ -89,7 +89,7 @@ impl Shell<'_> {
                 let (pools, calls) = (self.pools.shown(), self.workers.calls());
                 asker.answer(&Outcome::Asked(Asked { pools, calls }));
             }
-            Wish::Status => asker.answer(&Outcome::Status(self.status())),
+            Wish::Status => asker.answer(&Outcome::Status(self.status().into())),
         }
     }
 
@@ -140,10 +140,11 @@ impl Shell<'_> {
             reloads: self.history.reloads,
             reloads_failed: self.history.reloads_failed,
             listeners: self.listeners(),
-            overflows: queue::overflows().unwrap_or(0),
+            overflows: queue::overflows().ok(),
             certificates: self.certificates.known().to_vec(),
             layers: self.layers.clone(),
             sites: self.workers.had().sites(),
+            pools: Vec::new(),
             reload: self
                 .history
                 .reload

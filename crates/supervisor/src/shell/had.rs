@@ -1,7 +1,7 @@
 //! What each site and route has had since the start, by name: configs come and go.
 
 use config::plan::{Label, label::LABELS_MAX};
-use control::{status::Site, tally::Counts};
+use control::{kept::Kept, status::Site, tally::Counts};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What those names have had.
@@ -15,7 +15,7 @@ impl Had {
     }
 
     /// Adds what these labels have had.
-    pub(super) fn add(&mut self, labels: &[Label], counts: Vec<Counts>) {
+    pub(super) fn add(&mut self, labels: &[Label], counts: impl IntoIterator<Item = Counts>) {
         for (label, counts) in labels.iter().zip(counts) {
             *self.0.entry(label.clone()).or_default() += counts;
         }
@@ -47,7 +47,7 @@ impl Had {
     pub(super) fn sites(&self) -> Vec<Site> {
         let mut sites: Vec<Site> = Vec::new();
         for (Label { site, route }, counts) in &self.0 {
-            if route.starts_with('(') && counts.requests() == 0 {
+            if route.starts_with('(') && counts.requests() == 0 && counts.kept == Kept::default() {
                 continue;
             }
             let route = (route.to_string(), *counts);

@@ -1,12 +1,13 @@
 //! All that is left to another program, and taking it up: in the same process, or in another one
 //! where this one was killed.
 
-use super::{Happening, STATE_BYTES_MAX, Shell, Source, table::Table, tickets::Tickets};
+use super::{Happening, STATE_BYTES_MAX, Shell, Source, table::Table};
 use crate::{
     machine::{Event, Machine, Note, Order, Standing},
     orphans,
     sockets::Sockets,
     state::{Leaving, Left, PROCESS, SOCKET, STATE, State},
+    tickets::Tickets,
     wishes::{Asker, Desk},
 };
 use control::note;

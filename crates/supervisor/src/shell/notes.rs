@@ -1,8 +1,9 @@
 //! What the server itself has to say, and to whom.
 
-use super::{CURRENT, Shell, Source, Started};
+use super::{CURRENT, Happening, Shell, Source, Started};
 use crate::{journal, machine::Note};
 use control::wish::Outcome;
+use tokio::{sync::oneshot, task::spawn_local};
 
 impl Shell<'_> {
     /// What is served, in a few words.
@@ -70,10 +71,23 @@ impl Shell<'_> {
         let of_upgrade = self.reloaded(note);
         let note = of_upgrade.as_ref().unwrap_or(note);
         let line = journal::line(note, is_pretty, net::clock::wall());
-        self.logs.write(&serving.blueprint, &line);
+        self.logs.write(&serving.blueprint, line);
         if matches!(note, Note::Reloaded | Note::Upgraded) {
             // As after a start.
             net::memory::give_back_code();
         }
+    }
+
+    /// Has the log files opened anew; workers get them once they are open.
+    pub(super) fn reopen(&mut self) {
+        let (teller, told) = oneshot::channel();
+        self.logs.reopen(move |reopened| drop(teller.send(reopened)));
+        let happenings = self.happenings.clone();
+        spawn_local(async move {
+            // Where a disk does not answer, they stay as they are.
+            if let Ok(reopened) = told.await {
+                let _ = happenings.send(Happening::Reopened(reopened));
+            }
+        });
     }
 }

@@ -165,7 +165,11 @@ impl Shell<'_> {
             return;
         }
         let Some((child, _)) = &self.showing.child else { return };
-        let status = Outcome::Status(self.status()).encode();
+        for (pool, asked) in self.pools.looked_at() {
+            let descriptors = asked.into_iter().collect();
+            child.tell(Message { bytes: Telling::Pool(pool).encode(), descriptors });
+        }
+        let status = Outcome::Status(self.status().into()).encode();
         // Where there is no memory for it, whoever waits gives up.
         if let Ok(status) = sealed::bytes(c"gannet-status", &status) {
             let descriptors = [status].into_iter().chain(self.workers.lives()).collect();

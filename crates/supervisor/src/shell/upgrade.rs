@@ -222,7 +222,6 @@ impl Shell<'_> {
     pub(super) async fn hand_over(&mut self, is_all_heard: impl Fn() -> bool) {
         self.save();
         succession::hold_signals();
-        net::failpoint::hit("hand-over");
         // The runtime looks what has been caught before, and whoever waits for it says so; that
         // comes before what begins only now.
         yield_now().await;
@@ -248,7 +247,14 @@ impl Shell<'_> {
         }
     }
 
-    fn become_program(&self, program: &Program, askers: &[Asker], is_back: bool) -> io::Result<()> {
+    fn become_program(
+        &mut self,
+        program: &Program,
+        askers: &[Asker],
+        is_back: bool,
+    ) -> io::Result<()> {
+        net::failpoint::hit("hand-over");
+        self.logs.settle();
         let mut out = Leaving::default();
         let state = sealed::bytes(c"gannet-state", &self.state(Some(askers), &mut out).encode())?;
         let _ = out.put("state", &state);

@@ -16,7 +16,7 @@ use control::{
     lives::{self, Seen},
     note::{Note, Order},
     recent::REQUESTS_MAX,
-    status,
+    status::{self, Used},
     tally::Counts,
     trail::calls::Call,
 };
@@ -105,7 +105,7 @@ impl Workers {
             let of_loops = [&rows, watch.memory(), &tallies, &recents, &lives, tickets];
             let all = of_clients.into_iter().chain(of_loops);
             let along: Vec<_> = all.map(AsFd::as_fd).collect();
-            tell(&child, &Order::Begin { loops, seed: clients.seed() }, &along)?;
+            tell(&child, &Order::Begin { loops, place, seed: clients.seed() }, &along)?;
             give_logs(&child, &source, logs, &HashMap::new())?;
             tell(&child, &Order::Resolve, &[])?;
             Ok((seats, rows, watch, tallies, recents, lives))
@@ -235,7 +235,8 @@ impl Workers {
         self.folded.resize(Counter::ALL.len(), 0);
         let requests = of_loops(&worker, Counter::Requests).iter().sum();
         self.folded.iter_mut().zip(counted).for_each(|(all, own)| *all = all.wrapping_add(own));
-        self.had.add(&worker.source.blueprint.labels, had(&worker));
+        let past = had(&worker).into_iter().map(Counts::past);
+        self.had.add(&worker.source.blueprint.labels, past);
         let served = self.all.values().chain([&worker]);
         self.had.trim(served.flat_map(|worker| &worker.source.blueprint.labels));
         if requests > 0 {
@@ -332,13 +333,12 @@ impl Workers {
         let seats = memory::look(worker.seats.as_fd(), Seats::FIRST, usize::MAX);
         let is_taken = |seat: &&u64| **seat != 0;
         let words = memory::look(worker.rows.as_fd(), 0, usize::MAX).unwrap_or_default();
-        let Usage { cpu_us, memory_bytes } = Usage::of(worker.child.pid()).unwrap_or_default();
+        let used = Usage::of(worker.child.pid()).ok();
         Some(status::Worker {
             pid: u64::from(worker.child.pid()),
             connections: seats.unwrap_or_default().iter().filter(is_taken).count() as u64,
             under_way: counters::under_way(&words, &names(worker)),
-            cpu_us,
-            memory_bytes,
+            used: used.map(|Usage { cpu_us, memory_bytes }| Used { cpu_us, memory_bytes }),
             loops,
         })
     }

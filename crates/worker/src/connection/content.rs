@@ -37,7 +37,7 @@ impl Connection {
     /// Takes a piece of the content that an application is to be sent; thrown away where nobody is.
     pub(super) fn take(&mut self, piece: &[u8], turn: &mut Turn<'_>) {
         let Work::Upload(upload) = &mut turn.pending.work else { return };
-        match upload.take(piece, &turn.core.pool) {
+        match upload.take(piece, usize::MAX, &turn.core.pool) {
             Ok(()) => {}
             Err(Refused::TooLarge) => {
                 self.refuse_content(Status::CONTENT_TOO_LARGE, Trouble::TOO_LARGE, turn);

@@ -91,7 +91,7 @@ impl Connection {
         match intake {
             Intake::Plain(count) => turn.unread.end += count,
             Intake::End => return false,
-            Intake::Failed => self.give_up(turn),
+            Intake::Over => self.give_up(turn),
             Intake::Foreign(clear) => {
                 self.secure = None;
                 self.may_be_http2 = false;

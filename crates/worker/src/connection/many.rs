@@ -102,9 +102,9 @@ impl Connection {
             let worked = self.with_streams(|streams, from| {
                 let has_more = streams.work(turn, from, context);
                 let has_unread = !streams.has_read_all();
-                (has_more, has_unread, streams.http.is_closing(), streams.is_holding())
+                (has_more, has_unread, streams.http.is_closing())
             });
-            let Some((has_more, has_unread, is_closing, is_holding)) = worked else {
+            let Some((has_more, has_unread, is_closing)) = worked else {
                 return Poll::Ready(());
             };
             match self.write(turn, context) {
@@ -134,12 +134,12 @@ impl Connection {
                     if waiting > turn.core.plan.limits.output_bytes_max {
                         return Poll::Pending;
                     }
-                    if has_unread && !is_holding {
+                    if has_unread {
                         continue;
                     }
                 }
             }
-            if self.has_ended || is_holding {
+            if self.has_ended {
                 return Poll::Pending;
             }
             if !ready!(self.read(turn, context)) {

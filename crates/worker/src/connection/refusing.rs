@@ -3,6 +3,7 @@
 use super::Connection;
 use crate::{
     account::Account,
+    admission::Admission,
     record::{About, End, Subject},
     refusal,
     turn::{Turn, Work},
@@ -19,7 +20,7 @@ impl Connection {
         id: Option<RequestId>,
         turn: &mut Turn<'_>,
     ) {
-        let response = refusal::in_clear(request);
+        let response = refusal::in_clear(Some(request));
         let subject = Subject::Request(request);
         let about = About { client: self.client, id: id.as_ref(), user: None, subject };
         let bytes = response.body.len().unwrap_or(0);
@@ -39,13 +40,16 @@ impl Connection {
         let id = turn.core.id(None);
         let subject = Subject::Refused(unread);
         let about = About { client: self.client, id: id.as_ref(), user: None, subject };
-        let refused = (refusal.status(), refusal.reason());
-        let response = refusal::refuse(turn.core, refused, about);
+        // Whatever it is, it is no TLS where that is spoken.
+        let in_clear = matches!(self.admission, Admission::InClear);
+        let reason = if in_clear { refusal::IN_CLEAR } else { refusal.reason() };
+        let response = refusal::refuse(turn.core, (refusal.status(), reason), about);
+        let response = if in_clear { refusal::in_clear(None) } else { response };
         let end = End {
             status: response.status,
             bytes: response.body.len().unwrap_or(0),
             us: 0,
-            reason: Some(refusal.reason()),
+            reason: Some(reason),
         };
         self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
         let on = self.on(0);

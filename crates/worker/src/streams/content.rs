@@ -1,36 +1,107 @@
 //! The content of requests on its way to an application that is asked, each of a stream of its own.
+//!
+//! What comes before it is known who takes it, or while a part before it is written to a file, is
+//! kept here and does not count as taken: its client sends no more of it than the windows hold, and
+//! nothing else on the connection waits for that.
 
-use super::{From, Streams, UnderWay};
+use super::{From, Streams, UnderWay, refuse};
 use crate::{
     job::Done,
     refusal::Trouble,
     turn::{Turn, Waiting, Work},
     upload::{Refused, Upload},
 };
-use http2::Key;
+use http2::{Key, limits::WAITING_BYTES_MAX};
 use message::Status;
 
+/// Content that is not with whom it is for.
+#[derive(Default)]
+pub(super) struct Coming {
+    /// What has come before it is known who takes it.
+    early: Vec<u8>,
+    /// Bytes of what waits to be in a file.
+    untaken_bytes: usize,
+    /// Whether all has come.
+    is_whole: bool,
+}
+
 impl Streams {
-    /// Whether nothing is read until something is done: content is being written to a file, or
-    /// would come before it is known who takes it.
-    pub(crate) fn is_holding(&self) -> bool {
-        self.under_way.iter().any(|exchange| match &exchange.work {
-            Work::Upload(upload) => upload.is_writing(),
-            Work::Job(_) => self.http.awaits_content(exchange.key),
-            Work::Nothing | Work::Source(_) => false,
-        })
+    /// Bytes of memory that requests take which wait for what answers them.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        let bytes = self.under_way.iter().map(|exchange| match &exchange.work {
+            Work::Job(waiting) => waiting.exchange.head.len() + exchange.coming.early.len(),
+            Work::Upload(upload) => upload.memory_bytes(),
+            // Its request is gone: what it holds is an answer.
+            Work::Nothing | Work::Source(_) => 0,
+        });
+        bytes.sum()
+    }
+
+    /// Has a client ask again whose requests take too much memory while they wait.
+    pub(super) fn send_back(&mut self, key: Key, turn: &mut Turn<'_>, from: &From<'_>) {
+        refuse(turn, from, "requests that wait take too much memory");
+        if let Some(fault) = self.http.refuse(key, turn.tick.now, &mut turn.scratch.output) {
+            refuse(turn, from, fault.reason);
+            self.abandon(turn, from);
+        }
     }
 
     /// Takes a piece of the content that an application is to be sent; thrown away where nobody is.
     pub(super) fn take(&mut self, key: Key, piece: &[u8], turn: &mut Turn<'_>, from: &From<'_>) {
-        let mut works = self.under_way.iter_mut().filter(|exchange| exchange.key == key);
-        let Some(UnderWay { work: Work::Upload(upload), .. }) = works.next() else { return };
-        let (status, why) = match upload.take(piece, &turn.core.pool) {
-            Ok(()) => return,
+        let room_bytes = WAITING_BYTES_MAX.saturating_sub(self.waiting_bytes());
+        let (upload, coming) = match self.find(key) {
+            Some(UnderWay { work: Work::Upload(upload), coming, .. }) => (upload, coming),
+            Some(UnderWay { work: Work::Job(_), coming, .. }) => {
+                return coming.early.extend_from_slice(piece);
+            }
+            _ => return self.http.took(key, piece.len()),
+        };
+        coming.untaken_bytes += piece.len();
+        let refused = match upload.take(piece, room_bytes, &turn.core.pool) {
+            Ok(()) => return self.settle(key),
             Err(Refused::TooLarge) => (Status::CONTENT_TOO_LARGE, Trouble::TOO_LARGE),
             Err(Refused::Busy) => (Status::SERVICE_UNAVAILABLE, Trouble::BUSY),
         };
-        self.refuse_content(key, (status, why), turn, from);
+        self.refuse_content(key, refused, turn, from);
+    }
+
+    /// Content was written to its file, or could not be; what has come meanwhile may be too much
+    /// for memory, too.
+    pub(super) fn wrote(&mut self, key: Key, is_done: bool, turn: &mut Turn<'_>, from: &From<'_>) {
+        if !is_done {
+            let refused = (Status::INSUFFICIENT_STORAGE, Trouble::NO_ROOM);
+            return self.refuse_content(key, refused, turn, from);
+        }
+        self.take(key, &[], turn, from);
+        if self.find(key).is_some_and(|exchange| exchange.coming.is_whole) {
+            self.ask(key, turn, from);
+        }
+    }
+
+    /// Lets more content come for what does not wait for a file any more.
+    fn settle(&mut self, key: Key) {
+        let Some(UnderWay { work: Work::Upload(upload), coming, .. }) = self.find(key) else {
+            return;
+        };
+        let taken = coming.untaken_bytes.saturating_sub(upload.unwritten_bytes());
+        coming.untaken_bytes -= taken;
+        self.http.took(key, taken);
+    }
+
+    /// Goes on with content that came before it was known who takes it.
+    pub(super) fn bring(
+        &mut self,
+        key: Key,
+        coming: &Coming,
+        turn: &mut Turn<'_>,
+        from: &From<'_>,
+    ) {
+        if !coming.early.is_empty() {
+            self.take(key, &coming.early, turn, from);
+        }
+        if coming.is_whole {
+            self.ask(key, turn, from);
+        }
     }
 
     /// Answers an exchange whose content cannot be taken.
@@ -43,12 +114,19 @@ impl Streams {
     ) {
         if let Some(upload) = self.take_upload(key) {
             let (exchange, ..) = upload.finish();
+            self.http.took(key, usize::MAX);
             self.resume((key, exchange), Done::Failed(status, why), turn, from);
         }
     }
 
-    /// Asks the application whose request is complete, if one is to be asked.
+    /// Asks the application whose request is complete, if one is to be asked: at once, or when its
+    /// content is where it shall be.
     pub(super) fn ask(&mut self, key: Key, turn: &mut Turn<'_>, from: &From<'_>) {
+        let Some(UnderWay { work, coming, .. }) = self.find(key) else { return };
+        coming.is_whole = true;
+        if matches!(work, Work::Upload(upload) if upload.is_writing()) {
+            return;
+        }
         let Some(upload) = self.take_upload(key) else { return };
         let (exchange, question, content) = upload.finish();
         match question.ask(content, from.core) {
@@ -60,6 +138,11 @@ impl Streams {
                 self.resume((key, exchange), Done::Failed(status, why), turn, from);
             }
         }
+    }
+
+    /// The exchange of that stream, where it is under way.
+    fn find(&mut self, key: Key) -> Option<&mut UnderWay> {
+        self.under_way.iter_mut().find(|exchange| exchange.key == key)
     }
 
     /// The content that is being taken for that exchange, which is not under way meanwhile.

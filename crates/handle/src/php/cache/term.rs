@@ -96,7 +96,7 @@ mod tests {
         let head =
             Head { status: Status(status), lines: lines.collect(), length: None, file: None };
         let (time, stale) = (Duration::from_secs(10), Duration::from_secs(30));
-        let term = Term::of(&head, Cache { time, stale, bytes_max: 0 }, NOW);
+        let term = Term::of(&head, Cache { label: 0, time, stale, bytes_max: 0 }, NOW);
         let seen = term.map(|term| (term.fresh.as_secs(), term.stale.as_secs()));
         assert_eq!(seen, expect, "{status} {fields:?}");
     }

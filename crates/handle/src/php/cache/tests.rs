@@ -6,10 +6,11 @@ use config::{
     Eyes, Quick, QuickPhp,
     plan::{Action, Cache},
 };
+use control::{Tallies, kept::Kept, tally};
 use fastcgi::Script;
 use message::{Request, Status, Version, response::Line};
 use proptest::prelude::*;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// PHP that keeps pages of so many bytes for a second, and ten more while they are asked for.
 fn php(bytes_max: usize) -> &'static Php {
@@ -29,7 +30,7 @@ fn php(bytes_max: usize) -> &'static Php {
     let (site, _) = plan.site("any.example", 0).unwrap();
     let Action::Php(php) = &site.routes.rest.policy.action else { unreachable!("it is PHP") };
     let (time, stale) = (Duration::from_secs(1), Duration::from_secs(10));
-    let cache = Some(Cache { time, stale, bytes_max });
+    let cache = Some(Cache { label: 1, time, stale, bytes_max });
     Box::leak(Box::new(Php { cache, ..Php::clone(php) }))
 }
 
@@ -52,11 +53,24 @@ struct Pages {
     php: &'static Php,
     answers: Answers,
     woken: Arc<AtomicUsize>,
+    words: &'static [AtomicU64],
 }
+
+/// The label of the site is the last of so many.
+const LABELS: usize = 2;
 
 impl Pages {
     fn new(bytes_max: usize) -> Self {
-        Self { php: php(bytes_max), answers: Answers::new(1), woken: Arc::default() }
+        let words: Vec<_> = (0..Tallies::words(0, LABELS)).map(|_| AtomicU64::new(0)).collect();
+        let words = &*words.leak();
+        let answers = Answers::new(1, Tallies::new(words, LABELS).keeping());
+        Self { php: php(bytes_max), answers, woken: Arc::default(), words }
+    }
+
+    /// What is seen of them from outside.
+    fn seen(&self) -> Kept {
+        let words: Vec<_> = self.words.iter().map(|word| word.load(Relaxed)).collect();
+        tally::totals(&words, LABELS)[1].kept
     }
 
     fn join(&self, path: &str, now: u64) -> Joined {
@@ -141,6 +155,8 @@ fn a_page_is_fresh_then_stale_then_gone() {
     assert_eq!(pages.kept("/", 3200), None);
     keep(pages.errand("/", 3200), b"2", 3300);
     assert_eq!(pages.kept("/", 3300).as_deref(), Some(&b"2"[..]));
+    let seen = pages.seen();
+    assert_eq!((seen.misses, seen.waited, seen.pages), (2, 2, 1));
     assert!(!pages.errand("/", 3300 + 11_000).is_renewal(), "it is too old for anybody");
 }
 
@@ -210,6 +226,9 @@ proptest! {
             let state = pages.answers.lock(pages.php).unwrap();
             let sum: usize = state.slots.values().map(|slot| slot.bytes).sum();
             prop_assert_eq!((state.bytes, state.line.len()), (sum, state.slots.len()));
+            let kept = state.slots.values().filter(|slot| slot.answer.is_some()).count();
+            let seen = pages.seen();
+            prop_assert_eq!((seen.pages, seen.bytes), (kept as u64, sum as u64));
             let is_asked = state.slots.values().any(Slot::is_asked);
             prop_assert!(state.bytes <= ENOUGH || is_asked);
         }
