@@ -1,12 +1,16 @@
 //! An authority that issues certificates: Pebble, which is Let's Encrypt's own for tests, with a
 //! name server for which all hosts are this machine.
 
-use crate::{PATIENCE, eventually, name_server, secure::Certificates};
-use serde_json::json;
+use crate::{
+    Client, PATIENCE, eventually, name_server,
+    secure::{Certificates, Visitor},
+};
+use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
-    fs,
+    fs::{self, File},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{
         Mutex,
@@ -16,13 +20,46 @@ use std::{
 
 /// The authority. Dropping it ends it.
 pub struct Authority {
+    /// What it has put down of what it has done.
+    pub books: Books,
     commands: [Command; 2],
     processes: Vec<Child>,
     address: Ipv4Addr,
     port: u16,
-    management: u16,
     /// Where its name server takes orders.
     names: u16,
+}
+
+/// What the authority knows of what it has issued, as its management port and its log show it.
+#[derive(Clone)]
+pub struct Books {
+    visitor: Visitor,
+    addr: SocketAddr,
+    log: PathBuf,
+}
+
+impl Books {
+    /// What it says of the certificate of that number: its `Status`, with more.
+    pub fn certificate(&self, number: &str) -> Value {
+        let path = format!("/cert-status-by-serial/{number}");
+        let answer = self.visitor.get(self.addr, "localhost", &path).unwrap();
+        serde_json::from_slice(&answer.body).unwrap_or_default()
+    }
+
+    /// The numbers of all that it has issued, the first one first.
+    pub fn issued(&self) -> Vec<String> {
+        let text = fs::read_to_string(&self.log).unwrap();
+        let number = |line: &str| {
+            let rest = line.split_once("Issued certificate serial ")?.1;
+            rest.split(' ').next().map(str::to_owned)
+        };
+        text.lines().filter_map(number).collect()
+    }
+
+    /// How many orders it was given.
+    pub fn orders(&self) -> usize {
+        fs::read_to_string(&self.log).unwrap().matches("Added order ").count()
+    }
 }
 
 /// An address of this machine that no other test has, so that its ports are free.
@@ -74,7 +111,7 @@ impl Authority {
         manner: Manner,
     ) -> Self {
         let Manner { bad_nonces, is_external, retry_after, zone } = manner;
-        certificates.make("pebble", "ec", &[&format!("localhost,IP:{address}")]);
+        certificates.make_for(365, "pebble", "ec", &[&format!("localhost,IP:{address}")]);
         let [port, management, dns, names] = free_ports(address);
         let file = certificates.path("pebble.json");
         let path = |name: &str| certificates.path(name).display().to_string();
@@ -105,8 +142,10 @@ impl Authority {
         pebble.arg("-config").arg(&file).args(["-dnsserver", &here(dns)]);
         pebble.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_AUTHZREUSE", "0");
         pebble.env("PEBBLE_WFE_NONCEREJECT", bad_nonces.to_string());
-        let commands = [server, pebble];
-        let mut own = Self { commands, processes: Vec::new(), address, port, management, names };
+        let (commands, processes) = ([server, pebble], Vec::new());
+        let (addr, log) = ((address, management).into(), certificates.path("pebble.log"));
+        let books = Books { visitor: certificates.visitor(&["pebble"]), addr, log };
+        let mut own = Self { books, commands, processes, address, port, names };
         own.go_up();
         own
     }
@@ -119,11 +158,12 @@ impl Authority {
     /// Starts it once more; it has forgotten everybody.
     pub fn go_up(&mut self) {
         let processes = self.commands.iter_mut().map(|command| {
-            let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            let log = File::options().create(true).append(true).open(&self.books.log).unwrap();
+            let command = command.stdin(Stdio::null()).stdout(log).stderr(Stdio::null());
             command.spawn().expect("pebble can be started (Debian: pebble)")
         });
         self.processes = processes.collect();
-        for port in [self.port, self.management, self.names] {
+        for port in [self.port, self.books.addr.port(), self.names] {
             assert!(eventually(|| TcpStream::connect((self.address, port)).is_ok()), "{port}");
         }
     }
@@ -135,15 +175,27 @@ impl Authority {
 
     /// Puts its root beside the other certificates, as `root.pem`.
     pub fn fetch_root(&self, certificates: &Certificates) {
-        let visitor = certificates.visitor(&["pebble"]);
-        let addr = (self.address, self.management).into();
-        let root = visitor.get(addr, "localhost", "/roots/0").unwrap();
+        let Books { visitor, addr, .. } = &self.books;
+        let root = visitor.get(*addr, "localhost", "/roots/0").unwrap();
         fs::write(certificates.path("root.pem"), root.body).unwrap();
     }
 
     /// Where its name server takes updates, if that is a real one.
     pub fn updates(&self) -> SocketAddr {
         (self.address, self.names).into()
+    }
+
+    /// Has its name server say that `host` is at that address; or what it says of all hosts.
+    pub fn lead(&self, host: &str, address: Option<Ipv4Addr>) {
+        let (path, rest) = match address {
+            Some(address) => ("add-a", format!(",\"addresses\":[\"{address}\"]")),
+            None => ("clear-a", String::new()),
+        };
+        let wish = format!("{{\"host\":\"{host}.\"{rest}}}");
+        let mut client = Client::connect((self.address, self.names).into());
+        let head = format!("POST /{path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}", wish.len());
+        client.send(format!("{head}\r\n\r\n{wish}")).unwrap();
+        assert_eq!(client.response().unwrap().status, 200);
     }
 
     /// The URL at which its name server is told about records.

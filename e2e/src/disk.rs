@@ -1,6 +1,7 @@
 //! A disk with next to no room.
 
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use crate::eventually;
+use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
 use std::{
     ffi::CString,
     fs::{self, File},
@@ -25,6 +26,14 @@ impl SmallDisk {
         let mut file = File::create(self.0.join("filling")).unwrap();
         let error = (0..).find_map(|_| file.write(&[0; 4096]).err()).unwrap();
         assert_eq!(error.kind(), ErrorKind::StorageFull);
+    }
+
+    /// Has it mounted so that it can only be read, or no longer.
+    pub fn set_only_read(&self, is_only_read: bool) {
+        let rest = if is_only_read { MountFlags::RDONLY } else { MountFlags::empty() };
+        let flags = MountFlags::BIND | MountFlags::NOSUID | rest;
+        // Nobody may be writing at that moment.
+        assert!(eventually(|| mount_remount(&self.0, flags, c"").is_ok()), "{rest:?}");
     }
 
     /// Gives it back.

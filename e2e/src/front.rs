@@ -1,9 +1,10 @@
 //! What stands in front of an authority. It passes all on, and does what Pebble does not: it says
-//! when to renew and offers profiles, says that it is asked too often, and notes what it was asked.
+//! when to renew, at once where Pebble has revoked a certificate, offers profiles, says that it is
+//! asked too often, and notes what it was asked.
 
 use crate::{
     Response,
-    authority::Authority,
+    authority::{Authority, Books},
     response::{Bytes, Checked, Fault, fault},
     secure::{Certificates, Visitor, certificate},
 };
@@ -23,8 +24,10 @@ use std::{
     thread,
 };
 
-/// What is said where nothing else is: that a certificate is to be renewed in many years.
+/// When certificates are to be renewed of which nothing else is said: in many years, and at once
+/// where they are revoked.
 const LATER: &str = "2090-01-01T00:00:00Z";
+const AT_ONCE: &str = "2020-01-01T00:00:00Z";
 
 /// The front of an authority.
 pub struct Front(Arc<Inner>);
@@ -38,8 +41,9 @@ struct Inner {
     asked: Mutex<Vec<(String, Value)>>,
     /// For how many seconds it wants to be left alone, if it does.
     refuses: Mutex<Option<u64>>,
-    /// When certificates are to be renewed.
-    renewal: Mutex<String>,
+    /// What is known of certificates, and when all are to be renewed, whatever that is.
+    books: Books,
+    renewal: Mutex<Option<String>>,
     /// How many connections there are, and were at most.
     now: AtomicU64,
     most: AtomicU64,
@@ -59,7 +63,8 @@ impl Front {
             config: Arc::new(config.unwrap()),
             asked: Mutex::default(),
             refuses: Mutex::default(),
-            renewal: Mutex::new(LATER.to_owned()),
+            books: authority.books.clone(),
+            renewal: Mutex::default(),
             now: AtomicU64::new(0),
             most: AtomicU64::new(0),
         });
@@ -97,7 +102,7 @@ impl Front {
 
     /// Says that certificates are to be renewed at that time, as RFC 3339 writes it.
     pub fn wants_renewal(&self, time: &str) {
-        time.clone_into(&mut self.0.renewal.lock().unwrap());
+        *self.0.renewal.lock().unwrap() = Some(time.to_owned());
     }
 
     /// How many connections there were at a time at most.
@@ -166,7 +171,8 @@ impl Inner {
             return Ok(message(429, &more, problem.to_string().as_bytes()));
         }
         if path.starts_with("/renewal") {
-            let time = self.renewal.lock().unwrap().clone();
+            let wanted = self.renewal.lock().unwrap().clone();
+            let time = wanted.unwrap_or_else(|| self.renewal(path).to_owned());
             let window = json!({ "suggestedWindow": { "start": time, "end": time } });
             return Ok(message(200, "Retry-After: 3600\r\n", window.to_string().as_bytes()));
         }
@@ -183,6 +189,14 @@ impl Inner {
         let fields = answer.fields.iter().filter(|(name, _)| told(name));
         let fields: String = fields.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         Ok(message(answer.status, &fields, &answer.body))
+    }
+
+    /// When the certificate is to be renewed that a path names, as RFC 9773 section 4.1 has it.
+    fn renewal(&self, path: &str) -> &'static str {
+        let number = path.rsplit('.').next().unwrap();
+        let number = URL_SAFE_NO_PAD.decode(number).unwrap();
+        let digits: String = number.iter().map(|byte| format!("{byte:02x}")).collect();
+        if self.books.certificate(&digits)["Status"] == "Revoked" { AT_ONCE } else { LATER }
     }
 }
 

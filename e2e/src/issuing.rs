@@ -1,98 +1,86 @@
 //! A server whose certificates come by themselves, and who issues them.
 
 use crate::{
-    Launch, Server, Site,
+    Server,
     authority::{Authority, Manner, free_ports, own_address},
     eventually,
     front::Front,
+    place,
     process::Process,
-    secure::{Certificates, Visitor},
+    secure::{Certificates, Visitor, number_and_end},
 };
 use serde_json::Value;
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
+    ops::Deref,
     os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 /// Seconds of a day.
 pub const DAY: i32 = 86_400;
 
-/// A site, certificates, a folder for what is kept, and a config in a file.
+/// A place with certificates and an address of its own.
 pub struct Place {
-    /// The site.
-    pub site: Site,
+    place: crate::Place,
     /// The certificates.
     pub certificates: Certificates,
-    folder: tempfile::TempDir,
-    /// An address that is its own.
+    /// The address.
     pub address: Ipv4Addr,
+}
+
+impl Deref for Place {
+    type Target = crate::Place;
+
+    fn deref(&self) -> &Self::Target {
+        &self.place
+    }
 }
 
 impl Place {
     /// A new one.
     #[expect(clippy::new_without_default, reason = "it makes folders; that is no default value")]
     pub fn new() -> Self {
-        let (site, certificates) = (Site::new(), Certificates::new());
-        Self { site, certificates, folder: tempfile::tempdir().unwrap(), address: own_address() }
-    }
-
-    /// Where a file of that name lies.
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// The config file.
-    pub fn file(&self) -> String {
-        self.path("gannet.toml").to_str().unwrap().to_owned()
+        let (place, certificates) = (crate::Place::new(""), Certificates::new());
+        Self { place, certificates, address: own_address() }
     }
 
     /// Writes a config with these sites, each with what it says about its TLS.
-    pub fn write(&self, (http, tls): (u16, u16), server: &str, sites: &[(&str, &str)]) {
+    pub fn set(&self, (http, tls): (u16, u16), server: &str, sites: &[(&str, &str)]) {
         let (root, address) = (self.site.root_text(), self.address);
         let sites = sites
             .iter()
             .map(|(host, tls)| format!("[site.\"{host}\"]\nroot = {root:?}\ntls = {tls}\n"));
         let text = format!(
             "[server]\nlisten = [{{ address = \"{address}:{tls}\", tls = true }}, \
-             \"{address}:{http}\"]\nlog = \"json\"\n\
-             error-log = {{ format = \"json\", file = \"errors.log\" }}\n\
+             \"{address}:{http}\"]\nlog = \"json\"\n{}\
              [server.certificates]\nfolder = \"kept\"\n{server}\n{}",
+            place::ERROR_LOG,
             sites.collect::<String>()
         );
-        fs::write(self.file(), text).unwrap();
-    }
-
-    /// Has it served.
-    pub fn start(&self) -> Server {
-        Launch::of(vec!["run".to_owned(), self.file()]).start()
-    }
-
-    /// Runs the program with these words and the config; what it says.
-    pub fn tell(&self, words: &[&str]) -> String {
-        let file = self.file();
-        let words = words.iter().map(|&word| word.to_owned()).chain([file]).collect();
-        let (code, said, stderr) = Launch::of(words).finish();
-        assert_eq!(code, Some(0), "{stderr}");
-        said
+        self.write(&text);
     }
 
     /// What the error log says.
-    pub fn errors(&self) -> String {
+    pub fn log(&self) -> String {
         fs::read_to_string(self.path("errors.log")).unwrap_or_default()
+    }
+
+    /// What `gannet VERB` says of all certificates.
+    fn told(&self, verb: &str) -> Value {
+        let said: Value = serde_json::from_str(&self.order(&[verb, "--json"])).unwrap();
+        said["certificates"].clone()
     }
 
     /// What `gannet certs` says of the first certificate.
     pub fn listed(&self) -> Value {
-        let said: Value = serde_json::from_str(&self.tell(&["certs", "--json"])).unwrap();
-        said["certificates"][0].clone()
+        self.told("certs")[0].clone()
     }
 
-    /// What `gannet status` says of the first certificate.
-    pub fn status(&self) -> Value {
-        let said: Value = serde_json::from_str(&self.tell(&["status", "--json"])).unwrap();
-        said["certificates"][0].clone()
+    /// What `gannet status` says of it.
+    pub fn shown(&self) -> Value {
+        self.told("status")[0].clone()
     }
 
     /// Somebody who trusts the local authority.
@@ -178,16 +166,16 @@ impl Issuing {
         format!("{{ url = {url:?}, trusted = {trusted:?}{} }}", self.more)
     }
 
-    /// Has these hosts served, with more settings of certificates.
+    /// Writes a config for these hosts, with more settings of certificates.
+    pub fn write(&self, more: &str, sites: &[(&str, &str)]) {
+        let words = format!("authority = {}\n{more}", self.words());
+        self.place.set(self.ports, &words, sites);
+    }
+
+    /// Has them served.
     pub fn serve(&self, more: &str, sites: &[(&str, &str)]) -> Server {
         self.write(more, sites);
         self.place.start()
-    }
-
-    /// Writes the config for that.
-    pub fn write(&self, more: &str, sites: &[(&str, &str)]) {
-        let words = format!("authority = {}\n{more}", self.words());
-        self.place.write(self.ports, &words, sites);
     }
 
     /// Where it is served with TLS.
@@ -206,6 +194,38 @@ impl Issuing {
         let visitor = self.visitor();
         let is_served = |host: &str| eventually(|| serves(&visitor, self.addr(), host));
         hosts.iter().all(|host| is_served(host.as_ref()))
+    }
+
+    /// Sees to it that all that is told of these hosts agrees with the authority's own books, by
+    /// and by: they hold each certificate that a visitor is shown, which was not taken back;
+    /// `gannet certs` names its end, and nothing that is wrong; `gannet status` says the same.
+    pub fn check_books(&self, hosts: &[impl AsRef<str>]) {
+        let mut last = Ok(());
+        let agrees = || {
+            // One who has come before would bring a ticket, and be shown nothing.
+            let visitor = self.visitor();
+            let told = self.place.order(&["certs"]);
+            let mut all = hosts.iter().map(|host| self.check_book(&visitor, host.as_ref(), &told));
+            last = all.find(Result::is_err).unwrap_or(Ok(()));
+            last.is_ok()
+        };
+        assert!(eventually(agrees), "{last:?}: {}", self.place.log());
+        let is_same = || self.place.told("certs") == self.place.told("status");
+        assert!(eventually(is_same), "{} {}", self.place.told("certs"), self.place.told("status"));
+        assert!(!self.place.order(&["certs"]).contains("last error"));
+    }
+
+    fn check_book(&self, visitor: &Visitor, host: &str, told: &str) -> Result<(), String> {
+        let mut client = visitor.connect(self.addr(), host);
+        client.get("/digits.txt").map_err(|fault| fault.0)?;
+        let (number, end) = number_and_end(&client.shown());
+        let book = self.authority.books.certificate(&number);
+        let line = told.lines().skip_while(|line| *line != host).nth(1).unwrap_or_default();
+        let is_told = line.starts_with("  issued by Pebble ") && line.ends_with(&*end);
+        match is_told && book["Status"] == "Valid" {
+            true => Ok(()),
+            false => Err(format!("{host}: {number} until {end}: {book}; {told}")),
+        }
     }
 
     /// What is noted of what went wrong with a host: the number that has that name.

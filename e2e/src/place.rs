@@ -105,12 +105,14 @@ impl Place {
     }
 }
 
+/// The setting by which [`Place::errors`] finds what the error log says.
+pub const ERROR_LOG: &str = "error-log = { format = \"json\", file = \"errors.log\" }\n";
+
 /// A config at a port of its own, with more lines in `[server]`, `[server.limits]` and its site.
 pub fn config(server: &str, limits: &str, site: &str) -> String {
     let listen = if server.contains("listen") { "" } else { "listen = \"127.0.0.1:0\"\n" };
     format!(
-        "[server]\n{listen}log = \"json\"\n{server}\n\
-         error-log = {{ format = \"json\", file = \"errors.log\" }}\n\
+        "[server]\n{listen}log = \"json\"\n{server}\n{ERROR_LOG}\
          [server.limits]\n{limits}\n[site.default]\nroot = 'ROOT'\n{site}\n"
     )
 }

@@ -219,6 +219,25 @@ pub fn certificate(path: &Path) -> CertificateDer<'static> {
     CertificateDer::from_pem_file(path).unwrap()
 }
 
+/// The number of a certificate, in hexadecimal digits, and its end as it is told to people.
+pub fn number_and_end(certificate: &[u8]) -> (String, String) {
+    let (signed, _) = split(content(certificate).0);
+    let (_version, rest) = split(content(signed).0);
+    let (number, rest) = split(rest);
+    let (_algorithm, rest) = split(rest);
+    let (_issuer, rest) = split(rest);
+    let (_from, until) = split(content(rest).0);
+    let digits = content(number).0.iter().skip_while(|byte| **byte == 0);
+    let until = str::from_utf8(content(until).0).unwrap();
+    // Two digits each, of a year of this century first.
+    let part = |at: usize| &until[2 * at..2 * at + 2];
+    let [year, month, day, hour, minute, second] = [0, 1, 2, 3, 4, 5].map(part);
+    (
+        digits.map(|byte| format!("{byte:02x}")).collect(),
+        format!("20{year}-{month}-{day} {hour}:{minute}:{second} UTC"),
+    )
+}
+
 /// Runs a command that must succeed.
 fn run(command: &mut Command) {
     let output = command.output().expect("openssl can be started (Debian: openssl)");

@@ -7,7 +7,7 @@ use e2e::{
     clock,
     disk::SmallDisk,
     eventually,
-    issuing::{DAY, Issuing, issuer, serves},
+    issuing::{DAY, Issuing, issuer},
 };
 use serde_json::Value;
 use std::fs;
@@ -19,6 +19,7 @@ const ORDER: &str = "/order-plz";
 
 const SITE: (&str, &str) = ("a.test", "\"auto\"");
 
+/// 79 of the threats: 429 with `Retry-After`.
 #[test]
 fn who_is_asked_too_often_is_left_alone_for_as_long_as_it_says() {
     let issuing = Issuing::with_front(Manner::default());
@@ -27,7 +28,7 @@ fn who_is_asked_too_often_is_left_alone_for_as_long_as_it_says() {
     let sites: Vec<_> = hosts.iter().map(|host| (host.as_str(), "\"auto\"")).collect();
     let server = issuing.serve("", &sites);
     let is_noted = |host: &String| issuing.noted(host, "failures") == Some(1);
-    assert!(eventually(|| hosts.iter().all(is_noted)), "{}", issuing.place.errors());
+    assert!(eventually(|| hosts.iter().all(is_noted)), "{}", issuing.place.log());
     let asked = issuing.front().asked("/").len();
     assert!(asked <= 4, "each of those who ask is told once: {asked}");
     for host in &hosts {
@@ -36,16 +37,16 @@ fn who_is_asked_too_often_is_left_alone_for_as_long_as_it_says() {
     }
     // Whoever asks is told the same by all, the error log among them.
     let why = "too many new orders of late";
-    assert!(issuing.place.errors().contains(why), "{}", issuing.place.errors());
+    assert!(issuing.place.log().contains(why), "{}", issuing.place.log());
     let listed = issuing.place.listed();
     assert!(listed["error"].as_str().unwrap().contains(why), "{listed}");
-    assert!(eventually(|| issuing.place.status() == listed), "{}", issuing.place.status());
-    assert!(issuing.place.tell(&["status"]).contains(why));
+    assert!(eventually(|| issuing.place.shown() == listed), "{}", issuing.place.shown());
+    assert!(issuing.place.order(&["status"]).contains(why));
     issuing.front().refuse(None);
     clock::set_ahead(issuer(&server), 3 * HOUR);
-    assert!(issuing.serves_all(&hosts), "{}", issuing.place.errors());
-    assert!(eventually(|| issuing.place.status() == issuing.place.listed()));
-    assert!(issuing.place.status().get("error").is_none());
+    assert!(issuing.serves_all(&hosts), "{}", issuing.place.log());
+    issuing.check_books(&hosts);
+    assert_eq!(issuing.authority.books.issued().len(), hosts.len());
     server.stop();
 }
 
@@ -53,14 +54,14 @@ fn who_is_asked_too_often_is_left_alone_for_as_long_as_it_says() {
 fn an_authority_may_take_only_accounts_that_it_has_given_a_key() {
     let mut issuing = Issuing::new(Manner { is_external: true, ..Manner::default() });
     let server = issuing.serve("", &[SITE]);
-    let is_said = || issuing.place.errors().contains("name it by `eab-id` and `eab-key`");
-    assert!(eventually(is_said), "{}", issuing.place.errors());
+    let is_said = || issuing.place.log().contains("name it by `eab-id` and `eab-key`");
+    assert!(eventually(is_said), "{}", issuing.place.log());
     server.stop();
     let (id, key) = EXTERNAL;
     issuing.more = format!(", eab-id = {id:?}, eab-key = {key:?}");
     fs::remove_dir_all(issuing.place.path("kept/attempts")).unwrap();
     let server = issuing.serve("", &[SITE]);
-    assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.errors());
+    assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.log());
     server.stop();
 }
 
@@ -71,7 +72,7 @@ fn an_authority_is_told_which_kind_is_wanted_and_says_when_to_renew() {
     let mut issuing = Issuing::with_front(Manner::default());
     issuing.more = ", profile = \"shortlived\"".to_owned();
     let server = issuing.serve("", &[SITE]);
-    assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.errors());
+    assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.log());
     let orders = issuing.front().asked(ORDER);
     assert_eq!((orders.len(), &orders[0]["profile"]), (1, &Value::from("shortlived")));
     let mut kept = issuing.visitor().connect(issuing.addr(), "a.test");
@@ -82,7 +83,7 @@ fn an_authority_is_told_which_kind_is_wanted_and_says_when_to_renew() {
         let mut client = issuing.visitor().connect(issuing.addr(), "a.test");
         client.get("/digits.txt").is_ok() && client.shown() != kept.shown()
     };
-    assert!(eventually(is_renewed), "{}", issuing.place.errors());
+    assert!(eventually(is_renewed), "{}", issuing.place.log());
     assert!(issuing.front().asked(ORDER)[1]["replaces"].is_string());
     assert_eq!(kept.get("/digits.txt").unwrap().status, 200, "nobody is turned out");
     // It says when to ask again; who says that of each certificate is believed once a day.
@@ -90,11 +91,11 @@ fn an_authority_is_told_which_kind_is_wanted_and_says_when_to_renew() {
     for hours in [4, 6] {
         let before = wishes();
         clock::set_ahead(issuer(&server), hours * HOUR);
-        assert!(eventually(|| wishes() > before), "{hours}: {}", issuing.place.errors());
+        assert!(eventually(|| wishes() > before), "{hours}: {}", issuing.place.log());
     }
     assert_eq!(issuing.front().asked(ORDER).len(), 2);
     clock::set_ahead(issuer(&server), 27 * HOUR);
-    assert!(eventually(|| issuing.front().asked(ORDER).len() > 2), "{}", issuing.place.errors());
+    assert!(eventually(|| issuing.front().asked(ORDER).len() > 2), "{}", issuing.place.log());
     server.stop();
 }
 
@@ -102,29 +103,31 @@ fn an_authority_is_told_which_kind_is_wanted_and_says_when_to_renew() {
 fn the_next_authority_is_asked_where_one_does_not_answer() {
     let issuing = Issuing::new(Manner::default());
     let words = format!("authority = [\"https://127.0.0.1:1/dir\", {}]", issuing.words());
-    issuing.place.write(issuing.ports, &words, &[SITE]);
+    issuing.place.set(issuing.ports, &words, &[SITE]);
     let server = issuing.place.start();
-    assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.errors());
+    assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.log());
     assert!(issuing.place.listed().get("error").is_none());
     server.stop();
 }
 
+/// 79 of the threats: nobody is there.
 #[test]
 fn an_authority_that_is_down_for_a_week_is_asked_now_and_then() {
     let mut issuing = Issuing::new(Manner::default());
     issuing.authority.go_down();
     let server = issuing.serve("", &[SITE]);
     let failures = || issuing.noted("a.test", "failures").unwrap_or(0);
-    assert!(eventually(|| failures() == 1), "{}", issuing.place.errors());
+    assert!(eventually(|| failures() == 1), "{}", issuing.place.log());
     let issuer = issuer(&server);
     for day in 1..=7 {
         clock::set_ahead(issuer, day * DAY);
-        assert!(eventually(|| failures() > i64::from(day)), "{}", issuing.place.errors());
+        assert!(eventually(|| failures() > i64::from(day)), "{}", issuing.place.log());
     }
     assert_eq!(failures(), 8, "once each day, as nobody was there on any");
     issuing.authority.go_up();
     clock::set_ahead(issuer, 8 * DAY);
-    assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.errors());
+    assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.log());
+    issuing.check_books(&["a.test"]);
     server.stop();
 }
 
@@ -141,11 +144,11 @@ fn what_cannot_be_kept_is_used_and_kept_once_there_is_room() {
     disk.fill();
     issuing.authority.go_up();
     clock::set_ahead(issuer(&server), HOUR);
-    assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.errors());
-    let errors = issuing.place.errors();
+    assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.log());
+    let errors = issuing.place.log();
     assert!(errors.contains("cannot be kept in "), "{errors}");
-    let is_shown = || issuing.place.status()["error"].to_string().contains("cannot be kept");
-    assert!(eventually(is_shown), "{}", issuing.place.status());
+    let is_shown = || issuing.place.shown()["error"].to_string().contains("cannot be kept");
+    assert!(eventually(is_shown), "{}", issuing.place.shown());
     // Whoever comes after the process that knew of it knows of it, too.
     let (orders, before) = (issuing.front().asked(ORDER).len(), issuer(&server));
     before.kill();
@@ -154,15 +157,15 @@ fn what_cannot_be_kept_is_used_and_kept_once_there_is_room() {
     let asked = issuing.front().asked("/renewal").len();
     clock::set_ahead(next, 8 * HOUR);
     let has_asked = || issuing.front().asked("/renewal").len() > asked;
-    assert!(eventually(has_asked), "{}", issuing.place.errors());
+    assert!(eventually(has_asked), "{}", issuing.place.log());
     assert_eq!(issuing.front().asked(ORDER).len(), orders, "nothing is asked for twice");
     disk.empty();
-    assert!(eventually(|| issuing.place.listed()["issuer"].to_string().contains("Pebble")));
-    assert!(serves(&issuing.visitor(), issuing.addr(), "a.test"));
+    issuing.check_books(&["a.test"]);
+    assert_eq!(issuing.authority.books.issued().len(), 1);
     server.stop();
 }
 
-/// O6 of the threats: a clock that is a year late, or early.
+/// 82 and O6 of the threats: a clock that is a year late, or early.
 #[test]
 fn a_clock_that_is_wrong_holds_nothing_up_once_it_is_right() {
     for days in [-400, 400] {
@@ -172,10 +175,11 @@ fn a_clock_that_is_wrong_holds_nothing_up_once_it_is_right() {
         assert!(eventually(|| issuing.noted("a.test", "failures") == Some(1)));
         issuing.authority.go_up();
         clock::set_ahead(issuer(&server), days * DAY);
-        let is_said = || issuing.place.errors().contains("is the clock of this machine right?");
-        assert!(eventually(is_said), "{days}: {}", issuing.place.errors());
+        let is_said = || issuing.place.log().contains("is the clock of this machine right?");
+        assert!(eventually(is_said), "{days}: {}", issuing.place.log());
         clock::set_ahead(issuer(&server), 0);
-        assert!(issuing.serves_all(&["a.test"]), "{days}: {}", issuing.place.errors());
+        assert!(issuing.serves_all(&["a.test"]), "{days}: {}", issuing.place.log());
+        issuing.check_books(&["a.test"]);
         server.stop();
     }
 }
@@ -191,10 +195,10 @@ fn five_hundred_sites_are_served_by_and_by() {
     let count = || hosts.iter().filter(is_kept).count();
     let mut before = 0;
     while before < hosts.len() {
-        assert!(eventually(|| count() > before), "{before}: {}", issuing.place.errors());
+        assert!(eventually(|| count() > before), "{before}: {}", issuing.place.log());
         before = count();
     }
-    assert!(issuing.serves_all(&hosts), "{}", issuing.place.errors());
+    assert!(issuing.serves_all(&hosts), "{}", issuing.place.log());
     assert_eq!(issuing.front().asked(ORDER).len(), hosts.len());
     // One that is over may be counted beside the next.
     assert!(issuing.front().connections_most() <= 8, "a few at a time");

@@ -5,7 +5,9 @@
 use e2e::{
     Launch, Server,
     authority::{Manner, free_ports},
-    clock, eventually,
+    clock,
+    disk::SmallDisk,
+    eventually,
     issuing::{DAY, Issuing, issuer, serves},
 };
 use std::fs;
@@ -13,39 +15,85 @@ use std::fs;
 /// Where Pebble takes orders.
 const ORDER: &str = "/order-plz";
 
+const SITE: (&str, &str) = ("a.test", "\"auto\"");
+
 /// O15 of the threats: no folder at all.
 #[test]
-fn a_folder_that_is_not_there_is_found_once_it_is_and_filled_again_when_it_is_gone() {
-    let issuing = Issuing::with_front(Manner::default());
+fn a_folder_that_is_not_there_is_found_once_it_is() {
+    let issuing = Issuing::new(Manner::default());
     let kept = issuing.place.path("kept");
     fs::write(&kept, "a file is in the way").unwrap();
-    let server = issuing.serve("", &[("a.test", "\"auto\"")]);
-    let is_said = || issuing.place.errors().contains("no certificate: ");
-    assert!(eventually(is_said), "{}", issuing.place.errors());
-    let listed = issuing.place.listed();
+    let server = issuing.serve("", &[SITE]);
+    // By a key and with a certificate that are in memory.
+    assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.log());
+    assert!(issuing.place.log().contains("kept/account.pem: Not a directory"));
     let why = "kept: nothing can be kept: is no folder";
-    assert!(listed["error"].as_str().unwrap().ends_with(why), "{listed}");
-    assert!(eventually(|| issuing.place.status() == listed), "{}", issuing.place.status());
+    let is_said =
+        || issuing.place.shown()["error"].as_str().is_some_and(|said| said.ends_with(why));
+    assert!(eventually(is_said), "{}", issuing.place.shown());
+    assert!(issuing.place.listed()["error"].as_str().unwrap().ends_with(why));
     fs::remove_file(&kept).unwrap();
     fs::create_dir(&kept).unwrap();
-    assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.errors());
-    assert!(eventually(|| issuing.place.status() == issuing.place.listed()));
-    assert!(issuing.place.status().get("error").is_none(), "{}", issuing.place.status());
-    // Somebody removes all of it.
-    let file = kept.join("sites/a.test.pem");
-    let text = fs::read_to_string(&file).unwrap();
+    let is_kept = || kept.join("sites/a.test.pem").exists() && kept.join("account.pem").exists();
+    assert!(eventually(is_kept), "{}", issuing.place.log());
+    issuing.check_books(&["a.test"]);
+    assert_eq!(issuing.authority.books.issued().len(), 1);
+    server.stop();
+}
+
+/// O15 of the threats: somebody removes all of it, and servers go on to prove hosts at port 80 by
+/// the key that was in it.
+#[test]
+fn a_folder_that_is_gone_is_filled_again() {
+    let issuing = Issuing::new(Manner::default());
+    let server = issuing.serve("proof = \"http\"", &[SITE]);
+    assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.log());
+    let kept = issuing.place.path("kept");
+    let texts =
+        || ["sites/a.test.pem", "account.pem"].map(|name| fs::read_to_string(kept.join(name)).ok());
+    let before = texts();
     fs::remove_dir_all(&kept).unwrap();
-    let is_back = || fs::read_to_string(&file).is_ok_and(|found| found == text);
-    assert!(eventually(is_back), "{}", issuing.place.errors());
-    assert_eq!(issuing.front().asked(ORDER).len(), 1, "what is used is put there again");
-    assert!(serves(&issuing.visitor(), issuing.addr(), "a.test"));
+    assert!(eventually(|| texts() == before), "{}", issuing.place.log());
+    issuing.check_books(&["a.test"]);
+    clock::set_ahead(issuer(&server), 61 * DAY);
+    assert!(eventually(|| issuing.authority.books.issued().len() == 2), "{}", issuing.place.log());
+    assert!(eventually(|| texts()[0] != before[0]), "{}", issuing.place.log());
+    issuing.check_books(&["a.test"]);
+    server.stop();
+}
+
+/// O15 of the threats: a folder that is mounted to be read only, as the server starts and later.
+#[test]
+fn a_folder_that_is_only_read_holds_nothing_up_and_is_filled_once_it_is_not() {
+    let issuing = Issuing::new(Manner::default());
+    let disk = SmallDisk::mount(&issuing.place.path("kept"));
+    let file = issuing.place.path("kept/sites/a.test.pem");
+    let read = || fs::read_to_string(&file).unwrap_or_default();
+    let way_out = "this machine has it mounted to be read only: remount it";
+    disk.set_only_read(true);
+    let server = issuing.serve("", &[SITE]);
+    assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.log());
+    for count in 1..3 {
+        let is_said = || issuing.place.log().matches(way_out).count() > count;
+        assert!(eventually(is_said), "{}", issuing.place.log());
+        let is_shown = || issuing.place.shown()["error"].to_string().contains(way_out);
+        assert!(eventually(is_shown), "{}", issuing.place.shown());
+        let before = read();
+        disk.set_only_read(false);
+        assert!(eventually(|| read() != before), "{}", issuing.place.log());
+        issuing.check_books(&["a.test"]);
+        assert_eq!(issuing.authority.books.issued().len(), count);
+        // The second time, one is to be renewed.
+        disk.set_only_read(true);
+        clock::set_ahead(issuer(&server), 61 * DAY);
+    }
     server.stop();
 }
 
 /// Another server of the same sites that keeps its certificates in the same folder.
 fn other(issuing: &Issuing) -> Server {
     let [http, tls] = free_ports(issuing.place.address);
-    let text = fs::read_to_string(issuing.place.file()).unwrap();
+    let text = fs::read_to_string(issuing.place.config()).unwrap();
     let port = |port: u16| format!("{}:{port}\"", issuing.place.address);
     let text = text.replace(&port(issuing.ports.0), &port(http));
     let text = text.replace(&port(issuing.ports.1), &port(tls));
@@ -68,7 +116,7 @@ fn servers_that_share_a_folder_order_each_certificate_once() {
     for server in &servers {
         for host in &hosts {
             let is_served = || serves(&visitor, server.addr(), host);
-            assert!(eventually(is_served), "{host}: {}", issuing.place.errors());
+            assert!(eventually(is_served), "{host}: {}", issuing.place.log());
         }
     }
     assert_eq!(orders(), hosts.len());
@@ -80,7 +128,7 @@ fn servers_that_share_a_folder_order_each_certificate_once() {
     // Whoever asks first is killed while it has the turns of some.
     let first = issuer(&servers[0]);
     clock::set_ahead(first, 61 * DAY);
-    assert!(eventually(|| orders() > hosts.len()), "{}", issuing.place.errors());
+    assert!(eventually(|| orders() > hosts.len()), "{}", issuing.place.log());
     first.kill();
     clock::set_ahead(issuer(&servers[1]), 61 * DAY);
     let is_renewed = || hosts.iter().zip(&before).all(|(host, before)| text(host) != *before);
@@ -92,5 +140,7 @@ fn servers_that_share_a_folder_order_each_certificate_once() {
     }
     // What the one had begun that was killed is begun once more; it has four threads.
     assert!(orders() <= 2 * hosts.len() + 4, "{}", orders());
+    assert_eq!(issuing.authority.books.orders(), orders());
+    issuing.check_books(&hosts);
     servers.into_iter().for_each(|server| drop(server.stop()));
 }

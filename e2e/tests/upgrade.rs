@@ -141,11 +141,10 @@ fn who_has_certificates_issued_holds_no_upgrade_up() {
     // Nobody is asked in vain but there.
     let words = "authority = \"https://127.0.0.1:1/dir\"";
     let [http, tls] = free_ports(place.address);
-    place.write((http, tls), words, &[("a.test", "\"auto\"")]);
+    place.set((http, tls), words, &[("a.test", "\"auto\"")]);
     let server = place.start();
     let issuer = issuing::issuer(&server);
-    let words = ["upgrade", "-c", &place.file()].map(str::to_owned);
-    assert_eq!(Launch::of(words.to_vec()).finish().0, Some(0), "{}", place.errors());
+    place.order(&["upgrade", "-c"]);
     assert!(eventually(|| !issuer.is_alive()) && issuing::issuer(&server).is_alive());
     server.stop();
 }

@@ -13,7 +13,7 @@ struct Debian {
 }
 
 /// The packages of Debian that the tests need, all of them.
-const DEBIAN: [Debian; 32] = [
+const DEBIAN: [Debian; 33] = [
     // The browser test drives a real browser.
     Debian { package: "chromium", file: "/usr/bin/chromium" },
     Debian { package: "chromium-driver", file: "/usr/bin/chromedriver" },
@@ -56,6 +56,8 @@ const DEBIAN: [Debian; 32] = [
     Debian { package: "pebble", file: "/usr/bin/pebble" },
     // A name server that takes updates.
     Debian { package: "knot", file: "/usr/sbin/knotd" },
+    // It has calls of the kernel take their time.
+    Debian { package: "strace", file: "/usr/bin/strace" },
     // They have this machine and its browsers trust an authority.
     Debian { package: "ca-certificates", file: "/usr/sbin/update-ca-certificates" },
     Debian { package: "libnss3-tools", file: "/usr/bin/certutil" },

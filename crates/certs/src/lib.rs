@@ -28,7 +28,7 @@ pub use agenda::{Attempts, Term, due};
 pub use key::{Key, NoKey};
 pub use local::{LEAF_SECONDS, Local, stand_in};
 pub use object::Object;
-pub use order::{Wanted, Wish, obtain, renewal};
+pub use order::{Wanted, Wish, introduce, obtain, renewal, revoke};
 pub use problem::Failure;
 pub use session::{Hands, Method, Proof, ProofKind, Reply, Request};
 pub use update::{DnsKey, Update, is_done, update};

@@ -37,7 +37,19 @@ pub struct Wanted<'w> {
     pub now: i64,
 }
 
-/// Obtains a certificate, and notes in `account` what the authority calls it.
+/// Has an authority know an account, and notes in it what it is called there.
+///
+/// # Errors
+/// It does not take it.
+pub fn introduce(
+    authority: &str,
+    account: &mut Account,
+    hands: &mut dyn Hands,
+) -> Result<(), Failure> {
+    register(&mut Session::begin(authority, account, hands)?)
+}
+
+/// Obtains a certificate for an account that the authority knows.
 ///
 /// # Errors
 /// There is none: why, and how long to leave the authority alone.
@@ -50,9 +62,6 @@ pub fn obtain(
         return Err(Failure::of(format!("no certificate has more than {NAMES_MAX} names")));
     }
     let mut session = Session::begin(wanted.authority, account, hands)?;
-    if session.account.id.is_none() {
-        register(&mut session)?;
-    }
     let order = match place(&mut session, wanted) {
         // Whoever set up the authority anew has forgotten who this is.
         Err(failure) if failure.kind == "accountDoesNotExist" => {
@@ -101,6 +110,26 @@ pub fn renewal(
 ) -> Result<Wish, Failure> {
     let mut session = Session::begin(authority, account, hands)?;
     window(&mut session, object)
+}
+
+/// Has the authority that has issued a certificate take it back, as its key is no secret any more:
+/// who has that key may ask for it, whoever else he is (RFC 8555 section 7.6).
+///
+/// # Errors
+/// It does not.
+pub fn revoke(object: &Object, hands: &mut dyn Hands) -> Result<(), Failure> {
+    const KEY_COMPROMISE: u8 = 1;
+    let broken = || Failure::of("the file holds no certificate with its key");
+    let key = Key::from_pem(object.pem.as_bytes()).map_err(|_| broken())?;
+    let certificate = tls::certificate_in(object.pem.as_bytes()).ok_or_else(broken)?;
+    let mut account = Account::new(key);
+    let mut session = Session::begin(&object.authority, &mut account, hands)?;
+    let url = session.place("revokeCert")?;
+    let wish = json!({ "certificate": encode(certificate), "reason": KEY_COMPROMISE });
+    match session.post("not revoked", &url, Some(&wish), true) {
+        Err(failure) if failure.kind != "alreadyRevoked" => Err(failure),
+        _ => Ok(()),
+    }
 }
 
 fn window(session: &mut Session<'_>, object: &Object) -> Result<Wish, Failure> {

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "tests say what is wrong by panicking")]
 
 use certs::{
-    Account, Failure, Hands, Key, Method, Proof, ProofKind, Reply, Request, Wanted, obtain,
+    Account, Failure, Hands, Key, Method, Proof, ProofKind, Reply, Request, Wanted, introduce,
+    obtain,
 };
 use std::time::Duration;
 
@@ -82,7 +83,8 @@ fn ask(authority: &mut Authority, proofs: &[ProofKind]) -> (Failure, Account) {
     let wanted =
         Wanted { authority: CA, hosts: &hosts, proofs, profile, before, now: 1_795_906_260 };
     let mut account = Account::new(Key::generate().unwrap());
-    let failure = obtain(&wanted, &mut account, authority).unwrap_err();
+    let known = introduce(CA, &mut account, authority);
+    let failure = known.and_then(|()| obtain(&wanted, &mut account, authority)).unwrap_err();
     (failure, account)
 }
 

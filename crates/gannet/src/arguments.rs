@@ -79,6 +79,9 @@ pub(crate) enum Verb {
         /// The config file
         #[arg(default_value = "gannet.toml")]
         file: PathBuf,
+        /// Have its authority take back the certificate of HOST, whose key is no secret any more
+        #[arg(long, value_name = "HOST", conflicts_with = "json")]
+        revoke: Option<String>,
         /// Say it as JSON, for programs
         #[arg(long)]
         json: bool,

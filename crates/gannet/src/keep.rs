@@ -16,6 +16,7 @@
 use base::stable;
 use certs::{Attempts, Key, Local, Object};
 use config::plan::AUTHORITY_FILE;
+use net::stat::Room;
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, ErrorKind, Write},
@@ -78,7 +79,7 @@ impl Keep {
                 Some(local) => Ok((local, None)),
                 None => Ok((local, Some(explain(&own, "is no authority")))),
             },
-            Err(error) => Ok((local, Some(explain(&own, &error.to_string())))),
+            Err(error) => Ok((local, Some(failed(&own, &error)))),
         }
     }
 
@@ -88,43 +89,76 @@ impl Keep {
         files.into_iter().flatten().filter_map(|text| Local::load(&text)).collect()
     }
 
-    /// Why nothing can be kept, where the folder is not there.
+    /// Why nothing can be kept, where the folder is not there or only read.
     pub(crate) fn trouble(&self) -> Option<String> {
         let why = match fs::metadata(&self.folder) {
-            Ok(found) if found.is_dir() => return None,
-            Ok(_) => "is no folder".to_owned(),
-            Err(error) => error.to_string(),
+            Ok(found) if !found.is_dir() => "is no folder".to_owned(),
+            Ok(_) if Room::of(&self.folder).is_ok_and(|room| room.is_only_read) => {
+                advice(&ErrorKind::ReadOnlyFilesystem.into())
+            }
+            Ok(_) => return None,
+            Err(error) => advice(&error),
         };
         Some(explain(&self.folder, &format!("nothing can be kept: {why}")))
     }
 
-    /// The key by which authorities are asked, which is made where there is none yet.
-    pub(crate) fn account(&self) -> Result<Key, String> {
-        let path = self.path(ACCOUNT);
+    /// What to say of a certificate that is used and cannot be kept, for that reason.
+    pub(crate) fn unkept(&self, error: &io::Error) -> String {
+        let (folder, why) = (self.folder.display(), advice(error));
+        format!(
+            "its certificate cannot be kept in {folder}: {why}: until then it is used from memory"
+        )
+    }
+
+    /// The key by which authorities are asked, as PEM, which is made where there is none yet. One
+    /// that can be made but not kept is good for as long as this process lives: why it is not kept.
+    pub(crate) fn account(&self) -> Result<(String, Option<String>), String> {
+        let path = self.account_path();
         let load = || {
-            let text = fs::read(&path).map_err(|error| explain(&path, &error.to_string()))?;
-            Key::from_pem(&text).map_err(|error| explain(&path, &error.to_string()))
+            let text = fs::read_to_string(&path).map_err(|error| failed(&path, &error))?;
+            Key::from_pem(text.as_bytes()).map_err(|error| explain(&path, &error.to_string()))?;
+            Ok((text, None))
         };
         if path.exists() {
             return load();
         }
-        let key = Key::generate().map_err(|error| error.to_string())?;
-        match self.put_new(&path, &key.pem()) {
-            Ok(()) => Ok(key),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => load(),
-            Err(error) => Err(explain(&path, &error.to_string())),
+        let text = Key::generate().map_err(|error| error.to_string())?.pem();
+        match self.put_new(&path, &text) {
+            Ok(()) => Ok((text, None)),
+            // Another process was first, or what is there is no folder.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                load().or_else(|why| Ok((text, Some(why))))
+            }
+            Err(error) => Ok((text, Some(failed(&path, &error)))),
         }
+    }
+
+    /// Puts back that key where its file is gone. Another server may have made one meanwhile.
+    pub(crate) fn put_account(&self, text: &str) -> io::Result<()> {
+        let path = self.account_path();
+        self.put_new(&path, text).or_else(|error| if path.exists() { Ok(()) } else { Err(error) })
+    }
+
+    /// Where that key lies.
+    pub(crate) fn account_path(&self) -> PathBuf {
+        self.path(ACCOUNT)
     }
 
     /// What the authority `url` calls that key.
     pub(crate) fn account_id(&self, url: &str) -> Option<String> {
-        let text = fs::read_to_string(self.account_path(url)).ok()?;
+        let text = fs::read_to_string(self.account_id_path(url)).ok()?;
         Some(text.trim().to_owned()).filter(|id| id.starts_with("https://"))
     }
 
-    /// Notes that.
+    /// Waits until nobody else introduces the key to that authority: it may not take one twice at a
+    /// time.
+    pub(crate) fn introduction(&self, url: &str) -> io::Result<OwnedFd> {
+        self.turn(&self.account_id_path(url))
+    }
+
+    /// Notes what an authority calls it.
     pub(crate) fn put_account_id(&self, url: &str, id: &str) -> io::Result<()> {
-        self.put(&self.account_path(url), &format!("{id}\n"))
+        self.put(&self.account_id_path(url), &format!("{id}\n"))
     }
 
     /// What went wrong of late with the certificate that is kept at `path`.
@@ -190,7 +224,7 @@ impl Keep {
         self.folder.join(name)
     }
 
-    fn account_path(&self, url: &str) -> PathBuf {
+    fn account_id_path(&self, url: &str) -> PathBuf {
         self.folder.join("accounts").join(format!("{:016x}", stable::hash(url.as_bytes())))
     }
 
@@ -211,13 +245,13 @@ pub(crate) fn folders(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(FOLDER_MODE).recursive(true).create(path)
 }
 
-/// A folder, whatever its name: its device, its number there, and since when that is its number, as
-/// another one may have it later.
+/// A file or a folder, whatever its name: its device, its number there, and since when that is its
+/// number, as another one may have it later.
 pub(crate) type Identity = (u64, u64, Option<SystemTime>);
 
-/// Which folder is there; `None` where there is none.
-pub(crate) fn identity(folder: &Path) -> Option<Identity> {
-    let found = fs::metadata(folder).ok().filter(fs::Metadata::is_dir)?;
+/// Which one is there; `None` where there is none.
+pub(crate) fn identity(path: &Path) -> Option<Identity> {
+    let found = fs::metadata(path).ok()?;
     Some((found.dev(), found.ino(), found.created().ok()))
 }
 
@@ -235,6 +269,21 @@ fn settle(path: &Path) -> io::Result<()> {
 
 fn explain(path: &Path, why: &str) -> String {
     format!("{}: {why}", path.display())
+}
+
+fn failed(path: &Path, error: &io::Error) -> String {
+    explain(path, &advice(error))
+}
+
+/// What is wrong where something cannot be kept, and what mends it: no authority is to blame.
+fn advice(error: &io::Error) -> String {
+    let way_out = match error.kind() {
+        ErrorKind::ReadOnlyFilesystem => "this machine has it mounted to be read only: remount it",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room on that disk",
+        ErrorKind::PermissionDenied => "give that folder to the user that starts gannet",
+        _ => return error.to_string(),
+    };
+    format!("{error}: {way_out}")
 }
 
 #[cfg(test)]
@@ -275,15 +324,19 @@ mod tests {
         let keep = Keep::at(&file.join("below"));
         let (_, trouble) = keep.local(NOW).unwrap();
         assert!(trouble.unwrap().contains("authority.pem"));
-        assert!(keep.account().unwrap_err().contains("account.pem"));
+        let (key, trouble) = keep.account().unwrap();
+        assert!(Key::from_pem(key.as_bytes()).is_ok());
+        assert!(trouble.unwrap().contains("account.pem"));
+        let said = keep.unkept(&ErrorKind::ReadOnlyFilesystem.into());
+        assert!(said.contains("below: ") && said.contains("remount it"), "{said}");
     }
 
     #[test]
     fn accounts_and_attempts_are_found_again() {
         let folder = tempfile::tempdir().unwrap();
         let keep = Keep::at(folder.path());
-        let key = keep.account().unwrap();
-        assert_eq!(keep.account().unwrap().pem(), key.pem());
+        let (key, trouble) = keep.account().unwrap();
+        assert_eq!((keep.account().unwrap().0, trouble), (key, None));
         let url = "https://ca.example/directory";
         assert_eq!(keep.account_id(url), None);
         keep.put_account_id(url, "https://ca.example/account/1").unwrap();

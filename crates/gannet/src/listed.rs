@@ -48,6 +48,8 @@ pub(crate) fn list(file: &Path, is_json: bool) -> Result<ExitCode, Trouble> {
 /// Lists the certificates of a plan, in their order.
 pub(crate) struct Listing {
     keep: Keep,
+    /// Why nothing can be kept.
+    trouble: Option<String>,
     now: i64,
     /// The sites that show each.
     sites: std::vec::IntoIter<Vec<String>>,
@@ -62,7 +64,9 @@ impl Listing {
                 shown.into_iter().for_each(|names| names.push(site.name.to_string()));
             }
         }
-        Self { keep: Keep::at(&plan.issuing.folder), now, sites: sites.into_iter() }
+        let keep = Keep::at(&plan.issuing.folder);
+        let trouble = keep.trouble();
+        Self { keep, trouble, now, sites: sites.into_iter() }
     }
 
     /// What is known of the next certificate of the plan, where `pem` is used.
@@ -89,7 +93,7 @@ impl Listing {
                 let object = Object::read(&pem.chain).filter(|object| object.covers(hosts));
                 known = known.filter(|_| object.is_some());
                 let attempts = self.keep.attempts(&certificate.chain);
-                row.error = self.keep.trouble();
+                row.error.clone_from(&self.trouble);
                 row.next = self.next(object.as_ref(), certificate, &attempts);
                 row.warning = known.and_then(|known| known.warning(self.now, warned_within(pem)));
                 if let Attempts { failures: failures @ 1.., last, why, .. } = attempts {

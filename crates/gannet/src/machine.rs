@@ -250,9 +250,9 @@ impl World for Machine {
     }
 
     fn account(&self, folder: &Path) -> Option<String> {
-        // Without one there is no certificate, and whoever asks for those says why.
-        let key = (!self.is_for_show).then(|| Keep::at(folder).account())?.ok()?;
-        certs::thumbprint_of(key.pem().as_bytes()).ok()
+        // One that is not kept is not the one that authorities are asked with.
+        let (key, trouble) = (!self.is_for_show).then(|| Keep::at(folder).account())?.ok()?;
+        certs::thumbprint_of(key.as_bytes()).ok().filter(|_| trouble.is_none())
     }
 
     fn fpm(&self, version: Option<&str>, user: Option<&str>) -> Result<Fpm, String> {

@@ -18,10 +18,12 @@ mod greeting;
 mod serving;
 mod renewal;
 mod visit;
+mod walls;
 mod role;
 mod supervising;
 mod status;
 mod listed;
+mod revoking;
 mod trust;
 mod comparing;
 mod diff;
@@ -54,7 +56,8 @@ fn main() -> ExitCode {
         Some(Verb::Check { file }) => verb::check(&file).map(|()| ExitCode::SUCCESS),
         Some(Verb::Top { desk }) => top::top(&desk),
         Some(Verb::Doctor { file, json }) => doctor::doctor(&file, json),
-        Some(Verb::Certs { file, json }) => listed::list(&file, json),
+        Some(Verb::Certs { file, revoke: Some(host), .. }) => revoking::revoke(&file, &host),
+        Some(Verb::Certs { file, json, .. }) => listed::list(&file, json),
         Some(Verb::Trust(place)) => trust::trust(&place.wish(false)),
         Some(Verb::Untrust(place)) => trust::trust(&place.wish(true)),
         Some(Verb::HashPassword { user }) => {

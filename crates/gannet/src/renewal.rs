@@ -205,7 +205,7 @@ impl Look<'_> {
         let found = kept.max_by_key(|(object, _)| object.term().map_or(0, |term| term.until));
         let Some((object, text)) = found else {
             let is_issued = Object::read(&pem.chain).is_some();
-            let way = if is_issued { "is gone: the one before goes on" } else { WAITS };
+            let way = if is_issued { self.put_back(chain, pem) } else { WAITS };
             self.renewal.troubles.push(format!("{host} ({place}): its certificate {way}"));
             return (!is_issued && !self.holds(pem)).then(|| self.stand_in(hosts)).flatten();
         };
@@ -221,6 +221,16 @@ impl Look<'_> {
         }
         self.renewal.renewed.push(name);
         Some(found)
+    }
+
+    /// Puts one that is used into its file again, where that holds none any more: what to say.
+    fn put_back(&self, chain: &Path, pem: &Pem) -> &'static str {
+        let put = |text| Keep::at(&self.issuing.folder).put(chain, text);
+        let is_lost = keep::object(chain).is_none();
+        match is_lost && str::from_utf8(&pem.chain).is_ok_and(|text| put(text).is_ok()) {
+            true => "was gone or broken: the one that is used is in its file again",
+            false => "is gone: the one before goes on",
+        }
     }
 
     /// Speaks of the end of one that is used, where that is near.

@@ -8,9 +8,9 @@ use crate::{
     arguments::Role,
     comparing, greeting, machine,
     renewal::{self, Renewal},
-    selftest, serving, supervising,
+    serving, supervising,
     trouble::Trouble,
-    verb,
+    verb, walls,
 };
 use config::{Blueprint, Bundle, Paint, Plan, plan::Address};
 use control::{
@@ -286,7 +286,7 @@ fn confine(plan: &Plan) -> Result<Vec<String>, String> {
         layers.push(machine::become_user(&user).map_err(words)?);
     }
     let failed = |error: io::Error| format!("error: the sandbox cannot be had: {error}");
-    layers.extend(selftest::confinement(plan).enter().map_err(failed)?);
+    layers.extend(walls::around_worker(plan).enter().map_err(failed)?);
     Ok(layers.iter().map(Layer::to_string).collect())
 }
 

@@ -1,48 +1,35 @@
-//! `gannet run FILE --selftest-sandbox`: whether what a worker is confined to holds on this
+//! `gannet run FILE --selftest-sandbox`: whether what processes are confined to holds on this
 //! machine.
 
-use crate::{machine, trouble::Trouble};
-use config::{Plan, plan::Upstream};
-use net::{
-    sandbox::{Confinement, reach},
-    selftest::{self, Findings},
-};
-use std::{collections::BTreeSet, path::Path, process::ExitCode};
+use crate::{machine, trouble::Trouble, walls};
+use config::{Plan, plan::Issuer};
+use net::selftest::{self, Attempt, Findings};
+use std::{path::Path, process::ExitCode};
 
-/// What a worker with this plan has to reach.
-pub(crate) fn confinement(plan: &Plan) -> Confinement {
-    let folders =
-        plan.folders.iter().flat_map(|folder| [&folder.root].into_iter().chain(&folder.links));
-    let read: BTreeSet<_> = folders.flat_map(|folder| reach(folder)).collect();
-    let mut write: Vec<_> = plan.compress_cache.folder.iter().cloned().collect();
-    // What does not fit into memory of what an application is sent, or sends.
-    write.extend((!plan.applications.is_empty()).then(|| worker::SPILL_FOLDER.into()));
-    let ports = plan.applications.iter().filter_map(|application| match application {
-        Upstream::Tcp(address) => Some(address.port()),
-        Upstream::Unix(_) => None,
-    });
-    let is_unix = |application: &Upstream| matches!(application, Upstream::Unix(_));
-    Confinement {
-        read: read.into_iter().collect(),
-        write,
-        ports: ports.collect(),
-        connects_unix: plan.applications.iter().any(is_unix),
-        visits: false,
-    }
-}
+/// What nobody but its owner has any business with: passwords, and keys of certificates.
+const SECRETS: [&str; 3] = ["/etc/shadow", "/etc/ssl/private", "/etc/letsencrypt"];
 
-/// Tries to break out of the confinement of a worker with this plan; says what came of it. All is
+/// Tries to break out of the confinement of a worker with this plan, and to read what the process
+/// that has certificates issued has no use for, where there is one; says what came of it. All is
 /// well if nothing succeeds.
 pub(crate) fn run(plan: &Plan) -> Result<ExitCode, Trouble> {
     let trouble = |error: &dyn std::fmt::Display| Trouble::new(1, format!("error: {error}"));
     let user = machine::serving_user(plan)?;
     let root = plan.folders.first().map(|folder| &*folder.root);
     let things = (Path::new("/etc/shadow"), root);
-    let findings = selftest::run(&confinement(plan), user.as_ref(), things);
+    let findings = selftest::run(&walls::around_worker(plan), user.as_ref(), things);
     let findings = findings.map_err(|error| trouble(&error))?;
     net::stream::say(say(&findings).as_bytes());
-    let holes = findings.attempts.iter().filter(|attempt| attempt.refusal.is_none()).count();
-    match holes {
+    let issues = plan.certificates.iter().any(|one| matches!(one.issuer, Issuer::Authority(_)));
+    let of_issuing = walls::around_issuing(&plan.issuing).filter(|_| issues);
+    let read = of_issuing.map(|walls| selftest::read(&walls, &SECRETS.map(Path::new)));
+    let read = read.transpose().map_err(|error| trouble(&error))?.unwrap_or_default();
+    if !read.is_empty() {
+        let text = format!("who has certificates issued tries in vain to:\n{}", lines(&read));
+        net::stream::say(text.as_bytes());
+    }
+    let all = findings.attempts.iter().chain(&read);
+    match all.filter(|attempt| attempt.refusal.is_none()).count() {
         0 => Ok(ExitCode::SUCCESS),
         _ => Err(Trouble::new(1, hole(&findings))),
     }
@@ -51,15 +38,19 @@ pub(crate) fn run(plan: &Plan) -> Result<ExitCode, Trouble> {
 /// A line for each layer and for each attempt.
 fn say(findings: &Findings) -> String {
     let layers = findings.layers.iter().map(|layer| format!("  {layer}\n"));
-    let attempts = findings.attempts.iter().map(|attempt| match &attempt.refusal {
-        Some(why) => format!("  {}: refused ({why})\n", attempt.what),
-        None => format!("  {}: SUCCEEDED\n", attempt.what),
-    });
     format!(
         "a worker of this config gives up:\n{}and tries in vain to:\n{}",
         layers.collect::<String>(),
-        attempts.collect::<String>()
+        lines(&findings.attempts)
     )
+}
+
+fn lines(attempts: &[Attempt]) -> String {
+    let line = |attempt: &Attempt| match &attempt.refusal {
+        Some(why) => format!("  {}: refused ({why})\n", attempt.what),
+        None => format!("  {}: SUCCEEDED\n", attempt.what),
+    };
+    attempts.iter().map(line).collect()
 }
 
 /// What to do about what has succeeded.
@@ -76,7 +67,6 @@ fn hole(findings: &Findings) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use net::selftest::Attempt;
 
     #[test]
     fn it_is_said_what_was_tried_and_what_is_missing() {

@@ -31,8 +31,12 @@ const TRUSTED: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// Where it says who is asked for names, and which are known without.
-const NAMES: [&str; 3] = ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"];
+/// Where it says who is asked for names, which are known without, and which address comes first.
+const NAMES: [&str; 5] =
+    ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf"];
+
+/// Folders that hold keys and passwords, too: of these nothing but the files above is read.
+const MIXED: [&str; 2] = ["/etc", "/etc/ssl"];
 
 /// The ports that servers have mostly, those for names among them.
 pub(crate) const PORTS: [u16; 2] = [443, 53];
@@ -47,13 +51,26 @@ pub(crate) struct Visits {
     kept: HashMap<(String, u16), Connection>,
 }
 
-/// The folders that are read on the way to a server; all that they lead to today.
-pub(crate) fn folders() -> Vec<PathBuf> {
-    let files = TRUSTED.iter().chain(&NAMES).map(Path::new).filter(|file| file.exists());
-    let mut folders: Vec<PathBuf> = files.flat_map(reach).chain(["/etc".into()]).collect();
-    folders.sort_unstable();
-    folders.dedup();
-    folders
+/// The files that are read on the way to a server, where they are there.
+pub(crate) fn files() -> impl Iterator<Item = &'static Path> {
+    TRUSTED.iter().chain(&NAMES).map(Path::new)
+}
+
+/// What has to be open for that: the folders that they lead to, where others may take their place,
+/// and the files alone where there is more beside them.
+pub(crate) fn open() -> Vec<PathBuf> {
+    let around = |file: &'static Path| {
+        let is_mixed = |folder: &Path| MIXED.iter().any(|mixed| folder == Path::new(mixed));
+        let narrow = move |folder: PathBuf| match is_mixed(&folder) {
+            true => file.to_owned(),
+            false => folder,
+        };
+        reach(file).into_iter().map(narrow)
+    };
+    let mut open: Vec<PathBuf> = files().filter(|file| file.exists()).flat_map(around).collect();
+    open.sort_unstable();
+    open.dedup();
+    open
 }
 
 /// The port of a URL of HTTPS.

@@ -26,7 +26,8 @@ use std::path::PathBuf;
 /// What a process still has to reach, once it has everything else open that it needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Confinement {
-    /// Folders that are read; see [`reach`].
+    /// Folders that are read, see [`reach`], and files that are, as long as no others take their
+    /// place.
     pub read: Vec<PathBuf>,
     /// Folders in which files are made, written, renamed and removed.
     pub write: Vec<PathBuf>,

@@ -50,33 +50,57 @@ pub fn run(
     user: Option<&User>,
     (secret, root): (&Path, Option<&Path>),
 ) -> Result<Findings, String> {
-    let confine = || {
-        let user = user.map(User::become_user).transpose().map_err(|error| error.to_string())?;
-        let layers = confinement.enter().map_err(|error| error.to_string())?;
-        let layers: Vec<_> = user.iter().chain(&layers).map(ToString::to_string).collect();
-        Ok(layers.join("\n"))
-    };
+    let confine = || confine(confinement, user);
     let layers = told(confine)?.lines().map(str::to_owned).collect();
     // It stays open, so that nothing but a wall can be in the way.
     let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
     let port = listener.local_addr().map_err(|error| error.to_string())?;
-    let mut attempts = Vec::new();
-    for (what, deed) in deeds(port, secret, root) {
-        let ending = child::run(&[], || match confine() {
-            Ok(_) => code(deed()),
-            Err(_) => u8::MAX,
-        });
-        let refusal = refusal(ending.map_err(|error| error.to_string())?);
-        attempts.push(Attempt { what, refusal });
-    }
+    let tried = deeds(port, secret, root).into_iter().map(|deed| attempt(deed, confine));
+    let mut attempts = tried.collect::<Result<Vec<_>, _>>()?;
     attempts.push(order(confine)?);
     Ok(Findings { layers, attempts })
 }
 
+/// Has a child for each of these paths confine itself, and try to read what is there. For a process
+/// that has no threads.
+///
+/// # Errors
+///
+/// In words, when they could not be started.
+pub fn read(confinement: &Confinement, paths: &[&Path]) -> Result<Vec<Attempt>, String> {
+    let tried = |path: &&Path| attempt(reading(path), || confine(confinement, None));
+    paths.iter().map(tried).collect()
+}
+
+/// Becomes `user`, if there is one, and puts the walls around this process; a line for each layer.
+fn confine(confinement: &Confinement, user: Option<&User>) -> Result<String, String> {
+    let user = user.map(User::become_user).transpose().map_err(|error| error.to_string())?;
+    let layers = confinement.enter().map_err(|error| error.to_string())?;
+    let layers: Vec<_> = user.iter().chain(&layers).map(ToString::to_string).collect();
+    Ok(layers.join("\n"))
+}
+
+/// Has a child that has confined itself do something.
+fn attempt(
+    (what, deed): Deed,
+    confine: impl Fn() -> Result<String, String>,
+) -> Result<Attempt, String> {
+    let ending = child::run(&[], || match confine() {
+        Ok(_) => code(deed()),
+        Err(_) => u8::MAX,
+    });
+    let refusal = refusal(ending.map_err(|error| error.to_string())?);
+    Ok(Attempt { what, refusal })
+}
+
+fn reading(path: &Path) -> Deed {
+    let (what, path) = (format!("read {}", path.display()), path.to_owned());
+    (what, Box::new(move || File::open(&path).map(drop)))
+}
+
 fn deeds(port: SocketAddr, secret: &Path, root: Option<&Path>) -> Vec<Deed> {
-    let (read, secret) = (format!("read {}", secret.display()), secret.to_owned());
     let mut deeds: Vec<Deed> = vec![
-        (read, Box::new(move || File::open(&secret).map(drop))),
+        reading(secret),
         // Where it succeeds, the shell takes the child's place and ends well.
         (
             "run a shell".to_owned(),

@@ -92,6 +92,7 @@ impl From<&Statx> for Stat {
         }
     }
 }
+
 /// The room of a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
@@ -103,6 +104,8 @@ pub struct Room {
     pub free_files: u64,
     /// All files that there may be; 0 where there is no such number.
     pub files: u64,
+    /// Whether nothing can be written there, as it is mounted so.
+    pub is_only_read: bool,
 }
 
 impl Room {
@@ -118,6 +121,7 @@ impl Room {
             bytes: found.f_blocks.saturating_mul(found.f_frsize),
             free_files: found.f_favail,
             files: found.f_files,
+            is_only_read: found.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
         })
     }
 }
@@ -133,6 +137,7 @@ mod tests {
         let text = String::from_utf8(output.unwrap().stdout).unwrap();
         assert_eq!(text.lines().nth(1).unwrap().trim(), room.bytes.to_string());
         assert!(room.free_bytes <= room.bytes && room.free_files <= room.files);
+        assert!(Room::of(std::path::Path::new("/proc")).is_ok_and(|room| !room.is_only_read));
         assert!(Room::of(std::path::Path::new("/nowhere")).is_err());
     }
 }

@@ -316,6 +316,7 @@ fn renewals(content: &Content) -> Outcome<Table> {
          tls = {{ cert = {chain:?}, key = {key:?}, redirect = false }}"
     );
     let own = Own::start(content, &folder, "", &site)?;
+    let target = targets(Site::Single { bytes: SMALL }).next().ok_or("a site without targets")?;
     let mut text = fs::read_to_string(&pem)?;
     let heading =
         ["protocol", "certificates", "answers", "failed", "cut off or late", "at most", ""];
@@ -326,9 +327,9 @@ fn renewals(content: &Content) -> Outcome<Table> {
     ] {
         let mut h2load = Command::new("h2load");
         h2load.args(words).args(["--duration", LOAD_SECONDS, "--clients", "64"]);
-        h2load.arg(format!("https://{SECURE_ADDRESS}:{}/page.html", own.address.port()));
-        h2load.args(["--header", "host: localhost", "--connect-to"]);
-        h2load.arg(format!("{SECURE_ADDRESS}:{}", own.address.port()));
+        let port = own.address.port();
+        h2load.arg(format!("https://localhost:{port}{}", target.path));
+        h2load.args(["--connect-to".to_owned(), format!("{SECURE_ADDRESS}:{port}")]);
         let load = h2load.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         for _ in 0..RENEWALS {
             let before = own.renewed();

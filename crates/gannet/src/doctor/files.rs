@@ -88,7 +88,7 @@ pub(super) fn written(plan: &Plan, eyes: &Eyes) -> Look {
 
 fn full(folder: &Path) -> Option<Finding> {
     let there = folder.ancestors().find(|part| part.exists())?;
-    let Room { free_bytes, bytes, free_files, files } = Room::of(there).ok()?;
+    let Room { free_bytes, bytes, free_files, files, .. } = Room::of(there).ok()?;
     let about = folder.display().to_string();
     let cure = "remove what is not needed there, or name a folder of another disk";
     if free_bytes < (bytes / FREE_SHARE).min(FREE_BYTES) {

@@ -8,13 +8,16 @@
 //!        └── the supervisor: which config is served
 //! ```
 
+mod ground;
 mod hands;
 mod ordering;
 mod program;
-mod walls;
 
 use super::BUNDLE_BYTES_MAX;
-use crate::keep::{self, Keep};
+use crate::{
+    keep::{self, Keep},
+    walls,
+};
 use certs::{Attempts, Object, Term, due};
 use config::{
     Bundle, Plan, World as _,
@@ -24,6 +27,7 @@ use control::{
     finding::{Finding, pack, unpack},
     note::{Note, Order},
 };
+use ground::Ground;
 use hands::Shared;
 use net::{
     channel::{self, Message},
@@ -84,6 +88,8 @@ struct Served {
 struct Job {
     certificate: Certificate,
     issuing: Arc<Issuing>,
+    /// The key that authorities know, and the thumbprint of the one that servers prove hosts by.
+    key: Result<String, String>,
     account: Option<String>,
     attempts: Attempts,
     /// What is there, and whether it is only asked when it is to be renewed.
@@ -119,9 +125,9 @@ pub(super) fn issue(end: OwnedFd) -> io::Result<ExitCode> {
     let end = Arc::new(end);
     let Some(message) = channel::receive(end.as_fd(), true)? else { return Ok(ExitCode::SUCCESS) };
     let served = served(&message).ok_or(io::ErrorKind::InvalidData)?;
-    let walls = walls::around(&served.plan.issuing);
-    walls::enter(walls.as_ref())?;
-    let folder = keep::identity(&served.plan.issuing.folder);
+    let walls = walls::around_issuing(&served.plan.issuing);
+    ground::enter(walls.as_ref())?;
+    let ground = Ground::of(&served.plan.issuing);
     let (happen, happenings) = mpsc::channel();
     let (give, jobs) = mpsc::channel();
     let jobs = Arc::new(Mutex::new(jobs));
@@ -134,8 +140,10 @@ pub(super) fn issue(end: OwnedFd) -> io::Result<ExitCode> {
         thread::Builder::new().name("gannet-order".to_owned()).spawn(work)?;
     }
     let (entries, unkept) = (HashMap::new(), HashMap::new());
-    let (issuing, account, begun) = (Arc::default(), None, Instant::now());
-    let mut agenda = Agenda { entries, unkept, issuing, account, walls, folder, begun, give, end };
+    let (issuing, key, account) = (Arc::default(), Err(String::new()), None);
+    let begun = Instant::now();
+    let mut agenda =
+        Agenda { entries, unkept, issuing, key, account, walls, ground, begun, give, end };
     agenda.take(served);
     agenda.live(&happenings);
     Ok(ExitCode::SUCCESS)
@@ -182,11 +190,13 @@ struct Agenda {
     /// What could not be put into files.
     unkept: HashMap<PathBuf, String>,
     issuing: Arc<Issuing>,
+    /// The key by which authorities are asked, as PEM; why there is none, where that is so.
+    key: Result<String, String>,
     account: Option<String>,
     /// What is around this process; nothing where it runs programs of the operator's.
     walls: Option<Confinement>,
-    /// The folder that they leave open, if there was one, and since when there are any.
-    folder: Option<keep::Identity>,
+    /// What they left open, and since when there are any.
+    ground: Ground,
     begun: Instant,
     give: Sender<Job>,
     end: Arc<OwnedFd>,
@@ -202,7 +212,7 @@ impl Agenda {
             self.look(clock::wall().seconds);
             match happenings.recv_timeout(SLEEP) {
                 Ok(Happening::Config(served)) => {
-                    if walls::around(&served.plan.issuing) != self.walls {
+                    if walls::around_issuing(&served.plan.issuing) != self.walls {
                         return self.say(&Finding::Anew, None);
                     }
                     self.take(*served);
@@ -214,16 +224,14 @@ impl Agenda {
         }
     }
 
-    /// Whether another process could keep what this one cannot: its walls leave a folder open that
-    /// has been removed, or was not there yet. It gets what is held in memory.
+    /// Whether another process could reach what this one cannot: its walls leave a folder and files
+    /// open that have been replaced, or were not there yet. It gets what is held in memory.
     fn is_astray(&self) -> bool {
         if self.walls.is_none() || self.entries.values().any(|entry| entry.is_under_way) {
             return false;
         }
-        match (keep::identity(&self.issuing.folder), self.folder) {
-            (None, None) => self.begun.elapsed() > FOLDER_TIME,
-            (there, before) => there != before,
-        }
+        let waits = self.ground.has_no_folder() && self.begun.elapsed() > FOLDER_TIME;
+        waits || Ground::of(&self.issuing) != self.ground
     }
 
     /// Takes down what a config wants.
@@ -232,6 +240,7 @@ impl Agenda {
         self.issuing = Arc::new(plan.issuing);
         (self.unkept, self.account) = (unkept, account);
         let keep = Keep::at(&self.issuing.folder);
+        self.find_key(&keep);
         let wanted = plan.certificates.into_iter();
         let wanted = wanted.filter(|one| matches!(one.issuer, Issuer::Authority(_)));
         let mut before = std::mem::take(&mut self.entries);
@@ -239,7 +248,8 @@ impl Agenda {
             let path = certificate.chain.clone();
             let known = before.remove(&path);
             let kept = keep::object(&path).map(|(object, _)| object);
-            let found = self.held(&certificate, kept.as_ref()).or(kept);
+            let last = known.as_ref().and_then(|entry| entry.object.as_ref());
+            let found = self.held(&certificate, kept.as_ref(), last).or(kept);
             let mut entry = known.unwrap_or_else(|| Entry {
                 attempts: keep.attempts(&path),
                 certificate: certificate.clone(),
@@ -255,13 +265,21 @@ impl Agenda {
         }
     }
 
-    /// The certificate that is used, where that is newer than the one in the file: it could not be
-    /// put there, or is there no longer, and shall be once that can be.
-    fn held(&mut self, certificate: &Certificate, kept: Option<&Object>) -> Option<Object> {
-        let path = &certificate.chain;
-        let used = || String::from_utf8(certificate.pem.chain.clone()).ok();
-        let text = self.unkept.remove(path).or_else(used)?;
-        let object = Object::read(text.as_bytes())?;
+    /// The certificate that is used, or was the last one, where that is newer than the one in the
+    /// file: it could not be put there, or is there no longer, and shall be once that can be.
+    fn held(
+        &mut self,
+        certificate: &Certificate,
+        kept: Option<&Object>,
+        last: Option<&Object>,
+    ) -> Option<Object> {
+        let (path, hosts) = (&certificate.chain, certificate.issuer.hosts());
+        let used = String::from_utf8(certificate.pem.chain.clone()).ok();
+        let all = [self.unkept.remove(path), used, last.map(Object::write)].into_iter().flatten();
+        let all = all.filter_map(|text| Some((Object::read(text.as_bytes())?, text)));
+        let all = all.filter(|(object, _)| object.covers(hosts));
+        let (object, text) = all.max_by_key(|(object, _)| object.issued)?;
+        let kept = kept.filter(|kept| kept.covers(hosts));
         if kept.is_some_and(|kept| kept.issued >= object.issued) {
             return None;
         }
@@ -269,12 +287,48 @@ impl Agenda {
         Some(object)
     }
 
+    /// Finds the key by which authorities are asked: the one that is kept, or else the one that is
+    /// used until it can be.
+    fn find_key(&mut self, keep: &Keep) {
+        let path = keep.account_path();
+        let held = self.unkept.get(&path).filter(|_| !path.exists());
+        self.key = match held {
+            Some(text) => Ok(text.clone()),
+            None => keep.account().map(|(text, trouble)| {
+                if let Some(why) = trouble {
+                    self.hold(path, text.clone());
+                    self.say(&Finding::Said(format!("{why}: until then it is in memory")), None);
+                }
+                text
+            }),
+        };
+    }
+
+    /// Holds what cannot be put into a file.
+    fn hold(&mut self, path: PathBuf, text: String) {
+        self.unkept.insert(path, text);
+        self.tell_unkept();
+    }
+
     /// Puts what could not be put into files there, as far as there is room by now.
     fn keep(&mut self) {
         let keep = Keep::at(&self.issuing.folder);
+        let account = keep.account_path();
+        match &self.key {
+            Err(_) => self.find_key(&keep),
+            // It is the one that servers prove hosts by, whatever becomes of its file.
+            Ok(text) if !account.exists() && !self.unkept.contains_key(&account) => {
+                self.hold(account.clone(), text.clone());
+            }
+            Ok(_) => {}
+        }
         let before = self.unkept.len();
+        let put = |path: &PathBuf, text: &str| match *path == account {
+            true => keep.put_account(text),
+            false => keep.put(path, text),
+        };
         while let Some((path, text)) = self.unkept.iter().next()
-            && keep.put(path, text).is_ok()
+            && put(path, text).is_ok()
         {
             let path = path.clone();
             self.unkept.remove(&path);
@@ -309,6 +363,7 @@ impl Agenda {
                 let job = Job {
                     certificate: entry.certificate.clone(),
                     issuing: Arc::clone(&self.issuing),
+                    key: self.key.clone(),
                     account: self.account.clone(),
                     attempts: entry.attempts.clone(),
                     before: entry.object.clone(),
@@ -328,8 +383,7 @@ impl Agenda {
         entry.wish_at = wish_at;
         if let Some(text) = text {
             entry.set(Object::read(text.as_bytes()));
-            self.unkept.insert(path, text);
-            self.tell_unkept();
+            self.hold(path, text);
         } else if let Some((object, _)) = keep::object(&path) {
             entry.set(Some(object));
             self.unkept.remove(&path);

@@ -2,7 +2,7 @@
 
 use crate::sys::landlock::{self, Handled};
 use rustix::fd::AsFd;
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 use rustix::io::Errno;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -48,20 +48,26 @@ fn handled(version: u32) -> Handled {
     }
 }
 
-/// Lets this thread, and those that it starts, reach nothing but these folders, and ports by TCP.
-/// What there is to say about it: the version, and which of the folders are not there.
+/// Lets this thread, and those that it starts, reach nothing but these folders, files that are
+/// read, and ports by TCP. What there is to say about it: the version, and which of them are
+/// missing.
 pub(super) fn enter(read: &[PathBuf], write: &[PathBuf], ports: &[u16]) -> io::Result<String> {
     let version = landlock::version()?;
     let handled = handled(version);
     let rules = landlock::rule_set(handled)?;
-    let read = read.iter().map(|folder| (folder, READ));
+    let read = read.iter().map(|path| (path, READ, OFlags::empty()));
+    let write = write.iter().map(|folder| (folder, WRITE, OFlags::DIRECTORY));
     let mut missing = Vec::new();
-    for (folder, rights) in read.chain(write.iter().map(|folder| (folder, WRITE))) {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        match openat(CWD, folder, flags, Mode::empty()) {
-            Ok(open) => landlock::allow(rules.as_fd(), open.as_fd(), rights & handled.files)?,
+    for (path, rights, kind) in read.chain(write) {
+        match openat(CWD, path, kind | OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
+            Ok(open) => {
+                let is_folder = FileType::from_raw_mode(fstat(&open)?.st_mode).is_dir();
+                // The others make no sense with a file, and the kernel says so.
+                let rights = if is_folder { rights } else { right::READ_FILE };
+                landlock::allow(rules.as_fd(), open.as_fd(), rights & handled.files)?;
+            }
             Err(error @ (Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::LOOP)) => {
-                missing.push(format!("{}: {error}", folder.display()));
+                missing.push(format!("{}: {error}", path.display()));
             }
             Err(error) => return Err(error.into()),
         }

@@ -13,6 +13,7 @@ use std::{
     collections::HashMap,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     os::fd::{AsFd, OwnedFd},
+    process,
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread,
     time::Duration,
@@ -28,9 +29,9 @@ const PROOF_TIME: Duration = Duration::from_secs(10);
 /// What all conversations share.
 pub(super) struct Shared {
     end: Arc<OwnedFd>,
-    /// The certificates that prove hosts, by host, and how many times others were sent.
+    /// The certificates that prove hosts, by host, and the number by which they were sent.
     proofs: Mutex<(HashMap<String, Vec<u8>>, u64)>,
-    /// How many times they have come to all workers.
+    /// The highest number of those that have come to all workers.
     proved: Mutex<u64>,
     has_come: Condvar,
     /// Authorities that want to be left alone: why, and until when.
@@ -46,7 +47,10 @@ pub(super) struct WorldHands<'h> {
 
 impl Shared {
     pub(super) fn new(end: Arc<OwnedFd>) -> Self {
-        let (proofs, proved, has_come) = (Mutex::default(), Mutex::default(), Condvar::new());
+        // What workers say of the proofs of the process before is not about the ones of this one.
+        let first = u64::from(process::id()) << 32;
+        let proofs = Mutex::new((HashMap::new(), first));
+        let (proved, has_come) = (Mutex::default(), Condvar::new());
         Self { end, proofs, proved, has_come, paused: Mutex::default() }
     }
 

@@ -9,7 +9,7 @@ use crate::{
     keep::{self, Keep},
     visit::Visits,
 };
-use certs::{Account, Attempts, External, Failure, Object, ProofKind, Wanted, Wish};
+use certs::{Account, Attempts, External, Failure, Key, Object, ProofKind, Wanted, Wish};
 use config::plan::{Authority, Issuing, Way};
 use net::clock;
 use std::{
@@ -33,7 +33,7 @@ pub(super) fn work(jobs: &Mutex<Receiver<Job>>, happen: &Sender<Happening>, shar
 
 /// Asks the authority that has issued a certificate when it wants it to be renewed.
 fn ask_wish(job: Job, shared: &Arc<Shared>) -> Done {
-    let Job { certificate, issuing, attempts, before, .. } = job;
+    let Job { certificate, issuing, key, attempts, before, .. } = job;
     let path = certificate.chain;
     let wish_at = clock::wall().seconds.saturating_add(WISH_USUAL);
     let mut done = Done { path, attempts, wish_at, said: None, unkept: None };
@@ -42,7 +42,7 @@ fn ask_wish(job: Job, shared: &Arc<Shared>) -> Done {
         return done;
     };
     let keep = Keep::at(&issuing.folder);
-    let found = account(&keep, authority, &issuing).and_then(|mut account| {
+    let found = account(&key, authority, &issuing).and_then(|mut account| {
         let mut hands = WorldHands::new(shared, &issuing, authority)?;
         let wish = certs::renewal(&authority.url, &object, &mut account, &mut hands);
         wish.map_err(|failure| failure.why)
@@ -64,7 +64,7 @@ fn ask_wish(job: Job, shared: &Arc<Shared>) -> Done {
 
 /// Asks the authorities for a certificate, one after the other.
 fn order(job: Job, shared: &Arc<Shared>) -> Done {
-    let Job { certificate, issuing, account, mut attempts, before, .. } = job;
+    let Job { certificate, issuing, key, account, mut attempts, before, .. } = job;
     let (path, place) = (certificate.chain.clone(), certificate.place.clone());
     let hosts = certificate.issuer.hosts();
     let host = hosts.first().map_or("", |host| host);
@@ -86,17 +86,14 @@ fn order(job: Job, shared: &Arc<Shared>) -> Done {
     let (mut whys, mut wait) = (HashSet::new(), None);
     let mut list = Vec::new();
     for authority in &issuing.authorities {
-        let proved = account.as_deref();
-        match ask(authority, (&issuing, proved), hosts, before.as_ref(), &keep, shared) {
+        let keys = (&key, account.as_deref());
+        match ask(authority, (&issuing, keys), hosts, before.as_ref(), &keep, shared) {
             Ok(object) => {
                 let text = object.write();
                 let put = keep.put(&path, &text);
                 let forgotten = keep.put_attempts(&path, &Attempts::default());
                 let failed = put.as_ref().err().or(forgotten.as_ref().err());
-                let said = failed.map(|error| {
-                    let folder = issuing.folder.display();
-                    format!("{host} ({place}): its certificate cannot be kept in {folder}: {error}")
-                });
+                let said = failed.map(|error| format!("{host} ({place}): {}", keep.unkept(error)));
                 return done(Attempts::default(), said, put.is_err().then_some(text));
             }
             Err(failure) => {
@@ -116,10 +113,13 @@ fn order(job: Job, shared: &Arc<Shared>) -> Done {
     done(attempts, Some(said), None)
 }
 
-/// Asks one authority. `proved` is the thumbprint of the key that the servers prove hosts with.
+/// The key that authorities know, and the thumbprint of the one that the servers prove hosts by.
+type Keys<'k> = (&'k Result<String, String>, Option<&'k str>);
+
+/// Asks one authority.
 fn ask(
     authority: &Authority,
-    (issuing, proved): (&Issuing, Option<&str>),
+    (issuing, (key, proved)): (&Issuing, Keys<'_>),
     hosts: &[Box<str>],
     before: Option<&Object>,
     keep: &Keep,
@@ -130,16 +130,16 @@ fn ask(
         failure.wait = Some(wait);
         return Err(failure);
     }
-    let mut account = account(keep, authority, issuing).map_err(Failure::of)?;
+    let mut account = account(key, authority, issuing).map_err(Failure::of)?;
     let mut hands = WorldHands::new(shared, issuing, authority).map_err(Failure::of)?;
-    let known = account.id.clone();
     let mut proofs: Vec<ProofKind> = issuing.ways.iter().map(|way| kind(*way)).collect();
     if Some(&*account.thumbprint()) != proved {
         proofs.retain(|kind| *kind != ProofKind::Http);
         if proofs.is_empty() {
             let folder = issuing.folder.display();
             let why = format!(
-                "the account's key in {folder} is not the one of the config's last read: reload it"
+                "the servers do not prove hosts by the account's key in {folder}: once that can be \
+                 written, reload the config"
             );
             return Err(Failure::of(why));
         }
@@ -152,12 +152,11 @@ fn ask(
         before,
         now: clock::wall().seconds,
     };
-    let obtained = certs::obtain(&wanted, &mut account, &mut hands);
-    if account.id != known
-        && let Some(id) = &account.id
-    {
-        // It is asked for once more where it cannot be noted.
-        let _ = keep.put_account_id(&authority.url, id);
+    let introduced = introduce(&authority.url, &mut account, keep, &mut hands);
+    let id = account.id.clone();
+    let obtained = introduced.and_then(|()| certs::obtain(&wanted, &mut account, &mut hands));
+    if account.id != id {
+        note(&authority.url, &account, keep);
     }
     if let Err(failure) = &obtained
         && let Some(wait) = failure.wait
@@ -167,9 +166,36 @@ fn ask(
     obtained
 }
 
-fn account(keep: &Keep, authority: &Authority, issuing: &Issuing) -> Result<Account, String> {
-    let mut account = Account::new(keep.account()?);
-    account.id = keep.account_id(&authority.url);
+/// Has an authority know the account that does not yet. Of all who want a certificate, on whichever
+/// servers share the folder, one does so and the others wait: an authority that is told twice at a
+/// time may say no to one of them.
+fn introduce(
+    url: &str,
+    account: &mut Account,
+    keep: &Keep,
+    hands: &mut WorldHands<'_>,
+) -> Result<(), Failure> {
+    let _turn = keep.introduction(url);
+    account.id = keep.account_id(url);
+    if account.id.is_none() {
+        certs::introduce(url, account, hands)?;
+        note(url, account, keep);
+    }
+    Ok(())
+}
+
+fn note(url: &str, account: &Account, keep: &Keep) {
+    // It is asked for once more where it cannot be noted.
+    account.id.iter().for_each(|id| _ = keep.put_account_id(url, id));
+}
+
+fn account(
+    key: &Result<String, String>,
+    authority: &Authority,
+    issuing: &Issuing,
+) -> Result<Account, String> {
+    let key = Key::from_pem(key.as_ref().map_err(Clone::clone)?.as_bytes());
+    let mut account = Account::new(key.map_err(|error| error.to_string())?);
     account.email.clone_from(&issuing.email);
     account.external = authority.eab.as_ref().map(|(id, key)| {
         let (id, key) = (id.clone(), key.0.clone());
