@@ -318,7 +318,9 @@ pub(crate) fn explain(path: &Path, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => format!("{} does not exist", path.display()),
         io::ErrorKind::PermissionDenied => {
-            format!("{}: this user may not read it (chmod o+r {0})", path.display())
+            // It may be a key, which is not for everybody.
+            let way_out = "give it to a group of the user, and let that read it: chmod g+r";
+            format!("{}: this user may not read it ({way_out} {0})", path.display())
         }
         _ => format!("{}: {error}", path.display()),
     }
