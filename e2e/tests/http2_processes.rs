@@ -6,8 +6,8 @@
 use e2e::{
     Client, Launch, Place, Server, Site, eventually,
     frames::{
-        self, DATA, END, Frame, GOAWAY, HEADERS, OPENING, SETTINGS, WINDOW_UPDATE, ask_on, frame,
-        get, read, until,
+        self, DATA, END, Frame, GOAWAY, HEADERS, OPENING, PING, SETTINGS, WINDOW_UPDATE, ask_on,
+        frame, get, read, until,
     },
     place::config,
     secure::Certificates,
@@ -89,6 +89,9 @@ fn what_a_dead_worker_was_at_is_told_stream_by_stream() {
     client.send([OPENING, &asks].concat()).unwrap();
     let mut heads = iter::repeat_with(|| until(&mut client, HEADERS).unwrap().stream);
     assert!(heads.any(|stream| stream == 5));
+    // Once it says something else, it is no more at that.
+    client.send(frame(PING, 0, 0, b"and now?")).unwrap();
+    until(&mut client, PING).unwrap();
     server.workers()[0].kill();
     assert!(eventually(|| place.errors("cut_off").len() == 1));
     let lost = place.reasons("cut_off").pop().unwrap();
