@@ -270,8 +270,10 @@ fn it_needs_no_more_than_the_unit_file_leaves_it() {
         assert!(status.contains(&format!("Cap{set}:\t0000000000000000")), "{status}");
     }
     // Root, too, may tell it what to do.
-    let mut sockets = fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().path());
-    let control = sockets.find(|path| path.extension().is_some_and(|end| end == "sock")).unwrap();
+    let names = fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names = names.map(|name| name.into_string().unwrap());
+    let control = names.find(|name| name.ends_with(".sock") && !name.contains("-php-")).unwrap();
+    let control = place.path().join(control);
     let file = stage.file("gannet.toml").to_str().unwrap().to_owned();
     let order = |words: &[&str]| {
         let (verb, more) = words.split_first().unwrap();
