@@ -148,23 +148,28 @@ fn content_that_waits_has_a_share_of_memory() {
     let heads: Vec<_> = streams().flat_map(|stream| frames::post(stream, "/index.php")).collect();
     client.send([OPENING, &heads].concat()).unwrap();
     let mut room = 65_535;
-    let mut send = |client: &mut Client, letter| {
+    // Room may come at any time.
+    let next = |client: &mut Client, room: &mut u32| {
+        let next = read(client).unwrap();
+        if (next.kind, next.stream) == (WINDOW_UPDATE, 0) {
+            *room += next.code();
+        }
+        next
+    };
+    let send = |client: &mut Client, room: &mut u32, letter| {
         for stream in streams() {
-            while room < 15_000 {
-                let next = read(client).unwrap();
-                if (next.kind, next.stream) == (WINDOW_UPDATE, 0) {
-                    room += next.code();
-                }
+            while *room < 15_000 {
+                next(client, room);
             }
-            room -= 15_000;
+            *room -= 15_000;
             client.send(frame(DATA, 0, stream, &[letter; 15_000])).unwrap();
         }
     };
-    send(&mut client, b'a');
+    send(&mut client, &mut room, b'a');
     client.send(frame(PING, 0, 0, b"one half")).unwrap();
-    while until(&mut client, PING).unwrap().payload != b"one half" {}
+    while next(&mut client, &mut room).payload != b"one half" {}
     assert_eq!(files(), 0, "1.5 MB have room");
-    send(&mut client, b'b');
+    send(&mut client, &mut room, b'b');
     assert!(eventually(|| files() > 0), "3 MB have not");
     let rest: Vec<_> = streams().flat_map(|stream| frame(DATA, END, stream, b"c")).collect();
     client.send(rest).unwrap();
