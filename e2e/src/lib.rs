@@ -36,6 +36,7 @@ pub mod process;
 pub mod response;
 pub mod script;
 pub mod secure;
+pub mod secure_place;
 pub mod server;
 pub mod site;
 pub mod sites;

@@ -7,7 +7,7 @@ use super::{
 use std::collections::HashSet;
 
 /// Whose tests the pages name.
-const TESTED: [&str; 3] = ["crates/http2/", "e2e/tests/http2", "e2e/tests/tls.rs"];
+const TESTED: [&str; 3] = ["crates/http2/", "e2e/tests/http2", "e2e/tests/tls"];
 
 /// In the rows of `docs/book/rfcNNNN.md`, each code span of the last cell is the name of a test.
 /// A row without one says in that cell why there is none: it begins with `not ours`.

@@ -1,0 +1,301 @@
+//! Certificates of sites whose files change, break, end and are mended while they are served.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
+
+use e2e::{
+    Client, Launch, clock, eventually,
+    look::{admin, ask},
+    process::Process,
+    secure::Certificates,
+    secure_place::{SecurePlace, openssl, plain, under_load},
+};
+use rustix::{
+    fs::{CWD, Mode, mkfifoat},
+    process::Signal,
+};
+use serde_json::Value;
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::Command,
+};
+
+/// What comes over the file of a certificate that is no good, with words of what is said of it.
+type Break = (fn(&Certificates, &Path), &'static str);
+
+const BREAKS: [Break; 4] = [
+    // Half of a pair, and half of a file.
+    (|all, _| all.replace_file("third.pem", "used.pem"), "is not the one of the certificate"),
+    (
+        |_, used| {
+            let whole = fs::read(used).unwrap();
+            fs::write(used, &whole[..whole.len() / 2]).unwrap();
+        },
+        "is no PEM",
+    ),
+    (|_, used| fs::remove_file(used).unwrap(), "does not exist"),
+    // Whoever opens it waits for somebody at the other end.
+    (|_, used| mkfifoat(CWD, used, Mode::RWXU).unwrap(), "is not a file"),
+];
+
+#[test]
+fn certificates_that_change_are_used_and_broken_ones_are_not() {
+    let place = SecurePlace::new();
+    let certificates = &place.certificates;
+    certificates.make("next", "ec", &["a.example"]);
+    certificates.make("third", "ec", &["a.example"]);
+    certificates.make("first", "ec", &["a.example"]);
+    certificates.replace("first", "used");
+    let words = "workers = 2\nthreads = 1\nadmin = \"127.0.0.1:0\"";
+    let server = place.serve(words, &place.of("a.example", "used", ""));
+    let trusted = ["first", "next", "third"];
+    let visitor = certificates.visitor(&trusted);
+    let [first, next, third] = trusted.map(|name| {
+        let mut command = Command::new("openssl");
+        let pem = certificates.path(&format!("{name}.pem"));
+        command.args(["x509", "-outform", "DER", "-in"]).arg(pem).output().unwrap().stdout
+    });
+    let shown = || {
+        let mut client = certificates.visitor(&trusted).connect(server.addr(), "a.example");
+        client.get("/digits.txt").is_ok().then(|| client.shown())
+    };
+    let faults = || place.reasons("certificate");
+    // What is said of it as long as it is so.
+    let failed = || {
+        let figures = ask(admin(&server), "/metrics", "").text();
+        let name =
+            format!("gannet_certificate_failed{{file={:?}}} ", certificates.path("used.pem"));
+        figures.lines().find_map(|line| line.strip_prefix(&name)).map(str::to_owned)
+    };
+    let status = || {
+        let (_, said, stderr) =
+            Launch::of(["status", "--json", &place.file()].map(str::to_owned).to_vec()).finish();
+        serde_json::from_str::<Value>(&said).expect(&stderr)["certificates"][0].clone()
+    };
+    let pids = || server.workers().iter().map(|worker| worker.0).collect::<Vec<_>>();
+    let before = pids();
+    under_load(&visitor, server.addr(), || {
+        certificates.replace("next", "used");
+        assert!(eventually(|| place.reasons("renewed").len() == 1), "{:?}", faults());
+        assert!(eventually(|| shown() == Some(next.clone())));
+        for (breaks, words) in BREAKS {
+            breaks(certificates, &certificates.path("used.pem"));
+            let is_said = || faults().last().is_some_and(|last| last.contains(words));
+            assert!(eventually(is_said), "{words}: {:?}", faults());
+            assert!(eventually(|| failed() == Some("1".to_owned())), "{words}");
+            assert!(status()["error"].as_str().unwrap().contains(words), "{}", status());
+            assert_eq!(shown(), Some(next.clone()), "the last good one");
+        }
+        assert_eq!(faults().len(), BREAKS.len(), "each is said once: {:?}", faults());
+        certificates.replace("third", "used");
+        assert!(eventually(|| place.reasons("renewed").len() == 2), "{:?}", faults());
+        assert!(eventually(|| shown() == Some(third.clone())));
+        assert!(eventually(|| failed() == Some("0".to_owned())) && status()["error"].is_null());
+        assert_eq!(pids(), before, "nobody was started anew");
+    });
+    // Who is started now has the newest, too.
+    server.workers().iter().for_each(|worker| worker.kill());
+    assert!(eventually(|| pids().len() == 2 && pids() != before));
+    assert_eq!(shown(), Some(third));
+    assert_ne!(Some(first), shown());
+}
+
+#[test]
+fn authorities_that_change_decide_who_is_let_in_and_broken_ones_do_not() {
+    let place = SecurePlace::new();
+    let certificates = &place.certificates;
+    let names = ["staff", "guest"];
+    names.iter().for_each(|name| certificates.make(name, "ec", &[name]));
+    certificates.replace_file("staff.pem", "used.pem");
+    let authority = format!(", client-ca = {:?}", certificates.path("used.pem"));
+    let server = place.serve("workers = 2\nthreads = 1", &place.of("a.example", "a", &authority));
+    let let_in = || {
+        names.map(|name| {
+            let visitor = certificates.visitor_by(&["a"], Some(name), rustls::ALL_VERSIONS);
+            visitor.get(server.addr(), "a.example", "/digits.txt").is_ok()
+        })
+    };
+    assert_eq!(let_in(), [true, false]);
+    let known = certificates.visitor_by(&["a"], Some("staff"), rustls::ALL_VERSIONS);
+    let mut kept = known.connect(server.addr(), "a.example");
+    assert_eq!(kept.get("/digits.txt").unwrap().status, 200);
+    certificates.replace_file("guest.pem", "used.pem");
+    assert!(
+        eventually(|| place.reasons("renewed").len() == 1),
+        "{:?}",
+        place.reasons("certificate")
+    );
+    assert!(eventually(|| (0..8).all(|_| let_in() == [false, true])), "by both workers");
+    fs::write(certificates.path("used.pem"), "no PEM").unwrap();
+    assert!(eventually(|| place.reasons("certificate").len() == 1));
+    assert_eq!(let_in(), [false, true], "the last good ones");
+    // Hands are shaken once: who is in stays in until the connection ends.
+    assert_eq!(kept.get("/digits.txt").unwrap().status, 200);
+}
+
+#[test]
+fn certificates_that_change_are_used_after_an_upgrade_has_failed() {
+    let place = SecurePlace::new();
+    let certificates = &place.certificates;
+    certificates.make("next", "ec", &["a.example"]);
+    certificates.replace("a", "used");
+    let sites = place.of("a.example", "used", "");
+    let server = place.serve("control = \"c.sock\"", &sites);
+    // What only shows once the next program has taken over.
+    fs::write(place.folder.path().join("taken"), "precious").unwrap();
+    place.write("control = \"taken\"", &sites);
+    server.signal(Signal::USR2);
+    assert!(eventually(|| place.reasons("not_upgraded").len() == 1));
+    place.write("control = \"c.sock\"", &sites);
+    let words = ["status", "--json", &place.file()].map(str::to_owned);
+    let (_, status, stderr) = Launch::of(words.to_vec()).finish();
+    let status: Value = serde_json::from_str(&status).expect(&stderr);
+    assert_eq!(status["reload"]["done"], false, "it is remembered: {status}");
+    certificates.replace("next", "used");
+    assert!(eventually(|| place.reasons("renewed").len() == 1));
+    let visitor = certificates.visitor(&["next"]);
+    assert!(eventually(|| {
+        let mut client = visitor.connect(server.addr(), "a.example");
+        client.get("/digits.txt").is_ok()
+    }));
+    server.stop();
+}
+
+/// A disk may not answer.
+#[test]
+fn no_upgrade_waits_for_a_look_at_certificates() {
+    let place = SecurePlace::new();
+    let certificates = &place.certificates;
+    certificates.replace("a", "used");
+    place.write("threads = 1", &place.of("a.example", "used", ""));
+    let launch = Launch::of(vec!["run".to_owned(), place.file()]);
+    // Time enough to find who looks.
+    let server = launch.env("GANNET_FAIL", "check=stall:500").start();
+    let is_look = |child: &Process| child.name() == "gannet-check";
+    let mut look = None;
+    assert!(eventually(|| {
+        look = server.started().children().into_iter().find(is_look);
+        look.is_some()
+    }));
+    look.unwrap().signal(Signal::STOP);
+    place.tell(&["upgrade", "-c"]);
+    server.stop();
+}
+
+#[test]
+fn a_config_that_is_taken_back_has_the_newest_certificates() {
+    let place = SecurePlace::new();
+    let certificates = &place.certificates;
+    certificates.make("next", "ec", &["a.example"]);
+    certificates.replace("a", "used");
+    let sites = place.of("a.example", "used", "");
+    let server = place.serve("threads = 1", &sites);
+    let mut busy = Client::connect_narrow(plain(&server));
+    busy.send("GET /large.bin HTTP/1.1\r\nHost: a.example\r\n\r\n").unwrap();
+    assert_eq!(busy.take(9).unwrap(), b"HTTP/1.1 ");
+    let old = server.workers();
+    place.write("threads = 1", &format!("{sites}cache-control = \"no-store\"\n"));
+    place.tell(&["reload"]);
+    certificates.replace("next", "used");
+    assert!(eventually(|| place.reasons("renewed").len() == 1));
+    let is_back = || !place.reasons("taken_back").is_empty();
+    assert!(eventually(|| {
+        let new = server.workers().into_iter().filter(|worker| !old.contains(worker));
+        is_back() || {
+            new.for_each(|worker| worker.kill());
+            false
+        }
+    }));
+    let visitor = certificates.visitor(&["next"]);
+    assert!(eventually(|| {
+        let mut client = visitor.connect(server.addr(), "a.example");
+        client.get("/digits.txt").is_ok()
+    }));
+    drop(busy);
+    server.stop();
+}
+
+/// A visitor may go past a warning, but not past a server that says nothing.
+#[test]
+fn an_expired_certificate_is_used_where_there_is_no_better_one() {
+    let place = SecurePlace::new();
+    let certificates = &place.certificates;
+    certificates.make_between(["-9 days", "-2 days"], "old", &["a.example"]);
+    certificates.replace("old", "used");
+    let server = place.serve("", &place.of("a.example", "used", ""));
+    let shows = |name: &str| {
+        let said = openssl(server.addr(), &["-servername", "a.example"], "");
+        said.contains(&format!("subject=CN = {name}\n"))
+    };
+    let says = |words: &str| {
+        let is_it = |reason: &String| reason.contains("used.pem") && reason.ends_with(words);
+        place.reasons("certificate").iter().any(is_it)
+    };
+    assert!(shows("old"));
+    assert!(eventually(|| says(": browsers refuse it")), "{:?}", place.reasons("certificate"));
+    certificates.replace("a", "used");
+    assert!(eventually(|| shows("a")));
+    certificates.replace("old", "used");
+    let is_refused = || says(": browsers refuse it: the one before goes on");
+    assert!(eventually(is_refused), "{:?}", place.reasons("certificate"));
+    assert!(shows("a"));
+    server.stop();
+}
+
+/// Where the one before ends soon, too, nobody would be there to look again the next day.
+#[test]
+fn a_certificate_of_the_future_is_used_as_soon_as_it_holds() {
+    let place = SecurePlace::new();
+    let certificates = &place.certificates;
+    certificates.replace("a", "used");
+    let server = place.serve("", &place.of("a.example", "used", ""));
+    let shows = |name: &str| {
+        let said = openssl(server.addr(), &["-servername", "a.example"], "");
+        said.contains(&format!("subject=CN = {name}\n"))
+    };
+    certificates.make_between(["6 seconds", "90 days"], "soon", &["a.example"]);
+    certificates.replace("soon", "used");
+    let is_refused = || place.reasons("certificate").iter().any(|one| one.contains("only from"));
+    assert!(eventually(is_refused), "{:?}", place.reasons("certificate"));
+    assert!(eventually(|| shows("soon")));
+    assert!(eventually(|| place.reasons("renewed").len() == 1));
+    server.stop();
+}
+
+/// 78 of the threats: whoever renews a key forgets whom it is for.
+#[test]
+fn a_key_that_may_not_be_read_any_more_is_spoken_of() {
+    let place = SecurePlace { folder: e2e::folder_of_nobody(), ..SecurePlace::new() };
+    let certificates = &place.certificates;
+    certificates.replace("a", "used");
+    let key = certificates.path("used.key");
+    fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
+    place.write("threads = 1", &place.of("a.example", "used", ""));
+    let launch = Launch::of(vec!["run".to_owned(), place.file()]).as_nobody();
+    let server = launch.env("XDG_RUNTIME_DIR", place.folder.path().to_str().unwrap()).start();
+    fs::set_permissions(&key, Permissions::from_mode(0o000)).unwrap();
+    let is_said = || {
+        let reasons = place.reasons("certificate");
+        reasons.iter().any(|reason| reason.contains("this user may not read it"))
+    };
+    assert!(eventually(is_said), "{:?}", place.reasons("certificate"));
+    let visitor = certificates.visitor(&["a"]);
+    assert_eq!(visitor.get(server.addr(), "a.example", "/digits.txt").unwrap().status, 200);
+    server.stop();
+}
+
+#[test]
+fn a_clock_that_jumps_stops_nobody() {
+    const DAY: i32 = 24 * 60 * 60;
+    let place = SecurePlace::new();
+    let server = place.serve("threads = 1", &place.of("a.example", "a", ""));
+    let visitor = place.certificates.visitor(&["a"]);
+    // Over the end of all certificates, and back before their beginning.
+    for (days, is_known) in [(0, false), (100, true), (-1, true), (0, true)] {
+        server.workers().into_iter().for_each(|worker| clock::set_ahead(worker, days * DAY));
+        let mut client = visitor.connect(server.addr(), "a.example");
+        assert_eq!(client.get("/digits.txt").unwrap().status, 200, "{days}");
+        assert_eq!(client.is_resumed(), is_known, "{days}");
+    }
+}
