@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
 use e2e::{
-    Client, Server, Site,
+    Client, Launch, Server, Site,
     application::{self, Application},
     eventually,
     frames::{
@@ -19,13 +19,17 @@ const USERS: &str = "{ users = { alice = \
 
 /// A POST to the application from alice, with her password or another one.
 fn post(stream: u32, is_right: bool) -> Vec<u8> {
-    let mut block = fields(0x83, "/index.php");
+    frame(HEADERS, WHOLE, stream, &of_alice(fields(0x83, "/index.php"), is_right))
+}
+
+/// Fields with hers or another password among them.
+fn of_alice(mut block: Vec<u8>, is_right: bool) -> Vec<u8> {
     // `authorization` of the standing table, kept out of the other one.
     let value: &[u8] =
         if is_right { b"Basic YWxpY2U6d29uZGVybGFuZA==" } else { b"Basic YWxpY2U6d29ybmc=" };
     block.extend([0x0f, 0x08, u8::try_from(value.len()).unwrap()]);
     block.extend_from_slice(value);
-    frame(HEADERS, WHOLE, stream, &block)
+    block
 }
 
 /// An application that sends content back.
@@ -101,6 +105,31 @@ fn a_password_that_is_checked_holds_up_nobody_else() {
         room.values_mut().for_each(|room| *room -= 10_000);
     }
     drop(client);
+    server.stop();
+}
+
+/// As many as may be asked at once wait for one check of their password, and none is turned away
+/// as too many passwords wait.
+#[test]
+fn a_password_that_many_requests_bring_at_once_is_checked_once() {
+    let site = Site::new();
+    let config = format!(
+        "[server]\nlisten = {{ address = '127.0.0.1:0', http2 = true }}\nlog = 'json'\n\
+         threads = 1\n[site.default]\nroot = {:?}\nauth = {USERS}\n",
+        site.root()
+    );
+    let server = Launch::run(&config).env("GANNET_FAIL", "hash=stall:300").start();
+    let mut client = Client::connect(server.addr());
+    let ask = |number: u32| {
+        let block = of_alice(fields(0x82, "/digits.txt"), number != 7);
+        frame(HEADERS, END | WHOLE, 1 + 2 * number, &block)
+    };
+    client.send([OPENING, &(0..128).flat_map(ask).collect::<Vec<u8>>()].concat()).unwrap();
+    for _ in 0..128 {
+        let head = until(&mut client, HEADERS).unwrap();
+        let is_let_in = head.payload.iter().find(|&&byte| byte != 0x20) == Some(&0x88);
+        assert_eq!(is_let_in, head.stream != 15, "{head:?}");
+    }
     server.stop();
 }
 

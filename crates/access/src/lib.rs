@@ -16,7 +16,7 @@ mod password;
 
 pub use hash::hash;
 pub use password::{Done, Job};
-pub use verdicts::Verdicts;
+pub use verdicts::{Key, Verdicts};
 
 use base::Moment;
 use config::plan::{Access, Place};

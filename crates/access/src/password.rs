@@ -11,6 +11,9 @@
 //!                        └─wrong─► 401
 //! ```
 //!
+//! Jobs with the same key come to the same, so whoever has them done needs to do but one of those
+//! that come at a time.
+//!
 //! To hash a password takes milliseconds on purpose, so it is never done on a loop. An unknown user
 //! costs as much as a known one on every way through here, so the clock tells nobody who there is.
 
@@ -33,6 +36,7 @@ pub struct Job {
 }
 
 /// A password that was checked.
+#[derive(Clone, Copy)]
 pub struct Done {
     key: Key,
     /// `None` where there was no memory to find out.
@@ -44,6 +48,13 @@ impl Job {
         let users = Arc::clone(&password.users);
         let number = verdicts.number(&users, &credentials);
         Self { users, credentials, number, key }
+    }
+
+    /// What is the same for all who bring this user and this password to this list of users, and
+    /// for nobody else.
+    #[must_use]
+    pub const fn key(&self) -> Key {
+        self.key
     }
 
     /// Checks it; that takes milliseconds, or a second where the hash is costly.

@@ -29,7 +29,7 @@ pub struct Verdicts {
 }
 
 /// What stands for a user with a password in a list of users.
-pub(crate) type Key = [u64; 2];
+pub type Key = [u64; 2];
 
 /// The key of one hash.
 struct Secret {

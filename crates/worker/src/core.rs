@@ -2,6 +2,7 @@
 
 use crate::{
     account::Account,
+    checks::Checks,
     ids::{self, Ids},
     kept::Kept,
     loads::Loads,
@@ -54,6 +55,8 @@ pub(crate) struct Core {
     pub(crate) watch: Watch,
     pub(crate) log: RefCell<Log>,
     pub(crate) pool: Arc<Pool>,
+    /// The passwords that it is checking for this loop.
+    pub(crate) checks: Checks,
     /// How many requests are with each application.
     pub(crate) loads: Loads,
     /// The connections to them that wait for a request.
@@ -147,6 +150,7 @@ impl Core {
             watch: Watch::default(),
             log: RefCell::new(log),
             pool,
+            checks: Checks::default(),
             loads,
             kept,
             answers,

@@ -1,10 +1,16 @@
 //! Work that may block: what the pool does for an exchange, and what came of it.
 
-use crate::{core::Core, pool::Lane, refusal::Trouble};
+use crate::{
+    checks::{Check, Waiter},
+    core::Core,
+    pool::Lane,
+    refusal::Trouble,
+};
 use access::Ledger;
 use fastcgi::Head;
 use handle::php::Reply;
 use message::{RequestId, Status, response::Line};
+use std::{mem, sync::Arc};
 use tokio::sync::oneshot;
 
 /// Work that an answer waits for.
@@ -31,6 +37,42 @@ pub(crate) enum Done {
     Kept,
     /// That there is no answer but this status, and why.
     Failed(Status, Trouble),
+}
+
+/// Who hears what has come of a job.
+enum Hearer {
+    One(oneshot::Sender<Done>),
+    /// All who have had the same password checked.
+    All(Arc<Check>),
+}
+
+/// An exchange that waits for a check together with others, perhaps.
+struct Together {
+    sender: oneshot::Sender<Done>,
+    others: Vec<Vec<u8>>,
+}
+
+impl Waiter for Together {
+    fn has_left(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    fn tell(self: Box<Self>, done: access::Done) {
+        let Self { sender, others } = *self;
+        // A connection that is gone needs no answer.
+        let _ = sender.send(Done::Password(done, others));
+    }
+}
+
+impl Hearer {
+    fn tell(self, done: Done) {
+        match (self, done) {
+            (Self::All(check), Done::Password(done, _)) => check.tell(done),
+            // A connection that is gone needs no answer.
+            (Self::One(sender), done) => drop(sender.send(done)),
+            (Self::All(_), _) => debug_assert!(false, "a check comes to something else"),
+        }
+    }
 }
 
 /// All that it takes to go on with an exchange.
@@ -60,16 +102,28 @@ impl Done {
 impl Job {
     /// Gives the job to the pool; where the pool has too much to do, an error with what is done
     /// instead, if anything is.
-    pub(crate) fn submit(self, core: &Core) -> Result<oneshot::Receiver<Done>, Option<Box<Done>>> {
+    pub(crate) fn submit(
+        mut self,
+        core: &Core,
+    ) -> Result<oneshot::Receiver<Done>, Option<Box<Done>>> {
         let (sender, done) = oneshot::channel();
+        let hearer = match &mut self {
+            Self::Files(_) | Self::Sent(..) => Hearer::One(sender),
+            Self::Password(job, others) => {
+                let waiter = Together { sender, others: mem::take(others) };
+                match core.checks.join(job.key(), Box::new(waiter)) {
+                    Some(check) => Hearer::All(check),
+                    None => return Ok(done),
+                }
+            }
+        };
         let lane = self.lane();
         let mut job = Some(self);
         let is_taken = core.pool.submit(lane, || {
             let job = job.take();
             Box::new(move || {
                 if let Some(job) = job {
-                    // A connection that is gone needs no answer.
-                    let _ = sender.send(job.run());
+                    hearer.tell(job.run());
                 }
             })
         });

@@ -24,6 +24,7 @@ mod account;
 mod core;
 mod job;
 mod pool;
+mod checks;
 mod spill;
 mod upload;
 mod pipe;
