@@ -172,6 +172,11 @@ impl Source for Compressed {
             }
         }
     }
+
+    /// The room of the encoder has a limit of its own.
+    fn memory_bytes(&self) -> usize {
+        self.source.memory_bytes()
+    }
 }
 
 fn broken(_: io::Error) -> Broken {

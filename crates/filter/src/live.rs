@@ -53,6 +53,10 @@ impl Source for Followed {
             other => other,
         }
     }
+
+    fn memory_bytes(&self) -> usize {
+        self.source.memory_bytes()
+    }
 }
 
 #[cfg(test)]

@@ -70,6 +70,8 @@ pub struct Listing {
     stage: Stage,
     /// The whole page, where a template of the site made it.
     page: Option<String>,
+    /// What the entries took at first.
+    memory_bytes: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +89,10 @@ impl Listing {
         view.order.sort(&mut entries);
         let found = found.max(entries.len());
         entries.truncate(ENTRIES_MAX);
+        // They may stand where more was known of each.
+        entries.shrink_to_fit();
+        let memory_bytes = entries.iter().map(Entry::name_bytes).sum::<usize>()
+            + entries.capacity() * size_of::<Entry>();
         Self {
             view,
             path: path.to_vec(),
@@ -95,6 +101,7 @@ impl Listing {
             rows: entries.into_iter(),
             stage: Stage::Head,
             page: None,
+            memory_bytes,
         }
     }
 
@@ -195,6 +202,10 @@ fn values(entry: &Entry) -> ListingEntry {
 impl Source for Listing {
     fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Vec<u8>, Broken>>> {
         Poll::Ready(self.piece().map(Ok))
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.memory_bytes
     }
 }
 

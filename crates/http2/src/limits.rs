@@ -25,6 +25,15 @@ pub const BLOCK_HEADS_MAX: usize = 4;
 /// request that would have to wait, too, is refused, to be tried again.
 pub const WAITING_BYTES_MAX: usize = 2 * 1024 * 1024;
 
+/// Bytes of memory that the answers of a connection may take which are made for it alone, while
+/// they wait for its windows. With as many, no listing is made for it and no application asked
+/// before some are sent; a listing that is begun may be beyond it.
+pub const ANSWERS_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Bytes that an answer counts for at least which comes piece by piece: before it has begun, and
+/// while a piece of it waits.
+pub const ASKED_BYTES: usize = 128 * 1024;
+
 /// Bytes of content that may be on their way on a connection, and on each of its streams, at first.
 pub const WINDOW_BYTES: u32 = 65_535;
 

@@ -84,6 +84,26 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// All bytes of which this is a range, if nobody holds them but so many like this.
+    fn own_bytes(&self, holders: usize) -> usize {
+        let Bytes::Kept(kept) = &self.bytes else { return 0 };
+        let is_everywhere = match &**kept {
+            Kept::Here(_) => false,
+            Kept::Everywhere(bytes) => Arc::strong_count(bytes) > 1,
+        };
+        if is_everywhere || Rc::strong_count(kept) > holders { 0 } else { kept.as_slice().len() }
+    }
+
+    /// Whether both are ranges of the same bytes.
+    fn is_akin(&self, other: &Self) -> bool {
+        match (&self.bytes, &other.bytes) {
+            (Bytes::Kept(one), Bytes::Kept(other)) => Rc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
 impl From<Vec<u8>> for Shared {
     fn from(bytes: Vec<u8>) -> Self {
         Self { range: 0..bytes.len(), bytes: Bytes::Kept(Rc::new(Kept::Here(bytes))) }
@@ -206,6 +226,11 @@ pub trait Source {
     fn length(&self) -> Option<u64> {
         None
     }
+
+    /// Bytes of memory that it holds for this answer alone, where they may be many.
+    fn memory_bytes(&self) -> usize {
+        0
+    }
 }
 
 /// A source could not be read to its end.
@@ -244,6 +269,34 @@ impl Body {
     pub fn is_empty(&self) -> bool {
         self.len() == Some(0)
     }
+
+    /// Bytes of memory that it holds and nobody else does: not those of files, which are kept for
+    /// all who are sent them.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        match self {
+            Self::Empty | Self::File(_) => 0,
+            Self::Bytes(bytes) => bytes.own_bytes(1),
+            Self::Parts(parts) => {
+                let bytes = parts.iter().filter_map(|part| match part {
+                    Part::Bytes(bytes) => Some(bytes),
+                    Part::File(_) => None,
+                });
+                own_bytes(&bytes.collect::<Vec<_>>())
+            }
+            Self::Stream(source) => source.memory_bytes(),
+        }
+    }
+}
+
+/// Bytes of memory that these hold together and nobody else does.
+fn own_bytes(all: &[&Shared]) -> usize {
+    let own = all.iter().enumerate().map(|(at, one)| {
+        let is_counted = all[..at].iter().any(|other| one.is_akin(other));
+        let holders = all.iter().filter(|other| one.is_akin(other)).count();
+        if is_counted { 0 } else { one.own_bytes(holders) }
+    });
+    own.sum()
 }
 
 impl fmt::Debug for Body {
@@ -284,5 +337,21 @@ mod tests {
             drop(middle);
             assert_eq!(lent.bytes(), 0);
         }
+    }
+
+    #[test]
+    fn memory_is_what_nobody_else_holds() {
+        let own = |bytes: &Shared| Body::Bytes(bytes.clone());
+        let one = Shared::from(vec![0; 100]);
+        assert_eq!(own(&one).memory_bytes(), 0, "another holds it");
+        assert_eq!(Body::Bytes(one.slice(3..4)).memory_bytes(), 0);
+        let part = one.slice(3..4);
+        drop(one);
+        assert_eq!(Body::Bytes(part.clone().slice(0..1)).memory_bytes(), 0);
+        let parts = [part.slice(0..1), part, Shared::from(vec![0; 7]), Shared::from(&b"text"[..])];
+        assert_eq!(Body::Parts(parts.map(Part::Bytes).into()).memory_bytes(), 107);
+        let everybodys = Arc::new(vec![0; 100]);
+        assert_eq!(Body::Bytes(Shared::from(Arc::clone(&everybodys))).memory_bytes(), 0);
+        assert_eq!(Body::Bytes(Shared::from(everybodys)).memory_bytes(), 100);
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     core::{Core, Tick},
     flow::{self, Answered, Outcome},
     job::{Done, Suspended},
+    listings::Listings,
     refusal::Trouble,
     turn::Waiting,
 };
@@ -25,6 +26,8 @@ pub(crate) struct Known<'k> {
     /// What its request can be read from again.
     pub(crate) head: &'k [u8],
     pub(crate) began_us: u64,
+    /// The line that listings stand in, where its connection has one.
+    pub(crate) listings: Option<&'k mut Listings>,
 }
 
 /// How far an exchange got.
@@ -43,7 +46,7 @@ pub(crate) fn answer<'r>(
     request: &'r Request<'r>,
     known: Known<'_>,
 ) -> (Exchange<'r>, Progress) {
-    let Known { id, from, done, mut ledger, head, began_us } = known;
+    let Known { id, from, done, mut ledger, head, began_us, mut listings } = known;
     let (mut exchange, failed) = flow::begin(core.plan, (request, id), from);
     let mut done = done.or(failed);
     loop {
@@ -58,7 +61,11 @@ pub(crate) fn answer<'r>(
             }
             Outcome::Waiting(job) => job,
         };
-        match job.submit(core) {
+        let submitted = match &mut listings {
+            Some(listings) if job.is_listing() => Ok(listings.add(job)),
+            _ => job.submit(core),
+        };
+        match submitted {
             Ok(done) => {
                 let progress = waiting((done, false), (head, began_us), &exchange, ledger);
                 return (exchange, progress);

@@ -184,4 +184,9 @@ impl Source for Rest {
     fn length(&self) -> Option<u64> {
         self.length
     }
+
+    fn memory_bytes(&self) -> usize {
+        let more = self.more.as_ref().ok().and_then(Option::as_ref);
+        self.first.len() + more.map_or(0, |more| more.memory_bytes())
+    }
 }

@@ -130,6 +130,11 @@ impl Job {
         if is_taken { Ok(done) } else { Err(job.and_then(Self::decline).map(Box::new)) }
     }
 
+    /// Whether it comes to what may take much memory until it is sent.
+    pub(crate) fn is_listing(&self) -> bool {
+        matches!(self, Self::Files(job) if job.is_listing())
+    }
+
     /// What is done where the pool has too much to do.
     fn decline(self) -> Option<Done> {
         match self {

@@ -23,6 +23,7 @@ mod signs;
 mod account;
 mod core;
 mod job;
+mod listings;
 mod pool;
 mod checks;
 mod spill;

@@ -205,6 +205,10 @@ impl Source for Reader {
     fn length(&self) -> Option<u64> {
         self.length
     }
+
+    fn memory_bytes(&self) -> usize {
+        lock(&self.state).memory_bytes
+    }
 }
 
 impl Drop for Reader {

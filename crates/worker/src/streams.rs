@@ -4,19 +4,20 @@
 //! for a job, a source or its turn is kept in `under_way` until it is over.
 
 mod content;
+mod refusing;
+mod memory;
 mod ending;
 
 use crate::{
-    account::Account,
     admission::Admission,
     answering::{self, Known, Progress},
     application::Question,
     core::Core,
     flow::Answered,
     job::{Done, Suspended},
-    log::{Incident, Kind},
-    record::{About, End, On, Record, Subject},
-    refusal::{self, Trouble},
+    listings::Listings,
+    record::{About, End, On, Record},
+    refusal::Trouble,
     secure::Secure,
     share::Share,
     socket::Socket,
@@ -64,6 +65,8 @@ pub(crate) struct Streams {
     /// The connection's name in what is told of its life.
     name: Name,
     under_way: Vec<UnderWay>,
+    /// The listings that some of them wait for.
+    listings: Listings,
     /// Whether the protocol room has read all that has come.
     has_read_all: bool,
     /// Whether the peer has left, so that nothing that takes long is worth its while.
@@ -78,6 +81,8 @@ struct UnderWay {
     work: Work,
     record: Option<Box<Record>>,
     share: Option<Share>,
+    /// Bytes of memory that its answer takes and nobody else's does, where it is all there.
+    answer_bytes: usize,
     /// Its content that is not with whom it is for.
     coming: Coming,
     /// What shows it to whoever watches over the loop.
@@ -95,7 +100,8 @@ struct Giving {
 impl Streams {
     pub(crate) fn new(limits: &'static Limits, name: Name, now: Moment) -> Self {
         let http = http2::Connection::new(limits, now);
-        Self { http, name, under_way: Vec::new(), has_read_all: true, has_left: false }
+        let (under_way, listings) = (Vec::new(), Listings::default());
+        Self { http, name, under_way, listings, has_read_all: true, has_left: false }
     }
 
     /// Whether all that has come is read, but for a frame that is not whole.
@@ -127,6 +133,7 @@ impl Streams {
         context: &mut Context<'_>,
     ) -> bool {
         self.receive(turn, from);
+        self.listings.take(context);
         self.go_on(turn, from, context);
         self.http.widen(turn.tick.now, &mut turn.scratch.output);
         let waiting = turn.scratch.output.len();
@@ -136,10 +143,12 @@ impl Streams {
             self.http.give_up_waiting(&mut turn.scratch.output);
         }
         self.put_down_ended(turn, from);
+        let may_ask = self.use_room(turn.core, context);
         let hungry = |exchange: &UnderWay| {
             matches!(exchange.work, Work::Source(_)) && self.http.is_hungry(exchange.key)
         };
-        !self.has_read_all || made >= room || (made > 0 && self.under_way.iter().any(hungry))
+        let may_go_on = may_ask || !self.has_read_all || made >= room;
+        may_go_on || (made > 0 && self.under_way.iter().any(hungry))
     }
 
     /// Acts on a deadline that has passed.
@@ -150,7 +159,7 @@ impl Streams {
             self.refuse_content(key, (Status::REQUEST_TIMEOUT, Trouble::LATE), turn, from);
         }
         if let Expiry::Broken(fault) = expiry {
-            refuse(turn, from, fault.reason);
+            refusing::refuse(turn, from, fault.reason);
             self.abandon(turn, from);
         }
         expiry
@@ -190,10 +199,10 @@ impl Streams {
                     let refused = (refused.status(), refused.reason());
                     self.turn_down(key, refused, turn, from);
                 }
-                Event::Malformed(reason) => refuse(turn, from, reason),
+                Event::Malformed(reason) => refusing::refuse(turn, from, reason),
                 Event::Cut(ended) => self.end(ended, turn, from),
                 Event::Broken(fault) => {
-                    refuse(turn, from, fault.reason);
+                    refusing::refuse(turn, from, fault.reason);
                     self.abandon(turn, from);
                 }
             }
@@ -229,7 +238,8 @@ impl Streams {
         if is_new {
             turn.core.keep(request, origin, turn.tick.now);
         }
-        let known = Known { id, from: origin, done, ledger, head, began_us };
+        let listings = Some(&mut self.listings);
+        let known = Known { id, from: origin, done, ledger, head, began_us, listings };
         let (exchange, progress) = answering::answer(turn.core, turn.tick, request, known);
         let work = match progress {
             Progress::Answered(answered) => return self.give(answered, &exchange, giving, turn),
@@ -246,7 +256,7 @@ impl Streams {
             }
         };
         let is_asking = matches!(work, Work::Upload(_));
-        self.hold(key, work, (None, None), turn);
+        self.hold(key, work, (None, None, 0), turn);
         if is_asking && request.length == Length::Known(0) {
             self.ask(key, turn, from);
         } else if is_asking {
@@ -269,6 +279,7 @@ impl Streams {
         let date = turn.core.date(turn.tick);
         let how = (&date, turn.tick.now, share.is_some());
         let on = On { connection: self.name, stream: self.http.number(key), began_us };
+        let answer_bytes = response.body.memory_bytes();
         let given = self.http.respond(key, response, how, &mut turn.scratch.output);
         let about = About::exchange(exchange);
         let work = match given {
@@ -285,7 +296,7 @@ impl Streams {
         let told = turn.core.tell_begun(on, about, &end);
         let record = Record { account, line, status, bytes, began_us, told, first_us, note };
         let record = Some(Box::new(record));
-        self.hold(key, work, (record, share), turn);
+        self.hold(key, work, (record, share, answer_bytes), turn);
     }
 
     /// Keeps an exchange until what it waits for is there.
@@ -293,7 +304,7 @@ impl Streams {
         &mut self,
         key: Key,
         work: Work,
-        (record, share): (Option<Box<Record>>, Option<Share>),
+        (record, share, answer_bytes): (Option<Box<Record>>, Option<Share>, usize),
         turn: &Turn<'_>,
     ) {
         let (kept, counted) = (turn.core.trail.keep(), turn.core.under_way());
@@ -303,6 +314,7 @@ impl Streams {
             work,
             record,
             share,
+            answer_bytes,
             coming: Coming::default(),
             _kept: kept,
             _counted: counted,
@@ -340,6 +352,13 @@ impl Streams {
                     if let Poll::Ready(written) = upload.poll_written(context) {
                         let key = exchange.key;
                         self.wrote(key, written.is_ok(), turn, from);
+                        continue;
+                    }
+                }
+                Work::Upload(_) if exchange.coming.is_whole() => {
+                    let key = exchange.key;
+                    if self.may_ask() {
+                        self.ask(key, turn, from);
                         continue;
                     }
                 }
@@ -409,40 +428,4 @@ impl Streams {
             share.spend(bytes);
         }
     }
-
-    /// Answers a request that the protocol room turned down.
-    fn turn_down(
-        &mut self,
-        key: Key,
-        refused: (Status, &'static str),
-        turn: &mut Turn<'_>,
-        from: &From<'_>,
-    ) {
-        turn.core.trail.forget();
-        let id = turn.core.id(None);
-        let subject = Subject::Refused(b"");
-        let about = About { client: from.client, id: id.as_ref(), user: None, subject };
-        let response = refusal::refuse(turn.core, refused, about);
-        let (status, reason) = (response.status, Some(refused.1));
-        let end = End { status, bytes: response.body.len().unwrap_or(0), us: 0, reason };
-        let date = turn.core.date(turn.tick);
-        let how = (&date, turn.tick.now, false);
-        let on = On { connection: self.name, stream: self.http.number(key), began_us: 0 };
-        // It is a few bytes; where even they have no room, the room keeps them until they have.
-        let _ = self.http.respond(key, response, how, &mut turn.scratch.output);
-        turn.core.record(Account::OF_SERVER, about, on, &end);
-    }
-}
-
-/// Counts and puts down what was no request, and is not answered as one.
-fn refuse(turn: &Turn<'_>, from: &From<'_>, reason: &'static str) {
-    let core = turn.core;
-    core.trail.forget();
-    core.count(Counter::Refused);
-    let subject = Subject::Refused(b"");
-    let about = About { client: from.client, id: None, user: None, subject };
-    let end = End { status: Status::BAD_REQUEST, bytes: 0, us: 0, reason: Some(reason) };
-    let on = On { connection: from.name, stream: 0, began_us: 0 };
-    core.record(Account::OF_SERVER, about, on, &end);
-    core.report(&Incident { about: Some(about), ..Incident::new(Kind::Refused, reason) });
 }

@@ -92,6 +92,12 @@ impl Job {
         }
     }
 
+    /// Whether it comes to a listing, which holds the names of a whole folder until it is sent.
+    #[must_use]
+    pub fn is_listing(&self) -> bool {
+        matches!(&self.0, Work::Read(Read { task: Task::Listing(..), .. }))
+    }
+
     /// Does it, however long that takes; never called on a loop.
     #[must_use]
     pub fn run(self) -> Done {

@@ -17,6 +17,12 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Bytes of memory that its name takes, with what an allocator needs to know of them.
+    pub(super) fn name_bytes(&self) -> usize {
+        const ALLOCATION_BYTES: usize = 16;
+        self.name.capacity() + ALLOCATION_BYTES
+    }
+
     /// Its name as text, with U+FFFD for what is none.
     pub(super) fn text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.name)

@@ -4,7 +4,7 @@
 //! kept here and does not count as taken: its client sends no more of it than the windows hold, and
 //! nothing else on the connection waits for that.
 
-use super::{From, Streams, UnderWay, refuse};
+use super::{From, Streams, UnderWay};
 use crate::{
     job::Done,
     refusal::Trouble,
@@ -25,27 +25,17 @@ pub(super) struct Coming {
     is_whole: bool,
 }
 
+impl Coming {
+    pub(super) const fn early_bytes(&self) -> usize {
+        self.early.len()
+    }
+
+    pub(super) const fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+}
+
 impl Streams {
-    /// Bytes of memory that requests take which wait for what answers them.
-    pub(super) fn waiting_bytes(&self) -> usize {
-        let bytes = self.under_way.iter().map(|exchange| match &exchange.work {
-            Work::Job(waiting) => waiting.exchange.head.len() + exchange.coming.early.len(),
-            Work::Upload(upload) => upload.memory_bytes(),
-            // Its request is gone: what it holds is an answer.
-            Work::Nothing | Work::Source(_) => 0,
-        });
-        bytes.sum()
-    }
-
-    /// Has a client ask again whose requests take too much memory while they wait.
-    pub(super) fn send_back(&mut self, key: Key, turn: &mut Turn<'_>, from: &From<'_>) {
-        refuse(turn, from, "requests that wait take too much memory");
-        if let Some(fault) = self.http.refuse(key, turn.tick.now, &mut turn.scratch.output) {
-            refuse(turn, from, fault.reason);
-            self.abandon(turn, from);
-        }
-    }
-
     /// Takes a piece of the content that an application is to be sent; thrown away where nobody is.
     pub(super) fn take(&mut self, key: Key, piece: &[u8], turn: &mut Turn<'_>, from: &From<'_>) {
         let room_bytes = WAITING_BYTES_MAX.saturating_sub(self.waiting_bytes());
@@ -120,11 +110,11 @@ impl Streams {
     }
 
     /// Asks the application whose request is complete, if one is to be asked: at once, or when its
-    /// content is where it shall be.
+    /// content is where it shall be, and there is room for the answer.
     pub(super) fn ask(&mut self, key: Key, turn: &mut Turn<'_>, from: &From<'_>) {
         let Some(UnderWay { work, coming, .. }) = self.find(key) else { return };
         coming.is_whole = true;
-        if matches!(work, Work::Upload(upload) if upload.is_writing()) {
+        if matches!(work, Work::Upload(upload) if upload.is_writing()) || !self.may_ask() {
             return;
         }
         let Some(upload) = self.take_upload(key) else { return };
@@ -132,7 +122,7 @@ impl Streams {
         match question.ask(content, from.core) {
             Ok(done) => {
                 let work = Work::Job(Box::new(Waiting { done, exchange, is_asked: true }));
-                self.hold(key, work, (None, None), turn);
+                self.hold(key, work, (None, None, 0), turn);
             }
             Err((status, why)) => {
                 self.resume((key, exchange), Done::Failed(status, why), turn, from);

@@ -83,7 +83,7 @@ impl Streams {
         let Some(request) = self.http.reread(key, &head, &mut slots) else { return };
         let left = Done::Failed(Status::CLIENT_LEFT, Trouble::left(reason.unwrap_or(CUT_OFF)));
         let (from, done) = ((from.client, from.listener), Some(Box::new(left)));
-        let known = Known { id, from, done, ledger, head: &head, began_us };
+        let known = Known { id, from, done, ledger, head: &head, began_us, listings: None };
         let (exchange, progress) = answering::answer(turn.core, turn.tick, &request, known);
         if let Progress::Answered(answered) = progress {
             let (status, us) = (answered.response.status, turn.elapsed_us(began_us));

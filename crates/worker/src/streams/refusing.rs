@@ -1,0 +1,60 @@
+//! Requests that are turned down, and what was no request.
+
+use super::{From, Streams};
+use crate::{
+    account::Account,
+    log::{Incident, Kind},
+    record::{About, End, On, Subject},
+    refusal,
+    turn::Turn,
+};
+use control::Counter;
+use http2::Key;
+use message::Status;
+
+impl Streams {
+    /// Answers a request that the protocol room turned down.
+    pub(super) fn turn_down(
+        &mut self,
+        key: Key,
+        refused: (Status, &'static str),
+        turn: &mut Turn<'_>,
+        from: &From<'_>,
+    ) {
+        turn.core.trail.forget();
+        let id = turn.core.id(None);
+        let subject = Subject::Refused(b"");
+        let about = About { client: from.client, id: id.as_ref(), user: None, subject };
+        let response = refusal::refuse(turn.core, refused, about);
+        let (status, reason) = (response.status, Some(refused.1));
+        let end = End { status, bytes: response.body.len().unwrap_or(0), us: 0, reason };
+        let date = turn.core.date(turn.tick);
+        let how = (&date, turn.tick.now, false);
+        let on = On { connection: self.name, stream: self.http.number(key), began_us: 0 };
+        // It is a few bytes; where even they have no room, the room keeps them until they have.
+        let _ = self.http.respond(key, response, how, &mut turn.scratch.output);
+        turn.core.record(Account::OF_SERVER, about, on, &end);
+    }
+
+    /// Has a client ask again whose requests take too much memory while they wait.
+    pub(super) fn send_back(&mut self, key: Key, turn: &mut Turn<'_>, from: &From<'_>) {
+        refuse(turn, from, "requests that wait take too much memory");
+        if let Some(fault) = self.http.refuse(key, turn.tick.now, &mut turn.scratch.output) {
+            refuse(turn, from, fault.reason);
+            self.abandon(turn, from);
+        }
+    }
+}
+
+/// Counts and puts down what was no request, and is not answered as one.
+pub(super) fn refuse(turn: &Turn<'_>, from: &From<'_>, reason: &'static str) {
+    let core = turn.core;
+    core.trail.forget();
+    core.count(Counter::Refused);
+    let subject = Subject::Refused(b"");
+    let about = About { client: from.client, id: None, user: None, subject };
+    let end = End { status: Status::BAD_REQUEST, bytes: 0, us: 0, reason: Some(reason) };
+    let on = On { connection: from.name, stream: 0, began_us: 0 };
+    core.record(Account::OF_SERVER, about, on, &end);
+    core.report(&Incident { about: Some(about), ..Incident::new(Kind::Refused, reason) });
+}
