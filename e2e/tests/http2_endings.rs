@@ -6,12 +6,19 @@
 use e2e::{
     Client, Server, Site,
     application::Application,
+    eventually,
     frames::{
         self, DATA, END, HEADERS, OPENING, PING, RST_STREAM, SETTINGS, WHOLE, WINDOW_UPDATE,
         fields, frame, get, post, until,
     },
 };
-use std::io::Read;
+use std::{
+    io::Read,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 /// An application that says nothing as long as somebody waits for it.
 fn silent() -> Application {
@@ -130,4 +137,56 @@ fn a_connection_whose_client_has_left_is_not_kept() {
     };
     assert_eq!(lines("/?half", 499, "the client has left"), 64);
     assert_eq!(lines("/large.bin", 200, "the client has left"), 2);
+}
+
+/// A server that ends before it has answered, as it was told to or because it makes room for the
+/// next one, says so to whoever waits, and in its log.
+#[test]
+fn what_is_under_way_when_the_server_ends_has_its_line_by_either_version() {
+    let (site, asked) = (Site::new(), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&asked);
+    let php = Application::start(move |_, stream| {
+        count.fetch_add(1, Ordering::Relaxed);
+        drop(stream.read(&mut [0]));
+    });
+    site.write("index.php", b"");
+    let server = Server::run(&format!(
+        "[server]\nlisten = {{ address = '127.0.0.1:0', http2 = true }}\nlog = 'json'\n\
+         threads = 1\nlimits.stop-time = '1s'\n[site.default]\nroot = {:?}\n{}",
+        site.root(),
+        php.setting("time = '1h'")
+    ));
+    let mut many = Client::connect(server.addr());
+    // Room for more than one stream has.
+    let room = frame(WINDOW_UPDATE, 0, 0, &[0, 1, 0, 0]);
+    many.send([OPENING, &room, &get(1, "/?many"), &get(3, "/large.bin?many")].concat()).unwrap();
+    assert_eq!(until(&mut many, HEADERS).unwrap().stream, 3);
+    let mut one = Client::connect(server.addr());
+    one.send("GET /?one HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let upload = "POST /?half HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx";
+    let mut half = Client::connect(server.addr());
+    half.send(upload).unwrap();
+    let mut loads = Client::download(server.addr(), "/huge.bin");
+    assert!(eventually(|| asked.load(Ordering::Relaxed) == 2));
+    let log = server.stop();
+    for client in [&mut one, &mut half] {
+        let answer = client.response().unwrap();
+        assert!(answer.status == 503 && answer.closes(), "{}", answer.status);
+    }
+    let head = until(&mut many, HEADERS).unwrap();
+    assert!(head.stream == 1 && head.payload.windows(3).any(|part| part == b"503"), "{head:?}");
+    assert!(loads.drain().unwrap().0.len() < Site::HUGE_BYTES as usize);
+    let line = |target: &str| -> Vec<_> {
+        let lines = log.lines.iter().filter(|line| line["target"] == target);
+        lines.map(|line| (line["status"].clone(), line["reason"].clone())).collect()
+    };
+    for (target, status, reason) in [
+        ("/?many", 503, "the server ended before it was answered"),
+        ("/?one", 503, "the server ended before it was answered"),
+        ("/?half", 503, "the server ended before it was answered"),
+        ("/large.bin?many", 200, "cut off"),
+        ("/huge.bin", 200, "cut off"),
+    ] {
+        assert_eq!(line(target), [(status.into(), reason.into())], "{target}");
+    }
 }

@@ -17,7 +17,7 @@ mod many;
 mod ending;
 
 use crate::{
-    admission::{self, Admission},
+    admission::Admission,
     answering::{self, Known, Progress},
     core::{Core, Scratch},
     job::Done,
@@ -37,7 +37,7 @@ use control::{
     lives::{Ending, Name},
     trail::Phase,
 };
-use http1::{Event, Expiry};
+use http1::Event;
 use message::{Request, RequestId, Slots, Status, clock::Writing};
 use std::{
     future::Future,
@@ -98,7 +98,10 @@ impl Future for Connection {
                 asks || !must_leave || !is_idle
             }
         };
-        let polled = if !has_work {
+        let polled = if core.is_cut.get() {
+            this.cut(&mut turn, context);
+            Poll::Ready(())
+        } else if !has_work {
             this.ending = Ending::Unwanted;
             Poll::Ready(())
         } else if !this.expire(&mut turn) {
@@ -179,39 +182,6 @@ impl Connection {
             seat,
             name,
             ending: Ending::ByClient,
-        }
-    }
-
-    /// Acts on a deadline that has passed; false if the connection is over.
-    fn expire(&mut self, turn: &mut Turn<'_>) -> bool {
-        if self.deadline(turn.tick.now) > turn.tick.now {
-            return true;
-        }
-        let is_sending = !turn.scratch.output.is_empty() || self.has_unsent(turn);
-        if is_sending {
-            let taken = sending::taken(&self.socket, &mut turn.pending.queued, 0);
-            self.note(Writing::Progress(taken), turn.tick.now);
-        }
-        if self.streams.is_some() {
-            return self.expire_streams(turn);
-        }
-        match self.http.expire(turn.tick.now) {
-            Expiry::Nothing => self.deadline(turn.tick.now) > turn.tick.now,
-            Expiry::Refuse(refusal) => {
-                let unread = turn.scratch.input[turn.unread.clone()].to_vec();
-                self.refuse(refusal, &unread, turn);
-                true
-            }
-            Expiry::Close => {
-                if let Admission::HeaderDue = self.admission {
-                    admission::shut_out(turn.core, self.client, admission::LATE);
-                }
-                false
-            }
-            Expiry::Reset => {
-                self.reset();
-                false
-            }
         }
     }
 

@@ -94,6 +94,8 @@ pub(crate) struct Core {
     is_draining: Cell<bool>,
     /// Set once: idle connections close, busy ones close after their answer.
     pub(crate) is_stopping: Cell<bool>,
+    /// Set once: all connections end, whatever is under way.
+    pub(crate) is_cut: Cell<bool>,
 }
 
 /// What a loop shares with others: pool, what is known of applications, table of clients,
@@ -174,6 +176,7 @@ impl Core {
             emptied: Notify::new(),
             is_draining: Cell::new(false),
             is_stopping: Cell::new(false),
+            is_cut: Cell::new(false),
         }
     }
 
@@ -181,6 +184,12 @@ impl Core {
     pub(crate) fn drain(&self) {
         self.is_draining.set(true);
         self.kept.end();
+        self.watch.wake_all();
+    }
+
+    /// From now on there are no connections; each has its say before it ends.
+    pub(crate) fn cut(&self) {
+        self.is_cut.set(true);
         self.watch.wake_all();
     }
 

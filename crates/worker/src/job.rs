@@ -88,6 +88,9 @@ impl Done {
     /// That nobody waits for an answer any more.
     pub(crate) const LEFT: Self = Self::Failed(Status::CLIENT_LEFT, Trouble::LEFT);
 
+    /// That the server ends before there is an answer.
+    pub(crate) const CUT: Self = Self::Failed(Status::SERVICE_UNAVAILABLE, Trouble::CUT);
+
     /// What has come of the search for a file that an application has sent.
     fn sent(done: handle::Done, head: Head, user: Option<Box<str>>) -> Self {
         Self::Reply(Box::new(Reply::sent(head, done)), user)

@@ -62,6 +62,9 @@ impl Trouble {
     pub(crate) const LEFT: Self =
         Self::of(Kind::Refused, "the client left before the application had answered");
 
+    /// The server has ended, as it was told to, or makes room for the next one.
+    pub(crate) const CUT: Self = Self::of(Kind::Failed, "the server ended before it was answered");
+
     /// The request's stream is over for this reason, and nobody waits for the answer any more.
     pub(crate) const fn left(reason: &'static str) -> Self {
         Self::of(Kind::Refused, reason)

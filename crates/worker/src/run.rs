@@ -46,7 +46,8 @@ use tokio::{
 /// that is less. One that is shut out while it asks would see its request fail.
 const GRACE_TIME: Duration = Duration::from_secs(5);
 
-/// How long loops may take to notice that they shall accept nobody.
+/// How long loops may take to notice that they shall accept nobody, and connections that they are
+/// cut off.
 const PARTING_TIME: Duration = Duration::from_secs(1);
 
 /// A socket that connections come in by.
@@ -447,6 +448,8 @@ impl Loop {
         if *stopped.borrow() != Stop::Drained {
             emptied(&core, stopped, Stop::Soon, capacity.stop_time).await;
         }
+        core.cut();
+        emptied(&core, stopped, Stop::Now, PARTING_TIME).await;
         sweeping.abort();
         reopening.abort();
         let dropped = core.log.borrow_mut().close();

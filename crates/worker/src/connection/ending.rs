@@ -1,8 +1,17 @@
 //! The end of a connection, without harm to the last answer.
 
 use super::Connection;
-use crate::{telling::Goodbye, turn::Turn};
-use std::os::fd::AsFd;
+use crate::{
+    job::Done,
+    telling::Goodbye,
+    turn::{Turn, Work},
+};
+use control::lives::Ending;
+use std::{
+    mem,
+    os::fd::AsFd,
+    task::{Context, Poll},
+};
 
 impl Connection {
     /// Says with a FIN that nothing more will come, and whether to go on reading, lest what the
@@ -36,5 +45,28 @@ impl Connection {
         self.goodbye = Goodbye::Reset;
         // Where even this fails, closing does what is left to do.
         let _ = net::socket::reset_on_close(self.socket.as_fd());
+    }
+
+    /// Ends with what is under way, as the server does: who has no answer yet is told that there is
+    /// none, where it takes that at once.
+    pub(super) fn cut(&mut self, turn: &mut Turn<'_>, context: &mut Context<'_>) {
+        self.ending = Ending::Unwanted;
+        if !self.cut_streams(turn) {
+            let work = mem::take(&mut turn.pending.work);
+            self.http.close_after_answer();
+            match work {
+                Work::Job(waiting) => self.resume(waiting.exchange, Done::CUT, turn),
+                Work::Upload(upload) => self.resume(upload.finish().0, Done::CUT, turn),
+                Work::Nothing | Work::Source(_) => turn.pending.work = work,
+            }
+        }
+        let is_written = self.write(turn, context) == Poll::Ready(true);
+        if is_written && !turn.is_working() {
+            turn.complete_record();
+        }
+        if turn.pending.record.is_some() {
+            // A client that cannot tell the end from the length has to see a fault.
+            self.reset();
+        }
     }
 }

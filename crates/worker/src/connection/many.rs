@@ -3,8 +3,9 @@
 
 use super::Connection;
 use crate::{
-    admission::Admission,
+    admission::{self, Admission},
     secure::Secure,
+    sending,
     streams::{self, Streams},
     telling::Goodbye,
     turn::Turn,
@@ -30,6 +31,39 @@ impl Connection {
             None => self.http.deadline(),
         };
         protocol.min(secure)
+    }
+
+    /// Acts on a deadline that has passed; false if the connection is over.
+    pub(super) fn expire(&mut self, turn: &mut Turn<'_>) -> bool {
+        if self.deadline(turn.tick.now) > turn.tick.now {
+            return true;
+        }
+        let is_sending = !turn.scratch.output.is_empty() || self.has_unsent(turn);
+        if is_sending {
+            let taken = sending::taken(&self.socket, &mut turn.pending.queued, 0);
+            self.note(Writing::Progress(taken), turn.tick.now);
+        }
+        if self.streams.is_some() {
+            return self.expire_streams(turn);
+        }
+        match self.http.expire(turn.tick.now) {
+            http1::Expiry::Nothing => self.deadline(turn.tick.now) > turn.tick.now,
+            http1::Expiry::Refuse(refusal) => {
+                let unread = turn.scratch.input[turn.unread.clone()].to_vec();
+                self.refuse(refusal, &unread, turn);
+                true
+            }
+            http1::Expiry::Close => {
+                if let Admission::HeaderDue = self.admission {
+                    admission::shut_out(turn.core, self.client, admission::LATE);
+                }
+                false
+            }
+            http1::Expiry::Reset => {
+                self.reset();
+                false
+            }
+        }
     }
 
     /// Whether nothing is under way that closing would spoil.
@@ -81,8 +115,13 @@ impl Connection {
         self.with_streams(|streams, from| streams.abandon(turn, from));
     }
 
-    /// Acts on a deadline that has passed; false if the connection is over.
-    pub(super) fn expire_streams(&mut self, turn: &mut Turn<'_>) -> bool {
+    /// Ends with the exchanges of HTTP/2, if that is spoken.
+    pub(super) fn cut_streams(&mut self, turn: &mut Turn<'_>) -> bool {
+        self.with_streams(|streams, from| streams.cut(turn, from)).is_some()
+    }
+
+    /// Acts on a deadline of HTTP/2 that has passed; false if the connection is over.
+    fn expire_streams(&mut self, turn: &mut Turn<'_>) -> bool {
         let expiry = self.with_streams(|streams, from| streams.expire(turn, from));
         if expiry == Some(Expiry::Reset) {
             self.reset();

@@ -24,6 +24,22 @@ impl Streams {
         }
     }
 
+    /// Says up to where everything is answered, and of what is not that it will not be, as the
+    /// server ends.
+    pub(crate) fn cut(&mut self, turn: &mut Turn<'_>, from: &From<'_>) {
+        self.http.part_at_once(&mut turn.scratch.output);
+        let waits = |exchange: &UnderWay| matches!(exchange.work, Work::Job(_) | Work::Upload(_));
+        while let Some(at) = self.under_way.iter().position(waits) {
+            let UnderWay { key, work, .. } = self.under_way.swap_remove(at);
+            let exchange = match work {
+                Work::Job(waiting) => waiting.exchange,
+                Work::Upload(upload) => upload.finish().0,
+                Work::Nothing | Work::Source(_) => continue,
+            };
+            self.resume((key, exchange), Done::CUT, turn, from);
+        }
+    }
+
     /// Puts down the answers that have come to their end of late.
     pub(super) fn put_down_ended(&mut self, turn: &Turn<'_>, from: &From<'_>) {
         while let Some(ended) = self.http.next_ended() {
