@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
 use e2e::{
-    Client, Launch, clock, eventually,
+    Client, Launch, Server, clock, eventually,
     look::{admin, ask},
     process::Process,
     secure::Certificates,
@@ -39,6 +39,20 @@ const BREAKS: [Break; 4] = [
     (|_, used| mkfifoat(CWD, used, Mode::RWXU).unwrap(), "is not a file"),
 ];
 
+/// What the figures say of a file: whether what is in it is not used.
+fn failed(server: &Server, file: &Path) -> Option<String> {
+    let figures = ask(admin(server), "/metrics", "").text();
+    let name = format!("gannet_certificate_failed{{file={file:?}}} ");
+    figures.lines().find_map(|line| line.strip_prefix(&name)).map(str::to_owned)
+}
+
+/// What `gannet status` says.
+fn status(place: &SecurePlace) -> Value {
+    let words = ["status", "--json", &place.file()].map(str::to_owned);
+    let (_, said, stderr) = Launch::of(words.to_vec()).finish();
+    serde_json::from_str(&said).unwrap_or_else(|_| panic!("{stderr}"))
+}
+
 #[test]
 fn certificates_that_change_are_used_and_broken_ones_are_not() {
     let place = SecurePlace::new();
@@ -62,17 +76,8 @@ fn certificates_that_change_are_used_and_broken_ones_are_not() {
     };
     let faults = || place.reasons("certificate");
     // What is said of it as long as it is so.
-    let failed = || {
-        let figures = ask(admin(&server), "/metrics", "").text();
-        let name =
-            format!("gannet_certificate_failed{{file={:?}}} ", certificates.path("used.pem"));
-        figures.lines().find_map(|line| line.strip_prefix(&name)).map(str::to_owned)
-    };
-    let status = || {
-        let (_, said, stderr) =
-            Launch::of(["status", "--json", &place.file()].map(str::to_owned).to_vec()).finish();
-        serde_json::from_str::<Value>(&said).expect(&stderr)["certificates"][0].clone()
-    };
+    let failed = || failed(&server, &certificates.path("used.pem"));
+    let status = || status(&place)["certificates"][0].clone();
     let pids = || server.workers().iter().map(|worker| worker.0).collect::<Vec<_>>();
     let before = pids();
     under_load(&visitor, server.addr(), || {
@@ -109,7 +114,9 @@ fn authorities_that_change_decide_who_is_let_in_and_broken_ones_do_not() {
     names.iter().for_each(|name| certificates.make(name, "ec", &[name]));
     certificates.replace_file("staff.pem", "used.pem");
     let authority = format!(", client-ca = {:?}", certificates.path("used.pem"));
-    let server = place.serve("workers = 2\nthreads = 1", &place.of("a.example", "a", &authority));
+    let words = "workers = 2\nthreads = 1\nadmin = \"127.0.0.1:0\"";
+    let server = place.serve(words, &place.of("a.example", "a", &authority));
+    let failed = || failed(&server, &certificates.path("used.pem"));
     let let_in = || {
         names.map(|name| {
             let visitor = certificates.visitor_by(&["a"], Some(name), rustls::ALL_VERSIONS);
@@ -117,6 +124,7 @@ fn authorities_that_change_decide_who_is_let_in_and_broken_ones_do_not() {
         })
     };
     assert_eq!(let_in(), [true, false]);
+    assert!(eventually(|| failed() == Some("0".to_owned())));
     let known = certificates.visitor_by(&["a"], Some("staff"), rustls::ALL_VERSIONS);
     let mut kept = known.connect(server.addr(), "a.example");
     assert_eq!(kept.get("/digits.txt").unwrap().status, 200);
@@ -130,6 +138,25 @@ fn authorities_that_change_decide_who_is_let_in_and_broken_ones_do_not() {
     fs::write(certificates.path("used.pem"), "no PEM").unwrap();
     assert!(eventually(|| place.reasons("certificate").len() == 1));
     assert_eq!(let_in(), [false, true], "the last good ones");
+    // It is said as long as it is so, and no reload goes by it.
+    assert!(eventually(|| failed() == Some("1".to_owned())));
+    let said = status(&place);
+    let row = said["certificates"].as_array().unwrap().iter().find(|one| one["of_clients"] == true);
+    let row = row.unwrap();
+    assert!(row["error"].as_str().unwrap().contains("there is no certificate in it"), "{row}");
+    assert_eq!(
+        (&row["hosts"][0], row["hosts"].as_array().unwrap().len()),
+        (&"a.example".into(), 1)
+    );
+    let (_, said, _) = Launch::of(vec!["status".to_owned(), place.file()]).finish();
+    assert!(said.contains("authorities that certify its clients"), "{said}");
+    let (code, _, stderr) = Launch::of(vec!["reload".to_owned(), place.file()]).finish();
+    assert!(
+        code != Some(0) && stderr.contains("the file of `client-ca` cannot be used"),
+        "{stderr}"
+    );
+    certificates.replace_file("guest.pem", "used.pem");
+    assert!(eventually(|| failed() == Some("0".to_owned())));
     // Hands are shaken once: who is in stays in until the connection ends.
     assert_eq!(kept.get("/digits.txt").unwrap().status, 200);
 }

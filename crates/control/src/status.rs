@@ -105,12 +105,15 @@ pub struct Listener {
     pub waiting_max: u64,
 }
 
-/// A certificate that is served.
+/// A certificate that is served, or the authorities in a file, by one of which clients are
+/// certified.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Certificate {
     /// The file that it is kept in, or would be.
     pub file: String,
-    /// For whom it is.
+    /// Whether clients are certified by it; then it is served to nobody.
+    pub is_of_clients: bool,
+    /// For whom it is, or whose clients.
     pub hosts: Vec<String>,
     /// From whom.
     pub issuer: String,
@@ -310,8 +313,9 @@ pub fn unpack_certificates(bytes: &[u8]) -> Option<Vec<Certificate>> {
 
 impl Certificate {
     pub(crate) fn pack(&self, out: &mut Packer) {
-        let Self { file, hosts, issuer, until, next, warning, error } = self;
+        let Self { file, is_of_clients, hosts, issuer, until, next, warning, error } = self;
         out.bytes(file.as_bytes());
+        out.byte(u8::from(*is_of_clients));
         list(out, hosts, |out, host| out.bytes(host.as_bytes()));
         out.bytes(issuer.as_bytes());
         list(out, until.as_slice(), |out, until| out.number(until.cast_unsigned()));
@@ -324,6 +328,7 @@ impl Certificate {
     pub(crate) fn unpack(from: &mut Unpacker<'_>) -> Option<Self> {
         Some(Self {
             file: from.text()?,
+            is_of_clients: from.flag()?,
             hosts: from.list(Unpacker::text)?,
             issuer: from.text()?,
             until: maybe(from, |from| Some(from.number()?.cast_signed()))?,
@@ -446,7 +451,7 @@ pub(crate) mod tests {
             error: Some("no".to_owned()),
             ..Certificate::default()
         };
-        let all = vec![one, Certificate::default()];
+        let all = vec![one, Certificate { is_of_clients: true, ..Certificate::default() }];
         let bytes = pack_certificates(&all);
         assert_eq!(unpack_certificates(&bytes), Some(all));
         for end in 0..bytes.len() {

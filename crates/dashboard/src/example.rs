@@ -85,6 +85,7 @@ pub(crate) fn status() -> Status {
         overflows: Some(2),
         certificates: vec![Certificate {
             file: "/a.pem".to_owned(),
+            is_of_clients: false,
             hosts: vec!["a.example".to_owned()],
             issuer: "an authority".to_owned(),
             until: Some(1_800_000_000),

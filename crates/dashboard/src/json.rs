@@ -77,9 +77,11 @@ pub fn json(status: &Status) -> Vec<u8> {
 
 /// What is known of a certificate, as `gannet certs --json` says it, too.
 pub fn push_certificate(out: &mut Vec<u8>, certificate: &Certificate) {
-    let Certificate { file, hosts, issuer, until, next, warning, error } = certificate;
+    let Certificate { file, is_of_clients, hosts, issuer, until, next, warning, error } =
+        certificate;
     push(out, "{\"file\":");
     push_text(out, file);
+    push(out, &format!(",\"of_clients\":{is_of_clients}"));
     push(out, ",\"hosts\":[");
     push_list(out, hosts, |out, host| push_text(out, host));
     push(out, "],\"issuer\":");

@@ -10,7 +10,7 @@ use base::Date;
 use certs::{Attempts, Object, Term, due};
 use config::{
     Plan,
-    plan::{Certificate, Issuer, Pem},
+    plan::{Certificate, Issuer, Pem, Site},
 };
 use control::status;
 use dashboard::push_certificate;
@@ -40,7 +40,8 @@ pub(crate) fn list(file: &Path, is_json: bool) -> Result<ExitCode, Trouble> {
         }
         Issuer::Files | Issuer::Local(_) => listing.row(one, &one.pem),
     };
-    let rows: Vec<_> = plan.certificates.iter().map(row).collect();
+    let mut rows: Vec<_> = plan.certificates.iter().map(row).collect();
+    rows.extend((0..plan.authorities.len()).map(|number| of_clients(&plan, number)));
     net::stream::say(&if is_json { json(&rows) } else { pretty(&rows) });
     Ok(ExitCode::SUCCESS)
 }
@@ -121,6 +122,21 @@ impl Listing {
     }
 }
 
+/// What is known of the file of authorities of that number, by one of which clients are certified.
+pub(crate) fn of_clients(plan: &Plan, number: usize) -> status::Certificate {
+    let asks =
+        |site: &&Site| site.tls.as_ref().is_some_and(|tls| tls.client_authorities == Some(number));
+    let file = plan.authorities.get(number).map(|one| one.file.display().to_string());
+    let file = file.unwrap_or_default();
+    status::Certificate {
+        is_of_clients: true,
+        hosts: plan.sites.iter().filter(asks).map(|site| site.name.to_string()).collect(),
+        next: format!("whoever writes {file} renews them"),
+        file,
+        ..status::Certificate::default()
+    }
+}
+
 fn date(time: i64) -> String {
     format!("{} UTC", Date::of(time).to_string().replace('T', " "))
 }
@@ -136,10 +152,13 @@ fn pretty(rows: &[status::Certificate]) -> Vec<u8> {
 
 /// A few lines about a certificate.
 pub(crate) fn push(text: &mut String, row: &status::Certificate, indent: &str) {
-    let status::Certificate { hosts, issuer, until, next, warning, error, .. } = row;
+    let status::Certificate { is_of_clients, hosts, issuer, until, next, warning, error, .. } = row;
     let _ = writeln!(text, "{indent}{}", hosts.join(", "));
     let until = until.map(|until| format!(", until {}", date(until))).unwrap_or_default();
-    let _ = writeln!(text, "{indent}  issued by {issuer}{until}");
+    let _ = match is_of_clients {
+        true => writeln!(text, "{indent}  authorities that certify its clients"),
+        false => writeln!(text, "{indent}  issued by {issuer}{until}"),
+    };
     let _ = writeln!(text, "{indent}  {next}");
     for (what, said) in [("warning", warning), ("last error", error)] {
         said.iter().for_each(|said| _ = writeln!(text, "{indent}  {what}: {said}"));

@@ -49,7 +49,7 @@ struct Look<'l> {
     local: Option<Local>,
     /// The same certificate, where its file says something else about it by now.
     noted: Option<Pem>,
-    /// Why the files of the certificate that is looked at are not used.
+    /// Why what is in the files that are looked at is not used.
     fault: Option<String>,
     renewal: Renewal,
 }
@@ -61,13 +61,15 @@ pub(crate) fn look(mut bundle: Bundle, unkept: &Unkept, now: i64) -> Renewal {
     let (renewal, mut has_new) = (Renewal::default(), false);
     let (issuing, local, noted, fault) = (&plan.issuing, None, None, None);
     let mut look = Look { now, issuing, unkept, local, noted, fault, renewal };
-    for Authorities { file, pem, place } in &plan.authorities {
-        if let Some(found) =
-            look.at_authorities(file, pem, &format!("{} ({place})", file.display()))
-        {
+    let mut of_clients = Vec::new();
+    for (number, Authorities { file, pem, place }) in plan.authorities.iter().enumerate() {
+        let found = look.at_authorities(file, pem, &format!("{} ({place})", file.display()));
+        if let Some(found) = found {
             bundle.renew(file, found);
             has_new = true;
         }
+        let row = listed::of_clients(&plan, number);
+        of_clients.push(status::Certificate { error: look.fault.take(), ..row });
     }
     let mut listing = Listing::of(&plan, now);
     for certificate in &plan.certificates {
@@ -92,6 +94,7 @@ pub(crate) fn look(mut bundle: Bundle, unkept: &Unkept, now: i64) -> Renewal {
         }
     }
     let mut renewal = look.renewal;
+    renewal.known.extend(of_clients);
     renewal.bundle = has_new.then_some(bundle);
     renewal
 }
@@ -104,15 +107,12 @@ impl Look<'_> {
             Err(fault) => Err(fault.to_string()),
         });
         match found {
-            Err(why) => {
-                let text = format!("{name} cannot be used: {why}: the one before goes on");
-                self.renewal.troubles.push(text);
-                None
-            }
-            Ok(found) => (found != pem).then(|| {
+            Err(why) => self.refuse(name, &format!("cannot be used: {why}")),
+            Ok(found) if found == pem => None,
+            Ok(found) => {
                 self.renewal.renewed.push(name.to_owned());
-                found
-            }),
+                Some(found)
+            }
         }
     }
 
@@ -148,8 +148,8 @@ impl Look<'_> {
         Some(found)
     }
 
-    /// Goes on with the certificate that is used, since what is in its files is not.
-    fn refuse(&mut self, name: &str, why: &str) -> Option<Pem> {
+    /// Goes on with what is used, since what is in its files is not.
+    fn refuse<T>(&mut self, name: &str, why: &str) -> Option<T> {
         let fault = format!("{why}: the one before goes on");
         self.renewal.troubles.push(format!("{name} {fault}"));
         self.fault = Some(fault);
