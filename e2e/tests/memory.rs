@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Asker, Client, Launch, Server, Site, process::raise_descriptor_limit};
+use e2e::{
+    Asker, Client, Launch, Server, Site,
+    frames::{DATA, END, HEADERS, OPENING, WHOLE, fields, frame, until},
+    process::raise_descriptor_limit,
+};
 
 /// Connections of somebody who has many.
 const IDLE: usize = 9000;
@@ -37,6 +41,40 @@ fn idle_connections_cost_little() {
         assert_eq!(client.get("/digits.txt").unwrap().status, 200, "all are still there");
     }
     drop(clients);
+    server.stop();
+}
+
+/// What an idle connection of HTTP/2 may cost, in bytes, whatever its client has said before.
+const IDLE_STREAMS_BYTES_MAX: u64 = 8 * 1024;
+
+/// The same over HTTP/2, of clients that have filled the table of fields again and again, and have
+/// asked many things at once.
+#[test]
+fn idle_connections_of_http2_cost_little() {
+    const CLIENTS: u64 = 1000;
+    let site = Site::new();
+    let listen = "listen = { address = \"127.0.0.1:0\", http2 = true }";
+    let config = site.config("threads = 1", "");
+    let server = Server::run(&config.replace("listen = \"127.0.0.1:0\"", listen));
+    // A field of 1 KB that goes into the table, and another one each time.
+    let filling = |stream: u32| {
+        let mut block = fields(0x82, "/digits.txt");
+        block.extend_from_slice(b"\x40\x01x\x7f\x81\x07");
+        block.extend_from_slice(format!("{stream:01024}").as_bytes());
+        frame(HEADERS, END | WHOLE, stream, &block)
+    };
+    let ask: Vec<u8> = (0..20).flat_map(|number| filling(1 + 2 * number)).collect();
+    let come = || {
+        let mut client = Client::connect(server.addr());
+        client.send([OPENING, &ask].concat()).unwrap();
+        (0..20).for_each(|_| drop(until(&mut client, DATA).unwrap()));
+        client
+    };
+    let _first: Vec<_> = (0..20).map(|_| come()).collect();
+    let before = server.process().memory_kib();
+    let _crowd: Vec<_> = (0..CLIENTS).map(|_| come()).collect();
+    let each = (server.process().memory_kib() - before) * 1024 / CLIENTS;
+    assert!(each <= IDLE_STREAMS_BYTES_MAX, "{each} bytes each");
     server.stop();
 }
 

@@ -255,9 +255,9 @@ impl Streams {
         self.slots.iter_mut().enumerate().filter(|(_, slot)| slot.id != 0)
     }
 
-    /// Lets go of slots that a burst made.
+    /// Lets go of slots that a burst made, when none is open.
     pub(crate) fn shrink(&mut self) {
-        if self.open == 0 && self.slots.len() > SLOTS_KEPT {
+        if self.slots.len() > SLOTS_KEPT {
             self.slots = Vec::new();
         }
     }

@@ -15,7 +15,10 @@ impl Connection {
     /// When [`Connection::expire`] is to be called; `NEVER` if there is nothing to wait for. To be
     /// asked when a turn is over: it settles who is waited for.
     pub fn deadline(&mut self, now: Moment) -> Moment {
-        self.streams.shrink();
+        if self.streams.open() == 0 {
+            self.streams.shrink();
+            self.decoder.settle();
+        }
         let parted = match self.parting {
             Parting::Announced(since) => since.after(self.limits.linger_time),
             Parting::No | Parting::Final => Moment::NEVER,

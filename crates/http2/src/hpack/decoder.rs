@@ -23,6 +23,11 @@ impl Decoder {
         Self { table: Table::new() }
     }
 
+    /// Takes no more memory than it has to, until the next block.
+    pub(crate) fn settle(&mut self) {
+        self.table.settle();
+    }
+
     /// Adds the fields of a whole block to `block`.
     pub(crate) fn decode(&mut self, coded: &[u8], block: &mut Block) -> Result<(), Fault> {
         let mut rest = coded;

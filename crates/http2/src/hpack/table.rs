@@ -79,6 +79,9 @@ pub(crate) struct Table {
     bytes_max: usize,
 }
 
+/// Bytes of room that are not worth being let go of.
+const ROOM_KEPT: usize = 512;
+
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     start: usize,
@@ -135,6 +138,16 @@ impl Table {
         Some(())
     }
 
+    /// Lets go of room that many fields have made and few have left.
+    pub(crate) fn settle(&mut self) {
+        let start = self.entries.front().map_or(self.text.len(), |entry| entry.start);
+        if self.text.capacity() > 2 * (self.text.len() - start) + ROOM_KEPT {
+            self.forget(start);
+            self.text.shrink_to_fit();
+            self.entries.shrink_to_fit();
+        }
+    }
+
     /// Drops the oldest entries until the others count for `bytes` at most; all where not even
     /// that is left.
     fn shrink(&mut self, bytes: Option<usize>) {
@@ -147,9 +160,14 @@ impl Table {
         };
         // What is gone is moved over only once it is as much as can be there.
         if start > TABLE_BYTES_MAX {
-            self.text.drain(..start);
-            self.entries.iter_mut().for_each(|entry| entry.start -= start);
+            self.forget(start);
         }
+    }
+
+    /// Moves what is there over so many bytes of what is gone.
+    fn forget(&mut self, start: usize) {
+        self.text.drain(..start);
+        self.entries.iter_mut().for_each(|entry| entry.start -= start);
     }
 }
 
@@ -157,6 +175,26 @@ impl Table {
 mod tests {
     use super::*;
     use std::process::Command;
+
+    #[test]
+    fn an_idle_table_takes_no_more_than_its_fields_do() {
+        let mut table = Table::new();
+        for round in 0..1000 {
+            table.add(b"x-name", format!("{round:0300}").as_bytes());
+        }
+        let newest = table.get(62).map(|(name, value)| (name.to_vec(), value.to_vec()));
+        assert!(table.text.capacity() > TABLE_BYTES_MAX, "{}", table.text.capacity());
+        table.settle();
+        assert!(table.text.capacity() <= TABLE_BYTES_MAX, "{}", table.text.capacity());
+        assert_eq!(table.get(62).map(|(name, value)| (name.to_vec(), value.to_vec())), newest);
+        let oldest = 61 + table.entries.len();
+        assert!(table.get(oldest).is_some() && table.get(oldest + 1).is_none());
+        table.add(b"a", b"b");
+        assert_eq!(table.get(62), Some((&b"a"[..], &b"b"[..])));
+        table.resize(0);
+        table.settle();
+        assert_eq!(table.text.capacity(), 0);
+    }
 
     #[test]
     fn the_standing_table_is_everybodys() {
