@@ -11,8 +11,14 @@ use crate::{
 use base::Moment;
 use message::Output;
 
-/// What the widest window may hold.
+/// What the widest window may hold, and one more.
 const WINDOW_MAX: i64 = MAX_31_BITS as i64;
+const MAX_NEXT: u32 = MAX_31_BITS + 1;
+
+/// The setting of what the window of a stream holds at first.
+const INITIAL_WINDOW_SIZE: u16 = 4;
+
+const TOO_WIDE: Fault = Fault::new(Code::FlowControlError, "a window is too wide");
 
 impl Connection {
     pub(super) fn settings<'b>(
@@ -37,9 +43,17 @@ impl Connection {
         let (settings, []) = frame.payload.as_chunks::<6>() else {
             return Err(Fault::size("SETTINGS has a part of a setting"));
         };
+        let (mut window, mut widest) = (None, 0);
         for setting in settings {
-            let (name, value) = (u16::from_be_bytes([setting[0], setting[1]]), &setting[2..]);
-            self.set(name, frame::number(value))?;
+            let name = u16::from_be_bytes([setting[0], setting[1]]);
+            let value = frame::number(&setting[2..]);
+            self.set(name, value)?;
+            if name == INITIAL_WINDOW_SIZE {
+                (window, widest) = (Some(value), widest.max(value));
+            }
+        }
+        if let Some(window) = window {
+            self.set_windows(window, widest)?;
         }
         self.phase = Phase::Open;
         self.calm.idle_frame(now)?;
@@ -51,21 +65,7 @@ impl Connection {
     fn set(&mut self, name: u16, value: u32) -> Result<(), Fault> {
         match (name, value) {
             (2 | 9, 2..) => Err(Fault::protocol("a setting is neither 0 nor 1")),
-            (4, _) => {
-                let flow = Fault::new(Code::FlowControlError, "a window is too wide");
-                if value > MAX_31_BITS {
-                    return Err(flow);
-                }
-                let change = i64::from(value) - self.stream_window;
-                self.stream_window = i64::from(value);
-                for (_, stream) in self.streams.iter_mut() {
-                    stream.window += change;
-                    if stream.window > WINDOW_MAX {
-                        return Err(flow);
-                    }
-                }
-                Ok(())
-            }
+            (INITIAL_WINDOW_SIZE, MAX_NEXT..) => Err(TOO_WIDE),
             (5, 0x4000..0x100_0000) => {
                 self.frame_bytes_max = value as usize;
                 Ok(())
@@ -74,6 +74,20 @@ impl Connection {
             // Our encoder fills no table, however large it may be; pushes and tunnels are not ours.
             _ => Ok(()),
         }
+    }
+
+    /// The windows of streams hold so much from now on, after they have held as much as `widest`
+    /// within the same frame. All of its settings together are one walk through the streams.
+    fn set_windows(&mut self, window: u32, widest: u32) -> Result<(), Fault> {
+        let before = std::mem::replace(&mut self.stream_window, i64::from(window));
+        let (change, most) = (i64::from(window) - before, i64::from(widest) - before);
+        for (_, stream) in self.streams.iter_mut() {
+            if stream.window + most > WINDOW_MAX {
+                return Err(TOO_WIDE);
+            }
+            stream.window += change;
+        }
+        Ok(())
     }
 
     pub(super) fn ping<'b>(
@@ -134,7 +148,7 @@ impl Connection {
         *window += i64::from(bytes);
         let fault = match bytes {
             0 => Fault::protocol("a window is widened by nothing"),
-            _ if *window > WINDOW_MAX => Fault::new(Code::FlowControlError, "a window is too wide"),
+            _ if *window > WINDOW_MAX => TOO_WIDE,
             _ => return Ok(Step::Done),
         };
         match id {

@@ -92,6 +92,25 @@ fn windows_can_be_too_wide() {
     client.send(&[asks(1, "/"), widen(1, 0x7fff_0000)].concat());
     client.send(&frame(SETTINGS, 0, 0, &setting(4, 0x7fff_ffff)));
     assert!(client.told().ends_with("GOAWAY 0 1 3"));
+    // What is too wide is so though it is not the last word.
+    let mut client = Client::new();
+    client.content = None;
+    client.send(&[asks(1, "/"), widen(1, 0x7fff_0000)].concat());
+    let settings = [setting(4, 0x7fff_ffff), setting(4, 9)].concat();
+    client.send(&frame(SETTINGS, 0, 0, &settings));
+    assert!(client.told().ends_with("GOAWAY 0 1 3"));
+}
+
+#[test]
+fn of_several_settings_of_one_frame_the_last_counts() {
+    let mut client = Client::new();
+    client.send(&frame(SETTINGS, 0, 0, &[setting(4, 9), setting(4, 2)].concat()));
+    client.told();
+    let told = client.send(&asks(1, "/")).told();
+    assert!(told.ends_with("DATA 1 2"), "{told}");
+    client.send(&frame(SETTINGS, 0, 0, &[setting(4, 0), setting(4, 3)].concat()));
+    let told = client.told();
+    assert!(told.ends_with("DATA 1 1"), "{told}");
 }
 
 #[test]
