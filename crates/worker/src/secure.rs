@@ -20,6 +20,7 @@ use control::{
 use message::Output;
 use net::socket;
 use std::{
+    cell::RefCell,
     io::{self, ErrorKind},
     net::IpAddr,
     os::fd::AsFd,
@@ -39,6 +40,9 @@ pub(crate) struct Secure {
     peer_has_ended: bool,
     /// Whether the last answer was cut off, which must not look like its end.
     is_cut: bool,
+    /// The last other host that it was found to be good for: to find that out takes locks that all
+    /// loops share, and a certificate has to be read.
+    covered: RefCell<Option<Box<str>>>,
 }
 
 /// What a turn left undone.
@@ -70,6 +74,7 @@ impl Secure {
             left: None,
             peer_has_ended: false,
             is_cut: false,
+            covered: RefCell::default(),
         }
     }
 
@@ -115,12 +120,19 @@ impl Secure {
 
     /// Whether the connection was made for a name and a site that `host` is not covered by.
     pub(crate) fn misdirects(&self, host: &str, core: &Core) -> bool {
-        if self.tls.name().is_some_and(|name| name.eq_ignore_ascii_case(host)) {
+        let is_it = |name: &str| name.eq_ignore_ascii_case(host);
+        if self.tls.name().is_some_and(is_it) || self.covered.borrow().as_deref().is_some_and(is_it)
+        {
             return false;
         }
         let other = core.plan.site_number(host, self.listener);
         let (Some(sites), Some(other)) = (core.sites, other) else { return false };
-        self.tls.site().is_none_or(|own| own != other && !sites.covers(own, other, host))
+        let covers = |own| own == other || sites.covers(own, other, host);
+        let is_good = self.tls.site().is_some_and(covers);
+        if is_good {
+            *self.covered.borrow_mut() = Some(host.into());
+        }
+        !is_good
     }
 
     /// Takes in what has come: plain bytes at the front of `room`.
