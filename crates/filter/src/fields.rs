@@ -11,13 +11,13 @@ pub(crate) fn apply(
     edits: &'static FieldEdits,
     exchange: &Exchange<'_>,
     rest: &[u8],
-    mut response: Response,
-) -> Response {
+    response: &mut Response,
+) {
     if edits.is_empty() {
-        return response;
+        return;
     }
     if edits.replaced.iter().any(|name| response.get(name).is_some()) {
-        take_away(edits, &mut response);
+        take_away(edits, response);
     }
     let is_found = response.status.is_success() || response.status == Status::NOT_MODIFIED;
     response.standing = if is_found { edits.found.as_ref() } else { edits.standing.as_ref() };
@@ -26,7 +26,6 @@ pub(crate) fn apply(
         let value = String::from_utf8_lossy(&value).into_owned();
         response.lines.push(Line::new(Cow::Borrowed(&**name), value));
     }
-    response
 }
 
 /// Takes away what is replaced or removed, from prepared fields too.

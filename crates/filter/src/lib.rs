@@ -55,13 +55,13 @@ pub fn apply(
         response = live::apply(error_page::apply(response), script);
     }
     // What has prepared fields comes from a handler that compresses by itself.
-    let compress = |response: Response| match &adjust.compress {
-        Some(compress) if response.prepared.is_none() => {
-            compress::apply(compress, request, response)
-        }
-        _ => response,
+    let compress = |response: &Response| match response.prepared {
+        None => adjust.compress.as_ref(),
+        Some(_) => None,
     };
-    response = compress(response);
+    if let Some(compress) = compress(&response) {
+        response = compress::apply(compress, request, response);
+    }
     if response.status != Status::OK || request.fields.contains_any(CONCERNED) {
         if !response.is_settled {
             response = conditional::apply(request, response);
@@ -71,14 +71,17 @@ pub fn apply(
         }
         if response.status.0 >= 300 && !response.status.is_bodiless() {
             response = error_page::own(&adjust.error_pages, exchange, response, aids.counters);
-            response = compress(error_page::apply(response));
+            response = error_page::apply(response);
+            if let Some(compress) = compress(&response) {
+                response = compress::apply(compress, request, response);
+            }
         }
     }
-    let response = fields::apply(&adjust.fields, exchange, rest, response);
-    match &adjust.cors {
-        Some(cors) => cors::apply(cors, request, response),
-        None => response,
+    fields::apply(&adjust.fields, exchange, rest, &mut response);
+    if let Some(cors) = &adjust.cors {
+        response = cors::apply(cors, request, response);
     }
+    response
 }
 
 #[cfg(test)]

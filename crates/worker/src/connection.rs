@@ -86,7 +86,10 @@ impl Future for Connection {
         let must_leave = core.is_stopping.get() || core.watch.is_evicted(place);
         let is_idle = this.is_idle();
         let mut scratch = core.scratch();
-        let mut turn = Turn::begin(&core, &mut scratch, this.held.take(), tick);
+        let mut turn = Turn::begin(&core, &mut scratch, tick);
+        if let Some(held) = this.held.take() {
+            turn.take_up(*held);
+        }
         let is_shaking = this.lay_out(&mut turn);
         let has_work = match this.streams {
             Some(_) => this.part_streams(&mut turn, place, must_leave),
@@ -332,7 +335,9 @@ impl Connection {
             }
             let mut slots = Slots::new();
             let unread = &input[turn.unread.clone()];
-            let (used, event) = self.http.receive(unread, turn.tick.now, &mut slots);
+            // The request is large, and stays where it was written down.
+            let told = self.http.receive(unread, turn.tick.now, &mut slots);
+            let (used, event) = (told.0, &told.1);
             turn.unread.start += used;
             match event {
                 Event::Incomplete | Event::Closed => break,
@@ -348,21 +353,16 @@ impl Connection {
                         break;
                     }
                 }
-                Event::Refused(refusal) => self.refuse(refusal, &unread[used..], turn),
+                Event::Refused(refusal) => self.refuse(*refusal, &unread[used..], turn),
                 Event::Request(request) => {
                     let head = &unread[used - self.http.head_bytes()..used];
-                    let id = turn.core.id(Some((&request, self.client)));
+                    let id = turn.core.id(Some((request, self.client)));
                     if let Admission::InClear = self.admission {
-                        self.refuse_clear(&request, id, turn);
+                        self.refuse_clear(request, id, turn);
                         break;
                     }
-                    self.answer(
-                        (&request, id),
-                        None,
-                        Ledger::default(),
-                        (head, turn.began_us()),
-                        turn,
-                    );
+                    let came = (head, turn.began_us());
+                    self.answer((request, id), None, Ledger::default(), came, turn);
                     if turn.is_busy() {
                         break;
                     }

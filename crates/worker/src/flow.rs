@@ -195,7 +195,7 @@ pub(crate) fn pass(
             }
             (Entry::Open, None) => match (failed, reply.take(), files) {
                 (Some((status, _)), ..) => Answer::Ready(handle::failed(status)),
-                (None, Some(reply), _) => match replied(policy, reply, exchange, tools) {
+                (None, Some(reply), _) => match replied(policy, *reply, exchange, tools) {
                     Ok((answer, why)) => {
                         failed = why;
                         answer
@@ -206,7 +206,7 @@ pub(crate) fn pass(
                     trace.note(|| steps::action(&policy.action, plan));
                     match files {
                         None => handle::run(policy, exchange, rest, tools),
-                        Some(done) => handle::resume(policy, done, exchange, tools),
+                        Some(done) => handle::resume(policy, *done, exchange, tools),
                     }
                 }
             },
@@ -225,9 +225,9 @@ pub(crate) fn pass(
 /// What an exchange goes on with that had to wait.
 #[derive(Default)]
 struct Resumed {
-    files: Option<handle::Done>,
+    files: Option<Box<handle::Done>>,
     failed: Option<(Status, Trouble)>,
-    reply: Option<Reply>,
+    reply: Option<Box<Reply>>,
     /// The other paths whose guards are asked, by then.
     others: Vec<Vec<u8>>,
 }
@@ -239,20 +239,21 @@ fn resumed(
     trace: &mut impl Trace,
 ) -> Resumed {
     let mut resumed = Resumed::default();
-    match done.map(|done| *done) {
-        Some(Done::Files(done)) => resumed.files = Some(done),
-        Some(Done::Password(done, paths)) => {
+    let Some(done) = done else { return resumed };
+    match *done {
+        Done::Files(done) => resumed.files = Some(done),
+        Done::Password(done, paths) => {
             (door.done, resumed.others) = (Some(done), paths);
         }
-        Some(Done::Reply(said, user)) => {
-            (resumed.reply, exchange.user) = (Some(*said), user);
+        Done::Reply(said, user) => {
+            (resumed.reply, exchange.user) = (Some(said), user);
         }
-        Some(Done::Failed(status, trouble)) => {
+        Done::Failed(status, trouble) => {
             trace.note(|| steps::failed(&trouble));
             resumed.failed = Some((status, trouble));
         }
         // Who waits has taken what comes early; what is kept is looked for like a file.
-        Some(Done::Early(..) | Done::Kept) | None => {}
+        Done::Early(..) | Done::Kept => {}
     }
     resumed
 }

@@ -27,7 +27,7 @@ pub(crate) enum Job {
 
 /// What came of it.
 pub(crate) enum Done {
-    Files(handle::Done),
+    Files(Box<handle::Done>),
     Password(access::Done, Vec<Vec<u8>>),
     /// What the client may fetch meanwhile, and where what is done will come.
     Early(Vec<Line>, oneshot::Receiver<Self>),
@@ -141,7 +141,7 @@ impl Job {
     /// What is done where the pool has too much to do.
     fn decline(self) -> Option<Done> {
         match self {
-            Self::Files(job) => job.decline().map(Done::Files),
+            Self::Files(job) => job.decline().map(|done| Done::Files(Box::new(done))),
             Self::Sent(job, head, user) => job.decline().map(|done| Done::sent(done, *head, user)),
             Self::Password(..) => None,
         }
@@ -150,7 +150,7 @@ impl Job {
     /// Does it, however long that takes; never called on a loop.
     pub(crate) fn run(self) -> Done {
         match self {
-            Self::Files(job) => Done::Files(job.run()),
+            Self::Files(job) => Done::Files(Box::new(job.run())),
             Self::Password(job, others) => Done::Password(job.run(), others),
             Self::Sent(job, head, user) => Done::sent(job.run(), *head, user),
         }

@@ -73,24 +73,19 @@ pub(crate) struct Turn<'t> {
 }
 
 impl<'t> Turn<'t> {
-    /// Lays out what the last turn left undone.
+    /// A turn with nothing left undone by the one before.
     #[inline]
-    pub(crate) fn begin(
-        core: &'t Core,
-        scratch: &'t mut Scratch,
-        held: Option<Box<Held>>,
-        tick: Tick,
-    ) -> Self {
-        let mut turn =
-            Self { core, scratch, unread: 0..0, pending: Pending::default(), tick, began_us: None };
-        if let Some(held) = held {
-            let Held { input, output, pending } = *held;
-            turn.scratch.input[..input.len()].copy_from_slice(&input);
-            turn.unread = 0..input.len();
-            turn.scratch.output = output;
-            turn.pending = pending;
-        }
-        turn
+    pub(crate) fn begin(core: &'t Core, scratch: &'t mut Scratch, tick: Tick) -> Self {
+        Self { core, scratch, unread: 0..0, pending: Pending::default(), tick, began_us: None }
+    }
+
+    /// Lays out what the last turn left undone.
+    pub(crate) fn take_up(&mut self, held: Held) {
+        let Held { input, output, pending } = held;
+        self.scratch.input[..input.len()].copy_from_slice(&input);
+        self.unread = 0..input.len();
+        self.scratch.output = output;
+        self.pending = pending;
     }
 
     /// Keeps what is left undone, if anything is.

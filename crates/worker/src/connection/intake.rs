@@ -113,7 +113,9 @@ impl Connection {
     /// Reads what the peer has sent behind what is unread; false at the end, or where it is broken.
     pub(super) fn read(&mut self, turn: &mut Turn<'_>, context: &mut Context<'_>) -> Poll<bool> {
         let unread = turn.unread.clone();
-        turn.scratch.input.copy_within(unread.clone(), 0);
+        if !unread.is_empty() {
+            turn.scratch.input.copy_within(unread.clone(), 0);
+        }
         turn.unread = 0..unread.len();
         let Scratch { input, records, .. } = &mut *turn.scratch;
         let room = &mut input[unread.len()..];
