@@ -30,6 +30,12 @@ pub struct Ends {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Variables(Vec<u8>);
 
+/// Bytes that the variables of a browser's request have.
+const USUAL_BYTES: usize = 1536;
+
+/// What the name of a variable begins with that is a field of the request.
+const FIELD_PREFIX: &[u8] = b"HTTP_";
+
 impl Variables {
     /// Bytes of memory that they take.
     #[must_use]
@@ -49,7 +55,7 @@ impl Variables {
     pub fn of(exchange: &Exchange<'_>, script: &Script, is_secure: bool) -> Self {
         let Exchange { request, client, user, id, .. } = exchange;
         let Request { method, host, port, path, query, version, fields, .. } = request;
-        let mut this = Self::default();
+        let mut this = Self(Vec::with_capacity(USUAL_BYTES));
         let mut push = |name: &str, value: &[&[u8]]| this.push(name.as_bytes(), value);
         push("QUERY_STRING", &[exchange.query().unwrap_or_default().as_bytes()]);
         push("REQUEST_METHOD", &[method.as_str().as_bytes()]);
@@ -127,16 +133,17 @@ impl Variables {
     /// Appends the field of that name, all of its lines as one value.
     fn push_field(&mut self, request: &Request<'_>, name: &[u8]) {
         let comma: &[u8] = if name.eq_ignore_ascii_case(b"cookie") { b"; " } else { b", " };
-        let mut pieces: Vec<&[u8]> = Vec::new();
-        for value in all(request, name) {
-            if !pieces.is_empty() {
-                pieces.push(comma);
-            }
-            pieces.push(value);
-        }
         let upper = |byte: &u8| if *byte == b'-' { b'_' } else { byte.to_ascii_uppercase() };
-        let variable: Vec<u8> = b"HTTP_".iter().copied().chain(name.iter().map(upper)).collect();
-        self.push(&variable, &pieces);
+        let pieces = || {
+            all(request, name)
+                .enumerate()
+                .flat_map(|(at, value)| [if at == 0 { b"" } else { comma }, value])
+        };
+        push_length(&mut self.0, FIELD_PREFIX.len() + name.len());
+        push_length(&mut self.0, pieces().map(<[u8]>::len).sum());
+        self.0.extend_from_slice(FIELD_PREFIX);
+        self.0.extend(name.iter().map(upper));
+        pieces().for_each(|piece| self.0.extend_from_slice(piece));
     }
 }
 

@@ -174,8 +174,16 @@ fn search(
         Some(Err(wanted)) => return Answer::Wait(program::opening(wanted)),
         None => return status(Status::NOT_FOUND),
     };
+    if let Some(program) = tools.cache.programs.find(folder, &path, tools.now) {
+        return conclude(php, Ok(Some(program)), is_last, compress, exchange, tools);
+    }
     match Search::new(folder, &path, is_last).now() {
-        Ok(found) => conclude(php, found, is_last, compress, exchange, tools),
+        Ok(found) => {
+            if let Ok(Some(program)) = &found {
+                tools.cache.programs.put(folder, &path, program, tools.now);
+            }
+            conclude(php, found, is_last, compress, exchange, tools)
+        }
         Err(job) => Answer::Wait(job),
     }
 }

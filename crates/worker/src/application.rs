@@ -20,7 +20,7 @@ use crate::{
     refusal::Trouble,
     socket::Socket,
     spill::Content,
-    talk::{Failure, Talk},
+    talk::{self, Failure, Talk},
 };
 use config::plan::{Php, Upstream};
 use control::Counter;
@@ -124,20 +124,29 @@ async fn converse(
     let _shown = asked.show(core);
     let may_be_kept = php.keep > 0 && is_safe && content.bytes == 0;
     let variables = variables.complete(has_content.then_some(content.bytes), ends);
-    let talk = |link, content, sender| {
-        let question = (&*variables, may_be_kept, content);
-        Talk::new(link, question, php, core, &asked, is_head, sender).finish()
+    let has_no_content = content.bytes == 0;
+    let words = |id| talk::first_words(id, &variables, may_be_kept, has_no_content);
+    let talk = |link, said, content, sender| {
+        Talk::new(link, said, content, (php, core, &asked), is_head, sender).finish()
     };
+    let address = &php.application.address;
     // Where it is of no use here it is closed, and a child is free.
-    let kept = core.kept.take(php).filter(|_| may_be_kept);
+    let kept = core.kept.take(php).filter(|_| may_be_kept).and_then(|(descriptor, id)| {
+        let words = words(id);
+        let (socket, sent) = Socket::of_application(descriptor, address, &words).ok()?;
+        Some((Link { socket, id }, (words, sent)))
+    });
     let mut ended = match kept {
-        Some(link) => talk(link, Content::default(), sender).await,
+        Some((link, said)) => talk(link, said, Content::default(), sender).await,
         None => Err((Failure::Unheard(Fault::CutOff), Some(sender))),
     };
     // There was no such connection, or it was closed meanwhile.
     if let Err((Failure::Unheard(_), Some(sender))) = ended {
-        ended = match connect(&php.application.address).await {
-            Ok(socket) => talk(Link { socket, id: FIRST_ID }, content, sender).await,
+        let words = words(FIRST_ID);
+        ended = match connect(address, &words).await {
+            Ok((socket, sent)) => {
+                talk(Link { socket, id: FIRST_ID }, (words, sent), content, sender).await
+            }
             Err(failure) => Err((failure, Some(sender))),
         };
     }
@@ -169,11 +178,11 @@ fn fail(failure: Failure, sender: Option<oneshot::Sender<Done>>, core: &Core, as
     }
 }
 
-/// A connection to an application.
-async fn connect(address: &Upstream) -> Result<Socket, Failure> {
+/// A connection to an application, and how much of `first` it has been sent.
+async fn connect(address: &Upstream, first: &[u8]) -> Result<(Socket, usize), Failure> {
     let failed = |status, reason| Err(Failure::Upstream(status, reason));
-    match timeout(CONNECT_TIME, Socket::connect(address)).await {
-        Ok(Ok(socket)) => Ok(socket),
+    match timeout(CONNECT_TIME, Socket::connect(address, first)).await {
+        Ok(Ok(connected)) => Ok(connected),
         Ok(Err(error)) => match error.kind() {
             ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
                 failed(Status::BAD_GATEWAY, "no application listens where it should")

@@ -85,6 +85,8 @@ pub(crate) struct Core {
     read: Cell<(Option<u64>, u64)>,
     ids: RefCell<Ids>,
     scratch: RefCell<Option<Box<Scratch>>>,
+    /// Room for what applications say.
+    pub(crate) rooms: RefCell<Rooms>,
     date: RefCell<(i64, Date29)>,
     /// Wakes the sweep when there is something to watch over again.
     pub(crate) sweeper: Notify,
@@ -134,6 +136,29 @@ pub(crate) struct Scratch {
     pub(crate) records: Records,
 }
 
+/// Rooms for what applications say, each of which is lent until it has been read.
+#[derive(Default)]
+pub(crate) struct Rooms(Vec<Vec<u8>>);
+
+impl Rooms {
+    /// Bytes of one.
+    const BYTES: usize = 64 * 1024;
+    /// So many are kept for those who come next.
+    const KEPT: usize = 4;
+
+    /// One of them.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        self.0.pop().unwrap_or_else(|| vec![0; Self::BYTES])
+    }
+
+    /// Takes one back.
+    pub(crate) fn put(&mut self, room: Vec<u8>) {
+        if room.len() == Self::BYTES && self.0.len() < Self::KEPT {
+            self.0.push(room);
+        }
+    }
+}
+
 impl Core {
     pub(crate) fn new(
         plan: &'static Plan,
@@ -171,6 +196,7 @@ impl Core {
             read: Cell::default(),
             ids: RefCell::new(Ids::new()),
             scratch: RefCell::default(),
+            rooms: RefCell::default(),
             date: RefCell::new((i64::MIN, *b"Thu, 01 Jan 1970 00:00:00 GMT")),
             sweeper: Notify::new(),
             emptied: Notify::new(),

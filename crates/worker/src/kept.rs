@@ -20,7 +20,7 @@ use std::{
 /// How long one waits: a php-fpm that begins anew waits for its children as long as they have one.
 const IDLE_TIME: Duration = Duration::from_millis(250);
 
-/// A connection to an application, and the id of the request that goes by it next.
+/// A connection to an application, and the id of the request that goes by it.
 pub(crate) struct Link {
     pub(crate) socket: Socket,
     pub(crate) id: u16,
@@ -52,14 +52,14 @@ impl Kept {
         Self(Arc::new(Shared { idle, part, is_over: AtomicBool::new(false) }))
     }
 
-    /// One that waits. The application may have closed it by now.
-    pub(crate) fn take(&self, php: &Php) -> Option<Link> {
+    /// One that waits, and the id of the request that goes by it next. The application may have
+    /// closed it by now.
+    pub(crate) fn take(&self, php: &Php) -> Option<(OwnedFd, u16)> {
         if php.keep == 0 {
             return None;
         }
         let Idle { descriptor, id, .. } = self.of(php.application.number)?.pop()?;
-        let socket = Socket::of_application(descriptor, &php.application.address).ok()?;
-        Some(Link { socket, id })
+        Some((descriptor, id))
     }
 
     /// Has one wait for the next request, if it may; whether it does.

@@ -5,6 +5,7 @@ use config::plan::Upstream;
 use fastcgi::Ends;
 use net::{listener::Listening, socket};
 use std::{
+    cell::OnceCell,
     io,
     net::SocketAddr,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -22,7 +23,13 @@ pub(crate) enum Acceptor {
 }
 
 /// A connected socket.
-pub(crate) enum Socket {
+pub(crate) struct Socket {
+    stream: Stream,
+    /// The addresses at its two ends, once somebody has asked for them.
+    ends: OnceCell<Box<Ends>>,
+}
+
+enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
@@ -41,57 +48,74 @@ impl Acceptor {
         match self {
             Self::Tcp(listener) => {
                 let (socket, client) = listener.accept().await?;
-                Ok((Socket::Tcp(socket), Some(client)))
+                Ok((Stream::Tcp(socket).into(), Some(client)))
             }
             Self::Unix(listener) => {
                 let (socket, _) = listener.accept().await?;
-                Ok((Socket::Unix(socket), None))
+                Ok((Stream::Unix(socket).into(), None))
             }
         }
     }
 }
 
+impl From<Stream> for Socket {
+    fn from(stream: Stream) -> Self {
+        Self { stream, ends: OnceCell::new() }
+    }
+}
+
 impl Socket {
-    /// A connection to an application.
-    pub(crate) async fn connect(address: &Upstream) -> io::Result<Self> {
-        Ok(match address {
-            Upstream::Unix(path) => Self::Unix(UnixStream::connect(path).await?),
-            Upstream::Tcp(address) => Self::Tcp(TcpStream::connect(address).await?),
-        })
+    /// A connection to an application, and how much of `first` it has been sent.
+    pub(crate) async fn connect(address: &Upstream, first: &[u8]) -> io::Result<(Self, usize)> {
+        match address {
+            Upstream::Unix(path) => Self::of_application(socket::connect(path)?, address, first),
+            Upstream::Tcp(address) => {
+                Ok((Stream::Tcp(TcpStream::connect(address).await?).into(), 0))
+            }
+        }
     }
 
-    /// The connection to the application at that address which this is.
-    pub(crate) fn of_application(descriptor: OwnedFd, address: &Upstream) -> io::Result<Self> {
-        Ok(match address {
-            Upstream::Unix(_) => Self::Unix(UnixStream::from_std(descriptor.into())?),
-            Upstream::Tcp(_) => Self::Tcp(TcpStream::from_std(descriptor.into())?),
-        })
+    /// The connection to the application at that address which this is, and how much of `first` it
+    /// has been sent: what the kernel takes now need not wait for the loop to know the socket.
+    pub(crate) fn of_application(
+        descriptor: OwnedFd,
+        address: &Upstream,
+        first: &[u8],
+    ) -> io::Result<(Self, usize)> {
+        // Where this fails, sending again does, and there that is told.
+        let sent = socket::send(descriptor.as_fd(), first).unwrap_or(0);
+        let stream = match address {
+            Upstream::Unix(_) => Stream::Unix(UnixStream::from_std(descriptor.into())?),
+            Upstream::Tcp(_) => Stream::Tcp(TcpStream::from_std(descriptor.into())?),
+        };
+        Ok((stream.into(), sent))
     }
 
     /// The same for another loop to go on with.
     pub(crate) fn into_descriptor(self) -> io::Result<OwnedFd> {
-        Ok(match self {
-            Self::Tcp(socket) => socket.into_std()?.into(),
-            Self::Unix(socket) => socket.into_std()?.into(),
+        Ok(match self.stream {
+            Stream::Tcp(socket) => socket.into_std()?.into(),
+            Stream::Unix(socket) => socket.into_std()?.into(),
         })
     }
 
     /// The addresses at its two ends.
     pub(crate) fn ends(&self) -> Ends {
-        match self {
-            Self::Tcp(socket) => {
-                Ends { server: socket.local_addr().ok(), peer: socket.peer_addr().ok() }
+        match &self.stream {
+            Stream::Tcp(socket) => {
+                let (server, peer) = (|| socket.local_addr().ok(), || socket.peer_addr().ok());
+                **self.ends.get_or_init(|| Box::new(Ends { server: server(), peer: peer() }))
             }
-            Self::Unix(_) => Ends::default(),
+            Stream::Unix(_) => Ends::default(),
         }
     }
 
     /// Takes what has come, as much as `room` holds; zero at the end, or where it is broken.
     pub(crate) fn poll_receive(&self, room: &mut [u8], context: &mut Context<'_>) -> Poll<usize> {
         loop {
-            let ready = match self {
-                Self::Tcp(socket) => socket.poll_read_ready(context),
-                Self::Unix(socket) => socket.poll_read_ready(context),
+            let ready = match &self.stream {
+                Stream::Tcp(socket) => socket.poll_read_ready(context),
+                Stream::Unix(socket) => socket.poll_read_ready(context),
             };
             if ready!(ready).is_err() {
                 return Poll::Ready(0);
@@ -121,9 +145,9 @@ impl Socket {
 
     /// Waits until the socket takes something again.
     pub(crate) fn poll_writable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Tcp(socket) => socket.poll_write_ready(context),
-            Self::Unix(socket) => socket.poll_write_ready(context),
+        match &self.stream {
+            Stream::Tcp(socket) => socket.poll_write_ready(context),
+            Stream::Unix(socket) => socket.poll_write_ready(context),
         }
     }
 
@@ -132,18 +156,18 @@ impl Socket {
         interest: Interest,
         call: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>,
     ) -> io::Result<T> {
-        match self {
-            Self::Tcp(socket) => socket.try_io(interest, || call(socket.as_fd())),
-            Self::Unix(socket) => socket.try_io(interest, || call(socket.as_fd())),
+        match &self.stream {
+            Stream::Tcp(socket) => socket.try_io(interest, || call(socket.as_fd())),
+            Stream::Unix(socket) => socket.try_io(interest, || call(socket.as_fd())),
         }
     }
 }
 
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Tcp(socket) => socket.as_fd(),
-            Self::Unix(socket) => socket.as_fd(),
+        match &self.stream {
+            Stream::Tcp(socket) => socket.as_fd(),
+            Stream::Unix(socket) => socket.as_fd(),
         }
     }
 }

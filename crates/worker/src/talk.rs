@@ -29,11 +29,8 @@ use std::{
 };
 use tokio::{
     sync::oneshot,
-    time::{Sleep, sleep, timeout},
+    time::{Instant, Sleep, sleep_until},
 };
-
-/// Bytes that one read takes.
-const READ_BYTES: usize = 64 * 1024;
 
 /// Bytes of content that are waited for, while they come without a pause, so that an answer that is
 /// no larger has a length.
@@ -84,6 +81,7 @@ pub(crate) struct Talk<'t> {
     content: Content,
     /// Whether all that is asked is in `output`, or was.
     has_asked: bool,
+    /// Room for what comes, lent by the loop; none while nothing of that is unread.
     input: Vec<u8>,
     /// How many bytes at the start of `input` wait for those that complete them.
     unread_bytes: usize,
@@ -92,8 +90,12 @@ pub(crate) struct Talk<'t> {
     is_over: bool,
     is_head: bool,
     stage: Stage,
-    /// Until it is told that there is no answer yet; `None` once it has been.
-    slow: Option<Pin<Box<Sleep>>>,
+    /// When it is told that there is no answer yet; `None` once it has been.
+    slow_at: Option<Instant>,
+    /// When the next word is too late.
+    late_at: Instant,
+    /// Wakes this at the first of the two, or before.
+    timer: Pin<Box<Sleep>>,
 }
 
 /// How far an answer has come.
@@ -118,26 +120,39 @@ enum Happened {
     Quiet,
     /// Nobody waits for the answer any more.
     Gone,
+    /// Nothing, for too long.
+    Late,
+}
+
+/// What is said first on a connection, in the request of that id: the variables, and that there is
+/// no content if so.
+pub(crate) fn first_words(
+    id: u16,
+    variables: &[u8],
+    may_be_kept: bool,
+    has_no_content: bool,
+) -> Vec<u8> {
+    let mut words = Vec::with_capacity(variables.len() + 64);
+    fastcgi::begin(id, variables, may_be_kept, &mut words);
+    if has_no_content {
+        fastcgi::stdin(id, b"", &mut words);
+    }
+    words
 }
 
 impl<'t> Talk<'t> {
-    /// Begins to send variables, and then content, to the application at the other end of the link,
-    /// for which that may be kept or not; `sender` waits for its answer.
+    /// Goes on with what is said to the application at the other end of the link: its first words,
+    /// so many bytes of which have been sent, and then content; `sender` waits for its answer.
     pub(crate) fn new(
         Link { socket, id }: Link,
-        (variables, may_be_kept, content): (&[u8], bool, Content),
-        php: &'static Php,
-        core: &'t Core,
-        asked: &'t Asked,
+        (output, written): (Vec<u8>, usize),
+        content: Content,
+        (php, core, asked): (&'static Php, &'t Core, &'t Asked),
         is_head: bool,
         sender: oneshot::Sender<Done>,
     ) -> Self {
-        let mut output = Vec::with_capacity(variables.len() + 64);
-        fastcgi::begin(id, variables, may_be_kept, &mut output);
-        let has_asked = content.bytes == 0;
-        if has_asked {
-            fastcgi::stdin(id, b"", &mut output);
-        }
+        let now = Instant::now();
+        let (slow_at, late_at) = (now + php.slow, now + php.time);
         Self {
             socket,
             php,
@@ -146,16 +161,18 @@ impl<'t> Talk<'t> {
             id,
             answer: Answer::new(id, Limits::default()),
             output,
-            written: 0,
+            written,
+            has_asked: content.bytes == 0,
             content,
-            has_asked,
-            input: vec![0; READ_BYTES],
+            input: Vec::new(),
             unread_bytes: 0,
             has_heard: false,
             is_over: false,
             is_head,
             stage: Stage::Head(sender),
-            slow: Some(Box::pin(sleep(php.slow))),
+            slow_at: Some(slow_at),
+            late_at,
+            timer: Box::pin(sleep_until(slow_at.min(late_at))),
         }
     }
 
@@ -172,11 +189,11 @@ impl<'t> Talk<'t> {
     }
 
     async fn run(&mut self) -> Result<(), Failure> {
-        let time = self.php.time;
         loop {
-            let next = poll_fn(|context| self.poll(context));
-            match timeout(time, next).await.map_err(|_| LATE)? {
+            self.late_at = Instant::now() + self.php.time;
+            match poll_fn(|context| self.poll(context)).await {
                 Happened::Gone => return Err(Failure::Gone),
+                Happened::Late => return Err(LATE),
                 Happened::Sent => self.send_more().await?,
                 Happened::Quiet => self.pass_on().await?,
                 Happened::Came(0) => {
@@ -198,13 +215,6 @@ impl<'t> Talk<'t> {
             && sender.poll_closed(context).is_ready()
         {
             return Poll::Ready(Happened::Gone);
-        }
-        if let (Stage::Head(_), Some(slow)) = (&self.stage, &mut self.slow)
-            && slow.as_mut().poll(context).is_ready()
-        {
-            self.slow = None;
-            let reason = format!("no answer yet after {:?}: {}", self.php.slow, self.asked.script);
-            self.asked.report(self.core, Kind::Slow, &reason);
         }
         if let Stage::Passing(writer) = &self.stage
             && writer.is_gone(context)
@@ -229,12 +239,45 @@ impl<'t> Talk<'t> {
         if self.written == self.output.len() && !self.has_asked {
             return Poll::Ready(Happened::Sent);
         }
-        match self.socket.poll_receive(&mut self.input[self.unread_bytes..], context) {
-            Poll::Ready(count) => Poll::Ready(Happened::Came(count)),
-            Poll::Pending if matches!(self.stage, Stage::Gathering(..)) => {
-                Poll::Ready(Happened::Quiet)
+        if self.input.is_empty() {
+            self.input = self.core.rooms.borrow_mut().take();
+        }
+        if let Poll::Ready(count) =
+            self.socket.poll_receive(&mut self.input[self.unread_bytes..], context)
+        {
+            return Poll::Ready(Happened::Came(count));
+        }
+        self.leave_room();
+        match self.stage {
+            Stage::Gathering(..) => Poll::Ready(Happened::Quiet),
+            _ => self.poll_late(context),
+        }
+    }
+
+    /// Waits until the next word is too late; tells meanwhile, once, that there is no answer yet.
+    fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<Happened> {
+        // Each word puts off the end, and the timer finds out when it gets there.
+        while self.timer.as_mut().poll(context).is_ready() {
+            let now = Instant::now();
+            if now >= self.late_at {
+                return Poll::Ready(Happened::Late);
             }
-            Poll::Pending => Poll::Pending,
+            let is_waiting = matches!(self.stage, Stage::Head(_));
+            if self.slow_at.take_if(|slow_at| now >= *slow_at).is_some() && is_waiting {
+                let Self { php, asked, .. } = self;
+                let reason = format!("no answer yet after {:?}: {}", php.slow, asked.script);
+                asked.report(self.core, Kind::Slow, &reason);
+            }
+            let next = self.slow_at.map_or(self.late_at, |slow_at| slow_at.min(self.late_at));
+            self.timer.as_mut().reset(next);
+        }
+        Poll::Pending
+    }
+
+    /// Gives the room back, if nothing in it is unread.
+    fn leave_room(&mut self) {
+        if self.unread_bytes == 0 {
+            self.core.rooms.borrow_mut().put(mem::take(&mut self.input));
         }
     }
 
@@ -281,6 +324,7 @@ impl<'t> Talk<'t> {
                 Event::Incomplete => break,
                 Event::End => {
                     self.is_over = at == end && self.answer.is_over();
+                    self.core.rooms.borrow_mut().put(input);
                     return Ok(true);
                 }
                 Event::Stderr(line) => {
@@ -294,6 +338,7 @@ impl<'t> Talk<'t> {
         input.copy_within(at..end, 0);
         self.unread_bytes = end - at;
         self.input = input;
+        self.leave_room();
         Ok(false)
     }
 

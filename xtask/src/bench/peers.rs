@@ -299,9 +299,9 @@ impl<'c> Stage<'c> {
         match (self.variant, self.site) {
             (Variant::Routed, _) => locations(),
             (_, Site::Program { .. }) => format!(
-                "location ~ \\.php(/|$) {{ include /etc/nginx/snippets/fastcgi-php.conf; \
-                 include /etc/nginx/fastcgi.conf; fastcgi_buffer_size 16k; fastcgi_buffers 16 16k; \
-                 fastcgi_pass unix:{}; }}",
+                "location ~ \\.php(/|$) {{ fastcgi_split_path_info ^(.+?\\.php)(/.*)$; \
+                 try_files $fastcgi_script_name =404; include /etc/nginx/fastcgi.conf; \
+                 fastcgi_buffer_size 16k; fastcgi_buffers 16 16k; fastcgi_pass unix:{}; }}",
                 self.content.application().display()
             ),
             _ => String::new(),

@@ -7,6 +7,7 @@ use super::{
     folder::Folder,
     forms::Forms,
     load::{Siblings, Wish},
+    program::Lately,
     survey::{self, Surveys},
     variant::{Choice, Entry, Variant},
 };
@@ -45,6 +46,8 @@ pub struct Cache {
     lent: Vec<Lent>,
     misses: Box<[u32]>,
     pub(super) surveys: Surveys,
+    /// The programs that were found a moment ago.
+    pub(crate) programs: Lately,
     /// What all loops share: it is asked for a form that is not here.
     pub(super) forms: Arc<Forms>,
     hasher: foldhash::fast::RandomState,
@@ -84,6 +87,7 @@ impl Cache {
             lent: Vec::new(),
             misses: vec![0; MISSES].into_boxed_slice(),
             surveys: Surveys::new(folders),
+            programs: Lately::default(),
             forms,
             hasher: foldhash::fast::RandomState::default(),
         }

@@ -5,6 +5,7 @@ use super::{
     folder::Folder,
     job::{Outcome, Work},
 };
+use base::Moment;
 use config::plan::Files;
 use net::{FindError, Kind, Patience, RootError};
 use std::sync::Arc;
@@ -29,6 +30,15 @@ pub(crate) struct Search {
     pub(crate) is_last: bool,
 }
 
+/// The programs that were found in this tick of the loop's clock: in so short a time nobody looks
+/// again.
+#[derive(Debug, Default)]
+pub(crate) struct Lately {
+    tick: Moment,
+    /// Each with the opening of its folder, which no other one has, and the path that named it.
+    programs: Vec<(u64, Vec<u8>, Program)>,
+}
+
 /// What came of a search.
 pub(crate) type Found = Result<Option<Program>, FindError>;
 
@@ -40,6 +50,29 @@ pub(crate) enum Progress {
     Opened(Result<Folder, RootError>),
     /// It was one of files.
     Files(Done),
+}
+
+impl Lately {
+    /// So many are known at a time.
+    const PROGRAMS_MAX: usize = 32;
+
+    /// The program that `path` names in `folder`, if that was found in the tick that is now.
+    pub(crate) fn find(&self, folder: &Folder, path: &[u8], now: Moment) -> Option<Program> {
+        let is_it = |(opening, named, _): &&(u64, Vec<u8>, Program)| {
+            *opening == folder.opening && named == path
+        };
+        let known = self.programs.iter().find(is_it).filter(|_| self.tick == now);
+        known.map(|(.., program)| program.clone())
+    }
+
+    /// Takes down that `path` names `program` in `folder`.
+    pub(crate) fn put(&mut self, folder: &Folder, path: &[u8], program: &Program, now: Moment) {
+        if self.tick != now || self.programs.len() >= Self::PROGRAMS_MAX {
+            self.programs.clear();
+            self.tick = now;
+        }
+        self.programs.push((folder.opening, path.to_vec(), program.clone()));
+    }
 }
 
 impl Search {
