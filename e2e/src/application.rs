@@ -80,7 +80,8 @@ impl Asked {
         self.variables.get(name).map_or("", String::as_str)
     }
 
-    /// Reads a whole request.
+    /// Reads a whole request. Where another one may follow, the end of content that there is none
+    /// of is not waited for, as php-fpm does not.
     fn read(stream: &mut UnixStream) -> Option<Self> {
         let (mut asked, mut variables) = (Self::default(), Vec::new());
         loop {
@@ -99,7 +100,10 @@ impl Asked {
                     asked.may_be_kept = bytes == [0, 1, 1, 0, 0, 0, 0, 0];
                     assert!(asked.may_be_kept || bytes == [0, 1, 0, 0, 0, 0, 0, 0]);
                 }
+                (4, 0) if asked.may_be_kept && is_without_content(&variables) => break,
                 (4, _) => variables.extend(bytes),
+                // Of the request before this one.
+                (5, 0) if variables.is_empty() => {}
                 (5, 0) => break,
                 (5, _) => asked.content.extend(bytes),
                 _ => panic!("a record of kind {kind}"),
@@ -120,6 +124,10 @@ impl Asked {
         record[2..4].copy_from_slice(&self.id.to_be_bytes());
         record
     }
+}
+
+fn is_without_content(variables: &[u8]) -> bool {
+    decoded(variables).get("CONTENT_LENGTH").is_none_or(|length| length.is_empty() || length == "0")
 }
 
 fn decoded(mut bytes: &[u8]) -> BTreeMap<String, String> {

@@ -84,6 +84,27 @@ fn a_client_that_leaves_is_noticed_while_the_application_is_silent() {
     assert_eq!(line("/on")["status"], 499);
 }
 
+/// An application that goes on though all is said that was asked for, as no php-fpm does.
+#[test]
+fn one_whose_head_was_all_that_was_asked_for_is_let_go() {
+    let folder = e2e::folder();
+    let (note, noted) = note();
+    let application = Application::start(move |_, stream| {
+        stream.write_all(&output(b"Content-Type: text/x\r\n\r\n")).unwrap();
+        while stream.write_all(&output(&[b'x'; 1000])).is_ok() {}
+        note("let go");
+    });
+    let server = serve(folder.path(), &application.setting("requests-max = 1"));
+    let mut client = Client::connect(server.addr());
+    client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    assert_eq!(client.response_to_head().unwrap().status, 200);
+    assert_eq!(noted.recv_timeout(e2e::PATIENCE), Ok("let go"));
+    // Nothing is wrong with that, and there is room for the next one.
+    client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    assert_eq!(client.response_to_head().unwrap().status, 200);
+    assert!(!server.stop().stderr.contains("\"error\""));
+}
+
 #[test]
 fn whoever_says_goodbye_by_tls_has_left_as_well() {
     let folder = e2e::folder();

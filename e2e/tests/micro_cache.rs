@@ -5,17 +5,20 @@
 
 use e2e::{
     Application, Client, Php, Response, Server,
-    application::{Asked, answer},
+    application::{Asked, answer, end, output},
     eventually,
     secure::Certificates,
 };
 use rustix::process::Signal;
 use std::{
     fs,
+    io::Write,
     sync::{
         Arc, Condvar, Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
+        mpsc,
     },
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
 
@@ -342,6 +345,102 @@ fn an_old_page_is_sent_while_one_asks_for_another_or_in_vain() {
         asked.load(SeqCst) > 2
     }));
     assert_eq!(page(), "2");
+}
+
+/// No more can be asked just now; who asks for what is not kept is told to come again.
+#[test]
+fn an_old_page_is_sent_while_php_has_too_much_to_do() {
+    let (gate, number) = (Gate::default(), AtomicUsize::new(0));
+    let waiting = gate.clone();
+    let fields = move |asked: &Asked| {
+        if asked.get("REQUEST_URI") == "/slow" {
+            waiting.pass();
+        }
+        number.fetch_add(1, SeqCst);
+        String::new()
+    };
+    let (site, counting) = (site(), Counting::start(fields));
+    let words = "requests-max = 1, micro-cache = '100ms', micro-cache-stale = '1h'";
+    let server = serve(&site, &counting.application, words);
+    let mut client = Client::connect(server.addr());
+    assert_eq!(ask(&mut client, "GET /").text(), "1");
+    let mut slow = Client::connect(server.addr());
+    slow.send("GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    assert!(eventually(|| counting.count() == 2));
+    let refused = ask(&mut client, "GET /other");
+    assert_eq!((refused.status, refused.get("retry-after")), (503, Some("1")));
+    // It is old by now, or soon is.
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(300) {
+        let page = ask(&mut client, "GET /");
+        assert_eq!((page.status, &*page.text()), (200, "1"));
+    }
+    gate.open();
+    assert_eq!(slow.response().unwrap().status, 200);
+    assert!(eventually(|| ask(&mut client, "GET /").text() != "1"));
+}
+
+/// What a program may say of the words of one visitor is said to nobody else.
+#[test]
+fn who_asks_for_all_tells_nothing_that_is_no_part_of_the_key() {
+    let fields = |asked: &Asked| {
+        let told: Vec<_> =
+            asked.variables.keys().filter(|name| name.starts_with("HTTP_")).collect();
+        format!("X-Told: {}\r\n", told.into_iter().cloned().collect::<Vec<_>>().join(" "))
+    };
+    let (site, counting) = (site(), Counting::start(fields));
+    let server = serve(&site, &counting.application, HOUR);
+    let mut client = Client::connect(server.addr());
+    let lines = "GET /\nReferer: http://evil/\nX-Forwarded-For: 192.0.2.1\nX-Real-IP: 192.0.2.1\n\
+                 Via: 1.1 evil\nSec-Fetch-Site: cross-site\nPragma: evil\nUser-Agent: x\n\
+                 Accept: text/html\nX-Own: 1";
+    let page = ask(&mut client, lines);
+    let told = "HTTP_ACCEPT HTTP_HOST HTTP_USER_AGENT HTTP_X_OWN";
+    assert_eq!((said(&page), page.get("x-told")), (MISS, Some(told)));
+    // Whoever asks alone is told of with all that is said.
+    let own = ask(&mut client, &format!("{lines}\nCookie: a=b"));
+    assert!(own.get("x-told").unwrap().contains("HTTP_REFERER"), "{own:?}");
+}
+
+/// Its own visitor waits for a page that comes bit by bit for a moment, and others not at all then.
+#[test]
+fn a_page_that_comes_slowly_is_passed_on_as_it_comes() {
+    let (go, gone) = mpsc::channel::<()>();
+    let gone = Mutex::new(gone);
+    let application = Application::start(move |_, stream| {
+        let head = output(b"Content-Type: text/plain\r\n\r\nbegun");
+        stream.write_all(&head).unwrap();
+        gone.lock().unwrap().recv().unwrap();
+        stream.write_all(&[output(b" ended"), end(0)].concat()).unwrap();
+    });
+    let site = site();
+    let server = serve(&site, &application, HOUR);
+    // The first one looks whether it is there in time; the other one knows better.
+    for time in [20, 2] {
+        let mut client = Client::connect(server.addr());
+        client.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        let start = Instant::now();
+        let mut seen = Vec::new();
+        while !seen.ends_with(b"begun") {
+            seen.extend(client.take(1).unwrap());
+        }
+        assert!(start.elapsed() < Duration::from_secs(time), "{:?}", start.elapsed());
+        go.send(()).unwrap();
+        client.abort();
+    }
+}
+
+/// A file that has to be looked for first.
+#[test]
+fn it_is_told_once_where_an_answer_comes_from() {
+    let files = e2e::folder();
+    fs::write(files.path().join("large"), vec![b'x'; 300_000]).unwrap();
+    let (site, counting) = (site(), Counting::start(|_| "X-Accel-Redirect: /large\r\n".to_owned()));
+    let words = format!("{HOUR}, send-root = {:?}", files.path());
+    let server = serve(&site, &counting.application, &words);
+    let sent = ask(&mut Client::connect(server.addr()), "GET /");
+    let told = sent.fields.iter().filter(|(name, _)| name == "cache-status");
+    assert_eq!((sent.body.len(), told.count()), (300_000, 1));
 }
 
 #[test]

@@ -4,9 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
 use e2e::{Application, Client, Php, Server, application::Asked, eventually};
+use rustix::net::{RecvFlags, recv};
 use std::{
     fs::{self, Permissions},
-    io::{Write, copy},
+    io::{Read, Write, copy},
     net::Shutdown,
     os::unix::{
         fs::PermissionsExt,
@@ -105,13 +106,18 @@ fn what_only_reads_shares_a_connection_and_none_is_held_for_long() {
     server.stop();
 }
 
+/// Waits until another request lies there, whoever sends it, or nobody does any more.
+fn wait(stream: &UnixStream) {
+    let _ = recv(stream, &mut [0; 1], RecvFlags::PEEK);
+}
+
 /// How a connection ends that was kept, by the path of its second request.
 fn misbehave(asked: &Asked, stream: &mut UnixStream) -> bool {
     let target = asked.get("REQUEST_URI");
     let head = b"Content-Type: text/plain\r\n\r\n";
     let text = [&head[..], target.as_bytes()].concat();
     let (bytes, goes_on) = match (target, asked.id) {
-        ("/closed", _) => (asked.answer(&text), false),
+        ("/closed" | "/unread" | "/unread-in-part", _) => (asked.answer(&text), false),
         ("/silent", 2..) => (Vec::new(), false),
         ("/half", 2..) => (asked.record(6, &text), false),
         ("/mid-header", 2..) => (asked.record(6, &text)[..5].to_vec(), false),
@@ -133,11 +139,24 @@ fn misbehave(asked: &Asked, stream: &mut UnixStream) -> bool {
         _ => (asked.answer(&text), true),
     };
     // Who has gone need not hear it.
-    stream.write_all(&bytes).is_ok() && goes_on
+    let is_sent = stream.write_all(&bytes).is_ok();
+    if target.starts_with("/unread") {
+        // The next request is there already when it goes.
+        wait(stream);
+    }
+    if target == "/unread-in-part" {
+        // As php-fpm does that has answered as many as it may.
+        let _ = stream.shutdown(Shutdown::Write);
+        let _ = stream.read(&mut [0; 8]);
+    }
+    is_sent && goes_on
 }
 
+/// Nobody is asked anything twice: whoever has not taken a request by a connection that was kept
+/// has not heard of it, and whoever has is not asked again, whatever becomes of it.
 #[test]
-fn one_that_was_closed_meanwhile_fails_nobody_but_who_had_half_an_answer() {
+fn one_that_was_closed_meanwhile_fails_nobody_but_whose_request_was_taken() {
+    const ROUNDS: usize = 10;
     let all = Arc::<Mutex<Vec<(String, u16, bool)>>>::default();
     let list = Arc::clone(&all);
     let application = Application::keeping(move |asked, stream| {
@@ -152,14 +171,16 @@ fn one_that_was_closed_meanwhile_fails_nobody_but_who_had_half_an_answer() {
     // Each of these comes behind a request that leaves a connection waiting.
     for (target, status) in [
         ("/closed", 200),
-        ("/silent", 200),
+        ("/unread", 200),
+        ("/unread-in-part", 200),
         ("/late", 200),
         ("/more", 200),
         ("/padded", 200),
+        ("/silent", 502),
         ("/half", 502),
         ("/mid-header", 502),
     ] {
-        for _ in 0..10 {
+        for _ in 0..ROUNDS {
             assert_eq!(get(&mut client, "/first"), (200, "/first".to_owned()));
             let Ok(answer) = client.get(target) else {
                 // It had begun, and is broken off.
@@ -173,12 +194,18 @@ fn one_that_was_closed_meanwhile_fails_nobody_but_who_had_half_an_answer() {
                 assert_eq!(answer.text(), target);
             }
         }
+        let all = all.lock().unwrap();
+        let count = all.iter().filter(|(asked, ..)| asked == target).count();
+        assert_eq!(count, ROUNDS, "{target} is asked once each time");
     }
     client.send("POST /silent HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx").unwrap();
     assert_eq!(client.response().unwrap().status, 200);
     let all = all.lock().unwrap();
     let is_met = |target| all.iter().any(|(asked, id, _)| asked == target && *id > 1);
-    assert!(["/silent", "/late", "/half"].into_iter().all(is_met), "{all:?}");
+    let met = ["/silent", "/late", "/half", "/unread", "/unread-in-part"];
+    assert!(met.into_iter().all(is_met), "{all:?}");
+    let firsts = all.iter().filter(|(asked, ..)| asked == "/first").count();
+    assert_eq!(firsts, 9 * ROUNDS);
     assert_eq!(all.last(), Some(&("/silent".to_owned(), 1, false)), "its content is sent once");
     drop(client);
     server.stop();

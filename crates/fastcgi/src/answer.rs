@@ -10,7 +10,7 @@ use crate::{
     fault::Fault,
     head::{self, Head},
     limits::Limits,
-    record::{HEADER_BYTES, Header, VERSION, kind},
+    record::{FIRST_ID, HEADER_BYTES, Header, VERSION, kind},
 };
 use message::response::Line;
 use std::mem;
@@ -40,6 +40,8 @@ pub struct Answer {
     state: State,
     /// The record under way.
     record: Option<Record>,
+    /// Whether a record of this answer has come.
+    has_begun: bool,
     /// The head as far as it has come, or what came behind it in the same record.
     head: Vec<u8>,
     early_heads: u32,
@@ -57,6 +59,10 @@ enum State {
     Ended,
 }
 
+/// The kind of a record that is about a request before this one, whose answer is complete: nobody
+/// wants to know. The specification has none of that number.
+const LATE: u8 = 0;
+
 /// What is left of a record.
 #[derive(Clone, Copy, Debug)]
 struct Record {
@@ -71,7 +77,8 @@ impl Answer {
     pub fn new(id: u16, limits: Limits) -> Self {
         let (head, stderr) = (Vec::new(), Vec::new());
         let (state, record, early_heads, stderr_bytes) = (State::Head, None, 0, 0);
-        Self { id, limits, state, record, head, early_heads, stderr, stderr_bytes }
+        let has_begun = false;
+        Self { id, limits, state, record, has_begun, head, early_heads, stderr, stderr_bytes }
     }
 
     /// Reads on in `input`, every unread byte, oldest first: how many of them are used up, and what
@@ -98,7 +105,9 @@ impl Answer {
                 let Some(header) = rest.first_chunk::<HEADER_BYTES>() else {
                     return Ok((used, Event::Incomplete));
                 };
-                self.record = Some(Record::begin(Header::parse(*header), self.id)?);
+                let record = Record::begin(Header::parse(*header), self.id)?;
+                self.has_begun |= record.kind != LATE;
+                self.record = Some(record);
                 used += HEADER_BYTES;
                 continue;
             };
@@ -122,6 +131,7 @@ impl Answer {
                 }
                 kind::STDOUT => self.receive_head(content)?,
                 kind::STDERR => self.receive_stderr(content),
+                LATE => (content.len(), None),
                 _ => (self.end(content)?, None),
             };
             if let Some(record) = &mut self.record {
@@ -143,6 +153,12 @@ impl Answer {
             State::Ended => Ok(()),
             _ => Err(Fault::CutOff),
         }
+    }
+
+    /// Whether anything of this answer has come.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.has_begun
     }
 
     /// Whether the answer is complete, and the next one may come on the same connection: the record
@@ -224,12 +240,14 @@ impl Record {
         if !matches!(kind, kind::STDOUT | kind::STDERR | kind::END_REQUEST) {
             return Err(Fault::Kind);
         }
-        if id != wanted {
+        let is_late = (FIRST_ID..wanted).contains(&id);
+        if id != wanted && !is_late {
             return Err(Fault::RequestId);
         }
         if kind == kind::END_REQUEST && content_bytes != 8 {
             return Err(Fault::EndLength);
         }
+        let kind = if is_late { LATE } else { kind };
         let (content_bytes, padding_bytes) = (content_bytes.into(), padding_bytes.into());
         Ok(Self { kind, content_bytes, padding_bytes })
     }
@@ -238,7 +256,6 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::FIRST_ID;
     use proptest::prelude::*;
 
     /// A record.
@@ -381,6 +398,42 @@ mod tests {
         check(&[out(&long), out(&long)], &["HeadTooLong"]);
         // A record that claims more than comes.
         check(&[with(4, 0xff)[..20].to_vec()], &["200 a", "hell", "CutOff"]);
+    }
+
+    #[test]
+    fn what_is_still_said_of_an_earlier_request_is_passed_over() {
+        let of = |id: u8, mut record: Vec<u8>| {
+            record[3] = id;
+            record
+        };
+        let late = [
+            of(1, record(kind::STDERR, b"late\n", 3)),
+            of(1, out("A: b\r\n\r\nSECRET")),
+            of(1, end(0)),
+            of(2, end(1)),
+        ];
+        let own = [of(3, out("\r\nown")), of(2, out("SECRET")), of(3, end(0))];
+        let bytes = [late.concat(), own.concat()].concat();
+        let (mut answer, mut at, mut content) = (Answer::new(3, Limits::default()), 0, Vec::new());
+        loop {
+            let (used, event) = answer.receive(&bytes[at..]).unwrap();
+            at += used;
+            match event {
+                Event::Head(_) => assert!(answer.has_begun()),
+                Event::Content(piece) => content.extend_from_slice(piece),
+                Event::End => break,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!((&*content, at), (&b"own"[..], bytes.len()));
+        let mut answer = Answer::new(3, Limits::default());
+        assert_eq!(answer.receive(&late.concat()), Ok((late.concat().len(), Event::Incomplete)));
+        assert!(!answer.has_begun());
+        // Nobody has asked for these.
+        for id in [0, 4] {
+            let mut answer = Answer::new(3, Limits::default());
+            assert_eq!(answer.receive(&of(id, end(0))), Err(Fault::RequestId));
+        }
     }
 
     #[test]

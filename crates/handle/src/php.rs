@@ -263,7 +263,8 @@ pub fn replied(
     tools: &mut Tools<'_>,
 ) -> Replied {
     let Reply { mut head, content, found } = reply;
-    if let Action::Php(php) = &policy.action
+    // Who has waited for a file has been told already.
+    if let (Action::Php(php), None) = (&policy.action, &found)
         && let Some(word) = cache::said_of(php, exchange)
     {
         head.lines.push(Line::fixed("cache-status", word));

@@ -1,8 +1,8 @@
 //! Reading and sending the content of open files, with and without waiting for the disk.
 
-use crate::{Stat, file_system, stat, sys};
+use crate::{Stat, file_system, random, stat, sys};
 use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::fs::{Advice, Mode, OFlags, fadvise, open, sendfile};
+use rustix::fs::{Advice, AtFlags, CWD, Mode, OFlags, fadvise, open, openat, sendfile, unlinkat};
 use rustix::io::{Errno, ReadWriteFlags, pread, preadv2, pwrite, retry_on_intr};
 use rustix::param::page_size;
 use std::fmt;
@@ -129,7 +129,21 @@ pub fn read_ahead(file: BorrowedFd<'_>, range: Range<u64>) -> io::Result<()> {
 /// What keeps it from being made.
 pub fn nameless(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    Ok(open(path, flags, Mode::from_raw_mode(0o600))?)
+    match open(path, flags, Mode::from_raw_mode(0o600)) {
+        // Not every file system makes such files: layers of containers did not before Linux 6.1.
+        Err(Errno::OPNOTSUPP | Errno::ISDIR) => unnamed(path),
+        made => Ok(made?),
+    }
+}
+
+/// The same of one that has a name for a moment, which nobody can guess.
+fn unnamed(path: &Path) -> io::Result<OwnedFd> {
+    let number = u64::from_le_bytes(random::bytes()?);
+    let path = path.join(format!(".gannet-{number:016x}"));
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
+    let file = openat(CWD, &path, flags, Mode::from_raw_mode(0o600))?;
+    unlinkat(CWD, &path, AtFlags::empty())?;
+    Ok(file)
 }
 
 /// Writes all of `bytes` from `offset` on. May block: for the pool.
@@ -230,12 +244,14 @@ mod tests {
     #[test]
     fn what_has_no_name_is_written_and_read_and_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let file = nameless(folder.path()).unwrap();
-        write(file.as_fd(), b"hello", 3).unwrap();
-        let mut room = [1; 9];
-        assert_eq!(read(file.as_fd(), &mut room, 0).unwrap(), 8);
-        assert_eq!(&room, b"\0\0\0hello\x01");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        for make in [nameless, unnamed] {
+            let file = make(folder.path()).unwrap();
+            write(file.as_fd(), b"hello", 3).unwrap();
+            let mut room = [1; 9];
+            assert_eq!(read(file.as_fd(), &mut room, 0).unwrap(), 8);
+            assert_eq!(&room, b"\0\0\0hello\x01");
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        }
     }
 
     #[test]

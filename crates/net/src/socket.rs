@@ -2,7 +2,7 @@
 
 use crate::sys;
 use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::io::retry_on_intr;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketAddrUnix,
     SocketFlags, SocketType, recv, sendmsg, shutdown, socket_with, sockopt,
@@ -36,6 +36,13 @@ pub fn connect(path: &Path) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
+/// Whether nothing has come that was not received, not even the end.
+#[must_use]
+pub fn is_quiet(socket: BorrowedFd<'_>) -> bool {
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    matches!(retry_on_intr(|| recv(socket, &mut [0; 1], flags)), Err(Errno::AGAIN))
+}
+
 /// Sends `bytes` and tells how many of them the socket took.
 ///
 /// # Errors
@@ -64,6 +71,13 @@ pub fn send_more(socket: BorrowedFd<'_>, slices: &[IoSlice<'_>], more: bool) -> 
 /// When it is not connected.
 pub fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<u64> {
     sys::unacknowledged(socket)
+}
+
+/// Whether a socket was not to be had because descriptors or memory have run out.
+#[must_use]
+pub fn is_exhausted(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS))
 }
 
 /// Says that nothing more will be sent. What the peer sends can still be received.
@@ -122,6 +136,18 @@ mod tests {
         drop(peer);
         socket.set_nonblocking(false).unwrap();
         assert_eq!(receive(socket.as_fd(), &mut room).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_peer_is_quiet_until_it_says_something_or_leaves() {
+        let (socket, peer) = pair();
+        assert!(is_quiet(socket.as_fd()));
+        send(peer.as_fd(), b"x").unwrap();
+        while is_quiet(socket.as_fd()) {}
+        assert_eq!(receive(socket.as_fd(), &mut [0; 9]).unwrap(), 1);
+        assert!(is_quiet(socket.as_fd()));
+        drop(peer);
+        while is_quiet(socket.as_fd()) {}
     }
 
     #[test]

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Each question has a connection of its own, unless a site wants some kept: those keep children of
-//! php-fpm from everybody else (`kept.rs`). By them goes what may be asked twice without harm, as
-//! one may be closed by now; nothing else is ever asked twice.
+//! php-fpm from everybody else (`kept.rs`). One of these may be closed by now. Where the question
+//! was not taken by it, another connection is made (`talk.rs`); nothing is ever asked twice.
 
 use crate::{
     asked::Asked,
@@ -20,7 +20,7 @@ use crate::{
     refusal::Trouble,
     socket::Socket,
     spill::Content,
-    talk::{self, Failure, Talk},
+    talk::{Failure, Talk},
 };
 use config::plan::{Php, Upstream};
 use control::Counter;
@@ -30,7 +30,11 @@ use handle::php::{
     cache::{self, Errand},
 };
 use message::{Exchange, Fields, Length, Method, Name, Request, Status};
-use std::{io::ErrorKind, rc::Rc, time::Duration};
+use std::{
+    io::{self, ErrorKind},
+    rc::Rc,
+    time::Duration,
+};
 use tokio::{sync::oneshot, task::spawn_local, time::timeout};
 
 /// Time for a connection to an application.
@@ -44,7 +48,7 @@ pub(crate) struct Question {
     /// Whether the request has content, be it none.
     has_content: bool,
     is_head: bool,
-    /// Whether it may be asked twice, as far as its method goes.
+    /// Whether it may go by a connection that is kept, as far as its method goes.
     is_safe: bool,
     asked: Asked,
     /// For whom else it is asked.
@@ -95,11 +99,13 @@ impl Question {
         core: &Rc<Core>,
     ) -> Result<oneshot::Receiver<Done>, (Status, Trouble)> {
         let Php { application, requests_max, .. } = self.php;
+        let errand = self.errand.take();
         let Some(place) = core.loads.take(application.number, *requests_max) else {
-            return Err((Status::SERVICE_UNAVAILABLE, Trouble::APPLICATION_BUSY));
+            // An older page is better than none.
+            let older = errand.filter(Errand::is_renewal).map(caching::put_off);
+            return older.ok_or((Status::SERVICE_UNAVAILABLE, Trouble::APPLICATION_BUSY));
         };
         let (sender, receiver) = oneshot::channel();
-        let errand = self.errand.take();
         core.count(Counter::Asked);
         let core = Rc::clone(core);
         spawn_local(async move {
@@ -125,7 +131,11 @@ async fn converse(
     let may_be_kept = php.keep > 0 && is_safe && content.bytes == 0;
     let variables = variables.complete(has_content.then_some(content.bytes), ends);
     let has_no_content = content.bytes == 0;
-    let words = |id| talk::first_words(id, &variables, may_be_kept, has_no_content);
+    // By a connection that was used the end is held back (`talk.rs`).
+    let words = |id| {
+        let is_all = has_no_content && id == FIRST_ID;
+        first_words(id, &variables, may_be_kept, is_all)
+    };
     let talk = |link, said, content, sender| {
         Talk::new(link, said, content, (php, core, &asked), is_head, sender).finish()
     };
@@ -138,10 +148,10 @@ async fn converse(
     });
     let mut ended = match kept {
         Some((link, said)) => talk(link, said, Content::default(), sender).await,
-        None => Err((Failure::Unheard(Fault::CutOff), Some(sender))),
+        None => Err((Failure::Untaken, Some(sender))),
     };
     // There was no such connection, or it was closed meanwhile.
-    if let Err((Failure::Unheard(_), Some(sender))) = ended {
+    if let Err((Failure::Untaken, Some(sender))) = ended {
         let words = words(FIRST_ID);
         ended = match connect(address, &words).await {
             Ok((socket, sent)) => {
@@ -161,11 +171,22 @@ async fn converse(
     }
 }
 
+/// What is said first on a connection, in the request of that id: the variables, and that there is
+/// no content if so.
+fn first_words(id: u16, variables: &[u8], may_be_kept: bool, has_no_content: bool) -> Vec<u8> {
+    let mut words = Vec::with_capacity(variables.len() + 64);
+    fastcgi::begin(id, variables, may_be_kept, &mut words);
+    if has_no_content {
+        fastcgi::stdin(id, b"", &mut words);
+    }
+    words
+}
+
 /// Tells that there is no answer, or not all of it, by the application's fault.
 fn fail(failure: Failure, sender: Option<oneshot::Sender<Done>>, core: &Core, asked: &Asked) {
     let (status, reason) = match failure {
         Failure::Gone => return,
-        Failure::Unheard(fault) => (fault.status(), fault.reason()),
+        Failure::Untaken => (Fault::CutOff.status(), Fault::CutOff.reason()),
         Failure::Upstream(status, reason) => (status, reason),
     };
     core.count(Counter::AskedInVain);
@@ -180,22 +201,50 @@ fn fail(failure: Failure, sender: Option<oneshot::Sender<Done>>, core: &Core, as
 
 /// A connection to an application, and how much of `first` it has been sent.
 async fn connect(address: &Upstream, first: &[u8]) -> Result<(Socket, usize), Failure> {
-    let failed = |status, reason| Err(Failure::Upstream(status, reason));
     match timeout(CONNECT_TIME, Socket::connect(address, first)).await {
-        Ok(Ok(connected)) => Ok(connected),
-        Ok(Err(error)) => match error.kind() {
-            ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
-                failed(Status::BAD_GATEWAY, "no application listens where it should")
-            }
-            ErrorKind::PermissionDenied => {
-                failed(Status::BAD_GATEWAY, "this user may not connect to the application's socket")
-            }
-            // The queue in front of a Unix socket is full.
-            ErrorKind::WouldBlock => {
-                failed(Status::SERVICE_UNAVAILABLE, "too many requests wait for the application")
-            }
-            _ => failed(Status::BAD_GATEWAY, "the application cannot be connected to"),
-        },
-        Err(_) => failed(Status::GATEWAY_TIMEOUT, "the application does not take connections"),
+        Ok(connected) => connected.map_err(|error| unconnected(&error)),
+        Err(_) => {
+            let reason = "the application does not take connections";
+            Err(Failure::Upstream(Status::GATEWAY_TIMEOUT, reason))
+        }
+    }
+}
+
+/// Why there is no connection.
+fn unconnected(error: &io::Error) -> Failure {
+    let (status, reason) = match error.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+            (Status::BAD_GATEWAY, "no application listens where it should")
+        }
+        ErrorKind::PermissionDenied => {
+            (Status::BAD_GATEWAY, "this user may not connect to the application's socket")
+        }
+        // The queue in front of a Unix socket is full.
+        ErrorKind::WouldBlock => {
+            (Status::SERVICE_UNAVAILABLE, "too many requests wait for the application")
+        }
+        _ if net::socket::is_exhausted(error) => {
+            let reason = "descriptors or memory for a connection to the application have run out";
+            (Status::SERVICE_UNAVAILABLE, reason)
+        }
+        _ => (Status::BAD_GATEWAY, "the application cannot be connected to"),
+    };
+    Failure::Upstream(status, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_over_in_a_moment_is_told_apart_from_what_is_not() {
+        // ENOENT, EACCES, ECONNREFUSED, EHOSTUNREACH; EAGAIN, ENOMEM, ENFILE, EMFILE, ENOBUFS.
+        let lasting = [2, 13, 111, 113].map(|number| (number, 502));
+        let passing = [11, 12, 23, 24, 105].map(|number| (number, 503));
+        for (number, expect) in lasting.into_iter().chain(passing) {
+            let failure = unconnected(&io::Error::from_raw_os_error(number));
+            let Failure::Upstream(status, _) = failure else { panic!("{number}") };
+            assert_eq!(status, Status(expect), "{number}");
+        }
     }
 }

@@ -10,14 +10,21 @@ use handle::php::{
 use message::{Broken, Exchange, Source};
 use std::{
     future::poll_fn,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
     time::Duration,
 };
-use tokio::{sync::oneshot, task::spawn_local, time::timeout};
+use tokio::{
+    sync::oneshot,
+    task::spawn_local,
+    time::{Sleep, sleep, timeout},
+};
 
-/// Time that others wait for the answer to somebody else's request before they ask themselves, and
-/// that its content may take to be there.
+/// Time that others wait for the answer to somebody else's request before they ask themselves.
 const WAIT_TIME: Duration = Duration::from_secs(5);
+
+/// Time that its content may take to be there, which nobody sees anything of before.
+const CONTENT_TIME: Duration = Duration::from_secs(2);
 
 /// Joins those who ask for the same page, or begins to; returns what is to be waited for, unless it
 /// is for this `call` to ask.
@@ -54,15 +61,25 @@ pub(crate) fn bring(errand: Errand, asked: oneshot::Receiver<Done>) -> oneshot::
     receiver
 }
 
+/// Has the older answer given for a while: it cannot be asked for another one just now.
+pub(crate) fn put_off(errand: Errand) -> oneshot::Receiver<Done> {
+    let (sender, receiver) = oneshot::channel();
+    errand.part(true, net::clock::now());
+    // Its receiver is at hand.
+    let _ = sender.send(Done::Kept);
+    receiver
+}
+
 async fn settle(
     errand: Errand,
     mut asked: oneshot::Receiver<Done>,
     mut visitor: oneshot::Sender<Done>,
 ) {
+    let mut late = pin!(sleep(WAIT_TIME));
     let done = loop {
-        let done = match timeout(WAIT_TIME, &mut asked).await {
-            Ok(done) => done,
-            Err(_) => {
+        let done = match before(late.as_mut(), &mut asked).await {
+            Some(done) => done,
+            None => {
                 errand.release();
                 (&mut asked).await
             }
@@ -79,7 +96,7 @@ async fn settle(
     };
     let done = match done {
         Ok(Done::Reply(reply, user)) => {
-            let reply = keep(&errand, *reply).await;
+            let reply = keep(&errand, *reply, late.as_mut()).await;
             Ok(Done::Reply(Box::new(reply), user))
         }
         other => {
@@ -94,13 +111,37 @@ async fn settle(
     }
 }
 
-/// Keeps an answer, if it may be kept and is there in time.
-async fn keep(errand: &Errand, reply: Reply) -> Reply {
+/// What comes of `future`, unless it is `late` before.
+async fn before<T>(
+    mut late: Pin<&mut Sleep>,
+    mut future: impl Future<Output = T> + Unpin,
+) -> Option<T> {
+    poll_fn(|context| match Pin::new(&mut future).poll(context) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => late.as_mut().poll(context).map(|()| None),
+    })
+    .await
+}
+
+/// Keeps an answer, if it may be kept and is there in time; others wait for that until it is
+/// `late`.
+async fn keep(errand: &Errand, reply: Reply, late: Pin<&mut Sleep>) -> Reply {
     let (head, content) = reply.into_parts();
     let wall_seconds = net::clock::wall().seconds;
-    let content = match errand.term(&head, wall_seconds) {
+    let term = errand.term(&head, wall_seconds);
+    let content = match term {
         None => Err(content),
-        Some(term) => gather(content).await.map(|bytes| (bytes, term)),
+        Some(term) => {
+            let mut gathering = pin!(gather(content));
+            let gathered = match before(late, &mut gathering).await {
+                Some(gathered) => gathered,
+                None => {
+                    errand.release();
+                    gathering.await
+                }
+            };
+            gathered.map(|bytes| (bytes, term))
+        }
     };
     let now = net::clock::now();
     match content {
@@ -114,7 +155,10 @@ async fn keep(errand: &Errand, reply: Reply) -> Reply {
             Reply::new(head, content)
         }
         Err(content) => {
-            errand.part(head.status.0 >= 500, now);
+            match term {
+                Some(_) => errand.part_for_long(now),
+                None => errand.part(head.status.0 >= 500, now),
+            }
             Reply::new(head, content)
         }
     }
@@ -140,7 +184,7 @@ async fn gather(content: Content) -> Result<Vec<u8>, Content> {
         }
         Poll::Ready(false)
     });
-    let is_whole = timeout(WAIT_TIME, whole).await.unwrap_or(false);
+    let is_whole = timeout(CONTENT_TIME, whole).await.unwrap_or(false);
     match is_whole {
         true => Ok(bytes),
         false => {

@@ -7,6 +7,7 @@ use crate::{
     kept::Kept,
     loads::Loads,
     log::{Incident, Log},
+    pipe::Held,
     pool::Pool,
     record::{About, End, On, Record},
     records::Records,
@@ -59,6 +60,7 @@ pub(crate) struct Core {
     pub(crate) checks: Checks,
     /// How many requests are with each application.
     pub(crate) loads: Loads,
+    pub(crate) held: Held,
     /// The connections to them that wait for a request.
     pub(crate) kept: Kept,
     /// The answers of applications that are kept.
@@ -113,6 +115,8 @@ pub(crate) struct Applications {
     pub(crate) answers: Answers,
     /// The connections to them that wait for a request.
     pub(crate) kept: Kept,
+    /// How much of their answers is in memory.
+    pub(crate) held: Held,
 }
 
 /// What pages hear of, where there are any that do.
@@ -168,7 +172,7 @@ impl Core {
         sign: Sign,
         (pool, applications, clients, sites, (changes, board)): Lent,
     ) -> Self {
-        let Applications { loads, answers, kept } = applications;
+        let Applications { loads, answers, kept, held } = applications;
         let Sign { row: counters, trail, tally, recent, life } = sign;
         Self {
             plan,
@@ -180,6 +184,7 @@ impl Core {
             checks: Checks::default(),
             loads,
             kept,
+            held,
             answers,
             clients,
             sites,

@@ -8,8 +8,10 @@
 use crate::socket::Socket;
 use base::Moment;
 use config::plan::Php;
+use fastcgi::FIRST_ID;
+use net::socket;
 use std::{
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -24,6 +26,13 @@ const IDLE_TIME: Duration = Duration::from_millis(250);
 pub(crate) struct Link {
     pub(crate) socket: Socket,
     pub(crate) id: u16,
+}
+
+impl Link {
+    /// Whether a request was answered by it before.
+    pub(crate) fn is_used(&self) -> bool {
+        self.id > FIRST_ID
+    }
 }
 
 /// Those of a process that wait.
@@ -52,20 +61,20 @@ impl Kept {
         Self(Arc::new(Shared { idle, part, is_over: AtomicBool::new(false) }))
     }
 
-    /// One that waits, and the id of the request that goes by it next. The application may have
-    /// closed it by now.
+    /// One that waits, and the id of the request that goes by it next; those that the application
+    /// has closed by now are left out, and those by which it says what nobody has asked for.
     pub(crate) fn take(&self, php: &Php) -> Option<(OwnedFd, u16)> {
-        if php.keep == 0 {
-            return None;
+        loop {
+            let Idle { descriptor, id, .. } = self.of(php.application.number)?.pop()?;
+            if socket::is_quiet(descriptor.as_fd()) {
+                return Some((descriptor, id));
+            }
         }
-        let Idle { descriptor, id, .. } = self.of(php.application.number)?.pop()?;
-        Some((descriptor, id))
     }
 
     /// Has one wait for the next request, if it may; whether it does.
     pub(crate) fn put(&self, php: &Php, link: Link, now: Moment) -> bool {
-        let (place, all) = self.0.part;
-        let most = php.keep / all + usize::from(place < php.keep % all);
+        let most = share(php.keep, self.0.part);
         let Some(mut idle) = self.of(php.application.number) else { return false };
         // Whoever ends this looks for those that wait behind that.
         if idle.len() >= most || self.0.is_over.load(Relaxed) {
@@ -101,5 +110,75 @@ impl Kept {
 
     fn of(&self, number: usize) -> Option<MutexGuard<'_, Vec<Idle>>> {
         Some(self.0.idle.get(number)?.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// How many of `keep` connections the process keeps that is this one of so many.
+fn share(keep: usize, (place, all): (usize, usize)) -> usize {
+    keep / all + usize::from(place < keep % all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use config::{Plan, World, plan::Action};
+    use std::{io::Write, os::unix::net::UnixStream};
+    use tokio::runtime::Builder;
+
+    struct Anywhere;
+
+    impl World for Anywhere {}
+
+    fn php(keep: usize) -> Php {
+        let text =
+            format!("[site.default]\nroot = '/srv'\nphp = {{ socket = '/x', keep = {keep} }}");
+        let plan: Plan = config::load("t.toml", text, &Anywhere).unwrap();
+        match &plan.sites[0].routes.rest.policy.action {
+            Action::Php(php) => (**php).clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn all_processes_together_keep_as_many_as_may_be() {
+        for keep in 0..20 {
+            for all in 1..7 {
+                let shares = (0..all).map(|place| share(keep, (place, all)));
+                assert_eq!(shares.sum::<usize>(), keep, "{all}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_waits_while_it_may_and_is_of_use() {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let _inside = runtime.enter();
+        let (php, now) = (php(5), Moment(1_000));
+        let kept = Kept::new(1, (1, 2));
+        // Whether it waits, and its other end.
+        let put = |id| {
+            let (own, peer) = UnixStream::pair().unwrap();
+            own.set_nonblocking(true).unwrap();
+            let address = &php.application.address;
+            let (socket, _) = Socket::of_application(own.into(), address, b"").unwrap();
+            (kept.put(&php, Link { socket, id }, now), peer)
+        };
+        let taken = || kept.take(&php).map(|(_, id)| id);
+        let peers = [put(1), put(7), put(1)];
+        assert_eq!(peers.map(|(waits, _)| waits), [true, true, false], "two of five are its part");
+        assert_eq!(taken(), None, "their other ends are closed");
+        let _peers = [put(1), put(7)];
+        // The last one first, each with the number of what goes by it next.
+        assert_eq!([taken(), taken(), taken()], [Some(8), Some(2), None]);
+        assert!(!put(u16::MAX).0, "its numbers are used up");
+        let (_, mut says) = put(1);
+        says.write_all(b"x").unwrap();
+        assert_eq!(taken(), None, "nobody has asked for that");
+        let _peers = [put(1), put(1)];
+        kept.sweep(now.after(IDLE_TIME));
+        assert!(kept.is_empty(), "none waits for long");
+        let _peers = [put(1), put(1)];
+        kept.end();
+        assert!(kept.is_empty() && !put(1).0, "none waits when it is over");
     }
 }

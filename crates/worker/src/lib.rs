@@ -32,6 +32,7 @@ mod pipe;
 mod loads;
 mod kept;
 mod asked;
+mod patience;
 mod talk;
 mod caching;
 mod application;

@@ -112,14 +112,21 @@ impl Socket {
 
     /// Takes what has come, as much as `room` holds; zero at the end, or where it is broken.
     pub(crate) fn poll_receive(&self, room: &mut [u8], context: &mut Context<'_>) -> Poll<usize> {
+        self.poll_read(room, context).map(|read| read.unwrap_or(0))
+    }
+
+    /// The same, told how it is broken.
+    pub(crate) fn poll_read(
+        &self,
+        room: &mut [u8],
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
         loop {
             let ready = match &self.stream {
                 Stream::Tcp(socket) => socket.poll_read_ready(context),
                 Stream::Unix(socket) => socket.poll_read_ready(context),
             };
-            if ready!(ready).is_err() {
-                return Poll::Ready(0);
-            }
+            ready!(ready)?;
             match self.attempt(Interest::READABLE, |socket| socket::receive(socket, room)) {
                 Ok(count) => {
                     if count < room.len() {
@@ -127,12 +134,21 @@ impl Socket {
                         let empty = |_: BorrowedFd<'_>| Err(io::ErrorKind::WouldBlock.into());
                         let _ = self.attempt::<()>(Interest::READABLE, empty);
                     }
-                    return Poll::Ready(count);
+                    return Poll::Ready(Ok(count));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return Poll::Ready(0),
+                Err(error) => return Poll::Ready(Err(error)),
             }
         }
+    }
+
+    /// Whether it has broken, which is told once.
+    pub(crate) fn has_failed(&self) -> bool {
+        let error = match &self.stream {
+            Stream::Tcp(socket) => socket.take_error(),
+            Stream::Unix(socket) => socket.take_error(),
+        };
+        !matches!(error, Ok(None))
     }
 
     /// Writes by `call`; `WouldBlock` where that finds the socket full, or it is known to be.

@@ -5,6 +5,7 @@
 use crate::pool::{Lane, Pool};
 use net::file;
 use std::{
+    collections::VecDeque,
     io,
     os::fd::{AsFd, OwnedFd},
     path::Path,
@@ -21,10 +22,20 @@ const STEP_BYTES: u64 = 256 * 1024;
 /// What a step of the pool comes to.
 pub(crate) type Step<T> = oneshot::Receiver<io::Result<T>>;
 
-/// A queue of bytes: written at its end, read from its beginning.
+/// Bytes that one file holds. What is read of several takes no room any more.
+const PART_BYTES: u64 = 16 * 1024 * 1024;
+
+/// A queue of bytes: written at its end, read from its beginning. It lies in files, of which each
+/// is gone once it has been read.
 #[derive(Debug, Default)]
 pub(crate) struct Spill {
-    file: Option<Arc<OwnedFd>>,
+    parts: VecDeque<Part>,
+    bytes: u64,
+}
+
+#[derive(Debug)]
+struct Part {
+    file: Arc<OwnedFd>,
     written: u64,
     read: u64,
 }
@@ -32,34 +43,44 @@ pub(crate) struct Spill {
 impl Spill {
     /// Bytes that were written and not read yet.
     pub(crate) fn len(&self) -> u64 {
-        self.written - self.read
+        self.bytes
     }
 
     /// Has the pool write `bytes`; what comes of it goes to [`Spill::wrote`]. `None` when the pool
     /// has too much to do.
-    pub(crate) fn write(&self, bytes: Vec<u8>, pool: &Arc<Pool>) -> Option<Step<Written>> {
-        let (file, offset) = (self.file.clone(), self.written);
+    pub(crate) fn write(&self, bytes: &Arc<Vec<u8>>, pool: &Arc<Pool>) -> Option<Step<Written>> {
+        let last = self.parts.back().filter(|part| part.written < PART_BYTES);
+        let last = last.map(|part| (Arc::clone(&part.file), part.written));
+        let bytes = Arc::clone(bytes);
         submit(pool, move || {
-            let file = match file {
-                Some(file) => file,
-                None => Arc::new(file::nameless(Path::new(SPILL_FOLDER))?),
+            let (file, offset) = match last {
+                Some(last) => last,
+                None => (Arc::new(file::nameless(Path::new(SPILL_FOLDER))?), 0),
             };
             file::write(file.as_fd(), &bytes, offset)?;
             Ok(Written { file, bytes: bytes.len() as u64 })
         })
     }
 
-    pub(crate) fn wrote(&mut self, written: Written) {
-        self.file = Some(written.file);
-        self.written += written.bytes;
+    pub(crate) fn wrote(&mut self, Written { file, bytes }: Written) {
+        self.bytes += bytes;
+        match self.parts.back_mut() {
+            Some(last) if Arc::ptr_eq(&last.file, &file) => last.written += bytes,
+            _ => self.parts.push_back(Part { file, written: bytes, read: 0 }),
+        }
     }
 
-    /// Has the pool read the next bytes, of which there must be some; they count as read.
+    /// Has the pool read the next bytes, of which there must be some; they count as read. `None`
+    /// when the pool has too much to do.
     pub(crate) fn read(&mut self, pool: &Arc<Pool>) -> Option<Step<Vec<u8>>> {
-        let file = self.file.clone()?;
-        let (offset, bytes) = (self.read, self.len().min(STEP_BYTES));
-        self.read += bytes;
-        submit(pool, move || {
+        // What was read to its end may have been written to since, unless another one follows.
+        while self.parts.len() > 1 && self.parts.front().is_some_and(Part::is_read) {
+            self.parts.pop_front();
+        }
+        let part = self.parts.front_mut()?;
+        let (file, offset) = (Arc::clone(&part.file), part.read);
+        let bytes = (part.written - part.read).min(STEP_BYTES);
+        let step = submit(pool, move || {
             let mut room = vec![0; usize::try_from(bytes).unwrap_or(0)];
             let mut filled = 0;
             while filled < room.len() {
@@ -70,7 +91,19 @@ impl Spill {
                 }
             }
             Ok(room)
-        })
+        })?;
+        part.read += bytes;
+        self.bytes -= bytes;
+        if part.is_read() && part.written >= PART_BYTES {
+            self.parts.pop_front();
+        }
+        Some(step)
+    }
+}
+
+impl Part {
+    fn is_read(&self) -> bool {
+        self.read == self.written
     }
 }
 
@@ -110,7 +143,8 @@ mod tests {
         let mut spill = Spill::default();
         let all: Vec<u8> = (0..700_000_u32).map(|number| number as u8).collect();
         for piece in all.chunks(300_000) {
-            let written = spill.write(piece.to_vec(), &pool).unwrap().blocking_recv().unwrap();
+            let written =
+                spill.write(&Arc::new(piece.to_vec()), &pool).unwrap().blocking_recv().unwrap();
             spill.wrote(written.unwrap());
         }
         assert_eq!(spill.len(), 700_000);
@@ -119,5 +153,35 @@ mod tests {
             seen.extend(spill.read(&pool).unwrap().blocking_recv().unwrap().unwrap());
         }
         assert!(seen == all);
+    }
+
+    #[test]
+    fn what_was_read_takes_no_room_however_much_goes_through() {
+        let pool = Pool::new(2, 1);
+        let mut spill = Spill::default();
+        let put = |spill: &mut Spill, piece| {
+            let step = spill.write(&Arc::new(piece), &pool).unwrap();
+            spill.wrote(step.blocking_recv().unwrap().unwrap());
+        };
+        let (mut next, mut seen) = (0_u8, 0_u8);
+        // Never empty, as with a reader that is always a little late.
+        for step in 0..200 {
+            put(&mut spill, vec![next; 1024 * 1024]);
+            next = next.wrapping_add(1);
+            let all: u64 = spill.parts.iter().map(|part| part.written).sum();
+            assert!(all <= 2 * PART_BYTES, "{step}: {all}");
+            for _ in 0..if step == 0 { 0 } else { 4 } {
+                let piece = spill.read(&pool).unwrap().blocking_recv().unwrap().unwrap();
+                assert!(piece.len() == 256 * 1024 && piece.iter().all(|&byte| byte == seen));
+            }
+            seen = seen.wrapping_add(u8::from(step > 0));
+            assert_eq!(spill.len(), 1024 * 1024);
+        }
+        // What is empty and goes on.
+        while spill.len() > 0 {
+            spill.read(&pool).unwrap().blocking_recv().unwrap().unwrap();
+        }
+        put(&mut spill, vec![7; 9]);
+        assert_eq!(spill.read(&pool).unwrap().blocking_recv().unwrap().unwrap(), [7; 9]);
     }
 }

@@ -5,6 +5,11 @@
 //!    │ └ 103: again    └──pause, or much──► Passing ──end──► the end of a stream
 //!    └──HEAD, 304, a file──► Discarding
 //! ```
+//!
+//! By a connection that was kept, the empty record that ends a request is held back for a moment.
+//! What is sent is then read to its end before any program is run: if the application hangs up and
+//! has left some of it unread, which the kernel tells, nothing was run, and another connection may
+//! be tried.
 
 use crate::{
     asked::Asked,
@@ -12,9 +17,10 @@ use crate::{
     job::Done,
     kept::Link,
     log::Kind,
+    patience::{Due, Holding, Patience},
     pipe::{Gone, Writer, pipe},
     socket::Socket,
-    spill::Content,
+    spill::{Content, SPILL_FOLDER},
 };
 use config::plan::Php;
 use fastcgi::{Answer, Event, Fault, Head, Limits};
@@ -24,13 +30,9 @@ use std::{
     future::poll_fn,
     io::{self, ErrorKind},
     mem,
-    pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
-use tokio::{
-    sync::oneshot,
-    time::{Instant, Sleep, sleep_until},
-};
+use tokio::sync::oneshot;
 
 /// Bytes of content that are waited for, while they come without a pause, so that an answer that is
 /// no larger has a length.
@@ -43,8 +45,8 @@ const STEP_BYTES: usize = 256 * 1024;
 pub(crate) enum Failure {
     /// Nobody waits for the answer any more.
     Gone,
-    /// The application has hung up without a word, or what came was none of the answer.
-    Unheard(Fault),
+    /// The application has hung up before it had taken the request: nobody has been asked.
+    Untaken,
     /// The application, or the way to it, is at fault.
     Upstream(Status, &'static str),
 }
@@ -85,17 +87,14 @@ pub(crate) struct Talk<'t> {
     input: Vec<u8>,
     /// How many bytes at the start of `input` wait for those that complete them.
     unread_bytes: usize,
-    /// Whether anything has come; and whether all has, and nothing behind it.
-    has_heard: bool,
+    /// Whether all has come, and nothing behind it.
     is_over: bool,
     is_head: bool,
     stage: Stage,
-    /// When it is told that there is no answer yet; `None` once it has been.
-    slow_at: Option<Instant>,
-    /// When the next word is too late.
-    late_at: Instant,
-    /// Wakes this at the first of the two, or before.
-    timer: Pin<Box<Sleep>>,
+    /// Holds back the end of the request; and whether the application has hung up meanwhile.
+    holding: Holding,
+    has_left: bool,
+    patience: Patience,
 }
 
 /// How far an answer has come.
@@ -114,8 +113,10 @@ enum Stage {
 enum Happened {
     /// All of the output was taken.
     Sent,
-    /// So many bytes came; none at the end.
-    Came(usize),
+    /// So many bytes came; none at the end, or what broke the connection.
+    Came(io::Result<usize>),
+    /// The application is gone, and has not taken what was sent.
+    Untaken,
     /// There is nothing to read just now.
     Quiet,
     /// Nobody waits for the answer any more.
@@ -124,35 +125,19 @@ enum Happened {
     Late,
 }
 
-/// What is said first on a connection, in the request of that id: the variables, and that there is
-/// no content if so.
-pub(crate) fn first_words(
-    id: u16,
-    variables: &[u8],
-    may_be_kept: bool,
-    has_no_content: bool,
-) -> Vec<u8> {
-    let mut words = Vec::with_capacity(variables.len() + 64);
-    fastcgi::begin(id, variables, may_be_kept, &mut words);
-    if has_no_content {
-        fastcgi::stdin(id, b"", &mut words);
-    }
-    words
-}
-
 impl<'t> Talk<'t> {
     /// Goes on with what is said to the application at the other end of the link: its first words,
     /// so many bytes of which have been sent, and then content; `sender` waits for its answer.
     pub(crate) fn new(
-        Link { socket, id }: Link,
+        link: Link,
         (output, written): (Vec<u8>, usize),
         content: Content,
         (php, core, asked): (&'static Php, &'t Core, &'t Asked),
         is_head: bool,
         sender: oneshot::Sender<Done>,
     ) -> Self {
-        let now = Instant::now();
-        let (slow_at, late_at) = (now + php.slow, now + php.time);
+        let holding = Holding::new(link.is_used());
+        let Link { socket, id } = link;
         Self {
             socket,
             php,
@@ -162,17 +147,16 @@ impl<'t> Talk<'t> {
             answer: Answer::new(id, Limits::default()),
             output,
             written,
-            has_asked: content.bytes == 0,
+            has_asked: content.bytes == 0 && !holding.is_on(),
             content,
             input: Vec::new(),
             unread_bytes: 0,
-            has_heard: false,
             is_over: false,
             is_head,
             stage: Stage::Head(sender),
-            slow_at: Some(slow_at),
-            late_at,
-            timer: Box::pin(sleep_until(slow_at.min(late_at))),
+            holding,
+            has_left: false,
+            patience: Patience::new(php),
         }
     }
 
@@ -180,7 +164,9 @@ impl<'t> Talk<'t> {
     pub(crate) async fn finish(mut self) -> Ended {
         match self.run().await {
             Ok(()) => {
-                let has_asked = self.has_asked && self.written == self.output.len();
+                // An end that was held back until the answer was there is needed by nobody.
+                let has_asked = self.has_asked || self.holding.is_on();
+                let has_asked = has_asked && self.written == self.output.len();
                 let Self { socket, id, is_over, .. } = self;
                 Ok((has_asked && is_over).then_some(Link { socket, id }))
             }
@@ -190,17 +176,25 @@ impl<'t> Talk<'t> {
 
     async fn run(&mut self) -> Result<(), Failure> {
         loop {
-            self.late_at = Instant::now() + self.php.time;
+            self.patience.renew();
+            if let Stage::Discarding = self.stage {
+                self.patience.shorten();
+            }
+            if self.patience.is_over() {
+                return Ok(());
+            }
             match poll_fn(|context| self.poll(context)).await {
                 Happened::Gone => return Err(Failure::Gone),
+                Happened::Late if matches!(self.stage, Stage::Discarding) => return Ok(()),
                 Happened::Late => return Err(LATE),
                 Happened::Sent => self.send_more().await?,
                 Happened::Quiet => self.pass_on().await?,
-                Happened::Came(0) => {
-                    self.answer.finish().map_err(|fault| self.failure(fault))?;
+                Happened::Untaken => return Err(Failure::Untaken),
+                Happened::Came(Err(_) | Ok(0)) => {
+                    self.answer.finish()?;
                     return self.end();
                 }
-                Happened::Came(bytes) => {
+                Happened::Came(Ok(bytes)) => {
                     if self.understand(bytes).await? {
                         return self.end();
                     }
@@ -221,6 +215,9 @@ impl<'t> Talk<'t> {
         {
             return Poll::Ready(Happened::Gone);
         }
+        if self.has_left {
+            return self.poll_left(context);
+        }
         while self.written < self.output.len() {
             let bytes = &self.output[self.written..];
             match self.socket.write(|socket| net::socket::send(socket, bytes)) {
@@ -232,20 +229,29 @@ impl<'t> Talk<'t> {
                         Poll::Ready(Err(_)) => self.forget_question(),
                     }
                 }
+                Err(_) if self.may_be_untaken() => return Poll::Ready(Happened::Untaken),
                 // It has heard enough: what it answers is read all the same.
                 Err(_) => self.forget_question(),
             }
         }
-        if self.written == self.output.len() && !self.has_asked {
+        let may_go_on = self.written == self.output.len() && !self.has_asked;
+        if may_go_on && !self.holding.goes_on(self.answer.has_begun(), context) {
             return Poll::Ready(Happened::Sent);
         }
         if self.input.is_empty() {
             self.input = self.core.rooms.borrow_mut().take();
         }
-        if let Poll::Ready(count) =
-            self.socket.poll_receive(&mut self.input[self.unread_bytes..], context)
-        {
-            return Poll::Ready(Happened::Came(count));
+        let room = &mut self.input[self.unread_bytes..];
+        match self.socket.poll_read(room, context) {
+            Poll::Ready(Err(_)) if self.may_be_untaken() => {
+                return Poll::Ready(Happened::Untaken);
+            }
+            Poll::Ready(Ok(0)) if self.may_be_untaken() => {
+                self.has_left = true;
+                return self.poll_left(context);
+            }
+            Poll::Ready(read) => return Poll::Ready(Happened::Came(read)),
+            Poll::Pending => {}
         }
         self.leave_room();
         match self.stage {
@@ -256,28 +262,37 @@ impl<'t> Talk<'t> {
 
     /// Waits until the next word is too late; tells meanwhile, once, that there is no answer yet.
     fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<Happened> {
-        // Each word puts off the end, and the timer finds out when it gets there.
-        while self.timer.as_mut().poll(context).is_ready() {
-            let now = Instant::now();
-            if now >= self.late_at {
-                return Poll::Ready(Happened::Late);
+        loop {
+            match ready!(self.patience.poll(context)) {
+                Due::Late => return Poll::Ready(Happened::Late),
+                Due::Slow if matches!(self.stage, Stage::Head(_)) => {
+                    let Self { php, asked, .. } = self;
+                    let reason = format!("no answer yet after {:?}: {}", php.slow, asked.script);
+                    asked.report(self.core, Kind::Slow, &reason);
+                }
+                Due::Slow => {}
             }
-            let is_waiting = matches!(self.stage, Stage::Head(_));
-            if self.slow_at.take_if(|slow_at| now >= *slow_at).is_some() && is_waiting {
-                let Self { php, asked, .. } = self;
-                let reason = format!("no answer yet after {:?}: {}", php.slow, asked.script);
-                asked.report(self.core, Kind::Slow, &reason);
-            }
-            let next = self.slow_at.map_or(self.late_at, |slow_at| slow_at.min(self.late_at));
-            self.timer.as_mut().reset(next);
         }
-        Poll::Pending
     }
 
     /// Gives the room back, if nothing in it is unread.
     fn leave_room(&mut self) {
         if self.unread_bytes == 0 {
             self.core.rooms.borrow_mut().put(mem::take(&mut self.input));
+        }
+    }
+
+    /// Whether the application may not have taken the request, for all that is known.
+    fn may_be_untaken(&self) -> bool {
+        self.holding.is_on() && !self.answer.has_begun()
+    }
+
+    /// The application has closed its side without a word. Where it leaves some of the request
+    /// unread, the connection breaks as soon as it closes the other side, too.
+    fn poll_left(&mut self, context: &mut Context<'_>) -> Poll<Happened> {
+        match self.socket.has_failed() {
+            true => Poll::Ready(Happened::Untaken),
+            false => self.holding.poll(context).map(|()| Happened::Came(Ok(0))),
         }
     }
 
@@ -289,9 +304,8 @@ impl<'t> Talk<'t> {
     /// Puts the next of the request's content into the output.
     async fn send_more(&mut self) -> Result<(), Failure> {
         let piece = if self.content.spill.len() > 0 {
-            let step = self.content.spill.read(&self.core.pool);
             let lost = || io::Error::from(ErrorKind::Other);
-            let read = match step {
+            let read = match self.content.spill.read(&self.core.pool) {
                 Some(step) => step.await.unwrap_or_else(|_| Err(lost())),
                 None => Err(lost()),
             };
@@ -314,15 +328,21 @@ impl<'t> Talk<'t> {
     async fn understand(&mut self, bytes: usize) -> Result<bool, Failure> {
         let mut input = mem::take(&mut self.input);
         let end = self.unread_bytes + bytes;
-        let mut at = 0;
+        // What comes in several records goes on as one piece.
+        let (mut at, mut content) = (0, Vec::new());
         loop {
-            let received = self.answer.receive(&input[at..end]);
-            let (used, event) = received.map_err(|fault| self.failure(fault))?;
-            self.has_heard = true;
+            let (used, event) = match self.answer.receive(&input[at..end]) {
+                Ok(received) => received,
+                Err(fault) => {
+                    self.put(content).await?;
+                    return Err(fault.into());
+                }
+            };
             at += used;
             match event {
                 Event::Incomplete => break,
                 Event::End => {
+                    self.put(content).await?;
                     self.is_over = at == end && self.answer.is_over();
                     self.core.rooms.borrow_mut().put(input);
                     return Ok(true);
@@ -332,19 +352,21 @@ impl<'t> Talk<'t> {
                 }
                 Event::Early(lines) => self.hint(lines)?,
                 Event::Head(head) => self.begin(head)?,
+                Event::Content(piece) if matches!(self.stage, Stage::Passing(_)) => {
+                    if content.is_empty() {
+                        content.reserve_exact(piece.len() + end - at);
+                    }
+                    content.extend_from_slice(piece);
+                }
                 Event::Content(piece) => self.take(piece).await?,
             }
         }
+        self.put(content).await?;
         input.copy_within(at..end, 0);
         self.unread_bytes = end - at;
         self.input = input;
         self.leave_room();
         Ok(false)
-    }
-
-    /// What a fault of the application's comes to.
-    fn failure(&self, fault: Fault) -> Failure {
-        if self.has_heard { fault.into() } else { Failure::Unheard(fault) }
     }
 
     /// Passes on what may be fetched while the answer is awaited.
@@ -373,17 +395,24 @@ impl<'t> Talk<'t> {
         Ok(())
     }
 
-    /// A piece of content has come.
+    /// A piece of content has come that is not passed on yet.
     async fn take(&mut self, piece: &[u8]) -> Result<(), Failure> {
-        match &mut self.stage {
-            Stage::Gathering(_, _, gathered) => {
-                gathered.extend_from_slice(piece);
-                if gathered.len() > WHOLE_BYTES_MAX {
-                    self.pass_on().await?;
-                }
+        if let Stage::Gathering(_, _, gathered) = &mut self.stage {
+            gathered.extend_from_slice(piece);
+            if gathered.len() > WHOLE_BYTES_MAX {
+                self.pass_on().await?;
             }
-            Stage::Passing(writer) => writer.put(piece.to_vec()).await?,
-            Stage::Head(_) | Stage::Discarding => {}
+        }
+        Ok(())
+    }
+
+    /// Passes content on.
+    async fn put(&mut self, content: Vec<u8>) -> Result<(), Failure> {
+        let Stage::Passing(writer) = &mut self.stage else { return Ok(()) };
+        writer.put(content).await?;
+        if let Some(error) = writer.trouble() {
+            let reason = format!("a program waits for its client: {SPILL_FOLDER}: {error}");
+            self.asked.report(self.core, Kind::Failed, &reason);
         }
         Ok(())
     }
@@ -395,7 +424,8 @@ impl<'t> Talk<'t> {
             self.stage = stage;
             return Ok(());
         };
-        let (mut writer, reader) = pipe(&self.core.pool, self.php.buffer_bytes_max, head.length);
+        let (pool, held) = (&self.core.pool, &self.core.held);
+        let (mut writer, reader) = pipe(pool, held, self.php.buffer_bytes_max, head.length);
         self.reply(sender, head, php::Content::Coming(Box::new(reader)))?;
         writer.put(gathered).await?;
         self.stage = Stage::Passing(writer);

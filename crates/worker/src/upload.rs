@@ -64,7 +64,7 @@ impl Upload {
         if is_much && self.writing.is_none() {
             let bytes = std::mem::take(&mut content.memory);
             self.writing_bytes = bytes.len();
-            let step = content.spill.write(bytes, pool).ok_or(Refused::Busy)?;
+            let step = content.spill.write(&Arc::new(bytes), pool).ok_or(Refused::Busy)?;
             self.writing = Some(step);
         }
         Ok(())

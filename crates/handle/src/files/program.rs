@@ -109,7 +109,9 @@ impl Search {
                         rest: path[end..].to_vec(),
                     }));
                 }
-                Ok(_) | Err(FindError::NotFound) => {}
+                Ok(_) => {}
+                // Nothing lies below what is not there.
+                Err(FindError::NotFound) => return Ok(None),
                 Err(error) => return Err(error),
             }
         }

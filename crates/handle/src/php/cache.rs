@@ -33,8 +33,10 @@ pub use term::Term;
 /// Bytes of content that are kept of one answer at most: what a loop compresses in passing.
 pub const ANSWER_BYTES_MAX: usize = 256 * 1024;
 
-/// Time for which a page is asked for by each visitor alone whose answer was not to be kept.
+/// Time for which a page is asked for by each visitor alone whose answer was not to be kept, and
+/// one that is too large, or comes too slowly, to be kept.
 const APART_TIME: Duration = Duration::from_secs(2);
+const UNFIT_TIME: Duration = Duration::from_secs(60);
 
 /// Bytes of book-keeping for an answer: its places in the table and in the line.
 const SLOT_BYTES: usize = size_of::<(Key, Slot)>() + size_of::<Stored>() + 2 * size_of::<Key>();
@@ -238,23 +240,25 @@ pub(super) fn said_of(php: &Php, exchange: &Exchange<'_>) -> Option<&'static str
     Some(if is_for_all { "gannet; fwd=miss" } else { "gannet; fwd=bypass" })
 }
 
-/// The fields that a program is told of that is asked for everybody: none that would have it answer
-/// with less than the page as it is.
+/// The fields that a program is told of that is asked for everybody: of those that are no part of
+/// the key only what names the browser and the trace. So it can answer with no less than the page
+/// as it is, and nobody's words are on it that others would not have asked with.
 #[must_use]
 pub fn asked<'h>(fields: &Fields<'h>) -> Vec<Field<'h>> {
-    const KEPT_BACK: [&str; 7] = [
-        "accept-encoding",
-        "if-match",
-        "if-modified-since",
-        "if-none-match",
-        "if-range",
-        "if-unmodified-since",
-        "range",
-    ];
-    let is_told = |line: &&Field<'_>| {
-        !KEPT_BACK.iter().any(|name| line.name.eq_ignore_ascii_case(name.as_bytes()))
-    };
+    const TOLD: [&str; 4] = ["host", "traceparent", "tracestate", "user-agent"];
+    let is_told =
+        |line: &&Field<'_>| is_in_key(line.name) || TOLD.iter().any(|name| is(line.name, name));
     fields.lines().iter().filter(is_told).copied().collect()
+}
+
+fn is(name: &[u8], other: &str) -> bool {
+    name.eq_ignore_ascii_case(other.as_bytes())
+}
+
+/// Whether a field of that name tells pages apart.
+fn is_in_key(name: &[u8]) -> bool {
+    let start = name.get(..4).unwrap_or_default();
+    !is(start, "sec-") && !LEFT_OUT.iter().any(|other| is(name, other))
 }
 
 /// What tells the page that is asked for from all others, where it may be the same for everybody
@@ -282,12 +286,10 @@ fn key(php: &Php, exchange: &Exchange<'_>) -> Option<Vec<u8>> {
         push(query.unwrap_or_default().as_bytes());
     }
     for line in request.fields.lines() {
-        let is = |name: &&str| line.name.eq_ignore_ascii_case(name.as_bytes());
-        if ["authorization", "cookie"].iter().any(is) {
+        if ["authorization", "cookie"].iter().any(|name| is(line.name, name)) {
             return None;
         }
-        let start = line.name.get(..4).unwrap_or_default();
-        if !start.eq_ignore_ascii_case(b"sec-") && !LEFT_OUT.iter().any(is) {
+        if is_in_key(line.name) {
             push(&line.name.to_ascii_lowercase());
             push(line.value);
         }
@@ -393,9 +395,18 @@ impl Errand {
     /// The answer is not to be kept: for a while everybody asks alone. An older one is given on
     /// where it is the program's fault that there is no other.
     pub fn part(&self, is_failure: bool, now: Moment) {
+        self.part_for(APART_TIME, is_failure, now);
+    }
+
+    /// The answer is too large to be kept, or comes too slowly: so will the next one be.
+    pub fn part_for_long(&self, now: Moment) {
+        self.part_for(UNFIT_TIME, false, now);
+    }
+
+    fn part_for(&self, time: Duration, is_failure: bool, now: Moment) {
         self.change(|slot| {
-            slot.apart_until = now.after(APART_TIME);
-            slot.ask_at = now.after(APART_TIME);
+            slot.apart_until = now.after(time);
+            slot.ask_at = now.after(time);
             if !is_failure {
                 slot.replace(None);
             }

@@ -14,7 +14,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// PHP that keeps pages of so many bytes for a second, and ten more while they are asked for.
 fn php(bytes_max: usize) -> &'static Php {
-    let php = QuickPhp { socket: Some("/run/x".into()), denied: vec![], links: vec![] };
+    let (denied, links) = (vec![], vec![]);
+    let php = QuickPhp { socket: Some("/run/x".into()), user: None, denied, links };
     let quick = Quick {
         root: "/srv".into(),
         listen: vec![],
