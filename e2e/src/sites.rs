@@ -24,7 +24,8 @@ if (isset($_GET['wait'])) {
 while (isset($_GET['wait']) && !file_exists($_GET['wait'])) {
     usleep(1000);
 }
-echo json_encode(['user' => posix_geteuid(), 'master' => posix_getppid(),
+echo json_encode(['version' => PHP_MAJOR_VERSION . '.' . PHP_MINOR_VERSION,
+    'user' => posix_geteuid(), 'master' => posix_getppid(),
     'limit' => ini_get('memory_limit'), 'set' => ini_set('memory_limit', '1G'),
     'file' => $file === '' ? null : @file_get_contents($file),
     'socket' => $socket !== '' && @stream_socket_client('unix://' . $socket)]);

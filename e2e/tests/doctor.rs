@@ -152,15 +152,76 @@ fn applications_that_are_not_there_or_not_for_this_user() {
     let place = Place::new();
     let socket = place.path("fpm.sock");
     let site = format!("{SITE}\nphp = {{ socket = {socket:?} }}");
-    let check = |words| place.check(LISTEN, &site, "true", "applications", words);
+    let file = place.path("gannet.toml");
+    // The config is sound all the same: what is not there may be there when the server starts.
+    let warned = || {
+        let (code, said, warned) = Launch::of(vec!["check".to_owned(), file.clone()]).finish();
+        assert!(code == Some(0) && said.ends_with("1 site, no mistakes\n"), "{said}");
+        warned
+    };
+    let check = |words: [&str; 2]| {
+        place.check(LISTEN, &site, "true", "applications", words);
+        let warned = warned();
+        let head = format!("warning: {socket}: ");
+        assert!(warned.starts_with(&head) && warned.contains(words[0]), "{warned}");
+        assert!(warned.contains("\n  = help: ") && warned.contains(words[1]), "{warned}");
+    };
     check(["there is no such socket", "start php-fpm"]);
     let listener = UnixListener::bind(&socket).unwrap();
     if geteuid().is_root() {
         set_mode(&socket, 0o600);
         check(["may not write there", "listen.owner"]);
+        set_mode(&socket, 0o666);
     }
+    assert_eq!(warned(), "");
     drop(listener);
     check(["nobody listens", "start php-fpm"]);
+}
+
+/// Whoever may ask the php-fpm of another site may have it do what its user can.
+#[test]
+fn sites_whose_programs_are_among_those_who_serve() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let place = Place::new();
+    let file = place.path("gannet.toml");
+    let warned = |first: &str| {
+        let site = format!(
+            "[site.default]\nroot = \"ROOT\"\nphp = {{ user = {first:?} }}\n\
+             [site.'b.test']\nroot = \"ROOT\"\nphp = {{ user = \"games\" }}"
+        );
+        let (code, all) = place.examined(LISTEN, &site, "true");
+        assert_eq!(code, Some(0), "{all:?}");
+        let is_it =
+            |found: &Value| found["cause"].as_str().unwrap().contains("other sites: b.test");
+        let (code, _, warned) = Launch::of(vec!["check".to_owned(), file.clone()]).finish();
+        assert_eq!(code, Some(0));
+        assert_eq!(all.iter().any(is_it), !warned.is_empty(), "{all:?} {warned}");
+        warned
+    };
+    assert_eq!(warned("news"), "");
+    let text = warned("www-data");
+    assert!(text.starts_with("warning: PHP of default: its programs run as www-data"), "{text}");
+}
+
+/// What PHP sends may have to lie there for a while.
+#[test]
+fn a_folder_of_large_contents_that_cannot_be_written() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let place = Place::new();
+    let socket = place.path("fpm.sock");
+    let _listener = UnixListener::bind(&socket).unwrap();
+    set_mode(&socket, 0o666);
+    let site = format!("{SITE}\nphp = {{ socket = {socket:?} }}");
+    let read_only = "exec unshare -m sh -c 'mount -t tmpfs -o ro tmpfs /var/tmp && exec \"$0\" \"$@\"' \
+                     \"$0\" \"$@\"; true";
+    place.check(LISTEN, &site, read_only, "disk", ["cannot be written there", "1777"]);
+    let words = vec!["check".to_owned(), place.path("gannet.toml")];
+    let (code, _, warned) = Launch::of(words).after(read_only).finish();
+    assert!(code == Some(0) && warned.starts_with("warning: /var/tmp: what is too"), "{warned}");
 }
 
 #[test]

@@ -7,9 +7,11 @@ use e2e::{
     Application, Client, Ending, Launch, Server,
     application::{Asked, answer, end, output, record},
 };
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with};
 use std::{
     fs,
     io::Write,
+    net::{Ipv4Addr, SocketAddrV4, TcpStream},
     os::unix::net::UnixStream,
     path::Path,
     sync::{Mutex, mpsc},
@@ -54,7 +56,7 @@ fn say(asked: &Asked, stream: &mut UnixStream) {
 #[test]
 fn a_path_is_a_program_a_file_or_for_the_program_at_the_top() {
     let (site, application) = (site(), Application::start(say));
-    let deny = "php-deny = '/files/*'\n";
+    let deny = "php-deny = ['/files/*', '/shop/up', '/dir.php/in*']\n";
     let server = serve(site.path(), &(application.setting("") + deny));
     let mut client = Client::connect(server.addr());
     let mut check = |target: &str, status: u16, expect: &str| {
@@ -75,7 +77,15 @@ fn a_path_is_a_program_a_file_or_for_the_program_at_the_top() {
     check("/hello/world?x", 200, "/index.php||x");
     check("/missing.jpg", 200, "/index.php||");
     check("/admin.php", 200, "/admin.php||");
-    check("/dir.php/inner.php/x", 200, "/dir.php/inner.php|/x|");
+    // What is denied is a folder, and not all whose names begin so, unless that is said.
+    for name in ["shop/upper/x.php", "shop/up/x.php", "dir.php/outer.php"] {
+        write(site.path(), name, "<?php SECRET");
+    }
+    check("/shop/upper/x.php", 200, "/shop/upper/x.php||");
+    check("/shop/up/x.php", 404, "");
+    check("/dir.php/outer.php/x", 200, "/dir.php/outer.php|/x|");
+    check("/dir.php/inner.php/x", 404, "");
+    check(&"/missing.php".repeat(500), 404, "");
     // What names a program that is not there is nothing, and nobody guesses.
     for target in [
         "/a.jpg/x.php",
@@ -341,6 +351,25 @@ fn one_request_too_many_is_told_to_come_again() {
     drop(release);
     assert_eq!(first.get("/c").unwrap().text(), "hello");
     server.stop();
+}
+
+/// An address that takes no connections, as behind a wall that swallows them.
+#[test]
+fn one_that_takes_no_connections_is_not_waited_for_without_end() {
+    let site = site();
+    // Nobody takes those that stand in its queue, and with them there is no room for more.
+    let listener =
+        socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+    bind(&listener, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listen(&listener, 0).unwrap();
+    let address = SocketAddrV4::try_from(getsockname(&listener).unwrap()).unwrap();
+    let _first = TcpStream::connect(address).unwrap();
+    let server = serve(site.path(), &format!("php = {{ address = '{address}' }}\n"));
+    let mut client = Client::connect(server.addr());
+    assert_eq!(client.get("/").unwrap().status, 504);
+    assert_eq!(client.get("/a.jpg").unwrap().status, 200);
+    let log = server.stop().stderr;
+    assert!(log.contains("the application does not take connections"), "{log}");
 }
 
 #[test]

@@ -140,12 +140,17 @@ fn a_reload_touches_those_that_have_changed_and_no_others() {
     assert_eq!(master(&server, "b.example"), b);
     assert_eq!(sockets(&server).len(), 2);
     // What is wrong is said, and changes nothing.
-    place.edit("workers = 2 }", "version = '5.6' }");
+    place.edit("workers = 2 }", "version = '9.9' }");
     let (code, stderr) = place.tell(&["reload"]);
     assert_eq!(code, Some(2));
-    assert!(stderr.contains("there is no php-fpm 5.6 here"), "{stderr}");
-    assert!(stderr.contains("apt install php5.6-fpm"), "{stderr}");
+    assert!(stderr.contains("there is no php-fpm 9.9 here"), "{stderr}");
+    assert!(stderr.contains("apt install php9.9-fpm"), "{stderr}");
     assert_eq!(master(&server, "b.example"), b);
+    // The version that is here can be named.
+    let version = show(&server, "b.example", "")["version"].as_str().unwrap().to_owned();
+    place.edit("'9.9'", &format!("'{version}'"));
+    assert_eq!(place.tell(&["reload"]), (Some(0), String::new()));
+    assert_eq!(show(&server, "b.example", "")["version"], *version);
     server.stop();
 }
 
@@ -256,10 +261,17 @@ fn whom_it_would_run_as_is_checked() {
         let root = folder.path();
         let php = if user.is_empty() { "true".to_owned() } else { format!("{{ {user} }}") };
         let config = format!("[site.default]\nroot = {root:?}\nphp = {php}\n");
-        let (code, _, stderr) = Launch::check(&config).finish();
-        let expect = if geteuid().is_root() { as_root } else { else_ };
-        assert_eq!(code, Some(if expect.is_empty() { 0 } else { 2 }), "{stderr}");
-        assert!(stderr.contains(expect), "{stderr}");
+        let check = |launch: Launch, expect: &str| {
+            let (code, _, stderr) = launch.finish();
+            assert_eq!(code, Some(if expect.is_empty() { 0 } else { 2 }), "{user}: {stderr}");
+            assert!(stderr.contains(expect), "{user}: {stderr}");
+        };
+        // The file is root's, and readable by nobody else.
+        let launch = Launch::check(&config).after("chmod a+r \"$2\"");
+        check(launch.as_nobody(), else_);
+        if geteuid().is_root() {
+            check(Launch::check(&config), as_root);
+        }
     }
 }
 

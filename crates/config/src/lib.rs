@@ -109,7 +109,9 @@ pub struct Quick {
 pub struct QuickPhp {
     /// The socket of who runs it; `None` where nobody does yet.
     pub socket: Option<PathBuf>,
-    /// The paths below which no program is run.
+    /// Whom its programs run as, where that has to be said.
+    pub user: Option<&'static str>,
+    /// The paths at which no program is run, as `php-deny` has them.
     pub denied: Vec<Box<str>>,
     /// Folders of other packages that its links lead to.
     pub links: Vec<PathBuf>,

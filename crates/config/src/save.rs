@@ -46,8 +46,11 @@ pub fn save(quick: &Quick) -> Option<String> {
         let _ = writeln!(text, "fallback = {}", quoted(fallback));
     }
     if let Some(php) = php {
-        text.push_str("php = true\n");
-        let denied: Vec<_> = php.denied.iter().map(|path| quoted(&format!("{path}*"))).collect();
+        let _ = match php.user {
+            Some(user) => writeln!(text, "php = {{ user = {} }}", quoted(user)),
+            None => writeln!(text, "php = true"),
+        };
+        let denied: Vec<_> = php.denied.iter().map(|path| quoted(path)).collect();
         if !denied.is_empty() {
             let _ = writeln!(text, "php-deny = [{}]", denied.join(", "));
         }

@@ -24,9 +24,11 @@ auth.file = "staff.htpasswd"
 [site."b.example"]
 root = "/srv/b"
 php = { user = "shop", version = "8.2", ini = { memory_limit = "1G" } }
-route."/c/*".php = true
 listing = true
 listing-template = "listing.html.jinja"
+[site."c.example"]
+root = "/srv/c"
+php = true
 "#;
 
 /// The parts of a plan, in an order that does not depend on how its maps are seeded.

@@ -8,6 +8,7 @@ mod processes;
 
 use crate::{greeting::counted, machine, trouble::Trouble};
 use base::text::push_json;
+use config::Plan;
 use net::identity::User;
 use std::{path::Path, process::ExitCode};
 
@@ -86,6 +87,17 @@ pub(crate) fn doctor(file: &Path, is_json: bool) -> Result<ExitCode, Trouble> {
     net::stream::say(text.as_bytes());
     let has_faults = looks.iter().flat_map(|look| &look.findings).any(|found| found.is_fault);
     Ok(ExitCode::from(if has_faults { EXIT_FAULTS } else { 0 }))
+}
+
+/// What `gannet check` warns of, for the user that serves, whom this process is: it may be meant,
+/// or be otherwise by the time the server starts.
+pub(crate) fn warnings(plan: &Plan) -> String {
+    let applications = processes::applications(plan, &Eyes::of(None)).findings;
+    let all = applications.into_iter().chain(files::spilled(plan));
+    let warn = |Finding { about, cause, cure, .. }: Finding| {
+        format!("warning: {about}: {cause}\n  = help: {cure}\n")
+    };
+    all.map(warn).collect()
 }
 
 /// For people.

@@ -4,13 +4,28 @@
 use config::QuickPhp;
 use std::path::{Path, PathBuf};
 
-/// Where applications start from: what lies in the folder, and which of its folders is served.
-const FRONT_CONTROLLERS: [(&str, &str); 2] = [("index.php", ""), ("public/index.php", "public")];
+/// Where applications start from: the program at their top, and which of the folders is served; of
+/// some only where a file tells that it is theirs. The first that is there counts.
+const FRONT_CONTROLLERS: [(Option<&str>, &str, &str); 8] = [
+    // These have a program beside the folder that is meant to be served.
+    (Some("bin/cake"), "webroot/index.php", "webroot"),
+    (Some("bin/magento"), "pub/index.php", "pub"),
+    (None, "index.php", ""),
+    (None, "public/index.php", "public"),
+    // Drupal, Bedrock, Yii and others whose parts Composer puts together.
+    (None, "web/index.php", "web"),
+    (Some("composer.json"), "docroot/index.php", "docroot"),
+    (Some("composer.json"), "htdocs/index.php", "htdocs"),
+    (Some("composer.json"), "public_html/index.php", "public_html"),
+];
 
 /// Folders that known applications keep uploads in, each with a file that tells the application.
-const UPLOADS: [(&str, &str); 2] = [
-    ("wp-includes/version.php", "/wp-content/uploads/"),
-    ("includes/DefaultSettings.php", "/images/"),
+const UPLOADS: [(&str, &str); 4] = [
+    ("wp-includes/version.php", "/wp-content/uploads/*"),
+    // WordPress as Bedrock lays it out.
+    ("wp/wp-includes/version.php", "/app/uploads/*"),
+    ("includes/DefaultSettings.php", "/images/*"),
+    ("core/lib/Drupal.php", "/sites/default/files/*"),
 ];
 
 /// Where packages of Debian link to, out of the folder of their application: a link of each, and
@@ -35,13 +50,16 @@ pub(crate) struct Application {
 
 /// The application that lies in `root`, if one does.
 pub(crate) fn application(root: &Path) -> Option<Application> {
-    let is_there = |(script, _): &&(&str, &str)| root.join(script).is_file();
-    let (script, folder) = FRONT_CONTROLLERS.iter().find(is_there)?;
+    let has = |name: &str| root.join(name).is_file();
+    let is_there = |(mark, script, _): &&(Option<&str>, &'static str, &str)| {
+        mark.is_none_or(has) && has(script)
+    };
+    let (_, script, folder) = FRONT_CONTROLLERS.iter().find(is_there)?;
     let root = if folder.is_empty() { root.to_owned() } else { root.join(folder) };
     let known = UPLOADS.iter().filter(|(file, _)| root.join(file).is_file());
     let denied = known.map(|(_, uploads)| (*uploads).into()).collect();
     let links = links(&root);
-    Some(Application { root, script, php: QuickPhp { socket: None, denied, links } })
+    Some(Application { root, script, php: QuickPhp { socket: None, user: None, denied, links } })
 }
 
 /// The folders out of `root` that links of known packages lead to.
@@ -92,14 +110,26 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "").unwrap();
         };
+        let check = |folder: &str, script: &str, denied: &[&str]| {
+            let found = application(root.path()).unwrap();
+            assert_eq!((found.root, found.script), (root.path().join(folder), script));
+            assert_eq!(found.php.denied.iter().map(|path| &**path).collect::<Vec<_>>(), denied);
+        };
         assert_eq!(application(root.path()), None);
+        write("public_html/index.php");
+        assert_eq!(application(root.path()), None, "it may be anybody's");
+        write("composer.json");
+        check("public_html", "public_html/index.php", &[]);
+        write("web/index.php");
+        write("web/core/lib/Drupal.php");
+        check("web", "web/index.php", &["/sites/default/files/*"]);
         write("public/index.php");
-        let found = application(root.path()).unwrap();
-        assert_eq!((found.root, found.script), (root.path().join("public"), "public/index.php"));
+        check("public", "public/index.php", &[]);
         write("index.php");
         write("wp-includes/version.php");
-        let found = application(root.path()).unwrap();
-        assert_eq!((&*found.root, found.script), (root.path(), "index.php"));
-        assert_eq!(found.php.denied, ["/wp-content/uploads/".into()]);
+        check("", "index.php", &["/wp-content/uploads/*"]);
+        write("webroot/index.php");
+        write("bin/cake");
+        check("webroot", "webroot/index.php", &[]);
     }
 }

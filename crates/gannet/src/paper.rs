@@ -2,7 +2,7 @@
 
 use crate::{
     arguments::{Arguments, Quick},
-    found, machine,
+    found, machine, php,
     trouble::Trouble,
     verb,
 };
@@ -69,7 +69,8 @@ pub(crate) fn save(quick: &Quick, output: Option<&Path>) -> Result<(), Trouble> 
     }
     let mut asked = verb::asked(quick)?;
     if let Some(application) = found::application(&asked.root) {
-        let found::Application { root, php, .. } = application;
+        let found::Application { root, mut php, .. } = application;
+        php.user = php::to_name(&root);
         (asked.root, asked.listing, asked.php) = (root, false, Some(php));
     }
     let text = config::save(&asked).ok_or_else(|| {

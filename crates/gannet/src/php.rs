@@ -7,7 +7,7 @@ use net::{
     identity::User,
     process::{self, Handle},
     store,
-    unix::{self, SocketFile},
+    unix::{self, SocketFile, UnixError},
 };
 use std::{
     fs::{self, DirBuilder},
@@ -27,19 +27,26 @@ use std::{
 };
 use supervisor::fpm::{self, MISSING, Word};
 
+/// The oldest php-fpm that says how it is by a socket of its own.
+const OLDEST: (u32, u32) = (8, 0);
+
 /// Where php-fpm lies.
 const FOLDERS: [&str; 4] = ["/usr/local/sbin", "/usr/sbin", "/usr/local/bin", "/usr/bin"];
 
-/// What private folders are called, before the number of the process that each is for.
+/// What private folders are called, before a number of each; and their sockets.
 const FOLDER: &str = "gannet-php-";
+const SOCKET: &str = "socket";
+
+/// One in which nobody listens after that time belongs to nobody any more.
+const BEGIN_TIME: Duration = Duration::from_secs(60);
 
 /// Time for its first word.
 const START_TIME: Duration = Duration::from_secs(20);
 
-/// One that has lived so long was healthy: the next one is started at once.
+/// One that has lived so long was healthy: the next one is started after the first of these waits.
 const HEALTHY_TIME: Duration = Duration::from_secs(2);
 
-/// The first and the longest wait otherwise.
+/// The first and the longest wait; those of ones that die young get longer.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
@@ -50,6 +57,8 @@ pub(crate) fn find(version: Option<&str>) -> Result<PathBuf, String> {
 }
 
 fn choose(mut all: Vec<((u32, u32), PathBuf)>, wanted: Option<&str>) -> Result<PathBuf, String> {
+    // Of what is called php-fpm and no more, nobody knows the version.
+    all.retain(|(version, _)| *version >= OLDEST || *version == (0, 0));
     all.sort();
     let Some(wanted) = wanted else {
         return all.pop().map(|(_, path)| path).ok_or_else(|| MISSING.to_owned());
@@ -57,6 +66,12 @@ fn choose(mut all: Vec<((u32, u32), PathBuf)>, wanted: Option<&str>) -> Result<P
     let number = version(&format!("php-fpm{wanted}"));
     let found = all.iter().position(|(version, _)| Some(*version) == number);
     found.map(|at| all.swap_remove(at).1).ok_or_else(|| {
+        if number.is_some_and(|number| number < OLDEST) {
+            return format!(
+                "php-fpm {wanted} is too old for this server to start: name 8.0 or a newer one, or \
+                 one that runs already by `socket`"
+            );
+        }
         let names: Vec<_> = all.iter().map(|(_, path)| name(path)).collect();
         let others = match names.as_slice() {
             [] => String::new(),
@@ -121,6 +136,12 @@ pub(crate) fn runner(name: Option<&str>, root: &Path) -> Result<Option<PoolUser>
     Ok(Some(PoolUser { name, number, group, groups }))
 }
 
+/// Whom to name for programs in `root` where nobody else is: where the folder is root's, nobody in
+/// particular runs what lies in it.
+pub(crate) fn to_name(root: &Path) -> Option<&'static str> {
+    runner(None, root).is_err().then_some("nobody")
+}
+
 /// A running php-fpm of this process's own. One that dies is replaced. It ends when this is
 /// dropped, or when this process ends in any other way.
 pub(crate) struct Fpm {
@@ -146,18 +167,23 @@ impl Fpm {
     pub(crate) fn start(root: &Path) -> Result<Self, String> {
         let program = find(None)?;
         let name = name(&program);
-        // Where the folder is root's, nobody in particular runs what lies in it.
-        let user = runner(None, root).or_else(|_| runner(Some("nobody"), root))?;
+        let user = runner(to_name(root), root)?;
         let all = std::env::temp_dir();
         sweep(&all);
-        let folder = all.join(format!("{FOLDER}{}", std::process::id()));
+        // No number of a process: another one, in another container, may have the same.
+        let number = net::random::bytes().map(u64::from_le_bytes).map_err(|e| e.to_string())?;
+        let folder = all.join(format!("{FOLDER}{number:016x}"));
         let failed = |error: io::Error| format!("{}: {error}", folder.display());
         DirBuilder::new().mode(0o700).create(&folder).map_err(failed)?;
-        let path = folder.join("socket");
+        let path = folder.join(SOCKET);
         let group = process::group();
         let (socket, file) = unix::listen_for_program(&path, Some(group)).map_err(|error| {
             let _ = fs::remove_dir_all(&folder);
-            format!("{}: {error:?}", path.display())
+            let why = match error {
+                UnixError::Failed(error) => error.to_string(),
+                UnixError::Taken(_) | UnixError::NoSocket => "somebody else uses it".to_owned(),
+            };
+            format!("{}: {why}", path.display())
         })?;
         let pool = Pool::quick(program, user, (path, group));
         let now = Mutex::default();
@@ -290,12 +316,22 @@ impl Drop for Fpm {
 fn sweep(all: &Path) {
     for entry in fs::read_dir(all).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let owner = name.to_str().and_then(|name| name.strip_prefix(FOLDER)?.parse::<u32>().ok());
-        let is_gone = owner.is_some_and(|owner| !Path::new(&format!("/proc/{owner}")).exists());
-        if is_gone && process::own_folder(&entry.path()) {
+        let is_one = name.to_str().is_some_and(|name| name.starts_with(FOLDER));
+        if is_one && is_left(&entry.path()) && process::own_folder(&entry.path()) {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
+}
+
+/// Whether nobody listens in that folder, nor is about to.
+fn is_left(folder: &Path) -> bool {
+    let age = fs::metadata(folder)
+        .and_then(|found| found.modified()?.elapsed().map_err(io::Error::other));
+    let is_old = age.is_ok_and(|age| age >= BEGIN_TIME);
+    is_old
+        && unix::connect_at_once(&folder.join(SOCKET)).is_err_and(|error| {
+            matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+        })
 }
 
 /// The php-fpms in these folders, each with its version.
@@ -312,19 +348,20 @@ fn name(program: &Path) -> String {
     program.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// The version in `php-fpm8.2`; zero where it is not said.
+/// The version in `php-fpm8.2`, or, as Alpine has it, `php-fpm82`; zero where it is not said.
 fn version(name: &str) -> Option<(u32, u32)> {
     let rest = name.strip_prefix("php-fpm")?;
     if rest.is_empty() {
         return Some((0, 0));
     }
-    let (major, minor) = rest.split_once('.')?;
+    let (major, minor) = rest.split_once('.').or_else(|| rest.split_at_checked(1))?;
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{fs::File, os::unix::net::UnixListener, time::SystemTime};
 
     #[test]
     fn the_newest_is_taken_or_the_one_that_is_wanted() {
@@ -336,30 +373,45 @@ mod tests {
             fs::write(folder.path().join(name), "").unwrap();
             assert_eq!(find(None).unwrap(), expect);
         };
+        fs::write(one.path().join("php-fpm7.3"), "").unwrap();
+        assert_eq!(find(None).unwrap_err(), MISSING);
+        assert!(find(Some("7.3")).unwrap_err().contains("too old"));
         add(&one, "php-fpm", "php-fpm");
         add(&two, "php-fpm8.2", "php-fpm8.2");
         add(&one, "php-fpm8.10", "php-fpm8.10");
         add(&one, "php-fpm7.4", "php-fpm8.10");
         add(&two, "php-fpm9.x", "php-fpm8.10");
+        add(&two, "php-fpm9", "php-fpm8.10");
+        add(&two, "php-fpm811", "php-fpm811");
         add(&two, "php-fpm-status", "php-fpm8.10");
         assert_eq!(find(Some("8.2")).unwrap(), "php-fpm8.2");
         let why = find(Some("8.3")).unwrap_err();
-        assert!(why.contains("php-fpm8.10") && why.contains("`apt install php8.3-fpm`"), "{why}");
+        assert!(
+            why.contains("php-fpm8.10")
+                && why.contains("php-fpm811")
+                && why.contains("`apt install php8.3-fpm`"),
+            "{why}"
+        );
     }
 
     #[test]
     fn what_a_killed_process_has_left_is_swept_up() {
         let all = tempfile::tempdir().unwrap();
-        let (gone, here) = (u32::MAX, std::process::id());
-        for owner in [gone, here] {
-            DirBuilder::new()
-                .mode(0o700)
-                .create(all.path().join(format!("{FOLDER}{owner}")))
-                .unwrap();
+        let names = ["left", "empty", "young", "used"];
+        let folder = |name: &str| all.path().join(format!("{FOLDER}{name}"));
+        let mut listening = Vec::new();
+        for name in names {
+            DirBuilder::new().mode(0o700).create(folder(name)).unwrap();
+            if name != "empty" {
+                let listener = UnixListener::bind(folder(name).join(SOCKET)).unwrap();
+                listening.extend((name == "used").then_some(listener));
+            }
+            let age = if name == "young" { Duration::ZERO } else { 2 * BEGIN_TIME };
+            let made = File::open(folder(name)).unwrap();
+            made.set_modified(SystemTime::now() - age).unwrap();
         }
         sweep(all.path());
-        let left = fs::read_dir(all.path()).unwrap().map(|entry| entry.unwrap().file_name());
-        assert_eq!(left.collect::<Vec<_>>(), [&*format!("{FOLDER}{here}")]);
+        assert_eq!(names.map(|name| folder(name).exists()), [false, false, true, true]);
     }
 
     #[test]

@@ -96,7 +96,11 @@ impl Pool {
                 // By the name of connections; of one that is kept each request is counted.
                 (None, "accepted conn") => pool.says.taken = number,
                 (Some(worker), "pid") => worker.pid = number,
-                (Some(worker), "state") => worker.is_busy = value != "Idle",
+                // One that reads a head holds a connection that is kept, as all of a request is
+                // sent at once.
+                (Some(worker), "state") => {
+                    worker.is_busy = !["Idle", "Reading headers"].contains(&value);
+                }
                 (Some(worker), "request duration") => worker.busy_us = number,
                 (Some(worker), "request method") => value.clone_into(&mut worker.method),
                 (Some(worker), "script") => value.clone_into(&mut worker.script),
@@ -145,7 +149,9 @@ mod tests {
         ************************\npid:                  11\nstate:                Running\n\
         request duration:     2500000\nrequest method:       GET\nscript:               /srv/a.php\n\n\
         ************************\npid:                  13\nstate:                Idle\n\
-        request duration:     7\nscript:               /srv/a.php\n";
+        request duration:     7\nscript:               /srv/a.php\n\n\
+        ************************\npid:                  14\nstate:                Reading headers\n\
+        request duration:     7\nrequest method:       -\nscript:               -\n";
 
     fn call(since_ms: u64, id: &str, method: &str) -> Call {
         let (id, method) = (id.to_owned(), method.to_owned());
@@ -155,7 +161,7 @@ mod tests {
     #[test]
     fn workers_are_at_the_requests_that_were_asked_just_before() {
         let mut pool = Pool::read(TOLD);
-        assert_eq!(pool.counts(), (2, 1));
+        assert_eq!(pool.counts(), (2, 2));
         let (busy, idle, busy_most, limit_reached) = (2, 1, 3, 4);
         let says = Says { busy, idle, busy_most, limit_reached, slow: 5, taken: 9 };
         assert_eq!(pool.says, says);
@@ -169,7 +175,7 @@ mod tests {
         let at = |worker: &Worker| (worker.pid, worker.call.as_ref().map(|call| call.id.clone()));
         let of = |id: &str| Some(id.to_owned());
         let all: Vec<_> = pool.workers.iter().map(at).collect();
-        assert_eq!(all, [(11, of("first")), (12, of("second")), (13, None)]);
+        assert_eq!(all, [(11, of("first")), (12, of("second")), (13, None), (14, None)]);
         let mut left: Vec<_> = calls.iter().map(|call| &*call.id).collect();
         left.sort_unstable();
         assert_eq!(left, ["other", "waits"]);
@@ -177,11 +183,11 @@ mod tests {
             String::from_utf8(words::pretty(&[("a".to_owned(), Ok(pool))], &calls, Moment(10_000)))
                 .unwrap();
         assert!(
-            text.contains("a: 2 workers busy, 1 idle, 5 requests were slow, 4 times all"),
+            text.contains("a: 2 workers busy, 2 idle, 5 requests were slow, 4 times all"),
             "{text}"
         );
         assert!(text.contains("worker 11         2.5 s  GET /x  first  /srv/a.php\n"), "{text}");
-        assert!(text.contains("worker 13      idle\nwaiting, or"), "{text}");
+        assert!(text.contains("worker 14      idle\nwaiting, or"), "{text}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::{
     advice,
     arguments::{LogFormat, Quick},
+    doctor,
     found::{self, Application},
     greeting::{self, Greeting, counted},
     machine,
@@ -121,6 +122,14 @@ pub(crate) fn asked(arguments: &Quick) -> Result<config::Quick, Trouble> {
         return Err(Trouble::new(2, message));
     }
     machine::check_folder(&root).map_err(|error| Trouble::new(2, format!("error: {error}")))?;
+    if let (true, Some(application)) = (arguments.spa, found::application(&root)) {
+        let message = format!(
+            "error: --spa has no effect beside a PHP application, whose {} answers what is not there: \
+             leave it out",
+            application.script
+        );
+        return Err(Trouble::new(2, message));
+    }
     let number = arguments.port.unwrap_or(port::PORT_DEFAULT);
     let wanted = port::named(&hosts(arguments), number);
     let log = arguments.log.map(|format| match format {
@@ -201,8 +210,10 @@ pub(crate) fn loops(wanted: Option<NonZero<usize>>) -> usize {
 }
 
 /// `gannet check FILE`: says whether `run` would serve it, and what is wrong where it would not.
+/// What may come right by itself, as others start later, is a warning.
 pub(crate) fn check(file: &Path) -> Result<(), Trouble> {
     let plan = machine::check(file)?;
+    net::stream::try_to_tell(doctor::warnings(&plan).as_bytes());
     net::stream::say(format!("{}: {}, no mistakes\n", file.display(), sites(&plan)).as_bytes());
     Ok(())
 }

@@ -14,7 +14,7 @@ use std::{
 };
 
 /// What to do where there is none.
-pub const MISSING: &str = "there is no php-fpm here (Debian: `apt install php-fpm`)";
+pub const MISSING: &str = "there is no php-fpm here: install it (Debian: `apt install php-fpm`)";
 
 /// What php-fpm calls its socket. It removes what lies there when it ends: nothing ever does.
 const SOCKET: &str = "/proc/gannet";
@@ -69,8 +69,8 @@ pub fn start(
     command.env("FPM_SOCKETS", sockets);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(end);
     process::pass_on(&mut command, [config, socket].into_iter().chain(shown).collect());
-    if let Some(PoolUser { number, group, groups, .. }) = &pool.user {
-        process::run_as(&mut command, *number, *group, groups.clone());
+    if let Some(user) = &pool.user {
+        process::run_as(&mut command, user.number, user.group, groups(user, pool.group));
     }
     // What is left of it when it has died is found by that.
     command.process_group(0);
@@ -78,6 +78,12 @@ pub fn start(
         process::bind_to_parent(&mut command);
     }
     Ok((command.spawn()?, errors))
+}
+
+/// The groups in which programs run: of the user's none whose members may ask other php-fpms, which
+/// would run for them what they like as somebody else.
+fn groups(user: &PoolUser, asking: u32) -> Vec<u32> {
+    user.groups.iter().copied().filter(|group| *group != asking).collect()
 }
 
 /// What a line of its log means; `None` where nobody needs to know.
@@ -109,7 +115,8 @@ fn settings(pool: &Pool, is_shown: bool) -> String {
          [{}]\nlisten = {SOCKET}\npm = ondemand\npm.max_children = {}\n\
          pm.process_idle_timeout = 60s\ncatch_workers_output = yes\n\
          request_slowlog_timeout = {}s\nslowlog = /proc/self/fd/2\n",
-        if name.is_empty() { "www" } else { &name },
+        // The other one is php-fpm's own.
+        if name.is_empty() || name.eq_ignore_ascii_case("global") { "www" } else { &name },
         pool.workers,
         pool.slow_seconds
     );
@@ -161,5 +168,20 @@ mod tests {
         assert!(text.contains("\npm.max_children = 3\n"), "{text}");
         assert!(text.contains("\npm.status_listen = /proc/gannet-shown\n"), "{text}");
         assert!(text.ends_with("\nphp_admin_value[memory_limit] = '1\"${x}'\n"), "{text}");
+        for name in ["global", "Global", "*"] {
+            pool.name = name.into();
+            assert!(settings(&pool, true).contains("\n[www]\n"), "{name}");
+        }
+    }
+
+    #[test]
+    fn programs_are_not_among_those_who_may_ask_others() {
+        let groups = |groups: &[u32]| {
+            let user =
+                PoolUser { name: "a".to_owned(), number: 5, group: 60, groups: groups.to_vec() };
+            super::groups(&user, 33)
+        };
+        assert_eq!(groups(&[60, 33, 7]), [60, 7]);
+        assert_eq!(groups(&[]), [0; 0]);
     }
 }

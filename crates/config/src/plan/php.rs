@@ -9,7 +9,8 @@ use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 pub struct Php {
     /// The folder that programs and files lie in, and how the latter are sent.
     pub files: Files,
-    /// Paths below which no program is run: what lies there was uploaded by somebody.
+    /// Where no program is run, as what lies there was uploaded by somebody: a path and what is
+    /// below it, or all that begins as it does before its `*`.
     pub denied: Vec<Box<str>>,
     /// Who runs programs.
     pub application: Application,
@@ -102,7 +103,13 @@ impl Php {
     /// Whether no program at `path` may be run.
     #[must_use]
     pub fn is_denied(&self, path: &[u8]) -> bool {
-        self.denied.iter().any(|prefix| path.starts_with(prefix.as_bytes()))
+        self.denied.iter().any(|denied| match denied.strip_suffix('*') {
+            Some(start) => path.starts_with(start.as_bytes()),
+            None => {
+                let rest = path.strip_prefix(denied.as_bytes());
+                rest.is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
+            }
+        })
     }
 }
 

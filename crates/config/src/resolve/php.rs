@@ -16,36 +16,22 @@ pub(crate) fn resolve(
     files: &Files,
     context: &mut Context<'_>,
 ) -> Option<plan::Php> {
-    let word = last(chain, |words| words.php.as_ref())?;
-    let is_own = chain.last().is_some_and(|own| own.php.is_some());
+    let word = said(chain)?;
     let Words { on, socket, address, send_root, time, .. } = &word.value;
-    let Words { slow, content_bytes_max, buffer_bytes_max, requests_max, .. } = &word.value;
+    let Words { slow, content_bytes_max, buffer_bytes_max, requests_max, keep, .. } = &word.value;
     if on.as_ref().is_some_and(|on| !on.value) {
         return None;
     }
-    if let Some(fallback) = last(chain, |words| words.fallback.as_ref())
-        && is_own
-        && !fallback.value.is_empty()
-    {
-        let cause = "`fallback` has no effect beside `php`: /index.php answers what is not there";
-        let mistake = Mistake::new(fallback.span, cause, "never sent");
-        context.mistakes.push(mistake.also(word.span, "PHP").help("leave it out"));
-    }
-    if let (Some(socket), Some(address), true) = (socket, address, is_own) {
-        let cause = "`address` contradicts `socket`: one php-fpm is asked";
-        context.mistakes.push(
-            Mistake::new(address.span, cause, "another one")
-                .also(socket.span, "one")
-                .help("leave one of them out"),
-        );
-    }
-    if let (Some(other), true) = (socket.as_ref().or(address.as_ref()), is_own) {
-        check_idle(&word.value, other, context);
+    // What is inherited was judged where it was typed.
+    if let Some(own) = chain.last().and_then(|own| own.php.as_ref()) {
+        check(own, chain, context);
+        check_keep(&own.value, &word.value, context);
+        check_cache(&own.value, &word.value, context);
     }
     let upstream = match (socket, address) {
         (Some(socket), _) => Some(Upstream::Unix(context.sources.path(socket))),
-        (None, Some(address)) => of_address(address, is_own, context),
-        (None, None) => own(word, files, context),
+        (None, Some(address)) => address.value.parse().ok().map(Upstream::Tcp),
+        (None, None) => own(&word, files, context),
     }?;
     let application = Application { number: context.application(&upstream), address: upstream };
     let mut php = plan::Php::of(files.clone(), application);
@@ -58,17 +44,53 @@ pub(crate) fn resolve(
     php.buffer_bytes_max =
         buffer_bytes_max.as_ref().map_or(php.buffer_bytes_max, |word| word.value);
     php.requests_max = requests_max.as_ref().map_or(php.requests_max, |word| word.value);
-    php.keep = keep(&word.value, is_own, context);
-    php.cache = cache(&word.value, is_own, context);
+    php.keep = keep.as_ref().map_or(php.keep, |word| word.value);
+    php.cache = cache(&word.value);
     Some(php)
 }
 
-/// How many connections are kept for the next request.
-fn keep(words: &Words, is_own: bool, context: &mut Context<'_>) -> usize {
-    let Words { keep: Some(keep), workers, socket, address, .. } = words else { return 0 };
+/// All that is said of PHP, from the site over every route that covers this one to the route
+/// itself: what one does not say, those before it do.
+fn said(chain: &[&Policy]) -> Option<Word<Words>> {
+    let all = chain.iter().filter_map(|words| words.php.as_ref());
+    all.cloned().reduce(|wider, own| Word { value: own.value.within(wider.value), span: own.span })
+}
+
+/// Notes what is wrong with the words of one place by themselves.
+fn check(own: &Word<Words>, chain: &[&Policy], context: &mut Context<'_>) {
+    let Words { socket, address, .. } = &own.value;
+    if let Some(fallback) = last(chain, |words| words.fallback.as_ref())
+        && !fallback.value.is_empty()
+    {
+        let cause = "`fallback` has no effect beside `php`: /index.php answers what is not there";
+        let mistake = Mistake::new(fallback.span, cause, "never sent");
+        context.mistakes.push(mistake.also(own.span, "PHP").help("leave it out"));
+    }
+    if let (Some(socket), Some(address)) = (socket, address) {
+        let cause = "`address` contradicts `socket`: one php-fpm is asked";
+        context.mistakes.push(
+            Mistake::new(address.span, cause, "another one")
+                .also(socket.span, "one")
+                .help("leave one of them out"),
+        );
+    }
+    if let Some(address) = address
+        && address.value.parse::<SocketAddr>().is_err()
+    {
+        let cause = format!("{} is not an address with a port", quote(&address.value));
+        let mistake = Mistake::new(address.span, cause, "not an address");
+        context.mistakes.push(mistake.help("for example: `address = \"127.0.0.1:9000\"`"));
+    }
+    if let Some(other) = socket.as_ref().or(address.as_ref()) {
+        check_idle(&own.value, other, context);
+    }
+}
+
+/// Notes where more connections are to be kept than may be, by what is said here, or because of it.
+fn check_keep(own: &Words, all: &Words, context: &mut Context<'_>) {
+    let Words { keep: Some(keep), workers, socket: None, address: None, .. } = all else { return };
     let count = workers.as_ref().map_or(plan::WORKERS, |word| word.value);
-    let is_ours = socket.is_none() && address.is_none();
-    if is_ours && is_own && keep.value > count / 2 {
+    if (own.keep.is_some() || own.workers.is_some()) && keep.value > count / 2 {
         let cause = format!("`keep = {}` is more than half of the {count} `workers`", keep.value);
         let mistake = Mistake::new(keep.span, cause, "nobody else could have those");
         let help = match count / 2 {
@@ -77,36 +99,28 @@ fn keep(words: &Words, is_own: bool, context: &mut Context<'_>) -> usize {
         };
         context.mistakes.push(mistake.help(help));
     }
-    keep.value
+}
+
+/// Notes what is said here of pages that are kept, where none is.
+fn check_cache(own: &Words, all: &Words, context: &mut Context<'_>) {
+    let more = own.cache_stale.as_ref().map(|word| ("micro-cache-stale", word.span));
+    let more = more.or(own.cache_bytes_max.as_ref().map(|word| ("micro-cache-max", word.span)));
+    let is_on = all.cache.as_ref().is_some_and(|word| word.value.is_some());
+    if let (Some((name, span)), false) = (more, is_on) {
+        let cause = format!("`{name}` has no effect without `micro-cache`");
+        let mistake = Mistake::new(span, cause, "no page is kept");
+        context.mistakes.push(mistake.help("for example: `micro-cache = \"1s\"`"));
+    }
 }
 
 /// For how long pages are kept, if they are.
-fn cache(words: &Words, is_own: bool, context: &mut Context<'_>) -> Option<Cache> {
+fn cache(words: &Words) -> Option<Cache> {
     let Words { cache, cache_stale, cache_bytes_max, .. } = words;
-    let Some(time) = cache else {
-        let more = cache_stale.as_ref().map(|word| ("micro-cache-stale", word.span));
-        let more = more.or(cache_bytes_max.as_ref().map(|word| ("micro-cache-max", word.span)));
-        if let (Some((name, span)), true) = (more, is_own) {
-            let cause = format!("`{name}` has no effect without `micro-cache`");
-            let mistake = Mistake::new(span, cause, "no page is kept");
-            context.mistakes.push(mistake.help("for example: `micro-cache = \"1s\"`"));
-        }
-        return None;
-    };
+    let time = cache.as_ref()?.value?;
     let stale = cache_stale.as_ref().map_or(Duration::from_secs(10), |word| word.value);
     let bytes_max = cache_bytes_max.as_ref().map_or(64 << 20, |word| word.value);
     let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
-    Some(Cache { label: 0, time: time.value, stale, bytes_max })
-}
-
-fn of_address(word: &Word<String>, is_own: bool, context: &mut Context<'_>) -> Option<Upstream> {
-    let address: Option<SocketAddr> = word.value.parse().ok();
-    if address.is_none() && is_own {
-        let cause = format!("{} is not an address with a port", quote(&word.value));
-        let mistake = Mistake::new(word.span, cause, "not an address");
-        context.mistakes.push(mistake.help("for example: `address = \"127.0.0.1:9000\"`"));
-    }
-    address.map(Upstream::Tcp)
+    Some(Cache { label: 0, time, stale, bytes_max })
 }
 
 /// The php-fpm that the server starts for this site.
@@ -187,11 +201,11 @@ fn check_idle(words: &Words, other: &Word<String>, context: &mut Context<'_>) {
     }
 }
 
-/// What begins so holds no programs that are run: each a path up to its `*`.
+/// Where no programs are run: each a path, or what begins as it does before its `*`.
 fn denied(chain: &[&Policy], context: &mut Context<'_>) -> Vec<Box<str>> {
     let Some(list) = last(chain, |words| words.php_deny.as_ref()) else { return Vec::new() };
     let is_own = chain.last().is_some_and(|own| own.php_deny.is_some());
-    let mut prefixes = Vec::with_capacity(list.value.len());
+    let mut denied = Vec::with_capacity(list.value.len());
     for word in &list.value {
         let prefix = word.value.strip_suffix('*').unwrap_or(&word.value);
         let path = Path::parse(prefix).ok();
@@ -201,7 +215,7 @@ fn denied(chain: &[&Policy], context: &mut Context<'_>) -> Vec<Box<str>> {
             let mistake = Mistake::new(word.span, cause, "matches nothing");
             context.mistakes.push(mistake.help("for example: `php-deny = \"/uploads/*\"`"));
         }
-        prefixes.push(prefix.into());
+        denied.push(word.value.as_str().into());
     }
-    prefixes
+    denied
 }

@@ -2,14 +2,14 @@
 
 use crate::{
     ini_kind::{Ini, IniMap},
-    kind::{Count, Flag, Size, Text, Time},
+    kind::{Count, Flag, OrNone, Size, Text, Time},
     setting::{At, Preset, Section, Setting},
     source::Word,
 };
 use std::time::Duration;
 
 /// What was typed of PHP.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Php {
     pub(crate) on: Option<Word<bool>>,
     pub(crate) socket: Option<Word<String>>,
@@ -25,9 +25,59 @@ pub(crate) struct Php {
     pub(crate) buffer_bytes_max: Option<Word<u64>>,
     pub(crate) requests_max: Option<Word<usize>>,
     pub(crate) keep: Option<Word<usize>>,
-    pub(crate) cache: Option<Word<Duration>>,
+    pub(crate) cache: Option<Word<Option<Duration>>>,
     pub(crate) cache_stale: Option<Word<Duration>>,
     pub(crate) cache_bytes_max: Option<Word<u64>>,
+}
+
+impl Php {
+    /// These words, and of those that hold for more the ones that these say nothing of. Where these
+    /// name a php-fpm that runs already, nothing that is said of one that is started holds, nor the
+    /// other way round.
+    pub(crate) fn within(self, mut wider: Self) -> Self {
+        if self.socket.is_some() || self.address.is_some() {
+            (wider.socket, wider.address) = (None, None);
+            (wider.version, wider.user, wider.workers, wider.ini) = (None, None, None, None);
+        }
+        let is_started = self.version.is_some() || self.user.is_some();
+        if is_started || self.workers.is_some() || self.ini.is_some() {
+            (wider.socket, wider.address) = (None, None);
+        }
+        Self {
+            // A table that does not say so is on, whatever was said before.
+            on: self.on,
+            socket: self.socket.or(wider.socket),
+            address: self.address.or(wider.address),
+            version: self.version.or(wider.version),
+            user: self.user.or(wider.user),
+            workers: self.workers.or(wider.workers),
+            ini: with(self.ini, wider.ini),
+            send_root: self.send_root.or(wider.send_root),
+            slow: self.slow.or(wider.slow),
+            time: self.time.or(wider.time),
+            content_bytes_max: self.content_bytes_max.or(wider.content_bytes_max),
+            buffer_bytes_max: self.buffer_bytes_max.or(wider.buffer_bytes_max),
+            requests_max: self.requests_max.or(wider.requests_max),
+            keep: self.keep.or(wider.keep),
+            cache: self.cache.or(wider.cache),
+            cache_stale: self.cache_stale.or(wider.cache_stale),
+            cache_bytes_max: self.cache_bytes_max.or(wider.cache_bytes_max),
+        }
+    }
+}
+
+/// The settings of PHP's own in both, those of the first in place of others of their name.
+fn with(own: Option<Word<Ini>>, wider: Option<Word<Ini>>) -> Option<Word<Ini>> {
+    let (mut own, wider) = match (own, wider) {
+        (Some(own), Some(wider)) => (own, wider),
+        (own, wider) => return own.or(wider),
+    };
+    let is_new = |(name, _): &(Word<String>, String)| {
+        own.value.iter().all(|(own, _)| own.value != name.value)
+    };
+    let more: Vec<_> = wider.value.into_iter().filter(is_new).collect();
+    own.value.extend(more);
+    Some(own)
 }
 
 /// The settings of `php`.
@@ -135,17 +185,17 @@ pub(crate) const PHP: Section<Php> = Section {
             doc: "The most connections to php-fpm that are kept for the next request, by all worker \
                   processes together. Each holds one of its workers, so half of `workers` is the \
                   most.",
-            preset: Preset::Words("none: each request has a connection of its own"),
+            preset: Preset::Value("0"),
             example: "2",
-            value: &At(Count(1..=2048), |php: &mut Php| &mut php.keep),
+            value: &At(Count(0..=2048), |php: &mut Php| &mut php.keep),
         },
         Setting {
             name: "micro-cache",
             doc: "Time for which a page is kept that is the same for everybody, unless the program \
                   says less: for requests without a cookie, a password or content.",
-            preset: Preset::Words("none is kept"),
+            preset: Preset::Value(r#""""#),
             example: r#""1s""#,
-            value: &At(Time(100..=86_400_000), |php: &mut Php| &mut php.cache),
+            value: &At(OrNone(Time(100..=86_400_000)), |php: &mut Php| &mut php.cache),
         },
         Setting {
             name: "micro-cache-stale",

@@ -155,7 +155,8 @@ pub(crate) const POLICY: Section<Policy> = Section {
         Setting {
             name: "php",
             doc: "Whether PHP runs here: a program or a file where the path names one, for all else \
-                  /index.php; or a table that says by which php-fpm.",
+                  /index.php; or a table that says by which php-fpm. What the table of a route does \
+                  not say, that of its site does.",
             preset: Preset::Value("false"),
             example: r#"{ socket = "/run/php/php8.2-fpm.sock" }"#,
             value: &Record {

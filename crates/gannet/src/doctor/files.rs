@@ -75,6 +75,9 @@ pub(super) fn written(plan: &Plan, eyes: &Eyes) -> Look {
     let mut all: Vec<&Path> = logs.chain(cache).chain(sockets).collect();
     all.sort_unstable();
     all.dedup();
+    findings.extend(spilled(plan));
+    let spill = Path::new(worker::SPILL_FOLDER);
+    all.extend((!plan.applications.is_empty()).then_some(spill));
     for folder in &all {
         findings.extend(full(folder));
     }
@@ -84,6 +87,19 @@ pub(super) fn written(plan: &Plan, eyes: &Eyes) -> Look {
         well: format!("there is room in {count} that something is written to"),
         findings,
     }
+}
+
+/// Whether what is too large for memory can be written, where PHP is asked.
+pub(super) fn spilled(plan: &Plan) -> Option<Finding> {
+    let folder = Path::new(worker::SPILL_FOLDER);
+    let error = match plan.applications.is_empty() {
+        true => return None,
+        false => net::file::nameless(folder).err()?,
+    };
+    let cause = format!("what is too large for memory cannot be written there: {error}");
+    let cure = "make it a folder that everybody may write to (chmod 1777), on a disk with room; until \
+                then uploads of more than 32 KiB are 507, and programs wait for slow clients";
+    Some(Finding::fault(folder.display().to_string(), cause, cure))
 }
 
 fn full(folder: &Path) -> Option<Finding> {

@@ -2,7 +2,10 @@
 
 use super::{Eyes, Finding, Look, folders};
 use crate::greeting::counted;
-use config::{Plan, plan::Upstream};
+use config::{
+    Plan,
+    plan::{Pool, Upstream},
+};
 use std::{io::ErrorKind, net::TcpStream, os::unix::net::UnixStream, path::Path, time::Duration};
 
 /// How long an application may take to let somebody in.
@@ -25,13 +28,34 @@ pub(super) fn applications(plan: &Plan, eyes: &Eyes) -> Look {
             Some(Finding::fault(address.to_string(), cause, FPM_CURE))
         }
     });
-    let findings = findings.collect();
+    let findings = findings.chain(apart(plan, eyes)).collect();
     let started = match own.len() {
         0 => String::new(),
         count => format!(", and {} that the server starts", counted(count, "one", "ones")),
     };
     let well = counted(all.len(), "application is there", "applications are there") + &started;
     Look { kind: "applications", well, findings }
+}
+
+/// Sites whose programs may ask the php-fpms of others, as the user of those who serve, or of their
+/// group: so they can do there what they like.
+fn apart(plan: &Plan, eyes: &Eyes) -> Option<Finding> {
+    let user = |pool: &Pool| pool.user.as_ref().map(|user| user.number);
+    let is_asking = |pool: &&Pool| {
+        let user = pool.user.as_ref();
+        user.is_some_and(|user| user.number == eyes.user || user.group == pool.group)
+    };
+    let one = plan.pools.iter().find(is_asking)?;
+    let others: Vec<_> =
+        plan.pools.iter().filter(|pool| user(pool) != user(one)).map(|pool| &*pool.name).collect();
+    let name = &one.user.as_ref()?.name;
+    let cause = format!(
+        "its programs run as {name}, who may ask the php-fpms of other sites: {}",
+        others.first()?
+    );
+    let cure = "give the site a user of its own, by `user` of `php`, who is not in the group of those \
+                who serve";
+    Some(Finding::remark(format!("PHP of {}", one.name), cause, cure))
 }
 
 const FPM_CURE: &str = "start php-fpm, and have its `listen` say the same as the config here";
