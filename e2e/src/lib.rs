@@ -18,6 +18,7 @@ pub mod authority;
 pub mod binary;
 pub mod client;
 pub mod clock;
+pub mod comparison;
 pub mod database;
 pub mod dialogue;
 pub mod disk;
@@ -45,6 +46,7 @@ pub mod stalling;
 pub mod unit;
 pub mod visitor;
 pub mod webdriver;
+pub mod wordpress;
 
 pub use application::Application;
 pub use client::{Client, Ending};
@@ -62,6 +64,7 @@ pub use sites::Sites;
 pub use stage::Stage;
 pub use stalling::Stalling;
 pub use unit::Unit;
+pub use wordpress::Wordpress;
 
 use std::{
     env,

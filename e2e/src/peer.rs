@@ -80,6 +80,11 @@ impl Peer {
         UnixStream::connect(socket(self.folder.path())).ok()
     }
 
+    /// Where it listens.
+    pub fn socket(&self) -> PathBuf {
+        socket(self.folder.path())
+    }
+
     /// What it answers to `request`, the last one of its connection.
     pub fn ask(&self, request: &[u8]) -> Answer {
         ask(self.connect().expect("the peer accepts"), request)
@@ -211,6 +216,10 @@ fn nginx_with_php(root: &Path, folder: &Path, application: &Path) -> String {
         location / {{ try_files $uri $uri/ /index.php?$args; }}
         location ~ \\.php(/|$) {{
             include /etc/nginx/snippets/fastcgi-php.conf;
+            # By a Unix socket nobody has an address, which programs want to know.
+            fastcgi_param REMOTE_ADDR 127.0.0.1;
+            fastcgi_param SERVER_ADDR 127.0.0.1;
+            fastcgi_param SERVER_PORT 8080;
             fastcgi_pass unix:{};
         }}
     }}

@@ -1,10 +1,12 @@
-//! MediaWiki as Debian packages it, on SQLite: pages with short URLs, an upload, a search, and its
-//! two interfaces for programs.
+//! MediaWiki as Debian packages it, on SQLite: its installer, pages with short URLs, an upload, a
+//! search, and its two interfaces for programs; and the same by nginx.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
 use e2e::{
-    Server, give_to_server,
+    Peer, Php, Server,
+    comparison::differ,
+    give_to_server,
     visitor::{Visitor, between},
 };
 use serde_json::Value;
@@ -29,36 +31,68 @@ $wgUseImageMagick = false;
 struct Wiki(TempDir);
 
 impl Wiki {
-    fn install() -> Self {
+    /// The package in a folder of its own, which nobody has set up yet.
+    fn new() -> Self {
         let wiki = Self(e2e::folder());
         let is_copied = Command::new("cp").arg("-a").arg(PACKAGE).arg(wiki.0.path()).status();
         assert!(is_copied.unwrap().success(), "apt-get install mediawiki");
         for name in ["LocalSettings.php", "images/.htaccess"] {
             let _ = fs::remove_file(wiki.path("mediawiki").join(name));
         }
-        fs::create_dir(wiki.path("data")).unwrap();
-        let (settings, data) = (wiki.0.path().to_str().unwrap(), wiki.path("data"));
-        let done = Command::new("php")
-            .arg("/usr/share/mediawiki/maintenance/install.php")
-            .args(["--dbtype", "sqlite", "--dbname", "wiki", "--confpath", settings, "--dbpath"])
-            .arg(data)
-            .args(["--scriptpath", "", "--pass", SECRET, "Gannets", "Ann"])
-            .output()
-            .unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
-        let written = fs::read_to_string(wiki.path("LocalSettings.php")).unwrap();
-        let images = wiki.path("mediawiki/images");
-        let own = format!("$wgUploadDirectory = '{}';\n", images.display());
-        fs::write(wiki.path("LocalSettings.php"), written + SETTINGS + &own).unwrap();
         // The package looks for its settings in /etc; this one has its own.
-        let before = format!("<?php putenv('MW_CONFIG_FILE={settings}/LocalSettings.php');");
+        let settings = wiki.path("LocalSettings.php");
+        let before = format!("<?php putenv('MW_CONFIG_FILE={}');", settings.display());
         fs::write(wiki.path("before.php"), before).unwrap();
-        if rustix::process::geteuid().is_root() {
-            let owner = Command::new("chown").args(["-R", "www-data:"]).arg(wiki.0.path()).status();
-            assert!(owner.unwrap().success());
-        }
         give_to_server(wiki.0.path());
+        give_to_server(&wiki.path("mediawiki"));
+        wiki.clear();
         wiki
+    }
+
+    /// Takes away what is kept of it.
+    fn clear(&self) {
+        for name in ["data", "mediawiki/images"] {
+            let _ = fs::remove_dir_all(self.path(name));
+            fs::create_dir(self.path(name)).unwrap();
+            give_to_server(&self.path(name));
+        }
+        let _ = fs::remove_file(self.path("LocalSettings.php"));
+    }
+
+    /// Sets it up, page by page, as its installer asks.
+    fn install(&self, visitor: &Visitor) {
+        let data = self.path("data");
+        let step = |page: &str, fields: &[(&str, &str)]| {
+            let fields = [fields, &[("submit-continue", "Continue")]].concat();
+            visitor.post(&format!("/mw-config/index.php?page={page}"), &fields)
+        };
+        let first = visitor.get("/mw-config/index.php");
+        let time = between(&first, "type=\"hidden\" value=\"", "\"");
+        step("Language", &[("uselang", "en"), ("ContLang", "en"), ("LanguageRequestTime", time)]);
+        step("Welcome", &[]);
+        let database = [
+            ("DBType", "sqlite"),
+            ("sqlite_wgSQLiteDataDir", data.to_str().unwrap()),
+            ("sqlite_wgDBname", "wiki"),
+        ];
+        step("DBConnect", &database);
+        let names = [
+            ("config_wgSitename", "Gannets"),
+            ("config__NamespaceType", "site-name"),
+            ("config__AdminName", "Ann"),
+            ("config__AdminPassword", SECRET),
+            ("config__AdminPasswordConfirm", SECRET),
+            ("config__SkipOptional", "skip"),
+        ];
+        step("Name", &names);
+        let done = step("Install", &[]);
+        assert!(done.contains("Creating main page with default content"), "{done}");
+        step("Install", &[]);
+        let written = visitor.get("/mw-config/index.php?localsettings=1");
+        assert!(written.contains("$wgSitename = \"Gannets\";"), "{written}");
+        let images = self.path("mediawiki/images");
+        let own = format!("$wgUploadDirectory = '{}';\n", images.display());
+        fs::write(self.path("LocalSettings.php"), written + SETTINGS + &own).unwrap();
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -88,20 +122,17 @@ fn token(visitor: &Visitor, kind: &str) -> String {
     told["query"]["tokens"][format!("{kind}token")].as_str().unwrap().to_owned()
 }
 
-#[test]
-fn a_wiki_is_written_searched_and_read() {
-    let wiki = Wiki::install();
-    let server = wiki.serve();
-    let visitor = Visitor::of(server.addr());
+/// Logs in, writes pages, looks for them, sends a picture.
+fn work(wiki: &Wiki, visitor: &Visitor) {
     assert!(visitor.get("/").contains("MediaWiki has been installed."));
-    let word = token(&visitor, "login");
+    let word = token(visitor, "login");
     let login =
         [("action", "login"), ("lgname", "Ann"), ("lgpassword", SECRET), ("lgtoken", &word)];
-    assert_eq!(ask(&visitor, &login)["login"]["result"], "Success");
+    assert_eq!(ask(visitor, &login)["login"]["result"], "Success");
     // One page is written by the form, another one by the interface.
     let form = visitor.get("/index.php?title=Bass_Rock&action=edit");
     let field = |name: &str| {
-        let (before, _) = form.split_once(&format!("name=\"{name}\"")).expect(name);
+        let (before, _) = form.split_once(&format!("name=\"{name}\"")).unwrap();
         let tag = &form[before.rfind('<').unwrap()..];
         between(tag, "value=\"", "\"").to_owned()
     };
@@ -112,15 +143,16 @@ fn a_wiki_is_written_searched_and_read() {
     let fields: Vec<_> = hidden.chain(typed).collect();
     visitor.post("/index.php?title=Bass_Rock&action=submit", &fields);
     assert!(visitor.get("/wiki/Bass_Rock").contains("A rock full of gannets."));
-    let word = token(&visitor, "csrf");
+    let word = token(visitor, "csrf");
     let text = "Northern gannets dive from [[Bass Rock]].";
     let edit = [("action", "edit"), ("title", "Birds/Gannet?"), ("text", text), ("token", &word)];
-    assert_eq!(ask(&visitor, &edit)["edit"]["result"], "Success");
+    assert_eq!(ask(visitor, &edit)["edit"]["result"], "Success");
     let page = visitor.get("/wiki/Birds/Gannet%3F");
     assert!(page.contains("<a href=\"/wiki/Bass_Rock\""), "{page}");
     let found = visitor.get("/index.php?search=full+of+gannets&fulltext=1&ns0=1");
     assert!(found.contains("<a href=\"/wiki/Bass_Rock\""), "{found}");
-    assert!(visitor.get("/wiki/Special:RecentChanges").contains("Bass_Rock"));
+    let history = visitor.get("/index.php?title=Bass_Rock&action=history");
+    assert!(history.contains("mw-userlink"), "{history}");
     // A picture is taken in, made smaller, and sent.
     let picture = wiki.path("gannet.png");
     let draw = format!(
@@ -128,7 +160,7 @@ fn a_wiki_is_written_searched_and_read() {
         picture.display()
     );
     assert!(Command::new("php").args(["-r", &draw]).status().unwrap().success());
-    let word = token(&visitor, "csrf");
+    let word = token(visitor, "csrf");
     let upload = [("action", "upload"), ("filename", "Gannet.png"), ("token", &*word)];
     let upload = [&[("format", "json"), ("ignorewarnings", "1")], &upload[..]].concat();
     let told = visitor.upload("/api.php", &upload, ("file", &picture));
@@ -144,5 +176,47 @@ fn a_wiki_is_written_searched_and_read() {
     let rest: Value = serde_json::from_str(&visitor.get("/rest.php/v1/page/Bass_Rock")).unwrap();
     assert_eq!(rest["source"], "A rock full of gannets.");
     assert!(visitor.get("/load.php?modules=startup&only=scripts").contains("mw.loader"));
+}
+
+#[test]
+fn a_wiki_is_set_up_written_searched_and_read() {
+    let wiki = Wiki::new();
+    let server = wiki.serve();
+    let visitor = Visitor::of(server.addr());
+    wiki.install(&visitor);
+    work(&wiki, &visitor);
+    server.stop();
+}
+
+#[test]
+fn all_of_it_is_answered_as_by_nginx() {
+    let wiki = Wiki::new();
+    let before = wiki.path("before.php");
+    let php = Php::start(
+        4,
+        &format!(
+            "php_admin_flag[expose_php] = on\nphp_admin_value[auto_prepend_file] = {}\n",
+            before.display()
+        ),
+    );
+    let root = wiki.path("mediawiki");
+    let server = Server::run(&format!(
+        "[server]\nlisten = '127.0.0.1:0'\nlog = 'json'\n[site.default]\nroot = {root:?}\n\
+         links = '/usr/share/mediawiki'\nphp = {{ socket = {:?} }}\n",
+        php.socket()
+    ));
+    let nginx = Peer::nginx_with_php(&root, &php.socket());
+    let visitors = [
+        Visitor::by_name("a.example", server.addr()),
+        Visitor::by_socket("a.example", &nginx.socket()),
+    ];
+    for visitor in &visitors {
+        wiki.clear();
+        wiki.install(visitor);
+        work(&wiki, visitor);
+    }
+    let [ours, theirs] = visitors.map(|visitor| visitor.notes());
+    let differences = differ(&ours, &theirs, [&[], &[]]);
+    assert!(differences.is_empty(), "{differences}");
     server.stop();
 }

@@ -51,24 +51,22 @@ fn serve(root: &Path, php: &Php) -> Server {
 }
 
 /// What is not the same behind another server, or another time.
-const OWN: [&str; 13] = [
+const OWN: [&str; 9] = [
     "SERVER_SOFTWARE",
     "SERVER_PORT",
-    "SERVER_ADDR",
-    "REMOTE_ADDR",
     "REMOTE_PORT",
     "REQUEST_TIME",
     "REQUEST_TIME_FLOAT",
     "REQUEST_ID",
     // Who is let in, not who says so.
     "REMOTE_USER",
-    // The name of a site is the host that was asked for; with nginx it is the first of its list.
-    "SERVER_NAME",
     // That is of the connection; the content has been taken out of its chunks.
     "HTTP_TRANSFER_ENCODING",
     "HTTP_EXPECT",
-    "HTTP_HOST",
 ];
+
+/// The name of the host by which both are asked: what nginx calls its server, too.
+const HOST: &str = "a.example";
 
 fn told(body: &[u8]) -> Map<String, Value> {
     let text = String::from_utf8_lossy(body);
@@ -133,7 +131,7 @@ fn php_is_told_the_same_as_by_nginx() {
         "/%41bc",
         "/sub/../pretty",
     ] {
-        requests.push(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n"));
+        requests.push(format!("GET {target} HTTP/1.1\r\nHost: {HOST}\r\n"));
     }
     for fields in [
         "Cookie: a=b; c=d\r\n",
@@ -152,16 +150,34 @@ fn php_is_told_the_same_as_by_nginx() {
         "If-Modified-Since: Sat, 29 Oct 1994 19:43:31 GMT\r\n",
         "X--Two: 1\r\nX-9: 2\r\n",
     ] {
-        requests.push(format!("GET /x HTTP/1.1\r\nHost: localhost\r\n{fields}"));
-        requests.push(format!("GET /index.php/i HTTP/1.0\r\nHost: localhost\r\n{fields}"));
-        requests.push(format!("POST /sub/index.php/p?q=1 HTTP/1.1\r\nHost: localhost\r\n{fields}"));
+        requests.push(format!("GET /x HTTP/1.1\r\nHost: {HOST}\r\n{fields}"));
+        requests.push(format!("GET /index.php/i HTTP/1.0\r\nHost: {HOST}\r\n{fields}"));
+        requests.push(format!("POST /sub/index.php/p?q=1 HTTP/1.1\r\nHost: {HOST}\r\n{fields}"));
     }
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"] {
-        requests.push(format!("{method} /x?a=b HTTP/1.1\r\nHost: localhost\r\n"));
+        requests.push(format!("{method} /x?a=b HTTP/1.1\r\nHost: {HOST}\r\n"));
         requests.push(format!(
-            "{method} /index.php HTTP/1.1\r\nHost: localhost\r\nContent-Length: 7\r\n\
+            "{method} /index.php HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 7\r\n\
              Content-Type: application/x-www-form-urlencoded\r\n\r\na=b&c=d"
         ));
+    }
+    for line in [
+        "GET http://a.example/x?y HTTP/1.1\r\nHost: a.example\r\n",
+        "GET http://a.example HTTP/1.1\r\nHost: a.example\r\n",
+        "GET /x HTTP/1.1\r\nHost: a.example:8080\r\n",
+        "GET /x HTTP/1.1\r\nHost:   a.example  \r\n",
+        "GET /index.php/%2e/x HTTP/1.1\r\nHost: a.example\r\n",
+        "GET /index.php/%41%3f%23 HTTP/1.1\r\nHost: a.example\r\n",
+        "GET /sub/index.php/a/./b/../c HTTP/1.1\r\nHost: a.example\r\n",
+        "GET /%69ndex.php/x HTTP/1.1\r\nHost: a.example\r\n",
+        "GET /?%00 HTTP/1.1\r\nHost: a.example\r\n",
+        "GET /?a[b]=%5B&a[c]=%5D HTTP/1.1\r\nHost: a.example\r\n",
+        "GET /x HTTP/1.1\r\nHost: a.example\r\nX-Long: LONG\r\n",
+        "POST /x HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na=b\r\n0\r\n\r\n",
+        "POST /x HTTP/1.1\r\nHost: a.example\r\nContent-Length: 0\r\n\r\n",
+        "POST /x HTTP/1.1\r\nHost: a.example\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\na=b",
+    ] {
+        requests.push(line.replace("LONG", &"x".repeat(5000)));
     }
     assert!(requests.len() >= 100, "{}", requests.len());
     for request in requests {
@@ -250,7 +266,7 @@ fn where_there_is_no_php_it_is_said_and_files_are_sent_but_no_source() {
     }
     let missing = "exec unshare -m sh -c 'mount -t tmpfs none /usr/sbin && exec \"$0\" \"$@\"' \
                    \"$0\" \"$@\"; true";
-    let what_to_do = "there is no php-fpm here (Debian: `apt install php-fpm`)";
+    let what_to_do = "there is no php-fpm here: install it (Debian: `apt install php-fpm`)";
     let (site, project) = (site(), e2e::folder());
     fs::write(project.path().join("composer.json"), "{}").unwrap();
     symlink(site.path(), project.path().join("public")).unwrap();
@@ -271,7 +287,9 @@ fn where_there_is_no_php_it_is_said_and_files_are_sent_but_no_source() {
     let config = format!("[site.default]\nroot = {:?}\nphp = true\n", site.path());
     let (code, _, stderr) = Launch::check(&config).after(missing).finish();
     assert_eq!(code, Some(2));
-    assert!(stderr.contains("apt install php-fpm"), "{stderr}");
+    assert!(stderr.contains("error: there is no php-fpm here\n"), "{stderr}");
+    let help = "= help: install it (Debian: `apt install php-fpm`)\n";
+    assert!(stderr.contains(help), "{stderr}");
 }
 
 #[test]
