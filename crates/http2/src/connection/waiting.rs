@@ -5,6 +5,7 @@ use crate::{
     event::{Ended, Expiry},
     fault::{Code, Fault},
     frame,
+    limits::SLOTS_KEPT,
     stream::{Answer, Key, Stream},
 };
 use base::Moment;
@@ -18,6 +19,8 @@ impl Connection {
         if self.streams.open() == 0 {
             self.streams.shrink();
             self.decoder.settle();
+            self.ended.shrink_to(4 * SLOTS_KEPT);
+            self.late.shrink_to(4 * SLOTS_KEPT);
         }
         let parted = match self.parting {
             Parting::Announced(since) => since.after(self.limits.linger_time),
