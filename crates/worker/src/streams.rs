@@ -33,7 +33,7 @@ use control::{
     trail::{Kept, Phase},
 };
 use http2::{Event, Expiry, Given, Key, limits::WAITING_BYTES_MAX};
-use message::{Broken, Exchange, Length, Limits, Method, Request, RequestId, Slots, Status};
+use message::{Body, Broken, Exchange, Length, Limits, Method, Request, RequestId, Slots, Status};
 use std::{
     future::Future,
     mem,
@@ -275,7 +275,12 @@ impl Streams {
         let Answered { response, bandwidth, account, note, .. } = answered;
         let share = bandwidth.zip(exchange.client).map(|(limit, client)| Share::new(limit, client));
         let (status, is_head) = (response.status, exchange.request.method == Method::Head);
-        let bytes = if is_head { 0 } else { response.body.len().unwrap_or(0) };
+        let bytes = match &response.body {
+            _ if is_head => 0,
+            // It is counted as it comes.
+            Body::Stream(_) => 0,
+            body => body.len().unwrap_or(0),
+        };
         let date = turn.core.date(turn.tick);
         let how = (&date, turn.tick.now, share.is_some());
         let on = On { connection: self.name, stream: self.http.number(key), began_us };
