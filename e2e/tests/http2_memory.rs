@@ -21,6 +21,9 @@ use std::{
 /// As many streams as there may be.
 const STREAMS: u32 = 128;
 
+/// How many of them an application is asked for at once: 8 MiB by 128 KiB.
+const AT_ONCE: usize = 64;
+
 /// The numbers of those streams.
 fn streams() -> impl Iterator<Item = u32> {
     (0..STREAMS).map(|number| 1 + 2 * number)
@@ -113,10 +116,19 @@ fn listings_that_nobody_takes_wait_their_turn() {
 /// `accept: application/json`, kept out of the table.
 const ACCEPT: &[u8] = b"\x0f\x04\x10application/json";
 
+/// Serves `site` by `php`; `more` are words of that setting.
+fn serve(site: &Site, php: &Application, more: &str) -> Server {
+    site.write("index.php", b"");
+    Server::run(&format!(
+        "[server]\nlisten = {{ address = '127.0.0.1:0', http2 = true }}\nlog = 'json'\n\
+         threads = 1\nlimits.write-stall-time = '1h'\n[site.default]\nroot = {:?}\n{}",
+        site.root(),
+        php.setting(&format!("time = '1h'{more}"))
+    ))
+}
+
 #[test]
 fn applications_are_asked_when_there_is_room_for_what_they_say() {
-    /// What is asked at once: 8 MiB by 128 KiB.
-    const AT_ONCE: usize = 64;
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
     let php = Application::start(move |_, stream| {
@@ -125,13 +137,7 @@ fn applications_are_asked_when_there_is_room_for_what_they_say() {
         application::answer(stream, &text);
     });
     let site = Site::new();
-    site.write("index.php", b"");
-    let server = Server::run(&format!(
-        "[server]\nlisten = {{ address = '127.0.0.1:0', http2 = true }}\nlog = 'json'\n\
-         threads = 1\nlimits.write-stall-time = '1h'\n[site.default]\nroot = {:?}\n{}",
-        site.root(),
-        php.setting("time = '1h'")
-    ));
+    let server = serve(&site, &php, "");
     let mut client = Client::connect(server.addr());
     let all: Vec<u8> = streams().flat_map(|stream| get(stream, "/?x")).collect();
     client.send([OPENING, &windows(0), &all].concat()).unwrap();
@@ -144,4 +150,29 @@ fn applications_are_asked_when_there_is_room_for_what_they_say() {
     take_all(&mut client, made);
     assert_eq!(asked.load(Ordering::Relaxed), STREAMS as usize + 1);
     server.stop();
+}
+
+/// One request to the application may be for all who want the same page, but not while it waits
+/// for room itself.
+#[test]
+fn a_page_that_waits_for_room_is_waited_for_by_nobody_else() {
+    let php = Application::start(|_, stream| {
+        let text = [b"Content-Type: text/plain\r\n\r\n", &[b'x'; 200_000][..]].concat();
+        application::answer(stream, &text);
+    });
+    let site = Site::new();
+    let server = serve(&site, &php, ", micro-cache = '1s'");
+    let mut client = Client::connect(server.addr());
+    let all = streams().flat_map(|stream| get(stream, &format!("/?{stream}")));
+    client.send([OPENING, &windows(0), &all.collect::<Vec<_>>()].concat()).unwrap();
+    wait_for_heads(&mut client, 10);
+    let mut other = Client::connect(server.addr());
+    // Of a stream in the middle of those that wait.
+    other.send("GET /?193 HTTP/1.1\r\nHost: a.example\r\n\r\n").unwrap();
+    assert_eq!(other.response().unwrap().text().len(), 200_000);
+    take_all(&mut client, 10);
+    drop(client);
+    let lines = server.stop().lines;
+    let bytes = lines.iter().filter(|line| line["event"] == "request").map(|line| &line["bytes"]);
+    assert!(bytes.eq(vec![&serde_json::json!(200_000); STREAMS as usize + 1]), "each has its line");
 }

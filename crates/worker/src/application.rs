@@ -87,6 +87,11 @@ impl Question {
         self.php
     }
 
+    /// Asks for nobody else, as it has to wait itself: others who want the same have it asked.
+    pub(crate) fn stand_alone(&mut self) {
+        self.errand = None;
+    }
+
     /// Bytes of memory that it takes, apart from a few words for the log.
     pub(crate) fn memory_bytes(&self) -> usize {
         self.variables.memory_bytes()

@@ -119,7 +119,7 @@ impl Streams {
         let shares = self.under_way.iter().filter_map(|exchange| exchange.share.as_ref());
         let usable_at = shares.map(Share::usable_at).filter(|&usable_at| usable_at > now).min();
         if self.under_way.is_empty() {
-            self.under_way = Vec::new();
+            (self.under_way, self.listings) = (Vec::new(), Listings::default());
         }
         self.http.deadline(now).min(usable_at.unwrap_or(Moment::NEVER))
     }

@@ -114,7 +114,13 @@ impl Streams {
     pub(super) fn ask(&mut self, key: Key, turn: &mut Turn<'_>, from: &From<'_>) {
         let Some(UnderWay { work, coming, .. }) = self.find(key) else { return };
         coming.is_whole = true;
-        if matches!(work, Work::Upload(upload) if upload.is_writing()) || !self.may_ask() {
+        if matches!(work, Work::Upload(upload) if upload.is_writing()) {
+            return;
+        }
+        if !self.may_ask() {
+            if let Some(UnderWay { work: Work::Upload(upload), .. }) = self.find(key) {
+                upload.question.stand_alone();
+            }
             return;
         }
         let Some(upload) = self.take_upload(key) else { return };
