@@ -361,7 +361,8 @@ impl Source for Reader {
     }
 
     fn memory_bytes(&self) -> usize {
-        lock(&self.state).memory_bytes
+        let state = lock(&self.state);
+        state.head.bytes + state.tail.bytes
     }
 }
 
