@@ -84,11 +84,13 @@ fn what_a_dead_worker_was_at_is_told_stream_by_stream() {
     let place = place("threads = 1", "");
     let server = place.start();
     let mut client = Client::connect(server.addr());
-    // Two that wait for room, and one that has been answered.
+    // Two that wait for room, and one that has been answered: the connection has more of it than
+    // both of the others can use, whichever is first.
+    let room = frame(WINDOW_UPDATE, 0, 0, &80_000_u32.to_be_bytes());
     let asks = [get(1, "/huge.bin?secret"), get(3, "/large.bin"), get(5, "/digits.txt")].concat();
-    client.send([OPENING, &asks].concat()).unwrap();
-    let mut heads = iter::repeat_with(|| until(&mut client, HEADERS).unwrap().stream);
-    assert!(heads.any(|stream| stream == 5));
+    client.send([OPENING, &room, &asks].concat()).unwrap();
+    let mut content = iter::repeat_with(|| until(&mut client, DATA).unwrap().stream);
+    assert!(content.any(|stream| stream == 5));
     // Once it says something else, it is no more at that.
     client.send(frame(PING, 0, 0, b"and now?")).unwrap();
     until(&mut client, PING).unwrap();
