@@ -15,8 +15,12 @@ const WAIT_MOST: i64 = 12 * HOUR;
 /// The longest wait that an authority can ask for.
 const ASKED_MOST: i64 = 7 * DAY;
 
-/// How long one is left alone that has just been issued, whatever the clock says of its end.
+/// How long one is left alone that has just been issued, whatever the clock says of its end; half of
+/// its life where that is shorter.
 const ISSUED_LEAST: i64 = DAY;
+
+/// Characters at most of what went wrong: some of it others have said.
+const WHY_MAX: usize = 2000;
 
 /// How far a clock may have been set back before what was noted by it no longer counts.
 const CLOCK_SLACK: i64 = HOUR;
@@ -32,7 +36,7 @@ pub struct Term {
     pub window: Option<(i64, i64)>,
     /// When it was issued, by the clock of this machine.
     pub issued: i64,
-    /// Whether the one before was not a day old by then.
+    /// Whether the one before had just been issued by then.
     pub is_early: bool,
 }
 
@@ -43,12 +47,21 @@ impl Term {
     pub fn renewal(&self, chance: u64) -> i64 {
         let (life, usual) = self.usual();
         let (first, last) = match self.window {
-            // One that ends too late, or before it begins, is a mistake of theirs.
-            Some((first, last)) if first <= last => (first.min(usual), last.min(self.until)),
+            // One that ends too late for a second attempt, or before it begins, is a mistake of
+            // theirs.
+            Some((first, last)) if first <= last => {
+                (first.min(usual), last.min(self.until.saturating_sub(life / 10)))
+            }
             _ => (usual.saturating_sub(life / 30), usual),
         };
         let width = last.saturating_sub(first).max(0);
         first.saturating_add(share(width, chance))
+    }
+
+    /// Until when it is one that has just been issued.
+    fn least(&self) -> i64 {
+        let (life, _) = self.usual();
+        self.issued.saturating_add(ISSUED_LEAST.min(life / 2))
     }
 
     /// How long it lives, and when two thirds of that are over.
@@ -67,7 +80,7 @@ impl Term {
     /// Whether it has been issued a moment ago, by a clock that may have been set back since.
     #[must_use]
     pub fn is_new(&self, now: i64) -> bool {
-        now < self.issued.saturating_add(ISSUED_LEAST)
+        now < self.least()
     }
 }
 
@@ -82,19 +95,39 @@ pub struct Attempts {
     pub next: i64,
     /// Why it failed.
     pub why: String,
+    /// How many of them were over a proof: each time, another way is taken.
+    pub proofs: u32,
 }
 
 impl Attempts {
+    /// Of somebody who wants to be left alone for so long.
+    #[must_use]
+    pub fn paused(why: &str, asked: Duration, now: i64) -> Self {
+        let mut own = Self { failures: 1, last: now, ..Self::default() };
+        own.next = now.saturating_add(bounded(Some(asked)));
+        own.say(why);
+        own
+    }
+
     /// It has failed once more. `asked` is how long the authority wants to be left alone.
     pub fn fail(&mut self, why: &str, asked: Option<Duration>, now: i64, chance: u64) {
         let doublings = self.failures.min(16);
         let wait = WAIT_FIRST.saturating_mul(1 << doublings).min(WAIT_MOST);
-        let asked = asked.map_or(0, |time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
         let wait = wait.saturating_add(share(wait / 4, chance.rotate_left(self.failures)));
         self.failures = self.failures.saturating_add(1);
         self.last = now;
-        self.next = now.saturating_add(wait.max(asked.min(ASKED_MOST)));
-        self.why = why.lines().collect::<Vec<_>>().join(" ");
+        self.next = now.saturating_add(wait.max(bounded(asked)));
+        self.say(why);
+    }
+
+    /// Somebody wants it to be tried at once: after the first wait, whatever has gone wrong before.
+    pub fn hurry(&mut self) {
+        self.next = self.next.min(self.last.saturating_add(WAIT_FIRST));
+    }
+
+    fn say(&mut self, why: &str) {
+        let words = why.lines().collect::<Vec<_>>().join(" ");
+        self.why = words.chars().take(WHY_MAX).collect();
     }
 
     /// When to try, as far as this goes; at once where the clock was set back since.
@@ -103,15 +136,16 @@ impl Attempts {
         match self.failures {
             0 => i64::MIN,
             _ if self.last > now.saturating_add(CLOCK_SLACK) => i64::MIN,
-            _ => self.next,
+            // No wait is longer: what says so was not written by this program.
+            _ => self.next.min(self.last.saturating_add(ASKED_MOST)),
         }
     }
 
     /// As the text that is kept.
     #[must_use]
     pub fn write(&self) -> String {
-        let Self { failures, last, next, why } = self;
-        format!("failures {failures}\nlast {last}\nnext {next}\nwhy {why}\n")
+        let Self { failures, last, next, why, proofs } = self;
+        format!("failures {failures}\nproofs {proofs}\nlast {last}\nnext {next}\nwhy {why}\n")
     }
 
     /// What was kept; nothing where it cannot be understood.
@@ -124,6 +158,7 @@ impl Attempts {
                 "failures" => found.failures = value.parse().unwrap_or(0),
                 "last" => found.last = value.parse().unwrap_or(0),
                 "next" => found.next = value.parse().unwrap_or(0),
+                "proofs" => found.proofs = value.parse().unwrap_or(0),
                 "why" => value.clone_into(&mut found.why),
                 _ => {}
             }
@@ -138,10 +173,16 @@ pub fn due(term: Option<&Term>, attempts: &Attempts, now: i64, chance: u64) -> i
     let wanted = term.map_or(i64::MIN, |term| {
         let is_noted = term.issued <= now.saturating_add(CLOCK_SLACK);
         let waits = is_noted && !term.is_unwanted(now, chance);
-        let least = if waits { term.issued.saturating_add(ISSUED_LEAST) } else { i64::MIN };
+        let least = if waits { term.least() } else { i64::MIN };
         term.renewal(chance).max(least)
     });
     wanted.max(attempts.not_before(now))
+}
+
+/// The seconds for which an authority is left alone that asks for so long.
+fn bounded(asked: Option<Duration>) -> i64 {
+    let asked = asked.map_or(0, |time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
+    asked.min(ASKED_MOST)
 }
 
 /// A part of `width` that is chosen by chance.
@@ -173,7 +214,7 @@ mod tests {
             assert!((early.0..=early.1).contains(&within(early)));
             assert_eq!(within((NOW - 9, NOW - 9)), NOW - 9, "at once");
             let late = within((NOW + 80 * DAY, NOW + 200 * DAY));
-            assert!((NOW + 60 * DAY..=term.until).contains(&late));
+            assert!((NOW + 60 * DAY..=NOW + 81 * DAY).contains(&late));
             let odd = within((NOW + 10, NOW + 5));
             assert_eq!(odd, at, "it makes no sense");
         }
@@ -194,7 +235,8 @@ mod tests {
             let window = Some((NOW + DAY, NOW + DAY));
             assert!(!is_due(Term { window, ..term }));
             // What has come to its usual end may be so by a clock that is wrong.
-            assert!(!is_due(Term { until: NOW + HOUR, ..term }));
+            let until = NOW + HOUR;
+            assert!(!is_due(Term { from: until - 90 * DAY, until, ..term }));
             let next = due(Some(&Term { is_early: true, ..term }), &none, NOW, chance);
             assert_eq!(next, NOW + DAY);
         }
@@ -242,9 +284,44 @@ mod tests {
     }
 
     #[test]
+    fn one_that_lives_for_a_day_is_renewed_within_it() {
+        let life = NOW..NOW + DAY;
+        let (from, until) = (life.start, life.end);
+        let term = Term { from, until, window: None, issued: NOW, is_early: false };
+        for chance in chances() {
+            let next = due(Some(&term), &Attempts::default(), NOW, chance);
+            assert!((NOW + 15 * HOUR..=NOW + 16 * HOUR).contains(&next), "{}", next - NOW);
+        }
+        assert!(term.is_new(NOW + 11 * HOUR) && !term.is_new(NOW + 12 * HOUR));
+    }
+
+    #[test]
+    fn what_is_noted_holds_nobody_up_for_more_than_a_week() {
+        let spoilt = Attempts { failures: 3, last: NOW, next: i64::MAX, ..Attempts::default() };
+        assert_eq!(due(None, &spoilt, NOW, 7), NOW + ASKED_MOST);
+        let paused = Attempts::paused("too many", Duration::MAX, NOW);
+        assert_eq!((paused.not_before(NOW), &*paused.why), (NOW + ASKED_MOST, "too many"));
+        let paused = Attempts::paused("too many", Duration::from_secs(60), NOW);
+        assert_eq!(paused.not_before(NOW), NOW + 60);
+        assert!(paused.not_before(NOW - 2 * HOUR) < NOW - 2 * HOUR, "the clock was set back");
+    }
+
+    #[test]
+    fn who_is_in_a_hurry_waits_for_five_minutes() {
+        let mut attempts = Attempts { failures: 9, ..Attempts::default() };
+        attempts.fail("no", None, NOW, 7);
+        assert!(attempts.next >= NOW + WAIT_MOST);
+        attempts.hurry();
+        assert_eq!(attempts.not_before(NOW), NOW + WAIT_FIRST);
+        attempts.hurry();
+        assert_eq!(attempts.not_before(NOW), NOW + WAIT_FIRST);
+    }
+
+    #[test]
     fn what_is_kept_comes_back() {
         let mut attempts = Attempts::default();
         attempts.fail("it said:\nno, and\nonce more no", None, NOW, 7);
+        attempts.proofs = 1;
         assert_eq!(attempts.why, "it said: no, and once more no");
         assert_eq!(Attempts::read(attempts.write().as_bytes()), attempts);
         assert_eq!(Attempts::read(b"\xff\0failures x\nnext"), Attempts::default());

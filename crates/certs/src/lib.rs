@@ -29,7 +29,7 @@ pub use key::{Key, NoKey};
 pub use local::{LEAF_SECONDS, Local, stand_in};
 pub use object::Object;
 pub use order::{Wanted, Wish, introduce, obtain, renewal, revoke};
-pub use problem::Failure;
+pub use problem::{About, Failure};
 pub use session::{Hands, Method, Proof, ProofKind, Reply, Request};
 pub use update::{DnsKey, Update, is_done, update};
 pub use x509::{proof, thumbprint_of};

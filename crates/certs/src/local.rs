@@ -21,6 +21,9 @@ pub const LEAF_SECONDS: i64 = 90 * DAY;
 /// How much earlier than now something holds: the clocks of others may be late.
 const EARLIER_SECONDS: i64 = DAY;
 
+/// The same of a root, which stays: the clock of this machine may be years early as it is made.
+const ROOT_EARLIER_SECONDS: i64 = 3650 * DAY;
+
 /// The local authority.
 #[derive(Debug)]
 pub struct Local {
@@ -36,7 +39,7 @@ impl Local {
     /// There are no random bytes.
     pub fn make(name: &str, now: i64) -> Result<Self, NoKey> {
         let key = Key::generate()?;
-        let life = (now - EARLIER_SECONDS, now + ROOT_SECONDS);
+        let life = (now - ROOT_EARLIER_SECONDS, now + ROOT_SECONDS);
         let root = x509::certificate(&Purpose::Authority, &x509::name(name), &key, None, life)?;
         let facts = Facts::of(&root).ok_or(NoKey)?;
         Ok(Self { key, facts, root })
@@ -160,6 +163,7 @@ mod tests {
         assert_eq!((again.root_pem(), again.name()), (local.root_pem(), local.name()));
         assert!(!again.root_pem().contains("PRIVATE"));
         assert!(Local::load(local.root_pem().as_bytes()).is_none());
+        assert!(local.facts.from < NOW - 365 * DAY, "the clock may have been wrong");
         let other = Local::make("another", NOW).unwrap();
         let mixed = other.root_pem() + &local.pem();
         assert!(Local::load(mixed.as_bytes()).is_none(), "the key is another's");

@@ -108,13 +108,21 @@ impl Object {
     /// Whether it is for all of these hosts.
     #[must_use]
     pub fn covers(&self, hosts: &[Box<str>]) -> bool {
-        tls::certificate_in(self.pem.as_bytes()).is_some_and(|der| {
-            hosts.iter().all(|host| match host.strip_prefix("*.") {
+        self.missing(hosts).is_empty()
+    }
+
+    /// Those of these hosts that it is not for.
+    #[must_use]
+    pub fn missing<'h>(&self, hosts: &'h [Box<str>]) -> Vec<&'h str> {
+        let der = tls::certificate_in(self.pem.as_bytes());
+        let covers = |host: &str| {
+            der.as_ref().is_some_and(|der| match host.strip_prefix("*.") {
                 // Some name that it stands for.
-                Some(parent) => is_for(&der, &format!("any.{parent}")),
-                None => is_for(&der, host),
+                Some(parent) => is_for(der, &format!("any.{parent}")),
+                None => is_for(der, host),
             })
-        })
+        };
+        hosts.iter().map(|host| &**host).filter(|host| !covers(host)).collect()
     }
 }
 
@@ -136,6 +144,7 @@ mod tests {
             assert_eq!(again, object);
             assert_eq!(again.term().unwrap().window, window);
             assert!(again.covers(&hosts) && !again.covers(&["c.example".into()]));
+            assert_eq!(again.missing(&["a.example".into(), "c.example".into()]), ["c.example"]);
             // The line feed behind the last line alone may be missing.
             for end in 0..text.len() - 1 {
                 assert_eq!(Object::read(&text.as_bytes()[..end]), None, "{end}");

@@ -5,7 +5,7 @@ use crate::{
     account::{Account, encode},
     key::Key,
     object::Object,
-    problem::Failure,
+    problem::{Failure, harmless},
     session::{Hands, Proof, ProofKind, Said, Session},
     x509,
 };
@@ -62,22 +62,27 @@ pub fn obtain(
         return Err(Failure::of(format!("no certificate has more than {NAMES_MAX} names")));
     }
     let mut session = Session::begin(wanted.authority, account, hands)?;
-    let order = match place(&mut session, wanted) {
+    issue(&mut session, wanted).map_err(Failure::of_order)
+}
+
+/// Has a certificate issued by somebody who is there.
+fn issue(session: &mut Session<'_>, wanted: &Wanted<'_>) -> Result<Object, Failure> {
+    let order = match place(session, wanted) {
         // Whoever set up the authority anew has forgotten who this is.
         Err(failure) if failure.kind == "accountDoesNotExist" => {
-            register(&mut session)?;
-            place(&mut session, wanted)?
+            register(session)?;
+            place(session, wanted)?
         }
         order => order?,
     };
     let url = order.location.ok_or_else(|| Failure::of("the authority does not say where"))?;
     let mut proofs = Vec::new();
-    let proved = prove(&mut session, wanted, &order.content, &mut proofs);
+    let proved = prove(session, wanted, &order.content, &mut proofs);
     for proof in &proofs {
         session.hands().hide(proof);
     }
     proved?;
-    let (key, chain) = finalize(&mut session, wanted, &url)?;
+    let (key, chain) = finalize(session, wanted, &url)?;
     let pem = key.pem() + &chain;
     let authority = wanted.authority.to_owned();
     let before = wanted.before.and_then(Object::term);
@@ -85,7 +90,7 @@ pub fn obtain(
     let object = Object { authority, issued: wanted.now, window: None, is_early, pem };
     check(&object, wanted)?;
     // Where it cannot be asked now, it is asked later.
-    let window = window(&mut session, &object).ok().and_then(|wish| wish.window);
+    let window = window(session, &object).ok().and_then(|wish| wish.window);
     Ok(Object { window, ..object })
 }
 
@@ -204,10 +209,13 @@ fn prove(
         if content["status"] == "valid" {
             continue;
         }
-        let host = content["identifier"]["value"].as_str().unwrap_or_default().to_owned();
+        let host = wanted_host(wanted, content["identifier"]["value"].as_str())?;
         let (proof, challenge) = choose(session.account, wanted, &content, &host)?;
-        session.hands().show(&proof).map_err(|why| Failure::of(format!("{host}: {why}")))?;
+        let failed = |why: String| Failure::of(format!("{host}: {why}")).of_proof();
+        let is_shown = session.hands().show(&proof).map_err(failed);
+        // Some of it may be there where not all is.
         shown.push(proof);
+        is_shown?;
         waiting.push((host, url, challenge));
     }
     for (host, _, challenge) in &waiting {
@@ -217,10 +225,27 @@ fn prove(
         session.wait((host, url), |content| match content["status"].as_str() {
             Some("valid") => Some(Ok(())),
             Some("pending") => None,
-            _ => Some(Err(Failure::problem(host, fault(content)))),
+            _ => Some(Err(Failure::problem(host, fault(content)).of_proof())),
         })?;
     }
     Ok(())
+}
+
+/// The host that an authority wants a proof of, which is one that was asked for: nothing else that
+/// it says gets to name servers, or to a program of the operator's.
+fn wanted_host(wanted: &Wanted<'_>, found: Option<&str>) -> Result<String, Failure> {
+    let found = found.unwrap_or_default();
+    let is_it = |host: &&str| match (x509::address(host), x509::address(found)) {
+        (None, None) => host.eq_ignore_ascii_case(found),
+        (host, found) => host == found,
+    };
+    let mut hosts = wanted.hosts.iter().map(|host| host.strip_prefix("*.").unwrap_or(host));
+    hosts.find(is_it).map(|host| host.trim_matches(['[', ']']).to_owned()).ok_or_else(|| {
+        let found = harmless(found);
+        Failure::of(format!(
+            "the authority wants a proof for {found:?}, which nobody has asked for"
+        ))
+    })
 }
 
 /// The challenge that is taken up, and where the authority is told so.
@@ -282,7 +307,23 @@ fn finalize(
     })?;
     let chain = session.post(WHAT, &place, None, false)?.body;
     let chain = String::from_utf8(chain).map_err(|_| Failure::of("the chain is no PEM"))?;
-    Ok((key, chain))
+    Ok((key, certificates(&chain)))
+}
+
+/// The certificates of a PEM text, without what is said around them.
+fn certificates(text: &str) -> String {
+    const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+    const END: &str = "-----END CERTIFICATE-----";
+    let (mut out, mut is_inside) = (String::new(), false);
+    for line in text.lines().map(str::trim) {
+        is_inside |= line == BEGIN;
+        if is_inside {
+            out.push_str(line);
+            out.push('\n');
+        }
+        is_inside &= line != END;
+    }
+    out
 }
 
 /// What the authority has issued is what was wanted.
@@ -293,9 +334,32 @@ fn check(object: &Object, wanted: &Wanted<'_>) -> Result<(), Failure> {
     if !object.covers(wanted.hosts) {
         return Err(Failure::of("what was issued is for other hosts"));
     }
+    if Object::read(object.write().as_bytes()).as_ref() != Some(object) {
+        return Err(Failure::of("what was issued cannot be kept"));
+    }
     // A clock that is wrong here is no reason to refuse what is there.
     match pair.facts().is_some_and(|facts| facts.until < facts.from) {
         true => Err(Failure::of("what was issued never holds")),
         false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_around_certificates_is_not_kept() {
+        let pem = |label: &str| format!("-----BEGIN {label}-----\nabc=\n-----END {label}-----\n");
+        let one = pem("CERTIFICATE");
+        for (text, expect) in [
+            (one.clone(), one.clone()),
+            (format!("Subject: a\n{one}\nIssuer: b\n{one}# end"), one.repeat(2)),
+            (one.replace('\n', "\r\n"), one.clone()),
+            (format!("{}{one}", pem("TRUST ME")), one.clone()),
+            ("no PEM".to_owned(), String::new()),
+        ] {
+            assert_eq!(certificates(&text), expect, "{text}");
+        }
     }
 }

@@ -13,15 +13,34 @@ pub struct Failure {
     pub why: String,
     /// How long the authority wants to be left alone.
     pub wait: Option<Duration>,
+    /// What it is about.
+    pub about: About,
     /// What kind of problem it was, in the words of RFC 8555 section 6.7, where the authority has
     /// said so.
     pub(crate) kind: String,
 }
 
+/// What a failure is about, as far as that is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum About {
+    /// The authority, or the way to it: whoever else asks it fares the same.
+    #[default]
+    Authority,
+    /// This certificate was asked for too often; that need not be so of others.
+    Order,
+    /// A host could not be shown to be ours in the way that was taken.
+    Proof,
+}
+
 impl Failure {
     /// For a reason of our own.
     pub fn of(why: impl Into<String>) -> Self {
-        Self { why: why.into(), wait: None, kind: String::new() }
+        Self { why: why.into(), ..Self::default() }
+    }
+
+    /// Of somebody who wants to be left alone for so long.
+    pub fn paused(why: impl Into<String>, wait: Duration) -> Self {
+        Self { wait: Some(wait), ..Self::of(why) }
     }
 
     /// Of an answer that is none of success: its status and its content, and how long the
@@ -37,14 +56,27 @@ impl Failure {
             true => format!("{what}: the authority answered {status}"),
             false => format!("{what}: {words}"),
         };
-        Self { why, wait, kind }
+        Self { why, wait, kind, ..Self::default() }
     }
 
     /// Of a problem inside an answer.
     pub(crate) fn problem(what: &str, problem: &Value) -> Self {
         let (kind, words) = words(problem);
         let words = if words.is_empty() { "the authority does not say why" } else { &words };
-        Self { why: format!("{what}: {words}"), wait: None, kind }
+        Self { why: format!("{what}: {words}"), kind, ..Self::default() }
+    }
+
+    /// The same, about a proof.
+    pub(crate) fn of_proof(self) -> Self {
+        Self { about: About::Proof, ..self }
+    }
+
+    /// The same, of what was said of an order.
+    pub(crate) fn of_order(self) -> Self {
+        match (self.about, &*self.kind) {
+            (About::Authority, "rateLimited") => Self { about: About::Order, ..self },
+            _ => self,
+        }
     }
 }
 

@@ -11,7 +11,8 @@ const NONCES_MAX: usize = 12;
 /// How long the whole of it may take.
 const TIME: Duration = Duration::from_secs(300);
 
-/// The first wait between two looks at what the authority is doing, and the longest.
+/// The first wait between two looks at what the authority is doing, and the longest; it may ask for
+/// a longer one.
 const LOOK_FIRST: Duration = Duration::from_millis(250);
 const LOOK_MOST: Duration = Duration::from_secs(10);
 
@@ -216,12 +217,12 @@ impl<'s> Session<'s> {
             if let Some(found) = find(&content) {
                 return found;
             }
-            let time = retry_after.map_or(pause, |asked| asked.clamp(pause, LOOK_MOST));
-            let Some(left) = self.left.checked_sub(time) else {
+            if self.left.is_zero() {
                 let seconds = TIME.as_secs();
                 return Err(Failure::of(format!("{what}: not done within {seconds} seconds")));
-            };
-            self.left = left;
+            }
+            let time = retry_after.map_or(pause, |asked| asked.max(pause)).min(self.left);
+            self.left -= time;
             self.hands.pause(time);
             pause = (pause * 2).min(LOOK_MOST);
         }

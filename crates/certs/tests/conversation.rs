@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "tests say what is wrong by panicking")]
 
 use certs::{
-    Account, Failure, Hands, Key, Method, Proof, ProofKind, Reply, Request, Wanted, introduce,
-    obtain,
+    About, Account, Failure, Hands, Key, Method, Proof, ProofKind, Reply, Request, Wanted,
+    introduce, obtain,
 };
 use std::time::Duration;
 
@@ -19,6 +19,9 @@ struct Authority {
     /// Answers by the end of a URL, instead of the good ones.
     instead: Vec<(&'static str, u16, &'static str)>,
     retry_after: Option<Duration>,
+    /// Whether it finds no proof, and whether none can be shown.
+    is_dead: bool,
+    is_unshown: bool,
     /// What was asked, shown and hidden, and how long was waited.
     asked: Vec<String>,
     shown: Vec<String>,
@@ -51,6 +54,10 @@ impl Hands for Authority {
                 r#"{"status":"pending","identifier":{"value":"a.example"},"challenges":[
                 {"type":"http-01","url":"https://ca.example/challenge","token":"abc"}]}"#
             }
+            "authz" if self.is_dead => {
+                r#"{"status":"invalid","identifier":{"value":"a.example"},
+                "challenges":[{"error":{"detail":"nobody there"}}]}"#
+            }
             "authz" => r#"{"status":"valid"}"#,
             "order" => r#"{"status":"invalid","error":{"detail":"not today"}}"#,
             _ => "",
@@ -68,6 +75,9 @@ impl Hands for Authority {
     }
 
     fn show(&mut self, proof: &Proof) -> Result<(), String> {
+        if self.is_unshown {
+            return Err("no room".to_owned());
+        }
         self.shown.push(format!("{} {}", proof.kind.label(), proof.host));
         Ok(())
     }
@@ -121,7 +131,8 @@ fn what_the_authority_says_is_what_the_operator_is_told() {
         (
             "authz",
             200,
-            r#"{"status":"invalid","challenges":[{"error":{"detail":"nobody there"}}]}"#,
+            r#"{"status":"invalid","identifier":{"value":"a.example"},
+            "challenges":[{"error":{"detail":"nobody there"}}]}"#,
             "the authority offers no way",
         ),
         (
@@ -134,8 +145,16 @@ fn what_the_authority_says_is_what_the_operator_is_told() {
         (
             "authz",
             200,
-            r#"{"status":"pending","challenges":[{"type":"http-01","token":"../x"}]}"#,
+            r#"{"status":"pending","identifier":{"value":"a.example"},
+            "challenges":[{"type":"http-01","token":"../x"}]}"#,
             "has no token",
+        ),
+        (
+            "authz",
+            200,
+            r#"{"status":"pending","identifier":{"value":"a.example;reboot\n"},
+            "challenges":[{"type":"http-01","token":"x","url":"y"}]}"#,
+            "the authority wants a proof for \"a.example;reboot \", which nobody has asked for",
         ),
     ] {
         let wait = Some(Duration::from_secs(77));
@@ -154,8 +173,41 @@ fn a_challenge_that_is_never_looked_at_ends_in_minutes() {
     let mut authority = Authority { instead: vec![("authz", 200, body)], ..Authority::default() };
     let (failure, _) = ask(&mut authority, HTTP);
     assert_eq!(failure.why, "a.example: not done within 300 seconds");
-    assert!(authority.waited <= Duration::from_secs(300) && authority.asked.len() < 60);
+    assert!(authority.waited == Duration::from_secs(300) && authority.asked.len() < 60);
     assert_eq!(authority.shown, ["http-01 a.example", "hidden a.example"]);
+    // It says how long it wants to be left alone between two looks: it is, though not for ever.
+    for (asked, looks) in [(100, 4), (86_400, 2)] {
+        let (instead, wait) = (vec![("authz", 200, body)], Some(Duration::from_secs(asked)));
+        let mut authority = Authority { instead, retry_after: wait, ..Authority::default() };
+        let (failure, _) = ask(&mut authority, HTTP);
+        assert_eq!(failure.why, "a.example: not done within 300 seconds");
+        // One to begin with.
+        let found = authority.asked.iter().filter(|name| *name == "authz").count();
+        assert_eq!((found, authority.waited.as_secs()), (looks + 1, 300), "{asked}");
+    }
+}
+
+/// Who else asks it fares the same, or need not.
+#[test]
+fn it_is_known_what_a_failure_is_about() {
+    for (end, status, body, expect) in [
+        ("directory", 429, r#"{"type":"x:rateLimited"}"#, About::Authority),
+        ("account", 429, r#"{"type":"x:rateLimited"}"#, About::Authority),
+        ("new-order", 503, "", About::Authority),
+        ("new-order", 429, r#"{"type":"x:rateLimited"}"#, About::Order),
+        ("order", 429, r#"{"type":"x:rateLimited"}"#, About::Order),
+        ("authz", 500, "", About::Authority),
+    ] {
+        let instead = vec![(end, status, body)];
+        let (failure, _) = ask(&mut Authority { instead, ..Authority::default() }, HTTP);
+        assert_eq!(failure.about, expect, "{end} {status}");
+    }
+    let mut authority = Authority { is_dead: true, ..Authority::default() };
+    let (failure, _) = ask(&mut authority, HTTP);
+    assert_eq!((failure.about, &*failure.why), (About::Proof, "a.example: nobody there"));
+    let mut authority = Authority { is_unshown: true, ..Authority::default() };
+    let (failure, _) = ask(&mut authority, HTTP);
+    assert_eq!((failure.about, &*failure.why), (About::Proof, "a.example: no room"));
 }
 
 #[test]

@@ -139,11 +139,16 @@ pub fn instant(text: &str) -> Option<i64> {
         "Z" | "z" => 0,
         shift => {
             let (hours, minutes) = shift.get(1..)?.split_once(':')?;
-            let seconds = hours.parse::<i64>().ok()? * 3600 + minutes.parse::<i64>().ok()? * 60;
+            let (hours, minutes) = (hours.parse::<i64>().ok()?, minutes.parse::<i64>().ok()?);
+            let is_one = (0..24).contains(&hours) && (0..60).contains(&minutes);
+            let seconds = is_one.then(|| hours * 3600 + minutes * 60)?;
             if shift.starts_with('-') { -seconds } else { seconds }
         }
     };
     let is_one = (1..=12).contains(&month) && (1..=31).contains(&day) && (0..=9999).contains(&year);
+    // A leap second is one more.
+    let is_one = is_one && (0..=24).contains(&hour) && (0..60).contains(&minute);
+    let is_one = is_one && (0..=60).contains(&second);
     is_one.then(|| days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - shift)
 }
 
@@ -214,6 +219,9 @@ mod tests {
             ("2026-11-28T17:51:00-05:00", Some(1_795_906_260)),
             ("2026-13-28T17:51:00Z", None),
             ("2026-11-28T17:51:00", None),
+            ("2026-11-28T9223372036854775807:51:00Z", None),
+            ("2026-11-28T17:51:00+9223372036854775807:00", None),
+            ("2026-11-28T17:-1:00Z", None),
             ("yesterday", None),
         ] {
             assert_eq!(instant(text), expect, "{text}");
