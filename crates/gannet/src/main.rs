@@ -17,6 +17,7 @@ mod explain;
 mod greeting;
 mod serving;
 mod renewal;
+mod deadline;
 mod visit;
 mod walls;
 mod role;

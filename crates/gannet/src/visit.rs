@@ -1,6 +1,7 @@
 //! Visits other servers by HTTPS, as far as an authority has to be visited: one request after the
 //! other, over connections that are kept as long as they are good.
 
+use crate::deadline::{Deadline, Timed};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use certs::{Method, Reply, Request};
 use net::sandbox::reach;
@@ -9,11 +10,12 @@ use std::{
     io::{self, ErrorKind, Read, Write},
     net::{TcpStream, ToSocketAddrs},
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tls::{Trust, is_of_the_time};
 
-/// How long a server may take for a connection, for each word, and for a whole answer.
+/// How long a server may take for a connection, for each word, and for a whole answer with all that
+/// comes before it.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 const WORD_TIME: Duration = Duration::from_secs(20);
 const ANSWER_TIME: Duration = Duration::from_secs(60);
@@ -84,6 +86,8 @@ impl<S: Read + Write> Stream for S {}
 
 struct Connection {
     stream: Box<dyn Stream + Send>,
+    /// When the answer has to be there that it is at.
+    deadline: Deadline,
     /// What has come and is not used.
     unread: Vec<u8>,
 }
@@ -141,18 +145,15 @@ impl Visits {
         let mut last = "it has no address".to_owned();
         for address in addresses {
             let stream = TcpStream::connect_timeout(&address, CONNECT_TIME);
-            let ready = stream.and_then(|stream| {
-                stream.set_read_timeout(Some(WORD_TIME))?;
-                stream.set_write_timeout(Some(WORD_TIME))?;
-                stream.set_nodelay(true)?;
-                Ok(stream)
-            });
+            let ready = stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
             match ready {
                 Err(error) => last = explain(&error),
                 Ok(stream) => {
+                    let deadline = Deadline::after(ANSWER_TIME);
+                    let stream = Timed::new(stream, deadline.clone(), WORD_TIME);
                     let stream = self.trust.visit(place.host, stream);
-                    let stream = stream.map_err(|fault| fault.to_string())?;
-                    return Ok(Connection { stream: Box::new(stream), unread: Vec::new() });
+                    let stream = Box::new(stream.map_err(|fault| fault.to_string())?);
+                    return Ok(Connection { stream, deadline, unread: Vec::new() });
                 }
             }
         }
@@ -183,12 +184,12 @@ impl Visits {
         }
         head.push_str("\r\n");
         let message = [head.as_bytes(), &request.body].concat();
+        connection.deadline.set(ANSWER_TIME);
         let sent = connection.stream.write_all(&message).and_then(|()| connection.stream.flush());
         sent.map_err(Fault::Stale)?;
-        let until = Instant::now() + ANSWER_TIME;
-        let (head, closes) = connection.head(until)?;
+        let (head, closes) = connection.head()?;
         let has_body = request.method != Method::Head && !matches!(head.status, 204 | 304);
-        let body = if has_body { connection.body(&head, until) } else { Ok(Vec::new()) };
+        let body = if has_body { connection.body(&head) } else { Ok(Vec::new()) };
         let body = body.map_err(Fault::Failed)?;
         if !closes && (head.length.is_some() || head.is_chunked || !has_body) {
             self.kept.insert((place.host.to_owned(), place.port), connection);
@@ -212,7 +213,7 @@ struct Head {
 
 impl Connection {
     /// The head of the answer, and whether the connection is over after it.
-    fn head(&mut self, until: Instant) -> Result<(Head, bool), Fault> {
+    fn head(&mut self) -> Result<(Head, bool), Fault> {
         loop {
             let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
             let mut answer = httparse::Response::new(&mut fields);
@@ -243,7 +244,7 @@ impl Connection {
                 _ => return Err(Fault::Failed("its answer is no HTTP".to_owned())),
             }
             let is_first = self.unread.is_empty();
-            match self.more(until) {
+            match self.more() {
                 Ok(true) => {}
                 Ok(false) if is_first => return Err(Fault::Stale(ErrorKind::UnexpectedEof.into())),
                 Ok(false) => return Err(Fault::Failed("its answer is cut off".to_owned())),
@@ -253,15 +254,15 @@ impl Connection {
         }
     }
 
-    fn body(&mut self, head: &Head, until: Instant) -> Result<Vec<u8>, String> {
+    fn body(&mut self, head: &Head) -> Result<Vec<u8>, String> {
         if head.is_chunked {
-            return self.chunks(until);
+            return self.chunks();
         }
         match head.length {
             Some(length) if length > BODY_BYTES_MAX => Err(TOO_LONG.to_owned()),
-            Some(length) => self.exactly(length, until),
+            Some(length) => self.exactly(length),
             None => {
-                while self.more(until).map_err(|error| explain(&error))? {
+                while self.more().map_err(|error| explain(&error))? {
                     if self.unread.len() > BODY_BYTES_MAX {
                         return Err(TOO_LONG.to_owned());
                     }
@@ -271,25 +272,25 @@ impl Connection {
         }
     }
 
-    fn chunks(&mut self, until: Instant) -> Result<Vec<u8>, String> {
+    fn chunks(&mut self) -> Result<Vec<u8>, String> {
         let mut body = Vec::new();
         loop {
-            let line = self.line(until)?;
+            let line = self.line()?;
             let digits = line.split(';').next().unwrap_or_default().trim();
             let length = usize::from_str_radix(digits, 16).map_err(|_| "its answer is no HTTP")?;
             if length > BODY_BYTES_MAX - body.len() {
                 return Err(TOO_LONG.to_owned());
             }
             if length == 0 {
-                while !self.line(until)?.is_empty() {}
+                while !self.line()?.is_empty() {}
                 return Ok(body);
             }
-            body.extend(self.exactly(length, until)?);
-            self.line(until)?;
+            body.extend(self.exactly(length)?);
+            self.line()?;
         }
     }
 
-    fn line(&mut self, until: Instant) -> Result<String, String> {
+    fn line(&mut self) -> Result<String, String> {
         loop {
             if let Some(at) = self.unread.iter().position(|&byte| byte == b'\n') {
                 let line: Vec<u8> = self.unread.drain(..=at).collect();
@@ -298,19 +299,19 @@ impl Connection {
             if self.unread.len() > HEAD_BYTES_MAX {
                 return Err("its answer is no HTTP".to_owned());
             }
-            self.must_come(until)?;
+            self.must_come()?;
         }
     }
 
-    fn exactly(&mut self, count: usize, until: Instant) -> Result<Vec<u8>, String> {
+    fn exactly(&mut self, count: usize) -> Result<Vec<u8>, String> {
         while self.unread.len() < count {
-            self.must_come(until)?;
+            self.must_come()?;
         }
         Ok(self.unread.drain(..count).collect())
     }
 
-    fn must_come(&mut self, until: Instant) -> Result<(), String> {
-        match self.more(until) {
+    fn must_come(&mut self) -> Result<(), String> {
+        match self.more() {
             Ok(true) => Ok(()),
             Ok(false) => Err("its answer is cut off".to_owned()),
             Err(error) => Err(explain(&error)),
@@ -318,10 +319,7 @@ impl Connection {
     }
 
     /// Reads on; false at the end.
-    fn more(&mut self, until: Instant) -> io::Result<bool> {
-        if Instant::now() > until {
-            return Err(ErrorKind::TimedOut.into());
-        }
+    fn more(&mut self) -> io::Result<bool> {
         let mut room = [0; 16 * 1024];
         loop {
             match self.stream.read(&mut room) {
@@ -412,10 +410,10 @@ mod tests {
 
     fn answer(text: &str, step: usize) -> Result<Vec<u8>, String> {
         let pieces = text.as_bytes().chunks(step).map(<[u8]>::to_vec).collect();
-        let mut connection = Connection { stream: Box::new(Said(pieces)), unread: Vec::new() };
-        let until = Instant::now() + ANSWER_TIME;
-        match connection.head(until) {
-            Ok((head, _)) => connection.body(&head, until),
+        let (deadline, unread) = (Deadline::after(ANSWER_TIME), Vec::new());
+        let mut connection = Connection { stream: Box::new(Said(pieces)), deadline, unread };
+        match connection.head() {
+            Ok((head, _)) => connection.body(&head),
             Err(Fault::Stale(error)) => Err(format!("stale: {error}")),
             Err(Fault::Failed(why)) => Err(why),
         }
