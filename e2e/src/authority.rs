@@ -95,6 +95,10 @@ pub struct Manner {
     pub retry_after: u8,
     /// The zone that its name server has, a real one, in the place of one that knows every name.
     pub zone: Option<&'static str>,
+    /// Whether it looks for proofs at port 80 where nobody is.
+    pub has_no_http: bool,
+    /// The host that it issues no certificate for.
+    pub blocked: Option<&'static str>,
 }
 
 /// The name and the key of an account that such an authority has given one.
@@ -110,9 +114,9 @@ impl Authority {
         (http, tls): (u16, u16),
         manner: Manner,
     ) -> Self {
-        let Manner { bad_nonces, is_external, retry_after, zone } = manner;
+        let Manner { bad_nonces, is_external, retry_after, zone, .. } = manner;
         certificates.make_for(365, "pebble", "ec", &[&format!("localhost,IP:{address}")]);
-        let [port, management, dns, names] = free_ports(address);
+        let [port, management, dns, names, nowhere] = free_ports(address);
         let file = certificates.path("pebble.json");
         let path = |name: &str| certificates.path(name).display().to_string();
         let config = json!({ "pebble": {
@@ -120,11 +124,12 @@ impl Authority {
             "managementListenAddress": format!("{address}:{management}"),
             "certificate": path("pebble.pem"),
             "privateKey": path("pebble.key"),
-            "httpPort": http,
+            "httpPort": if manner.has_no_http { nowhere } else { http },
             "tlsPort": tls,
             "ocspResponderURL": "",
             "externalAccountBindingRequired": is_external,
             "externalAccountMACKeys": { EXTERNAL.0: EXTERNAL.1 },
+            "domainBlocklist": manner.blocked.into_iter().collect::<Vec<_>>(),
             "certificateValidityPeriod": 90 * 86_400,
             "retryAfter": { "authz": retry_after, "order": retry_after },
         } });

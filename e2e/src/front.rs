@@ -41,6 +41,8 @@ struct Inner {
     asked: Mutex<Vec<(String, Value)>>,
     /// For how many seconds it wants to be left alone, if it does.
     refuses: Mutex<Option<u64>>,
+    /// The same of orders for one host.
+    refuses_host: Mutex<Option<(String, u64)>>,
     /// What is known of certificates, and when all are to be renewed, whatever that is.
     books: Books,
     renewal: Mutex<Option<String>>,
@@ -63,6 +65,7 @@ impl Front {
             config: Arc::new(config.unwrap()),
             asked: Mutex::default(),
             refuses: Mutex::default(),
+            refuses_host: Mutex::default(),
             books: authority.books.clone(),
             renewal: Mutex::default(),
             now: AtomicU64::new(0),
@@ -98,6 +101,16 @@ impl Front {
     /// Says 429 to everybody from now on, and to come back in so many seconds; or no longer.
     pub fn refuse(&self, seconds: Option<u64>) {
         *self.0.refuses.lock().unwrap() = seconds;
+    }
+
+    /// Says 429 to whoever wants a certificate for that host, and to come back in so many seconds.
+    pub fn refuse_host(&self, host: &str, seconds: u64) {
+        *self.0.refuses_host.lock().unwrap() = Some((host.to_owned(), seconds));
+    }
+
+    /// How often it was asked for a certificate for that host.
+    pub fn orders_of(&self, host: &str) -> usize {
+        self.asked("/order-plz").iter().filter(|order| is_for(order, host)).count()
     }
 
     /// Says that certificates are to be renewed at that time, as RFC 3339 writes it.
@@ -161,14 +174,15 @@ impl Inner {
         let text = String::from_utf8_lossy(head);
         let mut words = text.split(' ');
         let (method, path) = (words.next().unwrap(), words.next().unwrap());
-        self.asked.lock().unwrap().push((path.to_owned(), payload(body)));
+        let wish = payload(body);
+        self.asked.lock().unwrap().push((path.to_owned(), wish.clone()));
         if let Some(seconds) = *self.refuses.lock().unwrap() {
-            let problem = json!({
-                "type": "urn:ietf:params:acme:error:rateLimited",
-                "detail": "too many new orders of late",
-            });
-            let more = format!("Retry-After: {seconds}\r\n");
-            return Ok(message(429, &more, problem.to_string().as_bytes()));
+            return Ok(refusal(seconds, "too many new orders of late"));
+        }
+        if let Some((host, seconds)) = &*self.refuses_host.lock().unwrap()
+            && is_for(&wish, host)
+        {
+            return Ok(refusal(*seconds, "too many certificates for this host of late"));
         }
         if path.starts_with("/renewal") {
             let wanted = self.renewal.lock().unwrap().clone();
@@ -198,6 +212,18 @@ impl Inner {
         let digits: String = number.iter().map(|byte| format!("{byte:02x}")).collect();
         if self.books.certificate(&digits)["Status"] == "Revoked" { AT_ONCE } else { LATER }
     }
+}
+
+/// Whether an order is for that host.
+fn is_for(order: &Value, host: &str) -> bool {
+    let mut all = order["identifiers"].as_array().into_iter().flatten();
+    all.any(|one| one["value"] == host)
+}
+
+fn refusal(seconds: u64, why: &str) -> Vec<u8> {
+    let problem = json!({ "type": "urn:ietf:params:acme:error:rateLimited", "detail": why });
+    let more = format!("Retry-After: {seconds}\r\n");
+    message(429, &more, problem.to_string().as_bytes())
 }
 
 fn message(status: u16, fields: &str, body: &[u8]) -> Vec<u8> {

@@ -5,7 +5,7 @@ use crate::{
     authority::{Authority, Manner, free_ports, own_address},
     eventually,
     front::Front,
-    place,
+    look, place,
     process::Process,
     secure::{Certificates, Visitor, number_and_end},
 };
@@ -28,6 +28,8 @@ pub struct Place {
     pub certificates: Certificates,
     /// The address.
     pub address: Ipv4Addr,
+    /// The port at which the server itself is looked at.
+    pub admin: u16,
 }
 
 impl Deref for Place {
@@ -43,18 +45,20 @@ impl Place {
     #[expect(clippy::new_without_default, reason = "it makes folders; that is no default value")]
     pub fn new() -> Self {
         let (place, certificates) = (crate::Place::new(""), Certificates::new());
-        Self { place, certificates, address: own_address() }
+        let address = own_address();
+        let [admin] = free_ports(address);
+        Self { place, certificates, address, admin }
     }
 
     /// Writes a config with these sites, each with what it says about its TLS.
     pub fn set(&self, (http, tls): (u16, u16), server: &str, sites: &[(&str, &str)]) {
-        let (root, address) = (self.site.root_text(), self.address);
+        let (root, address, admin) = (self.site.root_text(), self.address, self.admin);
         let sites = sites
             .iter()
             .map(|(host, tls)| format!("[site.\"{host}\"]\nroot = {root:?}\ntls = {tls}\n"));
         let text = format!(
             "[server]\nlisten = [{{ address = \"{address}:{tls}\", tls = true }}, \
-             \"{address}:{http}\"]\nlog = \"json\"\n{}\
+             \"{address}:{http}\"]\nlog = \"json\"\nadmin = \"{address}:{admin}\"\n{}\
              [server.certificates]\nfolder = \"kept\"\n{server}\n{}",
             place::ERROR_LOG,
             sites.collect::<String>()
@@ -71,6 +75,11 @@ impl Place {
     fn told(&self, verb: &str) -> Value {
         let said: Value = serde_json::from_str(&self.order(&[verb, "--json"])).unwrap();
         said["certificates"].clone()
+    }
+
+    /// What `/status` says of all certificates at the address of `admin`.
+    fn seen(&self) -> Value {
+        look::json((self.address, self.admin).into(), "/status")["certificates"].clone()
     }
 
     /// What `gannet certs` says of the first certificate.
@@ -210,8 +219,9 @@ impl Issuing {
             last.is_ok()
         };
         assert!(eventually(agrees), "{last:?}: {}", self.place.log());
-        let is_same = || self.place.told("certs") == self.place.told("status");
-        assert!(eventually(is_same), "{} {}", self.place.told("certs"), self.place.told("status"));
+        let all = || [self.place.told("certs"), self.place.told("status"), self.place.seen()];
+        let is_same = |[one, two, three]: [Value; 3]| one == two && two == three;
+        assert!(eventually(|| is_same(all())), "{:#?}", all());
         assert!(!self.place.order(&["certs"]).contains("last error"));
     }
 

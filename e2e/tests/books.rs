@@ -4,13 +4,18 @@
 #![allow(clippy::unwrap_used, reason = "tests say what is wrong by panicking")]
 
 use e2e::{
+    Launch, NOBODY,
     authority::Manner,
     clock, eventually,
     issuing::{DAY, Issuing, issuer, serves},
     secure::{SecureClient, number_and_end},
 };
 use serde_json::Value;
-use std::{fs, net::Ipv4Addr, os::unix::fs::chown};
+use std::{
+    fs,
+    net::Ipv4Addr,
+    os::unix::fs::{MetadataExt, chown},
+};
 
 const HOUR: i32 = 3_600;
 
@@ -54,6 +59,50 @@ fn a_certificate_that_is_taken_back_is_replaced() {
         assert_eq!(books.issued(), [first, shown(&issuing)]);
         assert_eq!(guest.get("/digits.txt").unwrap().status, 200, "nobody is turned out");
         server.stop();
+    }
+}
+
+/// Whoever has another key is somebody else, whatever the one before was called.
+#[test]
+fn the_key_of_an_account_may_be_taken_away() {
+    let issuing = Issuing::new(Manner::default());
+    let server = issuing.serve("", &[SITE]);
+    assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.log());
+    server.stop();
+    fs::remove_file(issuing.place.path("kept/account.pem")).unwrap();
+    let server = issuing.serve("", &[SITE]);
+    clock::set_ahead(issuer(&server), 61 * DAY);
+    let books = &issuing.authority.books;
+    assert!(eventually(|| books.issued().len() == 2), "{}", issuing.place.log());
+    issuing.check_books(&["a.test"]);
+    server.stop();
+}
+
+/// Root looks after a folder of another user's, such as one of a service: that one reads what root
+/// has made there.
+#[test]
+fn what_root_makes_for_another_user_is_that_users() {
+    let issuing = Issuing::new(Manner::default());
+    let server = issuing.serve("", &[SITE]);
+    assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.log());
+    server.stop();
+    let kept = issuing.place.path("kept");
+    let file = kept.join("sites/a.test.pem");
+    for path in [&kept, &kept.join("sites"), &file] {
+        chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    fs::remove_file(kept.join("sites/a.test.lock")).unwrap();
+    issuing.place.order(&["certs", "--revoke", "a.test"]);
+    assert!(fs::read_to_string(&file).unwrap().contains("\nwindow 0 0\n"), "it is noted");
+    let home = issuing.place.path("home").display().to_string();
+    let words = ["trust", "--only-browsers", "--folder", kept.to_str().unwrap()];
+    let launch = Launch::of(words.map(str::to_owned).to_vec()).env("HOME", &home);
+    let (code, _, stderr) = launch.finish();
+    assert_eq!((code, &*stderr), (Some(0), ""));
+    for name in ["sites/a.test.pem", "sites/a.test.lock", "authority.pem"] {
+        let found = fs::metadata(kept.join(name)).unwrap();
+        let expect = (NOBODY, NOBODY, 0o600);
+        assert_eq!((found.uid(), found.gid(), found.mode() & 0o777), expect, "{name}");
     }
 }
 

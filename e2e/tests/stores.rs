@@ -10,7 +10,8 @@ use e2e::{
     eventually,
     issuing::{DAY, Issuing, issuer, serves},
 };
-use std::fs;
+use rustix::fs::{FlockOperation, flock};
+use std::fs::{self, File};
 
 /// Where Pebble takes orders.
 const ORDER: &str = "/order-plz";
@@ -92,11 +93,12 @@ fn a_folder_that_is_only_read_holds_nothing_up_and_is_filled_once_it_is_not() {
 
 /// Another server of the same sites that keeps its certificates in the same folder.
 fn other(issuing: &Issuing) -> Server {
-    let [http, tls] = free_ports(issuing.place.address);
+    let [http, tls, admin] = free_ports(issuing.place.address);
     let text = fs::read_to_string(issuing.place.config()).unwrap();
     let port = |port: u16| format!("{}:{port}\"", issuing.place.address);
     let text = text.replace(&port(issuing.ports.0), &port(http));
     let text = text.replace(&port(issuing.ports.1), &port(tls));
+    let text = text.replace(&port(issuing.place.admin), &port(admin));
     let file = issuing.place.path("other.toml");
     fs::write(&file, text.replace("errors.log", "others.log")).unwrap();
     Launch::of(vec!["run".to_owned(), file.to_str().unwrap().to_owned()]).start()
@@ -143,4 +145,23 @@ fn servers_that_share_a_folder_order_each_certificate_once() {
     assert_eq!(issuing.authority.books.orders(), orders());
     issuing.check_books(&hosts);
     servers.into_iter().for_each(|server| drop(server.stop()));
+}
+
+/// 81 of the threats: who stops while it has a turn, and lives, holds nobody up past a quarter of
+/// an hour; here it is a second.
+#[test]
+fn who_hangs_with_a_turn_holds_no_other_up_for_ever() {
+    let issuing = Issuing::new(Manner::default());
+    let server = issuing.serve("", &[SITE]);
+    assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.log());
+    let lock = File::open(issuing.place.path("kept/sites/a.test.lock")).unwrap();
+    // As one that is frozen would have it.
+    flock(&lock, FlockOperation::LockExclusive).unwrap();
+    server.stop();
+    let server = issuing.place.launch().env("GANNET_FAIL", "turn=set:1").start();
+    clock::set_ahead(issuer(&server), 61 * DAY);
+    let is_renewed = || issuing.authority.books.issued().len() == 2;
+    assert!(eventually(is_renewed), "{}", issuing.place.log());
+    issuing.check_books(&["a.test"]);
+    server.stop();
 }

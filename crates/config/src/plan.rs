@@ -45,7 +45,7 @@ pub use route::{Bandwidth, Branch, Case, Node, Policy, Rewrite, Route, Routes};
 pub use template::{RenderError, Template, Value};
 pub use tls::{
     AUTHORITY_FILE, Authorities, Authority, Certificate, DnsServer, Issuer, Issuing, Pem, Secret,
-    Tls, TlsVersion, Wanted, Way,
+    Tls, TlsVersion, Wanted, Way, file_of,
 };
 pub use values::{ErrorValues, ListingEntry, ListingValues};
 

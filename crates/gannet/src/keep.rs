@@ -5,6 +5,7 @@
 //!   next-authority.pem    the one that takes its place, in the last year of its life
 //!   account.pem           the key by which authorities of the world are asked
 //!   accounts/HASH         what one of those calls it
+//!   accounts/HASH.pause   until when one of those wants to be left alone, and why
 //!   sites/HOST.pem        a certificate with its key, and who has issued it
 //!   sites/HOST.lock       whose turn it is to ask for that
 //!   attempts/HOST         what went wrong of late, and when to try once more
@@ -14,20 +15,18 @@
 //! brought to the disk, and moved there.
 
 use base::stable;
-use certs::{Attempts, Key, Local, Object};
-use config::plan::AUTHORITY_FILE;
-use net::stat::Room;
+use certs::{Attempts, Key, Local, Object, Term};
+use config::plan::{AUTHORITY_FILE, Issuing, file_of};
+use net::{process, stat::Room};
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, ErrorKind, Write},
     os::{
-        fd::OwnedFd,
-        unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+        fd::{AsFd, OwnedFd},
+        unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown},
     },
     path::{Path, PathBuf},
-    process,
-    sync::atomic::{AtomicU64, Ordering},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 /// Who may read what is kept: its owner.
@@ -36,6 +35,22 @@ const FOLDER_MODE: u32 = 0o700;
 
 const NEXT_AUTHORITY: &str = "next-authority.pem";
 const ACCOUNT: &str = "account.pem";
+const ACCOUNTS: &str = "accounts";
+const ATTEMPTS: &str = "attempts";
+const SITES: &str = "sites";
+
+/// How notes of who wants to be left alone end.
+pub(crate) const PAUSE: &str = "pause";
+
+/// Seconds that whoever has a turn may take: longer than all that is done in one, unless a program
+/// of the operator's is slow. Then others go on without.
+const TURN_SECONDS: u64 = 15 * 60;
+
+/// How old what is written beside its place may become. By then it is nobody's: whoever has written
+/// it was killed.
+const BESIDE_SECONDS: i64 = 60 * 60;
+
+const NO_AUTHORITY: &str = "is no authority: put it back, or remove it and have another one made";
 
 /// The folder.
 #[derive(Clone, Debug)]
@@ -50,11 +65,19 @@ impl Keep {
     }
 
     /// The local authority at that time, which is made where there is none yet. One that can be
-    /// made but not kept is used all the same, until this process ends: why it is not kept.
+    /// made but not kept is used all the same, until this process ends: why it is not kept. The
+    /// same goes for one in the place of one that is there and cannot be read.
     pub(crate) fn local(&self, now: i64) -> Result<(Local, Option<String>), String> {
         let (own, next) = (self.path(AUTHORITY_FILE), self.path(NEXT_AUTHORITY));
         let load = |path: &Path| Local::load(&fs::read(path).ok()?);
-        let current = load(&own);
+        let current = match fs::read(&own) {
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Ok((made(now)?, Some(failed(&own, &error)))),
+            Ok(text) => match Local::load(&text) {
+                None => return Ok((made(now)?, Some(explain(&own, NO_AUTHORITY)))),
+                current => current,
+            },
+        };
         if let Some(current) = current {
             if !current.is_ending(now) {
                 return Ok((current, None));
@@ -77,7 +100,7 @@ impl Keep {
             // Another process was first.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => match load(&own) {
                 Some(local) => Ok((local, None)),
-                None => Ok((local, Some(explain(&own, "is no authority")))),
+                None => Ok((local, Some(explain(&own, NO_AUTHORITY)))),
             },
             Err(error) => Ok((local, Some(failed(&own, &error)))),
         }
@@ -96,7 +119,14 @@ impl Keep {
             Ok(_) if Room::of(&self.folder).is_ok_and(|room| room.is_only_read) => {
                 advice(&ErrorKind::ReadOnlyFilesystem.into())
             }
-            Ok(_) => return None,
+            // Who may not look into it knows nothing of what is there.
+            Ok(_) => match fs::read_dir(&self.folder) {
+                Ok(_) => return None,
+                Err(error) => {
+                    let why = format!("this user cannot read it: {error}");
+                    return Some(explain(&self.folder, &why));
+                }
+            },
             Err(error) => advice(&error),
         };
         Some(explain(&self.folder, &format!("nothing can be kept: {why}")))
@@ -144,21 +174,31 @@ impl Keep {
         self.path(ACCOUNT)
     }
 
-    /// What the authority `url` calls that key.
-    pub(crate) fn account_id(&self, url: &str) -> Option<String> {
-        let text = fs::read_to_string(self.account_id_path(url)).ok()?;
+    /// What an authority calls a key: `whom` is both, as [`introduced`] says it.
+    pub(crate) fn account_id(&self, whom: &str) -> Option<String> {
+        let text = fs::read_to_string(self.noted(whom)).ok()?;
         Some(text.trim().to_owned()).filter(|id| id.starts_with("https://"))
     }
 
-    /// Waits until nobody else introduces the key to that authority: it may not take one twice at a
-    /// time.
-    pub(crate) fn introduction(&self, url: &str) -> io::Result<OwnedFd> {
-        self.turn(&self.account_id_path(url))
+    /// Waits until nobody else introduces that key to that authority: it may not take one twice at
+    /// a time.
+    pub(crate) fn introduction(&self, whom: &str) -> io::Result<OwnedFd> {
+        self.turn(&self.noted(whom))
     }
 
     /// Notes what an authority calls it.
-    pub(crate) fn put_account_id(&self, url: &str, id: &str) -> io::Result<()> {
-        self.put(&self.account_id_path(url), &format!("{id}\n"))
+    pub(crate) fn put_account_id(&self, whom: &str, id: &str) -> io::Result<()> {
+        self.put(&self.noted(whom), &format!("{id}\n"))
+    }
+
+    /// Whether `whom` wants to be left alone, an authority with one certificate or with all.
+    pub(crate) fn pause(&self, whom: &str) -> Attempts {
+        Attempts::read(&fs::read(self.pause_path(whom)).unwrap_or_default())
+    }
+
+    /// Where that is noted.
+    pub(crate) fn pause_path(&self, whom: &str) -> PathBuf {
+        self.noted(whom).with_extension(PAUSE)
     }
 
     /// What went wrong of late with the certificate that is kept at `path`.
@@ -167,23 +207,39 @@ impl Keep {
         Attempts::read(&text)
     }
 
-    /// Notes that; nothing where nothing did.
-    pub(crate) fn put_attempts(&self, path: &Path, attempts: &Attempts) -> io::Result<()> {
-        let note = self.attempts_path(path);
+    /// Writes such a note; there is none where nothing went wrong.
+    pub(crate) fn note(&self, note: &Path, attempts: &Attempts) -> io::Result<()> {
         match attempts.failures {
             0 => match fs::remove_file(note) {
                 Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
                 _ => Ok(()),
             },
-            _ => self.put(&note, &attempts.write()),
+            _ => self.put(note, &attempts.write()),
         }
     }
 
     /// Waits until nobody else asks for the certificate that is kept at `path`; others wait as long
-    /// as what is returned is there.
+    /// as what is returned is there, though not for ever: who has stopped holds nobody up.
     pub(crate) fn turn(&self, path: &Path) -> io::Result<OwnedFd> {
         folders(path.parent().unwrap_or(&self.folder))?;
-        net::lock::take(&path.with_extension("lock"))
+        let time = Duration::from_secs(net::failpoint::number("turn", TURN_SECONDS));
+        let lock = path.with_extension("lock");
+        let turn = net::lock::take(&lock, time)?;
+        give(&turn, &lock);
+        Ok(turn)
+    }
+
+    /// Removes what others have left beside its place that were killed.
+    pub(crate) fn sweep(&self, now: i64) {
+        let folders = ["", SITES, ACCOUNTS, ATTEMPTS].map(|name| fs::read_dir(self.path(name)));
+        for entry in folders.into_iter().flatten().flatten().flatten() {
+            let is_beside = entry.file_name().as_encoded_bytes().starts_with(b".");
+            let is_old = |found: fs::Metadata| found.mtime() < now - BESIDE_SECONDS;
+            if is_beside && entry.metadata().is_ok_and(is_old) {
+                // What cannot be removed now can be next time.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
     }
 
     /// Puts a text into the file `path` below the folder, in one step.
@@ -204,16 +260,15 @@ impl Keep {
 
     /// Writes a text to the disk, beside where it shall be.
     fn write(&self, path: &Path, text: &str) -> io::Result<PathBuf> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
         let parent = path.parent().unwrap_or(&self.folder);
         folders(parent)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let beside = parent.join(format!(".{name}.{}.{count}", process::id()));
-        // What a process of the same number left when it was killed is nobody's.
-        let _ = fs::remove_file(&beside);
+        // On another machine that shares the folder a process may have the same number.
+        let number = u64::from_ne_bytes(net::random::bytes()?);
+        let beside = parent.join(format!(".{name}.{number:016x}"));
         let mut options = OpenOptions::new();
         let mut file = options.write(true).create_new(true).mode(FILE_MODE).open(&beside)?;
+        give(&file, &beside);
         net::failpoint::hit("keep");
         let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
         written.inspect_err(|_| drop(fs::remove_file(&beside)))?;
@@ -224,13 +279,20 @@ impl Keep {
         self.folder.join(name)
     }
 
-    fn account_id_path(&self, url: &str) -> PathBuf {
-        self.folder.join("accounts").join(format!("{:016x}", stable::hash(url.as_bytes())))
+    /// Where what is known of `whom` is noted.
+    fn noted(&self, whom: &str) -> PathBuf {
+        self.path(ACCOUNTS).join(format!("{:016x}", stable::hash(whom.as_bytes())))
     }
 
-    fn attempts_path(&self, path: &Path) -> PathBuf {
-        self.folder.join("attempts").join(path.file_stem().unwrap_or_default())
+    /// Where it is noted what went wrong with the certificate that is kept at `path`.
+    pub(crate) fn attempts_path(&self, path: &Path) -> PathBuf {
+        self.path(ATTEMPTS).join(path.file_stem().unwrap_or_default())
     }
+}
+
+/// An authority to which a key is introduced: each of them calls each key something else.
+pub(crate) fn introduced(url: &str, thumbprint: &str) -> String {
+    format!("{url} {thumbprint}")
 }
 
 /// The certificate that is kept at `path`, with its text; `None` where there is none that is whole.
@@ -240,9 +302,53 @@ pub(crate) fn object(path: &Path) -> Option<(Object, Vec<u8>)> {
     object.is_sound().then_some((object, text))
 }
 
+/// The best of those that are kept for `hosts`, the place of which is `path`: the one that is there,
+/// or where it is not for all of them, the one for most, which may be there since another one of
+/// the hosts was first. `None` where none is for any.
+pub(crate) fn best(path: &Path, hosts: &[Box<str>]) -> Option<(Object, Vec<u8>)> {
+    let own = object(path);
+    if own.as_ref().is_some_and(|(object, _)| object.covers(hosts)) {
+        return own;
+    }
+    let places = hosts.iter().map(|host| path.with_file_name(file_of(host)));
+    let others = places.filter(|place| place != path).filter_map(|place| object(&place));
+    let all = own.into_iter().chain(others);
+    let missing = |(object, _): &(Object, Vec<u8>)| object.missing(hosts).len();
+    // Of those for as many the first.
+    all.filter(|found| missing(found) < hosts.len()).min_by_key(missing)
+}
+
+/// From when until when a certificate holds, where it is the one that is wanted: for all of these
+/// hosts, of an authority that is asked.
+pub(crate) fn term(object: &Object, hosts: &[Box<str>], issuing: &Issuing) -> Option<Term> {
+    let is_asked = issuing.authorities.iter().any(|one| one.url == object.authority);
+    if is_asked && object.covers(hosts) { object.term() } else { None }
+}
+
 /// Makes a folder, and those that it is in.
 pub(crate) fn folders(path: &Path) -> io::Result<()> {
-    DirBuilder::new().mode(FOLDER_MODE).recursive(true).create(path)
+    match DirBuilder::new().mode(FOLDER_MODE).create(path) {
+        Ok(()) => {
+            File::open(path).iter().for_each(|folder| give(folder, path));
+            Ok(())
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            folders(path.parent().ok_or(error)?)?;
+            folders(path)
+        }
+        Err(_) if path.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives what root has made at `path` to whose folder it is in: a server that is not root's reads
+/// it, too.
+fn give(made: impl AsFd, path: &Path) {
+    let folder = path.parent().and_then(|parent| fs::metadata(parent).ok());
+    if let Some(folder) = folder.filter(|folder| process::is_root() && folder.uid() != 0) {
+        // Who has no right to do so is root in its own folder.
+        let _ = fchown(made, Some(folder.uid()), Some(folder.gid()));
+    }
 }
 
 /// A file or a folder, whatever its name: its device, its number there, and since when that is its
@@ -289,6 +395,7 @@ fn advice(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use config::plan::Authority;
     use std::os::unix::fs::PermissionsExt;
 
     const NOW: i64 = 1_795_906_260;
@@ -315,6 +422,26 @@ mod tests {
         assert_eq!(names.len(), 1, "nothing is left over: {names:?}");
     }
 
+    #[test]
+    fn an_authority_that_cannot_be_read_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let keep = Keep::at(folder.path());
+        let (first, _) = keep.local(NOW).unwrap();
+        let file = folder.path().join(AUTHORITY_FILE);
+        let text = fs::read(&file).unwrap();
+        fs::write(&file, &text[..text.len() / 2]).unwrap();
+        let (other, trouble) = keep.local(NOW).unwrap();
+        assert!(trouble.unwrap().ends_with(NO_AUTHORITY));
+        assert_ne!(other.root_pem(), first.root_pem());
+        fs::remove_file(&file).unwrap();
+        fs::create_dir(&file).unwrap();
+        assert!(keep.local(NOW).unwrap().1.unwrap().contains("authority.pem: "));
+        fs::remove_dir(&file).unwrap();
+        fs::write(&file, &text).unwrap();
+        let (again, trouble) = keep.local(NOW).unwrap();
+        assert_eq!((again.root_pem(), trouble), (first.root_pem(), None));
+    }
+
     /// O15 of the threats.
     #[test]
     fn what_cannot_be_kept_is_said_and_used_all_the_same() {
@@ -337,18 +464,81 @@ mod tests {
         let keep = Keep::at(folder.path());
         let (key, trouble) = keep.account().unwrap();
         assert_eq!((keep.account().unwrap().0, trouble), (key, None));
-        let url = "https://ca.example/directory";
-        assert_eq!(keep.account_id(url), None);
-        keep.put_account_id(url, "https://ca.example/account/1").unwrap();
-        assert_eq!(keep.account_id(url).as_deref(), Some("https://ca.example/account/1"));
-        assert_eq!(keep.account_id("https://other.example/"), None);
+        let whom = introduced("https://ca.example/directory", "one key");
+        assert_eq!(keep.account_id(&whom), None);
+        keep.put_account_id(&whom, "https://ca.example/account/1").unwrap();
+        assert_eq!(keep.account_id(&whom).as_deref(), Some("https://ca.example/account/1"));
+        for (url, key) in
+            [("https://ca.example/directory", "another"), ("https://b.example/", "one key")]
+        {
+            assert_eq!(keep.account_id(&introduced(url, key)), None);
+        }
+        let pause = Attempts::paused("too many", Duration::from_secs(60), NOW);
+        keep.note(&keep.pause_path(&whom), &pause).unwrap();
+        assert_eq!((keep.pause(&whom), keep.pause("another")), (pause, Attempts::default()));
+        assert!(keep.account_id(&whom).is_some());
+        keep.note(&keep.pause_path(&whom), &Attempts::default()).unwrap();
+        assert_eq!(keep.pause(&whom), Attempts::default());
         let path = folder.path().join("sites/a.example.pem");
-        let mut attempts = Attempts::default();
-        keep.put_attempts(&path, &attempts).unwrap();
+        let (mut attempts, note) = (Attempts::default(), keep.attempts_path(&path));
+        keep.note(&note, &attempts).unwrap();
         attempts.fail("no", None, NOW, 1);
-        keep.put_attempts(&path, &attempts).unwrap();
+        keep.note(&note, &attempts).unwrap();
         assert_eq!(keep.attempts(&path), attempts);
-        keep.put_attempts(&path, &Attempts::default()).unwrap();
+        keep.note(&note, &Attempts::default()).unwrap();
         assert_eq!(keep.attempts(&path), Attempts::default());
+    }
+
+    #[test]
+    fn a_certificate_for_some_of_the_hosts_is_better_than_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let keep = Keep::at(folder.path());
+        let hosts = |names: &[&str]| names.iter().map(|&name| name.into()).collect::<Vec<_>>();
+        let path = |host: &str| folder.path().join(SITES).join(file_of(host));
+        let put = |names: &[&str]| {
+            let pem = certs::stand_in(&hosts(names), NOW).unwrap();
+            let authority = "https://ca.example/directory".to_owned();
+            let object = Object { authority, issued: NOW, window: None, is_early: false, pem };
+            keep.put(&path(names[0]), &object.write()).unwrap();
+            object
+        };
+        let found = |names: &[&str]| {
+            best(&path(names[0]), &hosts(names)).map(|(object, text)| {
+                assert_eq!(Object::read(&text).as_ref(), Some(&object));
+                object
+            })
+        };
+        assert_eq!(found(&["a.example"]), None);
+        let one = put(&["a.example"]);
+        assert_eq!(found(&["a.example", "www.a.example"]), Some(one.clone()), "a name has come");
+        assert_eq!(found(&["www.a.example", "a.example"]), Some(one.clone()), "and is the first");
+        assert_eq!(found(&["b.example"]), None);
+        let both = put(&["*.a.example", "a.example"]);
+        let wanted = ["a.example", "www.a.example", "*.a.example"];
+        assert_eq!(found(&wanted), Some(both), "it is for more of them");
+        assert_eq!(found(&["a.example"]), Some(one.clone()));
+        let asked = |url: &str| Authority { url: url.to_owned(), ..Authority::default() };
+        let term = |url, names: &[&str]| {
+            let authorities = vec![asked("https://b.example/"), asked(url)];
+            let issuing = Issuing { authorities, ..Issuing::default() };
+            term(&one, &hosts(names), &issuing)
+        };
+        assert_eq!(term("https://ca.example/directory", &["a.example"]), one.term());
+        assert_eq!(term("https://ca.example/directory", &wanted), None, "another name");
+        assert_eq!(term("https://c.example/", &["a.example"]), None, "nobody asks there");
+    }
+
+    #[test]
+    fn what_somebody_has_left_who_was_killed_goes_after_an_hour() {
+        let folder = tempfile::tempdir().unwrap();
+        let keep = Keep::at(folder.path());
+        let path = folder.path().join("sites/a.example.pem");
+        keep.put(&path, "text").unwrap();
+        let left = keep.write(&path, "half of").unwrap();
+        let written = fs::metadata(&left).unwrap().mtime();
+        keep.sweep(written + BESIDE_SECONDS);
+        assert!(left.exists(), "somebody may be at it");
+        keep.sweep(written + BESIDE_SECONDS + 1);
+        assert!(path.exists() && !left.exists());
     }
 }

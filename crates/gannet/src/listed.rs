@@ -7,10 +7,10 @@ use crate::{
     trouble::Trouble,
 };
 use base::Date;
-use certs::{Attempts, Object, Term, due};
+use certs::{Attempts, Object, due};
 use config::{
     Plan,
-    plan::{Certificate, Issuer, Pem, Site},
+    plan::{Certificate, Issuer, Issuing, Pem, Site},
 };
 use control::status;
 use dashboard::push_certificate;
@@ -29,13 +29,24 @@ pub(crate) fn warned_within(pem: &Pem) -> i64 {
     WARNING_SECONDS.min(life / WARNING_PART)
 }
 
+/// For which of the hosts of an issued certificate it is not, where it is for some: it was issued
+/// before there were all of them.
+pub(crate) fn missing(pem: &Pem, hosts: &[Box<str>]) -> Option<String> {
+    let object = Object::read(&pem.chain)?;
+    let missing = object.missing(hosts);
+    (!missing.is_empty()).then(|| {
+        let hosts = missing.join(", ");
+        format!("is not for {hosts} yet: until another one is there browsers refuse it there")
+    })
+}
+
 /// Shows all certificates of the config `file`.
 pub(crate) fn list(file: &Path, is_json: bool) -> Result<ExitCode, Trouble> {
     let plan = machine::load(file)?;
     let mut listing = Listing::of(&plan, net::clock::wall().seconds);
     let row = |one: &Certificate| match &one.issuer {
-        Issuer::Authority(_) => {
-            let text = keep::object(&one.chain).map(|(_, text)| text).unwrap_or_default();
+        Issuer::Authority(hosts) => {
+            let text = keep::best(&one.chain, hosts).map(|(_, text)| text).unwrap_or_default();
             listing.row(one, &Pem { chain: text, key: Vec::new() })
         }
         Issuer::Files | Issuer::Local(_) => listing.row(one, &one.pem),
@@ -49,6 +60,7 @@ pub(crate) fn list(file: &Path, is_json: bool) -> Result<ExitCode, Trouble> {
 /// Lists the certificates of a plan, in their order.
 pub(crate) struct Listing {
     keep: Keep,
+    issuing: Issuing,
     /// Why nothing can be kept.
     trouble: Option<String>,
     now: i64,
@@ -67,7 +79,8 @@ impl Listing {
         }
         let keep = Keep::at(&plan.issuing.folder);
         let trouble = keep.trouble();
-        Self { keep, trouble, now, sites: sites.into_iter() }
+        let issuing = plan.issuing.clone();
+        Self { keep, issuing, trouble, now, sites: sites.into_iter() }
     }
 
     /// What is known of the next certificate of the plan, where `pem` is used.
@@ -91,12 +104,13 @@ impl Listing {
                 "made anew in its last third".clone_into(&mut row.next);
             }
             Issuer::Authority(hosts) => {
-                let object = Object::read(&pem.chain).filter(|object| object.covers(hosts));
+                let object = Object::read(&pem.chain);
                 known = known.filter(|_| object.is_some());
                 let attempts = self.keep.attempts(&certificate.chain);
                 row.error.clone_from(&self.trouble);
                 row.next = self.next(object.as_ref(), certificate, &attempts);
                 row.warning = known.and_then(|known| known.warning(self.now, warned_within(pem)));
+                row.warning = row.warning.or_else(|| missing(pem, hosts));
                 if let Attempts { failures: failures @ 1.., last, why, .. } = attempts {
                     row.error =
                         Some(format!("{why} ({}, failure {failures} in a row)", date(last)));
@@ -112,9 +126,10 @@ impl Listing {
 
     /// What is next with one that an authority issues.
     fn next(&self, object: Option<&Object>, one: &Certificate, attempts: &Attempts) -> String {
-        let term: Option<Term> = object.and_then(Object::term);
+        let hosts = one.issuer.hosts();
+        let term = object.and_then(|object| keep::term(object, hosts, &self.issuing));
         let next = due(term.as_ref(), attempts, self.now, one.chance());
-        match (next <= self.now, object) {
+        match (next <= self.now, term) {
             (true, _) => "asked for as soon as the server runs".to_owned(),
             (false, None) => format!("asked for {}", date(next)),
             (false, Some(_)) => format!("renewed {}", date(next)),

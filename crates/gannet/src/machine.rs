@@ -74,6 +74,15 @@ pub(crate) fn record(file: &Path, paint: Paint) -> Result<(Plan, Bundle), Troubl
     plan_of(file, &bytes, &Machine { is_for_show: false, ..machine }, paint)
 }
 
+/// The same by this user, in a test.
+#[cfg(test)]
+pub(crate) fn bundle_of(file: &Path) -> Result<Bundle, String> {
+    let (bytes, machine) = open(file, WAY_OUT).map_err(|trouble| trouble.message)?;
+    let machine = Machine { is_for_show: false, ..machine };
+    let recorded = config::record(&file.to_string_lossy(), &bytes, &machine);
+    recorded.map(|(_, bundle)| bundle).map_err(|errors| errors.to_string())
+}
+
 fn plan_of(
     file: &Path,
     bytes: &[u8],
@@ -241,10 +250,10 @@ impl World for Machine {
                 let signed = self.local(wanted.folder, now)?.sign(hosts, now);
                 signed.map(String::into_bytes).map_err(failed)
             }
-            Issuer::Authority(hosts) => match keep::object(wanted.path) {
+            Issuer::Authority(hosts) => match keep::best(wanted.path, hosts) {
                 // However old it is: a visitor may go past a warning about that.
-                Some((object, text)) if object.covers(hosts) => Ok(text),
-                _ => certs::stand_in(hosts, now).map(String::into_bytes).map_err(failed),
+                Some((_, text)) => Ok(text),
+                None => certs::stand_in(hosts, now).map(String::into_bytes).map_err(failed),
             },
         }
     }

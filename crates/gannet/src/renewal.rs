@@ -45,8 +45,8 @@ struct Look<'l> {
     now: i64,
     issuing: &'l Issuing,
     unkept: &'l Unkept,
-    /// The local authority, once it was asked.
-    local: Option<Local>,
+    /// The local authority, once it was asked, and whether it is one that stays.
+    local: Option<(Local, bool)>,
     /// The same certificate, where its file says something else about it by now.
     noted: Option<Pem>,
     /// Why what is in the files that are looked at is not used.
@@ -163,19 +163,20 @@ impl Look<'_> {
         if self.local.is_none() {
             match Keep::at(&self.issuing.folder).local(self.now) {
                 Ok((local, trouble)) => {
+                    self.local = Some((local, trouble.is_none()));
                     self.renewal.troubles.extend(trouble);
-                    self.local = Some(local);
                 }
                 Err(why) => self.renewal.troubles.push(why),
             }
         }
-        let local = self.local.as_ref()?;
+        let (local, stays) = self.local.as_ref()?;
         let is_well = facts(pem).is_some_and(|facts| {
             let (from, until) = (facts.from, facts.until);
             let term = Term { from, until, window: None, issued: from, is_early: false };
             let until = term.renewal(certificate.chance());
-            // One may have been made by a clock that was wrong.
-            local.has_signed(&facts) && (from..until).contains(&self.now)
+            // One may have been made by a clock that was wrong. Where the one that has signed it
+            // cannot be read, nobody would trust another one.
+            (local.has_signed(&facts) || !stays) && (from..until).contains(&self.now)
         });
         if is_well {
             return None;
@@ -195,6 +196,7 @@ impl Look<'_> {
         let name = format!("the certificate of {host} ({place})");
         if fs::read(chain).is_ok_and(|text| text == pem.chain) {
             self.warn(&name, pem, listed::warned_within(pem));
+            self.renewal.troubles.extend(listed::missing(pem, hosts).map(|why| name + " " + &why));
             return None;
         }
         let unkept = self.unkept.get(chain).cloned();
@@ -202,7 +204,7 @@ impl Look<'_> {
         let kept = keep::object(chain).into_iter().chain(unkept);
         let kept = kept.filter(|(object, _)| object.covers(hosts));
         // The last one that was issued.
-        let found = kept.max_by_key(|(object, _)| object.term().map_or(0, |term| term.until));
+        let found = kept.max_by_key(|(object, _)| object.issued);
         let Some((object, text)) = found else {
             let is_issued = Object::read(&pem.chain).is_some();
             let way = if is_issued { self.put_back(chain, pem) } else { WAITS };
@@ -262,4 +264,87 @@ fn facts(pem: &Pem) -> Option<Facts> {
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     machine::read(path, FILE_BYTES_MAX).map(|content| content.bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use config::plan::AUTHORITY_FILE;
+
+    const DAY: i64 = 86_400;
+    const YEAR: i64 = 365 * DAY;
+
+    /// A config with this site, and the folder in which it keeps certificates.
+    fn bundle(folder: &Path, site: &str) -> (Bundle, PathBuf) {
+        let (file, kept) = (folder.join("gannet.toml"), folder.join("kept"));
+        let root = folder.join("site");
+        fs::create_dir_all(&root).unwrap();
+        let text = format!(
+            "[server]\nlisten = [{{ address = \"127.0.0.1:0\", tls = true }}]\n\
+             [server.certificates]\nfolder = {kept:?}\nauthority = \"https://127.0.0.1:1/dir\"\n\
+             {site}\nroot = {root:?}\n"
+        );
+        fs::write(&file, text).unwrap();
+        (machine::bundle_of(&file).unwrap(), kept)
+    }
+
+    /// Looks, and goes on with what was found: the certificate that is used then.
+    fn look_at(bundle: &mut Bundle, now: i64) -> (Facts, Renewal) {
+        let mut found = look(bundle.clone(), &Unkept::new(), now);
+        if let Some(next) = found.bundle.take() {
+            *bundle = next;
+        }
+        let plan = bundle.resolve().unwrap();
+        (facts(&plan.certificates[0].pem).unwrap(), found)
+    }
+
+    #[test]
+    fn what_the_local_authority_signs_is_made_anew_and_by_the_next_one_at_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = net::clock::wall().seconds;
+        let (mut bundle, kept) = bundle(folder.path(), "[site.localhost]\ntls = \"internal\"");
+        let (first, found) = look_at(&mut bundle, now + 30 * DAY);
+        assert!(found.renewed.is_empty() && found.troubles.is_empty());
+        let (second, found) = look_at(&mut bundle, now + 61 * DAY);
+        assert_eq!((found.renewed.len(), &second.issuer_key), (1, &first.issuer_key));
+        assert!(second.until > first.until);
+        // Nobody trusts another one than that which cannot be read.
+        let file = kept.join(AUTHORITY_FILE);
+        let text = fs::read(&file).unwrap();
+        fs::write(&file, "spoilt").unwrap();
+        let (third, found) = look_at(&mut bundle, now + 70 * DAY);
+        assert_eq!((third, found.renewed.len(), found.troubles.len()), (second, 0, 1));
+        fs::write(&file, text).unwrap();
+        // In its last year the next one lies beside it, and it signs on.
+        let (last, _) = look_at(&mut bundle, now + 9 * YEAR + YEAR / 2);
+        assert_eq!(last.issuer_key, first.issuer_key);
+        assert_eq!(Keep::at(&kept).roots().len(), 2);
+        let (next, found) = look_at(&mut bundle, now + 10 * YEAR - 30 * DAY);
+        assert_ne!(next.issuer_key, first.issuer_key);
+        assert_eq!((found.renewed.len(), Keep::at(&kept).roots().len()), (1, 1));
+        let (same, found) = look_at(&mut bundle, now + 10 * YEAR - 20 * DAY);
+        assert_eq!((same, found.renewed.len()), (next, 0), "and stays");
+    }
+
+    /// P10 of the promises.
+    #[test]
+    fn the_end_of_one_that_was_issued_is_spoken_of_from_14_days_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = net::clock::wall().seconds;
+        let kept = folder.path().join("kept");
+        let hosts = ["a.test".into()];
+        let authority = "https://127.0.0.1:1/dir".to_owned();
+        let pem = stand_in(&hosts, now).unwrap();
+        let object = Object { authority, issued: now, window: None, is_early: false, pem };
+        let path = kept.join("sites/a.test.pem");
+        Keep::at(&kept).put(&path, &object.write()).unwrap();
+        let (mut bundle, _) = bundle(folder.path(), "[site.\"a.test\"]\ntls = \"auto\"");
+        for (day, is_said) in [(0, false), (75, false), (77, true), (91, true)] {
+            let (_, found) = look_at(&mut bundle, now + day * DAY);
+            let row = &found.known[0];
+            assert_eq!(row.warning.is_some(), is_said, "{day}: {row:?}");
+            assert_eq!(found.troubles.len(), usize::from(is_said), "{:?}", found.troubles);
+            assert!(found.renewed.is_empty(), "it is shown on");
+        }
+    }
 }

@@ -56,6 +56,12 @@ pub struct Certificate {
 /// The file of the local authority, in the folder of all that is kept.
 pub const AUTHORITY_FILE: &str = "authority.pem";
 
+/// What the file of a certificate is called that comes by itself, the first host of which this is.
+#[must_use]
+pub fn file_of(host: &str) -> String {
+    format!("{}.pem", host.trim_matches(['[', ']']).replace(['*', ':'], "+"))
+}
+
 /// Where a certificate comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Issuer {
@@ -96,7 +102,7 @@ pub struct Issuing {
 }
 
 /// An authority.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Authority {
     /// Its directory.
     pub url: String,

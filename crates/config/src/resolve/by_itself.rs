@@ -6,6 +6,7 @@ use crate::{
     mistake::{Mistake, quote},
     plan::{
         Action, Certificate, Issuer, PROOF_PATH, Pem, Phrase, Place, Respond, Route, Wanted, Way,
+        file_of,
     },
     source::Span,
 };
@@ -68,13 +69,12 @@ pub(crate) fn certificate(
         true => LOCAL_HOSTS.map(Into::into).into(),
         false => who.hosts.clone().into(),
     };
-    let name = hosts.first().map_or("", |host| host);
-    let name = name.trim_matches(['[', ']']).replace(['*', ':'], "+");
+    let name = file_of(hosts.first().map_or("", |host| host));
     let (below, issuer) = match is_auto {
         true => ("sites", Issuer::Authority(hosts)),
         false => ("local", Issuer::Local(hosts)),
     };
-    let path = context.issuing.folder.join(below).join(format!("{name}.pem"));
+    let path = context.issuing.folder.join(below).join(name);
     let wanted = Wanted { path: &path, folder: &context.issuing.folder, issuer: &issuer };
     let bytes = match context.world.certificate(&wanted) {
         Ok(bytes) => bytes,

@@ -9,6 +9,7 @@
 //! ```
 
 mod ground;
+mod pauses;
 mod hands;
 mod ordering;
 mod program;
@@ -49,7 +50,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Certificates that are asked for at a time.
+/// Certificates that are asked for at a time. No more are given out, so that each job is of the
+/// config that is served, and what is due earlier comes first.
 const JOBS_MAX: usize = 4;
 
 /// How long this process sleeps at most: the clock may have been set meanwhile.
@@ -63,8 +65,8 @@ const WISH_USUAL: i64 = 6 * 60 * 60;
 const WISH_LEAST: i64 = 60;
 const WISH_MOST: i64 = 24 * 60 * 60;
 
-/// How long until a folder is tried once more that cannot be made.
-const FOLDER_TIME: Duration = Duration::from_secs(60);
+/// Seconds until a folder is tried once more that cannot be made.
+const FOLDER_SECONDS: u64 = 60;
 
 /// What happens.
 enum Happening {
@@ -103,15 +105,15 @@ struct Done {
     attempts: Attempts,
     wish_at: i64,
     said: Option<String>,
-    /// What could not be put into a file.
-    unkept: Option<String>,
+    /// What could not be put into files.
+    unkept: Vec<(PathBuf, String)>,
 }
 
 /// All that is known of one certificate.
 struct Entry {
     certificate: Certificate,
     object: Option<Object>,
-    /// From when until when it holds, where it is for all of the hosts.
+    /// From when until when it holds, where it is the one that is wanted.
     term: Option<Term>,
     attempts: Attempts,
     /// When its authority is asked next when it is to be renewed.
@@ -128,6 +130,7 @@ pub(super) fn issue(end: OwnedFd) -> io::Result<ExitCode> {
     let walls = walls::around_issuing(&served.plan.issuing);
     ground::enter(walls.as_ref())?;
     let ground = Ground::of(&served.plan.issuing);
+    Keep::at(&served.plan.issuing.folder).sweep(clock::wall().seconds);
     let (happen, happenings) = mpsc::channel();
     let (give, jobs) = mpsc::channel();
     let jobs = Arc::new(Mutex::new(jobs));
@@ -143,7 +146,7 @@ pub(super) fn issue(end: OwnedFd) -> io::Result<ExitCode> {
     let (issuing, key, account) = (Arc::default(), Err(String::new()), None);
     let begun = Instant::now();
     let mut agenda =
-        Agenda { entries, unkept, issuing, key, account, walls, ground, begun, give, end };
+        Agenda { entries, unkept, issuing, key, account, walls, ground, begun, give, shared, end };
     agenda.take(served);
     agenda.live(&happenings);
     Ok(ExitCode::SUCCESS)
@@ -199,6 +202,7 @@ struct Agenda {
     ground: Ground,
     begun: Instant,
     give: Sender<Job>,
+    shared: Arc<Shared>,
     end: Arc<OwnedFd>,
 }
 
@@ -216,6 +220,8 @@ impl Agenda {
                         return self.say(&Finding::Anew, None);
                     }
                     self.take(*served);
+                    // Whoever says so has mended what was wrong, maybe.
+                    self.entries.values_mut().for_each(|entry| entry.attempts.hurry());
                 }
                 Ok(Happening::Over(done)) => self.note(*done),
                 Ok(Happening::Gone) | Err(mpsc::RecvTimeoutError::Disconnected) => return,
@@ -230,7 +236,8 @@ impl Agenda {
         if self.walls.is_none() || self.entries.values().any(|entry| entry.is_under_way) {
             return false;
         }
-        let waits = self.ground.has_no_folder() && self.begun.elapsed() > FOLDER_TIME;
+        let time = Duration::from_secs(net::failpoint::number("folder", FOLDER_SECONDS));
+        let waits = self.ground.has_no_folder() && self.begun.elapsed() > time;
         waits || Ground::of(&self.issuing) != self.ground
     }
 
@@ -239,8 +246,13 @@ impl Agenda {
         let Served { plan, unkept, account } = served;
         self.issuing = Arc::new(plan.issuing);
         (self.unkept, self.account) = (unkept, account);
-        let keep = Keep::at(&self.issuing.folder);
+        let (keep, now) = (Keep::at(&self.issuing.folder), clock::wall().seconds);
         self.find_key(&keep);
+        for (path, text) in &self.unkept {
+            if path.extension().is_some_and(|end| end == keep::PAUSE) {
+                self.shared.pauses.hold(path.clone(), text);
+            }
+        }
         let wanted = plan.certificates.into_iter();
         let wanted = wanted.filter(|one| matches!(one.issuer, Issuer::Authority(_)));
         let mut before = std::mem::take(&mut self.entries);
@@ -250,17 +262,25 @@ impl Agenda {
             let kept = keep::object(&path).map(|(object, _)| object);
             let last = known.as_ref().and_then(|entry| entry.object.as_ref());
             let found = self.held(&certificate, kept.as_ref(), last).or(kept);
+            let held = self.unkept.get(&keep.attempts_path(&path));
+            let held = held.map(|text| Attempts::read(text.as_bytes()));
             let mut entry = known.unwrap_or_else(|| Entry {
-                attempts: keep.attempts(&path),
+                attempts: held.unwrap_or_else(|| keep.attempts(&path)),
                 certificate: certificate.clone(),
                 object: None,
                 term: None,
-                wish_at: 0,
+                // Of many not all are asked about at once.
+                wish_at: now + (certificate.chance() >> 32) as i64 % WISH_USUAL,
                 is_under_way: false,
             });
             let object = found.or(entry.object.take());
             entry.certificate = certificate;
-            entry.set(object);
+            entry.set(object, &self.issuing);
+            if entry.attempts.failures > 0 && entry.is_well(now) {
+                // What went wrong was got over in another way, such as without one of the hosts.
+                entry.attempts = Attempts::default();
+                let _ = keep.note(&keep.attempts_path(&path), &entry.attempts);
+            }
             self.entries.insert(path, entry);
         }
     }
@@ -350,43 +370,54 @@ impl Agenda {
 
     /// Gives out all that is due.
     fn look(&mut self, now: i64) {
-        for entry in self.entries.values_mut().filter(|entry| !entry.is_under_way) {
-            let chance = entry.certificate.chance();
-            let is_due = due(entry.term.as_ref(), &entry.attempts, now, chance) <= now;
-            // The clock may have been set back since.
-            let is_near = entry.wish_at <= now.saturating_add(WISH_MOST);
-            let asks_wish = !is_due
-                && entry.term.is_some()
-                && entry.attempts.failures == 0
-                && !(is_near && now < entry.wish_at);
-            if is_due || asks_wish {
-                let job = Job {
-                    certificate: entry.certificate.clone(),
-                    issuing: Arc::clone(&self.issuing),
-                    key: self.key.clone(),
-                    account: self.account.clone(),
-                    attempts: entry.attempts.clone(),
-                    before: entry.object.clone(),
-                    asks_wish,
-                };
-                entry.is_under_way = self.give.send(job).is_ok();
-            }
+        let busy = self.entries.values().filter(|entry| entry.is_under_way).count();
+        let idle = self.entries.values_mut().filter(|entry| !entry.is_under_way);
+        let mut wanted: Vec<_> =
+            idle.filter_map(|entry| Some((entry.wanted(now)?, entry))).collect();
+        wanted.sort_by_key(|(when, _)| *when);
+        for ((asks_wish, _), entry) in wanted.into_iter().take(JOBS_MAX.saturating_sub(busy)) {
+            let job = Job {
+                certificate: entry.certificate.clone(),
+                issuing: Arc::clone(&self.issuing),
+                key: self.key.clone(),
+                account: self.account.clone(),
+                attempts: entry.attempts.clone(),
+                before: entry.object.clone(),
+                asks_wish,
+            };
+            entry.is_under_way = self.give.send(job).is_ok();
         }
     }
 
     /// Takes notice of what has come of a job.
     fn note(&mut self, done: Done) {
-        let Done { path, attempts, wish_at, said, unkept: text } = done;
+        let Done { path, attempts, wish_at, said, unkept } = done;
         let Some(entry) = self.entries.get_mut(&path) else { return };
+        let keep = Keep::at(&self.issuing.folder);
+        let note = keep.attempts_path(&path);
+        // What was noted before is over.
+        if self.unkept.remove(&note).is_some() {
+            let _ = keep.note(&note, &attempts);
+        }
         entry.is_under_way = false;
         entry.attempts = attempts;
         entry.wish_at = wish_at;
-        if let Some(text) = text {
-            entry.set(Object::read(text.as_bytes()));
-            self.hold(path, text);
+        let mut said = said;
+        let new = unkept.iter().find(|(of, _)| *of == path);
+        if let Some((_, text)) = new {
+            entry.set(Object::read(text.as_bytes()), &self.issuing);
         } else if let Some((object, _)) = keep::object(&path) {
-            entry.set(Some(object));
+            entry.set(Some(object), &self.issuing);
             self.unkept.remove(&path);
+        }
+        if entry.term.is_none() && entry.attempts.failures == 0 {
+            let why = format!("{}: what was issued is not there", path.display());
+            entry.attempts.fail(&why, None, clock::wall().seconds, entry.certificate.chance());
+            said = said.or(Some(why));
+        }
+        if !unkept.is_empty() {
+            self.unkept.extend(unkept);
+            self.tell_unkept();
         }
         said.into_iter().for_each(|text| self.say(&Finding::Said(text), None));
     }
@@ -399,9 +430,28 @@ impl Agenda {
 }
 
 impl Entry {
-    fn set(&mut self, object: Option<Object>) {
+    fn set(&mut self, object: Option<Object>, issuing: &Issuing) {
         let hosts = self.certificate.issuer.hosts();
-        self.term = object.as_ref().filter(|object| object.covers(hosts)).and_then(Object::term);
+        self.term = object.as_ref().and_then(|object| keep::term(object, hosts, issuing));
         self.object = object;
+    }
+
+    /// Whether nothing is to be done for it yet.
+    fn is_well(&self, now: i64) -> bool {
+        due(self.term.as_ref(), &Attempts::default(), now, self.certificate.chance()) > now
+    }
+
+    /// What is to be done for it by now, if anything: whether its authority is only asked when it
+    /// is to be renewed, which is never as urgent, and since when it is due.
+    fn wanted(&self, now: i64) -> Option<(bool, i64)> {
+        let when = due(self.term.as_ref(), &self.attempts, now, self.certificate.chance());
+        if when <= now {
+            return Some((false, when));
+        }
+        // The clock may have been set back since.
+        let is_near = self.wish_at <= now.saturating_add(WISH_MOST);
+        let asks_wish =
+            self.term.is_some() && self.attempts.failures == 0 && !(is_near && now < self.wish_at);
+        asks_wish.then_some((true, self.wish_at))
     }
 }

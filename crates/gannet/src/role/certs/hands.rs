@@ -1,6 +1,6 @@
 //! What a conversation with an authority does in the world: requests, proofs, and waiting.
 
-use super::{ordering::visits, program};
+use super::{ordering::visits, pauses::Pauses, program};
 use crate::visit::{Visits, decoded};
 use certs::{DnsKey, Hands, Proof, ProofKind, Reply, Request, Update, is_done, proof, update};
 use config::plan::{Authority, DnsServer, Issuing};
@@ -16,7 +16,7 @@ use std::{
     process,
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// How long a name server is given for an answer, and how often it is asked.
@@ -26,6 +26,10 @@ const DNS_TRIES: u32 = 3;
 /// How long all workers are given to show a proof.
 const PROOF_TIME: Duration = Duration::from_secs(10);
 
+/// How long the answers of an authority may take in one conversation: whoever else has to be asked
+/// waits as long.
+const ANSWERS_TIME: Duration = Duration::from_secs(300);
+
 /// What all conversations share.
 pub(super) struct Shared {
     end: Arc<OwnedFd>,
@@ -34,8 +38,8 @@ pub(super) struct Shared {
     /// The highest number of those that have come to all workers.
     proved: Mutex<u64>,
     has_come: Condvar,
-    /// Authorities that want to be left alone: why, and until when.
-    paused: Mutex<HashMap<String, (String, i64)>>,
+    /// Authorities that want to be left alone.
+    pub(super) pauses: Pauses,
 }
 
 /// The hands of one conversation.
@@ -43,6 +47,8 @@ pub(super) struct WorldHands<'h> {
     shared: &'h Shared,
     issuing: &'h Issuing,
     visits: Visits,
+    /// How long was waited for the authority's answers.
+    waited: Duration,
 }
 
 impl Shared {
@@ -51,28 +57,7 @@ impl Shared {
         let first = u64::from(process::id()) << 32;
         let proofs = Mutex::new((HashMap::new(), first));
         let (proved, has_come) = (Mutex::default(), Condvar::new());
-        Self { end, proofs, proved, has_come, paused: Mutex::default() }
-    }
-
-    /// Leaves an authority alone.
-    pub(super) fn pause(&self, url: &str, why: &str, now: i64, wait: Duration) {
-        let until = now.saturating_add(i64::try_from(wait.as_secs()).unwrap_or(i64::MAX));
-        let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
-        paused.insert(url.to_owned(), (why.to_owned(), until));
-    }
-
-    /// Whether an authority wants to be left alone: why, and how long.
-    pub(super) fn is_paused(&self, url: &str, now: i64) -> Option<(String, Duration)> {
-        let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
-        let (why, until) = paused.get(url)?;
-        let left = u64::try_from(until - now).ok().filter(|left| *left > 0);
-        match left {
-            Some(left) => Some((why.clone(), Duration::from_secs(left))),
-            None => {
-                paused.remove(url);
-                None
-            }
-        }
+        Self { end, proofs, proved, has_come, pauses: Pauses::default() }
     }
 
     /// Has the servers show a certificate for `host`, or none any more.
@@ -116,7 +101,7 @@ impl<'h> WorldHands<'h> {
         issuing: &'h Issuing,
         authority: &Authority,
     ) -> Result<Self, String> {
-        Ok(Self { shared, issuing, visits: visits(authority)? })
+        Ok(Self { shared, issuing, visits: visits(authority)?, waited: Duration::ZERO })
     }
 
     /// Sets or removes a record of DNS.
@@ -135,7 +120,13 @@ impl<'h> WorldHands<'h> {
 
 impl Hands for WorldHands<'_> {
     fn exchange(&mut self, request: &Request<'_>) -> Result<Reply, String> {
-        self.visits.exchange(request, clock::wall().seconds)
+        if self.waited > ANSWERS_TIME {
+            return Err(format!("its answers took more than {} s", ANSWERS_TIME.as_secs()));
+        }
+        let begun = Instant::now();
+        let reply = self.visits.exchange(request, clock::wall().seconds);
+        self.waited += begun.elapsed();
+        reply
     }
 
     fn pause(&mut self, time: Duration) {
@@ -184,9 +175,9 @@ fn tell(
         match ask(server, &wish, key.as_ref())? {
             0 => return Ok(()),
             code if NOT_ITS_ZONE.contains(&code) => match zone.split_once('.') {
-                Some((_, parent)) if parent.contains('.') => zone = parent,
+                Some((_, parent)) => zone = parent,
                 // It answers the same to a key that it does not know (RFC 8945 section 5.2).
-                _ => {
+                None => {
                     let address = server.address;
                     return Err(format!("{address} has no zone for {host}, or not this key"));
                 }

@@ -6,25 +6,27 @@ use super::{
     hands::{Shared, WorldHands},
 };
 use crate::{
-    keep::{self, Keep},
+    keep::{self, Keep, introduced},
     visit::Visits,
 };
-use certs::{Account, Attempts, External, Failure, Key, Object, ProofKind, Wanted, Wish};
-use config::plan::{Authority, Issuing, Way};
+use certs::{About, Account, Attempts, External, Failure, Key, Object, ProofKind, Wanted, Wish};
+use config::plan::{Authority, Certificate, Issuing, Way};
 use net::clock;
 use std::{
     collections::HashSet,
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         mpsc::{Receiver, Sender},
     },
+    time::Duration,
 };
 
 /// The life of a thread that does jobs.
 pub(super) fn work(jobs: &Mutex<Receiver<Job>>, happen: &Sender<Happening>, shared: &Arc<Shared>) {
     let next = || jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
     while let Ok(job) = next() {
-        let done = if job.asks_wish { ask_wish(job, shared) } else { order(job, shared) };
+        let done = if job.asks_wish { ask_wish(job, shared) } else { order(&job, shared) };
         if happen.send(Happening::Over(Box::new(done))).is_err() {
             return;
         }
@@ -34,106 +36,140 @@ pub(super) fn work(jobs: &Mutex<Receiver<Job>>, happen: &Sender<Happening>, shar
 /// Asks the authority that has issued a certificate when it wants it to be renewed.
 fn ask_wish(job: Job, shared: &Arc<Shared>) -> Done {
     let Job { certificate, issuing, key, attempts, before, .. } = job;
-    let path = certificate.chain;
+    let path = certificate.chain.clone();
     let wish_at = clock::wall().seconds.saturating_add(WISH_USUAL);
-    let mut done = Done { path, attempts, wish_at, said: None, unkept: None };
+    let mut done = Done { path, attempts, wish_at, said: None, unkept: Vec::new() };
     let Some(object) = before else { return done };
     let Some(authority) = issuing.authorities.iter().find(|one| one.url == object.authority) else {
         return done;
     };
-    let keep = Keep::at(&issuing.folder);
-    let found = account(&key, authority, &issuing).and_then(|mut account| {
-        let mut hands = WorldHands::new(shared, &issuing, authority)?;
-        let wish = certs::renewal(&authority.url, &object, &mut account, &mut hands);
-        wish.map_err(|failure| failure.why)
-    });
-    // Where it cannot be asked, the time that is known holds.
-    let Ok(Wish { window, wait }) = found else { return done };
+    let (keep, now) = (Keep::at(&issuing.folder), clock::wall().seconds);
+    let asked = match shared.pauses.of((&authority.url, host(&certificate)), &keep, now) {
+        Some((why, wait)) => Err(Failure::paused(why, wait)),
+        None => account(&key, authority, &issuing).map_err(Failure::of).and_then(|mut account| {
+            let hands = WorldHands::new(shared, &issuing, authority).map_err(Failure::of);
+            certs::renewal(&authority.url, &object, &mut account, &mut hands?)
+        }),
+    };
+    let wait = match &asked {
+        Ok(wish) => wish.wait,
+        Err(failure) => failure.wait,
+    };
     let wait = wait.map_or(WISH_USUAL, |time| i64::try_from(time.as_secs()).unwrap_or(WISH_MOST));
-    let wait = wait.clamp(WISH_LEAST, WISH_MOST);
-    done.wish_at = clock::wall().seconds.saturating_add(wait);
+    done.wish_at = clock::wall().seconds.saturating_add(wait.clamp(WISH_LEAST, WISH_MOST));
+    // Where it cannot be asked, the time that is known holds.
+    let Ok(Wish { window, .. }) = asked else { return done };
     let _turn = keep.turn(&done.path);
     // Another server may have had it renewed meanwhile.
     let is_there = keep::object(&done.path).is_none_or(|(kept, _)| kept.pem == object.pem);
     if window != object.window && is_there {
         let text = Object { window, ..object }.write();
-        done.unkept = keep.put(&done.path, &text).is_err().then_some(text);
+        if keep.put(&done.path, &text).is_err() {
+            done.unkept.push((done.path.clone(), text));
+        }
     }
     done
 }
 
-/// Asks the authorities for a certificate, one after the other.
-fn order(job: Job, shared: &Arc<Shared>) -> Done {
-    let Job { certificate, issuing, key, account, mut attempts, before, .. } = job;
-    let (path, place) = (certificate.chain.clone(), certificate.place.clone());
-    let hosts = certificate.issuer.hosts();
-    let host = hosts.first().map_or("", |host| host);
+/// Has a certificate issued, and puts it where it is kept.
+fn order(job: &Job, shared: &Arc<Shared>) -> Done {
+    let Job { certificate, issuing, before, .. } = job;
+    let (path, place, chance) = (&certificate.chain, &certificate.place, certificate.chance());
+    let (hosts, host) = (certificate.issuer.hosts(), host(certificate));
     let keep = Keep::at(&issuing.folder);
     let done = |attempts, said, unkept| {
         let wish_at = clock::wall().seconds.saturating_add(WISH_FIRST);
         Done { path: path.clone(), attempts, wish_at, said, unkept }
     };
     // Others that share the folder wait, and find what this one has put there.
-    let _turn = keep.turn(&path);
+    let _turn = keep.turn(path);
     let now = clock::wall().seconds;
-    if let Some((object, _)) = keep::object(&path)
+    if let Some((object, _)) = keep::object(path)
         && Some(&object) != before.as_ref()
-        && object.covers(hosts)
-        && object.term().is_some_and(|term| term.renewal(certificate.chance()) > now)
+        && keep::term(&object, hosts, issuing).is_some_and(|term| term.renewal(chance) > now)
     {
-        return done(Attempts::default(), None, None);
+        return done(Attempts::default(), None, Vec::new());
     }
-    let (mut whys, mut wait) = (HashSet::new(), None);
-    let mut list = Vec::new();
-    for authority in &issuing.authorities {
-        let keys = (&key, account.as_deref());
-        match ask(authority, (&issuing, keys), hosts, before.as_ref(), &keep, shared) {
-            Ok(object) => {
-                let text = object.write();
-                let put = keep.put(&path, &text);
-                let forgotten = keep.put_attempts(&path, &Attempts::default());
-                let failed = put.as_ref().err().or(forgotten.as_ref().err());
-                let said = failed.map(|error| format!("{host} ({place}): {}", keep.unkept(error)));
-                return done(Attempts::default(), said, put.is_err().then_some(text));
+    let (mut unkept, note) = (Vec::new(), keep.attempts_path(path));
+    match ask_all(job, &keep, shared, &mut unkept) {
+        Ok(object) => {
+            let text = object.write();
+            let put = keep.put(path, &text);
+            let forgotten = keep.note(&note, &Attempts::default());
+            let failed = put.as_ref().err().or(forgotten.as_ref().err());
+            let said = failed.map(|error| format!("{host} ({place}): {}", keep.unkept(error)));
+            unkept.extend(put.is_err().then(|| (path.clone(), text)));
+            done(Attempts::default(), said, unkept)
+        }
+        Err(Refusal { why, wait, is_of_proof }) => {
+            let mut attempts = job.attempts.clone();
+            attempts.fail(&why, wait, clock::wall().seconds, chance);
+            attempts.proofs = attempts.proofs.saturating_add(u32::from(is_of_proof));
+            let next = base::Date::of(attempts.next).to_string().replace('T', " ");
+            let said = format!("{host} ({place}): no certificate: {why}: next attempt {next} UTC");
+            if keep.note(&note, &attempts).is_err() {
+                unkept.push((note, attempts.write()));
             }
-            Err(failure) => {
-                wait = wait.max(failure.wait);
-                if whys.insert(failure.why.clone()) {
-                    list.push(failure.why);
-                }
-            }
+            done(attempts, Some(said), unkept)
         }
     }
-    let why = list.join("; ");
-    attempts.fail(&why, wait, clock::wall().seconds, certificate.chance());
-    let next = base::Date::of(attempts.next).to_string().replace('T', " ");
-    let said = format!("{host} ({place}): no certificate: {why}: next attempt {next} UTC");
-    // Where it cannot be noted, it is known as long as this process lives.
-    let _ = keep.put_attempts(&path, &attempts);
-    done(attempts, Some(said), None)
 }
 
-/// The key that authorities know, and the thumbprint of the one that the servers prove hosts by.
-type Keys<'k> = (&'k Result<String, String>, Option<&'k str>);
+/// Why no authority has issued a certificate.
+struct Refusal {
+    why: String,
+    /// How long the first of them wants to be left alone that can be asked again.
+    wait: Option<Duration>,
+    /// Whether some have found no proof.
+    is_of_proof: bool,
+}
+
+/// Asks the authorities, one after the other. What there is to note and cannot be is in `unkept`.
+fn ask_all(
+    job: &Job,
+    keep: &Keep,
+    shared: &Arc<Shared>,
+    unkept: &mut Vec<(PathBuf, String)>,
+) -> Result<Object, Refusal> {
+    let (mut whys, mut list) = (HashSet::new(), Vec::new());
+    let (mut waits, mut is_of_proof) = (Vec::new(), false);
+    for authority in &job.issuing.authorities {
+        let whom = (&*authority.url, host(&job.certificate));
+        let failure = match shared.pauses.of(whom, keep, clock::wall().seconds) {
+            Some((why, wait)) => Failure::paused(why, wait),
+            None => match ask(job, authority, keep, shared) {
+                Ok(object) => {
+                    shared.pauses.issued(&authority.url);
+                    return Ok(object);
+                }
+                Err(failure) => {
+                    let now = clock::wall().seconds;
+                    unkept.extend(shared.pauses.refused(whom, &failure, keep, now));
+                    failure
+                }
+            },
+        };
+        waits.push(failure.wait);
+        is_of_proof |= failure.about == About::Proof;
+        if whys.insert(failure.why.clone()) {
+            list.push(failure.why);
+        }
+    }
+    Err(Refusal { why: list.join("; "), wait: waits.into_iter().min().flatten(), is_of_proof })
+}
 
 /// Asks one authority.
 fn ask(
+    job: &Job,
     authority: &Authority,
-    (issuing, (key, proved)): (&Issuing, Keys<'_>),
-    hosts: &[Box<str>],
-    before: Option<&Object>,
     keep: &Keep,
     shared: &Arc<Shared>,
 ) -> Result<Object, Failure> {
-    if let Some((why, wait)) = shared.is_paused(&authority.url, clock::wall().seconds) {
-        let mut failure = Failure::of(why);
-        failure.wait = Some(wait);
-        return Err(failure);
-    }
+    let Job { certificate, issuing, key, account: proved, attempts, before, .. } = job;
     let mut account = account(key, authority, issuing).map_err(Failure::of)?;
     let mut hands = WorldHands::new(shared, issuing, authority).map_err(Failure::of)?;
     let mut proofs: Vec<ProofKind> = issuing.ways.iter().map(|way| kind(*way)).collect();
-    if Some(&*account.thumbprint()) != proved {
+    if Some(account.thumbprint()) != *proved {
         proofs.retain(|kind| *kind != ProofKind::Http);
         if proofs.is_empty() {
             let folder = issuing.folder.display();
@@ -144,12 +180,15 @@ fn ask(
             return Err(Failure::of(why));
         }
     }
+    // One that is dead need not be so for long, and another one may never be.
+    let ways = proofs.len().max(1);
+    proofs.rotate_left(attempts.proofs as usize % ways);
     let wanted = Wanted {
         authority: &authority.url,
-        hosts,
+        hosts: certificate.issuer.hosts(),
         proofs: &proofs,
         profile: authority.profile.as_deref(),
-        before,
+        before: before.as_ref(),
         now: clock::wall().seconds,
     };
     let introduced = introduce(&authority.url, &mut account, keep, &mut hands);
@@ -157,11 +196,6 @@ fn ask(
     let obtained = introduced.and_then(|()| certs::obtain(&wanted, &mut account, &mut hands));
     if account.id != id {
         note(&authority.url, &account, keep);
-    }
-    if let Err(failure) = &obtained
-        && let Some(wait) = failure.wait
-    {
-        shared.pause(&authority.url, &failure.why, clock::wall().seconds, wait);
     }
     obtained
 }
@@ -175,8 +209,9 @@ fn introduce(
     keep: &Keep,
     hands: &mut WorldHands<'_>,
 ) -> Result<(), Failure> {
-    let _turn = keep.introduction(url);
-    account.id = keep.account_id(url);
+    let whom = introduced(url, &account.thumbprint());
+    let _turn = keep.introduction(&whom);
+    account.id = keep.account_id(&whom);
     if account.id.is_none() {
         certs::introduce(url, account, hands)?;
         note(url, account, keep);
@@ -185,8 +220,9 @@ fn introduce(
 }
 
 fn note(url: &str, account: &Account, keep: &Keep) {
+    let whom = introduced(url, &account.thumbprint());
     // It is asked for once more where it cannot be noted.
-    account.id.iter().for_each(|id| _ = keep.put_account_id(url, id));
+    account.id.iter().for_each(|id| _ = keep.put_account_id(&whom, id));
 }
 
 fn account(
@@ -202,6 +238,11 @@ fn account(
         External { id, key }
     });
     Ok(account)
+}
+
+/// The first host of a certificate.
+fn host(certificate: &Certificate) -> &str {
+    certificate.issuer.hosts().first().map_or("", |host| host)
 }
 
 fn kind(way: Way) -> ProofKind {
