@@ -1,10 +1,10 @@
 //! Files beside those that are served: certificates, and what is written: logs and caches.
 
 use super::{Eyes, Finding, Look, folders};
-use crate::greeting::counted;
+use crate::{greeting::counted, keep, listed};
 use config::{
     Plan,
-    plan::{Address, DEFAULT_SITE, Target},
+    plan::{Address, DEFAULT_SITE, Issuer, Pem, Target},
 };
 use net::stat::Room;
 use std::{fs, os::unix::fs::MetadataExt, path::Path};
@@ -24,9 +24,21 @@ pub(super) fn certificates(plan: &Plan) -> Look {
     let mut findings = Vec::new();
     for (number, certificate) in plan.certificates.iter().enumerate() {
         let about = certificate.chain.display().to_string();
-        let Ok(pair) = Pair::load(&certificate.pem.chain, &certificate.pem.key) else { continue };
-        if let Some(warning) = pair.warning(now, RENEWAL_DAYS * 24 * 60 * 60) {
-            let cure = if warning.starts_with("holds only") {
+        let (pem, within) = match &certificate.issuer {
+            Issuer::Authority(hosts) => {
+                let text = keep::best(&certificate.chain, hosts).map(|(_, text)| text);
+                let text = text.unwrap_or_default();
+                let pem = Pem { chain: text.clone(), key: text };
+                let within = listed::warned_within(&pem);
+                (pem, within)
+            }
+            _ => (certificate.pem.clone(), RENEWAL_DAYS * 24 * 60 * 60),
+        };
+        let Ok(pair) = Pair::load(&pem.chain, &pem.key) else { continue };
+        if let Some(warning) = pair.warning(now, within) {
+            let cure = if certificate.issuer != Issuer::Files {
+                "see what `gannet certs` says: it should have been renewed by itself"
+            } else if warning.starts_with("holds only") {
                 "set the clock of this machine, if that is what is wrong; else wait"
             } else {
                 "have it renewed: where files are replaced, the server uses them by itself"
@@ -72,7 +84,9 @@ pub(super) fn written(plan: &Plan, eyes: &Eyes) -> Look {
         Address::Unix { path, .. } => path.parent(),
         Address::Tcp(_) => None,
     });
-    let mut all: Vec<&Path> = logs.chain(cache).chain(sockets).collect();
+    let keeps = plan.certificates.iter().any(|one| one.issuer != Issuer::Files);
+    let kept = keeps.then_some(&*plan.issuing.folder);
+    let mut all: Vec<&Path> = logs.chain(cache).chain(sockets).chain(kept).collect();
     all.sort_unstable();
     all.dedup();
     findings.extend(spilled(plan));
