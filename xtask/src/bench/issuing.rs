@@ -30,6 +30,8 @@ const RENEWALS: usize = 10;
 const LOAD_SECONDS: &str = "20";
 /// Seconds of processor time that a look at a large store may cost.
 const PASS_SECONDS_MAX: f64 = 1.0;
+/// Seconds until a server is ready that has a large store.
+const START_SECONDS_MAX: f64 = 3.0;
 /// How long something is watched that is at rest.
 const QUIET: Duration = Duration::from_secs(10);
 /// Whatever goes on for so long without getting on has failed.
@@ -65,7 +67,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "renewal-pass",
-        what: "a look at 10,000 certificates that authorities have issued, one of which is new",
+        what: "10,000 certificates that authorities have issued: the start, and a look at all",
         kind: Kind::Issuing(Issuing::Pass),
     },
 ];
@@ -377,7 +379,9 @@ fn pass(content: &Content) -> Outcome<Table> {
         "[server.certificates]\nfolder = \"kept\"\nauthority = {{ url = {url:?}, trusted = {:?} }}",
         content.pair()?.0
     );
+    let begun = Instant::now();
     let own = Own::start(content, &folder, &settings, &sites(content, hosts())?)?;
+    let started = begun.elapsed().as_secs_f64();
     let issuer = own.issuer()?;
     let first = fs::read_to_string(made.join("site00001.example.pem"))?;
     // The first look comes of itself; nothing is due when it is over.
@@ -391,18 +395,18 @@ fn pass(content: &Content) -> Outcome<Table> {
     own.wait_for(1)?;
     sleep(REAPED);
     let look = own.of_children()? - looked;
-    let mut table = Table::new(&["", "s of CPU", "at most", ""]);
-    for (what, figure) in [
-        ("a look at all, by the process that does so", look),
-        ("10 s of the one that asks authorities, where nothing is due", rested),
+    let mut table = Table::new(&["", "s", "at most", ""]);
+    for (what, figure, most) in [
+        ("CPU of a look at all, by the process that does so", look, PASS_SECONDS_MAX),
+        (
+            "CPU in 10 s of the one that asks authorities, where nothing is due",
+            rested,
+            PASS_SECONDS_MAX,
+        ),
+        ("until the first answer after the start", started, START_SECONDS_MAX),
     ] {
-        let word = verdict(figure, PASS_SECONDS_MAX);
-        table.row([
-            what.to_owned(),
-            format!("{figure:.2}"),
-            format!("{PASS_SECONDS_MAX:.0}"),
-            word,
-        ]);
+        let word = verdict(figure, most);
+        table.row([what.to_owned(), format!("{figure:.2}"), format!("{most:.0}"), word]);
     }
     Ok(table)
 }
