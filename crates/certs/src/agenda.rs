@@ -15,8 +15,8 @@ const WAIT_MOST: i64 = 12 * HOUR;
 /// The longest wait that an authority can ask for.
 const ASKED_MOST: i64 = 7 * DAY;
 
-/// How long one is left alone that has just been issued, whatever the clock says of its end; half of
-/// its life where that is shorter.
+/// How long one is left alone that has just been issued, whatever the clock says of its end; half
+/// of its life where that is shorter.
 const ISSUED_LEAST: i64 = DAY;
 
 /// Characters at most of what went wrong: some of it others have said.

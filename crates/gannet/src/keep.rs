@@ -302,9 +302,9 @@ pub(crate) fn object(path: &Path) -> Option<(Object, Vec<u8>)> {
     object.is_sound().then_some((object, text))
 }
 
-/// The best of those that are kept for `hosts`, the place of which is `path`: the one that is there,
-/// or where it is not for all of them, the one for most, which may be there since another one of
-/// the hosts was first. `None` where none is for any.
+/// The best of those that are kept for `hosts`, whose place is `path`: the one that is there, or
+/// where it is not for all of them, the one for most, which may be kept since another one of the
+/// hosts was first. `None` where none is for any.
 pub(crate) fn best(path: &Path, hosts: &[Box<str>]) -> Option<(Object, Vec<u8>)> {
     let own = object(path);
     if own.as_ref().is_some_and(|(object, _)| object.covers(hosts)) {

@@ -35,7 +35,7 @@ pub fn take(path: &Path, time: Duration) -> io::Result<OwnedFd> {
             Err(Errno::WOULDBLOCK) if begun.elapsed() >= time => {
                 return Err(io::ErrorKind::TimedOut.into());
             }
-            Err(Errno::WOULDBLOCK) => thread::sleep(LOOK_INTERVAL),
+            Err(Errno::WOULDBLOCK) => thread::park_timeout(LOOK_INTERVAL),
             Err(errno) => return Err(errno.into()),
         }
     }
