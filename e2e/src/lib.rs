@@ -16,6 +16,7 @@
 pub mod application;
 pub mod authority;
 pub mod binary;
+pub mod collector;
 pub mod client;
 pub mod clock;
 pub mod comparison;

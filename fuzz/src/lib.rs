@@ -17,6 +17,7 @@ mod text;
 pub mod note;
 pub mod state;
 pub mod fastcgi;
+pub mod otlp;
 pub mod proxy_protocol;
 pub mod tls_hello;
 

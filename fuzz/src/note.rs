@@ -2,6 +2,7 @@
 //! bytes, and nothing else is taken for a note.
 
 use control::{
+    delivery::{Delivery, Errand},
     note::{Note, Order, Question, Report, Verdict},
     wish::{Outcome, Wish},
 };
@@ -33,6 +34,8 @@ pub fn run(data: &[u8]) {
     check::<Verdict>(data);
     check::<Order>(data);
     check::<Report>(data);
+    check::<Errand>(data);
+    check::<Delivery>(data);
     check::<Wish>(data);
     check::<Outcome>(data);
 }

@@ -45,6 +45,7 @@ pub fn run(data: &[u8]) {
                 .chain(state.workers.iter().flat_map(|one| [one.tallies, one.recents, one.lives])),
         )
         .chain(state.askers.iter().copied())
+        .chain(state.spans.iter().flatten().copied())
         .collect();
     assert!(places.iter().all(|&at| at < state.descriptors.len()), "a descriptor from nowhere");
     assert_eq!(places.iter().collect::<HashSet<_>>().len(), places.len(), "one has two owners");

@@ -23,7 +23,7 @@ const DEBIAN: [Debian; 33] = [
     Debian { package: "openssl", file: "/usr/bin/openssl" },
     // Its manual is a large site, with links into other packages.
     Debian { package: "python3-doc", file: "/usr/share/doc/python3-doc/html/index.html" },
-    // REDbot and sslyze get environments of their own.
+    // REDbot, sslyze and what reads spans get environments of their own.
     Debian { package: "python3-venv", file: "/usr/share/doc/python3-venv" },
     // Clients of HTTP/2: nghttp and h2load, curl, and Python's h2 with its hpack and hyperframe.
     Debian { package: "nghttp2-client", file: "/usr/bin/h2load" },
@@ -78,8 +78,11 @@ const DENY: &str = "cargo-deny@0.20.2";
 const FUZZ: &str = "cargo-fuzz@0.13.2";
 
 /// Programs in Python, each with the exact versions of all that it needs, for pip.
-const PYTHON: [(&str, &str); 2] =
-    [("redbot", include_str!("../redbot.txt")), ("sslyze", include_str!("../sslyze.txt"))];
+const PYTHON: [(&str, &str); 3] = [
+    ("redbot", include_str!("../redbot.txt")),
+    ("sslyze", include_str!("../sslyze.txt")),
+    ("otlp", include_str!("../otlp.txt")),
+];
 
 /// Where their environments lie, below the root; the tests look there.
 const PYTHON_FOLDER: &str = "target/tools";

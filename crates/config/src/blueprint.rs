@@ -1,11 +1,13 @@
 //! What the process that starts the others has to know of a config: everything else is for those.
 
-use crate::plan::{Address, Admin, Issuer, Label, Listen, LogFormat, Plan, Pool, Target};
+use crate::plan::{
+    Address, Admin, Issuer, Label, Listen, LogFormat, Otlp, Plan, Pool, Secret, Target,
+};
 use base::pack::{Packer, Unpacker};
 use std::{os::unix::ffi::OsStrExt, path::PathBuf, time::Duration};
 
 /// The form of the bytes; another one is refused.
-const VERSION: u64 = 8;
+const VERSION: u64 = 9;
 
 /// What a supervisor knows of a config.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub struct Blueprint {
     pub control: Option<PathBuf>,
     /// Where the server is looked at, if anywhere.
     pub admin: Option<Admin>,
+    /// Where spans are sent, if anywhere.
+    pub otlp: Option<Otlp>,
     /// Connections of all workers at a time.
     pub connections_max: usize,
     /// Clients and limits that account is kept of.
@@ -96,6 +100,7 @@ impl Blueprint {
             workers: plan.workers.get(),
             control: plan.control.clone(),
             admin: plan.admin.clone(),
+            otlp: plan.otlp.clone(),
             connections_max: plan.capacity.connections_max,
             clients_max: plan.capacity.clients_max,
             logs: targets.filter_map(file).collect(),
@@ -135,6 +140,8 @@ impl Blueprint {
         self.control.iter().for_each(|path| out.bytes(path.as_os_str().as_bytes()));
         out.byte(u8::from(self.admin.is_some()));
         self.admin.iter().for_each(|admin| pack_admin(&mut out, admin));
+        out.byte(u8::from(self.otlp.is_some()));
+        self.otlp.iter().for_each(|otlp| pack_otlp(&mut out, otlp));
         out.number(self.connections_max as u64);
         out.number(self.clients_max as u64);
         out.number(self.logs.len() as u64);
@@ -185,6 +192,7 @@ impl Blueprint {
             workers: from.count()?,
             control: maybe(&mut from, Unpacker::path)?,
             admin: maybe(&mut from, unpack_admin)?,
+            otlp: maybe(&mut from, unpack_otlp)?,
             connections_max: from.count()?,
             clients_max: from.count()?,
             logs: from.list(|from| Some((from.count()?, from.path()?)))?,
@@ -221,6 +229,29 @@ pub fn pack_admin(out: &mut Packer, admin: &Admin) {
 pub fn unpack_admin(from: &mut Unpacker<'_>) -> Option<Admin> {
     let (listen, token) = (unpack_listen(from)?, maybe(from, Unpacker::text)?);
     Some(Admin { listen, token: token.map(Into::into), user: maybe(from, Unpacker::text)? })
+}
+
+/// Appends where spans are sent; [`unpack_otlp`] reads it.
+pub fn pack_otlp(out: &mut Packer, otlp: &Otlp) {
+    let Otlp { url, fields, service, user } = otlp;
+    [url, service].iter().for_each(|text| out.bytes(text.as_bytes()));
+    out.number(fields.len() as u64);
+    for (name, Secret(value)) in fields {
+        out.bytes(name.as_bytes());
+        out.bytes(value.as_bytes());
+    }
+    out.byte(u8::from(user.is_some()));
+    user.iter().for_each(|user| out.bytes(user.as_bytes()));
+}
+
+/// Reads where spans are sent; `None` where there is nothing of the kind.
+pub fn unpack_otlp(from: &mut Unpacker<'_>) -> Option<Otlp> {
+    Some(Otlp {
+        url: from.text()?,
+        service: from.text()?,
+        fields: from.list(|from| Some((from.text()?, Secret(from.text()?))))?,
+        user: maybe(from, Unpacker::text)?,
+    })
 }
 
 /// Appends an address; [`unpack_address`] reads it.

@@ -20,6 +20,7 @@ pub(crate) mod line_template;
 mod log;
 mod listen;
 mod admin;
+mod otlp;
 mod tls;
 
 pub use access::{Access, Addresses, Limit, Looking, Methods};
@@ -35,6 +36,7 @@ pub use label::Label;
 pub use line_template::{BLANKS, Blank, LinePart, LineTemplate};
 pub use listen::{Address, Listen};
 pub use log::{ErrorLog, Log, LogFormat, Logs, Statuses, Target};
+pub use otlp::Otlp;
 pub use password::{Hash, HashError, Password, Users, Variant};
 pub use php::{Application, Cache, Php, Sending, Upstream};
 pub use phrase::{Form, Phrase};
@@ -100,6 +102,8 @@ pub struct Plan {
     pub request_id: Option<Box<str>>,
     /// Whether exchanges are traced: of the traces that begin here, one of so many is sampled.
     pub trace: Option<NonZero<u32>>,
+    /// Where the spans of those that are sampled are sent, if anywhere.
+    pub otlp: Option<Otlp>,
     /// The proxies whose word on who the client is counts.
     pub trusted_proxies: Vec<Network>,
     /// Whether that is so for whoever comes by a Unix socket.
@@ -168,6 +172,7 @@ impl Plan {
             logs: Logs::default(),
             request_id: None,
             trace: None,
+            otlp: None,
             trusted_proxies: Vec::new(),
             trusts_unix: false,
             file_cache_bytes_max: 64 * 1024 * 1024,

@@ -4,6 +4,7 @@ mod listeners;
 mod context;
 mod listen;
 mod admin;
+mod otlp;
 mod log;
 mod limits;
 mod site;
@@ -98,6 +99,7 @@ pub(crate) fn resolve(
     plan.workers = server.workers.and_then(|word| NonZero::new(word.value)).unwrap_or(plan.workers);
     plan.user = user;
     plan.admin = admin::resolve(server.admin, &plan, sources, mistakes);
+    plan.otlp = otlp::resolve(server.otlp, &plan, mistakes);
     plan.control = server.control.map(|word| listen::control(&word, sources, world, mistakes));
     set(&mut plan.file_cache_bytes_max, server.file_cache);
     plan.compress_cache = compress::cache(server.compress_cache, sources, world, mistakes);

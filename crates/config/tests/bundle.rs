@@ -18,6 +18,9 @@ workers = 3
 control = "/run/control.sock"
 log = { format = "json", file = "/var/log/gannet.log" }
 error-log = "pretty"
+request-id = true
+trace = "1/1"
+otlp = { endpoint = "https://a.example", fields = { Authorization = "${SECRET}" } }
 [site."a.example"]
 root = "/srv/a"
 auth.file = "staff.htpasswd"
@@ -62,6 +65,8 @@ fn a_bundle_holds_all_that_was_asked() {
     });
     assert_eq!(blueprint.hosts, [["a.example"], ["a.example"]]);
     assert_eq!((blueprint.workers, blueprint.logs.len(), blueprint.listen.len()), (3, 1, 2));
+    let otlp = blueprint.otlp.as_ref().unwrap();
+    assert_eq!((&*otlp.url, otlp.fields.len()), ("https://a.example/v1/traces", 1));
     let pools: Vec<_> =
         blueprint.pools.iter().map(|pool| (pool.user.is_some(), pool.group)).collect();
     assert_eq!(pools, [(true, 33), (false, 33)]);

@@ -64,8 +64,15 @@ fn config(setting: &Description, value: Option<&str>) -> String {
             let comma = if text.is_empty() || line.is_empty() { "" } else { "," };
             route(&format!("route.\"/a/*\".respond = {{ {text}{comma} {} }}", line.trim()))
         }
-        "[server]" if setting.name == "trace" => {
-            format!("[server]\nrequest-id = true\n{line}[site.\"a.example\"]\n{root}")
+        "[server]" if matches!(setting.name, "trace" | "otlp") => {
+            let trace = if setting.name == "otlp" { "trace = \"1/1\"\n" } else { "" };
+            format!("[server]\nrequest-id = true\n{trace}{line}[site.\"a.example\"]\n{root}")
+        }
+        "[server.otlp]" => {
+            let endpoint =
+                if setting.name == "endpoint" { "" } else { "endpoint = \"https://a.example\"\n" };
+            let server = "[server]\nrequest-id = true\ntrace = \"1/1\"\n[server.otlp]";
+            format!("{server}\n{endpoint}{line}[site.\"a.example\"]\n{root}")
         }
         "[server.compress-cache]" if setting.name == "disk" => {
             let line = line.trim();

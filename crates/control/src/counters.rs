@@ -56,6 +56,8 @@ counters! {
     Asked "applications_asked" "Requests that an application was asked to answer.";
     AskedInVain "applications_failed" "Requests that an application was asked and has not answered, or not to the end.";
     LinesDropped "log_lines_dropped" "Access-log lines given up because the log could not take them.";
+    SpansSent "spans_sent" "Spans that the collector has taken.";
+    SpansDropped "spans_dropped" "Spans given up because the collector could not be reached in time, or has refused them.";
     Sweeps "loop_looks" "Times that a loop with connections has looked for what is due.";
     LagUs "loop_lag_us" "Microseconds that loops came late to look for what is due, all together.";
 }

@@ -8,6 +8,7 @@ pub mod trail;
 pub mod asked;
 pub mod wish;
 pub mod finding;
+pub mod delivery;
 pub mod counters;
 mod seats;
 pub mod lives;

@@ -103,6 +103,8 @@ pub enum Order {
     /// What authorities are shown that look for a proof: all that goes along, sealed, under a
     /// number that is higher each time. Told to the process that has found it, it is shown by now.
     Proofs(u64),
+    /// By what goes along spans are handed to who sends them.
+    Spans,
     /// Everything has been given: resolve the plan and get ready.
     Resolve,
     /// Sockets for a loop, which go along.
@@ -237,6 +239,7 @@ impl Note for Order {
             Self::StopAtOnce => write(9, |_| ()),
             Self::Certificates => write(10, |_| ()),
             Self::Proofs(number) => write(11, |out| out.number(*number)),
+            Self::Spans => write(12, |_| ()),
         }
     }
 
@@ -261,6 +264,7 @@ impl Note for Order {
                 9 => Self::StopAtOnce,
                 10 => Self::Certificates,
                 11 => Self::Proofs(from.number()?),
+                12 => Self::Spans,
                 _ => return None,
             })
         })
@@ -385,6 +389,7 @@ pub(crate) mod tests {
             Order::Serve,
             Order::Certificates,
             Order::Proofs(3),
+            Order::Spans,
             Order::Drain,
             Order::Stop,
             Order::StopAtOnce,

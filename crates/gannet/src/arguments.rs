@@ -186,6 +186,8 @@ pub(crate) enum Role {
     Certs,
     /// Shows how the server is
     Admin,
+    /// Sends spans to a collector
+    Spans,
 }
 
 /// What the program before has left, where this one takes its place in the same process.

@@ -104,16 +104,21 @@ fn plan_of(
 /// Whom a plan is served by: another user than this process's where root has started it. That user
 /// belongs to the groups of those whom PHP runs as, too: what they let their groups read is sent.
 pub(crate) fn serving_user(plan: &Plan) -> Result<Option<User>, Trouble> {
-    let named = named_user(plan)?;
+    let user = user_named(plan.user.as_deref())?;
+    Ok(user.map(|user| with_groups(user, plan)))
+}
+
+/// The same of a process that sends nobody a file, where that user is called so.
+pub(crate) fn user_named(name: Option<&str>) -> Result<Option<User>, Trouble> {
+    let named = find_user(name)?;
     let trouble = |error: IdentityError| Trouble::new(2, format!("error: `user`: {error}"));
     match (named, process::is_root()) {
         (Some(user), false) if user.number == process::user() => Ok(None),
         (Some(_), false) => Err(trouble(IdentityError::NotRoot(process::user()))),
-        (Some(user), true) => Ok(Some(with_groups(user, plan))),
+        (Some(user), true) => Ok(Some(user)),
         (None, false) => Ok(None),
         (None, true) => {
-            let usual = usual_user().map(|user| Some(with_groups(user, plan)));
-            usual.ok_or_else(|| trouble(IdentityError::Unknown(USERS.join(", "))))
+            usual_user().map(Some).ok_or_else(|| trouble(IdentityError::Unknown(USERS.join(", "))))
         }
     }
 }
@@ -138,10 +143,10 @@ fn with_groups(mut user: User, plan: &Plan) -> User {
     user
 }
 
-/// The user that a plan names, who has to be known here.
-pub(crate) fn named_user(plan: &Plan) -> Result<Option<User>, Trouble> {
+/// The user of that name, who has to be known here.
+fn find_user(name: Option<&str>) -> Result<Option<User>, Trouble> {
     let trouble = |error: IdentityError| Trouble::new(2, format!("error: `user`: {error}"));
-    plan.user.as_ref().map(|name| User::find(name)).transpose().map_err(trouble)
+    name.map(User::find).transpose().map_err(trouble)
 }
 
 /// Makes this process one of that user.

@@ -3,6 +3,7 @@
 mod admin;
 mod certs;
 mod ear;
+mod spans;
 
 use crate::{
     arguments::Role,
@@ -65,6 +66,7 @@ pub(crate) fn play(role: Role) -> Result<ExitCode, Trouble> {
         Role::Keeper => keep(end).map_err(failed),
         Role::Certs => certs::issue(end).map_err(failed),
         Role::Admin => admin::show(&end).map_err(failed),
+        Role::Spans => spans::send(&end).map_err(failed),
     }
 }
 
@@ -232,7 +234,7 @@ fn prepare(end: BorrowedFd<'_>) -> Result<(Worker, Arc<LogFiles>, Vec<String>), 
     let odd = |_| "error: the supervisor is another program".to_owned();
     let failed = |error: io::Error| format!("error: {error}");
     let files = Arc::new(LogFiles::given());
-    let mut begun = None;
+    let (mut begun, mut spans) = (None, None);
     loop {
         let message = channel::receive(end, true).map_err(failed)?;
         let message = message.ok_or("error: the supervisor is gone")?;
@@ -242,6 +244,7 @@ fn prepare(end: BorrowedFd<'_>) -> Result<(Worker, Arc<LogFiles>, Vec<String>), 
                 let along: Result<[OwnedFd; 9], _> = message.descriptors.try_into();
                 begun = Some((loops, place, seed, along.map_err(|_| ()).map_err(odd)?));
             }
+            Order::Spans => spans = message.descriptors.into_iter().next(),
             Order::Resolve => break,
             order => take_files(&files, order, message.descriptors),
         }
@@ -266,16 +269,15 @@ fn prepare(end: BorrowedFd<'_>) -> Result<(Worker, Arc<LogFiles>, Vec<String>), 
         lives: Lives::new(words(lives)?),
     };
     let tickets = TicketKeys::new(words(tickets)?);
-    let (given, live) = (Arc::clone(&files), None);
-    let board = None;
-    let setup = Setup { plan, loops, place, live, files: given, clients, signs, tickets, board };
+    let (given, live, board) = (Arc::clone(&files), None, None);
+    let setup = Setup { plan, loops, place, live, files, clients, signs, tickets, board, spans };
     let worker = worker::start(setup).map_err(|error| match layers.first() {
         // What keeps it may be that it is no longer who was started.
         Some(user) if user.starts_with("user: ") => format!("error: {error} ({user})"),
         _ => format!("error: {error}"),
     })?;
     rehearse(plan)?;
-    Ok((worker, files, layers))
+    Ok((worker, given, layers))
 }
 
 /// Gives up all that serving does not need, before there are threads.

@@ -85,6 +85,7 @@ fn since_start(status: &Status) -> String {
     let troubles = [
         (status.cut_off, "request cut off", "requests cut off"),
         (total("log_lines_dropped"), "log line dropped", "log lines dropped"),
+        (total("spans_dropped"), "span dropped", "spans dropped"),
     ];
     let troubles = troubles.into_iter().filter(|(number, ..)| *number > 0);
     all.extend(troubles.map(|(number, one, several)| counted(number, one, several)));

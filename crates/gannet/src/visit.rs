@@ -1,9 +1,10 @@
-//! Visits other servers by HTTPS, as far as an authority has to be visited: one request after the
-//! other, over connections that are kept as long as they are good.
+//! Visits other servers, as far as an authority has to be visited, or a collector: one request
+//! after the other, over connections that are kept as long as they are good.
 
 use crate::deadline::{Deadline, Timed};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use certs::{Method, Reply, Request};
+use config::plan::Secret;
 use net::sandbox::reach;
 use std::{
     collections::HashMap,
@@ -19,6 +20,9 @@ use tls::{Trust, is_of_the_time};
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 const WORD_TIME: Duration = Duration::from_secs(20);
 const ANSWER_TIME: Duration = Duration::from_secs(60);
+
+/// The same of one that only takes something.
+const TAKING_TIME: Duration = Duration::from_secs(10);
 
 /// Bytes of a head and of a content at most, and lines of a head.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -40,15 +44,24 @@ const NAMES: [&str; 5] =
 /// Folders that hold keys and passwords, too: of these nothing but the files above is read.
 const MIXED: [&str; 2] = ["/etc", "/etc/ssl"];
 
-/// The ports that servers have mostly, those for names among them.
-pub(crate) const PORTS: [u16; 2] = [443, 53];
+/// The port of servers that answer for names, and the ones of HTTP by TLS and without.
+pub(crate) const NAMES_PORT: u16 = 53;
+pub(crate) const HTTPS_PORT: u16 = 443;
+const HTTP_PORT: u16 = 80;
 
 /// What is said of ourselves.
 const AGENT: &str = concat!("gannet/", env!("CARGO_PKG_VERSION"));
 
 /// Visits servers.
 pub(crate) struct Visits {
-    trust: Trust,
+    /// Whom to trust; where that is nobody, whom to speak with without TLS.
+    trust: Option<Trust>,
+    /// The lines of a head that say what a content is, and what else this server wants to know.
+    lines: String,
+    /// How long a server may take for each word, and for a whole answer.
+    times: (Duration, Duration),
+    /// Whether an answer is of no use without its content.
+    needs_content: bool,
     /// Connections that can be used once more, by host and port.
     kept: HashMap<(String, u16), Connection>,
 }
@@ -75,7 +88,7 @@ pub(crate) fn open() -> Vec<PathBuf> {
     open
 }
 
-/// The port of a URL of HTTPS.
+/// The port of a URL.
 pub(crate) fn port(url: &str) -> Option<u16> {
     place(url).map(|place| place.port)
 }
@@ -101,6 +114,7 @@ enum Fault {
 
 /// A URL with its parts.
 struct Place<'u> {
+    is_secure: bool,
     host: &'u str,
     port: u16,
     path: &'u str,
@@ -116,13 +130,30 @@ impl Visits {
                 found.ok_or("this machine trusts nobody: install the package ca-certificates")?
             }
         };
-        let trust = Trust::of(&text).map_err(|fault| fault.to_string())?;
-        Ok(Self { trust, kept: HashMap::new() })
+        let trust = Some(Trust::of(&text).map_err(|fault| fault.to_string())?);
+        let lines = "Content-Type: application/jose+json\r\n".to_owned();
+        let (times, needs_content) = ((WORD_TIME, ANSWER_TIME), true);
+        Ok(Self { trust, lines, times, needs_content, kept: HashMap::new() })
+    }
+
+    /// Has whoever is at `url` take messages of Protocol Buffers, with these fields each.
+    pub(crate) fn delivering(url: &str, fields: &[(String, Secret)]) -> Result<Self, String> {
+        let trust = match url.starts_with("https:") {
+            true => Self::trusting(None)?.trust,
+            false => None,
+        };
+        let mut lines = "Content-Type: application/x-protobuf\r\n".to_owned();
+        for (name, Secret(value)) in fields {
+            lines.push_str(&format!("{name}: {value}\r\n"));
+        }
+        let (times, needs_content) = ((TAKING_TIME, TAKING_TIME), false);
+        Ok(Self { trust, lines, times, needs_content, kept: HashMap::new() })
     }
 
     /// Sends a request, and returns what comes back; `now` is the time in seconds since 1970.
     pub(crate) fn exchange(&mut self, request: &Request<'_>, now: i64) -> Result<Reply, String> {
-        let place = place(request.url).ok_or_else(|| format!("{} is no URL", request.url))?;
+        let place = place(request.url).filter(|place| place.is_secure == self.trust.is_some());
+        let place = place.ok_or_else(|| format!("{} is no URL", request.url))?;
         let key = (place.host.to_owned(), place.port);
         let failed = |why: String| format!("{}: {why}", place.host);
         if let Some(kept) = self.kept.remove(&key) {
@@ -149,10 +180,15 @@ impl Visits {
             match ready {
                 Err(error) => last = explain(&error),
                 Ok(stream) => {
-                    let deadline = Deadline::after(ANSWER_TIME);
-                    let stream = Timed::new(stream, deadline.clone(), WORD_TIME);
-                    let stream = self.trust.visit(place.host, stream);
-                    let stream = Box::new(stream.map_err(|fault| fault.to_string())?);
+                    let deadline = Deadline::after(self.times.1);
+                    let stream = Timed::new(stream, deadline.clone(), self.times.0);
+                    let stream: Box<dyn Stream + Send> = match &self.trust {
+                        None => Box::new(stream),
+                        Some(trust) => {
+                            let stream = trust.visit(place.host, stream);
+                            Box::new(stream.map_err(|fault| fault.to_string())?)
+                        }
+                    };
                     return Ok(Connection { stream, deadline, unread: Vec::new() });
                 }
             }
@@ -172,25 +208,32 @@ impl Visits {
             Method::Head => "HEAD",
             Method::Post => "POST",
         };
-        let port = if place.port == 443 { String::new() } else { format!(":{}", place.port) };
+        let usual = if place.is_secure { HTTPS_PORT } else { HTTP_PORT };
+        let port = if place.port == usual { String::new() } else { format!(":{}", place.port) };
         let mut head = format!(
             "{method} {} HTTP/1.1\r\nHost: {}{port}\r\nUser-Agent: {AGENT}\r\nAccept: */*\r\n",
             place.path, place.host
         );
         if request.method == Method::Post {
             let length = request.body.len();
-            head.push_str("Content-Type: application/jose+json\r\n");
+            head.push_str(&self.lines);
             head.push_str(&format!("Content-Length: {length}\r\n"));
         }
         head.push_str("\r\n");
         let message = [head.as_bytes(), &request.body].concat();
-        connection.deadline.set(ANSWER_TIME);
+        connection.deadline.set(self.times.1);
         let sent = connection.stream.write_all(&message).and_then(|()| connection.stream.flush());
         sent.map_err(Fault::Stale)?;
-        let (head, closes) = connection.head()?;
+        let (head, mut closes) = connection.head()?;
         let has_body = request.method != Method::Head && !matches!(head.status, 204 | 304);
         let body = if has_body { connection.body(&head) } else { Ok(Vec::new()) };
-        let body = body.map_err(Fault::Failed)?;
+        let body = match body {
+            Err(_) if !self.needs_content => {
+                closes = true;
+                Vec::new()
+            }
+            body => body.map_err(Fault::Failed)?,
+        };
         if !closes && (head.length.is_some() || head.is_chunked || !has_body) {
             self.kept.insert((place.host.to_owned(), place.port), connection);
         }
@@ -350,9 +393,10 @@ fn explain(error: &io::Error) -> String {
     }
 }
 
-/// The parts of a URL of HTTPS; `None` where it is another one.
+/// The parts of a URL of HTTP; `None` where it is another one.
 fn place(url: &str) -> Option<Place<'_>> {
-    let rest = url.strip_prefix("https://")?;
+    let secure = url.strip_prefix("https://");
+    let (is_secure, rest) = (secure.is_some(), secure.or_else(|| url.strip_prefix("http://"))?);
     let end = rest.find('/').unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     let is_sound = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
@@ -361,10 +405,10 @@ fn place(url: &str) -> Option<Place<'_>> {
     }
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
-        _ => (authority, 443),
+        _ => (authority, if is_secure { HTTPS_PORT } else { HTTP_PORT }),
     };
     let path = if path.is_empty() { "/" } else { path };
-    (!host.is_empty()).then_some(Place { host, port, path })
+    (!host.is_empty()).then_some(Place { is_secure, host, port, path })
 }
 
 /// How long to wait, as `Retry-After` says it: in seconds, or until a date.
@@ -453,7 +497,9 @@ mod tests {
             ("https://a.example:14000/dir?x=y", Some(("a.example", 14000, "/dir?x=y"))),
             ("https://[::1]:8/x", Some(("[::1]", 8, "/x"))),
             ("https://[::1]/x", Some(("[::1]", 443, "/x"))),
-            ("http://a.example/", None),
+            ("http://a.example/", Some(("a.example", 80, "/"))),
+            ("http://a.example:4318/v1", Some(("a.example", 4318, "/v1"))),
+            ("ftp://a.example/", None),
             ("https://", None),
             ("https://a@b/", None),
             ("https://a/x y", None),
@@ -462,6 +508,11 @@ mod tests {
             let found = place(url).map(|place| (place.host, place.port, place.path));
             assert_eq!(found, expect, "{url}");
         }
+        let secure = place("https://a").map(|place| place.is_secure);
+        assert_eq!(
+            (secure, place("http://a").map(|place| place.is_secure)),
+            (Some(true), Some(false))
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use config::{
     plan::{Issuing, Upstream},
 };
 use net::sandbox::{Confinement, reach};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::PathBuf};
 
 /// What a worker with this plan has to reach.
 pub(crate) fn around_worker(plan: &Plan) -> Confinement {
@@ -37,11 +37,19 @@ pub(crate) fn around_issuing(issuing: &Issuing) -> Option<Confinement> {
         return None;
     }
     let named = issuing.authorities.iter().filter_map(|authority| visit::port(&authority.url));
-    let mut ports: Vec<u16> = named.chain(visit::PORTS).collect();
-    ports.sort_unstable();
-    ports.dedup();
-    let write = vec![issuing.folder.clone()];
-    Some(Confinement { read: visit::open(), write, ports, connects_unix: true, visits: true })
+    Some(around_visits(named.chain([visit::HTTPS_PORT]), vec![issuing.folder.clone()]))
+}
+
+/// What the process has to reach that sends spans to the collector at `url`.
+pub(crate) fn around_sending(url: &str) -> Confinement {
+    around_visits(visit::port(url).into_iter(), Vec::new())
+}
+
+/// What has to be reached for visits at these ports, of whoever writes in these folders.
+fn around_visits(ports: impl Iterator<Item = u16>, write: Vec<PathBuf>) -> Confinement {
+    let ports: BTreeSet<_> = ports.chain([visit::NAMES_PORT]).collect();
+    let ports = ports.into_iter().collect();
+    Confinement { read: visit::open(), write, ports, connects_unix: true, visits: true }
 }
 
 #[cfg(test)]
@@ -49,6 +57,20 @@ mod tests {
     use super::*;
     use net::selftest::{read, run};
     use std::{fs, path::Path};
+
+    #[test]
+    fn who_sends_spans_reaches_no_site_and_writes_nothing() {
+        let (site, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let page = site.path().join("page.html");
+        fs::write(&page, "page").unwrap();
+        let walls = around_sending("http://127.0.0.1:4318/v1/traces");
+        assert_eq!(walls.ports, [53, 4318]);
+        let findings = run(&walls, None, (&page, Some(other.path()))).unwrap();
+        let has_all = !findings.layers.iter().any(|layer| layer.contains("not available"));
+        for attempt in &findings.attempts {
+            assert!(attempt.refusal.is_some() || !has_all, "{attempt:?}");
+        }
+    }
 
     #[test]
     fn who_has_certificates_issued_reaches_no_sites_processes_other_ports_or_secrets() {

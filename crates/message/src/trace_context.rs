@@ -20,6 +20,8 @@ pub struct TraceContext {
     pub trace: NonZero<u128>,
     /// The exchange's own span.
     pub span: NonZero<u64>,
+    /// The span that it stands below; none where the trace begins here.
+    pub parent: Option<NonZero<u64>>,
     /// Whether whoever began the trace may have put it down, so that others should, too.
     pub is_sampled: bool,
     /// Whether the request's `tracestate` goes on with it.
@@ -31,8 +33,16 @@ impl TraceContext {
     /// not in the way that the standard has it.
     #[must_use]
     pub fn received(fields: &Fields<'_>, span: NonZero<u64>) -> Option<Self> {
-        let (trace, is_sampled) = parent(values(fields, "traceparent"))?;
-        Some(Self { trace, span, is_sampled, keeps_state: is_state(fields) })
+        let (trace, parent, is_sampled) = parent(values(fields, "traceparent"))?;
+        let parent = Some(parent);
+        Some(Self { trace, span, parent, is_sampled, keeps_state: is_state(fields) })
+    }
+
+    /// The state that goes on with the trace, as one value.
+    #[must_use]
+    pub fn state(&self, fields: &Fields<'_>) -> Vec<u8> {
+        let lines = values(fields, "tracestate").filter(|_| self.keeps_state);
+        lines.collect::<Vec<_>>().join(&b","[..])
     }
 
     /// Whether a request's field of that name is not passed on as it came.
@@ -56,9 +66,11 @@ fn values<'h>(fields: &Fields<'h>, name: &'static str) -> impl Iterator<Item = &
     lines.filter(|line| line.name.eq_ignore_ascii_case(name.as_bytes())).map(|line| line.value)
 }
 
-/// The trace of the only `traceparent`, and whether it is sampled (section 3.2). What later
-/// versions have beyond that is theirs (section 4.3).
-fn parent<'h>(mut values: impl Iterator<Item = &'h [u8]>) -> Option<(NonZero<u128>, bool)> {
+/// The trace of the only `traceparent`, the span in it, and whether it is sampled (section 3.2).
+/// What later versions have beyond that is theirs (section 4.3).
+fn parent<'h>(
+    mut values: impl Iterator<Item = &'h [u8]>,
+) -> Option<(NonZero<u128>, NonZero<u64>, bool)> {
     let value = values.next().filter(|_| values.next().is_none())?;
     let (known, more) = value.split_at_checked(PARENT_BYTES)?;
     let mut parts = str::from_utf8(known).ok()?.split('-');
@@ -70,8 +82,9 @@ fn parent<'h>(mut values: impl Iterator<Item = &'h [u8]>) -> Option<(NonZero<u12
     };
     let (version, trace, span, flags) = (number(2)?, number(32)?, number(16)?, number(2)?);
     let may_follow = version > 0 && more.starts_with(b"-");
-    let is_whole = version < 0xff && span > 0 && (more.is_empty() || may_follow);
-    NonZero::new(trace).filter(|_| is_whole).map(|trace| (trace, flags & 1 == 1))
+    let is_whole = version < 0xff && (more.is_empty() || may_follow);
+    let span = NonZero::new(span as u64).filter(|_| is_whole)?;
+    Some((NonZero::new(trace)?, span, flags & 1 == 1))
 }
 
 /// Whether all lines of `tracestate` together are a list of keys, each once, with values
@@ -126,8 +139,13 @@ mod tests {
     #[test]
     fn a_trace_goes_on_below_a_span_of_its_own() {
         let check = |value: &str, flags: &str| {
-            let found = received(&[("TraceParent", value)]).map(|found| found.to_string());
-            assert_eq!(found, Some(format!("00-{TRACE}-000000000000beef-{flags}")), "{value}");
+            let found = received(&[("TraceParent", value)]).unwrap();
+            assert_eq!(
+                found.to_string(),
+                format!("00-{TRACE}-000000000000beef-{flags}"),
+                "{value}"
+            );
+            assert_eq!(found.parent.map(NonZero::get), Some(0xb7ad_6b71_6920_3331), "{value}");
         };
         check(&format!("00-{TRACE}-b7ad6b7169203331-01"), "01");
         check(&format!("00-{TRACE}-b7ad6b7169203331-00"), "00");

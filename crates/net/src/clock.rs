@@ -1,4 +1,4 @@
-//! What time it is: the only three clocks of the server.
+//! What time it is: the only clocks of the server.
 
 use crate::sys;
 use base::Moment;
@@ -35,6 +35,14 @@ pub fn wall() -> Wall {
     let time = clock_gettime(ClockId::RealtimeCoarse);
     // The kernel keeps the nanoseconds of a timespec below a milliard, which fits.
     Wall { seconds: time.tv_sec, nanos: time.tv_nsec.unsigned_abs() as u32 }
+}
+
+/// Nanoseconds since 1970 on the same clock without the rounding to a tick: for what is compared
+/// with the clocks of other machines.
+#[must_use]
+pub fn precise_wall_ns() -> u64 {
+    let time = clock_gettime(ClockId::Realtime);
+    time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
 }
 
 /// Whether anything keeps the clock right, as far as the kernel was told.

@@ -34,6 +34,7 @@ pub(crate) fn line(note: &Note, is_pretty: bool, wall: Wall) -> Vec<u8> {
         ),
         Note::Deaf(why) => ("no_control", "warning", why.clone()),
         Note::Unseen(why) => ("no_admin", "error", why.clone()),
+        Note::Spans(why) => ("spans", "warning", why.clone()),
         Note::Upgraded => (
             "upgraded",
             "notice",

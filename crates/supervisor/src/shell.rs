@@ -12,6 +12,7 @@ mod needs;
 mod pools;
 mod service;
 mod showing;
+mod spans;
 mod signals;
 mod starting;
 mod upgrade;
@@ -53,6 +54,7 @@ use net::{
 use service::Service;
 use showing::Showing;
 use signals::{catch, die_of_panics};
+use spans::Spans;
 use std::{
     cell::OnceCell, collections::VecDeque, io, mem, os::fd::OwnedFd, path::PathBuf, rc::Rc,
     time::Duration,
@@ -108,6 +110,8 @@ enum Happening {
     /// The process that shows how the server is has something to say, or may be told more.
     Showing(u64, Heard),
     ShowingDue(u64),
+    /// Something comes from the process that sends spans.
+    Spans(u64, Heard),
     /// It is time to look after the workers, and what they share.
     Look,
     /// It is time to say that this process gets on.
@@ -145,6 +149,7 @@ struct Shell<'v> {
     certificates: Certificates,
     issuing: Issuing,
     showing: Showing,
+    spans: Spans,
     seed: [u64; 2],
     workers: Workers,
     /// What runs PHP, and the config that waits for that.
@@ -270,6 +275,7 @@ impl<'v> Shell<'v> {
             certificates: Certificates::new(),
             issuing: Issuing::default(),
             showing: Showing::default(),
+            spans: Spans::default(),
             seed: [one, other],
             workers: Workers::default(),
             pools,
@@ -295,6 +301,10 @@ impl<'v> Shell<'v> {
             }
             if let Some(end) = self.end.take() {
                 self.end_looks();
+                self.send_last_spans(&mut heard).await;
+                if let (Ok(_), Some(source)) = (&end, &self.serving) {
+                    self.voice.stopped(&source.blueprint, &self.workers.totals());
+                }
                 self.pools.end();
                 self.logs.settle();
                 if end.is_ok() {
@@ -373,12 +383,14 @@ impl<'v> Shell<'v> {
             Happening::Issue => self.have_issued(),
             Happening::Showing(number, heard) => self.asked(number, heard),
             Happening::ShowingDue(number) => self.answer_showing(number),
+            Happening::Spans(number, heard) => self.heard_of_spans(number, heard),
             Happening::Alive => self.service.alive(),
             Happening::Look => {
                 self.keeping.look();
                 self.tickets.renew();
                 self.show();
                 self.look_away();
+                self.have_spans_sent();
                 let hung = self.workers.look().into_iter();
                 self.due.extend(hung.map(|(id, how)| Event::Hung(id, how)));
             }
@@ -431,12 +443,7 @@ impl<'v> Shell<'v> {
             }
             Order::Greet(source) => self.greeting = Some(source),
             Order::Note(note) => self.note(&note),
-            Order::Exit(code) => {
-                if let Some(source) = &self.serving {
-                    self.voice.stopped(&source.blueprint, &self.workers.totals());
-                }
-                self.end = Some(Ok(code));
-            }
+            Order::Exit(code) => self.end = Some(Ok(code)),
             Order::Fail(code, text) => self.end = Some(Err(Failure { code, text })),
         }
     }

@@ -31,7 +31,7 @@ use std::{
 /// of another: notes, the table of clients and the seats in it, rows of labels, slots of requests,
 /// the keys of tickets. Whoever changes one of those raises this number; then a server of the
 /// version before has to be restarted.
-const VERSION: u64 = 15;
+const VERSION: u64 = 16;
 
 /// What the state begins with, before its version.
 const MARK: u64 = u64::from_le_bytes(*b"gannet\0\0");
@@ -97,6 +97,8 @@ pub struct State {
     pub saves: u64,
     /// What runs PHP.
     pub pools: Vec<Pool>,
+    /// The ends of the channel that spans are handed over by: of workers, and of who sends them.
+    pub spans: Option<[Place; 2]>,
 }
 
 /// The sockets at one address.
@@ -292,6 +294,7 @@ impl State {
         list(out, &self.askers, |out, &at| out.number(at as u64));
         out.number(self.saves);
         list(out, &self.pools, pool);
+        list(out, self.spans.as_slice(), |out, ends| numbers(out, &ends.map(|at| at as u64)));
         packer.finish()
     }
 
@@ -353,6 +356,7 @@ impl State {
             askers: from.list(Unpacker::count)?,
             saves: from.number()?,
             pools: from.list(take_pool)?,
+            spans: maybe(from, |from| Some([from.count()?, from.count()?]))?,
         };
         (from.is_empty() && state.is_whole()).then_some(state)
     }
@@ -365,6 +369,7 @@ impl State {
         };
         let mut places = self.askers.clone();
         places.push(self.tickets);
+        places.extend(self.spans.iter().flatten());
         places.extend(self.sockets.iter().flat_map(|group| &group.sockets));
         places.extend(self.desks.iter().map(|(_, at)| at));
         places.extend(self.tables.iter().map(|(at, _)| at));
@@ -474,6 +479,7 @@ mod tests {
             workers: 1,
             control: None,
             admin: None,
+            otlp: None,
             connections_max: 8,
             clients_max: 9,
             logs: vec![(0, "/log".into())],
@@ -507,7 +513,7 @@ mod tests {
         ];
         let kept = Kept { number: 3, config, is_serving: true, members };
         State {
-            descriptors: (10..30).map(|number| (format!("name-{number}"), number)).collect(),
+            descriptors: (10..32).map(|number| (format!("name-{number}"), number)).collect(),
             version: "1.2.3".to_owned(),
             sockets: vec![
                 group(tcp("[::1]:0"), tcp("[::1]:8080"), vec![0, 9]),
@@ -558,6 +564,7 @@ mod tests {
                     process,
                 })
                 .collect(),
+            spans: Some([20, 21]),
         }
     }
 
@@ -581,7 +588,7 @@ mod tests {
     fn what_names_something_that_is_not_there_is_no_state() {
         let spoil: [fn(&mut State); 8] = [
             |state| state.tickets = 12,
-            |state| state.descriptors.push(("more".to_owned(), 30)),
+            |state| state.descriptors.push(("more".to_owned(), 32)),
             |state| state.descriptors.truncate(9),
             |state| state.askers[0] = 0,
             |state| state.serving = Some(1),

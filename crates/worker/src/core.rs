@@ -12,6 +12,7 @@ use crate::{
     record::{About, End, On, Record},
     records::Records,
     signs::Sign,
+    spans::Spans,
     turned_away::TurnedAway,
     watch::Watch,
 };
@@ -36,6 +37,7 @@ use message::{Output, Request, RequestId, Version};
 use std::{
     cell::{Cell, RefCell},
     net::IpAddr,
+    os::fd::OwnedFd,
     sync::Arc,
 };
 use tls::Sites;
@@ -55,6 +57,8 @@ pub(crate) struct Core {
     pub(crate) verdicts: RefCell<Verdicts>,
     pub(crate) watch: Watch,
     pub(crate) log: RefCell<Log>,
+    /// The spans of exchanges, where somebody wants them.
+    pub(crate) spans: Option<RefCell<Spans>>,
     pub(crate) pool: Arc<Pool>,
     /// The passwords that it is checking for this loop.
     pub(crate) checks: Checks,
@@ -103,8 +107,10 @@ pub(crate) struct Core {
 }
 
 /// What a loop shares with others: pool, what is known of applications, table of clients,
-/// certificates, and what pages hear of: the changes of files, or how the server is.
-pub(crate) type Lent = (Arc<Pool>, Applications, Clients, Option<&'static Sites>, News);
+/// certificates, what pages hear of (the changes of files, or how the server is), and the way of
+/// spans.
+pub(crate) type Lent =
+    (Arc<Pool>, Applications, Clients, Option<&'static Sites>, News, Option<Arc<OwnedFd>>);
 
 /// What loops share of applications.
 #[derive(Clone)]
@@ -170,7 +176,7 @@ impl Core {
         cache: Cache,
         log: Log,
         sign: Sign,
-        (pool, applications, clients, sites, (changes, board)): Lent,
+        (pool, applications, clients, sites, (changes, board), spans): Lent,
     ) -> Self {
         let Applications { loads, answers, kept, held } = applications;
         let Sign { row: counters, trail, tally, recent, life } = sign;
@@ -180,6 +186,7 @@ impl Core {
             verdicts: RefCell::default(),
             watch: Watch::default(),
             log: RefCell::new(log),
+            spans: spans.map(|way| RefCell::new(Spans::new(way))),
             pool,
             checks: Checks::default(),
             loads,
@@ -301,6 +308,9 @@ impl Core {
         self.tally.add(account.label, end.status.0, end.bytes);
         self.time(account.label, Kind::AtOnce, end.us);
         self.tell_answered(on, about, end);
+        if let Some(span) = self.begin_span(account, about, on) {
+            self.end_span(&span, None, end);
+        }
         let mut logs = self.log.borrow_mut();
         if !logs.is_off() {
             let dropped = logs.record(account.log, about, end, self.now());
@@ -315,6 +325,9 @@ impl Core {
         self.time(record.account.label, Kind::First, record.first_us);
         self.time(record.account.label, Kind::Whole, end.us);
         self.tell_finished(record, end);
+        if let Some(span) = &record.span {
+            self.end_span(span, Some(record.first_us), end);
+        }
         if let Some(line) = &record.line {
             let log = record.account.log;
             let dropped = self.log.borrow_mut().complete(log, line, end, self.now());
@@ -358,7 +371,7 @@ impl Core {
 
     /// Microseconds, for the durations of answers; zero while nobody reads them.
     pub(crate) fn clock_us(&self) -> u64 {
-        if !self.is_timed && self.log.borrow().is_off() {
+        if !self.is_timed && self.spans.is_none() && self.log.borrow().is_off() {
             return 0;
         }
         let us = net::clock::precise_us();

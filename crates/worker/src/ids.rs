@@ -36,7 +36,7 @@ impl Ids {
         TraceContext::received(&request.fields, span).unwrap_or_else(|| {
             let trace = NonZero::new(self.bits()).unwrap_or(NonZero::<u128>::MIN);
             let is_sampled = ((bits >> 64) as u64).is_multiple_of(u64::from(share.get()));
-            TraceContext { trace, span, is_sampled, keeps_state: false }
+            TraceContext { trace, span, parent: None, is_sampled, keeps_state: false }
         })
     }
 

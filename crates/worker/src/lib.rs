@@ -38,6 +38,7 @@ mod caching;
 mod application;
 mod ids;
 mod record;
+mod spans;
 mod telling;
 mod log;
 mod live;

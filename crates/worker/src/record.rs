@@ -55,6 +55,8 @@ pub(crate) struct On {
     pub(crate) stream: u32,
     /// When its request was there; zero where nobody will ask.
     pub(crate) began_us: u64,
+    /// Whether TLS is spoken there.
+    pub(crate) is_tls: bool,
 }
 
 /// What is known of an exchange only when it is over.
@@ -86,6 +88,8 @@ pub(crate) struct Record {
     pub(crate) began_us: u64,
     /// Where it was told of that it has begun, if somebody wants to know.
     pub(crate) told: Option<control::lives::Begun>,
+    /// Its span, if somebody wants it.
+    pub(crate) span: Option<otlp::Begun>,
     /// How long its first byte took, in microseconds.
     pub(crate) first_us: u64,
     /// What its line says of how it came about.

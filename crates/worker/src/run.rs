@@ -26,6 +26,7 @@ use std::{
     future::{Future, poll_fn},
     hash::{BuildHasher, RandomState},
     io,
+    os::fd::OwnedFd,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     pin::{Pin, pin},
@@ -110,6 +111,8 @@ pub struct Setup {
     pub tickets: TicketKeys,
     /// Where it is shown how the server is, where that is what these loops are for.
     pub board: Option<Arc<Board>>,
+    /// The channel by which spans of exchanges are handed over, where somebody wants them.
+    pub spans: Option<OwnedFd>,
 }
 
 impl Setup {
@@ -128,8 +131,8 @@ impl Setup {
         // Nobody looks at the others.
         let signs = Signs { rows, ..Signs::default() };
         let tickets = TicketKeys::default();
-        let (place, live, board) = (0, None, None);
-        Ok(Self { plan, loops, place, live, files, clients, signs, tickets, board })
+        let (place, live, board, spans) = (0, None, None, None);
+        Ok(Self { plan, loops, place, live, files, clients, signs, tickets, board, spans })
     }
 }
 
@@ -155,6 +158,7 @@ struct Shared {
     signs: Signs,
     cache_bytes_max: usize,
     news: News,
+    spans: Option<Arc<OwnedFd>>,
     forms: Arc<Forms>,
     root_descriptors_max: usize,
 }
@@ -180,7 +184,7 @@ type Orders<'o> = Pin<Box<dyn Future<Output = ()> + 'o>>;
 /// # Errors
 /// A log, memory or a thread cannot be had.
 pub fn start(setup: Setup) -> Result<Worker, StartError> {
-    let Setup { plan, loops, place, live, files, clients, signs, tickets, board } = setup;
+    let Setup { plan, loops, place, live, files, clients, signs, tickets, board, spans } = setup;
     let rows = signs.rows;
     let applications = plan.applications.len();
     let changes = live.map(Live::start).transpose().map_err(StartError::Thread)?;
@@ -200,6 +204,7 @@ pub fn start(setup: Setup) -> Result<Worker, StartError> {
         signs,
         cache_bytes_max: plan.file_cache_bytes_max / loops.max(1),
         news: (changes, board),
+        spans: spans.map(Arc::new),
         forms: forms(&plan.compress_cache)?,
         root_descriptors_max: ROOT_DESCRIPTORS_MAX / loops.max(1),
     };
@@ -404,7 +409,7 @@ impl Loop {
 
     async fn serve(&mut self) -> io::Result<bool> {
         let Self { shared, listeners, number, ways, stopped, parted, reopened, .. } = self;
-        let Shared { pool, applications, clients, sites, news, .. } = shared.clone();
+        let Shared { pool, applications, clients, sites, news, spans, .. } = shared.clone();
         let core = Rc::new(Core::new(
             shared.plan,
             Folders::new(&shared.plan.folders, shared.root_descriptors_max),
@@ -415,7 +420,7 @@ impl Loop {
             ),
             Log::new(&shared.plan.logs, ways.clone(), *number),
             shared.signs.of(*number),
-            (pool, applications, clients, sites, news),
+            (pool, applications, clients, sites, news, spans),
         ));
         let mut accepting = Vec::new();
         for Listener { number, socket } in listeners.iter() {
@@ -456,6 +461,7 @@ impl Loop {
         reopening.abort();
         let dropped = core.log.borrow_mut().close();
         core.count_many(Counter::LinesDropped, dropped);
+        core.hand_over_spans(None);
         Ok(true)
     }
 }

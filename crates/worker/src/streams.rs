@@ -62,8 +62,9 @@ pub(crate) struct From<'a> {
 /// One connection's protocol, and its exchanges.
 pub(crate) struct Streams {
     pub(crate) http: http2::Connection,
-    /// The connection's name in what is told of its life.
+    /// The connection's name in what is told of its life, and whether TLS is spoken there.
     name: Name,
+    is_tls: bool,
     under_way: Vec<UnderWay>,
     /// The listings that some of them wait for.
     listings: Listings,
@@ -98,10 +99,10 @@ struct Giving {
 }
 
 impl Streams {
-    pub(crate) fn new(limits: &'static Limits, name: Name, now: Moment) -> Self {
+    pub(crate) fn new(limits: &'static Limits, (name, is_tls): (Name, bool), now: Moment) -> Self {
         let http = http2::Connection::new(limits, now);
         let (under_way, listings) = (Vec::new(), Listings::default());
-        Self { http, name, under_way, listings, has_read_all: true, has_left: false }
+        Self { http, name, is_tls, under_way, listings, has_read_all: true, has_left: false }
     }
 
     /// Whether all that has come is read, but for a frame that is not whole.
@@ -283,7 +284,7 @@ impl Streams {
         };
         let date = turn.core.date(turn.tick);
         let how = (&date, turn.tick.now, share.is_some());
-        let on = On { connection: self.name, stream: self.http.number(key), began_us };
+        let on = self.on(key, began_us);
         let answer_bytes = response.body.memory_bytes();
         let given = self.http.respond(key, response, how, &mut turn.scratch.output);
         let about = About::exchange(exchange);
@@ -299,9 +300,16 @@ impl Streams {
         let first_us = turn.elapsed_us(began_us);
         let end = End { status, bytes, us: first_us, reason: note };
         let told = turn.core.tell_begun(on, about, &end);
-        let record = Record { account, line, status, bytes, began_us, told, first_us, note };
+        let span = turn.core.begin_span(account, about, on);
+        let record = Record { account, line, status, bytes, began_us, told, span, first_us, note };
         let record = Some(Box::new(record));
         self.hold(key, work, (record, share, answer_bytes), turn);
+    }
+
+    /// Where the answer on a stream is told of whose request was there then.
+    fn on(&self, key: Key, began_us: u64) -> On {
+        let (connection, is_tls) = (self.name, self.is_tls);
+        On { connection, stream: self.http.number(key), began_us, is_tls }
     }
 
     /// Keeps an exchange until what it waits for is there.

@@ -21,7 +21,7 @@ pub(crate) async fn sweep(core: Rc<Core>) {
     loop {
         let is_at_rest =
             core.watch.len() == 0 && core.turned_away.is_empty() && core.kept.is_empty();
-        if is_at_rest && !core.log.borrow().is_waiting() {
+        if is_at_rest && !core.log.borrow().is_waiting() && !core.has_spans() {
             core.sweeper.notified().await;
         }
         let began_us = clock::precise_us();
@@ -36,6 +36,7 @@ pub(crate) async fn sweep(core: Rc<Core>) {
         core.kept.sweep(now);
         let dropped = core.log.borrow_mut().sweep(now);
         core.count_many(Counter::LinesDropped, dropped);
+        core.hand_over_spans(Some(now));
         core.trail.go(Phase::Rest);
     }
 }

@@ -1,13 +1,21 @@
-//! What is told of connections, and of what is answered on them, to whoever looks at the server.
+//! What is told of connections, and of what is answered on them, to whoever looks at the server;
+//! and the spans of that, for a collector.
 
 use crate::{
+    account::Account,
     core::Core,
     record::{About, End, On, Record, Subject},
     socket::Socket,
 };
-use control::lives::{Answer, Begun, Ending, First, Name, SLOW_US, Way, What};
-use message::{Name as Field, RequestId, Status};
+use base::Moment;
+use config::plan::Label;
+use control::{
+    Counter,
+    lives::{Answer, Begun, Ending, First, Name, SLOW_US, Way, What},
+};
+use message::{Name as Field, RequestId, Status, TraceContext};
 use net::diag::{Path, State};
+use otlp::Begun as Span;
 use std::{net::SocketAddr, os::fd::AsFd};
 
 impl Core {
@@ -88,7 +96,7 @@ impl Core {
 
     #[cold]
     fn tell_answer(&self, on: On, about: About<'_>, times: (u64, Option<u64>), end: &End) -> Begun {
-        let On { connection, stream, began_us } = on;
+        let On { connection, stream, began_us, .. } = on;
         let id = about.id.map_or(&b""[..], |id| id.as_str().as_bytes());
         let asked = match about.subject {
             Subject::Request(request) => [
@@ -113,6 +121,58 @@ impl Core {
             trace: about.id.and_then(RequestId::trace).map_or(0, |trace| trace.trace.get()),
             reason: end.reason.unwrap_or(""),
         })
+    }
+
+    /// The span of an exchange whose answer begins, if somebody wants it.
+    #[inline]
+    pub(crate) fn begin_span(&self, account: Account, about: About<'_>, on: On) -> Option<Span> {
+        self.spans.as_ref()?;
+        let trace = about.id.and_then(RequestId::trace).filter(|trace| trace.is_sampled)?;
+        self.begin_wanted_span(account, about, trace, on)
+    }
+
+    #[cold]
+    fn begin_wanted_span(
+        &self,
+        account: Account,
+        about: About<'_>,
+        trace: &TraceContext,
+        on: On,
+    ) -> Option<Span> {
+        let Subject::Request(request) = about.subject else { return None };
+        let of = self.plan.labels.get(account.label);
+        let of = of.map_or(("", ""), |Label { site, route }| (site, route));
+        let ago_us = if on.began_us == 0 { 0 } else { net::clock::precise_us() - on.began_us };
+        let start_ns = net::clock::precise_wall_ns().saturating_sub(ago_us * 1_000);
+        let (is_tls, client) = (on.is_tls, about.client);
+        let id = about.id.map_or("", RequestId::as_str);
+        Some(Span::new(request, trace, &otlp::About { is_tls, client, id, of, start_ns }))
+    }
+
+    /// The exchange of a span is over, and its first byte was sent after so many microseconds,
+    /// where that was not at its end.
+    pub(crate) fn end_span(&self, span: &Span, first_us: Option<u64>, end: &End) {
+        let Some(spans) = &self.spans else { return };
+        let End { status, bytes, us, reason } = *end;
+        let end = otlp::End { status, bytes, first_us, us, reason };
+        let dropped = spans.borrow_mut().add(span, &end, self.now());
+        self.count_many(Counter::SpansDropped, dropped);
+    }
+
+    /// Whether spans wait to be handed over.
+    pub(crate) fn has_spans(&self) -> bool {
+        self.spans.as_ref().is_some_and(|spans| !spans.borrow().is_empty())
+    }
+
+    /// Hands over those that have waited long enough, or all where there will be no more.
+    pub(crate) fn hand_over_spans(&self, now: Option<Moment>) {
+        let Some(spans) = &self.spans else { return };
+        let mut spans = spans.borrow_mut();
+        let dropped = match now {
+            Some(now) => spans.sweep(now),
+            None => spans.close(),
+        };
+        self.count_many(Counter::SpansDropped, dropped);
     }
 }
 

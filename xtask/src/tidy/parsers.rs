@@ -3,7 +3,7 @@
 use super::{Complaint, tree::Tree};
 
 /// What is parsed, the room that does it, and the name of its target.
-pub(super) const TARGETS: [(&str, &str, &str); 20] = [
+pub(super) const TARGETS: [(&str, &str, &str); 21] = [
     ("a request's head", "crates/http1", "head"),
     ("the chunked coding", "crates/http1", "chunked"),
     ("the bytes of a connection", "crates/http1", "connection"),
@@ -23,6 +23,7 @@ pub(super) const TARGETS: [(&str, &str, &str); 20] = [
     ("Authorization", "crates/access", "authorization"),
     ("the routes of a path", "crates/route", "route"),
     ("the notes of processes", "crates/control", "note"),
+    ("spans and what collectors say", "crates/otlp", "otlp"),
     ("what a supervisor leaves", "crates/supervisor", "state"),
 ];
 

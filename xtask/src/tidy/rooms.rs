@@ -7,12 +7,13 @@ use super::{
 };
 
 /// The rooms and their levels; a room may use only lower ones. See ARCHITECTURE.md.
-const LEVELS: [(&str, u8); 20] = [
+const LEVELS: [(&str, u8); 21] = [
     ("base", 0),
     ("message", 1),
     ("http1", 2),
     ("http2", 2),
     ("fastcgi", 2),
+    ("otlp", 2),
     ("config", 2),
     ("content", 2),
     ("net", 2),

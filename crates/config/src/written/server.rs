@@ -6,6 +6,7 @@ use super::{
     limits::{LIMITS, Limits},
     listen::{LISTEN, Listens},
     log::{ERROR_LOG, ErrorLog, SERVER_LOG, ServerLog},
+    otlp::{OTLP, Otlp},
 };
 use crate::{
     kind::{Count, Size, Text, Texts},
@@ -28,6 +29,7 @@ pub(crate) struct Server {
     pub(crate) error_log: ErrorLog,
     pub(crate) request_id: Option<Word<Option<Box<str>>>>,
     pub(crate) trace: Option<Word<NonZero<u32>>>,
+    pub(crate) otlp: Otlp,
     pub(crate) trusted_proxies: Option<Word<Vec<Word<String>>>>,
     pub(crate) file_cache: Option<Word<usize>>,
     pub(crate) compress_cache: CompressCache,
@@ -144,6 +146,18 @@ pub(crate) const SERVER: Section<Server> = Section {
             preset: Preset::Words("none: no exchange is traced"),
             example: r#""1/10""#,
             value: &At(Share, |server: &mut Server| &mut server.trace),
+        },
+        Setting {
+            name: "otlp",
+            doc: "The collector that the spans of sampled traces are sent to (OTLP/HTTP): its URL, \
+                  or a table with more to say.",
+            preset: Preset::Words("none: no span is sent"),
+            example: r#""http://127.0.0.1:4318""#,
+            value: &Table {
+                section: &OTLP,
+                short: Some("endpoint"),
+                place: |s: &mut Server| &mut s.otlp,
+            },
         },
         Setting {
             name: "file-cache",

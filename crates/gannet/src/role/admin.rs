@@ -81,7 +81,7 @@ pub(super) fn show(end: &OwnedFd) -> io::Result<ExitCode> {
 }
 
 /// Hears of all signals that end a process, and does nothing about them.
-fn deaf() -> io::Result<Vec<Signal>> {
+pub(super) fn deaf() -> io::Result<Vec<Signal>> {
     let all = [
         SignalKind::interrupt(),
         SignalKind::terminate(),

@@ -116,6 +116,8 @@ pub enum Note {
     Deaf(String),
     /// Nobody can see how the server is at the address for that; why.
     Unseen(String),
+    /// What is wrong with the sending of spans, or no longer is.
+    Spans(String),
     /// Another program has taken the place of the one before.
     Upgraded,
     /// Another program was to do so and cannot; why.

@@ -74,6 +74,7 @@ impl Shell<'_> {
             askers,
             saves: self.keeping.saves(),
             pools: self.pools.leave(out),
+            spans: self.spans.leave(out),
         };
         state.descriptors = out.list();
         state
@@ -114,6 +115,10 @@ impl Shell<'_> {
         for pool in state.pools {
             let name = pool.door.map_or_else(String::new, name);
             self.pools.take(pool, name, left)?;
+        }
+        if let Some([way, queue]) = state.spans {
+            let mut take = |at| Ok::<_, io::Error>((name(at), left.take(at)?));
+            self.spans.take([take(way)?, take(queue)?]);
         }
         // Those of a config that the program before has given up are of no use.
         self.tidy_pools();
@@ -203,6 +208,7 @@ impl Shell<'_> {
         self.watch_certificates(&source);
         self.open_own_desk(&source);
         self.show();
+        self.have_spans_sent();
         self.perform(Order::Greet(source));
         self.note(&Note::Adopted);
     }

@@ -43,6 +43,7 @@ impl Shell<'_> {
         self.tidy();
         self.open_own_desk(&source);
         self.show_anew();
+        self.have_spans_sent();
         self.strangers.drain(..).for_each(|stranger| stranger.quit());
     }
 
@@ -55,6 +56,7 @@ impl Shell<'_> {
         self.desks.retain(|one| desk.is_some_and(|desk| one.path() == desk));
         let others = self.workers.sources().map(|source| &source.blueprint);
         self.logs.keep(others.chain([&serving.blueprint]));
+        self.spans.tidy(&serving.blueprint);
         self.tidy_pools();
     }
 }

@@ -57,6 +57,7 @@ impl Shell<'_> {
             | Note::Killed(_)
             | Note::Deaf(_)
             | Note::Unseen(_)
+            | Note::Spans(_)
             | Note::Certificate(_)
             | Note::PhpDied(..)
             | Note::PhpSaid(..)

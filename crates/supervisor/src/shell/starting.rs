@@ -20,7 +20,13 @@ impl Shell<'_> {
                 let (_, bundle) = self.certificates.bundle(&source);
                 let shared = (bundle, clients, self.tickets.memory());
                 let of = (Rc::clone(&source), place);
-                let begun = self.workers.begin(id, child, of, shared, &self.logs);
+                let begun = match self.spans.way(&source.blueprint) {
+                    Ok(spans) => self.workers.begin(id, child, of, shared, (&self.logs, spans)),
+                    Err(error) => {
+                        child.kill();
+                        Err(error)
+                    }
+                };
                 let failed = |error| Event::Failed(id, not_started(&error));
                 self.due.extend(begun.err().map(failed));
             }

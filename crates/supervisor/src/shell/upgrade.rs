@@ -208,12 +208,15 @@ impl Shell<'_> {
             // It may wait for a disk, and the next program has a look of its own.
             self.certificates.end_look();
         }
+        // What is still to be sent is sent, and counted, by this program.
+        self.spans.rest(is_due && self.machine.is_quiet());
         // The next program waits for the end of workers and of what runs PHP, and of nobody else;
         // the process that shows how the server is, and the one that has certificates issued, end
         // with the channel to this one.
         let attending = [self.is_showing(), self.issuing.is_there()].map(usize::from);
         let known = self.workers.len() + self.pools.len() + attending.iter().sum::<usize>();
-        let is_busy = self.comparison.is_some() || orphans::awaited() > known;
+        let is_busy =
+            self.comparison.is_some() || self.spans.is_there() || orphans::awaited() > known;
         is_due && self.machine.is_quiet() && !is_busy
     }
 

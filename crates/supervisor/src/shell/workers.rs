@@ -86,7 +86,7 @@ impl Workers {
         child: Child,
         (source, place): (Rc<Source>, usize),
         (bundle, clients, tickets): (&OwnedFd, Rc<Table>, &OwnedFd),
-        logs: &LogFiles,
+        (logs, spans): (&LogFiles, Option<&OwnedFd>),
     ) -> io::Result<()> {
         let (loops, workers) = (source.blueprint.threads, source.blueprint.workers);
         let begin = || -> io::Result<_> {
@@ -107,6 +107,7 @@ impl Workers {
             let along: Vec<_> = all.map(AsFd::as_fd).collect();
             tell(&child, &Order::Begin { loops, place, seed: clients.seed() }, &along)?;
             give_logs(&child, &source, logs, &HashMap::new())?;
+            spans.map_or(Ok(()), |way| tell(&child, &Order::Spans, &[way.as_fd()]))?;
             tell(&child, &Order::Resolve, &[])?;
             Ok((seats, rows, watch, tallies, recents, lives))
         };
@@ -407,6 +408,14 @@ impl Workers {
         };
         self.all.insert(id, worker);
         Ok(())
+    }
+
+    /// Counts what no worker has.
+    pub(super) fn count(&mut self, counter: Counter, count: u64) {
+        self.folded.resize(Counter::ALL.len(), 0);
+        if let Some(folded) = self.folded.get_mut(counter as usize) {
+            *folded = folded.wrapping_add(count);
+        }
     }
 
     /// Goes on with what was counted before, by name.

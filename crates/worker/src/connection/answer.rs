@@ -14,7 +14,8 @@ use message::{Body, Exchange, Method, Slots, Status};
 impl Connection {
     /// Where an answer is told of whose request was there then.
     pub(super) fn on(&self, began_us: u64) -> On {
-        On { connection: self.name, stream: 0, began_us }
+        let is_tls = self.secure.is_some();
+        On { connection: self.name, stream: 0, began_us, is_tls }
     }
 
     /// Goes on with an exchange for which something has been done.
@@ -62,9 +63,20 @@ impl Connection {
             let line = turn.core.log.borrow_mut().begin(account.log, about, status.0);
             let first_us = turn.elapsed_us(began_us);
             let end = End { status, bytes, us: first_us, reason: note };
-            let told = turn.core.tell_begun(self.on(began_us), about, &end);
-            let record = Record { account, line, status, bytes, began_us, told, first_us, note };
-            turn.pending.record = Some(Box::new(record));
+            let on = self.on(began_us);
+            let told = turn.core.tell_begun(on, about, &end);
+            let span = turn.core.begin_span(account, about, on);
+            turn.pending.record = Some(Box::new(Record {
+                account,
+                line,
+                status,
+                bytes,
+                began_us,
+                told,
+                span,
+                first_us,
+                note,
+            }));
         }
     }
 }

@@ -245,7 +245,8 @@ impl Connection {
             ),
         };
         if is_spoken {
-            let streams = Streams::new(&turn.core.plan.limits, self.name, turn.tick.now);
+            let of = (self.name, self.secure.is_some());
+            let streams = Streams::new(&turn.core.plan.limits, of, turn.tick.now);
             self.streams = Some(Box::new(streams));
         }
         self.may_be_http2 = may_be;

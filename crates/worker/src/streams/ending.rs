@@ -66,7 +66,8 @@ impl Streams {
         turn: &Turn<'_>,
         from: &From<'_>,
     ) {
-        let on = |began_us| On { connection: from.name, stream: exchange.stream, began_us };
+        let (connection, is_tls) = (from.name, from.secure.is_some());
+        let on = |began_us| On { connection, stream: exchange.stream, began_us, is_tls };
         match (exchange.record, exchange.work) {
             (Some(record), _) => {
                 let bytes = record.bytes.saturating_sub(unsent_bytes);

@@ -30,7 +30,7 @@ impl Streams {
         let end = End { status, bytes: response.body.len().unwrap_or(0), us: 0, reason };
         let date = turn.core.date(turn.tick);
         let how = (&date, turn.tick.now, false);
-        let on = On { connection: self.name, stream: self.http.number(key), began_us: 0 };
+        let on = self.on(key, 0);
         // It is a few bytes; where even they have no room, the room keeps them until they have.
         let _ = self.http.respond(key, response, how, &mut turn.scratch.output);
         turn.core.record(Account::OF_SERVER, about, on, &end);
@@ -54,7 +54,8 @@ pub(super) fn refuse(turn: &Turn<'_>, from: &From<'_>, reason: &'static str) {
     let subject = Subject::Refused(b"");
     let about = About { client: from.client, id: None, user: None, subject };
     let end = End { status: Status::BAD_REQUEST, bytes: 0, us: 0, reason: Some(reason) };
-    let on = On { connection: from.name, stream: 0, began_us: 0 };
+    let is_tls = from.secure.is_some();
+    let on = On { connection: from.name, stream: 0, began_us: 0, is_tls };
     core.record(Account::OF_SERVER, about, on, &end);
     core.report(&Incident { about: Some(about), ..Incident::new(Kind::Refused, reason) });
 }
