@@ -169,7 +169,8 @@ mod tests {
             put(&mut spill, vec![next; 1024 * 1024]);
             next = next.wrapping_add(1);
             let all: u64 = spill.parts.iter().map(|part| part.written).sum();
-            assert!(all <= 2 * PART_BYTES, "{step}: {all}");
+            // Two files at most, whatever has gone through.
+            assert!(all <= 33 * 1024 * 1024, "{step}: {all}");
             for _ in 0..if step == 0 { 0 } else { 4 } {
                 let piece = spill.read(&pool).unwrap().blocking_recv().unwrap().unwrap();
                 assert!(piece.len() == 256 * 1024 && piece.iter().all(|&byte| byte == seen));
