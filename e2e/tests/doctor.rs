@@ -8,7 +8,10 @@ use serde_json::Value;
 use std::{
     fs::{self, Permissions},
     net::TcpListener,
-    os::unix::{fs::PermissionsExt, net::UnixListener},
+    os::unix::{
+        fs::{PermissionsExt, chown},
+        net::UnixListener,
+    },
 };
 
 /// A folder with a site, and a config for it.
@@ -34,6 +37,8 @@ impl Place {
         let words = ["doctor", &file, "--json"].map(str::to_owned).to_vec();
         let (code, said, stderr) = Launch::of(words).after(before).finish();
         assert_eq!(stderr, "");
+        // What is closed to everybody is never to be opened to everybody.
+        assert!(!said.contains("o+"), "{said}");
         let said: Value = serde_json::from_str(&said).unwrap();
         (code, said["findings"].as_array().unwrap().clone())
     }
@@ -93,18 +98,62 @@ fn folders_and_files_that_are_closed_to_the_user_who_serves() {
     }
     let place = Place::new();
     set_mode(place.0.path().to_str().unwrap(), 0o700);
-    place.check(LISTEN, SITE, "true", "folders", ["may not pass it", "chmod o+x "]);
+    place.check(LISTEN, SITE, "true", "folders", ["may not pass it", "chmod g=x "]);
     set_mode(place.0.path().to_str().unwrap(), 0o755);
     set_mode(&place.path("www"), 0o750);
-    place.check(LISTEN, SITE, "true", "folders", ["may not read it", "chmod o+rx "]);
+    place.check(LISTEN, SITE, "true", "folders", ["may not read it", "chmod g=rx "]);
     set_mode(&place.path("www"), 0o755);
     set_mode(&place.path("www/index.html"), 0o600);
-    place.check(LISTEN, SITE, "true", "folders", ["may not read index.html", "chmod o+rX "]);
+    place.check(LISTEN, SITE, "true", "folders", ["may not read index.html", "chgrp "]);
     set_mode(&place.path("www/index.html"), 0o644);
     fs::create_dir(place.path("cache")).unwrap();
     set_mode(&place.path("cache"), 0o755);
     let cached = format!("{LISTEN}\ncompress-cache = {{ folder = {:?} }}", place.path("cache"));
-    place.check(&cached, SITE, "true", "disk", ["may not write there", "chmod o+rwx "]);
+    place.check(&cached, SITE, "true", "disk", ["may not write there", "chmod g=rwx "]);
+}
+
+/// A file as its owner and a group of it may see it.
+fn write_closed(path: &str, mode: u32, group: u32) {
+    fs::write(path, "x").unwrap();
+    chown(path, None, Some(group)).unwrap();
+    set_mode(path, mode);
+}
+
+#[test]
+fn what_is_never_sent_may_be_closed_to_the_server() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let place = Place::new();
+    for name in ["www/.env", "www/wp-config.php", "www/wp-config.php~", "www/.htpasswd"] {
+        write_closed(&place.path(name), 0o600, 0);
+    }
+    fs::create_dir(place.path("www/.git")).unwrap();
+    set_mode(&place.path("www/.git"), 0o700);
+    let (code, all) = place.examined(LISTEN, SITE, "true");
+    assert!(all.iter().all(|found| found["kind"] == "clock"), "{all:?}");
+    assert_eq!(code, Some(0));
+}
+
+#[test]
+fn a_file_that_is_closed_may_be_meant_so_and_is_opened_to_a_group_only() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let place = Place::new();
+    let daemon = 1;
+    for (mode, group, cure) in [
+        (0o600, daemon, "&& chmod g=r "),
+        (0o640, daemon, "usermod -aG daemon "),
+        (0o640, 0, "chgrp "),
+    ] {
+        write_closed(&place.path("www/dump.sql"), mode, group);
+        let (code, all) = place.examined(LISTEN, SITE, "true");
+        let found = all.iter().find(|found| found["kind"] == "folders").unwrap();
+        assert_eq!((code, &found["is_fault"]), (Some(0), &Value::Bool(false)), "{found}");
+        let said = found["cure"].as_str().unwrap();
+        assert!(said.contains("if everybody is to see that") && said.contains(cure), "{said}");
+    }
 }
 
 #[test]

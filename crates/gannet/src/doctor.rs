@@ -47,6 +47,8 @@ impl Finding {
 struct Eyes {
     name: String,
     user: u32,
+    /// Its own group, and the others.
+    group: u32,
     groups: Vec<u32>,
 }
 
@@ -54,14 +56,19 @@ impl Eyes {
     fn of(user: Option<User>) -> Self {
         match user {
             Some(User { name, number, group, groups }) => {
-                Self { name, user: number, groups: groups.into_iter().chain([group]).collect() }
+                Self { name, user: number, group, groups }
             }
             None => Self {
                 name: "this user".to_owned(),
                 user: net::process::user(),
+                group: net::process::group(),
                 groups: net::process::groups(),
             },
         }
+    }
+
+    fn belongs_to(&self, group: u32) -> bool {
+        self.group == group || self.groups.contains(&group)
     }
 }
 

@@ -48,9 +48,28 @@ pub enum IdentityError {
 /// What the user of that number is called; the number where nobody says so.
 #[must_use]
 pub fn name(number: u32) -> String {
+    known(number).unwrap_or_else(|| format!("user {number}"))
+}
+
+/// What the user of that number is called, where this machine knows.
+#[must_use]
+pub fn known(number: u32) -> Option<String> {
     let users = fs::read_to_string(USERS).unwrap_or_default();
-    let named = listed(&users).find(|(_, listed, _)| *listed == number);
-    named.map_or_else(|| format!("user {number}"), |(name, ..)| name.to_owned())
+    let named = listed(&users).find(|(_, listed, _)| *listed == number)?;
+    Some(named.0.to_owned())
+}
+
+/// What the group of that number is called; the number itself, as `chgrp` takes it, where nobody
+/// says so.
+#[must_use]
+pub fn group_name(number: u32) -> String {
+    let groups = fs::read_to_string(GROUPS).unwrap_or_default();
+    let named = groups.lines().find_map(|line| {
+        let mut parts = line.split(':');
+        let name = parts.next()?;
+        (parts.nth(1)?.parse() == Ok(number)).then(|| name.to_owned())
+    });
+    named.unwrap_or_else(|| number.to_string())
 }
 
 impl User {
@@ -230,6 +249,8 @@ mod tests {
         assert_eq!(User::find("root").unwrap().number, 0);
         let unknown = User::find("no such user").unwrap_err().to_string();
         assert!(unknown.contains("`no such user`") && unknown.contains("name one"), "{unknown}");
+        assert_eq!((known(0).as_deref(), known(4_242_424)), (Some("root"), None));
+        assert_eq!((&*group_name(0), &*group_name(4_242_424)), ("root", "4242424"));
     }
 
     #[test]

@@ -2,10 +2,12 @@
 
 use super::{Eyes, Finding, Look};
 use crate::greeting::counted;
-use config::Plan;
+use config::{Plan, plan::Folder, unsent};
+use net::identity;
 use std::{
+    ffi::OsString,
     fs::{self, Metadata},
-    os::unix::fs::MetadataExt,
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::Path,
 };
 
@@ -24,7 +26,7 @@ pub(super) fn look(plan: &Plan, eyes: &Eyes) -> Look {
     for folder in &plan.folders {
         match way(&folder.root, eyes, READ | PASS) {
             Some(finding) => findings.push(finding),
-            None => findings.extend(unreadable(&folder.root, eyes)),
+            None => findings.extend(unreadable(folder, eyes)),
         }
     }
     findings.dedup();
@@ -58,43 +60,90 @@ pub(super) fn way(path: &Path, eyes: &Eyes, wanted: u32) -> Option<Finding> {
                 eyes.name,
                 words(needed)
             );
-            let cure = format!("chmod o+{} {}", letters(needed), part.display());
-            return Some(Finding::fault(about, cause, cure));
+            return Some(Finding::fault(about, cause, cure(part, &metadata, eyes, needed)));
         }
     }
     None
 }
 
-/// Files in `root` itself that `eyes` may not read.
-fn unreadable(root: &Path, eyes: &Eyes) -> Option<Finding> {
+/// Files of the folder itself that `eyes` may not read though clients can ask for them. Whoever
+/// closed one may have meant it, but for the page that the folder is asked for.
+fn unreadable(folder: &Folder, eyes: &Eyes) -> Option<Finding> {
+    let root = &folder.root;
     let entries = fs::read_dir(root).ok()?.take(FILES_MAX).filter_map(Result::ok);
-    let hidden = entries.filter(|entry| {
-        let needed = |metadata: &Metadata| if metadata.is_dir() { READ | PASS } else { READ };
-        entry
-            .metadata()
-            .is_ok_and(|found| !found.is_symlink() && !may(&found, eyes, needed(&found)))
+    let sent = entries.filter(|entry| is_sent(entry.file_name().as_bytes()));
+    let hidden = sent.filter_map(|entry| {
+        let found = entry.metadata().ok().filter(|found| !found.is_symlink())?;
+        let needed = if found.is_dir() { READ | PASS } else { READ };
+        (!may(&found, eyes, needed)).then(|| (entry.file_name(), found, needed))
     });
-    let names: Vec<_> =
-        hidden.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-    let (first, count) = (names.first()?, names.len());
-    let shown = names.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
-    let more =
-        if count > NAMED_MAX { format!(" and {} more", count - NAMED_MAX) } else { String::new() };
+    let mut hidden: Vec<_> = hidden.collect();
+    let is_index = |name: &OsString| folder.index.iter().any(|index| **index == **name);
+    hidden.sort_unstable_by_key(|(name, ..)| (!is_index(name), name.clone()));
+    let (first, metadata, needed) = hidden.first()?;
+    let names = hidden.iter().take(NAMED_MAX).map(|(name, ..)| name.to_string_lossy());
+    let shown = names.collect::<Vec<_>>().join(", ");
+    let more = match hidden.len().saturating_sub(NAMED_MAX) {
+        0 => String::new(),
+        count => format!(" and {count} more"),
+    };
     let cause = format!("{} may not read {shown}{more}: clients get 403 or 404", eyes.name);
-    let cure = format!("chmod o+rX {}", root.join(first).display());
-    Some(Finding::fault(root.display().to_string(), cause, cure))
+    let cure = cure(&root.join(first), metadata, eyes, *needed);
+    let about = root.display().to_string();
+    Some(match is_index(first) {
+        true => Finding::fault(about, cause, cure),
+        false => Finding::remark(
+            about,
+            cause,
+            format!("if everybody is to see that, {cure}; if nobody is, have it elsewhere"),
+        ),
+    })
+}
+
+/// Whether files of that name are sent to clients: settings, passwords and programs never are, so
+/// that the server need not read them.
+fn is_sent(name: &[u8]) -> bool {
+    let is_hidden = unsent::is_dotfile(name) && name != b".well-known";
+    !is_hidden && !unsent::is_source(name)
 }
 
 /// Whether `eyes` may do that with the file, by its mode.
 pub(super) fn may(metadata: &Metadata, eyes: &Eyes, wanted: u32) -> bool {
-    let shift = if eyes.user == metadata.uid() {
-        6
-    } else if eyes.groups.contains(&metadata.gid()) {
-        3
-    } else {
-        0
-    };
+    let (_, shift) = class(metadata, eyes);
     eyes.user == 0 || metadata.mode() >> shift & wanted == wanted
+}
+
+/// As whom `eyes` come to the file: the letter of it in words of `chmod`, and where its bits are.
+fn class(metadata: &Metadata, eyes: &Eyes) -> (char, u32) {
+    if eyes.user == metadata.uid() {
+        ('u', 6)
+    } else if eyes.belongs_to(metadata.gid()) {
+        ('g', 3)
+    } else {
+        ('o', 0)
+    }
+}
+
+/// How `eyes` come to be allowed that, and nobody else: what is closed to others may be so for
+/// good reason.
+pub(super) fn cure(path: &Path, metadata: &Metadata, eyes: &Eyes, wanted: u32) -> String {
+    let (path, letters) = (path.display(), letters(wanted));
+    let (group, bits) = (metadata.gid(), metadata.mode() >> 3);
+    let is_of_use = group != 0 && bits & (READ | WRITE | PASS) != 0;
+    match (class(metadata, eyes).0, identity::known(eyes.user)) {
+        // Who is in that group already needs what it may do.
+        ('o', Some(user)) if is_of_use => {
+            let join = format!("usermod -aG {} {user}", identity::group_name(group));
+            match bits & wanted == wanted {
+                true => format!("{join}, and restart the server"),
+                false => format!("{join} && chmod g+{letters} {path}, and restart the server"),
+            }
+        }
+        ('o', _) => {
+            format!("chgrp {} {path} && chmod g={letters} {path}", identity::group_name(eyes.group))
+        }
+        (own, _) => format!("chmod {own}+{letters} {path}"),
+    }
 }
 
 fn words(wanted: u32) -> &'static str {

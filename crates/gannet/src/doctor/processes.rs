@@ -72,13 +72,19 @@ fn unix(path: &Path, eyes: &Eyes) -> Option<Finding> {
         }
         Some(_) => {}
     }
+    if let Some(finding) =
+        path.parent().and_then(|folder| folders::way(folder, eyes, folders::PASS))
+    {
+        return Some(Finding { about, ..finding });
+    }
     // To connect is to write.
-    let mut finding = folders::way(path, eyes, folders::READ | folders::WRITE)?;
-    finding.cure = format!(
-        "have php-fpm's `listen.owner` or `listen.group` be that of {}, or {}",
-        eyes.name, finding.cure
+    let finding = folders::way(path, eyes, folders::WRITE)?;
+    let cure = format!(
+        "have php-fpm's `listen.owner` be {}, or its `listen.group` one of its groups with a \
+         `listen.mode` of 0660",
+        eyes.name
     );
-    Some(finding)
+    Some(Finding { cure, ..finding })
 }
 
 /// Whether as many descriptors can be had as there may be connections.
