@@ -39,10 +39,18 @@ mod tests {
             for mark in ["href=\"", "src=\""] {
                 for rest in text.split(mark).skip(1) {
                     let target = rest.split('"').next().unwrap();
-                    let is_part = target.starts_with('#') || page(target.as_bytes()).is_some();
-                    assert!(is_part, "{at} names {target}");
+                    let (part, place) = target.split_once('#').unwrap_or((target, ""));
+                    let part = if part.is_empty() { at } else { part };
+                    let found = page(part.as_bytes());
+                    let (_, bytes) = found.unwrap_or_else(|| panic!("{at} names {target}"));
+                    let place = format!("<section id=\"{place}\"");
+                    let has_place = std::str::from_utf8(bytes).unwrap().contains(&place);
+                    assert!(!target.contains('#') || target == "#" || has_place, "{target}");
                 }
             }
+            // Who reads how a request travels is led to the view that is spoken of.
+            let leads = text.contains("<a href=\"/#connections\">Connections</a>");
+            assert!(leads || !at.starts_with("/travel"), "{at}");
             assert!(
                 !text.contains("<script>") && !text.contains(" style="),
                 "{at}: not by the policy"
