@@ -2,14 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Client, Site, binary, eventually};
+use e2e::{Client, Launch, Site, binary, eventually};
 use rustix::{
     fs::{Mode, OFlags, open},
     process::{Pid, Signal, kill_process},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{Winsize, tcsetwinsize},
 };
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{Read, Write},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
@@ -67,6 +68,20 @@ impl Terminal {
 
     fn press(&mut self, keys: &[u8]) {
         self.keys.write_all(keys).unwrap();
+    }
+
+    /// Has the terminal so many rows and columns.
+    fn resize(&self, rows: u16, columns: u16) {
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&self.keys, size).unwrap();
+    }
+
+    /// The lines of the last picture that is whole, of those that begin in the upper left corner.
+    fn picture(&self) -> Vec<String> {
+        let screen = self.screen.lock().unwrap();
+        let whole = screen.rsplit("\x1b[H").nth(1).unwrap_or_default();
+        let text = whole.trim_end_matches("\x1b[J").replace("\x1b[K", "");
+        text.lines().map(str::to_owned).collect()
     }
 
     /// What is on the screen, once `text` is.
@@ -127,6 +142,47 @@ fn others_are_shown_the_way_by_a_code() {
     assert!(width > 20 && width.div_ceil(2) == code.len(), "{text}");
     terminal.press(CTRL_C);
     terminal.ended();
+}
+
+#[test]
+fn a_person_follows_a_server_and_goes_back_to_what_was_there() {
+    let site = Site::new();
+    let folder = e2e::folder();
+    let file = folder.path().join("gannet.toml");
+    let text = format!(
+        "[server]\nlisten = '127.0.0.1:0'\nlog = 'json'\nadmin = '127.0.0.1:0'\n\
+         [site.default]\nroot = {:?}\n",
+        site.root_text()
+    );
+    fs::write(&file, text).unwrap();
+    let file = file.to_str().unwrap();
+    let server = Launch::of(["run", file].map(str::to_owned).to_vec()).start();
+    let mut terminal = Terminal::run("", &["top", file]);
+    let mut client = Client::connect(server.addr());
+    // Two frames at least: the second begins where the first did.
+    let frames = || terminal.screen.lock().unwrap().matches("\x1b[Hgannet ").count();
+    assert!(eventually(|| {
+        client.get("/digits.txt").unwrap();
+        frames() >= 2
+    }));
+    terminal.shows("requests     ");
+    terminal.shows("default ");
+    // All of it has its place, however small the terminal is.
+    terminal.resize(9, 40);
+    let fits = |line: &String| line.chars().count() <= 40;
+    let is_small = |lines: &[String]| lines.len() <= 9 && lines.iter().all(fits);
+    assert!(eventually(|| is_small(&terminal.picture())), "{:?}", terminal.picture());
+    assert!(terminal.picture()[0].starts_with("gannet "), "{:?}", terminal.picture());
+    // It outlives the server, and finds it again.
+    server.stop();
+    terminal.shows("The server is looked for.");
+    let server = Launch::of(["run", file].map(str::to_owned).to_vec()).start();
+    let before = frames();
+    assert!(eventually(|| frames() > before));
+    terminal.press(CTRL_C);
+    let all = terminal.ended();
+    assert!(all.starts_with("\x1b[?1049h") && all.ends_with("\x1b[?25h\x1b[?1049l"), "{all}");
+    server.stop();
 }
 
 /// O4 of the threats.

@@ -202,7 +202,7 @@ pub(crate) struct Left {
 }
 
 /// Where a running server is told what to do.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct Desk {
     /// The config file that it was started with [default: gannet.toml]
     pub(crate) file: Option<PathBuf>,

@@ -4,55 +4,136 @@ use crate::{arguments::Desk, greeting, status::time, trouble::Trouble, wishing};
 use base::text::{push_printable, push_size};
 use control::{
     latency::Latency,
-    status::{Site, Status},
+    status::{Site, Status, Worker},
     tally::Counts,
 };
 use std::{
+    collections::HashMap,
+    future::{Future as _, poll_fn},
+    io,
+    pin::pin,
     process::ExitCode,
+    task::Poll,
     time::{Duration, Instant},
 };
-use tokio::{runtime::Builder, time::sleep};
+use tokio::{
+    runtime::Builder,
+    signal::unix::{SignalKind, signal},
+    task::spawn_blocking,
+    time::sleep,
+};
 
 /// Time between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Sites that are shown, those that are asked most, and characters of the longest name.
+/// Sites that are shown, those that are asked most, and what a line about one has beside its name.
 const SITES_SHOWN: usize = 20;
-const NAME_WIDTH: usize = 28;
+const FIGURES_WIDTH: usize = 56;
+
+/// Characters of the longest name, by how many columns there are.
+const NAME_WIDTH_MIN: usize = 12;
+const NAME_WIDTH_MAX: usize = 28;
+
+/// A screen of its own, on which the cursor is not seen, and back to the one before.
+const OPEN: &str = "\x1b[?1049h\x1b[?25l";
+const CLOSE: &str = "\x1b[?25h\x1b[?1049l";
 
 /// To the upper left corner; from here on the line, and all that is below, is empty.
 const HOME: &str = "\x1b[H";
 const LINE_END: &str = "\x1b[K\n";
 const REST: &str = "\x1b[J";
 
-/// Shows what a server does until it ends or Ctrl-C is pressed; where that is no terminal, once.
-pub(crate) fn top(desk: &Desk) -> Result<ExitCode, Trouble> {
-    let is_terminal = greeting::is_terminal();
-    let clock = Builder::new_current_thread().enable_time().build();
-    let clock = clock.map_err(|error| Trouble::new(1, format!("error: {error}")))?;
-    let (mut last, mut at) = (wishing::look(desk)?, Instant::now());
-    loop {
-        clock.block_on(async { sleep(PAUSE).await });
-        let now = wishing::look(desk)?;
-        let text = frame(&last, &now, at.elapsed().as_secs_f64());
-        if !is_terminal {
-            net::stream::say(text.as_bytes());
-            return Ok(ExitCode::SUCCESS);
-        }
-        let screen = format!("{HOME}{}{REST}", text.replace('\n', LINE_END));
-        net::stream::say(screen.as_bytes());
-        (last, at) = (now, Instant::now());
+/// What there is room for.
+#[derive(Clone, Copy)]
+struct Size {
+    rows: usize,
+    columns: usize,
+}
+
+impl Size {
+    /// Where the terminal does not say how many it has.
+    const USUAL: Self = Self { rows: 24, columns: 80 };
+
+    /// Where what is shown is no terminal.
+    const ENDLESS: Self = Self { rows: usize::MAX, columns: usize::MAX };
+
+    fn of_terminal() -> Self {
+        let known = net::stream::terminal_size();
+        known.map_or(Self::USUAL, |(rows, columns)| Self { rows, columns })
+    }
+
+    fn name_width(self) -> usize {
+        self.columns.saturating_sub(FIGURES_WIDTH).clamp(NAME_WIDTH_MIN, NAME_WIDTH_MAX)
     }
 }
 
+/// Shows what a server does until Ctrl-C is pressed; where that is no terminal, once.
+pub(crate) fn top(desk: &Desk) -> Result<ExitCode, Trouble> {
+    let failed = |error: io::Error| Trouble::new(1, format!("error: {error}"));
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let first = wishing::look(desk)?;
+    if !greeting::is_terminal() {
+        let at = Instant::now();
+        runtime.block_on(async { sleep(PAUSE).await });
+        let now = wishing::look(desk)?;
+        let text = frame(&first, &now, at.elapsed().as_secs_f64(), Size::ENDLESS);
+        net::stream::say(text.as_bytes());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let ended = runtime.block_on(async {
+        let mut key = signal(SignalKind::interrupt())?;
+        let mut end = signal(SignalKind::terminate())?;
+        net::stream::say(OPEN.as_bytes());
+        let mut watching = pin!(watch(desk, first));
+        poll_fn(|context| {
+            let is_over = key.poll_recv(context).is_ready() || end.poll_recv(context).is_ready();
+            if is_over { Poll::Ready(()) } else { watching.as_mut().poll(context) }
+        })
+        .await;
+        net::stream::say(CLOSE.as_bytes());
+        Ok(())
+    });
+    // A server that does not answer is not waited for.
+    runtime.shutdown_background();
+    ended.map(|()| ExitCode::SUCCESS).map_err(failed)
+}
+
+/// Shows what lies between two looks, second by second. A server that is gone is looked for.
+async fn watch(desk: &Desk, first: Status) {
+    let (mut last, mut at) = (first, Instant::now());
+    loop {
+        sleep(PAUSE).await;
+        let asking = desk.clone();
+        let Ok(found) = spawn_blocking(move || wishing::look(&asking)).await else { return };
+        let room = Size::of_terminal();
+        let text = match found {
+            Ok(now) => {
+                let text = frame(&last, &now, at.elapsed().as_secs_f64(), room);
+                (last, at) = (now, Instant::now());
+                text
+            }
+            Err(trouble) => format!("{}\n\nThe server is looked for.\n", trouble.message),
+        };
+        let screen = format!("{HOME}{}{REST}", fit(&text, room).replace('\n', LINE_END));
+        net::stream::say(screen.as_bytes());
+    }
+}
+
+/// As much of a text as there is room for: the ends of its lines and of itself go.
+fn fit(text: &str, Size { rows, columns }: Size) -> String {
+    let cut = |line: &str| line.chars().take(columns).collect::<String>();
+    let lines: Vec<String> = text.lines().take(rows).map(cut).collect();
+    // A line end behind the last row would move all of them.
+    lines.join("\n")
+}
+
 /// What has happened between two looks.
-fn frame(last: &Status, now: &Status, seconds: f64) -> String {
+fn frame(last: &Status, now: &Status, seconds: f64, room: Size) -> String {
     let rate = |of: &dyn Fn(&Status) -> u64| of(now).saturating_sub(of(last)) as f64 / seconds;
     let class = |at: usize| rate(&|status: &Status| sum(status, |counts| counts.classes[at]));
     let counter = |name: &'static str| move |status: &Status| count(status, name);
     let requests = rate(&counter("requests"));
-    let cpu = cpu_us(now).zip(cpu_us(last));
-    let cpu = cpu.map(|(now, last)| now.saturating_sub(last) as f64 / seconds / 1e6);
+    let cpu = cpu_us(last, now).map(|us| us as f64 / seconds / 1e6);
     let generation = now.generations.last();
     let phase = generation.map_or("not there", |one| &*one.phase);
     let number = generation.map_or(0, |one| one.number);
@@ -74,7 +155,7 @@ fn frame(last: &Status, now: &Status, seconds: f64) -> String {
         "connections  {} open   {:.0}/s accepted   {} under way   {} wait to be accepted\n",
         now.connections,
         rate(&counter("connections")),
-        workers(now, |worker| worker.under_way),
+        workers(now).map(|worker| worker.under_way).sum::<u64>(),
         now.listeners.iter().map(|one| one.waiting).sum::<u64>()
     );
     let each = cpu.filter(|_| requests > 0.0).map(|cpu| format!("{:.0} µs", cpu / requests * 1e6));
@@ -84,28 +165,47 @@ fn frame(last: &Status, now: &Status, seconds: f64) -> String {
         share(cpu),
         known(each)
     );
-    push_sites(&mut text, last, now, seconds);
-    push_workers(&mut text, last, now, seconds);
+    let mut below = String::new();
+    push_workers(&mut below, last, now, seconds);
+    // Workers have half of the rows at most, and sites what is left.
+    let left = room.rows.saturating_sub(text.lines().count());
+    let below = first_of(&below, (left / 2).max(3));
+    let rows = left.saturating_sub(below.lines().count());
+    let mut above = String::new();
+    push_sites(&mut above, last, now, seconds, room.name_width());
+    // Its head has two lines, and the last one says how many more there are.
+    text + &first_of(&above, rows.min(SITES_SHOWN + 3)) + &below
+}
+
+/// The first `rows` of these lines, the last of which says how many more there are.
+fn first_of(lines: &str, rows: usize) -> String {
+    let count = lines.lines().count();
+    if count <= rows {
+        return lines.to_owned();
+    }
+    let shown = rows.saturating_sub(1);
+    let mut text: String = lines.split_inclusive('\n').take(shown).collect();
+    text += &format!("and {} more\n", count - shown);
     text
 }
 
-fn push_sites(text: &mut String, last: &Status, now: &Status, seconds: f64) {
+fn push_sites(text: &mut String, last: &Status, now: &Status, seconds: f64, width: usize) {
     let before = |site: &Site| total_of(last, &site.name);
     let mut sites: Vec<_> = now.sites.iter().collect();
     let asked = |site: &Site| site.total().requests().saturating_sub(before(site).requests());
     sites.sort_by_key(|site| std::cmp::Reverse((asked(site), site.total().requests())));
     sites.retain(|site| site.total().requests() > 0);
     *text += &format!(
-        "\n{:<NAME_WIDTH$} {:>8} {:>8} {:>8} {:>8} {:>8} {:>10}\n",
+        "\n{:<width$} {:>8} {:>8} {:>8} {:>8} {:>8} {:>10}\n",
         "site", "req/s", "4xx/s", "5xx/s", "p50", "p99", "sent/s"
     );
-    for site in sites.into_iter().take(SITES_SHOWN) {
+    for site in sites {
         let (own, before) = (site.total(), before(site));
         let rate = |of: fn(&Counts) -> u64| of(&own).saturating_sub(of(&before)) as f64 / seconds;
         let times = latency(std::iter::once(site), last);
         *text += &format!(
-            "{:<NAME_WIDTH$} {:>8.0} {:>8.0} {:>8.0} {:>8} {:>8} {:>10}\n",
-            name(&site.name),
+            "{:<width$} {:>8.0} {:>8.0} {:>8.0} {:>8} {:>8} {:>10}\n",
+            name(&site.name, width),
             rate(Counts::requests),
             rate(|counts| counts.classes[3]),
             rate(|counts| counts.classes[4]),
@@ -121,10 +221,7 @@ fn push_workers(text: &mut String, last: &Status, now: &Status, seconds: f64) {
         "\n{:>10} {:>10} {:>8} {:>12} {:>10} {:>6} {:>10}\n",
         "generation", "does", "worker", "connections", "under way", "CPU", "memory"
     );
-    let before = |pid: u64| {
-        let mut workers = last.generations.iter().flat_map(|one| &one.workers);
-        workers.find(|worker| worker.pid == pid)?.used
-    };
+    let before = |pid: u64| workers(last).find(|worker| worker.pid == pid)?.used;
     for generation in &now.generations {
         for worker in &generation.workers {
             let before = before(worker.pid).map_or(0, |used| used.cpu_us);
@@ -153,14 +250,20 @@ fn sum(status: &Status, of: impl Fn(&Counts) -> u64) -> u64 {
     status.sites.iter().map(|site| of(&site.total())).sum()
 }
 
-fn workers(status: &Status, of: impl Fn(&control::status::Worker) -> u64) -> u64 {
-    status.generations.iter().flat_map(|one| &one.workers).map(of).sum()
+/// Microseconds of processor time that the workers which are there have used since the last look,
+/// where the system tells: what one that has left since had used is not taken from it.
+fn cpu_us(last: &Status, now: &Status) -> Option<u64> {
+    let before: HashMap<u64, u64> =
+        workers(last).filter_map(|worker| Some((worker.pid, worker.used?.cpu_us))).collect();
+    let since = |worker: &Worker| {
+        let before = before.get(&worker.pid).copied().unwrap_or(0);
+        Some(worker.used?.cpu_us.saturating_sub(before))
+    };
+    workers(now).map(since).sum()
 }
 
-/// Microseconds of processor time of all workers together, where the system tells.
-fn cpu_us(status: &Status) -> Option<u64> {
-    let workers = status.generations.iter().flat_map(|one| &one.workers);
-    workers.map(|worker| Some(worker.used?.cpu_us)).sum()
+fn workers(status: &Status) -> impl Iterator<Item = &Worker> {
+    status.generations.iter().flat_map(|one| &one.workers)
 }
 
 /// A part of one, in percent.
@@ -205,16 +308,16 @@ fn size(bytes: f64) -> String {
 }
 
 /// A name as far as it has room, harmless on a terminal.
-fn name(name: &str) -> String {
+fn name(name: &str, width: usize) -> String {
     let mut shown = Vec::new();
     push_printable(&mut shown, name.as_bytes());
-    String::from_utf8_lossy(&shown).chars().take(NAME_WIDTH).collect()
+    String::from_utf8_lossy(&shown).chars().take(width).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use control::status::{Generation, Used, Worker};
+    use control::status::{Generation, Used};
 
     fn status(requests: u64) -> Status {
         let mut counts = Counts { classes: [0, requests, 0, 0, requests], ..Counts::default() };
@@ -233,8 +336,38 @@ mod tests {
     }
 
     #[test]
+    fn a_small_terminal_shows_what_comes_first() {
+        let small = Size { rows: 3, columns: 7 };
+        assert_eq!(fit("gannet µ\n\nrequests\nmore\n", small), "gannet \n\nrequest");
+        assert_eq!(fit("a\n", Size::USUAL), "a");
+        assert_eq!(first_of("a\nb\nc\n", 3), "a\nb\nc\n");
+        assert_eq!(first_of("a\nb\nc\n", 2), "a\nand 2 more\n");
+    }
+
+    /// Many sites and workers leave room for each other, and for the head.
+    #[test]
+    fn each_part_has_its_place_on_a_usual_terminal() {
+        let mut now = status(110);
+        let site = now.sites[0].clone();
+        now.sites = (0..30).map(|at| Site { name: format!("{at}.test"), ..site.clone() }).collect();
+        let worker = now.generations[0].workers[0].clone();
+        now.generations[0].workers = (0..30).map(|pid| Worker { pid, ..worker.clone() }).collect();
+        let text = frame(&status(10), &now, 1.0, Size::USUAL);
+        assert!(text.lines().count() <= 24, "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        for words in
+            ["requests     ", "0.test ", "generation       does", "and 24 more\n", "and 23 more\n"]
+        {
+            assert!(text.contains(words), "{words}{text}");
+        }
+        // Where there is no terminal all is told.
+        let text = frame(&status(10), &now, 1.0, Size::ENDLESS);
+        assert!(text.lines().count() > 50, "{text}");
+    }
+
+    #[test]
     fn a_frame_shows_what_lies_between_two_looks() {
-        let text = frame(&status(10), &status(110), 2.0);
+        let text = frame(&status(10), &status(110), 2.0, Size::ENDLESS);
         for line in [
             "gannet 1.2   pid 0   up 0s   generation 3 serving\n",
             "requests     100/s   4xx 0/s   5xx 50/s   p50 96 µs   p99 127 µs\n",
@@ -244,11 +377,22 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line}{text}");
         }
+        // One that has left since takes nothing away.
+        let mut before = status(10);
+        let gone = Worker {
+            pid: 7,
+            used: Some(Used { cpu_us: 9_000_000, memory_bytes: 1 }),
+            ..Worker::default()
+        };
+        before.generations[0].workers.push(gone);
+        assert!(
+            frame(&before, &status(110), 2.0, Size::ENDLESS).contains("processor 5 % of a core")
+        );
         // Where nothing was asked there are no times.
-        assert!(frame(&status(10), &status(10), 1.0).contains("p50 –"));
+        assert!(frame(&status(10), &status(10), 1.0, Size::ENDLESS).contains("p50 –"));
         let mut hidden = status(110);
         hidden.generations[0].workers[0].used = None;
-        let text = frame(&status(10), &hidden, 2.0);
+        let text = frame(&status(10), &hidden, 2.0, Size::ENDLESS);
         for line in ["processor – of a core, – for each request\n", "      –          –\n"]
         {
             assert!(text.contains(line), "{line}{text}");

@@ -207,6 +207,15 @@ pub fn say(line: &[u8]) {
     let _ = out.write_all(line).and_then(|()| out.flush());
 }
 
+/// The rows and columns of the terminal that standard output is, if it is one.
+#[must_use]
+pub fn terminal_size() -> Option<(usize, usize)> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    // One that does not know says 0.
+    let sizes = (usize::from(size.ws_row), usize::from(size.ws_col));
+    Some(sizes).filter(|(rows, columns)| *rows > 0 && *columns > 0)
+}
+
 /// Whether a person sees standard error.
 #[must_use]
 pub fn is_watched() -> bool {
