@@ -2,16 +2,21 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Launch, secure::Certificates};
-use rustix::process::geteuid;
+use e2e::{Launch, NOBODY, eventually, process::Process, secure::Certificates};
+use rustix::{
+    net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen},
+    process::geteuid,
+};
 use serde_json::Value;
 use std::{
     fs::{self, Permissions},
-    net::TcpListener,
+    net::{Ipv4Addr, TcpListener, UdpSocket},
     os::unix::{
         fs::{PermissionsExt, chown},
-        net::UnixListener,
+        net::{UnixListener, UnixStream},
     },
+    process::{Child, Command},
+    time::Instant,
 };
 
 /// A folder with a site, and a config for it.
@@ -167,6 +172,121 @@ fn a_port_that_somebody_holds() {
     place.check(absent, SITE, "true", "addresses", ["no interface", "0.0.0.0"]);
 }
 
+/// A server that another user has started, whose control socket only that user knows of.
+#[test]
+fn a_server_of_another_user_is_known_and_its_eyes_are_looked_with() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let place = Place::new();
+    let sockets = e2e::folder_of_nobody();
+    // What only its group may read is enough for it, and not for whom root would have serve.
+    chown(place.path("www"), None, Some(NOBODY)).unwrap();
+    set_mode(&place.path("www"), 0o750);
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let text = format!("listen = \"127.0.0.1:{port}\"");
+    place.check(&text, SITE, "true", "folders", ["may not read it", "usermod -aG "]);
+    let launch = Launch::of(vec!["run".to_owned(), place.path("gannet.toml")]);
+    let sockets = sockets.path().to_str().unwrap();
+    let server =
+        launch.env("XDG_RUNTIME_DIR", sockets).after("ulimit -n 20000").as_nobody().start();
+    // As root, and as the user that systemd has told less than the server.
+    let nobody = "true && exec env -u XDG_RUNTIME_DIR setpriv --reuid=65534 --regid=65534 \
+                  --clear-groups \"$0\" \"$@\"; true";
+    for before in ["true", nobody, "ulimit -n 300"] {
+        let (code, all) = place.examined(&text, SITE, before);
+        assert_eq!(code, Some(0), "{before}: {all:?}");
+    }
+    // Of what it may not read it is said that it is it.
+    set_mode(&place.path("www"), 0o700);
+    place.check(&text, SITE, "true", "folders", ["so that nobody may not", "chmod g+rx "]);
+    set_mode(&place.path("www"), 0o755);
+    // Another config at the same address is something else, but no reason to stop a server.
+    let other = Place::new();
+    let cause = format!("another server, `gannet` (pid {}), listens there", server.started().0);
+    other.check(&text, SITE, "true", "addresses", [&cause, "have one of the two `listen`"]);
+    server.stop();
+}
+
+/// A unit file tells the server where its sockets are, and nobody else.
+#[test]
+fn a_server_that_a_unit_file_starts_is_found_by_its_user() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let place = Place::new();
+    place.examined(LISTEN, SITE, "true");
+    let nobody = format!("setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups");
+    let namespace = format!(
+        "exec unshare -m sh -c 'mkdir -p /run/gannet && mount -t tmpfs -o mode=700,uid={NOBODY} \
+         tmpfs /run/gannet && exec {nobody} \"$0\" \"$@\"' \"$0\" \"$@\"; true"
+    );
+    let launch = Launch::of(vec!["run".to_owned(), place.path("gannet.toml")]);
+    let server = launch.env("XDG_RUNTIME_DIR", "/run/gannet").after(&namespace).start();
+    let inside = format!(
+        "exec env -u XDG_RUNTIME_DIR nsenter -t {} -m {nobody} \"$0\" \"$@\"; true",
+        server.started().0
+    );
+    let words = vec!["status".to_owned(), place.path("gannet.toml")];
+    let (code, said, stderr) = Launch::of(words).after(&inside).finish();
+    assert!(code == Some(0) && said.contains("generation 1"), "{said}{stderr}");
+    server.stop();
+}
+
+/// A program that holds what it was given and does nothing, until dropped.
+struct Idle(Child);
+
+impl Drop for Idle {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What systemd listens for is started once somebody comes.
+#[test]
+fn a_socket_unit_may_be_the_servers_own() {
+    let place = Place::new();
+    let program = place.path("systemd");
+    fs::copy("/bin/sleep", &program).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let text = format!("listen = \"{}\"", listener.local_addr().unwrap());
+    let mut command = Command::new(&program);
+    let child = command.arg("600").stdin(std::os::fd::OwnedFd::from(listener)).spawn().unwrap();
+    drop(command);
+    let idle = Idle(child);
+    assert!(eventually(|| Process(idle.0.id()).name() == "systemd"));
+    let (code, all) = place.examined(&text, SITE, "true");
+    let found = all.iter().find(|found| found["kind"] == "addresses").unwrap();
+    assert_eq!((code, &found["is_fault"]), (Some(0), &Value::Bool(false)), "{found}");
+    assert!(found["cause"].as_str().unwrap().contains("for a socket unit"), "{found}");
+}
+
+/// A resolver that says nothing holds nobody up for each name.
+#[test]
+fn names_that_nothing_is_said_of() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let place = Place::new();
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let silent = Ipv4Addr::new(127, 101, high, low);
+    let _silent = UdpSocket::bind((silent, 53)).unwrap();
+    let resolver = place.path("resolv.conf");
+    fs::write(&resolver, format!("nameserver {silent}\noptions timeout:30 attempts:1\n")).unwrap();
+    let before = format!(
+        "exec unshare -m sh -c 'mount --bind {resolver} /etc/resolv.conf && exec \"$0\" \"$@\"' \
+         \"$0\" \"$@\"; true"
+    );
+    let sites: String = (0..40)
+        .map(|at| SITE.replace("default", &format!("\"n{at}.example.net\"")) + "\n")
+        .collect();
+    let start = Instant::now();
+    let words = ["nothing has answered within 10 s", "/etc/resolv.conf"];
+    place.check("listen = \"0.0.0.0:0\"", &sites, &before, "names", words);
+    assert!(start.elapsed().as_secs() < 100, "{:?}", start.elapsed());
+}
+
 #[test]
 fn a_name_that_leads_nowhere() {
     let place = Place::new();
@@ -180,9 +300,10 @@ fn certificates_that_are_over_or_not_yet_or_for_others_or_known_to_all() {
     for (name, times, mode, words) in [
         ("a.test", ["-9 days", "-2 days"], 0o600, ["it has expired on", "renewed"]),
         ("a.test", ["2 days", "9 days"], 0o600, ["it holds only from", "clock"]),
-        ("a.test", ["-2 days", "5 days"], 0o600, ["it expires on", "renewed"]),
+        ("a.test", ["-79 days", "11 days"], 0o600, ["it expires on", "renewed"]),
+        ("a.test", ["-5 days", "1 day"], 0o600, ["it expires on", "renewed"]),
         ("b.test", ["-2 days", "90 days"], 0o600, ["it is not for a.test", "names a.test"]),
-        ("a.test", ["-2 days", "90 days"], 0o644, ["can be read by everybody", "chmod 600"]),
+        ("a.test", ["-2 days", "90 days"], 0o644, ["can be read by everybody", "chmod o= "]),
     ] {
         certificates.make_between(times, "x", &[name]);
         set_mode(certificates.path("x.key").to_str().unwrap(), mode);
@@ -225,6 +346,13 @@ fn applications_that_are_not_there_or_not_for_this_user() {
     assert_eq!(warned(), "");
     drop(listener);
     check(["nobody listens", "start php-fpm"]);
+    // One that takes nobody in is not waited for.
+    fs::remove_file(&socket).unwrap();
+    let stuck = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+    bind(&stuck, &SocketAddrUnix::new(&socket).unwrap()).unwrap();
+    listen(&stuck, 0).unwrap();
+    let _waiting = UnixStream::connect(&socket).unwrap();
+    check(["its queue is full", "pm.max_children"]);
 }
 
 /// Whoever may ask the php-fpm of another site may have it do what its user can.

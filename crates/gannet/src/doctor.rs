@@ -5,6 +5,7 @@ mod files;
 mod folders;
 mod network;
 mod processes;
+mod server;
 
 use crate::{greeting::counted, machine, trouble::Trouble};
 use base::text::push_json;
@@ -67,6 +68,12 @@ impl Eyes {
         }
     }
 
+    /// Those of whoever has started the server, or would: it is what reads keys.
+    fn of_starter(user: Option<u32>) -> Self {
+        let other = user.filter(|user| *user != net::process::user());
+        Self::of(other.and_then(|user| User::find(&user.to_string()).ok()))
+    }
+
     fn belongs_to(&self, group: u32) -> bool {
         self.group == group || self.groups.contains(&group)
     }
@@ -75,19 +82,29 @@ impl Eyes {
 /// Looks at the server that the config `file` describes.
 pub(crate) fn doctor(file: &Path, is_json: bool) -> Result<ExitCode, Trouble> {
     let plan = machine::load(file)?;
-    let eyes = Eyes::of(machine::serving_user(&plan)?);
+    let server = server::find(&plan, file);
+    let eyes = Eyes::of(match &server {
+        Some(server) => machine::user_beside(&plan, server.user)?,
+        None => machine::serving_user(&plan)?,
+    });
     let sites = counted(plan.sites.len(), "site", "sites");
-    let config = Look { kind: "config", well: sites, findings: Vec::new() };
+    let by = match server.as_ref().map(|server| &server.process) {
+        None => String::new(),
+        Some(None) => ", which a server serves".to_owned(),
+        Some(Some(process)) => format!(", which a server (pid {}) serves", process.pid),
+    };
+    let config = Look { kind: "config", well: sites + &by, findings: Vec::new() };
+    let starter = Eyes::of_starter(server.as_ref().map(|server| server.user));
     let looks = [
         config,
         folders::look(&plan, &eyes),
-        files::certificates(&plan),
+        files::certificates(&plan, &starter),
         files::written(&plan, &eyes),
-        network::addresses(&plan, file),
+        network::addresses(&plan, server.is_some()),
         network::names(&plan),
         network::queues(),
         processes::applications(&plan, &eyes),
-        processes::descriptors(&plan),
+        processes::descriptors(&plan, server.and_then(|server| server.process)),
         processes::clock(),
     ];
     let text = if is_json { json(&looks) } else { pretty(&looks) };

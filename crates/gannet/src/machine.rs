@@ -115,12 +115,29 @@ pub(crate) fn user_named(name: Option<&str>) -> Result<Option<User>, Trouble> {
     match (named, process::is_root()) {
         (Some(user), false) if user.number == process::user() => Ok(None),
         (Some(_), false) => Err(trouble(IdentityError::NotRoot(process::user()))),
-        (Some(user), true) => Ok(Some(user)),
         (None, false) => Ok(None),
-        (None, true) => {
-            usual_user().map(Some).ok_or_else(|| trouble(IdentityError::Unknown(USERS.join(", "))))
-        }
+        (named, true) => user_of_root(named).map(Some),
     }
+}
+
+/// Whom a plan is served by that the user of that number serves already.
+pub(crate) fn user_beside(plan: &Plan, starter: u32) -> Result<Option<User>, Trouble> {
+    match starter {
+        0 => {
+            let user = user_of_root(find_user(plan.user.as_deref())?)?;
+            Ok(Some(with_groups(user, plan)))
+        }
+        own if own == process::user() => Ok(None),
+        other => User::find(&other.to_string())
+            .map(Some)
+            .map_err(|error| Trouble::new(2, format!("error: {error}"))),
+    }
+}
+
+/// Whom root has serve: who is `named`, else the first that there is.
+fn user_of_root(named: Option<User>) -> Result<User, Trouble> {
+    let nobody = || format!("error: `user`: {}", IdentityError::Unknown(USERS.join(", ")));
+    named.or_else(usual_user).ok_or_else(|| Trouble::new(2, nobody()))
 }
 
 fn usual_user() -> Option<User> {

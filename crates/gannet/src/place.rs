@@ -10,11 +10,14 @@ use std::{
     path::{self, Path, PathBuf},
 };
 
+/// The folder of sockets of servers that root starts, or a unit file as `contrib` has one.
+const SYSTEM: &str = "/run/gannet";
+
 /// Where the server of the config `file` is told what to do if that does not say so itself; `None`
 /// where this user has no place for such.
 pub(crate) fn desk_path(file: &Path) -> Option<PathBuf> {
     let folder = match process::user() {
-        0 => PathBuf::from("/run/gannet"),
+        0 => PathBuf::from(SYSTEM),
         user => match env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) {
             Some(folder) if folder.is_absolute() => folder,
             _ => {
@@ -23,17 +26,27 @@ pub(crate) fn desk_path(file: &Path) -> Option<PathBuf> {
             }
         },
     };
-    // Two configs of one machine have two sockets, and this program always finds its own, wherever
-    // links in the path lead by then.
-    let hash = stable::hash(full(file).ok()?.as_os_str().as_bytes());
-    Some(folder.join(format!("gannet-{hash:016x}.sock")))
+    Some(folder.join(name(file)?))
 }
 
-/// The same for a server that may have been started by the path that links in this one lead to.
+/// The name of that socket: two configs of one machine have two, and this program always finds its
+/// own, wherever links in the path lead by then.
+fn name(file: &Path) -> Option<String> {
+    let hash = stable::hash(full(file).ok()?.as_os_str().as_bytes());
+    Some(format!("gannet-{hash:016x}.sock"))
+}
+
+/// The same for a server that may have been started by the path that links in this one lead to, or
+/// by systemd, which tells the server its folder and nobody else.
 pub(crate) fn usual_path(file: &Path) -> Option<PathBuf> {
-    let written = desk_path(file)?;
-    let real = || desk_path(&file.canonicalize().ok()?).filter(|path| path.exists());
-    if written.exists() { Some(written) } else { real().or(Some(written)) }
+    let written = desk_path(file);
+    let real = file.canonicalize().ok();
+    let names = [Some(file), real.as_deref()].map(|file| file.and_then(name));
+    let own = written.as_deref().and_then(Path::parent);
+    let folders = [own, Some(Path::new(SYSTEM))].into_iter().flatten();
+    let all = folders.flat_map(|folder| names.iter().flatten().map(move |name| folder.join(name)));
+    let found = all.into_iter().find(|path| path.exists());
+    found.or(written)
 }
 
 /// The same for the server itself, which makes the folder; `None` where that is somebody else's.

@@ -1,7 +1,10 @@
 //! Who listens on an address already, so that "address in use" can name the culprit.
 
+use std::ffi::OsString;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
 /// A process that listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +33,37 @@ impl Holder {
             }
             false => "stop that",
         }
+    }
+
+    /// The words that it was started with, its own name first; none where nobody tells.
+    #[must_use]
+    pub fn words(&self) -> Vec<OsString> {
+        let text = fs::read(format!("/proc/{}/cmdline", self.pid)).unwrap_or_default();
+        let text = text.strip_suffix(b"\0").unwrap_or(&text);
+        text.split(|byte| *byte == 0).map(|word| OsString::from_vec(word.to_vec())).collect()
+    }
+
+    /// The folder that it is in, where this user may know.
+    #[must_use]
+    pub fn folder(&self) -> Option<PathBuf> {
+        fs::read_link(format!("/proc/{}/cwd", self.pid)).ok()
+    }
+
+    /// The number of the user that it runs as, as long as it does.
+    #[must_use]
+    pub fn user(&self) -> Option<u32> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+        line.split_ascii_whitespace().nth(1)?.parse().ok()
+    }
+
+    /// How many descriptors it may have open, as long as it runs.
+    #[must_use]
+    pub fn descriptors_max(&self) -> Option<u64> {
+        let limits = fs::read_to_string(format!("/proc/{}/limits", self.pid)).ok()?;
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+        let hard = line.split_ascii_whitespace().nth(1)?;
+        if hard == "unlimited" { Some(u64::MAX) } else { hard.parse().ok() }
     }
 
     /// Whether a server has started it.
@@ -131,6 +165,18 @@ mod tests {
         check("::", None);
         drop(listener);
         check("127.0.0.1", None);
+    }
+
+    #[test]
+    fn what_is_known_of_this_process() {
+        let this = Holder::of(std::process::id());
+        assert!(this.words().into_iter().eq(std::env::args_os()));
+        assert_eq!(this.folder(), std::env::current_dir().ok());
+        assert_eq!(this.user(), Some(crate::process::user()));
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+        assert_eq!(this.descriptors_max(), Some(limit.maximum.unwrap_or(u64::MAX)));
+        let nobody = Holder::of(u32::MAX);
+        assert_eq!((nobody.user(), nobody.folder(), nobody.descriptors_max()), (None, None, None));
     }
 
     #[test]

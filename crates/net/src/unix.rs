@@ -218,6 +218,13 @@ pub fn connect_at_once(path: &Path) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
+/// Who had listened where `socket` has connected to, as far as the kernel tells: the process, and
+/// its user.
+#[must_use]
+pub fn listener_of(socket: &OwnedFd) -> (Option<Holder>, Option<u32>) {
+    (peer(socket), crate::peer::user(socket.as_fd()).ok())
+}
+
 /// Who listens at `path`, as far as the kernel tells.
 #[must_use]
 pub fn holder(path: &Path) -> Option<Holder> {

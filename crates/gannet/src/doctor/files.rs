@@ -19,7 +19,7 @@ const FREE_SHARE: u64 = 100;
 const FREE_BYTES: u64 = 1 << 30;
 
 /// Certificates: whether they hold now, whom they are for, and who can read their keys.
-pub(super) fn certificates(plan: &Plan) -> Look {
+pub(super) fn certificates(plan: &Plan, starter: &Eyes) -> Look {
     let now = net::clock::wall().seconds;
     let mut findings = Vec::new();
     for (number, certificate) in plan.certificates.iter().enumerate() {
@@ -55,16 +55,26 @@ pub(super) fn certificates(plan: &Plan) -> Look {
                 findings.push(Finding::fault(&about, cause, cure));
             }
         }
-        let mode = fs::metadata(&certificate.key).map_or(0, |key| key.mode());
-        if mode & 0o004 != 0 {
-            let key = certificate.key.display();
-            let cause =
-                format!("its key {key} can be read by everybody (mode {:04o})", mode & 0o7777);
-            findings.push(Finding::fault(&about, cause, format!("chmod 600 {key}")));
-        }
+        findings.extend(open_key(about, &certificate.key, starter));
     }
     let well = counted(plan.certificates.len(), "certificate", "certificates");
     Look { kind: "certificates", well, findings }
+}
+
+/// A key that everybody can read, and how it stays readable for whoever starts the server only.
+fn open_key(about: String, key: &Path, starter: &Eyes) -> Option<Finding> {
+    let found = fs::metadata(key).ok().filter(|found| found.mode() & folders::READ != 0)?;
+    let mode = found.mode() & 0o7777;
+    let key = key.display();
+    let cause = format!("its key {key} can be read by everybody (mode {mode:04o})");
+    let cure = match folders::is_of_others(&found, starter) {
+        true => {
+            let group = net::identity::group_name(starter.group);
+            format!("chgrp {group} {key} && chmod 640 {key}")
+        }
+        false => format!("chmod o= {key}"),
+    };
+    Some(Finding::fault(about, cause, cure))
 }
 
 /// Folders that are written to: whether they can be, and how much room there is.

@@ -113,6 +113,11 @@ pub(super) fn may(metadata: &Metadata, eyes: &Eyes, wanted: u32) -> bool {
     eyes.user == 0 || metadata.mode() >> shift & wanted == wanted
 }
 
+/// Whether `eyes` see the file as somebody whom it does not belong to.
+pub(super) fn is_of_others(metadata: &Metadata, eyes: &Eyes) -> bool {
+    eyes.user != 0 && class(metadata, eyes).0 == 'o'
+}
+
 /// As whom `eyes` come to the file: the letter of it in words of `chmod`, and where its bits are.
 fn class(metadata: &Metadata, eyes: &Eyes) -> (char, u32) {
     if eyes.user == metadata.uid() {

@@ -1,7 +1,7 @@
 //! Addresses that are listened at, names that lead there, and the queues of the kernel.
 
-use super::{Finding, Look};
-use crate::{greeting::counted, place};
+use super::{Finding, Look, server};
+use crate::greeting::counted;
 use config::{
     Plan,
     plan::{Address, DEFAULT_SITE},
@@ -11,31 +11,34 @@ use std::{
     fs,
     io::ErrorKind,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
-    os::unix::net::UnixStream,
-    path::Path,
+    sync::{Arc, Mutex, mpsc},
+    thread,
+    time::{Duration, Instant},
 };
 
-/// Names that are looked up, as each may take seconds.
-const NAMES_MAX: usize = 20;
+/// How long names are looked up, and how many at once, as each may take seconds.
+const NAMES_TIME: Duration = Duration::from_secs(10);
+const AT_ONCE: usize = 20;
+
+/// What listens for services that rest.
+const SYSTEMD: &str = "systemd";
 
 /// Connections that may wait to be accepted, as the server asks for; the kernel may allow less.
 const QUEUE: u64 = 4096;
 
 /// Whether the server could listen where it is to: nobody else does, and this user may.
-pub(super) fn addresses(plan: &Plan, file: &Path) -> Look {
+pub(super) fn addresses(plan: &Plan, is_running: bool) -> Look {
     let admin = plan.admin.iter().map(|admin| &admin.listen);
     let all: Vec<_> = plan.listen.iter().chain(admin).collect();
-    // Where it runs, it is what listens there.
-    let is_running = plan.control.clone().or_else(|| place::usual_path(file));
-    let is_running = is_running.is_some_and(|desk| UnixStream::connect(desk).is_ok());
     let mut findings = Vec::new();
+    // Where it runs, it is what listens there.
     for listen in all.iter().filter(|_| !is_running) {
         let Address::Tcp(address) = listen.address else { continue };
         // What is left of it is closed at once.
         findings.extend(
             listener::listen_exclusive(address)
                 .err()
-                .map(|error| taken(address, &listen.written, error.kind())),
+                .map(|error| refused(address, &listen.written, error.kind())),
         );
     }
     let running = if is_running { ", where the server listens already" } else { "" };
@@ -43,19 +46,10 @@ pub(super) fn addresses(plan: &Plan, file: &Path) -> Look {
     Look { kind: "addresses", well, findings }
 }
 
-fn taken(address: SocketAddr, written: &str, kind: ErrorKind) -> Finding {
+fn refused(address: SocketAddr, written: &str, kind: ErrorKind) -> Finding {
     let about = format!("{address} ({written})");
     match kind {
-        ErrorKind::AddrInUse => {
-            let holder = net::holder::holder(address);
-            let way_out = holder.as_ref().map_or("stop that", Holder::way_out);
-            let holder = holder.map_or_else(
-                || "another user's program".to_owned(),
-                |holder| format!("`{}` (pid {})", holder.name, holder.pid),
-            );
-            let cure = format!("{way_out}, or have `listen` name another port");
-            Finding::fault(about, format!("{holder} listens there"), cure)
-        }
+        ErrorKind::AddrInUse => taken(about, net::holder::holder(address).as_ref()),
         ErrorKind::PermissionDenied => {
             let cause = "only root, or who has the capability for it, listens below port 1024";
             Finding::fault(
@@ -76,6 +70,29 @@ fn taken(address: SocketAddr, written: &str, kind: ErrorKind) -> Finding {
     }
 }
 
+/// An address that somebody has.
+fn taken(about: String, holder: Option<&Holder>) -> Finding {
+    let who = holder.map_or_else(
+        || "another user's program".to_owned(),
+        |holder| format!("`{}` (pid {})", holder.name, holder.pid),
+    );
+    if holder.is_some_and(|holder| holder.name == SYSTEMD) {
+        let cause = format!("{who} listens there, for a socket unit");
+        let cure = "where that unit is this server's, all is well: it is started when somebody \
+                    comes; `systemctl list-sockets` says whose it is";
+        return Finding::remark(about, cause, cure);
+    }
+    if let Some(words) = holder.and_then(server::other) {
+        let cause = format!("another server, {who}, listens there: `{words}`");
+        let cure = "where that is to serve this config, too, ask as the user who has started it, or \
+                    as root; else have one of the two `listen` at another port";
+        return Finding::fault(about, cause, cure);
+    }
+    let way_out = holder.map_or("stop that", Holder::way_out);
+    let cure = format!("{way_out}, or have `listen` name another port");
+    Finding::fault(about, format!("{who} listens there"), cure)
+}
+
 /// Whether the names of sites lead here.
 pub(super) fn names(plan: &Plan) -> Look {
     let own = listener::addresses();
@@ -83,19 +100,61 @@ pub(super) fn names(plan: &Plan) -> Look {
         Address::Tcp(address) => !address.ip().is_loopback(),
         Address::Unix { .. } => false,
     });
-    let names: Vec<_> = plan
-        .sites
-        .iter()
-        .map(|site| &*site.name)
-        .filter(|name| is_for_others && is_public(name))
-        .take(NAMES_MAX)
-        .collect();
-    let findings = names.iter().filter_map(|name| name_of(name, &own)).collect();
-    let well = match names.len() {
+    let names = plan.sites.iter().map(|site| &*site.name);
+    let names = names.filter(|name| is_for_others && is_public(name));
+    let names: Vec<String> = names.map(str::to_owned).collect();
+    let count = names.len();
+    let (found, unknown) = look_up(names);
+    let findings = found.iter().filter_map(|(name, found)| name_of(name, found, &own));
+    let mut findings: Vec<_> = findings.collect();
+    if let Some(first) = unknown.first() {
+        let more = match unknown.len() - 1 {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let seconds = NAMES_TIME.as_secs();
+        let cause = format!("nothing has answered within {seconds} s what address it has");
+        let cure = "have this machine's resolver work: /etc/resolv.conf says whom it asks";
+        findings.push(Finding::fault(format!("{first}{more}"), cause, cure));
+    }
+    let well = match count {
         0 => "none that others look up".to_owned(),
         count => format!("{} to this machine", counted(count, "leads", "lead")),
     };
     Look { kind: "names", well, findings }
+}
+
+/// The addresses of all names, several of which are asked for at once, and the names that nothing
+/// was said of in time.
+fn look_up(names: Vec<String>) -> (Vec<(String, Vec<IpAddr>)>, Vec<String>) {
+    let until = Instant::now() + NAMES_TIME;
+    let mut unknown = names.clone();
+    let left = Arc::new(Mutex::new(names.into_iter()));
+    let (tell, told) = mpsc::channel();
+    for _ in 0..unknown.len().min(AT_ONCE) {
+        let (left, tell) = (Arc::clone(&left), tell.clone());
+        // Nobody waits for one that is stuck: it ends with this program.
+        thread::spawn(move || {
+            let next = || left.lock().ok()?.next();
+            while let Some(name) = next() {
+                let found = (&*name, 80).to_socket_addrs();
+                let found = found.map(|all| all.map(|address| address.ip().to_canonical()));
+                let found = found.map(Iterator::collect).unwrap_or_default();
+                if tell.send((name, found)).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    drop(tell);
+    let left = || until.saturating_duration_since(Instant::now());
+    let mut found = Vec::new();
+    while let Ok(one) = told.recv_timeout(left()) {
+        unknown.retain(|name| *name != one.0);
+        found.push(one);
+    }
+    found.sort_unstable();
+    (found, unknown)
 }
 
 /// Whether a site has a name that others look up.
@@ -105,11 +164,7 @@ fn is_public(name: &str) -> bool {
     !is_address && !is_own
 }
 
-fn name_of(name: &str, own: &[IpAddr]) -> Option<Finding> {
-    let found: Vec<IpAddr> = match (name, 80).to_socket_addrs() {
-        Ok(found) => found.map(|address| address.ip().to_canonical()).collect(),
-        Err(_) => Vec::new(),
-    };
+fn name_of(name: &str, found: &[IpAddr], own: &[IpAddr]) -> Option<Finding> {
     if found.is_empty() {
         let cause = "no address is known for that name: nobody finds the site by it";
         let cure = "have its DNS name an address of this machine, and this machine's resolver work";

@@ -6,7 +6,8 @@ use config::{
     Plan,
     plan::{Pool, Upstream},
 };
-use std::{io::ErrorKind, net::TcpStream, os::unix::net::UnixStream, path::Path, time::Duration};
+use net::holder::Holder;
+use std::{io::ErrorKind, net::TcpStream, path::Path, time::Duration};
 
 /// How long an application may take to let somebody in.
 const CONNECT_TIME: Duration = Duration::from_secs(2);
@@ -62,8 +63,15 @@ const FPM_CURE: &str = "start php-fpm, and have its `listen` say the same as the
 
 fn unix(path: &Path, eyes: &Eyes) -> Option<Finding> {
     let about = path.display().to_string();
-    match UnixStream::connect(path).err().map(|error| error.kind()) {
+    // Where its queue is full, who connects would have to wait for as long as it is.
+    match net::unix::connect_at_once(path).err().map(|error| error.kind()) {
         None => {}
+        Some(ErrorKind::WouldBlock) => {
+            let cause = "its queue is full: php-fpm is there, and takes in nobody, or too few";
+            let cure = "look at what its workers wait for (its `slowlog` and `pm.status_path` say \
+                        so); then start it anew, or give it more of them (`pm.max_children`)";
+            return Some(Finding::fault(about, cause, cure));
+        }
         Some(ErrorKind::NotFound) => {
             return Some(Finding::fault(about, "there is no such socket", FPM_CURE));
         }
@@ -87,20 +95,27 @@ fn unix(path: &Path, eyes: &Eyes) -> Option<Finding> {
     Some(Finding { cure, ..finding })
 }
 
-/// Whether as many descriptors can be had as there may be connections.
-pub(super) fn descriptors(plan: &Plan) -> Look {
-    let allowed = net::process::raise_descriptor_limit();
+/// Whether as many descriptors can be had as there may be connections, by the server that runs,
+/// else by one that would be started from here.
+pub(super) fn descriptors(plan: &Plan, server: Option<Holder>) -> Look {
+    let running = server.and_then(|server| Some((server.pid, server.descriptors_max()?)));
+    let (who, allowed) = match running {
+        Some((pid, allowed)) => (format!("the server (pid {pid})"), allowed),
+        None => {
+            let allowed = net::process::raise_descriptor_limit();
+            ("a process started from here".to_owned(), allowed)
+        }
+    };
     let workers = plan.workers.get() as u64;
     let wanted = (plan.capacity.connections_max as u64).div_ceil(workers) + OTHERS;
     let short = (allowed < wanted).then(|| {
         let cause = format!(
-            "a process started from here may have {allowed} descriptors open, and {} connections \
-             need some {wanted}",
+            "{who} may have {allowed} descriptors open, and {} connections need some {wanted}",
             plan.capacity.connections_max
         );
         let cure = format!(
-            "`LimitNOFILE={wanted}` in its systemd unit, or `ulimit -Hn {wanted}` as root; or a \
-             smaller `connections-max`"
+            "`LimitNOFILE={wanted}` in its systemd unit, or `ulimit -Hn {wanted}` as root before it \
+             is started; or a smaller `connections-max`"
         );
         Finding::fault("descriptors", cause, cure)
     });
