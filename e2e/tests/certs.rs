@@ -431,7 +431,7 @@ fn a_folder_that_is_served_over_tls_gets_another_certificate_in_time() {
 #[test]
 fn status_names_certificates_and_warns_of_their_end() {
     let place = Place::new();
-    place.certificates.make_for(10, "short", "ec", &["early.test"]);
+    place.certificates.make_between(["-80 days", "10 days"], "short", &["early.test"]);
     let files = format!("{{ {} }}", place.certificates.words("short"));
     place.set((0, 0), "", &[("early.test", &*files), ("localhost", "\"internal\"")]);
     let server = place.start();

@@ -315,6 +315,14 @@ fn certificates_that_are_over_or_not_yet_or_for_others_or_known_to_all() {
         );
         place.check(listen, &site, "true", "certificates", words);
     }
+    // One for six days is not to be spoken of in all of them.
+    certificates.make_between(["-3 days", "3 days"], "x", &["a.test"]);
+    set_mode(certificates.path("x.key").to_str().unwrap(), 0o600);
+    let listen = "listen = { address = \"127.0.0.1:0\", tls = true }";
+    let tls = certificates.words("x");
+    let site = format!("{}\ntls = {{ {tls} }}", SITE.replace("default", "\"a.test\""));
+    let (code, all) = place.examined(listen, &site, "true");
+    assert_eq!(code, Some(0), "{all:?}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use e2e::{
     sites::{HOSTS, get},
 };
 use std::{
+    fs,
     io::Write,
     process::{Command, Stdio},
 };
@@ -46,5 +47,36 @@ fn figures_are_as_it_wants_them() {
 fn rules_of_alerts_are_rules() {
     let rules = workspace().join("contrib/prometheus/gannet.rules.yml");
     let said = judge(&["check", "rules", rules.to_str().unwrap()], b"");
+    assert!(said.contains("SUCCESS"), "{said}");
+}
+
+/// One for a few days, which is renewed in time, is no reason to page somebody.
+#[test]
+fn of_certificates_the_server_says_whether_their_end_is_near() {
+    let rules = workspace().join("contrib/prometheus/gannet.rules.yml");
+    let day_and_hour = 90_000;
+    let series = |name: &str, file: &str, value: u32| {
+        format!(
+            "      - {{ series: 'gannet_certificate_{name}{{file=\"{file}\"}}', values: '{value}x9' }}\n"
+        )
+    };
+    let input = [
+        series("end_seconds", "/fresh.pem", day_and_hour),
+        series("warning", "/fresh.pem", 0),
+        series("end_seconds", "/late.pem", day_and_hour),
+        series("warning", "/late.pem", 1),
+    ]
+    .concat();
+    let text = format!(
+        "rule_files: [{rules:?}]\nevaluation_interval: 1m\ntests:\n  - interval: 1m\n    \
+         input_series:\n{input}    alert_rule_test:\n      - eval_time: 5m\n        \
+         alertname: GannetCertificateEnds\n        exp_alerts:\n          \
+         - exp_labels: {{ severity: page, file: /late.pem }}\n            \
+         exp_annotations: {{ summary: \"/late.pem ends in 1d 0h 55m 0s\" }}\n"
+    );
+    let folder = e2e::folder();
+    let file = folder.path().join("tests.yml");
+    fs::write(&file, text).unwrap();
+    let said = judge(&["test", "rules", file.to_str().unwrap()], b"");
     assert!(said.contains("SUCCESS"), "{said}");
 }

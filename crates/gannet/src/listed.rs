@@ -17,12 +17,12 @@ use dashboard::push_certificate;
 use std::{fmt::Write as _, path::Path, process::ExitCode};
 use tls::der::Facts;
 
-/// How long before its end a certificate is spoken of, and in which part of its life at most where
-/// it is to be renewed by itself.
-pub(crate) const WARNING_SECONDS: i64 = 14 * 24 * 60 * 60;
+/// How long before its end a certificate is spoken of, and in which part of its life at most: one
+/// for a few days would be spoken of all the time.
+const WARNING_SECONDS: i64 = 14 * 24 * 60 * 60;
 const WARNING_PART: i64 = 5;
 
-/// How long before its end one is spoken of that is renewed by itself.
+/// How long before its end that certificate is spoken of.
 pub(crate) fn warned_within(pem: &Pem) -> i64 {
     let facts = tls::certificate_in(&pem.chain).and_then(|der| Facts::of(&der));
     let life = facts.map_or(0, |facts| facts.until.saturating_sub(facts.from));
@@ -97,7 +97,7 @@ impl Listing {
             Issuer::Files => {
                 row.hosts = sites;
                 row.next = format!("whoever writes {} renews it", row.file);
-                row.warning = known.and_then(|facts| facts.warning(self.now, WARNING_SECONDS));
+                row.warning = known.and_then(|facts| facts.warning(self.now, warned_within(pem)));
             }
             Issuer::Local(_) => {
                 "the local authority".clone_into(&mut row.issuer);

@@ -3,7 +3,7 @@
 
 use crate::{
     keep::{self, Keep},
-    listed::{self, Listing, WARNING_SECONDS},
+    listed::{self, Listing},
     machine,
 };
 use certs::{Local, Object, Term, stand_in};
@@ -122,7 +122,7 @@ impl Look<'_> {
         let name = format!("{} ({place})", chain.display());
         let found = read(chain).and_then(|chain| Ok(Pem { chain, key: read(key)? }));
         if found.as_ref() == Ok(pem) {
-            self.warn(&name, pem, WARNING_SECONDS);
+            self.warn(&name, pem, listed::warned_within(pem));
             return None;
         }
         let found = found.and_then(|found| match Pair::load(&found.chain, &found.key) {
@@ -133,7 +133,7 @@ impl Look<'_> {
             Ok(found) => found,
             Err(why) => return self.refuse(&name, &format!("cannot be used: {why}")),
         };
-        match pair.warning(self.now, WARNING_SECONDS) {
+        match pair.warning(self.now, listed::warned_within(&found)) {
             // A new one that does not hold is no reason to part with one that does.
             Some(why) if !pair.holds(self.now) && self.holds(pem) => {
                 let from = pair.facts().map_or(0, |facts| facts.from);

@@ -211,6 +211,16 @@ pub const FAMILIES: &[Family] = &[
         },
     },
     Family {
+        name: "gannet_certificate_warning",
+        kind: Kind::Gauge,
+        help: "Whether there is something to be said of a certificate, as of its end: 1 or 0.",
+        put: |status, out| {
+            for one in &status.certificates {
+                out.gauge(&[("file", &one.file)], u8::from(one.warning.is_some()));
+            }
+        },
+    },
+    Family {
         name: "gannet_certificate_failed",
         kind: Kind::Gauge,
         help: "Whether what is in the file is not used, or no certificate could be had: 1 or 0.",

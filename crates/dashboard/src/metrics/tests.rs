@@ -69,6 +69,7 @@ fn figures_are_whole_and_each_is_there_once() {
             ("gannet_reloads_total{outcome=\"failed\"}", 1.0),
             ("gannet_last_reload_failed", 1.0),
             ("gannet_certificate_end_seconds{file=\"/a.pem\"}", 1_800_000_000.0),
+            ("gannet_certificate_warning{file=\"/a.pem\"}", 1.0),
             ("gannet_certificate_failed{file=\"/a.pem\"}", 1.0),
             ("gannet_php_up{site=\"example.com\"}", 1.0),
             ("gannet_php_up{site=\"mute\"}", 0.0),

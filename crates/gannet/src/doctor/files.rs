@@ -10,9 +10,6 @@ use net::stat::Room;
 use std::{fs, os::unix::fs::MetadataExt, path::Path};
 use tls::Pair;
 
-/// Days before the end of a certificate in which it should be renewed by now.
-const RENEWAL_DAYS: i64 = 14;
-
 /// What has to be free where something is written: of bytes and of files, one in a hundred, but
 /// for the bytes no more than that is ever asked for.
 const FREE_SHARE: u64 = 100;
@@ -24,18 +21,16 @@ pub(super) fn certificates(plan: &Plan, starter: &Eyes) -> Look {
     let mut findings = Vec::new();
     for (number, certificate) in plan.certificates.iter().enumerate() {
         let about = certificate.chain.display().to_string();
-        let (pem, within) = match &certificate.issuer {
+        let pem = match &certificate.issuer {
             Issuer::Authority(hosts) => {
                 let text = keep::best(&certificate.chain, hosts).map(|(_, text)| text);
                 let text = text.unwrap_or_default();
-                let pem = Pem { chain: text.clone(), key: text };
-                let within = listed::warned_within(&pem);
-                (pem, within)
+                Pem { chain: text.clone(), key: text }
             }
-            _ => (certificate.pem.clone(), RENEWAL_DAYS * 24 * 60 * 60),
+            _ => certificate.pem.clone(),
         };
         let Ok(pair) = Pair::load(&pem.chain, &pem.key) else { continue };
-        if let Some(warning) = pair.warning(now, within) {
+        if let Some(warning) = pair.warning(now, listed::warned_within(&pem)) {
             let cure = if certificate.issuer != Issuer::Files {
                 "see what `gannet certs` says: it should have been renewed by itself"
             } else if warning.starts_with("holds only") {
