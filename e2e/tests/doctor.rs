@@ -233,6 +233,52 @@ fn a_server_that_a_unit_file_starts_is_found_by_its_user() {
     server.stop();
 }
 
+/// Before the first start of a server its unit says who it will be.
+#[test]
+fn a_server_that_a_unit_file_would_start_is_judged_as_that_says() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let place = Place::new();
+    let units = place.path("units");
+    fs::create_dir(&units).unwrap();
+    let write = |more: &str| {
+        let file = place.path("gannet.toml");
+        let text = format!("[Service]\nExecStart=/usr/bin/gannet run {file}\n{more}\n");
+        fs::write(place.path("units/web.service"), text).unwrap();
+    };
+    let inside = |before: &str| {
+        format!(
+            "exec unshare -m -n sh -c 'ip link set lo up && mount --bind {units} \
+             /etc/systemd/system && {before} \"$0\" \"$@\"' \"$0\" \"$@\"; true"
+        )
+    };
+    // What its group may read is enough for it, and its port is not for whoever asks here.
+    chown(place.path("www"), None, Some(NOBODY)).unwrap();
+    set_mode(&place.path("www"), 0o750);
+    let low = "listen = \"127.0.0.1:80\"";
+    let unprivileged = format!("setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups");
+    let user = format!("User={NOBODY}\nAmbientCapabilities=CAP_NET_BIND_SERVICE");
+    write(&user);
+    for before in ["", &format!("ulimit -n 300 && {unprivileged}")] {
+        let (code, all) = place.examined(low, SITE, &inside(before));
+        assert_eq!(code, Some(0), "{before}: {all:?}");
+    }
+    // Its logs are its own to open.
+    fs::create_dir(place.path("logs")).unwrap();
+    let log = format!("{low}\nlog = {{ file = {:?} }}", place.path("logs/access.log"));
+    place.check(&log, SITE, &inside(""), "disk", ["nobody may not write there", "chmod g=wx "]);
+    write(&(user + "\nLimitNOFILE=1000"));
+    let words = ["web.service may have 1000 descriptors", "LimitNOFILE=10512"];
+    place.check(low, SITE, &inside(""), "descriptors", words);
+    write(&format!("User={NOBODY}"));
+    let before = inside(&unprivileged);
+    place.check(low, SITE, &before, "addresses", ["below port 1024", "start it as root"]);
+    set_mode(&place.path("www"), 0o755);
+    write("User=whom-nobody-knows");
+    place.check(low, SITE, &inside(""), "config", ["no user `whom-nobody-knows`", "useradd"]);
+}
+
 /// A program that holds what it was given and does nothing, until dropped.
 struct Idle(Child);
 
@@ -292,6 +338,20 @@ fn a_name_that_leads_nowhere() {
     let place = Place::new();
     let site = SITE.replace("default", "\"nobody.invalid\"");
     place.check("listen = \"0.0.0.0:0\"", &site, "true", "names", ["no address is known", "DNS"]);
+    if !geteuid().is_root() {
+        return;
+    }
+    // One that leads elsewhere may be meant: to a router, say.
+    let hosts = place.path("hosts");
+    fs::write(&hosts, "192.0.2.77 nobody.invalid\n").unwrap();
+    let before = format!(
+        "exec unshare -m sh -c 'mount --bind {hosts} /etc/hosts && exec \"$0\" \"$@\"' \"$0\" \
+         \"$@\"; true"
+    );
+    let (code, all) = place.examined("listen = \"0.0.0.0:0\"", &site, &before);
+    let said = all.iter().find(|found| found["kind"] == "names").unwrap();
+    assert_eq!((code, &said["is_fault"]), (Some(0), &false.into()), "{said}");
+    assert!(said["cause"].as_str().unwrap().contains("leads to 192.0.2.77"), "{said}");
 }
 
 #[test]

@@ -6,12 +6,15 @@ mod folders;
 mod network;
 mod processes;
 mod server;
+mod unit;
 
 use crate::{greeting::counted, machine, trouble::Trouble};
 use base::text::push_json;
 use config::Plan;
 use net::identity::User;
+use server::Server;
 use std::{path::Path, process::ExitCode};
+use unit::Unit;
 
 /// The exit code where something is wrong.
 const EXIT_FAULTS: u8 = 1;
@@ -83,28 +86,35 @@ impl Eyes {
 pub(crate) fn doctor(file: &Path, is_json: bool) -> Result<ExitCode, Trouble> {
     let plan = machine::load(file)?;
     let server = server::find(&plan, file);
-    let eyes = Eyes::of(match &server {
-        Some(server) => machine::user_beside(&plan, server.user)?,
+    let unit = if server.is_none() { unit::find(file) } else { None };
+    let mut config = config(&plan, server.as_ref(), unit.as_ref());
+    let starter = match (&server, &unit) {
+        (Some(server), _) => Some(server.user),
+        (None, Some(unit)) => match unit.starter() {
+            Ok(user) => Some(user),
+            Err(finding) => {
+                config.findings.push(finding);
+                None
+            }
+        },
+        (None, None) => None,
+    };
+    let eyes = Eyes::of(match starter {
+        Some(user) => machine::user_beside(&plan, user)?,
         None => machine::serving_user(&plan)?,
     });
-    let sites = counted(plan.sites.len(), "site", "sites");
-    let by = match server.as_ref().map(|server| &server.process) {
-        None => String::new(),
-        Some(None) => ", which a server serves".to_owned(),
-        Some(Some(process)) => format!(", which a server (pid {}) serves", process.pid),
-    };
-    let config = Look { kind: "config", well: sites + &by, findings: Vec::new() };
-    let starter = Eyes::of_starter(server.as_ref().map(|server| server.user));
+    let starter = Eyes::of_starter(starter);
+    let may_listen_low = unit.as_ref().is_some_and(|unit| unit.listens_at_low_ports);
     let looks = [
         config,
         folders::look(&plan, &eyes),
         files::certificates(&plan, &starter),
-        files::written(&plan, &eyes),
-        network::addresses(&plan, server.is_some()),
+        files::written(&plan, &eyes, &starter),
+        network::addresses(&plan, server.is_some(), may_listen_low),
         network::names(&plan),
         network::queues(),
         processes::applications(&plan, &eyes),
-        processes::descriptors(&plan, server.and_then(|server| server.process)),
+        processes::descriptors(&plan, server.as_ref(), unit.as_ref()),
         processes::clock(),
     ];
     let text = if is_json { json(&looks) } else { pretty(&looks) };
@@ -122,6 +132,20 @@ pub(crate) fn warnings(plan: &Plan) -> String {
         format!("warning: {about}: {cause}\n  = help: {cure}\n")
     };
     all.map(warn).collect()
+}
+
+/// What there is to serve, and who does it or would.
+fn config(plan: &Plan, server: Option<&Server>, unit: Option<&Unit>) -> Look {
+    let by = match (server, unit) {
+        (Some(Server { process: Some(process), .. }), _) => {
+            format!(", which a server (pid {}) serves", process.pid)
+        }
+        (Some(_), _) => ", which a server serves".to_owned(),
+        (None, Some(unit)) => format!(", which {} starts", unit.file.display()),
+        (None, None) => String::new(),
+    };
+    let well = counted(plan.sites.len(), "site", "sites") + &by;
+    Look { kind: "config", well, findings: Vec::new() }
 }
 
 /// For people.

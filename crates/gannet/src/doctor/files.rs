@@ -72,13 +72,19 @@ fn open_key(about: String, key: &Path, starter: &Eyes) -> Option<Finding> {
     Some(Finding::fault(about, cause, cure))
 }
 
-/// Folders that are written to: whether they can be, and how much room there is.
-pub(super) fn written(plan: &Plan, eyes: &Eyes) -> Look {
+/// Folders that are written to: whether they can be, and how much room there is. Logs and sockets
+/// are opened by whoever starts the server.
+pub(super) fn written(plan: &Plan, eyes: &Eyes, starter: &Eyes) -> Look {
     let mut findings = Vec::new();
-    let logs = plan.logs.targets.iter().filter_map(|target| match target {
-        Target::File(path) => path.parent(),
-        Target::Output | Target::Errors => None,
-    });
+    let logs: Vec<&Path> = plan
+        .logs
+        .targets
+        .iter()
+        .filter_map(|target| match target {
+            Target::File(path) => Some(&**path),
+            Target::Output | Target::Errors => None,
+        })
+        .collect();
     let cache = plan.compress_cache.folder.as_deref();
     if let Some(cache) = cache.filter(|cache| cache.exists()) {
         // What is not there yet is made.
@@ -89,13 +95,26 @@ pub(super) fn written(plan: &Plan, eyes: &Eyes) -> Look {
         Address::Unix { path, .. } => path.parent(),
         Address::Tcp(_) => None,
     });
+    let sockets: Vec<&Path> = sockets.collect();
+    let (there, missing): (Vec<&Path>, Vec<&Path>) = logs.iter().partition(|log| log.exists());
+    findings.extend(there.iter().filter_map(|log| folders::way(log, starter, folders::WRITE)));
+    let parents = |logs: &[&'_ Path]| -> Vec<_> {
+        logs.iter().filter_map(|log| log.parent().map(Path::to_owned)).collect()
+    };
+    let mut made = parents(&missing);
+    made.extend(sockets.iter().map(|folder| folder.to_path_buf()));
+    made.sort_unstable();
+    made.dedup();
+    let wanted = folders::WRITE | folders::PASS;
+    findings.extend(made.iter().filter_map(|folder| folders::way(folder, starter, wanted)));
+    let mut all = parents(&logs);
     let keeps = plan.certificates.iter().any(|one| one.issuer != Issuer::Files);
     let kept = keeps.then_some(&*plan.issuing.folder);
-    let mut all: Vec<&Path> = logs.chain(cache).chain(sockets).chain(kept).collect();
+    all.extend(cache.into_iter().chain(sockets).chain(kept).map(Path::to_owned));
     all.sort_unstable();
     all.dedup();
     findings.extend(spilled(plan));
-    let spill = Path::new(worker::SPILL_FOLDER);
+    let spill = Path::new(worker::SPILL_FOLDER).to_owned();
     all.extend((!plan.applications.is_empty()).then_some(spill));
     for folder in &all {
         findings.extend(full(folder));

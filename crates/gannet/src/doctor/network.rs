@@ -26,8 +26,9 @@ const SYSTEMD: &str = "systemd";
 /// Connections that may wait to be accepted, as the server asks for; the kernel may allow less.
 const QUEUE: u64 = 4096;
 
-/// Whether the server could listen where it is to: nobody else does, and this user may.
-pub(super) fn addresses(plan: &Plan, is_running: bool) -> Look {
+/// Whether the server could listen where it is to: nobody else does, and this user may, or whoever
+/// starts the server `may_listen_low`.
+pub(super) fn addresses(plan: &Plan, is_running: bool, may_listen_low: bool) -> Look {
     let admin = plan.admin.iter().map(|admin| &admin.listen);
     let all: Vec<_> = plan.listen.iter().chain(admin).collect();
     let mut findings = Vec::new();
@@ -35,11 +36,10 @@ pub(super) fn addresses(plan: &Plan, is_running: bool) -> Look {
     for listen in all.iter().filter(|_| !is_running) {
         let Address::Tcp(address) = listen.address else { continue };
         // What is left of it is closed at once.
-        findings.extend(
-            listener::listen_exclusive(address)
-                .err()
-                .map(|error| refused(address, &listen.written, error.kind())),
-        );
+        let refusal = listener::listen_exclusive(address).err().map(|error| error.kind());
+        let is_others = |kind: &ErrorKind| may_listen_low && *kind == ErrorKind::PermissionDenied;
+        let refusal = refusal.filter(|kind| !is_others(kind));
+        findings.extend(refusal.map(|kind| refused(address, &listen.written, kind)));
     }
     let running = if is_running { ", where the server listens already" } else { "" };
     let well = counted(all.len(), "address", "addresses") + running;

@@ -1,12 +1,11 @@
 //! What the server needs of others: applications, descriptors, the time.
 
-use super::{Eyes, Finding, Look, folders};
+use super::{Eyes, Finding, Look, folders, server::Server, unit::Unit};
 use crate::greeting::counted;
 use config::{
     Plan,
     plan::{Pool, Upstream},
 };
-use net::holder::Holder;
 use std::{io::ErrorKind, net::TcpStream, path::Path, time::Duration};
 
 /// How long an application may take to let somebody in.
@@ -95,13 +94,17 @@ fn unix(path: &Path, eyes: &Eyes) -> Option<Finding> {
     Some(Finding { cure, ..finding })
 }
 
-/// Whether as many descriptors can be had as there may be connections, by the server that runs,
-/// else by one that would be started from here.
-pub(super) fn descriptors(plan: &Plan, server: Option<Holder>) -> Look {
-    let running = server.and_then(|server| Some((server.pid, server.descriptors_max()?)));
-    let (who, allowed) = match running {
-        Some((pid, allowed)) => (format!("the server (pid {pid})"), allowed),
-        None => {
+/// Whether as many descriptors can be had as there may be connections, by the server that runs or
+/// that its unit would start, else by one that would be started from here.
+pub(super) fn descriptors(plan: &Plan, server: Option<&Server>, unit: Option<&Unit>) -> Look {
+    let process = server.and_then(|server| server.process.as_ref());
+    let running = process.and_then(|process| Some((process.pid, process.descriptors_max()?)));
+    let (who, allowed) = match (running, unit) {
+        (Some((pid, allowed)), _) => (format!("the server (pid {pid})"), allowed),
+        (None, Some(unit)) => {
+            (format!("a process of {}", unit.file.display()), unit.descriptors_max)
+        }
+        (None, None) => {
             let allowed = net::process::raise_descriptor_limit();
             ("a process started from here".to_owned(), allowed)
         }
