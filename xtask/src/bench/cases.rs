@@ -29,6 +29,9 @@ pub(super) enum Kind {
     Certificates(Certificates),
     /// What certificates cost that come by themselves.
     Issuing(super::issuing::Issuing),
+    /// What it costs that one looks at a server with so many connections that wait, as a multiple
+    /// of what the same costs while nobody does, at most.
+    Watched { connections: usize, ratio_max: f64 },
     /// Instructions per request of the HTTP/1.1 engine alone, at most.
     Engine { instructions_max: u64 },
     /// Instructions to find a route, among the sites of a small host and of a large one; and how
@@ -212,7 +215,8 @@ pub(super) const PLAIN: Load = Load {
 /// All cases, in the order in which they are run.
 pub(super) fn all() -> impl Iterator<Item = &'static Case> {
     let secure = secure::CASES.iter().chain(super::issuing::CASES);
-    CASES.iter().chain(streams::CASES).chain(secure).chain(super::php::CASES)
+    let watched = super::watched::CASES;
+    CASES.iter().chain(streams::CASES).chain(secure).chain(super::php::CASES).chain(watched)
 }
 
 /// Those over HTTP/1.1 without TLS.

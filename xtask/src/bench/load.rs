@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 
 use super::cases::{BROWSER_CODINGS, Load, Site, Variant};
 use super::content::{Content, Target, targets};
@@ -238,13 +238,15 @@ pub(super) fn weigh(stream: &mut TcpStream, request: &str) -> Outcome<usize> {
     Ok(stream.read_to_end(&mut Vec::new())?)
 }
 
-/// Opens `count` connections from several addresses, with one exchange on each, and keeps them.
+/// Opens `count` connections from several addresses, with one exchange on each, and keeps them, out
+/// of reach of programs that are started meanwhile.
 pub(super) fn crowd(count: usize, server: SocketAddr, request: &str) -> Outcome<Vec<TcpStream>> {
     let mut crowd = Vec::with_capacity(count);
     for number in 0..count {
         let last = 2 + u8::try_from(number % CROWD_ADDRESSES)?;
         let client = SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, last), 0);
-        let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+        let flags = SocketFlags::CLOEXEC;
+        let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
         bind(&socket, &client)?;
         connect(&socket, &server)?;
         let mut stream = TcpStream::from(socket);
@@ -264,7 +266,8 @@ pub(super) fn crowd_of_streams(count: usize, server: SocketAddr) -> Outcome<Vec<
     for number in 0..count {
         let last = 2 + u8::try_from(number % CROWD_ADDRESSES)?;
         let client = SocketAddrV4::new(Ipv4Addr::new(127, 0, 1, last), 0);
-        let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+        let flags = SocketFlags::CLOEXEC;
+        let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
         bind(&socket, &client)?;
         connect(&socket, &address)?;
         let mut stream = TcpStream::from(socket);

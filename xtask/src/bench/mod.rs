@@ -22,6 +22,7 @@ mod server;
 mod streams;
 mod table;
 mod visitors;
+mod watched;
 
 use std::error::Error;
 use std::fs;

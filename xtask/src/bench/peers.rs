@@ -12,6 +12,7 @@ use super::cases::{Compression, SMALL, Site, Variant};
 use super::content::{Content, file_bytes, hosts};
 use super::machine;
 use super::secure::Secure;
+use super::watched::ADMIN_ADDRESS;
 
 /// Memory for hot files that gannet is given, in MiB.
 pub(super) const FILE_CACHE_MIB: u32 = 64;
@@ -32,6 +33,8 @@ pub(super) enum Peer {
     Gannet,
     /// gannet by a worker under its supervisor, in its sandbox.
     GannetWorker,
+    /// The same with `admin`.
+    GannetShown,
     /// gannet in one process, outside of any.
     GannetQuick,
     /// gannet without a log, in a case with one.
@@ -56,6 +59,7 @@ impl Peer {
         match self {
             Self::Gannet => "gannet",
             Self::GannetWorker => "gannet, a worker",
+            Self::GannetShown => "gannet, `admin`",
             Self::GannetQuick => "gannet, one process",
             Self::GannetQuiet => "gannet, no log",
             Self::GannetOpen => "gannet, no guard",
@@ -95,6 +99,7 @@ impl<'c> Stage<'c> {
         let text = match peer {
             Peer::Gannet
             | Peer::GannetWorker
+            | Peer::GannetShown
             | Peer::GannetQuick
             | Peer::GannetQuiet
             | Peer::GannetOpen
@@ -111,6 +116,7 @@ impl<'c> Stage<'c> {
         let mut command = Command::new(match peer {
             Peer::Gannet
             | Peer::GannetWorker
+            | Peer::GannetShown
             | Peer::GannetQuick
             | Peer::GannetQuiet
             | Peer::GannetOpen
@@ -140,6 +146,7 @@ impl<'c> Stage<'c> {
             }
             Peer::Gannet
             | Peer::GannetWorker
+            | Peer::GannetShown
             | Peer::GannetQuick
             | Peer::GannetQuiet
             | Peer::GannetOpen
@@ -194,8 +201,12 @@ impl<'c> Stage<'c> {
             }
             _ => String::new(),
         };
+        let admin = match peer {
+            Peer::GannetShown => format!("admin = \"{ADMIN_ADDRESS}:{port}\"\n"),
+            _ => String::new(),
+        };
         let server = format!(
-            "[server]\nlisten = [\"127.0.0.1:{port}\"{listener}{http2}]\nthreads = 1\nlog = {log}\n\
+            "[server]\nlisten = [\"127.0.0.1:{port}\"{listener}{http2}]\nthreads = 1\nlog = {log}\n{admin}\
              file-cache = \"{file_cache}MiB\"\ncompress-cache = \"{compress_cache}\"\n"
         );
         self.sites(root).fold(server, |mut text, (host, root)| {

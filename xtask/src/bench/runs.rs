@@ -15,7 +15,7 @@ use super::server::Server;
 use super::table::{Table, verdict};
 use super::visitors::{self, Crowd};
 use super::{Outcome, machine};
-use super::{issuing, life};
+use super::{issuing, life, watched};
 use crate::command::{bounded, finish};
 
 /// No target lies below this multiple of the floor, because nobody can meet one that does.
@@ -50,6 +50,9 @@ impl Bench {
             }
             Kind::Certificates(wanted) => {
                 visitors::certificates(wanted, &self.content, self.rounds)
+            }
+            Kind::Watched { connections, ratio_max } => {
+                watched::run((*connections, *ratio_max), &self.content, self.rounds)
             }
             Kind::Issuing(case) => issuing::run(*case, &self.content),
             Kind::Life(life) => life::run(*life, &self.content, self.turns),
@@ -89,7 +92,9 @@ impl Bench {
         for (entrant, (_, target)) in others.iter().zip(load.peers) {
             let ratio = median_ratio(&gannet.microseconds, &entrant.microseconds);
             let mut cells = entrant.cells()?;
-            cells.push(format!("{ratio:.2}"));
+            // Where a hundredth is all that may be, two digits would not tell.
+            let digits = if target.is_some_and(|most| (most - 1.0).abs() < 0.015) { 3 } else { 2 };
+            cells.push(format!("{ratio:.digits$}"));
             if let Some(target) = *target {
                 let lowest = floor.map_or(0.0, |floor| {
                     FLOOR_RATIO * median_ratio(&floor.microseconds, &entrant.microseconds)
