@@ -128,8 +128,10 @@ pub struct Plan {
     pub pools: Vec<Pool>,
     /// What is done for hosts that no site claims (421).
     pub misdirected: Route,
-    /// What the labels of sites and routes stand for.
+    /// What the labels of sites, routes and addresses stand for.
     pub labels: Vec<Label>,
+    /// What connections to each of `listen` are counted by: a place in `labels`, or behind them.
+    pub listener_labels: Vec<usize>,
     /// What each host stands for; the keys are in lower case.
     hosts: HashMap<Box<str>, Host>,
     /// What hosts below a name stand for: `example.com` for `*.example.com`.
@@ -157,6 +159,13 @@ pub(crate) struct Claim {
 }
 
 impl Plan {
+    /// Has it listen at these addresses, and count by them.
+    pub(crate) fn listen_at(&mut self, listen: Vec<Listen>) {
+        self.labels.retain(|label| !label.is_of_address());
+        self.listener_labels = label::give_listeners(&listen, &mut self.labels);
+        self.listen = listen;
+    }
+
     /// The plan for these sites, with every other setting at its default and no address yet.
     pub(crate) fn new(mut sites: Vec<(Site, Vec<Claim>)>, folders: Vec<Folder>) -> Self {
         sites.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
@@ -186,6 +195,7 @@ impl Plan {
             pools: Vec::new(),
             misdirected: misdirected(),
             labels: Vec::new(),
+            listener_labels: Vec::new(),
             hosts: HashMap::default(),
             wildcards: HashMap::default(),
             default: None,

@@ -94,7 +94,7 @@ pub(crate) fn resolve(
     plan.trace = server.trace.map(|word| word.value);
     plan.trusted_proxies = trusted_proxies;
     plan.trusts_unix = !unix.is_empty();
-    plan.listen = listen;
+    plan.listen_at(listen);
     plan.threads = server.threads.and_then(|word| NonZero::new(word.value));
     plan.workers = server.workers.and_then(|word| NonZero::new(word.value)).unwrap_or(plan.workers);
     plan.user = user;

@@ -1,5 +1,6 @@
 //! Counters: one row for each thread that counts, written by it alone and read by anybody.
 
+use crate::present::{Present, change};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
@@ -63,7 +64,8 @@ counters! {
 }
 
 /// Words of a row: whole cache lines that no other thread writes to. The last one is its beat, the
-/// one before the number of exchanges that are under way.
+/// one before the number of exchanges that are under way, those before it the connections of each
+/// [`Protocol`].
 const ROW_WORDS: usize = row_words(Counter::ALL.len());
 
 /// The lowest bit of a beat: whether the thread is at work, and not waiting for something to do.
@@ -107,19 +109,57 @@ impl Rows {
     }
 }
 
-/// An exchange that is under way. Only the row's own thread has it.
-#[derive(Debug)]
-pub struct UnderWay(Option<&'static AtomicU64>);
+/// What is spoken on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1, as far as is known.
+    Http1,
+    /// The same over TLS, or TLS whose hands are still being shaken.
+    SecureHttp1,
+    /// HTTP/2.
+    Http2,
+    /// The same over TLS.
+    SecureHttp2,
+}
 
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.iter().for_each(|cell| change(cell, |count| count.wrapping_sub(1)));
+impl Protocol {
+    /// All of them, in the order of their words.
+    pub const ALL: [Self; 4] = [Self::Http1, Self::SecureHttp1, Self::Http2, Self::SecureHttp2];
+
+    /// The one of that version, with TLS or without.
+    #[must_use]
+    pub const fn of(is_http2: bool, is_secure: bool) -> Self {
+        match (is_http2, is_secure) {
+            (false, false) => Self::Http1,
+            (false, true) => Self::SecureHttp1,
+            (true, false) => Self::Http2,
+            (true, true) => Self::SecureHttp2,
+        }
+    }
+
+    /// What it is called, and whether TLS is spoken.
+    #[must_use]
+    pub const fn words(self) -> (&'static str, bool) {
+        match self {
+            Self::Http1 => ("http1", false),
+            Self::SecureHttp1 => ("http1", true),
+            Self::Http2 => ("http2", false),
+            Self::SecureHttp2 => ("http2", true),
+        }
     }
 }
 
-/// Changes a cell that no other thread writes to.
-fn change(cell: &AtomicU64, next: impl Fn(u64) -> u64) {
-    cell.store(next(cell.load(Ordering::Relaxed)), Ordering::Relaxed);
+/// Words at the end of a row, before which the counters stand.
+const OTHER_WORDS: usize = 2 + Protocol::ALL.len();
+
+/// Where in a row of so many words the number of exchanges under way stands, and where the
+/// connections of the first protocol.
+const fn under_way_at(width: usize) -> usize {
+    width - 2
+}
+
+const fn protocols_at(width: usize) -> usize {
+    width - OTHER_WORDS
 }
 
 /// What rows come to together whose words have just been looked at, in the order of
@@ -152,7 +192,7 @@ pub fn of_loops(words: &[u64], names: &[String], counter: Counter) -> Vec<u64> {
 }
 
 const fn row_words(counters: usize) -> usize {
-    (counters + 2).next_multiple_of(16)
+    (counters + OTHER_WORDS).next_multiple_of(16)
 }
 
 /// How many exchanges are under way with each loop, in rows of a program that counts what has these
@@ -160,8 +200,21 @@ const fn row_words(counters: usize) -> usize {
 #[must_use]
 pub fn under_way(words: &[u64], names: &[String]) -> u64 {
     let width = row_words(names.len());
+    sum_of_loops(words, width, under_way_at(width))
+}
+
+/// How many connections of each protocol there are, in the order of [`Protocol::ALL`], in such
+/// rows.
+#[must_use]
+pub fn protocols(words: &[u64], names: &[String]) -> [u64; Protocol::ALL.len()] {
+    let width = row_words(names.len());
+    std::array::from_fn(|at| sum_of_loops(words, width, protocols_at(width) + at))
+}
+
+/// The sum of the words at that place of the rows of loops.
+fn sum_of_loops(words: &[u64], width: usize, at: usize) -> u64 {
     let loops = words.chunks_exact(width).skip(Rows::WRITERS);
-    loops.filter_map(|row| row.get(width - 2)).fold(0, |sum, count| sum.wrapping_add(*count))
+    loops.filter_map(|row| row.get(at)).fold(0, |sum, count| sum.wrapping_add(*count))
 }
 
 /// The beat of each loop in rows whose words have just been looked at, where it is at work: the
@@ -181,10 +234,14 @@ impl Row {
 
     /// One exchange more is under way beyond its turn, until what this returns is dropped.
     #[must_use]
-    pub fn under_way(&self) -> UnderWay {
-        let cell = self.0.get(ROW_WORDS - 2);
-        cell.iter().for_each(|cell| change(cell, |count| count.wrapping_add(1)));
-        UnderWay(cell)
+    pub fn under_way(&self) -> Present {
+        Present::new(self.0.get(under_way_at(ROW_WORDS)))
+    }
+
+    /// One connection more speaks that, until what this returns is dropped.
+    #[must_use]
+    pub fn speaks(&self, protocol: Protocol) -> Present {
+        Present::new(self.0.get(protocols_at(ROW_WORDS) + protocol as usize))
     }
 
     /// Puts down that the thread has something to do.
@@ -290,6 +347,20 @@ mod tests {
         assert_eq!(count(), 1);
         drop((other, Row::default().under_way()));
         assert_eq!(count(), 0);
+        let spoken = || {
+            let words: Vec<_> = rows.0.iter().map(|word| word.load(Ordering::Relaxed)).collect();
+            protocols(&words, &names)
+        };
+        let mut one = row.speaks(Protocol::of(false, true));
+        let other = rows.row(Rows::WRITERS).speaks(Protocol::SecureHttp1);
+        assert_eq!((spoken(), count()), ([0, 2, 0, 0], 0));
+        one = {
+            drop(one);
+            row.speaks(Protocol::of(true, true))
+        };
+        assert_eq!(spoken(), [0, 1, 0, 1]);
+        drop((one, other, Row::default().speaks(Protocol::Http1)));
+        assert_eq!(spoken(), [0; 4]);
         assert!(Counter::ALL.iter().all(|&counter| rows.total(counter) == 0));
     }
 }

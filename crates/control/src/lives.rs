@@ -29,9 +29,10 @@ use std::{
 /// what is answered.
 const PLACES: usize = 16 * 1024;
 
-/// Words of a place, of which one counts the requests.
+/// Words of a place, of which one counts the requests, and one says what is waited for.
 const PLACE_WORDS: usize = 8;
 const REQUESTS: usize = 6;
+const WAITS: usize = 7;
 
 /// Events and answers of a loop that are kept.
 const EVENTS: usize = 4 * 1024;
@@ -68,9 +69,15 @@ pub struct Life {
     answered: Cell<u64>,
 }
 
-/// What a connection is called in what is told of its loop.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// What a connection is called in what is told of its loop. The default one is that of none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(u64);
+
+impl Default for Name {
+    fn default() -> Self {
+        Self(NO_PLACE)
+    }
+}
 
 /// Where an answer was put down that is under way.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +97,29 @@ pub struct Known {
     pub since_us: u64,
     /// The requests that were answered on it.
     pub requests: u64,
+    /// What it waits for.
+    pub waits: Waits,
+}
+
+/// What a connection waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Waits {
+    /// The next request.
+    #[default]
+    Nothing,
+    /// The rest of what the client has begun: a handshake of TLS, a request, its content.
+    Client,
+    /// An application, or whatever else makes an answer.
+    Application,
+    /// What the pool does: a disk, or a password that is checked.
+    Disk,
+    /// The time at which its client may be sent more.
+    Share,
+}
+
+impl Waits {
+    const ALL: [Self; 5] =
+        [Self::Nothing, Self::Client, Self::Application, Self::Disk, Self::Share];
 }
 
 /// What was found of one loop, in no order.
@@ -160,7 +190,7 @@ impl Life {
         if let Some(record) = self.places.get(place) {
             self.taken.set(self.taken.get().max(place + 1));
             let [high, low] = words_of(peer.ip());
-            let values = [name.0, high, low, u64::from(peer.port()), when_us, 0];
+            let values = [name.0, high, low, u64::from(peer.port()), when_us, 0, 0];
             ring::write(record, values.into_iter());
         }
         self.put(when_us, name, What::Accepted(peer));
@@ -173,6 +203,14 @@ impl Life {
         if let Some(place) = self.places.get(name.place()) {
             let requests = &place[REQUESTS];
             requests.store(requests.load(Relaxed) + 1, Relaxed);
+        }
+    }
+
+    /// From now on it waits for that.
+    #[inline]
+    pub fn wait(&self, name: Name, waits: Waits) {
+        if let Some(place) = self.places.get(name.place()) {
+            place[WAITS].store(waits as u64, Relaxed);
         }
     }
 
@@ -224,8 +262,7 @@ impl Name {
 /// was changing meanwhile is left out.
 #[must_use]
 pub fn seen(words: &[u64], again: &[u64]) -> Vec<Seen> {
-    let loops = |words: &'_ [u64]| words.get(HEAD_WORDS..).unwrap_or_default().to_vec();
-    let (words, again) = (loops(words), loops(again));
+    let [words, again] = [words, again].map(|all| all.get(HEAD_WORDS..).unwrap_or_default());
     let pairs = words.chunks_exact(LOOP_WORDS).zip(again.chunks_exact(LOOP_WORDS));
     pairs.map(|(words, again)| of_loop(words, again)).collect()
 }
@@ -244,9 +281,10 @@ fn of_loop(words: &[u64], again: &[u64]) -> Seen {
 
 /// The connection that has a place, if one has.
 fn known(words: &[u64; PLACE_WORDS]) -> Option<Known> {
-    let [_, name, high, low, port, since_us, requests, _] = *words;
+    let [_, name, high, low, port, since_us, requests, waits] = *words;
     let peer = peer_of(high, low, port as u16);
-    (name != 0).then_some(Known { connection: Name(name), peer, since_us, requests })
+    let waits = Waits::ALL.get(waits as usize).copied().unwrap_or_default();
+    (name != 0).then_some(Known { connection: Name(name), peer, since_us, requests, waits })
 }
 
 /// An address as two words, one of IPv4 as IPv6 has it.
@@ -287,6 +325,9 @@ mod tests {
         let name = life.begin(7, peer());
         let other = life.begin(8, "[2001:db8::1]:1".parse().unwrap());
         (0..10_001).for_each(|_| life.count(name));
+        life.wait(name, Waits::Share);
+        // What is nobody's is put down nowhere.
+        life.count(Name::default());
         let events = [
             What::Arrived(1_234),
             What::Introduced("192.0.2.9".parse().unwrap()),
@@ -297,7 +338,8 @@ mod tests {
         let seen_of = |lives| seen(&look(lives), &look(lives));
         let found = seen_of(lives);
         assert!(found[0] == Seen::default() && first.is_kept() && !lives.life(2).is_kept());
-        let known = Known { connection: name, peer: peer(), since_us: 7, requests: 10_001 };
+        let (connection, requests, waits) = (name, 10_001, Waits::Share);
+        let known = Known { connection, peer: peer(), since_us: 7, requests, waits };
         assert_eq!((found[1].known.len(), found[1].known[0]), (2, known));
         life.end(20, name, (Ending::Late, First::Server));
         life.end(21, other, (Ending::ByClient, First::Nobody));
@@ -322,6 +364,7 @@ mod tests {
             connection: life.begin(7, peer()),
             stream: 3,
             began_us: 50,
+            is_secure: true,
             status: 404,
             bytes: u64::MAX,
             first_us: 5,
@@ -337,7 +380,7 @@ mod tests {
         assert_eq!((one.number, one.stream, one.status, one.whole_us), (1, 3, 404, None));
         assert_eq!((one.client, one.asked[2].len(), one.bytes), (answer.client, 160, u64::MAX));
         assert_eq!((&*one.asked[1], &*one.asked[4]), (&b"a.example"[..], &b"id"[..]));
-        assert_eq!(one.trace, answer.trace);
+        assert!(one.trace == answer.trace && one.is_secure);
         life.finish(begun, 9, (5, u64::MAX), "cut off");
         let one = found(lives).remove(0);
         assert_eq!((one.bytes, &*one.reason, &*one.asked[0]), (9, &b"cut off"[..], &b"GET"[..]));

@@ -1,6 +1,7 @@
 //! How a server is, as it tells those who ask.
 
 use crate::{
+    counters::Protocol,
     kept::Kept,
     latency::{Latency, Times},
     note::short,
@@ -36,6 +37,8 @@ pub struct Status {
     /// How often a connection has found no room to wait there, or with any other server of this
     /// machine, since that was started; `None` where the system does not tell.
     pub overflows: Option<u64>,
+    /// How often it was dropped there, for that or another reason.
+    pub drops: Option<u64>,
     /// The certificates that are served.
     pub certificates: Vec<Certificate>,
     /// What workers have given up: a line for each layer of their sandbox.
@@ -46,6 +49,9 @@ pub struct Status {
     pub sites: Vec<Site>,
     /// What runs PHP: who looks has to ask it, so this is nothing that the server tells.
     pub pools: Vec<Pool>,
+    /// How many sockets at the addresses of the server are in each state, by its name, as whoever
+    /// looks asks the kernel; `None` where it does not tell.
+    pub sockets: Option<Vec<(String, u64)>>,
 }
 
 /// A generation of workers.
@@ -70,6 +76,8 @@ pub struct Worker {
     pub connections: u64,
     /// Exchanges that wait for something: a disk, an application, a client that takes its time.
     pub under_way: u64,
+    /// How many of its connections speak what, in the order of [`Protocol::ALL`].
+    pub protocols: [u64; Protocol::ALL.len()],
     /// What it takes of the machine; `None` where the system does not tell.
     pub used: Option<Used>,
     /// Its event loops.
@@ -101,8 +109,10 @@ pub struct Listener {
     pub address: String,
     /// Connections that wait there to be accepted, at all of its sockets.
     pub waiting: u64,
-    /// How many may wait at each.
+    /// How many may, at all of them.
     pub waiting_max: u64,
+    /// Connections that were accepted there since the start.
+    pub accepted: u64,
 }
 
 /// A certificate that is served, or the authorities in a file, by one of which clients are
@@ -203,8 +213,9 @@ impl Status {
             out.bytes(generation.phase.as_bytes());
             list(out, generation.seconds_left.as_slice(), |out, left| out.number(*left));
             list(out, &generation.workers, |out, worker| {
-                let Worker { pid, connections, under_way, used, .. } = *worker;
+                let Worker { pid, connections, under_way, protocols, used, .. } = *worker;
                 numbers(out, &[pid, connections, under_way]);
+                numbers(out, &protocols);
                 list(out, used.as_slice(), |out, used| {
                     numbers(out, &[used.cpu_us, used.memory_bytes]);
                 });
@@ -219,11 +230,12 @@ impl Status {
             list(out, fault.as_slice(), |out, fault| out.bytes(short(fault).as_bytes()));
         });
         numbers(out, &[self.reloads, self.reloads_failed]);
-        list(out, &self.listeners, |out, Listener { address, waiting, waiting_max }| {
+        list(out, &self.listeners, |out, Listener { address, waiting, waiting_max, accepted }| {
             out.bytes(address.as_bytes());
-            numbers(out, &[*waiting, *waiting_max]);
+            numbers(out, &[*waiting, *waiting_max, *accepted]);
         });
         list(out, self.overflows.as_slice(), |out, count| out.number(*count));
+        list(out, self.drops.as_slice(), |out, count| out.number(*count));
         list(out, &self.certificates, |out, one| one.pack(out));
         list(out, &self.layers, |out, layer| out.bytes(layer.as_bytes()));
         list(out, &self.counted, |out, (name, count)| {
@@ -251,6 +263,7 @@ impl Status {
                 pid: from.number()?,
                 connections: from.number()?,
                 under_way: from.number()?,
+                protocols: [from.number()?, from.number()?, from.number()?, from.number()?],
                 used: maybe(from, used)?,
                 loops: from.list(one)?,
             })
@@ -279,9 +292,11 @@ impl Status {
             reloads_failed: from.number()?,
             listeners: from.list(|from| {
                 let (address, waiting) = (from.text()?, from.number()?);
-                Some(Listener { address, waiting, waiting_max: from.number()? })
+                let (waiting_max, accepted) = (from.number()?, from.number()?);
+                Some(Listener { address, waiting, waiting_max, accepted })
             })?,
             overflows: maybe(from, Unpacker::number)?,
+            drops: maybe(from, Unpacker::number)?,
             certificates: from.list(Certificate::unpack)?,
             layers: from.list(Unpacker::text)?,
             counted: from.list(|from| Some((from.text()?, from.number()?)))?,
@@ -291,6 +306,7 @@ impl Status {
                 Some(Site { name, routes: from.list(route)? })
             })?,
             pools: Vec::new(),
+            sockets: None,
         })
     }
 }
@@ -344,7 +360,7 @@ impl Counts {
     pub fn pack(&self, out: &mut Packer) {
         numbers(out, &self.classes);
         numbers(out, &self.limits);
-        out.number(self.bytes);
+        numbers(out, &[self.bytes, self.under_way, self.accepted]);
         for Latency { counts, sum_us } in self.times.parts() {
             let is_any = counts.iter().any(|count| *count > 0);
             out.byte(u8::from(is_any));
@@ -362,10 +378,10 @@ impl Counts {
         for count in classes.iter_mut().chain(&mut limits) {
             *count = from.number()?;
         }
-        let bytes = from.number()?;
+        let (bytes, under_way, accepted) = (from.number()?, from.number()?, from.number()?);
         let (at_once, first, whole) = (latency(from)?, latency(from)?, latency(from)?);
         let (times, kept) = (Times { at_once, first, whole }, Kept::unpack(from)?);
-        Some(Self { classes, bytes, times, limits, kept })
+        Some(Self { classes, bytes, times, limits, under_way, accepted, kept })
     }
 }
 
@@ -406,14 +422,16 @@ pub(crate) mod tests {
     pub(crate) fn status() -> Status {
         let loops = vec![Loop { connections: 4, requests: 9 }; 2];
         let used = Some(Used { cpu_us: 5, memory_bytes: 6 });
-        let worker = Worker { pid: 12, connections: 3, under_way: 4, used, loops };
+        let (pid, connections, under_way, protocols) = (12, 3, 4, [1, 2, 3, 4]);
+        let worker = Worker { pid, connections, under_way, protocols, used, loops };
         let workers = vec![worker];
         let (number, phase, seconds_left) = (3, "draining".to_owned(), Some(5));
         let mut counts = Counts { classes: [0, 1, 2, 3, 4], bytes: 5, ..Counts::default() };
         (counts.times.whole.sum_us, counts.times.whole.counts[3]) = (8, 9);
         (counts.kept.hits, counts.kept.bytes) = (6, 7);
-        counts.limits = [6, 7];
-        let listener = Listener { address: "[::1]:80".to_owned(), waiting: 1, waiting_max: 2 };
+        (counts.limits, counts.under_way, counts.accepted) = ([6, 7], 8, 9);
+        let (address, waiting, waiting_max, accepted) = ("[::1]:80".to_owned(), 1, 2, 3);
+        let listener = Listener { address, waiting, waiting_max, accepted };
         Status {
             version: "1".to_owned(),
             pid: 7,
@@ -424,6 +442,7 @@ pub(crate) mod tests {
             reloads_failed: 3,
             listeners: vec![listener],
             overflows: Some(6),
+            drops: Some(7),
             certificates: vec![Certificate { until: Some(-7), ..Certificate::default() }],
             layers: vec!["no core dumps: on".to_owned()],
             counted: vec![("requests".to_owned(), 9)],

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //!   a loop │ row │ row │ …
-//!   row    │ answers by class of status │ bytes │ times │ times │ times │ verdicts of limits │ …
+//!   row    │ answers by class of status │ bytes │ times │ times │ times │ verdicts of limits │
+//!          │ under way │ accepted │ …
 //!   times  │ all together │ how many of each stretch │    at once, to first byte, to the end
 //!   shared │ row │ row │ … what is kept for a moment
 //! ```
@@ -14,6 +15,7 @@
 use crate::{
     kept::{self, Keeping, Kept},
     latency::{Latency, STRETCHES, Times, stretch},
+    present::{Present, change},
 };
 use std::{
     ops::AddAssign,
@@ -38,6 +40,10 @@ const LIMITS: usize = TIMES + 3 * KIND_WORDS;
 
 /// Verdicts that limits come to.
 pub const VERDICTS: usize = 2;
+
+/// Where the exchanges stand that are under way, and the connections that were accepted.
+const UNDER_WAY: usize = LIMITS + VERDICTS;
+const ACCEPTED: usize = UNDER_WAY + 1;
 
 /// What a limit says of a request that comes too soon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +87,10 @@ pub struct Counts {
     pub times: Times,
     /// Those of them that came too soon for a limit, by its [`Verdict`].
     pub limits: [u64; VERDICTS],
+    /// Exchanges that are under way beyond their turn.
+    pub under_way: u64,
+    /// Connections that were accepted: of an address, at the label of its own.
+    pub accepted: u64,
     /// What came of keeping pages for a moment: of a site, at the label of its own.
     pub kept: Kept,
 }
@@ -126,9 +136,21 @@ impl Tally {
 
     /// Counts what a limit said of one, under the same terms.
     pub fn limit(&self, label: usize, verdict: Verdict) {
-        if let Some(word) = self.0.get(label * ROW_WORDS + LIMITS + verdict as usize) {
-            word.store(word.load(Relaxed).wrapping_add(1), Relaxed);
-        }
+        let word = self.0.get(label * ROW_WORDS + LIMITS + verdict as usize);
+        word.iter().for_each(|word| change(word, |count| count.wrapping_add(1)));
+    }
+
+    /// One exchange more is under way, until what this returns is dropped.
+    #[must_use]
+    pub fn under_way(&self, label: usize) -> Present {
+        Present::new(self.0.get(label * ROW_WORDS + UNDER_WAY))
+    }
+
+    /// Counts a connection that was accepted, under the same terms.
+    #[inline]
+    pub fn accept(&self, label: usize) {
+        let word = self.0.get(label * ROW_WORDS + ACCEPTED);
+        word.iter().for_each(|word| change(word, |count| count.wrapping_add(1)));
     }
 
     /// Counts how long one took, under the same terms.
@@ -146,7 +168,7 @@ impl Counts {
     /// What is left of it once its process is gone.
     #[must_use]
     pub fn past(self) -> Self {
-        Self { kept: self.kept.past(), ..self }
+        Self { kept: self.kept.past(), under_way: 0, ..self }
     }
 
     /// The answers of all classes.
@@ -158,8 +180,10 @@ impl Counts {
 
 impl AddAssign for Counts {
     fn add_assign(&mut self, other: Self) {
-        let own = self.classes.iter_mut().chain(&mut self.limits).chain([&mut self.bytes]);
-        let more = other.classes.into_iter().chain(other.limits).chain([other.bytes]);
+        let counts = [&mut self.bytes, &mut self.under_way, &mut self.accepted];
+        let own = self.classes.iter_mut().chain(&mut self.limits).chain(counts);
+        let counts = [other.bytes, other.under_way, other.accepted];
+        let more = other.classes.into_iter().chain(other.limits).chain(counts);
         own.zip(more).for_each(|(own, more)| *own = own.wrapping_add(more));
         self.times += other.times;
         self.kept += other.kept;
@@ -178,12 +202,14 @@ pub fn totals(words: &[u64], labels: usize) -> Vec<Counts> {
         for (total, row) in all.iter_mut().zip(rows.as_chunks::<ROW_WORDS>().0) {
             let [one, two, three, four, five, bytes, rest @ ..] = row;
             let (times, rest) = rest.as_chunks();
-            let limits = rest.first_chunk().copied().unwrap_or_default();
+            let (limits, rest) = rest.split_first_chunk().unwrap_or((&[0; VERDICTS], &[]));
+            let [under_way, accepted] = rest.first_chunk().copied().unwrap_or_default();
             let mut kinds = times.iter().map(latency);
             let mut next = || kinds.next().unwrap_or_default();
             let times = Times { at_once: next(), first: next(), whole: next() };
             let classes = [one, two, three, four, five].map(|count| *count);
-            *total += Counts { classes, bytes: *bytes, times, limits, kept: Kept::default() };
+            let (bytes, limits, kept) = (*bytes, *limits, Kept::default());
+            *total += Counts { classes, bytes, times, limits, under_way, accepted, kept };
         }
     }
     all
@@ -237,6 +263,30 @@ mod tests {
         let looked: Vec<_> = tallies.words.iter().map(|word| word.load(Relaxed)).collect();
         let expect = Counts { limits: [2, 2], ..Counts::default() };
         assert_eq!(totals(&looked, 2), [Counts::default(), expect]);
+    }
+
+    #[test]
+    fn what_is_under_way_is_there_until_it_is_over_and_accepted_ones_stay() {
+        let words: Vec<_> = (0..Tallies::words(2, 2)).map(|_| AtomicU64::new(0)).collect();
+        let tallies = Tallies::new(words.leak(), 2);
+        let look = || {
+            let words: Vec<_> = tallies.words.iter().map(|word| word.load(Relaxed)).collect();
+            totals(&words, 2)
+        };
+        let (one, other) = (tallies.tally(0).under_way(1), tallies.tally(1).under_way(1));
+        tallies.tally(0).accept(0);
+        tallies.tally(1).accept(0);
+        let expect = |under_way| {
+            let accepted = Counts { accepted: 2, ..Counts::default() };
+            [accepted, Counts { under_way, ..Counts::default() }]
+        };
+        assert_eq!(look(), expect(2));
+        // Whoever has died is at nothing any more.
+        assert_eq!(look().into_iter().map(Counts::past).collect::<Vec<_>>(), expect(0));
+        drop((one, Tally::default().under_way(0)));
+        assert_eq!(look(), expect(1));
+        drop(other);
+        assert_eq!(look(), expect(0));
     }
 
     #[test]

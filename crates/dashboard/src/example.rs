@@ -30,6 +30,7 @@ pub(crate) fn answered(connection: Name, path: &str, status: u16) -> Answer<'_> 
         connection,
         stream: 0,
         began_us: 20,
+        is_secure: false,
         status,
         bytes: 7,
         first_us: 5,
@@ -45,7 +46,8 @@ pub(crate) fn answered(connection: Name, path: &str, status: u16) -> Answer<'_> 
 pub(crate) fn status() -> Status {
     let loops = vec![Loop { connections: 1, requests: 5 }, Loop { connections: 2, requests: 4 }];
     let used = Some(Used { cpu_us: 1_250_000, memory_bytes: 8192 });
-    let worker = Worker { pid: 12, connections: 1, under_way: 1, used, loops };
+    let (connections, under_way, protocols) = (1, 1, [0, 0, 0, 1]);
+    let worker = Worker { pid: 12, connections, under_way, protocols, used, loops };
     let (phase, workers) = ("serving".to_owned(), vec![worker]);
     let counts = |good, bad| Counts {
         classes: [0, good, 0, bad, 0],
@@ -57,7 +59,7 @@ pub(crate) fn status() -> Status {
     timed.times.at_once.sum_us = 100;
     timed.times.first.counts[STRETCHES - 1] = 1;
     timed.times.first.sum_us = 70_000_000;
-    timed.limits = [2, 1];
+    (timed.limits, timed.under_way) = ([2, 1], 1);
     let mut own = counts(0, 0);
     own.kept = Kept { hits: 3, stale: 1, misses: 2, waited: 1, pages: 2, bytes: 5000 };
     let routes = [("/*", counts(1, 1)), ("/a/*", timed), ("(other)", own)];
@@ -69,7 +71,8 @@ pub(crate) fn status() -> Status {
         Pool { site: site.to_owned(), waiting, waiting_max, says }
     };
     let none = vec![("(other)".to_owned(), counts(0, 1))];
-    let (waiting, waiting_max) = (3, 4096);
+    let (waiting, waiting_max, accepted) = (3, 4096, 6);
+    let listener = Listener { address: "[::1]:80".to_owned(), waiting, waiting_max, accepted };
     Status {
         version: "1.2".to_owned(),
         pid: 7,
@@ -81,8 +84,9 @@ pub(crate) fn status() -> Status {
         reload: Some(Reload { seconds: 61, fault: Some("a \"b\"".to_owned()) }),
         reloads: 4,
         reloads_failed: 1,
-        listeners: vec![Listener { address: "[::1]:80".to_owned(), waiting, waiting_max }],
+        listeners: vec![listener],
         overflows: Some(2),
+        drops: Some(5),
         certificates: vec![Certificate {
             file: "/a.pem".to_owned(),
             is_of_clients: false,
@@ -109,5 +113,6 @@ pub(crate) fn status() -> Status {
             pool("mute", None),
             pool("example.com", Some(says)),
         ],
+        sockets: Some(vec![("ESTABLISHED".to_owned(), 0), ("TIME_WAIT".to_owned(), 7)]),
     }
 }

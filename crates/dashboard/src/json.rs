@@ -2,6 +2,7 @@
 
 use base::text::push_json;
 use control::{
+    counters::Protocol,
     kept::Kept,
     latency::Latency,
     status::{Certificate, Generation, Listener, Pool, Reload, Says, Status, Worker},
@@ -39,7 +40,8 @@ pub fn json(status: &Status) -> Vec<u8> {
     push(&mut out, &format!(",\"reloads\":{},", status.reloads));
     push(&mut out, &format!("\"reloads_failed\":{},\"listeners\":[", status.reloads_failed));
     push_list(&mut out, &status.listeners, push_listener);
-    push(&mut out, &format!("],\"overflows\":{},\"certificates\":[", known(status.overflows)));
+    push(&mut out, &format!("],\"overflows\":{}", known(status.overflows)));
+    push(&mut out, &format!(",\"drops\":{},\"certificates\":[", known(status.drops)));
     push_list(&mut out, &status.certificates, push_certificate);
     push(&mut out, "],\"sandbox\":[");
     push_list(&mut out, &status.layers, |out, layer| push_text(out, layer));
@@ -66,6 +68,7 @@ pub fn json(status: &Status) -> Vec<u8> {
         push(out, "]}");
     });
     push(&mut out, "]");
+    status.sockets.iter().for_each(|sockets| push_sockets(&mut out, sockets));
     if !status.pools.is_empty() {
         push(&mut out, ",\"php\":[");
         push_list(&mut out, &status.pools, push_pool);
@@ -99,17 +102,23 @@ pub fn push_certificate(out: &mut Vec<u8>, certificate: &Certificate) {
 }
 
 fn push_listener(out: &mut Vec<u8>, listener: &Listener) {
-    let Listener { address, waiting, waiting_max } = listener;
+    let Listener { address, waiting, waiting_max, accepted } = listener;
     push(out, "{\"address\":");
     push_text(out, address);
-    push(out, &format!(",\"waiting\":{waiting},\"waiting_max\":{waiting_max}}}"));
+    push(out, &format!(",\"waiting\":{waiting},\"waiting_max\":{waiting_max}"));
+    push(out, &format!(",\"accepted\":{accepted}}}"));
 }
 
 fn push_worker(out: &mut Vec<u8>, worker: &Worker) {
     let Worker { pid, connections, under_way, used, .. } = worker;
     let (loops, requests) = (worker.loops.len(), worker.requests());
     push(out, &format!("{{\"pid\":{pid},\"loops\":{loops},\"connections_now\":{connections}"));
-    push(out, &format!(",\"under_way\":{under_way}"));
+    push(out, &format!(",\"under_way\":{under_way},\"protocols\":["));
+    push_list(out, &Protocol::ALL, |out, protocol| {
+        let ((name, tls), count) = (protocol.words(), worker.protocols[*protocol as usize]);
+        push(out, &format!("{{\"protocol\":\"{name}\",\"tls\":{tls},\"connections\":{count}}}"));
+    });
+    out.push(b']');
     push(out, &format!(",\"cpu_us\":{}", known(used.map(|used| used.cpu_us))));
     push(out, &format!(",\"memory_bytes\":{}", known(used.map(|used| used.memory_bytes))));
     push(out, &format!(",\"requests\":{requests},\"by_loop\":["));
@@ -118,6 +127,16 @@ fn push_worker(out: &mut Vec<u8>, worker: &Worker) {
         push(out, &format!("{{\"connections\":{connections},\"requests\":{requests}}}"));
     });
     push(out, "]}");
+}
+
+/// How many sockets are in each state.
+fn push_sockets(out: &mut Vec<u8>, sockets: &[(String, u64)]) {
+    push(out, ",\"sockets\":{");
+    push_list(out, sockets, |out, (state, count)| {
+        push_text(out, state);
+        push(out, &format!(":{count}"));
+    });
+    push(out, "}");
 }
 
 /// What came of keeping pages, where any could be.
@@ -146,6 +165,7 @@ fn push_pool(out: &mut Vec<u8>, pool: &Pool) {
 
 fn push_counts(out: &mut Vec<u8>, counts: Counts) {
     push(out, &format!(",\"requests\":{}", counts.requests()));
+    push(out, &format!(",\"under_way\":{}", counts.under_way));
     for (at, count) in counts.classes.iter().enumerate() {
         push(out, &format!(",\"{}xx\":{count}", at + 1));
     }
@@ -206,6 +226,12 @@ mod tests {
         );
         assert_eq!((&worker["under_way"], &worker["cpu_us"]), (&1.into(), &1_250_000.into()));
         assert_eq!(worker["by_loop"][1]["connections"], 2);
+        let spoken = serde_json::json!({ "protocol": "http2", "tls": true, "connections": 1 });
+        assert_eq!((&worker["protocols"][3], &all["drops"]), (&spoken, &5.into()));
+        assert_eq!(
+            (&all["sockets"]["TIME_WAIT"], &all["listeners"][0]["accepted"]),
+            (&7.into(), &6.into())
+        );
         assert_eq!(worker["memory_bytes"], 8192);
         assert_eq!(
             (&all["reload"]["done"], &all["reload"]["reason"]),
@@ -250,6 +276,7 @@ mod tests {
             (&route["route"], &route["2xx"], &route["first_byte"]["sum_us"]),
             (&"/a/*".into(), &6.into(), &70_000_100.into())
         );
+        assert_eq!(route["under_way"], 1);
         assert_eq!(
             (&route["whole"]["counts"][0], &route["first_byte"]["counts"][15]),
             (&5.into(), &1.into())

@@ -10,9 +10,9 @@ mod page;
 
 pub use json::{json, push_certificate, push_list, push_text};
 pub use lives::{Stories, told};
-pub use metrics::{FAMILIES, Family, Format, metrics};
+pub use metrics::{Format, metrics};
 pub use page::page;
-pub use sockets::{is_of, sockets, untold};
+pub use sockets::{Wanted, is_of, sockets, untold};
 pub use tops::Tops;
 
 #[cfg(test)]

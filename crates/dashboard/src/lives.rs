@@ -2,7 +2,7 @@
 //! ended.
 
 use base::text::{push_json, push_printable};
-use control::lives::{Answered, Event, First, Known, Name, Seen, Way, What};
+use control::lives::{Answered, Event, First, Known, Name, Seen, Waits, Way, What};
 use std::{collections::HashMap, net::SocketAddr};
 
 /// Answers of a connection that are told: the newest.
@@ -16,6 +16,8 @@ pub struct Stories(HashMap<SocketAddr, Story>);
 struct Story {
     since_us: u64,
     requests: u64,
+    /// Unknown of one that is over.
+    waits: Option<Waits>,
     events: Vec<Event>,
     answers: Vec<Answered>,
 }
@@ -34,6 +36,8 @@ impl Stories {
             for answer in &seen.answers {
                 answers.entry(answer.connection).or_default().push(answer.clone());
             }
+            let waits: HashMap<_, _> =
+                seen.known.iter().map(|one| (one.connection, one.waits)).collect();
             for (name, (peer, since_us, requests)) in beginnings(seen) {
                 if stories.get(&peer).is_some_and(|known| known.since_us > since_us) {
                     continue;
@@ -42,19 +46,61 @@ impl Stories {
                 let mut answers = answers.remove(&name).unwrap_or_default();
                 events.sort_by_key(|event| event.when_us);
                 answers.sort_by_key(|answer| answer.began_us);
-                stories.insert(peer, Story { since_us, requests, events, answers });
+                let waits = waits.get(&name).copied();
+                stories.insert(peer, Story { since_us, requests, waits, events, answers });
             }
         }
         Self(stories)
     }
 
+    /// Since when the connection from `peer` is there, in microseconds since the machine started,
+    /// as far as that is known.
+    pub(crate) fn since_us(&self, peer: SocketAddr) -> Option<u64> {
+        self.of_peer(peer).map(|story| story.since_us)
+    }
+
+    /// Where the clients were of the connections that have ended last, the newest first.
+    pub(crate) fn ended(&self) -> Vec<SocketAddr> {
+        let end = |story: &Story| {
+            let last = story.events.last().filter(|last| matches!(last.what, What::Ended { .. }));
+            last.map(|last| last.when_us)
+        };
+        let mut all: Vec<_> =
+            self.0.iter().filter_map(|(peer, story)| Some((end(story)?, *peer))).collect();
+        all.sort_unstable_by(|one, other| other.cmp(one));
+        all.into_iter().map(|(_, peer)| peer).collect()
+    }
+
+    /// What was answered on the connection from `peer`, as far as that is known.
+    pub(crate) fn answers(&self, peer: SocketAddr) -> &[Answered] {
+        self.of_peer(peer).map(|story| &story.answers[..]).unwrap_or_default()
+    }
+
+    /// Whether a balancer has named a client of the connection from `peer`, with that in its
+    /// address.
+    pub(crate) fn is_of(&self, peer: SocketAddr, part: &str) -> bool {
+        let events = self.of_peer(peer).map(|story| &story.events[..]).unwrap_or_default();
+        events.iter().any(|event| match event.what {
+            What::Introduced(client) => client.to_string().contains(part),
+            _ => false,
+        })
+    }
+
+    /// What the connection from `peer` waits for, as the server knows.
+    pub(crate) fn waits(&self, peer: SocketAddr) -> Option<Waits> {
+        self.of_peer(peer)?.waits
+    }
+
+    fn of_peer(&self, peer: SocketAddr) -> Option<&Story> {
+        self.0.get(&SocketAddr::new(peer.ip().to_canonical(), peer.port()))
+    }
+
     /// Appends the story of the connection from `peer`, as members of an object.
     pub(crate) fn push(&self, out: &mut Vec<u8>, peer: SocketAddr) {
-        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        let Some(story) = self.0.get(&peer) else {
+        let Some(story) = self.of_peer(peer) else {
             return out.extend_from_slice(b"\"requests\":null,\"events\":[],\"answers\":[]");
         };
-        let Story { since_us, requests, events, answers } = story;
+        let Story { since_us, requests, events, answers, .. } = story;
         push(out, &format!("\"requests\":{requests},\"events\":["));
         for (at, event) in events.iter().enumerate() {
             let us = event.when_us.saturating_sub(*since_us);
@@ -80,7 +126,8 @@ impl Stories {
 #[must_use]
 pub fn told(seen: &Seen, id: &[u8]) -> Option<Vec<(i64, String)>> {
     let is_it = |answer: &&Answered| answer.asked[4] == id && !id.is_empty();
-    let answer = seen.answers.iter().find(is_it)?;
+    // A proxy may give the same id twice: the newest is meant.
+    let answer = seen.answers.iter().filter(is_it).max_by_key(|answer| answer.number)?;
     let Answered { connection, stream, began_us, status, .. } = answer;
     let Answered { bytes, first_us, whole_us, trace, .. } = answer;
     let since = |us: u64| i64::try_from(us).unwrap_or(i64::MAX) - began_us.cast_signed();
@@ -147,6 +194,7 @@ pub(crate) fn push_answer(out: &mut Vec<u8>, answer: &Answered) {
     let client = client.map_or_else(|| "unix".to_owned(), |ip| ip.to_canonical().to_string());
     let [method, host, path, referrer, id] = asked;
     let trace = if *trace > 0 { format!("{trace:032x}") } else { String::new() };
+    push(out, &format!(",\"tls\":{}", answer.is_secure));
     for (name, text) in [
         ("client", client.as_bytes()),
         ("method", method),

@@ -4,13 +4,13 @@
 //! config, workers by those that are there.
 
 mod families;
+mod php;
 
 use control::{
     Counter,
     latency::{ENDS_US, Latency},
     status::Status,
 };
-pub use families::FAMILIES;
 
 /// How the figures are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum Format {
 
 /// What a family of figures does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// It goes up and down.
     Gauge,
     /// It only goes up, and begins at 0 where the server is started anew.
@@ -34,13 +34,13 @@ pub enum Kind {
 
 /// Figures of one name.
 #[derive(Clone, Copy)]
-pub struct Family {
+pub(crate) struct Family {
     /// The name, without what is added for its kind.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// What they do.
-    pub kind: Kind,
+    kind: Kind,
     /// What they are, in a sentence.
-    pub help: &'static str,
+    help: &'static str,
     /// Writes them down.
     put: fn(&Status, &mut Samples<'_>),
 }
@@ -56,11 +56,16 @@ impl Format {
     }
 }
 
+/// All families but those of counters.
+pub(crate) fn families() -> impl Iterator<Item = &'static Family> {
+    families::FAMILIES.iter().chain(php::FAMILIES)
+}
+
 /// All figures of a server.
 #[must_use]
 pub fn metrics(status: &Status, format: Format) -> Vec<u8> {
     let mut out = Vec::new();
-    for Family { name, kind, help, put } in FAMILIES {
+    for Family { name, kind, help, put } in families() {
         begin(&mut out, (name, *kind, help), format);
         put(status, &mut Samples { out: &mut out, name });
     }

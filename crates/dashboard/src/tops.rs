@@ -78,6 +78,7 @@ impl Sketch {
 impl Tops {
     /// Takes what was found of each loop of the memory that has this number.
     pub fn take(&mut self, memory: u64, loops: &[Seen]) {
+        let mut troubles = Vec::new();
         for (at, seen) in loops.iter().enumerate() {
             let mut progress = self.loops.remove(&(memory, at)).unwrap_or_default();
             let mut answers: Vec<_> = seen.answers.iter().collect();
@@ -98,13 +99,20 @@ impl Tops {
                 match answer.whole_us {
                     _ if !is_due => {}
                     None => _ = progress.under_way.insert(answer.number),
-                    Some(us) if is_trouble(answer, us) => self.trouble(answer),
+                    Some(us) if is_trouble(answer, us) => troubles.push(answer.clone()),
                     Some(_) => {}
                 }
             }
             progress.number = progress.number.max(last);
+            // Of those whose place is another's by then, nobody will learn how they ended.
+            if let Some(oldest) = seen.answers.iter().map(|answer| answer.number).min() {
+                progress.under_way.retain(|number| *number >= oldest);
+            }
             self.loops.insert((memory, at), progress);
         }
+        // Those of all loops in the order of time.
+        troubles.sort_by_key(|answer| answer.began_us);
+        troubles.into_iter().for_each(|answer| self.trouble(answer));
     }
 
     /// Forgets how far loops were seen whose memory is gone.
@@ -132,11 +140,11 @@ impl Tops {
         }
     }
 
-    fn trouble(&mut self, answer: &Answered) {
+    fn trouble(&mut self, answer: Answered) {
         if self.troubles.len() == TROUBLES_MAX {
             self.troubles.pop_front();
         }
-        self.troubles.push_back(answer.clone());
+        self.troubles.push_back(answer);
     }
 
     /// The same as JSON, where it is `now_us` since the machine started.
@@ -227,10 +235,14 @@ mod tests {
         let now = said(&tops);
         assert_eq!((&now["troubles"][0]["path"], &now["seen"]), (&"/slow".into(), &6.into()));
         assert_eq!(now["troubles"].as_array().unwrap().len(), 2);
-        // More than there is room for between two looks.
+        // More than there is room for between two looks; one of them is under way for ever.
+        life.answer(&Answer { whole_us: None, ..answered(name, "/lost", 200) });
+        take(&mut tops);
+        assert_eq!(tops.loops[&(7, 0)].under_way.len(), 1);
         (0..3_000).for_each(|_| _ = life.answer(&answered(name, "/a", 200)));
         take(&mut tops);
         assert_eq!(said(&tops)["missed"], 3_000 - 1_024);
+        assert!(tops.loops[&(7, 0)].under_way.is_empty());
         tops.keep(&[]);
         assert!(tops.loops.is_empty());
     }

@@ -7,12 +7,12 @@
 //! Nothing is found out unless somebody looks, and what is found out is for all who look.
 
 use control::{lives, status::Status as Server};
-use dashboard::{Format, Stories, Tops};
+use dashboard::{Format, Stories, Tops, Wanted};
 use message::{
     Body, Broken, Exchange, Fields, Name, Response, Shared, Source, Status, response::Line,
 };
 use net::{
-    diag::{Diag, Socket},
+    diag::{Diag, Socket, State},
     memory,
 };
 use std::{
@@ -28,13 +28,13 @@ const VIEWERS_MAX: usize = 16;
 
 /// What is known of the server, and who waits to know more.
 pub struct Board {
-    state: Mutex<State>,
+    state: Mutex<Known>,
     /// What the kernel is asked by for the sockets of the server, or why it cannot be.
     diag: io::Result<Diag>,
 }
 
 #[derive(Default)]
-struct State {
+struct Known {
     /// How the server was when it was last asked; `None` where it did not say.
     server: Option<Arc<Server>>,
     /// What has happened on its connections, and what was asked most, as it was when somebody
@@ -63,22 +63,29 @@ impl Board {
         Self { state: Mutex::default(), diag }
     }
 
-    /// The sockets at the addresses of the server.
-    fn sockets(&self, server: &Server) -> Vec<u8> {
-        let addresses = server.listeners.iter().filter_map(|one| one.address.parse().ok());
-        let addresses: Vec<SocketAddr> = addresses.collect();
-        let mut ports: Vec<_> = addresses.iter().map(SocketAddr::port).collect();
-        ports.sort_unstable();
-        ports.dedup();
+    /// The sockets at the addresses of the server, those one by one that are wanted.
+    fn sockets(&self, server: &Server, wanted: &Wanted) -> Vec<u8> {
+        let (addresses, ports) = addresses(server);
         let is_ours = |one: &Socket| dashboard::is_of(one, &addresses);
         let all = self.diag.as_ref().map_err(io::Error::to_string);
         let all =
             all.and_then(|diag| diag.sockets(&ports, is_ours).map_err(|error| error.to_string()));
         let stories = Arc::clone(&self.lock().stories);
         match all {
-            Ok(all) => dashboard::sockets(&all, &stories),
+            Ok(all) => dashboard::sockets(&all, &stories, wanted, net::clock::precise_us()),
             Err(why) => dashboard::untold(&why),
         }
+    }
+
+    /// How many there are in each state, if the kernel tells.
+    fn states(&self, server: &Server) -> Option<Vec<(String, u64)>> {
+        let (addresses, ports) = addresses(server);
+        let is_ours = |one: &Socket| dashboard::is_of(one, &addresses);
+        let counts = self.diag.as_ref().ok()?.states(&ports, is_ours).ok()?;
+        let count = |state: &State| {
+            (state.word().to_owned(), counts.get(state).copied().unwrap_or_default())
+        };
+        Some(State::ALL.iter().map(count).collect())
     }
 
     /// What is asked most, and what went wrong.
@@ -94,9 +101,12 @@ impl Board {
     /// How the server is now, with the memory in which its workers put down the lives of their
     /// connections; or that it does not say.
     pub fn put(&self, server: Option<(Server, Vec<OwnedFd>)>) {
+        let (mut server, lives) = server.unzip();
+        if let Some(server) = &mut server {
+            server.sockets = self.states(server);
+        }
         let mut state = self.lock();
         state.number += 1;
-        let (server, lives) = server.unzip();
         state.server = server.map(Arc::new);
         let is_close = std::mem::take(&mut state.is_close) || state.viewers > 0;
         if let Some(lives) = lives.filter(|_| is_close) {
@@ -134,12 +144,12 @@ impl Board {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl Known {
     /// Looks at what has happened on connections, in the memory of each worker.
     fn look_closely(&mut self, lives: &[OwnedFd]) {
         let mut all = Vec::new();
@@ -169,30 +179,43 @@ impl State {
     }
 }
 
+/// The addresses of a server that are of TCP, and their ports.
+fn addresses(server: &Server) -> (Vec<SocketAddr>, Vec<u16>) {
+    let addresses = server.listeners.iter().filter_map(|one| one.address.parse().ok());
+    let addresses: Vec<SocketAddr> = addresses.collect();
+    let mut ports: Vec<_> = addresses.iter().map(SocketAddr::port).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    (addresses, ports)
+}
+
 /// Answers what is asked below the address of `admin`.
 pub(crate) fn answer(exchange: &Exchange<'_>, board: Option<&Arc<Board>>) -> Response {
     let Some(board) = board else { return Response::empty(Status::NOT_FOUND) };
     let format = format(&exchange.request.fields);
-    let report = |make| {
+    let report_of = |make: Make, is_close| {
         let board = Arc::clone(board);
-        Body::Stream(Box::new(Report { board, wanted: None, is_close: false, make }))
+        Body::Stream(Box::new(Report { board, wanted: None, is_close, make }))
     };
-    let close = |make| {
-        let board = Arc::clone(board);
-        Body::Stream(Box::new(Report { board, wanted: None, is_close: true, make }))
-    };
+    let report =
+        |make: fn(&Server) -> Vec<u8>| report_of(Box::new(move |server, _| make(server)), false);
+    let close = |make: Make| report_of(make, true);
     let text = |text: &'static str| Body::Bytes(Shared::from(text.as_bytes()));
     let (status, media_type, body) = match exchange.path_bytes() {
         b"/metrics" => {
-            let make: Make = match format {
-                Format::Open => |server, _| dashboard::metrics(server, Format::Open),
-                Format::Plain => |server, _| dashboard::metrics(server, Format::Plain),
+            let make: fn(&Server) -> Vec<u8> = match format {
+                Format::Open => |server| dashboard::metrics(server, Format::Open),
+                Format::Plain => |server| dashboard::metrics(server, Format::Plain),
             };
             (Status::OK, format.media_type(), report(make))
         }
-        b"/status" => (Status::OK, JSON, report(|server, _| dashboard::json(server))),
-        b"/sockets" => (Status::OK, JSON, close(|server, board| board.sockets(server))),
-        b"/requests" => (Status::OK, JSON, close(|_, board| board.requests())),
+        b"/status" => (Status::OK, JSON, report(dashboard::json)),
+        b"/sockets" => {
+            let wanted = Wanted::of(exchange.query());
+            let make = move |server: &Server, board: &Board| board.sockets(server, &wanted);
+            (Status::OK, JSON, close(Box::new(make)))
+        }
+        b"/requests" => (Status::OK, JSON, close(Box::new(|_, board| board.requests()))),
         b"/healthz" => (Status::OK, TEXT, text("ok\n")),
         b"/readyz" if board.lock().is_ready => (Status::OK, TEXT, text("ready\n")),
         b"/readyz" => (Status::SERVICE_UNAVAILABLE, TEXT, text("not ready\n")),
@@ -234,7 +257,7 @@ fn format(fields: &Fields<'_>) -> Format {
 }
 
 /// Makes an answer of how the server is.
-type Make = fn(&Server, &Board) -> Vec<u8>;
+type Make = Box<dyn Fn(&Server, &Board) -> Vec<u8>>;
 
 /// An answer for which the server is asked how it is.
 struct Report {
@@ -311,7 +334,8 @@ impl Source for Stream {
         self.told = state.number;
         let news = Arc::clone(&state.news);
         drop(state);
-        let nothing = || b":\n\n".to_vec();
+        // An event without data would be none.
+        let nothing = || b"event: untold\ndata: -\n\n".to_vec();
         Poll::Ready(Some(Ok(if news.is_empty() { nothing() } else { news.to_vec() })))
     }
 }
@@ -359,7 +383,7 @@ mod tests {
             board: Arc::clone(&board),
             wanted: None,
             is_close: false,
-            make: |server, _| server.pid.to_string().into_bytes(),
+            make: Box::new(|server, _| server.pid.to_string().into_bytes()),
         };
         let count = Arc::new(Count::default());
         let waker = Waker::from(Arc::clone(&count));
@@ -395,7 +419,7 @@ mod tests {
         board.tick();
         assert!(is_wanted(&board));
         board.put(None);
-        assert_eq!(next(&mut stream), Some(Some(Ok(":\n\n".to_owned()))));
+        assert_eq!(next(&mut stream), Some(Some(Ok("event: untold\ndata: -\n\n".to_owned()))));
         let others: Vec<_> = (1..VIEWERS_MAX).map(|_| Stream::new(&board).unwrap()).collect();
         assert!(Stream::new(&board).is_none());
         drop((stream, others));
@@ -404,7 +428,7 @@ mod tests {
 
     #[test]
     fn sockets_that_the_kernel_does_not_tell_are_not_none() {
-        let text = board().sockets(&Server::default());
+        let text = board().sockets(&Server::default(), &Wanted::default());
         let text = String::from_utf8(text).unwrap();
         assert!(text.contains("\"left_out\":null,\"untold\":\"permission denied\""), "{text}");
     }

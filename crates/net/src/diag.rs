@@ -10,6 +10,7 @@ use rustix::{
     },
 };
 use std::{
+    collections::BTreeMap,
     io::{self, ErrorKind},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
@@ -57,6 +58,9 @@ macro_rules! states {
         }
 
         impl State {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
             const fn of(number: u8) -> Option<Self> {
                 match number {
                     $($number => Some(Self::$name),)*
@@ -78,7 +82,7 @@ macro_rules! states {
 states! {
     Established 1 "ESTABLISHED" "Both sides may send.";
     SynSent 2 "SYN_SENT" "It asks for a connection.";
-    SynReceived 12 "SYN_RECV" "It was asked, and has answered.";
+    SynReceived 3 "SYN_RECV" "It was asked, and has answered.";
     FinWait1 4 "FIN_WAIT1" "It has said that it sends nothing more.";
     FinWait2 5 "FIN_WAIT2" "That was heard, and the peer may still send.";
     TimeWait 6 "TIME_WAIT" "All is said; late packets are waited for.";
@@ -161,17 +165,46 @@ impl Diag {
         is_wanted: impl Fn(&Socket) -> bool,
     ) -> io::Result<Vec<Socket>> {
         let mut all = Vec::new();
+        self.each(ports, INFO_WANTED, |socket| {
+            if all.len() < SOCKETS_MAX && is_wanted(&socket) {
+                all.push(socket);
+            }
+        })?;
+        Ok(all)
+    }
+
+    /// How many of them are in each state, however many there are.
+    ///
+    /// # Errors
+    ///
+    /// The kernel does not tell.
+    pub fn states(
+        &self,
+        ports: &[u16],
+        is_wanted: impl Fn(&Socket) -> bool,
+    ) -> io::Result<BTreeMap<State, u64>> {
+        let mut counts = BTreeMap::new();
+        self.each(ports, NOTHING_WANTED, |socket| {
+            if is_wanted(&socket) {
+                *counts.entry(socket.state).or_default() += 1;
+            }
+        })?;
+        Ok(counts)
+    }
+
+    /// Takes each socket at these ports.
+    fn each(&self, ports: &[u16], wanted: u8, mut take: impl FnMut(Socket)) -> io::Result<()> {
         // Of many ports the kernel is asked at once, as it walks through all sockets each time.
         let ports = if ports.len() > PORTS_MAX { &[EACH_PORT] } else { ports };
         for port in ports {
             for family in [AddressFamily::INET, AddressFamily::INET6] {
-                let bytes = request(u8::try_from(family.as_raw()).unwrap_or(0), *port);
+                let bytes = request(u8::try_from(family.as_raw()).unwrap_or(0), *port, wanted);
                 send(self.0.as_fd(), &bytes, SendFlags::empty())?;
                 // The kernel answers at once, in as many pieces as it takes.
-                while self.take(&mut all, &is_wanted)? {}
+                while self.piece(&mut take)? {}
             }
         }
-        Ok(all)
+        Ok(())
     }
 
     /// How many connections wait at the Unix socket that is this node, and how many may.
@@ -189,7 +222,7 @@ impl Diag {
     }
 
     /// Takes one piece of an answer; false if it was the last.
-    fn take(&self, all: &mut Vec<Socket>, is_wanted: impl Fn(&Socket) -> bool) -> io::Result<bool> {
+    fn piece(&self, mut take: impl FnMut(Socket)) -> io::Result<bool> {
         let mut room = vec![0; ANSWER_BYTES];
         let (_, count) = recv(self.0.as_fd(), &mut room[..], RecvFlags::empty())?;
         let mut rest = room.get(..count).unwrap_or_default();
@@ -197,8 +230,7 @@ impl Diag {
             match kind {
                 DONE => return Ok(false),
                 ERROR => return Err(fault(body)),
-                _ if all.len() < SOCKETS_MAX => all.extend(socket(body).filter(&is_wanted)),
-                _ => {}
+                _ => socket(body).into_iter().for_each(&mut take),
             }
             rest = next;
         }
@@ -220,8 +252,12 @@ const ALL_STATES: u32 = 0xfff << 1;
 const UNIX_ABOUT_BYTES: usize = 16;
 const QUEUE: u16 = 4;
 
+/// What the kernel is to say of each socket beside what it always does.
+const INFO_WANTED: u8 = 1 << (INFO - 1);
+const NOTHING_WANTED: u8 = 0;
+
 /// Asks for all sockets of one family at a port.
-fn request(family: u8, port: u16) -> Vec<u8> {
+fn request(family: u8, port: u16, wanted: u8) -> Vec<u8> {
     const SOCKET_ID_BYTES: usize = 48;
     const BYTES: usize = HEAD_BYTES + 8 + SOCKET_ID_BYTES;
     let mut out = Vec::with_capacity(BYTES);
@@ -230,7 +266,7 @@ fn request(family: u8, port: u16) -> Vec<u8> {
     out.extend_from_slice(&REQUEST_AND_DUMP.to_ne_bytes());
     // Its number, and whose it is, which nobody looks at.
     out.extend_from_slice(&[0; 8]);
-    out.extend_from_slice(&[family, TCP, 1 << (INFO - 1), 0]);
+    out.extend_from_slice(&[family, TCP, wanted, 0]);
     out.extend_from_slice(&ALL_STATES.to_ne_bytes());
     out.extend_from_slice(&port.to_be_bytes());
     out.resize(BYTES, 0);
@@ -395,6 +431,8 @@ mod tests {
             assert!(come_to(&diag, address, &[State::TimeWait, State::Listen]));
             let found = diag.sockets(&[address.port()], |socket| socket.peer == peer).unwrap();
             let waiting = &found[0];
+            let counts = diag.states(&[address.port()], |socket| socket.own == address).unwrap();
+            assert_eq!(counts, [(State::TimeWait, 1), (State::Listen, 1)].into());
             let many = [1, 2, 3, 4, address.port()];
             assert_eq!(diag.sockets(&many, |socket| socket.peer == peer).unwrap().len(), 1);
             assert!(waiting.path.is_none() && (1..=60_000).contains(&waiting.expires_ms));

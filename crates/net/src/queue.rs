@@ -45,25 +45,39 @@ impl Diag {
     }
 }
 
-/// How often a connection found no room in the queue it came to: any queue of this machine, or
-/// rather of its network namespace, since that has been there. The kernel's count for each socket
-/// is of no use: it holds every first ACK to one that waits for the first bytes of its clients.
-///
-/// # Errors
-///
-/// There is no `/proc`.
-pub fn overflows() -> io::Result<u64> {
-    // By this name it is also where a service sees of `/proc` only what is about processes.
-    let text = fs::read_to_string("/proc/self/net/netstat")?;
-    overflows_in(&text).ok_or_else(|| io::ErrorKind::InvalidData.into())
+/// What never came to be accepted: at any queue of this machine, or rather of its network
+/// namespace, since that has been there. The kernel's count for each socket is of no use: it holds
+/// every first ACK to one that waits for the first bytes of its clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// How often a connection found no room in the queue it came to.
+    pub overflows: u64,
+    /// How often one was dropped there, for that or for want of memory or a way back.
+    pub drops: u64,
 }
 
-/// The count in a table that has the names of some counts in a line, and the counts in the next.
-fn overflows_in(text: &str) -> Option<u64> {
-    let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt:"));
-    let (names, counts) = (lines.next()?, lines.next()?);
-    let mut pairs = names.split_ascii_whitespace().zip(counts.split_ascii_whitespace());
-    pairs.find(|(name, _)| *name == "ListenOverflows")?.1.parse().ok()
+impl Lost {
+    /// So far.
+    ///
+    /// # Errors
+    ///
+    /// There is no `/proc`.
+    pub fn so_far() -> io::Result<Self> {
+        // By this name it is also where a service sees of `/proc` only what is about processes.
+        let text = fs::read_to_string("/proc/self/net/netstat")?;
+        Self::read(&text).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    /// What a table says that has the names of some counts in a line, and the counts in the next.
+    fn read(text: &str) -> Option<Self> {
+        let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt:"));
+        let (names, counts) = (lines.next()?, lines.next()?);
+        let count = |wanted: &str| {
+            let mut pairs = names.split_ascii_whitespace().zip(counts.split_ascii_whitespace());
+            pairs.find(|(name, _)| *name == wanted)?.1.parse().ok()
+        };
+        Some(Self { overflows: count("ListenOverflows")?, drops: count("ListenDrops")? })
+    }
 }
 
 #[cfg(test)]
@@ -108,15 +122,18 @@ mod tests {
     }
 
     #[test]
-    fn overflows_are_found_by_their_name() {
-        overflows().unwrap();
+    fn what_is_lost_is_found_by_its_name() {
+        Lost::so_far().unwrap();
         let text = "IpExt: A\nIpExt: 1\nTcpExt: SyncookiesSent ListenOverflows ListenDrops\n\
                     TcpExt: 1 22 333\n";
-        assert_eq!(overflows_in(text), Some(22));
-        for text in
-            ["", "TcpExt: A", "TcpExt: A B\nTcpExt: 1 2", "TcpExt: ListenOverflows\nTcpExt: x"]
-        {
-            assert_eq!(overflows_in(text), None, "{text:?}");
+        assert_eq!(Lost::read(text), Some(Lost { overflows: 22, drops: 333 }));
+        for text in [
+            "",
+            "TcpExt: A",
+            "TcpExt: A B\nTcpExt: 1 2",
+            "TcpExt: ListenOverflows ListenDrops\nTcpExt: 1 x",
+        ] {
+            assert_eq!(Lost::read(text), None, "{text:?}");
         }
     }
 }

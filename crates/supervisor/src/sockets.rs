@@ -9,6 +9,7 @@ use crate::state::{Group, Leaving, Left, SOCKET};
 use base::stable;
 use config::plan::{Address, Listen};
 use net::{
+    diag::Diag,
     holder::{self, Holder},
     listener::{self, Listening, is_kept_from_us},
     queue::Queue,
@@ -178,17 +179,21 @@ impl Sockets {
         })
     }
 
-    /// The queues at each address of `wanted` that clients come to by TCP, all sockets together.
+    /// The queues at each address of `wanted`, all sockets together, each with its place there.
     #[must_use]
-    pub fn queues(&self, wanted: &[Listen]) -> Vec<(Address, Queue)> {
+    pub fn queues(&self, wanted: &[Listen]) -> Vec<(usize, Address, Queue)> {
         let add = |sum: Queue, one: Queue| Queue {
             waiting: sum.waiting + one.waiting,
-            waiting_max: sum.waiting_max.max(one.waiting_max),
+            waiting_max: sum.waiting_max + one.waiting_max,
         };
         let queue = |number| {
             let held = self.find(wanted, number)?;
-            let queues = held.group.iter().filter_map(|socket| Queue::of(socket.as_fd()).ok());
-            Some((held.bound.clone(), queues.reduce(add)?))
+            let queue = |socket: &Listening| match socket {
+                Listening::Tcp(socket) => Queue::of(socket.as_fd()).ok(),
+                Listening::Unix(socket) => Diag::open().ok()?.queue(socket.as_fd()).ok(),
+            };
+            let queues = held.group.iter().filter_map(queue);
+            Some((number, held.bound.clone(), queues.reduce(add)?))
         };
         (0..wanted.len()).filter_map(queue).collect()
     }

@@ -59,7 +59,7 @@ pub(crate) async fn accept(acceptor: Acceptor, number: usize, core: Rc<Core>) {
 fn take(socket: Socket, peer: Option<SocketAddr>, listener: usize, core: &Rc<Core>) {
     let client = peer.map(|peer| peer.ip());
     net::failpoint::hit("accept");
-    core.count(Counter::Connections);
+    core.count_accepted(listener);
     let capacity = &core.plan.capacity;
     if core.clients.connections() >= capacity.connections_max as u64 {
         if !core.watch.evict_oldest() {

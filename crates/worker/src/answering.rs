@@ -54,7 +54,10 @@ pub(crate) fn answer<'r>(
             Outcome::Answered(answered) => return (exchange, Progress::Answered(answered)),
             Outcome::Calling(mut call) => {
                 let progress = match caching::join(core, tick.now, &mut call, &exchange) {
-                    Some(done) => waiting((done, true), (head, began_us), &exchange, ledger),
+                    Some(done) => {
+                        let asked = (head, began_us);
+                        waiting((done, true), Suspended::new(core.plan, &exchange, asked, ledger))
+                    }
                     None => Progress::Calling(call, ledger),
                 };
                 return (exchange, progress);
@@ -67,8 +70,8 @@ pub(crate) fn answer<'r>(
         };
         match submitted {
             Ok(done) => {
-                let progress = waiting((done, false), (head, began_us), &exchange, ledger);
-                return (exchange, progress);
+                let suspended = Suspended::new(core.plan, &exchange, (head, began_us), ledger);
+                return (exchange, waiting((done, false), suspended));
             }
             Err(Some(instead)) => done = Some(instead),
             Err(None) => done = Done::failed(Status::SERVICE_UNAVAILABLE, Trouble::BUSY),
@@ -77,13 +80,6 @@ pub(crate) fn answer<'r>(
 }
 
 /// Has the exchange wait for what is done for it, by an application or by the pool.
-fn waiting(
-    (done, is_asked): (oneshot::Receiver<Done>, bool),
-    (head, began_us): (&[u8], u64),
-    exchange: &Exchange<'_>,
-    ledger: Ledger,
-) -> Progress {
-    let (head, id) = (head.to_vec(), exchange.id.clone());
-    let exchange = Suspended { head, id, began_us, ledger };
+fn waiting((done, is_asked): (oneshot::Receiver<Done>, bool), exchange: Suspended) -> Progress {
     Progress::Waiting(Box::new(Waiting { done, exchange, is_asked }))
 }

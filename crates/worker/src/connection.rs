@@ -33,7 +33,8 @@ use crate::{
 use access::Ledger;
 use base::Moment;
 use control::{
-    Counter, Seat,
+    Counter, Present, Seat,
+    counters::Protocol,
     lives::{Ending, Name},
     trail::Phase,
 };
@@ -69,6 +70,8 @@ pub(crate) struct Connection {
     held: Option<Box<Held>>,
     admission: Admission,
     seat: Seat,
+    /// Counts it by what is spoken on it.
+    spoken: Present,
     /// What it is called in what is told of its life, and how that ends.
     name: Name,
     ending: Ending,
@@ -120,6 +123,7 @@ impl Future for Connection {
             let usable_at = this.held.as_ref().map(|held| held.pending.usable_at(tick.now));
             let deadline = this.deadline(tick.now).min(usable_at.unwrap_or(Moment::NEVER));
             core.watch.set(place, deadline, idle_since);
+            core.tell_waiting(this.name, || this.waits(tick.now));
         } else {
             if this.ending != Ending::Unwanted
                 && let Some(secure) = &this.secure
@@ -167,6 +171,7 @@ impl Connection {
             let until = core.now().after(limits.handshake_time);
             Box::new(Secure::new(listener, until, name))
         });
+        let spoken = core.speaks(Protocol::of(false, secure.is_some()));
         let may_be_http2 = core.plan.listen.get(listener).is_some_and(|listen| listen.http2);
         Self {
             socket,
@@ -183,6 +188,7 @@ impl Connection {
             held: None,
             admission,
             seat,
+            spoken,
             name,
             ending: Ending::ByClient,
         }

@@ -3,6 +3,7 @@
 use crate::{
     account::Account,
     checks::Checks,
+    counted::Counted,
     ids::{self, Ids},
     kept::Kept,
     loads::Loads,
@@ -20,8 +21,8 @@ use access::Verdicts;
 use base::Moment;
 use config::plan::Plan;
 use control::{
-    Clients, Counter, Life, Recent, Row, Tally, Trail,
-    counters::UnderWay,
+    Clients, Counter, Life, Present, Recent, Row, Tally, Trail,
+    counters::Protocol,
     recent::{From, Line},
     tally::{Kind, Verdict},
 };
@@ -344,8 +345,21 @@ impl Core {
     }
 
     /// One exchange more is under way beyond its turn, until what this returns is dropped.
-    pub(crate) fn under_way(&self) -> UnderWay {
-        self.counters.under_way()
+    pub(crate) fn under_way(&self, label: Option<usize>) -> Counted {
+        let own = label.map(|label| self.tally.under_way(label));
+        Counted::new(label, self.counters.under_way(), own)
+    }
+
+    /// One connection more speaks that, until what this returns is dropped.
+    pub(crate) fn speaks(&self, protocol: Protocol) -> Present {
+        self.counters.speaks(protocol)
+    }
+
+    /// Counts a connection that was accepted at the listener of that number.
+    pub(crate) fn count_accepted(&self, listener: usize) {
+        self.count(Counter::Connections);
+        let label = self.plan.listener_labels.get(listener);
+        label.iter().for_each(|label| self.tally.accept(**label));
     }
 
     /// The id of the exchange that begins with `request`, or with bytes that are none, where the

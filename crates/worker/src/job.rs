@@ -1,15 +1,17 @@
 //! Work that may block: what the pool does for an exchange, and what came of it.
 
 use crate::{
+    account::Account,
     checks::{Check, Waiter},
     core::Core,
     pool::Lane,
     refusal::Trouble,
 };
 use access::Ledger;
+use config::Plan;
 use fastcgi::Head;
 use handle::php::Reply;
-use message::{RequestId, Status, response::Line};
+use message::{Exchange, RequestId, Status, response::Line};
 use std::{mem, sync::Arc};
 use tokio::sync::oneshot;
 
@@ -82,6 +84,21 @@ pub(crate) struct Suspended {
     pub(crate) began_us: u64,
     /// What limits have found of it.
     pub(crate) ledger: Ledger,
+    /// What it is counted by while it waits.
+    pub(crate) label: usize,
+}
+
+impl Suspended {
+    /// The exchange, with what its request can be read from again and when that was there.
+    pub(crate) fn new(
+        plan: &'static Plan,
+        exchange: &Exchange<'_>,
+        (head, began_us): (&[u8], u64),
+        ledger: Ledger,
+    ) -> Self {
+        let label = Account::of(&route::find(plan, exchange, &mut ())).label;
+        Self { head: head.to_vec(), id: exchange.id.clone(), began_us, ledger, label }
+    }
 }
 
 impl Done {

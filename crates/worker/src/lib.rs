@@ -21,6 +21,7 @@ mod admission;
 mod watch;
 mod signs;
 mod account;
+mod counted;
 mod core;
 mod job;
 mod listings;

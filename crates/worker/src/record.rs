@@ -35,6 +35,30 @@ impl<'r> About<'r> {
         let subject = Subject::Request(request);
         Self { client: *client, id: id.as_ref(), user: user.as_deref(), subject }
     }
+
+    /// What was asked: method, host, path, the page that led there, without its query, and the id.
+    pub(crate) fn asked(&self) -> [&[u8]; 5] {
+        let id = self.id.map_or(&b""[..], |id| id.as_str().as_bytes());
+        match self.subject {
+            Subject::Request(request) => {
+                let referrer = request.fields.get(Name::Referer).unwrap_or_default();
+                let end = referrer.iter().position(|byte| matches!(byte, b'?' | b'#'));
+                [
+                    request.method.as_str().as_bytes(),
+                    request.host.as_bytes(),
+                    request.path.as_bytes(),
+                    &referrer[..end.unwrap_or(referrer.len())],
+                    id,
+                ]
+            }
+            Subject::Refused(_) => [b"", b"", b"", b"", id],
+        }
+    }
+
+    /// The trace that it belongs to; 0 where there is none.
+    pub(crate) fn trace(&self) -> u128 {
+        self.id.and_then(RequestId::trace).map_or(0, |trace| trace.trace.get())
+    }
 }
 
 /// What was asked.
@@ -55,8 +79,8 @@ pub(crate) struct On {
     pub(crate) stream: u32,
     /// When its request was there; zero where nobody will ask.
     pub(crate) began_us: u64,
-    /// Whether TLS is spoken there.
-    pub(crate) is_tls: bool,
+    /// Whether it came by TLS.
+    pub(crate) is_secure: bool,
 }
 
 /// What is known of an exchange only when it is over.
@@ -86,14 +110,58 @@ pub(crate) struct Record {
     pub(crate) status: Status,
     pub(crate) bytes: u64,
     pub(crate) began_us: u64,
-    /// Where it was told of that it has begun, if somebody wants to know.
-    pub(crate) told: Option<control::lives::Begun>,
+    /// Whether it was told of that it has begun.
+    pub(crate) told: Told,
     /// Its span, if somebody wants it.
     pub(crate) span: Option<otlp::Begun>,
     /// How long its first byte took, in microseconds.
     pub(crate) first_us: u64,
     /// What its line says of how it came about.
     pub(crate) note: Option<&'static str>,
+}
+
+/// Whether an answer that is not over was told of, to whoever looks.
+pub(crate) enum Told {
+    /// Nobody will ask.
+    Never,
+    /// It was, there.
+    Begun(control::lives::Begun),
+    /// It is to be where it takes long, or comes to no good end.
+    Later(Box<Later>),
+}
+
+/// What there is to tell of such an answer.
+pub(crate) struct Later {
+    pub(crate) on: On,
+    pub(crate) client: Option<IpAddr>,
+    pub(crate) trace: u128,
+    /// What was asked, one text behind the other, and where each ends.
+    text: Vec<u8>,
+    ends: [usize; 5],
+}
+
+impl Later {
+    /// Bytes of each text at most; no more are shown.
+    const TEXT_BYTES_MAX: usize = 256;
+
+    pub(crate) fn new(on: On, about: About<'_>) -> Self {
+        let (mut text, mut ends) = (Vec::new(), [0; 5]);
+        for (end, part) in ends.iter_mut().zip(about.asked()) {
+            text.extend_from_slice(&part[..part.len().min(Self::TEXT_BYTES_MAX)]);
+            *end = text.len();
+        }
+        Self { on, client: about.client, trace: about.trace(), text, ends }
+    }
+
+    /// What was asked.
+    pub(crate) fn asked(&self) -> [&[u8]; 5] {
+        let mut start = 0;
+        self.ends.map(|end| {
+            let part = self.text.get(start..end).unwrap_or_default();
+            start = end;
+            part
+        })
+    }
 }
 
 /// Appends a whole line.

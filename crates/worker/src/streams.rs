@@ -13,22 +13,23 @@ use crate::{
     answering::{self, Known, Progress},
     application::Question,
     core::Core,
+    counted::Counted,
     flow::Answered,
     job::{Done, Suspended},
     listings::Listings,
-    record::{About, End, On, Record},
+    record::{About, End, Record},
     refusal::Trouble,
     secure::Secure,
     share::Share,
     socket::Socket,
-    turn::{Turn, Work},
+    turn::{Turn, Work, label_of},
     upload::Upload,
 };
 use access::Ledger;
 use base::Moment;
 use content::Coming;
 use control::{
-    Counter, counters,
+    Counter,
     lives::Name,
     trail::{Kept, Phase},
 };
@@ -62,9 +63,9 @@ pub(crate) struct From<'a> {
 /// One connection's protocol, and its exchanges.
 pub(crate) struct Streams {
     pub(crate) http: http2::Connection,
-    /// The connection's name in what is told of its life, and whether TLS is spoken there.
+    /// The connection's name in what is told of its life, and whether TLS is spoken on it.
     name: Name,
-    is_tls: bool,
+    is_secure: bool,
     under_way: Vec<UnderWay>,
     /// The listings that some of them wait for.
     listings: Listings,
@@ -89,7 +90,7 @@ struct UnderWay {
     /// What shows it to whoever watches over the loop.
     _kept: Option<Kept>,
     /// What counts it as one that is under way.
-    _counted: counters::UnderWay,
+    _counted: Counted,
 }
 
 /// What is known when an answer is given.
@@ -99,10 +100,15 @@ struct Giving {
 }
 
 impl Streams {
-    pub(crate) fn new(limits: &'static Limits, (name, is_tls): (Name, bool), now: Moment) -> Self {
+    pub(crate) fn new(
+        limits: &'static Limits,
+        (name, is_secure): (Name, bool),
+        now: Moment,
+    ) -> Self {
         let http = http2::Connection::new(limits, now);
         let (under_way, listings) = (Vec::new(), Listings::default());
-        Self { http, name, is_tls, under_way, listings, has_read_all: true, has_left: false }
+        let (has_read_all, has_left) = (true, false);
+        Self { http, name, is_secure, under_way, listings, has_read_all, has_left }
     }
 
     /// Whether all that has come is read, but for a frame that is not whole.
@@ -251,8 +257,8 @@ impl Streams {
             Progress::Calling(call, ledger) => {
                 let (ends, is_secure) = (from.socket.ends(), from.secure.is_some());
                 let question = Question::new(*call, &exchange, ends, is_secure);
-                let (head, id) = (head.to_vec(), exchange.id.clone());
-                let suspended = Suspended { head, id, began_us, ledger };
+                let asked = (head, began_us);
+                let suspended = Suspended::new(turn.core.plan, &exchange, asked, ledger);
                 Work::Upload(Box::new(Upload::new(suspended, question)))
             }
         };
@@ -306,12 +312,6 @@ impl Streams {
         self.hold(key, work, (record, share, answer_bytes), turn);
     }
 
-    /// Where the answer on a stream is told of whose request was there then.
-    fn on(&self, key: Key, began_us: u64) -> On {
-        let (connection, is_tls) = (self.name, self.is_tls);
-        On { connection, stream: self.http.number(key), began_us, is_tls }
-    }
-
     /// Keeps an exchange until what it waits for is there.
     fn hold(
         &mut self,
@@ -320,7 +320,8 @@ impl Streams {
         (record, share, answer_bytes): (Option<Box<Record>>, Option<Share>, usize),
         turn: &Turn<'_>,
     ) {
-        let (kept, counted) = (turn.core.trail.keep(), turn.core.under_way());
+        let kept = turn.core.trail.keep();
+        let counted = turn.core.under_way(work.label().or_else(|| label_of(record.as_deref())));
         self.under_way.push(UnderWay {
             key,
             stream: self.http.number(key),
@@ -391,7 +392,7 @@ impl Streams {
         turn: &mut Turn<'_>,
         from: &From<'_>,
     ) {
-        let Suspended { head, id, began_us, ledger } = exchange;
+        let Suspended { head, id, began_us, ledger, .. } = exchange;
         let mut slots = Slots::new();
         let Some(request) = self.http.reread(key, &head, &mut slots) else {
             debug_assert!(false, "a head that was read once can be read again");

@@ -4,16 +4,16 @@
 use crate::{
     account::Account,
     core::Core,
-    record::{About, End, On, Record, Subject},
+    record::{About, End, Later, On, Record, Subject, Told},
     socket::Socket,
 };
 use base::Moment;
 use config::plan::Label;
 use control::{
     Counter,
-    lives::{Answer, Begun, Ending, First, Name, SLOW_US, Way, What},
+    lives::{Answer, Begun, Ending, First, Name, SLOW_US, Waits, Way, What},
 };
-use message::{Name as Field, RequestId, Status, TraceContext};
+use message::{RequestId, Status, TraceContext};
 use net::diag::{Path, State};
 use otlp::Begun as Span;
 use std::{net::SocketAddr, os::fd::AsFd};
@@ -36,10 +36,23 @@ impl Core {
         if self.life.is_wanted() { Path::of(socket.as_fd()).ok() } else { None }
     }
 
+    /// Whether a client has said that nothing more will come, as far as somebody looks.
+    pub(crate) fn hears_end(&self, socket: &Socket) -> bool {
+        self.path_of(socket).is_some_and(|(state, _)| state == State::CloseWait)
+    }
+
     /// Something has happened on a connection now.
     pub(crate) fn tell(&self, connection: Name, what: What) {
         if self.life.is_kept() && connection != Name::default() {
             self.life.put(net::clock::precise_us(), connection, what);
+        }
+    }
+
+    /// A connection waits for that from now on.
+    #[inline]
+    pub(crate) fn tell_waiting(&self, name: Name, waits: impl FnOnce() -> Waits) {
+        if self.life.is_kept() {
+            self.life.wait(name, waits());
         }
     }
 
@@ -73,17 +86,42 @@ impl Core {
 
     /// An answer has begun that will be told of when it is over, too.
     #[inline]
-    pub(crate) fn tell_begun(&self, on: On, about: About<'_>, end: &End) -> Option<Begun> {
+    pub(crate) fn tell_begun(&self, on: On, about: About<'_>, end: &End) -> Told {
         self.life.count(on.connection);
-        let is_told = self.is_told(end.status, end.us);
-        is_told.then(|| self.tell_answer(on, about, (end.us, None), end))
+        if self.is_told(end.status, end.us) {
+            Told::Begun(self.tell_answer(on, about, (end.us, None), end))
+        } else if self.life.is_kept() {
+            Told::Later(Box::new(Later::new(on, about)))
+        } else {
+            Told::Never
+        }
     }
 
     /// It is over.
     pub(crate) fn tell_finished(&self, record: &Record, end: &End) {
-        if let Some(begun) = record.told {
-            let times_us = (record.first_us, end.us);
-            self.life.finish(begun, end.bytes, times_us, end.reason.unwrap_or(""));
+        let reason = end.reason.unwrap_or("");
+        match &record.told {
+            Told::Begun(begun) => {
+                self.life.finish(*begun, end.bytes, (record.first_us, end.us), reason);
+            }
+            Told::Later(later) if end.us >= SLOW_US || !reason.is_empty() => {
+                let On { connection, stream, began_us, is_secure } = later.on;
+                self.life.answer(&Answer {
+                    connection,
+                    stream,
+                    began_us,
+                    is_secure,
+                    status: end.status.0,
+                    bytes: end.bytes,
+                    first_us: record.first_us,
+                    whole_us: Some(end.us),
+                    client: later.client,
+                    asked: later.asked(),
+                    trace: later.trace,
+                    reason,
+                });
+            }
+            Told::Later(_) | Told::Never => {}
         }
     }
 
@@ -96,29 +134,19 @@ impl Core {
 
     #[cold]
     fn tell_answer(&self, on: On, about: About<'_>, times: (u64, Option<u64>), end: &End) -> Begun {
-        let On { connection, stream, began_us, .. } = on;
-        let id = about.id.map_or(&b""[..], |id| id.as_str().as_bytes());
-        let asked = match about.subject {
-            Subject::Request(request) => [
-                request.method.as_str().as_bytes(),
-                request.host.as_bytes(),
-                request.path.as_bytes(),
-                request.fields.get(Field::Referer).unwrap_or_default(),
-                id,
-            ],
-            Subject::Refused(_) => [b"", b"", b"", b"", id],
-        };
+        let On { connection, stream, began_us, is_secure } = on;
         self.life.answer(&Answer {
             connection,
             stream,
             began_us,
+            is_secure,
             status: end.status.0,
             bytes: end.bytes,
             first_us: times.0,
             whole_us: times.1,
             client: about.client,
-            asked,
-            trace: about.id.and_then(RequestId::trace).map_or(0, |trace| trace.trace.get()),
+            asked: about.asked(),
+            trace: about.trace(),
             reason: end.reason.unwrap_or(""),
         })
     }
@@ -144,7 +172,7 @@ impl Core {
         let of = of.map_or(("", ""), |Label { site, route }| (site, route));
         let ago_us = if on.began_us == 0 { 0 } else { net::clock::precise_us() - on.began_us };
         let start_ns = net::clock::precise_wall_ns().saturating_sub(ago_us * 1_000);
-        let (is_tls, client) = (on.is_tls, about.client);
+        let (is_tls, client) = (on.is_secure, about.client);
         let id = about.id.map_or("", RequestId::as_str);
         Some(Span::new(request, trace, &otlp::About { is_tls, client, id, of, start_ns }))
     }
@@ -183,6 +211,8 @@ pub(crate) enum Goodbye {
     Nothing,
     /// That nothing more will come.
     Fin,
+    /// The same, when the client had said so before.
+    SecondFin,
     /// That all is off.
     Reset,
 }
@@ -190,8 +220,10 @@ pub(crate) enum Goodbye {
 /// Who was the first to say goodbye where a socket is in that state.
 fn first(state: Option<State>, says: Goodbye) -> First {
     match (state, says) {
+        // A client that is cut off is there until it is closed.
+        (Some(State::Closed), Goodbye::Reset) => First::Reset,
         (_, Goodbye::Reset) => First::Cut,
-        (Some(State::CloseWait | State::LastAck), _) => First::Client,
+        (_, Goodbye::SecondFin) | (Some(State::CloseWait | State::LastAck), _) => First::Client,
         (_, Goodbye::Fin) => First::Server,
         (Some(State::Closed), Goodbye::Nothing) => First::Reset,
         (Some(_), Goodbye::Nothing) => First::Server,

@@ -5,6 +5,7 @@
 
 use crate::{
     core::{Core, Scratch, Tick},
+    counted::Counted,
     job::{Done, Suspended},
     record::{End, Record},
     sending::Fetch,
@@ -12,7 +13,7 @@ use crate::{
     upload::Upload,
 };
 use base::Moment;
-use control::{counters::UnderWay, trail::Kept};
+use control::{lives::Waits, trail::Kept};
 use message::{Output, Source};
 use std::{mem, ops::Range};
 use tokio::sync::oneshot;
@@ -37,7 +38,7 @@ pub(crate) struct Pending {
     /// What shows the exchange under way to whoever watches over the loop.
     pub(crate) kept: Option<Kept>,
     /// What counts the exchange as one that is under way.
-    pub(crate) counted: Option<UnderWay>,
+    pub(crate) counted: Option<Counted>,
 }
 
 #[derive(Default)]
@@ -100,7 +101,11 @@ impl<'t> Turn<'t> {
         };
         self.pending.counted = match is_done {
             true => None,
-            false => self.pending.counted.take().or_else(|| Some(self.core.under_way())),
+            false => {
+                let label = self.pending.label();
+                let counted = self.pending.counted.take().filter(|one| one.label == label);
+                counted.or_else(|| Some(self.core.under_way(label)))
+            }
         };
         let input = self.scratch.input[self.unread.clone()].to_vec();
         let (output, pending) = (mem::take(&mut self.scratch.output), mem::take(&mut self.pending));
@@ -172,7 +177,40 @@ impl<'t> Turn<'t> {
     }
 }
 
+impl Work {
+    /// What that is that the exchange waits for.
+    pub(crate) fn waits(&self) -> Waits {
+        match self {
+            Self::Nothing => Waits::Nothing,
+            Self::Job(waiting) if waiting.is_asked => Waits::Application,
+            Self::Job(_) => Waits::Disk,
+            Self::Upload(upload) if upload.is_writing() => Waits::Disk,
+            Self::Upload(_) => Waits::Client,
+            Self::Source(_) => Waits::Application,
+        }
+    }
+
+    /// What the exchange is counted by that waits for this.
+    pub(crate) fn label(&self) -> Option<usize> {
+        match self {
+            Self::Job(waiting) => Some(waiting.exchange.label),
+            Self::Upload(upload) => Some(upload.exchange.label),
+            Self::Nothing | Self::Source(_) => None,
+        }
+    }
+}
+
+/// What an answer is counted by that is being sent, where it is not put down yet.
+pub(crate) fn label_of(record: Option<&Record>) -> Option<usize> {
+    record.map(|record| record.account.label)
+}
+
 impl Pending {
+    /// What the exchange under way is counted by.
+    fn label(&self) -> Option<usize> {
+        self.work.label().or_else(|| label_of(self.record.as_deref()))
+    }
+
     pub(crate) fn is_nothing(&self) -> bool {
         matches!(self.work, Work::Nothing) && !self.fetch.is_under_way() && self.record.is_none()
     }

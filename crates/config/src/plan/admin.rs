@@ -30,7 +30,7 @@ impl Plan {
         let (listeners, tls, label) = (None, None, 0);
         let site = Site { name: DEFAULT_SITE.into(), place, listeners, tls, routes, label };
         let mut plan = Self::new(vec![(site, Vec::new())], Vec::new());
-        plan.listen = vec![listen];
+        plan.listen_at(vec![listen]);
         plan.user = user;
         plan.logs = Logs { errors: None, ..Logs::of(LogFormat::Off, false) };
         plan.file_cache_bytes_max = 0;

@@ -1,9 +1,13 @@
-//! What requests are counted by: a label for each site and for each of its routes.
+//! What requests are counted by: a label for each site and for each of its routes; and what
+//! connections are, one for each address.
 
-use super::{Action, Node, Route, Routes, Site};
+use super::{Action, Listen, Node, Route, Routes, Site};
 
 /// Labels of a plan at most. Sites go first; what gets none is counted with others.
 pub const LABELS_MAX: usize = 1_000;
+
+/// Addresses that have a label beside those; connections to others are counted by none.
+pub const LISTENERS_MAX: usize = 64;
 
 /// Bytes of a key that are kept; routes whose keys begin with the same ones share a label.
 const KEY_BYTES_MAX: usize = 200;
@@ -18,6 +22,9 @@ pub const OTHER_SITES: usize = 1;
 const NO_SITE_NAME: &str = "(none)";
 const OTHERS_NAME: &str = "(other)";
 
+/// What addresses have in the place of a site.
+const LISTENER_NAME: &str = "(listener)";
+
 /// What a label stands for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Label {
@@ -30,6 +37,23 @@ pub struct Label {
 impl Label {
     fn of_site(name: &str) -> Self {
         Self { site: name.into(), route: OTHERS_NAME.into() }
+    }
+
+    /// The one of the address of that number: what was typed, and which of those it is that were
+    /// typed so, as only port 0 can be several times.
+    #[must_use]
+    pub fn of_address(all: &[Listen], number: usize) -> Option<Self> {
+        let (own, before) = all.get(..=number)?.split_last()?;
+        let turn = before.iter().filter(|other| other.address == own.address).count();
+        let more = if turn > 0 { format!(" {turn}") } else { String::new() };
+        let route = format!("{}{more}", own.address).into();
+        Some(Self { site: LISTENER_NAME.into(), route })
+    }
+
+    /// Whether it is that of an address.
+    #[must_use]
+    pub fn is_of_address(&self) -> bool {
+        &*self.site == LISTENER_NAME
     }
 
     /// The one of sites that have none of their own.
@@ -73,6 +97,14 @@ pub(super) fn give(sites: &mut [Site]) -> Vec<Label> {
     labels
 }
 
+/// Gives labels to addresses behind those that there are; the place of each.
+pub(super) fn give_listeners(listen: &[Listen], labels: &mut Vec<Label>) -> Vec<usize> {
+    let first = labels.len();
+    let own = (0..listen.len().min(LISTENERS_MAX)).filter_map(|at| Label::of_address(listen, at));
+    labels.extend(own);
+    (0..listen.len()).map(|at| (first + at).min(labels.len())).collect()
+}
+
 /// Has pages of PHP that are kept for a moment be counted by the label of their site.
 fn keep_by(label: usize, route: &mut Route) {
     let cases = route.cases.iter_mut().map(|case| &mut case.policy);
@@ -100,7 +132,7 @@ fn all(routes: &mut Routes) -> Vec<&mut Route> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Branch, Place};
+    use crate::plan::{Address, Branch, Place};
 
     fn route(key: &str) -> Route {
         Route::plain(key, Place::of("here"), Action::NotFound)
@@ -144,6 +176,30 @@ mod tests {
         assert_eq!(given(&mut sites[1], &labels), ["b (other)", "/*: b /*", "/*: b /*"]);
         assert_eq!(labels[NO_SITE].site, "(none)".into());
         assert_eq!(labels.len(), 2 + 2 + 3 + 1);
+    }
+
+    #[test]
+    fn each_address_has_a_label_behind_those_of_sites() {
+        let listen = |port| Listen {
+            address: Address::Tcp(([127, 0, 0, 1], port).into()),
+            written: "here".into(),
+            is_implied: false,
+            proxy_protocol: false,
+            http2: false,
+            tls: false,
+        };
+        let mut labels = give(&mut [site("a", &[])]);
+        let first = labels.len();
+        let places = give_listeners(&[listen(0), listen(81), listen(0)], &mut labels);
+        assert_eq!(places, [first, first + 1, first + 2]);
+        let routes: Vec<_> = labels[first..].iter().map(|label| &*label.route).collect();
+        assert_eq!(routes, ["127.0.0.1:0", "127.0.0.1:81", "127.0.0.1:0 1"]);
+        assert!(labels[first].is_of_address() && !labels[0].is_of_address());
+        let many: Vec<_> = (0..200).map(listen).collect();
+        labels.truncate(first);
+        let places = give_listeners(&many, &mut labels);
+        // Those that have none point at none.
+        assert_eq!((labels.len(), places[199]), (first + LISTENERS_MAX, first + LISTENERS_MAX));
     }
 
     #[test]

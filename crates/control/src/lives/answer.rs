@@ -30,6 +30,8 @@ pub struct Answer<'a> {
     pub stream: u32,
     /// When its request was there, in microseconds since the machine started.
     pub began_us: u64,
+    /// Whether it came by TLS.
+    pub is_secure: bool,
     /// The status.
     pub status: u16,
     /// Bytes of content.
@@ -59,6 +61,8 @@ pub struct Answered {
     pub stream: u32,
     /// When its request was there, in microseconds since the machine started.
     pub began_us: u64,
+    /// Whether it came by TLS.
+    pub is_secure: bool,
     /// The status.
     pub status: u16,
     /// Bytes of content.
@@ -84,6 +88,7 @@ pub(super) fn pack(number: u64, answer: &Answer<'_>) -> [u64; ANSWER_WORDS - 1] 
     let mut words = [0; ANSWER_WORDS - 1];
     let (high, low) = answer.client.map(words_of).map_or((0, 0), |[high, low]| (high, low));
     let has_client = u64::from(answer.client.is_some());
+    let is_secure = u64::from(answer.is_secure);
     let mut lengths = 0;
     let mut texts = [0; (ANSWER_WORDS - TEXTS_AT) * 8];
     let mut end = 0;
@@ -98,7 +103,7 @@ pub(super) fn pack(number: u64, answer: &Answer<'_>) -> [u64; ANSWER_WORDS - 1] 
         number,
         connection.0,
         began_us,
-        u64::from(status) | has_client << 16 | u64::from(stream) << 32,
+        u64::from(status) | has_client << 16 | is_secure << 17 | u64::from(stream) << 32,
         bytes,
         times(first_us, answer.whole_us),
         high,
@@ -152,6 +157,7 @@ pub(super) fn unpack(words: &[u64; ANSWER_WORDS]) -> Answered {
         connection: Name(*connection),
         stream: (about >> 32) as u32,
         began_us: *began_us,
+        is_secure: about >> 17 & 1 == 1,
         status: *about as u16,
         bytes: *bytes,
         first_us: u64::from(*times as u32),

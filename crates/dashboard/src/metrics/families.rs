@@ -1,15 +1,15 @@
-//! The families of figures. docs/book/admin.md has a row for each.
+//! The families of figures of the server itself. docs/book/admin.md has a row for each.
 
 use super::{Family, Kind, Samples, seconds};
 use control::{
     Counter,
-    kept::Kept,
-    status::{Pool, Says, Status, Worker},
+    counters::Protocol,
+    status::{Status, Worker},
     tally::Counts,
 };
 
 /// All of them but the ones of [`Counter`].
-pub const FAMILIES: &[Family] = &[
+pub(super) const FAMILIES: &[Family] = &[
     Family {
         name: "gannet_build",
         kind: Kind::Gauge,
@@ -28,7 +28,10 @@ pub const FAMILIES: &[Family] = &[
         help: "Requests answered, by site, route and class of status.",
         put: |status, out| {
             each_route(status, |labels, counts| {
-                for (at, count) in counts.classes.iter().enumerate().filter(|(_, one)| **one > 0) {
+                // The first of a class is seen to be one more only where there was none before.
+                let is_usual = |at: usize, count: u64| at > 0 || count > 0;
+                let classes = counts.classes.iter().enumerate();
+                for (at, count) in classes.filter(|(at, count)| is_usual(*at, **count)) {
                     let class = format!("{}xx", at + 1);
                     let [site, route] = labels;
                     out.count(&[site, route, ("class", &class)], count);
@@ -56,6 +59,14 @@ pub const FAMILIES: &[Family] = &[
         },
     },
     Family {
+        name: "gannet_site_requests_under_way",
+        kind: Kind::Gauge,
+        help: "Requests that wait for something, by site and route.",
+        put: |status, out| {
+            each_route(status, |labels, counts| out.gauge(&labels, counts.under_way))
+        },
+    },
+    Family {
         name: "gannet_first_byte_seconds",
         kind: Kind::Histogram,
         help: "Time from a request to the first byte of its answer, by site and route.",
@@ -78,6 +89,30 @@ pub const FAMILIES: &[Family] = &[
         kind: Kind::Gauge,
         help: "Connections that are open, by what the generation of their worker does.",
         put: |status, out| each_phase(status, out, |worker| worker.connections),
+    },
+    Family {
+        name: "gannet_protocol_connections",
+        kind: Kind::Gauge,
+        help: "Connections that are open, by what is spoken on them, with TLS or without.",
+        put: |status, out| {
+            for (at, protocol) in Protocol::ALL.into_iter().enumerate() {
+                let (name, is_secure) = protocol.words();
+                let labels = [("protocol", name), ("tls", if is_secure { "yes" } else { "no" })];
+                let workers = status.generations.iter().flat_map(|one| &one.workers);
+                let counts = workers.filter_map(|worker| worker.protocols.get(at));
+                out.gauge(&labels, counts.sum::<u64>());
+            }
+        },
+    },
+    Family {
+        name: "gannet_sockets",
+        kind: Kind::Gauge,
+        help: "Sockets at the addresses of the server as the kernel has them, by state.",
+        put: |status, out| {
+            for (state, count) in status.sockets.iter().flatten() {
+                out.gauge(&[("state", state)], count);
+            }
+        },
     },
     Family {
         name: "gannet_requests_under_way",
@@ -145,6 +180,16 @@ pub const FAMILIES: &[Family] = &[
         },
     },
     Family {
+        name: "gannet_listener_connections",
+        kind: Kind::Counter,
+        help: "Connections accepted, by address.",
+        put: |status, out| {
+            for one in &status.listeners {
+                out.count(&[("address", &one.address)], one.accepted);
+            }
+        },
+    },
+    Family {
         name: "gannet_accept_queue",
         kind: Kind::Gauge,
         help: "Connections that wait to be accepted, by address.",
@@ -157,7 +202,7 @@ pub const FAMILIES: &[Family] = &[
     Family {
         name: "gannet_accept_queue_max",
         kind: Kind::Gauge,
-        help: "Connections that may wait at each socket of an address.",
+        help: "Connections that may wait at all sockets of an address.",
         put: |status, out| {
             for one in &status.listeners {
                 out.gauge(&[("address", &one.address)], one.waiting_max);
@@ -169,6 +214,12 @@ pub const FAMILIES: &[Family] = &[
         kind: Kind::Counter,
         help: "Times that a connection found no room in an accept queue of this machine.",
         put: |status, out| status.overflows.into_iter().for_each(|count| out.count(&[], count)),
+    },
+    Family {
+        name: "gannet_accept_drops",
+        kind: Kind::Counter,
+        help: "Connections dropped before they could be accepted, on this machine.",
+        put: |status, out| status.drops.into_iter().for_each(|count| out.count(&[], count)),
     },
     Family {
         name: "gannet_restarts",
@@ -230,150 +281,13 @@ pub const FAMILIES: &[Family] = &[
             }
         },
     },
-    Family {
-        name: "gannet_php_up",
-        kind: Kind::Gauge,
-        help: "Whether each php-fpm of a site has said within a second how it is: 1 or 0.",
-        put: |status, out| {
-            each_php(status, |site, pools| {
-                let is_up = pools.iter().all(|pool| pool.says.is_some());
-                out.gauge(&[site], u8::from(is_up));
-            });
-        },
-    },
-    Family {
-        name: "gannet_php_workers",
-        kind: Kind::Gauge,
-        help: "Workers of php-fpm, by site and whether they are at a request.",
-        put: |status, out| {
-            each_php(status, |site, pools| {
-                let all: [(_, Figure); 2] =
-                    [("busy", |says| says.busy), ("idle", |says| says.idle)];
-                for (state, figure) in all {
-                    let sum = said(pools, figure);
-                    sum.into_iter().for_each(|sum| out.gauge(&[site, ("state", state)], sum));
-                }
-            });
-        },
-    },
-    Family {
-        name: "gannet_php_workers_busy_most",
-        kind: Kind::Gauge,
-        help: "Workers of php-fpm that were at a request at a time, at most, since its start.",
-        put: |status, out| of_php(status, |says| says.busy_most, |site, sum| out.gauge(site, sum)),
-    },
-    Family {
-        name: "gannet_php_workers_all_busy",
-        kind: Kind::Counter,
-        help: "Times that php-fpm could have done with more workers than it may have.",
-        put: |status, out| {
-            of_php(status, |says| says.limit_reached, |site, sum| out.count(site, sum));
-        },
-    },
-    Family {
-        name: "gannet_php_requests",
-        kind: Kind::Counter,
-        help: "Requests that php-fpm has taken.",
-        put: |status, out| of_php(status, |says| says.taken, |site, sum| out.count(site, sum)),
-    },
-    Family {
-        name: "gannet_php_slow",
-        kind: Kind::Counter,
-        help: "Requests that php-fpm has found slow.",
-        put: |status, out| of_php(status, |says| says.slow, |site, sum| out.count(site, sum)),
-    },
-    Family {
-        name: "gannet_php_queue",
-        kind: Kind::Gauge,
-        help: "Requests that wait for a worker of php-fpm.",
-        put: |status, out| {
-            each_php(status, |site, pools| {
-                out.gauge(&[site], pools.iter().map(|pool| pool.waiting).sum::<u64>());
-            });
-        },
-    },
-    Family {
-        name: "gannet_php_queue_max",
-        kind: Kind::Gauge,
-        help: "Requests that may wait there.",
-        put: |status, out| {
-            each_php(status, |site, pools| {
-                out.gauge(&[site], pools.iter().map(|pool| pool.waiting_max).sum::<u64>());
-            });
-        },
-    },
-    Family {
-        name: "gannet_micro_cache_requests",
-        kind: Kind::Counter,
-        help: "Requests for pages that are kept, or could be, by where their answer came from.",
-        put: |status, out| {
-            each_kept(status, |site, kept| {
-                let all = [("hit", kept.hits), ("stale", kept.stale), ("miss", kept.misses)];
-                for (outcome, count) in all {
-                    out.count(&[site, ("outcome", outcome)], count);
-                }
-            });
-        },
-    },
-    Family {
-        name: "gannet_micro_cache_waited",
-        kind: Kind::Counter,
-        help: "Those of them that waited for what another one had asked for.",
-        put: |status, out| each_kept(status, |site, kept| out.count(&[site], kept.waited)),
-    },
-    Family {
-        name: "gannet_micro_cache_pages",
-        kind: Kind::Gauge,
-        help: "Pages that are kept now, of all workers.",
-        put: |status, out| each_kept(status, |site, kept| out.gauge(&[site], kept.pages)),
-    },
-    Family {
-        name: "gannet_micro_cache_bytes",
-        kind: Kind::Gauge,
-        help: "Memory that is set aside for them.",
-        put: |status, out| each_kept(status, |site, kept| out.gauge(&[site], kept.bytes)),
-    },
 ];
 
-/// A figure of a php-fpm.
-type Figure = fn(&Says) -> u64;
-
-/// The php-fpms of each site that has any.
-fn each_php(status: &Status, mut put: impl FnMut((&str, &str), &[&Pool])) {
-    let mut all: Vec<_> = status.pools.iter().collect();
-    all.sort_by(|one, other| one.site.cmp(&other.site));
-    for pools in all.chunk_by(|one, other| one.site == other.site) {
-        let site = pools.first().map_or("", |pool| &pool.site);
-        put(("site", site), pools);
-    }
-}
-
-/// What those say together that say anything.
-fn said(pools: &[&Pool], figure: Figure) -> Option<u64> {
-    pools.iter().filter_map(|pool| pool.says.as_ref()).map(figure).reduce(|sum, one| sum + one)
-}
-
-/// That of each site.
-fn of_php(status: &Status, figure: Figure, mut put: impl FnMut(&[(&str, &str)], u64)) {
-    each_php(status, |site, pools| {
-        said(pools, figure).into_iter().for_each(|sum| put(&[site], sum));
-    });
-}
-
-/// The pages of each site that has kept any, or would have.
-fn each_kept(status: &Status, mut put: impl FnMut((&str, &str), Kept)) {
-    for site in &status.sites {
-        let kept = site.total().kept;
-        if kept != Kept::default() {
-            put(("site", &site.name), kept);
-        }
-    }
-}
-
-/// The figures of all routes that have had requests.
+/// The figures of all routes that have had requests, or are at their first.
 fn each_route(status: &Status, mut put: impl FnMut([(&str, &str); 2], &Counts)) {
     for site in &status.sites {
-        for (route, counts) in site.routes.iter().filter(|(_, counts)| counts.requests() > 0) {
+        let has_any = |counts: &Counts| counts.requests() + counts.under_way > 0;
+        for (route, counts) in site.routes.iter().filter(|(_, counts)| has_any(counts)) {
             put([("site", &site.name), ("route", route)], counts);
         }
     }

@@ -10,7 +10,7 @@ fn text(format: Format) -> String {
 
 /// The names of all families.
 fn names() -> BTreeSet<String> {
-    let own = FAMILIES.iter().map(|family| family.name.to_owned());
+    let own = families().map(|family| family.name.to_owned());
     own.chain(counters().map(counter_name)).collect()
 }
 
@@ -66,6 +66,12 @@ fn figures_are_whole_and_each_is_there_once() {
             ("gannet_loop_lag_seconds_total", 1.5),
             ("gannet_accept_queue{address=\"[::1]:80\"}", 3.0),
             ("gannet_accept_overflows_total", 2.0),
+            ("gannet_accept_drops_total", 5.0),
+            ("gannet_listener_connections_total{address=\"[::1]:80\"}", 6.0),
+            ("gannet_protocol_connections{protocol=\"http2\",tls=\"yes\"}", 1.0),
+            ("gannet_protocol_connections{protocol=\"http1\",tls=\"no\"}", 0.0),
+            ("gannet_sockets{state=\"TIME_WAIT\"}", 7.0),
+            ("gannet_site_requests_under_way{site=\"example.com\",route=\"/a/*\"}", 1.0),
             ("gannet_reloads_total{outcome=\"failed\"}", 1.0),
             ("gannet_last_reload_failed", 1.0),
             ("gannet_certificate_end_seconds{file=\"/a.pem\"}", 1_800_000_000.0),
@@ -105,9 +111,16 @@ fn figures_are_whole_and_each_is_there_once() {
 fn what_is_not_known_is_no_figure() {
     let mut status = example::status();
     (status.overflows, status.generations[0].workers[0].used) = (None, None);
+    (status.drops, status.sockets) = (None, None);
     let text = String::from_utf8(metrics(&status, Format::Plain)).unwrap();
     let all = read(&text, Format::Plain);
-    for name in ["gannet_accept_overflows", "gannet_worker_cpu", "gannet_worker_memory"] {
+    for name in [
+        "gannet_accept_overflows",
+        "gannet_accept_drops",
+        "gannet_worker_cpu",
+        "gannet_worker_memory",
+        "gannet_sockets",
+    ] {
         assert!(!all.keys().any(|sample| sample.starts_with(name)), "{name}");
     }
 }

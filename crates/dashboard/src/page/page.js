@@ -56,17 +56,26 @@ const between = (last, now, seconds) => {
     accepted: Math.max(0, (now.connections - last.connections) / seconds),
     open: now.connections_now, way: sum(workers(now), (worker) => worker.under_way),
     waiting: sum(now.listeners, (one) => one.waiting),
-    perRequest: isTold && requests ? cpu / seconds / requests : null,
+    each: isTold && requests ? cpu / seconds / requests / 1e6 : null,
+    ...Object.fromEntries(Object.entries(STATES).map(([key, names]) => [key, now.sockets ? sum(names, (name) => now.sockets[name] ?? 0) : null])),
     lag: now.loop_looks > last.loop_looks ? (now.loop_lag_us - last.loop_lag_us) / (now.loop_looks - last.loop_looks) / 1e6 : 0,
   };
 };
 
+// States of sockets that are drawn, as the kernel calls them.
+const STATES = {
+  established: ["ESTABLISHED"], asked: ["SYN_RECV"], leaving: ["FIN_WAIT1", "FIN_WAIT2", "CLOSING", "LAST_ACK"],
+  left: ["CLOSE_WAIT"], over: ["TIME_WAIT"],
+};
 const CHARTS = [
   ["Requests each second", number, [["2xx", "#2e8b57"], ["3xx", "#6a7fdb"], ["4xx", "#c77c02"], ["5xx", "#d0342c"]]],
   ["Time to the end of an answer", time, [["p50", "#2e8b57"], ["p90", "#c77c02"], ["p99", "#d0342c"]]],
   ["Connections", number, [["open", "#0b8fb3"], ["way", "#c77c02", "under way"], ["waiting", "#d0342c", "to be accepted"]]],
   ["Content sent each second", bytes, [["bytes", "#0b8fb3", "bytes"]]],
   ["Processor time, % of a core", number, [["cpu", "#8e5bb5", "workers"]]],
+  ["Processor time of each request", time, [["each", "#8e5bb5", "workers"]]],
+  ["Sockets by state", number, [["established", "#2e8b57", "ESTABLISHED"], ["asked", "#6a7fdb", "SYN_RECV"], ["leaving", "#c77c02", "FIN_WAIT"],
+    ["left", "#d0342c", "CLOSE_WAIT"], ["over", "#8a949c", "TIME_WAIT"]]],
   ["Connections accepted each second", number, [["accepted", "#0b8fb3", "accepted"]]],
 ];
 
@@ -78,6 +87,7 @@ const makeCharts = () => {
   draw.length = 0;
   for (const [title, format, series] of CHARTS) {
     const figure = document.createElement("figure");
+    figure.setAttribute("role", "img");
     const caption = document.createElement("figcaption");
     caption.textContent = title;
     figure.append(caption);
@@ -91,12 +101,15 @@ const makeCharts = () => {
         label: label ?? key, stroke, width: 2, spanGaps: false, value: (_, value) => value === null ? "–" : format(value),
       }))],
     }, [[], ...series.map(() => [])], figure);
-    draw.push({ chart, figure, keys: series.map(([key]) => key) });
+    draw.push({ chart, figure, title, format, names: series.map(([key, , label]) => label ?? key), keys: series.map(([key]) => key) });
   }
 };
 const refresh = () => {
-  for (const { chart, keys } of draw) {
+  for (const { chart, figure, title, format, names, keys } of draw) {
     chart.setData([params.times, ...keys.map((key) => params.rows.map((row) => row[key]))]);
+    const last = params.rows.at(-1);
+    const words = keys.map((key, at) => `${names[at]} ${last?.[key] === null || last === undefined ? "–" : format(last[key])}`);
+    figure.setAttribute("aria-label", `${title}, now: ${words.join(", ")}`);
   }
 };
 
@@ -118,7 +131,7 @@ const showFigures = (row) => {
   const figures = [
     ["requests/s", number(row.requests)], ["errors/s", number(row["4xx"] + row["5xx"])], ["p50", time(row.p50)],
     ["p99", time(row.p99)], ["open connections", number(row.open)], ["under way", number(row.way)],
-    ["sent/s", bytes(row.bytes)], ["CPU per request", row.perRequest === null ? "–" : time(row.perRequest / 1e6)],
+    ["sent/s", bytes(row.bytes)], ["CPU per request", time(row.each)],
     ["loop lag", time(row.lag)],
   ];
   by("figures").replaceChildren(...figures.map(([name, value]) => {
@@ -171,12 +184,12 @@ const showGenerations = (now) => {
 };
 
 const take = (now) => {
+  if (by("pause").getAttribute("aria-pressed") === "true") return;
   const at = performance.now() / 1000;
   by("version").textContent = now.version;
   const phase = now.generations.some((one) => one.phase === "draining") ? ", the workers before finish what is under way" : "";
   const serving = now.generations.at(-1);
-  by("state").textContent = `generation ${serving?.number ?? "–"} ${serving?.phase ?? "is not there"}${phase}; up ${Math.floor(now.seconds / 60)} min`;
-  by("state").className = "";
+  say(`generation ${serving?.number ?? "–"} ${serving?.phase ?? "is not there"}${phase}; up ${Math.floor(now.seconds / 60)} min`, "");
   const last = params.status;
   if (last && at - params.at > 0.2) {
     const seconds = at - params.at;
@@ -204,7 +217,9 @@ const lookAtSockets = async () => {
   if (isLooking) return;
   isLooking = true;
   try {
-    showSockets(await (await fetch("/sockets")).json());
+    const wanted = { client: by("client"), limit: by("limit"), state: by("of-state"), site: by("of-site"), answers: by("of-answers") };
+    const query = new URLSearchParams(Object.entries(wanted).map(([name, field]) => [name, field.value.trim()]));
+    showSockets(await (await fetch(`/sockets?${query}`)).json());
   } catch {
     // The next event says that the server is gone, or the next look finds it back.
   } finally {
@@ -213,24 +228,18 @@ const lookAtSockets = async () => {
 };
 const showSockets = ({ states, sockets, left_out: leftOut, untold }) => {
   for (const id of ["more", "untold"]) by(id).textContent = untold ? `The kernel does not tell: ${untold}.` : "";
-  fill("states", states.map((one) => [cell(one.address), cell(one.state), cell(number(one.count))]));
-  const client = by("client").value.trim();
-  const limit = by("limit").value;
-  const [state, answers, site] = ["of-state", "of-answers", "of-site"].map((id) => by(id).value.trim());
-  const isBad = ({ status, first_us: first, whole_us: whole, reason }) => answers === "failed" ? status >= 400 || reason
-    : Math.max(first, whole ?? 0) > 1e6;
-  const wanted = sockets.filter((one) => one.client.includes(client) && (!limit || one.limited_by === limit)
-    && (!state || one.state === state) && (!site || one.answers.some(({ host }) => host.includes(site)))
-    && (!answers || one.answers.some(isBad)));
+  fill("states", states.map((one) => [
+    cell(one.address), cell(one.state), cell(number(one.count)), cell(one.oldest_us === null ? "" : time(one.oldest_us / 1e6)),
+  ]));
   const rows = [];
-  for (const one of wanted) {
+  for (const one of sockets) {
     rows.push(socketRow(one));
     if (opened.has(one.client)) rows.push([story(one)]);
   }
   const { client: focused } = document.activeElement?.dataset ?? {};
   fill("sockets", rows);
   if (focused) document.querySelector(`button[data-client="${CSS.escape(focused)}"]`)?.focus();
-  if (leftOut) by("more").textContent = `${number(leftOut)} more are not shown.`;
+  if (leftOut) by("more").textContent = `${number(leftOut)} more are like that and not shown.`;
 };
 
 // Connections whose story is shown, by their clients.
@@ -243,19 +252,28 @@ const socketRow = (one) => {
   button.dataset.client = one.client;
   button.setAttribute("aria-expanded", opened.has(one.client));
   client.append(button);
+  const limit = cell(one.limited_by ?? "");
+  limit.title = whyOf(one);
   return [
-    client, cell(one.address), cell(one.state), cell(one.limited_by ?? ""), cell(one.why, "why"),
+    client, cell(one.address ?? ""), cell(one.state), limit, cell(one.why, "why"),
     cell(time(one.rtt_us === null ? null : one.rtt_us / 1e6)), cell(time(one.min_rtt_us === null ? null : one.min_rtt_us / 1e6)),
     cell(one.cwnd ?? ""), cell(one.retransmitted ?? "", one.retransmitted ? "bad" : ""),
-    cell(one.delivery_rate === null ? "" : `${bytes(one.delivery_rate)}/s`), cell(bytes(one.sent ?? 0)), cell(bytes(one.received ?? 0)),
+    cell(one.lost ?? "", one.lost ? "bad" : ""),
+    cell(one.delivery_rate === null ? "" : `${bytes(one.delivery_rate)}/s`), cell(one.sent === null ? "" : bytes(one.sent)), cell(one.received === null ? "" : bytes(one.received)),
+    cell(one.age_us === null ? "" : time(one.age_us / 1e6)),
   ];
 };
+// What the verdict rests on.
+const whyOf = (one) => one.busy_us ? `${one.why}. Of ${time(one.busy_us / 1e6)} with something to send the client had no room for `
+  + `${time(one.rwnd_limited_us / 1e6)}, and the send buffer was full for ${time(one.sndbuf_limited_us / 1e6)}.` : one.why;
 by("sockets").addEventListener("click", (event) => {
   const { client } = event.target.dataset;
   if (!client) return;
   if (!opened.delete(client)) opened.add(client);
   lookAtSockets();
 });
+
+for (const id of ["client", "limit", "of-state", "of-site", "of-answers"]) by(id).addEventListener("input", () => lookAtSockets());
 
 const views = ["now", "requests", "connections", "kernel"];
 const turn = () => {
@@ -282,9 +300,32 @@ addEventListener("keydown", (event) => {
   const view = views[Number(event.key) - 1];
   if (view && !event.ctrlKey && !event.altKey && !event.metaKey && !/INPUT|SELECT/.test(event.target.tagName)) location.hash = view;
 });
-const events = new EventSource("/events");
-events.addEventListener("message", (event) => take(JSON.parse(event.data)));
-events.addEventListener("error", () => {
-  by("state").textContent = "the server is not there: looking for it";
-  by("state").className = "lost";
+const say = (text, kind) => {
+  // What is said again is no news to who has it read to them.
+  if (by("state").textContent !== text) by("state").textContent = text;
+  by("state").className = kind;
+};
+const LOOK_AGAIN_MS = 5000;
+const follow = () => {
+  const events = new EventSource("/events");
+  events.addEventListener("message", (event) => take(JSON.parse(event.data)));
+  events.addEventListener("untold", () => say("the server does not say how it is: these figures are old", "lost"));
+  events.addEventListener("error", async () => {
+    say("the server is not there: looking for it", "lost");
+    // One that was answered something else is not tried again by the browser.
+    if (events.readyState !== EventSource.CLOSED) return;
+    setTimeout(follow, LOOK_AGAIN_MS);
+    const answer = await fetch("/status").catch(() => null);
+    if (answer?.ok) {
+      // Where enough follow already, it is looked at now and then.
+      take(await answer.json());
+    } else if (answer) {
+      say(`the server answers ${answer.status}: load this page again`, "lost");
+    }
+  });
+};
+follow();
+by("pause").addEventListener("click", () => {
+  const isPaused = by("pause").getAttribute("aria-pressed") !== "true";
+  by("pause").setAttribute("aria-pressed", isPaused);
 });

@@ -29,13 +29,17 @@ const showRequests = (all) => {
 const asked = ({ method, host, path }) => method ? `${method} ${host}${path}` : "no request";
 const ending = ({ whole_us: us }) => us === null ? "under way" : time(us / 1e6);
 
+// What a client has sent, as one word of a shell that does nothing but be that word: what is not
+// printable, and what a shell knows within quotes, is written as in a URL.
+const quoted = (text) => `'${text.replace(/[^!-&(-~]/gu, (letter) => encodeURIComponent(letter).replace("'", "%27"))}'`;
+
 // How the same request would be answered, and why: for a terminal of the server.
 const explained = (one) => {
   const made = cell("", "text");
   if (!one.method) return made;
   const words = document.createElement("code");
-  const method = one.method === "GET" ? "" : ` -X ${one.method}`;
-  words.textContent = `gannet explain '${`http://${one.host}${one.path}`.replaceAll("'", "%27")}'${method}`;
+  const method = one.method === "GET" ? "" : ` -X ${quoted(one.method)}`;
+  words.textContent = `gannet explain ${quoted(`http${one.tls ? "s" : ""}://${one.host}${one.path}`)}${method}`;
   made.append(words);
   return made;
 };
@@ -43,10 +47,10 @@ const explained = (one) => {
 // The story of a connection: what has happened on it, what was asked, and a lane for each stream.
 const story = (one) => {
   const made = cell("", "text story");
-  made.colSpan = 12;
+  made.colSpan = 14;
   const events = one.events.map(({ us, what }) => ({ us, what }));
   const answers = one.answers.map((answer) => ({ us: answer.us, what: answerWords(answer) }));
-  const all = [...events, ...answers].sort((first, other) => first.us - other.us);
+  const all = [...events, ...answers, ...pauses(one)].sort((first, other) => first.us - other.us);
   if (one.requests === null) {
     made.textContent = "It came before anybody could look, or has not been accepted yet.";
     return made;
@@ -62,6 +66,21 @@ const story = (one) => {
   made.append(count, list);
   if (one.answers.length) made.append(lanes(one.answers));
   return made;
+};
+// When nothing was asked, for longer than a blink: between answers, and since the last one.
+const BLINK_US = 1e4;
+const pauses = ({ answers, state, age_us: age }) => {
+  const found = [];
+  let end = null;
+  const pause = (until) => {
+    if (end !== null && until - end > BLINK_US) found.push({ us: end, what: `idle for ${time((until - end) / 1e6)}` });
+  };
+  for (const { us, first_us: first, whole_us: whole } of answers) {
+    pause(us);
+    end = whole === null ? Infinity : Math.max(end ?? 0, us + Math.max(first, whole));
+  }
+  if (state === "ESTABLISHED" && age !== null) pause(age);
+  return found;
 };
 const answerWords = (answer) => {
   const stream = answer.stream ? `stream ${answer.stream}: ` : "";

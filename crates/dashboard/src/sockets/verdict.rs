@@ -1,6 +1,7 @@
 //! What limits a connection, by what its kernel says: the client, the network, the application or
 //! this server.
 
+use control::lives::Waits;
 use net::diag::{Path, Socket, State};
 
 /// What limits a connection.
@@ -18,12 +19,12 @@ const LOSSY_PERCENT: u64 = 2;
 /// Milliseconds that an answer may take before somebody waits for it.
 const PROMPT_MS: u32 = 200;
 
-/// What limits this connection.
-pub(super) fn verdict(socket: &Socket) -> Verdict {
+/// What limits this connection, which waits for that as far as the server knows.
+pub(super) fn verdict(socket: &Socket, waits: Option<Waits>) -> Verdict {
     let over = |why: &str| Verdict { by: None, why: why.to_owned() };
     match (socket.state, &socket.path) {
-        (State::Established, Some(path)) => established(socket, path),
-        (State::SynReceived, _) => by("client", "its last packet of the handshake is waited for"),
+        (State::Established, Some(path)) => established(socket, path, waits),
+        (State::SynReceived, _) => by("client", "it has not said anything yet"),
         (State::CloseWait, _) => by("server", "the client has said goodbye, and it is not closed"),
         (State::FinWait1, _) => by("client", "it has not acknowledged the last bytes and the FIN"),
         (State::FinWait2, _) => by("client", "this side has said goodbye, and it has not yet"),
@@ -43,22 +44,44 @@ fn by(whom: &'static str, why: &str) -> Verdict {
     Verdict { by: Some(whom), why: why.to_owned() }
 }
 
-fn established(socket: &Socket, path: &Path) -> Verdict {
+fn established(socket: &Socket, path: &Path, waits: Option<Waits>) -> Verdict {
+    if waits == Some(Waits::Share) {
+        return by("server", "its answer is sent as slowly as `bandwidth` says");
+    }
     if socket.unread > 0 {
         return by("server", &format!("{} bytes have come and are not read", socket.unread));
     }
     if socket.unacknowledged > 0 {
         return sending(path);
     }
+    match waits {
+        Some(Waits::Client) => {
+            let time = path.last_received_ms;
+            let why = format!("it owes the rest of what it has begun, for {time} ms so far");
+            return by("client", &why);
+        }
+        Some(Waits::Disk) => return by("server", "a disk is waited for, or a password is checked"),
+        Some(Waits::Application) => return of_application(path),
+        Some(Waits::Nothing) => return idle(path),
+        Some(Waits::Share) | None => {}
+    }
     // Bytes have come since the last ones went: somebody makes an answer.
     if path.last_received_ms < path.last_sent_ms || path.acknowledged <= 1 && path.received > 0 {
-        let time = path.last_received_ms;
-        let why = format!("a request came {time} ms ago, and its answer is not there");
-        return match time > PROMPT_MS {
-            true => by("application", &why),
-            false => by("application", "a request has just come"),
-        };
+        return of_application(path);
     }
+    idle(path)
+}
+
+fn of_application(path: &Path) -> Verdict {
+    let time = path.last_received_ms;
+    let why = format!("a request came {time} ms ago, and its answer is not there");
+    match time > PROMPT_MS {
+        true => by("application", &why),
+        false => by("application", "a request has just come"),
+    }
+}
+
+fn idle(path: &Path) -> Verdict {
     let idle = path.last_sent_ms.min(path.last_received_ms);
     Verdict { by: None, why: format!("idle for {idle} ms: nothing was asked") }
 }
@@ -92,7 +115,7 @@ mod tests {
     fn check(unacknowledged: u32, path: Path, expect: Option<&str>) {
         let path = Some(path);
         let socket = Socket { unacknowledged, ..socket(State::Established, path) };
-        let verdict = verdict(&socket);
+        let verdict = verdict(&socket, None);
         assert_eq!(verdict.by, expect, "{}: {path:?}", verdict.why);
         assert!(!verdict.why.is_empty());
     }
@@ -115,6 +138,24 @@ mod tests {
         check(0, Path { last_sent_ms: 4_999, last_received_ms: 5_000, ..path }, None);
     }
 
+    /// What has come last may be no request: the server knows better.
+    #[test]
+    fn what_the_server_waits_for_comes_before_what_is_guessed() {
+        let path = Path { last_sent_ms: 5_000, last_received_ms: 1_000, ..Path::default() };
+        for (waits, unacknowledged, expect) in [
+            (Waits::Nothing, 0, None),
+            (Waits::Client, 0, Some("client")),
+            (Waits::Application, 0, Some("application")),
+            (Waits::Disk, 0, Some("server")),
+            (Waits::Share, 0, Some("server")),
+            (Waits::Share, 9, Some("server")),
+            (Waits::Nothing, 9, Some("network")),
+        ] {
+            let socket = Socket { unacknowledged, ..socket(State::Established, Some(path)) };
+            assert_eq!(verdict(&socket, Some(waits)).by, expect, "{waits:?} {unacknowledged}");
+        }
+    }
+
     #[test]
     fn each_state_has_its_words() {
         for (state, expect) in [
@@ -125,7 +166,7 @@ mod tests {
             (State::TimeWait, None),
             (State::Closed, None),
         ] {
-            assert_eq!(verdict(&socket(state, None)).by, expect, "{state:?}");
+            assert_eq!(verdict(&socket(state, None), None).by, expect, "{state:?}");
         }
     }
 }

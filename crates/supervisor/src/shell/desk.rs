@@ -1,6 +1,6 @@
 //! What operators wish of a running server, and what they are told.
 
-use super::{Happening, Shell, Source};
+use super::{Happening, Shell, Source, had::Had};
 use crate::{
     machine::{Event, Note},
     sockets::Fault,
@@ -13,7 +13,7 @@ use control::{
     status,
     wish::{Outcome, Wish},
 };
-use net::queue::{self, Queue};
+use net::queue::{Lost, Queue};
 use std::{
     io,
     os::fd::OwnedFd,
@@ -128,6 +128,7 @@ impl Shell<'_> {
             status::Generation { number, phase: phase.to_owned(), seconds_left, workers }
         });
         let totals = self.workers.totals();
+        let (had, lost) = (self.workers.had(), Lost::so_far().ok());
         let counted = totals.iter().map(|(counter, total)| (counter.label().to_owned(), *total));
         status::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -139,12 +140,14 @@ impl Shell<'_> {
             cut_off: self.history.cut_off,
             reloads: self.history.reloads,
             reloads_failed: self.history.reloads_failed,
-            listeners: self.listeners(),
-            overflows: queue::overflows().ok(),
+            listeners: self.listeners(&had),
+            overflows: lost.map(|lost| lost.overflows),
+            drops: lost.map(|lost| lost.drops),
             certificates: self.certificates.known().to_vec(),
             layers: self.layers.clone(),
-            sites: self.workers.had().sites(),
+            sites: had.sites(),
             pools: Vec::new(),
+            sockets: None,
             reload: self
                 .history
                 .reload
@@ -155,13 +158,15 @@ impl Shell<'_> {
     }
 
     /// Where clients come in, and who waits there.
-    fn listeners(&self) -> Vec<status::Listener> {
+    fn listeners(&self, had: &Had) -> Vec<status::Listener> {
         let wanted = self.serving.as_ref().map(|serving| &serving.blueprint.listen[..]);
-        let queues = self.sockets.queues(wanted.unwrap_or_default()).into_iter();
-        let listener = |(address, queue): (Address, Queue)| status::Listener {
-            address: address.to_string(),
+        let wanted = wanted.unwrap_or_default();
+        let queues = self.sockets.queues(wanted).into_iter();
+        let listener = |(number, bound, queue): (usize, Address, Queue)| status::Listener {
+            address: bound.to_string(),
             waiting: queue.waiting,
             waiting_max: queue.waiting_max,
+            accepted: had.accepted(wanted, number),
         };
         queues.map(listener).collect()
     }

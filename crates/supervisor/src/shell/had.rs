@@ -1,6 +1,6 @@
 //! What each site and route has had since the start, by name: configs come and go.
 
-use config::plan::{Label, label::LABELS_MAX};
+use config::plan::{Label, Listen, label::LABELS_MAX};
 use control::{kept::Kept, status::Site, tally::Counts};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,8 +46,11 @@ impl Had {
     /// The same by site, without what stands for several and has had nothing.
     pub(super) fn sites(&self) -> Vec<Site> {
         let mut sites: Vec<Site> = Vec::new();
-        for (Label { site, route }, counts) in &self.0 {
-            if route.starts_with('(') && counts.requests() == 0 && counts.kept == Kept::default() {
+        for (Label { site, route }, counts) in self.0.iter().filter(|(one, _)| !one.is_of_address())
+        {
+            let has_any =
+                counts.requests() + counts.under_way > 0 || counts.kept != Kept::default();
+            if route.starts_with('(') && !has_any {
                 continue;
             }
             let route = (route.to_string(), *counts);
@@ -58,11 +61,18 @@ impl Had {
         }
         sites
     }
+
+    /// How many connections were accepted at the address of that number.
+    pub(super) fn accepted(&self, listen: &[Listen], number: usize) -> u64 {
+        let label = Label::of_address(listen, number);
+        label.and_then(|label| self.0.get(&label)).map_or(0, |counts| counts.accepted)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use config::plan::Address;
 
     fn label(site: &str, route: &str) -> Label {
         Label { site: site.into(), route: route.into() }
@@ -86,6 +96,25 @@ mod tests {
         let expect = [site("a", &[("/*", 2), ("/x", 0)]), site("b", &[("/*", 11)])];
         assert_eq!(had.sites(), expect);
         assert_eq!(Had::of(had.counted()).sites(), expect);
+    }
+
+    #[test]
+    fn connections_are_found_by_their_address_and_are_no_site() {
+        let listen = [80, 81].map(|port| Listen {
+            address: Address::Tcp(([127, 0, 0, 1], port).into()),
+            written: "here".into(),
+            is_implied: false,
+            proxy_protocol: false,
+            http2: false,
+            tls: false,
+        });
+        let accepted = |accepted| Counts { accepted, ..Counts::default() };
+        let mut had = Had::default();
+        let label = || Label::of_address(&listen, 0).unwrap();
+        (0..2).for_each(|_| had.add(&[label()], vec![accepted(2)]));
+        assert_eq!((had.accepted(&listen, 0), had.sites()), (4, vec![]));
+        // Those of the other one are counted by themselves.
+        assert_eq!((had.accepted(&listen, 1), had.accepted(&listen, 2)), (0, 0));
     }
 
     #[test]

@@ -78,8 +78,9 @@ impl Shell<'_> {
     }
 
     fn start_showing(&mut self, admin: &Admin) -> io::Result<Child> {
-        // The process before may have been looked at.
-        let looked_at = Some(net::clock::now());
+        // The process before may have been looked at; that of another program has no place here.
+        let looked_at = (self.showing.number > 0).then(net::clock::now);
+        self.workers.be_seen(looked_at.is_some());
         self.showing = Showing { number: self.showing.number + 1, looked_at, ..Showing::default() };
         let (number, happenings) = (self.showing.number, self.happenings.clone());
         let hear = move |heard| drop(happenings.send(Happening::Showing(number, heard)));

@@ -339,6 +339,7 @@ impl Workers {
             pid: u64::from(worker.child.pid()),
             connections: seats.unwrap_or_default().iter().filter(is_taken).count() as u64,
             under_way: counters::under_way(&words, &names(worker)),
+            protocols: counters::protocols(&words, &names(worker)),
             used: used.map(|Usage { cpu_us, memory_bytes }| Used { cpu_us, memory_bytes }),
             loops,
         })

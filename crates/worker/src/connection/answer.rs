@@ -14,13 +14,12 @@ use message::{Body, Exchange, Method, Slots, Status};
 impl Connection {
     /// Where an answer is told of whose request was there then.
     pub(super) fn on(&self, began_us: u64) -> On {
-        let is_tls = self.secure.is_some();
-        On { connection: self.name, stream: 0, began_us, is_tls }
+        On { connection: self.name, stream: 0, began_us, is_secure: self.secure.is_some() }
     }
 
     /// Goes on with an exchange for which something has been done.
     pub(super) fn resume(&mut self, exchange: Suspended, done: Done, turn: &mut Turn<'_>) {
-        let Suspended { head, id, began_us, ledger } = exchange;
+        let Suspended { head, id, began_us, ledger, .. } = exchange;
         let mut slots = Slots::new();
         let Some(request) = self.http.reread(&head, &mut slots) else {
             debug_assert!(false, "a head that was read once can be read again");

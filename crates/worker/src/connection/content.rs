@@ -25,8 +25,8 @@ impl Connection {
     ) {
         let is_secure = self.secure.is_some();
         let question = Question::new(call, exchange, self.socket.ends(), is_secure);
-        let (head, id) = (head.to_vec(), exchange.id.clone());
-        let suspended = Suspended { head, id, began_us, ledger };
+        let asked = (head, began_us);
+        let suspended = Suspended::new(turn.core.plan, exchange, asked, ledger);
         turn.pending.work = Work::Upload(Box::new(Upload::new(suspended, question)));
         if exchange.request.length == Length::Known(0) {
             return self.ask(turn);

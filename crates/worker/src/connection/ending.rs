@@ -1,12 +1,16 @@
-//! The end of a connection, without harm to the last answer.
+//! The end of a connection, in time and without harm to the last answer.
 
 use super::Connection;
 use crate::{
+    admission::{self, Admission},
     job::Done,
+    sending,
     telling::Goodbye,
     turn::{Turn, Work},
 };
 use control::lives::Ending;
+use http1::Expiry;
+use message::clock::Writing;
 use std::{
     mem,
     os::fd::AsFd,
@@ -14,6 +18,39 @@ use std::{
 };
 
 impl Connection {
+    /// Acts on a deadline that has passed; false if the connection is over.
+    pub(super) fn expire(&mut self, turn: &mut Turn<'_>) -> bool {
+        if self.deadline(turn.tick.now) > turn.tick.now {
+            return true;
+        }
+        let is_sending = !turn.scratch.output.is_empty() || self.has_unsent(turn);
+        if is_sending {
+            let taken = sending::taken(&self.socket, &mut turn.pending.queued, 0);
+            self.note(Writing::Progress(taken), turn.tick.now);
+        }
+        if self.streams.is_some() {
+            return self.expire_streams(turn);
+        }
+        match self.http.expire(turn.tick.now) {
+            Expiry::Nothing => self.deadline(turn.tick.now) > turn.tick.now,
+            Expiry::Refuse(refusal) => {
+                let unread = turn.scratch.input[turn.unread.clone()].to_vec();
+                self.refuse(refusal, &unread, turn);
+                true
+            }
+            Expiry::Close => {
+                if let Admission::HeaderDue = self.admission {
+                    admission::shut_out(turn.core, self.client, admission::LATE);
+                }
+                false
+            }
+            Expiry::Reset => {
+                self.reset();
+                false
+            }
+        }
+    }
+
     /// Says with a FIN that nothing more will come, and whether to go on reading, lest what the
     /// peer still sends destroys the last answer on its way.
     pub(super) fn lingers(&mut self, turn: &mut Turn<'_>) -> bool {
@@ -34,7 +71,10 @@ impl Connection {
     /// Says, once, that nothing more will come.
     pub(super) fn say_goodbye(&mut self) {
         if self.goodbye == Goodbye::Nothing {
-            self.goodbye = Goodbye::Fin;
+            self.goodbye = match self.core.hears_end(&self.socket) {
+                true => Goodbye::SecondFin,
+                false => Goodbye::Fin,
+            };
             // Where this fails, reading finds the end.
             let _ = net::socket::finish(self.socket.as_fd());
         }

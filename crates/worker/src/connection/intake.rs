@@ -8,7 +8,7 @@ use crate::{
     secure::Intake,
     turn::Turn,
 };
-use control::lives::What;
+use control::{counters::Protocol, lives::What};
 use std::{
     os::fd::AsFd,
     task::{Context, Poll, ready},
@@ -94,6 +94,7 @@ impl Connection {
             Intake::Over => self.give_up(turn),
             Intake::Foreign(clear) => {
                 self.secure = None;
+                self.spoken = turn.core.speaks(Protocol::Http1);
                 self.may_be_http2 = false;
                 self.admission = Admission::InClear;
                 let room = &mut turn.scratch.input[turn.unread.end..];

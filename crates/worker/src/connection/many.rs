@@ -3,15 +3,15 @@
 
 use super::Connection;
 use crate::{
-    admission::{self, Admission},
+    admission::Admission,
     secure::Secure,
-    sending,
     streams::{self, Streams},
     telling::Goodbye,
-    turn::Turn,
+    turn::{Held, Turn},
     watch::Place,
 };
 use base::Moment;
+use control::{counters, lives::Waits};
 use http2::Expiry;
 use message::clock::Writing;
 use std::task::{Context, Poll, ready};
@@ -33,45 +33,33 @@ impl Connection {
         protocol.min(secure)
     }
 
-    /// Acts on a deadline that has passed; false if the connection is over.
-    pub(super) fn expire(&mut self, turn: &mut Turn<'_>) -> bool {
-        if self.deadline(turn.tick.now) > turn.tick.now {
-            return true;
-        }
-        let is_sending = !turn.scratch.output.is_empty() || self.has_unsent(turn);
-        if is_sending {
-            let taken = sending::taken(&self.socket, &mut turn.pending.queued, 0);
-            self.note(Writing::Progress(taken), turn.tick.now);
-        }
-        if self.streams.is_some() {
-            return self.expire_streams(turn);
-        }
-        match self.http.expire(turn.tick.now) {
-            http1::Expiry::Nothing => self.deadline(turn.tick.now) > turn.tick.now,
-            http1::Expiry::Refuse(refusal) => {
-                let unread = turn.scratch.input[turn.unread.clone()].to_vec();
-                self.refuse(refusal, &unread, turn);
-                true
-            }
-            http1::Expiry::Close => {
-                if let Admission::HeaderDue = self.admission {
-                    admission::shut_out(turn.core, self.client, admission::LATE);
-                }
-                false
-            }
-            http1::Expiry::Reset => {
-                self.reset();
-                false
-            }
-        }
-    }
-
     /// Whether nothing is under way that closing would spoil.
     pub(super) fn is_idle(&self) -> bool {
         let is_idle = |streams: &Streams| streams.is_idle();
         let is_quiet = self.secure.as_ref().is_none_or(|secure| secure.is_idle());
         let is_at_rest = self.streams.as_deref().map_or_else(|| self.http.is_idle(), is_idle);
         self.held.is_none() && is_at_rest && is_quiet
+    }
+
+    /// What it waits for, but for the room to send what is there.
+    pub(super) fn waits(&self, now: Moment) -> Waits {
+        let is_shaking = self.secure.as_ref().is_some_and(|secure| secure.is_shaking());
+        if is_shaking || matches!(self.admission, Admission::HeaderDue) {
+            return Waits::Client;
+        }
+        if let Some(streams) = &self.streams {
+            return streams.waits(now);
+        }
+        let Some(Held { input, output, pending }) = self.held.as_deref() else {
+            return if self.http.is_idle() { Waits::Nothing } else { Waits::Client };
+        };
+        let has_begun = output.is_empty() && !input.is_empty();
+        match pending.work.waits() {
+            _ if pending.usable_at(now) != Moment::NEVER => Waits::Share,
+            Waits::Nothing if pending.fetch.is_under_way() => Waits::Disk,
+            Waits::Nothing if has_begun && pending.is_nothing() => Waits::Client,
+            waits => waits,
+        }
     }
 
     /// Tells the peer where the end is near; there always is something to be done.
@@ -121,7 +109,7 @@ impl Connection {
     }
 
     /// Acts on a deadline of HTTP/2 that has passed; false if the connection is over.
-    fn expire_streams(&mut self, turn: &mut Turn<'_>) -> bool {
+    pub(super) fn expire_streams(&mut self, turn: &mut Turn<'_>) -> bool {
         let expiry = self.with_streams(|streams, from| streams.expire(turn, from));
         if expiry == Some(Expiry::Reset) {
             self.reset();
@@ -245,9 +233,10 @@ impl Connection {
             ),
         };
         if is_spoken {
-            let of = (self.name, self.secure.is_some());
-            let streams = Streams::new(&turn.core.plan.limits, of, turn.tick.now);
+            let about = (self.name, self.secure.is_some());
+            let streams = Streams::new(&turn.core.plan.limits, about, turn.tick.now);
             self.streams = Some(Box::new(streams));
+            self.spoken = turn.core.speaks(counters::Protocol::of(true, self.secure.is_some()));
         }
         self.may_be_http2 = may_be;
         is_spoken

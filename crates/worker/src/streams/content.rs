@@ -11,6 +11,8 @@ use crate::{
     turn::{Turn, Waiting, Work},
     upload::{Refused, Upload},
 };
+use base::Moment;
+use control::lives::Waits;
 use http2::{Key, limits::WAITING_BYTES_MAX};
 use message::Status;
 
@@ -36,6 +38,18 @@ impl Coming {
 }
 
 impl Streams {
+    /// What it waits for, but for the room to send what is there: of several, what is least up to
+    /// the client.
+    pub(crate) fn waits(&self, now: Moment) -> Waits {
+        let all = self.under_way.iter().map(|exchange| match &exchange.share {
+            Some(share) if share.usable_at() > now => Waits::Share,
+            _ => exchange.work.waits(),
+        });
+        let order = [Waits::Application, Waits::Disk, Waits::Share, Waits::Client, Waits::Nothing];
+        let place = |waits: &Waits| order.iter().position(|other| other == waits);
+        all.min_by_key(place).unwrap_or_default()
+    }
+
     /// Takes a piece of the content that an application is to be sent; thrown away where nobody is.
     pub(super) fn take(&mut self, key: Key, piece: &[u8], turn: &mut Turn<'_>, from: &From<'_>) {
         let room_bytes = WAITING_BYTES_MAX.saturating_sub(self.waiting_bytes());

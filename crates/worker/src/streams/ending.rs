@@ -16,6 +16,12 @@ use std::mem;
 const CUT_OFF: &str = "cut off";
 
 impl Streams {
+    /// Where an answer is told of whose request was there then.
+    pub(super) fn on(&self, key: Key, began_us: u64) -> On {
+        let (connection, stream) = (self.name, self.http.number(key));
+        On { connection, stream, began_us, is_secure: self.is_secure }
+    }
+
     /// Puts down answers that will never be sent whole, and requests that will have none.
     pub(crate) fn abandon(&mut self, turn: &Turn<'_>, from: &From<'_>) {
         for exchange in mem::take(&mut self.under_way) {
@@ -66,8 +72,9 @@ impl Streams {
         turn: &Turn<'_>,
         from: &From<'_>,
     ) {
-        let (connection, is_tls) = (from.name, from.secure.is_some());
-        let on = |began_us| On { connection, stream: exchange.stream, began_us, is_tls };
+        let (connection, stream) = (from.name, exchange.stream);
+        let is_secure = from.secure.is_some();
+        let on = |began_us| On { connection, stream, began_us, is_secure };
         match (exchange.record, exchange.work) {
             (Some(record), _) => {
                 let bytes = record.bytes.saturating_sub(unsent_bytes);
@@ -95,7 +102,7 @@ impl Streams {
         turn: &Turn<'_>,
         from: &From<'_>,
     ) {
-        let Suspended { head, id, began_us, ledger } = exchange;
+        let Suspended { head, id, began_us, ledger, .. } = exchange;
         let mut slots = Slots::new();
         let Some(request) = self.http.reread(key, &head, &mut slots) else { return };
         let left = Done::Failed(Status::CLIENT_LEFT, Trouble::left(reason.unwrap_or(CUT_OFF)));

@@ -1,0 +1,143 @@
+//! Which connections somebody wants to see, as the query of their address says.
+
+use super::verdict::verdict;
+use crate::lives::Stories;
+use control::lives::{Answered, SLOW_US};
+use net::diag::{Socket, State};
+use std::net::SocketAddr;
+
+/// Which connections somebody wants to see. What is empty is wanted of none in particular.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// A part of the address of the client.
+    client: String,
+    /// The state, by its name.
+    state: String,
+    /// What limits it.
+    limit: String,
+    /// A part of the name of a site that was asked on it.
+    site: String,
+    /// What was answered on it: `failed` or `slow`.
+    answers: String,
+}
+
+impl Wanted {
+    /// Those that a query asks for (URL Standard, section 5.1); all where there is none.
+    #[must_use]
+    pub fn of(query: Option<&str>) -> Self {
+        let mut wanted = Self::default();
+        for part in query.unwrap_or_default().split('&') {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            let place = match name {
+                "client" => &mut wanted.client,
+                "state" => &mut wanted.state,
+                "limit" => &mut wanted.limit,
+                "site" => &mut wanted.site,
+                "answers" => &mut wanted.answers,
+                _ => continue,
+            };
+            *place = decoded(value);
+        }
+        wanted
+    }
+
+    /// Whether this one is wanted.
+    pub(super) fn has(&self, socket: &Socket, stories: &Stories) -> bool {
+        self.has_client(socket.peer, stories)
+            && (self.state.is_empty() || self.state == socket.state.word())
+            && (self.limit.is_empty()
+                || verdict(socket, stories.waits(socket.peer)).by == Some(&self.limit))
+            && self.has_answers(stories.answers(socket.peer))
+    }
+
+    /// Whether the client is there, or a balancer has said so.
+    fn has_client(&self, peer: SocketAddr, stories: &Stories) -> bool {
+        peer.to_string().contains(&self.client) || stories.is_of(peer, &self.client)
+    }
+
+    /// Whether what was answered is such as is wanted.
+    fn has_answers(&self, answers: &[Answered]) -> bool {
+        let is_of_site =
+            |answer: &Answered| String::from_utf8_lossy(&answer.asked[1]).contains(&self.site);
+        let is_bad = |answer: &Answered| match &*self.answers {
+            "failed" => answer.status >= 400 || !answer.reason.is_empty(),
+            "slow" => answer.first_us.max(answer.whole_us.unwrap_or(0)) >= SLOW_US,
+            _ => true,
+        };
+        (self.site.is_empty() || answers.iter().any(is_of_site))
+            && (self.answers.is_empty() || answers.iter().any(is_bad))
+    }
+
+    /// Whether one is wanted that is over, of a client there.
+    pub(super) fn has_gone(&self, peer: SocketAddr, stories: &Stories) -> bool {
+        self.has_client(peer, stories)
+            && (self.state.is_empty() || self.state == State::Closed.word())
+            && self.limit.is_empty()
+            && self.has_answers(stories.answers(peer))
+    }
+}
+
+/// A value without its escapes; what is no escape stands for itself.
+fn decoded(value: &str) -> String {
+    let mut out = Vec::new();
+    let mut rest = value.as_bytes();
+    while let [byte, more @ ..] = rest {
+        let escaped = more.first_chunk::<2>().and_then(|digits| {
+            let digits = str::from_utf8(digits).ok()?;
+            u8::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'))
+        });
+        rest = more;
+        match (byte, escaped) {
+            (b'%', Some(byte)) => {
+                out.push(byte);
+                rest = more.get(2..).unwrap_or_default();
+            }
+            (b'+', _) => out.push(b' '),
+            _ => out.push(*byte),
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::tests::socket, *};
+
+    #[test]
+    fn a_query_says_what_is_wanted() {
+        assert_eq!(Wanted::of(None), Wanted::default());
+        assert_eq!(Wanted::of(Some("client=&state=&other=1&limit")), Wanted::default());
+        let wanted = Wanted::of(Some("client=%5b%3A%3A1%5D&state=TIME_WAIT&site=a+b%&answers=%+4"));
+        let Wanted { client, state, limit, site, answers } = &wanted;
+        assert_eq!((&**client, &**state, &**limit), ("[::1]", "TIME_WAIT", ""));
+        assert_eq!((&**site, &**answers), ("a b%", "% 4"));
+    }
+
+    #[test]
+    fn connections_are_told_apart_by_each_of_these() {
+        let (words, life) = crate::example::life();
+        let peer = "192.0.2.1:4242".parse().unwrap();
+        let name = life.begin(10, peer);
+        life.answer(&crate::example::answered(name, "/a", 404));
+        let words = crate::example::look(words);
+        let stories = Stories::of(&control::lives::seen(&words, &words));
+        let socket = socket(State::CloseWait, None);
+        for (query, expect) in [
+            ("", true),
+            ("client=192.0.2.1", true),
+            ("client=192.0.2.2", false),
+            ("state=CLOSE_WAIT", true),
+            ("state=TIME_WAIT", false),
+            ("limit=server", true),
+            ("limit=client", false),
+            ("site=example", true),
+            ("site=other", false),
+            ("answers=failed", true),
+            ("answers=slow", false),
+            ("answers=failed&site=a.ex&state=CLOSE_WAIT&client=4242", true),
+            ("answers=failed&site=a.ex&state=ESTABLISHED", false),
+        ] {
+            assert_eq!(Wanted::of(Some(query)).has(&socket, &stories), expect, "{query}");
+        }
+    }
+}
