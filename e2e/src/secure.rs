@@ -300,6 +300,11 @@ impl SecureClient {
         Ok(())
     }
 
+    /// Where this end is.
+    pub fn port(&self) -> u16 {
+        self.stream.local_addr().unwrap().port()
+    }
+
     /// Whether a ticket was taken.
     pub fn is_resumed(&self) -> bool {
         self.tls.handshake_kind() == Some(HandshakeKind::Resumed)

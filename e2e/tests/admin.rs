@@ -76,8 +76,13 @@ fn each_request_is_seen_in_the_figures() {
     let under_way = || figures(addr)["gannet_requests_under_way{phase=\"serving\"}"];
     assert!(eventually(|| under_way() == 1.0));
     assert!(figures(addr)["gannet_open_connections{phase=\"serving\"}"] >= 1.0);
+    let of_route = || {
+        let labels = "{site=\"default\",route=\"/*\"}";
+        figures(addr)[&format!("gannet_site_requests_under_way{labels}")]
+    };
+    assert_eq!(of_route(), 1.0);
     slow.abort();
-    assert!(eventually(|| under_way() == 0.0));
+    assert!(eventually(|| under_way() == 0.0 && of_route() == 0.0));
     let all = figures(addr);
     let labels = |route: &str| format!("site=\"default\",route=\"{route}\"");
     let of =
@@ -96,7 +101,7 @@ fn each_request_is_seen_in_the_figures() {
     let queue = format!("gannet_accept_queue_max{{address=\"{}\"}}", server.addr());
     assert!(all[&queue] > 0.0 && all["gannet_loop_looks_total"] > 0.0);
     assert!(
-        all.iter().any(|(name, bytes)| name.starts_with("gannet_worker_memory") && *bytes > 1e6)
+        all.iter().any(|(name, bytes)| name.starts_with("gannet_worker_memory_bytes") && *bytes > 1e6)
     );
     let open = ask(addr, "/metrics", "Accept: application/openmetrics-text; version=1.0.0\r\n");
     assert!(open.text().ends_with("# EOF\n"));
@@ -223,6 +228,20 @@ fn nobody_looks_who_should_not() {
             "any.example",
             "Authorization: Bearer other\r\n",
             401,
+        ),
+        // As a browser sends it: of `me:` and the token.
+        (
+            "{ address = \"127.0.0.1:0\", token = \"TOKEN\" }",
+            "any.example",
+            "Authorization: Basic bWU6Y2Fycm90cyBhbmQgMjcgdW1icmVsbGFz\r\n",
+            200,
+        ),
+        // It sends it for a page of another site as well.
+        (
+            "{ address = \"127.0.0.1:0\", token = \"TOKEN\" }",
+            "any.example",
+            "Authorization: Bearer TOKEN\r\nSec-Fetch-Site: cross-site\r\n",
+            403,
         ),
     ] {
         let place = Place::new(&admin_at.replace("TOKEN", token));
@@ -352,7 +371,7 @@ fn a_person_sees_it_move() {
         while browser.run(&format!("return {load}")) != true {
             client.get("/digits.txt").unwrap();
         }
-        browser.wait_until("document.querySelectorAll('#charts canvas').length === 6");
+        browser.wait_until("document.querySelectorAll('#charts canvas').length === 8");
         browser.wait_until("document.querySelector('#sites tbody td')?.textContent === 'default'");
         let fits =
             "return document.documentElement.scrollWidth <= document.documentElement.clientWidth";

@@ -3,13 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
 use e2e::{
-    Application, Client, Ending, Launch, Server, Site, application, eventually,
+    Application, Client, Ending, Launch, Link, Server, Site, application, eventually,
+    link::run,
     look::{admin, connection, json},
 };
-use rustix::process::geteuid;
 use std::{
     fs,
-    process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
 };
 
@@ -30,12 +29,6 @@ fn serve(host: &str, more: &str) -> (Server, Site, tempfile::TempDir) {
 
 fn peer(client: &Client) -> String {
     format!("127.0.0.1:{}", client.port())
-}
-
-fn run(line: &str) -> String {
-    let output = Command::new("sh").args(["-ec", line]).output().unwrap();
-    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]
@@ -97,6 +90,47 @@ fn a_request_is_told_step_by_step_by_its_id() {
     server.stop();
 }
 
+/// The kernel has them wait there until they say something, for a second or so.
+#[test]
+fn who_has_connected_and_said_nothing_is_seen_as_ss_does() {
+    let (server, _site, _folder) = serve("127.0.0.1", "");
+    let addr = admin(&server);
+    let port = server.addr().port();
+    let told = || {
+        let states = json(addr, "/sockets")["states"].as_array().unwrap().clone();
+        let found = states.iter().filter(|one| one["state"] == "SYN_RECV");
+        found.map(|one| one["count"].as_u64().unwrap()).sum::<u64>()
+    };
+    let seen = || run(&format!("ss -Htan state syn-recv 'sport = :{port}'")).lines().count() as u64;
+    let mut found = (0, 0);
+    let is_seen = || {
+        let _silent = [(); 3].map(|()| Client::connect(server.addr()));
+        found = (told(), seen());
+        found.0 >= 3 && found.0 == found.1
+    };
+    assert!(eventually(is_seen), "{found:?}");
+    server.stop();
+}
+
+/// What was promised to be there and is not, though nobody looked and it had begun in time.
+#[test]
+fn an_answer_that_is_cut_off_is_put_down_though_nobody_looks() {
+    let (server, _site, _folder) = serve("127.0.0.1", "");
+    let addr = admin(&server);
+    let mut client = Client::connect_narrow(server.addr());
+    client.send("GET /huge.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    client.take(13).unwrap();
+    client.abort();
+    server.wait_for(|line| line["reason"] == "cut off");
+    let all = json(addr, "/requests");
+    let trouble = &all["troubles"][0];
+    assert_eq!(
+        (&trouble["path"], &trouble["reason"], &trouble["status"]),
+        (&"/huge.bin".into(), &"cut off".into(), &200.into())
+    );
+    server.stop();
+}
+
 #[test]
 fn who_says_goodbye_first_is_known() {
     let (server, _site, _folder) = serve("127.0.0.1", "");
@@ -118,6 +152,22 @@ fn who_says_goodbye_first_is_known() {
     let by_server = peer(&client);
     drop(client);
     assert!(eventually(|| first(&by_server).as_deref() == Some("this server's FIN went first")));
+    // One that goes, and one that cuts off what it gets: the kernel forgets them at once.
+    let mut client = Client::connect(server.addr());
+    client.get("/digits.txt").unwrap();
+    let by_client = peer(&client);
+    client.shut().unwrap();
+    assert_eq!(client.ending().unwrap(), Ending::Closed);
+    drop(client);
+    assert!(eventually(|| first(&by_client).as_deref() == Some("the client's FIN came first")));
+    assert_eq!(connection(addr, &by_client)["state"], "CLOSED");
+    let mut client = Client::connect_narrow(server.addr());
+    client.send("GET /huge.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    client.take(13).unwrap();
+    let cut = peer(&client);
+    client.abort();
+    let is_cut = || first(&cut).is_some_and(|words| words.starts_with("it was cut off: by a RST"));
+    assert!(eventually(is_cut), "{:?}", first(&cut));
     // TIME_WAIT is counted as `ss` counts it.
     let count = || {
         let states = json(addr, "/sockets")["states"].as_array().unwrap().clone();
@@ -131,58 +181,13 @@ fn who_says_goodbye_first_is_known() {
     server.stop();
 }
 
-/// A network of this machine that another one is thrown behind: a namespace, and a link to it that
-/// lets two megabits pass each second.
-struct Link(&'static str);
-
-impl Link {
-    const HOST: &str = "10.231.7.1";
-
-    fn new() -> Self {
-        let link = Self("gannet-e2e");
-        link.remove();
-        let Self(name) = link;
-        run(&format!(
-            "ip netns add {name}
-             ip link add gannet-e2e0 type veth peer name gannet-e2e1 netns {name}
-             ip addr add {host}/24 dev gannet-e2e0
-             ip link set gannet-e2e0 up
-             ip -n {name} addr add 10.231.7.2/24 dev gannet-e2e1
-             ip -n {name} link set gannet-e2e1 up
-             tc qdisc add dev gannet-e2e0 root tbf rate 2mbit burst 16kb latency 100ms",
-            host = Self::HOST
-        ));
-        link
-    }
-
-    fn remove(&self) {
-        let line = format!("ip link del gannet-e2e0; ip netns del {}", self.0);
-        let _ = Command::new("sh").args(["-c", &line]).stderr(Stdio::null()).status();
-    }
-
-    /// Fetches something behind the link.
-    fn fetch(&self, url: &str) -> Child {
-        let words = ["netns", "exec", self.0, "curl", "-s", "-o", "/dev/null", url];
-        Command::new("ip").args(words).spawn().unwrap()
-    }
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.remove();
-    }
-}
-
 #[test]
 fn a_narrow_link_is_what_limits_who_is_behind_it() {
     // Only root makes networks.
-    if !geteuid().is_root() {
-        return;
-    }
-    let link = Link::new();
-    let (server, _site, _folder) = serve(Link::HOST, "");
+    let Some(link) = Link::new(7) else { return };
+    let (server, _site, _folder) = serve(&link.host(), "");
     let addr = admin(&server);
-    let mut fetch = link.fetch(&format!("http://{}/huge.bin", server.addr()));
+    let mut fetch = link.fetch(&[&format!("http://{}/huge.bin", server.addr())]);
     let verdict = || {
         let all = json(addr, "/sockets")["sockets"].as_array().unwrap().clone();
         let one = all.into_iter().find(|one| one["state"] == "ESTABLISHED")?;

@@ -1,0 +1,348 @@
+//! What is counted moves at `/metrics` when it happens, each by itself.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
+
+use e2e::{
+    Client, Launch, Server, Site, eventually,
+    frames::{self, OPENING},
+    look::{admin, connection, figures},
+    secure_place::{SecurePlace, openssl},
+};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, getsockname, listen};
+use std::{
+    fs,
+    net::{IpAddr, SocketAddr},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// A server with one loop that is looked at, with these further lines of it and of its site.
+fn launch(site: &Site, server: &str, lines: &str) -> Launch {
+    let listen = if server.contains("listen") { "" } else { "listen = '127.0.0.1:0'\n" };
+    Launch::run(&format!(
+        "[server]\n{listen}log = 'json'\nthreads = 1\nadmin = '127.0.0.1:0'\n{server}\n\
+         [site.default]\nroot = {:?}\n{lines}\n",
+        site.root_text()
+    ))
+}
+
+/// The address number `at` of those that clients come in by.
+fn listens(server: &Server, at: usize) -> SocketAddr {
+    let start = server.wait_for(|line| line["event"] == "start");
+    start["listens"][at].as_str().unwrap().parse().unwrap()
+}
+
+fn total(addr: SocketAddr, name: &str) -> f64 {
+    figures(addr)[&format!("gannet_{name}_total")]
+}
+
+/// Checks that the counters come to be so much.
+fn check(addr: SocketAddr, expect: &[(&str, f64)]) {
+    let found =
+        || -> Vec<_> { expect.iter().map(|(name, _)| (*name, total(addr, name))).collect() };
+    assert!(eventually(|| found() == expect), "{:?}, not {expect:?}", found());
+}
+
+fn seconds_from_now(time: f64) -> f64 {
+    time - SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
+}
+
+#[test]
+fn whoever_is_refused_limited_or_shut_out() {
+    let (site, folder) = (Site::new(), e2e::folder());
+    let page = folder.path().join("404.html.j2");
+    fs::write(&page, "{% for n in range(path|length * 400) %}{{ n }},{% endfor %}").unwrap();
+    let lines = format!(
+        "error-pages = {{ 404 = {page:?} }}\n\
+         route.'/few' = {{ limit = '1/h', respond = 'few' }}\n\
+         route.'/trial' = {{ limit = {{ rate = '1/h', dry-run = true }}, respond = 'trial' }}"
+    );
+    let listen = "listen = ['127.0.0.1:0', { address = '127.0.0.1:0', proxy-protocol = true }]";
+    let server = launch(&site, listen, &lines).start();
+    let addr = admin(&server);
+    let names = ["refused", "limited", "limited_on_trial", "shut_out", "templates_failed"];
+    check(addr, &names.map(|name| (name, 0.0)));
+    let get = |target: &str| Client::connect(server.addr()).get(target).unwrap().status;
+    let mut client = Client::connect(server.addr());
+    client.send("GET / HTTP/1.1\r\n\r\n").unwrap();
+    assert_eq!(client.response().unwrap().status, 400);
+    check(addr, &[("refused", 1.0)]);
+    assert_eq!([(); 3].map(|()| get("/few")), [200, 429, 429]);
+    assert_eq!([(); 2].map(|()| get("/trial")), [200; 2]);
+    assert_eq!(get(&format!("/{}", "x".repeat(2_000))), 404);
+    let mut stranger = Client::connect(listens(&server, 1));
+    stranger.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    assert!(stranger.drain().unwrap().0.is_empty());
+    check(addr, &names.into_iter().zip([1.0, 2.0, 1.0, 1.0, 1.0]).collect::<Vec<_>>());
+    server.stop();
+}
+
+#[test]
+fn whoever_finds_no_room() {
+    let site = Site::new();
+    let server = launch(&site, "limits.connections-max = 2", "").start();
+    let addr = admin(&server);
+    let busy = [(); 2].map(|()| Client::download(server.addr(), "/huge.bin"));
+    assert!(eventually(|| figures(addr)["gannet_requests_under_way{phase=\"serving\"}"] == 2.0));
+    check(addr, &[("turned_away", 0.0)]);
+    assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 503);
+    check(addr, &[("turned_away", 1.0), ("evicted", 0.0)]);
+    drop(busy);
+    server.stop();
+    // The process that shows it has enough descriptors, too.
+    let server = launch(&site, "", "").after("ulimit -n 64").start();
+    let addr = admin(&server);
+    check(addr, &[("exhausted", 0.0)]);
+    let _busy: Vec<_> = (0..100)
+        .map(|_| {
+            let mut client = Client::connect(server.addr());
+            client.send("GET /huge.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+            client
+        })
+        .collect();
+    assert!(eventually(|| total(addr, "exhausted") > 0.0));
+    server.stop();
+}
+
+#[test]
+fn more_clients_than_there_is_room_for_in_their_table() {
+    let site = Site::new();
+    let lines = "trusted-proxies = ['127.0.0.1']\nlimits.clients-max = 1024";
+    let server = launch(&site, lines, "route.'/digits.txt'.limit = '1/h'").start();
+    let addr = admin(&server);
+    check(addr, &[("uncounted", 0.0)]);
+    let mut client = Client::connect(server.addr());
+    for start in (0..5_000_u16).step_by(100) {
+        let request = |number: u16| {
+            let [high, low] = number.to_be_bytes();
+            let from = IpAddr::from([198, 18, high, low]);
+            format!("GET /digits.txt HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {from}\r\n\r\n")
+        };
+        client.send((start..start + 100).map(request).collect::<String>()).unwrap();
+        (0..100).for_each(|_| assert_eq!(client.response().unwrap().status, 200));
+    }
+    assert!(total(addr, "uncounted") > 0.0);
+    server.stop();
+}
+
+#[test]
+fn faults_of_the_server_itself() {
+    let site = Site::new();
+    let server = launch(&site, "", "").env("GANNET_FAIL", "accept=panic:1").start();
+    let addr = admin(&server);
+    // The first one is let down, of those who look as well.
+    for addr in [server.addr(), addr] {
+        let _ = Client::connect(addr).get("/digits.txt");
+    }
+    check(addr, &[("panics", 1.0)]);
+    server.stop();
+}
+
+#[test]
+fn lines_that_the_log_does_not_take() {
+    let site = Site::new();
+    let server = launch(&site, "", "").with_unread_log().start();
+    let addr = admin(&server);
+    check(addr, &[("log_lines_dropped", 0.0)]);
+    let mut client = Client::connect(server.addr());
+    let line = format!("GET /digits.txt?{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(200));
+    assert!(eventually(|| {
+        client.send(line.repeat(100)).unwrap();
+        (0..100).for_each(|_| assert_eq!(client.response().unwrap().status, 200));
+        total(addr, "log_lines_dropped") > 0.0
+    }));
+    server.stop();
+}
+
+/// It is one count for the whole network that this machine is to the server.
+#[test]
+fn connections_that_are_never_accepted() {
+    let site = Site::new();
+    let server = launch(&site, "", "").start();
+    let addr = admin(&server);
+    let before = ["accept_overflows", "accept_drops"].map(|name| total(addr, name));
+    let flags = SocketFlags::NONBLOCK;
+    let socket =
+        || rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None).unwrap();
+    let full = socket();
+    bind(&full, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    listen(&full, 0).unwrap();
+    let there: SocketAddr = getsockname(&full).unwrap().try_into().unwrap();
+    let _clients = [(); 8].map(|()| {
+        let client = socket();
+        let _ = connect(&client, &there);
+        client
+    });
+    let has_moved = || {
+        let now = ["accept_overflows", "accept_drops"].map(|name| total(addr, name));
+        now[0] > before[0] && now[1] > before[1]
+    };
+    assert!(eventually(has_moved));
+    server.stop();
+}
+
+#[test]
+fn hands_that_are_shaken_or_not() {
+    let place = SecurePlace::new();
+    place.certificates.make("b", "ec", &["b.example"]);
+    let ca = place.certificates.path("b.pem");
+    let sites = place.of("a.example", "a", "")
+        + &place.of("b.example", "b", &format!(", client-ca = {ca:?}"));
+    let server = place.serve("threads = 1\nadmin = '127.0.0.1:0'", &sites);
+    let addr = admin(&server);
+    let ca = ca.to_str().unwrap();
+    let visitor = place.certificates.visitor(&["a"]);
+    for is_resumed in [false, true] {
+        let mut client = visitor.connect(server.addr(), "a.example");
+        assert_eq!(client.get("/digits.txt").unwrap().status, 200);
+        assert_eq!(client.is_resumed(), is_resumed);
+    }
+    check(addr, &[("handshakes", 2.0), ("handshakes_resumed", 1.0), ("handshakes_failed", 0.0)]);
+    for (at, (kind, words)) in [
+        ("handshakes_nameless", &["-servername", "nobody.example"][..]),
+        (
+            "handshakes_refused",
+            &["-servername", "a.example", "-verify_return_error", "-CAfile", ca],
+        ),
+        (
+            "handshakes_incompatible",
+            &["-servername", "a.example", "-tls1_2", "-cipher", "AES128-SHA"],
+        ),
+        ("handshakes_uncertified", &["-servername", "b.example"]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        openssl(server.addr(), words, "");
+        check(addr, &[(kind, 1.0), ("handshakes_failed", 1.0 + at as f64)]);
+    }
+    // When certificates end is told anew once another one is there.
+    let file = place.certificates.path("a.pem");
+    let end = || {
+        let name = format!("gannet_certificate_end_seconds{{file={file:?}}}");
+        seconds_from_now(figures(addr)[&name]) / 86_400.0
+    };
+    assert!((89.0..91.0).contains(&end()), "{}", end());
+    place.certificates.make_for(30, "c", "ec", &["a.example"]);
+    place.certificates.replace("c", "a");
+    assert!(eventually(|| (29.0..31.0).contains(&end())), "{}", end());
+    server.stop();
+}
+
+#[test]
+fn connections_are_told_apart_by_address_protocol_and_state() {
+    let place = SecurePlace::new();
+    let socket = place.folder.path().join("socket");
+    let text = format!(
+        "[server]\nlisten = ['127.0.0.1:0', {{ address = '127.0.0.1:0', http2 = true }}, \
+         {{ address = '127.0.0.1:0', tls = true }}, {:?}]\nlog = 'json'\nthreads = 1\n\
+         admin = '127.0.0.1:0'\n{}",
+        format!("unix:{}", socket.display()),
+        place.of("a.example", "a", ", redirect = false"),
+    );
+    fs::write(place.file(), text).unwrap();
+    let server = place.start();
+    let addr = admin(&server);
+    let at = |number| listens(&server, number);
+    let spoken = || {
+        let all = figures(addr);
+        ["http1", "http2"].map(|protocol| {
+            ["no", "yes"].map(|tls| {
+                let labels = format!("{{protocol=\"{protocol}\",tls=\"{tls}\"}}");
+                all[&format!("gannet_protocol_connections{labels}")]
+            })
+        })
+    };
+    let check =
+        |expect: [[f64; 2]; 2]| assert!(eventually(|| spoken() == expect), "{:?}", spoken());
+    check([[0.0; 2]; 2]);
+    let ask = |mut client: Client| {
+        client.send("GET /digits.txt HTTP/1.1\r\nHost: a.example\r\n\r\n").unwrap();
+        assert_eq!(client.response().unwrap().status, 200);
+        client
+    };
+    let plain = [ask(Client::connect(at(0))), ask(Client::connect_unix(&socket))];
+    check([[2.0, 0.0], [0.0; 2]]);
+    let mut many = Client::connect(at(1));
+    many.send([OPENING, &frames::get(1, "/digits.txt")].concat()).unwrap();
+    check([[2.0, 0.0], [1.0, 0.0]]);
+    let visitor = place.certificates.visitor(&["a"]);
+    let mut secure = visitor.connect(at(2), "a.example");
+    assert_eq!(secure.get("/digits.txt").unwrap().status, 200);
+    let mut both = visitor.choosing_http2().connect(at(2), "a.example");
+    both.send([OPENING, &frames::get(1, "/digits.txt")].concat()).unwrap();
+    frames::until(&mut both, frames::DATA).unwrap();
+    check([[2.0, 1.0], [1.0, 1.0]]);
+    let of = |name: &str, labels: &str| {
+        figures(addr).get(&format!("gannet_{name}{{{labels}}}")).copied()
+    };
+    let accepted = || {
+        let sockets = [0, 1, 2].map(|number| at(number).to_string());
+        let all = sockets.into_iter().chain([format!("unix:{}", socket.display())]);
+        all.map(|address| of("listener_connections_total", &format!("address=\"{address}\"")))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(accepted(), [1.0, 1.0, 2.0, 1.0].map(Some));
+    let state = |state: &str| of("sockets", &format!("state=\"{state}\"")).unwrap();
+    assert_eq!((state("ESTABLISHED"), state("LISTEN"), state("TIME_WAIT")), (4.0, 3.0, 0.0));
+    // A reload begins none of that anew.
+    place.tell(&["reload"]);
+    assert_eq!(accepted(), [1.0, 1.0, 2.0, 1.0].map(Some));
+    drop((plain, many, secure, both));
+    check([[0.0; 2]; 2]);
+    assert!(eventually(|| state("ESTABLISHED") == 0.0));
+    server.stop();
+}
+
+#[test]
+fn what_comes_before_a_request_is_told_of_its_connection() {
+    let place = SecurePlace::new();
+    let text = format!(
+        "[server]\nlisten = [{{ address = '127.0.0.1:0', tls = true }}, \
+         {{ address = '127.0.0.1:0', proxy-protocol = true }}]\nlog = 'json'\nthreads = 1\n\
+         admin = '127.0.0.1:0'\n{}",
+        place.of("a.example", "a", ", redirect = false"),
+    );
+    fs::write(place.file(), text).unwrap();
+    let server = place.start();
+    let addr = admin(&server);
+    let story = |port: u16| {
+        let told = connection(addr, &format!("127.0.0.1:{port}"));
+        let events = told["events"].as_array().cloned().unwrap_or_default();
+        events.iter().map(|event| event["what"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let visitor = place.certificates.visitor(&["a"]);
+    for how in ["in full", "with a ticket"] {
+        let mut client = visitor.connect(server.addr(), "a.example");
+        assert_eq!(client.get("/digits.txt").unwrap().status, 200);
+        let words = format!("hands shaken {how}: TLS 1.3, AES-");
+        let said = story(client.port());
+        assert!(said.iter().any(|what| what.starts_with(&words)), "{said:?}");
+    }
+    let mut client = Client::connect(listens(&server, 1));
+    client.send("PROXY TCP4 203.0.113.7 203.0.113.1 4242 80\r\n").unwrap();
+    client.send("GET /digits.txt HTTP/1.1\r\nHost: a.example\r\n\r\n").unwrap();
+    assert_eq!(client.response().unwrap().status, 200);
+    let said = story(client.port());
+    let words = "the balancer says that the client is 203.0.113.7";
+    assert!(said.iter().any(|what| what == words), "{said:?}");
+    server.stop();
+}
+
+/// Whoever adds a figure has a test see it move.
+#[test]
+fn each_figure_of_the_book_is_in_a_test() {
+    let workspace = e2e::binary::workspace();
+    let read = |name: &str| fs::read_to_string(workspace.join(name)).unwrap();
+    let tests = ["counters", "figures", "php_figures", "admin", "tls_certificates", "prometheus"];
+    let tests: String = tests.iter().map(|name| read(&format!("e2e/tests/{name}.rs"))).collect();
+    let book = read("docs/book/admin.md");
+    let names = book.lines().filter_map(|line| line.strip_prefix("| `gannet_"));
+    let names: Vec<_> = names.filter_map(|rest| rest.split('`').next()).collect();
+    assert!(names.len() > 40, "{names:?}");
+    for name in names {
+        let bare = name.strip_suffix("_total").unwrap_or(name);
+        // Those of pages that are kept are named by the rest of their names.
+        let own = bare.strip_prefix("micro_cache_").unwrap_or(bare);
+        assert!(tests.contains(own), "no test sees gannet_{name} move");
+    }
+}
