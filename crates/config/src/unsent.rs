@@ -1,9 +1,19 @@
 //! Names of files that are never sent, whatever a config says.
 
 use message::Path;
+use std::{os::unix::ffi::OsStrExt, path};
 
 /// Endings of names that hold program source; see [`is_source`].
 const SOURCE: [&[u8]; 6] = [b".php", b".phps", b".phpt", b".phtml", b".phar", b".pht"];
+
+/// Whether a file or folder is sent where all of the folder `root` is; both are without links.
+#[must_use]
+pub fn is_sent_from(root: &path::Path, real: &path::Path) -> bool {
+    real.strip_prefix(root).is_ok_and(|below| {
+        let path = [b"/", below.as_os_str().as_bytes()].concat();
+        Path::of_decoded(&path).is_ok_and(|path| !is_unsent(&path))
+    })
+}
 
 /// Whether nothing is sent at this path: some segment is a dotfile or PHP source. `/.well-known/`
 /// is public by its purpose (RFC 8615).
@@ -74,6 +84,17 @@ mod tests {
             assert!(is_unsent(&Path::parse(source).unwrap()), "{source}");
         }
         assert!(!is_unsent(&Path::parse("/php/x.html").unwrap()));
+    }
+
+    #[test]
+    fn what_lies_below_a_root_is_sent_unless_its_name_says_otherwise() {
+        let is_sent = |root: &str, real: &str| is_sent_from(root.as_ref(), real.as_ref());
+        for real in ["/srv", "/srv/a/b.pem", "/srv/.well-known/a"] {
+            assert!(is_sent("/srv", real), "{real}");
+        }
+        for real in ["/", "/srv2", "/srv/.a/b", "/srv/a.php", "/srv/a/.well-known"] {
+            assert!(!is_sent("/srv", real), "{real}");
+        }
     }
 
     #[test]

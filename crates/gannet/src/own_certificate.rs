@@ -4,8 +4,12 @@
 use crate::{greeting, keep::Keep, machine, trouble::Trouble};
 use base::private::is_private;
 use certs::{LEAF_SECONDS, Local};
-use config::plan::{Address, Pem};
+use config::{
+    plan::{Address, Pem},
+    unsent::is_sent_from,
+};
 use net::{clock, process};
+use std::path::Path;
 
 /// How long one is used after it was made, and how much earlier than that a clock may be: it may
 /// have been wrong then.
@@ -23,12 +27,14 @@ pub(crate) struct OwnCertificate {
 
 impl OwnCertificate {
     /// One for all private hosts that these addresses are known by, and what there is to say about
-    /// it. From here on this process has keys in memory, and leaves no core dump.
-    pub(crate) fn make(addresses: &[Address]) -> Result<(Self, String), Trouble> {
+    /// it. From here on this process has keys in memory, and leaves no core dump. Files are sent
+    /// from `root`, which may not be where the authority's key is kept.
+    pub(crate) fn make(addresses: &[Address], root: &Path) -> Result<(Self, String), Trouble> {
         let failed =
             |why: String| Trouble::new(1, format!("error: no certificate can be made: {why}"));
         process::keep_private().map_err(|error| failed(error.to_string()))?;
-        let keep = Keep::at(&machine::keep_folder());
+        let folder = machine::keep_folder();
+        let keep = Keep::at(&folder);
         let hosts = addresses.iter().filter_map(Address::tcp);
         let hosts = hosts.flat_map(|address| greeting::hosts(address.ip()));
         let mut hosts: Vec<Box<str>> = hosts.map(Into::into).collect();
@@ -38,6 +44,7 @@ impl OwnCertificate {
         hosts.dedup();
         let made = clock::wall().seconds;
         let (local, trouble) = keep.local(made).map_err(failed)?;
+        refuse_sent(&folder, root)?;
         let text = sign(&local, &hosts, made).map_err(failed)?;
         let words = match trouble {
             None => "browsers trust it after `gannet trust`".to_owned(),
@@ -61,6 +68,17 @@ impl OwnCertificate {
         self.made = now;
         Some(self.pem())
     }
+}
+
+/// Refuses to send files from where the key of the local authority is kept.
+fn refuse_sent(folder: &Path, root: &Path) -> Result<(), Trouble> {
+    // Where there is none, nothing is kept.
+    let Ok(folder) = folder.canonicalize() else { return Ok(()) };
+    if !is_sent_from(root, &folder) {
+        return Ok(());
+    }
+    let why = format!("{}, where private keys are kept, would be sent", folder.display());
+    Err(Trouble::new(2, format!("error: {why}: serve another folder, or leave out `--tls`")))
 }
 
 fn sign(local: &Local, hosts: &[Box<str>], now: i64) -> Result<String, String> {

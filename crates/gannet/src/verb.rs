@@ -43,7 +43,7 @@ pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
     let live = live.flatten();
     asked.live = live.is_some();
     let (found, fpm) = run_php(&mut asked);
-    let own = arguments.tls.then(|| OwnCertificate::make(&addresses)).transpose()?;
+    let own = arguments.tls.then(|| OwnCertificate::make(&addresses, &asked.root)).transpose()?;
     let (own, tls_words) = own.unzip();
     asked.tls = own.as_ref().map(OwnCertificate::pem);
     let greeting = Greeting {

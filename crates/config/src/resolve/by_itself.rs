@@ -24,6 +24,9 @@ pub(crate) struct Who<'w> {
     pub(crate) listeners: Option<&'w [usize]>,
 }
 
+/// The folder of those that authorities issue, in the one of all that is kept.
+pub(crate) const SITES: &str = "sites";
+
 /// What a site for all other hosts is called by those who come from this machine.
 const LOCAL_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
@@ -71,9 +74,10 @@ pub(crate) fn certificate(
     };
     let name = file_of(hosts.first().map_or("", |host| host));
     let (below, issuer) = match is_auto {
-        true => ("sites", Issuer::Authority(hosts)),
+        true => (SITES, Issuer::Authority(hosts)),
         false => ("local", Issuer::Local(hosts)),
     };
+    context.keeps.get_or_insert(span);
     let path = context.issuing.folder.join(below).join(name);
     let wanted = Wanted { path: &path, folder: &context.issuing.folder, issuer: &issuer };
     let bytes = match context.world.certificate(&wanted) {

@@ -58,12 +58,16 @@ pub(crate) struct Context<'c> {
     pub(crate) passwords: HashMap<Span, Option<Password>>,
     /// The roots, and where each is first named.
     pub(crate) served: HashMap<PathBuf, Span>,
+    /// The folders that links in those may lead into.
+    pub(crate) linked: HashMap<PathBuf, Span>,
     /// Files of passwords, and where each is named.
     pub(crate) own: Vec<Own>,
     /// The certificates so far; what came of each pair of files, so that each is read once; the
     /// authorities of clients; and where each site is typed.
     pub(crate) certificates: Vec<Certificate>,
     pub(crate) issuing: Issuing,
+    /// Where it is named where keys are kept that come by themselves, or for whom the first is.
+    pub(crate) keeps: Option<Span>,
     pub(crate) pairs: HashMap<tls::Paths, Option<usize>>,
     pub(crate) authorities: Vec<Authorities>,
     pub(crate) typed: Vec<tls::Typed>,
@@ -107,9 +111,11 @@ impl<'c> Context<'c> {
             said_of_pools: HashSet::default(),
             passwords: HashMap::default(),
             served: HashMap::default(),
+            linked: HashMap::default(),
             own: Vec::new(),
             certificates: Vec::new(),
             issuing: Issuing::default(),
+            keeps: None,
             pairs: HashMap::default(),
             authorities: Vec::new(),
             typed: Vec::new(),

@@ -24,6 +24,7 @@ const FILE_BYTES_MAX: u64 = 256 * 1024;
 /// What was typed, or holds where nothing was.
 pub(crate) fn resolve(words: Certificates, context: &mut Context<'_>) -> Issuing {
     let Certificates { folder, email, authority, proof, dns_program, dns_server } = words;
+    context.keeps = folder.as_ref().map(|word| word.span);
     let folder = match &folder {
         Some(word) => context.sources.path(word),
         None => context.world.keep(),

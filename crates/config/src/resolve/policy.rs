@@ -116,6 +116,7 @@ fn files(chain: &[&Policy], words: &Policy, key: &Key, context: &mut Context<'_>
     let links = last(chain, |words| words.links.as_ref()).map(listed).unwrap_or_default();
     let links = links.iter().map(|link| {
         let folder = context.folder("links", link);
+        context.linked.entry(folder.clone()).or_insert(link.span);
         if folder.starts_with(&root) {
             context.mistakes.push(
                 Mistake::new(link.span, "a link to this folder is followed anyway", "in the root")

@@ -43,7 +43,7 @@ pub(crate) const CERTIFICATES: Section<Certificates> = Section {
             name: "folder",
             doc: "The folder in which certificates, their keys and accounts are kept.",
             preset: Preset::Words("/var/lib/gannet, or the user's folder for such"),
-            example: r#""/srv/gannet/certificates""#,
+            example: r#""/var/lib/certificates""#,
             value: &At(Text, |words: &mut Certificates| &mut words.folder),
         },
         Setting {
