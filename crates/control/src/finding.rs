@@ -17,6 +17,8 @@ pub enum Finding {
     Unkept,
     /// The config that is served wants other walls around it than this one has: it ends.
     Anew,
+    /// The same, and the next one runs a program of the operator's, for which the environment is.
+    Program,
 }
 
 impl Note for Finding {
@@ -26,6 +28,7 @@ impl Note for Finding {
             Self::Proofs(number) => write(1, |out| out.number(*number)),
             Self::Unkept => write(2, |_| ()),
             Self::Anew => write(3, |_| ()),
+            Self::Program => write(4, |_| ()),
         }
     }
 
@@ -35,6 +38,7 @@ impl Note for Finding {
             1 => Some(Self::Proofs(from.number()?)),
             2 => Some(Self::Unkept),
             3 => Some(Self::Anew),
+            4 => Some(Self::Program),
             _ => None,
         })
     }
@@ -68,7 +72,7 @@ mod tests {
     #[test]
     fn findings_come_back_as_they_were() {
         let said = Finding::Said("a.example".to_owned());
-        check(&[said, Finding::Proofs(3), Finding::Unkept, Finding::Anew]);
+        check(&[said, Finding::Proofs(3), Finding::Unkept, Finding::Anew, Finding::Program]);
         let texts = vec![("a".to_owned(), vec![0xff]), ("b".to_owned(), Vec::new())];
         let bytes = pack(&texts);
         assert_eq!(unpack(&bytes), Some(texts));

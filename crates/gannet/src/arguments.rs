@@ -184,6 +184,8 @@ pub(crate) enum Role {
     Keeper,
     /// Has certificates issued
     Certs,
+    /// The same, by a program of the operator's
+    CertsProgram,
     /// Shows how the server is
     Admin,
     /// Sends spans to a collector

@@ -64,7 +64,8 @@ pub(crate) fn play(role: Role) -> Result<ExitCode, Trouble> {
         }
         Role::Worker => serve(&end).map_err(failed),
         Role::Keeper => keep(end).map_err(failed),
-        Role::Certs => certs::issue(end).map_err(failed),
+        Role::Certs => certs::issue(end, false).map_err(failed),
+        Role::CertsProgram => certs::issue(end, true).map_err(failed),
         Role::Admin => admin::show(&end).map_err(failed),
         Role::Spans => spans::send(&end).map_err(failed),
     }

@@ -17,9 +17,9 @@ pub fn host() -> String {
 }
 
 /// Has the process that `command` starts get those variables that are harmless, or, where it
-/// `reads_configs`, which may name any, all but those that are for this process alone.
-pub fn pass_on(command: &mut Command, reads_configs: bool) {
-    let all = env::vars_os().filter(|(name, _)| match reads_configs {
+/// `needs_all`, as configs may name any, all but those that are for this process alone.
+pub fn pass_on(command: &mut Command, needs_all: bool) {
+    let all = env::vars_os().filter(|(name, _)| match needs_all {
         true => !systemd::VARIABLES.iter().any(|own| name == own),
         false => is_harmless(name),
     });

@@ -35,6 +35,11 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(crate) const TRIAL: &str = "trial";
 pub(crate) const CHECK: &str = "check";
 
+/// The role of those who have certificates issued, and the one of those among them who run a
+/// program of the operator's for it, which the environment of the server may be meant for.
+pub(crate) const CERTS: &str = "certs";
+pub(crate) const CERTS_PROGRAM: &str = "certs-program";
+
 /// A program as it was when this process started, or opened it: a file that is replaced meanwhile
 /// is another program.
 #[derive(Debug)]
@@ -104,7 +109,7 @@ impl Program {
         net::failpoint::call()?;
         let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         let mut command = Command::new(path);
-        environment::pass_on(&mut command, matches!(role, TRIAL | CHECK));
+        environment::pass_on(&mut command, matches!(role, TRIAL | CHECK | CERTS_PROGRAM));
         command.arg0("gannet").args(["role", role]).stdin(Stdio::from(input));
         if role == TRIAL {
             // What it says may be anything, and no end to it.

@@ -122,12 +122,17 @@ struct Entry {
 }
 
 /// Serves as this process until the supervisor is gone, or a config wants other walls around it.
-pub(super) fn issue(end: OwnedFd) -> io::Result<ExitCode> {
+/// Where it `has_environment`, that is for a program of the operator's, and for nothing else.
+pub(super) fn issue(end: OwnedFd, has_environment: bool) -> io::Result<ExitCode> {
     process::set_name(c"gannet-certs");
     let end = Arc::new(end);
     let Some(message) = channel::receive(end.as_fd(), true)? else { return Ok(ExitCode::SUCCESS) };
     let served = served(&message).ok_or(io::ErrorKind::InvalidData)?;
     let walls = walls::around_issuing(&served.plan.issuing);
+    if walls.is_none() != has_environment {
+        channel::send(end.as_fd(), &anew(walls.as_ref()).encode(), &[], true)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     ground::enter(walls.as_ref())?;
     let ground = Ground::of(&served.plan.issuing);
     Keep::at(&served.plan.issuing.folder).sweep(clock::wall().seconds);
@@ -150,6 +155,11 @@ pub(super) fn issue(end: OwnedFd) -> io::Result<ExitCode> {
     agenda.take(served);
     agenda.live(&happenings);
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is said where these walls are wanted around another process.
+fn anew(walls: Option<&Confinement>) -> Finding {
+    if walls.is_some() { Finding::Anew } else { Finding::Program }
 }
 
 /// What the supervisor says is served.
@@ -216,8 +226,9 @@ impl Agenda {
             self.look(clock::wall().seconds);
             match happenings.recv_timeout(SLEEP) {
                 Ok(Happening::Config(served)) => {
-                    if walls::around_issuing(&served.plan.issuing) != self.walls {
-                        return self.say(&Finding::Anew, None);
+                    let walls = walls::around_issuing(&served.plan.issuing);
+                    if walls != self.walls {
+                        return self.say(&anew(walls.as_ref()), None);
                     }
                     self.take(*served);
                     // Whoever says so has mended what was wrong, maybe.

@@ -3,7 +3,7 @@
 
 use super::{Happening, Shell, Source, not_started};
 use crate::{
-    child::{Child, Heard},
+    child::{CERTS, CERTS_PROGRAM, Child, Heard},
     machine::{Note, WorkerId},
 };
 use control::{
@@ -29,6 +29,8 @@ const PAUSE_MOST: Duration = Duration::from_secs(600);
 #[derive(Default)]
 pub(super) struct Issuing {
     child: Option<Child>,
+    /// Whether it runs a program of the operator's.
+    has_program: bool,
     /// Which process it is, and which config it knows of.
     number: u64,
     told: Option<Rc<Source>>,
@@ -70,7 +72,8 @@ impl Shell<'_> {
             self.issuing.number += 1;
             let (number, happenings) = (self.issuing.number, self.happenings.clone());
             let hear = move |heard| drop(happenings.send(Happening::Finding(number, heard)));
-            match Child::start(&self.program, "certs", hear) {
+            let role = if self.issuing.has_program { CERTS_PROGRAM } else { CERTS };
+            match Child::start(&self.program, role, hear) {
                 Ok(child) => (self.issuing.child, self.issuing.told) = (Some(child), None),
                 Err(error) => return self.lost_issuing(not_started(&error)),
             }
@@ -125,7 +128,8 @@ impl Shell<'_> {
                 self.issuing.unkept = along;
                 self.look_at_certificates();
             }
-            Some(Finding::Anew) => {
+            Some(finding @ (Finding::Anew | Finding::Program)) => {
+                self.issuing.has_program = finding == Finding::Program;
                 self.issuing.child.take().iter().for_each(Child::kill);
                 self.have_issued();
             }
