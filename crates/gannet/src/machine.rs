@@ -310,6 +310,9 @@ impl World for Machine {
     }
 }
 
+/// Where what comes by itself of certificates is kept of a user, below that user's folder.
+pub(crate) const KEEP_IN_HOME: &str = ".local/share/gannet";
+
 /// The folder in which what comes by itself of certificates is kept where the config names none.
 pub(crate) fn keep_folder() -> PathBuf {
     let own = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -320,7 +323,7 @@ pub(crate) fn keep_folder() -> PathBuf {
     match (process::user(), own("XDG_DATA_HOME"), own("HOME")) {
         (0, ..) | (_, None, None) => PathBuf::from("/var/lib/gannet"),
         (_, Some(data), _) => data.join("gannet"),
-        (_, None, Some(home)) => home.join(".local/share/gannet"),
+        (_, None, Some(home)) => home.join(KEEP_IN_HOME),
     }
 }
 

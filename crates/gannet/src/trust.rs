@@ -3,6 +3,8 @@
 
 use crate::{keep::Keep, machine, trouble::Trouble};
 use certs::Local;
+use config::plan::AUTHORITY_FILE;
+use net::{identity, process};
 use std::{
     env,
     fmt::Write as _,
@@ -37,9 +39,15 @@ pub(crate) struct Trust<'t> {
 
 /// Does it, and says where.
 pub(crate) fn trust(wish: &Trust<'_>) -> Result<ExitCode, Trouble> {
-    let folder = wish.folder.map_or_else(machine::keep_folder, Path::to_owned);
-    let keep = Keep::at(&folder);
     let failed = |why: String| Trouble::new(1, format!("error: {why}"));
+    // Whom root acts for, by `sudo`.
+    let user = env::var("SUDO_USER").ok().filter(|name| process::is_root() && name != "root");
+    let folder = match (wish.folder, &user) {
+        (Some(folder), _) => folder.to_owned(),
+        (None, Some(name)) if !wish.ends => folder_for(name).map_err(failed)?,
+        (None, _) => machine::keep_folder(),
+    };
+    let keep = Keep::at(&folder);
     let roots = match wish.ends {
         true => Vec::new(),
         false => {
@@ -59,6 +67,13 @@ pub(crate) fn trust(wish: &Trust<'_>) -> Result<ExitCode, Trouble> {
         }
     }
     let home = env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+    if let Some(name) = &user {
+        // What root writes there its owner could not change.
+        let verb = if wish.ends { "untrust" } else { "trust" };
+        let way_out = format!("`gannet {verb} --only-browsers`, without sudo");
+        troubles.push(format!("browsers of {name}: {way_out}"));
+    }
+    let home = home.filter(|_| user.is_none());
     for outcome in home.iter().flat_map(|home| in_browsers(home, &roots)) {
         match outcome {
             Ok(place) => done.push(place),
@@ -69,15 +84,33 @@ pub(crate) fn trust(wish: &Trust<'_>) -> Result<ExitCode, Trouble> {
         let why = troubles.join("; ");
         return Err(failed(if why.is_empty() { "there is no HOME".to_owned() } else { why }));
     }
-    net::stream::say(said(wish.ends, &roots, &done, &troubles).as_bytes());
+    let mut text = String::new();
+    for root in &roots {
+        let (name, folder) = (root.name(), folder.display());
+        let _ = writeln!(text, "{name} of {folder}, for private names and addresses only");
+    }
+    text.push_str(&said(wish.ends, &done, &troubles));
+    net::stream::say(text.as_bytes());
     Ok(ExitCode::SUCCESS)
 }
 
-fn said(ends: bool, roots: &[Local], done: &[String], troubles: &[String]) -> String {
+/// Where the authority is kept that signs for a user, or for the whole machine, where no folder is
+/// named. It has to be there: one that is made here would be trusted, and never sign.
+fn folder_for(name: &str) -> Result<PathBuf, String> {
+    let own = identity::home(name).map(|home| home.join(machine::KEEP_IN_HOME));
+    let all = || own.iter().cloned().chain([machine::keep_folder()]);
+    all().find(|folder| folder.join(AUTHORITY_FILE).exists()).ok_or_else(|| {
+        let places: Vec<_> = all().map(|folder| folder.display().to_string()).collect();
+        format!(
+            "there is no local authority yet in {}: it is made when a site is first served by it; \
+             where it is kept elsewhere, name that by `--folder`",
+            places.join(" or ")
+        )
+    })
+}
+
+fn said(ends: bool, done: &[String], troubles: &[String]) -> String {
     let mut text = String::new();
-    for root in roots {
-        let _ = writeln!(text, "{}, for private names and addresses only", root.name());
-    }
     let verb = if ends { "no longer trusted by" } else { "trusted by" };
     done.iter().for_each(|place| _ = writeln!(text, "  {verb} {place}"));
     troubles.iter().for_each(|why| _ = writeln!(text, "  not: {why}"));

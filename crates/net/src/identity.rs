@@ -9,7 +9,7 @@ use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, remove_capability_from_bounding_set,
     set_capabilities,
 };
-use std::{fmt, fs, io};
+use std::{fmt, fs, io, path::PathBuf};
 
 /// Where the users and the groups of this machine are written.
 const USERS: &str = "/etc/passwd";
@@ -43,6 +43,13 @@ pub enum IdentityError {
     Refused(&'static str, io::Error),
     /// Root, or some of its power, could be had back.
     Kept(&'static str),
+}
+
+/// The folder of the user of that name; `None` where no list knows of one.
+#[must_use]
+pub fn home(name: &str) -> Option<PathBuf> {
+    let users = fs::read_to_string(USERS).unwrap_or_default();
+    home_in(name, &users)
 }
 
 /// What the user of that number is called; the number where nobody says so.
@@ -181,6 +188,13 @@ fn find(name: &str, users: &str, groups: &str) -> Option<User> {
     Some(User { name: name.to_owned(), number, group, groups })
 }
 
+/// The folder of a user in the text of their list.
+fn home_in(name: &str, users: &str) -> Option<PathBuf> {
+    let mut lines = users.lines().map(|line| line.split(':'));
+    let mut parts = lines.find(|parts| parts.clone().next() == Some(name))?;
+    parts.nth(5).map(PathBuf::from).filter(|home| home.is_absolute())
+}
+
 /// The users in the text of their list: the name, the number and the group of each.
 fn listed(users: &str) -> impl Iterator<Item = (&str, u32, u32)> {
     users.lines().filter_map(|line| {
@@ -221,7 +235,7 @@ impl std::error::Error for IdentityError {}
 mod tests {
     use super::*;
     use crate::sys::child::{self, Ending};
-    use std::net::TcpListener;
+    use std::{net::TcpListener, path::Path};
 
     const USERS: &str = "root:x:0:0:root:/root:/bin/sh\nbroken\n\
                          www:x:33:34:www:/var/www:/bin/false\n1000:x:7:8::/:\n";
@@ -251,6 +265,15 @@ mod tests {
         assert!(unknown.contains("`no such user`") && unknown.contains("name one"), "{unknown}");
         assert_eq!((known(0).as_deref(), known(4_242_424)), (Some("root"), None));
         assert_eq!((&*group_name(0), &*group_name(4_242_424)), ("root", "4242424"));
+    }
+
+    #[test]
+    fn a_user_has_a_folder() {
+        for (name, expect) in
+            [("www", Some("/var/www")), ("1000", Some("/")), ("broken", None), ("x", None)]
+        {
+            assert_eq!(home_in(name, USERS).as_deref(), expect.map(Path::new), "{name}");
+        }
     }
 
     #[test]
