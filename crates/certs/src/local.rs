@@ -85,6 +85,12 @@ impl Local {
         self.facts.until
     }
 
+    /// Whether it holds by now, or did.
+    #[must_use]
+    pub fn has_begun(&self, now: i64) -> bool {
+        self.facts.from <= now
+    }
+
     /// Whether the next one should be there by now.
     #[must_use]
     pub fn is_ending(&self, now: i64) -> bool {

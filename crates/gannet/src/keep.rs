@@ -3,6 +3,7 @@
 //! ```text
 //!   authority.pem         the local authority: its key and its root
 //!   next-authority.pem    the one that takes its place, in the last year of its life
+//!   old-authority.pem     the one before
 //!   account.pem           the key by which authorities of the world are asked
 //!   accounts/HASH         what one of those calls it
 //!   accounts/HASH.pause   until when one of those wants to be left alone, and why
@@ -14,9 +15,11 @@
 //! A file is whole or not there, whenever this process is killed: it is written beside its place,
 //! brought to the disk, and moved there.
 
+mod authority;
+
 use base::stable;
-use certs::{Attempts, Key, Local, Object, Term};
-use config::plan::{AUTHORITY_FILE, Issuing, file_of};
+use certs::{Attempts, Key, Object, Term};
+use config::plan::{Issuing, file_of};
 use net::{process, stat::Room};
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -33,7 +36,6 @@ use std::{
 const FILE_MODE: u32 = 0o600;
 const FOLDER_MODE: u32 = 0o700;
 
-const NEXT_AUTHORITY: &str = "next-authority.pem";
 const ACCOUNT: &str = "account.pem";
 const ACCOUNTS: &str = "accounts";
 const ATTEMPTS: &str = "attempts";
@@ -50,8 +52,6 @@ const TURN_SECONDS: u64 = 15 * 60;
 /// it was killed.
 const BESIDE_SECONDS: i64 = 60 * 60;
 
-const NO_AUTHORITY: &str = "is no authority: put it back, or remove it and have another one made";
-
 /// The folder.
 #[derive(Clone, Debug)]
 pub(crate) struct Keep {
@@ -62,54 +62,6 @@ impl Keep {
     /// What is kept in `folder`, which need not be there yet.
     pub(crate) fn at(folder: &Path) -> Self {
         Self { folder: folder.to_owned() }
-    }
-
-    /// The local authority at that time, which is made where there is none yet. One that can be
-    /// made but not kept is used all the same, until this process ends: why it is not kept. The
-    /// same goes for one in the place of one that is there and cannot be read.
-    pub(crate) fn local(&self, now: i64) -> Result<(Local, Option<String>), String> {
-        let (own, next) = (self.path(AUTHORITY_FILE), self.path(NEXT_AUTHORITY));
-        let load = |path: &Path| Local::load(&fs::read(path).ok()?);
-        let current = match fs::read(&own) {
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => return Ok((made(now)?, Some(failed(&own, &error)))),
-            Ok(text) => match Local::load(&text) {
-                None => return Ok((made(now)?, Some(explain(&own, NO_AUTHORITY)))),
-                current => current,
-            },
-        };
-        if let Some(current) = current {
-            if !current.is_ending(now) {
-                return Ok((current, None));
-            }
-            if current.is_over(now)
-                && let Some(following) = load(&next)
-                && fs::rename(&next, &own).is_ok()
-            {
-                return Ok((following, None));
-            }
-            if load(&next).is_none() {
-                // Where it cannot be made or kept, the current one goes on.
-                let _ = made(now).map(|local| self.put_new(&next, &local.pem()));
-            }
-            return Ok((current, None));
-        }
-        let local = made(now)?;
-        match self.put_new(&own, &local.pem()) {
-            Ok(()) => Ok((local, None)),
-            // Another process was first.
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => match load(&own) {
-                Some(local) => Ok((local, None)),
-                None => Ok((local, Some(explain(&own, NO_AUTHORITY)))),
-            },
-            Err(error) => Ok((local, Some(failed(&own, &error)))),
-        }
-    }
-
-    /// The roots of the local authority that are there, with the names they are known by.
-    pub(crate) fn roots(&self) -> Vec<Local> {
-        let files = [AUTHORITY_FILE, NEXT_AUTHORITY].map(|name| fs::read(self.path(name)));
-        files.into_iter().flatten().filter_map(|text| Local::load(&text)).collect()
     }
 
     /// Why nothing can be kept, where the folder is not there or only read.
@@ -361,12 +313,6 @@ pub(crate) fn identity(path: &Path) -> Option<Identity> {
     Some((found.dev(), found.ino(), found.created().ok()))
 }
 
-fn made(now: i64) -> Result<Local, String> {
-    let year = base::Date::of(now).year;
-    let name = format!("gannet local authority {year} ({})", net::environment::host());
-    Local::make(&name, now).map_err(|error| error.to_string())
-}
-
 /// Brings the name of a file to the disk, too.
 fn settle(path: &Path) -> io::Result<()> {
     let parent = path.parent().ok_or(ErrorKind::InvalidInput)?;
@@ -396,51 +342,8 @@ fn advice(error: &io::Error) -> String {
 mod tests {
     use super::*;
     use config::plan::Authority;
-    use std::os::unix::fs::PermissionsExt;
 
     const NOW: i64 = 1_795_906_260;
-    const YEAR: i64 = 365 * 86_400;
-
-    #[test]
-    fn the_local_authority_stays_and_is_followed_by_another_in_good_time() {
-        let folder = tempfile::tempdir().unwrap();
-        let keep = Keep::at(&folder.path().join("below"));
-        let (first, trouble) = keep.local(NOW).unwrap();
-        assert_eq!(trouble, None);
-        let file = folder.path().join("below").join(AUTHORITY_FILE);
-        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, FILE_MODE);
-        let again = |now| keep.local(now).unwrap().0.root_pem();
-        assert_eq!(again(NOW + 8 * YEAR), first.root_pem());
-        assert_eq!(keep.roots().len(), 1);
-        let late = NOW + 10 * YEAR - YEAR / 2;
-        assert_eq!(again(late), first.root_pem(), "it signs on");
-        let roots: Vec<_> = keep.roots().iter().map(Local::root_pem).collect();
-        assert_eq!((roots.len(), &roots[0]), (2, &first.root_pem()), "the next can be trusted");
-        assert_eq!(again(NOW + 10 * YEAR), roots[1]);
-        assert_eq!(keep.roots().len(), 1);
-        let names: Vec<_> = fs::read_dir(file.parent().unwrap()).unwrap().collect();
-        assert_eq!(names.len(), 1, "nothing is left over: {names:?}");
-    }
-
-    #[test]
-    fn an_authority_that_cannot_be_read_is_not_replaced() {
-        let folder = tempfile::tempdir().unwrap();
-        let keep = Keep::at(folder.path());
-        let (first, _) = keep.local(NOW).unwrap();
-        let file = folder.path().join(AUTHORITY_FILE);
-        let text = fs::read(&file).unwrap();
-        fs::write(&file, &text[..text.len() / 2]).unwrap();
-        let (other, trouble) = keep.local(NOW).unwrap();
-        assert!(trouble.unwrap().ends_with(NO_AUTHORITY));
-        assert_ne!(other.root_pem(), first.root_pem());
-        fs::remove_file(&file).unwrap();
-        fs::create_dir(&file).unwrap();
-        assert!(keep.local(NOW).unwrap().1.unwrap().contains("authority.pem: "));
-        fs::remove_dir(&file).unwrap();
-        fs::write(&file, &text).unwrap();
-        let (again, trouble) = keep.local(NOW).unwrap();
-        assert_eq!((again.root_pem(), trouble), (first.root_pem(), None));
-    }
 
     /// O15 of the threats.
     #[test]
