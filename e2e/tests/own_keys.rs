@@ -1,10 +1,20 @@
 //! The folder of certificates that come by themselves, and who is kept out of it: nobody is sent
-//! what is in it.
+//! what is in it, and who may not look there is told so.
 
 #![allow(clippy::unwrap_used, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Launch, issuing::Place};
-use std::{fs, os::unix::fs::symlink};
+use e2e::{
+    Launch,
+    authority::Manner,
+    eventually,
+    issuing::{Issuing, Place},
+};
+use rustix::fs::{FlockOperation, flock};
+use std::{
+    fs::{self, File, Permissions},
+    os::unix::fs::{PermissionsExt, symlink},
+    thread,
+};
 
 #[test]
 fn keys_that_come_by_themselves_are_sent_to_nobody() {
@@ -31,4 +41,31 @@ fn keys_that_come_by_themselves_are_sent_to_nobody() {
     let said = "below, where private keys are kept, would be sent: serve another folder";
     assert!(code == Some(2) && stderr.contains(said), "{stderr}");
     quick(".below").start().stop();
+}
+
+#[test]
+fn who_may_not_look_there_is_not_told_that_there_is_nothing() {
+    let place = Place::new();
+    place.set((0, 0), "authority = \"https://127.0.0.1:1/dir\"", &[("a.test", "\"auto\"")]);
+    fs::create_dir_all(place.path("kept/sites")).unwrap();
+    fs::write(place.path("errors.log"), "").unwrap();
+    fs::set_permissions(place.path("errors.log"), Permissions::from_mode(0o666)).unwrap();
+    let words = ["certs".to_owned(), place.config()];
+    let told = || {
+        let (code, said, stderr) = Launch::of(words.to_vec()).as_nobody().finish();
+        assert_eq!((code, &*stderr), (Some(0), ""));
+        said
+    };
+    let said = told();
+    assert!(said.contains("issued by nobody yet\n  asked for now, or as soon as "), "{said}");
+    fs::write(place.path("kept/sites/a.test.pem"), "").unwrap();
+    for (closed, mode) in [("kept/sites/a.test.pem", 0o600), ("kept", 0o700)] {
+        fs::set_permissions(place.path(closed), Permissions::from_mode(mode)).unwrap();
+        let said = told();
+        assert!(
+            said.contains("issued by unknown to this user\n  unknown to this user\n"),
+            "{said}"
+        );
+        assert!(said.contains("Permission denied (os error 13): ask as the user "), "{said}");
+    }
 }

@@ -254,6 +254,16 @@ pub(crate) fn object(path: &Path) -> Option<(Object, Vec<u8>)> {
     object.is_sound().then_some((object, text))
 }
 
+/// Why it is not known whether there is a certificate at `path`, where that is so.
+pub(crate) fn unreadable(path: &Path) -> Option<String> {
+    let error = File::open(path).err().filter(|error| {
+        // Where a folder is missing or is none, there is no certificate.
+        !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+    })?;
+    let way_out = "ask as the user that starts gannet, or as root";
+    Some(explain(path, &format!("{error}: {way_out}")))
+}
+
 /// The best of those that are kept for `hosts`, whose place is `path`: the one that is there, or
 /// where it is not for all of them, the one for most, which may be kept since another one of the
 /// hosts was first. `None` where none is for any.

@@ -40,6 +40,9 @@ pub(crate) fn missing(pem: &Pem, hosts: &[Box<str>]) -> Option<String> {
     })
 }
 
+/// What is said of what this user may not read.
+const UNKNOWN: &str = "unknown to this user";
+
 /// Shows all certificates of the config `file`.
 pub(crate) fn list(file: &Path, is_json: bool) -> Result<ExitCode, Trouble> {
     let plan = machine::load(file)?;
@@ -47,7 +50,13 @@ pub(crate) fn list(file: &Path, is_json: bool) -> Result<ExitCode, Trouble> {
     let row = |one: &Certificate| match &one.issuer {
         Issuer::Authority(hosts) => {
             let text = keep::best(&one.chain, hosts).map(|(_, text)| text).unwrap_or_default();
-            listing.row(one, &Pem { chain: text, key: Vec::new() })
+            let mut row = listing.row(one, &Pem { chain: text, key: Vec::new() });
+            if let Some(why) = keep::unreadable(&one.chain) {
+                // Whether it is there is not known either.
+                (row.issuer, row.next) = (UNKNOWN.to_owned(), UNKNOWN.to_owned());
+                row.error = Some(why);
+            }
+            row
         }
         Issuer::Files | Issuer::Local(_) => listing.row(one, &one.pem),
     };
@@ -130,7 +139,7 @@ impl Listing {
         let term = object.and_then(|object| keep::term(object, hosts, &self.issuing));
         let next = due(term.as_ref(), attempts, self.now, one.chance());
         match (next <= self.now, term) {
-            (true, _) => "asked for as soon as the server runs".to_owned(),
+            (true, _) => "asked for now, or as soon as the server runs".to_owned(),
             (false, None) => format!("asked for {}", date(next)),
             (false, Some(_)) => format!("renewed {}", date(next)),
         }
