@@ -386,6 +386,44 @@ fn certificates_that_are_over_or_not_yet_or_for_others_or_known_to_all() {
 }
 
 #[test]
+fn certificates_that_should_come_by_themselves_and_do_not() {
+    let (place, certificates) = (Place::new(), Certificates::new());
+    let (kept, listen) = (place.path("kept"), "{ address = \"127.0.0.1:0\", tls = true }");
+    let server = format!(
+        "listen = {listen}\ncertificates = {{ folder = {kept:?}, authority = \"https://127.0.0.1:1/\" }}"
+    );
+    let site = format!("{}\ntls = \"auto\"", SITE.replace("default", "\"a.test\""));
+    let check = |words| place.check(&server, &site, "true", "certificates", words);
+    fs::create_dir_all(format!("{kept}/sites")).unwrap();
+    fs::create_dir_all(format!("{kept}/attempts")).unwrap();
+    let (code, all) = place.examined(&server, &site, "true");
+    assert!(code == Some(0), "nothing has gone wrong yet: {all:?}");
+    let attempts = format!("{kept}/attempts/a.test");
+    fs::write(&attempts, "failures 3\nlast 7\nnext 8\nwhy it is closed\n").unwrap();
+    check(["failure 3 in a row: it is closed", "`gannet certs` says when"]);
+    fs::remove_file(&attempts).unwrap();
+    certificates.make_between(["-90 days", "-2 days"], "x", &["a.test"]);
+    let [key, chain] =
+        ["x.key", "x.pem"].map(|name| fs::read_to_string(certificates.path(name)).unwrap());
+    let head = "gannet certificate 1\nauthority https://127.0.0.1:1/\nissued 7\n";
+    let file = format!("{kept}/sites/a.test.pem");
+    fs::write(&file, format!("{head}{key}{chain}")).unwrap();
+    set_mode(&file, 0o600);
+    check(["it has expired on", "`gannet certs`"]);
+    certificates.make_between(["-2 days", "88 days"], "x", &["a.test"]);
+    let [key, chain] =
+        ["x.key", "x.pem"].map(|name| fs::read_to_string(certificates.path(name)).unwrap());
+    fs::write(&file, format!("{head}{key}{chain}")).unwrap();
+    set_mode(&kept, 0o775);
+    check(["others may write there (mode 0775)", "chmod go-w "]);
+    set_mode(&kept, 0o755);
+    if geteuid().is_root() {
+        chown(&kept, Some(NOBODY), Some(NOBODY)).unwrap();
+        check(["it is root's, and nobody, whose folder it is in, may not read it", "chown --ref"]);
+    }
+}
+
+#[test]
 fn applications_that_are_not_there_or_not_for_this_user() {
     let place = Place::new();
     let socket = place.path("fpm.sock");

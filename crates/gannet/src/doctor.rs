@@ -3,6 +3,7 @@
 
 mod files;
 mod folders;
+mod kept;
 mod network;
 mod processes;
 mod server;

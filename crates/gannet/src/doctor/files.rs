@@ -1,6 +1,6 @@
 //! Files beside those that are served: certificates, and what is written: logs and caches.
 
-use super::{Eyes, Finding, Look, folders};
+use super::{Eyes, Finding, Look, folders, kept};
 use crate::{greeting::counted, keep, listed};
 use config::{
     Plan,
@@ -52,6 +52,7 @@ pub(super) fn certificates(plan: &Plan, starter: &Eyes) -> Look {
         }
         findings.extend(open_key(about, &certificate.key, starter));
     }
+    findings.extend(kept::look(plan));
     let well = counted(plan.certificates.len(), "certificate", "certificates");
     Look { kind: "certificates", well, findings }
 }
