@@ -69,3 +69,24 @@ fn who_may_not_look_there_is_not_told_that_there_is_nothing() {
         assert!(said.contains("Permission denied (os error 13): ask as the user "), "{said}");
     }
 }
+
+/// Who waits for somebody else says so.
+#[test]
+fn a_revocation_waits_for_whoever_asks_for_another_one_and_says_so() {
+    let issuing = Issuing::new(Manner::default());
+    let server = issuing.serve("", &[("a.test", "\"auto\"")]);
+    assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.log());
+    let lock = File::open(issuing.place.path("kept/sites/a.test.lock")).unwrap();
+    flock(&lock, FlockOperation::LockExclusive).unwrap();
+    let words = ["certs", "--revoke", "a.test", &issuing.place.config()].map(str::to_owned);
+    let said = issuing.place.path("said");
+    let launch = Launch::of(words.to_vec()).after(&format!("exec 2> {}", said.display()));
+    let revoking = thread::spawn(|| launch.finish());
+    let is_said = || fs::read_to_string(&said).is_ok_and(|said| said.contains("waiting"));
+    assert!(eventually(is_said));
+    assert!(!revoking.is_finished());
+    drop(lock);
+    let (code, told, _) = revoking.join().unwrap();
+    assert!(code == Some(0) && told.starts_with("a.test: revoked"), "{told}");
+    server.stop();
+}

@@ -173,8 +173,13 @@ impl Keep {
     /// Waits until nobody else asks for the certificate that is kept at `path`; others wait as long
     /// as what is returned is there, though not for ever: who has stopped holds nobody up.
     pub(crate) fn turn(&self, path: &Path) -> io::Result<OwnedFd> {
+        self.turn_within(path, net::failpoint::number("turn", TURN_SECONDS))
+    }
+
+    /// The same within so many seconds.
+    pub(crate) fn turn_within(&self, path: &Path, seconds: u64) -> io::Result<OwnedFd> {
         folders(path.parent().unwrap_or(&self.folder))?;
-        let time = Duration::from_secs(net::failpoint::number("turn", TURN_SECONDS));
+        let time = Duration::from_secs(seconds);
         let lock = path.with_extension("lock");
         let turn = net::lock::take(&lock, time)?;
         give(&turn, &lock);

@@ -10,7 +10,16 @@ use crate::{
 use certs::{Hands, Object, Proof, Reply, Request};
 use config::plan::Issuer;
 use net::clock;
-use std::{path::Path, process::ExitCode, thread, time::Duration};
+use std::{
+    io::{self, ErrorKind, Write},
+    path::Path,
+    process::ExitCode,
+    thread,
+    time::Duration,
+};
+
+/// Seconds until it is said that somebody else is waited for.
+const PATIENCE_SECONDS: u64 = 2;
 
 /// Has the certificate of `host` taken back that is kept for the config `file`.
 pub(crate) fn revoke(file: &Path, host: &str) -> Result<ExitCode, Trouble> {
@@ -26,8 +35,14 @@ pub(crate) fn revoke(file: &Path, host: &str) -> Result<ExitCode, Trouble> {
         return Err(failed(format!("{why}: `gannet certs {shown}` shows who has one")));
     };
     let keep = Keep::at(&issuing.folder);
-    // Whoever asks for another one at this moment goes first.
-    let _turn = keep.turn(&wanted.chain);
+    // Whoever asks for another one at this moment goes first, but for no longer than others wait.
+    let _turn = keep.turn_within(&wanted.chain, PATIENCE_SECONDS).or_else(|error| {
+        if error.kind() != ErrorKind::TimedOut {
+            return Err(error);
+        }
+        let _ = writeln!(io::stderr(), "somebody asks for another one for {host} now: waiting");
+        keep.turn(&wanted.chain)
+    });
     let path = wanted.chain.display();
     let Some((object, _)) = keep::object(&wanted.chain) else {
         let why = format!("there is no certificate in {path} that this user can read");

@@ -58,6 +58,6 @@ fn sent(
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     let cause = format!("{}, {what}, lies where files are sent from", quote(&name));
     let mistake = Mistake::new(span, cause, format!("{} would be sent", real.display()));
-    let mistake = mistake.also(*sender, *label);
+    let mistake = mistake.also(*sender, label);
     Some(mistake.help("keep it outside of every root, or let its name begin with a dot"))
 }
