@@ -101,7 +101,8 @@ fn each_request_is_seen_in_the_figures() {
     let queue = format!("gannet_accept_queue_max{{address=\"{}\"}}", server.addr());
     assert!(all[&queue] > 0.0 && all["gannet_loop_looks_total"] > 0.0);
     assert!(
-        all.iter().any(|(name, bytes)| name.starts_with("gannet_worker_memory_bytes") && *bytes > 1e6)
+        all.iter()
+            .any(|(name, bytes)| name.starts_with("gannet_worker_memory_bytes") && *bytes > 1e6)
     );
     let open = ask(addr, "/metrics", "Accept: application/openmetrics-text; version=1.0.0\r\n");
     assert!(open.text().ends_with("# EOF\n"));

@@ -76,7 +76,7 @@ pub(crate) const CERTIFICATES: Section<Certificates> = Section {
         Setting {
             name: "dns-program",
             doc: "The program that sets (`set NAME TEXT`) and removes (`unset NAME TEXT`) records \
-                  TXT of DNS.",
+                  TXT of DNS, in the environment of the server.",
             preset: Preset::Words("none"),
             example: r#""/usr/local/bin/dns-record""#,
             value: &At(Text, |words: &mut Certificates| &mut words.dns_program),

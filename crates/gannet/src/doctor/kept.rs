@@ -60,10 +60,10 @@ pub(super) fn look(plan: &Plan) -> Vec<Finding> {
     findings
 }
 
-/// The first file in a folder that the owner of all of it may not read: as root made it there, maybe.
+/// The first file in a folder that the owner of all of it may not read: root made it, maybe.
 fn foreign(below: &Path, (folder, found): (&Path, &Metadata)) -> Option<Finding> {
-    let (user, groups) = (found.uid(), vec![found.gid()]);
-    let owner = Eyes { name: identity::name(user), user, groups };
+    let (user, group) = (found.uid(), found.gid());
+    let owner = Eyes { name: identity::name(user), user, group, groups: vec![group] };
     let paths = fs::read_dir(below).ok()?.flatten().map(|entry| entry.path());
     let mut files = paths.filter_map(|path| Some((fs::metadata(&path).ok()?, path)));
     let (file, path) =

@@ -1,5 +1,5 @@
-//! The local authority as it is kept: it stays the same one, is followed by another one in good time,
-//! and is never lost.
+//! The local authority as it is kept: it stays the same one, is followed by another one in good
+//! time, and is never lost.
 
 use super::{Keep, explain, failed, settle};
 use certs::Local;
