@@ -225,6 +225,12 @@ fn hands_that_are_shaken_or_not() {
     place.certificates.make_for(30, "c", "ec", &["a.example"]);
     place.certificates.replace("c", "a");
     assert!(eventually(|| (29.0..31.0).contains(&end())), "{}", end());
+    // And that one of them is near its end.
+    let is_warned = || figures(addr)[&format!("gannet_certificate_warning{{file={file:?}}}")];
+    assert_eq!(is_warned(), 0.0);
+    place.certificates.make_between(["-80 days", "2 days"], "d", &["a.example"]);
+    place.certificates.replace("d", "a");
+    assert!(eventually(|| is_warned() == 1.0));
     server.stop();
 }
 
@@ -333,7 +339,7 @@ fn what_comes_before_a_request_is_told_of_its_connection() {
 fn each_figure_of_the_book_is_in_a_test() {
     let workspace = e2e::binary::workspace();
     let read = |name: &str| fs::read_to_string(workspace.join(name)).unwrap();
-    let tests = ["counters", "figures", "php_figures", "admin", "tls_certificates", "prometheus"];
+    let tests = ["counters", "figures", "php_figures", "admin", "tls_certificates", "spans"];
     let tests: String = tests.iter().map(|name| read(&format!("e2e/tests/{name}.rs"))).collect();
     let book = read("docs/book/admin.md");
     let names = book.lines().filter_map(|line| line.strip_prefix("| `gannet_"));

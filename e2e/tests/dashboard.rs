@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
 use e2e::{
-    Client, Ending, Link, Server, Sites,
+    Client, Ending, Link, Server, Sites, eventually,
     frames::{self, OPENING},
     load::Over,
     look::admin,
@@ -18,6 +18,7 @@ use std::{
     os::unix::fs::{PermissionsExt, chown},
     sync::atomic::{AtomicBool, Ordering::Relaxed},
     thread,
+    time::Duration,
 };
 
 /// Two sites with a php-fpm of their own, at an address, at one with HTTP/2, and at that of a link.
@@ -47,16 +48,25 @@ fn request(target: &str, more: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: a.example\r\n{more}\r\n")
 }
 
+/// Rest of whoever asks, after each turn: of each loop the last 1,024 answers are known, and are to
+/// be for some seconds.
+const REST: Duration = Duration::from_millis(50);
+
 /// Asks on a kept connection, and on one after the other that the server closes, until it is over.
 fn ask(addr: SocketAddr, is_over: &AtomicBool) {
     let mut kept = Client::connect(addr);
     while !is_over.load(Relaxed) {
         kept.send(request("/style.css", "")).unwrap();
-        assert_eq!(kept.response().unwrap().status, 200);
+        let answer = kept.response().unwrap();
+        assert_eq!(answer.status, 200);
+        if answer.closes() {
+            kept = Client::connect(addr);
+        }
         let mut new = Client::connect(addr);
         new.send(request("/style.css", "Connection: close\r\n")).unwrap();
         assert_eq!(new.response().unwrap().status, 200);
         assert_eq!(new.ending().unwrap(), Ending::Closed);
+        thread::sleep(REST);
     }
 }
 
@@ -94,7 +104,7 @@ fn a_person_sees_what_is_so_while_much_is_asked() {
         connections_are_judged(&browser, (&place, &server), link.as_ref());
         connections_are_found(&browser, &server);
         streams_have_lanes(&browser, &server);
-        what_a_client_sends_is_one_word(&browser, &server);
+        what_a_client_sends_is_one_word(&browser, (&place, &server));
         reloads_are_seen(&browser, (&place, &server));
     });
     assert_eq!(browser.complaints(), [""; 0], "nothing goes wrong on the page");
@@ -155,8 +165,7 @@ fn connections_are_judged(
         let mut fetch = link.fetch(&["-H", "Host: a.example", &url]);
         see(
             browser,
-            "cells[0].textContent.startsWith('10.231.8.2:') && cells[3].textContent === 'network'
-             && Number.parseFloat(cells[11].textContent) > 300",
+            "cells[0].textContent.startsWith('10.231.8.2:') && cells[3].textContent === 'network'",
         );
         fetch.kill().unwrap();
         fetch.wait().unwrap();
@@ -166,14 +175,19 @@ fn connections_are_judged(
     assert_eq!(sleeping.response().unwrap().status, 200);
     see(browser, &is(sleeping.port(), "", "idle for"));
     fs::remove_file(go).unwrap();
-    browser.take_picture("admin-connections-load");
 }
 
 fn connections_are_found(browser: &Browser, server: &Server) {
-    let mut client = Client::connect(server.addr());
-    client.send(request("/style.css", "Range: bytes=999-\r\n")).unwrap();
-    assert_eq!(client.response().unwrap().status, 416);
-    let name = format!("127.0.0.1:{}", client.port());
+    let mut clients = [(); 2].map(|()| Client::connect(server.addr()));
+    let mut ask = || {
+        let all = [(200, ""), (416, "Range: bytes=999-\r\n")];
+        for (client, (status, fields)) in clients.iter_mut().zip(all) {
+            client.send(request("/style.css", fields)).unwrap();
+            assert_eq!(client.response().unwrap().status, status);
+        }
+        clients.each_ref().map(|client| format!("127.0.0.1:{}", client.port()))
+    };
+    let [sound, name] = ask();
     let is_it = format!("cells[0].textContent === '{name}' || cells.length === 1");
     browser.type_into("#client", &name);
     browser.wait_until(&format!(
@@ -183,14 +197,18 @@ fn connections_are_found(browser: &Browser, server: &Server) {
     choose(browser, "client", &name, &is_it);
     choose(browser, "of-state", "TIME_WAIT", "cells[2].textContent === 'TIME_WAIT'");
     choose(browser, "of-state", "ESTABLISHED", "cells[2].textContent === 'ESTABLISHED'");
-    // Of all that was asked, this is what has failed.
+    // Of all that was asked, this has failed; so has what was cut off before.
     let failed =
         "by('of-answers').value = 'failed'; by('of-site').value = 'a.exam'; lookAtSockets();";
     browser.run(failed);
-    browser.wait_until(&format!(
-        "[...document.querySelectorAll('#sockets tbody tr')].every(({{ cells }}) => {is_it})
-         && document.querySelector('#sockets tbody tr') !== null"
-    ));
+    let is_found = format!(
+        "return ((all) => all.includes('{name}') && !all.includes('{sound}'))(
+         [...document.querySelectorAll('#sockets button')].map((one) => one.textContent))"
+    );
+    assert!(eventually(|| {
+        ask();
+        browser.run(&is_found) == true
+    }));
     browser.run("by('of-answers').value = 'slow';");
     browser.wait_until(&format!(
         "![...document.querySelectorAll('#sockets button')].some((one) => one.textContent === '{name}')"
@@ -214,7 +232,8 @@ fn streams_have_lanes(browser: &Browser, server: &Server) {
     browser.wait_until(&format!(
         "document.querySelector('#sockets button')?.dataset.client === '{name}'"
     ));
-    browser.click("#sockets button");
+    // Rows are made anew each second, and this one may be by then.
+    browser.run("document.querySelector('#sockets button').click();");
     browser.wait_until(
         "[...document.querySelectorAll('#sockets .story svg text')]
          .map((one) => one.textContent).join() === '1,3'",
@@ -230,17 +249,21 @@ fn streams_have_lanes(browser: &Browser, server: &Server) {
 }
 
 /// Whoever copies the words to a terminal runs nothing of a client's.
-fn what_a_client_sends_is_one_word(browser: &Browser, server: &Server) {
+fn what_a_client_sends_is_one_word(browser: &Browser, (place, server): (&Sites, &Server)) {
     browser.type_into("body", "2");
     let mut client = Client::connect(server.addr());
-    client.send("`reboot` /'$(id)' HTTP/1.1\r\nHost: a.example\r\n\r\n").unwrap();
-    assert_eq!(client.response().unwrap().status, 501);
+    // It leaves before its program has an answer, which is a trouble.
+    let go = place.path("go");
+    let line = format!("`reboot` /'$(id)'?wait={} HTTP/1.1", go.display());
+    client.send(format!("{line}\r\nHost: a.example\r\n\r\n")).unwrap();
+    client.shut().unwrap();
     let words = "gannet explain 'http://a.example/%27$(id)%27' -X '`reboot`'";
     browser.wait_until(&format!(
         "[...document.querySelectorAll('#troubles code')]
          .some((one) => one.textContent === String.raw`{}`)",
         words.replace('`', "${'`'}")
     ));
+    fs::write(&go, "").unwrap();
 }
 
 fn reloads_are_seen(browser: &Browser, (place, server): (&Sites, &Server)) {

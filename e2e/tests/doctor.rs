@@ -457,6 +457,7 @@ fn applications_that_are_not_there_or_not_for_this_user() {
     let stuck = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
     bind(&stuck, &SocketAddrUnix::new(&socket).unwrap()).unwrap();
     listen(&stuck, 0).unwrap();
+    set_mode(&socket, 0o666);
     let _waiting = UnixStream::connect(&socket).unwrap();
     check(["its queue is full", "pm.max_children"]);
 }

@@ -94,8 +94,11 @@ fn the_next_authority_need_not_be_left_alone() {
     clock::set_ahead(issuer(&server), 400);
     assert!(eventually(|| noted("failures") == 2), "{}", issuing.place.log());
     assert_eq!(issuing.front().asked("/").len(), asked, "the first is left alone meanwhile");
+    let before = issuer(&server);
     issuing.place.set(issuing.ports, &words(&direct), &[("a.test", AUTO)]);
     issuing.place.order(&["reload"]);
+    // Another config has another process.
+    assert!(eventually(|| issuer(&server) != before));
     clock::set_ahead(issuer(&server), HOUR);
     assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.log());
     assert_eq!(issuing.front().asked("/").len(), asked);

@@ -383,7 +383,7 @@ mod tests {
         add(&two, "php-fpm9.x", "php-fpm8.10");
         add(&two, "php-fpm9", "php-fpm8.10");
         add(&two, "php-fpm811", "php-fpm811");
-        add(&two, "php-fpm-status", "php-fpm8.10");
+        add(&two, "php-fpm-status", "php-fpm811");
         assert_eq!(find(Some("8.2")).unwrap(), "php-fpm8.2");
         let why = find(Some("8.3")).unwrap_err();
         assert!(
