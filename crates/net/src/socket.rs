@@ -1,14 +1,12 @@
 //! What a connected socket can do beyond the standard library.
 
 use crate::sys;
-use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fd::BorrowedFd;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
-    AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketAddrUnix,
-    SocketFlags, SocketType, recv, sendmsg, shutdown, socket_with, sockopt,
+    RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, sendmsg, shutdown, sockopt,
 };
 use std::io::{self, IoSlice};
-use std::path::Path;
 use std::time::Duration;
 
 /// Takes what has come, as much as `room` holds; zero at the end.
@@ -21,19 +19,6 @@ use std::time::Duration;
 pub fn receive(socket: BorrowedFd<'_>, room: &mut [u8]) -> io::Result<usize> {
     let (_, count) = retry_on_intr(|| recv(socket, &mut *room, RecvFlags::empty()))?;
     Ok(count)
-}
-
-/// Connects to the socket at `path` without waiting.
-///
-/// # Errors
-///
-/// `WouldBlock` when the queue in front of it is full, else what is wrong with it.
-pub fn connect(path: &Path) -> io::Result<OwnedFd> {
-    let address = SocketAddrUnix::new(path)?;
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-    retry_on_intr(|| rustix::net::connect(&socket, &address))?;
-    Ok(socket)
 }
 
 /// Whether nothing has come that was not received, not even the end.

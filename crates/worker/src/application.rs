@@ -133,9 +133,9 @@ async fn converse(
 ) {
     let Question { php, variables, ends, has_content, is_head, is_safe, asked, .. } = question;
     let _shown = asked.show(core);
-    let may_be_kept = php.keep > 0 && is_safe && content.bytes == 0;
-    let variables = variables.complete(has_content.then_some(content.bytes), ends);
     let has_no_content = content.bytes == 0;
+    let may_be_kept = php.keep > 0 && is_safe && has_no_content;
+    let variables = variables.complete(has_content.then_some(content.bytes), ends);
     // By a connection that was used the end is held back (`talk.rs`).
     let words = |id| {
         let is_all = has_no_content && id == FIRST_ID;

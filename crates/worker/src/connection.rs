@@ -342,8 +342,7 @@ impl Connection {
             let mut slots = Slots::new();
             let unread = &input[turn.unread.clone()];
             // The request is large, and stays where it was written down.
-            let told = self.http.receive(unread, turn.tick.now, &mut slots);
-            let (used, event) = (told.0, &told.1);
+            let (used, ref event) = self.http.receive(unread, turn.tick.now, &mut slots);
             turn.unread.start += used;
             match event {
                 Event::Incomplete | Event::Closed => break,

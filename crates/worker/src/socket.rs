@@ -3,7 +3,7 @@
 
 use config::plan::Upstream;
 use fastcgi::Ends;
-use net::{listener::Listening, socket};
+use net::{listener::Listening, socket, unix};
 use std::{
     cell::OnceCell,
     io,
@@ -68,7 +68,9 @@ impl Socket {
     /// A connection to an application, and how much of `first` it has been sent.
     pub(crate) async fn connect(address: &Upstream, first: &[u8]) -> io::Result<(Self, usize)> {
         match address {
-            Upstream::Unix(path) => Self::of_application(socket::connect(path)?, address, first),
+            Upstream::Unix(path) => {
+                Self::of_application(unix::connect_at_once(path)?, address, first)
+            }
             Upstream::Tcp(address) => {
                 Ok((Stream::Tcp(TcpStream::connect(address).await?).into(), 0))
             }

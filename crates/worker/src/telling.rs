@@ -16,7 +16,10 @@ use control::{
 use message::{RequestId, Status, TraceContext};
 use net::diag::{Path, State};
 use otlp::Begun as Span;
-use std::{net::SocketAddr, os::fd::AsFd};
+use std::{
+    net::{IpAddr, SocketAddr},
+    os::fd::AsFd,
+};
 
 impl Core {
     /// Another connection has come: what it is called from now on.
@@ -105,21 +108,9 @@ impl Core {
                 self.life.finish(*begun, end.bytes, (record.first_us, end.us), reason);
             }
             Told::Later(later) if end.us >= SLOW_US || !reason.is_empty() => {
-                let On { connection, stream, began_us, is_secure } = later.on;
-                self.life.answer(&Answer {
-                    connection,
-                    stream,
-                    began_us,
-                    is_secure,
-                    status: end.status.0,
-                    bytes: end.bytes,
-                    first_us: record.first_us,
-                    whole_us: Some(end.us),
-                    client: later.client,
-                    asked: later.asked(),
-                    trace: later.trace,
-                    reason,
-                });
+                let who = (later.client, later.asked(), later.trace);
+                let times = (record.first_us, Some(end.us));
+                self.life.answer(&told(later.on, who, times, end));
             }
             Told::Later(_) | Told::Never => {}
         }
@@ -134,21 +125,7 @@ impl Core {
 
     #[cold]
     fn tell_answer(&self, on: On, about: About<'_>, times: (u64, Option<u64>), end: &End) -> Begun {
-        let On { connection, stream, began_us, is_secure } = on;
-        self.life.answer(&Answer {
-            connection,
-            stream,
-            began_us,
-            is_secure,
-            status: end.status.0,
-            bytes: end.bytes,
-            first_us: times.0,
-            whole_us: times.1,
-            client: about.client,
-            asked: about.asked(),
-            trace: about.trace(),
-            reason: end.reason.unwrap_or(""),
-        })
+        self.life.answer(&told(on, (about.client, about.asked(), about.trace()), times, end))
     }
 
     /// The span of an exchange whose answer begins, if somebody wants it.
@@ -201,6 +178,30 @@ impl Core {
             None => spans.close(),
         };
         self.count_many(Counter::SpansDropped, dropped);
+    }
+}
+
+/// What is told of an answer that has come that far: who asked for what in which trace, and how long
+/// its first and its last byte took.
+fn told<'a>(
+    On { connection, stream, began_us, is_secure }: On,
+    (client, asked, trace): (Option<IpAddr>, [&'a [u8]; 5], u128),
+    (first_us, whole_us): (u64, Option<u64>),
+    end: &End,
+) -> Answer<'a> {
+    Answer {
+        connection,
+        stream,
+        began_us,
+        is_secure,
+        status: end.status.0,
+        bytes: end.bytes,
+        first_us,
+        whole_us,
+        client,
+        asked,
+        trace,
+        reason: end.reason.unwrap_or(""),
     }
 }
 
