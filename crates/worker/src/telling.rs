@@ -181,8 +181,8 @@ impl Core {
     }
 }
 
-/// What is told of an answer that has come that far: who asked for what in which trace, and how long
-/// its first and its last byte took.
+/// What is told of an answer that has come that far: who asked for what in which trace, and how
+/// long its first and its last byte took.
 fn told<'a>(
     On { connection, stream, began_us, is_secure }: On,
     (client, asked, trace): (Option<IpAddr>, [&'a [u8]; 5], u128),
