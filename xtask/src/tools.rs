@@ -1,4 +1,4 @@
-//! What the tests need beside the toolchain: how it is found, and how it is installed.
+//! What the tests and the bench need beside the toolchain: how it is found, and how it is installed.
 
 use crate::command;
 use std::{
@@ -71,6 +71,22 @@ const DEBIAN: [Debian; 33] = [
     Debian { package: "wfuzz", file: "/usr/share/wfuzz/wordlist" },
 ];
 
+/// The packages of Debian that the bench needs: the peers, those that load them, those that measure,
+/// and what stands behind a server.
+const BENCH: [Debian; 11] = [
+    Debian { package: "nginx", file: "/usr/sbin/nginx" },
+    Debian { package: "lighttpd", file: "/usr/sbin/lighttpd" },
+    Debian { package: "lighttpd-mod-deflate", file: "/usr/lib/lighttpd/mod_deflate.so" },
+    Debian { package: "lighttpd-mod-openssl", file: "/usr/lib/lighttpd/mod_openssl.so" },
+    Debian { package: "h2o", file: "/usr/bin/h2o" },
+    Debian { package: "wrk", file: "/usr/bin/wrk" },
+    Debian { package: "nghttp2-client", file: "/usr/bin/h2load" },
+    Debian { package: "openssl", file: "/usr/bin/openssl" },
+    Debian { package: "valgrind", file: "/usr/bin/valgrind" },
+    Debian { package: "php-fpm", file: "/usr/share/doc/php-fpm" },
+    Debian { package: "pebble", file: "/usr/bin/pebble" },
+];
+
 /// The cargo-deny that we know to understand deny.toml; building it takes two to three minutes.
 const DENY: &str = "cargo-deny@0.20.2";
 
@@ -102,6 +118,14 @@ pub(crate) fn install(root: &Path) -> Result<(), String> {
     install_debian(root, &missing(&DEBIAN))?;
     PYTHON.iter().try_for_each(|(name, versions)| install_python(root, name, versions))?;
     install_verb(root, "deny", DENY)
+}
+
+/// Installs what the bench needs.
+///
+/// # Errors
+/// Names what is missing when it cannot be installed.
+pub(crate) fn install_bench(root: &Path) -> Result<(), String> {
+    install_debian(root, &missing(&BENCH))
 }
 
 /// Installs what only `--full` needs.

@@ -16,39 +16,6 @@ pub(super) const SERVER_CORE: usize = 0;
 /// The load and the bench itself run on this one.
 pub(super) const LOAD_CORE: usize = 1;
 
-/// Programs that are needed, each with its Debian package.
-const TOOLS: &[(&str, &str)] = &[
-    ("nginx", "nginx"),
-    ("lighttpd", "lighttpd"),
-    ("h2o", "h2o"),
-    ("wrk", "wrk"),
-    ("openssl", "openssl"),
-    ("h2load", "nghttp2-client"),
-    ("valgrind", "valgrind"),
-];
-/// Time that apt-get may take for the lists, and again for the packages.
-const INSTALL_SECONDS_MAX: &str = "600";
-
-/// Installs the Debian packages of the programs that are missing.
-pub(super) fn install_missing() -> Outcome<()> {
-    let missing: Vec<_> = TOOLS.iter().filter(|(program, _)| !is_installed(program)).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let packages: Vec<_> = missing.iter().map(|(_, package)| *package).collect();
-    let prefix: &[&str] = if rustix::process::geteuid().is_root() { &[] } else { &["sudo", "-n"] };
-    let install = [["install", "--yes", "--no-install-recommends"].as_slice(), &packages].concat();
-    for words in [["update"].as_slice(), &install] {
-        let mut command = Command::new("timeout");
-        command.arg(INSTALL_SECONDS_MAX).args(prefix).arg("apt-get").args(words);
-        if !command.env("DEBIAN_FRONTEND", "noninteractive").status()?.success() {
-            let packages = packages.join(" ");
-            return Err(format!("missing, and apt-get could not help; install: {packages}").into());
-        }
-    }
-    Ok(())
-}
-
 /// Builds with `cargo build --release` and `words`.
 pub(super) fn build(words: &[&str]) -> Outcome<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -130,12 +97,4 @@ impl fmt::Display for Machine {
 fn first_line(program: &str, words: &[&str]) -> Outcome<String> {
     let done = finish(Command::new(program).args(words).current_dir(root()))?;
     Ok(done.output.lines().next().unwrap_or_default().to_owned())
-}
-
-fn is_installed(program: &str) -> bool {
-    // Servers lie in sbin, which is not on everybody's path.
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
-        .any(|folder| folder.join(program).is_file())
 }

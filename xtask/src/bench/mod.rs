@@ -28,6 +28,7 @@ use std::error::Error;
 use std::fs;
 
 use cases::Case;
+use crate::tools;
 use machine::Machine;
 use runs::Bench;
 
@@ -47,7 +48,7 @@ const ROUNDS_MAX: usize = 100;
 /// the tables to `bench/results`. A missed target is a result, not an error.
 pub(crate) fn run(words: &[String]) -> Outcome<()> {
     let request = Request::parse(words)?;
-    machine::install_missing()?;
+    tools::install_bench(&machine::root())?;
     machine::build(&["--package", "gannet", "--package", "gannet-floor"])?;
     if request.cases.iter().any(|case| visitors::are_needed(case)) {
         machine::build(&["--package", "gannet-visitors"])?;

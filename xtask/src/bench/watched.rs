@@ -95,11 +95,15 @@ pub(super) fn run(
     let request = load::plain_request(stage.site)?;
     let mut server = Server::start(Peer::GannetShown, &stage, &request)?;
     let script = load::script(&SHOWN, None, content, "watched")?;
-    let crowd = load::crowd(connections, server.address, &request)?;
+    let mut crowd = load::crowd(connections, server.address, &request)?;
     let looks = [Look::Nothing, Look::Figures, Look::Connections];
     let mut spent: [Vec<f64>; 3] = Default::default();
     // The first round warms everybody.
     for round in 0..=rounds {
+        // Else they would have waited for longer than they may by the end.
+        for stream in &mut crowd {
+            load::exchange(stream, &request)?;
+        }
         for (look, spent) in looks.into_iter().zip(&mut spent) {
             let viewer = Viewer::start(look, server.address)?;
             let each = microseconds(&mut server, &script, round)?;
