@@ -7,7 +7,9 @@
     reason = "tests say what is wrong by panicking"
 )]
 
-use e2e::{Client, Ending, Launch, Server, Site, eventually, extent};
+use e2e::{
+    Client, Ending, Launch, Server, Site, eventually, extent, process::raise_descriptor_limit,
+};
 use std::{net::IpAddr, thread, time::Duration};
 
 fn get(client: &mut Client) -> u16 {
@@ -114,6 +116,50 @@ fn a_client_has_only_so_many_places() {
         assert!(eventually(has_room), "there is room again");
         server.stop();
     }
+}
+
+/// Row 42: that limit by default, which clients on this machine have as well.
+#[test]
+fn a_client_has_1024_places_by_default() {
+    raise_descriptor_limit();
+    let site = Site::new();
+    let server = Server::run(&site.config("threads = 2", ""));
+    let ask = |source: &str| {
+        let mut client = Client::connect_from(source.parse().unwrap(), server.addr());
+        let status = get(&mut client);
+        (client, status)
+    };
+    let clients: Vec<_> = (0..1024).map(|_| ask("127.0.0.1")).collect();
+    assert!(clients.iter().all(|(_, status)| *status == 200));
+    assert_eq!(ask("127.0.0.1").1, 503);
+    assert_eq!(ask("127.0.0.2").1, 200);
+    server.stop();
+}
+
+/// Row 42: by default ten thousand connections are served at once, and nobody else.
+#[test]
+fn there_are_10000_places_by_default() {
+    raise_descriptor_limit();
+    let site = Site::new();
+    let server = Server::run(&site.config("threads = 2", ""));
+    let connect =
+        |number: u8| Client::connect_from(IpAddr::from([127, 0, 0, number]), server.addr());
+    // All are at work, so none makes room.
+    let mut clients: Vec<_> = (0..10_000)
+        .map(|number| {
+            let mut client = connect(2 + (number % 10) as u8);
+            client.send("GET /digits.txt HTTP/1.1\r\nHost: localhost\r\n").unwrap();
+            client
+        })
+        .collect();
+    assert!(eventually(|| get(&mut connect(20)) == 503));
+    for client in &mut clients {
+        client.send("\r\n").unwrap();
+        assert_eq!(client.response().unwrap().status, 200);
+    }
+    // Now they wait, and whoever was there first makes room.
+    assert!(eventually(|| get(&mut connect(20)) == 200));
+    server.stop();
 }
 
 /// Row 42: who is turned away is told so, however much it has sent already or goes on to send.

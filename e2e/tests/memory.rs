@@ -78,6 +78,46 @@ fn idle_connections_of_http2_cost_little() {
     server.stop();
 }
 
+/// Who asks for listings of a large folder and takes none has a worker hold 64 MiB of names, and
+/// nobody gets another one until they are gone.
+#[test]
+fn listings_that_nobody_takes_have_a_bound() {
+    const NAMES: usize = 8000;
+    let site = Site::new();
+    for number in 0..NAMES {
+        site.write(&format!("names/{number:0200}"), b"");
+    }
+    let server = Server::run(&site.config("threads = 2", ""));
+    let ask = "GET /names/ HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let memory_kib = || server.workers()[0].memory_share_kib();
+    let before = memory_kib();
+    let status = |client: &mut Client| {
+        String::from_utf8_lossy(&client.take("HTTP/1.1 200".len()).unwrap()[9..]).into_owned()
+    };
+    let mut held = Vec::new();
+    loop {
+        let mut client = Client::connect_narrow(server.addr());
+        client.send(ask).unwrap();
+        match &*status(&mut client) {
+            "200" => held.push(client),
+            other => break assert_eq!(other, "503"),
+        }
+    }
+    // So many names are 64 MiB, with what else is known of each.
+    let (least, most) = (64 * 1024 * 1024 / (NAMES * 300), 64 * 1024 * 1024 / (NAMES * 200) + 1);
+    assert!((least..=most).contains(&held.len()), "{}", held.len());
+    let grown = (memory_kib() - before) / 1024;
+    assert!(grown <= 128, "{grown} MiB");
+    held.into_iter().for_each(Client::abort);
+    let is_free = || {
+        let mut client = Client::connect(server.addr());
+        client.send(ask).unwrap();
+        status(&mut client) == "200"
+    };
+    assert!(e2e::eventually(is_free), "there are listings again");
+    server.stop();
+}
+
 /// O2: thousands who are slow in different ways, and memory for no more than what they are
 /// documented to cost.
 #[test]

@@ -14,15 +14,14 @@ pub enum Verdict {
     Failed,
 }
 
-/// Turns a 200 to GET or HEAD into the 304 or 412 that the preconditions ask for. They speak of
-/// representations, so a response without a validator is none of their business.
+/// Turns a 200 to GET or HEAD into the 304 or 412 that the preconditions ask for. Content without a
+/// validator is there all the same, and is not the one that any `If-Match` means but `*`.
 #[inline]
 #[must_use]
 pub fn apply(request: &Request<'_>, mut response: Response) -> Response {
     let (etag, last_modified) = (response.get("etag"), response.get("last-modified"));
-    let is_concerned = matches!(request.method, Method::Get | Method::Head)
-        && response.status == Status::OK
-        && (etag.is_some() || last_modified.is_some());
+    let is_concerned =
+        matches!(request.method, Method::Get | Method::Head) && response.status == Status::OK;
     if !is_concerned {
         return response;
     }

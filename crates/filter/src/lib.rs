@@ -190,6 +190,24 @@ mod tests {
         check(Get, &[("if-range", "\"other\"")], ALL);
     }
 
+    /// RFC 9110 section 13.1.1: what has no tag is not what was meant by one.
+    #[test]
+    fn content_without_a_validator_is_there_and_is_nothing_that_was_named() {
+        for (precondition, expect) in [
+            (("if-match", "\"1\""), 412),
+            (("if-match", "*"), 200),
+            (("if-none-match", "\"1\""), 200),
+            (("if-none-match", "*"), 304),
+            (("if-unmodified-since", MODIFIED), 200),
+            (("if-modified-since", MODIFIED), 200),
+        ] {
+            let response =
+                Response { body: Body::Bytes(bytes("1")), ..Response::empty(Status::OK) };
+            let response = applied(Method::Get, &[precondition], response);
+            assert_eq!(response.status.0, expect, "{precondition:?}");
+        }
+    }
+
     #[test]
     fn weak_validators_do_not_carry_a_range() {
         for if_range in ["W/\"1\"", "\"1\"", MODIFIED] {

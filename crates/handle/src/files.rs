@@ -313,9 +313,11 @@ impl Visit<'_> {
         match loaded {
             Loaded::Page(page) => self.present(path, Entry::new(page, self.now, self.wall_seconds)),
             Loaded::Folder if !path.ends_with(b"/") => self.folder(path),
+            Loaded::Folder if self.folder.listing && self.cache.listed.is_full() => unavailable(),
             Loaded::Folder if self.folder.listing => {
                 let template = self.files.listing_template.clone();
-                self.wait(path, Task::Listing(View::of(self.exchange.request), template))
+                let (view, held) = (View::of(self.exchange.request), self.cache.listed.clone());
+                self.wait(path, Task::Listing(view, template, held))
             }
             Loaded::Folder | Loaded::Missing => self.missing(path),
             Loaded::Denied => status(Status::FORBIDDEN),

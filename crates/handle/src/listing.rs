@@ -16,6 +16,10 @@ use config::plan::{ListingEntry, ListingValues, RenderError, Template};
 use content::negotiation;
 use message::{Body, Broken, Request, Response, Shared, Source, Status, response::Line};
 use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     task::{Context, Poll},
     vec,
 };
@@ -29,6 +33,21 @@ pub const WHOLE_ENTRIES_MAX: usize = 100;
 
 /// Bytes at which a piece is sent off; it is longer by what its last row is over.
 pub const PIECE_BYTES: usize = 16 * 1024;
+
+/// Bytes of names that the listings of a process hold for clients which have not taken them; beyond
+/// that no other one is made.
+pub const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What the listings of a process hold.
+#[derive(Clone, Debug, Default)]
+pub struct Held(Arc<AtomicUsize>);
+
+/// What one listing holds, until it is dropped.
+#[derive(Debug)]
+struct Share {
+    held: Held,
+    bytes: usize,
+}
 
 /// How a listing is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +90,7 @@ pub struct Listing {
     /// The whole page, where a template of the site made it.
     page: Option<String>,
     /// What the entries took at first.
-    memory_bytes: usize,
+    share: Share,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,13 +104,19 @@ impl Listing {
     /// Sorts `entries`, some or all of the `found` ones in the folder at `path`, which is a
     /// normal form. Ten thousand take a few milliseconds: that is for the pool, not for a loop.
     #[must_use]
-    pub fn new(view: View, path: &[u8], mut entries: Vec<Entry>, found: usize) -> Self {
+    pub fn new(
+        view: View,
+        path: &[u8],
+        mut entries: Vec<Entry>,
+        found: usize,
+        held: &Held,
+    ) -> Self {
         view.order.sort(&mut entries);
         let found = found.max(entries.len());
         entries.truncate(ENTRIES_MAX);
         // They may stand where more was known of each.
         entries.shrink_to_fit();
-        let memory_bytes = entries.iter().map(Entry::name_bytes).sum::<usize>()
+        let bytes = entries.iter().map(Entry::name_bytes).sum::<usize>()
             + entries.capacity() * size_of::<Entry>();
         Self {
             view,
@@ -101,7 +126,7 @@ impl Listing {
             rows: entries.into_iter(),
             stage: Stage::Head,
             page: None,
-            memory_bytes,
+            share: held.share(bytes),
         }
     }
 
@@ -185,6 +210,25 @@ impl Listing {
     }
 }
 
+impl Held {
+    /// Whether there is no room for another listing.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.0.load(Relaxed) >= HELD_BYTES_MAX
+    }
+
+    fn share(&self, bytes: usize) -> Share {
+        self.0.fetch_add(bytes, Relaxed);
+        Share { held: self.clone(), bytes }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.held.0.fetch_sub(self.bytes, Relaxed);
+    }
+}
+
 /// An entry as a template sees it.
 fn values(entry: &Entry) -> ListingEntry {
     let slash = if entry.is_directory { "/" } else { "" };
@@ -205,7 +249,7 @@ impl Source for Listing {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.memory_bytes
+        self.share.bytes
     }
 }
 
@@ -250,7 +294,13 @@ mod tests {
 
     fn listed(view: View, path: &str, entries: Vec<Entry>) -> String {
         let found = entries.len();
-        let listing = Listing::new(view, Path::parse(path).unwrap().as_bytes(), entries, found);
+        let listing = Listing::new(
+            view,
+            Path::parse(path).unwrap().as_bytes(),
+            entries,
+            found,
+            &Held::default(),
+        );
         String::from_utf8(pieces(listing.answer()).concat()).unwrap()
     }
 
@@ -329,7 +379,8 @@ mod tests {
     #[test]
     fn a_huge_folder_comes_in_pieces_and_says_what_it_leaves_out() {
         let entries: Vec<_> = (0..12_000).map(|n| file(format!("{n:05}").as_bytes())).collect();
-        let listing = Listing::new(view(None, ""), b"/", entries.clone(), 1_000_000);
+        let listing =
+            Listing::new(view(None, ""), b"/", entries.clone(), 1_000_000, &Held::default());
         let response = listing.answer();
         assert_eq!(response.get("entries-left-out"), Some("990000"));
         assert_eq!(response.get("vary"), Some("accept"));
@@ -348,7 +399,13 @@ mod tests {
     #[test]
     fn a_short_listing_has_a_length() {
         for (count, has_length) in [(WHOLE_ENTRIES_MAX, true), (WHOLE_ENTRIES_MAX + 1, false)] {
-            let listing = Listing::new(view(None, ""), b"/", vec![file(b"x"); count], count);
+            let listing = Listing::new(
+                view(None, ""),
+                b"/",
+                vec![file(b"x"); count],
+                count,
+                &Held::default(),
+            );
             assert_eq!(listing.answer().body.len().is_some(), has_length);
         }
     }

@@ -7,7 +7,7 @@ use rustix::net::{
     AddressFamily, SocketFlags, SocketType, bind, listen as start, socket_with, sockopt,
 };
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
 
 /// How many connections may wait to be accepted; the kernel takes no more than its own
@@ -164,8 +164,9 @@ pub fn is_absent(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL))
 }
 
-/// This machine's own addresses that others may reach it by, IPv4 first: loopback and link-local
-/// IPv6 are left out, the latter as no URL can spell its zone.
+/// This machine's own addresses that others may reach it by, IPv4 first, and of each family the one
+/// that it goes out by: others are often those of bridges to its own containers. Loopback and
+/// link-local IPv6 are left out, the latter as no URL can spell its zone.
 #[must_use]
 pub fn addresses() -> Vec<IpAddr> {
     let mut addresses = sys::interface_addresses();
@@ -173,9 +174,34 @@ pub fn addresses() -> Vec<IpAddr> {
         IpAddr::V4(address) => !address.is_loopback() && !address.is_unspecified(),
         IpAddr::V6(address) => !address.is_loopback() && !address.is_unicast_link_local(),
     });
-    addresses.sort_unstable();
+    sort(&mut addresses, &OUTSIDE.map(way_to));
     addresses.dedup();
     addresses
+}
+
+/// Hosts of nobody, anywhere outside (RFC 5737 and RFC 3849): nothing is ever sent there.
+const OUTSIDE: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+];
+
+/// The address of this machine that packets to `other` would come from, if there is a way there.
+fn way_to(other: IpAddr) -> Option<IpAddr> {
+    const DISCARD: u16 = 9;
+    let any: IpAddr = match other {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    // This only has the kernel look for the way.
+    socket.connect((other, DISCARD)).ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}
+
+fn sort(addresses: &mut [IpAddr], firsts: &[Option<IpAddr>]) {
+    addresses.sort_unstable_by_key(|&address| {
+        (address.is_ipv6(), !firsts.contains(&Some(address)), address)
+    });
 }
 
 fn socket(address: SocketAddr) -> Result<OwnedFd, Errno> {
@@ -201,6 +227,16 @@ mod tests {
     use std::net::TcpStream;
     use std::sync::Barrier;
     use std::thread;
+
+    #[test]
+    fn the_address_that_the_machine_goes_out_by_is_the_first_of_its_family() {
+        let ips = |texts: [&str; 5]| texts.map(|text| text.parse::<IpAddr>().unwrap());
+        let mut seen = ips(["fd00::9", "192.168.1.7", "172.17.0.1", "10.0.0.1", "2a00::2"]);
+        let goes_out_by = Some(seen[1]);
+        sort(&mut seen, &[goes_out_by, None]);
+        let expect = ["192.168.1.7", "10.0.0.1", "172.17.0.1", "2a00::2", "fd00::9"];
+        assert_eq!(seen, ips(expect));
+    }
 
     fn any(ip: &str) -> SocketAddr {
         SocketAddr::new(ip.parse().unwrap(), 0)

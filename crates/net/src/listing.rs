@@ -12,8 +12,8 @@ use rustix::fs::{AtFlags, Dir, FileType};
 pub struct Entries {
     /// What a request could be answered with: files, directories, and links to them.
     pub entries: Vec<Entry>,
-    /// False when the directory holds more than the caller was ready to see.
-    pub is_complete: bool,
+    /// How many names it holds that were not looked at, hidden ones and special files among them.
+    pub more: usize,
 }
 
 /// One name in a directory.
@@ -26,9 +26,9 @@ pub struct Entry {
 }
 
 impl Root {
-    /// Lists the directory at `path`, of which at most `entries_max` names are looked at. Names
-    /// that `find` would refuse (special files, links that leave the root) are left out, hidden
-    /// ones are not. Blocks: for the pool.
+    /// Lists the directory at `path`, of which at most `entries_max` names are looked at, and the
+    /// others counted. Names that `find` would refuse (special files, links that leave the root) are
+    /// left out, hidden ones are not. Blocks: for the pool.
     ///
     /// # Errors
     ///
@@ -38,8 +38,7 @@ impl Root {
         if directory.stat.kind != Kind::Directory {
             return Err(FindError::NotFound);
         }
-        let mut entries = Vec::new();
-        let mut seen = 0;
+        let (mut entries, mut seen, mut more) = (Vec::new(), 0, 0);
         for entry in Dir::read_from(&directory.file)? {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
@@ -48,7 +47,8 @@ impl Root {
             }
             seen += 1;
             if seen > entries_max {
-                return Ok(Entries { entries, is_complete: false });
+                more += 1;
+                continue;
             }
             // A name may vanish while the directory is read; then it is not there.
             let described = stat::at(directory.file.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW);
@@ -64,7 +64,7 @@ impl Root {
                 entries.push(Entry { name: name.to_vec(), stat });
             }
         }
-        Ok(Entries { entries, is_complete: true })
+        Ok(Entries { entries, more })
     }
 
     /// Whether the directory at `path` holds a name that is `wanted`, or more than `names_max`

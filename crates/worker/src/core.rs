@@ -374,6 +374,16 @@ impl Core {
         }
     }
 
+    /// Whether files are kept open that may be asked for again.
+    pub(crate) fn keeps_files_open(&self) -> bool {
+        self.files.borrow().1.has_descriptors()
+    }
+
+    /// Closes files that nobody has asked for in a while.
+    pub(crate) fn sweep_files(&self, now: Moment) {
+        self.files.borrow_mut().1.sweep(now);
+    }
+
     /// Lends `work` what handlers may use.
     pub(crate) fn with_tools<T>(&self, tick: Tick, work: impl FnOnce(&mut Tools<'_>) -> T) -> T {
         let (folders, cache) = &mut *self.files.borrow_mut();

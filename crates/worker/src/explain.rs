@@ -15,6 +15,7 @@ use control::{Clients, Row, kept::Keeping};
 use handle::{
     Tools,
     files::{self, Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX},
+    listing::Held,
     php::cache::Answers,
 };
 use http1::Event;
@@ -89,7 +90,7 @@ impl Explainer {
         let folders = Folders::new(&plan.folders, ROOT_DESCRIPTORS_MAX);
         let forms = Forms::new(plan.compress_cache.memory_bytes_max.min(CACHE_BYTES_MAX), None);
         let bytes_max = plan.file_cache_bytes_max.min(CACHE_BYTES_MAX);
-        let cache = Cache::new(folders.count(), bytes_max, forms);
+        let cache = Cache::new(folders.count(), bytes_max, forms, Held::default());
         Self { plan, folders, cache, verdicts }
     }
 

@@ -19,6 +19,7 @@ use control::{Clients, Counter, Row, Rows, TicketKeys, Trail, trail::Phase};
 use handle::{
     admin::Board,
     files::{Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX},
+    listing,
     php::cache::Answers,
 };
 use net::{Shelf, listener::Listening};
@@ -160,6 +161,7 @@ struct Shared {
     news: News,
     spans: Option<Arc<OwnedFd>>,
     forms: Arc<Forms>,
+    listed: listing::Held,
     root_descriptors_max: usize,
 }
 
@@ -206,6 +208,7 @@ pub fn start(setup: Setup) -> Result<Worker, StartError> {
         news: (changes, board),
         spans: spans.map(Arc::new),
         forms: forms(&plan.compress_cache)?,
+        listed: listing::Held::default(),
         root_descriptors_max: ROOT_DESCRIPTORS_MAX / loops.max(1),
     };
     let (stop, stopped) = watch::channel(Stop::Never);
@@ -417,6 +420,7 @@ impl Loop {
                 shared.plan.folders.len(),
                 shared.cache_bytes_max,
                 Arc::clone(&shared.forms),
+                shared.listed.clone(),
             ),
             Log::new(&shared.plan.logs, ways.clone(), *number),
             shared.signs.of(*number),

@@ -19,8 +19,10 @@ const TIMER_SLACK: Duration = Duration::from_millis(2);
 pub(crate) async fn sweep(core: Rc<Core>) {
     let period = sweep_period(core.plan);
     loop {
-        let is_at_rest =
-            core.watch.len() == 0 && core.turned_away.is_empty() && core.kept.is_empty();
+        let is_at_rest = core.watch.len() == 0
+            && core.turned_away.is_empty()
+            && core.kept.is_empty()
+            && !core.keeps_files_open();
         if is_at_rest && !core.log.borrow().is_waiting() && !core.has_spans() {
             core.sweeper.notified().await;
         }
@@ -34,6 +36,7 @@ pub(crate) async fn sweep(core: Rc<Core>) {
         core.watch.sweep(now);
         core.turned_away.sweep(now);
         core.kept.sweep(now);
+        core.sweep_files(now);
         let dropped = core.log.borrow_mut().sweep(now);
         core.count_many(Counter::LinesDropped, dropped);
         core.hand_over_spans(Some(now));

@@ -27,8 +27,8 @@ mod watched;
 use std::error::Error;
 use std::fs;
 
-use cases::Case;
 use crate::tools;
+use cases::Case;
 use machine::Machine;
 use runs::Bench;
 

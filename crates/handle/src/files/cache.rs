@@ -11,6 +11,7 @@ use super::{
     survey::{self, Surveys},
     variant::{Choice, Entry, Variant},
 };
+use crate::listing::Held;
 use base::Moment;
 use config::plan::Compress;
 use foldhash::HashMap;
@@ -23,6 +24,11 @@ const ABSENCE_TIME: Duration = Duration::from_secs(1);
 
 /// Descriptors of large files that one loop keeps open at most.
 const DESCRIPTORS_MAX: usize = 256;
+
+/// Time after which the descriptors of what nobody asks for are closed: a file that was deleted
+/// takes room on its disk as long as one is open, and its disk cannot be unmounted. Twice that
+/// passes at most.
+const UNUSED_TIME: Duration = Duration::from_mins(1);
 
 /// Fingerprints of recent misses; once the cache is full, only what is missed twice gets in, so
 /// that one walk over a large tree does not push everything out.
@@ -42,6 +48,8 @@ pub struct Cache {
     bytes: usize,
     bytes_max: usize,
     descriptors: usize,
+    /// When those of what was not used since were closed.
+    swept: Moment,
     /// Large contents that are not here any more, and may still be sent to somebody.
     lent: Vec<Lent>,
     misses: Box<[u32]>,
@@ -50,6 +58,8 @@ pub struct Cache {
     pub(crate) programs: Lately,
     /// What all loops share: it is asked for a form that is not here.
     pub(super) forms: Arc<Forms>,
+    /// What all loops' listings hold.
+    pub(super) listed: Held,
     hasher: foldhash::fast::RandomState,
 }
 
@@ -73,9 +83,9 @@ struct Slot {
 
 impl Cache {
     /// An empty cache for that many folders which never holds more than `bytes_max` bytes, and
-    /// finds compressed forms among `forms`.
+    /// finds compressed forms among `forms`; what listings hold is counted in `listed`.
     #[must_use]
-    pub fn new(folders: usize, bytes_max: usize, forms: Arc<Forms>) -> Self {
+    pub fn new(folders: usize, bytes_max: usize, forms: Arc<Forms>, listed: Held) -> Self {
         Self {
             shelves: std::iter::repeat_with(Shelf::default).take(folders).collect(),
             slots: Vec::new(),
@@ -84,11 +94,13 @@ impl Cache {
             bytes: 0,
             bytes_max,
             descriptors: 0,
+            swept: Moment::default(),
             lent: Vec::new(),
             misses: vec![0; MISSES].into_boxed_slice(),
             surveys: Surveys::new(folders),
             programs: Lately::default(),
             forms,
+            listed,
             hasher: foldhash::fast::RandomState::default(),
         }
     }
@@ -171,6 +183,29 @@ impl Cache {
         self.shelves[folder.id].slots.insert(path.into(), at);
         let slot = Slot { folder: folder.id, path: path.into(), entry, bytes, was_used: false };
         self.slots[at] = Some(slot);
+    }
+
+    /// Whether it keeps any descriptor open.
+    #[must_use]
+    pub fn has_descriptors(&self) -> bool {
+        self.descriptors > 0
+    }
+
+    /// Closes the descriptors of what nobody has asked for since this was done last, some time ago.
+    pub fn sweep(&mut self, now: Moment) {
+        if now.since(self.swept) < UNUSED_TIME {
+            return;
+        }
+        self.swept = now;
+        for at in 0..self.slots.len() {
+            let Some(slot) = self.slots[at].as_mut().filter(|slot| slot.entry.descriptors() > 0)
+            else {
+                continue;
+            };
+            if !std::mem::take(&mut slot.was_used) {
+                self.discard(at);
+            }
+        }
     }
 
     /// Moves the hand on to the next page that was not used since its last round, and drops that.
@@ -336,7 +371,7 @@ mod tests {
     fn what_is_still_being_sent_takes_no_more_memory_than_the_cache() {
         const LENGTH: usize = 100_000;
         let (_site, [folder, _]) = site(&[b'x'; LENGTH]);
-        let mut cache = Cache::new(1, 4 << 20, Forms::new(0, None));
+        let mut cache = Cache::new(1, 4 << 20, Forms::new(0, None), Held::default());
         let is_in_memory = |entry: &Entry| entry.descriptors() == 0;
         let plain = cache.wish(Siblings::Unasked, false);
         assert!(!is_in_memory(&entry(&folder, plain)), "the kernel sends it");
@@ -358,15 +393,34 @@ mod tests {
         let wish = cache.wish(Siblings::Unasked, true);
         assert!(is_in_memory(&entry(&folder, wish)), "there is room again");
         // A small cache holds no such file.
-        let small = Cache::new(1, 1 << 20, Forms::new(0, None));
+        let small = Cache::new(1, 1 << 20, Forms::new(0, None), Held::default());
         assert!(!is_in_memory(&entry(&folder, small.wish(Siblings::Unasked, true))));
+    }
+
+    #[test]
+    fn what_nobody_asks_for_any_more_keeps_no_descriptor() {
+        let (_site, [folder, _]) = site(&[b'x'; 100_000]);
+        let mut cache = Cache::new(1, 1 << 20, Forms::new(0, None), Held::default());
+        let at = |seconds| NOW.after(Duration::from_secs(seconds));
+        cache.sweep(at(60));
+        assert!(cache.get(&folder, PATH, &request(), None, at(61), 0).is_none());
+        cache.insert(&folder, PATH, entry(&folder, Wish::new(Siblings::Unasked)));
+        for seconds in [70, 119] {
+            assert!(cache.get(&folder, PATH, &request(), None, at(seconds), 0).is_some());
+            cache.sweep(at(seconds));
+        }
+        for (seconds, is_there) in [(121, true), (179, true), (182, false)] {
+            cache.sweep(at(seconds));
+            assert_eq!(cache.has_descriptors(), is_there, "{seconds}");
+        }
+        assert!(cache.get(&folder, PATH, &request(), None, at(183), 0).is_none());
     }
 
     #[test]
     fn what_one_opening_of_a_folder_found_is_not_there_for_another() {
         let (_site, [first, second]) = site(b"page");
         let plain = Wish::new(Siblings::Unasked);
-        let mut cache = Cache::new(1, 1 << 20, Forms::new(0, None));
+        let mut cache = Cache::new(1, 1 << 20, Forms::new(0, None), Held::default());
         let mut check = |folder: &Folder, is_there: bool| {
             assert_eq!(cache.get(folder, PATH, &request(), None, NOW, 0).is_some(), is_there);
             cache.insert(folder, PATH, entry(folder, plain));

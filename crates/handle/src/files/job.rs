@@ -8,7 +8,7 @@ use super::{
     slash::with_slash,
     survey,
 };
-use crate::listing::{Listing, View};
+use crate::listing::{Held, Listing, View};
 use config::plan::{self, RenderError, Template};
 use net::{FindError, RootError, Stat};
 use std::sync::Arc;
@@ -49,8 +49,9 @@ pub(super) enum Task {
     Survey,
     /// Load the page that says that something is missing.
     NotFoundPage,
-    /// Read the folder's entries and bring them into order.
-    Listing(View, Option<Arc<Template>>),
+    /// Read the folder's entries and bring them into order; they are counted among all that wait
+    /// for clients.
+    Listing(View, Option<Arc<Template>>, Held),
     /// Make a compressed form of a page.
     Compress(Box<Making>),
 }
@@ -131,8 +132,8 @@ impl Read {
             Task::NotFoundPage => {
                 Found::NotFoundPage(load::wait(&folder, &path, Wish::new(Siblings::Unasked)))
             }
-            Task::Listing(view, template) => {
-                let mut listing = load::list(&folder, &path, view);
+            Task::Listing(view, template, held) => {
+                let mut listing = load::list(&folder, &path, view, &held);
                 let rendered = match (&mut listing, template) {
                     (Ok(listing), Some(template)) => listing.render(&template),
                     _ => Ok(()),

@@ -1,7 +1,7 @@
 //! Finding and reading what a path names: on the loop as far as nothing blocks, else on the pool.
 
 use super::folder::{self, Folder};
-use crate::listing::{Entry, Listing, View};
+use crate::listing::{Entry, Held, Listing, View};
 use content::media_type;
 use message::{Body, Coding, FileRange, OpenFile, Shared};
 use net::{FindError, Found, Kind, Stat, file::ReadError};
@@ -150,7 +150,12 @@ pub(super) fn wait(folder: &Folder, path: &[u8], wish: Wish) -> Loaded {
 }
 
 /// What lies in the folder `path`, in order, hidden files and sources left out.
-pub(super) fn list(folder: &Folder, path: &[u8], view: View) -> Result<Listing, FindError> {
+pub(super) fn list(
+    folder: &Folder,
+    path: &[u8],
+    view: View,
+    held: &Held,
+) -> Result<Listing, FindError> {
     let listed = folder.root.list(path, ENTRIES_READ_MAX)?;
     let shown = listed.entries.into_iter().filter(|entry| folder::is_shown(&entry.name));
     let entries: Vec<_> = shown
@@ -161,8 +166,8 @@ pub(super) fn list(folder: &Folder, path: &[u8], view: View) -> Result<Listing, 
             name: entry.name,
         })
         .collect();
-    let found = entries.len() + usize::from(!listed.is_complete);
-    Ok(Listing::new(view, path, entries, found))
+    let found = entries.len() + listed.more;
+    Ok(Listing::new(view, path, entries, found, held))
 }
 
 fn load(folder: &Folder, path: &[u8], wish: Wish, patience: Patience) -> Result<Loaded, FindError> {
