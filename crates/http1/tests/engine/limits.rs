@@ -156,7 +156,7 @@ fn drain_bytes() {
 
 #[test]
 fn requests() {
-    for requests_max in [1, 3] {
+    for requests_max in [1, 3, 100_000] {
         let with = Limits { requests_max, ..Limits::default() };
         let mut server = Server::with(Answers::AtOnce, with);
         for turn in 1..=requests_max {
@@ -173,16 +173,19 @@ fn requests() {
 /// Who asks now and then, and never rests for long, stays for so long and no longer.
 #[test]
 fn age() {
-    let with = Limits { connection_time: Duration::from_secs(90), ..Limits::default() };
-    let mut server = Server::with(Answers::AtOnce, with);
-    let began = server.now;
-    for (second, is_last) in [(0, false), (50, false), (89, false), (90, true)] {
-        server.now = began.after(Duration::from_secs(second));
-        server.read(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-        assert_eq!(server.written().contains("connection: close"), is_last, "{second}");
+    for seconds in [90, 3600] {
+        let with = Limits { connection_time: Duration::from_secs(seconds), ..Limits::default() };
+        let mut server = Server::with(Answers::AtOnce, with);
+        let began = server.now;
+        for second in (0..seconds).step_by(45).chain([seconds - 1, seconds]) {
+            server.now = began.after(Duration::from_secs(second));
+            server.read(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            let is_last = second == seconds;
+            assert_eq!(server.written().contains("connection: close"), is_last, "{second}");
+        }
+        assert!(server.connection.is_closing());
+        assert!(server.connection.linger(server.now), "more may be on its way");
     }
-    assert!(server.connection.is_closing());
-    assert!(server.connection.linger(server.now), "more may be on its way");
     assert_eq!(Limits::default().connection_time, Duration::from_secs(3600));
 }
 
