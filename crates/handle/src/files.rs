@@ -23,6 +23,7 @@ mod cache;
 mod locate;
 
 pub use cache::Cache;
+use cache::Seeker;
 pub use folder::{Folders, ROOT_DESCRIPTORS_MAX, is_shown};
 pub use forms::Forms;
 pub use job::{Done, Job};
@@ -204,13 +205,15 @@ impl Visit<'_> {
             return None;
         }
         let wish = self.wish(Siblings::Unasked);
-        let (entry, choice) = self.cache.get(folder, path, request, compress, now, wall_seconds)?;
+        let needs_bytes = exchange.needs_bytes;
+        let seeker = Seeker { request, compress, needs_bytes, now, wall_seconds };
+        let (entry, choice) = self.cache.get(folder, path, &seeker)?;
         match choice {
             // It is loaded anew, into memory.
             Choice::Form(at) if entry.variants[at].is_missing(wish) => return None,
             Choice::Form(at) => {
                 self.others = doors::others(files, exchange, path, &entry.plain().path);
-                return Some(serve(&entry.variants[at]));
+                return Some(serve(&entry.variants[at], needs_bytes));
             }
             Choice::Refused => return Some(refused()),
             Choice::Make(_) => {}
@@ -331,7 +334,7 @@ impl Visit<'_> {
     fn present(&mut self, path: &[u8], mut entry: Entry) -> Answer {
         self.others = doors::others(self.files, self.exchange, path, &entry.plain().path);
         let answer = match entry.choose(self.exchange.request, self.compress) {
-            Choice::Form(at) => serve(&entry.variants[at]),
+            Choice::Form(at) => serve(&entry.variants[at], self.exchange.needs_bytes),
             Choice::Refused => refused(),
             Choice::Make(coding) => self.make(path, coding, &mut entry),
         };
@@ -355,7 +358,7 @@ impl Visit<'_> {
                     let (media_type, wall_seconds) = (entry.media_type, self.wall_seconds);
                     let place = (entry.plain().path.clone(), stat);
                     let variant = Variant::made(coding, place, form, media_type, wall_seconds);
-                    return serve(entry.add(variant));
+                    return serve(entry.add(variant), self.exchange.needs_bytes);
                 }
                 Asked::Yours(ticket) => {
                     let content = entry.plain().content();
@@ -367,7 +370,7 @@ impl Visit<'_> {
             }
         }
         match entry.choose(self.exchange.request, None) {
-            Choice::Form(at) => serve(&entry.variants[at]),
+            Choice::Form(at) => serve(&entry.variants[at], self.exchange.needs_bytes),
             Choice::Make(_) | Choice::Refused => refused(),
         }
     }
@@ -379,11 +382,11 @@ impl Visit<'_> {
         let Some(form) = form else {
             let (now, wall_seconds) = (self.now, self.wall_seconds);
             let plain = Variant::new(Coding::Identity, content, media_type, now, wall_seconds);
-            return serve(&plain);
+            return serve(&plain, self.exchange.needs_bytes);
         };
         let place = (content.path, content.stat);
         let variant = Variant::made(coding, place, form, media_type, self.wall_seconds);
-        let answer = serve(&variant);
+        let answer = serve(&variant, self.exchange.needs_bytes);
         if let Some(mut entry) = self.cache.take(self.folder, path) {
             if entry.plain().stat == variant.stat {
                 entry.add(variant);
@@ -410,10 +413,10 @@ impl Visit<'_> {
 }
 
 /// The answer with one form of a page.
-fn serve(variant: &Variant) -> Answer {
+fn serve(variant: &Variant, needs_bytes: bool) -> Answer {
     Answer::Ready(Response {
         prepared: Some(Rc::clone(&variant.prepared)),
-        body: variant.body(),
+        body: variant.body(needs_bytes),
         ..Response::empty(Status::OK)
     })
 }

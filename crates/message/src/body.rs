@@ -140,6 +140,8 @@ pub struct OpenFile {
     /// The number of the folder that it was found in: what waits for a disk waits beside others of
     /// its folder, and never before those of another.
     pub folder: usize,
+    /// Whether it lies in memory for good, and no disk is ever waited for.
+    pub is_memory: bool,
     /// What of it was found in memory.
     pub resident: Cell<Resident>,
 }
@@ -149,7 +151,13 @@ impl OpenFile {
     #[must_use]
     pub const fn new(descriptor: Arc<OwnedFd>, may_stall: bool, folder: usize) -> Self {
         let resident = Cell::new(Resident { at: Moment::NEVER, start: 0, end: 0 });
-        Self { descriptor, may_stall, folder, resident }
+        Self { descriptor, may_stall, folder, is_memory: false, resident }
+    }
+
+    /// Bytes in memory that look like a file, which the kernel sends without a copy.
+    #[must_use]
+    pub fn in_memory(descriptor: Arc<OwnedFd>) -> Self {
+        Self { is_memory: true, ..Self::new(descriptor, false, 0) }
     }
 }
 

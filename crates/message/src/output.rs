@@ -155,7 +155,9 @@ impl Output {
     #[must_use]
     pub fn is_in_pieces(&self) -> bool {
         const SHORT_BYTES_MAX: u64 = 32 * 1024;
-        let is_short = |file: &FileRange| file.range.end - file.range.start <= SHORT_BYTES_MAX;
+        let is_short = |part: &FileRange| {
+            !part.file.is_memory && part.range.end - part.range.start <= SHORT_BYTES_MAX
+        };
         let front = self.parts.front();
         let is_file = matches!(front, Some((_, Part::File(file))) if is_short(file));
         is_file && self.parts.len() > 1

@@ -298,6 +298,9 @@ fn step(range: &Range<u64>) -> Range<u64> {
 /// four, and every other one who is sent the file in this tick is told.
 fn resident_bytes(range: &FileRange, now: Moment) -> Option<u64> {
     let FileRange { file, range } = range;
+    if file.is_memory {
+        return Some(range.end - range.start);
+    }
     let step = step(range);
     let known = file.resident.get();
     if known.at == now && known.start <= step.start && step.end <= known.end {

@@ -25,6 +25,9 @@ const ABSENCE_TIME: Duration = Duration::from_secs(1);
 /// Descriptors of large files that one loop keeps open at most.
 const DESCRIPTORS_MAX: usize = 256;
 
+/// As long as it has fewer descriptors than this, pages get one that the kernel sends them by.
+const SEALED_MAX: usize = DESCRIPTORS_MAX / 2;
+
 /// Time after which the descriptors of what nobody asks for are closed: a file that was deleted
 /// takes room on its disk as long as one is open, and its disk cannot be unmounted. Twice that
 /// passes at most.
@@ -73,6 +76,16 @@ struct Shelf {
     opening: u64,
 }
 
+/// Who looks for a page, and when.
+pub(super) struct Seeker<'a> {
+    pub(super) request: &'a Request<'a>,
+    pub(super) compress: Option<&'a Compress>,
+    /// Whether who sends it needs it in memory.
+    pub(super) needs_bytes: bool,
+    pub(super) now: Moment,
+    pub(super) wall_seconds: i64,
+}
+
 struct Slot {
     folder: usize,
     path: Box<[u8]>,
@@ -110,11 +123,9 @@ impl Cache {
         &mut self,
         folder: &Folder,
         path: &[u8],
-        request: &Request<'_>,
-        compress: Option<&Compress>,
-        now: Moment,
-        wall_seconds: i64,
+        seeker: &Seeker<'_>,
     ) -> Option<(&Entry, Choice)> {
+        let Seeker { request, compress, needs_bytes, now, wall_seconds } = *seeker;
         let shelf = self.shelves.get(folder.id)?;
         if shelf.opening != folder.opening {
             self.clear(folder);
@@ -125,14 +136,33 @@ impl Cache {
         if is_whole(&mut slot.entry, &mut self.surveys, folder, request, now) {
             let choice = slot.entry.choose(request, compress);
             let chosen = if let Choice::Form(at) = choice { at } else { 0 };
+            let is_busy = slot.entry.variants[chosen].checked == now;
             if is_fresh(&mut slot.entry, chosen, folder, now, wall_seconds) {
                 slot.was_used = true;
+                if is_busy && !needs_bytes {
+                    self.seal(at, chosen);
+                }
                 let slot = self.slots[at].as_ref()?;
                 return Some((&slot.entry, choice));
             }
         }
         self.discard(at);
         None
+    }
+
+    /// Has the kernel send that form of a page without a copy, if there is room for it once more.
+    fn seal(&mut self, at: usize, form: usize) {
+        let Some(slot) = self.slots[at].as_mut() else { return };
+        let variant = &mut slot.entry.variants[form];
+        if let Some(bytes) = variant.unsealed_bytes()
+            && self.bytes + bytes <= self.bytes_max
+            && self.descriptors < SEALED_MAX
+            && variant.seal()
+        {
+            slot.bytes += bytes;
+            self.bytes += bytes;
+            self.descriptors += 1;
+        }
     }
 
     /// How a page is wanted of whose siblings that is known, where who sends it `needs_bytes`. What
@@ -332,8 +362,8 @@ mod tests {
         *,
     };
     use config::plan;
-    use message::{Fields, Length, Method, Version};
-    use std::fs;
+    use message::{Body, Fields, FileRange, Length, Method, Version};
+    use std::{fs, os::fd::AsFd};
 
     const PATH: &[u8] = b"/page.txt";
     const NOW: Moment = Moment(1);
@@ -349,6 +379,10 @@ mod tests {
             fields: Fields::of(&[]),
             length: Length::Known(0),
         }
+    }
+
+    fn seeker<'a>(request: &'a Request<'a>, now: Moment) -> Seeker<'a> {
+        Seeker { request, compress: None, needs_bytes: false, now, wall_seconds: 0 }
     }
 
     fn entry(folder: &Folder, wish: Wish) -> Entry {
@@ -375,7 +409,7 @@ mod tests {
         let is_in_memory = |entry: &Entry| entry.descriptors() == 0;
         let plain = cache.wish(Siblings::Unasked, false);
         assert!(!is_in_memory(&entry(&folder, plain)), "the kernel sends it");
-        assert!(cache.get(&folder, PATH, &request(), None, NOW, 0).is_none());
+        assert!(cache.get(&folder, PATH, &seeker(&request(), NOW)).is_none());
         let mut bodies = Vec::new();
         loop {
             let wish = cache.wish(Siblings::Unasked, true);
@@ -384,7 +418,7 @@ mod tests {
             if !is_in_memory(&entry) {
                 break;
             }
-            bodies.push(entry.plain().body());
+            bodies.push(entry.plain().body(true));
             cache.insert(&folder, PATH, entry);
         }
         // One of them is in the cache.
@@ -397,23 +431,57 @@ mod tests {
         assert!(!is_in_memory(&entry(&folder, small.wish(Siblings::Unasked, true))));
     }
 
+    /// The kernel sends it, and it is what it was: also once the file has other bytes.
+    #[test]
+    fn what_is_asked_for_again_in_a_tick_is_sent_without_a_copy() {
+        let check = |length: usize, asks: [(Moment, bool); 3], expect: [bool; 3]| {
+            let (_site, [folder, _]) = site(&vec![b'x'; length]);
+            let mut cache = Cache::new(1, 1 << 20, Forms::new(0, None), Held::default());
+            assert!(cache.get(&folder, PATH, &seeker(&request(), NOW)).is_none());
+            cache.insert(&folder, PATH, entry(&folder, Wish::new(Siblings::Unasked)));
+            for ((now, needs_bytes), is_file) in asks.into_iter().zip(expect) {
+                let request = request();
+                let seeker = Seeker { needs_bytes, ..seeker(&request, now) };
+                let (entry, _) = cache.get(&folder, PATH, &seeker).unwrap();
+                let body = entry.plain().body(needs_bytes);
+                assert_eq!(body.len(), Some(length as u64));
+                let Body::File(FileRange { file, .. }) = body else {
+                    assert!(!is_file, "{length} {now:?}");
+                    continue;
+                };
+                assert!(is_file && file.is_memory, "{length} {now:?}");
+                let mut bytes = vec![0; length];
+                net::file::read(file.descriptor.as_fd(), &mut bytes, 0).unwrap();
+                assert!(bytes.iter().all(|&byte| byte == b'x'));
+            }
+            assert_eq!(cache.has_descriptors(), expect.contains(&true));
+        };
+        let (first, second) = (Moment(2), Moment(3));
+        // When it was loaded counts as well, as it was looked at then.
+        check(20_000, [(first, false), (first, false), (second, false)], [false, true, true]);
+        check(20_000, [(NOW, false), (NOW, true), (second, true)], [true, false, false]);
+        check(20_000, [(first, false), (second, false), (Moment(4), false)], [false; 3]);
+        check(20_000, [(NOW, true), (NOW, true), (NOW, true)], [false; 3]);
+        check(8192, [(NOW, false), (NOW, false), (NOW, false)], [false; 3]);
+    }
+
     #[test]
     fn what_nobody_asks_for_any_more_keeps_no_descriptor() {
         let (_site, [folder, _]) = site(&[b'x'; 100_000]);
         let mut cache = Cache::new(1, 1 << 20, Forms::new(0, None), Held::default());
         let at = |seconds| NOW.after(Duration::from_secs(seconds));
         cache.sweep(at(60));
-        assert!(cache.get(&folder, PATH, &request(), None, at(61), 0).is_none());
+        assert!(cache.get(&folder, PATH, &seeker(&request(), at(61))).is_none());
         cache.insert(&folder, PATH, entry(&folder, Wish::new(Siblings::Unasked)));
         for seconds in [70, 119] {
-            assert!(cache.get(&folder, PATH, &request(), None, at(seconds), 0).is_some());
+            assert!(cache.get(&folder, PATH, &seeker(&request(), at(seconds))).is_some());
             cache.sweep(at(seconds));
         }
         for (seconds, is_there) in [(121, true), (179, true), (182, false)] {
             cache.sweep(at(seconds));
             assert_eq!(cache.has_descriptors(), is_there, "{seconds}");
         }
-        assert!(cache.get(&folder, PATH, &request(), None, at(183), 0).is_none());
+        assert!(cache.get(&folder, PATH, &seeker(&request(), at(183))).is_none());
     }
 
     #[test]
@@ -422,7 +490,7 @@ mod tests {
         let plain = Wish::new(Siblings::Unasked);
         let mut cache = Cache::new(1, 1 << 20, Forms::new(0, None), Held::default());
         let mut check = |folder: &Folder, is_there: bool| {
-            assert_eq!(cache.get(folder, PATH, &request(), None, NOW, 0).is_some(), is_there);
+            assert_eq!(cache.get(folder, PATH, &seeker(&request(), NOW)).is_some(), is_there);
             cache.insert(folder, PATH, entry(folder, plain));
         };
         check(&first, false);

@@ -18,6 +18,9 @@ pub(super) const VARY: Line = Line::fixed("vary", "accept-encoding");
 /// entity-tag is weak until then (RFC 9110 section 8.8.1).
 const SETTLING_SECONDS: i64 = 2;
 
+/// Bytes that cost no more to be copied into each answer than to be referred to.
+const COPIED_BYTES_MAX: usize = 8 * 1024;
+
 /// A page with all its forms.
 pub(super) struct Entry {
     /// The forms: the plain one first, then by the server's preference.
@@ -57,6 +60,9 @@ pub(super) struct Variant {
     pub(super) stat: Stat,
     pub(super) prepared: Rc<Prepared>,
     content: Held,
+    /// The same once more, for the kernel to send without a copy; it is made once somebody asks
+    /// again within a tick.
+    sealed: Option<Rc<OpenFile>>,
     /// The tick in which the file was last seen to be the same.
     pub(super) checked: Moment,
     /// The second from which the entity-tag can be a strong one, where it is weak.
@@ -139,7 +145,9 @@ impl Entry {
 
     /// How many descriptors it keeps open.
     pub(super) fn descriptors(&self) -> usize {
-        let is_open = |variant: &&Variant| matches!(variant.content, Held::Open(_));
+        let is_open = |variant: &&Variant| {
+            variant.sealed.is_some() || matches!(variant.content, Held::Open(_))
+        };
         self.variants.iter().filter(is_open).count()
     }
 }
@@ -164,7 +172,17 @@ impl Variant {
             Bytes::Open(file) => Held::Open(Rc::new(file)),
         };
         let prepared = Rc::new(Prepared::new(lines));
-        Self { coding, is_made: false, path, stat, prepared, content, checked: now, settles }
+        Self {
+            coding,
+            is_made: false,
+            path,
+            stat,
+            prepared,
+            content,
+            sealed: None,
+            checked: now,
+            settles,
+        }
     }
 
     /// A form that was made of the file at `path`. Its entity-tag is weak, since another version of
@@ -185,6 +203,7 @@ impl Variant {
             stat,
             prepared: Rc::new(prepared),
             content: Held::Memory(Shared::from(bytes)),
+            sealed: None,
             checked: Moment(0),
             settles: None,
         }
@@ -218,18 +237,40 @@ impl Variant {
         Content { path: self.path.clone(), stat: self.stat, bytes }
     }
 
-    /// The whole content, shared.
-    pub(super) fn body(&self) -> Body {
-        match &self.content {
-            Held::Memory(bytes) => Body::Bytes(bytes.clone()),
-            Held::Open(file) => {
+    /// The whole content, shared; in memory for who `needs_bytes`, if it is there.
+    pub(super) fn body(&self, needs_bytes: bool) -> Body {
+        let sealed = self.sealed.as_ref().filter(|_| !needs_bytes);
+        match (&self.content, sealed) {
+            (Held::Memory(bytes), None) => Body::Bytes(bytes.clone()),
+            (Held::Memory(bytes), Some(file)) => {
+                let range = 0..bytes.as_slice().len() as u64;
+                Body::File(FileRange { file: Rc::clone(file), range })
+            }
+            (Held::Open(file), _) => {
                 Body::File(FileRange { file: Rc::clone(file), range: 0..self.stat.size })
             }
         }
     }
 
+    /// How many bytes [`Variant::seal`] would put into memory once more.
+    pub(super) fn unsealed_bytes(&self) -> Option<usize> {
+        let Held::Memory(bytes) = &self.content else { return None };
+        let bytes = bytes.as_slice().len();
+        (bytes > COPIED_BYTES_MAX && self.sealed.is_none()).then_some(bytes)
+    }
+
+    /// Gives the kernel what is in memory, to send it without a copy from now on. Without memory or
+    /// a descriptor for that it is sent as before.
+    pub(super) fn seal(&mut self) -> bool {
+        let Held::Memory(bytes) = &self.content else { return false };
+        let sealed = net::sealed::bytes(c"gannet-page", bytes.as_slice());
+        self.sealed = sealed.ok().map(|file| Rc::new(OpenFile::in_memory(Arc::new(file))));
+        self.sealed.is_some()
+    }
+
     fn memory_bytes(&self) -> usize {
         let content = match &self.content {
+            Held::Memory(bytes) if self.sealed.is_some() => 2 * bytes.as_slice().len(),
             Held::Memory(bytes) => bytes.as_slice().len(),
             Held::Open(_) => size_of::<OpenFile>(),
         };

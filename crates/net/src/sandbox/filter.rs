@@ -77,6 +77,8 @@ fn conditions(process: u32, connects: Connects) -> Vec<Condition> {
         // Memory is never turned into code.
         one(libc::SYS_mmap, 2, data()),
         one(libc::SYS_mprotect, 2, data()),
+        // Memory that looks like a file, which nobody can change or run.
+        is(libc::SYS_memfd_create, 1, &[libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING]),
         // Threads, but no processes.
         one(libc::SYS_clone, 0, thread),
         // Sockets are not put into another mode, and no words into a terminal's input.
@@ -311,7 +313,6 @@ mod tests {
             libc::SYS_pidfd_getfd,
             libc::SYS_kill,
             libc::SYS_setuid,
-            libc::SYS_memfd_create,
             libc::SYS_fsopen,
             libc::SYS_symlinkat,
             libc::SYS_linkat,
@@ -396,6 +397,13 @@ mod tests {
         for (call, argument, value, expect) in [
             (libc::SYS_clone, 0, thread as u64, ALLOW),
             (libc::SYS_clone, 0, vfork as u64, REFUSE),
+            (
+                libc::SYS_memfd_create,
+                1,
+                u64::from(libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING),
+                ALLOW,
+            ),
+            (libc::SYS_memfd_create, 1, u64::from(libc::MFD_CLOEXEC), REFUSE),
             (libc::SYS_mmap, 2, (read | write) as u64, ALLOW),
             (libc::SYS_mmap, 2, (read | run) as u64, REFUSE),
             (libc::SYS_mprotect, 2, read as u64, ALLOW),
