@@ -14,7 +14,7 @@ use serde_json::Value;
 use std::{
     fs,
     net::Ipv4Addr,
-    os::unix::fs::{MetadataExt, chown},
+    os::unix::fs::{MetadataExt, chown, symlink},
 };
 
 const HOUR: i32 = 3_600;
@@ -104,6 +104,14 @@ fn what_root_makes_for_another_user_is_that_users() {
         let expect = (NOBODY, NOBODY, 0o600);
         assert_eq!((found.uid(), found.gid(), found.mode() & 0o777), expect, "{name}");
     }
+    // That user may put links there, which lead to what is root's.
+    let (secret, lock) = (issuing.place.path("secret"), kept.join("sites/a.test.lock"));
+    fs::write(&secret, "").unwrap();
+    fs::remove_file(&lock).unwrap();
+    symlink(&secret, &lock).unwrap();
+    let before = fs::metadata(&secret).unwrap().uid();
+    issuing.place.order(&["certs", "--revoke", "a.test"]);
+    assert_eq!(fs::metadata(&secret).unwrap().uid(), before);
 }
 
 /// 78 of the threats: whatever becomes of the file, the certificate that was in it is shown, and is

@@ -13,28 +13,23 @@
 //! ```
 //!
 //! A file is whole or not there, whenever this process is killed: it is written beside its place,
-//! brought to the disk, and moved there.
+//! brought to the disk, and moved there. What root makes is its owner's whose folder it is in: a
+//! server that is not root's reads it, too.
 
 mod authority;
 
 use base::stable;
 use certs::{Attempts, Key, Object, Term};
 use config::plan::{Issuing, file_of};
-use net::{process, stat::Room};
+use net::{folder::Folder, stat::Room};
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    ffi::{OsStr, OsString},
+    fs::{self, File},
     io::{self, ErrorKind, Write},
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown},
-    },
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
-
-/// Who may read what is kept: its owner.
-const FILE_MODE: u32 = 0o600;
-const FOLDER_MODE: u32 = 0o700;
 
 const ACCOUNT: &str = "account.pem";
 const ACCOUNTS: &str = "accounts";
@@ -134,7 +129,7 @@ impl Keep {
 
     /// Waits until nobody else introduces that key to that authority: it may not take one twice at
     /// a time.
-    pub(crate) fn introduction(&self, whom: &str) -> io::Result<OwnedFd> {
+    pub(crate) fn introduction(&self, whom: &str) -> io::Result<File> {
         self.turn(&self.noted(whom))
     }
 
@@ -172,24 +167,23 @@ impl Keep {
 
     /// Waits until nobody else asks for the certificate that is kept at `path`; others wait as long
     /// as what is returned is there, though not for ever: who has stopped holds nobody up.
-    pub(crate) fn turn(&self, path: &Path) -> io::Result<OwnedFd> {
+    pub(crate) fn turn(&self, path: &Path) -> io::Result<File> {
         self.turn_within(path, net::failpoint::number("turn", TURN_SECONDS))
     }
 
     /// The same within so many seconds.
-    pub(crate) fn turn_within(&self, path: &Path, seconds: u64) -> io::Result<OwnedFd> {
-        folders(path.parent().unwrap_or(&self.folder))?;
-        let time = Duration::from_secs(seconds);
-        let lock = path.with_extension("lock");
-        let turn = net::lock::take(&lock, time)?;
-        give(&turn, &lock);
-        Ok(turn)
+    pub(crate) fn turn_within(&self, path: &Path, seconds: u64) -> io::Result<File> {
+        Folder::make(path.parent().unwrap_or(&self.folder))?;
+        net::lock::take(&path.with_extension("lock"), Duration::from_secs(seconds))
     }
 
     /// Removes what others have left beside its place that were killed.
     pub(crate) fn sweep(&self, now: i64) {
-        let folders = ["", SITES, ACCOUNTS, ATTEMPTS].map(|name| fs::read_dir(self.path(name)));
-        for entry in folders.into_iter().flatten().flatten().flatten() {
+        // A link leads to what was never written here.
+        let is_own = |folder: &PathBuf| fs::symlink_metadata(folder).is_ok_and(|one| one.is_dir());
+        let below = [SITES, ACCOUNTS, ATTEMPTS].map(|name| self.path(name)).into_iter();
+        let folders = below.filter(is_own).chain([self.folder.clone()]).map(fs::read_dir);
+        for entry in folders.flatten().flatten().flatten() {
             let is_beside = entry.file_name().as_encoded_bytes().starts_with(b".");
             let is_old = |found: fs::Metadata| found.mtime() < now - BESIDE_SECONDS;
             if is_beside && entry.metadata().is_ok_and(is_old) {
@@ -201,35 +195,20 @@ impl Keep {
 
     /// Puts a text into the file `path` below the folder, in one step.
     pub(crate) fn put(&self, path: &Path, text: &str) -> io::Result<()> {
-        let beside = self.write(path, text)?;
-        fs::rename(&beside, path).inspect_err(|_| drop(fs::remove_file(&beside)))?;
-        settle(path)
+        self.put_by(Folder::rename, path, text)
     }
 
     /// The same where nothing is there yet.
     fn put_new(&self, path: &Path, text: &str) -> io::Result<()> {
-        let beside = self.write(path, text)?;
-        let linked = fs::hard_link(&beside, path);
-        let _ = fs::remove_file(&beside);
-        linked?;
-        settle(path)
+        self.put_by(Folder::rename_new, path, text)
     }
 
-    /// Writes a text to the disk, beside where it shall be.
-    fn write(&self, path: &Path, text: &str) -> io::Result<PathBuf> {
-        let parent = path.parent().unwrap_or(&self.folder);
-        folders(parent)?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        // On another machine that shares the folder a process may have the same number.
-        let number = u64::from_ne_bytes(net::random::bytes()?);
-        let beside = parent.join(format!(".{name}.{number:016x}"));
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(FILE_MODE).open(&beside)?;
-        give(&file, &beside);
-        net::failpoint::hit("keep");
-        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-        written.inspect_err(|_| drop(fs::remove_file(&beside)))?;
-        Ok(beside)
+    fn put_by(&self, rename: Rename, path: &Path, text: &str) -> io::Result<()> {
+        let folder = Folder::make(path.parent().unwrap_or(&self.folder))?;
+        let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
+        let beside = write(&folder, text)?;
+        rename(&folder, &beside, name).inspect_err(|_| drop(folder.remove(&beside)))?;
+        folder.settle()
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -292,30 +271,20 @@ pub(crate) fn term(object: &Object, hosts: &[Box<str>], issuing: &Issuing) -> Op
     if is_asked && object.covers(hosts) { object.term() } else { None }
 }
 
-/// Makes a folder, and those that it is in.
-pub(crate) fn folders(path: &Path) -> io::Result<()> {
-    match DirBuilder::new().mode(FOLDER_MODE).create(path) {
-        Ok(()) => {
-            File::open(path).iter().for_each(|folder| give(folder, path));
-            Ok(())
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            folders(path.parent().ok_or(error)?)?;
-            folders(path)
-        }
-        Err(_) if path.is_dir() => Ok(()),
-        Err(error) => Err(error),
-    }
-}
+/// How what is written beside its place gets there.
+type Rename = fn(&Folder, &OsStr, &OsStr) -> io::Result<()>;
 
-/// Gives what root has made at `path` to whose folder it is in: a server that is not root's reads
-/// it, too.
-fn give(made: impl AsFd, path: &Path) {
-    let folder = path.parent().and_then(|parent| fs::metadata(parent).ok());
-    if let Some(folder) = folder.filter(|folder| process::is_root() && folder.uid() != 0) {
-        // Who has no right to do so is root in its own folder.
-        let _ = fchown(made, Some(folder.uid()), Some(folder.gid()));
-    }
+/// Writes a text to the disk, in that folder, under a name that nobody else ever takes.
+fn write(folder: &Folder, text: &str) -> io::Result<OsString> {
+    // On another machine that shares the folder a process may have the same number.
+    let number = u64::from_ne_bytes(net::random::bytes()?);
+    // The name of what it becomes may be as long as names can be.
+    let beside = OsString::from(format!(".{number:016x}"));
+    let mut file = folder.create(&beside)?;
+    net::failpoint::hit("keep");
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    written.inspect_err(|_| drop(folder.remove(&beside)))?;
+    Ok(beside)
 }
 
 /// A file or a folder, whatever its name: its device, its number there, and since when that is its
@@ -326,12 +295,6 @@ pub(crate) type Identity = (u64, u64, Option<SystemTime>);
 pub(crate) fn identity(path: &Path) -> Option<Identity> {
     let found = fs::metadata(path).ok()?;
     Some((found.dev(), found.ino(), found.created().ok()))
-}
-
-/// Brings the name of a file to the disk, too.
-fn settle(path: &Path) -> io::Result<()> {
-    let parent = path.parent().ok_or(ErrorKind::InvalidInput)?;
-    File::open(parent)?.sync_all()
 }
 
 fn explain(path: &Path, why: &str) -> String {
@@ -374,6 +337,24 @@ mod tests {
         assert!(trouble.unwrap().contains("account.pem"));
         let said = keep.unkept(&ErrorKind::ReadOnlyFilesystem.into());
         assert!(said.contains("below: ") && said.contains("remount it"), "{said}");
+    }
+
+    /// Whoever owns the folder could have root give away what is not theirs.
+    #[test]
+    fn a_link_in_the_place_of_a_lock_gives_nothing_away() {
+        const OTHER: u32 = 4242;
+        let (folder, ours) =
+            (tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
+        let sites = folder.path().join(SITES);
+        fs::create_dir(&sites).unwrap();
+        std::os::unix::fs::chown(&sites, Some(OTHER), Some(OTHER)).unwrap();
+        std::os::unix::fs::symlink(ours.path(), sites.join("a.example.lock")).unwrap();
+        let owner = || fs::metadata(ours.path()).unwrap().uid();
+        let (keep, before) = (Keep::at(folder.path()), owner());
+        assert!(keep.turn_within(&sites.join("a.example.pem"), 0).is_err());
+        assert_eq!(owner(), before);
+        keep.turn_within(&sites.join("b.example.pem"), 0).unwrap();
+        assert_eq!(fs::metadata(sites.join("b.example.lock")).unwrap().uid(), OTHER);
     }
 
     #[test]
@@ -452,11 +433,19 @@ mod tests {
         let keep = Keep::at(folder.path());
         let path = folder.path().join("sites/a.example.pem");
         keep.put(&path, "text").unwrap();
-        let left = keep.write(&path, "half of").unwrap();
+        let beside = Folder::open(path.parent().unwrap()).unwrap();
+        let left = path.with_file_name(write(&beside, "half of").unwrap());
         let written = fs::metadata(&left).unwrap().mtime();
         keep.sweep(written + BESIDE_SECONDS);
         assert!(left.exists(), "somebody may be at it");
         keep.sweep(written + BESIDE_SECONDS + 1);
         assert!(path.exists() && !left.exists());
+        // Nothing that a link leads to was ever written here.
+        let other = tempfile::tempdir().unwrap();
+        let theirs = other.path().join(".theirs");
+        fs::write(&theirs, "text").unwrap();
+        std::os::unix::fs::symlink(other.path(), folder.path().join(ATTEMPTS)).unwrap();
+        keep.sweep(i64::MAX);
+        assert!(theirs.exists());
     }
 }

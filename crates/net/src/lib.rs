@@ -23,6 +23,7 @@ pub mod file;
 mod file_system;
 pub mod changes;
 pub mod lookout;
+pub mod folder;
 pub mod lock;
 pub mod shelf;
 pub mod stream;

@@ -1,10 +1,12 @@
 //! The local authority as it is kept: it stays the same one, is followed by another one in good
 //! time, and is never lost.
 
-use super::{Keep, explain, failed, settle};
+use super::{Keep, explain, failed};
 use certs::Local;
 use config::plan::AUTHORITY_FILE;
+use net::folder::Folder;
 use std::{
+    ffi::OsStr,
     fs,
     io::{self, ErrorKind},
 };
@@ -88,14 +90,11 @@ impl Keep {
     /// Puts the authority in the file `name` in the place of the one that signs, which goes on to
     /// be there as `other`.
     fn replace(&self, name: &str, other: &str) -> io::Result<()> {
-        let (own, other) = (self.path(AUTHORITY_FILE), self.path(other));
-        match fs::remove_file(&other) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        fs::hard_link(&own, &other)?;
-        fs::rename(self.path(name), &own)?;
-        settle(&own)
+        let own = self.path(AUTHORITY_FILE);
+        self.put(&self.path(other), &fs::read_to_string(&own)?)?;
+        let folder = Folder::open(own.parent().unwrap_or(&own))?;
+        folder.rename(OsStr::new(name), OsStr::new(AUTHORITY_FILE))?;
+        folder.settle()
     }
 
     fn load(&self, name: &str) -> Option<Local> {
@@ -112,7 +111,6 @@ fn made(now: i64) -> Result<Local, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keep::FILE_MODE;
     use std::os::unix::fs::PermissionsExt;
 
     const NOW: i64 = 1_795_906_260;
@@ -125,7 +123,7 @@ mod tests {
         let (first, trouble) = keep.local(NOW).unwrap();
         assert_eq!(trouble, None);
         let file = folder.path().join("below").join(AUTHORITY_FILE);
-        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, FILE_MODE);
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         let again = |now| keep.local(now).unwrap().0.root_pem();
         assert_eq!(again(NOW + 8 * YEAR), first.root_pem());
         assert_eq!(keep.roots().len(), 1);

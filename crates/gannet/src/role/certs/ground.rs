@@ -3,7 +3,10 @@
 
 use crate::{keep, visit};
 use config::plan::Issuing;
-use net::sandbox::{Confinement, be_modest, be_nice};
+use net::{
+    folder::Folder,
+    sandbox::{Confinement, be_modest, be_nice},
+};
 use std::io;
 
 /// Gives up all else, before there are threads.
@@ -12,7 +15,7 @@ pub(super) fn enter(walls: Option<&Confinement>) -> io::Result<()> {
     match walls {
         Some(walls) => {
             // What is not there yet is nothing that could be written in later.
-            walls.write.iter().for_each(|folder| _ = keep::folders(folder));
+            walls.write.iter().for_each(|folder| _ = Folder::make(folder));
             walls.enter().map(drop)
         }
         None => be_modest(),
