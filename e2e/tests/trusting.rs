@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Launch, NOBODY, Site};
+use e2e::{Launch, NOBODY, Site, disk::SmallDisk};
 use std::process::Command;
 
 /// `gannet ./site --tls` by a user, and then what that user is told to do.
@@ -43,4 +43,34 @@ fn root_trusts_the_authority_of_the_user_whom_it_acts_for() {
         assert!(said.contains(expect), "{expect}: {said}");
     }
     server.stop();
+}
+
+/// A store that cannot be written, and then nobody who could write it.
+#[test]
+fn untrust_fails_where_browsers_trust_it_still() {
+    let home = e2e::folder();
+    let home_text = home.path().to_str().unwrap();
+    let kept = home.path().join("kept").display().to_string();
+    let disk = SmallDisk::mount(&home.path().join(".pki/nssdb"));
+    let by = |verb: &str, path: &str| {
+        let words = [verb, "--only-browsers", "--folder", &kept];
+        let launch = Launch::of(words.map(str::to_owned).to_vec());
+        launch.env("HOME", home_text).env("PATH", path).finish()
+    };
+    let usual = std::env::var("PATH").unwrap();
+    let (code, said, stderr) = by("trust", &usual);
+    assert_eq!(code, Some(0), "{said}{stderr}");
+    disk.set_only_read(true);
+    let (code, said, stderr) = by("untrust", &usual);
+    assert_eq!((code, &*said), (Some(1), ""), "{stderr}");
+    assert!(stderr.contains("gannet-local-authority-0 is still there: certutil: "), "{stderr}");
+    disk.set_only_read(false);
+    let (code, said, stderr) = by("untrust", "/nowhere");
+    assert_eq!((code, &*said), (Some(1), ""), "{stderr}");
+    assert!(stderr.contains("certutil is missing"), "{stderr}");
+    for _ in 0..2 {
+        let (code, said, stderr) = by("untrust", &usual);
+        assert_eq!(code, Some(0), "{stderr}");
+        assert!(said.contains("no longer trusted by browsers"), "{said}");
+    }
 }

@@ -8,7 +8,8 @@ use net::{identity, process};
 use std::{
     env,
     fmt::Write as _,
-    fs, io,
+    fs::{self, File},
+    io::{self, Write as _},
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
 };
@@ -26,6 +27,9 @@ const FIREFOX: [&str; 2] = [".mozilla/firefox", "snap/firefox/common/.mozilla/fi
 
 /// What the files and the entries of ours begin with.
 const OURS: &str = "gannet-local-authority";
+
+/// How many roots of ours there are at most: the one that signs, and the next.
+const ROOTS_MAX: usize = 2;
 
 /// What is to be done.
 pub(crate) struct Trust<'t> {
@@ -74,10 +78,14 @@ pub(crate) fn trust(wish: &Trust<'_>) -> Result<ExitCode, Trouble> {
         troubles.push(format!("browsers of {name}: {way_out}"));
     }
     let home = home.filter(|_| user.is_none());
+    let mut is_trusted_still = false;
     for outcome in home.iter().flat_map(|home| in_browsers(home, &roots)) {
         match outcome {
             Ok(place) => done.push(place),
-            Err(why) => troubles.push(why),
+            Err(why) => {
+                is_trusted_still |= wish.ends;
+                troubles.push(why);
+            }
         }
     }
     if done.is_empty() {
@@ -91,7 +99,7 @@ pub(crate) fn trust(wish: &Trust<'_>) -> Result<ExitCode, Trouble> {
     }
     text.push_str(&said(wish.ends, &done, &troubles));
     net::stream::say(text.as_bytes());
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitCode::from(u8::from(is_trusted_still)))
 }
 
 /// Where the authority is kept that signs for a user, or for the whole machine, where no folder is
@@ -163,13 +171,14 @@ fn in_store(place: &Path, roots: &[Local]) -> Result<String, String> {
         fs::create_dir_all(place).map_err(failed)?;
         run(CERTUTIL, &["-N", "-d", &store, "--empty-password"])?;
     }
-    for at in 0..2 {
-        // One that is not there is what is wanted.
-        let _ = run(CERTUTIL, &["-D", "-d", &store, "-n", &format!("{OURS}-{at}")]);
-    }
+    remove(place, &store)?;
     for (at, root) in roots.iter().enumerate() {
         let file = place.join(format!("{OURS}-{at}.pem"));
-        fs::write(&file, root.root_pem()).map_err(failed)?;
+        // What is left there may be a link that leads elsewhere.
+        let _ = fs::remove_file(&file);
+        let written =
+            File::create_new(&file).and_then(|mut to| to.write_all(root.root_pem().as_bytes()));
+        written.map_err(failed)?;
         let (name, path) = (format!("{OURS}-{at}"), file.display().to_string());
         let added = run(CERTUTIL, &["-A", "-d", &store, "-t", "C,,", "-n", &name, "-i", &path]);
         let _ = fs::remove_file(&file);
@@ -178,12 +187,28 @@ fn in_store(place: &Path, roots: &[Local]) -> Result<String, String> {
     Ok(format!("browsers ({})", place.display()))
 }
 
+/// Removes all roots of ours from a store.
+fn remove(place: &Path, store: &str) -> Result<(), String> {
+    let names: Vec<_> = (0..ROOTS_MAX).map(|at| format!("{OURS}-{at}")).collect();
+    // One that is not there is what is wanted: it is looked for afterwards.
+    let remove = |name: &String| run(CERTUTIL, &["-D", "-d", store, "-n", name]);
+    let removed: Vec<_> = names.iter().map(remove).collect();
+    let listed = run(CERTUTIL, &["-L", "-d", store])?;
+    let is_left = |name: &str| listed.lines().any(|line| line.starts_with(name));
+    let left = names.iter().zip(removed).find(|(name, _)| is_left(name));
+    left.map_or(Ok(()), |(name, removed)| {
+        let why = removed.err().unwrap_or_default();
+        Err(format!("browsers ({}): {name} is still there: {why}", place.display()))
+    })
+}
+
 /// The program that changes what browsers trust.
 const CERTUTIL: &str = "certutil";
 
-fn run(program: &str, words: &[&str]) -> Result<(), String> {
+/// Runs a program that has to succeed: what it has said.
+fn run(program: &str, words: &[&str]) -> Result<String, String> {
     let mut command = Command::new(program);
-    command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let output = command.output().map_err(|error| match (error.kind(), program) {
         (io::ErrorKind::NotFound, CERTUTIL) => {
             "browsers: certutil is missing (Debian: libnss3-tools)".to_owned()
@@ -191,7 +216,7 @@ fn run(program: &str, words: &[&str]) -> Result<(), String> {
         _ => format!("{program}: {error}"),
     })?;
     if output.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&output.stderr);
     Err(format!("{program}: {}", said.lines().last().unwrap_or("it has failed")))
