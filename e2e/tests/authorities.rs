@@ -165,6 +165,33 @@ fn what_cannot_be_kept_is_used_and_kept_once_there_is_room() {
     server.stop();
 }
 
+/// O15 of the threats: what fails on such a disk is told as what fails anywhere.
+#[test]
+fn what_fails_and_cannot_be_noted_is_told_all_the_same() {
+    let mut issuing = Issuing::new(Manner::default());
+    let disk = SmallDisk::mount(&issuing.place.path("kept"));
+    disk.fill();
+    issuing.authority.go_down();
+    let server = issuing.serve("", &[SITE]);
+    let is_told = |words: &str| {
+        let is_in = |row: &Value| row["error"].as_str().is_some_and(|said| said.contains(words));
+        let shown = issuing.place.shown();
+        is_in(&shown) && issuing.place.seen() == Value::from(vec![shown])
+    };
+    for (hours, words) in [(0, "failure 1 in a row"), (1, "failure 2 in a row")] {
+        clock::set_ahead(issuer(&server), hours * HOUR);
+        assert!(eventually(|| is_told(words)), "{words}: {}", issuing.place.shown());
+    }
+    assert!(issuing.noted("a.test", "failures").is_none(), "nothing can be noted");
+    issuing.authority.go_up();
+    clock::set_ahead(issuer(&server), 4 * HOUR);
+    assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.log());
+    assert!(eventually(|| is_told("cannot be kept in ")), "{}", issuing.place.shown());
+    disk.empty();
+    issuing.check_books(&["a.test"]);
+    server.stop();
+}
+
 /// 82 and O6 of the threats: a clock that is a year late, or early.
 #[test]
 fn a_clock_that_is_wrong_holds_nothing_up_once_it_is_right() {

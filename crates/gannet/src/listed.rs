@@ -50,7 +50,7 @@ pub(crate) fn list(file: &Path, is_json: bool) -> Result<ExitCode, Trouble> {
     let row = |one: &Certificate| match &one.issuer {
         Issuer::Authority(hosts) => {
             let text = keep::best(&one.chain, hosts).map(|(_, text)| text).unwrap_or_default();
-            let mut row = listing.row(one, &Pem { chain: text, key: Vec::new() });
+            let mut row = listing.row(one, &Pem { chain: text, key: Vec::new() }, None);
             if let Some(why) = keep::unreadable(&one.chain) {
                 // Whether it is there is not known either.
                 (row.issuer, row.next) = (UNKNOWN.to_owned(), UNKNOWN.to_owned());
@@ -58,7 +58,7 @@ pub(crate) fn list(file: &Path, is_json: bool) -> Result<ExitCode, Trouble> {
             }
             row
         }
-        Issuer::Files | Issuer::Local(_) => listing.row(one, &one.pem),
+        Issuer::Files | Issuer::Local(_) => listing.row(one, &one.pem, None),
     };
     let mut rows: Vec<_> = plan.certificates.iter().map(row).collect();
     rows.extend((0..plan.authorities.len()).map(|number| of_clients(&plan, number)));
@@ -92,8 +92,14 @@ impl Listing {
         Self { keep, issuing, trouble, now, sites: sites.into_iter() }
     }
 
-    /// What is known of the next certificate of the plan, where `pem` is used.
-    pub(crate) fn row(&mut self, certificate: &Certificate, pem: &Pem) -> status::Certificate {
+    /// What is known of the next certificate of the plan, where `pem` is used. What went wrong with
+    /// it of late is `held`, or noted where it is kept.
+    pub(crate) fn row(
+        &mut self,
+        certificate: &Certificate,
+        pem: &Pem,
+        held: Option<Attempts>,
+    ) -> status::Certificate {
         let sites = self.sites.next().unwrap_or_default();
         let facts = tls::certificate_in(&pem.chain).and_then(|der| Facts::of(&der));
         let mut row = status::Certificate {
@@ -115,7 +121,7 @@ impl Listing {
             Issuer::Authority(hosts) => {
                 let object = Object::read(&pem.chain);
                 known = known.filter(|_| object.is_some());
-                let attempts = self.keep.attempts(&certificate.chain);
+                let attempts = held.unwrap_or_else(|| self.keep.attempts(&certificate.chain));
                 row.error.clone_from(&self.trouble);
                 row.next = self.next(object.as_ref(), certificate, &attempts);
                 row.warning = known.and_then(|known| known.warning(self.now, warned_within(pem)));

@@ -6,7 +6,7 @@ use crate::{
     listed::{self, Listing},
     machine,
 };
-use certs::{Local, Object, Term, stand_in};
+use certs::{Attempts, Local, Object, Term, stand_in};
 use config::{
     Bundle,
     plan::{Authorities, Certificate, Issuer, Issuing, Pem},
@@ -71,7 +71,7 @@ pub(crate) fn look(mut bundle: Bundle, unkept: &Unkept, now: i64) -> Renewal {
         let row = listed::of_clients(&plan, number);
         of_clients.push(status::Certificate { error: look.fault.take(), ..row });
     }
-    let mut listing = Listing::of(&plan, now);
+    let (mut listing, keep) = (Listing::of(&plan, now), Keep::at(&plan.issuing.folder));
     for certificate in &plan.certificates {
         let found = match &certificate.issuer {
             Issuer::Files => look.at_files(certificate),
@@ -80,7 +80,9 @@ pub(crate) fn look(mut bundle: Bundle, unkept: &Unkept, now: i64) -> Renewal {
         };
         let noted = look.noted.take();
         let used = found.as_ref().or(noted.as_ref()).unwrap_or(&certificate.pem);
-        let mut row = listing.row(certificate, used);
+        let held = unkept.get(&keep.attempts_path(&certificate.chain));
+        let held = held.map(|text| Attempts::read(text));
+        let mut row = listing.row(certificate, used, held);
         row.error = look.fault.take().or(row.error);
         if unkept.get(&certificate.chain).is_some_and(|text| *text == used.chain) {
             let folder = plan.issuing.folder.display();

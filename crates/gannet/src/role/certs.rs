@@ -266,7 +266,7 @@ impl Agenda {
         }
         let wanted = plan.certificates.into_iter();
         let wanted = wanted.filter(|one| matches!(one.issuer, Issuer::Authority(_)));
-        let mut before = std::mem::take(&mut self.entries);
+        let (mut before, mut is_told) = (std::mem::take(&mut self.entries), true);
         for certificate in wanted {
             let path = certificate.chain.clone();
             let known = before.remove(&path);
@@ -291,8 +291,12 @@ impl Agenda {
                 // What went wrong was got over in another way, such as without one of the hosts.
                 entry.attempts = Attempts::default();
                 let _ = keep.note(&keep.attempts_path(&path), &entry.attempts);
+                is_told &= self.unkept.remove(&keep.attempts_path(&path)).is_none();
             }
             self.entries.insert(path, entry);
+        }
+        if !is_told {
+            self.tell_unkept();
         }
     }
 
@@ -407,7 +411,8 @@ impl Agenda {
         let keep = Keep::at(&self.issuing.folder);
         let note = keep.attempts_path(&path);
         // What was noted before is over.
-        if self.unkept.remove(&note).is_some() {
+        let mut has_other = self.unkept.remove(&note).is_some();
+        if has_other {
             let _ = keep.note(&note, &attempts);
         }
         entry.is_under_way = false;
@@ -419,14 +424,14 @@ impl Agenda {
             entry.set(Object::read(text.as_bytes()), &self.issuing);
         } else if let Some((object, _)) = keep::object(&path) {
             entry.set(Some(object), &self.issuing);
-            self.unkept.remove(&path);
+            has_other |= self.unkept.remove(&path).is_some();
         }
         if entry.term.is_none() && entry.attempts.failures == 0 {
             let why = format!("{}: what was issued is not there", path.display());
             entry.attempts.fail(&why, None, clock::wall().seconds, entry.certificate.chance());
             said = said.or(Some(why));
         }
-        if !unkept.is_empty() {
+        if has_other || !unkept.is_empty() {
             self.unkept.extend(unkept);
             self.tell_unkept();
         }
