@@ -165,3 +165,22 @@ fn who_hangs_with_a_turn_holds_no_other_up_for_ever() {
     issuing.check_books(&["a.test"]);
     server.stop();
 }
+
+/// 81 of the threats: who stops while it makes an account known holds up nobody who has one.
+#[test]
+fn who_hangs_as_an_account_is_made_known_holds_up_none_that_is() {
+    let issuing = Issuing::new(Manner::default());
+    let server = issuing.serve("", &[SITE]);
+    assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.log());
+    let accounts = fs::read_dir(issuing.place.path("kept/accounts")).unwrap();
+    let mut paths = accounts.map(|entry| entry.unwrap().path());
+    let lock = paths.find(|path| path.extension().is_some_and(|end| end == "lock")).unwrap();
+    let lock = File::open(lock).unwrap();
+    // For a quarter of an hour: nobody here waits as long.
+    flock(&lock, FlockOperation::LockExclusive).unwrap();
+    clock::set_ahead(issuer(&server), 61 * DAY);
+    let is_renewed = || issuing.authority.books.issued().len() == 2;
+    assert!(eventually(is_renewed), "{}", issuing.place.log());
+    issuing.check_books(&["a.test"]);
+    server.stop();
+}

@@ -210,7 +210,12 @@ fn introduce(
     hands: &mut WorldHands<'_>,
 ) -> Result<(), Failure> {
     let whom = introduced(url, &account.thumbprint());
+    account.id = keep.account_id(&whom);
+    if account.id.is_some() {
+        return Ok(());
+    }
     let _turn = keep.introduction(&whom);
+    // Whoever had it before has done so, most likely.
     account.id = keep.account_id(&whom);
     if account.id.is_none() {
         certs::introduce(url, account, hands)?;
