@@ -197,6 +197,15 @@ fn plain() -> Outcome<String> {
     Ok(request(&target, Variant::Plain, BROWSER_CODINGS, None))
 }
 
+/// A site whose certificate comes from files, and which is served without TLS, too.
+fn first(content: &Content, (chain, key): &(PathBuf, PathBuf)) -> Outcome<String> {
+    let root = content.root(Site::Single { bytes: SMALL })?;
+    Ok(format!(
+        "[site.localhost]\nroot = {root:?}\n\
+         tls = {{ cert = {chain:?}, key = {key:?}, redirect = false }}\n"
+    ))
+}
+
 /// A site for each of so many hosts whose certificate an authority issues.
 fn sites(content: &Content, hosts: impl Iterator<Item = String>) -> Outcome<String> {
     let (mut text, root) = (String::new(), content.root(Site::Single { bytes: SMALL })?);
@@ -256,8 +265,10 @@ impl Drop for Authority {
 /// Has many certificates issued while clients ask.
 fn beside(content: &Content) -> Outcome<Table> {
     let (folder, request) = (Own::folder(content, "issue")?, plain()?);
-    let own = Own::start(content, &folder, "", "")?;
     let pair = content.pair()?;
+    // An address with TLS takes a site that speaks it.
+    let first = first(content, &pair)?;
+    let own = Own::start(content, &folder, "", &first)?;
     let authority = Authority::start(&folder, &pair, own.address.port())?;
     let settings = format!(
         "[server.certificates]\nfolder = \"kept\"\nproof = \"http\"\n\
@@ -273,7 +284,8 @@ fn beside(content: &Content) -> Outcome<Table> {
         Ok(())
     })?;
     let hosts = (0..SITES).map(|number| format!("s{number}.test"));
-    write(content, &own.config, own.address, &settings, &sites(content, hosts)?)?;
+    let all = first + &sites(content, hosts)?;
+    write(content, &own.config, own.address, &settings, &all)?;
     let mut reload = Command::new(machine::release().join("gannet"));
     command::output(reload.arg("reload").arg(&own.config))?;
     let kept = folder.join("kept/sites");
@@ -312,12 +324,8 @@ fn renewals(content: &Content) -> Outcome<Table> {
     let (pem, key) = content.pair()?;
     let chain = folder.join("tls.pem");
     fs::copy(&pem, &chain)?;
-    let root = content.root(Site::Single { bytes: SMALL })?;
-    let site = format!(
-        "[site.localhost]\nroot = {root:?}\n\
-         tls = {{ cert = {chain:?}, key = {key:?}, redirect = false }}"
-    );
-    let own = Own::start(content, &folder, "", &site)?;
+    let pair = (chain, key);
+    let own = Own::start(content, &folder, "", &first(content, &pair)?)?;
     let target = targets(Site::Single { bytes: SMALL }).next().ok_or("a site without targets")?;
     let mut text = fs::read_to_string(&pem)?;
     let heading =
@@ -338,7 +346,7 @@ fn renewals(content: &Content) -> Outcome<Table> {
             text.push('\n');
             let next = folder.join("next");
             fs::write(&next, &text)?;
-            fs::rename(next, &chain)?;
+            fs::rename(next, &pair.0)?;
             own.wait_for(before + 1)?;
         }
         let said = load.wait_with_output()?;
