@@ -13,8 +13,10 @@ use std::{
 };
 
 /// How many certificates in a row an authority has to refuse, as asked for too often, to be left
-/// alone with all. It does not say whether its limit is that of one certificate.
+/// alone with all, and for how long at most. It does not say whether its limit is that of one
+/// certificate, or of all names of one owner, which are no matter of other owners.
 const REFUSED_MAX: usize = 3;
+const REFUSED_TIME: Duration = Duration::from_secs(60 * 60);
 
 /// Who wants to be left alone.
 #[derive(Default)]
@@ -38,7 +40,7 @@ impl Pauses {
         now: i64,
     ) -> Option<(String, Duration)> {
         let all = [url.to_owned(), with(url, host)];
-        all.iter().find_map(|whom| self.left(whom, keep, now))
+        all.iter().filter_map(|whom| self.left(whom, keep, now)).max_by_key(|(_, left)| *left)
     }
 
     fn left(&self, whom: &str, keep: &Keep, now: i64) -> Option<(String, Duration)> {
@@ -64,34 +66,44 @@ impl Pauses {
     }
 
     /// Takes down how long an authority wants to be left alone that has refused a certificate:
-    /// where that is to be noted and how, where it cannot be now.
+    /// where that is to be noted and how, as far as it cannot be now.
     pub(super) fn refused(
         &self,
         (url, host): (&str, &str),
         failure: &Failure,
         keep: &Keep,
         now: i64,
-    ) -> Option<(PathBuf, String)> {
-        let pause = Attempts::paused(&failure.why, failure.wait?, now);
-        let is_of_all = failure.about != About::Order
-            || self.state(|state| {
+    ) -> Vec<(PathBuf, String)> {
+        let Some(wait) = failure.wait else { return Vec::new() };
+        let mut pauses = Vec::new();
+        if failure.about == About::Order {
+            pauses.push((with(url, host), wait));
+            let are_many = self.state(|state| {
                 let hosts = state.refused.entry(url.to_owned()).or_default();
                 hosts.insert(host.to_owned());
                 hosts.len() >= REFUSED_MAX
             });
-        let path = keep.pause_path(&if is_of_all { url.to_owned() } else { with(url, host) });
-        let is_noted = keep.note(&path, &pause).is_ok();
-        let text = pause.write();
-        self.state(|state| {
-            if is_of_all {
-                state.refused.remove(url);
+            if are_many {
+                self.issued(url);
+                pauses.push((url.to_owned(), wait.min(REFUSED_TIME)));
             }
-            state.held.insert(path.clone(), pause);
-        });
-        (!is_noted).then_some((path, text))
+        } else {
+            self.issued(url);
+            pauses.push((url.to_owned(), wait));
+        }
+        let mut unkept = Vec::new();
+        for (whom, wait) in pauses {
+            let (path, pause) = (keep.pause_path(&whom), Attempts::paused(&failure.why, wait, now));
+            if keep.note(&path, &pause).is_err() {
+                unkept.push((path.clone(), pause.write()));
+            }
+            self.state(|state| state.held.insert(path, pause));
+        }
+        unkept
     }
 
-    /// The authority issues certificates.
+    /// The authority issues certificates, or is left alone: those that it has refused count no
+    /// more.
     pub(super) fn issued(&self, url: &str) {
         self.state(|state| state.refused.remove(url));
     }
@@ -142,7 +154,26 @@ mod tests {
         assert_eq!(left("f.example", NOW + 60), None);
         assert_eq!(left("a.example", NOW + 60), None);
         let noted = std::fs::read_dir(folder.path().join("accounts")).unwrap().count();
-        assert_eq!(noted, 3, "the notes of those that were asked about are gone");
+        assert_eq!(noted, 4, "the notes of those that were asked about are gone");
+    }
+
+    /// Such as the names of one owner, of whom nobody else knows.
+    #[test]
+    fn certificates_that_were_refused_for_days_hold_up_others_for_an_hour() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keep, pauses) = (Keep::at(folder.path()), Pauses::default());
+        let left = |host: &str, now| pauses.of((CA, host), &keep, now).map(|(_, left)| left);
+        let hosts = ["a.example", "b.example", "c.example"];
+        let days = failure(About::Order, 5 * 86_400);
+        for host in hosts {
+            assert!(pauses.refused((CA, host), &days, &keep, NOW).is_empty());
+        }
+        assert_eq!(left("d.example", NOW + 1), Some(REFUSED_TIME - Duration::from_secs(1)));
+        assert_eq!(left("d.example", NOW + 3600), None);
+        for (host, later) in hosts.into_iter().flat_map(|host| [(host, 1), (host, 3600)]) {
+            let expect = Duration::from_secs(5 * 86_400 - later);
+            assert_eq!(left(host, NOW + later as i64), Some(expect), "{host}");
+        }
     }
 
     #[test]
@@ -154,7 +185,7 @@ mod tests {
             let (pauses, next) = (Pauses::default(), Pauses::default());
             let refused = failure(About::Authority, u64::MAX);
             let unkept = pauses.refused((CA, "a.example"), &refused, &keep, NOW);
-            assert_eq!(unkept.is_none(), is_noted);
+            assert_eq!(unkept.is_empty(), is_noted);
             unkept.into_iter().for_each(|(path, text)| next.hold(path, &text));
             for pauses in [&pauses, &next] {
                 let found = pauses.of((CA, "b.example"), &keep, NOW + WEEK - 1);
