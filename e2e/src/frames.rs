@@ -53,16 +53,27 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 
 /// The fields of a request that asks for `target`; every number is of the standing table.
 pub fn fields(method: u8, target: &str) -> Vec<u8> {
-    let mut fields = vec![method, 0x86, 1, 9];
-    fields.extend_from_slice(b"a.example\x04");
-    fields.push(u8::try_from(target.len()).unwrap());
-    fields.extend_from_slice(target.as_bytes());
+    fields_for(method, "a.example", target)
+}
+
+/// The same for another host.
+fn fields_for(method: u8, host: &str, target: &str) -> Vec<u8> {
+    let mut fields = vec![method, 0x86];
+    for (name, text) in [(1, host), (4, target)] {
+        fields.extend([name, u8::try_from(text.len()).unwrap()]);
+        fields.extend_from_slice(text.as_bytes());
+    }
     fields
 }
 
 /// A GET.
 pub fn get(stream: u32, target: &str) -> Vec<u8> {
     frame(HEADERS, END | WHOLE, stream, &fields(0x82, target))
+}
+
+/// A GET for another host.
+pub fn get_for(host: &str, stream: u32, target: &str) -> Vec<u8> {
+    frame(HEADERS, END | WHOLE, stream, &fields_for(0x82, host, target))
 }
 
 /// A POST whose content follows.

@@ -5,10 +5,11 @@
 use e2e::{
     Client, Launch, Response, Site,
     authority::Manner,
-    clock, eventually,
+    clock, eventually, frames,
     issuing::{DAY, Issuing, Place, issuer, open_keys, serves},
     name_server::KEY,
     process::Process,
+    secure::SecureClient,
     webdriver::Browser,
 };
 use std::{
@@ -153,6 +154,9 @@ fn a_certificate_is_issued_renewed_and_used_at_once() {
         assert_eq!(Response::read(&mut plain, false).unwrap().status, 308);
         let mut kept = visitor.connect(to, "a.test");
         assert_eq!(kept.get("/digits.txt").unwrap().status, 200);
+        let mut streams = visitor.choosing_http2().connect(to, "a.test");
+        streams.send(frames::OPENING).unwrap();
+        check_digits(&mut streams, 1);
         let first = kept.shown();
         clock::set_ahead(issuer(&server), 61 * DAY);
         let is_renewed = || {
@@ -162,12 +166,47 @@ fn a_certificate_is_issued_renewed_and_used_at_once() {
         };
         assert!(eventually(is_renewed), "{}", issuing.place.log());
         assert_eq!(kept.get("/digits.txt").unwrap().status, 200, "nobody is turned out");
+        check_digits(&mut streams, 3);
         // Whichever loop of whichever worker it is.
         assert!(eventually(|| (0..24).all(|_| is_renewed())), "{}", issuing.place.log());
         issuing.check_books(&["a.test"]);
         assert_eq!(issuing.authority.books.issued().len(), 2);
         server.stop();
     }
+}
+
+/// Sees to it that a stream of a connection is answered, which goes on.
+fn check_digits(client: &mut SecureClient, stream: u32) {
+    client.send(frames::get_for("a.test", stream, "/digits.txt")).unwrap();
+    loop {
+        let came = frames::read(client).unwrap();
+        assert_ne!(came.kind, frames::GOAWAY, "{came:?}");
+        if came.kind == frames::DATA {
+            return assert_eq!((came.stream, &*came.payload), (stream, &b"0123456789"[..]));
+        }
+    }
+}
+
+/// What stands for a password.
+const HASH: &str = "$2y$04$LH5JCCkwJSlcnLRYaKEWaOe3Eoq1NqfuKtbYbhqF2HZJiyspQr37q";
+
+/// Whoever looks for a proof has no password, and nobody else needs none.
+#[test]
+fn a_site_behind_a_password_gets_a_certificate() {
+    let issuing = Issuing::new(Manner::default());
+    issuing.write("proof = \"http\"", &[("a.test", "\"auto\"")]);
+    let auth = format!("auth.users.alice = {HASH:?}\nredirect-from = [\"old.test\"]");
+    issuing.place.edit("tls = \"auto\"", &format!("tls = \"auto\"\n{auth}"));
+    let server = issuing.place.start();
+    let visitor = issuing.visitor();
+    for (host, status) in [("a.test", 401), ("old.test", 308)] {
+        let is_answered = || {
+            let answer = visitor.get(issuing.addr(), host, "/digits.txt");
+            answer.is_ok_and(|answer| answer.status == status)
+        };
+        assert!(eventually(is_answered), "{host}: {}", issuing.place.log());
+    }
+    server.stop();
 }
 
 /// 74 of the threats: whoever shakes hands as an authority does that looks for a proof has shown
