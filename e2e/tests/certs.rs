@@ -18,6 +18,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::{Duration, Instant},
 };
 
 #[test]
@@ -385,7 +386,10 @@ fn names_below_one_are_proved_by_updates_of_a_name_server() {
     let issuing = Issuing::new(Manner { zone: Some("test"), ..Manner::default() });
     let (address, (name, secret)) = (issuing.authority.updates(), KEY);
     let words = |secret: &str| {
-        format!("dns-server = {{ address = \"{address}\", key-name = {name:?}, key = {secret:?} }}")
+        format!(
+            "dns-server = {{ address = \"{address}\", key-name = {name:?}, key = {secret:?}, \
+             wait = \"2s\" }}"
+        )
     };
     let sites = [("*.deep.a.test", "\"auto\"")];
     let server = issuing.serve(&words("bm90IHRoZSBrZXk="), &sites);
@@ -396,9 +400,10 @@ fn names_below_one_are_proved_by_updates_of_a_name_server() {
     // The name itself is proved by another text of the same record.
     issuing.write(&words(secret), &sites);
     issuing.place.edit("tls = \"auto\"", "tls = \"auto\"\naliases = [\"deep.a.test\"]");
-    let server = issuing.place.start();
+    let (server, begun) = (issuing.place.start(), Instant::now());
     let hosts = ["www.deep.a.test", "deep.a.test"];
     assert!(issuing.serves_all(&hosts), "{}", issuing.place.log());
+    assert!(begun.elapsed() >= Duration::from_secs(2), "other name servers may hear of it first");
     server.stop();
 }
 

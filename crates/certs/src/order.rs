@@ -218,6 +218,9 @@ fn prove(
         is_shown?;
         waiting.push((host, url, challenge));
     }
+    if !waiting.is_empty() {
+        session.hands().spread();
+    }
     for (host, _, challenge) in &waiting {
         session.ask(host, challenge, Some(&json!({})))?;
     }

@@ -33,6 +33,9 @@ pub trait Hands {
     /// It cannot be shown: why, in words.
     fn show(&mut self, proof: &Proof) -> Result<(), String>;
 
+    /// All that an order takes is shown: waits until an authority can see it from where it looks.
+    fn spread(&mut self) {}
+
     /// It is not looked for any more.
     fn hide(&mut self, proof: &Proof);
 }

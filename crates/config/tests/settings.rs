@@ -154,13 +154,15 @@ fn config(setting: &Description, value: Option<&str>) -> String {
             format!("{section}\n{other}{line}[site.\"a.example\"]\n{root}")
         }
         "`dns-server`" => {
+            let (address, line) = ("address = \"[::1]:53\"", line.trim());
             let more = match (setting.name, value) {
+                ("wait", None) => address.to_owned(),
                 (_, None) => String::new(),
-                ("address", _) => line.trim().to_owned(),
+                ("address", _) => line.to_owned(),
+                ("wait", _) => format!("{address}, {line}"),
                 (name, _) => {
                     let other = if name == "key" { "key-name" } else { "key" };
-                    let line = line.trim();
-                    format!("address = \"[::1]:53\", {other} = \"a\", {line}")
+                    format!("{address}, {other} = \"a\", {line}")
                 }
             };
             let server = if more.is_empty() { more } else { format!("dns-server = {{ {more} }}") };

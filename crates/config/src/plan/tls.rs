@@ -7,6 +7,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 /// The TLS of one site.
@@ -121,6 +122,8 @@ pub struct DnsServer {
     pub address: SocketAddr,
     /// What it calls the key that both know, and that key.
     pub key: Option<(String, Secret)>,
+    /// How long the other name servers of a zone may take to hear of a record.
+    pub wait: Duration,
 }
 
 /// How a host is shown to be ours.

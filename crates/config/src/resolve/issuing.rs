@@ -7,7 +7,7 @@ use crate::{
     source::{Listed, Word},
     written::{self, Certificates},
 };
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 /// Authorities that are known by a word, with their directories.
 const KNOWN: [(&str, &str); 2] = [
@@ -17,6 +17,9 @@ const KNOWN: [(&str, &str); 2] = [
 
 /// The ways by their words.
 const WAYS: [(&str, Way); 3] = [("http", Way::Http), ("tls", Way::Tls), ("dns", Way::Dns)];
+
+/// How long the other name servers of a zone are given to hear of a record.
+const WAIT: Duration = Duration::from_secs(30);
 
 /// Bytes of a file of authorities at most.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
@@ -136,7 +139,7 @@ fn ways(list: &Word<Vec<Word<String>>>, has_dns: bool, context: &mut Context<'_>
 }
 
 fn server(word: &Word<written::DnsServer>, context: &mut Context<'_>) -> Option<DnsServer> {
-    let written::DnsServer { address, key_name, key } = &word.value;
+    let written::DnsServer { address, key_name, key, wait } = &word.value;
     let Some(typed) = address else {
         if context.is_sound {
             let mistake = Mistake::new(word.span, "`dns-server` has no `address`", "is nowhere");
@@ -160,5 +163,6 @@ fn server(word: &Word<written::DnsServer>, context: &mut Context<'_>) -> Option<
             None
         }
     };
-    Some(DnsServer { address, key })
+    let wait = wait.as_ref().map_or(WAIT, |word| word.value);
+    Some(DnsServer { address, key, wait })
 }

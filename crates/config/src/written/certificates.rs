@@ -1,10 +1,14 @@
 //! `certificates`: how those are had that come by themselves.
 
 use crate::{
-    kind::{Text, Texts},
+    kind::{Text, Texts, Time},
     setting::{At, Preset, Record, Section, Setting, Tables},
     source::{Listed, Word},
 };
+use std::time::Duration;
+
+/// Milliseconds of an hour.
+const HOUR: u64 = 3_600_000;
 
 /// What was typed about certificates that come by themselves.
 #[derive(Debug, Default)]
@@ -33,6 +37,7 @@ pub(crate) struct DnsServer {
     pub(crate) address: Option<Word<String>>,
     pub(crate) key_name: Option<Word<String>>,
     pub(crate) key: Option<Word<String>>,
+    pub(crate) wait: Option<Word<Duration>>,
 }
 
 /// The settings of `certificates`.
@@ -163,6 +168,14 @@ pub(crate) const DNS_SERVER: Section<DnsServer> = Section {
             preset: Preset::Words("none"),
             example: r#""c2VjcmV0""#,
             value: &At(Text, |server: &mut DnsServer| &mut server.key),
+        },
+        Setting {
+            name: "wait",
+            doc: "How long an authority is not told of a record that it has taken: the other name \
+                  servers of the zone may hear of it later.",
+            preset: Preset::Value(r#""30s""#),
+            example: r#""2m""#,
+            value: &At(Time(0..=HOUR), |server: &mut DnsServer| &mut server.wait),
         },
     ],
     common: None,

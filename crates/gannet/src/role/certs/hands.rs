@@ -49,6 +49,8 @@ pub(super) struct WorldHands<'h> {
     visits: Visits,
     /// How long was waited for the authority's answers.
     waited: Duration,
+    /// Whether records of DNS were set.
+    has_records: bool,
 }
 
 impl Shared {
@@ -101,7 +103,8 @@ impl<'h> WorldHands<'h> {
         issuing: &'h Issuing,
         authority: &Authority,
     ) -> Result<Self, String> {
-        Ok(Self { shared, issuing, visits: visits(authority)?, waited: Duration::ZERO })
+        let (visits, waited, has_records) = (visits(authority)?, Duration::ZERO, false);
+        Ok(Self { shared, issuing, visits, waited, has_records })
     }
 
     /// Sets or removes a record of DNS.
@@ -142,7 +145,19 @@ impl Hands for WorldHands<'_> {
                 let pem = pem.map_err(|error| error.to_string())?;
                 self.shared.prove(&shown.host, Some(pem))
             }
-            ProofKind::Dns => self.record(shown, true),
+            ProofKind::Dns => {
+                self.has_records = true;
+                self.record(shown, true)
+            }
+        }
+    }
+
+    fn spread(&mut self) {
+        // A program of the operator's has waited as long as it takes.
+        let server =
+            self.issuing.dns_server.as_ref().filter(|_| self.issuing.dns_program.is_none());
+        if let Some(server) = server.filter(|_| self.has_records) {
+            self.pause(server.wait);
         }
     }
 
