@@ -210,6 +210,17 @@ fn a_site_behind_a_password_gets_a_certificate() {
     server.stop();
 }
 
+/// RFC 8738: who looks for a proof asks for another name than that of the address.
+#[test]
+fn an_address_gets_a_certificate_by_tls() {
+    let issuing = Issuing::new(Manner::default());
+    let host = issuing.place.address.to_string();
+    let server = issuing.serve("proof = \"tls\"", &[(&host, "\"auto\"")]);
+    let kept = issuing.place.path(&format!("kept/sites/{host}.pem"));
+    assert!(eventually(|| kept.exists()), "{}", issuing.place.log());
+    server.stop();
+}
+
 /// 74 of the threats: whoever shakes hands as an authority does that looks for a proof has shown
 /// nothing that would let them in.
 #[test]

@@ -1,9 +1,9 @@
 //! A conversation with an authority: requests that are signed, each with a word that the authority
 //! has given and takes once.
 
-use crate::{account::Account, problem::Failure};
+use crate::{account::Account, problem::Failure, x509};
 use serde_json::Value;
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 /// How many times a request is sent whose word the authority does not take.
 const NONCES_MAX: usize = 12;
@@ -90,6 +90,27 @@ pub struct Proof {
     pub authorization: String,
     /// The same for a record of DNS.
     pub record: String,
+}
+
+impl Proof {
+    /// The name that an authority asks for which looks for a certificate: an address has one of DNS
+    /// for that (RFC 8738 section 6).
+    #[must_use]
+    pub fn name(&self) -> String {
+        match x509::address(&self.host) {
+            None => self.host.clone(),
+            Some(IpAddr::V4(address)) => {
+                let [a, b, c, d] = address.octets();
+                format!("{d}.{c}.{b}.{a}.in-addr.arpa")
+            }
+            Some(IpAddr::V6(address)) => {
+                let bytes = address.octets();
+                let digits = bytes.iter().rev().flat_map(|byte| [byte & 0x0f, byte >> 4]);
+                let name: String = digits.map(|digit| format!("{digit:x}.")).collect();
+                name + "ip6.arpa"
+            }
+        }
+    }
 }
 
 /// How a host is shown to be ours.
@@ -247,4 +268,26 @@ fn parsed(what: &str, reply: &Reply) -> Result<Value, Failure> {
 
 fn refused(what: &str, reply: &Reply) -> Failure {
     Failure::refused(what, (reply.status, &reply.body), reply.retry_after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The addresses of RFC 8738 section 6 and RFC 3596 section 2.5.
+    #[test]
+    fn an_address_is_asked_for_by_the_name_that_dns_has_for_it() {
+        let six = "b.a.9.8.7.6.5.0.4.0.0.0.3.0.0.0.2.0.0.0.1.0.0.0.0.0.0.0.1.2.3.4.ip6.arpa";
+        for (host, expect) in [
+            ("a.example", "a.example"),
+            ("192.0.2.1", "1.2.0.192.in-addr.arpa"),
+            ("4321:0:1:2:3:4:567:89ab", six),
+        ] {
+            let text = String::new;
+            let (token, authorization, record) = (text(), text(), text());
+            let (host, kind) = (host.to_owned(), ProofKind::Tls);
+            let proof = Proof { host, kind, token, authorization, record };
+            assert_eq!(proof.name(), expect);
+        }
+    }
 }

@@ -33,7 +33,8 @@ const ANSWERS_TIME: Duration = Duration::from_secs(300);
 /// What all conversations share.
 pub(super) struct Shared {
     end: Arc<OwnedFd>,
-    /// The certificates that prove hosts, by host, and the number by which they were sent.
+    /// The certificates that prove hosts, by the name that is asked for, and the number by which
+    /// they were sent.
     proofs: Mutex<(HashMap<String, Vec<u8>>, u64)>,
     /// The highest number of those that have come to all workers.
     proved: Mutex<u64>,
@@ -62,18 +63,18 @@ impl Shared {
         Self { end, proofs, proved, has_come, pauses: Pauses::default() }
     }
 
-    /// Has the servers show a certificate for `host`, or none any more.
-    fn prove(&self, host: &str, pem: Option<String>) -> Result<(), String> {
+    /// Has the servers show a certificate to who asks for `name`, or none any more.
+    fn prove(&self, name: &str, pem: Option<String>) -> Result<(), String> {
         let is_there = pem.is_some();
         let number = {
             let mut proofs = self.proofs.lock().unwrap_or_else(PoisonError::into_inner);
             let (all, count) = &mut *proofs;
             match pem {
-                Some(pem) => drop(all.insert(host.to_owned(), pem.into_bytes())),
-                None => drop(all.remove(host)),
+                Some(pem) => drop(all.insert(name.to_owned(), pem.into_bytes())),
+                None => drop(all.remove(name)),
             }
             *count += 1;
-            let list: Vec<_> = all.iter().map(|(host, pem)| (host.clone(), pem.clone())).collect();
+            let list: Vec<_> = all.iter().map(|(name, pem)| (name.clone(), pem.clone())).collect();
             let note = Finding::Proofs(*count).encode();
             let sent = sealed::bytes(c"gannet-proofs", &pack(&list))
                 .and_then(|memory| channel::send(self.end.as_fd(), &note, &[memory.as_fd()], true));
@@ -143,7 +144,7 @@ impl Hands for WorldHands<'_> {
             ProofKind::Tls => {
                 let pem = proof(&shown.host, &shown.authorization, clock::wall().seconds);
                 let pem = pem.map_err(|error| error.to_string())?;
-                self.shared.prove(&shown.host, Some(pem))
+                self.shared.prove(&shown.name(), Some(pem))
             }
             ProofKind::Dns => {
                 self.has_records = true;
@@ -165,7 +166,7 @@ impl Hands for WorldHands<'_> {
         // What is left there proves nothing to nobody.
         let _ = match shown.kind {
             ProofKind::Http => Ok(()),
-            ProofKind::Tls => self.shared.prove(&shown.host, None),
+            ProofKind::Tls => self.shared.prove(&shown.name(), None),
             ProofKind::Dns => self.record(shown, false),
         };
     }
