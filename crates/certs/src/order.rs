@@ -185,13 +185,20 @@ fn place(session: &mut Session<'_>, wanted: &Wanted<'_>) -> Result<Said, Failure
         order["replaces"] = Value::from(format!("{}.{}", encode(key), encode(number)));
         match session.ask("no order", &url, Some(&order)) {
             // It need not know what another one has issued, and replaces each but once.
-            Err(failure) if !matches!(&*failure.kind, "rateLimited" | "accountDoesNotExist") => {
+            Err(failure) if is_of_order(&failure) => {
                 order.as_object_mut().map(|order| order.remove("replaces"));
             }
             ordered => return ordered,
         }
     }
     session.ask("no order", &url, Some(&order))
+}
+
+/// Whether an authority finds fault with what an order says: else another one fares the same, or
+/// comes too soon.
+fn is_of_order(failure: &Failure) -> bool {
+    let others = ["", "rateLimited", "accountDoesNotExist"];
+    failure.wait.is_none() && !others.contains(&&*failure.kind)
 }
 
 /// Shows that all hosts of an order are ours. What is shown is put down in `shown`.

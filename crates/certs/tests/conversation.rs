@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "tests say what is wrong by panicking")]
 
 use certs::{
-    About, Account, Failure, Hands, Key, Method, Proof, ProofKind, Reply, Request, Wanted,
-    introduce, obtain,
+    About, Account, Failure, Hands, Key, Local, Method, Object, Proof, ProofKind, Reply, Request,
+    Wanted, introduce, obtain,
 };
 use std::time::Duration;
 
@@ -91,11 +91,20 @@ impl Hands for Authority {
     }
 }
 
+const NOW: i64 = 1_795_906_260;
+
 fn ask(authority: &mut Authority, proofs: &[ProofKind]) -> (Failure, Account) {
-    let hosts = ["a.example".into()];
-    let (profile, before) = (None, None);
-    let wanted =
-        Wanted { authority: CA, hosts: &hosts, proofs, profile, before, now: 1_795_906_260 };
+    ask_after(None, authority, proofs)
+}
+
+/// The same of somebody who has had a certificate before.
+fn ask_after(
+    before: Option<&Object>,
+    authority: &mut Authority,
+    proofs: &[ProofKind],
+) -> (Failure, Account) {
+    let (hosts, profile) = (["a.example".into()], None);
+    let wanted = Wanted { authority: CA, hosts: &hosts, proofs, profile, before, now: NOW };
     let mut account = Account::new(Key::generate().unwrap());
     let known = introduce(CA, &mut account, authority);
     let failure = known.and_then(|()| obtain(&wanted, &mut account, authority)).unwrap_err();
@@ -226,4 +235,31 @@ fn the_preferred_way_that_is_offered_is_taken() {
     let (failure, _) = ask(&mut authority, &[ProofKind::Dns]);
     assert_eq!(failure.why, "a.example: the authority offers no way");
     assert!(authority.shown.is_empty());
+}
+
+/// An order that replaces a certificate is placed once more, as one that replaces none, where the
+/// authority finds fault with that, and for no other reason.
+#[test]
+fn who_wants_to_be_left_alone_is_not_asked_for_the_same_at_once() {
+    let directory = r#"{"newNonce":"https://ca.example/nonce",
+        "newAccount":"https://ca.example/account","newOrder":"https://ca.example/new-order",
+        "renewalInfo":"https://ca.example/renewal"}"#;
+    let pem = Local::make("an authority", NOW).unwrap().sign(&["a.example".into()], NOW).unwrap();
+    let (window, is_early) = (None, false);
+    let before = Object { authority: CA.to_owned(), issued: NOW, window, is_early, pem };
+    for (status, body, wait, orders) in [
+        (409, r#"{"type":"x:alreadyReplaced"}"#, None, 2),
+        (404, r#"{"type":"x:malformed"}"#, None, 2),
+        (429, r#"{"type":"x:rateLimited"}"#, None, 1),
+        (503, r#"{"type":"x:serverInternal"}"#, Some(60), 1),
+        (503, "", Some(60), 1),
+        (503, "<html>", None, 1),
+    ] {
+        let instead = vec![("directory", 200, directory), ("new-order", status, body)];
+        let retry_after = wait.map(Duration::from_secs);
+        let mut authority = Authority { instead, retry_after, ..Authority::default() };
+        let (failure, _) = ask_after(Some(&before), &mut authority, HTTP);
+        let found = authority.asked.iter().filter(|name| *name == "new-order").count();
+        assert_eq!((found, failure.wait), (orders, retry_after), "{status} {body}");
+    }
 }
