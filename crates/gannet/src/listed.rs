@@ -72,6 +72,8 @@ pub(crate) struct Listing {
     issuing: Issuing,
     /// Why nothing can be kept.
     trouble: Option<String>,
+    /// What is to be said of the local authority, once that is known.
+    ending: Option<Option<String>>,
     now: i64,
     /// The sites that show each.
     sites: std::vec::IntoIter<Vec<String>>,
@@ -89,7 +91,8 @@ impl Listing {
         let keep = Keep::at(&plan.issuing.folder);
         let trouble = keep.trouble();
         let issuing = plan.issuing.clone();
-        Self { keep, issuing, trouble, now, sites: sites.into_iter() }
+        let (sites, ending) = (sites.into_iter(), None);
+        Self { keep, issuing, trouble, ending, now, sites }
     }
 
     /// What is known of the next certificate of the plan, where `pem` is used. What went wrong with
@@ -117,6 +120,8 @@ impl Listing {
             Issuer::Local(_) => {
                 "the local authority".clone_into(&mut row.issuer);
                 "made anew in its last third".clone_into(&mut row.next);
+                let ending = self.ending.get_or_insert_with(|| self.keep.ending(self.now));
+                row.warning.clone_from(ending);
             }
             Issuer::Authority(hosts) => {
                 let object = Object::read(&pem.chain);

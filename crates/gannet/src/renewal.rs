@@ -167,6 +167,8 @@ impl Look<'_> {
                 Ok((local, trouble)) => {
                     self.local = Some((local, trouble.is_none()));
                     self.renewal.troubles.extend(trouble);
+                    let ending = Keep::at(&self.issuing.folder).ending(self.now);
+                    self.renewal.troubles.extend(ending);
                 }
                 Err(why) => self.renewal.troubles.push(why),
             }
@@ -318,8 +320,11 @@ mod tests {
         assert_eq!((third, found.renewed.len(), found.troubles.len()), (second, 0, 1));
         fs::write(&file, text).unwrap();
         // In its last year the next one lies beside it, and it signs on.
-        let (last, _) = look_at(&mut bundle, now + 9 * YEAR + YEAR / 2);
+        let (last, found) = look_at(&mut bundle, now + 9 * YEAR + YEAR / 2);
         assert_eq!(last.issuer_key, first.issuer_key);
+        // Whoever trusts it is told in time.
+        let said = found.troubles.iter().find(|said| said.contains("`gannet trust`")).unwrap();
+        assert_eq!(found.known[0].warning.as_ref(), Some(said));
         assert_eq!(Keep::at(&kept).roots().len(), 2);
         let (next, found) = look_at(&mut bundle, now + 10 * YEAR - 30 * DAY);
         assert_ne!(next.issuer_key, first.issuer_key);

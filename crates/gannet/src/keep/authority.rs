@@ -2,7 +2,8 @@
 //! time, and is never lost.
 
 use super::{Keep, explain, failed};
-use certs::Local;
+use base::Date;
+use certs::{LEAF_SECONDS, Local};
 use config::plan::AUTHORITY_FILE;
 use net::folder::Folder;
 use std::{
@@ -47,6 +48,23 @@ impl Keep {
     /// The roots of the local authority that are there, with the names they are known by.
     pub(crate) fn roots(&self) -> Vec<Local> {
         [AUTHORITY_FILE, NEXT_AUTHORITY].into_iter().filter_map(|name| self.load(name)).collect()
+    }
+
+    /// What is to be said in the last year of the one that signs, as whoever trusts it has to trust
+    /// the next one before that takes its place.
+    pub(crate) fn ending(&self, now: i64) -> Option<String> {
+        let own = self.load(AUTHORITY_FILE)?;
+        let is_near = own.has_begun(now) && own.is_ending(now);
+        let folder = self.folder.display();
+        let Date { year, month, day, .. } = Date::of(own.until() - LEAF_SECONDS);
+        let way_out = match self.load(NEXT_AUTHORITY) {
+            Some(_) => "`gannet trust` where it is trusted has the next one trusted, too",
+            None => "the next one cannot be made beside it",
+        };
+        is_near.then(|| {
+            let until = format!("{year:04}-{month:02}-{day:02}");
+            format!("the local authority in {folder} signs until {until}: {way_out}")
+        })
     }
 
     /// The one that signs at that time, where the file has `current`.
@@ -103,7 +121,7 @@ impl Keep {
 }
 
 fn made(now: i64) -> Result<Local, String> {
-    let year = base::Date::of(now).year;
+    let year = Date::of(now).year;
     let name = format!("gannet local authority {year} ({})", net::environment::host());
     Local::make(&name, now).map_err(|error| error.to_string())
 }
@@ -127,11 +145,16 @@ mod tests {
         let again = |now| keep.local(now).unwrap().0.root_pem();
         assert_eq!(again(NOW + 8 * YEAR), first.root_pem());
         assert_eq!(keep.roots().len(), 1);
+        assert_eq!(keep.ending(NOW + 8 * YEAR), None);
         let late = NOW + 10 * YEAR - YEAR / 2;
+        assert!(keep.ending(late).unwrap().ends_with("the next one cannot be made beside it"));
         assert_eq!(again(late), first.root_pem(), "it signs on");
         let roots: Vec<_> = keep.roots().iter().map(Local::root_pem).collect();
         assert_eq!((roots.len(), &roots[0]), (2, &first.root_pem()), "the next can be trusted");
+        let said = keep.ending(late).unwrap();
+        assert!(said.contains(" signs until 2036-") && said.contains("`gannet trust`"), "{said}");
         assert_eq!(again(NOW + 10 * YEAR), roots[1]);
+        assert_eq!(keep.ending(NOW + 10 * YEAR), None, "another one signs");
         assert_eq!(keep.roots().len(), 1);
         let names: Vec<_> = fs::read_dir(file.parent().unwrap()).unwrap().collect();
         assert_eq!(names.len(), 2, "the old one, and nothing is left over: {names:?}");
