@@ -18,14 +18,18 @@ use std::{fmt::Write as _, path::Path, process::ExitCode};
 use tls::der::Facts;
 
 /// How long before its end a certificate is spoken of, and in which part of its life at most: one
-/// for a few days would be spoken of all the time.
+/// that comes by itself is renewed before its last third.
 const WARNING_SECONDS: i64 = 14 * 24 * 60 * 60;
-const WARNING_PART: i64 = 5;
+const WARNING_PART: i64 = 3;
 
 /// How long before its end that certificate is spoken of.
 pub(crate) fn warned_within(pem: &Pem) -> i64 {
     let facts = tls::certificate_in(&pem.chain).and_then(|der| Facts::of(&der));
-    let life = facts.map_or(0, |facts| facts.until.saturating_sub(facts.from));
+    within(facts.map_or(0, |facts| facts.until.saturating_sub(facts.from)))
+}
+
+/// The same of one that lives for so many seconds.
+fn within(life: i64) -> i64 {
     WARNING_SECONDS.min(life / WARNING_PART)
 }
 
@@ -208,4 +212,17 @@ fn json(rows: &[status::Certificate]) -> Vec<u8> {
     }
     out.extend_from_slice(b"]}\n");
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_spoken_of_14_days_before_or_in_the_last_third() {
+        const DAY: i64 = 24 * 60 * 60;
+        for (life, expect) in [(398, 14), (90, 14), (45, 14), (6, 2), (0, 0)] {
+            assert_eq!(within(life * DAY), expect * DAY, "{life}");
+        }
+    }
 }
