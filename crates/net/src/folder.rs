@@ -105,9 +105,15 @@ impl Folder {
             // Whatever is left of the first name is nobody's.
             Ok(()) => drop(self.remove(from)),
             Err(Errno::EXIST) => return Err(Errno::EXIST.into()),
-            Err(errno) => return Err(errno.into()),
+            // A file has but one name on some disks, such as those that Windows reads.
+            Err(_) => self.rename_once(from, to)?,
         }
         Ok(())
+    }
+
+    /// The same where a file has but one name.
+    fn rename_once(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        Ok(renameat_with(&self.0, from, &self.0, to, RenameFlags::NOREPLACE)?)
     }
 
     /// Removes a file in it.
@@ -203,16 +209,20 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_taken_once() {
+    fn a_name_is_taken_once_where_files_have_one_name_too() {
         let (_all, theirs, _) = theirs();
         let folder = Folder::open(&theirs).unwrap();
         let name = OsStr::new;
-        folder.create(name("first")).unwrap();
-        folder.rename_new(name("first"), name("to")).unwrap();
-        assert!(!theirs.join("first").exists() && theirs.join("to").exists());
-        folder.create(name("second")).unwrap();
-        let error = folder.rename_new(name("second"), name("to")).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        for (number, rename) in [Folder::rename_new, Folder::rename_once].into_iter().enumerate() {
+            let to = format!("to-{number}");
+            folder.create(name("first")).unwrap();
+            rename(&folder, name("first"), name(&to)).unwrap();
+            assert!(!theirs.join("first").exists() && theirs.join(&to).exists());
+            folder.create(name("second")).unwrap();
+            let error = rename(&folder, name("second"), name(&to)).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+            folder.remove(name("second")).unwrap();
+        }
         folder.settle().unwrap();
         assert!(folder.rename_new(name("third"), name("fourth")).is_err(), "there is none");
     }
