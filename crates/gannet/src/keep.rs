@@ -448,4 +448,18 @@ mod tests {
         keep.sweep(i64::MAX);
         assert!(theirs.exists());
     }
+
+    #[test]
+    fn the_longest_host_can_be_kept_and_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let keep = Keep::at(folder.path());
+        let host = [&["a"; 126][..], &["b"]].concat().join(".");
+        let path = folder.path().join(SITES).join(file_of(&host));
+        keep.put(&path, "text").unwrap();
+        assert!(host.len() == 253 && fs::read(&path).unwrap() == b"text");
+        keep.turn_within(&path, 0).unwrap();
+        let note = keep.attempts_path(&path);
+        keep.note(&note, &Attempts::paused("no", Duration::ZERO, NOW)).unwrap();
+        assert_eq!(keep.attempts(&path).failures, 1);
+    }
 }

@@ -57,10 +57,20 @@ pub struct Certificate {
 /// The file of the local authority, in the folder of all that is kept.
 pub const AUTHORITY_FILE: &str = "authority.pem";
 
+/// Bytes of a host that a file is called after, with an ending of its own, as file systems take
+/// names of 255; and how many of a longer one are left in such a name.
+const HOST_BYTES_MAX: usize = 240;
+const HOST_BYTES_LEFT: usize = 200;
+
 /// What the file of a certificate is called that comes by itself, the first host of which this is.
 #[must_use]
 pub fn file_of(host: &str) -> String {
-    format!("{}.pem", host.trim_matches(['[', ']']).replace(['*', ':'], "+"))
+    let name = host.trim_matches(['[', ']']).replace(['*', ':'], "+");
+    match name.get(..HOST_BYTES_LEFT).filter(|_| name.len() > HOST_BYTES_MAX) {
+        // The number tells it apart from others that begin so.
+        Some(first) => format!("{first}+{:016x}.pem", stable::hash(name.as_bytes())),
+        None => format!("{name}.pem"),
+    }
 }
 
 /// Where a certificate comes from.
@@ -202,5 +212,27 @@ impl fmt::Debug for Pem {
     /// Nothing of the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Pem")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_can_be_called_after_each_host() {
+        for (host, expect) in [
+            ("a.example", "a.example.pem"),
+            ("*.a.example", "+.a.example.pem"),
+            ("[2001:db8::1]", "2001+db8++1.pem"),
+        ] {
+            assert_eq!(file_of(host), expect);
+        }
+        let one = format!("abc{}", ".abcdefghi".repeat(25));
+        let other = format!("{}x", &one[..252]);
+        let names = [&one, &other, &one[..240]].map(file_of);
+        assert!(one.len() == 253 && names.iter().all(|name| name.len() < 250), "{names:?}");
+        assert_ne!(names[0], names[1]);
+        assert_eq!(names[2], format!("{}.pem", &one[..240]));
     }
 }
