@@ -166,6 +166,21 @@ fn who_hangs_with_a_turn_holds_no_other_up_for_ever() {
     server.stop();
 }
 
+/// Whatever is wrong with this program itself.
+#[test]
+fn who_panics_while_it_asks_is_followed_by_another() {
+    let issuing = Issuing::new(Manner::default());
+    let jobs = File::create(issuing.place.path("jobs")).unwrap();
+    jobs.set_len(999).unwrap();
+    issuing.write("", &[SITE]);
+    let order = format!("order=panic:1000:{}", issuing.place.path("jobs").display());
+    let server = issuing.place.launch().env("GANNET_FAIL", &order).start();
+    assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.log());
+    let why = "the process that has certificates issued ended with exit code 101";
+    assert!(issuing.place.log().contains(why), "{}", issuing.place.log());
+    server.stop();
+}
+
 /// 81 of the threats: who stops while it makes an account known holds up nobody who has one.
 #[test]
 fn who_hangs_as_an_account_is_made_known_holds_up_none_that_is() {

@@ -15,10 +15,12 @@ use net::clock;
 use std::{
     collections::HashSet,
     path::PathBuf,
+    process,
     sync::{
         Arc, Mutex, PoisonError,
         mpsc::{Receiver, Sender},
     },
+    thread,
     time::Duration,
 };
 
@@ -26,9 +28,27 @@ use std::{
 pub(super) fn work(jobs: &Mutex<Receiver<Job>>, happen: &Sender<Happening>, shared: &Arc<Shared>) {
     let next = || jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
     while let Ok(job) = next() {
+        let fuse = Fuse;
+        net::failpoint::hit("order");
         let done = if job.asks_wish { ask_wish(job, shared) } else { order(&job, shared) };
+        drop(fuse);
         if happen.send(Happening::Over(Box::new(done))).is_err() {
             return;
+        }
+    }
+}
+
+/// What a process ends with that has panicked.
+const PANICKED: i32 = 101;
+
+/// Ends this process where a job panics, whose certificate would be under way for ever: another
+/// process takes its place.
+struct Fuse;
+
+impl Drop for Fuse {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            process::exit(PANICKED);
         }
     }
 }
