@@ -152,6 +152,26 @@ fn a_config_that_names_another_authority_has_another_certificate_issued() {
 /// Whoever has mended what was wrong says so.
 #[test]
 fn a_reload_has_what_has_failed_tried_again() {
+    let mut issuing = Issuing::new(Manner::default());
+    issuing.authority.go_down();
+    let server = issuing.serve("", &[SITE]);
+    for (hour, failures) in (0..5).zip(1..) {
+        clock::set_ahead(issuer(&server), hour * HOUR);
+        let has_failed = || issuing.noted("a.test", "failures") == Some(failures);
+        assert!(eventually(has_failed), "{failures}: {}", issuing.place.log());
+    }
+    issuing.authority.go_up();
+    // By now the next attempt is more than an hour away.
+    clock::set_ahead(issuer(&server), 4 * HOUR + HOUR / 6);
+    assert_eq!(issuing.authority.books.orders(), 0);
+    issuing.place.order(&["reload"]);
+    assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.log());
+    server.stop();
+}
+
+/// The same where the server is started anew, but not within minutes of the last attempt.
+#[test]
+fn a_start_has_what_has_failed_tried_again() {
     let issuing = Issuing::new(Manner::default());
     let folder = issuing.place.path("kept/attempts");
     fs::create_dir_all(&folder).unwrap();
@@ -163,13 +183,10 @@ fn a_reload_has_what_has_failed_tried_again() {
     // A while ago, and a moment.
     note("a.test", now - 900);
     note("b.test", now);
-    let server = issuing.serve("", &[SITE, ("b.test", "\"auto\"")]);
+    let server = issuing.serve("", &[("b.test", "\"auto\""), SITE]);
     let is_told = || issuing.place.shown()["error"].to_string().contains("of old");
     assert!(eventually(is_told), "{}", issuing.place.shown());
     assert!(issuing.place.listed()["next"].as_str().unwrap().starts_with("asked for "));
-    issuer(&server);
-    assert_eq!(issuing.authority.books.orders(), 0);
-    issuing.place.order(&["reload"]);
     assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.log());
     assert_eq!(
         (issuing.authority.books.orders(), issuing.noted("b.test", "failures")),

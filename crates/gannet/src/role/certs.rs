@@ -153,6 +153,7 @@ pub(super) fn issue(end: OwnedFd, has_environment: bool) -> io::Result<ExitCode>
     let mut agenda =
         Agenda { entries, unkept, issuing, key, account, walls, ground, begun, give, shared, end };
     agenda.take(served);
+    agenda.hurry();
     agenda.live(&happenings);
     Ok(ExitCode::SUCCESS)
 }
@@ -231,14 +232,19 @@ impl Agenda {
                         return self.say(&anew(walls.as_ref()), None);
                     }
                     self.take(*served);
-                    // Whoever says so has mended what was wrong, maybe.
-                    self.entries.values_mut().for_each(|entry| entry.attempts.hurry());
+                    self.hurry();
                 }
                 Ok(Happening::Over(done)) => self.note(*done),
                 Ok(Happening::Gone) | Err(mpsc::RecvTimeoutError::Disconnected) => return,
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
             }
         }
+    }
+
+    /// Has all tried soon that has failed: whoever reloads the config or starts the server has
+    /// mended what was wrong, maybe.
+    fn hurry(&mut self) {
+        self.entries.values_mut().for_each(|entry| entry.attempts.hurry());
     }
 
     /// Whether another process could reach what this one cannot: its walls leave a folder and files
