@@ -38,13 +38,20 @@ struct Files {
     is_new: bool,
 }
 
+/// A file that is looked at.
+struct Watched {
+    mark: Mark,
+    /// Whether it has changed, and nobody was told since.
+    is_due: bool,
+}
+
 /// What makes a file another one: device, number, length, and when it was changed.
 type Mark = Option<(u32, u32, u64, u64, i64, u32)>;
 
 impl Lookout {
     /// Looks at no file yet. `tell` is told once for each list of files that is set, be it the same
-    /// as before, then each time that some of them have changed and are the same at the next look,
-    /// when the clock of the wall was set by more than an hour, and once a day in any case; the
+    /// as before, then each time that one of them has changed and is the same at the next look,
+    /// however restless others are; when the clock of the wall was set by more than an hour, and once a day in any case; the
     /// thread ends when it says false.
     ///
     /// # Errors
@@ -72,7 +79,8 @@ impl Lookout {
 }
 
 fn look(files: &Mutex<Files>, mut tell: impl FnMut() -> bool) {
-    let (mut marks, mut is_due, mut told) = (Vec::new(), false, (Instant::now(), wall().seconds));
+    let mut watched: Vec<Watched> = Vec::new();
+    let (mut is_list_due, mut told) = (false, (Instant::now(), wall().seconds));
     loop {
         let (list, is_new) = {
             let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
@@ -82,20 +90,35 @@ fn look(files: &Mutex<Files>, mut tell: impl FnMut() -> bool) {
             thread::park();
             continue;
         }
-        let found: Vec<Mark> = list.iter().map(mark).collect();
-        let is_same = !is_new && found == marks;
-        let silence = told.0.elapsed();
-        let was_set = was_set(silence, wall().seconds - told.1);
-        if is_same && (is_due || was_set || silence >= SILENCE) {
-            (is_due, told) = (false, (Instant::now(), wall().seconds));
-            if !tell() {
-                return;
+        if is_new {
+            let as_found = |path| Watched { mark: mark(path), is_due: false };
+            (watched, is_list_due) = (list.iter().map(as_found).collect(), true);
+        } else {
+            let mut has_rested = mem::take(&mut is_list_due);
+            for (path, file) in list.iter().zip(&mut watched) {
+                has_rested |= file.look(mark(path));
+            }
+            let silence = told.0.elapsed();
+            let was_set = was_set(silence, wall().seconds - told.1);
+            if has_rested || was_set || silence >= SILENCE {
+                told = (Instant::now(), wall().seconds);
+                if !tell() {
+                    return;
+                }
             }
         }
-        is_due |= !is_same;
         let period = PERIOD + TIME_OF_FILE * u32::try_from(list.len()).unwrap_or(u32::MAX);
-        marks = found;
         thread::park_timeout(period);
+    }
+}
+
+impl Watched {
+    /// Takes down what it is found to be; whether it has changed and come to rest.
+    fn look(&mut self, found: Mark) -> bool {
+        let is_same = mem::replace(&mut self.mark, found) == found;
+        let has_rested = is_same && self.is_due;
+        self.is_due = !is_same;
+        has_rested
     }
 }
 
@@ -155,5 +178,32 @@ mod tests {
         told.recv().unwrap();
         fs::remove_file(path("two")).unwrap();
         told.recv().unwrap();
+    }
+
+    /// A tenant who touches a file of his own all the time holds up nobody else's.
+    #[test]
+    fn a_file_that_never_rests_holds_up_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in ["restless", "other"] {
+            fs::write(path(name), "0").unwrap();
+        }
+        let (stop, is_stopped) = mpsc::channel::<()>();
+        let restless = path("restless");
+        let touching = thread::spawn(move || {
+            let mut written = 0;
+            while is_stopped.recv_timeout(PERIOD / 20) == Err(mpsc::RecvTimeoutError::Timeout) {
+                written += 1;
+                fs::write(&restless, "1".repeat(written)).unwrap();
+            }
+        });
+        let (sender, told) = mpsc::channel();
+        let lookout = Lookout::new(move || sender.send(()).is_ok()).unwrap();
+        lookout.set(vec![path("restless"), path("other")]);
+        told.recv_timeout(PERIOD * 20).expect("the list is told of");
+        fs::write(path("other"), "changed").unwrap();
+        told.recv_timeout(PERIOD * 20).expect("so is who has changed and rests");
+        drop(stop);
+        touching.join().unwrap();
     }
 }
