@@ -61,10 +61,17 @@ impl Block {
     }
 
     /// The fields, once they all are here: what [`records`] reads. The crumbs of a cookie are put
-    /// together (RFC 9113 section 8.2.3), unless one is malformed by itself: then so is the head.
+    /// together (RFC 9113 section 8.2.3), unless one is malformed by itself, or stands before a
+    /// pseudo-field: then so is the head, and whoever reads it has to see that.
     pub(crate) fn finish(&mut self) {
-        let is_sound =
-            |(name, value): (&[u8], &[u8])| name != b"cookie" || value == value.trim_ascii();
+        let mut has_crumb = false;
+        let is_sound = |(name, value): (&[u8], &[u8])| {
+            has_crumb |= name == b"cookie";
+            match name {
+                b"cookie" => value == value.trim_ascii(),
+                _ => !(has_crumb && name.starts_with(b":")),
+            }
+        };
         if self.crumbs < 2 || !records(&self.bytes).all(is_sound) {
             return;
         }

@@ -158,6 +158,15 @@ fn the_crumbs_of_a_cookie_are_one_field() {
         let crumbs = get("/", &[("cookie", "a=1"), ("cookie", odd), ("cookie", "c=3")]);
         assert!(is_malformed(&Client::new().send(&frame(HEADERS, WHOLE, 1, &crumbs)).told()));
     }
+    // What comes too late does not come in time because they are.
+    let [one, two] = [("cookie", "a=1"), ("cookie", "b=2")];
+    for late in [
+        [GET[0], GET[1], one, two, GET[2], GET[3]],
+        [one, GET[0], GET[1], GET[2], GET[3], two],
+        [GET[0], GET[1], GET[2], one, GET[3], two],
+    ] {
+        assert!(is_malformed(&fields(&late)), "{late:?}");
+    }
     let head = head.to_vec();
     let mut slots = message::Slots::new();
     let again = http.reread(0, &head, &mut slots).unwrap();
