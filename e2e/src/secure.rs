@@ -300,6 +300,15 @@ impl SecureClient {
         Ok(())
     }
 
+    /// Sends the first half of a record.
+    pub fn send_half(&mut self, bytes: impl AsRef<[u8]>) -> Checked<()> {
+        self.tls.writer().write_all(bytes.as_ref()).unwrap();
+        let mut record = Vec::new();
+        self.tls.write_tls(&mut record).unwrap();
+        let half = &record[..record.len() / 2];
+        self.stream.write_all(half).map_err(|e| Fault(format!("cannot send: {e}")))
+    }
+
     /// Where this end is.
     pub fn port(&self) -> u16 {
         self.stream.local_addr().unwrap().port()

@@ -12,7 +12,10 @@ use e2e::{
     secure::Certificates,
     soak_time,
 };
-use std::{iter, time::Instant};
+use std::{
+    iter,
+    time::{Duration, Instant},
+};
 
 fn server(site: &Site, limits: &str) -> Server {
     let listen = "listen = { address = \"127.0.0.1:0\", http2 = true }";
@@ -191,19 +194,60 @@ fn attacks_end_and_leave_no_memory() {
     withstand(server, extent(2, 20), |server| Client::connect(server.addr()));
 }
 
-#[test]
-fn attacks_over_tls_end_and_leave_no_memory() {
-    let (site, certificates) = (Site::new(), Certificates::new());
+/// The same over TLS, for `a.example`.
+fn secure_server(site: &Site, certificates: &Certificates, limits: &str) -> Server {
     certificates.make("a", "ec", &["a.example"]);
-    let server = Server::run(&format!(
+    Server::run(&format!(
         "[server]\nlisten = {{ address = \"127.0.0.1:0\", tls = true }}\nthreads = 1\n\
-         log = \"json\"\nlimits.linger-time = \"50ms\"\n\
+         log = \"json\"\nlimits.{limits}\n\
          [site.\"a.example\"]\nroot = {:?}\ntls = {{ {} }}\n",
         site.root(),
         certificates.words("a")
-    ));
+    ))
+}
+
+#[test]
+fn attacks_over_tls_end_and_leave_no_memory() {
+    let (site, certificates) = (Site::new(), Certificates::new());
+    let server = secure_server(&site, &certificates, "linger-time = \"50ms\"");
     let visitor = certificates.visitor(&["a"]).choosing_http2();
     withstand(server, extent(1, 5), |server| visitor.connect(server.addr(), "a.example"));
+}
+
+/// Row 61: a part of a frame, or of a record, keeps no place that somebody else could have.
+#[test]
+fn half_a_frame_keeps_no_place() {
+    const PLACES: usize = 8;
+    let half = &frame(PING, 0, 0, &[0; 8])[..9];
+    let site = Site::new();
+    let server_in_clear = server(&site, &format!("connections-max = {PLACES}"));
+    let mut clients: Vec<_> =
+        (0..PLACES).map(|_| Client::connect(server_in_clear.addr())).collect();
+    for client in &mut clients {
+        client.send([OPENING, half].concat()).unwrap();
+        // The second acknowledges ours, when all of that was read.
+        assert!((0..2).all(|_| until(client, SETTINGS).is_ok()));
+    }
+    assert_eq!(Client::connect(server_in_clear.addr()).get("/digits.txt").unwrap().status, 200);
+    let has_heard = |client: &Client| client.hears_within(Duration::ZERO);
+    assert!(eventually(|| clients.iter().any(has_heard)), "one of them has made room");
+    let told = clients.iter_mut().find(|client| has_heard(client)).unwrap();
+    assert_eq!(until(told, GOAWAY).unwrap().code(), 0);
+    server_in_clear.stop();
+    let certificates = Certificates::new();
+    let server = secure_server(&site, &certificates, &format!("connections-max = {PLACES}"));
+    let visitor = certificates.visitor(&["a"]);
+    let connect = |_| visitor.choosing_http2().connect(server.addr(), "a.example");
+    let mut clients: Vec<_> = (0..PLACES).map(connect).collect();
+    for client in &mut clients {
+        client.send(OPENING).unwrap();
+        assert!((0..2).all(|_| until(client, SETTINGS).is_ok()));
+        client.send(half).unwrap();
+        client.send_half(&half[1..]).unwrap();
+    }
+    let answer = visitor.get(server.addr(), "a.example", "/digits.txt").unwrap();
+    assert_eq!(answer.status, 200);
+    server.stop();
 }
 
 /// Windows that stay shut pin neither descriptors nor memory for long; nor does a client that reads

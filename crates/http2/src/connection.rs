@@ -30,6 +30,8 @@ pub struct Connection {
     pub(crate) phase: Phase,
     pub(crate) parting: Parting,
     pub(crate) clock: Clock,
+    /// Since when a frame is waited for that has begun, whatever else is.
+    pub(crate) frame_clock: Clock,
     pub(crate) decoder: Decoder,
     pub(crate) streams: Streams,
     /// A field block whose frames have not all come.
@@ -54,7 +56,8 @@ pub struct Connection {
     /// Which of the streams up to that one have begun: the lowest bit is its own.
     pub(crate) begun: u64,
     pub(crate) requests: u32,
-    /// From then on the next request is told that the end is near.
+    /// From then on the client is told that the end is near: with its next request, or as soon as
+    /// no stream is open.
     pub(crate) until: Moment,
     /// Whether the peer has been told our settings, and that our field blocks fill no table.
     pub(crate) has_told_settings: bool,
@@ -104,11 +107,14 @@ impl Connection {
     /// A connection that was accepted `now`.
     #[must_use]
     pub fn new(limits: &'static Limits, now: Moment) -> Self {
+        let mut frame_clock = Clock::new(now);
+        frame_clock.stop();
         Self {
             limits,
             phase: Phase::Preface,
             parting: Parting::No,
             clock: Clock::new(now),
+            frame_clock,
             decoder: Decoder::new(),
             streams: Streams::new(),
             partial: None,
@@ -183,7 +189,10 @@ impl Connection {
             used += HEAD_BYTES + frame.payload.len();
             let taken = self.take(&frame, now, output);
             // A head that goes on has its time from its first frame on.
-            self.is_within_frame &= self.partial.is_some();
+            if self.partial.is_none() {
+                self.is_within_frame = false;
+                self.frame_clock.stop();
+            }
             match taken {
                 Ok(Step::Done) => {}
                 Ok(Step::Event(event)) => return (used, event),
@@ -216,9 +225,16 @@ impl Connection {
     /// Whether the connection is at rest, with nothing read and nothing owed.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        let is_at_rest = self.streams.open() == 0 && self.partial.is_none();
-        let is_quiet = !self.is_within_frame && !self.clock.is_blocked();
-        is_at_rest && is_quiet && matches!(self.phase, Phase::Preface | Phase::Open)
+        self.is_at_rest() && !self.is_within_frame
+    }
+
+    /// Whether it is at rest but for a part of a frame: whoever begins one has asked for nothing
+    /// yet, and keeps no place by it.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        let has_nothing = self.streams.open() == 0 && self.partial.is_none();
+        let has_begun = matches!(self.phase, Phase::Preface | Phase::Open);
+        has_nothing && has_begun && !self.clock.is_blocked()
     }
 
     /// Tells the peer, in two steps, that no more streams will be answered soon. What is under way
@@ -256,6 +272,7 @@ impl Connection {
         self.phase = Phase::Deaf;
         self.partial = None;
         self.clock.stop();
+        self.frame_clock.stop();
         Event::Broken(fault)
     }
 
@@ -316,16 +333,16 @@ impl Connection {
         let content = content.filter(|_| self.partial.is_none());
         let is_content = content.is_some();
         content.iter().for_each(|part| self.note_part(part, now));
-        let is_within_frame = !(rest.is_empty() || is_content) || self.partial.is_some();
-        if is_within_frame != self.is_within_frame && self.phase == Phase::Open {
-            self.clock.stop();
+        self.is_within_frame = !(rest.is_empty() || is_content) || self.partial.is_some();
+        match self.is_within_frame {
+            true => self.frame_clock.wait(now),
+            false => self.frame_clock.stop(),
         }
-        self.is_within_frame = is_within_frame;
         self.has_read_all = true;
-        if self.phase == Phase::Open && self.streams.open() > 0 && !is_within_frame {
-            self.clock.stop();
-        } else {
-            self.clock.wait(now);
+        // Who has nothing under way is idle, whatever frames begin and end meanwhile.
+        match self.phase == Phase::Open && self.streams.open() > 0 {
+            true => self.clock.stop(),
+            false => self.clock.wait(now),
         }
         Event::Incomplete
     }

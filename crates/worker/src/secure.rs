@@ -104,6 +104,12 @@ impl Secure {
         self.left.is_none() && !self.tls.is_shaking()
     }
 
+    /// Whether that is so but for a part of a record that has come.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        let is_sent = |left: &Left| left.unsent.is_empty();
+        self.left.as_deref().is_none_or(is_sent) && !self.tls.is_shaking()
+    }
+
     pub(crate) fn is_shaking(&self) -> bool {
         self.tls.is_shaking()
     }

@@ -121,6 +121,11 @@ impl Streams {
         self.under_way.is_empty() && self.http.is_idle()
     }
 
+    /// Whether closing would spoil nothing but a part of a frame that has come.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.under_way.is_empty() && self.http.is_at_rest()
+    }
+
     /// When this connection is to be looked at again, whoever wakes it before.
     pub(crate) fn deadline(&mut self, now: Moment) -> Moment {
         let shares = self.under_way.iter().filter_map(|exchange| exchange.share.as_ref());

@@ -29,13 +29,17 @@ impl Connection {
         let (is_closing, is_held) = (self.is_closing(), !self.has_read_all);
         if self.phase == Phase::Open && !is_closing {
             match is_held {
-                true => self.clock.stop(),
+                true => {
+                    self.clock.stop();
+                    self.frame_clock.stop();
+                }
                 // The last answer may have been given since all was read.
                 false if self.streams.open() == 0 => self.clock.wait(now),
                 false => {}
             }
         }
-        let mut deadline = self.clock.deadline(self.patience()).min(parted);
+        let own = self.clock.deadline(self.patience()).min(self.frame_deadline());
+        let mut deadline = own.min(parted).min(self.age_deadline());
         if is_closing {
             return deadline;
         }
@@ -69,7 +73,11 @@ impl Connection {
             self.part_at_once(output);
         }
         self.expire_streams(now, output);
-        if now < self.clock.deadline(self.patience()) {
+        if self.age_deadline() <= now {
+            self.part(now, output);
+        }
+        let is_frame_late = self.frame_deadline() <= now;
+        if !is_frame_late && now < self.clock.deadline(self.patience()) {
             return Expiry::Nothing;
         }
         if self.clock.is_blocked() {
@@ -80,7 +88,7 @@ impl Connection {
             self.phase = Phase::Deaf;
             return Expiry::Close;
         }
-        if self.is_within_frame || self.phase == Phase::Settings {
+        if is_frame_late || self.phase == Phase::Settings {
             let fault = Fault::new(Code::EnhanceYourCalm, "a frame took too long");
             let _ = self.fail(fault, output);
             return Expiry::Broken(fault);
@@ -93,6 +101,7 @@ impl Connection {
     /// Takes down how writing the output goes, as of `now`.
     pub fn note(&mut self, writing: Writing, now: Moment) {
         self.clock.note(writing, now, self.limits);
+        self.frame_clock.note(writing, now, self.limits);
     }
 
     /// Gives up the streams that wait for a peer which has closed its side: for the rest of their
@@ -119,9 +128,26 @@ impl Connection {
     fn patience(&self) -> Duration {
         match self.phase {
             _ if self.is_closing() => self.limits.linger_time,
-            Phase::Open if !self.is_within_frame => self.limits.idle_time,
+            Phase::Open => self.limits.idle_time,
             _ => self.limits.head_time,
         }
+    }
+
+    /// Until when a frame that has begun has to be whole.
+    fn frame_deadline(&self) -> Moment {
+        if self.is_closing() {
+            return Moment::NEVER;
+        }
+        self.frame_clock.deadline(self.limits.head_time)
+    }
+
+    /// When a connection is old that has nothing under way, and has not been told so.
+    fn age_deadline(&self) -> Moment {
+        let is_told = self.parting != Parting::No;
+        if is_told || self.phase != Phase::Open || self.streams.open() > 0 {
+            return Moment::NEVER;
+        }
+        self.until
     }
 
     /// Gives up streams whose peer neither takes its answer nor sends its content.

@@ -54,6 +54,33 @@ fn an_idle_connection_is_told_that_it_ends() {
     assert_eq!(client.wait(), (2000, Expiry::Close));
 }
 
+/// Nor do frames that come in halves, each with the end of the one before.
+#[test]
+fn who_sends_half_a_frame_again_and_again_is_idle() {
+    let ping = frame(PING, 0, 0, &[0; 8]);
+    for at in [1, 9, 16] {
+        let mut client = Client::new();
+        let began = client.now;
+        client.send(&ping[..at]);
+        let mut told = client.told();
+        while !told.contains("GOAWAY") {
+            let next = client.now.after(Duration::from_secs(29));
+            let deadline = client.http.deadline(client.now);
+            if deadline <= next {
+                assert_eq!(client.wait().1, Expiry::Nothing, "nobody is to blame");
+            } else {
+                client.now = next;
+                client.send(&[&ping[at..], &ping[..at]].concat());
+            }
+            told = client.told();
+            assert!(client.http.is_at_rest() || client.http.is_closing());
+            assert!(client.now.0 <= began.0 + 60_000, "it is still there, cut at {at}");
+        }
+        assert_eq!((client.now.0 - began.0, &*told), (60_000, "GOAWAY 0 0 0"));
+        assert!(client.http.is_closing());
+    }
+}
+
 /// Who asks now and then, and never rests for long, stays for an hour.
 #[test]
 fn an_old_connection_takes_one_more_request() {
@@ -72,6 +99,30 @@ fn an_old_connection_takes_one_more_request() {
     assert_eq!(client.wait(), (2000, Expiry::Nothing));
     assert_eq!(client.told(), "GOAWAY 0 121 0");
     assert!(client.http.is_closing());
+}
+
+/// Nor has it to ask once more to be told.
+#[test]
+fn an_old_connection_is_told_so_while_nothing_is_under_way() {
+    let mut client = Client::new();
+    client.content = None;
+    client.now = Moment(3_599_000);
+    client.send(&asks(1, "/"));
+    client.told();
+    assert_eq!(client.http.deadline(client.now), Moment::NEVER, "an answer is due");
+    client.now = Moment(3_600_000);
+    let key = client.waiting.pop().unwrap();
+    client.answer(key, Status::OK, 0);
+    client.told();
+    assert_eq!(client.wait(), (1000, Expiry::Nothing));
+    assert_eq!(client.told(), "GOAWAY 0 2147483647 0; PING 0 8");
+    client.send(&asks(3, "/"));
+    assert_eq!(client.told(), "GET a/ Known(0)", "what crosses that is answered");
+    let key = client.waiting.pop().unwrap();
+    client.answer(key, Status::OK, 0);
+    client.told();
+    assert_eq!(client.wait(), (2000, Expiry::Nothing));
+    assert_eq!(client.told(), "GOAWAY 0 3 0");
 }
 
 #[test]

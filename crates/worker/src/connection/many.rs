@@ -41,6 +41,14 @@ impl Connection {
         self.held.is_none() && is_at_rest && is_quiet
     }
 
+    /// Whether its place may be given to somebody else. Of HTTP/2, a part of a frame keeps none.
+    pub(super) fn is_evictable(&self) -> bool {
+        let Some(streams) = &self.streams else { return self.is_idle() };
+        let owes_nothing = |held: &Held| held.output.is_empty() && held.pending.is_nothing();
+        let is_quiet = self.secure.as_ref().is_none_or(|secure| secure.is_at_rest());
+        self.held.as_deref().is_none_or(owes_nothing) && streams.is_at_rest() && is_quiet
+    }
+
     /// What it waits for, but for the room to send what is there.
     pub(super) fn waits(&self, now: Moment) -> Waits {
         let is_shaking = self.secure.as_ref().is_some_and(|secure| secure.is_shaking());
