@@ -102,8 +102,7 @@ impl Connection {
             return Ok(Step::Event(Event::Content(key, content)));
         }
         if !is_wanted {
-            stream.clock.stop();
-            stream.clock.wait(now);
+            // Its time has run since the answer, and is one however slowly the rest comes.
             if grant == 0 {
                 self.stop_content(key, output);
             }

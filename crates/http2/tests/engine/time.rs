@@ -206,6 +206,31 @@ fn content_that_nobody_reads_is_not_waited_for_long() {
     assert_eq!(client.told(), "RST 1 0", "its answer stands");
 }
 
+/// However little of it comes again and again.
+#[test]
+fn content_that_nobody_reads_has_one_time_from_its_answer_on() {
+    for (seconds, bytes) in [(19, 1), (1, 20), (1, 1000)] {
+        let mut client = Client::new();
+        client.send(&posts(1, &[]));
+        client.told();
+        let began = client.now;
+        let mut told = String::new();
+        while told.is_empty() {
+            let next = client.now.after(Duration::from_secs(seconds));
+            if client.http.deadline(client.now) <= next {
+                client.wait();
+            } else {
+                client.now = next;
+                client.send(&frame(DATA, 0, 1, &vec![0; bytes]));
+            }
+            told = client.told();
+            assert!(client.now.0 <= began.0 + 20_000, "it is still waited for");
+        }
+        assert_eq!((client.now.0 - began.0, &*told), (20_000, "RST 1 0"));
+        assert!(client.http.is_idle());
+    }
+}
+
 /// Nor at all where its client waits to be asked for it, or others want its slot.
 #[test]
 fn content_that_nobody_reads_keeps_nobody_from_anything() {
