@@ -28,6 +28,9 @@ use std::{
 };
 use tls::{Event, Failure, Protocol, RECORD_BYTES_MAX, Received, Why};
 
+/// Reads in a row that nothing comes of before the others of the loop have a turn.
+const IDLE_READS_MAX: u32 = 8;
+
 /// The TLS of one connection.
 pub(crate) struct Secure {
     tls: tls::Connection,
@@ -152,18 +155,18 @@ impl Secure {
         if self.peer_has_ended {
             return Poll::Ready(Intake::End);
         }
-        loop {
+        poll_often(context, |context| {
             let count = ready!(socket.poll_receive(&mut records.sealed[records.count..], context));
             if count == 0 {
-                return Poll::Ready(Intake::End);
+                return Poll::Ready(Some(Intake::End));
             }
             records.count += count;
-            match self.open(room, records, (core, client)) {
-                Intake::Plain(0) if records.output.is_empty() && !self.peer_has_ended => {}
-                Intake::Plain(0) if self.peer_has_ended => return Poll::Ready(Intake::End),
-                intake => return Poll::Ready(intake),
-            }
-        }
+            Poll::Ready(match self.open(room, records, (core, client)) {
+                Intake::Plain(0) if records.output.is_empty() && !self.peer_has_ended => None,
+                Intake::Plain(0) if self.peer_has_ended => Some(Intake::End),
+                intake => Some(intake),
+            })
+        })
     }
 
     /// The same of what is there at once, or has been read in clear behind a balancer's header.
@@ -286,6 +289,21 @@ impl Secure {
     }
 }
 
+/// Does `read` until something comes of it; where nothing does again and again, though it never has
+/// to wait, the task is woken to go on when the others of its loop had a turn.
+fn poll_often<T>(
+    context: &mut Context<'_>,
+    mut read: impl FnMut(&mut Context<'_>) -> Poll<Option<T>>,
+) -> Poll<T> {
+    for _ in 0..IDLE_READS_MAX {
+        if let Some(came) = ready!(read(context)) {
+            return Poll::Ready(came);
+        }
+    }
+    context.waker().wake_by_ref();
+    Poll::Pending
+}
+
 /// Counts and tells of a connection that TLS could not be spoken on.
 fn report(Failure { why, words }: Failure, core: &Core, client: Option<IpAddr>) {
     core.count(Counter::HandshakesFailed);
@@ -307,4 +325,47 @@ fn kind(why: Why) -> Option<Counter> {
 
 fn broken() -> io::Error {
     ErrorKind::BrokenPipe.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicU32, Ordering},
+        },
+        task::{Wake, Waker},
+    };
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Woken(AtomicU32);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What comes of reads of which the first `idle` bring nothing, and how often one is woken.
+    fn read(idle: u32, then: Poll<Option<u32>>) -> (Poll<u32>, u32) {
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut reads = 0;
+        let polled = poll_often(&mut Context::from_waker(&waker), |_| {
+            reads += 1;
+            if reads <= idle { Poll::Ready(None) } else { then }
+        });
+        (polled, woken.0.load(Ordering::Relaxed))
+    }
+
+    #[test]
+    fn who_sends_records_of_nothing_leaves_a_turn_to_others() {
+        let came = Poll::Ready(Some(7));
+        assert_eq!(read(0, came), (Poll::Ready(7), 0));
+        assert_eq!(read(IDLE_READS_MAX - 1, came), (Poll::Ready(7), 0));
+        assert_eq!(read(2, Poll::Pending), (Poll::Pending, 0), "the socket wakes");
+        assert_eq!(read(u32::MAX, came), (Poll::Pending, 1));
+    }
 }
