@@ -9,15 +9,18 @@ use e2e::{
     eventually,
     frames::{
         self, DATA, END, HEADERS, OPENING, PING, RST_STREAM, SETTINGS, WHOLE, WINDOW_UPDATE,
-        fields, frame, get, post, until,
+        fields, frame, get, post, read, until,
     },
 };
 use std::{
+    fs::File,
     io::Read,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    thread,
+    time::Duration,
 };
 
 /// An application that says nothing as long as somebody waits for it.
@@ -188,5 +191,37 @@ fn what_is_under_way_when_the_server_ends_has_its_line_by_either_version() {
         ("/huge.bin", 200, "cut off"),
     ] {
         assert_eq!(line(target), [(status.into(), reason.into())], "{target}");
+    }
+}
+
+/// An answer whose file becomes shorter while it is sent is cut off, and no other one of its
+/// connection.
+#[test]
+fn a_file_that_shrinks_ends_its_own_answer_alone() {
+    const WINDOW_BYTES: u64 = 65_535;
+    for left in [100_000, Site::LARGE_BYTES as u64 - 1] {
+        let (site, php) = (Site::new(), silent());
+        let server = serve(&site, &php, "");
+        let mut client = Client::connect(server.addr());
+        client.send([OPENING, &get(1, "/large.bin")].concat()).unwrap();
+        let mut came = 0;
+        while came < WINDOW_BYTES {
+            came += until(&mut client, DATA).unwrap().payload.len() as u64;
+        }
+        File::options().write(true).open(site.path("large.bin")).unwrap().set_len(left).unwrap();
+        // What was found in memory is believed as long as a tick of a coarse clock lasts.
+        thread::sleep(Duration::from_millis(20));
+        let widened = [0, 1].map(|stream| frame(WINDOW_UPDATE, 0, stream, &[0, 64, 0, 0]));
+        client.send([widened.concat(), get(3, "/digits.txt")].concat()).unwrap();
+        let (mut is_reset, mut is_answered) = (false, false);
+        while !(is_reset && is_answered) {
+            let frame = read(&mut client).unwrap();
+            is_reset |= frame.kind == RST_STREAM && (frame.stream, frame.code()) == (1, 2);
+            is_answered |= frame.kind == DATA && frame.flags == END && frame.stream == 3;
+        }
+        let line = server.wait_for(|line| line["target"] == "/large.bin");
+        assert_eq!(line["reason"], "its file could not be read to the end");
+        assert!(line["bytes"].as_u64().unwrap() <= left, "{line}");
+        server.stop();
     }
 }

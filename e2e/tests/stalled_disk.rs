@@ -4,6 +4,9 @@
 
 use e2e::{
     Asker, Client, Place, Server, Site, Stalling, eventually,
+    frames::{
+        DATA, END, OPENING, RST_STREAM, SETTINGS, WINDOW_UPDATE, frame, get, get_for, read, until,
+    },
     place::{config, says, version},
     process::raise_descriptor_limit,
 };
@@ -52,6 +55,8 @@ impl Stage {
             folders[0],
             folders[2],
         );
+        let listen = "listen = { address = \"127.0.0.1:0\", http2 = true }";
+        let config = config.replace("listen = \"127.0.0.1:0\"", listen);
         Self { server: Server::run(&config), workers, bad, inner, _good, _site: site }
     }
 
@@ -132,10 +137,20 @@ fn a_bad_disk_inside_of_a_root_stalls_alone() {
 #[test]
 fn more_than_can_wait_are_turned_away() {
     let mut stage = Stage::new(1, "connections-per-client-max = 2000");
+    let waiting = crowd(&stage, 20);
+    for other in stage.others() {
+        other.ask(20);
+    }
+    stage.bad.end();
+    told(waiting);
+    stage.server.stop();
+}
+
+/// Has as many wait for the bad disk as may; `more` are turned away.
+fn crowd(stage: &Stage, more: usize) -> Vec<Client> {
     let addr = stage.server.addr();
-    let clients = ask_in_vain(addr, "bad.example", "/", SHARE);
+    let mut clients = ask_in_vain(addr, "bad.example", "/", SHARE);
     assert!(eventually(|| stage.bad.stalled() == SHARE), "{} threads wait", stage.bad.stalled());
-    let more = 20;
     let queue = (0..QUEUE + more).map(|_| ask(addr, "bad.example", "/quick.txt"));
     let queue: Vec<_> = queue.collect();
     let has_heard = |client: &Client| client.hears_within(Duration::ZERO);
@@ -146,11 +161,75 @@ fn more_than_can_wait_are_turned_away() {
     for mut client in turned_away {
         assert_eq!(client.response().unwrap().status, 503);
     }
-    for other in stage.others() {
-        other.ask(20);
+    clients.extend(waiting);
+    clients
+}
+
+/// Reads content of `stream`, and of no other, until so many bytes of it are here.
+fn take(client: &mut Client, stream: u32, bytes: usize) {
+    let mut came = 0;
+    while came < bytes {
+        let data = until(client, DATA).unwrap();
+        assert_eq!(data.stream, stream);
+        came += data.payload.len();
+    }
+    assert_eq!(came, bytes);
+}
+
+/// O19: on a connection with many answers only those stall that wait for the disk, and only those
+/// end with it.
+#[test]
+fn an_answer_that_stalls_holds_up_no_other_of_its_connection() {
+    let mut stage = Stage::new(1, "");
+    let mut client = Client::connect(stage.server.addr());
+    // Windows of 4 MiB.
+    let wide = frame(SETTINGS, 0, 0, &[0, 4, 0, 64, 0, 0]);
+    let widened = frame(WINDOW_UPDATE, 0, 0, &[0, 64, 0, 0]);
+    let asked = get_for("bad.example", 1, "/stuck.bin");
+    client.send([OPENING, &wide, &widened, &asked].concat()).unwrap();
+    take(&mut client, 1, Stalling::LARGE_BYTES / 2);
+    assert!(eventually(|| stage.bad.stalled() == 1), "the second half is waited for");
+    for (stream, host, target) in [
+        (3, "localhost", "/large.bin"),
+        (5, "good.example", "/quick.bin"),
+        (7, "localhost", "/digits.txt"),
+    ] {
+        client.send(get_for(host, stream, target)).unwrap();
+        let bytes = if stream == 7 { 10 } else { Stalling::LARGE_BYTES };
+        take(&mut client, stream, bytes);
     }
     stage.bad.end();
-    told(clients);
+    let reset = until(&mut client, RST_STREAM).unwrap();
+    assert_eq!((reset.stream, reset.code()), (1, 2), "INTERNAL_ERROR");
+    client.send(get(9, "/digits.txt")).unwrap();
+    take(&mut client, 9, 10);
+    let line = stage.server.wait_for(|line| line["target"] == "/stuck.bin");
+    assert_eq!(line["reason"], "its file could not be read to the end");
+    assert_eq!(line["bytes"], Stalling::LARGE_BYTES / 2);
+    stage.server.stop();
+}
+
+/// O19: neither does one that cannot even wait, as too many do.
+#[test]
+fn an_answer_that_is_turned_away_ends_alone() {
+    const WINDOW_BYTES: usize = 65_535;
+    let mut stage = Stage::new(1, "connections-per-client-max = 2000");
+    let mut client = Client::connect(stage.server.addr());
+    client.send([OPENING, &get_for("bad.example", 1, "/quick.bin")].concat()).unwrap();
+    take(&mut client, 1, WINDOW_BYTES);
+    let waiting = crowd(&stage, 1);
+    let widened = [0, 1].map(|stream| frame(WINDOW_UPDATE, 0, stream, &[0, 1, 0, 0])).concat();
+    client.send([widened, get(3, "/digits.txt")].concat()).unwrap();
+    let (mut is_reset, mut is_answered) = (false, false);
+    while !(is_reset && is_answered) {
+        let frame = read(&mut client).unwrap();
+        is_reset |= frame.kind == RST_STREAM && (frame.stream, frame.code()) == (1, 2);
+        is_answered |= frame.kind == DATA && frame.flags == END && frame.stream == 3;
+    }
+    let line = stage.server.wait_for(|line| line["target"] == "/quick.bin");
+    assert_eq!(line["reason"], "too much work waits for the pool of threads");
+    assert_eq!(line["bytes"], WINDOW_BYTES);
+    stage.bad.end();
     told(waiting);
     stage.server.stop();
 }

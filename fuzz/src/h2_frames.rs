@@ -92,7 +92,7 @@ fn dialogue(stream: &[u8], step: usize, content: Option<usize>) -> String {
         }
     }
     http.widen(NOW, &mut output);
-    http.produce(u64::MAX, NOW, &mut output);
+    http.produce(u64::MAX, NOW, &mut |_| 0, &mut output);
     while http.next_ended().is_some() {}
     assert!(http.deadline(NOW) >= NOW);
     let sent = check_sent(&mut output, stream);

@@ -4,6 +4,7 @@ mod receiving;
 mod control;
 mod content;
 mod answering;
+mod supply;
 mod waiting;
 
 use crate::{

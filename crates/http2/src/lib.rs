@@ -18,8 +18,10 @@
 //! The caller's part, apart from sockets: it stops calling `receive` while more than
 //! `Limits::output_bytes_max` bytes wait to be written; it reports writes that are stuck; it says
 //! what content it has taken ([`Connection::took`]), and lets more in when its turn is over
-//! ([`Connection::widen`]); it puts down what [`Connection::next_ended`] tells before it receives
-//! again; and it asks for the deadline when it is about to wait.
+//! ([`Connection::widen`]); it reads what is not in memory of a file ([`Connection::next_wanted`])
+//! and hands it over ([`Connection::supply`]), while other streams go on; it puts down what
+//! [`Connection::next_ended`] tells before it receives again; and it asks for the deadline when it
+//! is about to wait.
 //!
 //! No content is kept: it is told as it comes. Answers compress without a table of their own, so
 //! nothing but the client's table, at most 4 KiB, outlives an exchange.

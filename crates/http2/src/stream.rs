@@ -6,11 +6,11 @@ use crate::{
 };
 use base::Moment;
 use message::{
-    Body, Limits, Part,
+    Body, FileRange, Limits, Part, Shared,
     clock::{Clock, Pace},
     response::Line,
 };
-use std::{time::Duration, vec};
+use std::{iter, mem, time::Duration, vec};
 
 /// Which slot a stream has. It is the stream's as long as that is open.
 pub type Key = usize;
@@ -44,6 +44,10 @@ pub(crate) struct Stream {
     pub(crate) allowance: u64,
     /// What is to be sent.
     pub(crate) content: Content,
+    pub(crate) supply: Supply,
+    /// Bytes in front of it that were read from a file because that had to be waited for, or are
+    /// being read.
+    pub(crate) fetched: u64,
     /// What is told behind that.
     pub(crate) trailers: Vec<Line>,
     pub(crate) clock: Clock,
@@ -62,6 +66,17 @@ pub(crate) enum Answer {
     Sending,
     /// It has been sent.
     Given,
+}
+
+/// Whether the content in front can be sent without waiting for a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Supply {
+    /// It can, as far as is known.
+    AtHand,
+    /// It cannot, and nobody reads it yet.
+    Wanted,
+    /// It is being read.
+    Asked,
 }
 
 /// Content that waits to be sent.
@@ -105,6 +120,28 @@ impl Content {
         }
     }
 
+    /// The part in front, where that is one of a file.
+    pub(crate) fn front_file(&self) -> Option<&FileRange> {
+        match self {
+            Self::One(Some(Part::File(file))) | Self::Many(Some(Part::File(file)), _) => Some(file),
+            _ => None,
+        }
+    }
+
+    /// Puts bytes that were read from the file in front in the place of as many of its own.
+    pub(crate) fn put_fetched(&mut self, bytes: Vec<u8>) {
+        let (Self::One(front) | Self::Many(front, _)) = self;
+        let Some(file) = front.take() else { return };
+        let rest = file.slice(bytes.len() as u64..u64::MAX);
+        let behind = match mem::replace(self, Self::NONE) {
+            Self::One(_) => Vec::new().into_iter(),
+            Self::Many(_, parts) => parts,
+        };
+        let parts: Vec<Part> =
+            iter::once(rest).filter(|part| !part.is_empty()).chain(behind).collect();
+        *self = Self::Many(Some(Part::Bytes(Shared::from(bytes))), parts.into_iter());
+    }
+
     /// Takes so many bytes off the front, which are not more than the front part has.
     pub(crate) fn take(&mut self, bytes: u64) -> Option<Part> {
         let (Self::One(front) | Self::Many(front, _)) = self;
@@ -127,12 +164,19 @@ impl Stream {
         let has_content = self.content.front_bytes() > 0;
         match self.answer {
             Answer::Sourced | Answer::Sending if has_content => {
-                self.window > 0 && self.allowance > 0
+                self.window > 0 && self.allowance > 0 && self.supply == Supply::AtHand
             }
             // Only its end is left.
             Answer::Sending => true,
             _ => false,
         }
+    }
+
+    /// Its place among those that are ready (RFC 9218 section 10): the most urgent ones are first,
+    /// of those the oldest, and then the ones in turn that can be used in part.
+    pub(crate) fn order(&self) -> (u8, bool, u32) {
+        let Priority { urgency, is_incremental } = self.priority;
+        (urgency, is_incremental, if is_incremental { self.turn } else { self.id })
     }
 
     /// Whether content is waited for, to be answered by what it says.
@@ -209,6 +253,8 @@ impl Streams {
             window,
             allowance: u64::MAX,
             content: Content::NONE,
+            supply: Supply::AtHand,
+            fetched: 0,
             trailers: Vec::new(),
             clock,
             pace: Pace::NEW,

@@ -76,7 +76,8 @@ pub fn stat(file: BorrowedFd<'_>) -> io::Result<Stat> {
     Ok(stat::of(file)?)
 }
 
-/// Whether `range`, which lies within the file, can be sent without waiting for a disk.
+/// Whether `range` can be sent without waiting for a disk. One that the file does not reach to the
+/// end of cannot: whoever reads it finds that out.
 ///
 /// Costs two system calls: cachestat counts the pages in memory, and reading the last byte without
 /// waiting tells that they have arrived and are not merely on their way. Before Linux 6.5 every
@@ -90,8 +91,8 @@ pub fn is_resident(file: BorrowedFd<'_>, range: Range<u64>) -> bool {
     let page_bytes = page_size() as u64;
     let pages = last / page_bytes - range.start / page_bytes + 1;
     match sys::pages_cached(file, range.start, range.end - range.start) {
-        Ok(cached) if cached >= pages => probe(file, last) != Err(Errno::AGAIN),
-        Ok(_) => file_system::is_memory(file),
+        Ok(cached) if cached >= pages => !matches!(probe(file, last), Err(Errno::AGAIN) | Ok(0)),
+        Ok(_) => is_memory_until(file, last),
         Err(_) => is_resident_by_probes(file, range.start, last),
     }
 }
@@ -181,7 +182,12 @@ pub fn send_file(
 
 fn is_resident_by_probes(file: BorrowedFd<'_>, first: u64, last: u64) -> bool {
     let mut offsets = (first..last).step_by(PROBE_STEP_BYTES).chain([last]);
-    offsets.all(|offset| probe(file, offset) == Ok(1)) || file_system::is_memory(file)
+    offsets.all(|offset| probe(file, offset) == Ok(1)) || is_memory_until(file, last)
+}
+
+/// Whether a file is in memory by its kind, and reaches to the byte at `last`.
+fn is_memory_until(file: BorrowedFd<'_>, last: u64) -> bool {
+    file_system::is_memory(file) && probe(file, last) != Ok(0)
 }
 
 fn probe(file: BorrowedFd<'_>, offset: u64) -> Result<usize, Errno> {
@@ -300,7 +306,9 @@ mod tests {
         file.set_len(10).unwrap();
         read_ahead(file.as_fd(), 0..SIZE).unwrap();
         check_resident(&file, 0..10, true);
-        check_resident(&file, 0..SIZE, file_system::is_memory(file.as_fd()));
+        check_resident(&file, 0..SIZE, false);
+        // All of its pages are there, and a byte is not.
+        check_resident(&file, 0..11, false);
     }
 
     #[test]

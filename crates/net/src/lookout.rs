@@ -51,8 +51,8 @@ type Mark = Option<(u32, u32, u64, u64, i64, u32)>;
 impl Lookout {
     /// Looks at no file yet. `tell` is told once for each list of files that is set, be it the same
     /// as before, then each time that one of them has changed and is the same at the next look,
-    /// however restless others are; when the clock of the wall was set by more than an hour, and once a day in any case; the
-    /// thread ends when it says false.
+    /// however restless others are; when the clock of the wall was set by more than an hour, and
+    /// once a day in any case. The thread ends when it says false.
     ///
     /// # Errors
     ///

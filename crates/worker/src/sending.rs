@@ -17,7 +17,7 @@ use std::{
     future::Future,
     io::{self, ErrorKind, IoSlice},
     ops::Range,
-    os::fd::AsFd,
+    os::fd::{AsFd, BorrowedFd},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -293,6 +293,11 @@ fn step(range: &Range<u64>) -> Range<u64> {
     range.start..range.end.min(range.start.saturating_add(STEP_BYTES))
 }
 
+/// How many bytes of a file can be sent without stalling this loop.
+pub(crate) fn at_hand(range: &FileRange, now: Moment) -> u64 {
+    resident_bytes(range, now).unwrap_or(0)
+}
+
 /// How much of a file can be sent without stalling this loop: a burst, a step, or nothing. Looking
 /// for a whole burst costs little more than for a step, a call that sends it costs much less than
 /// four, and every other one who is sent the file in this tick is told.
@@ -311,7 +316,10 @@ fn resident_bytes(range: &FileRange, now: Moment) -> Option<u64> {
     };
     let burst = step.start..range.end.min(step.start.saturating_add(BURST_BYTES as u64));
     let Range { start, end } = [burst, step].into_iter().find(is_in_memory)?;
-    file.resident.set(Resident { at: now, start, end });
+    // What was found before is still to be sent by those who found it.
+    let is_behind = known.at == now && (known.start..=known.end).contains(&start);
+    let known_start = if is_behind { known.start } else { start };
+    file.resident.set(Resident { at: now, start: known_start, end });
     Some(end - start)
 }
 
@@ -322,24 +330,53 @@ fn read_on_pool(
 ) -> Option<oneshot::Receiver<io::Result<Option<Vec<u8>>>>> {
     let step = step(&range.range);
     let may_stall = range.file.may_stall;
-    let descriptor = Arc::clone(&range.file.descriptor);
+    on_pool(core, range, move |descriptor| match may_stall {
+        true => read(descriptor, step).map(Some),
+        false => file::read_ahead(descriptor, step).map(|()| None),
+    })
+}
+
+/// Has the pool read that part of a file, which is fewer bytes only where the file ends before;
+/// `None` when the pool has too much to do.
+pub(crate) fn fetch(
+    core: &Core,
+    part: &FileRange,
+) -> Option<oneshot::Receiver<io::Result<Vec<u8>>>> {
+    let range = part.range.clone();
+    on_pool(core, part, |descriptor| read(descriptor, range))
+}
+
+/// Has the pool do that with a file.
+fn on_pool<T: Send + 'static>(
+    core: &Core,
+    FileRange { file, .. }: &FileRange,
+    work: impl FnOnce(BorrowedFd<'_>) -> T + Send + 'static,
+) -> Option<oneshot::Receiver<T>> {
+    let descriptor = Arc::clone(&file.descriptor);
     let (sender, receiver) = oneshot::channel();
     let work = move || {
-        let outcome = if may_stall {
-            let mut bytes = vec![0; usize::try_from(step.end - step.start).unwrap_or(0)];
-            file::read(descriptor.as_fd(), &mut bytes, step.start).map(|count| {
-                bytes.truncate(count);
-                Some(bytes)
-            })
-        } else {
-            file::read_ahead(descriptor.as_fd(), step).map(|()| None)
-        };
-        // A connection that is gone needs no answer.
-        let _ = sender.send(outcome);
+        // A connection, or a stream, that is gone needs no answer.
+        if !sender.is_closed() {
+            let _ = sender.send(work(descriptor.as_fd()));
+        }
     };
-    let is_taken = core.pool.submit(Lane::Folder(range.file.folder), || Box::new(work));
+    let is_taken = core.pool.submit(Lane::Folder(file.folder), || Box::new(work));
     if !is_taken {
         core.report(&Incident::new(Kind::Busy, POOL_IS_FULL));
     }
     is_taken.then_some(receiver)
+}
+
+/// The bytes of that range, as far as the file has them.
+fn read(descriptor: BorrowedFd<'_>, range: Range<u64>) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(range.end - range.start).unwrap_or(0)];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file::read(descriptor, &mut bytes[filled..], range.start + filled as u64)? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
 }

@@ -4,6 +4,7 @@
 //! for a job, a source or its turn is kept in `under_way` until it is over.
 
 mod content;
+mod fetching;
 mod refusing;
 mod memory;
 mod ending;
@@ -20,6 +21,7 @@ use crate::{
     record::{About, End, Record},
     refusal::Trouble,
     secure::Secure,
+    sending,
     share::Share,
     socket::Socket,
     turn::{Turn, Work, label_of},
@@ -69,6 +71,8 @@ pub(crate) struct Streams {
     under_way: Vec<UnderWay>,
     /// The listings that some of them wait for.
     listings: Listings,
+    /// Parts of files that are read for some of them.
+    fetches: Vec<fetching::Fetch>,
     /// Whether the protocol room has read all that has come.
     has_read_all: bool,
     /// Whether the peer has left, so that nothing that takes long is worth its while.
@@ -106,9 +110,9 @@ impl Streams {
         now: Moment,
     ) -> Self {
         let http = http2::Connection::new(limits, now);
-        let (under_way, listings) = (Vec::new(), Listings::default());
+        let (under_way, listings, fetches) = (Vec::new(), Listings::default(), Vec::new());
         let (has_read_all, has_left) = (true, false);
-        Self { http, name, is_secure, under_way, listings, has_read_all, has_left }
+        Self { http, name, is_secure, under_way, listings, fetches, has_read_all, has_left }
     }
 
     /// Whether all that has come is read, but for a frame that is not whole.
@@ -132,6 +136,7 @@ impl Streams {
         let usable_at = shares.map(Share::usable_at).filter(|&usable_at| usable_at > now).min();
         if self.under_way.is_empty() {
             (self.under_way, self.listings) = (Vec::new(), Listings::default());
+            self.fetches = Vec::new();
         }
         self.http.deadline(now).min(usable_at.unwrap_or(Moment::NEVER))
     }
@@ -147,10 +152,12 @@ impl Streams {
         self.receive(turn, from);
         self.listings.take(context);
         self.go_on(turn, from, context);
-        self.http.widen(turn.tick.now, &mut turn.scratch.output);
-        let waiting = turn.scratch.output.len();
-        let room = FILL_BYTES.saturating_sub(waiting);
-        let made = self.http.produce(room, turn.tick.now, &mut turn.scratch.output);
+        self.take_fetched(turn, from, context);
+        let (now, output) = (turn.tick.now, &mut turn.scratch.output);
+        self.http.widen(now, output);
+        let room = FILL_BYTES.saturating_sub(output.len());
+        let made = self.http.produce(room, now, &mut |part| sending::at_hand(part, now), output);
+        let has_fetched = self.fetch(turn, from, context);
         if self.has_left {
             self.http.give_up_waiting(&mut turn.scratch.output);
         }
@@ -159,7 +166,7 @@ impl Streams {
         let hungry = |exchange: &UnderWay| {
             matches!(exchange.work, Work::Source(_)) && self.http.is_hungry(exchange.key)
         };
-        let may_go_on = may_ask || !self.has_read_all || made >= room;
+        let may_go_on = may_ask || has_fetched || !self.has_read_all || made >= room;
         may_go_on || (made > 0 && self.under_way.iter().any(hungry))
     }
 

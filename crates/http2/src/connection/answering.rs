@@ -7,10 +7,10 @@ use crate::{
     frame::{self, HEAD_BYTES},
     hpack,
     request::{self, Head},
-    stream::{Answer, Content, Key},
+    stream::{Answer, Content, Key, Supply},
 };
 use base::Moment;
-use message::{Body, Output, Request, Response, Slots, Status, response::Line};
+use message::{Body, FileRange, Output, Request, Response, Slots, Status, response::Line};
 use std::mem;
 
 /// A date in the form of a `date` field.
@@ -102,26 +102,36 @@ impl Connection {
         stream.answer = Answer::Sending;
         let room = stream.window.min(self.window).max(0) as u64;
         let bytes = stream.content.front_bytes();
-        let is_prompt = bytes <= PROMPT_BYTES_MAX && bytes <= room && Some(bytes) == length;
+        let is_short = bytes <= PROMPT_BYTES_MAX && bytes <= room && Some(bytes) == length;
+        // Whether a file has to be waited for is not known yet.
+        let is_prompt = is_short && stream.content.front_file().is_none();
         if is_paced {
             stream.allowance = 0;
         } else if is_prompt {
-            self.send(key, now, output);
+            self.send(key, u64::MAX, now, output);
             return Given::Whole;
         }
         Given::Later
     }
 
     /// Adds frames of content that the peer has room for to the output, the most urgent ones first,
-    /// until they have `bytes_max` bytes or more: how many they have.
-    pub fn produce(&mut self, bytes_max: u64, now: Moment, output: &mut Output) -> u64 {
+    /// until they have `bytes_max` bytes or more: how many they have. Of the part of a file that is
+    /// next of a stream, `at_hand` says how many bytes can be sent without waiting for its disk;
+    /// where that is none, the stream waits for [`Connection::supply`], and others do not.
+    pub fn produce(
+        &mut self,
+        bytes_max: u64,
+        now: Moment,
+        at_hand: &mut dyn FnMut(&FileRange) -> u64,
+        output: &mut Output,
+    ) -> u64 {
         let mut made = 0;
         if self.streams.open() == 0 || self.is_closing() {
             return 0;
         }
         while made < bytes_max {
             let Some(key) = self.most_urgent() else { break };
-            made += self.send_turn(key, bytes_max - made, now, output);
+            made += self.send_turn(key, bytes_max - made, now, at_hand, output);
         }
         made
     }
@@ -197,32 +207,39 @@ impl Connection {
         }
     }
 
-    /// The stream whose content is sent next (RFC 9218 section 10): of the most urgent ones the
-    /// oldest, or those in turn that can be used in part.
+    /// The stream whose content is sent next.
     fn most_urgent(&self) -> Option<Key> {
         let ready = self.streams.iter().filter(|(_, stream)| {
             stream.is_ready() && (self.window > 0 || stream.content.front_bytes() == 0)
         });
-        let most_urgent = ready.min_by_key(|(_, stream)| {
-            let order = if stream.priority.is_incremental { stream.turn } else { stream.id };
-            (stream.priority.urgency, stream.priority.is_incremental, order)
-        });
-        most_urgent.map(|(key, _)| key)
+        ready.min_by_key(|(_, stream)| stream.order()).map(|(key, _)| key)
     }
 
     /// Sends of a stream until it is another one's turn.
-    fn send_turn(&mut self, key: Key, bytes_max: u64, now: Moment, output: &mut Output) -> u64 {
+    fn send_turn(
+        &mut self,
+        key: Key,
+        bytes_max: u64,
+        now: Moment,
+        at_hand: &mut dyn FnMut(&FileRange) -> u64,
+        output: &mut Output,
+    ) -> u64 {
         let mut made = 0;
         self.turn = self.turn.wrapping_add(1);
         let turn = self.turn;
         while let Some(stream) = self.streams.get_mut(key) {
             let is_incremental = stream.priority.is_incremental;
-            stream.turn = turn;
             let has_room = self.window > 0 || stream.content.front_bytes() == 0;
             if !stream.is_ready() || !has_room || made >= bytes_max {
                 break;
             }
-            made += self.send(key, now, output);
+            let most = stream.content.front_file().map_or(u64::MAX, &mut *at_hand);
+            if most == 0 {
+                stream.supply = Supply::Wanted;
+                break;
+            }
+            stream.turn = turn;
+            made += self.send(key, most, now, output);
             if self.streams.get(key).is_none_or(|stream| stream.answer == Answer::Given) {
                 self.ended.push(Ended { key, unsent_bytes: 0, reason: None });
                 break;
@@ -234,12 +251,12 @@ impl Connection {
         made
     }
 
-    /// Sends one frame of a stream that is ready: the bytes that it has, and behind the last of
-    /// them what is told behind all.
-    fn send(&mut self, key: Key, now: Moment, output: &mut Output) -> u64 {
+    /// Sends one frame of a stream that is ready: the bytes that it has, of which so many can be
+    /// had at once, and behind the last of them what is told behind all.
+    fn send(&mut self, key: Key, at_hand: u64, now: Moment, output: &mut Output) -> u64 {
         let Some(stream) = self.streams.get_mut(key) else { return 0 };
         let room = stream.window.min(self.window).max(0) as u64;
-        let most = room.min(self.frame_bytes_max as u64).min(CONTENT_BYTES_MAX);
+        let most = room.min(self.frame_bytes_max as u64).min(CONTENT_BYTES_MAX).min(at_hand);
         let bytes = stream.content.front_bytes().min(most).min(stream.allowance);
         let part = stream.content.take(bytes);
         let ends = stream.answer == Answer::Sending && stream.content.front_bytes() == 0;
@@ -256,6 +273,7 @@ impl Connection {
             hpack::lines(&trailers, out);
             frame_head((stream.id, frame::END_STREAM, self.frame_bytes_max), start, out);
         }
+        stream.fetched = stream.fetched.saturating_sub(bytes);
         stream.window -= bytes as i64;
         self.window -= bytes as i64;
         if stream.allowance != u64::MAX {

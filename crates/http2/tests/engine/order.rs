@@ -1,6 +1,9 @@
 //! Whose turn it is (RFC 9218).
 
 use crate::client::*;
+use base::Moment;
+use http2::{Key, limits::FETCHED_BYTES_MAX};
+use message::Status;
 
 /// The streams whose content was sent, in order, of requests with these priorities for 40,000 bytes
 /// each, once all windows are open.
@@ -48,4 +51,95 @@ fn what_can_be_used_in_part_takes_turns() {
 fn a_priority_can_be_told_before_the_request_and_changed_after_it() {
     assert_eq!(order(&[(3, "u=0")], &["u=1", "u=2"], &[]), [3, 3, 3, 1, 1, 1]);
     assert_eq!(order(&[], &["u=1", "u=2"], &[(3, "u=0")]), [3, 3, 3, 1, 1, 1]);
+}
+
+/// A client with wide windows that has asked on `streams` of them, first 1, then 3 and so on, and
+/// waits for the answers.
+fn asking(streams: u32, priority: &str) -> (Client, Vec<Key>) {
+    let mut client = Client::new();
+    client.content = None;
+    client.send(&frame(SETTINGS, 0, 0, &setting(4, 1 << 24)));
+    client.send(&frame(WINDOW_UPDATE, 0, 0, &(1_u32 << 24).to_be_bytes()));
+    for stream in (1..).step_by(2).take(streams as usize) {
+        let fields = get("/", &[("priority", priority)]);
+        client.send(&frame(HEADERS, WHOLE, stream, &fields));
+    }
+    client.told();
+    let keys = std::mem::take(&mut client.waiting);
+    (client, keys)
+}
+
+/// The next part of a file that is to be read: its stream, and which bytes.
+fn wanted(client: &mut Client) -> Option<(Key, std::ops::Range<u64>)> {
+    client.http.next_wanted().map(|(key, part)| (key, part.range))
+}
+
+#[test]
+fn what_has_to_wait_for_a_disk_waits_alone() {
+    let (mut client, keys) = asking(3, "u=1");
+    client.at_hand = 0;
+    client.answer_by_file(keys[0], 300_000);
+    client.answer_by_file(keys[1], 10);
+    client.answer(keys[2], Status::OK, 20_000);
+    let heads = "HEADERS+4 1 88; HEADERS+4 3 88; HEADERS+4 5 88; DATA 5 16384; DATA+1 5 3616";
+    assert_eq!(client.told(), heads);
+    // The oldest first, each once, and as much as is worth a read.
+    assert_eq!(wanted(&mut client), Some((keys[0], 1000..263_144)));
+    assert_eq!(wanted(&mut client), Some((keys[1], 1000..1010)));
+    assert_eq!(wanted(&mut client), None);
+    assert_eq!(client.told(), "");
+    // Nobody but the disk is to blame.
+    assert_eq!(client.http.deadline(client.now), Moment::NEVER);
+    client.http.supply(keys[1], vec![b'x'; 10]);
+    assert_eq!(client.told(), "DATA+1 3 10");
+    client.http.supply(keys[0], vec![b'x'; 262_144]);
+    let told = client.told();
+    assert_eq!(told, "DATA 1 16384; ".repeat(16).trim_end_matches("; "));
+    assert_eq!(wanted(&mut client), Some((keys[0], 263_144..301_000)), "the next part");
+    client.http.supply(keys[0], vec![b'x'; 37_856]);
+    assert_eq!(client.told(), "DATA 1 16384; DATA 1 16384; DATA+1 1 5088");
+    assert!(client.http.is_idle());
+}
+
+/// What is at hand goes without being asked for; of those that take turns, none is lost.
+#[test]
+fn what_is_at_hand_in_part_goes_in_part() {
+    let (mut client, keys) = asking(2, "i");
+    client.at_hand = 10_000;
+    keys.iter().for_each(|&key| client.answer_by_file(key, 20_000));
+    let expect = "HEADERS+4 1 88; HEADERS+4 3 88; \
+                  DATA 1 10000; DATA 3 10000; DATA+1 1 10000; DATA+1 3 10000";
+    assert_eq!(client.told(), expect);
+}
+
+#[test]
+fn what_is_read_for_a_client_is_no_more_than_it_may_take() {
+    let (mut client, keys) = asking(100, "i");
+    client.at_hand = 0;
+    keys.iter().for_each(|&key| client.answer_by_file(key, 1_000_000));
+    client.told();
+    let ask = |client: &mut Client| -> Vec<_> {
+        std::iter::from_fn(|| wanted(client))
+            .map(|(key, part)| (key, part.end - part.start))
+            .collect()
+    };
+    let asked = ask(&mut client);
+    assert_eq!(asked.iter().map(|(_, bytes)| bytes).sum::<u64>(), FETCHED_BYTES_MAX);
+    assert_eq!(ask(&mut client), []);
+    // Once some of it is sent, as much more is read.
+    for (key, bytes) in &asked[..2] {
+        client.http.supply(*key, vec![b'x'; *bytes as usize]);
+    }
+    client.told();
+    assert_eq!(ask(&mut client).len(), 2);
+    // Of narrow windows no more than they hold, but for what is not worth a read by itself.
+    for (window, bytes) in [(50_000, 50_000), (1, 4096)] {
+        let mut client = Client::new();
+        client.content = None;
+        client.send(&[frame(SETTINGS, 0, 0, &setting(4, window)), asks(1, "/")].concat());
+        client.at_hand = 0;
+        client.answer_by_file(client.waiting[0], 1_000_000);
+        client.told();
+        assert_eq!(ask(&mut client), [(client.waiting[0], bytes)]);
+    }
 }

@@ -47,7 +47,8 @@ impl Streams {
         });
         let order = [Waits::Application, Waits::Disk, Waits::Share, Waits::Client, Waits::Nothing];
         let place = |waits: &Waits| order.iter().position(|other| other == waits);
-        all.min_by_key(place).unwrap_or_default()
+        let fetches = self.fetches.iter().map(|_| Waits::Disk);
+        all.chain(fetches).min_by_key(place).unwrap_or_default()
     }
 
     /// Takes a piece of the content that an application is to be sent; thrown away where nobody is.

@@ -24,6 +24,7 @@ impl Streams {
 
     /// Puts down answers that will never be sent whole, and requests that will have none.
     pub(crate) fn abandon(&mut self, turn: &Turn<'_>, from: &From<'_>) {
+        self.fetches.clear();
         for exchange in mem::take(&mut self.under_way) {
             let unsent_bytes = self.http.unsent_bytes(exchange.key);
             self.put_down(exchange, unsent_bytes, Some(CUT_OFF), turn, from);

@@ -1,0 +1,40 @@
+//! Content that is not at hand: a stream whose file waits for its disk waits alone.
+
+use super::Connection;
+use crate::{
+    limits::{FETCH_BYTES_MAX, FETCH_BYTES_MIN, FETCHED_BYTES_MAX},
+    stream::{Key, Supply},
+};
+use message::FileRange;
+
+impl Connection {
+    /// The most urgent stream that [`Connection::produce`] has passed over, as its content was not
+    /// at hand, and which part of its file to read for it; once for each. `None` where there is
+    /// none, or too much that was read is still to be sent.
+    pub fn next_wanted(&mut self) -> Option<(Key, FileRange)> {
+        let wanted = self.streams.iter().filter(|(_, one)| one.supply == Supply::Wanted);
+        let (key, _) = wanted.min_by_key(|(_, one)| one.order())?;
+        let fetched: u64 = self.streams.iter().map(|(_, one)| one.fetched).sum();
+        if fetched >= FETCHED_BYTES_MAX {
+            return None;
+        }
+        let room = self.window.max(0) as u64;
+        let stream = self.streams.get_mut(key)?;
+        let room = room.min(stream.window.max(0) as u64).max(FETCH_BYTES_MIN);
+        let mut part = stream.content.front_file()?.clone();
+        part.range.end =
+            part.range.end.min(part.range.start.saturating_add(room.min(FETCH_BYTES_MAX)));
+        stream.supply = Supply::Asked;
+        stream.fetched = part.range.end - part.range.start;
+        Some((key, part))
+    }
+
+    /// The part of its file that a stream has waited for: all bytes of it.
+    pub fn supply(&mut self, key: Key, bytes: Vec<u8>) {
+        if let Some(stream) = self.streams.get_mut(key) {
+            debug_assert!(stream.fetched == bytes.len() as u64, "other bytes were asked for");
+            stream.supply = Supply::AtHand;
+            stream.content.put_fetched(bytes);
+        }
+    }
+}
