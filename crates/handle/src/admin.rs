@@ -41,8 +41,12 @@ struct Known {
     /// looked closely.
     stories: Arc<Stories>,
     tops: Tops,
-    /// The same as those see it who follow it.
+    /// The same as those see it who follow it, and how often it was made for them.
     news: Arc<Vec<u8>>,
+    told: u64,
+    /// Whether what is put next is for them: what somebody else looks at is no news to them, as
+    /// each of them would have to be told of it.
+    is_due: bool,
     /// How often it was asked.
     number: u64,
     /// Whether somebody wants it to be asked, and who is to be told so.
@@ -108,15 +112,14 @@ impl Board {
         let mut state = self.lock();
         state.number += 1;
         state.server = server.map(Arc::new);
-        let is_close = std::mem::take(&mut state.is_close) || state.viewers > 0;
+        let is_due = std::mem::take(&mut state.is_due);
+        let is_close = std::mem::take(&mut state.is_close) || is_due;
         if let Some(lives) = lives.filter(|_| is_close) {
             state.look_closely(&lives);
         }
-        let news = state.server.as_ref().filter(|_| state.viewers > 0).map(|server| {
-            let json = dashboard::json(server);
-            [b"data: ", json.trim_ascii_end(), b"\n\n"].concat()
-        });
-        state.news = Arc::new(news.unwrap_or_default());
+        if is_due {
+            state.tell();
+        }
         state.waiting.drain(..).for_each(Waker::wake);
     }
 
@@ -140,6 +143,7 @@ impl Board {
     pub fn tick(&self) {
         let mut state = self.lock();
         if state.viewers > 0 {
+            state.is_due = true;
             state.want();
         }
     }
@@ -165,6 +169,16 @@ impl Known {
         }
         self.tops.keep(&numbers);
         self.stories = Arc::new(Stories::of(&all));
+    }
+
+    /// Tells those who follow how the server is.
+    fn tell(&mut self) {
+        let news = self.server.as_ref().map(|server| {
+            let json = dashboard::json(server);
+            [b"data: ", json.trim_ascii_end(), b"\n\n"].concat()
+        });
+        self.news = Arc::new(news.unwrap_or_default());
+        self.told += 1;
     }
 
     fn want(&mut self) {
@@ -295,7 +309,7 @@ impl Source for Report {
 /// How the server is, again and again (HTML, section 9.2, server-sent events).
 struct Stream {
     board: Arc<Board>,
-    /// The number of the last answer that was told.
+    /// The number of the news that it was told last.
     told: u64,
     has_begun: bool,
 }
@@ -308,8 +322,9 @@ impl Stream {
             return None;
         }
         state.viewers += 1;
+        state.is_due = true;
         state.want();
-        Some(Self { board: Arc::clone(board), told: state.number, has_begun: false })
+        Some(Self { board: Arc::clone(board), told: state.told, has_begun: false })
     }
 }
 
@@ -327,11 +342,11 @@ impl Source for Stream {
             // Who loses sight of the server looks for it again after a second.
             return Poll::Ready(Some(Ok(b"retry: 1000\n\n".to_vec())));
         }
-        if state.number == self.told {
+        if state.told == self.told {
             state.wait(context);
             return Poll::Pending;
         }
-        self.told = state.number;
+        self.told = state.told;
         let news = Arc::clone(&state.news);
         drop(state);
         // An event without data would be none.
@@ -404,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn who_follows_is_told_whatever_is_found_out_and_nobody_is_asked_for_nobody() {
+    fn who_follows_is_told_once_for_each_tick_and_nobody_is_asked_for_nobody() {
         let board = board();
         board.tick();
         assert!(!is_wanted(&board));
@@ -416,6 +431,19 @@ mod tests {
         let Some(Some(Ok(event))) = next(&mut stream) else { panic!("no event") };
         assert!(event.starts_with("data: {") && event.ends_with("}\n\n"), "{event}");
         assert!(event.contains("\"pid\":7,") && event.lines().count() == 2, "{event}");
+        // What others look at is no news: who follows may look at more for each, and would drive
+        // itself.
+        let mut other = Report {
+            board: Arc::clone(&board),
+            wanted: None,
+            is_close: true,
+            make: Box::new(|server, _| server.pid.to_string().into_bytes()),
+        };
+        assert_eq!(next(&mut other), None);
+        assert!(is_wanted(&board));
+        board.put(server(8));
+        assert_eq!(next(&mut other), Some(Some(Ok("8".to_owned()))));
+        assert_eq!(next(&mut stream), None);
         board.tick();
         assert!(is_wanted(&board));
         board.put(None);
