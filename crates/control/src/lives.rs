@@ -149,18 +149,27 @@ impl Lives {
         Self(words)
     }
 
-    /// What the loop number `at` writes.
+    /// What the loop number `at` writes. One that is started anew goes on behind what is there: no
+    /// name is another one's, and what comes is newer than what whoever looks has seen.
     #[must_use]
     pub fn life(&self, at: usize) -> Life {
         let loops = self.0.get(HEAD_WORDS..).unwrap_or_default();
         let Some(own) = loops.chunks_exact(LOOP_WORDS).nth(at) else { return Life::default() };
         let (places, rest) = own.split_at(PLACES * PLACE_WORDS);
         let (events, answers) = rest.split_at(EVENTS * EVENT_WORDS);
+        let (places, events, answers) =
+            (places.as_chunks().0, Ring::new(events), Ring::new(answers));
+        let named = ring::written(places).map(|record| &record[1]);
+        let named = named.chain(events.written().map(|record| &record[2]));
+        let connections = named.map(|name| name.load(Relaxed) >> PLACE_BITS).max();
+        let answered = answers.written().map(|record| record[1].load(Relaxed)).max();
         Life {
             wanted: self.0.get(Self::WANTED),
-            places: places.as_chunks().0,
-            events: Ring::new(events),
-            answers: Ring::new(answers),
+            places,
+            connections: Cell::new(connections.unwrap_or(0)),
+            events,
+            answers,
+            answered: Cell::new(answered.unwrap_or(0)),
             ..Life::default()
         }
     }
@@ -389,6 +398,38 @@ mod tests {
         (0..ANSWERS).for_each(|_| _ = life.answer(&Answer { client: None, ..answer }));
         life.finish(begun, 1, (1, 1), "late");
         assert!(found(lives).iter().all(|one| one.reason.is_empty() && one.client.is_none()));
+    }
+
+    #[test]
+    fn a_loop_that_is_started_anew_goes_on_behind_the_one_before() {
+        let lives = lives(1);
+        let answer = Answer {
+            connection: Name::default(),
+            stream: 0,
+            began_us: 1,
+            is_secure: false,
+            status: 502,
+            bytes: 0,
+            first_us: 1,
+            whole_us: Some(1),
+            client: None,
+            asked: [b""; 5],
+            trace: 0,
+            reason: "",
+        };
+        let before = lives.life(0);
+        let first = before.begin(1, peer());
+        before.end(2, first, (Ending::ByServer, First::Server));
+        (0..ANSWERS + 3).for_each(|_| _ = before.answer(&answer));
+        let after = lives.life(0);
+        assert_ne!(after.begin(3, peer()), first, "the story of one is not another's");
+        after.answer(&answer);
+        let found = seen(&look(lives), &look(lives)).remove(0);
+        let mut numbers: Vec<_> = found.answers.iter().map(|answer| answer.number).collect();
+        numbers.sort_unstable();
+        let newest = ANSWERS as u64 + 4;
+        assert!(numbers.into_iter().eq(newest - ANSWERS as u64 + 1..=newest), "the oldest gave way");
+        assert_eq!(found.events.len(), 3);
     }
 
     #[test]

@@ -20,9 +20,18 @@ pub(super) struct Ring<const WORDS: usize> {
 }
 
 impl<const WORDS: usize> Ring<WORDS> {
-    /// One in these words, which are all 0 in the beginning.
+    /// One in these words, which are all 0 in the beginning. It goes on behind the newest record,
+    /// which has the most in its second word.
     pub(super) fn new(words: &'static [AtomicU64]) -> Self {
-        Self { records: words.as_chunks().0, next: Cell::new(0) }
+        let records = words.as_chunks().0;
+        let newest = written(records).enumerate().max_by_key(|(_, record)| record[1].load(Relaxed));
+        let next = newest.map_or(0, |(at, _)| (at + 1) % records.len());
+        Self { records, next: Cell::new(next) }
+    }
+
+    /// The records that were ever written.
+    pub(super) fn written(&self) -> impl Iterator<Item = &'static [AtomicU64; WORDS]> {
+        written(self.records)
     }
 
     /// Writes the next record: where.
@@ -45,6 +54,14 @@ impl<const WORDS: usize> Default for Ring<WORDS> {
     fn default() -> Self {
         Self { records: &[], next: Cell::new(0) }
     }
+}
+
+/// Those of these records that were ever written, each of which came before the next one: so what
+/// was never used is not touched.
+pub(super) fn written<const WORDS: usize>(
+    records: &'static [[AtomicU64; WORDS]],
+) -> impl Iterator<Item = &'static [AtomicU64; WORDS]> {
+    records.iter().take_while(|record| record[0].load(Relaxed) != 0)
 }
 
 /// Writes `values` behind the sequence of a record, as many as there are.
