@@ -220,10 +220,13 @@ fn put(words: &[AtomicU64], text: &str) -> u64 {
     let text = text.as_bytes();
     let text = text.get(..words.len() * size_of::<u64>()).unwrap_or(text);
     let (whole, rest) = text.as_chunks();
-    let mut last = [0; size_of::<u64>()];
-    last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-    for (word, bytes) in words.iter().zip(whole.iter().chain([&last])) {
+    for (word, bytes) in words.iter().zip(whole) {
         word.store(u64::from_ne_bytes(*bytes), Relaxed);
+    }
+    if let Some(word) = words.get(whole.len()) {
+        let mut last = [0; size_of::<u64>()];
+        last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        word.store(u64::from_ne_bytes(last), Relaxed);
     }
     text.len() as u64
 }

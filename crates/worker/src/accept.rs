@@ -74,13 +74,14 @@ fn take(socket: Socket, peer: Option<SocketAddr>, listener: usize, core: &Rc<Cor
     }
     // A trusted proxy has the connections of many clients, and whoever introduces others has, too.
     let counted = client.filter(|_| !is_introduced && !core.plan.trusts(client));
-    match core.clients.enter(counted, capacity.connections_per_client_max, core.now()) {
+    let now = core.tick().now;
+    match core.clients.enter(counted, capacity.connections_per_client_max, now) {
         Entry::Counted(seat, room) => {
             core.count_many(Counter::Uncounted, u64::from(room == Room::None));
             let name = core.tell_begin(&socket, peer);
             let from = (client, listener);
             let connection =
-                Connection::new(socket, from, (seat, admission), name, Rc::clone(core));
+                Connection::new(socket, from, (seat, admission), (name, now), Rc::clone(core));
             tokio::task::spawn_local(connection);
             core.sweeper.notify_one();
         }
@@ -104,7 +105,7 @@ fn turn_away(
     let status = Status::SERVICE_UNAVAILABLE;
     let end = End { status, bytes: CONTENT_BYTES, us: 0, reason: Some(reason) };
     let about = About { client, id: None, user: None, subject: Subject::Refused(b"") };
-    let dropped = core.log.borrow_mut().record(SERVER_LOG, about, &end, tick.now);
+    let dropped = core.log.borrow_mut().record(SERVER_LOG, about, &end, tick);
     core.count_many(Counter::LinesDropped, dropped);
     core.report(&Incident::of(Kind::TurnedAway, reason, about, status));
     core.sweeper.notify_one();

@@ -162,13 +162,13 @@ impl Connection {
         socket: Socket,
         (client, listener): (Option<IpAddr>, usize),
         (seat, admission): (Seat, Admission),
-        name: Name,
+        (name, now): (Name, Moment),
         core: Rc<Core>,
     ) -> Self {
         let limits = &core.plan.limits;
-        let http = http1::Connection::new(limits, core.now());
+        let http = http1::Connection::new(limits, now);
         let secure = core.speaks_tls(listener).then(|| {
-            let until = core.now().after(limits.handshake_time);
+            let until = now.after(limits.handshake_time);
             Box::new(Secure::new(listener, until, name))
         });
         let spoken = core.speaks(Protocol::of(false, secure.is_some()));

@@ -35,6 +35,7 @@ use handle::{
 };
 use http1::Date29;
 use message::{Output, Request, RequestId, Version};
+use net::clock::Wall;
 use std::{
     cell::{Cell, RefCell},
     net::IpAddr,
@@ -86,8 +87,13 @@ pub(crate) struct Core {
     changes: Option<Arc<Changes>>,
     /// Where it is shown how the server is, if it is here.
     board: Option<Arc<Board>>,
-    /// Whether somebody wants to know how long answers take.
+    /// Whether somebody wants to know how long answers take, whether any exchange has a line in a
+    /// log, and whether the clock is read for that or for anything else.
     is_timed: bool,
+    is_logged: bool,
+    is_clocked: bool,
+    /// What the clocks said when the last turn began.
+    ticked: Cell<Tick>,
     /// When the clock was read last, and in which stretch of the loop's work.
     read: Cell<(Option<u64>, u64)>,
     ids: RefCell<Ids>,
@@ -133,8 +139,7 @@ pub(crate) type News = (Option<Arc<Changes>>, Option<Arc<Board>>);
 #[derive(Clone, Copy)]
 pub(crate) struct Tick {
     pub(crate) now: Moment,
-    /// Seconds since 1970.
-    pub(crate) wall_seconds: i64,
+    pub(crate) wall: Wall,
 }
 
 /// Room for one turn of one connection. An idle connection holds none of it.
@@ -181,6 +186,8 @@ impl Core {
     ) -> Self {
         let Applications { loads, answers, kept, held } = applications;
         let Sign { row: counters, trail, tally, recent, life } = sign;
+        let (is_timed, is_logged) = (plan.admin.is_some(), !log.is_off());
+        let is_clocked = is_timed || is_logged || spans.is_some();
         Self {
             plan,
             files: RefCell::new((folders, cache)),
@@ -205,7 +212,10 @@ impl Core {
             listeners: plan.listen.iter().map(|listen| listen.address.number()).collect(),
             changes,
             board,
-            is_timed: plan.admin.is_some(),
+            is_timed,
+            is_logged,
+            is_clocked,
+            ticked: Cell::new(Tick { now: net::clock::now(), wall: net::clock::wall() }),
             read: Cell::default(),
             ids: RefCell::new(Ids::new()),
             scratch: RefCell::default(),
@@ -247,7 +257,12 @@ impl Core {
     }
 
     pub(crate) fn tick(&self) -> Tick {
-        Tick { now: self.now(), wall_seconds: net::clock::wall().seconds }
+        let now = self.now();
+        // Both clocks move with the ticks of one timer.
+        if self.ticked.get().now != now {
+            self.ticked.set(Tick { now, wall: net::clock::wall() });
+        }
+        self.ticked.get()
     }
 
     /// Puts down that the loop has not come to a stop.
@@ -312,9 +327,9 @@ impl Core {
         if let Some(span) = self.begin_span(account, about, on) {
             self.end_span(&span, None, end);
         }
-        let mut logs = self.log.borrow_mut();
-        if !logs.is_off() {
-            let dropped = logs.record(account.log, about, end, self.now());
+        if self.is_logged {
+            let tick = self.ticked.get();
+            let dropped = self.log.borrow_mut().record(account.log, about, end, tick);
             self.count_many(Counter::LinesDropped, dropped);
         }
     }
@@ -331,7 +346,8 @@ impl Core {
         }
         if let Some(line) = &record.line {
             let log = record.account.log;
-            let dropped = self.log.borrow_mut().complete(log, line, end, self.now());
+            let now = self.ticked.get().now;
+            let dropped = self.log.borrow_mut().complete(log, line, end, now);
             self.count_many(Counter::LinesDropped, dropped);
         }
     }
@@ -387,7 +403,8 @@ impl Core {
     /// Lends `work` what handlers may use.
     pub(crate) fn with_tools<T>(&self, tick: Tick, work: impl FnOnce(&mut Tools<'_>) -> T) -> T {
         let (folders, cache) = &mut *self.files.borrow_mut();
-        let Tick { now, wall_seconds } = tick;
+        let Tick { now, wall } = tick;
+        let wall_seconds = wall.seconds;
         let (counters, answers) = (&self.counters, &self.answers);
         let (changes, board) = (self.changes.as_ref(), self.board.as_ref());
         work(&mut Tools { folders, cache, now, wall_seconds, counters, answers, changes, board })
@@ -395,9 +412,12 @@ impl Core {
 
     /// Microseconds, for the durations of answers; zero while nobody reads them.
     pub(crate) fn clock_us(&self) -> u64 {
-        if !self.is_timed && self.spans.is_none() && self.log.borrow().is_off() {
-            return 0;
-        }
+        if self.is_clocked { self.read_us() } else { 0 }
+    }
+
+    /// The same, whoever reads them. What is told of a connection is told by this, too: an exchange
+    /// that begins in the same stretch began after it.
+    pub(crate) fn read_us(&self) -> u64 {
         let us = net::clock::precise_us();
         self.read.set((self.counters.stretch(), us));
         us
@@ -414,7 +434,7 @@ impl Core {
     }
 
     /// The value of `Date`, worked out once a second.
-    pub(crate) fn date(&self, Tick { wall_seconds: seconds, .. }: Tick) -> Date29 {
+    pub(crate) fn date(&self, Tick { wall: Wall { seconds, .. }, .. }: Tick) -> Date29 {
         let mut date = self.date.borrow_mut();
         if date.0 != seconds {
             date.0 = seconds;

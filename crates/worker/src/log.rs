@@ -9,10 +9,14 @@ pub use files::LogFiles;
 pub(crate) use incident::{Incident, Kind};
 pub(crate) use writers::{Ways, Writers};
 
-use crate::record::{self, About, Begun, Clock, End};
+use crate::{
+    core::Tick,
+    record::{self, About, Begun, Clock, End},
+};
 use base::Moment;
 use config::plan::{Log as Settings, LogFormat, Logs};
 use incident::Tally;
+use net::clock::Wall;
 use std::{mem, sync::mpsc::TrySendError, time::Duration};
 use writer::{Batch, Message};
 use writers::Place;
@@ -77,18 +81,23 @@ impl Log {
 
     /// Adds the line of an exchange to the access log number `id`; returns how many lines had to be
     /// dropped.
-    pub(crate) fn record(&mut self, id: usize, about: About<'_>, end: &End, now: Moment) -> u64 {
+    pub(crate) fn record(&mut self, id: usize, about: About<'_>, end: &End, tick: Tick) -> u64 {
         let Some((settings, place)) = self.wanted(id, end.status.0) else { return 0 };
         let Some(lane) = self.lanes.get_mut(place.writer) else { return 0 };
-        let time = (&mut self.clock, net::clock::wall());
+        let time = (&mut self.clock, tick.wall);
         record::write(&mut lane.batch.bytes, &settings.format, time, about, end);
-        self.added(place, now)
+        self.added(place, tick.now)
     }
 
     /// The first part of a line whose end is not known yet, if the answer has one.
-    pub(crate) fn begin(&mut self, id: usize, about: About<'_>, status: u16) -> Option<Begun> {
+    pub(crate) fn begin(
+        &mut self,
+        id: usize,
+        about: About<'_>,
+        (status, wall): (u16, Wall),
+    ) -> Option<Begun> {
         let (settings, _) = self.wanted(id, status)?;
-        Some(Begun::new(&settings.format, (&mut self.clock, net::clock::wall()), about))
+        Some(Begun::new(&settings.format, (&mut self.clock, wall), about))
     }
 
     /// Adds a line that was begun before; returns how many lines had to be dropped.

@@ -12,6 +12,9 @@ use message::{Exchange, Name, Request, RequestId, Status};
 use net::clock::Wall;
 use std::{io::Write, net::IpAddr};
 
+/// Bytes that a line has room for before its room has to grow.
+const LINE_BYTES_USUAL: usize = 256;
+
 /// Bytes of a refused message that its log line shows.
 const REFUSED_BYTES_MAX: usize = 128;
 
@@ -145,11 +148,12 @@ impl Later {
     const TEXT_BYTES_MAX: usize = 256;
 
     pub(crate) fn new(on: On, about: About<'_>) -> Self {
-        let (mut text, mut ends) = (Vec::new(), [0; 5]);
-        for (end, part) in ends.iter_mut().zip(about.asked()) {
-            text.extend_from_slice(&part[..part.len().min(Self::TEXT_BYTES_MAX)]);
-            *end = text.len();
-        }
+        let parts = about.asked().map(|part| &part[..part.len().min(Self::TEXT_BYTES_MAX)]);
+        let mut text = Vec::with_capacity(parts.iter().map(|part| part.len()).sum());
+        let ends = parts.map(|part| {
+            text.extend_from_slice(part);
+            text.len()
+        });
         Self { on, client: about.client, trace: about.trace(), text, ends }
     }
 
@@ -193,7 +197,7 @@ impl Begun {
         (clock, wall): (&mut Clock, Wall),
         about: About<'_>,
     ) -> Self {
-        let mut text = Vec::new();
+        let mut text = Vec::with_capacity(LINE_BYTES_USUAL);
         let mut gaps = Vec::new();
         match format {
             LogFormat::Json => begin_json(&mut text, clock, wall, about),

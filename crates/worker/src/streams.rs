@@ -314,7 +314,7 @@ impl Streams {
             Given::Later => Work::Nothing,
             Given::From(source) => Work::Source(source),
         };
-        let line = turn.core.log.borrow_mut().begin(account.log, about, status.0);
+        let line = turn.core.log.borrow_mut().begin(account.log, about, (status.0, turn.tick.wall));
         let first_us = turn.elapsed_us(began_us);
         let end = End { status, bytes, us: first_us, reason: note };
         let told = turn.core.tell_begun(on, about, &end);

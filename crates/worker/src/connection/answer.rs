@@ -59,7 +59,8 @@ impl Connection {
             let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: note };
             turn.core.record(account, about, self.on(began_us), &end);
         } else {
-            let line = turn.core.log.borrow_mut().begin(account.log, about, status.0);
+            let line =
+                turn.core.log.borrow_mut().begin(account.log, about, (status.0, turn.tick.wall));
             let first_us = turn.elapsed_us(began_us);
             let end = End { status, bytes, us: first_us, reason: note };
             let on = self.on(began_us);
