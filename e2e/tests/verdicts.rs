@@ -7,9 +7,12 @@ use e2e::{
     link::run,
     look::{admin, connection, json},
 };
+use rustix::process::Signal;
 use std::{
     fs,
     sync::{Arc, Mutex},
+    thread,
+    time::Duration,
 };
 
 /// A server at that host with one site, of which more is said.
@@ -19,7 +22,7 @@ fn serve(host: &str, more: &str) -> (Server, Site, tempfile::TempDir) {
     let root = site.root_text();
     let text = format!(
         "[server]\nlisten = \"{host}:0\"\nlog = \"json\"\nadmin = \"127.0.0.1:0\"\n\
-         request-id = true\n\
+         threads = 1\nrequest-id = true\n\
          [site.default]\nroot = {root:?}\n{more}"
     );
     fs::write(&file, text).unwrap();
@@ -90,6 +93,37 @@ fn a_request_is_told_step_by_step_by_its_id() {
     server.stop();
 }
 
+/// A loop that is busy reads its clock seldom.
+#[test]
+fn a_connection_comes_before_what_is_asked_on_it_however_busy_its_loop_is() {
+    let (server, _site, folder) = serve("127.0.0.1", "");
+    let addr = admin(&server);
+    let file = folder.path().join("gannet.toml");
+    let line = "GET /digits.txt HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut kept = Client::connect(server.addr());
+    let worker = server.workers()[0];
+    for _ in 0..5 {
+        // Whoever looks has each answer put down.
+        json(addr, "/sockets");
+        // What has come meanwhile is met in one stretch of work, the answer to one who was there
+        // before first.
+        worker.signal(Signal::STOP);
+        kept.send(line).unwrap();
+        let mut new = Client::connect(server.addr());
+        new.send(line).unwrap();
+        worker.signal(Signal::CONT);
+        assert_eq!(kept.response().unwrap().status, 200);
+        let answer = new.response().unwrap();
+        let id = answer.get("x-request-id").unwrap();
+        let words = ["explain", "--live", id, "-c", file.to_str().unwrap()].map(str::to_owned);
+        let (code, said, stderr) = Launch::of(words.to_vec()).finish();
+        assert_eq!((code, &*stderr), (Some(0), ""));
+        let at = |words: &str| said.lines().position(|line| line.contains(words)).unwrap();
+        assert!(at("  accepted: ") < at("  the request is there: "), "{said}");
+    }
+    server.stop();
+}
+
 /// The kernel has them wait there until they say something, for a second or so.
 #[test]
 fn who_has_connected_and_said_nothing_is_seen_as_ss_does() {
@@ -109,6 +143,49 @@ fn who_has_connected_and_said_nothing_is_seen_as_ss_does() {
         found.0 >= 3 && found.0 == found.1
     };
     assert!(eventually(is_seen), "{found:?}");
+    server.stop();
+}
+
+/// It took its time, and nobody looked meanwhile.
+#[test]
+fn a_slow_answer_is_put_down_though_nobody_looks_and_its_connection_is_found() {
+    let sleeper = Application::start(|_, stream| {
+        // Longer than what is slow.
+        thread::sleep(Duration::from_millis(1_100));
+        application::answer(stream, b"Content-Type: text/plain\r\n\r\nat last");
+    });
+    let (server, site, _folder) = serve("127.0.0.1", &sleeper.setting(""));
+    site.write("sleep.php", b"");
+    let addr = admin(&server);
+    let (mut slow, mut quick) = (Client::connect(server.addr()), Client::connect(server.addr()));
+    assert_eq!(slow.get("/sleep.php").unwrap().text(), "at last");
+    assert_eq!(quick.get("/digits.txt").unwrap().status, 200);
+    let all = json(addr, "/requests");
+    let troubles = all["troubles"].as_array().unwrap();
+    assert_eq!((troubles.len(), &troubles[0]["path"]), (1, &"/sleep.php".into()));
+    assert!(troubles[0]["whole_us"].as_u64().unwrap() > 1_000_000, "{all}");
+    let clients = |answers: &str| {
+        let all = json(addr, &format!("/sockets?answers={answers}"));
+        let all = all["sockets"].as_array().unwrap().clone();
+        all.iter().map(|one| one["client"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(clients("slow"), [peer(&slow)]);
+    assert!(clients("").contains(&peer(&quick)));
+    server.stop();
+}
+
+/// Nobody but the server was to end it.
+#[test]
+fn a_connection_whose_time_was_over_is_told_to_be_one() {
+    let (server, _site, _folder) = serve("127.0.0.1", "[server.limits]\nidle-time = \"50ms\"\n");
+    let addr = admin(&server);
+    json(addr, "/sockets");
+    let mut client = Client::connect(server.addr());
+    assert_eq!(client.get("/digits.txt").unwrap().status, 200);
+    assert_eq!(client.ending().unwrap(), Ending::Closed);
+    let said = connection(addr, &peer(&client));
+    let last = said["events"].as_array().unwrap().last().unwrap()["what"].as_str().unwrap();
+    assert_eq!(last, "ended: its time was over; this server's FIN went first");
     server.stop();
 }
 

@@ -428,7 +428,10 @@ mod tests {
         let mut numbers: Vec<_> = found.answers.iter().map(|answer| answer.number).collect();
         numbers.sort_unstable();
         let newest = ANSWERS as u64 + 4;
-        assert!(numbers.into_iter().eq(newest - ANSWERS as u64 + 1..=newest), "the oldest gave way");
+        assert!(
+            numbers.into_iter().eq(newest - ANSWERS as u64 + 1..=newest),
+            "the oldest gave way"
+        );
         assert_eq!(found.events.len(), 3);
     }
 

@@ -25,7 +25,7 @@ impl Core {
     /// Another connection has come: what it is called from now on.
     pub(crate) fn tell_begin(&self, socket: &Socket, peer: Option<SocketAddr>) -> Name {
         let Some(peer) = peer.filter(|_| self.life.is_kept()) else { return Name::default() };
-        let now_us = net::clock::precise_us();
+        let now_us = self.read_us();
         let name = self.life.begin(now_us, peer);
         if let Some((_, path)) = self.path_of(socket) {
             self.life.put(now_us, name, What::Arrived(path.rtt_us));
@@ -47,7 +47,7 @@ impl Core {
     /// Something has happened on a connection now.
     pub(crate) fn tell(&self, connection: Name, what: What) {
         if self.life.is_kept() && connection != Name::default() {
-            self.life.put(net::clock::precise_us(), connection, what);
+            self.life.put(self.read_us(), connection, what);
         }
     }
 
