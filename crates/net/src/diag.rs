@@ -199,6 +199,7 @@ impl Diag {
         for port in ports {
             for family in [AddressFamily::INET, AddressFamily::INET6] {
                 let bytes = request(u8::try_from(family.as_raw()).unwrap_or(0), *port, wanted);
+                self.forget();
                 send(self.0.as_fd(), &bytes, SendFlags::empty())?;
                 // The kernel answers at once, in as many pieces as it takes.
                 while self.piece(&mut take)? {}
@@ -209,6 +210,7 @@ impl Diag {
 
     /// How many connections wait at the Unix socket that is this node, and how many may.
     pub(crate) fn queue_of(&self, node: u32) -> io::Result<(u32, u32)> {
+        self.forget();
         send(self.0.as_fd(), &request_of_unix(node), SendFlags::empty())?;
         let mut room = vec![0; ANSWER_BYTES];
         let (_, count) = recv(self.0.as_fd(), &mut room[..], RecvFlags::empty())?;
@@ -219,6 +221,12 @@ impl Diag {
         };
         let queue = queue.and_then(|queue| Some((number32(queue, 0)?, number32(queue, 4)?)));
         queue.ok_or_else(|| ErrorKind::InvalidData.into())
+    }
+
+    /// Throws away what is left of an answer that broke off: the kernel is still at that, and what
+    /// comes of it would be taken for the next one.
+    fn forget(&self) {
+        while recv(self.0.as_fd(), &mut [0; HEAD_BYTES], RecvFlags::empty()).is_ok() {}
     }
 
     /// Takes one piece of an answer; false if it was the last.
@@ -446,5 +454,18 @@ mod tests {
         }
         assert_eq!(path(&[]), Path::default());
         assert_eq!(path(&[0xff; 80]).rtt_us, u32::MAX);
+    }
+
+    #[test]
+    fn the_rest_of_an_answer_that_broke_off_is_no_part_of_the_next() {
+        let diag = Diag::open().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let _other = TcpListener::bind("127.0.0.1:0").unwrap();
+        let all = request(libc::AF_INET as u8, EACH_PORT, INFO_WANTED);
+        send(diag.0.as_fd(), &all, SendFlags::empty()).unwrap();
+        let found = diag.sockets(&[port], |_| true).unwrap();
+        let own: Vec<_> = found.iter().map(|socket| socket.own.port()).collect();
+        assert_eq!(own, [port]);
     }
 }
