@@ -6,11 +6,15 @@ use e2e::{
     Client, Ending, Launch, Server, Site, eventually,
     look::{admin, ask, connection, figures, json},
     process::Process,
+    response::Bytes,
     webdriver::Browser,
 };
 use rustix::process::Signal;
 use serde_json::Value;
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 /// A server with a config that a test may change.
 struct Place {
@@ -329,6 +333,62 @@ fn a_connection_keeps_its_story_however_much_is_asked_on_it() {
         (&all["paths"][0]["name"], &all["seen"]),
         (&"localhost/digits.txt".into(), &2.into())
     );
+    server.stop();
+}
+
+/// Reads up to the next event that one who follows is told.
+fn hear(client: &mut Client) {
+    while !client.line().unwrap().starts_with(b"data: {") {}
+}
+
+/// However many look, and however slowly they take what they are told.
+#[test]
+fn those_who_look_are_bounded_and_none_drives_the_server_or_holds_up_another() {
+    let place = Place::new("\"127.0.0.1:0\"");
+    let server = place.start();
+    let addr = admin(&server);
+    let follow = || {
+        let mut client = Client::connect_narrow(addr);
+        client.send("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        String::from_utf8(client.line().unwrap()).map(|start| (client, start)).unwrap()
+    };
+    let mut all: Vec<_> = (0..16).map(|_| follow()).collect();
+    assert!(all.iter().all(|(_, start)| start == "HTTP/1.1 200 OK\r\n"), "{:?}", all[0].1);
+    let late = ask(addr, "/events", "");
+    assert_eq!((late.status, &*late.text()), (503, "enough follow already\n"));
+    // One asks for more whenever it is told something; the others read nothing.
+    let (mut busy, _) = all.pop().unwrap();
+    hear(&mut busy);
+    let began = Instant::now();
+    for _ in 0..4 {
+        json(addr, "/sockets");
+        assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
+        hear(&mut busy);
+    }
+    // The first may have been under way.
+    assert!(began.elapsed() > Duration::from_secs(2), "{:?}", began.elapsed());
+    drop(busy);
+    assert!(eventually(|| follow().1.starts_with("HTTP/1.1 200")));
+    server.stop();
+}
+
+/// What they put down goes along in more than one note.
+#[test]
+fn the_connections_of_as_many_workers_as_there_can_be_are_seen() {
+    let place = Place::new("\"127.0.0.1:0\"");
+    place.write("\"127.0.0.1:0\"\nworkers = 64", "");
+    let text = fs::read_to_string(place.file()).unwrap();
+    fs::write(place.file(), text.replace("threads = 2", "threads = 1")).unwrap();
+    let server = place.start();
+    let addr = admin(&server);
+    // So many that each worker has some.
+    let mut clients: Vec<_> = (0..512).map(|_| Client::connect(server.addr())).collect();
+    for client in &mut clients {
+        assert_eq!(client.get("/digits.txt").unwrap().status, 200);
+    }
+    let all = json(addr, "/sockets?state=ESTABLISHED");
+    let all = all["sockets"].as_array().unwrap();
+    assert!(all.len() >= clients.len() && all.iter().all(|one| one["requests"] == 1), "{all:?}");
     server.stop();
 }
 

@@ -1,7 +1,7 @@
 //! The notes between a supervisor and the process that shows how the server is.
 //!
 //! ```text
-//!   supervisor ── Telling ──► admin      Begin │ IsReady… │ Pool… Status…
+//!   supervisor ── Telling ──► admin      Begin │ IsReady… │ Pool… Lives… Status…
 //!              ◄── Asking ───                Ready ◄──┘      Look ──► Status
 //! ```
 
@@ -21,8 +21,10 @@ pub enum Telling {
     /// What runs PHP, of which there is more to know: along with it goes a connection to ask it by,
     /// if there is one. Behind all of them comes how the server is.
     Pool(Pool),
-    /// Along with it goes how the server is, sealed; then where workers put down the lives of their
-    /// connections, to be read only.
+    /// Along with it goes where workers put down the lives of their connections, to be read only:
+    /// of all of them in as many notes as it takes. Behind those comes how the server is.
+    Lives,
+    /// Along with it goes how the server is, sealed.
     Status,
 }
 
@@ -46,6 +48,7 @@ impl Note for Telling {
             Self::Begin(what) => write(0, |out| out.bytes(what)),
             Self::IsReady(is_ready) => write(1, |out| out.byte(u8::from(*is_ready))),
             Self::Status => write(2, |_| ()),
+            Self::Lives => write(4, |_| ()),
             Self::Pool(Pool { site, waiting, waiting_max, .. }) => write(3, |out| {
                 out.bytes(site.as_bytes());
                 out.number(*waiting);
@@ -65,6 +68,7 @@ impl Note for Telling {
                 waiting_max: from.number()?,
                 says: None,
             })),
+            4 => Some(Self::Lives),
             _ => None,
         })
     }
@@ -99,7 +103,8 @@ mod tests {
 
     #[test]
     fn what_is_told_and_asked_comes_back_as_it_was() {
-        check(&[Telling::Begin(vec![1, 2]), Telling::IsReady(true), Telling::Status]);
+        check(&[Telling::Begin(vec![1, 2]), Telling::IsReady(true)]);
+        check(&[Telling::Lives, Telling::Status]);
         let (waiting, waiting_max, says) = (3, 4, None);
         check(&[Telling::Pool(Pool { site: "a".to_owned(), waiting, waiting_max, says })]);
         let layers = vec!["landlock: on".to_owned()];

@@ -127,6 +127,8 @@ type Told = Option<(Box<Status>, Vec<OwnedFd>)>;
 struct Untold {
     /// What runs PHP, each with a connection to ask it by.
     pools: Vec<(status::Pool, Option<OwnedFd>)>,
+    /// Where workers put down the lives of their connections.
+    lives: Vec<OwnedFd>,
     /// What comes of asking them.
     asking: Option<Pin<Box<dyn Future<Output = Told>>>>,
 }
@@ -167,6 +169,7 @@ async fn listen(end: &OwnedFd, board: &Arc<Board>, stopper: &Stopper) {
                 }
                 Event::Wanted(is_close) => {
                     untold.pools.clear();
+                    untold.lives.clear();
                     let note = Asking::Look { is_close }.encode();
                     // Where there is no room for it, those who wait give up.
                     let _ = channel::send(channel.as_fd(), &note, &[], false);
@@ -227,9 +230,10 @@ fn take(message: Message, board: &Board, untold: &mut Untold) {
     let mut along = message.descriptors.into_iter();
     match Telling::decode(&message.bytes) {
         Some(Telling::Pool(pool)) => untold.pools.push((pool, along.next())),
+        Some(Telling::Lives) => untold.lives.extend(along),
         Some(Telling::Status) => {
             let status = status(along.next().as_ref()).ok();
-            let told = status.map(|status| (status, along.collect()));
+            let told = status.map(|status| (status, mem::take(&mut untold.lives)));
             untold.asking = Some(Box::pin(complete(told, mem::take(&mut untold.pools))));
         }
         Some(Telling::IsReady(is_ready)) => board.set_ready(is_ready),

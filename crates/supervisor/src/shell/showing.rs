@@ -13,7 +13,10 @@ use control::{
     note::Note as _,
     wish::Outcome,
 };
-use net::{channel::Message, sealed};
+use net::{
+    channel::{DESCRIPTORS_MAX, Message},
+    sealed,
+};
 use std::{
     io,
     os::fd::{AsFd, OwnedFd},
@@ -173,8 +176,12 @@ impl Shell<'_> {
         let status = Outcome::Status(self.status().into()).encode();
         // Where there is no memory for it, whoever waits gives up.
         if let Ok(status) = sealed::bytes(c"gannet-status", &status) {
-            let descriptors = [status].into_iter().chain(self.workers.lives()).collect();
-            child.tell(Message { bytes: Telling::Status.encode(), descriptors });
+            let mut lives = self.workers.lives().into_iter().peekable();
+            while lives.peek().is_some() {
+                let descriptors = lives.by_ref().take(DESCRIPTORS_MAX).collect();
+                child.tell(Message { bytes: Telling::Lives.encode(), descriptors });
+            }
+            child.tell(Message { bytes: Telling::Status.encode(), descriptors: vec![status] });
         }
         (self.showing.told_at, self.showing.is_due) = (Some(net::clock::now()), false);
     }

@@ -271,7 +271,7 @@ impl Workers {
     /// Where the workers put down the lives of their connections: copies to be read only.
     pub(super) fn lives(&self) -> Vec<OwnedFd> {
         let all = self.all.values().map(|worker| memory::read_only(worker.lives.as_fd()));
-        all.filter_map(Result::ok).take(DESCRIPTORS_MAX - 1).collect()
+        all.filter_map(Result::ok).collect()
     }
 
     /// What is known of the connections and answers of each loop.
