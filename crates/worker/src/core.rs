@@ -1,5 +1,6 @@
 //! What one loop owns and lends to its connections.
 
+pub(crate) use crate::tick::Tick;
 use crate::{
     account::Account,
     checks::Checks,
@@ -35,7 +36,6 @@ use handle::{
 };
 use http1::Date29;
 use message::{Output, Request, RequestId, Version};
-use net::clock::Wall;
 use std::{
     cell::{Cell, RefCell},
     net::IpAddr,
@@ -135,13 +135,6 @@ pub(crate) struct Applications {
 /// What pages hear of, where there are any that do.
 pub(crate) type News = (Option<Arc<Changes>>, Option<Arc<Board>>);
 
-/// What the clocks said when a turn began: read once, good for all that the turn does.
-#[derive(Clone, Copy)]
-pub(crate) struct Tick {
-    pub(crate) now: Moment,
-    pub(crate) wall: Wall,
-}
-
 /// Room for one turn of one connection. An idle connection holds none of it.
 pub(crate) struct Scratch {
     pub(crate) input: Vec<u8>,
@@ -215,7 +208,7 @@ impl Core {
             is_timed,
             is_logged,
             is_clocked,
-            ticked: Cell::new(Tick { now: net::clock::now(), wall: net::clock::wall() }),
+            ticked: Cell::new(Tick::read()),
             read: Cell::default(),
             ids: RefCell::new(Ids::new()),
             scratch: RefCell::default(),
@@ -257,12 +250,9 @@ impl Core {
     }
 
     pub(crate) fn tick(&self) -> Tick {
-        let now = self.now();
-        // Both clocks move with the ticks of one timer.
-        if self.ticked.get().now != now {
-            self.ticked.set(Tick { now, wall: net::clock::wall() });
-        }
-        self.ticked.get()
+        let tick = self.ticked.get().next();
+        self.ticked.set(tick);
+        tick
     }
 
     /// Puts down that the loop has not come to a stop.
@@ -434,7 +424,8 @@ impl Core {
     }
 
     /// The value of `Date`, worked out once a second.
-    pub(crate) fn date(&self, Tick { wall: Wall { seconds, .. }, .. }: Tick) -> Date29 {
+    pub(crate) fn date(&self, Tick { wall, .. }: Tick) -> Date29 {
+        let seconds = wall.seconds;
         let mut date = self.date.borrow_mut();
         if date.0 != seconds {
             date.0 = seconds;

@@ -22,6 +22,7 @@ mod watch;
 mod signs;
 mod account;
 mod counted;
+mod tick;
 mod core;
 mod job;
 mod listings;

@@ -10,8 +10,8 @@ pub(crate) use incident::{Incident, Kind};
 pub(crate) use writers::{Ways, Writers};
 
 use crate::{
-    core::Tick,
     record::{self, About, Begun, Clock, End},
+    tick::Tick,
 };
 use base::Moment;
 use config::plan::{Log as Settings, LogFormat, Logs};
