@@ -414,6 +414,9 @@ fn a_terminal_shows_what_has_happened_in_a_second() {
         "{said}"
     );
     assert!(said.lines().any(|line| line.starts_with("default ")), "{said}");
+    let own = format!("127.0.0.1:{} ", client.port());
+    let own = said.lines().find(|line| line.starts_with(&own));
+    assert!(own.is_some_and(|line| line.contains(" ESTABLISHED ")), "{said}");
     server.stop();
 }
 

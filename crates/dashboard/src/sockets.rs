@@ -6,12 +6,13 @@ mod wanted;
 
 use crate::{json::known, lives::Stories};
 use base::text::push_json;
+use control::status::Status;
 use net::diag::{Path, Socket, State};
 use std::{
     collections::{BTreeMap, HashSet},
     net::SocketAddr,
 };
-use verdict::verdict;
+use verdict::{Verdict, verdict};
 pub use wanted::Wanted;
 
 /// Sockets that are listed one by one.
@@ -22,6 +23,32 @@ const GONE_MAX: usize = 100;
 
 /// How long one is kept in mind that is over (`TCP_TIMEWAIT_LEN` of Linux).
 const TIME_WAIT_MS: u32 = 60_000;
+
+/// What there is to say of a connection on one line, by what its kernel knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Where its client is.
+    pub client: SocketAddr,
+    /// Its state, as the kernel calls it.
+    pub state: &'static str,
+    /// Who limits it, if anybody does, and why that is thought.
+    pub limited_by: Option<&'static str>,
+    /// That, in a sentence.
+    pub why: String,
+    /// What the kernel knows of the way to the client.
+    pub path: Option<Path>,
+}
+
+/// The addresses of a server that are of TCP, and their ports.
+#[must_use]
+pub fn addresses(server: &Status) -> (Vec<SocketAddr>, Vec<u16>) {
+    let addresses = server.listeners.iter().filter_map(|one| one.address.parse().ok());
+    let addresses: Vec<SocketAddr> = addresses.collect();
+    let mut ports: Vec<_> = addresses.iter().map(SocketAddr::port).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    (addresses, ports)
+}
 
 /// Whether a socket is one of a server that listens at these addresses.
 #[must_use]
@@ -45,8 +72,7 @@ pub fn sockets(all: &[Socket], stories: &Stories, wanted: &Wanted, now_us: u64) 
         *oldest_us = (*oldest_us).max(age_us(socket, stories, now_us));
     }
     let is_wanted = |socket: &&Socket| socket.state != State::Listen && wanted.has(socket, stories);
-    let mut listed: Vec<_> = all.iter().filter(is_wanted).collect();
-    listed.sort_by_key(|socket| std::cmp::Reverse(urgency(socket)));
+    let mut listed = by_urgency(all, is_wanted);
     let left_out = listed.len().saturating_sub(LISTED_MAX);
     listed.truncate(LISTED_MAX);
     let shown = listed.len();
@@ -71,6 +97,24 @@ pub fn sockets(all: &[Socket], stories: &Stories, wanted: &Wanted, now_us: u64) 
     }
     push(&mut out, &format!("],\"left_out\":{left_out}}}\n"));
     out
+}
+
+/// The connections of a server, those first that there is most to say about. What it has done on
+/// them is not known.
+#[must_use]
+pub fn lines(all: &[Socket]) -> Vec<Line> {
+    let line = |socket: &Socket| {
+        let Socket { peer, state, path, .. } = *socket;
+        let Verdict { by, why } = verdict(socket, None);
+        Line { client: canonical(peer), state: state.word(), limited_by: by, why, path }
+    };
+    by_urgency(all, |socket| socket.state != State::Listen).into_iter().map(line).collect()
+}
+
+fn by_urgency(all: &[Socket], is_wanted: impl Fn(&&Socket) -> bool) -> Vec<&Socket> {
+    let mut listed: Vec<_> = all.iter().filter(is_wanted).collect();
+    listed.sort_by_key(|socket| std::cmp::Reverse(urgency(socket)));
+    listed
 }
 
 /// The same where the kernel does not tell, and why.
@@ -174,6 +218,16 @@ mod tests {
             unacknowledged: 0,
             path,
         }
+    }
+
+    #[test]
+    fn a_line_says_who_limits_a_connection() {
+        let path = Path { lost: 1, ..Path::default() };
+        let slow = Socket { unacknowledged: 9, ..socket(State::Established, Some(path)) };
+        let found = lines(&[socket(State::Listen, None), socket(State::TimeWait, None), slow]);
+        let said: Vec<_> = found.iter().map(|one| (one.state, one.limited_by)).collect();
+        assert_eq!(said, [("ESTABLISHED", Some("network")), ("TIME_WAIT", None)]);
+        assert_eq!(found[0].why, "0 segments were sent again, 1 are held to be lost");
     }
 
     #[test]

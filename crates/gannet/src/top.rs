@@ -1,5 +1,7 @@
 //! `gannet top`: what a running server does, second by second, on a terminal.
 
+mod connections;
+
 use crate::{arguments::Desk, greeting, status::time, trouble::Trouble, wishing};
 use base::text::{push_printable, push_size};
 use control::{
@@ -28,6 +30,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Sites that are shown, those that are asked most, and what a line about one has beside its name.
 const SITES_SHOWN: usize = 20;
+const CONNECTIONS_SHOWN: usize = 20;
 const FIGURES_WIDTH: usize = 56;
 
 /// Characters of the longest name, by how many columns there are.
@@ -76,7 +79,8 @@ pub(crate) fn top(desk: &Desk) -> Result<ExitCode, Trouble> {
         let at = Instant::now();
         runtime.block_on(async { sleep(PAUSE).await });
         let now = wishing::look(desk)?;
-        let text = frame(&first, &now, at.elapsed().as_secs_f64(), Size::ENDLESS);
+        let seconds = at.elapsed().as_secs_f64();
+        let text = frame(&first, &now, seconds, (Size::ENDLESS, &connections::of(&now)));
         net::stream::say(text.as_bytes());
         return Ok(ExitCode::SUCCESS);
     }
@@ -104,11 +108,13 @@ async fn watch(desk: &Desk, first: Status) {
     loop {
         sleep(PAUSE).await;
         let asking = desk.clone();
-        let Ok(found) = spawn_blocking(move || wishing::look(&asking)).await else { return };
+        let look = move || wishing::look(&asking).map(|now| (connections::of(&now), now));
+        let Ok(found) = spawn_blocking(look).await else { return };
         let room = Size::of_terminal();
         let text = match found {
-            Ok(now) => {
-                let text = frame(&last, &now, at.elapsed().as_secs_f64(), room);
+            Ok((connections, now)) => {
+                let seconds = at.elapsed().as_secs_f64();
+                let text = frame(&last, &now, seconds, (room, &connections));
                 (last, at) = (now, Instant::now());
                 text
             }
@@ -127,8 +133,8 @@ fn fit(text: &str, Size { rows, columns }: Size) -> String {
     lines.join("\n")
 }
 
-/// What has happened between two looks.
-fn frame(last: &Status, now: &Status, seconds: f64, room: Size) -> String {
+/// What has happened between two looks, and the connections that are there now.
+fn frame(last: &Status, now: &Status, seconds: f64, (room, connections): (Size, &str)) -> String {
     let rate = |of: &dyn Fn(&Status) -> u64| of(now).saturating_sub(of(last)) as f64 / seconds;
     let class = |at: usize| rate(&|status: &Status| sum(status, |counts| counts.classes[at]));
     let counter = |name: &'static str| move |status: &Status| count(status, name);
@@ -167,13 +173,14 @@ fn frame(last: &Status, now: &Status, seconds: f64, room: Size) -> String {
     );
     let mut below = String::new();
     push_workers(&mut below, last, now, seconds);
-    // Workers have half of the rows at most, and sites what is left.
+    // Workers and connections have a third of the rows each at most, and sites what is left.
     let left = room.rows.saturating_sub(text.lines().count());
-    let below = first_of(&below, (left / 2).max(3));
+    let part = (left / 3).max(3);
+    // Their heads have two lines, and the last one says how many more there are.
+    let below = first_of(&below, part) + &first_of(connections, part.min(CONNECTIONS_SHOWN + 3));
     let rows = left.saturating_sub(below.lines().count());
     let mut above = String::new();
     push_sites(&mut above, last, now, seconds, room.name_width());
-    // Its head has two lines, and the last one says how many more there are.
     text + &first_of(&above, rows.min(SITES_SHOWN + 3)) + &below
 }
 
@@ -293,11 +300,15 @@ fn latency<'s>(sites: impl Iterator<Item = &'s Site>, last: &Status) -> Latency 
 }
 
 fn quantile(times: &Latency, share: f64) -> String {
-    match times.quantile_us(share) {
-        None => "–".to_owned(),
-        Some(us) if us < 1_000 => format!("{us} µs"),
-        Some(us) if us < 1_000_000 => format!("{:.1} ms", us as f64 / 1e3),
-        Some(us) => format!("{:.1} s", us as f64 / 1e6),
+    known(times.quantile_us(share).map(duration))
+}
+
+/// So many microseconds.
+fn duration(us: u64) -> String {
+    match us {
+        us if us < 1_000 => format!("{us} µs"),
+        us if us < 1_000_000 => format!("{:.1} ms", us as f64 / 1e3),
+        us => format!("{:.1} s", us as f64 / 1e6),
     }
 }
 
@@ -352,22 +363,23 @@ mod tests {
         now.sites = (0..30).map(|at| Site { name: format!("{at}.test"), ..site.clone() }).collect();
         let worker = now.generations[0].workers[0].clone();
         now.generations[0].workers = (0..30).map(|pid| Worker { pid, ..worker.clone() }).collect();
-        let text = frame(&status(10), &now, 1.0, Size::USUAL);
+        let connections = format!("\nclient\n{}", "192.0.2.1:4242\n".repeat(30));
+        let text = frame(&status(10), &now, 1.0, (Size::USUAL, &connections));
         assert!(text.lines().count() <= 24, "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-        for words in
-            ["requests     ", "0.test ", "generation       does", "and 24 more\n", "and 23 more\n"]
-        {
+        for words in ["requests     ", "0.test ", "generation       does", "\nclient\n192.0.2.1"] {
             assert!(text.contains(words), "{words}{text}");
         }
+        let more = text.lines().filter(|line| line.starts_with("and 2") && line.ends_with(" more"));
+        assert_eq!(more.count(), 3, "{text}");
         // Where there is no terminal all is told.
-        let text = frame(&status(10), &now, 1.0, Size::ENDLESS);
-        assert!(text.lines().count() > 50, "{text}");
+        let text = frame(&status(10), &now, 1.0, (Size::ENDLESS, &connections));
+        assert!(text.lines().count() > 70, "{text}");
     }
 
     #[test]
     fn a_frame_shows_what_lies_between_two_looks() {
-        let text = frame(&status(10), &status(110), 2.0, Size::ENDLESS);
+        let text = frame(&status(10), &status(110), 2.0, (Size::ENDLESS, ""));
         for line in [
             "gannet 1.2   pid 0   up 0s   generation 3 serving\n",
             "requests     100/s   4xx 0/s   5xx 50/s   p50 96 µs   p99 127 µs\n",
@@ -385,14 +397,14 @@ mod tests {
             ..Worker::default()
         };
         before.generations[0].workers.push(gone);
-        assert!(
-            frame(&before, &status(110), 2.0, Size::ENDLESS).contains("processor 5 % of a core")
-        );
+        let text = frame(&before, &status(110), 2.0, (Size::ENDLESS, ""));
+        assert!(text.contains("processor 5 % of a core"));
         // Where nothing was asked there are no times.
-        assert!(frame(&status(10), &status(10), 1.0, Size::ENDLESS).contains("p50 –"));
+        let text = frame(&status(10), &status(10), 1.0, (Size::ENDLESS, ""));
+        assert!(text.contains("p50 –"));
         let mut hidden = status(110);
         hidden.generations[0].workers[0].used = None;
-        let text = frame(&status(10), &hidden, 2.0, Size::ENDLESS);
+        let text = frame(&status(10), &hidden, 2.0, (Size::ENDLESS, ""));
         for line in ["processor – of a core, – for each request\n", "      –          –\n"]
         {
             assert!(text.contains(line), "{line}{text}");

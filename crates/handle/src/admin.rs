@@ -17,7 +17,6 @@ use net::{
 };
 use std::{
     io,
-    net::SocketAddr,
     os::fd::{AsFd, OwnedFd},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
@@ -69,7 +68,7 @@ impl Board {
 
     /// The sockets at the addresses of the server, those one by one that are wanted.
     fn sockets(&self, server: &Server, wanted: &Wanted) -> Vec<u8> {
-        let (addresses, ports) = addresses(server);
+        let (addresses, ports) = dashboard::addresses(server);
         let is_ours = |one: &Socket| dashboard::is_of(one, &addresses);
         let all = self.diag.as_ref().map_err(io::Error::to_string);
         let all =
@@ -83,7 +82,7 @@ impl Board {
 
     /// How many there are in each state, if the kernel tells.
     fn states(&self, server: &Server) -> Option<Vec<(String, u64)>> {
-        let (addresses, ports) = addresses(server);
+        let (addresses, ports) = dashboard::addresses(server);
         let is_ours = |one: &Socket| dashboard::is_of(one, &addresses);
         let counts = self.diag.as_ref().ok()?.states(&ports, is_ours).ok()?;
         let count = |state: &State| {
@@ -191,16 +190,6 @@ impl Known {
         self.waiting.retain(|waker| !waker.will_wake(context.waker()));
         self.waiting.push(context.waker().clone());
     }
-}
-
-/// The addresses of a server that are of TCP, and their ports.
-fn addresses(server: &Server) -> (Vec<SocketAddr>, Vec<u16>) {
-    let addresses = server.listeners.iter().filter_map(|one| one.address.parse().ok());
-    let addresses: Vec<SocketAddr> = addresses.collect();
-    let mut ports: Vec<_> = addresses.iter().map(SocketAddr::port).collect();
-    ports.sort_unstable();
-    ports.dedup();
-    (addresses, ports)
 }
 
 /// Answers what is asked below the address of `admin`.
