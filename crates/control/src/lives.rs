@@ -1,7 +1,7 @@
 //! What connections are, and what has happened on them of late, for whoever looks.
 //!
 //! ```text
-//!   who looks │ a loop │ a loop │ …       a loop │ connections │ events │ answers │
+//!   who looks │ a loop │ a loop │ …       a loop │ connections │ events │ answers │ troubles │
 //! ```
 //!
 //! A connection that is there has a place with what is known of it, however long ago it came, and
@@ -13,7 +13,7 @@ mod answer;
 mod event;
 mod ring;
 
-pub use answer::{Answer, Answered};
+pub use answer::{Answer, Answered, QUERY_BYTES_MAX};
 pub use event::{Ending, Event, First, Way, What};
 
 use answer::ANSWER_WORDS;
@@ -21,6 +21,7 @@ use event::EVENT_WORDS;
 use ring::Ring;
 use std::{
     cell::{Cell, RefCell},
+    collections::HashSet,
     net::{IpAddr, Ipv6Addr, SocketAddr},
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
@@ -34,15 +35,18 @@ const PLACE_WORDS: usize = 8;
 const REQUESTS: usize = 6;
 const WAITS: usize = 7;
 
-/// Events and answers of a loop that are kept.
+/// Events and answers of a loop that are kept, and answers that went wrong, however many came after
+/// them that did not.
 const EVENTS: usize = 4 * 1024;
 const ANSWERS: usize = 1024;
+const TROUBLES: usize = 256;
 
 /// Words before those of the loops: whether somebody looks, on a line of its own.
 const HEAD_WORDS: usize = 8;
 
 /// Words of one loop.
-const LOOP_WORDS: usize = PLACES * PLACE_WORDS + EVENTS * EVENT_WORDS + ANSWERS * ANSWER_WORDS;
+const LOOP_WORDS: usize =
+    PLACES * PLACE_WORDS + EVENTS * EVENT_WORDS + (ANSWERS + TROUBLES) * ANSWER_WORDS;
 
 /// Bits of a name that say which place it has; all of them where it has none.
 const PLACE_BITS: u32 = 16;
@@ -66,6 +70,7 @@ pub struct Life {
     connections: Cell<u64>,
     events: Ring<EVENT_WORDS>,
     answers: Ring<ANSWER_WORDS>,
+    troubles: Ring<ANSWER_WORDS>,
     answered: Cell<u64>,
 }
 
@@ -131,6 +136,17 @@ pub struct Seen {
     pub events: Vec<Event>,
     /// What was answered.
     pub answers: Vec<Answered>,
+    /// Of that, what failed or was slow; it is known for longer.
+    pub troubles: Vec<Answered>,
+}
+
+impl Seen {
+    /// Each answer that is known, once.
+    pub fn all_answers(&self) -> impl Iterator<Item = &Answered> {
+        let known: HashSet<_> = self.answers.iter().map(|answer| answer.number).collect();
+        let older = self.troubles.iter().filter(move |answer| !known.contains(&answer.number));
+        self.answers.iter().chain(older)
+    }
 }
 
 impl Lives {
@@ -156,7 +172,8 @@ impl Lives {
         let loops = self.0.get(HEAD_WORDS..).unwrap_or_default();
         let Some(own) = loops.chunks_exact(LOOP_WORDS).nth(at) else { return Life::default() };
         let (places, rest) = own.split_at(PLACES * PLACE_WORDS);
-        let (events, answers) = rest.split_at(EVENTS * EVENT_WORDS);
+        let (events, rest) = rest.split_at(EVENTS * EVENT_WORDS);
+        let (answers, troubles) = rest.split_at(ANSWERS * ANSWER_WORDS);
         let (places, events, answers) =
             (places.as_chunks().0, Ring::new(events), Ring::new(answers));
         let named = ring::written(places).map(|record| &record[1]);
@@ -169,6 +186,7 @@ impl Lives {
             connections: Cell::new(connections.unwrap_or(0)),
             events,
             answers,
+            troubles: Ring::new(troubles),
             answered: Cell::new(answered.unwrap_or(0)),
             ..Life::default()
         }
@@ -247,16 +265,24 @@ impl Life {
     pub fn answer(&self, answer: &Answer<'_>) -> Begun {
         let number = self.answered.get() + 1;
         self.answered.set(number);
-        let at = self.answers.put(answer::pack(number, answer).into_iter());
+        let words = answer::pack(number, answer);
+        if answer.is_trouble() {
+            self.troubles.put(words.into_iter());
+        }
+        let at = self.answers.put(words.into_iter());
         Begun { at, number }
     }
 
-    /// It is over: with so many bytes, after so long to its first byte and to the last one.
-    pub fn finish(&self, begun: Begun, bytes: u64, times_us: (u64, u64), reason: &str) {
+    /// It is over, as is told now.
+    pub fn finish(&self, begun: Begun, answer: &Answer<'_>) {
+        let words = answer::pack(begun.number, answer);
+        if answer.is_trouble() {
+            self.troubles.put(words.into_iter());
+        }
         let record = self.answers.get(begun.at);
         // A newer one may stand there by now.
         if let Some(record) = record.filter(|record| record[1].load(Relaxed) == begun.number) {
-            ring::change(record, |record| answer::finish(record, bytes, times_us, reason));
+            ring::write(record, words.into_iter());
         }
     }
 }
@@ -279,12 +305,15 @@ pub fn seen(words: &[u64], again: &[u64]) -> Vec<Seen> {
 fn of_loop(words: &[u64], again: &[u64]) -> Seen {
     let (places, rest) = words.split_at(PLACES * PLACE_WORDS);
     let (places_again, rest_again) = again.split_at(PLACES * PLACE_WORDS);
-    let (events, answers) = rest.split_at(EVENTS * EVENT_WORDS);
-    let (events_again, answers_again) = rest_again.split_at(EVENTS * EVENT_WORDS);
+    let (events, rest) = rest.split_at(EVENTS * EVENT_WORDS);
+    let (events_again, rest_again) = rest_again.split_at(EVENTS * EVENT_WORDS);
+    let (answers, troubles) = rest.split_at(ANSWERS * ANSWER_WORDS);
+    let (answers_again, troubles_again) = rest_again.split_at(ANSWERS * ANSWER_WORDS);
     Seen {
         known: ring::whole(places, places_again).filter_map(known).collect(),
         events: ring::whole(events, events_again).filter_map(event::unpack).collect(),
         answers: ring::whole(answers, answers_again).map(answer::unpack).collect(),
+        troubles: ring::whole(troubles, troubles_again).map(answer::unpack).collect(),
     }
 }
 
@@ -379,7 +408,7 @@ mod tests {
             first_us: 5,
             whole_us: None,
             client: Some("192.0.2.1".parse().unwrap()),
-            asked: [b"GET", b"a.example", &long, b"", b"id"],
+            asked: [b"GET", b"a.example", &long, b"", b"id", b"b=c"],
             trace: u128::MAX - 7,
             reason: "",
         };
@@ -389,15 +418,26 @@ mod tests {
         assert_eq!((one.number, one.stream, one.status, one.whole_us), (1, 3, 404, None));
         assert_eq!((one.client, one.asked[2].len(), one.bytes), (answer.client, 160, u64::MAX));
         assert_eq!((&*one.asked[1], &*one.asked[4]), (&b"a.example"[..], &b"id"[..]));
+        assert_eq!(one.asked[5], b"b=c");
         assert!(one.trace == answer.trace && one.is_secure);
-        life.finish(begun, 9, (5, u64::MAX), "cut off");
+        let over = Answer { bytes: 9, whole_us: Some(u64::MAX), reason: "cut off", ..answer };
+        life.finish(begun, &over);
         let one = found(lives).remove(0);
         assert_eq!((one.bytes, &*one.reason, &*one.asked[0]), (9, &b"cut off"[..], &b"GET"[..]));
         assert!(one.whole_us.is_some_and(|us| us > 4_000_000_000));
         // One whose place is another's is left as it is.
         (0..ANSWERS).for_each(|_| _ = life.answer(&Answer { client: None, ..answer }));
-        life.finish(begun, 1, (1, 1), "late");
+        life.finish(begun, &Answer { reason: "late", ..over });
         assert!(found(lives).iter().all(|one| one.reason.is_empty() && one.client.is_none()));
+        // What went wrong is known on, each once.
+        let one = seen(&look(lives), &look(lives)).remove(0);
+        let reasons: Vec<_> = one.troubles.iter().map(|one| &one.reason[..]).collect();
+        assert_eq!(reasons, [&b"cut off"[..], b"late"]);
+        assert_eq!(one.all_answers().count(), ANSWERS + 2);
+        let whole_us = Some(SLOW_US);
+        life.answer(&Answer { whole_us, ..answer });
+        let one = seen(&look(lives), &look(lives)).remove(0);
+        assert_eq!((one.troubles.len(), one.all_answers().count()), (3, ANSWERS + 2));
     }
 
     #[test]
@@ -413,7 +453,7 @@ mod tests {
             first_us: 1,
             whole_us: Some(1),
             client: None,
-            asked: [b""; 5],
+            asked: [b""; 6],
             trace: 0,
             reason: "",
         };

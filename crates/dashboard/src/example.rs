@@ -36,7 +36,7 @@ pub(crate) fn answered(connection: Name, path: &str, status: u16) -> Answer<'_> 
         first_us: 5,
         whole_us: Some(5),
         client: Some("192.0.2.1".parse().unwrap()),
-        asked: [b"GET", b"a.example", path.as_bytes(), b"", b""],
+        asked: [b"GET", b"a.example", path.as_bytes(), b"", b"", b""],
         trace: 0,
         reason: "",
     }

@@ -33,7 +33,7 @@ impl Stories {
                 events.entry(event.connection).or_default().push(*event);
             }
             let mut answers: HashMap<Name, Vec<Answered>> = HashMap::new();
-            for answer in &seen.answers {
+            for answer in seen.all_answers() {
                 answers.entry(answer.connection).or_default().push(answer.clone());
             }
             let waits: HashMap<_, _> =
@@ -127,7 +127,7 @@ impl Stories {
 pub fn told(seen: &Seen, id: &[u8]) -> Option<Vec<(i64, String)>> {
     let is_it = |answer: &&Answered| answer.asked[4] == id && !id.is_empty();
     // A proxy may give the same id twice: the newest is meant.
-    let answer = seen.answers.iter().filter(is_it).max_by_key(|answer| answer.number)?;
+    let answer = seen.all_answers().filter(is_it).max_by_key(|answer| answer.number)?;
     let Answered { connection, stream, began_us, status, .. } = answer;
     let Answered { bytes, first_us, whole_us, trace, .. } = answer;
     let since = |us: u64| i64::try_from(us).unwrap_or(i64::MAX) - began_us.cast_signed();
@@ -192,7 +192,7 @@ pub(crate) fn push_answer(out: &mut Vec<u8>, answer: &Answered) {
     push(out, &format!("\"stream\":{stream},\"status\":{status},\"bytes\":{bytes},"));
     push(out, &format!("\"first_us\":{first_us},\"whole_us\":{whole}"));
     let client = client.map_or_else(|| "unix".to_owned(), |ip| ip.to_canonical().to_string());
-    let [method, host, path, referrer, id] = asked;
+    let [method, host, path, referrer, id, query] = asked;
     let trace = if *trace > 0 { format!("{trace:032x}") } else { String::new() };
     push(out, &format!(",\"tls\":{}", answer.is_secure));
     for (name, text) in [
@@ -200,6 +200,7 @@ pub(crate) fn push_answer(out: &mut Vec<u8>, answer: &Answered) {
         ("method", method),
         ("host", host),
         ("path", path),
+        ("query", query),
         ("referrer", referrer),
         ("id", id),
         ("trace", trace.as_bytes()),
@@ -374,15 +375,17 @@ mod tests {
     fn what_has_happened_to_a_request_is_told_step_by_step() {
         let (words, life) = life();
         let name = begin(&life, 10);
-        let [method, host, path, referrer, _] = answered(name, "/a", 200).asked;
-        let asked = [method, host, path, referrer, b"3f0b"];
+        let [method, host, path, referrer, _, query] = answered(name, "/a", 200).asked;
+        let asked = [method, host, path, referrer, b"3f0b", query];
         let answered = answered(name, "/a", 502);
         let answer = Answer { asked, whole_us: None, stream: 5, trace: 0xbeef, ..answered };
         let begun = life.answer(&answer);
         let found = |id: &[u8]| super::told(&seen(words)[0], id);
         assert_eq!((found(b"other"), found(b"")), (None, None));
         assert_eq!(found(b"3f0b").unwrap().pop().unwrap().1, "its end is still to come");
-        life.finish(begun, 9, (5, 70), "cut off");
+        let over =
+            Answer { bytes: 9, first_us: 5, whole_us: Some(70), reason: "cut off", ..answer };
+        life.finish(begun, &over);
         life.end(200, name, (Ending::Broken, First::Cut));
         let steps = found(b"3f0b").unwrap();
         let expect = [

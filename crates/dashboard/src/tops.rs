@@ -3,7 +3,7 @@
 
 use crate::lives::push_answer;
 use base::text::push_json;
-use control::lives::{Answered, SLOW_US, Seen};
+use control::lives::{Answered, Seen};
 use std::collections::{HashMap, HashSet, VecDeque};
 
 /// Names that a sketch tells apart.
@@ -32,8 +32,8 @@ const SKETCHES: [&str; 5] = ["sites", "paths", "clients", "referrers", "not_foun
 #[derive(Debug, Default)]
 struct Progress {
     number: u64,
-    /// Answers that were under way, whose end is to be looked at.
-    under_way: HashSet<u64>,
+    /// Those of its answers that failed or were slow.
+    troubles: HashSet<u64>,
 }
 
 /// How often names come, by the algorithm of Metwally, Agrawal and El Abbadi, "Efficient
@@ -90,24 +90,12 @@ impl Tops {
             if progress.number > 0 {
                 self.missed += last.saturating_sub(progress.number).saturating_sub(new);
             }
-            for answer in answers {
-                let is_new = answer.number > progress.number;
-                if is_new {
-                    self.count(answer);
-                }
-                let is_due = is_new || progress.under_way.remove(&answer.number);
-                match answer.whole_us {
-                    _ if !is_due => {}
-                    None => _ = progress.under_way.insert(answer.number),
-                    Some(us) if is_trouble(answer, us) => troubles.push(answer.clone()),
-                    Some(_) => {}
-                }
-            }
+            let is_new = |answer: &&&Answered| answer.number > progress.number;
+            answers.iter().filter(is_new).for_each(|answer| self.count(answer));
+            let is_new = |answer: &&Answered| !progress.troubles.contains(&answer.number);
+            troubles.extend(seen.troubles.iter().filter(is_new).cloned());
             progress.number = progress.number.max(last);
-            // Of those whose place is another's by then, nobody will learn how they ended.
-            if let Some(oldest) = seen.answers.iter().map(|answer| answer.number).min() {
-                progress.under_way.retain(|number| *number >= oldest);
-            }
+            progress.troubles = seen.troubles.iter().map(|answer| answer.number).collect();
             self.loops.insert((memory, at), progress);
         }
         // Those of all loops in the order of time.
@@ -122,7 +110,7 @@ impl Tops {
 
     fn count(&mut self, answer: &Answered) {
         self.seen += 1;
-        let [_, host, path, referrer, _] = &answer.asked;
+        let [_, host, path, referrer, ..] = &answer.asked;
         let page = [&host[..], path].concat();
         let client = answer.client.map_or_else(|| "unix".to_owned(), |client| client.to_string());
         let [sites, paths, clients, referrers, not_found] = &mut self.sketches;
@@ -176,16 +164,11 @@ impl Tops {
     }
 }
 
-/// Whether an answer is worth a look: it failed, was refused or cut off, or slow.
-fn is_trouble(answer: &Answered, us: u64) -> bool {
-    answer.status >= 500 || !answer.reason.is_empty() || us >= SLOW_US
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::example::{answered, life, look};
-    use control::lives::{Answer, Name};
+    use control::lives::{Answer, Name, SLOW_US};
 
     fn said(tops: &Tops) -> serde_json::Value {
         serde_json::from_slice(&tops.json(1_000)).unwrap()
@@ -217,7 +200,8 @@ mod tests {
         (0..3).for_each(|_| _ = life.answer(&answered(name, "/a", 200)));
         life.answer(&answered(name, "/no", 404));
         life.answer(&answered(name, "/broken", 502));
-        let begun = life.answer(&Answer { whole_us: None, ..answered(name, "/slow", 200) });
+        let slow = Answer { whole_us: None, ..answered(name, "/slow", 200) };
+        let begun = life.answer(&slow);
         take(&mut tops);
         take(&mut tops);
         let now = said(&tops);
@@ -229,20 +213,23 @@ mod tests {
         assert_eq!(now["troubles"].as_array().unwrap().len(), 1);
         assert_eq!(now["troubles"][0]["ago_us"], 980);
         // The end of one that was under way is looked at, once.
-        life.finish(begun, 1, (5, SLOW_US), "");
+        life.finish(begun, &Answer { whole_us: Some(SLOW_US), ..slow });
         take(&mut tops);
         take(&mut tops);
         let now = said(&tops);
         assert_eq!((&now["troubles"][0]["path"], &now["seen"]), (&"/slow".into(), &6.into()));
         assert_eq!(now["troubles"].as_array().unwrap().len(), 2);
-        // More than there is room for between two looks; one of them is under way for ever.
-        life.answer(&Answer { whole_us: None, ..answered(name, "/lost", 200) });
+        // More than there is room for between two looks, but for what went wrong.
+        let lost = Answer { whole_us: None, ..answered(name, "/lost", 200) };
+        let begun = life.answer(&lost);
         take(&mut tops);
-        assert_eq!(tops.loops[&(7, 0)].under_way.len(), 1);
         (0..3_000).for_each(|_| _ = life.answer(&answered(name, "/a", 200)));
         take(&mut tops);
         assert_eq!(said(&tops)["missed"], 3_000 - 1_024);
-        assert!(tops.loops[&(7, 0)].under_way.is_empty());
+        life.finish(begun, &Answer { whole_us: Some(SLOW_US), ..lost });
+        take(&mut tops);
+        let now = said(&tops);
+        assert_eq!((&now["troubles"][0]["path"], &now["seen"]), (&"/lost".into(), &1_031.into()));
         tops.keep(&[]);
         assert!(tops.loops.is_empty());
     }

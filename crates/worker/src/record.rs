@@ -8,6 +8,7 @@ pub(crate) use clock::Clock;
 use crate::account::Account;
 use base::text::{push_decimal, push_json, push_printable};
 use config::plan::LogFormat;
+use control::lives::QUERY_BYTES_MAX;
 use message::{Exchange, Name, Request, RequestId, Status};
 use net::clock::Wall;
 use std::{io::Write, net::IpAddr};
@@ -39,22 +40,25 @@ impl<'r> About<'r> {
         Self { client: *client, id: id.as_ref(), user: user.as_deref(), subject }
     }
 
-    /// What was asked: method, host, path, the page that led there, without its query, and the id.
-    pub(crate) fn asked(&self) -> [&[u8]; 5] {
+    /// What was asked: method, host, path, the page that led there, without its query, the id, and
+    /// the query, where there is room for all of it.
+    pub(crate) fn asked(&self) -> [&[u8]; 6] {
         let id = self.id.map_or(&b""[..], |id| id.as_str().as_bytes());
         match self.subject {
             Subject::Request(request) => {
                 let referrer = request.fields.get(Name::Referer).unwrap_or_default();
                 let end = referrer.iter().position(|byte| matches!(byte, b'?' | b'#'));
+                let query = request.query.filter(|query| query.len() <= QUERY_BYTES_MAX);
                 [
                     request.method.as_str().as_bytes(),
                     request.host.as_bytes(),
                     request.path.as_bytes(),
                     &referrer[..end.unwrap_or(referrer.len())],
                     id,
+                    query.unwrap_or_default().as_bytes(),
                 ]
             }
-            Subject::Refused(_) => [b"", b"", b"", b"", id],
+            Subject::Refused(_) => [b"", b"", b"", b"", id, b""],
         }
     }
 
@@ -127,8 +131,8 @@ pub(crate) struct Record {
 pub(crate) enum Told {
     /// Nobody will ask.
     Never,
-    /// It was, there.
-    Begun(control::lives::Begun),
+    /// It was, there; and is to be again when it is over.
+    Begun(control::lives::Begun, Box<Later>),
     /// It is to be where it takes long, or comes to no good end.
     Later(Box<Later>),
 }
@@ -140,7 +144,7 @@ pub(crate) struct Later {
     pub(crate) trace: u128,
     /// What was asked, one text behind the other, and where each ends.
     text: Vec<u8>,
-    ends: [usize; 5],
+    ends: [usize; 6],
 }
 
 impl Later {
@@ -158,7 +162,7 @@ impl Later {
     }
 
     /// What was asked.
-    pub(crate) fn asked(&self) -> [&[u8]; 5] {
+    pub(crate) fn asked(&self) -> [&[u8]; 6] {
         let mut start = 0;
         self.ends.map(|end| {
             let part = self.text.get(start..end).unwrap_or_default();

@@ -91,26 +91,23 @@ impl Core {
     #[inline]
     pub(crate) fn tell_begun(&self, on: On, about: About<'_>, end: &End) -> Told {
         self.life.count(on.connection);
+        if !self.life.is_kept() {
+            return Told::Never;
+        }
+        let later = Box::new(Later::new(on, about));
         if self.is_told(end.status, end.us) {
-            Told::Begun(self.tell_answer(on, about, (end.us, None), end))
-        } else if self.life.is_kept() {
-            Told::Later(Box::new(Later::new(on, about)))
+            Told::Begun(self.tell_answer(on, about, (end.us, None), end), later)
         } else {
-            Told::Never
+            Told::Later(later)
         }
     }
 
     /// It is over.
     pub(crate) fn tell_finished(&self, record: &Record, end: &End) {
-        let reason = end.reason.unwrap_or("");
         match &record.told {
-            Told::Begun(begun) => {
-                self.life.finish(*begun, end.bytes, (record.first_us, end.us), reason);
-            }
-            Told::Later(later) if end.us >= SLOW_US || !reason.is_empty() => {
-                let who = (later.client, later.asked(), later.trace);
-                let times = (record.first_us, Some(end.us));
-                self.life.answer(&told(later.on, who, times, end));
+            Told::Begun(begun, later) => self.life.finish(*begun, &over(later, record, end)),
+            Told::Later(later) if end.us >= SLOW_US || end.reason.is_some() => {
+                self.life.answer(&over(later, record, end));
             }
             Told::Later(_) | Told::Never => {}
         }
@@ -185,7 +182,7 @@ impl Core {
 /// long its first and its last byte took.
 fn told<'a>(
     On { connection, stream, began_us, is_secure }: On,
-    (client, asked, trace): (Option<IpAddr>, [&'a [u8]; 5], u128),
+    (client, asked, trace): (Option<IpAddr>, [&'a [u8]; 6], u128),
     (first_us, whole_us): (u64, Option<u64>),
     end: &End,
 ) -> Answer<'a> {
@@ -203,6 +200,13 @@ fn told<'a>(
         trace,
         reason: end.reason.unwrap_or(""),
     }
+}
+
+/// What is told of an answer that is over, and had begun before.
+#[cold]
+fn over<'a>(later: &'a Later, record: &Record, end: &End) -> Answer<'a> {
+    let who = (later.client, later.asked(), later.trace);
+    told(later.on, who, (record.first_us, Some(end.us)), end)
 }
 
 /// What this side has said to a client before it closes a connection.

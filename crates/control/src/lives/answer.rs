@@ -1,22 +1,22 @@
 //! Answers, each with what was asked: all of them while somebody looks, else those that have failed
 //! or were slow.
 
-use super::{Name, peer_of, words_of};
-use std::{
-    net::IpAddr,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
-};
+use super::{Name, SLOW_US, peer_of, words_of};
+use std::net::IpAddr;
 
-/// Words of an answer: 528 bytes, texts among them.
-pub(super) const ANSWER_WORDS: usize = 66;
+/// Words of an answer: 656 bytes, texts among them.
+pub(super) const ANSWER_WORDS: usize = 82;
 
 /// Where its texts stand: first why it failed, which may be known only in the end.
 const REASON_AT: usize = 12;
 const TEXTS_AT: usize = REASON_AT + REASON_BYTES / 8;
 const REASON_BYTES: usize = 64;
 
-/// Bytes of each of its texts at most: method, host, path, referrer and id.
-const TEXT_BYTES: [usize; 5] = [16, 64, 160, 64, 64];
+/// Bytes of each of its texts at most: method, host, path, referrer, id and query.
+const TEXT_BYTES: [usize; 6] = [16, 64, 160, 64, 64, QUERY_BYTES_MAX];
+
+/// Bytes of a query that is put down. A part of one would ask for something else.
+pub const QUERY_BYTES_MAX: usize = 128;
 
 /// What stands for the end of an answer that is under way.
 const UNDER_WAY: u32 = u32::MAX;
@@ -42,12 +42,21 @@ pub struct Answer<'a> {
     pub whole_us: Option<u64>,
     /// Who asked.
     pub client: Option<IpAddr>,
-    /// What was asked: method, host, path, referrer, and the id of the exchange.
-    pub asked: [&'a [u8]; 5],
+    /// What was asked: method, host, path, referrer, the id of the exchange, and the query.
+    pub asked: [&'a [u8]; 6],
     /// The trace that it belongs to; 0 where there is none.
     pub trace: u128,
     /// Why it failed, or was cut off.
     pub reason: &'a str,
+}
+
+impl Answer<'_> {
+    /// Whether it is over and worth a look: it failed, was refused or cut off, or slow.
+    #[must_use]
+    pub fn is_trouble(&self) -> bool {
+        self.whole_us
+            .is_some_and(|us| self.status >= 500 || !self.reason.is_empty() || us >= SLOW_US)
+    }
 }
 
 /// The same as it was found.
@@ -73,9 +82,9 @@ pub struct Answered {
     pub whole_us: Option<u64>,
     /// Who asked.
     pub client: Option<IpAddr>,
-    /// What was asked: method, host, path, referrer, and the id of the exchange, each as far as
-    /// there was room.
-    pub asked: [Vec<u8>; 5],
+    /// What was asked: method, host, path, referrer, the id of the exchange, and the query, each as
+    /// far as there was room.
+    pub asked: [Vec<u8>; 6],
     /// The trace that it belongs to; 0 where there is none.
     pub trace: u128,
     /// Why it failed, or was cut off.
@@ -108,7 +117,7 @@ pub(super) fn pack(number: u64, answer: &Answer<'_>) -> [u64; ANSWER_WORDS - 1] 
         times(first_us, answer.whole_us),
         high,
         low,
-        lengths | reason_length << 40,
+        lengths | reason_length << 48,
         (answer.trace >> 64) as u64,
         answer.trace as u64,
     ];
@@ -116,22 +125,6 @@ pub(super) fn pack(number: u64, answer: &Answer<'_>) -> [u64; ANSWER_WORDS - 1] 
     let all = head.into_iter().chain(reason).chain(texts.take(end.div_ceil(8)));
     words.iter_mut().zip(all).for_each(|(word, value)| *word = value);
     words
-}
-
-/// Puts the end of an answer down where it was put down.
-pub(super) fn finish(
-    record: &[AtomicU64; ANSWER_WORDS],
-    bytes: u64,
-    (first_us, whole_us): (u64, u64),
-    reason: &str,
-) {
-    let (reason, length) = reason_words(reason);
-    record[5].store(bytes, Relaxed);
-    record[6].store(times(first_us, Some(whole_us)), Relaxed);
-    let lengths = record[9].load(Relaxed) & !(0xff << 40);
-    record[9].store(lengths | length << 40, Relaxed);
-    let room = &record[REASON_AT..TEXTS_AT];
-    room.iter().zip(reason).for_each(|(word, value)| word.store(value, Relaxed));
 }
 
 /// The answer in the words of a record.
@@ -165,7 +158,7 @@ pub(super) fn unpack(words: &[u64; ANSWER_WORDS]) -> Answered {
         client: (about >> 16 & 1 == 1).then(|| peer_of(*high, *low, 0).ip()),
         asked,
         trace: u128::from(*trace_high) << 64 | u128::from(*trace_low),
-        reason: take(0, (lengths >> 40).min(REASON_BYTES as u64)),
+        reason: take(0, (lengths >> 48).min(REASON_BYTES as u64)),
     }
 }
 

@@ -69,23 +69,13 @@ pub(super) fn write<const WORDS: usize>(
     record: &[AtomicU64; WORDS],
     values: impl Iterator<Item = u64>,
 ) {
-    change(record, |record| {
-        let rest = record.iter().skip(1);
-        rest.zip(values).for_each(|(word, value)| word.store(value, Relaxed));
-    });
-}
-
-/// Changes some words of a record.
-pub(super) fn change<const WORDS: usize>(
-    record: &[AtomicU64; WORDS],
-    change: impl FnOnce(&[AtomicU64; WORDS]),
-) {
     let sequence = &record[0];
     // One that a process has died at stays odd until it is used again.
     let before = sequence.load(Relaxed) | 1;
     sequence.store(before, Relaxed);
     fence(Release);
-    change(record);
+    let rest = record.iter().skip(1);
+    rest.zip(values).for_each(|(word, value)| word.store(value, Relaxed));
     sequence.store(before.wrapping_add(1), Release);
 }
 

@@ -39,7 +39,8 @@ const explained = (one) => {
   if (!one.method) return made;
   const words = document.createElement("code");
   const method = one.method === "GET" ? "" : ` -X ${quoted(one.method)}`;
-  words.textContent = `gannet explain ${quoted(`http${one.tls ? "s" : ""}://${one.host}${one.path}`)}${method}`;
+  const url = `http${one.tls ? "s" : ""}://${one.host}${one.path}${one.query ? `?${one.query}` : ""}`;
+  words.textContent = `gannet explain ${quoted(url)}${method}`;
   made.append(words);
   return made;
 };
