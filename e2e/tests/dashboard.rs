@@ -108,6 +108,15 @@ fn a_person_sees_what_is_so_while_much_is_asked() {
         reloads_are_seen(&browser, (&place, &server));
     });
     assert_eq!(browser.complaints(), [""; 0], "nothing goes wrong on the page");
+    // Another program shows it on, to a page that is there.
+    browser.run("window.is_the_same = true;");
+    place.order(&["upgrade", "-c"]);
+    browser.wait_until(
+        "[...document.querySelectorAll('#generations tbody tr')]
+         .some(({ cells }) => cells[0].textContent === '3')",
+    );
+    browser.wait_until("by('state').textContent.startsWith('generation 3 serving')");
+    assert_eq!(browser.run("return window.is_the_same"), true);
     server.stop();
 }
 
@@ -127,6 +136,25 @@ fn charts_move(browser: &Browser) {
         "document.querySelector('#charts figure').getAttribute('aria-label')
          .startsWith('Requests each second, now: 2xx ')",
     );
+    // A server that was started anew has counted less than the one before.
+    let anew = "const more = structuredClone(params.status);
+         for (const { whole } of more.sites) whole.counts = whole.counts.map((count) => count + 10);
+         const { p50, p99 } = between(more, params.status, 1); return [p50, p99];";
+    assert_eq!(browser.run(anew), serde_json::json!([null, null]));
+    // Nobody sees it, and the server does nothing for it.
+    let hide = |is_hidden: bool| {
+        browser.run(&format!(
+            "window.before = following;
+             Object.defineProperty(document, 'hidden', {{ value: {is_hidden}, configurable: true }});
+             document.dispatchEvent(new Event('visibilitychange'));"
+        ));
+    };
+    hide(true);
+    let is_left = "return following === null && before.readyState === EventSource.CLOSED";
+    assert_eq!(browser.run(is_left), true);
+    hide(false);
+    browser.run("window.length_before = params.times.length;");
+    browser.wait_until("params.times.length > length_before");
     // Whoever reads something has it stand still.
     browser.click("#pause");
     let stands = "const before = params.times.length;
@@ -254,10 +282,11 @@ fn what_a_client_sends_is_one_word(browser: &Browser, (place, server): (&Sites, 
     let mut client = Client::connect(server.addr());
     // It leaves before its program has an answer, which is a trouble.
     let go = place.path("go");
-    let line = format!("`reboot` /'$(id)'?wait={} HTTP/1.1", go.display());
+    let line = format!("`reboot` /'$(id)'?`id`'!!&wait={} HTTP/1.1", go.display());
     client.send(format!("{line}\r\nHost: a.example\r\n\r\n")).unwrap();
     client.shut().unwrap();
-    let words = "gannet explain 'http://a.example/%27$(id)%27' -X '`reboot`'";
+    let query = format!("`id`%27!!&wait={}", go.display());
+    let words = format!("gannet explain 'http://a.example/%27$(id)%27?{query}' -X '`reboot`'");
     browser.wait_until(&format!(
         "[...document.querySelectorAll('#troubles code')]
          .some((one) => one.textContent === String.raw`{}`)",

@@ -34,7 +34,8 @@ const percentile = (counts, share) => {
   return ENDS[ENDS.length - 1];
 };
 
-const less = (one, other) => one.map((count, at) => count - (other?.[at] ?? 0));
+// A server that was started anew counts anew.
+const less = (one, other) => one.map((count, at) => Math.max(0, count - (other?.[at] ?? 0)));
 const workers = (status) => status.generations.flatMap((one) => one.workers.map((worker) => ({ ...worker, generation: one })));
 const sum = (list, value) => list.reduce((all, one) => all + value(one), 0);
 
@@ -306,15 +307,21 @@ const say = (text, kind) => {
   by("state").className = kind;
 };
 const LOOK_AGAIN_MS = 5000;
+// The server works for those who follow it: a page that nobody sees does not.
+let following = null;
 const follow = () => {
+  following?.close();
+  following = null;
+  if (document.hidden) return;
   const events = new EventSource("/events");
+  following = events;
   events.addEventListener("message", (event) => take(JSON.parse(event.data)));
   events.addEventListener("untold", () => say("the server does not say how it is: these figures are old", "lost"));
   events.addEventListener("error", async () => {
     say("the server is not there: looking for it", "lost");
     // One that was answered something else is not tried again by the browser.
     if (events.readyState !== EventSource.CLOSED) return;
-    setTimeout(follow, LOOK_AGAIN_MS);
+    setTimeout(() => { if (following === events) follow(); }, LOOK_AGAIN_MS);
     const answer = await fetch("/status").catch(() => null);
     if (answer?.ok) {
       // Where enough follow already, it is looked at now and then.
@@ -325,6 +332,7 @@ const follow = () => {
   });
 };
 follow();
+document.addEventListener("visibilitychange", follow);
 by("pause").addEventListener("click", () => {
   const isPaused = by("pause").getAttribute("aria-pressed") !== "true";
   by("pause").setAttribute("aria-pressed", isPaused);

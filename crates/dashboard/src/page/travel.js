@@ -1,11 +1,12 @@
-// Puts the live figures of this very server into the story.
+// Puts the live figures of this very server into the story, while somebody sees it.
 "use strict";
 const show = async () => {
   try {
-    const { states } = await (await fetch("/sockets")).json();
-    for (const place of document.querySelectorAll("[data-state]")) {
-      const wanted = states.filter((one) => one.state === place.dataset.state);
-      place.textContent = wanted.reduce((sum, one) => sum + one.count, 0);
+    const { sockets } = document.hidden ? {} : await (await fetch("/status")).json();
+    if (sockets) {
+      for (const place of document.querySelectorAll("[data-state]")) {
+        place.textContent = sockets[place.dataset.state] ?? 0;
+      }
     }
   } catch {
     // It is asked again.
