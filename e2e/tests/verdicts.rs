@@ -17,6 +17,12 @@ use std::{
 
 /// A server at that host with one site, of which more is said.
 fn serve(host: &str, more: &str) -> (Server, Site, tempfile::TempDir) {
+    let (launch, site, folder) = launch(host, more);
+    (launch.start(), site, folder)
+}
+
+/// The same, which is still to be started.
+fn launch(host: &str, more: &str) -> (Launch, Site, tempfile::TempDir) {
     let (site, folder) = (Site::new(), e2e::folder());
     let file = folder.path().join("gannet.toml");
     let root = site.root_text();
@@ -27,7 +33,7 @@ fn serve(host: &str, more: &str) -> (Server, Site, tempfile::TempDir) {
     );
     fs::write(&file, text).unwrap();
     let words = ["run", file.to_str().unwrap()].map(str::to_owned);
-    (Launch::of(words.to_vec()).start(), site, folder)
+    (Launch::of(words.to_vec()), site, folder)
 }
 
 fn peer(client: &Client) -> String {
@@ -171,6 +177,23 @@ fn a_slow_answer_is_put_down_though_nobody_looks_and_its_connection_is_found() {
     };
     assert_eq!(clients("slow"), [peer(&slow)]);
     assert!(clients("").contains(&peer(&quick)));
+    server.stop();
+}
+
+/// The answers of a loop that has died say nothing of those of the one in its place.
+#[test]
+fn what_fails_on_a_loop_that_has_started_anew_is_shown() {
+    let broken = Application::start(|_, _| ());
+    let (launch, site, _folder) = launch("127.0.0.1", &broken.setting(""));
+    site.write("broken.php", b"");
+    let server = launch.env("GANNET_FAIL", "accept=panic:4").start();
+    let addr = admin(&server);
+    let ask = || Client::connect(server.addr()).get("/broken.php").map(|answer| answer.status);
+    let troubles = || json(addr, "/requests")["troubles"].as_array().unwrap().len();
+    assert_eq!([(); 3].map(|()| ask().unwrap()), [502; 3]);
+    assert_eq!(troubles(), 3);
+    assert!(ask().is_err(), "its loop has died");
+    assert_eq!((ask().unwrap(), troubles()), (502, 4));
     server.stop();
 }
 
