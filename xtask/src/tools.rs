@@ -1,4 +1,4 @@
-//! What the tests and the bench need beside the toolchain: how it is found, and how it is installed.
+//! What the tests and the bench need beside the toolchain: how it is found and installed.
 
 use crate::command;
 use std::{
@@ -71,8 +71,8 @@ const DEBIAN: [Debian; 33] = [
     Debian { package: "wfuzz", file: "/usr/share/wfuzz/wordlist" },
 ];
 
-/// The packages of Debian that the bench needs: the peers, those that load them, those that measure,
-/// and what stands behind a server.
+/// The packages of Debian that the bench needs: the peers, those that load them, those that
+/// measure, and what stands behind a server.
 const BENCH: [Debian; 11] = [
     Debian { package: "nginx", file: "/usr/sbin/nginx" },
     Debian { package: "lighttpd", file: "/usr/sbin/lighttpd" },

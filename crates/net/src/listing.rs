@@ -26,9 +26,9 @@ pub struct Entry {
 }
 
 impl Root {
-    /// Lists the directory at `path`, of which at most `entries_max` names are looked at, and the
-    /// others counted. Names that `find` would refuse (special files, links that leave the root) are
-    /// left out, hidden ones are not. Blocks: for the pool.
+    /// Lists the directory at `path`, of which at most `entries_max` names are looked at and the
+    /// others counted. Names that `find` would refuse (special files, links that leave the root)
+    /// are left out, hidden ones are not. Blocks: for the pool.
     ///
     /// # Errors
     ///

@@ -29,8 +29,7 @@ pub(super) const ADMIN_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 4);
 pub(super) const CASES: &[Case] = &[
     Case {
         name: "watched",
-        what: "a file of 0.9 KB, 64 kept connections, with `admin` and nobody who looks, beside the \
-               same without `admin`",
+        what: "with `admin` and nobody who looks, beside one without: 0.9 KB, 64 kept connections",
         kind: Kind::Load(Load { peers: KEPT, ..SHOWN }),
     },
     Case {
@@ -55,8 +54,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "watched",
-        what: "a file of 0.9 KB, 64 kept connections beside 9,000 that wait, while one looks, beside \
-               the same server while nobody does",
+        what: "0.9 KB, 64 kept connections beside 9,000 that wait, while one looks, and not",
         kind: Kind::Watched { connections: 9_000, ratio_max: 1.03 },
     },
 ];
