@@ -77,6 +77,27 @@ fn whoever_is_refused_limited_or_shut_out() {
 }
 
 #[test]
+fn what_has_to_be_looked_up_or_made_and_is_in_memory_then() {
+    let site = Site::new();
+    site.write("words.txt", "one word after another\n".repeat(400).as_bytes());
+    let server = launch(&site, "", "").start();
+    let addr = admin(&server);
+    check(addr, &[("pages_loaded", 0.0), ("pages_compressed", 0.0)]);
+    let mut client = Client::connect(server.addr());
+    let mut ask = |fields: &str| {
+        let head = format!("GET /words.txt HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
+        client.send(head.repeat(10)).unwrap();
+        (0..10).for_each(|_| assert_eq!(client.response().unwrap().status, 200));
+    };
+    ask("");
+    check(addr, &[("pages_loaded", 1.0), ("pages_compressed", 0.0)]);
+    ask("Accept-Encoding: gzip\r\n");
+    check(addr, &[("pages_compressed", 1.0)]);
+    assert!(total(addr, "pages_loaded") < 10.0, "it is in memory again");
+    server.stop();
+}
+
+#[test]
 fn whoever_finds_no_room() {
     let site = Site::new();
     let server = launch(&site, "limits.connections-max = 2", "").start();

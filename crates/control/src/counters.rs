@@ -54,6 +54,8 @@ counters! {
     Uncounted "uncounted" "Times that the table of clients had no room to keep account of one.";
     Panics "panics" "Faults of ours that ended one exchange or restarted a loop.";
     TemplatesFailed "templates_failed" "Pages whose template failed, and that a built-in page stood in for.";
+    PagesLoaded "pages_loaded" "Pages that were looked up on a disk, as no loop that was asked had them in memory.";
+    PagesCompressed "pages_compressed" "Forms of pages that were compressed for a client, and kept.";
     Asked "applications_asked" "Requests that an application was asked to answer.";
     AskedInVain "applications_failed" "Requests that an application was asked and has not answered, or not to the end.";
     LinesDropped "log_lines_dropped" "Access-log lines given up because the log could not take them.";

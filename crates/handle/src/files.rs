@@ -35,7 +35,7 @@ use config::{
     plan::{Compress, Files, TrailingSlash},
     unsent,
 };
-use control::Counter;
+use control::{Counter, Row};
 use folder::Folder;
 use forms::{Asked, Key};
 use job::{Found, Outcome, Read, Task, Work};
@@ -57,7 +57,7 @@ pub(crate) fn answer(
     exchange: &Exchange<'_>,
     tools: &mut Tools<'_>,
 ) -> Answer {
-    let Tools { folders, cache, now, wall_seconds, changes, .. } = tools;
+    let Tools { folders, cache, now, wall_seconds, counters, changes, .. } = tools;
     let folder = match folders.current(files.folder, *now) {
         Some(Ok(folder)) => folder,
         Some(Err(wanted)) => return Answer::Wait(Job(Work::Open(wanted))),
@@ -72,6 +72,7 @@ pub(crate) fn answer(
         folder,
         cache,
         exchange,
+        counters,
         now,
         wall_seconds,
         is_live,
@@ -110,6 +111,7 @@ pub(crate) fn resume(
         folder,
         cache,
         exchange,
+        counters,
         now,
         wall_seconds,
         is_live,
@@ -161,6 +163,7 @@ struct Visit<'v> {
     folder: &'v Arc<Folder>,
     cache: &'v mut Cache,
     exchange: &'v Exchange<'v>,
+    counters: &'v Row,
     now: Moment,
     wall_seconds: i64,
     /// Whether files are being edited: then each is sent as it lies on the disk now.
@@ -314,7 +317,10 @@ impl Visit<'_> {
     /// Turns what was found into an answer.
     fn conclude(&mut self, path: &[u8], loaded: Loaded) -> Answer {
         match loaded {
-            Loaded::Page(page) => self.present(path, Entry::new(page, self.now, self.wall_seconds)),
+            Loaded::Page(page) => {
+                self.counters.add(Counter::PagesLoaded, 1);
+                self.present(path, Entry::new(page, self.now, self.wall_seconds))
+            }
             Loaded::Folder if !path.ends_with(b"/") => self.folder(path),
             Loaded::Folder if self.folder.listing && self.cache.listed.is_full() => unavailable(),
             Loaded::Folder if self.folder.listing => {
@@ -384,6 +390,7 @@ impl Visit<'_> {
             let plain = Variant::new(Coding::Identity, content, media_type, now, wall_seconds);
             return serve(&plain, self.exchange.needs_bytes);
         };
+        self.counters.add(Counter::PagesCompressed, 1);
         let place = (content.path, content.stat);
         let variant = Variant::made(coding, place, form, media_type, self.wall_seconds);
         let answer = serve(&variant, self.exchange.needs_bytes);
