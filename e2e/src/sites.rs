@@ -26,7 +26,8 @@ while (isset($_GET['wait']) && !file_exists($_GET['wait'])) {
 }
 echo json_encode(['version' => PHP_MAJOR_VERSION . '.' . PHP_MINOR_VERSION,
     'user' => posix_geteuid(), 'master' => posix_getppid(),
-    'limit' => ini_get('memory_limit'), 'set' => ini_set('memory_limit', '1G'),
+    'limit' => ini_get('memory_limit'), 'ini' => ini_get($_GET['ini'] ?? ''),
+    'set' => ini_set('memory_limit', '1G'),
     'file' => $file === '' ? null : @file_get_contents($file),
     'socket' => $socket !== '' && @stream_socket_client('unix://' . $socket)]);
 ";

@@ -154,6 +154,38 @@ fn a_reload_touches_those_that_have_changed_and_no_others() {
     server.stop();
 }
 
+/// Settings of PHP: one that its `php.ini` has is emptied, and others are what would mean something
+/// else where it reads them without quotes.
+const SETTINGS: [(&str, &str); 5] = [
+    ("request_order", ""),
+    ("error_prepend_string", r#"a;b #c = [d] ${HOME} "e" \"#),
+    ("arg_separator.output", ";"),
+    ("display_errors", "on"),
+    ("user_agent", "none"),
+];
+
+#[test]
+fn sites_have_the_version_and_the_settings_that_are_written() {
+    let place = Sites::new();
+    let server = place.start();
+    let version = show(&server, "b.example", "")["version"].as_str().unwrap().to_owned();
+    // The config would take the variable for one of its own.
+    let text = |value: &str| value.replace("${", "$${");
+    let settings = SETTINGS.map(|(name, value)| format!("\"{name}\" = '''{}'''", text(value)));
+    place.edit("ini = { ", &format!("version = '{version}', ini = {{ {}, ", settings.join(", ")));
+    place.edit("workers = 2 }", &format!("version = '{version}' }}"));
+    assert_eq!(place.tell(&["reload"]), (Some(0), String::new()));
+    for host in HOSTS {
+        assert_eq!(show(&server, host, "")["version"], *version);
+    }
+    for (name, value) in SETTINGS {
+        let [own, other] = HOSTS.map(|host| show(&server, host, &format!("ini={name}")));
+        assert_eq!(own["ini"], value, "{name}");
+        assert_ne!(other["ini"], value, "{name}");
+    }
+    server.stop();
+}
+
 #[test]
 fn they_outlive_an_upgrade_and_the_process_that_has_started_them() {
     let place = Sites::new();

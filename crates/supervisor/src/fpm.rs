@@ -126,7 +126,9 @@ fn settings(pool: &Pool, is_shown: bool) -> String {
         ));
     }
     for (name, value) in &pool.ini {
-        text.push_str(&format!("php_admin_value[{name}] = '{value}'\n"));
+        // It takes quotes with nothing in between for a value that is missing, and does not start.
+        let value = if value.is_empty() { String::new() } else { format!(" '{value}'") };
+        text.push_str(&format!("php_admin_value[{name}] ={value}\n"));
     }
     text
 }
@@ -168,6 +170,8 @@ mod tests {
         assert!(text.contains("\npm.max_children = 3\n"), "{text}");
         assert!(text.contains("\npm.status_listen = /proc/gannet-shown\n"), "{text}");
         assert!(text.ends_with("\nphp_admin_value[memory_limit] = '1\"${x}'\n"), "{text}");
+        pool.ini[0].1.clear();
+        assert!(settings(&pool, true).ends_with("\nphp_admin_value[memory_limit] =\n"));
         for name in ["global", "Global", "*"] {
             pool.name = name.into();
             assert!(settings(&pool, true).contains("\n[www]\n"), "{name}");
