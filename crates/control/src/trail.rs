@@ -10,11 +10,13 @@
 //! other thread writes to. One that the turn leaves undone is kept beside it until it is over.
 
 pub mod calls;
+mod slots;
 
 use calls::Calling;
+use slots::{Slot, Slots};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Words for a loop's phase, so that no other one writes to its cache lines.
+/// Words for a loop's own, so that no other one writes to its cache lines.
 const HEAD_WORDS: usize = 16;
 
 /// Words of the parts of a request; the rest of a longer one is left out.
@@ -30,7 +32,11 @@ const REQUESTS: usize = 16;
 const TRAIL_WORDS: usize = HEAD_WORDS + REQUESTS * REQUEST_WORDS;
 const LOOP_WORDS: usize = TRAIL_WORDS + calls::LOOP_WORDS;
 
+/// Where among those of a loop its phase stands, and where there is room for a request to be kept
+/// and for a call.
 const PHASE: usize = 0;
+const NEXT_REQUEST: usize = 1;
+const NEXT_CALL: usize = 2;
 
 macro_rules! phases {
     ($($name:ident $words:literal $doc:literal;)*) => {
@@ -73,7 +79,7 @@ pub struct Trail(&'static [AtomicU64]);
 
 /// A request that is kept; dropping this forgets it.
 #[derive(Debug)]
-pub struct Kept(&'static AtomicU64);
+pub struct Kept(#[expect(dead_code, reason = "it forgets when it is dropped")] Slot);
 
 /// What a loop was seen at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,11 +155,13 @@ impl Trail {
         if lengths.load(Relaxed) == 0 {
             return None;
         }
-        let mut rooms = (1..REQUESTS).filter_map(|at| self.request(at).split_first());
-        let (kept, copy) = rooms.find(|(kept, _)| kept.load(Relaxed) == 0)?;
+        let words = self.0.get(HEAD_WORDS + REQUEST_WORDS..TRAIL_WORDS)?;
+        let next = self.0.get(NEXT_REQUEST)?;
+        let (slot, room) = Slots { words, slot_words: REQUEST_WORDS, next }.take()?;
+        let (kept, copy) = room.split_first()?;
         text.iter().zip(copy).for_each(|(from, to)| to.store(from.load(Relaxed), Relaxed));
         kept.store(lengths.load(Relaxed), Relaxed);
-        Some(Kept(kept))
+        Some(Kept(slot))
     }
 
     /// Shows that an application is asked, since so many milliseconds after the machine started:
@@ -161,18 +169,12 @@ impl Trail {
     /// where there is no room.
     #[must_use]
     pub fn call(&self, since_ms: u64, parts: [&str; 4]) -> Option<Calling> {
-        calls::show(self.0.get(TRAIL_WORDS..)?, since_ms, parts)
+        calls::show(self.0.get(TRAIL_WORDS..)?, self.0.get(NEXT_CALL)?, since_ms, parts)
     }
 
     fn request(&self, at: usize) -> &'static [AtomicU64] {
         let start = HEAD_WORDS + at * REQUEST_WORDS;
         self.0.get(start..start + REQUEST_WORDS).unwrap_or_default()
-    }
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        self.0.store(0, Relaxed);
     }
 }
 

@@ -4,7 +4,11 @@
 //!   call │ since │ lengths │ id │ method │ target │ script │     since: 0 where there is none
 //! ```
 
-use super::{put, text_in};
+use super::{
+    put,
+    slots::{Slot, Slots},
+    text_in,
+};
 use base::Moment;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -46,23 +50,18 @@ impl Call {
 
 /// A call that is shown; dropping this forgets it.
 #[derive(Debug)]
-pub struct Calling(&'static AtomicU64);
-
-impl Drop for Calling {
-    fn drop(&mut self) {
-        self.0.store(0, Relaxed);
-    }
-}
+pub struct Calling(#[expect(dead_code, reason = "it forgets when it is dropped")] Slot);
 
 /// Shows in these words of a loop that an application is asked, since so many milliseconds: the
-/// id, the method, the target and the program. `None` where there is no room.
+/// id, the method, the target and the program; `next` is where there is room. `None` where there
+/// is none.
 pub(super) fn show(
     words: &'static [AtomicU64],
+    next: &'static AtomicU64,
     since_ms: u64,
     parts: [&str; 4],
 ) -> Option<Calling> {
-    let is_free = |call: &&[AtomicU64]| call.first().is_some_and(|word| word.load(Relaxed) == 0);
-    let call = words.chunks_exact(CALL_WORDS).find(is_free)?;
+    let (slot, call) = Slots { words, slot_words: CALL_WORDS, next }.take()?;
     let [since, lengths, ..] = call else { return None };
     let mut told = 0;
     for (part, (at, count)) in parts.into_iter().zip(PARTS) {
@@ -70,7 +69,7 @@ pub(super) fn show(
     }
     lengths.store(told, Relaxed);
     since.store(since_ms.max(1), Relaxed);
-    Some(Calling(since))
+    Some(Calling(slot))
 }
 
 /// The calls in the words of a loop that were the same at two looks, one right after the other: no
@@ -96,8 +95,11 @@ fn call(words: &[u64]) -> Option<Call> {
 mod tests {
     use super::*;
 
-    fn words() -> &'static [AtomicU64] {
-        (0..LOOP_WORDS).map(|_| AtomicU64::new(0)).collect::<Vec<_>>().leak()
+    /// The words of a loop, and the one that says where there is room.
+    fn words() -> (&'static [AtomicU64], &'static AtomicU64) {
+        let words = (0..=LOOP_WORDS).map(|_| AtomicU64::new(0)).collect::<Vec<_>>().leak();
+        let (next, words) = words.split_first().unwrap();
+        (words, next)
     }
 
     fn look(words: &[AtomicU64]) -> Vec<u64> {
@@ -106,11 +108,11 @@ mod tests {
 
     #[test]
     fn a_call_is_seen_as_long_as_it_lasts() {
-        let words = words();
+        let (words, next) = words();
         let before = look(words);
-        let first = show(words, 7, ["3f0b", "GET", "/a?b", "/srv/a.php"]);
+        let first = show(words, next, 7, ["3f0b", "GET", "/a?b", "/srv/a.php"]);
         let long = "x".repeat(500);
-        let _second = show(words, 0, ["", &long, &long, &long]);
+        let _second = show(words, next, 0, ["", &long, &long, &long]);
         let after = look(words);
         assert_eq!(seen(&before, &after), [], "what has just come may be half there");
         let all = seen(&after, &after);
@@ -126,12 +128,12 @@ mod tests {
 
     #[test]
     fn there_is_room_for_some_and_no_more() {
-        let words = words();
+        let (words, next) = words();
         let parts = ["", "GET", "/", "/a.php"];
-        let mut calls: Vec<_> = (0..CALLS + 3).map(|_| show(words, 1, parts)).collect();
+        let mut calls: Vec<_> = (0..CALLS + 3).map(|_| show(words, next, 1, parts)).collect();
         assert_eq!(calls.iter().flatten().count(), CALLS);
         calls.remove(0);
-        assert!(show(words, 1, parts).is_some());
+        assert!(show(words, next, 1, parts).is_some());
     }
 
     #[test]
