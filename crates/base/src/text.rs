@@ -1,6 +1,6 @@
 //! Writing numbers and quoted text, without a formatter in between.
 
-use std::fmt::Write;
+use std::{fmt::Write, io, net::IpAddr};
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
@@ -17,6 +17,22 @@ pub fn push_decimal(out: &mut Vec<u8>, mut number: u64) {
         }
     }
     out.extend_from_slice(&digits[at..]);
+}
+
+/// Appends an address. IPv4, the common case, goes without the formatter.
+pub fn push_address(out: &mut Vec<u8>, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => {
+            for (at, octet) in address.octets().into_iter().enumerate() {
+                if at > 0 {
+                    out.push(b'.');
+                }
+                push_decimal(out, u64::from(octet));
+            }
+        }
+        // Writing into memory cannot fail.
+        IpAddr::V6(address) => drop(io::Write::write_fmt(out, format_args!("{address}"))),
+    }
 }
 
 /// Appends `number` in lowercase hexadecimal without leading zeros.

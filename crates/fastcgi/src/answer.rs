@@ -172,14 +172,25 @@ impl Answer {
     fn receive_head<'b>(&mut self, content: &[u8]) -> Result<(usize, Option<Event<'b>>), Fault> {
         let before = self.head.len();
         let room = self.limits.head_bytes_max.saturating_sub(before);
-        self.head.extend_from_slice(&content[..content.len().min(room)]);
-        let Some(end) = head::end(&self.head, before) else {
+        let within = &content[..content.len().min(room)];
+        // Mostly it comes in one piece, and is read where it lies.
+        let head = match before {
+            0 => within,
+            _ => {
+                self.head.extend_from_slice(within);
+                &self.head
+            }
+        };
+        let Some(end) = head::end(head, before) else {
+            if before == 0 {
+                self.head.extend_from_slice(within);
+            }
             return match content.len() < room {
                 true => Ok((content.len(), None)),
                 false => Err(Fault::HeadTooLong),
             };
         };
-        let parsed = Head::parse(&self.head[..end], &self.limits)?;
+        let parsed = Head::parse(&head[..end], &self.limits)?;
         self.head = Vec::new();
         if parsed.is_early() {
             self.early_heads += 1;

@@ -2,6 +2,7 @@
 
 use crate::{fault::Fault, limits::Limits};
 use message::{Status, name::is_token, response::Line};
+use std::borrow::Cow;
 
 /// What an application says before its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +36,22 @@ const OWN: [&str; 8] = [
     "trailer",
     "transfer-encoding",
     "upgrade",
+];
+
+/// Fields that applications send again and again.
+const USUAL: [&str; 12] = [
+    "content-type",
+    "content-length",
+    "status",
+    "x-powered-by",
+    "cache-control",
+    "expires",
+    "set-cookie",
+    "last-modified",
+    "location",
+    "vary",
+    "link",
+    "pragma",
 ];
 
 /// The status of a head that comes before the answer's own.
@@ -82,13 +99,19 @@ impl Head {
             }
             let colon = line.iter().position(|&byte| byte == b':').ok_or(Fault::FieldLine)?;
             let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-            if !is_token(name) {
-                return Err(Fault::FieldLine);
-            }
-            if value.iter().any(|&byte| (byte < 0x20 && byte != b'\t') || byte == 0x7f) {
+            // Each byte is looked at, as that is done by many at once.
+            let is_control = |byte: u8| (byte < 0x20 && byte != b'\t') || byte == 0x7f;
+            if value.iter().fold(false, |found, &byte| found | is_control(byte)) {
                 return Err(Fault::FieldValue);
             }
-            let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+            let name = match USUAL.into_iter().find(|one| name.eq_ignore_ascii_case(one.as_bytes()))
+            {
+                Some(usual) => Cow::Borrowed(usual),
+                None if is_token(name) => {
+                    Cow::Owned(String::from_utf8_lossy(name).to_ascii_lowercase())
+                }
+                None => return Err(Fault::FieldLine),
+            };
             match &*name {
                 "status" => status = Some(status_of(value)?),
                 "content-length" => {

@@ -24,5 +24,5 @@ pub use answer::{Answer, Event};
 pub use fault::Fault;
 pub use head::{Head, Named};
 pub use limits::Limits;
-pub use record::{FIRST_ID, begin, stdin};
-pub use variables::{Ends, Script, Variables};
+pub use record::{FIRST_ID, stdin};
+pub use variables::{Ends, Program, Script, Variables};

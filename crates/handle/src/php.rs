@@ -19,7 +19,7 @@ use crate::{
     Answer, Job, Tools,
     files::{
         self, Done,
-        program::{self, Found, Program, Progress, Search},
+        program::{self, Progress, Search},
     },
 };
 use cache::Errand;
@@ -27,12 +27,13 @@ use config::{
     plan::{Action, Compress, Files, Php, Policy},
     unsent,
 };
-use fastcgi::{Head, Script};
+use fastcgi::{Head, Program, Script};
 use message::{
     Body, Exchange, Length, Method, Path, PathError, Response, Shared, Source, Status,
     response::Line,
 };
 use net::FindError;
+use std::rc::Rc;
 
 /// An application that is to be asked.
 pub struct Call {
@@ -62,7 +63,7 @@ pub struct Reply {
     head: Head,
     content: Content,
     /// What came of the search for the file that it has sent.
-    found: Option<Done>,
+    found: Option<Box<Done>>,
 }
 
 /// What a reply comes to.
@@ -91,7 +92,7 @@ impl Reply {
     /// A head, and what came of the search for the file that it has sent.
     #[must_use]
     pub fn sent(head: Head, found: Done) -> Self {
-        Self { head, content: Content::Whole(Vec::new()), found: Some(found) }
+        Self { head, content: Content::Whole(Vec::new()), found: Some(Box::new(found)) }
     }
 }
 
@@ -125,13 +126,12 @@ pub(crate) fn answer(
     if unsent::is_hidden(&path) {
         return status(Status::NOT_FOUND);
     }
-    let mut bytes = path.as_bytes().to_vec();
     if unsent::is_unsent(&path) {
-        return search(php, bytes, false, compress, exchange, tools);
+        return search(php, path.as_bytes(), false, compress, exchange, tools);
     }
     if path.is_directory() {
-        bytes.extend_from_slice(Php::INDEX);
-        return search(php, bytes, false, compress, exchange, tools);
+        let index = [path.as_bytes(), Php::INDEX].concat();
+        return search(php, &index, false, compress, exchange, tools);
     }
     let answer = files::answer(&php.files, compress, exchange, tools);
     beside(php, answer, compress, exchange, tools)
@@ -147,6 +147,7 @@ pub(crate) fn resume(
 ) -> Answer {
     match done.progress() {
         Progress::Searched(found, is_last) => {
+            let found = found.map(|program| program.map(Rc::new));
             conclude(php, found, is_last, compress, exchange, tools)
         }
         Progress::Opened(opened) => match files::opened(&php.files, opened, tools) {
@@ -163,7 +164,7 @@ pub(crate) fn resume(
 /// Looks for the program that `path` names below the folder.
 fn search(
     php: &'static Php,
-    path: Vec<u8>,
+    path: &[u8],
     is_last: bool,
     compress: Option<&Compress>,
     exchange: &Exchange<'_>,
@@ -174,13 +175,14 @@ fn search(
         Some(Err(wanted)) => return Answer::Wait(program::opening(wanted)),
         None => return status(Status::NOT_FOUND),
     };
-    if let Some(program) = tools.cache.programs.find(folder, &path, tools.now) {
+    if let Some(program) = tools.cache.programs.find(folder, path, tools.now) {
         return conclude(php, Ok(Some(program)), is_last, compress, exchange, tools);
     }
-    match Search::new(folder, &path, is_last).now() {
+    match Search::new(folder, path, is_last).now() {
         Ok(found) => {
+            let found = found.map(|program| program.map(Rc::new));
             if let Ok(Some(program)) = &found {
-                tools.cache.programs.put(folder, &path, program, tools.now);
+                tools.cache.programs.put(folder, path, program, tools.now);
             }
             conclude(php, found, is_last, compress, exchange, tools)
         }
@@ -190,7 +192,7 @@ fn search(
 
 fn conclude(
     php: &'static Php,
-    found: Found,
+    found: Result<Option<Rc<Program>>, FindError>,
     is_last: bool,
     compress: Option<&Compress>,
     exchange: &Exchange<'_>,
@@ -198,7 +200,7 @@ fn conclude(
 ) -> Answer {
     let Ok(path) = &exchange.path else { return status(Status::NOT_FOUND) };
     match found {
-        Ok(Some(program)) => call(php, program, is_last, path),
+        Ok(Some(program)) => call(php, program, path),
         Ok(None) if is_last || unsent::is_unsent(&path.below(php.files.segments_skipped)) => {
             status(Status::NOT_FOUND)
         }
@@ -229,7 +231,7 @@ fn beside(
     match response.status {
         Status::NOT_FOUND => {
             let path = [b"/", Php::INDEX].concat();
-            search(php, path, true, compress, exchange, tools)
+            search(php, &path, true, compress, exchange, tools)
         }
         status if status.is_success() && !is_read(exchange) => {
             Answer::Ready(crate::method_not_allowed(exchange, &Files::ALLOW))
@@ -242,16 +244,14 @@ fn is_read(exchange: &Exchange<'_>) -> bool {
     matches!(exchange.request.method, Method::Get | Method::Head)
 }
 
-fn call(php: &'static Php, program: Program, is_last: bool, asked: &Path<'_>) -> Answer {
-    let Program { root, file, rest } = program;
-    let name = program::named(&php.files, asked, &file);
+fn call(php: &'static Php, program: Rc<Program>, asked: &Path<'_>) -> Answer {
+    let name = program::named(&php.files, asked, &program.file);
     if php.is_denied(&name) {
         return status(Status::NOT_FOUND);
     }
-    let path_info = if is_last { Vec::new() } else { rest };
-    let other = (name != asked.as_bytes()).then(|| name.clone());
-    let script = Script { root, file, name, path_info };
-    Answer::Call(Box::new(Call { php, script, path: other, errand: None }))
+    let path = (name != asked.as_bytes()).then(|| name.clone());
+    let script = Script { program, name };
+    Answer::Call(Box::new(Call { php, script, path, errand: None }))
 }
 
 /// What an application's reply to `exchange` comes to, which `policy` had it asked for.
@@ -270,7 +270,7 @@ pub fn replied(
         head.lines.push(Line::fixed("cache-status", word));
     }
     if head.file.is_some() {
-        return sent::find(policy, (head, found), exchange, tools);
+        return sent::find(policy, (head, found.map(|found| *found)), exchange, tools);
     }
     let body = match content {
         Content::Whole(bytes) if bytes.is_empty() => Body::Empty,

@@ -58,6 +58,12 @@ pub fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<u64> {
     sys::unacknowledged(socket)
 }
 
+/// Whether the connection has broken, which the kernel tells once.
+#[must_use]
+pub fn has_failed(socket: BorrowedFd<'_>) -> bool {
+    !matches!(sockopt::socket_error(socket), Ok(Ok(())))
+}
+
 /// Whether a socket was not to be had because descriptors or memory have run out.
 #[must_use]
 pub fn is_exhausted(error: &io::Error) -> bool {

@@ -33,8 +33,8 @@ pub(crate) struct Known<'k> {
 /// How far an exchange got.
 pub(crate) enum Progress {
     Answered(Answered),
-    /// A program is to be asked; with it what limits have found.
-    Calling(Box<Call>, Ledger),
+    /// A program is to be asked.
+    Calling(Box<Call>, Suspended),
     /// It waits for a job.
     Waiting(Box<Waiting>),
 }
@@ -50,19 +50,19 @@ pub(crate) fn answer<'r>(
     let (mut exchange, failed) = flow::begin(core.plan, (request, id), from);
     let mut done = done.or(failed);
     loop {
-        let job = match flow::answer(core, tick, &mut exchange, &mut ledger, done.take()) {
+        let came = (head, began_us);
+        let (job, label) = match flow::answer(core, tick, &mut exchange, &mut ledger, done.take()) {
             Outcome::Answered(answered) => return (exchange, Progress::Answered(answered)),
-            Outcome::Calling(mut call) => {
-                let progress = match caching::join(core, tick.now, &mut call, &exchange) {
-                    Some(done) => {
-                        let asked = (head, began_us);
-                        waiting((done, true), Suspended::new(core.plan, &exchange, asked, ledger))
-                    }
-                    None => Progress::Calling(call, ledger),
+            Outcome::Calling(mut call, label) => {
+                let joined = caching::join(core, tick.now, &mut call, &exchange);
+                let suspended = Suspended::new(&exchange, came, ledger, label);
+                let progress = match joined {
+                    Some(done) => waiting((done, true), suspended),
+                    None => Progress::Calling(call, suspended),
                 };
                 return (exchange, progress);
             }
-            Outcome::Waiting(job) => job,
+            Outcome::Waiting(job, label) => (job, label),
         };
         let submitted = match &mut listings {
             Some(listings) if job.is_listing() => Ok(listings.add(job)),
@@ -70,7 +70,7 @@ pub(crate) fn answer<'r>(
         };
         match submitted {
             Ok(done) => {
-                let suspended = Suspended::new(core.plan, &exchange, (head, began_us), ledger);
+                let suspended = Suspended::new(&exchange, came, ledger, label);
                 return (exchange, waiting((done, false), suspended));
             }
             Err(Some(instead)) => done = Some(instead),
@@ -81,5 +81,5 @@ pub(crate) fn answer<'r>(
 
 /// Has the exchange wait for what is done for it, by an application or by the pool.
 fn waiting((done, is_asked): (oneshot::Receiver<Done>, bool), exchange: Suspended) -> Progress {
-    Progress::Waiting(Box::new(Waiting { done, exchange, is_asked }))
+    Progress::Waiting(Box::new(Waiting { done: done.into(), exchange, is_asked }))
 }

@@ -14,7 +14,7 @@ use crate::{
     asked::Asked,
     caching,
     core::Core,
-    job::Done,
+    job::{Awaited, Done},
     kept::Link,
     log::Kind,
     refusal::Trouble,
@@ -22,7 +22,7 @@ use crate::{
     spill::Content,
     talk::{Failure, Talk},
 };
-use config::plan::{Php, Upstream};
+use config::plan::Php;
 use control::Counter;
 use fastcgi::{Ends, FIRST_ID, Fault, Variables};
 use handle::php::{
@@ -32,19 +32,15 @@ use handle::php::{
 use message::{Exchange, Fields, Length, Method, Name, Request, Status};
 use std::{
     io::{self, ErrorKind},
+    mem,
     rc::Rc,
-    time::Duration,
 };
-use tokio::{sync::oneshot, task::spawn_local, time::timeout};
-
-/// Time for a connection to an application.
-const CONNECT_TIME: Duration = Duration::from_secs(5);
+use tokio::sync::oneshot;
 
 /// What an application is asked.
 pub(crate) struct Question {
     php: &'static Php,
     variables: Variables,
-    ends: Ends,
     /// Whether the request has content, be it none.
     has_content: bool,
     is_head: bool,
@@ -52,34 +48,38 @@ pub(crate) struct Question {
     is_safe: bool,
     asked: Asked,
     /// For whom else it is asked.
-    errand: Option<Errand>,
+    errand: Option<Box<Errand>>,
 }
 
 impl Question {
-    /// What `call` asks for `exchange`, which came by a connection with these `ends`, and by TLS or
+    /// What `call` asks for `exchange`, which came by a connection with these ends, and by TLS or
     /// in clear.
-    pub(crate) fn new(call: Call, exchange: &Exchange<'_>, ends: Ends, is_secure: bool) -> Self {
+    pub(crate) fn new(
+        call: Call,
+        exchange: &Exchange<'_>,
+        way: (&Ends, bool),
+        core: &Core,
+    ) -> Self {
         let request = exchange.request;
         let asked = Asked::of(exchange, &call.script);
         let variables = match &call.errand {
-            None => Variables::of(exchange, &call.script, is_secure),
+            None => Variables::of(core.words(), exchange, &call.script, way),
             Some(_) => {
                 let lines = cache::asked(&request.fields);
                 let request = Request { fields: Fields::of(&lines), ..*request };
                 let exchange = Exchange { request: &request, ..exchange.clone() };
-                Variables::of(&exchange, &call.script, is_secure)
+                Variables::of(core.words(), &exchange, &call.script, way)
             }
         };
         let is_said = request.fields.contains(Name::ContentLength);
         Self {
             php: call.php,
             variables,
-            ends,
             has_content: is_said || request.length == Length::Unknown,
             is_head: request.method == Method::Head,
             is_safe: matches!(request.method, Method::Get | Method::Head),
             asked,
-            errand: call.errand,
+            errand: call.errand.map(Box::new),
         }
     }
 
@@ -100,91 +100,88 @@ impl Question {
     /// Asks it; why not where too many ask already.
     pub(crate) fn ask(
         mut self,
-        content: Content,
+        mut content: Content,
         core: &Rc<Core>,
-    ) -> Result<oneshot::Receiver<Done>, (Status, Trouble)> {
+    ) -> Result<Awaited, (Status, Trouble)> {
         let Php { application, requests_max, .. } = self.php;
-        let errand = self.errand.take();
+        let errand = self.errand.take().map(|errand| *errand);
         let Some(place) = core.loads.take(application.number, *requests_max) else {
             // An older page is better than none.
             let older = errand.filter(Errand::is_renewal).map(caching::put_off);
-            return older.ok_or((Status::SERVICE_UNAVAILABLE, Trouble::APPLICATION_BUSY));
+            let busy = (Status::SERVICE_UNAVAILABLE, Trouble::APPLICATION_BUSY);
+            return older.map(Awaited::from).ok_or(busy);
         };
         let (sender, receiver) = oneshot::channel();
         core.count(Counter::Asked);
         let core = Rc::clone(core);
-        spawn_local(async move {
-            converse(self, content, &core, sender).await;
+        let work = async move {
+            self.converse(&mut content, &core, sender).await;
             drop(place);
-        });
+        };
+        let answer = Awaited::by(work, receiver);
         Ok(match errand {
-            Some(errand) => caching::bring(errand, receiver),
-            None => receiver,
+            Some(errand) => caching::bring(errand, answer.into_done()).into(),
+            None => answer,
         })
     }
-}
 
-/// Asks, and passes the answer on.
-async fn converse(
-    question: Question,
-    content: Content,
-    core: &Core,
-    sender: oneshot::Sender<Done>,
-) {
-    let Question { php, variables, ends, has_content, is_head, is_safe, asked, .. } = question;
-    let _shown = asked.show(core);
-    let has_no_content = content.bytes == 0;
-    let may_be_kept = php.keep > 0 && is_safe && has_no_content;
-    let variables = variables.complete(has_content.then_some(content.bytes), ends);
-    // By a connection that was used the end is held back (`talk.rs`).
-    let words = |id| {
-        let is_all = has_no_content && id == FIRST_ID;
-        first_words(id, &variables, may_be_kept, is_all)
-    };
-    let talk = |link, said, content, sender| {
-        Talk::new(link, said, content, (php, core, &asked), is_head, sender).finish()
-    };
-    let address = &php.application.address;
-    // Where it is of no use here it is closed, and a child is free.
-    let kept = core.kept.take(php).filter(|_| may_be_kept).and_then(|(descriptor, id)| {
-        let words = words(id);
-        let (socket, sent) = Socket::of_application(descriptor, address, &words).ok()?;
-        Some((Link { socket, id }, (words, sent)))
-    });
-    let mut ended = match kept {
-        Some((link, said)) => talk(link, said, Content::default(), sender).await,
-        None => Err((Failure::Untaken, Some(sender))),
-    };
-    // There was no such connection, or it was closed meanwhile.
-    if let Err((Failure::Untaken, Some(sender))) = ended {
-        let words = words(FIRST_ID);
-        ended = match connect(address, &words).await {
-            Ok((socket, sent)) => {
-                talk(Link { socket, id: FIRST_ID }, (words, sent), content, sender).await
+    /// Asks, and passes the answer on.
+    async fn converse(
+        &mut self,
+        content: &mut Content,
+        core: &Core,
+        mut sender: oneshot::Sender<Done>,
+    ) {
+        let Self { php, variables, has_content, is_head, is_safe, asked, .. } = self;
+        let _shown = asked.show(core);
+        let has_no_content = content.bytes == 0;
+        let may_be_kept = php.keep > 0 && *is_safe && has_no_content;
+        variables.complete(has_content.then_some(content.bytes));
+        // Where it is of no use here it is closed, and a child is free.
+        let mut kept = core.kept.take(php).filter(|_| may_be_kept);
+        let ended = loop {
+            let begun = match kept.take() {
+                Some((descriptor, id)) => {
+                    // The end is held back (`talk.rs`).
+                    let words = variables.clone().begin(id, may_be_kept);
+                    Socket::of_application(descriptor, &words, false)
+                        .map(|(socket, sent)| (Link { socket, id }, words, sent))
+                }
+                None => {
+                    let mut words = mem::take(variables).begin(FIRST_ID, may_be_kept);
+                    if has_no_content {
+                        fastcgi::stdin(FIRST_ID, b"", &mut words);
+                    }
+                    Socket::connect(&php.application.address, &words, has_no_content)
+                        .await
+                        .map(|(socket, sent)| (Link { socket, id: FIRST_ID }, words, sent))
+                }
+            };
+            let (link, words, sent) = match begun {
+                Ok(begun) => begun,
+                Err(error) => break Err((unconnected(&error), Some(sender))),
+            };
+            let whose = (*php, core, &*asked);
+            let mut talk = Talk::new(link, (words, sent), content, whose, *is_head, sender);
+            match talk.run().await {
+                Ok(()) => break Ok(talk.into_link()),
+                Err(failure) => match (failure, talk.into_sender()) {
+                    // It was closed meanwhile.
+                    (Failure::Untaken, Some(waiting)) => sender = waiting,
+                    ended => break Err(ended),
+                },
             }
-            Err(failure) => Err((failure, Some(sender))),
         };
-    }
-    match ended {
-        Ok(Some(link)) if may_be_kept => {
-            if core.kept.put(php, link, core.now()) {
-                core.sweeper.notify_one();
+        match ended {
+            Ok(Some(link)) if may_be_kept => {
+                if core.kept.put(php, link, core.now()) {
+                    core.sweeper.notify_one();
+                }
             }
+            Ok(_) => {}
+            Err((failure, sender)) => fail(failure, sender, core, asked),
         }
-        Ok(_) => {}
-        Err((failure, sender)) => fail(failure, sender, core, &asked),
     }
-}
-
-/// What is said first on a connection, in the request of that id: the variables, and that there is
-/// no content if so.
-fn first_words(id: u16, variables: &[u8], may_be_kept: bool, has_no_content: bool) -> Vec<u8> {
-    let mut words = Vec::with_capacity(variables.len() + 64);
-    fastcgi::begin(id, variables, may_be_kept, &mut words);
-    if has_no_content {
-        fastcgi::stdin(id, b"", &mut words);
-    }
-    words
 }
 
 /// Tells that there is no answer, or not all of it, by the application's fault.
@@ -204,17 +201,6 @@ fn fail(failure: Failure, sender: Option<oneshot::Sender<Done>>, core: &Core, as
     }
 }
 
-/// A connection to an application, and how much of `first` it has been sent.
-async fn connect(address: &Upstream, first: &[u8]) -> Result<(Socket, usize), Failure> {
-    match timeout(CONNECT_TIME, Socket::connect(address, first)).await {
-        Ok(connected) => connected.map_err(|error| unconnected(&error)),
-        Err(_) => {
-            let reason = "the application does not take connections";
-            Err(Failure::Upstream(Status::GATEWAY_TIMEOUT, reason))
-        }
-    }
-}
-
 /// Why there is no connection.
 fn unconnected(error: &io::Error) -> Failure {
     let (status, reason) = match error.kind() {
@@ -223,6 +209,9 @@ fn unconnected(error: &io::Error) -> Failure {
         }
         ErrorKind::PermissionDenied => {
             (Status::BAD_GATEWAY, "this user may not connect to the application's socket")
+        }
+        ErrorKind::TimedOut => {
+            (Status::GATEWAY_TIMEOUT, "the application does not take connections")
         }
         // The queue in front of a Unix socket is full.
         ErrorKind::WouldBlock => {
@@ -243,10 +232,12 @@ mod tests {
 
     #[test]
     fn what_is_over_in_a_moment_is_told_apart_from_what_is_not() {
-        // ENOENT, EACCES, ECONNREFUSED, EHOSTUNREACH; EAGAIN, ENOMEM, ENFILE, EMFILE, ENOBUFS.
+        // ENOENT, EACCES, ECONNREFUSED, EHOSTUNREACH; EAGAIN, ENOMEM, ENFILE, EMFILE, ENOBUFS;
+        // ETIMEDOUT.
+        let late = [(110, 504)];
         let lasting = [2, 13, 111, 113].map(|number| (number, 502));
         let passing = [11, 12, 23, 24, 105].map(|number| (number, 503));
-        for (number, expect) in lasting.into_iter().chain(passing) {
+        for (number, expect) in lasting.into_iter().chain(passing).chain(late) {
             let failure = unconnected(&io::Error::from_raw_os_error(number));
             let Failure::Upstream(status, _) = failure else { panic!("{number}") };
             assert_eq!(status, Status(expect), "{number}");

@@ -18,58 +18,76 @@ pub(crate) struct Asked {
     /// The user who was let in.
     pub(crate) user: Option<Box<str>>,
     version: Version,
-    method: Box<str>,
-    host: Box<str>,
-    port: Box<str>,
-    path: Box<str>,
-    query: Option<Box<str>>,
-    /// The program that answers, as it lies on the disk.
-    pub(crate) script: Box<str>,
+    /// Method, host, port, path, query and program, one behind the other, and where each ends.
+    text: String,
+    ends: [u32; 6],
 }
 
 impl Asked {
     /// What is asked in `exchange`, and of which program.
     pub(crate) fn of(exchange: &Exchange<'_>, script: &Script) -> Self {
-        let request = exchange.request;
+        let Request { version, method, host, port, path, query, .. } = *exchange.request;
+        let (mark, query) = query.map_or(("", ""), |query| ("?", query));
+        let program = &script.program;
+        let [root, file] = [&program.root, &program.file].map(|part| String::from_utf8_lossy(part));
+        let parts = [
+            [method.as_str(), ""],
+            [host, ""],
+            [port, ""],
+            [path, ""],
+            [mark, query],
+            [&root, &file],
+        ];
+        let bytes = parts.as_flattened().iter().map(|part| part.len()).sum();
+        let mut text = String::with_capacity(bytes);
+        let ends = parts.map(|part| {
+            text.extend(part);
+            text.len() as u32
+        });
         Self {
             client: exchange.client,
             id: exchange.id.clone(),
             user: exchange.user.clone(),
-            version: request.version,
-            method: request.method.as_str().into(),
-            host: request.host.into(),
-            port: request.port.into(),
-            path: request.path.into(),
-            query: request.query.map(Into::into),
-            script: String::from_utf8_lossy(&[&*script.root, &script.file].concat()).into(),
+            version,
+            text,
+            ends,
         }
+    }
+
+    /// From the part of that number to the end of another one.
+    fn parts(&self, first: usize, last: usize) -> &str {
+        let end = |number: usize| self.ends[number] as usize;
+        let start = first.checked_sub(1).map_or(0, end);
+        self.text.get(start..end(last)).unwrap_or_default()
+    }
+
+    /// The program that answers, as it lies on the disk.
+    pub(crate) fn script(&self) -> &str {
+        self.parts(5, 5)
     }
 
     /// Has it seen that this is asked, until what it returns is dropped.
     pub(crate) fn show(&self, core: &Core) -> Option<Calling> {
         let id = self.id.as_ref().map_or("", RequestId::as_str);
-        let query = self.query.as_deref();
-        let target = query.map(|query| format!("{}?{query}", self.path));
-        let target = target.as_deref().unwrap_or(&self.path);
-        core.trail.call(net::clock::now().0, [id, &self.method, target, &self.script])
+        let parts = [id, self.parts(0, 0), self.parts(3, 4), self.script()];
+        core.trail.call(net::clock::now().0, parts)
     }
 
     /// Puts down in the error log what happened to the request.
     pub(crate) fn report(&self, core: &Core, kind: Kind, reason: &str) {
-        let Self { client, id, user, version, method, host, port, path, query, .. } = self;
         let request = Request {
-            version: *version,
-            method: Method::parse(method),
-            host,
-            port,
-            path,
-            query: query.as_deref(),
+            version: self.version,
+            method: Method::parse(self.parts(0, 0)),
+            host: self.parts(1, 1),
+            port: self.parts(2, 2),
+            path: self.parts(3, 3),
+            query: self.parts(4, 4).strip_prefix('?'),
             fields: Fields::of(&[]),
             length: Length::Known(0),
         };
         let subject = Subject::Request(&request);
-        let (id, user) = (id.as_ref(), user.as_deref());
-        let about = Some(About { client: *client, id, user, subject });
+        let (id, user) = (self.id.as_ref(), self.user.as_deref());
+        let about = Some(About { client: self.client, id, user, subject });
         core.report(&Incident { about, ..Incident::new(kind, reason) });
     }
 }

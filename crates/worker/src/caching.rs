@@ -34,6 +34,7 @@ pub(crate) fn join(
     call: &mut Call,
     exchange: &Exchange<'_>,
 ) -> Option<oneshot::Receiver<Done>> {
+    call.php.cache?;
     let (sender, receiver) = oneshot::channel();
     // Whoever has left needs no answer.
     let go_on = || -> Waiter { Box::new(move || drop(sender.send(Done::Kept))) };
@@ -96,8 +97,8 @@ async fn settle(
     };
     let done = match done {
         Ok(Done::Reply(reply, user)) => {
-            let reply = keep(&errand, *reply, late.as_mut()).await;
-            Ok(Done::Reply(Box::new(reply), user))
+            let reply = keep(&errand, reply, late.as_mut()).await;
+            Ok(Done::Reply(reply, user))
         }
         other => {
             errand.part(true, net::clock::now());

@@ -200,7 +200,11 @@ impl Connection {
             if self.streams.is_some() {
                 return self.run_streams(turn, context);
             }
-            if !ready!(self.write(turn, context)) {
+            let written = self.write(turn, context);
+            if written.is_pending() {
+                turn.pending.work.let_go();
+            }
+            if !ready!(written) {
                 self.ending = Ending::Broken;
                 return Poll::Ready(());
             }
@@ -312,15 +316,14 @@ impl Connection {
                 }
             }
             Work::Job(waiting) => {
-                let done = ready!(Pin::new(&mut waiting.done).poll(context));
-                if let Ok(Done::Early(lines, next)) = done {
+                let done = ready!(waiting.done.poll(context));
+                if let Done::Early(lines, next) = done {
                     self.http.hint(&lines, &mut turn.scratch.output);
-                    waiting.done = next;
+                    waiting.done.go_on(next);
                     return Poll::Ready(());
                 }
                 if let Work::Job(waiting) = std::mem::take(&mut turn.pending.work) {
-                    let lost = Done::Failed(Status::INTERNAL_SERVER_ERROR, Trouble::LOST);
-                    self.resume(waiting.exchange, done.unwrap_or(lost), turn);
+                    self.resume(waiting.exchange, done, turn);
                 }
             }
         }
@@ -408,8 +411,8 @@ impl Connection {
             (exchange, Progress::Answered(answered)) => {
                 self.send(answered, &exchange, began_us, turn);
             }
-            (exchange, Progress::Calling(call, ledger)) => {
-                self.call(*call, &exchange, (head, began_us, ledger), turn);
+            (exchange, Progress::Calling(call, suspended)) => {
+                self.call(*call, &exchange, suspended, turn);
             }
             (_, Progress::Waiting(waiting)) => turn.pending.work = Work::Job(waiting),
         }

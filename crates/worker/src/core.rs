@@ -51,6 +51,9 @@ const READ_BYTES: usize = 48 * 1024;
 /// Bytes of an output buffer that are kept for the next connection.
 const OUTPUT_BYTES_KEPT: usize = 512 * 1024;
 
+/// Bytes of room for what an application is told that are kept for the next one.
+const WORDS_BYTES_KEPT: usize = 8 * 1024;
+
 /// One loop's belongings. Nothing in it is shared with another loop but the table of clients and
 /// what is behind an `Arc`, and none of that is touched for a request without a limit.
 pub(crate) struct Core {
@@ -58,6 +61,8 @@ pub(crate) struct Core {
     files: RefCell<(Folders, Cache)>,
     pub(crate) verdicts: RefCell<Verdicts>,
     pub(crate) watch: Watch,
+    /// The same for conversations with applications.
+    pub(crate) talks: Watch,
     pub(crate) log: RefCell<Log>,
     /// The spans of exchanges, where somebody wants them.
     pub(crate) spans: Option<RefCell<Spans>>,
@@ -100,6 +105,8 @@ pub(crate) struct Core {
     scratch: RefCell<Option<Box<Scratch>>>,
     /// Room for what applications say.
     pub(crate) rooms: RefCell<Rooms>,
+    /// Room for what one of them is told.
+    words: Cell<Vec<u8>>,
     date: RefCell<(i64, Date29)>,
     /// Wakes the sweep when there is something to watch over again.
     pub(crate) sweeper: Notify,
@@ -186,6 +193,7 @@ impl Core {
             files: RefCell::new((folders, cache)),
             verdicts: RefCell::default(),
             watch: Watch::default(),
+            talks: Watch::default(),
             log: RefCell::new(log),
             spans: spans.map(|way| RefCell::new(Spans::new(way))),
             pool,
@@ -213,6 +221,7 @@ impl Core {
             ids: RefCell::new(Ids::new()),
             scratch: RefCell::default(),
             rooms: RefCell::default(),
+            words: Cell::default(),
             date: RefCell::new((i64::MIN, *b"Thu, 01 Jan 1970 00:00:00 GMT")),
             sweeper: Notify::new(),
             emptied: Notify::new(),
@@ -432,6 +441,18 @@ impl Core {
             date.1.copy_from_slice(message::date::format(seconds).as_bytes());
         }
         date.1
+    }
+
+    /// Room for what an application is told; [`Core::give_words_back`] takes it back.
+    pub(crate) fn words(&self) -> Vec<u8> {
+        self.words.take()
+    }
+
+    /// Takes that room back for the next application.
+    pub(crate) fn give_words_back(&self, words: Vec<u8>) {
+        if words.capacity() <= WORDS_BYTES_KEPT {
+            self.words.set(words);
+        }
     }
 
     /// Room for a turn; [`Core::give_back`] takes it back.

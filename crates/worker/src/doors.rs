@@ -31,10 +31,11 @@ pub(crate) fn check(
     entry
 }
 
-/// Asks the guards of `paths`; with what the error log is told, if they refuse.
+/// Asks the guards of `paths`; with what the error log is told, if they refuse. Where they lead to
+/// the program of `own`, who asks for such a path itself must have it run, too.
 pub(crate) fn enter(
     plan: &'static Plan,
-    paths: &[Vec<u8>],
+    (paths, own): (&[Vec<u8>], Option<&Php>),
     exchange: &mut Exchange<'_>,
     door: &mut Door<'_>,
     trace: &mut impl Trace,
@@ -43,6 +44,9 @@ pub(crate) fn enter(
         let asked = std::mem::replace(&mut exchange.path, Path::of_decoded(path));
         let found = route::find(plan, exchange, &mut ());
         exchange.path = asked;
+        if own.is_some_and(|own| !runs(found.policy, own, path)) {
+            return (Entry::Answered(Response::empty(Status::NOT_FOUND)), None);
+        }
         trace.note(|| steps::other(path, found.place()));
         let entry = check(found.policy, exchange, door, trace);
         if let Entry::Answered(response) = &entry {
@@ -74,38 +78,29 @@ pub(crate) fn pass(
     door: &mut Door<'_>,
     trace: &mut impl Trace,
 ) -> Passed {
-    let (paths, open) = match answer {
+    let (paths, own, open) = match answer {
         Answer::Ready(response) => return Passed::Response(response, None),
         Answer::Wait(job) => return Passed::Wait(Job::Files(job)),
-        Answer::Guarded(guarded) => (guarded.1, Passed::Response(guarded.0, None)),
+        Answer::Guarded(guarded) => (guarded.1, None, Passed::Response(guarded.0, None)),
         Answer::Call(call) => {
-            let paths: Vec<_> = call.path.clone().into_iter().collect();
-            if paths.iter().any(|path| !runs(plan, path, call.php, exchange)) {
-                return Passed::Response(Response::empty(Status::NOT_FOUND), None);
-            }
-            (paths, Passed::Call(call))
+            let paths = call.path.clone().into_iter().collect();
+            (paths, Some(call.php), Passed::Call(call))
         }
         Answer::Kept(kept) => {
             let Kept { response, php, path } = *kept;
-            if path.iter().any(|path| !runs(plan, path, php, exchange)) {
-                return Passed::Response(Response::empty(Status::NOT_FOUND), None);
-            }
-            (path.into_iter().collect(), Passed::Response(response, None))
+            (path.into_iter().collect(), Some(php), Passed::Response(response, None))
         }
     };
-    match enter(plan, &paths, exchange, door, trace) {
+    match enter(plan, (&paths, own), exchange, door, trace) {
         (Entry::Open, _) => open,
         (Entry::Answered(refusal), trouble) => Passed::Response(refusal, trouble),
         (Entry::Wait(job), _) => Passed::Wait(Job::Password(job, paths)),
     }
 }
 
-/// Whether the program that is called would be run, too, if somebody asked for its own `path`.
-fn runs(plan: &'static Plan, path: &[u8], own: &Php, exchange: &mut Exchange<'_>) -> bool {
-    let asked = std::mem::replace(&mut exchange.path, Path::of_decoded(path));
-    let found = route::find(plan, exchange, &mut ());
-    exchange.path = asked;
-    match &found.policy.action {
+/// Whether `policy`, which the plan has for `path`, runs the program of `own` that lies there.
+fn runs(policy: &Policy, own: &Php, path: &[u8]) -> bool {
+    match &policy.action {
         Action::Php(php) => php.files.folder == own.files.folder && !php.is_denied(path),
         _ => false,
     }

@@ -158,13 +158,13 @@ impl Explainer {
             let ledger = &mut Ledger::default();
             let mut door = Door { verdicts: &mut *verdicts, clients, ledger, now, done: None };
             match flow::pass(plan, &mut exchange, done.or(failed), &mut door, tools, steps) {
-                Outcome::Calling(call) => {
+                Outcome::Calling(call, _) => {
                     // What the program will say nobody knows.
                     steps.push(steps::program(&call));
                     let policy = route::find(plan, &exchange, &mut ()).policy;
                     return (Response::empty(Status::OK), Some(policy));
                 }
-                Outcome::Waiting(job) => done = Some(Box::new(job.run())),
+                Outcome::Waiting(job, _) => done = Some(Box::new(job.run())),
                 Outcome::Answered(Answered { mut response, bandwidth, .. }) => {
                     mark(plan, exchange.id.as_ref(), &mut response);
                     let policy = route::find(plan, &exchange, &mut ()).policy;

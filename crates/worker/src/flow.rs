@@ -43,10 +43,10 @@ use std::{
 /// What became of a request.
 pub(crate) enum Outcome {
     Answered(Answered),
-    /// The answer has to wait for work that may block.
-    Waiting(Job),
-    /// The answer is to be had from an application.
-    Calling(Box<Call>),
+    /// The answer has to wait for work that may block; with what the exchange is counted by.
+    Waiting(Job, usize),
+    /// The answer is to be had from an application; the same.
+    Calling(Box<Call>, usize),
 }
 
 /// An answer, and what goes with it.
@@ -169,7 +169,7 @@ pub(crate) fn pass(
     let Resumed { files, mut failed, mut reply, others } = resumed(done, exchange, door, trace);
     loop {
         let found = route::find(plan, exchange, trace);
-        let policy = found.policy;
+        let (policy, label) = (found.policy, Account::of(&found).label);
         // Whoever has been asked was asked for somebody who had been let in.
         let is_settled = failed.is_some() || reply.is_some();
         let (entry, refusal) = match is_settled {
@@ -178,7 +178,9 @@ pub(crate) fn pass(
         };
         let rest = rest_of(&found, exchange);
         let answer = match (entry, &policy.rewrite) {
-            (Entry::Wait(job), _) => return Outcome::Waiting(Job::Password(job, others)),
+            (Entry::Wait(job), _) => {
+                return Outcome::Waiting(Job::Password(job, others), label);
+            }
             (Entry::Answered(response), _) => Answer::Ready(response),
             (Entry::Open, Some(to)) if rewrites < REWRITES_MAX => {
                 let (path, query) = rewritten(to, exchange, rest);
@@ -195,12 +197,12 @@ pub(crate) fn pass(
             }
             (Entry::Open, None) => match (failed, reply.take(), files) {
                 (Some((status, _)), ..) => Answer::Ready(handle::failed(status)),
-                (None, Some(reply), _) => match replied(policy, *reply, exchange, tools) {
+                (None, Some(reply), _) => match replied(policy, reply, exchange, tools) {
                     Ok((answer, why)) => {
                         failed = why;
                         answer
                     }
-                    Err(job) => return Outcome::Waiting(job),
+                    Err(job) => return Outcome::Waiting(job, label),
                 },
                 (None, None, files) => {
                     trace.note(|| steps::action(&policy.action, plan));
@@ -213,8 +215,8 @@ pub(crate) fn pass(
         };
         let (response, other) = match doors::pass(plan, answer, exchange, door, trace) {
             Passed::Response(response, trouble) => (response, trouble),
-            Passed::Wait(job) => return Outcome::Waiting(job),
-            Passed::Call(call) => return Outcome::Calling(call),
+            Passed::Wait(job) => return Outcome::Waiting(job, label),
+            Passed::Call(call) => return Outcome::Calling(call, label),
         };
         let trouble = failed.map(|(_, trouble)| Box::new(trouble)).or(refusal).or(other);
         let note = failed.map(|(_, trouble)| trouble.reason);
@@ -227,7 +229,7 @@ pub(crate) fn pass(
 struct Resumed {
     files: Option<Box<handle::Done>>,
     failed: Option<(Status, Trouble)>,
-    reply: Option<Box<Reply>>,
+    reply: Option<Reply>,
     /// The other paths whose guards are asked, by then.
     others: Vec<Vec<u8>>,
 }
@@ -314,7 +316,7 @@ fn enter(
     trace: &mut impl Trace,
 ) -> (Entry, Option<Box<Trouble>>) {
     let entry = match (doors::check(found.policy, exchange, door, trace), found.refused) {
-        (Entry::Open, None) => return doors::enter(plan, others, exchange, door, trace),
+        (Entry::Open, None) => return doors::enter(plan, (others, None), exchange, door, trace),
         (Entry::Open, Some(branch)) => {
             Entry::Answered(handle::method_not_allowed(exchange, &branch.allow))
         }

@@ -1,19 +1,26 @@
 //! Work that may block: what the pool does for an exchange, and what came of it.
 
 use crate::{
-    account::Account,
     checks::{Check, Waiter},
     core::Core,
     pool::Lane,
     refusal::Trouble,
 };
 use access::Ledger;
-use config::Plan;
 use fastcgi::Head;
 use handle::php::Reply;
 use message::{Exchange, RequestId, Status, response::Line};
-use std::{mem, sync::Arc};
-use tokio::sync::oneshot;
+use std::{
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tokio::{
+    sync::oneshot::{self, error::TryRecvError},
+    task::spawn_local,
+};
 
 /// Work that an answer waits for.
 #[derive(Debug)]
@@ -34,7 +41,7 @@ pub(crate) enum Done {
     /// What the client may fetch meanwhile, and where what is done will come.
     Early(Vec<Line>, oneshot::Receiver<Self>),
     /// An application has answered; with the user who was let in to ask it.
-    Reply(Box<Reply>, Option<Box<str>>),
+    Reply(Reply, Option<Box<str>>),
     /// What an application has answered somebody else is there; or nobody waits for it any more.
     Kept,
     /// That there is no answer but this status, and why.
@@ -91,13 +98,73 @@ pub(crate) struct Suspended {
 impl Suspended {
     /// The exchange, with what its request can be read from again and when that was there.
     pub(crate) fn new(
-        plan: &'static Plan,
         exchange: &Exchange<'_>,
         (head, began_us): (&[u8], u64),
         ledger: Ledger,
+        label: usize,
     ) -> Self {
-        let label = Account::of(&route::find(plan, exchange, &mut ())).label;
         Self { head: head.to_vec(), id: exchange.id.clone(), began_us, ledger, label }
+    }
+}
+
+/// What an exchange waits for.
+pub(crate) struct Awaited {
+    done: oneshot::Receiver<Done>,
+    /// What brings it about, as long as nothing holds up the turns of whoever waits.
+    work: Option<Pin<Box<dyn Future<Output = ()>>>>,
+}
+
+impl From<oneshot::Receiver<Done>> for Awaited {
+    fn from(done: oneshot::Receiver<Done>) -> Self {
+        Self { done, work: None }
+    }
+}
+
+impl Awaited {
+    /// What `work` brings about.
+    pub(crate) fn by(
+        work: impl Future<Output = ()> + 'static,
+        done: oneshot::Receiver<Done>,
+    ) -> Self {
+        Self { done, work: Some(Box::pin(work)) }
+    }
+
+    /// Waits for it. What brings it about goes on by itself then, if there is more to do; a panic
+    /// in there is nobody else's.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Done> {
+        let lost = Done::Failed(Status::INTERNAL_SERVER_ERROR, Trouble::LOST);
+        let Some(work) = &mut self.work else {
+            return Pin::new(&mut self.done).poll(context).map(|done| done.unwrap_or(lost));
+        };
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
+        if !matches!(polled, Ok(Poll::Pending)) {
+            self.work = None;
+        }
+        match self.done.try_recv() {
+            Err(TryRecvError::Empty) => Poll::Pending,
+            Err(TryRecvError::Closed) => Poll::Ready(lost),
+            Ok(early @ Done::Early(..)) => Poll::Ready(early),
+            Ok(done) => {
+                self.let_go();
+                Poll::Ready(done)
+            }
+        }
+    }
+
+    /// Something has come before it; from now on this is waited for.
+    pub(crate) fn go_on(&mut self, next: oneshot::Receiver<Done>) {
+        self.done = next;
+    }
+
+    /// Has it brought about whether or not somebody comes to wait for it.
+    pub(crate) fn let_go(&mut self) {
+        self.work.take().into_iter().for_each(|work| drop(spawn_local(work)));
+    }
+
+    /// The same, for somebody else to wait for it.
+    pub(crate) fn into_done(mut self) -> oneshot::Receiver<Done> {
+        self.let_go();
+        self.done
     }
 }
 
@@ -110,7 +177,7 @@ impl Done {
 
     /// What has come of the search for a file that an application has sent.
     fn sent(done: handle::Done, head: Head, user: Option<Box<str>>) -> Self {
-        Self::Reply(Box::new(Reply::sent(head, done)), user)
+        Self::Reply(Reply::sent(head, done), user)
     }
 
     /// That there is no answer but this status, and why.

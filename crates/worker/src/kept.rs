@@ -159,8 +159,7 @@ mod tests {
         let put = |id| {
             let (own, peer) = UnixStream::pair().unwrap();
             own.set_nonblocking(true).unwrap();
-            let address = &php.application.address;
-            let (socket, _) = Socket::of_application(own.into(), address, b"").unwrap();
+            let (socket, _) = Socket::of_application(own.into(), b"", false).unwrap();
             (kept.put(&php, Link { socket, id }, now), peer)
         };
         let taken = || kept.take(&php).map(|(_, id)| id);

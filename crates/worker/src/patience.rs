@@ -2,11 +2,12 @@
 //! yet, until its next word is too late, and until nobody asks any more whether it took the
 //! request.
 
+use crate::watch::{Place, Watch};
 use base::Moment;
 use config::plan::Php;
 use std::{
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 use tokio::time::{Sleep, sleep};
@@ -20,7 +21,7 @@ const DISCARD_TIME: Duration = Duration::from_secs(1);
 const UNTAKEN_TIME: Duration = Duration::from_millis(100);
 
 /// The patience with one answer.
-pub(crate) struct Patience {
+pub(crate) struct Patience<'c> {
     /// Time for each word.
     time: Duration,
     /// When it is told that there is no answer yet; `None` once it has been.
@@ -29,8 +30,9 @@ pub(crate) struct Patience {
     late_at: Moment,
     /// Whether that is so whatever is said till then.
     is_short: bool,
-    /// Wakes at the first of these times, or before.
-    timer: Pin<Box<Sleep>>,
+    /// Wakes at the first of these times, once somebody waits.
+    watch: &'c Watch,
+    place: Option<Place>,
 }
 
 /// What the time has come for.
@@ -41,16 +43,17 @@ pub(crate) enum Due {
     Late,
 }
 
-impl Patience {
+impl<'c> Patience<'c> {
     /// With an answer of `php` that is begun to be waited for.
-    pub(crate) fn new(php: &Php) -> Self {
+    pub(crate) fn new(php: &Php, watch: &'c Watch) -> Self {
         let now = net::clock::now();
         Self {
             time: php.time,
             slow_at: Some(now.after(php.slow)),
             late_at: now.after(php.time),
             is_short: false,
-            timer: Box::pin(sleep(php.slow.min(php.time))),
+            watch,
+            place: None,
         }
     }
 
@@ -66,7 +69,6 @@ impl Patience {
         if !self.is_short {
             (self.is_short, self.slow_at) = (true, None);
             self.late_at = net::clock::now().after(DISCARD_TIME);
-            self.timer.set(sleep(DISCARD_TIME));
         }
     }
 
@@ -75,22 +77,24 @@ impl Patience {
         self.is_short && net::clock::now() >= self.late_at
     }
 
-    /// Waits for the next thing that is due. Each word puts off the end, and the timer finds out
-    /// when it gets there.
+    /// Waits for the next thing that is due.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Due> {
-        loop {
-            ready!(self.timer.as_mut().poll(context));
-            let now = net::clock::now();
-            if now >= self.late_at {
-                return Poll::Ready(Due::Late);
-            }
-            let is_slow = self.slow_at.take_if(|slow_at| now >= *slow_at).is_some();
-            let next = self.slow_at.map_or(self.late_at, |slow_at| slow_at.min(self.late_at));
-            self.timer.set(sleep(next.since(now)));
-            if is_slow {
-                return Poll::Ready(Due::Slow);
-            }
+        let now = net::clock::now();
+        if now >= self.late_at {
+            return Poll::Ready(Due::Late);
         }
+        if self.slow_at.take_if(|slow_at| now >= *slow_at).is_some() {
+            return Poll::Ready(Due::Slow);
+        }
+        let next = self.slow_at.map_or(self.late_at, |slow_at| slow_at.min(self.late_at));
+        self.watch.wait(&mut self.place, next, context.waker());
+        Poll::Pending
+    }
+}
+
+impl Drop for Patience<'_> {
+    fn drop(&mut self) {
+        self.place.into_iter().for_each(|place| self.watch.leave(place));
     }
 }
 

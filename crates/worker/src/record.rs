@@ -6,7 +6,7 @@ mod template;
 pub(crate) use clock::Clock;
 
 use crate::account::Account;
-use base::text::{push_decimal, push_json, push_printable};
+use base::text::{push_address, push_decimal, push_json, push_printable};
 use config::plan::LogFormat;
 use control::lives::QUERY_BYTES_MAX;
 use message::{Exchange, Name, Request, RequestId, Status};
@@ -349,19 +349,10 @@ fn push_target(out: &mut Vec<u8>, request: &Request<'_>, push: impl Fn(&mut Vec<
     }
 }
 
-/// Appends the client's address. IPv4, the common case, goes without the formatter.
+/// Appends the client's address.
 fn push_client(out: &mut Vec<u8>, client: Option<IpAddr>) {
-    match client.map(|address| address.to_canonical()) {
-        Some(IpAddr::V4(address)) => {
-            for (at, octet) in address.octets().into_iter().enumerate() {
-                if at > 0 {
-                    out.push(b'.');
-                }
-                push_decimal(out, u64::from(octet));
-            }
-        }
-        // Writing into memory cannot fail.
-        Some(IpAddr::V6(address)) => drop(write!(out, "{address}")),
+    match client {
+        Some(address) => push_address(out, address.to_canonical()),
         None => out.extend_from_slice(b"unix"),
     }
 }

@@ -10,10 +10,12 @@ use std::{
     net::SocketAddr,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     task::{Context, Poll, ready},
+    time::Duration,
 };
 use tokio::{
-    io::Interest,
+    io::{Interest, unix::AsyncFd},
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    time::timeout,
 };
 
 /// A socket that connections come in by.
@@ -22,16 +24,21 @@ pub(crate) enum Acceptor {
     Unix(UnixListener),
 }
 
+/// Time for a connection to an application.
+const CONNECT_TIME: Duration = Duration::from_secs(5);
+
 /// A connected socket.
 pub(crate) struct Socket {
     stream: Stream,
     /// The addresses at its two ends, once somebody has asked for them.
-    ends: OnceCell<Box<Ends>>,
+    ends: OnceCell<Ends>,
 }
 
 enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// Of which kind, nobody has to know.
+    Application(AsyncFd<OwnedFd>),
 }
 
 impl Acceptor {
@@ -65,31 +72,40 @@ impl From<Stream> for Socket {
 }
 
 impl Socket {
-    /// A connection to an application, and how much of `first` it has been sent.
-    pub(crate) async fn connect(address: &Upstream, first: &[u8]) -> io::Result<(Self, usize)> {
+    /// A connection to an application, and how much of `first` it has been sent, which is all that
+    /// it is told or not; `TimedOut` where it takes no connections.
+    pub(crate) async fn connect(
+        address: &Upstream,
+        first: &[u8],
+        is_all: bool,
+    ) -> io::Result<(Self, usize)> {
         match address {
             Upstream::Unix(path) => {
-                Self::of_application(unix::connect_at_once(path)?, address, first)
+                Self::of_application(unix::connect_at_once(path)?, first, is_all)
             }
             Upstream::Tcp(address) => {
-                Ok((Stream::Tcp(TcpStream::connect(address).await?).into(), 0))
+                let connected = timeout(CONNECT_TIME, TcpStream::connect(address)).await??;
+                Ok((Stream::Tcp(connected).into(), 0))
             }
         }
     }
 
-    /// The connection to the application at that address which this is, and how much of `first` it
-    /// has been sent: what the kernel takes now need not wait for the loop to know the socket.
+    /// The connection to an application which this is, and how much of `first` it has been sent:
+    /// what the kernel takes now need not wait for the loop to know the socket. Where that is all
+    /// that is said, the loop is not woken for there being room for more.
     pub(crate) fn of_application(
         descriptor: OwnedFd,
-        address: &Upstream,
         first: &[u8],
+        is_all: bool,
     ) -> io::Result<(Self, usize)> {
         // Where this fails, sending again does, and there that is told.
         let sent = socket::send(descriptor.as_fd(), first).unwrap_or(0);
-        let stream = match address {
-            Upstream::Unix(_) => Stream::Unix(UnixStream::from_std(descriptor.into())?),
-            Upstream::Tcp(_) => Stream::Tcp(TcpStream::from_std(descriptor.into())?),
+        let interest = match is_all && sent == first.len() {
+            true => Interest::READABLE,
+            false => Interest::READABLE | Interest::WRITABLE,
         };
+        #[expect(deprecated, reason = "what replaces it has the caller vouch for the descriptor")]
+        let stream = Stream::Application(AsyncFd::with_interest(descriptor, interest)?);
         Ok((stream.into(), sent))
     }
 
@@ -98,18 +114,16 @@ impl Socket {
         Ok(match self.stream {
             Stream::Tcp(socket) => socket.into_std()?.into(),
             Stream::Unix(socket) => socket.into_std()?.into(),
+            Stream::Application(socket) => socket.into_inner(),
         })
     }
 
     /// The addresses at its two ends.
-    pub(crate) fn ends(&self) -> Ends {
-        match &self.stream {
-            Stream::Tcp(socket) => {
-                let (server, peer) = (|| socket.local_addr().ok(), || socket.peer_addr().ok());
-                **self.ends.get_or_init(|| Box::new(Ends { server: server(), peer: peer() }))
-            }
-            Stream::Unix(_) => Ends::default(),
-        }
+    pub(crate) fn ends(&self) -> &Ends {
+        self.ends.get_or_init(|| match &self.stream {
+            Stream::Tcp(socket) => Ends::new(socket.local_addr().ok(), socket.peer_addr().ok()),
+            Stream::Unix(_) | Stream::Application(_) => Ends::new(None, None),
+        })
     }
 
     /// Takes what has come, as much as `room` holds; zero at the end, or where it is broken.
@@ -127,6 +141,7 @@ impl Socket {
             let ready = match &self.stream {
                 Stream::Tcp(socket) => socket.poll_read_ready(context),
                 Stream::Unix(socket) => socket.poll_read_ready(context),
+                Stream::Application(socket) => socket.poll_read_ready(context).map_ok(drop),
             };
             ready!(ready)?;
             match self.attempt(Interest::READABLE, |socket| socket::receive(socket, room)) {
@@ -146,11 +161,7 @@ impl Socket {
 
     /// Whether it has broken, which is told once.
     pub(crate) fn has_failed(&self) -> bool {
-        let error = match &self.stream {
-            Stream::Tcp(socket) => socket.take_error(),
-            Stream::Unix(socket) => socket.take_error(),
-        };
-        !matches!(error, Ok(None))
+        socket::has_failed(self.as_fd())
     }
 
     /// Writes by `call`; `WouldBlock` where that finds the socket full, or it is known to be.
@@ -166,6 +177,7 @@ impl Socket {
         match &self.stream {
             Stream::Tcp(socket) => socket.poll_write_ready(context),
             Stream::Unix(socket) => socket.poll_write_ready(context),
+            Stream::Application(socket) => socket.poll_write_ready(context).map_ok(drop),
         }
     }
 
@@ -177,6 +189,7 @@ impl Socket {
         match &self.stream {
             Stream::Tcp(socket) => socket.try_io(interest, || call(socket.as_fd())),
             Stream::Unix(socket) => socket.try_io(interest, || call(socket.as_fd())),
+            Stream::Application(socket) => socket.try_io(interest, |socket| call(socket.as_fd())),
         }
     }
 }
@@ -186,6 +199,7 @@ impl AsFd for Socket {
         match &self.stream {
             Stream::Tcp(socket) => socket.as_fd(),
             Stream::Unix(socket) => socket.as_fd(),
+            Stream::Application(socket) => socket.as_fd(),
         }
     }
 }

@@ -118,7 +118,7 @@ pub(crate) fn root(files: &Files, plan: &Plan) -> String {
 /// The program that answers, and who runs it.
 pub(crate) fn program(call: &Call) -> Step {
     let Call { php, script, .. } = call;
-    let (root, file) = (script.root.escape_ascii(), script.file.escape_ascii());
+    let (root, file) = (script.program.root.escape_ascii(), script.program.file.escape_ascii());
     let kept = php.cache.map_or_else(String::new, |cache| {
         format!("; a page for everybody is kept for {:?}", cache.time)
     });

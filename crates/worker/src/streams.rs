@@ -38,10 +38,8 @@ use control::{
 use http2::{Event, Expiry, Given, Key, limits::WAITING_BYTES_MAX};
 use message::{Body, Broken, Exchange, Length, Limits, Method, Request, RequestId, Slots, Status};
 use std::{
-    future::Future,
     mem,
     net::IpAddr,
-    pin::Pin,
     rc::Rc,
     task::{Context, Poll},
 };
@@ -266,11 +264,9 @@ impl Streams {
                 return self.send_back(key, turn, from);
             }
             Progress::Waiting(waiting) => Work::Job(waiting),
-            Progress::Calling(call, ledger) => {
-                let (ends, is_secure) = (from.socket.ends(), from.secure.is_some());
-                let question = Question::new(*call, &exchange, ends, is_secure);
-                let asked = (head, began_us);
-                let suspended = Suspended::new(turn.core.plan, &exchange, asked, ledger);
+            Progress::Calling(call, suspended) => {
+                let way = (from.socket.ends(), from.secure.is_some());
+                let question = Question::new(*call, &exchange, way, turn.core);
                 Work::Upload(Box::new(Upload::new(suspended, question)))
             }
         };
@@ -354,21 +350,20 @@ impl Streams {
             match &mut exchange.work {
                 Work::Nothing => {}
                 Work::Job(waiting) => {
-                    let mut polled = Pin::new(&mut waiting.done).poll(context);
+                    let mut polled = waiting.done.poll(context);
                     if polled.is_pending() && waiting.is_asked && self.has_left {
-                        polled = Poll::Ready(Ok(Done::LEFT));
+                        polled = Poll::Ready(Done::LEFT);
                     }
-                    if let Poll::Ready(Ok(Done::Early(lines, next))) = polled {
+                    if let Poll::Ready(Done::Early(lines, next)) = polled {
                         self.http.hint(exchange.key, &lines, &mut turn.scratch.output);
-                        waiting.done = next;
+                        waiting.done.go_on(next);
                         continue;
                     }
                     if let Poll::Ready(done) = polled {
-                        let lost = Done::Failed(Status::INTERNAL_SERVER_ERROR, Trouble::LOST);
                         let UnderWay { key, work, coming, .. } = self.under_way.swap_remove(at);
                         if let Work::Job(waiting) = work {
                             let exchange = (key, waiting.exchange);
-                            self.resume(exchange, done.unwrap_or(lost), turn, from);
+                            self.resume(exchange, done, turn, from);
                         }
                         self.bring(key, &coming, turn, from);
                         continue;

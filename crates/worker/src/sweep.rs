@@ -19,7 +19,7 @@ const TIMER_SLACK: Duration = Duration::from_millis(2);
 pub(crate) async fn sweep(core: Rc<Core>) {
     let period = sweep_period(core.plan);
     loop {
-        let is_at_rest = core.watch.len() == 0
+        let is_at_rest = core.watch.len() + core.talks.len() == 0
             && core.turned_away.is_empty()
             && core.kept.is_empty()
             && !core.keeps_files_open();
@@ -34,6 +34,7 @@ pub(crate) async fn sweep(core: Rc<Core>) {
         core.trail.go(Phase::Sweeping);
         let now = core.now();
         core.watch.sweep(now);
+        core.talks.sweep(now);
         core.turned_away.sweep(now);
         core.kept.sweep(now);
         core.sweep_files(now);

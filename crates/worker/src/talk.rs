@@ -66,10 +66,6 @@ impl From<Gone> for Failure {
 const LATE: Failure =
     Failure::Upstream(Status::GATEWAY_TIMEOUT, "the application took too long for its next word");
 
-/// How a conversation has ended: with a connection that is good for another one, or because of a
-/// failure; with whoever waits for the head then, if somebody still does.
-pub(crate) type Ended = Result<Option<Link>, (Failure, Option<oneshot::Sender<Done>>)>;
-
 /// A conversation under way.
 pub(crate) struct Talk<'t> {
     socket: Socket,
@@ -80,7 +76,7 @@ pub(crate) struct Talk<'t> {
     answer: Answer,
     output: Vec<u8>,
     written: usize,
-    content: Content,
+    content: &'t mut Content,
     /// Whether all that is asked is in `output`, or was.
     has_asked: bool,
     /// Room for what comes, lent by the loop; none while nothing of that is unread.
@@ -94,7 +90,7 @@ pub(crate) struct Talk<'t> {
     /// Holds back the end of the request; and whether the application has hung up meanwhile.
     holding: Holding,
     has_left: bool,
-    patience: Patience,
+    patience: Patience<'t>,
 }
 
 /// How far an answer has come.
@@ -130,14 +126,18 @@ impl<'t> Talk<'t> {
     /// so many bytes of which have been sent, and then content; `sender` waits for its answer.
     pub(crate) fn new(
         link: Link,
-        (output, written): (Vec<u8>, usize),
-        content: Content,
+        (mut output, mut written): (Vec<u8>, usize),
+        content: &'t mut Content,
         (php, core, asked): (&'static Php, &'t Core, &'t Asked),
         is_head: bool,
         sender: oneshot::Sender<Done>,
     ) -> Self {
         let holding = Holding::new(link.is_used());
         let Link { socket, id } = link;
+        if written == output.len() {
+            core.give_words_back(mem::take(&mut output));
+            written = 0;
+        }
         Self {
             socket,
             php,
@@ -156,33 +156,13 @@ impl<'t> Talk<'t> {
             stage: Stage::Head(sender),
             holding,
             has_left: false,
-            patience: Patience::new(php),
+            patience: Patience::new(php, &core.talks),
         }
     }
 
     /// Passes the answer on, to its end.
-    pub(crate) async fn finish(mut self) -> Ended {
-        match self.run().await {
-            Ok(()) => {
-                // An end that was held back until the answer was there is needed by nobody.
-                let has_asked = self.has_asked || self.holding.is_on();
-                let has_asked = has_asked && self.written == self.output.len();
-                let Self { socket, id, is_over, .. } = self;
-                Ok((has_asked && is_over).then_some(Link { socket, id }))
-            }
-            Err(failure) => Err((failure, self.sender())),
-        }
-    }
-
-    async fn run(&mut self) -> Result<(), Failure> {
+    pub(crate) async fn run(&mut self) -> Result<(), Failure> {
         loop {
-            self.patience.renew();
-            if let Stage::Discarding = self.stage {
-                self.patience.shorten();
-            }
-            if self.patience.is_over() {
-                return Ok(());
-            }
             match poll_fn(|context| self.poll(context)).await {
                 Happened::Gone => return Err(Failure::Gone),
                 Happened::Late if matches!(self.stage, Stage::Discarding) => return Ok(()),
@@ -200,7 +180,23 @@ impl<'t> Talk<'t> {
                     }
                 }
             }
+            self.patience.renew();
+            if let Stage::Discarding = self.stage {
+                self.patience.shorten();
+            }
+            if self.patience.is_over() {
+                return Ok(());
+            }
         }
+    }
+
+    /// The connection, if it is good for another conversation.
+    pub(crate) fn into_link(self) -> Option<Link> {
+        // An end that was held back until the answer was there is needed by nobody.
+        let has_asked = self.has_asked || self.holding.is_on();
+        let has_asked = has_asked && self.written == self.output.len();
+        let Self { socket, id, is_over, .. } = self;
+        (has_asked && is_over).then_some(Link { socket, id })
     }
 
     /// Writes and reads what can be written and read.
@@ -267,7 +263,7 @@ impl<'t> Talk<'t> {
                 Due::Late => return Poll::Ready(Happened::Late),
                 Due::Slow if matches!(self.stage, Stage::Head(_)) => {
                     let Self { php, asked, .. } = self;
-                    let reason = format!("no answer yet after {:?}: {}", php.slow, asked.script);
+                    let reason = format!("no answer yet after {:?}: {}", php.slow, asked.script());
                     asked.report(self.core, Kind::Slow, &reason);
                 }
                 Due::Slow => {}
@@ -351,7 +347,7 @@ impl<'t> Talk<'t> {
                     self.asked.report(self.core, Kind::Stderr, &String::from_utf8_lossy(&line));
                 }
                 Event::Early(lines) => self.hint(lines)?,
-                Event::Head(head) => self.begin(head)?,
+                Event::Head(head) => self.begin(head, end - at)?,
                 Event::Content(piece) if matches!(self.stage, Stage::Passing(_)) => {
                     if content.is_empty() {
                         content.reserve_exact(piece.len() + end - at);
@@ -379,8 +375,8 @@ impl<'t> Talk<'t> {
         sender.send(Done::Early(lines, done)).map_err(|_| Failure::Gone)
     }
 
-    /// The head has come.
-    fn begin(&mut self, head: Head) -> Result<(), Failure> {
+    /// The head has come, and so many bytes behind it.
+    fn begin(&mut self, head: Head, bytes: usize) -> Result<(), Failure> {
         let Stage::Head(sender) = mem::replace(&mut self.stage, Stage::Discarding) else {
             return Ok(());
         };
@@ -391,7 +387,9 @@ impl<'t> Talk<'t> {
             let content = php::Content::Coming(Box::new(Nothing(head.length)));
             return self.reply(sender, head, content);
         }
-        self.stage = Stage::Gathering(sender, head, Vec::new());
+        let length = head.length.and_then(|length| usize::try_from(length).ok()).unwrap_or(bytes);
+        let content = Vec::with_capacity(length.min(WHOLE_BYTES_MAX));
+        self.stage = Stage::Gathering(sender, head, content);
         Ok(())
     }
 
@@ -409,7 +407,8 @@ impl<'t> Talk<'t> {
     /// Passes content on.
     async fn put(&mut self, content: Vec<u8>) -> Result<(), Failure> {
         let Stage::Passing(writer) = &mut self.stage else { return Ok(()) };
-        writer.put(content).await?;
+        // Few answers need room for this.
+        Box::pin(writer.put(content)).await?;
         if let Some(error) = writer.trouble() {
             let reason = format!("a program waits for its client: {SPILL_FOLDER}: {error}");
             self.asked.report(self.core, Kind::Failed, &reason);
@@ -427,7 +426,7 @@ impl<'t> Talk<'t> {
         let (pool, held) = (&self.core.pool, &self.core.held);
         let (mut writer, reader) = pipe(pool, held, self.php.buffer_bytes_max, head.length);
         self.reply(sender, head, php::Content::Coming(Box::new(reader)))?;
-        writer.put(gathered).await?;
+        Box::pin(writer.put(gathered)).await?;
         self.stage = Stage::Passing(writer);
         Ok(())
     }
@@ -460,12 +459,12 @@ impl<'t> Talk<'t> {
         head: Head,
         content: php::Content,
     ) -> Result<(), Failure> {
-        let reply = Box::new(Reply::new(head, content));
-        sender.send(Done::Reply(reply, self.asked.user.clone())).map_err(|_| Failure::Gone)
+        let reply = Done::Reply(Reply::new(head, content), self.asked.user.clone());
+        sender.send(reply).map_err(|_| Failure::Gone)
     }
 
     /// Whoever waits for the head, if somebody still does.
-    fn sender(self) -> Option<oneshot::Sender<Done>> {
+    pub(crate) fn into_sender(self) -> Option<oneshot::Sender<Done>> {
         match self.stage {
             Stage::Head(sender) | Stage::Gathering(sender, ..) => Some(sender),
             Stage::Passing(_) | Stage::Discarding => None,

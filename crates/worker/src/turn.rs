@@ -6,7 +6,7 @@
 use crate::{
     core::{Core, Scratch, Tick},
     counted::Counted,
-    job::{Done, Suspended},
+    job::{Awaited, Suspended},
     record::{End, Record},
     sending::Fetch,
     share::Share,
@@ -16,7 +16,6 @@ use base::Moment;
 use control::{lives::Waits, trail::Kept};
 use message::{Output, Source};
 use std::{mem, ops::Range};
-use tokio::sync::oneshot;
 
 /// What a turn left undone.
 pub(crate) struct Held {
@@ -55,7 +54,7 @@ pub(crate) enum Work {
 
 /// An exchange that waits for what is done for it.
 pub(crate) struct Waiting {
-    pub(crate) done: oneshot::Receiver<Done>,
+    pub(crate) done: Awaited,
     pub(crate) exchange: Suspended,
     /// Whether it is an application that is waited for, which may take as long as it likes.
     pub(crate) is_asked: bool,
@@ -85,7 +84,9 @@ impl<'t> Turn<'t> {
         let Held { input, output, pending } = held;
         self.scratch.input[..input.len()].copy_from_slice(&input);
         self.unread = 0..input.len();
-        self.scratch.output = output;
+        if !output.is_empty() {
+            self.scratch.output = output;
+        }
         self.pending = pending;
     }
 
@@ -108,8 +109,12 @@ impl<'t> Turn<'t> {
             }
         };
         let input = self.scratch.input[self.unread.clone()].to_vec();
-        let (output, pending) = (mem::take(&mut self.scratch.output), mem::take(&mut self.pending));
-        Some(Box::new(Held { input, output, pending }))
+        // The loop's buffer stays with it where nothing is in there.
+        let output = match self.scratch.output.is_empty() {
+            true => Output::default(),
+            false => mem::take(&mut self.scratch.output),
+        };
+        Some(Box::new(Held { input, output, pending: mem::take(&mut self.pending) }))
     }
 
     /// Whether the exchange under way has more to come.
@@ -178,6 +183,13 @@ impl<'t> Turn<'t> {
 }
 
 impl Work {
+    /// What is done for the exchange goes on, though its connection gets on with nothing.
+    pub(crate) fn let_go(&mut self) {
+        if let Self::Job(waiting) = self {
+            waiting.done.let_go();
+        }
+    }
+
     /// What that is that the exchange waits for.
     pub(crate) fn waits(&self) -> Waits {
         match self {

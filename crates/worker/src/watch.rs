@@ -1,4 +1,5 @@
-//! When each connection of a loop must be looked at again: one table, read in one sweep.
+//! When each connection of a loop, or each conversation, must be looked at again: one table, read
+//! in one sweep.
 //!
 //! A deadline moves with every request, so arming a timer for it would cost more than serving it.
 //! Here a connection writes one word, and a sweep every fraction of a second wakes those that are
@@ -62,6 +63,16 @@ impl Watch {
         let row = &mut self.0.borrow_mut().rows[place as usize];
         row.deadline = deadline;
         row.idle_since = idle_since;
+    }
+
+    /// Sets when to wake the task behind `waker`, whichever had that place before, if any did.
+    pub(crate) fn wait(&self, place: &mut Option<Place>, deadline: Moment, waker: &Waker) {
+        let place = *place.get_or_insert_with(|| self.enter(waker.clone()));
+        let row = &mut self.0.borrow_mut().rows[place as usize];
+        row.deadline = deadline;
+        if let Some(own) = &mut row.waker {
+            own.clone_from(waker);
+        }
     }
 
     /// How many connections there are.

@@ -1,6 +1,6 @@
 //! Asks a php-fpm how it is, at the socket that it has for that.
 
-use fastcgi::{Answer, Event, FIRST_ID, Limits};
+use fastcgi::{Answer, Event, FIRST_ID, Limits, Variables};
 use std::{
     io::{self, ErrorKind},
     os::{fd::OwnedFd, unix::net},
@@ -53,19 +53,13 @@ pub(crate) async fn ask(socket: OwnedFd, is_full: bool) -> io::Result<String> {
 }
 
 fn question(is_full: bool) -> Vec<u8> {
-    let mut variables = Vec::new();
-    for (name, value) in [
+    let variables = Variables::given([
         ("REQUEST_METHOD", "GET"),
         ("SCRIPT_NAME", SHOWN_NAME),
         ("SCRIPT_FILENAME", SHOWN_NAME),
         ("QUERY_STRING", if is_full { "full" } else { "" }),
-    ] {
-        variables.extend([name.len() as u8, value.len() as u8]);
-        variables.extend_from_slice(name.as_bytes());
-        variables.extend_from_slice(value.as_bytes());
-    }
-    let mut question = Vec::new();
-    fastcgi::begin(FIRST_ID, &variables, false, &mut question);
+    ]);
+    let mut question = variables.begin(FIRST_ID, false);
     fastcgi::stdin(FIRST_ID, b"", &mut question);
     question
 }

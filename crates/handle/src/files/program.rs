@@ -7,19 +7,9 @@ use super::{
 };
 use base::Moment;
 use config::plan::Files;
+use fastcgi::Program;
 use net::{FindError, Kind, Patience, RootError};
-use std::sync::Arc;
-
-/// A program that lies in a folder.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Program {
-    /// The folder, without links on the way to it.
-    pub(crate) root: Vec<u8>,
-    /// The path of the program below it.
-    pub(crate) file: Vec<u8>,
-    /// What of the path that named it follows the program's name.
-    pub(crate) rest: Vec<u8>,
-}
+use std::{rc::Rc, sync::Arc};
 
 /// A search for a program, which may block.
 #[derive(Debug)]
@@ -36,7 +26,7 @@ pub(crate) struct Search {
 pub(crate) struct Lately {
     tick: Moment,
     /// Each with the opening of its folder, which no other one has, and the path that named it.
-    programs: Vec<(u64, Vec<u8>, Program)>,
+    programs: Vec<(u64, Vec<u8>, Rc<Program>)>,
 }
 
 /// What came of a search.
@@ -57,21 +47,21 @@ impl Lately {
     const PROGRAMS_MAX: usize = 32;
 
     /// The program that `path` names in `folder`, if that was found in the tick that is now.
-    pub(crate) fn find(&self, folder: &Folder, path: &[u8], now: Moment) -> Option<Program> {
-        let is_it = |(opening, named, _): &&(u64, Vec<u8>, Program)| {
+    pub(crate) fn find(&self, folder: &Folder, path: &[u8], now: Moment) -> Option<Rc<Program>> {
+        let is_it = |(opening, named, _): &&(u64, Vec<u8>, Rc<Program>)| {
             *opening == folder.opening && named == path
         };
         let known = self.programs.iter().find(is_it).filter(|_| self.tick == now);
-        known.map(|(.., program)| program.clone())
+        known.map(|(.., program)| Rc::clone(program))
     }
 
     /// Takes down that `path` names `program` in `folder`.
-    pub(crate) fn put(&mut self, folder: &Folder, path: &[u8], program: &Program, now: Moment) {
+    pub(crate) fn put(&mut self, folder: &Folder, path: &[u8], program: &Rc<Program>, now: Moment) {
         if self.tick != now || self.programs.len() >= Self::PROGRAMS_MAX {
             self.programs.clear();
             self.tick = now;
         }
-        self.programs.push((folder.opening, path.to_vec(), program.clone()));
+        self.programs.push((folder.opening, path.to_vec(), Rc::clone(program)));
     }
 }
 
@@ -106,7 +96,7 @@ impl Search {
                     return Ok(Some(Program {
                         root: self.folder.root.real().to_vec(),
                         file: path[..end].to_vec(),
-                        rest: path[end..].to_vec(),
+                        path_info: path[end..].to_vec(),
                     }));
                 }
                 Ok(_) => {}

@@ -5,32 +5,29 @@ use crate::{
     application::Question,
     job::{Done, Suspended},
     refusal::Trouble,
+    spill::Content,
     turn::{Turn, Waiting, Work},
     upload::{Refused, Upload},
 };
-use access::Ledger;
 use handle::php::Call;
 use message::{Exchange, Length, Status};
 use std::task::{Context, Poll, ready};
 
 impl Connection {
-    /// Has an application asked as `call` says, once all content is there; bytes of the head, when
-    /// they came, and what limits have found go along.
+    /// Has an application asked as `call` says, once all content is there.
     pub(super) fn call(
         &mut self,
         call: Call,
         exchange: &Exchange<'_>,
-        (head, began_us, ledger): (&[u8], u64, Ledger),
+        suspended: Suspended,
         turn: &mut Turn<'_>,
     ) {
-        let is_secure = self.secure.is_some();
-        let question = Question::new(call, exchange, self.socket.ends(), is_secure);
-        let asked = (head, began_us);
-        let suspended = Suspended::new(turn.core.plan, exchange, asked, ledger);
-        turn.pending.work = Work::Upload(Box::new(Upload::new(suspended, question)));
+        let (ends, is_secure) = (self.socket.ends(), self.secure.is_some());
+        let question = Question::new(call, exchange, (ends, is_secure), turn.core);
         if exchange.request.length == Length::Known(0) {
-            return self.ask(turn);
+            return self.put((suspended, question, Content::default()), turn);
         }
+        turn.pending.work = Work::Upload(Box::new(Upload::new(suspended, question)));
         self.http.proceed(&mut turn.scratch.output);
     }
 
@@ -84,7 +81,15 @@ impl Connection {
             Work::Upload(upload) => upload,
             other => return turn.pending.work = other,
         };
-        let (exchange, question, content) = upload.finish();
+        self.put(upload.finish(), turn);
+    }
+
+    /// Puts a question to its application.
+    fn put(
+        &mut self,
+        (exchange, question, content): (Suspended, Question, Content),
+        turn: &mut Turn<'_>,
+    ) {
         match question.ask(content, &self.core) {
             Ok(done) => {
                 let waiting = Waiting { done, exchange, is_asked: true };

@@ -142,6 +142,8 @@ impl Streams {
         let (exchange, question, content) = upload.finish();
         match question.ask(content, from.core) {
             Ok(done) => {
+                // Each turn looks at all streams, and need not do the work of each.
+                let done = done.into_done().into();
                 let work = Work::Job(Box::new(Waiting { done, exchange, is_asked: true }));
                 self.hold(key, work, (None, None, 0), turn);
             }

@@ -7,10 +7,13 @@ use config::{
     plan::{Action, Cache},
 };
 use control::{Tallies, kept::Kept, tally};
-use fastcgi::Script;
+use fastcgi::{Program, Script};
 use message::{Request, Status, Version, response::Line};
 use proptest::prelude::*;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::{
+    rc::Rc,
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+};
 
 /// PHP that keeps pages of so many bytes for a second, and ten more while they are asked for.
 fn php(bytes_max: usize) -> &'static Php {
@@ -75,12 +78,10 @@ impl Pages {
     }
 
     fn join(&self, path: &str, now: u64) -> Joined {
-        let script = Script {
-            root: b"/srv".to_vec(),
-            file: b"/index.php".to_vec(),
-            name: b"/index.php".to_vec(),
-            path_info: vec![],
-        };
+        let name = b"/index.php".to_vec();
+        let (root, file, path_info) = (b"/srv".to_vec(), name.clone(), vec![]);
+        let program = Rc::new(Program { root, file, path_info });
+        let script = Script { program, name };
         let call = Call { php: self.php, script, path: None, errand: None };
         let woken = Arc::clone(&self.woken);
         let waiter = || -> Waiter {
