@@ -10,7 +10,8 @@ use crate::{
 };
 use base::Moment;
 use message::{
-    Body, Length, Limits, Method, Output, Request, Response, Slots, Source, Version,
+    Body, Length, Limits, Method, Output, Request, Response, Shared, Slots, Source, Version,
+    body::Part,
     clock::{Clock, Pace, Writing},
     response::Line,
 };
@@ -199,10 +200,10 @@ impl Connection {
     }
 
     /// Adds a piece to the answer that is being streamed.
-    pub fn stream(&mut self, piece: &[u8], output: &mut Output) {
+    pub fn stream(&mut self, piece: Vec<u8>, output: &mut Output) {
         match self.answer {
             Answer::Streaming(Framing::Chunked) => write::chunk(piece, output),
-            Answer::Streaming(_) => output.bytes().extend_from_slice(piece),
+            Answer::Streaming(_) => output.push(Part::Bytes(Shared::from(piece))),
             Answer::None | Answer::Due => {}
         }
     }

@@ -1,7 +1,7 @@
 //! The bytes of response heads and of streamed content (RFC 9112 sections 4, 6 and 7).
 
 use base::text::{push_decimal, push_hex};
-use message::{Output, Response, Status, response::Line};
+use message::{Output, Response, Shared, Status, body::Part, response::Line};
 
 /// A date in the form of a `date` field, such as `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub type Date29 = [u8; 29];
@@ -85,15 +85,14 @@ pub(crate) fn head(
 }
 
 /// Appends `piece` as a chunk. An empty one would be the last, so it is left out.
-pub(crate) fn chunk(piece: &[u8], output: &mut Output) {
+pub(crate) fn chunk(piece: Vec<u8>, output: &mut Output) {
     if piece.is_empty() {
         return;
     }
-    let out = output.bytes();
-    push_hex(out, piece.len() as u64);
-    out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(piece);
-    out.extend_from_slice(b"\r\n");
+    push_hex(output.bytes(), piece.len() as u64);
+    output.bytes().extend_from_slice(b"\r\n");
+    output.push(Part::Bytes(Shared::from(piece)));
+    output.bytes().extend_from_slice(b"\r\n");
 }
 
 /// The answer before the answer.

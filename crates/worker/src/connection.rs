@@ -296,7 +296,7 @@ impl Connection {
                 match ready!(source.poll_next(context)) {
                     Some(Ok(piece)) => {
                         turn.pending.count_content(piece.len() as u64);
-                        self.http.stream(&piece, output);
+                        self.http.stream(piece, output);
                         return Poll::Ready(());
                     }
                     Some(Err(_)) => {

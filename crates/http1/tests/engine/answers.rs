@@ -105,7 +105,7 @@ fn streamed(request: &str, is_broken: bool) -> (String, Server) {
     let source = server.connection.respond(response, DATE, &mut server.output);
     if source.is_some() {
         for piece in ["hello", "", "0123456789abcdef"] {
-            server.connection.stream(piece.as_bytes(), &mut server.output);
+            server.connection.stream(piece.as_bytes().to_vec(), &mut server.output);
         }
         assert!(!server.connection.is_closing());
         if is_broken {
