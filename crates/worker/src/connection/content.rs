@@ -13,6 +13,10 @@ use handle::php::Call;
 use message::{Exchange, Length, Status};
 use std::task::{Context, Poll, ready};
 
+/// Bytes behind a request that are read while an application works for it: as long as these are not
+/// there, it is noticed that the client leaves.
+pub(super) const AHEAD_BYTES: usize = 4096;
+
 impl Connection {
     /// Has an application asked as `call` says, once all content is there.
     pub(super) fn call(
@@ -53,14 +57,14 @@ impl Connection {
         }
     }
 
-    /// Looks whether the client is still there that an application works for, as long as nothing of
+    /// Looks whether the client is still there that an application works for, as long as little of
     /// it is unread: false when the connection is over.
     pub(super) fn look_after(
         &mut self,
         turn: &mut Turn<'_>,
         context: &mut Context<'_>,
     ) -> Poll<bool> {
-        if !turn.is_asking() || !turn.unread.is_empty() {
+        if !turn.is_asking() || turn.unread.len() >= AHEAD_BYTES {
             return Poll::Pending;
         }
         if ready!(self.read(turn, context)) {

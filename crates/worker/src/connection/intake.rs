@@ -1,7 +1,7 @@
 //! From the socket to the bytes that the protocol room reads: a balancer's header, then TLS, each
 //! where it is spoken.
 
-use super::Connection;
+use super::{Connection, content::AHEAD_BYTES};
 use crate::{
     admission::{self, Admission, Introduction},
     core::Scratch,
@@ -118,6 +118,7 @@ impl Connection {
             turn.scratch.input.copy_within(unread.clone(), 0);
         }
         turn.unread = 0..unread.len();
+        let is_asking = turn.is_asking();
         let Scratch { input, records, .. } = &mut *turn.scratch;
         let room = &mut input[unread.len()..];
         let is_there = match &mut self.secure {
@@ -129,8 +130,12 @@ impl Connection {
             }
             secure => {
                 // What follows a balancer's header is sealed, and no more than TLS has room for.
-                let room_bytes =
-                    if secure.is_some() { room.len().min(HEADER_BYTES) } else { room.len() };
+                let most = match secure {
+                    Some(_) => HEADER_BYTES,
+                    None if is_asking => AHEAD_BYTES,
+                    None => room.len(),
+                };
+                let room_bytes = room.len().min(most);
                 let count = ready!(self.socket.poll_receive(&mut room[..room_bytes], context));
                 turn.unread.end += count;
                 count > 0
