@@ -213,9 +213,9 @@ impl Server {
         let response = Response { body, ..Response::empty(status) };
         if self.connection.respond(response, DATE, &mut self.output).is_some() {
             let (first, second) = content.split_at(3);
-            self.connection.stream(first, &mut self.output);
-            self.connection.stream(b"", &mut self.output);
-            self.connection.stream(second, &mut self.output);
+            self.connection.stream(first.to_vec(), &mut self.output);
+            self.connection.stream(Vec::new(), &mut self.output);
+            self.connection.stream(second.to_vec(), &mut self.output);
             self.connection.finish_stream(&mut self.output);
         }
         let is_to_head = self.owed.take().unwrap_or_default();

@@ -144,14 +144,17 @@ pub struct OpenFile {
     pub is_memory: bool,
     /// What of it was found in memory.
     pub resident: Cell<Resident>,
+    /// What of it seemed to be there when somebody looked who does not send it yet.
+    pub looked_at: Cell<Resident>,
 }
 
 impl OpenFile {
     /// A file of which nobody knows yet what is in memory.
     #[must_use]
     pub const fn new(descriptor: Arc<OwnedFd>, may_stall: bool, folder: usize) -> Self {
-        let resident = Cell::new(Resident { at: Moment::NEVER, start: 0, end: 0 });
-        Self { descriptor, may_stall, folder, is_memory: false, resident }
+        let nothing = Resident { at: Moment::NEVER, start: 0, end: 0 };
+        let (resident, looked_at) = (Cell::new(nothing), Cell::new(nothing));
+        Self { descriptor, may_stall, folder, is_memory: false, resident, looked_at }
     }
 
     /// Bytes in memory that look like a file, which the kernel sends without a copy.

@@ -85,6 +85,24 @@ pub fn stat(file: BorrowedFd<'_>) -> io::Result<Stat> {
 /// one that cannot tell (overlayfs) never is, so after `read_ahead` send and do not ask again.
 #[must_use]
 pub fn is_resident(file: BorrowedFd<'_>, range: Range<u64>) -> bool {
+    is_in_memory(file, range, is_resident_by_probes)
+}
+
+/// Whether that seems to be so, for who asks often, and before it matters: where the kernel has no
+/// cachestat, only the two ends are probed.
+#[must_use]
+pub fn seems_resident(file: BorrowedFd<'_>, range: Range<u64>) -> bool {
+    is_in_memory(file, range, |file, first, last| {
+        let has_ends = [first, last].into_iter().all(|offset| probe(file, offset) == Ok(1));
+        has_ends || is_memory_until(file, last)
+    })
+}
+
+fn is_in_memory(
+    file: BorrowedFd<'_>,
+    range: Range<u64>,
+    by_probes: impl Fn(BorrowedFd<'_>, u64, u64) -> bool,
+) -> bool {
     let Some(last) = range.end.checked_sub(1).filter(|&last| last >= range.start) else {
         return true;
     };
@@ -93,7 +111,7 @@ pub fn is_resident(file: BorrowedFd<'_>, range: Range<u64>) -> bool {
     match sys::pages_cached(file, range.start, range.end - range.start) {
         Ok(cached) if cached >= pages => !matches!(probe(file, last), Err(Errno::AGAIN) | Ok(0)),
         Ok(_) => is_memory_until(file, last),
-        Err(_) => is_resident_by_probes(file, range.start, last),
+        Err(_) => by_probes(file, range.start, last),
     }
 }
 
@@ -245,6 +263,7 @@ mod tests {
         let by_probes = is_resident_by_probes(file.as_fd(), range.start, range.end - 1);
         assert_eq!(by_probes, expect, "{range:?}");
         assert_eq!(is_resident(file.as_fd(), range.clone()), expect, "{range:?}");
+        assert!(!expect || seems_resident(file.as_fd(), range.clone()), "{range:?}");
     }
 
     #[test]
@@ -278,6 +297,7 @@ mod tests {
         let is_memory = file_system::is_memory(file.as_fd());
         check_read_now(&file, 200_000, 100, is_memory);
         check_resident(&file, 0..SIZE, is_memory);
+        assert_eq!(seems_resident(file.as_fd(), 0..SIZE), is_memory);
 
         read_ahead(file.as_fd(), 0..SIZE).unwrap();
         check_read_now(&file, 200_000, 100, true);
@@ -309,6 +329,7 @@ mod tests {
         check_resident(&file, 0..SIZE, false);
         // All of its pages are there, and a byte is not.
         check_resident(&file, 0..11, false);
+        assert!(!seems_resident(file.as_fd(), 0..11));
     }
 
     #[test]

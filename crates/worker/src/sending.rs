@@ -293,9 +293,24 @@ fn step(range: &Range<u64>) -> Range<u64> {
     range.start..range.end.min(range.start.saturating_add(STEP_BYTES))
 }
 
-/// How many bytes of a file can be sent without stalling this loop.
-pub(crate) fn at_hand(range: &FileRange, now: Moment) -> u64 {
-    resident_bytes(range, now).unwrap_or(0)
+/// How many bytes of a file can be sent without stalling this loop, as far as that can be told by
+/// little. They are looked at again when they are sent.
+pub(crate) fn at_hand(FileRange { file, range }: &FileRange, now: Moment) -> u64 {
+    let (resident, looked_at) = (file.resident.get(), file.looked_at.get());
+    let is_known =
+        |known: &&Resident| known.at == now && (known.start..known.end).contains(&range.start);
+    if let Some(known) = [resident, looked_at].iter().find(is_known) {
+        return known.end - range.start;
+    }
+    let step = step(range);
+    if file.may_stall || !file::seems_resident(file.descriptor.as_fd(), step.clone()) {
+        return 0;
+    }
+    // Whoever sends the file from its beginning on looks at each part of it once.
+    let follows = looked_at.at == now && (looked_at.start..=looked_at.end).contains(&step.start);
+    let start = if follows { looked_at.start } else { step.start };
+    file.looked_at.set(Resident { at: now, start, end: step.end });
+    step.end - step.start
 }
 
 /// How much of a file can be sent without stalling this loop: a burst, a step, or nothing. Looking
@@ -316,10 +331,7 @@ fn resident_bytes(range: &FileRange, now: Moment) -> Option<u64> {
     };
     let burst = step.start..range.end.min(step.start.saturating_add(BURST_BYTES as u64));
     let Range { start, end } = [burst, step].into_iter().find(is_in_memory)?;
-    // What was found before is still to be sent by those who found it.
-    let is_behind = known.at == now && (known.start..=known.end).contains(&start);
-    let known_start = if is_behind { known.start } else { start };
-    file.resident.set(Resident { at: now, start: known_start, end });
+    file.resident.set(Resident { at: now, start, end });
     Some(end - start)
 }
 
