@@ -144,8 +144,8 @@ pub struct OpenFile {
     pub is_memory: bool,
     /// What of it was found in memory.
     pub resident: Cell<Resident>,
-    /// What of it seemed to be there when somebody looked who does not send it yet. It stands apart,
-    /// so that a file that was opened stays small where it is handed on.
+    /// What of it seemed to be there when somebody looked who does not send it yet. It stands
+    /// apart, so that a file that was opened stays small where it is handed on.
     pub looked_at: Box<Cell<Resident>>,
 }
 
@@ -153,7 +153,6 @@ impl OpenFile {
     /// A file of which nobody knows yet what is in memory.
     #[must_use]
     pub fn new(descriptor: Arc<OwnedFd>, may_stall: bool, folder: usize) -> Self {
-        let nothing = Resident { at: Moment::NEVER, start: 0, end: 0 };
         let nothing = Resident { at: Moment::NEVER, start: 0, end: 0 };
         let (resident, looked_at) = (Cell::new(nothing), Box::new(Cell::new(nothing)));
         Self { descriptor, may_stall, folder, is_memory: false, resident, looked_at }
