@@ -52,7 +52,7 @@ pub struct Cache {
     bytes_max: usize,
     descriptors: usize,
     /// When those of what was not used since were closed.
-    swept: Moment,
+    swept: Option<Moment>,
     /// Large contents that are not here any more, and may still be sent to somebody.
     lent: Vec<Lent>,
     misses: Box<[u32]>,
@@ -107,7 +107,7 @@ impl Cache {
             bytes: 0,
             bytes_max,
             descriptors: 0,
-            swept: Moment::default(),
+            swept: None,
             lent: Vec::new(),
             misses: vec![0; MISSES].into_boxed_slice(),
             surveys: Surveys::new(folders),
@@ -223,10 +223,10 @@ impl Cache {
 
     /// Closes the descriptors of what nobody has asked for since this was done last, some time ago.
     pub fn sweep(&mut self, now: Moment) {
-        if now.since(self.swept) < UNUSED_TIME {
+        if now.since(*self.swept.get_or_insert(now)) < UNUSED_TIME {
             return;
         }
-        self.swept = now;
+        self.swept = Some(now);
         for at in 0..self.slots.len() {
             let Some(slot) = self.slots[at].as_mut().filter(|slot| slot.entry.descriptors() > 0)
             else {
