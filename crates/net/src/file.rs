@@ -236,8 +236,15 @@ mod tests {
     /// The same, with the kernel asked to forget its content, which memory does not do.
     fn cold() -> File {
         let file = file();
-        fadvise(&file, 0, None, Advice::DontNeed).unwrap();
-        file
+        let is_memory = file_system::is_memory(file.as_fd());
+        // It keeps what is still on its way to the disk.
+        loop {
+            fadvise(&file, 0, None, Advice::DontNeed).unwrap();
+            if is_memory || !matches!(sys::pages_cached(file.as_fd(), 0, SIZE), Ok(1..)) {
+                return file;
+            }
+            std::thread::yield_now();
+        }
     }
 
     /// Whether the file system can tell what is in memory; overlayfs cannot, and is then taken
