@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::Outcome;
@@ -174,7 +174,9 @@ pub(super) fn readers(
 
 /// Somebody who has asked for much and takes little of it at a time.
 fn reader(server: &Server, request: &str) -> Outcome<TcpStream> {
-    let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    // What is handed on to wrk takes the places of its own.
+    let flags = SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
     sockopt::set_socket_recv_buffer_size(&socket, AHEAD_BYTES)?;
     connect(&socket, &server.address)?;
     let mut stream = TcpStream::from(socket);
