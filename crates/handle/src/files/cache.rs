@@ -22,10 +22,10 @@ use std::{hash::BuildHasher, sync::Arc, time::Duration};
 /// index name): after that it is loaded anew.
 const ABSENCE_TIME: Duration = Duration::from_secs(1);
 
-/// Descriptors of large files that one loop keeps open at most.
+/// Descriptors of large files and of sealed pages that one loop keeps open at most.
 const DESCRIPTORS_MAX: usize = 256;
 
-/// As long as it has fewer descriptors than this, pages get one that the kernel sends them by.
+/// With as many descriptors no further page is sealed: large files come first.
 const SEALED_MAX: usize = DESCRIPTORS_MAX / 2;
 
 /// Time after which the descriptors of what nobody asks for are closed: a file that was deleted

@@ -159,7 +159,7 @@ fn ask_all(
             Some((why, wait)) => Failure::paused(why, wait),
             None => match ask(job, authority, keep, shared) {
                 Ok(object) => {
-                    shared.pauses.issued(&authority.url);
+                    shared.pauses.count_anew(&authority.url);
                     return Ok(object);
                 }
                 Err(failure) => {

@@ -84,11 +84,11 @@ impl Pauses {
                 hosts.len() >= REFUSED_MAX
             });
             if are_many {
-                self.issued(url);
+                self.count_anew(url);
                 pauses.push((url.to_owned(), wait.min(REFUSED_TIME)));
             }
         } else {
-            self.issued(url);
+            self.count_anew(url);
             pauses.push((url.to_owned(), wait));
         }
         let mut unkept = Vec::new();
@@ -102,9 +102,8 @@ impl Pauses {
         unkept
     }
 
-    /// The authority issues certificates, or is left alone: those that it has refused count no
-    /// more.
-    pub(super) fn issued(&self, url: &str) {
+    /// Counts the certificates that an authority refuses in a row from the first again.
+    pub(super) fn count_anew(&self, url: &str) {
         self.state(|state| state.refused.remove(url));
     }
 
@@ -144,7 +143,7 @@ mod tests {
         assert_eq!(left("a.example", NOW + 10), Some(Duration::from_secs(50)));
         refuse("b.example");
         assert_eq!(left("c.example", NOW), None);
-        pauses.issued(CA);
+        pauses.count_anew(CA);
         refuse("c.example");
         refuse("d.example");
         assert_eq!(left("e.example", NOW), None, "it has issued some meanwhile");
