@@ -102,13 +102,14 @@ pub(crate) fn run(step: Step, root: &Path) -> Report {
     Report { name: step.name, is_good, time, tests }
 }
 
-/// Adds up the closing lines of cargo's own runner and of nextest.
+/// Adds up the closing lines of nextest, or else those of cargo's own runner, which nextest shows
+/// too of each test that failed.
 fn count(output: &str) -> Tests {
+    let lines = || output.lines().map(str::trim_start);
+    let is_nextest = lines().any(|line| line.starts_with("Summary ["));
+    let closing = if is_nextest { "Summary [" } else { "test result: " };
     let mut tests = Tests::default();
-    for line in output.lines().map(str::trim_start) {
-        if !(line.starts_with("Summary [") || line.starts_with("test result: ")) {
-            continue;
-        }
+    for line in lines().filter(|line| line.starts_with(closing)) {
         let words: Vec<&str> = line.split_whitespace().collect();
         for pair in words.windows(2) {
             let [number, word] = pair else { continue };
@@ -141,6 +142,11 @@ mod tests {
                 "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out\n\
               test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured\n",
                 tests(4, 2, 1),
+            ),
+            (
+                "test result: FAILED. 0 passed; 1 failed; 0 ignored\n\
+              Summary [ 1s] 2 tests run: 1 passed, 1 failed, 0 skipped",
+                tests(1, 1, 0),
             ),
             ("7 passed, 0 failed\n", tests(0, 0, 0)),
         ] {
