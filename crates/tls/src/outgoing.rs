@@ -3,7 +3,7 @@
 use crate::SEALED_BYTES_MAX;
 
 /// Records that are sealed before any of them is sent.
-const RECORDS: usize = 4;
+const RECORDS: usize = 8;
 
 /// Room for them, and for what a handshake may have to say beside.
 const ROOM_BYTES: usize = RECORDS * SEALED_BYTES_MAX;

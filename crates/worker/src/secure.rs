@@ -262,13 +262,15 @@ impl Secure {
     }
 
     /// Seals what stands in front of `output`, at most so many bytes: how many; zero if a file ends
-    /// before its time. Pieces that are short share their records.
+    /// before its time, and `None` if a disk would have to be waited for, unless that
+    /// `was_waited_for`. Pieces that are short share their records.
     pub(crate) fn seal(
         &mut self,
         output: &mut Output,
         most: usize,
+        was_waited_for: bool,
         records: &mut Records,
-    ) -> io::Result<usize> {
+    ) -> io::Result<Option<usize>> {
         let Records { sealed, count, output: outgoing, plain } = records;
         let came = &mut sealed[..*count];
         let room = most.min(outgoing.plain_bytes_max());
@@ -277,15 +279,17 @@ impl Secure {
             let bytes = &front[..front.len().min(room)];
             let taken = self.tls.seal(came, bytes, outgoing).map_err(|_| broken())?;
             output.advance(taken);
-            return Ok(taken);
+            return Ok(Some(taken));
         }
         if plain.len() < room {
             plain.resize(room, 0);
         }
-        let filled = gather(output, &mut plain[..room])?;
+        let Some(filled) = gather(output, &mut plain[..room], was_waited_for)? else {
+            return Ok(None);
+        };
         let taken = self.tls.seal(came, &plain[..filled], outgoing).map_err(|_| broken())?;
         output.advance(taken);
-        Ok(taken)
+        Ok(Some(taken))
     }
 }
 

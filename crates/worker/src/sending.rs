@@ -98,33 +98,30 @@ pub(crate) fn write(
             Some(None) => return Written::Blocked { by_peer: false, bytes: written },
             most => most.flatten(),
         };
-        let sent = if let Some(receiver) = &mut fetch.0 {
-            let Poll::Ready(fetched) = Pin::new(receiver).poll(context) else {
-                return Written::Blocked { by_peer: false, bytes: written };
-            };
-            fetch.0 = None;
-            match fetched {
-                Ok(Ok(Some(bytes))) if !bytes.is_empty() => {
-                    output.put_fetched(bytes);
-                    continue;
-                }
-                // Resident now, as far as anybody can tell: sent without asking again.
-                Ok(Ok(None)) => peer.send_file(output, most, STEP_BYTES),
-                Ok(Ok(Some(_)) | Err(_)) | Err(_) => return Written::Failed,
-            }
-        } else if let Some(range) = output.file() {
-            match resident_bytes(range, now) {
-                Some(bytes) => peer.send_file(output, most, bytes),
-                None => match read_on_pool(core, range) {
-                    None => return Written::Failed,
-                    under_way => {
-                        fetch.0 = under_way;
+        let was_waited_for = match &mut fetch.0 {
+            None => false,
+            Some(receiver) => {
+                let Poll::Ready(fetched) = Pin::new(receiver).poll(context) else {
+                    return Written::Blocked { by_peer: false, bytes: written };
+                };
+                fetch.0 = None;
+                match fetched {
+                    Ok(Ok(Some(bytes))) if !bytes.is_empty() => {
+                        output.put_fetched(bytes);
                         continue;
                     }
-                },
+                    // In memory now, as far as anybody can tell: sent without asking again.
+                    Ok(Ok(None)) => true,
+                    Ok(Ok(Some(_)) | Err(_)) | Err(_) => return Written::Failed,
+                }
             }
-        } else {
-            peer.send_bytes(output, most)
+        };
+        let Some(sent) = peer.send(output, most, (was_waited_for, now)) else {
+            fetch.0 = output.file().and_then(|range| read_on_pool(core, range));
+            match fetch.0 {
+                None => return Written::Failed,
+                Some(_) => continue,
+            }
         };
         match sent {
             Ok(0) => return Written::Failed,
@@ -177,38 +174,32 @@ impl Peer<'_> {
         }
     }
 
-    /// Sends the file in front, of which the first `resident` bytes are in memory, or seals it,
-    /// perhaps with what follows; at most so many bytes.
-    fn send_file(
+    /// Sends or seals what stands in front, perhaps with what follows, and at most so many bytes.
+    /// `None` if that is a file whose disk would have to be waited for, unless it
+    /// `was_waited_for`.
+    fn send(
         &mut self,
         output: &mut Output,
         most: Option<usize>,
-        resident: u64,
-    ) -> io::Result<usize> {
-        let most_bytes = most.unwrap_or(usize::MAX);
-        match &mut self.secure {
-            Some(secure) => secure.seal(output, most_bytes, self.records),
-            None if most.is_none() && output.is_in_pieces() => {
-                send_gathered(self.socket, output, &mut self.records.plain)
-            }
-            None => {
-                let resident = usize::try_from(resident).unwrap_or(usize::MAX);
-                send_file(self.socket, output, most_bytes.min(resident))
-            }
+        (was_waited_for, now): (bool, Moment),
+    ) -> Option<io::Result<usize>> {
+        if let Some(secure) = &mut self.secure {
+            let most = most.unwrap_or(usize::MAX);
+            return secure.seal(output, most, was_waited_for, self.records).transpose();
         }
-    }
-
-    /// Sends what stands before the first file, at most so many bytes, or seals it, perhaps with
-    /// what follows.
-    fn send_bytes(&mut self, output: &mut Output, most: Option<usize>) -> io::Result<usize> {
-        match (&mut self.secure, most) {
-            (Some(secure), most) => secure.seal(output, most.unwrap_or(usize::MAX), self.records),
-            (None, None) if output.is_in_pieces() => {
-                send_gathered(self.socket, output, &mut self.records.plain)
-            }
-            (None, None) => send_bytes(self.socket, output),
-            (None, Some(most)) => send_front(self.socket, output, most),
+        if most.is_none() && output.is_in_pieces() {
+            let room = &mut self.records.plain;
+            return send_gathered(self.socket, output, was_waited_for, room).transpose();
         }
+        let Some(range) = output.file() else {
+            return Some(match most {
+                None => send_bytes(self.socket, output),
+                Some(most) => send_front(self.socket, output, most),
+            });
+        };
+        let resident = if was_waited_for { STEP_BYTES } else { resident_bytes(range, now)? };
+        let resident = usize::try_from(resident).unwrap_or(usize::MAX);
+        Some(send_file(self.socket, output, most.map_or(resident, |most| most.min(resident))))
     }
 
     /// What `error` means: that the peer has to be waited for, that it is gone, or nothing.
@@ -255,17 +246,22 @@ fn send_bytes(peer: &Socket, output: &mut Output) -> io::Result<usize> {
     Ok(count)
 }
 
-/// Sends what stands in front, files or not, in one call.
-fn send_gathered(peer: &Socket, output: &mut Output, room: &mut Vec<u8>) -> io::Result<usize> {
+/// Sends what stands in front, files or not, in one call; `None` as with [`gather`].
+fn send_gathered(
+    peer: &Socket,
+    output: &mut Output,
+    was_waited_for: bool,
+    room: &mut Vec<u8>,
+) -> io::Result<Option<usize>> {
     if room.len() < GATHERED_BYTES {
         room.resize(GATHERED_BYTES, 0);
     }
-    let count = peer.write(|socket| {
-        let filled = gather(output, &mut room[..GATHERED_BYTES])?;
-        net::socket::send(socket, &room[..filled])
-    })?;
+    let Some(filled) = gather(output, &mut room[..GATHERED_BYTES], was_waited_for)? else {
+        return Ok(None);
+    };
+    let count = peer.write(|socket| net::socket::send(socket, &room[..filled]))?;
     output.advance(count);
-    Ok(count)
+    Ok(Some(count))
 }
 
 /// Sends at most so many of the bytes in front.

@@ -6,7 +6,7 @@
 use super::{
     folder::Folder,
     forms::Forms,
-    load::{Siblings, Wish},
+    load::{CACHE_PART, Siblings, Wish},
     program::Lately,
     survey::{self, Surveys},
     variant::{Choice, Entry, Variant},
@@ -139,8 +139,10 @@ impl Cache {
             let is_busy = slot.entry.variants[chosen].checked == now;
             if is_fresh(&mut slot.entry, chosen, folder, now, wall_seconds) {
                 slot.was_used = true;
-                if is_busy && !needs_bytes {
-                    self.seal(at, chosen);
+                match (is_busy, needs_bytes) {
+                    (true, true) => self.bring_in(at, chosen),
+                    (true, false) => self.seal(at, chosen),
+                    (false, _) => {}
                 }
                 let slot = self.slots[at].as_ref()?;
                 return Some((&slot.entry, choice));
@@ -165,11 +167,32 @@ impl Cache {
         }
     }
 
-    /// How a page is wanted of whose siblings that is known, where who sends it `needs_bytes`. What
-    /// is still being sent though it is not here any more takes no more memory than all that is.
+    /// Has the bytes of that form of a page in memory, if there is room for them.
+    fn bring_in(&mut self, at: usize, form: usize) {
+        let bytes_max = self.bytes_max / CACHE_PART;
+        let has_room = self.has_room();
+        let Some(slot) = self.slots[at].as_mut() else { return };
+        let variant = &mut slot.entry.variants[form];
+        if let Some(bytes) = variant.open_bytes().filter(|&bytes| bytes <= bytes_max)
+            && has_room
+            && self.bytes + bytes <= self.bytes_max
+            && variant.bring_in()
+        {
+            slot.bytes += bytes;
+            self.bytes += bytes;
+            self.descriptors -= 1;
+        }
+    }
+
+    /// Whether what is still being sent though it is not here any more takes less memory than all
+    /// that is may take.
+    fn has_room(&self) -> bool {
+        self.lent.iter().map(Lent::bytes).sum::<usize>() < self.bytes_max
+    }
+
+    /// How a page is wanted of whose siblings that is known, where who sends it `needs_bytes`.
     pub(super) fn wish(&self, looked: Siblings, needs_bytes: bool) -> Wish {
-        let has_room = || self.lent.iter().map(Lent::bytes).sum::<usize>() < self.bytes_max;
-        match needs_bytes && has_room() {
+        match needs_bytes && self.has_room() {
             true => Wish::in_memory(looked, self.bytes_max),
             false => Wish::new(looked),
         }
@@ -463,6 +486,35 @@ mod tests {
         check(20_000, [(first, false), (second, false), (Moment(4), false)], [false; 3]);
         check(20_000, [(NOW, true), (NOW, true), (NOW, true)], [false; 3]);
         check(8192, [(NOW, false), (NOW, false), (NOW, false)], [false; 3]);
+    }
+
+    #[test]
+    fn what_is_asked_for_again_in_a_tick_is_in_memory_for_who_needs_the_bytes() {
+        let check = |length: usize, bytes_max: usize, now: [Moment; 3], expect: [bool; 3]| {
+            let content: Vec<u8> = (0..length).map(|at| at as u8).collect();
+            let (_site, [folder, _]) = site(&content);
+            let mut cache = Cache::new(1, bytes_max, Forms::new(0, None), Held::default());
+            assert!(cache.get(&folder, PATH, &seeker(&request(), NOW)).is_none());
+            cache.insert(&folder, PATH, entry(&folder, cache.wish(Siblings::Unasked, true)));
+            for (now, is_in_memory) in now.into_iter().zip(expect) {
+                let request = request();
+                let seeker = Seeker { needs_bytes: true, ..seeker(&request, now) };
+                let (entry, _) = cache.get(&folder, PATH, &seeker).unwrap();
+                match entry.plain().body(true) {
+                    Body::Bytes(bytes) => assert!(is_in_memory && bytes.as_slice() == content),
+                    _ => assert!(!is_in_memory, "{length} {now:?}"),
+                }
+                assert_eq!(cache.has_descriptors(), !is_in_memory);
+                assert_eq!(cache.bytes > length, is_in_memory);
+            }
+        };
+        let (first, second) = (Moment(2), Moment(3));
+        check(300_000, 32 << 20, [first, first, second], [false, true, true]);
+        check(1 << 20, 32 << 20, [NOW, second, second], [true; 3]);
+        check(300_000, 32 << 20, [first, second, Moment(4)], [false; 3]);
+        check((1 << 20) + 1, 64 << 20, [NOW; 3], [false; 3]);
+        // A small cache holds no such file.
+        check(300_000, 8 << 20, [NOW; 3], [false; 3]);
     }
 
     #[test]

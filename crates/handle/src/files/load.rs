@@ -22,7 +22,7 @@ pub(super) const CONTENT_BYTES_MAX: u64 = 64 * 1024;
 const NEEDED_BYTES_MAX: u64 = 256 * 1024;
 
 /// One file takes no larger part of a cache's bound than this.
-const CACHE_PART: u64 = 32;
+pub(super) const CACHE_PART: usize = 32;
 
 /// What the names of precompressed siblings end in, beside the name of the original.
 pub(super) const SIBLINGS: [(Coding, &[u8]); 3] =
@@ -74,7 +74,7 @@ impl Wish {
 
     /// For who needs the bytes, and a cache that holds so many.
     pub(super) fn in_memory(looked: Siblings, cache_bytes_max: usize) -> Self {
-        let part = cache_bytes_max as u64 / CACHE_PART;
+        let part = (cache_bytes_max / CACHE_PART) as u64;
         Self { looked, bytes_max: part.clamp(CONTENT_BYTES_MAX, NEEDED_BYTES_MAX) }
     }
 }

@@ -9,7 +9,7 @@ use message::{
     response::Line,
 };
 use net::Stat;
-use std::{rc::Rc, sync::Arc};
+use std::{os::fd::AsFd, rc::Rc, sync::Arc};
 
 /// Sent with every page that has, or might get, compressed forms.
 pub(super) const VARY: Line = Line::fixed("vary", "accept-encoding");
@@ -20,6 +20,10 @@ const SETTLING_SECONDS: i64 = 2;
 
 /// Bytes that cost no more to be copied into each answer than to be referred to.
 const COPIED_BYTES_MAX: usize = 8 * 1024;
+
+/// Files of so many bytes at most are taken into memory for who needs the bytes, once they are
+/// asked for again within a tick: to read more would hold up the others of the loop.
+const BUSY_BYTES_MAX: u64 = 1024 * 1024;
 
 /// A page with all its forms.
 pub(super) struct Entry {
@@ -266,6 +270,32 @@ impl Variant {
         let sealed = net::sealed::bytes(c"gannet-page", bytes.as_slice());
         self.sealed = sealed.ok().map(|file| Rc::new(OpenFile::in_memory(Arc::new(file))));
         self.sealed.is_some()
+    }
+
+    /// How many bytes [`Variant::bring_in`] would put into memory.
+    pub(super) fn open_bytes(&self) -> Option<usize> {
+        let Held::Open(file) = &self.content else { return None };
+        let is_wanted = self.stat.size <= BUSY_BYTES_MAX && !file.may_stall;
+        is_wanted.then_some(self.stat.size as usize)
+    }
+
+    /// Takes the content into memory and lets go of the descriptor, if no disk has to be waited
+    /// for.
+    pub(super) fn bring_in(&mut self) -> bool {
+        let (Some(size), Held::Open(file)) = (self.open_bytes(), &self.content) else {
+            return false;
+        };
+        let mut bytes = vec![0; size];
+        let mut filled = 0;
+        while filled < size {
+            match net::file::read_now(file.descriptor.as_fd(), &mut bytes[filled..], filled as u64)
+            {
+                Ok(count @ 1..) => filled += count,
+                Ok(0) | Err(_) => return false,
+            }
+        }
+        self.content = Held::Memory(Shared::from(bytes));
+        true
     }
 
     fn memory_bytes(&self) -> usize {
