@@ -12,10 +12,7 @@ use e2e::{
 };
 use std::{
     collections::BTreeSet,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Condvar, Mutex},
 };
 
 /// As many streams as there may be.
@@ -129,13 +126,20 @@ fn serve(site: &Site, php: &Application, more: &str) -> Server {
 
 #[test]
 fn applications_are_asked_when_there_is_room_for_what_they_say() {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&asked);
+    let asked = Arc::new((Mutex::new(0), Condvar::new()));
+    let own = Arc::clone(&asked);
     let php = Application::start(move |_, stream| {
-        count.fetch_add(1, Ordering::Relaxed);
+        let (count, changed) = &*own;
+        let mut count = count.lock().unwrap();
+        *count += 1;
+        changed.notify_all();
+        // An answer that is there takes more room than one that is asked for: none comes before
+        // all are asked for that there is room for.
+        drop(changed.wait_while(count, |count| *count < AT_ONCE).unwrap());
         let text = [b"Content-Type: text/plain\r\n\r\n", &[b'x'; 200_000][..]].concat();
         application::answer(stream, &text);
     });
+    let asked = || *asked.0.lock().unwrap();
     let site = Site::new();
     let server = serve(&site, &php, "");
     let mut client = Client::connect(server.addr());
@@ -146,9 +150,10 @@ fn applications_are_asked_when_there_is_room_for_what_they_say() {
     let mut other = Client::connect(server.addr());
     assert_eq!(other.get("/?other").unwrap().text().len(), 200_000);
     let made = AT_ONCE + heads(&mut client);
-    assert_eq!((made, asked.load(Ordering::Relaxed)), (AT_ONCE, AT_ONCE + 1));
+    assert_eq!((made, asked()), (AT_ONCE, AT_ONCE + 1));
     take_all(&mut client, made);
-    assert_eq!(asked.load(Ordering::Relaxed), STREAMS as usize + 1);
+    assert_eq!(asked(), STREAMS as usize + 1);
+    drop(client);
     server.stop();
 }
 
