@@ -29,6 +29,11 @@ impl Process {
         fs::write(format!("/proc/{}/clear_refs", self.0), "5").unwrap();
     }
 
+    /// Memory in use that is in no file and nobody else's, in KiB.
+    pub fn own_memory_kib(self) -> u64 {
+        self.number("smaps_rollup", "Anonymous:")
+    }
+
     /// Memory in use, in KiB, a page that several processes share counted by its share.
     pub fn memory_share_kib(self) -> u64 {
         self.number("smaps_rollup", "Pss:")
