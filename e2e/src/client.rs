@@ -6,7 +6,7 @@ use crate::{
 };
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    io::retry_on_intr,
+    io::{ioctl_fionread, retry_on_intr},
     net::{
         AddressFamily, SocketFlags, SocketType, bind, connect, socket_with,
         sockopt::{set_socket_linger, set_socket_recv_buffer_size},
@@ -181,6 +181,12 @@ impl Client {
         let mut ready = [PollFd::new(&self.stream, PollFlags::IN)];
         let patience = Timespec::try_from(patience).unwrap();
         !self.unread.is_empty() || retry_on_intr(|| poll(&mut ready, Some(&patience))).unwrap() == 1
+    }
+
+    /// Bytes that the server has sent and that nobody has read. Those on their way by TCP are not
+    /// among them.
+    pub fn sent_bytes(&self) -> usize {
+        self.unread.len() + usize::try_from(ioctl_fionread(&self.stream).unwrap()).unwrap()
     }
 
     /// Reads nothing, and waits until the server resets the connection.

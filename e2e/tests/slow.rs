@@ -2,8 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Client, Ending, Server, Site, Stopped, extent, process::Process};
+use e2e::{
+    Client, Ending, Server, Site, Stopped, extent,
+    frames::{self, DATA, HEADERS, OPENING, WINDOW_UPDATE, frame},
+    process::Process,
+    response::Bytes,
+};
 use std::{
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
@@ -224,6 +230,88 @@ fn a_flood_of_requests_is_held_back() {
     assert_eq!(Client::connect(server.addr()).get("/digits.txt").unwrap().status, 200);
     clients.into_iter().for_each(Client::abort);
     server.stop();
+}
+
+/// A server that answers everything with so many bytes of text, on a Unix socket `s` in `folder`,
+/// too: what the kernel holds there for who reads nothing is less than any of the limits here.
+fn responding(folder: &Path, limits: &str, text_bytes: usize) -> Server {
+    let socket = folder.join("s");
+    Server::run(&format!(
+        "[server]\nlisten = [\"127.0.0.1:0\", {{ address = \"unix:{}\", http2 = true }}]\n\
+         log = \"json\"\nthreads = 1\nlimits = {{ {limits} }}\n\
+         [site.default]\nrespond = \"{}\"\n",
+        socket.display(),
+        "x".repeat(text_bytes)
+    ))
+}
+
+/// How many of the `requests` for `/x` are answered while their client reads nothing.
+fn answered_unread(server: &Server, client: &mut Client, requests: impl AsRef<[u8]>) -> usize {
+    client.send(requests).unwrap();
+    // Once somebody else is answered twice, the loop has had a turn of that client, too.
+    let mut other = Client::connect(server.addr());
+    for target in ["/first", "/second"] {
+        assert_eq!(other.get(target).unwrap().status, 200);
+    }
+    server.wait_for(|line| line["target"] == "/second");
+    server.lines().iter().filter(|line| line["target"] == "/x").count()
+}
+
+/// Answers that fill the limit have one more come, those that are beyond it by a byte each do not.
+#[test]
+fn pipelined_requests_wait_while_more_than_the_limit_is_unsent() {
+    const REQUESTS: usize = 300;
+    let folder = e2e::folder();
+    let requests = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n".repeat(REQUESTS);
+    let server = responding(folder.path(), "", 3000);
+    let mut client = Client::connect(server.addr());
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let lines = std::iter::from_fn(|| client.line().ok().filter(|line| line != b"\r\n"));
+    let head_bytes = lines.map(|line| line.len()).sum::<usize>() + b"\r\n".len();
+    server.stop();
+    for (limit, answers) in [("", 64), ("output-bytes-max = \"512KiB\"", 128)] {
+        for (answer_bytes, expect) in [(4096, answers + 1), (4097, answers)] {
+            let server = responding(folder.path(), limit, answer_bytes - head_bytes);
+            let mut client = Client::connect_unix(&folder.path().join("s"));
+            let answered = answered_unread(&server, &mut client, &requests);
+            assert_eq!(answered, expect, "of {answer_bytes} bytes each, with {limit:?}");
+            for _ in 0..REQUESTS {
+                let answer = client.response().unwrap();
+                assert_eq!((answer.status, answer.body.len()), (200, answer_bytes - head_bytes));
+            }
+            server.stop();
+        }
+    }
+}
+
+/// The same over HTTP/2, where requests go on being read while answers wait, up to the limit.
+#[test]
+fn streams_wait_while_more_than_the_limit_is_unsent() {
+    const REQUESTS: u32 = 300;
+    let folder = e2e::folder();
+    for (limit, limit_bytes) in [("", 256 * 1024), ("output-bytes-max = \"512KiB\"", 512 * 1024)] {
+        let server = responding(folder.path(), limit, 4000);
+        let mut client = Client::connect_unix(&folder.path().join("s"));
+        client.send([OPENING, &frame(WINDOW_UPDATE, 0, 0, &[0x3f, 0, 0, 0])].concat()).unwrap();
+        let mut answer_bytes = 0;
+        // The first one says something of the table, too.
+        for stream in [1, 3] {
+            client.send(frames::get(stream, "/warm")).unwrap();
+            let head = frames::until(&mut client, HEADERS).unwrap();
+            let content = frames::until(&mut client, DATA).unwrap();
+            answer_bytes = 18 + head.payload.len() + content.payload.len();
+        }
+        let requests = (2..2 + REQUESTS).flat_map(|number| frames::get(1 + 2 * number, "/x"));
+        let requests: Vec<u8> = requests.collect();
+        let answered = answered_unread(&server, &mut client, requests);
+        let waiting = |answered| answered * answer_bytes - client.sent_bytes();
+        assert!(waiting(answered) > limit_bytes, "{answered} with {limit:?}");
+        assert!(waiting(answered - 1) <= limit_bytes, "{answered} with {limit:?}");
+        for _ in 0..REQUESTS {
+            frames::until(&mut client, DATA).unwrap();
+        }
+        server.stop();
+    }
 }
 
 /// Row 38: heads that are never finished cost little, however many there are.
