@@ -8,8 +8,10 @@ pub mod network;
 pub mod private;
 pub mod pack;
 pub mod stable;
+pub mod held;
 
 pub use bucket::Bucket;
 pub use date::Date;
+pub use held::Held;
 pub use moment::Moment;
 pub use network::Network;

@@ -29,7 +29,10 @@ pub use forms::Forms;
 pub use job::{Done, Job};
 pub use locate::{locate, missing_page};
 
-use crate::{Answer, Tools, listing::View};
+use crate::{
+    Answer, Tools,
+    listing::{self, View},
+};
 use base::Moment;
 use config::{
     plan::{Compress, Files, TrailingSlash},
@@ -322,7 +325,9 @@ impl Visit<'_> {
                 self.present(path, Entry::new(page, self.now, self.wall_seconds))
             }
             Loaded::Folder if !path.ends_with(b"/") => self.folder(path),
-            Loaded::Folder if self.folder.listing && self.cache.listed.is_full() => unavailable(),
+            Loaded::Folder if self.folder.listing && listing::is_full(&self.cache.listed) => {
+                unavailable()
+            }
             Loaded::Folder if self.folder.listing => {
                 let template = self.files.listing_template.clone();
                 let (view, held) = (View::of(self.exchange.request), self.cache.listed.clone());

@@ -11,15 +11,11 @@ mod json;
 
 pub use entry::{Entry, Key, Order};
 
-use base::Date;
+use base::{Date, Held, held::Share};
 use config::plan::{ListingEntry, ListingValues, RenderError, Template};
 use content::negotiation;
 use message::{Body, Broken, Request, Response, Shared, Source, Status, response::Line};
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
     task::{Context, Poll},
     vec,
 };
@@ -38,15 +34,9 @@ pub const PIECE_BYTES: usize = 16 * 1024;
 /// that no other one is made.
 pub const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// What the listings of a process hold.
-#[derive(Clone, Debug, Default)]
-pub struct Held(Arc<AtomicUsize>);
-
-/// What one listing holds, until it is dropped.
-#[derive(Debug)]
-struct Share {
-    held: Held,
-    bytes: usize,
+/// Whether there is no room for another listing beside what others hold.
+pub(crate) fn is_full(held: &Held) -> bool {
+    held.bytes() >= HELD_BYTES_MAX
 }
 
 /// How a listing is wanted.
@@ -210,25 +200,6 @@ impl Listing {
     }
 }
 
-impl Held {
-    /// Whether there is no room for another listing.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.0.load(Relaxed) >= HELD_BYTES_MAX
-    }
-
-    fn share(&self, bytes: usize) -> Share {
-        self.0.fetch_add(bytes, Relaxed);
-        Share { held: self.clone(), bytes }
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.held.0.fetch_sub(self.bytes, Relaxed);
-    }
-}
-
 /// An entry as a template sees it.
 fn values(entry: &Entry) -> ListingEntry {
     let slash = if entry.is_directory { "/" } else { "" };
@@ -249,7 +220,7 @@ impl Source for Listing {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.share.bytes
+        self.share.bytes()
     }
 }
 

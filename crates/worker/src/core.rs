@@ -9,7 +9,6 @@ use crate::{
     kept::Kept,
     loads::Loads,
     log::{Incident, Log},
-    pipe::Held,
     pool::Pool,
     record::{About, End, On, Record},
     records::Records,
@@ -19,7 +18,7 @@ use crate::{
     watch::Watch,
 };
 use access::Verdicts;
-use base::Moment;
+use base::{Held, Moment};
 use config::plan::Plan;
 use control::{
     Clients, Counter, Life, Present, Recent, Row, Tally, Trail,

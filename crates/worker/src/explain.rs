@@ -7,6 +7,7 @@ use crate::{
     steps,
 };
 use access::{Door, Ledger, Verdicts};
+use base::Held;
 use config::{
     Plan,
     plan::{FieldEdits, Place, Policy},
@@ -15,7 +16,6 @@ use control::{Clients, Row, kept::Keeping};
 use handle::{
     Tools,
     files::{self, Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX},
-    listing::Held,
     php::cache::Answers,
 };
 use http1::Event;

@@ -15,16 +15,14 @@ use crate::{
     pool::Pool,
     spill::{Spill, Step, Written},
 };
+use base::{Held, held::Share};
 use message::{Broken, Source};
 use std::{
     collections::VecDeque,
     future::poll_fn,
     io, mem,
     pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
@@ -47,10 +45,6 @@ const HELD_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Time until the pool is asked again that has too much to do.
 const PAUSE_TIME: Duration = Duration::from_millis(20);
-
-/// How many bytes of answers all loops of a process have in memory.
-#[derive(Clone, Default)]
-pub(crate) struct Held(Arc<AtomicUsize>);
 
 /// Where content is put.
 pub(crate) struct Writer {
@@ -85,7 +79,8 @@ struct State {
     /// Whether the tail, as it was, is just being written.
     is_writing: bool,
     tail: Pieces,
-    held: Held,
+    /// What is in memory of it.
+    share: Share,
     end: Option<Result<(), Broken>>,
     is_gone: bool,
     reader: Option<Waker>,
@@ -114,8 +109,7 @@ pub(crate) fn pipe(
     bytes_max: u64,
     length: Option<u64>,
 ) -> (Writer, Reader) {
-    let state = Arc::<Mutex<State>>::default();
-    lock(&state).held = held.clone();
+    let state = Arc::new(Mutex::new(State { share: held.share(0), ..State::default() }));
     let writer = Writer {
         state: Arc::clone(&state),
         pool: Arc::clone(pool),
@@ -151,7 +145,7 @@ impl Writer {
         };
         let is_much = {
             let mut state = lock(&self.state);
-            state.held.add(piece.len());
+            state.share.add(piece.len());
             match room {
                 Room::Head => state.head.push(piece),
                 Room::Tail | Room::Files => state.tail.push(piece),
@@ -186,7 +180,7 @@ impl Writer {
             Ok(written) => {
                 state.spill.wrote(written);
                 let bytes = mem::take(&mut state.tail.bytes);
-                state.held.remove(bytes);
+                state.share.remove(bytes);
             }
             Err(error) => {
                 let tail = Arc::try_unwrap(tail).unwrap_or_else(|shared| shared.to_vec());
@@ -208,7 +202,7 @@ impl Writer {
         if state.is_gone {
             return Poll::Ready(Err(Gone));
         }
-        let (head_max, tail_max) = state.held.shares();
+        let (head_max, tail_max) = room(state.share.all());
         let head_max = self.bytes_max.min(head_max as u64);
         if (state.head.bytes as u64) < head_max {
             state.close_up();
@@ -277,12 +271,6 @@ impl State {
     }
 }
 
-impl Drop for State {
-    fn drop(&mut self) {
-        self.held.remove(self.head.bytes + self.tail.bytes);
-    }
-}
-
 impl Pieces {
     fn push(&mut self, piece: Vec<u8>) {
         self.bytes += piece.len();
@@ -301,21 +289,11 @@ impl Pieces {
     }
 }
 
-impl Held {
-    fn add(&self, bytes: usize) {
-        self.0.fetch_add(bytes, Relaxed);
-    }
-
-    fn remove(&self, bytes: usize) {
-        self.0.fetch_sub(bytes, Relaxed);
-    }
-
-    /// How much an answer may have in its head and in its tail.
-    fn shares(&self) -> (usize, usize) {
-        match self.0.load(Relaxed) < HELD_BYTES_MAX {
-            true => (HEAD_BYTES_MAX, TAIL_BYTES_MAX),
-            false => (HEAD_BYTES_MIN, TAIL_BYTES_MIN),
-        }
+/// How much an answer may have in its head and in its tail.
+fn room(held: &Held) -> (usize, usize) {
+    match held.bytes() < HELD_BYTES_MAX {
+        true => (HEAD_BYTES_MAX, TAIL_BYTES_MAX),
+        false => (HEAD_BYTES_MIN, TAIL_BYTES_MIN),
     }
 }
 
@@ -332,7 +310,7 @@ impl Source for Reader {
                 state.close_up();
             }
             if let Some(piece) = state.head.pop() {
-                state.held.remove(piece.len());
+                state.share.remove(piece.len());
                 state.wake_writer();
                 return Poll::Ready(Some(Ok(piece)));
             }
@@ -361,8 +339,7 @@ impl Source for Reader {
     }
 
     fn memory_bytes(&self) -> usize {
-        let state = lock(&self.state);
-        state.head.bytes + state.tail.bytes
+        lock(&self.state).share.bytes()
     }
 }
 
@@ -429,7 +406,7 @@ mod tests {
             seen.extend(read(&mut reader, rest).await);
             assert!(seen == all);
             drop(reader);
-            assert_eq!(held.0.load(Relaxed), 0);
+            assert_eq!(held.bytes(), 0);
         });
     }
 
@@ -444,11 +421,11 @@ mod tests {
             assert!((HEAD_BYTES_MIN..HEAD_BYTES_MIN + 50_000).contains(&least), "{least}");
             assert!(read(&mut reader, least).await == all[..least]);
             drop((writer, reader));
-            held.add(HELD_BYTES_MAX);
+            let _others = held.share(HELD_BYTES_MAX);
             let (mut writer, mut reader) = pipe(&pool, &held, 3_000_000, None);
             let most = fill(&mut writer, &all).await;
             assert!((3_000_000..3_100_000).contains(&most), "{most}");
-            let memory = held.0.load(Relaxed) - HELD_BYTES_MAX;
+            let memory = held.bytes() - HELD_BYTES_MAX;
             assert!(memory < HEAD_BYTES_MIN + TAIL_BYTES_MIN + 100_000, "{memory}");
             assert!(read(&mut reader, most).await == all[..most]);
         });

@@ -7,19 +7,18 @@ use crate::{
     live::Live,
     loads::Loads,
     log::{Log, LogFiles, Ways, Writers},
-    pipe::Held,
     pool::Pool,
     signs::Signs,
     socket::Acceptor,
     start_error::StartError,
     sweep::{SWEEP_MAX, sweep},
 };
+use base::Held;
 use config::{Plan, plan::CompressCache};
 use control::{Clients, Counter, Row, Rows, TicketKeys, Trail, trail::Phase};
 use handle::{
     admin::Board,
     files::{Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX},
-    listing,
     php::cache::Answers,
 };
 use net::{Shelf, listener::Listening};
@@ -161,7 +160,7 @@ struct Shared {
     news: News,
     spans: Option<Arc<OwnedFd>>,
     forms: Arc<Forms>,
-    listed: listing::Held,
+    listed: Held,
     root_descriptors_max: usize,
 }
 
@@ -208,7 +207,7 @@ pub fn start(setup: Setup) -> Result<Worker, StartError> {
         news: (changes, board),
         spans: spans.map(Arc::new),
         forms: forms(&plan.compress_cache)?,
-        listed: listing::Held::default(),
+        listed: Held::default(),
         root_descriptors_max: ROOT_DESCRIPTORS_MAX / loops.max(1),
     };
     let (stop, stopped) = watch::channel(Stop::Never);

@@ -11,8 +11,7 @@ use super::{
     survey::{self, Surveys},
     variant::{Choice, Entry, Variant},
 };
-use crate::listing::Held;
-use base::Moment;
+use base::{Held, Moment};
 use config::plan::Compress;
 use foldhash::HashMap;
 use message::{Name, Request, body::Lent};

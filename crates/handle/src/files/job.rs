@@ -8,7 +8,8 @@ use super::{
     slash::with_slash,
     survey,
 };
-use crate::listing::{Held, Listing, View};
+use crate::listing::{Listing, View};
+use base::Held;
 use config::plan::{self, RenderError, Template};
 use net::{FindError, RootError, Stat};
 use std::sync::Arc;

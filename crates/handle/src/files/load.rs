@@ -1,7 +1,8 @@
 //! Finding and reading what a path names: on the loop as far as nothing blocks, else on the pool.
 
 use super::folder::{self, Folder};
-use crate::listing::{Entry, Held, Listing, View};
+use crate::listing::{Entry, Listing, View};
+use base::Held;
 use content::media_type;
 use message::{Body, Coding, FileRange, OpenFile, Shared};
 use net::{FindError, Found, Kind, Stat, file::ReadError};
