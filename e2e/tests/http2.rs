@@ -73,6 +73,8 @@ fn curl_gets_what_it_gets_over_http1() {
         (&["--include", "--request", "OPTIONS"], "/digits.txt"),
         (&["--include", "--header", "Host: other.example"], "/"),
         (&["--include", "--header", "Expect: tea"], "/digits.txt"),
+        (&["--head", "--header", "Expect: tea"], "/digits.txt"),
+        (&["--head"], &format!("/{}", "a".repeat(9000))),
     ] {
         let over_http2 = curl(&server, words, target);
         let url = format!("http://{}{target}", server.addr());

@@ -213,6 +213,12 @@ impl Connection {
         self.streams.get(key).map_or(0, |stream| stream.id)
     }
 
+    /// Whether the answer to that request has no content, as only its head was asked for.
+    #[must_use]
+    pub fn is_head(&self, key: Key) -> bool {
+        self.streams.get(key).is_some_and(|stream| stream.is_head)
+    }
+
     /// The next request whose content came too slowly; it is to be answered with that.
     pub fn next_late(&mut self) -> Option<Key> {
         self.late.pop()

@@ -48,6 +48,11 @@ pub(crate) fn parse<'b>(
     }
 }
 
+/// Whether what these fields ask for is the head of an answer, as far as they have come.
+pub(crate) fn is_head(bytes: &[u8]) -> bool {
+    records(bytes).any(|field| field == (b":method", b"HEAD"))
+}
+
 /// Whether these fields may stand in a trailer section.
 pub(crate) fn are_trailers(bytes: &[u8]) -> bool {
     records(bytes).all(|(name, value)| check(name, value).is_ok())

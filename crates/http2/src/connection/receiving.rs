@@ -131,11 +131,12 @@ impl Connection {
         let Some(stream) = self.streams.get_mut(key) else { return Ok(Event::Handled) };
         stream.is_receiving = !ends;
         stream.has_content = !ends;
-        if let Some(refusal) = block.overflow() {
-            return Ok(Event::Refused(key, refusal));
-        }
         let fields = block.as_bytes();
-        match request::parse(fields, ends, self.limits, slots) {
+        let head = match block.overflow() {
+            Some(refusal) => Head::Refused(refusal),
+            None => request::parse(fields, ends, self.limits, slots),
+        };
+        match head {
             Head::Request(request, priority) => {
                 stream.is_head = request.method == Method::Head;
                 stream.priority = early.unwrap_or(priority);
@@ -145,7 +146,10 @@ impl Connection {
                 }
                 Ok(Event::Request(key, request, fields))
             }
-            Head::Refused(refusal) => Ok(Event::Refused(key, refusal)),
+            Head::Refused(refusal) => {
+                stream.is_head = request::is_head(fields);
+                Ok(Event::Refused(key, refusal))
+            }
             Head::Malformed(reason) => {
                 let id = stream.id;
                 self.reset(id, Fault::protocol(reason), now, output)?;

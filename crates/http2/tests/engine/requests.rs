@@ -136,6 +136,11 @@ fn what_is_sound_but_not_served_has_an_answer() {
     let long = format!("/{}", "x".repeat(200));
     let many: Vec<_> = GET.into_iter().chain((0..101).map(|_| ("x", "y"))).collect();
     assert!(fields(&many).starts_with("refused 431"));
+    let head = (":method", "HEAD");
+    for (status, refused) in [("417", &expects), ("431", &many)] {
+        let told = fields(&[&[head], &refused[1..]].concat());
+        assert_eq!(told, format!("refused {status}; HEADERS+5 1 08"), "no content behind HEAD");
+    }
     assert!(fields(&[GET[0], GET[1], GET[2], (":path", &long)]).starts_with("GET a/xxx"));
 }
 

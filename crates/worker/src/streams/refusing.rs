@@ -27,7 +27,8 @@ impl Streams {
         let about = About { client: from.client, id: id.as_ref(), user: None, subject };
         let response = refusal::refuse(turn.core, refused, about);
         let (status, reason) = (response.status, Some(refused.1));
-        let end = End { status, bytes: response.body.len().unwrap_or(0), us: 0, reason };
+        let bytes = response.body.len().filter(|_| !self.http.is_head(key)).unwrap_or(0);
+        let end = End { status, bytes, us: 0, reason };
         let date = turn.core.date(turn.tick);
         let how = (&date, turn.tick.now, false);
         let on = self.on(key, 0);
