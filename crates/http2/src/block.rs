@@ -1,6 +1,9 @@
 //! The fields of a head as they were told, in one run of bytes that can be kept and read again.
 
-use crate::{fault::Refusal, limits::ENTRY_BYTES};
+use crate::{
+    fault::Refusal,
+    limits::{CRUMBS_MAX, ENTRY_BYTES},
+};
 use message::Limits;
 use std::mem;
 
@@ -102,15 +105,19 @@ impl Block {
     /// Whether one more field is within the limits; nothing is taken beyond them.
     fn admits(&mut self, name: &[u8], value_bytes: usize) -> bool {
         let left = self.bytes_left.checked_sub(name.len() + value_bytes + ENTRY_BYTES);
-        // There are few pseudo-fields, and they are no fields.
-        let is_field = usize::from(!name.starts_with(b":"));
-        match (left, self.fields_left.checked_sub(is_field)) {
+        let is_crumb = name == b"cookie";
+        // There are few pseudo-fields, and they are no fields; all crumbs are one.
+        let is_field = !(name.starts_with(b":") || is_crumb && self.crumbs > 0);
+        match (left, self.fields_left.checked_sub(usize::from(is_field))) {
             _ if self.overflow.is_some() => return false,
-            (Some(bytes), Some(fields)) => (self.bytes_left, self.fields_left) = (bytes, fields),
             (None, _) => self.overflow = Some(Refusal::HeadTooLong),
             (_, None) => self.overflow = Some(Refusal::TooManyFields),
+            _ if is_crumb && self.crumbs == CRUMBS_MAX => {
+                self.overflow = Some(Refusal::TooManyFields);
+            }
+            (Some(bytes), Some(fields)) => (self.bytes_left, self.fields_left) = (bytes, fields),
         }
-        self.crumbs += usize::from(name == b"cookie");
+        self.crumbs += usize::from(is_crumb);
         self.overflow.is_none()
     }
 }

@@ -13,6 +13,10 @@ pub const TABLE_BYTES_MAX: usize = 4096;
 /// section 6.5.2).
 pub const ENTRY_BYTES: usize = 32;
 
+/// Crumbs of a cookie, which are one field together; one more is 431. Browsers send one for each of
+/// the up to 180 cookies that they keep for a host.
+pub const CRUMBS_MAX: usize = 256;
+
 /// Frames that one field block may go on in; one more breaks the connection.
 pub const CONTINUATIONS_MAX: u32 = 16;
 

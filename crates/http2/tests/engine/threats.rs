@@ -209,7 +209,24 @@ fn fields_that_are_told_by_a_number_count_in_full() {
     // The table is as both sides know it all the same.
     let coded = [&get("/", &[])[..], &[0xbe]].concat();
     assert!(client.send(&frame(HEADERS, WHOLE, 3, &coded)).told().starts_with("GET a/"));
-    let crumbs = vec![("cookie", ""); 101];
-    let told = Client::new().send(&frame(HEADERS, WHOLE, 1, &get("/", &crumbs))).told();
-    assert!(told.starts_with("refused 431"), "{told}");
+}
+
+/// As the whole cookie does in HTTP/1.1; but there never are more than so many.
+#[test]
+fn the_crumbs_of_a_cookie_count_as_one_field() {
+    for (crumbs, fields, expect) in [
+        (180, 15, "GET a/"),
+        (256, 98, "GET a/"),
+        (257, 0, "refused 431"),
+        (1, 100, "refused 431"),
+        (2, 100, "refused 431"),
+    ] {
+        let more = [vec![("cookie", "a=b"); crumbs], vec![("x", "y"); fields]].concat();
+        let coded = get("/", &more);
+        let told = Client::new().send(&frame(HEADERS, WHOLE, 1, &coded)).told();
+        assert!(told.starts_with(expect), "{crumbs} and {fields}: {told}");
+        let last = [vec![("x", "y"); fields], vec![("cookie", "a=b"); crumbs]].concat();
+        let told = Client::new().send(&frame(HEADERS, WHOLE, 1, &get("/", &last))).told();
+        assert!(told.starts_with(expect), "{fields} and {crumbs}: {told}");
+    }
 }
