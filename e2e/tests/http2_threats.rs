@@ -218,22 +218,28 @@ fn attacks_over_tls_end_and_leave_no_memory() {
 #[test]
 fn half_a_frame_keeps_no_place() {
     const PLACES: usize = 8;
+    const PREFACE_BYTES: usize = 24;
     let half = &frame(PING, 0, 0, &[0; 8])[..9];
     let site = Site::new();
-    let server_in_clear = server(&site, &format!("connections-max = {PLACES}"));
-    let mut clients: Vec<_> =
-        (0..PLACES).map(|_| Client::connect(server_in_clear.addr())).collect();
-    for client in &mut clients {
-        client.send([OPENING, half].concat()).unwrap();
-        // The second acknowledges ours, when all of that was read.
-        assert!((0..2).all(|_| until(client, SETTINGS).is_ok()));
+    // The second of our settings acknowledges theirs, when all of that was read.
+    let whole = ([OPENING, half].concat(), 2);
+    let beginning = |bytes| (OPENING[..bytes].to_vec(), 1);
+    let limits = format!("connections-max = {PLACES}\nlinger-time = \"200ms\"");
+    for (sent, answers) in [whole, beginning(PREFACE_BYTES), beginning(PREFACE_BYTES + 5)] {
+        let server = server(&site, &limits);
+        let mut clients: Vec<_> = (0..PLACES).map(|_| Client::connect(server.addr())).collect();
+        for client in &mut clients {
+            client.send(&sent).unwrap();
+            assert!((0..answers).all(|_| until(client, SETTINGS).is_ok()));
+        }
+        let answer = Client::connect(server.addr()).get("/digits.txt").unwrap();
+        assert_eq!(answer.status, 200, "beside {sent:?}");
+        let has_heard = |client: &Client| client.hears_within(Duration::ZERO);
+        assert!(eventually(|| clients.iter().any(has_heard)), "one of them has made room");
+        let told = clients.iter_mut().find(|client| has_heard(client)).unwrap();
+        assert_eq!(until(told, GOAWAY).unwrap().code(), 0);
+        server.stop();
     }
-    assert_eq!(Client::connect(server_in_clear.addr()).get("/digits.txt").unwrap().status, 200);
-    let has_heard = |client: &Client| client.hears_within(Duration::ZERO);
-    assert!(eventually(|| clients.iter().any(has_heard)), "one of them has made room");
-    let told = clients.iter_mut().find(|client| has_heard(client)).unwrap();
-    assert_eq!(until(told, GOAWAY).unwrap().code(), 0);
-    server_in_clear.stop();
     let certificates = Certificates::new();
     let server = secure_server(&site, &certificates, &format!("connections-max = {PLACES}"));
     let visitor = certificates.visitor(&["a"]);

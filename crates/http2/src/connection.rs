@@ -235,13 +235,12 @@ impl Connection {
         self.is_at_rest() && !self.is_within_frame
     }
 
-    /// Whether it is at rest but for a part of a frame: whoever begins one has asked for nothing
-    /// yet, and keeps no place by it.
+    /// Whether it is at rest but for a part of a frame, or of how a connection begins: whoever has
+    /// sent no more has asked for nothing yet, and keeps no place by it.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
         let has_nothing = self.streams.open() == 0 && self.partial.is_none();
-        let has_begun = matches!(self.phase, Phase::Preface | Phase::Open);
-        has_nothing && has_begun && !self.clock.is_blocked()
+        has_nothing && self.phase != Phase::Deaf && !self.clock.is_blocked()
     }
 
     /// Tells the peer, in two steps, that no more streams will be answered soon. What is under way

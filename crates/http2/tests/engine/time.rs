@@ -31,6 +31,14 @@ fn a_client_that_has_not_begun_is_told_that_the_end_is_near() {
     assert_eq!(client.told(), "GOAWAY 0 1 0");
     assert!(client.http.is_closing());
     let mut client = Client::silent();
+    let opening = [http2::PREFACE, &frame(SETTINGS, 0, 0, &setting(4, 9))].concat();
+    let mut at = 0;
+    for more in [http2::PREFACE.len(), 5, 9] {
+        client.send(&opening[at..at + more]);
+        assert!(client.http.is_at_rest(), "it has asked for nothing");
+        at += more;
+    }
+    let mut client = Client::silent();
     client.part();
     assert_eq!(client.wait(), (2000, Expiry::Nothing));
     assert!(client.http.is_closing());
