@@ -68,7 +68,8 @@ pub struct Connection {
     /// Counts turns of answers that take turns.
     pub(crate) turn: u32,
     pub(crate) calm: Calm,
-    reset_lately: Vec<u32>,
+    /// Streams that were reset, and how many bytes of content each of them may still have.
+    reset_lately: Vec<(u32, u32)>,
     resets: usize,
     /// Priorities of streams that have not begun.
     pub(crate) early: Vec<(u32, Priority)>,
@@ -318,18 +319,30 @@ impl Connection {
         id.is_multiple_of(2) || (id > self.last && self.parting != Parting::Final)
     }
 
-    /// What is still on its way on that stream is to be dropped in silence.
+    /// What is still on its way on that stream, which is about to go, is to be dropped in silence.
     pub(crate) fn remember_reset(&mut self, id: u32) {
+        let stream = self.streams.find(id).and_then(|key| self.streams.get(key));
+        let reset = (id, stream.map_or(WINDOW_BYTES, |stream| stream.grant));
         match self.reset_lately.get_mut(self.resets % RESETS_REMEMBERED) {
-            Some(oldest) => *oldest = id,
-            None => self.reset_lately.push(id),
+            Some(oldest) => *oldest = reset,
+            None => self.reset_lately.push(reset),
         }
         self.resets = self.resets.wrapping_add(1);
     }
 
     /// Whether what comes on that stream, which is not open, is to be dropped in silence.
     pub(crate) fn is_dropped(&self, id: u32) -> bool {
-        id > self.last || self.reset_lately.contains(&id)
+        id > self.last || self.reset_lately.iter().any(|&(reset, _)| reset == id)
+    }
+
+    /// Takes up content of a stream that was reset: whether it may have been under way before that
+    /// was known.
+    pub(crate) fn was_let_in(&mut self, id: u32, bytes: u32) -> bool {
+        let stream = self.reset_lately.iter_mut().find(|(reset, _)| *reset == id);
+        let Some((_, grant)) = stream else { return false };
+        let left = grant.checked_sub(bytes);
+        *grant = left.unwrap_or(0);
+        left.is_some()
     }
 
     /// More bytes are needed than `rest`.

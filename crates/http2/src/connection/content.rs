@@ -69,7 +69,11 @@ impl Connection {
         }
         let Some(key) = self.streams.find(id) else {
             if self.is_dropped(id) {
-                return self.calm.idle_frame(now).map(|()| Step::Done);
+                // Who was within the windows could not know; an end there is once.
+                if ends || !self.was_let_in(id, bytes) {
+                    self.calm.idle_frame(now)?;
+                }
+                return Ok(Step::Done);
             }
             let fault = Fault::new(Code::StreamClosed, "DATA on a stream that is over");
             return self.cut(id, fault, now, output).map(Step::Event);

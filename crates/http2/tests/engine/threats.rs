@@ -97,6 +97,27 @@ fn frames_that_carry_nothing() {
     }
 }
 
+/// Some clients make a frame of each line that they write, and fill the window by them before they
+/// know that nobody wants it.
+#[test]
+fn content_under_way_to_a_stream_that_was_reset_costs_nothing_within_its_window() {
+    let mut client = Client::new();
+    client.send(&posts(1, &[("content-length", "1000000")]));
+    assert!(client.told().ends_with("RST 1 0"));
+    let line = frame(DATA, 0, 1, &[b'r'; 60]);
+    let told = client.send(&line.repeat(65_535 / 60)).told();
+    assert!(told.starts_with("WINDOW 0 ") && !told.contains("GOAWAY"), "{told}");
+    assert!(client.send(&asks(3, "/")).told().ends_with("DATA+1 3 5"));
+    // Nobody has let in any more than that.
+    let stopped = tries(&mut client, 2000, |_| line.clone());
+    assert!(stopped.is_some_and(|number| (990..=1000).contains(&number)), "{stopped:?}");
+    // Nor does the end of what was little end again and again.
+    let mut client = Client::new();
+    client.send(&posts(1, &[("content-length", "1000000")]));
+    let stopped = tries(&mut client, 2000, |_| frame(DATA, END_STREAM, 1, &[]));
+    assert!(stopped.is_some_and(|number| (990..=1000).contains(&number)), "{stopped:?}");
+}
+
 #[test]
 fn updates_of_windows_are_paid_for_by_content() {
     let mut client = Client::new();
