@@ -2,18 +2,22 @@
 
 use crate::{
     fault::{Code, Fault},
-    limits::{IDLE_FRAMES, RESETS, Rate, UPDATE_BYTES, UPDATES_PAID},
+    limits::{CANCELS, CANCELS_BEGUN, IDLE_FRAMES, RESETS, Rate, UPDATE_BYTES, UPDATES_PAID},
 };
 use base::Moment;
 
-/// Three accounts, which fill with time; the last with what is sent, too.
+/// Four accounts, which fill with time; that of cancels and that of updates with what is sent, too.
 #[derive(Debug)]
 pub(crate) struct Calm {
     resets: Account,
+    cancels: Account,
+    /// Cancels of streams whose answer had begun.
+    begun: u32,
     idle_frames: Account,
     updates: Account,
 }
 
+const RESET: Fault = Fault::new(Code::EnhanceYourCalm, "too many streams are reset");
 const IDLE: Fault = Fault::new(Code::EnhanceYourCalm, "too many frames carry nothing forward");
 
 #[derive(Debug)]
@@ -27,15 +31,30 @@ impl Calm {
     pub(crate) const fn new(now: Moment) -> Self {
         Self {
             resets: Account::full(RESETS, now),
+            cancels: Account::full(CANCELS, now),
+            begun: 0,
             idle_frames: Account::full(IDLE_FRAMES, now),
             updates: Account::full(IDLE_FRAMES, now),
         }
     }
 
-    /// A stream was reset, by the peer or because of it.
+    /// A stream was reset because of the peer.
     pub(crate) fn reset(&mut self, now: Moment) -> Result<(), Fault> {
-        let reason = "too many streams are reset";
-        self.resets.take(RESETS, now).ok_or(Fault::new(Code::EnhanceYourCalm, reason))
+        self.resets.take(RESETS, now).ok_or(RESET)
+    }
+
+    /// The peer has reset a stream, whose answer may have begun.
+    pub(crate) fn cancel(&mut self, has_begun: bool, now: Moment) -> Result<(), Fault> {
+        self.begun = self.begun.wrapping_add(u32::from(has_begun));
+        if has_begun && !self.begun.is_multiple_of(CANCELS_BEGUN) {
+            return Ok(());
+        }
+        self.cancels.take(CANCELS, now).ok_or(RESET)
+    }
+
+    /// A stream has come to its end on both sides: who takes answers may cancel as many others.
+    pub(crate) fn completed(&mut self) {
+        self.cancels.left = self.cancels.left.saturating_add(1).min(CANCELS.burst);
     }
 
     /// A frame came that carries nothing forward.

@@ -54,9 +54,17 @@ pub const WINDOW_BYTES: u32 = 65_535;
 /// The same, where the way to the peer holds so much, and as long as we take what comes.
 pub const WINDOW_BYTES_MAX: u32 = 1024 * 1024;
 
-/// Streams that are reset, by either side: so many at once, and so many a second on average. Who
-/// has more of them reset breaks the connection.
+/// Streams that are reset because of what the peer sends: so many at once, and so many a second on
+/// average. Who has more of them reset breaks the connection.
 pub const RESETS: Rate = Rate { burst: 300, per_second: 30 };
+
+/// Streams that the peer resets: the same, and one more for each that has come to its end. A map
+/// that is zoomed drops most of what it has asked for, and takes the rest.
+pub const CANCELS: Rate = RESETS;
+
+/// Of streams that the peer resets when their answer has begun, so many count as one: what they cost
+/// is done, and is no more than that of others.
+pub const CANCELS_BEGUN: u32 = 4;
 
 /// Frames that carry nothing forward (settings, pings, priorities, empty and tiny content), and
 /// updates of windows beyond those that are paid for: so many of each at once, and so many a second

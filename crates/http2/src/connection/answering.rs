@@ -294,13 +294,19 @@ impl Connection {
         stream.clock.unblock(now);
         let is_little = stream.content_due.is_none_or(|due| due <= u64::from(stream.grant));
         match stream.is_receiving {
-            false => self.streams.leave(key),
+            false => self.complete(key),
             // Who waits to be asked for content need not send it.
             true if is_little && stream.grant > 0 && !stream.expects_continue => {
                 stream.clock.wait(now);
             }
             true => self.stop_content(key, output),
         }
+    }
+
+    /// A stream has come to its end on both sides.
+    pub(crate) fn complete(&mut self, key: Key) {
+        self.calm.completed();
+        self.streams.leave(key);
     }
 
     /// Asks for no more content of a request that has been answered.

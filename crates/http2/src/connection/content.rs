@@ -141,7 +141,7 @@ impl Connection {
         stream.is_receiving = false;
         stream.clock.stop();
         if stream.answer == Answer::Given {
-            self.streams.leave(key);
+            self.complete(key);
             return Ok(Event::Handled);
         }
         Ok(Event::End(key))

@@ -248,7 +248,8 @@ impl Connection {
         let Some(key) = self.streams.find(frame.stream) else {
             return self.calm.idle_frame(now).map(|()| Step::Done);
         };
-        self.calm.reset(now)?;
+        let has_begun = self.streams.get(key).is_some_and(|one| one.answer != Answer::Due);
+        self.calm.cancel(has_begun, now)?;
         let unsent_bytes = self.unsent_bytes(key);
         self.streams.leave(key);
         let reason = Some("the client does not want it any more");

@@ -1,6 +1,7 @@
 //! What costs work and brings nothing is put up with for a while, and never costs memory.
 
 use crate::client::*;
+use message::Status;
 
 /// Sends what `next` makes again and again: how often until the connection is given up with
 /// ENHANCE_YOUR_CALM; what was sent to the client meanwhile is taken by it.
@@ -27,6 +28,40 @@ fn rapid_resets() {
         [asks(stream, "/"), frame(RST_STREAM, 0, stream, &[0, 0, 0, 8])].concat()
     });
     assert_eq!(stopped, Some(300));
+    // Where the answer has begun, its work is done, and four count as one.
+    let mut client = Client::new();
+    client.content = Some(100_000);
+    let stopped = tries(&mut client, 10_000, |number| {
+        let stream = 1 + 2 * number;
+        [asks(stream, "/"), frame(RST_STREAM, 0, stream, &[0, 0, 0, 8])].concat()
+    });
+    assert_eq!(stopped, Some(4 * 300 + 3));
+}
+
+/// As a map does that is zoomed again and again: it asks for a hundred tiles, and when it has got
+/// twenty, for others. Whether the rest have begun, or are being made, it takes as many as it drops.
+#[test]
+fn who_takes_answers_may_cancel_others() {
+    for (taken, dropped, has_begun) in [(20, 80, true), (50, 50, false)] {
+        let mut client = Client::new();
+        client.content = None;
+        for zoom in 0..50 {
+            let streams = (0..100).map(|number| 1 + 2 * (100 * zoom + number));
+            let streams: Vec<_> = streams.collect();
+            client.send(&streams.iter().flat_map(|&stream| asks(stream, "/")).collect::<Vec<_>>());
+            let keys = std::mem::take(&mut client.waiting);
+            keys[..taken].iter().for_each(|&key| client.answer(key, Status::OK, 5));
+            if has_begun {
+                keys[taken..].iter().for_each(|&key| client.answer(key, Status::OK, 100_000));
+            }
+            let resets = streams[taken..].iter();
+            let resets = resets.flat_map(|&stream| frame(RST_STREAM, 0, stream, &[0, 0, 0, 8]));
+            let told = client.send(&resets.collect::<Vec<_>>()).told();
+            assert_eq!(told.matches("cut: ").count(), dropped, "{zoom}: {told}");
+            assert!(!told.contains("GOAWAY"), "{zoom}: {told}");
+            client.send(&frame(WINDOW_UPDATE, 0, 0, &1000_u32.to_be_bytes()));
+        }
+    }
 }
 
 #[test]
@@ -57,6 +92,12 @@ fn resets_that_the_server_is_made_to_send() {
             .concat()
     });
     assert_eq!(stopped, Some(300), "content of another length");
+    let mut client = Client::new();
+    let stopped = tries(&mut client, 10_000, |number| {
+        let stream = 1 + 2 * number;
+        [asks(stream, "/"), frame(DATA, 0, stream, &[0; 20])].concat()
+    });
+    assert_eq!(stopped, Some(300), "answers pay for none of them");
 }
 
 #[test]
