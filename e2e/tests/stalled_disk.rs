@@ -34,9 +34,8 @@ struct Stage {
     bad: Stalling,
     /// Mounted at `/inner` of the default site.
     inner: Stalling,
-    /// The root of `good.example`: it can stall as well, so it has to be asked patiently, but
-    /// nobody makes it.
-    _good: Stalling,
+    /// The root of `good.example`: it can stall as well, so it has to be asked patiently.
+    good: Stalling,
     _site: Site,
 }
 
@@ -45,7 +44,7 @@ impl Stage {
         raise_descriptor_limit();
         let site = Site::new();
         let folders = ["../bad", "inner", "../good"].map(|name| site.path(name));
-        let [bad, inner, _good] = folders.each_ref().map(|folder| {
+        let [bad, inner, good] = folders.each_ref().map(|folder| {
             fs::create_dir_all(folder).unwrap();
             Stalling::mount(folder)
         });
@@ -57,7 +56,7 @@ impl Stage {
         );
         let listen = "listen = { address = \"127.0.0.1:0\", http2 = true }";
         let config = config.replace("listen = \"127.0.0.1:0\"", listen);
-        Self { server: Server::run(&config), workers, bad, inner, _good, _site: site }
+        Self { server: Server::run(&config), workers, bad, inner, good, _site: site }
     }
 
     /// Those who want nothing from a bad disk.
@@ -231,6 +230,33 @@ fn an_answer_that_is_turned_away_ends_alone() {
     assert_eq!(line["bytes"], WINDOW_BYTES);
     stage.bad.end();
     told(waiting);
+    stage.server.stop();
+}
+
+/// O19: while another answer of its connection waits, it waits, too, and is asked for again.
+#[test]
+fn an_answer_that_is_turned_away_waits_while_another_does() {
+    const WINDOW_BYTES: usize = 65_535;
+    let mut stage = Stage::new(1, "connections-per-client-max = 2000");
+    let mut client = Client::connect(stage.server.addr());
+    let widened = |stream| frame(WINDOW_UPDATE, 0, stream, &[0, 64, 0, 0]);
+    let asked = get_for("bad.example", 1, "/quick.bin");
+    client.send([OPENING, &widened(0), &asked].concat()).unwrap();
+    take(&mut client, 1, WINDOW_BYTES);
+    client.send([get_for("good.example", 3, "/stuck.bin"), widened(3)].concat()).unwrap();
+    take(&mut client, 3, Stalling::LARGE_BYTES / 2);
+    assert!(eventually(|| stage.good.stalled() == 1), "the second half is waited for");
+    let waiting = crowd(&stage, 1);
+    client.send([widened(1), get(5, "/digits.txt")].concat()).unwrap();
+    take(&mut client, 5, 10);
+    stage.bad.end();
+    told(waiting);
+    client.send(get(7, "/digits.txt")).unwrap();
+    let reset = until(&mut client, RST_STREAM).unwrap();
+    assert_eq!((reset.stream, reset.code()), (1, 2), "INTERNAL_ERROR");
+    let line = stage.server.wait_for(|line| line["target"] == "/quick.bin");
+    assert_eq!(line["reason"], "its file could not be read to the end", "it was asked for");
+    stage.good.end();
     stage.server.stop();
 }
 

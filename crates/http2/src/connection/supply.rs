@@ -29,6 +29,17 @@ impl Connection {
         Some((key, part))
     }
 
+    /// The part of its file that a stream wants cannot be asked for now: it counts for nothing, and
+    /// others have their turn.
+    pub fn pass_over(&mut self, key: Key) {
+        self.streams.get_mut(key).into_iter().for_each(|stream| stream.fetched = 0);
+    }
+
+    /// A stream that was passed over wants that part again.
+    pub fn want(&mut self, key: Key) {
+        self.streams.get_mut(key).into_iter().for_each(|stream| stream.supply = Supply::Wanted);
+    }
+
     /// The part of its file that a stream has waited for: all bytes of it.
     pub fn supply(&mut self, key: Key, bytes: Vec<u8>) {
         if let Some(stream) = self.streams.get_mut(key) {

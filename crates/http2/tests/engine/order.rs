@@ -112,6 +112,24 @@ fn what_is_at_hand_in_part_goes_in_part() {
     assert_eq!(client.told(), expect);
 }
 
+/// Where too much waits for its disk already, others have their turn, and it is asked for again.
+#[test]
+fn who_cannot_even_wait_is_passed_over() {
+    let (mut client, keys) = asking(6, "u=1");
+    client.at_hand = 0;
+    keys.iter().for_each(|&key| client.answer_by_file(key, 300_000));
+    client.told();
+    for &key in &keys[..5] {
+        assert_eq!(wanted(&mut client), Some((key, 1000..263_144)));
+        client.http.pass_over(key);
+    }
+    assert_eq!(wanted(&mut client), Some((keys[5], 1000..263_144)));
+    assert_eq!(wanted(&mut client), None, "each once");
+    client.http.want(keys[0]);
+    assert_eq!(client.told(), "");
+    assert_eq!(wanted(&mut client), Some((keys[0], 1000..263_144)));
+}
+
 #[test]
 fn what_is_read_for_a_client_is_no_more_than_it_may_take() {
     let (mut client, keys) = asking(100, "i");

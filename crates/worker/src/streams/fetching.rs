@@ -62,13 +62,24 @@ impl Streams {
         from: &From<'_>,
         context: &mut Context<'_>,
     ) -> bool {
+        let mut turned_away = Vec::new();
         while let Some((key, part)) = self.http.next_wanted() {
             let bytes = part.range.end - part.range.start;
             match sending::fetch(turn.core, &part) {
                 Some(done) => {
                     self.fetches.push(Fetch { key, stream: self.http.number(key), bytes, done });
                 }
-                None => self.lose(key, POOL_IS_FULL, turn, from),
+                None => {
+                    self.http.pass_over(key);
+                    turned_away.push(key);
+                }
+            }
+        }
+        for key in turned_away {
+            // What is being read for the connection wakes it, and then it can try again.
+            match self.fetches.is_empty() {
+                true => self.lose(key, POOL_IS_FULL, turn, from),
+                false => self.http.want(key),
             }
         }
         // Who has just begun is asked, too, so that it wakes this connection.
