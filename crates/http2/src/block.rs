@@ -2,7 +2,7 @@
 
 use crate::{
     fault::Refusal,
-    limits::{CRUMBS_MAX, ENTRY_BYTES},
+    limits::{BLOCK_HEADS_MAX, CRUMBS_MAX, ENTRY_BYTES},
 };
 use message::Limits;
 use std::mem;
@@ -14,8 +14,9 @@ const LENGTHS_BYTES: usize = 8;
 #[derive(Debug, Default)]
 pub struct Block {
     bytes: Vec<u8>,
-    /// What is left of the limits.
-    bytes_left: usize,
+    /// What the fields have counted for that were told, here or not, and how much they may.
+    told_bytes: usize,
+    bytes_max: usize,
     fields_left: usize,
     /// Why not all fields are here.
     overflow: Option<Refusal>,
@@ -36,7 +37,7 @@ impl Block {
     /// Forgets the head before.
     pub(crate) fn clear(&mut self, limits: &Limits) {
         self.bytes.clear();
-        self.bytes_left = limits.head_bytes_max;
+        (self.told_bytes, self.bytes_max) = (0, limits.head_bytes_max);
         self.fields_left = limits.fields_max.min(Limits::FIELDS_CEILING);
         self.overflow = None;
         self.crumbs = 0;
@@ -61,6 +62,11 @@ impl Block {
     /// Why not all fields are here, if they are not.
     pub(crate) fn overflow(&self) -> Option<Refusal> {
         self.overflow
+    }
+
+    /// Whether what was told is so much that nobody can want an answer to it.
+    pub(crate) fn is_beyond_measure(&self) -> bool {
+        self.told_bytes > BLOCK_HEADS_MAX * self.bytes_max
     }
 
     /// The fields, once they all are here: what [`records`] reads. The crumbs of a cookie are put
@@ -104,18 +110,15 @@ impl Block {
 
     /// Whether one more field is within the limits; nothing is taken beyond them.
     fn admits(&mut self, name: &[u8], value_bytes: usize) -> bool {
-        let left = self.bytes_left.checked_sub(name.len() + value_bytes + ENTRY_BYTES);
+        self.told_bytes += name.len() + value_bytes + ENTRY_BYTES;
         let is_crumb = name == b"cookie";
         // There are few pseudo-fields, and they are no fields; all crumbs are one.
         let is_field = !(name.starts_with(b":") || is_crumb && self.crumbs > 0);
-        match (left, self.fields_left.checked_sub(usize::from(is_field))) {
+        match self.fields_left.checked_sub(usize::from(is_field)) {
             _ if self.overflow.is_some() => return false,
-            (None, _) => self.overflow = Some(Refusal::HeadTooLong),
-            (_, None) => self.overflow = Some(Refusal::TooManyFields),
-            _ if is_crumb && self.crumbs == CRUMBS_MAX => {
-                self.overflow = Some(Refusal::TooManyFields);
-            }
-            (Some(bytes), Some(fields)) => (self.bytes_left, self.fields_left) = (bytes, fields),
+            _ if self.told_bytes > self.bytes_max => self.overflow = Some(Refusal::HeadTooLong),
+            Some(left) if !(is_crumb && self.crumbs == CRUMBS_MAX) => self.fields_left = left,
+            _ => self.overflow = Some(Refusal::TooManyFields),
         }
         self.crumbs += usize::from(is_crumb);
         self.overflow.is_none()

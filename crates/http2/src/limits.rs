@@ -20,8 +20,9 @@ pub const CRUMBS_MAX: usize = 256;
 /// Frames that one field block may go on in; one more breaks the connection.
 pub const CONTINUATIONS_MAX: u32 = 16;
 
-/// How many times as long as a head its field block may be. It is read to its end, since the table
-/// depends on it, and then answered with 431; a longer one breaks the connection.
+/// How many times as long as a head its field block may be, as it is told and as it unfolds. It is
+/// read to its end, since the table depends on it, and then answered with 431; a longer one breaks
+/// the connection.
 pub const BLOCK_HEADS_MAX: usize = 4;
 
 /// Bytes of memory that the requests of a connection may take while they wait for their answers:
@@ -66,9 +67,9 @@ pub const CANCELS: Rate = RESETS;
 /// is done, and is no more than that of others.
 pub const CANCELS_BEGUN: u32 = 4;
 
-/// Frames that carry nothing forward (settings, pings, priorities, empty and tiny content), and
-/// updates of windows beyond those that are paid for: so many of each at once, and so many a second
-/// on average.
+/// Frames that carry nothing forward (settings, pings, priorities, empty and tiny content, heads
+/// that are too long), and updates of windows beyond those that are paid for: so many of each at
+/// once, and so many a second on average.
 pub const IDLE_FRAMES: Rate = Rate { burst: 1000, per_second: 200 };
 
 /// Updates of windows that an answer pays for once all its content is sent.

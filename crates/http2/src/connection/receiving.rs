@@ -79,6 +79,9 @@ impl Connection {
         block.clear(self.limits);
         self.decoder.decode(coded, block)?;
         block.finish();
+        if block.overflow().is_some() {
+            self.calm.idle_frame(now)?;
+        }
         if *id <= self.last {
             return self.trailers(head, block, now, output);
         }

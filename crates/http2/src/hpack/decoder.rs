@@ -18,6 +18,9 @@ const INTEGER_BYTES_MAX: u32 = 4;
 
 const BROKEN: Fault = Fault::new(Code::CompressionError, "a field block is malformed");
 
+const ENDLESS: Fault =
+    Fault::new(Code::EnhanceYourCalm, "a field block unfolds to much more than a head may be");
+
 impl Decoder {
     pub(crate) const fn new() -> Self {
         Self { table: Table::new() }
@@ -49,6 +52,9 @@ impl Decoder {
                     continue;
                 }
                 _ => self.literal(&mut rest, 4, block)?,
+            }
+            if block.is_beyond_measure() {
+                return Err(ENDLESS);
             }
             has_fields = true;
         }

@@ -273,6 +273,27 @@ fn fields_that_are_told_by_a_number_count_in_full() {
     assert!(client.send(&frame(HEADERS, WHOLE, 3, &coded)).told().starts_with("GET a/"));
 }
 
+/// A literal of two bytes can have a name of 4 KB, and leave as much in the table: what unfolds is
+/// work, though nothing is kept of it.
+#[test]
+fn fields_that_nobody_keeps_are_not_unfolded_for_ever() {
+    let entry = [&b"\x40\x7f\xa1\x1e"[..], &[b'n'; 4000], b"\0"].concat();
+    for more in [&b"\x7e\0"[..], b"\x0f\x2f\0", b"\xbe"] {
+        let mut client = Client::new();
+        let fits = [&get("/", &[])[..], &entry, &more.repeat(30)].concat();
+        let told = client.send(&frame(HEADERS, WHOLE, 1, &fits)).told();
+        assert!(told.starts_with("refused 431"), "{told}");
+        let beyond = [&get("/", &[])[..], &entry, &more.repeat(40)].concat();
+        let told = client.send(&frame(HEADERS, WHOLE, 3, &beyond)).told();
+        assert!(told.ends_with("GOAWAY 0 1 11"), "{told}");
+    }
+    // Nor are heads of which all is known after a part.
+    let many = get("/", &[("x", "y"); 101]);
+    let mut client = Client::new();
+    let stopped = tries(&mut client, 2000, |number| frame(HEADERS, WHOLE, 1 + 2 * number, &many));
+    assert!(stopped.is_some_and(|number| (990..=1000).contains(&number)), "{stopped:?}");
+}
+
 /// As the whole cookie does in HTTP/1.1; but there never are more than so many.
 #[test]
 fn the_crumbs_of_a_cookie_count_as_one_field() {
