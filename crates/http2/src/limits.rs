@@ -40,13 +40,13 @@ pub const ANSWERS_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub const ASKED_BYTES: usize = 128 * 1024;
 
 /// Bytes of a file that are read at once for a stream whose disk has to be waited for: what its
-/// windows hold, but at least so many, and at most so many.
+/// windows hold and its pace allows, but at least so many, and at most so many.
 pub const FETCH_BYTES_MIN: u64 = 4 * 1024;
 /// The latter.
 pub const FETCH_BYTES_MAX: u64 = 256 * 1024;
 
 /// Bytes that the streams of a connection may have had read like that, or have asked for, and not
-/// sent; with as many, no more is read for it.
+/// sent; where less is left than is worth a read, no more is read for it.
 pub const FETCHED_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Bytes of content that may be on their way on a connection, and on each of its streams, at first.

@@ -15,15 +15,16 @@ impl Connection {
         let wanted = self.streams.iter().filter(|(_, one)| one.supply == Supply::Wanted);
         let (key, _) = wanted.min_by_key(|(_, one)| one.order())?;
         let fetched: u64 = self.streams.iter().map(|(_, one)| one.fetched).sum();
-        if fetched >= FETCHED_BYTES_MAX {
+        let left = FETCHED_BYTES_MAX.saturating_sub(fetched).min(FETCH_BYTES_MAX);
+        if left < FETCH_BYTES_MIN {
             return None;
         }
-        let room = self.window.max(0) as u64;
+        let window = self.window;
         let stream = self.streams.get_mut(key)?;
-        let room = room.min(stream.window.max(0) as u64).max(FETCH_BYTES_MIN);
+        let may_go = (window.min(stream.window).max(0) as u64).min(stream.allowance);
+        let bytes = may_go.clamp(FETCH_BYTES_MIN, left);
         let mut part = stream.content.front_file()?.clone();
-        part.range.end =
-            part.range.end.min(part.range.start.saturating_add(room.min(FETCH_BYTES_MAX)));
+        part.range.end = part.range.end.min(part.range.start.saturating_add(bytes));
         stream.supply = Supply::Asked;
         stream.fetched = part.range.end - part.range.start;
         Some((key, part))

@@ -202,11 +202,16 @@ impl Client {
 
     /// Answers one request by so many bytes of a file.
     pub(crate) fn answer_by_file(&mut self, key: Key, bytes: u64) {
+        self.answer_by_paced_file(key, bytes, false);
+    }
+
+    /// The same, perhaps at a pace.
+    pub(crate) fn answer_by_paced_file(&mut self, key: Key, bytes: u64, is_paced: bool) {
         let descriptor = Arc::new(File::open("/dev/null").unwrap().into());
         let file = Rc::new(OpenFile::new(descriptor, false, 0));
         let body = Body::File(FileRange { file, range: 1000..1000 + bytes });
         let response = Response { body, ..Response::empty(Status::OK) };
-        let given = self.http.respond(key, response, (DATE, self.now, false), &mut self.output);
+        let given = self.http.respond(key, response, (DATE, self.now, is_paced), &mut self.output);
         assert!(matches!(given, Given::Later), "whether it is at hand is not known yet");
     }
 

@@ -150,6 +150,22 @@ fn what_is_read_for_a_client_is_no_more_than_it_may_take() {
     }
     client.told();
     assert_eq!(ask(&mut client).len(), 2);
+    // The last part is no larger than what is left.
+    let (mut client, keys) = asking(100, "i");
+    client.at_hand = 0;
+    keys.iter().for_each(|&key| client.answer_by_file(key, 200_000));
+    client.told();
+    let last = ask(&mut client).pop().unwrap();
+    assert_eq!(last, (keys[5], FETCHED_BYTES_MAX - 5 * 200_000));
+    // Of what goes at a pace no more than may go, but for what is not worth a read by itself.
+    for (allowed, bytes) in [(50_000, 50_000), (10, 4096)] {
+        let (mut client, keys) = asking(1, "i");
+        client.at_hand = 0;
+        client.answer_by_paced_file(keys[0], 1_000_000, true);
+        client.http.allow(keys[0], allowed);
+        client.told();
+        assert_eq!(ask(&mut client), [(keys[0], bytes)]);
+    }
     // Of narrow windows no more than they hold, but for what is not worth a read by itself.
     for (window, bytes) in [(50_000, 50_000), (1, 4096)] {
         let mut client = Client::new();
