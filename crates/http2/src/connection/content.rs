@@ -1,6 +1,6 @@
 //! The content of requests: how it comes (RFC 9113 section 6.1), and how much more of it may.
 
-use super::{Connection, receiving::Step};
+use super::{Connection, Phase, receiving::Step};
 use crate::{
     event::Event,
     fault::{Code, Fault},
@@ -26,7 +26,7 @@ impl Connection {
     /// Lets the peer send more, where what it has sent was taken; to be called when a turn has
     /// taken what it can.
     pub fn widen(&mut self, now: Moment, output: &mut Output) {
-        if self.room.is_whole() {
+        if self.room.is_whole() || self.phase == Phase::Deaf {
             return;
         }
         // Of a request that was answered, nothing is kept.

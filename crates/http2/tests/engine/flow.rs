@@ -129,6 +129,16 @@ fn content_of_a_request_is_let_in_as_it_is_read() {
     assert_eq!(told.matches("WINDOW 1 48000").count(), 6);
 }
 
+#[test]
+fn nothing_is_let_in_once_nothing_is_heard() {
+    let mut client = Client::new();
+    client.content = None;
+    let content = frame(DATA, 0, 1, &[0; 16_000]).repeat(3);
+    client.send(&[posts(1, &[]), content, widen(0, 0)].concat());
+    let told = client.told();
+    assert!(told.ends_with("GOAWAY 0 1 1"), "{told}");
+}
+
 /// Content that waits somewhere keeps its place in the windows, so there never is much of it.
 #[test]
 fn content_that_is_not_taken_lets_no_more_in() {
