@@ -82,7 +82,9 @@ fn what_has_to_be_looked_up_or_made_and_is_in_memory_then() {
     site.write("words.txt", "one word after another\n".repeat(400).as_bytes());
     let server = launch(&site, "", "").start();
     let addr = admin(&server);
-    check(addr, &[("pages_loaded", 0.0), ("pages_compressed", 0.0)]);
+    let held = || figures(addr)["gannet_pages_bytes"];
+    check(addr, &[("pages_loaded", 0.0), ("pages_compressed", 0.0), ("pages_from_memory", 0.0)]);
+    assert_eq!(held(), 0.0);
     let mut client = Client::connect(server.addr());
     let mut ask = |fields: &str| {
         let head = format!("GET /words.txt HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
@@ -90,10 +92,29 @@ fn what_has_to_be_looked_up_or_made_and_is_in_memory_then() {
         (0..10).for_each(|_| assert_eq!(client.response().unwrap().status, 200));
     };
     ask("");
-    check(addr, &[("pages_loaded", 1.0), ("pages_compressed", 0.0)]);
+    check(addr, &[("pages_loaded", 1.0), ("pages_compressed", 0.0), ("pages_from_memory", 9.0)]);
+    assert!(held() > 9_000.0 && held() < 30_000.0, "{}", held());
     ask("Accept-Encoding: gzip\r\n");
     check(addr, &[("pages_compressed", 1.0)]);
     assert!(total(addr, "pages_loaded") < 10.0, "it is in memory again");
+    server.stop();
+}
+
+#[test]
+fn pages_that_others_have_no_room_beside() {
+    let site = Site::new();
+    let names: Vec<_> = (0..100).map(|at| format!("{at}.txt")).collect();
+    names.iter().for_each(|name| site.write(name, &[b'x'; 8_000]));
+    let server = launch(&site, "file-cache = '256KiB'", "").start();
+    let addr = admin(&server);
+    check(addr, &[("pages_dropped", 0.0)]);
+    let mut client = Client::connect(server.addr());
+    // What is asked for once drives nothing out.
+    for name in names.iter().flat_map(|name| [name; 2]) {
+        assert_eq!(client.get(&format!("/{name}")).unwrap().status, 200);
+    }
+    let (dropped, held) = (total(addr, "pages_dropped"), figures(addr)["gannet_pages_bytes"]);
+    assert!(dropped > 50.0 && held > 100_000.0 && held <= 262_144.0, "{dropped} {held}");
     server.stop();
 }
 

@@ -55,6 +55,8 @@ counters! {
     Panics "panics" "Faults of ours that ended one exchange or restarted a loop.";
     TemplatesFailed "templates_failed" "Pages whose template failed, and that a built-in page stood in for.";
     PagesLoaded "pages_loaded" "Pages that were looked up on a disk, as no loop that was asked had them in memory.";
+    PagesFromMemory "pages_from_memory" "Times that a loop had the page in memory that was asked for, and the disk had no other.";
+    PagesDropped "pages_dropped" "Pages that loops have let go of to have room for others.";
     PagesCompressed "pages_compressed" "Forms of pages that were compressed for a client, and kept.";
     Asked "applications_asked" "Requests that an application was asked to answer.";
     AskedInVain "applications_failed" "Requests that an application was asked and has not answered, or not to the end.";
@@ -65,9 +67,12 @@ counters! {
     LagUs "loop_lag_us" "Microseconds that loops came late to look for what is due, all together.";
 }
 
+/// The name in reports of the bytes of pages that loops have in memory.
+pub const PAGES_BYTES: &str = "pages_bytes";
+
 /// Words of a row: whole cache lines that no other thread writes to. The last one is its beat, the
 /// one before the number of exchanges that are under way, those before it the connections of each
-/// [`Protocol`].
+/// [`Protocol`], and the one before those the bytes of pages that it has in memory.
 const ROW_WORDS: usize = row_words(Counter::ALL.len());
 
 /// The lowest bit of a beat: whether the thread is at work, and not waiting for something to do.
@@ -152,16 +157,20 @@ impl Protocol {
 }
 
 /// Words at the end of a row, before which the counters stand.
-const OTHER_WORDS: usize = 2 + Protocol::ALL.len();
+const OTHER_WORDS: usize = 3 + Protocol::ALL.len();
 
-/// Where in a row of so many words the number of exchanges under way stands, and where the
-/// connections of the first protocol.
+/// Where in a row of so many words the number of exchanges under way stands, where the connections
+/// of the first protocol, and where the bytes of pages.
 const fn under_way_at(width: usize) -> usize {
     width - 2
 }
 
 const fn protocols_at(width: usize) -> usize {
-    width - OTHER_WORDS
+    under_way_at(width) - Protocol::ALL.len()
+}
+
+const fn held_at(width: usize) -> usize {
+    protocols_at(width) - 1
 }
 
 /// What rows come to together whose words have just been looked at, in the order of
@@ -213,6 +222,13 @@ pub fn protocols(words: &[u64], names: &[String]) -> [u64; Protocol::ALL.len()] 
     std::array::from_fn(|at| sum_of_loops(words, width, protocols_at(width) + at))
 }
 
+/// The bytes of pages that loops have in memory, in such rows.
+#[must_use]
+pub fn held(words: &[u64], names: &[String]) -> u64 {
+    let width = row_words(names.len());
+    sum_of_loops(words, width, held_at(width))
+}
+
 /// The sum of the words at that place of the rows of loops.
 fn sum_of_loops(words: &[u64], width: usize, at: usize) -> u64 {
     let loops = words.chunks_exact(width).skip(Rows::WRITERS);
@@ -244,6 +260,11 @@ impl Row {
     #[must_use]
     pub fn speaks(&self, protocol: Protocol) -> Present {
         Present::new(self.0.get(protocols_at(ROW_WORDS) + protocol as usize))
+    }
+
+    /// Puts down that the thread has so many bytes of pages in memory.
+    pub fn hold(&self, bytes: usize) {
+        self.0.get(held_at(ROW_WORDS)).iter().for_each(|cell| change(cell, |_| bytes as u64));
     }
 
     /// Puts down that the thread has something to do.
@@ -363,6 +384,11 @@ mod tests {
         assert_eq!(spoken(), [0, 1, 0, 1]);
         drop((one, other, Row::default().speaks(Protocol::Http1)));
         assert_eq!(spoken(), [0; 4]);
+        row.hold(9);
+        rows.row(Rows::WRITERS).hold(7);
+        row.hold(2);
+        let words: Vec<_> = rows.0.iter().map(|word| word.load(Ordering::Relaxed)).collect();
+        assert_eq!((held(&words, &names), count(), spoken()), (9, 0, [0; 4]));
         assert!(Counter::ALL.iter().all(|&counter| rows.total(counter) == 0));
     }
 }

@@ -103,6 +103,7 @@ pub(crate) fn status() -> Status {
             ("requests".to_owned(), 9),
             ("log_lines_dropped".to_owned(), 4),
             ("loop_lag_us".to_owned(), 1_500_000),
+            ("pages_bytes".to_owned(), 8_000),
         ],
         sites: vec![
             Site { name: "(none)".to_owned(), routes: none },

@@ -157,7 +157,8 @@ pub(crate) fn farewell(totals: &[(Counter, u64)], is_json: bool) -> Vec<u8> {
     let shown = totals.iter().filter(|(counter, total)| match counter {
         Counter::Connections | Counter::Requests => true,
         // They are for figures that are drawn.
-        Counter::PagesLoaded | Counter::PagesCompressed => false,
+        Counter::PagesLoaded | Counter::PagesFromMemory | Counter::PagesDropped => false,
+        Counter::PagesCompressed => false,
         Counter::Sweeps | Counter::LagUs => false,
         _ => *total > 0,
     });

@@ -90,7 +90,8 @@ impl Explainer {
         let folders = Folders::new(&plan.folders, ROOT_DESCRIPTORS_MAX);
         let forms = Forms::new(plan.compress_cache.memory_bytes_max.min(CACHE_BYTES_MAX), None);
         let bytes_max = plan.file_cache_bytes_max.min(CACHE_BYTES_MAX);
-        let cache = Cache::new(folders.count(), bytes_max, forms, Held::default());
+        let (room, row) = ((folders.count(), bytes_max), Row::default());
+        let cache = Cache::new(room, forms, Held::default(), row);
         Self { plan, folders, cache, verdicts }
     }
 

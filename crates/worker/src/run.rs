@@ -412,17 +412,15 @@ impl Loop {
     async fn serve(&mut self) -> io::Result<bool> {
         let Self { shared, listeners, number, ways, stopped, parted, reopened, .. } = self;
         let Shared { pool, applications, clients, sites, news, spans, .. } = shared.clone();
+        let sign = shared.signs.of(*number);
+        let room = (shared.plan.folders.len(), shared.cache_bytes_max);
+        let (forms, listed) = (Arc::clone(&shared.forms), shared.listed.clone());
         let core = Rc::new(Core::new(
             shared.plan,
             Folders::new(&shared.plan.folders, shared.root_descriptors_max),
-            Cache::new(
-                shared.plan.folders.len(),
-                shared.cache_bytes_max,
-                Arc::clone(&shared.forms),
-                shared.listed.clone(),
-            ),
+            Cache::new(room, forms, listed, sign.row),
             Log::new(&shared.plan.logs, ways.clone(), *number),
-            shared.signs.of(*number),
+            sign,
             (pool, applications, clients, sites, news, spans),
         ));
         let mut accepting = Vec::new();

@@ -3,7 +3,7 @@
 use super::{Family, Kind, Samples, seconds};
 use control::{
     Counter,
-    counters::Protocol,
+    counters::{PAGES_BYTES, Protocol},
     status::{Status, Worker},
     tally::Counts,
 };
@@ -177,6 +177,15 @@ pub(super) const FAMILIES: &[Family] = &[
             let label = Counter::LagUs.label();
             let found = status.counted.iter().find(|(name, _)| name == label);
             out.count(&[], seconds(found.map_or(0, |(_, us)| *us)));
+        },
+    },
+    Family {
+        name: "gannet_pages_bytes",
+        kind: Kind::Gauge,
+        help: "Memory that the pages take which loops have in memory.",
+        put: |status, out| {
+            let found = status.counted.iter().find(|(name, _)| name == PAGES_BYTES);
+            found.into_iter().for_each(|(_, bytes)| out.gauge(&[], bytes));
         },
     },
     Family {

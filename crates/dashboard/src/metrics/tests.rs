@@ -65,6 +65,7 @@ fn figures_are_whole_and_each_is_there_once() {
             ("gannet_loop_requests_total{pid=\"12\",loop=\"1\"}", 4.0),
             ("gannet_loop_lag_seconds_total", 1.5),
             ("gannet_accept_queue{address=\"[::1]:80\"}", 3.0),
+            ("gannet_pages_bytes", 8000.0),
             ("gannet_accept_overflows_total", 2.0),
             ("gannet_accept_drops_total", 5.0),
             ("gannet_listener_connections_total{address=\"[::1]:80\"}", 6.0),

@@ -13,6 +13,7 @@ use super::{
 };
 use base::{Held, Moment};
 use config::plan::Compress;
+use control::{Counter, Row};
 use foldhash::HashMap;
 use message::{Name, Request, body::Lent};
 use std::{hash::BuildHasher, sync::Arc, time::Duration};
@@ -63,6 +64,7 @@ pub struct Cache {
     /// What all loops' listings hold.
     pub(super) listed: Held,
     hasher: foldhash::fast::RandomState,
+    counters: Row,
 }
 
 /// The pages of one folder.
@@ -95,9 +97,15 @@ struct Slot {
 
 impl Cache {
     /// An empty cache for that many folders which never holds more than `bytes_max` bytes, and
-    /// finds compressed forms among `forms`; what listings hold is counted in `listed`.
+    /// finds compressed forms among `forms`; what listings hold is counted in `listed`, what comes
+    /// of it in `counters`.
     #[must_use]
-    pub fn new(folders: usize, bytes_max: usize, forms: Arc<Forms>, listed: Held) -> Self {
+    pub fn new(
+        (folders, bytes_max): (usize, usize),
+        forms: Arc<Forms>,
+        listed: Held,
+        counters: Row,
+    ) -> Self {
         Self {
             shelves: std::iter::repeat_with(Shelf::default).take(folders).collect(),
             slots: Vec::new(),
@@ -114,6 +122,7 @@ impl Cache {
             forms,
             listed,
             hasher: foldhash::fast::RandomState::default(),
+            counters,
         }
     }
 
@@ -143,6 +152,7 @@ impl Cache {
                     (true, false) => self.seal(at, chosen),
                     (false, _) => {}
                 }
+                self.counters.add(Counter::PagesFromMemory, 1);
                 let slot = self.slots[at].as_ref()?;
                 return Some((&slot.entry, choice));
             }
@@ -162,6 +172,7 @@ impl Cache {
         {
             slot.bytes += bytes;
             self.bytes += bytes;
+            self.counters.hold(self.bytes);
             self.descriptors += 1;
         }
     }
@@ -179,6 +190,7 @@ impl Cache {
         {
             slot.bytes += bytes;
             self.bytes += bytes;
+            self.counters.hold(self.bytes);
             self.descriptors -= 1;
         }
     }
@@ -231,6 +243,7 @@ impl Cache {
             self.slots.len() - 1
         });
         self.bytes += bytes;
+        self.counters.hold(self.bytes);
         self.descriptors += descriptors;
         self.shelves[folder.id].slots.insert(path.into(), at);
         let slot = Slot { folder: folder.id, path: path.into(), entry, bytes, was_used: false };
@@ -267,6 +280,7 @@ impl Cache {
             match &mut self.slots[self.hand] {
                 Some(slot) if slot.was_used => slot.was_used = false,
                 Some(_) => {
+                    self.counters.add(Counter::PagesDropped, 1);
                     self.discard(self.hand);
                     return true;
                 }
@@ -295,6 +309,7 @@ impl Cache {
         let slot = self.slots[at].take()?;
         self.shelves[slot.folder].slots.remove(&slot.path);
         self.bytes -= slot.bytes;
+        self.counters.hold(self.bytes);
         self.descriptors -= slot.entry.descriptors();
         self.free.push(at);
         Some(slot.entry)
@@ -403,6 +418,10 @@ mod tests {
         }
     }
 
+    fn cache_of(bytes_max: usize) -> Cache {
+        Cache::new((1, bytes_max), Forms::new(0, None), Held::default(), Row::default())
+    }
+
     fn seeker<'a>(request: &'a Request<'a>, now: Moment) -> Seeker<'a> {
         Seeker { request, compress: None, needs_bytes: false, now, wall_seconds: 0 }
     }
@@ -427,7 +446,7 @@ mod tests {
     fn what_is_still_being_sent_takes_no_more_memory_than_the_cache() {
         const LENGTH: usize = 100_000;
         let (_site, [folder, _]) = site(&[b'x'; LENGTH]);
-        let mut cache = Cache::new(1, 4 << 20, Forms::new(0, None), Held::default());
+        let mut cache = cache_of(4 << 20);
         let is_in_memory = |entry: &Entry| entry.descriptors() == 0;
         let plain = cache.wish(Siblings::Unasked, false);
         assert!(!is_in_memory(&entry(&folder, plain)), "the kernel sends it");
@@ -449,7 +468,7 @@ mod tests {
         let wish = cache.wish(Siblings::Unasked, true);
         assert!(is_in_memory(&entry(&folder, wish)), "there is room again");
         // A small cache holds no such file.
-        let small = Cache::new(1, 1 << 20, Forms::new(0, None), Held::default());
+        let small = cache_of(1 << 20);
         assert!(!is_in_memory(&entry(&folder, small.wish(Siblings::Unasked, true))));
     }
 
@@ -458,7 +477,7 @@ mod tests {
     fn what_is_asked_for_again_in_a_tick_is_sent_without_a_copy() {
         let check = |length: usize, asks: [(Moment, bool); 3], expect: [bool; 3]| {
             let (_site, [folder, _]) = site(&vec![b'x'; length]);
-            let mut cache = Cache::new(1, 1 << 20, Forms::new(0, None), Held::default());
+            let mut cache = cache_of(1 << 20);
             assert!(cache.get(&folder, PATH, &seeker(&request(), NOW)).is_none());
             cache.insert(&folder, PATH, entry(&folder, Wish::new(Siblings::Unasked)));
             for ((now, needs_bytes), is_file) in asks.into_iter().zip(expect) {
@@ -492,7 +511,7 @@ mod tests {
         let check = |length: usize, bytes_max: usize, now: [Moment; 3], expect: [bool; 3]| {
             let content: Vec<u8> = (0..length).map(|at| at as u8).collect();
             let (_site, [folder, _]) = site(&content);
-            let mut cache = Cache::new(1, bytes_max, Forms::new(0, None), Held::default());
+            let mut cache = cache_of(bytes_max);
             assert!(cache.get(&folder, PATH, &seeker(&request(), NOW)).is_none());
             cache.insert(&folder, PATH, entry(&folder, cache.wish(Siblings::Unasked, true)));
             for (now, is_in_memory) in now.into_iter().zip(expect) {
@@ -519,7 +538,7 @@ mod tests {
     #[test]
     fn what_nobody_asks_for_any_more_keeps_no_descriptor() {
         let (_site, [folder, _]) = site(&[b'x'; 100_000]);
-        let mut cache = Cache::new(1, 1 << 20, Forms::new(0, None), Held::default());
+        let mut cache = cache_of(1 << 20);
         let at = |seconds| NOW.after(Duration::from_secs(seconds));
         cache.sweep(at(60));
         assert!(cache.get(&folder, PATH, &seeker(&request(), at(61))).is_none());
@@ -539,7 +558,7 @@ mod tests {
     fn what_one_opening_of_a_folder_found_is_not_there_for_another() {
         let (_site, [first, second]) = site(b"page");
         let plain = Wish::new(Siblings::Unasked);
-        let mut cache = Cache::new(1, 1 << 20, Forms::new(0, None), Held::default());
+        let mut cache = cache_of(1 << 20);
         let mut check = |folder: &Folder, is_there: bool| {
             assert_eq!(cache.get(folder, PATH, &seeker(&request(), NOW)).is_some(), is_there);
             cache.insert(folder, PATH, entry(folder, plain));

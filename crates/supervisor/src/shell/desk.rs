@@ -10,7 +10,7 @@ use base::Moment;
 use config::plan::Address;
 use control::{
     asked::Asked,
-    status,
+    counters, status,
     wish::{Outcome, Wish},
 };
 use net::queue::{Lost, Queue};
@@ -130,6 +130,8 @@ impl Shell<'_> {
         let totals = self.workers.totals();
         let (had, lost) = (self.workers.had(), Lost::so_far().ok());
         let counted = totals.iter().map(|(counter, total)| (counter.label().to_owned(), *total));
+        // It comes with what is counted, as who asks may be of another version.
+        let held = (counters::PAGES_BYTES.to_owned(), self.workers.held());
         status::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: u64::from(std::process::id()),
@@ -153,7 +155,7 @@ impl Shell<'_> {
                 .reload
                 .clone()
                 .map(|(when, fault)| status::Reload { seconds: now.since(when).as_secs(), fault }),
-            counted: counted.collect(),
+            counted: counted.chain([held]).collect(),
         }
     }
 

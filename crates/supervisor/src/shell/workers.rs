@@ -314,6 +314,11 @@ impl Workers {
         Counter::ALL.iter().enumerate().map(total).collect()
     }
 
+    /// The bytes of pages that they have in memory.
+    pub(super) fn held(&self) -> u64 {
+        self.all.values().map(figures::held).sum()
+    }
+
     /// What applications are asked.
     pub(super) fn calls(&self) -> Vec<Call> {
         self.all.values().flat_map(|worker| worker.watch.calls()).collect()

@@ -32,6 +32,12 @@ pub(super) fn of_loops(worker: &Worker, counter: Counter) -> Vec<u64> {
     counters::of_loops(&words, &names(worker), counter)
 }
 
+/// The bytes of pages that a worker has in memory.
+pub(super) fn held(worker: &Worker) -> u64 {
+    let words = memory::look(worker.rows.as_fd(), 0, usize::MAX).unwrap_or_default();
+    counters::held(&words, &names(worker))
+}
+
 /// What each site and route of a worker has had.
 pub(super) fn had(worker: &Worker) -> Vec<Counts> {
     let words = memory::look(worker.tallies.as_fd(), 0, usize::MAX).unwrap_or_default();
