@@ -6,8 +6,9 @@
 //!
 //! A connection that is there has a place with what is known of it, however long ago it came, and
 //! the number of its requests. What happens once on each, how it came and how it ended, is an event
-//! in a ring. What is asked is put down only while somebody looks, or where it failed or was slow:
-//! a request that is answered as it should be costs one count and one look at a word.
+//! in a ring. What is asked is put down only while somebody looks, and no faster than it can be
+//! looked at, or where it failed or was slow: a request that is answered as it should be costs one
+//! count and one look at a word.
 
 mod answer;
 mod event;
@@ -18,10 +19,11 @@ pub use event::{Ending, Event, First, Way, What};
 
 use answer::ANSWER_WORDS;
 use event::EVENT_WORDS;
-use ring::Ring;
+use ring::{Part, Ring};
 use std::{
     cell::{Cell, RefCell},
     collections::HashSet,
+    mem,
     net::{IpAddr, Ipv6Addr, SocketAddr},
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
@@ -41,12 +43,18 @@ const EVENTS: usize = 4 * 1024;
 const ANSWERS: usize = 1024;
 const TROUBLES: usize = 256;
 
+/// Microseconds in which there is room for one answer more: those of a second fill the ring.
+const ANSWER_US: u64 = 1_000_000 / ANSWERS as u64;
+
 /// Words before those of the loops: whether somebody looks, on a line of its own.
 const HEAD_WORDS: usize = 8;
 
-/// Words of one loop.
-const LOOP_WORDS: usize =
-    PLACES * PLACE_WORDS + EVENTS * EVENT_WORDS + (ANSWERS + TROUBLES) * ANSWER_WORDS;
+/// Where the records of each kind stand among the words of a loop, and how many words it has.
+const PLACES_PART: Part<PLACE_WORDS> = Part { start: 0, records: PLACES };
+const EVENTS_PART: Part<EVENT_WORDS> = Part { start: PLACES_PART.end(), records: EVENTS };
+const ANSWERS_PART: Part<ANSWER_WORDS> = Part { start: EVENTS_PART.end(), records: ANSWERS };
+const TROUBLES_PART: Part<ANSWER_WORDS> = Part { start: ANSWERS_PART.end(), records: TROUBLES };
+const LOOP_WORDS: usize = TROUBLES_PART.end();
 
 /// Bits of a name that say which place it has; all of them where it has none.
 const PLACE_BITS: u32 = 16;
@@ -72,6 +80,8 @@ pub struct Life {
     answers: Ring<ANSWER_WORDS>,
     troubles: Ring<ANSWER_WORDS>,
     answered: Cell<u64>,
+    /// Until when the room that there is for answers is used up.
+    filled_us: Cell<u64>,
 }
 
 /// What a connection is called in what is told of its loop. The default one is that of none.
@@ -141,6 +151,15 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// Takes each answer that is known, once.
+    pub fn take_answers(&mut self) -> Vec<Answered> {
+        let known: HashSet<_> = self.answers.iter().map(|answer| answer.number).collect();
+        self.troubles.retain(|answer| !known.contains(&answer.number));
+        let mut all = mem::take(&mut self.answers);
+        all.append(&mut self.troubles);
+        all
+    }
+
     /// Each answer that is known, once.
     pub fn all_answers(&self) -> impl Iterator<Item = &Answered> {
         let known: HashSet<_> = self.answers.iter().map(|answer| answer.number).collect();
@@ -206,6 +225,21 @@ impl Life {
     #[must_use]
     pub fn is_wanted(&self) -> bool {
         self.wanted.is_some_and(|wanted| wanted.load(Relaxed) != 0)
+    }
+
+    /// Whether there is room for an answer that is given now, while somebody looks: for as many as
+    /// the ring holds at once, and then for as many each second. Of more, most would be gone before
+    /// they are looked at; they are numbered, so that it is known how many there were.
+    #[must_use]
+    pub fn admits(&self, now_us: u64) -> bool {
+        let start_us = now_us.saturating_sub(ANSWERS as u64 * ANSWER_US);
+        let filled_us = self.filled_us.get().max(start_us) + ANSWER_US;
+        let is_room = filled_us <= now_us;
+        match is_room {
+            true => self.filled_us.set(filled_us),
+            false => self.answered.set(self.answered.get() + 1),
+        }
+        is_room
     }
 
     /// Another connection has come, from there: what it is called here.
@@ -293,28 +327,28 @@ impl Name {
     }
 }
 
-/// What was found of each loop in words that have just been looked at, and then once `again`. What
-/// was changing meanwhile is left out.
-#[must_use]
-pub fn seen(words: &[u64], again: &[u64]) -> Vec<Seen> {
-    let [words, again] = [words, again].map(|all| all.get(HEAD_WORDS..).unwrap_or_default());
-    let pairs = words.chunks_exact(LOOP_WORDS).zip(again.chunks_exact(LOOP_WORDS));
-    pairs.map(|(words, again)| of_loop(words, again)).collect()
-}
-
-fn of_loop(words: &[u64], again: &[u64]) -> Seen {
-    let (places, rest) = words.split_at(PLACES * PLACE_WORDS);
-    let (places_again, rest_again) = again.split_at(PLACES * PLACE_WORDS);
-    let (events, rest) = rest.split_at(EVENTS * EVENT_WORDS);
-    let (events_again, rest_again) = rest_again.split_at(EVENTS * EVENT_WORDS);
-    let (answers, troubles) = rest.split_at(ANSWERS * ANSWER_WORDS);
-    let (answers_again, troubles_again) = rest_again.split_at(ANSWERS * ANSWER_WORDS);
-    Seen {
-        known: ring::whole(places, places_again).filter_map(known).collect(),
-        events: ring::whole(events, events_again).filter_map(event::unpack).collect(),
-        answers: ring::whole(answers, answers_again).map(answer::unpack).collect(),
-        troubles: ring::whole(troubles, troubles_again).map(answer::unpack).collect(),
-    }
+/// What is found of each loop in a memory of so many words, of which `look` copies so many from a
+/// number on; unless `is_all`, only what was answered. What is changing is left out.
+pub fn seen(
+    words: usize,
+    mut look: impl FnMut(usize, usize) -> Vec<u64>,
+    is_all: bool,
+) -> Vec<Seen> {
+    let loops = words.saturating_sub(HEAD_WORDS) / LOOP_WORDS;
+    let starts = (0..loops).map(|at| HEAD_WORDS + at * LOOP_WORDS);
+    let of_loop = |start| {
+        let mut seen = Seen {
+            answers: ANSWERS_PART.found(start, &mut look, |words| Some(answer::unpack(words))),
+            troubles: TROUBLES_PART.found(start, &mut look, |words| Some(answer::unpack(words))),
+            ..Seen::default()
+        };
+        if is_all {
+            seen.known = PLACES_PART.found(start, &mut look, known);
+            seen.events = EVENTS_PART.found(start, &mut look, event::unpack);
+        }
+        seen
+    };
+    starts.map(of_loop).collect()
 }
 
 /// The connection that has a place, if one has.
@@ -348,8 +382,13 @@ mod tests {
         Lives::new(words.leak())
     }
 
-    fn look(lives: Lives) -> Vec<u64> {
-        lives.0.iter().map(|word| word.load(Relaxed)).collect()
+    /// What is found in these words.
+    fn seen_in(words: &[u64]) -> Vec<Seen> {
+        seen(words.len(), |start, count| words[start..start + count].to_vec(), true)
+    }
+
+    fn seen_of(lives: Lives) -> Vec<Seen> {
+        seen_in(&lives.0.iter().map(|word| word.load(Relaxed)).collect::<Vec<_>>())
     }
 
     fn peer() -> SocketAddr {
@@ -373,7 +412,6 @@ mod tests {
             What::Way(Way { rtt_us: 5, lost: u32::MAX, ..Way::default() }),
         ];
         events.into_iter().for_each(|what| life.put(9, name, what));
-        let seen_of = |lives| seen(&look(lives), &look(lives));
         let found = seen_of(lives);
         assert!(found[0] == Seen::default() && first.is_kept() && !lives.life(2).is_kept());
         let (connection, requests, waits) = (name, 10_001, Waits::Share);
@@ -413,7 +451,7 @@ mod tests {
             reason: "",
         };
         let begun = life.answer(&answer);
-        let found = |lives| seen(&look(lives), &look(lives)).remove(0).answers;
+        let found = |lives| seen_of(lives).remove(0).answers;
         let one = found(lives).remove(0);
         assert_eq!((one.number, one.stream, one.status, one.whole_us), (1, 3, 404, None));
         assert_eq!((one.client, one.asked[2].len(), one.bytes), (answer.client, 160, u64::MAX));
@@ -430,14 +468,30 @@ mod tests {
         life.finish(begun, &Answer { reason: "late", ..over });
         assert!(found(lives).iter().all(|one| one.reason.is_empty() && one.client.is_none()));
         // What went wrong is known on, each once.
-        let one = seen(&look(lives), &look(lives)).remove(0);
+        let one = seen_of(lives).remove(0);
         let reasons: Vec<_> = one.troubles.iter().map(|one| &one.reason[..]).collect();
         assert_eq!(reasons, [&b"cut off"[..], b"late"]);
         assert_eq!(one.all_answers().count(), ANSWERS + 2);
         let whole_us = Some(SLOW_US);
         life.answer(&Answer { whole_us, ..answer });
-        let one = seen(&look(lives), &look(lives)).remove(0);
+        let one = seen_of(lives).remove(0);
         assert_eq!((one.troubles.len(), one.all_answers().count()), (3, ANSWERS + 2));
+    }
+
+    #[test]
+    fn no_more_answers_are_put_down_than_can_be_looked_at() {
+        let life = lives(1).life(0);
+        let admitted = |us: std::ops::Range<u64>| us.filter(|&us| life.admits(us)).count();
+        let now = 60_000_000;
+        // As many at once as there is room for, then as many as leave it in that time.
+        assert_eq!(admitted(now..now + 5_000), ANSWERS + 5);
+        assert_eq!(admitted(now + 5_000..now + 1_005_000), ANSWERS);
+        // Whatever was not used long ago is no more room than that.
+        let later = now + 3_600_000_000;
+        assert!((0..2 * ANSWERS).filter(|_| life.admits(later)).count() == ANSWERS);
+        // All of them are numbered.
+        let numbered = 5_000 + 1_000_000 + 2 * ANSWERS as u64 - (3 * ANSWERS as u64 + 5);
+        assert_eq!(life.answered.get(), numbered);
     }
 
     #[test]
@@ -464,7 +518,7 @@ mod tests {
         let after = lives.life(0);
         assert_ne!(after.begin(3, peer()), first, "the story of one is not another's");
         after.answer(&answer);
-        let found = seen(&look(lives), &look(lives)).remove(0);
+        let found = seen_of(lives).remove(0);
         let mut numbers: Vec<_> = found.answers.iter().map(|answer| answer.number).collect();
         numbers.sort_unstable();
         let newest = ANSWERS as u64 + 4;
@@ -480,14 +534,14 @@ mod tests {
         let lives = lives(1);
         let life = lives.life(0);
         let names: Vec<_> = (0..PLACES as u64 + 3).map(|at| life.begin(at, peer())).collect();
-        let found = seen(&look(lives), &look(lives)).remove(0);
+        let found = seen_of(lives).remove(0);
         let oldest = found.events.iter().map(|event| event.when_us).min();
         assert_eq!((found.known.len(), found.events.len()), (PLACES, EVENTS));
         assert_eq!(oldest, Some((PLACES + 3 - EVENTS) as u64));
         let last = names[names.len() - 1];
         life.count(last);
         life.end(1, last, (Ending::ByClient, First::Client));
-        assert_eq!(seen(&look(lives), &look(lives))[0].known.len(), PLACES);
+        assert_eq!(seen_of(lives)[0].known.len(), PLACES);
         // Whether somebody looks is for another process to say.
         assert!(!life.is_wanted());
         lives.0[0].store(1, Relaxed);
@@ -501,9 +555,9 @@ mod tests {
     #[test]
     fn odd_words_are_nothing() {
         for words in [vec![], vec![u64::MAX; 3], vec![u64::MAX; Lives::words(1)]] {
-            assert!(seen(&words, &words).iter().all(|one| *one == Seen::default()));
+            assert!(seen_in(&words).iter().all(|one| *one == Seen::default()));
         }
         let words = vec![u64::MAX - 1; Lives::words(1)];
-        assert!(seen(&words, &words)[0].events.is_empty());
+        assert!(seen_in(&words)[0].events.is_empty());
     }
 }

@@ -4,7 +4,7 @@ use control::{
     Life, Lives,
     kept::Kept,
     latency::STRETCHES,
-    lives::{Answer, Name},
+    lives::{Answer, Name, Seen},
     status::{
         Certificate, Generation, Listener, Loop, Pool, Reload, Says, Site, Status, Used, Worker,
     },
@@ -19,9 +19,13 @@ pub(crate) fn life() -> (&'static [AtomicU64], Life) {
     (words, Lives::new(words).life(0))
 }
 
-/// What is in these words now.
-pub(crate) fn look(words: &[AtomicU64]) -> Vec<u64> {
-    words.iter().map(|word| word.load(Relaxed)).collect()
+/// What is found in these words now.
+pub(crate) fn seen(words: &[AtomicU64]) -> Vec<Seen> {
+    let look = |start, count| {
+        let words = words.iter().skip(start).take(count);
+        words.map(|word| word.load(Relaxed)).collect()
+    };
+    control::lives::seen(words.len(), look, true)
 }
 
 /// An answer of a few bytes that was given at once.

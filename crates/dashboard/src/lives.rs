@@ -3,83 +3,94 @@
 
 use base::text::{push_json, push_printable};
 use control::lives::{Answered, Event, First, Known, Name, Seen, Waits, Way, What};
-use std::{collections::HashMap, net::SocketAddr};
+use foldhash::{HashMap, HashMapExt};
+use std::net::SocketAddr;
 
 /// Answers of a connection that are told: the newest.
 const TOLD_MAX: usize = 50;
 
 /// The stories of connections, each by where its client is.
 #[derive(Debug, Default)]
-pub struct Stories(HashMap<SocketAddr, Story>);
+pub struct Stories {
+    of_clients: HashMap<SocketAddr, Story>,
+    /// What has happened on the connections of each loop, and what was answered on them: by
+    /// connection, and then in the order of time.
+    loops: Vec<(Vec<Event>, Vec<Answered>)>,
+}
 
-#[derive(Clone, Debug, Default)]
-struct Story {
-    since_us: u64,
-    requests: u64,
+/// What is known of a connection.
+#[derive(Debug)]
+pub(crate) struct Story {
+    pub(crate) since_us: u64,
+    pub(crate) requests: u64,
     /// Unknown of one that is over.
     waits: Option<Waits>,
-    events: Vec<Event>,
-    answers: Vec<Answered>,
+    /// Its loop, and what it is called there.
+    at: usize,
+    name: Name,
 }
 
 impl Stories {
     /// The stories in what was found of loops. Of those with one client's port the newest is told.
     #[must_use]
-    pub fn of(loops: &[Seen]) -> Self {
-        let mut stories: HashMap<SocketAddr, Story> = HashMap::new();
-        for seen in loops {
-            let mut events: HashMap<Name, Vec<Event>> = HashMap::new();
-            for event in &seen.events {
-                events.entry(event.connection).or_default().push(*event);
+    pub fn of(found: Vec<Seen>) -> Self {
+        let count = found.iter().map(|seen| seen.known.len()).sum();
+        let mut of_clients = HashMap::with_capacity(count);
+        let mut loops = Vec::new();
+        for (at, mut seen) in found.into_iter().enumerate() {
+            seen.events.sort_by_key(|event| (event.connection, event.when_us));
+            for one in &seen.known {
+                let Known { connection: name, peer, since_us, requests, waits } = *one;
+                add(
+                    &mut of_clients,
+                    peer,
+                    Story { since_us, requests, waits: Some(waits), at, name },
+                );
             }
-            let mut answers: HashMap<Name, Vec<Answered>> = HashMap::new();
-            for answer in seen.all_answers() {
-                answers.entry(answer.connection).or_default().push(answer.clone());
-            }
-            let waits: HashMap<_, _> =
-                seen.known.iter().map(|one| (one.connection, one.waits)).collect();
-            for (name, (peer, since_us, requests)) in beginnings(seen) {
-                if stories.get(&peer).is_some_and(|known| known.since_us > since_us) {
-                    continue;
+            // Those that are over, or had no place; the others are there.
+            for events in seen.events.chunk_by(|one, other| one.connection == other.connection) {
+                if let Some((peer, since_us, requests)) = beginning(events) {
+                    let name = events[0].connection;
+                    add(&mut of_clients, peer, Story { since_us, requests, waits: None, at, name });
                 }
-                let mut events = events.remove(&name).unwrap_or_default();
-                let mut answers = answers.remove(&name).unwrap_or_default();
-                events.sort_by_key(|event| event.when_us);
-                answers.sort_by_key(|answer| answer.began_us);
-                let waits = waits.get(&name).copied();
-                stories.insert(peer, Story { since_us, requests, waits, events, answers });
+            }
+            let mut answers = seen.take_answers();
+            answers.sort_by_key(|answer| (answer.connection, answer.began_us));
+            loops.push((seen.events, answers));
+        }
+        Self { of_clients, loops }
+    }
+
+    /// Where the clients were of the connections that have ended of late, and when they did.
+    pub(crate) fn ended(&self) -> HashMap<SocketAddr, u64> {
+        let mut all = HashMap::new();
+        for event in self.loops.iter().flat_map(|(events, _)| events) {
+            if let What::Ended { peer, .. } = event.what
+                && self.of_peer(peer).is_some_and(|story| story.name == event.connection)
+            {
+                all.insert(peer, event.when_us);
             }
         }
-        Self(stories)
+        all
     }
 
-    /// Since when the connection from `peer` is there, in microseconds since the machine started,
-    /// as far as that is known.
-    pub(crate) fn since_us(&self, peer: SocketAddr) -> Option<u64> {
-        self.of_peer(peer).map(|story| story.since_us)
-    }
-
-    /// Where the clients were of the connections that have ended last, the newest first.
-    pub(crate) fn ended(&self) -> Vec<SocketAddr> {
-        let end = |story: &Story| {
-            let last = story.events.last().filter(|last| matches!(last.what, What::Ended { .. }));
-            last.map(|last| last.when_us)
-        };
-        let mut all: Vec<_> =
-            self.0.iter().filter_map(|(peer, story)| Some((end(story)?, *peer))).collect();
-        all.sort_unstable_by(|one, other| other.cmp(one));
-        all.into_iter().map(|(_, peer)| peer).collect()
+    /// What has happened on a connection.
+    fn events(&self, story: &Story) -> &[Event] {
+        let (events, _) = &self.loops[story.at];
+        run(events, story.name, |event| event.connection)
     }
 
     /// What was answered on the connection from `peer`, as far as that is known.
     pub(crate) fn answers(&self, peer: SocketAddr) -> &[Answered] {
-        self.of_peer(peer).map(|story| &story.answers[..]).unwrap_or_default()
+        let Some(story) = self.of_peer(peer) else { return &[] };
+        let (_, answers) = &self.loops[story.at];
+        run(answers, story.name, |answer| answer.connection)
     }
 
     /// Whether a balancer has named a client of the connection from `peer`, with that in its
     /// address.
     pub(crate) fn is_of(&self, peer: SocketAddr, part: &str) -> bool {
-        let events = self.of_peer(peer).map(|story| &story.events[..]).unwrap_or_default();
+        let events = self.of_peer(peer).map(|story| self.events(story)).unwrap_or_default();
         events.iter().any(|event| match event.what {
             What::Introduced(client) => client.to_string().contains(part),
             _ => false,
@@ -91,34 +102,48 @@ impl Stories {
         self.of_peer(peer)?.waits
     }
 
-    fn of_peer(&self, peer: SocketAddr) -> Option<&Story> {
-        self.0.get(&SocketAddr::new(peer.ip().to_canonical(), peer.port()))
+    /// What is known of the connection from `peer`.
+    pub(crate) fn of_peer(&self, peer: SocketAddr) -> Option<&Story> {
+        self.of_clients.get(&SocketAddr::new(peer.ip().to_canonical(), peer.port()))
     }
 
     /// Appends the story of the connection from `peer`, as members of an object.
     pub(crate) fn push(&self, out: &mut Vec<u8>, peer: SocketAddr) {
-        let Some(story) = self.of_peer(peer) else {
-            return out.extend_from_slice(b"\"requests\":null,\"events\":[],\"answers\":[]");
-        };
-        let Story { since_us, requests, events, answers, .. } = story;
-        push(out, &format!("\"requests\":{requests},\"events\":["));
+        let story = self.of_peer(peer);
+        let since_us = story.map_or(0, |story| story.since_us);
+        push(out, "\"events\":[");
+        let events = story.map(|story| self.events(story)).unwrap_or_default();
         for (at, event) in events.iter().enumerate() {
-            let us = event.when_us.saturating_sub(*since_us);
+            let us = event.when_us.saturating_sub(since_us);
             let comma = if at > 0 { "," } else { "" };
             push(out, &format!("{comma}{{\"us\":{us},\"what\":\""));
             push_json(out, words(event.what).as_bytes());
             push(out, "\"}");
         }
         push(out, "],\"answers\":[");
+        let answers = self.answers(peer);
         let newest = &answers[answers.len().saturating_sub(TOLD_MAX)..];
         for (at, answer) in newest.iter().enumerate() {
             push(out, if at > 0 { ",{" } else { "{" });
-            push(out, &format!("\"us\":{},", answer.began_us.saturating_sub(*since_us)));
+            push(out, &format!("\"us\":{},", answer.began_us.saturating_sub(since_us)));
             push_answer(out, answer);
             push(out, "}");
         }
         push(out, "]");
     }
+}
+
+fn add(stories: &mut HashMap<SocketAddr, Story>, peer: SocketAddr, story: Story) {
+    if stories.get(&peer).is_none_or(|known| known.since_us < story.since_us) {
+        stories.insert(peer, story);
+    }
+}
+
+/// Those of one connection among what stands in the order of connections.
+fn run<T>(all: &[T], name: Name, name_of: impl Fn(&T) -> Name) -> &[T] {
+    let start = all.partition_point(|one| name_of(one) < name);
+    let rest = &all[start..];
+    &rest[..rest.partition_point(|one| name_of(one) == name)]
 }
 
 /// What has happened to the request with that id, and on its connection, if it is among what was
@@ -164,24 +189,18 @@ fn printable(text: &[u8]) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// The connections that it is known of how they began: where their clients are, since when, and how
-/// much was answered on them.
-fn beginnings(seen: &Seen) -> HashMap<Name, (SocketAddr, u64, u64)> {
-    let mut all = HashMap::new();
-    for event in &seen.events {
-        match event.what {
-            What::Ended { peer, since_us, requests, .. } => {
-                all.insert(event.connection, (peer, since_us, u64::from(requests)));
-            }
-            What::Accepted(peer) => {
-                all.entry(event.connection).or_insert((peer, event.when_us, 0));
-            }
-            _ => {}
-        }
-    }
-    let known = seen.known.iter();
-    all.extend(known.map(|one| (one.connection, (one.peer, one.since_us, one.requests))));
-    all
+/// Where the client of a connection is on which this has happened, since when it is there, and how
+/// much was answered on it; as far as that is known.
+fn beginning(events: &[Event]) -> Option<(SocketAddr, u64, u64)> {
+    let ended = events.iter().find_map(|event| match event.what {
+        What::Ended { peer, since_us, requests, .. } => Some((peer, since_us, u64::from(requests))),
+        _ => None,
+    });
+    let accepted = events.iter().find_map(|event| match event.what {
+        What::Accepted(peer) => Some((peer, event.when_us, 0)),
+        _ => None,
+    });
+    ended.or(accepted)
 }
 
 /// Appends what is known of an answer, as members of an object.
@@ -289,20 +308,17 @@ fn time(us: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::example::{answered, life, look};
+    use crate::example::{answered, life, seen};
     use control::lives::{Answer, Ending, Life};
-    use std::sync::atomic::AtomicU64;
 
     fn told(stories: &Stories, peer: &str) -> serde_json::Value {
+        let peer = peer.parse().unwrap();
         let mut out = b"{".to_vec();
-        stories.push(&mut out, peer.parse().unwrap());
+        stories.push(&mut out, peer);
         out.push(b'}');
-        serde_json::from_slice(&out).unwrap()
-    }
-
-    fn seen(words: &[AtomicU64]) -> Vec<Seen> {
-        let words = look(words);
-        control::lives::seen(&words, &words)
+        let mut said: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        said["requests"] = stories.of_peer(peer).map(|story| story.requests).into();
+        said
     }
 
     fn begin(life: &Life, when_us: u64) -> Name {
@@ -320,7 +336,7 @@ mod tests {
         let way = Way { rtt_us: 1_500, min_rtt_us: 900, segments: 9, again: 1, ..Way::default() };
         life.put(40, name, What::Way(Way { rwnd_limited_ms: 3, busy_ms: 5, ..way }));
         life.end(50, name, (Ending::Late, First::Server));
-        let said = told(&Stories::of(&seen(words)), "[::ffff:192.0.2.1]:4242");
+        let said = told(&Stories::of(seen(words)), "[::ffff:192.0.2.1]:4242");
         let events: Vec<_> = said["events"]
             .as_array()
             .unwrap()
@@ -361,13 +377,13 @@ mod tests {
                 (Ending::Late, First::Client),
             );
         }
-        let said = told(&Stories::of(&seen(words)), "192.0.2.1:4242");
+        let said = told(&Stories::of(seen(words)), "192.0.2.1:4242");
         let answers = said["answers"].as_array().unwrap();
         assert_eq!((&said["requests"], answers.len()), (&10_001.into(), TOLD_MAX));
         // Of one client's port the newest connection is told.
         life.end(30, name, (Ending::ByClient, First::Client));
         begin(&life, 40);
-        let said = told(&Stories::of(&seen(words)), "192.0.2.1:4242");
+        let said = told(&Stories::of(seen(words)), "192.0.2.1:4242");
         assert_eq!((&said["requests"], said["events"].as_array().unwrap().len()), (&0.into(), 1));
     }
 

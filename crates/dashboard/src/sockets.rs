@@ -4,18 +4,18 @@
 mod verdict;
 mod wanted;
 
-use crate::{json::known, lives::Stories};
+use crate::{
+    json::known,
+    lives::{Stories, Story},
+};
 use base::text::push_json;
 use control::status::Status;
 use net::diag::{Path, Socket, State};
-use std::{
-    collections::{BTreeMap, HashSet},
-    net::SocketAddr,
-};
+use std::{cmp::Reverse, collections::BTreeMap, net::SocketAddr};
 use verdict::{Verdict, verdict};
 pub use wanted::Wanted;
 
-/// Sockets that are listed one by one.
+/// Sockets that are listed one by one at most.
 const LISTED_MAX: usize = 1_000;
 
 /// Connections that the kernel has forgotten and whose story is listed all the same, the newest.
@@ -39,15 +39,10 @@ pub struct Line {
     pub path: Option<Path>,
 }
 
-/// The addresses of a server that are of TCP, and their ports.
+/// The addresses of a server that are of TCP.
 #[must_use]
-pub fn addresses(server: &Status) -> (Vec<SocketAddr>, Vec<u16>) {
-    let addresses = server.listeners.iter().filter_map(|one| one.address.parse().ok());
-    let addresses: Vec<SocketAddr> = addresses.collect();
-    let mut ports: Vec<_> = addresses.iter().map(SocketAddr::port).collect();
-    ports.sort_unstable();
-    ports.dedup();
-    (addresses, ports)
+pub fn addresses(server: &Status) -> Vec<SocketAddr> {
+    server.listeners.iter().filter_map(|one| one.address.parse().ok()).collect()
 }
 
 /// Whether a socket is one of a server that listens at these addresses.
@@ -62,19 +57,33 @@ pub fn is_of(socket: &Socket, addresses: &[SocketAddr]) -> bool {
 }
 
 /// The sockets of a server, with what it has done on those that are wanted, where it is `now_us`
-/// since the machine started.
+/// since the machine started. `ask` finds out what the kernel knows of the way to the client of one
+/// of which that is not known.
 #[must_use]
-pub fn sockets(all: &[Socket], stories: &Stories, wanted: &Wanted, now_us: u64) -> Vec<u8> {
+pub fn sockets(
+    all: &[Socket],
+    stories: &Stories,
+    (wanted, ask): (&Wanted, impl Fn(&Socket) -> Option<Box<Path>>),
+    now_us: u64,
+) -> Vec<u8> {
     let mut states: BTreeMap<(SocketAddr, State), (u64, Option<u64>)> = BTreeMap::new();
+    let mut gone = stories.ended();
+    let mut listed = Vec::new();
     for socket in all {
+        let story = stories.of_peer(socket.peer);
         let (count, oldest_us) = states.entry((socket.own, socket.state)).or_default();
         *count += 1;
-        *oldest_us = (*oldest_us).max(age_us(socket, stories, now_us));
+        *oldest_us = (*oldest_us).max(age_us(socket, story, now_us));
+        gone.remove(&canonical(socket.peer));
+        if socket.state != State::Listen && wanted.has(socket, stories) {
+            // Those go first whose stories somebody reads.
+            let requests = story.map_or(0, |story| story.requests);
+            listed.push((wanted.names(socket.peer), urgency(socket, requests), socket));
+        }
     }
-    let is_wanted = |socket: &&Socket| socket.state != State::Listen && wanted.has(socket, stories);
-    let mut listed = by_urgency(all, is_wanted);
-    let left_out = listed.len().saturating_sub(LISTED_MAX);
-    listed.truncate(LISTED_MAX);
+    listed.sort_by_key(|(is_named, urgency, _)| Reverse((*is_named, *urgency)));
+    let left_out = listed.len().saturating_sub(wanted.most());
+    listed.truncate(wanted.most());
     let shown = listed.len();
     let mut out = b"{\"states\":[".to_vec();
     for (at, ((address, state), (count, oldest_us))) in states.iter().enumerate() {
@@ -84,16 +93,18 @@ pub fn sockets(all: &[Socket], stories: &Stories, wanted: &Wanted, now_us: u64) 
         push(&mut out, &format!(",\"count\":{count},\"oldest_us\":{oldest}}}"));
     }
     push(&mut out, "],\"sockets\":[");
-    for (at, socket) in listed.into_iter().enumerate() {
+    for (at, (.., socket)) in listed.into_iter().enumerate() {
         push(&mut out, if at > 0 { "," } else { "" });
-        push_socket(&mut out, socket, stories, now_us);
+        let path = socket.path.clone().or_else(|| ask(socket));
+        push_socket(&mut out, &Socket { path, ..socket.clone() }, (stories, wanted), now_us);
     }
-    let there: HashSet<_> = all.iter().map(|socket| canonical(socket.peer)).collect();
-    let is_wanted = |peer: &SocketAddr| !there.contains(peer) && wanted.has_gone(*peer, stories);
-    let gone = stories.ended().into_iter().filter(is_wanted).take(GONE_MAX);
+    let mut gone: Vec<_> = gone.into_iter().collect();
+    gone.sort_unstable_by_key(|(peer, end_us)| Reverse((*end_us, *peer)));
+    let gone = gone.into_iter().map(|(peer, _)| peer);
+    let gone = gone.filter(|peer| wanted.has_gone(*peer, stories)).take(GONE_MAX);
     for (at, peer) in gone.enumerate() {
         push(&mut out, if at + shown > 0 { "," } else { "" });
-        push_gone(&mut out, peer, stories);
+        push_gone(&mut out, peer, (stories, wanted));
     }
     push(&mut out, &format!("],\"left_out\":{left_out}}}\n"));
     out
@@ -104,17 +115,20 @@ pub fn sockets(all: &[Socket], stories: &Stories, wanted: &Wanted, now_us: u64) 
 #[must_use]
 pub fn lines(all: &[Socket]) -> Vec<Line> {
     let line = |socket: &Socket| {
-        let Socket { peer, state, path, .. } = *socket;
+        let (client, state, path) = (canonical(socket.peer), socket.state.word(), &socket.path);
         let Verdict { by, why } = verdict(socket, None);
-        Line { client: canonical(peer), state: state.word(), limited_by: by, why, path }
+        Line { client, state, limited_by: by, why, path: path.as_deref().copied() }
     };
-    by_urgency(all, |socket| socket.state != State::Listen).into_iter().map(line).collect()
+    let mut listed: Vec<_> = all.iter().filter(|socket| socket.state != State::Listen).collect();
+    let sent = |socket: &Socket| socket.path.as_ref().map_or(0, |path| path.acknowledged);
+    listed.sort_by_cached_key(|socket| Reverse(urgency(socket, sent(socket))));
+    listed.into_iter().map(line).collect()
 }
 
-fn by_urgency(all: &[Socket], is_wanted: impl Fn(&&Socket) -> bool) -> Vec<&Socket> {
-    let mut listed: Vec<_> = all.iter().filter(is_wanted).collect();
-    listed.sort_by_key(|socket| std::cmp::Reverse(urgency(socket)));
-    listed
+/// What there is most to say about goes first: what has bytes to send, then what waits otherwise,
+/// by how much was done on it.
+fn urgency(socket: &Socket, done: u64) -> (u32, bool, u64) {
+    (socket.unacknowledged, socket.state == State::Established, done)
 }
 
 /// The same where the kernel does not tell, and why.
@@ -127,21 +141,20 @@ pub fn untold(why: &str) -> Vec<u8> {
 }
 
 /// How long a connection has been there, or waits for late packets; as far as that is known.
-fn age_us(socket: &Socket, stories: &Stories, now_us: u64) -> Option<u64> {
+fn age_us(socket: &Socket, story: Option<&Story>, now_us: u64) -> Option<u64> {
     match socket.state {
         State::Listen => None,
         State::TimeWait => Some(u64::from(TIME_WAIT_MS.saturating_sub(socket.expires_ms)) * 1_000),
-        _ => stories.since_us(socket.peer).map(|since_us| now_us.saturating_sub(since_us)),
+        _ => story.map(|story| now_us.saturating_sub(story.since_us)),
     }
 }
 
-/// What there is most to say about goes first: what has bytes to send, then what waits otherwise.
-fn urgency(socket: &Socket) -> (u32, bool, u64) {
-    let moved = socket.path.map_or(0, |path| path.acknowledged);
-    (socket.unacknowledged, socket.state == State::Established, moved)
-}
-
-fn push_socket(out: &mut Vec<u8>, socket: &Socket, stories: &Stories, now_us: u64) {
+fn push_socket(
+    out: &mut Vec<u8>,
+    socket: &Socket,
+    (stories, wanted): (&Stories, &Wanted),
+    now_us: u64,
+) {
     let Socket { own, peer, state, expires_ms, unread, unacknowledged, path } = socket;
     push(
         out,
@@ -155,14 +168,25 @@ fn push_socket(out: &mut Vec<u8>, socket: &Socket, stories: &Stories, now_us: u6
     push(out, ",\"why\":\"");
     push_json(out, verdict.why.as_bytes());
     push(out, &format!("\",\"unread\":{unread},\"unacknowledged\":{unacknowledged}"));
-    let age = known(age_us(socket, stories, now_us));
+    let age = known(age_us(socket, stories.of_peer(*peer), now_us));
     push(out, &format!(",\"expires_ms\":{expires_ms},\"age_us\":{age}"));
-    for (name, number) in numbers(path.as_ref()) {
+    for (name, number) in numbers(path.as_deref()) {
         push(out, &format!(",\"{name}\":{}", known(number)));
     }
-    push(out, ",");
-    stories.push(out, *peer);
+    push_story(out, *peer, (stories, wanted));
     push(out, "}");
+}
+
+/// How much was asked on a connection, and the story of it where that is wanted.
+fn push_story(out: &mut Vec<u8>, peer: SocketAddr, (stories, wanted): (&Stories, &Wanted)) {
+    push(
+        out,
+        &format!(",\"requests\":{}", known(stories.of_peer(peer).map(|story| story.requests))),
+    );
+    if wanted.has_story(peer) {
+        push(out, ",");
+        stories.push(out, peer);
+    }
 }
 
 /// What the kernel knows of the way to a client, as members of an object.
@@ -183,7 +207,7 @@ fn numbers(path: Option<&Path>) -> [(&'static str, Option<u64>); 11] {
 }
 
 /// The story of a connection that is over, and that no kernel keeps in mind on this side.
-fn push_gone(out: &mut Vec<u8>, peer: SocketAddr, stories: &Stories) {
+fn push_gone(out: &mut Vec<u8>, peer: SocketAddr, of: (&Stories, &Wanted)) {
     let word = State::Closed.word();
     push(out, &format!("{{\"client\":\"{peer}\",\"address\":null,\"state\":\"{word}\""));
     push(out, ",\"limited_by\":null,\"why\":\"over\",\"unread\":0,\"unacknowledged\":0");
@@ -191,8 +215,7 @@ fn push_gone(out: &mut Vec<u8>, peer: SocketAddr, stories: &Stories) {
     for (name, _) in numbers(None) {
         push(out, &format!(",\"{name}\":null"));
     }
-    push(out, ",");
-    stories.push(out, peer);
+    push_story(out, peer, of);
     push(out, "}");
 }
 
@@ -216,8 +239,18 @@ mod tests {
             expires_ms: 0,
             unread: 0,
             unacknowledged: 0,
-            path,
+            path: path.map(Box::new),
         }
+    }
+
+    /// What is said of these sockets where that is asked.
+    fn told(all: &[Socket], stories: &Stories, query: &str) -> serde_json::Value {
+        let ask = |socket: &Socket| {
+            assert!(socket.path.is_none(), "it was known");
+            Some(Box::new(Path { rtt_us: 77, ..Path::default() }))
+        };
+        let text = sockets(all, stories, (&Wanted::of(Some(query)), ask), 9_000);
+        serde_json::from_slice(&text).unwrap()
     }
 
     #[test]
@@ -248,15 +281,15 @@ mod tests {
     fn ages_are_those_of_connections_or_of_what_is_left_of_them() {
         let (words, life) = crate::example::life();
         life.begin(1_000, "192.0.2.1:4242".parse().unwrap());
-        let words = crate::example::look(words);
-        let stories = Stories::of(&control::lives::seen(&words, &words));
+        let stories = Stories::of(crate::example::seen(words));
         let over = Socket { expires_ms: 59_000, ..socket(State::TimeWait, None) };
         let all = [socket(State::Established, None), over, socket(State::Listen, None)];
-        let ages = all.each_ref().map(|socket| age_us(socket, &stories, 6_000));
+        let age = |socket: &Socket| age_us(socket, stories.of_peer(socket.peer), 6_000);
+        let ages = all.each_ref().map(age);
         assert_eq!(ages, [Some(5_000), Some(1_000_000), None]);
         let other =
             Socket { peer: "192.0.2.1:1".parse().unwrap(), ..socket(State::Established, None) };
-        assert_eq!(age_us(&other, &stories, 6_000), None);
+        assert_eq!(age(&other), None);
     }
 
     #[test]
@@ -269,13 +302,11 @@ mod tests {
                 life.end(1_000 + u64::from(port), name, end);
             }
         }
-        let words = crate::example::look(words);
-        let stories = Stories::of(&control::lives::seen(&words, &words));
+        let stories = Stories::of(crate::example::seen(words));
         // The kernel has one of them in mind still.
         let over =
             Socket { peer: "192.0.2.1:102".parse().unwrap(), ..socket(State::TimeWait, None) };
-        let said: serde_json::Value =
-            serde_json::from_slice(&sockets(&[over], &stories, &Wanted::default(), 9_000)).unwrap();
+        let said = told(&[over], &stories, "");
         let all = said["sockets"].as_array().unwrap();
         let clients: Vec<_> = all.iter().map(|one| one["client"].as_str().unwrap()).collect();
         assert_eq!(clients[..3], ["192.0.2.1:102", "192.0.2.1:101", "192.0.2.1:100"]);
@@ -296,9 +327,7 @@ mod tests {
             Socket { unacknowledged: 9, ..socket(State::Established, Some(Path::default())) };
         let mut all = vec![socket(State::Listen, None), socket(State::TimeWait, None), busy];
         all.extend(vec![socket(State::TimeWait, None); LISTED_MAX]);
-        let text =
-            String::from_utf8(sockets(&all, &Stories::default(), &Wanted::default(), 9)).unwrap();
-        let said: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let said = told(&all, &Stories::default(), "");
         let count = |at: usize| (&said["states"][at]["state"], &said["states"][at]["count"]);
         assert_eq!(count(0), (&"ESTABLISHED".into(), &1.into()));
         assert_eq!(count(1), (&"TIME_WAIT".into(), &(LISTED_MAX + 1).into()));
@@ -314,5 +343,29 @@ mod tests {
         assert_eq!(said["states"][1]["oldest_us"], 60_000_000);
         assert_eq!(said["sockets"][1]["client"], "192.0.2.1:4242");
         assert_eq!(said["sockets"][1]["events"], serde_json::json!([]));
+    }
+
+    /// However many there are.
+    #[test]
+    fn no_more_is_asked_and_told_of_than_is_wanted() {
+        let (words, life) = crate::example::life();
+        let at = |port: u16| SocketAddr::from(([192, 0, 2, 1], port));
+        let all: Vec<_> = (1..=50)
+            .map(|port| {
+                let name = life.begin(1_000, at(port));
+                (0..port).for_each(|_| life.count(name));
+                Socket { peer: at(port), ..socket(State::Established, None) }
+            })
+            .collect();
+        let stories = Stories::of(crate::example::seen(words));
+        let said = told(&all, &stories, "max=2&stories=192.0.2.1%3A7,odd");
+        let listed = said["sockets"].as_array().unwrap();
+        let requests: Vec<_> = listed.iter().map(|one| one["requests"].clone()).collect();
+        // Whose story is read, and the one on which most was asked; and what the kernel knows.
+        assert_eq!((requests, &said["left_out"]), (vec![7.into(), 50.into()], &48.into()));
+        assert!(listed.iter().all(|one| one["rtt_us"] == 77), "{said}");
+        let has_story = |one: &serde_json::Value| one["events"].is_array();
+        assert!(has_story(&listed[0]) && !has_story(&listed[1]), "{said}");
+        assert!(told(&all, &stories, "max=9")["sockets"].as_array().unwrap().iter().all(has_story));
     }
 }

@@ -167,7 +167,7 @@ impl Tops {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::example::{answered, life, look};
+    use crate::example::{answered, life, seen};
     use control::lives::{Answer, Name, SLOW_US};
 
     fn said(tops: &Tops) -> serde_json::Value {
@@ -192,10 +192,7 @@ mod tests {
     fn answers_are_counted_once_and_those_that_went_wrong_are_kept() {
         let (words, life) = life();
         let mut tops = Tops::default();
-        let take = |tops: &mut Tops| {
-            let words = look(words);
-            tops.take(7, &control::lives::seen(&words, &words));
-        };
+        let take = |tops: &mut Tops| tops.take(7, &seen(words));
         let name = Name::default();
         (0..3).for_each(|_| _ = life.answer(&answered(name, "/a", 200)));
         life.answer(&answered(name, "/no", 404));

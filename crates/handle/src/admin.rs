@@ -12,11 +12,13 @@ use message::{
     Body, Broken, Exchange, Fields, Name, Response, Shared, Source, Status, response::Line,
 };
 use net::{
-    diag::{Diag, Socket, State},
+    diag::{Diag, SOCKETS_MAX, Socket, State},
     memory,
 };
 use std::{
+    collections::BTreeMap,
     io,
+    ops::BitOrAssign,
     os::fd::{AsFd, OwnedFd},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
@@ -25,11 +27,38 @@ use std::{
 /// Those who follow how the server is, at a time.
 const VIEWERS_MAX: usize = 16;
 
+/// How many sockets are in each state is told for so long to those who follow: until they look at
+/// the sockets once more, where they do so each second; and for so many times as long as it took to
+/// count them, so that this takes half a percent of a processor, however many there are.
+const COUNTED_US: u64 = 1_500_000;
+const COUNTING_PAUSE: u64 = 200;
+
 /// What is known of the server, and who waits to know more.
 pub struct Board {
     state: Mutex<Known>,
     /// What the kernel is asked by for the sockets of the server, or why it cannot be.
     diag: io::Result<Diag>,
+}
+
+/// How many sockets are in each state.
+type States = Vec<(String, u64)>;
+
+/// How many were when they were counted last, if the kernel told, and until when that is told.
+#[derive(Default)]
+struct Counted {
+    states: Option<States>,
+    until_us: u64,
+}
+
+/// What is to be found out with the next look at the server, beside what it tells.
+#[derive(Clone, Copy, Debug, Default)]
+struct Look {
+    /// How many sockets are in each state now.
+    states: bool,
+    /// What was asked.
+    answers: bool,
+    /// What has happened on each connection.
+    stories: bool,
 }
 
 #[derive(Default)]
@@ -50,13 +79,30 @@ struct Known {
     number: u64,
     /// Whether somebody wants it to be asked, and who is to be told so.
     is_wanted: bool,
-    /// Whether one of those who wait looks closely: at connections, or at what is asked.
-    is_close: bool,
+    /// What those want to see who wait.
+    look: Look,
+    counted: Counted,
     asker: Option<Waker>,
     waiting: Vec<Waker>,
     viewers: usize,
     /// Whether the server serves whoever comes.
     is_ready: bool,
+}
+
+impl Counted {
+    /// What was found from `start_us` to `end_us`.
+    fn new(states: Option<States>, start_us: u64, end_us: u64) -> Self {
+        let pause_us = COUNTING_PAUSE * end_us.saturating_sub(start_us);
+        Self { states, until_us: end_us + pause_us.max(COUNTED_US) }
+    }
+}
+
+impl BitOrAssign for Look {
+    fn bitor_assign(&mut self, other: Self) {
+        self.states |= other.states;
+        self.answers |= other.answers;
+        self.stories |= other.stories;
+    }
 }
 
 impl Board {
@@ -68,27 +114,36 @@ impl Board {
 
     /// The sockets at the addresses of the server, those one by one that are wanted.
     fn sockets(&self, server: &Server, wanted: &Wanted) -> Vec<u8> {
-        let (addresses, ports) = dashboard::addresses(server);
+        let addresses = dashboard::addresses(server);
         let is_ours = |one: &Socket| dashboard::is_of(one, &addresses);
-        let all = self.diag.as_ref().map_err(io::Error::to_string);
-        let all =
-            all.and_then(|diag| diag.sockets(&ports, is_ours).map_err(|error| error.to_string()));
-        let stories = Arc::clone(&self.lock().stories);
-        match all {
-            Ok(all) => dashboard::sockets(&all, &stories, wanted, net::clock::precise_us()),
-            Err(why) => dashboard::untold(&why),
+        let start_us = net::clock::precise_us();
+        let found = self.diag.as_ref().map_err(io::Error::to_string).and_then(|diag| {
+            let all = diag.sockets((&addresses, wanted.needs_paths()), is_ours);
+            Ok((all.map_err(|error| error.to_string())?, diag))
+        });
+        let (all, diag) = match found {
+            Ok(found) => found,
+            Err(why) => return dashboard::untold(&why),
+        };
+        let now_us = net::clock::precise_us();
+        let mut counts = BTreeMap::new();
+        all.iter().for_each(|socket| *counts.entry(socket.state).or_default() += 1);
+        let mut state = self.lock();
+        // There may be more than are found.
+        if all.len() < SOCKETS_MAX {
+            state.counted = Counted::new(Some(by_state(&counts)), start_us, now_us);
         }
+        let stories = Arc::clone(&state.stories);
+        drop(state);
+        let ask = |socket: &Socket| diag.path(socket);
+        dashboard::sockets(&all, &stories, (wanted, ask), now_us)
     }
 
     /// How many there are in each state, if the kernel tells.
-    fn states(&self, server: &Server) -> Option<Vec<(String, u64)>> {
-        let (addresses, ports) = dashboard::addresses(server);
+    fn states(&self, server: &Server) -> Option<States> {
+        let addresses = dashboard::addresses(server);
         let is_ours = |one: &Socket| dashboard::is_of(one, &addresses);
-        let counts = self.diag.as_ref().ok()?.states(&ports, is_ours).ok()?;
-        let count = |state: &State| {
-            (state.word().to_owned(), counts.get(state).copied().unwrap_or_default())
-        };
-        Some(State::ALL.iter().map(count).collect())
+        Some(by_state(&self.diag.as_ref().ok()?.states(&addresses, is_ours).ok()?))
     }
 
     /// What is asked most, and what went wrong.
@@ -105,16 +160,22 @@ impl Board {
     /// connections; or that it does not say.
     pub fn put(&self, server: Option<(Server, Vec<OwnedFd>)>) {
         let (mut server, lives) = server.unzip();
-        if let Some(server) = &mut server {
-            server.sockets = self.states(server);
-        }
         let mut state = self.lock();
+        let (look, is_due) = (std::mem::take(&mut state.look), std::mem::take(&mut state.is_due));
+        if let Some(server) = &mut server
+            && (look.states || is_due)
+        {
+            let start_us = net::clock::precise_us();
+            if look.states || state.counted.until_us <= start_us {
+                let states = self.states(server);
+                state.counted = Counted::new(states, start_us, net::clock::precise_us());
+            }
+            server.sockets.clone_from(&state.counted.states);
+        }
         state.number += 1;
         state.server = server.map(Arc::new);
-        let is_due = std::mem::take(&mut state.is_due);
-        let is_close = std::mem::take(&mut state.is_close) || is_due;
-        if let Some(lives) = lives.filter(|_| is_close) {
-            state.look_closely(&lives);
+        if let Some(lives) = lives.filter(|_| look.answers || is_due) {
+            state.look_closely(&lives, look.stories);
         }
         if is_due {
             state.tell();
@@ -126,7 +187,7 @@ impl Board {
     pub fn poll_wanted(&self, context: &mut Context<'_>) -> Poll<bool> {
         let mut state = self.lock();
         if std::mem::take(&mut state.is_wanted) {
-            return Poll::Ready(state.is_close || state.viewers > 0);
+            return Poll::Ready(state.look.answers || state.viewers > 0);
         }
         state.asker = Some(context.waker().clone());
         Poll::Pending
@@ -153,21 +214,23 @@ impl Board {
 }
 
 impl Known {
-    /// Looks at what has happened on connections, in the memory of each worker.
-    fn look_closely(&mut self, lives: &[OwnedFd]) {
+    /// Looks at what was asked, in the memory of each worker, and at what has happened on each
+    /// connection where somebody wants its story.
+    fn look_closely(&mut self, lives: &[OwnedFd], with_stories: bool) {
         let mut all = Vec::new();
         let mut numbers = Vec::new();
-        for memory in lives {
-            let look = || memory::look(memory.as_fd(), 0, usize::MAX).unwrap_or_default();
-            // Twice, so that what was changing is known.
-            let seen = lives::seen(&look(), &look());
-            let number = memory::number(memory.as_fd()).unwrap_or(0);
+        for memory in lives.iter().map(AsFd::as_fd) {
+            let look = |start, count| memory::look(memory, start, count).unwrap_or_default();
+            let seen = lives::seen(memory::size(memory).unwrap_or(0), look, with_stories);
+            let number = memory::number(memory).unwrap_or(0);
             self.tops.take(number, &seen);
             numbers.push(number);
             all.extend(seen);
         }
         self.tops.keep(&numbers);
-        self.stories = Arc::new(Stories::of(&all));
+        if with_stories {
+            self.stories = Arc::new(Stories::of(all));
+        }
     }
 
     /// Tells those who follow how the server is.
@@ -192,33 +255,36 @@ impl Known {
     }
 }
 
+fn by_state(counts: &BTreeMap<State, u64>) -> States {
+    let count = |state: &State| (state.word().to_owned(), counts.get(state).copied().unwrap_or(0));
+    State::ALL.iter().map(count).collect()
+}
+
 /// Answers what is asked below the address of `admin`.
 pub(crate) fn answer(exchange: &Exchange<'_>, board: Option<&Arc<Board>>) -> Response {
     let Some(board) = board else { return Response::empty(Status::NOT_FOUND) };
     let format = format(&exchange.request.fields);
-    let report_of = |make: Make, is_close| {
+    let report = |look: Look, make: Make| {
         let board = Arc::clone(board);
-        Body::Stream(Box::new(Report { board, wanted: None, is_close, make }))
+        Body::Stream(Box::new(Report { board, wanted: None, look, make }))
     };
-    let report =
-        |make: fn(&Server) -> Vec<u8>| report_of(Box::new(move |server, _| make(server)), false);
-    let close = |make: Make| report_of(make, true);
+    let (states, answers) =
+        (Look { states: true, ..Look::default() }, Look { answers: true, ..Look::default() });
     let text = |text: &'static str| Body::Bytes(Shared::from(text.as_bytes()));
     let (status, media_type, body) = match exchange.path_bytes() {
         b"/metrics" => {
-            let make: fn(&Server) -> Vec<u8> = match format {
-                Format::Open => |server| dashboard::metrics(server, Format::Open),
-                Format::Plain => |server| dashboard::metrics(server, Format::Plain),
-            };
-            (Status::OK, format.media_type(), report(make))
+            let make = move |server: &Server, _: &Board| dashboard::metrics(server, format);
+            (Status::OK, format.media_type(), report(states, Box::new(make)))
         }
-        b"/status" => (Status::OK, JSON, report(dashboard::json)),
+        b"/status" => {
+            (Status::OK, JSON, report(states, Box::new(|server, _| dashboard::json(server))))
+        }
         b"/sockets" => {
             let wanted = Wanted::of(exchange.query());
             let make = move |server: &Server, board: &Board| board.sockets(server, &wanted);
-            (Status::OK, JSON, close(Box::new(make)))
+            (Status::OK, JSON, report(Look { stories: true, ..answers }, Box::new(make)))
         }
-        b"/requests" => (Status::OK, JSON, close(Box::new(|_, board| board.requests()))),
+        b"/requests" => (Status::OK, JSON, report(answers, Box::new(|_, board| board.requests()))),
         b"/healthz" => (Status::OK, TEXT, text("ok\n")),
         b"/readyz" if board.lock().is_ready => (Status::OK, TEXT, text("ready\n")),
         b"/readyz" => (Status::SERVICE_UNAVAILABLE, TEXT, text("not ready\n")),
@@ -267,17 +333,17 @@ struct Report {
     board: Arc<Board>,
     /// The number of the answer that is waited for; `None` before the first word.
     wanted: Option<u64>,
-    /// Whether it is about connections, or what is asked.
-    is_close: bool,
+    /// What it is about.
+    look: Look,
     make: Make,
 }
 
 impl Source for Report {
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Vec<u8>, Broken>>> {
         let mut state = self.board.lock();
-        let is_close = self.is_close;
+        let look = self.look;
         let wanted = *self.wanted.get_or_insert_with(|| {
-            state.is_close |= is_close;
+            state.look |= look;
             state.want();
             state.number + 1
         });
@@ -386,7 +452,7 @@ mod tests {
         let report = || Report {
             board: Arc::clone(&board),
             wanted: None,
-            is_close: false,
+            look: Look::default(),
             make: Box::new(|server, _| server.pid.to_string().into_bytes()),
         };
         let count = Arc::new(Count::default());
@@ -425,7 +491,7 @@ mod tests {
         let mut other = Report {
             board: Arc::clone(&board),
             wanted: None,
-            is_close: true,
+            look: Look { answers: true, ..Look::default() },
             make: Box::new(|server, _| server.pid.to_string().into_bytes()),
         };
         assert_eq!(next(&mut other), None);
@@ -441,6 +507,21 @@ mod tests {
         assert!(Stream::new(&board).is_none());
         drop((stream, others));
         assert!(Stream::new(&board).is_some());
+    }
+
+    /// What it has not read is not kept for it.
+    #[test]
+    fn who_reads_late_is_told_how_the_server_is_by_then() {
+        let board = board();
+        let mut stream = Stream::new(&board).unwrap();
+        assert_eq!(next(&mut stream), Some(Some(Ok("retry: 1000\n\n".to_owned()))));
+        for pid in 1..=100 {
+            board.tick();
+            board.put(server(pid));
+        }
+        let Some(Some(Ok(event))) = next(&mut stream) else { panic!("no event") };
+        assert!(event.contains("\"pid\":100,"), "{event}");
+        assert_eq!(next(&mut stream), None);
     }
 
     #[test]

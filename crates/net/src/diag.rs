@@ -18,6 +18,9 @@ use std::{
 /// Bytes that one answer of the kernel is given room for: it fills up to 32 KiB.
 const ANSWER_BYTES: usize = 64 * 1024;
 
+/// The same for one about a single socket.
+const ONE_BYTES: usize = 4 * 1024;
+
 /// Ports that the kernel is asked for one by one, and what stands for all of them.
 const PORTS_MAX: usize = 4;
 const EACH_PORT: u16 = 0;
@@ -45,8 +48,8 @@ pub struct Socket {
     /// Bytes that were sent and not acknowledged; those that wait to be accepted, for one that
     /// listens.
     pub unacknowledged: u32,
-    /// What the kernel knows of the way to its peer, while there is one.
-    pub path: Option<Path>,
+    /// What the kernel knows of the way to its peer, while there is one, and where it was asked.
+    pub path: Option<Box<Path>>,
 }
 
 macro_rules! states {
@@ -154,23 +157,35 @@ impl Diag {
         Ok(Self(socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, protocol)?))
     }
 
-    /// All sockets of TCP at these ports, up to [`SOCKETS_MAX`], that are `wanted`.
+    /// All sockets of TCP at the ports of these addresses, and of their families, up to
+    /// [`SOCKETS_MAX`], that are `wanted`; `with_paths` to find those out takes twice as long.
     ///
     /// # Errors
     ///
     /// The kernel does not tell.
     pub fn sockets(
         &self,
-        ports: &[u16],
+        (addresses, with_paths): (&[SocketAddr], bool),
         is_wanted: impl Fn(&Socket) -> bool,
     ) -> io::Result<Vec<Socket>> {
         let mut all = Vec::new();
-        self.each(ports, INFO_WANTED, |socket| {
+        self.each(addresses, if with_paths { INFO_WANTED } else { NOTHING_WANTED }, |socket| {
             if all.len() < SOCKETS_MAX && is_wanted(&socket) {
                 all.push(socket);
             }
         })?;
         Ok(all)
+    }
+
+    /// What the kernel knows of the way to the peer of one of them, as long as there is one.
+    #[must_use]
+    pub fn path(&self, socket: &Socket) -> Option<Box<Path>> {
+        self.forget();
+        send(self.0.as_fd(), &request_of_one(socket), SendFlags::empty()).ok()?;
+        let mut path = None;
+        // It is over where it is an error that comes.
+        self.piece(&mut [0; ONE_BYTES], |found| path = found.path).ok()?;
+        path
     }
 
     /// How many of them are in each state, however many there are.
@@ -180,11 +195,11 @@ impl Diag {
     /// The kernel does not tell.
     pub fn states(
         &self,
-        ports: &[u16],
+        addresses: &[SocketAddr],
         is_wanted: impl Fn(&Socket) -> bool,
     ) -> io::Result<BTreeMap<State, u64>> {
         let mut counts = BTreeMap::new();
-        self.each(ports, NOTHING_WANTED, |socket| {
+        self.each(addresses, NOTHING_WANTED, |socket| {
             if is_wanted(&socket) {
                 *counts.entry(socket.state).or_default() += 1;
             }
@@ -193,16 +208,28 @@ impl Diag {
     }
 
     /// Takes each socket at these ports.
-    fn each(&self, ports: &[u16], wanted: u8, mut take: impl FnMut(Socket)) -> io::Result<()> {
-        // Of many ports the kernel is asked at once, as it walks through all sockets each time.
-        let ports = if ports.len() > PORTS_MAX { &[EACH_PORT] } else { ports };
-        for port in ports {
-            for family in [AddressFamily::INET, AddressFamily::INET6] {
-                let bytes = request(u8::try_from(family.as_raw()).unwrap_or(0), *port, wanted);
+    fn each(
+        &self,
+        addresses: &[SocketAddr],
+        wanted: u8,
+        mut take: impl FnMut(Socket),
+    ) -> io::Result<()> {
+        let mut room = vec![0; ANSWER_BYTES];
+        // It walks through all sockets of this machine each time.
+        for family in [AddressFamily::INET, AddressFamily::INET6] {
+            let is_inet = family == AddressFamily::INET;
+            let own = addresses.iter().filter(|address| address.is_ipv4() == is_inet);
+            let mut ports: Vec<_> = own.map(SocketAddr::port).collect();
+            ports.sort_unstable();
+            ports.dedup();
+            // Of many ports it is asked at once.
+            let ports = if ports.len() > PORTS_MAX { vec![EACH_PORT] } else { ports };
+            for port in ports {
+                let bytes = request(u8::try_from(family.as_raw()).unwrap_or(0), port, wanted);
                 self.forget();
                 send(self.0.as_fd(), &bytes, SendFlags::empty())?;
                 // The kernel answers at once, in as many pieces as it takes.
-                while self.piece(&mut take)? {}
+                while self.piece(&mut room, &mut take)? {}
             }
         }
         Ok(())
@@ -230,9 +257,8 @@ impl Diag {
     }
 
     /// Takes one piece of an answer; false if it was the last.
-    fn piece(&self, mut take: impl FnMut(Socket)) -> io::Result<bool> {
-        let mut room = vec![0; ANSWER_BYTES];
-        let (_, count) = recv(self.0.as_fd(), &mut room[..], RecvFlags::empty())?;
+    fn piece(&self, room: &mut [u8], mut take: impl FnMut(Socket)) -> io::Result<bool> {
+        let (_, count) = recv(self.0.as_fd(), &mut *room, RecvFlags::empty())?;
         let mut rest = room.get(..count).unwrap_or_default();
         while let Some((kind, body, next)) = message(rest) {
             match kind {
@@ -257,6 +283,8 @@ const HEAD_BYTES: usize = 16;
 const TCP: u8 = 6;
 const INFO: u16 = 2;
 const ALL_STATES: u32 = 0xfff << 1;
+/// Where the ports stand in what is asked.
+const PORTS_AT: usize = HEAD_BYTES + 8;
 const UNIX_ABOUT_BYTES: usize = 16;
 const QUEUE: u16 = 4;
 
@@ -278,6 +306,29 @@ fn request(family: u8, port: u16, wanted: u8) -> Vec<u8> {
     out.extend_from_slice(&ALL_STATES.to_ne_bytes());
     out.extend_from_slice(&port.to_be_bytes());
     out.resize(BYTES, 0);
+    out
+}
+
+/// Asks for the path of one socket, by both of its ends.
+fn request_of_one(socket: &Socket) -> Vec<u8> {
+    let Socket { own, peer, .. } = socket;
+    let family = if own.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let mut out = request(u8::try_from(family.as_raw()).unwrap_or(0), own.port(), INFO_WANTED);
+    out[6..8].copy_from_slice(&REQUEST.to_ne_bytes());
+    out.truncate(PORTS_AT + 2);
+    out.extend_from_slice(&peer.port().to_be_bytes());
+    for end in [own, peer] {
+        match end.ip() {
+            IpAddr::V4(ip) => {
+                out.extend_from_slice(&ip.octets());
+                out.extend_from_slice(&[0; 12]);
+            }
+            IpAddr::V6(ip) => out.extend_from_slice(&ip.octets()),
+        }
+    }
+    // At any interface, and with whatever cookie of the kernel's.
+    out.extend_from_slice(&0u32.to_ne_bytes());
+    out.extend_from_slice(&[0xff; 8]);
     out
 }
 
@@ -337,7 +388,7 @@ fn socket(body: &[u8]) -> Option<Socket> {
         };
         Some(SocketAddr::new(ip, port))
     };
-    let path = attribute(body, ABOUT_BYTES, INFO).map(path);
+    let path = attribute(body, ABOUT_BYTES, INFO).map(|info| Box::new(path(info)));
     let state = State::of(state)?;
     Some(Socket {
         own: end(4, 8)?,
@@ -397,7 +448,7 @@ mod tests {
 
     /// The states of the sockets at that address, and of those that have come to it.
     fn states(diag: &Diag, address: SocketAddr) -> Vec<State> {
-        let all = diag.sockets(&[address.port()], |socket| socket.own == address).unwrap();
+        let all = diag.sockets((&[address], true), |socket| socket.own == address).unwrap();
         let mut states: Vec<_> = all.iter().map(|socket| socket.state).collect();
         states.sort_unstable();
         states
@@ -427,9 +478,14 @@ mod tests {
             assert_eq!(states(&diag, address), [State::Established, State::Listen]);
             client.write_all(b"question").unwrap();
             server.read_exact(&mut [0; 8]).unwrap();
-            let found = diag.sockets(&[address.port()], |socket| socket.peer == peer).unwrap();
-            let path = found[0].path.unwrap();
+            let found = diag.sockets((&[address], true), |socket| socket.peer == peer).unwrap();
+            let path = found[0].path.as_ref().unwrap();
             assert!(path.received == 8 && path.rtt_us > 0 && path.cwnd > 0, "{path:?}");
+            // The same of one that was listed without it.
+            let is_it = |socket: &Socket| socket.peer == peer;
+            let bare = diag.sockets((&[address], false), is_it).unwrap();
+            assert!(bare.len() == 1 && bare[0].path.is_none());
+            assert_eq!(diag.path(&bare[0]).unwrap().received, 8);
             let (state, own) = Path::of(server.as_fd()).unwrap();
             assert_eq!((state, own.received), (State::Established, 8));
             drop(server);
@@ -437,13 +493,16 @@ mod tests {
             assert!(come_to(&diag, address, &[State::FinWait2, State::Listen]));
             drop(client);
             assert!(come_to(&diag, address, &[State::TimeWait, State::Listen]));
-            let found = diag.sockets(&[address.port()], |socket| socket.peer == peer).unwrap();
+            let found = diag.sockets((&[address], true), |socket| socket.peer == peer).unwrap();
             let waiting = &found[0];
-            let counts = diag.states(&[address.port()], |socket| socket.own == address).unwrap();
+            let counts = diag.states(&[address], |socket| socket.own == address).unwrap();
             assert_eq!(counts, [(State::TimeWait, 1), (State::Listen, 1)].into());
-            let many = [1, 2, 3, 4, address.port()];
-            assert_eq!(diag.sockets(&many, |socket| socket.peer == peer).unwrap().len(), 1);
-            assert!(waiting.path.is_none() && (1..=60_000).contains(&waiting.expires_ms));
+            let many = [1, 2, 3, 4, address.port()].map(|port| SocketAddr::new(address.ip(), port));
+            assert_eq!(diag.sockets((&many, true), |socket| socket.peer == peer).unwrap().len(), 1);
+            assert!(diag.path(waiting).is_none() && waiting.path.is_none());
+            let other = Socket { peer: address, ..waiting.clone() };
+            assert!(diag.path(&other).is_none(), "there is no such socket");
+            assert!((1..=60_000).contains(&waiting.expires_ms));
         }
     }
 
@@ -464,7 +523,8 @@ mod tests {
         let _other = TcpListener::bind("127.0.0.1:0").unwrap();
         let all = request(libc::AF_INET as u8, EACH_PORT, INFO_WANTED);
         send(diag.0.as_fd(), &all, SendFlags::empty()).unwrap();
-        let found = diag.sockets(&[port], |_| true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let found = diag.sockets((&[address], true), |_| true).unwrap();
         let own: Vec<_> = found.iter().map(|socket| socket.own.port()).collect();
         assert_eq!(own, [port]);
     }

@@ -7,6 +7,7 @@ use rustix::{
         MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, ftruncate,
         memfd_create, open,
     },
+    io::pread,
 };
 use std::{
     ffi::CStr,
@@ -107,11 +108,16 @@ pub fn put(memory: BorrowedFd<'_>, at: usize, value: u64) -> io::Result<()> {
 /// It is something else.
 pub fn look(memory: BorrowedFd<'_>, start: usize, count: usize) -> io::Result<Vec<u64>> {
     let left = size(memory)?.saturating_sub(start);
-    let mut bytes = vec![0; left.min(count) * size_of::<u64>()];
+    let mut words = vec![[0; size_of::<u64>()]; left.min(count)];
     let start = start as u64 * size_of::<u64>() as u64;
-    File::from(memory.try_clone_to_owned()?).read_exact_at(&mut bytes, start)?;
-    let (words, _) = bytes.as_chunks();
-    Ok(words.iter().map(|word| u64::from_ne_bytes(*word)).collect())
+    let (bytes, mut done) = (words.as_flattened_mut(), 0);
+    while done < bytes.len() {
+        match pread(memory, &mut bytes[done..], start + done as u64)? {
+            0 => return Err(ErrorKind::UnexpectedEof.into()),
+            more => done += more,
+        }
+    }
+    Ok(words.into_iter().map(u64::from_ne_bytes).collect())
 }
 
 /// Gives back the memory that code lies in which this process has run. What goes on running is in

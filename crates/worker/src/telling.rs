@@ -13,7 +13,7 @@ use control::{
     Counter,
     lives::{Answer, Begun, Ending, First, Name, SLOW_US, Waits, Way, What},
 };
-use message::{RequestId, Status, TraceContext};
+use message::{RequestId, TraceContext};
 use net::diag::{Path, State};
 use otlp::Begun as Span;
 use std::{
@@ -82,7 +82,7 @@ impl Core {
     #[inline]
     pub(crate) fn tell_answered(&self, on: On, about: About<'_>, end: &End) {
         self.life.count(on.connection);
-        if self.is_told(end.status, end.us) {
+        if self.is_told(on, end) {
             self.tell_answer(on, about, (end.us, Some(end.us)), end);
         }
     }
@@ -95,7 +95,7 @@ impl Core {
             return Told::Never;
         }
         let later = Box::new(Later::new(on, about));
-        if self.is_told(end.status, end.us) {
+        if self.is_told(on, end) {
             Told::Begun(self.tell_answer(on, about, (end.us, None), end), later)
         } else {
             Told::Later(later)
@@ -113,11 +113,13 @@ impl Core {
         }
     }
 
-    /// Whether an answer is told of: each one while somebody looks, else what has failed by no
-    /// fault of a client, or was slow.
+    /// Whether an answer is told of: one that has failed by no fault of a client, or was slow; and
+    /// of the others as many as there is room for, while somebody looks.
     #[inline]
-    fn is_told(&self, status: Status, us: u64) -> bool {
-        self.life.is_wanted() || self.life.is_kept() && (status.0 >= 500 || us >= SLOW_US)
+    fn is_told(&self, on: On, end: &End) -> bool {
+        let is_bad = end.status.0 >= 500 || end.us >= SLOW_US;
+        is_bad && self.life.is_kept()
+            || self.life.is_wanted() && self.life.admits(on.began_us + end.us)
     }
 
     #[cold]

@@ -67,6 +67,8 @@ const KEPT: &[(Peer, Option<f64>)] =
 const CLOSED: &[(Peer, Option<f64>)] =
     &[(Peer::GannetWorker, Some(1.05)), (Peer::GannetWorker, None), (Peer::GannetQuick, None)];
 
+/// What the page asks for in the view of connections while none is opened.
+const LISTED: &str = "/sockets?client=&limit=&state=&site=&answers=&max=100&stories=";
 /// Slices of load in each row of each round: who looks is told once a second, and a single slice
 /// would have that once or twice.
 const SLICES: usize = 5;
@@ -199,7 +201,7 @@ fn follow(
             continue;
         }
         if look == Look::Connections {
-            weigh(&mut TcpStream::connect(admin)?, &ask("/sockets", "close"))?;
+            weigh(&mut TcpStream::connect(admin)?, &ask(LISTED, "close"))?;
         }
         // Nobody listens any more once the first second was seen and the last one is over.
         let _ = tell.send(());

@@ -79,9 +79,48 @@ pub(super) fn write<const WORDS: usize>(
     sequence.store(before.wrapping_add(1), Release);
 }
 
-/// The records in words that have just been looked at, and then once `again`: those that were
-/// written, and did not change meanwhile.
-pub(super) fn whole<'w, const WORDS: usize>(
+/// Where records of one kind stand among the words of a loop.
+#[derive(Clone, Copy)]
+pub(super) struct Part<const WORDS: usize> {
+    pub(super) start: usize,
+    pub(super) records: usize,
+}
+
+impl<const WORDS: usize> Part<WORDS> {
+    /// Records that are copied at once: those behind them may never have been written.
+    const AT_ONCE: usize = 128;
+
+    /// The word behind them.
+    pub(super) const fn end(self) -> usize {
+        self.start + self.records * WORDS
+    }
+
+    /// What is in those of the loop whose words begin at `start`, as `unpack` finds. They are
+    /// looked at twice, so that what was changing meanwhile is known.
+    pub(super) fn found<T>(
+        self,
+        start: usize,
+        mut look: impl FnMut(usize, usize) -> Vec<u64>,
+        unpack: impl Fn(&[u64; WORDS]) -> Option<T>,
+    ) -> Vec<T> {
+        let mut found = Vec::new();
+        for at in (0..self.records).step_by(Self::AT_ONCE) {
+            let count = Self::AT_ONCE.min(self.records - at) * WORDS;
+            let mut copy = || look(start + self.start + at * WORDS, count);
+            let (words, again) = (copy(), copy());
+            found.extend(whole(&words, &again).filter_map(&unpack));
+            // Each was written before the one behind it was for the first time.
+            if words.last_chunk::<WORDS>().is_none_or(|last| last[0] == 0) {
+                break;
+            }
+        }
+        found
+    }
+}
+
+/// The records in words that were looked at, and then once `again`: those that were written, and
+/// did not change meanwhile.
+fn whole<'w, const WORDS: usize>(
     words: &'w [u64],
     again: &'w [u64],
 ) -> impl Iterator<Item = &'w [u64; WORDS]> {

@@ -212,7 +212,8 @@ const lookClosely = () => {
   if (!by("requests").hidden) lookAtRequests();
 };
 
-// The kernel is asked only while somebody looks at what it says.
+// The kernel is asked only while somebody looks at what it says, and for no more than that.
+const LISTED_MAX = 100;
 let isLooking = false;
 const lookAtSockets = async () => {
   if (isLooking) return;
@@ -220,6 +221,9 @@ const lookAtSockets = async () => {
   try {
     const wanted = { client: by("client"), limit: by("limit"), state: by("of-state"), site: by("of-site"), answers: by("of-answers") };
     const query = new URLSearchParams(Object.entries(wanted).map(([name, field]) => [name, field.value.trim()]));
+    // The view of the kernel's side has states alone.
+    query.set("max", by("connections").hidden ? 0 : LISTED_MAX);
+    query.set("stories", [...opened]);
     showSockets(await (await fetch(`/sockets?${query}`)).json());
   } catch {
     // The next event says that the server is gone, or the next look finds it back.

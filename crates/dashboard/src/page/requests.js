@@ -49,6 +49,10 @@ const explained = (one) => {
 const story = (one) => {
   const made = cell("", "text story");
   made.colSpan = 14;
+  if (!one.events) {
+    made.textContent = "Its story comes with the next look.";
+    return made;
+  }
   const events = one.events.map(({ us, what }) => ({ us, what }));
   const answers = one.answers.map((answer) => ({ us: answer.us, what: answerWords(answer) }));
   const all = [...events, ...answers, ...pauses(one)].sort((first, other) => first.us - other.us);

@@ -1,6 +1,6 @@
 //! Which connections somebody wants to see, as the query of their address says.
 
-use super::verdict::verdict;
+use super::{LISTED_MAX, canonical, verdict::verdict};
 use crate::lives::Stories;
 use control::lives::{Answered, SLOW_US};
 use net::diag::{Socket, State};
@@ -19,6 +19,10 @@ pub struct Wanted {
     site: String,
     /// What was answered on it: `failed` or `slow`.
     answers: String,
+    /// How many are listed at most.
+    max: Option<usize>,
+    /// Whose stories are told, by their clients; those of all where nothing is said.
+    stories: Option<Vec<SocketAddr>>,
 }
 
 impl Wanted {
@@ -34,11 +38,42 @@ impl Wanted {
                 "limit" => &mut wanted.limit,
                 "site" => &mut wanted.site,
                 "answers" => &mut wanted.answers,
+                "max" => {
+                    wanted.max = value.parse().ok();
+                    continue;
+                }
+                "stories" => {
+                    let value = decoded(value);
+                    wanted.stories =
+                        Some(value.split(',').filter_map(|one| one.parse().ok()).collect());
+                    continue;
+                }
                 _ => continue,
             };
             *place = decoded(value);
         }
         wanted
+    }
+
+    /// How many are listed at most.
+    pub(super) fn most(&self) -> usize {
+        self.max.map_or(LISTED_MAX, |max| max.min(LISTED_MAX))
+    }
+
+    /// Whether what the kernel knows of the way to each client decides what is wanted.
+    #[must_use]
+    pub fn needs_paths(&self) -> bool {
+        !self.limit.is_empty()
+    }
+
+    /// Whether the story of the connection from `peer` is told.
+    pub(super) fn has_story(&self, peer: SocketAddr) -> bool {
+        self.stories.is_none() || self.names(peer)
+    }
+
+    /// Whether that is asked for by its client.
+    pub(super) fn names(&self, peer: SocketAddr) -> bool {
+        self.stories.as_ref().is_some_and(|all| all.contains(&canonical(peer)))
     }
 
     /// Whether this one is wanted.
@@ -47,16 +82,22 @@ impl Wanted {
             && (self.state.is_empty() || self.state == socket.state.word())
             && (self.limit.is_empty()
                 || verdict(socket, stories.waits(socket.peer)).by == Some(&self.limit))
-            && self.has_answers(stories.answers(socket.peer))
+            && self.has_answers(socket.peer, stories)
     }
 
     /// Whether the client is there, or a balancer has said so.
     fn has_client(&self, peer: SocketAddr, stories: &Stories) -> bool {
-        peer.to_string().contains(&self.client) || stories.is_of(peer, &self.client)
+        self.client.is_empty()
+            || peer.to_string().contains(&self.client)
+            || stories.is_of(peer, &self.client)
     }
 
     /// Whether what was answered is such as is wanted.
-    fn has_answers(&self, answers: &[Answered]) -> bool {
+    fn has_answers(&self, peer: SocketAddr, stories: &Stories) -> bool {
+        if self.site.is_empty() && self.answers.is_empty() {
+            return true;
+        }
+        let answers = stories.answers(peer);
         let is_of_site =
             |answer: &Answered| String::from_utf8_lossy(&answer.asked[1]).contains(&self.site);
         let is_bad = |answer: &Answered| match &*self.answers {
@@ -73,7 +114,7 @@ impl Wanted {
         self.has_client(peer, stories)
             && (self.state.is_empty() || self.state == State::Closed.word())
             && self.limit.is_empty()
-            && self.has_answers(stories.answers(peer))
+            && self.has_answers(peer, stories)
     }
 }
 
@@ -108,9 +149,12 @@ mod tests {
         assert_eq!(Wanted::of(None), Wanted::default());
         assert_eq!(Wanted::of(Some("client=&state=&other=1&limit")), Wanted::default());
         let wanted = Wanted::of(Some("client=%5b%3A%3A1%5D&state=TIME_WAIT&site=a+b%&answers=%+4"));
-        let Wanted { client, state, limit, site, answers } = &wanted;
+        let Wanted { client, state, limit, site, answers, .. } = &wanted;
         assert_eq!((&**client, &**state, &**limit), ("[::1]", "TIME_WAIT", ""));
         assert_eq!((&**site, &**answers), ("a b%", "% 4"));
+        for (query, expect) in [("", 1_000), ("max=7", 7), ("max=9999", 1_000), ("max=-1", 1_000)] {
+            assert_eq!(Wanted::of(Some(query)).most(), expect, "{query}");
+        }
     }
 
     #[test]
@@ -119,8 +163,7 @@ mod tests {
         let peer = "192.0.2.1:4242".parse().unwrap();
         let name = life.begin(10, peer);
         life.answer(&crate::example::answered(name, "/a", 404));
-        let words = crate::example::look(words);
-        let stories = Stories::of(&control::lives::seen(&words, &words));
+        let stories = Stories::of(crate::example::seen(words));
         let socket = socket(State::CloseWait, None);
         for (query, expect) in [
             ("", true),

@@ -15,7 +15,9 @@ use net::{
     channel::{self, Message},
     diag::Diag,
     listener::Listening,
-    process, sealed,
+    process,
+    sandbox::be_nice,
+    sealed,
 };
 use std::{
     future::{pending, poll_fn},
@@ -108,6 +110,8 @@ fn prepare(end: &OwnedFd) -> Result<Prepared, String> {
     let listeners = listeners.collect::<io::Result<_>>().map_err(failed)?;
     // The plan lives as long as the process.
     let plan: &'static Plan = Box::leak(Box::new(Plan::of_admin(admin)));
+    // Whoever looks is answered with what is left of a processor.
+    be_nice().map_err(failed)?;
     // In the sandbox nothing can be opened any more.
     let diag = Diag::open();
     let layers = confine(plan)?;

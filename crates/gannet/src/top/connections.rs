@@ -8,9 +8,9 @@ use net::diag::{Diag, Socket};
 /// The connections that are there now, those first that there is most to say about; or why that is
 /// not known.
 pub(super) fn of(server: &Status) -> String {
-    let (addresses, ports) = dashboard::addresses(server);
+    let addresses = dashboard::addresses(server);
     let is_ours = |one: &Socket| dashboard::is_of(one, &addresses);
-    match Diag::open().and_then(|diag| diag.sockets(&ports, is_ours)) {
+    match Diag::open().and_then(|diag| diag.sockets((&addresses, true), is_ours)) {
         Ok(all) => table(&dashboard::lines(&all)),
         Err(why) => format!("\nconnections are not known: {why}\n"),
     }

@@ -277,9 +277,9 @@ impl Workers {
     /// What is known of the connections and answers of each loop.
     pub(super) fn seen(&self) -> impl Iterator<Item = Seen> {
         self.all.values().flat_map(|worker| {
-            let look = || memory::look(worker.lives.as_fd(), 0, usize::MAX).unwrap_or_default();
-            // Twice, so that what was changing is known.
-            lives::seen(&look(), &look())
+            let lives = worker.lives.as_fd();
+            let look = |start, count| memory::look(lives, start, count).unwrap_or_default();
+            lives::seen(memory::size(lives).unwrap_or(0), look, true)
         })
     }
 
