@@ -315,6 +315,9 @@ fn a_connection_keeps_its_story_however_much_is_asked_on_it() {
         busy.send("GET /digits.txt HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(101)).unwrap();
         (0..101).for_each(|_| assert_eq!(busy.response().unwrap().status, 200));
     }
+    // Each has its time, though a hundred left together.
+    let times = figures(addr)["gannet_response_seconds_count{site=\"default\",route=\"/*\"}"];
+    assert_eq!(times, 10_100.0);
     let told = story(busy.port());
     assert_eq!((&told["requests"], &told["answers"]), (&10_100.into(), &Value::Array(vec![])));
     let first = told["events"][0]["what"].as_str().unwrap();

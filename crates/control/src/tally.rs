@@ -153,12 +153,12 @@ impl Tally {
         word.iter().for_each(|word| change(word, |count| count.wrapping_add(1)));
     }
 
-    /// Counts how long one took, under the same terms.
+    /// Counts how long each of so many took, under the same terms.
     #[inline]
-    pub fn time(&self, label: usize, kind: Kind, us: u64) {
+    pub fn time(&self, label: usize, kind: Kind, (us, count): (u64, u64)) {
         let start = label * ROW_WORDS + TIMES + kind as usize * KIND_WORDS;
         let Some(words) = self.0.get(start..start + KIND_WORDS) else { return };
-        for (at, amount) in [(0, us), (1 + stretch(us), 1)] {
+        for (at, amount) in [(0, us.wrapping_mul(count)), (1 + stretch(us), count)] {
             words[at].store(words[at].load(Relaxed).wrapping_add(amount), Relaxed);
         }
     }
@@ -295,17 +295,17 @@ mod tests {
         let tallies = Tallies::new(words.leak(), 2);
         let tally = tallies.tally(0);
         for (kind, us) in [(Kind::AtOnce, 5), (Kind::First, 70), (Kind::Whole, u64::MAX - 2)] {
-            tally.time(1, kind, us);
-            tally.time(1, kind, 1);
+            tally.time(1, kind, (us, 1));
+            tally.time(1, kind, (1, 2));
         }
-        tally.time(2, Kind::Whole, 9);
-        Tally::default().time(0, Kind::AtOnce, 9);
+        tally.time(2, Kind::Whole, (9, 1));
+        Tally::default().time(0, Kind::AtOnce, (9, 1));
         let looked: Vec<_> = tallies.words.iter().map(|word| word.load(Relaxed)).collect();
         let [none, some] = totals(&looked, 2)[..] else { panic!() };
         assert_eq!((none, some.requests(), some.bytes), (Counts::default(), 0, 0));
         let sums = some.times.parts().map(|latency| (latency.count(), latency.sum_us));
-        assert_eq!(sums, [(2, 6), (2, 71), (2, u64::MAX - 1)]);
-        assert_eq!(some.times.first.counts[..2], [1, 1]);
+        assert_eq!(sums, [(3, 7), (3, 72), (3, u64::MAX)]);
+        assert_eq!(some.times.first.counts[..2], [2, 1]);
         assert_eq!(some.times.whole.counts[STRETCHES - 1], 1);
     }
 }

@@ -136,6 +136,8 @@ impl Future for Connection {
             turn.abandon();
             this.abandon_streams(&turn);
         }
+        // Of what could not leave.
+        core.settle_times();
         core.give_back(scratch);
         core.trail.go(Phase::Rest);
         polled
@@ -253,6 +255,7 @@ impl Connection {
         }
         let Turn { core, scratch, pending, tick, .. } = turn;
         core.trail.go(Phase::Sending);
+        core.settle_times();
         let Scratch { output, records, .. } = &mut **scratch;
         let secure = self.secure.as_deref_mut();
         let is_last = self.streams.is_none() && self.http.is_closing();

@@ -100,6 +100,7 @@ pub(crate) struct Core {
     ticked: Cell<Tick>,
     /// When the clock was read last, and in which stretch of the loop's work.
     read: Cell<(Option<u64>, u64)>,
+    untimed: Cell<Untimed>,
     ids: RefCell<Ids>,
     scratch: RefCell<Option<Box<Scratch>>>,
     /// Room for what applications say.
@@ -117,6 +118,15 @@ pub(crate) struct Core {
     pub(crate) is_stopping: Cell<bool>,
     /// Set once: all connections end, whatever is under way.
     pub(crate) is_cut: Cell<bool>,
+}
+
+/// Answers of one label that were given in a turn which began then, and whose time is not put down
+/// yet.
+#[derive(Clone, Copy, Default)]
+struct Untimed {
+    label: usize,
+    began_us: u64,
+    count: u64,
 }
 
 /// What a loop shares with others: pool, what is known of applications, table of clients,
@@ -217,6 +227,7 @@ impl Core {
             is_clocked,
             ticked: Cell::new(Tick::read()),
             read: Cell::default(),
+            untimed: Cell::default(),
             ids: RefCell::new(Ids::new()),
             scratch: RefCell::default(),
             rooms: RefCell::default(),
@@ -320,7 +331,10 @@ impl Core {
     pub(crate) fn record(&self, account: Account, about: About<'_>, on: On, end: &End) {
         self.count(Counter::Requests);
         self.tally.add(account.label, end.status.0, end.bytes);
-        self.time(account.label, Kind::AtOnce, end.us);
+        match self.times_each() || on.began_us == 0 {
+            true => self.time(account.label, Kind::AtOnce, end.us),
+            false => self.time_soon(account.label, on.began_us),
+        }
         self.tell_answered(on, about, end);
         if let Some(span) = self.begin_span(account, about, on) {
             self.end_span(&span, None, end);
@@ -354,7 +368,49 @@ impl Core {
     #[inline]
     fn time(&self, label: usize, kind: Kind, us: u64) {
         if self.is_timed {
-            self.tally.time(label, kind, us);
+            self.tally.time(label, kind, (us, 1));
+        }
+    }
+
+    /// Whether somebody is told of an answer by itself how long it has taken. Else that of all that
+    /// are given in one turn is put down when they leave together: to read the clock takes longer
+    /// than all else that is put down.
+    #[inline]
+    fn times_each(&self) -> bool {
+        self.is_logged || self.spans.is_some() || self.life.is_wanted()
+    }
+
+    /// How long an answer has taken that began then; where nobody is told of it by itself, to the
+    /// last tick of the clock.
+    #[inline]
+    pub(crate) fn answered_us(&self, began_us: u64) -> u64 {
+        let now_us = match self.times_each() {
+            true => self.clock_us(),
+            false => self.now().0 * 1_000,
+        };
+        now_us.saturating_sub(began_us)
+    }
+
+    /// Has the time put down of an answer that began then, when it leaves.
+    #[inline]
+    fn time_soon(&self, label: usize, began_us: u64) {
+        let Untimed { count, .. } = match self.untimed.get() {
+            one if one.count == 0 || (one.label, one.began_us) == (label, began_us) => one,
+            _ => {
+                self.settle_times();
+                Untimed::default()
+            }
+        };
+        self.untimed.set(Untimed { label, began_us, count: count + 1 });
+    }
+
+    /// Puts down the time of answers that leave now.
+    #[inline]
+    pub(crate) fn settle_times(&self) {
+        let Untimed { label, began_us, count } = self.untimed.take();
+        if count > 0 && self.is_timed {
+            let us = self.read_us().saturating_sub(began_us);
+            self.tally.time(label, Kind::AtOnce, (us, count));
         }
     }
 

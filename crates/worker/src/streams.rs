@@ -304,7 +304,8 @@ impl Streams {
         let about = About::exchange(exchange);
         let work = match given {
             Given::Whole => {
-                let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: note };
+                let us = turn.core.answered_us(began_us);
+                let end = End { status, bytes, us, reason: note };
                 return turn.core.record(account, about, on, &end);
             }
             Given::Later => Work::Nothing,

@@ -56,7 +56,8 @@ impl Connection {
         }
         let about = About::exchange(exchange);
         if is_sent_at_once {
-            let end = End { status, bytes, us: turn.elapsed_us(began_us), reason: note };
+            let us = turn.core.answered_us(began_us);
+            let end = End { status, bytes, us, reason: note };
             turn.core.record(account, about, self.on(began_us), &end);
         } else {
             let line =

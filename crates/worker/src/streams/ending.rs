@@ -111,7 +111,7 @@ impl Streams {
         let known = Known { id, from, done, ledger, head: &head, began_us, listings: None };
         let (exchange, progress) = answering::answer(turn.core, turn.tick, &request, known);
         if let Progress::Answered(answered) = progress {
-            let (status, us) = (answered.response.status, turn.elapsed_us(began_us));
+            let (status, us) = (answered.response.status, turn.core.answered_us(began_us));
             let end = End { status, bytes: 0, us, reason: answered.note };
             let about = About::exchange(&exchange);
             turn.core.record(answered.account, about, on(began_us), &end);
