@@ -4,7 +4,7 @@
 use base::text::{push_json, push_printable};
 use control::lives::{Answered, Event, First, Known, Name, Seen, Waits, Way, What};
 use foldhash::{HashMap, HashMapExt};
-use std::net::SocketAddr;
+use std::{collections::hash_map::Entry, net::SocketAddr};
 
 /// Answers of a connection that are told: the newest.
 const TOLD_MAX: usize = 50;
@@ -134,8 +134,12 @@ impl Stories {
 }
 
 fn add(stories: &mut HashMap<SocketAddr, Story>, peer: SocketAddr, story: Story) {
-    if stories.get(&peer).is_none_or(|known| known.since_us < story.since_us) {
-        stories.insert(peer, story);
+    match stories.entry(peer) {
+        Entry::Vacant(place) => _ = place.insert(story),
+        Entry::Occupied(mut place) if place.get().since_us < story.since_us => {
+            place.insert(story);
+        }
+        Entry::Occupied(_) => {}
     }
 }
 

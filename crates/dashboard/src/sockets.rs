@@ -74,7 +74,9 @@ pub fn sockets(
         let (count, oldest_us) = states.entry((socket.own, socket.state)).or_default();
         *count += 1;
         *oldest_us = (*oldest_us).max(age_us(socket, story, now_us));
-        gone.remove(&canonical(socket.peer));
+        if !gone.is_empty() {
+            gone.remove(&canonical(socket.peer));
+        }
         if socket.state != State::Listen && wanted.has(socket, stories) {
             // Those go first whose stories somebody reads.
             let requests = story.map_or(0, |story| story.requests);
