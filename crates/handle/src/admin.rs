@@ -28,9 +28,9 @@ use std::{
 const VIEWERS_MAX: usize = 16;
 
 /// How many sockets are in each state is told for so long to those who follow: until they look at
-/// the sockets once more, where they do so each second; and for so many times as long as it took to
-/// count them, so that this takes half a percent of a processor, however many there are.
-const COUNTED_US: u64 = 1_500_000;
+/// the sockets once more, where they do so every other second; and for so many times as long as it
+/// took to count them, so that this takes half a percent of a processor, however many there are.
+const COUNTED_US: u64 = 2_500_000;
 const COUNTING_PAUSE: u64 = 200;
 
 /// What is known of the server, and who waits to know more.

@@ -205,7 +205,8 @@ const take = (now) => {
   }
   params.status = now;
   params.at = at;
-  lookClosely();
+  isResting = isLong && !isResting;
+  if (!isResting || !by("requests").hidden) lookClosely();
 };
 const lookClosely = () => {
   if (!by("connections").hidden || !by("kernel").hidden) lookAtSockets();
@@ -214,6 +215,10 @@ const lookClosely = () => {
 
 // The kernel is asked only while somebody looks at what it says, and for no more than that.
 const LISTED_MAX = 100;
+// Where there are thousands more, every other second is enough.
+const LONG = 1000;
+let isLong = false;
+let isResting = false;
 let isLooking = false;
 const lookAtSockets = async () => {
   if (isLooking) return;
@@ -232,6 +237,7 @@ const lookAtSockets = async () => {
   }
 };
 const showSockets = ({ states, sockets, left_out: leftOut, untold }) => {
+  isLong = leftOut > LONG;
   for (const id of ["more", "untold"]) by(id).textContent = untold ? `The kernel does not tell: ${untold}.` : "";
   fill("states", states.map((one) => [
     cell(one.address), cell(one.state), cell(number(one.count)), cell(one.oldest_us === null ? "" : time(one.oldest_us / 1e6)),
