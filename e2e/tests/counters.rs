@@ -134,7 +134,7 @@ fn whoever_finds_no_room() {
     let server = launch(&site, "", "").after("ulimit -n 64").start();
     let addr = admin(&server);
     check(addr, &[("exhausted", 0.0)]);
-    let _busy: Vec<_> = (0..100)
+    let busy: Vec<_> = (0..100)
         .map(|_| {
             let mut client = Client::connect(server.addr());
             client.send("GET /huge.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
@@ -142,6 +142,7 @@ fn whoever_finds_no_room() {
         })
         .collect();
     assert!(eventually(|| total(addr, "exhausted") > 0.0));
+    drop(busy);
     server.stop();
 }
 
