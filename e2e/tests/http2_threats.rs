@@ -139,6 +139,9 @@ fn attacks() -> Vec<Attack> {
     ]
 }
 
+/// How long a connection is read on that is given up: its client hears of it when it has sent all.
+const LINGER: &str = "linger-time = \"1s\"";
+
 /// Does it once; the code that the connection ends with.
 fn endure(wire: &mut impl Wire, attack: &Attack) -> Option<u32> {
     wire.put(OPENING).unwrap();
@@ -190,7 +193,7 @@ fn withstand<W: Wire>(server: Server, rounds: usize, connect: impl Fn(&Server) -
 #[test]
 fn attacks_end_and_leave_no_memory() {
     let site = Site::new();
-    let server = server(&site, "linger-time = \"50ms\"");
+    let server = server(&site, LINGER);
     withstand(server, extent(2, 20), |server| Client::connect(server.addr()));
 }
 
@@ -209,7 +212,7 @@ fn secure_server(site: &Site, certificates: &Certificates, limits: &str) -> Serv
 #[test]
 fn attacks_over_tls_end_and_leave_no_memory() {
     let (site, certificates) = (Site::new(), Certificates::new());
-    let server = secure_server(&site, &certificates, "linger-time = \"50ms\"");
+    let server = secure_server(&site, &certificates, LINGER);
     let visitor = certificates.visitor(&["a"]).choosing_http2();
     withstand(server, extent(1, 5), |server| visitor.connect(server.addr(), "a.example"));
 }
