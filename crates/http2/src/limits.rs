@@ -63,8 +63,8 @@ pub const RESETS: Rate = Rate { burst: 300, per_second: 30 };
 /// that is zoomed drops most of what it has asked for, and takes the rest.
 pub const CANCELS: Rate = RESETS;
 
-/// Of streams that the peer resets when their answer has begun, so many count as one: what they cost
-/// is done, and is no more than that of others.
+/// Of streams that the peer resets when their answer has begun, so many count as one: most of what
+/// they cost is done, and is no more than that of others.
 pub const CANCELS_BEGUN: u32 = 4;
 
 /// Frames that carry nothing forward (settings, pings, priorities, empty and tiny content, heads

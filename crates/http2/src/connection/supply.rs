@@ -30,7 +30,7 @@ impl Connection {
         Some((key, part))
     }
 
-    /// The part of its file that a stream wants cannot be asked for now: it counts for nothing, and
+    /// The part of its file that a stream wants cannot be asked for yet: it counts for nothing, and
     /// others have their turn.
     pub fn pass_over(&mut self, key: Key) {
         self.streams.get_mut(key).into_iter().for_each(|stream| stream.fetched = 0);

@@ -39,7 +39,7 @@ fn rapid_resets() {
 }
 
 /// As a map does that is zoomed again and again: it asks for a hundred tiles, and when it has got
-/// twenty, for others. Whether the rest have begun, or are being made, it takes as many as it drops.
+/// some of them, for others. The rest have begun, or are being made.
 #[test]
 fn who_takes_answers_may_cancel_others() {
     for (taken, dropped, has_begun) in [(20, 80, true), (50, 50, false)] {
