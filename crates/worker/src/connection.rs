@@ -328,6 +328,10 @@ impl Connection {
                 if let Work::Job(waiting) = std::mem::take(&mut turn.pending.work) {
                     self.resume(waiting.exchange, done, turn);
                 }
+                if let Work::Source(_) = turn.pending.work {
+                    // What is there of its content leaves with the head.
+                    let _ = self.work(turn, context);
+                }
             }
         }
         Poll::Ready(())
