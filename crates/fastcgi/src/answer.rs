@@ -6,12 +6,15 @@
 //!   └───────── Stderr at any time ───────────┘
 //! ```
 
+mod course;
+
 use crate::{
     fault::Fault,
     head::{self, Head},
     limits::Limits,
     record::{FIRST_ID, HEADER_BYTES, Header, VERSION, kind},
 };
+pub use course::Course;
 use message::response::Line;
 use std::mem;
 
@@ -40,6 +43,8 @@ pub struct Answer {
     state: State,
     /// The record under way.
     record: Option<Record>,
+    /// The last one with content, as it began.
+    last: Option<Record>,
     /// Whether a record of this answer has come.
     has_begun: bool,
     /// The head as far as it has come, or what came behind it in the same record.
@@ -77,8 +82,8 @@ impl Answer {
     pub fn new(id: u16, limits: Limits) -> Self {
         let (head, stderr) = (Vec::new(), Vec::new());
         let (state, record, early_heads, stderr_bytes) = (State::Head, None, 0, 0);
-        let has_begun = false;
-        Self { id, limits, state, record, has_begun, head, early_heads, stderr, stderr_bytes }
+        let (last, has_begun) = (None, false);
+        Self { id, limits, state, record, last, has_begun, head, early_heads, stderr, stderr_bytes }
     }
 
     /// Reads on in `input`, every unread byte, oldest first: how many of them are used up, and what
@@ -108,6 +113,7 @@ impl Answer {
                 let record = Record::begin(Header::parse(*header), self.id)?;
                 self.has_begun |= record.kind != LATE;
                 self.record = Some(record);
+                self.last = self.record.filter(|record| record.kind == kind::STDOUT).or(self.last);
                 used += HEADER_BYTES;
                 continue;
             };

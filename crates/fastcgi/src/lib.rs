@@ -20,7 +20,7 @@ mod fault;
 mod head;
 mod answer;
 
-pub use answer::{Answer, Event};
+pub use answer::{Answer, Course, Event};
 pub use fault::Fault;
 pub use head::{Head, Named};
 pub use limits::Limits;

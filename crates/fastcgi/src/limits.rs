@@ -13,6 +13,8 @@ pub struct Limits {
     pub stderr_line_bytes_max: usize,
     /// Bytes of all of its standard error that are told; the rest is thrown away.
     pub stderr_bytes_max: usize,
+    /// Bytes of content of a record that is worth to be read to its place.
+    pub placed_bytes_min: usize,
 }
 
 impl Default for Limits {
@@ -23,6 +25,7 @@ impl Default for Limits {
             early_heads_max: 8,
             stderr_line_bytes_max: 2 * 1024,
             stderr_bytes_max: 32 * 1024,
+            placed_bytes_min: 4 * 1024,
         }
     }
 }

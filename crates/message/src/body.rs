@@ -1,9 +1,10 @@
 //! The content of a response, as pieces that nobody has to copy.
 
+use crate::room;
 use base::Moment;
 use std::{
     cell::Cell,
-    fmt,
+    fmt, mem,
     ops::Range,
     os::fd::OwnedFd,
     rc::{Rc, Weak},
@@ -43,6 +44,14 @@ impl Lent {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.0.upgrade().map_or(0, |kept| kept.as_slice().len())
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Self::Here(bytes) = self {
+            room::give_back(mem::take(bytes));
+        }
     }
 }
 

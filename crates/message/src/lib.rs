@@ -17,6 +17,7 @@ pub mod request;
 pub mod exchange;
 mod request_id;
 mod trace_context;
+pub mod room;
 pub mod body;
 pub mod response;
 pub mod output;

@@ -1,6 +1,7 @@
 //! What a connected socket can do beyond the standard library.
 
 use crate::sys;
+use rustix::buffer::spare_capacity;
 use rustix::fd::BorrowedFd;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
@@ -19,6 +20,60 @@ use std::time::Duration;
 pub fn receive(socket: BorrowedFd<'_>, room: &mut [u8]) -> io::Result<usize> {
     let (_, count) = retry_on_intr(|| recv(socket, &mut *room, RecvFlags::empty()))?;
     Ok(count)
+}
+
+/// What was taken from a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// How many bytes in all; none at the end.
+    pub bytes: usize,
+    /// How many of them stand aside.
+    pub aside_bytes: usize,
+    /// Whether there was room for more, so that the socket is empty now.
+    pub is_all: bool,
+}
+
+impl Received {
+    /// The end.
+    pub const NOTHING: Self = Self { bytes: 0, aside_bytes: 0, is_all: true };
+
+    /// So many bytes in one place, of those that there was room for.
+    #[must_use]
+    pub const fn of(bytes: usize, room_bytes: usize) -> Self {
+        Self { bytes, aside_bytes: 0, is_all: bytes < room_bytes }
+    }
+}
+
+/// As [`receive`], to the end of `bytes`, as much as it has room for.
+///
+/// # Errors
+///
+/// As with [`receive`].
+pub fn receive_more(socket: BorrowedFd<'_>, bytes: &mut Vec<u8>) -> io::Result<Received> {
+    let room_bytes = bytes.capacity() - bytes.len();
+    let flags = RecvFlags::empty();
+    let (count, _) = retry_on_intr(|| recv(socket, spare_capacity(bytes), flags))?;
+    Ok(Received::of(count, room_bytes))
+}
+
+/// As [`receive`], by `turns`: so many bytes to the end of `content`, as far as that has room, and
+/// so many to `between`, again and again. What comes behind the last turn goes to `between`, too.
+///
+/// # Errors
+///
+/// As with [`receive`].
+pub fn receive_by_turns(
+    socket: BorrowedFd<'_>,
+    (content, between): (&mut Vec<u8>, &mut [u8]),
+    turns: impl Iterator<Item = (usize, usize)> + Clone,
+) -> io::Result<Received> {
+    loop {
+        match sys::receive_by_turns(socket, (content, between), turns.clone()) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+            Ok((bytes, aside_bytes, is_all)) => return Ok(Received { bytes, aside_bytes, is_all }),
+        }
+    }
 }
 
 /// Whether nothing has come that was not received, not even the end.
@@ -127,6 +182,36 @@ mod tests {
         drop(peer);
         socket.set_nonblocking(false).unwrap();
         assert_eq!(receive(socket.as_fd(), &mut room).unwrap(), 0);
+    }
+
+    #[test]
+    fn what_comes_by_turns_is_put_apart() {
+        let (socket, peer) = pair();
+        let take = |sent: &[u8], turns: &[(usize, usize)], room: usize| {
+            send(peer.as_fd(), sent).unwrap();
+            let mut content = Vec::with_capacity(1 + room);
+            content.push(b'>');
+            let mut between = [b'.'; 8];
+            let turns = turns.iter().copied();
+            let received = receive_by_turns(socket.as_fd(), (&mut content, &mut between), turns);
+            let received = received.unwrap();
+            assert_eq!(content.len() - 1 + received.aside_bytes, received.bytes);
+            let aside = String::from_utf8_lossy(&between[..received.aside_bytes]).into_owned();
+            (String::from_utf8(content).unwrap(), aside, received.is_all)
+        };
+        let turns = [(3, 1), (2, 2), (0, 1)];
+        let check = |sent: &str, turns, room, (content, aside, is_all): (&str, &str, bool)| {
+            let seen = take(sent.as_bytes(), turns, room);
+            assert_eq!(seen, (content.to_owned(), aside.to_owned(), is_all), "{sent}");
+        };
+        check("ab", &turns, 5, (">ab", "", true));
+        check("abc1de23", &turns, 5, (">abcde", "123", true));
+        check("abc1de234567", &turns, 5, (">abcde", "1234567", true));
+        check("abc1de2345678", &turns, 5, (">abcde", "12345678", false));
+        // Without room for all content, or without turns, all the rest comes aside.
+        check("abcd123", &turns, 2, (">ab", "cd123", true));
+        check("12", &[], 2, (">", "12", true));
+        check("a1b", &[(1, 1), (0, 9)], 9, (">a", "1b", true));
     }
 
     #[test]

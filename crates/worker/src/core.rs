@@ -103,8 +103,6 @@ pub(crate) struct Core {
     untimed: Cell<Untimed>,
     ids: RefCell<Ids>,
     scratch: RefCell<Option<Box<Scratch>>>,
-    /// Room for what applications say.
-    pub(crate) rooms: RefCell<Rooms>,
     /// Room for what one of them is told.
     words: Cell<Vec<u8>>,
     date: RefCell<(i64, Date29)>,
@@ -161,29 +159,6 @@ pub(crate) struct Scratch {
     pub(crate) records: Records,
 }
 
-/// Rooms for what applications say, each of which is lent until it has been read.
-#[derive(Default)]
-pub(crate) struct Rooms(Vec<Vec<u8>>);
-
-impl Rooms {
-    /// Bytes of one.
-    const BYTES: usize = 64 * 1024;
-    /// So many are kept for those who come next.
-    const KEPT: usize = 4;
-
-    /// One of them.
-    pub(crate) fn take(&mut self) -> Vec<u8> {
-        self.0.pop().unwrap_or_else(|| vec![0; Self::BYTES])
-    }
-
-    /// Takes one back.
-    pub(crate) fn put(&mut self, room: Vec<u8>) {
-        if room.len() == Self::BYTES && self.0.len() < Self::KEPT {
-            self.0.push(room);
-        }
-    }
-}
-
 impl Core {
     pub(crate) fn new(
         plan: &'static Plan,
@@ -230,7 +205,6 @@ impl Core {
             untimed: Cell::default(),
             ids: RefCell::new(Ids::new()),
             scratch: RefCell::default(),
-            rooms: RefCell::default(),
             words: Cell::default(),
             date: RefCell::new((i64::MIN, *b"Thu, 01 Jan 1970 00:00:00 GMT")),
             sweeper: Notify::new(),

@@ -3,7 +3,11 @@
 
 use config::plan::Upstream;
 use fastcgi::Ends;
-use net::{listener::Listening, socket, unix};
+use net::{
+    listener::Listening,
+    socket::{self, Received},
+    unix,
+};
 use std::{
     cell::OnceCell,
     io,
@@ -128,15 +132,19 @@ impl Socket {
 
     /// Takes what has come, as much as `room` holds; zero at the end, or where it is broken.
     pub(crate) fn poll_receive(&self, room: &mut [u8], context: &mut Context<'_>) -> Poll<usize> {
-        self.poll_read(room, context).map(|read| read.unwrap_or(0))
+        let room_bytes = room.len();
+        let take = |socket: BorrowedFd<'_>| {
+            Ok(Received::of(socket::receive(socket, &mut *room)?, room_bytes))
+        };
+        self.poll_read(take, context).map(|read| read.map_or(0, |received| received.bytes))
     }
 
-    /// The same, told how it is broken.
+    /// Takes what has come by `take`; told how the socket is broken.
     pub(crate) fn poll_read(
         &self,
-        room: &mut [u8],
+        mut take: impl FnMut(BorrowedFd<'_>) -> io::Result<Received>,
         context: &mut Context<'_>,
-    ) -> Poll<io::Result<usize>> {
+    ) -> Poll<io::Result<Received>> {
         loop {
             let ready = match &self.stream {
                 Stream::Tcp(socket) => socket.poll_read_ready(context),
@@ -144,14 +152,14 @@ impl Socket {
                 Stream::Application(socket) => socket.poll_read_ready(context).map_ok(drop),
             };
             ready!(ready)?;
-            match self.attempt(Interest::READABLE, |socket| socket::receive(socket, room)) {
-                Ok(count) => {
-                    if count < room.len() {
+            match self.attempt(Interest::READABLE, &mut take) {
+                Ok(received) => {
+                    if received.is_all {
                         // The socket is empty now. To say so spares the call that would find out.
                         let empty = |_: BorrowedFd<'_>| Err(io::ErrorKind::WouldBlock.into());
                         let _ = self.attempt::<()>(Interest::READABLE, empty);
                     }
-                    return Poll::Ready(Ok(count));
+                    return Poll::Ready(Ok(received));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(error)),

@@ -11,6 +11,8 @@
 //! has left some of it unread, which the kernel tells, nothing was run, and another connection may
 //! be tried.
 
+mod taking;
+
 use crate::{
     asked::Asked,
     core::Core,
@@ -23,9 +25,10 @@ use crate::{
     spill::{Content, SPILL_FOLDER},
 };
 use config::plan::Php;
-use fastcgi::{Answer, Event, Fault, Head, Limits};
+use fastcgi::{Answer, Fault, Head, Limits};
 use handle::php::{self, Reply};
 use message::{Broken, Source, Status, response::Line};
+use net::socket::{self, Received};
 use std::{
     future::poll_fn,
     io::{self, ErrorKind},
@@ -76,13 +79,14 @@ pub(crate) struct Talk<'t> {
     answer: Answer,
     output: Vec<u8>,
     written: usize,
-    content: &'t mut Content,
+    question: &'t mut Content,
     /// Whether all that is asked is in `output`, or was.
     has_asked: bool,
-    /// Room for what comes, lent by the loop; none while nothing of that is unread.
+    /// What has come and waits for what completes it, in room that is lent by the loop; none while
+    /// there is nothing.
     input: Vec<u8>,
-    /// How many bytes at the start of `input` wait for those that complete them.
-    unread_bytes: usize,
+    /// Content that has come and is not passed on yet.
+    content: Vec<u8>,
     /// Whether all has come, and nothing behind it.
     is_over: bool,
     is_head: bool,
@@ -97,8 +101,8 @@ pub(crate) struct Talk<'t> {
 enum Stage {
     /// Its head is waited for.
     Head(oneshot::Sender<Done>),
-    /// That is here, with content that may be all of it.
-    Gathering(oneshot::Sender<Done>, Head, Vec<u8>),
+    /// That is here, and content that may be all of it is put together.
+    Gathering(oneshot::Sender<Done>, Head),
     /// It is passed on.
     Passing(Writer),
     /// Its head was all that was asked for, or a file is sent, or nobody wants the rest.
@@ -109,8 +113,8 @@ enum Stage {
 enum Happened {
     /// All of the output was taken.
     Sent,
-    /// So many bytes came; none at the end, or what broke the connection.
-    Came(io::Result<usize>),
+    /// Something came, perhaps only the end; or what broke the connection.
+    Came(io::Result<Received>),
     /// The application is gone, and has not taken what was sent.
     Untaken,
     /// There is nothing to read just now.
@@ -127,7 +131,7 @@ impl<'t> Talk<'t> {
     pub(crate) fn new(
         link: Link,
         (mut output, mut written): (Vec<u8>, usize),
-        content: &'t mut Content,
+        question: &'t mut Content,
         (php, core, asked): (&'static Php, &'t Core, &'t Asked),
         is_head: bool,
         sender: oneshot::Sender<Done>,
@@ -147,10 +151,10 @@ impl<'t> Talk<'t> {
             answer: Answer::new(id, Limits::default()),
             output,
             written,
-            has_asked: content.bytes == 0 && !holding.is_on(),
-            content,
+            has_asked: question.bytes == 0 && !holding.is_on(),
+            question,
             input: Vec::new(),
-            unread_bytes: 0,
+            content: Vec::new(),
             is_over: false,
             is_head,
             stage: Stage::Head(sender),
@@ -170,12 +174,12 @@ impl<'t> Talk<'t> {
                 Happened::Sent => self.send_more().await?,
                 Happened::Quiet => self.pass_on().await?,
                 Happened::Untaken => return Err(Failure::Untaken),
-                Happened::Came(Err(_) | Ok(0)) => {
+                Happened::Came(Err(_) | Ok(Received { bytes: 0, .. })) => {
                     self.answer.finish()?;
                     return self.end();
                 }
-                Happened::Came(Ok(bytes)) => {
-                    if self.understand(bytes).await? {
+                Happened::Came(Ok(_)) => {
+                    if self.understand().await? {
                         return self.end();
                     }
                 }
@@ -216,7 +220,7 @@ impl<'t> Talk<'t> {
         }
         while self.written < self.output.len() {
             let bytes = &self.output[self.written..];
-            match self.socket.write(|socket| net::socket::send(socket, bytes)) {
+            match self.socket.write(|socket| socket::send(socket, bytes)) {
                 Ok(count) => self.written += count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     match self.socket.poll_writable(context) {
@@ -234,22 +238,18 @@ impl<'t> Talk<'t> {
         if may_go_on && !self.holding.goes_on(self.answer.has_begun(), context) {
             return Poll::Ready(Happened::Sent);
         }
-        if self.input.is_empty() {
-            self.input = self.core.rooms.borrow_mut().take();
-        }
-        let room = &mut self.input[self.unread_bytes..];
-        match self.socket.poll_read(room, context) {
+        match self.poll_answer(context) {
             Poll::Ready(Err(_)) if self.may_be_untaken() => {
                 return Poll::Ready(Happened::Untaken);
             }
-            Poll::Ready(Ok(0)) if self.may_be_untaken() => {
+            Poll::Ready(Ok(Received { bytes: 0, .. })) if self.may_be_untaken() => {
                 self.has_left = true;
                 return self.poll_left(context);
             }
             Poll::Ready(read) => return Poll::Ready(Happened::Came(read)),
             Poll::Pending => {}
         }
-        self.leave_room();
+        self.leave_rooms();
         match self.stage {
             Stage::Gathering(..) => Poll::Ready(Happened::Quiet),
             _ => self.poll_late(context),
@@ -271,13 +271,6 @@ impl<'t> Talk<'t> {
         }
     }
 
-    /// Gives the room back, if nothing in it is unread.
-    fn leave_room(&mut self) {
-        if self.unread_bytes == 0 {
-            self.core.rooms.borrow_mut().put(mem::take(&mut self.input));
-        }
-    }
-
     /// Whether the application may not have taken the request, for all that is known.
     fn may_be_untaken(&self) -> bool {
         self.holding.is_on() && !self.answer.has_begun()
@@ -288,7 +281,7 @@ impl<'t> Talk<'t> {
     fn poll_left(&mut self, context: &mut Context<'_>) -> Poll<Happened> {
         match self.socket.has_failed() {
             true => Poll::Ready(Happened::Untaken),
-            false => self.holding.poll(context).map(|()| Happened::Came(Ok(0))),
+            false => self.holding.poll(context).map(|()| Happened::Came(Ok(Received::NOTHING))),
         }
     }
 
@@ -299,9 +292,9 @@ impl<'t> Talk<'t> {
 
     /// Puts the next of the request's content into the output.
     async fn send_more(&mut self) -> Result<(), Failure> {
-        let piece = if self.content.spill.len() > 0 {
+        let piece = if self.question.spill.len() > 0 {
             let lost = || io::Error::from(ErrorKind::Other);
-            let read = match self.content.spill.read(&self.core.pool) {
+            let read = match self.question.spill.read(&self.core.pool) {
                 Some(step) => step.await.unwrap_or_else(|_| Err(lost())),
                 None => Err(lost()),
             };
@@ -310,59 +303,14 @@ impl<'t> Talk<'t> {
                 Failure::Upstream(Status::INTERNAL_SERVER_ERROR, reason)
             })?
         } else {
-            let rest = self.content.memory.len().min(STEP_BYTES);
-            self.content.memory.drain(..rest).collect()
+            let rest = self.question.memory.len().min(STEP_BYTES);
+            self.question.memory.drain(..rest).collect()
         };
         self.output.clear();
         self.written = 0;
         self.has_asked = piece.is_empty();
         fastcgi::stdin(self.id, &piece, &mut self.output);
         Ok(())
-    }
-
-    /// Takes in so many bytes that came; true once the answer is complete.
-    async fn understand(&mut self, bytes: usize) -> Result<bool, Failure> {
-        let mut input = mem::take(&mut self.input);
-        let end = self.unread_bytes + bytes;
-        // What comes in several records goes on as one piece.
-        let (mut at, mut content) = (0, Vec::new());
-        loop {
-            let (used, event) = match self.answer.receive(&input[at..end]) {
-                Ok(received) => received,
-                Err(fault) => {
-                    self.put(content).await?;
-                    return Err(fault.into());
-                }
-            };
-            at += used;
-            match event {
-                Event::Incomplete => break,
-                Event::End => {
-                    self.put(content).await?;
-                    self.is_over = at == end && self.answer.is_over();
-                    self.core.rooms.borrow_mut().put(input);
-                    return Ok(true);
-                }
-                Event::Stderr(line) => {
-                    self.asked.report(self.core, Kind::Stderr, &String::from_utf8_lossy(&line));
-                }
-                Event::Early(lines) => self.hint(lines)?,
-                Event::Head(head) => self.begin(head, end - at)?,
-                Event::Content(piece) if matches!(self.stage, Stage::Passing(_)) => {
-                    if content.is_empty() {
-                        content.reserve_exact(piece.len() + end - at);
-                    }
-                    content.extend_from_slice(piece);
-                }
-                Event::Content(piece) => self.take(piece).await?,
-            }
-        }
-        self.put(content).await?;
-        input.copy_within(at..end, 0);
-        self.unread_bytes = end - at;
-        self.input = input;
-        self.leave_room();
-        Ok(false)
     }
 
     /// Passes on what may be fetched while the answer is awaited.
@@ -388,27 +336,26 @@ impl<'t> Talk<'t> {
             return self.reply(sender, head, content);
         }
         let length = head.length.and_then(|length| usize::try_from(length).ok()).unwrap_or(bytes);
-        let content = Vec::with_capacity(length.min(WHOLE_BYTES_MAX));
-        self.stage = Stage::Gathering(sender, head, content);
+        self.content = Vec::with_capacity(length.min(WHOLE_BYTES_MAX + 1));
+        self.stage = Stage::Gathering(sender, head);
         Ok(())
     }
 
-    /// A piece of content has come that is not passed on yet.
-    async fn take(&mut self, piece: &[u8]) -> Result<(), Failure> {
-        if let Stage::Gathering(_, _, gathered) = &mut self.stage {
-            gathered.extend_from_slice(piece);
-            if gathered.len() > WHOLE_BYTES_MAX {
-                self.pass_on().await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Passes content on.
-    async fn put(&mut self, content: Vec<u8>) -> Result<(), Failure> {
+    /// Passes on the content that is there, if any is passed on.
+    async fn put(&mut self) -> Result<(), Failure> {
         let Stage::Passing(writer) = &mut self.stage else { return Ok(()) };
+        if self.content.is_empty() {
+            return Ok(());
+        }
+        // A room with little in it is not kept from others.
+        let is_full = self.content.len() >= self.content.capacity() / 4 * 3;
+        let piece = match is_full {
+            true => mem::take(&mut self.content),
+            false => self.content.to_vec(),
+        };
+        self.content.clear();
         // Few answers need room for this.
-        Box::pin(writer.put(content)).await?;
+        Box::pin(writer.put(piece)).await?;
         if let Some(error) = writer.trouble() {
             let reason = format!("a program waits for its client: {SPILL_FOLDER}: {error}");
             self.asked.report(self.core, Kind::Failed, &reason);
@@ -419,22 +366,22 @@ impl<'t> Talk<'t> {
     /// Replies with what has been gathered so far; the rest follows.
     async fn pass_on(&mut self) -> Result<(), Failure> {
         let stage = mem::replace(&mut self.stage, Stage::Discarding);
-        let Stage::Gathering(sender, head, gathered) = stage else {
+        let Stage::Gathering(sender, head) = stage else {
             self.stage = stage;
             return Ok(());
         };
         let (pool, held) = (&self.core.pool, &self.core.held);
-        let (mut writer, reader) = pipe(pool, held, self.php.buffer_bytes_max, head.length);
+        let (writer, reader) = pipe(pool, held, self.php.buffer_bytes_max, head.length);
         self.reply(sender, head, php::Content::Coming(Box::new(reader)))?;
-        Box::pin(writer.put(gathered)).await?;
         self.stage = Stage::Passing(writer);
-        Ok(())
+        self.put().await
     }
 
     /// The answer is complete.
     fn end(&mut self) -> Result<(), Failure> {
         match mem::replace(&mut self.stage, Stage::Discarding) {
-            Stage::Gathering(sender, head, mut gathered) => {
+            Stage::Gathering(sender, head) => {
+                let mut gathered = mem::take(&mut self.content);
                 if let Some(length) = head.length {
                     if (gathered.len() as u64) < length {
                         let reason = "the application's content is shorter than it says";
@@ -442,6 +389,9 @@ impl<'t> Talk<'t> {
                         return Err(Failure::Upstream(Status::BAD_GATEWAY, reason));
                     }
                     gathered.truncate(usize::try_from(length).unwrap_or(usize::MAX));
+                }
+                if gathered.len() < gathered.capacity() / 2 {
+                    gathered.shrink_to_fit();
                 }
                 self.reply(sender, head, php::Content::Whole(gathered))
             }
@@ -466,7 +416,7 @@ impl<'t> Talk<'t> {
     /// Whoever waits for the head, if somebody still does.
     pub(crate) fn into_sender(self) -> Option<oneshot::Sender<Done>> {
         match self.stage {
-            Stage::Head(sender) | Stage::Gathering(sender, ..) => Some(sender),
+            Stage::Head(sender) | Stage::Gathering(sender, _) => Some(sender),
             Stage::Passing(_) | Stage::Discarding => None,
         }
     }

@@ -50,6 +50,56 @@ pub(crate) fn pages_cached(file: BorrowedFd<'_>, offset: u64, length: u64) -> io
     if result == 0 { Ok(count.cached) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Parts that one call takes at most.
+const PARTS: usize = 33;
+
+/// Takes what has come by `turns`, so many bytes to the end of `content` and so many to `between`;
+/// what comes behind the last of them goes to `between`. How many bytes came in all and how many of
+/// them there, and whether there was room for more.
+///
+/// # Errors
+///
+/// `EAGAIN` when nothing has come, else what happened to the peer.
+pub(crate) fn receive_by_turns(
+    socket: BorrowedFd<'_>,
+    (content, between): (&mut Vec<u8>, &mut [u8]),
+    turns: impl Iterator<Item = (usize, usize)>,
+) -> io::Result<(usize, usize, bool)> {
+    let mut parts = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; PARTS];
+    let (mut room, mut aside) = (content.spare_capacity_mut(), between);
+    let (mut pairs, mut room_bytes) = (0, aside.len());
+    for ((bytes, gap_bytes), pair) in turns.zip(parts.chunks_exact_mut(2)) {
+        if gap_bytes > aside.len() {
+            break;
+        }
+        let (piece, more) = room.split_at_mut(bytes.min(room.len()));
+        let (gap, rest) = aside.split_at_mut(gap_bytes);
+        pair[0] = libc::iovec { iov_base: piece.as_mut_ptr().cast(), iov_len: piece.len() };
+        pair[1] = libc::iovec { iov_base: gap.as_mut_ptr().cast(), iov_len: gap.len() };
+        room_bytes += piece.len();
+        (room, aside, pairs) = (more, rest, pairs + 1);
+    }
+    parts[2 * pairs] = libc::iovec { iov_base: aside.as_mut_ptr().cast(), iov_len: aside.len() };
+    // SAFETY: all of a message may be zero: it has no name then, no parts and nothing beside them.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = parts.as_mut_ptr();
+    message.msg_iovlen = (2 * pairs + 1) as _;
+    // SAFETY: the kernel writes to the parts only. Each is a piece of its own of `between` or of
+    // the room behind `content`, both of which are borrowed for longer than the call takes.
+    let received = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, 0) };
+    let received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
+    let (mut left, mut content_bytes) = (received, 0);
+    for pair in parts[..2 * pairs].chunks_exact(2) {
+        let filled = left.min(pair[0].iov_len);
+        content_bytes += filled;
+        left = left.saturating_sub(filled + pair[1].iov_len);
+    }
+    // SAFETY: the pieces follow each other from the end of `content` on, and the kernel fills one
+    // after the other: so many bytes of them are there now.
+    unsafe { content.set_len(content.len() + content_bytes) };
+    Ok((received, received - content_bytes, received < room_bytes))
+}
+
 /// Lets go of a mapping of code at `start`; what is run again of it is there again.
 ///
 /// # Errors
