@@ -8,7 +8,9 @@
 )]
 
 use e2e::{
-    Client, Ending, Launch, Server, Site, eventually, extent, process::raise_descriptor_limit,
+    Client, Ending, Launch, Server, Site, eventually, extent,
+    frames::{GOAWAY, OPENING, PING, frame, until},
+    process::raise_descriptor_limit,
 };
 use std::{net::IpAddr, thread, time::Duration};
 
@@ -42,6 +44,33 @@ fn the_oldest_idle_connection_makes_room() {
     assert_eq!(clients.remove(1).ending().unwrap(), Ending::Closed);
     assert!(clients.iter_mut().all(is_open), "the others stay");
     assert_eq!(get(&mut ninth), 200);
+    server.stop();
+}
+
+/// Row 42: frames that ask for nothing make nobody younger than who has asked for something since.
+#[test]
+fn who_only_pings_has_been_idle_as_long_as_before() {
+    let site = Site::new();
+    let config = site.config("threads = 1", "connections-max = 2");
+    let listen = "listen = { address = \"127.0.0.1:0\", http2 = true }";
+    let server = Server::run(&config.replace("listen = \"127.0.0.1:0\"", listen));
+    let mut pinging = Client::connect(server.addr());
+    let mut ping = |bytes: Vec<u8>| {
+        pinging.send(bytes).unwrap();
+        until(&mut pinging, PING).unwrap();
+        // How long a connection has been idle is counted in ticks of a coarse clock.
+        thread::sleep(Duration::from_millis(10));
+    };
+    let bytes = frame(PING, 0, 0, &[7; 8]);
+    ping([OPENING, &bytes].concat());
+    let mut asking = Client::connect(server.addr());
+    assert_eq!(get(&mut asking), 200);
+    thread::sleep(Duration::from_millis(10));
+    ping(bytes);
+    let mut third = Client::connect(server.addr());
+    assert_eq!(get(&mut third), 200);
+    assert!(is_open(&mut asking), "the other had been idle longer");
+    until(&mut pinging, GOAWAY).unwrap();
     server.stop();
 }
 

@@ -269,6 +269,12 @@ impl Connection {
         matches!(self.input, Input::Head { seen: 0, .. }) && !self.clock.is_blocked()
     }
 
+    /// Since when it is idle, if it is.
+    #[must_use]
+    pub const fn idle_since(&self) -> Moment {
+        self.clock.waiting_since()
+    }
+
     /// The next answer is to be the last, and says so; where no request has come for it, the one
     /// before was.
     pub fn close_after_answer(&mut self) {

@@ -244,6 +244,13 @@ impl Connection {
         has_nothing && self.phase != Phase::Deaf && !self.clock.is_blocked()
     }
 
+    /// Since when it is at rest, if it is and that has been settled by
+    /// [`Connection::deadline`]: whatever frames come meanwhile make it no younger.
+    #[must_use]
+    pub const fn idle_since(&self) -> Moment {
+        self.clock.waiting_since()
+    }
+
     /// Tells the peer, in two steps, that no more streams will be answered soon. What is under way
     /// is finished.
     pub fn part(&mut self, now: Moment, output: &mut Output) {

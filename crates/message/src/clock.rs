@@ -59,6 +59,12 @@ impl Clock {
         self.waiting_since = Moment::NEVER;
     }
 
+    /// Since when something is expected; `NEVER` while nothing is.
+    #[must_use]
+    pub const fn waiting_since(&self) -> Moment {
+        self.waiting_since
+    }
+
     /// How long something has been expected.
     #[must_use]
     pub fn waited(&self, now: Moment) -> Duration {

@@ -119,9 +119,9 @@ impl Future for Connection {
         if polled.is_pending() {
             this.held = turn.keep();
             this.secure.iter_mut().for_each(|secure| secure.keep(&turn.scratch.records));
-            let idle_since = if this.is_evictable() { tick.now } else { Moment::NEVER };
             let usable_at = this.held.as_ref().map(|held| held.pending.usable_at(tick.now));
             let deadline = this.deadline(tick.now).min(usable_at.unwrap_or(Moment::NEVER));
+            let idle_since = this.evictable_since(tick.now);
             core.watch.set(place, deadline, idle_since);
             core.tell_waiting(this.name, || this.waits(tick.now));
         } else {

@@ -41,12 +41,20 @@ impl Connection {
         self.held.is_none() && is_at_rest && is_quiet
     }
 
-    /// Whether its place may be given to somebody else. Of HTTP/2, a part of a frame keeps none.
-    pub(super) fn is_evictable(&self) -> bool {
-        let Some(streams) = &self.streams else { return self.is_idle() };
+    /// Since when it is idle, so that its place may be given to somebody else; `NEVER` while it may
+    /// not. Of HTTP/2, a part of a frame keeps none, nor do frames that ask for nothing make it any
+    /// younger.
+    pub(super) fn evictable_since(&self, now: Moment) -> Moment {
+        let Some(streams) = &self.streams else {
+            return if self.is_idle() { self.http.idle_since().min(now) } else { Moment::NEVER };
+        };
         let owes_nothing = |held: &Held| held.output.is_empty() && held.pending.is_nothing();
         let is_quiet = self.secure.as_ref().is_none_or(|secure| secure.is_at_rest());
-        self.held.as_deref().is_none_or(owes_nothing) && streams.is_at_rest() && is_quiet
+        let owes_nothing = self.held.as_deref().is_none_or(owes_nothing);
+        match owes_nothing && is_quiet && streams.is_at_rest() {
+            true => streams.http.idle_since().min(now),
+            false => Moment::NEVER,
+        }
     }
 
     /// What it waits for, but for the room to send what is there.
