@@ -5,12 +5,14 @@
 use e2e::{
     Asker, Client, Place, Server, Site, Stalling, eventually,
     frames::{
-        DATA, END, OPENING, RST_STREAM, SETTINGS, WINDOW_UPDATE, frame, get, get_for, read, until,
+        DATA, END, OPENING, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE, frame, get, get_for, read,
+        until,
     },
     place::{config, says, version},
     process::raise_descriptor_limit,
 };
 use rustix::process::Signal;
+use serde_json::Value;
 use std::{
     fs,
     net::SocketAddr,
@@ -276,6 +278,54 @@ fn downloads_that_stall_are_alone_with_it() {
     stage.server.stop();
     let taken = start.elapsed();
     assert!(taken < Duration::from_secs(3), "it took {taken:?} to stop");
+}
+
+/// O19: who has left while a disk stalls is gone soon, though nothing ends what was asked of the
+/// disk, and takes no place from those who want nothing of it.
+#[test]
+fn who_leaves_a_disk_that_stalls_keeps_no_place() {
+    const PLACES: usize = 14;
+    let limits = format!("connections-max = {PLACES}\nlinger-time = \"200ms\"");
+    let mut stage = Stage::new(1, &limits);
+    let addr = stage.server.addr();
+    // Of these the first half is there.
+    let mut clients = vec![ask(addr, "bad.example", "/stuck-a.bin"), Client::connect(addr)];
+    let wide = frame(SETTINGS, 0, 0, &[0, 4, 0, 64, 0, 0]);
+    let widened = frame(WINDOW_UPDATE, 0, 0, &[0, 64, 0, 0]);
+    let asked = get_for("bad.example", 1, "/stuck-b.bin");
+    clients[1].send([OPENING, &wide, &widened, &asked].concat()).unwrap();
+    take(&mut clients[1], 1, Stalling::LARGE_BYTES / 2);
+    for kind in ["read", "open", "look"].iter().cycle().take(6) {
+        clients.push(ask(addr, "bad.example", &format!("/{kind}-{}.txt", clients.len())));
+        let mut http2 = Client::connect(addr);
+        let target = format!("/{kind}-{}.txt", clients.len());
+        let ping = frame(PING, 0, 0, &[7; 8]);
+        http2.send([OPENING, &get_for("bad.example", 1, &target), &ping].concat()).unwrap();
+        // Who leaves something unread resets the connection, which is another thing.
+        until(&mut http2, PING).unwrap();
+        clients.push(http2);
+    }
+    assert_eq!(clients.len(), PLACES);
+    assert!(eventually(|| stage.bad.stalled() == SHARE), "{} threads wait", stage.bad.stalled());
+    let status = || ask(addr, "localhost", "/digits.txt").response().unwrap().status;
+    assert!(eventually(|| status() == 503), "all have a place");
+    drop(clients);
+    let all_find_room = || {
+        let mut all: Vec<_> = (0..PLACES).map(|_| Client::connect(addr)).collect();
+        let is_served =
+            |client: &mut Client| client.get("/digits.txt").is_ok_and(|it| it.status == 200);
+        all.iter_mut().all(is_served) && all.iter_mut().all(is_served)
+    };
+    assert!(eventually(all_find_room), "they keep their places");
+    let has_left = |line: &Value| line["status"] == 499 || line["reason"] == "cut off";
+    stage.server.wait_for(|line| line["target"] == "/stuck-a.bin" && has_left(line));
+    assert_eq!(stage.bad.stalled(), SHARE, "the disk has not answered");
+    // Whoever says only that nothing more will be asked has an answer.
+    let asked = ask(addr, "good.example", "/quick.txt");
+    asked.shut().unwrap();
+    assert_eq!({ asked }.response().unwrap().status, 200);
+    stage.bad.end();
+    stage.server.stop();
 }
 
 /// O4 of the threats: logs lie on such a disk, and neither those who serve nor who watches them

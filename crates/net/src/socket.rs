@@ -2,6 +2,7 @@
 
 use crate::sys;
 use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::BorrowedFd;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
@@ -119,6 +120,16 @@ pub fn has_failed(socket: BorrowedFd<'_>) -> bool {
     !matches!(sockopt::socket_error(socket), Ok(Ok(())))
 }
 
+/// Whether the peer has closed its side, or is gone, though bytes of it may not be received yet.
+#[must_use]
+pub fn has_left(socket: BorrowedFd<'_>) -> bool {
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut looked_at = [PollFd::from_borrowed_fd(socket, PollFlags::RDHUP)];
+    // Where this fails, nothing is known of it.
+    let _ = retry_on_intr(|| poll(&mut looked_at, Some(&at_once)));
+    looked_at[0].revents().intersects(PollFlags::RDHUP | PollFlags::HUP)
+}
+
 /// Whether a socket was not to be had because descriptors or memory have run out.
 #[must_use]
 pub fn is_exhausted(error: &io::Error) -> bool {
@@ -224,6 +235,21 @@ mod tests {
         assert!(is_quiet(socket.as_fd()));
         drop(peer);
         while is_quiet(socket.as_fd()) {}
+    }
+
+    #[test]
+    fn a_peer_that_leaves_is_noticed_behind_what_it_has_sent() {
+        let (socket, peer) = pair();
+        assert!(!has_left(socket.as_fd()));
+        send(peer.as_fd(), b"x").unwrap();
+        while is_quiet(socket.as_fd()) {}
+        assert!(!has_left(socket.as_fd()));
+        finish(peer.as_fd()).unwrap();
+        while !has_left(socket.as_fd()) {}
+        let (socket, peer) = pair();
+        reset_on_close(peer.as_fd()).unwrap();
+        drop(peer);
+        while !has_left(socket.as_fd()) {}
     }
 
     #[test]

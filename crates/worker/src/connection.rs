@@ -68,6 +68,9 @@ pub(crate) struct Connection {
     /// Whether the peer has closed its side, with answers still to be sent to it.
     has_ended: bool,
     held: Option<Box<Held>>,
+    /// When to look whether the client is still there, as a disk is waited for; `NEVER` while none
+    /// is.
+    look_at: Moment,
     admission: Admission,
     seat: Seat,
     /// Counts it by what is spoken on it.
@@ -113,6 +116,8 @@ impl Future for Connection {
         } else if !this.expire(&mut turn) {
             this.ending = Ending::Late;
             Poll::Ready(())
+        } else if !this.look_after_stalled(&mut turn) {
+            Poll::Ready(())
         } else {
             this.run(&mut turn, context)
         };
@@ -120,7 +125,9 @@ impl Future for Connection {
             this.held = turn.keep();
             this.secure.iter_mut().for_each(|secure| secure.keep(&turn.scratch.records));
             let usable_at = this.held.as_ref().map(|held| held.pending.usable_at(tick.now));
-            let deadline = this.deadline(tick.now).min(usable_at.unwrap_or(Moment::NEVER));
+            this.look_at = this.next_look(tick.now);
+            let deadline = this.deadline(tick.now).min(this.look_at);
+            let deadline = deadline.min(usable_at.unwrap_or(Moment::NEVER));
             let idle_since = this.evictable_since(tick.now);
             core.watch.set(place, deadline, idle_since);
             core.tell_waiting(this.name, || this.waits(tick.now));
@@ -188,6 +195,7 @@ impl Connection {
             goodbye: Goodbye::Nothing,
             has_ended: false,
             held: None,
+            look_at: Moment::NEVER,
             admission,
             seat,
             spoken,

@@ -74,6 +74,12 @@ impl Waiter for Together {
 }
 
 impl Hearer {
+    /// Whether nobody waits for it any more.
+    fn has_left(&self) -> bool {
+        // What comes of a check is for those, too, who join it meanwhile.
+        matches!(self, Self::One(sender) if sender.is_closed())
+    }
+
     fn tell(self, done: Done) {
         match (self, done) {
             (Self::All(check), Done::Password(done, _)) => check.tell(done),
@@ -209,7 +215,9 @@ impl Job {
         let is_taken = core.pool.submit(lane, || {
             let job = job.take();
             Box::new(move || {
-                if let Some(job) = job {
+                if let Some(job) = job
+                    && !hearer.has_left()
+                {
                     hearer.tell(job.run());
                 }
             })

@@ -4,6 +4,7 @@
 //! for a job, a source or its turn is kept in `under_way` until it is over.
 
 mod content;
+mod feeding;
 mod fetching;
 mod refusing;
 mod memory;
@@ -36,7 +37,7 @@ use control::{
     trail::{Kept, Phase},
 };
 use http2::{Event, Expiry, Given, Key, limits::WAITING_BYTES_MAX};
-use message::{Body, Broken, Exchange, Length, Limits, Method, Request, RequestId, Slots, Status};
+use message::{Body, Exchange, Length, Limits, Method, Request, RequestId, Slots, Status};
 use std::{
     mem,
     net::IpAddr,
@@ -75,6 +76,8 @@ pub(crate) struct Streams {
     has_read_all: bool,
     /// Whether the peer has left, so that nothing that takes long is worth its while.
     pub(crate) has_left: bool,
+    /// Whether it has, and a disk was waited for in vain since.
+    has_stalled: bool,
 }
 
 /// An exchange that was not answered at once.
@@ -109,8 +112,18 @@ impl Streams {
     ) -> Self {
         let http = http2::Connection::new(limits, now);
         let (under_way, listings, fetches) = (Vec::new(), Listings::default(), Vec::new());
-        let (has_read_all, has_left) = (true, false);
-        Self { http, name, is_secure, under_way, listings, fetches, has_read_all, has_left }
+        let (has_read_all, has_left, has_stalled) = (true, false, false);
+        Self {
+            http,
+            name,
+            is_secure,
+            under_way,
+            listings,
+            fetches,
+            has_read_all,
+            has_left,
+            has_stalled,
+        }
     }
 
     /// Whether all that has come is read, but for a frame that is not whole.
@@ -157,7 +170,7 @@ impl Streams {
         let made = self.http.produce(room, now, &mut |part| sending::at_hand(part, now), output);
         let has_fetched = self.fetch(turn, from, context);
         if self.has_left {
-            self.http.give_up_waiting(&mut turn.scratch.output);
+            self.http.give_up_waiting(self.has_stalled, &mut turn.scratch.output);
         }
         self.put_down_ended(turn, from);
         let may_ask = self.use_room(turn.core, context);
@@ -352,7 +365,8 @@ impl Streams {
                 Work::Nothing => {}
                 Work::Job(waiting) => {
                     let mut polled = waiting.done.poll(context);
-                    if polled.is_pending() && waiting.is_asked && self.has_left {
+                    let is_vain = self.has_stalled || (self.has_left && waiting.is_asked);
+                    if polled.is_pending() && is_vain {
                         polled = Poll::Ready(Done::LEFT);
                     }
                     if let Poll::Ready(Done::Early(lines, next)) = polled {
@@ -374,6 +388,11 @@ impl Streams {
                     if let Poll::Ready(written) = upload.poll_written(context) {
                         let key = exchange.key;
                         self.wrote(key, written.is_ok(), turn, from);
+                        continue;
+                    }
+                    if self.has_stalled {
+                        let (key, left) = (exchange.key, (Status::CLIENT_LEFT, Trouble::LEFT));
+                        self.refuse_content(key, left, turn, from);
                         continue;
                     }
                 }
@@ -409,45 +428,5 @@ impl Streams {
         let giving = Giving { key, began_us };
         let asked = (&request, id, &head[..]);
         self.answer(asked, Some(Box::new(done)), ledger, &giving, turn, from);
-    }
-
-    /// Takes the next piece of a source, if its stream waits for one.
-    fn feed(&mut self, at: usize, turn: &mut Turn<'_>, from: &From<'_>, context: &mut Context<'_>) {
-        let UnderWay { key, work, record, .. } = &mut self.under_way[at];
-        let Work::Source(source) = work else { return };
-        while self.http.is_hungry(*key) {
-            let piece = match source.poll_next(context) {
-                Poll::Ready(piece) => piece,
-                Poll::Pending if self.has_left => Some(Err(Broken)),
-                Poll::Pending => return,
-            };
-            match piece {
-                Some(Ok(piece)) => {
-                    record.iter_mut().for_each(|record| record.bytes += piece.len() as u64);
-                    self.http.stream(*key, piece);
-                    continue;
-                }
-                Some(Err(_)) => {
-                    self.http.abort_stream(*key, &mut turn.scratch.output);
-                    let exchange = self.under_way.swap_remove(at);
-                    return self.put_down(exchange, 0, Some("cut off"), turn, from);
-                }
-                None => self.http.finish_stream(*key),
-            }
-            *work = Work::Nothing;
-            return;
-        }
-    }
-
-    /// Lets a paced answer have what its client may be sent by now.
-    fn allow(&mut self, at: usize, turn: &Turn<'_>) {
-        let Some(UnderWay { key, share: Some(share), .. }) = self.under_way.get_mut(at) else {
-            return;
-        };
-        let Some(left) = self.http.unpaced_bytes(*key) else { return };
-        if let Some(bytes) = share.usable_bytes(left, turn.core, turn.tick.now) {
-            self.http.allow(*key, bytes as u64);
-            share.spend(bytes);
-        }
     }
 }

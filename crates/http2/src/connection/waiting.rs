@@ -6,7 +6,7 @@ use crate::{
     fault::{Code, Fault},
     frame,
     limits::SLOTS_KEPT,
-    stream::{Answer, Key, Stream},
+    stream::{Answer, Key, Stream, Supply},
 };
 use base::Moment;
 use message::{Output, clock::Writing};
@@ -105,13 +105,15 @@ impl Connection {
     }
 
     /// Gives up the streams that wait for a peer which has closed its side: for the rest of their
-    /// content, or for a window. What can be sent without either goes on.
-    pub fn give_up_waiting(&mut self, output: &mut Output) {
+    /// content, or for a window; and those whose file waits for its disk, if `has_stalled` says
+    /// that this has been in vain. What can be sent without any of it goes on.
+    pub fn give_up_waiting(&mut self, has_stalled: bool, output: &mut Output) {
         let is_full = self.window <= 0;
         let waits = |stream: &Stream| match stream.answer {
             Answer::Due | Answer::Given => stream.is_receiving,
             Answer::Sourced | Answer::Sending => {
-                stream.is_sending() && (is_full || stream.window <= 0)
+                let is_unsupplied = has_stalled && stream.supply != Supply::AtHand;
+                stream.is_sending() && (is_full || stream.window <= 0 || is_unsupplied)
             }
         };
         let keys: Vec<Key> =

@@ -311,10 +311,10 @@ impl Client {
         self.http.trail(key, vec![Line::fixed("x-checksum", "1")]);
     }
 
-    /// Closes its side.
-    pub(crate) fn leave(&mut self) {
+    /// Closes its side; whether a disk `has_stalled` meanwhile.
+    pub(crate) fn leave(&mut self, has_stalled: bool) {
         self.http.part_at_once(&mut self.output);
-        self.http.give_up_waiting(&mut self.output);
+        self.http.give_up_waiting(has_stalled, &mut self.output);
     }
 
     pub(crate) fn part(&mut self) {

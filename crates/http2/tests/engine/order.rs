@@ -101,6 +101,25 @@ fn what_has_to_wait_for_a_disk_waits_alone() {
     assert!(client.http.is_idle());
 }
 
+/// A disk is waited for though the client has left, until that has been in vain.
+#[test]
+fn what_waits_for_a_disk_in_vain_is_given_up() {
+    let (mut client, keys) = asking(3, "u=1");
+    client.at_hand = 0;
+    client.answer_by_file(keys[0], 300_000);
+    assert_eq!(client.told(), "HEADERS+4 1 88");
+    assert_eq!(wanted(&mut client), Some((keys[0], 1000..263_144)));
+    client.answer_by_file(keys[1], 10);
+    client.leave(false);
+    assert_eq!(client.told(), "HEADERS+4 3 88; GOAWAY 0 5 0");
+    client.leave(true);
+    let given_up = "ended: the client has left; ended: the client has left; RST 1 8; RST 3 8";
+    assert_eq!(client.told(), given_up);
+    client.answer(keys[2], Status::OK, 10);
+    assert_eq!(client.told(), "HEADERS+4 5 88; DATA+1 5 10");
+    assert!(client.http.is_closing());
+}
+
 /// What is at hand goes without being asked for; of those that take turns, none is lost.
 #[test]
 fn what_is_at_hand_in_part_goes_in_part() {

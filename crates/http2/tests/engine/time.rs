@@ -350,7 +350,7 @@ fn what_waits_for_a_client_that_has_left_is_given_up() {
     client.content = None;
     client.send(&[posts(3, &[]), asks(5, "/"), asks(7, "/")].concat());
     client.told();
-    client.leave();
+    client.leave(false);
     assert_eq!(
         client.told(),
         "ended: the client has left; ended: the client has left; GOAWAY 0 7 0; RST 1 8; RST 3 8"
@@ -360,7 +360,7 @@ fn what_waits_for_a_client_that_has_left_is_given_up() {
     client.answer(client.waiting[2], Status::OK, 61);
     assert_eq!(client.told(), "HEADERS+4 5 88; DATA+1 5 60; HEADERS+4 7 88; DATA 7 60");
     assert!(!client.http.is_closing());
-    client.leave();
+    client.leave(false);
     assert_eq!(client.told(), "ended: the client has left; RST 7 8");
     assert!(client.http.is_closing());
 }

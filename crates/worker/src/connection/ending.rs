@@ -5,10 +5,12 @@ use crate::{
     admission::{self, Admission},
     job::Done,
     sending,
+    streams::Streams,
     telling::Goodbye,
-    turn::{Turn, Work},
+    turn::{Pending, Turn, Work},
 };
-use control::lives::Ending;
+use base::Moment;
+use control::lives::{Ending, Waits};
 use http1::Expiry;
 use message::clock::Writing;
 use std::{
@@ -49,6 +51,41 @@ impl Connection {
                 false
             }
         }
+    }
+
+    /// When to look whether the client is still there, should nothing happen until then: only where
+    /// a disk is waited for does nothing else find that out.
+    pub(super) fn next_look(&self, now: Moment) -> Moment {
+        let pending = self.held.as_deref().map(|held| &held.pending);
+        let waits =
+            |pending: &Pending| pending.fetch.is_under_way() || pending.work.waits() == Waits::Disk;
+        let is_waiting = pending.is_some_and(waits)
+            || self.streams.as_deref().is_some_and(Streams::waits_for_disk);
+        if is_waiting { now.after(self.core.plan.limits.linger_time) } else { Moment::NEVER }
+    }
+
+    /// Gives up what has waited for a disk all the time that whoever has left is given; false if
+    /// the connection is over. A disk that does not answer would keep its place for ever.
+    pub(super) fn look_after_stalled(&mut self, turn: &mut Turn<'_>) -> bool {
+        if turn.tick.now < self.look_at || !net::socket::has_left(self.socket.as_fd()) {
+            return true;
+        }
+        if turn.pending.fetch.is_under_way() {
+            // What was promised will not be sent.
+            self.reset();
+            return false;
+        }
+        if let Some(streams) = &mut self.streams {
+            streams.give_up_stalled();
+            return true;
+        }
+        self.http.close_after_answer();
+        match mem::take(&mut turn.pending.work) {
+            Work::Job(waiting) => self.resume(waiting.exchange, Done::LEFT, turn),
+            Work::Upload(upload) => self.resume(upload.finish().0, Done::LEFT, turn),
+            Work::Nothing | Work::Source(_) => {}
+        }
+        true
     }
 
     /// Says with a FIN that nothing more will come, and whether to go on reading, lest what the

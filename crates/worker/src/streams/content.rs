@@ -51,6 +51,17 @@ impl Streams {
         all.chain(fetches).min_by_key(place).unwrap_or_default()
     }
 
+    /// Whether a disk is waited for.
+    pub(crate) fn waits_for_disk(&self) -> bool {
+        let waits = |exchange: &UnderWay| exchange.work.waits() == Waits::Disk;
+        !self.fetches.is_empty() || self.under_way.iter().any(waits)
+    }
+
+    /// Waits for no disk any more: it has not answered, and the client has left.
+    pub(crate) fn give_up_stalled(&mut self) {
+        self.has_stalled = self.has_left;
+    }
+
     /// Takes a piece of the content that an application is to be sent; thrown away where nobody is.
     pub(super) fn take(&mut self, key: Key, piece: &[u8], turn: &mut Turn<'_>, from: &From<'_>) {
         let room_bytes = WAITING_BYTES_MAX.saturating_sub(self.waiting_bytes());
