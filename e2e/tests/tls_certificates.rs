@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
 use e2e::{
-    Client, Launch, Server, clock, eventually,
+    Client, Launch, Server, Stalling, clock, eventually,
     look::{admin, ask},
     process::Process,
     secure::Certificates,
@@ -16,7 +16,7 @@ use rustix::{
 use serde_json::Value;
 use std::{
     fs::{self, Permissions},
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{PermissionsExt, symlink},
     path::Path,
     process::Command,
 };
@@ -104,6 +104,45 @@ fn certificates_that_change_are_used_and_broken_ones_are_not() {
     assert!(eventually(|| pids().len() == 2 && pids() != before));
     assert_eq!(shown(), Some(third));
     assert_ne!(Some(first), shown());
+}
+
+/// A network disk may never answer; that is said, and is nobody's matter whose files lie elsewhere.
+#[test]
+fn a_certificate_on_a_disk_that_hangs_holds_up_no_other() {
+    let place = SecurePlace::new();
+    let certificates = &place.certificates;
+    ["used", "next"].iter().for_each(|name| certificates.make(name, "ec", &["b.example"]));
+    let folder = place.folder.path().join("disk");
+    fs::create_dir(&folder).unwrap();
+    let mut disk = Stalling::mount(&folder);
+    let lead_to = |file: &Path| {
+        let new = certificates.path("new");
+        symlink(file, &new).unwrap();
+        fs::rename(new, certificates.path("linked.pem")).unwrap();
+    };
+    lead_to(&certificates.path("a.pem"));
+    fs::copy(certificates.path("a.key"), certificates.path("linked.key")).unwrap();
+    let sites = place.of("a.example", "linked", "") + &place.of("b.example", "used", "");
+    let server = place.serve("threads = 1", &sites);
+    lead_to(&folder.join("look.pem"));
+    assert!(eventually(|| disk.stalled() > 0), "it is looked at");
+    let error = || status(&place)["certificates"][0]["error"].as_str().map(str::to_owned);
+    assert_eq!(error(), None, "who asks for the status waits for no disk");
+    certificates.replace("next", "used");
+    assert!(eventually(|| place.reasons("renewed").len() == 1), "the other one is used");
+    let is_said = |said: &str| said.contains("linked.pem") && said.contains("does not answer");
+    assert!(eventually(|| place.reasons("certificate").iter().any(|said| is_said(said))));
+    assert!(error().is_some_and(|said| is_said(&said)));
+    let visitor = certificates.visitor(&["a", "next"]);
+    for host in ["a.example", "b.example"] {
+        assert_eq!(visitor.connect(server.addr(), host).get("/digits.txt").unwrap().status, 200);
+    }
+    // It answers, if only that there is nothing, and then there is something.
+    disk.end();
+    assert!(eventually(|| error().is_some_and(|said| !is_said(&said))));
+    lead_to(&certificates.path("a.pem"));
+    assert!(eventually(|| error().is_none()), "{:?}", error());
+    server.stop();
 }
 
 #[test]

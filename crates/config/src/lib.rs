@@ -73,11 +73,28 @@ pub fn load(name: &str, text: impl AsRef<[u8]>, world: &dyn World) -> Result<Pla
     Err(Errors::new(sources, mistakes))
 }
 
-/// The control socket that the config `text` names, whatever else is wrong with it.
-#[must_use]
-pub fn control(name: &str, text: impl AsRef<[u8]>, world: &dyn World) -> Option<PathBuf> {
-    let Reading { written, sources, .. } = include::read(name, text.as_ref(), world);
-    written.server.control.map(|word| sources.path(&word))
+/// The control socket that the config `text` names, whatever else is wrong with it. Nothing is
+/// asked of the machine but the text of files.
+///
+/// # Errors
+///
+/// What is wrong with the text, where it names none.
+pub fn control(
+    name: &str,
+    text: impl AsRef<[u8]>,
+    world: &dyn World,
+) -> Result<Option<PathBuf>, Errors> {
+    let reading = include::read(name, text.as_ref(), world);
+    let Reading { written, sources, unread: mut mistakes, mistakes: mut others, filled } = reading;
+    mistakes.append(&mut others);
+    match written.server.control {
+        Some(word) => Ok(Some(sources.path(&word))),
+        None if mistakes.is_empty() => Ok(None),
+        None => {
+            fill::hide(&mut mistakes, &filled);
+            Err(Errors::new(sources, mistakes))
+        }
+    }
 }
 
 /// What the command line says where there is no config file: one folder for every host.

@@ -43,20 +43,20 @@ pub(crate) fn load(file: &Path) -> Result<Plan, Trouble> {
 /// The same of one that is named in another way, as `way_out` says where it cannot be read.
 pub(crate) fn load_by(file: &Path, way_out: &str) -> Result<Plan, Trouble> {
     let (bytes, machine) = open(file, way_out)?;
-    config::load(&file.to_string_lossy(), bytes, &machine).map_err(|errors| {
-        let paint = if io::stderr().is_terminal() { Paint::Coloured } else { Paint::Plain };
-        Trouble::new(2, errors.render(paint))
-    })
+    config::load(&file.to_string_lossy(), bytes, &machine).map_err(refused)
+}
+
+fn refused(errors: Errors) -> Trouble {
+    let paint = if io::stderr().is_terminal() { Paint::Coloured } else { Paint::Plain };
+    Trouble::new(2, errors.render(paint))
 }
 
 /// The control socket that a config file names, whatever else is wrong with it; `None` where it
-/// names none. What is wrong with it is said where that cannot be told.
+/// names none. What is wrong with its text is said where that cannot be told; of the files that it
+/// names nothing is asked, as their disk may not answer.
 pub(crate) fn control(file: &Path) -> Result<Option<PathBuf>, Trouble> {
     let (bytes, machine) = open(file, WAY_OUT)?;
-    match config::control(&file.to_string_lossy(), bytes, &machine) {
-        None => load(file).map(|_| None),
-        found => Ok(found),
-    }
+    config::control(&file.to_string_lossy(), bytes, &machine).map_err(refused)
 }
 
 /// A plan of a config file, looked at as [`record`] does, though nothing is made for it.

@@ -12,15 +12,25 @@ use config::{
     plan::{Authorities, Certificate, Issuer, Issuing, Pem},
 };
 use control::status;
+use net::aside::Aside;
 use std::{
     collections::HashMap,
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 use tls::{Pair, der::Facts};
 
 /// Bytes of a file at most.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
+
+/// How long files may keep a look waiting that do not answer, all together; each a quarter of what
+/// is left of it, or what every file is given.
+const STALL_TIME: Duration = Duration::from_secs(12);
+const FILE_TIME: Duration = Duration::from_millis(20);
+
+/// The seconds until there is another look where a file has not answered: it may only be slow.
+const AGAIN_SECONDS: u64 = 60;
 
 /// What a look at the files has found.
 #[derive(Default)]
@@ -33,7 +43,7 @@ pub(crate) struct Renewal {
     pub(crate) troubles: Vec<String>,
     /// What is known of each that is used from now on.
     pub(crate) known: Vec<status::Certificate>,
-    /// The seconds until one holds that is refused now, if any will.
+    /// The seconds until one holds that is refused now, if any will, or one may answer.
     pub(crate) wait: Option<u64>,
 }
 
@@ -51,7 +61,15 @@ struct Look<'l> {
     noted: Option<Pem>,
     /// Why what is in the files that are looked at is not used.
     fault: Option<String>,
+    reader: Reader,
     renewal: Renewal,
+}
+
+/// Reads files, and waits for none whose disk does not answer.
+struct Reader {
+    aside: Aside,
+    /// What is left of the time for those.
+    patience: Duration,
 }
 
 /// Looks at all certificates that `bundle` names, at that time in seconds since 1970.
@@ -60,7 +78,8 @@ pub(crate) fn look(mut bundle: Bundle, unkept: &Unkept, now: i64) -> Renewal {
     let Ok(plan) = bundle.resolve() else { return Renewal::default() };
     let (renewal, mut has_new) = (Renewal::default(), false);
     let (issuing, local, noted, fault) = (&plan.issuing, None, None, None);
-    let mut look = Look { now, issuing, unkept, local, noted, fault, renewal };
+    let reader = Reader { aside: Aside::default(), patience: STALL_TIME };
+    let mut look = Look { now, issuing, unkept, local, noted, fault, reader, renewal };
     let mut of_clients = Vec::new();
     for (number, Authorities { file, pem, place }) in plan.authorities.iter().enumerate() {
         let found = look.at_authorities(file, pem, &format!("{} ({place})", file.display()));
@@ -95,7 +114,9 @@ pub(crate) fn look(mut bundle: Bundle, unkept: &Unkept, now: i64) -> Renewal {
             has_new = true;
         }
     }
+    let has_stalled = look.reader.patience < STALL_TIME;
     let mut renewal = look.renewal;
+    renewal.wait = renewal.wait.into_iter().chain(has_stalled.then_some(AGAIN_SECONDS)).min();
     renewal.known.extend(of_clients);
     renewal.bundle = has_new.then_some(bundle);
     renewal
@@ -104,7 +125,7 @@ pub(crate) fn look(mut bundle: Bundle, unkept: &Unkept, now: i64) -> Renewal {
 impl Look<'_> {
     /// Authorities of clients.
     fn at_authorities(&mut self, file: &Path, pem: &[u8], name: &str) -> Option<Vec<u8>> {
-        let found = read(file).and_then(|found| match tls::authorities(&found) {
+        let found = self.reader.read(file).and_then(|found| match tls::authorities(&found) {
             Ok(()) => Ok(found),
             Err(fault) => Err(fault.to_string()),
         });
@@ -122,7 +143,8 @@ impl Look<'_> {
     fn at_files(&mut self, certificate: &Certificate) -> Option<Pem> {
         let Certificate { chain, key, pem, place, .. } = certificate;
         let name = format!("{} ({place})", chain.display());
-        let found = read(chain).and_then(|chain| Ok(Pem { chain, key: read(key)? }));
+        let reader = &mut self.reader;
+        let found = reader.read(chain).and_then(|chain| Ok(Pem { chain, key: reader.read(key)? }));
         if found.as_ref() == Ok(pem) {
             self.warn(&name, pem, listed::warned_within(pem));
             return None;
@@ -266,8 +288,15 @@ fn facts(pem: &Pem) -> Option<Facts> {
     Facts::of(&tls::certificate_in(&pem.chain)?)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    machine::read(path, FILE_BYTES_MAX).map(|content| content.bytes)
+impl Reader {
+    fn read(&mut self, path: &Path) -> Result<Vec<u8>, String> {
+        let (file, patience) = (path.to_owned(), (self.patience / 4).max(FILE_TIME));
+        let read = move || machine::read(&file, FILE_BYTES_MAX).map(|content| content.bytes);
+        self.aside.ask(read, patience, || false).unwrap_or_else(|_| {
+            self.patience = self.patience.saturating_sub(patience);
+            Err(format!("{} lies on a disk that does not answer", path.display()))
+        })
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::succession::hold_signals;
 use std::{
     sync::{
         Arc,
-        mpsc::{SyncSender, channel, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel},
     },
     thread,
     time::Duration,
@@ -45,6 +45,32 @@ impl Aside {
                 drop(busy);
             };
             let _ = sender.try_send(Box::new(job));
+        }
+    }
+
+    /// What `job` comes to. Where it has not within `patience`, nor `gets_on` says that another
+    /// wait is worth it, the thread is left alone with it, and another one does what follows.
+    ///
+    /// # Errors
+    ///
+    /// It may never come: where it will be if it does.
+    pub fn ask<A: Send + 'static>(
+        &mut self,
+        job: impl FnOnce() -> A + Send + 'static,
+        patience: Duration,
+        mut gets_on: impl FnMut() -> bool,
+    ) -> Result<A, Receiver<A>> {
+        let (told, answer) = channel();
+        self.run(move || drop(told.send(job())));
+        loop {
+            match answer.recv_timeout(patience) {
+                Ok(found) => return Ok(found),
+                Err(RecvTimeoutError::Timeout) if gets_on() => {}
+                Err(_) => {
+                    *self = Self::default();
+                    return Err(answer);
+                }
+            }
         }
     }
 
@@ -94,5 +120,24 @@ mod tests {
         assert!((JOBS_MAX - 2..=JOBS_MAX).contains(&done), "{done}");
         aside.settle(Duration::MAX);
         assert!(aside.is_idle());
+    }
+
+    #[test]
+    fn who_does_not_answer_is_left_alone_unless_it_gets_on() {
+        let patience = Duration::from_millis(1);
+        let mut aside = Aside::default();
+        let (go_on, hangs) = channel();
+        let late = aside.ask(move || hangs.recv(), patience, || false).unwrap_err();
+        assert_eq!(aside.ask(|| 1, Duration::MAX, || false).unwrap(), 1, "by another thread");
+        go_on.send(2).unwrap();
+        assert_eq!(late.recv().unwrap(), Ok(2));
+        assert!(late.recv().is_err(), "and that was all");
+        let (go_on, hangs) = channel();
+        let mut waits = 0;
+        let gets_on = || {
+            waits += 1;
+            (waits < 3) || go_on.send(waits).is_ok()
+        };
+        assert_eq!(aside.ask(move || hangs.recv(), patience, gets_on).unwrap(), Ok(3));
     }
 }
