@@ -180,6 +180,20 @@ fn a_slow_answer_is_put_down_though_nobody_looks_and_its_connection_is_found() {
     server.stop();
 }
 
+/// What is refused before it is a request is put down with the time at which that was.
+#[test]
+fn what_was_no_request_is_told_to_have_been_refused_just_now() {
+    let (server, _site, _folder) = serve("127.0.0.1", "");
+    let addr = admin(&server);
+    let mut client = Client::connect(server.addr());
+    client.send("GET / HTTP/3.1\r\nHost: localhost\r\n\r\n").unwrap();
+    assert_eq!(client.response().unwrap().status, 505);
+    let all = json(addr, "/requests");
+    let ago_us = all["troubles"][0]["ago_us"].as_u64().unwrap();
+    assert!(u128::from(ago_us) < e2e::PATIENCE.as_micros(), "{all}");
+    server.stop();
+}
+
 /// The answers of a loop that has died say nothing of those of the one in its place.
 #[test]
 fn what_fails_on_a_loop_that_has_started_anew_is_shown() {

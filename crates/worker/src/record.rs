@@ -84,7 +84,7 @@ pub(crate) struct On {
     pub(crate) connection: control::lives::Name,
     /// Its stream; 0 where there are none.
     pub(crate) stream: u32,
-    /// When its request was there; zero where nobody will ask.
+    /// When its request was there; zero where nobody will ask, or where it was none.
     pub(crate) began_us: u64,
     /// Whether it came by TLS.
     pub(crate) is_secure: bool,

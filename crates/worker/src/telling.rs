@@ -188,6 +188,8 @@ fn told<'a>(
     (first_us, whole_us): (u64, Option<u64>),
     end: &End,
 ) -> Answer<'a> {
+    // What was refused before it was a request has begun when it was refused.
+    let began_us = if began_us == 0 { net::clock::precise_us() } else { began_us };
     Answer {
         connection,
         stream,
