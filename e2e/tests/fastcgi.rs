@@ -454,3 +454,30 @@ fn it_is_explained_which_program_would_be_run() {
     check("/a.jpg", &format!("{}/a.jpg", root.display()));
     check("/files/run.php", "404");
 }
+
+/// Both logs say so, however the length of the content comes to be known.
+#[test]
+fn who_gets_no_answer_of_a_program_is_told_why_with_the_setting() {
+    let site = site();
+    let server = serve(site.path(), "php = { address = '127.0.0.1:9', upload-max = '1MB' }");
+    let mut large = Client::connect(server.addr());
+    large.send("POST /said HTTP/1.1\r\nHost: a\r\nContent-Length: 1000001\r\n\r\n").unwrap();
+    assert_eq!(large.response().unwrap().status, 413);
+    let mut large = Client::connect(server.addr());
+    large.send("POST /come HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
+    large.send(format!("f4241\r\n{}", "x".repeat(1_000_001))).unwrap();
+    assert_eq!(large.response().unwrap().status, 413);
+    let stopped = server.stop();
+    let told: Vec<serde_json::Value> =
+        stopped.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for (target, reason) in [
+        ("/said", "the content is larger than `upload-max` allows"),
+        ("/come", "the content is larger than `upload-max` allows"),
+    ] {
+        let line = told.iter().find(|line| line["target"] == target).unwrap();
+        assert_eq!((&line["reason"], &line["setting"]), (&reason.into(), &"php".into()), "{line}");
+        assert!(line["place"].as_str().unwrap().contains(".toml:6:"), "{line}");
+        let line = stopped.lines.iter().find(|line| line["target"] == target).unwrap();
+        assert_eq!(line["reason"], reason, "{line}");
+    }
+}

@@ -29,8 +29,7 @@ use config::{
 };
 use fastcgi::{Head, Program, Script};
 use message::{
-    Body, Exchange, Length, Method, Path, PathError, Response, Shared, Source, Status,
-    response::Line,
+    Body, Exchange, Method, Path, PathError, Response, Shared, Source, Status, response::Line,
 };
 use net::FindError;
 use std::rc::Rc;
@@ -116,9 +115,6 @@ pub(crate) fn answer(
         Err(PathError::EncodedSlash) => return status(Status::NOT_FOUND),
         Err(_) => return status(Status::BAD_REQUEST),
     };
-    if matches!(exchange.request.length, Length::Known(bytes) if bytes > php.content_bytes_max) {
-        return status(Status::CONTENT_TOO_LARGE);
-    }
     if let Some((response, path)) = cache::kept(php, compress, exchange, tools) {
         return Answer::Kept(Box::new(Kept { response, php, path }));
     }

@@ -189,12 +189,7 @@ pub(crate) fn pass(
                 rewrites += 1;
                 continue;
             }
-            (Entry::Open, Some(_)) => {
-                let (status, trouble) = Trouble::of_rewrites(exchange);
-                trace.note(|| steps::failed(&trouble));
-                failed = Some((status, trouble));
-                Answer::Ready(handle::failed(status))
-            }
+            (Entry::Open, Some(_)) => fail(&mut failed, Trouble::of_rewrites(exchange), trace),
             (Entry::Open, None) => match (failed, reply.take(), files) {
                 (Some((status, _)), ..) => Answer::Ready(handle::failed(status)),
                 (None, Some(reply), _) => match replied(policy, reply, exchange, tools) {
@@ -206,9 +201,13 @@ pub(crate) fn pass(
                 },
                 (None, None, files) => {
                     trace.note(|| steps::action(&policy.action, plan));
-                    match files {
-                        None => handle::run(policy, exchange, rest, tools),
-                        Some(done) => handle::resume(policy, *done, exchange, tools),
+                    match (files, Trouble::of_length(policy, exchange)) {
+                        (Some(done), _) => handle::resume(policy, *done, exchange, tools),
+                        (None, None) => handle::run(policy, exchange, rest, tools),
+                        (None, Some(trouble)) => {
+                            let failure = (Status::CONTENT_TOO_LARGE, trouble);
+                            fail(&mut failed, failure, trace)
+                        }
                     }
                 }
             },
@@ -258,6 +257,17 @@ fn resumed(
         Done::Early(..) | Done::Kept => {}
     }
     resumed
+}
+
+/// The answer where there is none, for that reason, which `failed` keeps.
+fn fail(
+    failed: &mut Option<(Status, Trouble)>,
+    failure: (Status, Trouble),
+    trace: &mut impl Trace,
+) -> Answer {
+    trace.note(|| steps::failed(&failure.1));
+    *failed = Some(failure);
+    Answer::Ready(handle::failed(failure.0))
 }
 
 /// The answer that an application's reply comes to, with why there is no other where that is so; or

@@ -8,9 +8,11 @@ use crate::{
     pool::POOL_IS_FULL,
     record::About,
 };
-use config::plan::{Action, Place};
+use config::plan::{Action, Php, Place, Policy};
 use control::Counter;
-use message::{Body, Exchange, Name, Path, Request, Response, Shared, Status, response::Line};
+use message::{
+    Body, Exchange, Length, Name, Path, Request, Response, Shared, Status, response::Line,
+};
 use route::Found;
 
 /// Why a request was not answered as it was meant.
@@ -47,10 +49,6 @@ impl Trouble {
     pub(crate) const APPLICATION_BUSY: Self =
         Self::of(Kind::Busy, "too many requests wait for the application");
 
-    /// The request's content is more than may be.
-    pub(crate) const TOO_LARGE: Self =
-        Self::of(Kind::Refused, "the content is larger than `upload-max` allows");
-
     /// The request's content is not waited for any longer.
     pub(crate) const LATE: Self = Self::of(Kind::Refused, "the content came too slowly");
 
@@ -68,6 +66,19 @@ impl Trouble {
     /// The request's stream is over for this reason, and nobody waits for the answer any more.
     pub(crate) const fn left(reason: &'static str) -> Self {
         Self::of(Kind::Refused, reason)
+    }
+
+    /// The request's content is more than `php` takes.
+    pub(crate) fn too_large(php: &'static Php) -> Self {
+        let trouble = Self::of(Kind::Refused, "the content is larger than `upload-max` allows");
+        Self { setting: Some(("php", &php.place)), ..trouble }
+    }
+
+    /// The same where the request says so itself, before anything of it has come.
+    pub(crate) fn of_length(policy: &'static Policy, exchange: &Exchange<'_>) -> Option<Self> {
+        let Action::Php(php) = &policy.action else { return None };
+        let Length::Known(bytes) = exchange.request.length else { return None };
+        (bytes > php.content_bytes_max).then(|| Self::too_large(php))
     }
 
     /// What an application has done wrong.
@@ -92,6 +103,11 @@ impl Trouble {
                 (Status::INTERNAL_SERVER_ERROR, circle)
             }
         }
+    }
+
+    /// Where the setting is written that says so, if one does.
+    pub(crate) fn place(&self) -> Option<&'static Place> {
+        self.setting.map(|(_, place)| place)
     }
 
     /// Whether it is not the sender's to mend.
@@ -132,7 +148,7 @@ impl Trouble {
             (Status(500..), _) => (Kind::Failed, "the file could not be read"),
             _ => return None,
         };
-        Some(Self { kind, reason, setting })
+        Some(Self { setting, ..Self::of(kind, reason) })
     }
 
     /// The same with who asked what, and the status that was answered.
@@ -150,8 +166,7 @@ pub(crate) fn refuse(
     about: About<'_>,
 ) -> Response {
     core.count(Counter::Refused);
-    let (kind, about_it) = (Kind::Refused, Some(about));
-    core.report(&Incident { kind, reason, about: about_it, status: Some(status), setting: None });
+    core.report(&Incident::of(Kind::Refused, reason, about, status));
     let mut response = refusal(status);
     mark(core.plan, about.id, &mut response);
     response

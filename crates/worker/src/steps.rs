@@ -72,7 +72,7 @@ pub(crate) fn client(client: Option<IpAddr>) -> Step {
 /// Why it cannot be answered as it was meant.
 pub(crate) fn failed(trouble: &Trouble) -> Step {
     let what = if trouble.is_ours() { "failed" } else { REFUSED };
-    Step { what, text: trouble.reason.to_owned(), place: None }
+    Step { what, text: trouble.reason.to_owned(), place: trouble.place().cloned() }
 }
 
 /// What a path was rewritten to.

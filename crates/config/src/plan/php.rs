@@ -1,6 +1,6 @@
 //! PHP: which requests a program answers, and who runs it.
 
-use super::Files;
+use super::{Files, Place};
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Runs PHP: a program where the path names one, a file where it names that, and for all else the
@@ -30,6 +30,8 @@ pub struct Php {
     pub keep: usize,
     /// Whether answers are kept for a moment.
     pub cache: Option<Cache>,
+    /// Where it is written that PHP runs here.
+    pub place: Place,
 }
 
 /// How long answers are kept that are the same for everybody.
@@ -77,6 +79,7 @@ impl Php {
     /// missing the program at the top answers, so no page of the folder does.
     pub(crate) fn of(files: Files, application: Application) -> Self {
         Self {
+            place: files.place.clone(),
             files: Files { has_missing_page: false, fallback: None, ..files },
             denied: Vec::new(),
             application,

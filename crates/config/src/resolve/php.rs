@@ -35,6 +35,7 @@ pub(crate) fn resolve(
     }?;
     let application = Application { number: context.application(&upstream), address: upstream };
     let mut php = plan::Php::of(files.clone(), application);
+    php.place = context.at(word.span);
     php.denied = denied(chain, context);
     php.sending = send_root.as_ref().map(|word| sending(word, context));
     php.slow = slow.as_ref().map_or(php.slow, |word| word.value);

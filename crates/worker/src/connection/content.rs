@@ -41,7 +41,8 @@ impl Connection {
         match upload.take(piece, usize::MAX, &turn.core.pool) {
             Ok(()) => {}
             Err(Refused::TooLarge) => {
-                self.refuse_content(Status::CONTENT_TOO_LARGE, Trouble::TOO_LARGE, turn);
+                let why = Trouble::too_large(upload.question.php());
+                self.refuse_content(Status::CONTENT_TOO_LARGE, why, turn);
             }
             Err(Refused::Busy) => {
                 self.refuse_content(Status::SERVICE_UNAVAILABLE, Trouble::BUSY, turn);

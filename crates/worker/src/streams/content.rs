@@ -75,7 +75,10 @@ impl Streams {
         coming.untaken_bytes += piece.len();
         let refused = match upload.take(piece, room_bytes, &turn.core.pool) {
             Ok(()) => return self.settle(key),
-            Err(Refused::TooLarge) => (Status::CONTENT_TOO_LARGE, Trouble::TOO_LARGE),
+            Err(Refused::TooLarge) => {
+                let why = Trouble::too_large(upload.question.php());
+                (Status::CONTENT_TOO_LARGE, why)
+            }
             Err(Refused::Busy) => (Status::SERVICE_UNAVAILABLE, Trouble::BUSY),
         };
         self.refuse_content(key, refused, turn, from);
