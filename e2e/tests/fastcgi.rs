@@ -455,11 +455,12 @@ fn it_is_explained_which_program_would_be_run() {
     check("/files/run.php", "404");
 }
 
-/// Both logs say so, however the length of the content comes to be known.
+/// The error log names the setting, and where an application was looked for.
 #[test]
 fn who_gets_no_answer_of_a_program_is_told_why_with_the_setting() {
     let site = site();
     let server = serve(site.path(), "php = { address = '127.0.0.1:9', upload-max = '1MB' }");
+    assert_eq!(Client::connect(server.addr()).get("/in-vain").unwrap().status, 502);
     let mut large = Client::connect(server.addr());
     large.send("POST /said HTTP/1.1\r\nHost: a\r\nContent-Length: 1000001\r\n\r\n").unwrap();
     assert_eq!(large.response().unwrap().status, 413);
@@ -471,12 +472,15 @@ fn who_gets_no_answer_of_a_program_is_told_why_with_the_setting() {
     let told: Vec<serde_json::Value> =
         stopped.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     for (target, reason) in [
+        ("/in-vain", "no application listens where it should"),
         ("/said", "the content is larger than `upload-max` allows"),
         ("/come", "the content is larger than `upload-max` allows"),
     ] {
         let line = told.iter().find(|line| line["target"] == target).unwrap();
         assert_eq!((&line["reason"], &line["setting"]), (&reason.into(), &"php".into()), "{line}");
         assert!(line["place"].as_str().unwrap().contains(".toml:6:"), "{line}");
+        let address = (target == "/in-vain").then_some("127.0.0.1:9");
+        assert_eq!(line["application"].as_str(), address, "{line}");
         let line = stopped.lines.iter().find(|line| line["target"] == target).unwrap();
         assert_eq!(line["reason"], reason, "{line}");
     }

@@ -179,13 +179,18 @@ impl Question {
                 }
             }
             Ok(_) => {}
-            Err((failure, sender)) => fail(failure, sender, core, asked),
+            Err((failure, sender)) => fail(failure, sender, core, (*php, asked)),
         }
     }
 }
 
 /// Tells that there is no answer, or not all of it, by the application's fault.
-fn fail(failure: Failure, sender: Option<oneshot::Sender<Done>>, core: &Core, asked: &Asked) {
+fn fail(
+    failure: Failure,
+    sender: Option<oneshot::Sender<Done>>,
+    core: &Core,
+    (php, asked): (&'static Php, &Asked),
+) {
     let (status, reason) = match failure {
         Failure::Gone => return,
         Failure::Untaken => (Fault::CutOff.status(), Fault::CutOff.reason()),
@@ -195,7 +200,7 @@ fn fail(failure: Failure, sender: Option<oneshot::Sender<Done>>, core: &Core, as
     match sender {
         Some(sender) => {
             // Whoever is gone needs no answer.
-            let _ = sender.send(Done::Failed(status, Trouble::of_application(reason)));
+            let _ = sender.send(Done::Failed(status, Trouble::of_upstream(php, reason)));
         }
         None => asked.report(core, Kind::Failed, reason),
     }
@@ -208,7 +213,7 @@ fn unconnected(error: &io::Error) -> Failure {
             (Status::BAD_GATEWAY, "no application listens where it should")
         }
         ErrorKind::PermissionDenied => {
-            (Status::BAD_GATEWAY, "this user may not connect to the application's socket")
+            (Status::BAD_GATEWAY, "the workers' `user` may not connect to the application's socket")
         }
         ErrorKind::TimedOut => {
             (Status::GATEWAY_TIMEOUT, "the application does not take connections")

@@ -8,7 +8,7 @@ use crate::{
     pool::POOL_IS_FULL,
     record::About,
 };
-use config::plan::{Action, Php, Place, Policy};
+use config::plan::{Action, Php, Place, Policy, Upstream};
 use control::Counter;
 use message::{
     Body, Exchange, Length, Name, Path, Request, Response, Shared, Status, response::Line,
@@ -21,6 +21,8 @@ pub(crate) struct Trouble {
     kind: Kind,
     pub(crate) reason: &'static str,
     setting: Option<(&'static str, &'static Place)>,
+    /// Which application it is about, where it is about one.
+    application: Option<&'static Upstream>,
 }
 
 impl Trouble {
@@ -81,13 +83,20 @@ impl Trouble {
         (bytes > php.content_bytes_max).then(|| Self::too_large(php))
     }
 
+    /// The application that `php` asks, or the way to it, is at fault.
+    pub(crate) fn of_upstream(php: &'static Php, reason: &'static str) -> Self {
+        let application = Some(&php.application.address);
+        let setting = Some(("php", &php.place));
+        Self { application, setting, ..Self::of_application(reason) }
+    }
+
     /// What an application has done wrong.
     pub(crate) const fn of_application(reason: &'static str) -> Self {
         Self::of(Kind::Failed, reason)
     }
 
     const fn of(kind: Kind, reason: &'static str) -> Self {
-        Self { kind, reason, setting: None }
+        Self { kind, reason, setting: None, application: None }
     }
 
     /// The routes rewrite `exchange` again and again: in a circle, unless its path has become
@@ -153,9 +162,9 @@ impl Trouble {
 
     /// The same with who asked what, and the status that was answered.
     pub(crate) fn incident<'i>(&self, exchange: &'i Exchange<'_>, status: Status) -> Incident<'i> {
-        let Self { kind, reason, setting } = *self;
+        let Self { kind, reason, setting, application } = *self;
         let about = Some(About::exchange(exchange));
-        Incident { kind, reason, about, status: Some(status), setting }
+        Incident { kind, reason, about, status: Some(status), setting, application }
     }
 }
 

@@ -5,7 +5,7 @@ use base::{
     Moment,
     text::{push_decimal, push_json, push_printable},
 };
-use config::plan::Place;
+use config::plan::{Place, Upstream};
 use message::Status;
 use net::clock::Wall;
 use std::time::Duration;
@@ -66,12 +66,14 @@ pub(crate) struct Incident<'i> {
     pub(crate) status: Option<Status>,
     /// The setting that says so, and where it is written.
     pub(crate) setting: Option<(&'static str, &'i Place)>,
+    /// Which application it is about.
+    pub(crate) application: Option<&'i Upstream>,
 }
 
 impl<'i> Incident<'i> {
     /// An incident that is no client's.
     pub(crate) fn new(kind: Kind, reason: &'i str) -> Self {
-        Self { kind, reason, about: None, status: None, setting: None }
+        Self { kind, reason, about: None, status: None, setting: None, application: None }
     }
 
     /// An incident of an exchange that is answered with `status`.
@@ -81,11 +83,14 @@ impl<'i> Incident<'i> {
 
     /// Appends the line.
     pub(crate) fn write(&self, out: &mut Vec<u8>, is_pretty: bool, clock: &mut Clock, wall: Wall) {
-        let Self { kind, reason, about, status, setting } = self;
+        let Self { kind, reason, about, status, setting, application } = self;
         begin(out, *kind, is_pretty, clock, wall);
         if is_pretty {
             out.extend_from_slice(b": ");
             push_printable(out, reason.as_bytes());
+            if let Some(application) = application {
+                push_printable(out, format!(", asked at {application}").as_bytes());
+            }
             if let Some((name, place)) = setting {
                 push_printable(out, format!(", says `{name}` at {place}").as_bytes());
             }
@@ -111,6 +116,9 @@ impl<'i> Incident<'i> {
             push_decimal(out, u64::from(status.0));
         }
         push_member(out, b",\"reason\":\"", reason.as_bytes());
+        if let Some(application) = application {
+            push_member(out, b"\",\"application\":\"", application.to_string().as_bytes());
+        }
         if let Some((name, place)) = setting {
             push_member(out, b"\",\"setting\":\"", name.as_bytes());
             push_member(out, b"\",\"place\":\"", place.to_string().as_bytes());
