@@ -144,7 +144,10 @@ fn advice(status: Status) -> &'static str {
         413 => "What you sent is larger than this site accepts. Send something smaller.",
         414 => "The address is too long. Try a shorter one.",
         416 => "The part that was asked for does not exist. Download the whole again.",
-        421 => "No site of this server has that name. Check the address.",
+        421 => {
+            "No site answers to that name on this connection. Reload the page; where that does not \
+             help, check the address."
+        }
         429 => "These are too many requests. Wait a little and try again.",
         502 | 504 => "A server behind this one did not answer as it should. Try again in a minute.",
         503 => "The server has too much to do just now. Try again in a minute.",
@@ -183,6 +186,7 @@ mod tests {
             (418, "418 Request Refused"),
             (599, "599 Server Error"),
             (503, "Try again in a minute"),
+            (421, "on this connection. Reload"),
             (999, "not your fault"),
         ] {
             let page = page_of(Response::empty(Status(status)));
