@@ -274,8 +274,9 @@ struct Heard {
 impl Heard {
     fn listen(&self, errors: OwnedFd, ready: &Sender<Result<(), String>>) {
         let lines = BufReader::new(fs::File::from(errors)).lines();
+        let mut ear = fpm::Ear::default();
         for line in lines.map_while(Result::ok) {
-            match fpm::meaning(&line) {
+            match ear.meaning(&line) {
                 Some(Word::Ready) => {
                     self.is_ready.store(true, Ordering::Relaxed);
                     let _ = ready.send(Ok(()));

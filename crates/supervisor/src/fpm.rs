@@ -86,9 +86,33 @@ fn groups(user: &PoolUser, asking: u32) -> Vec<u32> {
     user.groups.iter().copied().filter(|group| *group != asking).collect()
 }
 
-/// What a line of its log means; `None` where nobody needs to know.
-#[must_use]
-pub fn meaning(line: &str) -> Option<Word> {
+/// Understands the lines of its log, one after the other.
+#[derive(Debug, Default)]
+pub struct Ear {
+    /// The child whose message of PHP the last line was of.
+    child: Option<String>,
+}
+
+impl Ear {
+    /// What a line means; `None` where nobody needs to know. What PHP has to say of a request comes
+    /// with its answer as well, which is where it is told.
+    pub fn meaning(&mut self, line: &str) -> Option<Word> {
+        if let Some((child, said)) = line.split_once(" said into stderr: \"") {
+            let child = child.split_once("] ").map_or(child, |(_, child)| child);
+            let goes_on = ["Stack trace:", "#", "  thrown in "];
+            let is_message = said.starts_with("NOTICE: PHP message: ")
+                || self.child.as_deref() == Some(child)
+                    && goes_on.iter().any(|start| said.starts_with(start));
+            self.child = is_message.then(|| child.to_owned());
+            if is_message {
+                return None;
+            }
+        }
+        meaning(line)
+    }
+}
+
+fn meaning(line: &str) -> Option<Word> {
     // In front of it there is the time.
     let text = match line.split_once("] ") {
         Some((time, text)) if time.starts_with('[') => text,
@@ -158,6 +182,29 @@ mod tests {
         ] {
             assert_eq!(meaning(line), expect, "{line}");
         }
+    }
+
+    /// What PHP says of a request is told with the request; what a program writes itself is not.
+    #[test]
+    fn an_error_of_php_is_told_once() {
+        let mut ear = Ear::default();
+        let mut is_told = |child: u32, said: &str| {
+            let head = format!("[28-Nov-2026 23:00:00] WARNING: [pool a] child {child}");
+            let line = format!("{head} said into stderr: \"{said}\"");
+            ear.meaning(&line).is_some()
+        };
+        assert!(is_told(7, "#0 of a trace that the program writes itself"));
+        assert!(!is_told(
+            7,
+            "NOTICE: PHP message: PHP Fatal error:  Uncaught Exception: x in /a:1"
+        ));
+        assert!(!is_told(7, "Stack trace:"));
+        assert!(!is_told(7, "#0 {main}"));
+        assert!(!is_told(7, "  thrown in /a on line 1"));
+        assert!(is_told(8, "#0 of another child"));
+        assert!(!is_told(7, "NOTICE: PHP message: PHP Warning:  y in /a on line 2"));
+        assert!(is_told(7, "words of the program"));
+        assert!(is_told(7, "#0 behind them"));
     }
 
     #[test]

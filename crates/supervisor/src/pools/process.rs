@@ -68,7 +68,8 @@ async fn listen(
     ended: impl Future<Output = String>,
     tell: impl Fn(Word),
 ) -> String {
-    let mut lines = Lines { errors, unread: Vec::new(), count: 0, until: Moment(0) };
+    let ear = fpm::Ear::default();
+    let mut lines = Lines { errors, unread: Vec::new(), count: 0, until: Moment(0), ear };
     let how = {
         let (mut telling, mut ended) = (pin!(lines.tell_on(&tell)), pin!(ended));
         let next = poll_fn(|context| {
@@ -89,6 +90,7 @@ struct Lines<'e> {
     /// How many were told since a time that is over then.
     count: usize,
     until: Moment,
+    ear: fpm::Ear,
 }
 
 impl Lines<'_> {
@@ -114,7 +116,7 @@ impl Lines<'_> {
                 }
                 sleep(self.until.since(now)).await;
             }
-            fpm::meaning(&line).into_iter().for_each(tell);
+            self.ear.meaning(&line).into_iter().for_each(tell);
         }
     }
 
@@ -128,7 +130,7 @@ impl Lines<'_> {
                 }
             };
             let Some(line) = line else { return };
-            fpm::meaning(&line).into_iter().for_each(tell);
+            self.ear.meaning(&line).into_iter().for_each(tell);
         }
     }
 
