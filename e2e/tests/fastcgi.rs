@@ -453,6 +453,11 @@ fn it_is_explained_which_program_would_be_run() {
     check("/pretty", &format!("{}/index.php, run by 127.0.0.1:9", root.display()));
     check("/a.jpg", &format!("{}/a.jpg", root.display()));
     check("/files/run.php", "404");
+    // The line that is the reason.
+    let place = |line: usize| format!("site.toml:{line}:");
+    check("/files/run.php", "php-deny");
+    check("/files/run.php", &place(6));
+    check("/admin.php", &place(5));
 }
 
 /// The error log names the setting, and where an application was looked for.

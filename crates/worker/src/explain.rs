@@ -176,7 +176,10 @@ impl Explainer {
                     if let Some(wanted) = policy.action.files()
                         && has_acted
                     {
-                        let located = files::locate(wanted, &exchange, tools);
+                        let denied = steps::denied(&policy.action, &exchange);
+                        let mut locate = || files::locate(wanted, &exchange, tools);
+                        let located = if denied.is_some() { None } else { locate() };
+                        steps.extend(denied);
                         let step = |what, path: &[u8], verdict| {
                             let root = steps::root(wanted, plan);
                             let text = format!("{root}{}{verdict}", path.escape_ascii());

@@ -5,6 +5,7 @@ use base::Network;
 use config::{
     Plan,
     plan::{Access, Action, Files, Place, Policy},
+    unsent,
 };
 use handle::php::Call;
 use message::{Exchange, Name, Response, Status};
@@ -93,7 +94,7 @@ pub(crate) fn action(action: &Action, plan: &Plan) -> Step {
         }
         Action::Php(php) => {
             let text = format!("PHP of {}", root(&php.files, plan));
-            Step::new("action", text, &php.files.place)
+            Step::new("action", text, &php.place)
         }
         Action::Redirect(redirect) => Step::new("action", "redirect", &redirect.place),
         Action::Respond(respond) => Step::new("action", "respond", &respond.place),
@@ -107,6 +108,18 @@ pub(crate) fn action(action: &Action, plan: &Plan) -> Step {
             Step { what: "action", text, place: None }
         }
     }
+}
+
+/// What keeps a program of the folder from being run, if that is `php-deny`.
+pub(crate) fn denied(action: &Action, exchange: &Exchange<'_>) -> Option<Step> {
+    let Action::Php(php) = action else { return None };
+    let path = exchange.path.as_ref().ok()?;
+    let is_denied = path.segments().any(unsent::is_source) && php.is_denied(path.as_bytes());
+    is_denied.then(|| {
+        let path = path.as_bytes().escape_ascii();
+        let text = format!("{path} is neither run nor sent: programs are not run there");
+        Step::new("php-deny", text, php.denied_at.as_ref().unwrap_or(&php.place))
+    })
 }
 
 /// The folder that `files` are sent from.
@@ -126,7 +139,7 @@ pub(crate) fn program(call: &Call) -> Step {
         "{root}{file}, run by {}: status and fields are its own{kept}",
         php.application.address
     );
-    Step::new("program", text, &php.files.place)
+    Step::new("program", text, &php.place)
 }
 
 /// Whose page an error gets; a text of the config is content already.

@@ -12,6 +12,8 @@ pub struct Php {
     /// Where no program is run, as what lies there was uploaded by somebody: a path and what is
     /// below it, or all that begins as it does before its `*`.
     pub denied: Vec<Box<str>>,
+    /// Where that is written, if it is.
+    pub denied_at: Option<Place>,
     /// Who runs programs.
     pub application: Application,
     /// The files that programs may have sent.
@@ -82,6 +84,7 @@ impl Php {
             place: files.place.clone(),
             files: Files { has_missing_page: false, fallback: None, ..files },
             denied: Vec::new(),
+            denied_at: None,
             application,
             sending: None,
             slow: Self::SLOW,
