@@ -79,10 +79,15 @@ impl SecurePlace {
 
     /// What the error log says about `event`.
     pub fn reasons(&self, event: &str) -> Vec<String> {
+        let about = self.errors(event).into_iter();
+        about.map(|line| line["reason"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The lines of the error log about such an event.
+    pub fn errors(&self, event: &str) -> Vec<Value> {
         let text = fs::read_to_string(self.folder.path().join("errors.log")).unwrap_or_default();
         let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let about = lines.filter(|line| line["event"] == event);
-        about.map(|line| line["reason"].as_str().unwrap().to_owned()).collect()
+        lines.filter(|line| line["event"] == event).collect()
     }
 }
 

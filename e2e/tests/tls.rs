@@ -8,7 +8,7 @@ use e2e::{
     webdriver::Browser,
 };
 use rustls::{ProtocolVersion, version};
-use std::fs;
+use std::{fs, process::Command};
 
 #[test]
 fn a_site_is_served_over_both_versions_by_the_key_that_the_client_understands() {
@@ -167,7 +167,10 @@ fn clients_show_a_certificate_where_one_is_asked_for_and_no_way_leads_around_it(
     certificates.make("staff", "ec", &["staff"]);
     certificates.make("other", "ec", &["other"]);
     certificates.make_between(["-9 days", "-2 days"], "late", &["late"]);
-    let pems = ["staff", "late"].map(|name| fs::read(certificates.path(&format!("{name}.pem"))));
+    certificates.make_between(["2 days", "9 days"], "early", &["early"]);
+    make_first(&place, "first");
+    let pems =
+        ["staff", "late", "early"].map(|name| fs::read(certificates.path(&format!("{name}.pem"))));
     fs::write(certificates.path("staff-ca.pem"), pems.map(Result::unwrap).concat()).unwrap();
     let authority = format!(", client-ca = {:?}", certificates.path("staff-ca.pem"));
     let open = place.of("a.example", "a", "");
@@ -183,7 +186,7 @@ fn clients_show_a_certificate_where_one_is_asked_for_and_no_way_leads_around_it(
         assert_eq!(client.get_of("b.a.example", "/digits.txt").unwrap().status, 200);
     }
     let stranger = certificates.visitor(&["a"]);
-    for visitor in [&stranger, &by("other"), &by("late")] {
+    for visitor in [&stranger, &by("other"), &by("late"), &by("early"), &by("first")] {
         assert!(visitor.get(server.addr(), "staff.a.example", "/digits.txt").is_err());
     }
     // A connection that was made for the open site leads to no other, whoever comes.
@@ -197,10 +200,40 @@ fn clients_show_a_certificate_where_one_is_asked_for_and_no_way_leads_around_it(
     for reason in [
         "the client has shown no certificate",
         "the client's certificate has expired",
+        "the client's certificate is not valid yet",
+        "the client's certificate is of X.509 version 1, not 3: sign it with extensions",
+        "no authority of `client-ca` has signed the client's certificate",
         "the connection was made for another name",
     ] {
-        assert!(eventually(|| place.reasons("refused").iter().any(|one| one == reason)));
+        let is_told = || place.reasons("refused").iter().any(|one| one == reason);
+        assert!(eventually(is_told), "{reason}: {:?}", place.reasons("refused"));
     }
+    // Whose visitors they are.
+    let lines = place.errors("refused").into_iter();
+    let mut shaken = lines.filter(|line| line["reason"].as_str().unwrap().contains("certificate"));
+    assert!(shaken.all(|line| line["host"] == "staff.a.example"));
+}
+
+/// Makes a pair with a certificate of the first version of X.509, as `openssl x509` does where it
+/// is told nothing of extensions.
+fn make_first(place: &SecurePlace, name: &str) {
+    let path = |kind: &str| place.certificates.path(&format!("{name}.{kind}"));
+    place.certificates.make(name, "ec", &[name]);
+    let ask = Command::new("openssl")
+        .args(["req", "-new", "-subj", "/CN=first", "-key"])
+        .arg(path("key"))
+        .arg("-out")
+        .arg(path("csr"))
+        .output();
+    let sign = Command::new("openssl")
+        .args(["x509", "-req", "-days", "9", "-in"])
+        .arg(path("csr"))
+        .arg("-signkey")
+        .arg(path("key"))
+        .arg("-out")
+        .arg(path("pem"))
+        .output();
+    assert!([ask, sign].iter().all(|done| done.as_ref().unwrap().status.success()));
 }
 
 #[test]

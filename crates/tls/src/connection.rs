@@ -2,6 +2,7 @@
 
 use crate::{
     Protocol, RECORD_BYTES_MAX, SEALED_BYTES_MAX, UNREAD_BYTES_MAX,
+    failure::{Failure, MALFORMED, NOBODY, TOO_LONG, TOO_OLD, failure},
     hello::{Hello, read_hello},
     outgoing::Outgoing,
     sites::Sites,
@@ -63,36 +64,6 @@ pub enum Event {
     Failed(Failure),
 }
 
-/// Why a connection cannot go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// Of what kind that is.
-    pub why: Why,
-    /// In words that hold nothing of what the peer has sent.
-    pub words: &'static str,
-}
-
-/// Kinds of failures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// No site has the name that was asked for.
-    Name,
-    /// The client has said so: it does not trust the certificate, say.
-    Refused,
-    /// The client has shown no certificate, or none that is let in.
-    Uncertified,
-    /// There is no version, cipher, signature or protocol in common.
-    Incompatible,
-    /// The rules of TLS were broken, or something here was.
-    Broken,
-}
-
-impl Failure {
-    const fn broken(words: &'static str) -> Self {
-        Self { why: Why::Broken, words }
-    }
-}
-
 /// Nothing can be sealed any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Over;
@@ -112,16 +83,6 @@ const HANDSHAKE_FAILURE: u8 = 40;
 /// What the library says in clear of a certificate that is missing: only TLS 1.3 knows of that
 /// alert, and seals it.
 const CERTIFICATE_REQUIRED: [u8; 7] = [ALERT, 3, 3, 0, 2, FATAL, 116];
-
-/// Why nobody is there for the name that was asked for.
-const NOBODY: Failure =
-    Failure { why: Why::Name, words: "no site with `tls` has the name that was asked for" };
-const MALFORMED: Failure = Failure::broken("its first message is malformed");
-const TOO_OLD: Failure = Failure {
-    why: Why::Incompatible,
-    words: "the client knows none of the versions that are spoken here",
-};
-const TOO_LONG: Failure = Failure::broken("a message of its handshake is longer than 32 KiB");
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -432,40 +393,6 @@ fn encode(
             Err(_) => return Err(()),
         }
     }
-}
-
-/// Why hands could not be shaken.
-fn failure(error: &rustls::Error) -> Failure {
-    use rustls::{CertificateError, Error, PeerIncompatible};
-    let (why, words) = match error {
-        Error::AlertReceived(_) => (Why::Refused, "the client has refused it by an alert"),
-        Error::NoCertificatesPresented => (Why::Uncertified, "the client has shown no certificate"),
-        Error::InvalidCertificate(
-            CertificateError::Expired | CertificateError::ExpiredContext { .. },
-        ) => (Why::Uncertified, "the client's certificate has expired"),
-        Error::InvalidCertificate(_) => {
-            (Why::Uncertified, "the client's certificate is not one of those that are let in")
-        }
-        Error::NoApplicationProtocol => {
-            (Why::Incompatible, "the client speaks no protocol that is spoken here")
-        }
-        Error::PeerIncompatible(
-            PeerIncompatible::Tls12NotOffered
-            | PeerIncompatible::Tls12NotOfferedOrEnabled
-            | PeerIncompatible::SupportedVersionsExtensionRequired
-            | PeerIncompatible::Tls13RequiredForQuic,
-        ) => (TOO_OLD.why, TOO_OLD.words),
-        Error::PeerIncompatible(PeerIncompatible::NoSignatureSchemesInCommon) => {
-            (Why::Incompatible, "the client understands the signature of none of the certificates")
-        }
-        Error::PeerIncompatible(_) => {
-            (Why::Incompatible, "the client and this site have no way to speak in common")
-        }
-        Error::DecryptError => (Why::Broken, "a record does not open: it was changed on its way"),
-        Error::General(_) => (Why::Broken, "the site has no certificate that can be used"),
-        _ => (Why::Broken, "the client broke the rules of TLS"),
-    };
-    Failure { why, words }
 }
 
 /// So that what a record may hold is not forgotten where it is sent.

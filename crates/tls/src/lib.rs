@@ -21,9 +21,11 @@ mod terms;
 mod sites;
 mod visitor;
 mod outgoing;
+mod failure;
 mod connection;
 
-pub use connection::{Connection, Event, Failure, Received, Why};
+pub use connection::{Connection, Event, Received};
+pub use failure::{Failure, Why};
 pub use hello::{HELLO_BYTES_MAX, Hello, read_hello};
 pub use outgoing::Outgoing;
 pub use pair::{Fault, Pair, certificate_in, is_for, key_in};

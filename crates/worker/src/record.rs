@@ -58,6 +58,7 @@ impl<'r> About<'r> {
                     query.unwrap_or_default().as_bytes(),
                 ]
             }
+            Subject::Hello(name) => [b"", name.as_bytes(), b"", b"", id, b""],
             Subject::Refused(_) => [b"", b"", b"", b"", id, b""],
         }
     }
@@ -73,6 +74,8 @@ impl<'r> About<'r> {
 pub(crate) enum Subject<'r> {
     /// A request.
     Request(&'r Request<'r>),
+    /// The name that TLS was asked for.
+    Hello(&'r str),
     /// Bytes that were refused.
     Refused(&'r [u8]),
 }
@@ -242,18 +245,26 @@ fn begin_pretty(out: &mut Vec<u8>, clock: &mut Clock, wall: Wall, about: About<'
 /// Appends who asked what, for eyes.
 pub(crate) fn push_brief(out: &mut Vec<u8>, about: About<'_>) {
     push_client(out, about.client);
-    out.push(b' ');
     if let Some(user) = about.user {
-        push_printable(out, user.as_bytes());
         out.push(b' ');
+        push_printable(out, user.as_bytes());
     }
     match about.subject {
         Subject::Request(request) => {
+            out.push(b' ');
             push_printable(out, request.method.as_str().as_bytes());
             out.push(b' ');
             push_target(out, request, push_printable);
         }
-        Subject::Refused(bytes) => push_printable(out, first_line(bytes)),
+        Subject::Hello(name) => {
+            out.extend_from_slice(b" TLS for ");
+            push_printable(out, name.as_bytes());
+        }
+        Subject::Refused(b"") => {}
+        Subject::Refused(bytes) => {
+            out.push(b' ');
+            push_printable(out, first_line(bytes));
+        }
     }
 }
 
@@ -293,6 +304,7 @@ pub(crate) fn push_about(out: &mut Vec<u8>, about: About<'_>) {
     }
     match about.subject {
         Subject::Request(request) => push_request(out, request),
+        Subject::Hello(name) => push_member(out, b"\",\"host\":\"", name.as_bytes()),
         Subject::Refused(bytes) => push_member(out, b"\",\"refused\":\"", first_line(bytes)),
     }
     out.push(b'"');

@@ -217,7 +217,7 @@ impl Secure {
                 return Intake::Foreign(clear);
             }
             Event::Failed(failure) => {
-                report(failure, core, client);
+                report(failure, core, (client, self.tls.name()));
                 *count = 0;
                 return Intake::Over;
             }
@@ -233,7 +233,7 @@ impl Secure {
                 true => "hands were not shaken within `handshake-time`",
                 false => "the client has left before hands were shaken",
             };
-            report(Failure { why: Why::Broken, words }, core, client);
+            report(Failure { why: Why::Broken, words }, core, (client, self.tls.name()));
         }
     }
 
@@ -309,10 +309,15 @@ fn poll_often<T>(
 }
 
 /// Counts and tells of a connection that TLS could not be spoken on.
-fn report(Failure { why, words }: Failure, core: &Core, client: Option<IpAddr>) {
+fn report(
+    Failure { why, words }: Failure,
+    core: &Core,
+    (client, name): (Option<IpAddr>, Option<&str>),
+) {
     core.count(Counter::HandshakesFailed);
     kind(why).into_iter().for_each(|counter| core.count(counter));
-    let about = Some(About { client, id: None, user: None, subject: Subject::Refused(b"") });
+    let subject = name.map_or(Subject::Refused(b""), Subject::Hello);
+    let about = Some(About { client, id: None, user: None, subject });
     core.report(&Incident { about, ..Incident::new(Kind::Refused, words) });
 }
 

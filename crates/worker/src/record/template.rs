@@ -84,7 +84,7 @@ fn push_early(
 ) -> bool {
     let request = match about.subject {
         Subject::Request(request) => Some(request),
-        Subject::Refused(_) => None,
+        Subject::Hello(_) | Subject::Refused(_) => None,
     };
     let field = |name| request.and_then(|request| request.fields.get(name)).unwrap_or_default();
     let value: &[u8] = match blank {
@@ -105,7 +105,7 @@ fn push_early(
             match (about.subject, blank) {
                 (Subject::Request(request), Blank::Target) => push_target(out, request, push),
                 (Subject::Request(request), _) => push_line(out, request, push),
-                (Subject::Refused(_), Blank::Target) => push(out, b""),
+                (Subject::Hello(_), _) | (Subject::Refused(_), Blank::Target) => push(out, b""),
                 (Subject::Refused(bytes), _) => push(out, first_line(bytes)),
             }
             return true;
