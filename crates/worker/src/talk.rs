@@ -66,6 +66,12 @@ impl From<Gone> for Failure {
     }
 }
 
+/// It may not have been asked at all: it takes connections that nobody serves yet.
+const UNHEARD: Failure = Failure::Upstream(
+    Status::GATEWAY_TIMEOUT,
+    "the application has not begun to answer within `time`: its workers may all have been busy",
+);
+
 const LATE: Failure =
     Failure::Upstream(Status::GATEWAY_TIMEOUT, "the application took too long for its next word");
 
@@ -170,6 +176,7 @@ impl<'t> Talk<'t> {
             match poll_fn(|context| self.poll(context)).await {
                 Happened::Gone => return Err(Failure::Gone),
                 Happened::Late if matches!(self.stage, Stage::Discarding) => return Ok(()),
+                Happened::Late if matches!(self.stage, Stage::Head(_)) => return Err(UNHEARD),
                 Happened::Late => return Err(LATE),
                 Happened::Sent => self.send_more().await?,
                 Happened::Quiet => self.pass_on().await?,
