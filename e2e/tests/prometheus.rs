@@ -50,6 +50,32 @@ fn rules_of_alerts_are_rules() {
     assert!(said.contains("SUCCESS"), "{said}");
 }
 
+/// Whoever speaks no HTTP that is known here is answered 505, of no site: nobody has to get up.
+#[test]
+fn a_scanner_wakes_nobody() {
+    let rules = workspace().join("contrib/prometheus/gannet.rules.yml");
+    let series = |site: &str, class: &str, step: u32| {
+        format!(
+            "      - {{ series: 'gannet_site_requests_total{{site=\"{site}\",class=\"{class}\"}}', \
+             values: '0+{step}x20' }}\n"
+        )
+    };
+    let input = [("(none)", "5xx", 60), ("a.test", "2xx", 60), ("a.test", "5xx", 60)];
+    let input = input.map(|(site, class, step)| series(site, class, step)).concat();
+    let text = format!(
+        "rule_files: [{rules:?}]\nevaluation_interval: 1m\ntests:\n  - interval: 1m\n    \
+         input_series:\n{input}    alert_rule_test:\n      - eval_time: 15m\n        \
+         alertname: GannetErrors\n        exp_alerts:\n          \
+         - exp_labels: {{ severity: page, site: a.test }}\n            \
+         exp_annotations: {{ summary: \"a.test answers 50% of requests with 5xx\" }}\n"
+    );
+    let folder = e2e::folder();
+    let file = folder.path().join("tests.yml");
+    fs::write(&file, text).unwrap();
+    let said = judge(&["test", "rules", file.to_str().unwrap()], b"");
+    assert!(said.contains("SUCCESS"), "{said}");
+}
+
 /// One for a few days, which is renewed in time, is no reason to page somebody.
 #[test]
 fn of_certificates_the_server_says_whether_their_end_is_near() {
