@@ -120,12 +120,14 @@ pub(super) fn written(plan: &Plan, eyes: &Eyes, starter: &Eyes) -> Look {
     for folder in &all {
         findings.extend(full(folder));
     }
-    let count = counted(all.len(), "folder", "folders");
-    Look {
-        kind: "disk",
-        well: format!("there is room in {count} that something is written to"),
-        findings,
-    }
+    let well = match all.len() {
+        0 => "nothing is written to it".to_owned(),
+        many => {
+            let count = counted(many, "folder", "folders");
+            format!("there is room in {count} that something is written to")
+        }
+    };
+    Look { kind: "disk", well, findings }
 }
 
 /// Whether what is too large for memory can be written, where PHP is asked.

@@ -29,12 +29,18 @@ pub(super) fn applications(plan: &Plan, eyes: &Eyes) -> Look {
         }
     });
     let findings = findings.chain(apart(plan, eyes)).collect();
-    let started = match own.len() {
-        0 => String::new(),
-        count => format!(", and {} that the server starts", counted(count, "one", "ones")),
-    };
-    let well = counted(all.len(), "application is there", "applications are there") + &started;
-    Look { kind: "applications", well, findings }
+    Look { kind: "applications", well: there(all.len(), own.len()), findings }
+}
+
+/// So many applications are there, beside those that the server starts.
+fn there(all: usize, own: usize) -> String {
+    let started = counted(own, "is started by the server", "are started by the server");
+    match (all, own) {
+        (0, 0) => "none is asked".to_owned(),
+        (0, _) => started,
+        (_, 0) => counted(all, "application is there", "applications are there"),
+        _ => counted(all, "application is there", "applications are there") + ", and " + &started,
+    }
 }
 
 /// Sites whose programs may ask the php-fpms of others, as the user of those who serve, or of their
@@ -130,11 +136,28 @@ pub(super) fn descriptors(plan: &Plan, server: Option<&Server>, unit: Option<&Un
 pub(super) fn clock() -> Look {
     let is_set = net::clock::is_synchronized();
     let finding = (!is_set).then(|| {
-        let cause = "nothing keeps the clock of this machine right, as far as its kernel knows";
+        let cause = "nothing keeps it right, as far as its kernel knows";
         let cure = "run an NTP client, such as systemd-timesyncd or chrony; in a virtual machine its \
                     host may do it";
-        Finding::remark("time", cause, cure)
+        Finding::remark("this machine", cause, cure)
     });
     let well = "something keeps it right".to_owned();
     Look { kind: "clock", well, findings: finding.into_iter().collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_is_counted_where_there_is_any() {
+        for (all, own, expect) in [
+            (0, 0, "none is asked"),
+            (2, 0, "2 applications are there"),
+            (0, 1, "1 is started by the server"),
+            (1, 2, "1 application is there, and 2 are started by the server"),
+        ] {
+            assert_eq!(there(all, own), expect);
+        }
+    }
 }
