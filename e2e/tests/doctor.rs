@@ -375,6 +375,18 @@ fn certificates_that_are_over_or_not_yet_or_for_others_or_known_to_all() {
         );
         place.check(listen, &site, "true", "certificates", words);
     }
+    // All of its hosts count, a wildcard as any of those that it stands for.
+    certificates.make("x", "ec", &["a.test", "*.b.test"]);
+    set_mode(certificates.path("x.key").to_str().unwrap(), 0o600);
+    let (listen, tls) =
+        ("listen = { address = \"127.0.0.1:0\", tls = true }", certificates.words("x"));
+    let site = |hosts: &str| {
+        let name = SITE.replace("default", "\"a.test\"");
+        format!("{name}\naliases = [\"*.b.test\"{hosts}]\ntls = {{ {tls} }}")
+    };
+    let words = ["it is not for www.a.test: browsers", "names www.a.test"];
+    place.check(listen, &site(", \"www.a.test\""), "true", "certificates", words);
+    assert_eq!(place.examined(listen, &site(""), "true").0, Some(0));
     // One for six days is not to be spoken of in all of them.
     certificates.make_between(["-3 days", "3 days"], "x", &["a.test"]);
     set_mode(certificates.path("x.key").to_str().unwrap(), 0o600);

@@ -15,7 +15,7 @@
 //! What has no last line is no such text: it was cut short.
 
 use crate::agenda::Term;
-use tls::{Pair, der::Facts, is_for};
+use tls::{Pair, der::Facts};
 
 /// The first line, with the form of the rest.
 const HEAD: &str = "gannet certificate 1";
@@ -114,15 +114,7 @@ impl Object {
     /// Those of these hosts that it is not for.
     #[must_use]
     pub fn missing<'h>(&self, hosts: &'h [Box<str>]) -> Vec<&'h str> {
-        let der = tls::certificate_in(self.pem.as_bytes());
-        let covers = |host: &str| {
-            der.as_ref().is_some_and(|der| match host.strip_prefix("*.") {
-                // Some name that it stands for.
-                Some(parent) => is_for(der, &format!("any.{parent}")),
-                None => is_for(der, host),
-            })
-        };
-        hosts.iter().map(|host| &**host).filter(|host| !covers(host)).collect()
+        tls::missing(&tls::certificate_in(self.pem.as_bytes()).unwrap_or_default(), hosts)
     }
 }
 

@@ -251,6 +251,28 @@ impl Plan {
         self.claimed(host, listener).map(|(number, _)| number)
     }
 
+    /// The hosts that each certificate is shown for, in the order of their numbers: all of its
+    /// sites, of which one for all other hosts has none.
+    #[must_use]
+    pub fn certified(&self) -> Vec<Vec<String>> {
+        let exact = self.hosts.iter().map(|(name, host)| (host.site, name.to_string()));
+        let below = self.wildcards.iter().map(|(name, host)| (host.site, format!("*.{name}")));
+        let mut hosts: Vec<_> = exact.chain(below).collect();
+        // A site is called by its name first.
+        let is_other = |(site, host): &(usize, String)| {
+            self.sites.get(*site).is_none_or(|site| *site.name != **host)
+        };
+        hosts.sort_by_cached_key(|one| (one.0, is_other(one), one.1.clone()));
+        let mut certified = vec![Vec::new(); self.certificates.len()];
+        for (site, host) in hosts {
+            let tls = self.sites.get(site).and_then(|site| site.tls.as_ref());
+            for number in tls.iter().flat_map(|tls| &tls.certificates) {
+                certified.get_mut(*number).into_iter().for_each(|all| all.push(host.clone()));
+            }
+        }
+        certified
+    }
+
     fn claimed(&self, host: &str, listener: usize) -> Option<(usize, Option<&Route>)> {
         let is_here = |at: &usize| {
             let listeners = self.sites.get(*at).and_then(|site| site.listeners.as_ref());

@@ -128,7 +128,7 @@ pub(crate) fn doctor(file: &Path, is_json: bool) -> Result<ExitCode, Trouble> {
 /// or be otherwise by the time the server starts.
 pub(crate) fn warnings(plan: &Plan) -> String {
     let applications = processes::applications(plan, &Eyes::of(None)).findings;
-    let all = applications.into_iter().chain(files::spilled(plan));
+    let all = files::of_files(plan).chain(applications).chain(files::spilled(plan));
     let warn = |Finding { about, cause, cure, .. }: Finding| {
         format!("warning: {about}: {cause}\n  = help: {cure}\n")
     };

@@ -10,7 +10,7 @@ use base::Date;
 use certs::{Attempts, Object, due};
 use config::{
     Plan,
-    plan::{Certificate, Issuer, Issuing, Pem, Site},
+    plan::{Certificate, DEFAULT_SITE, Issuer, Issuing, Pem, Site},
 };
 use control::status;
 use dashboard::push_certificate;
@@ -43,6 +43,25 @@ pub(crate) fn missing(pem: &Pem, hosts: &[Box<str>]) -> Option<String> {
         format!("is not for {hosts} yet: until another one is there browsers refuse it there")
     })
 }
+
+/// For which of `hosts` a certificate from files is not, where it is not for all.
+pub(crate) fn uncovered(pem: &Pem, hosts: &[String]) -> Option<String> {
+    let missing = tls::missing(&tls::certificate_in(&pem.chain)?, hosts);
+    (!missing.is_empty()).then(|| not_for(&missing))
+}
+
+/// That a certificate is not for these hosts.
+pub(crate) fn not_for(hosts: &[&str]) -> String {
+    let shown = hosts.get(..HOSTS_SHOWN).unwrap_or(hosts);
+    let more = match hosts.len() - shown.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("is not for {}{more}: browsers refuse it there", shown.join(", "))
+}
+
+/// Hosts that are named of many.
+const HOSTS_SHOWN: usize = 8;
 
 /// What is said of what this user may not read.
 const UNKNOWN: &str = "unknown to this user";
@@ -79,24 +98,17 @@ pub(crate) struct Listing {
     /// What is to be said of the local authority, once that is known.
     ending: Option<Option<String>>,
     now: i64,
-    /// The sites that show each.
-    sites: std::vec::IntoIter<Vec<String>>,
+    /// The hosts that each is shown for.
+    hosts: std::vec::IntoIter<Vec<String>>,
 }
 
 impl Listing {
     pub(crate) fn of(plan: &Plan, now: i64) -> Self {
-        let mut sites = vec![Vec::new(); plan.certificates.len()];
-        for site in &plan.sites {
-            for number in site.tls.iter().flat_map(|tls| &tls.certificates) {
-                let shown = sites.get_mut(*number);
-                shown.into_iter().for_each(|names| names.push(site.name.to_string()));
-            }
-        }
         let keep = Keep::at(&plan.issuing.folder);
         let trouble = keep.trouble();
         let issuing = plan.issuing.clone();
-        let (sites, ending) = (sites.into_iter(), None);
-        Self { keep, issuing, trouble, ending, now, sites }
+        let (hosts, ending) = (plan.certified().into_iter(), None);
+        Self { keep, issuing, trouble, ending, now, hosts }
     }
 
     /// What is known of the next certificate of the plan, where `pem` is used. What went wrong with
@@ -107,7 +119,7 @@ impl Listing {
         pem: &Pem,
         held: Option<Attempts>,
     ) -> status::Certificate {
-        let sites = self.sites.next().unwrap_or_default();
+        let mut hosts = self.hosts.next().unwrap_or_default();
         let facts = tls::certificate_in(&pem.chain).and_then(|der| Facts::of(&der));
         let mut row = status::Certificate {
             file: certificate.chain.display().to_string(),
@@ -117,9 +129,13 @@ impl Listing {
         let mut known = facts.as_ref();
         match &certificate.issuer {
             Issuer::Files => {
-                row.hosts = sites;
                 row.next = format!("whoever writes {} renews it", row.file);
                 row.warning = known.and_then(|facts| facts.warning(self.now, warned_within(pem)));
+                row.warning = row.warning.or_else(|| uncovered(pem, &hosts));
+                if hosts.is_empty() {
+                    hosts.push(DEFAULT_SITE.to_owned());
+                }
+                row.hosts = hosts;
             }
             Issuer::Local(_) => {
                 "the local authority".clone_into(&mut row.issuer);

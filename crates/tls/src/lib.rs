@@ -28,7 +28,7 @@ pub use connection::{Connection, Event, Received};
 pub use failure::{Failure, Why};
 pub use hello::{HELLO_BYTES_MAX, Hello, read_hello};
 pub use outgoing::Outgoing;
-pub use pair::{Fault, Pair, certificate_in, is_for, key_in};
+pub use pair::{Fault, Pair, certificate_in, is_for, key_in, missing};
 pub use sites::Sites;
 pub use terms::authorities;
 pub use visitor::{Trust, is_of_the_time};

@@ -112,6 +112,17 @@ pub fn is_for(der: &[u8], host: &str) -> bool {
         .is_some_and(|(certificate, name)| verify_server_name(&certificate, &name).is_ok())
 }
 
+/// Those of these hosts that the certificate `der` is not for.
+#[must_use]
+pub fn missing<'h>(der: &[u8], hosts: &'h [impl AsRef<str>]) -> Vec<&'h str> {
+    let covers = |host: &str| match host.strip_prefix("*.") {
+        // Some name that it stands for.
+        Some(parent) => is_for(der, &format!("any.{parent}")),
+        None => is_for(der, host),
+    };
+    hosts.iter().map(AsRef::as_ref).filter(|host| !covers(host)).collect()
+}
+
 /// The certificate and the key in a PEM text, though what is in the certificate may be for others
 /// to understand.
 pub(crate) fn as_it_is(text: &[u8]) -> Option<Arc<CertifiedKey>> {

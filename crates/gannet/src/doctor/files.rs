@@ -4,11 +4,11 @@ use super::{Eyes, Finding, Look, folders, kept};
 use crate::{greeting::counted, keep, listed};
 use config::{
     Plan,
-    plan::{Address, DEFAULT_SITE, Issuer, Pem, Target},
+    plan::{Address, Certificate, Issuer, Pem, Target},
 };
 use net::stat::Room;
 use std::{fs, os::unix::fs::MetadataExt, path::Path};
-use tls::Pair;
+use tls::der::Facts;
 
 /// What has to be free where something is written: of bytes and of files, one in a hundred, but
 /// for the bytes no more than that is ever asked for.
@@ -19,8 +19,7 @@ const FREE_BYTES: u64 = 1 << 30;
 pub(super) fn certificates(plan: &Plan, starter: &Eyes) -> Look {
     let now = net::clock::wall().seconds;
     let mut findings = Vec::new();
-    for (number, certificate) in plan.certificates.iter().enumerate() {
-        let about = certificate.chain.display().to_string();
+    for (certificate, hosts) in plan.certificates.iter().zip(plan.certified()) {
         let pem = match &certificate.issuer {
             Issuer::Authority(hosts) => {
                 let text = keep::best(&certificate.chain, hosts).map(|(_, text)| text);
@@ -29,32 +28,47 @@ pub(super) fn certificates(plan: &Plan, starter: &Eyes) -> Look {
             }
             _ => certificate.pem.clone(),
         };
-        let Ok(pair) = Pair::load(&pem.chain, &pem.key) else { continue };
-        if let Some(warning) = pair.warning(now, listed::warned_within(&pem)) {
-            let cure = if certificate.issuer != Issuer::Files {
-                "see what `gannet certs` says: it should have been renewed by itself"
-            } else if warning.starts_with("holds only") {
-                "set the clock of this machine, if that is what is wrong; else wait"
-            } else {
-                "have it renewed: where files are replaced, the server uses them by itself"
-            };
-            findings.push(Finding::fault(&about, format!("it {warning}"), cure));
-        }
-        for site in plan.sites.iter().filter(|site| {
-            let tls = site.tls.as_ref();
-            tls.is_some_and(|tls| tls.certificates.contains(&number)) && &*site.name != DEFAULT_SITE
-        }) {
-            if !pair.covers(&site.name) {
-                let cause = format!("it is not for {} (site at {})", site.name, site.place);
-                let cure = format!("have one made that names {}", site.name);
-                findings.push(Finding::fault(&about, cause, cure));
-            }
-        }
+        findings.extend(refused(certificate, &pem, &hosts, now));
+        let about = certificate.chain.display().to_string();
         findings.extend(open_key(about, &certificate.key, starter));
     }
     findings.extend(kept::look(plan));
     let well = counted(plan.certificates.len(), "certificate", "certificates");
     Look { kind: "certificates", well, findings }
+}
+
+/// Certificates from files that browsers refuse, or will soon: what is in those may be meant to be
+/// used later, or be replaced in a moment.
+pub(super) fn of_files(plan: &Plan) -> impl Iterator<Item = Finding> {
+    let now = net::clock::wall().seconds;
+    let all = plan.certificates.iter().zip(plan.certified());
+    all.filter(|(certificate, _)| certificate.issuer == Issuer::Files)
+        .flat_map(move |(certificate, hosts)| refused(certificate, &certificate.pem, &hosts, now))
+}
+
+/// Why browsers refuse a certificate, or will soon.
+fn refused(certificate: &Certificate, pem: &Pem, hosts: &[String], now: i64) -> Vec<Finding> {
+    let about = certificate.chain.display().to_string();
+    let mut findings = Vec::new();
+    let Some(der) = tls::certificate_in(&pem.chain) else { return findings };
+    let facts = Facts::of(&der);
+    if let Some(warning) = facts.and_then(|it| it.warning(now, listed::warned_within(pem))) {
+        let cure = if certificate.issuer != Issuer::Files {
+            "see what `gannet certs` says: it should have been renewed by itself"
+        } else if warning.starts_with("holds only") {
+            "set the clock of this machine, if that is what is wrong; else wait"
+        } else {
+            "have it renewed: where files are replaced, the server uses them by itself"
+        };
+        findings.push(Finding::fault(&about, format!("it {warning}"), cure));
+    }
+    let missing = tls::missing(&der, hosts);
+    if !missing.is_empty() {
+        let cause = format!("it {} ({})", listed::not_for(&missing), certificate.place);
+        let cure = format!("have one made that names {}", missing.join(", "));
+        findings.push(Finding::fault(about, cause, cure));
+    }
+    findings
 }
 
 /// A key that everybody can read, and how it stays readable for whoever starts the server only.
