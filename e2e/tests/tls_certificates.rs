@@ -309,6 +309,91 @@ fn an_expired_certificate_is_used_where_there_is_no_better_one() {
     server.stop();
 }
 
+/// Whoever reloads may have changed something else.
+#[test]
+fn no_reload_parts_with_a_good_certificate_for_a_bad_one() {
+    let place = SecurePlace::new();
+    let certificates = &place.certificates;
+    certificates.make_between(["-9 days", "-2 days"], "old", &["a.example"]);
+    certificates.replace("a", "used");
+    let site = |more: &str| place.of("a.example", "used", "") + more;
+    let server = place.serve("workers = 2\nthreads = 1", &site(""));
+    let shows = |name: &str| {
+        let said = openssl(server.addr(), &["-servername", "a.example"], "");
+        said.contains(&format!("subject=CN = {name}\n"))
+    };
+    assert!(shows("a"));
+    certificates.replace("old", "used");
+    let is_refused = || place.reasons("certificate").len() == 1;
+    assert!(eventually(is_refused), "{:?}", place.reasons("certificate"));
+    let (code, _, stderr) = Launch::of(vec!["check".to_owned(), place.file()]).finish();
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("used.pem: it has expired on"), "{stderr}");
+    for more in ["cache-control = \"no-store\"\n", ""] {
+        place.write("workers = 2\nthreads = 1", &site(more));
+        place.tell(&["reload"]);
+        assert!((0..8).all(|_| shows("a")), "by both workers: {more}");
+    }
+    // It is the one that new workers and the next program have, too.
+    place.tell(&["upgrade", "-c"]);
+    assert!((0..8).all(|_| shows("a")));
+    let row = status(&place)["certificates"][0].clone();
+    assert!(
+        row["error"].as_str().is_none_or(|why| why.contains("the one before goes on")),
+        "{row}"
+    );
+    certificates.make("next", "ec", &["a.example"]);
+    certificates.replace("next", "used");
+    assert!(eventually(|| shows("next")));
+    server.stop();
+}
+
+/// A script may have had the wrong host in a variable.
+#[test]
+fn a_certificate_for_other_hosts_is_not_taken_where_the_one_before_is_for_them() {
+    let place = SecurePlace::new();
+    let certificates = &place.certificates;
+    certificates.make("other", "ec", &["b.example"]);
+    certificates.make("half", "ec", &["a.example"]);
+    certificates.make("whole", "ec", &["a.example", "www.a.example"]);
+    certificates.replace("a", "used");
+    let site =
+        place.of("a.example", "used", "").replace("\ntls", "\naliases = [\"www.a.example\"]\ntls");
+    let server = place.serve("threads = 1\nadmin = \"127.0.0.1:0\"", &site);
+    let shows = |name: &str| {
+        let said = openssl(server.addr(), &["-servername", "a.example"], "");
+        said.contains(&format!("subject=CN = {name}\n"))
+    };
+    assert!(eventually(|| failed(&server, &certificates.path("used.pem")) == Some("0".to_owned())));
+    let hosts = status(&place)["certificates"][0]["hosts"].clone();
+    assert_eq!(hosts, serde_json::json!(["a.example", "www.a.example"]));
+    for (name, missing) in [("other", "a.example, www.a.example"), ("half", "www.a.example")] {
+        certificates.replace(name, "used");
+        let words =
+            format!("is not for {missing}: browsers refuse it there: the one before goes on");
+        let is_refused = || place.reasons("certificate").iter().any(|one| one.ends_with(&words));
+        assert!(eventually(is_refused), "{:?}", place.reasons("certificate"));
+        place.tell(&["reload"]);
+        assert!(shows("a"), "{name}");
+    }
+    certificates.replace("whole", "used");
+    assert!(eventually(|| shows("whole")));
+    server.stop();
+    // Where there was no better one, it is used, and all say what it is.
+    certificates.replace("other", "used");
+    let server = place.start();
+    assert!(eventually(|| !status(&place)["certificates"][0]["warning"].is_null()));
+    for verb in ["status", "certs", "check"] {
+        let (_, stdout, stderr) = Launch::of(vec![verb.to_owned(), place.file()]).finish();
+        let said = stdout + &stderr;
+        assert!(said.contains("is not for a.example, www.a.example: browsers refuse"), "{said}");
+    }
+    let is_said =
+        || place.reasons("certificate").iter().any(|one| one.ends_with("refuse it there"));
+    assert!(eventually(is_said), "{:?}", place.reasons("certificate"));
+    server.stop();
+}
+
 /// Where the one before ends soon, too, nobody would be there to look again the next day.
 #[test]
 fn a_certificate_of_the_future_is_used_as_soon_as_it_holds() {

@@ -8,7 +8,7 @@ use crate::{
 };
 use certs::{Attempts, Local, Object, Term, stand_in};
 use config::{
-    Bundle,
+    Bundle, Plan,
     plan::{Authorities, Certificate, Issuer, Issuing, Pem},
 };
 use control::status;
@@ -91,9 +91,9 @@ pub(crate) fn look(mut bundle: Bundle, unkept: &Unkept, now: i64) -> Renewal {
         of_clients.push(status::Certificate { error: look.fault.take(), ..row });
     }
     let (mut listing, keep) = (Listing::of(&plan, now), Keep::at(&plan.issuing.folder));
-    for certificate in &plan.certificates {
+    for (certificate, shown) in plan.certificates.iter().zip(plan.certified()) {
         let found = match &certificate.issuer {
-            Issuer::Files => look.at_files(certificate),
+            Issuer::Files => look.at_files(certificate, &shown),
             Issuer::Local(hosts) => look.at_local(certificate, hosts),
             Issuer::Authority(hosts) => look.at_kept(certificate, hosts),
         };
@@ -140,36 +140,38 @@ impl Look<'_> {
     }
 
     /// One from files of the operator's.
-    fn at_files(&mut self, certificate: &Certificate) -> Option<Pem> {
+    fn at_files(&mut self, certificate: &Certificate, hosts: &[String]) -> Option<Pem> {
         let Certificate { chain, key, pem, place, .. } = certificate;
         let name = format!("{} ({place})", chain.display());
         let reader = &mut self.reader;
         let found = reader.read(chain).and_then(|chain| Ok(Pem { chain, key: reader.read(key)? }));
         if found.as_ref() == Ok(pem) {
-            self.warn(&name, pem, listed::warned_within(pem));
+            self.tell(&name, pem, hosts);
             return None;
         }
         let found = found.and_then(|found| match Pair::load(&found.chain, &found.key) {
-            Ok(pair) => Ok((found, pair)),
+            Ok(_) => Ok(found),
             Err(fault) => Err(fault.to_string()),
         });
-        let (found, pair) = match found {
+        let found = match found {
             Ok(found) => found,
             Err(why) => return self.refuse(&name, &format!("cannot be used: {why}")),
         };
-        match pair.warning(self.now, listed::warned_within(&found)) {
-            // A new one that does not hold is no reason to part with one that does.
-            Some(why) if !pair.holds(self.now) && self.holds(pem) => {
-                let from = pair.facts().map_or(0, |facts| facts.from);
-                let wait = u64::try_from(from - self.now).ok();
-                self.renewal.wait = self.renewal.wait.into_iter().chain(wait).min();
-                return self.refuse(&name, &why);
-            }
-            Some(why) => self.renewal.troubles.push(format!("{name} {why}")),
-            None => {}
+        if let Some((why, until)) = worse(&found, pem, hosts, self.now) {
+            let wait = u64::try_from(until - self.now).ok();
+            self.renewal.wait = self.renewal.wait.into_iter().chain(wait).min();
+            return self.refuse(&name, &why);
         }
+        self.tell(&name, &found, hosts);
         self.renewal.renewed.push(name);
         Some(found)
+    }
+
+    /// Says what browsers will not like about one that is used.
+    fn tell(&mut self, name: &str, pem: &Pem, hosts: &[String]) {
+        self.warn(name, pem, listed::warned_within(pem));
+        let uncovered = listed::uncovered(pem, hosts);
+        self.renewal.troubles.extend(uncovered.map(|why| format!("{name} {why}")));
     }
 
     /// Goes on with what is used, since what is in its files is not.
@@ -277,8 +279,60 @@ impl Look<'_> {
     }
 
     fn holds(&self, pem: &Pem) -> bool {
-        facts(pem).is_some_and(|facts| (facts.from..=facts.until).contains(&self.now))
+        holds(pem, self.now)
     }
+}
+
+/// Goes on with the pairs of `before` in `bundle`, which makes `plan`, where those that are in the
+/// same files by now are worse.
+pub(crate) fn go_on(plan: &Plan, bundle: Bundle, before: &Plan, now: i64) -> Bundle {
+    fn files(one: &Certificate) -> (&Path, &Path) {
+        (&one.chain, &one.key)
+    }
+    let of_files = |one: &&Certificate| one.issuer == Issuer::Files;
+    let used: HashMap<_, _> =
+        before.certificates.iter().filter(of_files).map(|one| (files(one), &one.pem)).collect();
+    let better: Vec<_> = plan
+        .certificates
+        .iter()
+        .zip(plan.certified())
+        .filter_map(|(one, hosts)| {
+            let used = *used.get(&files(one)).filter(|used| **used != &one.pem)?;
+            worse(&one.pem, used, &hosts, now).map(|_| (one, used))
+        })
+        .collect();
+    if better.is_empty() {
+        return bundle;
+    }
+    let mut merged = bundle.clone();
+    for (Certificate { chain, key, .. }, used) in better {
+        merged.renew(chain, used.chain.clone());
+        merged.renew(key, used.key.clone());
+    }
+    // A file may belong to several, of which some go on.
+    let is_sound = |one: &Certificate| Pair::load(&one.pem.chain, &one.pem.key).is_ok();
+    match merged.resolve() {
+        Ok(plan) if plan.certificates.iter().filter(of_files).all(is_sound) => merged,
+        _ => bundle,
+    }
+}
+
+/// Why one that was found is no reason to part with one that is used, where that is so, and the
+/// time at which that may be otherwise: it does not hold, or is not for hosts of which the other is.
+fn worse(found: &Pem, used: &Pem, hosts: &[String], now: i64) -> Option<(String, i64)> {
+    let (after, before) = (facts(found)?, facts(used).filter(|_| holds(used, now))?);
+    if !holds(found, now) {
+        return after.warning(now, 0).map(|why| (why, after.from));
+    }
+    let der = |pem: &Pem| tls::certificate_in(&pem.chain).unwrap_or_default();
+    let missing = tls::missing(&der(used), hosts);
+    let mut lost = tls::missing(&der(found), hosts);
+    lost.retain(|host| !missing.contains(host));
+    (!lost.is_empty()).then(|| (listed::not_for(&lost), before.until.saturating_add(1)))
+}
+
+fn holds(pem: &Pem, now: i64) -> bool {
+    facts(pem).is_some_and(|facts| (facts.from..=facts.until).contains(&now))
 }
 
 /// What is said of one that is not there yet.

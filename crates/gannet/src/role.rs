@@ -91,7 +91,8 @@ fn check(end: BorrowedFd<'_>) -> io::Result<ExitCode> {
         Question::Compare { file } => return compare(end, &file, &message.descriptors),
         Question::Try { .. } => return Err(ErrorKind::InvalidData.into()),
     };
-    match look(&file, if is_painted { Paint::Coloured } else { Paint::Plain }) {
+    let before = message.descriptors.first();
+    match look(&file, if is_painted { Paint::Coloured } else { Paint::Plain }, before) {
         Ok((bundle, blueprint)) => {
             let bundle = sealed::bytes(c"gannet-config", &bundle.encode())?;
             let blueprint = sealed::bytes(c"gannet-blueprint", &blueprint.encode())?;
@@ -166,8 +167,18 @@ fn keep(door: OwnedFd) -> io::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn look(file: &Path, paint: Paint) -> Result<(Bundle, Blueprint), Trouble> {
-    let (plan, bundle) = machine::record(file, paint)?;
+/// Looks at a config that is to be served, in the place of the one `before` where there is one.
+fn look(
+    file: &Path,
+    paint: Paint,
+    before: Option<&OwnedFd>,
+) -> Result<(Bundle, Blueprint), Trouble> {
+    let (plan, mut bundle) = machine::record(file, paint)?;
+    let before = before.and_then(|memory| sealed::read(memory.as_fd(), BUNDLE_BYTES_MAX).ok());
+    let before = before.and_then(|bytes| Bundle::decode(&bytes)?.resolve().ok());
+    if let Some(before) = before {
+        bundle = renewal::go_on(&plan, bundle, &before, clock::wall().seconds);
+    }
     let hosts = |address: &Address| {
         address.tcp().map(|address| greeting::hosts(address.ip())).unwrap_or_default()
     };

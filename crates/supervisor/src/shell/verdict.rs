@@ -22,7 +22,11 @@ impl Shell<'_> {
                 // What goes into a log has no colours.
                 let is_painted = self.serving.is_none() && net::stream::is_watched();
                 let question = Question::Check { file: self.file.clone(), is_painted };
-                child.tell(Message { bytes: question.encode(), descriptors: Vec::new() });
+                // The certificates of the config before are better than broken ones.
+                let before = self.serving.as_ref().map(|serving| self.certificates.bundle(serving));
+                let before = before.and_then(|(_, bundle)| bundle.try_clone().ok());
+                let descriptors = before.into_iter().collect();
+                child.tell(Message { bytes: question.encode(), descriptors });
                 self.check = Some((number, child));
             }
             Err(error) => self.due.push_back(Event::Refused(1, not_started(&error))),
