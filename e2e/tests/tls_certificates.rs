@@ -376,8 +376,15 @@ fn a_certificate_for_other_hosts_is_not_taken_where_the_one_before_is_for_them()
         place.tell(&["reload"]);
         assert!(shows("a"), "{name}");
     }
+    // What was there before is well again, which is said once.
+    let wells =
+        || place.reasons("certificate").iter().filter(|one| one.contains("well again")).count();
+    certificates.replace("a", "used");
+    assert!(eventually(|| wells() == 1), "{:?}", place.reasons("certificate"));
+    assert!(place.reasons("renewed").is_empty());
     certificates.replace("whole", "used");
     assert!(eventually(|| shows("whole")));
+    assert_eq!(wells(), 1);
     server.stop();
     // Where there was no better one, it is used, and all say what it is.
     certificates.replace("other", "used");

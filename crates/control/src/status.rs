@@ -115,6 +115,9 @@ pub struct Listener {
     pub accepted: u64,
 }
 
+/// What ends the words for a file that cannot be used where what was in it before is used on.
+pub const GOES_ON: &str = ": the one before goes on";
+
 /// A certificate that is served, or the authorities in a file, by one of which clients are
 /// certified.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use config::{
     Bundle, Plan,
     plan::{Authorities, Certificate, Issuer, Issuing, Pem},
 };
-use control::status;
+use control::status::{self, GOES_ON};
 use net::aside::Aside;
 use std::{
     collections::HashMap,
@@ -176,7 +176,7 @@ impl Look<'_> {
 
     /// Goes on with what is used, since what is in its files is not.
     fn refuse<T>(&mut self, name: &str, why: &str) -> Option<T> {
-        let fault = format!("{why}: the one before goes on");
+        let fault = format!("{why}{GOES_ON}");
         self.renewal.troubles.push(format!("{name} {fault}"));
         self.fault = Some(fault);
         None

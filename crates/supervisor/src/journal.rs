@@ -42,6 +42,11 @@ pub(crate) fn line(note: &Note, is_pretty: bool, wall: Wall) -> Vec<u8> {
         ),
         Note::Certificate(Ok(name)) => ("renewed", "notice", format!("{name} is used from now on")),
         Note::Certificate(Err(text)) => ("certificate", "error", text.clone()),
+        Note::Whole(file) => (
+            "certificate",
+            "notice",
+            format!("{file} is well again: it holds what was used all the while"),
+        ),
         Note::PhpDied(site, how) => ("php_died", "error", format!("php-fpm of {site} {how}")),
         Note::PhpSaid(site, text) => ("php", "warning", format!("php-fpm of {site}: {text}")),
         Note::NotUpgraded(why) => ("not_upgraded", "error", why.clone()),

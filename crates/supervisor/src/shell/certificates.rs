@@ -9,7 +9,7 @@ use crate::{
 };
 use control::{
     note::{Note as _, Question, Verdict},
-    status::{Certificate, unpack_certificates},
+    status::{Certificate, GOES_ON, unpack_certificates},
 };
 use net::{channel::Message, lookout::Lookout, sealed};
 use std::{
@@ -200,13 +200,16 @@ impl Shell<'_> {
             }
             let known = along.next().map(|fd| sealed::read(fd.as_fd(), KNOWN_BYTES_MAX));
             let known = known.and_then(Result::ok).and_then(|bytes| unpack_certificates(&bytes));
-            self.certificates.known = known.unwrap_or_default();
+            let known = known.unwrap_or_default();
+            let before = mem::replace(&mut self.certificates.known, known);
             if let (Some(bundle), Ok(name)) = (along.next(), state::name("config")) {
                 self.workers.renew(&source, &bundle);
                 self.certificates.renew(source, name, bundle);
                 self.keeping.touch();
             }
+            let whole = whole_again(&before, &self.certificates.known, &renewed);
             self.tell_of_certificates(troubles, renewed);
+            whole.into_iter().for_each(|file| self.note(&Note::Whole(file)));
         }
         if mem::take(&mut self.certificates.is_due) {
             self.look_at_certificates();
@@ -224,4 +227,13 @@ impl Shell<'_> {
         self.certificates.told = troubles.into_iter().collect();
         renewed.into_iter().for_each(|text| self.note(&Note::Certificate(Ok(text))));
     }
+}
+
+/// The files that could not be used before and hold again what was used all the while.
+fn whole_again(before: &[Certificate], known: &[Certificate], renewed: &[String]) -> Vec<String> {
+    let is_broken = |row: &&Certificate| row.error.iter().any(|why| why.ends_with(GOES_ON));
+    let broken: HashSet<_> = before.iter().filter(is_broken).map(|row| &row.file).collect();
+    let is_new = |file: &str| renewed.iter().any(|name| name.starts_with(&format!("{file} (")));
+    let whole = known.iter().filter(|row| row.error.is_none() && broken.contains(&row.file));
+    whole.map(|row| row.file.clone()).filter(|file| !is_new(file)).collect()
 }

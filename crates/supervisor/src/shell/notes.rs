@@ -59,6 +59,7 @@ impl Shell<'_> {
             | Note::Unseen(_)
             | Note::Spans(_)
             | Note::Certificate(_)
+            | Note::Whole(_)
             | Note::PhpDied(..)
             | Note::PhpSaid(..)
             | Note::Upgraded
