@@ -318,7 +318,8 @@ pub(crate) fn go_on(plan: &Plan, bundle: Bundle, before: &Plan, now: i64) -> Bun
 }
 
 /// Why one that was found is no reason to part with one that is used, where that is so, and the
-/// time at which that may be otherwise: it does not hold, or is not for hosts of which the other is.
+/// time at which that may be otherwise: it does not hold, or is not for hosts of which the other
+/// is.
 fn worse(found: &Pem, used: &Pem, hosts: &[String], now: i64) -> Option<(String, i64)> {
     let (after, before) = (facts(found)?, facts(used).filter(|_| holds(used, now))?);
     if !holds(found, now) {

@@ -9,7 +9,34 @@ use net::clock::Wall;
 
 /// The line for `note`: one JSON object, or for eyes.
 pub(crate) fn line(note: &Note, is_pretty: bool, wall: Wall) -> Vec<u8> {
-    let (event, level, reason) = match note {
+    let (event, level, reason) = words(note);
+    let date = Date::of(wall.seconds).to_string();
+    let mut out = Vec::new();
+    if is_pretty {
+        out.extend_from_slice(date.get(11..).unwrap_or_default().as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(event.replace('_', " ").as_bytes());
+        out.extend_from_slice(b": ");
+        for (number, line) in reason.trim_end().lines().enumerate() {
+            if number > 0 {
+                out.push(b'\n');
+            }
+            push_printable(&mut out, line.as_bytes());
+        }
+        out.push(b'\n');
+        return out;
+    }
+    out.extend_from_slice(format!("{{\"event\":\"{event}\",\"level\":\"{level}\"").as_bytes());
+    let millis = wall.nanos / 1_000_000;
+    out.extend_from_slice(format!(",\"time\":\"{date}.{millis:03}Z\",\"reason\":\"").as_bytes());
+    push_json(&mut out, reason.trim_end().as_bytes());
+    out.extend_from_slice(b"\"}\n");
+    out
+}
+
+/// What the event is called, how grave it is, and what there is to say of it.
+fn words(note: &Note) -> (&'static str, &'static str, String) {
+    match note {
         Note::Reloaded => {
             ("reloaded", "notice", "the config was read again and is served".to_owned())
         }
@@ -55,29 +82,7 @@ pub(crate) fn line(note: &Note, is_pretty: bool, wall: Wall) -> Vec<u8> {
             "error",
             "its workers died again and again: the config before is served".to_owned(),
         ),
-    };
-    let date = Date::of(wall.seconds).to_string();
-    let mut out = Vec::new();
-    if is_pretty {
-        out.extend_from_slice(date.get(11..).unwrap_or_default().as_bytes());
-        out.push(b' ');
-        out.extend_from_slice(event.replace('_', " ").as_bytes());
-        out.extend_from_slice(b": ");
-        for (number, line) in reason.trim_end().lines().enumerate() {
-            if number > 0 {
-                out.push(b'\n');
-            }
-            push_printable(&mut out, line.as_bytes());
-        }
-        out.push(b'\n');
-        return out;
     }
-    out.extend_from_slice(format!("{{\"event\":\"{event}\",\"level\":\"{level}\"").as_bytes());
-    let millis = wall.nanos / 1_000_000;
-    out.extend_from_slice(format!(",\"time\":\"{date}.{millis:03}Z\",\"reason\":\"").as_bytes());
-    push_json(&mut out, reason.trim_end().as_bytes());
-    out.extend_from_slice(b"\"}\n");
-    out
 }
 
 #[cfg(test)]
