@@ -37,7 +37,8 @@ pub(crate) fn resolve(
     let mut php = plan::Php::of(files.clone(), application);
     php.place = context.at(word.span);
     php.denied = denied(chain, context);
-    php.denied_at = last(chain, |words| words.php_deny.as_ref()).map(|list| context.at(list.span));
+    let deny = last(chain, |words| words.php_deny.as_ref()).filter(|list| !list.value.is_empty());
+    php.denied_at = deny.map(|list| context.at(list.span));
     php.sending = send_root.as_ref().map(|word| sending(word, context));
     php.slow = slow.as_ref().map_or(php.slow, |word| word.value);
     php.time = time.as_ref().map_or(php.time, |word| word.value);

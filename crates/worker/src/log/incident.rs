@@ -244,6 +244,20 @@ mod tests {
              \"reason\":\"no\\u000a\\\"good\\\"\",\"setting\":\"deny\",\"place\":\"a.toml:3:1\"}",
             "17:02:03 refused: no\\x0a\"good\", says `deny` at a.toml:3:1 (127.0.0.1 G\\x1b \" 400)",
         );
+        let about = About { subject: Subject::Hello("a.test"), ..about };
+        check(
+            Incident { about: Some(about), ..Incident::new(Kind::Refused, "no") },
+            "{\"event\":\"refused\",\"level\":\"notice\",\"time\":\"2026-11-24T17:02:03.045Z\",\
+             \"client\":\"127.0.0.1\",\"host\":\"a.test\",\"reason\":\"no\"}",
+            "17:02:03 refused: no (127.0.0.1 TLS for a.test)",
+        );
+        let about = About { subject: Subject::Refused(b""), ..about };
+        check(
+            Incident { about: Some(about), ..Incident::new(Kind::Refused, "no") },
+            "{\"event\":\"refused\",\"level\":\"notice\",\"time\":\"2026-11-24T17:02:03.045Z\",\
+             \"client\":\"127.0.0.1\",\"refused\":\"\",\"reason\":\"no\"}",
+            "17:02:03 refused: no (127.0.0.1)",
+        );
     }
 
     #[test]
