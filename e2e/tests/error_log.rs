@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Client, Launch, Site, Stage, eventually, stage::get};
+use e2e::{Client, Launch, Site, Stage, eventually, secure_place::SecurePlace, stage::get};
 use serde_json::Value;
 
 /// The error log says why, and which setting says so.
@@ -117,4 +117,21 @@ fn a_panic_is_told_with_the_request_that_it_ended() {
     assert!(reason.contains("exchange") && reason.contains(".rs:"), "{reason}");
     assert_eq!((&exchange["event"], &exchange["status"]), (&"failed".into(), &500.into()));
     assert_eq!(exchange["target"], "/digits.txt");
+}
+
+#[test]
+fn what_a_check_warns_of_is_said_at_a_start_and_by_a_reload() {
+    let place = SecurePlace::new();
+    let socket = place.folder.path().join("fpm.sock");
+    let site = place.of("a.example", "a", "") + &format!("php = {{ socket = {socket:?} }}\n");
+    let server = place.serve("threads = 1", &site);
+    let warned = |times| {
+        let said = place.reasons("warning");
+        let is_it = |one: &String| one.contains("fpm.sock: there is no such socket: start php-fpm");
+        said.len() == times && said.iter().all(is_it)
+    };
+    assert!(eventually(|| warned(1)), "{:?}", place.reasons("warning"));
+    place.tell(&["reload"]);
+    assert!(eventually(|| warned(2)), "{:?}", place.reasons("warning"));
+    server.stop();
 }

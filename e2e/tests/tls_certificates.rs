@@ -401,6 +401,49 @@ fn a_certificate_for_other_hosts_is_not_taken_where_the_one_before_is_for_them()
     server.stop();
 }
 
+#[test]
+fn a_broken_certificate_keeps_no_other_from_being_listed() {
+    let place = SecurePlace::new();
+    let certificates = &place.certificates;
+    for (name, kind) in [("half", "ec"), ("gone", "ec"), ("clients", "ec")] {
+        certificates.make(name, kind, &["b.example"]);
+    }
+    let authority = format!(", client-ca = {:?}", certificates.path("clients.pem"));
+    let sites = place.of("a.example", "a", &authority)
+        + &place.of("b.example", "half", "")
+        + &place.of("c.example", "gone", "");
+    place.write("", &sites);
+    let half = fs::read(certificates.path("half.pem")).unwrap();
+    fs::write(certificates.path("half.pem"), &half[..half.len() / 2]).unwrap();
+    fs::write(certificates.path("clients.pem"), "").unwrap();
+    fs::remove_file(certificates.path("gone.key")).unwrap();
+    let list =
+        || Launch::of(["certs", "--json", &place.file()].map(str::to_owned).to_vec()).finish();
+    let (code, said, stderr) = list();
+    assert_eq!(code, Some(0), "{stderr}");
+    let said: Value = serde_json::from_str(&said).unwrap();
+    let rows = said["certificates"].as_array().unwrap();
+    let expect = [
+        ("a.pem", None),
+        ("half.pem", Some("is no PEM")),
+        ("gone.pem", Some("gone.key does not exist")),
+        ("clients.pem", Some("no certificate in it")),
+    ];
+    assert_eq!(rows.len(), expect.len(), "{said}");
+    for (file, words) in expect {
+        let is_it = |row: &&Value| row["file"].as_str().is_some_and(|path| path.ends_with(file));
+        let row = rows.iter().find(is_it).unwrap();
+        let error = row["error"].as_str();
+        assert_eq!(error.is_some(), words.is_some(), "{row}");
+        assert!(words.is_none_or(|words| error.unwrap().contains(words)), "{row}");
+    }
+    // What else is wrong with a config is a mistake here as well.
+    let text = fs::read_to_string(place.file()).unwrap();
+    fs::write(place.file(), format!("include = [\"nowhere.toml\"]\n{text}")).unwrap();
+    let (code, _, stderr) = list();
+    assert!(code == Some(2) && stderr.contains("nowhere.toml"), "{stderr}");
+}
+
 /// Where the one before ends soon, too, nobody would be there to look again the next day.
 #[test]
 fn a_certificate_of_the_future_is_used_as_soon_as_it_holds() {

@@ -156,7 +156,7 @@ mod tests {
         assert_eq!((facts.from, facts.until), (NOW - DAY, NOW + LEAF_SECONDS));
         let other = Local::make("a local authority", NOW).unwrap();
         assert!(local.has_signed(&facts) && !other.has_signed(&facts));
-        assert!(pair.holds(NOW) && !pair.holds(NOW + LEAF_SECONDS + 1));
+        assert!(facts.holds(NOW) && !facts.holds(NOW + LEAF_SECONDS + 1));
         let alone = stand_in(&hosts, NOW).unwrap();
         let alone = Pair::load(alone.as_bytes(), alone.as_bytes()).unwrap();
         assert_eq!(alone.facts().unwrap().issuer, "localhost");

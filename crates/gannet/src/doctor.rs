@@ -114,7 +114,7 @@ pub(crate) fn doctor(file: &Path, is_json: bool) -> Result<ExitCode, Trouble> {
         network::addresses(&plan, server.is_some(), may_listen_low),
         network::names(&plan),
         network::queues(),
-        processes::applications(&plan, &eyes),
+        processes::applications(&plan, &eyes, true),
         processes::descriptors(&plan, server.as_ref(), unit.as_ref()),
         processes::clock(),
     ];
@@ -124,15 +124,26 @@ pub(crate) fn doctor(file: &Path, is_json: bool) -> Result<ExitCode, Trouble> {
     Ok(ExitCode::from(if has_faults { EXIT_FAULTS } else { 0 }))
 }
 
-/// What `gannet check` warns of, for the user that serves, whom this process is: it may be meant,
-/// or be otherwise by the time the server starts.
-pub(crate) fn warnings(plan: &Plan) -> String {
-    let applications = processes::applications(plan, &Eyes::of(None)).findings;
-    let all = files::of_files(plan).chain(applications).chain(files::spilled(plan));
-    let warn = |Finding { about, cause, cure, .. }: Finding| {
-        format!("warning: {about}: {cause}\n  = help: {cure}\n")
-    };
-    all.map(warn).collect()
+/// What is warned of before a server starts, and its cure.
+pub(crate) struct Warning {
+    pub(crate) what: String,
+    pub(crate) cure: String,
+}
+
+/// What a server warns of when it takes up a config, for the user that serves, whom this process
+/// is: it may be meant, or be otherwise soon. It does not wait for other machines unless it may.
+pub(crate) fn warnings(plan: &Plan, may_wait: bool) -> Vec<Warning> {
+    let applications = processes::applications(plan, &Eyes::of(None), may_wait).findings;
+    applications.into_iter().chain(files::spilled(plan)).map(warning).collect()
+}
+
+/// The same of certificates from files, which a server looks at by itself.
+pub(crate) fn warnings_of_certificates(plan: &Plan) -> Vec<Warning> {
+    files::of_files(plan).map(warning).collect()
+}
+
+fn warning(Finding { about, cause, cure, .. }: Finding) -> Warning {
+    Warning { what: format!("{about}: {cause}"), cure }
 }
 
 /// What there is to serve, and who does it or would.

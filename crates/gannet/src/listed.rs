@@ -3,7 +3,7 @@
 
 use crate::{
     keep::{self, Keep},
-    machine,
+    machine, operators,
     trouble::Trouble,
 };
 use base::Date;
@@ -68,7 +68,7 @@ const UNKNOWN: &str = "unknown to this user";
 
 /// Shows all certificates of the config `file`.
 pub(crate) fn list(file: &Path, is_json: bool) -> Result<ExitCode, Trouble> {
-    let plan = machine::load(file)?;
+    let plan = machine::load_to_list(file)?;
     let mut listing = Listing::of(&plan, net::clock::wall().seconds);
     let row = |one: &Certificate| match &one.issuer {
         Issuer::Authority(hosts) => {
@@ -81,10 +81,17 @@ pub(crate) fn list(file: &Path, is_json: bool) -> Result<ExitCode, Trouble> {
             }
             row
         }
-        Issuer::Files | Issuer::Local(_) => listing.row(one, &one.pem, None),
+        Issuer::Files => {
+            let row = listing.row(one, &one.pem, None);
+            status::Certificate { error: operators::fault_of_pair(&one.chain, &one.key), ..row }
+        }
+        Issuer::Local(_) => listing.row(one, &one.pem, None),
     };
     let mut rows: Vec<_> = plan.certificates.iter().map(row).collect();
-    rows.extend((0..plan.authorities.len()).map(|number| of_clients(&plan, number)));
+    rows.extend(plan.authorities.iter().enumerate().map(|(number, one)| {
+        let error = operators::fault_of_authorities(&one.file);
+        status::Certificate { error, ..of_clients(&plan, number) }
+    }));
     net::stream::say(&if is_json { json(&rows) } else { pretty(&rows) });
     Ok(ExitCode::SUCCESS)
 }
@@ -159,7 +166,11 @@ impl Listing {
         }
         row.until = known.map(|facts| facts.until);
         if row.issuer.is_empty() {
-            row.issuer = known.map_or("nobody yet", |facts| &facts.issuer).to_owned();
+            let nobody = match certificate.issuer {
+                Issuer::Files => "nobody known",
+                _ => "nobody yet",
+            };
+            row.issuer = known.map_or(nobody, |facts| &facts.issuer).to_owned();
         }
         row
     }

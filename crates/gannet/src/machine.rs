@@ -19,7 +19,7 @@ use net::{
     process,
 };
 use std::{
-    cell::OnceCell,
+    cell::{OnceCell, RefCell},
     env,
     ffi::OsString,
     fs::{self, File},
@@ -49,6 +49,22 @@ pub(crate) fn load_by(file: &Path, way_out: &str) -> Result<Plan, Trouble> {
 fn refused(errors: Errors) -> Trouble {
     let paint = if io::stderr().is_terminal() { Paint::Coloured } else { Paint::Plain };
     Trouble::new(2, errors.render(paint))
+}
+
+/// The same, though certificates in it may be broken, or their files not be read: those are empty.
+pub(crate) fn load_to_list(file: &Path) -> Result<Plan, Trouble> {
+    let (bytes, machine) = open(file, WAY_OUT)?;
+    let machine = Machine { unread: Some(RefCell::default()), ..machine };
+    let plan = config::load(&file.to_string_lossy(), bytes, &machine).ok();
+    let is_of_certificates = |plan: &Plan, path: &PathBuf| {
+        plan.certificates.iter().any(|one| one.chain == *path || one.key == *path)
+            || plan.authorities.iter().any(|one| one.file == *path)
+    };
+    let unread = machine.unread.unwrap_or_default().into_inner();
+    match plan.filter(|plan| unread.iter().all(|path| is_of_certificates(plan, path))) {
+        Some(plan) => Ok(plan),
+        None => load(file),
+    }
 }
 
 /// The control socket that a config file names, whatever else is wrong with it; `None` where it
@@ -177,7 +193,8 @@ fn open(file: &Path, way_out: &str) -> Result<(Vec<u8>, Machine), Trouble> {
         .map_err(|why| Trouble::new(2, format!("error: {why}: {way_out}")))?;
     let base = path.parent().unwrap_or(&path).to_owned();
     let local = OnceCell::new();
-    Ok((bytes, Machine { base, file: file.to_owned(), is_for_show: true, local }))
+    let (file, unread) = (file.to_owned(), None);
+    Ok((bytes, Machine { base, file, is_for_show: true, unread, local }))
 }
 
 /// Whether this user can serve the folder `path`. It is opened for good when it is first asked for.
@@ -192,6 +209,8 @@ struct Machine {
     file: PathBuf,
     /// Whether nobody is going to be served: then nothing is made that would be kept.
     is_for_show: bool,
+    /// The files that could not be read, where that and broken certificates are put up with.
+    unread: Option<RefCell<Vec<PathBuf>>>,
     /// The local authority, once it was asked.
     local: OnceCell<Result<Local, String>>,
 }
@@ -235,7 +254,11 @@ impl World for Machine {
     }
 
     fn read(&self, path: &Path, bytes_max: u64) -> Result<Content, String> {
-        read(path, bytes_max)
+        read(path, bytes_max).or_else(|why| {
+            let unread = self.unread.as_ref().ok_or(why)?;
+            unread.borrow_mut().push(path.to_owned());
+            Ok(Content { bytes: Vec::new(), path: path.to_owned() })
+        })
     }
 
     fn list(&self, path: &Path) -> Result<Vec<OsString>, String> {
@@ -247,6 +270,9 @@ impl World for Machine {
     }
 
     fn check_pair(&self, chain: &[u8], key: &[u8]) -> Result<(), PairFault> {
+        if self.unread.is_some() {
+            return Ok(());
+        }
         tls::Pair::load(chain, key).map(drop).map_err(|fault| match fault {
             tls::Fault::Certificate(why) => PairFault::Certificate(why.to_owned()),
             tls::Fault::Key(why) => PairFault::Key(why.to_owned()),
@@ -255,7 +281,10 @@ impl World for Machine {
     }
 
     fn check_authorities(&self, text: &[u8]) -> Result<(), String> {
-        tls::authorities(text).map_err(|fault| fault.to_string())
+        match self.unread {
+            Some(_) => Ok(()),
+            None => tls::authorities(text).map_err(|fault| fault.to_string()),
+        }
     }
 
     fn keep(&self) -> PathBuf {

@@ -4,7 +4,7 @@
 use crate::{
     keep::{self, Keep},
     listed::{self, Listing},
-    machine,
+    operators::{Reader, sound},
 };
 use certs::{Attempts, Local, Object, Term, stand_in};
 use config::{
@@ -12,22 +12,12 @@ use config::{
     plan::{Authorities, Certificate, Issuer, Issuing, Pem},
 };
 use control::status::{self, GOES_ON};
-use net::aside::Aside;
 use std::{
     collections::HashMap,
     fs,
     path::{Path, PathBuf},
-    time::Duration,
 };
 use tls::{Pair, der::Facts};
-
-/// Bytes of a file at most.
-const FILE_BYTES_MAX: u64 = 256 * 1024;
-
-/// How long files may keep a look waiting that do not answer, all together; each a quarter of what
-/// is left of it, or what every file is given.
-const STALL_TIME: Duration = Duration::from_secs(12);
-const FILE_TIME: Duration = Duration::from_millis(20);
 
 /// The seconds until there is another look where a file has not answered: it may only be slow.
 const AGAIN_SECONDS: u64 = 60;
@@ -65,20 +55,13 @@ struct Look<'l> {
     renewal: Renewal,
 }
 
-/// Reads files, and waits for none whose disk does not answer.
-struct Reader {
-    aside: Aside,
-    /// What is left of the time for those.
-    patience: Duration,
-}
-
 /// Looks at all certificates that `bundle` names, at that time in seconds since 1970.
 pub(crate) fn look(mut bundle: Bundle, unkept: &Unkept, now: i64) -> Renewal {
     // What was checked once is sound.
     let Ok(plan) = bundle.resolve() else { return Renewal::default() };
     let (renewal, mut has_new) = (Renewal::default(), false);
     let (issuing, local, noted, fault) = (&plan.issuing, None, None, None);
-    let reader = Reader { aside: Aside::default(), patience: STALL_TIME };
+    let reader = Reader::default();
     let mut look = Look { now, issuing, unkept, local, noted, fault, reader, renewal };
     let mut of_clients = Vec::new();
     for (number, Authorities { file, pem, place }) in plan.authorities.iter().enumerate() {
@@ -114,7 +97,7 @@ pub(crate) fn look(mut bundle: Bundle, unkept: &Unkept, now: i64) -> Renewal {
             has_new = true;
         }
     }
-    let has_stalled = look.reader.patience < STALL_TIME;
+    let has_stalled = look.reader.has_stalled();
     let mut renewal = look.renewal;
     renewal.wait = renewal.wait.into_iter().chain(has_stalled.then_some(AGAIN_SECONDS)).min();
     renewal.known.extend(of_clients);
@@ -125,11 +108,7 @@ pub(crate) fn look(mut bundle: Bundle, unkept: &Unkept, now: i64) -> Renewal {
 impl Look<'_> {
     /// Authorities of clients.
     fn at_authorities(&mut self, file: &Path, pem: &[u8], name: &str) -> Option<Vec<u8>> {
-        let found = self.reader.read(file).and_then(|found| match tls::authorities(&found) {
-            Ok(()) => Ok(found),
-            Err(fault) => Err(fault.to_string()),
-        });
-        match found {
+        match self.reader.authorities(file) {
             Err(why) => self.refuse(name, &format!("cannot be used: {why}")),
             Ok(found) if found == pem => None,
             Ok(found) => {
@@ -143,17 +122,12 @@ impl Look<'_> {
     fn at_files(&mut self, certificate: &Certificate, hosts: &[String]) -> Option<Pem> {
         let Certificate { chain, key, pem, place, .. } = certificate;
         let name = format!("{} ({place})", chain.display());
-        let reader = &mut self.reader;
-        let found = reader.read(chain).and_then(|chain| Ok(Pem { chain, key: reader.read(key)? }));
+        let found = self.reader.pair(chain, key);
         if found.as_ref() == Ok(pem) {
             self.tell(&name, pem, hosts);
             return None;
         }
-        let found = found.and_then(|found| match Pair::load(&found.chain, &found.key) {
-            Ok(_) => Ok(found),
-            Err(fault) => Err(fault.to_string()),
-        });
-        let found = match found {
+        let found = match found.and_then(sound) {
             Ok(found) => found,
             Err(why) => return self.refuse(&name, &format!("cannot be used: {why}")),
         };
@@ -318,11 +292,11 @@ pub(crate) fn go_on(plan: &Plan, bundle: Bundle, before: &Plan, now: i64) -> Bun
 }
 
 /// Why one that was found is no reason to part with one that is used, where that is so, and the
-/// time at which that may be otherwise: it does not hold, or is not for hosts of which the other
-/// is.
+/// time at which that may be otherwise: it does not hold, or is not for hosts that the other is
+/// for.
 fn worse(found: &Pem, used: &Pem, hosts: &[String], now: i64) -> Option<(String, i64)> {
-    let (after, before) = (facts(found)?, facts(used).filter(|_| holds(used, now))?);
-    if !holds(found, now) {
+    let (after, before) = (facts(found)?, facts(used).filter(|before| before.holds(now))?);
+    if !after.holds(now) {
         return after.warning(now, 0).map(|why| (why, after.from));
     }
     let der = |pem: &Pem| tls::certificate_in(&pem.chain).unwrap_or_default();
@@ -333,7 +307,7 @@ fn worse(found: &Pem, used: &Pem, hosts: &[String], now: i64) -> Option<(String,
 }
 
 fn holds(pem: &Pem, now: i64) -> bool {
-    facts(pem).is_some_and(|facts| (facts.from..=facts.until).contains(&now))
+    facts(pem).is_some_and(|facts| facts.holds(now))
 }
 
 /// What is said of one that is not there yet.
@@ -343,20 +317,10 @@ fn facts(pem: &Pem) -> Option<Facts> {
     Facts::of(&tls::certificate_in(&pem.chain)?)
 }
 
-impl Reader {
-    fn read(&mut self, path: &Path) -> Result<Vec<u8>, String> {
-        let (file, patience) = (path.to_owned(), (self.patience / 4).max(FILE_TIME));
-        let read = move || machine::read(&file, FILE_BYTES_MAX).map(|content| content.bytes);
-        self.aside.ask(read, patience, || false).unwrap_or_else(|_| {
-            self.patience = self.patience.saturating_sub(patience);
-            Err(format!("{} lies on a disk that does not answer", path.display()))
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine;
     use config::plan::AUTHORITY_FILE;
 
     const DAY: i64 = 86_400;

@@ -7,7 +7,9 @@ mod spans;
 
 use crate::{
     arguments::Role,
-    comparing, greeting, machine,
+    comparing,
+    doctor::{self, Warning},
+    greeting, machine,
     renewal::{self, Renewal},
     serving, supervising,
     trouble::Trouble,
@@ -93,10 +95,11 @@ fn check(end: BorrowedFd<'_>) -> io::Result<ExitCode> {
     };
     let before = message.descriptors.first();
     match look(&file, if is_painted { Paint::Coloured } else { Paint::Plain }, before) {
-        Ok((bundle, blueprint)) => {
+        Ok((bundle, blueprint, warnings)) => {
             let bundle = sealed::bytes(c"gannet-config", &bundle.encode())?;
             let blueprint = sealed::bytes(c"gannet-blueprint", &blueprint.encode())?;
-            let along = [bundle.as_fd(), blueprint.as_fd()];
+            let warnings = sealed::bytes(c"gannet-warnings", warnings.as_bytes())?;
+            let along = [bundle.as_fd(), blueprint.as_fd(), warnings.as_fd()];
             channel::send(end, &Verdict::Fine.encode(), &along, true)?;
         }
         Err(Trouble { exit_code: code, message: text }) => {
@@ -168,11 +171,12 @@ fn keep(door: OwnedFd) -> io::Result<ExitCode> {
 }
 
 /// Looks at a config that is to be served, in the place of the one `before` where there is one.
+/// With it comes what is to be warned of, a line for each thing.
 fn look(
     file: &Path,
     paint: Paint,
     before: Option<&OwnedFd>,
-) -> Result<(Bundle, Blueprint), Trouble> {
+) -> Result<(Bundle, Blueprint, String), Trouble> {
     let (plan, mut bundle) = machine::record(file, paint)?;
     let before = before.and_then(|memory| sealed::read(memory.as_fd(), BUNDLE_BYTES_MAX).ok());
     let before = before.and_then(|bytes| Bundle::decode(&bytes)?.resolve().ok());
@@ -184,7 +188,9 @@ fn look(
     };
     let threads = verb::loops(plan.threads);
     let blueprint = Blueprint::new(&plan, threads, verb::found(&plan), hosts);
-    Ok((bundle, blueprint))
+    let warnings = doctor::warnings(&plan, false);
+    let lines = warnings.into_iter().map(|Warning { what, cure }| format!("{what}: {cure}\n"));
+    Ok((bundle, blueprint, lines.collect()))
 }
 
 /// Serves, from the first order to the last.

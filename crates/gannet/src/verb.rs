@@ -3,7 +3,7 @@
 use crate::{
     advice,
     arguments::{LogFormat, Quick},
-    doctor,
+    doctor::{self, Warning},
     found::{self, Application},
     greeting::{self, Greeting, counted},
     machine,
@@ -213,7 +213,12 @@ pub(crate) fn loops(wanted: Option<NonZero<usize>>) -> usize {
 /// What may come right by itself, as others start later, is a warning.
 pub(crate) fn check(file: &Path) -> Result<(), Trouble> {
     let plan = machine::check(file)?;
-    net::stream::try_to_tell(doctor::warnings(&plan).as_bytes());
+    for Warning { what, cure } in
+        doctor::warnings_of_certificates(&plan).into_iter().chain(doctor::warnings(&plan, true))
+    {
+        let text = format!("warning: {what}\n  = help: {cure}\n");
+        net::stream::try_to_tell(text.as_bytes());
+    }
     net::stream::say(format!("{}: {}, no mistakes\n", file.display(), sites(&plan)).as_bytes());
     Ok(())
 }

@@ -7,6 +7,9 @@ use base::{
 };
 use net::clock::Wall;
 
+/// What is said of a file of certificates that was broken.
+const WELL: &str = "is well again: it holds what was used all the while";
+
 /// The line for `note`: one JSON object, or for eyes.
 pub(crate) fn line(note: &Note, is_pretty: bool, wall: Wall) -> Vec<u8> {
     let (event, level, reason) = words(note);
@@ -69,11 +72,8 @@ fn words(note: &Note) -> (&'static str, &'static str, String) {
         ),
         Note::Certificate(Ok(name)) => ("renewed", "notice", format!("{name} is used from now on")),
         Note::Certificate(Err(text)) => ("certificate", "error", text.clone()),
-        Note::Whole(file) => (
-            "certificate",
-            "notice",
-            format!("{file} is well again: it holds what was used all the while"),
-        ),
+        Note::Warned(text) => ("warning", "warning", text.clone()),
+        Note::Whole(file) => ("certificate", "notice", format!("{file} {WELL}")),
         Note::PhpDied(site, how) => ("php_died", "error", format!("php-fpm of {site} {how}")),
         Note::PhpSaid(site, text) => ("php", "warning", format!("php-fpm of {site}: {text}")),
         Note::NotUpgraded(why) => ("not_upgraded", "error", why.clone()),

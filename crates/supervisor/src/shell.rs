@@ -83,6 +83,8 @@ struct Source {
     bundle: OwnedFd,
     name: String,
     blueprint: Blueprint,
+    /// What is said once it is served, a line for each thing.
+    warnings: String,
     /// Where its workers count what each client has used up, once it was opened here.
     clients: OnceCell<Rc<Table>>,
 }

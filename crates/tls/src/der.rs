@@ -44,6 +44,12 @@ impl Facts {
         Some(Self { from, until, number, subject, issuer: last_name(issuer), issuer_key })
     }
 
+    /// Whether it holds at that time, in seconds since 1970.
+    #[must_use]
+    pub fn holds(&self, now: i64) -> bool {
+        (self.from..=self.until).contains(&now)
+    }
+
     /// What is wrong with its time at that one, in seconds since 1970, or will be `within` so many
     /// seconds: a sentence without a full stop.
     #[must_use]

@@ -70,23 +70,10 @@ impl Pair {
         Ok(Self { certified: Arc::new(certified) })
     }
 
-    /// Whether it holds at that time, in seconds since 1970, as far as anybody can tell.
-    #[must_use]
-    pub fn holds(&self, now: i64) -> bool {
-        self.facts().is_none_or(|facts| (facts.from..=facts.until).contains(&now))
-    }
-
     /// What is known of the certificate.
     #[must_use]
     pub fn facts(&self) -> Option<Facts> {
         Facts::of(self.certified.end_entity_cert().ok()?)
-    }
-
-    /// What is wrong with it at that time, in seconds since 1970, or will be `within` so many
-    /// seconds, though it can be used: a sentence without a full stop.
-    #[must_use]
-    pub fn warning(&self, now: i64, within: i64) -> Option<String> {
-        self.facts()?.warning(now, within)
     }
 
     /// Whether the certificate is for `host`.

@@ -14,14 +14,16 @@ const CONNECT_TIME: Duration = Duration::from_secs(2);
 /// Descriptors of a worker beside those of connections: logs, folders, hot files, its own.
 const OTHERS: u64 = 512;
 
-/// Whether the applications are there, and the user that serves may come to them.
-pub(super) fn applications(plan: &Plan, eyes: &Eyes) -> Look {
+/// Whether the applications are there, and the user that serves may come to them. Those of other
+/// machines, which may not answer, are only asked where somebody waits for that.
+pub(super) fn applications(plan: &Plan, eyes: &Eyes, may_wait: bool) -> Look {
     // Those that the server starts are there once it is.
     let own: Vec<_> = plan.pools.iter().map(|pool| Upstream::Unix(pool.socket.clone())).collect();
     let all = plan.applications.iter().filter(|application| !own.contains(application));
     let all: Vec<_> = all.collect();
     let findings = all.iter().filter_map(|application| match application {
         Upstream::Unix(path) => unix(path, eyes),
+        Upstream::Tcp(_) if !may_wait => None,
         Upstream::Tcp(address) => {
             let error = TcpStream::connect_timeout(address, CONNECT_TIME).err()?;
             let cause = format!("nobody can be reached there: {error}");

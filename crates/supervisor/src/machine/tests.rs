@@ -62,9 +62,13 @@ fn name(order: &Order<String>) -> String {
         Order::Note(Note::Deaf(_) | Note::Unseen(_) | Note::Adopted | Note::Certificate(_)) => {
             "shell".to_owned()
         }
-        Order::Note(Note::PhpDied(..) | Note::PhpSaid(..) | Note::Spans(_) | Note::Whole(_)) => {
-            "shell".to_owned()
-        }
+        Order::Note(
+            Note::PhpDied(..)
+            | Note::PhpSaid(..)
+            | Note::Spans(_)
+            | Note::Whole(_)
+            | Note::Warned(_),
+        ) => "shell".to_owned(),
         Order::Note(Note::NotReloaded(..)) => "not reloaded".to_owned(),
         Order::Note(Note::Died(id, _)) => format!("died {id}"),
         Order::Note(Note::NotStarted(id, _)) => format!("not started {id}"),

@@ -124,6 +124,8 @@ pub enum Note {
     NotUpgraded(String),
     /// A certificate is used from now on, or what is wrong with one.
     Certificate(Result<String, String>),
+    /// Something in the config that is served may not be meant.
+    Warned(String),
     /// A file of certificates that could not be used is again what it was before.
     Whole(String),
     /// What runs PHP for a site has died and is replaced; whose, and how.

@@ -97,7 +97,8 @@ impl Shell<'_> {
         self.tickets = Tickets::left(left.take(state.tickets)?)?;
         let source = |(at, blueprint)| {
             let (bundle, clients) = (left.take(at)?, OnceCell::new());
-            Ok(Rc::new(Source { bundle, name: name(at), blueprint, clients }))
+            let (name, warnings) = (name(at), String::new());
+            Ok(Rc::new(Source { bundle, name, blueprint, warnings, clients }))
         };
         let sources = state.sources.into_iter().map(source).collect::<io::Result<Vec<_>>>()?;
         for source in &sources {

@@ -20,6 +20,7 @@ impl Shell<'_> {
         let started = Started { addresses: &addresses, admin, layers: &self.layers };
         self.voice.started(&source.blueprint, &started);
         self.service.ready(&format!("serves {}", source.blueprint.found));
+        self.warn();
         // Most of what a start runs is never run again.
         net::memory::give_back_code();
     }
@@ -60,6 +61,7 @@ impl Shell<'_> {
             | Note::Spans(_)
             | Note::Certificate(_)
             | Note::Whole(_)
+            | Note::Warned(_)
             | Note::PhpDied(..)
             | Note::PhpSaid(..)
             | Note::Upgraded
@@ -75,8 +77,17 @@ impl Shell<'_> {
         let line = journal::line(note, is_pretty, net::clock::wall());
         self.logs.write(&serving.blueprint, line);
         if matches!(note, Note::Reloaded | Note::Upgraded) {
+            self.warn();
             // As after a start.
             net::memory::give_back_code();
+        }
+    }
+
+    /// Says what the config that is served is to be warned of.
+    fn warn(&mut self) {
+        let Some(serving) = self.serving.clone() else { return };
+        for line in serving.warnings.lines() {
+            self.note(&Note::Warned(line.to_owned()));
         }
     }
 

@@ -11,6 +11,9 @@ use control::note::{Note as _, Question, Verdict};
 use net::{channel::Message, sealed};
 use std::{cell::OnceCell, io, os::fd::AsFd, rc::Rc};
 
+/// Bytes of what is to be warned of at most.
+const WARNINGS_BYTES_MAX: u64 = 1024 * 1024;
+
 impl Shell<'_> {
     /// Has a process look at the config, which this one never does.
     pub(super) fn check(&mut self) {
@@ -64,6 +67,10 @@ fn judge(message: Message) -> Told {
                 Ok(bytes) => bytes,
                 Err(error) => return odd(&format!("cannot be read: {error}")),
             };
+            let warnings = descriptors.next();
+            let warnings =
+                warnings.and_then(|memory| sealed::read(memory.as_fd(), WARNINGS_BYTES_MAX).ok());
+            let warnings = String::from_utf8(warnings.unwrap_or_default()).unwrap_or_default();
             let Some(blueprint) = Blueprint::decode(&bytes) else { return odd_words() };
             let name = match state::name("config") {
                 Ok(name) => name,
@@ -73,7 +80,13 @@ fn judge(message: Message) -> Told {
                 workers: blueprint.workers,
                 stop_time: blueprint.stop_time,
                 drain_time: blueprint.drain_time,
-                source: Rc::new(Source { bundle, name, blueprint, clients: OnceCell::new() }),
+                source: Rc::new(Source {
+                    bundle,
+                    name,
+                    blueprint,
+                    warnings,
+                    clients: OnceCell::new(),
+                }),
             })
         }
         Some(Verdict::Compared | Verdict::Renewed { .. }) | None => odd_words(),
