@@ -92,6 +92,13 @@ impl Place {
         self.told("status")[0].clone()
     }
 
+    /// What `gannet status` says of the one for `host`.
+    pub fn shown_of(&self, host: &str) -> Value {
+        let told = self.told("status");
+        let is_it = |one: &&Value| one["hosts"].as_array().unwrap().iter().any(|one| one == host);
+        told.as_array().unwrap().iter().find(is_it).unwrap().clone()
+    }
+
     /// Somebody who trusts the local authority.
     pub fn local_visitor(&self) -> Visitor {
         let text = fs::read_to_string(self.path("kept/authority.pem")).unwrap();

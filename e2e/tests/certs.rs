@@ -268,7 +268,8 @@ fn until_there_is_a_certificate_the_site_is_served_and_says_so() {
     let listed = issuing.place.listed();
     assert!(listed["error"].as_str().unwrap().contains("nobody listens there"), "{listed}");
     assert!(listed["next"].as_str().unwrap().starts_with("asked for "), "{listed}");
-    assert!(issuing.place.log().contains("is not there yet"), "{}", issuing.place.log());
+    let is_warned = || issuing.place.log().contains("is not there yet");
+    assert!(eventually(is_warned), "{}", issuing.place.log());
     server.stop();
 }
 

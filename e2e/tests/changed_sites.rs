@@ -188,9 +188,9 @@ fn a_start_has_what_has_failed_tried_again() {
     note("a.test", now - 900);
     note("b.test", now);
     let server = issuing.serve("", &[("b.test", "\"auto\""), SITE]);
-    let is_told = || issuing.place.shown()["error"].to_string().contains("of old");
-    assert!(eventually(is_told), "{}", issuing.place.shown());
-    assert!(issuing.place.listed()["next"].as_str().unwrap().starts_with("asked for "));
+    let is_told = || issuing.place.shown_of("b.test")["error"].to_string().contains("of old");
+    assert!(eventually(is_told), "{}", issuing.place.shown_of("b.test"));
+    assert!(issuing.place.shown_of("b.test")["next"].as_str().unwrap().starts_with("asked for "));
     assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.log());
     assert_eq!(
         (issuing.authority.books.orders(), issuing.noted("b.test", "failures")),

@@ -471,10 +471,12 @@ fn who_gets_no_answer_of_a_program_is_told_why_with_the_setting() {
     let mut large = Client::connect(server.addr());
     large.send("POST /said HTTP/1.1\r\nHost: a\r\nContent-Length: 1000001\r\n\r\n").unwrap();
     assert_eq!(large.response().unwrap().status, 413);
+    drop(large);
     let mut large = Client::connect(server.addr());
     large.send("POST /come HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
     large.send(format!("f4241\r\n{}", "x".repeat(1_000_001))).unwrap();
     assert_eq!(large.response().unwrap().status, 413);
+    drop(large);
     let stopped = server.stop();
     let told: Vec<serde_json::Value> =
         stopped.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

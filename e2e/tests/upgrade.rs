@@ -241,7 +241,7 @@ fn a_program_whose_workers_do_not_get_ready_is_refused_by_its_trial() {
 }
 
 /// It is for the process, whichever program that runs, and for none of its threads but the first:
-/// one writes the log, another looks at files of certificates.
+/// one writes the log, two look at files of certificates.
 #[test]
 fn a_signal_in_the_moment_of_an_upgrade_is_not_lost() {
     let (place, certificates) = (Rig::new(""), Certificates::new());
@@ -256,7 +256,7 @@ fn a_signal_in_the_moment_of_an_upgrade_is_not_lost() {
     let order = format!("hand-over=stall:1000:{}", place.path("moment").display());
     let server = launch.env("GANNET_FAIL", &order).start();
     place.order(&["reload"]);
-    assert!(eventually(|| server.started().threads() == 3));
+    assert!(eventually(|| server.started().threads() == 4));
     server.signal(Signal::USR2);
     assert!(eventually(|| moment.metadata().unwrap().len() == 1));
     server.stop();
