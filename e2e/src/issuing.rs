@@ -92,11 +92,11 @@ impl Place {
         self.told("status")[0].clone()
     }
 
-    /// What `gannet status` says of the one for `host`.
+    /// What `gannet status` says of the one for `host`, once it is known.
     pub fn shown_of(&self, host: &str) -> Value {
         let told = self.told("status");
-        let is_it = |one: &&Value| one["hosts"].as_array().unwrap().iter().any(|one| one == host);
-        told.as_array().unwrap().iter().find(is_it).unwrap().clone()
+        let names = |one: &&Value| one["hosts"].as_array().unwrap().iter().any(|one| one == host);
+        told.as_array().unwrap().iter().find(names).cloned().unwrap_or_default()
     }
 
     /// Somebody who trusts the local authority.

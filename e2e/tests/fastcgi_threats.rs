@@ -287,7 +287,10 @@ fn an_answer_counts_though_the_content_was_not_read() {
     thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            stream.read_exact(&mut [0; 16]).unwrap();
+            // A start looks whether somebody is there, and says nothing.
+            if stream.read_exact(&mut [0; 16]).is_err() {
+                continue;
+            }
             answer(&mut stream, b"Status: 413\r\nContent-Type: text/x\r\n\r\nenough");
         }
     });
