@@ -191,6 +191,13 @@ fn what_was_no_request_is_told_to_have_been_refused_just_now() {
     let all = json(addr, "/requests");
     let ago_us = all["troubles"][0]["ago_us"].as_u64().unwrap();
     assert!(u128::from(ago_us) < e2e::PATIENCE.as_micros(), "{all}");
+    // What is a client's own fault is told to who looks, too.
+    let mut client = Client::connect(server.addr());
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n").unwrap();
+    assert_eq!(client.response().unwrap().status, 400);
+    let all = json(addr, "/requests");
+    let is_told = |one: &serde_json::Value| one["status"] == 400;
+    assert!(all["troubles"].as_array().unwrap().iter().any(is_told), "{all}");
     server.stop();
 }
 

@@ -119,7 +119,7 @@ impl Core {
     fn is_told(&self, on: On, end: &End) -> bool {
         let is_bad = end.status.0 >= 500 || end.us >= SLOW_US;
         is_bad && self.life.is_kept()
-            || self.life.is_wanted() && self.life.admits(on.began_us + end.us)
+            || self.life.is_wanted() && self.life.admits(began_us(on) + end.us)
     }
 
     #[cold]
@@ -180,21 +180,24 @@ impl Core {
     }
 }
 
+/// When it began: what was refused before it was a request, as it was refused.
+fn began_us(on: On) -> u64 {
+    if on.began_us == 0 { net::clock::precise_us() } else { on.began_us }
+}
+
 /// What is told of an answer that has come that far: who asked for what in which trace, and how
 /// long its first and its last byte took.
 fn told<'a>(
-    On { connection, stream, began_us, is_secure }: On,
+    on: On,
     (client, asked, trace): (Option<IpAddr>, [&'a [u8]; 6], u128),
     (first_us, whole_us): (u64, Option<u64>),
     end: &End,
 ) -> Answer<'a> {
-    // What was refused before it was a request has begun when it was refused.
-    let began_us = if began_us == 0 { net::clock::precise_us() } else { began_us };
     Answer {
-        connection,
-        stream,
-        began_us,
-        is_secure,
+        connection: on.connection,
+        stream: on.stream,
+        began_us: began_us(on),
+        is_secure: on.is_secure,
         status: end.status.0,
         bytes: end.bytes,
         first_us,
