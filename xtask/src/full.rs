@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn the_page_tells_how_it_went() {
-        let tests = Tests { passed: 3, failed: 1, skipped: 0 };
+        let tests = Tests { passed: 3, failed: 1, ..Tests::default() };
         let time = Duration::from_millis(1500);
         let report = Report { name: "tests".to_owned(), is_good: false, time, tests };
         let page = page("2026-11-24", "Commit abc.", &[report]);

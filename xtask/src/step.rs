@@ -40,6 +40,8 @@ pub(crate) struct Tests {
     pub(crate) failed: usize,
     /// Left out; we have none, so each is a mistake.
     pub(crate) skipped: usize,
+    /// Of those that passed, the ones that did so at their second try only.
+    pub(crate) second: usize,
 }
 
 impl Tests {
@@ -89,14 +91,16 @@ pub(crate) fn run(step: Step, root: &Path) -> Report {
     let time = start.elapsed();
     let word = if is_good { "ok" } else { "FAILED" };
     let counted = match tests {
-        Tests { passed: 0, failed: 0, skipped: 0 } => String::new(),
-        Tests { passed, failed: 0, skipped: 0 } => format!("  {passed} tests"),
-        Tests { passed, failed, skipped } => {
-            format!("  {passed} passed, {failed} failed, {skipped} skipped")
+        Tests { passed: 0, failed: 0, skipped: 0, .. } => String::new(),
+        Tests { passed, failed: 0, skipped: 0, second: 0 } => format!("  {passed} tests"),
+        Tests { passed, failed, skipped, second } => {
+            format!(
+                "  {passed} passed, {second} at the second try, {failed} failed, {skipped} skipped"
+            )
         }
     };
     println!("{word:<6} {:>7.1} s{counted}", time.as_secs_f32());
-    if !is_good {
+    if !is_good || tests.second > 0 {
         println!("{}\n", output.trim_end());
     }
     Report { name: step.name, is_good, time, tests }
@@ -113,11 +117,12 @@ fn count(output: &str) -> Tests {
         let words: Vec<&str> = line.split_whitespace().collect();
         for pair in words.windows(2) {
             let [number, word] = pair else { continue };
-            let Ok(number) = number.parse::<usize>() else { continue };
-            match word.trim_end_matches([',', ';']) {
+            let Ok(number) = number.trim_start_matches('(').parse::<usize>() else { continue };
+            match word.trim_end_matches([',', ';', ')']) {
                 "passed" => tests.passed += number,
                 "failed" | "timed" => tests.failed += number,
                 "skipped" | "ignored" => tests.skipped += number,
+                "flaky" => tests.second += number,
                 _ => {}
             }
         }
@@ -131,12 +136,16 @@ mod tests {
 
     #[test]
     fn closing_lines_are_added_up() {
-        let tests = |passed, failed, skipped| Tests { passed, failed, skipped };
+        let tests = |passed, failed, skipped| Tests { passed, failed, skipped, second: 0 };
         for (output, expect) in [
             ("     Summary [   0.02s] 34 tests run: 34 passed, 0 skipped\n", tests(34, 0, 0)),
             (
                 "Summary [ 1s] 4/5 tests run: 2 passed (1 slow), 1 failed, 1 timed out, 3 skipped",
                 tests(2, 2, 3),
+            ),
+            (
+                "Summary [ 1s] 9 tests run: 9 passed (1 slow, 2 flaky), 0 skipped",
+                Tests { second: 2, ..tests(9, 0, 0) },
             ),
             (
                 "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out\n\
@@ -159,7 +168,7 @@ mod tests {
         for (passed, failed, skipped, expect) in
             [(3, 0, 0, true), (3, 1, 0, false), (3, 0, 1, false), (0, 0, 0, true)]
         {
-            assert_eq!(Tests { passed, failed, skipped }.is_clean(), expect);
+            assert_eq!(Tests { passed, failed, skipped, second: 1 }.is_clean(), expect);
         }
         let root = Path::new("/");
         assert!(run(own("own", |_| Ok(())), root).is_good);

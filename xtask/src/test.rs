@@ -46,7 +46,7 @@ fn tests() -> Step {
     /// Bounds a hang of all; .config/nextest.toml bounds each test.
     const SECONDS_MAX: u32 = 2400;
     const NEXTEST: &str = "nextest run --cargo-quiet --workspace --no-fail-fast --no-tests=fail \
-                           --status-level fail --final-status-level fail";
+                           --status-level retry --final-status-level flaky";
     const PLAIN: &str = "test --workspace --lib --bins --tests --no-fail-fast --quiet";
     let has_nextest = command::output(Command::new("cargo").args(["nextest", "--version"])).is_ok();
     cargo("tests", SECONDS_MAX, if has_nextest { NEXTEST } else { PLAIN })
