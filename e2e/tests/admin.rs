@@ -268,6 +268,27 @@ fn nobody_looks_who_should_not() {
     assert!(code == Some(2) && stderr.contains("add a `token`"), "{stderr}");
 }
 
+/// Whoever reaches the address without a token cannot keep those who have it from looking: a
+/// balancer would take the server for one that drains.
+#[test]
+fn heads_that_never_end_keep_nobody_from_looking() {
+    let place = Place::new("\"127.0.0.1:0\"");
+    let server = place.start();
+    let addr = admin(&server);
+    let _owing: Vec<_> = (0..140)
+        .map(|_| {
+            let mut client = Client::connect(addr);
+            client.send("GET /readyz HTTP/1.1\r\n").unwrap();
+            client
+        })
+        .collect();
+    let is_ready = || Client::connect(addr).get("/readyz").is_ok_and(|answer| answer.status == 200);
+    // The heads themselves are waited for half a minute.
+    let begun = Instant::now();
+    assert!(eventually(is_ready) && begun.elapsed() < Duration::from_secs(10));
+    server.stop();
+}
+
 #[test]
 fn what_limits_a_connection_is_said_in_a_word() {
     let place = Place::new("\"127.0.0.1:0\"");

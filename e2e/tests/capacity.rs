@@ -47,6 +47,25 @@ fn the_oldest_idle_connection_makes_room() {
     server.stop();
 }
 
+/// Who begins heads and never ends them keeps nobody out: the rest was due, and others want the
+/// place.
+#[test]
+fn whoever_owes_the_rest_of_a_head_makes_room() {
+    let site = Site::new();
+    let server = Server::run(&site.config("threads = 1", "connections-max = 2"));
+    let mut busy = Client::download(server.addr(), "/huge.bin");
+    let mut owing = Client::connect(server.addr());
+    owing.send("GET /digits.txt HTTP/1.1\r\n").unwrap();
+    let newcomer = || Client::connect(server.addr()).get("/digits.txt").unwrap().status;
+    assert_eq!(newcomer(), 503, "for a moment the head may still be on its way");
+    assert!(eventually(|| newcomer() == 200));
+    assert_eq!(owing.response().unwrap().status, 408);
+    assert_eq!(owing.ending().unwrap(), Ending::Closed);
+    busy.take(16 * 1024 * 1024).expect("what is under way is not cut");
+    drop(busy);
+    server.stop();
+}
+
 /// Row 42: frames that ask for nothing make nobody younger than who has asked for something since.
 #[test]
 fn who_only_pings_has_been_idle_as_long_as_before() {

@@ -485,12 +485,14 @@ fn sites_whose_programs_are_among_those_who_serve() {
     let warned = |first: &str| {
         let site = format!(
             "[site.default]\nroot = \"ROOT\"\nphp = {{ user = {first:?} }}\n\
-             [site.'b.test']\nroot = \"ROOT\"\nphp = {{ user = \"games\" }}"
+             [site.'b.test']\nroot = \"ROOT\"\nphp = {{ user = \"games\" }}\n\
+             [site.'c.test']\nroot = \"ROOT\"\nphp = {{ user = \"mail\" }}"
         );
         let (code, all) = place.examined(LISTEN, &site, "true");
         assert_eq!(code, Some(0), "{all:?}");
-        let is_it =
-            |found: &Value| found["cause"].as_str().unwrap().contains("other sites: b.test");
+        let is_it = |found: &Value| {
+            found["cause"].as_str().unwrap().contains("other sites: b.test, c.test")
+        };
         let (code, _, warned) = Launch::of(vec!["check".to_owned(), file.clone()]).finish();
         assert_eq!(code, Some(0));
         assert_eq!(all.iter().any(is_it), !warned.is_empty(), "{all:?} {warned}");

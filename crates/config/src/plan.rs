@@ -356,7 +356,7 @@ fn moved(site: &Site, place: Place) -> Route {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capacity {
     /// Connections at a time. One more takes the place of the one that has been idle longest on its
-    /// loop; where none is idle, it is answered 503.
+    /// loop, or has owed the rest of a head; where there is none, it is answered 503.
     pub connections_max: usize,
     /// Connections of one client address, or of one IPv6 /64, at a time; one more is answered 503.
     pub connections_per_client_max: u32,

@@ -275,6 +275,24 @@ impl Connection {
         self.clock.waiting_since()
     }
 
+    /// Since when the rest of a head is owed that has begun to come, and nothing else is under way.
+    #[must_use]
+    pub fn owes_head_since(&self) -> Option<Moment> {
+        match self.input {
+            Input::Head { seen: 1.., .. } if !self.clock.is_blocked() => {
+                Some(self.clock.waiting_since())
+            }
+            _ => None,
+        }
+    }
+
+    /// Waits no longer for the rest of a head, as somebody else needs the place.
+    pub fn give_way(&mut self) -> Expiry {
+        self.refuse();
+        self.lingers = false;
+        Expiry::Refuse(Refusal::HeadTimeout)
+    }
+
     /// The next answer is to be the last, and says so; where no request has come for it, the one
     /// before was.
     pub fn close_after_answer(&mut self) {

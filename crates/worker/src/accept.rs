@@ -45,7 +45,7 @@ pub(crate) async fn accept(acceptor: Acceptor, number: usize, core: Rc<Core>) {
                 core.count(Counter::Exhausted);
                 core.report(&Incident::new(Kind::Exhausted, &error.to_string()));
                 core.turned_away.close_all();
-                if core.watch.evict_oldest() {
+                if core.watch.evict_oldest(core.now()) {
                     core.count(Counter::Evicted);
                 }
                 tokio::time::sleep(pause).await;
@@ -62,7 +62,7 @@ fn take(socket: Socket, peer: Option<SocketAddr>, listener: usize, core: &Rc<Cor
     core.count_accepted(listener);
     let capacity = &core.plan.capacity;
     if core.clients.connections() >= capacity.connections_max as u64 {
-        if !core.watch.evict_oldest() {
+        if !core.watch.evict_oldest(core.now()) {
             return turn_away(socket, (client, listener), "too many connections", core);
         }
         core.count(Counter::Evicted);

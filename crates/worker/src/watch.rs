@@ -26,7 +26,7 @@ struct Row {
     waker: Option<Waker>,
     /// When the connection must be woken.
     deadline: Moment,
-    /// Since when it is idle; `NEVER` while it is busy.
+    /// Since when it is idle, or from when on it counts as that; `NEVER` while it is busy.
     idle_since: Moment,
     is_evicted: bool,
 }
@@ -102,10 +102,11 @@ impl Watch {
             .for_each(Waker::wake_by_ref);
     }
 
-    /// Marks the connection that has been idle longest and wakes it to close; false if none is.
-    pub(crate) fn evict_oldest(&self) -> bool {
+    /// Marks the connection that has been idle longest and wakes it to close; false if none is
+    /// `now`.
+    pub(crate) fn evict_oldest(&self, now: Moment) -> bool {
         let mut table = self.0.borrow_mut();
-        let idle = |row: &&mut Row| row.idle_since != Moment::NEVER && !row.is_evicted;
+        let idle = |row: &&mut Row| row.idle_since <= now && !row.is_evicted;
         let Some(oldest) = table.rows.iter_mut().filter(idle).min_by_key(|row| row.idle_since)
         else {
             return false;

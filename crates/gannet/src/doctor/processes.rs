@@ -45,6 +45,9 @@ fn there(all: usize, own: usize) -> String {
     }
 }
 
+/// Sites that are named where there may be many.
+const NAMED: usize = 5;
+
 /// Sites whose programs may ask the php-fpms of others, as the user of those who serve, or of their
 /// group: so they can do there what they like.
 fn apart(plan: &Plan, eyes: &Eyes) -> Option<Finding> {
@@ -57,10 +60,15 @@ fn apart(plan: &Plan, eyes: &Eyes) -> Option<Finding> {
     let others: Vec<_> =
         plan.pools.iter().filter(|pool| user(pool) != user(one)).map(|pool| &*pool.name).collect();
     let name = &one.user.as_ref()?.name;
-    let cause = format!(
-        "its programs run as {name}, who may ask the php-fpms of other sites: {}",
-        others.first()?
-    );
+    let (some, more) = others.split_at(others.len().min(NAMED));
+    let named = some.join(", ")
+        + &match more.len() {
+            _ if some.is_empty() => return None,
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+    let cause =
+        format!("its programs run as {name}, who may ask the php-fpms of other sites: {named}");
     let cure = "give the site a user of its own, by `user` of `php`, who is not in the group of those \
                 who serve";
     Some(Finding::remark(format!("PHP of {}", one.name), cause, cure))

@@ -22,7 +22,8 @@ use std::{
 impl Connection {
     /// Acts on a deadline that has passed; false if the connection is over.
     pub(super) fn expire(&mut self, turn: &mut Turn<'_>) -> bool {
-        if self.deadline(turn.tick.now) > turn.tick.now {
+        let must_give_way = self.is_evicted(turn) && self.http.owes_head_since().is_some();
+        if self.deadline(turn.tick.now) > turn.tick.now && !must_give_way {
             return true;
         }
         let is_sending = !turn.scratch.output.is_empty() || self.has_unsent(turn);
@@ -33,7 +34,11 @@ impl Connection {
         if self.streams.is_some() {
             return self.expire_streams(turn);
         }
-        match self.http.expire(turn.tick.now) {
+        let expiry = match must_give_way {
+            true => self.http.give_way(),
+            false => self.http.expire(turn.tick.now),
+        };
+        match expiry {
             Expiry::Nothing => self.deadline(turn.tick.now) > turn.tick.now,
             Expiry::Refuse(refusal) => {
                 let unread = turn.scratch.input[turn.unread.clone()].to_vec();

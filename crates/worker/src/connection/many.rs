@@ -14,11 +14,18 @@ use base::Moment;
 use control::{counters, lives::Waits};
 use http2::Expiry;
 use message::clock::Writing;
-use std::task::{Context, Poll, ready};
+use std::{
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 use tls::Protocol;
 
 /// How often the output of a connection may be filled before others of its loop get a turn.
 const FILLS_MAX: u32 = 4;
+
+/// How long the rest of a head may be owed before its connection counts as an idle one: a client
+/// that means it needs a round trip or two.
+const HEAD_GRACE: Duration = Duration::from_secs(1);
 
 impl Connection {
     /// When this connection is to be looked at again, whoever wakes it before.
@@ -42,18 +49,24 @@ impl Connection {
     }
 
     /// Since when it is idle, so that its place may be given to somebody else; `NEVER` while it may
-    /// not. Of HTTP/2, a part of a frame keeps none, nor do frames that ask for nothing make it any
-    /// younger.
+    /// not. Whoever owes the rest of a head counts as idle after a while. Of HTTP/2, a part of a
+    /// frame keeps none, nor do frames that ask for nothing make it any younger.
     pub(super) fn evictable_since(&self, now: Moment) -> Moment {
-        let Some(streams) = &self.streams else {
-            return if self.is_idle() { self.http.idle_since().min(now) } else { Moment::NEVER };
-        };
+        if self.streams.is_none() && self.is_idle() {
+            return self.http.idle_since().min(now);
+        }
         let owes_nothing = |held: &Held| held.output.is_empty() && held.pending.is_nothing();
         let is_quiet = self.secure.as_ref().is_none_or(|secure| secure.is_at_rest());
-        let owes_nothing = self.held.as_deref().is_none_or(owes_nothing);
-        match owes_nothing && is_quiet && streams.is_at_rest() {
-            true => streams.http.idle_since().min(now),
-            false => Moment::NEVER,
+        let is_at_rest = is_quiet && self.held.as_deref().is_none_or(owes_nothing);
+        match &self.streams {
+            None if is_at_rest => {
+                let owed = self.http.owes_head_since();
+                owed.map_or(Moment::NEVER, |since| since.after(HEAD_GRACE))
+            }
+            Some(streams) if is_at_rest && streams.is_at_rest() => {
+                streams.http.idle_since().min(now)
+            }
+            None | Some(_) => Moment::NEVER,
         }
     }
 
@@ -200,7 +213,7 @@ impl Connection {
     }
 
     /// Whether this connection has been chosen to make room.
-    fn is_evicted(&self, turn: &Turn<'_>) -> bool {
+    pub(super) fn is_evicted(&self, turn: &Turn<'_>) -> bool {
         self.place.is_some_and(|place| turn.core.watch.is_evicted(place))
     }
 
