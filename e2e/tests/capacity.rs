@@ -270,14 +270,15 @@ fn running_out_of_descriptors() {
         let mut first = ask(Client::connect(server.addr()));
         assert_eq!(first.take(9).unwrap(), b"HTTP/1.1 ");
         let mut clients: Vec<_> = (0..150).map(|_| ask(Client::connect(server.addr()))).collect();
-        // Over some time it is watched what the server does about it: hardly anything.
-        thread::sleep(Duration::from_millis(300));
-        let before = server.process().cpu_time();
-        thread::sleep(Duration::from_millis(500));
-        let spent = server.process().cpu_time() - before;
-        assert!(spent < Duration::from_millis(100), "out of descriptors, it used {spent:?}");
-        let descriptors = server.process().descriptors();
-        assert!(descriptors > 60, "{descriptors}: it has not run out of them");
+        let is_out = || server.process().descriptors() > 60;
+        assert!(eventually(is_out), "{}: it never is", server.process().descriptors());
+        // When it has accepted whom it can, it does hardly anything about the others.
+        let rests = || {
+            let before = server.process().cpu_time();
+            thread::sleep(Duration::from_millis(500));
+            server.process().cpu_time() - before < Duration::from_millis(100)
+        };
+        assert!(eventually(rests), "out of descriptors, it never rests");
         for client in clients.iter_mut().filter(|client| client.hears_within(Duration::ZERO)) {
             let start = client.take(13).unwrap();
             assert!(matches!(&*start, b"HTTP/1.1 200 " | b"HTTP/1.1 503 "), "200 or 503");
@@ -285,7 +286,8 @@ fn running_out_of_descriptors() {
         first.take(16 * 1024 * 1024).expect("who was first is still served");
         drop(first);
         clients.into_iter().for_each(Client::abort);
-        assert_eq!(get(&mut Client::connect(server.addr())), 200, "it recovers");
+        let recovers = || is_open(&mut Client::connect(server.addr()));
+        assert!(eventually(recovers), "it does not recover");
         server.stop();
     }
 }
