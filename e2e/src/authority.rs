@@ -84,6 +84,17 @@ pub fn free_ports<const N: usize>(address: Ipv4Addr) -> [u16; N] {
     })
 }
 
+/// A port that is free at all addresses, and that the kernel gives nobody who asks for any.
+pub fn common_port() -> u16 {
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap();
+    let first: u16 = range.split_whitespace().next().unwrap().parse().unwrap();
+    // Tests that run at the same time begin at different ones.
+    let (least, start) = (10_000, std::process::id() as u16);
+    let ports = (0..first - least).map(|at| least + start.wrapping_add(at) % (first - least));
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok();
+    ports.into_iter().find(is_free).unwrap()
+}
+
 /// What an authority is like.
 #[derive(Clone, Copy, Default)]
 pub struct Manner {

@@ -2,7 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Launch, NOBODY, eventually, process::Process, secure::Certificates};
+use e2e::{
+    Launch, NOBODY,
+    authority::{free_ports, own_address},
+    eventually,
+    process::Process,
+    secure::Certificates,
+};
 use rustix::{
     net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen},
     process::geteuid,
@@ -10,7 +16,7 @@ use rustix::{
 use serde_json::Value;
 use std::{
     fs::{self, Permissions},
-    net::{Ipv4Addr, TcpListener, UdpSocket},
+    net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     os::unix::{
         fs::{PermissionsExt, chown},
         net::{UnixListener, UnixStream},
@@ -64,6 +70,13 @@ impl Place {
 const LISTEN: &str = "listen = \"127.0.0.1:0\"";
 const SITE: &str = "[site.default]\nroot = \"ROOT\"";
 
+/// An address where nobody listens.
+fn free() -> SocketAddr {
+    let address = own_address();
+    let [port] = free_ports(address);
+    (address, port).into()
+}
+
 fn set_mode(path: &str, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
@@ -78,8 +91,7 @@ fn a_sound_server_has_no_faults() {
     let (code, said, _) = Launch::of(vec!["doctor".to_owned(), place.path("gannet.toml")]).finish();
     assert!(code == Some(0) && said.contains("nothing is wrong"), "{said}");
     // Where it runs, its own port is no fault.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let listen = format!("listen = \"127.0.0.1:{port}\"");
+    let listen = format!("listen = \"{}\"", free());
     place.examined(&listen, SITE, "true");
     let server = Launch::of(vec!["run".to_owned(), place.path("gannet.toml")]).start();
     let (code, all) = place.examined(&listen, SITE, "true");
@@ -183,8 +195,7 @@ fn a_server_of_another_user_is_known_and_its_eyes_are_looked_with() {
     // What only its group may read is enough for it, and not for whom root would have serve.
     chown(place.path("www"), None, Some(NOBODY)).unwrap();
     set_mode(&place.path("www"), 0o750);
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let text = format!("listen = \"127.0.0.1:{port}\"");
+    let text = format!("listen = \"{}\"", free());
     place.check(&text, SITE, "true", "folders", ["may not read it", "usermod -aG "]);
     let launch = Launch::of(vec!["run".to_owned(), place.path("gannet.toml")]);
     let sockets = sockets.path().to_str().unwrap();

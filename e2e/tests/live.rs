@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
-use e2e::{Client, Launch, Server, response::Bytes, webdriver::Browser};
+use e2e::{Client, Launch, Server, authority::own_address, response::Bytes, webdriver::Browser};
 use serde_json::json;
 use std::{
     fs,
@@ -109,14 +109,17 @@ fn an_application_that_was_opened_by_a_deep_link_follows_its_files() {
 #[test]
 fn a_page_that_was_loaded_before_the_server_was_started_anew_is_loaded_again() {
     let desk = Desk::new();
-    let server = desk.serve(&[]);
+    // Nobody else takes its port meanwhile.
+    let address = own_address().to_string();
+    let server = desk.serve(&["--bind", &address]);
     let port = server.addr().port().to_string();
     let browser = Browser::start();
     browser.open(&format!("http://{}/", server.addr()));
     server.stop();
     desk.write("index.html", &PAGE.replace("open", "closed"));
     let root = desk.folder.path().to_str().unwrap();
-    let args = [root, "--live", "--port", &port, "--log", "json"].map(str::to_owned);
+    let args = [root, "--live", "--bind", &address, "--port", &port, "--log", "json"];
+    let args = args.map(str::to_owned);
     let server = Launch::of(args.to_vec()).start();
     browser.wait_until("document.querySelector('h1')?.innerText === 'closed'");
     server.stop();
@@ -191,8 +194,12 @@ fn a_build_of_a_thousand_files_is_one_change() {
     let desk = Desk::new();
     let server = desk.serve(&["--threads", "2"]);
     let mut listeners = [listen(&server), listen(&server)];
+    let mut pauses = 0;
     for number in 0..1000 {
+        let start = Instant::now();
         desk.write(&format!("build/{}/{number}.html", number % 10), PAGE);
+        // Who stops for so long in the middle may be taken to be done.
+        pauses += usize::from(start.elapsed() > Duration::from_millis(50));
     }
     for client in &mut listeners {
         assert!(read_event(client).contains("event: page"));
@@ -200,7 +207,11 @@ fn a_build_of_a_thousand_files_is_one_change() {
     // The next event is the next change, and no second part of the build.
     desk.write("style.css", "");
     for client in &mut listeners {
-        assert!(read_event(client).contains("event: style"));
+        let mut more = 0;
+        while !read_event(client).contains("event: style") {
+            more += 1;
+            assert!(more <= pauses, "{more} parts with {pauses} pauses");
+        }
     }
 }
 
@@ -211,7 +222,8 @@ fn a_stop_does_not_wait_for_those_who_listen() {
     let mut listeners = [listen(&server), listen(&server), listen(&server)];
     let begin = Instant::now();
     server.stop();
-    assert!(begin.elapsed() < Duration::from_secs(5), "it took {:?}", begin.elapsed());
+    // Half of what others have who are at something.
+    assert!(begin.elapsed() < Duration::from_secs(15), "it took {:?}", begin.elapsed());
     for client in &mut listeners {
         assert_eq!(client.rest().unwrap(), b"0\r\n\r\n", "the stream ends in order");
     }

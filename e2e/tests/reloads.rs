@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
 use e2e::{
-    Client, Ending, Place, Server, Site, eventually,
+    Client, Ending, Place, Server, Site,
+    authority::common_port,
+    eventually,
     place::{config, says, version},
     process::Process,
     under_load,
@@ -94,10 +96,11 @@ fn what_is_under_way_longer_than_it_may_be_is_cut() {
     let mut busy = Client::download(server.addr(), "/huge.bin");
     let start = Instant::now();
     place.order(&["reload"]);
+    let told = Instant::now();
     assert!(eventually(|| !old.is_alive()));
+    assert!(start.elapsed() >= Duration::from_secs(1), "it has its time: {:?}", start.elapsed());
     // Who does not do that is made to, ten seconds after.
-    let taken = start.elapsed();
-    assert!((1..10).contains(&taken.as_secs()), "it has its time, and no more: {taken:?}");
+    assert!(told.elapsed() < Duration::from_secs(10), "and no more: {:?}", told.elapsed());
     assert!(busy.drain().unwrap().0.len() < Site::HUGE_BYTES as usize);
     server.stop();
 }
@@ -105,6 +108,12 @@ fn what_is_under_way_longer_than_it_may_be_is_cut() {
 /// Who asks in the moment in which it is shut out would see its request fail.
 #[test]
 fn who_is_idle_may_ask_once_more_for_a_while() {
+    // A busy machine may be too slow to ask in that while, but not each time.
+    assert!((0..5).any(|_| may_ask_once_more()));
+}
+
+/// Whether who was idle has had the time to ask once more, and is served then.
+fn may_ask_once_more() -> bool {
     let place = Place::serving("threads = 1", 1);
     let server = place.start();
     let mut clients = [(); 2].map(|()| Client::connect(server.addr()));
@@ -112,14 +121,17 @@ fn who_is_idle_may_ask_once_more_for_a_while() {
         .iter_mut()
         .for_each(|client| assert_eq!(client.get("/digits.txt").unwrap().status, 200));
     let [mut asks, mut rests] = clients;
-    place.order(&["reload"]);
     let start = Instant::now();
-    assert!(!asks.hears_within(Duration::from_millis(1500)));
-    assert!(!rests.hears_within(Duration::ZERO));
-    assert!(asks.get("/digits.txt").unwrap().closes());
+    place.order(&["reload"]);
+    let has_had_its_time = !asks.hears_within(Duration::from_millis(1500))
+        && !rests.hears_within(Duration::ZERO)
+        && asks.get("/digits.txt").is_ok_and(|answer| answer.closes());
     assert_eq!(rests.ending().unwrap(), Ending::Closed);
-    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+    // It is five seconds, and others may wait for a minute.
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
+    assert!(has_had_its_time || start.elapsed() > Duration::from_secs(5), "{:?}", start.elapsed());
     server.stop();
+    has_had_its_time
 }
 
 #[test]
@@ -133,11 +145,11 @@ fn for_a_config_too_many_at_a_time_the_oldest_workers_hurry() {
         Client::download(server.addr(), "/large.bin")
     });
     let mut others: Vec<_> = others.collect();
-    assert_eq!(server.workers().len(), 4);
+    assert!(eventually(|| server.workers().len() == 4), "{:?}", server.workers());
     place.serve("threads = 1", 5);
     place.order(&["reload"]);
     assert_eq!(version(server.addr()), 5);
-    assert_eq!(server.workers().len(), 4);
+    assert!(eventually(|| server.workers().len() == 4), "{:?}", server.workers());
     assert!(oldest.drain().unwrap().0.len() < Site::HUGE_BYTES as usize, "it is cut");
     for download in &mut others {
         assert!(download.drain().unwrap().0.ends_with(&Site::large()), "they are whole");
@@ -150,20 +162,28 @@ fn for_a_config_too_many_at_a_time_the_oldest_workers_hurry() {
 fn a_reload_is_done_as_soon_as_the_workers_before_let_in_nobody() {
     let place = Place::new(&config("threads = 16", "", ""));
     let server = place.start();
-    let start = Instant::now();
-    for _ in 0..3 {
+    let times = [(); 3].map(|()| {
         let mut kept = Client::connect(server.addr());
         kept.get("/digits.txt").unwrap();
+        let start = Instant::now();
         place.order(&["reload"]);
-    }
+        start.elapsed()
+    });
     // Without their word it takes two seconds each time.
-    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    assert!(times.iter().any(|time| *time < Duration::from_secs(2)), "{times:?}");
     server.stop();
 }
 
-/// The grace of who is idle is a part of it.
+/// The grace of who is idle is a part of it, five seconds where there is more time.
 #[test]
 fn who_is_there_when_the_time_to_drain_is_over_is_cut_off() {
+    let times: Vec<_> = (0..3).map(|_| time_to_drain()).collect();
+    assert!(times.iter().all(|time| *time >= Duration::from_secs(1)), "{times:?}");
+    assert!(times.iter().any(|time| *time < Duration::from_secs(4)), "{times:?}");
+}
+
+/// How long it takes until nobody is there any more.
+fn time_to_drain() -> Duration {
     let place = Place::new(&config("threads = 1", "drain-time = \"1s\"", ""));
     let server = place.start();
     let mut idle = Client::connect(server.addr());
@@ -174,14 +194,14 @@ fn who_is_there_when_the_time_to_drain_is_over_is_cut_off() {
     idle.ending().unwrap();
     assert!(busy.drain().unwrap().0.len() < Site::HUGE_BYTES as usize);
     let waited = start.elapsed();
-    assert!((Duration::from_secs(1)..Duration::from_secs(4)).contains(&waited), "{waited:?}");
     server.stop();
+    waited
 }
 
 #[test]
 fn a_reload_does_not_mind_what_else_is_looked_at() {
     let place = Place::serving("threads = 1", 1);
-    let server = place.launch().env("GANNET_FAIL", "check=stall:500").start();
+    let server = place.launch().env("GANNET_FAIL", "check=stall:3000").start();
     place.serve("threads = 1", 2);
     thread::scope(|scope| {
         let reloading = scope.spawn(|| place.order(&["reload"]));
@@ -201,7 +221,7 @@ fn connections_are_counted_in_whatever_table_they_are() {
     let under_way = Client::download(server.addr(), "/large.bin");
     place.write(&config("threads = 1", "clients-max = 2048", ""));
     place.order(&["reload"]);
-    assert_eq!(place.status()["connections_now"], 1);
+    assert!(eventually(|| place.status()["connections_now"] == 1), "{}", place.status());
     drop(under_way);
     server.stop();
 }
@@ -221,7 +241,7 @@ fn a_storm_of_reloads_is_weathered() {
             place.serve("threads = 1", number);
         }
         server.signal(Signal::HUP);
-        assert!(server.workers().len() <= 4);
+        assert!(eventually(|| server.workers().len() <= 4), "{:?}", server.workers());
     }
     assert!(eventually(|| version(server.addr()) == 250));
     place.order(&["reload"]);
@@ -279,7 +299,7 @@ fn addresses_come_and_go() {
 fn an_address_becomes_wider_and_narrower() {
     let place = Place::serving("threads = 2\nworkers = 2", 0);
     let good = place.text();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = common_port();
     let write = |ip: &str, number: u32| {
         let text = good.replace("127.0.0.1:0", &format!("{ip}:{port}"));
         place.write(&text.replace(&says(0), &says(number)));
