@@ -34,9 +34,10 @@ impl Process {
         self.number("smaps_rollup", "Anonymous:")
     }
 
-    /// Memory in use, in KiB, a page that several processes share counted by its share.
+    /// Memory in use, in KiB, a page that several processes share counted by its share. The program
+    /// is no part of it, of which each process that runs it has the less the more others there are.
     pub fn memory_share_kib(self) -> u64 {
-        self.number("smaps_rollup", "Pss:")
+        ["Pss_Anon:", "Pss_Shmem:"].map(|name| self.number("smaps_rollup", name)).iter().sum()
     }
 
     /// How many threads there are.
