@@ -37,7 +37,8 @@ fn who_is_asked_too_often_is_left_alone_for_as_long_as_it_says() {
     }
     // Whoever asks is told the same by all, the error log among them.
     let why = "too many new orders of late";
-    assert!(issuing.place.log().contains(why), "{}", issuing.place.log());
+    let is_logged = || issuing.place.log().contains(why);
+    assert!(eventually(is_logged), "{}", issuing.place.log());
     let listed = issuing.place.listed();
     assert!(listed["error"].as_str().unwrap().contains(why), "{listed}");
     assert!(eventually(|| issuing.place.shown() == listed), "{}", issuing.place.shown());
@@ -145,8 +146,8 @@ fn what_cannot_be_kept_is_used_and_kept_once_there_is_room() {
     issuing.authority.go_up();
     clock::set_ahead(issuer(&server), HOUR);
     assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.log());
-    let errors = issuing.place.log();
-    assert!(errors.contains("cannot be kept in "), "{errors}");
+    let is_logged = || issuing.place.log().contains("cannot be kept in ");
+    assert!(eventually(is_logged), "{}", issuing.place.log());
     let is_shown = || issuing.place.shown()["error"].to_string().contains("cannot be kept");
     assert!(eventually(is_shown), "{}", issuing.place.shown());
     // Whoever comes after the process that knew of it knows of it, too.

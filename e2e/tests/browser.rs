@@ -227,7 +227,9 @@ impl Visit {
         assert_eq!(self.listed(), names, "by name at first");
         files.sort_by_key(|(_, size)| *size);
         self.browser.click("a[href*='sort=size']");
-        self.browser.wait_until("location.search.includes('sort=size')");
+        self.browser.wait_until(
+            "location.search.includes('sort=size') && document.readyState === 'complete'",
+        );
         if self.browser.url().contains("order=desc") {
             files.reverse();
         }

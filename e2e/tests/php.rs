@@ -255,7 +255,8 @@ fn a_folder_with_an_application_is_a_running_site() {
     let php = server.started().children();
     assert!(!php.is_empty());
     server.stop();
-    assert!(php.iter().all(|child| !child.is_alive()), "php-fpm has not ended with the server");
+    let has_ended = || php.iter().all(|child| !child.is_alive());
+    assert!(e2e::eventually(has_ended), "php-fpm has not ended with the server");
 }
 
 /// As on a machine where nobody has installed it.

@@ -50,7 +50,8 @@ fn a_host_that_is_refused_holds_up_no_other_and_is_spoken_of() {
     assert!(issuing.serves_all(&["b.test"]), "{}", issuing.place.log());
     assert!(eventually(|| issuing.noted("a.test", "failures") == Some(1)));
     let why = "(rejectedIdentifier)";
-    assert!(issuing.place.log().contains(why), "{}", issuing.place.log());
+    let is_logged = || issuing.place.log().contains(why);
+    assert!(eventually(is_logged), "{}", issuing.place.log());
     let listed = issuing.place.listed();
     assert!(listed["error"].as_str().unwrap().contains(why), "{listed}");
     assert!(eventually(|| issuing.place.shown() == listed), "{}", issuing.place.shown());

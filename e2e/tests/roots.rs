@@ -62,7 +62,8 @@ fn what_is_gone_when_it_is_asked_for_is_back_when_it_is_back() {
     assert_eq!(get(&mut client, 1).0, 404);
     fs::remove_file(&root).unwrap();
     fs::rename(&away, &root).unwrap();
-    assert_eq!(get(&mut client, 1), (200, "page of 1".to_owned()));
+    let is_back = || get(&mut client, 1) == (200, "page of 1".to_owned());
+    assert!(eventually(is_back));
     server.stop();
 }
 

@@ -27,7 +27,8 @@ fn a_folder_that_is_not_there_is_found_once_it_is() {
     let server = issuing.serve("", &[SITE]);
     // By a key and with a certificate that are in memory.
     assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.log());
-    assert!(issuing.place.log().contains("kept/account.pem: Not a directory"));
+    let is_logged = || issuing.place.log().contains("kept/account.pem: Not a directory");
+    assert!(eventually(is_logged), "{}", issuing.place.log());
     let why = "kept: nothing can be kept: is no folder";
     let is_said =
         || issuing.place.shown()["error"].as_str().is_some_and(|said| said.ends_with(why));
@@ -142,7 +143,7 @@ fn servers_that_share_a_folder_order_each_certificate_once() {
     }
     // What the one had begun that was killed is begun once more; it has four threads.
     assert!(orders() <= 2 * hosts.len() + 4, "{}", orders());
-    assert_eq!(issuing.authority.books.orders(), orders());
+    assert!(eventually(|| issuing.authority.books.orders() == orders()));
     issuing.check_books(&hosts);
     servers.into_iter().for_each(|server| drop(server.stop()));
 }
@@ -177,7 +178,8 @@ fn who_panics_while_it_asks_is_followed_by_another() {
     let server = issuing.place.launch().env("GANNET_FAIL", &order).start();
     assert!(issuing.serves_all(&["a.test"]), "{}", issuing.place.log());
     let why = "the process that has certificates issued ended with exit code 101";
-    assert!(issuing.place.log().contains(why), "{}", issuing.place.log());
+    let is_logged = || issuing.place.log().contains(why);
+    assert!(eventually(is_logged), "{}", issuing.place.log());
     server.stop();
 }
 
