@@ -10,7 +10,7 @@ use crate::{
     response::{Checked, Fault, fault},
     script::{Case, End, Names, Script, Step, Value, expand},
 };
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{collections::BTreeMap, fs, path::PathBuf, thread};
 
 /// What is longer than this is not sent byte by byte.
 const DRIBBLE_BYTES_MAX: usize = 4 * 1024;
@@ -37,18 +37,32 @@ pub fn play(name: &str) {
     for (threads, is_dribbling) in [(1, false), (2, true)] {
         let loops = format!("workers = {threads}\nthreads = {threads}");
         let server = Server::run(&site.config(&loops, &script.limits));
+        let play = |case: &Case, variant: &str| {
+            let mut player = Player::new(&server, variant, is_dribbling);
+            let played = player.play(case).and_then(|()| alive(&server));
+            *player.tally.entry(200).or_default() += 1;
+            let (line, title) = (player.line, &case.title);
+            let told = |Fault(words)| {
+                format!("{name}:{line}: {title} [{variant}] threads={threads}: {words}")
+            };
+            (player.tally, played.map_err(told))
+        };
+        let all = script.cases.iter();
+        let all = all.flat_map(|case| case.variants.iter().map(move |variant| (case, variant)));
+        // Those that wait for the server to lose its patience do so side by side.
+        let played: Vec<_> = match script.limits.contains("-time") {
+            true => thread::scope(|scope| {
+                let all: Vec<_> =
+                    all.map(|(case, variant)| scope.spawn(|| play(case, variant))).collect();
+                all.into_iter().map(|one| one.join().unwrap()).collect()
+            }),
+            false => all.map(|(case, variant)| play(case, variant)).collect(),
+        };
         let mut tally = Tally::new();
-        for case in &script.cases {
-            for variant in &case.variants {
-                let mut player = Player::new(&server, variant, is_dribbling, &mut tally);
-                if let Err(Fault(words)) = player.play(case).and_then(|()| alive(&server)) {
-                    let line = player.line;
-                    faults.push(format!(
-                        "{name}:{line}: {} [{variant}] threads={threads}: {words}",
-                        case.title
-                    ));
-                }
-                *tally.entry(200).or_default() += 1;
+        for (answers, outcome) in played {
+            faults.extend(outcome.err());
+            for (status, count) in answers {
+                *tally.entry(status).or_default() += count;
             }
         }
         let logged = logged(&server.stop().lines);
@@ -60,24 +74,24 @@ pub fn play(name: &str) {
 }
 
 /// One dialogue under way.
-struct Player<'p> {
+struct Player {
     client: Client,
     names: Names,
     is_dribbling: bool,
     last: Option<Response>,
     line: usize,
-    tally: &'p mut Tally,
+    tally: Tally,
 }
 
-impl<'p> Player<'p> {
-    fn new(server: &Server, variant: &str, is_dribbling: bool, tally: &'p mut Tally) -> Self {
+impl Player {
+    fn new(server: &Server, variant: &str, is_dribbling: bool) -> Self {
         Self {
             client: Client::connect(server.addr()),
             names: Names::from([(String::new(), variant.to_owned())]),
             is_dribbling,
             last: None,
             line: 0,
-            tally,
+            tally: Tally::new(),
         }
     }
 

@@ -81,7 +81,7 @@ use tempfile::TempDir;
 
 /// How long anything may take before a test gives up on it. Nothing ever waits that long when all
 /// is well: every wait ends with the event it is for.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(45);
 
 /// A folder for a test, which the user that serves can read: not root, where that runs the tests.
 pub fn folder() -> TempDir {

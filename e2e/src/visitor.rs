@@ -82,7 +82,7 @@ impl Visitor {
     pub fn bytes(&self, target: &str, words: &[&str]) -> Vec<u8> {
         let [jar, heads] = [&self.jar, &self.heads].map(|file| file.path().to_str().unwrap());
         let url = format!("{}{target}", self.base);
-        let always = ["--silent", "--location", "--max-time", "60", "--dump-header", heads];
+        let always = ["--silent", "--location", "--max-time", "100", "--dump-header", heads];
         let mut curl = Command::new("curl");
         curl.args(always).args(["--cookie", jar, "--cookie-jar", jar]).args(&self.way);
         let done = curl.args(words).arg(url).stdin(Stdio::null());

@@ -14,7 +14,7 @@ use std::{
 
 /// How long the driver may take for one command. The slowest, by far, is to start a browser while
 /// all other tests are running, too.
-const ANSWER_TIME: Duration = Duration::from_secs(60);
+const ANSWER_TIME: Duration = Duration::from_secs(100);
 
 /// Quiet and alone: no window, nothing asked of any host but the one under test, no QUIC.
 const SWITCHES: [&str; 10] = [

@@ -73,11 +73,12 @@ fn waiting_does_not_follow_the_clock() {
         clock::set_ahead(server.process(), seconds);
         assert!(eventually(|| says(&mut Client::connect(server.addr()), seconds)));
         assert_eq!(idle.ending().unwrap(), Ending::Closed);
+        // By the clock it would be at once, or never.
         let waited = start.elapsed();
-        assert!((1_900..3_500).contains(&waited.as_millis()), "idle for {waited:?}");
+        assert!((1_900..20_000).contains(&waited.as_millis()), "idle for {waited:?}");
         assert_eq!(slow.response().unwrap().status, 408);
         let waited = start.elapsed();
-        assert!((1_900..3_500).contains(&waited.as_millis()), "half a head for {waited:?}");
+        assert!((1_900..20_000).contains(&waited.as_millis()), "half a head for {waited:?}");
     }
     server.stop();
 }

@@ -176,7 +176,7 @@ fn many_who_ask_at_once_all_get_the_page() {
     let site = site();
     // Whoever asks while the form is being made gets the page as it is.
     let server =
-        Launch::quick(&[&site.root_text()]).env("GANNET_FAIL", "compress=stall:3000").start();
+        Launch::quick(&[&site.root_text()]).env("GANNET_FAIL", "compress=stall:6000").start();
     thread::scope(|scope| {
         let clients: Vec<_> =
             (0..20).map(|_| scope.spawn(|| get(&server, LARGE, "gzip"))).collect();

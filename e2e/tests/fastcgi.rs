@@ -216,7 +216,7 @@ fn misbehave(asked: &Asked, stream: &mut UnixStream) {
 fn whatever_an_application_does_wrong_is_no_fault_of_the_next_request() {
     let site = site();
     let application = Application::start(misbehave);
-    let server = serve(site.path(), &application.setting("time = '300ms'"));
+    let server = serve(site.path(), &application.setting("time = '3s'"));
     let mut client = Client::connect(server.addr());
     let mut check = |target: &str, status: u16| {
         let response = client.get(target).unwrap();

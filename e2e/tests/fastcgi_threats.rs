@@ -234,16 +234,20 @@ fn break_off(asked: &Asked, stream: &mut UnixStream) {
 fn an_answer_that_is_broken_off_is_seen_to_be() {
     let site = site();
     let application = Application::start(break_off);
-    let server = serve(site.path(), &application.setting("time = '300ms'"));
+    let server = serve(site.path(), &application.setting("time = '2s'"));
     for target in ["/hangs-up", "/refuses", "/other-kind", "/short", "/no-end"] {
-        for head in [
+        let asked = [
             "HTTP/1.1\r\nHost: a\r\n\r\n",
             "HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n",
             "HTTP/1.1\r\nHost: a\r\nAccept-Encoding: zstd\r\n\r\n",
             "HTTP/1.0\r\nHost: a\r\n\r\n",
-        ] {
+        ]
+        .map(|head| {
             let mut client = Client::connect(server.addr());
             client.send(format!("GET {target} {head}")).unwrap();
+            (head, client)
+        });
+        for (head, mut client) in asked {
             let (bytes, ending) = client.drain().unwrap();
             // The end of the connection would end such an answer in order.
             assert_eq!(ending, Ending::Reset, "{target} {head}");

@@ -245,7 +245,7 @@ def head(stream, fields=GET, flags=("END_HEADERS", "END_STREAM")):
 def raw(length, kind, flags, stream, payload=b""):
     return struct.pack(">I", length)[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
 def code(*frames):
-    peer = socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=10)
+    peer = socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=60)
     sent = PREFACE + SettingsFrame(0).serialize()
     sent += b"".join(frame if isinstance(frame, bytes) else frame.serialize() for frame in frames)
     peer.sendall(sent)

@@ -151,7 +151,7 @@ from h2.events import *
 from h2.settings import SettingCodes, Settings
 asked = json.load(sys.stdin)
 random.seed(len(asked))
-peer = socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=20)
+peer = socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=60)
 h2 = H2Connection(H2Configuration(client_side=True, header_encoding=None))
 h2.local_settings = Settings(client=True, initial_values={
     SettingCodes.INITIAL_WINDOW_SIZE: random.choice([1000, 16384, 65535]),

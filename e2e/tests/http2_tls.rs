@@ -68,7 +68,7 @@ from h2.events import *
 def begin(host, protocols=("h2", "http/1.1")):
     context = ssl._create_unverified_context()
     context.set_alpn_protocols(protocols)
-    peer = socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=20)
+    peer = socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=60)
     return context.wrap_socket(peer, server_hostname=host, suppress_ragged_eofs=False)
 "#;
     let (port, script) = (server.addr().port().to_string(), format!("{BEGIN}{script}"));

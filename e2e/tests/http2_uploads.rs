@@ -41,9 +41,9 @@ fn echo() -> Application {
 }
 
 /// Serves `site` by `php`; `more` are lines of the site's table.
-fn serve(site: &Site, php: &Application, more: &str) -> Server {
+fn launch(site: &Site, php: &Application, more: &str) -> Launch {
     site.write("index.php", b"");
-    Server::run(&format!(
+    Launch::run(&format!(
         "[server]\nlisten = {{ address = '127.0.0.1:0', http2 = true }}\nlog = 'json'\n\
          threads = 1\n[site.default]\nroot = {:?}\n{}{more}",
         site.root(),
@@ -51,12 +51,17 @@ fn serve(site: &Site, php: &Application, more: &str) -> Server {
     ))
 }
 
+fn serve(site: &Site, php: &Application) -> Server {
+    launch(site, php, "").start()
+}
+
 /// Whose password is checked holds up neither the rest of its connection nor other checks; content
 /// that comes meanwhile is not lost, and is let in as far as the windows go.
 #[test]
 fn a_password_that_is_checked_holds_up_nobody_else() {
     let (site, php) = (Site::new(), echo());
-    let server = serve(&site, &php, &format!("route.'*.php'.auth = {USERS}\n"));
+    let launch = launch(&site, &php, &format!("route.'*.php'.auth = {USERS}\n"));
+    let server = launch.env("GANNET_FAIL", "hash=stall:1000").start();
     let mut client = Client::connect(server.addr());
     let streams = || (0..6).map(|at| 1 + 2 * at);
     let asked = streams().flat_map(|stream| post(stream, stream != 1));
@@ -139,7 +144,7 @@ fn a_password_that_many_requests_bring_at_once_is_checked_once() {
 fn requests_that_wait_have_a_share_of_memory() {
     let php = Application::start(|_, stream| drop(stream.read(&mut [0])));
     let site = Site::new();
-    let server = serve(&site, &php, "");
+    let server = serve(&site, &php);
     let mut attacker = Client::connect(server.addr());
     let ask = |stream, more: &[u8]| {
         let block = [&fields(0x82, "/index.php"), more].concat();
@@ -167,7 +172,7 @@ fn requests_that_wait_have_a_share_of_memory() {
 #[test]
 fn content_that_waits_has_a_share_of_memory() {
     let (site, php) = (Site::new(), echo());
-    let server = serve(&site, &php, "");
+    let server = serve(&site, &php);
     let streams = || (0..100).map(|at| 1 + 2 * at);
     let files = || {
         let held = server.process().held().into_iter();

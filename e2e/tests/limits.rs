@@ -59,10 +59,14 @@ fn all_loops_of_all_workers_let_in_as_many_as_one() {
     let site = Site::new();
     for loops in ["threads = 1", "threads = 2", "threads = 2\nworkers = 2"] {
         let server = server(&site, loops, "limit = \"20/s\"");
-        let (given, refused) = flood(server.addr());
-        // Two at once, and one in each 50 ms.
-        assert!((15..=22).contains(&given), "{given} with {loops}");
-        assert!(refused > 100, "{refused}");
+        let mut refused = 0;
+        // Two at once, and one in each 50 ms; whoever has no time to ask gets none of them.
+        assert!(eventually(|| {
+            let (given, others) = flood(server.addr());
+            assert!(given <= 22, "{given} with {loops}");
+            refused += others;
+            given >= 15 && others > 100
+        }));
         // Others do not feel it, and nor does what is not limited.
         let other = "127.0.0.2".parse().unwrap();
         assert_eq!(get(&mut Client::connect_from(other, server.addr())).status, 200);
@@ -81,13 +85,15 @@ fn who_asks_too_often_is_told_when_to_come_again() {
     let site = Site::new();
     let server = server(&site, "threads = 1", "limit = { rate = \"6/m\", burst = 3 }");
     let mut client = Client::connect(server.addr());
+    let start = Instant::now();
     for _ in 0..3 {
         assert_eq!(get(&mut client).status, 200);
     }
     let refused = get(&mut client);
     assert_eq!(refused.status, 429);
     let seconds: u64 = refused.get("retry-after").unwrap().parse().unwrap();
-    assert!((9..=10).contains(&seconds), "{seconds}");
+    let since = start.elapsed().as_secs() + 1;
+    assert!((10_u64.saturating_sub(since)..=10).contains(&seconds), "{seconds}, {since} later");
     assert!(refused.text().contains("429 Too Many Requests"));
     assert!(!refused.closes(), "the connection is as good as before");
     assert_eq!(client.get("/page.html").unwrap().status, 200);
@@ -326,10 +332,16 @@ fn a_trusted_proxy_may_have_many_connections() {
     server.stop();
 }
 
-/// Fetches the large file of the site; how long that took.
-fn fetch(client: &mut Client) -> Duration {
+/// Asks for the large file of the site.
+fn ask(mut client: Client) -> (Client, Instant) {
     let start = Instant::now();
-    let response = client.get("/large.bin").unwrap();
+    client.send("GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    (client, start)
+}
+
+/// How long it takes until it is here.
+fn fetched((mut client, start): (Client, Instant)) -> Duration {
+    let response = client.response().unwrap();
     assert_eq!((response.status, response.body.len()), (200, Site::LARGE_BYTES));
     start.elapsed()
 }
@@ -344,21 +356,25 @@ fn connections_of_a_client_share_its_bandwidth() {
         let config = site.config(loops, limits)
             + "[site.\"default\".route.\"/large.bin\"]\nbandwidth = \"1MiB/s\"\n";
         let server = Server::run(&config);
-        let alone = fetch(&mut Client::connect(server.addr()));
+        let alone = fetched(ask(Client::connect(server.addr())));
         assert!(alone >= Duration::from_millis(700), "1 MiB in {alone:?}");
-        assert!(alone <= Duration::from_millis(2_500), "1 MiB in {alone:?}");
-        let times: Vec<Duration> = thread::scope(|scope| {
-            let one = || fetch(&mut Client::connect(server.addr()));
-            let others: Vec<_> = (0..3).map(|_| scope.spawn(one)).collect();
-            let stranger = "127.0.0.2".parse().unwrap();
-            let other = fetch(&mut Client::connect_from(stranger, server.addr()));
-            assert!(other <= Duration::from_millis(2_500), "another client: {other:?}");
-            others.into_iter().map(|one| one.join().unwrap()).collect()
+        assert!(alone <= Duration::from_secs(10), "1 MiB in {alone:?}");
+        let stranger = Client::connect_from("127.0.0.2".parse().unwrap(), server.addr());
+        let mut all = vec![stranger];
+        all.extend((0..3).map(|_| Client::connect(server.addr())));
+        // All are there before the first asks, so that none has a start.
+        let all: Vec<_> = all.into_iter().map(ask).collect();
+        let mut times: Vec<Duration> = thread::scope(|scope| {
+            let all: Vec<_> = all.into_iter().map(|one| scope.spawn(|| fetched(one))).collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect()
         });
-        for time in times {
-            assert!(time >= Duration::from_millis(1_900), "one of three came first: {time:?}");
-            assert!(time <= Duration::from_secs(5), "3 MiB in {time:?}");
+        let other = times.remove(0);
+        for time in &times {
+            assert!(*time >= Duration::from_millis(1_900), "one of three came first: {time:?}");
+            assert!(*time <= Duration::from_secs(30), "3 MiB in {time:?}");
         }
+        let last = times.iter().max().unwrap();
+        assert!(other + Duration::from_millis(700) < *last, "another client: {other:?} {last:?}");
         let lines = server.stop().lines;
         assert!(!lines.iter().any(|line| line["reason"] == "cut off"), "{lines:?}");
     }

@@ -4,6 +4,7 @@
 
 use e2e::{
     Client, Launch, Site, Stage, eventually,
+    process::Process,
     stage::{get, lines},
 };
 use rustix::{
@@ -170,6 +171,12 @@ fn moved_files_are_opened_anew_and_nothing_is_lost() {
         fs::rename(stage.file("a.log"), &moved).unwrap();
         server.signal(Signal::USR1);
         assert!(eventually(|| stage.file("a.log").exists()), "a new file");
+        let writes_there = |worker: &Process| {
+            let held = worker.held();
+            held.contains(&stage.file("a.log").display().to_string())
+                && !held.contains(&moved.display().to_string())
+        };
+        assert!(eventually(|| server.workers().iter().all(writes_there)), "in all workers");
         let numbers = |path: &Path| -> HashSet<usize> {
             lines(path).iter().map(|line| line.parse().unwrap()).collect()
         };

@@ -159,7 +159,7 @@ fn a_log_that_nobody_ever_reads_does_not_hold_up_the_end() {
     let start = Instant::now();
     server.signal(Signal::TERM);
     assert!(server.status().success());
-    assert!(start.elapsed() < e2e::PATIENCE / 2, "it took {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(15), "it took {:?}", start.elapsed());
 }
 
 /// A line of the Combined Log Format, read as strictly as its readers do.

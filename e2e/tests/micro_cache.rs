@@ -415,8 +415,9 @@ fn a_page_that_comes_slowly_is_passed_on_as_it_comes() {
     });
     let site = site();
     let server = serve(&site, &application, HOUR);
-    // The first one looks whether it is there in time; the other one knows better.
-    for time in [20, 2] {
+    // The first one looks whether it is there in time; the others know better.
+    let mut times = Vec::new();
+    for _ in 0..4 {
         let mut client = Client::connect(server.addr());
         client.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
         let start = Instant::now();
@@ -424,10 +425,13 @@ fn a_page_that_comes_slowly_is_passed_on_as_it_comes() {
         while !seen.ends_with(b"begun") {
             seen.extend(client.take(1).unwrap());
         }
-        assert!(start.elapsed() < Duration::from_secs(time), "{:?}", start.elapsed());
+        times.push(start.elapsed());
         go.send(()).unwrap();
         client.abort();
     }
+    // Five seconds are waited for; a machine may be too busy for one of the others, but not each.
+    assert!(times[0] < Duration::from_secs(20), "{times:?}");
+    assert!(times[1..].iter().any(|time| *time < Duration::from_secs(2)), "{times:?}");
 }
 
 /// A file that has to be looked for first.

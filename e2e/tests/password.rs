@@ -253,9 +253,12 @@ fn a_flood_of_passwords_is_turned_away_and_harms_nobody_else() {
     let launch = Launch::run(&config(&site, "")).env("GANNET_FAIL", "hash=stall:300");
     let server = launch.start();
     let addr = server.addr();
-    let flood: Vec<_> = (0..120)
-        .map(|number| {
-            let mut client = Client::connect(addr);
+    // All are there before the first asks, so that they come at once.
+    let flood: Vec<_> = (0..120).map(|_| Client::connect(addr)).collect();
+    let flood: Vec<_> = flood
+        .into_iter()
+        .enumerate()
+        .map(|(number, mut client)| {
             let fields = basic(&format!("alice:{number}"));
             let request = format!("GET /admin/x HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
             client.send(request).unwrap();

@@ -6,6 +6,7 @@
 use e2e::{
     Application, Client, Php, Place, Server,
     application::{end, output},
+    eventually,
     load::Over,
     place, under_load,
 };
@@ -16,7 +17,7 @@ use std::{
     os::unix::net::UnixStream,
     sync::{
         Mutex,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
         mpsc,
     },
     thread,
@@ -92,14 +93,17 @@ fn a_php_that_begins_anew_fails_nobody_but_who_is_with_it() {
         let place = place(&format!("{{ socket = {:?}{keep} }}", php.socket()));
         fs::write(place.site.path("index.php"), "<?php echo 'index';").unwrap();
         let server = place.start();
-        let is_over = AtomicBool::new(false);
+        let (is_over, served) = (AtomicBool::new(false), AtomicUsize::new(0));
         let ask = || {
             let mut client = Client::connect(server.addr());
             let (mut answered, mut failed) = (0, 0);
             while !is_over.load(Relaxed) {
                 let answer = client.get("/index.php").unwrap();
                 match answer.status {
-                    200 => assert_eq!(answer.text(), "index"),
+                    200 => {
+                        assert_eq!(answer.text(), "index");
+                        served.fetch_add(1, Relaxed);
+                    }
                     status => assert_eq!(status, 502),
                 }
                 *if answer.status == 200 { &mut answered } else { &mut failed } += 1;
@@ -109,10 +113,10 @@ fn a_php_that_begins_anew_fails_nobody_but_who_is_with_it() {
         thread::scope(|scope| {
             let asking = [(); ASKING].map(|()| scope.spawn(ask));
             let over = Over(&is_over);
+            assert!(eventually(|| served.load(Relaxed) >= 10 * ASKING));
             under_load(server.addr(), || php.reload());
             drop(over);
             let all = asking.map(|one| one.join().unwrap());
-            assert!(all.iter().all(|(answered, _)| *answered > 0), "{all:?}");
             assert!(all.iter().map(|(_, failed)| failed).sum::<usize>() <= failures_max, "{all:?}");
         });
         server.stop();
@@ -129,7 +133,7 @@ fn no_more_is_kept_for_a_slow_client_than_may_be() {
     let application = Application::start(move |_, stream| {
         let all = [output(b"Content-Type: image/x\r\n\r\n"), output(&vec![b'x'; BYTES]), end(0)];
         let (all, mut at, mut is_told) = (all.concat(), 0, false);
-        stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+        stream.set_write_timeout(Some(Duration::from_secs(2))).unwrap();
         while at < all.len() {
             match stream.write(&all[at..]) {
                 Ok(count) => at += count,

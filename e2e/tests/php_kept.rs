@@ -93,14 +93,20 @@ fn what_only_reads_shares_a_connection_and_none_is_held_for_long() {
         client.send(format!("{line} HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).unwrap();
         assert_eq!(client.response().unwrap().text(), "index");
     };
-    // Whichever loop asks; some time may pass on a busy machine, but not each time.
-    (0..READS).for_each(|at| ask(at, "GET /", ""));
-    let reads = counting.all();
-    assert!((1..READS / 2).contains(&reads), "{reads} connections for {READS} requests");
+    // Whichever loop asks; too much time may pass on a busy machine, but not each time.
+    let mut reads = 0;
+    let are_shared = eventually(|| {
+        let before = counting.all();
+        (0..READS).for_each(|at| ask(at, "GET /", ""));
+        reads = counting.all() - before;
+        reads < READS / 2
+    });
+    assert!(are_shared && counting.all() > 0, "{reads} connections for {READS} requests");
+    let before = counting.all();
     for at in 0..WRITES {
         ask(at, "POST /", "Content-Length: 0\r\n");
     }
-    assert_eq!(counting.all(), reads + WRITES);
+    assert_eq!(counting.all(), before + WRITES);
     ask(0, "GET /", "");
     assert!(eventually(|| counting.open.load(SeqCst) == 0), "somebody holds a child");
     server.stop();
@@ -168,6 +174,10 @@ fn one_that_was_closed_meanwhile_fails_nobody_but_whose_request_was_taken() {
     fs::write(site.path().join("index.php"), "").unwrap();
     let server = serve(site.path(), &application.setting("keep = 2").replace("php = ", ""));
     let mut client = Client::connect(server.addr());
+    let is_met =
+        |target: &str| all.lock().unwrap().iter().any(|(asked, id, _)| asked == target && *id > 1);
+    let to_be_met = ["/silent", "/late", "/half", "/unread", "/unread-in-part"];
+    let mut firsts = 0;
     // Each of these comes behind a request that leaves a connection waiting.
     for (target, status) in [
         ("/closed", 200),
@@ -180,7 +190,10 @@ fn one_that_was_closed_meanwhile_fails_nobody_but_whose_request_was_taken() {
         ("/half", 502),
         ("/mid-header", 502),
     ] {
-        for _ in 0..ROUNDS {
+        let mut rounds = 0;
+        // On a busy machine none may wait any more, but not each time.
+        while rounds < ROUNDS || (rounds < 1000 && to_be_met.contains(&target) && !is_met(target)) {
+            rounds += 1;
             assert_eq!(get(&mut client, "/first"), (200, "/first".to_owned()));
             let Ok(answer) = client.get(target) else {
                 // It had begun, and is broken off.
@@ -196,16 +209,14 @@ fn one_that_was_closed_meanwhile_fails_nobody_but_whose_request_was_taken() {
         }
         let all = all.lock().unwrap();
         let count = all.iter().filter(|(asked, ..)| asked == target).count();
-        assert_eq!(count, ROUNDS, "{target} is asked once each time");
+        assert_eq!(count, rounds, "{target} is asked once each time");
+        firsts += rounds;
     }
     client.send("POST /silent HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx").unwrap();
     assert_eq!(client.response().unwrap().status, 200);
+    assert!(to_be_met.into_iter().all(is_met), "{:?}", all.lock().unwrap());
     let all = all.lock().unwrap();
-    let is_met = |target| all.iter().any(|(asked, id, _)| asked == target && *id > 1);
-    let met = ["/silent", "/late", "/half", "/unread", "/unread-in-part"];
-    assert!(met.into_iter().all(is_met), "{all:?}");
-    let firsts = all.iter().filter(|(asked, ..)| asked == "/first").count();
-    assert_eq!(firsts, 9 * ROUNDS);
+    assert_eq!(all.iter().filter(|(asked, ..)| asked == "/first").count(), firsts);
     assert_eq!(all.last(), Some(&("/silent".to_owned(), 1, false)), "its content is sent once");
     drop(client);
     server.stop();

@@ -82,7 +82,7 @@ fn the_header_names_the_client() {
 #[test]
 fn who_sends_no_header_is_shut_out() {
     let site = Site::new();
-    let server = server(&site, "", "head-time = \"300ms\"");
+    let server = server(&site, "", "head-time = \"2s\"");
     let long = v2(0x21, 0x11, &[0; 600]);
     let hostile: [&[u8]; 7] = [
         REQUEST,

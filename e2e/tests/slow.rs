@@ -34,9 +34,9 @@ fn logged(stopped: &Stopped, status: u16) -> usize {
     stopped.lines.iter().filter(|line| line["status"] == status).count()
 }
 
-/// Sends `byte` every 50 ms until the server has something to say, and says how long that took.
-fn drip(client: &mut Client, byte: u8) -> Duration {
-    let start = Instant::now();
+/// Sends `byte` every 50 ms until the server has something to say, and says how long that is after
+/// the `start`.
+fn drip(client: &mut Client, byte: u8, start: Instant) -> Duration {
     while !client.hears_within(Duration::from_millis(50)) {
         assert!(start.elapsed() < e2e::PATIENCE, "the server puts up with it for ever");
         let _ = client.send([byte]);
@@ -51,8 +51,9 @@ fn a_head_has_a_time_in_all() {
     let server = server(&site, 1, "head-time = \"500ms\"\nidle-time = \"10s\"");
     let mut client = Client::connect(server.addr());
     client.get("/digits.txt").unwrap();
+    let start = Instant::now();
     client.send("GET /digits.txt HTTP/1.1\r\nX: ").unwrap();
-    let waited = drip(&mut client, b'x');
+    let waited = drip(&mut client, b'x', start);
     assert!(waited + TICK >= Duration::from_millis(500), "cut off after {waited:?}");
     let response = client.response().unwrap();
     assert_eq!(response.status, 408);
@@ -86,9 +87,10 @@ fn content_has_a_least_rate() {
     let limits = "body-idle-time = \"400ms\"\nbody-rate-min = \"1KB/s\"";
     let server = server(&site, 1, limits);
     let mut client = Client::connect(server.addr());
+    let start = Instant::now();
     client.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n").unwrap();
     assert_eq!(client.response().unwrap().status, 405);
-    let waited = drip(&mut client, b'x');
+    let waited = drip(&mut client, b'x', start);
     assert!(waited + TICK >= Duration::from_millis(400), "cut off after {waited:?}");
     // In order or by a reset: the answer was given and read long ago.
     client.ending().unwrap();
@@ -99,14 +101,14 @@ fn content_has_a_least_rate() {
 #[test]
 fn content_that_is_fast_enough_may_take_its_time() {
     let site = Site::new();
-    let limits = "head-time = \"200ms\"\nidle-time = \"200ms\"\nbody-idle-time = \"200ms\"\n\
-                  body-rate-min = \"10B/s\"";
+    let limits = "head-time = \"2s\"\nidle-time = \"2s\"\nbody-idle-time = \"2s\"\n\
+                  body-rate-min = \"1B/s\"";
     let server = server(&site, 1, limits);
     let mut client = Client::connect(server.addr());
     client.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20\r\n\r\n").unwrap();
     assert_eq!(client.response().unwrap().status, 405);
     for _ in 0..20 {
-        assert!(!client.hears_within(Duration::from_millis(40)), "cut off too early");
+        assert!(!client.hears_within(Duration::from_millis(150)), "cut off too early");
         client.send("x").unwrap();
     }
     assert_eq!(client.get("/digits.txt").unwrap().status, 200);
@@ -138,10 +140,10 @@ fn answers_that_nobody_reads_are_given_up() {
 #[test]
 fn answers_that_are_read_slowly_arrive() {
     let site = Site::new();
-    let server = server(&site, 1, "write-stall-time = \"400ms\"");
+    let server = server(&site, 1, "write-stall-time = \"2s\"");
     let mut client = Client::connect_narrow(server.addr());
     client.send("GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
-    let response = client.slowed(8 * 1024, Duration::from_millis(10)).response().unwrap();
+    let response = client.slowed(8 * 1024, Duration::from_millis(30)).response().unwrap();
     assert!(response.body == Site::large(), "the content is what the file holds");
     server.stop();
 }
@@ -151,7 +153,7 @@ fn answers_that_are_read_slowly_arrive() {
 #[test]
 fn answers_have_a_least_rate() {
     let site = Site::new();
-    let server = server(&site, 1, "write-stall-time = \"500ms\"\nwrite-rate-min = \"20KB/s\"");
+    let server = server(&site, 1, "write-stall-time = \"2s\"\nwrite-rate-min = \"20KB/s\"");
     let ask = || {
         let mut client = Client::connect_narrow(server.addr());
         client.send("GET /huge.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
@@ -165,7 +167,7 @@ fn answers_have_a_least_rate() {
         slow_enough.take(16 * 1024).unwrap();
         assert!(start.elapsed() < e2e::PATIENCE, "the server puts up with it for ever");
     }
-    assert!(start.elapsed() + TICK >= Duration::from_millis(500), "cut off too early");
+    assert!(start.elapsed() + TICK >= Duration::from_secs(2), "cut off too early");
     assert_eq!(reading.join().unwrap(), Ending::Reset);
     slow_enough.take(16 * 1024).unwrap();
     slow_enough.abort();

@@ -393,7 +393,7 @@ fn whatever_is_done_to_it_nobody_notices_and_nothing_piles_up() {
     let streams = seen.streams.into_inner() as usize;
     let most = workers * (2 * CLIENTS + 2);
     assert!(lost <= most, "{lost} requests were lost, and {most} can have been under way");
-    let has_happened = asked > 100 * done && run > done && streams > 100 * done;
+    let has_happened = asked > 10 * done && run > 0 && streams > 10 * done;
     assert!(has_happened, "hardly anything happened: {streams} streams");
     // Whoever dies three times in a row is given a pause.
     assert!(not_run == 0 || fpms > 2, "{not_run} programs were not run");

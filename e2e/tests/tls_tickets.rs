@@ -50,8 +50,8 @@ fn a_ticket_is_good_for_its_own_site_and_no_other() {
     }
 }
 
-/// Has keys changed each second.
-const ROTATION: &str = "rotation=set:1000,look=set:100";
+/// Has keys changed each two seconds.
+const ROTATION: &str = "rotation=set:2000,look=set:200";
 
 /// A key lives as long where upgrades come faster than it would age.
 #[test]
@@ -61,12 +61,15 @@ fn tickets_end_with_their_keys_however_often_programs_change() {
     place.write("threads = 1", &place.of("a.example", "a", ""));
     let launch = Launch::of(vec!["run".to_owned(), place.file()]);
     let server = launch.env("GANNET_FAIL", ROTATION).start();
-    fetch(&ticket, server.addr(), "a.example", "-tls1_3");
     let is_known = || {
         let said = come_with(&ticket, server.addr(), "a.example", "-tls1_3");
         said.contains("Reused, TLSv1.3")
     };
-    assert!(is_known());
+    // A busy machine may be too slow to come back in time, but not each time.
+    assert!((0..5).any(|_| {
+        fetch(&ticket, server.addr(), "a.example", "-tls1_3");
+        is_known()
+    }));
     assert!(eventually(|| {
         place.tell(&["upgrade", "-c"]);
         !is_known()
@@ -81,12 +84,15 @@ fn who_comes_back_to_a_folder_is_known_as_long_as_the_key_is_there() {
     let launch = Launch::quick(&[&*place.site.root_text(), "--tls", "--threads", "2"]);
     let launch = launch.env("STATE_DIRECTORY", place.folder.path().to_str().unwrap());
     let server = launch.env("GANNET_FAIL", ROTATION).start();
-    fetch(&ticket, server.addr(), "localhost", "-tls1_3");
     let is_known = || {
         let said = come_with(&ticket, server.addr(), "localhost", "-tls1_3");
         said.contains("Reused, TLSv1.3")
     };
-    assert!(is_known() && is_known(), "whichever loop it is");
+    let are_known = || {
+        fetch(&ticket, server.addr(), "localhost", "-tls1_3");
+        (0..6).all(|_| is_known())
+    };
+    assert!((0..3).any(|_| are_known()), "whichever loop it is");
     assert!(eventually(|| !is_known()));
     server.stop();
 }
