@@ -19,6 +19,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// How long a start may take before a test gives up on it: one of ten thousand sites has much to
+/// do, and one that fails ends.
+const START_PATIENCE: Duration = Duration::from_secs(150);
+
 /// How a server is to be started.
 pub struct Launch {
     program: Option<PathBuf>,
@@ -175,7 +179,7 @@ impl Launch {
             log.read_line(&mut stdout);
             Err(stdout)
         };
-        let Some(start) = log.wait(|line| line["event"] == "start") else {
+        let Some(start) = log.wait(START_PATIENCE, |line| line["event"] == "start") else {
             if !log.lines.lock().unwrap().1 {
                 let _ = child.kill();
             }
@@ -267,9 +271,16 @@ impl Server {
         }));
     }
 
+    /// Processor time that the server has used so far, with its workers: how long its start has
+    /// taken, but for what else the machine has to do.
+    pub fn cpu_time(&self) -> Duration {
+        let all = [self.started()].into_iter().chain(self.workers());
+        all.map(Process::cpu_time).sum()
+    }
+
     /// The first line of the log that `is_wanted`, as soon as it is there.
     pub fn wait_for(&self, is_wanted: impl Fn(&Value) -> bool) -> Value {
-        self.log.wait(is_wanted).expect("the log holds the wanted line before it ends")
+        self.log.wait(PATIENCE, is_wanted).expect("the log holds the wanted line before it ends")
     }
 
     /// All lines of the log so far.
@@ -371,8 +382,8 @@ impl Log {
     }
 
     /// The first line that `is_wanted`; `None` when the log ends without it, or time runs out.
-    fn wait(&self, is_wanted: impl Fn(&Value) -> bool) -> Option<Value> {
-        let give_up = Instant::now() + PATIENCE;
+    fn wait(&self, patience: Duration, is_wanted: impl Fn(&Value) -> bool) -> Option<Value> {
+        let give_up = Instant::now() + patience;
         let mut seen = 0;
         let mut guard = self.lines.lock().unwrap();
         loop {
