@@ -20,6 +20,9 @@ pub(crate) struct NoHost {
 /// for the hosts below it (`*.example.com`); [`DEFAULT_SITE`] for the site of all other hosts.
 pub(crate) fn parse(key: &str) -> Result<(Box<str>, bool), NoHost> {
     let Some(parent) = key.strip_prefix("*.") else { return exact(key).map(|host| (host, false)) };
+    if parent.len() > 1 && parent.contains('*') {
+        return Err(pattern(key));
+    }
     let host = exact(parent)?;
     if *host == *DEFAULT_SITE || host.starts_with('[') || host.parse::<IpAddr>().is_ok() {
         let cause = format!("{} is not a name that others stand below", quote(parent));
@@ -48,14 +51,16 @@ fn exact(key: &str) -> Result<Box<str>, NoHost> {
         let cause = format!("{} is a URL, not a host name", quote(key));
         return refuse(cause, format!("write the host alone: {}", quote(name)));
     }
+    if let Some(refusal) = foreign(key, host) {
+        return Err(refusal);
+    }
     if let Some((name, _)) = host.split_once(':') {
         let cause = format!("{} has a port, which a site does not", quote(key));
         let help = format!("write {}; ports belong in `listen` of [server]", quote(name));
         return refuse(cause, help);
     }
     if host.contains('*') {
-        let cause = format!("{} is a pattern, not a host name", quote(key));
-        return refuse(cause, "a `*` stands at the start only, before a dot".to_owned());
+        return Err(pattern(key));
     }
     if !host.is_ascii() {
         let cause = format!("{} is not written in ASCII", quote(key));
@@ -72,6 +77,55 @@ fn exact(key: &str) -> Result<Box<str>, NoHost> {
         return refuse(cause, "an IPv4 address has four numbers from 0 to 255".to_owned());
     }
     Ok(host.into())
+}
+
+/// Why `host`, typed as `key`, is none, where it is what other servers take for one or several.
+fn foreign(key: &str, host: &str) -> Option<NoHost> {
+    let refused = |cause: String, help: String| Some(NoHost { cause, help });
+    if host == "_" {
+        let cause = "`_` is a host that nobody asks for".to_owned();
+        return refused(cause, "the site of all other hosts is `[site.default]`".to_owned());
+    }
+    if let Some(pattern) = host.strip_prefix('~') {
+        let cause = format!("{} is a regular expression, not a host name", quote(key));
+        let help = match pattern.is_empty() {
+            true => "write the host",
+            false => "name each host, or all below one: `*.example.com`",
+        };
+        return refused(cause, help.to_owned());
+    }
+    if let Some((name, path)) = host.split_once('/')
+        && !name.is_empty()
+    {
+        let cause = format!("{} has a path, which a site does not", quote(key));
+        let help = match path.trim_end_matches(['/', '*']) {
+            "" => format!("write {}", quote(name)),
+            path => {
+                let route = format!("[site.\"{name}\".route.\"/{path}/*\"]");
+                format!("a path is the key of a route: {}", quote(&route))
+            }
+        };
+        return refused(cause, help);
+    }
+    if host.contains([' ', ',']) {
+        let mut names = host.split([' ', ',']).filter(|name| !name.is_empty());
+        let first = names.next().unwrap_or_default();
+        let rest: Vec<_> = names.map(|name| format!("\"{name}\"")).collect();
+        if rest.is_empty() {
+            let cause = format!("{} has a blank or a comma in it", quote(key));
+            return refused(cause, format!("write {}", quote(first)));
+        }
+        let cause = format!("{} is more than one host", quote(key));
+        let others = rest.join(", ");
+        let help = format!("write `[site.\"{first}\"]`, below it `aliases = [{others}]`");
+        return refused(cause, help);
+    }
+    None
+}
+
+fn pattern(key: &str) -> NoHost {
+    let cause = format!("{} is a pattern, not a host name", quote(key));
+    NoHost { cause, help: "a `*` stands at the start only, before a dot".to_owned() }
 }
 
 /// Whether it may stand between two dots. An underscore may, as it does in names in use.
@@ -116,8 +170,13 @@ mod tests {
         check(".", "`.` is not a host name");
         check("a..b", "`a..b` is not a host name");
         check("-a.example", "`-a.example` is not a host name");
-        check("a b", "`a b` is not a host name");
-        check("a/b", "`a/b` is not a host name");
+        check("/", "`/` is not a host name");
+        check("a b", "`a b` is more than one host");
+        check("a/b", "`a/b` has a path, which a site does not");
+        check("a/", "`a/` has a path, which a site does not");
+        check(" a", "` a` has a blank or a comma in it");
+        check("_", "`_` is a host that nobody asks for");
+        check("~^www", "`~^www` is a regular expression, not a host name");
         check("[[::1]", "`[[::1]` is not an IPv6 address");
         check("[::1", "`[::1` is not an IPv6 address");
         check("1.2.3", "`1.2.3` is not an IP address");
@@ -128,6 +187,7 @@ mod tests {
         check("*.default", "`default` is not a name that others stand below");
         check("*.127.0.0.1", "`127.0.0.1` is not a name that others stand below");
         check("*.[::1]", "`[::1]` is not a name that others stand below");
+        check("*.www.*", "`*.www.*` is a pattern, not a host name");
         check("www.*.com", "`www.*.com` is a pattern, not a host name");
         check("bücher.example", "`bücher.example` is not written in ASCII");
         let long = "a".repeat(64);

@@ -6,6 +6,7 @@ use crate::{
     fill::{Filled, Filling},
     limits::{FILE_BYTES_MAX, FILES_MAX, INCLUDE_DEPTH_MAX},
     mistake::{Mistake, quote},
+    nginx,
     source::{Source, Sources, Span, Word},
     syntax,
     world::World,
@@ -105,7 +106,7 @@ impl Reader<'_> {
     fn understand(&mut self, fault: Option<Mistake>, file: &Found, depth: usize) {
         let Reading { written, sources, unread, mistakes, filled } = &mut self.reading;
         let (start, source) = sources.last();
-        if let Some(fault) = fault {
+        if let Some(fault) = fault.or_else(|| of_nginx(source)) {
             return unread.push(fault.behind(start));
         }
         let mut here = Vec::new();
@@ -193,9 +194,28 @@ fn source(file: &Found, bytes: &[u8]) -> (Source, Option<Mistake>) {
         Err(error) => error,
     };
     let at = error.valid_up_to();
+    let lossy = || String::from_utf8_lossy(bytes).into_owned();
+    if at == 0 && (bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff")) {
+        let span = Span { start: 0, end: 0 };
+        let mistake = Mistake::new(span, "the file is UTF-16, not UTF-8", "not a character");
+        let help = "save it as UTF-8: `iconv -f UTF-16 -t UTF-8 FILE > NEW`";
+        return (source(lossy()), Some(mistake.help(help)));
+    }
     let byte = bytes.get(at).copied().unwrap_or_default();
     let cause = format!("the file is not UTF-8: here is the byte 0x{byte:02x}");
     let span = Span { start: at, end: at + char::REPLACEMENT_CHARACTER.len_utf8() };
     let fault = Mistake::new(span, cause, "not a character").help("save the file as UTF-8");
-    (source(String::from_utf8_lossy(bytes).into_owned()), Some(fault))
+    (source(lossy()), Some(fault))
+}
+
+/// That a file is a config of nginx, where it is one: of its lines none would be understood.
+fn of_nginx(source: &Source) -> Option<Mistake> {
+    let line = nginx::first_line(source)?;
+    let start = source.line_start(line);
+    let end = source.text().get(start..)?.lines().next()?.trim_end().len() + start;
+    let cause = "this is a config of nginx, and gannet reads TOML";
+    let help = "write a site as `[site.\"example.com\"]`, and its settings below it, such as `root \
+                = \"/srv/site\"`; `gannet save FOLDER` writes a config to begin with, and `gannet \
+                help NAME` explains a setting";
+    Some(Mistake::new(Span { start, end }, cause, "not TOML").help(help))
 }

@@ -17,6 +17,7 @@ mod unit;
 mod written;
 mod host;
 mod guess;
+mod nginx;
 mod mistake;
 mod world;
 mod bundle;

@@ -243,7 +243,15 @@ impl<S, T: Default> Value<S> for Tables<S, T> {
                 DeValue::String(_) => {
                     self.short.value.read(&mut table, &Typed { value, ..*typed }, notes);
                 }
-                _ => notes.mistakes.push(typed.wrong_kind(value, noun)),
+                other => {
+                    let mistake = typed.wrong_kind(value, noun);
+                    notes.mistakes.push(match other {
+                        DeValue::Integer(number) => {
+                            mistake.help(format!("write it in quotes: `\"{number}\"`"))
+                        }
+                        _ => mistake,
+                    });
+                }
             }
             tables.push(Word { value: table, span: value.span().into() });
         }

@@ -97,6 +97,21 @@ fn mistake(span: Span, message: &str, source: &Source, table: Option<&DeTable<'_
             _ => format!("write `\"{}\"`", typed.trim_matches(['"', '\''])),
         });
     }
+    let line = source.line(span.start);
+    let line = source.text().get(source.line_start(line)..source.line_start(line + 1));
+    let line = line.unwrap_or_default().trim_end();
+    if typed.starts_with(';') || typed.is_empty() && line.ends_with(';') {
+        return Mistake::new(span, "there is a `;` behind the value", "one too many")
+            .help("leave it out: a setting ends with its line");
+    }
+    if message.starts_with("invalid float") || message.starts_with("invalid integer") {
+        let value = line.split_once('=').map(|(_, value)| value.trim()).unwrap_or_default();
+        let value = value.split([',', '#', ']', '}']).next().unwrap_or_default().trim();
+        if value.contains(['.', ':', '/']) && !value.contains(['"', '\'']) {
+            let help = format!("write `\"{}\"`", value.trim_start_matches('['));
+            return Mistake::new(span, "a text stands in quotes", "no quotes").help(help);
+        }
+    }
     let way_out = WAYS_OUT.iter().find(|(start, _)| message.starts_with(start));
     let help = way_out.map_or("the rules of TOML are at https://toml.io", |(_, help)| help);
     Mistake::new(span, message.to_owned(), "not understood").help(help)

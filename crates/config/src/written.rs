@@ -36,6 +36,7 @@ use crate::{
     guess,
     kind::Texts,
     mistake::{Mistake, quote},
+    nginx,
     setting::{At, Notes, Preset, Section, Setting, Typed, Unknown},
     shape::{Description, Layout, Member, Shape},
     source::Word,
@@ -227,6 +228,9 @@ fn unknown_setting(unknown: Unknown, known: &[Description]) -> Mistake {
             return mistake.help("it belongs above the header of the first table");
         }
         return mistake.help(format!("it belongs in {}", home.section));
+    }
+    if let Some(way_out) = nginx::way_out(&key.value) {
+        return mistake.help(format!("this is of nginx; here: {way_out}"));
     }
     if let Some(guess) = guess {
         return mistake.help(format!("did you mean `{guess}`?"));

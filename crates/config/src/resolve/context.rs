@@ -184,6 +184,12 @@ impl<'c> Context<'c> {
                 None if cause.contains("may not enter") => {
                     format!("let that user in, or name another one by `user`, or correct `{name}`")
                 }
+                None if word.value.starts_with('$') => {
+                    "a variable stands in braces: `${HOME}`".to_owned()
+                }
+                None if cause.contains("is not a folder") => {
+                    format!("name a folder by `{name}`, such as the one that the file lies in")
+                }
                 None => format!("make it, or correct `{name}`"),
             };
             let cause = blame(name, &path, cause);

@@ -273,6 +273,25 @@ pub(super) fn parse(
     if text.starts_with('/') {
         return Err(format!("a Unix socket is written \"unix:{text}\""));
     }
+    if let Some((_, rest)) = text.split_once("://") {
+        let port = rest.rsplit_once(':').map(|(_, port)| port.trim_end_matches('/'));
+        let port = port.unwrap_or(if text.starts_with("https") { "443" } else { "80" });
+        return Err(format!("write the port alone: \"{port}\"; a host is the name of a site"));
+    }
+    if let Some((address, words)) = text.split_once(' ') {
+        return Err(match words {
+            "ssl" | "ssl http2" | "http2 ssl" => {
+                format!("write `{{ address = \"{address}\", tls = true }}`")
+            }
+            "default_server" | "default" => {
+                format!("write \"{address}\"; the site of all other hosts is [site.default]")
+            }
+            _ => format!("write \"{address}\" alone; `gannet help listen` says what else there is"),
+        });
+    }
+    if text.starts_with('[') && !text.contains(']') {
+        return Err(format!("close the bracket, and add the port: \"{text}]:{PORT_DEFAULT}\""));
+    }
     if let Some((host, port)) = text.rsplit_once(':')
         && port.parse::<u16>().is_ok()
     {
@@ -347,6 +366,20 @@ mod tests {
         check("localhost:80", Err("write \"127.0.0.1:80\" or \"[::1]:80\""));
         check("example.com:80", Err("write an IP address, not a name, before the port"));
         check(":80", Err("write an IP address, not a name, before the port"));
+        check(
+            "http://a.example",
+            Err("write the port alone: \"80\"; a host is the name of a site"),
+        );
+        check(
+            "https://a.example:8443/",
+            Err("write the port alone: \"8443\"; a host is the name of a site"),
+        );
+        check("443 ssl", Err("write `{ address = \"443\", tls = true }`"));
+        check(
+            "80 default_server",
+            Err("write \"80\"; the site of all other hosts is [site.default]"),
+        );
+        check("[::1", Err("close the bracket, and add the port: \"[::1]:80\""));
         check("http", Err("write \"ADDRESS:PORT\", \"PORT\" or \"unix:PATH\""));
         check("/run/x", Err("a Unix socket is written \"unix:/run/x\""));
         check("unix:", Err("write the path of a file: \"unix:/run/gannet.sock\""));
