@@ -35,6 +35,16 @@ pub fn push_address(out: &mut Vec<u8>, address: IpAddr) {
     }
 }
 
+/// `text` as one word of a shell.
+#[must_use]
+pub fn shell_word(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@%=,".contains(&byte);
+    match !text.is_empty() && text.bytes().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
 /// Appends `number` in lowercase hexadecimal without leading zeros.
 pub fn push_hex(out: &mut Vec<u8>, number: u64) {
     let digits = (64 - number.leading_zeros()).div_ceil(4).max(1);

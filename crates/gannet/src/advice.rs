@@ -1,11 +1,12 @@
 //! What to do instead of what was typed where the parser's own words would leave one at a loss.
 
 use crate::{arguments::Arguments, trouble::Trouble};
+use base::text::shell_word;
 use clap::{
     Command, CommandFactory, Parser,
     error::{ContextKind, ContextValue, ErrorKind},
 };
-use std::ffi::OsString;
+use std::{ffi::OsString, path::Path};
 
 /// What there is in a config file for the options that are for a folder.
 const SETTINGS: [(&str, &str); 7] = [
@@ -16,6 +17,22 @@ const SETTINGS: [(&str, &str); 7] = [
     ("--log", "its config file says that, by `log` in [server]"),
     ("--spa", "its config file says that, by `fallback = \"/index.html\"` in a site"),
     ("--live", "pages follow the files of a folder only, by `gannet PATH --live`"),
+];
+
+/// Words of other servers and tools, and the verb here that does the same.
+const SYNONYMS: [(&str, &str); 12] = [
+    ("start", "run"),
+    ("serve", "run"),
+    ("up", "run"),
+    ("restart", "reload"),
+    ("test", "check"),
+    ("configtest", "check"),
+    ("validate", "check"),
+    ("lint", "check"),
+    ("quit", "stop"),
+    ("shutdown", "stop"),
+    ("down", "stop"),
+    ("ps", "status"),
 ];
 
 /// The arguments in `words`, the first of which is the program's name.
@@ -47,7 +64,43 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Argumen
 pub(crate) fn meant(word: &str) -> Option<String> {
     let command = Arguments::command();
     let verbs = command.get_subcommands().map(Command::get_name);
-    config::nearest(word, verbs).filter(|verb| *verb != word).map(ToOwned::to_owned)
+    let synonym = SYNONYMS.iter().find(|(known, _)| *known == word).map(|(_, verb)| *verb);
+    let near = || config::nearest(word, verbs).filter(|verb| *verb != word);
+    synonym.filter(|_| !Path::new(word).exists()).or_else(near).map(ToOwned::to_owned)
+}
+
+/// What to type instead of an `option` that is another server's, with the word behind it, where
+/// `verb` stands in front or none.
+fn of_others(verb: Option<&str>, option: &str, next: Option<&str>) -> Option<String> {
+    let word = next.map_or_else(|| "FILE".to_owned(), shell_word);
+    Some(match (verb, option) {
+        (None, "-c" | "-f" | "--config" | "--file") => {
+            format!("there is no {option}: `gannet run {word}` serves what a config file says")
+        }
+        (None, "-t" | "-T" | "--test" | "--check") => {
+            format!("there is no {option}: `gannet check FILE` looks for mistakes in a config file")
+        }
+        (None, "-s" | "--signal") => {
+            let verb = if next == Some("reload") { "reload" } else { "stop" };
+            format!("there is no {option}: `gannet {verb} FILE` tells the server of a config file")
+        }
+        (None, "-v") => "there is no -v: `gannet --version` says which one this is".to_owned(),
+        (None, "-p") => format!("there is no -p: `--port {}` names a port", next.unwrap_or("N")),
+        (None, "--root" | "--dir" | "--directory" | "-d") => {
+            let folder = next.map_or_else(|| "PATH".to_owned(), shell_word);
+            format!("there is no {option}: a folder is named as it is, `gannet {folder}`")
+        }
+        (
+            Some("run" | "check" | "status" | "stop" | "reload" | "top" | "certs" | "doctor"),
+            "-c" | "-f" | "--config" | "--file",
+        ) => {
+            let verb = verb.unwrap_or_default();
+            format!(
+                "`gannet {verb}` takes no {option}: a file is named as it is, `gannet {verb} {word}`"
+            )
+        }
+        _ => return None,
+    })
 }
 
 /// What to say where `typed` has the word `surplus` in it that nothing takes.
@@ -55,7 +108,12 @@ fn advise(typed: &[&str], surplus: &str) -> Option<Trouble> {
     let command = Arguments::command();
     let first = *typed.first()?;
     let option = surplus.split(['=', ' ']).next().unwrap_or(surplus);
-    let message = if command.get_subcommands().any(|verb| verb.get_name() == first) {
+    let behind = typed.iter().skip_while(|word| !word.starts_with(option)).nth(1).copied();
+    let value = surplus.split_once('=').map(|(_, value)| value).or(behind);
+    let is_verb = command.get_subcommands().any(|verb| verb.get_name() == first);
+    let message = if let Some(message) = of_others(is_verb.then_some(first), option, value) {
+        message
+    } else if is_verb {
         if let Some((option, instead)) = SETTINGS.iter().find(|(known, _)| *known == option) {
             format!("`gannet {first}` takes no {option}: {instead}")
         } else if surplus.starts_with('-') || !matches!(first, "run" | "check") {
@@ -68,6 +126,8 @@ fn advise(typed: &[&str], surplus: &str) -> Option<Trouble> {
     } else if let Some(verb) = meant(first) {
         let rest = typed.get(1..).unwrap_or_default().join(" ");
         format!("there is no `{first}`: did you mean `gannet {verb} {rest}`?")
+    } else if surplus.parse::<u16>().is_ok() {
+        format!("gannet serves one folder: `gannet {first} --port {surplus}` names a port")
     } else {
         format!(
             "gannet serves one folder, and `{surplus}` is one too many: name one, or serve both by \
@@ -114,6 +174,26 @@ mod tests {
             "error: `gannet run` takes no --live: pages follow the files of a folder only, by \
              `gannet PATH --live`",
         );
+        let run = "`gannet run site.toml` serves what a config file says";
+        check("-c site.toml", &format!("error: there is no -c: {run}"));
+        check("--config=site.toml", &format!("error: there is no --config: {run}"));
+        check(
+            "-t",
+            "error: there is no -t: `gannet check FILE` looks for mistakes in a config file",
+        );
+        check(
+            "-s reload",
+            "error: there is no -s: `gannet reload FILE` tells the server of a config file",
+        );
+        check(
+            "check -c site.toml",
+            "error: `gannet check` takes no -c: a file is named as it is, `gannet check site.toml`",
+        );
+        check("start a.toml", "error: there is no `start`: did you mean `gannet run a.toml`?");
+        check(
+            "site 8080",
+            "error: gannet serves one folder: `gannet site --port 8080` names a port",
+        );
     }
 
     #[test]
@@ -123,6 +203,7 @@ mod tests {
             assert!(parse(words).is_ok(), "{typed:?}");
         }
         assert_eq!(meant("check"), None);
+        assert_eq!(meant("restart").as_deref(), Some("reload"));
         assert_eq!(meant("site"), None);
     }
 }

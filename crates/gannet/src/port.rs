@@ -16,7 +16,7 @@ pub(crate) fn open_any(hosts: &[IpAddr]) -> Result<(Sockets, Vec<Listen>), Troub
     let mut last = None;
     for port in PORT_DEFAULT..=PORT_DEFAULT + PORTS_TRIED {
         let (mut sockets, wanted) = (Sockets::default(), named(hosts, port));
-        match sockets.open(&wanted) {
+        match sockets.open(&wanted, wanted.len()) {
             Err(fault) if fault.is_taken => last = Some(fault),
             Err(fault) => return Err(fault.into()),
             Ok(()) => return Ok((sockets, wanted)),

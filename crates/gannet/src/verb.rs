@@ -13,6 +13,7 @@ use crate::{
     serving::{self, Beside, Secrets},
     trouble::Trouble,
 };
+use base::text::shell_word;
 use config::{
     Eyes, Plan,
     plan::{self, Address, Listen, Pem},
@@ -106,6 +107,11 @@ pub(crate) fn asked(arguments: &Quick) -> Result<config::Quick, Trouble> {
         let path = arguments.path.display();
         let help = match advice::meant(&path.to_string()) {
             Some(verb) => format!("name the folder to serve; or did you mean `gannet {verb}`?"),
+            None if path.to_string().parse::<u16>().is_ok() => {
+                format!(
+                    "name the folder to serve; `gannet --port {path}` serves this one at that port"
+                )
+            }
             None if arguments.path.extension().is_some_and(|end| end == "toml") => {
                 format!("name the folder to serve; `gannet run {path}` serves a config file")
             }
@@ -115,10 +121,15 @@ pub(crate) fn asked(arguments: &Quick) -> Result<config::Quick, Trouble> {
         Trouble::new(2, format!("error: {why}: {help}"))
     })?;
     if !root.is_dir() {
-        let message = format!(
-            "error: {} is a file; gannet serves a folder, or a config file by `gannet run FILE`",
-            root.display()
-        );
+        let word = |path: &Path| shell_word(&path.to_string_lossy());
+        let folder = arguments.path.parent().filter(|folder| *folder != "");
+        let way_out = match root.extension().is_some_and(|end| end == "toml") {
+            true => {
+                format!("`gannet run {}` serves what a config file says", word(&arguments.path))
+            }
+            false => format!("name a folder: `gannet {}`", word(folder.unwrap_or(Path::new(".")))),
+        };
+        let message = format!("error: {} is a file: {way_out}", root.display());
         return Err(Trouble::new(2, message));
     }
     machine::check_folder(&root).map_err(|error| Trouble::new(2, format!("error: {error}")))?;
@@ -193,7 +204,7 @@ fn open(
 ) -> Result<(Sockets, Vec<Listen>, Option<String>), Trouble> {
     if let Some(number) = wanted {
         let (mut sockets, wanted) = (Sockets::default(), port::named(hosts, number));
-        sockets.open(&wanted)?;
+        sockets.open(&wanted, wanted.len())?;
         return Ok((sockets, wanted, None));
     }
     let (sockets, wanted) = port::open_any(hosts)?;

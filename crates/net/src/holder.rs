@@ -1,10 +1,14 @@
 //! Who listens on an address already, so that "address in use" can name the culprit.
 
+use base::text::shell_word;
 use std::ffi::OsString;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// The name of a process that watches others.
+const SERVER: &str = "gannet";
 
 /// A process that listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,14 +29,44 @@ impl Holder {
     /// What to do about it, in words: what a killed server has left behind serves on, and is not to
     /// be stopped.
     #[must_use]
-    pub fn way_out(&self) -> &'static str {
-        match self.is_of_server() {
-            true => {
-                "what watched it was killed and it serves on: start `gannet run FILE` with its \
-                 config, which goes on with it"
-            }
-            false => "stop that",
+    pub fn way_out(&self) -> String {
+        if self.is_of_server() {
+            return "what watched it was killed and it serves on: start `gannet run FILE` with its \
+                    config, which goes on with it"
+                .to_owned();
         }
+        if self.pid == 1 {
+            return "a socket unit has it, which `systemctl list-sockets` names: stop that"
+                .to_owned();
+        }
+        if let Some(file) = self.config() {
+            let file = shell_word(&file.to_string_lossy());
+            return format!("stop that (`gannet stop {file}`)");
+        }
+        match self.unit() {
+            Some(unit) => format!("stop that (`systemctl stop {unit}`)"),
+            None => format!("stop that (`kill {}`)", self.pid),
+        }
+    }
+
+    /// The config file that it was started with, where it is a server by one; from the root where
+    /// this user may know its folder.
+    #[must_use]
+    pub fn config(&self) -> Option<PathBuf> {
+        let words = self.words();
+        let is_run = self.name == SERVER && words.get(1).is_some_and(|word| word == "run");
+        let named = words.iter().skip(2);
+        let mut named = named.filter(|word| !word.as_encoded_bytes().starts_with(b"-"));
+        let file = named.next().map_or(Path::new("gannet.toml"), Path::new);
+        let folder = self.folder().unwrap_or_default();
+        is_run.then(|| folder.join(file))
+    }
+
+    /// The unit of systemd that it belongs to, where that is one of the machine.
+    fn unit(&self) -> Option<String> {
+        let groups = fs::read_to_string(format!("/proc/{}/cgroup", self.pid)).ok()?;
+        let inside = groups.lines().find_map(|line| line.split_once("/system.slice/"))?.1;
+        inside.split('/').find(|part| part.ends_with(".service")).map(str::to_owned)
     }
 
     /// The words that it was started with, its own name first; none where nobody tells.
@@ -77,20 +111,23 @@ impl Holder {
         // Behind the name, in which there may be anything: the state, and the parent.
         let parent = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()?;
         let parent = self.is_of_server().then(|| Self::of(parent))?;
-        (parent.name == "gannet").then_some(parent)
+        (parent.name == SERVER).then_some(parent)
     }
+}
+
+/// All processes that this user sees.
+pub fn all() -> impl Iterator<Item = Holder> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
+    let pids = processes.filter_map(|process| process.file_name().to_str()?.parse().ok());
+    pids.map(Holder::of)
 }
 
 /// The process that listens on `address`, or on its port at every address. `None` when there is
 /// none, or when it belongs to somebody whose descriptors this user may not see.
 #[must_use]
 pub fn holder(address: SocketAddr) -> Option<Holder> {
-    let mut sockets = Vec::new();
-    for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
-        let table = fs::read_to_string(table).unwrap_or_default();
-        let inodes = table.lines().filter_map(|line| listening(line, address));
-        sockets.extend(inodes.map(|inode| format!("socket:[{inode}]")));
-    }
+    let sockets: Vec<_> =
+        sockets(address).iter().map(|(_, inode)| format!("socket:[{inode}]")).collect();
     if sockets.is_empty() {
         return None;
     }
@@ -106,14 +143,31 @@ pub fn holder(address: SocketAddr) -> Option<Holder> {
     })
 }
 
-/// The inode of the socket that `line` of such a table describes, if it listens where `address`
-/// would have to.
-fn listening(line: &str, address: SocketAddr) -> Option<&str> {
+/// The number of the user whose process listens there, which everybody may know.
+#[must_use]
+pub fn owner(address: SocketAddr) -> Option<u32> {
+    sockets(address).first()?.0.parse().ok()
+}
+
+/// The user and the inode of each socket that listens where `address` would have to.
+fn sockets(address: SocketAddr) -> Vec<(String, String)> {
+    let mut sockets = Vec::new();
+    for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
+        let table = fs::read_to_string(table).unwrap_or_default();
+        let found = table.lines().filter_map(|line| listening(line, address));
+        sockets.extend(found.map(|(user, inode)| (user.to_owned(), inode.to_owned())));
+    }
+    sockets
+}
+
+/// The user and the inode of the socket that `line` of such a table describes, if it listens where
+/// `address` would have to.
+fn listening(line: &str, address: SocketAddr) -> Option<(&str, &str)> {
     const LISTEN: &str = "0A";
     let mut fields = line.split_ascii_whitespace();
     let (ip, port) = fields.nth(1)?.split_once(':')?;
     let state = fields.nth(1)?;
-    let inode = fields.nth(5)?;
+    let (user, inode) = (fields.nth(3)?, fields.nth(1)?);
     let ip = parse_ip(ip)?.to_canonical();
     let is_there = if ip.is_ipv4() == address.is_ipv4() {
         ip == address.ip() || ip.is_unspecified() || address.ip().is_unspecified()
@@ -122,7 +176,7 @@ fn listening(line: &str, address: SocketAddr) -> Option<&str> {
         ip.is_ipv6() && ip.is_unspecified()
     };
     let is_port = u16::from_str_radix(port, 16) == Ok(address.port());
-    (state == LISTEN && is_port && is_there).then_some(inode)
+    (state == LISTEN && is_port && is_there).then_some((user, inode))
 }
 
 /// The kernel prints addresses as 32-bit numbers of the machine's own byte order.
@@ -163,6 +217,8 @@ mod tests {
         check("127.0.0.2", None);
         check("::1", None);
         check("::", None);
+        let address = SocketAddr::new("127.0.0.1".parse().unwrap(), port);
+        assert_eq!(owner(address), Some(crate::process::user()));
         drop(listener);
         check("127.0.0.1", None);
     }
@@ -183,11 +239,12 @@ mod tests {
     fn lines_of_the_kernel() {
         let line = |local: &str, state: &str| {
             format!(
-                "  0: {local} 00000000:0000 {state} 00000000:00000000 00:00000000 00000000  0  0 4711 1 0 100 0 0 10 0"
+                "  0: {local} 00000000:0000 {state} 00000000:00000000 00:00000000 00000000  7  0 4711 1 0 100 0 0 10 0"
             )
         };
         let check = |line: &str, address: &str, expect: Option<&str>| {
-            assert_eq!(listening(line, address.parse().unwrap()), expect, "{line} {address}");
+            let found = listening(line, address.parse().unwrap());
+            assert_eq!(found, expect.map(|inode| ("7", inode)), "{line} {address}");
         };
         let loopback = u32::from_ne_bytes([127, 0, 0, 1]);
         let loopback = format!("{loopback:08X}:1F90");

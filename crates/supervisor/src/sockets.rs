@@ -4,24 +4,21 @@
 //! closed takes with it the connections that wait there to be accepted.
 
 mod handed;
+mod words;
+
+pub(crate) use words::explain_unix;
 
 use crate::state::{Group, Leaving, Left, SOCKET};
 use base::stable;
 use config::plan::{Address, Listen};
 use net::{
     diag::Diag,
-    holder::{self, Holder},
     listener::{self, Listening, is_kept_from_us},
     queue::Queue,
-    unix::{SocketFile, UnixError},
+    unix::SocketFile,
 };
-use std::{
-    fmt,
-    io::{self, ErrorKind},
-    net::SocketAddr,
-    os::fd::AsFd,
-    path::Path,
-};
+use std::{fmt, io, net::SocketAddr, os::fd::AsFd};
+use words::{Setting, explain, explain_own};
 
 /// Why there is no socket, in words for an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,13 +62,14 @@ struct Held {
 }
 
 impl Sockets {
-    /// Opens a socket at each address of `wanted` that has none, or one whose file was removed. If
-    /// one cannot be had, all is as it was before.
+    /// Opens a socket at each address of `wanted` that has none, or one whose file was removed; the
+    /// first `of_sites` are those of sites, another one is that of `admin`. If one cannot be had,
+    /// all is as it was before.
     ///
     /// # Errors
     ///
     /// The first one that cannot be had.
-    pub fn open(&mut self, wanted: &[Listen]) -> Result<(), Fault> {
+    pub fn open(&mut self, wanted: &[Listen], of_sites: usize) -> Result<(), Fault> {
         let is_wanted = |held: &&Held| (0..wanted.len()).any(|number| held.is_for(wanted, number));
         if let Some(held) =
             self.0.iter().filter(|held| held.is_handed).find(|held| !is_wanted(held))
@@ -88,7 +86,9 @@ impl Sockets {
             if self.find(wanted, number).is_some_and(|held| !held.is_lost()) {
                 continue;
             }
-            match held(listen, turn(wanted, number), self.in_the_way(&listen.address)) {
+            let setting = Setting::of(listen, number < of_sites);
+            let own = self.in_the_way(&listen.address);
+            match held((listen, setting), turn(wanted, number), own) {
                 Ok(held) => self.0.extend(held),
                 Err(fault) => {
                     self.0.truncate(count);
@@ -297,7 +297,11 @@ fn turn(wanted: &[Listen], number: usize) -> usize {
 
 /// The first socket at an address, beside the `own` one that is in its way; none where nobody will
 /// miss it.
-fn held(listen: &Listen, turn: usize, own: Option<SocketAddr>) -> Result<Option<Held>, Fault> {
+fn held(
+    (listen, setting): (&Listen, Setting),
+    turn: usize,
+    own: Option<SocketAddr>,
+) -> Result<Option<Held>, Fault> {
     let address = listen.address.clone();
     let open = if own.is_some() { listener::listen } else { listener::listen_exclusive };
     match &listen.address {
@@ -317,8 +321,8 @@ fn held(listen: &Listen, turn: usize, own: Option<SocketAddr>) -> Result<Option<
             }
             Err(error) if can_do_without(listen, listener::is_absent(&error)) => Ok(None),
             Err(error) => Err(match own {
-                Some(own) if is_kept_from_us(&error) => explain_own(*wanted, own),
-                _ => explain(*wanted, &error),
+                Some(own) if is_kept_from_us(&error) => explain_own(*wanted, own, setting),
+                _ => explain(*wanted, &error, setting),
             }),
         },
         Address::Unix { path, mode } => match net::unix::listen(path, *mode) {
@@ -334,7 +338,7 @@ fn held(listen: &Listen, turn: usize, own: Option<SocketAddr>) -> Result<Option<
                     is_handed: false,
                 }))
             }
-            Err(error) => Err(explain_unix(path, &error, "listen")),
+            Err(error) => Err(explain_unix(path, &error, setting.name())),
         },
     }
 }
@@ -388,63 +392,6 @@ fn can_do_without(wanted: &Listen, is_absent: bool) -> bool {
     is_absent && wanted.is_implied && is_ipv6
 }
 
-pub(crate) fn explain_unix(path: &Path, error: &UnixError, setting: &str) -> Fault {
-    let other = format!("choose another path by `{setting}`");
-    let cause = match error {
-        UnixError::Taken(Some(holder)) => {
-            format!("{} (pid {}) listens there; stop that, or {other}", holder.name, holder.pid)
-        }
-        UnixError::Taken(None) => {
-            format!("another server listens there, or is about to; stop that, or {other}")
-        }
-        UnixError::NoSocket => format!("what lies there is no socket; move it away, or {other}"),
-        UnixError::Failed(error) if error.kind() == ErrorKind::NotFound => {
-            "its folder does not exist; make that first".to_owned()
-        }
-        UnixError::Failed(error) if error.kind() == ErrorKind::PermissionDenied => {
-            format!("this user may not make or replace it; {other}")
-        }
-        UnixError::Failed(error) => format!("cannot listen: {error}"),
-    };
-    Fault { is_taken: false, message: format!("error: unix:{}: {cause}", path.display()) }
-}
-
-/// Our own socket would have shared the port.
-fn explain_own(address: SocketAddr, own: SocketAddr) -> Fault {
-    let message = format!(
-        "error: {address}: the server itself listens at {own}, and somebody else has a part of \
-         that port, too, whom `ss -ltnp` names: stop that, or choose another port by `listen`"
-    );
-    Fault { is_taken: false, message }
-}
-
-fn explain(address: SocketAddr, error: &io::Error) -> Fault {
-    let port = address.port();
-    let message = match error.kind() {
-        ErrorKind::AddrInUse => {
-            let holder = holder::holder(address);
-            let way_out = holder.as_ref().map_or("stop that", Holder::way_out);
-            let holder = holder.map_or_else(
-                || "another process, which only root may name".to_owned(),
-                |holder| format!("{} (pid {})", holder.name, holder.pid),
-            );
-            format!(
-                "{address}: the port is taken by {holder}; {way_out}, or choose another with \
-                 --port N or `listen`"
-            )
-        }
-        ErrorKind::PermissionDenied => format!(
-            "{address}: permission denied: ports below 1024 are for root; use --port 8080 or, to \
-             allow this port to everybody, sysctl net.ipv4.ip_unprivileged_port_start={port}"
-        ),
-        ErrorKind::AddrNotAvailable => {
-            format!("{address}: this machine has no such address; `ip address` lists those it has")
-        }
-        _ => format!("{address}: cannot listen: {error}"),
-    };
-    Fault { is_taken: error.kind() == ErrorKind::AddrInUse, message: format!("error: {message}") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -463,10 +410,10 @@ mod tests {
             tls: false,
         }];
         let mut sockets = Sockets::default();
-        sockets.open(&wanted).unwrap();
+        sockets.open(&wanted, wanted.len()).unwrap();
         for is_served in [false, true] {
             std::fs::remove_file(&path).unwrap();
-            sockets.open(&wanted).unwrap();
+            sockets.open(&wanted, wanted.len()).unwrap();
             UnixStream::connect(&path).unwrap();
             let mut out = Leaving::default();
             sockets.leave(&mut out);
@@ -476,7 +423,7 @@ mod tests {
             assert_eq!(sockets.0.len(), 1);
             assert_eq!(UnixStream::connect(&path).is_ok(), is_served);
             sockets.settle(!is_served);
-            sockets.open(&wanted).unwrap();
+            sockets.open(&wanted, wanted.len()).unwrap();
             sockets.settle(true);
             UnixStream::connect(&path).unwrap();
         }

@@ -56,7 +56,7 @@ impl Desk {
         path: &Path,
         hear: impl Fn(Wish, Asker) + Clone + 'static,
     ) -> Result<Self, Fault> {
-        let explain = |error| explain_unix(path, &error, "control");
+        let explain = |error| explain_unix(path, &error, "`control`");
         let (socket, file) = unix::listen(path, MODE).map_err(explain)?;
         let desk = Self::of(path, socket, Some(file), hear);
         desk.map_err(|error| explain(unix::UnixError::Failed(error)))

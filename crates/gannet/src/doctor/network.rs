@@ -88,7 +88,7 @@ fn taken(about: String, holder: Option<&Holder>) -> Finding {
                     as root; else have one of the two `listen` at another port";
         return Finding::fault(about, cause, cure);
     }
-    let way_out = holder.map_or("stop that", Holder::way_out);
+    let way_out = holder.map_or_else(|| "stop that".to_owned(), Holder::way_out);
     let cure = format!("{way_out}, or have `listen` name another port");
     Finding::fault(about, format!("{who} listens there"), cure)
 }

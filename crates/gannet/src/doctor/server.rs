@@ -6,12 +6,7 @@ use net::{
     holder::{self, Holder},
     unix,
 };
-use std::{
-    fs,
-    io::ErrorKind,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-};
+use std::{fs, io::ErrorKind, os::unix::fs::MetadataExt, path::Path};
 
 /// The name of a process that watches others.
 const NAME: &str = "gannet";
@@ -51,22 +46,9 @@ fn by_addresses(plan: &Plan, file: &Path) -> Option<Server> {
         Address::Tcp(address) => holder::holder(address),
         Address::Unix { .. } => None,
     })?;
-    let same = file_of(&held)?.canonicalize().ok()? == file.canonicalize().ok()?;
+    let same = held.config()?.canonicalize().ok()? == file.canonicalize().ok()?;
     let user = held.user()?;
     same.then_some(Server { process: Some(held), user })
-}
-
-/// The config file that a server was started with.
-fn file_of(server: &Holder) -> Option<PathBuf> {
-    let words = server.words();
-    let is_run = server.name == NAME && words.get(1)? == "run";
-    let mut named = words.iter().skip(2).filter(|word| !word.as_encoded_bytes().starts_with(b"-"));
-    let file = named.next().map_or("gannet.toml".as_ref(), |word| Path::new(word));
-    match file.is_absolute() {
-        _ if !is_run => None,
-        true => Some(file.to_owned()),
-        false => Some(server.folder()?.join(file)),
-    }
 }
 
 /// What another server was asked to do, where `holder` is one.

@@ -15,7 +15,7 @@ impl Shell<'_> {
         sockets::check_room(blueprint.threads, blueprint.listen.len()).map_err(said)?;
         self.sockets.take_over(mem::take(&mut self.taken_over), &addresses);
         self.sockets.adopt(mem::take(&mut self.handed), &addresses).map_err(said)?;
-        self.sockets.open(&addresses).map_err(said)?;
+        self.sockets.open(&addresses, blueprint.listen.len()).map_err(said)?;
         self.logs.open(blueprint)?;
         if let (Some(path), false) = (&blueprint.control, self.is_trial) {
             self.open_desk(path).map_err(said)?;
