@@ -337,12 +337,12 @@ impl World for Recorder<'_> {
         answers.entry(path.to_owned()).or_insert_with(|| self.world.list(path)).clone()
     }
 
-    fn check_pair(&self, chain: &[u8], key: &[u8]) -> Result<(), PairFault> {
+    fn check_pair(&self, chain: (&Path, &[u8]), key: (&Path, &[u8])) -> Result<(), PairFault> {
         self.world.check_pair(chain, key)
     }
 
-    fn check_authorities(&self, text: &[u8]) -> Result<(), String> {
-        self.world.check_authorities(text)
+    fn check_authorities(&self, path: &Path, text: &[u8]) -> Result<(), PairFault> {
+        self.world.check_authorities(path, text)
     }
 
     fn keep(&self) -> PathBuf {

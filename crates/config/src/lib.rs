@@ -39,7 +39,7 @@ pub use reference::{help, page};
 pub use save::save;
 pub use schema::schema;
 pub use shape::{Description, Preset};
-pub use world::{Content, Fpm, PairFault, World};
+pub use world::{Content, Fpm, PairFault, Whose, World};
 pub use written::settings;
 
 use include::Reading;

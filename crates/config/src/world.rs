@@ -77,21 +77,21 @@ pub trait World {
         Ok(Vec::new())
     }
 
-    /// Whether the texts of two files, both PEM, are a certificate with its chain, and its key.
+    /// Whether two files, which hold that, are a certificate with its chain, and its key, as PEM.
     ///
     /// # Errors
     ///
     /// What is wrong, and with which of them.
-    fn check_pair(&self, _chain: &[u8], _key: &[u8]) -> Result<(), PairFault> {
+    fn check_pair(&self, _chain: (&Path, &[u8]), _key: (&Path, &[u8])) -> Result<(), PairFault> {
         Ok(())
     }
 
-    /// Whether the text of a file, PEM, holds authorities that can certify clients.
+    /// Whether a file, which holds that, has authorities in it that can certify, as PEM.
     ///
     /// # Errors
     ///
-    /// A sentence that says why not.
-    fn check_authorities(&self, _text: &[u8]) -> Result<(), String> {
+    /// Why not.
+    fn check_authorities(&self, _path: &Path, _text: &[u8]) -> Result<(), PairFault> {
         Ok(())
     }
 
@@ -165,15 +165,26 @@ pub struct Fpm {
     pub group: u32,
 }
 
-/// What is wrong with a certificate and its key, as a sentence without a full stop.
+/// What is wrong with a certificate and its key, or with authorities.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PairFault {
-    /// With the certificate.
-    Certificate(String),
-    /// With the key.
-    Key(String),
-    /// Each is sound, but the key is another certificate's.
-    Mismatch,
+pub struct PairFault {
+    /// With which of them.
+    pub whose: Whose,
+    /// A sentence without a full stop.
+    pub cause: String,
+    /// The way out.
+    pub help: String,
+}
+
+/// Which of two files is at fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// That of the certificate, or of authorities.
+    Certificate,
+    /// That of the key.
+    Key,
+    /// Each may be sound, but not together.
+    Both,
 }
 
 /// A file that was read.

@@ -48,39 +48,23 @@ impl Finding {
     }
 }
 
-/// Who serves: files are looked at with their eyes.
-struct Eyes {
-    name: String,
-    user: u32,
-    /// Its own group, and the others.
-    group: u32,
-    groups: Vec<u32>,
+/// Who serves, or has started who does: files are looked at with their eyes.
+type Eyes = User;
+
+/// Those of that user, or of this process.
+fn eyes(user: Option<User>) -> Eyes {
+    user.unwrap_or_else(|| User {
+        name: "this user".to_owned(),
+        number: net::process::user(),
+        group: net::process::group(),
+        groups: net::process::groups(),
+    })
 }
 
-impl Eyes {
-    fn of(user: Option<User>) -> Self {
-        match user {
-            Some(User { name, number, group, groups }) => {
-                Self { name, user: number, group, groups }
-            }
-            None => Self {
-                name: "this user".to_owned(),
-                user: net::process::user(),
-                group: net::process::group(),
-                groups: net::process::groups(),
-            },
-        }
-    }
-
-    /// Those of whoever has started the server, or would: it is what reads keys.
-    fn of_starter(user: Option<u32>) -> Self {
-        let other = user.filter(|user| *user != net::process::user());
-        Self::of(other.and_then(|user| User::find(&user.to_string()).ok()))
-    }
-
-    fn belongs_to(&self, group: u32) -> bool {
-        self.group == group || self.groups.contains(&group)
-    }
+/// Those of whoever has started the server, or would: it is what reads keys.
+fn eyes_of_starter(user: Option<u32>) -> Eyes {
+    let other = user.filter(|user| *user != net::process::user());
+    eyes(other.and_then(|user| User::find(&user.to_string()).ok()))
 }
 
 /// Looks at the server that the config `file` describes.
@@ -100,11 +84,11 @@ pub(crate) fn doctor(file: &Path, is_json: bool) -> Result<ExitCode, Trouble> {
         },
         (None, None) => None,
     };
-    let eyes = Eyes::of(match starter {
+    let eyes = eyes(match starter {
         Some(user) => machine::user_beside(&plan, user)?,
         None => machine::serving_user(&plan)?,
     });
-    let starter = Eyes::of_starter(starter);
+    let starter = eyes_of_starter(starter);
     let may_listen_low = unit.as_ref().is_some_and(|unit| unit.listens_at_low_ports);
     let looks = [
         config,
@@ -133,7 +117,7 @@ pub(crate) struct Warning {
 /// What a server warns of when it takes up a config, for the user that serves, whom this process
 /// is: it may be meant, or be otherwise soon. It does not wait for other machines unless it may.
 pub(crate) fn warnings(plan: &Plan, may_wait: bool) -> Vec<Warning> {
-    let applications = processes::applications(plan, &Eyes::of(None), may_wait).findings;
+    let applications = processes::applications(plan, &eyes(None), may_wait).findings;
     applications.into_iter().chain(files::spilled(plan)).map(warning).collect()
 }
 

@@ -3,12 +3,13 @@
 use crate::{
     greeting,
     keep::{self, Keep},
-    php, place,
+    pem, php, place,
     trouble::Trouble,
 };
+use base::text::shell_word;
 use certs::Local;
 use config::{
-    Bundle, Content, Errors, Fpm, Paint, PairFault, Plan, World,
+    Bundle, Content, Errors, Fpm, Paint, PairFault, Plan, Whose, World,
     limits::FILE_BYTES_MAX,
     plan::{Issuer, PoolUser, Wanted},
 };
@@ -16,7 +17,7 @@ use net::{
     Root, RootError,
     identity::{IdentityError, User},
     layer::Layer,
-    process,
+    permission, process,
 };
 use std::{
     cell::{OnceCell, RefCell},
@@ -27,6 +28,7 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
+use tls::diagnosis::{Culprit, Diagnosis};
 
 /// Whom root has serve where nobody says so: the first that there is. The last is a number, which
 /// no list has to know.
@@ -189,12 +191,32 @@ pub(crate) fn become_user(user: &User) -> Result<Layer, Trouble> {
 }
 
 fn open(file: &Path, way_out: &str) -> Result<(Vec<u8>, Machine), Trouble> {
-    let Content { bytes, path } = read(file, FILE_BYTES_MAX)
-        .map_err(|why| Trouble::new(2, format!("error: {why}: {way_out}")))?;
+    let Content { bytes, path } = read(file, FILE_BYTES_MAX).map_err(|why| {
+        let message = match file.is_dir() {
+            true => of_folder(file),
+            false => format!("error: {why}: {way_out}"),
+        };
+        Trouble::new(2, message)
+    })?;
     let base = path.parent().unwrap_or(&path).to_owned();
     let local = OnceCell::new();
     let (file, unread) = (file.to_owned(), None);
     Ok((bytes, Machine { base, file, is_for_show: true, unread, local }))
+}
+
+/// That a folder was named where a config file is to be.
+fn of_folder(folder: &Path) -> String {
+    let (inside, shown) = (folder.join("gannet.toml"), folder.display());
+    let word = |path: &Path| shell_word(&path.to_string_lossy());
+    match inside.is_file() {
+        true => {
+            format!("error: {shown} is a folder: name the config file in it, {}", word(&inside))
+        }
+        false => format!(
+            "error: {shown} is a folder, not a config file: `gannet {}` serves it as it is",
+            word(folder)
+        ),
+    }
 }
 
 /// Whether this user can serve the folder `path`. It is opened for good when it is first asked for.
@@ -269,21 +291,17 @@ impl World for Machine {
         names.map_err(|error| format!("{}: {error}", path.display()))
     }
 
-    fn check_pair(&self, chain: &[u8], key: &[u8]) -> Result<(), PairFault> {
-        if self.unread.is_some() {
-            return Ok(());
-        }
-        tls::Pair::load(chain, key).map(drop).map_err(|fault| match fault {
-            tls::Fault::Certificate(why) => PairFault::Certificate(why.to_owned()),
-            tls::Fault::Key(why) => PairFault::Key(why.to_owned()),
-            tls::Fault::Mismatch => PairFault::Mismatch,
-        })
-    }
-
-    fn check_authorities(&self, text: &[u8]) -> Result<(), String> {
+    fn check_pair(&self, chain: (&Path, &[u8]), key: (&Path, &[u8])) -> Result<(), PairFault> {
         match self.unread {
             Some(_) => Ok(()),
-            None => tls::authorities(text).map_err(|fault| fault.to_string()),
+            None => pem::check_pair(chain, key).map_err(fault),
+        }
+    }
+
+    fn check_authorities(&self, path: &Path, text: &[u8]) -> Result<(), PairFault> {
+        match self.unread {
+            Some(_) => Ok(()),
+            None => pem::check_authorities(path, text).map_err(fault),
         }
     }
 
@@ -339,6 +357,15 @@ impl World for Machine {
     }
 }
 
+fn fault(Diagnosis { culprit, cause, cure }: Diagnosis) -> PairFault {
+    let whose = match culprit {
+        Culprit::Certificate => Whose::Certificate,
+        Culprit::Key => Whose::Key,
+        Culprit::Both => Whose::Both,
+    };
+    PairFault { whose, cause, help: cure }
+}
+
 /// Where what comes by itself of certificates is kept of a user, below that user's folder.
 pub(crate) const KEEP_IN_HOME: &str = ".local/share/gannet";
 
@@ -380,11 +407,7 @@ pub(crate) fn explain(path: &Path, error: &io::Error) -> String {
     }
     match error.kind() {
         io::ErrorKind::NotFound => format!("{} does not exist", path.display()),
-        io::ErrorKind::PermissionDenied => {
-            // It may be a key, which is not for everybody.
-            let way_out = "give it to a group of the user, and let that read it: chmod g+r";
-            format!("{}: this user may not read it ({way_out} {0})", path.display())
-        }
+        io::ErrorKind::PermissionDenied => permission::unreadable(path),
         _ => format!("{}: {error}", path.display()),
     }
 }

@@ -7,6 +7,7 @@ mod verb;
 mod password;
 mod paper;
 mod keep;
+mod pem;
 mod operators;
 mod own_certificate;
 mod php;

@@ -1,10 +1,13 @@
 //! What is in the operator's own files of certificates and authorities, if it can be used.
 
-use crate::machine;
+use crate::{machine, pem::Words};
 use config::plan::Pem;
 use net::aside::Aside;
 use std::{path::Path, time::Duration};
-use tls::Pair;
+use tls::{
+    Pair,
+    diagnosis::{self, Diagnosis},
+};
 
 /// Bytes of a file at most.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
@@ -42,7 +45,10 @@ impl Reader {
     pub(crate) fn authorities(&mut self, file: &Path) -> Result<Vec<u8>, String> {
         self.read(file).and_then(|found| match tls::authorities(&found) {
             Ok(()) => Ok(found),
-            Err(fault) => Err(fault.to_string()),
+            Err(fault) => {
+                let words = Words::unlooked(file);
+                Err(said(&diagnosis::of_authorities(&fault, words.named(&found))))
+            }
         })
     }
 
@@ -56,17 +62,21 @@ impl Reader {
     }
 }
 
-/// The pair, if it can be used.
-pub(crate) fn sound(found: Pem) -> Result<Pem, String> {
-    match Pair::load(&found.chain, &found.key) {
-        Ok(_) => Ok(found),
-        Err(fault) => Err(fault.to_string()),
-    }
+/// The pair that was found in these two files, if it can be used.
+pub(crate) fn sound(found: Pem, chain: &Path, key: &Path) -> Result<Pem, String> {
+    let Err(fault) = Pair::load(&found.chain, &found.key) else { return Ok(found) };
+    let (chain, key) = (Words::unlooked(chain), Words::unlooked(key));
+    Err(said(&diagnosis::of_pair(&fault, chain.named(&found.chain), key.named(&found.key))))
+}
+
+fn said(Diagnosis { cause, cure, .. }: &Diagnosis) -> String {
+    format!("{cause}: {cure}")
 }
 
 /// Why what is in the files of an operator's certificate cannot be used, where that is so.
 pub(crate) fn fault_of_pair(chain: &Path, key: &Path) -> Option<String> {
-    let found = Reader::default().pair(chain, key).and_then(sound);
+    let found = Reader::default().pair(chain, key);
+    let found = found.and_then(|found| sound(found, chain, key));
     found.err().map(|why| format!("cannot be used: {why}"))
 }
 

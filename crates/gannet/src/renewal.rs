@@ -127,7 +127,7 @@ impl Look<'_> {
             self.tell(&name, pem, hosts);
             return None;
         }
-        let found = match found.and_then(sound) {
+        let found = match found.and_then(|found| sound(found, chain, key)) {
             Ok(found) => found,
             Err(why) => return self.refuse(&name, &format!("cannot be used: {why}")),
         };

@@ -39,6 +39,7 @@ pub mod systemd;
 pub mod store;
 pub mod layer;
 pub mod identity;
+pub mod permission;
 pub mod sandbox;
 pub mod selftest;
 pub mod failpoint;

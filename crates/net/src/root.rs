@@ -3,7 +3,7 @@
 use crate::fault::FindError;
 use crate::stat::{Kind, Stat};
 use crate::tree::Tree;
-use crate::{file_system, identity, links, process, stat};
+use crate::{file_system, identity, links, permission, process, stat};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, open, openat2};
 use rustix::io::Errno;
@@ -237,7 +237,9 @@ impl fmt::Display for RootError {
             Some(Errno::NOTDIR) => write!(out, "{component} is not a folder"),
             Some(Errno::ACCESS) => {
                 let user = identity::name(process::user());
-                write!(out, "{user} may not enter {component} (chmod o+x {component})")
+                write!(out, "{user} may not enter {component}")?;
+                let cure = permission::own_cure(&self.component, permission::PASS);
+                cure.map_or(Ok(()), |cure| write!(out, " ({cure})"))
             }
             Some(Errno::NOSYS | Errno::PERM) => {
                 write!(

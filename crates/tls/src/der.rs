@@ -44,6 +44,12 @@ impl Facts {
         Some(Self { from, until, number, subject, issuer: last_name(issuer), issuer_key })
     }
 
+    /// The common name of whose it is, or another part of that name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        element(&self.subject, SEQUENCE).map(|(name, _)| last_name(name)).unwrap_or_default()
+    }
+
     /// Whether it holds at that time, in seconds since 1970.
     #[must_use]
     pub fn holds(&self, now: i64) -> bool {
@@ -111,6 +117,17 @@ const SET: u8 = 0x31;
 const KEY_IDENTIFIER: u8 = 0x80;
 const VERSION: u8 = 0xa0;
 const EXTENSIONS: u8 = 0xa3;
+
+/// The tags of what stands in a sequence that is all there is but for a line end.
+pub(crate) fn outline(der: &[u8]) -> Option<Vec<u8>> {
+    let (mut inside, rest) = element(der, SEQUENCE)?;
+    let mut tags = Vec::new();
+    while let Some(&tag) = inside.first() {
+        tags.push(tag);
+        (_, inside) = element(inside, tag)?;
+    }
+    rest.iter().all(u8::is_ascii_whitespace).then_some(tags)
+}
 
 /// The content of the element in front, which has that tag, and what follows it.
 fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {

@@ -16,6 +16,7 @@ mod hello;
 pub mod der;
 mod provider;
 mod pair;
+pub mod diagnosis;
 mod tickets;
 mod terms;
 mod sites;

@@ -9,7 +9,7 @@ use rustls::{
         pem::{self, PemObject},
     },
     server::ParsedCertificate,
-    sign::CertifiedKey,
+    sign::{CertifiedKey, SigningKey},
 };
 use std::{fmt, sync::Arc};
 
@@ -59,9 +59,7 @@ impl Pair {
         ParsedCertificate::try_from(first)
             .map_err(|_| Fault::Certificate("its first certificate is malformed or too old"))?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| no_key(&error, key))?;
-        let key = provider().key_provider.load_private_key(key).map_err(|_| {
-            Fault::Key("its key is of no kind that is taken, or too weak (RSA needs 2048 bits)")
-        })?;
+        let key = signing(key)?;
         let certified = CertifiedKey::new(chain, key);
         match certified.keys_match() {
             Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
@@ -85,6 +83,13 @@ impl Pair {
     pub(crate) fn certified(&self) -> &Arc<CertifiedKey> {
         &self.certified
     }
+}
+
+/// A key that can sign.
+pub(crate) fn signing(key: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, Fault> {
+    provider().key_provider.load_private_key(key).map_err(|_| {
+        Fault::Key("its key is of no kind that is taken, or too weak (RSA needs 2048 bits)")
+    })
 }
 
 /// Whether the certificate `der` is for `host`.

@@ -86,15 +86,16 @@ fn authority(word: &Word<written::Authority>, context: &mut Context<'_>) -> Opti
     let trusted = trusted.as_ref().and_then(|file| {
         let path = context.sources.path(file);
         let read = context.world.read(&path, FILE_BYTES_MAX);
+        let read = read.map_err(|why| (why, "name a file with certificates, as PEM".to_owned()));
         let checked = read.and_then(|content| {
-            context.world.check_authorities(&content.bytes).map(|()| content.bytes)
+            let checked = context.world.check_authorities(&path, &content.bytes);
+            checked.map(|()| content.bytes).map_err(|fault| (fault.cause, fault.help))
         });
         match checked {
             Ok(bytes) => Some(Arc::from(bytes)),
-            Err(why) => {
+            Err((why, help)) => {
                 let cause = format!("the file of `trusted` cannot be used: {why}");
                 let label = format!("stands for {}", path.display());
-                let help = "name a file with certificates, as PEM";
                 context.mistakes.push(Mistake::new(file.span, cause, label).help(help));
                 None
             }

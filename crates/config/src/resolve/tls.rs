@@ -11,7 +11,7 @@ use crate::{
         Site, Tls, TlsVersion,
     },
     source::{Span, Word},
-    world::PairFault,
+    world::{PairFault, Whose},
     written::{self, Mode},
 };
 use message::Status;
@@ -171,16 +171,16 @@ fn certificate(
     }
     let number = read("cert", cert, context).zip(read("key", key, context)).and_then(|texts| {
         let (chain, secret) = texts;
-        let checked = context.world.check_pair(&chain, &secret);
+        let checked = context.world.check_pair((&paths.0, &chain), (&paths.1, &secret));
         context.own.push((paths.1.clone(), key.span));
-        if let Err(fault) = checked {
-            match fault {
-                PairFault::Certificate(why) => blame("cert", cert, &why, context),
-                PairFault::Key(why) => blame("key", key, &why, context),
-                PairFault::Mismatch => context.mistakes.push(
-                    Mistake::new(key.span, "the key is not the one of the certificate", "this key")
+        if let Err(PairFault { whose, cause, help }) = checked {
+            match whose {
+                Whose::Certificate => blame("cert", cert, (&cause, &help), context),
+                Whose::Key => blame("key", key, (&cause, &help), context),
+                Whose::Both => context.mistakes.push(
+                    Mistake::new(key.span, cause, "this key")
                         .also(cert.span, "and this certificate")
-                        .help("name the two files that were made together"),
+                        .help(help),
                 ),
             }
             return None;
@@ -206,8 +206,8 @@ fn authorities(word: &Word<String>, context: &mut Context<'_>) -> Option<usize> 
         return Some(known);
     }
     let pem = Arc::from(read("client-ca", word, context)?);
-    if let Err(why) = context.world.check_authorities(&pem) {
-        blame("client-ca", word, &why, context);
+    if let Err(fault) = context.world.check_authorities(&file, &pem) {
+        blame("client-ca", word, (&fault.cause, &fault.help), context);
     }
     context.authorities.push(Authorities { file, pem, place: context.at(word.span) });
     Some(context.authorities.len() - 1)
@@ -218,20 +218,21 @@ fn read(name: &str, file: &Word<String>, context: &mut Context<'_>) -> Option<Ve
     match context.world.read(&path, FILE_BYTES_MAX) {
         Ok(content) => Some(content.bytes),
         Err(why) => {
-            blame(name, file, &why, context);
+            let help = match name {
+                "key" => "name a file with a private key, as PEM",
+                _ => "name a file with certificates, as PEM",
+            };
+            blame(name, file, (&why, help), context);
             None
         }
     }
 }
 
-fn blame(name: &str, file: &Word<String>, why: &str, context: &mut Context<'_>) {
+fn blame(name: &str, file: &Word<String>, (why, help): (&str, &str), context: &mut Context<'_>) {
     let path = context.sources.path(file);
     let cause = format!("the file of `{name}` cannot be used: {why}");
     let label = format!("stands for {}", path.display());
-    let help = match name {
-        "key" => "name a file with a private key, as PEM",
-        _ => "name a file with certificates, as PEM",
-    };
+    let help = help.to_owned();
     context.mistakes.push(Mistake::new(file.span, cause, label).help(help));
 }
 

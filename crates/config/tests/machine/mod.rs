@@ -1,7 +1,7 @@
 //! A machine on which every folder is there unless it is called `missing`; the files of
 //! `/etc/gannet` lie in `tests/files`.
 
-use config::{Content, Fpm, PairFault, World, plan::PoolUser};
+use config::{Content, Fpm, PairFault, Whose, World, plan::PoolUser};
 use std::{
     ffi::OsString,
     fs,
@@ -49,19 +49,19 @@ impl World for Machine {
         Ok(entries.filter_map(|entry| Some(entry.ok()?.file_name())).collect())
     }
 
-    fn check_pair(&self, chain: &[u8], key: &[u8]) -> Result<(), PairFault> {
-        let is = |text: &[u8], word: &str| String::from_utf8_lossy(text).contains(word);
+    fn check_pair(&self, chain: (&Path, &[u8]), key: (&Path, &[u8])) -> Result<(), PairFault> {
+        let is = |file: (&Path, &[u8]), word: &str| String::from_utf8_lossy(file.1).contains(word);
         match () {
-            () if is(chain, "malformed") => Err(PairFault::Certificate("it is no PEM".to_owned())),
-            () if is(key, "weak") => Err(PairFault::Key("its key is too weak".to_owned())),
-            () if is(key, "foreign") => Err(PairFault::Mismatch),
+            () if is(chain, "malformed") => no_pair(Whose::Certificate, "it is no PEM"),
+            () if is(key, "weak") => no_pair(Whose::Key, "its key is too weak"),
+            () if is(key, "foreign") => no_pair(Whose::Both, "the key is another one's"),
             () => Ok(()),
         }
     }
 
-    fn check_authorities(&self, text: &[u8]) -> Result<(), String> {
+    fn check_authorities(&self, _path: &Path, text: &[u8]) -> Result<(), PairFault> {
         match text {
-            b"malformed\n" => Err("it is no PEM".to_owned()),
+            b"malformed\n" => no_pair(Whose::Certificate, "it is no PEM"),
             _ => Ok(()),
         }
     }
@@ -107,6 +107,10 @@ impl World for Machine {
             _ => None,
         }
     }
+}
+
+fn no_pair(whose: Whose, cause: &str) -> Result<(), PairFault> {
+    Err(PairFault { whose, cause: cause.to_owned(), help: "take another one".to_owned() })
 }
 
 /// Where a file of that machine lies on this one.

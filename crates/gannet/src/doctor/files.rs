@@ -6,7 +6,7 @@ use config::{
     Plan,
     plan::{Address, Certificate, Issuer, Pem, Target},
 };
-use net::stat::Room;
+use net::{permission, stat::Room};
 use std::{fs, os::unix::fs::MetadataExt, path::Path};
 use tls::der::Facts;
 
@@ -73,11 +73,11 @@ fn refused(certificate: &Certificate, pem: &Pem, hosts: &[String], now: i64) -> 
 
 /// A key that everybody can read, and how it stays readable for whoever starts the server only.
 fn open_key(about: String, key: &Path, starter: &Eyes) -> Option<Finding> {
-    let found = fs::metadata(key).ok().filter(|found| found.mode() & folders::READ != 0)?;
+    let found = fs::metadata(key).ok().filter(|found| found.mode() & permission::READ != 0)?;
     let mode = found.mode() & 0o7777;
     let key = key.display();
     let cause = format!("its key {key} can be read by everybody (mode {mode:04o})");
-    let cure = match folders::is_of_others(&found, starter) {
+    let cure = match permission::is_of_others(&found, starter) {
         true => {
             let group = net::identity::group_name(starter.group);
             format!("chgrp {group} {key} && chmod 640 {key}")
@@ -103,7 +103,7 @@ pub(super) fn written(plan: &Plan, eyes: &Eyes, starter: &Eyes) -> Look {
     let cache = plan.compress_cache.folder.as_deref();
     if let Some(cache) = cache.filter(|cache| cache.exists()) {
         // What is not there yet is made.
-        let wanted = folders::READ | folders::WRITE | folders::PASS;
+        let wanted = permission::READ | permission::WRITE | permission::PASS;
         findings.extend(folders::way(cache, eyes, wanted));
     }
     let sockets = plan.listen.iter().filter_map(|listen| match &listen.address {
@@ -112,7 +112,7 @@ pub(super) fn written(plan: &Plan, eyes: &Eyes, starter: &Eyes) -> Look {
     });
     let sockets: Vec<&Path> = sockets.collect();
     let (there, missing): (Vec<&Path>, Vec<&Path>) = logs.iter().partition(|log| log.exists());
-    findings.extend(there.iter().filter_map(|log| folders::way(log, starter, folders::WRITE)));
+    findings.extend(there.iter().filter_map(|log| folders::way(log, starter, permission::WRITE)));
     let parents = |logs: &[&'_ Path]| -> Vec<_> {
         logs.iter().filter_map(|log| log.parent().map(Path::to_owned)).collect()
     };
@@ -120,7 +120,7 @@ pub(super) fn written(plan: &Plan, eyes: &Eyes, starter: &Eyes) -> Look {
     made.extend(sockets.iter().map(|folder| folder.to_path_buf()));
     made.sort_unstable();
     made.dedup();
-    let wanted = folders::WRITE | folders::PASS;
+    let wanted = permission::WRITE | permission::PASS;
     findings.extend(made.iter().filter_map(|folder| folders::way(folder, starter, wanted)));
     let mut all = parents(&logs);
     let keeps = plan.certificates.iter().any(|one| one.issuer != Issuer::Files);

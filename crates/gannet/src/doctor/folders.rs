@@ -3,10 +3,10 @@
 use super::{Eyes, Finding, Look};
 use crate::greeting::counted;
 use config::{Plan, plan::Folder, unsent};
-use net::identity;
+use net::permission::{PASS, READ, WRITE, cure, may};
 use std::{
     ffi::OsString,
-    fs::{self, Metadata},
+    fs,
     os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::Path,
 };
@@ -14,11 +14,6 @@ use std::{
 /// Files of one folder that are looked at, and those of them that are named.
 const FILES_MAX: usize = 10_000;
 const NAMED_MAX: usize = 3;
-
-/// What may be done with a file: the bits of others.
-pub(super) const READ: u32 = 4;
-pub(super) const WRITE: u32 = 2;
-pub(super) const PASS: u32 = 1;
 
 /// Each folder, from the root of the file system on.
 pub(super) fn look(plan: &Plan, eyes: &Eyes) -> Look {
@@ -107,59 +102,10 @@ fn is_sent(name: &[u8]) -> bool {
     !is_hidden && !unsent::is_source(name)
 }
 
-/// Whether `eyes` may do that with the file, by its mode.
-pub(super) fn may(metadata: &Metadata, eyes: &Eyes, wanted: u32) -> bool {
-    let (_, shift) = class(metadata, eyes);
-    eyes.user == 0 || metadata.mode() >> shift & wanted == wanted
-}
-
-/// Whether `eyes` see the file as somebody whom it does not belong to.
-pub(super) fn is_of_others(metadata: &Metadata, eyes: &Eyes) -> bool {
-    eyes.user != 0 && class(metadata, eyes).0 == 'o'
-}
-
-/// As whom `eyes` come to the file: the letter of it in words of `chmod`, and where its bits are.
-fn class(metadata: &Metadata, eyes: &Eyes) -> (char, u32) {
-    if eyes.user == metadata.uid() {
-        ('u', 6)
-    } else if eyes.belongs_to(metadata.gid()) {
-        ('g', 3)
-    } else {
-        ('o', 0)
-    }
-}
-
-/// How `eyes` come to be allowed that, and nobody else: what is closed to others may be so for
-/// good reason.
-pub(super) fn cure(path: &Path, metadata: &Metadata, eyes: &Eyes, wanted: u32) -> String {
-    let (path, letters) = (path.display(), letters(wanted));
-    let (group, bits) = (metadata.gid(), metadata.mode() >> 3);
-    let is_of_use = group != 0 && bits & (READ | WRITE | PASS) != 0;
-    match (class(metadata, eyes).0, identity::known(eyes.user)) {
-        // Who is in that group already needs what it may do.
-        ('o', Some(user)) if is_of_use => {
-            let join = format!("usermod -aG {} {user}", identity::group_name(group));
-            match bits & wanted == wanted {
-                true => format!("{join}, and restart the server"),
-                false => format!("{join} && chmod g+{letters} {path}, and restart the server"),
-            }
-        }
-        ('o', _) => {
-            format!("chgrp {} {path} && chmod g={letters} {path}", identity::group_name(eyes.group))
-        }
-        (own, _) => format!("chmod {own}+{letters} {path}"),
-    }
-}
-
 fn words(wanted: u32) -> &'static str {
     match wanted {
         PASS => "pass it",
         _ if wanted & WRITE != 0 => "write there",
         _ => "read it",
     }
-}
-
-fn letters(wanted: u32) -> String {
-    let all = [(READ, 'r'), (WRITE, 'w'), (PASS, 'x')];
-    all.into_iter().filter(|(bit, _)| wanted & bit != 0).map(|(_, letter)| letter).collect()
 }

@@ -1,11 +1,11 @@
 //! The folder of certificates that come by themselves: who gets at what is in it, and what keeps
 //! them from coming.
 
-use super::{Eyes, Finding, folders};
+use super::{Eyes, Finding};
 use crate::keep::{self, Keep};
 use certs::Attempts;
 use config::{Plan, plan::Issuer};
-use net::identity;
+use net::{identity, permission};
 use std::{
     fs::{self, Metadata},
     os::unix::fs::MetadataExt,
@@ -63,11 +63,11 @@ pub(super) fn look(plan: &Plan) -> Vec<Finding> {
 /// The first file in a folder that the owner of all of it may not read: root made it, maybe.
 fn foreign(below: &Path, (folder, found): (&Path, &Metadata)) -> Option<Finding> {
     let (user, group) = (found.uid(), found.gid());
-    let owner = Eyes { name: identity::name(user), user, group, groups: vec![group] };
+    let owner = Eyes { name: identity::name(user), number: user, group, groups: vec![group] };
     let paths = fs::read_dir(below).ok()?.flatten().map(|entry| entry.path());
     let mut files = paths.filter_map(|path| Some((fs::metadata(&path).ok()?, path)));
-    let (file, path) =
-        files.find(|(file, _)| file.is_file() && !folders::may(file, &owner, folders::READ))?;
+    let (file, path) = files
+        .find(|(file, _)| file.is_file() && !permission::may(file, &owner, permission::READ))?;
     let (path, whose) = (path.display(), identity::name(file.uid()));
     let cause =
         format!("it is {whose}'s, and {}, whose folder it is in, may not read it", owner.name);

@@ -6,6 +6,7 @@ use config::{
     Plan,
     plan::{Pool, Upstream},
 };
+use net::permission;
 use std::{io::ErrorKind, net::TcpStream, path::Path, time::Duration};
 
 /// How long an application may take to let somebody in.
@@ -54,7 +55,7 @@ fn apart(plan: &Plan, eyes: &Eyes) -> Option<Finding> {
     let user = |pool: &Pool| pool.user.as_ref().map(|user| user.number);
     let is_asking = |pool: &&Pool| {
         let user = pool.user.as_ref();
-        user.is_some_and(|user| user.number == eyes.user || user.group == pool.group)
+        user.is_some_and(|user| user.number == eyes.number || user.group == pool.group)
     };
     let one = plan.pools.iter().find(is_asking)?;
     let others: Vec<_> =
@@ -96,12 +97,12 @@ fn unix(path: &Path, eyes: &Eyes) -> Option<Finding> {
         Some(_) => {}
     }
     if let Some(finding) =
-        path.parent().and_then(|folder| folders::way(folder, eyes, folders::PASS))
+        path.parent().and_then(|folder| folders::way(folder, eyes, permission::PASS))
     {
         return Some(Finding { about, ..finding });
     }
     // To connect is to write.
-    let finding = folders::way(path, eyes, folders::WRITE)?;
+    let finding = folders::way(path, eyes, permission::WRITE)?;
     let cure = format!(
         "have php-fpm's `listen.owner` be {}, or its `listen.group` one of its groups with a \
          `listen.mode` of 0660",
