@@ -9,7 +9,7 @@ mod processes;
 mod server;
 mod unit;
 
-use crate::{greeting::counted, machine, trouble::Trouble};
+use crate::{greeting::counted, machine, servers, trouble::Trouble};
 use base::text::push_json;
 use config::Plan;
 use net::identity::User;
@@ -69,7 +69,7 @@ fn eyes_of_starter(user: Option<u32>) -> Eyes {
 
 /// Looks at the server that the config `file` describes.
 pub(crate) fn doctor(file: &Path, is_json: bool) -> Result<ExitCode, Trouble> {
-    let plan = machine::load(file)?;
+    let plan = machine::load(file).map_err(|trouble| servers::beside(trouble, file, "doctor"))?;
     let server = server::find(&plan, file);
     let unit = if server.is_none() { unit::find(file) } else { None };
     let mut config = config(&plan, server.as_ref(), unit.as_ref());

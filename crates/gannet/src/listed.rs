@@ -3,7 +3,7 @@
 
 use crate::{
     keep::{self, Keep},
-    machine, operators,
+    machine, operators, servers,
     trouble::Trouble,
 };
 use base::Date;
@@ -68,7 +68,8 @@ const UNKNOWN: &str = "unknown to this user";
 
 /// Shows all certificates of the config `file`.
 pub(crate) fn list(file: &Path, is_json: bool) -> Result<ExitCode, Trouble> {
-    let plan = machine::load_to_list(file)?;
+    let plan =
+        machine::load_to_list(file).map_err(|trouble| servers::beside(trouble, file, "certs"))?;
     let mut listing = Listing::of(&plan, net::clock::wall().seconds);
     let row = |one: &Certificate| match &one.issuer {
         Issuer::Authority(hosts) => {

@@ -32,6 +32,7 @@ mod comparing;
 mod diff;
 mod doctor;
 mod top;
+mod servers;
 mod wishing;
 mod pools;
 mod selftest;

@@ -36,6 +36,17 @@ fn name(file: &Path) -> Option<String> {
     Some(format!("gannet-{hash:016x}.sock"))
 }
 
+/// Where servers of the config `file` are told what to do that others have started, or this user in
+/// another session: each has a folder of its own for that.
+pub(crate) fn elsewhere(file: &Path) -> Vec<PathBuf> {
+    let real = file.canonicalize().ok();
+    let names = [Some(file), real.as_deref()].map(|file| file.and_then(name));
+    let mut all: Vec<_> =
+        names.iter().flatten().flat_map(|name| net::unix::listening(name)).collect();
+    all.dedup();
+    all
+}
+
 /// The same for a server that may have been started by the path that links in this one lead to, or
 /// by systemd, which tells the server its folder and nobody else.
 pub(crate) fn usual_path(file: &Path) -> Option<PathBuf> {

@@ -74,11 +74,11 @@ impl Size {
 pub(crate) fn top(desk: &Desk) -> Result<ExitCode, Trouble> {
     let failed = |error: io::Error| Trouble::new(1, format!("error: {error}"));
     let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    let first = wishing::look(desk)?;
+    let first = wishing::look(desk, "top")?;
     if !greeting::is_terminal() {
         let at = Instant::now();
         runtime.block_on(async { sleep(PAUSE).await });
-        let now = wishing::look(desk)?;
+        let now = wishing::look(desk, "top")?;
         let seconds = at.elapsed().as_secs_f64();
         let text = frame(&first, &now, seconds, (Size::ENDLESS, &connections::of(&now)));
         net::stream::say(text.as_bytes());
@@ -108,7 +108,7 @@ async fn watch(desk: &Desk, first: Status) {
     loop {
         sleep(PAUSE).await;
         let asking = desk.clone();
-        let look = move || wishing::look(&asking).map(|now| (connections::of(&now), now));
+        let look = move || wishing::look(&asking, "top").map(|now| (connections::of(&now), now));
         let Ok(found) = spawn_blocking(look).await else { return };
         let room = Size::of_terminal();
         let text = match found {

@@ -1,17 +1,21 @@
 //! `gannet reload`, `upgrade`, `stop` and `status`: what an operator wants of a server that runs.
 
-use crate::{arguments::Desk, diff, machine, place, status, trouble::Trouble};
+use crate::{arguments::Desk, diff, machine, place, servers, status, trouble::Trouble};
+use base::text::shell_word;
 use control::{
     asked::Asked,
     note::Note,
     status::Status,
     wish::{Outcome, Wish},
 };
-use net::{peer, process};
+use net::{identity, peer, process};
 use std::{
     io::{self, ErrorKind, Read, Write},
     net::Shutdown,
-    os::{fd::AsFd, unix::net::UnixStream},
+    os::{
+        fd::AsFd,
+        unix::{fs::MetadataExt, net::UnixStream},
+    },
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -63,9 +67,9 @@ pub(crate) fn stop(desk: &Desk) -> Result<ExitCode, Trouble> {
     }
 }
 
-/// How a running server is.
-pub(crate) fn look(desk: &Desk) -> Result<Status, Trouble> {
-    match ask(desk, &Wish::Status)? {
+/// How a running server is, for who has typed that verb.
+pub(crate) fn look(desk: &Desk, verb: &str) -> Result<Status, Trouble> {
+    match ask_by(desk, &Wish::Status, verb)? {
         Outcome::Status(status) => Ok(*status),
         outcome => refused(outcome),
     }
@@ -98,7 +102,7 @@ pub(crate) fn request(file: PathBuf, id: &str) -> Result<ExitCode, Trouble> {
 
 /// Shows how a running server is.
 pub(crate) fn status(desk: &Desk, is_json: bool) -> Result<ExitCode, Trouble> {
-    let status = look(desk)?;
+    let status = look(desk, "status")?;
     let text = if is_json { dashboard::json(&status) } else { status::pretty(&status) };
     net::stream::say(&text);
     Ok(ExitCode::SUCCESS)
@@ -130,29 +134,11 @@ fn served(desk: &Desk, outcome: Outcome, what: &str) -> Result<ExitCode, Trouble
 
 /// Sends a wish, and waits for what comes of it.
 fn ask(desk: &Desk, wish: &Wish) -> Result<Outcome, Trouble> {
-    let (path, fault) = match &desk.control {
-        Some(path) => (Some(path.clone()), None),
-        None => {
-            let file = file(desk).unwrap_or(Path::new("gannet.toml"));
-            match machine::control(file) {
-                Ok(named) => (named.or_else(|| place::usual_path(file)), None),
-                Err(fault) => (place::usual_path(file), Some(fault)),
-            }
-        }
-    };
-    let Some(path) = path else {
-        let message = "error: there is no place for sockets: name the server's by --control PATH";
-        return Err(fault.unwrap_or_else(|| Trouble::new(1, message.to_owned())));
-    };
-    let stream = UnixStream::connect(&path).map_err(|error| {
-        let Trouble { exit_code, message } = nobody(&path, &error);
-        let Some(fault) = fault else { return Trouble::new(exit_code, message) };
-        let message = format!(
-            "{}\nSo the server was looked for at its usual place:\n{message}",
-            fault.message.trim_end()
-        );
-        Trouble::new(exit_code, message)
-    })?;
+    ask_by(desk, wish, verb(wish))
+}
+
+fn ask_by(desk: &Desk, wish: &Wish, verb: &str) -> Result<Outcome, Trouble> {
+    let (path, stream) = connect(desk, verb)?;
     let (mut told, mut tries) = (tell(&path, &stream, wish)?, 1);
     while told.is_none()
         && tries < TRIES
@@ -168,6 +154,91 @@ fn ask(desk: &Desk, wish: &Wish) -> Result<Outcome, Trouble> {
         let message = "error: the server is of another version: restart it";
         Trouble::new(1, message.to_owned())
     })
+}
+
+/// What is typed to have a wish told, before the name of a config.
+fn verb(wish: &Wish) -> &'static str {
+    match wish {
+        Wish::Reload(_) => "reload",
+        Wish::Compare(_) => "reload --diff",
+        Wish::Upgrade(_) => "upgrade -c",
+        Wish::Stop => "stop",
+        Wish::Status => "status",
+        Wish::Asked => "status --php",
+        Wish::Tell(_) => "explain ID --live -c",
+    }
+}
+
+/// A connection to the server that an operator means, and where it listens.
+fn connect(desk: &Desk, verb: &str) -> Result<(PathBuf, UnixStream), Trouble> {
+    if let Some(path) = &desk.control {
+        let stream = UnixStream::connect(path);
+        let stream = stream.map_err(|error| nobody(path, &error, (None, verb)))?;
+        return Ok((path.clone(), stream));
+    }
+    let file = file(desk).unwrap_or(Path::new("gannet.toml"));
+    let (path, fault) = match machine::control(file) {
+        Ok(named) => (named.or_else(|| place::usual_path(file)), None),
+        Err(fault) => (place::usual_path(file), Some(fault)),
+    };
+    let Some(path) = path else {
+        let message = "error: there is no place for sockets: name the server's by --control PATH";
+        return Err(fault.unwrap_or_else(|| Trouble::new(1, message.to_owned())));
+    };
+    let error = match UnixStream::connect(&path) {
+        Ok(stream) => return Ok((path, stream)),
+        Err(error) => error,
+    };
+    if let Some(found) = elsewhere(file, verb)? {
+        return Ok(found);
+    }
+    let Trouble { exit_code, message } = nobody(&path, &error, (Some(file), verb));
+    let Some(fault) = fault else { return Err(Trouble::new(exit_code, message)) };
+    if desk.file.is_none() && !file.exists() {
+        let message = format!(
+            "error: there is no {} here: name the config file of a server behind the verb\n{}",
+            file.display(),
+            servers::named(verb)
+        );
+        return Err(Trouble::new(exit_code, message));
+    }
+    let message = format!(
+        "{}\nSo the server was looked for at its usual place:\n{message}",
+        fault.message.trim_end()
+    );
+    Err(Trouble::new(exit_code, message))
+}
+
+/// A connection to a server of `file` that listens where those of another user or session do. Root
+/// asks one of another user where the file is that user's as well: anybody can listen by that name.
+fn elsewhere(file: &Path, verb: &str) -> Result<Option<(PathBuf, UnixStream)>, Trouble> {
+    let mut denied = Ok(None);
+    for path in place::elsewhere(file) {
+        let stream = match UnixStream::connect(&path) {
+            Ok(stream) => stream,
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                denied = Err(nobody(&path, &error, (Some(file), verb)));
+                continue;
+            }
+            Err(_) => continue,
+        };
+        let user = peer::user(stream.as_fd()).ok();
+        let owner = file.metadata().ok().map(|found| found.uid());
+        if user == Some(process::user()) || process::user() == 0 && user.is_some() && user == owner
+        {
+            return Ok(Some((path, stream)));
+        }
+        let whose = user.map(identity::name).unwrap_or_default();
+        let message = format!(
+            "error: {}: a server of {whose} says that it serves that, though the file is not theirs: \
+             if you trust it, `gannet {} --control {}`",
+            file.display(),
+            verb.trim_end_matches(" -c"),
+            shell_word(&path.to_string_lossy())
+        );
+        return Err(Trouble::new(1, message));
+    }
+    denied
 }
 
 /// Tells a wish to whoever listens at `path`; returns the answer, and `None` where the wish may be
@@ -196,18 +267,24 @@ fn tell(path: &Path, stream: &UnixStream, wish: &Wish) -> Result<Option<Vec<u8>>
     }
 }
 
-fn nobody(path: &Path, error: &io::Error) -> Trouble {
-    let cause = match error.kind() {
-        ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
-            "no server listens there: start it by `gannet run FILE`, which also goes on with workers \
-             that have outlived it, or name its socket by --control PATH, where `control` was \
-             changed since it started"
-                .to_owned()
+/// Why nobody is asked who listens at `path`, for the config `file`; and who runs instead.
+fn nobody(path: &Path, error: &io::Error, (file, verb): (Option<&Path>, &str)) -> Trouble {
+    let shown = path.display();
+    let message = match error.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => format!(
+            "{shown}: no server listens there: start it by `gannet run FILE`, which also goes on with \
+             workers that have outlived it, or name its socket by --control PATH, where `control` was \
+             changed since it started\n{}",
+            servers::named(verb)
+        ),
+        ErrorKind::PermissionDenied => {
+            let full = file.and_then(|file| place::full(file).ok());
+            let shown = file.unwrap_or(path).display();
+            format!("{shown}: {}", servers::of_another(path, full.as_deref(), verb))
         }
-        ErrorKind::PermissionDenied => "it is for the user that the server runs as".to_owned(),
-        _ => error.to_string(),
+        _ => format!("{shown}: {error}"),
     };
-    Trouble::new(1, format!("error: {}: {cause}", path.display()))
+    Trouble::new(1, format!("error: {message}"))
 }
 
 fn refused<T>(outcome: Outcome) -> Result<T, Trouble> {

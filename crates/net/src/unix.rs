@@ -15,10 +15,10 @@ use rustix::net::{
 };
 use rustix::process::Gid;
 use std::ffi::OsStr;
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// How many connections may wait to be accepted; the kernel takes no more than its own
 /// `net.core.somaxconn`, 4096 by default. Further clients wait to connect.
@@ -204,6 +204,21 @@ impl Drop for SocketFile {
 #[must_use]
 pub fn is_free(path: &Path) -> bool {
     look(path).is_err_and(|errno| errno == Errno::NOENT)
+}
+
+/// The paths at which somebody listens that end in `name`, wherever that is: everybody may know.
+#[must_use]
+pub fn listening(name: &str) -> Vec<PathBuf> {
+    const LISTENS: &str = "00010000";
+    let table = fs::read("/proc/self/net/unix").unwrap_or_default();
+    let table = String::from_utf8_lossy(&table);
+    let path = |line: &str| {
+        let mut fields = line.splitn(8, ' ');
+        let path = Path::new(fields.nth(7)?);
+        let is_it = path.is_absolute() && path.file_name() == Some(name.as_ref());
+        (line.split(' ').nth(3) == Some(LISTENS) && is_it).then(|| path.to_owned())
+    };
+    table.lines().filter_map(path).collect()
 }
 
 /// A connection to whoever listens at `path`, who is not waited for.
