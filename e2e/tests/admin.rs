@@ -11,7 +11,11 @@ use e2e::{
 };
 use rustix::process::Signal;
 use serde_json::Value;
-use std::{collections::BTreeMap, fs, time::Instant};
+use std::{
+    collections::BTreeMap,
+    fs,
+    time::{Duration, Instant},
+};
 
 /// A server with a config that a test may change.
 struct Place {
