@@ -215,8 +215,9 @@ pub(super) const PLAIN: Load = Load {
 /// All cases, in the order in which they are run.
 pub(super) fn all() -> impl Iterator<Item = &'static Case> {
     let secure = secure::CASES.iter().chain(super::issuing::CASES);
-    let watched = super::watched::CASES;
-    CASES.iter().chain(streams::CASES).chain(secure).chain(super::php::CASES).chain(watched)
+    let (lives, watched) = (super::life::CASES, super::watched::CASES);
+    let plain = CASES.iter().chain(lives).chain(streams::CASES);
+    plain.chain(secure).chain(super::php::CASES).chain(watched)
 }
 
 /// Those over HTTP/1.1 without TLS.
@@ -442,31 +443,6 @@ const CASES: &[Case] = &[
             peers: &[(Peer::GannetQuick, None)],
             ..PLAIN
         }),
-    },
-    Case {
-        name: "reloads",
-        what: "200 reloads and 20 upgrades while clients ask, on kept and on new connections",
-        kind: Kind::Life(Life::Reloads(Clients::Plain)),
-    },
-    Case {
-        name: "kills",
-        what: "the only worker is killed 200 times, two seconds apart, while clients ask",
-        kind: Kind::Life(Life::Kills),
-    },
-    Case {
-        name: "shrink",
-        what: "from four workers to one and back, while clients ask",
-        kind: Kind::Life(Life::Shrink),
-    },
-    Case {
-        name: "reload-many",
-        what: "reloads of 10,000 sites on the one core that serves as well",
-        kind: Kind::Life(Life::LargeReload),
-    },
-    Case {
-        name: "supervisor",
-        what: "memory of the process that watches the others",
-        kind: Kind::Life(Life::Memory),
     },
     Case {
         name: "engine",

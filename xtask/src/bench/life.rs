@@ -4,7 +4,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::cases::{BROWSER_CODINGS, Clients, Life, SMALL, Site, Variant};
+use super::cases::{self, BROWSER_CODINGS, Case, Clients, Life, SMALL, Site, Variant};
 use super::content::{Content, targets};
 use super::crowd::{self, CLIENTS_EACH, Met};
 use super::fleet::{Fleet, Kind};
@@ -34,6 +34,35 @@ const QUIET: Duration = Duration::from_secs(10);
 /// Memory of the process that watches, in MiB: all that is resident, whoever else has it as well.
 const WATCHER_MIB_MAX: f64 = 6.0;
 const MIB: f64 = 1024.0 * 1024.0;
+
+/// The cases.
+pub(super) const CASES: &[Case] = &[
+    Case {
+        name: "reloads",
+        what: "200 reloads and 20 upgrades while clients ask, on kept and on new connections",
+        kind: cases::Kind::Life(Life::Reloads(Clients::Plain)),
+    },
+    Case {
+        name: "kills",
+        what: "the only worker is killed 200 times, two seconds apart, while clients ask",
+        kind: cases::Kind::Life(Life::Kills),
+    },
+    Case {
+        name: "shrink",
+        what: "from four workers to one and back, while clients ask",
+        kind: cases::Kind::Life(Life::Shrink),
+    },
+    Case {
+        name: "reload-many",
+        what: "reloads of 10,000 sites on the one core that serves as well",
+        kind: cases::Kind::Life(Life::LargeReload),
+    },
+    Case {
+        name: "supervisor",
+        what: "memory of the process that watches the others",
+        kind: cases::Kind::Life(Life::Memory),
+    },
+];
 
 /// Runs a case; `rounds` says how often to do what it is about, if anybody does.
 pub(super) fn run(case: Life, content: &Content, rounds: Option<usize>) -> Outcome<Table> {
