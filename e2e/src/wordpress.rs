@@ -1,7 +1,11 @@
 //! WordPress as Debian packages it, in a folder of its own, with a database of its own.
 
 use crate::Database;
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 use tempfile::TempDir;
 
 /// The package's own folder.
@@ -48,6 +52,35 @@ impl Wordpress {
     /// Has each server have a database of its own: what is done by one the other knows nothing of.
     pub fn part(&self) {
         self.configure("strtok($_SERVER['SERVER_SOFTWARE'], '/')");
+    }
+
+    /// Sets it up as `http://localhost`, without a server.
+    pub fn install(&self) {
+        self.run(&[
+            "-r",
+            "define('WP_INSTALLING', true); define('WP_SITEURL', 'http://localhost');
+             require 'wp-load.php'; require 'wp-admin/includes/upgrade.php';
+             wp_install('Gannets', 'ann', 'ann@a.example', true, '', 'secret');",
+        ]);
+    }
+
+    /// The front page of what [`Self::install`] has set up, as PHP says it without a server.
+    pub fn front_page(&self) -> String {
+        let page = self.run(&["index.php"]);
+        assert!(page.contains("Hello world!") && page.trim_end().ends_with("</html>"), "{page}");
+        page
+    }
+
+    /// Has PHP do what `words` say as if somebody had asked for the front page; what it says.
+    fn run(&self, words: &[&str]) -> String {
+        let mut php = Command::new("php");
+        php.args(words).current_dir(self.root()).stdin(Stdio::null());
+        php.envs(["HTTP_HOST", "SERVER_NAME"].map(|name| (name, "localhost")));
+        let done = php.envs([("REQUEST_METHOD", "GET"), ("REQUEST_URI", "/")]).output();
+        let done = done.unwrap_or_else(|error| panic!("php: {error}: apt-get install php-cli"));
+        let said = [&done.stdout, &done.stderr].map(|said| String::from_utf8_lossy(said));
+        assert!(done.status.success(), "{words:?}: {}", said.concat());
+        String::from_utf8(done.stdout).unwrap()
     }
 
     /// Writes its settings; `name` is that of the database, in the words of PHP.

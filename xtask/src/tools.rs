@@ -73,7 +73,7 @@ const DEBIAN: [Debian; 33] = [
 
 /// The packages of Debian that the bench needs: the peers, those that load them, those that
 /// measure, and what stands behind a server.
-const BENCH: [Debian; 11] = [
+const BENCH: [Debian; 15] = [
     Debian { package: "nginx", file: "/usr/sbin/nginx" },
     Debian { package: "lighttpd", file: "/usr/sbin/lighttpd" },
     Debian { package: "lighttpd-mod-deflate", file: "/usr/lib/lighttpd/mod_deflate.so" },
@@ -84,6 +84,13 @@ const BENCH: [Debian; 11] = [
     Debian { package: "openssl", file: "/usr/bin/openssl" },
     Debian { package: "valgrind", file: "/usr/bin/valgrind" },
     Debian { package: "php-fpm", file: "/usr/share/doc/php-fpm" },
+    Debian { package: "mariadb-server-core", file: "/usr/sbin/mariadbd" },
+    Debian { package: "mariadb-client-core", file: "/usr/bin/mariadb" },
+    Debian { package: "wordpress", file: "/usr/share/wordpress" },
+    Debian {
+        package: "wordpress-theme-twentytwentythree",
+        file: "/usr/share/wordpress/wp-content/themes/twentytwentythree",
+    },
     Debian { package: "pebble", file: "/usr/bin/pebble" },
 ];
 

@@ -1,5 +1,6 @@
 //! The cases: what is asked of whom, and what gannet may cost at most.
 
+use super::load::Pace;
 use super::peers::{FILE_CACHE_MIB, Peer};
 use super::secure::{self, Hands};
 use super::streams;
@@ -80,6 +81,7 @@ pub(super) struct Load {
     pub(super) gannet: Peer,
     pub(super) site: Site,
     pub(super) variant: Variant,
+    pub(super) pace: Pace,
     pub(super) access_log: bool,
     pub(super) compression: Compression,
     /// What the 99th of a hundred answers may take at most, as a multiple of what it takes with the
@@ -173,13 +175,28 @@ pub(super) enum Site {
     Certified(usize),
     /// A program that writes so much, run by the same php-fpm for everybody.
     Program { bytes: usize },
+    /// WordPress as it is when it has been set up, run in the same way.
+    Wordpress,
+    /// Its front page as a file.
+    FrontPage,
 }
 
-/// Connections that do nothing.
+impl Site {
+    /// Whether programs answer.
+    pub(super) fn is_of_programs(self) -> bool {
+        matches!(self, Self::Program { .. } | Self::Wordpress)
+    }
+}
+
+/// Connections that do nothing, after one request each.
 pub(super) struct Idle {
+    pub(super) site: Site,
     pub(super) variant: Variant,
     pub(super) connections: usize,
-    pub(super) bytes_each_max: f64,
+    pub(super) bytes_each_max: Option<f64>,
+    /// The peers with what gannet may take with all of them, at most, as a multiple of what the
+    /// peer takes.
+    pub(super) peers: &'static [(Peer, Option<f64>)],
 }
 
 /// The limits of a start.
@@ -205,6 +222,7 @@ pub(super) const PLAIN: Load = Load {
     gannet: Peer::Gannet,
     site: Site::Single { bytes: SMALL },
     variant: Variant::Plain,
+    pace: Pace::USUAL,
     access_log: false,
     compression: Compression::Off,
     tail_max: None,
@@ -212,12 +230,22 @@ pub(super) const PLAIN: Load = Load {
     peers: &[],
 };
 
+/// Connections that have asked for the small file; cases differ from it in what they name.
+pub(super) const IDLE: Idle = Idle {
+    site: Site::Single { bytes: SMALL },
+    variant: Variant::Plain,
+    connections: 9_000,
+    bytes_each_max: Some(1_300.0),
+    peers: &[(Peer::Nginx, Some(1.0)), (Peer::Lighttpd, None), (Peer::H2o, None)],
+};
+
 /// All cases, in the order in which they are run.
 pub(super) fn all() -> impl Iterator<Item = &'static Case> {
     let secure = secure::CASES.iter().chain(super::issuing::CASES);
     let (lives, watched) = (super::life::CASES, super::watched::CASES);
     let plain = CASES.iter().chain(lives).chain(streams::CASES);
-    plain.chain(secure).chain(super::php::CASES).chain(watched)
+    let programs = super::php::CASES.iter().chain(super::wordpress::CASES);
+    plain.chain(secure).chain(programs).chain(watched)
 }
 
 /// Those over HTTP/1.1 without TLS.
@@ -352,11 +380,7 @@ const CASES: &[Case] = &[
     Case {
         name: "idle",
         what: "9,000 kept connections that wait after one request each",
-        kind: Kind::Idle(Idle {
-            variant: Variant::Plain,
-            connections: 9_000,
-            bytes_each_max: 1_300.0,
-        }),
+        kind: Kind::Idle(IDLE),
     },
     Case {
         name: "start",

@@ -23,6 +23,9 @@ const HEAP_FILE_BYTES: usize = 4096;
 /// Bytes of each page of [`Site::Articles`].
 const ARTICLE_BYTES: usize = 100 * 1024;
 
+/// The folder of [`Site::FrontPage`].
+const FRONT_PAGE: &str = "front-page";
+
 /// Bytes of what `/large.php` says, beside the program of [`Site::Program`].
 const LARGE_BYTES: usize = 2 * 1024 * 1024;
 
@@ -60,11 +63,14 @@ impl Content {
             Site::Articles(count) => format!("articles-{count}"),
             Site::Certified(_) => format!("single-{SMALL}"),
             Site::Program { bytes } => format!("program-{bytes}"),
+            Site::Wordpress => return Ok(fs::canonicalize(self.wordpress())?),
+            Site::FrontPage => FRONT_PAGE.into(),
         });
         if root.exists() {
             return Ok(root);
         }
-        let content: String = PAGE.chars().cycle().take(file_bytes(site)).collect();
+        let file_bytes = self.file_bytes(site)?;
+        let content: String = PAGE.chars().cycle().take(file_bytes).collect();
         let mut words = Words::default();
         let mut folder = PathBuf::new();
         for Target { host, path } in targets(site) {
@@ -77,7 +83,7 @@ impl Content {
                 folder = parent.to_owned();
             }
             match site {
-                Site::Articles(_) => fs::write(&file, words.article(file_bytes(site)))?,
+                Site::Articles(_) => fs::write(&file, words.article(file_bytes))?,
                 Site::Program { .. } => {
                     let large = content.chars().cycle().take(LARGE_BYTES).collect::<String>();
                     fs::write(root.join("large.php"), program(&large))?;
@@ -85,9 +91,7 @@ impl Content {
                 }
                 _ => fs::write(&file, &content)?,
             }
-            // Long enough ago that no server expects another change right away.
-            let file = File::options().append(true).open(&file)?;
-            file.set_modified(SystemTime::now() - Duration::from_secs(3600))?;
+            age(&file)?;
         }
         Ok(root)
     }
@@ -110,6 +114,29 @@ impl Content {
     /// Where the php-fpm listens that runs programs.
     pub(super) fn application(&self) -> PathBuf {
         self.folder().join("php.sock")
+    }
+
+    /// A link to the folder of the WordPress that runs.
+    pub(super) fn wordpress(&self) -> PathBuf {
+        self.folder().join("wordpress")
+    }
+
+    /// Its front page as a file.
+    pub(super) fn front_page(&self) -> PathBuf {
+        self.folder().join(FRONT_PAGE).join("page.html")
+    }
+
+    /// The size of each file of `site`, or of what its program says.
+    pub(super) fn file_bytes(&self, site: Site) -> Outcome<usize> {
+        Ok(match site {
+            Site::Single { bytes } | Site::Program { bytes } => bytes,
+            Site::Hosts | Site::Certified(_) => SMALL,
+            Site::Heap => HEAP_FILE_BYTES,
+            Site::Articles(_) => ARTICLE_BYTES,
+            Site::Wordpress | Site::FrontPage => {
+                fs::metadata(self.front_page())?.len().try_into()?
+            }
+        })
     }
 
     /// The folder of so many certificates.
@@ -136,13 +163,12 @@ pub(super) fn hosts() -> impl Iterator<Item = String> {
 
 /// Everything that can be asked of `site`.
 pub(super) fn targets(site: Site) -> Box<dyn Iterator<Item = Target>> {
+    let one =
+        |path: &str| Box::new([Target { host: "localhost".into(), path: path.into() }].into_iter());
     match site {
-        Site::Single { .. } | Site::Certified(_) => {
-            Box::new([Target { host: "localhost".into(), path: "/page.html".into() }].into_iter())
-        }
-        Site::Program { .. } => {
-            Box::new([Target { host: "localhost".into(), path: "/page.php".into() }].into_iter())
-        }
+        Site::Single { .. } | Site::Certified(_) | Site::FrontPage => one("/page.html"),
+        Site::Program { .. } => one("/page.php"),
+        Site::Wordpress => one("/"),
         Site::Articles(count) => Box::new(
             (0..count)
                 .map(|number| Target { host: "localhost".into(), path: format!("/{number}.html") }),
@@ -160,14 +186,10 @@ pub(super) fn targets(site: Site) -> Box<dyn Iterator<Item = Target>> {
     }
 }
 
-/// The size of each file of `site`.
-pub(super) fn file_bytes(site: Site) -> usize {
-    match site {
-        Site::Single { bytes } | Site::Program { bytes } => bytes,
-        Site::Hosts | Site::Certified(_) => SMALL,
-        Site::Heap => HEAP_FILE_BYTES,
-        Site::Articles(_) => ARTICLE_BYTES,
-    }
+/// Has a file be changed last so long ago that no server expects another change right away.
+pub(super) fn age(file: &Path) -> Outcome<()> {
+    let file = File::options().append(true).open(file)?;
+    Ok(file.set_modified(SystemTime::now() - Duration::from_secs(3600))?)
 }
 
 /// A program that says `content`, in pieces as programs do.

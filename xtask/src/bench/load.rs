@@ -1,7 +1,7 @@
 //! The load: a browser's requests, sent by wrk or one by one by the bench itself.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -53,15 +53,25 @@ init = function(args) at = tonumber(args[1]) * 331 end
 request = function() at = at + 1; return starts[at % #starts + 1] .. rest end
 "#;
 
-/// Length of a slice in seconds, and how long wrk may take for it with all that is around.
+/// Length of a slice in seconds as a rule, and how long any may take with all that is around.
 pub(super) const SLICE_SECONDS: &str = "1";
 const SLICE_SECONDS_MAX: u32 = 20;
 /// A server that lets one exchange of the bench wait longer has failed.
 const EXCHANGE_TIME_MAX: Duration = Duration::from_secs(5);
-/// Connections of each load.
-const CONNECTIONS: usize = 64;
 /// Clients of a crowd come from this many addresses, 127.0.0.2 and so on.
 const CROWD_ADDRESSES: usize = 50;
+
+/// How many ask at a time, and for how long.
+#[derive(Clone, Copy)]
+pub(super) struct Pace {
+    pub(super) connections: usize,
+    pub(super) seconds: &'static str,
+}
+
+impl Pace {
+    /// That of all cases but where an answer takes long.
+    pub(super) const USUAL: Self = Self { connections: 64, seconds: SLICE_SECONDS };
+}
 
 /// What wrk did to a server in one slice.
 #[derive(Debug, PartialEq)]
@@ -99,7 +109,12 @@ pub(super) fn script(
     let codings = load.compression.accepted();
     let text = match load.site {
         // wrk asks for a request once and sends it for ever, which leaves its core to the rest.
-        Site::Single { .. } | Site::Articles(1) | Site::Certified(_) | Site::Program { .. } => {
+        Site::Single { .. }
+        | Site::Articles(1)
+        | Site::Certified(_)
+        | Site::Program { .. }
+        | Site::Wordpress
+        | Site::FrontPage => {
             let times = if let Variant::Pipelined(times) = load.variant { times } else { 1 };
             let target = targets(load.site).next().ok_or("a site without targets")?;
             let requests = request(&target, load.variant, codings, etag).repeat(times);
@@ -118,10 +133,10 @@ pub(super) fn script(
 }
 
 /// Lets wrk run `script` against the origin `server`, as `http://127.0.0.1:80`, for one slice.
-pub(super) fn slice(script: &Path, server: &str, round: usize) -> Outcome<Slice> {
+pub(super) fn slice(script: &Path, server: &str, pace: Pace, round: usize) -> Outcome<Slice> {
     let mut wrk = bounded("wrk", SLICE_SECONDS_MAX, &machine::root());
-    wrk.args(["--latency", "--threads", "1", "--duration", SLICE_SECONDS]);
-    wrk.args(["--connections", &CONNECTIONS.to_string(), "--script"]).arg(script);
+    wrk.args(["--latency", "--threads", "1", "--duration", pace.seconds]);
+    wrk.args(["--connections", &pace.connections.to_string(), "--script"]).arg(script);
     wrk.args([&format!("{server}/"), "--", &round.to_string()]);
     let report = finish(&mut wrk)?.output;
     Slice::parse(&report).ok_or_else(|| format!("wrk: {}", report.trim()).into())
@@ -206,29 +221,48 @@ pub(super) fn exchange(stream: &mut TcpStream, request: &str) -> Outcome<Answer>
     stream.set_read_timeout(Some(EXCHANGE_TIME_MAX))?;
     stream.set_write_timeout(Some(EXCHANGE_TIME_MAX))?;
     stream.write_all(request.as_bytes())?;
-    let (mut input, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
-    let head_end = loop {
-        if let Some(start) = input.windows(4).position(|window| window == b"\r\n\r\n") {
-            break start + 4;
+    read_answer(&mut BufReader::new(stream))
+}
+
+/// Reads a whole answer, and nothing behind it.
+fn read_answer(input: &mut impl BufRead) -> Outcome<Answer> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if input.read_line(&mut head)? == 0 {
+            return Err("the connection ended before an answer".into());
         }
-        match stream.read(&mut buffer)? {
-            0 => return Err("the connection ended before an answer".into()),
-            read => input.extend_from_slice(&buffer[..read]),
-        }
-    };
-    let head = String::from_utf8_lossy(&input[..head_end]).into_owned();
+    }
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
     let mut answer = Answer { status: status.ok_or("no status")?, content_bytes: 0, head };
     let length = answer.field("content-length").map(str::parse).transpose()?;
-    answer.content_bytes = if answer.status == 304 { 0 } else { length.unwrap_or(0) };
-    let mut rest = (head_end + answer.content_bytes).saturating_sub(input.len());
-    while rest > 0 {
-        match stream.read(&mut buffer)? {
-            0 => return Err("the connection ended within an answer".into()),
-            read => rest = rest.saturating_sub(read),
+    answer.content_bytes = match answer.field("transfer-encoding") {
+        _ if answer.status == 304 => 0,
+        Some("chunked") => skip_chunks(input)?,
+        _ => skip(input, length.unwrap_or(0))?,
+    };
+    Ok(answer)
+}
+
+/// Reads so many bytes; how many they are.
+fn skip(input: &mut impl BufRead, bytes: usize) -> Outcome<usize> {
+    let skipped = io::copy(&mut input.take(bytes.try_into()?), &mut io::sink())?;
+    let is_all = usize::try_from(skipped)? == bytes;
+    is_all.then_some(bytes).ok_or_else(|| "the connection ended within an answer".into())
+}
+
+/// Reads content in chunks up to its end; how many bytes it has.
+fn skip_chunks(input: &mut impl BufRead) -> Outcome<usize> {
+    let mut bytes = 0;
+    loop {
+        let mut line = String::new();
+        input.read_line(&mut line)?;
+        let chunk = usize::from_str_radix(line.trim_end(), 16)?;
+        skip(input, chunk + "\r\n".len())?;
+        bytes += chunk;
+        if chunk == 0 {
+            return Ok(bytes);
         }
     }
-    Ok(answer)
 }
 
 /// Sends `request`, which asks for the connection to be closed, and counts the bytes of the answer.
@@ -301,7 +335,7 @@ pub(super) fn count_open(crowd: &[TcpStream]) -> Outcome<usize> {
     for stream in crowd {
         stream.set_nonblocking(true)?;
         let peeked = stream.peek(&mut [0]);
-        open += usize::from(peeked.is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock));
+        open += usize::from(peeked.is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock));
     }
     Ok(open)
 }
@@ -358,6 +392,23 @@ mod tests {
         check(&short, Some(Slice { requests, seconds: 0.02622, tail_ms }));
         check(&report.replace("0 failed", "1 failed"), None);
         check("unable to connect to 127.0.0.2:1\n", None);
+    }
+
+    #[test]
+    fn answers_are_read_to_their_end() {
+        let check = |answer: &str, expect| {
+            let read = read_answer(&mut answer.as_bytes());
+            let read = read.map(|read| (read.status, read.content_bytes));
+            assert_eq!(read.ok(), expect, "{answer}");
+        };
+        check("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", Some((200, 3)));
+        check("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabc", None);
+        check("HTTP/1.1 304 Not Modified\r\nContent-Length: 3\r\n\r\n", Some((304, 0)));
+        let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+                       3\r\nabc\r\na\r\n0123456789\r\n0\r\n\r\n";
+        check(chunked, Some((200, 13)));
+        check(chunked.trim_end_matches("0\r\n\r\n"), None);
+        check("HTTP/1.1 200 OK\r\n", None);
     }
 
     #[test]

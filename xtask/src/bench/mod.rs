@@ -23,6 +23,7 @@ mod streams;
 mod table;
 mod visitors;
 mod watched;
+mod wordpress;
 
 use std::error::Error;
 use std::fs;
@@ -35,9 +36,12 @@ use runs::Bench;
 /// What the steps of the bench give; every error is a sentence for the person at the terminal.
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// Cases that count the instructions of an example, with its package and its name.
-const EXAMPLES: [(&str, &str, &str); 2] =
-    [("engine", "gannet-http1", "engine"), ("route", "gannet-route", "find")];
+/// Cases that need an example, be it to count its instructions, with its package and its name.
+const EXAMPLES: [(&str, &str, &str); 3] = [
+    ("engine", "gannet-http1", "engine"),
+    ("route", "gannet-route", "find"),
+    ("wordpress", "e2e", "wordpress"),
+];
 
 /// Rounds where none are asked for.
 const ROUNDS: usize = 7;

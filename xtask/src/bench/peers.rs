@@ -9,7 +9,7 @@ use std::process::Command;
 
 use super::Outcome;
 use super::cases::{Compression, SMALL, Site, Variant};
-use super::content::{Content, file_bytes, hosts};
+use super::content::{Content, hosts};
 use super::machine;
 use super::secure::Secure;
 use super::watched::ADMIN_ADDRESS;
@@ -54,6 +54,15 @@ pub(super) enum Peer {
 }
 
 impl Peer {
+    /// What it serves in a case that is about `site`.
+    pub(super) fn site(self, site: Site) -> Site {
+        match (self, site) {
+            (Self::GannetFile, Site::Program { bytes }) => Site::Single { bytes },
+            (Self::GannetFile, Site::Wordpress) => Site::FrontPage,
+            _ => site,
+        }
+    }
+
     /// The name in tables.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -160,7 +169,7 @@ impl<'c> Stage<'c> {
 
     /// The file that the floor sends; none where its answer is 304.
     fn canned(&self) -> Outcome<Option<PathBuf>> {
-        let site = Site::Single { bytes: file_bytes(self.site) };
+        let site = Site::Single { bytes: self.content.file_bytes(self.site)? };
         let file = self.content.root(site)?.join("page.html");
         Ok((self.variant != Variant::Conditional).then_some(file))
     }
@@ -181,7 +190,7 @@ impl<'c> Stage<'c> {
             Variant::Password => format!("auth = {{ users = {{ {USER} = \"{HASH}\" }} }}\n"),
             Variant::Routed => routes(),
             Variant::Limited => "limit = { rate = \"1000000/s\", burst = 1000000 }\n".to_owned(),
-            variant if matches!(self.site, Site::Program { .. }) => {
+            variant if self.site.is_of_programs() => {
                 let cache = if variant == Variant::Cached { ", micro-cache = \"1h\"" } else { "" };
                 format!("php = {{ socket = {:?}{cache} }}\n", self.content.application())
             }
@@ -307,10 +316,11 @@ impl<'c> Stage<'c> {
 
     /// What nginx does with some paths.
     fn nginx_locations(&self) -> String {
-        match (self.variant, self.site) {
-            (Variant::Routed, _) => locations(),
-            (_, Site::Program { .. }) => format!(
-                "location ~ \\.php(/|$) {{ fastcgi_split_path_info ^(.+?\\.php)(/.*)$; \
+        match self.variant {
+            Variant::Routed => locations(),
+            _ if self.site.is_of_programs() => format!(
+                "index index.php; location / {{ try_files $uri $uri/ /index.php?$args; }} \
+                 location ~ \\.php(/|$) {{ fastcgi_split_path_info ^(.+?\\.php)(/.*)$; \
                  try_files $fastcgi_script_name =404; include /etc/nginx/fastcgi.conf; \
                  fastcgi_buffer_size 16k; fastcgi_buffers 16 16k; fastcgi_pass unix:{}; }}",
                 self.content.application().display()
@@ -326,7 +336,9 @@ impl<'c> Stage<'c> {
             | Site::Heap
             | Site::Articles(_)
             | Site::Certified(_)
-            | Site::Program { .. } => secure.map(Secure::lighttpd).unwrap_or_default(),
+            | Site::Program { .. }
+            | Site::Wordpress
+            | Site::FrontPage => secure.map(Secure::lighttpd).unwrap_or_default(),
             Site::Hosts => format!(
                 "server.modules = (\"mod_simple_vhost\")\n\
                  simple-vhost.server-root = \"{root}\"\nsimple-vhost.document-root = \"/\"\n"
@@ -371,9 +383,13 @@ impl<'c> Stage<'c> {
                 let all = [None].into_iter().chain(hosts.map(Some));
                 Box::new(all.map(move |host| (host, root.clone())))
             }
-            Site::Single { .. } | Site::Heap | Site::Articles(_) | Site::Program { .. } => {
-                Box::new([(None, root)].into_iter())
-            }
+            // It says another page where a server has another name than itself.
+            Site::Wordpress => Box::new([(Some("localhost".to_owned()), root)].into_iter()),
+            Site::Single { .. }
+            | Site::Heap
+            | Site::Articles(_)
+            | Site::Program { .. }
+            | Site::FrontPage => Box::new([(None, root)].into_iter()),
         }
     }
 }

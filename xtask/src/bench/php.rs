@@ -12,14 +12,17 @@ use std::time::{Duration, Instant};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::Outcome;
-use super::cases::{BROWSER_CODINGS, Case, Compression, Kind, Load, PLAIN, SMALL, Site, Variant};
+use super::cases::{
+    BROWSER_CODINGS, Case, Compression, IDLE, Idle, Kind, Load, PLAIN, SMALL, Site, Variant,
+};
 use super::content::Content;
 use super::load;
 use super::measure::median;
 use super::peers::{Peer, Stage};
 use super::server::Server;
 use super::table::{Table, verdict};
+use super::visitors::Running;
+use super::{Outcome, wordpress};
 
 /// The cases.
 pub(super) const CASES: &[Case] = &[
@@ -63,6 +66,17 @@ pub(super) const CASES: &[Case] = &[
         }),
     },
     Case {
+        name: "idle-php",
+        what: "5,000 kept connections that wait after one answer of PHP each, beside a site of files",
+        kind: Kind::Idle(Idle {
+            site: Site::Program { bytes: SMALL },
+            connections: 5_000,
+            bytes_each_max: None,
+            peers: &[(Peer::GannetFile, Some(1.05))],
+            ..IDLE
+        }),
+    },
+    Case {
         name: "php-slow",
         what: "500 clients read 2 MB of PHP slowly while 64 others ask for 0.9 KB",
         kind: Kind::Readers(500, 0.95),
@@ -85,12 +99,20 @@ const CHILDREN: usize = 4;
 const START_TIME_MAX: Duration = Duration::from_secs(20);
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
-/// A running php-fpm; it ends with this value.
-pub(super) struct Php(Child);
+/// A running php-fpm with what its programs need; all of it ends with this value.
+pub(super) struct Php {
+    child: Child,
+    _wordpress: Option<Running>,
+}
 
 impl Php {
-    /// Starts it, on the core of the load: what it costs is nobody's.
-    pub(super) fn start(content: &Content) -> Outcome<Self> {
+    /// Starts it if programs answer on `site`, on the core of the load: what it costs is nobody's.
+    pub(super) fn behind(site: Site, content: &Content) -> Outcome<Option<Self>> {
+        let wordpress = (site == Site::Wordpress).then(|| wordpress::start(content)).transpose()?;
+        site.is_of_programs().then(|| Self::start(content, wordpress)).transpose()
+    }
+
+    fn start(content: &Content, wordpress: Option<Running>) -> Outcome<Self> {
         let socket = content.application();
         let config = content.folder().join("php.conf");
         let text = format!(
@@ -102,7 +124,8 @@ impl Php {
         fs::write(&config, text)?;
         let mut command = Command::new(program()?);
         command.arg("--nodaemonize").arg("--fpm-config").arg(&config).stdin(Stdio::null());
-        let php = Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let php = Self { child, _wordpress: wordpress };
         let started = Instant::now();
         while UnixStream::connect(&socket).is_err() {
             if started.elapsed() > START_TIME_MAX {
@@ -117,10 +140,10 @@ impl Php {
 impl Drop for Php {
     fn drop(&mut self) {
         // It takes its children along only if it is told to end.
-        if let Some(pid) = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw) {
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
             let _ = kill_process(pid, Signal::TERM);
         }
-        let _ = self.0.wait();
+        let _ = self.child.wait();
     }
 }
 
@@ -130,7 +153,7 @@ pub(super) fn readers(
     content: &Content,
     rounds: usize,
 ) -> Outcome<Table> {
-    let _php = Php::start(content)?;
+    let _php = Php::behind(FAST.site, content)?;
     let Load { site, access_log, compression, variant, .. } = FAST;
     let request = load::plain_request(site)?;
     let heading = ["server", "requests/s", "with readers", "kept", "at least", ""];
@@ -142,7 +165,7 @@ pub(super) fn readers(
         let script = load::script(&FAST, None, content, &name)?;
         let url = format!("http://{}", server.address);
         let rate = |round| {
-            let slice = load::slice(&script, &url, round)?;
+            let slice = load::slice(&script, &url, FAST.pace, round)?;
             Outcome::Ok(slice.requests / slice.seconds)
         };
         // The first slice warms everybody.

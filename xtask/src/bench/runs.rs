@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::cases::{Case, Idle, Kind, Load, Site, Start, Variant};
-use super::content::{Content, file_bytes, targets};
-use super::load::{self, request};
+use super::cases::{Case, Idle, Kind, Load, SMALL, Site, Start, Variant};
+use super::content::{Content, targets};
+use super::load::{self, Pace, request};
 use super::measure::{least, median, median_ratio};
 use super::peers::{HTTP2_ADDRESS, Peer, Stage};
 use super::php::{self, Php};
@@ -62,10 +62,7 @@ impl Bench {
     }
 
     fn load(&self, load: &Load) -> Outcome<Table> {
-        let _php = match load.site {
-            Site::Program { .. } => Some(Php::start(&self.content)?),
-            _ => None,
-        };
+        let _php = Php::behind(load.site, &self.content)?;
         let mut entrants = Vec::new();
         for peer in [load.gannet].into_iter().chain(load.peers.iter().map(|(peer, _)| *peer)) {
             entrants.push(Entrant::new(peer, load, &self.content)?);
@@ -130,7 +127,7 @@ impl Bench {
     }
 
     fn idle(&self, idle: &Idle) -> Outcome<Table> {
-        let count = idle.connections;
+        let (count, _php) = (idle.connections, Php::behind(idle.site, &self.content)?);
         let mut table = Table::new(&[
             "server",
             "MiB without",
@@ -138,16 +135,12 @@ impl Bench {
             "bytes each",
             "at most",
             "",
-            "MiB less than",
+            "MiB of gannet at most",
             "",
         ]);
         let mut gannet_all = f64::NAN;
-        for peer in [Peer::Gannet, Peer::Nginx, Peer::Lighttpd, Peer::H2o] {
-            if peer == Peer::Lighttpd && matches!(idle.variant, Variant::Streams { .. }) {
-                // It is asked without HTTP/2 only.
-                continue;
-            }
-            let (server, request) = self.single(peer, idle.variant)?;
+        for (peer, most) in [(Peer::Gannet, None)].into_iter().chain(idle.peers.iter().copied()) {
+            let (server, request) = self.single(peer, idle.site, idle.variant)?;
             if let Variant::Secure(_) = idle.variant {
                 // A process that looks at certificates has come and gone by then.
                 sleep(SILENCE);
@@ -178,17 +171,15 @@ impl Bench {
                 format!("{:.1}", with / MIB),
                 format!("{each:.0}"),
             ];
-            match peer {
-                Peer::Gannet => {
-                    gannet_all = with;
-                    let limit = idle.bytes_each_max;
-                    cells.extend([format!("{limit:.0}"), verdict(each, limit)]);
-                }
-                Peer::Nginx => {
-                    let (limit, word) = (format!("{:.1}", with / MIB), verdict(gannet_all, with));
-                    cells.extend([String::new(), String::new(), limit, word]);
-                }
-                _ => {}
+            if peer == Peer::Gannet {
+                gannet_all = with;
+                let limit = idle.bytes_each_max;
+                let of_limit = |limit| [format!("{limit:.0}"), verdict(each, limit)];
+                cells.extend(limit.into_iter().flat_map(of_limit));
+            } else if let Some(most) = most {
+                let limit = most * with;
+                let (most, word) = (format!("{:.1}", limit / MIB), verdict(gannet_all, limit));
+                cells.extend([String::new(), String::new(), most, word]);
             }
             table.row(cells);
         }
@@ -200,7 +191,8 @@ impl Bench {
         for peer in [Peer::Gannet, Peer::Nginx, Peer::Lighttpd, Peer::H2o] {
             let (mut times, mut memory) = (Vec::new(), Vec::new());
             for _ in 0..self.rounds {
-                let (server, _) = self.single(peer, Variant::Plain)?;
+                let (server, _) =
+                    self.single(peer, Site::Single { bytes: SMALL }, Variant::Plain)?;
                 times.push(server.first_answer.as_secs_f64() * 1e3);
                 memory.push(server.memory_bytes()? as f64 / MIB);
             }
@@ -223,9 +215,9 @@ impl Bench {
         Ok(table)
     }
 
-    /// Starts `peer` alone with the small file, and gives the request for that.
-    fn single(&self, peer: Peer, variant: Variant) -> Outcome<(Server, String)> {
-        let stage = Stage { variant, ..Stage::plain(&self.content) };
+    /// Starts `peer` alone in a case that is about `site`, and gives the request for that.
+    fn single(&self, peer: Peer, site: Site, variant: Variant) -> Outcome<(Server, String)> {
+        let stage = Stage { site: peer.site(site), variant, ..Stage::plain(&self.content) };
         let request = load::plain_request(stage.site)?;
         Ok((Server::start(peer, &stage, &request)?, request))
     }
@@ -236,6 +228,7 @@ struct Entrant {
     server: Server,
     site: Site,
     variant: Variant,
+    pace: Pace,
     script: PathBuf,
     /// The certificate, where TLS is spoken.
     pem: PathBuf,
@@ -247,11 +240,9 @@ struct Entrant {
 impl Entrant {
     /// Starts `peer` and makes sure that it answers what the load will ask for.
     fn new(peer: Peer, load: &Load, content: &Content) -> Outcome<Self> {
-        let Load { access_log, compression, variant, .. } = *load;
-        let site = match (peer, load.site) {
-            (Peer::GannetFile, Site::Program { bytes }) => Site::Single { bytes },
-            (_, site) => site,
-        };
+        let Load { access_log, compression, variant, pace, .. } = *load;
+        let site = peer.site(load.site);
+        let file_bytes = content.file_bytes(site)?;
         let is_conditional = variant == Variant::Conditional;
         let codings = compression.accepted();
         let stage = Stage { content, site, access_log, compression, variant };
@@ -274,11 +265,10 @@ impl Entrant {
             return Err(format!("{}: compressed: {is_coded}", peer.name()).into());
         }
         // What is compressed is as long as its server can make it.
-        let content_bytes = if is_coded { file_bytes(site) } else { answer.content_bytes };
+        let content_bytes = if is_coded { file_bytes } else { answer.content_bytes };
         let is = (answer.status, content_bytes, closes);
         let closes = variant == Variant::Close;
-        let expect =
-            if is_conditional { (304, 0, closes) } else { (200, file_bytes(site), closes) };
+        let expect = if is_conditional { (304, 0, closes) } else { (200, file_bytes, closes) };
         if is != expect {
             let name = peer.name();
             return Err(format!("{name}: status, bytes, close {is:?}, not {expect:?}").into());
@@ -287,7 +277,7 @@ impl Entrant {
         let script = load::script(&Load { site, ..*load }, etag.as_deref(), content, &name)?;
         let (pem, _) = content.pair()?;
         let (microseconds, rates, tails) = Default::default();
-        Ok(Self { server, site, variant, script, pem, microseconds, rates, tails })
+        Ok(Self { server, site, variant, pace, script, pem, microseconds, rates, tails })
     }
 
     /// One slice of load; counted or not.
@@ -296,7 +286,8 @@ impl Entrant {
         let address = self.server.address;
         let slice = match self.variant {
             Variant::Secure(Hands::Kept) => {
-                load::slice(&self.script, &format!("https://{}", visitors::secure(address)), round)
+                let server = format!("https://{}", visitors::secure(address));
+                load::slice(&self.script, &server, self.pace, round)
             }
             Variant::Secure(hands) => {
                 visitors::shake(hands, address, &self.pem, load::SLICE_SECONDS, (0, 0))
@@ -309,7 +300,7 @@ impl Entrant {
                 let server = format!("https://{}", visitors::secure(address));
                 load::streams(self.site, &server, (connections, each))
             }
-            _ => load::slice(&self.script, &format!("http://{address}"), round),
+            _ => load::slice(&self.script, &format!("http://{address}"), self.pace, round),
         };
         let slice =
             slice.map_err(|error| self.server.complain(&format!("failed under {error}")))?;

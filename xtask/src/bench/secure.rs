@@ -7,7 +7,9 @@
 use std::net::Ipv4Addr;
 use std::path::Path;
 
-use super::cases::{Case, Certificates, Clients, Idle, Kind, Life, Load, PLAIN, Site, Variant};
+use super::cases::{
+    Case, Certificates, Clients, IDLE, Idle, Kind, Life, Load, PLAIN, Site, Variant,
+};
 use super::peers::Peer;
 
 /// Where TLS is spoken, at the port of the server.
@@ -70,7 +72,8 @@ pub(super) const CASES: &[Case] = &[
         kind: Kind::Idle(Idle {
             variant: Variant::Secure(Hands::Kept),
             connections: 4_000,
-            bytes_each_max: 12.0 * 1024.0,
+            bytes_each_max: Some(12.0 * 1024.0),
+            ..IDLE
         }),
     },
     Case {

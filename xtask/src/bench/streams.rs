@@ -1,6 +1,6 @@
 //! HTTP/2 in the bench: its rows, without TLS and with it.
 
-use super::cases::{Case, Clients, Idle, Kind, Life, Load, PLAIN, Site, Variant};
+use super::cases::{Case, Clients, IDLE, Idle, Kind, Life, Load, PLAIN, Site, Variant};
 use super::peers::Peer;
 
 /// The rows about HTTP/2.
@@ -38,8 +38,10 @@ pub(super) const CASES: &[Case] = &[
         what: "9,000 connections of HTTP/2 that wait after one request each",
         kind: Kind::Idle(Idle {
             variant: Variant::Streams { connections: 9_000, each: 1 },
-            connections: 9_000,
-            bytes_each_max: 4_096.0,
+            bytes_each_max: Some(4_096.0),
+            // lighttpd is asked without HTTP/2 only.
+            peers: &[(Peer::Nginx, Some(1.0)), (Peer::H2o, None)],
+            ..IDLE
         }),
     },
     Case {

@@ -79,28 +79,33 @@ pub(super) fn around<T>(
     };
     let mut command = Command::new(program());
     command.args([verb, &address.to_string()]).args(pem);
-    let mut visitors = Running::start(command)?;
+    let mut visitors = Running::start(&mut command)?;
     let given = work();
     let said = visitors.end()?;
     let counts: Vec<usize> = said.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
     Ok((given?, counts.try_into().map_err(|_| "visitors have failed")?))
 }
 
-/// Visitors that go on until their input ends, as it does with this value.
-struct Running {
+/// Visitors, or others whom a case needs, that go on until their input ends, as it does with this
+/// value.
+pub(super) struct Running {
     child: Child,
     said: BufReader<ChildStdout>,
 }
 
 impl Running {
     /// Waits until they have said that they are there.
-    fn start(mut command: Command) -> Outcome<Self> {
+    pub(super) fn start(command: &mut Command) -> Outcome<Self> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let stdout = child.stdout.take().ok_or("visitors without an output")?;
+        let stdout = child.stdout.take().ok_or("a program without an output")?;
         let mut visitors = Self { child, said: BufReader::new(stdout) };
         let mut line = String::new();
         visitors.said.read_line(&mut line)?;
-        if line.trim() == "open" { Ok(visitors) } else { Err("visitors have failed".into()) }
+        if line.trim() == "open" {
+            Ok(visitors)
+        } else {
+            Err(format!("{command:?} has failed").into())
+        }
     }
 
     /// Ends them; what they say at last.
@@ -128,7 +133,7 @@ impl Crowd {
     pub(super) fn new(count: usize, server: SocketAddr, pem: &Path) -> Outcome<Self> {
         let mut command = Command::new(program());
         command.args(["idle", &secure(server).to_string()]).arg(pem).arg(count.to_string());
-        Running::start(command).map(Self)
+        Running::start(&mut command).map(Self)
     }
 
     /// Ends them; how many were still connected.

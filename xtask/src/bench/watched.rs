@@ -144,7 +144,7 @@ fn microseconds(server: &mut Server, script: &std::path::Path, round: usize) -> 
     let url = format!("http://{}", server.address);
     let (before, mut requests) = (server.cpu_time(), 0.0);
     for _ in 0..SLICES {
-        let slice = load::slice(script, &url, round);
+        let slice = load::slice(script, &url, SHOWN.pace, round);
         requests +=
             slice.map_err(|error| server.complain(&format!("failed under {error}")))?.requests;
     }
