@@ -172,20 +172,22 @@ fn withstand<W: Wire>(server: Server, rounds: usize, connect: impl Fn(&Server) -
     };
     // What is used again and again is there then.
     (0..10).for_each(|_| drop(ask()));
-    let round = || {
+    let round = |is_measured: bool| {
         for attack in &attacks {
             process.forget_memory_peak();
             let before = process.memory_kib();
             assert_eq!(endure(&mut connect(&server), attack), Some(attack.code), "{}", attack.name);
             let peak = process.memory_peak_kib();
-            assert!(peak <= before + PEAK_KIB, "{}: {before} KiB, then {peak}", attack.name);
+            let is_little = peak <= before + PEAK_KIB || !is_measured;
+            assert!(is_little, "{}: {before} KiB, then {peak}", attack.name);
             assert_eq!(ask().unwrap().payload, b"0123456789", "{}", attack.name);
         }
     };
-    round();
+    // Code that has not run before takes memory, too: that is there then.
+    round(false);
     let memory = || process.own_memory_kib();
     let before = memory();
-    (0..rounds).for_each(|_| round());
+    (0..rounds).for_each(|_| round(true));
     let is_flat = || memory() <= before + SLACK_KIB;
     assert!(eventually(is_flat), "{before} KiB have become {}", memory());
     assert_eq!(server.stop().lines.pop().unwrap()["panics"], 0);
