@@ -12,7 +12,11 @@ use e2e::{
     frames::{GOAWAY, OPENING, PING, frame, until},
     process::raise_descriptor_limit,
 };
-use std::{net::IpAddr, thread, time::Duration};
+use std::{
+    net::IpAddr,
+    thread,
+    time::{Duration, Instant},
+};
 
 fn get(client: &mut Client) -> u16 {
     client.get("/digits.txt").unwrap().status
@@ -54,10 +58,13 @@ fn whoever_owes_the_rest_of_a_head_makes_room() {
     let site = Site::new();
     let server = Server::run(&site.config("threads = 1", "connections-max = 2"));
     let mut busy = Client::download(server.addr(), "/huge.bin");
+    let begun = Instant::now();
     let mut owing = Client::connect(server.addr());
     owing.send("GET /digits.txt HTTP/1.1\r\n").unwrap();
     let newcomer = || Client::connect(server.addr()).get("/digits.txt").unwrap().status;
-    assert_eq!(newcomer(), 503, "for a moment the head may still be on its way");
+    // For a moment, which is a second, the head may still be on its way.
+    let first = newcomer();
+    assert!(first == 503 || begun.elapsed() >= Duration::from_secs(1), "{first}");
     assert!(eventually(|| newcomer() == 200));
     assert_eq!(owing.response().unwrap().status, 408);
     assert_eq!(owing.ending().unwrap(), Ending::Closed);
