@@ -196,24 +196,27 @@ fn a_client_has_1024_places_by_default() {
 fn there_are_10000_places_by_default() {
     raise_descriptor_limit();
     let site = Site::new();
-    let server = Server::run(&site.config("threads = 2", ""));
+    let limits = "body-idle-time = \"1h\"\nbody-rate-min = \"0B/s\"";
+    let server = Server::run(&site.config("threads = 2", limits));
     let connect =
         |number: u8| Client::connect_from(IpAddr::from([127, 0, 0, number]), server.addr());
-    // Each has got one answer, and the half of a second request came with the first: all are at
-    // work, so none makes room.
-    let half = "GET /digits.txt HTTP/1.1\r\nHost: localhost\r\n";
+    // Each has got one answer, and half the content of a second request came with the first: all
+    // are at work, so none makes room.
+    let whole = "GET /digits.txt HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let half = "POST /digits.txt HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nx";
     let mut clients: Vec<_> = (0..10_000)
         .map(|number| {
             let mut client = connect(2 + (number % 10) as u8);
-            client.send([half, "\r\n", half].concat()).unwrap();
+            client.send([whole, half].concat()).unwrap();
             assert_eq!(client.response().unwrap().status, 200);
             client
         })
         .collect();
     assert_eq!(get(&mut connect(20)), 503);
     for client in &mut clients {
-        client.send("\r\n").unwrap();
-        assert_eq!(client.response().unwrap().status, 200);
+        client.send("x").unwrap();
+        assert_eq!(client.response().unwrap().status, 405);
+        assert_eq!(get(client), 200);
     }
     // Now they wait, and whoever was there first makes room.
     assert!(eventually(|| get(&mut connect(20)) == 200));
