@@ -14,7 +14,7 @@ mod answer;
 mod event;
 mod ring;
 
-pub use answer::{Answer, Answered, QUERY_BYTES_MAX};
+pub use answer::{Answer, Answered, QUERY_BYTES_MAX, TEXT_BYTES};
 pub use event::{Ending, Event, First, Way, What};
 
 use answer::ANSWER_WORDS;
@@ -441,6 +441,7 @@ mod tests {
             stream: 3,
             began_us: 50,
             is_secure: true,
+            port: 0x1f90,
             status: 404,
             bytes: u64::MAX,
             first_us: 5,
@@ -457,7 +458,7 @@ mod tests {
         assert_eq!((one.client, one.asked[2].len(), one.bytes), (answer.client, 160, u64::MAX));
         assert_eq!((&*one.asked[1], &*one.asked[4]), (&b"a.example"[..], &b"id"[..]));
         assert_eq!(one.asked[5], b"b=c");
-        assert!(one.trace == answer.trace && one.is_secure);
+        assert!(one.trace == answer.trace && one.is_secure && one.port == 0x1f90);
         let over = Answer { bytes: 9, whole_us: Some(u64::MAX), reason: "cut off", ..answer };
         life.finish(begun, &over);
         let one = found(lives).remove(0);
@@ -502,6 +503,7 @@ mod tests {
             stream: 0,
             began_us: 1,
             is_secure: false,
+            port: 0,
             status: 502,
             bytes: 0,
             first_us: 1,

@@ -35,6 +35,7 @@ pub(crate) fn answered(connection: Name, path: &str, status: u16) -> Answer<'_> 
         stream: 0,
         began_us: 20,
         is_secure: false,
+        port: 0,
         status,
         bytes: 7,
         first_us: 5,

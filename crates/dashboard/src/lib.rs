@@ -4,6 +4,7 @@
 mod json;
 mod metrics;
 mod lives;
+mod commands;
 mod tops;
 mod sockets;
 mod page;

@@ -1,7 +1,11 @@
 //! What is asked most, by whom, and what failed or was slow: gathered from the answers that are
 //! seen while somebody looks, in room that does not grow with what clients make up.
 
-use crate::lives::push_answer;
+use crate::{
+    commands::commands,
+    json::{push_list, push_text},
+    lives::push_answer,
+};
 use base::text::push_json;
 use control::lives::{Answered, Seen};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -135,9 +139,10 @@ impl Tops {
         self.troubles.push_back(answer);
     }
 
-    /// The same as JSON, where it is `now_us` since the machine started.
+    /// The same as JSON, where it is `now_us` since the machine started, with commands that say more
+    /// of what went wrong with the config in that file.
     #[must_use]
-    pub fn json(&self, now_us: u64) -> Vec<u8> {
+    pub fn json(&self, now_us: u64, config: &str) -> Vec<u8> {
         let Self { seen, missed, sketches, troubles, .. } = self;
         let mut out = format!("{{\"seen\":{seen},\"missed\":{missed}").into_bytes();
         for (name, sketch) in SKETCHES.into_iter().zip(sketches) {
@@ -157,7 +162,9 @@ impl Tops {
             out.extend_from_slice(if at > 0 { b",{" } else { b"{" });
             out.extend_from_slice(format!("\"ago_us\":{ago},").as_bytes());
             push_answer(&mut out, answer);
-            out.push(b'}');
+            out.extend_from_slice(b",\"commands\":[");
+            push_list(&mut out, &commands(answer, config), |out, words| push_text(out, words));
+            out.extend_from_slice(b"]}");
         }
         out.extend_from_slice(b"]}\n");
         out
@@ -171,7 +178,7 @@ mod tests {
     use control::lives::{Answer, Name, SLOW_US};
 
     fn said(tops: &Tops) -> serde_json::Value {
-        serde_json::from_slice(&tops.json(1_000)).unwrap()
+        serde_json::from_slice(&tops.json(1_000, "/a.toml")).unwrap()
     }
 
     #[test]
@@ -209,6 +216,8 @@ mod tests {
         assert_eq!(now["clients"][0]["name"], "192.0.2.1");
         assert_eq!(now["troubles"].as_array().unwrap().len(), 1);
         assert_eq!(now["troubles"][0]["ago_us"], 980);
+        let words = "gannet explain http://a.example/broken -c /a.toml --from 192.0.2.1";
+        assert_eq!(now["troubles"][0]["commands"], serde_json::json!([words]));
         // The end of one that was under way is looked at, once.
         life.finish(begun, &Answer { whole_us: Some(SLOW_US), ..slow });
         take(&mut tops);

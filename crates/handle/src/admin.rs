@@ -38,6 +38,8 @@ pub struct Board {
     state: Mutex<Known>,
     /// What the kernel is asked by for the sockets of the server, or why it cannot be.
     diag: io::Result<Diag>,
+    /// The file of its config, as a command names it.
+    config: String,
 }
 
 /// How many sockets are in each state.
@@ -106,10 +108,11 @@ impl BitOrAssign for Look {
 }
 
 impl Board {
-    /// One on which the kernel's sockets are shown, too, or why it does not tell.
+    /// One on which the kernel's sockets are shown, too, or why it does not tell; of a server with
+    /// the config in that file.
     #[must_use]
-    pub fn new(diag: io::Result<Diag>) -> Self {
-        Self { state: Mutex::default(), diag }
+    pub fn new(diag: io::Result<Diag>, config: String) -> Self {
+        Self { state: Mutex::default(), diag, config }
     }
 
     /// The sockets at the addresses of the server, those one by one that are wanted.
@@ -148,7 +151,7 @@ impl Board {
 
     /// What is asked most, and what went wrong.
     fn requests(&self) -> Vec<u8> {
-        self.lock().tops.json(net::clock::precise_us())
+        self.lock().tops.json(net::clock::precise_us(), &self.config)
     }
 
     /// Whether the server serves whoever comes.
@@ -435,7 +438,7 @@ mod tests {
     }
 
     fn board() -> Arc<Board> {
-        Arc::new(Board::new(Err(io::ErrorKind::PermissionDenied.into())))
+        Arc::new(Board::new(Err(io::ErrorKind::PermissionDenied.into()), String::new()))
     }
 
     fn is_wanted(board: &Board) -> bool {

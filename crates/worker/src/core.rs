@@ -233,6 +233,12 @@ impl Core {
         must_leave || self.is_draining.get()
     }
 
+    /// The port of the listener of that number, as the config has it; 0 where that names none.
+    pub(crate) fn port(&self, listener: usize) -> u16 {
+        let address = self.plan.listen.get(listener).and_then(|listen| listen.address.tcp());
+        address.map_or(0, |address| address.port())
+    }
+
     /// Whether TLS is spoken with those who come in by the listener of that number.
     pub(crate) fn speaks_tls(&self, listener: usize) -> bool {
         self.plan.listen.get(listener).is_some_and(|listen| listen.tls)

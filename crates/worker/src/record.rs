@@ -91,6 +91,8 @@ pub(crate) struct On {
     pub(crate) began_us: u64,
     /// Whether it came by TLS.
     pub(crate) is_secure: bool,
+    /// The port that it came in by, as the config has it.
+    pub(crate) port: u16,
 }
 
 /// What is known of an exchange only when it is over.

@@ -64,9 +64,11 @@ pub(crate) struct From<'a> {
 /// One connection's protocol, and its exchanges.
 pub(crate) struct Streams {
     pub(crate) http: http2::Connection,
-    /// The connection's name in what is told of its life, and whether TLS is spoken on it.
+    /// The connection's name in what is told of its life, whether TLS is spoken on it, and the
+    /// port that it came in by.
     name: Name,
     is_secure: bool,
+    port: u16,
     under_way: Vec<UnderWay>,
     /// The listings that some of them wait for.
     listings: Listings,
@@ -107,7 +109,7 @@ struct Giving {
 impl Streams {
     pub(crate) fn new(
         limits: &'static Limits,
-        (name, is_secure): (Name, bool),
+        (name, is_secure, port): (Name, bool, u16),
         now: Moment,
     ) -> Self {
         let http = http2::Connection::new(limits, now);
@@ -117,6 +119,7 @@ impl Streams {
             http,
             name,
             is_secure,
+            port,
             under_way,
             listings,
             fetches,

@@ -198,6 +198,7 @@ fn told<'a>(
         stream: on.stream,
         began_us: began_us(on),
         is_secure: on.is_secure,
+        port: on.port,
         status: end.status.0,
         bytes: end.bytes,
         first_us,

@@ -13,7 +13,7 @@ const TEXTS_AT: usize = REASON_AT + REASON_BYTES / 8;
 const REASON_BYTES: usize = 64;
 
 /// Bytes of each of its texts at most: method, host, path, referrer, id and query.
-const TEXT_BYTES: [usize; 6] = [16, 64, 160, 64, 64, QUERY_BYTES_MAX];
+pub const TEXT_BYTES: [usize; 6] = [16, 64, 160, 64, 64, QUERY_BYTES_MAX];
 
 /// Bytes of a query that is put down. A part of one would ask for something else.
 pub const QUERY_BYTES_MAX: usize = 128;
@@ -32,6 +32,8 @@ pub struct Answer<'a> {
     pub began_us: u64,
     /// Whether it came by TLS.
     pub is_secure: bool,
+    /// The port that it came in by, as the config has it; 0 where that names none.
+    pub port: u16,
     /// The status.
     pub status: u16,
     /// Bytes of content.
@@ -72,6 +74,8 @@ pub struct Answered {
     pub began_us: u64,
     /// Whether it came by TLS.
     pub is_secure: bool,
+    /// The port that it came in by, as the config has it; 0 where that names none.
+    pub port: u16,
     /// The status.
     pub status: u16,
     /// Bytes of content.
@@ -108,16 +112,22 @@ pub(super) fn pack(number: u64, answer: &Answer<'_>) -> [u64; ANSWER_WORDS - 1] 
         lengths = lengths << 8 | text.len() as u64;
     }
     let (reason, reason_length) = reason_words(answer.reason);
+    // Each half of it stands where a word has room for no more.
+    let [port_high, port_low] = answer.port.to_be_bytes().map(u64::from);
     let head = [
         number,
         connection.0,
         began_us,
-        u64::from(status) | has_client << 16 | is_secure << 17 | u64::from(stream) << 32,
+        u64::from(status)
+            | has_client << 16
+            | is_secure << 17
+            | port_high << 24
+            | u64::from(stream) << 32,
         bytes,
         times(first_us, answer.whole_us),
         high,
         low,
-        lengths | reason_length << 48,
+        lengths | reason_length << 48 | port_low << 56,
         (answer.trace >> 64) as u64,
         answer.trace as u64,
     ];
@@ -151,6 +161,7 @@ pub(super) fn unpack(words: &[u64; ANSWER_WORDS]) -> Answered {
         stream: (about >> 32) as u32,
         began_us: *began_us,
         is_secure: about >> 17 & 1 == 1,
+        port: u16::from_be_bytes([(about >> 24) as u8, (lengths >> 56) as u8]),
         status: *about as u16,
         bytes: *bytes,
         first_us: u64::from(*times as u32),
@@ -158,7 +169,7 @@ pub(super) fn unpack(words: &[u64; ANSWER_WORDS]) -> Answered {
         client: (about >> 16 & 1 == 1).then(|| peer_of(*high, *low, 0).ip()),
         asked,
         trace: u128::from(*trace_high) << 64 | u128::from(*trace_low),
-        reason: take(0, (lengths >> 48).min(REASON_BYTES as u64)),
+        reason: take(0, (lengths >> 48 & 0xff).min(REASON_BYTES as u64)),
     }
 }
 

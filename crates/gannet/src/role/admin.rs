@@ -104,7 +104,9 @@ fn prepare(end: &OwnedFd) -> Result<Prepared, String> {
     let message = channel::receive(end.as_fd(), true).map_err(failed)?;
     let message = message.ok_or("error: the supervisor is gone")?;
     let Some(Telling::Begin(what)) = Telling::decode(&message.bytes) else { return Err(odd()) };
-    let admin = unpack_admin(&mut Unpacker::new(&what)).ok_or_else(odd)?;
+    let mut from = Unpacker::new(&what);
+    let admin = unpack_admin(&mut from).ok_or_else(odd)?;
+    let config = from.text().ok_or_else(odd)?;
     let listener = |socket| Ok(Listener { number: 0, socket: Listening::of(socket)? });
     let listeners = message.descriptors.into_iter().map(listener);
     let listeners = listeners.collect::<io::Result<_>>().map_err(failed)?;
@@ -115,7 +117,7 @@ fn prepare(end: &OwnedFd) -> Result<Prepared, String> {
     // In the sandbox nothing can be opened any more.
     let diag = Diag::open();
     let layers = confine(plan)?;
-    let board = Arc::new(Board::new(diag));
+    let board = Arc::new(Board::new(diag, config));
     let setup = Setup::alone(plan, 1).map_err(|error| format!("error: {error}"))?;
     let setup = Setup { board: Some(Arc::clone(&board)), ..setup };
     let worker = worker::start(setup).map_err(|error| format!("error: {error}"))?;

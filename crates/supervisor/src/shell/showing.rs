@@ -91,6 +91,8 @@ impl Shell<'_> {
         let child = Child::start(&self.program, "admin", hear)?;
         let mut what = Packer::default();
         pack_admin(&mut what, admin);
+        // A file that has no name which can be typed is named in no command.
+        what.bytes(self.full_path().to_str().unwrap_or_default().as_bytes());
         child.tell(Message { bytes: Telling::Begin(what.finish()).encode(), descriptors });
         Ok(child)
     }

@@ -14,7 +14,8 @@ use message::{Body, Exchange, Method, Slots, Status};
 impl Connection {
     /// Where an answer is told of whose request was there then.
     pub(super) fn on(&self, began_us: u64) -> On {
-        On { connection: self.name, stream: 0, began_us, is_secure: self.secure.is_some() }
+        let (is_secure, port) = (self.secure.is_some(), self.core.port(self.listener));
+        On { connection: self.name, stream: 0, began_us, is_secure, port }
     }
 
     /// Goes on with an exchange for which something has been done.

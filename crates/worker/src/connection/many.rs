@@ -262,7 +262,8 @@ impl Connection {
             ),
         };
         if is_spoken {
-            let about = (self.name, self.secure.is_some());
+            let port = turn.core.port(self.listener);
+            let about = (self.name, self.secure.is_some(), port);
             let streams = Streams::new(&turn.core.plan.limits, about, turn.tick.now);
             self.streams = Some(Box::new(streams));
             self.spoken = turn.core.speaks(counters::Protocol::of(true, self.secure.is_some()));

@@ -19,7 +19,7 @@ impl Streams {
     /// Where an answer is told of whose request was there then.
     pub(super) fn on(&self, key: Key, began_us: u64) -> On {
         let (connection, stream) = (self.name, self.http.number(key));
-        On { connection, stream, began_us, is_secure: self.is_secure }
+        On { connection, stream, began_us, is_secure: self.is_secure, port: self.port }
     }
 
     /// Puts down answers that will never be sent whole, and requests that will have none.
@@ -74,8 +74,8 @@ impl Streams {
         from: &From<'_>,
     ) {
         let (connection, stream) = (from.name, exchange.stream);
-        let is_secure = from.secure.is_some();
-        let on = |began_us| On { connection, stream, began_us, is_secure };
+        let (is_secure, port) = (from.secure.is_some(), self.port);
+        let on = |began_us| On { connection, stream, began_us, is_secure, port };
         match (exchange.record, exchange.work) {
             (Some(record), _) => {
                 let bytes = record.bytes.saturating_sub(unsent_bytes);

@@ -55,8 +55,8 @@ pub(super) fn refuse(turn: &Turn<'_>, from: &From<'_>, reason: &'static str) {
     let subject = Subject::Refused(b"");
     let about = About { client: from.client, id: None, user: None, subject };
     let end = End { status: Status::BAD_REQUEST, bytes: 0, us: 0, reason: Some(reason) };
-    let is_secure = from.secure.is_some();
-    let on = On { connection: from.name, stream: 0, began_us: 0, is_secure };
+    let (is_secure, port) = (from.secure.is_some(), core.port(from.listener));
+    let on = On { connection: from.name, stream: 0, began_us: 0, is_secure, port };
     core.record(Account::OF_SERVER, about, on, &end);
     core.report(&Incident { about: Some(about), ..Incident::new(Kind::Refused, reason) });
 }
