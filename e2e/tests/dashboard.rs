@@ -297,7 +297,8 @@ fn what_a_client_sends_is_one_word(browser: &Browser, (place, server): (&Sites, 
     client.send(format!("{line}\r\nHost: a.example\r\n\r\n")).unwrap();
     client.shut().unwrap();
     let query = format!("`id`%27!!&wait={}", go.display());
-    let words = format!("gannet explain 'http://a.example/%27$(id)%27?{query}' -X '`reboot`'");
+    let (url, config) = (format!("http://a.example/%27$(id)%27?{query}"), place.config());
+    let words = format!("gannet explain '{url}' -c {config} -X '`reboot`'");
     browser.wait_until(&format!(
         "[...document.querySelectorAll('#troubles code')]
          .some((one) => one.textContent === String.raw`{}`)",

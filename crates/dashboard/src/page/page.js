@@ -71,15 +71,19 @@ const STATES = {
 const CHARTS = [
   ["Requests each second", number, [["2xx", "#2e8b57"], ["3xx", "#6a7fdb"], ["4xx", "#c77c02"], ["5xx", "#d0342c"]]],
   ["Time to the end of an answer", time, [["p50", "#2e8b57"], ["p90", "#c77c02"], ["p99", "#d0342c"]]],
-  ["Connections", number, [["open", "#0b8fb3"], ["way", "#c77c02", "under way"], ["waiting", "#d0342c", "to be accepted"]]],
+  ["Connections", number, [["open", "#0b8fb3", "open"], ["way", "#c77c02", "under way"], ["waiting", "#d0342c", "to be accepted"]]],
   ["Content sent each second", bytes, [["bytes", "#0b8fb3", "bytes"]]],
   ["Processor time, % of a core", number, [["cpu", "#8e5bb5", "workers"]]],
   ["Processor time of each request", time, [["each", "#8e5bb5", "workers"]]],
   ["Sockets by state", number, [["established", "#2e8b57", "ESTABLISHED"], ["asked", "#6a7fdb", "SYN_RECV"], ["leaving", "#c77c02", "FIN_WAIT"],
     ["left", "#d0342c", "CLOSE_WAIT"], ["over", "#8a949c", "TIME_WAIT"]]],
-  ["Connections accepted each second", number, [["accepted", "#0b8fb3", "accepted"]]],
+  ["Accepted each second", number, [["accepted", "#0b8fb3", "accepted"]]],
 ];
 
+// Steps between round numbers of bytes.
+const BINARY = Array.from({ length: 50 }, (_, at) => 2 ** at);
+const clock = (at) => new Date(at * 1000).toTimeString().slice(0, 8);
+const HEIGHT = 160;
 const draw = [];
 const makeCharts = () => {
   const style = getComputedStyle(document.documentElement);
@@ -90,27 +94,29 @@ const makeCharts = () => {
     const figure = document.createElement("figure");
     figure.setAttribute("role", "img");
     const caption = document.createElement("figcaption");
-    caption.textContent = title;
+    caption.textContent = word(title);
     figure.append(caption);
     by("charts").append(figure);
     const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
     const chart = new uPlot({
-      width: Math.max(200, figure.clientWidth), height: 180,
+      width: Math.max(200, figure.clientWidth), height: HEIGHT,
       scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
-      axes: [{ ...axis, space: 90, values: (_, values) => values.map((one) => new Date(one * 1000).toTimeString().slice(0, 8)) }, { ...axis, size: 64, values: (_, values) => values.map(format) }],
-      series: [{}, ...series.map(([key, stroke, label]) => ({
-        label: label ?? key, stroke, width: 2, spanGaps: false, value: (_, value) => value === null ? "–" : format(value),
+      axes: [{ ...axis, space: 90, size: 30, values: (_, values) => values.map(clock) }, { ...axis, size: 64, ...(format === bytes ? { incrs: BINARY } : {}), values: (_, values) => values.map(format) }],
+      series: [{ label: "", value: (_, value) => value === null ? "–" : clock(value) }, ...series.map(([key, stroke, label]) => ({
+        label: word(label ?? key), stroke, width: 2, spanGaps: false, value: (_, value) => value === null ? "–" : format(value),
       }))],
     }, [[], ...series.map(() => [])], figure);
-    draw.push({ chart, figure, title, format, names: series.map(([key, , label]) => label ?? key), keys: series.map(([key]) => key) });
+    draw.push({ chart, figure, title: word(title), format, names: series.map(([key, , label]) => word(label ?? key)), keys: series.map(([key]) => key) });
   }
 };
 const refresh = () => {
   for (const { chart, figure, title, format, names, keys } of draw) {
     chart.setData([params.times, ...keys.map((key) => params.rows.map((row) => row[key]))]);
+    // Where nobody points at a moment, its legend says how it is now.
+    if (chart.cursor.idx === null || chart.cursor.left < 0) chart.setLegend({ idx: params.rows.length - 1 });
     const last = params.rows.at(-1);
     const words = keys.map((key, at) => `${names[at]} ${last?.[key] === null || last === undefined ? "–" : format(last[key])}`);
-    figure.setAttribute("aria-label", `${title}, now: ${words.join(", ")}`);
+    figure.setAttribute("aria-label", say`${title}, now: ${words.join(", ")}`);
   }
 };
 
@@ -131,14 +137,14 @@ const fill = (table, rows) => {
 const showFigures = (row) => {
   const figures = [
     ["requests/s", number(row.requests)], ["errors/s", number(row["4xx"] + row["5xx"])], ["p50", time(row.p50)],
-    ["p99", time(row.p99)], ["open connections", number(row.open)], ["under way", number(row.way)],
-    ["sent/s", bytes(row.bytes)], ["CPU per request", time(row.each)],
+    ["p99", time(row.p99)], ["open", number(row.open)], ["under way", number(row.way)],
+    ["sent/s", bytes(row.bytes)], ["CPU/request", time(row.each)],
     ["loop lag", time(row.lag)],
   ];
   by("figures").replaceChildren(...figures.map(([name, value]) => {
     const box = document.createElement("div");
     const [term, text] = ["dt", "dd"].map((tag) => document.createElement(tag));
-    term.textContent = name;
+    term.textContent = word(name);
     text.textContent = value;
     box.append(term, text);
     return box;
@@ -164,33 +170,31 @@ const showSites = (last, now, seconds) => {
 };
 
 // What a generation does, and how long it may go on with that.
-const phaseOf = ({ phase, seconds_left: left }) => left === undefined ? phase
-  : `${phase}, for ${left < 120 ? `${left} s` : `${Math.round(left / 60)} min`} at most`;
+const phaseOf = ({ phase, seconds_left: left }) => left === undefined ? word(phase) : say`${word(phase)}, for ${span(left)} at most`;
 
 const showGenerations = (now) => {
   fill("generations", workers(now).map((worker) => [
-    cell(worker.generation.number), cell(phaseOf(worker.generation)), cell(worker.pid), cell(number(worker.connections_now)),
+    cell(worker.generation.number), cell(phaseOf(worker.generation), "text"), cell(worker.pid), cell(number(worker.connections_now)),
     cell(number(worker.under_way)), cell(number(worker.requests)), cell(time(worker.cpu_us === null ? null : worker.cpu_us / 1e6)),
     cell(worker.memory_bytes === null ? "–" : bytes(worker.memory_bytes)),
   ]));
   const { reload } = now;
-  const ago = reload && `${time(reload.seconds)} ago`;
-  by("reload").textContent = !reload ? "The config has not been read again." : reload.done
-    ? `The config was read again ${ago}.` : `The config could not be read again, ${ago}: ${reload.reason}`;
+  by("reload").textContent = !reload ? word("The config has not been read again.") : reload.done
+    ? say`The config was read again ${span(reload.seconds)} ago.` : say`The config could not be read again, ${span(reload.seconds)} ago: ${reload.reason}`;
   by("reload").className = reload?.done === false ? "bad" : "";
   fill("queues", now.listeners.map((one) => [
     cell(one.address), cell(number(one.waiting)), cell(number(one.waiting_max)),
   ]));
-  by("overflows").textContent = now.overflows === null ? "How often a connection found no room in a queue is not known: /proc is hidden from the server." : `${number(now.overflows)} times since this machine was started, a connection found no room in a queue of this kind, of this server or another.`;
+  by("overflows").textContent = now.overflows === null ? word("How often a connection found no room in a queue is not known: /proc is hidden from the server.") : say`${number(now.overflows)} times since this machine was started, a connection found no room in a queue of this kind, of this server or another.`;
 };
 
 const take = (now) => {
   if (by("pause").getAttribute("aria-pressed") === "true") return;
   const at = performance.now() / 1000;
   by("version").textContent = now.version;
-  const phase = now.generations.some((one) => one.phase === "draining") ? ", the workers before finish what is under way" : "";
+  const phase = now.generations.some((one) => one.phase === "draining") ? word(", the workers before finish what is under way") : "";
   const serving = now.generations.at(-1);
-  say(`generation ${serving?.number ?? "–"} ${serving?.phase ?? "is not there"}${phase}; up ${Math.floor(now.seconds / 60)} min`, "");
+  report(say`generation ${serving?.number ?? "–"} ${word(serving?.phase ?? "is not there")}${phase}; up ${span(now.seconds)}`, "");
   const last = params.status;
   if (last && at - params.at > 0.2) {
     const seconds = at - params.at;
@@ -199,6 +203,9 @@ const take = (now) => {
     params.rows.push(row);
     if (params.times.length > SAMPLES) { params.times.shift(); params.rows.shift(); }
     showFigures(row);
+    showHandshakes(last, now, seconds);
+    showCertificates(now);
+    showPools(last, now, seconds);
     showSites(last, now, seconds);
     showGenerations(now);
     refresh();
@@ -238,9 +245,9 @@ const lookAtSockets = async () => {
 };
 const showSockets = ({ states, sockets, left_out: leftOut, untold }) => {
   isLong = leftOut > LONG;
-  for (const id of ["more", "untold"]) by(id).textContent = untold ? `The kernel does not tell: ${untold}.` : "";
+  for (const id of ["more", "untold"]) by(id).textContent = untold ? say`The kernel does not tell: ${untold}.` : "";
   fill("states", states.map((one) => [
-    cell(one.address), cell(one.state), cell(number(one.count)), cell(one.oldest_us === null ? "" : time(one.oldest_us / 1e6)),
+    cell(one.address), cell(one.state, "text"), cell(number(one.count)), cell(one.oldest_us === null ? "" : time(one.oldest_us / 1e6)),
   ]));
   const rows = [];
   for (const one of sockets) {
@@ -250,7 +257,7 @@ const showSockets = ({ states, sockets, left_out: leftOut, untold }) => {
   const { client: focused } = document.activeElement?.dataset ?? {};
   fill("sockets", rows);
   if (focused) document.querySelector(`button[data-client="${CSS.escape(focused)}"]`)?.focus();
-  if (leftOut) by("more").textContent = `${number(leftOut)} more are like that and not shown.`;
+  if (leftOut) by("more").textContent = say`${number(leftOut)} more are like that and not shown.`;
 };
 
 // Connections whose story is shown, by their clients.
@@ -263,11 +270,11 @@ const socketRow = (one) => {
   button.dataset.client = one.client;
   button.setAttribute("aria-expanded", opened.has(one.client));
   client.append(button);
-  const limit = cell(one.limited_by ?? "");
+  const limit = cell(word(one.limited_by ?? ""), "text");
   limit.title = whyOf(one);
   return [
-    client, cell(one.address ?? ""), cell(one.state), limit, cell(one.why, "why"),
-    cell(time(one.rtt_us === null ? null : one.rtt_us / 1e6)), cell(time(one.min_rtt_us === null ? null : one.min_rtt_us / 1e6)),
+    client, cell(one.address ?? "", "text"), cell(one.state, "text"), limit, cell(one.why, "why"),
+    cell(one.rtt_us === null ? "" : time(one.rtt_us / 1e6)), cell(one.min_rtt_us === null ? "" : time(one.min_rtt_us / 1e6)),
     cell(one.cwnd ?? ""), cell(one.retransmitted ?? "", one.retransmitted ? "bad" : ""),
     cell(one.lost ?? "", one.lost ? "bad" : ""),
     cell(one.delivery_rate === null ? "" : `${bytes(one.delivery_rate)}/s`), cell(one.sent === null ? "" : bytes(one.sent)), cell(one.received === null ? "" : bytes(one.received)),
@@ -275,8 +282,8 @@ const socketRow = (one) => {
   ];
 };
 // What the verdict rests on.
-const whyOf = (one) => one.busy_us ? `${one.why}. Of ${time(one.busy_us / 1e6)} with something to send the client had no room for `
-  + `${time(one.rwnd_limited_us / 1e6)}, and the send buffer was full for ${time(one.sndbuf_limited_us / 1e6)}.` : one.why;
+const whyOf = (one) => one.busy_us ? say`${one.why}. Of ${time(one.busy_us / 1e6)} with something to send the client had no room for ${
+  time(one.rwnd_limited_us / 1e6)}, and the send buffer was full for ${time(one.sndbuf_limited_us / 1e6)}.` : one.why;
 by("sockets").addEventListener("click", (event) => {
   const { client } = event.target.dataset;
   if (!client) return;
@@ -291,6 +298,7 @@ const turn = () => {
   const view = views.includes(location.hash.slice(1)) ? location.hash.slice(1) : "now";
   for (const other of views) by(other).hidden = other !== view;
   for (const link of document.querySelectorAll("nav a")) {
+    if (link.id === "language") link.hash = view;
     if (link.getAttribute("href") === `#${view}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
@@ -298,7 +306,7 @@ const turn = () => {
   else lookClosely();
 };
 const fit = () => draw.forEach(({ chart, figure }) => {
-  if (figure.clientWidth) chart.setSize({ width: figure.clientWidth, height: 180 });
+  if (figure.clientWidth) chart.setSize({ width: figure.clientWidth, height: HEIGHT });
 });
 
 makeCharts();
@@ -311,7 +319,7 @@ addEventListener("keydown", (event) => {
   const view = views[Number(event.key) - 1];
   if (view && !event.ctrlKey && !event.altKey && !event.metaKey && !/INPUT|SELECT/.test(event.target.tagName)) location.hash = view;
 });
-const say = (text, kind) => {
+const report = (text, kind) => {
   // What is said again is no news to who has it read to them.
   if (by("state").textContent !== text) by("state").textContent = text;
   by("state").className = kind;
@@ -326,9 +334,9 @@ const follow = () => {
   const events = new EventSource("/events");
   following = events;
   events.addEventListener("message", (event) => take(JSON.parse(event.data)));
-  events.addEventListener("untold", () => say("the server does not say how it is: these figures are old", "lost"));
+  events.addEventListener("untold", () => report(word("the server does not say how it is: these figures are old"), "lost"));
   events.addEventListener("error", async () => {
-    say("the server is not there: looking for it", "lost");
+    report(word("the server is not there: looking for it"), "lost");
     // One that was answered something else is not tried again by the browser.
     if (events.readyState !== EventSource.CLOSED) return;
     setTimeout(() => { if (following === events) follow(); }, LOOK_AGAIN_MS);
@@ -337,7 +345,7 @@ const follow = () => {
       // Where enough follow already, it is looked at now and then.
       take(await answer.json());
     } else if (answer) {
-      say(`the server answers ${answer.status}: load this page again`, "lost");
+      report(say`the server answers ${answer.status}: load this page again`, "lost");
     }
   });
 };
