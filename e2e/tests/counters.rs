@@ -279,6 +279,42 @@ fn hands_that_are_shaken_or_not() {
     server.stop();
 }
 
+/// What is done without TLS for a site that is served with it is the site's, and so is its line.
+#[test]
+fn who_is_sent_on_is_counted_and_logged_for_the_site_that_was_asked_for() {
+    let place = SecurePlace::new();
+    let log = place.folder.path().join("a.log");
+    let site = place.of("a.example", "a", "")
+        + &format!("aliases = [\"b.a.example\"]\nlog = {{ file = {log:?} }}\n");
+    let server = place.serve("threads = 1\nadmin = '127.0.0.1:0'", &site);
+    let addr = admin(&server);
+    let answers = |site: &str, class: &str| {
+        let all = figures(addr).into_iter().filter(|(name, _)| {
+            let is = |label: String| name.contains(&label);
+            name.starts_with("gannet_site_requests_total{")
+                && is(format!("site=\"{site}\""))
+                && is(format!("class=\"{class}\""))
+        });
+        all.map(|(_, count)| count).sum::<f64>()
+    };
+    let none = answers("(none)", "4xx");
+    for (host, status) in [("a.example", 308), ("b.a.example", 308), ("c.example", 421)] {
+        let mut client = Client::connect(listens(&server, 1));
+        client.send(format!("GET /digits.txt HTTP/1.1\r\nHost: {host}\r\n\r\n")).unwrap();
+        assert_eq!(client.response().unwrap().status, status, "{host}");
+    }
+    let found = || {
+        let of = |site| ["3xx", "4xx"].map(|class| answers(site, class));
+        (of("a.example"), of("(none)"))
+    };
+    let expect = ([2.0, 0.0], [0.0, none + 1.0]);
+    assert!(eventually(|| found() == expect), "{:?}", found());
+    let lines = || fs::read_to_string(&log).unwrap_or_default();
+    assert!(eventually(|| lines().lines().count() == 2), "{}", lines());
+    assert!(lines().lines().all(|line| line.contains("\"status\":308")), "{}", lines());
+    server.stop();
+}
+
 #[test]
 fn connections_are_told_apart_by_address_protocol_and_state() {
     let place = SecurePlace::new();

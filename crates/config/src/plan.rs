@@ -348,8 +348,9 @@ fn moved(site: &Site, place: Place) -> Route {
     let to = Phrase::to_host(&site.name);
     let status = Status::PERMANENT_REDIRECT;
     let redirect = Redirect { to, status, keeps_query: true, place: place.clone() };
-    let label = site.routes.rest.label;
-    Route { label, ..Route::plain("/*", place, Action::Redirect(redirect)) }
+    let mut route = Route::plain("/*", place, Action::Redirect(redirect));
+    label::put_down_as(&mut route, &site.routes.rest);
+    route
 }
 
 /// What a worker process may cost.

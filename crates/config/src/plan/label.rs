@@ -73,7 +73,7 @@ pub(super) fn give(sites: &mut [Site]) -> Vec<Label> {
             labels.push(Label::of_site(&site.name));
         }
     }
-    for Site { name, label, routes, .. } in sites {
+    for Site { name, label, routes, tls, .. } in sites {
         let mut all = all(routes);
         if labels.len() < LABELS_MAX {
             // The nodes of a tree come in any order.
@@ -93,8 +93,17 @@ pub(super) fn give(sites: &mut [Site]) -> Vec<Label> {
             };
             keep_by(*label, route);
         }
+        let own = tls.iter_mut().flat_map(|tls| [&mut tls.plain, &mut tls.proof]).flatten();
+        own.for_each(|route| put_down_as(route, &routes.rest));
     }
     labels
+}
+
+/// Has what a site does for all of its paths, or beside them, be counted and logged as what it does
+/// where no route matches.
+pub(super) fn put_down_as(route: &mut Route, rest: &Route) {
+    route.label = rest.label;
+    route.policy.log = rest.policy.log;
 }
 
 /// Gives labels to addresses behind those that there are; the place of each.
