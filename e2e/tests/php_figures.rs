@@ -83,6 +83,40 @@ fn what_its_php_is_at_is_seen_by_site() {
     server.stop();
 }
 
+/// What the server itself ends, or has another one take the place of, has not died.
+#[test]
+fn how_often_one_has_died_is_counted_by_site() {
+    let place = Sites::new();
+    place.edit("threads = 1", "threads = 1\nadmin = '127.0.0.1:0'");
+    let server = place.start();
+    let addr = admin(&server);
+    let tolls = |site: &str| {
+        let all = figures(addr);
+        ["php_deaths_total", "php_restarts_total"].map(|name| of(&all, name, site, ""))
+    };
+    let check = |site: &str, count: f64| {
+        let expect = [Some(count); 2];
+        assert!(eventually(|| tolls(site) == expect), "{site}: {:?}", tolls(site));
+    };
+    check("b.example", 0.0);
+    for count in [1.0, 2.0] {
+        master(&server, "b.example").kill();
+        check("b.example", count);
+    }
+    assert!(eventually(|| b(addr, "php_up", "") == Some(1.0)));
+    let before = master(&server, "b.example");
+    place.edit("workers = 2 }", "workers = 1 }");
+    place.tell(&["reload"]);
+    assert!(eventually(|| master(&server, "b.example") != before));
+    assert!(eventually(|| !before.is_alive()));
+    check("b.example", 2.0);
+    check("default", 0.0);
+    let status = json(addr, "/status");
+    let told = status["php"].as_array().unwrap().iter().find(|one| one["site"] == "b.example");
+    assert_eq!((&told.unwrap()["deaths"], &told.unwrap()["restarts"]), (&2.into(), &2.into()));
+    server.stop();
+}
+
 #[test]
 fn one_that_does_not_answer_holds_up_no_figures() {
     let place = Sites::new();

@@ -27,6 +27,15 @@ fn judge(words: &[&str], input: &[u8]) -> String {
     said
 }
 
+/// Checks that what these tests of rules expect comes about.
+fn hold(tests: &str) {
+    let folder = e2e::folder();
+    let file = folder.path().join("tests.yml");
+    fs::write(&file, tests).unwrap();
+    let said = judge(&["test", "rules", file.to_str().unwrap()], b"");
+    assert!(said.contains("SUCCESS"), "{said}");
+}
+
 #[test]
 fn figures_are_as_it_wants_them() {
     let place = Sites::new();
@@ -75,11 +84,7 @@ fn a_scanner_wakes_nobody() {
          - exp_labels: {{ severity: page, site: a.test }}\n            \
          exp_annotations: {{ summary: \"a.test answers 50% of requests with 5xx\" }}\n"
     );
-    let folder = e2e::folder();
-    let file = folder.path().join("tests.yml");
-    fs::write(&file, text).unwrap();
-    let said = judge(&["test", "rules", file.to_str().unwrap()], b"");
-    assert!(said.contains("SUCCESS"), "{said}");
+    hold(&text);
 }
 
 /// One for a few days, which is renewed in time, is no reason to page somebody.
@@ -106,9 +111,51 @@ fn of_certificates_the_server_says_whether_their_end_is_near() {
          - exp_labels: {{ severity: page, file: /late.pem }}\n            \
          exp_annotations: {{ summary: \"/late.pem ends in 1d 0h 55m 0s\" }}\n"
     );
-    let folder = e2e::folder();
-    let file = folder.path().join("tests.yml");
-    fs::write(&file, text).unwrap();
-    let said = judge(&["test", "rules", file.to_str().unwrap()], b"");
-    assert!(said.contains("SUCCESS"), "{said}");
+    hold(&text);
+}
+
+/// A php-fpm that is gone, or that somebody always waits for, is told of; one that is well is not.
+#[test]
+fn what_happens_to_php_is_told() {
+    let rules = workspace().join("contrib/prometheus/gannet.rules.yml");
+    let series = |name: &str, site: &str, values: &str| {
+        format!(
+            "      - {{ series: 'gannet_php_{name}{{site=\"{site}\"}}', values: '{values}' }}\n"
+        )
+    };
+    let names = ["up", "deaths_total", "queue", "queue_max"];
+    let of = |site: &str, values: [&str; 4]| {
+        let all = names.into_iter().zip(values).map(|(name, values)| series(name, site, values));
+        all.collect::<String>()
+    };
+    let input = of("well.test", ["1x30", "2x30", "0x30", "50x30"])
+        + &of("ill.test", ["0x30", "2+1x30", "1+2x30", "50x30"]);
+    let tests = [
+        ("Down", "page", "php-fpm of ill.test does not say how it is: it is gone, or hangs"),
+        ("Dies", "page", "php-fpm of ill.test has died; the error log says how (php_died)"),
+        (
+            "QueueFull",
+            "page",
+            "61 requests wait for php-fpm of ill.test: soon others are answered 503",
+        ),
+        (
+            "QueueGrows",
+            "ticket",
+            "somebody always waits for php-fpm of ill.test, and more do: raise `workers`, or see \
+             what is slow",
+        ),
+    ];
+    let tests = tests.map(|(name, severity, summary)| {
+        format!(
+            "      - eval_time: 30m\n        alertname: GannetPhp{name}\n        exp_alerts:\n\
+             \x20         - exp_labels: {{ severity: {severity}, site: ill.test }}\n            \
+             exp_annotations: {{ summary: \"{summary}\" }}\n"
+        )
+    });
+    let text = format!(
+        "rule_files: [{rules:?}]\nevaluation_interval: 1m\ntests:\n  - interval: 1m\n    \
+         input_series:\n{input}    alert_rule_test:\n{}",
+        tests.concat()
+    );
+    hold(&text);
 }

@@ -49,11 +49,13 @@ impl Note for Telling {
             Self::IsReady(is_ready) => write(1, |out| out.byte(u8::from(*is_ready))),
             Self::Status => write(2, |_| ()),
             Self::Lives => write(4, |_| ()),
-            Self::Pool(Pool { site, waiting, waiting_max, .. }) => write(3, |out| {
-                out.bytes(site.as_bytes());
-                out.number(*waiting);
-                out.number(*waiting_max);
-            }),
+            Self::Pool(Pool { site, waiting, waiting_max, deaths, restarts, says: _ }) => {
+                write(3, |out| {
+                    out.bytes(site.as_bytes());
+                    let numbers = [waiting, waiting_max, deaths, restarts];
+                    numbers.into_iter().for_each(|number| out.number(*number));
+                })
+            }
         }
     }
 
@@ -66,6 +68,8 @@ impl Note for Telling {
                 site: from.text()?,
                 waiting: from.number()?,
                 waiting_max: from.number()?,
+                deaths: from.number()?,
+                restarts: from.number()?,
                 says: None,
             })),
             4 => Some(Self::Lives),
@@ -105,8 +109,9 @@ mod tests {
     fn what_is_told_and_asked_comes_back_as_it_was() {
         check(&[Telling::Begin(vec![1, 2]), Telling::IsReady(true)]);
         check(&[Telling::Lives, Telling::Status]);
-        let (waiting, waiting_max, says) = (3, 4, None);
-        check(&[Telling::Pool(Pool { site: "a".to_owned(), waiting, waiting_max, says })]);
+        let (waiting, waiting_max, deaths, restarts, says) = (3, 4, 5, 6, None);
+        let site = "a".to_owned();
+        check(&[Telling::Pool(Pool { site, waiting, waiting_max, deaths, restarts, says })]);
         let layers = vec!["landlock: on".to_owned()];
         check(&[Asking::Ready(layers), Asking::Failed("no".to_owned())]);
         check(&[Asking::Look { is_close: true }, Asking::Look { is_close: false }]);

@@ -167,6 +167,10 @@ pub struct Pool {
     pub waiting: u64,
     /// How many may.
     pub waiting_max: u64,
+    /// How many of its site have died though nobody had them end, since this program took over.
+    pub deaths: u64,
+    /// How many were started in the place of those.
+    pub restarts: u64,
     /// What it says of itself; `None` where it does not answer in time.
     pub says: Option<Says>,
 }

@@ -72,8 +72,9 @@ pub(crate) fn status() -> Status {
     let (busy, idle, busy_most, limit_reached) = (2, 1, 3, 4);
     let says = Says { busy, idle, busy_most, limit_reached, slow: 5, taken: 9 };
     let pool = |site: &str, says| {
-        let (waiting, waiting_max) = (1, 511);
-        Pool { site: site.to_owned(), waiting, waiting_max, says }
+        let (site, waiting, waiting_max) = (site.to_owned(), 1, 511);
+        let (deaths, restarts) = (3, 2);
+        Pool { site, waiting, waiting_max, deaths, restarts, says }
     };
     let none = vec![("(other)".to_owned(), counts(0, 1))];
     let (waiting, waiting_max, accepted) = (3, 4096, 6);

@@ -150,11 +150,12 @@ fn push_kept(out: &mut Vec<u8>, kept: Kept) {
 }
 
 fn push_pool(out: &mut Vec<u8>, pool: &Pool) {
-    let Pool { site, waiting, waiting_max, says } = pool;
+    let Pool { site, waiting, waiting_max, deaths, restarts, says } = pool;
     push(out, "{\"site\":");
     push_text(out, site);
     push(out, &format!(",\"up\":{},\"waiting\":{waiting}", says.is_some()));
     push(out, &format!(",\"waiting_max\":{waiting_max}"));
+    push(out, &format!(",\"deaths\":{deaths},\"restarts\":{restarts}"));
     if let Some(Says { busy, idle, busy_most, limit_reached, slow, taken }) = says {
         push(out, &format!(",\"busy\":{busy},\"idle\":{idle},\"busy_most\":{busy_most}"));
         push(out, &format!(",\"limit_reached\":{limit_reached},\"slow\":{slow}"));
@@ -271,6 +272,7 @@ mod tests {
             (&mute["up"], &mute["site"], &mute["busy"]),
             (&false.into(), &"mute".into(), &serde_json::Value::Null)
         );
+        assert_eq!((&mute["deaths"], &mute["restarts"]), (&3.into(), &2.into()));
         let route = &site["routes"][1];
         assert_eq!(
             (&route["route"], &route["2xx"], &route["first_byte"]["sum_us"]),

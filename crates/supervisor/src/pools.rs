@@ -24,6 +24,7 @@ use net::{
 };
 use process::Process;
 use std::{
+    collections::HashMap,
     io,
     os::fd::{AsFd, OwnedFd},
     path::PathBuf,
@@ -77,7 +78,16 @@ pub(crate) struct Pools {
     leaving: Vec<Process>,
     /// How many processes there were.
     count: u64,
+    /// What has become of those of each site, since this program watches over them.
+    tolls: HashMap<Box<str>, Toll>,
     tell: Teller,
+}
+
+/// How many processes have died, and how many were started in their place.
+#[derive(Clone, Copy, Default)]
+struct Toll {
+    deaths: u64,
+    restarts: u64,
 }
 
 /// Who hears of processes.
@@ -119,7 +129,8 @@ struct Door {
 impl Pools {
     /// None; what is heard of processes is told to `tell`.
     pub(crate) fn new(tell: impl Fn(u64, Heard) + 'static) -> Self {
-        Self { all: Vec::new(), leaving: Vec::new(), count: 0, tell: Rc::new(tell) }
+        let (all, leaving, tolls) = Default::default();
+        Self { all, leaving, count: 0, tolls, tell: Rc::new(tell) }
     }
 
     /// Starts those of `wanted` that are not there.
@@ -200,14 +211,22 @@ impl Pools {
                     (held.stage, held.door) = (Stage::Failed, None);
                     return None;
                 }
+                self.tolls.entry(held.pool.name.clone()).or_default().deaths += 1;
                 held.lost(&self.tell);
                 Tale::Died(format!("{how}: another one is started"))
             }
             Heard::Due => {
                 self.count += 1;
-                let error = held.start(self.count, &self.tell).err()?;
-                held.lost(&self.tell);
-                Tale::Died(format!("cannot be started: {error}"))
+                match held.start(self.count, &self.tell) {
+                    Ok(()) => {
+                        self.tolls.entry(held.pool.name.clone()).or_default().restarts += 1;
+                        return None;
+                    }
+                    Err(error) => {
+                        held.lost(&self.tell);
+                        Tale::Died(format!("cannot be started: {error}"))
+                    }
+                }
             }
         };
         Some((held.pool.name.to_string(), tale))
@@ -216,7 +235,9 @@ impl Pools {
     /// Has those end that nobody needs any more, once they have finished what they are at; says
     /// whether there were any.
     pub(crate) fn keep(&mut self, is_wanted: impl Fn(&Pool) -> bool) -> bool {
-        self.part(|held| !is_wanted(&held.pool))
+        let parted = self.part(|held| !is_wanted(&held.pool));
+        self.tolls.retain(|site, _| self.all.iter().any(|held| held.pool.name == *site));
+        parted
     }
 
     fn part(&mut self, is_over: impl Fn(&Held) -> bool) -> bool {
@@ -253,7 +274,8 @@ impl Pools {
             let queue = held.door.as_ref().and_then(|door| diag?.queue(door.socket.as_fd()).ok());
             let Queue { waiting, waiting_max } = queue.unwrap_or_default();
             let site = held.pool.name.to_string();
-            let pool = status::Pool { site, waiting, waiting_max, says: None };
+            let Toll { deaths, restarts } = self.tolls.get(&*site).copied().unwrap_or_default();
+            let pool = status::Pool { site, waiting, waiting_max, deaths, restarts, says: None };
             let shown = held.shown.as_ref();
             (pool, shown.and_then(|_| unix::connect_at_once(&held.pool.shown()).ok()))
         };

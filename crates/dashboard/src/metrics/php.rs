@@ -20,6 +20,18 @@ pub(super) const FAMILIES: &[Family] = &[
         },
     },
     Family {
+        name: "gannet_php_deaths",
+        kind: Kind::Counter,
+        help: "Times that a php-fpm of a site has died though nobody had it end.",
+        put: |status, out| toll(status, out, |pool| pool.deaths),
+    },
+    Family {
+        name: "gannet_php_restarts",
+        kind: Kind::Counter,
+        help: "Times that another php-fpm was started in the place of one that had died.",
+        put: |status, out| toll(status, out, |pool| pool.restarts),
+    },
+    Family {
         name: "gannet_php_workers",
         kind: Kind::Gauge,
         help: "Workers of php-fpm, by site and whether they are at a request.",
@@ -138,6 +150,13 @@ fn counted(pools: &[&Pool], figure: Figure) -> Option<u64> {
 /// What those say together that say anything.
 fn said(pools: &[&Pool], figure: Figure) -> Option<u64> {
     pools.iter().filter_map(|pool| pool.says.as_ref()).map(figure).reduce(|sum, one| sum + one)
+}
+
+/// What has become of those of each site, which all of them have alike.
+fn toll(status: &Status, out: &mut Samples<'_>, figure: fn(&Pool) -> u64) {
+    each_php(status, |site, pools| {
+        pools.first().into_iter().for_each(|pool| out.count(&[site], figure(pool)));
+    });
 }
 
 /// What those of each site have counted.
