@@ -485,6 +485,43 @@ fn applications_that_are_not_there_or_not_for_this_user() {
     check(["its queue is full", "pm.max_children"]);
 }
 
+/// php-fpm takes them without a word.
+#[test]
+fn settings_that_php_does_not_have() {
+    let place = Place::new();
+    let file = place.path("gannet.toml");
+    let user = if geteuid().is_root() { "user = 'games', " } else { "" };
+    let check = |ini: &str| {
+        let site = format!("{SITE}\nphp = {{ {user}ini = {{ {ini} }} }}");
+        let text = format!("[server]\n{LISTEN}\n{site}\n").replace("ROOT", &place.path("www"));
+        fs::write(&file, text).unwrap();
+        let (code, _, said) = Launch::of(vec!["check".to_owned(), file.clone()]).finish();
+        (site, code, said)
+    };
+    let (site, code, warned) =
+        check("memory_limt = '1G', post_max_size = '1G', 'xdebug.mode' = 'off', 'session.x' = 1");
+    assert_eq!(code, Some(0), "{warned}");
+    for (name, help) in
+        [("memory_limt", "did you mean `memory_limit`? "), ("session.x", "leave it")]
+    {
+        let words = format!(
+            "warning: `ini` of default: PHP has no setting `{name}` and would not say so\n  \
+             = help: {help}"
+        );
+        assert!(warned.contains(&words), "{warned}");
+    }
+    assert_eq!(warned.matches("warning: ").count(), 2, "{warned}");
+    let (_, all) = place.examined(LISTEN, &site, "true");
+    let is_told = |name: &str| {
+        let words = format!("no setting `{name}`");
+        all.iter().any(|found| found["cause"].as_str().unwrap().contains(&words))
+    };
+    assert!(is_told("memory_limt") && is_told("session.x"), "{all:?}");
+    assert_eq!(check("memory_limit = '1G'").2, "");
+    let (_, code, refused) = check("memory_limit = \"1G\\nextension = x\"");
+    assert!(code == Some(2) && refused.contains("a control character"), "{refused}");
+}
+
 /// Whoever may ask the php-fpm of another site may have it do what its user can.
 #[test]
 fn sites_whose_programs_are_among_those_who_serve() {

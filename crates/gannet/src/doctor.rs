@@ -3,6 +3,7 @@
 
 mod files;
 mod folders;
+mod ini;
 mod kept;
 mod network;
 mod processes;

@@ -1,6 +1,6 @@
 //! What the server needs of others: applications, descriptors, the time.
 
-use super::{Eyes, Finding, Look, folders, server::Server, unit::Unit};
+use super::{Eyes, Finding, Look, folders, ini, server::Server, unit::Unit};
 use crate::greeting::counted;
 use config::{
     Plan,
@@ -31,7 +31,7 @@ pub(super) fn applications(plan: &Plan, eyes: &Eyes, may_wait: bool) -> Look {
             Some(Finding::fault(address.to_string(), cause, FPM_CURE))
         }
     });
-    let findings = findings.chain(apart(plan, eyes)).collect();
+    let findings = findings.chain(apart(plan, eyes)).chain(ini::misspelt(plan)).collect();
     Look { kind: "applications", well: there(all.len(), own.len()), findings }
 }
 
