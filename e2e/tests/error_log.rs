@@ -39,7 +39,6 @@ fn refusals_are_told_with_their_reasons() {
     assert_eq!(get(server.addr(), "x", "/said").status, 403);
     assert_eq!(get(server.addr(), "x", "/auth").status, 401);
     check("GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400, "more than one host", None);
-    check(&format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(40_000)), 414, "too long", None);
     check(&ask("/%00"), 400, "path", None);
     check(&ask("/deny"), 403, "address", Some("deny"));
     check(&ask("/allow"), 403, "address", Some("allow"));
@@ -57,7 +56,7 @@ fn refusals_are_told_with_their_reasons() {
     let [.., post, put] = *places else { panic!("{places:?}") };
     assert_eq!(put, post + 1);
     server.stop();
-    assert_eq!(stage.lines("errors.log").len(), 9);
+    assert_eq!(stage.lines("errors.log").len(), 8);
 }
 
 /// A flood of nonsense fills no disk: the lines of a second are counted, and each is accounted for.
@@ -134,5 +133,46 @@ fn what_a_check_warns_of_is_said_at_a_start_and_by_a_reload() {
     assert!(eventually(|| warned(1)), "{:?}", place.reasons("warning"));
     place.tell(&["reload"]);
     assert!(eventually(|| warned(2)), "{:?}", place.reasons("warning"));
+    server.stop();
+}
+
+/// Whoever goes over a limit of messages is told which, and so is whoever may raise it.
+#[test]
+fn a_limit_that_is_gone_over_is_named_with_what_it_allows() {
+    let stage = Stage::new();
+    let server = stage.serve(
+        "log = { format = \"json\", file = \"LOGS/access.log\" }\n\
+         error-log = { file = \"LOGS/errors.log\" }\n\
+         limits = { head-bytes-max = \"4KiB\", target-bytes-max = \"1KiB\", fields-max = 7 }",
+        "",
+        "",
+    );
+    let long = "x".repeat(2_000);
+    let head = |fields: &str| format!("GET / HTTP/1.1\r\nHost: x\r\n{fields}\r\n");
+    let (target, fields) = (format!("GET /{long} HTTP/1.1\r\n\r\n"), "X: y\r\n".repeat(7));
+    for (bytes, status, setting, limit, unit) in [
+        (target, 414, "target-bytes-max", 1024, "bytes"),
+        (head(&format!("X: {}\r\n", long.repeat(3))), 431, "head-bytes-max", 4096, "bytes"),
+        (head(&fields), 431, "fields-max", 7, "fields"),
+    ] {
+        let counts = || ["errors.log", "access.log"].map(|name| stage.lines(name).len());
+        let before = counts();
+        let mut client = Client::connect(server.addr());
+        client.send(bytes).unwrap();
+        let said = String::from_utf8(client.drain().unwrap().0).unwrap();
+        assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{setting}: {said}");
+        let words = format!("at most {limit} {unit} ({setting}).");
+        assert!(said.contains(&words), "{setting}: {said}");
+        assert!(eventually(|| counts().into_iter().zip(before).all(|(now, then)| now > then)));
+        let [error, access] = ["errors.log", "access.log"].map(|name| {
+            let line = stage.lines(name).pop().unwrap();
+            serde_json::from_str::<Value>(&line).unwrap()
+        });
+        assert_eq!((&error["setting"], &error["limit"]), (&setting.into(), &limit.into()));
+        for line in [error, access] {
+            let reason = line["reason"].as_str().unwrap();
+            assert!(reason.contains(&format!("`{setting}`")), "{line}");
+        }
+    }
     server.stop();
 }

@@ -4,7 +4,9 @@
 use base::text::push_html;
 use config::plan::{Content, ErrorPages, ErrorValues, Value};
 use control::{Counter, Row};
-use message::{Body, Exchange, Path, RequestId, Response, Shared, Status, response::Line};
+use message::{
+    Body, Exchange, Path, RequestId, Response, Shared, Status, limits::Exceeded, response::Line,
+};
 
 /// Gives an error the page that the site has for it, if it has one, unless the response has content
 /// or a content-type of its own. What a template fails to make is left to the built-in page.
@@ -55,7 +57,7 @@ fn values(status: Status, exchange: &Exchange<'_>) -> Vec<(&'static str, Value)>
 /// Gives an error (4xx, 5xx) or a redirect (3xx with a Location) its page, unless the response has
 /// content or a content-type of its own.
 #[must_use]
-pub fn apply(mut response: Response) -> Response {
+pub fn apply(response: Response) -> Response {
     let status = response.status;
     if status.0 < 300 || !response.body.is_empty() || response.get("content-type").is_some() {
         return response;
@@ -65,6 +67,22 @@ pub fn apply(mut response: Response) -> Response {
         _ if status.is_error() => error(status),
         _ => return response,
     };
+    with_page(response, page)
+}
+
+/// The answer to a message that went over that limit: its page says which, for whoever has written
+/// the client, or may raise it.
+#[must_use]
+pub fn exceeded(status: Status, limit: Exceeded) -> Response {
+    let Exceeded { setting, most, unit } = limit;
+    let page = page(status, |text| {
+        text.push_str(advice(status));
+        text.push_str(&format!(" This server takes at most {most} {unit} ({setting})."));
+    });
+    with_page(Response::empty(status), page)
+}
+
+fn with_page(mut response: Response, page: String) -> Response {
     response.body = Body::Bytes(Shared::from(page.into_bytes()));
     response
         .with(Line::fixed("content-type", "text/html; charset=utf-8"))
@@ -126,7 +144,7 @@ fn reason(status: Status) -> &'static str {
 
 fn advice(status: Status) -> &'static str {
     match status.0 {
-        400 | 431 => {
+        400 => {
             "The server could not make sense of this request. Check the address, or delete this \
              site's cookies, and try again."
         }
@@ -155,6 +173,9 @@ fn advice(status: Status) -> &'static str {
         500.. => {
             "Something failed on the server, and it is not your fault. Try again later, or tell \
              who runs this site."
+        }
+        431 => {
+            "What your browser sends along is too much. Delete this site's cookies, and try again."
         }
         _ => "The server refused this request. Check the address and try again.",
     }
@@ -191,6 +212,20 @@ mod tests {
         ] {
             let page = page_of(Response::empty(Status(status)));
             assert!(page.contains(words), "{status}: {page}");
+        }
+    }
+
+    #[test]
+    fn who_goes_over_a_limit_is_told_which() {
+        let limits = message::Limits::default();
+        for (status, limit, words) in [
+            (Status::FIELDS_TOO_LARGE, limits.fields(), "at most 100 fields (fields-max)."),
+            (Status::URI_TOO_LONG, limits.target(), "at most 8192 bytes (target-bytes-max)."),
+        ] {
+            let response = exceeded(status, limit);
+            assert_eq!(response.status, status);
+            let page = page_of(response);
+            assert!(page.contains(words) && page.contains("ry "), "{page}");
         }
     }
 

@@ -117,8 +117,11 @@ impl Block {
         match self.fields_left.checked_sub(usize::from(is_field)) {
             _ if self.overflow.is_some() => return false,
             _ if self.told_bytes > self.bytes_max => self.overflow = Some(Refusal::HeadTooLong),
-            Some(left) if !(is_crumb && self.crumbs == CRUMBS_MAX) => self.fields_left = left,
-            _ => self.overflow = Some(Refusal::TooManyFields),
+            _ if is_crumb && self.crumbs == CRUMBS_MAX => {
+                self.overflow = Some(Refusal::TooManyCrumbs);
+            }
+            Some(left) => self.fields_left = left,
+            None => self.overflow = Some(Refusal::TooManyFields),
         }
         self.crumbs += usize::from(is_crumb);
         self.overflow.is_none()

@@ -1,5 +1,7 @@
 //! What is wrong with what a peer sent: with its connection or one stream, or with one request.
 
+use message::{Limits, limits::Exceeded};
+
 /// The error codes of RFC 9113 section 7.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -53,9 +55,23 @@ message::reasons! {
     /// A reason to turn a request down with an answer; its stream and its connection are sound.
     pub enum Refusal;
 
-    HeadTooLong = FIELDS_TOO_LARGE "the head is too long";
-    TooManyFields = FIELDS_TOO_LARGE "the head has too many fields";
-    TargetTooLong = URI_TOO_LONG "the request target is too long";
+    HeadTooLong = FIELDS_TOO_LARGE "the head is longer than `head-bytes-max` allows";
+    TooManyFields = FIELDS_TOO_LARGE "the head has more fields than `fields-max` allows";
+    TooManyCrumbs = FIELDS_TOO_LARGE "the cookie comes in more than 256 pieces";
+    TargetTooLong = URI_TOO_LONG "the request target is longer than `target-bytes-max` allows";
     Connect = METHOD_NOT_ALLOWED "this server opens no tunnels";
     Expectation = EXPECTATION_FAILED "only 100-continue can be expected";
+}
+
+impl Refusal {
+    /// Which of `limits` the request went over, if that is why it is turned down.
+    #[must_use]
+    pub const fn exceeded(self, limits: &Limits) -> Option<Exceeded> {
+        match self {
+            Self::HeadTooLong => Some(limits.head()),
+            Self::TooManyFields => Some(limits.fields()),
+            Self::TargetTooLong => Some(limits.target()),
+            Self::TooManyCrumbs | Self::Connect | Self::Expectation => None,
+        }
+    }
 }

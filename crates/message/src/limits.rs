@@ -44,7 +44,54 @@ pub struct Limits {
     pub output_bytes_max: usize,
 }
 
+/// A limit that a message went over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exceeded {
+    /// The setting that says so.
+    pub setting: &'static str,
+    /// What it allows.
+    pub most: usize,
+    /// Of what: bytes or fields.
+    pub unit: &'static str,
+}
+
+impl Exceeded {
+    const fn bytes(setting: &'static str, most: usize) -> Self {
+        Self { setting, most, unit: "bytes" }
+    }
+}
+
 impl Limits {
+    /// The limit of a whole head.
+    #[must_use]
+    pub const fn head(&self) -> Exceeded {
+        Exceeded::bytes("head-bytes-max", self.head_bytes_max)
+    }
+
+    /// The limit of its fields.
+    #[must_use]
+    pub const fn fields(&self) -> Exceeded {
+        Exceeded { setting: "fields-max", most: self.fields_max, unit: "fields" }
+    }
+
+    /// The limit of the request target.
+    #[must_use]
+    pub const fn target(&self) -> Exceeded {
+        Exceeded::bytes("target-bytes-max", self.target_bytes_max)
+    }
+
+    /// The limit of chunk extensions.
+    #[must_use]
+    pub const fn chunk_extensions(&self) -> Exceeded {
+        Exceeded::bytes("chunk-extension-bytes-max", self.chunk_extension_bytes_max)
+    }
+
+    /// The limit of a trailer section.
+    #[must_use]
+    pub const fn trailers(&self) -> Exceeded {
+        Exceeded::bytes("trailer-bytes-max", self.trailer_bytes_max)
+    }
+
     /// The most that `fields_max` may be: the slots that are set aside for a head.
     pub const FIELDS_CEILING: usize = 256;
 }

@@ -19,7 +19,7 @@ use handle::{
     php::cache::Answers,
 };
 use http1::Event;
-use message::{Output, Prepared, Request, Response, Slots, Status};
+use message::{Output, Prepared, Request, Response, Slots, Status, limits::Exceeded};
 use net::clock;
 use route::{REFUSED, Step};
 use std::net::IpAddr;
@@ -108,9 +108,11 @@ impl Explainer {
         let (response, policy) = match event {
             Event::Request(request) => self.answer(&request, asked, &mut steps),
             Event::Refused(refused) => {
-                let text = refused.reason().to_owned();
+                let limit = refused.exceeded(&plan.limits);
+                let most = limit.map(|Exceeded { most, unit, .. }| format!(": {most} {unit}"));
+                let text = refused.reason().to_owned() + &most.unwrap_or_default();
                 steps.push(Step { what: REFUSED, text, place: None });
-                (refusal(refused.status()), None)
+                (refusal(refused.status(), limit), None)
             }
             Event::Content(_) | Event::End | Event::Incomplete | Event::Closed => {
                 return Err("this is no whole request");

@@ -11,7 +11,8 @@ use crate::{
 use config::plan::{Action, Php, Place, Policy, Upstream};
 use control::Counter;
 use message::{
-    Body, Exchange, Length, Name, Path, Request, Response, Shared, Status, response::Line,
+    Body, Exchange, Length, Name, Path, Request, Response, Shared, Status, limits::Exceeded,
+    response::Line,
 };
 use route::Found;
 
@@ -164,7 +165,13 @@ impl Trouble {
     pub(crate) fn incident<'i>(&self, exchange: &'i Exchange<'_>, status: Status) -> Incident<'i> {
         let Self { kind, reason, setting, application } = *self;
         let about = Some(About::exchange(exchange));
-        Incident { kind, reason, about, status: Some(status), setting, application }
+        Incident {
+            about,
+            status: Some(status),
+            setting,
+            application,
+            ..Incident::new(kind, reason)
+        }
     }
 }
 
@@ -172,22 +179,25 @@ impl Trouble {
 pub(crate) fn refuse(
     core: &Core,
     (status, reason): (Status, &'static str),
+    limit: Option<Exceeded>,
     about: About<'_>,
 ) -> Response {
     core.count(Counter::Refused);
-    core.report(&Incident::of(Kind::Refused, reason, about, status));
-    let mut response = refusal(status);
+    core.report(&Incident { limit, ..Incident::of(Kind::Refused, reason, about, status) });
+    let mut response = refusal(status, limit);
     mark(core.plan, about.id, &mut response);
     response
 }
 
-/// The answer to a message that its protocol room refused.
-pub(crate) fn refusal(status: Status) -> Response {
-    match status {
-        Status::METHOD_NOT_ALLOWED => {
+/// The answer to a message that its protocol room refused, as it went over that limit if one is
+/// named.
+pub(crate) fn refusal(status: Status, limit: Option<Exceeded>) -> Response {
+    match (status, limit) {
+        (Status::METHOD_NOT_ALLOWED, _) => {
             filter::error_page::apply(Response::empty(status).with(handle::ALLOW))
         }
-        status => bare(status),
+        (status, Some(limit)) => filter::error_page::exceeded(status, limit),
+        (status, None) => bare(status),
     }
 }
 

@@ -228,10 +228,7 @@ impl Streams {
                         from,
                     );
                 }
-                Event::Refused(key, refused) => {
-                    let refused = (refused.status(), refused.reason());
-                    self.turn_down(key, refused, turn, from);
-                }
+                Event::Refused(key, refused) => self.turn_down(key, refused, turn, from),
                 Event::Malformed(reason) => refusing::refuse(turn, from, reason),
                 Event::Cut(ended) => self.end(ended, turn, from),
                 Event::Broken(fault) => {

@@ -43,7 +43,8 @@ impl Connection {
         // Whatever it is, it is no TLS where that is spoken.
         let in_clear = matches!(self.admission, Admission::InClear);
         let reason = if in_clear { refusal::IN_CLEAR } else { refusal.reason() };
-        let response = refusal::refuse(turn.core, (refusal.status(), reason), about);
+        let limit = refusal.exceeded(&turn.core.plan.limits).filter(|_| !in_clear);
+        let response = refusal::refuse(turn.core, (refusal.status(), reason), limit, about);
         let response = if in_clear { refusal::in_clear(None) } else { response };
         let end = End {
             status: response.status,

@@ -6,7 +6,7 @@ use base::{
     text::{push_decimal, push_json, push_printable},
 };
 use config::plan::{Place, Upstream};
-use message::Status;
+use message::{Status, limits::Exceeded};
 use net::clock::Wall;
 use std::time::Duration;
 
@@ -66,6 +66,8 @@ pub(crate) struct Incident<'i> {
     pub(crate) status: Option<Status>,
     /// The setting that says so, and where it is written.
     pub(crate) setting: Option<(&'static str, &'i Place)>,
+    /// The limit of messages that was gone over.
+    pub(crate) limit: Option<Exceeded>,
     /// Which application it is about.
     pub(crate) application: Option<&'i Upstream>,
 }
@@ -73,7 +75,8 @@ pub(crate) struct Incident<'i> {
 impl<'i> Incident<'i> {
     /// An incident that is no client's.
     pub(crate) fn new(kind: Kind, reason: &'i str) -> Self {
-        Self { kind, reason, about: None, status: None, setting: None, application: None }
+        let (about, status, setting, limit, application) = (None, None, None, None, None);
+        Self { kind, reason, about, status, setting, limit, application }
     }
 
     /// An incident of an exchange that is answered with `status`.
@@ -83,7 +86,7 @@ impl<'i> Incident<'i> {
 
     /// Appends the line.
     pub(crate) fn write(&self, out: &mut Vec<u8>, is_pretty: bool, clock: &mut Clock, wall: Wall) {
-        let Self { kind, reason, about, status, setting, application } = self;
+        let Self { kind, reason, about, status, setting, limit, application } = self;
         begin(out, *kind, is_pretty, clock, wall);
         if is_pretty {
             out.extend_from_slice(b": ");
@@ -93,6 +96,9 @@ impl<'i> Incident<'i> {
             }
             if let Some((name, place)) = setting {
                 push_printable(out, format!(", says `{name}` at {place}").as_bytes());
+            }
+            if let Some(Exceeded { most, unit, .. }) = limit {
+                push_printable(out, format!(": {most} {unit}").as_bytes());
             }
             if let Some(about) = about {
                 out.extend_from_slice(b" (");
@@ -115,6 +121,10 @@ impl<'i> Incident<'i> {
             out.extend_from_slice(b",\"status\":");
             push_decimal(out, u64::from(status.0));
         }
+        if let Some(Exceeded { most, .. }) = limit {
+            out.extend_from_slice(b",\"limit\":");
+            push_decimal(out, *most as u64);
+        }
         push_member(out, b",\"reason\":\"", reason.as_bytes());
         if let Some(application) = application {
             push_member(out, b"\",\"application\":\"", application.to_string().as_bytes());
@@ -122,6 +132,9 @@ impl<'i> Incident<'i> {
         if let Some((name, place)) = setting {
             push_member(out, b"\",\"setting\":\"", name.as_bytes());
             push_member(out, b"\",\"place\":\"", place.to_string().as_bytes());
+        }
+        if let Some(Exceeded { setting, .. }) = limit {
+            push_member(out, b"\",\"setting\":\"", setting.as_bytes());
         }
         out.extend_from_slice(b"\"}\n");
     }
@@ -243,6 +256,13 @@ mod tests {
              \"client\":\"127.0.0.1\",\"refused\":\"G\\u001b \\\"\",\"status\":400,\
              \"reason\":\"no\\u000a\\\"good\\\"\",\"setting\":\"deny\",\"place\":\"a.toml:3:1\"}",
             "17:02:03 refused: no\\x0a\"good\", says `deny` at a.toml:3:1 (127.0.0.1 G\\x1b \" 400)",
+        );
+        let limit = Some(Exceeded { setting: "fields-max", most: 9, unit: "fields" });
+        check(
+            Incident { limit, ..Incident::new(Kind::Refused, "no") },
+            "{\"event\":\"refused\",\"level\":\"notice\",\"time\":\"2026-11-24T17:02:03.045Z\",\
+             \"limit\":9,\"reason\":\"no\",\"setting\":\"fields-max\"}",
+            "17:02:03 refused: no: 9 fields",
         );
         let about = About { subject: Subject::Hello("a.test"), ..about };
         check(

@@ -17,7 +17,7 @@ impl Streams {
     pub(super) fn turn_down(
         &mut self,
         key: Key,
-        refused: (Status, &'static str),
+        refused: http2::Refusal,
         turn: &mut Turn<'_>,
         from: &From<'_>,
     ) {
@@ -25,8 +25,10 @@ impl Streams {
         let id = turn.core.id(None);
         let subject = Subject::Refused(b"");
         let about = About { client: from.client, id: id.as_ref(), user: None, subject };
-        let response = refusal::refuse(turn.core, refused, about);
-        let (status, reason) = (response.status, Some(refused.1));
+        let limit = refused.exceeded(&turn.core.plan.limits);
+        let why = (refused.status(), refused.reason());
+        let response = refusal::refuse(turn.core, why, limit, about);
+        let (status, reason) = (response.status, Some(refused.reason()));
         let bytes = response.body.len().filter(|_| !self.http.is_head(key)).unwrap_or(0);
         let end = End { status, bytes, us: 0, reason };
         let date = turn.core.date(turn.tick);
