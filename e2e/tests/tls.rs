@@ -4,6 +4,7 @@
 
 use e2e::{
     Client, Ending, eventually, extent,
+    frames::{self, OPENING},
     secure_place::{LAST, SecurePlace, openssl, plain, under_load},
     webdriver::Browser,
 };
@@ -158,6 +159,49 @@ fn a_site_may_be_served_without_tls_beside_others() {
     let mut client = visitor.connect(server.addr(), "a.example");
     assert_eq!(client.get_of("b.a.example", "/digits.txt").unwrap().status, 421);
     assert_eq!(client.get("/digits.txt").unwrap().status, 200);
+}
+
+/// Each time, whichever protocol is spoken, and in no other way than the log itself has.
+#[test]
+fn whoever_has_to_show_a_certificate_is_named_in_the_log() {
+    let place = SecurePlace::new();
+    let certificates = &place.certificates;
+    certificates.make("s,taff", "ec", &["staff"]);
+    // What is not sent at once has its line in two steps.
+    fs::write(place.site.root().join("big.bin"), vec![0; 3_000_000]).unwrap();
+    let authority = format!(", client-ca = {:?}", certificates.path("s,taff.pem"));
+    let sites = place.of("a.example", "a", "") + &place.of("b.a.example", "a", &authority);
+    let server = place.serve("", &sites);
+    let known = certificates.visitor_by(&["a"], Some("s,taff"), rustls::ALL_VERSIONS);
+    let named = |target: &str| {
+        let line = server.wait_for(|line| line["target"] == target);
+        line.get("client_certificate").cloned()
+    };
+    let name = Some("CN=s\\,taff".into());
+    for target in ["/digits.txt?1", "/digits.txt?2", "/big.bin?3"] {
+        let mut client = known.connect(server.addr(), "b.a.example");
+        assert_eq!(client.get(target).unwrap().status, 200);
+        assert_eq!(named(target), name, "{target}");
+    }
+    let mut many = known.choosing_http2().connect(server.addr(), "b.a.example");
+    let asked = [1, 3]
+        .map(|stream| frames::get_for("b.a.example", stream, &format!("/digits.txt?h2-{stream}")));
+    many.send([OPENING, &asked.concat()].concat()).unwrap();
+    frames::until(&mut many, frames::DATA).unwrap();
+    for target in ["/digits.txt?h2-1", "/digits.txt?h2-3"] {
+        assert_eq!(named(target), name, "{target}");
+    }
+    let mut client = known.connect(server.addr(), "b.a.example");
+    assert_eq!(client.get("/digits.txt").unwrap().status, 200);
+    client.send("nonsense\r\n\r\n").unwrap();
+    let line = server.wait_for(|line| line["refused"] == "nonsense");
+    assert_eq!(line.get("client_certificate"), name.as_ref());
+    let is_told = |line: &serde_json::Value| line.get("client_certificate") == name.as_ref();
+    assert!(eventually(|| place.errors("refused").iter().any(is_told)));
+    // Who need not show one is nobody in particular.
+    assert_eq!(known.get(server.addr(), "a.example", "/digits.txt?open").unwrap().status, 200);
+    assert_eq!(named("/digits.txt?open"), None);
+    server.stop();
 }
 
 #[test]

@@ -20,6 +20,7 @@ pub mod fastcgi;
 pub mod otlp;
 pub mod proxy_protocol;
 pub mod tls_hello;
+pub mod subject;
 
 pub mod connection;
 pub mod head;

@@ -33,7 +33,8 @@ macro_rules! targets {
 
 targets! {
     accept_encoding authorization chunked config connection fastcgi forwarded h2_frames head hpack
-    htpasswd note otlp path preconditions proxy_protocol range route state tls_hello trace_context
+    htpasswd note otlp path preconditions proxy_protocol range route state subject tls_hello
+    trace_context
 }
 
 fn check(target: &str, run: fn(&[u8]), tokens: &[&str]) {

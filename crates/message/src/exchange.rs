@@ -7,7 +7,7 @@ use crate::{
     request::Request,
     request_id::RequestId,
 };
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 /// A request and what is known of it beside its bytes.
 #[derive(Clone, Debug)]
@@ -24,6 +24,8 @@ pub struct Exchange<'h> {
     pub client: Option<IpAddr>,
     /// The user who was let in, where a password was asked for.
     pub user: Option<Box<str>>,
+    /// Whom the certificate is of that the client had to show, and that was verified.
+    pub certificate: Option<Arc<str>>,
     /// The listener that the connection came in by: its place in the plan.
     pub listener: usize,
     /// Its id, where the plan gives ids.
@@ -38,8 +40,8 @@ impl<'h> Exchange<'h> {
     #[must_use]
     pub fn new(request: &'h Request<'h>, client: Option<IpAddr>, listener: usize) -> Self {
         let path = Path::parse(request.path);
-        let (query_rewritten, keeps_slash, user, id) = (None, true, None, None);
-        let needs_bytes = false;
+        let (query_rewritten, keeps_slash, needs_bytes) = (None, true, false);
+        let (user, certificate, id) = (None, None, None);
         Self {
             request,
             path,
@@ -47,6 +49,7 @@ impl<'h> Exchange<'h> {
             keeps_slash,
             client,
             user,
+            certificate,
             listener,
             id,
             needs_bytes,

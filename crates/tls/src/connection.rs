@@ -6,6 +6,7 @@ use crate::{
     hello::{Hello, read_hello},
     outgoing::Outgoing,
     sites::Sites,
+    subject,
 };
 use rustls::{
     HandshakeKind,
@@ -141,6 +142,14 @@ impl Connection {
         let State::Open(tls) = &self.state else { return (0, 0) };
         let suite = tls.negotiated_cipher_suite().map(|suite| suite.suite());
         (tls.protocol_version().map_or(0, u16::from), suite.map_or(0, u16::from))
+    }
+
+    /// Whom the certificate is of that the client has shown and that was verified, once content can
+    /// be sent; `None` where none was asked for.
+    #[must_use]
+    pub fn client(&self) -> Option<String> {
+        let State::Open(tls) = &self.state else { return None };
+        Some(subject::name(tls.peer_certificates()?.first()?))
     }
 
     /// Reads on in `sealed`, every unread byte, oldest first. What comes of it goes to the front of

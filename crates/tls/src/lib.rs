@@ -14,6 +14,7 @@
 
 mod hello;
 pub mod der;
+pub mod subject;
 mod provider;
 mod pair;
 pub mod diagnosis;

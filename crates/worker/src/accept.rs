@@ -104,7 +104,8 @@ fn turn_away(
     }
     let status = Status::SERVICE_UNAVAILABLE;
     let end = End { status, bytes: CONTENT_BYTES, us: 0, reason: Some(reason) };
-    let about = About { client, id: None, user: None, subject: Subject::Refused(b"") };
+    let about =
+        About { client, id: None, user: None, certificate: None, subject: Subject::Refused(b"") };
     let dropped = core.log.borrow_mut().record(SERVER_LOG, about, &end, tick);
     core.count_many(Counter::LinesDropped, dropped);
     core.report(&Incident::of(Kind::TurnedAway, reason, about, status));

@@ -87,7 +87,13 @@ pub(crate) fn introduce(core: &Core, peer: Option<IpAddr>, unread: &[u8]) -> Int
 pub(crate) fn shut_out(core: &Core, peer: Option<IpAddr>, reason: &'static str) {
     core.count(Counter::ShutOut);
     let end = End { status: Status::BAD_REQUEST, bytes: 0, us: 0, reason: Some(reason) };
-    let about = About { client: peer, id: None, user: None, subject: Subject::Refused(b"") };
+    let about = About {
+        client: peer,
+        id: None,
+        user: None,
+        certificate: None,
+        subject: Subject::Refused(b""),
+    };
     let dropped = core.log.borrow_mut().record(SERVER_LOG, about, &end, core.tick());
     core.count_many(Counter::LinesDropped, dropped);
     core.report(&Incident { about: Some(about), ..Incident::new(Kind::Refused, reason) });

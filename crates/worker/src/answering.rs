@@ -12,7 +12,7 @@ use crate::{
 use access::Ledger;
 use handle::php::Call;
 use message::{Exchange, Request, RequestId, Status};
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 use tokio::sync::oneshot;
 
 /// What is known of an exchange beside its request.
@@ -20,6 +20,8 @@ pub(crate) struct Known<'k> {
     pub(crate) id: Option<RequestId>,
     /// Its client, where that has an address, and the listener that it came in by.
     pub(crate) from: (Option<IpAddr>, usize),
+    /// Whom its certificate is of, where it had to show one.
+    pub(crate) certificate: Option<Arc<str>>,
     /// What came of the job that it waited for, or of something before it.
     pub(crate) done: Option<Box<Done>>,
     pub(crate) ledger: Ledger,
@@ -46,8 +48,9 @@ pub(crate) fn answer<'r>(
     request: &'r Request<'r>,
     known: Known<'_>,
 ) -> (Exchange<'r>, Progress) {
-    let Known { id, from, done, mut ledger, head, began_us, mut listings } = known;
+    let Known { id, from, certificate, done, mut ledger, head, began_us, mut listings } = known;
     let (mut exchange, failed) = flow::begin(core.plan, (request, id), from);
+    exchange.certificate = certificate;
     let mut done = done.or(failed);
     loop {
         let came = (head, began_us);

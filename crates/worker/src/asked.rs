@@ -9,7 +9,7 @@ use crate::{
 use control::trail::calls::Calling;
 use fastcgi::Script;
 use message::{Exchange, Fields, Length, Method, Request, RequestId, Version};
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 /// A request, as far as lines speak of it.
 pub(crate) struct Asked {
@@ -17,6 +17,8 @@ pub(crate) struct Asked {
     id: Option<RequestId>,
     /// The user who was let in.
     pub(crate) user: Option<Box<str>>,
+    /// Whom the certificate of the client is of, where it had to show one.
+    certificate: Option<Arc<str>>,
     version: Version,
     /// Method, host, port, path, query and program, one behind the other, and where each ends.
     text: String,
@@ -48,6 +50,7 @@ impl Asked {
             client: exchange.client,
             id: exchange.id.clone(),
             user: exchange.user.clone(),
+            certificate: exchange.certificate.clone(),
             version,
             text,
             ends,
@@ -87,7 +90,8 @@ impl Asked {
         };
         let subject = Subject::Request(&request);
         let (id, user) = (self.id.as_ref(), self.user.as_deref());
-        let about = Some(About { client: self.client, id, user, subject });
+        let (client, certificate) = (self.client, self.certificate.as_deref());
+        let about = Some(About { client, id, user, certificate, subject });
         core.report(&Incident { about, ..Incident::new(kind, reason) });
     }
 }

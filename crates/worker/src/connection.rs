@@ -421,7 +421,8 @@ impl Connection {
             self.http.close_after_answer();
             done = Done::failed(Status::SERVICE_UNAVAILABLE, Trouble::ONE_TOO_MANY);
         }
-        let known = Known { id, from, done, ledger, head, began_us, listings: None };
+        let certificate = self.secure.as_ref().and_then(|one| one.certificate().cloned());
+        let known = Known { id, from, certificate, done, ledger, head, began_us, listings: None };
         match answering::answer(turn.core, turn.tick, request, known) {
             (exchange, Progress::Answered(answered)) => {
                 self.send(answered, &exchange, began_us, turn);

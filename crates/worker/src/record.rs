@@ -28,6 +28,8 @@ pub(crate) struct About<'r> {
     pub(crate) id: Option<&'r RequestId>,
     /// The user who was let in, where a password was asked for.
     pub(crate) user: Option<&'r str>,
+    /// Whom the certificate is of that the client had to show.
+    pub(crate) certificate: Option<&'r str>,
     /// What was asked.
     pub(crate) subject: Subject<'r>,
 }
@@ -35,9 +37,9 @@ pub(crate) struct About<'r> {
 impl<'r> About<'r> {
     /// What is known of an exchange.
     pub(crate) fn exchange(exchange: &'r Exchange<'_>) -> Self {
-        let Exchange { request, client, id, user, .. } = exchange;
-        let subject = Subject::Request(request);
-        Self { client: *client, id: id.as_ref(), user: user.as_deref(), subject }
+        let Exchange { request, client, id, user, certificate, .. } = exchange;
+        let (subject, certificate) = (Subject::Request(request), certificate.as_deref());
+        Self { client: *client, id: id.as_ref(), user: user.as_deref(), certificate, subject }
     }
 
     /// What was asked: method, host, path, the page that led there, without its query, the id, and
@@ -304,6 +306,9 @@ pub(crate) fn push_about(out: &mut Vec<u8>, about: About<'_>) {
     if let Some(user) = about.user {
         push_member(out, b"\",\"user\":\"", user.as_bytes());
     }
+    if let Some(certificate) = about.certificate {
+        push_member(out, b"\",\"client_certificate\":\"", certificate.as_bytes());
+    }
     match about.subject {
         Subject::Request(request) => push_request(out, request),
         Subject::Hello(name) => push_member(out, b"\",\"host\":\"", name.as_bytes()),
@@ -398,7 +403,9 @@ mod tests {
         let id = fields.is_empty().then(|| RequestId::of(0xbeef));
         let client = Some("127.0.0.1".parse().unwrap());
         let user = fields.is_empty().then_some("b\u{f6}b \"");
-        let about = About { client, id: id.as_ref(), user, subject: Subject::Request(&request) };
+        let certificate = fields.is_empty().then_some("CN=a\\,b \u{f6}");
+        let subject = Subject::Request(&request);
+        let about = About { client, id: id.as_ref(), user, certificate, subject };
         lines(format, about, reason)
     }
 
@@ -424,8 +431,8 @@ mod tests {
              \"protocol\":\"HTTP/1.1\",\"agent\":\"x\\u001b[31m\\u000a\\\"\",\
              \"status\":200,\"bytes\":9,\"us\":1000042}\n"
         );
-        let who =
-            "\"request_id\":\"0000000000000000000000000000beef\",\"user\":\"b\\u00f6b \\\"\",";
+        let who = "\"request_id\":\"0000000000000000000000000000beef\",\"user\":\"b\\u00f6b \\\"\",\
+             \"client_certificate\":\"CN=a\\\\,b \\u00f6\",";
         assert!(line(&LogFormat::Json, &[], None).contains(who));
     }
 
@@ -472,6 +479,12 @@ mod tests {
             &[],
             "0000000000000000000000000000beef 2026-11-24T17:02:03.045Z",
         );
+        check(
+            "{client-certificate} \"{client-certificate}\"",
+            &[],
+            "CN=a\\x5C,b\\x20\\xC3\\xB6 \"CN=a\\x5C,b \\xC3\\xB6\"",
+        );
+        check("{client-certificate}", &fields, "-");
         check("{request-id}", &fields, "-");
         check("nothing", &[], "nothing");
         assert_eq!(line(&template("{reason}"), &[], Some("cut off")), "cut\\x20off\n");
@@ -480,8 +493,8 @@ mod tests {
     #[test]
     fn refusals() {
         let check = |format: &LogFormat, bytes: &[u8], expect: &str| {
-            let about =
-                About { client: None, id: None, user: None, subject: Subject::Refused(bytes) };
+            let subject = Subject::Refused(bytes);
+            let about = About { client: None, id: None, user: None, certificate: None, subject };
             let line = lines(format, about, None);
             assert!(line.contains(expect), "{line}");
         };

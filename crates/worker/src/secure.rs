@@ -24,6 +24,7 @@ use std::{
     io::{self, ErrorKind},
     net::IpAddr,
     os::fd::AsFd,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 use tls::{Event, Failure, Protocol, RECORD_BYTES_MAX, Received, Why};
@@ -46,6 +47,8 @@ pub(crate) struct Secure {
     /// The last other host that it was found to be good for: to find that out takes locks that all
     /// loops share, and a certificate has to be read.
     covered: RefCell<Option<Box<str>>>,
+    /// Whom the certificate of the client is of, where it has to show one.
+    certificate: Option<Arc<str>>,
 }
 
 /// What a turn left undone.
@@ -78,6 +81,7 @@ impl Secure {
             peer_has_ended: false,
             is_cut: false,
             covered: RefCell::default(),
+            certificate: None,
         }
     }
 
@@ -120,6 +124,11 @@ impl Secure {
     /// The protocol that was chosen, once that is known.
     pub(crate) fn protocol(&self) -> Option<Protocol> {
         self.tls.protocol()
+    }
+
+    /// Whom the certificate of the client is of that was verified, where it had to show one.
+    pub(crate) fn certificate(&self) -> Option<&Arc<str>> {
+        self.certificate.as_ref()
     }
 
     /// When it has to be looked at again; `NEVER` once hands are shaken.
@@ -203,6 +212,7 @@ impl Secure {
             Event::Opened { is_resumed } => {
                 core.count(Counter::Handshakes);
                 core.count_many(Counter::HandshakesResumed, u64::from(is_resumed));
+                self.certificate = self.tls.client().map(Arc::from);
                 let (version, suite) = self.tls.terms();
                 core.tell(self.name, What::Shaken { is_resumed, version, suite });
             }
@@ -317,7 +327,7 @@ fn report(
     core.count(Counter::HandshakesFailed);
     kind(why).into_iter().for_each(|counter| core.count(counter));
     let subject = name.map_or(Subject::Refused(b""), Subject::Hello);
-    let about = Some(About { client, id: None, user: None, subject });
+    let about = Some(About { client, id: None, user: None, certificate: None, subject });
     core.report(&Incident { about, ..Incident::new(Kind::Refused, words) });
 }
 
@@ -340,10 +350,7 @@ fn broken() -> io::Error {
 mod tests {
     use super::*;
     use std::{
-        sync::{
-            Arc,
-            atomic::{AtomicU32, Ordering},
-        },
+        sync::atomic::{AtomicU32, Ordering},
         task::{Wake, Waker},
     };
 

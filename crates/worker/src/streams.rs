@@ -42,6 +42,7 @@ use std::{
     mem,
     net::IpAddr,
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -59,6 +60,13 @@ pub(crate) struct From<'a> {
     pub(crate) socket: &'a Socket,
     /// The TLS that is spoken with it, if any is.
     pub(crate) secure: Option<&'a Secure>,
+}
+
+impl From<'_> {
+    /// Whom the certificate of the client is of, where it had to show one.
+    fn certificate(&self) -> Option<&Arc<str>> {
+        self.secure.and_then(Secure::certificate)
+    }
 }
 
 /// One connection's protocol, and its exchanges.
@@ -269,7 +277,8 @@ impl Streams {
             turn.core.keep(request, origin, turn.tick.now);
         }
         let listings = Some(&mut self.listings);
-        let known = Known { id, from: origin, done, ledger, head, began_us, listings };
+        let certificate = from.certificate().cloned();
+        let known = Known { id, from: origin, certificate, done, ledger, head, began_us, listings };
         let (exchange, progress) = answering::answer(turn.core, turn.tick, request, known);
         let work = match progress {
             Progress::Answered(answered) => return self.give(answered, &exchange, giving, turn),

@@ -3,7 +3,7 @@
 use super::{Complaint, tree::Tree};
 
 /// What is parsed, the room that does it, and the name of its target.
-pub(super) const TARGETS: [(&str, &str, &str); 21] = [
+pub(super) const TARGETS: [(&str, &str, &str); 22] = [
     ("a request's head", "crates/http1", "head"),
     ("the chunked coding", "crates/http1", "chunked"),
     ("the bytes of a connection", "crates/http1", "connection"),
@@ -11,6 +11,7 @@ pub(super) const TARGETS: [(&str, &str, &str); 21] = [
     ("field blocks of HTTP/2", "crates/http2", "hpack"),
     ("the PROXY protocol", "crates/proxy-protocol", "proxy_protocol"),
     ("the first message of TLS", "crates/tls", "tls_hello"),
+    ("the subject of a certificate", "crates/tls", "subject"),
     ("the answers of applications", "crates/fastcgi", "fastcgi"),
     ("a path", "crates/message", "path"),
     ("X-Forwarded-For and Forwarded", "crates/message", "forwarded"),

@@ -43,6 +43,7 @@ blanks! {
     TimeCommon "time-common" "the time as `24/Nov/2026:17:02:03 +0000`";
     Client "client" "the client's address, `unix` on a Unix socket";
     User "user" "the user who was let in, where a password was asked for";
+    ClientCertificate "client-certificate" "whom the certificate is of that the client had to show";
     Request "request" "method, target and protocol, or the first line of what was refused";
     Method "method" "the method";
     Host "host" "the host that was asked, without port";

@@ -22,7 +22,8 @@ impl Connection {
     ) {
         let response = refusal::in_clear(Some(request));
         let subject = Subject::Request(request);
-        let about = About { client: self.client, id: id.as_ref(), user: None, subject };
+        let (client, id) = (self.client, id.as_ref());
+        let about = About { client, id, user: None, certificate: None, subject };
         let bytes = response.body.len().unwrap_or(0);
         let reason = Some(refusal::IN_CLEAR);
         let end = End { status: response.status, bytes, us: 0, reason };
@@ -39,7 +40,9 @@ impl Connection {
         turn.pending.work = Work::Nothing;
         let id = turn.core.id(None);
         let subject = Subject::Refused(unread);
-        let about = About { client: self.client, id: id.as_ref(), user: None, subject };
+        let certificate = self.secure.as_ref().and_then(|one| one.certificate().cloned());
+        let (client, certificate) = (self.client, certificate.as_deref());
+        let about = About { client, id: id.as_ref(), user: None, certificate, subject };
         // Whatever it is, it is no TLS where that is spoken.
         let in_clear = matches!(self.admission, Admission::InClear);
         let reason = if in_clear { refusal::IN_CLEAR } else { refusal.reason() };

@@ -242,7 +242,13 @@ mod tests {
             "17:02:03 exhausted: Too many open files",
         );
         let client = Some("127.0.0.1".parse().unwrap());
-        let about = About { client, id: None, user: None, subject: Subject::Refused(b"G\x1b \"") };
+        let about = About {
+            client,
+            id: None,
+            user: None,
+            certificate: None,
+            subject: Subject::Refused(b"G\x1b \""),
+        };
         let place = Place { file: "a.toml".into(), line: 3, column: 1 };
         let incident = Incident {
             about: Some(about),

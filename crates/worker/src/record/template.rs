@@ -118,6 +118,7 @@ fn push_early(
         Blank::Referer => field(Name::Referer),
         Blank::Agent => field(Name::UserAgent),
         Blank::User => about.user.unwrap_or_default().as_bytes(),
+        Blank::ClientCertificate => about.certificate.unwrap_or_default().as_bytes(),
         Blank::TraceId => {
             match about.id.and_then(RequestId::trace) {
                 // Writing into memory cannot fail.

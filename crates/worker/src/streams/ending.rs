@@ -107,8 +107,9 @@ impl Streams {
         let mut slots = Slots::new();
         let Some(request) = self.http.reread(key, &head, &mut slots) else { return };
         let left = Done::Failed(Status::CLIENT_LEFT, Trouble::left(reason.unwrap_or(CUT_OFF)));
-        let (from, done) = ((from.client, from.listener), Some(Box::new(left)));
-        let known = Known { id, from, done, ledger, head: &head, began_us, listings: None };
+        let (certificate, done) = (from.certificate().cloned(), Some(Box::new(left)));
+        let (from, head, listings) = ((from.client, from.listener), &head[..], None);
+        let known = Known { id, from, certificate, done, ledger, head, began_us, listings };
         let (exchange, progress) = answering::answer(turn.core, turn.tick, &request, known);
         if let Progress::Answered(answered) = progress {
             let (status, us) = (answered.response.status, turn.core.answered_us(began_us));

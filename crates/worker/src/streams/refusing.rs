@@ -24,7 +24,9 @@ impl Streams {
         turn.core.trail.forget();
         let id = turn.core.id(None);
         let subject = Subject::Refused(b"");
-        let about = About { client: from.client, id: id.as_ref(), user: None, subject };
+        let certificate = from.certificate().map(|words| &**words);
+        let (client, id) = (from.client, id.as_ref());
+        let about = About { client, id, user: None, certificate, subject };
         let limit = refused.exceeded(&turn.core.plan.limits);
         let why = (refused.status(), refused.reason());
         let response = refusal::refuse(turn.core, why, limit, about);
@@ -55,7 +57,8 @@ pub(super) fn refuse(turn: &Turn<'_>, from: &From<'_>, reason: &'static str) {
     core.trail.forget();
     core.count(Counter::Refused);
     let subject = Subject::Refused(b"");
-    let about = About { client: from.client, id: None, user: None, subject };
+    let certificate = from.certificate().map(|words| &**words);
+    let about = About { client: from.client, id: None, user: None, certificate, subject };
     let end = End { status: Status::BAD_REQUEST, bytes: 0, us: 0, reason: Some(reason) };
     let (is_secure, port) = (from.secure.is_some(), core.port(from.listener));
     let on = On { connection: from.name, stream: 0, began_us: 0, is_secure, port };
