@@ -125,7 +125,11 @@ fn what_php_is_at_is_seen() {
     let url = format!("http://{}/", admin(&server));
     let browser = Browser::start();
     browser.open(&url);
-    see(&browser, "pools", "text[0] === 'b.example' && text[1] === 'up' && text[5] === '0'");
+    see(
+        &browser,
+        "pools",
+        "text[0] === 'b.example' && text[1] === 'up' && text[5] === '0' && text[9] === '0'",
+    );
     assert_eq!(browser.run("return by('tls').hidden && by('certified').hidden"), true);
     let (begun, go) = (place.path("b/begun"), place.path("go"));
     let mut clients = [(); 3].map(|()| Client::connect(server.addr()));

@@ -139,8 +139,8 @@ impl Tops {
         self.troubles.push_back(answer);
     }
 
-    /// The same as JSON, where it is `now_us` since the machine started, with commands that say more
-    /// of what went wrong with the config in that file.
+    /// The same as JSON, where it is `now_us` since the machine started, with commands that say
+    /// more of what went wrong with the config in that file.
     #[must_use]
     pub fn json(&self, now_us: u64, config: &str) -> Vec<u8> {
         let Self { seen, missed, sketches, troubles, .. } = self;

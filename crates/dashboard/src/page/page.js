@@ -102,7 +102,7 @@ const makeCharts = () => {
       width: Math.max(200, figure.clientWidth), height: HEIGHT,
       scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
       axes: [{ ...axis, space: 90, size: 30, values: (_, values) => values.map(clock) }, { ...axis, size: 64, ...(format === bytes ? { incrs: BINARY } : {}), values: (_, values) => values.map(format) }],
-      series: [{ label: "", value: (_, value) => value === null ? "–" : clock(value) }, ...series.map(([key, stroke, label]) => ({
+      series: [{ label: word("Time"), value: (_, value) => value === null ? "–" : clock(value) }, ...series.map(([key, stroke, label]) => ({
         label: word(label ?? key), stroke, width: 2, spanGaps: false, value: (_, value) => value === null ? "–" : format(value),
       }))],
     }, [[], ...series.map(() => [])], figure);

@@ -57,7 +57,8 @@ const showPools = (last, now, seconds) => {
   fill("pools", pools.map((pool, at) => {
     const state = cell(pool.up ? word("up") : word("silent"), pool.up ? "text" : "text bad");
     const waits = cell(say`${number(pool.waiting)} of ${number(pool.waiting_max)}`, pool.waiting ? "warned" : "");
-    if (!pool.up) return [cell(pool.site, "text break"), state, cell("–"), waits, ...Array.from({ length: 5 }, () => cell("–"))];
+    const deaths = cell(number(pool.deaths), pool.deaths ? "bad" : "");
+    if (!pool.up) return [cell(pool.site, "text break"), state, cell("–"), waits, ...Array.from({ length: 5 }, () => cell("–")), deaths];
     const before = last.php?.[at];
     // One that was started anew counts anew.
     const isSame = before?.site === pool.site && before.taken <= pool.taken;
@@ -70,7 +71,7 @@ const showPools = (last, now, seconds) => {
     return [
       cell(pool.site, "text break"), state, busy, waits,
       cell(isSame ? number((pool.taken - before.taken) / seconds) : "–"), cell(number(pool.taken)), cell(number(pool.busy_most)),
-      cell(number(pool.limit_reached), pool.limit_reached ? "warned" : ""), cell(number(pool.slow), pool.slow ? "warned" : ""),
+      cell(number(pool.limit_reached), pool.limit_reached ? "warned" : ""), cell(number(pool.slow), pool.slow ? "warned" : ""), deaths,
     ];
   }));
 };
