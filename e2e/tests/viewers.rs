@@ -56,12 +56,13 @@ fn processes(server: &Server) -> Vec<Process> {
 fn viewers_who_never_read_slow_nobody_take_no_more_memory_and_lose_their_places() {
     let site = |at| format!("[site.'s{at}.example']\nroot = 'ROOT'\n");
     let sites: String = (0..SITES).map(site).collect();
-    let place = Place::new(&(place::config("admin = '127.0.0.1:0'\nthreads = 1", "", "") + &sites));
+    let config = place::config("admin = '127.0.0.1:0'\nthreads = 1", "", "") + &sites;
+    let [place, apart] = [(); 2].map(|()| Place::new(&config));
     let server = place.start();
     let (addr, source) = (admin(&server), "127.0.0.9".parse().unwrap());
     let asker = Asker { addr: server.addr(), source, host: "s7.example", target: "/digits.txt" };
     // One at which nobody looks tells how busy the machine is.
-    let other = place.start();
+    let other = apart.start();
     let usual = Asker { addr: other.addr(), ..asker };
     let told_bytes = ask(addr, "/status", "").body.len();
     let is_over = AtomicBool::new(false);
