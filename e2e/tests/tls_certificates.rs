@@ -32,7 +32,7 @@ const BREAKS: [Break; 4] = [
             let whole = fs::read(used).unwrap();
             fs::write(used, &whole[..whole.len() / 2]).unwrap();
         },
-        "is no PEM",
+        "a certificate in it is cut off",
     ),
     (|_, used| fs::remove_file(used).unwrap(), "does not exist"),
     // Whoever opens it waits for somebody at the other end.
@@ -430,9 +430,9 @@ fn a_broken_certificate_keeps_no_other_from_being_listed() {
     let rows = said["certificates"].as_array().unwrap();
     let expect = [
         ("a.pem", None),
-        ("half.pem", Some("is no PEM")),
+        ("half.pem", Some("a certificate in it is cut off")),
         ("gone.pem", Some("gone.key does not exist")),
-        ("clients.pem", Some("no certificate in it")),
+        ("clients.pem", Some("it is empty")),
     ];
     assert_eq!(rows.len(), expect.len(), "{said}");
     for (file, words) in expect {
