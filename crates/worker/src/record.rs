@@ -273,16 +273,28 @@ pub(crate) fn push_brief(out: &mut Vec<u8>, about: About<'_>) {
 }
 
 fn end_pretty(out: &mut Vec<u8>, end: &End) {
-    for (number, unit) in [(u64::from(end.status.0), ""), (end.bytes, " B"), (end.us, " µs")] {
+    for (number, unit) in [(u64::from(end.status.0), ""), (end.bytes, " B ")] {
         out.push(b' ');
         push_decimal(out, number);
         out.extend_from_slice(unit.as_bytes());
     }
+    push_time(out, end.us);
     if let Some(reason) = end.reason {
         out.extend_from_slice(b" - ");
         push_printable(out, reason.as_bytes());
     }
     out.push(b'\n');
+}
+
+/// Appends a time in the unit that is read at a glance.
+fn push_time(out: &mut Vec<u8>, us: u64) {
+    // Writing into memory cannot fail.
+    let _ = match us {
+        ..1000 => write!(out, "{us} µs"),
+        ..10_000 => write!(out, "{:.1} ms", us as f64 / 1e3),
+        ..1_000_000 => write!(out, "{} ms", us / 1000),
+        _ => write!(out, "{:.1} s", us as f64 / 1e6),
+    };
 }
 
 fn begin_json(out: &mut Vec<u8>, clock: &mut Clock, wall: Wall, about: About<'_>) {
@@ -440,8 +452,24 @@ mod tests {
     fn pretty() {
         assert_eq!(
             line(&LogFormat::Pretty, &[], Some("cut off")),
-            "17:02:03 127.0.0.1 b\\xc3\\xb6b \" GET /a?b=\"c 200 9 B 1000042 µs - cut off\n"
+            "17:02:03 127.0.0.1 b\\xc3\\xb6b \" GET /a?b=\"c 200 9 B 1.0 s - cut off\n"
         );
+    }
+
+    #[test]
+    fn times_are_for_eyes() {
+        for (us, expect) in [
+            (0, "0 µs"),
+            (999, "999 µs"),
+            (1000, "1.0 ms"),
+            (9_900, "9.9 ms"),
+            (426_663, "426 ms"),
+            (3_002_110, "3.0 s"),
+        ] {
+            let mut out = Vec::new();
+            push_time(&mut out, us);
+            assert_eq!(String::from_utf8(out).unwrap(), expect);
+        }
     }
 
     #[test]
