@@ -74,15 +74,25 @@ fn it_is_shown_which_worker_is_at_which_request() {
         client.send(format!("{line}\r\nHost: b.example\r\n\r\n")).unwrap();
         clients.push(client);
         match clients.len() {
-            3 => assert!(eventually(|| look()["others"].as_array().unwrap().len() == 1)),
+            3 => assert!(eventually(|| {
+                let shown = look();
+                let waits = |pool: &Value| pool["waiting"] == 1;
+                shown["others"].as_array().unwrap().len() == 1
+                    && shown["pools"].as_array().unwrap().iter().any(waits)
+            })),
             _ => assert!(eventually(|| fs::remove_file(&begun).is_ok())),
         }
     }
     // A php-fpm that takes its time to say how it is is not waited for.
     let text = || place.order(&["status", "--php"]);
-    let is_told = |text: &str| text.contains("b.example: 2 workers busy, 0 idle");
+    let is_told = |text: &str| {
+        text.contains("b.example: 2 of 2 workers busy, 0 idle, 1 request waits")
+            && text.contains("default: 0 of 10 workers busy")
+    };
     assert!(eventually(|| is_told(&text())), "{}", text());
-    assert!(eventually(|| text().contains("  GET /first?wait=")), "{}", text());
+    for line in ["  GET b.example/first?wait=", "  GET b.example/third?wait="] {
+        assert!(eventually(|| text().contains(line)), "{}", text());
+    }
     let of = |shown: &Value, host: &str| {
         let mut pools = shown["pools"].as_array().unwrap().iter();
         pools.find(|pool| pool["site"] == host).cloned().unwrap_or_default()
@@ -96,6 +106,8 @@ fn it_is_shown_which_worker_is_at_which_request() {
         "{shown}"
     );
     let busy = of(&shown, "b.example");
+    assert_eq!((&busy["workers_max"], &busy["waiting"]), (&2.into(), &1.into()));
+    assert_eq!(shown["others"][0]["host"], "b.example");
     fs::write(&go, "").unwrap();
     let workers = busy["workers"].as_array().unwrap();
     let told = [&workers[0], &workers[1], &shown["others"][0]];

@@ -165,10 +165,10 @@ impl Trail {
     }
 
     /// Shows that an application is asked, since so many milliseconds after the machine started:
-    /// the id of the request, its method, its target and the program that is to answer. `None`
-    /// where there is no room.
+    /// the id of the request, its method, host and target, and the program that is to answer.
+    /// `None` where there is no room.
     #[must_use]
-    pub fn call(&self, since_ms: u64, parts: [&str; 4]) -> Option<Calling> {
+    pub fn call(&self, since_ms: u64, parts: [&str; 5]) -> Option<Calling> {
         calls::show(self.0.get(TRAIL_WORDS..)?, self.0.get(NEXT_CALL)?, since_ms, parts)
     }
 

@@ -6,7 +6,7 @@ mod words;
 
 use crate::{arguments::Desk, trouble::Trouble, wishing};
 use base::Moment;
-use control::{status::Says, trail::calls::Call};
+use control::{asked, status::Says, trail::calls::Call};
 use std::{
     io::{self, ErrorKind},
     path::Path,
@@ -29,6 +29,9 @@ pub(crate) struct Pool {
     pub(crate) says: Says,
     /// Of each worker, where that was asked.
     workers: Vec<Worker>,
+    /// How many it has at most, and how many requests wait for one, as the server says.
+    workers_max: u64,
+    waiting: u64,
 }
 
 /// What it says of a worker.
@@ -49,16 +52,16 @@ pub(crate) fn show(desk: &Desk, is_json: bool) -> Result<ExitCode, Trouble> {
     let asked = wishing::asked(desk)?;
     let now = net::clock::now();
     let mut calls = asked.calls;
-    let of = |(site, path): (String, _)| {
-        let pool = ask(path).map(|text| {
+    let of = |told: &asked::Pool| {
+        let pool = ask(&told.path).map(|text| {
             let mut pool = Pool::read(&text);
+            (pool.workers_max, pool.waiting) = (told.workers, told.waiting);
             pool.join(&mut calls, now);
             pool
         });
-        (site, pool)
+        (told.site.clone(), pool)
     };
-    let paths = asked.pools.iter().map(|(site, path)| (site.clone(), path.as_path()));
-    let pools: Vec<_> = paths.map(of).collect();
+    let pools: Vec<_> = asked.pools.iter().map(of).collect();
     let is_whole = pools.iter().all(|(_, pool)| pool.is_ok());
     let text =
         if is_json { words::json(&pools, &calls, now) } else { words::pretty(&pools, &calls, now) };
@@ -154,8 +157,9 @@ mod tests {
         request duration:     7\nrequest method:       -\nscript:               -\n";
 
     fn call(since_ms: u64, id: &str, method: &str) -> Call {
-        let (id, method) = (id.to_owned(), method.to_owned());
-        Call { since_ms, id, method, target: "/x".to_owned(), script: "/srv/a.php".to_owned() }
+        let [id, method, host, target, script] =
+            [id, method, "a.test", "/x", "/srv/a.php"].map(str::to_owned);
+        Call { since_ms, id, method, host, target, script }
     }
 
     #[test]
@@ -179,15 +183,19 @@ mod tests {
         let mut left: Vec<_> = calls.iter().map(|call| &*call.id).collect();
         left.sort_unstable();
         assert_eq!(left, ["other", "waits"]);
-        let text =
-            String::from_utf8(words::pretty(&[("a".to_owned(), Ok(pool))], &calls, Moment(10_000)))
-                .unwrap();
-        assert!(
-            text.contains("a: 2 workers busy, 2 idle, 5 requests were slow, 4 times all"),
-            "{text}"
-        );
-        assert!(text.contains("worker 11         2.5 s  GET /x  first  /srv/a.php\n"), "{text}");
-        assert!(text.contains("worker 14      idle\nwaiting, or"), "{text}");
+        (pool.workers_max, pool.waiting) = (6, 3);
+        let none = Pool { workers_max: 1, ..Pool::default() };
+        let pools = [("a".to_owned(), Ok(pool)), ("b".to_owned(), Ok(none))];
+        let text = String::from_utf8(words::pretty(&pools, &calls, Moment(10_000))).unwrap();
+        let all =
+            "a: 2 of 6 workers busy, 2 idle, 3 requests wait, 5 requests were slow, 4 times all";
+        assert!(text.contains(all), "{text}");
+        let none = "b: 0 of 1 worker busy; it is started when it is needed\n";
+        assert!(text.contains(none), "{text}");
+        let worker = "worker 11         2.5 s  GET a.test/x  first  /srv/a.php\n";
+        assert!(text.contains(worker), "{text}");
+        assert!(text.contains("worker 14      idle\n"), "{text}");
+        assert!(text.contains("\nwaiting, or"), "{text}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::{
 };
 use base::Moment;
 use config::plan::Pool;
-use control::status;
+use control::{asked, status};
 use net::{
     diag::Diag,
     process::Handle,
@@ -27,7 +27,6 @@ use std::{
     collections::HashMap,
     io,
     os::fd::{AsFd, OwnedFd},
-    path::PathBuf,
     rc::Rc,
     time::Duration,
 };
@@ -88,6 +87,11 @@ pub(crate) struct Pools {
 struct Toll {
     deaths: u64,
     restarts: u64,
+}
+
+/// Who waits at `door`, as the kernel says.
+fn queue(door: Option<&Door>, diag: Option<&Diag>) -> Queue {
+    door.and_then(|door| diag?.queue(door.socket.as_fd()).ok()).unwrap_or_default()
 }
 
 /// Who hears of processes.
@@ -258,10 +262,17 @@ impl Pools {
         self.all.iter().filter_map(|held| held.process.as_ref()).chain(&self.leaving)
     }
 
-    /// The sites of all, and where each says how it is.
-    pub(crate) fn shown(&self) -> Vec<(String, PathBuf)> {
+    /// All that say how they are.
+    pub(crate) fn shown(&self) -> Vec<asked::Pool> {
+        let diag = Diag::open().ok();
         let shown = self.all.iter().filter(|held| held.shown.is_some());
-        shown.map(|held| (held.pool.name.to_string(), held.pool.shown())).collect()
+        let pool = |Held { pool, door, .. }: &Held| asked::Pool {
+            site: pool.name.to_string(),
+            path: pool.shown(),
+            workers: pool.workers as u64,
+            waiting: queue(door.as_ref(), diag.as_ref()).waiting,
+        };
+        shown.map(pool).collect()
     }
 
     /// Each, with who waits for its workers; and a connection by which it can be asked how it is.
@@ -271,8 +282,7 @@ impl Pools {
         let all = self.all.iter().filter(|held| matches!(held.stage, Stage::Ready | Stage::Absent));
         let look = |held: &Held| {
             let diag = diag.get_or_insert_with(Diag::open).as_ref().ok();
-            let queue = held.door.as_ref().and_then(|door| diag?.queue(door.socket.as_fd()).ok());
-            let Queue { waiting, waiting_max } = queue.unwrap_or_default();
+            let Queue { waiting, waiting_max } = queue(held.door.as_ref(), diag);
             let site = held.pool.name.to_string();
             let Toll { deaths, restarts } = self.tolls.get(&*site).copied().unwrap_or_default();
             let pool = status::Pool { site, waiting, waiting_max, deaths, restarts, says: None };

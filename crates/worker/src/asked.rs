@@ -72,7 +72,7 @@ impl Asked {
     /// Has it seen that this is asked, until what it returns is dropped.
     pub(crate) fn show(&self, core: &Core) -> Option<Calling> {
         let id = self.id.as_ref().map_or("", RequestId::as_str);
-        let parts = [id, self.parts(0, 0), self.parts(3, 4), self.script()];
+        let parts = [id, self.parts(0, 0), self.parts(1, 1), self.parts(3, 4), self.script()];
         core.trail.call(net::clock::now().0, parts)
     }
 

@@ -1,7 +1,7 @@
 //! What a loop asks applications at the moment, so that it can be said which of them is at what.
 //!
 //! ```text
-//!   call │ since │ lengths │ id │ method │ target │ script │     since: 0 where there is none
+//!   call │ since │ lengths │ id │ method │ host │ target │ script │   since: 0 where none is
 //! ```
 
 use super::{
@@ -15,12 +15,15 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// Calls of a loop that are shown at a time. Further ones go untold.
 const CALLS: usize = 64;
 
-/// Where in a call the id, the method, the target and the program stand, and in how many words; the
-/// rest of a longer one is left out.
-const PARTS: [(usize, usize); 4] = [(2, 8), (10, 2), (12, 24), (36, 24)];
+/// Where in a call the id, the method, the host, the target and the program stand, and in how many
+/// words; the rest of a longer one is left out.
+const PARTS: [(usize, usize); 5] = [(2, 8), (10, 2), (12, 8), (20, 24), (44, 24)];
 
 /// Words of a call.
-const CALL_WORDS: usize = 60;
+const CALL_WORDS: usize = 68;
+
+/// Bits of the length of a part among the lengths.
+const LENGTH_BITS: usize = 12;
 
 /// Words of a loop.
 pub(super) const LOOP_WORDS: usize = CALLS * CALL_WORDS;
@@ -34,6 +37,8 @@ pub struct Call {
     pub id: String,
     /// Its method.
     pub method: String,
+    /// The host that it is for, or the first 64 bytes of it.
+    pub host: String,
     /// Its path and query, or the first 192 bytes of it.
     pub target: String,
     /// The program that is to answer, or the first 192 bytes of its path.
@@ -53,19 +58,19 @@ impl Call {
 pub struct Calling(#[expect(dead_code, reason = "it forgets when it is dropped")] Slot);
 
 /// Shows in these words of a loop that an application is asked, since so many milliseconds: the
-/// id, the method, the target and the program; `next` is where there is room. `None` where there
-/// is none.
+/// id, the method, the host, the target and the program; `next` is where there is room. `None`
+/// where there is none.
 pub(super) fn show(
     words: &'static [AtomicU64],
     next: &'static AtomicU64,
     since_ms: u64,
-    parts: [&str; 4],
+    parts: [&str; 5],
 ) -> Option<Calling> {
     let (slot, call) = Slots { words, slot_words: CALL_WORDS, next }.take()?;
     let [since, lengths, ..] = call else { return None };
     let mut told = 0;
     for (part, (at, count)) in parts.into_iter().zip(PARTS) {
-        told = told << 16 | put(call.get(at..at + count)?, part);
+        told = told << LENGTH_BITS | put(call.get(at..at + count)?, part);
     }
     lengths.store(told, Relaxed);
     since.store(since_ms.max(1), Relaxed);
@@ -85,10 +90,11 @@ fn call(words: &[u64]) -> Option<Call> {
     let part = |number: usize| {
         let (at, count) = PARTS[number];
         let words = words.get(at..at + count)?;
-        Some(text_in(words, lengths >> (48 - 16 * number) & 0xffff))
+        let shift = LENGTH_BITS * (PARTS.len() - 1 - number);
+        Some(text_in(words, lengths >> shift & ((1 << LENGTH_BITS) - 1)))
     };
-    let (id, method, target, script) = (part(0)?, part(1)?, part(2)?, part(3)?);
-    Some(Call { since_ms, id, method, target, script })
+    let (id, method, host) = (part(0)?, part(1)?, part(2)?);
+    Some(Call { since_ms, id, method, host, target: part(3)?, script: part(4)? })
 }
 
 #[cfg(test)]
@@ -110,18 +116,20 @@ mod tests {
     fn a_call_is_seen_as_long_as_it_lasts() {
         let (words, next) = words();
         let before = look(words);
-        let first = show(words, next, 7, ["3f0b", "GET", "/a?b", "/srv/a.php"]);
+        let first = show(words, next, 7, ["3f0b", "GET", "a.test", "/a?b", "/srv/a.php"]);
         let long = "x".repeat(500);
-        let _second = show(words, next, 0, ["", &long, &long, &long]);
+        let _second = show(words, next, 0, ["", &long, &long, &long, &long]);
         let after = look(words);
         assert_eq!(seen(&before, &after), [], "what has just come may be half there");
         let all = seen(&after, &after);
         let part = |text: &str| text.to_owned();
         let (target, script) = (part("/a?b"), part("/srv/a.php"));
-        let expect = Call { since_ms: 7, id: part("3f0b"), method: part("GET"), target, script };
+        let (id, method, host) = (part("3f0b"), part("GET"), part("a.test"));
+        let expect = Call { since_ms: 7, id, method, host, target, script };
         assert_eq!((all.len(), &all[0]), (2, &expect));
-        let lengths = (all[1].method.len(), all[1].target.len(), all[1].script.len());
-        assert_eq!((all[1].since_ms, lengths), (1, (16, 192, 192)));
+        let Call { since_ms, method, host, target, script, .. } = &all[1];
+        assert_eq!(*since_ms, 1);
+        assert_eq!([method, host, target, script].map(String::len), [16, 64, 192, 192]);
         drop(first);
         assert_eq!(seen(&look(words), &look(words)).len(), 1);
     }
@@ -129,7 +137,7 @@ mod tests {
     #[test]
     fn there_is_room_for_some_and_no_more() {
         let (words, next) = words();
-        let parts = ["", "GET", "/", "/a.php"];
+        let parts = ["", "GET", "", "/", "/a.php"];
         let mut calls: Vec<_> = (0..CALLS + 3).map(|_| show(words, next, 1, parts)).collect();
         assert_eq!(calls.iter().flatten().count(), CALLS);
         calls.remove(0);

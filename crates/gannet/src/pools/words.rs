@@ -35,9 +35,15 @@ pub(super) fn pretty(pools: &[Told], rest: &[Call], now: Moment) -> Vec<u8> {
 }
 
 fn push_pool(out: &mut Vec<u8>, pool: &Pool) {
-    let (busy, idle) = pool.counts();
-    push(out, &format!(": {} busy, {idle} idle", counted(busy, "worker", "workers")));
+    let ((busy, idle), most) = (pool.counts(), pool.workers_max);
+    push(out, &format!(": {busy} of {} busy", counted(most, "worker", "workers")));
+    match (busy, idle) {
+        (0, 0) if most == 1 => push(out, "; it is started when it is needed"),
+        (0, 0) => push(out, "; each is started when it is needed"),
+        _ => push(out, &format!(", {idle} idle")),
+    }
     for (count, one, several) in [
+        (pool.waiting, "request waits", "requests wait"),
         (pool.says.slow, "request was slow", "requests were slow"),
         (pool.says.limit_reached, "time all were busy", "times all were busy"),
     ] {
@@ -51,19 +57,19 @@ fn push_pool(out: &mut Vec<u8>, pool: &Pool) {
         match (is_busy, call) {
             (false, _) => push(out, "idle"),
             (true, Some(call)) => push_call(out, call, *busy_us),
-            (true, None) => push_busy(out, *busy_us, [method, "", "", script]),
+            (true, None) => push_busy(out, *busy_us, [method, "", "", "", script]),
         }
         push(out, "\n");
     }
 }
 
 fn push_call(out: &mut Vec<u8>, call: &Call, us: u64) {
-    push_busy(out, us, [&call.method, &call.target, &call.id, &call.script]);
+    push_busy(out, us, [&call.method, &call.host, &call.target, &call.id, &call.script]);
 }
 
-fn push_busy(out: &mut Vec<u8>, us: u64, parts: [&str; 4]) {
+fn push_busy(out: &mut Vec<u8>, us: u64, parts: [&str; 5]) {
     push(out, &format!("{:>6.1} s", us as f64 / 1e6));
-    for (part, before) in parts.into_iter().zip(["  ", " ", "  ", "  "]) {
+    for (part, before) in parts.into_iter().zip(["  ", " ", "", "  ", "  "]) {
         if !part.is_empty() {
             push(out, before);
             push_printable(out, part.as_bytes());
@@ -78,9 +84,11 @@ pub(super) fn json(pools: &[Told], rest: &[Call], now: Moment) -> Vec<u8> {
         push(out, "{\"site\":");
         push_text(out, site);
         match pool {
-            Ok(pool @ Pool { says: Says { limit_reached, slow, .. }, workers }) => {
+            Ok(pool @ Pool { says, workers, workers_max, waiting }) => {
+                let Says { limit_reached, slow, .. } = says;
                 let (busy, idle) = pool.counts();
                 push(out, &format!(",\"busy\":{busy},\"idle\":{idle}"));
+                push(out, &format!(",\"workers_max\":{workers_max},\"waiting\":{waiting}"));
                 push(out, &format!(",\"limit_reached\":{limit_reached},\"slow\":{slow}"));
                 push(out, ",\"workers\":[");
                 push_list(out, workers, push_worker);
@@ -119,10 +127,10 @@ fn push_worker(out: &mut Vec<u8>, worker: &Worker) {
 }
 
 fn push_members(out: &mut Vec<u8>, call: &Call) {
-    let Call { id, method, target, script, .. } = call;
-    for (name, text) in [("id", id), ("method", method), ("target", target), ("script", script)] {
-        push_member(out, name, text);
-    }
+    let Call { id, method, host, target, script, .. } = call;
+    let parts =
+        [("id", id), ("method", method), ("host", host), ("target", target), ("script", script)];
+    parts.iter().for_each(|(name, text)| push_member(out, name, text));
 }
 
 /// Appends a member that is not the first.
