@@ -3,6 +3,7 @@
 use crate::{
     flow::{self, Answered, Outcome},
     ids::{self, Ids, mark},
+    job::Done,
     refusal::refusal,
     steps,
 };
@@ -16,7 +17,7 @@ use control::{Clients, Row, kept::Keeping};
 use handle::{
     Tools,
     files::{self, Cache, Folders, Forms, ROOT_DESCRIPTORS_MAX},
-    php::cache::Answers,
+    php::{Reply, cache::Answers},
 };
 use http1::Event;
 use message::{Output, Prepared, Request, Response, Slots, Status, limits::Exceeded};
@@ -44,11 +45,14 @@ pub struct Asked<'a> {
 pub struct Explanation {
     /// The steps, in their order.
     pub steps: Vec<Step>,
-    /// The status line, without its end.
+    /// The status line, without its end; where a program answers, that it says so.
     pub status: String,
-    /// The fields, in their order.
+    /// The fields, in their order; where a program answers, those that are added to its own.
     pub fields: Vec<Field>,
 }
+
+/// The status line where a program answers.
+const OF_PROGRAM: &str = "HTTP/1.1 as the program says, and beside its own fields";
 
 /// A field of the answer.
 #[derive(Clone, Debug)]
@@ -105,8 +109,13 @@ impl Explainer {
         let mut slots = Slots::new();
         let (_, event) = http.receive(asked.bytes, clock::now(), &mut slots);
         let mut steps = Vec::new();
+        let mut is_of_program = false;
         let (response, policy) = match event {
-            Event::Request(request) => self.answer(&request, asked, &mut steps),
+            Event::Request(request) => {
+                let (response, policy, whose) = self.answer(&request, asked, &mut steps);
+                is_of_program = whose == Whose::Program;
+                (response, policy)
+            }
             Event::Refused(refused) => {
                 let limit = refused.exceeded(&plan.limits);
                 let most = limit.map(|Exceeded { most, unit, .. }| format!(": {most} {unit}"));
@@ -125,8 +134,10 @@ impl Explainer {
         http.respond(response, &date29, &mut output);
         let head = String::from_utf8_lossy(output.bytes()).into_owned();
         let mut lines = head.split("\r\n").take_while(|line| !line.is_empty());
-        let status = lines.next().unwrap_or_default().to_owned();
-        let fields = lines.filter_map(|line| line.split_once(": "));
+        let status = lines.next().filter(|_| !is_of_program).unwrap_or(OF_PROGRAM).to_owned();
+        // How long the content is the program says, too.
+        let is_told = |(name, _): &(&str, &str)| !is_of_program || *name != "content-length";
+        let fields = lines.filter_map(|line| line.split_once(": ")).filter(is_told);
         let fields = fields.map(|(name, value)| field(name, value, policy)).collect();
         Ok(Explanation { steps, status, fields })
     }
@@ -137,7 +148,7 @@ impl Explainer {
         request: &Request<'_>,
         asked: &Asked<'_>,
         steps: &mut Vec<Step>,
-    ) -> (Response, Option<&'static Policy>) {
+    ) -> (Response, Option<&'static Policy>, Whose) {
         let Self { plan, folders, cache, verdicts } = self;
         let plan = *plan;
         let (now, wall_seconds) = (clock::now(), clock::wall().seconds);
@@ -149,7 +160,7 @@ impl Explainer {
             &mut Tools { folders, cache, now, wall_seconds, counters, answers, changes, board };
         // How often the client has asked is nobody's to know here: limits are told, and let it in.
         let clients = Clients::new(&[], [0; 2]);
-        let mut done = None;
+        let (mut done, mut called) = (None, None);
         loop {
             let id = ids::of(plan, request, asked.client, &mut Ids::new());
             let (mut exchange, failed) =
@@ -162,15 +173,19 @@ impl Explainer {
             let mut door = Door { verdicts: &mut *verdicts, clients, ledger, now, done: None };
             match flow::pass(plan, &mut exchange, done.or(failed), &mut door, tools, steps) {
                 Outcome::Calling(call, _) => {
-                    // What the program will say nobody knows.
-                    steps.push(steps::program(&call));
-                    let policy = route::find(plan, &exchange, &mut ()).policy;
-                    return (Response::empty(Status::OK), Some(policy));
+                    steps.push(steps::program(&call, plan));
+                    called = Some(std::mem::take(steps));
+                    // What the program will say nobody knows; what is added to that is.
+                    done = Some(Box::new(Done::Reply(Reply::of_nothing(), exchange.user.take())));
                 }
                 Outcome::Waiting(job, _) => done = Some(Box::new(job.run())),
                 Outcome::Answered(Answered { mut response, bandwidth, .. }) => {
                     mark(plan, exchange.id.as_ref(), &mut response);
                     let policy = route::find(plan, &exchange, &mut ()).policy;
+                    if let Some(told) = called {
+                        *steps = told;
+                        return (response, Some(policy), Whose::Program);
+                    }
                     // What a guard has answered gets to no file.
                     let has_acted = steps.iter().any(|step| step.what == "action")
                         && steps.iter().all(|step| step.what != REFUSED);
@@ -197,11 +212,18 @@ impl Explainer {
                     if let Some(limit) = bandwidth {
                         steps.push(Step::new("bandwidth", &*limit.text, &limit.place));
                     }
-                    return (response, Some(policy));
+                    return (response, Some(policy), Whose::Server);
                 }
             }
         }
     }
+}
+
+/// Who has made an answer.
+#[derive(PartialEq, Eq)]
+enum Whose {
+    Server,
+    Program,
 }
 
 /// A field with whoever put it there.

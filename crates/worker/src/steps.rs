@@ -4,7 +4,7 @@ use crate::refusal::Trouble;
 use base::Network;
 use config::{
     Plan,
-    plan::{Access, Action, Files, Place, Policy},
+    plan::{Access, Action, Files, Place, Policy, Pool, Upstream},
     unsent,
 };
 use handle::php::Call;
@@ -129,16 +129,19 @@ pub(crate) fn root(files: &Files, plan: &Plan) -> String {
 }
 
 /// The program that answers, and who runs it.
-pub(crate) fn program(call: &Call) -> Step {
+pub(crate) fn program(call: &Call, plan: &Plan) -> Step {
     let Call { php, script, .. } = call;
     let (root, file) = (script.program.root.escape_ascii(), script.program.file.escape_ascii());
     let kept = php.cache.map_or_else(String::new, |cache| {
         format!("; a page for everybody is kept for {:?}", cache.time)
     });
-    let text = format!(
-        "{root}{file}, run by {}: status and fields are its own{kept}",
-        php.application.address
-    );
+    let address = &php.application.address;
+    let is_started = |pool: &&Pool| matches!(address, Upstream::Unix(at) if *at == pool.socket);
+    let by = match plan.pools.iter().find(is_started) {
+        Some(pool) => format!("the php-fpm of {}", pool.name),
+        None => address.to_string(),
+    };
+    let text = format!("{root}{file}, run by {by}{kept}");
     Step::new("program", text, &php.place)
 }
 
@@ -159,6 +162,7 @@ pub(crate) fn built_in(name: &str) -> &'static str {
         "content-range" => "the range that was asked for",
         "location" => "the action",
         "x-request-id" => "request-id",
+        "cache-status" => "micro-cache",
         "retry-after" => "the limit",
         "allow" => "the methods that there are",
         _ => "the answer",
