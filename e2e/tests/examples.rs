@@ -94,6 +94,18 @@ const EXAMPLES: &[(&str, &[Ask])] = &[
         ],
     ),
     (
+        "wordpress.toml",
+        &[
+            ("localhost", "/wp-includes/css/style.css", 200, "font"),
+            ("localhost", "/wp-content/uploads/note.txt", 200, "uploaded"),
+            ("localhost", "/wp-content/uploads/picture.php", 404, "404"),
+            ("localhost", "/wp-login.php~", 404, "404"),
+            ("localhost", "/xmlrpc.php", 403, "403"),
+            ("localhost", "/xmlrpc.php/x", 404, "404"),
+            ("localhost", "/readme.html", 404, "404"),
+        ],
+    ),
+    (
         "error-pages.toml",
         &[
             ("localhost", "/", 200, "<title>Pictures in"),
@@ -155,7 +167,8 @@ fn every_example_is_sound_and_is_tried() {
         let file = examples().join(name).to_str().unwrap().to_owned();
         let (code, stdout, stderr) = Launch::of(vec!["check".to_owned(), file]).finish();
         // What an example names that others start need not be here.
-        let is_warned = name == "php.toml" && stderr.starts_with("warning: /run/php/");
+        let has_php = ["php.toml", "wordpress.toml"].contains(&name);
+        let is_warned = has_php && stderr.starts_with("warning: /run/php/");
         assert!(code == Some(0) && (stderr.is_empty() || is_warned), "{name}: {stderr}");
         assert!(stdout.ends_with("no mistakes\n"), "{name}: {stdout}");
     }

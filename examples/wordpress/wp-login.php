@@ -1,0 +1,1 @@
+<?php echo "Who are you?";
