@@ -41,7 +41,7 @@ use config::{
 use control::{Counter, Row};
 use folder::Folder;
 use forms::{Asked, Key};
-use job::{Found, Outcome, Read, Task, Work};
+use job::{Found, Opening, Outcome, Read, Task, Work};
 use load::{Loaded, Patience, Siblings, Wish};
 use making::{Made, Making};
 use message::{Coding, Exchange, Name, Path, PathError, Response, Status, response::Line};
@@ -97,7 +97,7 @@ pub(crate) fn resume(
     let (folder, path, varies, found) = match done.0 {
         Outcome::Read { folder, path, varies, found } => (folder, path, varies, found),
         Outcome::Opened(result) => {
-            return match opened(files, result, tools) {
+            return match opened(result, tools) {
                 Some(failed) => failed,
                 None => answer(files, compress, exchange, tools),
             };
@@ -144,16 +144,12 @@ pub(crate) fn resume(
     visit.finish(answer)
 }
 
-/// Keeps the folder of `files` that was opened; the answer where it could not be.
-pub(crate) fn opened(
-    files: &Files,
-    opened: Result<Folder, RootError>,
-    tools: &mut Tools<'_>,
-) -> Option<Answer> {
+/// Keeps a folder that was opened; the answer where it could not be.
+pub(crate) fn opened((id, opened): Opening, tools: &mut Tools<'_>) -> Option<Answer> {
     match opened {
         Ok(folder) => tools.folders.keep(folder, tools.now),
         // The one that was there before stays until there is another.
-        Err(_) if tools.folders.is_open(files.folder) => {}
+        Err(_) if tools.folders.is_open(id) => {}
         Err(error) => return Some(not_opened(&error)),
     }
     None

@@ -9,6 +9,9 @@
 //!            └no: /index.php, if that is there ────────────────────────────────┘
 //! ```
 //!
+//! A route with a folder of its own, and nothing of its own to say of PHP, is a part of its site:
+//! that `/index.php` is the site's (docs/decisions/0040).
+//!
 //! The source of a program is never sent: a path that names PHP source in any way is answered by
 //! the program, or not at all.
 
@@ -82,6 +85,13 @@ impl Reply {
         Self { head, content, found: None }
     }
 
+    /// One that says nothing: what an answer has beside what an application says.
+    #[must_use]
+    pub fn of_nothing() -> Self {
+        let head = Head { status: Status::OK, lines: Vec::new(), length: None, file: None };
+        Self::new(head, Content::Whole(Vec::new()))
+    }
+
     /// Its head and its content.
     #[must_use]
     pub fn into_parts(self) -> (Head, Content) {
@@ -144,9 +154,10 @@ pub(crate) fn resume(
     match done.progress() {
         Progress::Searched(found, is_last) => {
             let found = found.map(|program| program.map(Rc::new));
+            let php = if is_last { php.front() } else { php };
             conclude(php, found, is_last, compress, exchange, tools)
         }
-        Progress::Opened(opened) => match files::opened(&php.files, opened, tools) {
+        Progress::Opened(opened) => match files::opened(opened, tools) {
             Some(failed) => failed,
             None => answer(php, compress, exchange, tools),
         },
@@ -210,8 +221,7 @@ fn conclude(
     }
 }
 
-/// What files have answered, unless nothing is there: then the program at the top of the folder
-/// does.
+/// What files have answered, unless nothing is there.
 fn beside(
     php: &'static Php,
     answer: Answer,
@@ -225,15 +235,29 @@ fn beside(
         Answer::Wait(_) | Answer::Call(_) | Answer::Kept(_) => return answer,
     };
     match response.status {
-        Status::NOT_FOUND => {
-            let path = [b"/", Php::INDEX].concat();
-            search(php, &path, true, compress, exchange, tools)
-        }
+        Status::NOT_FOUND => absent(php, compress, exchange, tools),
         status if status.is_success() && !is_read(exchange) => {
             Answer::Ready(crate::method_not_allowed(exchange, &Files::ALLOW))
         }
         _ => answer,
     }
+}
+
+/// What is not there is answered by the program at the top of the application, or what is kept of
+/// that.
+fn absent(
+    php: &'static Php,
+    compress: Option<&Compress>,
+    exchange: &Exchange<'_>,
+    tools: &mut Tools<'_>,
+) -> Answer {
+    let front = php.front();
+    if php.whole.is_some()
+        && let Some((response, path)) = cache::kept(front, compress, exchange, tools)
+    {
+        return Answer::Kept(Box::new(Kept { response, php: front, path }));
+    }
+    search(front, &[b"/", Php::INDEX].concat(), true, compress, exchange, tools)
 }
 
 fn is_read(exchange: &Exchange<'_>) -> bool {

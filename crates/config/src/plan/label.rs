@@ -119,7 +119,8 @@ fn keep_by(label: usize, route: &mut Route) {
     let cases = route.cases.iter_mut().map(|case| &mut case.policy);
     for policy in cases.chain([&mut route.policy]) {
         if let Action::Php(php) = &mut policy.action {
-            php.cache.iter_mut().for_each(|cache| cache.label = label);
+            let whole = php.whole.as_mut().and_then(|whole| whole.cache.as_mut());
+            whole.into_iter().chain(&mut php.cache).for_each(|cache| cache.label = label);
         }
     }
 }

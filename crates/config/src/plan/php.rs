@@ -32,6 +32,9 @@ pub struct Php {
     pub keep: usize,
     /// Whether answers are kept for a moment.
     pub cache: Option<Cache>,
+    /// Whose `/index.php` answers what is not there, where the folder is only a part of an
+    /// application.
+    pub whole: Option<Box<Php>>,
     /// Where it is written that PHP runs here.
     pub place: Place,
 }
@@ -94,6 +97,7 @@ impl Php {
             requests_max: 512,
             keep: 0,
             cache: None,
+            whole: None,
         }
     }
 
@@ -105,6 +109,13 @@ impl Php {
 
     /// The name of the program that answers where no other does, and for a folder.
     pub const INDEX: &[u8] = b"index.php";
+
+    /// Whose `/index.php` answers what is not there: that of the application that the folder is a
+    /// part of, or its own.
+    #[must_use]
+    pub fn front(&self) -> &Self {
+        self.whole.as_deref().unwrap_or(self)
+    }
 
     /// Whether no program at `path` may be run.
     #[must_use]

@@ -44,6 +44,9 @@ pub(crate) struct Context<'c> {
     pub(crate) is_sound: bool,
     /// Whether guards tell paths of the site apart that is resolved.
     pub(crate) has_doors: bool,
+    /// How many segments come before the `*` of each route of the chain that is resolved, the
+    /// site first.
+    pub(crate) segments: Vec<usize>,
     /// The addresses to listen on so far.
     pub(crate) listeners: Listeners,
     /// The folders so far, and those that were looked at, so that each is opened and checked once.
@@ -101,6 +104,7 @@ impl<'c> Context<'c> {
             mistakes,
             logs,
             has_doors: false,
+            segments: Vec::new(),
             request_id: None,
             user: None,
             listeners: Listeners::default(),

@@ -90,7 +90,7 @@ fn action(chain: &[&Policy], key: &Key, context: &mut Context<'_>) -> Action {
             context.mistakes.push(mistake.help("for example: `redirect = \"/new/{rest}\"`"));
         }
         match said.first() {
-            Some(("root" | "alias", _)) => return files(chain, words, key, context),
+            Some(("root" | "alias", _)) => return of_folder(chain, words, key, context),
             Some(("redirect", _)) => return redirect_to(words, key, context),
             Some(_) => return respond_with(words, key, context),
             None => {}
@@ -99,17 +99,53 @@ fn action(chain: &[&Policy], key: &Key, context: &mut Context<'_>) -> Action {
     Action::NotFound
 }
 
-fn files(chain: &[&Policy], words: &Policy, key: &Key, context: &mut Context<'_>) -> Action {
-    let (name, word, segments_skipped) = match (&words.root, &words.alias) {
-        (Some(root), _) => ("root", root, 0),
-        (None, Some(alias)) => ("alias", alias, key.segments().count()),
-        (None, None) => return Action::NotFound,
-    };
-    if name == "alias" && !key.is_prefix {
+/// What answers where `words`, which are part of `chain`, name a folder.
+fn of_folder(chain: &[&Policy], words: &Policy, key: &Key, context: &mut Context<'_>) -> Action {
+    if let (None, Some(word)) = (&words.root, &words.alias)
+        && !key.is_prefix
+    {
         let cause = "`alias` needs a route with a `*`, whose rest is looked up";
         let mistake = Mistake::new(word.span, cause, "nothing to look up");
         context.mistakes.push(mistake.help("write `root`, or a route such as `\"/a/*\"`"));
     }
+    let Some(files) = files(chain, words, key.segments().count(), context) else {
+        return Action::NotFound;
+    };
+    match php::resolve(chain, &files, context) {
+        Some(php) => {
+            let whole = whole(chain, context).map(Box::new);
+            Action::Php(Box::new(plan::Php { whole, ..php }))
+        }
+        None => Action::Files(files),
+    }
+}
+
+/// The application that the folder is a part of, where it has one of its own: whoever says `php`
+/// has an application in its folder, and a folder named further in has none for that alone.
+fn whole(chain: &[&Policy], context: &mut Context<'_>) -> Option<plan::Php> {
+    let last = |is_it: fn(&Policy) -> bool| chain.iter().rposition(|words| is_it(words));
+    let has_folder = |words: &Policy| words.root.is_some() || words.alias.is_some();
+    let said = last(|words| words.php.is_some())?;
+    let wider = chain.get(..=said).filter(|_| last(has_folder) > Some(said))?;
+    let at = wider.iter().rposition(|words| has_folder(words))?;
+    let segments = context.segments.get(at).copied()?;
+    let files = files(wider, wider[at], segments, context)?;
+    php::resolve(wider, &files, context)
+}
+
+/// The files of the folder that `words` name, where so many segments come before what the `*` of an
+/// alias stands for.
+fn files(
+    chain: &[&Policy],
+    words: &Policy,
+    segments: usize,
+    context: &mut Context<'_>,
+) -> Option<Files> {
+    let (name, word, segments_skipped) = match (&words.root, &words.alias) {
+        (Some(root), _) => ("root", root, 0),
+        (None, Some(alias)) => ("alias", alias, segments),
+        (None, None) => return None,
+    };
     let root = context.folder(name, word);
     context.served.entry(root.clone()).or_insert(word.span);
     let listed = |words: &Word<Vec<Word<String>>>| words.value.clone();
@@ -135,18 +171,14 @@ fn files(chain: &[&Policy], words: &Policy, key: &Key, context: &mut Context<'_>
     let trailing_slash = pages::trailing_slash(chain, context);
     let listing_template = pages::listing_template(chain, context);
     let folder = context.number(Folder { id: 0, root, index, listing, links }, trailing_slash);
-    let files = Files {
+    Some(Files {
         segments_skipped,
         fallback,
         trailing_slash,
         listing_template,
         has_doors: context.has_doors,
         ..Files::of_folder(folder, place)
-    };
-    match php::resolve(chain, &files, context) {
-        Some(php) => Action::Php(Box::new(php)),
-        None => Action::Files(files),
-    }
+    })
 }
 
 /// The names in `list`, each of which must be able to name a file of a folder that may be sent.

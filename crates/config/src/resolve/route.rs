@@ -71,6 +71,9 @@ pub(crate) fn resolve(
         let typed = covering[at].iter().map(|&other| &keyed[other].1.words.policy);
         let chain: Vec<&Policy> =
             [&own].into_iter().chain(typed).chain([&route.words.policy]).collect();
+        let covering_keys = covering[at].iter().map(|&other| &keyed[other].0);
+        let segments = covering_keys.chain([key]).map(|key| key.segments().count());
+        context.segments = [0].into_iter().chain(segments).collect();
         let policy = policy::resolve(&chain, key, context);
         let cases = case::resolve(&route.words.cases, &chain, key, context);
         if cases.is_empty() && !has_heirs[at] {

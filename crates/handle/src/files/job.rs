@@ -57,11 +57,14 @@ pub(super) enum Task {
     Compress(Box<Making>),
 }
 
+/// What came of opening the folder of that number.
+pub(crate) type Opening = (usize, Result<Folder, RootError>);
+
 /// A job that has been done.
 pub struct Done(pub(super) Outcome);
 
 pub(super) enum Outcome {
-    Opened(Result<Folder, RootError>),
+    Opened(Opening),
     /// What came of a search, and whether it was the last one.
     Searched(program::Found, bool),
     Read {
@@ -104,7 +107,7 @@ impl Job {
     #[must_use]
     pub fn run(self) -> Done {
         Done(match self.0 {
-            Work::Open(wanted) => Outcome::Opened(Folder::open(wanted)),
+            Work::Open(wanted) => Outcome::Opened((wanted.id, Folder::open(wanted))),
             Work::Read(read) => read.run(),
             Work::Program(search) => search.run(),
         })

@@ -3,12 +3,12 @@
 use super::{
     Done, Job,
     folder::Folder,
-    job::{Outcome, Work},
+    job::{Opening, Outcome, Work},
 };
 use base::Moment;
 use config::plan::Files;
 use fastcgi::Program;
-use net::{FindError, Kind, Patience, RootError};
+use net::{FindError, Kind, Patience};
 use std::{rc::Rc, sync::Arc};
 
 /// A search for a program, which may block.
@@ -36,8 +36,8 @@ pub(crate) type Found = Result<Option<Program>, FindError>;
 pub(crate) enum Progress {
     /// It has looked for a program.
     Searched(Found, bool),
-    /// It has opened the folder, or could not.
-    Opened(Result<Folder, RootError>),
+    /// It has opened a folder, or could not.
+    Opened(Opening),
     /// It was one of files.
     Files(Done),
 }

@@ -17,8 +17,8 @@ use std::{
 
 /// PHP that keeps pages of so many bytes for a second, and ten more while they are asked for.
 fn php(bytes_max: usize) -> &'static Php {
-    let (denied, links) = (vec![], vec![]);
-    let php = QuickPhp { socket: Some("/run/x".into()), user: None, denied, links };
+    let (denied, links, parts) = (vec![], vec![], vec![]);
+    let php = QuickPhp { socket: Some("/run/x".into()), user: None, denied, links, parts };
     let quick = Quick {
         root: "/srv".into(),
         listen: vec![],
