@@ -190,5 +190,12 @@ fn packages_of_debian_are_sites_by_one_command() {
         let told = config.lines().find(|line| line.starts_with("php-deny"));
         let denied = denied.map(|path| format!("php-deny = [\"{path}\"]"));
         assert_eq!(told, denied.as_deref(), "{config}");
+        // That is whom Debian has made them for.
+        let user = "php = { user = \"www-data\" }";
+        assert_eq!(config.contains(user), rustix::process::geteuid().is_root(), "{config}");
+        let part = "[site.default.route.\"/wp-content/*\"]\n\
+                    alias = \"/var/lib/wordpress/wp-content\"\n\
+                    links = [\"/usr/share/javascript\", \"/usr/share/wordpress/wp-content\"]\n";
+        assert_eq!(config.contains(part), root == PACKAGE, "{config}");
     }
 }

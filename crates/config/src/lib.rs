@@ -133,6 +133,19 @@ pub struct QuickPhp {
     pub denied: Vec<Box<str>>,
     /// Folders of other packages that its links lead to.
     pub links: Vec<PathBuf>,
+    /// Folders that it has elsewhere.
+    pub parts: Vec<QuickPart>,
+}
+
+/// A folder of an application that lies elsewhere than the rest of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuickPart {
+    /// What its paths begin with: one segment.
+    pub name: &'static str,
+    /// The folder; absolute.
+    pub root: PathBuf,
+    /// Folders that its links lead to.
+    pub links: Vec<PathBuf>,
 }
 
 /// Whether a person watches what is written.
@@ -150,7 +163,8 @@ pub fn quick(quick: Quick, eyes: Eyes) -> Plan {
     let Quick { root, listen, threads, log, listing, fallback, php, live, tls } = quick;
     let place = Place::of("the command line");
     let index = plan::index_default();
-    let links = php.as_ref().map(|php| php.links.clone()).unwrap_or_default();
+    let (links, parts) =
+        php.as_ref().map(|php| (php.links.clone(), php.parts.clone())).unwrap_or_default();
     let folder = Folder { id: 0, root, index, listing, links };
     let fallback = fallback.map(Into::into);
     let files = Files { fallback, ..Files::of_folder(0, place.clone()) };
@@ -165,13 +179,14 @@ pub fn quick(quick: Quick, eyes: Eyes) -> Plan {
     };
     let mut rest = Route::plain("/*", place.clone(), action);
     rest.policy.adjust.compress = Some(Compress::default());
-    let mut top = Node::default();
+    let (mut top, mut folders) = (Node::default(), vec![folder]);
+    for part in parts {
+        let name = part.name.as_bytes().into();
+        top.children.insert(name, below(beside(part, &rest, &mut folders)));
+    }
     if live {
         let route = Route::plain(&format!("{LIVE_PATH}*"), place.clone(), Action::Live);
-        let below = LIVE_PATH.trim_matches('/').as_bytes().into();
-        let branch = Branch { any: Some(route), ..Branch::default() };
-        let prefix = Some(Box::new(branch));
-        top.children.insert(below, Node { prefix, ..Node::default() });
+        top.children.insert(LIVE_PATH.trim_matches('/').as_bytes().into(), below(route));
     }
     let routes = Routes { top, rest };
     let (listeners, label, has_tls) = (None, 0, tls.is_some());
@@ -191,7 +206,7 @@ pub fn quick(quick: Quick, eyes: Eyes) -> Plan {
         place: place.clone(),
     });
     let site = Site { name: DEFAULT_SITE.into(), place, listeners, tls, routes, label };
-    let mut plan = Plan::new(vec![(site, Vec::new())], vec![folder]);
+    let mut plan = Plan::new(vec![(site, Vec::new())], folders);
     let typed = |address| Listen {
         address: Address::Tcp(address),
         written: "the command line".into(),
@@ -207,4 +222,29 @@ pub fn quick(quick: Quick, eyes: Eyes) -> Plan {
     let format = log.unwrap_or_else(|| LogFormat::usual(eyes.output));
     plan.logs = Logs::of(format, eyes.errors);
     plan
+}
+
+/// The node whose paths `route` is for.
+fn below(route: Route) -> Node {
+    let branch = Branch { any: Some(route), ..Branch::default() };
+    Node { prefix: Some(Box::new(branch)), ..Node::default() }
+}
+
+/// The route to a part of the application of `rest`, whose folder goes to the others.
+fn beside(part: QuickPart, rest: &Route, folders: &mut Vec<Folder>) -> Route {
+    let QuickPart { name, root, links } = part;
+    let (id, index) = (folders.len(), plan::index_default());
+    folders.push(Folder { id, root, index, listing: false, links });
+    let files = Files { segments_skipped: 1, ..Files::of_folder(id, rest.place.clone()) };
+    let action = match &rest.policy.action {
+        Action::Php(whole) => {
+            let files = Files { has_missing_page: false, ..files };
+            let part = Php { files, ..Php::clone(whole) };
+            Action::Php(Box::new(Php { whole: Some(whole.clone()), ..part }))
+        }
+        _ => Action::Files(files),
+    };
+    let mut route = Route::plain(&format!("/{name}/*"), rest.place.clone(), action);
+    route.policy.adjust.compress = Some(Compress::default());
+    route
 }

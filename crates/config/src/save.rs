@@ -1,7 +1,7 @@
 //! The config that a command line without one stands for.
 
 use crate::{
-    Quick,
+    Quick, QuickPart,
     plan::{DEFAULT_SITE, LogFormat},
 };
 use std::fmt::Write;
@@ -57,6 +57,13 @@ pub fn save(quick: &Quick) -> Option<String> {
         let links = php.links.iter().map(|link| link.to_str().map(quoted));
         let links = links.collect::<Option<Vec<_>>>()?;
         if !links.is_empty() {
+            let _ = writeln!(text, "links = [{}]", links.join(", "));
+        }
+        for QuickPart { name, root, links } in &php.parts {
+            let key = quoted(&format!("/{name}/*"));
+            let links = links.iter().map(|link| link.to_str().map(quoted));
+            let (root, links) = (quoted(root.to_str()?), links.collect::<Option<Vec<_>>>()?);
+            let _ = writeln!(text, "\n[site.{DEFAULT_SITE}.route.{key}]\nalias = {root}");
             let _ = writeln!(text, "links = [{}]", links.join(", "));
         }
     }

@@ -1,6 +1,7 @@
 //! What a folder looks like from outside: what is to be done with it, and the line that says so at
 //! the start.
 
+use crate::{php, wordpress};
 use config::QuickPhp;
 use std::path::{Path, PathBuf};
 
@@ -46,6 +47,8 @@ pub(crate) struct Application {
     pub(crate) script: &'static str,
     /// What is to be said of it in a plan.
     pub(crate) php: QuickPhp,
+    /// What of it cannot be said there, if anything cannot.
+    pub(crate) untold: Option<&'static str>,
 }
 
 /// The application that lies in `root`, if one does.
@@ -58,8 +61,10 @@ pub(crate) fn application(root: &Path) -> Option<Application> {
     let root = if folder.is_empty() { root.to_owned() } else { root.join(folder) };
     let known = UPLOADS.iter().filter(|(file, _)| root.join(file).is_file());
     let denied = known.map(|(_, uploads)| (*uploads).into()).collect();
-    let links = links(&root);
-    Some(Application { root, script, php: QuickPhp { socket: None, user: None, denied, links } })
+    let (links, user) = (links(&root), php::to_name(&root));
+    let (parts, untold) = wordpress::parts(&root, &links);
+    let php = QuickPhp { socket: None, user, denied, links, parts };
+    Some(Application { root, script, php, untold })
 }
 
 /// The folders out of `root` that links of known packages lead to.

@@ -15,6 +15,7 @@ mod place;
 mod machine;
 mod port;
 mod found;
+mod wordpress;
 mod explain;
 mod greeting;
 mod serving;

@@ -69,8 +69,7 @@ pub(crate) fn save(quick: &Quick, output: Option<&Path>) -> Result<(), Trouble> 
     }
     let mut asked = verb::asked(quick)?;
     if let Some(application) = found::application(&asked.root) {
-        let found::Application { root, mut php, .. } = application;
-        php.user = php::to_name(&root);
+        let found::Application { root, php, .. } = application;
         (asked.root, asked.listing, asked.php) = (root, false, Some(php));
     }
     let text = config::save(&asked).ok_or_else(|| {

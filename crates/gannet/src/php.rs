@@ -33,6 +33,12 @@ const OLDEST: (u32, u32) = (8, 0);
 /// Where php-fpm lies.
 const FOLDERS: [&str; 4] = ["/usr/local/sbin", "/usr/sbin", "/usr/local/bin", "/usr/bin"];
 
+/// Applications as Debian packages them, and for whom: only that user reads what they keep secret,
+/// and writes what they write.
+const PACKAGES: [&str; 4] =
+    ["/usr/share/wordpress", "/usr/share/phpmyadmin", "/usr/share/mediawiki", "/var/lib/mediawiki"];
+const PACKAGES_USER: &str = "www-data";
+
 /// What private folders are called, before a number of each; and their sockets.
 const FOLDER: &str = "gannet-php-";
 const SOCKET: &str = "socket";
@@ -137,9 +143,12 @@ pub(crate) fn runner(name: Option<&str>, root: &Path) -> Result<Option<PoolUser>
 }
 
 /// Whom to name for programs in `root` where nobody else is: where the folder is root's, nobody in
-/// particular runs what lies in it.
+/// particular runs what lies in it, unless Debian has made it for somebody.
 pub(crate) fn to_name(root: &Path) -> Option<&'static str> {
-    runner(None, root).is_err().then_some("nobody")
+    runner(None, root).err()?;
+    let is_packaged = PACKAGES.iter().any(|package| root.starts_with(package));
+    let is_there = || User::find(PACKAGES_USER).is_ok();
+    Some(if is_packaged && is_there() { PACKAGES_USER } else { "nobody" })
 }
 
 /// A running php-fpm of this process's own. One that dies is replaced. It ends when this is

@@ -15,7 +15,7 @@ use crate::{
 };
 use base::text::shell_word;
 use config::{
-    Eyes, Plan,
+    Eyes, Plan, QuickPart,
     plan::{self, Address, Listen, Pem},
 };
 use net::changes::Limit;
@@ -80,7 +80,8 @@ fn secrets(mut own: OwnCertificate, asked: &config::Quick, eyes: Eyes) -> Result
 
 /// Starts what runs the programs of the folder, where it holds an application; what was found.
 fn run_php(asked: &mut config::Quick) -> (String, Option<Fpm>) {
-    let Some(Application { root, script, mut php }) = found::application(&asked.root) else {
+    let Some(Application { root, script, mut php, untold }) = found::application(&asked.root)
+    else {
         return (found::describe(&asked.root), None);
     };
     let fpm = Fpm::start(&root);
@@ -90,9 +91,13 @@ fn run_php(asked: &mut config::Quick) -> (String, Option<Fpm>) {
         Ok(fpm) => {
             php.socket = Some(fpm.socket());
             let links = php.links.iter().map(|link| format!(", with links to {}", link.display()));
-            let links: String = links.collect();
+            let parts = php.parts.iter().map(|QuickPart { name, root, .. }| {
+                format!(", with /{name} from {}", root.display())
+            });
+            let more: String =
+                untold.into_iter().map(Into::into).chain(parts).chain(links).collect();
             asked.php = Some(php);
-            (format!("a PHP application ({script}), run by {}{links}", fpm.name), Some(fpm))
+            (format!("a PHP application ({script}), run by {}{more}", fpm.name), Some(fpm))
         }
         Err(why) => {
             let words = format!("a PHP application ({script}); its scripts are 404: {why}");
