@@ -2,7 +2,7 @@
 
 use crate::{
     arguments::{Arguments, Quick},
-    found, machine, php,
+    found, machine,
     trouble::Trouble,
     verb,
 };
