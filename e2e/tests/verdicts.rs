@@ -4,8 +4,10 @@
 
 use e2e::{
     Application, Client, Ending, Launch, Link, Server, Site, application, eventually,
+    frames::{self, HEADERS, OPENING, SETTINGS, WINDOW_UPDATE, frame, get},
     link::run,
     look::{admin, connection, json},
+    secure_place::SecurePlace,
 };
 use rustix::process::Signal;
 use serde_json::Value;
@@ -29,7 +31,7 @@ fn launch(host: &str, more: &str) -> (Launch, Site, tempfile::TempDir) {
     let file = folder.path().join("gannet.toml");
     let root = site.root_text();
     let text = format!(
-        "[server]\nlisten = \"{host}:0\"\nlog = \"json\"\nadmin = \"127.0.0.1:0\"\n\
+        "[server]\nlisten = {{ address = \"{host}:0\", http2 = true }}\nlog = \"json\"\nadmin = \"127.0.0.1:0\"\n\
          threads = 1\nrequest-id = true\n\
          [site.default]\nroot = {root:?}\n{more}"
     );
@@ -106,6 +108,53 @@ fn a_request_is_told_step_by_step_by_its_id() {
     let answer = client.get("/digits.txt").unwrap();
     let (code, _, stderr) = tell(answer.get("x-request-id").unwrap());
     assert!(code == Some(1) && stderr.contains("no such request is known"), "{stderr}");
+    server.stop();
+}
+
+/// Its window is the client's to open, and the kernel knows nothing of it.
+#[test]
+fn who_lets_no_more_come_by_http2_is_what_limits_itself() {
+    let (server, _site, _folder) = serve("127.0.0.1", "");
+    let addr = admin(&server);
+    let mut client = Client::connect(server.addr());
+    // A window of ten bytes.
+    let settings = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 10]);
+    let preface = &OPENING[..OPENING.len() - 9];
+    client.send([preface, &settings, &get(1, "/huge.bin")].concat()).unwrap();
+    assert_eq!(frames::until(&mut client, frames::DATA).unwrap().payload.len(), 10);
+    let said = || connection(addr, &peer(&client));
+    let words = "its HTTP/2 window is used up, and it has opened none for ";
+    let is_told = || said()["why"].as_str().is_some_and(|why| why.starts_with(words));
+    assert!(eventually(is_told), "{:?}", said());
+    assert_eq!(said()["limited_by"], "client");
+    // It opens it by ten bytes, which leave at once, and owes more again.
+    client.send(frame(WINDOW_UPDATE, 0, 1, &[0, 0, 0, 10])).unwrap();
+    assert_eq!(frames::until(&mut client, frames::DATA).unwrap().payload.len(), 10);
+    let is_told = || connection(addr, &peer(&client))["limited_by"] == "client";
+    assert!(eventually(is_told), "{:?}", connection(addr, &peer(&client)));
+    // A head that has come in part is owed, too.
+    let mut other = Client::connect(server.addr());
+    other.send([OPENING, &frame(HEADERS, 0, 1, &frames::fields(0x82, "/"))].concat()).unwrap();
+    let said = || connection(addr, &peer(&other));
+    let owes = |why: &str| why.starts_with("it owes the rest of what it has begun");
+    assert!(eventually(|| said()["why"].as_str().is_some_and(owes)), "{:?}", said());
+    assert_eq!(said()["limited_by"], "client");
+    drop((client, other));
+    server.stop();
+}
+
+#[test]
+fn who_has_begun_to_say_hello_owes_the_rest_of_it() {
+    let place = SecurePlace::new();
+    let server = place.serve("admin = \"127.0.0.1:0\"", &place.of("a.example", "a", ""));
+    let addr = admin(&server);
+    let mut client = Client::connect(server.addr());
+    // A record that holds 512 bytes, and none of them.
+    client.send([0x16, 3, 1, 2, 0]).unwrap();
+    let said = || connection(addr, &peer(&client));
+    let owes = |why: &str| why.starts_with("it owes the rest of what it has begun");
+    assert!(eventually(|| said()["why"].as_str().is_some_and(owes)), "{:?}", said());
+    assert_eq!(said()["limited_by"], "client");
     server.stop();
 }
 

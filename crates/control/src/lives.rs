@@ -124,6 +124,8 @@ pub enum Waits {
     Nothing,
     /// The rest of what the client has begun: a handshake of TLS, a request, its content.
     Client,
+    /// A window of HTTP/2 that the client has not opened any further.
+    Window,
     /// An application, or whatever else makes an answer.
     Application,
     /// What the pool does: a disk, or a password that is checked.
@@ -133,8 +135,8 @@ pub enum Waits {
 }
 
 impl Waits {
-    const ALL: [Self; 5] =
-        [Self::Nothing, Self::Client, Self::Application, Self::Disk, Self::Share];
+    const ALL: [Self; 6] =
+        [Self::Nothing, Self::Client, Self::Window, Self::Application, Self::Disk, Self::Share];
 }
 
 /// What was found of one loop, in no order.

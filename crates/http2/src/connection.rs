@@ -244,6 +244,14 @@ impl Connection {
         has_nothing && self.phase != Phase::Deaf && !self.clock.is_blocked()
     }
 
+    /// Whether its client has begun something and owes the rest: how a connection begins, or a
+    /// frame or a head of which a part has come.
+    #[must_use]
+    pub fn is_owed(&self) -> bool {
+        let has_begun = self.partial.is_some() || self.is_within_frame;
+        has_begun || matches!(self.phase, Phase::Preface | Phase::Settings)
+    }
+
     /// Since when it is at rest, if it is and that has been settled by
     /// [`Connection::deadline`]: whatever frames come meanwhile make it no younger.
     #[must_use]

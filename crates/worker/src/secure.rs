@@ -117,6 +117,12 @@ impl Secure {
         self.left.as_deref().is_none_or(is_sent) && !self.tls.is_shaking()
     }
 
+    /// Whether the client owes the rest of what it has begun: a handshake, or a record.
+    pub(crate) fn is_owed(&self) -> bool {
+        let has_part = |left: &Left| !left.sealed.is_empty();
+        self.tls.is_shaking() || self.left.as_deref().is_some_and(has_part)
+    }
+
     pub(crate) fn is_shaking(&self) -> bool {
         self.tls.is_shaking()
     }

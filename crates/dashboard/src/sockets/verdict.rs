@@ -52,9 +52,10 @@ fn established(socket: &Socket, path: &Path, waits: Option<Waits>) -> Verdict {
         return by("server", &format!("{} bytes have come and are not read", socket.unread));
     }
     if socket.unacknowledged > 0 {
-        return sending(path);
+        return sending(path, waits);
     }
     match waits {
+        Some(Waits::Window) => return of_window(path),
         Some(Waits::Client) => {
             let time = path.last_received_ms;
             let why = format!("it owes the rest of what it has begun, for {time} ms so far");
@@ -72,6 +73,13 @@ fn established(socket: &Socket, path: &Path, waits: Option<Waits>) -> Verdict {
     idle(path)
 }
 
+/// Windows of HTTP/2 are the client's to open, whatever room its kernel has.
+fn of_window(path: &Path) -> Verdict {
+    let time = path.last_sent_ms;
+    let why = format!("its HTTP/2 window is used up, and it has opened none for {time} ms");
+    by("client", &why)
+}
+
 fn of_application(path: &Path) -> Verdict {
     let time = path.last_received_ms;
     let why = format!("a request came {time} ms ago, and its answer is not there");
@@ -87,7 +95,7 @@ fn idle(path: &Path) -> Verdict {
 }
 
 /// What keeps bytes from leaving, or from being acknowledged.
-fn sending(path: &Path) -> Verdict {
+fn sending(path: &Path, waits: Option<Waits>) -> Verdict {
     let share = |us: u64| us.saturating_mul(100).checked_div(path.busy_us).unwrap_or(0);
     let (window, buffer) = (share(path.rwnd_limited_us), share(path.sndbuf_limited_us));
     let again = u64::from(path.retransmitted) * 100;
@@ -103,6 +111,10 @@ fn sending(path: &Path) -> Verdict {
     }
     if buffer >= 50 {
         return by("server", &format!("for {buffer} % of the time its send buffer was full"));
+    }
+    // All that the client lets out is on its way.
+    if waits == Some(Waits::Window) && path.not_sent == 0 {
+        return of_window(path);
     }
     let (cwnd, rtt) = (path.cwnd, f64::from(path.rtt_us) / 1e3);
     by("network", &format!("{cwnd} segments a round trip of {rtt:.1} ms are all it takes"))
@@ -145,6 +157,8 @@ mod tests {
         for (waits, unacknowledged, expect) in [
             (Waits::Nothing, 0, None),
             (Waits::Client, 0, Some("client")),
+            (Waits::Window, 0, Some("client")),
+            (Waits::Window, 9, Some("client")),
             (Waits::Application, 0, Some("application")),
             (Waits::Disk, 0, Some("server")),
             (Waits::Share, 0, Some("server")),

@@ -144,6 +144,14 @@ impl Connection {
         })
     }
 
+    /// Whether a stream has content that could be sent, had its client not used up the window.
+    #[must_use]
+    pub fn is_held_up(&self, key: Key) -> bool {
+        self.streams
+            .get(key)
+            .is_some_and(|stream| stream.is_sending() && (self.window <= 0 || stream.window <= 0))
+    }
+
     /// The next piece of a hungry stream's content.
     pub fn stream(&mut self, key: Key, piece: Vec<u8>) {
         if let Some(stream) = self.streams.get_mut(key) {

@@ -76,9 +76,15 @@ impl Connection {
         if is_shaking || matches!(self.admission, Admission::HeaderDue) {
             return Waits::Client;
         }
-        if let Some(streams) = &self.streams {
-            return streams.waits(now);
+        let is_owed = self.secure.as_ref().is_some_and(|secure| secure.is_owed());
+        match self.streams.as_ref().map_or_else(|| self.waits_alone(now), |all| all.waits(now)) {
+            Waits::Nothing if is_owed => Waits::Client,
+            waits => waits,
         }
+    }
+
+    /// The same where there is one exchange at a time.
+    fn waits_alone(&self, now: Moment) -> Waits {
         let Some(Held { input, output, pending }) = self.held.as_deref() else {
             return if self.http.is_idle() { Waits::Nothing } else { Waits::Client };
         };

@@ -43,12 +43,21 @@ impl Streams {
     pub(crate) fn waits(&self, now: Moment) -> Waits {
         let all = self.under_way.iter().map(|exchange| match &exchange.share {
             Some(share) if share.usable_at() > now => Waits::Share,
+            _ if self.http.is_held_up(exchange.key) => Waits::Window,
             _ => exchange.work.waits(),
         });
-        let order = [Waits::Application, Waits::Disk, Waits::Share, Waits::Client, Waits::Nothing];
+        let order = [
+            Waits::Application,
+            Waits::Disk,
+            Waits::Share,
+            Waits::Window,
+            Waits::Client,
+            Waits::Nothing,
+        ];
         let place = |waits: &Waits| order.iter().position(|other| other == waits);
         let fetches = self.fetches.iter().map(|_| Waits::Disk);
-        all.chain(fetches).min_by_key(place).unwrap_or_default()
+        let owed = self.http.is_owed().then_some(Waits::Client);
+        all.chain(fetches).chain(owed).min_by_key(place).unwrap_or_default()
     }
 
     /// Whether a disk is waited for.
