@@ -309,6 +309,12 @@ impl SecureClient {
         self.stream.write_all(half).map_err(|e| Fault(format!("cannot send: {e}")))
     }
 
+    /// Says, by TLS, that nothing more will be sent.
+    pub fn part(&mut self) {
+        self.tls.send_close_notify();
+        while self.tls.wants_write() && self.tls.write_tls(&mut self.stream).is_ok() {}
+    }
+
     /// Where this end is.
     pub fn port(&self) -> u16 {
         self.stream.local_addr().unwrap().port()

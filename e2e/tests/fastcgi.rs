@@ -253,7 +253,7 @@ fn whatever_an_application_does_wrong_is_no_fault_of_the_next_request() {
     let log = server.stop();
     assert!(log.stderr.contains("PHP Warning: first"), "{}", log.stderr);
     let cut = log.lines.iter().find(|line| line["target"] == "/cut-off").unwrap();
-    assert_eq!(cut["reason"], "cut off");
+    assert_eq!(cut["reason"], "the application hung up before the end of its answer");
     let late = log.lines.iter().find(|line| line["target"] == "/late").unwrap();
     assert!(late["reason"].as_str().unwrap().contains("workers may all have been busy"), "{late}");
 }

@@ -12,6 +12,7 @@ pub mod delivery;
 mod present;
 pub mod counters;
 mod seats;
+mod slots;
 pub mod lives;
 mod tickets;
 pub mod latency;

@@ -1,25 +1,29 @@
 //! What connections are, and what has happened on them of late, for whoever looks.
 //!
 //! ```text
-//!   who looks │ a loop │ a loop │ …       a loop │ connections │ events │ answers │ troubles │
+//!   who looks │ a loop │ …     a loop │ connections │ events │ answers │ troubles │ under way │
 //! ```
 //!
 //! A connection that is there has a place with what is known of it, however long ago it came, and
 //! the number of its requests. What happens once on each, how it came and how it ended, is an event
 //! in a ring. What is asked is put down only while somebody looks, and no faster than it can be
 //! looked at, or where it failed or was slow: a request that is answered as it should be costs one
-//! count and one look at a word.
+//! count and one look at a word. What is under way while somebody looks has a place, too, until it
+//! is over.
 
 mod answer;
 mod event;
 mod ring;
+mod shown;
 
-pub use answer::{Answer, Answered, QUERY_BYTES_MAX, TEXT_BYTES};
+pub use answer::{Answer, Answered, QUERY_BYTES_MAX, TEXT_BYTES, UNANSWERED};
 pub use event::{Ending, Event, First, Way, What};
+pub use shown::Shown;
 
 use answer::ANSWER_WORDS;
 use event::EVENT_WORDS;
 use ring::{Part, Ring};
+use shown::Showcase;
 use std::{
     cell::{Cell, RefCell},
     collections::HashSet,
@@ -54,7 +58,8 @@ const PLACES_PART: Part<PLACE_WORDS> = Part { start: 0, records: PLACES };
 const EVENTS_PART: Part<EVENT_WORDS> = Part { start: PLACES_PART.end(), records: EVENTS };
 const ANSWERS_PART: Part<ANSWER_WORDS> = Part { start: EVENTS_PART.end(), records: ANSWERS };
 const TROUBLES_PART: Part<ANSWER_WORDS> = Part { start: ANSWERS_PART.end(), records: TROUBLES };
-const LOOP_WORDS: usize = TROUBLES_PART.end();
+const SHOWN_PART: Part<ANSWER_WORDS> = Part { start: TROUBLES_PART.end(), records: shown::RECORDS };
+const LOOP_WORDS: usize = SHOWN_PART.end() + shown::HEAD_WORDS;
 
 /// Bits of a name that say which place it has; all of them where it has none.
 const PLACE_BITS: u32 = 16;
@@ -80,6 +85,7 @@ pub struct Life {
     answers: Ring<ANSWER_WORDS>,
     troubles: Ring<ANSWER_WORDS>,
     answered: Cell<u64>,
+    showcase: Showcase,
     /// Until when the room that there is for answers is used up.
     filled_us: Cell<u64>,
 }
@@ -150,23 +156,30 @@ pub struct Seen {
     pub answers: Vec<Answered>,
     /// Of that, what failed or was slow; it is known for longer.
     pub troubles: Vec<Answered>,
+    /// What is under way, as far as it is shown.
+    pub under_way: Vec<Answered>,
 }
 
 impl Seen {
-    /// Takes each answer that is known, once.
+    /// Takes each answer that is known, once, and what has none yet.
     pub fn take_answers(&mut self) -> Vec<Answered> {
         let known: HashSet<_> = self.answers.iter().map(|answer| answer.number).collect();
         self.troubles.retain(|answer| !known.contains(&answer.number));
+        let told: HashSet<_> = self.answers.iter().map(Answered::exchange).collect();
+        self.under_way.retain(|answer| !told.contains(&answer.exchange()));
         let mut all = mem::take(&mut self.answers);
         all.append(&mut self.troubles);
+        all.append(&mut self.under_way);
         all
     }
 
-    /// Each answer that is known, once.
+    /// Each answer that is known, once, and what has none yet.
     pub fn all_answers(&self) -> impl Iterator<Item = &Answered> {
         let known: HashSet<_> = self.answers.iter().map(|answer| answer.number).collect();
         let older = self.troubles.iter().filter(move |answer| !known.contains(&answer.number));
-        self.answers.iter().chain(older)
+        let told: HashSet<_> = self.answers.iter().map(Answered::exchange).collect();
+        let rest = self.under_way.iter().filter(move |one| !told.contains(&one.exchange()));
+        self.answers.iter().chain(older).chain(rest)
     }
 }
 
@@ -194,7 +207,8 @@ impl Lives {
         let Some(own) = loops.chunks_exact(LOOP_WORDS).nth(at) else { return Life::default() };
         let (places, rest) = own.split_at(PLACES * PLACE_WORDS);
         let (events, rest) = rest.split_at(EVENTS * EVENT_WORDS);
-        let (answers, troubles) = rest.split_at(ANSWERS * ANSWER_WORDS);
+        let (answers, rest) = rest.split_at(ANSWERS * ANSWER_WORDS);
+        let (troubles, shown) = rest.split_at(TROUBLES * ANSWER_WORDS);
         let (places, events, answers) =
             (places.as_chunks().0, Ring::new(events), Ring::new(answers));
         let named = ring::written(places).map(|record| &record[1]);
@@ -209,6 +223,7 @@ impl Lives {
             answers,
             troubles: Ring::new(troubles),
             answered: Cell::new(answered.unwrap_or(0)),
+            showcase: Showcase::new(shown),
             ..Life::default()
         }
     }
@@ -309,6 +324,13 @@ impl Life {
         Begun { at, number }
     }
 
+    /// Shows a request that is under way, for as long as what this returns is kept. `None` where
+    /// there is no room.
+    #[must_use]
+    pub fn show(&self, answer: &Answer<'_>) -> Option<Shown> {
+        self.showcase.show(answer)
+    }
+
     /// It is over, as is told now.
     pub fn finish(&self, begun: Begun, answer: &Answer<'_>) {
         let words = answer::pack(begun.number, answer);
@@ -347,6 +369,8 @@ pub fn seen(
         if is_all {
             seen.known = PLACES_PART.found(start, &mut look, known);
             seen.events = EVENTS_PART.found(start, &mut look, event::unpack);
+            seen.under_way =
+                SHOWN_PART.found(start, &mut look, |words| Some(answer::unpack(words)));
         }
         seen
     };
@@ -409,6 +433,7 @@ mod tests {
         life.count(Name::default());
         let events = [
             What::Arrived(1_234),
+            What::Silent,
             What::Introduced("192.0.2.9".parse().unwrap()),
             What::Shaken { is_resumed: true, version: 0x304, suite: 0x1301 },
             What::Way(Way { rtt_us: 5, lost: u32::MAX, ..Way::default() }),
@@ -424,10 +449,10 @@ mod tests {
         let found = seen_of(lives);
         assert!(found[1].known.is_empty());
         let whats: Vec<_> = found[1].events.iter().map(|event| event.what).collect();
-        assert_eq!(whats[2..6], events);
+        assert_eq!(whats[2..7], events);
         let (ending, first) = (Ending::Late, First::Server);
         let ended = What::Ended { ending, first, peer: peer(), since_us: 7, requests: 10_001 };
-        assert_eq!((whats[6], found[1].events[6].connection), (ended, name));
+        assert_eq!((whats[7], found[1].events[7].connection), (ended, name));
         // Its place is another one's by then.
         let next = life.begin(22, peer());
         assert!(next.place() == other.place() && next != other);
@@ -479,6 +504,49 @@ mod tests {
         life.answer(&Answer { whole_us, ..answer });
         let one = seen_of(lives).remove(0);
         assert_eq!((one.troubles.len(), one.all_answers().count()), (3, ANSWERS + 2));
+    }
+
+    #[test]
+    fn what_is_under_way_is_shown_until_it_is_over() {
+        let lives = lives(1);
+        let life = lives.life(0);
+        let connection = life.begin(7, peer());
+        let answer = Answer {
+            connection,
+            stream: 0,
+            began_us: 50,
+            is_secure: false,
+            port: 0,
+            status: UNANSWERED,
+            bytes: 0,
+            first_us: 0,
+            whole_us: None,
+            client: None,
+            asked: [b"GET", b"a.example", b"/hangs", b"", b"id", b""],
+            trace: 0,
+            reason: "",
+        };
+        let shown: Vec<_> = (0..shown::RECORDS).filter_map(|_| life.show(&answer)).collect();
+        assert!(shown.len() == shown::RECORDS && life.show(&answer).is_none());
+        drop(shown);
+        assert_eq!(seen_of(lives)[0].under_way, []);
+        let shown = life.show(&answer).unwrap();
+        let one = seen_of(lives).remove(0).under_way.remove(0);
+        assert_eq!(
+            (one.status, &*one.asked[2], one.under_way_us(60)),
+            (0, &b"/hangs"[..], Some(10))
+        );
+        // Its answer has begun, and is told of as all of them: once.
+        shown.change(&Answer { status: 200, ..answer });
+        life.answer(&Answer { status: 200, ..answer });
+        let mut one = seen_of(lives).remove(0);
+        assert_eq!((one.under_way[0].status, one.all_answers().count()), (200, 1));
+        assert_eq!(one.take_answers().len(), 1);
+        // A loop that is started anew shows nothing of the one before.
+        assert_eq!(seen_of(lives)[0].under_way.len(), 1);
+        let life = lives.life(0);
+        assert_eq!(seen_of(lives)[0].under_way, []);
+        assert!(life.show(&answer).is_some_and(|_| seen_of(lives)[0].under_way.len() == 1));
     }
 
     #[test]

@@ -10,10 +10,9 @@
 //! other thread writes to. One that the turn leaves undone is kept beside it until it is over.
 
 pub mod calls;
-mod slots;
 
+use crate::slots::{Slot, Slots};
 use calls::Calling;
-use slots::{Slot, Slots};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Words for a loop's own, so that no other one writes to its cache lines.

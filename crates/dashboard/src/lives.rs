@@ -1,8 +1,9 @@
 //! What is known of each connection and has happened on it, as a story: from whoever came to how it
 //! ended.
 
+use crate::json::known;
 use base::text::{push_json, push_printable};
-use control::lives::{Answered, Event, First, Known, Name, Seen, Waits, Way, What};
+use control::lives::{Answered, Event, First, Known, Name, Seen, UNANSWERED, Waits, Way, What};
 use foldhash::{HashMap, HashMapExt};
 use std::{collections::hash_map::Entry, net::SocketAddr};
 
@@ -87,6 +88,13 @@ impl Stories {
         run(answers, story.name, |answer| answer.connection)
     }
 
+    /// Since when a request is under way on the connection from `peer`: the oldest of those, if
+    /// there is any that is shown.
+    pub(crate) fn under_way_since(&self, peer: SocketAddr) -> Option<u64> {
+        let open = self.answers(peer).iter().filter(|answer| answer.whole_us.is_none());
+        open.map(|answer| answer.began_us).min()
+    }
+
     /// Whether a balancer has named a client of the connection from `peer`, with that in its
     /// address.
     pub(crate) fn is_of(&self, peer: SocketAddr, part: &str) -> bool {
@@ -107,8 +115,9 @@ impl Stories {
         self.of_clients.get(&SocketAddr::new(peer.ip().to_canonical(), peer.port()))
     }
 
-    /// Appends the story of the connection from `peer`, as members of an object.
-    pub(crate) fn push(&self, out: &mut Vec<u8>, peer: SocketAddr) {
+    /// Appends the story of the connection from `peer`, as members of an object, where it is
+    /// `now_us` since the machine started.
+    pub(crate) fn push(&self, out: &mut Vec<u8>, peer: SocketAddr, now_us: u64) {
         let story = self.of_peer(peer);
         let since_us = story.map_or(0, |story| story.since_us);
         push(out, "\"events\":[");
@@ -122,10 +131,14 @@ impl Stories {
         }
         push(out, "],\"answers\":[");
         let answers = self.answers(peer);
-        let newest = &answers[answers.len().saturating_sub(TOLD_MAX)..];
-        for (at, answer) in newest.iter().enumerate() {
+        let (older, newest) = answers.split_at(answers.len().saturating_sub(TOLD_MAX));
+        // What hangs is told however much was answered since.
+        let hanging = older.iter().filter(|answer| answer.whole_us.is_none()).take(TOLD_MAX);
+        for (at, answer) in hanging.chain(newest).enumerate() {
             push(out, if at > 0 { ",{" } else { "{" });
-            push(out, &format!("\"us\":{},", answer.began_us.saturating_sub(since_us)));
+            let age = known(answer.under_way_us(now_us));
+            let us = answer.began_us.saturating_sub(since_us);
+            push(out, &format!("\"us\":{us},\"under_way_us\":{age},"));
             push_answer(out, answer);
             push(out, "}");
         }
@@ -164,25 +177,39 @@ pub fn told(seen: &Seen, id: &[u8]) -> Option<Vec<(i64, String)>> {
     let mut steps: Vec<_> = own.map(|event| (since(event.when_us), words(event.what))).collect();
     if let Some(known) = seen.known.iter().find(|known| known.connection == *connection) {
         let Known { peer, since_us, requests, .. } = known;
-        let requests = format!("the connection came from {peer}; {requests} answers so far");
+        let unit = if *requests == 1 { "answer" } else { "answers" };
+        let requests = format!("the connection came from {peer}; {requests} {unit} so far");
         steps.push((since(*since_us), requests));
     }
     let [method, host, path, ..] = answer.asked.each_ref().map(|text| printable(text));
     let lane = if *stream > 0 { format!(" on stream {stream}") } else { String::new() };
     let client = answer.client.map_or_else(|| "a Unix socket".to_owned(), |ip| ip.to_string());
-    steps.push((0, format!("the request is there{lane}: {method} {host}{path}, from {client}")));
+    // What was refused before it was a request has nothing of these.
+    steps.push((
+        0,
+        match method.is_empty() {
+            true => format!("what came{lane} is no request, from {client}"),
+            false => format!("the request is there{lane}: {method} {host}{path}, from {client}"),
+        },
+    ));
     if *trace > 0 {
         steps.push((0, format!("it belongs to the trace {trace:032x}")));
     }
-    steps.push((first_us.cast_signed(), format!("its first byte is sent: status {status}")));
+    steps.push(match *status {
+        UNANSWERED => (i64::MAX, "its answer is still to come".to_owned()),
+        status => (first_us.cast_signed(), format!("its first byte is sent: status {status}")),
+    });
     let why = match printable(&answer.reason) {
         why if why.is_empty() => why,
         why => format!("; {why}"),
     };
-    steps.push(match whole_us {
-        Some(us) => (us.cast_signed(), format!("its last byte is sent: {bytes} bytes{why}")),
-        None => (i64::MAX, "its end is still to come".to_owned()),
-    });
+    match whole_us {
+        Some(us) => {
+            steps.push((us.cast_signed(), format!("its last byte is sent: {bytes} bytes{why}")));
+        }
+        None if *status == UNANSWERED => {}
+        None => steps.push((i64::MAX, "its end is still to come".to_owned())),
+    }
     steps.sort_by_key(|(us, _)| *us);
     Some(steps)
 }
@@ -211,9 +238,12 @@ fn beginning(events: &[Event]) -> Option<(SocketAddr, u64, u64)> {
 pub(crate) fn push_answer(out: &mut Vec<u8>, answer: &Answered) {
     let Answered { stream, status, bytes, first_us, whole_us, .. } = answer;
     let Answered { client, asked, trace, reason, .. } = answer;
-    let whole = whole_us.map_or_else(|| "null".to_owned(), |us| us.to_string());
+    let is_answered = *status != UNANSWERED;
+    let first = known(Some(*first_us).filter(|_| is_answered));
+    let status = known(Some(u64::from(*status)).filter(|_| is_answered));
+    let whole = known(*whole_us);
     push(out, &format!("\"stream\":{stream},\"status\":{status},\"bytes\":{bytes},"));
-    push(out, &format!("\"first_us\":{first_us},\"whole_us\":{whole}"));
+    push(out, &format!("\"first_us\":{first},\"whole_us\":{whole}"));
     let client = client.map_or_else(|| "unix".to_owned(), |ip| ip.to_canonical().to_string());
     let [method, host, path, referrer, id, query] = asked;
     let trace = if *trace > 0 { format!("{trace:032x}") } else { String::new() };
@@ -241,7 +271,8 @@ fn push(out: &mut Vec<u8>, text: &str) {
 
 fn words(what: What) -> String {
     match what {
-        What::Accepted(_) => "accepted: its first bytes are there".to_owned(),
+        What::Accepted(_) => "accepted: this server has it from now on".to_owned(),
+        What::Silent => "its client has said nothing yet".to_owned(),
         What::Arrived(us) => format!(
             "from the handshake of TCP to its first bytes: {}, a round trip and the client's own time",
             time(us)
@@ -318,7 +349,7 @@ mod tests {
     fn told(stories: &Stories, peer: &str) -> serde_json::Value {
         let peer = peer.parse().unwrap();
         let mut out = b"{".to_vec();
-        stories.push(&mut out, peer);
+        stories.push(&mut out, peer, 100);
         out.push(b'}');
         let mut said: serde_json::Value = serde_json::from_slice(&out).unwrap();
         said["requests"] = stories.of_peer(peer).map(|story| story.requests).into();
@@ -350,7 +381,7 @@ mod tests {
         assert_eq!(
             events,
             [
-                "accepted: its first bytes are there",
+                "accepted: this server has it from now on",
                 "from the handshake of TCP to its first bytes: 1.2 ms, a round trip and the client's \
                  own time",
                 "hands shaken with a ticket: TLS 1.3, AES-256-GCM",
@@ -409,7 +440,7 @@ mod tests {
         life.end(200, name, (Ending::Broken, First::Cut));
         let steps = found(b"3f0b").unwrap();
         let expect = [
-            (-10, "accepted: its first bytes are there"),
+            (-10, "accepted: this server has it from now on"),
             (0, "the request is there on stream 5: GET a.example/a, from 192.0.2.1"),
             (0, "it belongs to the trace 0000000000000000000000000000beef"),
             (5, "its first byte is sent: status 502"),

@@ -9,10 +9,10 @@ use crate::{
     lives::{Stories, Story},
 };
 use base::text::push_json;
-use control::status::Status;
+use control::{lives::Waits, status::Status};
 use net::diag::{Path, Socket, State};
 use std::{cmp::Reverse, collections::BTreeMap, net::SocketAddr};
-use verdict::{Verdict, verdict};
+use verdict::{Doing, Verdict, verdict};
 pub use wanted::Wanted;
 
 /// Sockets that are listed one by one at most.
@@ -77,10 +77,11 @@ pub fn sockets(
         if !gone.is_empty() {
             gone.remove(&canonical(socket.peer));
         }
-        if socket.state != State::Listen && wanted.has(socket, stories) {
+        if socket.state != State::Listen && wanted.has(socket, stories, now_us) {
             // Those go first whose stories somebody reads.
             let requests = story.map_or(0, |story| story.requests);
-            listed.push((wanted.names(socket.peer), urgency(socket, requests), socket));
+            let urgency = urgency(socket, doing(socket, stories, now_us), requests);
+            listed.push((wanted.names(socket.peer), urgency, socket));
         }
     }
     listed.sort_by_key(|(is_named, urgency, _)| Reverse((*is_named, *urgency)));
@@ -103,10 +104,10 @@ pub fn sockets(
     let mut gone: Vec<_> = gone.into_iter().collect();
     gone.sort_unstable_by_key(|(peer, end_us)| Reverse((*end_us, *peer)));
     let gone = gone.into_iter().map(|(peer, _)| peer);
-    let gone = gone.filter(|peer| wanted.has_gone(*peer, stories)).take(GONE_MAX);
+    let gone = gone.filter(|peer| wanted.has_gone(*peer, stories, now_us)).take(GONE_MAX);
     for (at, peer) in gone.enumerate() {
         push(&mut out, if at + shown > 0 { "," } else { "" });
-        push_gone(&mut out, peer, (stories, wanted));
+        push_gone(&mut out, peer, (stories, wanted), now_us);
     }
     push(&mut out, &format!("],\"left_out\":{left_out}}}\n"));
     out
@@ -118,19 +119,40 @@ pub fn sockets(
 pub fn lines(all: &[Socket]) -> Vec<Line> {
     let line = |socket: &Socket| {
         let (client, state, path) = (canonical(socket.peer), socket.state.word(), &socket.path);
-        let Verdict { by, why } = verdict(socket, None);
+        let Verdict { by, why } = verdict(socket, Doing::default());
         Line { client, state, limited_by: by, why, path: path.as_deref().copied() }
     };
     let mut listed: Vec<_> = all.iter().filter(|socket| socket.state != State::Listen).collect();
     let sent = |socket: &Socket| socket.path.as_ref().map_or(0, |path| path.acknowledged);
-    listed.sort_by_cached_key(|socket| Reverse(urgency(socket, sent(socket))));
+    // Where somebody limits it, something is done: since what came last, as far as can be told.
+    let doing = |socket: &Socket| {
+        let is_limited = verdict(socket, Doing::default()).by.is_some();
+        let path = socket.path.as_ref().filter(|_| is_limited);
+        let under_way_us = path.map(|path| u64::from(path.last_received_ms) * 1_000);
+        Doing { waits: None, under_way_us }
+    };
+    listed.sort_by_cached_key(|socket| Reverse(urgency(socket, doing(socket), sent(socket))));
     listed.into_iter().map(line).collect()
 }
 
-/// What there is most to say about goes first: what has bytes to send, then what waits otherwise,
-/// by how much was done on it.
-fn urgency(socket: &Socket, done: u64) -> (u32, bool, u64) {
-    (socket.unacknowledged, socket.state == State::Established, done)
+/// What there is most to say about goes first: where something is under way, what has been so for
+/// longest; then what is established, by how much was done on it.
+fn urgency(socket: &Socket, doing: Doing, done: u64) -> (bool, u64, u32, bool, u64) {
+    let waits = doing.waits.unwrap_or_default();
+    let is_busy = doing.under_way_us.is_some() || waits != Waits::Nothing;
+    let is_there = socket.state == State::Established;
+    let is_sending = is_there && socket.unacknowledged > 0;
+    let under_way_us = doing.under_way_us.unwrap_or(0);
+    (is_there && is_busy || is_sending, under_way_us, socket.unacknowledged, is_there, done)
+}
+
+/// What the server knows of a connection.
+fn doing(socket: &Socket, stories: &Stories, now_us: u64) -> Doing {
+    let waits = stories.waits(socket.peer);
+    // The story of a port may be that of a connection before.
+    let is_there = socket.state == State::Established;
+    let since_us = stories.under_way_since(socket.peer).filter(|_| is_there);
+    Doing { waits, under_way_us: since_us.map(|since_us| now_us.saturating_sub(since_us)) }
 }
 
 /// The same where the kernel does not tell, and why.
@@ -162,7 +184,7 @@ fn push_socket(
         out,
         &format!("{{\"client\":\"{peer}\",\"address\":\"{own}\",\"state\":\"{}\"", state.word()),
     );
-    let verdict = verdict(socket, stories.waits(*peer));
+    let verdict = verdict(socket, doing(socket, stories, now_us));
     match verdict.by {
         Some(by) => push(out, &format!(",\"limited_by\":\"{by}\"")),
         None => push(out, ",\"limited_by\":null"),
@@ -175,27 +197,34 @@ fn push_socket(
     for (name, number) in numbers(path.as_deref()) {
         push(out, &format!(",\"{name}\":{}", known(number)));
     }
-    push_story(out, *peer, (stories, wanted));
+    push_story(out, *peer, (stories, wanted), now_us);
     push(out, "}");
 }
 
 /// How much was asked on a connection, and the story of it where that is wanted.
-fn push_story(out: &mut Vec<u8>, peer: SocketAddr, (stories, wanted): (&Stories, &Wanted)) {
+fn push_story(
+    out: &mut Vec<u8>,
+    peer: SocketAddr,
+    (stories, wanted): (&Stories, &Wanted),
+    now_us: u64,
+) {
     push(
         out,
         &format!(",\"requests\":{}", known(stories.of_peer(peer).map(|story| story.requests))),
     );
     if wanted.has_story(peer) {
         push(out, ",");
-        stories.push(out, peer);
+        stories.push(out, peer, now_us);
     }
 }
 
 /// What the kernel knows of the way to a client, as members of an object.
 fn numbers(path: Option<&Path>) -> [(&'static str, Option<u64>); 11] {
+    // Of a client that has said nothing, the kernel has measured how long it was silent.
+    let spoken = path.filter(|path| path.received > 0);
     [
-        ("rtt_us", path.map(|path| u64::from(path.rtt_us))),
-        ("min_rtt_us", path.map(|path| u64::from(path.min_rtt_us)).filter(|us| *us > 0)),
+        ("rtt_us", spoken.map(|path| u64::from(path.rtt_us))),
+        ("min_rtt_us", spoken.map(|path| u64::from(path.min_rtt_us)).filter(|us| *us > 0)),
         ("cwnd", path.map(|path| u64::from(path.cwnd))),
         ("retransmitted", path.map(|path| u64::from(path.retransmitted))),
         ("lost", path.map(|path| u64::from(path.lost))),
@@ -209,7 +238,7 @@ fn numbers(path: Option<&Path>) -> [(&'static str, Option<u64>); 11] {
 }
 
 /// The story of a connection that is over, and that no kernel keeps in mind on this side.
-fn push_gone(out: &mut Vec<u8>, peer: SocketAddr, of: (&Stories, &Wanted)) {
+fn push_gone(out: &mut Vec<u8>, peer: SocketAddr, of: (&Stories, &Wanted), now_us: u64) {
     let word = State::Closed.word();
     push(out, &format!("{{\"client\":\"{peer}\",\"address\":null,\"state\":\"{word}\""));
     push(out, ",\"limited_by\":null,\"why\":\"over\",\"unread\":0,\"unacknowledged\":0");
@@ -217,7 +246,7 @@ fn push_gone(out: &mut Vec<u8>, peer: SocketAddr, of: (&Stories, &Wanted)) {
     for (name, _) in numbers(None) {
         push(out, &format!(",\"{name}\":null"));
     }
-    push_story(out, peer, of);
+    push_story(out, peer, of, now_us);
     push(out, "}");
 }
 
@@ -232,6 +261,8 @@ fn push(out: &mut Vec<u8>, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use control::lives::{Answer, UNANSWERED};
+    use serde_json::{Value, json};
 
     pub(super) fn socket(state: State, path: Option<Path>) -> Socket {
         Socket {
@@ -246,10 +277,10 @@ mod tests {
     }
 
     /// What is said of these sockets where that is asked.
-    fn told(all: &[Socket], stories: &Stories, query: &str) -> serde_json::Value {
+    fn told(all: &[Socket], stories: &Stories, query: &str) -> Value {
         let ask = |socket: &Socket| {
             assert!(socket.path.is_none(), "it was known");
-            Some(Box::new(Path { rtt_us: 77, ..Path::default() }))
+            Some(Box::new(Path { rtt_us: 77, received: 1, ..Path::default() }))
         };
         let text = sockets(all, stories, (&Wanted::of(Some(query)), ask), 9_000);
         serde_json::from_slice(&text).unwrap()
@@ -314,10 +345,7 @@ mod tests {
         assert_eq!(clients[..3], ["192.0.2.1:102", "192.0.2.1:101", "192.0.2.1:100"]);
         assert_eq!((all.len(), &all[1]["state"]), (1 + GONE_MAX, &"CLOSED".into()));
         assert!(!clients.contains(&"192.0.2.1:7"), "it is not over");
-        assert_eq!(
-            (&all[1]["rtt_us"], &all[1]["address"]),
-            (&serde_json::Value::Null, &serde_json::Value::Null)
-        );
+        assert_eq!((&all[1]["rtt_us"], &all[1]["address"]), (&Value::Null, &Value::Null));
         assert!(
             all[1]["events"][1]["what"].as_str().unwrap().ends_with("the client's FIN came first")
         );
@@ -338,13 +366,41 @@ mod tests {
             (&said["sockets"][0]["unacknowledged"], &said["left_out"]),
             (&9.into(), &2.into())
         );
-        assert_eq!(said["sockets"][0]["min_rtt_us"], serde_json::Value::Null);
+        assert_eq!(said["sockets"][0]["min_rtt_us"], Value::Null);
         assert_eq!(said["sockets"][0]["lost"], 0);
         // Nobody has told since when it is there; the kernel says how long it is over.
-        assert_eq!(said["sockets"][0]["age_us"], serde_json::Value::Null);
+        assert_eq!(said["sockets"][0]["age_us"], Value::Null);
         assert_eq!(said["states"][1]["oldest_us"], 60_000_000);
         assert_eq!(said["sockets"][1]["client"], "192.0.2.1:4242");
         assert_eq!(said["sockets"][1]["events"], serde_json::json!([]));
+    }
+
+    /// What hangs is what somebody looks for.
+    #[test]
+    fn what_is_under_way_goes_first_the_longest_before_others() {
+        let (words, life) = crate::example::life();
+        let at = |port: u16| SocketAddr::from(([192, 0, 2, 1], port));
+        let names: Vec<_> = (1..=9).map(|port| life.begin(1_000, at(port))).collect();
+        // The first ones have been asked much, and are idle.
+        names[..6].iter().for_each(|name| (0..9).for_each(|_| life.count(*name)));
+        let shown = [(6, 5_000), (7, 2_000)].map(|(place, began_us)| {
+            life.wait(names[place], Waits::Application);
+            let answer = crate::example::answered(names[place], "/hangs", UNANSWERED);
+            life.show(&Answer { began_us, whole_us: None, ..answer })
+        });
+        life.wait(names[8], Waits::Client);
+        let stories = Stories::of(crate::example::seen(words));
+        let established = |port| Socket { peer: at(port), ..socket(State::Established, None) };
+        let all: Vec<_> = (1..=9).map(established).collect();
+        let said = told(&all, &stories, "max=4");
+        let listed = said["sockets"].as_array().unwrap();
+        let clients: Vec<_> = listed.iter().map(|one| one["client"].as_str().unwrap()).collect();
+        assert_eq!(clients[..3], ["192.0.2.1:8", "192.0.2.1:7", "192.0.2.1:9"]);
+        let answer = &listed[0]["answers"][0];
+        assert_eq!((&answer["path"], &answer["method"]), (&"/hangs".into(), &"GET".into()));
+        assert_eq!((&answer["status"], &answer["under_way_us"]), (&Value::Null, &7_000.into()));
+        assert_eq!((&listed[0]["requests"], listed[3]["answers"].clone()), (&0.into(), json!([])));
+        drop(shown);
     }
 
     /// However many there are.
@@ -366,7 +422,7 @@ mod tests {
         // Whose story is read, and the one on which most was asked; and what the kernel knows.
         assert_eq!((requests, &said["left_out"]), (vec![7.into(), 50.into()], &48.into()));
         assert!(listed.iter().all(|one| one["rtt_us"] == 77), "{said}");
-        let has_story = |one: &serde_json::Value| one["events"].is_array();
+        let has_story = |one: &Value| one["events"].is_array();
         assert!(has_story(&listed[0]) && !has_story(&listed[1]), "{said}");
         assert!(told(&all, &stories, "max=9")["sockets"].as_array().unwrap().iter().all(has_story));
     }

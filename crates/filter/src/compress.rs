@@ -180,7 +180,7 @@ impl Source for Compressed {
 }
 
 fn broken(_: io::Error) -> Broken {
-    Broken
+    Broken("an answer could not be compressed")
 }
 
 /// One of the [`STREAMS_MAX`] streams; given back when it is dropped.
@@ -383,13 +383,13 @@ mod tests {
         struct Failing;
         impl Source for Failing {
             fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Vec<u8>, Broken>>> {
-                Poll::Ready(Some(Err(Broken)))
+                Poll::Ready(Some(Err(Broken::CUT_OFF)))
             }
         }
         let response = Response { body: Body::Stream(Box::new(Failing)), ..page("") };
         let Body::Stream(mut source) = applied(&[BROWSER], response).body else { panic!() };
         let polled = source.poll_next(&mut Context::from_waker(Waker::noop()));
-        assert!(matches!(polled, Poll::Ready(Some(Err(Broken)))));
+        assert!(matches!(polled, Poll::Ready(Some(Err(Broken(_))))));
     }
 
     #[test]

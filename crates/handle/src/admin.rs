@@ -360,7 +360,9 @@ impl Source for Report {
         let server = state.server.clone();
         drop(state);
         self.wanted = Some(u64::MAX);
-        Poll::Ready(Some(server.map(|server| (self.make)(&server, &self.board)).ok_or(Broken)))
+        Poll::Ready(Some(
+            server.map(|server| (self.make)(&server, &self.board)).ok_or(Broken::CUT_OFF),
+        ))
     }
 }
 
@@ -473,7 +475,7 @@ mod tests {
         let mut late = report();
         assert_eq!(next(&mut late), None, "what was known before is no answer");
         board.put(None);
-        assert_eq!(next(&mut late), Some(Some(Err(Broken))));
+        assert_eq!(next(&mut late), Some(Some(Err(Broken::CUT_OFF))));
     }
 
     #[test]

@@ -254,9 +254,14 @@ pub trait Source {
     }
 }
 
-/// A source could not be read to its end.
+/// A source could not be read to its end; and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Broken;
+pub struct Broken(pub &'static str);
+
+impl Broken {
+    /// Nothing is known but that it is so.
+    pub const CUT_OFF: Self = Self("cut off");
+}
 
 /// A response's content.
 pub enum Body {

@@ -120,6 +120,14 @@ pub fn has_failed(socket: BorrowedFd<'_>) -> bool {
     !matches!(sockopt::socket_error(socket), Ok(Ok(())))
 }
 
+/// Whether the connection was cut off after its peer had closed its side in order, which the kernel
+/// tells once.
+#[must_use]
+pub fn was_cut_after_end(socket: BorrowedFd<'_>) -> bool {
+    // A reset is EPIPE in CLOSE_WAIT, and ECONNRESET before (`tcp_reset` of Linux).
+    sockopt::socket_error(socket) == Ok(Err(Errno::PIPE))
+}
+
 /// Whether the peer has closed its side, or is gone, though bytes of it may not be received yet.
 #[must_use]
 pub fn has_left(socket: BorrowedFd<'_>) -> bool {

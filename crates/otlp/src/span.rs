@@ -73,6 +73,8 @@ pub struct End {
     pub us: u64,
     /// Why it was refused, or cut off.
     pub reason: Option<&'static str>,
+    /// Whether the answer ended before its time.
+    pub is_cut: bool,
 }
 
 impl Begun {
@@ -118,12 +120,12 @@ impl Begun {
 
     /// Appends the span, whole.
     pub fn finish(&self, out: &mut Vec<u8>, end: &End) {
-        let End { status, bytes: sent, first_us, us, reason } = *end;
+        let End { status, bytes: sent, first_us, us, reason, is_cut } = *end;
         let at = |us: u64| self.start_ns.saturating_add(us.saturating_mul(1_000));
         let left = status == Status::CLIENT_LEFT;
         let fault = match status.0 {
             500.. => Some(status.0.to_string()),
-            _ if left || reason == Some(CUT_OFF) => Some("cut_off".to_owned()),
+            _ if left || is_cut || reason == Some(CUT_OFF) => Some("cut_off".to_owned()),
             _ => None,
         };
         message(out, SPANS, |out| {
@@ -250,7 +252,8 @@ mod tests {
         (fields, attributes)
     }
 
-    const GOOD: End = End { status: Status::OK, bytes: 7, first_us: None, us: 5, reason: None };
+    const GOOD: End =
+        End { status: Status::OK, bytes: 7, first_us: None, us: 5, reason: None, is_cut: false };
 
     #[test]
     fn a_span_says_what_was_asked_and_what_came_of_it() {

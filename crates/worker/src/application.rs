@@ -165,10 +165,10 @@ impl Question {
             let mut talk = Talk::new(link, (words, sent), content, whose, *is_head, sender);
             match talk.run().await {
                 Ok(()) => break Ok(talk.into_link()),
-                Err(failure) => match (failure, talk.into_sender()) {
+                Err(failure) => match (talk.fail(&failure), failure) {
                     // It was closed meanwhile.
-                    (Failure::Untaken, Some(waiting)) => sender = waiting,
-                    ended => break Err(ended),
+                    (Some(waiting), Failure::Untaken) => sender = waiting,
+                    (waiting, failure) => break Err((failure, waiting)),
                 },
             }
         };

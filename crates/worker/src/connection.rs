@@ -39,7 +39,7 @@ use control::{
     trail::Phase,
 };
 use http1::Event;
-use message::{Request, RequestId, Slots, Status, clock::Writing};
+use message::{Broken, Request, RequestId, Slots, Status, clock::Writing};
 use std::{
     future::Future,
     net::IpAddr,
@@ -131,6 +131,7 @@ impl Future for Connection {
             let idle_since = this.evictable_since(tick.now);
             core.watch.set(place, deadline, idle_since);
             core.tell_waiting(this.name, || this.waits(tick.now));
+            this.show();
         } else {
             if this.ending != Ending::Unwanted
                 && let Some(secure) = &this.secure
@@ -159,7 +160,7 @@ impl Drop for Connection {
                 self.core.emptied.notify_one();
             }
         }
-        self.core.tell_closed(&self.socket, self.name, (self.ending, self.goodbye));
+        self.core.tell_closed(&self.socket, self.name, (self.ending(), self.goodbye));
         if std::thread::panicking() {
             self.core.count(Counter::Panics);
         }
@@ -240,7 +241,9 @@ impl Connection {
                 continue;
             }
             if self.http.is_closing() && !self.lingers(turn) {
-                self.ending = Ending::ByServer;
+                if self.ending != Ending::Cut && !self.socket.has_ended() {
+                    self.ending = Ending::ByServer;
+                }
                 return Poll::Ready(());
             }
             // What TLS has to say comes before what it waits for.
@@ -310,10 +313,11 @@ impl Connection {
                         self.http.stream(piece, output);
                         return Poll::Ready(());
                     }
-                    Some(Err(_)) => {
+                    Some(Err(Broken(reason))) => {
                         self.http.abort_stream();
                         self.secure.iter_mut().for_each(|secure| secure.cut());
-                        turn.break_off();
+                        turn.break_off(reason);
+                        self.ending = Ending::Cut;
                         // A client that cannot tell the end from the length has to see a fault.
                         self.reset();
                     }
@@ -409,7 +413,7 @@ impl Connection {
         turn.core.trail.go(Phase::Answering);
         let from = (self.client, self.listener);
         if done.is_none() {
-            turn.pending.kept = None;
+            (turn.pending.kept, turn.pending.shown) = (None, None);
             turn.core.keep(request, from, turn.tick.now);
         }
         let misdirects = self.secure.as_ref().is_some_and(|one| one.misdirects(host, turn.core));

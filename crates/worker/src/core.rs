@@ -317,7 +317,7 @@ impl Core {
         }
         self.tell_answered(on, about, end);
         if let Some(span) = self.begin_span(account, about, on) {
-            self.end_span(&span, None, end);
+            self.end_span(&span, (None, false), end);
         }
         if self.is_logged {
             let tick = self.ticked.get();
@@ -334,7 +334,7 @@ impl Core {
         self.time(record.account.label, Kind::Whole, end.us);
         self.tell_finished(record, end);
         if let Some(span) = &record.span {
-            self.end_span(span, Some(record.first_us), end);
+            self.end_span(span, (Some(record.first_us), record.is_cut), end);
         }
         if let Some(line) = &record.line {
             let log = record.account.log;

@@ -42,6 +42,7 @@ mod ids;
 mod record;
 mod spans;
 mod telling;
+mod showing;
 mod log;
 mod live;
 mod start_error;

@@ -46,6 +46,11 @@ const HELD_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Time until the pool is asked again that has too much to do.
 const PAUSE_TIME: Duration = Duration::from_millis(20);
 
+/// Why content has no end: it is less than was said, or what was kept of it in a file cannot be
+/// had.
+const SHORT: Broken = Broken("the application's content is shorter than it says");
+const LOST: Broken = Broken("an answer that was kept in a file could not be read back");
+
 /// Where content is put.
 pub(crate) struct Writer {
     state: Arc<Mutex<State>>,
@@ -232,15 +237,22 @@ impl Writer {
     pub(crate) fn end(self) {
         let is_whole = self.left.is_none_or(|left| left == 0);
         let mut state = lock(&self.state);
-        state.end.get_or_insert(if is_whole { Ok(()) } else { Err(Broken) });
+        state.end.get_or_insert(if is_whole { Ok(()) } else { Err(SHORT) });
         state.wake_reader();
+    }
+}
+
+impl Writer {
+    /// There will be no more of the content, and that is why.
+    pub(crate) fn fail(self, reason: &'static str) {
+        lock(&self.state).end.get_or_insert(Err(Broken(reason)));
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
         let mut state = lock(&self.state);
-        state.end.get_or_insert(Err(Broken));
+        state.end.get_or_insert(Err(Broken::CUT_OFF));
         state.wake_reader();
     }
 }
@@ -303,7 +315,7 @@ impl Source for Reader {
             if let Some(step) = &mut self.reading {
                 let Poll::Ready(read) = Pin::new(step).poll(context) else { return Poll::Pending };
                 self.reading = None;
-                return Poll::Ready(Some(read.ok().and_then(Result::ok).ok_or(Broken)));
+                return Poll::Ready(Some(read.ok().and_then(Result::ok).ok_or(LOST)));
             }
             let mut state = lock(&self.state);
             if state.head.all.is_empty() {
@@ -325,7 +337,7 @@ impl Source for Reader {
             }
             return match state.end {
                 Some(Ok(())) => Poll::Ready(None),
-                Some(Err(Broken)) => Poll::Ready(Some(Err(Broken))),
+                Some(Err(broken)) => Poll::Ready(Some(Err(broken))),
                 None => {
                     state.reader = Some(context.waker().clone());
                     Poll::Pending

@@ -132,6 +132,8 @@ pub(crate) struct Record {
     pub(crate) first_us: u64,
     /// What its line says of how it came about.
     pub(crate) note: Option<&'static str>,
+    /// Whether that is why its answer ends before its time.
+    pub(crate) is_cut: bool,
 }
 
 /// Whether an answer that is not over was told of, to whoever looks.

@@ -9,7 +9,7 @@ use net::{
     unix,
 };
 use std::{
-    cell::OnceCell,
+    cell::{Cell, OnceCell},
     io,
     net::SocketAddr,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -36,6 +36,8 @@ pub(crate) struct Socket {
     stream: Stream,
     /// The addresses at its two ends, once somebody has asked for them.
     ends: OnceCell<Ends>,
+    /// Whether its peer is known to have said that nothing more will come.
+    has_ended: Cell<bool>,
 }
 
 enum Stream {
@@ -71,7 +73,7 @@ impl Acceptor {
 
 impl From<Stream> for Socket {
     fn from(stream: Stream) -> Self {
-        Self { stream, ends: OnceCell::new() }
+        Self { stream, ends: OnceCell::new(), has_ended: Cell::new(false) }
     }
 }
 
@@ -136,7 +138,23 @@ impl Socket {
         let take = |socket: BorrowedFd<'_>| {
             Ok(Received::of(socket::receive(socket, &mut *room)?, room_bytes))
         };
-        self.poll_read(take, context).map(|read| read.map_or(0, |received| received.bytes))
+        self.poll_read(take, context).map(|read| match read {
+            Ok(received) => {
+                self.has_ended.set(self.has_ended() || received.bytes == 0 && room_bytes > 0);
+                received.bytes
+            }
+            Err(_) => 0,
+        })
+    }
+
+    /// Whether its peer is known to have said that nothing more will come, with a FIN.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.has_ended.get()
+    }
+
+    /// Its peer has said so, as somebody has found out.
+    pub(crate) fn note_end(&self) {
+        self.has_ended.set(true);
     }
 
     /// Takes what has come by `take`; told how the socket is broken.

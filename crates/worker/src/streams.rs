@@ -24,6 +24,7 @@ use crate::{
     secure::Secure,
     sending,
     share::Share,
+    showing::Showing,
     socket::Socket,
     turn::{Turn, Work, label_of},
     upload::Upload,
@@ -102,7 +103,8 @@ struct UnderWay {
     answer_bytes: usize,
     /// Its content that is not with whom it is for.
     coming: Coming,
-    /// What shows it to whoever watches over the loop.
+    /// What shows it to whoever looks at the server, and to whoever watches over the loop.
+    shown: Option<Showing>,
     _kept: Option<Kept>,
     /// What counts it as one that is under way.
     _counted: Counted,
@@ -338,8 +340,19 @@ impl Streams {
         let end = End { status, bytes, us: first_us, reason: note };
         let told = turn.core.tell_begun(on, about, &end);
         let span = turn.core.begin_span(account, about, on);
-        let record = Record { account, line, status, bytes, began_us, told, span, first_us, note };
-        let record = Some(Box::new(record));
+        let is_cut = false;
+        let record = Some(Box::new(Record {
+            account,
+            line,
+            status,
+            bytes,
+            began_us,
+            told,
+            span,
+            first_us,
+            note,
+            is_cut,
+        }));
         self.hold(key, work, (record, share, answer_bytes), turn);
     }
 
@@ -361,6 +374,7 @@ impl Streams {
             share,
             answer_bytes,
             coming: Coming::default(),
+            shown: None,
             _kept: kept,
             _counted: counted,
         });

@@ -18,6 +18,7 @@ const TIMER_SLACK: Duration = Duration::from_millis(2);
 /// Wakes what is due, again and again while there is anything to watch over.
 pub(crate) async fn sweep(core: Rc<Core>) {
     let period = sweep_period(core.plan);
+    let mut was_wanted = false;
     loop {
         let is_at_rest = core.watch.len() + core.talks.len() == 0
             && core.turned_away.is_empty()
@@ -34,6 +35,11 @@ pub(crate) async fn sweep(core: Rc<Core>) {
         core.trail.go(Phase::Sweeping);
         let now = core.now();
         core.watch.sweep(now);
+        // What has begun before somebody looks is shown as well.
+        if core.life.is_wanted() && !was_wanted {
+            core.watch.wake_busy();
+        }
+        was_wanted = core.life.is_wanted();
         core.talks.sweep(now);
         core.turned_away.sweep(now);
         core.kept.sweep(now);

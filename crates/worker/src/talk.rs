@@ -420,11 +420,16 @@ impl<'t> Talk<'t> {
         sender.send(reply).map_err(|_| Failure::Gone)
     }
 
-    /// Whoever waits for the head, if somebody still does.
-    pub(crate) fn into_sender(self) -> Option<oneshot::Sender<Done>> {
-        match self.stage {
-            Stage::Head(sender) | Stage::Gathering(sender, _) => Some(sender),
-            Stage::Passing(_) | Stage::Discarding => None,
+    /// Whoever waits for the head, if somebody still does; whoever has had it is told why the rest
+    /// of the content does not come.
+    pub(crate) fn fail(self, failure: &Failure) -> Option<oneshot::Sender<Done>> {
+        match (self.stage, failure) {
+            (Stage::Head(sender) | Stage::Gathering(sender, _), _) => Some(sender),
+            (Stage::Passing(writer), Failure::Upstream(_, reason)) => {
+                writer.fail(reason);
+                None
+            }
+            (Stage::Passing(_) | Stage::Discarding, _) => None,
         }
     }
 }

@@ -28,7 +28,9 @@ impl Core {
         let now_us = self.read_us();
         let name = self.life.begin(now_us, peer);
         if let Some((_, path)) = self.path_of(socket) {
-            self.life.put(now_us, name, What::Arrived(path.rtt_us));
+            // The kernel gives a connection on after a while, though nothing has come of it.
+            let what = if path.received > 0 { What::Arrived(path.rtt_us) } else { What::Silent };
+            self.life.put(now_us, name, what);
         }
         name
     }
@@ -39,9 +41,15 @@ impl Core {
         if self.life.is_wanted() { Path::of(socket.as_fd()).ok() } else { None }
     }
 
-    /// Whether a client has said that nothing more will come, as far as somebody looks.
+    /// Whether a client has said that nothing more will come: that was read or, as far as somebody
+    /// looks, is there to be read. To be asked before this side says anything that a client who is
+    /// gone answers with a reset.
     pub(crate) fn hears_end(&self, socket: &Socket) -> bool {
-        self.path_of(socket).is_some_and(|(state, _)| state == State::CloseWait)
+        let is_there = |(state, _)| state == State::CloseWait;
+        if !socket.has_ended() && self.path_of(socket).is_some_and(is_there) {
+            socket.note_end();
+        }
+        socket.has_ended()
     }
 
     /// Something has happened on a connection now.
@@ -74,7 +82,11 @@ impl Core {
         if let Some((_, path)) = &found {
             self.life.put(now_us, name, What::Way(way(path)));
         }
-        let first = first(found.map(|(state, _)| state), says);
+        let state = found.map(|(state, _)| state);
+        if state == Some(State::Closed) && net::socket::was_cut_after_end(socket.as_fd()) {
+            socket.note_end();
+        }
+        let first = first(state, says, socket.has_ended());
         self.life.end(now_us, name, (ending, first));
     }
 
@@ -90,7 +102,6 @@ impl Core {
     /// An answer has begun that will be told of when it is over, too.
     #[inline]
     pub(crate) fn tell_begun(&self, on: On, about: About<'_>, end: &End) -> Told {
-        self.life.count(on.connection);
         if !self.life.is_kept() {
             return Told::Never;
         }
@@ -104,6 +115,9 @@ impl Core {
 
     /// It is over.
     pub(crate) fn tell_finished(&self, record: &Record, end: &End) {
+        if let Told::Begun(_, later) | Told::Later(later) = &record.told {
+            self.life.count(later.on.connection);
+        }
         match &record.told {
             Told::Begun(begun, later) => self.life.finish(*begun, &over(later, record, end)),
             Told::Later(later) if end.us >= SLOW_US || end.reason.is_some() => {
@@ -155,10 +169,10 @@ impl Core {
 
     /// The exchange of a span is over, and its first byte was sent after so many microseconds,
     /// where that was not at its end.
-    pub(crate) fn end_span(&self, span: &Span, first_us: Option<u64>, end: &End) {
+    pub(crate) fn end_span(&self, span: &Span, (first_us, is_cut): (Option<u64>, bool), end: &End) {
         let Some(spans) = &self.spans else { return };
         let End { status, bytes, us, reason } = *end;
-        let end = otlp::End { status, bytes, first_us, us, reason };
+        let end = otlp::End { status, bytes, first_us, us, reason, is_cut };
         let dropped = spans.borrow_mut().add(span, &end, self.now());
         self.count_many(Counter::SpansDropped, dropped);
     }
@@ -187,7 +201,7 @@ fn began_us(on: On) -> u64 {
 
 /// What is told of an answer that has come that far: who asked for what in which trace, and how
 /// long its first and its last byte took.
-fn told<'a>(
+pub(crate) fn told<'a>(
     on: On,
     (client, asked, trace): (Option<IpAddr>, [&'a [u8]; 6], u128),
     (first_us, whole_us): (u64, Option<u64>),
@@ -230,14 +244,17 @@ pub(crate) enum Goodbye {
     Reset,
 }
 
-/// Who was the first to say goodbye where a socket is in that state.
-fn first(state: Option<State>, says: Goodbye) -> First {
+/// Who was the first to say goodbye where a socket is in that state, and its client's goodbye was
+/// heard or not.
+fn first(state: Option<State>, says: Goodbye, has_ended: bool) -> First {
     match (state, says) {
+        (Some(State::Closed), Goodbye::Reset | Goodbye::Nothing) if has_ended => First::Client,
         // A client that is cut off is there until it is closed.
         (Some(State::Closed), Goodbye::Reset) => First::Reset,
         (_, Goodbye::Reset) => First::Cut,
         (_, Goodbye::SecondFin) | (Some(State::CloseWait | State::LastAck), _) => First::Client,
         (_, Goodbye::Fin) => First::Server,
+        (_, Goodbye::Nothing) if has_ended => First::Client,
         (Some(State::Closed), Goodbye::Nothing) => First::Reset,
         (Some(_), Goodbye::Nothing) => First::Server,
         (None, Goodbye::Nothing) => First::Nobody,

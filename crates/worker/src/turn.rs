@@ -10,6 +10,7 @@ use crate::{
     record::{End, Record},
     sending::Fetch,
     share::Share,
+    showing::Showing,
     upload::Upload,
 };
 use base::Moment;
@@ -36,6 +37,8 @@ pub(crate) struct Pending {
     pub(crate) share: Option<Share>,
     /// What shows the exchange under way to whoever watches over the loop.
     pub(crate) kept: Option<Kept>,
+    /// What shows it to whoever looks at the server.
+    pub(crate) shown: Option<Showing>,
     /// What counts the exchange as one that is under way.
     pub(crate) counted: Option<Counted>,
 }
@@ -100,6 +103,9 @@ impl<'t> Turn<'t> {
             true => None,
             false => self.pending.kept.take().or_else(|| self.core.trail.keep()),
         };
+        if is_done {
+            self.pending.shown = None;
+        }
         self.pending.counted = match is_done {
             true => None,
             false => {
@@ -151,9 +157,9 @@ impl<'t> Turn<'t> {
     }
 
     /// The answer under way ends before its time.
-    pub(crate) fn break_off(&mut self) {
+    pub(crate) fn break_off(&mut self, reason: &'static str) {
         if let Some(record) = &mut self.pending.record {
-            record.note = Some("cut off");
+            (record.note, record.is_cut) = (Some(reason), true);
         }
     }
 
@@ -161,7 +167,8 @@ impl<'t> Turn<'t> {
     pub(crate) fn abandon(&mut self) {
         if let Some(record) = self.pending.record.take() {
             let sent = record.bytes.saturating_sub(self.scratch.output.len());
-            self.put_down(&record, sent, Some("cut off"));
+            let reason = record.note.filter(|_| record.is_cut).unwrap_or("cut off");
+            self.put_down(&record, sent, Some(reason));
         }
     }
 
@@ -204,9 +211,14 @@ impl Work {
 
     /// What the exchange is counted by that waits for this.
     pub(crate) fn label(&self) -> Option<usize> {
+        self.suspended().map(|exchange| exchange.label)
+    }
+
+    /// The exchange that waits for this, where its answer has not begun.
+    pub(crate) fn suspended(&self) -> Option<&Suspended> {
         match self {
-            Self::Job(waiting) => Some(waiting.exchange.label),
-            Self::Upload(upload) => Some(upload.exchange.label),
+            Self::Job(waiting) => Some(&waiting.exchange),
+            Self::Upload(upload) => Some(&upload.exchange),
             Self::Nothing | Self::Source(_) => None,
         }
     }

@@ -92,6 +92,13 @@ impl Watch {
         }
     }
 
+    /// Wakes every connection that is not idle.
+    pub(crate) fn wake_busy(&self) {
+        let table = self.0.borrow();
+        let busy = table.rows.iter().filter(|row| row.idle_since == Moment::NEVER);
+        busy.filter_map(|row| row.waker.as_ref()).for_each(Waker::wake_by_ref);
+    }
+
     /// Wakes every connection.
     pub(crate) fn wake_all(&self) {
         self.0

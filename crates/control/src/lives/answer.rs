@@ -61,6 +61,9 @@ impl Answer<'_> {
     }
 }
 
+/// The status of what has none yet.
+pub const UNANSWERED: u16 = 0;
+
 /// The same as it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answered {
@@ -76,7 +79,7 @@ pub struct Answered {
     pub is_secure: bool,
     /// The port that it came in by, as the config has it; 0 where that names none.
     pub port: u16,
-    /// The status.
+    /// The status; [`UNANSWERED`] where the answer is waited for.
     pub status: u16,
     /// Bytes of content.
     pub bytes: u64,
@@ -93,6 +96,20 @@ pub struct Answered {
     pub trace: u128,
     /// Why it failed, or was cut off.
     pub reason: Vec<u8>,
+}
+
+impl Answered {
+    /// What tells its exchange from others.
+    pub(super) fn exchange(&self) -> (Name, u32, u64, Vec<u8>) {
+        let [_, _, path, ..] = &self.asked;
+        (self.connection, self.stream, self.began_us, path.clone())
+    }
+
+    /// How long it has been under way at that time, in microseconds, if it is.
+    #[must_use]
+    pub fn under_way_us(&self, now_us: u64) -> Option<u64> {
+        self.whole_us.is_none().then(|| now_us.saturating_sub(self.began_us))
+    }
 }
 
 /// The words of an answer that has that number.

@@ -25,6 +25,8 @@ pub enum What {
     /// Its first bytes were there so many microseconds after it was asked for, as the kernel has
     /// measured: one round trip, and the client's own time.
     Arrived(u32),
+    /// Nothing had come of its client when it was accepted.
+    Silent,
     /// A balancer has said who the client is.
     Introduced(IpAddr),
     /// Hands were shaken by TLS.
@@ -116,6 +118,7 @@ words! {
     Broken 3 "an answer could not be sent";
     Unwanted 4 "it made room for another, or the worker ends";
     Shut 5 "the client said goodbye after the server had";
+    Cut 6 "the rest of an answer could not be had";
 }
 
 words! {
@@ -154,6 +157,7 @@ pub(super) fn pack(what: What) -> [u64; 5] {
             [4, pair(how, requests), high, low, since_us]
         }
         What::Arrived(us) => [6, u64::from(us), 0, 0, 0],
+        What::Silent => [7, 0, 0, 0, 0],
         What::Introduced(client) => {
             let [high, low] = words_of(client);
             [5, high, low, 0, 0]
@@ -194,6 +198,7 @@ pub(super) fn unpack(words: &[u64; EVENT_WORDS]) -> Option<Event> {
         }
         5 => What::Introduced(peer_of(one, two, 0).ip()),
         6 => What::Arrived(one as u32),
+        7 => What::Silent,
         _ => return None,
     };
     Some(Event { when_us, connection: Name(connection), what })

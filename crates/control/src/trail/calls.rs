@@ -4,11 +4,8 @@
 //!   call │ since │ lengths │ id │ method │ host │ target │ script │   since: 0 where none is
 //! ```
 
-use super::{
-    put,
-    slots::{Slot, Slots},
-    text_in,
-};
+use super::{put, text_in};
+use crate::slots::{Slot, Slots};
 use base::Moment;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 

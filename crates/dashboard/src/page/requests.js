@@ -76,7 +76,10 @@ const story = (one) => {
     list.append(item);
   }
   const count = document.createElement("p");
-  count.textContent = say`${number(one.requests)} requests were answered on it; those are told of that came while somebody looked.`;
+  const done = number(one.requests);
+  count.textContent = one.requests === 1
+    ? say`${done} request was answered on it; those are told of that came, or were under way, while somebody looked.`
+    : say`${done} requests were answered on it; those are told of that came, or were under way, while somebody looked.`;
   made.append(count, list);
   if (one.answers.length) made.append(lanes(one.answers));
   return made;
@@ -99,6 +102,7 @@ const pauses = ({ answers, state, age_us: age }) => {
 const answerWords = (answer) => {
   const stream = answer.stream ? say`stream ${answer.stream}: ` : "";
   const why = answer.reason ? `; ${answer.reason}` : "";
+  if (answer.status === null) return say`${stream}${asked(answer)} waits for its answer, for ${time(answer.under_way_us / 1e6)} so far`;
   return say`${stream}${asked(answer)} answered ${answer.status}: ${bytes(answer.bytes)}, the first after ${time(answer.first_us / 1e6)}, the last ${
     answer.whole_us === null ? word("is still to come") : say`after ${time(answer.whole_us / 1e6)}`}${why}`;
 };

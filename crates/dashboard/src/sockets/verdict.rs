@@ -17,13 +17,21 @@ pub(super) struct Verdict {
 const LOSSY_PERCENT: u64 = 2;
 
 /// Milliseconds that an answer may take before somebody waits for it.
-const PROMPT_MS: u32 = 200;
+const PROMPT_MS: u64 = 200;
 
-/// What limits this connection, which waits for that as far as the server knows.
-pub(super) fn verdict(socket: &Socket, waits: Option<Waits>) -> Verdict {
+/// What the server knows of a connection: what it waits for, and how long its oldest request has
+/// been under way, in microseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Doing {
+    pub(super) waits: Option<Waits>,
+    pub(super) under_way_us: Option<u64>,
+}
+
+/// What limits this connection, on which that is done as far as the server knows.
+pub(super) fn verdict(socket: &Socket, doing: Doing) -> Verdict {
     let over = |why: &str| Verdict { by: None, why: why.to_owned() };
     match (socket.state, &socket.path) {
-        (State::Established, Some(path)) => established(socket, path, waits),
+        (State::Established, Some(path)) => established(socket, path, doing),
         (State::SynReceived, _) => by("client", "it has not said anything yet"),
         (State::CloseWait, _) => by("server", "the client has said goodbye, and it is not closed"),
         (State::FinWait1, _) => by("client", "it has not acknowledged the last bytes and the FIN"),
@@ -44,7 +52,10 @@ fn by(whom: &'static str, why: &str) -> Verdict {
     Verdict { by: Some(whom), why: why.to_owned() }
 }
 
-fn established(socket: &Socket, path: &Path, waits: Option<Waits>) -> Verdict {
+fn established(socket: &Socket, path: &Path, doing: Doing) -> Verdict {
+    let Doing { waits, under_way_us } = doing;
+    // What came last may be no request, but the word of one who is still there.
+    let since_ms = under_way_us.map_or(u64::from(path.last_received_ms), |us| us / 1_000);
     if waits == Some(Waits::Share) {
         return by("server", "its answer is sent as slowly as `bandwidth` says");
     }
@@ -62,15 +73,16 @@ fn established(socket: &Socket, path: &Path, waits: Option<Waits>) -> Verdict {
             return by("client", &why);
         }
         Some(Waits::Disk) => return by("server", "a disk is waited for, or a password is checked"),
-        Some(Waits::Application) => return of_application(path),
-        Some(Waits::Nothing) => return idle(path),
+        Some(Waits::Application) => return of_application(since_ms),
+        Some(Waits::Nothing) => return idle(path, ": nothing was asked"),
         Some(Waits::Share) | None => {}
     }
     // Bytes have come since the last ones went: somebody makes an answer.
     if path.last_received_ms < path.last_sent_ms || path.acknowledged <= 1 && path.received > 0 {
-        return of_application(path);
+        return of_application(since_ms);
     }
-    idle(path)
+    // An answer may have left, or a request have come, within the same tick.
+    idle(path, ", as far as the kernel tells")
 }
 
 /// Windows of HTTP/2 are the client's to open, whatever room its kernel has.
@@ -80,8 +92,7 @@ fn of_window(path: &Path) -> Verdict {
     by("client", &why)
 }
 
-fn of_application(path: &Path) -> Verdict {
-    let time = path.last_received_ms;
+fn of_application(time: u64) -> Verdict {
     let why = format!("a request came {time} ms ago, and its answer is not there");
     match time > PROMPT_MS {
         true => by("application", &why),
@@ -89,9 +100,9 @@ fn of_application(path: &Path) -> Verdict {
     }
 }
 
-fn idle(path: &Path) -> Verdict {
+fn idle(path: &Path, why: &str) -> Verdict {
     let idle = path.last_sent_ms.min(path.last_received_ms);
-    Verdict { by: None, why: format!("idle for {idle} ms: nothing was asked") }
+    Verdict { by: None, why: format!("idle for {idle} ms{why}") }
 }
 
 /// What keeps bytes from leaving, or from being acknowledged.
@@ -127,7 +138,7 @@ mod tests {
     fn check(unacknowledged: u32, path: Path, expect: Option<&str>) {
         let path = Some(path);
         let socket = Socket { unacknowledged, ..socket(State::Established, path) };
-        let verdict = verdict(&socket, None);
+        let verdict = verdict(&socket, Doing::default());
         assert_eq!(verdict.by, expect, "{}: {path:?}", verdict.why);
         assert!(!verdict.why.is_empty());
     }
@@ -166,8 +177,25 @@ mod tests {
             (Waits::Nothing, 9, Some("network")),
         ] {
             let socket = Socket { unacknowledged, ..socket(State::Established, Some(path)) };
-            assert_eq!(verdict(&socket, Some(waits)).by, expect, "{waits:?} {unacknowledged}");
+            let doing = Doing { waits: Some(waits), under_way_us: None };
+            assert_eq!(verdict(&socket, doing).by, expect, "{waits:?} {unacknowledged}");
         }
+    }
+
+    /// Somebody who waits for an answer may say that they are there meanwhile.
+    #[test]
+    fn a_request_is_as_old_as_it_is_whatever_has_come_since() {
+        let path = Path { last_sent_ms: 5_000, last_received_ms: 1, ..Path::default() };
+        let socket = socket(State::Established, Some(path));
+        let doing = Doing { waits: Some(Waits::Application), under_way_us: Some(3_000_000) };
+        let why = verdict(&socket, doing).why;
+        assert_eq!(why, "a request came 3000 ms ago, and its answer is not there");
+        // The kernel alone cannot tell whether anything was asked.
+        let path = Path { last_sent_ms: 7, last_received_ms: 7, ..Path::default() };
+        let path = Path { acknowledged: 100, received: 100, ..path };
+        let socket = super::super::tests::socket(State::Established, Some(path));
+        let why = verdict(&socket, Doing::default()).why;
+        assert_eq!(why, "idle for 7 ms, as far as the kernel tells");
     }
 
     #[test]
@@ -180,7 +208,7 @@ mod tests {
             (State::TimeWait, None),
             (State::Closed, None),
         ] {
-            assert_eq!(verdict(&socket(state, None), None).by, expect, "{state:?}");
+            assert_eq!(verdict(&socket(state, None), Doing::default()).by, expect, "{state:?}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Which connections somebody wants to see, as the query of their address says.
 
-use super::{LISTED_MAX, canonical, verdict::verdict};
+use super::{LISTED_MAX, canonical, doing, verdict::verdict};
 use crate::lives::Stories;
 use control::lives::{Answered, SLOW_US};
 use net::diag::{Socket, State};
@@ -77,12 +77,12 @@ impl Wanted {
     }
 
     /// Whether this one is wanted.
-    pub(super) fn has(&self, socket: &Socket, stories: &Stories) -> bool {
+    pub(super) fn has(&self, socket: &Socket, stories: &Stories, now_us: u64) -> bool {
         self.has_client(socket.peer, stories)
             && (self.state.is_empty() || self.state == socket.state.word())
             && (self.limit.is_empty()
-                || verdict(socket, stories.waits(socket.peer)).by == Some(&self.limit))
-            && self.has_answers(socket.peer, stories)
+                || verdict(socket, doing(socket, stories, now_us)).by == Some(&self.limit))
+            && self.has_answers(socket.peer, stories, now_us)
     }
 
     /// Whether the client is there, or a balancer has said so.
@@ -92,8 +92,8 @@ impl Wanted {
             || stories.is_of(peer, &self.client)
     }
 
-    /// Whether what was answered is such as is wanted.
-    fn has_answers(&self, peer: SocketAddr, stories: &Stories) -> bool {
+    /// Whether what was answered is such as is wanted, or what is under way.
+    fn has_answers(&self, peer: SocketAddr, stories: &Stories, now_us: u64) -> bool {
         if self.site.is_empty() && self.answers.is_empty() {
             return true;
         }
@@ -102,7 +102,10 @@ impl Wanted {
             |answer: &Answered| String::from_utf8_lossy(&answer.asked[1]).contains(&self.site);
         let is_bad = |answer: &Answered| match &*self.answers {
             "failed" => answer.status >= 400 || !answer.reason.is_empty(),
-            "slow" => answer.first_us.max(answer.whole_us.unwrap_or(0)) >= SLOW_US,
+            "slow" => {
+                let us = answer.whole_us.or(answer.under_way_us(now_us));
+                answer.first_us.max(us.unwrap_or(0)) >= SLOW_US
+            }
             _ => true,
         };
         (self.site.is_empty() || answers.iter().any(is_of_site))
@@ -110,11 +113,11 @@ impl Wanted {
     }
 
     /// Whether one is wanted that is over, of a client there.
-    pub(super) fn has_gone(&self, peer: SocketAddr, stories: &Stories) -> bool {
+    pub(super) fn has_gone(&self, peer: SocketAddr, stories: &Stories, now_us: u64) -> bool {
         self.has_client(peer, stories)
             && (self.state.is_empty() || self.state == State::Closed.word())
             && self.limit.is_empty()
-            && self.has_answers(peer, stories)
+            && self.has_answers(peer, stories, now_us)
     }
 }
 
@@ -180,7 +183,7 @@ mod tests {
             ("answers=failed&site=a.ex&state=CLOSE_WAIT&client=4242", true),
             ("answers=failed&site=a.ex&state=ESTABLISHED", false),
         ] {
-            assert_eq!(Wanted::of(Some(query)).has(&socket, &stories), expect, "{query}");
+            assert_eq!(Wanted::of(Some(query)).has(&socket, &stories, 50), expect, "{query}");
         }
     }
 }

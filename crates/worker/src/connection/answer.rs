@@ -78,6 +78,7 @@ impl Connection {
                 span,
                 first_us,
                 note,
+                is_cut: false,
             }));
         }
     }

@@ -10,7 +10,7 @@ use crate::{
     upload::{Refused, Upload},
 };
 use handle::php::Call;
-use message::{Exchange, Length, Status};
+use message::{Broken, Exchange, Length, Status};
 use std::task::{Context, Poll, ready};
 
 /// Bytes behind a request that are read while an application works for it: as long as these are not
@@ -72,7 +72,7 @@ impl Connection {
             return Poll::Ready(true);
         }
         let Work::Job(waiting) = std::mem::take(&mut turn.pending.work) else {
-            turn.break_off();
+            turn.break_off(Broken::CUT_OFF.0);
             return Poll::Ready(false);
         };
         self.http.close_after_answer();

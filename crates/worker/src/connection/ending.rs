@@ -97,6 +97,7 @@ impl Connection {
     /// peer still sends destroys the last answer on its way.
     pub(super) fn lingers(&mut self, turn: &mut Turn<'_>) -> bool {
         let lingers = self.http.linger(turn.tick.now);
+        self.hear_end();
         if let Some(secure) = &mut self.secure
             && secure.end(&mut turn.scratch.records)
         {
@@ -108,6 +109,22 @@ impl Connection {
         }
         self.say_goodbye();
         true
+    }
+
+    /// Takes notice of a goodbye that has come, before anything is said by TLS that undoes it.
+    pub(super) fn hear_end(&self) {
+        if self.secure.is_some() {
+            self.core.hears_end(&self.socket);
+        }
+    }
+
+    /// How it has ended, as this server sees it.
+    pub(super) fn ending(&self) -> Ending {
+        match (self.ending, self.goodbye) {
+            // It has heard the client say goodbye, too, but that was asked for.
+            (Ending::ByClient, Goodbye::Fin) => Ending::ByServer,
+            (ending, _) => ending,
+        }
     }
 
     /// Says, once, that nothing more will come.

@@ -45,6 +45,7 @@ impl Connection {
 
     /// Says to a peer that nobody waits for that nothing more will come.
     pub(super) fn part(&mut self, turn: &mut Turn<'_>) {
+        self.hear_end();
         if let Some(secure) = &mut self.secure {
             secure.end_now(&self.socket, &mut turn.scratch.records);
         }

@@ -4,6 +4,7 @@
 use super::Connection;
 use crate::{
     admission::Admission,
+    record::On,
     secure::Secure,
     streams::{self, Streams},
     telling::Goodbye,
@@ -95,6 +96,29 @@ impl Connection {
             Waits::Nothing if has_begun && pending.is_nothing() => Waits::Client,
             waits => waits,
         }
+    }
+
+    /// Shows what is under way, if somebody looks.
+    #[inline]
+    pub(super) fn show(&mut self) {
+        if self.core.life.is_wanted() {
+            self.show_under_way();
+        }
+    }
+
+    #[cold]
+    fn show_under_way(&mut self) {
+        let Self { core, client, streams, held, http, name, secure, listener, .. } = self;
+        if let Some(streams) = streams {
+            return streams.show(core, *client);
+        }
+        let Some(held) = held.as_deref_mut() else { return };
+        let (is_secure, port) = (secure.is_some(), core.port(*listener));
+        let on = |began_us| On { connection: *name, stream: 0, began_us, is_secure, port };
+        let of = (held.pending.record.as_deref(), held.pending.work.suspended());
+        core.show(&mut held.pending.shown, of, (*client, on), |head, slots| {
+            http.reread(head, slots)
+        });
     }
 
     /// Tells the peer where the end is near; there always is something to be done.
@@ -226,6 +250,7 @@ impl Connection {
     /// Says that nothing more will come, with TLS where that is spoken and with a FIN, and goes on
     /// reading for a while.
     fn finish_streams(&mut self, turn: &mut Turn<'_>) {
+        self.hear_end();
         let Some(streams) = self.streams.as_mut().filter(|_| self.goodbye == Goodbye::Nothing)
         else {
             return;

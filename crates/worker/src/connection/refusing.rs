@@ -36,7 +36,7 @@ impl Connection {
 
     pub(super) fn refuse(&mut self, refusal: Refusal, unread: &[u8], turn: &mut Turn<'_>) {
         turn.core.trail.forget();
-        turn.pending.kept = None;
+        (turn.pending.kept, turn.pending.shown) = (None, None);
         turn.pending.work = Work::Nothing;
         let id = turn.core.id(None);
         let subject = Subject::Refused(unread);

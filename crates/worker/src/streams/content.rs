@@ -6,7 +6,9 @@
 
 use super::{From, Streams, UnderWay};
 use crate::{
+    core::Core,
     job::Done,
+    record::On,
     refusal::Trouble,
     turn::{Turn, Waiting, Work},
     upload::{Refused, Upload},
@@ -15,6 +17,7 @@ use base::Moment;
 use control::lives::Waits;
 use http2::{Key, limits::WAITING_BYTES_MAX};
 use message::Status;
+use std::net::IpAddr;
 
 /// Content that is not with whom it is for.
 #[derive(Default)]
@@ -58,6 +61,20 @@ impl Streams {
         let fetches = self.fetches.iter().map(|_| Waits::Disk);
         let owed = self.http.is_owed().then_some(Waits::Client);
         all.chain(fetches).chain(owed).min_by_key(place).unwrap_or_default()
+    }
+
+    /// Shows each exchange under way.
+    pub(crate) fn show(&mut self, core: &Core, client: Option<IpAddr>) {
+        let Self { http, under_way, .. } = self;
+        let (connection, is_secure, port) = (self.name, self.is_secure, self.port);
+        for exchange in under_way {
+            let (key, stream) = (exchange.key, exchange.stream);
+            let on = |began_us| On { connection, stream, began_us, is_secure, port };
+            let of = (exchange.record.as_deref(), exchange.work.suspended());
+            core.show(&mut exchange.shown, of, (client, on), |head, slots| {
+                http.reread(key, head, slots)
+            });
+        }
     }
 
     /// Whether a disk is waited for.

@@ -19,7 +19,7 @@ impl Streams {
         while self.http.is_hungry(*key) {
             let piece = match source.poll_next(context) {
                 Poll::Ready(piece) => piece,
-                Poll::Pending if self.has_left => Some(Err(Broken)),
+                Poll::Pending if self.has_left => Some(Err(Broken::CUT_OFF)),
                 Poll::Pending => return,
             };
             match piece {
@@ -28,10 +28,11 @@ impl Streams {
                     self.http.stream(*key, piece);
                     continue;
                 }
-                Some(Err(_)) => {
+                Some(Err(Broken(reason))) => {
+                    record.iter_mut().for_each(|record| record.is_cut = true);
                     self.http.abort_stream(*key, &mut turn.scratch.output);
                     let exchange = self.under_way.swap_remove(at);
-                    return self.put_down(exchange, 0, Some("cut off"), turn, from);
+                    return self.put_down(exchange, 0, Some(reason), turn, from);
                 }
                 None => self.http.finish_stream(*key),
             }

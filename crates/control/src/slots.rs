@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Some places of so many words each. The first word of one is 0 while nobody has it.
-pub(super) struct Slots {
-    pub(super) words: &'static [AtomicU64],
-    pub(super) slot_words: usize,
+pub(crate) struct Slots {
+    pub(crate) words: &'static [AtomicU64],
+    pub(crate) slot_words: usize,
     /// The number of the place that is looked at first: the one that was left last.
-    pub(super) next: &'static AtomicU64,
+    pub(crate) next: &'static AtomicU64,
 }
 
 /// Stands for a place where none is free.
@@ -15,7 +15,7 @@ const NONE: u64 = u64::MAX;
 
 /// A place that was taken; dropping this leaves it.
 #[derive(Debug)]
-pub(super) struct Slot {
+pub(crate) struct Slot {
     first: &'static AtomicU64,
     next: &'static AtomicU64,
     number: usize,
@@ -23,7 +23,7 @@ pub(super) struct Slot {
 
 impl Slots {
     /// A free place with its words, if there is one. Whoever takes it has its first word say so.
-    pub(super) fn take(&self) -> Option<(Slot, &'static [AtomicU64])> {
+    pub(crate) fn take(&self) -> Option<(Slot, &'static [AtomicU64])> {
         let next = self.next.load(Relaxed);
         if next == NONE {
             return None;
