@@ -20,7 +20,7 @@ use handle::{
     php::{Reply, cache::Answers},
 };
 use http1::Event;
-use message::{Output, Prepared, Request, Response, Slots, Status, limits::Exceeded};
+use message::{Exchange, Output, Prepared, Request, Response, Slots, Status, limits::Exceeded};
 use net::clock;
 use route::{REFUSED, Step};
 use std::net::IpAddr;
@@ -189,26 +189,10 @@ impl Explainer {
                     // What a guard has answered gets to no file.
                     let has_acted = steps.iter().any(|step| step.what == "action")
                         && steps.iter().all(|step| step.what != REFUSED);
-                    let mut page = None;
-                    if let Some(wanted) = policy.action.files()
-                        && has_acted
-                    {
-                        let denied = steps::denied(&policy.action, &exchange);
-                        let mut locate = || files::locate(wanted, &exchange, tools);
-                        let located = if denied.is_some() { None } else { locate() };
-                        steps.extend(denied);
-                        let step = |what, path: &[u8], verdict| {
-                            let root = steps::root(wanted, plan);
-                            let text = format!("{root}{}{verdict}", path.escape_ascii());
-                            Step::new(what, text, &wanted.place)
-                        };
-                        steps.extend(located.map(|(path, verdict)| step("file", &path, verdict)));
-                        if response.status == Status::NOT_FOUND {
-                            let own = files::missing_page(wanted, tools);
-                            page = own.map(|path| step("page", path, ""));
-                        }
-                    }
-                    steps.extend(page.or_else(|| steps::page(policy, response.status)));
+                    let page = has_acted.then(|| {
+                        files_of(plan, (policy, response.status), &exchange, tools, steps)
+                    });
+                    steps.extend(page.flatten().or_else(|| steps::page(policy, response.status)));
                     if let Some(limit) = bandwidth {
                         steps.push(Step::new("bandwidth", &*limit.text, &limit.place));
                     }
@@ -217,6 +201,31 @@ impl Explainer {
             }
         }
     }
+}
+
+/// Which file the action of a policy has come to; the page that an error with that status gets,
+/// if it is one of the folder.
+fn files_of(
+    plan: &Plan,
+    (policy, status): (&Policy, Status),
+    exchange: &Exchange<'_>,
+    tools: &mut Tools<'_>,
+    steps: &mut Vec<Step>,
+) -> Option<Step> {
+    let wanted = policy.action.files()?;
+    let denied = steps::denied(&policy.action, exchange);
+    let mut locate = || files::locate(wanted, exchange, tools);
+    let located = if denied.is_some() { None } else { locate() };
+    steps.extend(denied);
+    let step = |what, path: &[u8], verdict| {
+        let root = steps::root(wanted, plan);
+        let text = format!("{root}{}{verdict}", path.escape_ascii());
+        Step::new(what, text, &wanted.place)
+    };
+    steps.extend(located.map(|(path, verdict)| step("file", &path, verdict)));
+    let mut own = || files::missing_page(wanted, tools);
+    let page = if status == Status::NOT_FOUND { own() } else { None };
+    page.map(|path| step("page", path, ""))
 }
 
 /// Who has made an answer.

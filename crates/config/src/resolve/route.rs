@@ -68,26 +68,29 @@ pub(crate) fn resolve(
     let mut leads = Vec::with_capacity(keyed.len() + 1);
     let mut top = Node::default();
     for (at, (key, route)) in keyed.iter().enumerate() {
-        let typed = covering[at].iter().map(|&other| &keyed[other].1.words.policy);
+        let wider = covering[at].iter().map(|&other| &keyed[other]);
+        let typed = wider.clone().map(|(_, route)| &route.words.policy);
         let chain: Vec<&Policy> =
             [&own].into_iter().chain(typed).chain([&route.words.policy]).collect();
-        let covering_keys = covering[at].iter().map(|&other| &keyed[other].0);
-        let segments = covering_keys.chain([key]).map(|key| key.segments().count());
-        context.segments = [0].into_iter().chain(segments).collect();
+        context.segments = segments(wider.map(|(key, _)| key).chain([key]));
         let policy = policy::resolve(&chain, key, context);
         let cases = case::resolve(&route.words.cases, &chain, key, context);
         if cases.is_empty() && !has_heirs[at] {
             idle::check(&chain, &policy, key, context);
         }
         leads.push(cases.is_empty().then(|| Lead::of(&policy, &chain, key)).flatten());
-        let place = context.at(route.key.span);
-        let key_written = route.key.value.as_str().into();
-        let route = Route { key: key_written, place, policy, cases, label: 0 };
+        let (written, place) = (route.key.value.as_str().into(), context.at(route.key.span));
+        let route = Route { key: written, place, policy, cases, label: 0 };
         insert(&mut top, key, route);
     }
     leads.push(Lead::of(&rest.policy, &[&own], &rest_key));
     circle::check(&leads, &keys, context);
     Routes { top, rest }
+}
+
+/// How many segments come before the `*` of each of a chain: of a site none, and then of `keys`.
+fn segments<'k>(keys: impl Iterator<Item = &'k Key>) -> Vec<usize> {
+    [0].into_iter().chain(keys.map(|key| key.segments().count())).collect()
 }
 
 /// Adds a route of the server's own, where nobody has written one for the same paths.
