@@ -34,7 +34,7 @@ pub struct Php {
     pub cache: Option<Cache>,
     /// Whose `/index.php` answers what is not there, where the folder is only a part of an
     /// application.
-    pub whole: Option<Box<Php>>,
+    pub whole: Option<Box<Self>>,
     /// Where it is written that PHP runs here.
     pub place: Place,
 }
