@@ -3,7 +3,7 @@
 
 use config::QuickPart;
 use std::{
-    fs::{self, File},
+    fs::{self, File, Metadata},
     io::Read,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -81,7 +81,9 @@ fn of_hosts(config: &str, hosts: &Path) -> Vec<PathBuf> {
 /// The text of a config, if nobody but root, or who starts this, can have written it: what it names
 /// is served.
 fn read(path: &Path) -> Option<String> {
-    let file = File::open(path).ok()?;
+    // Whoever opens a FIFO waits for somebody at its other end.
+    let file =
+        fs::metadata(path).ok().filter(Metadata::is_file).and_then(|_| File::open(path).ok())?;
     let found = file.metadata().ok()?;
     let is_own = found.uid() == 0 || found.uid() == net::process::user();
     if !found.is_file() || !is_own || found.mode() & 0o022 != 0 {

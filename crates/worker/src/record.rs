@@ -293,8 +293,8 @@ fn push_time(out: &mut Vec<u8>, us: u64) {
     // Writing into memory cannot fail.
     let _ = match us {
         ..1000 => write!(out, "{us} µs"),
-        ..10_000 => write!(out, "{:.1} ms", us as f64 / 1e3),
-        ..1_000_000 => write!(out, "{} ms", us / 1000),
+        1000..10_000 => write!(out, "{:.1} ms", us as f64 / 1e3),
+        10_000..1_000_000 => write!(out, "{} ms", us / 1000),
         _ => write!(out, "{:.1} s", us as f64 / 1e6),
     };
 }
