@@ -14,6 +14,7 @@ pub mod peer;
 pub mod holder;
 pub mod socket;
 pub mod root;
+pub mod way;
 mod tree;
 mod links;
 mod listing;

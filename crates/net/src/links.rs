@@ -16,6 +16,14 @@ const LINKS_MAX: usize = 40;
 /// Opens `path`, which starts in the first of `trees`, through links that lead into any of them:
 /// `XDEV` when they lead nowhere else. May block.
 pub(crate) fn open(trees: &[Tree], path: &[u8]) -> Result<OwnedFd, Errno> {
+    let place = place(trees, path)?;
+    let (tree, inner) = containing(trees, &place).ok_or(Errno::XDEV)?;
+    tree.open_straight(if inner.is_empty() { b"." } else { inner })
+}
+
+/// Where `path` leads, which starts in the first of `trees`: a path in which there is no link, as
+/// far as it lies in one of them. May block.
+pub(crate) fn place(trees: &[Tree], path: &[u8]) -> Result<Vec<u8>, Errno> {
     let start = trees.first().ok_or(Errno::NOENT)?;
     let mut place = start.real.clone();
     let mut pending = Vec::new();
@@ -42,8 +50,7 @@ pub(crate) fn open(trees: &[Tree], path: &[u8]) -> Result<OwnedFd, Errno> {
             push_names(&mut pending, &target);
         }
     }
-    let (tree, inner) = containing(trees, &place).ok_or(Errno::XDEV)?;
-    tree.open_straight(if inner.is_empty() { b"." } else { inner })
+    Ok(place)
 }
 
 /// Puts the names of `path` on the stack, the first one on top.

@@ -1,14 +1,16 @@
 //! A folder that is served, and the promise that nothing outside of it is ever read.
 
 use crate::fault::FindError;
+use crate::permission::{PASS, READ};
 use crate::stat::{Kind, Stat};
 use crate::tree::Tree;
+use crate::way::{self, Way};
 use crate::{file_system, identity, links, permission, process, stat};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, open, openat2};
 use rustix::io::Errno;
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
@@ -158,6 +160,16 @@ impl Root {
         Ok(stat::at(root.as_fd(), inner(path), AtFlags::empty())?.0)
     }
 
+    /// What lies at `path` by a link that leads out of the folder, and out of all that links may
+    /// lead into: why `find` does not find it. For whoever may know; may block.
+    #[must_use]
+    pub fn outside(&self, path: &[u8]) -> Option<PathBuf> {
+        let place = links::place(&self.trees, path).ok()?;
+        let place = PathBuf::from(OsString::from_vec(place));
+        let is_inside = |tree: &Tree| place.starts_with(OsStr::from_bytes(&tree.real));
+        (!self.trees.iter().any(is_inside) && place.exists()).then_some(place)
+    }
+
     fn open_wait(&self, root: &Tree, path: &[u8]) -> Result<OwnedFd, Errno> {
         match root.open_wait(inner(path)) {
             // The kernel met a link that leaves the folder, or one with ".." in it while something
@@ -203,21 +215,17 @@ fn text(path: PathBuf) -> Vec<u8> {
     text
 }
 
-/// The first part of `path` that is at fault; for one that may not be looked at, the folder that
-/// forbids it.
+/// The first part of the way to `path` that is at fault; for one that may not be looked at, the
+/// folder that forbids it.
 fn culprit(path: &Path) -> PathBuf {
-    let mut parts: Vec<_> = path.ancestors().filter(|part| !part.as_os_str().is_empty()).collect();
-    parts.reverse();
-    let mut parent = Path::new("/");
-    for part in parts {
-        match part.metadata() {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return parent.into(),
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => return parent.into(),
-            Err(_) => return part.into(),
-            Ok(_) => parent = part,
+    let Way { mut parts, end } = way::to(path);
+    let Some((part, error)) = end else { return path.into() };
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory => {
+            parts.pop().unwrap_or_else(|| ".".into())
         }
+        _ => part,
     }
-    path.into()
 }
 
 impl From<&RootError> for FindError {
@@ -238,7 +246,10 @@ impl fmt::Display for RootError {
             Some(Errno::ACCESS) => {
                 let user = identity::name(process::user());
                 write!(out, "{user} may not enter {component}")?;
-                let cure = permission::own_cure(&self.component, permission::PASS);
+                // What lies in the folder itself is to be listed as well.
+                let is_whole = self.path.canonicalize().is_ok_and(|real| real == self.component);
+                let wanted = if is_whole { READ | PASS } else { PASS };
+                let cure = permission::own_cure(&self.component, wanted);
                 cure.map_or(Ok(()), |cure| write!(out, " ({cure})"))
             }
             Some(Errno::NOSYS | Errno::PERM) => {

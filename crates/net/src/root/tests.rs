@@ -171,6 +171,18 @@ fn links() {
     ground.check("/machine/etc/passwd", "NotFound");
     ground.check(&format!("/machine{}", outside.display()), "NotFound");
     ground.check(&format!("/machine{}", ground.path("site/a").display()), "site/a");
+    for (path, expect) in [
+        ("/outside", Some("secret/f")),
+        ("/chain-out", Some("secret/f")),
+        ("/tree", None),
+        ("/a", None),
+        ("/none", None),
+        ("/outside/none", None),
+        ("/dangling-absolute", None),
+    ] {
+        let found = ground.root.outside(path.as_bytes());
+        assert_eq!(found, expect.map(|name| ground.path(name)), "{path}");
+    }
 }
 
 #[test]
@@ -241,10 +253,15 @@ fn the_error_names_the_part_of_the_path_that_is_at_fault() {
     check("site/none/deeper", "site/none", "does not exist");
     check("site/a", "site/a", "is not a folder");
     check("site/a/deeper", "site/a", "is not a folder");
+    ground.link("astray", "site/none");
+    check("astray", "site/none", "does not exist");
+    ground.link("shared/link", "../site/sub");
     fs::set_permissions(ground.path("site"), fs::Permissions::from_mode(0o600)).unwrap();
     as_ordinary_user(|| {
         check("site", "site", "may not enter");
         check("site/sub", "site", "may not enter");
+        // The folder that is closed is the one that a link leads through, not where it stands.
+        check("shared/link", "site", "may not enter");
     });
     fs::set_permissions(ground.path("site"), fs::Permissions::from_mode(0o755)).unwrap();
 }
