@@ -4,7 +4,7 @@
 
 use e2e::{Client, Launch, Server, Site};
 use serde_json::Value;
-use std::{fs, thread};
+use std::{fs, os::unix::fs::symlink, thread};
 
 /// Requests that are compared.
 const REQUESTS: usize = 1000;
@@ -161,6 +161,33 @@ fn explain_cannot_lie() {
         }
     });
     server.stop();
+}
+
+/// The answer alone does not tell such a file from one that is not there.
+#[test]
+fn a_file_behind_a_link_that_leads_out_is_told_of() {
+    let site = Site::new();
+    site.write("../outside/style.css", b"p {}");
+    symlink(site.path("../outside/style.css"), site.path("linked.css")).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let steps = |more: &str| {
+        let text = format!("[server]\n[site.default]\nroot = {:?}\n{more}", site.root_text());
+        fs::write(file.path(), text).unwrap();
+        let words = ["explain", "http://localhost/linked.css", file.path().to_str().unwrap()];
+        let words = words.map(str::to_owned).to_vec();
+        let (code, said, stderr) = Launch::of(words).finish();
+        assert_eq!((code, &*stderr), (Some(0), ""));
+        said
+    };
+    let said = steps("");
+    let line = said.lines().find(|line| line.starts_with("passed over")).unwrap_or_default();
+    assert!(line.contains("/linked.css: a link leads to /"), "{said}");
+    assert!(line.contains("outside/style.css, which `links` does not name"), "{said}");
+    // Where PHP answers in its place, that is no error at all.
+    site.write("index.php", b"");
+    assert!(steps("php = { socket = \"/nowhere.sock\" }").contains("a link leads to"));
+    let named = site.path("../outside").canonicalize().unwrap();
+    assert!(!steps(&format!("links = [{named:?}]")).contains("a link leads to"));
 }
 
 fn explained(asked: &Asked, file: &str) -> Value {

@@ -27,7 +27,7 @@ use cache::Seeker;
 pub use folder::{Folders, ROOT_DESCRIPTORS_MAX, is_shown};
 pub use forms::Forms;
 pub use job::{Done, Job};
-pub use locate::{locate, missing_page};
+pub use locate::{locate, missing_page, outside};
 
 use crate::{
     Answer, Tools,

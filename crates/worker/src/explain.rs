@@ -11,7 +11,7 @@ use access::{Door, Ledger, Verdicts};
 use base::Held;
 use config::{
     Plan,
-    plan::{FieldEdits, Place, Policy},
+    plan::{FieldEdits, Files, Place, Policy},
 };
 use control::{Clients, Row, kept::Keeping};
 use handle::{
@@ -173,6 +173,9 @@ impl Explainer {
             let mut door = Door { verdicts: &mut *verdicts, clients, ledger, now, done: None };
             match flow::pass(plan, &mut exchange, done.or(failed), &mut door, tools, steps) {
                 Outcome::Calling(call, _) => {
+                    let wanted = route::find(plan, &exchange, &mut ()).policy.action.files();
+                    let left = wanted.and_then(|wanted| outside(plan, wanted, &exchange, tools));
+                    steps.extend(left);
                     steps.push(steps::program(&call, plan));
                     called = Some(std::mem::take(steps));
                     // What the program will say nobody knows; what is added to that is.
@@ -213,6 +216,7 @@ fn files_of(
     steps: &mut Vec<Step>,
 ) -> Option<Step> {
     let wanted = policy.action.files()?;
+    steps.extend(outside(plan, wanted, exchange, tools));
     let denied = steps::denied(&policy.action, exchange);
     let mut locate = || files::locate(wanted, exchange, tools);
     let located = if denied.is_some() { None } else { locate() };
@@ -226,6 +230,20 @@ fn files_of(
     let mut own = || files::missing_page(wanted, tools);
     let page = if status == Status::NOT_FOUND { own() } else { None };
     page.map(|path| step("page", path, ""))
+}
+
+/// That there is a file by the path, to which a link leads that is not followed, where that is so.
+fn outside(
+    plan: &Plan,
+    wanted: &Files,
+    exchange: &Exchange<'_>,
+    tools: &mut Tools<'_>,
+) -> Option<Step> {
+    let (path, place) = files::outside(wanted, exchange, tools)?;
+    let (root, path) = (steps::root(wanted, plan), path.escape_ascii());
+    let text =
+        format!("{root}{path}: a link leads to {}, which `links` does not name", place.display());
+    Some(Step::new("passed over", text, &wanted.place))
 }
 
 /// Who has made an answer.

@@ -7,6 +7,8 @@ use super::{
 use crate::Tools;
 use config::{plan::Files, unsent};
 use message::{Exchange, Method};
+use net::Kind;
+use std::path::PathBuf;
 
 /// What the path of `exchange` leads to below its folder, and what is to be said of that, if
 /// anything is. Waits for the disk.
@@ -46,6 +48,26 @@ pub fn locate(
         Loaded::Denied => (asked, " may not be read"),
         Loaded::Exhausted | Loaded::Failed => (asked, " cannot be read"),
     })
+}
+
+/// What the path of `exchange` names below the folder of `files` that is there and is not sent, as a
+/// link to it leads out of the folder; and where that is. Waits for the disk.
+#[must_use]
+pub fn outside(
+    files: &Files,
+    exchange: &Exchange<'_>,
+    tools: &mut Tools<'_>,
+) -> Option<(Vec<u8>, PathBuf)> {
+    let folder = tools.folders.current(files.folder, tools.now)?.ok()?;
+    let asked = exchange.path.as_ref().ok()?.below(files.segments_skipped).as_bytes().to_vec();
+    let index = folder.index.iter().filter(|_| asked.ends_with(b"/"));
+    let index = index.map(|name| [&asked, name.as_bytes()].concat());
+    let mut all = std::iter::once(asked.clone()).chain(index);
+    let found = all.find_map(|path| match folder.root.find(&path, Patience::Wait) {
+        Ok(found) if found.stat.kind == Kind::File => Some(None),
+        _ => folder.root.outside(&path).map(|place| Some((path, place))),
+    });
+    found.flatten()
 }
 
 /// The page that the folder of `files` has itself for what is missing, if it is there. Waits for
