@@ -203,6 +203,11 @@ impl<'c> Context<'c> {
         path
     }
 
+    /// Whether that folder was looked at and is not one that can be served, as was said.
+    pub(crate) fn is_refused(&self, folder: &Path) -> bool {
+        self.checked.get(folder).is_some_and(Result::is_err)
+    }
+
     /// The phrase that was typed for the setting `name`.
     pub(crate) fn phrase(&mut self, name: &str, word: &Word<String>) -> Option<Phrase> {
         let refusal = match Phrase::parse(fill::phrase(word, self.filled)) {

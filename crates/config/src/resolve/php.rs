@@ -132,6 +132,10 @@ fn own(word: &Word<Words>, files: &Files, context: &mut Context<'_>) -> Option<U
     let text = |word: &Option<Word<String>>| word.as_ref().map(|word| word.value.clone());
     let span = |own: &Option<Word<String>>| own.as_ref().map_or(word.span, |own| own.span);
     let root = context.folders.get(files.folder)?.root.clone();
+    if user.is_none() && context.is_refused(&root) {
+        // That was said of the folder; whose it is, and so who runs its programs, is not known.
+        return None;
+    }
     let fpm = context.world.fpm(text(version).as_deref(), context.user.as_deref());
     let runner = context.world.runner(text(user).as_deref(), &root);
     let fpm = fpm.map_err(|cause| blame(span(version), cause, "nobody to run PHP", context));
