@@ -6,7 +6,11 @@ use crate::{
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use std::{net::IpAddr, num::NonZero, path::PathBuf};
+use std::{
+    net::IpAddr,
+    num::NonZero,
+    path::{Path, PathBuf},
+};
 
 /// A web server. `gannet ./site` serves a folder; `gannet run site.toml` serves what a file says.
 #[derive(Debug, Parser)]
@@ -208,9 +212,19 @@ pub(crate) struct Left {
 pub(crate) struct Desk {
     /// The config file that it was started with [default: gannet.toml]
     pub(crate) file: Option<PathBuf>,
+    /// The same, as other verbs have it
+    #[arg(short, value_name = "FILE", conflicts_with = "file")]
+    pub(crate) config: Option<PathBuf>,
     /// The socket it listens at [default: as the config says]
     #[arg(long, value_name = "PATH")]
     pub(crate) control: Option<PathBuf>,
+}
+
+impl Desk {
+    /// The config file that is named, in either way.
+    pub(crate) fn named(&self) -> Option<&Path> {
+        self.file.as_deref().or(self.config.as_deref())
+    }
 }
 
 /// A request that might be sent.
@@ -219,6 +233,9 @@ pub(crate) struct Explain {
     /// The URL that would be asked for, or `*` for the server as a whole; with --live, the id of a
     /// request
     pub(crate) url: String,
+    /// The config file, as other verbs have it
+    #[arg(conflicts_with = "config")]
+    file: Option<PathBuf>,
     /// The method
     #[arg(short = 'X', value_name = "METHOD", default_value = "GET")]
     pub(crate) method: String,
@@ -230,13 +247,20 @@ pub(crate) struct Explain {
     pub(crate) from: Client,
     /// The config file
     #[arg(short, value_name = "FILE", default_value = "gannet.toml")]
-    pub(crate) config: PathBuf,
+    config: PathBuf,
     /// Have the running server say what has happened to the request with that id, step by step
     #[arg(long, conflicts_with_all = ["method", "fields", "from", "json"])]
     pub(crate) live: bool,
     /// Say it as JSON, for programs
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl Explain {
+    /// The config file, however it was named.
+    pub(crate) fn config(&self) -> &Path {
+        self.file.as_deref().unwrap_or(&self.config)
+    }
 }
 
 /// Serving one folder.
@@ -279,4 +303,33 @@ pub(crate) enum LogFormat {
     Json,
     /// No lines for requests
     Off,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever knows how to name a config to one verb knows it of the others that ask a server.
+    #[test]
+    fn a_config_is_named_with_an_option_or_without() {
+        for words in ["reload", "stop", "status", "status --php", "top", "explain a.test/"] {
+            for named in ["x.toml", "-c x.toml"] {
+                let words = format!("gannet {words} {named}");
+                let parsed = Arguments::try_parse_from(words.split(' ')).unwrap().verb;
+                let file = match &parsed {
+                    Some(
+                        Verb::Reload { desk, .. }
+                        | Verb::Stop { desk }
+                        | Verb::Status { desk, .. }
+                        | Verb::Top { desk },
+                    ) => desk.named(),
+                    Some(Verb::Explain(explain)) => Some(explain.config()),
+                    _ => None,
+                };
+                assert_eq!(file, Some(Path::new("x.toml")), "{words}");
+            }
+            let twice = format!("gannet {words} x.toml -c y.toml");
+            assert!(Arguments::try_parse_from(twice.split(' ')).is_err(), "{twice}");
+        }
+    }
 }

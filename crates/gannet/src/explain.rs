@@ -18,7 +18,7 @@ const COLUMN: usize = 62;
 /// Says what a server with this config would answer, and which line of it is the reason.
 pub(crate) fn explain(arguments: &Explain) -> Result<(), Trouble> {
     let plan: &'static Plan =
-        Box::leak(Box::new(load_by(&arguments.config, "name a config file by `-c FILE`")?));
+        Box::leak(Box::new(load_by(arguments.config(), "name a config file by `-c FILE`")?));
     let url = Url::parse(&arguments.url)?;
     let fields = fields(arguments, &url)?;
     let listener = listener(plan, arguments.from, &url, fields[0].1)?;

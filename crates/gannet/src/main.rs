@@ -53,7 +53,7 @@ fn main() -> ExitCode {
         Some(Verb::Reload { desk, .. }) => wishing::reload(&desk),
         Some(Verb::Stop { desk }) => wishing::stop(&desk),
         Some(Verb::Upgrade { binary, config, control }) => {
-            wishing::upgrade(&Desk { file: config, control }, binary)
+            wishing::upgrade(&Desk { file: None, config, control }, binary)
         }
         Some(Verb::Status { desk, php: true, json }) => pools::show(&desk, json),
         Some(Verb::Status { desk, php: false, json }) => wishing::status(&desk, json),
@@ -69,7 +69,7 @@ fn main() -> ExitCode {
             password::hash(user.as_deref()).map(|()| ExitCode::SUCCESS)
         }
         Some(Verb::Explain(arguments)) if arguments.live => {
-            wishing::request(arguments.config, &arguments.url)
+            wishing::request(arguments.config().to_owned(), &arguments.url)
         }
         Some(Verb::Explain(arguments)) => explain::explain(&arguments).map(|()| ExitCode::SUCCESS),
         Some(Verb::Help { word }) => paper::help(word.as_deref()).map(|()| ExitCode::SUCCESS),

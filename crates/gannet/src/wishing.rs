@@ -85,7 +85,7 @@ pub(crate) fn asked(desk: &Desk) -> Result<Asked, Trouble> {
 
 /// Says what has happened to a request, as its server knows it.
 pub(crate) fn request(file: PathBuf, id: &str) -> Result<ExitCode, Trouble> {
-    let desk = Desk { file: Some(file), control: None };
+    let desk = Desk { file: Some(file), config: None, control: None };
     let steps = match ask(&desk, &Wish::Tell(id.to_owned()))? {
         Outcome::Told(steps) => steps,
         outcome => return refused(outcome),
@@ -110,7 +110,7 @@ pub(crate) fn status(desk: &Desk, is_json: bool) -> Result<ExitCode, Trouble> {
 
 /// The config that an operator means: none where only a socket is named.
 fn file(desk: &Desk) -> Option<&Path> {
-    desk.file.as_deref().or_else(|| desk.control.is_none().then_some(Path::new("gannet.toml")))
+    desk.named().or_else(|| desk.control.is_none().then_some(Path::new("gannet.toml")))
 }
 
 /// The same as a server knows it.
@@ -194,7 +194,7 @@ fn connect(desk: &Desk, verb: &str) -> Result<(PathBuf, UnixStream), Trouble> {
     }
     let Trouble { exit_code, message } = nobody(&path, &error, (Some(file), verb));
     let Some(fault) = fault else { return Err(Trouble::new(exit_code, message)) };
-    if desk.file.is_none() && !file.exists() {
+    if desk.named().is_none() && !file.exists() {
         let message = format!(
             "error: there is no {} here: name the config file of a server behind the verb\n{}",
             file.display(),
@@ -303,7 +303,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let control = folder.path().join("s");
         let server = std::os::unix::net::UnixListener::bind(&control).unwrap();
-        let desk = Desk { file: None, control: Some(control) };
+        let desk = Desk { file: None, config: None, control: Some(control) };
         std::thread::scope(|scope| {
             let asking = scope.spawn(|| ask(&desk, &Wish::Reload(None)));
             for _ in 1..TRIES {
