@@ -246,6 +246,8 @@ fn a_folder_with_an_application_is_a_running_site() {
     let start = server.wait_for(|line| line["event"] == "start");
     let found = start["found"].as_str().unwrap();
     assert!(found.starts_with("a PHP application (index.php), run by php-fpm"), "{found}");
+    let user = if rustix::process::geteuid().is_root() { "as nobody" } else { "as " };
+    assert!(found.contains(user), "{found}");
     let mut client = Client::connect(server.addr());
     let answer = client.get("/some/page?a=b").unwrap();
     let told: Value = serde_json::from_slice(&answer.body).unwrap();

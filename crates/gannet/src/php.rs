@@ -4,7 +4,7 @@
 use base::stable;
 use config::plan::{Pool, PoolUser};
 use net::{
-    identity::User,
+    identity::{self, User},
     process::{self, Handle},
     store,
     unix::{self, SocketFile, UnixError},
@@ -142,6 +142,12 @@ pub(crate) fn runner(name: Option<&str>, root: &Path) -> Result<Option<PoolUser>
     Ok(Some(PoolUser { name, number, group, groups }))
 }
 
+/// The name of the user whom the programs of `pool` run as.
+pub(crate) fn user_of(pool: &Pool) -> String {
+    let user = pool.user.as_ref().map(|user| user.name.clone());
+    user.unwrap_or_else(|| identity::name(process::user()))
+}
+
 /// Whom to name for programs in `root` where nobody else is: where the folder is root's, nobody in
 /// particular runs what lies in it, unless Debian has made it for somebody.
 pub(crate) fn to_name(root: &Path) -> Option<&'static str> {
@@ -207,6 +213,11 @@ impl Fpm {
             Ok(Err(why)) => Err(format!("{} {why}", fpm.name)),
             Err(_) => Err(format!("{} does not get ready", fpm.name)),
         }
+    }
+
+    /// Whom its programs run as.
+    pub(crate) fn user(&self) -> String {
+        user_of(&self.shared.pool)
     }
 
     /// Where it listens.

@@ -8,7 +8,7 @@ use crate::{
     greeting::{self, Greeting, counted},
     machine,
     own_certificate::OwnCertificate,
-    php::Fpm,
+    php::{self, Fpm},
     port,
     serving::{self, Beside, Secrets},
     trouble::Trouble,
@@ -16,7 +16,7 @@ use crate::{
 use base::text::shell_word;
 use config::{
     Eyes, Plan, QuickPart,
-    plan::{self, Address, Listen, Pem},
+    plan::{self, Address, Listen, Pem, Pool},
 };
 use net::changes::Limit;
 use std::{
@@ -29,6 +29,9 @@ use std::{
 };
 use supervisor::{Sockets, Tickets};
 use worker::Live;
+
+/// Sites, or users, that are named of many.
+const NAMED_MAX: usize = 3;
 
 /// `gannet [PATH]`: serves one folder.
 pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
@@ -97,7 +100,8 @@ fn run_php(asked: &mut config::Quick) -> (String, Option<Fpm>) {
             let more: String =
                 untold.into_iter().map(Into::into).chain(parts).chain(links).collect();
             asked.php = Some(php);
-            (format!("a PHP application ({script}), run by {}{more}", fpm.name), Some(fpm))
+            let (name, user) = (&fpm.name, fpm.user());
+            (format!("a PHP application ({script}), run by {name} as {user}{more}"), Some(fpm))
         }
         Err(why) => {
             let words = format!("a PHP application ({script}); its scripts are 404: {why}");
@@ -243,13 +247,26 @@ fn sites(plan: &Plan) -> String {
     counted(plan.sites.len(), "site", "sites")
 }
 
+/// Whom programs run as, each user once; a few are named.
+fn users(pools: &[Pool]) -> String {
+    let mut users: Vec<_> = pools.iter().map(php::user_of).collect();
+    users.sort_unstable();
+    users.dedup();
+    let more = if users.len() > NAMED_MAX { ", …" } else { "" };
+    users.truncate(NAMED_MAX);
+    users.join(", ") + more
+}
+
 /// The sites of `plan`, in a few words.
 pub(crate) fn found(plan: &Plan) -> String {
-    let names: Vec<_> = plan.sites.iter().take(3).map(|site| &*site.name).collect();
+    let names: Vec<_> = plan.sites.iter().take(NAMED_MAX).map(|site| &*site.name).collect();
     let more = if plan.sites.len() > names.len() { ", …" } else { "" };
     let php = match plan.pools.len() {
         0 => String::new(),
-        count => format!("; with {}", counted(count, "php-fpm", "php-fpms")),
+        count => {
+            let count = counted(count, "php-fpm", "php-fpms");
+            format!("; with {count}, whose programs run as {}", users(&plan.pools))
+        }
     };
     format!("{}: {}{more}{php}", sites(plan), names.join(", "))
 }
