@@ -3,22 +3,23 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
 use e2e::{
-    Launch, NOBODY,
+    Launch, NOBODY, Sites,
     authority::{free_ports, own_address},
     eventually,
     process::Process,
     secure::Certificates,
+    sites::{self, master},
 };
 use rustix::{
     net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen},
-    process::geteuid,
+    process::{Pid, Signal, geteuid, kill_process_group},
 };
 use serde_json::Value;
 use std::{
     fs::{self, Permissions},
     net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     os::unix::{
-        fs::{PermissionsExt, chown},
+        fs::{PermissionsExt, chown, symlink},
         net::{UnixListener, UnixStream},
     },
     process::{Child, Command},
@@ -52,6 +53,16 @@ impl Place {
         assert!(!said.contains("o+"), "{said}");
         let said: Value = serde_json::from_str(&said).unwrap();
         (code, said["findings"].as_array().unwrap().clone())
+    }
+
+    /// What `gannet check` says of the config that was examined last.
+    fn checked(&self) -> (Option<i32>, String, String) {
+        Launch::of(vec!["check".to_owned(), self.path("gannet.toml")]).finish()
+    }
+
+    /// Starts the server of that config.
+    fn start(&self) -> e2e::Server {
+        Launch::of(vec!["run".to_owned(), self.path("gannet.toml")]).start()
     }
 
     /// Checks that this fault is found, with a cause and a cure that have these words in them.
@@ -129,6 +140,69 @@ fn folders_and_files_that_are_closed_to_the_user_who_serves() {
     place.check(&cached, SITE, "true", "disk", ["may not write there", "chmod g=rwx "]);
 }
 
+/// Releases are switched so: what is closed is on the way to where the link leads.
+#[test]
+fn a_folder_behind_a_link_is_looked_at_where_it_lies() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let place = Place::new();
+    fs::create_dir_all(place.path("private/site")).unwrap();
+    symlink("private/site", place.path("current")).unwrap();
+    set_mode(&place.path("private"), 0o700);
+    let site = format!("[site.default]\nroot = {:?}", place.path("current"));
+    let private = place.path("private");
+    let words = [&*format!("{private} has mode 0700"), &*format!("chmod g=x {private}")];
+    place.check(LISTEN, &site, "true", "folders", words);
+    set_mode(&private, 0o755);
+    assert_eq!(place.examined(LISTEN, &site, "true").0, Some(0));
+    fs::remove_dir(place.path("private/site")).unwrap();
+    let (code, _, stderr) = place.checked();
+    let missing = format!("{private}/site does not exist");
+    assert!(code == Some(2) && stderr.contains(&missing), "{stderr}");
+}
+
+/// Whoever asks in two ways how to let the server in is told one thing, and not to let all in.
+#[test]
+fn the_check_of_a_config_has_the_same_cures() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let (place, daemon) = (Place::new(), 1);
+    for (name, mode, group) in
+        [("", 0o700, 0), ("", 0o710, daemon), ("www", 0o700, 0), ("www", 0o750, daemon)]
+    {
+        let path = place.path(name);
+        let path = path.trim_end_matches('/');
+        chown(path, None, Some(group)).unwrap();
+        set_mode(path, mode);
+        let (_, all) = place.examined(LISTEN, SITE, "true");
+        let found = all.iter().find(|found| found["kind"] == "folders").unwrap();
+        let cure = found["cure"].as_str().unwrap();
+        let (code, _, stderr) = place.checked();
+        assert!(code == Some(2) && stderr.contains(cure), "{name} {mode:o}: {cure}: {stderr}");
+        assert!(!stderr.contains("o+"), "{stderr}");
+        set_mode(path, 0o755);
+    }
+}
+
+#[test]
+fn files_below_the_top_that_are_closed_are_named_by_their_paths() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let place = Place::new();
+    fs::create_dir_all(place.path("www/css/old/.git")).unwrap();
+    write_closed(&place.path("www/css/a.css"), 0o600, 0);
+    write_closed(&place.path("www/css/old/.git/config"), 0o600, 0);
+    let (code, all) = place.examined(LISTEN, SITE, "true");
+    let found = all.iter().find(|found| found["kind"] == "folders").unwrap();
+    assert_eq!((code, &found["is_fault"]), (Some(0), &Value::Bool(false)), "{found}");
+    let (cause, cure) = (found["cause"].as_str().unwrap(), found["cure"].as_str().unwrap());
+    assert!(cause.contains("may not read css/a.css: clients"), "{cause}");
+    assert!(cure.contains(&place.path("www/css/a.css")), "{cure}");
+}
+
 /// A file as its owner and a group of it may see it.
 fn write_closed(path: &str, mode: u32, group: u32) {
     fs::write(path, "x").unwrap();
@@ -182,6 +256,44 @@ fn a_port_that_somebody_holds() {
     place.check(&listen, SITE, "true", "addresses", [&pid, "another port"]);
     let absent = "listen = \"192.0.2.1:0\"";
     place.check(absent, SITE, "true", "addresses", ["no interface", "0.0.0.0"]);
+}
+
+#[test]
+fn what_a_running_server_has_not_yet_is_looked_at_as_before_its_start() {
+    let place = Place::new();
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let own = free();
+    place.examined(&format!("listen = \"{own}\""), SITE, "true");
+    let server = place.start();
+    let with = |more: &str| format!("listen = [\"{own}\", \"{more}\"]");
+    let held = with(&holder.local_addr().unwrap().to_string());
+    let pid = format!("(pid {}) listens there", std::process::id());
+    place.check(&held, SITE, "true", "addresses", [&pid, "another port"]);
+    let absent = with(&format!("192.0.2.1:{}", own.port()));
+    place.check(&absent, SITE, "true", "addresses", ["no interface", "0.0.0.0"]);
+    assert_eq!(place.examined(&with("127.0.0.1:0"), SITE, "true").0, Some(0));
+    server.stop();
+}
+
+#[test]
+fn a_unix_socket_that_somebody_holds_or_that_has_no_folder() {
+    let (place, other) = (Place::new(), Place::new());
+    let at = |path: &str| format!("listen = [\"127.0.0.1:0\", \"unix:{path}\"]");
+    let socket = place.path("own.sock");
+    assert_eq!(place.examined(&at(&socket), SITE, "true").0, Some(0));
+    let server = place.start();
+    // It is its own, and nobody else's.
+    assert_eq!(place.examined(&at(&socket), SITE, "true").0, Some(0));
+    let cause = format!("another server, `gannet` (pid {}), listens there", server.started().0);
+    other.check(&at(&socket), SITE, "true", "addresses", [&cause, "at another path"]);
+    server.stop();
+    drop(UnixListener::bind(&socket).unwrap());
+    assert_eq!(other.examined(&at(&socket), SITE, "true").0, Some(0), "a dead one is replaced");
+    let file = place.path("www/index.html");
+    other.check(&at(&file), SITE, "true", "addresses", ["is no socket", "another path"]);
+    let nowhere = other.path("nowhere");
+    let admin = format!("{LISTEN}\nadmin = \"unix:{nowhere}/admin.sock\"");
+    other.check(&admin, SITE, "true", "disk", [&nowhere, "make "]);
 }
 
 /// A server that another user has started, whose control socket only that user knows of.
@@ -363,6 +475,82 @@ fn a_name_that_leads_nowhere() {
     let said = all.iter().find(|found| found["kind"] == "names").unwrap();
     assert_eq!((code, &said["is_fault"]), (Some(0), &false.into()), "{said}");
     assert!(said["cause"].as_str().unwrap().contains("leads to 192.0.2.77"), "{said}");
+}
+
+#[test]
+fn aliases_are_looked_up_and_names_that_only_this_machine_comes_by_are_not() {
+    let place = Place::new();
+    let listen = "listen = \"0.0.0.0:0\"";
+    let site = SITE.replace("default", "localhost") + "\naliases = [\"nobody.invalid\"]";
+    let (code, all) = place.examined(listen, &site, "true");
+    let found = all.iter().find(|found| found["kind"] == "names").unwrap();
+    assert_eq!((code, &found["about"]), (Some(1), &"nobody.invalid".into()), "{found}");
+    let inner = SITE.replace("default", "\"nobody.invalid\"") + "\nlisten = \"127.0.0.1:0\"";
+    let (code, all) = place.examined(listen, &format!("{SITE}\n{inner}"), "true");
+    assert_eq!(code, Some(0), "{all:?}");
+}
+
+/// Older certbots left keys so: who does not get into the folder does not get at the key.
+#[test]
+fn a_key_in_a_folder_that_is_closed_is_known_to_nobody() {
+    let (place, certificates) = (Place::new(), Certificates::new());
+    certificates.make("x", "ec", &["a.test"]);
+    let key = certificates.path("x.key");
+    set_mode(key.to_str().unwrap(), 0o644);
+    let listen = "listen = { address = \"127.0.0.1:0\", tls = true }";
+    let site = SITE.replace("default", "\"a.test\"");
+    let site = format!("{site}\ntls = {{ {} }}", certificates.words("x"));
+    let words = ["can be read by everybody", "chmod o= "];
+    place.check(listen, &site, "true", "certificates", words);
+    set_mode(key.parent().unwrap().to_str().unwrap(), 0o700);
+    let (code, all) = place.examined(listen, &site, "true");
+    assert_eq!(code, Some(0), "{all:?}");
+}
+
+#[test]
+fn a_collector_at_which_nobody_is() {
+    let place = Place::new();
+    let listener = TcpListener::bind(free()).unwrap();
+    let traced = format!(
+        "{LISTEN}\nrequest-id = true\ntrace = \"1/1\"\notlp = \"http://{}\"",
+        listener.local_addr().unwrap()
+    );
+    let (code, all) = place.examined(&traced, SITE, "true");
+    assert_eq!(code, Some(0), "{all:?}");
+    drop(listener);
+    place.check(&traced, SITE, "true", "collector", ["nobody can be reached", "`otlp`"]);
+}
+
+#[test]
+fn a_php_fpm_of_the_servers_own_that_answers_nobody() {
+    let place = Sites::new();
+    let server = place.start();
+    let start = server.wait_for(|line| line["event"] == "start");
+    let found = start["found"].as_str().unwrap();
+    let users = sites::USERS.map(|(name, ..)| name).join(", ");
+    let users = if geteuid().is_root() { &*users } else { "" };
+    assert!(found.contains(&format!("whose programs run as {users}")), "{found}");
+    let faults = || {
+        let (_, said, stderr) = place.ask(&["doctor", "--json"]);
+        assert_eq!(stderr, "");
+        let said: Value = serde_json::from_str(&said).unwrap();
+        let all = said["findings"].as_array().unwrap().clone();
+        all.into_iter().filter(|found| found["kind"] == "applications").collect::<Vec<_>>()
+    };
+    assert_eq!(faults(), Vec::<Value>::new());
+    let Process(stopped) = master(&server, "b.example");
+    let group = Pid::from_raw(stopped.cast_signed()).unwrap();
+    kill_process_group(group, Signal::STOP).unwrap();
+    let found = faults();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(
+        (&found[0]["about"], &found[0]["is_fault"]),
+        (&"PHP of b.example".into(), &true.into())
+    );
+    assert!(found[0]["cause"].as_str().unwrap().contains("answers nobody"), "{found:?}");
+    kill_process_group(group, Signal::CONT).unwrap();
+    assert!(eventually(|| faults().is_empty()));
+    server.stop();
 }
 
 #[test]

@@ -273,6 +273,18 @@ impl Plan {
         certified
     }
 
+    /// The hosts that are called by their whole names, with the site that each stands for, in the
+    /// order of the names.
+    #[must_use]
+    pub fn named(&self) -> Vec<(&str, &Site)> {
+        let mut named = Vec::with_capacity(self.hosts.len());
+        for (name, host) in &self.hosts {
+            named.extend(self.sites.get(host.site).map(|site| (&**name, site)));
+        }
+        named.sort_unstable_by_key(|(name, _)| *name);
+        named
+    }
+
     fn claimed(&self, host: &str, listener: usize) -> Option<(usize, Option<&Route>)> {
         let is_here = |at: &usize| {
             let listeners = self.sites.get(*at).and_then(|site| site.listeners.as_ref());

@@ -1,6 +1,7 @@
 //! `gannet doctor`: walks through what usually goes wrong with a server, and says of each thing
 //! that does what causes it, and what cures it.
 
+mod collector;
 mod files;
 mod folders;
 mod ini;
@@ -10,7 +11,7 @@ mod processes;
 mod server;
 mod unit;
 
-use crate::{greeting::counted, machine, servers, trouble::Trouble};
+use crate::{greeting::counted, machine, place, servers, trouble::Trouble};
 use base::text::push_json;
 use config::Plan;
 use net::identity::User;
@@ -90,16 +91,26 @@ pub(crate) fn doctor(file: &Path, is_json: bool) -> Result<ExitCode, Trouble> {
         None => machine::serving_user(&plan)?,
     });
     let starter = eyes_of_starter(starter);
-    let may_listen_low = unit.as_ref().is_some_and(|unit| unit.listens_at_low_ports);
+    // What the user of a server may that another one has started is not known here.
+    let is_others = |server: &Server| server.user != net::process::user();
+    let may_listen_low = unit.as_ref().is_some_and(|unit| unit.listens_at_low_ports)
+        || server.as_ref().is_some_and(is_others);
+    let own = (starter.number == 0).then(|| place::SYSTEM.into());
+    let made = unit.iter().flat_map(|unit| unit.made.clone()).chain(own).collect::<Vec<_>>();
+    let mut applications = processes::applications(&plan, &eyes, true);
+    if server.is_some() {
+        applications.findings.extend(processes::deaf(&plan));
+    }
     let looks = [
         config,
         folders::look(&plan, &eyes),
         files::certificates(&plan, &starter),
-        files::written(&plan, &eyes, &starter),
-        network::addresses(&plan, server.is_some(), may_listen_low),
+        files::written(&plan, &eyes, &starter, &made),
+        network::addresses(&plan, server.as_ref(), may_listen_low),
         network::names(&plan),
         network::queues(),
-        processes::applications(&plan, &eyes, true),
+        applications,
+        collector::look(&plan),
         processes::descriptors(&plan, server.as_ref(), unit.as_ref()),
         processes::clock(),
     ];

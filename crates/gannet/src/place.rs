@@ -10,8 +10,9 @@ use std::{
     path::{self, Path, PathBuf},
 };
 
-/// The folder of sockets of servers that root starts, or a unit file as `contrib` has one.
-const SYSTEM: &str = "/run/gannet";
+/// The folder of sockets of servers that root starts, which makes it, or a unit file as `contrib`
+/// has one.
+pub(crate) const SYSTEM: &str = "/run/gannet";
 
 /// Where the server of the config `file` is told what to do if that does not say so itself; `None`
 /// where this user has no place for such.

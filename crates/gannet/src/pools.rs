@@ -70,7 +70,7 @@ pub(crate) fn show(desk: &Desk, is_json: bool) -> Result<ExitCode, Trouble> {
 }
 
 /// Asks the php-fpm that listens at `path` how it is, and how each of its workers is.
-fn ask(path: &Path) -> io::Result<String> {
+pub(crate) fn ask(path: &Path) -> io::Result<String> {
     let socket = net::unix::connect_at_once(path)?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let late = |_| io::Error::from(ErrorKind::TimedOut);

@@ -88,6 +88,11 @@ pub(crate) fn open() -> Vec<PathBuf> {
     open
 }
 
+/// The host and the port of a URL.
+pub(crate) fn authority(url: &str) -> Option<(&str, u16)> {
+    place(url).map(|place| (place.host, place.port))
+}
+
 /// The port of a URL.
 pub(crate) fn port(url: &str) -> Option<u16> {
     place(url).map(|place| place.port)

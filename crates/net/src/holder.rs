@@ -1,5 +1,6 @@
 //! Who listens on an address already, so that "address in use" can name the culprit.
 
+use crate::unix;
 use base::text::shell_word;
 use std::ffi::OsString;
 use std::fs;
@@ -100,6 +101,18 @@ impl Holder {
         if hard == "unlimited" { Some(u64::MAX) } else { hard.parse().ok() }
     }
 
+    /// Whether it listens at `address` itself; `None` where this user may not see what it has open.
+    #[must_use]
+    pub fn listens(&self, address: SocketAddr) -> Option<bool> {
+        has_open(self.pid, &named(sockets(address).iter().map(|(_, inode)| &**inode)))
+    }
+
+    /// The same of the Unix socket at `path`.
+    #[must_use]
+    pub fn listens_at(&self, path: &Path) -> Option<bool> {
+        has_open(self.pid, &named(unix::inodes(path).iter().map(|inode| &**inode)))
+    }
+
     /// Whether a server has started it.
     fn is_of_server(&self) -> bool {
         self.name.starts_with("gannet-")
@@ -126,21 +139,28 @@ pub fn all() -> impl Iterator<Item = Holder> {
 /// none, or when it belongs to somebody whose descriptors this user may not see.
 #[must_use]
 pub fn holder(address: SocketAddr) -> Option<Holder> {
-    let sockets: Vec<_> =
-        sockets(address).iter().map(|(_, inode)| format!("socket:[{inode}]")).collect();
+    let sockets = named(sockets(address).iter().map(|(_, inode)| &**inode));
     if sockets.is_empty() {
         return None;
     }
     fs::read_dir("/proc").ok()?.filter_map(Result::ok).find_map(|process| {
         let pid = process.file_name().to_str()?.parse().ok()?;
-        let mut descriptors = fs::read_dir(process.path().join("fd")).ok()?.filter_map(Result::ok);
-        descriptors.find(|descriptor| {
-            fs::read_link(descriptor.path())
-                .is_ok_and(|target| sockets.iter().any(|socket| target.as_os_str() == &**socket))
-        })?;
+        has_open(pid, &sockets).filter(|has| *has)?;
         let holder = Holder::of(pid);
         Some(holder.watcher().unwrap_or(holder))
     })
+}
+
+/// What descriptors of sockets with these inodes lead to.
+fn named<'i>(inodes: impl Iterator<Item = &'i str>) -> Vec<String> {
+    inodes.map(|inode| format!("socket:[{inode}]")).collect()
+}
+
+/// Whether a process has one of `sockets` open; `None` where this user may not see that.
+fn has_open(pid: u32, sockets: &[String]) -> Option<bool> {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.filter_map(Result::ok);
+    let mut targets = descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok());
+    Some(targets.any(|target| sockets.iter().any(|socket| target.as_os_str() == &**socket)))
 }
 
 /// The number of the user whose process listens there, which everybody may know.
@@ -219,8 +239,11 @@ mod tests {
         check("::", None);
         let address = SocketAddr::new("127.0.0.1".parse().unwrap(), port);
         assert_eq!(owner(address), Some(crate::process::user()));
+        let own = Holder::of(std::process::id());
+        assert_eq!(own.listens(address), Some(true));
         drop(listener);
         check("127.0.0.1", None);
+        assert_eq!(own.listens(address), Some(false));
     }
 
     #[test]

@@ -20,6 +20,9 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+/// The flags of a socket that listens, as the kernel prints them.
+const LISTENS: &str = "00010000";
+
 /// How many connections may wait to be accepted; the kernel takes no more than its own
 /// `net.core.somaxconn`, 4096 by default. Further clients wait to connect.
 const BACKLOG_CONNECTIONS: i32 = 4096;
@@ -209,7 +212,6 @@ pub fn is_free(path: &Path) -> bool {
 /// The paths at which somebody listens that end in `name`, wherever that is: everybody may know.
 #[must_use]
 pub fn listening(name: &str) -> Vec<PathBuf> {
-    const LISTENS: &str = "00010000";
     let table = fs::read("/proc/self/net/unix").unwrap_or_default();
     let table = String::from_utf8_lossy(&table);
     let path = |line: &str| {
@@ -219,6 +221,26 @@ pub fn listening(name: &str) -> Vec<PathBuf> {
         (line.split(' ').nth(3) == Some(LISTENS) && is_it).then(|| path.to_owned())
     };
     table.lines().filter_map(path).collect()
+}
+
+/// The inodes of the sockets that listen at `path`, by which whoever has them open is known.
+pub(crate) fn inodes(path: &Path) -> Vec<String> {
+    let table = fs::read("/proc/self/net/unix").unwrap_or_default();
+    let inode = |line: &[u8]| {
+        let at = line.windows(2).position(|pair| pair == b" /")? + 1;
+        let (words, name) = (str::from_utf8(&line[..at]).ok()?, &line[at..]);
+        let mut fields = words.split_ascii_whitespace();
+        let (flags, inode) = (fields.nth(3)?, fields.nth(2)?);
+        let is_it = flags == LISTENS && name == path.as_os_str().as_bytes();
+        is_it.then(|| inode.to_owned())
+    };
+    table.split(|byte| *byte == b'\n').filter_map(inode).collect()
+}
+
+/// Whether somebody listens at `path`, as everybody may know.
+#[must_use]
+pub fn is_listened_at(path: &Path) -> bool {
+    !inodes(path).is_empty()
 }
 
 /// A connection to whoever listens at `path`, who is not waited for.
@@ -342,6 +364,8 @@ mod tests {
         };
         assert_eq!(holder.pid, std::process::id());
         assert!(!holder.name.is_empty());
+        assert_eq!(holder.listens_at(&path), Some(true));
+        assert_eq!(holder.listens_at(&folder.path().join("t")), Some(false));
         assert_eq!(super::holder(&path), Some(holder));
         let path = folder.path().join("messages");
         assert_eq!(super::holder(&path), None);

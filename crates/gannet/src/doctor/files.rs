@@ -6,8 +6,12 @@ use config::{
     Plan,
     plan::{Address, Certificate, Issuer, Pem, Target},
 };
-use net::{permission, stat::Room};
-use std::{fs, os::unix::fs::MetadataExt, path::Path};
+use net::{permission, stat::Room, way};
+use std::{
+    fs::{self, Metadata},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 use tls::der::Facts;
 
 /// What has to be free where something is written: of bytes and of files, one in a hundred, but
@@ -72,8 +76,16 @@ fn refused(certificate: &Certificate, pem: &Pem, hosts: &[String], now: i64) -> 
 }
 
 /// A key that everybody can read, and how it stays readable for whoever starts the server only.
+/// What lies in a folder that is closed nobody gets at.
 fn open_key(about: String, key: &Path, starter: &Eyes) -> Option<Finding> {
     let found = fs::metadata(key).ok().filter(|found| found.mode() & permission::READ != 0)?;
+    let is_closed = |part: &PathBuf| {
+        let folder = fs::metadata(part).ok().filter(Metadata::is_dir);
+        folder.is_some_and(|folder| folder.mode() & permission::PASS == 0)
+    };
+    if way::to(key).parts.iter().any(is_closed) {
+        return None;
+    }
     let mode = found.mode() & 0o7777;
     let key = key.display();
     let cause = format!("its key {key} can be read by everybody (mode {mode:04o})");
@@ -88,8 +100,10 @@ fn open_key(about: String, key: &Path, starter: &Eyes) -> Option<Finding> {
 }
 
 /// Folders that are written to: whether they can be, and how much room there is. Logs and sockets
-/// are opened by whoever starts the server.
-pub(super) fn written(plan: &Plan, eyes: &Eyes, starter: &Eyes) -> Look {
+/// are opened by whoever starts the server; with that come the folders in `made`.
+pub(super) fn written(plan: &Plan, eyes: &Eyes, starter: &Eyes, made: &[PathBuf]) -> Look {
+    let comes =
+        |folder: &Path| !folder.exists() && made.iter().any(|made| folder.starts_with(made));
     let mut findings = Vec::new();
     let logs: Vec<&Path> = plan
         .logs
@@ -106,22 +120,25 @@ pub(super) fn written(plan: &Plan, eyes: &Eyes, starter: &Eyes) -> Look {
         let wanted = permission::READ | permission::WRITE | permission::PASS;
         findings.extend(folders::way(cache, eyes, wanted));
     }
-    let sockets = plan.listen.iter().filter_map(|listen| match &listen.address {
+    let admin = plan.admin.iter().map(|admin| &admin.listen);
+    let sockets = plan.listen.iter().chain(admin).filter_map(|listen| match &listen.address {
         Address::Unix { path, .. } => path.parent(),
         Address::Tcp(_) => None,
     });
-    let sockets: Vec<&Path> = sockets.collect();
+    let sockets: Vec<&Path> =
+        sockets.chain(plan.control.as_deref().and_then(Path::parent)).collect();
     let (there, missing): (Vec<&Path>, Vec<&Path>) = logs.iter().partition(|log| log.exists());
     findings.extend(there.iter().filter_map(|log| folders::way(log, starter, permission::WRITE)));
     let parents = |logs: &[&'_ Path]| -> Vec<_> {
         logs.iter().filter_map(|log| log.parent().map(Path::to_owned)).collect()
     };
-    let mut made = parents(&missing);
-    made.extend(sockets.iter().map(|folder| folder.to_path_buf()));
-    made.sort_unstable();
-    made.dedup();
+    let mut used = parents(&missing);
+    used.extend(sockets.iter().map(|folder| folder.to_path_buf()));
+    used.sort_unstable();
+    used.dedup();
     let wanted = permission::WRITE | permission::PASS;
-    findings.extend(made.iter().filter_map(|folder| folders::way(folder, starter, wanted)));
+    let used = used.iter().filter(|folder| !comes(folder));
+    findings.extend(used.filter_map(|folder| folders::way(folder, starter, wanted)));
     let mut all = parents(&logs);
     let keeps = plan.certificates.iter().any(|one| one.issuer != Issuer::Files);
     let kept = keeps.then_some(&*plan.issuing.folder);

@@ -1,16 +1,21 @@
 //! Addresses that are listened at, names that lead there, and the queues of the kernel.
 
-use super::{Finding, Look, server};
+use super::{
+    Finding, Look,
+    server::{self, Server},
+};
 use crate::greeting::counted;
 use config::{
     Plan,
-    plan::{Address, DEFAULT_SITE},
+    plan::{Address, DEFAULT_SITE, Listen, Site},
 };
-use net::{holder::Holder, listener};
+use net::{holder::Holder, listener, unix};
 use std::{
     fs,
     io::ErrorKind,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
+    os::unix::fs::FileTypeExt,
+    path::Path,
     sync::{Arc, Mutex, mpsc},
     thread,
     time::{Duration, Instant},
@@ -20,6 +25,9 @@ use std::{
 const NAMES_TIME: Duration = Duration::from_secs(10);
 const AT_ONCE: usize = 20;
 
+/// The first of the ports that everybody may listen at.
+const LOW_PORTS_END: u16 = 1024;
+
 /// What listens for services that rest.
 const SYSTEMD: &str = "systemd";
 
@@ -27,29 +35,81 @@ const SYSTEMD: &str = "systemd";
 const QUEUE: u64 = 4096;
 
 /// Whether the server could listen where it is to: nobody else does, and this user may, or whoever
-/// starts the server `may_listen_low`.
-pub(super) fn addresses(plan: &Plan, is_running: bool, may_listen_low: bool) -> Look {
+/// starts the server `may_listen_low`. What a `server` that runs has already it goes on with.
+pub(super) fn addresses(plan: &Plan, server: Option<&Server>, may_listen_low: bool) -> Look {
     let admin = plan.admin.iter().map(|admin| &admin.listen);
     let all: Vec<_> = plan.listen.iter().chain(admin).collect();
-    let mut findings = Vec::new();
-    // Where it runs, it is what listens there.
-    for listen in all.iter().filter(|_| !is_running) {
-        let Address::Tcp(address) = listen.address else { continue };
-        // What is left of it is closed at once.
-        let refusal = listener::listen_exclusive(address).err().map(|error| error.kind());
-        let is_others = |kind: &ErrorKind| may_listen_low && *kind == ErrorKind::PermissionDenied;
-        let refusal = refusal.filter(|kind| !is_others(kind));
-        findings.extend(refusal.map(|kind| refused(address, &listen.written, kind)));
+    let is_low = |address: &SocketAddr| address.port() < LOW_PORTS_END;
+    let mut low = all.iter().filter_map(|listen| listen.address.tcp()).filter(is_low);
+    let has_low = server.is_some_and(|server| low.any(|address| server.listens(address)));
+    let may_listen_low = may_listen_low || has_low;
+    let (mut held, mut findings) = (0, Vec::new());
+    for listen in &all {
+        let looked = match &listen.address {
+            Address::Tcp(address) => tcp(*address, listen, server, may_listen_low),
+            Address::Unix { path, .. } => unix(path, listen, server),
+        };
+        match looked {
+            Ok(is_held) => held += usize::from(is_held),
+            Err(finding) => findings.push(finding),
+        }
     }
-    let running = if is_running { ", where the server listens already" } else { "" };
-    let well = counted(all.len(), "address", "addresses") + running;
+    let running = match held {
+        0 => String::new(),
+        _ if held == all.len() => ", where the server listens already".to_owned(),
+        _ => format!(", at {held} of which the server listens already"),
+    };
+    let well = counted(all.len(), "address", "addresses") + &running;
     Look { kind: "addresses", well, findings }
+}
+
+/// Whether the server listens there already, where it may; else what keeps it from that.
+fn tcp(
+    address: SocketAddr,
+    listen: &Listen,
+    server: Option<&Server>,
+    may_listen_low: bool,
+) -> Result<bool, Finding> {
+    // What is left of it is closed at once.
+    let Err(error) = listener::listen_exclusive(address) else { return Ok(false) };
+    if server.is_some_and(|server| server.listens(address)) {
+        return Ok(true);
+    }
+    match error.kind() {
+        ErrorKind::PermissionDenied if may_listen_low => Ok(false),
+        // A port alone stands for addresses of both kinds, and one of them is enough.
+        _ if listen.is_implied && listener::is_absent(&error) => Ok(false),
+        kind => Err(refused(address, &listen.written, kind)),
+    }
+}
+
+/// The same of a Unix socket. Its folder is looked at with those that are written to.
+fn unix(path: &Path, listen: &Listen, server: Option<&Server>) -> Result<bool, Finding> {
+    let about = format!("{} ({})", listen.address, listen.written);
+    let Ok(found) = fs::symlink_metadata(path) else { return Ok(false) };
+    if !found.file_type().is_socket() {
+        let cure = "move it away, or have `listen` name another path";
+        return Err(Finding::fault(about, "what lies there is no socket", cure));
+    }
+    let holder = match unix::connect_at_once(path) {
+        Ok(socket) => unix::listener_of(&socket).0,
+        Err(error) => match error.kind() {
+            // One that was left behind is replaced.
+            ErrorKind::ConnectionRefused | ErrorKind::NotFound => return Ok(false),
+            ErrorKind::PermissionDenied if !unix::is_listened_at(path) => return Ok(false),
+            _ => None,
+        },
+    };
+    match server.is_some_and(|server| server.listens_at(path)) {
+        true => Ok(true),
+        false => Err(taken(about, holder.as_ref(), "path")),
+    }
 }
 
 fn refused(address: SocketAddr, written: &str, kind: ErrorKind) -> Finding {
     let about = format!("{address} ({written})");
     match kind {
-        ErrorKind::AddrInUse => taken(about, net::holder::holder(address).as_ref()),
+        ErrorKind::AddrInUse => taken(about, net::holder::holder(address).as_ref(), "port"),
         ErrorKind::PermissionDenied => {
             let cause = "only root, or who has the capability for it, listens below port 1024";
             Finding::fault(
@@ -70,8 +130,8 @@ fn refused(address: SocketAddr, written: &str, kind: ErrorKind) -> Finding {
     }
 }
 
-/// An address that somebody has.
-fn taken(about: String, holder: Option<&Holder>) -> Finding {
+/// An address that somebody has; `other` is what another one would differ in.
+fn taken(about: String, holder: Option<&Holder>, other: &str) -> Finding {
     let who = holder.map_or_else(
         || "another user's program".to_owned(),
         |holder| format!("`{}` (pid {})", holder.name, holder.pid),
@@ -84,25 +144,30 @@ fn taken(about: String, holder: Option<&Holder>) -> Finding {
     }
     if let Some(words) = holder.and_then(server::other) {
         let cause = format!("another server, {who}, listens there: `{words}`");
-        let cure = "where that is to serve this config, too, ask as the user who has started it, or \
-                    as root; else have one of the two `listen` at another port";
+        let cure = format!(
+            "where that is to serve this config, too, ask as the user who has started it, or as \
+             root; else have one of the two `listen` at another {other}"
+        );
         return Finding::fault(about, cause, cure);
     }
     let way_out = holder.map_or_else(|| "stop that".to_owned(), Holder::way_out);
-    let cure = format!("{way_out}, or have `listen` name another port");
+    let cure = format!("{way_out}, or have `listen` name another {other}");
     Finding::fault(about, format!("{who} listens there"), cure)
 }
 
-/// Whether the names of sites lead here.
+/// Whether the names of sites lead here, aliases among them, but for those of sites that only this
+/// machine comes to.
 pub(super) fn names(plan: &Plan) -> Look {
     let own = listener::addresses();
-    let is_for_others = plan.listen.iter().any(|listen| match listen.address {
-        Address::Tcp(address) => !address.ip().is_loopback(),
-        Address::Unix { .. } => false,
-    });
-    let names = plan.sites.iter().map(|site| &*site.name);
-    let names = names.filter(|name| is_for_others && is_public(name));
-    let names: Vec<String> = names.map(str::to_owned).collect();
+    let is_for_others = |site: &Site| {
+        let is_its = |at| site.listeners.as_ref().is_none_or(|all| all.contains(&at));
+        let its = plan.listen.iter().enumerate().filter(|(at, _)| is_its(*at));
+        let mut addresses = its.filter_map(|(_, listen)| listen.address.tcp());
+        addresses.any(|address| !address.ip().is_loopback())
+    };
+    let names = plan.named().into_iter();
+    let names = names.filter(|(name, site)| is_public(name) && is_for_others(site));
+    let names: Vec<_> = names.map(|(name, _)| name.to_owned()).collect();
     let count = names.len();
     let (found, unknown) = look_up(names);
     let findings = found.iter().filter_map(|(name, found)| name_of(name, found, &own));

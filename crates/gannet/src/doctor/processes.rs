@@ -1,16 +1,26 @@
 //! What the server needs of others: applications, descriptors, the time.
 
 use super::{Eyes, Finding, Look, folders, ini, server::Server, unit::Unit};
-use crate::greeting::counted;
+use crate::{greeting::counted, pools};
 use config::{
     Plan,
     plan::{Pool, Upstream},
 };
 use net::permission;
-use std::{io::ErrorKind, net::TcpStream, path::Path, time::Duration};
+use std::{
+    io::{self, ErrorKind},
+    net::TcpStream,
+    path::Path,
+    thread,
+    time::Duration,
+};
 
 /// How long an application may take to let somebody in.
 const CONNECT_TIME: Duration = Duration::from_secs(2);
+
+/// How many php-fpms are asked at once how they are, and how often one that does not say so.
+const AT_ONCE: usize = 20;
+const ASKED_TIMES: usize = 2;
 
 /// Descriptors of a worker beside those of connections: logs, folders, hot files, its own.
 const OTHERS: u64 = 512;
@@ -33,6 +43,33 @@ pub(super) fn applications(plan: &Plan, eyes: &Eyes, may_wait: bool) -> Look {
     });
     let findings = findings.chain(apart(plan, eyes)).chain(ini::misspelt(plan)).collect();
     Look { kind: "applications", well: there(all.len(), own.len()), findings }
+}
+
+/// Those of a running server that answer nobody. One that it has not started yet has no socket.
+pub(super) fn deaf(plan: &Plan) -> Vec<Finding> {
+    let is_deaf = |pool: &Pool| {
+        let is_late =
+            |error: io::Error| matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock);
+        (0..ASKED_TIMES).all(|_| pools::ask(&pool.shown()).is_err_and(is_late))
+    };
+    let look = |some: &[Pool]| {
+        thread::scope(|scope| {
+            let ask = |pool| (pool, scope.spawn(move || is_deaf(pool)));
+            let asked: Vec<_> = some.iter().map(ask).collect();
+            let answers = asked
+                .into_iter()
+                .filter_map(|(pool, answer)| answer.join().unwrap_or(false).then(|| of_deaf(pool)));
+            answers.collect::<Vec<_>>()
+        })
+    };
+    plan.pools.chunks(AT_ONCE).flat_map(look).collect()
+}
+
+fn of_deaf(pool: &Pool) -> Finding {
+    let cause = "its php-fpm answers nobody, not even how it is";
+    let cure = "look what the error log says of it, and end its master process, which `ps -e f` \
+                shows as `php-fpm: master process`: the server starts another one";
+    Finding::fault(format!("PHP of {}", pool.name), cause, cure)
 }
 
 /// So many applications are there, beside those that the server starts.

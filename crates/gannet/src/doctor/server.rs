@@ -6,7 +6,7 @@ use net::{
     holder::{self, Holder},
     unix,
 };
-use std::{fs, io::ErrorKind, os::unix::fs::MetadataExt, path::Path};
+use std::{fs, io::ErrorKind, net::SocketAddr, os::unix::fs::MetadataExt, path::Path};
 
 /// The name of a process that watches others.
 const NAME: &str = "gannet";
@@ -17,6 +17,21 @@ pub(super) struct Server {
     pub(super) process: Option<Holder>,
     /// The user who has started it.
     pub(super) user: u32,
+}
+
+impl Server {
+    /// Whether it listens at `address`; where that cannot be seen, whether its user does.
+    pub(super) fn listens(&self, address: SocketAddr) -> bool {
+        let seen = self.process.as_ref().and_then(|process| process.listens(address));
+        seen.unwrap_or_else(|| holder::owner(address) == Some(self.user))
+    }
+
+    /// Whether the Unix socket at `path` is its; where that cannot be seen, whether its user's.
+    pub(super) fn listens_at(&self, path: &Path) -> bool {
+        let seen = self.process.as_ref().and_then(|process| process.listens_at(path));
+        let is_users = || fs::metadata(path).is_ok_and(|found| found.uid() == self.user);
+        seen.unwrap_or_else(is_users)
+    }
 }
 
 /// The server of the config `file`: whoever listens at its control socket, or, where this user

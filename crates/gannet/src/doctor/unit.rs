@@ -22,6 +22,14 @@ const DESCRIPTORS_USUAL: u64 = 512 * 1024;
 /// What lets others than root listen at ports below 1024.
 const CAPABILITY: &str = "CAP_NET_BIND_SERVICE";
 
+/// What names the folders that a service is given, and where they are.
+const MADE: [(&str, &str); 4] = [
+    ("RuntimeDirectory", "/run"),
+    ("StateDirectory", "/var/lib"),
+    ("CacheDirectory", "/var/cache"),
+    ("LogsDirectory", "/var/log"),
+];
+
 /// How systemd would start a server.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Unit {
@@ -30,6 +38,8 @@ pub(super) struct Unit {
     pub(super) user: Option<String>,
     pub(super) listens_at_low_ports: bool,
     pub(super) descriptors_max: u64,
+    /// The folders that it makes before it starts the server.
+    pub(super) made: Vec<PathBuf>,
 }
 
 /// The unit that runs the config `file`.
@@ -60,7 +70,12 @@ impl Unit {
         });
         let is_root = user.is_none_or(|user| user == "root" || user == "0");
         let may = values(&text, "AmbientCapabilities").any(|all| all.contains(CAPABILITY));
+        let folders = |(key, place): (&str, &str)| {
+            let names = values(&text, key).flat_map(str::split_ascii_whitespace);
+            names.map(|name| Path::new(place).join(name)).collect::<Vec<_>>()
+        };
         Self {
+            made: MADE.into_iter().flat_map(folders).collect(),
             user: user.map(str::to_owned),
             listens_at_low_ports: is_root || may,
             descriptors_max: limit.unwrap_or(DESCRIPTORS_USUAL),
@@ -128,6 +143,7 @@ mod tests {
         let named = unit("");
         assert_eq!(named.user.as_deref(), Some("gannet"));
         assert!(named.listens_at_low_ports && named.descriptors_max == 512 * 1024);
+        assert!(named.made.contains(&PathBuf::from("/run/gannet")), "{named:?}");
         assert_eq!(unit("LimitNOFILE=1024:4096\n").descriptors_max, 4096);
         assert_eq!(unit("LimitNOFILE=infinity\n").descriptors_max, u64::MAX);
         assert_eq!(unit("User=\n").user, None);
