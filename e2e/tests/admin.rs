@@ -360,7 +360,7 @@ fn a_connection_keeps_its_story_however_much_is_asked_on_it() {
     let told = story(busy.port());
     assert_eq!((&told["requests"], &told["answers"]), (&10_100.into(), &Value::Array(vec![])));
     let first = told["events"][0]["what"].as_str().unwrap();
-    assert_eq!(first, "accepted: its first bytes are there");
+    assert_eq!(first, "accepted: this server has it from now on");
     // From the first look on, what is asked is put down; and so is what failed before.
     busy.get("/digits.txt").unwrap();
     let told = || story(busy.port());
