@@ -1,6 +1,5 @@
 //! Who listens on an address already, so that "address in use" can name the culprit.
 
-use crate::unix;
 use base::text::shell_word;
 use std::ffi::OsString;
 use std::fs;
@@ -107,10 +106,9 @@ impl Holder {
         has_open(self.pid, &named(sockets(address).iter().map(|(_, inode)| &**inode)))
     }
 
-    /// The same of the Unix socket at `path`.
-    #[must_use]
-    pub fn listens_at(&self, path: &Path) -> Option<bool> {
-        has_open(self.pid, &named(unix::inodes(path).iter().map(|inode| &**inode)))
+    /// Whether it has a socket with one of these inodes; `None` as above.
+    pub(crate) fn has_any(&self, inodes: &[String]) -> Option<bool> {
+        has_open(self.pid, &named(inodes.iter().map(|inode| &**inode)))
     }
 
     /// Whether a server has started it.

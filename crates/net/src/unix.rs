@@ -224,7 +224,7 @@ pub fn listening(name: &str) -> Vec<PathBuf> {
 }
 
 /// The inodes of the sockets that listen at `path`, by which whoever has them open is known.
-pub(crate) fn inodes(path: &Path) -> Vec<String> {
+fn inodes(path: &Path) -> Vec<String> {
     let table = fs::read("/proc/self/net/unix").unwrap_or_default();
     let inode = |line: &[u8]| {
         let at = line.windows(2).position(|pair| pair == b" /")? + 1;
@@ -235,6 +235,12 @@ pub(crate) fn inodes(path: &Path) -> Vec<String> {
         is_it.then(|| inode.to_owned())
     };
     table.split(|byte| *byte == b'\n').filter_map(inode).collect()
+}
+
+/// Whether `process` is who listens at `path`; `None` where this user may not see what it has open.
+#[must_use]
+pub fn is_held_by(path: &Path, process: &Holder) -> Option<bool> {
+    process.has_any(&inodes(path))
 }
 
 /// Whether somebody listens at `path`, as everybody may know.
@@ -364,8 +370,8 @@ mod tests {
         };
         assert_eq!(holder.pid, std::process::id());
         assert!(!holder.name.is_empty());
-        assert_eq!(holder.listens_at(&path), Some(true));
-        assert_eq!(holder.listens_at(&folder.path().join("t")), Some(false));
+        assert_eq!(is_held_by(&path, &holder), Some(true));
+        assert_eq!(is_held_by(&folder.path().join("t"), &holder), Some(false));
         assert_eq!(super::holder(&path), Some(holder));
         let path = folder.path().join("messages");
         assert_eq!(super::holder(&path), None);

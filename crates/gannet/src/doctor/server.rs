@@ -28,7 +28,7 @@ impl Server {
 
     /// Whether the Unix socket at `path` is its; where that cannot be seen, whether its user's.
     pub(super) fn listens_at(&self, path: &Path) -> bool {
-        let seen = self.process.as_ref().and_then(|process| process.listens_at(path));
+        let seen = self.process.as_ref().and_then(|process| unix::is_held_by(path, process));
         let is_users = || fs::metadata(path).is_ok_and(|found| found.uid() == self.user);
         seen.unwrap_or_else(is_users)
     }

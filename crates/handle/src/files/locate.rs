@@ -50,8 +50,8 @@ pub fn locate(
     })
 }
 
-/// What the path of `exchange` names below the folder of `files` that is there and is not sent, as a
-/// link to it leads out of the folder; and where that is. Waits for the disk.
+/// What the path of `exchange` names below the folder of `files` that is there and is not sent, as
+/// a link to it leads out of the folder; and where that is. Waits for the disk.
 #[must_use]
 pub fn outside(
     files: &Files,
