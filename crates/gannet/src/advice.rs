@@ -108,8 +108,9 @@ fn advise(typed: &[&str], surplus: &str) -> Option<Trouble> {
     let command = Arguments::command();
     let first = *typed.first()?;
     let option = surplus.split(['=', ' ']).next().unwrap_or(surplus);
-    let behind = typed.iter().skip_while(|word| !word.starts_with(option)).nth(1).copied();
-    let value = surplus.split_once('=').map(|(_, value)| value).or(behind);
+    let mut from = typed.iter().skip_while(|word| !word.starts_with(option));
+    let inside = from.next().and_then(|word| word.split_once('=')).map(|(_, value)| value);
+    let value = inside.or_else(|| from.next().copied());
     let is_verb = command.get_subcommands().any(|verb| verb.get_name() == first);
     let message = if let Some(message) = of_others(is_verb.then_some(first), option, value) {
         message
