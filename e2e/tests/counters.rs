@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what is wrong by panicking")]
 
 use e2e::{
-    Client, Launch, Server, Site, eventually,
+    Client, Ending, Launch, Server, Site, eventually,
     frames::{self, OPENING},
     look::{admin, connection, figures},
     secure_place::{SecurePlace, openssl},
@@ -44,6 +44,41 @@ fn check(addr: SocketAddr, expect: &[(&str, f64)]) {
 
 fn seconds_from_now(time: f64) -> f64 {
     time - SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
+}
+
+/// A download of an hour is not nothing for an hour, and then all at once.
+#[test]
+fn what_is_sent_of_an_answer_is_counted_while_it_goes_on() {
+    let site = Site::new();
+    let listen = "listen = { address = '127.0.0.1:0', http2 = true }";
+    let server = launch(&site, listen, "").start();
+    let addr = admin(&server);
+    let sent = || figures(addr)["gannet_site_sent_bytes_total{site=\"default\",route=\"/*\"}"];
+    let mut plain = Client::connect(server.addr());
+    plain.send("GET /huge.bin HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut taken = 0;
+    let is_counted = || {
+        taken += plain.take(16 * 1024).unwrap().len();
+        sent() > 0.0
+    };
+    assert!(eventually(is_counted) && taken < 1 << 25, "{taken} bytes of 64 MiB");
+    let (rest, ending) = plain.drain().unwrap();
+    assert!(ending == Ending::Closed && taken + rest.len() > 1 << 26);
+    check(addr, &[("requests", 1.0)]);
+    assert_eq!(sent(), f64::from(1 << 26), "each byte is counted once");
+    // By HTTP/2 as much is sent as the client lets come.
+    let mut client = Client::connect(server.addr());
+    client.send([OPENING, &frames::get(1, "/huge.bin")].concat()).unwrap();
+    let window = |stream| frames::frame(frames::WINDOW_UPDATE, 0, stream, &[0, 0, 0x40, 0]);
+    let is_counted = || {
+        client.send([window(0), window(1)].concat()).unwrap();
+        frames::until(&mut client, frames::DATA).unwrap();
+        sent() > f64::from(1 << 26)
+    };
+    assert!(eventually(is_counted));
+    assert!(sent() < f64::from(1 << 27), "{}", sent());
+    client.abort();
+    server.stop();
 }
 
 #[test]

@@ -112,7 +112,7 @@ fn a_request_that_is_waited_for_is_told_of_though_it_came_before_anybody_looked(
         listed.as_array().unwrap().iter().map(|one| one["client"].clone()).collect();
     assert!(clients.iter().all(|(client, _)| listed.contains(&peer(client).into())), "{listed:?}");
     assert_eq!(listed[0], peer(&one));
-    let of_site = json(addr, "/sockets?site=localhost&state=ESTABLISHED");
+    let of_site = json(addr, "/sockets?site=default&state=ESTABLISHED");
     assert!(
         of_site["sockets"].as_array().unwrap().iter().any(|found| found["client"] == peer(&one))
     );

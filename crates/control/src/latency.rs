@@ -1,33 +1,39 @@
-//! How long answers take, counted by stretches of time that double, and further up quadruple.
+//! How long answers take, counted by stretches of time: each is as long as all before it, and where
+//! people wait, between a quarter of a second and 17, half of that.
 
 use std::ops::AddAssign;
 
 /// Stretches, the last of which has no end.
-pub const STRETCHES: usize = 16;
+pub const STRETCHES: usize = 28;
 
 /// Where all but the last end, in microseconds; what takes exactly so long is in the next.
 pub const ENDS_US: [u64; STRETCHES - 1] = {
-    let (mut ends, mut at) = ([0; STRETCHES - 1], 0);
+    let (mut ends, mut at, mut end) = ([0; STRETCHES - 1], 0, 64_u64);
     while at < ends.len() {
-        // 64 µs to 16 ms, and up to 67 s.
-        ends[at] = if at < 9 { 64 << at } else { 16_384 << (2 * (at - 8)) };
+        // 64 µs to 67 s.
+        ends[at] = end;
+        end = match end.is_power_of_two() {
+            true if end >= 1 << 18 && end < 1 << 24 => end / 2 * 3,
+            true => end * 2,
+            false => end / 3 * 4,
+        };
         at += 1;
     }
     ends
 };
 
-/// The stretch of a time by its number of binary digits.
-const BY_DIGITS: [u8; 65] = {
-    let (mut table, mut digits) = ([0; 65], 0);
-    while digits < table.len() {
-        // The longest time with so many digits.
-        let longest = if digits == 64 { u64::MAX } else { (1 << digits) - 1 };
+/// The stretch of a time by its number of binary digits and the second of those.
+const BY_DIGITS: [u8; 130] = {
+    let (mut table, mut place) = ([0; 130], 4);
+    while place < table.len() {
+        // The longest time with so many digits, of which the second is that.
+        let longest = ((1_u128 << (place / 2 - 2)) * (3 + place as u128 % 2) - 1) as u64;
         let mut at = 0;
         while at < ENDS_US.len() && ENDS_US[at] <= longest {
             at += 1;
         }
-        table[digits] = at as u8;
-        digits += 1;
+        table[place] = at as u8;
+        place += 1;
     }
     table
 };
@@ -36,7 +42,9 @@ const BY_DIGITS: [u8; 65] = {
 #[inline]
 #[must_use]
 pub fn stretch(us: u64) -> usize {
-    usize::from(BY_DIGITS[(u64::BITS - us.leading_zeros()) as usize])
+    let digits = u64::BITS - us.leading_zeros();
+    let second = us >> digits.saturating_sub(2) & 1;
+    usize::from(BY_DIGITS[digits as usize * 2 + second as usize])
 }
 
 /// How long answers have taken.
@@ -139,15 +147,32 @@ mod tests {
     #[test]
     fn a_time_is_in_the_stretch_that_it_is_shorter_than_the_end_of() {
         assert_eq!(
-            (ENDS_US[0], ENDS_US[8], ENDS_US[9], ENDS_US[14]),
-            (64, 16_384, 65_536, 67_108_864)
+            (ENDS_US[0], ENDS_US[12], ENDS_US[13], ENDS_US[STRETCHES - 2]),
+            (64, 262_144, 393_216, 67_108_864)
         );
-        for us in [0, 1, 63, 64, 65, 127, 128, 1_000, 16_383, 16_384, 65_535, 65_536, 67_108_863] {
+        let around = |us: &u64| [us - 1, *us, us + 1];
+        let ends = ENDS_US[..STRETCHES - 2].iter().flat_map(around);
+        for us in [0, 1, 2, 3, 1_000, 67_108_863].into_iter().chain(ends) {
             let at = stretch(us);
             assert!(us < ENDS_US[at] && (at == 0 || us >= ENDS_US[at - 1]), "{us}: {at}");
         }
         for us in [67_108_864, u64::MAX] {
             assert_eq!(stretch(us), STRETCHES - 1);
+        }
+    }
+
+    /// Where people wait, it says how long.
+    #[test]
+    fn what_one_answer_took_is_told_to_a_quarter() {
+        for us in (300_000..16_000_000).step_by(77_777) {
+            let mut latency = Latency::default();
+            latency.counts[stretch(us)] = 1;
+            for share in [0.5, 0.99] {
+                let told = latency.quantile_us(share).unwrap();
+                assert!(told.abs_diff(us) * 2 <= us, "{us} µs: {told}");
+            }
+            let middle = latency.quantile_us(0.5).unwrap();
+            assert!(middle.abs_diff(us) * 4 <= us, "{us} µs: {middle}");
         }
     }
 

@@ -16,7 +16,7 @@ mod event;
 mod ring;
 mod shown;
 
-pub use answer::{Answer, Answered, QUERY_BYTES_MAX, TEXT_BYTES, UNANSWERED};
+pub use answer::{Answer, Answered, CUT_SHORT, UNANSWERED};
 pub use event::{Ending, Event, First, Way, What};
 pub use shown::Shown;
 
@@ -100,6 +100,10 @@ impl Default for Name {
     }
 }
 
+/// The two ends of a connection: where its client is, and the port of this side that it came in by.
+/// Connections from one port of a client to several of this side are different ones.
+pub type Ends = (SocketAddr, u16);
+
 /// Where an answer was put down that is under way.
 #[derive(Clone, Copy, Debug)]
 pub struct Begun {
@@ -112,8 +116,8 @@ pub struct Begun {
 pub struct Known {
     /// Its name.
     pub connection: Name,
-    /// Where its client is.
-    pub peer: SocketAddr,
+    /// Where its two ends are.
+    pub ends: Ends,
     /// Since when, in microseconds since the machine started.
     pub since_us: u64,
     /// The requests that were answered on it.
@@ -260,7 +264,7 @@ impl Life {
     }
 
     /// Another connection has come, from there: what it is called here.
-    pub fn begin(&self, when_us: u64, peer: SocketAddr) -> Name {
+    pub fn begin(&self, when_us: u64, (peer, own_port): Ends) -> Name {
         self.connections.set(self.connections.get() + 1);
         let place = self.free.borrow_mut().pop().map(usize::from).unwrap_or(self.taken.get());
         let bits = if place < self.places.len() { place as u64 } else { NO_PLACE };
@@ -268,10 +272,11 @@ impl Life {
         if let Some(record) = self.places.get(place) {
             self.taken.set(self.taken.get().max(place + 1));
             let [high, low] = words_of(peer.ip());
-            let values = [name.0, high, low, u64::from(peer.port()), when_us, 0, 0];
+            let ports = u64::from(peer.port()) | u64::from(own_port) << 16;
+            let values = [name.0, high, low, ports, when_us, 0, 0];
             ring::write(record, values.into_iter());
         }
-        self.put(when_us, name, What::Accepted(peer));
+        self.put(when_us, name, What::Accepted((peer, own_port)));
         name
     }
 
@@ -296,9 +301,9 @@ impl Life {
     pub fn end(&self, when_us: u64, name: Name, (ending, first): (Ending, First)) {
         let Some(record) = self.places.get(name.place()) else { return };
         let word = |at: usize| record[at].load(Relaxed);
-        let peer = peer_of(word(2), word(3), word(4) as u16);
+        let ends = ends_of(word(2), word(3), word(4));
         let requests = u32::try_from(word(REQUESTS)).unwrap_or(u32::MAX);
-        let what = What::Ended { ending, first, peer, since_us: word(5), requests };
+        let what = What::Ended { ending, first, ends, since_us: word(5), requests };
         self.put(when_us, name, what);
         ring::write(record, [0].into_iter());
         self.free.borrow_mut().push(name.place() as u16);
@@ -379,10 +384,10 @@ pub fn seen(
 
 /// The connection that has a place, if one has.
 fn known(words: &[u64; PLACE_WORDS]) -> Option<Known> {
-    let [_, name, high, low, port, since_us, requests, waits] = *words;
-    let peer = peer_of(high, low, port as u16);
+    let [_, name, high, low, ports, since_us, requests, waits] = *words;
+    let ends = ends_of(high, low, ports);
     let waits = Waits::ALL.get(waits as usize).copied().unwrap_or_default();
-    (name != 0).then_some(Known { connection: Name(name), peer, since_us, requests, waits })
+    (name != 0).then_some(Known { connection: Name(name), ends, since_us, requests, waits })
 }
 
 /// An address as two words, one of IPv4 as IPv6 has it.
@@ -392,6 +397,10 @@ fn words_of(ip: IpAddr) -> [u64; 2] {
         IpAddr::V6(ip) => ip,
     };
     [(ip.to_bits() >> 64) as u64, ip.to_bits() as u64]
+}
+
+fn ends_of(high: u64, low: u64, ports: u64) -> Ends {
+    (peer_of(high, low, ports as u16), (ports >> 16) as u16)
 }
 
 fn peer_of(high: u64, low: u64, port: u16) -> SocketAddr {
@@ -417,16 +426,16 @@ mod tests {
         seen_in(&lives.0.iter().map(|word| word.load(Relaxed)).collect::<Vec<_>>())
     }
 
-    fn peer() -> SocketAddr {
-        "192.0.2.1:4242".parse().unwrap()
+    fn ends() -> Ends {
+        ("192.0.2.1:4242".parse().unwrap(), 443)
     }
 
     #[test]
     fn what_is_known_of_a_connection_stays_however_much_is_asked() {
         let lives = lives(2);
         let (first, life) = (lives.life(0), lives.life(1));
-        let name = life.begin(7, peer());
-        let other = life.begin(8, "[2001:db8::1]:1".parse().unwrap());
+        let name = life.begin(7, ends());
+        let other = life.begin(8, ("[2001:db8::1]:1".parse().unwrap(), 80));
         (0..10_001).for_each(|_| life.count(name));
         life.wait(name, Waits::Share);
         // What is nobody's is put down nowhere.
@@ -442,7 +451,7 @@ mod tests {
         let found = seen_of(lives);
         assert!(found[0] == Seen::default() && first.is_kept() && !lives.life(2).is_kept());
         let (connection, requests, waits) = (name, 10_001, Waits::Share);
-        let known = Known { connection, peer: peer(), since_us: 7, requests, waits };
+        let known = Known { connection, ends: ends(), since_us: 7, requests, waits };
         assert_eq!((found[1].known.len(), found[1].known[0]), (2, known));
         life.end(20, name, (Ending::Late, First::Server));
         life.end(21, other, (Ending::ByClient, First::Nobody));
@@ -451,10 +460,10 @@ mod tests {
         let whats: Vec<_> = found[1].events.iter().map(|event| event.what).collect();
         assert_eq!(whats[2..7], events);
         let (ending, first) = (Ending::Late, First::Server);
-        let ended = What::Ended { ending, first, peer: peer(), since_us: 7, requests: 10_001 };
+        let ended = What::Ended { ending, first, ends: ends(), since_us: 7, requests: 10_001 };
         assert_eq!((whats[7], found[1].events[7].connection), (ended, name));
         // Its place is another one's by then.
-        let next = life.begin(22, peer());
+        let next = life.begin(22, ends());
         assert!(next.place() == other.place() && next != other);
     }
 
@@ -464,7 +473,7 @@ mod tests {
         let life = lives.life(0);
         let long = [b'x'; 500];
         let answer = Answer {
-            connection: life.begin(7, peer()),
+            connection: life.begin(7, ends()),
             stream: 3,
             began_us: 50,
             is_secure: true,
@@ -475,6 +484,7 @@ mod tests {
             whole_us: None,
             client: Some("192.0.2.1".parse().unwrap()),
             asked: [b"GET", b"a.example", &long, b"", b"id", b"b=c"],
+            site: "a site",
             trace: u128::MAX - 7,
             reason: "",
         };
@@ -484,7 +494,7 @@ mod tests {
         assert_eq!((one.number, one.stream, one.status, one.whole_us), (1, 3, 404, None));
         assert_eq!((one.client, one.asked[2].len(), one.bytes), (answer.client, 160, u64::MAX));
         assert_eq!((&*one.asked[1], &*one.asked[4]), (&b"a.example"[..], &b"id"[..]));
-        assert_eq!(one.asked[5], b"b=c");
+        assert_eq!((&*one.asked[5], &*one.site), (&b"b=c"[..], &b"a site"[..]));
         assert!(one.trace == answer.trace && one.is_secure && one.port == 0x1f90);
         let over = Answer { bytes: 9, whole_us: Some(u64::MAX), reason: "cut off", ..answer };
         life.finish(begun, &over);
@@ -510,7 +520,7 @@ mod tests {
     fn what_is_under_way_is_shown_until_it_is_over() {
         let lives = lives(1);
         let life = lives.life(0);
-        let connection = life.begin(7, peer());
+        let connection = life.begin(7, ends());
         let answer = Answer {
             connection,
             stream: 0,
@@ -523,6 +533,7 @@ mod tests {
             whole_us: None,
             client: None,
             asked: [b"GET", b"a.example", b"/hangs", b"", b"id", b""],
+            site: "a site",
             trace: 0,
             reason: "",
         };
@@ -580,15 +591,16 @@ mod tests {
             whole_us: Some(1),
             client: None,
             asked: [b""; 6],
+            site: "a site",
             trace: 0,
             reason: "",
         };
         let before = lives.life(0);
-        let first = before.begin(1, peer());
+        let first = before.begin(1, ends());
         before.end(2, first, (Ending::ByServer, First::Server));
         (0..ANSWERS + 3).for_each(|_| _ = before.answer(&answer));
         let after = lives.life(0);
-        assert_ne!(after.begin(3, peer()), first, "the story of one is not another's");
+        assert_ne!(after.begin(3, ends()), first, "the story of one is not another's");
         after.answer(&answer);
         let found = seen_of(lives).remove(0);
         let mut numbers: Vec<_> = found.answers.iter().map(|answer| answer.number).collect();
@@ -605,7 +617,7 @@ mod tests {
     fn the_newest_take_the_places_of_the_oldest_and_some_have_none() {
         let lives = lives(1);
         let life = lives.life(0);
-        let names: Vec<_> = (0..PLACES as u64 + 3).map(|at| life.begin(at, peer())).collect();
+        let names: Vec<_> = (0..PLACES as u64 + 3).map(|at| life.begin(at, ends())).collect();
         let found = seen_of(lives).remove(0);
         let oldest = found.events.iter().map(|event| event.when_us).min();
         assert_eq!((found.known.len(), found.events.len()), (PLACES, EVENTS));
@@ -620,7 +632,7 @@ mod tests {
         assert!(life.is_wanted());
         // Where nobody may look, nothing is put down.
         let none = Life::default();
-        none.end(1, none.begin(1, peer()), (Ending::ByClient, First::Client));
+        none.end(1, none.begin(1, ends()), (Ending::ByClient, First::Client));
         assert!(!none.is_kept() && !none.is_wanted());
     }
 

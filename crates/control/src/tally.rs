@@ -26,7 +26,7 @@ use std::{
 pub const CLASSES: usize = 5;
 
 /// Words of a row, whole cache lines.
-const ROW_WORDS: usize = 64;
+const ROW_WORDS: usize = 104;
 
 /// Where in a row its bytes stand, and the times of each kind.
 const BYTES: usize = CLASSES;
@@ -134,6 +134,12 @@ impl Tally {
         }
     }
 
+    /// Counts bytes of an answer that goes on, under the same terms.
+    pub fn send(&self, label: usize, bytes: u64) {
+        let word = self.0.get(label * ROW_WORDS + BYTES);
+        word.iter().for_each(|word| change(word, |count| count.wrapping_add(bytes)));
+    }
+
     /// Counts what a limit said of one, under the same terms.
     pub fn limit(&self, label: usize, verdict: Verdict) {
         let word = self.0.get(label * ROW_WORDS + LIMITS + verdict as usize);
@@ -233,6 +239,8 @@ mod tests {
         one.add(2, 404, 5);
         other.add(2, 499, 1);
         other.add(2, 101, 0);
+        one.send(2, 4);
+        one.send(3, 4);
         // What is no status, or no label, does not go astray.
         other.add(1, 0, 0);
         other.add(1, 999, 0);
@@ -243,7 +251,7 @@ mod tests {
         let looked: Vec<_> = tallies.words.iter().map(|word| word.load(Relaxed)).collect();
         let counts = |classes, bytes| Counts { classes, bytes, ..Counts::default() };
         let mut expect =
-            [counts([0, 1, 0, 0, 0], 10), counts([1, 0, 0, 0, 1], 0), counts([1, 0, 0, 2, 0], 6)];
+            [counts([0, 1, 0, 0, 0], 10), counts([1, 0, 0, 0, 1], 0), counts([1, 0, 0, 2, 0], 10)];
         expect[1].kept.hits = 3;
         assert_eq!(totals(&looked, 3), expect);
         assert_eq!(expect[2].requests(), 3);

@@ -1,7 +1,7 @@
 //! What an operator types to learn more of an answer: commands that do the same in every shell,
 //! whatever a client has put into its request.
 
-use control::lives::{Answered, TEXT_BYTES};
+use control::lives::{Answered, CUT_SHORT};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Who asks where nobody is named.
@@ -18,9 +18,9 @@ pub(crate) fn commands(answer: &Answered, config: &str) -> Vec<String> {
 }
 
 fn explain(answer: &Answered, config: &str) -> Option<String> {
-    let [method, host, path, ..] = &answer.asked;
-    let is_whole = [method, host, path].iter().zip(TEXT_BYTES).all(|(text, max)| text.len() < max);
-    if !is_whole || host.is_empty() || path.is_empty() {
+    let [method, host, path, _, _, query] = &answer.asked;
+    let is_cut = |text: &Vec<u8>| text.ends_with(CUT_SHORT.as_bytes());
+    if [method, host, path, query].into_iter().any(is_cut) || host.is_empty() || path.is_empty() {
         return None;
     }
     let (method, host) = (str::from_utf8(method).ok()?, str::from_utf8(host).ok()?);
@@ -138,8 +138,9 @@ mod tests {
         );
         // What was no request, or is not known to its end, is not asked for again.
         check(Answer { asked: [b""; 6], ..usual }, &[]);
-        let long = [b'a'; 160];
+        let long = [b'a'; 161];
         check(Answer { asked: [get, host, &long, b"", b"", b""], ..usual }, &[]);
+        check(Answer { asked: [get, host, b"/", b"", b"", &long[..129]], ..usual }, &[]);
         let usual = answered(Name::default(), "/", 502);
         assert!(of(&usual, "").is_empty() && of(&usual, "/a\n/b").is_empty());
     }

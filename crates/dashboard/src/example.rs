@@ -42,6 +42,7 @@ pub(crate) fn answered(connection: Name, path: &str, status: u16) -> Answer<'_> 
         whole_us: Some(5),
         client: Some("192.0.2.1".parse().unwrap()),
         asked: [b"GET", b"a.example", path.as_bytes(), b"", b"", b""],
+        site: "a site",
         trace: 0,
         reason: "",
     }

@@ -280,7 +280,7 @@ mod tests {
         );
         assert_eq!(route["under_way"], 1);
         assert_eq!(
-            (&route["whole"]["counts"][0], &route["first_byte"]["counts"][15]),
+            (&route["whole"]["counts"][0], &route["first_byte"]["counts"][27]),
             (&5.into(), &1.into())
         );
     }

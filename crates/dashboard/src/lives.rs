@@ -3,17 +3,19 @@
 
 use crate::json::known;
 use base::text::{push_json, push_printable};
-use control::lives::{Answered, Event, First, Known, Name, Seen, UNANSWERED, Waits, Way, What};
+use control::lives::{
+    Answered, Ends, Event, First, Known, Name, Seen, UNANSWERED, Waits, Way, What,
+};
 use foldhash::{HashMap, HashMapExt};
 use std::{collections::hash_map::Entry, net::SocketAddr};
 
 /// Answers of a connection that are told: the newest.
 const TOLD_MAX: usize = 50;
 
-/// The stories of connections, each by where its client is.
+/// The stories of connections, each by its two ends.
 #[derive(Debug, Default)]
 pub struct Stories {
-    of_clients: HashMap<SocketAddr, Story>,
+    of_ends: HashMap<Ends, Story>,
     /// What has happened on the connections of each loop, and what was answered on them: by
     /// connection, and then in the order of time.
     loops: Vec<(Vec<Event>, Vec<Answered>)>,
@@ -32,44 +34,40 @@ pub(crate) struct Story {
 }
 
 impl Stories {
-    /// The stories in what was found of loops. Of those with one client's port the newest is told.
+    /// The stories in what was found of loops. Of those with the same two ends the newest is told.
     #[must_use]
     pub fn of(found: Vec<Seen>) -> Self {
         let count = found.iter().map(|seen| seen.known.len()).sum();
-        let mut of_clients = HashMap::with_capacity(count);
+        let mut of_ends = HashMap::with_capacity(count);
         let mut loops = Vec::new();
         for (at, mut seen) in found.into_iter().enumerate() {
             seen.events.sort_by_key(|event| (event.connection, event.when_us));
             for one in &seen.known {
-                let Known { connection: name, peer, since_us, requests, waits } = *one;
-                add(
-                    &mut of_clients,
-                    peer,
-                    Story { since_us, requests, waits: Some(waits), at, name },
-                );
+                let Known { connection: name, ends, since_us, requests, waits } = *one;
+                add(&mut of_ends, ends, Story { since_us, requests, waits: Some(waits), at, name });
             }
             // Those that are over, or had no place; the others are there.
             for events in seen.events.chunk_by(|one, other| one.connection == other.connection) {
-                if let Some((peer, since_us, requests)) = beginning(events) {
+                if let Some((ends, since_us, requests)) = beginning(events) {
                     let name = events[0].connection;
-                    add(&mut of_clients, peer, Story { since_us, requests, waits: None, at, name });
+                    add(&mut of_ends, ends, Story { since_us, requests, waits: None, at, name });
                 }
             }
             let mut answers = seen.take_answers();
             answers.sort_by_key(|answer| (answer.connection, answer.began_us));
             loops.push((seen.events, answers));
         }
-        Self { of_clients, loops }
+        Self { of_ends, loops }
     }
 
-    /// Where the clients were of the connections that have ended of late, and when they did.
-    pub(crate) fn ended(&self) -> HashMap<SocketAddr, u64> {
+    /// Where the ends were of the connections that have ended of late, and when they did.
+    pub(crate) fn ended(&self) -> HashMap<Ends, u64> {
         let mut all = HashMap::new();
         for event in self.loops.iter().flat_map(|(events, _)| events) {
-            if let What::Ended { peer, .. } = event.what
-                && self.of_peer(peer).is_some_and(|story| story.name == event.connection)
+            if let What::Ended { ends, .. } = event.what
+                && self.between(ends).is_some_and(|story| story.name == event.connection)
             {
-                all.insert(peer, event.when_us);
+                all.insert(ends, event.when_us);
             }
         }
         all
@@ -81,44 +79,44 @@ impl Stories {
         run(events, story.name, |event| event.connection)
     }
 
-    /// What was answered on the connection from `peer`, as far as that is known.
-    pub(crate) fn answers(&self, peer: SocketAddr) -> &[Answered] {
-        let Some(story) = self.of_peer(peer) else { return &[] };
+    /// What was answered on the connection with these ends, as far as that is known.
+    pub(crate) fn answers(&self, ends: Ends) -> &[Answered] {
+        let Some(story) = self.between(ends) else { return &[] };
         let (_, answers) = &self.loops[story.at];
         run(answers, story.name, |answer| answer.connection)
     }
 
-    /// Since when a request is under way on the connection from `peer`: the oldest of those, if
+    /// Since when a request is under way on the connection with these ends: the oldest of those, if
     /// there is any that is shown.
-    pub(crate) fn under_way_since(&self, peer: SocketAddr) -> Option<u64> {
-        let open = self.answers(peer).iter().filter(|answer| answer.whole_us.is_none());
+    pub(crate) fn under_way_since(&self, ends: Ends) -> Option<u64> {
+        let open = self.answers(ends).iter().filter(|answer| answer.whole_us.is_none());
         open.map(|answer| answer.began_us).min()
     }
 
-    /// Whether a balancer has named a client of the connection from `peer`, with that in its
+    /// Whether a balancer has named a client of the connection with these ends, with that in its
     /// address.
-    pub(crate) fn is_of(&self, peer: SocketAddr, part: &str) -> bool {
-        let events = self.of_peer(peer).map(|story| self.events(story)).unwrap_or_default();
+    pub(crate) fn is_of(&self, ends: Ends, part: &str) -> bool {
+        let events = self.between(ends).map(|story| self.events(story)).unwrap_or_default();
         events.iter().any(|event| match event.what {
             What::Introduced(client) => client.to_string().contains(part),
             _ => false,
         })
     }
 
-    /// What the connection from `peer` waits for, as the server knows.
-    pub(crate) fn waits(&self, peer: SocketAddr) -> Option<Waits> {
-        self.of_peer(peer)?.waits
+    /// What the connection with these ends waits for, as the server knows.
+    pub(crate) fn waits(&self, ends: Ends) -> Option<Waits> {
+        self.between(ends)?.waits
     }
 
-    /// What is known of the connection from `peer`.
-    pub(crate) fn of_peer(&self, peer: SocketAddr) -> Option<&Story> {
-        self.of_clients.get(&SocketAddr::new(peer.ip().to_canonical(), peer.port()))
+    /// What is known of the connection with these ends.
+    pub(crate) fn between(&self, (peer, port): Ends) -> Option<&Story> {
+        self.of_ends.get(&(SocketAddr::new(peer.ip().to_canonical(), peer.port()), port))
     }
 
-    /// Appends the story of the connection from `peer`, as members of an object, where it is
+    /// Appends the story of the connection with these ends, as members of an object, where it is
     /// `now_us` since the machine started.
-    pub(crate) fn push(&self, out: &mut Vec<u8>, peer: SocketAddr, now_us: u64) {
-        let story = self.of_peer(peer);
+    pub(crate) fn push(&self, out: &mut Vec<u8>, ends: Ends, now_us: u64) {
+        let story = self.between(ends);
         let since_us = story.map_or(0, |story| story.since_us);
         push(out, "\"events\":[");
         let events = story.map(|story| self.events(story)).unwrap_or_default();
@@ -130,7 +128,7 @@ impl Stories {
             push(out, "\"}");
         }
         push(out, "],\"answers\":[");
-        let answers = self.answers(peer);
+        let answers = self.answers(ends);
         let (older, newest) = answers.split_at(answers.len().saturating_sub(TOLD_MAX));
         // What hangs is told however much was answered since.
         let hanging = older.iter().filter(|answer| answer.whole_us.is_none()).take(TOLD_MAX);
@@ -146,8 +144,8 @@ impl Stories {
     }
 }
 
-fn add(stories: &mut HashMap<SocketAddr, Story>, peer: SocketAddr, story: Story) {
-    match stories.entry(peer) {
+fn add(stories: &mut HashMap<Ends, Story>, ends: Ends, story: Story) {
+    match stories.entry(ends) {
         Entry::Vacant(place) => _ = place.insert(story),
         Entry::Occupied(mut place) if place.get().since_us < story.since_us => {
             place.insert(story);
@@ -176,7 +174,7 @@ pub fn told(seen: &Seen, id: &[u8]) -> Option<Vec<(i64, String)>> {
     let own = seen.events.iter().filter(|event| event.connection == *connection);
     let mut steps: Vec<_> = own.map(|event| (since(event.when_us), words(event.what))).collect();
     if let Some(known) = seen.known.iter().find(|known| known.connection == *connection) {
-        let Known { peer, since_us, requests, .. } = known;
+        let Known { ends: (peer, _), since_us, requests, .. } = known;
         let unit = if *requests == 1 { "answer" } else { "answers" };
         let requests = format!("the connection came from {peer}; {requests} {unit} so far");
         steps.push((since(*since_us), requests));
@@ -220,15 +218,15 @@ fn printable(text: &[u8]) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// Where the client of a connection is on which this has happened, since when it is there, and how
+/// Where the ends of a connection are on which this has happened, since when it is there, and how
 /// much was answered on it; as far as that is known.
-fn beginning(events: &[Event]) -> Option<(SocketAddr, u64, u64)> {
+fn beginning(events: &[Event]) -> Option<(Ends, u64, u64)> {
     let ended = events.iter().find_map(|event| match event.what {
-        What::Ended { peer, since_us, requests, .. } => Some((peer, since_us, u64::from(requests))),
+        What::Ended { ends, since_us, requests, .. } => Some((ends, since_us, u64::from(requests))),
         _ => None,
     });
     let accepted = events.iter().find_map(|event| match event.what {
-        What::Accepted(peer) => Some((peer, event.when_us, 0)),
+        What::Accepted(ends) => Some((ends, event.when_us, 0)),
         _ => None,
     });
     ended.or(accepted)
@@ -251,6 +249,7 @@ pub(crate) fn push_answer(out: &mut Vec<u8>, answer: &Answered) {
     for (name, text) in [
         ("client", client.as_bytes()),
         ("method", method),
+        ("site", &answer.site),
         ("host", host),
         ("path", path),
         ("query", query),
@@ -347,17 +346,17 @@ mod tests {
     use control::lives::{Answer, Ending, Life};
 
     fn told(stories: &Stories, peer: &str) -> serde_json::Value {
-        let peer = peer.parse().unwrap();
+        let ends = (peer.parse().unwrap(), 80);
         let mut out = b"{".to_vec();
-        stories.push(&mut out, peer, 100);
+        stories.push(&mut out, ends, 100);
         out.push(b'}');
         let mut said: serde_json::Value = serde_json::from_slice(&out).unwrap();
-        said["requests"] = stories.of_peer(peer).map(|story| story.requests).into();
+        said["requests"] = stories.between(ends).map(|story| story.requests).into();
         said
     }
 
     fn begin(life: &Life, when_us: u64) -> Name {
-        life.begin(when_us, "192.0.2.1:4242".parse().unwrap())
+        life.begin(when_us, ("192.0.2.1:4242".parse().unwrap(), 80))
     }
 
     #[test]
@@ -408,14 +407,22 @@ mod tests {
             // Others come and go.
             life.end(
                 20,
-                life.begin(20, "192.0.2.2:1".parse().unwrap()),
+                life.begin(20, ("192.0.2.2:1".parse().unwrap(), 80)),
                 (Ending::Late, First::Client),
             );
         }
         let said = told(&Stories::of(seen(words)), "192.0.2.1:4242");
         let answers = said["answers"].as_array().unwrap();
         assert_eq!((&said["requests"], answers.len()), (&10_001.into(), TOLD_MAX));
-        // Of one client's port the newest connection is told.
+        // Another one from the same port is another story.
+        let other = life.begin(25, ("192.0.2.1:4242".parse().unwrap(), 443));
+        life.put(26, other, What::Shaken { is_resumed: true, version: 0x304, suite: 0x1302 });
+        let said = told(&Stories::of(seen(words)), "192.0.2.1:4242");
+        assert_eq!(
+            (&said["requests"], said["events"].as_array().unwrap().len()),
+            (&10_001.into(), 0)
+        );
+        // Between two ends the newest connection is told.
         life.end(30, name, (Ending::ByClient, First::Client));
         begin(&life, 40);
         let said = told(&Stories::of(seen(words)), "192.0.2.1:4242");

@@ -9,7 +9,10 @@ use crate::{
     lives::{Stories, Story},
 };
 use base::text::push_json;
-use control::{lives::Waits, status::Status};
+use control::{
+    lives::{Ends, Waits},
+    status::Status,
+};
 use net::diag::{Path, Socket, State};
 use std::{cmp::Reverse, collections::BTreeMap, net::SocketAddr};
 use verdict::{Doing, Verdict, verdict};
@@ -70,12 +73,12 @@ pub fn sockets(
     let mut gone = stories.ended();
     let mut listed = Vec::new();
     for socket in all {
-        let story = stories.of_peer(socket.peer);
+        let story = stories.between(ends(socket));
         let (count, oldest_us) = states.entry((socket.own, socket.state)).or_default();
         *count += 1;
         *oldest_us = (*oldest_us).max(age_us(socket, story, now_us));
         if !gone.is_empty() {
-            gone.remove(&canonical(socket.peer));
+            gone.remove(&ends(socket));
         }
         if socket.state != State::Listen && wanted.has(socket, stories, now_us) {
             // Those go first whose stories somebody reads.
@@ -102,12 +105,12 @@ pub fn sockets(
         push_socket(&mut out, &Socket { path, ..socket.clone() }, (stories, wanted), now_us);
     }
     let mut gone: Vec<_> = gone.into_iter().collect();
-    gone.sort_unstable_by_key(|(peer, end_us)| Reverse((*end_us, *peer)));
-    let gone = gone.into_iter().map(|(peer, _)| peer);
-    let gone = gone.filter(|peer| wanted.has_gone(*peer, stories, now_us)).take(GONE_MAX);
-    for (at, peer) in gone.enumerate() {
+    gone.sort_unstable_by_key(|(ends, end_us)| Reverse((*end_us, *ends)));
+    let gone = gone.into_iter().map(|(ends, _)| ends);
+    let gone = gone.filter(|ends| wanted.has_gone(*ends, stories, now_us)).take(GONE_MAX);
+    for (at, ends) in gone.enumerate() {
         push(&mut out, if at + shown > 0 { "," } else { "" });
-        push_gone(&mut out, peer, (stories, wanted), now_us);
+        push_gone(&mut out, ends, (stories, wanted), now_us);
     }
     push(&mut out, &format!("],\"left_out\":{left_out}}}\n"));
     out
@@ -148,10 +151,10 @@ fn urgency(socket: &Socket, doing: Doing, done: u64) -> (bool, u64, u32, bool, u
 
 /// What the server knows of a connection.
 fn doing(socket: &Socket, stories: &Stories, now_us: u64) -> Doing {
-    let waits = stories.waits(socket.peer);
+    let waits = stories.waits(ends(socket));
     // The story of a port may be that of a connection before.
     let is_there = socket.state == State::Established;
-    let since_us = stories.under_way_since(socket.peer).filter(|_| is_there);
+    let since_us = stories.under_way_since(ends(socket)).filter(|_| is_there);
     Doing { waits, under_way_us: since_us.map(|since_us| now_us.saturating_sub(since_us)) }
 }
 
@@ -192,29 +195,24 @@ fn push_socket(
     push(out, ",\"why\":\"");
     push_json(out, verdict.why.as_bytes());
     push(out, &format!("\",\"unread\":{unread},\"unacknowledged\":{unacknowledged}"));
-    let age = known(age_us(socket, stories.of_peer(*peer), now_us));
+    let age = known(age_us(socket, stories.between(ends(socket)), now_us));
     push(out, &format!(",\"expires_ms\":{expires_ms},\"age_us\":{age}"));
     for (name, number) in numbers(path.as_deref()) {
         push(out, &format!(",\"{name}\":{}", known(number)));
     }
-    push_story(out, *peer, (stories, wanted), now_us);
+    push_story(out, ends(socket), (stories, wanted), now_us);
     push(out, "}");
 }
 
 /// How much was asked on a connection, and the story of it where that is wanted.
-fn push_story(
-    out: &mut Vec<u8>,
-    peer: SocketAddr,
-    (stories, wanted): (&Stories, &Wanted),
-    now_us: u64,
-) {
+fn push_story(out: &mut Vec<u8>, ends: Ends, (stories, wanted): (&Stories, &Wanted), now_us: u64) {
     push(
         out,
-        &format!(",\"requests\":{}", known(stories.of_peer(peer).map(|story| story.requests))),
+        &format!(",\"requests\":{}", known(stories.between(ends).map(|story| story.requests))),
     );
-    if wanted.has_story(peer) {
+    if wanted.has_story(ends.0) {
         push(out, ",");
-        stories.push(out, peer, now_us);
+        stories.push(out, ends, now_us);
     }
 }
 
@@ -238,16 +236,21 @@ fn numbers(path: Option<&Path>) -> [(&'static str, Option<u64>); 11] {
 }
 
 /// The story of a connection that is over, and that no kernel keeps in mind on this side.
-fn push_gone(out: &mut Vec<u8>, peer: SocketAddr, of: (&Stories, &Wanted), now_us: u64) {
-    let word = State::Closed.word();
+fn push_gone(out: &mut Vec<u8>, ends: Ends, of: (&Stories, &Wanted), now_us: u64) {
+    let (word, (peer, _)) = (State::Closed.word(), ends);
     push(out, &format!("{{\"client\":\"{peer}\",\"address\":null,\"state\":\"{word}\""));
     push(out, ",\"limited_by\":null,\"why\":\"over\",\"unread\":0,\"unacknowledged\":0");
     push(out, ",\"expires_ms\":0,\"age_us\":null");
     for (name, _) in numbers(None) {
         push(out, &format!(",\"{name}\":null"));
     }
-    push_story(out, peer, of, now_us);
+    push_story(out, ends, of, now_us);
     push(out, "}");
+}
+
+/// The two ends of a connection, as its story has them.
+fn ends(socket: &Socket) -> Ends {
+    (canonical(socket.peer), socket.own.port())
 }
 
 fn canonical(address: SocketAddr) -> SocketAddr {
@@ -313,11 +316,11 @@ mod tests {
     #[test]
     fn ages_are_those_of_connections_or_of_what_is_left_of_them() {
         let (words, life) = crate::example::life();
-        life.begin(1_000, "192.0.2.1:4242".parse().unwrap());
+        life.begin(1_000, ("192.0.2.1:4242".parse().unwrap(), 80));
         let stories = Stories::of(crate::example::seen(words));
         let over = Socket { expires_ms: 59_000, ..socket(State::TimeWait, None) };
         let all = [socket(State::Established, None), over, socket(State::Listen, None)];
-        let age = |socket: &Socket| age_us(socket, stories.of_peer(socket.peer), 6_000);
+        let age = |socket: &Socket| age_us(socket, stories.between(ends(socket)), 6_000);
         let ages = all.each_ref().map(age);
         assert_eq!(ages, [Some(5_000), Some(1_000_000), None]);
         let other =
@@ -330,7 +333,7 @@ mod tests {
         let (words, life) = crate::example::life();
         let end = (control::lives::Ending::ByClient, control::lives::First::Client);
         for port in 1..=2 + GONE_MAX as u16 {
-            let name = life.begin(u64::from(port), SocketAddr::from(([192, 0, 2, 1], port)));
+            let name = life.begin(u64::from(port), (SocketAddr::from(([192, 0, 2, 1], port)), 80));
             if port != 7 {
                 life.end(1_000 + u64::from(port), name, end);
             }
@@ -380,7 +383,7 @@ mod tests {
     fn what_is_under_way_goes_first_the_longest_before_others() {
         let (words, life) = crate::example::life();
         let at = |port: u16| SocketAddr::from(([192, 0, 2, 1], port));
-        let names: Vec<_> = (1..=9).map(|port| life.begin(1_000, at(port))).collect();
+        let names: Vec<_> = (1..=9).map(|port| life.begin(1_000, (at(port), 80))).collect();
         // The first ones have been asked much, and are idle.
         names[..6].iter().for_each(|name| (0..9).for_each(|_| life.count(*name)));
         let shown = [(6, 5_000), (7, 2_000)].map(|(place, began_us)| {
@@ -410,7 +413,7 @@ mod tests {
         let at = |port: u16| SocketAddr::from(([192, 0, 2, 1], port));
         let all: Vec<_> = (1..=50)
             .map(|port| {
-                let name = life.begin(1_000, at(port));
+                let name = life.begin(1_000, (at(port), 80));
                 (0..port).for_each(|_| life.count(name));
                 Socket { peer: at(port), ..socket(State::Established, None) }
             })

@@ -121,7 +121,7 @@ impl Tops {
         clients.add(client.as_bytes());
         // What was no request has nothing of these.
         if !path.is_empty() {
-            sites.add(host);
+            sites.add(&answer.site);
             paths.add(&page);
         }
         if !referrer.is_empty() {

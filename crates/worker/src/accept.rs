@@ -29,13 +29,13 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// Accepts from the listener of that number until the task is stopped.
 pub(crate) async fn accept(acceptor: Acceptor, number: usize, core: Rc<Core>) {
-    let mut pause = PAUSE_MIN;
+    let (mut pause, port) = (PAUSE_MIN, acceptor.port());
     loop {
         match acceptor.accept().await {
             Ok((socket, peer)) => {
                 pause = PAUSE_MIN;
                 core.trail.go(Phase::Accepting);
-                take(socket, peer, number, &core);
+                take(socket, (peer, port), number, &core);
                 core.trail.go(Phase::Rest);
             }
             Err(error) if is_the_clients(&error) => {}
@@ -56,7 +56,7 @@ pub(crate) async fn accept(acceptor: Acceptor, number: usize, core: Rc<Core>) {
 }
 
 /// Gives a connection its task, or turns it away.
-fn take(socket: Socket, peer: Option<SocketAddr>, listener: usize, core: &Rc<Core>) {
+fn take(socket: Socket, (peer, port): (Option<SocketAddr>, u16), listener: usize, core: &Rc<Core>) {
     let client = peer.map(|peer| peer.ip());
     net::failpoint::hit("accept");
     core.count_accepted(listener);
@@ -78,7 +78,7 @@ fn take(socket: Socket, peer: Option<SocketAddr>, listener: usize, core: &Rc<Cor
     match core.clients.enter(counted, capacity.connections_per_client_max, now) {
         Entry::Counted(seat, room) => {
             core.count_many(Counter::Uncounted, u64::from(room == Room::None));
-            let name = core.tell_begin(&socket, peer);
+            let name = core.tell_begin(&socket, peer.map(|peer| (peer, port)));
             let from = (client, listener);
             let connection =
                 Connection::new(socket, from, (seat, admission), (name, now), Rc::clone(core));

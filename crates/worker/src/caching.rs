@@ -37,7 +37,7 @@ pub(crate) fn join(
     call.php.cache?;
     let (sender, receiver) = oneshot::channel();
     // Whoever has left needs no answer.
-    let go_on = || -> Waiter { Box::new(move || drop(sender.send(Done::Kept))) };
+    let go_on = || -> Waiter { Box::new(move || sender.send(Done::Kept).is_ok()) };
     match core.answers.join(call, exchange, now, go_on) {
         Joined::Waits => return Some(receiver),
         Joined::Yours(errand) => call.errand = Some(errand),

@@ -122,6 +122,8 @@ impl Future for Connection {
             this.run(&mut turn, context)
         };
         if polled.is_pending() {
+            turn.count_sent();
+            this.streams.iter_mut().for_each(|streams| streams.count_sent(&core));
             this.held = turn.keep();
             this.secure.iter_mut().for_each(|secure| secure.keep(&turn.scratch.records));
             let usable_at = this.held.as_ref().map(|held| held.pending.usable_at(tick.now));

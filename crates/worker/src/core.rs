@@ -40,6 +40,7 @@ use std::{
     net::IpAddr,
     os::fd::OwnedFd,
     sync::Arc,
+    time::Duration,
 };
 use tls::Sites;
 use tokio::sync::Notify;
@@ -52,6 +53,9 @@ const OUTPUT_BYTES_KEPT: usize = 512 * 1024;
 
 /// Bytes of room for what an application is told that are kept for the next one.
 const WORDS_BYTES_KEPT: usize = 8 * 1024;
+
+/// How often it is looked at how much was sent of an answer that goes on.
+const SO_FAR_EACH: Duration = Duration::from_secs(1);
 
 /// One loop's belongings. Nothing in it is shared with another loop but the table of clients and
 /// what is behind an `Arc`, and none of that is touched for a request without a limit.
@@ -315,7 +319,7 @@ impl Core {
             true => self.time(account.label, Kind::AtOnce, end.us),
             false => self.time_soon(account.label, on.began_us),
         }
-        self.tell_answered(on, about, end);
+        self.tell_answered(on, (about, account.label), end);
         if let Some(span) = self.begin_span(account, about, on) {
             self.end_span(&span, (None, false), end);
         }
@@ -329,7 +333,8 @@ impl Core {
     /// As [`Core::record`], for an answer whose line was begun when its head was sent.
     pub(crate) fn record_begun(&self, record: &Record, end: &End) {
         self.count(Counter::Requests);
-        self.tally.add(record.account.label, end.status.0, end.bytes);
+        let rest = end.bytes.saturating_sub(record.so_far.bytes);
+        self.tally.add(record.account.label, end.status.0, rest);
         self.time(record.account.label, Kind::First, record.first_us);
         self.time(record.account.label, Kind::Whole, end.us);
         self.tell_finished(record, end);
@@ -342,6 +347,19 @@ impl Core {
             let dropped = self.log.borrow_mut().complete(log, line, end, now);
             self.count_many(Counter::LinesDropped, dropped);
         }
+    }
+
+    /// Counts what was `sent` by now of an answer that goes on, once in a while.
+    #[inline]
+    pub(crate) fn count_sent(&self, record: &mut Record, sent: impl FnOnce(u64) -> u64) {
+        let now = self.ticked.get().now;
+        if now < record.so_far.at.after(SO_FAR_EACH) {
+            return;
+        }
+        record.so_far.at = now;
+        let more = sent(record.bytes).saturating_sub(record.so_far.bytes);
+        record.so_far.bytes += more;
+        self.tally.send(record.account.label, more);
     }
 
     /// Puts down how long an answer has taken, if somebody wants to know.

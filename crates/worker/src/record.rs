@@ -6,9 +6,9 @@ mod template;
 pub(crate) use clock::Clock;
 
 use crate::account::Account;
+use base::Moment;
 use base::text::{push_address, push_decimal, push_json, push_printable};
 use config::plan::LogFormat;
-use control::lives::QUERY_BYTES_MAX;
 use message::{Exchange, Name, Request, RequestId, Status};
 use net::clock::Wall;
 use std::{io::Write, net::IpAddr};
@@ -43,21 +43,20 @@ impl<'r> About<'r> {
     }
 
     /// What was asked: method, host, path, the page that led there, without its query, the id, and
-    /// the query, where there is room for all of it.
+    /// the query.
     pub(crate) fn asked(&self) -> [&[u8]; 6] {
         let id = self.id.map_or(&b""[..], |id| id.as_str().as_bytes());
         match self.subject {
             Subject::Request(request) => {
                 let referrer = request.fields.get(Name::Referer).unwrap_or_default();
                 let end = referrer.iter().position(|byte| matches!(byte, b'?' | b'#'));
-                let query = request.query.filter(|query| query.len() <= QUERY_BYTES_MAX);
                 [
                     request.method.as_str().as_bytes(),
                     request.host.as_bytes(),
                     request.path.as_bytes(),
                     &referrer[..end.unwrap_or(referrer.len())],
                     id,
-                    query.unwrap_or_default().as_bytes(),
+                    request.query.unwrap_or_default().as_bytes(),
                 ]
             }
             Subject::Hello(name) => [b"", name.as_bytes(), b"", b"", id, b""],
@@ -123,6 +122,7 @@ pub(crate) struct Record {
     pub(crate) line: Option<Begun>,
     pub(crate) status: Status,
     pub(crate) bytes: u64,
+    pub(crate) so_far: SoFar,
     pub(crate) began_us: u64,
     /// Whether it was told of that it has begun.
     pub(crate) told: Told,
@@ -134,6 +134,20 @@ pub(crate) struct Record {
     pub(crate) note: Option<&'static str>,
     /// Whether that is why its answer ends before its time.
     pub(crate) is_cut: bool,
+}
+
+/// How much of an answer was counted though it goes on.
+pub(crate) struct SoFar {
+    pub(crate) bytes: u64,
+    /// When that was looked at.
+    pub(crate) at: Moment,
+}
+
+impl SoFar {
+    /// Nothing, of one that begins.
+    pub(crate) const fn from(at: Moment) -> Self {
+        Self { bytes: 0, at }
+    }
 }
 
 /// Whether an answer that is not over was told of, to whoever looks.

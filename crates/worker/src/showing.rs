@@ -42,15 +42,16 @@ impl Core {
             let (Told::Begun(_, later) | Told::Later(later)) = &record.told else { return };
             let Record { status, bytes, first_us, .. } = *record;
             let end = End { status, bytes, us: 0, reason: None };
-            let who = (later.client, later.asked(), later.trace);
+            let site = self.site(record.account.label);
+            let who = (later.client, later.asked(), later.trace, site);
             put(told(later.on, who, (first_us, None), &end));
-        } else if let Some(Suspended { head, id, began_us, .. }) = waiting
+        } else if let Some(Suspended { head, id, began_us, label, .. }) = waiting
             && let Some(request) = reread(head, &mut slots)
         {
             let subject = Subject::Request(&request);
             let about = About { client, id: id.as_ref(), user: None, certificate: None, subject };
             let end = End { status: Status(UNANSWERED), bytes: 0, us: 0, reason: None };
-            let who = (client, about.asked(), about.trace());
+            let who = (client, about.asked(), about.trace(), self.site(*label));
             put(told(on(*began_us), who, (0, None), &end));
         }
     }

@@ -56,6 +56,14 @@ impl Acceptor {
         })
     }
 
+    /// The port that connections come in by; 0 where there is none.
+    pub(crate) fn port(&self) -> u16 {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().map_or(0, |own| own.port()),
+            Self::Unix(_) => 0,
+        }
+    }
+
     /// The next connection, and where its client is, which one on a Unix socket does not say.
     pub(crate) async fn accept(&self) -> io::Result<(Socket, Option<SocketAddr>)> {
         match self {

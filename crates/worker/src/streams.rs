@@ -19,7 +19,7 @@ use crate::{
     flow::Answered,
     job::{Done, Suspended},
     listings::Listings,
-    record::{About, End, Record},
+    record::{About, End, Record, SoFar},
     refusal::Trouble,
     secure::Secure,
     sending,
@@ -338,14 +338,16 @@ impl Streams {
         let line = turn.core.log.borrow_mut().begin(account.log, about, (status.0, turn.tick.wall));
         let first_us = turn.elapsed_us(began_us);
         let end = End { status, bytes, us: first_us, reason: note };
-        let told = turn.core.tell_begun(on, about, &end);
+        let told = turn.core.tell_begun(on, (about, account.label), &end);
         let span = turn.core.begin_span(account, about, on);
+        let so_far = SoFar::from(turn.tick.now);
         let is_cut = false;
         let record = Some(Box::new(Record {
             account,
             line,
             status,
             bytes,
+            so_far,
             began_us,
             told,
             span,

@@ -11,22 +11,19 @@ use base::Moment;
 use config::plan::Label;
 use control::{
     Counter,
-    lives::{Answer, Begun, Ending, First, Name, SLOW_US, Waits, Way, What},
+    lives::{Answer, Begun, Ending, Ends, First, Name, SLOW_US, Waits, Way, What},
 };
 use message::{RequestId, TraceContext};
 use net::diag::{Path, State};
 use otlp::Begun as Span;
-use std::{
-    net::{IpAddr, SocketAddr},
-    os::fd::AsFd,
-};
+use std::{net::IpAddr, os::fd::AsFd};
 
 impl Core {
     /// Another connection has come: what it is called from now on.
-    pub(crate) fn tell_begin(&self, socket: &Socket, peer: Option<SocketAddr>) -> Name {
-        let Some(peer) = peer.filter(|_| self.life.is_kept()) else { return Name::default() };
+    pub(crate) fn tell_begin(&self, socket: &Socket, ends: Option<Ends>) -> Name {
+        let Some(ends) = ends.filter(|_| self.life.is_kept()) else { return Name::default() };
         let now_us = self.read_us();
-        let name = self.life.begin(now_us, peer);
+        let name = self.life.begin(now_us, ends);
         if let Some((_, path)) = self.path_of(socket) {
             // The kernel gives a connection on after a while, though nothing has come of it.
             let what = if path.received > 0 { What::Arrived(path.rtt_us) } else { What::Silent };
@@ -92,22 +89,22 @@ impl Core {
 
     /// A request was answered.
     #[inline]
-    pub(crate) fn tell_answered(&self, on: On, about: About<'_>, end: &End) {
+    pub(crate) fn tell_answered(&self, on: On, (about, label): (About<'_>, usize), end: &End) {
         self.life.count(on.connection);
         if self.is_told(on, end) {
-            self.tell_answer(on, about, (end.us, Some(end.us)), end);
+            self.tell_answer(on, (about, label), (end.us, Some(end.us)), end);
         }
     }
 
     /// An answer has begun that will be told of when it is over, too.
     #[inline]
-    pub(crate) fn tell_begun(&self, on: On, about: About<'_>, end: &End) -> Told {
+    pub(crate) fn tell_begun(&self, on: On, (about, label): (About<'_>, usize), end: &End) -> Told {
         if !self.life.is_kept() {
             return Told::Never;
         }
         let later = Box::new(Later::new(on, about));
         if self.is_told(on, end) {
-            Told::Begun(self.tell_answer(on, about, (end.us, None), end), later)
+            Told::Begun(self.tell_answer(on, (about, label), (end.us, None), end), later)
         } else {
             Told::Later(later)
         }
@@ -119,9 +116,9 @@ impl Core {
             self.life.count(later.on.connection);
         }
         match &record.told {
-            Told::Begun(begun, later) => self.life.finish(*begun, &over(later, record, end)),
+            Told::Begun(begun, later) => self.life.finish(*begun, &self.over(later, record, end)),
             Told::Later(later) if end.us >= SLOW_US || end.reason.is_some() => {
-                self.life.answer(&over(later, record, end));
+                self.life.answer(&self.over(later, record, end));
             }
             Told::Later(_) | Told::Never => {}
         }
@@ -137,8 +134,27 @@ impl Core {
     }
 
     #[cold]
-    fn tell_answer(&self, on: On, about: About<'_>, times: (u64, Option<u64>), end: &End) -> Begun {
-        self.life.answer(&told(on, (about.client, about.asked(), about.trace()), times, end))
+    fn tell_answer(
+        &self,
+        on: On,
+        (about, label): (About<'_>, usize),
+        times: (u64, Option<u64>),
+        end: &End,
+    ) -> Begun {
+        let who = (about.client, about.asked(), about.trace(), self.site(label));
+        self.life.answer(&told(on, who, times, end))
+    }
+
+    /// What is told of an answer that is over, and had begun before.
+    #[cold]
+    fn over<'a>(&'a self, later: &'a Later, record: &Record, end: &End) -> Answer<'a> {
+        let who = (later.client, later.asked(), later.trace, self.site(record.account.label));
+        told(later.on, who, (record.first_us, Some(end.us)), end)
+    }
+
+    /// The site that is counted by that label.
+    pub(crate) fn site(&self, label: usize) -> &str {
+        self.plan.labels.get(label).map_or("", |label| &label.site)
     }
 
     /// The span of an exchange whose answer begins, if somebody wants it.
@@ -199,11 +215,11 @@ fn began_us(on: On) -> u64 {
     if on.began_us == 0 { net::clock::precise_us() } else { on.began_us }
 }
 
-/// What is told of an answer that has come that far: who asked for what in which trace, and how
-/// long its first and its last byte took.
+/// What is told of an answer that has come that far: who asked for what in which trace, of
+/// which site, and how long its first and its last byte took.
 pub(crate) fn told<'a>(
     on: On,
-    (client, asked, trace): (Option<IpAddr>, [&'a [u8]; 6], u128),
+    (client, asked, trace, site): (Option<IpAddr>, [&'a [u8]; 6], u128, &'a str),
     (first_us, whole_us): (u64, Option<u64>),
     end: &End,
 ) -> Answer<'a> {
@@ -219,16 +235,10 @@ pub(crate) fn told<'a>(
         whole_us,
         client,
         asked,
+        site,
         trace,
         reason: end.reason.unwrap_or(""),
     }
-}
-
-/// What is told of an answer that is over, and had begun before.
-#[cold]
-fn over<'a>(later: &'a Later, record: &Record, end: &End) -> Answer<'a> {
-    let who = (later.client, later.asked(), later.trace);
-    told(later.on, who, (record.first_us, Some(end.us)), end)
 }
 
 /// What this side has said to a client before it closes a connection.

@@ -148,6 +148,14 @@ impl<'t> Turn<'t> {
         self.is_working() || self.pending.record.is_some() || self.pending.share.is_some()
     }
 
+    /// Counts what has been sent of the answer under way.
+    pub(crate) fn count_sent(&mut self) {
+        let unsent = &self.scratch.output;
+        if let Some(record) = &mut self.pending.record {
+            self.core.count_sent(record, |bytes| bytes.saturating_sub(unsent.len()));
+        }
+    }
+
     /// Puts down the answer that has now been written.
     pub(crate) fn complete_record(&mut self) {
         self.pending.share = None;

@@ -4,19 +4,20 @@
 use super::{Name, SLOW_US, peer_of, words_of};
 use std::net::IpAddr;
 
-/// Words of an answer: 656 bytes, texts among them.
-pub(super) const ANSWER_WORDS: usize = 82;
+/// Words of an answer: 776 bytes, texts among them.
+pub(super) const ANSWER_WORDS: usize = 97;
 
 /// Where its texts stand: first why it failed, which may be known only in the end.
 const REASON_AT: usize = 12;
-const TEXTS_AT: usize = REASON_AT + REASON_BYTES / 8;
-const REASON_BYTES: usize = 64;
+const TEXTS_AT: usize = REASON_AT + (REASON_BYTES + SITE_BYTES) / 8;
+const REASON_BYTES: usize = 128;
+const SITE_BYTES: usize = 56;
 
 /// Bytes of each of its texts at most: method, host, path, referrer, id and query.
-pub const TEXT_BYTES: [usize; 6] = [16, 64, 160, 64, 64, QUERY_BYTES_MAX];
+const TEXT_BYTES: [usize; 6] = [16, 64, 160, 64, 64, 128];
 
-/// Bytes of a query that is put down. A part of one would ask for something else.
-pub const QUERY_BYTES_MAX: usize = 128;
+/// How a text ends that there was no room for the rest of.
+pub const CUT_SHORT: &str = "…";
 
 /// What stands for the end of an answer that is under way.
 const UNDER_WAY: u32 = u32::MAX;
@@ -46,6 +47,8 @@ pub struct Answer<'a> {
     pub client: Option<IpAddr>,
     /// What was asked: method, host, path, referrer, the id of the exchange, and the query.
     pub asked: [&'a [u8]; 6],
+    /// The site that it is counted for.
+    pub site: &'a str,
     /// The trace that it belongs to; 0 where there is none.
     pub trace: u128,
     /// Why it failed, or was cut off.
@@ -92,6 +95,8 @@ pub struct Answered {
     /// What was asked: method, host, path, referrer, the id of the exchange, and the query, each as
     /// far as there was room.
     pub asked: [Vec<u8>; 6],
+    /// The site that it is counted for.
+    pub site: Vec<u8>,
     /// The trace that it belongs to; 0 where there is none.
     pub trace: u128,
     /// Why it failed, or was cut off.
@@ -123,12 +128,14 @@ pub(super) fn pack(number: u64, answer: &Answer<'_>) -> [u64; ANSWER_WORDS - 1] 
     let mut texts = [0; (ANSWER_WORDS - TEXTS_AT) * 8];
     let mut end = 0;
     for (text, most) in answer.asked.into_iter().zip(TEXT_BYTES) {
-        let text = &text[..text.len().min(most)];
-        texts[end..end + text.len()].copy_from_slice(text);
-        end += text.len();
-        lengths = lengths << 8 | text.len() as u64;
+        let length = put(&mut texts[end..end + most], text, is_character);
+        end += length;
+        lengths = lengths << 8 | length as u64;
     }
     let (reason, reason_length) = reason_words(answer.reason);
+    let mut site = [0; SITE_BYTES];
+    let site_length = put(&mut site, answer.site.as_bytes(), is_character) as u64;
+    let site = site.as_chunks().0.iter().map(|bytes| u64::from_ne_bytes(*bytes));
     // Each half of it stands where a word has room for no more.
     let [port_high, port_low] = answer.port.to_be_bytes().map(u64::from);
     let head = [
@@ -138,6 +145,7 @@ pub(super) fn pack(number: u64, answer: &Answer<'_>) -> [u64; ANSWER_WORDS - 1] 
         u64::from(status)
             | has_client << 16
             | is_secure << 17
+            | site_length << 18
             | port_high << 24
             | u64::from(stream) << 32,
         bytes,
@@ -149,7 +157,7 @@ pub(super) fn pack(number: u64, answer: &Answer<'_>) -> [u64; ANSWER_WORDS - 1] 
         answer.trace as u64,
     ];
     let texts = texts.as_chunks().0.iter().map(|bytes| u64::from_ne_bytes(*bytes));
-    let all = head.into_iter().chain(reason).chain(texts.take(end.div_ceil(8)));
+    let all = head.into_iter().chain(reason).chain(site).chain(texts.take(end.div_ceil(8)));
     words.iter_mut().zip(all).for_each(|(word, value)| *word = value);
     words
 }
@@ -163,7 +171,7 @@ pub(super) fn unpack(words: &[u64; ANSWER_WORDS]) -> Answered {
         let rest = text.get(start..).unwrap_or_default();
         rest[..rest.len().min(length as usize & 0xff)].to_vec()
     };
-    let mut start = REASON_BYTES;
+    let mut start = REASON_BYTES + SITE_BYTES;
     let mut place = TEXT_BYTES.len();
     let asked = std::array::from_fn(|_| {
         place -= 1;
@@ -185,6 +193,7 @@ pub(super) fn unpack(words: &[u64; ANSWER_WORDS]) -> Answered {
         whole_us: (whole != UNDER_WAY).then(|| u64::from(whole)),
         client: (about >> 16 & 1 == 1).then(|| peer_of(*high, *low, 0).ip()),
         asked,
+        site: take(REASON_BYTES, about >> 18 & 0x3f),
         trace: u128::from(*trace_high) << 64 | u128::from(*trace_low),
         reason: take(0, (lengths >> 48 & 0xff).min(REASON_BYTES as u64)),
     }
@@ -198,8 +207,52 @@ fn times(first_us: u64, whole_us: Option<u64>) -> u64 {
 
 fn reason_words(reason: &str) -> ([u64; REASON_BYTES / 8], u64) {
     let mut bytes = [0; REASON_BYTES];
-    let length = reason.len().min(REASON_BYTES);
-    bytes[..length].copy_from_slice(&reason.as_bytes()[..length]);
+    let length = put(&mut bytes, reason.as_bytes(), |byte| byte == b' ');
     let mut words = bytes.as_chunks().0.iter().map(|bytes| u64::from_ne_bytes(*bytes));
     (std::array::from_fn(|_| words.next().unwrap_or(0)), length as u64)
+}
+
+/// Puts a text where there is this room for it; returns how long it is there. Where it is too long
+/// it ends before a byte of that kind, and with [`CUT_SHORT`].
+fn put(room: &mut [u8], text: &[u8], begins: impl Fn(u8) -> bool) -> usize {
+    if let Some(place) = room.get_mut(..text.len()) {
+        place.copy_from_slice(text);
+        return text.len();
+    }
+    let most = room.len().saturating_sub(CUT_SHORT.len());
+    let end = (0..=most).rev().find(|&at| begins(text[at])).unwrap_or(most);
+    room[..end].copy_from_slice(&text[..end]);
+    let length = end + CUT_SHORT.len();
+    room[end..length].copy_from_slice(CUT_SHORT.as_bytes());
+    length
+}
+
+/// Whether a character begins with that byte of UTF-8.
+const fn is_character(byte: u8) -> bool {
+    byte & 0xc0 != 0x80
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_room_ends_with_a_whole_character_or_word_and_a_mark() {
+        let mut room = [0; 12];
+        for (text, expect) in [
+            ("", ""),
+            ("/twelve-long", "/twelve-long"),
+            ("/thirteen-long", "/thirteen…"),
+            ("/twelve-ö-long", "/twelve-…"),
+            ("/eight-ö-long", "/eight-ö…"),
+        ] {
+            let length = put(&mut room, text.as_bytes(), is_character);
+            assert_eq!(str::from_utf8(&room[..length]), Ok(expect));
+        }
+        let length = put(&mut room, b"two words and more", |byte| byte == b' ');
+        assert_eq!(str::from_utf8(&room[..length]), Ok("two words…"));
+        // What is no UTF-8, or has no words, is cut all the same.
+        let length = put(&mut room, &[0x80; 20], is_character);
+        assert_eq!((length, &room[9..]), (12, CUT_SHORT.as_bytes()));
+    }
 }

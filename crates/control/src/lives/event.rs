@@ -1,7 +1,10 @@
 //! What happens on a connection, beside what is asked on it.
 
-use super::{Name, peer_of, words_of};
-use std::net::{IpAddr, SocketAddr};
+use super::{Ends, Name, peer_of, words_of};
+use std::net::IpAddr;
+
+/// Bits of a time: nine years of microseconds.
+const SINCE_BITS: u32 = 48;
 
 /// Words of an event.
 pub(super) const EVENT_WORDS: usize = 8;
@@ -21,7 +24,7 @@ pub struct Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     /// It was accepted, from there.
-    Accepted(SocketAddr),
+    Accepted(Ends),
     /// Its first bytes were there so many microseconds after it was asked for, as the kernel has
     /// measured: one round trip, and the client's own time.
     Arrived(u32),
@@ -46,9 +49,9 @@ pub enum What {
         ending: Ending,
         /// Who was the first to say goodbye, as the kernel sees it.
         first: First,
-        /// Where its client was, and since when it was there.
-        peer: SocketAddr,
-        /// That, in microseconds since the machine started.
+        /// Where its two ends were.
+        ends: Ends,
+        /// Since when it was there, in microseconds since the machine started.
         since_us: u64,
         /// The requests that were answered on it.
         requests: u32,
@@ -135,9 +138,9 @@ words! {
 pub(super) fn pack(what: What) -> [u64; 5] {
     let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
     match what {
-        What::Accepted(peer) => {
+        What::Accepted((peer, port)) => {
             let [high, low] = words_of(peer.ip());
-            [1, high, low, u64::from(peer.port()), 0]
+            [1, high, low, u64::from(peer.port()), u64::from(port)]
         }
         What::Shaken { is_resumed, version, suite } => {
             [2, u64::from(is_resumed), u64::from(version), u64::from(suite), 0]
@@ -149,12 +152,12 @@ pub(super) fn pack(what: What) -> [u64; 5] {
             pair(way.busy_ms, way.rwnd_limited_ms),
             pair(way.sndbuf_limited_ms, way.lost),
         ],
-        What::Ended { ending, first, peer, since_us, requests } => {
+        What::Ended { ending, first, ends: (peer, port), since_us, requests } => {
             let [high, low] = words_of(peer.ip());
             let how = u32::from(peer.port()) << 16
                 | u32::from(first.number()) << 8
                 | u32::from(ending.number());
-            [4, pair(how, requests), high, low, since_us]
+            [4, pair(how, requests), high, low, since_us | u64::from(port) << SINCE_BITS]
         }
         What::Arrived(us) => [6, u64::from(us), 0, 0, 0],
         What::Silent => [7, 0, 0, 0, 0],
@@ -170,7 +173,7 @@ pub(super) fn unpack(words: &[u64; EVENT_WORDS]) -> Option<Event> {
     let [_, when_us, connection, tag, one, two, three, four] = *words;
     let pair = |word: u64| (word as u32, (word >> 32) as u32);
     let what = match tag {
-        1 => What::Accepted(peer_of(one, two, three as u16)),
+        1 => What::Accepted((peer_of(one, two, three as u16), four as u16)),
         2 => What::Shaken { is_resumed: one == 1, version: two as u16, suite: three as u16 },
         3 => {
             let ((rtt_us, min_rtt_us), (segments, again)) = (pair(one), pair(two));
@@ -191,8 +194,8 @@ pub(super) fn unpack(words: &[u64; EVENT_WORDS]) -> Option<Event> {
             What::Ended {
                 ending: Ending::of(how as u8)?,
                 first: First::of((how >> 8) as u8)?,
-                peer: peer_of(two, three, (how >> 16) as u16),
-                since_us: four,
+                ends: (peer_of(two, three, (how >> 16) as u16), (four >> SINCE_BITS) as u16),
+                since_us: four & ((1 << SINCE_BITS) - 1),
                 requests,
             }
         }

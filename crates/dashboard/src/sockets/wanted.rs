@@ -1,10 +1,17 @@
 //! Which connections somebody wants to see, as the query of their address says.
 
-use super::{LISTED_MAX, canonical, doing, verdict::verdict};
+use super::{LISTED_MAX, canonical, doing, ends, verdict::verdict};
 use crate::lives::Stories;
-use control::lives::{Answered, SLOW_US};
+use control::lives::{Answered, Ends, SLOW_US};
 use net::diag::{Socket, State};
 use std::net::SocketAddr;
+
+/// What a query may have.
+const NAMES: [&str; 7] = ["client", "state", "limit", "site", "answers", "max", "stories"];
+
+/// What limits connections, and what answers may be, in a query.
+const LIMITS: [&str; 4] = ["client", "network", "application", "server"];
+const ANSWERS: [&str; 2] = ["failed", "slow"];
 
 /// Which connections somebody wants to see. What is empty is wanted of none in particular.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,6 +62,31 @@ impl Wanted {
         wanted
     }
 
+    /// What a query asks for that there is not, if anything.
+    #[must_use]
+    pub fn fault(query: Option<&str>) -> Option<String> {
+        let is_number = |text: &str| text.parse::<usize>().is_ok();
+        let are_clients = |text: &str| text.split(',').all(|one| one.parse::<SocketAddr>().is_ok());
+        for part in query.unwrap_or_default().split('&').filter(|part| !part.is_empty()) {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            let value = decoded(value);
+            let states: Vec<_> = State::ALL.iter().map(|state| state.word()).collect();
+            let (is_known, there_is) = match name {
+                "client" | "site" => (true, String::new()),
+                "state" => (states.contains(&&*value), states.join(", ")),
+                "limit" => (LIMITS.contains(&&*value), LIMITS.join(", ")),
+                "answers" => (ANSWERS.contains(&&*value), ANSWERS.join(", ")),
+                "max" => (is_number(&value), "a number".to_owned()),
+                "stories" => (are_clients(&value), "192.0.2.1:4242,…".to_owned()),
+                _ => return Some(format!("there is no {name}, but: {}\n", NAMES.join(", "))),
+            };
+            if !value.is_empty() && !is_known {
+                return Some(format!("there is no {name}={value}, but: {there_is}\n"));
+            }
+        }
+        None
+    }
+
     /// How many are listed at most.
     pub(super) fn most(&self) -> usize {
         self.max.map_or(LISTED_MAX, |max| max.min(LISTED_MAX))
@@ -78,28 +110,28 @@ impl Wanted {
 
     /// Whether this one is wanted.
     pub(super) fn has(&self, socket: &Socket, stories: &Stories, now_us: u64) -> bool {
-        self.has_client(socket.peer, stories)
+        self.has_client(ends(socket), stories)
             && (self.state.is_empty() || self.state == socket.state.word())
             && (self.limit.is_empty()
                 || verdict(socket, doing(socket, stories, now_us)).by == Some(&self.limit))
-            && self.has_answers(socket.peer, stories, now_us)
+            && self.has_answers(ends(socket), stories, now_us)
     }
 
     /// Whether the client is there, or a balancer has said so.
-    fn has_client(&self, peer: SocketAddr, stories: &Stories) -> bool {
+    fn has_client(&self, ends: Ends, stories: &Stories) -> bool {
         self.client.is_empty()
-            || peer.to_string().contains(&self.client)
-            || stories.is_of(peer, &self.client)
+            || ends.0.to_string().contains(&self.client)
+            || stories.is_of(ends, &self.client)
     }
 
     /// Whether what was answered is such as is wanted, or what is under way.
-    fn has_answers(&self, peer: SocketAddr, stories: &Stories, now_us: u64) -> bool {
+    fn has_answers(&self, ends: Ends, stories: &Stories, now_us: u64) -> bool {
         if self.site.is_empty() && self.answers.is_empty() {
             return true;
         }
-        let answers = stories.answers(peer);
+        let answers = stories.answers(ends);
         let is_of_site =
-            |answer: &Answered| String::from_utf8_lossy(&answer.asked[1]).contains(&self.site);
+            |answer: &Answered| String::from_utf8_lossy(&answer.site).contains(&self.site);
         let is_bad = |answer: &Answered| match &*self.answers {
             "failed" => answer.status >= 400 || !answer.reason.is_empty(),
             "slow" => {
@@ -112,12 +144,12 @@ impl Wanted {
             && (self.answers.is_empty() || answers.iter().any(is_bad))
     }
 
-    /// Whether one is wanted that is over, of a client there.
-    pub(super) fn has_gone(&self, peer: SocketAddr, stories: &Stories, now_us: u64) -> bool {
-        self.has_client(peer, stories)
+    /// Whether one is wanted that is over, with these ends.
+    pub(super) fn has_gone(&self, ends: Ends, stories: &Stories, now_us: u64) -> bool {
+        self.has_client(ends, stories)
             && (self.state.is_empty() || self.state == State::Closed.word())
             && self.limit.is_empty()
-            && self.has_answers(peer, stories, now_us)
+            && self.has_answers(ends, stories, now_us)
     }
 }
 
@@ -160,11 +192,35 @@ mod tests {
         }
     }
 
+    /// A script with a word misspelled would take that for nobody.
+    #[test]
+    fn what_there_is_not_is_not_asked_for() {
+        for query in [
+            "",
+            "client=&limit=&state=&site=&answers=&max=0&stories=",
+            "client=x&state=TIME_WAIT&limit=server&site=%&answers=slow",
+            "max=9999&stories=192.0.2.1%3A1%2C%5B%3A%3A1%5D:2",
+        ] {
+            assert_eq!(Wanted::fault(Some(query)), None, "{query}");
+        }
+        for (query, fault) in [
+            ("stat=TIME_WAIT", "there is no stat, but: client, state, limit, site, answers"),
+            ("max=1&limit=clientt", "there is no limit=clientt, but: client, network, appl"),
+            ("state=XX", "there is no state=XX, but: "),
+            ("answers=bad", "there is no answers=bad, but: failed, slow\n"),
+            ("max=-1", "there is no max=-1, but: a number\n"),
+            ("stories=192.0.2.1", "there is no stories=192.0.2.1, but: 192.0.2.1:4242,…\n"),
+        ] {
+            let found = Wanted::fault(Some(query)).unwrap();
+            assert!(found.starts_with(fault), "{found}");
+        }
+    }
+
     #[test]
     fn connections_are_told_apart_by_each_of_these() {
         let (words, life) = crate::example::life();
-        let peer = "192.0.2.1:4242".parse().unwrap();
-        let name = life.begin(10, peer);
+        let ends = ("192.0.2.1:4242".parse().unwrap(), 80);
+        let name = life.begin(10, ends);
         life.answer(&crate::example::answered(name, "/a", 404));
         let stories = Stories::of(crate::example::seen(words));
         let socket = socket(State::CloseWait, None);
@@ -176,12 +232,12 @@ mod tests {
             ("state=TIME_WAIT", false),
             ("limit=server", true),
             ("limit=client", false),
-            ("site=example", true),
-            ("site=other", false),
+            ("site=a+site", true),
+            ("site=a.example", false),
             ("answers=failed", true),
             ("answers=slow", false),
-            ("answers=failed&site=a.ex&state=CLOSE_WAIT&client=4242", true),
-            ("answers=failed&site=a.ex&state=ESTABLISHED", false),
+            ("answers=failed&site=site&state=CLOSE_WAIT&client=4242", true),
+            ("answers=failed&site=site&state=ESTABLISHED", false),
         ] {
             assert_eq!(Wanted::of(Some(query)).has(&socket, &stories, 50), expect, "{query}");
         }

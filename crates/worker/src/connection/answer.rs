@@ -4,7 +4,7 @@ use super::Connection;
 use crate::{
     flow::Answered,
     job::{Done, Suspended},
-    record::{About, End, On, Record},
+    record::{About, End, On, Record, SoFar},
     refusal,
     share::Share,
     turn::{Turn, Work},
@@ -66,13 +66,14 @@ impl Connection {
             let first_us = turn.elapsed_us(began_us);
             let end = End { status, bytes, us: first_us, reason: note };
             let on = self.on(began_us);
-            let told = turn.core.tell_begun(on, about, &end);
+            let told = turn.core.tell_begun(on, (about, account.label), &end);
             let span = turn.core.begin_span(account, about, on);
             turn.pending.record = Some(Box::new(Record {
                 account,
                 line,
                 status,
                 bytes,
+                so_far: SoFar::from(turn.tick.now),
                 began_us,
                 told,
                 span,

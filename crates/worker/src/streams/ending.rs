@@ -3,6 +3,7 @@
 use super::{From, Streams, UnderWay};
 use crate::{
     answering::{self, Known, Progress},
+    core::Core,
     job::{Done, Suspended},
     record::{About, End, On},
     refusal::Trouble,
@@ -44,6 +45,17 @@ impl Streams {
                 Work::Nothing | Work::Source(_) => continue,
             };
             self.resume((key, exchange), Done::CUT, turn, from);
+        }
+    }
+
+    /// Counts what has been sent of the answers under way.
+    pub(crate) fn count_sent(&mut self, core: &Core) {
+        let Self { http, under_way, .. } = self;
+        for exchange in under_way {
+            if let Some(record) = &mut exchange.record {
+                let unsent = || http.unsent_bytes(exchange.key);
+                core.count_sent(record, |bytes| bytes.saturating_sub(unsent()));
+            }
         }
     }
 
