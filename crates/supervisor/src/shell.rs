@@ -441,7 +441,7 @@ impl<'v> Shell<'v> {
                 self.save();
                 self.end_looks();
                 self.turn_away();
-                self.sockets = Sockets::default();
+                self.close();
             }
             Order::Greet(source) => self.greeting = Some(source),
             Order::Note(note) => self.note(&note),

@@ -43,8 +43,9 @@ impl History {
 
 /// What somebody is told who asks for a request that nobody knows.
 const UNTOLD: &str = "no such request is known: the config has to have `request-id` and `admin`, and \
-                      of requests those are kept that came while somebody looked at `admin`, or \
-                      that failed (5xx) or took longer than a second, the last 1,024 of each loop";
+                      of requests those are kept that failed (5xx), were cut off or took longer \
+                      than a second, the last 256 of each loop, and of those that came while \
+                      somebody looked at `admin` the last 1,024, as long as their worker is there";
 
 /// For what somebody waits.
 pub(super) const NEXT: usize = 0;

@@ -7,7 +7,10 @@ use crate::{
     machine::Note,
 };
 use base::{Moment, pack::Packer};
-use config::{blueprint::pack_admin, plan::Admin};
+use config::{
+    blueprint::pack_admin,
+    plan::{Address, Admin},
+};
 use control::{
     board::{Asking, Telling},
     note::Note as _,
@@ -104,6 +107,15 @@ impl Shell<'_> {
         let all = self.sockets.of_slot(&wanted, 0, 1);
         let own = all.filter(|(number, _)| *number == serving.blueprint.listen.len());
         own.map(|(_, socket)| socket.as_fd().try_clone_to_owned()).collect()
+    }
+
+    /// Closes all sockets, but for a Unix socket that the server is looked at by: without its file
+    /// nobody would find that, and what finishes is to be seen to its end.
+    pub(super) fn close(&mut self) {
+        let admin = self.serving.as_ref().and_then(|serving| serving.blueprint.admin.as_ref());
+        let listen = admin.map(|admin| admin.listen.clone());
+        let by_path = listen.filter(|listen| matches!(listen.address, Address::Unix { .. }));
+        self.sockets.keep(by_path.as_slice());
     }
 
     /// Whether it is there.
