@@ -124,6 +124,78 @@ fn each_request_is_seen_in_the_figures() {
     server.stop();
 }
 
+/// Its file stays as long as there is somebody to ask.
+#[test]
+fn by_a_unix_socket_a_server_is_seen_to_drain() {
+    let folder = e2e::folder();
+    let path = folder.path().join("admin.sock");
+    let place = Place::new(&format!("\"unix:{}\"", path.display()));
+    let server = place.start();
+    let status = |of: &str| Client::connect_unix(&path).get(of).unwrap().status;
+    assert!(eventually(|| status("/readyz") == 200));
+    let mut busy = Client::connect_narrow(server.addr());
+    busy.send("GET /huge.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    assert_eq!(busy.take(13).unwrap(), b"HTTP/1.1 200 ");
+    server.signal(Signal::TERM);
+    assert!(eventually(|| status("/readyz") == 503));
+    assert_eq!(status("/healthz"), 200);
+    busy.abort();
+    server.ended();
+    assert!(!path.exists(), "it is taken away in the end");
+}
+
+/// Whatever hosts somebody makes up.
+#[test]
+fn what_is_asked_is_counted_for_the_site_that_has_answered() {
+    let place = Place::new("\"127.0.0.1:0\"");
+    let server = place.start();
+    let addr = admin(&server);
+    let sites = || json(addr, "/requests")["sites"].clone();
+    assert!(eventually(|| sites().is_array()));
+    let mut client = Client::connect(server.addr());
+    let is_counted = || {
+        for host in ["evil.example", "LOCALHOST", "x.localhost"] {
+            client.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")).unwrap();
+            client.response().unwrap();
+        }
+        sites()[0]["times"].as_u64() > Some(3)
+    };
+    assert!(eventually(is_counted), "{}", sites());
+    let all = sites();
+    assert!(all.as_array().unwrap().len() == 1 && all[0]["name"] == "default", "{all}");
+    let peer = format!("127.0.0.1:{}", client.port());
+    let found = |site: &str| {
+        let all = json(addr, &format!("/sockets?site={site}"));
+        let all = all["sockets"].as_array().unwrap().clone();
+        all.iter().any(|one| one["client"] == peer)
+    };
+    assert!(found("default") && !found("evil"));
+    server.stop();
+}
+
+/// A script with a word misspelled is told so, and does not see that nobody is like that.
+#[test]
+fn there_is_no_filter_by_what_there_is_not() {
+    let place = Place::new("\"127.0.0.1:0\"");
+    let server = place.start();
+    let addr = admin(&server);
+    let all = "/sockets?client=&limit=server&state=TIME_WAIT&site=&answers=&max=9&stories=";
+    assert!(eventually(|| ask(addr, all, "").status == 200));
+    for query in ["limit=clientt", "stat=TIME_WAIT", "state=XX", "max=abc", "answers=bad"] {
+        let said = ask(addr, &format!("/sockets?{query}"), "");
+        let name = query.split('=').next().unwrap();
+        assert_eq!(said.status, 400, "{query}");
+        assert!(said.text().starts_with(&format!("there is no {name}")), "{}", said.text());
+    }
+    // A reason is whole that the error log has whole.
+    let mut client = Client::connect(server.addr());
+    client.send(format!("{} / HTTP/1.1\r\n\r\n", "x".repeat(40))).unwrap();
+    assert_eq!(client.response().unwrap().status, 400);
+    let reason = "the method is not a token of at most 32 bytes, followed by one space";
+    assert!(eventually(|| json(addr, "/requests")["troubles"][0]["reason"] == reason));
+    server.stop();
+}
+
 #[test]
 fn it_is_ready_until_it_is_told_to_stop() {
     let place = Place::new("\"127.0.0.1:0\"");

@@ -283,6 +283,10 @@ pub(crate) fn answer(exchange: &Exchange<'_>, board: Option<&Arc<Board>>) -> Res
             (Status::OK, JSON, report(states, Box::new(|server, _| dashboard::json(server))))
         }
         b"/sockets" => {
+            if let Some(fault) = Wanted::fault(exchange.query()) {
+                let (status, body) = (Status::BAD_REQUEST, Body::Bytes(fault.into_bytes().into()));
+                return dressed(status, TEXT, body);
+            }
             let wanted = Wanted::of(exchange.query());
             let make = move |server: &Server, board: &Board| board.sockets(server, &wanted);
             (Status::OK, JSON, report(Look { stories: true, ..answers }, Box::new(make)))
@@ -300,6 +304,11 @@ pub(crate) fn answer(exchange: &Exchange<'_>, board: Option<&Arc<Board>>) -> Res
             None => return Response::empty(Status::NOT_FOUND),
         },
     };
+    dressed(status, media_type, body)
+}
+
+/// An answer with the fields that all of them have.
+fn dressed(status: Status, media_type: &'static str, body: Body) -> Response {
     let fields = FIELDS.map(|(name, value)| Line::fixed(name, value));
     let response = Response::empty(status).with(Line::fixed("content-type", media_type));
     let response = fields.into_iter().fold(response, Response::with);

@@ -72,7 +72,7 @@ const LEFT_OUT: [&str; 23] = [
 type Key = Arc<[u8]>;
 
 /// Goes on with a request that waits for what somebody else has asked.
-pub type Waiter = Box<dyn FnOnce() + Send>;
+pub type Waiter = Box<dyn FnOnce() -> bool + Send>;
 
 /// The answers that a process keeps, of each application by its number.
 #[derive(Clone)]
@@ -157,13 +157,15 @@ impl Answers {
             Method::Get => self.join_others(call, key.into(), now, waiter),
             _ => Joined::Apart,
         };
-        let of = match &joined {
-            Joined::Waits => Of::Waited,
+        match &joined {
+            // It is counted when it goes on: until then it may leave.
+            Joined::Waits => {}
             // There is an older answer, which is counted when it is given.
-            Joined::Yours(errand) if errand.is_renewal => return joined,
-            Joined::Yours(_) | Joined::Apart => Of::Misses,
-        };
-        self.keeping.change(label(call.php), of, 1);
+            Joined::Yours(errand) if errand.is_renewal => {}
+            Joined::Yours(_) | Joined::Apart => {
+                self.keeping.change(label(call.php), Of::Misses, 1);
+            }
+        }
         joined
     }
 
@@ -180,7 +182,7 @@ impl Answers {
         if slot.kept(now).is_some() {
             // It has come since that was looked for.
             drop(state);
-            waiter()();
+            self.go_on(php, waiter());
             return Joined::Waits;
         }
         if now < slot.apart_until {
@@ -199,6 +201,13 @@ impl Answers {
         drop(state);
         let (answers, path) = (self.clone(), call.path.clone());
         Joined::Yours(Errand { answers, php, key, path, is_renewal })
+    }
+
+    /// Lets somebody go on who has waited, if only for this, and may have left.
+    fn go_on(&self, php: &Php, waiter: Waiter) {
+        if waiter() {
+            self.keeping.change(label(php), Of::Waited, 1);
+        }
     }
 
     fn lock(&self, php: &Php) -> Option<MutexGuard<'_, State>> {
@@ -438,7 +447,7 @@ impl Errand {
             asking
         };
         if let Asking::Somebody(waiters) = asking {
-            waiters.into_iter().for_each(|waiter| waiter());
+            waiters.into_iter().for_each(|waiter| self.answers.go_on(self.php, waiter));
         }
     }
 }

@@ -60,6 +60,9 @@ struct Pages {
     words: &'static [AtomicU64],
 }
 
+/// Whoever has waited for this has left when it is there.
+const LEFT: &str = "/left";
+
 /// The label of the site is the last of so many.
 const LABELS: usize = 2;
 
@@ -83,10 +86,11 @@ impl Pages {
         let program = Rc::new(Program { root, file, path_info });
         let script = Script { program, name };
         let call = Call { php: self.php, script, path: None, errand: None };
-        let woken = Arc::clone(&self.woken);
+        let (woken, is_there) = (Arc::clone(&self.woken), path != LEFT);
         let waiter = || -> Waiter {
             Box::new(move || {
                 woken.fetch_add(1, Relaxed);
+                is_there
             })
         };
         with_exchange(path, |exchange| self.answers.join(&call, exchange, Moment(now), waiter))
@@ -132,6 +136,19 @@ fn keep(errand: Errand, content: &[u8], now: u64) {
 }
 
 const ENOUGH: usize = 1 << 20;
+
+/// Each who is counted as one that has waited is one of the others as well.
+#[test]
+fn who_waits_and_leaves_is_counted_nowhere() {
+    let pages = Pages::new(ENOUGH);
+    for path in [LEFT, "/"] {
+        let errand = pages.errand(path, 0);
+        assert!(matches!(pages.join(path, 10), Joined::Waits));
+        assert_eq!(pages.seen().waited, 0, "nobody has gone on");
+        keep(errand, b"1", 100);
+    }
+    assert_eq!((pages.woken(), pages.seen().waited), (2, 1));
+}
 
 #[test]
 fn a_page_is_fresh_then_stale_then_gone() {
