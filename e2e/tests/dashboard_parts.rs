@@ -195,3 +195,23 @@ fn what_a_server_does_not_have_is_not_shown() {
     browser.wait_until("location.pathname === '/zh' && by('connections')?.hidden === false");
     server.stop();
 }
+
+/// What the page works out from what it is told.
+#[test]
+fn figures_of_a_quiet_server_are_those_that_can_be_known() {
+    let place = Place::new(&place::config("admin = '127.0.0.1:0'\nthreads = 1", "", ""));
+    let server = place.start();
+    let browser = Browser::start();
+    browser.open(&format!("http://{}/", admin(&server)));
+    browser.wait_until("typeof params === 'object' && params.rows.length > 0");
+    let stretches = "params.status.sites[0].whole.counts.length === ENDS.length + 1";
+    assert_eq!(browser.run(&format!("return {stretches}")), true);
+    // One tick of the kernel's clock is too much for six requests; ten of a minute are enough.
+    let each = "const look = { used: 1e4, count: 2 };
+        return [[0], [5], [9], [100], [100, null], [9, null], [9, 0]].map(([looks, last]) => {
+          const now = last === undefined ? look : { ...look, used: last };
+          return eachOf(now, Array(looks).fill(look));
+        })";
+    assert_eq!(browser.run(each), serde_json::json!([null, null, 0.005, 0.005, null, null, null]));
+    server.stop();
+}

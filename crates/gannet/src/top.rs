@@ -10,7 +10,7 @@ use control::{
     tally::Counts,
 };
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     future::{Future as _, poll_fn},
     io,
     pin::pin,
@@ -27,6 +27,11 @@ use tokio::{
 
 /// Time between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Looks that the processor time of a request is found from at most, and how much of it has to be
+/// known: the kernel counts it by ticks of 10 ms.
+const LOOKS_MAX: usize = 60;
+const TICKS_US: u64 = 100_000;
 
 /// Sites that are shown, those that are asked most, and what a line about one has beside its name.
 const SITES_SHOWN: usize = 20;
@@ -80,7 +85,9 @@ pub(crate) fn top(desk: &Desk) -> Result<ExitCode, Trouble> {
         runtime.block_on(async { sleep(PAUSE).await });
         let now = wishing::look(desk, "top")?;
         let seconds = at.elapsed().as_secs_f64();
-        let text = frame(&first, &now, seconds, (Size::ENDLESS, &connections::of(&now)));
+        let each = Each::default().of(&first, &now);
+        let connections = connections::of(&now);
+        let text = frame(&first, &now, seconds, (Size::ENDLESS, &connections, each));
         net::stream::say(text.as_bytes());
         return Ok(ExitCode::SUCCESS);
     }
@@ -105,6 +112,7 @@ pub(crate) fn top(desk: &Desk) -> Result<ExitCode, Trouble> {
 /// Shows what lies between two looks, second by second. A server that is gone is looked for.
 async fn watch(desk: &Desk, first: Status) {
     let (mut last, mut at) = (first, Instant::now());
+    let mut each = Each::default();
     loop {
         sleep(PAUSE).await;
         let asking = desk.clone();
@@ -114,7 +122,8 @@ async fn watch(desk: &Desk, first: Status) {
         let text = match found {
             Ok((connections, now)) => {
                 let seconds = at.elapsed().as_secs_f64();
-                let text = frame(&last, &now, seconds, (room, &connections));
+                let each = each.of(&last, &now);
+                let text = frame(&last, &now, seconds, (room, &connections, each));
                 (last, at) = (now, Instant::now());
                 text
             }
@@ -133,8 +142,16 @@ fn fit(text: &str, Size { rows, columns }: Size) -> String {
     lines.join("\n")
 }
 
+/// Microseconds of processor time that a request takes, in the last looks.
+type Took = Option<u64>;
+
 /// What has happened between two looks, and the connections that are there now.
-fn frame(last: &Status, now: &Status, seconds: f64, (room, connections): (Size, &str)) -> String {
+fn frame(
+    last: &Status,
+    now: &Status,
+    seconds: f64,
+    (room, connections, each): (Size, &str, Took),
+) -> String {
     let rate = |of: &dyn Fn(&Status) -> u64| of(now).saturating_sub(of(last)) as f64 / seconds;
     let class = |at: usize| rate(&|status: &Status| sum(status, |counts| counts.classes[at]));
     let counter = |name: &'static str| move |status: &Status| count(status, name);
@@ -164,7 +181,7 @@ fn frame(last: &Status, now: &Status, seconds: f64, (room, connections): (Size, 
         workers(now).map(|worker| worker.under_way).sum::<u64>(),
         now.listeners.iter().map(|one| one.waiting).sum::<u64>()
     );
-    let each = cpu.filter(|_| requests > 0.0).map(|cpu| format!("{:.0} µs", cpu / requests * 1e6));
+    let each = each.map(|us| format!("{us} µs"));
     let sent = size(rate(&|status| sum(status, |counts| counts.bytes)));
     text += &format!(
         "sent         {sent}/s   processor {} of a core, {} for each request\n",
@@ -269,6 +286,28 @@ fn cpu_us(last: &Status, now: &Status) -> Option<u64> {
     workers(now).map(since).sum()
 }
 
+/// How much processor time requests have taken at each look, and how many they were.
+#[derive(Default)]
+struct Each(VecDeque<(Option<u64>, u64)>);
+
+impl Each {
+    /// What one takes, by this look and as many before as are needed to tell.
+    fn of(&mut self, last: &Status, now: &Status) -> Took {
+        let requests = count(now, "requests").saturating_sub(count(last, "requests"));
+        self.0.truncate(LOOKS_MAX - 1);
+        self.0.push_front((cpu_us(last, now), requests));
+        let (mut used_us, mut count) = (0, 0);
+        for (used, requests) in &self.0 {
+            used_us += (*used)?;
+            count += requests;
+            if used_us >= TICKS_US {
+                return u64::checked_div(used_us, count);
+            }
+        }
+        None
+    }
+}
+
 fn workers(status: &Status) -> impl Iterator<Item = &Worker> {
     status.generations.iter().flat_map(|one| &one.workers)
 }
@@ -364,7 +403,7 @@ mod tests {
         let worker = now.generations[0].workers[0].clone();
         now.generations[0].workers = (0..30).map(|pid| Worker { pid, ..worker.clone() }).collect();
         let connections = format!("\nclient\n{}", "192.0.2.1:4242\n".repeat(30));
-        let text = frame(&status(10), &now, 1.0, (Size::USUAL, &connections));
+        let text = frame(&status(10), &now, 1.0, (Size::USUAL, &connections, None));
         assert!(text.lines().count() <= 24, "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         for words in ["requests     ", "0.test ", "generation       does", "\nclient\n192.0.2.1"] {
@@ -373,13 +412,29 @@ mod tests {
         let more = text.lines().filter(|line| line.starts_with("and 2") && line.ends_with(" more"));
         assert_eq!(more.count(), 3, "{text}");
         // Where there is no terminal all is told.
-        let text = frame(&status(10), &now, 1.0, (Size::ENDLESS, &connections));
+        let text = frame(&status(10), &now, 1.0, (Size::ENDLESS, &connections, None));
         assert!(text.lines().count() > 70, "{text}");
+    }
+
+    /// A tick of the kernel's clock is much for one request.
+    #[test]
+    fn what_a_request_takes_is_told_when_it_is_known() {
+        let mut each = Each::default();
+        assert_eq!(each.of(&status(10), &status(11)), None);
+        for at in 11..108 {
+            assert_eq!(each.of(&status(at), &status(at + 1)), None, "a minute is too little");
+        }
+        let one = each.of(&status(0), &status(100)).unwrap();
+        assert_eq!(each.of(&status(100), &status(101)), Some(one));
+        assert_eq!(each.of(&status(9), &status(9)), Some(one));
+        let mut hidden = status(101);
+        hidden.generations[0].workers[0].used = None;
+        assert_eq!(each.of(&status(100), &hidden), None);
     }
 
     #[test]
     fn a_frame_shows_what_lies_between_two_looks() {
-        let text = frame(&status(10), &status(110), 2.0, (Size::ENDLESS, ""));
+        let text = frame(&status(10), &status(110), 2.0, (Size::ENDLESS, "", Some(500)));
         for line in [
             "gannet 1.2   pid 0   up 0s   generation 3 serving\n",
             "requests     100/s   4xx 0/s   5xx 50/s   p50 96 µs   p99 127 µs\n",
@@ -397,14 +452,14 @@ mod tests {
             ..Worker::default()
         };
         before.generations[0].workers.push(gone);
-        let text = frame(&before, &status(110), 2.0, (Size::ENDLESS, ""));
+        let text = frame(&before, &status(110), 2.0, (Size::ENDLESS, "", None));
         assert!(text.contains("processor 5 % of a core"));
         // Where nothing was asked there are no times.
-        let text = frame(&status(10), &status(10), 1.0, (Size::ENDLESS, ""));
+        let text = frame(&status(10), &status(10), 1.0, (Size::ENDLESS, "", None));
         assert!(text.contains("p50 –"));
         let mut hidden = status(110);
         hidden.generations[0].workers[0].used = None;
-        let text = frame(&status(10), &hidden, 2.0, (Size::ENDLESS, ""));
+        let text = frame(&status(10), &hidden, 2.0, (Size::ENDLESS, "", None));
         for line in ["processor – of a core, – for each request\n", "      –          –\n"]
         {
             assert!(text.contains(line), "{line}{text}");

@@ -6,7 +6,8 @@ const by = (id) => document.getElementById(id);
 const params = { status: null, times: [], rows: [] };
 
 // Stretches of time that answers are counted by, in seconds, and their ends.
-const ENDS = Array.from({ length: 15 }, (_, at) => (at < 9 ? 64 * 2 ** at : 16384 * 4 ** (at - 8)) / 1e6);
+const ENDS = [];
+for (let end = 64; end <= 2 ** 26; end *= Math.log2(end) % 1 ? 4 / 3 : end >= 2 ** 18 && end < 2 ** 24 ? 1.5 : 2) ENDS.push(end / 1e6);
 
 const number = (value) => value >= 1e6 ? `${(value / 1e6).toFixed(1)} M` : value >= 1e4 ? `${(value / 1e3).toFixed(1)} k`
   : value >= 100 || Number.isInteger(value) ? `${Math.round(value)}` : value.toFixed(1);
@@ -39,12 +40,26 @@ const less = (one, other) => one.map((count, at) => Math.max(0, count - (other?.
 const workers = (status) => status.generations.flatMap((one) => one.workers.map((worker) => ({ ...worker, generation: one })));
 const sum = (list, value) => list.reduce((all, one) => all + value(one), 0);
 
+// The kernel counts processor time by ticks of 10 ms: what requests took is known to a tenth where
+// they took ten, be it in the last minute.
+const TICKS_US = 1e5;
+const eachOf = (row, rows) => {
+  let [used, requests] = [0, 0];
+  for (const one of [row, ...rows.slice(-59).reverse()]) {
+    if (one.used === null) return null;
+    used += one.used;
+    requests += one.count;
+    if (used >= TICKS_US) return requests ? used / requests / 1e6 : null;
+  }
+  return null;
+};
+
 // What lies between two looks at the server.
 const between = (last, now, seconds) => {
   const sites = (status, name) => sum(status.sites, (site) => site[name]);
   const rate = (name) => Math.max(0, (sites(now, name) - sites(last, name)) / seconds);
   const latency = (status) => status.sites.flatMap((site) => [site.whole.counts])
-    .reduce((all, counts) => all.map((count, at) => count + counts[at]), Array(16).fill(0));
+    .reduce((all, counts) => all.map((count, at) => count + counts[at]), Array(ENDS.length + 1).fill(0));
   const counts = less(latency(now), latency(last));
   const before = new Map(workers(last).map((worker) => [worker.pid, worker.cpu_us]));
   const isTold = workers(now).every((worker) => worker.cpu_us !== null);
@@ -57,7 +72,7 @@ const between = (last, now, seconds) => {
     accepted: Math.max(0, (now.connections - last.connections) / seconds),
     open: now.connections_now, way: sum(workers(now), (worker) => worker.under_way),
     waiting: sum(now.listeners, (one) => one.waiting),
-    each: isTold && requests ? cpu / seconds / requests / 1e6 : null,
+    used: isTold ? cpu : null, count: requests * seconds,
     ...Object.fromEntries(Object.entries(STATES).map(([key, names]) => [key, now.sockets ? sum(names, (name) => now.sockets[name] ?? 0) : null])),
     lag: now.loop_looks > last.loop_looks ? (now.loop_lag_us - last.loop_lag_us) / (now.loop_looks - last.loop_looks) / 1e6 : 0,
   };
@@ -199,6 +214,7 @@ const take = (now) => {
   if (last && at - params.at > 0.2) {
     const seconds = at - params.at;
     const row = between(last, now, seconds);
+    row.each = eachOf(row, params.rows);
     params.times.push(Date.now() / 1000);
     params.rows.push(row);
     if (params.times.length > SAMPLES) { params.times.shift(); params.rows.shift(); }
