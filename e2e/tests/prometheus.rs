@@ -114,6 +114,56 @@ fn of_certificates_the_server_says_whether_their_end_is_near() {
     hold(&text);
 }
 
+/// The kernel counts what finds no room at any program of the machine.
+#[test]
+fn the_full_queue_of_another_program_gets_nobody_up() {
+    let rules = workspace().join("contrib/prometheus/gannet.rules.yml");
+    let series = |name: &str, instance: &str, address: &str, values: &str| {
+        format!(
+            "      - {{ series: 'gannet_accept_{name}{{instance=\"{instance}\"{address}}}', \
+             values: '{values}' }}\n"
+        )
+    };
+    let of = |instance: &str, overflows: &str, queue: &str| {
+        let address = ",address=\"[::]:80\"";
+        series("overflows_total", instance, "", overflows)
+            + &series("queue", instance, address, queue)
+            + &series("queue_max", instance, address, "4096x20")
+    };
+    let input = of("calm", "7x20", "0x20")
+        + &of("other", "0+1x20", "0 3x19")
+        + &of("burst", "0+1x20", "0x8 500 0x11")
+        + &of("full", "7x20", "4000x20");
+    let alert = |name: &str, expect: &[(&str, &str, &str)]| {
+        let one = |(severity, labels, summary): &(&str, &str, &str)| {
+            format!(
+                "          - exp_labels: {{ severity: {severity}, {labels} }}\n            \
+                 exp_annotations: {{ summary: \"{summary}\" }}\n"
+            )
+        };
+        format!(
+            "      - eval_time: 12m\n        alertname: {name}\n        exp_alerts:\n{}",
+            expect.iter().map(one).collect::<String>()
+        )
+    };
+    let (own, any) = (
+        "connections wait to be accepted at [::]:80, or find no room to: too few loops, or a burst",
+        "a connection has found no room in a queue of this machine, of gannet or of another \
+         program: `ss -ltn` shows whose is full",
+    );
+    let [burst, full] =
+        ["burst", "full"].map(|one| format!("instance: {one}, address: \"[::]:80\""));
+    let tests = alert("GannetAcceptQueue", &[("page", &burst, own), ("page", &full, own)])
+        + &alert(
+            "GannetMachineOverflows",
+            &[("ticket", "instance: other", any), ("ticket", "instance: burst", any)],
+        );
+    hold(&format!(
+        "rule_files: [{rules:?}]\nevaluation_interval: 1m\ntests:\n  - interval: 1m\n    \
+         input_series:\n{input}    alert_rule_test:\n{tests}"
+    ));
+}
+
 /// A php-fpm that is gone, or that somebody always waits for, is told of; one that is well is not.
 #[test]
 fn what_happens_to_php_is_told() {
