@@ -13,7 +13,7 @@ pub use json::{json, push_certificate, push_list, push_text};
 pub use lives::{Stories, told};
 pub use metrics::{Format, metrics};
 pub use page::page;
-pub use sockets::{Line, Wanted, addresses, is_of, lines, sockets, untold};
+pub use sockets::{Line, Looks, Wanted, addresses, is_of, lines, sockets, untold};
 pub use tops::Tops;
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The sockets of a server as its kernel has them, as JSON: how many are in each state, and of each
 //! connection what it is that limits it, in words.
 
+mod looks;
 mod verdict;
 mod wanted;
 
@@ -13,6 +14,7 @@ use control::{
     lives::{Ends, Waits},
     status::Status,
 };
+pub use looks::Looks;
 use net::diag::{Path, Socket, State};
 use std::{cmp::Reverse, collections::BTreeMap, net::SocketAddr};
 use verdict::{Doing, Verdict, verdict};
@@ -21,8 +23,9 @@ pub use wanted::Wanted;
 /// Sockets that are listed one by one at most.
 const LISTED_MAX: usize = 1_000;
 
-/// Connections that the kernel has forgotten and whose story is listed all the same, the newest.
-const GONE_MAX: usize = 100;
+/// Connections that the kernel has forgotten and whose story is listed all the same, the newest; no
+/// more, as who looks wants to see those that are there.
+const GONE_MAX: usize = 20;
 
 /// How long one is kept in mind that is over (`TCP_TIMEWAIT_LEN` of Linux).
 const TIME_WAIT_MS: u32 = 60_000;
@@ -59,16 +62,26 @@ pub fn is_of(socket: &Socket, addresses: &[SocketAddr]) -> bool {
     })
 }
 
+/// What is known of connections beside what their kernel says now, where it is `now_us` since the
+/// machine started.
+#[derive(Clone, Copy)]
+struct Known<'k> {
+    stories: &'k Stories,
+    looks: &'k Looks,
+    now_us: u64,
+}
+
 /// The sockets of a server, with what it has done on those that are wanted, where it is `now_us`
 /// since the machine started. `ask` finds out what the kernel knows of the way to the client of one
-/// of which that is not known.
+/// of which that is not known. What is found is compared with `looks`, and put down there.
 #[must_use]
 pub fn sockets(
     all: &[Socket],
-    stories: &Stories,
+    (stories, looks): (&Stories, &mut Looks),
     (wanted, ask): (&Wanted, impl Fn(&Socket) -> Option<Box<Path>>),
     now_us: u64,
 ) -> Vec<u8> {
+    let of = Known { stories, looks, now_us };
     let mut states: BTreeMap<(SocketAddr, State), (u64, Option<u64>)> = BTreeMap::new();
     let mut gone = stories.ended();
     let mut listed = Vec::new();
@@ -80,17 +93,17 @@ pub fn sockets(
         if !gone.is_empty() {
             gone.remove(&ends(socket));
         }
-        if socket.state != State::Listen && wanted.has(socket, stories, now_us) {
+        if socket.state != State::Listen && wanted.has(socket, of) {
             // Those go first whose stories somebody reads.
             let requests = story.map_or(0, |story| story.requests);
-            let urgency = urgency(socket, doing(socket, stories, now_us), requests);
+            let urgency = urgency(socket, of.doing(socket), requests);
             listed.push((wanted.names(socket.peer), urgency, socket));
         }
     }
     listed.sort_by_key(|(is_named, urgency, _)| Reverse((*is_named, *urgency)));
     let left_out = listed.len().saturating_sub(wanted.most());
     listed.truncate(wanted.most());
-    let shown = listed.len();
+    let (shown, mut seen) = (listed.len(), Vec::with_capacity(listed.len()));
     let mut out = b"{\"states\":[".to_vec();
     for (at, ((address, state), (count, oldest_us))) in states.iter().enumerate() {
         push(&mut out, if at > 0 { "," } else { "" });
@@ -102,8 +115,11 @@ pub fn sockets(
     for (at, (.., socket)) in listed.into_iter().enumerate() {
         push(&mut out, if at > 0 { "," } else { "" });
         let path = socket.path.clone().or_else(|| ask(socket));
-        push_socket(&mut out, &Socket { path, ..socket.clone() }, (stories, wanted), now_us);
+        let socket = Socket { path, ..socket.clone() };
+        push_socket(&mut out, &socket, wanted, of);
+        seen.push(socket);
     }
+    looks.note(seen.iter(), now_us);
     let mut gone: Vec<_> = gone.into_iter().collect();
     gone.sort_unstable_by_key(|(ends, end_us)| Reverse((*end_us, *ends)));
     let gone = gone.into_iter().map(|(ends, _)| ends);
@@ -132,7 +148,7 @@ pub fn lines(all: &[Socket]) -> Vec<Line> {
         let is_limited = verdict(socket, Doing::default()).by.is_some();
         let path = socket.path.as_ref().filter(|_| is_limited);
         let under_way_us = path.map(|path| u64::from(path.last_received_ms) * 1_000);
-        Doing { waits: None, under_way_us }
+        Doing { under_way_us, ..Doing::default() }
     };
     listed.sort_by_cached_key(|socket| Reverse(urgency(socket, doing(socket), sent(socket))));
     listed.into_iter().map(line).collect()
@@ -149,13 +165,17 @@ fn urgency(socket: &Socket, doing: Doing, done: u64) -> (bool, u64, u32, bool, u
     (is_there && is_busy || is_sending, under_way_us, socket.unacknowledged, is_there, done)
 }
 
-/// What the server knows of a connection.
-fn doing(socket: &Socket, stories: &Stories, now_us: u64) -> Doing {
-    let waits = stories.waits(ends(socket));
-    // The story of a port may be that of a connection before.
-    let is_there = socket.state == State::Established;
-    let since_us = stories.under_way_since(ends(socket)).filter(|_| is_there);
-    Doing { waits, under_way_us: since_us.map(|since_us| now_us.saturating_sub(since_us)) }
+impl Known<'_> {
+    /// What the server knows of a connection.
+    fn doing(self, socket: &Socket) -> Doing {
+        let Self { stories, looks, now_us } = self;
+        let waits = stories.waits(ends(socket));
+        // The story of a port may be that of a connection before.
+        let is_there = socket.state == State::Established;
+        let since_us = stories.under_way_since(ends(socket)).filter(|_| is_there);
+        let under_way_us = since_us.map(|since_us| now_us.saturating_sub(since_us));
+        Doing { waits, under_way_us, before: looks.before(socket, now_us) }
+    }
 }
 
 /// The same where the kernel does not tell, and why.
@@ -176,18 +196,14 @@ fn age_us(socket: &Socket, story: Option<&Story>, now_us: u64) -> Option<u64> {
     }
 }
 
-fn push_socket(
-    out: &mut Vec<u8>,
-    socket: &Socket,
-    (stories, wanted): (&Stories, &Wanted),
-    now_us: u64,
-) {
+fn push_socket(out: &mut Vec<u8>, socket: &Socket, wanted: &Wanted, of: Known<'_>) {
+    let Known { stories, now_us, .. } = of;
     let Socket { own, peer, state, expires_ms, unread, unacknowledged, path } = socket;
     push(
         out,
         &format!("{{\"client\":\"{peer}\",\"address\":\"{own}\",\"state\":\"{}\"", state.word()),
     );
-    let verdict = verdict(socket, doing(socket, stories, now_us));
+    let verdict = verdict(socket, of.doing(socket));
     match verdict.by {
         Some(by) => push(out, &format!(",\"limited_by\":\"{by}\"")),
         None => push(out, ",\"limited_by\":null"),
@@ -285,7 +301,8 @@ mod tests {
             assert!(socket.path.is_none(), "it was known");
             Some(Box::new(Path { rtt_us: 77, received: 1, ..Path::default() }))
         };
-        let text = sockets(all, stories, (&Wanted::of(Some(query)), ask), 9_000);
+        let known = (stories, &mut Looks::default());
+        let text = sockets(all, known, (&Wanted::of(Some(query)), ask), 9_000);
         serde_json::from_slice(&text).unwrap()
     }
 

@@ -7,7 +7,7 @@
 //! Nothing is found out unless somebody looks, and what is found out is for all who look.
 
 use control::{lives, status::Status as Server};
-use dashboard::{Format, Stories, Tops, Wanted};
+use dashboard::{Format, Looks, Stories, Tops, Wanted};
 use message::{
     Body, Broken, Exchange, Fields, Name, Response, Shared, Source, Status, response::Line,
 };
@@ -71,6 +71,8 @@ struct Known {
     /// looked closely.
     stories: Arc<Stories>,
     tops: Tops,
+    /// How its connections were when somebody looked at them.
+    looks: Arc<Mutex<Looks>>,
     /// The same as those see it who follow it, and how often it was made for them.
     news: Arc<Vec<u8>>,
     told: u64,
@@ -136,10 +138,11 @@ impl Board {
         if all.len() < SOCKETS_MAX {
             state.counted = Counted::new(Some(by_state(&counts)), start_us, now_us);
         }
-        let stories = Arc::clone(&state.stories);
+        let (stories, looks) = (Arc::clone(&state.stories), Arc::clone(&state.looks));
         drop(state);
         let ask = |socket: &Socket| diag.path(socket);
-        dashboard::sockets(&all, &stories, (wanted, ask), now_us)
+        let mut looks = looks.lock().unwrap_or_else(PoisonError::into_inner);
+        dashboard::sockets(&all, (&stories, &mut looks), (wanted, ask), now_us)
     }
 
     /// How many there are in each state, if the kernel tells.

@@ -19,12 +19,13 @@ const LOSSY_PERCENT: u64 = 2;
 /// Milliseconds that an answer may take before somebody waits for it.
 const PROMPT_MS: u64 = 200;
 
-/// What the server knows of a connection: what it waits for, and how long its oldest request has
-/// been under way, in microseconds.
+/// What the server knows of a connection: what it waits for, how long its oldest request has been
+/// under way, in microseconds, and how the way to its client was a while ago.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Doing {
     pub(super) waits: Option<Waits>,
     pub(super) under_way_us: Option<u64>,
+    pub(super) before: Option<Path>,
 }
 
 /// What limits this connection, on which that is done as far as the server knows.
@@ -53,7 +54,7 @@ fn by(whom: &'static str, why: &str) -> Verdict {
 }
 
 fn established(socket: &Socket, path: &Path, doing: Doing) -> Verdict {
-    let Doing { waits, under_way_us } = doing;
+    let Doing { waits, under_way_us, before } = doing;
     // What came last may be no request, but the word of one who is still there.
     let since_ms = under_way_us.map_or(u64::from(path.last_received_ms), |us| us / 1_000);
     if waits == Some(Waits::Share) {
@@ -63,7 +64,7 @@ fn established(socket: &Socket, path: &Path, doing: Doing) -> Verdict {
         return by("server", &format!("{} bytes have come and are not read", socket.unread));
     }
     if socket.unacknowledged > 0 {
-        return sending(path, waits);
+        return sending(path, before.unwrap_or_default(), waits);
     }
     match waits {
         Some(Waits::Window) => return of_window(path),
@@ -105,18 +106,23 @@ fn idle(path: &Path, why: &str) -> Verdict {
     Verdict { by: None, why: format!("idle for {idle} ms{why}") }
 }
 
-/// What keeps bytes from leaving, or from being acknowledged.
-fn sending(path: &Path, waits: Option<Waits>) -> Verdict {
-    let share = |us: u64| us.saturating_mul(100).checked_div(path.busy_us).unwrap_or(0);
-    let (window, buffer) = (share(path.rwnd_limited_us), share(path.sndbuf_limited_us));
-    let again = u64::from(path.retransmitted) * 100;
-    let lossy = again.checked_div(u64::from(path.segments_out)).unwrap_or(0);
+/// What keeps bytes from leaving, or from being acknowledged, since it was as `before`.
+fn sending(path: &Path, before: Path, waits: Option<Waits>) -> Verdict {
+    let busy_us = path.busy_us.saturating_sub(before.busy_us);
+    let share = |us: u64, before_us: u64| {
+        us.saturating_sub(before_us).saturating_mul(100).checked_div(busy_us).unwrap_or(0)
+    };
+    let window = share(path.rwnd_limited_us, before.rwnd_limited_us);
+    let buffer = share(path.sndbuf_limited_us, before.sndbuf_limited_us);
+    let again = path.retransmitted.saturating_sub(before.retransmitted);
+    let sent = path.segments_out.saturating_sub(before.segments_out);
+    let lossy = (u64::from(again) * 100).checked_div(u64::from(sent)).unwrap_or(0);
     // A client that takes nothing is asked again and again, which looks like loss.
     if window >= 50 {
         return by("client", &format!("for {window} % of the time it had no room for more"));
     }
     if path.lost > 0 || lossy >= LOSSY_PERCENT {
-        let (lost, again) = (path.lost, path.retransmitted);
+        let lost = path.lost;
         let why = format!("{again} segments were sent again, {lost} are held to be lost");
         return by("network", &why);
     }
@@ -161,6 +167,21 @@ mod tests {
         check(0, Path { last_sent_ms: 4_999, last_received_ms: 5_000, ..path }, None);
     }
 
+    /// A client that was slow an hour ago is not what limits its connection now.
+    #[test]
+    fn what_limits_a_connection_is_what_does_so_of_late() {
+        let path = Path { busy_us: 900, rwnd_limited_us: 800, segments_out: 90, ..Path::default() };
+        let now = Path { busy_us: 1_000, segments_out: 100, retransmitted: 9, ..path };
+        let socket = Socket { unacknowledged: 9, ..socket(State::Established, Some(now)) };
+        for (before, expect) in [(None, "client"), (Some(path), "network")] {
+            let doing = Doing { before, ..Doing::default() };
+            assert_eq!(verdict(&socket, doing).by, Some(expect));
+        }
+        let doing = Doing { before: Some(path), ..Doing::default() };
+        let why = "9 segments were sent again, 0 are held to be lost";
+        assert_eq!(verdict(&socket, doing).why, why);
+    }
+
     /// What has come last may be no request: the server knows better.
     #[test]
     fn what_the_server_waits_for_comes_before_what_is_guessed() {
@@ -177,7 +198,7 @@ mod tests {
             (Waits::Nothing, 9, Some("network")),
         ] {
             let socket = Socket { unacknowledged, ..socket(State::Established, Some(path)) };
-            let doing = Doing { waits: Some(waits), under_way_us: None };
+            let doing = Doing { waits: Some(waits), ..Doing::default() };
             assert_eq!(verdict(&socket, doing).by, expect, "{waits:?} {unacknowledged}");
         }
     }
@@ -187,7 +208,8 @@ mod tests {
     fn a_request_is_as_old_as_it_is_whatever_has_come_since() {
         let path = Path { last_sent_ms: 5_000, last_received_ms: 1, ..Path::default() };
         let socket = socket(State::Established, Some(path));
-        let doing = Doing { waits: Some(Waits::Application), under_way_us: Some(3_000_000) };
+        let waits = Some(Waits::Application);
+        let doing = Doing { waits, under_way_us: Some(3_000_000), before: None };
         let why = verdict(&socket, doing).why;
         assert_eq!(why, "a request came 3000 ms ago, and its answer is not there");
         // The kernel alone cannot tell whether anything was asked.

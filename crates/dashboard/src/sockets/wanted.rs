@@ -1,6 +1,6 @@
 //! Which connections somebody wants to see, as the query of their address says.
 
-use super::{LISTED_MAX, canonical, doing, ends, verdict::verdict};
+use super::{Known, LISTED_MAX, canonical, ends, verdict::verdict};
 use crate::lives::Stories;
 use control::lives::{Answered, Ends, SLOW_US};
 use net::diag::{Socket, State};
@@ -109,11 +109,12 @@ impl Wanted {
     }
 
     /// Whether this one is wanted.
-    pub(super) fn has(&self, socket: &Socket, stories: &Stories, now_us: u64) -> bool {
+    pub(super) fn has(&self, socket: &Socket, known: Known<'_>) -> bool {
+        let Known { stories, now_us, .. } = known;
         self.has_client(ends(socket), stories)
             && (self.state.is_empty() || self.state == socket.state.word())
             && (self.limit.is_empty()
-                || verdict(socket, doing(socket, stories, now_us)).by == Some(&self.limit))
+                || verdict(socket, known.doing(socket)).by == Some(&self.limit))
             && self.has_answers(ends(socket), stories, now_us)
     }
 
@@ -177,7 +178,10 @@ fn decoded(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::tests::socket, *};
+    use super::{
+        super::{Looks, tests::socket},
+        *,
+    };
 
     #[test]
     fn a_query_says_what_is_wanted() {
@@ -223,6 +227,7 @@ mod tests {
         let name = life.begin(10, ends);
         life.answer(&crate::example::answered(name, "/a", 404));
         let stories = Stories::of(crate::example::seen(words));
+        let known = Known { stories: &stories, looks: &Looks::default(), now_us: 50 };
         let socket = socket(State::CloseWait, None);
         for (query, expect) in [
             ("", true),
@@ -239,7 +244,7 @@ mod tests {
             ("answers=failed&site=site&state=CLOSE_WAIT&client=4242", true),
             ("answers=failed&site=site&state=ESTABLISHED", false),
         ] {
-            assert_eq!(Wanted::of(Some(query)).has(&socket, &stories, 50), expect, "{query}");
+            assert_eq!(Wanted::of(Some(query)).has(&socket, known), expect, "{query}");
         }
     }
 }

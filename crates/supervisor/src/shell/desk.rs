@@ -45,7 +45,8 @@ impl History {
 const UNTOLD: &str = "no such request is known: the config has to have `request-id` and `admin`, and \
                       of requests those are kept that failed (5xx), were cut off or took longer \
                       than a second, the last 256 of each loop, and of those that came while \
-                      somebody looked at `admin` the last 1,024, as long as their worker is there";
+                      somebody looked at `admin` the last 1,024, as long as their worker is there; one \
+                      that goes on still is known while somebody looks";
 
 /// For what somebody waits.
 pub(super) const NEXT: usize = 0;
