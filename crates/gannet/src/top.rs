@@ -1,6 +1,7 @@
 //! `gannet top`: what a running server does, second by second, on a terminal.
 
 mod connections;
+mod pools;
 
 use crate::{arguments::Desk, greeting, status::time, trouble::Trouble, wishing};
 use base::text::{push_printable, push_size};
@@ -188,6 +189,7 @@ fn frame(
         share(cpu),
         known(each)
     );
+    text += &pools::of(now);
     let mut below = String::new();
     push_workers(&mut below, last, now, seconds);
     // Workers and connections have a third of the rows each at most, and sites what is left.
