@@ -230,7 +230,7 @@ fn connections_are_found(browser: &Browser, server: &Server) {
     choose(browser, "of-state", "ESTABLISHED", "cells[2].textContent === 'ESTABLISHED'");
     // Of all that was asked, this has failed; so has what was cut off before.
     let failed =
-        "by('of-answers').value = 'failed'; by('of-site').value = 'a.exam'; lookAtSockets();";
+        "by('of-answers').value = 'failed'; by('of-site').value = 'defaul'; lookAtSockets();";
     browser.run(failed);
     let is_found = format!(
         "return ((all) => all.includes('{name}') && !all.includes('{sound}'))(

@@ -172,11 +172,13 @@ fn it_is_seen_how_often_a_page_that_is_kept_spares_a_request() {
     for client in &mut clients {
         client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").unwrap();
     }
-    assert!(eventually(|| figure("waited_total", "") == 2.0));
+    let under_way = || figures(addr)["gannet_requests_under_way{phase=\"serving\"}"];
+    assert!(eventually(|| under_way() == 3.0), "{}", under_way());
     assert_eq!((miss(), hit(), figure("pages", "")), (1.0, 0.0, 0.0));
     go.send(()).unwrap();
     clients.iter_mut().for_each(|client| assert_eq!(client.response().unwrap().status, 200));
-    assert!(eventually(|| hit() == 2.0), "{}", hit());
+    let waited = || (figure("waited_total", ""), hit());
+    assert!(eventually(|| waited() == (2.0, 2.0)), "{:?}", waited());
     assert!(eventually(|| figure("pages", "") == 1.0 && figure("bytes", "") > 100.0));
     // It gets old: one asks for another, and has the old one as long as that is under way.
     let mut pages = 3.0;
