@@ -349,7 +349,8 @@ mod tests {
     fn what_the_kernel_has_forgotten_is_told_all_the_same_the_newest_first() {
         let (words, life) = crate::example::life();
         let end = (control::lives::Ending::ByClient, control::lives::First::Client);
-        for port in 1..=2 + GONE_MAX as u16 {
+        let last = 2 + GONE_MAX as u16;
+        for port in 1..=last {
             let name = life.begin(u64::from(port), (SocketAddr::from(([192, 0, 2, 1], port)), 80));
             if port != 7 {
                 life.end(1_000 + u64::from(port), name, end);
@@ -357,12 +358,13 @@ mod tests {
         }
         let stories = Stories::of(crate::example::seen(words));
         // The kernel has one of them in mind still.
-        let over =
-            Socket { peer: "192.0.2.1:102".parse().unwrap(), ..socket(State::TimeWait, None) };
+        let peer = SocketAddr::from(([192, 0, 2, 1], last));
+        let over = Socket { peer, ..socket(State::TimeWait, None) };
         let said = told(&[over], &stories, "");
         let all = said["sockets"].as_array().unwrap();
         let clients: Vec<_> = all.iter().map(|one| one["client"].as_str().unwrap()).collect();
-        assert_eq!(clients[..3], ["192.0.2.1:102", "192.0.2.1:101", "192.0.2.1:100"]);
+        let first = [last, last - 1, last - 2].map(|port| format!("192.0.2.1:{port}"));
+        assert_eq!(clients[..3], first);
         assert_eq!((all.len(), &all[1]["state"]), (1 + GONE_MAX, &"CLOSED".into()));
         assert!(!clients.contains(&"192.0.2.1:7"), "it is not over");
         assert_eq!((&all[1]["rtt_us"], &all[1]["address"]), (&Value::Null, &Value::Null));
