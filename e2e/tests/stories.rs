@@ -34,6 +34,15 @@ fn serve(more: &str) -> (Server, Site, tempfile::TempDir, PathBuf) {
     (Launch::of(words.to_vec()).start(), site, folder, file)
 }
 
+/// An application that answers as soon as it is let through.
+fn sleeper(gate: &Arc<Mutex<()>>) -> Application {
+    let gate = Arc::clone(gate);
+    Application::start(move |_, stream| {
+        drop(gate.lock());
+        application::answer(stream, b"\r\nawake");
+    })
+}
+
 fn peer(client: &Client) -> String {
     format!("127.0.0.1:{}", client.port())
 }
@@ -132,11 +141,7 @@ fn a_request_that_is_waited_for_is_told_of_though_it_came_before_anybody_looked(
 #[test]
 fn a_request_is_as_old_as_it_is_whatever_its_client_says_meanwhile() {
     let gate = Arc::new(Mutex::new(()));
-    let (shut, held) = (gate.lock().unwrap(), Arc::clone(&gate));
-    let sleeper = Application::start(move |_, stream| {
-        drop(held.lock());
-        application::answer(stream, b"\r\nawake");
-    });
+    let (shut, sleeper) = (gate.lock().unwrap(), sleeper(&gate));
     let (server, site, _folder, _file) = serve(&sleeper.setting(""));
     site.write("sleep.php", b"");
     let addr = admin(&server);
@@ -157,11 +162,7 @@ fn a_request_is_as_old_as_it_is_whatever_its_client_says_meanwhile() {
 fn the_clients_goodbye_is_first_where_it_came_first() {
     const FIRST: &str = "the client's FIN came first";
     let gate = Arc::new(Mutex::new(()));
-    let (shut, held) = (gate.lock().unwrap(), Arc::clone(&gate));
-    let sleeper = Application::start(move |_, stream| {
-        drop(held.lock());
-        application::answer(stream, b"\r\nawake");
-    });
+    let (shut, sleeper) = (gate.lock().unwrap(), sleeper(&gate));
     let (server, site, _folder, _file) = serve(&sleeper.setting(""));
     site.write("sleep.php", b"");
     let addr = admin(&server);

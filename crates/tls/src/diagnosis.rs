@@ -18,6 +18,16 @@ pub struct Named<'f> {
     pub new: &'f str,
 }
 
+impl Named<'_> {
+    /// That a command, in which FILE and NEW stand for the paths, makes another file, which is what
+    /// the words say.
+    fn makes(self, command: &str, what: &str) -> String {
+        let Self { file, new, .. } = self;
+        let command = command.replace("FILE", file).replace("NEW", new);
+        format!("`{command}` makes {what}: name {new}")
+    }
+}
+
 /// Which of the files is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Culprit {
@@ -158,26 +168,17 @@ fn label(line: &str) -> Option<&str> {
 }
 
 fn of_certificates(why: &str, holds: Content, file: Named<'_>) -> Diagnosis {
-    let Named { file, new, .. } = file;
-    let make = |command: &str| {
-        let command = command.replace("FILE", file).replace("NEW", new);
-        format!("`{command}` makes one that is: name {new}")
-    };
+    let make = |command| file.makes(command, "one that is");
     let (cause, cure) = match holds {
-        Content::Certificates if why.starts_with("it is no PEM") => (
-            "a certificate in it is cut off, or a line of it was changed",
-            "copy the file again, as a whole, in the way in which programs and not people do"
-                .to_owned(),
-        ),
-        Content::Key => (
-            "it holds a private key, and no certificate",
-            "name the file of the certificate: it is often called fullchain.pem, or ends in .crt"
-                .to_owned(),
-        ),
+        Content::Certificates if why.starts_with("it is no PEM") => {
+            ("a certificate in it is cut off, or a line of it was changed", COPY_AGAIN.to_owned())
+        }
+        Content::Key => {
+            ("it holds a private key, and no certificate", MISSING_CERTIFICATE.to_owned())
+        }
         Content::SealedKey | Content::DerKey | Content::DerSealedKey | Content::SshKey => (
             "it holds a private key, and no certificate, and is no PEM that is read here",
-            "name the file of the certificate: it is often called fullchain.pem, or ends in .crt"
-                .to_owned(),
+            MISSING_CERTIFICATE.to_owned(),
         ),
         Content::Request => (
             "it holds a request for a certificate, not the certificate",
@@ -185,11 +186,9 @@ fn of_certificates(why: &str, holds: Content, file: Named<'_>) -> Diagnosis {
              \"internal\"` has one made here"
                 .to_owned(),
         ),
-        Content::PublicKey | Content::Parameters => (
-            "it holds a part of a key, and no certificate",
-            "name the file of the certificate: it is often called fullchain.pem, or ends in .crt"
-                .to_owned(),
-        ),
+        Content::PublicKey | Content::Parameters => {
+            ("it holds a part of a key, and no certificate", MISSING_CERTIFICATE.to_owned())
+        }
         Content::Trusted => (
             "it holds a certificate in a form of openssl's own, not the usual one",
             make("openssl x509 -in FILE -out NEW"),
@@ -205,38 +204,32 @@ fn of_certificates(why: &str, holds: Content, file: Named<'_>) -> Diagnosis {
             "it is a certificate in DER, not PEM",
             make("openssl x509 -inform DER -in FILE -out NEW"),
         ),
-        other => return in_any(why, other, Culprit::Certificate, (file, new)),
+        other => return in_any(why, other, Culprit::Certificate, file),
     };
     Diagnosis { culprit: Culprit::Certificate, cause: cause.to_owned(), cure }
 }
 
 fn of_key(why: &str, holds: Content, file: Named<'_>) -> Diagnosis {
-    let Named { file, new, .. } = file;
-    let make = |command: &str| {
-        let command = command.replace("FILE", file).replace("NEW", new);
-        format!("`{command}` makes one that is: name {new}")
-    };
+    let make = |command| file.makes(command, "one that is");
+    let unseal = |command| file.makes(command, "a plain one");
     let (cause, cure) = match holds {
-        Content::Key if why.starts_with("it is no PEM") => (
-            "the key in it is cut off, or a line of it was changed",
-            "copy the file again, as a whole, in the way in which programs and not people do"
-                .to_owned(),
-        ),
-        Content::Key => (why, another_key(new)),
+        Content::Key if why.starts_with("it is no PEM") => {
+            ("the key in it is cut off, or a line of it was changed", COPY_AGAIN.to_owned())
+        }
+        Content::Key => (why, another_key(file.new)),
         Content::SealedKey => (
             "its key is encrypted, and the server cannot ask for the password",
-            make("openssl pkey -in FILE -out NEW").replace("one that is", "a plain one"),
+            unseal("openssl pkey -in FILE -out NEW"),
         ),
         Content::DerSealedKey => (
             "its key is encrypted, and in DER, not PEM",
-            make("openssl pkcs8 -inform DER -in FILE -out NEW")
-                .replace("one that is", "a plain one"),
+            unseal("openssl pkcs8 -inform DER -in FILE -out NEW"),
         ),
         Content::DerKey => {
             ("it is a key in DER, not PEM", make("openssl pkey -inform DER -in FILE -out NEW"))
         }
         Content::Parameters => {
-            ("it holds only the parameters of EC keys, and no key", another_key(new))
+            ("it holds only the parameters of EC keys, and no key", another_key(file.new))
         }
         Content::SshKey => {
             ("it holds a key of SSH, and not of a certificate", MISSING_KEY.to_owned())
@@ -251,10 +244,16 @@ fn of_key(why: &str, holds: Content, file: Named<'_>) -> Diagnosis {
             "it holds what authorities are sent or answer with, and no private key",
             MISSING_KEY.to_owned(),
         ),
-        other => return in_any(why, other, Culprit::Key, (file, new)),
+        other => return in_any(why, other, Culprit::Key, file),
     };
     Diagnosis { culprit: Culprit::Key, cause: cause.to_owned(), cure }
 }
+
+const COPY_AGAIN: &str =
+    "copy the file again, as a whole, in the way in which programs and not people do";
+
+const MISSING_CERTIFICATE: &str =
+    "name the file of the certificate: it is often called fullchain.pem, or ends in .crt";
 
 const MISSING_KEY: &str = "name the file of the key by which the certificate was asked for: it is \
                            often called privkey.pem, or ends in .key";
@@ -269,7 +268,8 @@ fn another_key(new: &str) -> String {
 }
 
 /// What is wrong with a file that may have been meant for either.
-fn in_any(why: &str, holds: Content, culprit: Culprit, (file, new): (&str, &str)) -> Diagnosis {
+fn in_any(why: &str, holds: Content, culprit: Culprit, file: Named<'_>) -> Diagnosis {
+    let Named { file, new, .. } = file;
     let (cause, cure) = match holds {
         Content::Archive => (
             "it is an archive of both (PKCS #12, as in .pfx and .p12), not PEM",

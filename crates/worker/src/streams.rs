@@ -341,7 +341,6 @@ impl Streams {
         let told = turn.core.tell_begun(on, (about, account.label), &end);
         let span = turn.core.begin_span(account, about, on);
         let so_far = SoFar::from(turn.tick.now);
-        let is_cut = false;
         let record = Some(Box::new(Record {
             account,
             line,
@@ -353,7 +352,7 @@ impl Streams {
             span,
             first_us,
             note,
-            is_cut,
+            is_cut: false,
         }));
         self.hold(key, work, (record, share, answer_bytes), turn);
     }
