@@ -8,6 +8,7 @@ use crate::{
     log::{Incident, Kind},
     record::{About, End, Subject},
     socket::{Acceptor, Socket},
+    sweep::REST_MAX,
     turned_away::CONTENT_BYTES,
 };
 use control::{
@@ -83,7 +84,7 @@ fn take(socket: Socket, (peer, port): (Option<SocketAddr>, u16), listener: usize
             let connection =
                 Connection::new(socket, from, (seat, admission), (name, now), Rc::clone(core));
             tokio::task::spawn_local(connection);
-            core.sweeper.notify_one();
+            core.due.by(now.after(REST_MAX));
         }
         Entry::Full => turn_away(socket, (client, listener), TOO_MANY, core),
     }
@@ -109,7 +110,6 @@ fn turn_away(
     let dropped = core.log.borrow_mut().record(SERVER_LOG, about, &end, tick);
     core.count_many(Counter::LinesDropped, dropped);
     core.report(&Incident::of(Kind::TurnedAway, reason, about, status));
-    core.sweeper.notify_one();
 }
 
 /// Whether one connection failed before it was accepted, which says nothing of the next one.

@@ -97,5 +97,4 @@ pub(crate) fn shut_out(core: &Core, peer: Option<IpAddr>, reason: &'static str) 
     let dropped = core.log.borrow_mut().record(SERVER_LOG, about, &end, core.tick());
     core.count_many(Counter::LinesDropped, dropped);
     core.report(&Incident { about: Some(about), ..Incident::new(Kind::Refused, reason) });
-    core.sweeper.notify_one();
 }

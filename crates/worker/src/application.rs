@@ -22,6 +22,7 @@ use crate::{
     spill::Content,
     talk::{Failure, Talk},
 };
+use base::Moment;
 use config::plan::Php;
 use control::Counter;
 use fastcgi::{Ends, FIRST_ID, Fault, Variables};
@@ -174,9 +175,7 @@ impl Question {
         };
         match ended {
             Ok(Some(link)) if may_be_kept => {
-                if core.kept.put(php, link, core.now()) {
-                    core.sweeper.notify_one();
-                }
+                core.due.by(core.kept.put(php, link, core.now()).unwrap_or(Moment::NEVER));
             }
             Ok(_) => {}
             Err((failure, sender)) => fail(failure, sender, core, (*php, asked)),

@@ -48,6 +48,9 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+/// Bytes of content that are put together for one call where they are there.
+const TOGETHER_BYTES: usize = 64 * 1024;
+
 /// A connection and everything it needs; a future that ends with it.
 pub(crate) struct Connection {
     socket: Socket,
@@ -307,26 +310,7 @@ impl Connection {
     fn work(&mut self, turn: &mut Turn<'_>, context: &mut Context<'_>) -> Poll<()> {
         match &mut turn.pending.work {
             Work::Nothing => {}
-            Work::Source(source) => {
-                let output = &mut turn.scratch.output;
-                match ready!(source.poll_next(context)) {
-                    Some(Ok(piece)) => {
-                        turn.pending.count_content(piece.len() as u64);
-                        self.http.stream(piece, output);
-                        return Poll::Ready(());
-                    }
-                    Some(Err(Broken(reason))) => {
-                        self.http.abort_stream();
-                        self.secure.iter_mut().for_each(|secure| secure.cut());
-                        turn.break_off(reason);
-                        self.ending = Ending::Cut;
-                        // A client that cannot tell the end from the length has to see a fault.
-                        self.reset();
-                    }
-                    None => self.http.finish_stream(output),
-                }
-                turn.pending.work = Work::Nothing;
-            }
+            Work::Source(_) => return self.stream(turn, context),
             Work::Upload(upload) => {
                 if ready!(upload.poll_written(context)).is_err() {
                     self.refuse_content(Status::INSUFFICIENT_STORAGE, Trouble::NO_ROOM, turn);
@@ -345,6 +329,38 @@ impl Connection {
                 if let Work::Source(_) = turn.pending.work {
                     // What is there of its content leaves with the head.
                     let _ = self.work(turn, context);
+                }
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Writes down what is there of an answer's content, perhaps to its end: it leaves together.
+    fn stream(&mut self, turn: &mut Turn<'_>, context: &mut Context<'_>) -> Poll<()> {
+        while let Work::Source(source) = &mut turn.pending.work {
+            let output = &mut turn.scratch.output;
+            match source.poll_next(context) {
+                Poll::Pending if output.is_empty() => return Poll::Pending,
+                Poll::Pending => break,
+                Poll::Ready(Some(Ok(piece))) => {
+                    turn.pending.count_content(piece.len() as u64);
+                    self.http.stream(piece, &mut turn.scratch.output);
+                    if turn.scratch.output.memory_bytes() >= TOGETHER_BYTES {
+                        break;
+                    }
+                }
+                Poll::Ready(Some(Err(Broken(reason)))) => {
+                    self.http.abort_stream();
+                    self.secure.iter_mut().for_each(|secure| secure.cut());
+                    turn.break_off(reason);
+                    self.ending = Ending::Cut;
+                    // A client that cannot tell the end from the length has to see a fault.
+                    self.reset();
+                    turn.pending.work = Work::Nothing;
+                }
+                Poll::Ready(None) => {
+                    self.http.finish_stream(output);
+                    turn.pending.work = Work::Nothing;
                 }
             }
         }

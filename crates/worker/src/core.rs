@@ -5,6 +5,7 @@ use crate::{
     account::Account,
     checks::Checks,
     counted::Counted,
+    due::Due,
     ids::{self, Ids},
     kept::Kept,
     loads::Loads,
@@ -39,6 +40,7 @@ use std::{
     cell::{Cell, RefCell},
     net::IpAddr,
     os::fd::OwnedFd,
+    rc::Rc,
     sync::Arc,
     time::Duration,
 };
@@ -110,8 +112,8 @@ pub(crate) struct Core {
     /// Room for what one of them is told.
     words: Cell<Vec<u8>>,
     date: RefCell<(i64, Date29)>,
-    /// Wakes the sweep when there is something to watch over again.
-    pub(crate) sweeper: Notify,
+    /// When it looks next at what waits.
+    pub(crate) due: Rc<Due>,
     /// Told when a connection has gone.
     pub(crate) emptied: Notify,
     /// Set once: idle connections close after their next answer.
@@ -176,14 +178,15 @@ impl Core {
         let Sign { row: counters, trail, tally, recent, life } = sign;
         let (is_timed, is_logged) = (plan.admin.is_some(), !log.is_off());
         let is_clocked = is_timed || is_logged || spans.is_some();
+        let due = Rc::clone(log.due());
         Self {
             plan,
             files: RefCell::new((folders, cache)),
             verdicts: RefCell::default(),
-            watch: Watch::default(),
-            talks: Watch::default(),
+            watch: Watch::new(&due),
+            talks: Watch::new(&due),
             log: RefCell::new(log),
-            spans: spans.map(|way| RefCell::new(Spans::new(way))),
+            spans: spans.map(|way| RefCell::new(Spans::new(way, &due))),
             pool,
             checks: Checks::default(),
             loads,
@@ -192,7 +195,7 @@ impl Core {
             answers,
             clients,
             sites,
-            turned_away: TurnedAway::default(),
+            turned_away: TurnedAway::new(&due),
             counters,
             tally,
             trail,
@@ -211,7 +214,7 @@ impl Core {
             scratch: RefCell::default(),
             words: Cell::default(),
             date: RefCell::new((i64::MIN, *b"Thu, 01 Jan 1970 00:00:00 GMT")),
-            sweeper: Notify::new(),
+            due,
             emptied: Notify::new(),
             is_draining: Cell::new(false),
             is_stopping: Cell::new(false),
@@ -282,7 +285,6 @@ impl Core {
     pub(crate) fn report(&self, incident: &Incident<'_>) {
         let dropped = self.log.borrow_mut().report(incident, self.now());
         self.count_many(Counter::LinesDropped, dropped);
-        self.sweeper.notify_one();
     }
 
     /// Keeps what is asked for whoever wants to know what another config would make of it; of many
@@ -442,14 +444,9 @@ impl Core {
         }
     }
 
-    /// Whether files are kept open that may be asked for again.
-    pub(crate) fn keeps_files_open(&self) -> bool {
-        self.files.borrow().1.has_descriptors()
-    }
-
     /// Closes files that nobody has asked for in a while.
     pub(crate) fn sweep_files(&self, now: Moment) {
-        self.files.borrow_mut().1.sweep(now);
+        self.due.by(self.files.borrow_mut().1.sweep(now));
     }
 
     /// Lends `work` what handlers may use.

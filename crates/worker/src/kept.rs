@@ -72,27 +72,29 @@ impl Kept {
         }
     }
 
-    /// Has one wait for the next request, if it may; whether it does.
-    pub(crate) fn put(&self, php: &Php, link: Link, now: Moment) -> bool {
+    /// Has one wait for the next request, if it may; until when it does.
+    pub(crate) fn put(&self, php: &Php, link: Link, now: Moment) -> Option<Moment> {
         let most = share(php.keep, self.0.part);
-        let Some(mut idle) = self.of(php.application.number) else { return false };
+        let mut idle = self.of(php.application.number)?;
         // Whoever ends this looks for those that wait behind that.
         if idle.len() >= most || self.0.is_over.load(Relaxed) {
-            return false;
+            return None;
         }
-        let (Some(id), Ok(descriptor)) = (link.id.checked_add(1), link.socket.into_descriptor())
-        else {
-            return false;
-        };
-        idle.push(Idle { descriptor, id, until: now.after(IDLE_TIME) });
-        true
+        let id = link.id.checked_add(1)?;
+        let (descriptor, until) = (link.socket.into_descriptor().ok()?, now.after(IDLE_TIME));
+        idle.push(Idle { descriptor, id, until });
+        Some(until)
     }
 
-    /// Closes those that have waited for long enough.
-    pub(crate) fn sweep(&self, now: Moment) {
+    /// Closes those that have waited for long enough; when the next of them will have.
+    pub(crate) fn sweep(&self, now: Moment) -> Moment {
+        let mut next = Moment::NEVER;
         for number in 0..self.0.idle.len() {
-            self.of(number).iter_mut().for_each(|idle| idle.retain(|one| now < one.until));
+            let Some(mut idle) = self.of(number) else { continue };
+            idle.retain(|one| now < one.until);
+            next = idle.iter().fold(next, |next, one| next.min(one.until));
         }
+        next
     }
 
     /// Closes all; from now on none waits.
@@ -101,11 +103,6 @@ impl Kept {
         for number in 0..self.0.idle.len() {
             self.of(number).iter_mut().for_each(|idle| idle.clear());
         }
-    }
-
-    /// Whether none waits.
-    pub(crate) fn is_empty(&self) -> bool {
-        (0..self.0.idle.len()).all(|number| self.of(number).is_none_or(|idle| idle.is_empty()))
     }
 
     fn of(&self, number: usize) -> Option<MutexGuard<'_, Vec<Idle>>> {
@@ -160,7 +157,7 @@ mod tests {
             let (own, peer) = UnixStream::pair().unwrap();
             own.set_nonblocking(true).unwrap();
             let (socket, _) = Socket::of_application(own.into(), b"", false).unwrap();
-            (kept.put(&php, Link { socket, id }, now), peer)
+            (kept.put(&php, Link { socket, id }, now).is_some(), peer)
         };
         let taken = || kept.take(&php).map(|(_, id)| id);
         let peers = [put(1), put(7), put(1)];
@@ -174,10 +171,11 @@ mod tests {
         says.write_all(b"x").unwrap();
         assert_eq!(taken(), None, "nobody has asked for that");
         let _peers = [put(1), put(1)];
-        kept.sweep(now.after(IDLE_TIME));
-        assert!(kept.is_empty(), "none waits for long");
+        let until = now.after(IDLE_TIME);
+        assert_eq!([kept.sweep(now), kept.sweep(until)], [until, Moment::NEVER]);
+        assert_eq!(taken(), None, "none waits for long");
         let _peers = [put(1), put(1)];
         kept.end();
-        assert!(kept.is_empty() && !put(1).0, "none waits when it is over");
+        assert!(taken().is_none() && !put(1).0, "none waits when it is over");
     }
 }

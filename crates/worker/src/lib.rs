@@ -18,6 +18,7 @@ mod share;
 mod accept;
 mod turned_away;
 mod admission;
+mod due;
 mod watch;
 mod signs;
 mod account;

@@ -10,6 +10,7 @@ pub(crate) use incident::{Incident, Kind};
 pub(crate) use writers::{Ways, Writers};
 
 use crate::{
+    due::Due,
     record::{self, About, Begun, Clock, End},
     tick::Tick,
 };
@@ -17,7 +18,7 @@ use base::Moment;
 use config::plan::{Log as Settings, LogFormat, Logs};
 use incident::Tally;
 use net::clock::Wall;
-use std::{mem, sync::mpsc::TrySendError, time::Duration};
+use std::{mem, rc::Rc, sync::mpsc::TrySendError, time::Duration};
 use writer::{Batch, Message};
 use writers::Place;
 
@@ -40,6 +41,7 @@ pub(crate) struct Log {
     passed: u64,
     clock: Clock,
     is_off: bool,
+    due: Rc<Due>,
 }
 
 /// Lines for one writer.
@@ -52,8 +54,8 @@ struct Lane {
 }
 
 impl Log {
-    /// The end of loop number `number`.
-    pub(crate) fn new(logs: &'static Logs, ways: Ways, number: usize) -> Self {
+    /// The end of loop number `number`, which looks at it by `due`.
+    pub(crate) fn new(logs: &'static Logs, ways: Ways, number: usize, due: Rc<Due>) -> Self {
         let lane = |is_files| Lane {
             batch: Batch::default(),
             count: 0,
@@ -71,7 +73,13 @@ impl Log {
             passed: 0,
             clock: Clock::default(),
             is_off: logs.access.iter().all(|log| log.format == LogFormat::Off),
+            due,
         }
+    }
+
+    /// When the loop looks at it.
+    pub(crate) fn due(&self) -> &Rc<Due> {
+        &self.due
     }
 
     /// Whether no exchange has a line anywhere.
@@ -115,7 +123,9 @@ impl Log {
         if incident.kind == Kind::Refused && !errors.has_refusals {
             return 0;
         }
-        if !self.tallies[incident.kind as usize].admits(now) {
+        let tally = &mut self.tallies[incident.kind as usize];
+        if !tally.admits(now) {
+            self.due.by(tally.due());
             return 0;
         }
         let Some(place) = self.ways.place(errors.target) else { return 0 };
@@ -125,13 +135,6 @@ impl Log {
         self.added(place, now)
     }
 
-    /// Whether lines, or things to be said of lines, are waiting.
-    pub(crate) fn is_waiting(&self) -> bool {
-        self.lanes.iter().any(|lane| lane.count > 0)
-            || self.passed != self.epoch
-            || self.tallies.iter().any(Tally::is_waiting)
-    }
-
     /// Hands over what has waited long enough; returns how many lines had to be dropped.
     pub(crate) fn sweep(&mut self, now: Moment) -> u64 {
         let mut dropped = self.settle(now);
@@ -139,9 +142,11 @@ impl Log {
             let Lane { count, since, time_max, .. } = self.lanes[at];
             if count > 0 && now.since(since) >= time_max {
                 dropped += self.hand_over(at);
+            } else if count > 0 {
+                self.due.by(since.after(time_max));
             }
         }
-        dropped + self.pass()
+        dropped + self.pass(now)
     }
 
     /// Hands over all lines, for there will be no more; returns how many the writers could not
@@ -153,9 +158,9 @@ impl Log {
 
     /// Has the files opened anew, for the time number `epoch`, once all that is gathered is in the
     /// old ones; returns how many lines had to be dropped.
-    pub(crate) fn reopen(&mut self, epoch: u64) -> u64 {
+    pub(crate) fn reopen(&mut self, epoch: u64, now: Moment) -> u64 {
         self.epoch = epoch;
-        self.pass()
+        self.pass(now)
     }
 
     /// The access log number `id` and where its lines go, if an answer of that status has one.
@@ -181,6 +186,7 @@ impl Log {
         lane.batch.close_run(place.within);
         if lane.count == 0 {
             lane.since = now;
+            self.due.by(now.after(lane.time_max));
         }
         lane.count += 1;
         let is_full = lane.batch.bytes.len() >= self.logs.buffer_bytes;
@@ -203,7 +209,7 @@ impl Log {
     }
 
     /// Says to the writer of the files that this loop has handed over what it gathered.
-    fn pass(&mut self) -> u64 {
+    fn pass(&mut self, now: Moment) -> u64 {
         let Some(files) = self.ways.files().position(|is_files| is_files) else {
             self.passed = self.epoch;
             return 0;
@@ -215,7 +221,7 @@ impl Log {
         let message = Message::Passed { number: self.number, epoch: self.epoch };
         match self.ways.send(files, message) {
             // It has too much to do: said again at the next sweep.
-            Err(TrySendError::Full(_)) => {}
+            Err(TrySendError::Full(_)) => self.due.by(now),
             Ok(()) | Err(TrySendError::Disconnected(_)) => self.passed = self.epoch,
         }
         dropped
@@ -227,7 +233,11 @@ impl Log {
         let Some(place) = self.ways.place(errors.target) else { return 0 };
         let mut dropped = 0;
         for &kind in Kind::ALL {
-            let Some(count) = self.tallies[kind as usize].settle(now) else { continue };
+            let tally = &mut self.tallies[kind as usize];
+            let Some(count) = tally.settle(now) else {
+                self.due.by(tally.due());
+                continue;
+            };
             let Some(lane) = self.lanes.get_mut(place.writer) else { continue };
             let (out, wall) = (&mut lane.batch.bytes, net::clock::wall());
             let clock = &mut self.clock;

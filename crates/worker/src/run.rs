@@ -3,6 +3,7 @@
 use crate::{
     accept::accept,
     core::{Applications, Core, News},
+    due::Due,
     kept::Kept,
     live::Live,
     loads::Loads,
@@ -419,7 +420,7 @@ impl Loop {
             shared.plan,
             Folders::new(&shared.plan.folders, shared.root_descriptors_max),
             Cache::new(room, forms, listed, sign.row),
-            Log::new(&shared.plan.logs, ways.clone(), *number),
+            Log::new(&shared.plan.logs, ways.clone(), *number, Rc::new(Due::new())),
             sign,
             (pool, applications, clients, sites, news, spans),
         ));
@@ -504,9 +505,8 @@ async fn is_told(stopped: &mut watch::Receiver<Stop>, mut tasks: Vec<&mut JoinHa
 async fn reopen(core: Rc<Core>, mut reopened: watch::Receiver<u64>) {
     loop {
         let epoch = *reopened.borrow_and_update();
-        let dropped = core.log.borrow_mut().reopen(epoch);
+        let dropped = core.log.borrow_mut().reopen(epoch, core.now());
         core.count_many(Counter::LinesDropped, dropped);
-        core.sweeper.notify_one();
         if reopened.changed().await.is_err() {
             // Nobody is left to ask for another one.
             std::future::pending::<()>().await;

@@ -1,11 +1,13 @@
 //! Spans of exchanges that are over: gathered by a loop, and handed to the process that sends them,
 //! which is never waited for.
 
+use crate::due::Due;
 use base::Moment;
 use net::channel;
 use otlp::{Begun, End, whole};
 use std::{
     os::fd::{AsFd, OwnedFd},
+    rc::Rc,
     sync::Arc,
     time::Duration,
 };
@@ -28,23 +30,21 @@ pub(crate) struct Spans {
     due_bytes: usize,
     /// When the oldest of them was added.
     since: Moment,
+    due: Rc<Due>,
 }
 
 impl Spans {
-    /// None yet, for whoever reads at the other end of `channel`.
-    pub(crate) fn new(channel: Arc<OwnedFd>) -> Self {
-        Self { channel, waiting: Vec::new(), due_bytes: BATCH_BYTES, since: Moment::NEVER }
-    }
-
-    /// Whether none waits to be handed over.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+    /// None yet, for whoever reads at the other end of `channel`. The loop looks at them by `due`.
+    pub(crate) fn new(channel: Arc<OwnedFd>, due: &Rc<Due>) -> Self {
+        let (since, due) = (Moment::NEVER, Rc::clone(due));
+        Self { channel, waiting: Vec::new(), due_bytes: BATCH_BYTES, since, due }
     }
 
     /// Adds one that is over; returns how many had to be dropped.
     pub(crate) fn add(&mut self, span: &Begun, end: &End, now: Moment) -> u64 {
-        if self.is_empty() {
+        if self.waiting.is_empty() {
             self.since = now;
+            self.due.by(now.after(GATHER_TIME));
         }
         span.finish(&mut self.waiting, end);
         if self.waiting.len() < self.due_bytes { 0 } else { self.hand_over() }
@@ -52,8 +52,12 @@ impl Spans {
 
     /// Hands over what has waited long enough; returns how many had to be dropped.
     pub(crate) fn sweep(&mut self, now: Moment) -> u64 {
-        let is_due = !self.is_empty() && now.since(self.since) >= GATHER_TIME;
-        if is_due { self.hand_over() } else { 0 }
+        let due = self.since.after(GATHER_TIME);
+        let dropped = if !self.waiting.is_empty() && due <= now { self.hand_over() } else { 0 };
+        if !self.waiting.is_empty() {
+            self.due.by(due);
+        }
+        dropped
     }
 
     /// Hands over all that there is room for; returns how many had to be dropped.

@@ -27,7 +27,7 @@ use crate::{
 use config::plan::Php;
 use fastcgi::{Answer, Fault, Head, Limits};
 use handle::php::{self, Reply};
-use message::{Broken, Source, Status, response::Line};
+use message::{Broken, Source, Status, response::Line, room};
 use net::socket::{self, Received};
 use std::{
     future::poll_fn,
@@ -354,13 +354,19 @@ impl<'t> Talk<'t> {
         if self.content.is_empty() {
             return Ok(());
         }
-        // A room with little in it is not kept from others.
-        let is_full = self.content.len() >= self.content.capacity() / 4 * 3;
-        let piece = match is_full {
-            true => mem::take(&mut self.content),
-            false => self.content.to_vec(),
+        let is_lent = self.content.capacity() == room::BYTES;
+        let piece = if is_lent && self.content.len() < room::BYTES / 4 * 3 {
+            // A room with little in it is not kept from others.
+            let piece = self.content.to_vec();
+            self.content.clear();
+            piece
+        } else {
+            let mut piece = mem::take(&mut self.content);
+            if !is_lent {
+                piece.shrink_to_fit();
+            }
+            piece
         };
-        self.content.clear();
         // Few answers need room for this.
         Box::pin(writer.put(piece)).await?;
         if let Some(error) = writer.trouble() {

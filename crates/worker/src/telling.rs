@@ -193,11 +193,6 @@ impl Core {
         self.count_many(Counter::SpansDropped, dropped);
     }
 
-    /// Whether spans wait to be handed over.
-    pub(crate) fn has_spans(&self) -> bool {
-        self.spans.as_ref().is_some_and(|spans| !spans.borrow().is_empty())
-    }
-
     /// Hands over those that have waited long enough, or all where there will be no more.
     pub(crate) fn hand_over_spans(&self, now: Option<Moment>) {
         let Some(spans) = &self.spans else { return };

@@ -1,10 +1,10 @@
 //! Connections over a limit: each is answered at once, and kept a moment longer to hear it.
 
-use crate::socket::Socket;
+use crate::{due::Due, socket::Socket};
 use base::Moment;
 use http1::Date29;
 use net::socket::{finish, receive, send_more};
-use std::{cell::RefCell, collections::VecDeque, io::IoSlice, os::fd::AsFd};
+use std::{cell::RefCell, collections::VecDeque, io::IoSlice, os::fd::AsFd, rc::Rc};
 
 /// Connections that are kept at most; the oldest of them goes first.
 const KEPT_MAX: usize = 64;
@@ -25,10 +25,17 @@ pub(crate) const CONTENT_BYTES: u64 = 21;
 /// Closing a socket that holds unread bytes resets the connection, and the reset may overtake the
 /// answer. So they are read first, and what comes later finds the socket still open for a while.
 /// None of this takes a task, or more than a fixed number of descriptors.
-#[derive(Default)]
-pub(crate) struct TurnedAway(RefCell<VecDeque<(Moment, Socket)>>);
+pub(crate) struct TurnedAway {
+    kept: RefCell<VecDeque<(Moment, Socket)>>,
+    due: Rc<Due>,
+}
 
 impl TurnedAway {
+    /// None yet. The loop looks at them by `due`.
+    pub(crate) fn new(due: &Rc<Due>) -> Self {
+        Self { kept: RefCell::default(), due: Rc::clone(due) }
+    }
+
     /// Answers 503 on `peer`, which is closed at `until` at the latest.
     pub(crate) fn answer(&self, peer: Socket, date: &Date29, until: Moment) {
         drop_unread(&peer);
@@ -38,32 +45,29 @@ impl TurnedAway {
         if send_more(peer.as_fd(), &answer, false).is_err() || finish(peer.as_fd()).is_err() {
             return;
         }
-        let mut kept = self.0.borrow_mut();
+        let mut kept = self.kept.borrow_mut();
         if kept.len() == KEPT_MAX {
             kept.pop_front();
         }
         kept.push_back((until, peer));
-    }
-
-    /// Whether none is kept.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.borrow().is_empty()
+        self.due.by(until);
     }
 
     /// Closes those whose time has come.
     pub(crate) fn sweep(&self, now: Moment) {
-        let mut kept = self.0.borrow_mut();
+        let mut kept = self.kept.borrow_mut();
         while let Some((until, peer)) = kept.front()
             && *until <= now
         {
             drop_unread(peer);
             kept.pop_front();
         }
+        self.due.by(kept.front().map_or(Moment::NEVER, |(until, _)| *until));
     }
 
     /// Closes all of them, for their descriptors.
     pub(crate) fn close_all(&self) {
-        self.0.borrow_mut().clear();
+        self.kept.borrow_mut().clear();
     }
 }
 

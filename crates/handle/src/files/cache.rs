@@ -250,16 +250,12 @@ impl Cache {
         self.slots[at] = Some(slot);
     }
 
-    /// Whether it keeps any descriptor open.
-    #[must_use]
-    pub fn has_descriptors(&self) -> bool {
-        self.descriptors > 0
-    }
-
-    /// Closes the descriptors of what nobody has asked for since this was done last, some time ago.
-    pub fn sweep(&mut self, now: Moment) {
-        if now.since(*self.swept.get_or_insert(now)) < UNUSED_TIME {
-            return;
+    /// Closes the descriptors of what nobody has asked for since this was done last, some time ago;
+    /// when to do it again, which is never while it keeps none open.
+    pub fn sweep(&mut self, now: Moment) -> Moment {
+        let swept = *self.swept.get_or_insert(now);
+        if now.since(swept) < UNUSED_TIME {
+            return self.next_sweep(swept);
         }
         self.swept = Some(now);
         for at in 0..self.slots.len() {
@@ -271,6 +267,11 @@ impl Cache {
                 self.discard(at);
             }
         }
+        self.next_sweep(now)
+    }
+
+    fn next_sweep(&self, swept: Moment) -> Moment {
+        if self.descriptors == 0 { Moment::NEVER } else { swept.after(UNUSED_TIME) }
     }
 
     /// Moves the hand on to the next page that was not used since its last round, and drops that.

@@ -204,18 +204,18 @@ impl Tally {
         admits
     }
 
+    /// When lines that were withheld are told of; never while there are none.
+    pub(crate) fn due(&self) -> Moment {
+        if self.withheld > 0 { self.since.after(PERIOD) } else { Moment::NEVER }
+    }
+
     /// How many lines were withheld, once their time is over.
     pub(crate) fn settle(&mut self, now: Moment) -> Option<u64> {
-        let is_due = self.withheld > 0 && now.since(self.since) >= PERIOD;
-        is_due.then(|| {
+        (self.withheld > 0 && self.due() <= now).then(|| {
             let withheld = self.withheld;
             *self = Self { since: now, written: 0, withheld: 0 };
             withheld
         })
-    }
-
-    pub(crate) fn is_waiting(&self) -> bool {
-        self.withheld > 0
     }
 }
 
@@ -292,7 +292,7 @@ mod tests {
         let admitted =
             |tally: &mut Tally, now| (0..25).filter(|_| tally.admits(Moment(now))).count();
         assert_eq!(admitted(&mut tally, 5_000), 10);
-        assert!(tally.is_waiting());
+        assert_eq!(tally.due(), Moment(6_000));
         assert_eq!(tally.settle(Moment(5_999)), None);
         assert_eq!(tally.settle(Moment(6_000)), Some(15));
         assert_eq!(tally.settle(Moment(8_000)), None);
