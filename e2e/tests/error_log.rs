@@ -176,3 +176,60 @@ fn a_limit_that_is_gone_over_is_named_with_what_it_allows() {
     }
     server.stop();
 }
+
+/// Broken content behind an answer has no second one; that it was refused is told and counted.
+#[test]
+fn content_that_is_refused_behind_its_answer_is_told() {
+    let stage = Stage::new();
+    let server = stage.serve(
+        "error-log = { file = \"LOGS/errors.log\" }\n\
+         limits = { chunk-extension-bytes-max = \"9B\", trailer-bytes-max = \"11B\" }",
+        "",
+        "",
+    );
+    let long = "x".repeat(20);
+    let cases = [
+        ("GET", 200, "ZZ\r\n".to_owned(), "chunk size", "ZZ", None),
+        ("POST", 405, "FFFFFFFFFFFFFFFFF\r\n".to_owned(), "chunk size", "F", None),
+        ("GET", 200, "1\nZ".to_owned(), "chunk size", "", None),
+        ("GET", 200, "0\r\nX : 1\r\n\r\n".to_owned(), "trailer field", " : 1", None),
+        (
+            "GET",
+            200,
+            format!("1;{long}\r\n"),
+            "`chunk-extension-bytes-max`",
+            &long[9..],
+            Some(("chunk-extension-bytes-max", 9)),
+        ),
+        (
+            "GET",
+            200,
+            format!("0\r\nX: {long}\r\n\r\n"),
+            "`trailer-bytes-max`",
+            &long[8..],
+            Some(("trailer-bytes-max", 11)),
+        ),
+    ];
+    for (number, (method, status, content, reason, refused, limit)) in cases.iter().enumerate() {
+        let head =
+            format!("{method} /digits.txt HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked");
+        let smuggled = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
+        let mut client = Client::connect(server.addr());
+        client.send(format!("{head}\r\n\r\n{content}{smuggled}")).unwrap();
+        assert_eq!(client.response().unwrap().status, *status, "{content}");
+        assert!(client.drain().unwrap().0.is_empty(), "{content}: a second answer");
+        assert!(eventually(|| stage.lines("errors.log").len() > number), "{content} is not told");
+        let line = stage.lines("errors.log").pop().unwrap();
+        let line: Value = serde_json::from_str(&line).unwrap();
+        let told = ["event", "level", "client", "refused"].map(|name| line[name].as_str().unwrap());
+        assert_eq!(told, ["refused", "notice", "127.0.0.1", refused], "{line}");
+        assert!(line["reason"].as_str().unwrap().contains(reason), "{line}");
+        assert!(line["status"].is_null(), "none was sent: {line}");
+        let setting = line["setting"].as_str().zip(line["limit"].as_u64());
+        assert_eq!(setting, *limit, "{line}");
+    }
+    let stopped = server.stop();
+    assert_eq!(stopped.lines.last().unwrap()["refused"], cases.len());
+    let answers = stopped.lines.iter().filter(|line| line["event"] == "request").count();
+    assert_eq!(answers, cases.len(), "one line each");
+}

@@ -170,6 +170,12 @@ impl Server {
                 self.seen.push("end".to_owned());
                 has_ended = true;
             }
+            Event::Dropped(refusal) => {
+                assert!(self.owed.is_none(), "dropped before the answer");
+                self.seen.push(format!("dropped {refusal:?}"));
+                self.has_refused = true;
+                assert!(self.connection.is_closing());
+            }
             Event::Refused(refusal) => {
                 self.seen.push(format!("{refusal:?}"));
                 self.has_refused = true;

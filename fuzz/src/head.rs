@@ -77,7 +77,7 @@ fn check(data: &[u8], limits: &'static Limits) {
         Event::Incomplete => {
             assert!(data.len() - used < limits.head_bytes_max, "waits for what is too long");
         }
-        Event::Content(_) | Event::End | Event::Closed => {
+        Event::Content(_) | Event::End | Event::Dropped(_) | Event::Closed => {
             panic!("{event:?} before a request");
         }
     }

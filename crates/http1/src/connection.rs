@@ -419,11 +419,11 @@ impl Connection {
                 self.refuse();
                 (used, Event::Refused(refusal))
             }
-            Err(_) => {
+            Err(refusal) => {
                 self.input = Input::Deaf;
                 self.closing = true;
                 self.lingers = true;
-                (input.len(), Event::Closed)
+                (used, Event::Dropped(refusal))
             }
         }
     }

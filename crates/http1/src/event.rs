@@ -16,6 +16,9 @@ pub enum Event<'b> {
     End,
     /// The message cannot be trusted. The answer to it is due, and will be the last.
     Refused(Refusal),
+    /// The content cannot be trusted of a request whose answer has begun or been given. There is no
+    /// second one, and the connection is closing.
+    Dropped(Refusal),
     /// Bytes are thrown away: the connection is closing. If content had not come to its `End`, it
     /// never will.
     Closed,

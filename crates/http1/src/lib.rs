@@ -17,6 +17,8 @@
 //!                     └─► once the answer is written: linger, then close
 //! ```
 //!
+//! Where the answer has begun or been given, `Dropped` stands for `Refused`: nobody answers twice.
+//!
 //! The caller's part, apart from sockets: it stops calling `receive` while more than
 //! `Limits::output_bytes_max` bytes wait to be written; it reports writes that are stuck; and when
 //! the peer has closed its side, it closes an idle connection and gives up content without `End`,

@@ -399,6 +399,7 @@ impl Connection {
                     }
                 }
                 Event::Refused(refusal) => self.refuse(*refusal, &unread[used..], turn),
+                Event::Dropped(refusal) => self.tell_dropped(*refusal, &unread[used..], turn),
                 Event::Request(request) => {
                     let head = &unread[used - self.http.head_bytes()..used];
                     let id = turn.core.id(Some((request, self.client)));

@@ -123,7 +123,11 @@ impl Explainer {
                 steps.push(Step { what: REFUSED, text, place: None });
                 (refusal(refused.status(), limit), None)
             }
-            Event::Content(_) | Event::End | Event::Incomplete | Event::Closed => {
+            Event::Content(_)
+            | Event::End
+            | Event::Incomplete
+            | Event::Dropped(_)
+            | Event::Closed => {
                 return Err("this is no whole request");
             }
         };

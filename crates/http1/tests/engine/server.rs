@@ -84,6 +84,7 @@ impl Server {
                     self.seen.push("end".to_owned());
                     is_due = self.answers == Answers::AfterContent;
                 }
+                Event::Dropped(refusal) => self.seen.push(format!("dropped {refusal:?}")),
                 Event::Refused(refusal) => {
                     self.refused_at = Some(self.seen.len());
                     self.seen.push(format!("{} {refusal:?}", refusal.status().0));

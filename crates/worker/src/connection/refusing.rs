@@ -4,6 +4,7 @@ use super::Connection;
 use crate::{
     account::Account,
     admission::Admission,
+    log::{Incident, Kind},
     record::{About, End, Subject},
     refusal,
     turn::{Turn, Work},
@@ -58,5 +59,16 @@ impl Connection {
         self.http.respond(response, &turn.core.date(turn.tick), &mut turn.scratch.output);
         let on = self.on(0);
         turn.core.record(Account::OF_SERVER, about, on, &end);
+    }
+
+    /// Counts and puts down that content is refused whose request has its answer.
+    pub(super) fn tell_dropped(&self, refusal: Refusal, unread: &[u8], turn: &Turn<'_>) {
+        turn.core.count(Counter::Refused);
+        let subject = Subject::Refused(unread);
+        let certificate = self.secure.as_ref().and_then(|one| one.certificate()).map(|one| &**one);
+        let about = About { client: self.client, id: None, user: None, certificate, subject };
+        let limit = refusal.exceeded(&turn.core.plan.limits);
+        let incident = Incident::new(Kind::Refused, refusal.reason());
+        turn.core.report(&Incident { about: Some(about), limit, ..incident });
     }
 }
