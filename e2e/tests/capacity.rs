@@ -140,7 +140,7 @@ fn connections_at_work_keep_their_places() {
     let mut fifth = Client::connect(server.addr());
     assert_eq!(get(&mut fifth), 503, "there is no place for a fifth");
     let line = server.wait_for(|line| line["status"] == 503);
-    assert_eq!(line["reason"], "too many connections");
+    assert_eq!(line["reason"], "more connections than `connections-max` allows");
     for client in &mut busy {
         // More than any buffer between here and there can have held already.
         client.take(16 * 1024 * 1024).unwrap();
@@ -241,6 +241,8 @@ fn who_is_turned_away_hears_why() {
             assert_eq!(response.status, 503);
             assert_eq!(response.text(), "too many connections\n");
             assert!(response.closes() && response.get("date").is_some());
+            assert_eq!(response.get("content-type"), Some("text/plain; charset=utf-8"));
+            assert_eq!(response.get("x-content-type-options"), Some("nosniff"));
             assert_eq!(client.ending().unwrap(), Ending::Closed);
             // It has not understood yet, and is not reset for that.
             client.send("x").unwrap();
@@ -248,7 +250,8 @@ fn who_is_turned_away_hears_why() {
         })
         .collect();
     let turned_away = |line: &&serde_json::Value| {
-        line["reason"] == "too many connections from this address" && line["status"] == 503
+        let reason = "more connections from this address than `connections-per-client-max` allows";
+        line["reason"] == reason && line["status"] == 503
     };
     let logged = || server.lines().iter().filter(turned_away).count() == clients.len();
     assert!(eventually(logged), "{:?}", server.lines());

@@ -233,3 +233,35 @@ fn content_that_is_refused_behind_its_answer_is_told() {
     let answers = stopped.lines.iter().filter(|line| line["event"] == "request").count();
     assert_eq!(answers, cases.len(), "one line each");
 }
+
+/// Whoever is turned away or too slow, the setting that says so is named with what it allows.
+#[test]
+fn a_limit_of_connections_or_time_is_named() {
+    let stage = Stage::new();
+    let server = stage.serve(
+        "error-log = { file = \"LOGS/errors.log\" }\n\
+         limits = { head-time = \"700ms\", connections-per-client-max = 1 }",
+        "",
+        "",
+    );
+    let mut slow = Client::connect(server.addr());
+    slow.send("GET / HT").unwrap();
+    let mut second = Client::connect(server.addr());
+    second.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    assert_eq!(second.response().unwrap().status, 503);
+    let response = slow.response().unwrap();
+    assert_eq!(response.status, 408);
+    assert!(response.text().contains("at most 700 ms (head-time)."), "{}", response.text());
+    server.stop();
+    let lines = stage.lines("errors.log");
+    let lines: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [turned_away, late] = &lines[..] else { panic!("{lines:?}") };
+    for (line, event, setting, limit) in [
+        (turned_away, "turned_away", "connections-per-client-max", 1),
+        (late, "refused", "head-time", 700),
+    ] {
+        assert_eq!((&line["event"], &line["limit"]), (&event.into(), &limit.into()), "{line}");
+        assert_eq!(line["setting"], setting, "{line}");
+        assert!(line["reason"].as_str().unwrap().contains(&format!("`{setting}`")), "{line}");
+    }
+}

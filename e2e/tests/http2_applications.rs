@@ -172,7 +172,10 @@ while True:
     assert_eq!(python(&server, script, &[]), "408\n");
     let line = server.wait_for(|line| line["event"] == "request");
     assert_eq!(line["status"], 408);
-    assert_eq!(line["reason"], "the content came too slowly");
+    assert_eq!(
+        line["reason"],
+        "the content came more slowly than `body-idle-time` or `body-rate-min` allows"
+    );
     server.stop();
 }
 

@@ -290,7 +290,7 @@ impl Connection {
     pub fn give_way(&mut self) -> Expiry {
         self.refuse();
         self.lingers = false;
-        Expiry::Refuse(Refusal::HeadTimeout)
+        Expiry::Refuse(Refusal::HeadGaveWay)
     }
 
     /// The next answer is to be the last, and says so; where no request has come for it, the one

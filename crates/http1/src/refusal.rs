@@ -34,8 +34,9 @@ message::reasons! {
     ChunkEnd = BAD_REQUEST "a chunk does not end with CR LF";
     Trailer = BAD_REQUEST "a trailer field is malformed";
     TrailersTooLong = FIELDS_TOO_LARGE "the trailer section is longer than `trailer-bytes-max` allows";
-    HeadTimeout = REQUEST_TIMEOUT "the head took too long";
-    ContentTimeout = REQUEST_TIMEOUT "the content came too slowly";
+    HeadTimeout = REQUEST_TIMEOUT "the head took longer than `head-time` allows";
+    HeadGaveWay = REQUEST_TIMEOUT "the head was still to come when another connection needed room";
+    ContentTimeout = REQUEST_TIMEOUT "the content came more slowly than `body-idle-time` or `body-rate-min` allows";
 }
 
 impl Refusal {
@@ -48,6 +49,7 @@ impl Refusal {
             Self::TooManyFields => limits.fields(),
             Self::ChunkExtensionsTooLong => limits.chunk_extensions(),
             Self::TrailersTooLong => limits.trailers(),
+            Self::HeadTimeout => limits.head_wait(),
             _ => return None,
         })
     }

@@ -51,7 +51,7 @@ pub struct Exceeded {
     pub setting: &'static str,
     /// What it allows.
     pub most: usize,
-    /// Of what: bytes or fields.
+    /// Of what: bytes, fields, connections or milliseconds.
     pub unit: &'static str,
 }
 
@@ -90,6 +90,12 @@ impl Limits {
     #[must_use]
     pub const fn trailers(&self) -> Exceeded {
         Exceeded::bytes("trailer-bytes-max", self.trailer_bytes_max)
+    }
+
+    /// The limit of the time that a head may take.
+    #[must_use]
+    pub const fn head_wait(&self) -> Exceeded {
+        Exceeded { setting: "head-time", most: self.head_time.as_millis() as usize, unit: "ms" }
     }
 
     /// The most that `fields_max` may be: the slots that are set aside for a head.

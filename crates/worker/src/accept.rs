@@ -2,7 +2,7 @@
 
 use crate::{
     account::SERVER_LOG,
-    admission::{self, Admission, TOO_MANY},
+    admission::{self, Admission, TOO_MANY, TOO_MANY_OF_CLIENT},
     connection::Connection,
     core::Core,
     log::{Incident, Kind},
@@ -16,7 +16,7 @@ use control::{
     clients::{Entry, Room},
     trail::Phase,
 };
-use message::Status;
+use message::{Status, limits::Exceeded};
 use std::{
     io::{self, ErrorKind},
     net::{IpAddr, SocketAddr},
@@ -64,7 +64,8 @@ fn take(socket: Socket, (peer, port): (Option<SocketAddr>, u16), listener: usize
     let capacity = &core.plan.capacity;
     if core.clients.connections() >= capacity.connections_max as u64 {
         if !core.watch.evict_oldest(core.now()) {
-            return turn_away(socket, (client, listener), "too many connections", core);
+            let why = (TOO_MANY, admission::of_all(capacity));
+            return turn_away(socket, (client, listener), why, core);
         }
         core.count(Counter::Evicted);
     }
@@ -86,14 +87,17 @@ fn take(socket: Socket, (peer, port): (Option<SocketAddr>, u16), listener: usize
             tokio::task::spawn_local(connection);
             core.due.by(now.after(REST_MAX));
         }
-        Entry::Full => turn_away(socket, (client, listener), TOO_MANY, core),
+        Entry::Full => {
+            let why = (TOO_MANY_OF_CLIENT, admission::of_client(capacity));
+            turn_away(socket, (client, listener), why, core);
+        }
     }
 }
 
 fn turn_away(
     socket: Socket,
     (client, listener): (Option<IpAddr>, usize),
-    reason: &'static str,
+    (reason, limit): (&'static str, Exceeded),
     core: &Core,
 ) {
     core.count(Counter::TurnedAway);
@@ -109,7 +113,8 @@ fn turn_away(
         About { client, id: None, user: None, certificate: None, subject: Subject::Refused(b"") };
     let dropped = core.log.borrow_mut().record(SERVER_LOG, about, &end, tick);
     core.count_many(Counter::LinesDropped, dropped);
-    core.report(&Incident::of(Kind::TurnedAway, reason, about, status));
+    let incident = Incident::of(Kind::TurnedAway, reason, about, status);
+    core.report(&Incident { limit: Some(limit), ..incident });
 }
 
 /// Whether one connection failed before it was accepted, which says nothing of the next one.

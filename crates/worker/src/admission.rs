@@ -7,11 +7,12 @@ use crate::{
     log::{Incident, Kind},
     record::{About, End, Subject},
 };
+use config::plan::Capacity;
 use control::{
     Counter, Seat,
     clients::{Entry, Room},
 };
-use message::Status;
+use message::{Status, limits::Exceeded};
 use std::net::IpAddr;
 
 /// How far a connection has come.
@@ -38,7 +39,11 @@ pub(crate) enum Introduction {
 }
 
 /// Why a client is turned away that has as many connections as it may have.
-pub(crate) const TOO_MANY: &str = "too many connections from this address";
+pub(crate) const TOO_MANY_OF_CLIENT: &str =
+    "more connections from this address than `connections-per-client-max` allows";
+
+/// Why anybody is turned away where there are as many connections as there may be.
+pub(crate) const TOO_MANY: &str = "more connections than `connections-max` allows";
 
 /// Why a connection is shut out, as the log says it.
 pub(crate) const MALFORMED: &str = "no header of the PROXY protocol";
@@ -55,6 +60,17 @@ impl Admission {
             Self::Open
         }
     }
+}
+
+/// The limit of one client's connections.
+pub(crate) fn of_client(capacity: &Capacity) -> Exceeded {
+    let most = capacity.connections_per_client_max as usize;
+    Exceeded { setting: "connections-per-client-max", most, unit: "connections" }
+}
+
+/// The limit of all connections.
+pub(crate) fn of_all(capacity: &Capacity) -> Exceeded {
+    Exceeded { setting: "connections-max", most: capacity.connections_max, unit: "connections" }
 }
 
 /// Whether somebody at `address` may send a header: anybody where no proxies are named.

@@ -130,7 +130,8 @@ pub(crate) fn answer(
         answered.note = answered.note.or_else(|| note(core, ledger.pace, label));
         mark(core.plan, exchange.id.as_ref(), &mut answered.response);
         if let Some(trouble) = answered.trouble.take() {
-            core.report(&trouble.incident(exchange, answered.response.status));
+            let status = answered.response.status;
+            core.report(&trouble.incident(exchange, status, &core.plan.capacity));
         }
     }
     outcome

@@ -8,7 +8,7 @@ use crate::{
     pool::POOL_IS_FULL,
     record::About,
 };
-use config::plan::{Action, Php, Place, Policy, Upstream};
+use config::plan::{Action, Capacity, Php, Place, Policy, Upstream};
 use control::Counter;
 use message::{
     Body, Exchange, Length, Name, Path, Request, Response, Shared, Status, limits::Exceeded,
@@ -32,7 +32,7 @@ impl Trouble {
         Self::of(Kind::Refused, "Forwarded and X-Forwarded-For contradict each other");
 
     /// The client turned out to have as many connections as it may have.
-    pub(crate) const ONE_TOO_MANY: Self = Self::of(Kind::TurnedAway, admission::TOO_MANY);
+    pub(crate) const ONE_TOO_MANY: Self = Self::of(Kind::TurnedAway, admission::TOO_MANY_OF_CLIENT);
 
     /// The connection was made for another name, whose certificate does not cover this one.
     pub(crate) const OTHER_NAME: Self =
@@ -53,7 +53,10 @@ impl Trouble {
         Self::of(Kind::Busy, "too many requests wait for the application");
 
     /// The request's content is not waited for any longer.
-    pub(crate) const LATE: Self = Self::of(Kind::Refused, "the content came too slowly");
+    pub(crate) const LATE: Self = Self::of(
+        Kind::Refused,
+        "the content came more slowly than `body-idle-time` or `body-rate-min` allows",
+    );
 
     /// The request's content finds no room.
     pub(crate) const NO_ROOM: Self =
@@ -162,16 +165,16 @@ impl Trouble {
     }
 
     /// The same with who asked what, and the status that was answered.
-    pub(crate) fn incident<'i>(&self, exchange: &'i Exchange<'_>, status: Status) -> Incident<'i> {
+    pub(crate) fn incident<'i>(
+        &self,
+        exchange: &'i Exchange<'_>,
+        status: Status,
+        capacity: &Capacity,
+    ) -> Incident<'i> {
         let Self { kind, reason, setting, application } = *self;
-        let about = Some(About::exchange(exchange));
-        Incident {
-            about,
-            status: Some(status),
-            setting,
-            application,
-            ..Incident::new(kind, reason)
-        }
+        let limit = (kind == Kind::TurnedAway).then(|| admission::of_client(capacity));
+        let incident = Incident::of(kind, reason, About::exchange(exchange), status);
+        Incident { setting, limit, application, ..incident }
     }
 }
 

@@ -14,7 +14,8 @@ const DROPPED_BYTES: usize = 16 * 1024;
 
 /// The answer, around its date.
 const HEAD: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nserver: gannet\r\ndate: ";
-const REST: &[u8] = b"\r\ncontent-type: text/plain\r\ncontent-length: 21\r\nretry-after: 1\r\n\
+const REST: &[u8] = b"\r\ncontent-type: text/plain; charset=utf-8\r\n\
+    x-content-type-options: nosniff\r\ncontent-length: 21\r\nretry-after: 1\r\n\
     connection: close\r\n\r\ntoo many connections\n";
 
 /// Bytes of the answer's content.
