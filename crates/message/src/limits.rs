@@ -15,7 +15,8 @@ pub struct Limits {
     pub chunk_extension_bytes_max: usize,
     /// Bytes of a trailer section; more is 431.
     pub trailer_bytes_max: usize,
-    /// Bytes of content that are read and thrown away to keep a connection; more closes it.
+    /// Bytes of content, with its framing, that are read and thrown away to keep a connection; more
+    /// closes it.
     pub drain_bytes_max: u64,
     /// Time for a whole head, from its first byte or, on a new connection, from the accept; more
     /// is 408.

@@ -64,7 +64,8 @@ pub(crate) const LIMITS: Section<Limits> = Section {
         },
         Setting {
             name: "target-bytes-max",
-            doc: "The most bytes of a request target, path and query together; more is 414.",
+            doc: "The most bytes of a request target as it was sent, with scheme and host where it \
+                  names them; more is 414.",
             preset: Preset::Value(r#""8KiB""#),
             example: r#""4KiB""#,
             value: &At(Size(64..=MIB), |limits: &mut Limits| &mut limits.target_bytes_max),
@@ -85,7 +86,8 @@ pub(crate) const LIMITS: Section<Limits> = Section {
         },
         Setting {
             name: "drain-bytes-max",
-            doc: "The most bytes of unwanted content that are read to keep a connection.",
+            doc: "The most bytes of unwanted content, with chunk heads and trailers, that are read to \
+                  keep a connection.",
             preset: Preset::Value(r#""64KiB""#),
             example: r#""1MiB""#,
             value: &At(Size(0..=1 << 30), |limits: &mut Limits| &mut limits.drain_bytes_max),
