@@ -19,6 +19,9 @@ const LINE_BYTES_USUAL: usize = 256;
 /// Bytes of a refused message that its log line shows.
 const REFUSED_BYTES_MAX: usize = 128;
 
+/// Bytes of a target that a line for eyes shows.
+const TARGET_BYTES_SHOWN: usize = 200;
+
 /// What a line is about.
 #[derive(Clone, Copy)]
 pub(crate) struct About<'r> {
@@ -274,7 +277,7 @@ pub(crate) fn push_brief(out: &mut Vec<u8>, about: About<'_>) {
             out.push(b' ');
             push_printable(out, request.method.as_str().as_bytes());
             out.push(b' ');
-            push_target(out, request, push_printable);
+            push_target_shown(out, request);
         }
         Subject::Hello(name) => {
             out.extend_from_slice(b" TLS for ");
@@ -285,6 +288,16 @@ pub(crate) fn push_brief(out: &mut Vec<u8>, about: About<'_>) {
             out.push(b' ');
             push_printable(out, first_line(bytes));
         }
+    }
+}
+
+/// Appends the target for eyes, which a long one would fill.
+fn push_target_shown(out: &mut Vec<u8>, request: &Request<'_>) {
+    let start = out.len();
+    push_target(out, request, push_printable);
+    if out.len() - start > TARGET_BYTES_SHOWN {
+        out.truncate(start + TARGET_BYTES_SHOWN);
+        out.extend_from_slice("…".as_bytes());
     }
 }
 
@@ -418,12 +431,21 @@ mod tests {
 
     /// The line of a request with these fields, which is the same in one step and in two.
     fn line(format: &LogFormat, fields: &[Field<'_>], reason: Option<&'static str>) -> String {
+        line_of("/a", format, fields, reason)
+    }
+
+    fn line_of(
+        path: &str,
+        format: &LogFormat,
+        fields: &[Field<'_>],
+        reason: Option<&'static str>,
+    ) -> String {
         let request = Request {
             version: Version::Http11,
             method: Method::Get,
             host: "example.com",
             port: "",
-            path: "/a",
+            path,
             query: Some("b=\"c"),
             fields: Fields::of(fields),
             length: Length::Known(0),
@@ -470,6 +492,20 @@ mod tests {
             line(&LogFormat::Pretty, &[], Some("cut off")),
             "17:02:03 127.0.0.1 b\\xc3\\xb6b \" GET /a?b=\"c 200 9 B 1.0 s - cut off\n"
         );
+    }
+
+    /// A line for eyes stays one; other lines are for programs, and whole.
+    #[test]
+    fn long_targets() {
+        for (bytes, is_whole) in [(195, true), (196, false), (7_000, false)] {
+            let path = "/".repeat(bytes);
+            let fields = [Field { name: b"A", value: b"" }];
+            let pretty = line_of(&path, &LogFormat::Pretty, &fields, None);
+            let target = format!("{path}?b=\"c");
+            let shown = if is_whole { target.clone() } else { format!("{}…", &target[..200]) };
+            assert_eq!(pretty, format!("17:02:03 127.0.0.1 GET {shown} 200 9 B 1.0 s\n"));
+            assert!(line_of(&path, &LogFormat::Json, &fields, None).contains(&path));
+        }
     }
 
     #[test]
