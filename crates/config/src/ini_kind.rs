@@ -1,12 +1,15 @@
 //! The kind of values that only PHP has: its settings.
 
 use crate::{
-    mistake::quote,
+    mistake::{Mistake, quote},
     setting::{Kind, Notes, Typed},
     shape::Shape,
     source::{Span, Word},
 };
-use toml::{Spanned, de::DeValue};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
 
 /// Settings of PHP, each with its value as PHP reads it.
 pub(crate) type Ini = Vec<(Word<String>, String)>;
@@ -28,6 +31,12 @@ impl Kind for IniMap {
             if !is_name(&name.value) {
                 let cause = format!("has {}, which PHP has no setting for", quote(&name.value));
                 notes.mistakes.push(typed.mistake(name.span, &cause, "not a setting of PHP"));
+                continue;
+            }
+            if let DeValue::Table(inside) = value.get_ref()
+                && !inside.is_empty()
+            {
+                find_unquoted(&name.value, inside, notes);
                 continue;
             }
             all.extend(self.value(typed, value, notes).map(|value| (name, value)));
@@ -74,6 +83,20 @@ impl IniMap {
             return None;
         }
         Some(text)
+    }
+}
+
+/// Finds names whose dots, without quotes around them, made the table `inside`.
+fn find_unquoted(name: &str, inside: &DeTable<'_>, notes: &mut Notes) {
+    for (key, value) in inside {
+        let name = format!("{name}.{}", key.get_ref());
+        match value.get_ref() {
+            DeValue::Table(inside) => find_unquoted(&name, inside, notes),
+            _ => notes.mistakes.push(
+                Mistake::new(key.span().into(), "a name with dots stands in quotes", "no quotes")
+                    .help(format!("write `\"{name}\" = …`")),
+            ),
+        }
     }
 }
 
