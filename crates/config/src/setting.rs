@@ -28,6 +28,8 @@ pub(crate) trait Common<S> {
     /// Reads a setting if it is one of these; false if not.
     fn read(&self, name: &str, value: &Typed<'_>, section: &mut S, notes: &mut Notes) -> bool;
 
+    fn title(&self) -> &'static str;
+
     fn names(&self) -> Vec<&'static str>;
 
     fn layout(&self) -> Layout;
@@ -47,6 +49,10 @@ impl<S, T> Common<S> for Within<S, T> {
             setting.value.read((self.place)(section), &typed, notes);
         }
         known.is_some()
+    }
+
+    fn title(&self) -> &'static str {
+        self.section.title
     }
 
     fn names(&self) -> Vec<&'static str> {
@@ -86,6 +92,7 @@ impl<S> Section<S> {
             notes.unknown.push(Unknown {
                 key: Word { value: name.to_owned(), span: key.span().into() },
                 section: self.title,
+                common: self.common.map(Common::title),
                 guess: guess::nearest(name, self.names()),
             });
         }
@@ -129,6 +136,8 @@ pub(crate) struct Notes {
 pub(crate) struct Unknown {
     pub(crate) key: Word<String>,
     pub(crate) section: &'static str,
+    /// The table with which that one has settings in common.
+    pub(crate) common: Option<&'static str>,
     pub(crate) guess: Option<&'static str>,
 }
 

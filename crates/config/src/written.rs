@@ -168,6 +168,7 @@ pub(crate) fn read(
                 None => notes.unknown.push(Unknown {
                     key: Word { value: name.to_owned(), span: key.span().into() },
                     section: TOP.title,
+                    common: None,
                     guess: guess::nearest(name, top_names()),
                 }),
             },
@@ -218,7 +219,7 @@ fn unquoted_host(name: &str, table: &DeTable<'_>) -> Option<String> {
 }
 
 fn unknown_setting(unknown: Unknown, known: &[Description]) -> Mistake {
-    let Unknown { key, section, guess } = unknown;
+    let Unknown { key, section, common, guess } = unknown;
     let name = quote(&key.value);
     let label = format!("not a setting of {section}");
     let mistake = Mistake::new(key.span, format!("unknown setting {name}"), label);
@@ -240,7 +241,8 @@ fn unknown_setting(unknown: Unknown, known: &[Description]) -> Mistake {
     if let Some(setting) = elsewhere {
         return mistake.help(format!("did you mean `{}` in {}?", setting.name, setting.section));
     }
-    let here = known.iter().filter(|setting| setting.section == section);
+    let of = |title| known.iter().filter(move |setting| Some(setting.section) == title);
+    let here = of(Some(section)).chain(of(common));
     let mut names: Vec<_> = here.map(|setting| setting.name).collect();
     if section == TOP.title {
         names.extend(TABLES.map(|(_, header)| header));
