@@ -42,6 +42,8 @@ pub(crate) struct Context<'c> {
     pub(crate) user: Option<String>,
     /// Whether everything that was typed was understood, so that what is missing was never there.
     pub(crate) is_sound: bool,
+    /// Whether all of the site that is resolved was understood.
+    pub(crate) is_site_sound: bool,
     /// Whether guards tell paths of the site apart that is resolved.
     pub(crate) has_doors: bool,
     /// How many segments come before the `*` of each route of the chain that is resolved, the
@@ -103,6 +105,7 @@ impl<'c> Context<'c> {
             is_sound: mistakes.is_empty(),
             mistakes,
             logs,
+            is_site_sound: true,
             has_doors: false,
             segments: Vec::new(),
             request_id: None,

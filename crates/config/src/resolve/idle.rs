@@ -22,6 +22,13 @@ pub(crate) fn check(
     context: &mut Context<'_>,
 ) {
     let Some(own) = chain.last() else { return };
+    if !context.is_site_sound
+        && policy.rewrite.is_none()
+        && matches!(policy.action, Action::NotFound)
+    {
+        // What answers here may be what was not understood.
+        return;
+    }
     match &policy.action {
         _ if policy.rewrite.is_some() => {
             let help = "leave it out, or say it of the route that the rewrite leads to";

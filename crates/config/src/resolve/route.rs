@@ -21,7 +21,6 @@ pub(crate) fn resolve(
     site: &Word<String>,
     own: Policy,
     routes: Vec<NamedRoute>,
-    is_sound: bool,
     context: &mut Context<'_>,
 ) -> Routes {
     let is_empty = routes.is_empty();
@@ -37,7 +36,7 @@ pub(crate) fn resolve(
     }
     match policy.action {
         _ if !is_empty => {}
-        Action::NotFound if is_sound => {
+        Action::NotFound if context.is_site_sound => {
             let cause = format!("the site {} has no root", quote(&site.value));
             context.mistakes.push(
                 Mistake::new(site.span, cause, "nothing to send")

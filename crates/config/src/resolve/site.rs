@@ -20,6 +20,7 @@ pub(crate) fn resolve(sites: Vec<Named>, context: &mut Context<'_>) -> Vec<(Site
     let mut all = Vec::with_capacity(sites.len());
     for site in sites {
         let Named { key, words, is_sound } = site;
+        context.is_site_sound = is_sound;
         let mut claims = Vec::new();
         let name = claim(&key, "site", context);
         if let Some((name, is_wildcard)) = &name {
@@ -70,7 +71,7 @@ pub(crate) fn resolve(sites: Vec<Named>, context: &mut Context<'_>) -> Vec<(Site
         let mut tls = tls::of_site(words.tls.as_ref(), &who, context);
         let span = words.tls.as_ref().map(|word| word.span);
         context.site = site_name(name.as_ref());
-        let mut routes = route::resolve(&key, policy, words.routes, is_sound, context);
+        let mut routes = route::resolve(&key, policy, words.routes, context);
         add_proof(tls.as_mut(), &mut routes, context);
         if let Some((name, is_wildcard)) = name {
             let name = site_name(Some(&(name, is_wildcard)));
