@@ -264,7 +264,8 @@ impl Kind for Texts {
                 Err(mistake) => notes.mistakes.push(mistake),
             }
         }
-        (words.len() == list.len()).then_some(words)
+        // What is right is looked at further; nothing at all would be said to be empty.
+        (!words.is_empty() || list.is_empty()).then_some(words)
     }
 
     fn noun(&self) -> String {
@@ -374,9 +375,8 @@ impl Kind for FieldMap {
             };
             fields.extend(values.map(|values| FieldWords { name, values }));
         }
-        let is_whole = fields.len() == table.len();
         find_doubles(typed, fields.iter().map(|field| &field.name).collect(), notes);
-        is_whole.then_some(fields)
+        (!fields.is_empty() || table.is_empty()).then_some(fields)
     }
 
     fn noun(&self) -> String {

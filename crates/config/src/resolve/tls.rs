@@ -147,9 +147,13 @@ fn certificates(word: &Word<written::Tls>, context: &mut Context<'_>) -> Vec<usi
         return Vec::new();
     };
     if certs.value.len() != keys.value.len() || certs.value.is_empty() {
-        let cause = "there are not as many keys as certificates";
-        let mistake = Mistake::new(keys.span, cause, "these keys").also(certs.span, "for these");
-        context.mistakes.push(mistake.help("write them in the same order"));
+        // Of a list that was understood in parts, the number is not known.
+        if context.is_site_sound {
+            let cause = "there are not as many keys as certificates";
+            let mistake = Mistake::new(keys.span, cause, "these keys");
+            let mistake = mistake.also(certs.span, "for these");
+            context.mistakes.push(mistake.help("write them in the same order"));
+        }
         return Vec::new();
     }
     if let Some(more) = certs.value.get(CERTIFICATES_MAX) {
