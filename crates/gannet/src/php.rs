@@ -70,9 +70,12 @@ fn choose(mut all: Vec<((u32, u32), PathBuf)>, wanted: Option<&str>) -> Result<P
         return all.pop().map(|(_, path)| path).ok_or_else(|| MISSING.to_owned());
     };
     let number = version(&format!("php-fpm{wanted}"));
-    let found = all.iter().position(|(version, _)| Some(*version) == number);
+    let Some(number) = number else {
+        return Err(format!("`{wanted}` is no version of PHP: write it as `8.2`"));
+    };
+    let found = all.iter().position(|(version, _)| *version == number);
     found.map(|at| all.swap_remove(at).1).ok_or_else(|| {
-        if number.is_some_and(|number| number < OLDEST) {
+        if number < OLDEST {
             return format!(
                 "php-fpm {wanted} is too old for this server to start: name 8.0 or a newer one, or \
                  one that runs already by `socket`"
@@ -83,9 +86,10 @@ fn choose(mut all: Vec<((u32, u32), PathBuf)>, wanted: Option<&str>) -> Result<P
             [] => String::new(),
             names => format!("name another version, as there is {}, or ", names.join(", ")),
         };
+        let (major, minor) = number;
         format!(
-            "there is no php-fpm {wanted} here: {others}install it (Debian: `apt install \
-             php{wanted}-fpm`)"
+            "there is no php-fpm {major}.{minor} here: {others}install it (Debian: `apt install \
+             php{major}.{minor}-fpm`)"
         )
     })
 }
@@ -413,6 +417,11 @@ mod tests {
                 && why.contains("`apt install php8.3-fpm`"),
             "{why}"
         );
+        assert!(find(Some("83")).unwrap_err().contains("`apt install php8.3-fpm`"));
+        for wanted in ["8", "8.2.36", "php8.2"] {
+            let why = format!("`{wanted}` is no version of PHP: write it as `8.2`");
+            assert_eq!(find(Some(wanted)), Err(why));
+        }
     }
 
     #[test]
