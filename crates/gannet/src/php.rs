@@ -115,6 +115,7 @@ pub(crate) fn stamp(program: &Path) -> u64 {
 pub(crate) fn runner(name: Option<&str>, root: &Path) -> Result<Option<PoolUser>, String> {
     let (own, is_root) = (process::user(), process::is_root());
     let found = |name: &str| User::find(name).map_err(|error| error.to_string());
+    let owner = || fs::metadata(root).map(|of| of.uid()).map_err(|error| error.to_string());
     let user = match (name, is_root) {
         (None, false) => return Ok(None),
         (Some(name), false) => match found(name)?.number {
@@ -126,9 +127,19 @@ pub(crate) fn runner(name: Option<&str>, root: &Path) -> Result<Option<PoolUser>
                 ));
             }
         },
-        (Some(name), true) => found(name)?,
+        (Some(name), true) => {
+            let user = found(name)?;
+            // A number that no list knows is somebody where something is theirs.
+            if identity::known(user.number).is_none() && user.number != owner()? {
+                return Err(format!(
+                    "no user has the number {name}: name one that is there, or give that number \
+                     the folder (chown)"
+                ));
+            }
+            user
+        }
         (None, true) => {
-            let owner = fs::metadata(root).map_err(|error| error.to_string())?.uid();
+            let owner = owner()?;
             if owner == 0 {
                 return Err(format!(
                     "{} is root's, who never runs PHP: say who does, such as `php = {{ user = \
@@ -459,7 +470,8 @@ mod tests {
         assert!(number(None).unwrap_err().contains("is root's"));
         std::os::unix::fs::chown(root.path(), Some(4242), Some(0)).unwrap();
         assert_eq!(number(None), Ok(Some(4242)));
-        assert_eq!(number(Some("4243")), Ok(Some(4243)));
+        assert_eq!(number(Some("4242")), Ok(Some(4242)));
+        assert!(number(Some("4243")).unwrap_err().contains("no user has the number 4243"));
         for root in ["root", "0"] {
             assert!(number(Some(root)).unwrap_err().contains("never run as root"));
         }
