@@ -302,6 +302,18 @@ fn a_single_process_replaces_its_own() {
     assert!(eventually(|| !now.is_alive()));
 }
 
+/// As by a debugger or a freezer; it hears nothing of its end.
+#[test]
+fn one_that_is_stopped_keeps_nobody_from_ending() {
+    let folder = e2e::folder();
+    fs::write(folder.path().join("index.php"), SHOW).unwrap();
+    let server = Server::start(&[folder.path().to_str().unwrap()]);
+    let stopped = master(&server, "localhost");
+    stopped.signal(Signal::STOP);
+    server.stop();
+    assert!(eventually(|| !stopped.is_alive()));
+}
+
 #[test]
 fn whom_it_would_run_as_is_checked() {
     let folder = e2e::folder();

@@ -56,6 +56,9 @@ const HEALTHY_TIME: Duration = Duration::from_secs(2);
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
+/// Time to end when it was told to; one that is stopped hears nothing of that.
+const END_TIME: Duration = Duration::from_secs(5);
+
 /// The php-fpm of that version, or else the newest.
 pub(crate) fn find(version: Option<&str>) -> Result<PathBuf, String> {
     let all = installed(FOLDERS.iter().map(Path::new));
@@ -335,10 +338,16 @@ fn tell(text: &str) {
 
 impl Drop for Fpm {
     fn drop(&mut self) {
-        {
+        let last = {
             let mut now = self.shared.now.lock().unwrap_or_else(PoisonError::into_inner);
             now.1 = true;
-            now.0.iter().for_each(|handle| handle.stop());
+            now.0.clone()
+        };
+        if let Some(handle) = last {
+            handle.stop();
+            if !handle.ends_within(END_TIME) {
+                handle.kill_group();
+            }
         }
         if let Some(watch) = self.watch.take() {
             watch.thread().unpark();
