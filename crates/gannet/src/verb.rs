@@ -212,8 +212,7 @@ fn open(
     hosts: &[IpAddr],
 ) -> Result<(Sockets, Vec<Listen>, Option<String>), Trouble> {
     if let Some(number) = wanted {
-        let (mut sockets, wanted) = (Sockets::default(), port::named(hosts, number));
-        sockets.open(&wanted, wanted.len())?;
+        let (sockets, wanted) = port::open_named(hosts, number)?;
         return Ok((sockets, wanted, None));
     }
     let (sockets, wanted) = port::open_any(hosts)?;
