@@ -262,7 +262,10 @@ pub(super) fn parse(
             let address = SocketAddr::new(address.ip().to_canonical(), address.port());
             return Err(format!("write the IPv4 address that it stands for: \"{address}\""));
         }
-        return Ok(vec![Address::Tcp(address)]);
+        return match unusable(address) {
+            Some(why) => Err(why.to_owned()),
+            None => Ok(vec![Address::Tcp(address)]),
+        };
     }
     if let Ok(port) = text.strip_prefix("*:").unwrap_or(text).parse::<u16>() {
         return Ok(every_address(port).into());
@@ -308,6 +311,21 @@ pub(super) fn parse(
         return Err(format!("add the port: \"{address}\""));
     }
     Err("write \"ADDRESS:PORT\", \"PORT\" or \"unix:PATH\"".to_owned())
+}
+
+/// Why no server can listen at that address, where none can.
+fn unusable(address: SocketAddr) -> Option<&'static str> {
+    match address.ip() {
+        ip if ip.is_multicast() => Some("that is the address of a group: write one of a machine"),
+        IpAddr::V4(Ipv4Addr::BROADCAST) => {
+            Some("that is the address of everybody: write one of a machine")
+        }
+        IpAddr::V6(ip) if ip.is_unicast_link_local() => Some(
+            "an address that begins with fe80 needs an interface, which cannot be named here: \
+             write another one, or the port alone for every address",
+        ),
+        _ => None,
+    }
 }
 
 /// The Unix socket at `path`, or the way out.
@@ -358,6 +376,14 @@ mod tests {
             "[::ffff:127.0.0.1]:80",
             Err("write the IPv4 address that it stands for: \"127.0.0.1:80\""),
         );
+        let group = "that is the address of a group: write one of a machine";
+        check("224.0.0.1:80", Err(group));
+        check("[ff02::1]:80", Err(group));
+        check(
+            "255.255.255.255:80",
+            Err("that is the address of everybody: write one of a machine"),
+        );
+        assert!(parse("[fe80::1]:80", MODE_DEFAULT, absolute).is_err());
         check("65536", Err("ports are numbers from 0 to 65535"));
         check("127.0.0.1", Err("add the port: \"127.0.0.1:80\""));
         check("[::1]", Err("add the port: \"[::1]:80\""));
