@@ -151,6 +151,9 @@ fn what_cannot_be_done_is_said_with_the_way_out() {
     check(&["check", &missing], "does not exist: name a config file behind the verb");
     check(&["explain", "localhost", "-c", &missing], "name a config file by `-c FILE`");
     check(&["save", root, "-o", &taken], "taken.toml exists already: name a file");
+    check(&["/dev/null"], "/dev/null is no folder: name a folder\n");
+    check(&["no\x1b[31m"], "no\u{241b}[31m does not exist");
+    check(&["--bind", "224.0.0.1", root], "that is the address of a group");
     check(&["check", "--json"], "unexpected argument '--json'");
 }
 

@@ -103,6 +103,20 @@ pub fn push_printable(out: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
+/// `text` for a person at a terminal: characters that would act on it, or turn what follows around,
+/// are shown as pictures of themselves, or as U+FFFD where there is none.
+#[must_use]
+pub fn visible(text: &str) -> String {
+    let picture = |character: char| match character {
+        '\0'..='\x1f' => char::from_u32(0x2400 + u32::from(character)).unwrap_or('\u{fffd}'),
+        '\x7f' => '\u{2421}',
+        '\u{80}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' => '\u{fffd}',
+        '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        _ => character,
+    };
+    text.chars().map(picture).collect()
+}
+
 /// Appends `text` as web servers write it into a line of a log that is no JSON: printable ASCII as
 /// it is but for `"` and `\`, which become `\xHH` as every other byte does; the blank, too, unless
 /// `is_quoted`. Nothing at all is a hyphen.
@@ -184,6 +198,17 @@ mod tests {
             let mut out = String::new();
             push_html(&mut out, text);
             assert_eq!(out, expect);
+        }
+    }
+
+    #[test]
+    fn what_acts_on_a_terminal_is_seen() {
+        for (text, expect) in [
+            ("bücher/a b", "bücher/a b"),
+            ("a\n\x1b[31m\0\x7f", "a\u{240a}\u{241b}[31m\u{2400}\u{2421}"),
+            ("\u{9b}31m\u{202e}x\u{2066}", "\u{fffd}31m\u{fffd}x\u{fffd}"),
+        ] {
+            assert_eq!(visible(text), expect);
         }
     }
 

@@ -196,7 +196,7 @@ fn open(file: &Path, way_out: &str) -> Result<(Vec<u8>, Machine), Trouble> {
             true => of_folder(file),
             false => format!("error: {why}: {way_out}"),
         };
-        Trouble::new(2, message)
+        Trouble::typed(&message)
     })?;
     let base = path.parent().unwrap_or(&path).to_owned();
     let local = OnceCell::new();

@@ -13,7 +13,7 @@ use crate::{
     serving::{self, Beside, Secrets},
     trouble::Trouble,
 };
-use base::text::shell_word;
+use base::text::{shell_word, visible};
 use config::{
     Eyes, Plan, QuickPart,
     plan::{self, Address, Listen, Pem, Pool},
@@ -127,7 +127,7 @@ pub(crate) fn asked(arguments: &Quick) -> Result<config::Quick, Trouble> {
             None => "name the folder to serve".to_owned(),
         };
         let why = machine::explain(&arguments.path, &error);
-        Trouble::new(2, format!("error: {why}: {help}"))
+        Trouble::typed(&format!("error: {why}: {help}"))
     })?;
     if !root.is_dir() {
         let word = |path: &Path| shell_word(&path.to_string_lossy());
@@ -136,12 +136,15 @@ pub(crate) fn asked(arguments: &Quick) -> Result<config::Quick, Trouble> {
             true => {
                 format!("`gannet run {}` serves what a config file says", word(&arguments.path))
             }
+            // Nobody means the folder of a device or a pipe.
+            false if !root.is_file() => "name a folder".to_owned(),
             false => format!("name a folder: `gannet {}`", word(folder.unwrap_or(Path::new(".")))),
         };
-        let message = format!("error: {} is a file: {way_out}", root.display());
-        return Err(Trouble::new(2, message));
+        let kind = if root.is_file() { "a file" } else { "no folder" };
+        let message = format!("error: {} is {kind}: {way_out}", root.display());
+        return Err(Trouble::typed(&message));
     }
-    machine::check_folder(&root).map_err(|error| Trouble::new(2, format!("error: {error}")))?;
+    machine::check_folder(&root).map_err(|error| Trouble::typed(&format!("error: {error}")))?;
     if let (true, Some(application)) = (arguments.spa, found::application(&root)) {
         let message = format!(
             "error: --spa has no effect beside a PHP application, whose {} answers what is not there: \
@@ -238,7 +241,8 @@ pub(crate) fn check(file: &Path) -> Result<(), Trouble> {
         let text = format!("warning: {what}\n  = help: {cure}\n");
         net::stream::try_to_tell(text.as_bytes());
     }
-    net::stream::say(format!("{}: {}, no mistakes\n", file.display(), sites(&plan)).as_bytes());
+    let file = visible(&file.to_string_lossy());
+    net::stream::say(format!("{file}: {}, no mistakes\n", sites(&plan)).as_bytes());
     Ok(())
 }
 
