@@ -1,12 +1,16 @@
 //! What is said at the start and at the end: on a terminal for people, else as JSON.
 
-use base::text::{push_decimal, push_json};
+use base::text::{push_decimal, push_json, visible};
 use config::plan::Address;
 use control::Counter;
 use std::{io::IsTerminal, net::IpAddr};
 
 /// URLs that get a line of their own; further ones share one.
 const URL_LINES_MAX: usize = 3;
+
+/// This machine as a host in its own URLs, by IPv4 and by IPv6.
+const OWN: &str = "localhost";
+const OWN_V6: &str = "[::1]";
 
 /// What there is to say at the start.
 pub(crate) struct Greeting {
@@ -48,7 +52,23 @@ pub(crate) fn urls(addresses: &[Address], is_tls: bool) -> Vec<String> {
         Address::Tcp(address) => urls_by(&hosts(address.ip()), address.port(), is_tls),
         Address::Unix { .. } => vec![address.to_string()],
     };
-    addresses.iter().flat_map(of).collect()
+    once_each(addresses.iter().flat_map(of).collect())
+}
+
+/// `urls` without those of this machine by IPv6 that `localhost` stands for as well.
+pub(crate) fn once_each(urls: Vec<String>) -> Vec<String> {
+    let is_needed =
+        |url: &&String| !is_by(url, OWN_V6) || !urls.contains(&url.replace(OWN_V6, OWN));
+    urls.iter().filter(is_needed).cloned().collect()
+}
+
+/// Whether only this machine comes by that URL.
+pub(crate) fn is_own(url: &str) -> bool {
+    is_by(url, OWN) || is_by(url, OWN_V6)
+}
+
+fn is_by(url: &str, host: &str) -> bool {
+    url.split_once("://").is_some_and(|(_, rest)| rest.starts_with(host))
 }
 
 /// The URLs by these hosts, at that port, with TLS or without.
@@ -68,14 +88,16 @@ pub(crate) fn hosts(ip: IpAddr) -> Vec<String> {
         return vec![host(ip)];
     }
     let own = net::listener::addresses().into_iter().filter(|own| own.is_ipv4() == ip.is_ipv4());
-    own.map(host).chain(ip.is_ipv4().then(|| "localhost".to_owned())).collect()
+    let this = if ip.is_ipv4() { OWN } else { OWN_V6 };
+    own.map(host).chain([this.to_owned()]).collect()
 }
 
 impl Greeting {
     /// At most eight lines, and a QR code with its caption below them where other devices are meant
     /// to come.
     pub(crate) fn pretty(&self) -> Vec<u8> {
-        let mut text = format!("gannet {} serves {}\n", env!("CARGO_PKG_VERSION"), self.what);
+        let what = visible(&self.what);
+        let mut text = format!("gannet {} serves {what}\n", env!("CARGO_PKG_VERSION"));
         let (own, shared) = self.urls.split_at(self.urls.len().min(URL_LINES_MAX));
         for url in own {
             text.push_str(&format!("  {url}\n"));
@@ -83,9 +105,9 @@ impl Greeting {
         if !shared.is_empty() {
             text.push_str(&format!("  {}\n", shared.join("  ")));
         }
-        text.push_str(&format!("  {}\n", self.found));
+        text.push_str(&format!("  {}\n", visible(&self.found)));
         if let Some(remark) = &self.remark {
-            text.push_str(&format!("  {remark}\n"));
+            text.push_str(&format!("  {}\n", visible(remark)));
         }
         if !self.layers.is_empty() {
             text.push_str(&format!("  sandbox: {}\n", sandbox(&self.layers)));
@@ -97,7 +119,8 @@ impl Greeting {
         }
         if self.is_for_others
             && is_terminal()
-            && let Some(code) = self.urls.first().and_then(|url| qr_code(url))
+            && let Some(code) =
+                self.urls.iter().find(|url| !is_own(url)).and_then(|url| qr_code(url))
         {
             text.push_str(&code);
         }
@@ -277,6 +300,22 @@ mod tests {
         assert_eq!(urls("127.0.0.1:80"), ["http://127.0.0.1/"]);
         assert_eq!(urls("[::1]:7890"), ["http://[::1]:7890/"]);
         assert!(urls("0.0.0.0:7890").contains(&"http://localhost:7890/".to_owned()));
+        assert!(urls("[::]:7890").contains(&"http://[::1]:7890/".to_owned()));
+        let both = ["0.0.0.0:443", "[::]:443"].map(|own| Address::Tcp(own.parse().unwrap()));
+        let both = super::urls(&both, true);
+        assert_eq!(
+            both.iter().filter(|url| is_own(url)).collect::<Vec<_>>(),
+            ["https://localhost/"]
+        );
+    }
+
+    #[test]
+    fn a_path_does_nothing_to_a_terminal() {
+        let hostile = "/srv/\n\n\n\x1b[31m".to_owned();
+        let greeting = Greeting { what: hostile.clone(), found: hostile, ..greeting(9) };
+        let text = String::from_utf8(greeting.pretty()).unwrap();
+        assert!(text.lines().count() <= 8 && !text.contains('\x1b'), "{text}");
+        assert!(text.contains(" serves /srv/\u{240a}\u{240a}\u{240a}\u{241b}[31m\n"), "{text}");
     }
 
     #[test]

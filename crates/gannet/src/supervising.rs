@@ -61,7 +61,7 @@ impl Voice for Words<'_> {
                 .unwrap_or_default(),
             Address::Unix { .. } => vec![address.to_string()],
         };
-        let urls: Vec<_> = addresses.iter().flat_map(urls).collect();
+        let urls = greeting::once_each(addresses.iter().flat_map(urls).collect());
         let listens: Vec<_> = addresses.iter().map(|(_, address)| address.to_string()).collect();
         // A person would be led to a page that says that nobody is there.
         let remark = urls

@@ -50,14 +50,18 @@ pub(crate) fn quick(arguments: &Quick) -> Result<ExitCode, Trouble> {
     let own = arguments.tls.then(|| OwnCertificate::make(&addresses, &asked.root)).transpose()?;
     let (own, tls_words) = own.unzip();
     asked.tls = own.as_ref().map(OwnCertificate::pem);
+    let urls = greeting::urls(&addresses, arguments.tls);
+    let is_alone = arguments.lan && urls.iter().all(|url| greeting::is_own(url));
+    let alone = is_alone.then(|| "this machine is in no network".to_owned());
+    let remarks = remark.into_iter().chain(alone).chain(tls_words);
     let greeting = Greeting {
         admin: None,
         layers: Vec::new(),
-        urls: greeting::urls(&addresses, arguments.tls),
+        urls,
         listens: addresses.iter().map(Address::to_string).collect(),
         what: what.display().to_string(),
         found,
-        remark: remark.into_iter().chain(tls_words).reduce(|one, other| format!("{one}; {other}")),
+        remark: remarks.reduce(|one, other| format!("{one}; {other}")),
         live: live_words,
         loops,
         is_for_others: arguments.lan,
