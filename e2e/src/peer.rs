@@ -207,6 +207,7 @@ fn nginx_with_php(root: &Path, folder: &Path, application: &Path) -> String {
     format!(
         "{head}
     include /etc/nginx/mime.types;
+    gzip on;
     client_max_body_size 64m;
     server {{
         listen unix:{};

@@ -496,11 +496,12 @@ fn a_page_of_php_is_sent_in_each_coding_in_part_and_not_twice_to_who_has_it() {
         let lines = format!("GET /\nAccept-Encoding: {coding}");
         let (coded, again) = (ask(&mut client, &lines), ask(&mut client, &lines));
         assert_eq!((coded.get("content-encoding"), said(&coded)), (Some(coding), HIT));
-        let tag = format!("W/\"1-{coding}\"");
-        assert_eq!(coded.get("etag"), Some(&*tag));
+        let tag = "W/\"1\"";
+        assert_eq!(coded.get("etag"), Some(tag));
         assert!(coded.body.len() < whole.body.len() / 10 && coded.body == again.body);
         let known = ask(&mut client, &format!("{lines}\nIf-None-Match: {tag}"));
         assert_eq!((known.status, said(&known)), (304, HIT));
+        assert_eq!(known.get("etag"), Some(tag));
     }
     let part = ask(&mut client, "GET /\nRange: bytes=1-3");
     assert_eq!((part.status, &part.body[..]), (206, &whole.body[1..4]));

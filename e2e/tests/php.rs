@@ -25,6 +25,13 @@ const EARLY: &str = "<?php echo 'early'; fastcgi_finish_request(); sleep(60);";
 /// Leaves a word in the error log.
 const WARN: &str = "<?php error_log('a word to the wise'); echo 'warned';";
 
+/// Knows its page again by its tag, as frameworks do, and says by what it could vary.
+const TAGGED: &str = "<?php header('ETag: \"1\"'); header('Vary: Accept-Encoding, Cookie');
+header('Content-Type: text/html');
+$named = str_replace(['W/', ' '], '', $_SERVER['HTTP_IF_NONE_MATCH'] ?? '');
+if (in_array('\"1\"', explode(',', $named))) { http_response_code(304); exit; }
+echo str_repeat('<p>The gannet folds its wings.</p>', 100);";
+
 /// A pool that takes a program for what it was when it was first seen.
 const RELEASES: &str =
     "php_admin_flag[opcache.enable] = on\nphp_admin_flag[opcache.validate_timestamps] = off\n";
@@ -189,6 +196,41 @@ fn php_is_told_the_same_as_by_nginx() {
         assert_eq!((ours.status, theirs.status), (200, 200), "{request}");
         assert_eq!(told(&ours.body), told(&theirs.body), "{request}");
         assert_eq!(ours.get("content-type"), theirs.get("content-type"), "{request}");
+    }
+    server.stop();
+}
+
+/// A page has one tag for its forms, a weak one where it is compressed, and is sent once.
+#[test]
+fn who_has_a_page_of_a_program_already_is_told_so_as_by_nginx() {
+    let (site, php) = (site(), Php::start(2, ""));
+    fs::write(site.path().join("tagged.php"), TAGGED).unwrap();
+    let server = serve(site.path(), &php);
+    let nginx = Peer::nginx_with_php(site.path(), &php.socket());
+    let gzip = "Accept-Encoding: gzip\r\n";
+    for (fields, status, coding, tag) in [
+        ("", 200, None, "\"1\""),
+        (gzip, 200, Some("gzip"), "W/\"1\""),
+        ("If-None-Match: \"1\"\r\n", 304, None, "\"1\""),
+        ("If-None-Match: \"2\", W/\"1\"\r\n", 304, None, "W/\"1\""),
+        ("Accept-Encoding: gzip\r\nIf-None-Match: W/\"1\"\r\n", 304, None, "W/\"1\""),
+        ("Accept-Encoding: gzip\r\nIf-None-Match: W/\"2\"\r\n", 200, Some("gzip"), "W/\"1\""),
+        ("Accept-Encoding: gzip\r\nRange: bytes=0-9\r\n", 200, Some("gzip"), "W/\"1\""),
+    ] {
+        let request = format!(
+            "GET /tagged.php HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n{fields}\r\n"
+        );
+        let (ours, theirs) = (server.ask(request.as_bytes()), nginx.ask(request.as_bytes()));
+        for answer in [&ours, &theirs] {
+            let seen = (answer.status, answer.get("content-encoding"));
+            assert_eq!(seen, (status, coding.map(str::to_owned)), "{fields}");
+        }
+        assert_eq!(ours.get("etag").as_deref(), Some(tag), "{fields}");
+        let is_the_same = status == 304 || ours.get("etag") == theirs.get("etag");
+        assert!(is_the_same, "{fields}: {:?}", theirs.get("etag"));
+        if status == 200 {
+            assert_eq!(ours.get("vary").as_deref(), Some("Accept-Encoding, Cookie"), "{fields}");
+        }
     }
     server.stop();
 }

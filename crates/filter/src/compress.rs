@@ -1,13 +1,15 @@
 //! Content that comes into being for one answer, put into a coding that its client takes.
 //!
 //! Files are not compressed here but by their handler, which keeps what it made: answers with
-//! prepared fields do not come here, and left alone are those that say themselves that they vary by
-//! Accept-Encoding.
+//! prepared fields do not come here, and left alone are those of handlers that say themselves that
+//! they vary by Accept-Encoding. What a program says of that speaks of what it could have done.
 
+use crate::entity_tag::{self, EntityTag};
 use config::plan::Compress;
 use content::{Effort, Encoder, encoder, media_type, negotiation};
 use message::{
-    Body, Broken, Coding, Name, Request, Response, Shared, Source, Status, response::Line,
+    Body, Broken, Coding, Name, Request, Response, Shared, Source, Status,
+    response::{Line, weaken_tag},
 };
 use std::{
     cell::Cell,
@@ -43,11 +45,14 @@ pub fn apply(compress: &Compress, request: &Request<'_>, mut response: Response)
     if !is_large || !is_whole(response.status) || !is_eligible(&response) {
         return response;
     }
-    match response.lines.iter_mut().find(|line| line.name == "vary") {
-        Some(line) => line.value.to_mut().push_str(", accept-encoding"),
-        None => response.lines.push(Line::fixed("vary", "accept-encoding")),
+    if !varies(&response) {
+        match response.lines.iter_mut().find(|line| line.name == "vary") {
+            Some(line) => line.value.to_mut().push_str(", accept-encoding"),
+            None => response.lines.push(Line::fixed("vary", "accept-encoding")),
+        }
     }
-    if request.fields.contains(Name::Range) {
+    // A program that was asked for a part has sent the whole.
+    if request.fields.contains(Name::Range) && !response.is_settled {
         return response;
     }
     match negotiation::quick(&request.fields, &compress.codings) {
@@ -64,7 +69,27 @@ fn is_eligible(response: &Response) -> bool {
     response.get("content-type").is_some_and(media_type::is_compressible)
         && response.get("content-encoding").is_none()
         && !says("cache-control", "no-transform")
-        && !says("vary", "accept-encoding")
+        && (response.is_settled || !varies(response))
+}
+
+/// Whether it is said already that the answer varies by Accept-Encoding.
+fn varies(response: &Response) -> bool {
+    let lines = response.lines.iter().filter(|line| line.name == "vary");
+    let mut words = lines.flat_map(|line| line.value.split(','));
+    words.any(|word| word.trim_ascii().eq_ignore_ascii_case("accept-encoding"))
+}
+
+/// Has a 304 name the form that its client has: by a weak tag, if that is the one it asked with. A
+/// program knows of no other form than its own.
+#[must_use]
+pub fn revalidated(request: &Request<'_>, mut response: Response) -> Response {
+    let tag = response.get("etag").and_then(|tag| EntityTag::parse(tag.as_bytes()));
+    let listed = request.fields.all(Name::IfNoneMatch);
+    let is_asked = |tag| entity_tag::any_listed(listed, |one| one.is_weak && one.is_weakly(tag));
+    if tag.is_some_and(is_asked) {
+        weaken_tag(&mut response.lines);
+    }
+    response
 }
 
 fn coded(coding: Coding, mut response: Response) -> Response {
@@ -98,14 +123,8 @@ fn coded(coding: Coding, mut response: Response) -> Response {
 
 /// Writes down the fields anew as those of the content in `coding`.
 fn revise(coding: Coding, response: &mut Response) {
-    if let Some(tag) = response.get("etag") {
-        // Another version of the encoder makes other bytes of the same content, so what the tag
-        // promises is the same meaning, not the same bytes.
-        let opaque = tag.trim_start_matches("W/").trim_matches('"');
-        let tag = format!("W/\"{opaque}{}\"", coding.tag_ending());
-        response.lines.retain(|line| line.name != "etag");
-        response.lines.push(Line::new("etag", tag));
-    }
+    // A program that is asked whether its tag is still good has to know it again.
+    weaken_tag(&mut response.lines);
     response.lines.retain(|line| line.name != "accept-ranges");
     response.lines.push(Line::fixed("content-encoding", coding.as_str()));
 }
@@ -298,6 +317,10 @@ mod tests {
         check(&[BROWSER], with("cache-control", "public, No-Transform"), plain);
         check(&[BROWSER], with("vary", "Accept-Encoding"), ("", "", "Accept-Encoding"));
         check(&[BROWSER], with("vary", "accept"), ("zstd", "", "accept, accept-encoding"));
+        for vary in ["Accept-Encoding, Cookie", "cookie,accept-encoding"] {
+            let of_program = Response { is_settled: true, ..with("vary", vary) };
+            check(&[BROWSER], of_program, ("zstd", "", vary));
+        }
         let png =
             Response { lines: vec![Line::fixed("content-type", "image/png")], ..page(&text()) };
         check(&[BROWSER], png, plain);
@@ -310,10 +333,11 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_becomes_a_weak_one_of_its_own() {
+    fn a_strong_tag_names_one_form() {
         let tagged = |tag| page(&text()).with(Line::fixed("etag", tag));
-        check(&[BROWSER], tagged("\"1\""), ("zstd", "W/\"1-zstd\"", VARY));
-        check(&[("accept-encoding", "gzip")], tagged("W/\"1\""), ("gzip", "W/\"1-gzip\"", VARY));
+        check(&[BROWSER], tagged("\"1\""), ("zstd", "W/\"1\"", VARY));
+        check(&[("accept-encoding", "gzip")], tagged("W/\"1\""), ("gzip", "W/\"1\"", VARY));
+        check(&[BROWSER], tagged("1"), ("zstd", "", VARY));
         check(&[], tagged("\"1\""), ("", "\"1\"", VARY));
     }
 

@@ -69,6 +69,9 @@ pub fn apply(
                 response = range::apply(request, response);
             }
         }
+        if response.status == Status::NOT_MODIFIED && compress(&response).is_some() {
+            response = compress::revalidated(request, response);
+        }
         if response.status.0 >= 300 && !response.status.is_bodiless() {
             response = error_page::own(&adjust.error_pages, exchange, response, aids.counters);
             response = error_page::apply(response);

@@ -138,6 +138,18 @@ impl Line {
     }
 }
 
+/// Makes the entity-tag among `lines` a weak one, which the forms of one content may share: only a
+/// strong one names the bytes (RFC 9110 section 8.8.3). What is no tag goes.
+pub fn weaken_tag(lines: &mut Vec<Line>) {
+    lines.retain_mut(|line| {
+        if line.name != "etag" || line.value.starts_with("W/") {
+            return true;
+        }
+        line.value.to_mut().insert_str(0, "W/");
+        line.value.starts_with("W/\"")
+    });
+}
+
 /// An answer, before a protocol room turns it into bytes.
 ///
 /// Content-Length is never among the fields: protocol rooms write it from the body's length.

@@ -9,7 +9,10 @@ use content::{
     media_type, negotiation,
 };
 use fastcgi::Head;
-use message::{Body, Coding, Name, Request, Response, Shared, Status, response::Line};
+use message::{
+    Body, Coding, Name, Request, Response, Shared, Status,
+    response::{Line, weaken_tag},
+};
 use std::sync::{Arc, OnceLock};
 
 /// An answer, and how long it is good.
@@ -111,16 +114,10 @@ impl Form {
         if content.len() >= self.content.len() {
             return None;
         }
-        let line = |line: &Line| match &*line.name {
-            "etag" => {
-                let opaque = line.value.trim_start_matches("W/").trim_matches('"');
-                Line::new("etag", format!("W/\"{opaque}{}\"", coding.tag_ending()))
-            }
-            _ => line.clone(),
-        };
         let kept = self.lines.iter().filter(|line| line.name != "accept-ranges");
         let coding = Line::fixed("content-encoding", coding.as_str());
-        let lines = kept.map(line).chain([coding]).collect();
+        let mut lines = kept.cloned().chain([coding]).collect();
+        weaken_tag(&mut lines);
         Some(Self { lines, content: Arc::new(content) })
     }
 }
